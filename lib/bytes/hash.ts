@@ -1,0 +1,77 @@
+/**
+ * Ids: sha256 with domain separation. Every id on disk is 33 bytes: one algorithm byte (1 = sha256)
+ * and the digest; in memory and in text it is the 64 hex digits of the digest.
+ *
+ * Start here: `objectId` for blobs of every kind; docs/format/identity.md has the byte tables.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { CorruptError } from '../errors.js';
+
+/** 64 lower-case hex digits: the sha256 that names a blob, version, recipe or extent. */
+export type Id = string & { readonly __id: unique symbol };
+
+/** The algorithm byte that precedes every digest on disk. */
+export const ALGORITHM_SHA256 = 1;
+/** Bytes of an id on disk: algorithm byte + sha256. */
+export const ID_BYTES = 1 + 32;
+
+/** Kinds of blobs; the kind is part of the hashed bytes, so no two kinds share an id. */
+export const BLOB_KINDS = [
+  'blob',
+  'version',
+  'recipe',
+  'skeleton',
+  'files',
+  'ids',
+  'note',
+] as const;
+export type BlobKind = (typeof BLOB_KINDS)[number];
+
+const HEX_ID = /^[0-9a-f]{64}$/;
+
+/** True if `text` has the form of an id. */
+export function isId(text: string): text is Id {
+  return HEX_ID.test(text);
+}
+
+/** Id of a blob: sha256("dlv:" kind NUL bytes). */
+export function objectId(kind: BlobKind, bytes: Uint8Array): Id {
+  return createHash('sha256').update(`dlv:${kind}\0`).update(bytes).digest('hex') as Id;
+}
+
+/** A running sha256 over raw bytes, for file hashes. */
+export function sha256(): Hash {
+  return createHash('sha256');
+}
+
+/** sha256 of `bytes` as hex, no domain. */
+export function sha256Hex(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Writes algorithm byte and digest of `id` at `offset`; returns the offset after them. */
+export function writeId(target: Uint8Array, offset: number, id: Id): number {
+  target[offset] = ALGORITHM_SHA256;
+  for (let i = 0; i < 32; i++) {
+    target[offset + 1 + i] = Number.parseInt(id.slice(2 * i, 2 * i + 2), 16);
+  }
+  return offset + ID_BYTES;
+}
+
+/** The 33 bytes of an id. */
+export function idBytes(id: Id): Uint8Array {
+  const bytes = new Uint8Array(ID_BYTES);
+  bytes[0] = ALGORITHM_SHA256;
+  bytes.set(Buffer.from(id, 'hex'), 1);
+  return bytes;
+}
+
+/** Reads an id from its 33 bytes. @throws {CorruptError} on another length or algorithm. */
+export function idFromBytes(bytes: Uint8Array, file = 'an object'): Id {
+  if (bytes.length !== ID_BYTES || bytes[0] !== ALGORITHM_SHA256) {
+    throw new CorruptError(`bad id in ${file}: ${bytes.length} bytes, algorithm ${bytes[0]}`, {
+      file,
+    });
+  }
+  return Buffer.from(bytes.buffer, bytes.byteOffset + 1, 32).toString('hex') as Id;
+}

@@ -1,0 +1,91 @@
+/** Growing little-endian buffer: the mirror of ByteReader. */
+import { assert } from '../errors.js';
+import { ID_BYTES, type Id, writeId } from './hash.js';
+
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  #grow(count: number): number {
+    const at = this.#length;
+    const needed = at + count;
+    if (needed > this.#bytes.length) {
+      const bigger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      bigger.set(this.#bytes.subarray(0, at));
+      this.#bytes = bigger;
+      this.#view = new DataView(bigger.buffer);
+    }
+    this.#length = needed;
+    return at;
+  }
+
+  u8(value: number): this {
+    assert(value >= 0 && value <= 0xff, `u8 ${value}`);
+    this.#view.setUint8(this.#grow(1), value);
+    return this;
+  }
+
+  u16(value: number): this {
+    assert(value >= 0 && value <= 0xffff, `u16 ${value}`);
+    this.#view.setUint16(this.#grow(2), value, true);
+    return this;
+  }
+
+  u32(value: number): this {
+    assert(value >= 0 && value <= 0xffffffff, `u32 ${value}`);
+    this.#view.setUint32(this.#grow(4), value, true);
+    return this;
+  }
+
+  u64(value: number): this {
+    assert(Number.isSafeInteger(value) && value >= 0, `u64 ${value}`);
+    this.#view.setBigUint64(this.#grow(8), BigInt(value), true);
+    return this;
+  }
+
+  varint(value: number): this {
+    assert(Number.isSafeInteger(value) && value >= 0, `varint ${value}`);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.u8((rest % 128) + 128);
+      rest = Math.floor(rest / 128);
+    }
+    return this.u8(rest);
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.#bytes.set(bytes, this.#grow(bytes.length));
+    return this;
+  }
+
+  ascii(text: string): this {
+    return this.raw(Buffer.from(text, 'latin1'));
+  }
+
+  id(id: Id): this {
+    const at = this.#grow(ID_BYTES);
+    writeId(this.#bytes, at, id);
+    return this;
+  }
+
+  /** Overwrites a u32 written earlier. */
+  patchU32(offset: number, value: number): void {
+    assert(offset + 4 <= this.#length, 'patch beyond the end');
+    this.#view.setUint32(offset, value, true);
+  }
+
+  /** The bytes so far: a view that later writes may detach. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * The error table: every way in which dlv can refuse, with one stable code, class and exit code.
+ *
+ * Owns the classes thrown by every room. Input mistakes get a class of this table; our own mistakes
+ * are `BugError`. Only cli maps codes to exit codes. docs/errors.md has one section per code and a
+ * test keeps the two equal.
+ */
+
+/** Typed details of an error; `hint` is printed on its own line as the remedy. */
+export interface ErrorData {
+  hint?: string;
+  [key: string]: unknown;
+}
+
+/** Code → exit code. The order is the order of docs/errors.md. */
+export const ERROR_TABLE = {
+  DLV_USAGE: 2,
+  DLV_NOT_FOUND: 1,
+  DLV_AMBIGUOUS: 1,
+  DLV_EXISTS: 1,
+  DLV_CONFLICT: 1,
+  DLV_CHANGED: 1,
+  DLV_CONFIG: 1,
+  DLV_IO: 1,
+  DLV_NO_REPOSITORY: 10,
+  DLV_LOCKED: 11,
+  DLV_CORRUPT: 12,
+  DLV_TRUNCATED: 12,
+  DLV_LIMIT: 12,
+  DLV_FORMAT_VERSION: 13,
+  DLV_ABORTED: 130,
+  DLV_BUG: 70,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** Base of every error that dlv throws on purpose: match on `code`, show `message` and `data.hint`. */
+export class DlvError extends Error {
+  readonly code: ErrorCode;
+  readonly data: ErrorData;
+
+  constructor(code: ErrorCode, message: string, data: ErrorData = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.data = data;
+  }
+
+  /** The exit code that cli answers with. */
+  get exitCode(): number {
+    return ERROR_TABLE[this.code];
+  }
+}
+
+/** A flag, argument or revision that cannot be understood. */
+export class UsageError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_USAGE', message, data);
+  }
+}
+
+/** A named thing (revision, path, tensor, model) that does not exist. */
+export class NotFoundError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_NOT_FOUND', message, data);
+  }
+}
+
+/** A short id that several things share. */
+export class AmbiguousError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_AMBIGUOUS', message, data);
+  }
+}
+
+/** A thing that is already there and would have to be overwritten. */
+export class ExistsError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_EXISTS', message, data);
+  }
+}
+
+/** Uncommitted work, an owned path, or a ref that another writer moved. */
+export class ConflictError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_CONFLICT', message, data);
+  }
+}
+
+/** A file that changed while it was being read. */
+export class ChangedError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_CHANGED', message, data);
+  }
+}
+
+/** A config file or value that is not understood. */
+export class ConfigError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_CONFIG', message, data);
+  }
+}
+
+/** The operating system refused: full disk, permissions, a failed fsync. */
+export class IoError extends DlvError {
+  constructor(message: string, data: ErrorData = {}, cause?: unknown) {
+    super('DLV_IO', message, data, cause);
+  }
+}
+
+export class NoRepositoryError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_NO_REPOSITORY', message, data);
+  }
+}
+
+export class LockedError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_LOCKED', message, data);
+  }
+}
+
+/** Stored or given bytes that contradict themselves: a checksum, a magic, an impossible field. */
+export class CorruptError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_CORRUPT', message, data);
+  }
+}
+
+/** Bytes that end before they should. */
+export class TruncatedError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_TRUNCATED', message, data);
+  }
+}
+
+/** A number in untrusted bytes beyond its bound in limits.ts. */
+export class LimitError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_LIMIT', message, data);
+  }
+}
+
+/** A repository or object written by a newer dlv. */
+export class FormatVersionError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_FORMAT_VERSION', message, data);
+  }
+}
+
+export class AbortedError extends DlvError {
+  constructor(message = 'interrupted', data: ErrorData = {}) {
+    super('DLV_ABORTED', message, data);
+  }
+}
+
+/** A mistake of ours, never of the input. */
+export class BugError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_BUG', message, data);
+  }
+}
+
+/** Asserts one of our own invariants. @throws {BugError} DLV_BUG */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new BugError(message);
+}
+
+/** True for errors that say "these bytes cannot be trusted" (corrupt, truncated or over a limit). */
+export function isDamage(error: unknown): error is DlvError {
+  return (
+    error instanceof DlvError &&
+    (error.code === 'DLV_CORRUPT' || error.code === 'DLV_TRUNCATED' || error.code === 'DLV_LIMIT')
+  );
+}

@@ -1,0 +1,74 @@
+/**
+ * Every bound on numbers that come from untrusted bytes, and every size of the disk format that the
+ * reader must know. Each with its reason. No imports.
+ */
+
+/** Elements of one hash run: the unit by which a plane verifies alone (OBJECTS.md §1). */
+export const RUN_ELEMENTS = 1 << 20;
+/** Elements of one segment: the unit of encoding and decoding. 4 runs keep one fp32 segment at
+ *  16 MiB, so that several are in flight on two cores within 512 MiB (docs/decisions/0003). */
+export const SEGMENT_ELEMENTS = 4 * RUN_ELEMENTS;
+/** Elements of one coded chunk of a plane. */
+export const CHUNK_ELEMENTS = 1 << 18;
+/** A tensor below this many bytes is a view of a literal of its recipe (OBJECTS.md §1). */
+export const SMALL_TENSOR_BYTES = 16 * 1024;
+/** Widest element of an extent; complex128 is two elements of 8. */
+export const WIDTH_MAX = 8;
+
+/** Largest single blob (recipes, versions, chunks of unknown files). */
+export const BLOB_BYTES_MAX = 64 * 1024 * 1024;
+/** Data literals of one width are cut into blobs of about this size at tensor boundaries. */
+export const LITERAL_BLOB_BYTES = 256 * 1024;
+/** Content-defined chunks: smallest, target and largest size. */
+export const CDC_MIN_BYTES = 32 * 1024;
+export const CDC_TARGET_BYTES = 128 * 1024;
+export const CDC_MAX_BYTES = 512 * 1024;
+
+/** Longest chain of deltas a reader follows; a writer stays far below (config chain.depth, 10). */
+export const CHAIN_DEPTH_MAX = 4096;
+
+/** Header of one safetensors file: the reference reader refuses above 100 MB as well. */
+export const SAFETENSORS_HEADER_BYTES_MAX = 100_000_000;
+/** Tensors of one file: beyond any published checkpoint by a factor of 10. */
+export const TENSORS_PER_FILE_MAX = 4_000_000;
+/** Dimensions of one tensor (NumPy allows 64, ONNX and PyTorch fewer). */
+export const RANK_MAX = 64;
+/** Nesting of protobuf messages, pickle containers, JSON or msgpack values. */
+export const NESTING_MAX = 100;
+/** Opcodes of one pickle program. */
+export const PICKLE_OPS_MAX = 50_000_000;
+/** Bytes of one pickle program (data.pkl of a .pt file holds names and shapes only). */
+export const PICKLE_BYTES_MAX = 256 * 1024 * 1024;
+/** Entries of one zip central directory. */
+export const ZIP_ENTRIES_MAX = 4_000_000;
+/** Bytes of one zip central directory. */
+export const ZIP_DIRECTORY_BYTES_MAX = 1 << 30;
+/** Bytes of ONNX structure (everything but tensor data) held in memory while parsing. */
+export const ONNX_STRUCTURE_BYTES_MAX = 256 * 1024 * 1024;
+/** Header dictionary of a .npy file. */
+export const NPY_HEADER_BYTES_MAX = 1 << 20;
+/** JSON index of a sharded checkpoint. */
+export const INDEX_JSON_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Files of one version. */
+export const FILES_PER_VERSION_MAX = 10_000_000;
+/** Longest path in a version, in UTF-8 bytes (PATH_MAX of Linux). */
+export const PATH_BYTES_MAX = 4096;
+/** git's blob sha1 is recorded for files up to this size. */
+export const GIT_SHA1_BYTES_MAX = 10 * 1000 * 1000;
+
+/** Small sealed state files: refs, HEAD, format, lock. */
+export const STATE_FILE_BYTES_MAX = 1 << 20;
+/** Manifest and staging. */
+export const MANIFEST_BYTES_MAX = 1 << 28;
+export const STAGING_BYTES_MAX = 1 << 30;
+/** One pack file closes when its largest class passes this. */
+export const PACK_BYTES_TARGET = 256 * 1024 * 1024;
+/** A set whose encoded planes total less puts all classes into `hi`. */
+export const SMALL_SET_BYTES = 8 * 1024 * 1024;
+/** Largest pack file a reader accepts: target plus one segment of each kind. */
+export const PACK_FILE_BYTES_MAX = 2 ** 40;
+/** Head of one segment record. */
+export const HEAD_BYTES_MAX = 64 * 1024 * 1024;
+/** One idx file. */
+export const INDEX_BYTES_MAX = 2 ** 33;
