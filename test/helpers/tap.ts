@@ -22,7 +22,7 @@ export class TapReader {
   }
 
   push(line: string): void {
-    const match = /^(not )?ok \d+ - (.*?)(?: # (SKIP|TODO))?$/.exec(line);
+    const match = /^(not )?ok \d+ - (.*?)(?: # ([A-Z]{4}))?$/.exec(line);
     if (match) {
       this.end();
       const outcome = match[1] ? 'failed' : match[3] === 'SKIP' ? 'skipped' : 'passed';

@@ -1,0 +1,205 @@
+/**
+ * The project as a whole: direction of imports, lengths, words, links, the error page.
+ *
+ * The rules are pure functions in helpers/tidy/; the first half of this file applies them to the
+ * project, the second shows that each finds a planted fault.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import glob from 'fast-glob';
+import ignore from 'ignore';
+import * as errors from '../lib/errors.js';
+import { PROJECT_ROOT } from './helpers/paths.js';
+import { type ErrorRow, parseErrorPage } from './helpers/tidy/error-page.js';
+import {
+  checkImports,
+  checkTable,
+  parseImports,
+  parseImportTable,
+  roomOf,
+} from './helpers/tidy/imports.js';
+import { checkLinks, checkMentions, headingAnchors } from './helpers/tidy/links.js';
+import { checkFolders, checkLockfile, checkText, FILE_BYTES_MAX } from './helpers/tidy/text.js';
+
+const TEXT = /\.(ts|mjs|js|json|md|c|h|cc|py|sh|yml|yaml)$|^\.ci\/|^(LICENSE|\.gitignore)$/;
+
+function read(file: string): string {
+  return fs.readFileSync(path.join(PROJECT_ROOT, file), 'utf8');
+}
+
+function listProject(): string[] {
+  const ignored = ignore().add(read('.gitignore'));
+  const files = glob.sync('**', {
+    cwd: PROJECT_ROOT,
+    dot: true,
+    ignore: ['node_modules', 'dist', '.git', '**/.dlv'],
+  });
+  return files.filter((file) => !ignored.ignores(file)).sort();
+}
+
+const files = listProject();
+const texts = files.filter((file) => TEXT.test(file) && file !== 'package-lock.json');
+const sources = files.filter((file) => /^(lib|bin)\/.*\.ts$/.test(file));
+
+function lookup(file: string): string | undefined {
+  const full = path.join(PROJECT_ROOT, file);
+  const stat = fs.statSync(full, { throwIfNoEntry: false });
+  return stat?.isFile() ? fs.readFileSync(full, 'utf8') : stat && '';
+}
+
+test('imports: every room keeps to the table of ARCHITECTURE.md', (t) => {
+  const table = parseImportTable(read('ARCHITECTURE.md'));
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: object };
+  const packages = Object.keys(dependencies);
+  t.deepEqual(checkTable(table, new Set(sources.map((file) => roomOf(file)!))), []);
+  t.deepEqual(
+    sources.flatMap((file) => checkImports(file, read(file), table, packages)),
+    [],
+  );
+});
+
+test('text: no file is too long and none holds a banned word', (t) => {
+  const checked = texts.filter((file) => !file.startsWith('test/fixtures/'));
+  t.true(checked.length > 20, 'the project was found');
+  t.deepEqual(
+    checked.flatMap((file) => checkText(file, read(file))),
+    [],
+  );
+  t.deepEqual(checkFolders(files), []);
+});
+
+test('size: no file of the project is over 2 MB', (t) => {
+  const large = files.filter((file) => {
+    return fs.statSync(path.join(PROJECT_ROOT, file)).size > FILE_BYTES_MAX;
+  });
+  t.deepEqual(large, []);
+});
+
+test('lock file: names no download address', (t) => {
+  t.deepEqual(checkLockfile(read('package-lock.json')), []);
+});
+
+test('links: every relative link and every page named anywhere exists', (t) => {
+  const pages = files.filter((file) => file.endsWith('.md'));
+  const planted = /^test\/(tidy\.test|helpers\/tidy\/)/;
+  t.deepEqual(
+    pages.flatMap((file) => checkLinks(file, read(file), lookup)),
+    [],
+  );
+  t.deepEqual(
+    texts
+      .filter((file) => !planted.test(file))
+      .flatMap((file) => checkMentions(file, read(file), lookup)),
+    [],
+  );
+});
+
+test('errors: docs/errors.md has the codes, classes and exit codes of the table', (t) => {
+  const classes = new Map<string, string>();
+  for (const value of Object.values(errors)) {
+    if (typeof value !== 'function' || !(value.prototype instanceof errors.DlvError)) continue;
+    const Class = value as unknown as new (message: string) => errors.DlvError;
+    classes.set(new Class('a message').code, Class.name);
+  }
+  const rows: ErrorRow[] = Object.entries(errors.ERROR_TABLE).map(([code, exit]) => {
+    return { code, class: classes.get(code)!, exit };
+  });
+  t.deepEqual(parseErrorPage(read('docs/errors.md')), rows);
+});
+
+test('imports: every form of import is seen, examples in comments are not', (t) => {
+  const source = `
+import fs from 'node:fs';
+import {
+  a,
+  type B,
+} from '../store/pack.js';
+import './side-effect.js';
+export * from './star.js';
+export type { C } from "./c.js";
+/**
+ * import x from './comment.js';
+ */
+// import y from './line.js';
+const later = await import('./later.js');
+export const text = 'from nowhere';
+`;
+  t.deepEqual(parseImports(source).sort(), [
+    '../store/pack.js',
+    './c.js',
+    './later.js',
+    './side-effect.js',
+    './star.js',
+    'node:fs',
+  ]);
+});
+
+const TABLE = parseImportTable(`
+<!-- imports -->
+| room | owns | may import |
+| --- | --- | --- |
+| bytes | bytes | – |
+| store | packs | bytes |
+| errors limits | all | – |
+<!-- /imports -->
+`);
+
+test('imports: a planted import against the direction is found', (t) => {
+  const good = "import { a } from '../bytes/a.js';\nimport { E } from '../errors.js';\n";
+  const bad = "import { s } from '../store/s.js';\n";
+  t.deepEqual(checkImports('lib/store/s.ts', good, TABLE, []), []);
+  t.deepEqual(checkImports('lib/bytes/a.ts', bad, TABLE, []), [
+    'lib/bytes/a.ts: bytes may not import store',
+  ]);
+  t.is(checkImports('lib/bytes/deep/a.ts', "import '../../store/s.js';", TABLE, []).length, 1);
+  t.is(checkImports('lib/bytes/a.ts', "export * from '../../test/x.js';", TABLE, []).length, 1);
+});
+
+test('imports: a package that is not a dependency is found', (t) => {
+  const source = "import { x } from '@scope/name/deep';\nimport y from 'left';\n";
+  t.deepEqual(checkImports('lib/bytes/a.ts', source, TABLE, ['left']), [
+    "lib/bytes/a.ts: '@scope/name' is not a dependency",
+  ]);
+});
+
+test('imports: a room without a row, a row without a room and a circle are found', (t) => {
+  const rooms = new Set(['bytes', 'store', 'errors', 'limits']);
+  t.deepEqual(checkTable(TABLE, rooms), []);
+  t.is(checkTable(TABLE, new Set([...rooms, 'extra'])).length, 1);
+  t.is(checkTable(TABLE, new Set(['bytes', 'errors', 'limits'])).length, 1);
+  const circle = new Map([
+    ['bytes', new Set(['store'])],
+    ['store', new Set(['bytes'])],
+  ]);
+  t.is(checkTable(circle, new Set(['bytes', 'store'])).length, 2);
+});
+
+test('text: planted marks, paths, hosts, lengths and folders are found', (t) => {
+  const planted = [
+    `// TO${''}DO later`,
+    `test.sk${''}ip('x')`,
+    `const a = '/wo${''}rk/main';`,
+    `fetch('https://registry.npm${''}js.org')`,
+  ];
+  for (const line of planted) t.is(checkText('lib/a.ts', `${line}\n`).length, 1, line);
+  t.deepEqual(checkText('lib/a.ts', 'a\n'.repeat(500)), []);
+  t.is(checkText('lib/a.ts', 'a\n'.repeat(501)).length, 1);
+  t.is(checkFolders(['lib/store/utils/a.ts', 'lib/common.ts', 'lib/store/pack.ts']).length, 2);
+  t.is(checkLockfile('{"resolved": "https://example.org/a.tgz"}').length, 1);
+});
+
+test('links: a planted dead link, dead anchor and dead mention are found', (t) => {
+  const pages = new Map([['docs/a.md', '# One thing\n## Two, `things`\n']]);
+  const find = (file: string) => pages.get(file);
+  const good = '[a](docs/a.md#one-thing) [b](https://example.org/x) `[c](none.md)`\n';
+  t.deepEqual(checkLinks('README.md', good, find), []);
+  t.is(checkLinks('README.md', '[a](docs/b.md)', find).length, 1);
+  t.is(checkLinks('docs/a.md', '[a](a.md#three)', find).length, 1);
+  t.is(checkMentions('lib/a.ts', '/** @see docs/none.md */', find).length, 1);
+  t.deepEqual([...headingAnchors(pages.get('docs/a.md')!)], ['one-thing', 'two-things']);
+});
+
+test('errors: a section without its class line is refused', (t) => {
+  t.throws(() => parseErrorPage('# Errors\n\n## DLV_USAGE\n\nText.\n'));
+});
