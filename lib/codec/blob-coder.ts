@@ -1,0 +1,128 @@
+/**
+ * Coding of blobs: literals, recipes, versions, chunks of unknown files.
+ *
+ * A codec byte says which coder and which byte shuffle; with a base of equal length the bytes are
+ * first subtracted from it modulo 256. The smallest of raw, LZ4 and deflate wins.
+ *
+ *     codec byte = coder (0 raw, 1 lz4 block, 2 raw deflate) | log2(shuffle width) << 4
+ *
+ * @see docs/format/codec.md §blobs
+ */
+import { promisify } from 'node:util';
+import { constants, deflateRaw, inflateRaw } from 'node:zlib';
+import { compress as lz4Compress, uncompress as lz4Uncompress } from 'lz4-napi';
+import { assert, CorruptError } from '../errors.js';
+import { BLOB_BYTES_MAX } from '../limits.js';
+import { mergePlanes, splitPlanes } from '../tensor/planes.js';
+
+const deflate = promisify(deflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
+const inflate = promisify(inflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
+
+const CODER_RAW = 0;
+const CODER_LZ4 = 1;
+const CODER_DEFLATE = 2;
+
+export interface CodedBlob {
+  codec: number;
+  payload: Uint8Array;
+}
+
+/**
+ * Codes a blob.
+ * @param shuffleWidth  element width of the content (1, 2, 4, 8): its bytes are grouped by significance.
+ * @param base          bytes of equal length to subtract, or null.
+ */
+export async function encodeBlob(
+  bytes: Uint8Array,
+  shuffleWidth = 1,
+  base: Uint8Array | null = null,
+): Promise<CodedBlob> {
+  assert(base === null || base.length === bytes.length, 'a base of equal length');
+  const width = bytes.length % shuffleWidth === 0 ? shuffleWidth : 1;
+  const prepared = shuffle(base === null ? bytes : subtract(bytes, base), width);
+  const transform = Math.log2(width) << 4;
+  let best: CodedBlob = { codec: CODER_RAW | transform, payload: prepared };
+  if (bytes.length >= 32) {
+    const deflated = await deflate(prepared, { level: 6 });
+    // LZ4 decodes several times faster: deflate has to be clearly smaller.
+    const lz4 = (await lz4Compress(Buffer.from(prepared))).subarray(4);
+    if (deflated.length < lz4.length * 0.95) {
+      if (deflated.length < best.payload.length)
+        best = { codec: CODER_DEFLATE | transform, payload: deflated };
+    } else if (lz4.length < best.payload.length)
+      best = { codec: CODER_LZ4 | transform, payload: lz4 };
+  }
+  if (base === null && best.payload === prepared) return { codec: CODER_RAW, payload: bytes };
+  return best;
+}
+
+/**
+ * Decodes a blob of exactly `rawBytes` bytes.
+ * @throws {CorruptError} if the payload does not give them.
+ */
+export async function decodeBlob(
+  codec: number,
+  payload: Uint8Array,
+  rawBytes: number,
+  base: Uint8Array | null,
+  file: string,
+): Promise<Uint8Array> {
+  const coder = codec & 0x0f;
+  const widthLog = codec >> 4;
+  const fail = (why: string): never => {
+    throw new CorruptError(`blob in '${file}' cannot be decoded: ${why}`, {
+      file,
+      hint: "run 'dlv fsck'",
+    });
+  };
+  if (rawBytes > BLOB_BYTES_MAX) fail(`${rawBytes} bytes are above the limit`);
+  if (widthLog > 3 || rawBytes % (1 << widthLog) !== 0) fail(`codec byte ${codec}`);
+  if (base !== null && base.length !== rawBytes) fail('its base has another length');
+  let prepared: Uint8Array = payload;
+  try {
+    if (coder === CODER_DEFLATE) {
+      // One byte more than expected is enough to see that a payload inflates to too much.
+      prepared = await inflate(payload, {
+        maxOutputLength: rawBytes + 1,
+        finishFlush: constants.Z_SYNC_FLUSH,
+      });
+    } else if (coder === CODER_LZ4) {
+      const framed = Buffer.alloc(4 + payload.length);
+      framed.writeUInt32LE(rawBytes, 0);
+      framed.set(payload, 4);
+      prepared = await lz4Uncompress(framed);
+    } else if (coder !== CODER_RAW) fail(`coder ${coder} is unknown`);
+  } catch (error) {
+    if (error instanceof CorruptError) throw error;
+    fail((error as Error).message);
+  }
+  if (prepared.length !== rawBytes) fail(`${prepared.length} bytes instead of ${rawBytes}`);
+  const plain = unshuffle(prepared, 1 << widthLog);
+  return base === null ? plain : add(plain, base);
+}
+
+function shuffle(bytes: Uint8Array, width: number): Uint8Array {
+  if (width === 1) return bytes;
+  return Buffer.concat(splitPlanes(bytes, width));
+}
+
+function unshuffle(bytes: Uint8Array, width: number): Uint8Array {
+  if (width === 1) return bytes;
+  const n = bytes.length / width;
+  const planes = Array.from({ length: width }, (_, k) => bytes.subarray(k * n, (k + 1) * n));
+  const target = new Uint8Array(bytes.length);
+  mergePlanes(planes, width, target);
+  return target;
+}
+
+function subtract(bytes: Uint8Array, base: Uint8Array): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < out.length; i++) out[i] = (bytes[i] as number) - (base[i] as number);
+  return out;
+}
+
+function add(bytes: Uint8Array, base: Uint8Array): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < out.length; i++) out[i] = (bytes[i] as number) + (base[i] as number);
+  return out;
+}
