@@ -18,6 +18,8 @@ export const io = {
   fsync: (handle: FileHandle): Promise<void> => handle.sync(),
   rename: (from: string, to: string): Promise<void> => fs.rename(from, to),
   unlink: (file: string): Promise<void> => fs.unlink(file),
+  link: (from: string, to: string): Promise<void> => fs.link(from, to),
+  rmdir: (dir: string): Promise<void> => fs.rmdir(dir),
   mkdir: (dir: string): Promise<unknown> => fs.mkdir(dir, { recursive: true }),
 };
 

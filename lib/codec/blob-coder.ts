@@ -14,6 +14,7 @@ import { compress as lz4Compress, uncompress as lz4Uncompress } from 'lz4-napi';
 import { assert, CorruptError } from '../errors.js';
 import { BLOB_BYTES_MAX } from '../limits.js';
 import { mergePlanes, splitPlanes } from '../tensor/planes.js';
+import { entropyBits, histogram } from './entropy.js';
 
 const deflate = promisify(deflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
 const inflate = promisify(inflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
@@ -21,6 +22,8 @@ const inflate = promisify(inflateRaw) as (b: Uint8Array, o: object) => Promise<B
 const CODER_RAW = 0;
 const CODER_LZ4 = 1;
 const CODER_DEFLATE = 2;
+/** Bits per byte above which order-0 coding saves less than half a percent. */
+const NOISE_BITS = 7.96;
 
 export interface CodedBlob {
   codec: number;
@@ -43,9 +46,13 @@ export async function encodeBlob(
   const transform = Math.log2(width) << 4;
   let best: CodedBlob = { codec: CODER_RAW | transform, payload: prepared };
   if (bytes.length >= 32) {
-    const deflated = await deflate(prepared, { level: 6 });
-    // LZ4 decodes several times faster: deflate has to be clearly smaller.
     const lz4 = (await lz4Compress(Buffer.from(prepared))).subarray(4);
+    // Noise costs deflate a hundred times what LZ4 takes to see it: ask the histogram first.
+    const noise =
+      lz4.length >= prepared.length &&
+      entropyBits(histogram(prepared), prepared.length) > NOISE_BITS;
+    const deflated = noise ? prepared : await deflate(prepared, { level: 6 });
+    // LZ4 decodes several times faster: deflate has to be clearly smaller.
     if (deflated.length < lz4.length * 0.95) {
       if (deflated.length < best.payload.length)
         best = { codec: CODER_DEFLATE | transform, payload: deflated };

@@ -16,6 +16,7 @@ import { ByteReader } from '../bytes/reader.js';
 import { ByteWriter } from '../bytes/writer.js';
 import { assert, CorruptError, FormatVersionError } from '../errors.js';
 import { CHUNK_ELEMENTS } from '../limits.js';
+import { entropyBits, histogram } from './entropy.js';
 
 const deflate = promisify(deflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
 const inflate = promisify(inflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
@@ -223,19 +224,6 @@ async function encodeChunk(bytes: Uint8Array): Promise<CodedChunk> {
     if (coded.length < bytes.length * WORTH_CODING) return { mode: MODE_DEFLATE, payload: coded };
   }
   return { mode: MODE_STORED, payload: bytes.slice() };
-}
-
-function histogram(bytes: Uint8Array): Uint32Array {
-  const counts = new Uint32Array(256);
-  for (let i = 0; i < bytes.length; i++) (counts[bytes[i] as number] as number)++;
-  return counts;
-}
-
-/** Order-0 entropy in bits per symbol. */
-function entropyBits(counts: Uint32Array, total: number): number {
-  let bits = 0;
-  for (const count of counts) if (count > 0) bits -= (count / total) * Math.log2(count / total);
-  return bits;
 }
 
 /** Compares the order-0 cost of the candidates on evenly spread samples of every plane. */

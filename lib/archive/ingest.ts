@@ -1,0 +1,439 @@
+/**
+ * Ingest: one file → recipe, extents and literals in a pack session.
+ *
+ * The file is read once from start to end: its sha256 (and git's sha1), the hashes of every extent,
+ * the literals. An extent of one segment that turns out to be new is encoded from memory; a longer
+ * one is read again and hashed again, so that what is stored is what was hashed. Every encoded
+ * segment is decoded and compared before it counts (invariant 9).
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { cutChunk } from '../bytes/chunker.js';
+import { type ReadFile, throwIfAborted } from '../bytes/files.js';
+import { type Id, objectId } from '../bytes/hash.js';
+import { decodeSegment, encodeSegment } from '../codec/segment.js';
+import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../codec/tags.js';
+import { BugError, ChangedError } from '../errors.js';
+import {
+  CDC_MAX_BYTES,
+  CDC_MIN_BYTES,
+  GIT_SHA1_BYTES_MAX,
+  LITERAL_BLOB_BYTES,
+  RUN_ELEMENTS,
+  SEGMENT_ELEMENTS,
+} from '../limits.js';
+import { segmentCount } from '../store/types.js';
+import { ExtentHasher, type ExtentHashes } from '../tensor/extent-id.js';
+import { cutFile, type FileParts, type PlacedPart } from '../tensor/file-parts.js';
+import type { FileLayout } from '../tensor/layout.js';
+import { splitPlanes, swapBytes } from '../tensor/planes.js';
+import {
+  type ChunkRef,
+  dataBlobLengths,
+  encodeRecipe,
+  encodeSkeleton,
+  type Recipe,
+} from '../tensor/recipe.js';
+import { type BaseFinder, fitBase, tensorKey } from './bases.js';
+import { segmentElements } from './extents.js';
+import type { PackSession } from './session.js';
+
+/** What ingest says about a file. */
+export interface IngestedFile {
+  size: number;
+  /** Hex sha256 of the file, no domain: the oid of LFS and Hugging Face. */
+  sha256: string;
+  /** git's blob sha1 for files up to GIT_SHA1_BYTES_MAX. */
+  gitSha1: string | null;
+  /** A whole file that is one blob, or a recipe blob. */
+  recipe: { kind: 'blob' | 'recipe'; id: Id };
+  extents: number;
+  tensors: number;
+}
+
+export interface IngestOptions {
+  bases: BaseFinder;
+  /** Longest chain in links, and its cost as a multiple of the materialized bytes. */
+  chainDepth: number;
+  chainCost: number;
+  /** Called with the bytes read since the last call. */
+  onBytes?: (count: number) => void;
+  signal?: AbortSignal;
+}
+
+const READ_BYTES = 4 * 1024 * 1024;
+/** Segments being encoded at once: each holds child, base and coded planes. */
+const SEGMENTS_IN_FLIGHT = 3;
+/** Chunks of unknown bytes being coded at once, on Node's pool. */
+const CHUNKS_IN_FLIGHT = 8;
+
+/** Stores one file. @throws {ChangedError} if it changes meanwhile; nothing of it is listed then. */
+export async function ingestFile(
+  session: PackSession,
+  source: ReadFile,
+  layout: FileLayout,
+  options: IngestOptions,
+): Promise<IngestedFile> {
+  const ingest = new FileIngest(session, source, cutFile(layout, source.size), options);
+  return ingest.run(layout);
+}
+
+interface DataStream {
+  ids: Id[];
+  pending: Uint8Array[];
+  pendingBytes: number;
+  /** Length of each blob, from the skeleton's parts. */
+  lengths: number[];
+}
+
+class FileIngest {
+  readonly #session: PackSession;
+  readonly #source: ReadFile;
+  readonly #file: FileParts;
+  readonly #options: IngestOptions;
+  readonly #fileHash: Hash = createHash('sha256');
+  readonly #gitHash: Hash | null;
+  readonly #fixed: Uint8Array[] = [];
+  readonly #variable: Uint8Array[] = [];
+  readonly #variableLengths: number[] = [];
+  readonly #data = new Map<number, DataStream>();
+  readonly #extents: Id[] = [];
+  readonly #chunks: ChunkRef[][] = [];
+  readonly #partKeys = new Map<number, string[]>();
+  #inFlight: Promise<void>[] = [];
+  #writes: Promise<void> = Promise.resolve();
+  readonly #started = new Set<Id>();
+
+  constructor(session: PackSession, source: ReadFile, file: FileParts, options: IngestOptions) {
+    this.#session = session;
+    this.#source = source;
+    this.#file = file;
+    this.#options = options;
+    this.#gitHash =
+      source.size <= GIT_SHA1_BYTES_MAX ? createHash('sha1').update(`blob ${source.size}\0`) : null;
+    for (const tensor of file.tensors) {
+      const keys = this.#partKeys.get(tensor.part) ?? [];
+      keys.push(tensorKey(tensor.role, tensor.name));
+      this.#partKeys.set(tensor.part, keys);
+    }
+    const parts = file.parts.map((p) => p.part);
+    for (const width of [1, 2, 4, 8]) {
+      const lengths = dataBlobLengths(parts, width, LITERAL_BLOB_BYTES);
+      if (lengths.length > 0)
+        this.#data.set(width, { ids: [], pending: [], pendingBytes: 0, lengths });
+    }
+  }
+
+  async run(layout: FileLayout): Promise<IngestedFile> {
+    try {
+      for (const [index, part] of this.#file.parts.entries()) await this.#readPart(part, index);
+    } finally {
+      // Encoders still at work must not outlive a failure: they write into the session.
+      await Promise.allSettled(this.#inFlight);
+    }
+    await Promise.all(this.#inFlight);
+    await this.#writes;
+    await this.#source.checkUnchanged();
+    const recipe = await this.#storeRecipe(layout);
+    return {
+      size: this.#source.size,
+      sha256: this.#fileHash.digest('hex'),
+      gitSha1: this.#gitHash?.digest('hex') ?? null,
+      recipe,
+      extents: this.#extents.length,
+      tensors: this.#file.tensors.length,
+    };
+  }
+
+  async #readPart({ part, offset, length }: PlacedPart, index: number): Promise<void> {
+    switch (part.kind) {
+      case 'fixed':
+        this.#fixed.push(await this.#read(offset, length));
+        break;
+      case 'variable':
+        this.#variable.push(await this.#read(offset, length));
+        if (part.length === null) this.#variableLengths.push(length);
+        break;
+      case 'data':
+        await this.#addData(part.width, await this.#read(offset, length));
+        break;
+      case 'chunks':
+        this.#chunks.push(await this.#readChunks(offset, length));
+        break;
+      case 'extent':
+        this.#extents.push(
+          await this.#readExtent({ ...part, offset }, this.#partKeys.get(index) ?? []),
+        );
+        break;
+    }
+  }
+
+  /** The next bytes of the file: hashed in file order. */
+  async #read(offset: number, length: number): Promise<Uint8Array> {
+    throwIfAborted(this.#options.signal);
+    const bytes = await this.#source.read(offset, length);
+    this.#fileHash.update(bytes);
+    this.#gitHash?.update(bytes);
+    this.#options.onBytes?.(length);
+    return bytes;
+  }
+
+  async #addData(width: number, bytes: Uint8Array): Promise<void> {
+    const stream = this.#data.get(width);
+    if (!stream) throw new BugError(`no data literal of width ${width}`);
+    stream.pending.push(bytes);
+    stream.pendingBytes += bytes.length;
+    if (stream.pendingBytes !== stream.lengths[stream.ids.length]) return;
+    const base = this.#options.bases.dataBlob(width, stream.ids.length);
+    const id = await this.#session.putBlob('blob', Buffer.concat(stream.pending), width, base);
+    stream.ids.push(id);
+    stream.pending = [];
+    stream.pendingBytes = 0;
+  }
+
+  async #readChunks(offset: number, length: number): Promise<ChunkRef[]> {
+    const refs: ChunkRef[] = [];
+    const pending: Promise<ChunkRef>[] = [];
+    let buffer: Uint8Array = new Uint8Array(0);
+    let at = offset;
+    const end = offset + length;
+    while (at < end || buffer.length > 0) {
+      if (buffer.length < CDC_MAX_BYTES && at < end) {
+        const block = await this.#read(at, Math.min(READ_BYTES, end - at));
+        at += block.length;
+        buffer = buffer.length === 0 ? block : Buffer.concat([buffer, block]);
+      }
+      while (buffer.length >= CDC_MAX_BYTES || (at === end && buffer.length > 0)) {
+        const chunk = buffer.subarray(0, cutChunk(buffer));
+        buffer = buffer.subarray(chunk.length);
+        pending.push(
+          this.#session.putBlob('blob', chunk).then((id) => ({ id, length: chunk.length })),
+        );
+        if (pending.length >= CHUNKS_IN_FLIGHT)
+          refs.push(...(await Promise.all(pending.splice(0))));
+      }
+    }
+    refs.push(...(await Promise.all(pending)));
+    return refs;
+  }
+
+  async #readExtent(
+    part: { width: number; count: number; byteSwap: boolean; offset: number },
+    keys: readonly string[],
+  ): Promise<Id> {
+    const { width, count, offset, byteSwap } = part;
+    const hasher = new ExtentHasher(width, count);
+    const single = count <= SEGMENT_ELEMENTS;
+    const kept: Uint8Array[][] = [];
+    for (let first = 0; first < count; first += RUN_ELEMENTS) {
+      const elements = Math.min(RUN_ELEMENTS, count - first);
+      const bytes = await this.#read(offset + first * width, elements * width);
+      if (byteSwap) swapBytes(bytes, width);
+      const planes = splitPlanes(bytes, width);
+      hasher.addRun(planes);
+      if (single) kept.push(planes);
+    }
+    const hashes = hasher.finish();
+    const segments = segmentCount(count);
+    if (this.#started.has(hashes.id) || (await this.#session.hasExtent(hashes.id, segments))) {
+      return hashes.id;
+    }
+    this.#started.add(hashes.id);
+    const candidate = this.#options.bases.extent(keys, width, count);
+    for (let segment = 0; segment < segments; segment++) {
+      const base = candidate === null ? null : await this.#fit(candidate, segment);
+      const planes = single
+        ? joinRuns(kept, width, count)
+        : await this.#rereadSegment(part, segment, hashes);
+      await this.#encodeSoon(hashes, segment, planes, base);
+    }
+    return hashes.id;
+  }
+
+  /** Segments of one extent may stand on different bases, so each keeps the chain limits itself. */
+  #fit(candidate: Id, segment: number): Promise<{ id: Id; depth: number } | null> {
+    const { chainDepth, chainCost } = this.#options;
+    return fitBase(candidate, (id) => this.#session.chainLink(id, segment), chainDepth, chainCost);
+  }
+
+  /** Reads a segment of a long extent again and checks that it still has the hashes of pass 1. */
+  async #rereadSegment(
+    part: { width: number; count: number; byteSwap: boolean; offset: number },
+    segment: number,
+    hashes: ExtentHashes,
+  ): Promise<Uint8Array[]> {
+    throwIfAborted(this.#options.signal);
+    const { width } = part;
+    const elements = segmentElements(part.count, segment);
+    const bytes = await this.#source.read(
+      part.offset + segment * SEGMENT_ELEMENTS * width,
+      elements * width,
+    );
+    if (part.byteSwap) swapBytes(bytes, width);
+    const planes = splitPlanes(bytes, width);
+    const check = new ExtentHasher(width, elements);
+    for (let first = 0; first < elements; first += RUN_ELEMENTS) {
+      check.addRun(planes.map((plane) => plane.subarray(first, first + RUN_ELEMENTS)));
+    }
+    const start = (32 * segment * SEGMENT_ELEMENTS) / RUN_ELEMENTS;
+    const same = check
+      .finish()
+      .hashes.every(
+        (run, k) =>
+          Buffer.compare(
+            run,
+            (hashes.hashes[k] as Uint8Array).subarray(start, start + run.length),
+          ) === 0,
+      );
+    if (!same) {
+      throw new ChangedError(`'${this.#source.name}' changed while it was being read`, {
+        file: this.#source.name,
+        hint: 'wait until nothing writes the file, then run the command again',
+      });
+    }
+    return planes;
+  }
+
+  /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
+  async #encodeSoon(
+    hashes: ExtentHashes,
+    segment: number,
+    planes: Uint8Array[],
+    base: { id: Id; depth: number } | null,
+  ): Promise<void> {
+    while (this.#inFlight.length >= SEGMENTS_IN_FLIGHT) await Promise.race(this.#inFlight);
+    const encoded = this.#encode(hashes, segment, planes, base);
+    const before = this.#writes;
+    const write = encoded.then(async (store) => {
+      await before;
+      await store();
+    });
+    // A failure is reported by whoever awaits the work; this copy only keeps the order.
+    this.#writes = write.catch(() => {});
+    const entry: Promise<void> = write.then(
+      () => this.#forget(entry),
+      (error: unknown) => {
+        this.#failure ??= { error };
+        this.#forget(entry);
+      },
+    );
+    this.#inFlight.push(entry);
+    this.#check();
+  }
+
+  #failure: { error: unknown } | null = null;
+
+  #forget(entry: Promise<void>): void {
+    this.#inFlight = this.#inFlight.filter((other) => other !== entry);
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  async #encode(
+    hashes: ExtentHashes,
+    segment: number,
+    planes: Uint8Array[],
+    base: { id: Id; depth: number } | null,
+  ): Promise<() => Promise<void>> {
+    const { width, count, id } = hashes;
+    const basePlanes =
+      base === null ? null : await this.#session.extents.readPlanes(base.id, segment, width);
+    const coded = await encodeSegment(planes, basePlanes);
+    const check = await decodeSegment(
+      coded,
+      width,
+      segmentElements(count, segment),
+      width,
+      coded.usesBase ? basePlanes : null,
+      this.#source.name,
+    );
+    for (let k = 0; k < width; k++) {
+      if (Buffer.compare(check[k] as Uint8Array, planes[k] as Uint8Array) !== 0) {
+        throw new BugError(
+          `plane ${k} of an extent of '${this.#source.name}' does not survive encoding`,
+        );
+      }
+    }
+    const head = encodeTags([
+      { tag: TAG_CODEC, required: true, value: coded.head },
+      ...(segment === 0
+        ? [{ tag: TAG_RUN_HASHES, required: true, value: Buffer.concat(hashes.hashes) }]
+        : []),
+    ]);
+    return () =>
+      this.#session.putSegment({
+        id,
+        segment,
+        segments: segmentCount(count),
+        width,
+        count,
+        base: coded.usesBase ? (base as { id: Id }).id : null,
+        depth: coded.usesBase ? (base as { depth: number }).depth : 0,
+        head,
+        hi: coded.hi,
+        mid: coded.mid,
+        low: coded.low,
+      });
+  }
+
+  async #storeRecipe(layout: FileLayout): Promise<{ kind: 'blob' | 'recipe'; id: Id }> {
+    this.#check();
+    const run = this.#chunks[0];
+    const onlyChunks =
+      this.#file.parts.every((p) => p.part.kind === 'chunks') && this.#chunks.length === 1;
+    if (this.#file.parts.length === 0) {
+      return { kind: 'blob', id: await this.#session.putBlob('blob', new Uint8Array(0)) };
+    }
+    if (onlyChunks && run?.length === 1) return { kind: 'blob', id: (run[0] as ChunkRef).id };
+    const parts = this.#file.parts.map((p) => p.part);
+    const onlyFixed =
+      parts.length === 1 && parts[0]?.kind === 'fixed' && this.#file.tensors.length === 0;
+    if (onlyFixed) {
+      return {
+        kind: 'blob',
+        id: await this.#session.putBlob('blob', this.#fixed[0] as Uint8Array),
+      };
+    }
+    const skeleton = onlyChunks
+      ? null
+      : await this.#session.putBlob(
+          'skeleton',
+          encodeSkeleton({
+            format: layout.format,
+            fixed: Buffer.concat(this.#fixed),
+            parts,
+            tensors: this.#file.tensors,
+          }),
+        );
+    const variable = Buffer.concat(this.#variable);
+    const recipe: Recipe = {
+      skeleton,
+      variableLengths: this.#variableLengths,
+      variable: this.#variable.length === 0 ? null : await this.#session.putBlob('blob', variable),
+      data: [...this.#data].map(([width, { ids }]) => ({ width, ids })),
+      extents: this.#extents,
+      chunks: this.#chunks,
+    };
+    const stored = encodeRecipe(recipe, (page) => objectId('ids', page));
+    for (const page of stored.pages) await this.#session.putBlob('ids', page);
+    return { kind: 'recipe', id: await this.#session.putBlob('recipe', stored.recipe) };
+  }
+}
+
+/** Joins the planes of the runs of one segment. */
+function joinRuns(runs: readonly Uint8Array[][], width: number, count: number): Uint8Array[] {
+  if (runs.length === 1) return runs[0] as Uint8Array[];
+  return Array.from({ length: width }, (_, k) => {
+    const plane = new Uint8Array(count);
+    let at = 0;
+    for (const run of runs) {
+      plane.set(run[k] as Uint8Array, at);
+      at += (run[k] as Uint8Array).length;
+    }
+    return plane;
+  });
+}
+
+/** Files up to this size are one blob when no format is found in them. */
+export const WHOLE_BLOB_BYTES = CDC_MIN_BYTES;
