@@ -52,6 +52,23 @@ export const INDEX_JSON_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Files of one version. */
 export const FILES_PER_VERSION_MAX = 10_000_000;
+/** Files that a version lists itself; more go into pages of their own (docs/format/version.md). */
+export const FILES_INLINE_MAX = 64;
+/** Entries of one page of files: 8 × the mean of its content-defined cuts. */
+export const FILES_PAGE_MAX = 512;
+/** Parents of one version: merges of more lines than this are no use to a reader. */
+export const PARENTS_MAX = 256;
+/** Commit message, in UTF-8 bytes. */
+export const MESSAGE_BYTES_MAX = 1 << 20;
+/** One name or short text of a version (author, hyperparameter, metric), in UTF-8 bytes. */
+export const NAME_BYTES_MAX = 4096;
+/** A ref name, in bytes; one part of it leaves room for the names of temporary files. */
+export const REF_NAME_BYTES_MAX = 1024;
+export const REF_PART_BYTES_MAX = 200;
+/** Reflog of one ref: some 100,000 lines are read back, older ones are skipped. */
+export const REFLOG_BYTES_MAX = 1 << 28;
+/** config file and .dlvignore: texts that people write. */
+export const USER_TEXT_BYTES_MAX = 1 << 20;
 /** Longest path in a version, in UTF-8 bytes (PATH_MAX of Linux). */
 export const PATH_BYTES_MAX = 4096;
 /** git's blob sha1 is recorded for files up to this size. */
@@ -72,3 +89,9 @@ export const PACK_FILE_BYTES_MAX = 2 ** 40;
 export const HEAD_BYTES_MAX = 64 * 1024 * 1024;
 /** One idx file. */
 export const INDEX_BYTES_MAX = 2 ** 33;
+/** Encoded bytes of one class of one segment: 16 MiB raw at most, with room for a poor coder. */
+export const PLANE_CLASS_BYTES_MAX = 64 * 1024 * 1024;
+/** Records after which a set closes: its index rows, held until then, stay below 32 MiB. */
+export const SET_RECORDS_TARGET = 1 << 18;
+/** Most records of one kind in one set that a reader accepts. */
+export const SET_RECORDS_MAX = 1 << 24;
