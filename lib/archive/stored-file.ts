@@ -1,0 +1,269 @@
+/**
+ * A stored file: its recipe opened, its bytes streamed back, its tensors read alone.
+ *
+ * Start here: `openStoredFile`, then `stream` for the whole file or `readTensorChunks` for one tensor.
+ */
+import { createHash } from 'node:crypto';
+import { throwIfAborted } from '../bytes/files.js';
+import type { Id } from '../bytes/hash.js';
+import { CorruptError } from '../errors.js';
+import { LITERAL_BLOB_BYTES, SEGMENT_ELEMENTS } from '../limits.js';
+import { segmentCount } from '../store/types.js';
+import { mergePlanes, swapBytes } from '../tensor/planes.js';
+import {
+  dataBlobLengths,
+  decodeRecipe,
+  decodeSkeleton,
+  type Part,
+  type Recipe,
+  type Skeleton,
+} from '../tensor/recipe.js';
+import type { Blobs } from './blobs.js';
+import type { Extents } from './extents.js';
+
+/** What is needed to rebuild: a repository's readers, or those of a session. */
+export interface Readers {
+  blobs: Blobs;
+  extents: Extents;
+}
+
+/** The parts of a FileEntry that rebuilding needs. */
+export interface FileRef {
+  path: string;
+  size: number;
+  sha256: string;
+  recipe: { kind: 'blob' | 'recipe'; id: Id };
+}
+
+/** Segments decoded ahead of the one being written. */
+const SEGMENTS_AHEAD = 2;
+
+export interface StoredFile {
+  ref: FileRef;
+  /** null for a file that is one blob. */
+  recipe: Recipe | null;
+  skeleton: Skeleton | null;
+}
+
+/** Reads recipe and skeleton of a file. @throws {CorruptError}, {NotFoundError} */
+export async function openStoredFile(readers: Readers, ref: FileRef): Promise<StoredFile> {
+  if (ref.recipe.kind === 'blob') return { ref, recipe: null, skeleton: null };
+  const name = `recipe of ${ref.path}`;
+  const recipe = await decodeRecipe(
+    await readers.blobs.readBlob(ref.recipe.id, 'recipe'),
+    name,
+    (id) => readers.blobs.readBlob(id, 'ids'),
+  );
+  const skeleton =
+    recipe.skeleton === null
+      ? null
+      : decodeSkeleton(
+          await readers.blobs.readBlob(recipe.skeleton, 'skeleton'),
+          `skeleton of ${ref.path}`,
+        );
+  checkFit(recipe, skeleton, name);
+  return { ref, recipe, skeleton };
+}
+
+/** @throws {CorruptError} unless the recipe gives each stream of the skeleton exactly what it takes. */
+function checkFit(recipe: Recipe, skeleton: Skeleton | null, file: string): void {
+  const parts: readonly Part[] = skeleton?.parts ?? [{ kind: 'chunks' }];
+  const count = (kind: Part['kind']) => parts.filter((p) => p.kind === kind).length;
+  const open = parts.filter((p) => p.kind === 'variable' && p.length === null).length;
+  const fits =
+    count('extent') === recipe.extents.length &&
+    count('chunks') === recipe.chunks.length &&
+    open === recipe.variableLengths.length &&
+    count('variable') > 0 === (recipe.variable !== null);
+  if (!fits) throw new CorruptError(`'${file}' does not fit its skeleton`, { file });
+  for (const width of [1, 2, 4, 8]) {
+    const cuts = dataBlobLengths(parts, width, LITERAL_BLOB_BYTES);
+    const ids = recipe.data.find((d) => d.width === width)?.ids ?? [];
+    if (cuts.length !== ids.length) {
+      throw new CorruptError(
+        `'${file}' has ${ids.length} data literals of width ${width}, not ${cuts.length}`,
+        { file },
+      );
+    }
+  }
+}
+
+/** Every blob and extent that a stored file names, for gc and fsck; its own recipe included. */
+export function* namedObjects(
+  file: StoredFile,
+): Generator<{ kind: 'blob' | 'extent'; id: Id; width?: number; count?: number }> {
+  yield { kind: 'blob', id: file.ref.recipe.id };
+  const { recipe, skeleton } = file;
+  if (recipe === null) return;
+  if (recipe.skeleton !== null) yield { kind: 'blob', id: recipe.skeleton };
+  if (recipe.variable !== null) yield { kind: 'blob', id: recipe.variable };
+  for (const { ids } of recipe.data) for (const id of ids) yield { kind: 'blob', id };
+  for (const run of recipe.chunks) for (const { id } of run) yield { kind: 'blob', id };
+  let next = 0;
+  for (const part of skeleton?.parts ?? []) {
+    if (part.kind === 'extent') {
+      yield {
+        kind: 'extent',
+        id: recipe.extents[next++] as Id,
+        width: part.width,
+        count: part.count,
+      };
+    }
+  }
+}
+
+export interface StreamOptions {
+  signal?: AbortSignal;
+  onBytes?: (count: number) => void;
+}
+
+/**
+ * Gives the bytes of a file in order, in pieces of at most a segment (32 MiB).
+ * The last step throws if size or sha256 are not those of the version: write to a temporary place.
+ * @throws {CorruptError} DLV_CORRUPT
+ */
+export async function* streamFile(
+  readers: Readers,
+  file: StoredFile,
+  options: StreamOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const bytes of filePieces(readers, file)) {
+    throwIfAborted(options.signal);
+    hash.update(bytes);
+    size += bytes.length;
+    options.onBytes?.(bytes.length);
+    yield bytes;
+  }
+  const found = hash.digest('hex');
+  if (size !== file.ref.size || found !== file.ref.sha256) {
+    throw new CorruptError(
+      `'${file.ref.path}' cannot be rebuilt: its bytes give sha256 ${found.slice(0, 10)}…, the version says ${file.ref.sha256.slice(0, 10)}…`,
+      { file: file.ref.path, expected: file.ref.sha256, actual: found, hint: "run 'dlv fsck'" },
+    );
+  }
+}
+
+async function* filePieces(readers: Readers, file: StoredFile): AsyncGenerator<Uint8Array> {
+  const { recipe, skeleton, ref } = file;
+  if (recipe === null) {
+    yield await readers.blobs.readBlob(ref.recipe.id, 'blob');
+    return;
+  }
+  const streams = new LiteralStreams(readers.blobs, recipe, skeleton);
+  const parts: readonly Part[] = skeleton?.parts ?? [{ kind: 'chunks' }];
+  let extent = 0;
+  let run = 0;
+  for (const part of parts) {
+    switch (part.kind) {
+      case 'fixed':
+        yield streams.fixed(part.length);
+        break;
+      case 'variable':
+        yield await streams.variable(part.length);
+        break;
+      case 'data':
+        yield await streams.data(part.width, part.length);
+        break;
+      case 'chunks':
+        for (const { id, length } of recipe.chunks[run++] ?? []) {
+          const bytes = await readers.blobs.readBlob(id, 'blob');
+          if (bytes.length !== length)
+            throw new CorruptError(`chunk of '${ref.path}' has another length`, { file: ref.path });
+          yield bytes;
+        }
+        break;
+      case 'extent':
+        yield* extentPieces(readers.extents, recipe.extents[extent++] as Id, part);
+        break;
+    }
+  }
+}
+
+async function* extentPieces(
+  extents: Extents,
+  id: Id,
+  part: { width: number; count: number; byteSwap: boolean },
+): AsyncGenerator<Uint8Array> {
+  const { width, count } = part;
+  const segments = segmentCount(count);
+  const ahead: Promise<Uint8Array[]>[] = [];
+  let started = 0;
+  try {
+    for (let segment = 0; segment < segments; segment++) {
+      while (started < segments && started <= segment + SEGMENTS_AHEAD) {
+        const read = extents.readPlanes(id, started++, width);
+        read.catch(() => {});
+        ahead.push(read);
+      }
+      const planes = await (ahead.shift() as Promise<Uint8Array[]>);
+      const bytes = new Uint8Array(width * (planes[0]?.length ?? 0));
+      if (planes.length !== width || bytes.length !== width * expectedElements(count, segment)) {
+        throw new CorruptError(`extent '${id}' has another size than the file says`, { id });
+      }
+      mergePlanes(planes, width, bytes);
+      if (part.byteSwap) swapBytes(bytes, width);
+      yield bytes;
+    }
+  } finally {
+    await Promise.allSettled(ahead);
+  }
+}
+
+function expectedElements(count: number, segment: number): number {
+  return Math.min(SEGMENT_ELEMENTS, count - segment * SEGMENT_ELEMENTS);
+}
+
+/** The literal streams of a recipe, consumed from their start. */
+export class LiteralStreams {
+  readonly #blobs: Blobs;
+  readonly #recipe: Recipe;
+  readonly #skeleton: Skeleton | null;
+  #fixedAt = 0;
+  #variableAt = 0;
+  #nextLength = 0;
+  readonly #data = new Map<number, { blob: number; at: number }>();
+
+  constructor(blobs: Blobs, recipe: Recipe, skeleton: Skeleton | null) {
+    this.#blobs = blobs;
+    this.#recipe = recipe;
+    this.#skeleton = skeleton;
+  }
+
+  fixed(length: number): Uint8Array {
+    const bytes = (this.#skeleton as Skeleton).fixed.subarray(
+      this.#fixedAt,
+      this.#fixedAt + length,
+    );
+    this.#fixedAt += length;
+    return bytes;
+  }
+
+  async variable(length: number | null): Promise<Uint8Array> {
+    const wanted = length ?? (this.#recipe.variableLengths[this.#nextLength++] as number);
+    const all = await this.#blobs.readBlob(this.#recipe.variable as Id, 'blob');
+    const bytes = all.subarray(this.#variableAt, this.#variableAt + wanted);
+    if (bytes.length !== wanted) throw new CorruptError('a variable literal is too short');
+    this.#variableAt += wanted;
+    return bytes;
+  }
+
+  async data(width: number, length: number): Promise<Uint8Array> {
+    const ids = this.#recipe.data.find((d) => d.width === width)?.ids ?? [];
+    const place = this.#data.get(width) ?? { blob: 0, at: 0 };
+    let blob = await this.#blobs.readBlob(ids[place.blob] as Id, 'blob');
+    if (place.at >= blob.length) {
+      place.blob++;
+      place.at = 0;
+      const next = ids[place.blob];
+      if (next === undefined) throw new CorruptError('a data literal is too short');
+      blob = await this.#blobs.readBlob(next, 'blob');
+    }
+    const bytes = blob.subarray(place.at, place.at + length);
+    if (bytes.length !== length) throw new CorruptError('a data literal is too short');
+    place.at += length;
+    this.#data.set(width, place);
+    return bytes;
+  }
+}
