@@ -50,8 +50,9 @@ export function buildSpans(
     }
     const group = sorted.slice(first, next);
     const start = (group[0] as SpanClaim).offset;
-    if (group.length > 2 && end - start > flatBytes) spans.push(...cutGroup(group, end));
-    else spans.push(spanOf(group, start, end));
+    // A loop, as a group may have more members than a call may have arguments.
+    const cut = group.length > 2 && end - start > flatBytes;
+    for (const span of cut ? cutGroup(group, end) : [spanOf(group, start, end)]) spans.push(span);
     first = next;
   }
   return spans;
@@ -96,7 +97,7 @@ function cutGroup(group: readonly SpanClaim[], end: number): ExtentSpan[] {
   const storages = group.filter((claim) => claim.storage);
   const start = (group[0] as SpanClaim).offset;
   if (storages.length === 0 || views.length < 2) return [spanOf(group, start, end)];
-  const step = Math.max(...storages.map((storage) => storage.width));
+  const step = Math.max(...new Set(storages.map((storage) => storage.width)));
   const pieces: { start: number; views: SpanClaim[] }[] = [{ start, views: [] }];
   let covered = start;
   for (const view of views) {
