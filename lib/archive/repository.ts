@@ -1,0 +1,162 @@
+/**
+ * An open repository: packs, refs and configuration behind one handle.
+ *
+ * Owns no rules of its own; ops ask it for readers, sessions and the lock. Start at `open`.
+ */
+import { makeDirectory, writeFileAtomic } from '../bytes/files.js';
+import type { BlobKind, Id } from '../bytes/hash.js';
+import { ExistsError } from '../errors.js';
+import { type Config, openConfig } from '../repo/config.js';
+import { type FileEntry, type FilePage, readTree } from '../repo/file-tree.js';
+import { checkReadable, checkWritable, writeFormat } from '../repo/format.js';
+import { type Head, readHead, writeHead } from '../repo/head.js';
+import { findRepository, findRepositoryOrNull, Layout, SELF_IGNORE } from '../repo/layout.js';
+import { type LockOptions, type RepositoryLock, withLock } from '../repo/lock.js';
+import { ownIdentity } from '../repo/process-identity.js';
+import { checkModelName, modelNameProblem } from '../repo/ref-name.js';
+import { readVersion, type Version } from '../repo/version.js';
+import { FolderBackend } from '../store/folder-backend.js';
+import { ObjectStore } from '../store/object-store.js';
+import { PackSetWriter } from '../store/pack-writer.js';
+import { Blobs } from './blobs.js';
+import { Extents } from './extents.js';
+import { PackSession } from './session.js';
+import { openStoredFile, type Readers, type StoredFile } from './stored-file.js';
+
+export interface RepositoryOptions {
+  signal?: AbortSignal;
+  /** How long to wait for another holder of the lock. */
+  lockTimeoutMs?: number;
+}
+
+let sessionNumber = 0;
+
+export class Repository implements Readers {
+  readonly layout: Layout;
+  readonly store: ObjectStore;
+  readonly blobs: Blobs;
+  readonly extents: Extents;
+  readonly config: Config;
+  readonly options: RepositoryOptions;
+  readonly #versions = new Map<Id, Version>();
+
+  private constructor(
+    layout: Layout,
+    store: ObjectStore,
+    config: Config,
+    options: RepositoryOptions,
+  ) {
+    this.layout = layout;
+    this.store = store;
+    this.config = config;
+    this.options = options;
+    this.blobs = new Blobs(store);
+    this.extents = new Extents(store);
+  }
+
+  /**
+   * Makes a repository in `dir`.
+   * @param model  name of the first model; default: the folder's name.
+   * @throws {ExistsError} DLV_EXISTS if there is one already.
+   */
+  static async init(
+    dir: string,
+    model?: string,
+    options: RepositoryOptions = {},
+  ): Promise<Repository> {
+    const layout = new Layout(dir);
+    const above = await findRepositoryOrNull(dir);
+    if (above?.dir === layout.dir) {
+      throw new ExistsError(`'${layout.dir}' is a repository already`, { path: layout.dir });
+    }
+    const name = checkModelName(model ?? defaultModelName(layout.workTree));
+    for (const folder of layout.folders()) await makeDirectory(folder);
+    await writeFileAtomic(layout.gitignore, Buffer.from(SELF_IGNORE));
+    const backend = new FolderBackend(layout.dir);
+    await withLock(layout, async (lock) => {
+      await ObjectStore.init(backend).catch((error: unknown) => {
+        // An init that never ended left its manifest behind: it lists nothing yet.
+        if (!(error instanceof ExistsError)) throw error;
+      });
+      await writeHead(lock, { kind: 'branch', model: name, branch: 'main' });
+      // `format` comes last: a folder without it is no repository.
+      await writeFormat(layout);
+    });
+    await backend.close();
+    return Repository.open(dir, options);
+  }
+
+  /** Opens the repository that `startDir` lies in. @throws {NoRepositoryError} {FormatVersionError} */
+  static async open(startDir: string, options: RepositoryOptions = {}): Promise<Repository> {
+    const layout = await findRepository(startDir);
+    await checkReadable(layout);
+    const config = await openConfig(layout);
+    const store = await ObjectStore.open(new FolderBackend(layout.dir));
+    return new Repository(layout, store, config, options);
+  }
+
+  head(): Promise<Head> {
+    return readHead(this.layout);
+  }
+
+  /** Bytes of a blob: what lib/repo reads through. */
+  readBlob(id: Id, kind: BlobKind): Promise<Uint8Array> {
+    return this.blobs.readBlob(id, kind);
+  }
+
+  /** A version; cached. @throws {NotFoundError} {CorruptError} */
+  async version(id: Id): Promise<Version> {
+    const hit = this.#versions.get(id);
+    if (hit) return hit;
+    const version = await readVersion(id, this);
+    this.#versions.set(id, version);
+    if (this.#versions.size > 4096) this.#versions.delete(this.#versions.keys().next().value as Id);
+    return version;
+  }
+
+  /** Files and snapshots of a version. */
+  async tree(id: Id): Promise<FilePage> {
+    return readTree((await this.version(id)).tree, this);
+  }
+
+  openFile(entry: Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>): Promise<StoredFile> {
+    return openStoredFile(this, entry);
+  }
+
+  /** Runs `action` under the lock, for milliseconds. @throws {LockedError} {FormatVersionError} */
+  async locked<T>(action: (lock: RepositoryLock) => Promise<T>): Promise<T> {
+    await checkWritable(this.layout);
+    const lockOptions: LockOptions = {
+      ...(this.options.signal ? { signal: this.options.signal } : {}),
+      ...(this.options.lockTimeoutMs === undefined
+        ? {}
+        : { timeoutMs: this.options.lockTimeoutMs }),
+    };
+    return withLock(this.layout, action, lockOptions);
+  }
+
+  /** A new pack session. Flush or abort it. */
+  session(): PackSession {
+    const { pid, start } = ownIdentity();
+    const store = this.store;
+    return new PackSession({
+      store,
+      chainDepth: this.config.integer('chain.depth'),
+      locked: (action) => this.locked(action),
+      createWriter: () =>
+        PackSetWriter.create(store.backend, `tmp/${pid}-${start}/${sessionNumber++}`),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+    await this.store.backend.close();
+  }
+}
+
+/** The model named after a folder, with what a model name cannot hold replaced. */
+function defaultModelName(dir: string): string {
+  const base = dir.split(/[\\/]/).filter(Boolean).at(-1) ?? 'model';
+  const name = base.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[-.]+|[-.]+$/g, '');
+  return modelNameProblem(name) === null ? name : 'model';
+}
