@@ -3,17 +3,17 @@
  *
  * Owns no rules of its own; ops ask it for readers, sessions and the lock. Start at `open`.
  */
-import { makeDirectory, writeFileAtomic } from '../bytes/files.js';
 import type { BlobKind, Id } from '../bytes/hash.js';
 import { ExistsError } from '../errors.js';
 import { type Config, openConfig } from '../repo/config.js';
 import { type FileEntry, type FilePage, readTree } from '../repo/file-tree.js';
-import { checkReadable, checkWritable, writeFormat } from '../repo/format.js';
-import { type Head, readHead, writeHead } from '../repo/head.js';
-import { findRepository, findRepositoryOrNull, Layout, SELF_IGNORE } from '../repo/layout.js';
+import { checkWritable, type Format, readFormat } from '../repo/format.js';
+import { type Head, readHead } from '../repo/head.js';
+import { initRepository } from '../repo/init.js';
+import { findRepository, Layout } from '../repo/layout.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../repo/lock.js';
 import { ownIdentity } from '../repo/process-identity.js';
-import { checkModelName, modelNameProblem } from '../repo/ref-name.js';
+import { modelNameProblem } from '../repo/ref-name.js';
 import { readVersion, type Version } from '../repo/version.js';
 import { FolderBackend } from '../store/folder-backend.js';
 import { ObjectStore } from '../store/object-store.js';
@@ -33,6 +33,7 @@ let sessionNumber = 0;
 
 export class Repository implements Readers {
   readonly layout: Layout;
+  readonly format: Format;
   readonly store: ObjectStore;
   readonly blobs: Blobs;
   readonly extents: Extents;
@@ -42,11 +43,13 @@ export class Repository implements Readers {
 
   private constructor(
     layout: Layout,
+    format: Format,
     store: ObjectStore,
     config: Config,
     options: RepositoryOptions,
   ) {
     this.layout = layout;
+    this.format = format;
     this.store = store;
     this.config = config;
     this.options = options;
@@ -65,22 +68,16 @@ export class Repository implements Readers {
     options: RepositoryOptions = {},
   ): Promise<Repository> {
     const layout = new Layout(dir);
-    const above = await findRepositoryOrNull(dir);
-    if (above?.dir === layout.dir) {
-      throw new ExistsError(`'${layout.dir}' is a repository already`, { path: layout.dir });
-    }
-    const name = checkModelName(model ?? defaultModelName(layout.workTree));
-    for (const folder of layout.folders()) await makeDirectory(folder);
-    await writeFileAtomic(layout.gitignore, Buffer.from(SELF_IGNORE));
     const backend = new FolderBackend(layout.dir);
-    await withLock(layout, async (lock) => {
-      await ObjectStore.init(backend).catch((error: unknown) => {
-        // An init that never ended left its manifest behind: it lists nothing yet.
-        if (!(error instanceof ExistsError)) throw error;
-      });
-      await writeHead(lock, { kind: 'branch', model: name, branch: 'main' });
-      // `format` comes last: a folder without it is no repository.
-      await writeFormat(layout);
+    await initRepository(layout, {
+      model: model ?? defaultModelName(layout.workTree),
+      branch: 'main',
+      prepare: async () => {
+        await ObjectStore.init(backend).catch((error: unknown) => {
+          // An init that was interrupted left its manifest behind: it lists nothing yet.
+          if (!(error instanceof ExistsError)) throw error;
+        });
+      },
     });
     await backend.close();
     return Repository.open(dir, options);
@@ -89,10 +86,10 @@ export class Repository implements Readers {
   /** Opens the repository that `startDir` lies in. @throws {NoRepositoryError} {FormatVersionError} */
   static async open(startDir: string, options: RepositoryOptions = {}): Promise<Repository> {
     const layout = await findRepository(startDir);
-    await checkReadable(layout);
+    const format = await readFormat(layout);
     const config = await openConfig(layout);
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
-    return new Repository(layout, store, config, options);
+    return new Repository(layout, format, store, config, options);
   }
 
   head(): Promise<Head> {
@@ -125,7 +122,7 @@ export class Repository implements Readers {
 
   /** Runs `action` under the lock, for milliseconds. @throws {LockedError} {FormatVersionError} */
   async locked<T>(action: (lock: RepositoryLock) => Promise<T>): Promise<T> {
-    await checkWritable(this.layout);
+    checkWritable(this.layout, this.format);
     const lockOptions: LockOptions = {
       ...(this.options.signal ? { signal: this.options.signal } : {}),
       ...(this.options.lockTimeoutMs === undefined
