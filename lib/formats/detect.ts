@@ -10,6 +10,7 @@ import { blobLayout, type FileLayout } from '../tensor/layout.js';
 import { type FormatReader, HEAD_BYTES } from './format.js';
 import { npyReader } from './npy.js';
 import { npzReader } from './npz.js';
+import { onnxReader } from './onnx.js';
 import { safetensorsReader } from './safetensors.js';
 import { safetensorsIndexReader } from './safetensors-index.js';
 import { validateLayout } from './validate.js';
@@ -20,6 +21,7 @@ export const READERS: readonly FormatReader[] = [
   safetensorsReader,
   npzReader,
   safetensorsIndexReader,
+  onnxReader,
 ];
 
 /** Settings of `readLayout` for tests. */

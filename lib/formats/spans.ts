@@ -73,21 +73,26 @@ function spanOf(group: readonly SpanClaim[], start: number, end: number): Extent
   const storages = group.filter((claim) => claim.storage);
   const deciding = views.filter((view) => view.offset === start);
   const candidates = deciding.length > 0 ? deciding : storages;
-  const byteSwap = group.some((claim) => claim.byteSwap);
   let width = Math.max(1, ...new Set(candidates.map((claim) => claim.width)));
-  if (byteSwap) {
-    // Swapping is right only if all views agree on what an element is.
-    const agree = group.every((claim) => claim.byteSwap && claim.width === width);
-    if (!agree) return { offset: start, width: 1, count: end - start, byteSwap: false };
-  }
   const aligned = (): boolean =>
     (end - start) % width === 0 && views.every((view) => (view.offset - start) % width === 0);
+  if (group.some((claim) => claim.byteSwap)) {
+    // Swapping is right only if all views agree on what an element is.
+    const users = views.length > 0 ? views : storages;
+    const agree = users.every((claim) => claim.byteSwap && claim.width === width);
+    if (!agree || !aligned()) width = 1;
+    return spanOver(start, end, width, width > 1);
+  }
   while (width > 1 && !aligned()) width /= 2;
+  return spanOver(start, end, width, false);
+}
+
+function spanOver(start: number, end: number, width: number, byteSwap: boolean): ExtentSpan {
   return {
     offset: start,
     width: width as ExtentSpan['width'],
     count: (end - start) / width,
-    byteSwap: byteSwap && width === (group[0] as SpanClaim).width && width > 1,
+    byteSwap,
   };
 }
 
