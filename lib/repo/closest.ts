@@ -1,0 +1,39 @@
+/** Names that someone may have meant: by edit distance, for hints. */
+
+/** Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`. */
+export function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let cost = Math.min(
+        (last[j] as number) + 1,
+        (row[j - 1] as number) + 1,
+        (last[j - 1] as number) + (same ? 0 : 1),
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, (before[j - 2] as number) + 1);
+      }
+      row.push(cost);
+    }
+    [before, last] = [last, row];
+  }
+  return last[b.length] as number;
+}
+
+/** Up to three of `names` that are near `name`, the nearest first. */
+export function closestNames(name: string, names: Iterable<string>): string[] {
+  const wanted = name.toLowerCase().slice(0, 200);
+  const scored: { name: string; score: number }[] = [];
+  for (const candidate of new Set(names)) {
+    const plain = candidate.toLowerCase().slice(0, 200);
+    const near = plain.includes(wanted) || wanted.includes(plain);
+    const score = near && plain !== '' ? 1 : editDistance(wanted, plain);
+    if (score <= Math.max(1, Math.floor(wanted.length / 3)))
+      scored.push({ name: candidate, score });
+  }
+  scored.sort((a, b) => a.score - b.score || (a.name < b.name ? -1 : 1));
+  return scored.slice(0, 3).map((row) => row.name);
+}
