@@ -144,7 +144,8 @@ export function mutate(random: Random, options: FuzzOptions): Buffer {
 }
 
 /**
- * Feeds `options.count` inputs to `reader` and through detection.
+ * Feeds `options.count` inputs to `reader` and through detection. Call it from `test.serial`: what
+ * other tests allocate meanwhile would be counted.
  *
  * @throws an error that names the seed and number of the first input that breaks a promise.
  */
