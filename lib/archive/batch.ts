@@ -7,7 +7,7 @@ import { type FileStat, listDirectory, ReadFile, statOrNull } from '../bytes/fil
 import { DlvError, isDamage } from '../errors.js';
 import { readLayout } from '../formats/detect.js';
 import { validateLayout } from '../formats/validate.js';
-import type { FileEntry } from '../repo/file-tree.js';
+import type { FileEntry } from '../repo/file-page.js';
 import type { FileLayout, Role } from '../tensor/layout.js';
 import { type BaseFile, BaseFinder, orderBaseFiles } from './bases.js';
 import { type IngestedFile, ingestFile } from './ingest.js';

@@ -5,8 +5,9 @@
  */
 import type { BlobKind, Id } from '../bytes/hash.js';
 import { ExistsError } from '../errors.js';
-import { type Config, openConfig } from '../repo/config.js';
-import { type FileEntry, type FilePage, readTree } from '../repo/file-tree.js';
+import { type Config, readConfig } from '../repo/config.js';
+import type { FileEntry, FilePage } from '../repo/file-page.js';
+import { readTree } from '../repo/file-tree.js';
 import { checkWritable, type Format, readFormat } from '../repo/format.js';
 import { type Head, readHead } from '../repo/head.js';
 import { initRepository } from '../repo/init.js';
@@ -87,7 +88,7 @@ export class Repository implements Readers {
   static async open(startDir: string, options: RepositoryOptions = {}): Promise<Repository> {
     const layout = await findRepository(startDir);
     const format = await readFormat(layout);
-    const config = await openConfig(layout);
+    const config = await readConfig(layout);
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
     return new Repository(layout, format, store, config, options);
   }
@@ -138,7 +139,7 @@ export class Repository implements Readers {
     const store = this.store;
     return new PackSession({
       store,
-      chainDepth: this.config.integer('chain.depth'),
+      chainDepth: this.config.get('chain.depth'),
       locked: (action) => this.locked(action),
       createWriter: () =>
         PackSetWriter.create(store.backend, `tmp/${pid}-${start}/${sessionNumber++}`),

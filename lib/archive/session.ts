@@ -14,28 +14,12 @@ import {
   type BlobRecord,
   type PlaneClass,
   type SegmentRecord,
-  type SetId,
+  type SetInfo,
   storedBytes,
 } from '../store/types.js';
 import type { ChainLink } from './bases.js';
 import { Blobs } from './blobs.js';
 import { Extents } from './extents.js';
-
-export interface SessionTotals {
-  /** Bytes of pack files (without idx) that hold extents and content blobs. */
-  storedBytes: number;
-  /** Bytes of records of versions, recipes, skeletons, file pages and id pages among them. */
-  metadataBytes: number;
-}
-
-const METADATA_KINDS: readonly BlobKind[] = [
-  'version',
-  'recipe',
-  'skeleton',
-  'files',
-  'ids',
-  'note',
-];
 
 /** How a session reaches the disk; the repository gives these. */
 export interface SessionHost {
@@ -51,21 +35,17 @@ export interface SessionHost {
 export class PackSession {
   readonly blobs: Blobs;
   readonly extents: Extents;
-  readonly setIds: SetId[] = [];
+  /** Sets of this session that the manifest lists, in order. */
+  readonly published: SetInfo[] = [];
   readonly #host: SessionHost;
   #writer: PackSetWriter | null = null;
   /** Segments of the open set. */
   readonly #links = new Map<string, ChainLink>();
-  #totals: SessionTotals = { storedBytes: 0, metadataBytes: 0 };
 
   constructor(host: SessionHost) {
     this.#host = host;
     this.blobs = new Blobs(this);
     this.extents = new Extents(this);
-  }
-
-  get totals(): SessionTotals {
-    return { ...this.#totals };
   }
 
   async readBlob(id: Id): Promise<BlobRecord | null> {
@@ -145,7 +125,6 @@ export class PackSession {
       }
     }
     const writer = await this.#open();
-    const before = writer.totalBytes;
     await writer.addBlob({
       id,
       kind,
@@ -155,7 +134,6 @@ export class PackSession {
       rawBytes: bytes.length,
       payload: coded.payload,
     });
-    this.#count(writer.totalBytes - before, METADATA_KINDS.includes(kind));
     await this.#rollOver();
     return id;
   }
@@ -167,13 +145,7 @@ export class PackSession {
     await writer.addSegment(record);
     const bytes = writer.totalBytes - before;
     this.#links.set(`${record.id}/${record.segment}`, { base: record.base, bytes });
-    this.#count(bytes, false);
     await this.#rollOver();
-  }
-
-  #count(bytes: number, metadata: boolean): void {
-    this.#totals.storedBytes += bytes;
-    if (metadata) this.#totals.metadataBytes += bytes;
   }
 
   async #open(): Promise<PackSetWriter> {
@@ -198,7 +170,7 @@ export class PackSession {
       await this.#host.store.reload();
       await this.#host.store.publish([sealed]);
     });
-    this.setIds.push(sealed.info.id);
+    this.published.push(sealed.info);
     this.#writer = null;
     this.#links.clear();
   }

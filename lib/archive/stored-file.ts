@@ -43,16 +43,22 @@ export interface StoredFile {
   /** null for a file that is one blob. */
   recipe: Recipe | null;
   skeleton: Skeleton | null;
+  /** Blobs of kind 'ids' that the recipe's list of extents is kept in. */
+  pages: Id[];
 }
 
 /** Reads recipe and skeleton of a file. @throws {CorruptError}, {NotFoundError} */
 export async function openStoredFile(readers: Readers, ref: FileRef): Promise<StoredFile> {
-  if (ref.recipe.kind === 'blob') return { ref, recipe: null, skeleton: null };
+  if (ref.recipe.kind === 'blob') return { ref, recipe: null, skeleton: null, pages: [] };
+  const pages: Id[] = [];
   const name = `recipe of ${ref.path}`;
   const recipe = await decodeRecipe(
     await readers.blobs.readBlob(ref.recipe.id, 'recipe'),
     name,
-    (id) => readers.blobs.readBlob(id, 'ids'),
+    (id) => {
+      pages.push(id);
+      return readers.blobs.readBlob(id, 'ids');
+    },
   );
   const skeleton =
     recipe.skeleton === null
@@ -62,7 +68,7 @@ export async function openStoredFile(readers: Readers, ref: FileRef): Promise<St
           `skeleton of ${ref.path}`,
         );
   checkFit(recipe, skeleton, name);
-  return { ref, recipe, skeleton };
+  return { ref, recipe, skeleton, pages };
 }
 
 /** @throws {CorruptError} unless the recipe gives each stream of the skeleton exactly what it takes. */
@@ -95,6 +101,7 @@ export function* namedObjects(
   yield { kind: 'blob', id: file.ref.recipe.id };
   const { recipe, skeleton } = file;
   if (recipe === null) return;
+  for (const id of file.pages) yield { kind: 'blob', id };
   if (recipe.skeleton !== null) yield { kind: 'blob', id: recipe.skeleton };
   if (recipe.variable !== null) yield { kind: 'blob', id: recipe.variable };
   for (const { ids } of recipe.data) for (const id of ids) yield { kind: 'blob', id };

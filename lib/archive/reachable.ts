@@ -1,0 +1,243 @@
+/**
+ * What a repository needs: everything that its refs, its recent reflogs, its notes and its staging
+ * name, and the bases of all of that.
+ *
+ * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
+ */
+import type { BlobKind, Id } from '../bytes/hash.js';
+import { DlvError, isDamage } from '../errors.js';
+import type { FileEntry } from '../repo/file-page.js';
+import { readPages } from '../repo/file-tree.js';
+import { readHead } from '../repo/head.js';
+import { readReflog } from '../repo/reflog.js';
+import { listNotedVersions, listRefNames, readNotes, readRef } from '../repo/refs.js';
+import { readVersion } from '../repo/version.js';
+import { segmentCount } from '../store/types.js';
+import type { Repository } from './repository.js';
+import { namedObjects, openStoredFile } from './stored-file.js';
+
+/** An object that is named but cannot be read, and by what. */
+export interface BrokenLink {
+  kind: 'ref' | 'blob' | 'extent' | 'staging';
+  /** Id, or the name of a ref. */
+  name: string;
+  what: 'missing' | 'damaged';
+  message: string;
+  /** The version and path that need it, where one does. */
+  version: Id | null;
+  path: string | null;
+}
+
+/** Objects that are needed, by id. */
+export class Reachable {
+  readonly versions = new Set<Id>();
+  readonly blobs = new Map<Id, BlobKind>();
+  /** Extents and the number of their segments. */
+  readonly extents = new Map<Id, number>();
+  /** First version and path seen that need an object. */
+  readonly users = new Map<Id, { version: Id | null; path: string | null }>();
+}
+
+/** A file that something other than a version names: an entry of the staging area. */
+export type NamedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
+
+export interface ReachableOptions {
+  /** Reflog lines from this time on keep their versions; milliseconds since 1970. Default: all. */
+  reflogSince?: number;
+  /** Files of the staging area. */
+  staged: Iterable<NamedFile>;
+  onBroken(link: BrokenLink): void;
+  signal?: AbortSignal;
+}
+
+/** Finds what is needed. Bases are not in it: see `withBases`. */
+export async function findReachable(
+  repo: Repository,
+  options: ReachableOptions,
+): Promise<Reachable> {
+  const walk = new Walk(repo, options);
+  for (const id of await rootsOf(repo, options)) await walk.version(id, null);
+  for (const file of options.staged) await walk.file(file, null);
+  return walk.found;
+}
+
+/** Versions that refs, HEAD, reflogs and notes name. */
+async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set<Id>> {
+  const { layout } = repo;
+  const roots = new Set<Id>();
+  const tryRead = async (name: string, action: () => Promise<void>): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      options.onBroken({
+        kind: 'ref',
+        name,
+        what: 'damaged',
+        message: error.message,
+        version: null,
+        path: null,
+      });
+    }
+  };
+  await tryRead('HEAD', async () => {
+    const head = await readHead(layout);
+    if (head.kind === 'detached') roots.add(head.id);
+  });
+  const logs = ['HEAD'];
+  for (const name of await listRefNames(layout)) {
+    if (name.startsWith('refs/notes/')) continue;
+    logs.push(name);
+    await tryRead(name, async () => {
+      const id = await readRef(layout, name);
+      if (id !== null) roots.add(id);
+    });
+  }
+  for (const name of logs) {
+    const log = await readReflog(layout, name, null);
+    if (log.damaged.length > 0) {
+      const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
+      options.onBroken({ kind: 'ref', name, what: 'damaged', message, version: null, path: null });
+    }
+    for (const entry of log.entries) {
+      if (entry.time < (options.reflogSince ?? 0)) continue;
+      for (const id of [entry.before, entry.after]) {
+        // A reflog keeps what is there; what was pruned before is no damage.
+        if (id !== null && (await repo.store.findBlob(id)) !== null) roots.add(id);
+      }
+    }
+  }
+  return roots;
+}
+
+class Walk {
+  readonly found = new Reachable();
+  readonly #repo: Repository;
+  readonly #options: ReachableOptions;
+
+  constructor(repo: Repository, options: ReachableOptions) {
+    this.#repo = repo;
+    this.#options = options;
+  }
+
+  #add(id: Id, kind: BlobKind, version: Id | null, path: string | null): boolean {
+    if (this.found.blobs.has(id)) return false;
+    this.found.blobs.set(id, kind);
+    this.found.users.set(id, { version, path });
+    return true;
+  }
+
+  /** Reports an object that cannot be read instead of failing. @returns null then. */
+  async #guard<T>(
+    id: Id,
+    version: Id | null,
+    path: string | null,
+    action: () => Promise<T>,
+  ): Promise<T | null> {
+    try {
+      return await action();
+    } catch (error) {
+      const missing = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
+      if (
+        !missing &&
+        !isDamage(error) &&
+        !(error instanceof DlvError && error.code === 'DLV_FORMAT_VERSION')
+      )
+        throw error;
+      const name = (error.data.id ?? error.data.name ?? id) as string;
+      this.#options.onBroken({
+        kind: 'blob',
+        name,
+        what: missing ? 'missing' : 'damaged',
+        message: error.message,
+        version,
+        path,
+      });
+      return null;
+    }
+  }
+
+  /** Adds a version and its ancestors; iterative, since a line may have many thousands. */
+  async version(start: Id, path: string | null): Promise<void> {
+    const queue = [start];
+    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+      if (this.found.versions.has(id)) continue;
+      this.found.versions.add(id);
+      this.#add(id, 'version', id, path);
+      const current = id;
+      const version = await this.#guard(current, current, null, () =>
+        readVersion(current, this.#repo),
+      );
+      if (version === null) continue;
+      queue.push(...version.parents);
+      for (const log of version.logs) this.#add(log.id, 'blob', current, log.name);
+      if (version.network !== null) this.#add(version.network, 'blob', current, null);
+      for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
+      for (const note of await readNotesOrNone(this.#repo, current))
+        this.#add(note, 'note', current, null);
+      await this.#guard(current, current, null, async () => {
+        for await (const page of readPages(version.tree, this.#repo)) {
+          for (const file of page.files) await this.file(file, current);
+        }
+      });
+    }
+  }
+
+  /** Adds what a file is rebuilt from. */
+  async file(file: NamedFile, version: Id | null): Promise<void> {
+    const { id, kind } = file.recipe;
+    if (!this.#add(id, kind === 'blob' ? 'blob' : 'recipe', version, file.path)) return;
+    const stored = await this.#guard(id, version, file.path, () =>
+      openStoredFile(this.#repo, file),
+    );
+    if (stored === null) return;
+    for (const page of stored.pages) this.#add(page, 'ids', version, file.path);
+    for (const object of namedObjects(stored)) {
+      if (object.kind === 'blob') {
+        const blobKind = object.id === stored.recipe?.skeleton ? 'skeleton' : 'blob';
+        this.#add(object.id, blobKind, version, file.path);
+      } else if (!this.found.extents.has(object.id)) {
+        this.found.extents.set(object.id, segmentCount(object.count as number));
+        this.found.users.set(object.id, { version, path: file.path });
+      }
+    }
+  }
+}
+
+async function readNotesOrNone(repo: Repository, version: Id): Promise<Id[]> {
+  const noted = await notedVersions(repo);
+  return noted.has(version) ? readNotes(repo.layout, version) : [];
+}
+
+const NOTED = new WeakMap<Repository, Promise<Set<Id>>>();
+function notedVersions(repo: Repository): Promise<Set<Id>> {
+  const known = NOTED.get(repo) ?? listNotedVersions(repo.layout).then((ids) => new Set(ids));
+  NOTED.set(repo, known);
+  return known;
+}
+
+/** Ids of everything that must stay: the reachable objects and, through their chains, all bases. */
+export async function withBases(
+  repo: Repository,
+  reachable: Reachable,
+): Promise<{ blobs: Set<Id>; extents: Set<Id> }> {
+  const blobs = new Set<Id>();
+  for (const id of reachable.blobs.keys()) {
+    for (let next: Id | null = id; next !== null && !blobs.has(next); ) {
+      blobs.add(next);
+      next = (await repo.store.findBlob(next))?.base ?? null;
+    }
+  }
+  const extents = new Set<Id>(reachable.extents.keys());
+  for (const [id, segments] of reachable.extents) {
+    for (let segment = 0; segment < segments; segment++) {
+      let next = (await repo.store.findSegment(id, segment))?.base ?? null;
+      while (next !== null) {
+        // Segments of one base may be chained differently, so the walk goes on even if it is known.
+        extents.add(next);
+        next = (await repo.store.findSegment(next, segment))?.base ?? null;
+      }
+    }
+  }
+  return { blobs, extents };
+}

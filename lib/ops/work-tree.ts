@@ -1,0 +1,186 @@
+/**
+ * The files of the work tree that a command means: paths, folders and globs → paths of versions.
+ *
+ * Walks folders with the ignore rules, follows no symbolic link, and lists tracked files that are
+ * gone, so that `add <folder>` and `status` see deletions.
+ */
+import fs from 'node:fs/promises';
+import nodePath from 'node:path';
+import fastGlob from 'fast-glob';
+import { ioError, statOrNull, throwIfAborted } from '../bytes/files.js';
+import { NotFoundError, UsageError } from '../errors.js';
+import { IgnoreRules } from '../repo/ignore.js';
+import type { Layout } from '../repo/layout.js';
+import { comparePaths, pathProblem } from '../repo/path.js';
+import { LinkGuard, toVersionPath } from '../repo/work-path.js';
+
+/** What a selection of the work tree gave. Paths are those of versions, in order. */
+export interface Selection {
+  /** Regular files that exist. */
+  files: string[];
+  /** Those of them that were named themselves, not found in a folder or by a glob. */
+  named: Set<string>;
+  /** Tracked paths that the selection covers and that do not exist. */
+  missing: string[];
+  /** Sentences about what was left out. */
+  warnings: string[];
+}
+
+export interface SelectOptions {
+  /** Paths that count as known: they are never ignored, and are missing if they are gone. */
+  tracked: ReadonlySet<string>;
+  /** Takes ignored files that are named explicitly. */
+  force?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Every file below `folder` ('' is the work tree) that is tracked or not ignored. */
+export async function* walkFiles(
+  layout: Layout,
+  folder: string,
+  options: SelectOptions & { warn?: (message: string) => void },
+): AsyncGenerator<string> {
+  const rules = new IgnoreRules(layout);
+  const trackedFolders = foldersOf(options.tracked);
+  const queue = [folder];
+  for (let dir = queue.pop(); dir !== undefined; dir = queue.pop()) {
+    throwIfAborted(options.signal);
+    let entries: import('node:fs').Dirent[];
+    try {
+      entries = await fs.readdir(dir === '' ? layout.workTree : layout.workFile(dir), {
+        withFileTypes: true,
+      });
+    } catch (error) {
+      throw ioError('list', dir || layout.workTree, error);
+    }
+    for (const entry of entries) {
+      const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
+      const known = entry.isDirectory() ? trackedFolders.has(path) : options.tracked.has(path);
+      if (!known && (await rules.isIgnored(path, entry.isDirectory()))) continue;
+      // A repository of its own inside the work tree looks after its own files.
+      if (entry.isDirectory()) {
+        if (known || (await statOrNull(`${layout.workFile(path)}/.dlv/format`)) === null)
+          queue.push(path);
+      } else if (entry.isFile()) {
+        const problem = pathProblem(path);
+        if (problem === null) yield path;
+        else options.warn?.(`'${path}' is left out: ${problem}`);
+      } else if (!known) options.warn?.(`'${path}' is left out: it is no regular file`);
+    }
+  }
+}
+
+function foldersOf(paths: ReadonlySet<string>): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
+      folders.add(path.slice(0, at));
+  }
+  return folders;
+}
+
+/**
+ * Selects files by paths, folders and globs, as the user wrote them.
+ * @param cwd  folder that relative paths start from.
+ * @throws {NotFoundError} for a path or glob that matches nothing; {UsageError} for one outside.
+ */
+export async function selectFiles(
+  layout: Layout,
+  cwd: string,
+  inputs: readonly string[],
+  options: SelectOptions,
+): Promise<Selection> {
+  const files = new Set<string>();
+  const missing = new Set<string>();
+  const named = new Set<string>();
+  const warnings: string[] = [];
+  const rules = new IgnoreRules(layout);
+  const guard = new LinkGuard(layout.workTree);
+  const coverTracked = (folder: string): boolean => {
+    let any = false;
+    for (const path of options.tracked) {
+      if (folder !== '' && path !== folder && !path.startsWith(`${folder}/`)) continue;
+      any = true;
+      if (!files.has(path)) missing.add(path);
+    }
+    return any;
+  };
+  for (const input of inputs) {
+    const there = await statOrNull(nodePath.resolve(cwd, input));
+    if (there === null && fastGlob.isDynamicPattern(input)) {
+      await addGlob(input);
+      continue;
+    }
+    const path = toVersionPath(layout, cwd, input);
+    if (path !== '') await guard.check(path);
+    if (there === null || (!there.isFile && !there.isDirectory)) {
+      if (there === null && coverTracked(path)) continue;
+      throw there === null
+        ? notFound(input)
+        : new UsageError(`'${input}' is no regular file or folder`, {
+            path: input,
+            hint: there.isSymlink
+              ? 'dlv follows no symbolic links: add the file that it leads to'
+              : 'dlv versions regular files',
+          });
+    }
+    if (there.isDirectory) {
+      const warn = (message: string) => warnings.push(message);
+      for await (const file of walkFiles(layout, path, { ...options, warn })) files.add(file);
+      coverTracked(path);
+    } else {
+      if (!options.tracked.has(path) && !options.force && (await isIgnored(rules, path))) {
+        throw new UsageError(`'${input}' is ignored by a .dlvignore file`, {
+          path: input,
+          hint: 'use --force to add it all the same',
+        });
+      }
+      files.add(path);
+      named.add(path);
+    }
+  }
+
+  async function addGlob(pattern: string): Promise<void> {
+    const found = await fastGlob(pattern.split(nodePath.sep).join('/'), {
+      cwd,
+      dot: true,
+      onlyFiles: true,
+      followSymbolicLinks: false,
+      ignore: ['**/.dlv/**', '**/.git/**'],
+    });
+    let taken = 0;
+    for (const match of found) {
+      const path = toVersionPath(layout, cwd, match);
+      if (!options.tracked.has(path) && !options.force && (await isIgnored(rules, path))) continue;
+      files.add(path);
+      taken++;
+    }
+    if (taken === 0) throw notFound(pattern);
+  }
+
+  for (const path of missing) {
+    if (files.has(path) || (await statOrNull(layout.workFile(path)))?.isFile) missing.delete(path);
+  }
+  return {
+    files: [...files].sort(comparePaths),
+    named,
+    missing: [...missing].sort(comparePaths),
+    warnings,
+  };
+}
+
+/** True if the file or a folder above it is ignored. */
+async function isIgnored(rules: IgnoreRules, path: string): Promise<boolean> {
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
+    if (await rules.isIgnored(path.slice(0, at), true)) return true;
+  }
+  return rules.isIgnored(path, false);
+}
+
+function notFound(input: string): NotFoundError {
+  return new NotFoundError(`'${input}' matches no file`, {
+    kind: 'path',
+    name: input,
+    hint: "'dlv status' lists the files that can be added",
+  });
+}
