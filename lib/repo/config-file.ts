@@ -56,36 +56,38 @@ export class ConfigFile {
     const lines: Line[] = [];
     const seen = new Map<string, number>();
     let section: string | null = null;
-    const fail = (line: number, what: string, key?: string): never => {
-      throw new ConfigError(`cannot read '${file}', line ${line}: ${what}`, {
+    const fail = (line: number, what: string, key?: string): ConfigError =>
+      new ConfigError(`cannot read '${file}', line ${line}: ${what}`, {
         file,
         line,
         ...(key ? { key } : {}),
         hint: `mend that line of '${file}'`,
       });
-    };
     const rows = text.split(/\r?\n/);
     if (rows.at(-1) === '') rows.pop();
-    rows.forEach((raw, i) => {
+    for (const [i, raw] of rows.entries()) {
       const row = raw.trim();
       const header = SECTION.exec(row);
       const assignment = ASSIGNMENT.exec(row);
-      if (row === '' || /^[#;]/.test(row)) lines.push({ kind: 'other', text: raw, section });
-      else if (header) {
+      if (row === '' || /^[#;]/.test(row)) {
+        lines.push({ kind: 'other', text: raw, section });
+      } else if (header) {
         section = header[1] as string;
         lines.push({ kind: 'header', text: raw, section });
       } else if (assignment) {
         const [, key = '', rest = ''] = assignment;
-        if (section === null) return fail(i + 1, `'${key}' stands before any [section]`);
+        if (section === null) throw fail(i + 1, `'${key}' stands before any [section]`);
+        const name: string = `${section}.${key}`;
         const value = parseValue(rest);
-        const name = `${section}.${key}`;
-        if (value === null) return fail(i + 1, `the quotes of '${name}' do not match`, name);
+        if (value === null) throw fail(i + 1, `the quotes of '${name}' do not match`, name);
         const first = seen.get(name);
-        if (first !== undefined) fail(i + 1, `'${name}' stands in line ${first} already`, name);
+        if (first) throw fail(i + 1, `'${name}' stands in line ${first} already`, name);
         seen.set(name, i + 1);
         lines.push({ kind: 'setting', text: raw, section, key, value });
-      } else fail(i + 1, 'it is neither [section] nor key = value nor a comment');
-    });
+      } else {
+        throw fail(i + 1, 'it is neither [section] nor key = value nor a comment');
+      }
+    }
     return new ConfigFile(file, lines);
   }
 

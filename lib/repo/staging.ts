@@ -178,7 +178,7 @@ export class Staging {
       path,
       owner,
       model,
-      hint: `add it with --model ${owner}, or run 'dlv rm --cached --model ${owner} ${path}' first`,
+      hint: `say --model ${owner}, or take it out of that model with 'dlv rm' first`,
     });
   }
 
