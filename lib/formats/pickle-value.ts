@@ -1,0 +1,81 @@
+/**
+ * The values that a pickle describes. Containers are shared where the pickle shares them, so a value
+ * is a graph and may have cycles; nothing here is ever called.
+ */
+
+/** Integers are numbers while exact, else bigints; floats are boxed, so that 1.0 is no integer. */
+export type PickleValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PickleFloat
+  | PickleSequence
+  | PickleDict
+  | PickleGlobal
+  | PickleObject
+  | PicklePersistent;
+
+export class PickleFloat {
+  readonly value: number;
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** A list, tuple, set or frozenset; sets keep the order of the pickle. */
+export class PickleSequence {
+  readonly kind: 'list' | 'tuple' | 'set';
+  readonly items: PickleValue[];
+  constructor(kind: 'list' | 'tuple' | 'set', items: PickleValue[]) {
+    this.kind = kind;
+    this.items = items;
+  }
+}
+
+/** Entries in the order of the pickle; a key may stand twice, the later one counts. */
+export class PickleDict {
+  readonly keys: PickleValue[] = [];
+  readonly values: PickleValue[] = [];
+}
+
+/** The name of a class, function or constant: only its name. */
+export class PickleGlobal {
+  readonly name: string;
+  /** @param name `module.name`. */
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** What a call or an instantiation would make: by whom, from what, with which state and items. */
+export class PickleObject {
+  readonly callable: PickleValue;
+  /** Arguments of the call; keyword arguments, if any, are one more dict behind them. */
+  readonly args: PickleValue[];
+  /** Arguments of BUILD, in order. */
+  readonly states: PickleValue[] = [];
+  /** What APPEND(S) and ADDITEMS gave. */
+  readonly items: PickleValue[] = [];
+  /** What SETITEM(S) gave. */
+  readonly dict = new PickleDict();
+  constructor(callable: PickleValue, args: PickleValue[]) {
+    this.callable = callable;
+    this.args = args;
+  }
+
+  /** `module.name` of the callable, or null if it is no global. */
+  get name(): string | null {
+    return this.callable instanceof PickleGlobal ? this.callable.name : null;
+  }
+}
+
+/** A reference to something outside the pickle: a storage, in a PyTorch file. */
+export class PicklePersistent {
+  readonly id: PickleValue;
+  constructor(id: PickleValue) {
+    this.id = id;
+  }
+}
