@@ -13,6 +13,7 @@ import { npzReader } from './npz.js';
 import { onnxReader } from './onnx.js';
 import { safetensorsReader } from './safetensors.js';
 import { safetensorsIndexReader } from './safetensors-index.js';
+import { torchReader } from './torch.js';
 import { validateLayout } from './validate.js';
 
 /** Every reader, those with the surest signature first. */
@@ -20,6 +21,7 @@ export const READERS: readonly FormatReader[] = [
   npyReader,
   safetensorsReader,
   npzReader,
+  torchReader,
   safetensorsIndexReader,
   onnxReader,
 ];
