@@ -61,6 +61,9 @@ export async function findReachable(
   return walk.found;
 }
 
+/** Tells readReflog that nothing is known of where a ref points: it then leaves no move out. */
+const NOT_A_VERSION = '0'.repeat(64) as Id;
+
 /** Versions that refs, HEAD, reflogs and notes name. */
 async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set<Id>> {
   const { layout } = repo;
@@ -94,7 +97,7 @@ async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set
     });
   }
   for (const name of logs) {
-    const log = await readReflog(layout, name, null);
+    const log = await readReflog(layout, name, NOT_A_VERSION);
     if (log.damaged.length > 0) {
       const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
       options.onBroken({ kind: 'ref', name, what: 'damaged', message, version: null, path: null });

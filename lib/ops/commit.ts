@@ -1,0 +1,320 @@
+/** `dlv commit`: makes a version of what is staged for a model. */
+import type { Repository } from '../archive/repository.js';
+import type { PackSession } from '../archive/session.js';
+import { openStoredFile } from '../archive/stored-file.js';
+import { readSmallFile } from '../bytes/files.js';
+import type { Id } from '../bytes/hash.js';
+import { ConflictError, DlvError, NotFoundError, UsageError } from '../errors.js';
+import { BLOB_BYTES_MAX } from '../limits.js';
+import { currentAuthor, currentMoment, formatAuthor } from '../repo/author.js';
+import type { BlobWriter } from '../repo/blobs.js';
+import { buildTree, type FileTree } from '../repo/file-tree.js';
+import { readGitState } from '../repo/gitinfo.js';
+import { readHead } from '../repo/head.js';
+import { branchRefName } from '../repo/layout.js';
+import { registerReader } from '../repo/readers.js';
+import { appendReflog } from '../repo/reflog.js';
+import { updateRef } from '../repo/refs.js';
+import { makeSnapshots } from '../repo/snapshots.js';
+import type { StagedEntry } from '../repo/staging.js';
+import { readStaging, writeStaging } from '../repo/staging-file.js';
+import {
+  type LogRef,
+  type Metric,
+  type Param,
+  type Version,
+  writeVersion,
+} from '../repo/version.js';
+import { addTracked } from './add.js';
+import type { OpContext } from './context.js';
+import { checkBase, currentLine, type Line } from './lines.js';
+import { stagedChanges } from './status.js';
+
+export interface CommitOptions {
+  message: string;
+  /** Adds every tracked file that changed first. */
+  all?: boolean;
+  model?: string;
+  /** 'name=value', text. */
+  params?: string[];
+  /** 'name=number' or 'name@step=number'. */
+  metrics?: string[];
+  /** Files with training logs, stored with the version. */
+  logs?: string[];
+  /** Training step of the snapshots that changed. */
+  step?: number;
+  /** Further parents: versions that this one derives from, also of other models. */
+  parents?: Id[];
+  /** Makes a version even if no file changed. */
+  allowEmpty?: boolean;
+}
+
+export interface CommitResult {
+  version: Id;
+  model: string;
+  branch: string;
+  /** `model@number` names the version. */
+  number: number;
+  files: number;
+  tensors: number;
+  logicalBytes: number;
+  /** Bytes of pack files written for this version since its parent, without their indexes. */
+  storedBytes: number;
+  metadataBytes: number;
+  seconds: number;
+}
+
+/** @throws {ConflictError} if nothing changed or the branch moved; {UsageError}; {NotFoundError}. */
+export async function commit(
+  repo: Repository,
+  options: CommitOptions,
+  context: OpContext,
+): Promise<CommitResult> {
+  const started = performance.now();
+  const params = parsePairs(options.params ?? [], 'hyperparameter').map(
+    ([name, text]): Param => ({ name, text }),
+  );
+  const metrics = parsePairs(options.metrics ?? [], 'metric').map(parseMetric);
+  if (options.message.trim() === '') {
+    throw new UsageError('the message is empty', { hint: 'say what this version is with -m' });
+  }
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  const session = repo.session();
+  try {
+    if (options.all) await addTracked(repo, options.model, context);
+    const draft = await prepare(repo, session, options, context);
+    const { line, entries, previous } = draft;
+    const tree = await buildTree(
+      entries,
+      makeSnapshots(withStep(draft, options.step)),
+      writerOf(session),
+      previous,
+    );
+    const version: Version = {
+      model: line.model,
+      parents: draft.parents,
+      author: await currentAuthor(repo.config, repo.layout.workTree),
+      ...currentMoment(),
+      message: options.message,
+      tree,
+      params,
+      metrics,
+      logs: await storeLogs(session, options.logs ?? []),
+      network: null,
+      git: await readGitState(repo.layout.workTree, context.signal),
+      extensions: [],
+    };
+    const id = await writeVersion(version, writerOf(session));
+    await session.flush();
+    const stored = await land(repo, session, draft, version, id, options);
+    return {
+      version: id,
+      model: line.model,
+      branch: line.branch as string,
+      number: await numberOf(repo, id),
+      files: tree.count,
+      tensors: await countTensors(repo, entries),
+      logicalBytes: tree.bytes,
+      ...stored,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    await session.abort();
+    await reader.close();
+  }
+}
+
+interface Draft {
+  line: Line;
+  entries: StagedEntry[];
+  changed: Set<string>;
+  parents: Id[];
+  previous: FileTree | null;
+}
+
+async function prepare(
+  repo: Repository,
+  session: PackSession,
+  options: CommitOptions,
+  context: OpContext,
+): Promise<Draft> {
+  context.signal?.throwIfAborted();
+  const { staging } = await readStaging(repo.layout);
+  const line = await currentLine(repo, staging, options.model);
+  if (line.branch === null) {
+    throw new ConflictError(`HEAD is at a version of '${line.model}', on no branch`, {
+      hint: "make a branch for your work first: 'dlv switch -c <name>'",
+    });
+  }
+  const staged = staging.get(line.model);
+  const entries = staging.entries(line.model);
+  if (staged === undefined && line.tip === null) {
+    throw new NotFoundError(`nothing is staged for model '${line.model}'`, {
+      kind: 'staging',
+      name: line.model,
+      hint: "run 'dlv add <paths>' first",
+    });
+  }
+  checkBase(staging, line);
+  const changes = await stagedChanges(repo, line, entries);
+  const parents: Id[] = [];
+  const extra = [...(staged?.otherParents ?? []), ...(options.parents ?? [])];
+  for (const id of [line.tip, ...extra]) if (id !== null && !parents.includes(id)) parents.push(id);
+  if (changes.length === 0 && !options.allowEmpty && !(line.tip === null || extra.length > 0)) {
+    throw new ConflictError(`nothing to commit: '${line.model}' is as in its last version`, {
+      model: line.model,
+      hint: "change and 'dlv add' a file, or use --allow-empty",
+    });
+  }
+  for (const id of parents) {
+    if ((await session.readBlob(id)) === null)
+      throw new NotFoundError(`parent '${id}' is not in the repository`, {
+        kind: 'version',
+        name: id,
+      });
+  }
+  return {
+    line,
+    entries,
+    changed: new Set(changes.map((change) => change.path)),
+    parents,
+    previous: line.tip === null ? null : (await repo.version(line.tip)).tree,
+  };
+}
+
+/** The user's step holds for the files that changed. */
+function withStep(draft: Draft, step: number | undefined): StagedEntry[] {
+  if (step === undefined) return draft.entries;
+  return draft.entries.map((entry) => (draft.changed.has(entry.path) ? { ...entry, step } : entry));
+}
+
+function writerOf(session: PackSession): BlobWriter {
+  return {
+    writeBlob: (kind, bytes, base) => session.putBlob(kind, bytes, 1, base ?? null),
+  };
+}
+
+/** Moves the branch to the new version and brings staging up to it, under the lock. */
+async function land(
+  repo: Repository,
+  session: PackSession,
+  draft: Draft,
+  version: Version,
+  id: Id,
+  options: CommitOptions,
+): Promise<{ storedBytes: number; metadataBytes: number }> {
+  const { line } = draft;
+  return repo.locked(async (lock) => {
+    const { staging } = await readStaging(repo.layout);
+    checkBase(staging, { ...line, tip: (await currentLine(repo, staging, line.model)).tip });
+    if (!sameFiles(staging.entries(line.model), draft.entries)) {
+      throw new ConflictError(
+        `the staged files of '${line.model}' changed while they were committed`,
+        {
+          hint: 'another command staged files meanwhile; run yours again',
+        },
+      );
+    }
+    const why = {
+      who: formatAuthor(version.author),
+      time: version.time,
+      reason: `commit: ${version.message.split('\n', 1)[0]}`,
+    };
+    await updateRef(lock, branchRefName(line.model, line.branch as string), line.tip, id, why);
+    const head = await readHead(repo.layout);
+    if (head.kind === 'branch' && head.model === line.model) {
+      await appendReflog(lock, 'HEAD', { before: line.tip, after: id, ...why });
+    }
+    const model = staging.open(line.model, line.branch);
+    let storedBytes = 0;
+    let metadataBytes = 0;
+    for (const set of model.sets) {
+      storedBytes += set.storedBytes;
+      metadataBytes += set.metadataBytes;
+    }
+    for (const { bytes } of session.published) {
+      storedBytes += bytes.blob + bytes.hi + bytes.mid + bytes.low;
+      metadataBytes += bytes.idx;
+    }
+    model.base = id;
+    model.branch = line.branch;
+    model.sets = [];
+    model.otherParents = [];
+    if (options.step !== undefined) {
+      for (const entry of withStep(draft, options.step)) staging.put(line.model, entry);
+    }
+    await writeStaging(lock, staging);
+    return { storedBytes, metadataBytes };
+  });
+}
+
+function sameFiles(a: readonly StagedEntry[], b: readonly StagedEntry[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((entry, i) => entry.path === b[i]?.path && entry.sha256 === b[i]?.sha256)
+  );
+}
+
+/** Position of a version on its first-parent line within its model, from 1: `model@n`. */
+export async function numberOf(repo: Repository, id: Id): Promise<number> {
+  const { model } = await repo.version(id);
+  let number = 0;
+  for (let next: Id | undefined = id; next !== undefined; ) {
+    const version: Version = await repo.version(next);
+    if (version.model !== model) break;
+    number++;
+    next = version.parents[0];
+  }
+  return number;
+}
+
+async function countTensors(repo: Repository, entries: readonly StagedEntry[]): Promise<number> {
+  let tensors = 0;
+  for (const entry of entries) {
+    if (entry.hint.roles.length === 0) continue;
+    tensors += (await openStoredFile(repo, entry)).skeleton?.tensors.length ?? 0;
+  }
+  return tensors;
+}
+
+function parsePairs(texts: readonly string[], what: string): [string, string][] {
+  return texts.map((text) => {
+    const at = text.indexOf('=');
+    if (at <= 0)
+      throw new UsageError(`${what} '${text}' is not of the form name=value`, {
+        hint: `write it as --${what === 'metric' ? 'metric accuracy=0.91' : 'param lr=0.01'}`,
+      });
+    return [text.slice(0, at), text.slice(at + 1)];
+  });
+}
+
+function parseMetric([name, text]: [string, string]): Metric {
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) {
+    throw new UsageError(`metric '${name}' has the value '${text}', which is no number`);
+  }
+  const stepped = /^(.+)@(\d{1,15})$/.exec(name);
+  return stepped
+    ? { name: stepped[1] as string, step: Number(stepped[2]), value }
+    : { name, step: null, value };
+}
+
+async function storeLogs(session: PackSession, files: readonly string[]): Promise<LogRef[]> {
+  const logs: LogRef[] = [];
+  for (const file of files) {
+    let bytes: Uint8Array;
+    try {
+      bytes = await readSmallFile(file, BLOB_BYTES_MAX);
+    } catch (error) {
+      if (error instanceof DlvError && error.code === 'DLV_LIMIT') {
+        throw new UsageError(`log '${file}' is larger than ${BLOB_BYTES_MAX} bytes`, {
+          hint: "version it as a file with 'dlv add'",
+        });
+      }
+      throw error;
+    }
+    const name = file.split(/[\\/]/).at(-1) as string;
+    logs.push({ name, id: await session.putBlob('blob', bytes), bytes: bytes.length });
+  }
+  return logs;
+}
