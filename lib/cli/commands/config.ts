@@ -1,0 +1,77 @@
+/** `dlv config` on the command line. */
+import type { Command } from 'commander';
+import { UsageError } from '../../errors.js';
+import type { ConfigChange, ConfigEntry } from '../../ops/config.js';
+import type { Cli } from '../run.js';
+import { formatTable } from '../table.js';
+import { printable, type Ui } from '../ui.js';
+
+interface Flags extends ConfigChange {
+  list?: boolean;
+  unset?: boolean;
+}
+
+const EXAMPLE: ConfigEntry = {
+  key: 'user.name',
+  value: 'Ada',
+  origin: 'repository',
+  about: "author of versions; else git's user.name, else the system user",
+};
+
+function printList(ui: Ui, rows: readonly ConfigEntry[]): void {
+  const table = rows.map(({ key, value, origin, about }) => [
+    key,
+    value === null ? '' : String(value),
+    { text: origin, style: origin === 'default' ? ui.style.dim : ui.style.green },
+    { text: about, style: ui.style.dim },
+  ]);
+  for (const line of formatTable([{}, {}, {}, {}], table)) ui.line(line);
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'config', {
+      summary: 'show or change settings',
+      about:
+        'With a key, prints its value; with a value too, sets it in the file of this repository ' +
+        "(.dlv/config) or, with --user, in the user's. The repository's value wins over the user's. " +
+        'With --json, --list prints an array of such entries.',
+      examples: [
+        ['dlv config --list', 'all settings, their values, and where they come from'],
+        ['dlv config user.name Ada', 'sets the author of new versions in this repository'],
+        ['dlv config --user user.email ada@example.org', 'sets it for all repositories'],
+        ['dlv config --unset user.name', 'removes the setting'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such setting, or the value does not fit it' },
+    })
+    .argument('[key]', "name of the setting, as 'user.name'")
+    .argument('[value]', 'its new value')
+    .option('-l, --list', 'show all settings')
+    .option('--unset', 'remove the setting')
+    .option('--user', "change the user's file instead of the repository's")
+    .action(
+      cli.action(async (run, key: string | undefined, value: string | undefined, flags: Flags) => {
+        const ops = await import('../../ops/config.js');
+        if (flags.list || (key === undefined && !flags.unset)) {
+          if (key !== undefined) throw new UsageError('--list takes no key');
+          const rows = await ops.listConfig(run.context);
+          run.answer(rows, (ui) => printList(ui, rows));
+          return 0;
+        }
+        if (key === undefined) throw new UsageError('--unset needs a key');
+        if (flags.unset) {
+          if (value !== undefined) throw new UsageError('--unset takes no value');
+          run.answer(await ops.unsetConfig(run.context, key, flags), () => {});
+        } else if (value !== undefined) {
+          run.answer(await ops.setConfig(run.context, key, value, flags), () => {});
+        } else {
+          const entry = await ops.getConfig(run.context, key);
+          run.answer(entry, (ui) => ui.line(printable(String(entry.value ?? ''))));
+          // As git: a setting without a value is a negative answer.
+          return entry.value === null ? 1 : 0;
+        }
+        return 0;
+      }),
+    );
+}

@@ -1,0 +1,36 @@
+/**
+ * Every command, in the order of `dlv --help`.
+ *
+ * A command is a file beside this one that exports `register`, and a line here. Its file is loaded
+ * only when its name stands on the command line, or when all of them are shown.
+ */
+import type { Command } from 'commander';
+import type { Cli } from '../run.js';
+
+/** Declares one command on the program. */
+export type Register = (program: Command, cli: Cli) => void;
+
+/** A line of the table. */
+export interface CommandEntry {
+  name: string;
+  /** Heading of `dlv --help` under which it stands. */
+  group: string;
+  register: (program: Command, cli: Cli) => Promise<void>;
+}
+
+function entry(name: string, group: string, load: () => Promise<{ register: Register }>) {
+  return {
+    name,
+    group,
+    register: async (program: Command, cli: Cli): Promise<void> =>
+      (await load()).register(program, cli),
+  };
+}
+
+const WORK = 'Work on the current version:';
+const KEEP = 'Keep the repository:';
+
+export const COMMANDS: readonly CommandEntry[] = [
+  entry('init', WORK, () => import('./init.js')),
+  entry('config', KEEP, () => import('./config.js')),
+];

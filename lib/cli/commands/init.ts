@@ -1,0 +1,37 @@
+/** `dlv init` on the command line. */
+import type { Command } from 'commander';
+import type { InitOptions, InitResult } from '../../ops/init.js';
+import type { Cli } from '../run.js';
+import { printable } from '../ui.js';
+
+const EXAMPLE: InitResult = { path: '/home/ada/mnist', model: 'mnist', branch: 'main' };
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'init', {
+      summary: 'make an empty repository',
+      about:
+        'Makes the folder .dlv in <dir> (default: here). Files beside it are not touched. Git sees ' +
+        'nothing of .dlv: it ignores itself.',
+      examples: [
+        ['dlv init', 'in the folder that holds the models; the first model is named after it'],
+        ['dlv init runs --model bert', 'in the folder runs, made if needed, for a model bert'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'there is a repository in that folder already' },
+    })
+    .argument('[dir]', 'folder for the repository')
+    .option('--model <name>', "name of the first model (default: the folder's name)")
+    .option('--branch <name>', 'name of its first branch (default: the setting init.branch)')
+    .action(
+      cli.action(async (run, dir: string | undefined, options: InitOptions) => {
+        const { init } = await import('../../ops/init.js');
+        const result = await init(run.context, { ...options, dir });
+        run.answer(result, () => {
+          run.ui.note(`made an empty repository in '${printable(result.path)}'`);
+          run.ui.note(`model '${result.model}', branch '${result.branch}'`);
+        });
+        return 0;
+      }),
+    );
+}

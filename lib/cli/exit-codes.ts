@@ -1,0 +1,81 @@
+/**
+ * From a thrown thing to what the user sees: one error of the table, one exit code, one text.
+ *
+ * Only this file knows what is printed for an error; which code an error has is in errors.ts.
+ */
+import { CommanderError } from 'commander';
+import { AbortedError, BugError, DlvError, IoError, UsageError } from '../errors.js';
+import { type Output, printable, type Style } from './ui.js';
+
+/** What an exit code means, for `--help` and the documentation. */
+export const EXIT_CODES: Readonly<Record<number, string>> = {
+  0: 'success',
+  1: 'a negative answer, or the operation failed',
+  2: 'the command line cannot be understood',
+  10: 'no repository here',
+  11: 'the repository is locked by another command',
+  12: 'stored or given bytes are corrupt, truncated or beyond a limit',
+  13: 'written by a newer dlv',
+  70: 'a mistake in dlv itself',
+  130: 'interrupted',
+};
+
+/** Turns anything thrown into an error of the table. */
+export function toDlvError(error: unknown): DlvError {
+  if (error instanceof DlvError) return error;
+  if (error instanceof CommanderError) return usageError(error);
+  if (!(error instanceof Error)) return new BugError(`threw ${String(error)}`);
+  if (error.name === 'AbortError') return new AbortedError();
+  const { code, syscall, path } = error as NodeJS.ErrnoException;
+  if (syscall !== undefined && /^E[A-Z0-9]+$/.test(code ?? '')) {
+    const what = path === undefined ? syscall : `${syscall} '${path}'`;
+    return new IoError(`cannot ${what}: ${code}`, { errno: code, file: path }, error);
+  }
+  const bug = new BugError(error.message, {
+    hint: 'this is a mistake in dlv: run it again with DLV_DEBUG=1 and report what it prints',
+  });
+  if (error.stack !== undefined) bug.stack = error.stack;
+  return bug;
+}
+
+/** commander's complaints: `error: <what>\n(Did you mean <x>?)`. */
+function usageError(error: CommanderError): UsageError {
+  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+  const near = /Did you mean (.+)\?/.exec(rest.join(' '))?.[1]?.replace(/^one of /, '');
+  const hint = near === undefined ? undefined : `did you mean ${near}?`;
+  return new UsageError(first.replace(/\.$/, ''), hint === undefined ? {} : { hint });
+}
+
+/** The JSON document of an error. */
+export function errorDocument(error: DlvError): unknown {
+  const { code, message, data } = error;
+  return { error: { code, message, data } };
+}
+
+/** JSON text of a document; integers beyond 2^53 become text. */
+export function formatJson(value: unknown): string {
+  const plain = (_key: string, item: unknown): unknown =>
+    typeof item === 'bigint' ? String(item) : item;
+  return `${JSON.stringify(value, plain, 2)}\n`;
+}
+
+/** Writes an error for people: message, hint, and the stack if DLV_DEBUG is set. */
+export function writeError(
+  stderr: Output,
+  style: Style,
+  error: DlvError,
+  env: NodeJS.ProcessEnv,
+): void {
+  const what = error.code === 'DLV_BUG' ? 'internal error: ' : '';
+  stderr.write(`${style.red('dlv:')} ${what}${printable(error.message)}\n`);
+  const { hint } = error.data;
+  if (typeof hint === 'string') stderr.write(`${style.cyan('hint:')} ${printable(hint)}\n`);
+  if (!isSet(env.DLV_DEBUG)) return;
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    stderr.write(`${cause.stack ?? cause.message}\n`);
+  }
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== '0';
+}

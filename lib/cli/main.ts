@@ -1,0 +1,154 @@
+/**
+ * The `dlv` command: reads the command line, runs one command, answers with an exit code.
+ *
+ * Only the named command's file is loaded. Start at `main`; commands are in commands/index.ts.
+ */
+import { Command, Option } from 'commander';
+import { assert, type DlvError, UsageError } from '../errors.js';
+import { COMMANDS } from './commands/index.js';
+import { errorDocument, formatJson, toDlvError, writeError } from './exit-codes.js';
+import {
+  addGlobalOptions,
+  Cli,
+  type CliHost,
+  exitCodeTable,
+  GLOBAL_OPTIONS,
+  readGlobals,
+} from './run.js';
+import { wrapStream } from './stdio.js';
+import { createStyle, wantsColor } from './ui.js';
+
+const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.
+
+A revision is a version id (or its first digits), a branch, a tag, a model, model@n, HEAD, or any of \
+them with ~n or ^n.`;
+
+/** The name of the command on a command line, or null: global flags may stand before it. */
+export function findVerb(argv: readonly string[]): string | null {
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] as string;
+    if (word === '--') return null;
+    if (word === '-C') i++;
+    else if (!word.startsWith('-')) return word;
+  }
+  return null;
+}
+
+/** Makes the program with the commands that `argv` needs: the named one, or all. */
+export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<Command> {
+  const program = new Command('dlv');
+  program
+    .description(ABOUT)
+    .usage('[global options] <command> [options]')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void cli.host.stdout.write(text),
+      // What commander would say of a mistake is said by `report`.
+      writeErr: () => {},
+      outputError: () => {},
+      getOutHelpWidth: () => Math.min(cli.host.stdout.columns ?? 100, 100),
+      getOutHasColors: () => wantsColor(cli.host.stdout, cli.host.env),
+    })
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .addHelpCommand(new Command('help').argument('[command]').summary('show the help of a command'))
+    .addOption(new Option('-V, --version', 'show the version').helpGroup(GLOBAL_OPTIONS))
+    .addHelpText('after', () =>
+      [
+        '',
+        'Examples:',
+        '  dlv init && dlv add model.safetensors && dlv commit -m "first"',
+        '      put a checkpoint under version control',
+        '  dlv log --graph',
+        '      show how versions follow from one another',
+        '  dlv help commit',
+        '      show what a command takes',
+        exitCodeTable(),
+      ].join('\n'),
+    );
+  addGlobalOptions(program);
+  const verb = findVerb(argv);
+  // With an action of its own the program would not say which command is near an unknown one.
+  if (verb === null) program.action(() => runWithoutCommand(cli, program));
+  const named = COMMANDS.filter(({ name }) => name === verb);
+  for (const { name, group, register } of named.length > 0 ? named : COMMANDS) {
+    await register(program, cli);
+    const command = program.commands.find((candidate) => candidate.name() === name);
+    assert(command, `the file of '${name}' declares no command of that name`);
+    command.helpGroup(group);
+  }
+  for (const command of cli.declared.keys()) addGlobalOptions(command);
+  return program;
+}
+
+/** `dlv --version`, or a command line without a command. */
+async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
+  if (program.opts<{ version?: boolean }>().version !== true) {
+    throw new UsageError('no command is given', { hint: "run 'dlv --help' to see all commands" });
+  }
+  const { about } = await import('../ops/about.js');
+  const result = await about();
+  const { json } = readGlobals(program);
+  cli.host.stdout.write(json ? formatJson(result) : `dlv ${result.version}\n`);
+}
+
+/** Runs one command line. @returns the exit code. */
+export async function runCli(host: CliHost): Promise<number> {
+  const cli = new Cli(host);
+  try {
+    const program = await buildProgram(cli, host.argv);
+    await program.parseAsync(host.argv, { from: 'user' });
+    return cli.exitCode;
+  } catch (thrown) {
+    // Help and version are thrown too, by commander.
+    const { code, exitCode } = thrown as { code?: unknown; exitCode?: unknown };
+    if (typeof code === 'string' && code.startsWith('commander.') && exitCode === 0) return 0;
+    const error = host.signal.aborted ? interrupted(thrown) : toDlvError(thrown);
+    report(cli, error);
+    return error.exitCode;
+  }
+}
+
+/** After Ctrl-C whatever failed, failed because of it, unless it is a mistake or damage. */
+function interrupted(thrown: unknown): DlvError {
+  const error = toDlvError(thrown);
+  const abort = Object.assign(new Error('interrupted'), { name: 'AbortError' });
+  return error.code === 'DLV_IO' ? toDlvError(abort) : error;
+}
+
+function report(cli: Cli, error: DlvError): void {
+  const { stdout, stderr, env, argv } = cli.host;
+  const operandsAt = argv.indexOf('--');
+  const flags = operandsAt < 0 ? argv : argv.slice(0, operandsAt);
+  if (error.code === 'DLV_USAGE' && error.data.hint === undefined) {
+    const verb = COMMANDS.find(({ name }) => name === findVerb(argv))?.name;
+    error.data.hint = `run 'dlv ${verb === undefined ? '' : `${verb} `}--help'`;
+  }
+  if (flags.includes('--json') && !cli.answered) stdout.write(formatJson(errorDocument(error)));
+  else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);
+}
+
+/**
+ * Runs the command of this process: its arguments, streams and signals.
+ * @returns the exit code; the caller sets it and lets the process end, so that output is flushed.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const abort = new AbortController();
+  const stop = (): void => {
+    // The second time the user does not want to wait until things are in order.
+    if (abort.signal.aborted) process.exit(130);
+    abort.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  let outputLost = false;
+  const failed = (error: Error): void => {
+    outputLost = true;
+    stderr.write(`dlv: cannot write its output: ${error.message}\n`);
+    abort.abort();
+  };
+  const stderr = wrapStream(process.stderr, () => {});
+  const stdout = wrapStream(process.stdout, failed);
+  const host = { stdout, stderr, env: process.env, cwd: process.cwd(), argv, signal: abort.signal };
+  const code = await runCli(host);
+  return outputLost ? 1 : code;
+}

@@ -1,0 +1,189 @@
+/**
+ * One run of the command: what a command's action is given, and how commands are declared.
+ *
+ * A command file calls `cli.command` for its words (summary, examples, JSON, exit codes) and
+ * `cli.action` for its code, which loads its op only when it runs.
+ */
+import path from 'node:path';
+import { type Command, Option } from 'commander';
+import type { OpContext } from '../ops/context.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { createProgress } from './progress.js';
+import type { Stdio } from './stdio.js';
+import { createUi, printable, type Ui } from './ui.js';
+
+/** Flags that every command takes, before or after its name. */
+export interface Globals {
+  /** -C folders, in order; each is taken from the one before. */
+  folders: string[];
+  json: boolean;
+  quiet: boolean;
+  progress: boolean;
+}
+
+/** What is said about a command in `--help` and in the documentation. */
+export interface CommandHelp {
+  summary: string;
+  /** One paragraph or several, below the usage line. */
+  about?: string;
+  /** Command line and what it does. */
+  examples: readonly (readonly [line: string, does: string])[];
+  /** The document that `--json` prints, as an example; typed by the op's result where it is made. */
+  json?: unknown;
+  /** Exit codes with a meaning of their own in this command. */
+  exitCodes?: Readonly<Record<number, string>>;
+}
+
+/** Streams and environment of the process, or those of a test. */
+export interface CliHost {
+  stdout: Stdio;
+  stderr: Stdio;
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+  /** The command line without node and script. */
+  argv: readonly string[];
+  /** Raised by the first Ctrl-C. */
+  signal: AbortSignal;
+}
+
+/** What the action of a command gets. */
+export interface Run {
+  /** For the op. */
+  context: OpContext;
+  ui: Ui;
+  /** True once nobody reads stdout any more. */
+  outputClosed(): boolean;
+  /** Answers: the JSON document with --json, else what `human` prints. */
+  answer<T>(result: T, human: (ui: Ui) => void): void;
+  /** Operands before and after `--`; `after` is null if there was none. */
+  split(operands: readonly string[]): { before: string[]; after: string[] | null };
+}
+
+/** An action; a number that it returns is the exit code. */
+export type Action<A extends unknown[]> = (run: Run, ...args: A) => Promise<number | undefined>;
+
+/** Collects the values of an option that may be given several times. */
+export function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+/** Heading of the flags that every command has. */
+export const GLOBAL_OPTIONS = 'Global options:';
+
+/** Adds the flags that every command has; they are listed after its own. */
+export function addGlobalOptions(command: Command): void {
+  const options = [
+    new Option('-C <dir>', 'work as if started in <dir>').argParser(collect),
+    new Option('--json', 'print one JSON document on stdout and nothing else'),
+    new Option('-q, --quiet', 'no chatter on stderr'),
+    new Option('--no-progress', 'no progress bar'),
+  ];
+  for (const option of options) command.addOption(option.helpGroup(GLOBAL_OPTIONS));
+  const help = new Option('-h, --help', 'show this help');
+  command.addHelpOption(help.helpGroup(GLOBAL_OPTIONS));
+}
+
+/** The flags of a command and of all above it, together. */
+export function readGlobals(command: Command): Globals {
+  const globals: Globals = { folders: [], json: false, quiet: false, progress: true };
+  for (let at: Command | null = command; at !== null; at = at.parent) {
+    const { C, json, quiet, progress } = at.opts<Record<string, unknown>>();
+    globals.folders.unshift(...((C as string[] | undefined) ?? []));
+    globals.json ||= json === true;
+    globals.quiet ||= quiet === true;
+    globals.progress &&= progress !== false;
+  }
+  return globals;
+}
+
+/** Declares commands and runs their actions. */
+export class Cli {
+  readonly host: CliHost;
+  /** What was declared, by command, for the documentation. */
+  readonly declared = new Map<Command, CommandHelp>();
+  exitCode = 0;
+  /** True once a JSON document was printed: an error then goes to stderr. */
+  answered = false;
+
+  constructor(host: CliHost) {
+    this.host = host;
+  }
+
+  /** Declares a command of `parent`; arguments and options are added to what it returns. */
+  command(parent: Command, name: string, help: CommandHelp): Command {
+    const command = parent.command(name).summary(help.summary);
+    command.description([help.summary, help.about].filter(Boolean).join('\n\n'));
+    command.allowExcessArguments(false);
+    command.addHelpText('after', () => helpTail(help));
+    this.declared.set(command, help);
+    return command;
+  }
+
+  /** Wraps the code of a command for commander, which hands it operands, options and itself. */
+  action<A extends unknown[]>(action: Action<A>): (...args: unknown[]) => Promise<void> {
+    return async (...args) => {
+      const command = args.pop() as Command;
+      const run = this.#run(readGlobals(command));
+      try {
+        this.exitCode = (await action(run, ...(args as A))) ?? 0;
+      } finally {
+        run.context.progress.finish();
+      }
+    };
+  }
+
+  #run(globals: Globals): Run {
+    const { stdout, stderr, env, cwd, argv, signal } = this.host;
+    const ui = createUi({ ...globals, stdout, stderr, env });
+    const progress = createProgress({
+      enabled: globals.progress && !globals.quiet,
+      stream: stderr,
+    });
+    return {
+      ui,
+      context: {
+        cwd: path.resolve(cwd, ...globals.folders),
+        progress,
+        warn: (message) => {
+          progress.finish();
+          ui.warn(printable(message));
+        },
+        signal,
+      },
+      outputClosed: () => stdout.closed,
+      answer: (result, human) => {
+        this.answered ||= ui.json;
+        // What is left of a bar would stand between the lines of the answer.
+        progress.finish();
+        ui.document(result);
+        if (!ui.json) human(ui);
+      },
+      split: (operands) => splitOperands(argv, operands),
+    };
+  }
+}
+
+/** Cuts operands at the `--` of the command line. */
+function splitOperands(
+  argv: readonly string[],
+  operands: readonly string[],
+): { before: string[]; after: string[] | null } {
+  const at = argv.indexOf('--');
+  if (at < 0) return { before: [...operands], after: null };
+  const cut = operands.length - (argv.length - at - 1);
+  return { before: operands.slice(0, cut), after: operands.slice(cut) };
+}
+
+function helpTail(help: CommandHelp): string {
+  const lines = ['', 'Examples:'];
+  for (const [line, does] of help.examples) lines.push(`  ${line}`, `      ${does}`);
+  const own = Object.entries(help.exitCodes ?? {}).map(([code, what]) => `${code} ${what}`);
+  if (own.length > 0) lines.push('', `Exit codes: ${own.join('; ')}; others as in 'dlv --help'.`);
+  return lines.join('\n');
+}
+
+/** The table of exit codes at the end of `dlv --help`. */
+export function exitCodeTable(): string {
+  const rows = Object.entries(EXIT_CODES).map(([code, what]) => `  ${code.padStart(3)}  ${what}`);
+  return ['', 'Exit codes:', ...rows].join('\n');
+}
