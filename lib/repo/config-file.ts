@@ -19,18 +19,18 @@ type Line =
   | { kind: 'header'; text: string; section: string }
   | { kind: 'setting'; text: string; section: string; key: string; value: string };
 
-const SECTION = /^\[\s*([A-Za-z][A-Za-z0-9-]*)\s*\]\s*(?:[#;].*)?$/;
-const ASSIGNMENT = /^([A-Za-z][A-Za-z0-9-]*)\s*=\s*(.*)$/;
-const QUOTED = /^"((?:[^"\\]|\\["\\nt])*)"\s*(?:[#;].*)?$/;
+const SECTION = /^\[\s*([A-Za-z][A-Za-z0-9-]*)\s*\]\s*(?:[#;].*)?$/s;
+const ASSIGNMENT = /^([A-Za-z][A-Za-z0-9-]*)\s*=\s*(.*)$/s;
+const QUOTED = /^"((?:[^"\\]|\\["\\nt])*)"\s*(?:[#;].*)?$/s;
 const ESCAPES: Record<string, string> = { n: '\n', t: '\t' };
 
 /** Value of the text after '='; null if its quotes do not match. */
 function parseValue(text: string): string | null {
   if (text.startsWith('"')) {
     const quoted = QUOTED.exec(text);
-    return quoted ? (quoted[1] as string).replace(/\\(.)/g, (_, c) => ESCAPES[c] ?? c) : null;
+    return quoted ? (quoted[1] as string).replace(/\\(.)/gs, (_, c) => ESCAPES[c] ?? c) : null;
   }
-  const plain = text.replace(/(^|\s)[#;].*$/, '').trim();
+  const plain = text.replace(/(^|\s)[#;].*$/s, '').trim();
   return /["\\]/.test(plain) ? null : plain;
 }
 
