@@ -25,8 +25,9 @@ export interface ProtoField {
   end: number;
 }
 
-/** Bytes read at a time; also the most that `text` and `bytes` take without a second read. */
-const WINDOW_BYTES = 64 * 1024;
+/** Bytes read at a time: few after a skip, more and more while structure follows structure. */
+const WINDOW_BYTES_MIN = 2 * 1024;
+const WINDOW_BYTES_MAX = 64 * 1024;
 /** A key and a length are at most 10 bytes each. */
 const KEY_BYTES_MAX = 20;
 
@@ -38,6 +39,7 @@ export class ProtoScanner {
   #spent = 0;
   #window: Uint8Array = new Uint8Array(0);
   #windowStart = 0;
+  #reach = WINDOW_BYTES_MIN;
 
   /** @param structureBytesMax keys, lengths, texts and small values that may be read in all. */
   constructor(source: ByteSource, structureBytesMax: number, signal?: AbortSignal) {
@@ -69,7 +71,10 @@ export class ProtoScanner {
 
   async #load(start: number, limit: number): Promise<void> {
     throwIfAborted(this.#signal);
-    const length = Math.min(Math.max(WINDOW_BYTES, limit - start), this.source.size - start);
+    const windowEnd = this.#windowStart + this.#window.length;
+    const follows = start >= this.#windowStart && start <= windowEnd;
+    this.#reach = follows ? Math.min(2 * this.#reach, WINDOW_BYTES_MAX) : WINDOW_BYTES_MIN;
+    const length = Math.min(Math.max(this.#reach, limit - start), this.source.size - start);
     this.#window = await this.source.read(start, length);
     this.#windowStart = start;
   }
@@ -189,7 +194,7 @@ export class ProtoScanner {
     }
     this.charge(length);
     if (!this.#holds(field.start, field.end)) {
-      if (length > WINDOW_BYTES) return this.source.read(field.start, length);
+      if (length > WINDOW_BYTES_MAX) return this.source.read(field.start, length);
       await this.#load(field.start, field.end);
     }
     const from = field.start - this.#windowStart;
