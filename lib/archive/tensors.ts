@@ -3,11 +3,19 @@
  *
  * Start here: `tensorsOf` lists them; `readTensor` streams one.
  */
+import type { ByteSource } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
 import { CorruptError, LimitError } from '../errors.js';
 import { LITERAL_BLOB_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../limits.js';
 import { DTYPES, type DType, dtypeBytes } from '../tensor/dtype.js';
-import { contiguousStrides, elementCount, type Role } from '../tensor/layout.js';
+import {
+  contiguousStrides,
+  type ExtentSpan,
+  elementCount,
+  type FileLayout,
+  type Role,
+} from '../tensor/layout.js';
+import { swapBytes } from '../tensor/planes.js';
 import { dataBlobLengths, type SkeletonTensor } from '../tensor/recipe.js';
 import type { Readers, StoredFile } from './stored-file.js';
 
@@ -19,7 +27,9 @@ export type TensorHome =
   | { kind: 'none' }
   | { kind: 'extent'; id: Id; width: number; count: number; byteSwap: boolean }
   /** A range of a data literal blob; the file's own byte order (little-endian). */
-  | { kind: 'literal'; id: Id; offset: number; length: number };
+  | { kind: 'literal'; id: Id; offset: number; length: number }
+  /** A span of a file that is not stored (yet): the work tree. */
+  | { kind: 'file'; source: ByteSource; span: ExtentSpan };
 
 export interface StoredTensor {
   name: string;
@@ -109,6 +119,7 @@ export function sameBytes(a: StoredTensor, b: StoredTensor): boolean {
   const { home: x } = a;
   const { home: y } = b;
   if (x.kind === 'none' || y.kind === 'none') return x.kind === y.kind;
+  if (x.kind === 'file' || y.kind === 'file') return false;
   if (x.id !== y.id || a.byteOffset !== b.byteOffset || a.dtype !== b.dtype) return false;
   if (x.kind === 'literal' && (y.kind !== 'literal' || x.offset !== y.offset)) return false;
   return JSON.stringify(a.shape) === JSON.stringify(b.shape) && sameStrides(a, b);
@@ -197,6 +208,10 @@ async function* rangeOf(
     return;
   }
   if (home.kind === 'none') return;
+  if (home.kind === 'file') {
+    yield* fileRange(home, offset, length);
+    return;
+  }
   const { id, width } = home;
   const segmentBytes = SEGMENT_ELEMENTS * width;
   const end = offset + length;
@@ -205,6 +220,35 @@ async function* rangeOf(
     const start = segment * segmentBytes;
     yield bytes.subarray(Math.max(0, offset - start), Math.min(bytes.length, end - start));
   }
+}
+
+/** A range of a span of a file, in whole elements; big-endian ones are turned. */
+async function* fileRange(
+  home: { source: ByteSource; span: ExtentSpan },
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  const { source, span } = home;
+  const piece = RUN_ELEMENTS * span.width;
+  for (let at = 0; at < length; at += piece) {
+    const bytes = await source.read(span.offset + offset + at, Math.min(piece, length - at));
+    if (span.byteSwap) swapBytes(bytes, span.width);
+    yield bytes;
+  }
+}
+
+/** Tensors of a file that is not stored, as its layout says. The source stays the caller's. */
+export function tensorsOfFile(source: ByteSource, layout: FileLayout): StoredTensor[] {
+  const spans = layout.extents.filter((span) => span.count > 0);
+  return layout.tensors.map((t): StoredTensor => {
+    const { name, role, dtype, shape, strides } = t;
+    const view = { name, role, dtype, shape, strides, path: source.name };
+    const span = t.shape.includes(0)
+      ? undefined
+      : spans.findLast((candidate) => candidate.offset <= t.offset);
+    if (span === undefined) return { ...view, byteOffset: 0, home: { kind: 'none' } };
+    return { ...view, byteOffset: t.offset - span.offset, home: { kind: 'file', source, span } };
+  });
 }
 
 /** Copies the elements of a strided view into row-major pieces. */

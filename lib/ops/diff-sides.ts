@@ -1,0 +1,171 @@
+/**
+ * What `diff` compares: a version, the staged files or the work tree, as files and snapshots whose
+ * tensors are opened only when they are needed.
+ */
+import type { Repository } from '../archive/repository.js';
+import { type StoredTensor, tensorsOf, tensorsOfFile } from '../archive/tensors.js';
+import { ReadFile, statOrNull } from '../bytes/files.js';
+import type { Id } from '../bytes/hash.js';
+import { NotFoundError, UsageError } from '../errors.js';
+import { readLayout } from '../formats/detect.js';
+import type { FileEntry, Snapshot } from '../repo/file-page.js';
+import { makeSnapshots } from '../repo/snapshots.js';
+import type { StagedEntry } from '../repo/staging.js';
+import { readStaging } from '../repo/staging-file.js';
+import { toVersionPath } from '../repo/work-path.js';
+import type { OpContext } from './context.js';
+import type { DiffOptions } from './diff.js';
+import { currentLine, needTip } from './lines.js';
+import { resolveId } from './resolve.js';
+import { hashFile, workState } from './status.js';
+
+export interface DiffFile {
+  size: number;
+  sha256: string;
+  mode: number;
+  /** Tensors of the file, opened at the first call. */
+  tensors(): Promise<StoredTensor[]>;
+}
+
+export interface DiffSide {
+  label: string;
+  version: Id | null;
+  files: Map<string, DiffFile>;
+  snapshots: Snapshot[];
+}
+
+/** Opens the two sides that the options name. `close` closes work files that were opened. */
+export async function openSides(
+  repo: Repository,
+  options: DiffOptions,
+  context: OpContext,
+): Promise<{ before: DiffSide; after: DiffSide; close(): Promise<void> }> {
+  const [first, second, ...rest] = options.revisions;
+  if (rest.length > 0 || (options.staged && second !== undefined)) {
+    throw new UsageError('too many revisions', { hint: "as in 'dlv diff HEAD~1 HEAD'" });
+  }
+  const open: ReadFile[] = [];
+  let before: DiffSide;
+  let after: DiffSide;
+  if (second !== undefined) {
+    before = await versionSide(repo, await resolveId(repo, first as string), first as string);
+    after = await versionSide(repo, await resolveId(repo, second), second);
+  } else {
+    const { staging, writtenNs } = await readStaging(repo.layout);
+    const version = first === undefined ? null : await resolveId(repo, first);
+    const model =
+      options.model ?? (version === null ? undefined : (await repo.version(version)).model);
+    const line = await currentLine(repo, staging, model);
+    const entries = staging.entries(line.model);
+    if (version !== null) before = await versionSide(repo, version, first as string);
+    else if (options.staged) before = await versionSide(repo, needTip(line), 'HEAD');
+    else before = stagedSide(repo, entries);
+    after = options.staged
+      ? stagedSide(repo, entries)
+      : await workSide(repo, entries, writtenNs, open, context);
+  }
+  if (options.paths && options.paths.length > 0) {
+    const wanted = options.paths.map((path) => toVersionPath(repo.layout, context.cwd, path));
+    narrow(before, after, wanted);
+  }
+  const close = async (): Promise<void> => {
+    for (const file of open) await file.close();
+  };
+  return { before, after, close };
+}
+
+/** Keeps files at or below the wanted paths. @throws {NotFoundError} for a path on neither side. */
+function narrow(before: DiffSide, after: DiffSide, wanted: readonly string[]): void {
+  const covers = (path: string): boolean =>
+    wanted.some((want) => want === '' || path === want || path.startsWith(`${want}/`));
+  for (const want of wanted) {
+    const there = [before, after].some((side) =>
+      [...side.files.keys()].some(
+        (path) => want === '' || path === want || path.startsWith(`${want}/`),
+      ),
+    );
+    if (!there)
+      throw new NotFoundError(`'${want}' is on neither side`, { kind: 'path', name: want });
+  }
+  for (const side of [before, after]) {
+    for (const path of [...side.files.keys()]) if (!covers(path)) side.files.delete(path);
+    side.snapshots = side.snapshots.filter((snapshot) =>
+      snapshot.members.every((path) => side.files.has(path)),
+    );
+  }
+}
+
+function storedFile(repo: Repository, entry: FileEntry): DiffFile {
+  let tensors: Promise<StoredTensor[]> | null = null;
+  return {
+    size: entry.size,
+    sha256: entry.sha256,
+    mode: entry.mode,
+    tensors() {
+      tensors ??= repo.openFile(entry).then(tensorsOf);
+      return tensors;
+    },
+  };
+}
+
+async function versionSide(repo: Repository, id: Id, label: string): Promise<DiffSide> {
+  const tree = await repo.tree(id);
+  return {
+    label,
+    version: id,
+    files: new Map(tree.files.map((entry) => [entry.path, storedFile(repo, entry)])),
+    snapshots: tree.snapshots,
+  };
+}
+
+function stagedSide(repo: Repository, entries: readonly StagedEntry[]): DiffSide {
+  return {
+    label: 'staged',
+    version: null,
+    files: new Map(entries.map((entry) => [entry.path, storedFile(repo, entry)])),
+    snapshots: makeSnapshots(entries),
+  };
+}
+
+/** Tracked files as they are in the work tree; unchanged ones are taken from the packs. */
+async function workSide(
+  repo: Repository,
+  entries: readonly StagedEntry[],
+  writtenNs: bigint,
+  open: ReadFile[],
+  context: OpContext,
+): Promise<DiffSide> {
+  const files = new Map<string, DiffFile>();
+  const hints: StagedEntry[] = [];
+  for (const entry of entries) {
+    const state = await workState(repo, entry, writtenNs, context.signal);
+    if (state === 'deleted') continue;
+    if (state === 'same') {
+      files.set(entry.path, storedFile(repo, entry));
+      hints.push(entry);
+      continue;
+    }
+    const file = repo.layout.workFile(entry.path);
+    const there = await statOrNull(file);
+    if (!there?.isFile) continue;
+    const source = await ReadFile.open(file, entry.path);
+    open.push(source);
+    const layout = await readLayout(source, context.signal);
+    files.set(entry.path, {
+      size: source.size,
+      sha256: await hashFile(file, context.signal),
+      mode: there.stat.mode & 0o100 ? 0o755 : 0o644,
+      tensors: async () => tensorsOfFile(source, layout),
+    });
+    hints.push({
+      ...entry,
+      format: layout.format,
+      step: layout.step,
+      hint: {
+        references: entry.hint.references,
+        roles: [...new Set(layout.tensors.map((t) => t.role))],
+      },
+    });
+  }
+  return { label: 'work tree', version: null, files, snapshots: makeSnapshots(hints) };
+}
