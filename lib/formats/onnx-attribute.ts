@@ -141,7 +141,7 @@ async function readList(scan: ProtoScanner, draft: Draft, field: ProtoField): Pr
 
 function toFloats(bytes: Uint8Array): Float32Array {
   // The copy is aligned, whatever buffer the bytes come from.
-  const own = bytes.slice();
+  const own = new Uint8Array(bytes);
   return new Float32Array(own.buffer, 0, own.length / 4);
 }
 

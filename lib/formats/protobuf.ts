@@ -198,7 +198,8 @@ export class ProtoScanner {
       await this.#load(field.start, field.end);
     }
     const from = field.start - this.#windowStart;
-    return this.#window.slice(from, from + length);
+    // A copy: the slice of a Buffer would keep the whole window alive.
+    return new Uint8Array(this.#window.subarray(from, from + length));
   }
 
   /** Payload as UTF-8; malformed bytes become U+FFFD. */
