@@ -77,7 +77,8 @@ export class MemorySource implements ByteSource {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     checkRange(this, offset, length);
-    return this.bytes.slice(offset, offset + length);
+    // Not slice(): that of a Buffer is a view.
+    return new Uint8Array(this.bytes.subarray(offset, offset + length));
   }
 }
 

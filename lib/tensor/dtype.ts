@@ -131,7 +131,7 @@ export function widen(dtype: DType, bytes: Uint8Array): Float64Array | null {
   if (table) return Float64Array.from(bytes, (code) => table[code] as number);
   // The typed arrays below need aligned memory; a view into a larger buffer may not be.
   const { width } = DTYPES[dtype];
-  const own = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  const own = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   const args = [own.buffer, own.byteOffset, own.byteLength / width] as const;
   switch (dtype) {
     case 'F64':
