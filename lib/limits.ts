@@ -41,8 +41,8 @@ export const PICKLE_OPS_MAX = 50_000_000;
 export const PICKLE_BYTES_MAX = 256 * 1024 * 1024;
 /** Memory that the values of one pickle may take, by a charge for each: some 300,000 tensors. */
 export const PICKLE_MEMORY_BYTES_MAX = 256 * 1024 * 1024;
-/** Values looked at while walking a pickle; values shared by reference count once for each path. */
-export const PICKLE_VISITS_MAX = 16_000_000;
+/** Steps of a walk through a pickle: 1 for an item, 8 for a container, again for each path to it. */
+export const PICKLE_STEPS_MAX = 32_000_000;
 /** Entries of one zip central directory. */
 export const ZIP_ENTRIES_MAX = 4_000_000;
 /** Bytes of one zip central directory. */

@@ -5,7 +5,7 @@
  * cycle. Only dicts, sequences and objects are entered; nothing is called.
  */
 import { CorruptError, LimitError } from '../errors.js';
-import { NESTING_MAX, PICKLE_VISITS_MAX, TENSORS_PER_FILE_MAX } from '../limits.js';
+import { NESTING_MAX, PICKLE_STEPS_MAX, TENSORS_PER_FILE_MAX } from '../limits.js';
 import {
   PickleDict,
   PickleGlobal,
@@ -47,6 +47,8 @@ export interface TorchContent {
   sparse: number;
 }
 
+/** What entering a container counts for. */
+const CONTAINER_STEPS = 8;
 /** Dicts of these classes are walked like plain ones. */
 const DICTS = new Set([
   'collections.OrderedDict',
@@ -107,7 +109,7 @@ class Walk {
     if (!isDict && !(value instanceof PickleSequence) && !(value instanceof PickleObject)) return;
     if (this.#open.has(value)) return;
     if (depth >= NESTING_MAX) throw this.#limit('NESTING_MAX', NESTING_MAX);
-    this.#step(1);
+    this.#step(CONTAINER_STEPS);
     this.#open.add(value);
     if (value instanceof PickleSequence) this.#items(value.items, path, depth);
     else if (isDict) this.#dict(value, path, depth);
@@ -117,7 +119,7 @@ class Walk {
 
   #step(count: number): void {
     this.#steps += count;
-    if (this.#steps > PICKLE_VISITS_MAX) throw this.#limit('PICKLE_VISITS_MAX', PICKLE_VISITS_MAX);
+    if (this.#steps > PICKLE_STEPS_MAX) throw this.#limit('PICKLE_STEPS_MAX', PICKLE_STEPS_MAX);
   }
 
   #limit(limit: string, max: number): LimitError {
@@ -190,7 +192,7 @@ class Walk {
       this.visit(state, path, depth + 1);
       return;
     }
-    this.#step(1 + state.keys.length);
+    this.#step(CONTAINER_STEPS + state.keys.length);
     if (this.#open.has(state)) return;
     this.#open.add(state);
     for (const [key, value] of entriesOf(state)) {
