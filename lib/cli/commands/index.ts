@@ -28,9 +28,15 @@ function entry(name: string, group: string, load: () => Promise<{ register: Regi
 }
 
 const WORK = 'Work on the current version:';
+const LOOK = 'Look at versions:';
 const KEEP = 'Keep the repository:';
 
 export const COMMANDS: readonly CommandEntry[] = [
   entry('init', WORK, () => import('./init.js')),
+  entry('add', WORK, () => import('./add.js')),
+  entry('rm', WORK, () => import('./rm.js')),
+  entry('status', WORK, () => import('./status.js')),
+  entry('commit', WORK, () => import('./commit.js')),
+  entry('diff', LOOK, () => import('./diff.js')),
   entry('config', KEEP, () => import('./config.js')),
 ];

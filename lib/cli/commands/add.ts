@@ -1,0 +1,80 @@
+/** `dlv add` on the command line. */
+import type { Command } from 'commander';
+import type { AddResult } from '../../ops/add.js';
+import { withRepository } from '../../ops/context.js';
+import { parseStep } from '../arguments.js';
+import type { Cli } from '../run.js';
+import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
+
+interface Flags {
+  model?: string;
+  step?: string;
+  force?: boolean;
+}
+
+const EXAMPLE: AddResult = {
+  model: 'mnist',
+  files: [
+    {
+      path: 'model.safetensors',
+      status: 'added',
+      bytes: 5733472,
+      format: 'safetensors',
+      tensors: 26,
+    },
+  ],
+  logicalBytes: 5733472,
+  storedBytes: 4731392,
+  metadataBytes: 2320,
+  seconds: 0.31,
+  warnings: [],
+};
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'add', {
+      summary: 'store files and stage them for the next version',
+      about:
+        'Takes files, folders and globs. Folders are walked with the rules of .dlvignore; tracked ' +
+        'files that are gone are staged as removed. The content is stored now: later edits do not ' +
+        'change what is staged. The format is told by content: safetensors, ONNX, PyTorch, NumPy; ' +
+        'anything else is kept as it is.',
+      examples: [
+        ['dlv add model.safetensors config.json', 'stages two files for the model that HEAD names'],
+        ['dlv add .', 'stages everything that is not ignored'],
+        ["dlv add 'runs/**/*.pt' --model bert", 'stages what the glob matches for the model bert'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such file, a file of another model, or a file that changed meanwhile' },
+    })
+    .argument('<paths...>', 'files, folders or globs')
+    .option('--model <name>', "model that new files belong to (default: HEAD's)")
+    .option('--step <n>', 'training step of these files')
+    .option('-f, --force', 'add ignored files that are named')
+    .action(
+      cli.action(async (run, paths: string[], flags: Flags) => {
+        const { add } = await import('../../ops/add.js');
+        const { step, ...rest } = flags;
+        const options = {
+          ...rest,
+          paths,
+          ...(step === undefined ? {} : { step: parseStep(step) }),
+        };
+        const result = await withRepository(run.context, (repo) => add(repo, options, run.context));
+        run.answer(result, (ui) => {
+          const touched = result.files.filter((file) => file.status !== 'unchanged');
+          for (const file of touched) {
+            const what =
+              file.tensors > 0 ? ` (${file.format}, ${formatCount(file.tensors, 'tensor')})` : '';
+            ui.note(`${file.status} '${printable(file.path)}'${what}`);
+          }
+          ui.note(
+            `${formatCount(touched.length, 'file')} staged for '${result.model}': ` +
+              `${formatBytes(result.logicalBytes)} stored in ${formatBytes(result.storedBytes)}, ` +
+              formatDuration(result.seconds),
+          );
+        });
+        return 0;
+      }),
+    );
+}

@@ -1,0 +1,51 @@
+/** `dlv rm` on the command line. */
+import type { Command } from 'commander';
+import { withRepository } from '../../ops/context.js';
+import type { RmResult } from '../../ops/rm.js';
+import type { Cli } from '../run.js';
+import { formatCount, printable } from '../ui.js';
+
+interface Flags {
+  model?: string;
+  cached?: boolean;
+  recursive?: boolean;
+  force?: boolean;
+}
+
+const EXAMPLE: RmResult = { model: 'mnist', removed: ['old.safetensors'] };
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'rm', {
+      summary: 'take files out of the next version and out of the work tree',
+      about:
+        'Versions that are committed keep the files. A file with content that is in no version is ' +
+        'only removed with --force.',
+      examples: [
+        ['dlv rm old.safetensors', 'removes the file and stages its removal'],
+        ['dlv rm --cached notes.txt', 'stops tracking the file and leaves it in place'],
+        ['dlv rm -r checkpoints', 'removes all tracked files of a folder'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'a path is not tracked, or content would be lost' },
+    })
+    .argument('<paths...>', 'tracked files, or folders with -r')
+    .option('--model <name>', "model that the files belong to (default: HEAD's)")
+    .option('--cached', 'leave the files in the work tree')
+    .option('-r, --recursive', 'remove the files of folders')
+    .option('-f, --force', 'remove files whose content is in no version')
+    .action(
+      cli.action(async (run, paths: string[], flags: Flags) => {
+        const { rm } = await import('../../ops/rm.js');
+        const options = { ...flags, paths };
+        const result = await withRepository(run.context, (repo) => rm(repo, options, run.context));
+        run.answer(result, (ui) => {
+          for (const path of result.removed) ui.note(`removed '${printable(path)}'`);
+          ui.note(
+            `${formatCount(result.removed.length, 'file')} of '${result.model}' staged as removed`,
+          );
+        });
+        return 0;
+      }),
+    );
+}

@@ -1,0 +1,86 @@
+/** `dlv status` on the command line. */
+import type { Command } from 'commander';
+import { withRepository } from '../../ops/context.js';
+import type { ModelStatus, PathChange, StatusResult } from '../../ops/status.js';
+import type { Cli } from '../run.js';
+import { printable, type Ui } from '../ui.js';
+
+const EXAMPLE: StatusResult = {
+  head: { model: 'mnist', branch: 'main', version: null },
+  models: [
+    {
+      model: 'mnist',
+      branch: 'main',
+      version: null,
+      current: true,
+      staged: [{ path: 'model.safetensors', status: 'added' }],
+      unstaged: [],
+      trackedFiles: 1,
+    },
+  ],
+  untracked: ['notes.txt'],
+  clean: false,
+  warnings: [],
+};
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'status', {
+      summary: 'show what is staged, changed and not tracked',
+      about: 'Reads no file contents: a file whose size and times are as they were is unchanged.',
+      examples: [
+        ['dlv status', 'all models of the work tree'],
+        ['dlv status --json', 'the same for scripts'],
+      ],
+      json: EXAMPLE,
+    })
+    .action(
+      cli.action(async (run) => {
+        const { status } = await import('../../ops/status.js');
+        const result = await withRepository(run.context, (repo) => status(repo, run.context));
+        run.answer(result, (ui) => print(ui, result));
+        return 0;
+      }),
+    );
+}
+
+function print(ui: Ui, result: StatusResult): void {
+  const { head, models, untracked } = result;
+  const where = head.branch === null ? 'no branch' : `branch ${head.branch}`;
+  const version = head.version === null ? 'no version yet' : `version ${head.version.slice(0, 10)}`;
+  ui.line(`On model ${head.model}, ${where}, ${version}`);
+  for (const model of models) {
+    if (!model.current && model.staged.length + model.unstaged.length === 0) continue;
+    printModel(ui, model);
+  }
+  if (untracked.length > 0) {
+    ui.line('');
+    ui.line("Not tracked (use 'dlv add <path>'):");
+    for (const path of untracked) ui.line(`  ${ui.style.red(printable(path))}`);
+  }
+  for (const warning of result.warnings) ui.warn(printable(warning));
+  if (result.clean) ui.line('Nothing to commit: the work tree is as in the version.');
+}
+
+function printModel(ui: Ui, model: ModelStatus): void {
+  if (!model.current) {
+    ui.line('');
+    ui.line(`Model ${model.model}${model.branch === null ? '' : `, branch ${model.branch}`}`);
+  }
+  printChanges(ui, 'Staged for the next version:', model.staged, ui.style.green);
+  printChanges(ui, "Changed but not staged (use 'dlv add <path>'):", model.unstaged, ui.style.red);
+}
+
+function printChanges(
+  ui: Ui,
+  title: string,
+  changes: readonly PathChange[],
+  style: (text: string) => string,
+): void {
+  if (changes.length === 0) return;
+  ui.line('');
+  ui.line(title);
+  for (const { path, status } of changes) {
+    ui.line(`  ${style(`${`${status}:`.padEnd(10)} ${printable(path)}`)}`);
+  }
+}
