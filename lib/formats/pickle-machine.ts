@@ -162,21 +162,21 @@ export class PickleMachine {
     for (const item of items) target.items.push(item);
   }
 
-  /** A line of ASCII without its end. */
-  line(what: string): string {
+  /** A line without its end. @param encoding Latin-1 for the text opcodes of protocol 0. */
+  line(what: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
     const { bytes, offset } = this.input;
     const end = bytes.indexOf(0x0a, offset);
     if (end < 0) this.input.need(this.input.remaining + 1, what);
-    const text = this.text(end - offset, what);
+    const text = this.text(end - offset, what, encoding);
     this.input.offset++;
     return text;
   }
 
-  /** The next `length` bytes as UTF-8; what is malformed becomes U+FFFD. */
-  text(length: number, what: string): string {
+  /** The next `length` bytes as text; UTF-8 that is malformed becomes U+FFFD. */
+  text(length: number, what: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
     const bytes = this.input.take(length, what);
     this.charge(2 * length + VALUE_BYTES);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('utf8');
+    return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString(encoding);
   }
 }
 

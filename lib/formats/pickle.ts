@@ -194,9 +194,9 @@ define({
   X: textOf((m) => m.input.u32('text length')),
   '0x8c': textOf((m) => m.input.u8('text length')),
   '0x8d': textOf((m) => length8(m, 'text')),
-  S: (m) => m.push(unquote(m, m.line('text'))),
+  S: (m) => m.push(unquote(m, m.line('text', 'latin1'))),
   V: (m) => {
-    const line = m.line('text');
+    const line = m.line('text', 'latin1');
     m.push(
       wellFormed(
         line.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (all, short, long) => {
