@@ -1,0 +1,129 @@
+"""Reads tensors of a dlv repository into NumPy arrays.
+
+One file, standard library and NumPy only: copy it beside your script. It asks the `dlv` command for
+safetensors bytes, so it needs `dlv` on the PATH (or the environment variable DLV, for example
+"node /opt/dlv/dist/bin/dlv.js").
+
+    import dlv
+    weights = dlv.load("HEAD")                    # {name: array} of all weights of a version
+    weights = dlv.load("bert@3", path="model.pt")  # of one file, whatever its format
+    w = dlv.tensor("HEAD", "model.safetensors", "fc.weight")
+    for version in dlv.log(): print(version["version"], version["message"])
+
+bfloat16 and the 8-bit floats become ml_dtypes arrays if that package is installed; otherwise bfloat16
+is widened to float32 (exactly) and 8-bit floats are given as uint8 bit patterns.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+
+import numpy as np
+
+_HEADER_BYTES_MAX = 100_000_000
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+    "BOOL": "?", "C64": "<c8", "C128": "<c16",
+}
+_EXTENDED = {
+    "BF16": ("bfloat16", "<u2"), "F8_E4M3": ("float8_e4m3fn", "u1"),
+    "F8_E5M2": ("float8_e5m2", "u1"), "F8_E4M3FNUZ": ("float8_e4m3fnuz", "u1"),
+    "F8_E5M2FNUZ": ("float8_e5m2fnuz", "u1"), "F8_E8M0": ("float8_e8m0fnu", "u1"),
+}
+
+
+class DlvError(RuntimeError):
+    """What the dlv command answered instead of data; `code` is its stable error code."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+def _command(repo):
+    return shlex.split(os.environ.get("DLV", "dlv")) + ["-C", os.fspath(repo), "-q"]
+
+
+def _fail(process, stderr):
+    text = stderr.decode("utf-8", "replace").strip()
+    raise DlvError(process.returncode, text or f"dlv ended with exit code {process.returncode}")
+
+
+def _read_exactly(stream, count):
+    parts = []
+    while count > 0:
+        part = stream.read(min(count, 1 << 24))
+        if not part:
+            raise DlvError("DLV_TRUNCATED", f"dlv's answer ends {count} bytes early")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _array(dtype, shape, data):
+    if dtype in _DTYPES:
+        return np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    if dtype not in _EXTENDED:
+        raise DlvError("DLV_DTYPE", f"NumPy has no type for {dtype}; use dlv cat for the raw bytes")
+    name, plain = _EXTENDED[dtype]
+    bits = np.frombuffer(data, plain).reshape(shape)
+    try:
+        import ml_dtypes
+        return bits.view(getattr(ml_dtypes, name))
+    except (ImportError, AttributeError):
+        return (bits.astype("<u4") << 16).view("<f4") if dtype == "BF16" else bits
+
+
+def _safetensors(stream):
+    length = int.from_bytes(_read_exactly(stream, 8), "little")
+    if length > _HEADER_BYTES_MAX:
+        raise DlvError("DLV_CORRUPT", f"a header of {length} bytes")
+    header = json.loads(_read_exactly(stream, length))
+    header.pop("__metadata__", None)
+    position = 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        start, end = entry["data_offsets"]
+        if start != position or end < start:
+            raise DlvError("DLV_CORRUPT", f"tensor {name} lies at {start}, expected {position}")
+        position = end
+        yield name, _array(entry["dtype"], entry["shape"], _read_exactly(stream, end - start))
+
+
+def load(rev="HEAD", repo=".", path=None):
+    """All tensors of a version's weights, or of one of its files, as {name: numpy array}."""
+    target = rev if path is None else f"{rev}:{path}"
+    command = _command(repo) + ["cat", "--format", "safetensors", target]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            arrays = dict(_safetensors(process.stdout))
+        except DlvError:
+            stderr = process.stderr.read()
+            if process.wait() != 0:
+                _fail(process, stderr)
+            raise
+        stderr = process.stderr.read()
+        if process.wait() != 0:
+            _fail(process, stderr)
+    return arrays
+
+
+def tensor(rev, path, name, repo="."):
+    """One tensor of one file of a version."""
+    command = _command(repo) + ["cat", "--format", "safetensors", f"{rev}:{path}#{name}"]
+    process = subprocess.run(command, capture_output=True, check=False)
+    if process.returncode != 0:
+        _fail(process, process.stderr)
+    import io
+    return dict(_safetensors(io.BytesIO(process.stdout)))[name]
+
+
+def log(rev="HEAD", repo="."):
+    """Versions from `rev` back, newest first, as the JSON of `dlv log`."""
+    command = _command(repo) + ["--json", "log", rev]
+    process = subprocess.run(command, capture_output=True, check=False)
+    if process.returncode != 0:
+        _fail(process, process.stdout + process.stderr)
+    return json.loads(process.stdout)
