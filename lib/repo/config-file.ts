@@ -36,7 +36,8 @@ function parseValue(text: string): string | null {
 
 /** How a value is written: plain where it reads back as itself, else quoted. */
 export function formatValue(value: string): string {
-  if (value !== '' && parseValue(value) === value) return value;
+  const isPlain = value !== '' && !/[\p{Cc}\u2028\u2029]/u.test(value);
+  if (isPlain && parseValue(value) === value) return value;
   const escaped = value.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\t', '\\t');
   return `"${escaped}"`;
 }

@@ -2,7 +2,7 @@
  * The file `format`: which features a reader and a writer of this repository must know.
  *
  * An unknown read-required flag refuses the repository; an unknown write-required flag makes it
- * read-only; optional flags are kept and ignored. @see docs/format/layout.md
+ * read-only; optional flags are kept and ignored. @see docs/format/refs.md
  */
 import { isMissing, readSmallFile, writeFileAtomic } from '../bytes/files.js';
 import { seal, unseal } from '../bytes/sealed.js';

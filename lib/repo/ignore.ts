@@ -30,7 +30,15 @@ export function anchorPattern(line: string, folder: string): string | null {
   if (body.replace(/^\/+/, '').trim() === '') return null;
   // A slash that is not the last character ties the pattern to its folder.
   const anchored = body.trimEnd().slice(0, -1).includes('/');
-  const inner = anchored ? body.replace(/^\//, '') : `**/${body}`;
+  // Where the library reads stars otherwise than git: two beside no slash mean one, a run of such
+  // parts means one of them, and a pattern that ends with them and a slash means the folders below.
+  const inner = anchored
+    ? body
+        .replace(/^\//, '')
+        .replace(/(^|\/)(\*\*\/)+/g, '$1**/')
+        .replace(/\*\*\/$/, '**/*/')
+        .replace(/^\*\*$/, '**/*')
+    : `**/${body.replace(/\*\*+/g, '*')}`;
   return `${negative ? '!' : ''}/${folder === '' ? '' : `${escapeGlob(folder)}/`}${inner}`;
 }
 

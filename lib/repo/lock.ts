@@ -5,7 +5,7 @@
  * its owner removes it, or, if the owner is dead, whoever holds the *break lock* named after that
  * nonce and then still finds the same nonce in place: so two takers can never both win, and a late
  * one can never remove the lock of a new owner. Break locks are locks themselves, hence recursive.
- * Start at `withLock`. @see docs/format/layout.md
+ * Start at `withLock`. @see docs/format/refs.md
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';

@@ -2,7 +2,7 @@
  * The register of long readers: who reads packs of which manifest, so that gc leaves them in place.
  *
  * A reader on read-only media, or without the right to write, is not registered and reads all the
- * same. @see docs/format/layout.md
+ * same. @see docs/format/refs.md
  */
 import {
   isMissing,

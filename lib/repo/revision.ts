@@ -120,7 +120,7 @@ export async function* firstParentLine(
 /** Full names of the refs that `name` may stand for. */
 async function refCandidates(source: RevisionSource, name: string): Promise<string[]> {
   if (refNameProblem(name) !== null) return [];
-  if (name.startsWith('refs/')) return [name];
+  if (name.startsWith('refs/')) return parseRefName(name) === null ? [] : [name];
   const head = await readHead(source.layout);
   const names = [`refs/tags/${name}`, branchRefName(head.model, name), `refs/heads/${name}`];
   names.push(`refs/remotes/${name}`);

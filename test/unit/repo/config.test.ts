@@ -1,13 +1,18 @@
 /** Config: the text that people keep, typed values, where they come from; authors and dates. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import fc from 'fast-check';
 import test from 'ava';
-import { currentAuthor, currentMoment, formatAuthor, parseMoment } from '../../../lib/repo/author.js';
+import fc from 'fast-check';
 import {
-  changeConfigFile,
+  currentAuthor,
+  currentMoment,
+  formatAuthor,
+  parseMoment,
+} from '../../../lib/repo/author.js';
+import {
   Config,
   type ConfigKey,
+  changeConfigFile,
   parseConfigValue,
   readConfig,
   userConfigFile,
@@ -101,8 +106,14 @@ test('config: unknown keys and bad values name line, key and nearest keys', (t) 
   const unknown = t.throws(() => read('[chain]\ndept = 3\n'), { code: 'DLV_CONFIG' });
   t.regex(unknown.message, /line 2: there is no setting 'chain.dept'/);
   t.regex(String((unknown as unknown as { data: { hint: string } }).data.hint), /chain\.depth/);
-  for (const text of ['[chain]\ndepth = ten', '[chain]\ndepth = 0', '[chain]\ndepth = 1.5',
-    '[gc]\nautoSets = -1', '[user]\nname = ""', '[init]\nbranch = a..b']) {
+  for (const text of [
+    '[chain]\ndepth = ten',
+    '[chain]\ndepth = 0',
+    '[chain]\ndepth = 1.5',
+    '[gc]\nautoSets = -1',
+    '[user]\nname = ""',
+    '[init]\nbranch = a..b',
+  ]) {
     const error = t.throws(() => read(text), { code: 'DLV_CONFIG' });
     t.regex(error.message, /line 2.*(depth|autoSets|name|branch)/);
   }
@@ -121,7 +132,10 @@ test('config: the repository wins over the user, who wins over the defaults', as
   t.is(config.get('chain.cost'), 2.5);
   t.is(config.get('user.name'), null);
   const origin = (key: ConfigKey) => config.list().find((row) => row.key === key)?.origin;
-  t.deepEqual([origin('chain.depth'), origin('chain.cost'), origin('gc.autoSets')], ['repository', 'user', 'default']);
+  t.deepEqual(
+    [origin('chain.depth'), origin('chain.cost'), origin('gc.autoSets')],
+    ['repository', 'user', 'default'],
+  );
   t.is((await readConfig(null, env)).get('chain.depth'), 3);
   t.true(await changeConfigFile(layout.config, 'chain.depth', null));
   t.false(await changeConfigFile(layout.config, 'chain.depth', null));
@@ -168,8 +182,16 @@ test('dates: both spellings, and nothing that is none', (t) => {
   t.deepEqual(parseMoment(`@${time / 1000}`), { time, tzMinutes: 0 });
   t.is(currentMoment({ DLV_DATE: '@5' }).time, 5000);
   t.true(currentMoment({}).time > time / 2);
-  for (const bad of ['', 'now', '2026-02-31T00:00:00Z', '2026-13-01T00:00:00Z', '2026-01-31',
-    '1969-01-01T00:00:00Z', '2026-01-31T25:00:00Z', '5 +9900']) {
+  for (const bad of [
+    '',
+    'now',
+    '2026-02-31T00:00:00Z',
+    '2026-13-01T00:00:00Z',
+    '2026-01-31',
+    '1969-01-01T00:00:00Z',
+    '2026-01-31T25:00:00Z',
+    '5 +9900',
+  ]) {
     t.throws(() => parseMoment(bad), { code: 'DLV_USAGE' }, bad);
   }
 });

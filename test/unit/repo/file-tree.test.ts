@@ -1,6 +1,7 @@
 /** Trees of files: paging that keeps changes local, and pages that lie. */
-import fc from 'fast-check';
+
 import test from 'ava';
+import fc from 'fast-check';
 import type { Id } from '../../../lib/bytes/hash.js';
 import { decodeCanonical, encodeCanonical, type Packed } from '../../../lib/bytes/msgpack.js';
 import { isDamage } from '../../../lib/errors.js';
@@ -38,13 +39,19 @@ test('tree: what is built is read back, in order, whatever the count', async (t)
     const rows = files.slice(0, 9).map((file, i) => snapshot(file.path, { step: 9 - i }));
     const tree = reread(await buildTree([...files].reverse(), rows, blobs));
     const back = await readTree(tree, blobs);
-    t.deepEqual(back.files, [...files].sort((a, b) => comparePaths(a.path, b.path)));
+    t.deepEqual(
+      back.files,
+      [...files].sort((a, b) => comparePaths(a.path, b.path)),
+    );
     t.deepEqual(
       back.snapshots.map((s) => s.step),
       rows.map((s) => s.step).reverse(),
     );
     t.is(tree.count, count);
-    t.is(tree.bytes, files.reduce((sum, file) => sum + file.size, 0));
+    t.is(
+      tree.bytes,
+      files.reduce((sum, file) => sum + file.size, 0),
+    );
     t.is(tree.pages.length > 0, count > 64);
     for (const file of files.slice(0, 3)) t.deepEqual(await findFile(tree, file.path, blobs), file);
     t.is(await findFile(tree, 'zzz', blobs), null);
@@ -117,9 +124,7 @@ test('tree: what cannot be a tree is refused', async (t) => {
   }
 });
 
-async function damagedBy(
-  edit: (page: Packed[], tree: FileTree) => void,
-): Promise<unknown> {
+async function damagedBy(edit: (page: Packed[], tree: FileTree) => void): Promise<unknown> {
   const blobs = new MemoryBlobs();
   const tree = await buildTree(manyFiles(300), [snapshot('layer0/part-0.npy')], blobs);
   const first = tree.pages[0]!;

@@ -126,7 +126,10 @@ test.serial('lock: a taker that comes late leaves the lock of the new owner alon
   t.teardown(() => {
     io.link = link;
   });
-  await t.throwsAsync(withLock(layout, async () => {}, { timeoutMs: 0 }), { code: 'DLV_LOCKED' });
+  await t.throwsAsync(
+    withLock(layout, async () => {}, { timeoutMs: 0 }),
+    { code: 'DLV_LOCKED' },
+  );
   t.true(links >= 2);
   t.deepEqual(await fs.readFile(layout.lock), Buffer.from(winner));
 });
@@ -143,15 +146,21 @@ test('lock: those of other hosts and damaged ones are never taken over', async (
   const layout = await tempRepo(t);
   const elsewhere = formatIdentity({ ...ownIdentity(), host: 'elsewhere', pid: 1 });
   await fs.writeFile(layout.lock, lockText(elsewhere, 'ab'.repeat(16)));
-  const error = await t.throwsAsync(withLock(layout, async () => {}, { timeoutMs: 5 }), {
-    instanceOf: LockedError,
-  });
+  const error = await t.throwsAsync(
+    withLock(layout, async () => {}, { timeoutMs: 5 }),
+    {
+      instanceOf: LockedError,
+    },
+  );
   t.regex(String(error!.data.hint), /remove/);
   await fs.writeFile(layout.lock, 'garbage');
-  await t.throwsAsync(withLock(layout, async () => {}, { timeoutMs: 5 }), {
-    code: 'DLV_LOCKED',
-    message: /damaged/,
-  });
+  await t.throwsAsync(
+    withLock(layout, async () => {}, { timeoutMs: 5 }),
+    {
+      code: 'DLV_LOCKED',
+      message: /damaged/,
+    },
+  );
 });
 
 test.serial('lock: works on file systems without hard links', async (t) => {
@@ -164,9 +173,12 @@ test.serial('lock: works on file systems without hard links', async (t) => {
     io.link = link;
   });
   await withLock(layout, async () => {
-    await t.throwsAsync(withLock(layout, async () => {}, { timeoutMs: 0 }), {
-      code: 'DLV_LOCKED',
-    });
+    await t.throwsAsync(
+      withLock(layout, async () => {}, { timeoutMs: 0 }),
+      {
+        code: 'DLV_LOCKED',
+      },
+    );
   });
   t.false((await fs.readdir(layout.dir)).some((name) => /lock|tmp-/.test(name)));
 });
@@ -175,7 +187,10 @@ test('process identity: reads back, and the dead are known', async (t) => {
   t.deepEqual(parseIdentity(formatIdentity(ownIdentity())), ownIdentity());
   t.is(parseIdentity('1 2 3'), null);
   t.is(processState(ownIdentity()), 'alive');
-  t.is(processState({ ...ownIdentity(), boot: 'another-boot' }), ownIdentity().boot === '-' ? 'unknown' : 'dead');
+  t.is(
+    processState({ ...ownIdentity(), boot: 'another-boot' }),
+    ownIdentity().boot === '-' ? 'unknown' : 'dead',
+  );
   t.is(processState({ ...ownIdentity(), host: 'elsewhere' }), 'unknown');
 });
 

@@ -1,11 +1,20 @@
 /** Paths: what a version may hold, and the order of their bytes. */
-import fc from 'fast-check';
+
 import test from 'ava';
+import fc from 'fast-check';
 import { UsageError } from '../../../lib/errors.js';
 import { checkPath, comparePaths, PathOrder, pathProblem } from '../../../lib/repo/path.js';
 
 test('paths: ordinary ones pass, in any script', (t) => {
-  for (const path of ['a', 'a/b.bin', '.hidden/x', 'модель/重み.safetensors', 'a b', 'git', 'x.git'])
+  for (const path of [
+    'a',
+    'a/b.bin',
+    '.hidden/x',
+    'модель/重み.safetensors',
+    'a b',
+    'git',
+    'x.git',
+  ])
     t.is(checkPath(path), path);
 });
 

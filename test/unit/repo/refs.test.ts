@@ -1,8 +1,8 @@
 /** Refs: names, compare-and-swap, folders, notes, HEAD; across processes as well. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import fc from 'fast-check';
 import test from 'ava';
+import fc from 'fast-check';
 import type { Id } from '../../../lib/bytes/hash.js';
 import { readHead, writeHead } from '../../../lib/repo/head.js';
 import type { Layout } from '../../../lib/repo/layout.js';
@@ -40,9 +40,35 @@ test('ref names: the rules of git, and models of one part', (t) => {
     t.is(refNameProblem(name), null, name);
   }
   const bad = [
-    '', '/', 'a/', '/a', 'a//b', '.a', 'a/.b', 'a..b', 'a.', 'a./b', 'a.lock', 'a.lock/b', 'a b',
-    'a~1', 'a^', 'a:b', 'a?', 'a*', 'a[', 'a\\b', 'a@{1}', '@', 'a\n', 'a\x7f', '-a', 'HEAD',
-    'x'.repeat(201), `${'x'.repeat(99)}/`.repeat(11) + 'x', 'a\ud800',
+    '',
+    '/',
+    'a/',
+    '/a',
+    'a//b',
+    '.a',
+    'a/.b',
+    'a..b',
+    'a.',
+    'a./b',
+    'a.lock',
+    'a.lock/b',
+    'a b',
+    'a~1',
+    'a^',
+    'a:b',
+    'a?',
+    'a*',
+    'a[',
+    'a\\b',
+    'a@{1}',
+    '@',
+    'a\n',
+    'a\x7f',
+    '-a',
+    'HEAD',
+    'x'.repeat(201),
+    Array(11).fill('x'.repeat(99)).join('/'),
+    'a\ud800',
   ];
   for (const name of bad) {
     t.not(refNameProblem(name), null, JSON.stringify(name));
@@ -59,8 +85,17 @@ test('ref names: full names say what they are, and nothing else is one', (t) => 
   const version = idOf('v');
   const notes = `refs/notes/${version.slice(0, 2)}/${version}`;
   t.deepEqual(parseRefName(notes), { kind: 'notes', version });
-  const bad = ['refs', 'refs/heads', 'refs/heads/m', 'refs/x/y', 'heads/m/b', 'refs/heads/m/HEAD',
-    'refs/tags/HEAD', `refs/notes/00/${version.replace(/^../, '11')}`, 'refs/heads/a@1/b'];
+  const bad = [
+    'refs',
+    'refs/heads',
+    'refs/heads/m',
+    'refs/x/y',
+    'heads/m/b',
+    'refs/heads/m/HEAD',
+    'refs/tags/HEAD',
+    `refs/notes/00/${version.replace(/^../, '11')}`,
+    'refs/heads/a@1/b',
+  ];
   for (const name of bad) {
     t.is(parseRefName(name), null, name);
     t.throws(() => checkRefName(name), { code: 'DLV_USAGE' });

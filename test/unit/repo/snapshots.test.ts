@@ -1,12 +1,12 @@
 /** Snapshots: which files make a checkpoint, and its step. */
 import test from 'ava';
-import type { Role } from '../../../lib/tensor/layout.js';
 import {
   type HintedFile,
   makeSnapshots,
   resolveReference,
   stepOfPath,
 } from '../../../lib/repo/snapshots.js';
+import type { Role } from '../../../lib/tensor/layout.js';
 
 function file(
   path: string,
@@ -44,7 +44,11 @@ test('snapshots: one for each file and role, none for files without tensors', (t
   ]);
   t.deepEqual(
     rows.map((s) => [s.key, s.role]),
-    [['a.pt', 'weights'], ['b.pt', 'weights'], ['b.pt', 'optimizer']],
+    [
+      ['a.pt', 'weights'],
+      ['b.pt', 'weights'],
+      ['b.pt', 'optimizer'],
+    ],
   );
 });
 
@@ -67,7 +71,10 @@ test('snapshots: optimizer files take the step of the weights beside them', (t) 
   const step = (key: string) => rows.find((s) => s.key === key)?.step;
   t.is(step('a/optimizer.pt'), 40);
   t.is(step('b/optimizer.pt'), null);
-  t.deepEqual(rows.map((s) => s.step), [null, 1, 2, 40, 40]);
+  t.deepEqual(
+    rows.map((s) => s.step),
+    [null, 1, 2, 40, 40],
+  );
 });
 
 test('snapshots: files that name each other do not vanish', (t) => {

@@ -1,8 +1,8 @@
 /** Staging: trees of models, owners, and when a file may be believed unchanged. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import fc from 'fast-check';
 import test from 'ava';
+import fc from 'fast-check';
 import { type FileStat, statOrNull } from '../../../lib/bytes/files.js';
 import { ConflictError } from '../../../lib/errors.js';
 import { isClean, nowNs, type StagedEntry, Staging } from '../../../lib/repo/staging.js';
@@ -37,7 +37,10 @@ test('staging: reads back what was written', async (t) => {
   line.sets = [{ id: 'ab'.repeat(16), storedBytes: 1000, metadataBytes: 20 }];
   staging.open('bert', null);
   staging.put('mnist', staged('b/model.safetensors', { step: 7, mode: 0o755 }));
-  staging.put('mnist', staged('a.json', { stat: null, gitSha1: null, hint: { references: ['x'], roles: [] } }));
+  staging.put(
+    'mnist',
+    staged('a.json', { stat: null, gitSha1: null, hint: { references: ['x'], roles: [] } }),
+  );
   staging.put('bert', staged('c', { hint: { references: [], roles: ['optimizer', 'ema'] } }));
   await locked(layout, (lock) => writeStaging(lock, staging));
   const { staging: back, writtenNs } = await readStaging(layout);
@@ -82,9 +85,15 @@ test('staging: a file that becomes a folder, and back, replaces it', (t) => {
   staging.put('m', staged('a'));
   staging.put('m', staged('a/b/c'));
   staging.put('m', staged('a/d'));
-  t.deepEqual(staging.entries('m').map((e) => e.path), ['a/b/c', 'a/d']);
+  t.deepEqual(
+    staging.entries('m').map((e) => e.path),
+    ['a/b/c', 'a/d'],
+  );
   staging.put('m', staged('a'));
-  t.deepEqual(staging.entries('m').map((e) => e.path), ['a']);
+  t.deepEqual(
+    staging.entries('m').map((e) => e.path),
+    ['a'],
+  );
   staging.drop('m');
   t.is(staging.get('m'), undefined);
   t.is(staging.ownerOf('a'), null);
@@ -132,7 +141,10 @@ test('clean: only with the same size, times and inode', (t) => {
   t.true(isClean(entry, STAT, LATER));
   const moved = String(CHANGED - 1n);
   const others: Partial<FileStat>[] = [
-    { size: 6 }, { mtimeNs: moved }, { ctimeNs: moved }, { inode: '8' },
+    { size: 6 },
+    { mtimeNs: moved },
+    { ctimeNs: moved },
+    { inode: '8' },
   ];
   for (const other of others) t.false(isClean(entry, { ...STAT, ...other }, LATER));
   t.false(isClean({ ...entry, stat: null }, STAT, LATER));

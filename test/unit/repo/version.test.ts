@@ -1,7 +1,7 @@
 /** Versions: one value, one byte string; damage and later forms are told apart. */
 import fs from 'node:fs';
-import fc from 'fast-check';
 import test from 'ava';
+import fc from 'fast-check';
 import { idBytes, objectId } from '../../../lib/bytes/hash.js';
 import { decodeCanonical, encodeCanonical, type Packed } from '../../../lib/bytes/msgpack.js';
 import { DlvError, isDamage } from '../../../lib/errors.js';
@@ -17,9 +17,12 @@ import {
   writeVersion,
 } from '../../../lib/repo/version.js';
 import { fixture } from '../../helpers/paths.js';
-import { fileEntry, idOf, makeVersion, MemoryBlobs } from './memory-blobs.js';
+import { fileEntry, idOf, MemoryBlobs, makeVersion } from './memory-blobs.js';
 
-const name = fc.string({ unit: fc.constantFrom('a', 'Z', '.', 'é', '模', '𝛼', ' ', '/'), minLength: 1 });
+const name = fc.string({
+  unit: fc.constantFrom('a', 'Z', '.', 'é', '模', '𝛼', ' ', '/'),
+  minLength: 1,
+});
 const step = fc.option(fc.nat(), { nil: null });
 const id = fc.string({ maxLength: 3 }).map(idOf);
 
@@ -32,10 +35,9 @@ const anyVersion: fc.Arbitrary<Version> = fc
     tzMinutes: fc.integer({ min: -720, max: 840 }),
     message: fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0')),
     params: fc.uniqueArray(fc.record({ name, text: name }), { selector: (p) => p.name }),
-    metrics: fc.uniqueArray(
-      fc.record({ name, value: fc.oneof(fc.double(), fc.integer()), step }),
-      { selector: (m) => `${m.step} ${m.name}` },
-    ),
+    metrics: fc.uniqueArray(fc.record({ name, value: fc.oneof(fc.double(), fc.integer()), step }), {
+      selector: (m) => `${m.step} ${m.name}`,
+    }),
     logs: fc.uniqueArray(fc.record({ name, id, bytes: fc.nat() }), { selector: (l) => l.name }),
     network: fc.option(id, { nil: null }),
     git: fc.option(fc.record({ commit: fc.constant('ab'.repeat(20)), dirty: fc.boolean() }), {
@@ -140,7 +142,10 @@ test('version: later forms and required extensions are told from damage', (t) =>
   const required = edited(makeVersion(), (f) => (f[13] = [['!tier', new Uint8Array(1)]]));
   t.throws(() => decodeVersion(required, 'version'), { code: 'DLV_FORMAT_VERSION' });
   const optional = edited(makeVersion(), (f) => (f[13] = [['note', new Uint8Array(1)]]));
-  t.deepEqual(Buffer.from(encodeVersion(decodeVersion(optional, 'version'))), Buffer.from(optional));
+  t.deepEqual(
+    Buffer.from(encodeVersion(decodeVersion(optional, 'version'))),
+    Buffer.from(optional),
+  );
 });
 
 test('version: every flipped bit is refused or changes the id', async (t) => {
@@ -151,7 +156,10 @@ test('version: every flipped bit is refused or changes the id', async (t) => {
     flipped[at >> 3]! ^= 1 << (at & 7);
     t.not(versionId(flipped), original);
     try {
-      t.deepEqual(Buffer.from(encodeVersion(decodeVersion(flipped, 'version'))), Buffer.from(flipped));
+      t.deepEqual(
+        Buffer.from(encodeVersion(decodeVersion(flipped, 'version'))),
+        Buffer.from(flipped),
+      );
     } catch (error) {
       t.true(error instanceof DlvError, String(error));
     }
