@@ -4,6 +4,7 @@
  */
 import { decode, encode } from '@msgpack/msgpack';
 import { CorruptError } from '../errors.js';
+import { NESTING_MAX } from '../limits.js';
 
 export type Packed = null | boolean | number | string | Uint8Array | Packed[];
 
@@ -12,8 +13,69 @@ export function encodeCanonical(value: Packed): Uint8Array {
   return encode(value, { ignoreUndefined: false, maxDepth: 100, initialBufferSize: 512 });
 }
 
+/** Bytes after the first of a value: of itself, or of the length that stands there. */
+const FIXED_BYTES: Record<number, number> = {
+  192: 0, // nil
+  194: 0, // false
+  195: 0, // true
+  203: 8, // float64
+  204: 1, // unsigned integers
+  205: 2,
+  206: 4,
+  207: 8,
+  208: 1, // signed integers
+  209: 2,
+  210: 4,
+  211: 8,
+};
+const LENGTH_BYTES: Record<number, number> = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 };
+
+/**
+ * Walks the headers before anything is decoded: the decoder allocates what an array header claims,
+ * so all values still claimed must fit the bytes that remain, and nesting is bounded.
+ */
+function checkClaims(bytes: Uint8Array, file: string): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const open = [1];
+  let claimed = 1;
+  let at = 0;
+  const fail = (what: string): CorruptError =>
+    new CorruptError(`'${file}' is not canonical msgpack: ${what} at byte ${at}`, { file });
+  const number = (length: number): number => {
+    if (at + length > bytes.length) throw fail('it ends early');
+    const value =
+      length === 1 ? view.getUint8(at) : length === 2 ? view.getUint16(at) : view.getUint32(at);
+    at += length;
+    return value;
+  };
+  while (open.length > 0) {
+    if (open.at(-1) === 0) {
+      open.pop();
+      continue;
+    }
+    (open[open.length - 1] as number)--;
+    claimed--;
+    const code = number(1);
+    const lengthBytes = LENGTH_BYTES[code];
+    if (code < 0x80 || code >= 0xe0) continue;
+    if ((code & 0xf0) === 0x90 || code === 0xdc || code === 0xdd) {
+      const count = code < 0xa0 ? code & 0x0f : number(code === 0xdc ? 2 : 4);
+      claimed += count;
+      open.push(count);
+      if (open.length > NESTING_MAX) throw fail('it is nested too deeply');
+    } else if (code >= 0xa0 && code < 0xc0) at += code & 0x1f;
+    else if (lengthBytes !== undefined) {
+      const length = number(lengthBytes); // moves `at` itself
+      at += length;
+    } else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
+    else throw fail(`it has the type 0x${code.toString(16)}`);
+    if (claimed > bytes.length - at) throw fail('it claims more values than it has bytes');
+  }
+}
+
 /** @throws {CorruptError} if the bytes are no msgpack or not the canonical form of their value. */
 export function decodeCanonical(bytes: Uint8Array, file: string): Packed {
+  checkClaims(bytes, file);
   let value: Packed;
   try {
     value = decode(bytes, {

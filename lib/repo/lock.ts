@@ -13,17 +13,19 @@ import {
   io,
   ioError,
   isMissing,
-  readSmallFile,
+  ReadFile,
   removeFile,
   throwIfAborted,
   WriteFile,
 } from '../bytes/files.js';
+import { sha256Hex } from '../bytes/hash.js';
 import { seal, unseal } from '../bytes/sealed.js';
 import { assert, isDamage, LockedError } from '../errors.js';
 import { STATE_FILE_BYTES_MAX } from '../limits.js';
 import { type Layout, TEMPORARY_PREFIX } from './layout.js';
 import {
   formatIdentity,
+  isFromBeforeBoot,
   ownIdentity,
   type ProcessIdentity,
   parseIdentity,
@@ -32,13 +34,16 @@ import {
 
 /** Who holds a lock. */
 export interface LockHolder {
-  process: ProcessIdentity;
+  /** null if the lock file is damaged. */
+  process: ProcessIdentity | null;
   /** What it was doing, for people. */
   command: string;
   /** When it took the lock, milliseconds since 1970. */
   since: number;
   /** 32 hex digits that no other lock has. */
   nonce: string;
+  /** Is the holder still there? 'unknown' on another host, or if the file is damaged. */
+  state: 'alive' | 'dead' | 'unknown';
 }
 
 /** Proof that the caller holds the lock: functions that change shared state ask for it. */
@@ -62,30 +67,41 @@ const POLL_MS_MAX = 100;
 /** Break locks of break locks: each level needs one more process that died in microseconds. */
 const BREAK_DEPTH_MAX = 8;
 
+const NONCE = /^[0-9a-f]{32}$/;
+
 let temporaryNumber = 0;
 
-/** What a lock file says; null if nothing is there; 'unreadable' if its bytes make no sense. */
-async function readHolder(file: string): Promise<LockHolder | null | 'unreadable'> {
-  let text: string;
+/** What a lock file says; null if nothing is there. */
+async function readHolder(file: string): Promise<LockHolder | null> {
+  let source: ReadFile;
   try {
-    text = unseal(await readSmallFile(file, STATE_FILE_BYTES_MAX), file);
+    source = await ReadFile.open(file);
   } catch (error) {
     if (isMissing(error)) return null;
-    if (isDamage(error)) return 'unreadable';
     throw error;
   }
-  const [processLine, nonce, since, command, end] = text.split('\n');
-  const process = parseIdentity(processLine ?? '');
-  if (process === null || nonce === undefined || command === undefined || end !== '') {
-    return 'unreadable';
+  const { inode, mtimeNs, size } = source.stat;
+  try {
+    const text = unseal(await source.read(0, Math.min(size, STATE_FILE_BYTES_MAX)), file);
+    const [processLine = '', nonce = '', since, command = ''] = text.split('\n');
+    const process = parseIdentity(processLine);
+    if (process !== null && NONCE.test(nonce)) {
+      return { process, nonce, since: Number(since), command, state: processState(process) };
+    }
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  } finally {
+    await source.close();
   }
-  return { process, nonce, since: Number(since), command };
+  // Locks are not synced, so a power cut can leave an empty one: its file stands for its nonce.
+  const nonce = sha256Hex(`${inode} ${mtimeNs} ${size}`).slice(0, 32);
+  const state = isFromBeforeBoot(mtimeNs) ? 'dead' : 'unknown';
+  return { process: null, nonce, since: 0, command: '', state };
 }
 
 /** Who holds the lock of a repository now, or null. */
 export async function lockHolder(layout: Layout): Promise<LockHolder | null> {
-  const holder = await readHolder(layout.lock);
-  return holder === 'unreadable' ? null : holder;
+  return readHolder(layout.lock);
 }
 
 /** Creates `file` with `bytes` unless it exists. @returns whether it was created. */
@@ -143,7 +159,7 @@ async function breakLock(file: string, stale: LockHolder, depth: number): Promis
   if (nonce === null) return; // another process is taking it over
   try {
     const now = await readHolder(file);
-    if (now !== null && now !== 'unreadable' && now.nonce === stale.nonce) await removeFile(file);
+    if (now?.nonce === stale.nonce) await removeFile(file);
   } finally {
     await release(breakFile, nonce);
   }
@@ -158,7 +174,7 @@ async function tryAcquire(file: string, command: string, depth = 0): Promise<str
     if (await createWhole(file, bytes)) return nonce;
     const holder = await readHolder(file);
     if (holder === null) continue; // released meanwhile
-    if (holder === 'unreadable' || processState(holder.process) !== 'dead') return null;
+    if (holder.state !== 'dead') return null;
     await breakLock(file, holder, depth);
   }
   return null;
@@ -167,12 +183,12 @@ async function tryAcquire(file: string, command: string, depth = 0): Promise<str
 /** Removes our own lock; one that is not ours any more is left alone. */
 async function release(file: string, nonce: string): Promise<void> {
   const holder = await readHolder(file);
-  if (holder !== null && holder !== 'unreadable' && holder.nonce === nonce) await removeFile(file);
+  if (holder?.nonce === nonce) await removeFile(file);
 }
 
 async function lockedError(layout: Layout): Promise<LockedError> {
   const holder = await readHolder(layout.lock);
-  if (holder === null || holder === 'unreadable') {
+  if (holder === null || holder.process === null) {
     const what = holder === null ? 'it is taken again and again' : 'its lock file is damaged';
     return new LockedError(`repository '${layout.workTree}' is locked: ${what}`, {
       path: layout.lock,
@@ -182,16 +198,16 @@ async function lockedError(layout: Layout): Promise<LockedError> {
           : `if no other dlv runs here, remove '${layout.lock}' and try again`,
     });
   }
-  const { process: who, command, since } = holder;
-  const elsewhere = processState(who) === 'unknown';
+  const { process: who, command, since, state } = holder;
   return new LockedError(
     `repository '${layout.workTree}' is locked by process ${who.pid} on '${who.host}': ${command}`,
     {
       path: layout.lock,
       holder: { pid: who.pid, host: who.host, command, since: new Date(since).toISOString() },
-      hint: elsewhere
-        ? `if that process is gone, remove '${layout.lock}' and try again`
-        : 'wait until it has ended, then try again',
+      hint:
+        state === 'unknown'
+          ? `if that process is gone, remove '${layout.lock}' and try again`
+          : 'wait until it has ended, then try again',
     },
   );
 }

@@ -5,7 +5,7 @@
  * Where the system does not tell (no /proc, another host), the answer is 'unknown', never 'dead'.
  */
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 
 /** Names one process for as long as the host stands. Texts hold no line feed. */
 export interface ProcessIdentity {
@@ -74,6 +74,17 @@ export function processState(of: ProcessIdentity): 'alive' | 'dead' | 'unknown' 
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH' ? 'dead' : 'alive';
   }
+}
+
+/** Time stamps of a file and the start of the system are told by clocks that may differ by this. */
+const BOOT_MARGIN_MS = 2000;
+
+/**
+ * True if a file was last written before this system started: who wrote it here is dead, whatever
+ * its content. A power cut can leave such a file empty.
+ */
+export function isFromBeforeBoot(mtimeNs: string): boolean {
+  return Number(BigInt(mtimeNs) / 1_000_000n) < Date.now() - uptime() * 1000 - BOOT_MARGIN_MS;
 }
 
 /** One line that tells a process: 'pid start boot space host'. */

@@ -4,13 +4,16 @@
  * A reader on read-only media, or without the right to write, is not registered and reads all the
  * same. @see docs/format/refs.md
  */
+import path from 'node:path';
 import {
   isMissing,
   listDirectory,
   makeDirectory,
   readSmallFile,
   removeFile,
-  writeFileAtomic,
+  renameFile,
+  statOrNull,
+  WriteFile,
 } from '../bytes/files.js';
 import { seal, unseal } from '../bytes/sealed.js';
 import { DlvError, isDamage } from '../errors.js';
@@ -18,6 +21,7 @@ import { STATE_FILE_BYTES_MAX } from '../limits.js';
 import { type Layout, TEMPORARY_PREFIX } from './layout.js';
 import {
   formatIdentity,
+  isFromBeforeBoot,
   ownIdentity,
   type ProcessIdentity,
   parseIdentity,
@@ -48,13 +52,28 @@ export async function registerReader(layout: Layout, generation: number): Promis
   const text = `${formatIdentity(ownIdentity())}\n${generation}\n`;
   try {
     await makeDirectory(layout.readers);
-    await writeFileAtomic(file, seal(text));
+    await writeUnsynced(file, seal(text));
   } catch (error) {
     const errno = error instanceof DlvError ? error.data.errno : undefined;
     if (NOT_WRITABLE.has(errno as string)) return { close: async () => {} };
     throw error;
   }
   return { close: () => removeFile(file) };
+}
+
+/** The file appears whole; it need not outlive a power cut, which ends its process as well. */
+async function writeUnsynced(file: string, bytes: Uint8Array): Promise<void> {
+  const temporary = path.join(path.dirname(file), TEMPORARY_PREFIX + path.basename(file));
+  const target = await WriteFile.create(temporary);
+  try {
+    await target.write(bytes);
+    await target.close();
+    await renameFile(temporary, file);
+  } catch (error) {
+    await target.close().catch(() => {});
+    await removeFile(temporary).catch(() => {});
+    throw error;
+  }
 }
 
 async function readRegistration(file: string): Promise<RegisteredReader | null> {
@@ -69,18 +88,24 @@ async function readRegistration(file: string): Promise<RegisteredReader | null> 
     if (isMissing(error)) return null;
     if (!isDamage(error)) throw error;
   }
+  const there = await statOrNull(file);
+  if (there === null) return null;
+  if (isFromBeforeBoot(there.stat.mtimeNs)) {
+    await removeFile(file).catch(() => {});
+    return null;
+  }
   return { file, process: null, generation: 0 };
 }
 
 /**
  * Readers that may still be reading, this process included. Those that are surely dead are removed
- * from the register; a damaged registration counts as a reader until someone removes it.
+ * from the register; a damaged registration counts as a reader until the system starts again.
  */
 export async function listReaders(layout: Layout): Promise<RegisteredReader[]> {
   const readers: RegisteredReader[] = [];
   for (const name of await listDirectory(layout.readers)) {
     if (name.startsWith(TEMPORARY_PREFIX)) continue;
-    const reader = await readRegistration(`${layout.readers}/${name}`);
+    const reader = await readRegistration(path.join(layout.readers, name));
     if (reader === null) continue;
     if (reader.process !== null && processState(reader.process) === 'dead') {
       await removeFile(reader.file).catch(() => {}); // best effort: the next call finds it again

@@ -23,7 +23,7 @@ test('lock: is held during the call and gone after it, also when it fails', asyn
     async (lock) => {
       lock.assertHeld();
       const holder = await lockHolder(layout);
-      t.is(holder?.process.pid, process.pid);
+      t.is(holder?.process?.pid, process.pid);
       t.is(holder?.command, 'commit');
       return 7;
     },
@@ -72,7 +72,7 @@ test('lock: that of a killed process is taken over at once', async (t) => {
   await worker.held;
   worker.kill();
   await worker.ended;
-  t.is((await lockHolder(layout))?.process.pid, worker.pid);
+  t.is((await lockHolder(layout))?.process?.pid, worker.pid);
   t.is(await withLock(layout, async () => 'mine', { timeoutMs: 0 }), 'mine');
   t.is(await lockHolder(layout), null);
 });
@@ -163,6 +163,18 @@ test('lock: those of other hosts and damaged ones are never taken over', async (
   );
 });
 
+test('lock: a damaged one from before the system started is taken over', async (t) => {
+  const layout = await tempRepo(t);
+  await fs.writeFile(layout.lock, '');
+  await t.throwsAsync(
+    withLock(layout, async () => {}, { timeoutMs: 0 }),
+    { code: 'DLV_LOCKED' },
+  );
+  await fs.utimes(layout.lock, 1000, 1000);
+  t.is(await withLock(layout, async () => 1, { timeoutMs: 0 }), 1);
+  t.false((await fs.readdir(layout.dir)).some((name) => name.startsWith('lock')));
+});
+
 test.serial('lock: works on file systems without hard links', async (t) => {
   const layout = await tempRepo(t);
   const { link } = io;
@@ -220,5 +232,7 @@ test('readers: a damaged registration counts as a reader', async (t) => {
   text[0]! ^= 1;
   await fs.writeFile(file, text);
   t.deepEqual(await listReaders(layout), [{ file, process: null, generation: 0 }]);
+  await fs.utimes(file, 1000, 1000);
+  t.deepEqual(await listReaders(layout), []);
   await own.close();
 });

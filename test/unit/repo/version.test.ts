@@ -136,6 +136,21 @@ test('version: bytes that no encoder writes are damage', (t) => {
   t.true(isDamage(t.throws(() => decodeVersion(wide, 'version'))));
 });
 
+test('version: counts that lie cost no memory and nesting is bounded', (t) => {
+  // 100,000 array headers, each of which claims half a million values.
+  const bomb = Buffer.alloc(500_000);
+  for (let at = 0; at < bomb.length; at += 5) {
+    bomb[at] = 0xdd;
+    bomb.writeUInt32BE(bomb.length, at + 1);
+  }
+  t.throws(() => decodeVersion(bomb, 'version'), { code: 'DLV_CORRUPT', message: /claims/ });
+  const deep = Buffer.alloc(5000, 0x91);
+  t.throws(() => decodeVersion(deep, 'version'), { code: 'DLV_CORRUPT', message: /nested/ });
+  for (const hex of ['', '92', 'a3', 'c6ffffffff', 'db00', '81a161', 'd40000', 'c1', 'cb00']) {
+    t.throws(() => decodeVersion(Buffer.from(hex, 'hex'), 'version'), { code: 'DLV_CORRUPT' }, hex);
+  }
+});
+
 test('version: later forms and required extensions are told from damage', (t) => {
   const later = edited(makeVersion(), (f) => (f[0] = 2));
   t.throws(() => decodeVersion(later, 'version'), { code: 'DLV_FORMAT_VERSION' });
