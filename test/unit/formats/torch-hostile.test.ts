@@ -256,46 +256,60 @@ test('torch: a zip of other folders is a blob without a warning', async (t) => {
   t.deepEqual(layout.warnings, []);
 });
 
-test('torch: a storage beyond 4 GiB is one extent, and little of the file is read', async (t) => {
-  const elements = 1.25 * 2 ** 30;
-  const large = tensor({ count: elements, shape: [elements] });
-  const name = 'a/data/0';
+/** An archive whose storage '0' has `size` zero bytes at `offset`; its storage '1' is FLOATS. */
+function largeArchive(program: string, size: number): { source: HoleSource; offset: number } {
+  const lie = { localSize: size, centralSize: size, centralCompressedSize: size, crc: 0 };
   const whole = buildZip(
     [
-      {
-        name: 'a/data.pkl',
-        data: Buffer.from(dictProgram({ large, w: tensor({ key: '1' }) }), 'latin1'),
-      },
+      { name: 'a/data.pkl', data: Buffer.from(program, 'latin1') },
       { name: 'a/data/1', data: FLOATS },
-      {
-        name,
-        data: Buffer.alloc(0),
-        zip64: true,
-        localSize: 4 * elements,
-        centralSize: 4 * elements,
-        centralCompressedSize: 4 * elements,
-        crc: 0,
-      },
+      { name: 'a/data/0', data: Buffer.alloc(0), zip64: true, ...lie },
     ],
     { zip64: true },
   );
   // The data goes between the last local entry and the directory, which moves behind it.
-  const directory = whole.indexOf(Buffer.from([0x50, 0x4b, 1, 2]));
-  const tail = Buffer.from(whole.subarray(directory));
+  const offset = whole.indexOf(Buffer.from([0x50, 0x4b, 1, 2]));
+  const tail = Buffer.from(whole.subarray(offset));
   const end64 = tail.indexOf(Buffer.from([0x50, 0x4b, 6, 6]));
   for (const at of [end64 + 48, end64 + 56 + 8]) {
-    tail.writeBigUInt64LE(tail.readBigUInt64LE(at) + BigInt(4 * elements), at);
+    tail.writeBigUInt64LE(tail.readBigUInt64LE(at) + BigInt(size), at);
   }
-  const source = new HoleSource([whole.subarray(0, directory), 4 * elements, tail]);
+  return { source: new HoleSource([whole.subarray(0, offset), size, tail]), offset };
+}
+
+test('torch: a storage beyond 4 GiB is one extent, and little of the file is read', async (t) => {
+  const count = 1.25 * 2 ** 30;
+  const program = dictProgram({
+    large: tensor({ count, shape: [count] }),
+    w: tensor({ key: '1' }),
+  });
+  const { source, offset } = largeArchive(program, 4 * count);
   const layout = await torchReader.layout(source);
   validateLayout(layout, source.size);
-  t.deepEqual(layout.extents.at(-1), {
-    offset: directory,
-    width: 4,
-    count: elements,
-    byteSwap: false,
-  });
+  t.deepEqual(layout.extents.at(-1), { offset, width: 4, count, byteSwap: false });
   t.true(source.bytesRead < 2 ** 18, `${source.bytesRead} bytes read`);
+});
+
+test('torch: a large flat storage is cut where its views meet', async (t) => {
+  const count = 2 ** 27;
+  const half = count / 2;
+  const program = dictProgram({
+    first: tensor({ count, shape: [half - 100] }),
+    second: tensor({ count, offset: half, shape: [half / 4, 2], strides: [2, 1] }),
+    inside: tensor({ count, offset: half + 6, shape: [10] }),
+    last: tensor({ count, offset: half + half / 2, shape: [half / 2] }),
+  });
+  const { source, offset } = largeArchive(program, 4 * count);
+  const layout = await torchReader.layout(source);
+  validateLayout(layout, source.size);
+  t.deepEqual(
+    layout.extents.map((span) => [(span.offset - offset) / 4, span.count]),
+    [
+      [0, half],
+      [half, half / 2],
+      [half + half / 2, half / 2],
+    ],
+  );
 });
 
 test.serial('torch: mutations of real files are read or refused, within bounds', async (t) => {
