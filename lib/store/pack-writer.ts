@@ -1,33 +1,266 @@
-/** Writes one pack set into tmp/. */
+/**
+ * Writes one pack set into tmp/: appends records, keeps the rows of its index, reads back what it has.
+ *
+ * Segments wait in memory until they pass SMALL_SET_BYTES: a set that ends before puts all plane
+ * classes into `.hi`. After a failed write the writer refuses further use; abort removes its files.
+ */
 import type { Id } from '../bytes/hash.js';
-import type { Backend } from './backend.js';
-import type { BlobRecord, PlaneClass, RecordSink, SealedSet, SegmentRecord } from './types.js';
+import { assert, BugError } from '../errors.js';
+import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../limits.js';
+import type { Backend, BackendWriter } from './backend.js';
+import { type DataSizes, decodeBlobRow, decodeSegmentRow, IndexBuilder } from './index-rows.js';
+import { encodeBlobHeader, encodeFileHeader, encodeSegmentHeader } from './pack-format.js';
+import { readBlobAt, readSegmentAt } from './read-records.js';
+import {
+  type BlobRecord,
+  FILE_CLASSES,
+  type FileClass,
+  type PlaneClass,
+  type RecordSink,
+  type SealedSet,
+  type SegmentRecord,
+  type SetId,
+  segmentHeaderBytes,
+} from './types.js';
 
-export declare class PackSetWriter implements RecordSink {
+/** Set id of entries of a set that has no name yet. */
+const UNNAMED = '0'.repeat(32) as SetId;
+/** Places are not checked while files still grow. */
+const ANY_SIZE: DataSizes = { blob: 2 ** 52, hi: 2 ** 52, mid: 2 ** 52, low: 2 ** 52 };
+
+export class PackSetWriter implements RecordSink {
+  readonly #backend: Backend;
+  readonly #dir: string;
+  readonly #files = new Map<FileClass, BackendWriter>();
+  readonly #index = new IndexBuilder();
+  /** Segments of a set that is still small, by key; null once the classes are split. */
+  #pending: Map<string, SegmentRecord> | null = new Map();
+  #pendingBytes = 0;
+  #queue: Promise<unknown> = Promise.resolve();
+  #state: 'open' | 'broken' | 'finished' | 'aborted' = 'open';
+
+  private constructor(backend: Backend, dir: string) {
+    this.#backend = backend;
+    this.#dir = dir;
+  }
+
   /** @param tmpDir folder for the files, relative to the backend; made at the first record. */
-  static create(backend: Backend, tmpDir: string): Promise<PackSetWriter>;
+  static async create(backend: Backend, tmpDir: string): Promise<PackSetWriter> {
+    return new PackSetWriter(backend, tmpDir);
+  }
+
   /** Adds a blob; one that this set already holds is ignored. Calls may overlap: they queue. */
-  addBlob(record: BlobRecord): Promise<void>;
+  addBlob(record: BlobRecord): Promise<void> {
+    return this.#enqueue(async () => {
+      if (this.#index.hasBlob(record.id)) return;
+      const header = encodeBlobHeader(record);
+      const file = await this.#file('blob');
+      const offset = file.offset;
+      await file.write(Buffer.concat([header.bytes, record.payload]));
+      this.#index.addBlob({
+        id: record.id,
+        kind: record.kind,
+        base: record.base,
+        depth: record.depth,
+        rawBytes: record.rawBytes,
+        recordBytes: header.bytes.length + record.payload.length,
+        set: UNNAMED,
+        offset,
+        crc: header.crc,
+      });
+    });
+  }
+
   /** Adds a segment; one that this set already holds is ignored. The buffers may be kept until then. */
-  addSegment(record: SegmentRecord): Promise<void>;
-  hasBlob(id: Id): boolean;
-  hasSegment(id: Id, segment: number): boolean;
+  addSegment(record: SegmentRecord): Promise<void> {
+    return this.#enqueue(async () => {
+      if (this.hasSegment(record.id, record.segment)) return;
+      if (this.#pending === null) {
+        await this.#writeSegment(record, false);
+        return;
+      }
+      this.#pending.set(keyOf(record.id, record.segment), record);
+      this.#pendingBytes += recordBytes(record);
+      if (planeBytes(this.#pending.values()) < SMALL_SET_BYTES) return;
+      const waiting = [...this.#pending.values()];
+      for (const segment of waiting) await this.#writeSegment(segment, false);
+      this.#pending = null;
+      this.#pendingBytes = 0;
+    });
+  }
+
+  async #writeSegment(record: SegmentRecord, inline: boolean): Promise<void> {
+    const hi = await this.#file('hi');
+    const places = { mid: 0, low: 0 };
+    if (!inline) {
+      for (const plane of ['mid', 'low'] as const) {
+        if (record[plane].length === 0) continue;
+        const file = await this.#file(plane);
+        places[plane] = file.offset;
+        await file.write(record[plane]);
+      }
+    }
+    const header = encodeSegmentHeader(record, inline ? null : places);
+    const offset = hi.offset;
+    const tail = inline ? [record.hi, record.mid, record.low] : [record.hi];
+    await hi.write(Buffer.concat([header.bytes, ...tail]));
+    this.#index.addSegment({
+      id: record.id,
+      segment: record.segment,
+      segments: record.segments,
+      width: record.width,
+      count: record.count,
+      base: record.base,
+      depth: record.depth,
+      headBytes: record.head.length,
+      hiBytes: record.hi.length,
+      midBytes: record.mid.length,
+      lowBytes: record.low.length,
+      set: UNNAMED,
+      offset,
+      inline,
+      midOffset: places.mid,
+      lowOffset: places.low,
+      crc: header.crc,
+    });
+  }
+
+  #enqueue(action: () => Promise<void>): Promise<void> {
+    const run = this.#queue.then(async () => {
+      if (this.#state !== 'open') throw new BugError(`the pack set writer is ${this.#state}`);
+      try {
+        await action();
+      } catch (error) {
+        this.#state = 'broken';
+        throw error;
+      }
+    });
+    this.#queue = run.catch(() => {});
+    return run;
+  }
+
+  async #file(fileClass: FileClass): Promise<BackendWriter> {
+    let file = this.#files.get(fileClass);
+    if (file === undefined) {
+      file = await this.#backend.createWriter(this.#name(fileClass));
+      this.#files.set(fileClass, file);
+      await file.write(encodeFileHeader(fileClass));
+    }
+    return file;
+  }
+
+  #name(fileClass: FileClass): string {
+    return `${this.#dir}/set.${fileClass}`;
+  }
+
+  hasBlob(id: Id): boolean {
+    return this.#index.hasBlob(id);
+  }
+
+  hasSegment(id: Id, segment: number): boolean {
+    return this.#pending?.has(keyOf(id, segment)) || this.#index.hasSegment(id, segment);
+  }
+
   /** Reads back what was added, also between finish and publish. */
-  readBlob(id: Id): Promise<BlobRecord | null>;
-  readSegment(
+  async readBlob(id: Id): Promise<BlobRecord | null> {
+    const row = this.#index.row('blob', id);
+    if (row === null) return null;
+    const entry = decodeBlobRow(row, UNNAMED, ANY_SIZE, this.#name('idx'));
+    return readBlobAt(this.#backend, (c) => this.#name(c), entry);
+  }
+
+  async readSegment(
     id: Id,
     segment: number,
-    classes?: readonly PlaneClass[],
-  ): Promise<SegmentRecord | null>;
+    classes: readonly PlaneClass[] = ['hi', 'mid', 'low'],
+  ): Promise<SegmentRecord | null> {
+    const waiting = this.#pending?.get(keyOf(id, segment));
+    if (waiting) return waiting;
+    const row = this.#index.row('segment', id, segment);
+    if (row === null) return null;
+    const entry = decodeSegmentRow(row, UNNAMED, ANY_SIZE, this.#name('idx'));
+    return readSegmentAt(this.#backend, (c) => this.#name(c), entry, classes);
+  }
+
   /** Bytes of the largest file so far. */
-  get largestClassBytes(): number;
+  get largestClassBytes(): number {
+    return Math.max(this.#pendingBytes, ...[...this.#files.values()].map((file) => file.offset));
+  }
+
   /** Bytes of all files so far, without idx: what storedBytes counts. */
-  get totalBytes(): number;
+  get totalBytes(): number {
+    let bytes = this.#pendingBytes;
+    for (const file of this.#files.values()) bytes += file.offset;
+    return bytes;
+  }
+
   /** True if the set should be finished: PACK_BYTES_TARGET or SET_RECORDS_TARGET passed. */
-  get isFull(): boolean;
-  get isEmpty(): boolean;
+  get isFull(): boolean {
+    const records = this.#index.count + (this.#pending?.size ?? 0);
+    return this.largestClassBytes >= PACK_BYTES_TARGET || records >= SET_RECORDS_TARGET;
+  }
+
+  get isEmpty(): boolean {
+    return this.#index.count === 0 && (this.#pending?.size ?? 0) === 0;
+  }
+
   /** Completes and fsyncs the files, still in tmp/. Asserts that the set is not empty. */
-  finish(): Promise<SealedSet>;
-  /** Removes what was written. */
-  abort(): Promise<void>;
+  async finish(): Promise<SealedSet> {
+    let sealed: SealedSet | undefined;
+    await this.#enqueue(async () => {
+      assert(!this.isEmpty, 'a pack set holds records');
+      for (const segment of this.#pending?.values() ?? []) await this.#writeSegment(segment, true);
+      this.#pending = null;
+      this.#pendingBytes = 0;
+      const size = (fileClass: FileClass): number => this.#files.get(fileClass)?.offset ?? 0;
+      const sizes: DataSizes = {
+        blob: size('blob'),
+        hi: size('hi'),
+        mid: size('mid'),
+        low: size('low'),
+      };
+      const index = this.#index.finish(sizes);
+      for (const file of this.#files.values()) await file.syncAndClose();
+      const idx = await this.#backend.createWriter(this.#name('idx'));
+      this.#files.set('idx', idx);
+      await idx.write(index.bytes);
+      await idx.syncAndClose();
+      const names: SealedSet['files'] = {};
+      for (const fileClass of FILE_CLASSES) {
+        if (this.#files.has(fileClass)) names[fileClass] = this.#name(fileClass);
+      }
+      sealed = {
+        info: { id: index.id, bytes: { ...sizes, idx: index.bytes.length } },
+        files: names,
+      };
+      this.#state = 'finished';
+    });
+    return sealed as SealedSet;
+  }
+
+  /** Removes what was written; what was published meanwhile has other names and stays. */
+  async abort(): Promise<void> {
+    await this.#queue;
+    if (this.#state === 'aborted') return;
+    this.#state = 'aborted';
+    this.#pending = null;
+    for (const [fileClass, file] of this.#files) {
+      await file.close().catch(() => {});
+      await this.#backend.remove(this.#name(fileClass)).catch(() => {});
+    }
+  }
+}
+
+function keyOf(id: Id, segment: number): string {
+  return `${id}:${segment}`;
+}
+
+function recordBytes(record: SegmentRecord): number {
+  return segmentHeaderBytes(record.base !== null, true) + record.head.length + planeBytes([record]);
+}
+
+function planeBytes(records: Iterable<SegmentRecord>): number {
+  let bytes = 0;
+  for (const { hi, mid, low } of records) bytes += hi.length + mid.length + low.length;
+  return bytes;
 }
