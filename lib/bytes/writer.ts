@@ -16,6 +16,7 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Makes room and gives its offset. Call it before touching `#bytes` or `#view`: it replaces them. */
   #grow(count: number): number {
     const at = this.#length;
     const needed = at + count;
@@ -31,25 +32,29 @@ export class ByteWriter {
 
   u8(value: number): this {
     assert(value >= 0 && value <= 0xff, `u8 ${value}`);
-    this.#view.setUint8(this.#grow(1), value);
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
     assert(value >= 0 && value <= 0xffff, `u16 ${value}`);
-    this.#view.setUint16(this.#grow(2), value, true);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value, true);
     return this;
   }
 
   u32(value: number): this {
     assert(value >= 0 && value <= 0xffffffff, `u32 ${value}`);
-    this.#view.setUint32(this.#grow(4), value, true);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
 
   u64(value: number): this {
     assert(Number.isSafeInteger(value) && value >= 0, `u64 ${value}`);
-    this.#view.setBigUint64(this.#grow(8), BigInt(value), true);
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, BigInt(value), true);
     return this;
   }
 
@@ -64,7 +69,8 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length);
+    this.#bytes.set(bytes, at);
     return this;
   }
 
