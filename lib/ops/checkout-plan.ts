@@ -1,0 +1,267 @@
+/**
+ * What a checkout does to the work tree, decided before anything is written.
+ *
+ * A file may be replaced or removed only if what it holds is the staged file and that is in the
+ * version that the line stands on, or if it is what will be written anyway. All else is work that
+ * would be lost: a conflict, unless forced. Files of other models and links in the way always are.
+ */
+import nodePath from 'node:path';
+import type { Repository } from '../archive/repository.js';
+import { type FileStat, listDirectory, statOrNull, throwIfAborted } from '../bytes/files.js';
+import { ConflictError } from '../errors.js';
+import type { FileEntry } from '../repo/file-page.js';
+import { comparePaths } from '../repo/path.js';
+import { isClean, nowNs, type StagedEntry, type Staging } from '../repo/staging.js';
+import { LinkGuard } from '../repo/work-path.js';
+import type { OpContext } from './context.js';
+import { sameFile } from './staged-version.js';
+import { hashFile } from './status.js';
+
+/** A file to be written. */
+export interface PlannedWrite {
+  entry: FileEntry;
+  /** State of what it replaces; null if nothing is there. */
+  seen: FileStat | null;
+  /** True if something has to be removed before it can be written: a file above, a folder at it. */
+  late: boolean;
+}
+
+/** A file that has the wanted content already. */
+export interface KeptFile {
+  stat: FileStat;
+  /** When it was read, or staged. */
+  stagedAtNs: string;
+}
+
+export interface CheckoutPlan {
+  writes: PlannedWrite[];
+  removes: string[];
+  kept: Map<string, KeptFile>;
+  /** Bytes to be written. */
+  bytes: number;
+}
+
+export interface PlanOptions {
+  staging: Staging;
+  /** mtime of the staging file. */
+  writtenNs: bigint;
+  model: string;
+  /** Files that shall be there. */
+  target: readonly FileEntry[];
+  /** Staged files of the model that shall not be there. */
+  removes: readonly StagedEntry[];
+  /** Files of the version that the line stands on, by path. */
+  committed: ReadonlyMap<string, FileEntry>;
+  force: boolean;
+}
+
+/** Decides. @throws {ConflictError} that lists the paths whose work would be lost. */
+export async function planCheckout(
+  repo: Repository,
+  options: PlanOptions,
+  context: OpContext,
+): Promise<CheckoutPlan> {
+  const planner = new Planner(repo, options, context);
+  for (const entry of options.removes) await planner.remove(entry);
+  for (const entry of options.target) await planner.place(entry);
+  await planner.checkFolders();
+  planner.checkLost();
+  return planner.plan;
+}
+
+/** What stands at a path. */
+interface Found {
+  stat: FileStat;
+  /** Hex sha256; null for what is no file, or if its size shows that it is none of the wanted. */
+  sha256: string | null;
+  mode: number;
+  readAtNs: string;
+}
+
+class Planner {
+  readonly plan: CheckoutPlan = { writes: [], removes: [], kept: new Map(), bytes: 0 };
+  readonly #repo: Repository;
+  readonly #options: PlanOptions;
+  readonly #context: OpContext;
+  readonly #guard: LinkGuard;
+  readonly #lost = new Set<string>();
+  readonly #removed = new Set<string>();
+  readonly #folders: string[] = [];
+
+  constructor(repo: Repository, options: PlanOptions, context: OpContext) {
+    this.#repo = repo;
+    this.#options = options;
+    this.#context = context;
+    this.#guard = new LinkGuard(repo.layout.workTree);
+  }
+
+  /** True if what is staged at a path is in the version that the line stands on. */
+  #isCommitted(entry: StagedEntry): boolean {
+    const committed = this.#options.committed.get(entry.path);
+    return committed !== undefined && sameFile(committed, entry);
+  }
+
+  async remove(entry: StagedEntry): Promise<void> {
+    throwIfAborted(this.#context.signal);
+    const { path } = entry;
+    this.#removed.add(path);
+    if (!this.#isCommitted(entry)) this.#lost.add(path);
+    if ((await this.#guard.findLink(path)) !== null) return;
+    const found = await this.#look(path, entry, []);
+    if (found === null) return;
+    if (found === 'folder') return;
+    if (!isEntry(found, entry)) this.#lost.add(path);
+    this.plan.removes.push(path);
+  }
+
+  async place(entry: FileEntry): Promise<void> {
+    throwIfAborted(this.#context.signal);
+    const { path } = entry;
+    const { staging, model, force } = this.#options;
+    staging.checkOwner(model, path);
+    const staged = staging.entry(path);
+    if (staged !== null && !sameFile(staged, entry) && !this.#isCommitted(staged)) {
+      this.#lost.add(path);
+    }
+    const blocking = await this.#guard.findLink(path);
+    if (blocking !== null) {
+      await this.#replaceAbove(entry, blocking);
+      return;
+    }
+    const found = await this.#look(path, staged, force ? [] : [entry]);
+    if (found === 'folder') {
+      this.#folders.push(path);
+      this.#write(entry, null, true);
+    } else if (found === null) this.#write(entry, null, false);
+    else if (isEntry(found, entry)) {
+      this.plan.kept.set(path, { stat: found.stat, stagedAtNs: found.readAtNs });
+    } else {
+      if (staged === null || !isEntry(found, staged)) this.#lost.add(path);
+      this.#write(entry, found.stat, false);
+    }
+  }
+
+  #write(entry: FileEntry, seen: FileStat | null, late: boolean): void {
+    this.plan.writes.push({ entry, seen, late });
+    this.plan.bytes += entry.size;
+  }
+
+  /** A part of the path above the file is no folder: a file that goes, or something in the way. */
+  async #replaceAbove(entry: FileEntry, blocking: string): Promise<void> {
+    const there = await statOrNull(this.#repo.layout.workFile(blocking));
+    const owner = this.#options.staging.ownerOf(blocking);
+    if (!there?.isFile || (owner !== null && owner !== this.#options.model)) {
+      await this.#guard.check(entry.path);
+    }
+    if (!this.#removed.has(blocking)) {
+      this.#removed.add(blocking);
+      this.#lost.add(blocking);
+      this.plan.removes.push(blocking);
+    }
+    this.#write(entry, null, true);
+  }
+
+  /**
+   * What stands at a path. A file is read only if its size is that of a file it may be and its times
+   * do not say which it is.
+   */
+  async #look(
+    path: string,
+    staged: StagedEntry | null,
+    candidates: readonly FileEntry[],
+  ): Promise<Found | 'folder' | null> {
+    const file = this.#repo.layout.workFile(path);
+    const there = await statOrNull(file);
+    if (there === null) return null;
+    if (there.isDirectory) return 'folder';
+    const { stat } = there;
+    const found: Found = { stat, sha256: null, mode: 0, readAtNs: nowNs() };
+    if (!there.isFile) return found;
+    found.mode = stat.mode & 0o100 ? 0o755 : 0o644;
+    if (staged !== null && isClean(staged, stat, this.#options.writtenNs)) {
+      return { ...found, sha256: staged.sha256, readAtNs: staged.stagedAtNs };
+    }
+    const sizes = [staged?.size, ...candidates.map((candidate) => candidate.size)];
+    if (sizes.includes(stat.size)) found.sha256 = await hashFile(file, this.#context.signal);
+    return found;
+  }
+
+  /** A folder where a file shall be: it may hold nothing but files that go. */
+  async checkFolders(): Promise<void> {
+    const { workTree } = this.#repo.layout;
+    const blocked: string[] = [];
+    const walk = async (path: string): Promise<void> => {
+      for (const name of await listDirectory(nodePath.join(workTree, ...path.split('/')))) {
+        const child = `${path}/${name}`;
+        const there = await statOrNull(nodePath.join(workTree, ...child.split('/')));
+        if (there?.isDirectory) await walk(child);
+        else if (!this.#removed.has(child)) blocked.push(child);
+      }
+    };
+    for (const folder of this.#folders) await walk(folder);
+    if (blocked.length === 0) return;
+    throw new ConflictError(
+      `cannot write '${this.#folders[0]}': a folder of that name holds other files`,
+      { paths: blocked, hint: `move away: ${someOf(blocked)}` },
+    );
+  }
+
+  /** @throws {ConflictError} if work would be lost and that was not asked for. */
+  checkLost(): void {
+    if (this.#options.force || this.#lost.size === 0) return;
+    const paths = [...this.#lost].sort(comparePaths);
+    throw new ConflictError(
+      `${paths.length === 1 ? 'a file has' : `${paths.length} files have`} changes that are in no version: ${someOf(paths)}`,
+      { paths, hint: 'commit them first, or lose them with --force' },
+    );
+  }
+}
+
+function isEntry(found: Found, entry: FileEntry): boolean {
+  return found.sha256 === entry.sha256 && found.mode === entry.mode;
+}
+
+/** The first few of some paths, as text. */
+export function someOf(paths: readonly string[]): string {
+  const shown = paths.slice(0, 5).map((path) => `'${path}'`);
+  return paths.length > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
+}
+
+/**
+ * Two paths that would be one file on a file system that knows no case, or null.
+ * @param paths in any order.
+ */
+export function findCollision(paths: Iterable<string>): [string, string] | null {
+  const seen = new Map<string, string>();
+  for (const path of paths) {
+    const parts = path.split('/');
+    for (let length = 1; length <= parts.length; length++) {
+      const prefix = parts.slice(0, length).join('/');
+      const plain = prefix.normalize('NFC').toLowerCase();
+      const other = seen.get(plain);
+      if (other !== undefined && other !== prefix) return [other, prefix];
+      seen.set(plain, prefix);
+    }
+  }
+  return null;
+}
+
+/** @throws {ConflictError} if two files would be one in `folder`, whose file system knows no case. */
+export async function checkCollisions(folder: string, paths: readonly string[]): Promise<void> {
+  const collision = findCollision(paths);
+  if (collision === null || !(await ignoresCase(folder))) return;
+  throw new ConflictError(`'${collision[0]}' and '${collision[1]}' are one file here`, {
+    paths: collision,
+    hint: 'the file system does not tell upper from lower case: check out one of them with --out',
+  });
+}
+
+/** True if a folder is found under its name in the other case. */
+async function ignoresCase(folder: string): Promise<boolean> {
+  const name = nodePath.basename(folder);
+  const swapped = name === name.toUpperCase() ? name.toLowerCase() : name.toUpperCase();
+  if (swapped === name) return false;
+  const there = await statOrNull(folder);
+  const other = await statOrNull(nodePath.join(nodePath.dirname(folder), swapped));
+  return there !== null && other?.stat.inode === there.stat.inode;
+}
