@@ -7,7 +7,8 @@ import { statOrNull } from '../bytes/files.js';
 import { ConflictError, UsageError } from '../errors.js';
 import { registerReader } from '../repo/readers.js';
 import { isClean, nowNs, type StagedEntry, type Staging } from '../repo/staging.js';
-import { readStaging, writeStaging } from '../repo/staging-file.js';
+import { readStaging, type StagingOnDisk, writeStaging } from '../repo/staging-file.js';
+import { segmentCount } from '../store/types.js';
 import type { OpContext } from './context.js';
 import { baseCandidates, currentLine, type Line } from './lines.js';
 import { selectFiles } from './work-tree.js';
@@ -55,18 +56,42 @@ export async function add(
   const reader = await registerReader(repo.layout, repo.store.generation);
   const session = repo.session();
   try {
-    const plan = await planAdd(repo, options, context);
-    const results = await storeFiles(repo, session, plan, context);
+    const { staging, writtenNs } = await readStaging(repo.layout);
+    const changes = await storeChanges(repo, session, { staging, writtenNs }, options, context);
     await session.flush();
-    await stage(repo, session, plan, results, options);
-    return report(plan, results, session, started);
+    if (changes.results.length > 0 || changes.plan.missing.length > 0) {
+      await repo.locked(async (lock) => {
+        const now = (await readStaging(repo.layout)).staging;
+        await applyChanges(repo, session, now, changes, options);
+        await writeStaging(lock, now);
+      });
+    }
+    return report(changes, session, started);
   } finally {
     await session.abort();
     await reader.close();
   }
 }
 
-interface AddPlan {
+/** What `storeChanges` stored, not staged yet. */
+export interface StoredChanges {
+  plan: AddPlan;
+  results: Stored[];
+}
+
+/** Stores the files that differ from what is staged, in the session's open pack set. */
+export async function storeChanges(
+  repo: Repository,
+  session: PackSession,
+  onDisk: StagingOnDisk,
+  options: AddOptions,
+  context: OpContext,
+): Promise<StoredChanges> {
+  const plan = await planAdd(repo, onDisk, options, context);
+  return { plan, results: await storeFiles(repo, session, plan, context) };
+}
+
+export interface AddPlan {
   line: Line;
   /** Paths whose content has to be read. */
   changed: string[];
@@ -80,10 +105,10 @@ interface AddPlan {
 
 async function planAdd(
   repo: Repository,
+  { staging, writtenNs }: StagingOnDisk,
   options: AddOptions,
   context: OpContext,
 ): Promise<AddPlan> {
-  const { staging, writtenNs } = await readStaging(repo.layout);
   const line = await currentLine(repo, staging, options.model);
   const tracked = new Set(
     staging.models().flatMap((m) => staging.entries(m.model).map((entry) => entry.path)),
@@ -124,7 +149,7 @@ async function planAdd(
   return plan;
 }
 
-interface Stored extends BatchResult {
+export interface Stored extends BatchResult {
   stagedAtNs: string;
 }
 
@@ -161,39 +186,38 @@ async function storeFiles(
   return results;
 }
 
-/** Puts the stored files into the staging area, under the lock. */
-async function stage(
+/**
+ * Puts what was stored into a staging area in memory. The caller holds the lock, or compares the
+ * staging file under it later.
+ * @throws {ConflictError} if the model's line moved, or a stored object was collected meanwhile.
+ */
+export async function applyChanges(
   repo: Repository,
   session: PackSession,
-  plan: AddPlan,
-  results: readonly Stored[],
+  staging: Staging,
+  { plan, results }: StoredChanges,
   options: AddOptions,
 ): Promise<void> {
-  if (results.length === 0 && plan.missing.length === 0) return;
-  await repo.locked(async (lock) => {
-    const { staging } = await readStaging(repo.layout);
-    const { line } = plan;
-    const current = await currentLine(repo, staging, line.model);
-    if (current.branch !== line.branch) {
-      throw new ConflictError(`model '${line.model}' was switched to another branch meanwhile`, {
-        model: line.model,
-        hint: 'run the command again',
-      });
-    }
-    await checkLive(repo, results);
-    const fresh = staging.get(line.model) === undefined;
-    const model = staging.open(line.model, line.branch);
-    if (fresh) model.base = line.tip;
-    for (const result of results) staging.put(line.model, entryOf(result, options));
-    for (const path of plan.missing) {
-      if (staging.ownerOf(path) === line.model) staging.remove(path);
-    }
-    for (const info of session.published) {
-      const { blob, hi, mid, low, idx } = info.bytes;
-      model.sets.push({ id: info.id, storedBytes: blob + hi + mid + low, metadataBytes: idx });
-    }
-    await writeStaging(lock, staging);
-  });
+  const { line } = plan;
+  const current = await currentLine(repo, staging, line.model);
+  if (current.branch !== line.branch) {
+    throw new ConflictError(`model '${line.model}' was switched to another branch meanwhile`, {
+      model: line.model,
+      hint: 'run the command again',
+    });
+  }
+  await checkLive(repo, session, results);
+  const fresh = staging.get(line.model) === undefined;
+  const model = staging.open(line.model, line.branch);
+  if (fresh) model.base = line.tip;
+  for (const result of results) staging.put(line.model, entryOf(result, options));
+  for (const path of plan.missing) {
+    if (staging.ownerOf(path) === line.model) staging.remove(path);
+  }
+  for (const info of session.published) {
+    const { blob, hi, mid, low, idx } = info.bytes;
+    model.sets.push({ id: info.id, storedBytes: blob + hi + mid + low, metadataBytes: idx });
+  }
 }
 
 function entryOf(result: Stored, options: AddOptions): StagedEntry {
@@ -217,22 +241,24 @@ function entryOf(result: Stored, options: AddOptions): StagedEntry {
  * objects that were garbage until now.
  * @throws {ConflictError} if something is gone; running the command again stores it anew.
  */
-async function checkLive(repo: Repository, results: readonly Stored[]): Promise<void> {
-  await repo.store.reload();
+async function checkLive(
+  repo: Repository,
+  session: PackSession,
+  results: readonly Stored[],
+): Promise<void> {
+  // Nobody but this process changed the packs: what was there is there.
+  if (!(await repo.store.reload())) return;
   for (const result of results) {
-    const stored = await openStoredFile(repo, result);
+    const stored = await openStoredFile(session, result);
     for (const object of namedObjects(stored)) {
       const live =
         object.kind === 'blob'
-          ? await repo.store.hasBlob(object.id)
-          : await repo.store.hasExtent(object.id);
+          ? await session.hasBlob(object.id)
+          : await session.hasExtent(object.id, segmentCount(object.count as number));
       if (!live) {
         throw new ConflictError(
           `an object of '${result.path}' was collected as garbage meanwhile`,
-          {
-            path: result.path,
-            hint: 'run the command again',
-          },
+          { path: result.path, hint: 'run the command again' },
         );
       }
     }
@@ -240,8 +266,7 @@ async function checkLive(repo: Repository, results: readonly Stored[]): Promise<
 }
 
 function report(
-  plan: AddPlan,
-  results: readonly Stored[],
+  { plan, results }: StoredChanges,
   session: PackSession,
   started: number,
 ): AddResult {
@@ -286,32 +311,15 @@ function statusOf(before: string | undefined, now: string): AddedFile['status'] 
   return before === now ? 'unchanged' : 'modified';
 }
 
-/** Adds every tracked file of a model that changed; what `commit --all` does first. */
-export async function addTracked(
-  repo: Repository,
-  model: string | undefined,
-  context: OpContext,
-): Promise<void> {
-  const { staging } = await readStaging(repo.layout);
-  const line = await currentLine(repo, staging, model);
-  const paths = staging.entries(line.model).map((entry) => repo.layout.workFile(entry.path));
-  if (paths.length === 0) {
-    if (staging.models().length === 0) {
-      throw new UsageError('nothing is tracked yet', {
-        hint: "name the files of your model: 'dlv add <paths>'",
-      });
-    }
-    return;
+/** Options that add every tracked file of a model; what `commit --all` stores first. */
+export function trackedFiles(repo: Repository, staging: Staging, model: string): AddOptions {
+  if (staging.models().length === 0) {
+    throw new UsageError('nothing is tracked yet', {
+      hint: "name the files of your model: 'dlv add <paths>'",
+    });
   }
-  await add(
-    repo,
-    {
-      paths,
-      update: true,
-      ...(model === undefined ? {} : { model }),
-    },
-    context,
-  );
+  const paths = staging.entries(model).map((entry) => repo.layout.workFile(entry.path));
+  return { paths, model, update: true };
 }
 
 /** Files of the staging area that garbage collection must keep. */

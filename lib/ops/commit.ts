@@ -16,8 +16,8 @@ import { registerReader } from '../repo/readers.js';
 import { appendReflog } from '../repo/reflog.js';
 import { updateRef } from '../repo/refs.js';
 import { makeSnapshots } from '../repo/snapshots.js';
-import type { StagedEntry } from '../repo/staging.js';
-import { readStaging, writeStaging } from '../repo/staging-file.js';
+import type { StagedEntry, Staging } from '../repo/staging.js';
+import { encodeStaging, readStaging, writeStaging } from '../repo/staging-file.js';
 import {
   type LogRef,
   type Metric,
@@ -25,7 +25,7 @@ import {
   type Version,
   writeVersion,
 } from '../repo/version.js';
-import { addTracked } from './add.js';
+import { applyChanges, storeChanges, trackedFiles } from './add.js';
 import type { OpContext } from './context.js';
 import { checkBase, currentLine, type Line } from './lines.js';
 import { stagedChanges } from './status.js';
@@ -81,7 +81,6 @@ export async function commit(
   const reader = await registerReader(repo.layout, repo.store.generation);
   const session = repo.session();
   try {
-    if (options.all) await addTracked(repo, options.model, context);
     const draft = await prepare(repo, session, options, context);
     const { line, entries, previous } = draft;
     const tree = await buildTree(
@@ -126,6 +125,9 @@ export async function commit(
 
 interface Draft {
   line: Line;
+  /** Staging with the changes of `--all`, and its bytes as they were on disk. */
+  staging: Staging;
+  stagingBefore: Uint8Array;
   entries: StagedEntry[];
   changed: Set<string>;
   parents: Id[];
@@ -139,12 +141,21 @@ async function prepare(
   context: OpContext,
 ): Promise<Draft> {
   context.signal?.throwIfAborted();
-  const { staging } = await readStaging(repo.layout);
+  const onDisk = await readStaging(repo.layout);
+  const { staging } = onDisk;
+  const stagingBefore = encodeStaging(staging);
   const line = await currentLine(repo, staging, options.model);
   if (line.branch === null) {
     throw new ConflictError(`HEAD is at a version of '${line.model}', on no branch`, {
       hint: "make a branch for your work first: 'dlv switch -c <name>'",
     });
+  }
+  if (options.all) {
+    const tracked = trackedFiles(repo, staging, line.model);
+    if (tracked.paths.length > 0) {
+      const changes = await storeChanges(repo, session, onDisk, tracked, context);
+      await applyChanges(repo, session, staging, changes, tracked);
+    }
   }
   const staged = staging.get(line.model);
   const entries = staging.entries(line.model);
@@ -155,7 +166,7 @@ async function prepare(
       hint: "run 'dlv add <paths>' first",
     });
   }
-  checkBase(staging, line);
+  await checkBase(repo, staging, line);
   const changes = await stagedChanges(repo, line, entries);
   const parents: Id[] = [];
   const extra = [...(staged?.otherParents ?? []), ...(options.parents ?? [])];
@@ -175,6 +186,8 @@ async function prepare(
   }
   return {
     line,
+    staging,
+    stagingBefore,
     entries,
     changed: new Set(changes.map((change) => change.path)),
     parents,
@@ -205,26 +218,19 @@ async function land(
 ): Promise<{ storedBytes: number; metadataBytes: number }> {
   const { line } = draft;
   return repo.locked(async (lock) => {
-    const { staging } = await readStaging(repo.layout);
-    checkBase(staging, { ...line, tip: (await currentLine(repo, staging, line.model)).tip });
-    if (!sameFiles(staging.entries(line.model), draft.entries)) {
-      throw new ConflictError(
-        `the staged files of '${line.model}' changed while they were committed`,
-        {
-          hint: 'another command staged files meanwhile; run yours again',
-        },
-      );
+    const { staging } = draft;
+    const now = encodeStaging((await readStaging(repo.layout)).staging);
+    const tip = (await currentLine(repo, staging, line.model)).tip;
+    if (Buffer.compare(now, draft.stagingBefore) !== 0 || tip !== line.tip) {
+      throw new ConflictError(`'${line.model}' changed while it was committed`, {
+        hint: 'another command staged or committed meanwhile; run yours again',
+      });
     }
     const why = {
       who: formatAuthor(version.author),
       time: version.time,
       reason: `commit: ${version.message.split('\n', 1)[0]}`,
     };
-    await updateRef(lock, branchRefName(line.model, line.branch as string), line.tip, id, why);
-    const head = await readHead(repo.layout);
-    if (head.kind === 'branch' && head.model === line.model) {
-      await appendReflog(lock, 'HEAD', { before: line.tip, after: id, ...why });
-    }
     const model = staging.open(line.model, line.branch);
     let storedBytes = 0;
     let metadataBytes = 0;
@@ -243,16 +249,15 @@ async function land(
     if (options.step !== undefined) {
       for (const entry of withStep(draft, options.step)) staging.put(line.model, entry);
     }
+    // Staging goes first: a branch that has moved is an acknowledged version (see checkBase).
     await writeStaging(lock, staging);
+    await updateRef(lock, branchRefName(line.model, line.branch as string), line.tip, id, why);
+    const head = await readHead(repo.layout);
+    if (head.kind === 'branch' && head.model === line.model) {
+      await appendReflog(lock, 'HEAD', { before: line.tip, after: id, ...why });
+    }
     return { storedBytes, metadataBytes };
   });
-}
-
-function sameFiles(a: readonly StagedEntry[], b: readonly StagedEntry[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((entry, i) => entry.path === b[i]?.path && entry.sha256 === b[i]?.sha256)
-  );
 }
 
 /** Position of a version on its first-parent line within its model, from 1: `model@n`. */

@@ -68,12 +68,24 @@ export async function baseCandidates(
   return found;
 }
 
-/** @throws {ConflictError} if the staged files of a line were taken from another version than its tip. */
-export function checkBase(staging: Staging, line: Line): void {
+/**
+ * Checks that the staged files of a line belong to its tip.
+ *
+ * A commit writes staging before it moves the branch. If it was killed in between, the staged files
+ * come from a version whose parent is the tip: that version was never acknowledged, and its files are
+ * simply what is staged.
+ * @throws {ConflictError} if they were taken from another version.
+ */
+export async function checkBase(repo: Repository, staging: Staging, line: Line): Promise<void> {
   const staged = staging.get(line.model);
   if (staged === undefined || staged.base === line.tip) return;
+  if (staged.base !== null && (await repo.store.findBlob(staged.base)) !== null) {
+    const { parents } = await repo.version(staged.base);
+    if ((parents[0] ?? null) === line.tip) return;
+  }
+  const from = staged.base?.slice(0, 10) ?? 'no version';
   throw new ConflictError(
-    `the files of '${line.model}' come from ${staged.base?.slice(0, 10) ?? 'no version'}, but its branch stands on ${line.tip?.slice(0, 10) ?? 'no version'}`,
+    `the files of '${line.model}' come from ${from}, but its branch stands on ${line.tip?.slice(0, 10) ?? 'no version'}`,
     {
       model: line.model,
       hint: `another command moved the branch: run 'dlv reset --soft ${line.branch ?? 'HEAD'}' to keep your files, then commit again`,

@@ -1,7 +1,6 @@
 /** `dlv commit` on the command line. */
 import type { Command } from 'commander';
-import type { Id } from '../../bytes/hash.js';
-import type { CommitResult } from '../../ops/commit.js';
+import type { CommitOptions, CommitResult } from '../../ops/commit.js';
 import { withRepository } from '../../ops/context.js';
 import { parseStep } from '../arguments.js';
 import { type Cli, collect } from '../run.js';
@@ -20,7 +19,8 @@ interface Flags {
 }
 
 const EXAMPLE: CommitResult = {
-  version: '9c1f0e6f0b4c3b1a0d5e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c' as Id,
+  version:
+    '9c1f0e6f0b4c3b1a0d5e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c' as CommitResult['version'],
   model: 'mnist',
   branch: 'main',
   number: 3,
@@ -72,7 +72,7 @@ export function register(program: Command, cli: Cli): void {
         const { resolveId } = await import('../../ops/resolve.js');
         const path = await import('node:path');
         const result = await withRepository(run.context, async (repo) => {
-          const parents: Id[] = [];
+          const parents: NonNullable<CommitOptions['parents']> = [];
           for (const parent of flags.parent ?? []) parents.push(await resolveId(repo, parent));
           return commit(
             repo,
