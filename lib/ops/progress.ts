@@ -1,0 +1,14 @@
+/** How a use case tells its caller how far it is. ops never prints: cli passes a bar, tests a record. */
+
+/** Receives the progress of one piece of work after another. Calls are cheap and may be frequent. */
+export interface ProgressSink {
+  /** Begins a piece of work of `totalBytes` bytes, 0 if unknown. Ends the one before, if any. */
+  start(label: string, totalBytes: number): void;
+  /** Says that `bytes` more bytes are done. */
+  advance(bytes: number): void;
+  /** Ends the piece of work. Does nothing if none is open. */
+  finish(): void;
+}
+
+/** A sink that drops everything. */
+export const noProgress: ProgressSink = { start() {}, advance() {}, finish() {} };
