@@ -11,7 +11,13 @@ import { ExistsError } from '../errors.js';
 import { MANIFEST_BYTES_MAX } from '../limits.js';
 import type { Backend } from './backend.js';
 import { IndexReader } from './index-reader.js';
-import { decodeBlobRow, decodeSegmentRow, type IndexTable, rowKey } from './index-rows.js';
+import {
+  decodeBlobRow,
+  decodeSegmentRow,
+  INDEX_TABLES,
+  type IndexTable,
+  rowKey,
+} from './index-rows.js';
 import { decodeManifest, encodeManifest, MANIFEST_NAME, type Manifest } from './manifest.js';
 import { packName } from './pack-format.js';
 import { readBlobAt, readSegmentAt } from './read-records.js';
@@ -37,6 +43,8 @@ export interface ObjectStoreOptions {
 
 const INDEX_CACHE_BYTES = 64 * 1024 * 1024;
 const LEADS = 256;
+/** Look-ups of one key; each after the first because the manifest changed under the one before. */
+const LOOK_UPS_MAX = 4;
 
 export class ObjectStore {
   readonly backend: Backend;
@@ -121,16 +129,27 @@ export class ObjectStore {
     return opened;
   }
 
-  /** Runs a look-up; if it finds nothing or a file is gone, reads the manifest again and retries once. */
+  /**
+   * Runs a look-up; if it finds nothing or a file is gone, reads the manifest again, and retries if
+   * that is another one than the look-up began with: look-ups overlap, so that the reload of one may
+   * already have brought what the other needs.
+   */
   async #retrying<T>(lookUp: () => Promise<T | null>): Promise<T | null> {
-    try {
-      const found = await lookUp();
-      if (found !== null) return found;
-    } catch (error) {
-      if (!isMissing(error) || !(await this.reload())) throw error;
-      return lookUp();
+    for (let attempt = 1; ; attempt++) {
+      const before = this.#manifest;
+      let failure: unknown = null;
+      try {
+        const found = await lookUp();
+        if (found !== null) return found;
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        failure = error;
+      }
+      if (this.#manifest === before) await this.reload();
+      if (this.#manifest !== before && attempt < LOOK_UPS_MAX) continue;
+      if (failure !== null) throw failure;
+      return null;
     }
-    return (await this.reload()) ? lookUp() : null;
   }
 
   async #row(
@@ -233,10 +252,7 @@ export class ObjectStore {
     for (const info of this.#manifest.sets) {
       const index = await this.#index(info);
       for (const row of await index.rowsOf(table, lead)) {
-        const entry =
-          table === 'blob'
-            ? decodeBlobRow(row, info.id, index.sizes, idxName(index))
-            : decodeSegmentRow(row, info.id, index.sizes, idxName(index));
+        const entry = decodeRow(table, row, index);
         const key =
           'segment' in entry ? `${entry.id}${String(entry.segment).padStart(10, '0')}` : entry.id;
         if (!live.has(key)) live.set(key, entry);
@@ -258,6 +274,27 @@ export class ObjectStore {
   async *segments(): AsyncGenerator<SegmentEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
       yield* (await this.#entriesOf('segment', lead)) as SegmentEntry[];
+    }
+  }
+
+  /**
+   * Every record of every listed set, also those that the live record of an earlier set hides.
+   * Blobs come first; entries come by the first byte of their id, then in the order of the sets.
+   */
+  async *records(): AsyncGenerator<{ entry: BlobEntry | SegmentEntry; live: boolean }> {
+    for (const table of INDEX_TABLES) {
+      for (let lead = 0; lead < LEADS; lead++) {
+        const seen = new Set<string>();
+        for (const info of this.#manifest.sets) {
+          const index = await this.#index(info);
+          for (const row of await index.rowsOf(table, lead)) {
+            const entry = decodeRow(table, row, index);
+            const key = 'segment' in entry ? `${entry.id}:${entry.segment}` : entry.id;
+            yield { entry, live: !seen.has(key) };
+            seen.add(key);
+          }
+        }
+      }
     }
   }
 
@@ -317,6 +354,15 @@ export class ObjectStore {
 
 async function readManifest(backend: Backend): Promise<Manifest> {
   return decodeManifest(await backend.readAll(MANIFEST_NAME, MANIFEST_BYTES_MAX), MANIFEST_NAME);
+}
+
+function decodeRow(
+  table: IndexTable,
+  row: Uint8Array,
+  index: IndexReader,
+): BlobEntry | SegmentEntry {
+  const decode = table === 'blob' ? decodeBlobRow : decodeSegmentRow;
+  return decode(row, index.info.id, index.sizes, idxName(index));
 }
 
 function idxName(index: IndexReader): string {
