@@ -4,8 +4,10 @@
  * A command file calls `cli.command` for its words (summary, examples, JSON, exit codes) and
  * `cli.action` for its code, which loads its op only when it runs.
  */
+import fs from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
+import { NotFoundError } from '../errors.js';
 import type { OpContext } from '../ops/context.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { createProgress } from './progress.js';
@@ -46,10 +48,17 @@ export interface CliHost {
   signal: AbortSignal;
 }
 
+/** An open repository, as ops take it. */
+export type OpenRepository = Parameters<
+  Parameters<typeof import('../ops/context.js')['withRepository']>[1]
+>[0];
+
 /** What the action of a command gets. */
 export interface Run {
   /** For the op. */
   context: OpContext;
+  /** Opens the repository around the context's folder for as long as `action` runs. */
+  repository<T>(action: (repo: OpenRepository) => Promise<T>): Promise<T>;
   ui: Ui;
   /** True once nobody reads stdout any more. */
   outputClosed(): boolean;
@@ -139,16 +148,18 @@ export class Cli {
       enabled: globals.progress && !globals.quiet,
       stream: stderr,
     });
+    const context: OpContext = {
+      cwd: workingFolder(cwd, globals.folders),
+      progress,
+      warn: (message) => ui.warn(printable(message)),
+      signal,
+    };
     return {
       ui,
-      context: {
-        cwd: path.resolve(cwd, ...globals.folders),
-        progress,
-        warn: (message) => {
-          progress.finish();
-          ui.warn(printable(message));
-        },
-        signal,
+      context,
+      repository: async (action) => {
+        const { withRepository } = await import('../ops/context.js');
+        return withRepository(context, action);
       },
       outputClosed: () => stdout.closed,
       answer: (result, human) => {
@@ -161,6 +172,15 @@ export class Cli {
       split: (operands) => splitOperands(argv, operands),
     };
   }
+}
+
+/** The folder that -C leads to. @throws {NotFoundError} if there is none. */
+function workingFolder(cwd: string, folders: readonly string[]): string {
+  const folder = path.resolve(cwd, ...folders);
+  if (folders.length > 0 && !fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new NotFoundError(`there is no folder '${folder}'`, { kind: 'folder', name: folder });
+  }
+  return folder;
 }
 
 /** Cuts operands at the `--` of the command line. */

@@ -10,8 +10,10 @@ import { formatAuthor } from '../repo/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../repo/file-page.js';
 import type { FileTree } from '../repo/file-tree.js';
 import { PathOrder } from '../repo/path.js';
-import { refsByVersion } from '../repo/revision.js';
+import { refsByVersion, resolveHead } from '../repo/revision.js';
 import type { Metric, Version } from '../repo/version.js';
+
+export type { Id } from '../bytes/hash.js';
 
 /** A number as JSON can hold it: what is not finite is 'NaN', 'Infinity' or '-Infinity'. */
 export type MetricValue = number | string;
@@ -43,7 +45,7 @@ export interface VersionSummary {
   params: Record<string, string>;
   /** Last step of its weight snapshots, or null if none is known. */
   step: number | null;
-  /** Short names of branches (model/branch), tags (tag: name) and remote branches. */
+  /** HEAD, branches (model/branch), tags (tag: name) and remote branches that name it. */
   refs: string[];
 }
 
@@ -94,9 +96,15 @@ export class Describer {
     this.#repo = repo;
   }
 
-  /** Full names of the refs that name each version. */
+  /** Full names of the refs that name each version, 'HEAD' among them. */
   refs(): Promise<Map<Id, string[]>> {
-    this.#refs ??= refsByVersion(this.#repo.layout);
+    this.#refs ??= (async () => {
+      const { layout } = this.#repo;
+      const refs = await refsByVersion(layout);
+      const head = await resolveHead(layout);
+      if (head !== null) refs.set(head, ['HEAD', ...(refs.get(head) ?? [])]);
+      return refs;
+    })();
     return this.#refs;
   }
 

@@ -29,6 +29,7 @@ function entry(name: string, group: string, load: () => Promise<{ register: Regi
 
 const WORK = 'Work on the current version:';
 const LOOK = 'Look at versions:';
+const MOVE = 'Go to versions and grow lines:';
 const KEEP = 'Keep the repository:';
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -36,7 +37,19 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('add', WORK, () => import('./add.js')),
   entry('rm', WORK, () => import('./rm.js')),
   entry('status', WORK, () => import('./status.js')),
+  entry('restore', WORK, () => import('./restore.js')),
   entry('commit', WORK, () => import('./commit.js')),
+  entry('list', LOOK, () => import('./list.js')),
+  entry('log', LOOK, () => import('./log.js')),
+  entry('show', LOOK, () => import('./show.js')),
   entry('diff', LOOK, () => import('./diff.js')),
+  entry('cat', LOOK, () => import('./cat.js')),
+  entry('checkout', MOVE, () => import('./checkout.js')),
+  entry('switch', MOVE, () => import('./switch.js')),
+  entry('branch', MOVE, () => import('./branch.js')),
+  entry('tag', MOVE, () => import('./tag.js')),
+  entry('reset', MOVE, () => import('./reset.js')),
+  entry('copy', MOVE, () => import('./copy.js')),
+  entry('du', KEEP, () => import('./du.js')),
   entry('config', KEEP, () => import('./config.js')),
 ];

@@ -1,0 +1,114 @@
+/** `dlv branch` on the command line. */
+import type { Command } from 'commander';
+import { UsageError } from '../../errors.js';
+import type { BranchChange, BranchEntry } from '../../ops/branch.js';
+import { exampleId, shortId, subject } from '../render.js';
+import type { Cli, Run } from '../run.js';
+import { formatTable } from '../table.js';
+import type { Ui } from '../ui.js';
+
+interface Flags {
+  all?: boolean;
+  model?: string;
+  delete?: boolean;
+  forceDelete?: boolean;
+  move?: boolean;
+}
+
+const EXAMPLE: BranchEntry[] = [
+  {
+    model: 'mnist',
+    branch: 'main',
+    current: true,
+    version: exampleId('9c1f0e6f0b'),
+    number: 3,
+    message: 'train 10 more epochs',
+    time: '2026-01-31T12:00:00.000+02:00',
+  },
+];
+
+function printList(ui: Ui, branches: readonly BranchEntry[]): void {
+  const rows = branches.map(({ model, branch, current, version, number, message }) => [
+    current ? '*' : ' ',
+    { text: `${model}/${branch}`, style: current ? ui.style.green : (text: string) => text },
+    { text: shortId(version), style: ui.style.yellow },
+    `${model}@${number}`,
+    subject(message),
+  ]);
+  for (const line of formatTable([{}, {}, {}, {}, {}], rows)) ui.line(line);
+}
+
+function printChange(ui: Ui, change: BranchChange): void {
+  const name = `'${change.model}/${change.branch}'`;
+  const was = change.from === null ? '' : `, was '${change.from}'`;
+  const at = change.action === 'deleted' ? ', was at' : ' at';
+  ui.note(`${change.action} ${name}${was}${at} ${shortId(change.version)}`);
+}
+
+/** Makes, deletes or renames. */
+async function change(run: Run, names: string[], flags: Flags): Promise<void> {
+  const ops = await import('../../ops/branch.js');
+  const [first = '', second, ...more] = names;
+  const model = flags.model === undefined ? {} : { model: flags.model };
+  const removes = flags.delete || flags.forceDelete;
+  if (more.length > 0 || (removes && second !== undefined)) {
+    throw new UsageError('too many names', { hint: 'delete one branch at a time' });
+  }
+  if (removes && flags.move) throw new UsageError('-d and -m exclude each other');
+  const result = await run.repository((repo) => {
+    if (removes) {
+      const force = flags.forceDelete === true;
+      return ops.deleteBranch(repo, { name: first, force, ...model }, run.context);
+    }
+    if (flags.move) {
+      const names = second === undefined ? { to: first } : { from: first, to: second };
+      return ops.renameBranch(repo, { ...names, ...model }, run.context);
+    }
+    const start = second === undefined ? {} : { start: second };
+    return ops.createBranch(repo, { name: first, ...start, ...model }, run.context);
+  });
+  run.answer(result, (ui) => printChange(ui, result));
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'branch', {
+      summary: 'list, make, rename or delete branches',
+      about:
+        'Without a name, lists the branches of the current model. With one, makes a branch at ' +
+        '<start> (default: where the line stands) and stays where it is. With --json, a change ' +
+        'answers with an object of action, model, branch, version and from.',
+      examples: [
+        ['dlv branch', 'the branches of the current model and their versions'],
+        ['dlv branch wider mnist@3', 'makes a branch at the third version'],
+        ['dlv branch -m wider narrower', 'renames it'],
+        ['dlv branch -d narrower', 'deletes it, if its versions are on another branch or tag'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such branch, it exists already, or versions would be lost' },
+    })
+    .argument('[name]', 'branch, or <model>/<branch>')
+    .argument('[start]', 'version that it begins at; with -m: the new name')
+    .option('-a, --all', 'list the branches of all models')
+    .option('--model <name>', "model that is meant (default: HEAD's)")
+    .option('-d, --delete', 'delete a branch')
+    .option('-D, --force-delete', 'delete it even if versions are on no other branch or tag')
+    .option('-m, --move', 'rename a branch: -m [old] <new>')
+    .action(
+      cli.action(async (run, name: string | undefined, start: string | undefined, flags: Flags) => {
+        if (name !== undefined) {
+          await change(run, start === undefined ? [name] : [name, start], flags);
+          return 0;
+        }
+        if (flags.delete || flags.forceDelete || flags.move) {
+          throw new UsageError('no branch is named');
+        }
+        const { listBranchEntries } = await import('../../ops/branch.js');
+        const branches = await run.repository((repo) =>
+          listBranchEntries(repo, flags, run.context),
+        );
+        run.answer(branches, (ui) => printList(ui, branches));
+        return 0;
+      }),
+    );
+}

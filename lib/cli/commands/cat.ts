@@ -1,0 +1,59 @@
+/** `dlv cat` on the command line. */
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { CatFormat, CatResult } from '../../ops/cat.js';
+import { exampleId } from '../render.js';
+import type { Cli } from '../run.js';
+
+const EXAMPLE: CatResult = {
+  version: exampleId('9c1f0e6f0b'),
+  path: 'model.safetensors',
+  tensor: { name: 'fc.weight', dtype: 'F32', shape: [10, 128] },
+  format: 'raw',
+  tensors: 1,
+  bytes: 5120,
+};
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'cat', {
+      summary: 'write a file or a tensor to stdout',
+      about:
+        'Writes the file as it was added, or the elements of one tensor, row-major and ' +
+        'little-endian. --format safetensors makes one safetensors file of the tensor, of all ' +
+        'tensors of the file whatever its own format, or, for a version, of all its weights; if a ' +
+        "version has several weight snapshots, names begin with the snapshot's path and ':'. The " +
+        'bytes are checked at the end: an exit code other than 0 means that they cannot be ' +
+        'trusted. With --json nothing is written but what would be.',
+      examples: [
+        ['dlv cat HEAD~1:model.safetensors > old.safetensors', 'a file of the version before'],
+        ['dlv cat HEAD:model.pt#fc.weight --format npy > fc.npy', 'one tensor, for NumPy'],
+        ['dlv cat bert --format safetensors > bert.safetensors', 'all weights of a version'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such version, file or tensor', 12: 'the stored bytes are damaged' },
+    })
+    .argument('<place>', '<rev>:<path>, <rev>:<path>#<tensor> or <rev>')
+    .addOption(
+      new Option('--format <format>', 'what to make of tensors').choices([
+        'raw',
+        'npy',
+        'safetensors',
+      ]),
+    )
+    .action(
+      cli.action(async (run, place: string, flags: { format?: CatFormat }) => {
+        const { cat } = await import('../../ops/cat.js');
+        const { ui } = run;
+        const sink = async (bytes: Uint8Array): Promise<boolean> => {
+          await ui.bytes(bytes);
+          return !run.outputClosed();
+        };
+        const result = await run.repository((repo) =>
+          cat(repo, { place, ...flags }, ui.json ? null : sink, run.context),
+        );
+        run.answer(result, () => {});
+        return 0;
+      }),
+    );
+}

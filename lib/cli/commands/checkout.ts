@@ -1,0 +1,86 @@
+/** `dlv checkout` on the command line. */
+import type { Command } from 'commander';
+import type { CheckoutOptions, CheckoutResult } from '../../ops/checkout.js';
+import { exampleId, noteFiles, shortId } from '../render.js';
+import type { Cli, Run } from '../run.js';
+import { formatBytes, formatDuration, printable, type Ui } from '../ui.js';
+import { restoreFiles } from './restore.js';
+
+type Flags = Pick<CheckoutOptions, 'out' | 'force'>;
+
+const EXAMPLE: CheckoutResult = {
+  version: exampleId('9c1f0e6f0b'),
+  model: 'mnist',
+  branch: null,
+  detached: true,
+  path: '/home/ada/mnist',
+  written: ['model.safetensors'],
+  removed: ['old.safetensors'],
+  unchanged: 1,
+  bytes: 5733472,
+  seconds: 0.12,
+};
+
+function print(ui: Ui, result: CheckoutResult, flags: Flags): void {
+  noteFiles(ui, result);
+  if (result.bytes > 0) {
+    ui.note(`${formatBytes(result.bytes)} in ${formatDuration(result.seconds)}`);
+  }
+  if (flags.out !== undefined) ui.note(`into '${printable(result.path)}'`);
+  else if (result.branch !== null) ui.note(`on branch '${result.model}/${result.branch}'`);
+  else if (result.detached) {
+    ui.note(`HEAD is at ${shortId(result.version)} of '${result.model}', on no branch`);
+    ui.note("'dlv switch -c <name>' makes a branch here");
+  }
+}
+
+async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promise<number> {
+  const { before, after } = run.split(operands);
+  const [revision, ...paths] = before;
+  if (revision === undefined && after !== null && after.length > 0 && flags.out === undefined) {
+    return restoreFiles(run, { paths: after });
+  }
+  const { checkout } = await import('../../ops/checkout.js');
+  const options: CheckoutOptions = {
+    revision: revision ?? 'HEAD',
+    paths: [...paths, ...(after ?? [])],
+    ...flags,
+  };
+  const result = await run.repository((repo) => checkout(repo, options, run.context));
+  run.answer(result, (ui) => print(ui, result, flags));
+  return 0;
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'checkout', {
+      summary: 'bring the files of a version into the work tree or a folder',
+      about:
+        'Without paths, the tracked files of the model become those of the version, and HEAD goes ' +
+        'there: to the branch, if that is what <rev> names, else to the version itself. With paths, ' +
+        'only these files are written (and staged). With --out, files are written into a folder of ' +
+        'their own and nothing else changes. Files are byte for byte what was added, checked by ' +
+        'sha256. A file with changes that are in no version is never overwritten without --force. ' +
+        "'dlv checkout -- <paths>' takes files back as 'dlv restore <paths>' does, and answers alike.",
+      examples: [
+        ['dlv checkout mnist@3', 'the files of the third version'],
+        ['dlv checkout main', 'back to the branch main'],
+        ['dlv checkout HEAD~1 model.safetensors', 'one file of the version before'],
+        ['dlv checkout v1 --out /tmp/v1', 'all files of the version v1 in a folder of their own'],
+      ],
+      json: EXAMPLE,
+      exitCodes: {
+        1: 'no such version or file, or changes would be lost',
+        12: 'a file cannot be rebuilt; the old one was left',
+      },
+    })
+    .argument('[rev]', 'version to take the files from (default: HEAD)')
+    .argument('[paths...]', 'only these files, folders or globs')
+    .option('--out <dir>', 'write into this folder, which must be empty or not exist')
+    .option('-f, --force', 'overwrite changes that are in no version; with --out, files that exist')
+    .action(
+      cli.action((run, revision: string | undefined, paths: string[], flags: Flags) =>
+        checkoutFiles(run, [...(revision === undefined ? [] : [revision]), ...paths], flags),
+      ),
+    );
+}

@@ -1,0 +1,70 @@
+/** `dlv copy` on the command line. */
+import type { Command } from 'commander';
+import type { CopyOptions, CopyResult } from '../../ops/copy.js';
+import { exampleId, noteFiles } from '../render.js';
+import type { Cli } from '../run.js';
+import { formatBytes, formatCount, printable } from '../ui.js';
+
+const EXAMPLE: CopyResult = {
+  version: exampleId('51d07b3ce8'),
+  model: 'mnist-wide',
+  branch: 'main',
+  number: 1,
+  source: { version: exampleId('9c1f0e6f0b'), model: 'mnist', number: 3 },
+  into: 'mnist-wide',
+  files: 2,
+  logicalBytes: 5733915,
+  storedBytes: 612,
+  metadataBytes: 240,
+  written: [],
+};
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'copy', {
+      summary: 'begin a new model from a version',
+      about:
+        'Makes a model whose first version has the source as its parent, and its files, network and ' +
+        'hyperparameters, but no metrics. No data is copied. A path of the work tree belongs to one ' +
+        'model only: where the files of the source are in use here, those of the new model go into ' +
+        'a folder of its name, or into --into.',
+      examples: [
+        ['dlv copy mnist mnist-wide --checkout', 'a new model with its files in mnist-wide/'],
+        ['dlv copy bert@3 bert-ft --into runs/ft', 'its files belong in runs/ft'],
+        ['dlv copy bert@3 sketch --empty', 'only the lineage, no files'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such version, the model exists, or files are in the way' },
+    })
+    .argument('<rev>', 'version to begin from')
+    .argument('<name>', 'name of the new model')
+    .option('--into <dir>', 'folder of the work tree for its files')
+    .option('--empty', 'take no files')
+    .option('--checkout', 'write its files into the work tree')
+    .option('-m, --message <text>', "message of its first version (default: 'copy of …')")
+    .action(
+      cli.action(
+        async (
+          run,
+          revision: string,
+          name: string,
+          flags: Omit<CopyOptions, 'revision' | 'name'>,
+        ) => {
+          const { copy } = await import('../../ops/copy.js');
+          const options = { revision, name, ...flags };
+          const result = await run.repository((repo) => copy(repo, options, run.context));
+          run.answer(result, (ui) => {
+            noteFiles(ui, { written: result.written, removed: [] });
+            const { model, source, files, logicalBytes, into } = result;
+            const where = into === '' ? '' : ` in '${printable(into)}'`;
+            ui.note(
+              `new model '${model}' from ${source.model}@${source.number}: ` +
+                `${formatCount(files, 'file')}, ${formatBytes(logicalBytes)}${where}`,
+            );
+            ui.note(`'dlv switch ${model}' goes there`);
+          });
+          return 0;
+        },
+      ),
+    );
+}

@@ -1,0 +1,129 @@
+/** `dlv du` on the command line. */
+import type { Command } from 'commander';
+import type { DuOptions, DuResult } from '../../ops/du.js';
+import type { GroupBytes } from '../../ops/sizes.js';
+import { exampleId, shortId } from '../render.js';
+import type { Cli } from '../run.js';
+import { formatTable } from '../table.js';
+import { formatBytes, formatCount, formatShare, type Ui } from '../ui.js';
+
+const EXAMPLE: DuResult = {
+  models: [
+    {
+      model: 'mnist',
+      versions: 3,
+      logicalBytes: 17200416,
+      storedBytes: 9341822,
+      uniqueBytes: 9341822,
+    },
+  ],
+  versions: [
+    {
+      version: exampleId('9c1f0e6f0b'),
+      model: 'mnist',
+      number: 3,
+      logicalBytes: 5733472,
+      storedBytes: 7002311,
+      uniqueBytes: 2290401,
+    },
+  ],
+  paths: [
+    {
+      path: 'model.safetensors',
+      versions: 3,
+      logicalBytes: 17200416,
+      storedBytes: 9339011,
+      uniqueBytes: 9339011,
+    },
+  ],
+  packs: { blob: 40112, hi: 9301710, mid: 0, low: 0, idx: 8120, sets: 3 },
+  liveBytes: 9341822,
+  garbageBytes: 0,
+  trashBytes: 0,
+  logicalBytes: 17200416,
+  diskBytes: 9349942,
+};
+
+function printGroups<T extends GroupBytes & { logicalBytes: number }>(
+  ui: Ui,
+  title: string,
+  rows: readonly T[],
+  nameOf: (row: T) => string,
+): void {
+  const right = { align: 'right' as const };
+  const columns = [
+    { title },
+    { ...right, title: 'files' },
+    { ...right, title: 'stored' },
+    { ...right, title: '' },
+    { ...right, title: 'alone' },
+  ];
+  const cells = rows.map((row) => [
+    nameOf(row),
+    formatBytes(row.logicalBytes),
+    formatBytes(row.storedBytes),
+    formatShare(row.storedBytes, row.logicalBytes),
+    formatBytes(row.uniqueBytes),
+  ]);
+  for (const line of formatTable(columns, cells, { header: ui.style.bold })) ui.line(line);
+  ui.line();
+}
+
+function print(ui: Ui, result: DuResult): void {
+  const { packs } = result;
+  printGroups(ui, 'model', result.models, (row) => {
+    return `${row.model} (${formatCount(row.versions, 'version')})`;
+  });
+  if (result.versions) {
+    printGroups(ui, 'version', result.versions, (row) => {
+      return `${shortId(row.version)} ${row.model}@${row.number}`;
+    });
+  }
+  if (result.paths) printGroups(ui, 'path', result.paths, (row) => row.path);
+  const rows = [
+    ['blobs', packs.blob],
+    ['first planes', packs.hi],
+    ['middle planes', packs.mid],
+    ['last planes', packs.low],
+    ['indexes', packs.idx],
+    ['trash', result.trashBytes],
+    ['on disk', result.diskBytes],
+    ['of it garbage, about', result.garbageBytes],
+  ] as const;
+  ui.line(ui.style.bold(formatCount(packs.sets, 'pack set')));
+  const cells = rows.map(([what, bytes]) => [what, formatBytes(bytes)]);
+  const columns = [{}, { align: 'right' as const }];
+  for (const line of formatTable(columns, cells, { indent: '  ' })) ui.line(line);
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'du', {
+      summary: 'show where the bytes are',
+      about:
+        'Shows for each model the sum of its files (logicalBytes), the bytes in packs of all that ' +
+        'they need (storedBytes), and those that no other of the list needs (uniqueBytes). ' +
+        'garbageBytes are records that no branch, tag or staged file needs; the reflog may still ' +
+        'hold some of them. versions and paths are null unless they are asked for.',
+      examples: [
+        ['dlv du', 'by model'],
+        ['dlv du --versions --model bert', 'also by version, of one model'],
+        ['dlv du --paths HEAD', 'by path, of one version'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such version or model' },
+    })
+    .argument('[revisions...]', 'only these versions')
+    .option('--model <name>', 'only this model')
+    .option('--versions', 'also tell the versions apart')
+    .option('--paths', 'also tell the paths apart')
+    .action(
+      cli.action(async (run, revisions: string[], flags: Omit<DuOptions, 'revisions'>) => {
+        const { du } = await import('../../ops/du.js');
+        const options = { revisions, ...flags };
+        const result = await run.repository((repo) => du(repo, options, run.context));
+        run.answer(result, (ui) => print(ui, result));
+        return 0;
+      }),
+    );
+}

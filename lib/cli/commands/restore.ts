@@ -1,0 +1,55 @@
+/** `dlv restore` on the command line. */
+import type { Command } from 'commander';
+import type { RestoreOptions, RestoreResult } from '../../ops/restore.js';
+import { noteFiles } from '../render.js';
+import type { Cli, Run } from '../run.js';
+import { formatCount } from '../ui.js';
+
+const EXAMPLE: RestoreResult = {
+  model: 'mnist',
+  source: null,
+  staged: [],
+  written: ['model.safetensors'],
+  removed: [],
+  bytes: 5733472,
+};
+
+/** Runs the op and answers; `dlv checkout -- <paths>` does the same. */
+export async function restoreFiles(run: Run, options: RestoreOptions): Promise<number> {
+  const { restore } = await import('../../ops/restore.js');
+  const result = await run.repository((repo) => restore(repo, options, run.context));
+  run.answer(result, (ui) => {
+    noteFiles(ui, result);
+    const { length } = result.staged;
+    if (length > 0) ui.note(`${formatCount(length, 'file')} staged as before`);
+  });
+  return 0;
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'restore', {
+      summary: 'take back changes of files',
+      about:
+        'Work files become what is staged; with --staged, what is staged becomes what the version ' +
+        'of HEAD has; with --source, both come from that version. Changes of work files are lost: ' +
+        'that is what this command is for.',
+      examples: [
+        ['dlv restore model.safetensors', 'undoes changes that were not staged'],
+        ['dlv restore --staged .', 'unstages everything; the work files stay'],
+        ['dlv restore --source HEAD~2 model.safetensors', 'the file as it was two versions ago'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such version, or a path that is not tracked' },
+    })
+    .argument('<paths...>', 'files, folders or globs')
+    .option('--staged', 'restore what is staged')
+    .option('--worktree', 'restore the work files (the default without --staged)')
+    .option('--source <rev>', 'take the files from this version')
+    .option('--model <name>', "model whose files are meant (default: the source's, else HEAD's)")
+    .action(
+      cli.action((run, paths: string[], flags: Omit<RestoreOptions, 'paths'>) =>
+        restoreFiles(run, { paths, ...flags }),
+      ),
+    );
+}

@@ -1,0 +1,115 @@
+/** `dlv show` on the command line. */
+import type { Command } from 'commander';
+import type { ShowFileResult, ShowResult } from '../../ops/show.js';
+import { bytesOf, EXAMPLE_VERSION, exampleId, versionLines, versionTitle } from '../render.js';
+import type { Cli } from '../run.js';
+import { formatTable } from '../table.js';
+import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
+
+const EXAMPLE: ShowResult = {
+  ...EXAMPLE_VERSION,
+  files: [
+    { path: 'model.safetensors', mode: '644', size: 5733472, sha256: exampleId('8d2f6c1a97') },
+  ],
+  logicalBytes: 5733472,
+  snapshots: [{ key: 'model.safetensors', role: 'weights', step: 500, files: 1, bytes: 5733472 }],
+  series: [
+    { name: 'accuracy', step: null, value: 0.981 },
+    { name: 'loss', step: 500, value: 0.061 },
+  ],
+  logs: [{ name: 'train.log', bytes: 1834 }],
+  git: { commit: exampleId('b2').slice(0, 40), dirty: false },
+  notes: [],
+};
+
+function printVersion(ui: Ui, shown: ShowResult): void {
+  ui.line(versionTitle(ui, shown));
+  for (const line of versionLines(shown)) ui.line(line);
+  if (shown.git !== null) {
+    ui.line('');
+    ui.line(`Git:     ${shown.git.commit}${shown.git.dirty ? ' (with changes)' : ''}`);
+  }
+  const columns = [{ align: 'right' as const }, {}, {}];
+  const print = (title: string, rows: (string | number)[][]): void => {
+    if (rows.length === 0) return;
+    ui.line('');
+    ui.line(ui.style.bold(title));
+    for (const line of formatTable(columns, rows, { indent: '  ' })) ui.line(line);
+  };
+  const count = formatCount(shown.files.length, 'file');
+  print(
+    `${count}, ${formatBytes(shown.logicalBytes)}`,
+    shown.files.map(({ path, size, sha256 }) => [formatBytes(size), path, sha256.slice(0, 10)]),
+  );
+  print(
+    'Snapshots',
+    shown.snapshots.map(({ key, role, step, bytes }) => [
+      formatBytes(bytes),
+      key,
+      step === null ? role : `${role}, step ${step}`,
+    ]),
+  );
+  print(
+    'Logs',
+    shown.logs.map(({ name, bytes }) => [formatBytes(bytes), name]),
+  );
+  if (shown.notes.length > 0) ui.line(`\n${formatCount(shown.notes.length, 'note')}`);
+}
+
+function printFile(ui: Ui, file: ShowFileResult): void {
+  const { style } = ui;
+  ui.line(`${style.bold(printable(file.path))}  ${formatBytes(file.size)}, mode ${file.mode}`);
+  ui.line(`Format:  ${file.format}, ${formatCount(file.extents, 'extent')}`);
+  ui.line(`sha256:  ${file.sha256}`);
+  if (file.tensors.length === 0) return;
+  const inExtents = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const count = formatCount(file.tensors.length, 'tensor');
+  ui.line('');
+  ui.line(style.bold(`${count}, ${bytesOf(inExtents, file.size)}`));
+  const rows = file.tensors.map(({ name, dtype, shape, bytes, kind, extent, role }) => [
+    name,
+    dtype,
+    `[${shape.join(', ')}]`,
+    formatBytes(bytes),
+    extent?.slice(0, 10) ?? kind,
+    role === 'weights' ? '' : role,
+  ]);
+  const columns = [{}, {}, {}, { align: 'right' as const }, {}, {}];
+  for (const line of formatTable(columns, rows, { indent: '  ' })) ui.line(line);
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'show', {
+      summary: 'show what a version holds, or how a file is made',
+      about:
+        'For <rev>:<path>, shows the format of the file and its tensors: with --json an object with ' +
+        'version, path, mode, size, sha256, gitSha1, format, recipe, extents and tensors, each with ' +
+        'name, role, dtype, shape, bytes, kind and extent.',
+      examples: [
+        ['dlv show', 'the version that HEAD names'],
+        ['dlv show bert@3', 'the third version of the model bert'],
+        ['dlv show HEAD:model.safetensors', 'the tensors of a file'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such revision or file' },
+    })
+    .argument('[revision]', 'version, or <rev>:<path>', 'HEAD')
+    .action(
+      cli.action(async (run, revision: string) => {
+        const { show, showFile } = await import('../../ops/show.js');
+        const at = revision.indexOf(':');
+        await run.repository(async (repo) => {
+          if (at < 0) {
+            const shown = await show(repo, revision, run.context);
+            run.answer(shown, (ui) => printVersion(ui, shown));
+          } else {
+            const of = revision.slice(0, at) || 'HEAD';
+            const file = await showFile(repo, of, revision.slice(at + 1), run.context);
+            run.answer(file, (ui) => printFile(ui, file));
+          }
+        });
+        return 0;
+      }),
+    );
+}

@@ -1,0 +1,99 @@
+/** `dlv tag` on the command line. */
+import type { Command } from 'commander';
+import { UsageError } from '../../errors.js';
+import type { TagChange, TagEntry } from '../../ops/tag.js';
+import { exampleId, shortId, subject } from '../render.js';
+import type { Cli, Run } from '../run.js';
+import { formatTable } from '../table.js';
+import { printable, type Ui } from '../ui.js';
+
+interface Flags {
+  list?: boolean;
+  delete?: boolean;
+  force?: boolean;
+}
+
+const EXAMPLE: TagEntry[] = [
+  {
+    tag: 'v1',
+    version: exampleId('9c1f0e6f0b'),
+    model: 'mnist',
+    number: 3,
+    message: 'train 10 more epochs',
+    time: '2026-01-31T12:00:00.000+02:00',
+  },
+];
+
+function printList(ui: Ui, tags: readonly TagEntry[]): void {
+  const rows = tags.map(({ tag, version, model, number, message }) => [
+    tag,
+    { text: shortId(version), style: ui.style.yellow },
+    `${model}@${number}`,
+    subject(message),
+  ]);
+  for (const line of formatTable([{}, {}, {}, {}], rows)) ui.line(line);
+}
+
+function printChange(ui: Ui, change: TagChange): void {
+  const was = change.action === 'moved' && change.before ? `, was ${shortId(change.before)}` : '';
+  const at = change.action === 'deleted' ? ', was' : ' at';
+  ui.note(`${change.action} tag '${printable(change.tag)}'${at} ${shortId(change.version)}${was}`);
+}
+
+async function change(
+  run: Run,
+  name: string,
+  revision: string | undefined,
+  flags: Flags,
+): Promise<void> {
+  const ops = await import('../../ops/tag.js');
+  if (flags.delete && revision !== undefined) throw new UsageError('-d takes one tag');
+  const result = await run.repository((repo) =>
+    flags.delete
+      ? ops.deleteTag(repo, { name }, run.context)
+      : ops.createTag(
+          repo,
+          { name, force: flags.force === true, ...(revision === undefined ? {} : { revision }) },
+          run.context,
+        ),
+  );
+  run.answer(result, (ui) => printChange(ui, result));
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'tag', {
+      summary: 'list, make or delete tags',
+      about:
+        'Without a name, lists the tags. A tag names a version and does not move, unless -f says so. ' +
+        'With --json, a change answers with an object of action, tag, version and before.',
+      examples: [
+        ['dlv tag', 'the tags and their versions'],
+        ['dlv tag v1', 'names the version of HEAD'],
+        ['dlv tag best mnist@3', 'names the third version'],
+        ['dlv tag -d best', 'deletes the name; the version stays'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such tag or version, or the tag exists already' },
+    })
+    .argument('[name]', 'tag')
+    .argument('[rev]', 'version to name (default: HEAD)')
+    .option('-l, --list', 'list the tags')
+    .option('-d, --delete', 'delete a tag')
+    .option('-f, --force', 'move a tag that exists')
+    .action(
+      cli.action(async (run, name: string | undefined, rev: string | undefined, flags: Flags) => {
+        if (name !== undefined && !flags.list) {
+          await change(run, name, rev, flags);
+          return 0;
+        }
+        if (flags.delete || name !== undefined) {
+          throw new UsageError(flags.delete ? 'no tag is named' : '--list takes no name');
+        }
+        const { listTags } = await import('../../ops/tag.js');
+        const tags = await run.repository((repo) => listTags(repo, run.context));
+        run.answer(tags, (ui) => printList(ui, tags));
+        return 0;
+      }),
+    );
+}
