@@ -10,8 +10,14 @@ import { BLOB_KINDS, ID_BYTES, type Id, idFromBytes, sha256 } from '../bytes/has
 import { ByteReader } from '../bytes/reader.js';
 import { ByteWriter } from '../bytes/writer.js';
 import { assert, LimitError } from '../errors.js';
-import { CHAIN_DEPTH_MAX, SET_RECORDS_MAX, WIDTH_MAX } from '../limits.js';
-import { damaged, encodeFileHeader, optionalId } from './pack-format.js';
+import {
+  CHAIN_DEPTH_MAX,
+  HEAD_BYTES_MAX,
+  PLANE_CLASS_BYTES_MAX,
+  SET_RECORDS_MAX,
+  WIDTH_MAX,
+} from '../limits.js';
+import { BLOB_RECORD_BYTES_MAX, damaged, encodeFileHeader, optionalId } from './pack-format.js';
 import {
   type BlobEntry,
   type FileClass,
@@ -128,7 +134,12 @@ export function decodeBlobRow(
   const rawBytes = reader.u32('rawBytes');
   const base = optionalId(reader.take(ID_BYTES, 'base'), depth > 0, file);
   const crc = reader.u32('crc');
-  if (kind === undefined || depth > CHAIN_DEPTH_MAX || offset + recordBytes > sizes.blob) {
+  if (
+    kind === undefined ||
+    depth > CHAIN_DEPTH_MAX ||
+    recordBytes > BLOB_RECORD_BYTES_MAX ||
+    offset + recordBytes > sizes.blob
+  ) {
     throw damaged(file, 0, `impossible row of blob ${id}`);
   }
   return { id, kind, base, depth, rawBytes, recordBytes, set, offset, crc };
@@ -166,6 +177,8 @@ export function decodeSegmentRow(
     width > WIDTH_MAX ||
     depth > CHAIN_DEPTH_MAX ||
     segment >= segments ||
+    headBytes > HEAD_BYTES_MAX ||
+    Math.max(hiBytes, midBytes, lowBytes) > PLANE_CLASS_BYTES_MAX ||
     offset + inHi + (inline ? midBytes + lowBytes : 0) > sizes.hi ||
     (!inline && midOffset + midBytes > sizes.mid) ||
     (!inline && lowOffset + lowBytes > sizes.low)

@@ -7,9 +7,10 @@
  */
 import { isMissing } from '../bytes/files.js';
 import { type BlobKind, type Id, isId } from '../bytes/hash.js';
-import { ExistsError } from '../errors.js';
+import { assert, CorruptError, ExistsError } from '../errors.js';
 import { MANIFEST_BYTES_MAX } from '../limits.js';
 import type { Backend } from './backend.js';
+import { ByteCache } from './byte-cache.js';
 import { IndexReader } from './index-reader.js';
 import {
   decodeBlobRow,
@@ -46,17 +47,21 @@ const LEADS = 256;
 /** Look-ups of one key; each after the first because the manifest changed under the one before. */
 const LOOK_UPS_MAX = 4;
 
+/** The manifest as read, with its bytes: equal bytes mean that nothing changed. */
+interface ReadManifest extends Manifest {
+  bytes: Uint8Array;
+}
+
 export class ObjectStore {
   readonly backend: Backend;
-  readonly #cacheBytes: number;
-  readonly #indexes = new Map<SetId, Promise<IndexReader>>();
-  #indexBytes = 0;
-  #manifest: Manifest;
+  readonly #indexes: ByteCache<IndexReader>;
+  readonly #opening = new Map<SetId, Promise<IndexReader>>();
+  #manifest: ReadManifest;
 
-  private constructor(backend: Backend, manifest: Manifest, cacheBytes: number) {
+  private constructor(backend: Backend, manifest: ReadManifest, cacheBytes: number) {
     this.backend = backend;
     this.#manifest = manifest;
-    this.#cacheBytes = cacheBytes;
+    this.#indexes = new ByteCache(cacheBytes);
   }
 
   /** Writes the manifest of a new repository, generation 0, no sets. @throws {ExistsError} */
@@ -67,8 +72,10 @@ export class ObjectStore {
     await backend.writeAtomic(MANIFEST_NAME, encodeManifest({ generation: 0, sets: [] }));
   }
 
+  /** @throws {CorruptError} if the manifest is missing or damaged. */
   static async open(backend: Backend, options: ObjectStoreOptions = {}): Promise<ObjectStore> {
-    const manifest = await readManifest(backend);
+    const bytes = await readManifestBytes(backend);
+    const manifest = { ...decodeManifest(bytes, MANIFEST_NAME), bytes };
     return new ObjectStore(backend, manifest, options.indexCacheBytes ?? INDEX_CACHE_BYTES);
   }
 
@@ -82,73 +89,52 @@ export class ObjectStore {
 
   /** Reads the manifest again; true if it changed. */
   async reload(): Promise<boolean> {
-    const manifest = await readManifest(this.backend);
-    if (manifest.generation === this.#manifest.generation) return false;
-    this.#use(manifest);
+    const bytes = await readManifestBytes(this.backend);
+    if (Buffer.compare(bytes, this.#manifest.bytes) === 0) return false;
+    this.#use({ ...decodeManifest(bytes, MANIFEST_NAME), bytes });
     return true;
   }
 
-  #use(manifest: Manifest): void {
-    this.#manifest = manifest;
+  #use(manifest: ReadManifest): void {
     const live = new Set(manifest.sets.map((info) => info.id));
-    for (const id of [...this.#indexes.keys()]) if (!live.has(id)) this.#forget(id);
+    for (const info of this.#manifest.sets) if (!live.has(info.id)) this.#indexes.delete(info.id);
+    this.#manifest = manifest;
   }
 
-  #forget(id: SetId): void {
-    const index = this.#indexes.get(id);
-    this.#indexes.delete(id);
-    index?.then(
-      (reader) => {
-        this.#indexBytes -= reader.memoryBytes;
-      },
-      () => {},
-    );
-  }
-
-  #index(info: SetInfo): Promise<IndexReader> {
+  /** The index of a listed set; concurrent callers share one opening. */
+  async #index(info: SetInfo): Promise<IndexReader> {
     const known = this.#indexes.get(info.id);
-    if (known !== undefined) {
-      if (this.#indexBytes > this.#cacheBytes) {
-        this.#indexes.delete(info.id);
-        this.#indexes.set(info.id, known);
-      }
-      return known;
+    if (known !== undefined) return known;
+    let opening = this.#opening.get(info.id);
+    if (opening === undefined) {
+      opening = IndexReader.open(this.backend, info).finally(() => this.#opening.delete(info.id));
+      this.#opening.set(info.id, opening);
     }
-    const opened = IndexReader.open(this.backend, info);
-    this.#indexes.set(info.id, opened);
-    opened.then(
-      (reader) => {
-        this.#indexBytes += reader.memoryBytes;
-        for (const id of this.#indexes.keys()) {
-          if (this.#indexBytes <= this.#cacheBytes || id === info.id) break;
-          this.#forget(id);
-        }
-      },
-      () => this.#indexes.delete(info.id),
-    );
-    return opened;
+    const index = await opening;
+    this.#indexes.set(info.id, index, index.memoryBytes);
+    return index;
   }
 
   /**
-   * Runs a look-up; if it finds nothing or a file is gone, reads the manifest again, and retries if
-   * that is another one than the look-up began with: look-ups overlap, so that the reload of one may
-   * already have brought what the other needs.
+   * Runs a look-up; if it misses or a file is gone, reads the manifest again, and retries if that is
+   * another one than the look-up began with: look-ups overlap, so that the reload of one may already
+   * have brought what the other needs.
    */
-  async #retrying<T>(lookUp: () => Promise<T | null>): Promise<T | null> {
+  async #retrying<T>(isMiss: (found: T) => boolean, lookUp: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const before = this.#manifest;
-      let failure: unknown = null;
-      try {
-        const found = await lookUp();
-        if (found !== null) return found;
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-        failure = error;
-      }
+      const result = await lookUp().then(
+        (found) => ({ found }),
+        (error: unknown) => {
+          if (!isMissing(error)) throw error;
+          return { gone: goneError(error) };
+        },
+      );
+      if ('found' in result && !isMiss(result.found)) return result.found;
       if (this.#manifest === before) await this.reload();
       if (this.#manifest !== before && attempt < LOOK_UPS_MAX) continue;
-      if (failure !== null) throw failure;
-      return null;
+      if ('gone' in result) throw result.gone;
+      return result.found;
     }
   }
 
@@ -184,15 +170,15 @@ export class ObjectStore {
 
   /** The live entry; on a miss the manifest is read again once. */
   findBlob(id: Id): Promise<BlobEntry | null> {
-    return this.#retrying(() => this.#blobEntry(id));
+    return this.#retrying(isNull, () => this.#blobEntry(id));
   }
 
   findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
-    return this.#retrying(() => this.#segmentEntry(id, segment));
+    return this.#retrying(isNull, () => this.#segmentEntry(id, segment));
   }
 
   readBlob(id: Id): Promise<BlobRecord | null> {
-    return this.#retrying(async () => {
+    return this.#retrying(isNull, async () => {
       const entry = await this.#blobEntry(id);
       return entry && readBlobAt(this.backend, (c) => packName(entry.set, c), entry);
     });
@@ -204,7 +190,7 @@ export class ObjectStore {
     segment: number,
     classes: readonly PlaneClass[] = PLANE_CLASSES,
   ): Promise<SegmentRecord | null> {
-    return this.#retrying(async () => {
+    return this.#retrying(isNull, async () => {
       const entry = await this.#segmentEntry(id, segment);
       return entry && readSegmentAt(this.backend, (c) => packName(entry.set, c), entry, classes);
     });
@@ -215,35 +201,40 @@ export class ObjectStore {
   }
 
   /** True if listed in the manifest as last read (no reload: cheap for ingest). */
-  async hasBlob(id: Id): Promise<boolean> {
-    return (await this.#row('blob', id)) !== null;
+  hasBlob(id: Id): Promise<boolean> {
+    return this.#retrying(isNever, async () => (await this.#row('blob', id)) !== null);
   }
 
   /** True if all segments are live in the manifest as last read. */
-  async hasExtent(id: Id): Promise<boolean> {
-    const first = await this.#segmentEntry(id, 0);
-    if (first === null) return false;
-    for (let segment = 1; segment < segmentCount(first.count); segment++) {
-      if ((await this.#row('segment', id, segment)) === null) return false;
-    }
-    return true;
+  hasExtent(id: Id): Promise<boolean> {
+    return this.#retrying(isNever, async () => {
+      const first = await this.#segmentEntry(id, 0);
+      if (first === null) return false;
+      for (let segment = 1; segment < segmentCount(first.count); segment++) {
+        if ((await this.#row('segment', id, segment)) === null) return false;
+      }
+      return true;
+    });
   }
 
-  /** Ids of live blobs of one kind that start with `hexPrefix`, sorted, at most `max`. */
+  /**
+   * Ids of live blobs of one kind that start with `hexPrefix`, sorted, at most `max`.
+   * @param hexPrefix 2 to 64 lower-case hex digits; anything else finds nothing.
+   */
   async resolveIdPrefix(kind: BlobKind, hexPrefix: string, max = 16): Promise<Id[]> {
     if (isId(hexPrefix)) {
       const entry = await this.findBlob(hexPrefix);
       return entry?.kind === kind ? [hexPrefix] : [];
     }
-    if (!/^[0-9a-f]{2,64}$/.test(hexPrefix)) return [];
+    if (!/^[0-9a-f]{2,63}$/.test(hexPrefix)) return [];
     const lead = Number.parseInt(hexPrefix.slice(0, 2), 16);
-    const found: Id[] = [];
-    for (const entry of await this.#entriesOf('blob', lead)) {
-      if ((entry as BlobEntry).kind === kind && entry.id.startsWith(hexPrefix))
-        found.push(entry.id);
-      if (found.length === max) break;
-    }
-    return found;
+    const isMatch = (entry: BlobEntry): boolean =>
+      entry.kind === kind && entry.id.startsWith(hexPrefix);
+    const found = await this.#retrying(
+      (entries) => entries.length === 0,
+      async () => ((await this.#entriesOf('blob', lead)) as BlobEntry[]).filter(isMatch),
+    );
+    return found.slice(0, max).map((entry) => entry.id);
   }
 
   /** Live entries whose id begins with one byte, in order: the first set that holds a key wins. */
@@ -264,7 +255,8 @@ export class ObjectStore {
   /** Live blobs in order of id. */
   async *blobs(kind?: BlobKind): AsyncGenerator<BlobEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
-      for (const entry of (await this.#entriesOf('blob', lead)) as BlobEntry[]) {
+      const entries = await this.#retrying(isNever, () => this.#entriesOf('blob', lead));
+      for (const entry of entries as BlobEntry[]) {
         if (kind === undefined || entry.kind === kind) yield entry;
       }
     }
@@ -273,7 +265,8 @@ export class ObjectStore {
   /** Live segments in order of (id, segment). */
   async *segments(): AsyncGenerator<SegmentEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
-      yield* (await this.#entriesOf('segment', lead)) as SegmentEntry[];
+      const entries = await this.#retrying(isNever, () => this.#entriesOf('segment', lead));
+      yield* entries as SegmentEntry[];
     }
   }
 
@@ -306,7 +299,7 @@ export class ObjectStore {
     sealed: readonly SealedSet[],
     edit: (sets: readonly SetInfo[]) => readonly SetInfo[] = (sets) => sets,
   ): Promise<void> {
-    const current = await readManifest(this.backend);
+    const current = decodeManifest(await readManifestBytes(this.backend), MANIFEST_NAME);
     for (const { info, files } of sealed) {
       // The index comes last: a set is complete if it is there.
       for (const fileClass of FILE_CLASSES) {
@@ -316,13 +309,16 @@ export class ObjectStore {
     }
     if (sealed.length > 0) await this.backend.syncDir('packs');
     const listed = new Set(current.sets.map((info) => info.id));
-    const fresh = sealed.map(({ info }) => info).filter((info) => !listed.has(info.id));
-    const sets = [...edit([...current.sets, ...fresh])];
+    const fresh = new Map<SetId, SetInfo>();
+    for (const { info } of sealed) if (!listed.has(info.id)) fresh.set(info.id, info);
+    const sets = [...edit([...current.sets, ...fresh.values()])];
+    assert(new Set(sets.map((info) => info.id)).size === sets.length, 'a set is listed twice');
     const manifest = { generation: current.generation + 1, sets };
-    await this.backend.writeAtomic(MANIFEST_NAME, encodeManifest(manifest));
+    const bytes = encodeManifest(manifest);
+    await this.backend.writeAtomic(MANIFEST_NAME, bytes);
     // A set that was damaged and is written again has the same name: its old index must go.
-    for (const { info } of sealed) this.#forget(info.id);
-    this.#use(manifest);
+    for (const { info } of sealed) this.#indexes.delete(info.id);
+    this.#use({ ...manifest, bytes });
   }
 
   /** Moves sets that the manifest no longer lists to trash/. The caller holds the lock. */
@@ -347,13 +343,39 @@ export class ObjectStore {
 
   async close(): Promise<void> {
     this.#indexes.clear();
-    this.#indexBytes = 0;
     await this.backend.close();
   }
 }
 
-async function readManifest(backend: Backend): Promise<Manifest> {
-  return decodeManifest(await backend.readAll(MANIFEST_NAME, MANIFEST_BYTES_MAX), MANIFEST_NAME);
+async function readManifestBytes(backend: Backend): Promise<Uint8Array> {
+  try {
+    return await backend.readAll(MANIFEST_NAME, MANIFEST_BYTES_MAX);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new CorruptError(`the repository has no '${MANIFEST_NAME}'`, {
+      file: MANIFEST_NAME,
+      hint: "run 'dlv fsck --rebuild' to make it anew from the packs",
+    });
+  }
+}
+
+/** A file of a listed set that is not there: damage, unlike a set that gc has retired. */
+function goneError(error: unknown): CorruptError {
+  const file = String((error as { data?: { file?: unknown } }).data?.file ?? 'a pack file');
+  const isIndex = file.endsWith('.idx');
+  return new CorruptError(`'${file}' is missing, but the manifest lists its set`, {
+    file,
+    hint: isIndex ? "run 'dlv fsck --rebuild' to make it anew" : "run 'dlv fsck'",
+  });
+}
+
+function isNull(found: unknown): boolean {
+  return found === null;
+}
+
+/** For look-ups whose answer stands, whatever it is. */
+function isNever(): boolean {
+  return false;
 }
 
 function decodeRow(

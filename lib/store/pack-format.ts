@@ -33,6 +33,8 @@ export const PACK_VERSION = 1;
 export const FILE_HEADER_BYTES = 4 + 2 + 2;
 /** Magic, kind, codec, depth, rawBytes, payloadBytes: what tells the length of a blob record. */
 export const BLOB_FIXED_BYTES = 4 + 1 + 1 + 2 + 4 + 4;
+/** A whole blob record with a base and the largest payload. */
+export const BLOB_RECORD_BYTES_MAX = BLOB_FIXED_BYTES + 2 * ID_BYTES + 4 + BLOB_BYTES_MAX;
 /** Magic, width, flags, depth, headBytes, hiBytes, midBytes, lowBytes. */
 export const SEGMENT_FIXED_BYTES = 4 + 1 + 1 + 2 + 4 * 4;
 

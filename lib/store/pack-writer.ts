@@ -15,6 +15,7 @@ import {
   type BlobRecord,
   FILE_CLASSES,
   type FileClass,
+  PLANE_CLASSES,
   type PlaneClass,
   type RecordSink,
   type SealedSet,
@@ -35,7 +36,9 @@ export class PackSetWriter implements RecordSink {
   readonly #index = new IndexBuilder();
   /** Segments of a set that is still small, by key; null once the classes are split. */
   #pending: Map<string, SegmentRecord> | null = new Map();
+  /** Bytes that the waiting segments will take in `.hi`, and how many of these are planes. */
   #pendingBytes = 0;
+  #pendingPlanes = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #state: 'open' | 'broken' | 'finished' | 'aborted' = 'open';
 
@@ -44,7 +47,7 @@ export class PackSetWriter implements RecordSink {
     this.#dir = dir;
   }
 
-  /** @param tmpDir folder for the files, relative to the backend; made at the first record. */
+  /** @param tmpDir folder of its own for the files, relative to the backend; made at the first record. */
   static async create(backend: Backend, tmpDir: string): Promise<PackSetWriter> {
     return new PackSetWriter(backend, tmpDir);
   }
@@ -71,7 +74,8 @@ export class PackSetWriter implements RecordSink {
     });
   }
 
-  /** Adds a segment; one that this set already holds is ignored. The buffers may be kept until then. */
+  /** Adds a segment; one that this set already holds is ignored. Its buffers are the
+   *  writer's until `finish`. */
   addSegment(record: SegmentRecord): Promise<void> {
     return this.#enqueue(async () => {
       if (this.hasSegment(record.id, record.segment)) return;
@@ -81,12 +85,15 @@ export class PackSetWriter implements RecordSink {
       }
       this.#pending.set(keyOf(record.id, record.segment), record);
       this.#pendingBytes += recordBytes(record);
-      if (planeBytes(this.#pending.values()) < SMALL_SET_BYTES) return;
-      const waiting = [...this.#pending.values()];
-      for (const segment of waiting) await this.#writeSegment(segment, false);
-      this.#pending = null;
-      this.#pendingBytes = 0;
+      this.#pendingPlanes += planeBytes(record);
+      if (this.#pendingPlanes >= SMALL_SET_BYTES) await this.#writePending(false);
     });
+  }
+
+  async #writePending(inline: boolean): Promise<void> {
+    for (const segment of this.#pending?.values() ?? []) await this.#writeSegment(segment, inline);
+    this.#pending = null;
+    this.#pendingBytes = 0;
   }
 
   async #writeSegment(record: SegmentRecord, inline: boolean): Promise<void> {
@@ -172,10 +179,10 @@ export class PackSetWriter implements RecordSink {
   async readSegment(
     id: Id,
     segment: number,
-    classes: readonly PlaneClass[] = ['hi', 'mid', 'low'],
+    classes: readonly PlaneClass[] = PLANE_CLASSES,
   ): Promise<SegmentRecord | null> {
     const waiting = this.#pending?.get(keyOf(id, segment));
-    if (waiting) return waiting;
+    if (waiting) return { ...waiting, ...unasked(classes) };
     const row = this.#index.row('segment', id, segment);
     if (row === null) return null;
     const entry = decodeSegmentRow(row, UNNAMED, ANY_SIZE, this.#name('idx'));
@@ -209,9 +216,7 @@ export class PackSetWriter implements RecordSink {
     let sealed: SealedSet | undefined;
     await this.#enqueue(async () => {
       assert(!this.isEmpty, 'a pack set holds records');
-      for (const segment of this.#pending?.values() ?? []) await this.#writeSegment(segment, true);
-      this.#pending = null;
-      this.#pendingBytes = 0;
+      await this.#writePending(true);
       const size = (fileClass: FileClass): number => this.#files.get(fileClass)?.offset ?? 0;
       const sizes: DataSizes = {
         blob: size('blob'),
@@ -256,11 +261,15 @@ function keyOf(id: Id, segment: number): string {
 }
 
 function recordBytes(record: SegmentRecord): number {
-  return segmentHeaderBytes(record.base !== null, true) + record.head.length + planeBytes([record]);
+  return segmentHeaderBytes(record.base !== null, true) + record.head.length + planeBytes(record);
 }
 
-function planeBytes(records: Iterable<SegmentRecord>): number {
-  let bytes = 0;
-  for (const { hi, mid, low } of records) bytes += hi.length + mid.length + low.length;
-  return bytes;
+function planeBytes({ hi, mid, low }: SegmentRecord): number {
+  return hi.length + mid.length + low.length;
+}
+
+/** The classes that a reader did not ask for, empty. */
+function unasked(classes: readonly PlaneClass[]): Partial<Record<PlaneClass, Uint8Array>> {
+  const others = PLANE_CLASSES.filter((plane) => !classes.includes(plane));
+  return Object.fromEntries(others.map((plane) => [plane, new Uint8Array(0)]));
 }

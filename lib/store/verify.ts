@@ -1,12 +1,20 @@
-/** Checks pack sets and rebuilds what is derived from them. */
-
-import { isMissing } from '../bytes/files.js';
-import type { Id } from '../bytes/hash.js';
-import { isDamage } from '../errors.js';
-import { INDEX_BYTES_MAX } from '../limits.js';
+/**
+ * Checks pack sets, and rebuilds what is derived from them: idx files and the manifest.
+ *
+ * Nothing here trusts an idx or the manifest; the records of `.blob` and `.hi` are the truth. Start at
+ * `verifySet` for fsck and at `scanPacks` for a manifest that was lost.
+ */
+import { sha256 } from '../bytes/hash.js';
 import type { Backend } from './backend.js';
+import { IndexReader } from './index-reader.js';
+import {
+  decodeBlobRow,
+  decodeSegmentRow,
+  INDEX_SUM_BYTES,
+  type IndexBuilder,
+} from './index-rows.js';
 import { packName } from './pack-format.js';
-import { SetScanner } from './scan.js';
+import { isUnreadable, SetScanner } from './scan.js';
 import {
   type BlobRecord,
   FILE_CLASSES,
@@ -18,6 +26,9 @@ import {
   type SetInfo,
 } from './types.js';
 
+/** Bytes of an idx that are hashed at once. */
+const READ_BYTES = 1 << 20;
+
 /** What reading a set without its idx gave. */
 export interface SetScan {
   /** Null if nothing readable is left. Its id differs from the asked one if records are damaged. */
@@ -27,43 +38,91 @@ export interface SetScan {
   problems: Problem[];
 }
 
-/** Every problem of one set: sizes, headers, every checksum, unused bytes, idx against rebuilt idx. */
+/**
+ * Every problem of one set: sizes, headers, every checksum, unused bytes, idx against rebuilt idx. The
+ * records that cannot be read are named by the idx where that one is sound.
+ */
 export async function* verifySet(backend: Backend, info: SetInfo): AsyncGenerator<Problem> {
-  let incomplete = false;
+  const problems = await findSizeProblems(backend, info);
+  const scanner = new SetScanner(backend, info.id, (problem) => problems.push(problem));
+  await scanner.run();
+  yield* problems;
+  const ofIndex = problems.filter((problem) => problem.file.endsWith('.idx')).length;
+  const sound = ofIndex === problems.length;
+  const index = await openSoundIndex(backend, info);
+  if (index instanceof Error) {
+    // A wrong size or a missing file was reported above.
+    if (ofIndex === 0) yield indexProblem(info.id, index.message);
+    return;
+  }
+  if (!sound) {
+    yield* findLost(index, scanner.builder);
+    return;
+  }
+  if (scanner.builder.finish(scanner.sizes).id !== info.id) {
+    yield indexProblem(info.id, `'${packName(info.id, 'idx')}' is not the index of its records`);
+  }
+}
+
+async function findSizeProblems(backend: Backend, info: SetInfo): Promise<Problem[]> {
+  const problems: Problem[] = [];
   for (const fileClass of FILE_CLASSES) {
     const file = packName(info.id, fileClass);
     const there = await backend.exists(file);
     const size = there ? await backend.size(file) : 0;
-    if (size === info.bytes[fileClass]) continue;
-    if (fileClass !== 'idx') incomplete = true;
+    const listed = info.bytes[fileClass];
+    if (there === listed > 0 && size === listed) continue;
+    const what = there ? 'size' : 'missing-file';
     const message = there
-      ? `'${file}' has ${size} bytes, the manifest says ${info.bytes[fileClass]}`
+      ? `'${file}' has ${size} bytes, the manifest says ${listed}`
       : `'${file}' is missing`;
-    yield { what: there ? 'size' : 'missing-file', set: info.id, file, message };
+    problems.push({ what, set: info.id, file, message });
   }
-  const scan = await scanSet(backend, info.id);
-  yield* scan.problems;
-  const file = packName(info.id, 'idx');
-  const found = await readIndex(backend, file);
-  if (found !== null && (scan.index === null || Buffer.compare(scan.index, found) !== 0)) {
-    // With damaged records the rebuilt idx differs in any case: only a sound set accuses its idx.
-    if (scan.problems.length === 0 && !incomplete) {
-      yield {
-        what: 'index',
-        set: info.id,
-        file,
-        message: `'${file}' is not the index of its records`,
-      };
+  return problems;
+}
+
+function indexProblem(set: SetId, message: string): Problem {
+  return { what: 'index', set, file: packName(set, 'idx'), message };
+}
+
+/** The idx, if its checksum over all bytes is the set's id; else why not. */
+async function openSoundIndex(backend: Backend, info: SetInfo): Promise<IndexReader | Error> {
+  const name = packName(info.id, 'idx');
+  try {
+    const index = await IndexReader.open(backend, info);
+    const hash = sha256();
+    const end = info.bytes.idx - INDEX_SUM_BYTES;
+    for (let at = 0; at < end; at += READ_BYTES) {
+      hash.update(await backend.read(name, at, Math.min(READ_BYTES, end - at)));
     }
+    const sum = hash.digest().subarray(0, INDEX_SUM_BYTES);
+    const found = await backend.read(name, end, INDEX_SUM_BYTES);
+    if (sum.equals(found) && sum.toString('hex') === info.id) return index;
+    return new Error(`'${name}' is damaged: its checksum does not match`);
+  } catch (error) {
+    if (isUnreadable(error)) return error;
+    throw error;
   }
 }
 
-async function readIndex(backend: Backend, name: string): Promise<Uint8Array | null> {
-  try {
-    return await backend.readAll(name, INDEX_BYTES_MAX);
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
+/** One problem for each record that a sound idx lists and that no scan could read. */
+async function* findLost(index: IndexReader, found: IndexBuilder): AsyncGenerator<Problem> {
+  const set = index.info.id;
+  for (let lead = 0; lead < 256; lead++) {
+    for (const row of await index.rowsOf('blob', lead)) {
+      const { id, offset } = decodeBlobRow(row, set, index.sizes, packName(set, 'idx'));
+      if (found.hasBlob(id)) continue;
+      const message = `blob ${id} cannot be read`;
+      yield { what: 'record', set, file: packName(set, 'blob'), offset, message, blob: id };
+    }
+    for (const row of await index.rowsOf('segment', lead)) {
+      const entry = decodeSegmentRow(row, set, index.sizes, packName(set, 'idx'));
+      const { id, segment, offset } = entry;
+      if (found.hasSegment(id, segment)) continue;
+      const message = `segment ${segment} of extent ${id} cannot be read`;
+      const whose = { extent: id, segment };
+      yield { what: 'record', set, file: packName(set, 'hi'), offset, message, ...whose };
+    }
   }
 }
 
@@ -87,18 +146,12 @@ export async function rebuildIndex(backend: Backend, id: SetId): Promise<SetScan
   if (scan.index !== null && scan.info?.id === id) {
     await backend.writeAtomic(packName(id, 'idx'), scan.index);
   } else if (scan.problems.length === 0) {
-    const file = packName(id, 'idx');
-    scan.problems.push({
-      what: 'index',
-      set: id,
-      file,
-      message: `the records of set ${id} give another index`,
-    });
+    scan.problems.push(indexProblem(id, `the records of set ${id} give another index`));
   }
   return scan;
 }
 
-/** Copies every undamaged record of a damaged set. */
+/** Copies every undamaged record of a damaged set, and returns what is wrong with the others. */
 export async function salvageSet(
   backend: Backend,
   id: SetId,
@@ -109,27 +162,36 @@ export async function salvageSet(
   return problems;
 }
 
-/** Notes which keys a set holds and which bases it needs from outside. */
+/** Notes which keys a set holds and which bases its deltas need. */
 class KeyCollector implements RecordSink {
   readonly keys = new Set<string>();
-  readonly needs = new Set<string>();
+  readonly bases = new Set<string>();
 
   async addBlob(record: BlobRecord): Promise<void> {
-    this.#add(record.id, record.base);
+    this.keys.add(record.id);
+    if (record.base !== null) this.bases.add(record.base);
   }
 
   async addSegment(record: SegmentRecord): Promise<void> {
-    const key = (id: Id): string => `${id}:${record.segment}`;
-    this.#add(key(record.id), record.base === null ? null : key(record.base));
+    this.keys.add(`${record.id}:${record.segment}`);
+    if (record.base !== null) this.bases.add(`${record.base}:${record.segment}`);
   }
 
-  #add(key: string, base: string | null): void {
-    if (base !== null && !this.keys.has(base)) this.needs.add(base);
-    this.keys.add(key);
+  /** How many bases are neither here nor in `held`. */
+  missing(held: ReadonlySet<string>): number {
+    let missing = 0;
+    for (const base of this.bases) if (!this.keys.has(base) && !held.has(base)) missing++;
+    return missing;
   }
 }
 
-/** The sets that lie in packs/, in an order in which the live delta graph is a forest. */
+/**
+ * The sets that lie in packs/ with sound records, for a manifest that was lost. Writes nothing.
+ *
+ * The order is one that appending gives: the bases of each set are in sets before it or in itself, so
+ * the live deltas form a forest. Where no such order exists the set with the fewest unknown bases comes
+ * next and is reported. Reads every byte of packs/; memory is about 200 bytes per record.
+ */
 export async function scanPacks(
   backend: Backend,
 ): Promise<{ sets: SetInfo[]; problems: Problem[] }> {
@@ -139,48 +201,44 @@ export async function scanPacks(
     if (isSetId(stem)) ids.add(stem);
   }
   const problems: Problem[] = [];
-  const waiting = new Map<SetId, { info: SetInfo; keys: KeyCollector }>();
+  const waiting: { info: SetInfo; keys: KeyCollector }[] = [];
   for (const id of [...ids].sort()) {
     const keys = new KeyCollector();
     const found: Problem[] = [];
     const scanner = new SetScanner(backend, id, (problem) => found.push(problem), keys);
-    try {
-      await scanner.run();
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-    }
+    await scanner.run();
     problems.push(...found);
-    if (scanner.builder.count === 0) continue;
-    const { bytes, id: rebuilt } = scanner.builder.finish(scanner.sizes);
-    if (rebuilt === id)
-      waiting.set(id, { info: { id, bytes: { ...scanner.sizes, idx: bytes.length } }, keys });
-    else if (found.length === 0) {
-      problems.push({
-        what: 'record',
-        set: id,
-        file: packName(id, 'hi'),
-        message: `set ${id} lacks records or files`,
-      });
+    const rebuilt = scanner.builder.finish(scanner.sizes);
+    if (scanner.builder.count > 0 && rebuilt.id === id) {
+      waiting.push({ info: { id, bytes: { ...scanner.sizes, idx: rebuilt.bytes.length } }, keys });
+    } else if (found.length === 0) {
+      const message = `set ${id} lacks records or files`;
+      problems.push({ what: 'record', set: id, file: packName(id, 'hi'), message });
     }
   }
+  return { sets: orderSets(waiting, problems), problems };
+}
+
+function orderSets(
+  waiting: { info: SetInfo; keys: KeyCollector }[],
+  problems: Problem[],
+): SetInfo[] {
   const sets: SetInfo[] = [];
   const held = new Set<string>();
-  while (waiting.size > 0) {
-    const next =
-      [...waiting].find(([, set]) => [...set.keys.needs].every((key) => held.has(key))) ??
-      ([...waiting][0] as never);
-    const [id, { info, keys }] = next as [SetId, { info: SetInfo; keys: KeyCollector }];
-    if (![...keys.needs].every((key) => held.has(key))) {
-      problems.push({
-        what: 'order',
-        set: id,
-        file: packName(id, 'hi'),
-        message: `set ${id} has deltas whose bases are in no set before it`,
-      });
+  while (waiting.length > 0) {
+    let best = 0;
+    let fewest = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < waiting.length && fewest > 0; i++) {
+      const missing = waiting[i]!.keys.missing(held);
+      if (missing < fewest) [best, fewest] = [i, missing];
     }
-    waiting.delete(id);
+    const [{ info, keys }] = waiting.splice(best, 1) as [(typeof waiting)[number]];
+    if (fewest > 0) {
+      const message = `set ${info.id} has ${fewest} deltas whose bases are in no set before it`;
+      problems.push({ what: 'order', set: info.id, file: packName(info.id, 'hi'), message });
+    }
     for (const key of keys.keys) held.add(key);
     sets.push(info);
   }
-  return { sets, problems };
+  return sets;
 }
