@@ -4,13 +4,16 @@
  *
  * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
  */
+import { throwIfAborted } from '../bytes/files.js';
 import type { BlobKind, Id } from '../bytes/hash.js';
 import { DlvError, isDamage } from '../errors.js';
 import type { FileEntry } from '../repo/file-page.js';
 import { readPages } from '../repo/file-tree.js';
 import { readHead } from '../repo/head.js';
+import { notesRefName } from '../repo/layout.js';
 import { readReflog } from '../repo/reflog.js';
 import { listNotedVersions, listRefNames, readNotes, readRef } from '../repo/refs.js';
+import type { Staging } from '../repo/staging.js';
 import { readVersion } from '../repo/version.js';
 import { segmentCount } from '../store/types.js';
 import type { Repository } from './repository.js';
@@ -44,8 +47,8 @@ export type NamedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
 export interface ReachableOptions {
   /** Reflog lines from this time on keep their versions; milliseconds since 1970. Default: all. */
   reflogSince?: number;
-  /** Files of the staging area. */
-  staged: Iterable<NamedFile>;
+  /** The staging area: its files, and the versions that its lines stand on or will derive from. */
+  staging: Staging;
   onBroken(link: BrokenLink): void;
   signal?: AbortSignal;
 }
@@ -56,8 +59,14 @@ export async function findReachable(
   options: ReachableOptions,
 ): Promise<Reachable> {
   const walk = new Walk(repo, options);
-  for (const id of await rootsOf(repo, options)) await walk.version(id, null);
-  for (const file of options.staged) await walk.file(file, null);
+  const roots = await rootsOf(repo, options);
+  for (const line of options.staging.models()) {
+    for (const id of [line.base, ...line.otherParents]) if (id !== null) roots.add(id);
+  }
+  for (const id of roots) await walk.version(id, null);
+  for (const line of options.staging.models()) {
+    for (const file of options.staging.entries(line.model)) await walk.file(file, null);
+  }
   return walk.found;
 }
 
@@ -117,10 +126,17 @@ class Walk {
   readonly found = new Reachable();
   readonly #repo: Repository;
   readonly #options: ReachableOptions;
+  #noted: Promise<Set<Id>> | null = null;
 
   constructor(repo: Repository, options: ReachableOptions) {
     this.#repo = repo;
     this.#options = options;
+  }
+
+  async #notes(version: Id): Promise<Id[]> {
+    const { layout } = this.#repo;
+    this.#noted ??= listNotedVersions(layout).then((ids) => new Set(ids));
+    return (await this.#noted).has(version) ? readNotes(layout, version) : [];
   }
 
   #add(id: Id, kind: BlobKind, version: Id | null, path: string | null): boolean {
@@ -136,6 +152,7 @@ class Walk {
     version: Id | null,
     path: string | null,
     action: () => Promise<T>,
+    kind: BrokenLink['kind'] = 'blob',
   ): Promise<T | null> {
     try {
       return await action();
@@ -147,10 +164,10 @@ class Walk {
         !(error instanceof DlvError && error.code === 'DLV_FORMAT_VERSION')
       )
         throw error;
-      const name = (error.data.id ?? error.data.name ?? id) as string;
+      const broken = (error.data.id ?? error.data.name ?? id) as string;
       this.#options.onBroken({
-        kind: 'blob',
-        name,
+        kind,
+        name: kind === 'ref' ? notesRefName(id) : broken,
         what: missing ? 'missing' : 'damaged',
         message: error.message,
         version,
@@ -164,6 +181,7 @@ class Walk {
   async version(start: Id, path: string | null): Promise<void> {
     const queue = [start];
     for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+      throwIfAborted(this.#options.signal);
       if (this.found.versions.has(id)) continue;
       this.found.versions.add(id);
       this.#add(id, 'version', id, path);
@@ -176,8 +194,8 @@ class Walk {
       for (const log of version.logs) this.#add(log.id, 'blob', current, log.name);
       if (version.network !== null) this.#add(version.network, 'blob', current, null);
       for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
-      for (const note of await readNotesOrNone(this.#repo, current))
-        this.#add(note, 'note', current, null);
+      const notes = await this.#guard(current, current, null, () => this.#notes(current), 'ref');
+      for (const note of notes ?? []) this.#add(note, 'note', current, null);
       await this.#guard(current, current, null, async () => {
         for await (const page of readPages(version.tree, this.#repo)) {
           for (const file of page.files) await this.file(file, current);
@@ -205,18 +223,6 @@ class Walk {
       }
     }
   }
-}
-
-async function readNotesOrNone(repo: Repository, version: Id): Promise<Id[]> {
-  const noted = await notedVersions(repo);
-  return noted.has(version) ? readNotes(repo.layout, version) : [];
-}
-
-const NOTED = new WeakMap<Repository, Promise<Set<Id>>>();
-function notedVersions(repo: Repository): Promise<Set<Id>> {
-  const known = NOTED.get(repo) ?? listNotedVersions(repo.layout).then((ids) => new Set(ids));
-  NOTED.set(repo, known);
-  return known;
 }
 
 /** Ids of everything that must stay: the reachable objects and, through their chains, all bases. */

@@ -3,6 +3,8 @@
  *
  * Owns no rules of its own; ops ask it for readers, sessions and the lock. Start at `open`.
  */
+import path from 'node:path';
+import { io, listDirectory } from '../bytes/files.js';
 import type { BlobKind, Id } from '../bytes/hash.js';
 import { ExistsError } from '../errors.js';
 import { type Config, readConfig } from '../repo/config.js';
@@ -149,6 +151,18 @@ export class Repository implements Readers {
   async close(): Promise<void> {
     await this.store.close();
     await this.store.backend.close();
+    await this.#removeEmptyTmp();
+  }
+
+  /** Sessions leave their empty folders behind. Best effort: gc removes what stays. */
+  async #removeEmptyTmp(): Promise<void> {
+    const { pid, start } = ownIdentity();
+    const dir = this.layout.tmpOf(pid, start);
+    const ignore = (): void => {};
+    for (const name of await listDirectory(dir).catch(() => [])) {
+      await io.rmdir(path.join(dir, name)).catch(ignore);
+    }
+    await io.rmdir(dir).catch(ignore);
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import { type BlobKind, type Id, objectId } from '../bytes/hash.js';
 import { encodeBlob } from '../codec/blob-coder.js';
+import { assert, ConflictError } from '../errors.js';
 import { CHAIN_DEPTH_MAX } from '../limits.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { PackSetWriter } from '../store/pack-writer.js';
@@ -14,6 +15,7 @@ import {
   type BlobRecord,
   type PlaneClass,
   type SegmentRecord,
+  type SetId,
   type SetInfo,
   storedBytes,
 } from '../store/types.js';
@@ -41,6 +43,11 @@ export class PackSession {
   #writer: PackSetWriter | null = null;
   /** Segments of the open set. */
   readonly #links = new Map<string, ChainLink>();
+  /** Bases of the open set that stand in listed sets. */
+  readonly #bases = new Map<string, { id: Id; segment: number | null }>();
+  /** Sets that were listed at some time while this session looked things up. */
+  readonly #seen = new Set<SetId>();
+  #seenGeneration = -1;
 
   constructor(host: SessionHost) {
     this.#host = host;
@@ -49,6 +56,7 @@ export class PackSession {
   }
 
   async readBlob(id: Id): Promise<BlobRecord | null> {
+    this.#see();
     return (await this.#writer?.readBlob(id)) ?? this.#host.store.readBlob(id);
   }
 
@@ -61,6 +69,7 @@ export class PackSession {
 
   /** One link of the chain of a segment, live or of this session's open set; null if it is nowhere. */
   async chainLink(id: Id, segment: number): Promise<ChainLink | null> {
+    this.#see();
     const own = this.#links.get(`${id}/${segment}`);
     if (own) return own;
     const entry = await this.#host.store.findSegment(id, segment);
@@ -68,11 +77,13 @@ export class PackSession {
   }
 
   async hasBlob(id: Id): Promise<boolean> {
+    this.#see();
     return this.#writer?.hasBlob(id) || this.#host.store.hasBlob(id);
   }
 
   /** True if every segment is stored. */
   async hasExtent(id: Id, segments: number): Promise<boolean> {
+    this.#see();
     if (this.#writer) {
       let inWriter = 0;
       while (inWriter < segments && this.#writer.hasSegment(id, inWriter)) inWriter++;
@@ -125,6 +136,7 @@ export class PackSession {
       }
     }
     const writer = await this.#open();
+    if (chosenBase !== null && !writer.hasBlob(chosenBase)) this.#relyOn(chosenBase, null);
     await writer.addBlob({
       id,
       kind,
@@ -139,9 +151,12 @@ export class PackSession {
   }
 
   async putSegment(record: SegmentRecord): Promise<void> {
-    if (record.depth > CHAIN_DEPTH_MAX) throw new RangeError('chain too deep');
+    assert(record.depth <= CHAIN_DEPTH_MAX, `a chain of ${record.depth} links`);
     const writer = await this.#open();
     const before = writer.totalBytes;
+    if (record.base !== null && !writer.hasSegment(record.base, record.segment)) {
+      this.#relyOn(record.base, record.segment);
+    }
     await writer.addSegment(record);
     const bytes = writer.totalBytes - before;
     this.#links.set(`${record.id}/${record.segment}`, { base: record.base, bytes });
@@ -167,12 +182,57 @@ export class PackSession {
     }
     const sealed = await writer.finish();
     await this.#host.locked(async () => {
-      await this.#host.store.reload();
+      await this.#checkBases();
       await this.#host.store.publish([sealed]);
     });
     this.published.push(sealed.info);
     this.#writer = null;
     this.#links.clear();
+    this.#bases.clear();
+  }
+
+  #relyOn(id: Id, segment: number | null): void {
+    this.#bases.set(`${id}/${segment}`, { id, segment });
+  }
+
+  /** Remembers the sets in which the session is about to find things. */
+  #see(): void {
+    const { store } = this.#host;
+    if (store.generation === this.#seenGeneration) return;
+    this.#seenGeneration = store.generation;
+    for (const info of store.sets()) this.#seen.add(info.id);
+  }
+
+  /**
+   * True if all that this session found stored still is: no set has gone from the manifest since.
+   * Reads the manifest again; the caller holds the lock if the answer is to last.
+   */
+  async isUndisturbed(): Promise<boolean> {
+    this.#see();
+    const { store } = this.#host;
+    await store.reload();
+    const listed = new Set(store.sets().map((info) => info.id));
+    return [...this.#seen].every((id) => listed.has(id));
+  }
+
+  /**
+   * Every base of the new set must be live when the set is listed.
+   * @throws {ConflictError} if garbage collection took one: the command has to store it anew.
+   */
+  async #checkBases(): Promise<void> {
+    if (await this.isUndisturbed()) return;
+    const { store } = this.#host;
+    for (const { id, segment } of this.#bases.values()) {
+      const found = segment === null ? store.findBlob(id) : store.findSegment(id, segment);
+      if ((await found) !== null) continue;
+      throw new ConflictError(
+        'an object that new ones build on was collected as garbage meanwhile',
+        {
+          id,
+          hint: 'run the command again',
+        },
+      );
+    }
   }
 
   /** Removes what was not flushed. */

@@ -5,6 +5,7 @@ import type { PackSession } from '../archive/session.js';
 import { namedObjects, openStoredFile } from '../archive/stored-file.js';
 import { statOrNull } from '../bytes/files.js';
 import { ConflictError, UsageError } from '../errors.js';
+import type { FileEntry } from '../repo/file-page.js';
 import { registerReader } from '../repo/readers.js';
 import { isClean, nowNs, type StagedEntry, type Staging } from '../repo/staging.js';
 import { readStaging, type StagingOnDisk, writeStaging } from '../repo/staging-file.js';
@@ -206,7 +207,7 @@ export async function applyChanges(
       hint: 'run the command again',
     });
   }
-  await checkLive(repo, session, results);
+  await checkLive(session, results);
   const fresh = staging.get(line.model) === undefined;
   const model = staging.open(line.model, line.branch);
   if (fresh) model.base = line.tip;
@@ -241,13 +242,11 @@ function entryOf(result: Stored, options: AddOptions): StagedEntry {
  * objects that were garbage until now.
  * @throws {ConflictError} if something is gone; running the command again stores it anew.
  */
-async function checkLive(
-  repo: Repository,
+export async function checkLive(
   session: PackSession,
-  results: readonly Stored[],
+  results: readonly Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>[],
 ): Promise<void> {
-  // Nobody but this process changed the packs: what was there is there.
-  if (!(await repo.store.reload())) return;
+  if (await session.isUndisturbed()) return;
   for (const result of results) {
     const stored = await openStoredFile(session, result);
     for (const object of namedObjects(stored)) {

@@ -1,10 +1,18 @@
 /** `dlv commit`: makes a version of what is staged for a model. */
+import { mergeSmallSets } from '../archive/gc.js';
 import type { Repository } from '../archive/repository.js';
 import type { PackSession } from '../archive/session.js';
 import { openStoredFile } from '../archive/stored-file.js';
 import { readSmallFile } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
-import { ConflictError, DlvError, NotFoundError, UsageError } from '../errors.js';
+import {
+  AbortedError,
+  ConflictError,
+  DlvError,
+  LockedError,
+  NotFoundError,
+  UsageError,
+} from '../errors.js';
 import { BLOB_BYTES_MAX } from '../limits.js';
 import { currentAuthor, currentMoment, formatAuthor } from '../repo/author.js';
 import type { BlobWriter } from '../repo/blobs.js';
@@ -25,7 +33,7 @@ import {
   type Version,
   writeVersion,
 } from '../repo/version.js';
-import { applyChanges, storeChanges, trackedFiles } from './add.js';
+import { applyChanges, checkLive, storeChanges, trackedFiles } from './add.js';
 import type { OpContext } from './context.js';
 import { checkBase, currentLine, type Line } from './lines.js';
 import { stagedChanges } from './status.js';
@@ -78,6 +86,30 @@ export async function commit(
   if (options.message.trim() === '') {
     throw new UsageError('the message is empty', { hint: 'say what this version is with -m' });
   }
+  const landed = await makeVersion(repo, options, context, { params, metrics });
+  await mergeQuietly(repo, context);
+  return { ...landed, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Keeps the number of packs small. The version has landed: nothing here makes the commit fail. */
+async function mergeQuietly(repo: Repository, context: OpContext): Promise<void> {
+  try {
+    await mergeSmallSets(repo, context.signal);
+  } catch (error) {
+    if (error instanceof AbortedError) return;
+    // Another command that merges or collects at this moment does the same work.
+    if (error instanceof ConflictError || error instanceof LockedError) return;
+    const why = error instanceof Error ? error.message : String(error);
+    context.warn(`the version is stored, but small packs could not be merged: ${why}`);
+  }
+}
+
+async function makeVersion(
+  repo: Repository,
+  options: CommitOptions,
+  context: OpContext,
+  given: Pick<Version, 'params' | 'metrics'>,
+): Promise<Omit<CommitResult, 'seconds'>> {
   const reader = await registerReader(repo.layout, repo.store.generation);
   const session = repo.session();
   try {
@@ -96,8 +128,7 @@ export async function commit(
       ...currentMoment(),
       message: options.message,
       tree,
-      params,
-      metrics,
+      ...given,
       logs: await storeLogs(session, options.logs ?? []),
       network: null,
       git: await readGitState(repo.layout.workTree, context.signal),
@@ -115,7 +146,6 @@ export async function commit(
       tensors: await countTensors(repo, entries),
       logicalBytes: tree.bytes,
       ...stored,
-      seconds: (performance.now() - started) / 1000,
     };
   } finally {
     await session.abort();
@@ -226,6 +256,7 @@ async function land(
         hint: 'another command staged or committed meanwhile; run yours again',
       });
     }
+    await checkNamed(session, draft, version, id);
     const why = {
       who: formatAuthor(version.author),
       time: version.time,
@@ -258,6 +289,29 @@ async function land(
     }
     return { storedBytes, metadataBytes };
   });
+}
+
+/**
+ * Checks, under the lock, that everything the version names is live.
+ * @throws {ConflictError} if something was collected; running the command again stores it anew.
+ */
+async function checkNamed(
+  session: PackSession,
+  draft: Draft,
+  version: Version,
+  id: Id,
+): Promise<void> {
+  if (await session.isUndisturbed()) return;
+  const named = [id, ...version.tree.pages.map((page) => page.id), ...draft.parents];
+  for (const log of version.logs) named.push(log.id);
+  for (const blob of named) {
+    if (await session.hasBlob(blob)) continue;
+    throw new ConflictError('an object of the new version was collected as garbage meanwhile', {
+      id: blob,
+      hint: 'run the command again',
+    });
+  }
+  await checkLive(session, draft.entries);
 }
 
 /** Position of a version on its first-parent line within its model, from 1: `model@n`. */

@@ -80,8 +80,12 @@ export async function checkBase(repo: Repository, staging: Staging, line: Line):
   const staged = staging.get(line.model);
   if (staged === undefined || staged.base === line.tip) return;
   if (staged.base !== null && (await repo.store.findBlob(staged.base)) !== null) {
-    const { parents } = await repo.version(staged.base);
-    if ((parents[0] ?? null) === line.tip) return;
+    const { model, parents } = await repo.version(staged.base);
+    const isNext = line.tip === null ? model === line.model : parents[0] === line.tip;
+    if (isNext) {
+      staged.otherParents = parents.filter((id) => id !== line.tip);
+      return;
+    }
   }
   const from = staged.base?.slice(0, 10) ?? 'no version';
   throw new ConflictError(
