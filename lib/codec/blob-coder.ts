@@ -9,8 +9,8 @@
  * @see docs/format/codec.md §blobs
  */
 import { promisify } from 'node:util';
-import { constants, deflateRaw, inflateRaw } from 'node:zlib';
-import { compress as lz4Compress, uncompress as lz4Uncompress } from 'lz4-napi';
+import { constants, deflateRaw, inflateRaw, inflateRawSync } from 'node:zlib';
+import { compress as lz4Compress, uncompress as lz4Uncompress, uncompressSync } from 'lz4-napi';
 import { assert, CorruptError } from '../errors.js';
 import { BLOB_BYTES_MAX } from '../limits.js';
 import { mergePlanes, splitPlanes } from '../tensor/planes.js';
@@ -22,6 +22,8 @@ const inflate = promisify(inflateRaw) as (b: Uint8Array, o: object) => Promise<B
 const CODER_RAW = 0;
 const CODER_LZ4 = 1;
 const CODER_DEFLATE = 2;
+/** Up to this size a blob is decoded at once: waiting for another thread takes longer than the work. */
+const AT_ONCE_BYTES = 16 * 1024;
 /** Bits per byte above which order-0 coding saves less than half a percent. */
 const NOISE_BITS = 7.96;
 
@@ -89,15 +91,16 @@ export async function decodeBlob(
   try {
     if (coder === CODER_DEFLATE) {
       // One byte more than expected is enough to see that a payload inflates to too much.
-      prepared = await inflate(payload, {
-        maxOutputLength: rawBytes + 1,
-        finishFlush: constants.Z_SYNC_FLUSH,
-      });
+      const options = { maxOutputLength: rawBytes + 1, finishFlush: constants.Z_SYNC_FLUSH };
+      prepared =
+        rawBytes <= AT_ONCE_BYTES
+          ? inflateRawSync(payload, options)
+          : await inflate(payload, options);
     } else if (coder === CODER_LZ4) {
       const framed = Buffer.alloc(4 + payload.length);
       framed.writeUInt32LE(rawBytes, 0);
       framed.set(payload, 4);
-      prepared = await lz4Uncompress(framed);
+      prepared = rawBytes <= AT_ONCE_BYTES ? uncompressSync(framed) : await lz4Uncompress(framed);
     } else if (coder !== CODER_RAW) fail(`coder ${coder} is unknown`);
   } catch (error) {
     if (error instanceof CorruptError) throw error;
