@@ -1,0 +1,198 @@
+/**
+ * What every backend of the store promises, and the store's own life on top of it. A backend is
+ * tested by calling `backendSuite` once.
+ */
+import test, { type ExecutionContext } from 'ava';
+import { isMissing } from '../../lib/bytes/files.js';
+import { isDamage } from '../../lib/errors.js';
+import type { Backend } from '../../lib/store/backend.js';
+import { mergeSets } from '../../lib/store/merge.js';
+import { ObjectStore } from '../../lib/store/object-store.js';
+import { PackSetWriter } from '../../lib/store/pack-writer.js';
+import { rebuildIndex, scanPacks } from '../../lib/store/verify.js';
+import {
+  blobOf,
+  filesOf,
+  plain,
+  problemsOf,
+  readSame,
+  SAMPLE,
+  sampleStore,
+  writeSet,
+} from '../unit/store/sample.js';
+
+export interface BackendSuite {
+  name: string;
+  /** A new, empty backend. */
+  make: (t: ExecutionContext) => Promise<Backend>;
+  /** Another backend over the same files, as another process has; null if there is no such thing. */
+  reopen: ((backend: Backend) => Backend) | null;
+}
+
+async function write(backend: Backend, name: string, text: string): Promise<void> {
+  const writer = await backend.createWriter(name);
+  await writer.write(Buffer.from(text));
+  await writer.syncAndClose();
+}
+
+async function text(backend: Backend, name: string): Promise<string> {
+  return Buffer.from(await backend.readAll(name, 1 << 20)).toString();
+}
+
+/** Declares the tests for one backend. */
+export function backendSuite({ name, make, reopen }: BackendSuite): void {
+  test(`${name}: gives back the bytes written, in any range`, async (t) => {
+    const backend = await make(t);
+    const writer = await backend.createWriter('a/b/c');
+    await writer.write(Buffer.from('hello '));
+    t.is(writer.offset, 6);
+    await writer.write(Buffer.from('world'));
+    await writer.syncAndClose();
+    t.is(await backend.size('a/b/c'), 11);
+    t.is(Buffer.from(await backend.read('a/b/c', 4, 5)).toString(), 'o wor');
+    t.is((await backend.read('a/b/c', 11, 0)).length, 0);
+    t.is(await text(backend, 'a/b/c'), 'hello world');
+  });
+
+  test(`${name}: a range beyond the end is truncation, not fewer bytes`, async (t) => {
+    const backend = await make(t);
+    await write(backend, 'f', 'abc');
+    await t.throwsAsync(backend.read('f', 1, 3), { code: 'DLV_TRUNCATED' });
+    await t.throwsAsync(backend.read('f', 4, 0), { code: 'DLV_TRUNCATED' });
+    await t.throwsAsync(backend.readAll('f', 2), { code: 'DLV_LIMIT' });
+  });
+
+  test(`${name}: a file can be read while it grows`, async (t) => {
+    const backend = await make(t);
+    const writer = await backend.createWriter('f');
+    await writer.write(Buffer.from('ab'));
+    t.is(Buffer.from(await backend.read('f', 0, 2)).toString(), 'ab');
+    await writer.write(Buffer.from('cd'));
+    t.is(Buffer.from(await backend.read('f', 1, 3)).toString(), 'bcd');
+    await writer.close();
+  });
+
+  test(`${name}: what a reader gets is its own`, async (t) => {
+    const backend = await make(t);
+    await write(backend, 'f', 'abc');
+    (await backend.read('f', 0, 3)).fill(0);
+    (await backend.readAll('f', 3)).fill(0);
+    t.is(await text(backend, 'f'), 'abc');
+  });
+
+  test(`${name}: a missing file says so`, async (t) => {
+    const backend = await make(t);
+    t.false(await backend.exists('f'));
+    for (const action of [
+      () => backend.read('f', 0, 1),
+      () => backend.size('f'),
+      () => backend.readAll('f', 9),
+      () => backend.rename('f', 'g'),
+    ]) {
+      t.true(isMissing(await t.throwsAsync(action, { code: 'DLV_IO' })));
+    }
+    await t.notThrowsAsync(backend.remove('f'));
+    t.deepEqual(await backend.list('nowhere'), []);
+  });
+
+  test(`${name}: creating a file that is there fails and keeps it`, async (t) => {
+    const backend = await make(t);
+    await write(backend, 'f', 'abc');
+    await t.throwsAsync(backend.createWriter('f'), { code: 'DLV_IO' });
+    t.is(await text(backend, 'f'), 'abc');
+  });
+
+  test(`${name}: rename replaces, and forgets what was open under both names`, async (t) => {
+    const backend = await make(t);
+    await write(backend, 'x/new', 'new');
+    await write(backend, 'y/old', 'old!');
+    await backend.read('x/new', 0, 1);
+    await backend.read('y/old', 0, 1);
+    await backend.rename('x/new', 'y/old');
+    await backend.syncDir('y');
+    t.is(Buffer.from(await backend.read('y/old', 0, 3)).toString(), 'new');
+    t.is(await backend.size('y/old'), 3);
+    t.false(await backend.exists('x/new'));
+    await t.throwsAsync(backend.read('x/new', 0, 1), { code: 'DLV_IO' });
+  });
+
+  test(`${name}: a small file is replaced, a removed one is gone`, async (t) => {
+    const backend = await make(t);
+    await backend.writeAtomic('f', Buffer.from('one'));
+    await backend.read('f', 0, 3);
+    await backend.writeAtomic('f', Buffer.from('two'));
+    t.is(Buffer.from(await backend.read('f', 0, 3)).toString(), 'two');
+    await backend.remove('f');
+    await t.throwsAsync(backend.read('f', 0, 3), { code: 'DLV_IO' });
+  });
+
+  test(`${name}: lists the names of a folder, sorted`, async (t) => {
+    const backend = await make(t);
+    for (const file of ['d/b', 'd/a', 'd/c/x', 'e/y']) await write(backend, file, '');
+    t.deepEqual(await backend.list('d'), ['a', 'b', 'c']);
+  });
+
+  test(`${name}: a store publishes, reads, merges, retires and is rebuilt`, async (t) => {
+    const { backend, store } = await sampleStore(await make(t));
+    for (const record of SAMPLE) t.deepEqual(await readSame(store, record), plain(record));
+    t.deepEqual(await problemsOf(backend, store.sets()), []);
+    const old = store.sets().map((info) => info.id);
+    const writer = await PackSetWriter.create(backend, 'tmp/merge');
+    t.deepEqual(await mergeSets(store, old, writer), { blobs: 2, segments: 6 });
+    await store.publish([await writer.finish()], (sets) =>
+      sets.filter((info) => !old.includes(info.id)),
+    );
+    await store.retire(old);
+    const [merged] = store.sets();
+    t.deepEqual(
+      await backend.list('packs'),
+      filesOf(merged!)
+        .map((file) => file.slice(6))
+        .sort(),
+    );
+    t.is((await backend.list('trash')).length, 7);
+    for (const record of SAMPLE) t.deepEqual(await readSame(store, record), plain(record));
+
+    const index = await backend.readAll(`packs/${merged!.id}.idx`, 1 << 20);
+    await backend.remove(`packs/${merged!.id}.idx`);
+    t.deepEqual((await scanPacks(backend)).sets, [merged!]);
+    await rebuildIndex(backend, merged!.id);
+    t.deepEqual(await backend.readAll(`packs/${merged!.id}.idx`, 1 << 20), index);
+    await store.close();
+  });
+
+  test(`${name}: a manifest that is missing or damaged is damage with a remedy`, async (t) => {
+    const backend = await make(t);
+    const missing = await t.throwsAsync(ObjectStore.open(backend), { code: 'DLV_CORRUPT' });
+    t.regex(String((missing as { data?: { hint?: string } }).data?.hint), /--rebuild/);
+    await ObjectStore.init(backend);
+    await t.throwsAsync(ObjectStore.init(backend), { code: 'DLV_EXISTS' });
+    await backend.writeAtomic('manifest', Buffer.from('dlv manifest 1\ngeneration 0\n'));
+    t.true(isDamage(await t.throwsAsync(ObjectStore.open(backend))));
+  });
+
+  if (reopen === null) return;
+
+  test(`${name}: a reader finds what another process published and merged`, async (t) => {
+    const { backend, store } = await sampleStore(await make(t));
+    const reader = await ObjectStore.open(reopen(backend));
+    await store.publish([await writeSet(backend, [blobOf('later')])]);
+    t.deepEqual(plain(await reader.readBlob(blobOf('later').id)), plain(blobOf('later')));
+    t.is(reader.generation, store.generation);
+
+    const old = store.sets().map((info) => info.id);
+    const writer = await PackSetWriter.create(backend, 'tmp/merge');
+    await mergeSets(store, old, writer);
+    await store.publish([await writer.finish()], (sets) => sets.slice(-1));
+    await store.retire(old);
+    for (const name of await backend.list('trash')) await backend.remove(`trash/${name}`);
+    const late = await ObjectStore.open(reopen(backend));
+    for (const record of [...SAMPLE, blobOf('later')]) {
+      t.deepEqual(await readSame(reader, record), plain(record));
+      t.deepEqual(await readSame(late, record), plain(record));
+    }
+    await reader.close();
+    await late.close();
+    await store.close();
+  });
+}
