@@ -29,9 +29,15 @@ const UNNAMED = '0'.repeat(32) as SetId;
 /** Places are not checked while files still grow. */
 const ANY_SIZE: DataSizes = { blob: 2 ** 52, hi: 2 ** 52, mid: 2 ** 52, low: 2 ** 52 };
 
+export interface PackSetWriterOptions {
+  /** Bytes of planes from which the classes get files of their own; default SMALL_SET_BYTES. */
+  smallSetBytes?: number;
+}
+
 export class PackSetWriter implements RecordSink {
   readonly #backend: Backend;
   readonly #dir: string;
+  readonly #smallSetBytes: number;
   readonly #files = new Map<FileClass, BackendWriter>();
   readonly #index = new IndexBuilder();
   /** Segments of a set that is still small, by key; null once the classes are split. */
@@ -42,14 +48,19 @@ export class PackSetWriter implements RecordSink {
   #queue: Promise<unknown> = Promise.resolve();
   #state: 'open' | 'broken' | 'finished' | 'aborted' = 'open';
 
-  private constructor(backend: Backend, dir: string) {
+  private constructor(backend: Backend, dir: string, smallSetBytes: number) {
     this.#backend = backend;
     this.#dir = dir;
+    this.#smallSetBytes = smallSetBytes;
   }
 
   /** @param tmpDir folder of its own for the files, relative to the backend; made at the first record. */
-  static async create(backend: Backend, tmpDir: string): Promise<PackSetWriter> {
-    return new PackSetWriter(backend, tmpDir);
+  static async create(
+    backend: Backend,
+    tmpDir: string,
+    options: PackSetWriterOptions = {},
+  ): Promise<PackSetWriter> {
+    return new PackSetWriter(backend, tmpDir, options.smallSetBytes ?? SMALL_SET_BYTES);
   }
 
   /** Adds a blob; one that this set already holds is ignored. Calls may overlap: they queue. */
@@ -86,7 +97,7 @@ export class PackSetWriter implements RecordSink {
       this.#pending.set(keyOf(record.id, record.segment), record);
       this.#pendingBytes += recordBytes(record);
       this.#pendingPlanes += planeBytes(record);
-      if (this.#pendingPlanes >= SMALL_SET_BYTES) await this.#writePending(false);
+      if (this.#pendingPlanes >= this.#smallSetBytes) await this.#writePending(false);
     });
   }
 

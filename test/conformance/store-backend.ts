@@ -10,24 +10,10 @@ import { mergeSets } from '../../lib/store/merge.js';
 import { ObjectStore } from '../../lib/store/object-store.js';
 import { PackSetWriter } from '../../lib/store/pack-writer.js';
 import { rebuildIndex, scanPacks } from '../../lib/store/verify.js';
-import {
-  blobOf,
-  filesOf,
-  plain,
-  problemsOf,
-  readSame,
-  SAMPLE,
-  sampleStore,
-  writeSet,
-} from '../unit/store/sample.js';
+import { filesOf, plain, problemsOf, readSame, SAMPLE, sampleStore } from '../unit/store/sample.js';
 
-export interface BackendSuite {
-  name: string;
-  /** A new, empty backend. */
-  make: (t: ExecutionContext) => Promise<Backend>;
-  /** Another backend over the same files, as another process has; null if there is no such thing. */
-  reopen: ((backend: Backend) => Backend) | null;
-}
+/** Makes a new, empty backend for one test. */
+export type MakeBackend = (t: ExecutionContext) => Promise<Backend>;
 
 async function write(backend: Backend, name: string, text: string): Promise<void> {
   const writer = await backend.createWriter(name);
@@ -39,8 +25,14 @@ async function text(backend: Backend, name: string): Promise<string> {
   return Buffer.from(await backend.readAll(name, 1 << 20)).toString();
 }
 
-/** Declares the tests for one backend. */
-export function backendSuite({ name, make, reopen }: BackendSuite): void {
+/** Declares the tests for one backend; `name` tells their titles apart. */
+export function backendSuite(name: string, makeBackend: MakeBackend): void {
+  const make: MakeBackend = async (t) => {
+    const backend = await makeBackend(t);
+    t.teardown(() => backend.close());
+    return backend;
+  };
+
   test(`${name}: gives back the bytes written, in any range`, async (t) => {
     const backend = await make(t);
     const writer = await backend.createWriter('a/b/c');
@@ -153,11 +145,13 @@ export function backendSuite({ name, make, reopen }: BackendSuite): void {
     t.is((await backend.list('trash')).length, 7);
     for (const record of SAMPLE) t.deepEqual(await readSame(store, record), plain(record));
 
-    const index = await backend.readAll(`packs/${merged!.id}.idx`, 1 << 20);
+    const readIndex = async () =>
+      Buffer.from(await backend.readAll(`packs/${merged!.id}.idx`, 1 << 20)).toString('hex');
+    const index = await readIndex();
     await backend.remove(`packs/${merged!.id}.idx`);
     t.deepEqual((await scanPacks(backend)).sets, [merged!]);
     await rebuildIndex(backend, merged!.id);
-    t.deepEqual(await backend.readAll(`packs/${merged!.id}.idx`, 1 << 20), index);
+    t.is(await readIndex(), index);
     await store.close();
   });
 
@@ -169,30 +163,5 @@ export function backendSuite({ name, make, reopen }: BackendSuite): void {
     await t.throwsAsync(ObjectStore.init(backend), { code: 'DLV_EXISTS' });
     await backend.writeAtomic('manifest', Buffer.from('dlv manifest 1\ngeneration 0\n'));
     t.true(isDamage(await t.throwsAsync(ObjectStore.open(backend))));
-  });
-
-  if (reopen === null) return;
-
-  test(`${name}: a reader finds what another process published and merged`, async (t) => {
-    const { backend, store } = await sampleStore(await make(t));
-    const reader = await ObjectStore.open(reopen(backend));
-    await store.publish([await writeSet(backend, [blobOf('later')])]);
-    t.deepEqual(plain(await reader.readBlob(blobOf('later').id)), plain(blobOf('later')));
-    t.is(reader.generation, store.generation);
-
-    const old = store.sets().map((info) => info.id);
-    const writer = await PackSetWriter.create(backend, 'tmp/merge');
-    await mergeSets(store, old, writer);
-    await store.publish([await writer.finish()], (sets) => sets.slice(-1));
-    await store.retire(old);
-    for (const name of await backend.list('trash')) await backend.remove(`trash/${name}`);
-    const late = await ObjectStore.open(reopen(backend));
-    for (const record of [...SAMPLE, blobOf('later')]) {
-      t.deepEqual(await readSame(reader, record), plain(record));
-      t.deepEqual(await readSame(late, record), plain(record));
-    }
-    await reader.close();
-    await late.close();
-    await store.close();
   });
 }
