@@ -38,9 +38,11 @@ export function drawGraph(nodes: readonly GraphNode[]): GraphRow[] {
     if (index < 0) index = columns.push(id) - 1;
     const rows = [columns.map((_, at) => (at === index ? '*' : '|')).join(' ')];
     const opened = open(columns, index, [...new Set(parents)]);
-    rows.push(...drawMoves(opened.moves));
     const joined = join(opened.columns);
-    rows.push(...drawMoves(joined.moves));
+    if (opened.moves.every(({ at, to }) => to <= at)) {
+      // Nothing moves right, so both steps are one and lines take the shorter way.
+      rows.push(...drawMoves(opened.moves.map(({ at, to }) => ({ at, to: joined.moves[to]!.to }))));
+    } else rows.push(...drawMoves(opened.moves), ...drawMoves(joined.moves));
     columns = joined.columns;
     return { id, rows, rest: columns.map(() => '|').join(' ') };
   });
