@@ -18,7 +18,7 @@ export class MemoryBackend implements Backend {
   /** A backend that holds copies of `files`. */
   static from(files: Iterable<readonly [string, Uint8Array]>): MemoryBackend {
     const backend = new MemoryBackend();
-    for (const [name, bytes] of files) backend.#files.set(name, bytes.slice());
+    for (const [name, bytes] of files) backend.#files.set(name, new Uint8Array(bytes));
     return backend;
   }
 
@@ -76,7 +76,8 @@ export class MemoryBackend implements Backend {
   }
 
   async writeAtomic(name: string, bytes: Uint8Array): Promise<void> {
-    this.#files.set(name, bytes.slice());
+    // Not slice(): that of a Buffer is a view.
+    this.#files.set(name, new Uint8Array(bytes));
   }
 
   async readAll(name: string, maxBytes: number): Promise<Uint8Array> {

@@ -208,7 +208,7 @@ export class PackSetWriter implements RecordSink {
   /** Bytes of all files so far, without idx: what storedBytes counts. */
   get totalBytes(): number {
     let bytes = this.#pendingBytes;
-    for (const file of this.#files.values()) bytes += file.offset;
+    for (const [fileClass, file] of this.#files) if (fileClass !== 'idx') bytes += file.offset;
     return bytes;
   }
 

@@ -51,6 +51,9 @@ export function backendSuite(name: string, makeBackend: MakeBackend): void {
     await write(backend, 'f', 'abc');
     await t.throwsAsync(backend.read('f', 1, 3), { code: 'DLV_TRUNCATED' });
     await t.throwsAsync(backend.read('f', 4, 0), { code: 'DLV_TRUNCATED' });
+    await t.throwsAsync(backend.read('f', 0, 2 ** 45), { code: 'DLV_TRUNCATED' });
+    await t.throwsAsync(backend.read('f', 2 ** 45, 1), { code: 'DLV_TRUNCATED' });
+    await t.throwsAsync(backend.read('f', -1, 2), { code: 'DLV_TRUNCATED' });
     await t.throwsAsync(backend.readAll('f', 2), { code: 'DLV_LIMIT' });
   });
 
@@ -70,6 +73,51 @@ export function backendSuite(name: string, makeBackend: MakeBackend): void {
     (await backend.read('f', 0, 3)).fill(0);
     (await backend.readAll('f', 3)).fill(0);
     t.is(await text(backend, 'f'), 'abc');
+  });
+
+  test(`${name}: what a writer gets may be used again`, async (t) => {
+    const backend = await make(t);
+    const buffer = Buffer.from('abc');
+    const writer = await backend.createWriter('f');
+    await writer.write(buffer);
+    buffer.write('xyz');
+    await writer.write(buffer);
+    await writer.syncAndClose();
+    t.is(await text(backend, 'f'), 'abcxyz');
+    await backend.writeAtomic('g', buffer);
+    buffer.fill(0);
+    t.is(await text(backend, 'g'), 'xyz');
+  });
+
+  test(`${name}: a writer that was closed takes no more`, async (t) => {
+    const backend = await make(t);
+    for (const end of ['syncAndClose', 'close'] as const) {
+      const writer = await backend.createWriter(end);
+      await writer.write(Buffer.from('abc'));
+      await writer[end]();
+      await t.throwsAsync(writer.write(Buffer.from('d')));
+      await writer.close();
+      t.is(await backend.size(end), 3);
+    }
+  });
+
+  test(`${name}: overlapping reads of many files agree`, async (t) => {
+    const backend = await make(t);
+    const names = Array.from({ length: 12 }, (_, i) => `packs/${i}`);
+    for (const file of names) await write(backend, file, file.repeat(100));
+    const reads = Array.from({ length: 200 }, async (_, n) => {
+      const file = names[(n * 7) % names.length] as string;
+      const at = (n * 13) % (99 * file.length);
+      const bytes = await backend.read(file, at, file.length);
+      return (
+        Buffer.from(bytes).toString() ===
+        file
+          .repeat(2)
+          .slice(at % file.length)
+          .slice(0, file.length)
+      );
+    });
+    t.true((await Promise.all(reads)).every(Boolean));
   });
 
   test(`${name}: a missing file says so`, async (t) => {

@@ -65,6 +65,7 @@ test('folder: a name never leaves the folder', async (t) => {
 test('folder: a folder is no file', async (t) => {
   const dir = await tempDir(t);
   const backend = new FolderBackend(dir);
+  t.teardown(() => backend.close());
   await fs.mkdir(path.join(dir, 'packs'));
   await t.throwsAsync(backend.read('packs', 0, 1));
   await t.throwsAsync(backend.readAll('packs', 10));

@@ -1,24 +1,9 @@
 /** Records and sets for the tests of the store: seeded, with every shape of record. */
 import { type Id, objectId, sha256Hex } from '../../../lib/bytes/hash.js';
-import type { Backend } from '../../../lib/store/backend.js';
-import { type DataSizes, IndexBuilder } from '../../../lib/store/index-rows.js';
 import type { ObjectStore } from '../../../lib/store/object-store.js';
-import {
-  encodeFileHeader,
-  encodeSegmentHeader,
-  FILE_HEADER_BYTES,
-  packName,
-} from '../../../lib/store/pack-format.js';
-import { PackSetWriter } from '../../../lib/store/pack-writer.js';
-import type {
-  BlobRecord,
-  RecordSink,
-  SealedSet,
-  SegmentRecord,
-  SetId,
-  SetInfo,
-} from '../../../lib/store/types.js';
+import type { BlobRecord, RecordSink, SegmentRecord, SetInfo } from '../../../lib/store/types.js';
 import { randomBytes } from '../../helpers/rng.js';
+import { writeSet } from './sample.js';
 
 export type AnyRecord = BlobRecord | SegmentRecord;
 
@@ -90,70 +75,15 @@ export async function addAll(sink: RecordSink, records: readonly AnyRecord[]): P
   }
 }
 
-let writers = 0;
-
-/** Writes a finished set into tmp/. */
-export async function writeSet(
-  backend: Backend,
-  records: readonly AnyRecord[],
-): Promise<SealedSet> {
-  const writer = await PackSetWriter.create(backend, `tmp/test/${writers++}`);
-  await addAll(writer, records);
-  return writer.finish();
-}
-
 /** Writes a set and lists it. */
-export async function addSet(store: ObjectStore, records: readonly AnyRecord[]): Promise<SetInfo> {
-  const sealed = await writeSet(store.backend, records);
+export async function addSet(
+  store: ObjectStore,
+  records: readonly AnyRecord[],
+  split = false,
+): Promise<SetInfo> {
+  const sealed = await writeSet(store.backend, records, split);
   await store.publish([sealed]);
   return sealed.info;
-}
-
-/** Makes a set of a few small segments whose classes are apart, as a large one has them. */
-export async function addSplitFiles(
-  backend: Backend,
-  records: readonly SegmentRecord[],
-): Promise<SetInfo> {
-  const builder = new IndexBuilder();
-  const parts = { hi: [encodeFileHeader('hi')], mid: [] as Uint8Array[], low: [] as Uint8Array[] };
-  const sizes: DataSizes = { blob: 0, hi: FILE_HEADER_BYTES, mid: 0, low: 0 };
-  const append = (plane: 'hi' | 'mid' | 'low', bytes: Uint8Array): number => {
-    if (sizes[plane] === 0) {
-      parts[plane].push(encodeFileHeader(plane));
-      sizes[plane] = FILE_HEADER_BYTES;
-    }
-    parts[plane].push(bytes);
-    sizes[plane] += bytes.length;
-    return sizes[plane] - bytes.length;
-  };
-  for (const record of records) {
-    const midOffset = record.mid.length > 0 ? append('mid', record.mid) : 0;
-    const lowOffset = record.low.length > 0 ? append('low', record.low) : 0;
-    const header = encodeSegmentHeader(record, { mid: midOffset, low: lowOffset });
-    const offset = append('hi', header.bytes);
-    append('hi', record.hi);
-    const { hi, mid, low, head, ...rest } = record;
-    builder.addSegment({
-      ...rest,
-      headBytes: head.length,
-      hiBytes: hi.length,
-      midBytes: mid.length,
-      lowBytes: low.length,
-      set: '' as SetId,
-      offset,
-      inline: false,
-      midOffset,
-      lowOffset,
-      crc: header.crc,
-    });
-  }
-  const { bytes, id } = builder.finish(sizes);
-  for (const plane of ['hi', 'mid', 'low'] as const) {
-    if (sizes[plane] > 0)
-      await backend.writeAtomic(packName(id, plane), Buffer.concat(parts[plane]));
-  }
-  await backend.writeAtomic(packName(id, 'idx'), bytes);
-  return { id, bytes: { ...sizes, idx: bytes.length } };
 }
 
 /** A record in a form that deepEqual compares: buffers of one class. */
