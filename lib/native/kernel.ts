@@ -1,0 +1,130 @@
+/**
+ * The only loader of the kernel: the native addon if it was built, else the shipped WebAssembly.
+ *
+ * `DLV_KERNEL=native|portable|wasm` forces one (portable: the addon without SIMD). All of them read
+ * and write the same bytes. @see native/kernel.h
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { BugError, CorruptError, UsageError } from '../errors.js';
+import { loadWasm } from './wasm.js';
+
+/** Head and class payloads of one encoded segment (docs/format/codec.md, codec 2). */
+export interface KernelSegment {
+  head: Uint8Array;
+  hi: Uint8Array;
+  mid: Uint8Array;
+  low: Uint8Array;
+  usesBase: boolean;
+}
+
+/** What every build of the kernel can do. Buffers given are read, never kept; do not change them meanwhile. */
+export interface Kernel {
+  /**
+   * Encodes planes of up to 4 Mi elements, against base planes or alone.
+   * @param level  0 fast, 1 default, 2 max.
+   */
+  encode(
+    planes: readonly Uint8Array[],
+    base: readonly Uint8Array[] | null,
+    level: number,
+    noPrefix: boolean,
+  ): Promise<KernelSegment>;
+  /** Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError. */
+  decode(
+    head: Uint8Array,
+    classes: readonly [hi: Uint8Array, mid: Uint8Array, low: Uint8Array],
+    base: readonly Uint8Array[] | null,
+    count: number,
+    width: number,
+    wanted: number,
+  ): Promise<Uint8Array[]>;
+}
+
+/** The faster paths that only the addon has. */
+export interface NativeKernel extends Kernel {
+  split(bytes: Uint8Array, width: number): Uint8Array[];
+  merge(planes: readonly Uint8Array[], target: Uint8Array): void;
+  isa(): string;
+  forcePortable(on: boolean): void;
+}
+
+export interface KernelInfo {
+  /** Which build runs. */
+  kind: 'native' | 'portable' | 'wasm';
+  /** Instruction set of its inner loops. */
+  isa: string;
+}
+
+export interface LoadedKernel {
+  info: KernelInfo;
+  kernel: Kernel;
+  /** null if WebAssembly runs. */
+  native: NativeKernel | null;
+}
+
+const FOLDER = new URL('../../../native/', import.meta.url);
+const KINDS = ['native', 'portable', 'wasm'] as const;
+
+/** Error numbers of native/kernel.h that mean damaged input. */
+const ERROR_CORRUPT = -3;
+const ERROR_BASE = -4;
+
+/** Turns what a kernel rejects with into an error of the table. @param file named in it. */
+export function kernelError(error: unknown, file: string): Error {
+  const code = (error as { kernel?: unknown }).kernel;
+  if (code === ERROR_CORRUPT || code === ERROR_BASE) {
+    const what =
+      code === ERROR_BASE ? 'its base is missing' : 'its coded bytes contradict themselves';
+    return new CorruptError(`'${file}' cannot be decoded: ${what}`, {
+      file,
+      hint: "run 'dlv fsck'",
+    });
+  }
+  if (code !== undefined)
+    return new BugError(`kernel error ${String(code)} on '${file}'`, { file });
+  return error as Error;
+}
+
+let loaded: LoadedKernel | null = null;
+
+/** The kernel of this process, loaded at the first call. @throws {UsageError} for an unknown DLV_KERNEL. */
+export function loadKernel(): LoadedKernel {
+  loaded ??= load(process.env.DLV_KERNEL);
+  return loaded;
+}
+
+/** Loads one kind, or the best there is if `forced` is undefined. For tests of every kind side by side. */
+export function load(forced: string | undefined): LoadedKernel {
+  const kind = KINDS.find((name) => name === forced);
+  if (forced !== undefined && forced !== '' && kind === undefined) {
+    throw new UsageError(`DLV_KERNEL is '${forced}', not one of ${KINDS.join(', ')}`, {
+      option: 'DLV_KERNEL',
+    });
+  }
+  if (kind !== 'wasm') {
+    const native = loadAddon();
+    if (native !== null) {
+      native.forcePortable(kind === 'portable');
+      return { info: { kind: kind ?? 'native', isa: native.isa() }, kernel: native, native };
+    }
+    if (kind !== undefined) {
+      throw new UsageError(`DLV_KERNEL is '${kind}', but the native kernel was not built`, {
+        option: 'DLV_KERNEL',
+        hint: "install a C compiler and run 'node native/build.mjs'",
+      });
+    }
+  }
+  const bytes = readFileSync(fileURLToPath(new URL('kernel.wasm', FOLDER)));
+  return { info: { kind: 'wasm', isa: 'simd128' }, kernel: loadWasm(bytes), native: null };
+}
+
+function loadAddon(): NativeKernel | null {
+  try {
+    const require = createRequire(import.meta.url);
+    return require(fileURLToPath(new URL('build/kernel.node', FOLDER))) as NativeKernel;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The kernel as WebAssembly: the same sources, on the main thread, in memory of its own.
+ *
+ * Planes are copied in and results out. One instance; calls run one after another.
+ */
+import type { Kernel, KernelSegment } from './kernel.js';
+
+/** The part of the WebAssembly interface that is used; Node's types leave it to those of browsers. */
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object) => { exports: unknown };
+};
+
+interface Exports {
+  memory: { buffer: ArrayBuffer };
+  wasm_reset(): void;
+  wasm_alloc(bytes: number): number;
+  wasm_encode(
+    child: number,
+    base: number,
+    count: number,
+    width: number,
+    level: number,
+    noPrefix: number,
+  ): number;
+  wasm_decode(
+    head: number,
+    headBytes: number,
+    hi: number,
+    hiBytes: number,
+    mid: number,
+    midBytes: number,
+    low: number,
+    lowBytes: number,
+    base: number,
+    count: number,
+    width: number,
+    wanted: number,
+    out: number,
+  ): number;
+  wasm_answer(): number;
+}
+
+const ERROR_MEMORY = -2;
+
+/** Rejects as the addon does: an Error with the number of native/kernel.h. */
+function failure(code: number): Error {
+  return Object.assign(new Error('kernel failed'), { kernel: code });
+}
+
+/** Makes a kernel from the bytes of kernel.wasm. */
+export function loadWasm(bytes: Uint8Array): Kernel {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  const exports = instance.exports as unknown as Exports;
+
+  /** Copies buffers into one block; 0 for none. */
+  const copyIn = (buffers: readonly Uint8Array[]): number => {
+    const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+    const block = exports.wasm_alloc(Math.max(1, length));
+    if (block === 0) throw failure(ERROR_MEMORY);
+    // Growing the memory replaces its buffer, so the view is made after the allocation.
+    const memory = new Uint8Array(exports.memory.buffer);
+    let at = block;
+    for (const buffer of buffers) {
+      memory.set(buffer, at);
+      at += buffer.length;
+    }
+    return block;
+  };
+  const copyOut = (at: number, length: number): Uint8Array =>
+    new Uint8Array(exports.memory.buffer, at, length).slice();
+
+  return {
+    async encode(planes, base, level, noPrefix): Promise<KernelSegment> {
+      exports.wasm_reset();
+      const count = planes[0]?.length ?? 0;
+      const child = copyIn(planes);
+      const under = base === null ? 0 : copyIn(base);
+      const code = exports.wasm_encode(child, under, count, planes.length, level, noPrefix ? 1 : 0);
+      if (code !== 0) throw failure(code);
+      const answer = new Uint32Array(exports.memory.buffer, exports.wasm_answer(), 9);
+      const [head, hi, mid, low] = [0, 1, 2, 3].map((i) =>
+        copyOut(answer[2 * i] as number, answer[2 * i + 1] as number),
+      ) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+      return { head, hi, mid, low, usesBase: answer[8] !== 0 };
+    },
+    async decode(head, [hi, mid, low], base, count, width, wanted): Promise<Uint8Array[]> {
+      exports.wasm_reset();
+      const out = exports.wasm_alloc(count * wanted);
+      if (out === 0) throw failure(ERROR_MEMORY);
+      const headAt = copyIn([head]);
+      const hiAt = copyIn([hi]);
+      const midAt = copyIn([mid]);
+      const lowAt = copyIn([low]);
+      const under = base === null ? 0 : copyIn(base.slice(0, wanted));
+      const code = exports.wasm_decode(
+        headAt,
+        head.length,
+        hiAt,
+        hi.length,
+        midAt,
+        mid.length,
+        lowAt,
+        low.length,
+        under,
+        count,
+        width,
+        wanted,
+        out,
+      );
+      if (code !== 0) throw failure(code);
+      return Array.from({ length: wanted }, (_, k) => copyOut(out + k * count, count));
+    },
+  };
+}

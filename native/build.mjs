@@ -1,0 +1,125 @@
+/**
+ * Builds the kernel: `node native/build.mjs` (the addon; run by npm at install) or with `--wasm`.
+ *
+ * Calls the compiler directly on Node's own headers: no node-gyp, no Python, no download. Without a
+ * compiler it says so in one line and succeeds: the shipped WebAssembly kernel is used then.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const CORE = [
+  'planes.c',
+  'stats.c',
+  'rans.c',
+  'rans_avx2.c',
+  'buffer.c',
+  'table.c',
+  'encode.c',
+  'decode.c',
+  'dispatch.c',
+];
+
+/** sha256 over names and contents of everything that goes into the .wasm. */
+export function sourceHash() {
+  const hash = createHash('sha256');
+  const files = fs.readdirSync(HERE).filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c');
+  const extra = fs.readdirSync(path.join(HERE, 'wasm-include')).map((n) => `wasm-include/${n}`);
+  for (const name of [...files, ...extra].sort()) {
+    hash.update(`${name}\0`).update(fs.readFileSync(path.join(HERE, name)));
+  }
+  return hash.digest('hex');
+}
+
+function headerFolder() {
+  const candidates = [
+    path.join(path.dirname(process.execPath), '..', 'include', 'node'),
+    '/usr/include/node',
+    '/usr/local/include/node',
+  ];
+  return candidates.find((dir) => fs.existsSync(path.join(dir, 'node_api.h')));
+}
+
+function run(command, args) {
+  return spawnSync(command, args, { cwd: HERE, encoding: 'utf8' });
+}
+
+function buildAddon() {
+  const headers = headerFolder();
+  if (headers === undefined) return "Node's headers (node_api.h) are not installed";
+  const build = path.join(HERE, 'build');
+  fs.mkdirSync(build, { recursive: true });
+  const temporary = path.join(build, `kernel-${process.pid}.tmp`);
+  const shared =
+    process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared'];
+  const flags = [
+    '-std=gnu11',
+    '-O3',
+    '-fPIC',
+    '-fvisibility=hidden',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+  ];
+  const compilers = [process.env.CC, 'cc', 'gcc', 'clang', 'g++'].filter(Boolean);
+  for (const compiler of compilers) {
+    // g++ alone has no C driver of its own name, but compiles C if it is told to.
+    const language = compiler.endsWith('++') ? ['-x', 'c'] : [];
+    const args = [
+      ...flags,
+      ...shared,
+      `-I${headers}`,
+      ...language,
+      ...CORE,
+      'addon.c',
+      '-o',
+      temporary,
+    ];
+    const result = run(compiler, args);
+    if (result.error) continue;
+    if (result.status === 0) {
+      fs.renameSync(temporary, path.join(build, 'kernel.node'));
+      return null;
+    }
+    fs.rmSync(temporary, { force: true });
+    return `${compiler} failed:\n${result.stderr}`;
+  }
+  return 'no C compiler was found';
+}
+
+function buildWasm() {
+  const target = path.join(HERE, 'kernel.wasm');
+  const exports = ['wasm_reset', 'wasm_alloc', 'wasm_encode', 'wasm_decode', 'wasm_answer'];
+  const flags = [
+    '--target=wasm32',
+    '-std=gnu11',
+    '-O3',
+    '-msimd128',
+    '-nostdlib',
+    '-Iwasm-include',
+    '-fno-builtin-malloc',
+    '-mbulk-memory',
+    '-Wl,--no-entry',
+    '-Wl,--strip-all',
+    '-Wl,-z,stack-size=1048576',
+    ...exports.map((name) => `-Wl,--export=${name}`),
+  ];
+  const result = run(process.env.CLANG ?? 'clang', [...flags, ...CORE, 'wasm.c', '-o', target]);
+  if (result.error) return 'clang was not found';
+  if (result.status !== 0) return result.stderr;
+  fs.writeFileSync(path.join(HERE, 'kernel.wasm.sources'), `${sourceHash()}\n`);
+  return null;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const wasm = process.argv.includes('--wasm');
+  const problem = wasm ? buildWasm() : buildAddon();
+  if (problem !== null) {
+    const rest = wasm ? '' : '; dlv uses its WebAssembly kernel';
+    process.stderr.write(`dlv: native kernel not built: ${problem.trimEnd()}${rest}\n`);
+    if (wasm) process.exitCode = 1;
+  }
+}

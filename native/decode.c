@@ -1,0 +1,219 @@
+/* Decoding of a segment: docs/format/codec.md, codec 2. Every byte of the input is hostile. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "segment.h"
+#include "table.h"
+
+typedef struct {
+  uint32_t width;
+  uint32_t count; /* elements that are coded */
+  const uint8_t *const *base;
+  dlv_input head;
+  dlv_input classes[3];
+  uint32_t *entries; /* RANS_CLASSES_MAX × RANS_TOTAL */
+  uint8_t *rows;     /* DLV_CHUNK_ELEMENTS */
+} decoder;
+
+/* Reads the class map of a coded plane. */
+static int read_map(decoder *d, uint32_t *classes, uint8_t *map) {
+  uint8_t more;
+  if (input_byte(&d->head, &more) || more >= RANS_CLASSES_MAX) return DLV_ERR_CORRUPT;
+  *classes = more + 1u;
+  int context = 0;
+  for (uint32_t class = 0; class < more; class++) {
+    uint8_t last;
+    if (input_byte(&d->head, &last) || last < context || last == 255) return DLV_ERR_CORRUPT;
+    while (context <= last) map[context++] = (uint8_t)class;
+  }
+  while (context < 256) map[context++] = more;
+  return DLV_OK;
+}
+
+/*
+ * Reads the description of one plane and, if `out` is not NULL, decodes it into `n` bytes. A plane
+ * that is not wanted is only skipped in the head: its payload may be absent.
+ */
+static int read_plane(decoder *d, uint32_t n, const uint8_t *own, dlv_input *payload,
+                      uint8_t *out) {
+  uint8_t mode;
+  if (input_byte(&d->head, &mode)) return DLV_ERR_CORRUPT;
+  const uint8_t *bytes;
+  if (mode == MODE_CONST) {
+    uint8_t value;
+    if (input_byte(&d->head, &value)) return DLV_ERR_CORRUPT;
+    if (out) memset(out, value, n);
+    return DLV_OK;
+  }
+  if (mode == MODE_STORE) {
+    if (out == NULL) return DLV_OK;
+    if (input_take(payload, n, &bytes)) return DLV_ERR_CORRUPT;
+    memcpy(out, bytes, n);
+    return DLV_OK;
+  }
+  if (mode != MODE_RANS) return DLV_ERR_CORRUPT;
+  uint8_t kind;
+  uint32_t classes = 1;
+  uint8_t map[256];
+  if (input_byte(&d->head, &kind) || kind > CONTEXT_OWN) return DLV_ERR_CORRUPT;
+  if (kind == CONTEXT_BASE && d->base == NULL) return DLV_ERR_BASE;
+  if (kind == CONTEXT_OWN && own == NULL) return DLV_ERR_CORRUPT;
+  if (kind != CONTEXT_NONE && read_map(d, &classes, map)) return DLV_ERR_CORRUPT;
+  rans_table tables[RANS_CLASSES_MAX];
+  if (table_read(&d->head, tables, classes)) return DLV_ERR_CORRUPT;
+  if (out) {
+    for (uint32_t c = 0; c < classes; c++) rans_decoder(&tables[c], d->entries + c * RANS_TOTAL);
+  }
+  for (uint32_t from = 0; from < n; from += DLV_CHUNK_ELEMENTS) {
+    const uint32_t part = n - from < DLV_CHUNK_ELEMENTS ? n - from : DLV_CHUNK_ELEMENTS;
+    uint64_t length;
+    if (input_varint(&d->head, &length)) return DLV_ERR_CORRUPT;
+    if (out == NULL) continue;
+    if (length > rans_bound(part) || input_take(payload, (size_t)length, &bytes)) {
+      return DLV_ERR_CORRUPT;
+    }
+    if (kind == CONTEXT_BASE) base_contexts(d->base, d->width, from, part, map, d->rows);
+    if (kind == CONTEXT_OWN) own_contexts(own, from, part, map, d->rows);
+    const uint8_t *rows = kind == CONTEXT_NONE ? NULL : d->rows;
+    if (rans_decode(bytes, (size_t)length, rows, part, d->entries, out + from)) {
+      return DLV_ERR_CORRUPT;
+    }
+  }
+  return DLV_OK;
+}
+
+/* Reads codec, transform and flags. */
+static int read_start(dlv_input *head, uint8_t *transform, uint8_t *flags) {
+  uint8_t codec;
+  if (input_byte(head, &codec) || codec != CODEC_RANS) return DLV_ERR_CORRUPT;
+  if (input_byte(head, transform) || *transform > DLV_SAME) return DLV_ERR_CORRUPT;
+  if (input_byte(head, flags) || *flags > FLAG_MASK) return DLV_ERR_CORRUPT;
+  if (*transform == DLV_SAME && *flags != 0) return DLV_ERR_CORRUPT;
+  return DLV_OK;
+}
+
+int dlv_segment_needs_base(const uint8_t *head, size_t head_length) {
+  dlv_input input = {head, head + head_length};
+  uint8_t transform, flags;
+  if (read_start(&input, &transform, &flags)) return DLV_ERR_CORRUPT;
+  return transform != DLV_RAW || flags != 0;
+}
+
+int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, uint32_t wanted) {
+  dlv_input input = {head, head + head_length};
+  uint8_t transform, flags;
+  if (width == 0 || width > DLV_WIDTH_MAX || wanted == 0 || wanted > width) {
+    return DLV_ERR_ARGUMENT;
+  }
+  if (read_start(&input, &transform, &flags)) return DLV_ERR_CORRUPT;
+  if (!dlv_transform_fits(transform, width)) return DLV_ERR_CORRUPT;
+  return (int)dlv_transform_stop(transform, width, wanted);
+}
+
+static void gather(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint32_t changed,
+                   uint8_t *out) {
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < n && at < changed; i++) {
+    out[at] = plane[i];
+    at += mask[i >> 3] >> (i & 7) & 1;
+  }
+}
+
+/* Puts the changed values back between those of the base. */
+static void scatter(const uint8_t *values, const uint8_t *base, const uint8_t *mask, uint32_t n,
+                    uint8_t *out) {
+  for (uint32_t i = 0; i < n; i++) {
+    const uint32_t changed = mask[i >> 3] >> (i & 7) & 1;
+    out[i] = changed ? *values : base[i];
+    values += changed;
+  }
+}
+
+static uint32_t count_changed(const uint8_t *mask, uint32_t n) {
+  uint32_t changed = 0;
+  for (uint32_t i = 0; i < n; i++) changed += mask[i >> 3] >> (i & 7) & 1;
+  return changed;
+}
+
+/* Decodes all planes of the head, the first `wanted` into `out`. */
+static int read_planes(decoder *d, int transform, uint32_t wanted, uint8_t *const *out) {
+  for (uint32_t k = 0; k < d->width; k++) {
+    const uint8_t *own = transform == DLV_RAW && k == 1 ? out[0] : NULL;
+    dlv_input *payload = &d->classes[plane_class(d->width, k)];
+    const int failed = read_plane(d, d->count, own, payload, k < wanted ? out[k] : NULL);
+    if (failed) return failed;
+  }
+  if (d->head.at != d->head.end) return DLV_ERR_CORRUPT;
+  if (transform != DLV_RAW) dlv_undigits(transform, out, d->base, wanted, d->count);
+  return DLV_OK;
+}
+
+static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wanted,
+                         uint8_t *const *planes) {
+  uint64_t changed;
+  if (input_varint(&d->head, &changed) || changed == 0 || changed >= count) return DLV_ERR_CORRUPT;
+  const uint32_t n = (uint32_t)changed;
+  const uint32_t mask_bytes = (count + 7) / 8;
+  uint8_t *mask = malloc(mask_bytes);
+  uint8_t *memory = malloc((size_t)2 * wanted * n);
+  int failed = DLV_ERR_MEMORY;
+  if (mask == NULL || memory == NULL) goto done;
+  failed = read_plane(d, mask_bytes, NULL, &d->classes[0], mask);
+  if (failed) goto done;
+  failed = DLV_ERR_CORRUPT;
+  if (count_changed(mask, count) != n || (count & 7 && mask[mask_bytes - 1] >> (count & 7))) {
+    goto done;
+  }
+  const uint8_t *base_now[DLV_WIDTH_MAX];
+  uint8_t *values[DLV_WIDTH_MAX];
+  const uint8_t *const *base = d->base;
+  for (uint32_t k = 0; k < wanted; k++) {
+    uint8_t *b = memory + (size_t)k * n;
+    gather(base[k], mask, count, n, b);
+    base_now[k] = b;
+    values[k] = memory + (size_t)(wanted + k) * n;
+  }
+  d->base = base_now;
+  d->count = n;
+  failed = read_planes(d, transform, wanted, values);
+  if (failed) goto done;
+  for (uint32_t k = 0; k < wanted; k++) scatter(values[k], base[k], mask, count, planes[k]);
+done:
+  free(mask);
+  free(memory);
+  return failed;
+}
+
+int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *const *classes,
+                       const size_t *class_lengths, const uint8_t *const *base, uint32_t count,
+                       uint32_t width, uint32_t wanted, uint8_t *const *planes) {
+  if (width == 0 || width > DLV_WIDTH_MAX || count == 0 || count > DLV_SEGMENT_ELEMENTS ||
+      wanted == 0 || wanted > width) {
+    return DLV_ERR_ARGUMENT;
+  }
+  decoder d = {width, count, base, {head, head + head_length}, {{NULL, NULL}}, NULL, NULL};
+  for (int c = 0; c < 3; c++) {
+    d.classes[c].at = classes[c];
+    d.classes[c].end = classes[c] + class_lengths[c];
+  }
+  uint8_t transform, flags;
+  if (read_start(&d.head, &transform, &flags)) return DLV_ERR_CORRUPT;
+  if (!dlv_transform_fits(transform, width)) return DLV_ERR_CORRUPT;
+  if (dlv_transform_stop(transform, width, wanted) != wanted) return DLV_ERR_ARGUMENT;
+  if ((transform != DLV_RAW || flags) && base == NULL) return DLV_ERR_BASE;
+  if (transform == DLV_SAME) {
+    if (d.head.at != d.head.end) return DLV_ERR_CORRUPT;
+    for (uint32_t k = 0; k < wanted; k++) memcpy(planes[k], base[k], count);
+    return DLV_OK;
+  }
+  d.entries = malloc(sizeof *d.entries * RANS_CLASSES_MAX * RANS_TOTAL);
+  d.rows = malloc(DLV_CHUNK_ELEMENTS);
+  int failed = DLV_ERR_MEMORY;
+  if (d.entries && d.rows) {
+    failed = flags & FLAG_MASK ? decode_masked(&d, transform, count, wanted, planes)
+                               : read_planes(&d, transform, wanted, planes);
+  }
+  free(d.entries);
+  free(d.rows);
+  return failed;
+}

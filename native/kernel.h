@@ -1,0 +1,81 @@
+/*
+ * dlv kernel: byte planes, deltas, static rANS. Public C interface.
+ *
+ * One core with two faces (N-API in addon.c, WebAssembly in wasm.c). Integer arithmetic only where a
+ * choice is made, so that every build writes the same bytes. Every decoder is safe on hostile input:
+ * it returns a negative error and never reads or writes outside the given ranges.
+ *
+ * Bytes: docs/format/codec.md, codec 2.
+ */
+#ifndef DLV_KERNEL_H
+#define DLV_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DLV_WIDTH_MAX 8
+/* Elements of one segment: lib/limits.ts SEGMENT_ELEMENTS. */
+#define DLV_SEGMENT_ELEMENTS (1u << 22)
+/* Elements of one coded chunk. */
+#define DLV_CHUNK_ELEMENTS (1u << 18)
+/* Room that a head can take at most: class maps and tables of 8 planes and a mask. */
+#define DLV_HEAD_BYTES_MAX (256u * 1024u)
+
+/* Errors; each call returns one of them or a count ≥ 0. */
+#define DLV_OK 0
+#define DLV_ERR_ARGUMENT (-1) /* sizes that no caller may pass */
+#define DLV_ERR_MEMORY (-2)
+#define DLV_ERR_CORRUPT (-3) /* bytes that contradict themselves */
+#define DLV_ERR_BASE (-4)    /* the head needs a base and none was given */
+#define DLV_ERR_ABORTED (-5)
+
+/* How a segment is written. */
+enum { DLV_LEVEL_FAST = 0, DLV_LEVEL_DEFAULT = 1, DLV_LEVEL_MAX = 2 };
+
+/* A growing byte buffer that the kernel owns until dlv_encoded_free. */
+typedef struct {
+  uint8_t *bytes;
+  size_t length;
+  size_t capacity;
+} dlv_buffer;
+
+/* Head and class payloads of an encoded segment. */
+typedef struct {
+  dlv_buffer head;
+  dlv_buffer classes[3]; /* hi, mid, low */
+  int uses_base;
+} dlv_encoded;
+
+/*
+ * Encodes `count` elements given as `width` planes, plane 0 most significant.
+ * base: planes of the base, or NULL. no_prefix: allow deltas that are exact only when read whole.
+ * aborted: looked at between planes, may be NULL.
+ */
+int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base, uint32_t count,
+                       uint32_t width, int level, int no_prefix, const volatile int32_t *aborted,
+                       dlv_encoded *out);
+void dlv_encoded_free(dlv_encoded *encoded);
+
+/* Planes that have to be decoded to know the leading `wanted` exactly; negative on a damaged head. */
+int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, uint32_t wanted);
+
+/* 1 if the head needs a base, 0 if not, negative if it is damaged. */
+int dlv_segment_needs_base(const uint8_t *head, size_t head_length);
+
+/*
+ * Decodes the leading `wanted` planes (a stop) into planes[0 … wanted − 1], `count` bytes each.
+ * classes: hi, mid, low; those that hold no wanted plane may be empty.
+ */
+int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *const *classes,
+                       const size_t *class_lengths, const uint8_t *const *base, uint32_t count,
+                       uint32_t width, uint32_t wanted, uint8_t *const *planes);
+
+/* Splits little-endian elements into planes, and back. */
+void dlv_split(const uint8_t *bytes, uint32_t count, uint32_t width, uint8_t *const *planes);
+void dlv_merge(const uint8_t *const *planes, uint32_t count, uint32_t width, uint8_t *bytes);
+
+/* Which code runs: "avx2" or "portable"; dlv_force_portable(1) switches SIMD off. */
+const char *dlv_isa(void);
+void dlv_force_portable(int on);
+
+#endif

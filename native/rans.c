@@ -1,0 +1,158 @@
+/* Static rANS: see rans.h. Symbol i belongs to lane i mod lanes; the decoder runs forward. */
+#include "rans.h"
+
+#include <string.h>
+
+#include "dispatch.h"
+
+void rans_normalize(const uint32_t *counts, rans_table *table) {
+  uint64_t total = 0;
+  for (int s = 0; s < 256; s++) total += counts[s];
+  int64_t left = RANS_TOTAL;
+  int largest = 0;
+  for (int s = 0; s < 256; s++) {
+    uint32_t freq = 0;
+    if (counts[s]) {
+      freq = (uint32_t)(((uint64_t)counts[s] * RANS_TOTAL + total / 2) / total);
+      if (freq == 0) freq = 1;
+      if (freq > RANS_TOTAL) freq = RANS_TOTAL;
+    }
+    table->freq[s] = (uint16_t)freq;
+    left -= freq;
+    if (counts[s] > counts[largest]) largest = s;
+  }
+  /* Rare symbols rounded up to 1 are paid for by the most frequent ones, a little by each. */
+  while (left != 0) {
+    int best = -1;
+    uint64_t best_score = 0;
+    for (int s = 0; s < 256; s++) {
+      uint32_t freq = table->freq[s];
+      if (freq == 0 || (left < 0 && freq <= 1)) continue;
+      /* Cost of one unit is about count / freq: take where it is small, give where it is large. */
+      uint64_t score = ((uint64_t)counts[s] << 20) / freq + 1;
+      if (best < 0 || (left < 0 ? score < best_score : score > best_score)) {
+        best = s;
+        best_score = score;
+      }
+    }
+    table->freq[best] = (uint16_t)(table->freq[best] + (left < 0 ? -1 : 1));
+    left += left < 0 ? 1 : -1;
+  }
+}
+
+void rans_encoder(const rans_table *table, rans_symbol *symbols) {
+  uint32_t start = 0;
+  for (int s = 0; s < 256; s++) {
+    uint32_t freq = table->freq[s];
+    rans_symbol *symbol = &symbols[s];
+    symbol->x_max = freq << (15 - RANS_BITS + 16);
+    symbol->complement = (uint16_t)(RANS_TOTAL - freq);
+    if (freq < 2) {
+      symbol->reciprocal = 0xffffffffu;
+      symbol->shift = 0;
+      symbol->bias = start + RANS_TOTAL - 1;
+    } else {
+      uint32_t shift = 0;
+      while (freq > (1u << shift)) shift++;
+      symbol->reciprocal = (uint32_t)(((1ull << (shift + 31)) + freq - 1) / freq);
+      symbol->shift = (uint16_t)(shift - 1);
+      symbol->bias = start;
+    }
+    start += freq;
+  }
+}
+
+void rans_decoder(const rans_table *table, uint32_t *entries) {
+  uint32_t slot = 0;
+  for (uint32_t s = 0; s < 256; s++) {
+    uint32_t freq = table->freq[s];
+    for (uint32_t i = 0; i < freq; i++) entries[slot++] = freq << 20 | i << 8 | s;
+  }
+}
+
+static uint32_t lanes_of(uint32_t n) {
+  return n >= RANS_LARGE_FROM ? RANS_LANES_LARGE : RANS_LANES_SMALL;
+}
+
+size_t rans_bound(uint32_t n) {
+  /* A symbol moves at most one u16; the states follow. */
+  return (size_t)n * 2 + RANS_LANES_LARGE * 4;
+}
+
+static inline void put16(uint8_t *at, uint32_t value) {
+  at[0] = (uint8_t)value;
+  at[1] = (uint8_t)(value >> 8);
+}
+
+size_t rans_encode(const uint8_t *bytes, const uint8_t *classes, uint32_t n,
+                   const rans_symbol *symbols, uint8_t *out) {
+  const uint32_t lanes = lanes_of(n);
+  uint32_t states[RANS_LANES_LARGE];
+  for (uint32_t lane = 0; lane < lanes; lane++) states[lane] = RANS_LOW;
+  uint8_t *end = out + rans_bound(n);
+  uint8_t *at = end;
+  for (uint32_t i = n; i-- > 0;) {
+    const uint32_t class = classes ? classes[i] : 0;
+    const rans_symbol *symbol = &symbols[class << 8 | bytes[i]];
+    uint32_t x = states[i & (lanes - 1)];
+    /* Written always, kept only if the state is too large: no branch to mispredict. */
+    const uint32_t move = x >= symbol->x_max;
+    put16(at - 2, x);
+    at -= move * 2;
+    x >>= move * 16;
+    const uint32_t q = (uint32_t)(((uint64_t)x * symbol->reciprocal) >> 32) >> symbol->shift;
+    states[i & (lanes - 1)] = x + symbol->bias + q * symbol->complement;
+  }
+  for (uint32_t lane = 0; lane < lanes; lane++) {
+    put16(out + lane * 4, states[lane]);
+    put16(out + lane * 4 + 2, states[lane] >> 16);
+  }
+  const size_t tail = (size_t)(end - at);
+  memmove(out + lanes * 4, at, tail);
+  return lanes * 4 + tail;
+}
+
+/* Symbols from `first` on, without SIMD; `at` is where the words go on. */
+static int decode_scalar(const uint8_t *at, const uint8_t *end, const uint8_t *classes,
+                         uint32_t first, uint32_t n, uint32_t lanes, uint32_t *states,
+                         const uint32_t *entries, uint8_t *out) {
+  for (uint32_t i = first; i < n; i++) {
+    uint32_t x = states[i & (lanes - 1)];
+    const uint32_t class = classes ? classes[i] : 0;
+    const uint32_t entry = entries[class << RANS_BITS | (x & (RANS_TOTAL - 1))];
+    out[i] = (uint8_t)entry;
+    x = (entry >> 20) * (x >> RANS_BITS) + (entry >> 8 & 0xfff);
+    if (x < RANS_LOW) {
+      if (end - at < 2) return -1;
+      x = x << 16 | at[0] | (uint32_t)at[1] << 8;
+      at += 2;
+    }
+    states[i & (lanes - 1)] = x;
+  }
+  if (at != end) return -1;
+  for (uint32_t lane = 0; lane < lanes; lane++) {
+    if (states[lane] != RANS_LOW) return -1;
+  }
+  return 0;
+}
+
+int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32_t n,
+                const uint32_t *entries, uint8_t *out) {
+  const uint32_t lanes = lanes_of(n);
+  if (length < (size_t)lanes * 4) return -1;
+  uint32_t states[RANS_LANES_LARGE];
+  for (uint32_t lane = 0; lane < lanes; lane++) {
+    const uint8_t *p = in + lane * 4;
+    states[lane] = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    if (states[lane] < RANS_LOW || states[lane] >= RANS_LOW << 16) return -1;
+  }
+  const uint8_t *at = in + lanes * 4;
+  const uint8_t *end = in + length;
+  uint32_t first = 0;
+#ifdef DLV_X86
+  if (lanes == RANS_LANES_LARGE && dlv_has_avx2()) {
+    first = rans_rounds_avx2(&at, end, classes, n, states, entries, out);
+  }
+#endif
+  return decode_scalar(at, end, classes, first, n, lanes, states, entries, out);
+}

@@ -1,0 +1,54 @@
+/* Static rANS over bytes with up to 16 classes of tables; interleaved lanes, u16 renormalisation. */
+#ifndef DLV_RANS_H
+#define DLV_RANS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RANS_BITS 11
+#define RANS_TOTAL (1u << RANS_BITS)
+/* States lie in [2^15, 2^31): a signed 32-bit comparison tells when to renormalise. */
+#define RANS_LOW (1u << 15)
+#define RANS_CLASSES_MAX 16
+#define RANS_LANES_SMALL 8
+#define RANS_LANES_LARGE 64
+/* Chunks from this many symbols on use the larger number of lanes. */
+#define RANS_LARGE_FROM 32768u
+
+/* Frequencies of one class; they add up to RANS_TOTAL. */
+typedef struct {
+  uint16_t freq[256];
+} rans_table;
+
+/* What encoding one symbol takes: see Giesen, "Interleaved entropy coders" (arXiv 1402.3392). */
+typedef struct {
+  uint32_t x_max;
+  uint32_t reciprocal;
+  uint32_t bias;
+  uint16_t complement;
+  uint16_t shift;
+} rans_symbol;
+
+/* Scales counts (not all zero) to frequencies; every counted symbol keeps at least 1. */
+void rans_normalize(const uint32_t *counts, rans_table *table);
+void rans_encoder(const rans_table *table, rans_symbol *symbols);
+/* Decode entries: freq << 20 | (slot − start) << 8 | symbol, RANS_TOTAL of them. */
+void rans_decoder(const rans_table *table, uint32_t *entries);
+
+/* Most bytes that rans_encode writes for n symbols. */
+size_t rans_bound(uint32_t n);
+/*
+ * Encodes n symbols; classes may be NULL (class 0). `symbols` holds 256 entries per class.
+ * Writes at most rans_bound(n) bytes to out and returns how many.
+ */
+size_t rans_encode(const uint8_t *bytes, const uint8_t *classes, uint32_t n,
+                   const rans_symbol *symbols, uint8_t *out);
+/*
+ * Decodes exactly n symbols from exactly `length` bytes. `entries` holds RANS_TOTAL per class; every
+ * class byte must be below the number of classes there.
+ * Returns 0, or −1 if the bytes are not what an encoder wrote.
+ */
+int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32_t n,
+                const uint32_t *entries, uint8_t *out);
+
+#endif

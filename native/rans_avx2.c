@@ -1,0 +1,83 @@
+/* Decoding rounds of 64 lanes with AVX2: eight vectors of eight states, independent of each other. */
+#include "dispatch.h"
+
+#ifdef DLV_X86
+#include <immintrin.h>
+
+#include "rans.h"
+
+/* For each mask of lanes that need a word: which of the next eight words each lane takes. */
+static uint32_t word_of_lane[256][8];
+static int ready;
+
+static void prepare(void) {
+  for (int mask = 0; mask < 256; mask++) {
+    uint32_t next = 0;
+    for (int lane = 0; lane < 8; lane++) {
+      word_of_lane[mask][lane] = next;
+      next += (uint32_t)(mask >> lane & 1);
+    }
+  }
+  __atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
+}
+
+__attribute__((target("avx2,popcnt"))) static inline __m256i step(__m256i x, __m256i slots,
+                                                                  const uint32_t *entries,
+                                                                  const uint8_t **at,
+                                                                  __m256i *symbols) {
+  const __m256i entry = _mm256_i32gather_epi32((const int *)entries, slots, 4);
+  *symbols = entry;
+  const __m256i freq = _mm256_srli_epi32(entry, 20);
+  const __m256i bias = _mm256_and_si256(_mm256_srli_epi32(entry, 8), _mm256_set1_epi32(0xfff));
+  x = _mm256_add_epi32(_mm256_mullo_epi32(freq, _mm256_srli_epi32(x, RANS_BITS)), bias);
+  const __m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32(RANS_LOW), x);
+  const uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(low));
+  const __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)*at));
+  const __m256i order = _mm256_loadu_si256((const __m256i *)word_of_lane[mask]);
+  const __m256i taken = _mm256_permutevar8x32_epi32(words, order);
+  const __m256i fed = _mm256_or_si256(_mm256_slli_epi32(x, 16), taken);
+  *at += 2 * (size_t)__builtin_popcount(mask);
+  return _mm256_blendv_epi8(x, fed, low);
+}
+
+/* The low bytes of 32 entries, in order. */
+__attribute__((target("avx2"))) static inline __m256i pack(__m256i a, __m256i b, __m256i c,
+                                                           __m256i d) {
+  const __m256i byte = _mm256_set1_epi32(0xff);
+  const __m256i ab = _mm256_packus_epi32(_mm256_and_si256(a, byte), _mm256_and_si256(b, byte));
+  const __m256i cd = _mm256_packus_epi32(_mm256_and_si256(c, byte), _mm256_and_si256(d, byte));
+  const __m256i mixed = _mm256_packus_epi16(ab, cd);
+  return _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+__attribute__((target("avx2,popcnt"))) uint32_t rans_rounds_avx2(
+    const uint8_t **at_inout, const uint8_t *end, const uint8_t *classes, uint32_t n,
+    uint32_t *states, const uint32_t *entries, uint8_t *out) {
+  if (!__atomic_load_n(&ready, __ATOMIC_ACQUIRE)) prepare();
+  const uint8_t *at = *at_inout;
+  __m256i x[8];
+  for (int v = 0; v < 8; v++) x[v] = _mm256_loadu_si256((const __m256i *)(states + 8 * v));
+  const __m256i slot_mask = _mm256_set1_epi32(RANS_TOTAL - 1);
+  uint32_t i = 0;
+  /* A round takes at most 128 bytes; the last load of it looks 16 bytes ahead. */
+  for (; n - i >= 64 && end - at >= 144; i += 64) {
+    __m256i symbols[8];
+#pragma GCC unroll 8
+    for (int v = 0; v < 8; v++) {
+      __m256i slots = _mm256_and_si256(x[v], slot_mask);
+      if (classes) {
+        const __m256i class =
+            _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(classes + i + 8 * v)));
+        slots = _mm256_or_si256(slots, _mm256_slli_epi32(class, RANS_BITS));
+      }
+      x[v] = step(x[v], slots, entries, &at, &symbols[v]);
+    }
+    _mm256_storeu_si256((__m256i *)(out + i), pack(symbols[0], symbols[1], symbols[2], symbols[3]));
+    _mm256_storeu_si256((__m256i *)(out + i + 32),
+                        pack(symbols[4], symbols[5], symbols[6], symbols[7]));
+  }
+  for (int v = 0; v < 8; v++) _mm256_storeu_si256((__m256i *)(states + 8 * v), x[v]);
+  *at_inout = at;
+  return i;
+}
+#endif

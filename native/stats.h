@@ -1,0 +1,33 @@
+/* Order-0 and conditional statistics in fixed point, and the split of contexts into classes. */
+#ifndef DLV_STATS_H
+#define DLV_STATS_H
+
+#include <stdint.h>
+
+#include "rans.h"
+
+/* Costs are in 1/65536 bit. */
+#define COST_ONE 65536u
+
+/* log2(value) in 1/65536, value ≥ 1; exact to about 1/4096 bit. */
+uint32_t stats_log2(uint32_t value);
+/* Cost of coding symbols with these counts at order 0, tables apart. */
+uint64_t stats_cost(const uint32_t *counts);
+/* Cost of writing the table of these counts: an estimate of table.c's code. */
+uint64_t stats_table_cost(const uint32_t *counts);
+
+/* The 256 context values cut into consecutive classes. */
+typedef struct {
+  uint32_t classes;
+  uint8_t of_context[256];
+  uint64_t cost; /* symbols and tables */
+} stats_split;
+
+/*
+ * Finds the cheapest cut of contexts into at most `classes_max` classes.
+ * counts: 256 rows (contexts) of 256 symbols.
+ * Returns 0, or a negative error if memory is short.
+ */
+int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *split);
+
+#endif
