@@ -120,7 +120,7 @@ async function main(): Promise<void> {
       stored += answer.storedBytes;
     }
     await dlv('log', '--graph', '--all');
-    await dlv('diff', 'digits@5', 'digits/head-only');
+    await dlv('diff', 'digits/main', 'digits/head-only');
 
     say('\nDeleting the file and getting every version back:');
     for (const [checkpoint, version] of versions) {
