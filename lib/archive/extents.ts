@@ -8,9 +8,9 @@ import type { Id } from '../bytes/hash.js';
 import { decodeSegment } from '../codec/segment.js';
 import { decodeTags, TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH } from '../codec/tags.js';
 import { CorruptError, NotFoundError } from '../errors.js';
-import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../limits.js';
+import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS, WIDTH_MAX } from '../limits.js';
 import type { PlaneClass, SegmentRecord } from '../store/types.js';
-import { idOfHashes, runCount, runHash } from '../tensor/extent-id.js';
+import { idOfHashes, runCount, runHashSoon } from '../tensor/extent-id.js';
 import { mergePlanes } from '../tensor/planes.js';
 
 /** Where segment records come from: the object store, or a pack session that also sees its own sets. */
@@ -30,6 +30,34 @@ export function classesFor(width: number, planes: number): PlaneClass[] {
   return ['hi', 'mid', 'low'];
 }
 
+/** Looks at a chain that others keep encoding anew before it counts as damaged. */
+const REREADS_MAX = 5;
+
+/** The codec field of a segment's head. @throws {CorruptError} {FormatVersionError} */
+function codecHead(record: SegmentRecord, file: string): Uint8Array {
+  const tags = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file);
+  const head = tags.get(TAG_CODEC);
+  if (!head) throw new CorruptError(`'${file}' has no codec field`, { file, id: record.id });
+  return head;
+}
+
+/** @throws {CorruptError} unless the planes of a segment fit the memory that was given for them. */
+function checkSize(
+  record: SegmentRecord,
+  segment: number,
+  wanted: number,
+  target?: readonly Uint8Array[],
+): void {
+  if (target === undefined) return;
+  const elements = segmentElements(record.count, segment);
+  if (record.width < wanted || target.some((plane) => plane.length !== elements)) {
+    throw new CorruptError(`extent '${record.id}' has another size than what names it says`, {
+      id: record.id,
+      hint: "run 'dlv fsck'",
+    });
+  }
+}
+
 export class Extents {
   readonly #records: SegmentRecords;
   /** Run hashes of the extents read last; 128 bytes per MiB of fp32, so this stays small. */
@@ -42,47 +70,82 @@ export class Extents {
   /**
    * Leading planes of one segment, exact, not yet checked against the extent id.
    * @param wanted  1 … width planes.
+   * @param target  planes to write into, of the size of the segment. Default: fresh memory.
    * @throws {NotFoundError} if a link of the chain is nowhere; {CorruptError}.
    */
-  async readPlanes(id: Id, segment: number, wanted: number): Promise<Uint8Array[]> {
+  async readPlanes(
+    id: Id,
+    segment: number,
+    wanted: number,
+    target?: readonly Uint8Array[],
+  ): Promise<Uint8Array[]> {
+    for (let attempt = 0; attempt < REREADS_MAX; attempt++) {
+      const chain = await this.#readChain(id, segment);
+      checkSize(chain[0] as SegmentRecord, segment, wanted, target);
+      const planes = await this.#decodeChain(chain, segment, wanted, target);
+      if (planes !== null) return planes;
+    }
+    throw new CorruptError(`the base of extent '${id}' is another at every look`, { id });
+  }
+
+  /** Heads of the links of a chain, from the extent itself to the root. */
+  async #readChain(id: Id, segment: number): Promise<SegmentRecord[]> {
     const chain: SegmentRecord[] = [];
-    let next: Id | null = id;
-    while (next !== null) {
+    for (let next: Id | null = id; next !== null; ) {
       if (chain.length > CHAIN_DEPTH_MAX)
         throw new CorruptError(`chain of extent '${id}' does not end`, { id });
-      const record: SegmentRecord | null = await this.#readRecord(next, segment, wanted, chain[0]);
+      const record: SegmentRecord = await this.#readRecord(next, segment, 0, chain.at(-1));
       chain.push(record);
       next = record.base;
     }
-    let planes: Uint8Array[] | null = null;
-    for (let link = chain.length - 1; link >= 0; link--) {
-      const record = chain[link] as SegmentRecord;
-      const file = `extent ${record.id}`;
-      const tags = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file);
-      const head = tags.get(TAG_CODEC);
-      if (!head) throw new CorruptError(`'${file}' has no codec field`, { file });
-      planes = await decodeSegment(
-        { head, hi: record.hi, mid: record.mid, low: record.low },
-        record.width,
-        segmentElements(record.count, segment),
-        wanted,
-        planes,
-        file,
-      );
-    }
-    return planes as Uint8Array[];
+    return chain;
   }
 
+  /**
+   * Decodes a chain from its root, one link over the planes of the one before: a chain of any length
+   * takes the memory of one set of planes and of two payloads.
+   * @returns null if a record was replaced by one with another base meanwhile.
+   */
+  async #decodeChain(
+    chain: readonly SegmentRecord[],
+    segment: number,
+    wanted: number,
+    target?: readonly Uint8Array[],
+  ): Promise<Uint8Array[] | null> {
+    const read = (link: number): Promise<SegmentRecord> | null => {
+      const head = chain[link];
+      if (head === undefined) return null;
+      const record = this.#readRecord(head.id, segment, Math.min(wanted, head.width), head);
+      record.catch(() => {});
+      return record;
+    };
+    let planes: Uint8Array[] | null = null;
+    let ahead = read(chain.length - 1);
+    for (let link = chain.length - 1; link >= 0; link--) {
+      const record = (await ahead) as SegmentRecord;
+      if (record.base !== (chain[link] as SegmentRecord).base) return null;
+      ahead = read(link - 1);
+      const { width, hi, mid, low } = record;
+      const file = `extent ${record.id}`;
+      const count = segmentElements(record.count, segment);
+      planes = await decodeSegment(
+        { head: codecHead(record, file), hi, mid, low },
+        { width, count, wanted: Math.min(wanted, width), base: planes, file },
+        planes ?? target,
+      );
+    }
+    return planes;
+  }
+
+  /** A record with the classes of its leading `wanted` planes; 0: only its head. */
   async #readRecord(
     id: Id,
     segment: number,
     wanted: number,
     child?: SegmentRecord,
   ): Promise<SegmentRecord> {
-    // The width of a base equals the child's; only the first lookup has to ask for it.
-    const classes = child
-      ? classesFor(child.width, wanted)
-      : await this.#classes(id, segment, wanted);
+    const width = child?.width ?? (wanted <= 2 ? wanted : await this.#width(id, segment));
+    const classes = wanted === 0 ? [] : classesFor(width, Math.min(wanted, width));
     const record = await this.#records.readSegment(id, segment, classes);
     if (record === null) {
       throw new NotFoundError(`extent '${id}' is not in the repository`, {
@@ -97,15 +160,32 @@ export class Extents {
     return record;
   }
 
-  async #classes(id: Id, segment: number, wanted: number): Promise<PlaneClass[]> {
-    if (wanted <= 2) return ['hi'];
-    const record = await this.#records.readSegment(id, segment, []);
-    return record === null ? ['hi'] : classesFor(record.width, wanted);
+  async #width(id: Id, segment: number): Promise<number> {
+    return (await this.#records.readSegment(id, segment, []))?.width ?? 1;
   }
 
   /** Leading planes of one segment, checked against the extent id. @throws {CorruptError} */
   async verifiedPlanes(id: Id, segment: number, wanted: number): Promise<Uint8Array[]> {
     const planes = await this.readPlanes(id, segment, wanted);
+    await this.#verify(id, segment, planes);
+    return planes;
+  }
+
+  /**
+   * All planes of one segment whose base was read already, checked against the extent id.
+   * @param base  planes of that segment of the record's base; left as they are.
+   * @throws {NotFoundError} {CorruptError}
+   */
+  async verifiedLink(id: Id, segment: number, base: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    const record = await this.#readRecord(id, segment, WIDTH_MAX);
+    const { width, hi, mid, low } = record;
+    const count = segmentElements(record.count, segment);
+    const file = `extent ${id}`;
+    if (base.length !== width || base.some((plane) => plane.length !== count)) {
+      throw new CorruptError(`the base of '${file}' has another size`, { id });
+    }
+    const payload = { head: codecHead(record, file), hi, mid, low };
+    const planes = await decodeSegment(payload, { width, count, wanted: width, base, file });
     await this.#verify(id, segment, planes);
     return planes;
   }
@@ -125,7 +205,8 @@ export class Extents {
     for (const [k, plane] of planes.entries()) {
       const known = hashes[k] as Uint8Array;
       for (let run = 0; run * RUN_ELEMENTS < plane.length; run++) {
-        const found = runHash(plane.subarray(run * RUN_ELEMENTS, (run + 1) * RUN_ELEMENTS));
+        const bytes = plane.subarray(run * RUN_ELEMENTS, (run + 1) * RUN_ELEMENTS);
+        const found = await runHashSoon(bytes);
         const at = 32 * (first + run);
         if (Buffer.compare(found, known.subarray(at, at + 32)) !== 0) {
           throw new CorruptError(`extent '${id}' is damaged in plane ${k}, run ${first + run}`, {

@@ -2,15 +2,18 @@
  * Ingest: one file → recipe, extents and literals in a pack session.
  *
  * The file is read once from start to end: its sha256 (and git's sha1), the hashes of every extent,
- * the literals. An extent of one segment that turns out to be new is encoded from memory; a longer
+ * the literals. An extent up to KEPT_BYTES that turns out to be new is encoded from memory; a longer
  * one is read again and hashed again, so that what is stored is what was hashed. Every encoded
  * segment is decoded and compared before it counts (invariant 9).
+ *
+ * The main thread hashes the file and splits planes; reads, run hashes and coding go on beside it on
+ * Node's pool. What is in flight is bounded by bytes.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { cutChunk } from '../bytes/chunker.js';
 import { type ReadFile, throwIfAborted } from '../bytes/files.js';
 import { type Id, objectId } from '../bytes/hash.js';
-import { decodeSegment, encodeSegment } from '../codec/segment.js';
+import { encodeSegment, verifySegment } from '../codec/segment.js';
 import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../codec/tags.js';
 import { BugError, ChangedError } from '../errors.js';
 import {
@@ -25,7 +28,7 @@ import { segmentCount } from '../store/types.js';
 import { ExtentHasher, type ExtentHashes } from '../tensor/extent-id.js';
 import { cutFile, type FileParts, type PlacedPart } from '../tensor/file-parts.js';
 import type { FileLayout } from '../tensor/layout.js';
-import { splitPlanes, swapBytes } from '../tensor/planes.js';
+import { splitInto, swapBytes } from '../tensor/planes.js';
 import {
   type ChunkRef,
   dataBlobLengths,
@@ -35,6 +38,8 @@ import {
 } from '../tensor/recipe.js';
 import { type BaseFinder, fitBase, tensorKey } from './bases.js';
 import { segmentElements } from './extents.js';
+import { FileFeed } from './file-feed.js';
+import { givePlanes, takePlanes } from './plane-pool.js';
 import type { PackSession } from './session.js';
 
 /** What ingest says about a file. */
@@ -61,8 +66,12 @@ export interface IngestOptions {
 }
 
 const READ_BYTES = 4 * 1024 * 1024;
-/** Segments being encoded at once: each holds child, base and coded planes. */
-const SEGMENTS_IN_FLIGHT = 3;
+/** Bytes of segments being encoded at once; with base and coded planes each takes up to 3 times. */
+const FLIGHT_BYTES = 32 * 1024 * 1024;
+/** Segments being encoded at once, however small. */
+const FLIGHT_SEGMENTS = 64;
+/** A longer extent is read twice: its planes are not held until its id is known. */
+const KEPT_BYTES = 64 * 1024 * 1024;
 /** Chunks of unknown bytes being coded at once, on Node's pool. */
 const CHUNKS_IN_FLIGHT = 8;
 
@@ -75,6 +84,14 @@ export async function ingestFile(
 ): Promise<IngestedFile> {
   const ingest = new FileIngest(session, source, cutFile(layout, source.size), options);
   return ingest.run(layout);
+}
+
+/** The part of a file that an extent is. */
+interface ExtentPlace {
+  width: number;
+  count: number;
+  byteSwap: boolean;
+  offset: number;
 }
 
 interface DataStream {
@@ -92,6 +109,7 @@ class FileIngest {
   readonly #options: IngestOptions;
   readonly #fileHash: Hash = createHash('sha256');
   readonly #gitHash: Hash | null;
+  readonly #feed: FileFeed;
   readonly #fixed: Uint8Array[] = [];
   readonly #variable: Uint8Array[] = [];
   readonly #variableLengths: number[] = [];
@@ -100,6 +118,7 @@ class FileIngest {
   readonly #chunks: ChunkRef[][] = [];
   readonly #partKeys = new Map<number, string[]>();
   #inFlight: Promise<void>[] = [];
+  #flightBytes = 0;
   #writes: Promise<void> = Promise.resolve();
   readonly #started = new Set<Id>();
 
@@ -110,6 +129,12 @@ class FileIngest {
     this.#options = options;
     this.#gitHash =
       source.size <= GIT_SHA1_BYTES_MAX ? createHash('sha1').update(`blob ${source.size}\0`) : null;
+    this.#feed = new FileFeed(source, (block) => {
+      throwIfAborted(options.signal);
+      this.#fileHash.update(block);
+      this.#gitHash?.update(block);
+      options.onBytes?.(block.length);
+    });
     for (const tensor of file.tensors) {
       const keys = this.#partKeys.get(tensor.part) ?? [];
       keys.push(tensorKey(tensor.role, tensor.name));
@@ -129,6 +154,7 @@ class FileIngest {
     } finally {
       // Encoders still at work must not outlive a failure: they write into the session.
       await Promise.allSettled(this.#inFlight);
+      await this.#feed.settle();
     }
     await Promise.all(this.#inFlight);
     await this.#writes;
@@ -147,17 +173,17 @@ class FileIngest {
   async #readPart({ part, offset, length }: PlacedPart, index: number): Promise<void> {
     switch (part.kind) {
       case 'fixed':
-        this.#fixed.push(await this.#read(offset, length));
+        this.#fixed.push(await this.#read(length));
         break;
       case 'variable':
-        this.#variable.push(await this.#read(offset, length));
+        this.#variable.push(await this.#read(length));
         if (part.length === null) this.#variableLengths.push(length);
         break;
       case 'data':
-        await this.#addData(part.width, await this.#read(offset, length));
+        await this.#addData(part.width, await this.#read(length));
         break;
       case 'chunks':
-        this.#chunks.push(await this.#readChunks(offset, length));
+        this.#chunks.push(await this.#readChunks(length));
         break;
       case 'extent':
         this.#extents.push(
@@ -167,13 +193,10 @@ class FileIngest {
     }
   }
 
-  /** The next bytes of the file: hashed in file order. */
-  async #read(offset: number, length: number): Promise<Uint8Array> {
-    throwIfAborted(this.#options.signal);
-    const bytes = await this.#source.read(offset, length);
-    this.#fileHash.update(bytes);
-    this.#gitHash?.update(bytes);
-    this.#options.onBytes?.(length);
+  /** The next bytes of the file, in memory of their own. */
+  async #read(length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    await this.#feed.readInto(bytes);
     return bytes;
   }
 
@@ -190,19 +213,18 @@ class FileIngest {
     stream.pendingBytes = 0;
   }
 
-  async #readChunks(offset: number, length: number): Promise<ChunkRef[]> {
+  async #readChunks(length: number): Promise<ChunkRef[]> {
     const refs: ChunkRef[] = [];
     const pending: Promise<ChunkRef>[] = [];
     let buffer: Uint8Array = new Uint8Array(0);
-    let at = offset;
-    const end = offset + length;
-    while (at < end || buffer.length > 0) {
-      if (buffer.length < CDC_MAX_BYTES && at < end) {
-        const block = await this.#read(at, Math.min(READ_BYTES, end - at));
-        at += block.length;
+    let left = length;
+    while (left > 0 || buffer.length > 0) {
+      if (buffer.length < CDC_MAX_BYTES && left > 0) {
+        const block = await this.#read(Math.min(READ_BYTES, left));
+        left -= block.length;
         buffer = buffer.length === 0 ? block : Buffer.concat([buffer, block]);
       }
-      while (buffer.length >= CDC_MAX_BYTES || (at === end && buffer.length > 0)) {
+      while (buffer.length >= CDC_MAX_BYTES || (left === 0 && buffer.length > 0)) {
         const chunk = buffer.subarray(0, cutChunk(buffer));
         buffer = buffer.subarray(chunk.length);
         pending.push(
@@ -216,37 +238,52 @@ class FileIngest {
     return refs;
   }
 
-  async #readExtent(
-    part: { width: number; count: number; byteSwap: boolean; offset: number },
-    keys: readonly string[],
-  ): Promise<Id> {
-    const { width, count, offset, byteSwap } = part;
-    const hasher = new ExtentHasher(width, count);
-    const single = count <= SEGMENT_ELEMENTS;
-    const kept: Uint8Array[][] = [];
-    for (let first = 0; first < count; first += RUN_ELEMENTS) {
-      const elements = Math.min(RUN_ELEMENTS, count - first);
-      const bytes = await this.#read(offset + first * width, elements * width);
-      if (byteSwap) swapBytes(bytes, width);
-      const planes = splitPlanes(bytes, width);
-      hasher.addRun(planes);
-      if (single) kept.push(planes);
-    }
-    const hashes = hasher.finish();
+  async #readExtent(part: ExtentPlace, keys: readonly string[]): Promise<Id> {
+    const { width, count } = part;
     const segments = segmentCount(count);
+    const { hashes, kept } = await this.#hashExtent(part);
     if (this.#started.has(hashes.id) || (await this.#session.hasExtent(hashes.id, segments))) {
+      for (const planes of kept) givePlanes(planes);
       return hashes.id;
     }
     this.#started.add(hashes.id);
     const candidate = this.#options.bases.extent(keys, width, count);
     for (let segment = 0; segment < segments; segment++) {
       const base = candidate === null ? null : await this.#fit(candidate, segment);
-      const planes = single
-        ? joinRuns(kept, width, count)
-        : await this.#rereadSegment(part, segment, hashes);
+      const planes = kept[segment] ?? (await this.#rereadSegment(part, segment, hashes));
       await this.#encodeSoon(hashes, segment, planes, base);
     }
     return hashes.id;
+  }
+
+  /** Reads an extent: its hashes, and the planes of its segments unless they are too many. */
+  async #hashExtent(
+    part: ExtentPlace,
+  ): Promise<{ hashes: ExtentHashes; kept: (Uint8Array[] | null)[] }> {
+    const { width, count, byteSwap } = part;
+    const hasher = new ExtentHasher(width, count);
+    const keep = count * width <= KEPT_BYTES;
+    const runBytes = new Uint8Array(Math.min(count, RUN_ELEMENTS) * width);
+    const passing = keep ? null : takePlanes(width, RUN_ELEMENTS);
+    const kept: (Uint8Array[] | null)[] = [];
+    for (let segment = 0; segment < segmentCount(count); segment++) {
+      const elements = segmentElements(count, segment);
+      const planes = keep ? takePlanes(width, elements) : null;
+      kept.push(planes);
+      for (let first = 0; first < elements; first += RUN_ELEMENTS) {
+        const run = Math.min(RUN_ELEMENTS, elements - first);
+        const bytes = runBytes.subarray(0, run * width);
+        await this.#feed.readInto(bytes);
+        if (byteSwap) swapBytes(bytes, width);
+        const target = (planes ?? passing)?.map((plane) =>
+          planes ? plane.subarray(first, first + run) : plane.subarray(0, run),
+        ) as Uint8Array[];
+        splitInto(bytes, target);
+        await hasher.addRun(target);
+      }
+    }
+    givePlanes(passing);
+    return { hashes: await hasher.finish(), kept };
   }
 
   /** Segments of one extent may stand on different bases, so each keeps the chain limits itself. */
@@ -257,33 +294,35 @@ class FileIngest {
 
   /** Reads a segment of a long extent again and checks that it still has the hashes of pass 1. */
   async #rereadSegment(
-    part: { width: number; count: number; byteSwap: boolean; offset: number },
+    part: ExtentPlace,
     segment: number,
     hashes: ExtentHashes,
   ): Promise<Uint8Array[]> {
-    throwIfAborted(this.#options.signal);
     const { width } = part;
     const elements = segmentElements(part.count, segment);
-    const bytes = await this.#source.read(
-      part.offset + segment * SEGMENT_ELEMENTS * width,
-      elements * width,
-    );
-    if (part.byteSwap) swapBytes(bytes, width);
-    const planes = splitPlanes(bytes, width);
+    const planes = takePlanes(width, elements);
     const check = new ExtentHasher(width, elements);
+    const runBytes = new Uint8Array(Math.min(elements, RUN_ELEMENTS) * width);
+    const from = part.offset + segment * SEGMENT_ELEMENTS * width;
     for (let first = 0; first < elements; first += RUN_ELEMENTS) {
-      check.addRun(planes.map((plane) => plane.subarray(first, first + RUN_ELEMENTS)));
+      throwIfAborted(this.#options.signal);
+      const run = Math.min(RUN_ELEMENTS, elements - first);
+      const bytes = runBytes.subarray(0, run * width);
+      await this.#source.readInto(bytes, from + first * width);
+      if (part.byteSwap) swapBytes(bytes, width);
+      const target = planes.map((plane) => plane.subarray(first, first + run));
+      splitInto(bytes, target);
+      await check.addRun(target);
     }
+    const found = await check.finish();
     const start = (32 * segment * SEGMENT_ELEMENTS) / RUN_ELEMENTS;
-    const same = check
-      .finish()
-      .hashes.every(
-        (run, k) =>
-          Buffer.compare(
-            run,
-            (hashes.hashes[k] as Uint8Array).subarray(start, start + run.length),
-          ) === 0,
-      );
+    const same = found.hashes.every(
+      (run, k) =>
+        Buffer.compare(
+          run,
+          (hashes.hashes[k] as Uint8Array).subarray(start, start + run.length),
+        ) === 0,
+    );
     if (!same) {
       throw new ChangedError(`'${this.#source.name}' changed while it was being read`, {
         file: this.#source.name,
@@ -300,7 +339,15 @@ class FileIngest {
     planes: Uint8Array[],
     base: { id: Id; depth: number } | null,
   ): Promise<void> {
-    while (this.#inFlight.length >= SEGMENTS_IN_FLIGHT) await Promise.race(this.#inFlight);
+    const bytes = planes.length * (planes[0] as Uint8Array).length;
+    while (
+      this.#inFlight.length >= FLIGHT_SEGMENTS ||
+      (this.#inFlight.length > 0 && this.#flightBytes + bytes > FLIGHT_BYTES)
+    ) {
+      await Promise.race(this.#inFlight);
+    }
+    this.#check();
+    this.#flightBytes += bytes;
     const encoded = this.#encode(hashes, segment, planes, base);
     const before = this.#writes;
     const write = encoded.then(async (store) => {
@@ -310,19 +357,19 @@ class FileIngest {
     // A failure is reported by whoever awaits the work; this copy only keeps the order.
     this.#writes = write.catch(() => {});
     const entry: Promise<void> = write.then(
-      () => this.#forget(entry),
+      () => this.#forget(entry, bytes),
       (error: unknown) => {
         this.#failure ??= { error };
-        this.#forget(entry);
+        this.#forget(entry, bytes);
       },
     );
     this.#inFlight.push(entry);
-    this.#check();
   }
 
   #failure: { error: unknown } | null = null;
 
-  #forget(entry: Promise<void>): void {
+  #forget(entry: Promise<void>, bytes: number): void {
+    this.#flightBytes -= bytes;
     this.#inFlight = this.#inFlight.filter((other) => other !== entry);
   }
 
@@ -337,24 +384,15 @@ class FileIngest {
     base: { id: Id; depth: number } | null,
   ): Promise<() => Promise<void>> {
     const { width, count, id } = hashes;
-    const basePlanes =
-      base === null ? null : await this.#session.extents.readPlanes(base.id, segment, width);
-    const coded = await encodeSegment(planes, basePlanes);
-    const check = await decodeSegment(
-      coded,
-      width,
-      segmentElements(count, segment),
-      width,
-      coded.usesBase ? basePlanes : null,
-      this.#source.name,
-    );
-    for (let k = 0; k < width; k++) {
-      if (Buffer.compare(check[k] as Uint8Array, planes[k] as Uint8Array) !== 0) {
-        throw new BugError(
-          `plane ${k} of an extent of '${this.#source.name}' does not survive encoding`,
-        );
-      }
+    let basePlanes: Uint8Array[] | null = null;
+    if (base !== null) {
+      basePlanes = takePlanes(width, segmentElements(count, segment));
+      await this.#session.extents.readPlanes(base.id, segment, width, basePlanes);
     }
+    const coded = await encodeSegment(planes, basePlanes);
+    await verifySegment(coded, planes, basePlanes, this.#source.name);
+    givePlanes(planes);
+    givePlanes(basePlanes);
     const head = encodeTags([
       { tag: TAG_CODEC, required: true, value: coded.head },
       ...(segment === 0
@@ -419,20 +457,6 @@ class FileIngest {
     for (const page of stored.pages) await this.#session.putBlob('ids', page);
     return { kind: 'recipe', id: await this.#session.putBlob('recipe', stored.recipe) };
   }
-}
-
-/** Joins the planes of the runs of one segment. */
-function joinRuns(runs: readonly Uint8Array[][], width: number, count: number): Uint8Array[] {
-  if (runs.length === 1) return runs[0] as Uint8Array[];
-  return Array.from({ length: width }, (_, k) => {
-    const plane = new Uint8Array(count);
-    let at = 0;
-    for (const run of runs) {
-      plane.set(run[k] as Uint8Array, at);
-      at += (run[k] as Uint8Array).length;
-    }
-    return plane;
-  });
 }
 
 /** Files up to this size are one blob when no format is found in them. */

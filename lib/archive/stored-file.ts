@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { throwIfAborted } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
 import { CorruptError } from '../errors.js';
-import { LITERAL_BLOB_BYTES, SEGMENT_ELEMENTS } from '../limits.js';
+import { LITERAL_BLOB_BYTES } from '../limits.js';
 import { segmentCount } from '../store/types.js';
 import { mergePlanes, swapBytes } from '../tensor/planes.js';
 import {
@@ -19,7 +19,8 @@ import {
   type Skeleton,
 } from '../tensor/recipe.js';
 import type { Blobs } from './blobs.js';
-import type { Extents } from './extents.js';
+import { type Extents, segmentElements } from './extents.js';
+import { givePlanes, takePlanes } from './plane-pool.js';
 
 /** What is needed to rebuild: a repository's readers, or those of a session. */
 export interface Readers {
@@ -35,8 +36,10 @@ export interface FileRef {
   recipe: { kind: 'blob' | 'recipe'; id: Id };
 }
 
-/** Segments decoded ahead of the one being written. */
-const SEGMENTS_AHEAD = 2;
+/** Bytes of pieces being rebuilt, the one asked for included; each takes twice that while it is. */
+const AHEAD_BYTES = 48 * 1024 * 1024;
+/** Pieces being rebuilt, however small. */
+const AHEAD_PIECES = 32;
 
 export interface StoredFile {
   ref: FileRef;
@@ -152,33 +155,75 @@ export async function* streamFile(
   }
 }
 
+/** A piece of a file that is to be rebuilt. */
+interface Piece {
+  bytes: number;
+  /** Rebuilds it. Literals are consumed in order, so theirs runs only when it is the next. */
+  run: () => Promise<Uint8Array>;
+  ahead: boolean;
+}
+
+/** Pieces in file order; those ahead of the one asked for are rebuilt meanwhile, within AHEAD_BYTES. */
 async function* filePieces(readers: Readers, file: StoredFile): AsyncGenerator<Uint8Array> {
+  const queue: { piece: Piece; started: Promise<Uint8Array> | null }[] = [];
+  let bytes = 0;
+  const pieces = piecesOf(readers, file);
+  let next = pieces.next();
+  try {
+    while (!next.done || queue.length > 0) {
+      while (
+        !next.done &&
+        (queue.length === 0 ||
+          (bytes + next.value.bytes <= AHEAD_BYTES && queue.length < AHEAD_PIECES))
+      ) {
+        const piece = next.value;
+        const started = piece.ahead ? piece.run() : null;
+        started?.catch(() => {});
+        queue.push({ piece, started });
+        bytes += piece.bytes;
+        next = pieces.next();
+      }
+      const { piece, started } = queue[0] as (typeof queue)[0];
+      const rebuilt = await (started ?? piece.run());
+      queue.shift();
+      bytes -= piece.bytes;
+      yield rebuilt;
+    }
+  } finally {
+    await Promise.allSettled(queue.map(({ started }) => started));
+  }
+}
+
+function* piecesOf(readers: Readers, file: StoredFile): Generator<Piece> {
   const { recipe, skeleton, ref } = file;
   if (recipe === null) {
-    yield await readers.blobs.readBlob(ref.recipe.id, 'blob');
+    const run = () => readers.blobs.readBlob(ref.recipe.id, 'blob');
+    yield { bytes: ref.size, run, ahead: false };
     return;
   }
   const streams = new LiteralStreams(readers.blobs, recipe, skeleton);
   const parts: readonly Part[] = skeleton?.parts ?? [{ kind: 'chunks' }];
+  const literal = (run: () => Uint8Array | Promise<Uint8Array>): Piece => ({
+    bytes: 0,
+    run: async () => run(),
+    ahead: false,
+  });
   let extent = 0;
-  let run = 0;
+  let chunkRun = 0;
   for (const part of parts) {
     switch (part.kind) {
       case 'fixed':
-        yield streams.fixed(part.length);
+        yield literal(() => streams.fixed(part.length));
         break;
       case 'variable':
-        yield await streams.variable(part.length);
+        yield literal(() => streams.variable(part.length));
         break;
       case 'data':
-        yield await streams.data(part.width, part.length);
+        yield literal(() => streams.data(part.width, part.length));
         break;
       case 'chunks':
-        for (const { id, length } of recipe.chunks[run++] ?? []) {
-          const bytes = await readers.blobs.readBlob(id, 'blob');
-          if (bytes.length !== length)
-            throw new CorruptError(`chunk of '${ref.path}' has another length`, { file: ref.path });
-          yield bytes;
+        for (const { id, length } of recipe.chunks[chunkRun++] ?? []) {
+          yield { bytes: length, run: () => chunkBytes(readers, ref, id, length), ahead: true };
         }
         break;
       case 'extent':
@@ -188,38 +233,40 @@ async function* filePieces(readers: Readers, file: StoredFile): AsyncGenerator<U
   }
 }
 
-async function* extentPieces(
+async function chunkBytes(
+  readers: Readers,
+  ref: FileRef,
+  id: Id,
+  length: number,
+): Promise<Uint8Array> {
+  const bytes = await readers.blobs.readBlob(id, 'blob');
+  if (bytes.length !== length)
+    throw new CorruptError(`chunk of '${ref.path}' has another length`, { file: ref.path });
+  return bytes;
+}
+
+function* extentPieces(
   extents: Extents,
   id: Id,
   part: { width: number; count: number; byteSwap: boolean },
-): AsyncGenerator<Uint8Array> {
-  const { width, count } = part;
-  const segments = segmentCount(count);
-  const ahead: Promise<Uint8Array[]>[] = [];
-  let started = 0;
-  try {
-    for (let segment = 0; segment < segments; segment++) {
-      while (started < segments && started <= segment + SEGMENTS_AHEAD) {
-        const read = extents.readPlanes(id, started++, width);
-        read.catch(() => {});
-        ahead.push(read);
-      }
-      const planes = await (ahead.shift() as Promise<Uint8Array[]>);
-      const bytes = new Uint8Array(width * (planes[0]?.length ?? 0));
-      if (planes.length !== width || bytes.length !== width * expectedElements(count, segment)) {
-        throw new CorruptError(`extent '${id}' has another size than the file says`, { id });
-      }
-      mergePlanes(planes, width, bytes);
-      if (part.byteSwap) swapBytes(bytes, width);
-      yield bytes;
-    }
-  } finally {
-    await Promise.allSettled(ahead);
+): Generator<Piece> {
+  const { width, count, byteSwap } = part;
+  for (let segment = 0; segment < segmentCount(count); segment++) {
+    const elements = segmentElements(count, segment);
+    yield {
+      bytes: elements * width,
+      ahead: true,
+      run: async () => {
+        const planes = takePlanes(width, elements);
+        await extents.readPlanes(id, segment, width, planes);
+        const bytes = new Uint8Array(width * elements);
+        mergePlanes(planes, width, bytes);
+        givePlanes(planes);
+        if (byteSwap) swapBytes(bytes, width);
+        return bytes;
+      },
+    };
   }
-}
-
-function expectedElements(count: number, segment: number): number {
-  return Math.min(SEGMENT_ELEMENTS, count - segment * SEGMENT_ELEMENTS);
 }
 
 /** The literal streams of a recipe, consumed from their start. */

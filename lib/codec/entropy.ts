@@ -1,8 +1,7 @@
 /** Order-0 statistics: what a Huffman or arithmetic coder can reach at best. */
 
-/** Counts of the 256 byte values. */
-export function histogram(bytes: Uint8Array): Uint32Array {
-  const counts = new Uint32Array(256);
+/** Counts of the 256 byte values, added to `counts`. */
+export function histogram(bytes: Uint8Array, counts = new Uint32Array(256)): Uint32Array {
   for (let i = 0; i < bytes.length; i++) (counts[bytes[i] as number] as number)++;
   return counts;
 }

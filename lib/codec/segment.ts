@@ -9,28 +9,27 @@
  *
  * @see docs/format/codec.md §planes-deflate
  */
-import { promisify } from 'node:util';
-import { constants, deflateRaw, inflateRaw } from 'node:zlib';
 import { crc32 } from '../bytes/checksum.js';
 import { ByteReader } from '../bytes/reader.js';
 import { ByteWriter } from '../bytes/writer.js';
-import { assert, CorruptError, FormatVersionError } from '../errors.js';
+import { assert, BugError, CorruptError, FormatVersionError } from '../errors.js';
 import { CHUNK_ELEMENTS } from '../limits.js';
-import { entropyBits, histogram } from './entropy.js';
-
-const deflate = promisify(deflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
-const inflate = promisify(inflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
+import {
+  encodeChunk,
+  inflateChunk,
+  MODE_CONSTANT,
+  MODE_DEFLATE,
+  MODE_STORED,
+  releaseChunk,
+  restoreChunk,
+  TRANSFORM_BSUB,
+  TRANSFORM_NONE,
+  TRANSFORM_XOR,
+} from './chunk.js';
+import { entropyBits } from './entropy.js';
 
 export const CODEC_PLANES_DEFLATE = 1;
 
-const TRANSFORM_NONE = 0;
-const TRANSFORM_XOR = 1;
-const TRANSFORM_BSUB = 2;
-const MODE_CONSTANT = 0;
-const MODE_STORED = 1;
-const MODE_DEFLATE = 2;
-/** Coding below this share of the raw size is worth the time that decoding it takes. */
-const WORTH_CODING = 0.98;
 const SAMPLE_ELEMENTS = 1 << 15;
 
 /** Payload bytes by plane class: hi = planes of the first stop ≥ min(2, w), mid = the next, low = the rest. */
@@ -49,6 +48,11 @@ export function classPlanes(width: number): [hi: number, mid: number, low: numbe
   return [2, 2, width - 4];
 }
 
+/** Chunk `index` of a plane. */
+function chunkOf(plane: Uint8Array, index: number): Uint8Array {
+  return plane.subarray(index * CHUNK_ELEMENTS, (index + 1) * CHUNK_ELEMENTS);
+}
+
 /**
  * Encodes one segment.
  * @param planes      child planes, plane 0 first; read, never kept.
@@ -62,9 +66,15 @@ export async function encodeSegment(
   const transform = basePlanes === null ? TRANSFORM_NONE : chooseTransform(planes, basePlanes);
   const head = new ByteWriter();
   head.u8(CODEC_PLANES_DEFLATE).u8(transform);
+  const chunks = Math.ceil((planes[0] as Uint8Array).length / CHUNK_ELEMENTS);
   const coded = await Promise.all(
     planes.map((plane, k) =>
-      encodePlane(transformPlane(plane, basePlanes?.[k] ?? null, transform)),
+      Promise.all(
+        Array.from({ length: chunks }, (_, c) => {
+          const base = basePlanes === null ? null : chunkOf(basePlanes[k] as Uint8Array, c);
+          return encodeChunk(chunkOf(plane, c), base, transform);
+        }),
+      ),
     ),
   );
   const payloads: Uint8Array[][] = [];
@@ -82,13 +92,15 @@ export async function encodeSegment(
   }
   const [hi, mid] = classPlanes(width);
   const join = (from: number, to: number) => Buffer.concat(payloads.slice(from, to).flat());
-  return {
+  const segment = {
     head: head.finish().slice(),
     hi: join(0, hi),
     mid: join(hi, hi + mid),
     low: join(hi + mid, width),
     usesBase: transform !== TRANSFORM_NONE,
   };
+  for (const plane of coded) for (const chunk of plane) releaseChunk(chunk);
+  return segment;
 }
 
 /** What `decodeSegment` reads: the codec head and the class payloads that hold the wanted planes. */
@@ -104,126 +116,181 @@ export function needsBase(head: Uint8Array): boolean {
   return head[1] !== TRANSFORM_NONE;
 }
 
+/** What a segment is decoded with. */
+export interface DecodeOptions {
+  /** Bytes per element. */
+  width: number;
+  /** Elements of this segment. */
+  count: number;
+  /** Planes to decode, 1 … width. */
+  wanted: number;
+  /** At least `wanted` planes of the base segment if the head needs one. */
+  base: readonly Uint8Array[] | null;
+  /** Name for messages. */
+  file: string;
+}
+
 /**
  * Decodes the leading planes of one segment; payloads of planes that are not wanted may be empty.
- * @param width       bytes per element.
- * @param count       elements of this segment.
- * @param wanted      planes to decode, 1 … width.
- * @param basePlanes  at least `wanted` planes of the base segment if the head needs one.
- * @throws {CorruptError} if the bytes do not give exactly `count` elements per plane.
+ * @param target  `wanted` planes of `count` bytes to write into; they may be those of the base.
+ *   Default: fresh memory.
+ * @throws {CorruptError} if the bytes do not give exactly `count` elements per plane; the target then
+ *   holds anything.
  */
 export async function decodeSegment(
   segment: SegmentPayload,
-  width: number,
-  count: number,
-  wanted: number,
+  options: DecodeOptions,
+  target?: readonly Uint8Array[],
+): Promise<Uint8Array[]> {
+  const { count, wanted } = options;
+  const planes = target
+    ? target.slice(0, wanted)
+    : Array.from({ length: wanted }, () => new Uint8Array(count));
+  assert(
+    planes.length === wanted && planes.every((plane) => plane.length === count),
+    'planes of the size of the segment',
+  );
+  await eachChunk(segment, options, (k, c, bytes, base, transform) => {
+    restoreChunk(chunkOf(planes[k] as Uint8Array, c), bytes, base, transform);
+  });
+  return planes;
+}
+
+/**
+ * Decodes an encoded segment and compares it with the planes it was made of (invariant 9), chunk by
+ * chunk: nothing of the size of a plane is allocated.
+ * @throws {BugError} at the first difference.
+ */
+export async function verifySegment(
+  coded: EncodedSegment,
+  planes: readonly Uint8Array[],
   basePlanes: readonly Uint8Array[] | null,
   file: string,
-): Promise<Uint8Array[]> {
+): Promise<void> {
+  const width = planes.length;
+  const count = (planes[0] as Uint8Array).length;
+  const scratch = new Uint8Array(Math.min(count, CHUNK_ELEMENTS));
+  const base = coded.usesBase ? basePlanes : null;
+  const options = { width, count, wanted: width, base, file };
+  await eachChunk(coded, options, (k, c, bytes, baseChunk, transform) => {
+    const expected = chunkOf(planes[k] as Uint8Array, c);
+    let found = bytes;
+    if (baseChunk !== null) {
+      found = scratch.subarray(0, bytes.length);
+      restoreChunk(found, bytes, baseChunk, transform);
+    }
+    if (Buffer.compare(found, expected) !== 0) {
+      throw new BugError(`plane ${k} of '${file}' does not survive encoding`);
+    }
+  });
+}
+
+/** Called for every wanted chunk, in any order, with its decoded bytes before the delta is undone. */
+type ChunkSink = (
+  plane: number,
+  chunk: number,
+  bytes: Uint8Array,
+  base: Uint8Array | null,
+  transform: number,
+) => void;
+
+async function eachChunk(
+  segment: SegmentPayload,
+  { width, count, wanted, base, file }: DecodeOptions,
+  sink: ChunkSink,
+): Promise<void> {
   const reader = new ByteReader(segment.head, file);
-  const codec = reader.u8('codec');
-  if (codec !== CODEC_PLANES_DEFLATE) {
-    throw new FormatVersionError(`'${file}' uses codec ${codec}, which this dlv does not know`, {
-      file,
-      found: codec,
-      hint: 'upgrade dlv; other objects of the repository stay readable',
-    });
-  }
-  const transform = reader.u8('transform');
-  if (transform > TRANSFORM_BSUB) throw reader.corrupt(`transform ${transform}`);
-  if (transform !== TRANSFORM_NONE && basePlanes === null)
-    throw reader.corrupt('a base is missing');
+  const transform = readTransform(reader);
+  if (transform !== TRANSFORM_NONE && base === null) throw reader.corrupt('a base is missing');
   const chunks = Math.ceil(count / CHUNK_ELEMENTS);
   const [hi, mid] = classPlanes(width);
   const sources = [segment.hi, segment.mid, segment.low].map(
     (bytes) => new ByteReader(bytes, file),
   );
-  const planes: Uint8Array[] = [];
   const work: Promise<void>[] = [];
-  for (let k = 0; k < width; k++) {
-    const source = sources[k < hi ? 0 : k < hi + mid ? 1 : 2] as ByteReader;
-    const plane = new Uint8Array(k < wanted ? count : 0);
-    for (let c = 0; c < chunks; c++) {
-      const part = plane.subarray(c * CHUNK_ELEMENTS, Math.min(count, (c + 1) * CHUNK_ELEMENTS));
-      const mode = reader.u8('chunk mode');
-      if (mode === MODE_CONSTANT) {
-        part.fill(reader.u8('chunk value'));
-        continue;
+  try {
+    for (let k = 0; k < width; k++) {
+      const source = sources[k < hi ? 0 : k < hi + mid ? 1 : 2] as ByteReader;
+      for (let c = 0; c < chunks; c++) {
+        const elements = Math.min(CHUNK_ELEMENTS, count - c * CHUNK_ELEMENTS);
+        const mode = reader.u8('chunk mode');
+        const value = mode === MODE_CONSTANT ? reader.u8('chunk value') : 0;
+        const length = mode === MODE_CONSTANT ? 0 : reader.varint('chunk length');
+        const sum = mode === MODE_CONSTANT ? 0 : reader.u32('chunk checksum');
+        if (k >= wanted) continue;
+        const baseChunk =
+          base === null || transform === TRANSFORM_NONE ? null : chunkOf(base[k] as Uint8Array, c);
+        assert(baseChunk === null || baseChunk.length === elements, 'base of equal count');
+        if (mode === MODE_CONSTANT) {
+          sink(k, c, constantChunk(value, elements), baseChunk, transform);
+          continue;
+        }
+        const payload = source.take(length, 'chunk');
+        if (crc32(payload) !== sum) throw reader.corrupt('a chunk does not match its checksum');
+        if (mode === MODE_STORED) {
+          if (payload.length !== elements) throw wrongLength(reader, payload.length, elements);
+          sink(k, c, payload, baseChunk, transform);
+        } else if (mode === MODE_DEFLATE) {
+          work.push(
+            inflated(payload, elements, reader).then((bytes) => {
+              sink(k, c, bytes, baseChunk, transform);
+            }),
+          );
+        } else throw reader.corrupt(`chunk mode ${mode}`);
       }
-      const length = reader.varint('chunk length');
-      const sum = reader.u32('chunk checksum');
-      if (k >= wanted) continue;
-      const payload = source.take(length, 'chunk');
-      work.push(decodeChunk(mode, payload, sum, part, reader));
     }
-    if (k < wanted) planes.push(plane);
+    reader.end();
+    await Promise.all(work);
+  } finally {
+    // The sink writes into memory of the caller: nothing may be left at work after a failure.
+    await Promise.allSettled(work);
   }
-  reader.end();
-  await Promise.all(work);
-  if (basePlanes !== null && transform !== TRANSFORM_NONE) {
-    for (let k = 0; k < wanted; k++) {
-      restorePlane(planes[k] as Uint8Array, basePlanes[k] as Uint8Array, transform);
-    }
-  }
-  return planes;
 }
 
-async function decodeChunk(
-  mode: number,
+const ZEROS = new Uint8Array(CHUNK_ELEMENTS);
+
+/** A chunk of one value, to be read only: most are the zeros of what did not change. */
+function constantChunk(value: number, elements: number): Uint8Array {
+  return value === 0 ? ZEROS.subarray(0, elements) : new Uint8Array(elements).fill(value);
+}
+
+function readTransform(reader: ByteReader): number {
+  const codec = reader.u8('codec');
+  if (codec !== CODEC_PLANES_DEFLATE) {
+    throw new FormatVersionError(
+      `'${reader.file}' uses codec ${codec}, which this dlv does not know`,
+      {
+        file: reader.file,
+        found: codec,
+        hint: 'upgrade dlv; other objects of the repository stay readable',
+      },
+    );
+  }
+  const transform = reader.u8('transform');
+  if (transform > TRANSFORM_BSUB) throw reader.corrupt(`transform ${transform}`);
+  return transform;
+}
+
+async function inflated(
   payload: Uint8Array,
-  sum: number,
-  target: Uint8Array,
+  elements: number,
   reader: ByteReader,
-): Promise<void> {
-  if (crc32(payload) !== sum) throw reader.corrupt('a chunk does not match its checksum');
-  let bytes = payload;
-  if (mode === MODE_DEFLATE) {
-    try {
-      bytes = await inflate(payload, {
-        maxOutputLength: target.length + 1,
-        chunkSize: Math.max(1024, target.length),
-      });
-    } catch (error) {
-      throw new CorruptError(
-        `a chunk of '${reader.file}' cannot be inflated: ${(error as Error).message}`,
-        {
-          file: reader.file,
-        },
-      );
-    }
-  } else if (mode !== MODE_STORED) throw reader.corrupt(`chunk mode ${mode}`);
-  if (bytes.length !== target.length) {
-    throw reader.corrupt(`a chunk gives ${bytes.length} bytes instead of ${target.length}`);
+): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await inflateChunk(payload, elements);
+  } catch (error) {
+    throw new CorruptError(
+      `a chunk of '${reader.file}' cannot be inflated: ${(error as Error).message}`,
+      { file: reader.file },
+    );
   }
-  target.set(bytes);
+  if (bytes.length !== elements) throw wrongLength(reader, bytes.length, elements);
+  return bytes;
 }
 
-interface CodedChunk {
-  mode: number;
-  payload: Uint8Array;
-}
-
-function encodePlane(plane: Uint8Array): Promise<CodedChunk[]> {
-  const work: Promise<CodedChunk>[] = [];
-  for (let at = 0; at < plane.length; at += CHUNK_ELEMENTS) {
-    work.push(encodeChunk(plane.subarray(at, Math.min(plane.length, at + CHUNK_ELEMENTS))));
-  }
-  return Promise.all(work);
-}
-
-async function encodeChunk(bytes: Uint8Array): Promise<CodedChunk> {
-  const first = bytes[0] as number;
-  if (bytes.every((byte) => byte === first)) {
-    return { mode: MODE_CONSTANT, payload: bytes.slice(0, 1) };
-  }
-  const bits = entropyBits(histogram(bytes), bytes.length);
-  if (bits < 8 * WORTH_CODING) {
-    // Huffman spends at least one bit per symbol; below that, runs of the frequent value pay.
-    const strategy = bits < 1 ? constants.Z_DEFAULT_STRATEGY : constants.Z_HUFFMAN_ONLY;
-    const coded = await deflate(bytes, { level: bits < 1 ? 6 : 1, memLevel: 9, strategy });
-    if (coded.length < bytes.length * WORTH_CODING) return { mode: MODE_DEFLATE, payload: coded };
-  }
-  return { mode: MODE_STORED, payload: bytes.slice() };
+function wrongLength(reader: ByteReader, found: number, expected: number): CorruptError {
+  return reader.corrupt(`a chunk gives ${found} bytes instead of ${expected}`);
 }
 
 /** Compares the order-0 cost of the candidates on evenly spread samples of every plane. */
@@ -252,24 +319,4 @@ function chooseTransform(planes: readonly Uint8Array[], base: readonly Uint8Arra
   const [none, xor, bsub] = costs as [number, number, number];
   if (none <= Math.min(xor, bsub)) return TRANSFORM_NONE;
   return xor < bsub ? TRANSFORM_XOR : TRANSFORM_BSUB;
-}
-
-function transformPlane(plane: Uint8Array, base: Uint8Array | null, transform: number): Uint8Array {
-  if (base === null || transform === TRANSFORM_NONE) return plane;
-  const out = new Uint8Array(plane.length);
-  if (transform === TRANSFORM_XOR) {
-    for (let i = 0; i < out.length; i++) out[i] = (plane[i] as number) ^ (base[i] as number);
-  } else {
-    for (let i = 0; i < out.length; i++) out[i] = (plane[i] as number) - (base[i] as number);
-  }
-  return out;
-}
-
-function restorePlane(plane: Uint8Array, base: Uint8Array, transform: number): void {
-  assert(base.length === plane.length, 'base of equal count');
-  if (transform === TRANSFORM_XOR) {
-    for (let i = 0; i < plane.length; i++) plane[i] = (plane[i] as number) ^ (base[i] as number);
-  } else {
-    for (let i = 0; i < plane.length; i++) plane[i] = (plane[i] as number) + (base[i] as number);
-  }
 }

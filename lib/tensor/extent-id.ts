@@ -7,7 +7,7 @@
  *
  * @see docs/format/identity.md
  */
-import { createHash } from 'node:crypto';
+import { createHash, webcrypto } from 'node:crypto';
 import type { Id } from '../bytes/hash.js';
 import { assert } from '../errors.js';
 import { RUN_ELEMENTS } from '../limits.js';
@@ -18,6 +18,26 @@ const RUN_DOMAIN = Buffer.from('dlv:run\0', 'latin1');
 export function runHash(plane: Uint8Array): Uint8Array {
   return createHash('sha256').update(RUN_DOMAIN).update(plane).digest();
 }
+
+/** Runs below this are hashed at once: handing them over would take longer. */
+const HASH_APART_BYTES = 64 * 1024;
+
+/**
+ * sha256 of one run of one plane, on Node's pool if the run is long.
+ * @param plane  read before the call returns, so it may change while the promise is pending.
+ */
+export function runHashSoon(plane: Uint8Array): Promise<Uint8Array> | Uint8Array {
+  if (plane.length < HASH_APART_BYTES) return runHash(plane);
+  const length = RUN_DOMAIN.length + plane.length;
+  if (hashInput.length < length) hashInput = Buffer.concat([RUN_DOMAIN], length);
+  hashInput.set(plane, RUN_DOMAIN.length);
+  // Web Crypto copies its input before it returns, so one buffer serves every call.
+  const digest = webcrypto.subtle.digest('SHA-256', hashInput.subarray(0, length));
+  return digest.then((bytes) => new Uint8Array(bytes));
+}
+
+/** The domain of a run, and room for the longest run so far. */
+let hashInput: Buffer = RUN_DOMAIN;
 
 /** Root of one plane from its run hashes (32 bytes each, concatenated). */
 export function planeRoot(runHashes: Uint8Array): Uint8Array {
@@ -65,6 +85,8 @@ export class ExtentHasher {
   readonly #count: number;
   readonly #hashes: Uint8Array[];
   #runs = 0;
+  /** Hashes of the run before, being made. */
+  #pending: Promise<unknown> = Promise.resolve();
 
   constructor(width: number, count: number) {
     this.#width = width;
@@ -72,16 +94,26 @@ export class ExtentHasher {
     this.#hashes = Array.from({ length: width }, () => new Uint8Array(32 * runCount(count)));
   }
 
-  /** Adds the next run; every run but the last has RUN_ELEMENTS elements. @param planes split run, plane 0 first. */
-  addRun(planes: readonly Uint8Array[]): void {
+  /**
+   * Adds the next run; every run but the last has RUN_ELEMENTS elements. Await it: at most two runs
+   * are held.
+   * @param planes  split run, plane 0 first; free for other use once the promise is fulfilled.
+   */
+  async addRun(planes: readonly Uint8Array[]): Promise<void> {
     assert(planes.length === this.#width, 'one plane per byte of width');
-    for (let k = 0; k < this.#width; k++) {
-      (this.#hashes[k] as Uint8Array).set(runHash(planes[k] as Uint8Array), 32 * this.#runs);
-    }
-    this.#runs++;
+    await this.#pending;
+    const at = 32 * this.#runs++;
+    const hashes = planes.map(async (plane, k) => {
+      (this.#hashes[k] as Uint8Array).set(await runHashSoon(plane), at);
+    });
+    this.#pending = Promise.all(hashes);
+    // A failure is thrown by whoever awaits the next run or the end.
+    this.#pending.catch(() => {});
   }
 
-  finish(): ExtentHashes {
+  /** The id and all run hashes. */
+  async finish(): Promise<ExtentHashes> {
+    await this.#pending;
     assert(this.#runs === runCount(this.#count), 'every run was added');
     return {
       id: idOfHashes(this.#width, this.#count, this.#hashes),
