@@ -4,7 +4,7 @@
  *
  * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
  */
-import { throwIfAborted } from '../bytes/files.js';
+import { isMissing, throwIfAborted } from '../bytes/files.js';
 import type { BlobKind, Id } from '../bytes/hash.js';
 import { DlvError, isDamage } from '../errors.js';
 import type { FileEntry } from '../repo/file-page.js';
@@ -81,12 +81,12 @@ async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set
     try {
       await action();
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!isDamage(error) && !isMissing(error)) throw error;
       options.onBroken({
         kind: 'ref',
         name,
-        what: 'damaged',
-        message: error.message,
+        what: isMissing(error) ? 'missing' : 'damaged',
+        message: (error as Error).message,
         version: null,
         path: null,
       });

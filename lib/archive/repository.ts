@@ -6,11 +6,11 @@
 import path from 'node:path';
 import { io, listDirectory } from '../bytes/files.js';
 import type { BlobKind, Id } from '../bytes/hash.js';
-import { ExistsError } from '../errors.js';
-import { type Config, readConfig } from '../repo/config.js';
+import { ConfigError, ExistsError, isDamage } from '../errors.js';
+import { Config, readConfig } from '../repo/config.js';
 import type { FileEntry, FilePage } from '../repo/file-page.js';
 import { readTree } from '../repo/file-tree.js';
-import { checkWritable, type Format, readFormat } from '../repo/format.js';
+import { CURRENT_FORMAT, checkWritable, type Format, readFormat } from '../repo/format.js';
 import { type Head, readHead } from '../repo/head.js';
 import { initRepository } from '../repo/init.js';
 import { findRepository, Layout } from '../repo/layout.js';
@@ -91,6 +91,23 @@ export class Repository implements Readers {
     const layout = await findRepository(startDir);
     const format = await readFormat(layout);
     const config = await readConfig(layout);
+    const store = await ObjectStore.open(new FolderBackend(layout.dir));
+    return new Repository(layout, format, store, config, options);
+  }
+
+  /**
+   * Opens a repository whose format or config may be unreadable, for fsck: their defaults stand in.
+   * @throws {CorruptError} {IoError} if the manifest cannot be read; {FormatVersionError}.
+   */
+  static async openForRepair(layout: Layout, options: RepositoryOptions = {}): Promise<Repository> {
+    const format = await readFormat(layout).catch((error: unknown): Format => {
+      if (isDamage(error)) return CURRENT_FORMAT;
+      throw error;
+    });
+    const config = await readConfig(layout).catch((error: unknown): Config => {
+      if (isDamage(error) || error instanceof ConfigError) return new Config([]);
+      throw error;
+    });
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
     return new Repository(layout, format, store, config, options);
   }

@@ -1,0 +1,65 @@
+/** `fsck --files`: rebuilds every distinct file and compares size and sha256. */
+import { throwIfAborted } from '../bytes/files.js';
+import type { Id } from '../bytes/hash.js';
+import { DlvError, isDamage } from '../errors.js';
+import { readPages } from '../repo/file-tree.js';
+import type { Staging } from '../repo/staging.js';
+import type { FsckOptions } from './fsck.js';
+import { type Findings, problemOf, REMEDY } from './fsck-report.js';
+import type { NamedFile } from './reachable.js';
+import type { Repository } from './repository.js';
+import { openStoredFile, streamFile } from './stored-file.js';
+
+/** Rebuilds the files of versions and staging. @returns how many distinct ones there are. */
+export async function checkFiles(
+  repo: Repository,
+  versions: Iterable<Id>,
+  staging: Staging,
+  findings: Findings,
+  options: FsckOptions,
+): Promise<number> {
+  const seen = new Set<string>();
+  const { signal } = options;
+  const check = async (file: NamedFile, version: Id | null): Promise<void> => {
+    const key = `${file.recipe.id} ${file.sha256} ${file.size}`;
+    if (seen.has(key)) return;
+    seen.add(key);
+    throwIfAborted(signal);
+    try {
+      const onBytes = (count: number) => options.onBytes?.(count);
+      const stored = await openStoredFile(repo, file);
+      for await (const _ of streamFile(repo, stored, { onBytes, ...(signal ? { signal } : {}) }));
+    } catch (error) {
+      if (!isDamage(error) && !(error instanceof DlvError && error.code === 'DLV_NOT_FOUND')) {
+        throw error;
+      }
+      const isKnown = findings.list.some(({ problem }) =>
+        problem.affects.some((a) => a.version === version && a.path === file.path),
+      );
+      if (isKnown) return;
+      const { problem } = findings.add(
+        problemOf('damaged', 'file', null, error.message, REMEDY.restore),
+      );
+      problem.affects.push({ version, path: file.path });
+      problem.affectedFiles = 1;
+    }
+  };
+  options.onStart?.('rebuilding files', 0);
+  for (const id of versions) {
+    try {
+      const version = await repo.version(id);
+      for await (const page of readPages(version.tree, repo)) {
+        for (const file of page.files) await check(file, id);
+      }
+    } catch (error) {
+      // A version that cannot be read is a finding already.
+      if (!isDamage(error) && !(error instanceof DlvError && error.code === 'DLV_NOT_FOUND')) {
+        throw error;
+      }
+    }
+  }
+  for (const line of staging.models()) {
+    for (const file of staging.entries(line.model)) await check(file, null);
+  }
+  return seen.size;
+}

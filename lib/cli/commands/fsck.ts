@@ -1,0 +1,107 @@
+/** `dlv fsck` on the command line. */
+import type { Command } from 'commander';
+import type { Id } from '../../bytes/hash.js';
+import type { FsckOpResult } from '../../ops/fsck.js';
+import type { Cli } from '../run.js';
+import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
+
+const DAMAGED = 12;
+/** Affected files that are shown; --json lists more. */
+const SHOWN_MAX = 5;
+
+const EXAMPLE: FsckOpResult = {
+  ok: false,
+  problems: [
+    {
+      kind: 'damaged',
+      area: 'pack',
+      message:
+        "'packs/0f3a9c1d2e4b5a69788796a5b4c3d2e1.hi' is damaged at byte 8: the checksum of the " +
+        'segment record does not match',
+      file: 'packs/0f3a9c1d2e4b5a69788796a5b4c3d2e1.hi',
+      places: [
+        {
+          offset: 8,
+          object: '9c1f0e6f0b4c3b1a0d5e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c' as Id,
+          segment: 0,
+        },
+      ],
+      affects: [
+        {
+          version: '4b3c2d1e0f9a8b7c9c1f0e6f0b4c3b1a0d5e8f7a6b5c4d3e2f1a0b9c8d7e6f5a' as Id,
+          path: 'model.safetensors',
+        },
+      ],
+      affectedFiles: 1,
+      remedy: "run 'dlv fsck --rebuild'",
+    },
+  ],
+  information: [],
+  checked: {
+    stateFiles: 9,
+    sets: 3,
+    packBytes: 5733472,
+    versions: 4,
+    blobs: 31,
+    extents: 26,
+    files: 0,
+  },
+  rebuilt: null,
+};
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'fsck', {
+      summary: 'verify the repository; with --rebuild, mend what can be mended',
+      about:
+        'Checks every state file, every byte of every pack, and that each version can be rebuilt: ' +
+        'all planes of all tensors against their ids. What is wrong is named with the versions and ' +
+        'files that it affects. --rebuild makes indexes, manifest, HEAD, refs and staging anew from ' +
+        'what they are derived from and saves the undamaged records of a damaged pack; it deletes ' +
+        'nothing: what it replaces is kept in .dlv/trash.',
+      examples: [
+        ['dlv fsck', 'verifies everything but the order of bytes in files'],
+        ['dlv fsck --files', 'also rebuilds every file and compares its sha256'],
+        ['dlv fsck --rebuild', 'mends, then verifies'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 0: 'no problems', 12: 'there are problems' },
+    })
+    .option('--files', 'also rebuild every distinct file and compare its sha256')
+    .option('--rebuild', 'make anew what is derived and save what is undamaged')
+    .action(
+      cli.action(async (run, flags: { files?: boolean; rebuild?: boolean }) => {
+        const { fsck } = await import('../../ops/fsck.js');
+        const result = await fsck(run.context, flags);
+        run.answer(result, (ui) => show(ui, result));
+        return result.ok ? 0 : DAMAGED;
+      }),
+    );
+}
+
+function show(ui: Ui, result: FsckOpResult): void {
+  for (const line of result.rebuilt?.done ?? []) ui.line(`mended: ${printable(line)}`);
+  for (const line of result.rebuilt?.failed ?? []) ui.line(`not mended: ${printable(line)}`);
+  for (const problem of result.problems) showProblem(ui, problem);
+  for (const line of result.information) ui.note(printable(line));
+  const { sets, packBytes, versions, blobs, extents, files } = result.checked;
+  const rebuilt = files > 0 ? `, ${formatCount(files, 'file')} rebuilt` : '';
+  ui.line(
+    `${result.ok ? 'no problems' : formatCount(result.problems.length, 'problem')}: checked ` +
+      `${formatCount(versions, 'version')}, ${formatCount(blobs, 'blob')}, ` +
+      `${formatCount(extents, 'extent')} in ${formatCount(sets, 'pack set')} ` +
+      `(${formatBytes(packBytes)})${rebuilt}`,
+  );
+}
+
+function showProblem(ui: Ui, problem: FsckOpResult['problems'][number]): void {
+  const { style } = ui;
+  ui.line(`${style.red(`${problem.kind}:`)} ${printable(problem.message)}`);
+  for (const { version, path } of problem.affects.slice(0, SHOWN_MAX)) {
+    const where = version === null ? 'staged' : version.slice(0, 10);
+    ui.line(`    affects ${where}${path === null ? '' : `:${printable(path)}`}`);
+  }
+  const more = problem.affectedFiles - Math.min(SHOWN_MAX, problem.affects.length);
+  if (more > 0) ui.line(`    and ${formatCount(more, 'more file')}`);
+  ui.line(`    ${style.cyan('remedy:')} ${problem.remedy}`);
+}

@@ -1,0 +1,74 @@
+/** `dlv gc` on the command line. */
+import type { Command } from 'commander';
+import { UsageError } from '../../errors.js';
+import { withRepository } from '../../ops/context.js';
+import type { GcOpResult } from '../../ops/gc.js';
+import type { Cli } from '../run.js';
+import { formatBytes, formatCount, formatDuration } from '../ui.js';
+
+const EXAMPLE: GcOpResult = {
+  setsBefore: 70,
+  setsAfter: 1,
+  droppedBlobs: 2,
+  droppedExtentSegments: 26,
+  packBytesBefore: 91222016,
+  packBytesAfter: 86507520,
+  leftoverSets: 0,
+  deletedBytes: 0,
+  trashBytes: 91222016,
+  dryRun: false,
+  seconds: 0.8,
+};
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'gc', {
+      summary: 'reclaim what nothing needs and merge small packs',
+      about:
+        'Keeps everything that branches, tags, notes, staging and the reflogs of the last days name, ' +
+        'with all that it is built on. Replaced packs go to .dlv/trash and are deleted after ' +
+        'gc.graceDays (14) days. A commit merges small packs by itself.',
+      examples: [
+        ['dlv gc', 'collects garbage that is older than the grace period'],
+        ['dlv gc --dry-run', 'says what that would do'],
+        ['dlv gc --prune=now', 'drops garbage of any age; no other dlv may be at work here'],
+      ],
+      json: EXAMPLE,
+      exitCodes: {
+        1: 'another dlv is at work here',
+        12: 'the repository is damaged: see dlv fsck',
+      },
+    })
+    .option('--prune <when>', "'now': drop garbage of any age and empty trash")
+    .option('--dry-run', 'only say what would be done')
+    .action(
+      cli.action(async (run, flags: { prune?: string; dryRun?: boolean }) => {
+        const { gc } = await import('../../ops/gc.js');
+        if (flags.prune !== undefined && flags.prune !== 'now') {
+          throw new UsageError(`--prune takes 'now', not '${flags.prune}'`, {
+            hint: 'the age that garbage is kept is the setting gc.graceDays',
+          });
+        }
+        const options = { pruneNow: flags.prune === 'now', dryRun: flags.dryRun === true };
+        const result = await withRepository(run.context, (repo) => gc(repo, options, run.context));
+        run.answer(result, (ui) => {
+          const { droppedBlobs, droppedExtentSegments: segments } = result;
+          const would = result.dryRun ? 'would be ' : '';
+          ui.line(
+            `packs: ${formatBytes(result.packBytesBefore)} in ` +
+              `${formatCount(result.setsBefore, 'set')}, ${would}now ` +
+              `${formatBytes(result.packBytesAfter)} in ${formatCount(result.setsAfter, 'set')}`,
+          );
+          ui.line(
+            `dropped: ${formatCount(droppedBlobs, 'blob')}, ${formatCount(segments, 'extent segment')}`,
+          );
+          ui.line(
+            `deleted: ${formatBytes(result.deletedBytes)}; ` +
+              `${formatBytes(result.trashBytes)} wait in trash`,
+          );
+          ui.note(formatDuration(result.seconds));
+        });
+        return 0;
+      }),
+    );
+}
