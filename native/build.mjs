@@ -11,7 +11,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const CORE = [
+export const CORE = [
   'planes.c',
   'stats.c',
   'rans.c',
@@ -26,7 +26,9 @@ const CORE = [
 /** sha256 over names and contents of everything that goes into the .wasm. */
 export function sourceHash() {
   const hash = createHash('sha256');
-  const files = fs.readdirSync(HERE).filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c');
+  const files = fs
+    .readdirSync(HERE)
+    .filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c' && name !== 'fuzz.c');
   const extra = fs.readdirSync(path.join(HERE, 'wasm-include')).map((n) => `wasm-include/${n}`);
   for (const name of [...files, ...extra].sort()) {
     hash.update(`${name}\0`).update(fs.readFileSync(path.join(HERE, name)));

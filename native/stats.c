@@ -51,6 +51,8 @@ uint64_t stats_table_cost(const uint32_t *counts) {
 
 /* Contexts with fewer symbols than this share of all are joined before the search. */
 #define RARE_SHARE 512
+/* Fewer symbols than this say nothing about a table. */
+#define GROUP_SYMBOLS 192
 #define GROUPS_MAX 64
 
 int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *split) {
@@ -70,6 +72,7 @@ int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *
   }
   /* Neighbouring contexts are gathered into groups large enough to have statistics. */
   uint64_t least = total / RARE_SHARE + 1;
+  if (least < GROUP_SYMBOLS) least = GROUP_SYMBOLS;
   uint8_t group_of[256];
   uint32_t groups;
   for (;;) {

@@ -1,0 +1,129 @@
+/*
+ * Fuzzes the decoder under sanitizers: encodes random segments, damages head or payload, decodes.
+ *
+ *     cc -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all *.c (without addon.c, wasm.c)
+ *     ./fuzz <inputs> [seed]
+ *
+ * Built and run by native/fuzz.mjs. Undamaged segments must come back as they were.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+static uint64_t state;
+
+static uint32_t next(void) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return (uint32_t)(state >> 32);
+}
+
+static uint32_t below(uint32_t bound) { return next() % bound; }
+
+/* A child and a base that differ as the shape says. */
+static void make_planes(uint32_t shape, uint32_t width, uint32_t n, uint8_t **child,
+                        uint8_t **base) {
+  for (uint32_t k = 0; k < width; k++) {
+    for (uint32_t i = 0; i < n; i++) {
+      base[k][i] = (uint8_t)(k == 0 && shape != 3 ? 60 + below(6) : next());
+      switch (shape) {
+        case 0: child[k][i] = base[k][i]; break;
+        case 1: child[k][i] = (uint8_t)(below(20) ? base[k][i] : next()); break;
+        case 2: child[k][i] = (uint8_t)(k < 2 ? base[k][i] + (below(4) == 0) : next()); break;
+        case 4: child[k][i] = (uint8_t)(7 * k); break;
+        default: child[k][i] = (uint8_t)next();
+      }
+    }
+  }
+}
+
+/* Exactly sized copies, so that the sanitizer sees every read beyond an end. */
+static uint8_t *copy(const uint8_t *bytes, size_t length) {
+  uint8_t *fresh = malloc(length ? length : 1);
+  if (length) memcpy(fresh, bytes, length);
+  return fresh;
+}
+
+static int round_trip(uint32_t inputs_per_segment) {
+  static const uint32_t WIDTHS[] = {1, 2, 4, 8};
+  const uint32_t width = WIDTHS[below(4)];
+  const uint32_t n = 1 + (below(200) ? below(300) : 30000 + below(40000));
+  uint8_t *child[DLV_WIDTH_MAX], *base[DLV_WIDTH_MAX], *out[DLV_WIDTH_MAX];
+  for (uint32_t k = 0; k < width; k++) {
+    child[k] = malloc(n);
+    base[k] = malloc(n);
+    out[k] = malloc(n);
+  }
+  make_planes(below(5), width, n, child, base);
+  const uint8_t *const *under = below(4) ? (const uint8_t *const *)base : NULL;
+  dlv_encoded e;
+  if (dlv_segment_encode((const uint8_t *const *)child, under, n, width, (int)below(3),
+                         (int)below(2), NULL, &e)) {
+    fprintf(stderr, "encoding failed\n");
+    return 1;
+  }
+  const uint8_t *parts[4] = {e.head.bytes, e.classes[0].bytes, e.classes[1].bytes,
+                             e.classes[2].bytes};
+  const size_t lengths[4] = {e.head.length, e.classes[0].length, e.classes[1].length,
+                             e.classes[2].length};
+  int failed = 0;
+  for (uint32_t i = 0; i <= inputs_per_segment && !failed; i++) {
+    uint8_t *p[4];
+    size_t l[4];
+    for (int c = 0; c < 4; c++) {
+      l[c] = lengths[c];
+      p[c] = copy(parts[c], l[c]);
+    }
+    if (i > 0) {
+      const uint32_t which = below(3) ? 0 : below(4);
+      for (uint32_t damage = 1 + below(3); damage > 0 && l[which] > 0; damage--) {
+        const size_t at = below((uint32_t)l[which]);
+        if (below(8) == 0) l[which] = at;
+        else p[which][at] = (uint8_t)(below(2) ? next() : p[which][at] ^ (1u << below(8)));
+      }
+      uint8_t *exact = copy(p[which], l[which]);
+      free(p[which]);
+      p[which] = exact;
+    }
+    uint32_t wanted = 1 + below(width);
+    const int stop = dlv_segment_stop(p[0], l[0], width, wanted);
+    if (stop > 0) {
+      wanted = (uint32_t)stop;
+      const uint8_t *const classes[3] = {p[1], p[2], p[3]};
+      const size_t class_lengths[3] = {l[1], l[2], l[3]};
+      const int result = dlv_segment_decode(p[0], l[0], classes, class_lengths,
+                                            below(50) ? under : NULL, n, width, wanted, out);
+      if (i == 0 && result != DLV_ERR_BASE) {
+        failed = result != DLV_OK;
+        for (uint32_t k = 0; k < wanted && !failed; k++) failed = memcmp(child[k], out[k], n) != 0;
+        if (failed) fprintf(stderr, "width %u, %u elements: not lossless\n", width, n);
+      }
+    } else if (i == 0) {
+      failed = 1;
+    }
+    for (int c = 0; c < 4; c++) free(p[c]);
+  }
+  dlv_encoded_free(&e);
+  for (uint32_t k = 0; k < width; k++) {
+    free(child[k]);
+    free(base[k]);
+    free(out[k]);
+  }
+  return failed;
+}
+
+int main(int argc, char **argv) {
+  const uint64_t inputs = argc > 1 ? strtoull(argv[1], NULL, 10) : 20000;
+  state = argc > 2 ? strtoull(argv[2], NULL, 10) : 88172645463325252ull;
+  const uint32_t per_segment = 40;
+  dlv_force_portable(0);
+  for (uint64_t done = 0; done < inputs; done += per_segment) {
+    if (done / per_segment % 2) dlv_force_portable((int)below(2));
+    if (round_trip(per_segment)) return 1;
+  }
+  printf("%llu inputs\n", (unsigned long long)inputs);
+  return 0;
+}
