@@ -177,10 +177,14 @@ class KeyCollector implements RecordSink {
     if (record.base !== null) this.bases.add(`${record.base}:${record.segment}`);
   }
 
-  /** How many bases are neither here nor in `held`. */
-  missing(held: ReadonlySet<string>): number {
-    let missing = 0;
-    for (const base of this.bases) if (!this.keys.has(base) && !held.has(base)) missing++;
+  /** How many bases are neither here nor in `held`, and how many of these no set has at all. */
+  missing(held: ReadonlySet<string>, all: ReadonlySet<string>): { waiting: number; lost: number } {
+    const missing = { waiting: 0, lost: 0 };
+    for (const base of this.bases) {
+      if (this.keys.has(base) || held.has(base)) continue;
+      if (all.has(base)) missing.waiting++;
+      else missing.lost++;
+    }
     return missing;
   }
 }
@@ -189,8 +193,9 @@ class KeyCollector implements RecordSink {
  * The sets that lie in packs/ with sound records, for a manifest that was lost. Writes nothing.
  *
  * The order is one that appending gives: the bases of each set are in sets before it or in itself, so
- * the live deltas form a forest. Where no such order exists the set with the fewest unknown bases comes
- * next and is reported. Reads every byte of packs/; memory is about 200 bytes per record.
+ * the live deltas form a forest. A set with bases that no set has is reported, and so is one that comes
+ * before its bases because no order is right. Reads every byte of packs/; memory is about 300 bytes
+ * per record.
  */
 export async function scanPacks(
   backend: Backend,
@@ -225,16 +230,19 @@ function orderSets(
 ): SetInfo[] {
   const sets: SetInfo[] = [];
   const held = new Set<string>();
+  const all = new Set<string>();
+  for (const { keys } of waiting) for (const key of keys.keys) all.add(key);
   while (waiting.length > 0) {
     let best = 0;
-    let fewest = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < waiting.length && fewest > 0; i++) {
-      const missing = waiting[i]!.keys.missing(held);
-      if (missing < fewest) [best, fewest] = [i, missing];
+    let fewest = { waiting: Number.POSITIVE_INFINITY, lost: 0 };
+    for (let i = 0; i < waiting.length && fewest.waiting > 0; i++) {
+      const missing = waiting[i]!.keys.missing(held, all);
+      if (missing.waiting < fewest.waiting) [best, fewest] = [i, missing];
     }
     const [{ info, keys }] = waiting.splice(best, 1) as [(typeof waiting)[number]];
-    if (fewest > 0) {
-      const message = `set ${info.id} has ${fewest} deltas whose bases are in no set before it`;
+    const count = fewest.waiting + fewest.lost;
+    if (count > 0) {
+      const message = `set ${info.id} has ${count} deltas whose bases are in no set before it`;
       problems.push({ what: 'order', set: info.id, file: packName(info.id, 'hi'), message });
     }
     for (const key of keys.keys) held.add(key);
