@@ -4,31 +4,24 @@
  *
  *     npm run demo
  */
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { gzipSync } from 'node:zlib';
-import { loadDigits } from './train/digits.js';
-import { accuracy, makeLayers, makeMoments, type TrainOptions, train } from './train/mlp.js';
-import { encodeWeights } from './train/safetensors.js';
+import { deflateSync, gzipSync } from 'node:zlib';
+import { type Checkpoint, DEMO_CHAIN, trainChain } from './train/chain.js';
 
 const DLV = path.join(path.dirname(fileURLToPath(import.meta.url)), '../bin/dlv.js');
-const run = promisify(execFile);
 const FILE = 'model.safetensors';
 
-interface Checkpoint {
+/** A checkpoint and the branch that it goes to. */
+interface Saved extends Checkpoint {
   branch: string;
-  step: number;
-  accuracy: number;
-  loss: number;
-  bytes: Uint8Array;
 }
 
-function say(text: string): void {
+function say(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
 
@@ -36,123 +29,145 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** One network with 6 checkpoints, a fine-tune of all layers at a small rate, one of the last layer. */
-async function makeCheckpoints(): Promise<Checkpoint[]> {
-  const { train: digits, test } = await loadDigits();
-  const found: Checkpoint[] = [];
-  const layers = makeLayers([64, 512, 512, 10], 7);
-  const part = async (
-    branch: string,
-    first: number,
-    options: Partial<TrainOptions>,
-  ): Promise<void> => {
-    const steps = options.steps as number;
-    await train(layers, makeMoments(layers), digits, {
-      steps,
-      batch: 32,
-      rate: 0.05,
-      optimizer: 'sgd',
-      seed: first + 1,
-      checkpoints: options.checkpoints ?? [steps],
-      ...options,
-      onCheckpoint(step, loss) {
-        const at = first + step;
-        const rounded = { loss: loss.toFixed(6), step: String(at) };
-        const right = accuracy(layers, test);
-        const bytes = encodeWeights(layers, rounded);
-        found.push({ branch, step: at, accuracy: right, loss, bytes });
-        say(
-          `  ${branch}, step ${String(at).padStart(3)}: loss ${loss.toFixed(4)}, test accuracy ${(right * 100).toFixed(1)} %`,
-        );
-      },
-    });
+/** Six checkpoints of one network, a fine-tune of all layers at a small rate, one of the last layer. */
+async function makeCheckpoints(): Promise<Saved[]> {
+  say('Training a 64-512-512-10 network on 1,437 images of handwritten digits:');
+  const saved: Saved[] = [];
+  const keep = (branch: string) => (checkpoint: Checkpoint) => {
+    saved.push({ ...checkpoint, branch });
+    const share = (checkpoint.accuracy * 100).toFixed(1);
+    const step = String(checkpoint.step).padStart(4);
+    say(`  ${branch.padEnd(9)} step ${step}  loss ${checkpoint.loss.toFixed(4)}  test ${share} %`);
   };
-  await part('main', 0, { steps: 240, checkpoints: [40, 80, 120, 160, 200, 240] });
-  const trained = layers.map((layer) => ({
-    weight: layer.weight.slice(),
-    bias: layer.bias.slice(),
-  }));
-  await part('low-rate', 240, { steps: 40, rate: 0.002 });
-  for (const [i, layer] of layers.entries()) {
-    layer.weight.set(trained[i]?.weight as Float32Array);
-    layer.bias.set(trained[i]?.bias as Float32Array);
+  const trained = (await trainChain(DEMO_CHAIN, keep('main'))).at(-1);
+  const tune = { seed: 21, steps: 40, checkpoints: [40], from: trained };
+  await trainChain({ ...tune, rate: 0.002 }, keep('low-rate'));
+  await trainChain({ ...tune, rate: 0.02, headOnly: true }, keep('head-only'));
+  return saved;
+}
+
+/** The command, run in `dir` as a user would run it. */
+class Shell {
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
   }
-  await part('head-only', 240, { steps: 40, rate: 0.02, headOnly: true });
-  return found;
+
+  /** Shows the command line and what it prints. */
+  async dlv(...args: string[]): Promise<void> {
+    say(`\n$ dlv ${args.map((arg) => (/[^\w@./=:~^-]/.test(arg) ? `'${arg}'` : arg)).join(' ')}`);
+    const { stdout, stderr } = await this.#run(args);
+    for (const text of [stdout, stderr]) if (text.trim() !== '') say(text.trimEnd());
+  }
+
+  /** Runs it without showing it. */
+  async quietly(...args: string[]): Promise<void> {
+    await this.#run(['-q', ...args]);
+  }
+
+  async #run(args: string[]): Promise<{ stdout: string; stderr: string }> {
+    const env = {
+      ...process.env,
+      DLV_AUTHOR_NAME: 'Demo',
+      DLV_AUTHOR_EMAIL: 'demo@example.org',
+      DLV_CONFIG: path.join(this.dir, 'no-config'),
+    };
+    const child = spawn(process.execPath, [DLV, ...args], { cwd: this.dir, env });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
+    });
+    if (code !== 0) throw new Error(`dlv ${args.join(' ')} ended with ${code}\n${stdout}${stderr}`);
+    return { stdout, stderr };
+  }
+}
+
+/** Commits every checkpoint to one path, the fine-tunes on branches of their own. */
+async function commitAll(shell: Shell, checkpoints: readonly Saved[]): Promise<void> {
+  await shell.dlv('init', '--model', 'digits');
+  for (const [index, { branch, step, accuracy, loss, weights }] of checkpoints.entries()) {
+    if (branch !== 'main') await shell.dlv('switch', '-c', branch, 'digits/main');
+    await fs.writeFile(path.join(shell.dir, FILE), weights);
+    if (index === 0) await shell.dlv('add', FILE);
+    const metrics = [`accuracy=${accuracy.toFixed(4)}`, `loss=${loss.toFixed(4)}`];
+    const flags = ['--step', String(step), ...metrics.flatMap((metric) => ['--metric', metric])];
+    await shell.dlv('commit', '-a', '-m', `${branch}, step ${step}`, ...flags);
+  }
+}
+
+/** Deletes the file and checks every version out, comparing sha256 itself. */
+async function restoreAll(shell: Shell, checkpoints: readonly Saved[]): Promise<void> {
+  const file = path.join(shell.dir, FILE);
+  say(`\n$ rm ${FILE}`);
+  await fs.rm(file);
+  await shell.dlv('status');
+  await shell.dlv('checkout', 'digits@1');
+  say('\nEvery version, checked out after the file was deleted, against what was trained:');
+  let mainCount = 0;
+  for (const { branch, step, weights } of checkpoints) {
+    const revision = branch === 'main' ? `digits@${++mainCount}` : `digits/${branch}`;
+    await fs.rm(file, { force: true });
+    await shell.quietly('checkout', revision);
+    const found = await fs.readFile(file);
+    if (sha256(found) !== sha256(weights) || !found.equals(weights)) {
+      throw new Error(`${revision} (${branch}, step ${step}) differs after checkout`);
+    }
+    say(`  ${revision.padEnd(16)}  sha256 ${sha256(found).slice(0, 16)}…  equal`);
+  }
+}
+
+/** Bytes of all files under a folder. */
+async function folderBytes(folder: string): Promise<number> {
+  const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const stats = await Promise.all(
+    files.map((entry) => fs.stat(path.join(entry.parentPath, entry.name))),
+  );
+  return stats.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** What was saved, beside what general tools make of the same files. */
+async function report(shell: Shell, checkpoints: readonly Saved[]): Promise<void> {
+  const sum = (size: (bytes: Uint8Array) => number): number =>
+    checkpoints.reduce((total, { weights }) => total + size(weights), 0);
+  const total = sum((bytes) => bytes.length);
+  const rows: [string, number][] = [
+    ['files as they are', total],
+    ['gzip -6 of each', sum((bytes) => gzipSync(bytes, { level: 6 }).length)],
+    ['git, each whole (zlib)', sum((bytes) => deflateSync(bytes).length)],
+    ['dlv, all of .dlv', await folderBytes(path.join(shell.dir, '.dlv'))],
+  ];
+  say(`\n${checkpoints.length} checkpoints, every one byte-exact:`);
+  for (const [name, bytes] of rows) {
+    const mib = (bytes / 2 ** 20).toFixed(2).padStart(6);
+    say(`  ${name.padEnd(24)} ${mib} MiB  ${((100 * bytes) / total).toFixed(0).padStart(4)} %`);
+  }
 }
 
 async function main(): Promise<void> {
   const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'dlv-demo-'));
-  const env = { ...process.env, DLV_AUTHOR_NAME: 'Demo', DLV_AUTHOR_EMAIL: 'demo@example.org' };
-  const dlv = async (...args: string[]): Promise<string> => {
-    say(`\n$ dlv ${args.map((arg) => (/[ ']/.test(arg) ? `"${arg}"` : arg)).join(' ')}`);
-    const { stdout, stderr } = await run(process.execPath, [DLV, '-C', dir, ...args], {
-      env,
-      maxBuffer: 1 << 26,
-    });
-    for (const text of [stdout, stderr]) if (text.trim() !== '') say(text.trimEnd());
-    return stdout;
-  };
+  const shell = new Shell(dir);
   try {
-    say('Training a 64-512-512-10 network on 1,437 real digits:');
     const checkpoints = await makeCheckpoints();
-    await dlv('init', '--model', 'digits');
-    const versions = new Map<Checkpoint, string>();
-    let stored = 0;
-    for (const checkpoint of checkpoints) {
-      const { branch, step } = checkpoint;
-      if (branch !== 'main') await dlv('switch', '-c', branch, 'digits/main');
-      await fs.writeFile(path.join(dir, FILE), checkpoint.bytes);
-      if (versions.size === 0) await dlv('add', FILE);
-      const metrics = ['--metric', `accuracy=${checkpoint.accuracy.toFixed(4)}`];
-      const json = await dlv(
-        'commit',
-        '-a',
-        '-m',
-        `${branch}, step ${step}`,
-        '--step',
-        String(step),
-        ...metrics,
-        '--json',
-      );
-      const answer = JSON.parse(json) as { version: string; storedBytes: number };
-      versions.set(checkpoint, answer.version);
-      stored += answer.storedBytes;
-    }
-    await dlv('log', '--graph', '--all');
-    await dlv('diff', 'digits/main', 'digits/head-only');
-
-    say('\nDeleting the file and getting every version back:');
-    for (const [checkpoint, version] of versions) {
-      await fs.rm(path.join(dir, FILE), { force: true });
-      await run(process.execPath, [DLV, '-C', dir, '-q', 'checkout', '--force', version], { env });
-      const found = sha256(await fs.readFile(path.join(dir, FILE)));
-      if (found !== sha256(checkpoint.bytes)) {
-        throw new Error(
-          `${checkpoint.branch}, step ${checkpoint.step}: sha256 differs after checkout`,
-        );
-      }
-      say(`  ${version.slice(0, 10)}  ${checkpoint.branch}, step ${checkpoint.step}: sha256 equal`);
-    }
-    await dlv('fsck');
-    report(checkpoints, stored);
+    await commitAll(shell, checkpoints);
+    await shell.dlv('log', '--graph', '--all', '--oneline');
+    await shell.dlv('diff', 'digits@6', 'digits/head-only');
+    await shell.dlv('list');
+    await restoreAll(shell, checkpoints);
+    await shell.dlv('fsck');
+    await shell.dlv('du');
+    await report(shell, checkpoints);
   } finally {
     await fs.rm(dir, { recursive: true, force: true });
   }
 }
 
-/** What was saved, beside what general tools make of the same files. */
-function report(checkpoints: readonly Checkpoint[], stored: number): void {
-  const total = checkpoints.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  const zipped = checkpoints.reduce(
-    (sum, { bytes }) => sum + gzipSync(bytes, { level: 6 }).length,
-    0,
-  );
-  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2).padStart(7)} MiB`;
-  say(`\n${checkpoints.length} checkpoints, every one byte-exact:`);
-  say(`  files as they are         ${mib(total)}    1.00 ×`);
-  say(`  zlib, level 6 (as in git) ${mib(zipped)}    ${(total / zipped).toFixed(2)} ×`);
-  say(`  dlv                       ${mib(stored)}    ${(total / stored).toFixed(2)} ×`);
-}
-
-await main();
+main().catch((error: unknown) => {
+  process.stderr.write(`\nthe demo failed: ${error instanceof Error ? error.message : error}\n`);
+  process.exitCode = 1;
+});

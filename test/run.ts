@@ -15,6 +15,8 @@ import { PROJECT_ROOT } from './helpers/paths.js';
 import { TapReader, type TapResult } from './helpers/tap.js';
 
 const PROGRESS_EVERY_MS = 5000;
+/** Two large values that differ would fill the screen. */
+const DETAIL_LINES_MAX = 200;
 
 /** `dist/test/a.test.js`, `test/a.test.ts` and globs of either → a glob over the sources. */
 function sourceGlob(pattern: string): string {
@@ -45,7 +47,9 @@ function avaCommand(): string {
 
 function printFailure(result: TapResult): void {
   process.stdout.write(`\nFAILED  ${result.title}\n`);
-  for (const line of result.details) process.stdout.write(`  ${line}\n`);
+  for (const line of result.details.slice(0, DETAIL_LINES_MAX)) process.stdout.write(`  ${line}\n`);
+  const more = result.details.length - DETAIL_LINES_MAX;
+  if (more > 0) process.stdout.write(`  … ${more} more lines\n`);
   process.stdout.write('\n');
 }
 

@@ -26,7 +26,7 @@ export interface TrainOptions {
   headOnly?: boolean;
   /** Called after these steps. */
   checkpoints: readonly number[];
-  onCheckpoint(step: number, loss: number): Promise<void> | void;
+  onCheckpoint(step: number, loss: number): void;
 }
 
 /** mulberry32: floats in [0, 1). */
@@ -117,9 +117,30 @@ function softmaxLoss(logits: Float32Array, labels: Uint8Array, classes: number):
   return loss / rows;
 }
 
-interface Gradient {
+/** Gradient of one layer's parameters. */
+export interface Gradient {
   weight: Float32Array;
   bias: Float32Array;
+}
+
+/** Mean cross-entropy of a batch and its gradient for every layer from `lowest` up. */
+export function lossAndGradients(
+  layers: readonly Layer[],
+  images: Float32Array,
+  labels: Uint8Array,
+  lowest = 0,
+): { loss: number; gradients: Gradient[] } {
+  const activations = forward(layers, images, labels.length);
+  let delta = activations.at(-1) as Float32Array;
+  const loss = softmaxLoss(delta, labels, layers.at(-1)?.outputs ?? 1);
+  const gradients: Gradient[] = [];
+  for (let l = layers.length - 1; l >= lowest; l--) {
+    const input = activations[l] as Float32Array;
+    const back = backwardLayer(layers[l] as Layer, input, delta, labels.length, l > lowest);
+    gradients[l] = back.gradient;
+    delta = back.delta;
+  }
+  return { loss, gradients };
 }
 
 /** Gradient of one layer; `delta` is rows × outputs. Gives the delta of the layer below if asked. */
@@ -192,16 +213,15 @@ export function makeMoments(layers: readonly Layer[]): Moments[] {
   );
 }
 
-/** Trains in place. */
-export async function train(
+/** Trains in place. `moments` are those of `makeMoments`, and are kept up to date. */
+export function train(
   layers: readonly Layer[],
   moments: readonly Moments[],
   data: DataSet,
   options: TrainOptions,
-): Promise<void> {
+): void {
   const next = random(options.seed);
   const width = layers[0]?.inputs ?? 0;
-  const classes = layers.at(-1)?.outputs ?? 1;
   const lowest = options.headOnly ? layers.length - 1 : 0;
   for (let step = 1; step <= options.steps; step++) {
     const images = new Float32Array(options.batch * width);
@@ -211,37 +231,15 @@ export async function train(
       images.set(data.images.subarray(row * width, (row + 1) * width), r * width);
       labels[r] = data.labels[row] as number;
     }
-    const activations = forward(layers, images, options.batch);
-    let delta = activations.at(-1) as Float32Array;
-    const loss = softmaxLoss(delta, labels, classes);
+    const { loss, gradients } = lossAndGradients(layers, images, labels, lowest);
     const rate = options.rate * 0.5 * (1 + Math.cos((Math.PI * (step - 1)) / options.steps));
-    for (let l = layers.length - 1; l >= lowest; l--) {
-      const layer = layers[l] as Layer;
-      const back = backwardLayer(
-        layer,
-        activations[l] as Float32Array,
-        delta,
-        options.batch,
-        l > lowest,
-      );
-      delta = back.delta;
-      update(
-        layer.weight,
-        back.gradient.weight,
-        moments[2 * l] as Moments,
-        options.optimizer,
-        rate,
-        step,
-      );
-      update(
-        layer.bias,
-        back.gradient.bias,
-        moments[2 * l + 1] as Moments,
-        options.optimizer,
-        rate,
-        step,
-      );
+    for (let l = lowest; l < layers.length; l++) {
+      for (const [p, part] of (['weight', 'bias'] as const).entries()) {
+        const values = (layers[l] as Layer)[part];
+        const gradient = (gradients[l] as Gradient)[part];
+        update(values, gradient, moments[2 * l + p] as Moments, options.optimizer, rate, step);
+      }
     }
-    if (options.checkpoints.includes(step)) await options.onCheckpoint(step, loss);
+    if (options.checkpoints.includes(step)) options.onCheckpoint(step, loss);
   }
 }

@@ -1,5 +1,5 @@
 /** Writes checkpoints as safetensors, as PyTorch users save them. */
-import type { Layer, Moments } from './mlp.js';
+import type { Layer, Moments, Optimizer } from './mlp.js';
 
 /** Bytes of a safetensors file of fp32 tensors. */
 export function encodeSafetensors(
@@ -35,10 +35,14 @@ export function encodeWeights(
   return encodeSafetensors(tensors, { format: 'pt', ...metadata });
 }
 
-/** The optimiser's state beside it: exp_avg (and exp_avg_sq for Adam) of every parameter. */
+/**
+ * The optimiser's state beside it, named as PyTorch names it: momentum_buffer of every parameter for
+ * SGD, exp_avg and exp_avg_sq for Adam.
+ */
 export function encodeOptimizer(
   layers: readonly Layer[],
   moments: readonly Moments[],
+  optimizer: Optimizer,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
   const tensors = layers.flatMap(({ inputs, outputs }, i) =>
@@ -46,6 +50,7 @@ export function encodeOptimizer(
       const shape = part === 'weight' ? [outputs, inputs] : [outputs];
       const { first, second } = moments[2 * i + p] as Moments;
       const name = `fc${i + 1}.${part}`;
+      if (optimizer === 'sgd') return [{ name: `${name}.momentum_buffer`, shape, values: first }];
       return [
         { name: `${name}.exp_avg`, shape, values: first },
         { name: `${name}.exp_avg_sq`, shape, values: second },
