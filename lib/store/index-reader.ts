@@ -169,8 +169,9 @@ function readTables(
   counts: Record<IndexTable, number>,
   name: string,
 ): Record<IndexTable, Table> {
-  const reader = new ByteReader(head, name);
-  reader.offset = INDEX_FIXED_BYTES;
+  // A large set has thousands of buckets and this runs at each first look-up: no reader in between.
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  let at = INDEX_FIXED_BYTES;
   let start = head.length;
   const read = (table: IndexTable): Table => {
     const rows = counts[table];
@@ -179,14 +180,13 @@ function readTables(
     const ends = new Uint32Array(buckets);
     const crcs = new Uint32Array(buckets);
     let last = 0;
-    for (let i = 0; i < buckets; i++) {
-      const end = reader.u32('bucket end');
-      if (end < last || end > rows)
-        throw damaged(name, reader.offset, 'its buckets are out of order');
+    for (let i = 0; i < buckets; i++, at += FANOUT_ENTRY_BYTES) {
+      const end = view.getUint32(at, true);
+      if (end < last || end > rows) throw damaged(name, at, 'its buckets are out of order');
       ends[i] = last = end;
-      crcs[i] = reader.u32('bucket crc');
+      crcs[i] = view.getUint32(at + 4, true);
     }
-    if (last !== rows) throw damaged(name, reader.offset, 'its buckets do not hold every row');
+    if (last !== rows) throw damaged(name, at, 'its buckets do not hold every row');
     const first = start;
     start += rows * ROW_BYTES[table];
     return { rows, bits, ends, crcs, start: first };
