@@ -92,12 +92,20 @@ async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
   cli.host.stdout.write(json ? formatJson(result) : `dlv ${result.version}\n`);
 }
 
+/** `dlv help comit` is understood as `dlv comit`, so that it says which command is near. */
+function withoutHelp(argv: readonly string[]): readonly string[] {
+  const at = argv.indexOf('help');
+  const topic = findVerb(argv) === 'help' ? findVerb(argv.slice(at + 1)) : null;
+  const isKnown = topic === null || COMMANDS.some(({ name }) => name === topic);
+  return isKnown ? argv : [topic];
+}
+
 /** Runs one command line. @returns the exit code. */
 export async function runCli(host: CliHost): Promise<number> {
   const cli = new Cli(host);
   try {
     const program = await buildProgram(cli, host.argv);
-    await program.parseAsync(host.argv, { from: 'user' });
+    await program.parseAsync(withoutHelp(host.argv), { from: 'user' });
     return cli.exitCode;
   } catch (thrown) {
     // Help and version are thrown too, by commander.

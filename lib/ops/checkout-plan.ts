@@ -1,21 +1,23 @@
 /**
  * What a checkout does to the work tree, decided before anything is written.
  *
- * A file may be replaced or removed only if what it holds is the staged file and that is in the
- * version that the line stands on, or if it is what will be written anyway. All else is work that
- * would be lost: a conflict, unless forced. Files of other models and links in the way always are.
+ * A file may be replaced or removed only if what it holds, and what is staged of it, is in a version:
+ * the one that the line stands on, or, asked only if need be, any other. All else is work that would
+ * be lost: a conflict, unless forced. Files of other models and links in the way always are one.
  */
 import nodePath from 'node:path';
 import type { Repository } from '../archive/repository.js';
 import { type FileStat, listDirectory, statOrNull, throwIfAborted } from '../bytes/files.js';
 import { ConflictError } from '../errors.js';
-import type { FileEntry } from '../repo/file-page.js';
+import type { FileEntry, FilePage } from '../repo/file-page.js';
 import { comparePaths } from '../repo/path.js';
 import { isClean, nowNs, type StagedEntry, type Staging } from '../repo/staging.js';
 import { LinkGuard } from '../repo/work-path.js';
 import type { OpContext } from './context.js';
+import { versionRoots, versionsByModel } from './sizes.js';
 import { sameFile } from './staged-version.js';
 import { hashFile } from './status.js';
+import { Describer } from './versions.js';
 
 /** A file to be written. */
 export interface PlannedWrite {
@@ -65,7 +67,7 @@ export async function planCheckout(
   for (const entry of options.removes) await planner.remove(entry);
   for (const entry of options.target) await planner.place(entry);
   await planner.checkFolders();
-  planner.checkLost();
+  if (!options.force) await planner.checkLost();
   return planner.plan;
 }
 
@@ -84,7 +86,8 @@ class Planner {
   readonly #options: PlanOptions;
   readonly #context: OpContext;
   readonly #guard: LinkGuard;
-  readonly #lost = new Set<string>();
+  /** Contents that would be lost, by path: sha256, or null for what has to be read to know it. */
+  readonly #lost = new Map<string, (string | null)[]>();
   readonly #removed = new Set<string>();
   readonly #folders: string[] = [];
 
@@ -101,16 +104,20 @@ class Planner {
     return committed !== undefined && sameFile(committed, entry);
   }
 
+  #lose(path: string, sha256: string | null): void {
+    this.#lost.set(path, [...(this.#lost.get(path) ?? []), sha256]);
+  }
+
   async remove(entry: StagedEntry): Promise<void> {
     throwIfAborted(this.#context.signal);
     const { path } = entry;
     this.#removed.add(path);
-    if (!this.#isCommitted(entry)) this.#lost.add(path);
+    if (!this.#isCommitted(entry)) this.#lose(path, entry.sha256);
     if ((await this.#guard.findLink(path)) !== null) return;
     const found = await this.#look(path, entry, []);
     if (found === null) return;
     if (found === 'folder') return;
-    if (!isEntry(found, entry)) this.#lost.add(path);
+    if (!isEntry(found, entry)) this.#lose(path, found.sha256);
     this.plan.removes.push(path);
   }
 
@@ -121,7 +128,7 @@ class Planner {
     staging.checkOwner(model, path);
     const staged = staging.entry(path);
     if (staged !== null && !sameFile(staged, entry) && !this.#isCommitted(staged)) {
-      this.#lost.add(path);
+      this.#lose(path, staged.sha256);
     }
     const blocking = await this.#guard.findLink(path);
     if (blocking !== null) {
@@ -136,7 +143,7 @@ class Planner {
     else if (isEntry(found, entry)) {
       this.plan.kept.set(path, { stat: found.stat, stagedAtNs: found.readAtNs });
     } else {
-      if (staged === null || !isEntry(found, staged)) this.#lost.add(path);
+      if (staged === null || !isEntry(found, staged)) this.#lose(path, found.sha256);
       this.#write(entry, found.stat, false);
     }
   }
@@ -155,7 +162,7 @@ class Planner {
     }
     if (!this.#removed.has(blocking)) {
       this.#removed.add(blocking);
-      this.#lost.add(blocking);
+      this.#lose(blocking, null);
       this.plan.removes.push(blocking);
     }
     this.#write(entry, null, true);
@@ -206,14 +213,54 @@ class Planner {
     );
   }
 
-  /** @throws {ConflictError} if work would be lost and that was not asked for. */
-  checkLost(): void {
-    if (this.#options.force || this.#lost.size === 0) return;
-    const paths = [...this.#lost].sort(comparePaths);
-    throw new ConflictError(
-      `${paths.length === 1 ? 'a file has' : `${paths.length} files have`} changes that are in no version: ${someOf(paths)}`,
-      { paths, hint: 'commit them first, or lose them with --force' },
-    );
+  /** @throws {ConflictError} if content would be lost that is in no version. */
+  async checkLost(): Promise<void> {
+    if (this.#lost.size === 0) return;
+    await this.#readUnknown();
+    await this.#forgetKept();
+    if (this.#lost.size === 0) return;
+    const paths = [...this.#lost.keys()].sort(comparePaths);
+    const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
+    throw new ConflictError(`${what} changes that are in no version: ${someOf(paths)}`, {
+      paths,
+      hint: 'commit them first, or lose them with --force',
+    });
+  }
+
+  async #readUnknown(): Promise<void> {
+    for (const [path, contents] of this.#lost) {
+      if (!contents.includes(null)) continue;
+      const file = this.#repo.layout.workFile(path);
+      if (!(await statOrNull(file))?.isFile) continue; // a link, which no version has
+      const sha256 = await hashFile(file, this.#context.signal);
+      this.#lost.set(
+        path,
+        contents.map((known) => known ?? sha256),
+      );
+    }
+  }
+
+  /** Looks for the contents in all versions and takes from the lost what is found. */
+  async #forgetKept(): Promise<void> {
+    const describer = new Describer(this.#repo);
+    const models = await versionsByModel(this.#repo, await versionRoots(this.#repo));
+    const seen = new WeakSet<FilePage>();
+    for (const id of models.get(this.#options.model) ?? []) {
+      throwIfAborted(this.#context.signal);
+      const { tree } = await this.#repo.version(id);
+      for await (const page of describer.pages(tree)) {
+        if (seen.has(page)) continue;
+        seen.add(page);
+        for (const { path, sha256 } of page.files) {
+          const contents = this.#lost.get(path);
+          if (contents === undefined) continue;
+          const left = contents.filter((content) => content !== sha256);
+          if (left.length > 0) this.#lost.set(path, left);
+          else this.#lost.delete(path);
+        }
+      }
+      if (this.#lost.size === 0) return;
+    }
   }
 }
 
@@ -225,43 +272,4 @@ function isEntry(found: Found, entry: FileEntry): boolean {
 export function someOf(paths: readonly string[]): string {
   const shown = paths.slice(0, 5).map((path) => `'${path}'`);
   return paths.length > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
-}
-
-/**
- * Two paths that would be one file on a file system that knows no case, or null.
- * @param paths in any order.
- */
-export function findCollision(paths: Iterable<string>): [string, string] | null {
-  const seen = new Map<string, string>();
-  for (const path of paths) {
-    const parts = path.split('/');
-    for (let length = 1; length <= parts.length; length++) {
-      const prefix = parts.slice(0, length).join('/');
-      const plain = prefix.normalize('NFC').toLowerCase();
-      const other = seen.get(plain);
-      if (other !== undefined && other !== prefix) return [other, prefix];
-      seen.set(plain, prefix);
-    }
-  }
-  return null;
-}
-
-/** @throws {ConflictError} if two files would be one in `folder`, whose file system knows no case. */
-export async function checkCollisions(folder: string, paths: readonly string[]): Promise<void> {
-  const collision = findCollision(paths);
-  if (collision === null || !(await ignoresCase(folder))) return;
-  throw new ConflictError(`'${collision[0]}' and '${collision[1]}' are one file here`, {
-    paths: collision,
-    hint: 'the file system does not tell upper from lower case: check out one of them with --out',
-  });
-}
-
-/** True if a folder is found under its name in the other case. */
-async function ignoresCase(folder: string): Promise<boolean> {
-  const name = nodePath.basename(folder);
-  const swapped = name === name.toUpperCase() ? name.toLowerCase() : name.toUpperCase();
-  if (swapped === name) return false;
-  const there = await statOrNull(folder);
-  const other = await statOrNull(nodePath.join(nodePath.dirname(folder), swapped));
-  return there !== null && other?.stat.inode === there.stat.inode;
 }

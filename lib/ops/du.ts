@@ -5,12 +5,11 @@ import type { Id } from '../bytes/hash.js';
 import { NotFoundError } from '../errors.js';
 import { comparePaths } from '../repo/path.js';
 import { checkModelName } from '../repo/ref-name.js';
-import { listRefs } from '../repo/refs.js';
 import { readStaging } from '../repo/staging-file.js';
 import { FILE_CLASSES, type FileClass } from '../store/types.js';
 import type { OpContext } from './context.js';
 import { resolveId } from './resolve.js';
-import { type GroupBytes, StoredSizes, Tally, versionsByModel } from './sizes.js';
+import { type GroupBytes, StoredSizes, Tally, versionRoots, versionsByModel } from './sizes.js';
 import { Describer } from './versions.js';
 
 export interface DuOptions {
@@ -68,7 +67,7 @@ export async function du(
   context: OpContext,
 ): Promise<DuResult> {
   const sizes = new StoredSizes(repo, context.signal);
-  const all = await versionsByModel(repo, await roots(repo));
+  const all = await versionsByModel(repo, await versionRoots(repo));
   const chosen = await choose(repo, all, options);
   const models = await byModel(repo, sizes, chosen);
   const versions = options.versions ? await byVersion(repo, sizes, chosen) : null;
@@ -88,12 +87,6 @@ export async function du(
     logicalBytes: models.reduce((sum, model) => sum + model.logicalBytes, 0),
     diskBytes: records + packs.idx + trashBytes,
   };
-}
-
-async function roots(repo: Repository): Promise<Id[]> {
-  const head = await repo.head();
-  const ids = (await listRefs(repo.layout)).map((ref) => ref.id);
-  return head.kind === 'detached' ? [...ids, head.id] : ids;
 }
 
 async function choose(

@@ -1,12 +1,13 @@
 /** `dlv restore`: takes back changes of files, in the work tree or in what is staged. */
 import type { Repository } from '../archive/repository.js';
 import type { Id } from '../bytes/hash.js';
-import { UsageError } from '../errors.js';
+import { ConflictError, NotFoundError, UsageError } from '../errors.js';
 import type { FileEntry, FilePage } from '../repo/file-page.js';
 import type { StagedEntry, Staging } from '../repo/staging.js';
 import { readStaging, writeStaging } from '../repo/staging-file.js';
 import { applyPlan, withStates } from './apply-checkout.js';
-import { checkCollisions, planCheckout } from './checkout-plan.js';
+import { planCheckout } from './checkout-plan.js';
+import { checkCollisions } from './collisions.js';
 import type { OpContext } from './context.js';
 import { currentLine, type Line } from './lines.js';
 import { resolveId } from './resolve.js';
@@ -91,8 +92,27 @@ function choose(job: Job, files: readonly FileEntry[]): Set<string> {
   const { repo, line, staging, options, context } = job;
   const known = new Set(files.map((file) => file.path));
   for (const { path } of staging.entries(line.model)) known.add(path);
-  const where = `model '${line.model}'`;
-  return selectPaths(repo.layout, context.cwd, options.paths, [...known], where);
+  const others = staging
+    .models()
+    .filter(({ model }) => model !== line.model)
+    .flatMap(({ model }) => staging.entries(model).map((entry) => entry.path));
+  const chosen = new Set<string>();
+  for (const input of options.paths) {
+    const pick = (paths: Iterable<string>): Set<string> =>
+      selectPaths(repo.layout, context.cwd, [input], [...paths], `model '${line.model}'`);
+    try {
+      for (const path of pick(known)) chosen.add(path);
+    } catch (error) {
+      if (!(error instanceof NotFoundError) || others.length === 0) throw error;
+      // A file of another model is told apart from one that is not tracked at all.
+      const [path] = pick(others);
+      throw new ConflictError(`'${path}' belongs to model '${staging.ownerOf(path as string)}'`, {
+        path,
+        hint: `name that model: --model ${staging.ownerOf(path as string)}`,
+      });
+    }
+  }
+  return chosen;
 }
 
 async function restoreWork(

@@ -8,6 +8,7 @@ import { namedObjects, openStoredFile } from '../archive/stored-file.js';
 import { throwIfAborted } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
 import type { FileEntry } from '../repo/file-page.js';
+import { listRefs } from '../repo/refs.js';
 import { type BlobEntry, segmentCount, storedBytes } from '../store/types.js';
 import { Describer } from './versions.js';
 
@@ -168,6 +169,13 @@ export class Tally {
     });
     return total;
   }
+}
+
+/** Versions that refs and HEAD name. */
+export async function versionRoots(repo: Repository): Promise<Id[]> {
+  const head = await repo.head();
+  const ids = (await listRefs(repo.layout)).map((ref) => ref.id);
+  return head.kind === 'detached' ? [...ids, head.id] : ids;
 }
 
 /** Versions reachable from some, by model, each newest first; every version once. */

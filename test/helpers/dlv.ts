@@ -3,6 +3,9 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { PROJECT_ROOT } from './paths.js';
 
+/** The compiled command. */
+export const DLV_BIN = path.join(PROJECT_ROOT, 'dist', 'bin', 'dlv.js');
+
 /** What one run of the command left behind. */
 export interface DlvResult {
   code: number;
@@ -20,15 +23,17 @@ export interface DlvOptions {
 
 /** Runs `dlv <args>` in `options.cwd`; never throws for a non-zero exit code. */
 export async function dlv(args: string[], options: DlvOptions): Promise<DlvResult> {
-  const bin = path.join(PROJECT_ROOT, 'dist', 'bin', 'dlv.js');
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     NO_COLOR: '1',
-    DLV_AUTHOR: 'Tester',
+    DLV_AUTHOR_NAME: 'Tester',
+    DLV_AUTHOR_EMAIL: 'tester@example.org',
+    // A file that does not exist: the settings of whoever runs the tests must not matter.
+    DLV_CONFIG: path.join(options.cwd, '.no-config'),
     ...options.env,
   };
   delete env.FORCE_COLOR;
-  const child = spawn(process.execPath, [bin, ...args], { cwd: options.cwd, env });
+  const child = spawn(process.execPath, [DLV_BIN, ...args], { cwd: options.cwd, env });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
@@ -51,9 +56,9 @@ export async function dlv(args: string[], options: DlvOptions): Promise<DlvResul
   };
 }
 
-/** Runs `dlv <args> --json`, expects exit code 0 and returns the parsed document. */
+/** Runs `dlv --json <args>`, expects exit code 0 and returns the parsed document. */
 export async function dlvJson<T>(args: string[], options: DlvOptions): Promise<T> {
-  const result = await dlv([...args, '--json'], options);
+  const result = await dlv(['--json', ...args], options);
   if (result.code !== 0) {
     throw new Error(
       `dlv ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`,

@@ -67,20 +67,15 @@ export function register(program: Command, cli: Cli): void {
         const { readHistory } = await import('../../ops/log.js');
         const { before, after } = run.split(operands);
         const { maxCount, all, model, graph } = flags;
-        const history = await run.repository((repo) =>
-          readHistory(
-            repo,
-            {
-              revisions: before,
-              paths: after ?? [],
-              topological: graph === true,
-              ...(all ? { all } : {}),
-              ...(model === undefined ? {} : { model }),
-              ...(maxCount === undefined ? {} : { maxCount: parseCount(maxCount, '-n') }),
-            },
-            run.context,
-          ),
-        );
+        const options = {
+          revisions: before,
+          paths: after ?? [],
+          topological: graph === true,
+          ...(all ? { all } : {}),
+          ...(model === undefined ? {} : { model }),
+          ...(maxCount === undefined ? {} : { maxCount: parseCount(maxCount, '-n') }),
+        };
+        const history = await run.repository((repo) => readHistory(repo, options, run.context));
         run.answer(history.versions, (ui) => print(ui, history, flags));
         return 0;
       }),

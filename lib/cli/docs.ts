@@ -1,0 +1,135 @@
+/**
+ * docs/cli.md, made from what the commands say of themselves.
+ *
+ * `node dist/lib/cli/docs.js` writes it; a test keeps it equal to the commands.
+ */
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Command, Option } from 'commander';
+import { COMMANDS } from './commands/index.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { buildProgram } from './main.js';
+import { Cli, type CommandHelp, GLOBAL_OPTIONS } from './run.js';
+import type { Stdio } from './stdio.js';
+
+const INTRO = `# The command
+
+Made from the commands by \`node dist/lib/cli/docs.js\`; do not edit.
+
+Every command answers on stdout and says what it does on stderr. With \`--json\` stdout holds one JSON
+document and nothing else; the documents below are examples, their members are stable. Ids are written
+in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds.
+
+A *revision* is a version id or at least four of its first digits, \`HEAD\`, a branch, \`model/branch\`, a
+tag, a model (its current branch), \`model@n\` (the n-th version of its line), or any of them followed by
+\`~n\` (n first parents up), \`^n\` (the n-th parent) or \`@{n}\` (what a ref named n moves ago).
+
+Colour is used on a terminal unless \`NO_COLOR\` is set. \`DLV_DEBUG=1\` shows where an error comes from;
+\`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when.
+`;
+
+const SILENT: Stdio = { write: () => true, once: () => {}, closed: false };
+
+/** Every command and what it says of itself, in the order of the table. */
+export async function declaredCommands(): Promise<
+  { name: string; command: Command; help: CommandHelp }[]
+> {
+  const { signal } = new AbortController();
+  const host = { stdout: SILENT, stderr: SILENT, env: {}, cwd: '.', argv: [], signal };
+  const cli = new Cli(host);
+  await buildProgram(cli, ['help']);
+  return [...cli.declared].map(([command, help]) => ({ name: command.name(), command, help }));
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line), ''];
+}
+
+function optionRows(options: readonly Option[]): string[][] {
+  return options.map(({ flags, description, argChoices }) => [
+    `\`${flags}\``,
+    argChoices ? `${description}: ${argChoices.join(', ')}` : description,
+  ]);
+}
+
+function exitCodeRows(codes: Readonly<Record<number, string>>): string[][] {
+  return Object.entries(codes).map(([code, what]) => [code, what]);
+}
+
+function section(name: string, command: Command, help: CommandHelp): string[] {
+  const lines = [`## dlv ${name}`, '', `${capital(help.summary)}.`, ''];
+  lines.push('```', `dlv ${name} ${command.usage()}`, '```', '');
+  if (help.about) lines.push(help.about, '');
+  const operands = command.registeredArguments.map((argument): [string, string] => {
+    const brackets = argument.required ? ['<', '>'] : ['[', ']'];
+    const dots = argument.variadic ? '...' : '';
+    return [`\`${brackets[0]}${argument.name()}${dots}${brackets[1]}\``, argument.description];
+  });
+  const own = command.options.filter((option) => option.helpGroupHeading !== GLOBAL_OPTIONS);
+  const rows = [...operands, ...optionRows(own)];
+  if (rows.length > 0) lines.push(...table(['operand or flag', 'what it does'], rows));
+  lines.push('```sh');
+  for (const [line, does] of help.examples) lines.push(`# ${does}`, line);
+  lines.push('```', '');
+  if (help.json !== undefined) {
+    lines.push('`--json`:', '', '```json', JSON.stringify(help.json, null, 2), '```', '');
+  }
+  if (help.exitCodes) lines.push(...table(['exit code', 'here'], exitCodeRows(help.exitCodes)));
+  return lines;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** The text of docs/cli.md. */
+export async function renderDocs(): Promise<string> {
+  const declared = await declaredCommands();
+  const lines = [INTRO, '## All commands', ''];
+  const rows = COMMANDS.map(({ name, group }) => {
+    const help = declared.find((command) => command.name === name)?.help;
+    return [`[${name}](#dlv-${name})`, help?.summary ?? '', group.replace(/:$/, '')];
+  });
+  lines.push(...table(['command', 'does', 'for'], rows));
+  const globals = declared[0]?.command.options.filter(
+    (option) => option.helpGroupHeading === GLOBAL_OPTIONS,
+  );
+  lines.push('## Flags of every command', '', 'They may stand before the command, too.', '');
+  lines.push(...table(['flag', 'what it does'], optionRows(globals ?? [])));
+  lines.push('## Exit codes', '', ...table(['exit code', 'means'], exitCodeRows(EXIT_CODES)));
+  lines.push(
+    'An error is one line `dlv: <message>` on stderr and, where there is a remedy, a line `hint: <remedy>`.',
+    'With `--json` it is a document on stdout; [errors.md](errors.md) lists the codes:',
+    '',
+    '```json',
+    JSON.stringify(
+      {
+        error: {
+          code: 'DLV_NOT_FOUND',
+          message: "there is no version, branch, tag or model 'mian'",
+          data: {
+            kind: 'revision',
+            name: 'mian',
+            candidates: ['main'],
+            hint: 'did you mean main?',
+          },
+        },
+      },
+      null,
+      2,
+    ),
+    '```',
+    '',
+  );
+  for (const { name, command, help } of declared) lines.push(...section(name, command, help));
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await writeFile(new URL('../../../docs/cli.md', import.meta.url), await renderDocs());
+}

@@ -1,0 +1,111 @@
+/**
+ * The JSON documents: what each command prints has the members and types of its documented example,
+ * and docs/cli.md says what the commands say.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { declaredCommands, renderDocs } from '../../lib/cli/docs.js';
+import { PROJECT_ROOT } from '../helpers/paths.js';
+import { type TestRepository, threeVersions } from '../helpers/repository.js';
+
+/** Members whose keys are data: only the types of their values are compared. */
+const MAPS = new Set(['metrics', 'params']);
+
+/**
+ * How `actual` differs from `example` in shape. null fits anything, since an example cannot show both;
+ * elements of lists are compared with the first of the example.
+ */
+function differences(example: unknown, actual: unknown, at: string): string[] {
+  if (example === null || actual === null) return [];
+  if (Array.isArray(example) || Array.isArray(actual)) {
+    if (!Array.isArray(example) || !Array.isArray(actual)) return [`${at}: one is no list`];
+    if (example.length === 0) return [];
+    return actual.flatMap((item, i) => differences(example[0], item, `${at}[${i}]`));
+  }
+  if (typeof example !== typeof actual) return [`${at}: ${typeof actual}, not ${typeof example}`];
+  if (typeof example !== 'object') return [];
+  const a = example as Record<string, unknown>;
+  const b = actual as Record<string, unknown>;
+  const found: string[] = [];
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    if (!(key in a)) found.push(`${at}.${key} is not documented`);
+    else if (!(key in b)) found.push(`${at}.${key} is missing`);
+    else if (!MAPS.has(key)) found.push(...differences(a[key], b[key], `${at}.${key}`));
+  }
+  return found;
+}
+
+test('differences: are found', (t) => {
+  t.deepEqual(differences({ a: 1, b: [{ c: '' }] }, { a: 2, b: [{ c: 'x' }, { c: '' }] }, ''), []);
+  t.is(differences({ a: 1 }, { a: '1' }, '').length, 1);
+  t.is(differences({ a: 1 }, { b: 1 }, '').length, 2);
+  t.is(differences([{ a: 1 }], [{ a: 1 }, {}], '').length, 1);
+});
+
+/** For each command a command line whose document is rich; `prepare` makes it so. */
+const LINES: Record<string, { args: string[]; prepare?: (repo: TestRepository) => Promise<void> }> =
+  {
+    init: { args: ['init', 'sub'] },
+    add: { args: ['add', '.'], prepare: (repo) => repo.write('note.txt', 'x') },
+    rm: { args: ['rm', 'note.txt'] },
+    status: {
+      args: ['status'],
+      prepare: async (repo) => {
+        await repo.write('note.txt', 'x');
+        await repo.json('add', '.');
+        await repo.write('note.txt', 'y');
+        await repo.write('new.txt', 'z');
+      },
+    },
+    restore: { args: ['restore', '.'], prepare: (repo) => repo.remove('note.txt') },
+    commit: {
+      args: ['commit', '--all', '-m', 'more', '--metric', 'loss=1'],
+      prepare: (repo) => repo.write('note.txt', 'x'),
+    },
+    list: { args: ['list'] },
+    log: {
+      args: ['log', '--all'],
+      prepare: async (repo) => void (await repo.json('copy', 'net', 'x')),
+    },
+    show: { args: ['show'] },
+    diff: { args: ['diff', 'net@1', 'net@3'] },
+    cat: { args: ['cat', 'HEAD:model.safetensors#fc.bias'] },
+    checkout: { args: ['checkout', 'net@1'] },
+    switch: { args: ['switch', '-c', 'side', 'net@1'] },
+    branch: { args: ['branch'] },
+    tag: { args: ['tag'], prepare: async (repo) => void (await repo.json('tag', 'v1')) },
+    reset: { args: ['reset', '--hard', 'net@1'] },
+    copy: { args: ['copy', 'net', 'x', '--checkout'] },
+    du: { args: ['du', '--versions', '--paths'] },
+    config: { args: ['config', 'user.name', 'Ada'] },
+    gc: { args: ['gc'] },
+    fsck: { args: ['fsck'] },
+  };
+
+test('documents: every command documents one and is tried', async (t) => {
+  const declared = await declaredCommands();
+  t.deepEqual(
+    declared.filter(({ help }) => help.json === undefined).map(({ name }) => name),
+    [],
+  );
+  for (const { name } of declared) t.truthy(LINES[name], `no line for ${name}`);
+});
+
+for (const [name, line] of Object.entries(LINES)) {
+  test(`documents: ${name} prints what it documents`, async (t) => {
+    const declared = await declaredCommands();
+    const { repo } = await threeVersions(t);
+    await line.prepare?.(repo);
+    const document = await repo.json<unknown>(...line.args);
+    const example = declared.find((command) => command.name === name)?.help.json;
+    t.deepEqual(differences(example, document, name), []);
+    if (Array.isArray(document)) t.true(document.length > 0);
+  });
+}
+
+test('docs/cli.md says what the commands say', async (t) => {
+  const file = path.join(PROJECT_ROOT, 'docs', 'cli.md');
+  if (process.env.UPDATE_GOLDEN === '1') await fs.writeFile(file, await renderDocs());
+  t.is(await fs.readFile(file, 'utf8'), await renderDocs());
+});

@@ -1,0 +1,177 @@
+/** `dlv show`, `dlv cat`: what a version and a file hold, and their bytes. */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import test from 'ava';
+import type { CatResult } from '../../lib/ops/cat.js';
+import type { ShowFileResult, ShowResult } from '../../lib/ops/show.js';
+import { dlv } from '../helpers/dlv.js';
+import { SHAPES, TestRepository, threeVersions } from '../helpers/repository.js';
+import { randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+
+test('show: files, snapshots, metrics and sizes of a version', async (t) => {
+  const { repo } = await threeVersions(t);
+  const shown = await repo.json<ShowResult>('show', 'net@2');
+  const bytes = (await repo.read('model.safetensors')).length;
+  t.is(shown.message, 'second');
+  t.deepEqual(
+    shown.files.map(({ path, mode }) => [path, mode]),
+    [
+      ['model.safetensors', '644'],
+      ['note.txt', '644'],
+    ],
+  );
+  t.is(shown.logicalBytes, bytes + 'version 2\n'.length);
+  t.deepEqual(shown.snapshots, [
+    { key: 'model.safetensors', role: 'weights', step: 200, files: 1, bytes },
+  ]);
+  t.deepEqual(shown.series, [{ name: 'accuracy', step: null, value: 0.6 }]);
+  const text = await repo.dlv('show', 'net@2');
+  t.regex(text.stdout, /model\.safetensors/);
+  t.regex(text.stdout, /Metrics: accuracy 0\.6/);
+});
+
+test('show: a number that is not finite stays what it is', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.commit('diverged', { metrics: ['loss=Infinity', 'loss@1=2.5', 'loss@2=3'] });
+  const shown = await repo.json<ShowResult>('show');
+  t.deepEqual(
+    shown.series.map(({ step, value }) => [step, value]),
+    [
+      [null, 'Infinity'],
+      [1, 2.5],
+      [2, 3],
+    ],
+  );
+  t.deepEqual(shown.metrics, { loss: 3 });
+});
+
+test('show: the tensors of a file', async (t) => {
+  const { repo } = await threeVersions(t);
+  const file = await repo.json<ShowFileResult>('show', 'HEAD:model.safetensors');
+  t.is(file.format, 'safetensors');
+  t.is(file.extents, 1);
+  t.deepEqual(
+    Object.fromEntries(file.tensors.map(({ name, shape }) => [name, shape])),
+    SHAPES as Record<string, number[]>,
+  );
+  const weight = file.tensors.find(({ name }) => name === 'fc.weight');
+  t.like(weight, { dtype: 'F32', bytes: 64 * 128 * 4, kind: 'extent' });
+  t.regex(weight?.extent ?? '', /^[0-9a-f]{64}$/);
+  t.is(file.tensors.find(({ name }) => name === 'fc.bias')?.extent, null);
+  const near = await repo.fails(1, 'show', 'HEAD:model.safetensor');
+  t.regex(near.data.hint ?? '', /model\.safetensors/);
+});
+
+test('cat: gives the bytes of files of any version', async (t) => {
+  const { repo, tensors } = await threeVersions(t);
+  for (const [i, values] of tensors.entries()) {
+    const result = await repo.dlv('cat', `net@${i + 1}:model.safetensors`);
+    t.is(result.code, 0);
+    t.true(result.stdoutBytes.equals(safetensors(values)));
+  }
+  t.is((await repo.dlv('cat', ':note.txt')).stdout, 'version 3\n');
+});
+
+test('cat: gives one tensor raw, as npy and as safetensors', async (t) => {
+  const { repo, tensors } = await threeVersions(t);
+  const last = tensors[2] as Tensors;
+  for (const name of ['fc.weight', 'fc.bias']) {
+    const values = Buffer.from((last[name] as Tensors[string]).values.buffer);
+    const place = `HEAD:model.safetensors#${name}`;
+    t.true((await repo.dlv('cat', place)).stdoutBytes.equals(values));
+    const npy = (await repo.dlv('cat', place, '--format', 'npy')).stdoutBytes;
+    const header = npy.subarray(10, 10 + npy.readUInt16LE(8)).toString('latin1');
+    t.is((10 + header.length) % 64, 0);
+    const shape = name === 'fc.bias' ? '(64,)' : '(64, 128)';
+    t.true(
+      header.startsWith(`{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`),
+      header,
+    );
+    t.true(npy.subarray(10 + header.length).equals(values));
+    const one = (await repo.dlv('cat', place, '--format', 'safetensors')).stdoutBytes;
+    t.deepEqual(readSafetensors(one), { [name]: values.toString('hex') });
+  }
+});
+
+function readSafetensors(bytes: Buffer): Record<string, string> {
+  const length = Number(bytes.readBigUInt64LE());
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >;
+  return Object.fromEntries(
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          data_offsets: [from, to],
+        },
+      ]) => {
+        return [name, bytes.subarray(8 + length + from, 8 + length + to).toString('hex')];
+      },
+    ),
+  );
+}
+
+test('cat: all weights of a version; several snapshots are told apart by path', async (t) => {
+  const { repo, tensors } = await threeVersions(t);
+  const hex = (values: Float32Array): string => Buffer.from(values.buffer).toString('hex');
+  const expected = (all: Tensors, prefix = ''): Record<string, string> =>
+    Object.fromEntries(Object.entries(all).map(([k, v]) => [prefix + k, hex(v.values)]));
+  const one = await repo.dlv('cat', 'net', '--format', 'safetensors');
+  t.deepEqual(readSafetensors(one.stdoutBytes), expected(tensors[2] as Tensors));
+  const teacher = randomTensors({ 'a#b': [3] }, 9);
+  await repo.write('t/teacher.safetensors', safetensors(teacher));
+  await repo.commit('two');
+  const two = await repo.dlv('cat', 'HEAD', '--format', 'safetensors');
+  t.deepEqual(readSafetensors(two.stdoutBytes), {
+    ...expected(tensors[2] as Tensors, 'model.safetensors:'),
+    ...expected(teacher, 't/teacher.safetensors:'),
+  });
+  const odd = await repo.dlv('cat', 'HEAD:t/teacher.safetensors#a#b');
+  t.is(odd.stdoutBytes.toString('hex'), hex((teacher['a#b'] as Tensors[string]).values));
+});
+
+test('cat: --json says what would be written and writes nothing', async (t) => {
+  const { repo } = await threeVersions(t);
+  const result = await repo.json<CatResult>('cat', 'HEAD:model.safetensors#fc.weight');
+  t.like(result, { path: 'model.safetensors', format: 'raw', tensors: 1, bytes: 32768 });
+  t.deepEqual(result.tensor, { name: 'fc.weight', dtype: 'F32', shape: [64, 128] });
+});
+
+test('cat: names what is near, and refuses what makes no sense', async (t) => {
+  const { repo } = await threeVersions(t);
+  const tensor = await repo.fails(1, 'cat', 'HEAD:model.safetensors#fc.wieght');
+  t.regex(tensor.data.hint ?? '', /fc\.weight/);
+  t.is((await repo.fails(1, 'cat', 'HEAD:nothing')).code, 'DLV_NOT_FOUND');
+  t.is((await repo.fails(1, 'cat', 'HEAD:note.txt#x')).code, 'DLV_NOT_FOUND');
+  t.is((await repo.fails(2, 'cat', 'HEAD')).code, 'DLV_USAGE');
+  t.is((await repo.fails(2, 'cat', 'HEAD:note.txt', '--format', 'npy')).code, 'DLV_USAGE');
+  t.is((await repo.fails(2, 'cat', 'HEAD:note.txt', '--format', 'png')).code, 'DLV_USAGE');
+});
+
+test('cat: damaged bytes end with 12', async (t) => {
+  const { repo } = await threeVersions(t);
+  const packs = repo.file('.dlv/packs');
+  for (const name of await fs.readdir(packs)) {
+    if (name.endsWith('.idx')) continue;
+    const bytes = await fs.readFile(`${packs}/${name}`);
+    for (let i = 64; i < bytes.length; i += 7) bytes[i] = (bytes[i] as number) ^ 0x10;
+    await fs.writeFile(`${packs}/${name}`, bytes);
+  }
+  const result = await dlv(['cat', 'net@1:model.safetensors'], { cwd: repo.dir });
+  t.is(result.code, 12);
+  t.regex(result.stderr, /hint: .*dlv fsck/);
+});
+
+test('cat: a file of many chunks comes out whole', async (t) => {
+  const repo = await TestRepository.create(t);
+  const values = randomTensors({ x: [700_000] }, 4);
+  const bytes = Buffer.from((values.x as Tensors[string]).values.buffer);
+  await repo.write('noise.bin', bytes);
+  await repo.commit('noise');
+  const { stdoutBytes } = await repo.dlv('cat', 'HEAD:noise.bin');
+  const sum = (b: Buffer): string => createHash('sha256').update(b).digest('hex');
+  t.is(sum(stdoutBytes), sum(bytes));
+});
