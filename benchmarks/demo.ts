@@ -41,7 +41,7 @@ async function makeCheckpoints(): Promise<Saved[]> {
   };
   const trained = (await trainChain(DEMO_CHAIN, keep('main'))).at(-1);
   const tune = { seed: 21, steps: 40, checkpoints: [40], from: trained };
-  await trainChain({ ...tune, rate: 0.002 }, keep('low-rate'));
+  await trainChain({ ...tune, rate: 0.0005 }, keep('low-rate'));
   await trainChain({ ...tune, rate: 0.02, headOnly: true }, keep('head-only'));
   return saved;
 }
