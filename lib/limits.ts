@@ -99,3 +99,7 @@ export const PLANE_CLASS_BYTES_MAX = 64 * 1024 * 1024;
 export const SET_RECORDS_TARGET = 1 << 18;
 /** Most records of one kind in one set that a reader accepts. */
 export const SET_RECORDS_MAX = 1 << 24;
+
+/** Extents and candidate encodings of one storage graph: a plan of this size fits in 1 GiB. */
+export const PLAN_NODES_MAX = 2_000_000;
+export const PLAN_EDGES_MAX = 20_000_000;
