@@ -1,7 +1,6 @@
 /** `dlv add` on the command line. */
 import type { Command } from 'commander';
 import type { AddResult } from '../../ops/add.js';
-import { withRepository } from '../../ops/context.js';
 import { parseStep } from '../arguments.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
@@ -60,7 +59,7 @@ export function register(program: Command, cli: Cli): void {
           paths,
           ...(step === undefined ? {} : { step: parseStep(step) }),
         };
-        const result = await withRepository(run.context, (repo) => add(repo, options, run.context));
+        const result = await run.repository((repo) => add(repo, options, run.context));
         run.answer(result, (ui) => {
           const touched = result.files.filter((file) => file.status !== 'unchanged');
           for (const file of touched) {

@@ -1,7 +1,6 @@
 /** `dlv commit` on the command line. */
 import type { Command } from 'commander';
 import type { CommitOptions, CommitResult } from '../../ops/commit.js';
-import { withRepository } from '../../ops/context.js';
 import { parseStep } from '../arguments.js';
 import { type Cli, collect } from '../run.js';
 import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
@@ -71,7 +70,7 @@ export function register(program: Command, cli: Cli): void {
         const { commit } = await import('../../ops/commit.js');
         const { resolveId } = await import('../../ops/resolve.js');
         const path = await import('node:path');
-        const result = await withRepository(run.context, async (repo) => {
+        const result = await run.repository(async (repo) => {
           const parents: NonNullable<CommitOptions['parents']> = [];
           for (const parent of flags.parent ?? []) parents.push(await resolveId(repo, parent));
           return commit(

@@ -1,6 +1,5 @@
 /** `dlv diff` on the command line. */
 import type { Command } from 'commander';
-import { withRepository } from '../../ops/context.js';
 import type { DiffResult, FileDiff, SnapshotDiff, TensorDiff } from '../../ops/diff.js';
 import type { Cli } from '../run.js';
 import { type Cell, formatTable } from '../table.js';
@@ -91,9 +90,7 @@ export function register(program: Command, cli: Cli): void {
           all: flags.all === true,
           ...(flags.model === undefined ? {} : { model: flags.model }),
         };
-        const result = await withRepository(run.context, (repo) =>
-          diff(repo, options, run.context),
-        );
+        const result = await run.repository((repo) => diff(repo, options, run.context));
         run.answer(result, (ui) => print(ui, result));
         return flags.exitCode && !result.same ? 1 : 0;
       }),

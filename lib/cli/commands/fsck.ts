@@ -1,7 +1,7 @@
 /** `dlv fsck` on the command line. */
 import type { Command } from 'commander';
-import type { Id } from '../../bytes/hash.js';
 import type { FsckOpResult } from '../../ops/fsck.js';
+import type { Id } from '../../ops/versions.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
 

@@ -1,7 +1,6 @@
 /** `dlv gc` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../errors.js';
-import { withRepository } from '../../ops/context.js';
 import type { GcOpResult } from '../../ops/gc.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, formatDuration } from '../ui.js';
@@ -50,7 +49,7 @@ export function register(program: Command, cli: Cli): void {
           });
         }
         const options = { pruneNow: flags.prune === 'now', dryRun: flags.dryRun === true };
-        const result = await withRepository(run.context, (repo) => gc(repo, options, run.context));
+        const result = await run.repository((repo) => gc(repo, options, run.context));
         run.answer(result, (ui) => {
           const { droppedBlobs, droppedExtentSegments: segments } = result;
           const would = result.dryRun ? 'would be ' : '';

@@ -1,6 +1,5 @@
 /** `dlv rm` on the command line. */
 import type { Command } from 'commander';
-import { withRepository } from '../../ops/context.js';
 import type { RmResult } from '../../ops/rm.js';
 import type { Cli } from '../run.js';
 import { formatCount, printable } from '../ui.js';
@@ -38,7 +37,7 @@ export function register(program: Command, cli: Cli): void {
       cli.action(async (run, paths: string[], flags: Flags) => {
         const { rm } = await import('../../ops/rm.js');
         const options = { ...flags, paths };
-        const result = await withRepository(run.context, (repo) => rm(repo, options, run.context));
+        const result = await run.repository((repo) => rm(repo, options, run.context));
         run.answer(result, (ui) => {
           for (const path of result.removed) ui.note(`removed '${printable(path)}'`);
           ui.note(

@@ -1,6 +1,5 @@
 /** `dlv status` on the command line. */
 import type { Command } from 'commander';
-import { withRepository } from '../../ops/context.js';
 import type { ModelStatus, PathChange, StatusResult } from '../../ops/status.js';
 import type { Cli } from '../run.js';
 import { printable, type Ui } from '../ui.js';
@@ -37,7 +36,7 @@ export function register(program: Command, cli: Cli): void {
     .action(
       cli.action(async (run) => {
         const { status } = await import('../../ops/status.js');
-        const result = await withRepository(run.context, (repo) => status(repo, run.context));
+        const result = await run.repository((repo) => status(repo, run.context));
         run.answer(result, (ui) => print(ui, result));
         return 0;
       }),
