@@ -5,7 +5,7 @@
  * against the extent id by the run hashes that the head of segment 0 carries.
  */
 import type { Id } from '../bytes/hash.js';
-import { decodeSegment } from '../codec/segment.js';
+import { decodeSegment, segmentStop } from '../codec/segment.js';
 import { decodeTags, TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH } from '../codec/tags.js';
 import { CorruptError, NotFoundError } from '../errors.js';
 import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS, WIDTH_MAX } from '../limits.js';
@@ -39,6 +39,15 @@ function codecHead(record: SegmentRecord, file: string): Uint8Array {
   const head = tags.get(TAG_CODEC);
   if (!head) throw new CorruptError(`'${file}' has no codec field`, { file, id: record.id });
   return head;
+}
+
+/** Planes that every link of a chain has to give so that the first `wanted` of the child are exact. */
+function chainStop(chain: readonly SegmentRecord[], wanted: number): number {
+  return chain.reduce((stop, record) => {
+    const file = `extent ${record.id}`;
+    const depth = Math.min(stop, record.width);
+    return segmentStop(codecHead(record, file), record.width, depth, file);
+  }, wanted);
 }
 
 /** @throws {CorruptError} unless the planes of a segment fit the memory that was given for them. */
@@ -82,8 +91,15 @@ export class Extents {
     for (let attempt = 0; attempt < REREADS_MAX; attempt++) {
       const chain = await this.#readChain(id, segment);
       checkSize(chain[0] as SegmentRecord, segment, wanted, target);
-      const planes = await this.#decodeChain(chain, segment, wanted, target);
-      if (planes !== null) return planes;
+      const stop = chainStop(chain, wanted);
+      const into = stop === wanted ? target : undefined;
+      const planes = await this.#decodeChain(chain, segment, stop, into);
+      if (planes === null) continue;
+      if (stop === wanted) return planes;
+      if (target === undefined) return planes.slice(0, wanted);
+      for (const [k, plane] of target.slice(0, wanted).entries())
+        plane.set(planes[k] as Uint8Array);
+      return target.slice(0, wanted);
     }
     throw new CorruptError(`the base of extent '${id}' is another at every look`, { id });
   }

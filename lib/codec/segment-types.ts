@@ -1,0 +1,40 @@
+/** What every segment coder takes and gives, and which pack class a plane belongs to. */
+
+/** Payload bytes by plane class: hi = planes of the first stop ≥ min(2, w), mid = the next, low = the rest. */
+export interface EncodedSegment {
+  /** Codec head; its first byte is the codec id. */
+  head: Uint8Array;
+  hi: Uint8Array;
+  mid: Uint8Array;
+  low: Uint8Array;
+  usesBase: boolean;
+}
+
+/** What decoding reads: the codec head and the class payloads that hold the wanted planes. */
+export interface SegmentPayload {
+  head: Uint8Array;
+  hi: Uint8Array;
+  mid: Uint8Array;
+  low: Uint8Array;
+}
+
+/** What a segment is decoded with. */
+export interface DecodeOptions {
+  /** Bytes per element. */
+  width: number;
+  /** Elements of this segment. */
+  count: number;
+  /** Planes to decode: a stop of the head, 1 … width. */
+  wanted: number;
+  /** At least `wanted` planes of the base segment if the head needs one. */
+  base: readonly Uint8Array[] | null;
+  /** Name for messages. */
+  file: string;
+}
+
+/** Number of planes in each class for an element width. */
+export function classPlanes(width: number): [hi: number, mid: number, low: number] {
+  if (width <= 2) return [width, 0, 0];
+  if (width === 4) return [2, 1, 1];
+  return [2, 2, width - 4];
+}
