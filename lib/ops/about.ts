@@ -1,5 +1,6 @@
 /** Says which dlv this is, where it runs and which repositories it reads. */
 import { readFile } from 'node:fs/promises';
+import { type KernelInfo, loadKernel } from '../native/kernel.js';
 import { CURRENT_FORMAT, type Format } from '../repo/format.js';
 
 export interface About {
@@ -10,6 +11,8 @@ export interface About {
   platform: string;
   /** Feature flags of the repositories that it makes (docs/format/layout.md). */
   format: Format;
+  /** Which build of the kernel runs: native, portable (no SIMD) or wasm. */
+  kernel: KernelInfo;
 }
 
 /** What `dlv --version` tells. */
@@ -17,5 +20,11 @@ export async function about(): Promise<About> {
   const manifest = new URL('../../../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
   const { node } = process.versions;
-  return { version, node, platform: `${process.platform}-${process.arch}`, format: CURRENT_FORMAT };
+  return {
+    version,
+    node,
+    platform: `${process.platform}-${process.arch}`,
+    format: CURRENT_FORMAT,
+    kernel: loadKernel().info,
+  };
 }
