@@ -39,6 +39,8 @@ export interface Backend {
   readAll(name: string, maxBytes: number): Promise<Uint8Array>;
   /** Makes the renames in a folder durable. */
   syncDir(dir: string): Promise<void>;
+  /** Forgets what is cached, so that the next read sees what other processes put in its place. */
+  refresh(): Promise<void>;
   /** Closes what is cached. */
   close(): Promise<void>;
 }

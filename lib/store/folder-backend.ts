@@ -109,6 +109,10 @@ export class FolderBackend implements Backend {
     return syncDirectory(this.#path(dir));
   }
 
+  async refresh(): Promise<void> {
+    for (const name of [...this.#open.keys()]) this.#drop(name);
+  }
+
   async close(): Promise<void> {
     const open = [...this.#open.values()];
     for (const name of [...this.#open.keys()]) this.#drop(name);

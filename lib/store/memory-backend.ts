@@ -92,6 +92,8 @@ export class MemoryBackend implements Backend {
 
   async syncDir(): Promise<void> {}
 
+  async refresh(): Promise<void> {}
+
   async close(): Promise<void> {}
 
   #get(action: string, name: string): Uint8Array {

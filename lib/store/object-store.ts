@@ -7,7 +7,7 @@
  */
 import { isMissing } from '../bytes/files.js';
 import { type BlobKind, type Id, isId } from '../bytes/hash.js';
-import { assert, CorruptError, ExistsError } from '../errors.js';
+import { assert, CorruptError, ExistsError, isDamage } from '../errors.js';
 import { MANIFEST_BYTES_MAX } from '../limits.js';
 import type { Backend } from './backend.js';
 import { ByteCache } from './byte-cache.js';
@@ -46,6 +46,13 @@ const INDEX_CACHE_BYTES = 64 * 1024 * 1024;
 const LEADS = 256;
 /** Look-ups of one key; each after the first because the manifest changed under the one before. */
 const LOOK_UPS_MAX = 4;
+
+/** A record of a listed set. */
+export interface FoundRecord {
+  entry: BlobEntry | SegmentEntry;
+  /** False if a set listed before holds the same key. */
+  live: boolean;
+}
 
 /** The manifest as read, with its bytes: equal bytes mean that nothing changed. */
 interface ReadManifest extends Manifest {
@@ -118,18 +125,27 @@ export class ObjectStore {
   /**
    * Runs a look-up; if it misses or a file is gone, reads the manifest again, and retries if that is
    * another one than the look-up began with: look-ups overlap, so that the reload of one may already
-   * have brought what the other needs.
+   * have brought what the other needs. Damage is looked at twice, because another process may have
+   * put a repaired file in the place of the one that is open here.
    */
   async #retrying<T>(isMiss: (found: T) => boolean, lookUp: () => Promise<T>): Promise<T> {
+    let refreshed = false;
     for (let attempt = 1; ; attempt++) {
       const before = this.#manifest;
       const result = await lookUp().then(
         (found) => ({ found }),
         (error: unknown) => {
-          if (!isMissing(error)) throw error;
-          return { gone: goneError(error) };
+          if (isMissing(error)) return { gone: goneError(error) };
+          if (isDamage(error) && !refreshed) return { damage: error };
+          throw error;
         },
       );
+      if ('damage' in result) {
+        refreshed = true;
+        await this.backend.refresh();
+        await this.reload();
+        continue;
+      }
       if ('found' in result && !isMiss(result.found)) return result.found;
       if (this.#manifest === before) await this.reload();
       if (this.#manifest !== before && attempt < LOOK_UPS_MAX) continue;
@@ -237,19 +253,32 @@ export class ObjectStore {
     return found.slice(0, max).map((entry) => entry.id);
   }
 
-  /** Live entries whose id begins with one byte, in order: the first set that holds a key wins. */
-  async #entriesOf(table: IndexTable, lead: number): Promise<(BlobEntry | SegmentEntry)[]> {
-    const live = new Map<string, BlobEntry | SegmentEntry>();
+  /** All entries whose id begins with one byte, set by set: the first that holds a key is live. */
+  async #recordsOf(table: IndexTable, lead: number): Promise<FoundRecord[]> {
+    const seen = new Set<string>();
+    const found: FoundRecord[] = [];
     for (const info of this.#manifest.sets) {
       const index = await this.#index(info);
       for (const row of await index.rowsOf(table, lead)) {
         const entry = decodeRow(table, row, index);
-        const key =
-          'segment' in entry ? `${entry.id}${String(entry.segment).padStart(10, '0')}` : entry.id;
-        if (!live.has(key)) live.set(key, entry);
+        const key = 'segment' in entry ? `${entry.id}:${entry.segment}` : entry.id;
+        found.push({ entry, live: !seen.has(key) });
+        seen.add(key);
       }
     }
-    return [...live].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([, entry]) => entry);
+    return found;
+  }
+
+  /** Live entries whose id begins with one byte, in order of their keys. */
+  async #entriesOf(table: IndexTable, lead: number): Promise<(BlobEntry | SegmentEntry)[]> {
+    const entries = (await this.#recordsOf(table, lead))
+      .filter(({ live }) => live)
+      .map(({ entry }) => entry);
+    const number = (entry: BlobEntry | SegmentEntry) => ('segment' in entry ? entry.segment : 0);
+    return entries.sort((a, b) => {
+      if (a.id === b.id) return number(a) - number(b);
+      return a.id < b.id ? -1 : 1;
+    });
   }
 
   /** Live blobs in order of id. */
@@ -274,19 +303,10 @@ export class ObjectStore {
    * Every record of every listed set, also those that the live record of an earlier set hides.
    * Blobs come first; entries come by the first byte of their id, then in the order of the sets.
    */
-  async *records(): AsyncGenerator<{ entry: BlobEntry | SegmentEntry; live: boolean }> {
+  async *records(): AsyncGenerator<FoundRecord> {
     for (const table of INDEX_TABLES) {
       for (let lead = 0; lead < LEADS; lead++) {
-        const seen = new Set<string>();
-        for (const info of this.#manifest.sets) {
-          const index = await this.#index(info);
-          for (const row of await index.rowsOf(table, lead)) {
-            const entry = decodeRow(table, row, index);
-            const key = 'segment' in entry ? `${entry.id}:${entry.segment}` : entry.id;
-            yield { entry, live: !seen.has(key) };
-            seen.add(key);
-          }
-        }
+        yield* await this.#retrying(isNever, () => this.#recordsOf(table, lead));
       }
     }
   }
@@ -323,7 +343,9 @@ export class ObjectStore {
 
   /** Moves sets that the manifest no longer lists to trash/. The caller holds the lock. */
   async retire(setIds: readonly SetId[]): Promise<void> {
-    const listed = new Set(this.#manifest.sets.map((info) => info.id));
+    // Read now: to move a set that is listed would be to lose it.
+    const { sets } = decodeManifest(await readManifestBytes(this.backend), MANIFEST_NAME);
+    const listed = new Set(sets.map((info) => info.id));
     let moved = 0;
     for (const id of setIds) {
       if (listed.has(id)) continue;

@@ -37,6 +37,7 @@ class FaultyBackend implements Backend {
   exists = (name: string) => this.inner.exists(name);
   list = (dir: string) => this.inner.list(dir);
   readAll = (name: string, max: number) => this.inner.readAll(name, max);
+  refresh = () => this.inner.refresh();
   close = () => this.inner.close();
 
   async createWriter(name: string): Promise<BackendWriter> {
