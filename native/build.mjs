@@ -16,6 +16,7 @@ export const CORE = [
   'stats.c',
   'rans.c',
   'rans_avx2.c',
+  'rans_avx512.c',
   'buffer.c',
   'table.c',
   'encode.c',

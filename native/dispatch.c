@@ -3,15 +3,25 @@
 #include "kernel.h"
 
 static int portable_only;
+static int without_avx512;
 
 void dlv_force_portable(int on) { portable_only = on; }
+void dlv_forbid_avx512(int on) { without_avx512 = on; }
 
 #ifdef DLV_X86
 int dlv_has_avx2(void) {
   return !portable_only && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
 }
 
-const char *dlv_isa(void) { return dlv_has_avx2() ? "avx2" : "portable"; }
+int dlv_has_avx512(void) {
+  return !portable_only && !without_avx512 && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vbmi2");
+}
+
+const char *dlv_isa(void) {
+  return dlv_has_avx512() ? "avx512" : dlv_has_avx2() ? "avx2" : "portable";
+}
 #else
 const char *dlv_isa(void) { return "portable"; }
 #endif

@@ -1,4 +1,4 @@
-/* Which instruction sets may be used, decided at run time. */
+/* Which instruction sets may be used, decided at run time, and the loops written for them. */
 #ifndef DLV_DISPATCH_H
 #define DLV_DISPATCH_H
 
@@ -6,14 +6,28 @@
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define DLV_X86 1
+#include "rans.h"
+
 int dlv_has_avx2(void);
+/* AVX-512 with the byte and word compressions of VBMI2 (Ice Lake, Zen 4 and later). */
+int dlv_has_avx512(void);
 
 /*
- * Decodes whole rounds of 64 lanes while enough words are left for any outcome; moves *at and the
- * states. Returns the number of symbols decoded.
+ * Decodes whole rounds of 64 lanes from symbol `i` on while *at ≤ last, where RANS_ROUND_BYTES may
+ * be looked at; moves *at and the states. Returns the index of the next symbol.
  */
-uint32_t rans_rounds_avx2(const uint8_t **at, const uint8_t *end, const uint8_t *classes,
-                          uint32_t n, uint32_t *states, const uint32_t *entries, uint8_t *out);
+typedef uint32_t rans_decode_rounds(const uint8_t **at, const uint8_t *last,
+                                    const uint8_t *classes, uint32_t i, uint32_t n,
+                                    uint32_t *states, const uint32_t *entries, uint8_t *out);
+rans_decode_rounds rans_decode_avx2, rans_decode_avx512;
+
+/*
+ * Encodes rounds of 64 lanes from symbol `i` (a multiple of 64) down to 0. Words go down from `at`,
+ * below which 16 bytes more than all words are free. Returns where the words begin.
+ */
+typedef uint8_t *rans_encode_rounds(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
+                                    uint32_t *states, const rans_symbol *symbols, uint8_t *at);
+rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
 #endif
 
 #endif

@@ -74,8 +74,10 @@ int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *c
 void dlv_split(const uint8_t *bytes, uint32_t count, uint32_t width, uint8_t *const *planes);
 void dlv_merge(const uint8_t *const *planes, uint32_t count, uint32_t width, uint8_t *bytes);
 
-/* Which code runs: "avx2" or "portable"; dlv_force_portable(1) switches SIMD off. */
+/* Which code runs: "avx512", "avx2" or "portable"; dlv_force_portable(1) switches SIMD off. */
 const char *dlv_isa(void);
 void dlv_force_portable(int on);
+/* Leaves AVX2 as the best path: for measurements and tests. */
+void dlv_forbid_avx512(int on);
 
 #endif

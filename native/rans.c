@@ -43,21 +43,18 @@ void rans_normalize(const uint32_t *counts, rans_table *table) {
 void rans_encoder(const rans_table *table, rans_symbol *symbols) {
   uint32_t start = 0;
   for (int s = 0; s < 256; s++) {
-    uint32_t freq = table->freq[s];
-    rans_symbol *symbol = &symbols[s];
-    symbol->x_max = freq << (15 - RANS_BITS + 16);
-    symbol->complement = (uint16_t)(RANS_TOTAL - freq);
+    const uint32_t freq = table->freq[s];
+    uint32_t shift = 0, bias = start;
+    uint32_t reciprocal = 0xffffffffu;
     if (freq < 2) {
-      symbol->reciprocal = 0xffffffffu;
-      symbol->shift = 0;
-      symbol->bias = start + RANS_TOTAL - 1;
+      bias = start + RANS_TOTAL - 1;
     } else {
-      uint32_t shift = 0;
       while (freq > (1u << shift)) shift++;
-      symbol->reciprocal = (uint32_t)(((1ull << (shift + 31)) + freq - 1) / freq);
-      symbol->shift = (uint16_t)(shift - 1);
-      symbol->bias = start;
+      reciprocal = (uint32_t)(((1ull << (shift + 31)) + freq - 1) / freq);
+      shift--;
     }
+    symbols[s].reciprocal = reciprocal;
+    symbols[s].packed = (RANS_TOTAL - freq) | bias << 12 | shift << 24;
     start += freq;
   }
 }
@@ -91,18 +88,26 @@ size_t rans_encode(const uint8_t *bytes, const uint8_t *classes, uint32_t n,
   for (uint32_t lane = 0; lane < lanes; lane++) states[lane] = RANS_LOW;
   uint8_t *end = out + rans_bound(n);
   uint8_t *at = end;
-  for (uint32_t i = n; i-- > 0;) {
+  uint32_t rounds_from = 0;
+#ifdef DLV_X86
+  if (lanes == RANS_LANES_LARGE && dlv_has_avx2()) rounds_from = n & ~(RANS_LANES_LARGE - 1u);
+#endif
+  for (uint32_t i = n; i-- > rounds_from;) {
     const uint32_t class = classes ? classes[i] : 0;
-    const rans_symbol *symbol = &symbols[class << 8 | bytes[i]];
+    const rans_symbol symbol = symbols[class << 8 | bytes[i]];
     uint32_t x = states[i & (lanes - 1)];
     /* Written always, kept only if the state is too large: no branch to mispredict. */
-    const uint32_t move = x >= symbol->x_max;
+    const uint32_t move = rans_full(x, symbol);
     put16(at - 2, x);
     at -= move * 2;
-    x >>= move * 16;
-    const uint32_t q = (uint32_t)(((uint64_t)x * symbol->reciprocal) >> 32) >> symbol->shift;
-    states[i & (lanes - 1)] = x + symbol->bias + q * symbol->complement;
+    states[i & (lanes - 1)] = rans_push(x >> move * 16, symbol);
   }
+#ifdef DLV_X86
+  if (rounds_from > 0) {
+    rans_encode_rounds *rounds = dlv_has_avx512() ? rans_encode_avx512 : rans_encode_avx2;
+    at = rounds(bytes, classes, rounds_from, states, symbols, at);
+  }
+#endif
   for (uint32_t lane = 0; lane < lanes; lane++) {
     put16(out + lane * 4, states[lane]);
     put16(out + lane * 4 + 2, states[lane] >> 16);
@@ -136,6 +141,33 @@ static int decode_scalar(const uint8_t *at, const uint8_t *end, const uint8_t *c
   return 0;
 }
 
+#ifdef DLV_X86
+/*
+ * All whole rounds with SIMD. The last words are read from a copy with zeros behind it, so that a
+ * plane of almost no words is not left to the scalar loop. Moves *at and *first; −1 if words lack.
+ */
+static int decode_rounds(const uint8_t **at, const uint8_t *end, const uint8_t *classes,
+                         uint32_t *first, uint32_t n, uint32_t *states, const uint32_t *entries,
+                         uint8_t *out) {
+  rans_decode_rounds *rounds = dlv_has_avx512() ? rans_decode_avx512 : rans_decode_avx2;
+  uint32_t i = 0;
+  if ((size_t)(end - *at) >= RANS_ROUND_BYTES) {
+    i = rounds(at, end - RANS_ROUND_BYTES, classes, 0, n, states, entries, out);
+  }
+  uint8_t copy[2 * RANS_ROUND_BYTES] = {0};
+  const size_t left = (size_t)(end - *at);
+  if (left < RANS_ROUND_BYTES) {
+    memcpy(copy, *at, left);
+    const uint8_t *from = copy;
+    i = rounds(&from, copy + left, classes, i, n, states, entries, out);
+    if (from > copy + left) return -1;
+    *at += from - copy;
+  }
+  *first = i;
+  return 0;
+}
+#endif
+
 int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32_t n,
                 const uint32_t *entries, uint8_t *out) {
   const uint32_t lanes = lanes_of(n);
@@ -150,8 +182,9 @@ int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32
   const uint8_t *end = in + length;
   uint32_t first = 0;
 #ifdef DLV_X86
-  if (lanes == RANS_LANES_LARGE && dlv_has_avx2()) {
-    first = rans_rounds_avx2(&at, end, classes, n, states, entries, out);
+  if (lanes == RANS_LANES_LARGE && dlv_has_avx2() &&
+      decode_rounds(&at, end, classes, &first, n, states, entries, out)) {
+    return -1;
   }
 #endif
   return decode_scalar(at, end, classes, first, n, lanes, states, entries, out);

@@ -14,20 +14,33 @@
 #define RANS_LANES_LARGE 64
 /* Chunks from this many symbols on use the larger number of lanes. */
 #define RANS_LARGE_FROM 32768u
+/* Most bytes that a round of 64 lanes takes or looks at. */
+#define RANS_ROUND_BYTES 144u
 
 /* Frequencies of one class; they add up to RANS_TOTAL. */
 typedef struct {
   uint16_t freq[256];
 } rans_table;
 
-/* What encoding one symbol takes: see Giesen, "Interleaved entropy coders" (arXiv 1402.3392). */
+/*
+ * What encoding one symbol takes: see Giesen, "Interleaved entropy coders" (arXiv 1402.3392).
+ * Eight bytes, so that SIMD fetches a symbol with two neighbouring gathers.
+ */
 typedef struct {
-  uint32_t x_max;
   uint32_t reciprocal;
-  uint32_t bias;
-  uint16_t complement;
-  uint16_t shift;
+  uint32_t packed; /* RANS_TOTAL − freq | bias << 12 | shift << 24 */
 } rans_symbol;
+
+/* The next state, without renormalisation. */
+static inline uint32_t rans_push(uint32_t x, rans_symbol s) {
+  const uint32_t q = (uint32_t)(((uint64_t)x * s.reciprocal) >> 32) >> (s.packed >> 24);
+  return x + (s.packed >> 12 & 0xfff) + q * (s.packed & 0xfff);
+}
+
+/* 1 if a state must give a word first: x ≥ freq << 20. */
+static inline uint32_t rans_full(uint32_t x, rans_symbol s) {
+  return (x >> 20) + (s.packed & 0xfff) >= RANS_TOTAL;
+}
 
 /* Scales counts (not all zero) to frequencies; every counted symbol keeps at least 1. */
 void rans_normalize(const uint32_t *counts, rans_table *table);

@@ -1,0 +1,85 @@
+/* Rounds of 64 lanes with AVX-512: four vectors of sixteen states. Same stream as rans_avx2.c. */
+#include "dispatch.h"
+
+#ifdef DLV_X86
+#include <immintrin.h>
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")))
+
+AVX512 static inline __m512i widen(const uint8_t *bytes) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)bytes));
+}
+
+AVX512 uint32_t rans_decode_avx512(const uint8_t **at_inout, const uint8_t *last,
+                                   const uint8_t *classes, uint32_t i, uint32_t n,
+                                   uint32_t *states, const uint32_t *entries, uint8_t *out) {
+  const uint8_t *at = *at_inout;
+  __m512i x[4];
+  for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
+  const __m512i slot_mask = _mm512_set1_epi32(RANS_TOTAL - 1);
+  const __m512i bias_mask = _mm512_set1_epi32(0xfff);
+  const __m512i low = _mm512_set1_epi32(RANS_LOW);
+  for (; n - i >= 64 && at <= last; i += 64) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+      __m512i slots = _mm512_and_si512(x[v], slot_mask);
+      if (classes) {
+        slots = _mm512_or_si512(slots, _mm512_slli_epi32(widen(classes + i + 16 * v), RANS_BITS));
+      }
+      const __m512i entry = _mm512_i32gather_epi32(slots, entries, 4);
+      _mm_storeu_si128((__m128i *)(out + i + 16 * v), _mm512_cvtepi32_epi8(entry));
+      const __m512i freq = _mm512_srli_epi32(entry, 20);
+      const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), bias_mask);
+      const __m512i next =
+          _mm512_add_epi32(_mm512_mullo_epi32(freq, _mm512_srli_epi32(x[v], RANS_BITS)), bias);
+      const __mmask16 mask = _mm512_cmplt_epu32_mask(next, low);
+      const __m256i words = _mm256_maskz_expand_epi16(mask, _mm256_loadu_si256((const void *)at));
+      const __m512i fed =
+          _mm512_or_si512(_mm512_slli_epi32(next, 16), _mm512_cvtepu16_epi32(words));
+      x[v] = _mm512_mask_mov_epi32(next, mask, fed);
+      at += 2 * (size_t)__builtin_popcount(mask);
+    }
+  }
+  for (int v = 0; v < 4; v++) _mm512_storeu_si512(states + 16 * v, x[v]);
+  *at_inout = at;
+  return i;
+}
+
+AVX512 uint8_t *rans_encode_avx512(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
+                                   uint32_t *states, const rans_symbol *symbols, uint8_t *at) {
+  const uint8_t *table = (const uint8_t *)symbols;
+  __m512i x[4];
+  for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
+  const __m512i field = _mm512_set1_epi32(0xfff);
+  const __m512i total = _mm512_set1_epi32(RANS_TOTAL);
+  while (i > 0) {
+    i -= 64;
+#pragma GCC unroll 4
+    for (int v = 3; v >= 0; v--) {
+      __m512i index = widen(bytes + i + 16 * v);
+      if (classes) {
+        index = _mm512_or_si512(index, _mm512_slli_epi32(widen(classes + i + 16 * v), 8));
+      }
+      const __m512i reciprocal = _mm512_i32gather_epi32(index, table, 8);
+      const __m512i packed = _mm512_i32gather_epi32(index, table + 4, 8);
+      const __m512i complement = _mm512_and_si512(packed, field);
+      const __m512i reach = _mm512_add_epi32(_mm512_srli_epi32(x[v], 20), complement);
+      const __mmask16 full = _mm512_cmpge_epu32_mask(reach, total);
+      const uint32_t words = (uint32_t)__builtin_popcount(full);
+      at -= 2 * (size_t)words;
+      _mm256_mask_storeu_epi16(at, (__mmask16)((1u << words) - 1),
+                               _mm256_maskz_compress_epi16(full, _mm512_cvtepi32_epi16(x[v])));
+      const __m512i now = _mm512_mask_srli_epi32(x[v], full, x[v], 16);
+      const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(now, reciprocal), 32);
+      const __m512i odd =
+          _mm512_mul_epu32(_mm512_srli_epi64(now, 32), _mm512_srli_epi64(reciprocal, 32));
+      const __m512i high = _mm512_mask_mov_epi32(even, 0xaaaa, odd);
+      const __m512i q = _mm512_srlv_epi32(high, _mm512_srli_epi32(packed, 24));
+      const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(packed, 12), field);
+      x[v] = _mm512_add_epi32(_mm512_add_epi32(now, bias), _mm512_mullo_epi32(q, complement));
+    }
+  }
+  for (int v = 0; v < 4; v++) _mm512_storeu_si512(states + 16 * v, x[v]);
+  return at;
+}
+#endif
