@@ -2,8 +2,9 @@
  * N-API face of the kernel: work runs on libuv's pool, on buffers that stay JavaScript's.
  *
  * encode(planes, base | null, level, noPrefix) → Promise<{ head, hi, mid, low, usesBase }>
- * decode(head, [hi, mid, low], base | null, count, width, wanted) → Promise<Uint8Array[]>
- * split(bytes, width) → Uint8Array[]; merge(planes, width, target); isa(); forcePortable(on)
+ * decode(head, [hi, mid, low], base | null, count, width, wanted, out?) → Promise<Uint8Array[]>
+ * split(bytes, width) → Uint8Array[]; splitInto(bytes, planes); merge(planes, target)
+ * isa(); forcePortable(on)
  *
  * A promise is rejected with an Error whose `kernel` is the error number of kernel.h.
  */
@@ -163,6 +164,11 @@ static int is_null(napi_env env, napi_value value) {
   return napi_typeof(env, value, &type) == napi_ok && type == napi_null;
 }
 
+static int is_array(napi_env env, napi_value value) {
+  bool answer = false;
+  return napi_is_array(env, value, &answer) == napi_ok && answer;
+}
+
 static napi_value encode(napi_env env, napi_callback_info info) {
   size_t argc = 4;
   napi_value args[4], keep;
@@ -193,12 +199,14 @@ static napi_value encode(napi_env env, napi_callback_info info) {
 }
 
 static napi_value decode(napi_env env, napi_callback_info info) {
-  size_t argc = 6;
-  napi_value args[6], keep, planes;
+  size_t argc = 7;
+  napi_value args[7], keep, planes;
   CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
   job *j = calloc(1, sizeof *j);
   if (j == NULL) CHECK(napi_generic_failure);
-  int bad = argc != 6 || bytes_of(env, args[0], &j->head, &j->head_length);
+  /* Missing arguments are undefined. */
+  const int has_out = argc > 6 && is_array(env, args[6]);
+  int bad = argc < 6 || bytes_of(env, args[0], &j->head, &j->head_length);
   for (uint32_t c = 0; c < 3 && !bad; c++) {
     napi_value value;
     bad = napi_get_element(env, args[1], c, &value) != napi_ok ||
@@ -215,13 +223,22 @@ static napi_value decode(napi_env env, napi_callback_info info) {
     const int given = planes_of(env, args[2], j->base, &base_count);
     bad = given < (int)j->wanted || base_count != j->count;
   }
+  if (!bad && has_out) {
+    uint32_t out_count = 0;
+    bad = planes_of(env, args[6], (const uint8_t **)j->out, &out_count) != (int)j->wanted ||
+          out_count != j->count;
+  }
   if (bad) {
     free(j);
     CHECK(napi_invalid_arg);
   }
   napi_create_object(env, &keep);
-  napi_create_array_with_length(env, j->wanted, &planes);
-  for (uint32_t k = 0; k < j->wanted; k++) {
+  if (has_out) {
+    planes = args[6];
+  } else {
+    napi_create_array_with_length(env, j->wanted, &planes);
+  }
+  for (uint32_t k = 0; k < j->wanted && !has_out; k++) {
     napi_value memory, array;
     void *data;
     if (napi_create_arraybuffer(env, j->count, &data, &memory) != napi_ok) {
@@ -265,6 +282,20 @@ static napi_value split(napi_env env, napi_callback_info info) {
   return planes;
 }
 
+static napi_value split_into(napi_env env, napi_callback_info info) {
+  size_t argc = 2, length;
+  napi_value args[2];
+  const uint8_t *bytes, *planes[DLV_WIDTH_MAX];
+  uint32_t count = 0;
+  CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
+  const int width = planes_of(env, args[1], planes, &count);
+  if (width < 0 || bytes_of(env, args[0], &bytes, &length) || length != (size_t)width * count) {
+    CHECK(napi_invalid_arg);
+  }
+  if (count > 0) dlv_split(bytes, count, (uint32_t)width, (uint8_t *const *)planes);
+  return NULL;
+}
+
 static napi_value merge(napi_env env, napi_callback_info info) {
   size_t argc = 2, length;
   napi_value args[2];
@@ -301,7 +332,8 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback callback;
   } functions[] = {{"encode", encode}, {"decode", decode}, {"split", split},
-                   {"merge", merge},   {"isa", isa},       {"forcePortable", force_portable}};
+                   {"splitInto", split_into}, {"merge", merge},   {"isa", isa},
+                   {"forcePortable", force_portable}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;
     CHECK(napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].callback,

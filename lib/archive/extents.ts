@@ -5,13 +5,14 @@
  * against the extent id by the run hashes that the head of segment 0 carries.
  */
 import type { Id } from '../bytes/hash.js';
+import { mergeFast } from '../codec/planes.js';
 import { decodeSegment, segmentStop } from '../codec/segment.js';
 import { decodeTags, TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH } from '../codec/tags.js';
 import { CorruptError, NotFoundError } from '../errors.js';
 import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS, WIDTH_MAX } from '../limits.js';
 import type { PlaneClass, SegmentRecord } from '../store/types.js';
 import { idOfHashes, runCount, runHashSoon } from '../tensor/extent-id.js';
-import { mergePlanes } from '../tensor/planes.js';
+import { givePlanes, takePlanes } from './plane-pool.js';
 
 /** Where segment records come from: the object store, or a pack session that also sees its own sets. */
 export interface SegmentRecords {
@@ -118,8 +119,8 @@ export class Extents {
   }
 
   /**
-   * Decodes a chain from its root, one link over the planes of the one before: a chain of any length
-   * takes the memory of one set of planes and of two payloads.
+   * Decodes a chain from its root: one of any length takes the memory of two sets of planes and of
+   * two payloads.
    * @returns null if a record was replaced by one with another base meanwhile.
    */
   async #decodeChain(
@@ -144,11 +145,14 @@ export class Extents {
       const { width, hi, mid, low } = record;
       const file = `extent ${record.id}`;
       const count = segmentElements(record.count, segment);
-      planes = await decodeSegment(
+      const leading = Math.min(wanted, width);
+      const decoded = await decodeSegment(
         { head: codecHead(record, file), hi, mid, low },
-        { width, count, wanted: Math.min(wanted, width), base: planes, file },
-        planes ?? target,
+        { width, count, wanted: leading, base: planes, file },
+        link === 0 ? target : takePlanes(leading, count),
       );
+      givePlanes(planes);
+      planes = decoded;
     }
     return planes;
   }
@@ -210,7 +214,7 @@ export class Extents {
   async verifiedBytes(id: Id, segment: number, width: number): Promise<Uint8Array> {
     const planes = await this.verifiedPlanes(id, segment, width);
     const bytes = new Uint8Array(width * (planes[0] as Uint8Array).length);
-    mergePlanes(planes, width, bytes);
+    mergeFast(planes, bytes);
     return bytes;
   }
 

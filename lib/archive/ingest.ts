@@ -13,9 +13,10 @@ import { createHash, type Hash } from 'node:crypto';
 import { cutChunk } from '../bytes/chunker.js';
 import { type ReadFile, throwIfAborted } from '../bytes/files.js';
 import { type Id, objectId } from '../bytes/hash.js';
+import { splitFast } from '../codec/planes.js';
 import { encodeSegment, verifySegment } from '../codec/segment.js';
 import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../codec/tags.js';
-import { BugError, ChangedError } from '../errors.js';
+import { BugError, ChangedError, isDamage, NotFoundError } from '../errors.js';
 import {
   CDC_MAX_BYTES,
   CDC_MIN_BYTES,
@@ -28,7 +29,7 @@ import { segmentCount } from '../store/types.js';
 import { ExtentHasher, type ExtentHashes } from '../tensor/extent-id.js';
 import { cutFile, type FileParts, type PlacedPart } from '../tensor/file-parts.js';
 import type { FileLayout } from '../tensor/layout.js';
-import { splitInto, swapBytes } from '../tensor/planes.js';
+import { swapBytes } from '../tensor/planes.js';
 import {
   type ChunkRef,
   dataBlobLengths,
@@ -119,6 +120,7 @@ class FileIngest {
   readonly #partKeys = new Map<number, string[]>();
   #inFlight: Promise<void>[] = [];
   #flightBytes = 0;
+  #run = new Uint8Array(0);
   #writes: Promise<void> = Promise.resolve();
   readonly #started = new Set<Id>();
 
@@ -263,7 +265,7 @@ class FileIngest {
     const { width, count, byteSwap } = part;
     const hasher = new ExtentHasher(width, count);
     const keep = count * width <= KEPT_BYTES;
-    const runBytes = new Uint8Array(Math.min(count, RUN_ELEMENTS) * width);
+    const runBytes = this.#runBytes(Math.min(count, RUN_ELEMENTS) * width);
     const passing = keep ? null : takePlanes(width, RUN_ELEMENTS);
     const kept: (Uint8Array[] | null)[] = [];
     for (let segment = 0; segment < segmentCount(count); segment++) {
@@ -278,12 +280,18 @@ class FileIngest {
         const target = (planes ?? passing)?.map((plane) =>
           planes ? plane.subarray(first, first + run) : plane.subarray(0, run),
         ) as Uint8Array[];
-        splitInto(bytes, target);
+        splitFast(bytes, target);
         await hasher.addRun(target);
       }
     }
     givePlanes(passing);
     return { hashes: await hasher.finish(), kept };
+  }
+
+  /** Memory for one run as the file has it; only one is read at a time. */
+  #runBytes(length: number): Uint8Array {
+    if (this.#run.length < length) this.#run = new Uint8Array(length);
+    return this.#run;
   }
 
   /** Segments of one extent may stand on different bases, so each keeps the chain limits itself. */
@@ -302,7 +310,7 @@ class FileIngest {
     const elements = segmentElements(part.count, segment);
     const planes = takePlanes(width, elements);
     const check = new ExtentHasher(width, elements);
-    const runBytes = new Uint8Array(Math.min(elements, RUN_ELEMENTS) * width);
+    const runBytes = this.#runBytes(Math.min(elements, RUN_ELEMENTS) * width);
     const from = part.offset + segment * SEGMENT_ELEMENTS * width;
     for (let first = 0; first < elements; first += RUN_ELEMENTS) {
       throwIfAborted(this.#options.signal);
@@ -311,7 +319,7 @@ class FileIngest {
       await this.#source.readInto(bytes, from + first * width);
       if (part.byteSwap) swapBytes(bytes, width);
       const target = planes.map((plane) => plane.subarray(first, first + run));
-      splitInto(bytes, target);
+      splitFast(bytes, target);
       await check.addRun(target);
     }
     const found = await check.finish();
@@ -377,6 +385,23 @@ class FileIngest {
     if (this.#failure) throw this.#failure.error;
   }
 
+  /** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
+  async #basePlanes(
+    id: Id,
+    segment: number,
+    width: number,
+    count: number,
+  ): Promise<Uint8Array[] | null> {
+    const planes = takePlanes(width, segmentElements(count, segment));
+    try {
+      return await this.#session.extents.readPlanes(id, segment, width, planes);
+    } catch (error) {
+      // The planes are not used again: chunks that are still being decoded may write into them.
+      if (isDamage(error) || error instanceof NotFoundError) return null;
+      throw error;
+    }
+  }
+
   async #encode(
     hashes: ExtentHashes,
     segment: number,
@@ -384,13 +409,12 @@ class FileIngest {
     base: { id: Id; depth: number } | null,
   ): Promise<() => Promise<void>> {
     const { width, count, id } = hashes;
-    let basePlanes: Uint8Array[] | null = null;
-    if (base !== null) {
-      basePlanes = takePlanes(width, segmentElements(count, segment));
-      await this.#session.extents.readPlanes(base.id, segment, width, basePlanes);
-    }
+    const basePlanes =
+      base === null ? null : await this.#basePlanes(base.id, segment, width, count);
     const coded = await encodeSegment(planes, basePlanes);
-    await verifySegment(coded, planes, basePlanes, this.#source.name);
+    const scratch = takePlanes(width, segmentElements(count, segment));
+    await verifySegment(coded, planes, basePlanes, this.#source.name, scratch);
+    givePlanes(scratch);
     givePlanes(planes);
     givePlanes(basePlanes);
     const head = encodeTags([

@@ -6,10 +6,11 @@
 import { createHash } from 'node:crypto';
 import { throwIfAborted } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
+import { mergeFast } from '../codec/planes.js';
 import { CorruptError } from '../errors.js';
 import { LITERAL_BLOB_BYTES } from '../limits.js';
 import { segmentCount } from '../store/types.js';
-import { mergePlanes, swapBytes } from '../tensor/planes.js';
+import { swapBytes } from '../tensor/planes.js';
 import {
   dataBlobLengths,
   decodeRecipe,
@@ -260,7 +261,7 @@ function* extentPieces(
         const planes = takePlanes(width, elements);
         await extents.readPlanes(id, segment, width, planes);
         const bytes = new Uint8Array(width * elements);
-        mergePlanes(planes, width, bytes);
+        mergeFast(planes, bytes);
         givePlanes(planes);
         if (byteSwap) swapBytes(bytes, width);
         return bytes;

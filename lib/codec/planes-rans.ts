@@ -44,13 +44,15 @@ export function ransStop(head: Uint8Array, width: number, wanted: number, file: 
   return Math.min(stop, width);
 }
 
-/** Decodes the leading planes into fresh memory. @throws {CorruptError} */
+/** Decodes the leading planes, into `target` (not the base's planes) if given. @throws {CorruptError} */
 export async function decodeRans(
   { head, hi, mid, low }: SegmentPayload,
   { width, count, wanted, base, file }: DecodeOptions,
+  target?: readonly Uint8Array[],
 ): Promise<Uint8Array[]> {
   try {
-    return await loadKernel().kernel.decode(head, [hi, mid, low], base, count, width, wanted);
+    const { kernel } = loadKernel();
+    return await kernel.decode(head, [hi, mid, low], base, count, width, wanted, target);
   } catch (error) {
     throw kernelError(error, file);
   }

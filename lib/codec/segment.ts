@@ -49,7 +49,7 @@ export function segmentStop(head: Uint8Array, width: number, wanted: number, fil
 
 /**
  * Decodes the leading planes of one segment; payloads of planes that are not wanted may be empty.
- * @param target  `wanted` planes of `count` bytes to write into; they may be those of the base.
+ * @param target  `wanted` planes of `count` bytes to write into; not those of the base.
  *   Default: fresh memory.
  * @throws {CorruptError} if the bytes do not give exactly `count` elements per plane; the target then
  *   holds anything.
@@ -62,14 +62,12 @@ export async function decodeSegment(
   if (codecOf(segment.head, options.file) === CODEC_PLANES_DEFLATE) {
     return decodeDeflate(segment, options, target);
   }
-  const planes = await decodeRans(segment, options);
-  if (target === undefined) return planes;
-  for (const [k, plane] of planes.entries()) (target[k] as Uint8Array).set(plane);
-  return target.slice(0, options.wanted);
+  return decodeRans(segment, options, target?.slice(0, options.wanted));
 }
 
 /**
  * Decodes an encoded segment and compares it with the planes it was made of (invariant 9).
+ * @param scratch  planes of the same size to decode into. Default: fresh memory.
  * @throws {BugError} at the first difference.
  */
 export async function verifySegment(
@@ -77,11 +75,12 @@ export async function verifySegment(
   planes: readonly Uint8Array[],
   basePlanes: readonly Uint8Array[] | null,
   file: string,
+  scratch?: readonly Uint8Array[],
 ): Promise<void> {
   const width = planes.length;
   const count = (planes[0] as Uint8Array).length;
   const base = coded.usesBase ? basePlanes : null;
-  const found = await decodeSegment(coded, { width, count, wanted: width, base, file });
+  const found = await decodeSegment(coded, { width, count, wanted: width, base, file }, scratch);
   for (const [k, plane] of found.entries()) {
     if (Buffer.compare(plane, planes[k] as Uint8Array) !== 0) {
       throw new BugError(`plane ${k} of '${file}' does not survive encoding`);

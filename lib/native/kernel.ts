@@ -31,7 +31,11 @@ export interface Kernel {
     level: number,
     noPrefix: boolean,
   ): Promise<KernelSegment>;
-  /** Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError. */
+  /**
+   * Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError.
+   * @param out  `wanted` planes of `count` bytes to decode into, which are returned; not the base's.
+   *   Default: fresh memory.
+   */
   decode(
     head: Uint8Array,
     classes: readonly [hi: Uint8Array, mid: Uint8Array, low: Uint8Array],
@@ -39,12 +43,15 @@ export interface Kernel {
     count: number,
     width: number,
     wanted: number,
+    out?: readonly Uint8Array[],
   ): Promise<Uint8Array[]>;
 }
 
 /** The faster paths that only the addon has. */
 export interface NativeKernel extends Kernel {
   split(bytes: Uint8Array, width: number): Uint8Array[];
+  /** Splits into planes of the caller, each bytes.length / planes.length long. */
+  splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): void;
   merge(planes: readonly Uint8Array[], target: Uint8Array): void;
   isa(): string;
   forcePortable(on: boolean): void;

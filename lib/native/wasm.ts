@@ -84,7 +84,7 @@ export function loadWasm(bytes: Uint8Array): Kernel {
       ) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
       return { head, hi, mid, low, usesBase: answer[8] !== 0 };
     },
-    async decode(head, [hi, mid, low], base, count, width, wanted): Promise<Uint8Array[]> {
+    async decode(head, [hi, mid, low], base, count, width, wanted, target): Promise<Uint8Array[]> {
       exports.wasm_reset();
       const out = exports.wasm_alloc(count * wanted);
       if (out === 0) throw failure(ERROR_MEMORY);
@@ -109,7 +109,11 @@ export function loadWasm(bytes: Uint8Array): Kernel {
         out,
       );
       if (code !== 0) throw failure(code);
-      return Array.from({ length: wanted }, (_, k) => copyOut(out + k * count, count));
+      const planes = target?.slice() ?? Array.from({ length: wanted }, () => new Uint8Array(count));
+      for (const [k, plane] of planes.entries()) {
+        plane.set(new Uint8Array(exports.memory.buffer, out + k * count, count));
+      }
+      return planes;
     },
   };
 }

@@ -1,0 +1,17 @@
+/** Splitting and merging planes by the fastest way there is: the addon, else lib/tensor/planes.ts. */
+import { loadKernel } from '../native/kernel.js';
+import { mergePlanes, splitInto } from '../tensor/planes.js';
+
+/** Splits little-endian elements into planes of the caller, each bytes.length / planes.length long. */
+export function splitFast(bytes: Uint8Array, planes: readonly Uint8Array[]): void {
+  const { native } = loadKernel();
+  if (native === null) splitInto(bytes, planes);
+  else native.splitInto(bytes, planes);
+}
+
+/** Joins all planes of elements into `target`, whose length is theirs together. */
+export function mergeFast(planes: readonly Uint8Array[], target: Uint8Array): void {
+  const { native } = loadKernel();
+  if (native === null) mergePlanes(planes, planes.length, target);
+  else native.merge(planes, target);
+}
