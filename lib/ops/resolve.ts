@@ -14,7 +14,8 @@ export function resolve(repo: Repository, revision: string): Promise<ResolvedRev
       layout: repo.layout,
       readVersion: (id) => repo.version(id),
       findVersions: (prefix) => repo.store.resolveIdPrefix('version', prefix, CANDIDATES_MAX),
-      branchOf: async (model) => (await readStaging(repo.layout)).staging.get(model)?.branch ?? null,
+      branchOf: async (model) =>
+        (await readStaging(repo.layout)).staging.get(model)?.branch ?? null,
     },
     revision,
   );
