@@ -1,0 +1,105 @@
+/**
+ * Goal: a line of many versions stays cheap: to read, in files, and to list.
+ * Method: the use cases in this process; bytes are counted where files are read, not timed.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { Repository } from '../../lib/archive/repository.js';
+import { add } from '../../lib/ops/add.js';
+import { checkout } from '../../lib/ops/checkout.js';
+import { commit } from '../../lib/ops/commit.js';
+import type { OpContext } from '../../lib/ops/context.js';
+import { log } from '../../lib/ops/log.js';
+import { noProgress } from '../../lib/ops/progress.js';
+import { countReads } from '../helpers/count-reads.js';
+import { randomBytes, seededRandom } from '../helpers/rng.js';
+import { tempDir } from '../helpers/temp-dir.js';
+
+const MINUTES = 60_000;
+
+function contextOf(dir: string): OpContext {
+  return { cwd: dir, progress: noProgress, warn() {} };
+}
+
+/** A safetensors file of one fp32 matrix. */
+function safetensors(values: Float32Array): Buffer {
+  const shape = [values.length / 64, 64];
+  const entry = { dtype: 'F32', shape, data_offsets: [0, values.byteLength] };
+  const text = Buffer.from(JSON.stringify({ weight: entry }));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, new Uint8Array(values.buffer)]);
+}
+
+/** Normal numbers from uniform ones, well enough. */
+function normal(random: () => number): number {
+  return random() + random() + random() + random() - 2;
+}
+
+for (const step of [0.0005, 0.02]) {
+  test.serial(`500 commits, steps of ${step}: the last costs no more than the tenth`, async (t) => {
+    t.timeout(20 * MINUTES);
+    const dir = path.join(await tempDir(t), 'model');
+    await fs.mkdir(dir);
+    const context = contextOf(dir);
+    const repo = await Repository.init(dir);
+    const random = seededRandom(17);
+    const values = Float32Array.from({ length: 64 * 1024 }, () => 0.05 * normal(random));
+    for (let version = 1; version <= 500; version++) {
+      for (let i = 0; i < values.length; i++) values[i]! += 0.05 * step * normal(random);
+      await fs.writeFile(path.join(dir, 'model.safetensors'), safetensors(values));
+      await add(repo, { paths: ['model.safetensors'] }, context);
+      await commit(repo, { message: `version ${version}` }, context);
+    }
+    await repo.close();
+    const cost = async (number: number): Promise<number> => {
+      const fresh = await Repository.open(dir);
+      const reads = countReads();
+      try {
+        const out = path.join(dir, '..', `out-${number}`);
+        await checkout(fresh, { revision: `model@${number}`, out }, context);
+      } finally {
+        reads.stop();
+        await fresh.close();
+      }
+      return reads.total((file) => /\.(hi|mid|low|blob)$/.test(file));
+    };
+    const costs: number[] = [];
+    for (const number of [1, 10, 100, 250, 495, 496, 497, 498, 499, 500]) {
+      costs.push(await cost(number));
+    }
+    t.log(`bytes read: ${costs.join(', ')}`);
+    t.true(costs.at(-1)! <= costs[1]!, `${costs.at(-1)} against ${costs[1]}`);
+  });
+}
+
+test.serial('2,000 commits of 10 KB leave at most 200 files under packs/', async (t) => {
+  t.timeout(30 * MINUTES);
+  const dir = path.join(await tempDir(t), 'notes');
+  await fs.mkdir(dir);
+  const context = contextOf(dir);
+  const repo = await Repository.init(dir);
+  const bytes = randomBytes(10_000, 3);
+  for (let version = 1; version <= 2000; version++) {
+    bytes.set(randomBytes(500, version), (version * 97) % 9_000);
+    await fs.writeFile(path.join(dir, 'config.bin'), bytes);
+    await add(repo, { paths: ['config.bin'] }, context);
+    await commit(repo, { message: `version ${version}` }, context);
+  }
+  await repo.close();
+  const packs = await fs.readdir(path.join(dir, '.dlv/packs'));
+  t.log(`${packs.length} files under packs/`);
+  t.true(packs.length <= 200);
+  const fresh = await Repository.open(dir);
+  const reads = countReads();
+  try {
+    const versions = await log(fresh, {}, context);
+    t.is(JSON.stringify(versions).match(/"version \d+"/g)?.length, 2000);
+  } finally {
+    reads.stop();
+    await fresh.close();
+  }
+  t.log(`log reads ${reads.total()} bytes of ${reads.bytes.size} files`);
+  t.true(reads.bytes.size <= 200 + 20);
+});
