@@ -1,7 +1,7 @@
 /**
  * Candidate bases: which stored extent a new one is probably close to.
  *
- * By name (OBJECTS.md §3): same path and role in the parent, then the snapshot of the same role with
+ * By name: same path and role in the parent, then the snapshot of the same role with
  * the latest step not after this one. A base has equal width and count. Chains stay within the
  * configured depth and cost by going to an ancestor of the candidate or by materializing.
  */

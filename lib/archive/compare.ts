@@ -1,5 +1,5 @@
 /**
- * What changed between two tensors, in numbers that do not depend on the machine (OBJECTS.md §5).
+ * What changed between two tensors, in numbers that do not depend on the machine (docs/cli.md, diff).
  *
  * Values are widened to float64 and taken in pieces of 2^20 elements in order; sums are compensated
  * (Neumaier), so the same tensors give the same digits everywhere.

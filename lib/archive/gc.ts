@@ -26,7 +26,7 @@ import { findReachable, withBases } from './reachable.js';
 import { replaceSets } from './replace-sets.js';
 import type { Repository } from './repository.js';
 
-/** Sets below this are merged (OBJECTS.md §2). */
+/** Sets below this are merged. */
 const SMALL_SET_MAX_BYTES = 32 * 1024 * 1024;
 /** Share of garbage from which a large set is worth writing again. */
 const GARBAGE_SHARE = 0.2;

@@ -1,6 +1,6 @@
 /**
  * Canonical msgpack: fixed-order arrays, shortest integers, no floats where an integer fits, no maps.
- * Decoding re-encodes and compares, so one value has exactly one byte string (OBJECTS.md §1).
+ * Decoding re-encodes and compares, so one value has exactly one byte string.
  */
 import { decode, encode } from '@msgpack/msgpack';
 import { CorruptError } from '../errors.js';

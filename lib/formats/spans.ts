@@ -1,6 +1,5 @@
 /**
- * From the byte ranges that a file's tensors claim to the extents of its layout (OBJECTS.md §1 in
- * short): overlapping ranges are united, adjacent ones never are, and a large flat storage is cut
+ * From the byte ranges that a file's tensors claim to the extents of its layout: overlapping ranges are united, adjacent ones never are, and a large flat storage is cut
  * where no view crosses.
  */
 import { assert } from '../errors.js';

@@ -1,4 +1,4 @@
-/** `dlv diff`: files that differ, and for every tensor by how much (OBJECTS.md §5). */
+/** `dlv diff`: files that differ, and for every tensor by how much. */
 import { compareTensors, type TensorComparison } from '../archive/compare.js';
 import type { Repository } from '../archive/repository.js';
 import { type StoredTensor, sameBytes, tensorBytes } from '../archive/tensors.js';

@@ -3,7 +3,7 @@
  * value to float64 exactly. Names follow safetensors; ONNX, PyTorch and NumPy names map onto them.
  *
  * Sub-byte types, booleans and strings are extents of width 1 over the raw file bytes; a complex
- * number is two elements (OBJECTS.md §1).
+ * number is two elements.
  */
 
 export type DTypeKind = 'float' | 'int' | 'uint' | 'bool' | 'complex' | 'opaque';

@@ -71,7 +71,7 @@ export interface Recipe {
 
 const FORMAT_VERSION = 1;
 const PART_CODES = { fixed: 0, variable: 1, data: 2, extent: 3, chunks: 4 } as const;
-/** Recipes with more extents keep their ids in blobs of kind 'ids' of this many (OBJECTS.md §1). */
+/** Recipes with more extents keep their ids in blobs of kind 'ids' of this many. */
 export const IDS_PER_PAGE = 1024;
 
 function packPart(part: Part): Packed[] {
