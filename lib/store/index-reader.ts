@@ -64,13 +64,22 @@ export class IndexReader {
     this.sizes = { blob, hi, mid, low };
   }
 
-  /** Reads what is needed to look things up. @throws {CorruptError}; {IoError} if the file is gone. */
-  static async open(backend: Backend, info: SetInfo): Promise<IndexReader> {
+  /**
+   * Reads what is needed to look things up.
+   * @param roomBytes an idx larger than this is not held whole.
+   * @throws {CorruptError}; {IoError} if the file is gone.
+   */
+  static async open(
+    backend: Backend,
+    info: SetInfo,
+    roomBytes = WHOLE_BYTES_MAX,
+  ): Promise<IndexReader> {
     const name = packName(info.id, 'idx');
     const bytes = info.bytes.idx;
     if (bytes < INDEX_FIXED_BYTES + INDEX_SUM_BYTES)
       throw damaged(name, 0, `${bytes} bytes are no index`);
-    const whole = bytes <= WHOLE_BYTES_MAX ? await backend.read(name, 0, bytes) : null;
+    const isWhole = bytes <= Math.min(WHOLE_BYTES_MAX, roomBytes);
+    const whole = isWhole ? await backend.read(name, 0, bytes) : null;
     const fixed = whole ?? (await backend.read(name, 0, INDEX_FIXED_BYTES));
     checkFileHeader(fixed.subarray(0, 8), 'idx', name);
     const reader = new ByteReader(fixed.subarray(0, INDEX_FIXED_BYTES), name);

@@ -61,6 +61,7 @@ interface ReadManifest extends Manifest {
 
 export class ObjectStore {
   readonly backend: Backend;
+  readonly #cacheBytes: number;
   readonly #indexes: ByteCache<IndexReader>;
   readonly #opening = new Map<SetId, Promise<IndexReader>>();
   #manifest: ReadManifest;
@@ -68,6 +69,7 @@ export class ObjectStore {
   private constructor(backend: Backend, manifest: ReadManifest, cacheBytes: number) {
     this.backend = backend;
     this.#manifest = manifest;
+    this.#cacheBytes = cacheBytes;
     this.#indexes = new ByteCache(cacheBytes);
   }
 
@@ -114,7 +116,12 @@ export class ObjectStore {
     if (known !== undefined) return known;
     let opening = this.#opening.get(info.id);
     if (opening === undefined) {
-      opening = IndexReader.open(this.backend, info).finally(() => this.#opening.delete(info.id));
+      // Half of the memory is for whole indexes, the rest for heads of those that do not fit. Were
+      // all held whole, one look-up through more than fit would read each of them again.
+      const room = this.#cacheBytes / 2 - this.#indexes.bytes;
+      opening = IndexReader.open(this.backend, info, room).finally(() =>
+        this.#opening.delete(info.id),
+      );
       this.#opening.set(info.id, opening);
     }
     const index = await opening;

@@ -29,6 +29,9 @@ const UNNAMED = '0'.repeat(32) as SetId;
 /** Places are not checked while files still grow. */
 const ANY_SIZE: DataSizes = { blob: 2 ** 52, hi: 2 ** 52, mid: 2 ** 52, low: 2 ** 52 };
 
+/** Waiting records, heads included, may take this many times what their planes may. */
+const WAITING_FACTOR = 4;
+
 export interface PackSetWriterOptions {
   /** Bytes of planes from which the classes get files of their own; default SMALL_SET_BYTES. */
   smallSetBytes?: number;
@@ -47,6 +50,7 @@ export class PackSetWriter implements RecordSink {
   #pendingPlanes = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #state: 'open' | 'broken' | 'finished' | 'aborted' = 'open';
+  #failure: unknown = null;
 
   private constructor(backend: Backend, dir: string, smallSetBytes: number) {
     this.#backend = backend;
@@ -97,7 +101,11 @@ export class PackSetWriter implements RecordSink {
       this.#pending.set(keyOf(record.id, record.segment), record);
       this.#pendingBytes += recordBytes(record);
       this.#pendingPlanes += planeBytes(record);
-      if (this.#pendingPlanes >= this.#smallSetBytes) await this.#writePending(false);
+      // Heads are bounded as well: a palette or a mask may be all there is of a segment.
+      const isLarge =
+        this.#pendingPlanes >= this.#smallSetBytes ||
+        this.#pendingBytes >= WAITING_FACTOR * this.#smallSetBytes;
+      if (isLarge) await this.#writePending(false);
     });
   }
 
@@ -145,11 +153,14 @@ export class PackSetWriter implements RecordSink {
 
   #enqueue(action: () => Promise<void>): Promise<void> {
     const run = this.#queue.then(async () => {
+      // Who comes after a failure is told of the failure: a full disk is no mistake of ours.
+      if (this.#state === 'broken') throw this.#failure;
       if (this.#state !== 'open') throw new BugError(`the pack set writer is ${this.#state}`);
       try {
         await action();
       } catch (error) {
         this.#state = 'broken';
+        this.#failure = error;
         throw error;
       }
     });

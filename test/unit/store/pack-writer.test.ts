@@ -253,11 +253,33 @@ test('writer: after a failed write it refuses further use, and abort cleans up',
     }
     t.is((failure as IoError).data.errno, 'ENOSPC');
     backend.left = Number.POSITIVE_INFINITY;
-    await t.throwsAsync(writer.addBlob(blob('after the failure')));
-    await t.throwsAsync(writer.finish());
+    t.is(await t.throwsAsync(writer.addBlob(blob('after the failure'))), failure as Error);
+    t.is(await t.throwsAsync(writer.finish()), failure as Error);
     await writer.abort();
     t.deepEqual(backend.files(), []);
   }
+});
+
+test('writer: many heads without planes do not pile up in memory', async (t) => {
+  const backend = new MemoryBackend();
+  const options = { smallSetBytes: 1000 };
+  const writer = await PackSetWriter.create(backend, 'tmp/1/0', options);
+  const none = new Uint8Array(0);
+  const parts = { hi: none, mid: none, low: none, head: new Uint8Array(900) };
+  const records = Array.from({ length: 9 }, (_, i) => segment(`s${i}`, parts));
+  for (const [i, record] of records.entries()) {
+    await writer.addSegment(record);
+    const written = (await backend.exists('tmp/1/0/set.hi'))
+      ? await backend.size('tmp/1/0/set.hi')
+      : 0;
+    t.true(writer.totalBytes - written < 4000, `${i} waiting`);
+    t.deepEqual(
+      await readBack(writer, records.slice(0, i + 1)),
+      records.slice(0, i + 1).map(plain),
+    );
+  }
+  await writer.finish();
+  t.deepEqual(await readBack(writer, records), records.map(plain));
 });
 
 test('writer: an empty set cannot be finished', async (t) => {
