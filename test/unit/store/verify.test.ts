@@ -1,6 +1,6 @@
 /**
- * Checking, scanning and saving pack sets. The oracle for damage is the set before it was damaged:
- * every changed byte must be reported, and what is still given back must be what was put in.
+ * What fsck says about damage, and what scans make of sets that are damaged, incomplete or unlisted.
+ * damage.test.ts shows that damage is found; here the report must name whatever it costs.
  */
 import test, { type ExecutionContext } from 'ava';
 import type { Id } from '../../../lib/bytes/hash.js';
@@ -11,13 +11,11 @@ import { packName } from '../../../lib/store/pack-format.js';
 import { PackSetWriter } from '../../../lib/store/pack-writer.js';
 import {
   FILE_CLASSES,
-  type FileClass,
   type Problem,
   type SegmentRecord,
   type SetInfo,
 } from '../../../lib/store/types.js';
-import { rebuildIndex, salvageSet, scanPacks, scanSet } from '../../../lib/store/verify.js';
-import { seededRandom } from '../../helpers/rng.js';
+import { salvageSet, scanPacks, scanSet } from '../../../lib/store/verify.js';
 import {
   type AnyRecord,
   addAll,
@@ -97,12 +95,7 @@ function names(problem: Problem, record: AnyRecord): boolean {
 for (const split of [false, true]) {
   const kind = split ? 'split' : 'small';
 
-  test(`verify: a ${kind} set has no problems`, async (t) => {
-    const { backend, info } = await makeSample(split);
-    t.deepEqual(await problemsOf(backend, [info]), []);
-  });
-
-  test(`verify: every changed byte of a ${kind} set is reported, with what it costs`, async (t) => {
+  test(`verify: every changed byte of a ${kind} set is reported with the records it costs`, async (t) => {
     const sample = await makeSample(split);
     const { info, records } = sample;
     for (const fileClass of FILE_CLASSES) {
@@ -127,83 +120,6 @@ for (const split of [false, true]) {
             `byte ${at} of .${fileClass}`,
           );
         }
-      }
-    }
-  });
-
-  test(`verify: every shorter and longer file of a ${kind} set is reported`, async (t) => {
-    const sample = await makeSample(split);
-    for (const fileClass of FILE_CLASSES) {
-      const bytes = sample.info.bytes[fileClass];
-      const name = packName(sample.info.id, fileClass);
-      const step = Math.max(1, Math.floor(bytes / 60));
-      for (let length = 0; length < bytes; length += step) {
-        const cut = changed(sample, name, (file) => file.subarray(0, length));
-        const problems = await problemsOf(cut, [sample.info]);
-        t.true(
-          problems.some((p) => p.file === name && p.what === 'size'),
-          `${length} of ${name}`,
-        );
-        await refusedBy(t, cut, sample.records);
-      }
-      if (bytes === 0) continue;
-      const long = changed(sample, name, (file) => Buffer.concat([file, Buffer.of(0)]));
-      t.true((await problemsOf(long, [sample.info])).some((p) => p.file === name));
-      const gone = changed(sample, name, () => null);
-      const missing = await problemsOf(gone, [sample.info]);
-      t.true(missing.some((p) => p.file === name && p.what === 'missing-file'));
-    }
-  });
-
-  test(`rebuild: the idx of a ${kind} set is made anew, byte for byte`, async (t) => {
-    const sample = await makeSample(split);
-    const { info } = sample;
-    const name = packName(info.id, 'idx');
-    const original = await sample.backend.readAll(name, 1 << 20);
-    for (const change of [() => null, flip(20), (b: Uint8Array) => b.subarray(0, 30)]) {
-      const backend = changed(sample, name, change);
-      const scan = await rebuildIndex(backend, info.id);
-      t.deepEqual([scan.info, scan.problems], [info, []]);
-      t.is(Buffer.compare(await backend.readAll(name, 1 << 20), original), 0);
-      t.deepEqual(await problemsOf(backend, [info]), []);
-    }
-  });
-
-  test(`rebuild: a ${kind} set with damaged records keeps its idx`, async (t) => {
-    const sample = await makeSample(split);
-    const { info } = sample;
-    const name = packName(info.id, 'idx');
-    const backend = changed(sample, packName(info.id, 'hi'), flip(30));
-    const before = await backend.readAll(name, 1 << 20);
-    const scan = await rebuildIndex(backend, info.id);
-    t.true(scan.problems.length > 0);
-    t.not(scan.info?.id, info.id);
-    t.is(Buffer.compare(await backend.readAll(name, 1 << 20), before), 0);
-  });
-
-  test(`salvage: one changed byte of a ${kind} set costs one record at most`, async (t) => {
-    const sample = await makeSample(split);
-    const { info, records } = sample;
-    const random = seededRandom(9);
-    for (let attempt = 0; attempt < 150; attempt++) {
-      const classes = FILE_CLASSES.filter((c) => c !== 'idx' && info.bytes[c] > 0);
-      const fileClass = classes[attempt % classes.length] as FileClass;
-      const at = Math.floor(random() * info.bytes[fileClass]);
-      const backend = changed(sample, packName(info.id, fileClass), flip(at));
-      const saved: AnyRecord[] = [];
-      const problems = await salvageSet(backend, info.id, {
-        addBlob: async (record) => void saved.push(record),
-        addSegment: async (record) => void saved.push(record),
-      });
-      t.true(problems.length > 0, `byte ${at} of .${fileClass}`);
-      t.true(saved.length >= records.length - 1, `byte ${at} of .${fileClass}: ${saved.length}`);
-      for (const record of saved) {
-        const original = records.find((r) =>
-          isBlob(r) || isBlob(record)
-            ? r.id === record.id
-            : r.id === record.id && r.segment === record.segment,
-        );
-        t.deepEqual(plain(record), plain(original as AnyRecord));
       }
     }
   });
@@ -255,29 +171,6 @@ test('scan: goes on behind a damaged record, also if it holds the magic of other
   }
 });
 
-test('scan: a file of nothing but magics ends, without reading it over and over', async (t) => {
-  const sample = await makeSample(false);
-  let bytesRead = 0;
-  class Counting extends MemoryBackend {
-    override async read(name: string, offset: number, length: number): Promise<Uint8Array> {
-      bytesRead += length;
-      return super.read(name, offset, length);
-    }
-  }
-  const backend = new Counting();
-  // Each claims a head of 60 MiB, so that believing it costs a large read.
-  const lie = Buffer.alloc(24);
-  lie.write('dlvs');
-  lie.writeUInt8(4, 4);
-  lie.writeUInt32LE(60 << 20, 8);
-  const file = Buffer.alloc(80 << 20);
-  for (let at = 8; at + 24 <= 4 << 20; at += 24) lie.copy(file, at);
-  await backend.writeAtomic(packName(sample.info.id, 'hi'), file);
-  const scan = await scanSet(backend, sample.info.id);
-  t.true(scan.problems.length > 0);
-  t.true(bytesRead < 12 * file.length, `${bytesRead} bytes read`);
-});
-
 test('scan: of a set without files nothing is left', async (t) => {
   const { backend, info } = await makeSample(false);
   for (const [name] of backend.files()) if (name.startsWith('packs/')) await backend.remove(name);
@@ -302,17 +195,6 @@ async function manyBases(): Promise<{ backend: MemoryBackend; listed: SetInfo[] 
   }
   return { backend, listed: [...store.sets()] };
 }
-
-test('scanPacks: finds an order in which bases come before deltas', async (t) => {
-  const { backend, listed } = await manyBases();
-  t.notDeepEqual(
-    listed.map((s) => s.id),
-    [...listed.map((s) => s.id)].sort(),
-  );
-  const { sets, problems } = await scanPacks(backend);
-  t.deepEqual(problems, []);
-  t.deepEqual(sets, listed);
-});
 
 test('scanPacks: a delta without its base is reported, and its set kept', async (t) => {
   const { backend, listed } = await manyBases();
