@@ -9,7 +9,7 @@
  */
 import { ArborescenceSolver } from './arborescence.js';
 import { type Budgets, KIND_NONE, KIND_SUM } from './budgets.js';
-import { ROOT, type StorageGraph } from './graph.js';
+import type { StorageGraph } from './graph.js';
 import type { Steps } from './steps.js';
 
 /** A bound with the prices that give it. */
@@ -150,7 +150,7 @@ function slopeOf(
     let sum = 0;
     for (const member of group.members) {
       const edge = parentEdge[member]!;
-      const base = kind === KIND_SUM ? distance[graph.from[edge]!]! : ROOT;
+      const base = kind === KIND_SUM ? distance[graph.from[edge]!]! : 0;
       sum += base + graph.recreation[edge]!;
     }
     const excess = (sum - budgets.limit[index]!) / scale[index]!;

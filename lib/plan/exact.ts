@@ -1,0 +1,293 @@
+/**
+ * The exact solver for small graphs: branch and bound over the edges.
+ *
+ * Bound: the flow relaxation (flow-relaxation.ts), kept warm along each branch. Edges whose reduced
+ * cost lifts the bound to the best plan, and edges that leave some group no way to meet its budget,
+ * are struck out. Branches force or forbid the edge that the relaxation is least sure of. Depth first,
+ * so memory stays small; what is left open when the steps run out still gives a valid bound.
+ */
+import { type Budgets, capPerNode, KIND_NONE, KIND_SUM } from './budgets.js';
+import { FlowRelaxation, type Multipliers } from './flow-relaxation.js';
+import { Forest } from './forest.js';
+import { ROOT, type StorageGraph } from './graph.js';
+import { LocalSearch } from './local-search.js';
+import { tightenBound } from './price-bound.js';
+import { findShortestPaths } from './shortest-paths.js';
+import { SeededRandom, Steps } from './steps.js';
+
+const ROOT_ROUNDS = 400;
+const BRANCH_ROUNDS = 40;
+const REPAIR_STEPS = 20_000;
+
+/** What branch and bound ended with. */
+export interface ExactResult {
+  /** The best plan known, or undefined if none is. */
+  readonly parentEdge: Int32Array | undefined;
+  /** Its storage; Infinity if there is none. */
+  readonly storage: number;
+  /** No plan within the budgets stores less. */
+  readonly bound: number;
+  /** True if the search ended: the plan is an optimum, or there is no plan at all. */
+  readonly isProven: boolean;
+  readonly branches: number;
+}
+
+interface Branch {
+  readonly forbidden: Uint8Array;
+  readonly multipliers: Multipliers;
+  readonly bound: number;
+}
+
+/**
+ * Searches for the plan of least storage within the budgets.
+ * @param start  a plan within the budgets to beat, if one is known.
+ */
+export function solveExactly(
+  graph: StorageGraph,
+  budgets: Budgets,
+  start: Int32Array | undefined,
+  steps: Steps,
+): ExactResult {
+  return new BranchAndBound(graph, budgets, start, steps).run();
+}
+
+class BranchAndBound {
+  readonly #graph: StorageGraph;
+  readonly #budgets: Budgets;
+  readonly #steps: Steps;
+  readonly #forest: Forest;
+  readonly #random = new SeededRandom(1);
+  readonly #relaxation: FlowRelaxation;
+  #best: Int32Array | undefined;
+  #storage = Infinity;
+  #branches = 0;
+
+  constructor(
+    graph: StorageGraph,
+    budgets: Budgets,
+    start: Int32Array | undefined,
+    steps: Steps,
+  ) {
+    this.#graph = graph;
+    this.#budgets = budgets;
+    this.#steps = steps;
+    this.#forest = new Forest(graph, budgets);
+    const { distance } = findShortestPaths(graph);
+    this.#relaxation = new FlowRelaxation(
+      graph,
+      budgets,
+      distance,
+      capPerNode(graph, budgets, distance),
+    );
+    if (start !== undefined) this.#offer(start);
+  }
+
+  run(): ExactResult {
+    const open: Branch[] = [
+      {
+        forbidden: new Uint8Array(this.#graph.edgeCount),
+        multipliers: this.#relaxation.save(),
+        bound: 0,
+      },
+    ];
+    let unfinished = Infinity;
+    while (open.length > 0 && !this.#steps.isOver) {
+      const branch = open.pop()!;
+      if (this.#isBeaten(branch.bound)) continue;
+      this.#branches++;
+      const children = this.#explore(branch);
+      if (children === undefined) unfinished = Math.min(unfinished, branch.bound);
+      else open.push(...children);
+    }
+    const left = open.reduce((least, { bound }) => Math.min(least, bound), unfinished);
+    const bound = Math.min(this.#storage, tightenBound(this.#graph, left));
+    const isProven = this.#isBeaten(left);
+    return {
+      parentEdge: this.#best,
+      storage: this.#storage,
+      bound: isProven ? this.#storage : bound,
+      isProven,
+      branches: this.#branches,
+    };
+  }
+
+  /** True if nothing below a branch of this bound can be smaller than the best plan. */
+  #isBeaten(bound: number): boolean {
+    if (bound === Infinity) return true;
+    const margin = this.#graph.integralStorage ? 1 - 1e-6 : 1e-9 * Math.max(1, this.#storage);
+    return bound > this.#storage - margin;
+  }
+
+  #offer(parentEdge: Int32Array): void {
+    this.#forest.load(parentEdge);
+    this.#offerForest();
+  }
+
+  #offerForest(): void {
+    const forest = this.#forest;
+    if (forest.excess() > 0 || !(forest.storage < this.#storage)) return;
+    this.#storage = forest.storage;
+    this.#best = forest.parentEdge.slice();
+  }
+
+  /** @returns the branches below, none if closed, or undefined if the steps ran out. */
+  #explore(branch: Branch): Branch[] | undefined {
+    const { forbidden } = branch;
+    const relaxation = this.#relaxation;
+    if (!this.#strike(forbidden)) return [];
+    relaxation.restore(branch.multipliers);
+    const rounds = this.#branches === 1 ? ROOT_ROUNDS : BRANCH_ROUNDS;
+    let bound = branch.bound;
+    let best = branch.multipliers;
+    let pace = this.#branches === 1 ? 1.5 : 0.7;
+    let idle = 0;
+    let mark = -Infinity;
+    for (let round = 0; round < rounds; round++) {
+      if (!this.#steps.spend(relaxation.stepsPerRound)) return undefined;
+      const value = relaxation.evaluate(forbidden);
+      if (this.#isBeaten(value)) return [];
+      this.#strikeByCost(forbidden, value);
+      if (value > bound) {
+        bound = value;
+        best = relaxation.save();
+        idle = 0;
+      } else if (++idle >= 6) {
+        pace *= 0.6;
+        idle = 0;
+      }
+      if (round % 8 === 0) this.#tryTree();
+      if (this.#isBeaten(bound)) return [];
+      if (round % 25 === 24) {
+        const target = this.#target(bound);
+        if (bound - mark < 0.01 * (target - bound) && pace < 0.3) break;
+        mark = bound;
+      }
+      if (!relaxation.ascend(pace * Math.max(this.#target(bound) - value, 1e-9))) break;
+    }
+    if (!this.#strike(forbidden)) return [];
+    const edge = this.#chooseEdge(forbidden);
+    if (edge < 0) {
+      this.#tryOnlyTree(forbidden);
+      return [];
+    }
+    return this.#split(forbidden, best, bound, edge);
+  }
+
+  /** What the bound should reach: the best plan, or a guess while there is none. */
+  #target(bound: number): number {
+    return this.#storage < Infinity ? this.#storage : bound * 1.1 + 1;
+  }
+
+  #split(forbidden: Uint8Array, point: Multipliers, bound: number, edge: number): Branch[] {
+    const { inStart, inEdges, to } = this.#graph;
+    const forced = forbidden.slice();
+    const head = to[edge]!;
+    for (let at = inStart[head]!; at < inStart[head + 1]!; at++) {
+      if (inEdges[at] !== edge) forced[inEdges[at]!] = 1;
+    }
+    forbidden[edge] = 1;
+    const copy: Multipliers = {
+      flow: point.flow.slice(),
+      group: point.group.slice(),
+      node: point.node.slice(),
+    };
+    const without = { forbidden, multipliers: point, bound };
+    const within = { forbidden: forced, multipliers: copy, bound };
+    return this.#relaxation.share[edge]! >= 0.5 ? [without, within] : [within, without];
+  }
+
+  /** Strikes edges that no plan within the budgets can use. @returns false if no plan is left. */
+  #strike(forbidden: Uint8Array): boolean {
+    const graph = this.#graph;
+    const { distance } = findShortestPaths(graph, forbidden);
+    this.#steps.spend(2 * graph.edgeCount);
+    const cap = capPerNode(graph, this.#budgets, distance);
+    for (let node = 1; node < graph.nodeCount; node++) {
+      if (!(distance[node]! <= cap[node]!) || distance[node] === Infinity) return false;
+    }
+    for (let edge = 0; edge < graph.edgeCount; edge++) {
+      if (forbidden[edge]) continue;
+      const reached = distance[graph.from[edge]!]! + graph.recreation[edge]!;
+      if (reached > cap[graph.to[edge]!]!) forbidden[edge] = 1;
+    }
+    return true;
+  }
+
+  #strikeByCost(forbidden: Uint8Array, value: number): void {
+    for (let edge = 0; edge < forbidden.length; edge++) {
+      if (!forbidden[edge] && this.#isBeaten(value + this.#relaxation.reducedCost(edge))) {
+        forbidden[edge] = 1;
+      }
+    }
+  }
+
+  /** Makes a plan of the relaxation's tree: as it is, or repaired and reclaimed. */
+  #tryTree(): void {
+    const forest = this.#forest.load(this.#relaxation.parentEdge);
+    const search = new LocalSearch(forest, this.#steps.part(REPAIR_STEPS), this.#random);
+    if (!search.repair()) return;
+    search.reclaim();
+    this.#offerForest();
+  }
+
+  /** Offers the one choice of edges that is left, if it is a tree. */
+  #tryOnlyTree(forbidden: Uint8Array): void {
+    const { nodeCount, from, to } = this.#graph;
+    const parentEdge = new Int32Array(nodeCount).fill(-1);
+    for (let edge = 0; edge < forbidden.length; edge++) {
+      if (!forbidden[edge]) parentEdge[to[edge]!] = edge;
+    }
+    for (let node = 1; node < nodeCount; node++) {
+      let walk = node;
+      for (let rise = 0; walk !== ROOT && rise < nodeCount; rise++) {
+        if (parentEdge[walk] === -1) return;
+        walk = from[parentEdge[walk]!]!;
+      }
+      if (walk !== ROOT) return;
+    }
+    this.#offer(parentEdge);
+  }
+
+  /** The edge to branch on: least certain, and with most at stake; -1 if one tree is left. */
+  #chooseEdge(forbidden: Uint8Array): number {
+    const graph = this.#graph;
+    const { share } = this.#relaxation;
+    let best = -1;
+    let bestScore = -1;
+    for (let node = 1; node < graph.nodeCount; node++) {
+      let least = Infinity;
+      let most = 0;
+      let choices = 0;
+      for (let at = graph.inStart[node]!; at < graph.inStart[node + 1]!; at++) {
+        const edge = graph.inEdges[at]!;
+        if (forbidden[edge]) continue;
+        choices++;
+        least = Math.min(least, graph.storage[edge]!);
+        most = Math.max(most, graph.storage[edge]!);
+      }
+      if (choices < 2) continue;
+      const stake = 1 + (most - least) + this.#weightOf(node);
+      for (let at = graph.inStart[node]!; at < graph.inStart[node + 1]!; at++) {
+        const edge = graph.inEdges[at]!;
+        if (forbidden[edge]) continue;
+        const doubt = 0.01 + Math.min(share[edge]!, 1 - share[edge]!);
+        if (doubt * stake > bestScore) {
+          bestScore = doubt * stake;
+          best = edge;
+        }
+      }
+    }
+    return best;
+  }
+
+  /** A little more for members of tight groups, so that ties are broken where budgets bind. */
+  #weightOf(node: number): number {
+    const { groupStart, groupsOf } = this.#graph;
+    let weight = 0;
+    for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
+      const kind = this.#budgets.kind[groupsOf[at]!]!;
+      if (kind !== KIND_NONE) weight += kind === KIND_SUM ? 1e-3 : 2e-3;
+    }
+    return node === ROOT ? 0 : weight;
+  }
+}
