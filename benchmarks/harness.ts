@@ -76,7 +76,7 @@ export function measureDlv(
   codes: readonly number[] = [0],
 ): Promise<Measured> {
   const env = { DLV_AUTHOR: 'Bench <bench@example.org>', NO_COLOR: '1' };
-  return measureNode([DLV, ...args, '--json'], { cwd, env, codes });
+  return measureNode([DLV, '--json', ...args], { cwd, env, codes });
 }
 
 /** Adds up processes that follow each other: times are summed, peaks are not. */
