@@ -107,30 +107,6 @@ async function noVersion(repo: Repository): Promise<NotFoundError> {
   });
 }
 
-/** A walk of this many versions is a long one: then what lies ahead is read at once. */
-const LONG_WALK = 64;
-/** Most versions that are read ahead: what a repository keeps in memory. */
-const AHEAD_MAX = 4096;
-const READS_AT_ONCE = 16;
-
-/**
- * Reads versions before the walk asks for them: each names the next, so that a walk alone would wait
- * for the disk once for each. What cannot be read is the walk's to report.
- */
-async function readAhead(repo: Repository, isDone: () => boolean): Promise<void> {
-  const ids: Id[] = [];
-  for await (const { id } of repo.store.blobs('version')) {
-    ids.push(id);
-    if (ids.length === AHEAD_MAX) break;
-  }
-  const read = async (): Promise<void> => {
-    for (let id = ids.pop(); id !== undefined && !isDone(); id = ids.pop()) {
-      await repo.version(id).catch(() => {});
-    }
-  };
-  await Promise.all(Array.from({ length: READS_AT_ONCE }, read));
-}
-
 /** All versions that the starting points derive from, themselves among them. */
 async function collect(
   repo: Repository,
@@ -139,22 +115,14 @@ async function collect(
 ): Promise<Map<Id, Version>> {
   const versions = new Map<Id, Version>();
   const queue = [...starts];
-  let done = false;
-  let ahead: Promise<void> | null = null;
-  try {
-    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-      if (versions.has(id)) continue;
-      throwIfAborted(context.signal);
-      const version = await repo.version(id);
-      versions.set(id, version);
-      queue.push(...version.parents);
-      if (versions.size === LONG_WALK) ahead = readAhead(repo, () => done).catch(() => {});
-    }
-    return versions;
-  } finally {
-    done = true;
-    await ahead;
+  for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+    if (versions.has(id)) continue;
+    throwIfAborted(context.signal);
+    const version = await repo.version(id);
+    versions.set(id, version);
+    queue.push(...version.parents);
   }
+  return versions;
 }
 
 /**

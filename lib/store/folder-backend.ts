@@ -32,11 +32,21 @@ interface OpenFile {
 /** Open files kept by default: far below the usual limit of 1,024 per process. */
 const OPEN_FILES_MAX = 64;
 
+/** Small records of blob files stand close together: they are read by blocks of this many bytes. */
+const BLOCK_BYTES = 64 * 1024;
+const SMALL_READ_BYTES = 16 * 1024;
+/** Blocks kept: 16 MiB. */
+const BLOCKS_MAX = 256;
+/** Files that never change under their name; those in tmp/ are read while they grow. */
+const BLOCK_FILES = /^packs\/.*\.blob$/;
+
 export class FolderBackend implements Backend {
   readonly root: string;
   readonly #openFilesMax: number;
   readonly #open = new Map<string, OpenFile>();
   readonly #folders = new Set<string>();
+  /** Blocks by file, then number; the least used first. */
+  readonly #blocks = new Map<string, Promise<Uint8Array>>();
 
   /** @param root the `.dlv` folder. */
   constructor(root: string, options: { openFilesMax?: number } = {}) {
@@ -47,7 +57,12 @@ export class FolderBackend implements Backend {
   async read(name: string, offset: number, length: number): Promise<Uint8Array> {
     const { open, file } = await this.#acquire(name);
     try {
-      if (offset + length <= file.size) return await file.read(offset, length);
+      if (offset + length <= file.size) {
+        const isSmall = length <= SMALL_READ_BYTES && BLOCK_FILES.test(name);
+        return isSmall
+          ? await this.#readSmall(open, file, name, offset, length)
+          : await file.read(offset, length);
+      }
     } finally {
       this.#release(open);
     }
@@ -58,6 +73,35 @@ export class FolderBackend implements Backend {
       return await again.file.read(offset, length);
     } finally {
       this.#release(again.open);
+    }
+  }
+
+  /** Reads through the block that holds the range, or past all blocks if two hold it. */
+  async #readSmall(
+    open: OpenFile,
+    file: ReadFile,
+    name: string,
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array> {
+    const start = offset - (offset % BLOCK_BYTES);
+    if (offset + length > start + BLOCK_BYTES) return file.read(offset, length);
+    const key = `${name}\0${start}`;
+    const block =
+      this.#blocks.get(key) ?? file.read(start, Math.min(BLOCK_BYTES, file.size - start));
+    this.#blocks.delete(key);
+    // A file that was dropped meanwhile may have been replaced: its blocks must not outlive it.
+    if (!open.dropped) this.#blocks.set(key, block);
+    for (const oldest of this.#blocks.keys()) {
+      if (this.#blocks.size <= BLOCKS_MAX) break;
+      this.#blocks.delete(oldest);
+    }
+    try {
+      // The caller owns what it gets, and a Buffer's own slice would be a view.
+      return Uint8Array.prototype.slice.call(await block, offset - start, offset - start + length);
+    } catch (error) {
+      if (this.#blocks.get(key) === block) this.#blocks.delete(key);
+      throw error;
     }
   }
 
@@ -163,6 +207,9 @@ export class FolderBackend implements Backend {
   }
 
   #drop(name: string): void {
+    for (const key of this.#blocks.keys()) {
+      if (key.startsWith(`${name}\0`)) this.#blocks.delete(key);
+    }
     const open = this.#open.get(name);
     if (open === undefined) return;
     this.#open.delete(name);
