@@ -7,13 +7,15 @@
  */
 import { type BlobKind, type Id, objectId } from '../bytes/hash.js';
 import { encodeBlob } from '../codec/blob-coder.js';
-import { assert, ConflictError } from '../errors.js';
+import { assert, ConflictError, isDamage, NotFoundError } from '../errors.js';
 import { CHAIN_DEPTH_MAX } from '../limits.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { PackSetWriter } from '../store/pack-writer.js';
 import {
+  type BlobEntry,
   type BlobRecord,
   type PlaneClass,
+  type SegmentEntry,
   type SegmentRecord,
   type SetId,
   type SetInfo,
@@ -48,6 +50,10 @@ export class PackSession {
   /** Sets that were listed at some time while this session looked things up. */
   readonly #seen = new Set<SetId>();
   #seenGeneration = -1;
+  /** Records whose chains were followed to the end. */
+  readonly #whole = new Set<string>();
+  /** True if the open set holds records that are listed already, on chains that are broken. */
+  #restores = false;
 
   constructor(host: SessionHost) {
     this.#host = host;
@@ -78,7 +84,8 @@ export class PackSession {
 
   async hasBlob(id: Id): Promise<boolean> {
     this.#see();
-    return this.#writer?.hasBlob(id) || this.#host.store.hasBlob(id);
+    if (this.#writer?.hasBlob(id)) return true;
+    return (await this.#host.store.hasBlob(id)) && (await this.#isWhole(id, null));
   }
 
   /** True if every segment is stored. */
@@ -97,7 +104,32 @@ export class PackSession {
         return true;
       }
     }
-    return this.#host.store.hasExtent(id);
+    if (!(await this.#host.store.hasExtent(id))) return false;
+    for (let s = 0; s < segments; s++) if (!(await this.#isWhole(id, s))) return false;
+    return true;
+  }
+
+  /**
+   * True if the chain under a listed record is complete. After a repair a delta may stand on a base
+   * that was lost: it is stored once more then, in a set that comes first in the manifest.
+   */
+  async #isWhole(id: Id, segment: number | null): Promise<boolean> {
+    const { store } = this.#host;
+    const chain: string[] = [];
+    for (let next: Id | null = id; next !== null; ) {
+      const key = `${next}/${segment}`;
+      if (this.#whole.has(key)) break;
+      const entry: BlobEntry | SegmentEntry | null =
+        segment === null ? await store.findBlob(next) : await store.findSegment(next, segment);
+      if (entry === null || chain.length > CHAIN_DEPTH_MAX) {
+        this.#restores = true;
+        return false;
+      }
+      chain.push(key);
+      next = entry.base;
+    }
+    for (const key of chain) this.#whole.add(key);
+    return true;
   }
 
   /**
@@ -117,22 +149,12 @@ export class PackSession {
     let chosenBase: Id | null = null;
     let depth = 0;
     if (base !== null) {
-      const record = await this.readBlob(base);
-      if (
-        record !== null &&
-        record.rawBytes === bytes.length &&
-        record.depth < this.#host.chainDepth
-      ) {
-        const delta = await encodeBlob(
-          bytes,
-          shuffleWidth,
-          await this.blobs.readBlob(base, record.kind),
-        );
-        if (delta.payload.length + 33 < coded.payload.length) {
-          coded = delta;
-          chosenBase = base;
-          depth = record.depth + 1;
-        }
+      const found = await this.#baseBlob(base, bytes.length);
+      const delta = found === null ? null : await encodeBlob(bytes, shuffleWidth, found.bytes);
+      if (delta !== null && delta.payload.length + 33 < coded.payload.length) {
+        coded = delta;
+        chosenBase = base;
+        depth = (found as { depth: number }).depth + 1;
       }
     }
     const writer = await this.#open();
@@ -148,6 +170,19 @@ export class PackSession {
     });
     await this.#rollOver();
     return id;
+  }
+
+  /** A base of equal length, or null if there is none to be had: a damaged one is none. */
+  async #baseBlob(id: Id, length: number): Promise<{ bytes: Uint8Array; depth: number } | null> {
+    try {
+      const record = await this.readBlob(id);
+      if (record === null || record.rawBytes !== length) return null;
+      if (record.depth >= this.#host.chainDepth) return null;
+      return { bytes: await this.blobs.readBlob(id, record.kind), depth: record.depth };
+    } catch (error) {
+      if (isDamage(error) || error instanceof NotFoundError) return null;
+      throw error;
+    }
   }
 
   async putSegment(record: SegmentRecord): Promise<void> {
@@ -183,8 +218,11 @@ export class PackSession {
     const sealed = await writer.finish();
     await this.#host.locked(async () => {
       await this.#checkBases();
-      await this.#host.store.publish([sealed]);
+      const { info } = sealed;
+      const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
+      await this.#host.store.publish([sealed], this.#restores ? inFront : undefined);
     });
+    this.#restores = false;
     this.published.push(sealed.info);
     this.#writer = null;
     this.#links.clear();
@@ -220,8 +258,16 @@ export class PackSession {
    * @throws {ConflictError} if garbage collection took one: the command has to store it anew.
    */
   async #checkBases(): Promise<void> {
-    if (await this.isUndisturbed()) return;
     const { store } = this.#host;
+    const generation = store.generation;
+    const undisturbed = await this.isUndisturbed();
+    // In front of others even a set that another process added meanwhile could be hidden.
+    if (undisturbed && !(this.#restores && store.generation !== generation)) return;
+    if (this.#restores) {
+      throw new ConflictError('another command stored objects while lost ones were stored again', {
+        hint: 'run the command again',
+      });
+    }
     for (const { id, segment } of this.#bases.values()) {
       const found = segment === null ? store.findBlob(id) : store.findSegment(id, segment);
       if ((await found) !== null) continue;

@@ -67,6 +67,9 @@ const POLL_MS_MAX = 100;
 /** Break locks of break locks: each level needs one more process that died in microseconds. */
 const BREAK_DEPTH_MAX = 8;
 
+/** Tries to remove a lock of our own. */
+const RELEASE_ATTEMPTS = 3;
+
 const NONCE = /^[0-9a-f]{32}$/;
 
 let temporaryNumber = 0;
@@ -180,10 +183,20 @@ async function tryAcquire(file: string, command: string, depth = 0): Promise<str
   return null;
 }
 
-/** Removes our own lock; one that is not ours any more is left alone. */
+/**
+ * Removes our own lock; one that is not ours any more is left alone. A device that fails once must not
+ * leave this process, which may live on, in its own way: it is tried again.
+ */
 async function release(file: string, nonce: string): Promise<void> {
-  const holder = await readHolder(file);
-  if (holder?.nonce === nonce) await removeFile(file);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const holder = await readHolder(file);
+      if (holder?.nonce === nonce) await removeFile(file);
+      return;
+    } catch (error) {
+      if (attempt === RELEASE_ATTEMPTS) throw error;
+    }
+  }
 }
 
 async function lockedError(layout: Layout): Promise<LockedError> {

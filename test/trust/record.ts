@@ -1,0 +1,75 @@
+/**
+ * The expected state of a repository, kept outside of it: every version that a command acknowledged
+ * and the sha256 of its files. What fsck and the repository say is compared with that.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { checkRepository } from '../../lib/archive/fsck.js';
+import { Repository } from '../../lib/archive/repository.js';
+import { streamFile } from '../../lib/archive/stored-file.js';
+import type { Id } from '../../lib/bytes/hash.js';
+import { sha256, sha256Hex } from '../../lib/bytes/hash.js';
+import { DlvError } from '../../lib/errors.js';
+import { Layout } from '../../lib/repo/layout.js';
+
+/** Path → sha256. */
+export type FileHashes = Record<string, string>;
+
+/** Version → its files. */
+export type Acknowledged = Map<Id, FileHashes>;
+
+/** sha256 of the files directly in `dir`. */
+export async function hashFiles(dir: string): Promise<FileHashes> {
+  const hashes: FileHashes = {};
+  for (const entry of await fs.readdir(dir, { withFileTypes: true })) {
+    if (entry.isFile())
+      hashes[entry.name] = sha256Hex(await fs.readFile(path.join(dir, entry.name)));
+  }
+  return hashes;
+}
+
+/** Sentences about acknowledged versions that are not exactly there. Empty if all is well. */
+export async function compareVersions(dir: string, acknowledged: Acknowledged): Promise<string[]> {
+  const wrong: string[] = [];
+  const repo = await Repository.open(dir);
+  try {
+    for (const [id, expected] of acknowledged) {
+      const found = await rebuildVersion(repo, id).catch((error: unknown) => {
+        return error instanceof Error ? error.message : String(error);
+      });
+      if (typeof found === 'string') wrong.push(`version ${id}: ${found}`);
+      else if (JSON.stringify(found) !== JSON.stringify(sorted(expected))) {
+        wrong.push(`version ${id} has other files: ${JSON.stringify(found)}`);
+      }
+    }
+  } finally {
+    await repo.close();
+  }
+  return wrong;
+}
+
+function sorted(hashes: FileHashes): FileHashes {
+  return Object.fromEntries(Object.entries(hashes).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Hashes of the files of a version, rebuilt. */
+export async function rebuildVersion(repo: Repository, id: Id): Promise<FileHashes> {
+  const hashes: FileHashes = {};
+  for (const entry of (await repo.tree(id)).files) {
+    const hash = sha256();
+    for await (const piece of streamFile(repo, await repo.openFile(entry))) hash.update(piece);
+    hashes[entry.path] = hash.digest('hex');
+  }
+  return sorted(hashes);
+}
+
+/** What fsck finds wrong; empty if it is clean. */
+export async function fsckProblems(dir: string): Promise<string[]> {
+  const { ok, problems } = await checkRepository(new Layout(dir));
+  return ok ? [] : problems.map(({ kind, area, message }) => `${kind} ${area}: ${message}`);
+}
+
+/** True for an error of the table. */
+export function isOurs(error: unknown): error is DlvError {
+  return error instanceof DlvError && error.code !== 'DLV_BUG';
+}
