@@ -6,13 +6,17 @@
  */
 import fs from 'node:fs/promises';
 import nodePath from 'node:path';
-import fastGlob from 'fast-glob';
 import { ioError, statOrNull, throwIfAborted } from '../bytes/files.js';
 import { NotFoundError, UsageError } from '../errors.js';
 import { IgnoreRules } from '../repo/ignore.js';
 import type { Layout } from '../repo/layout.js';
 import { comparePaths, pathProblem } from '../repo/path.js';
 import { LinkGuard, toVersionPath } from '../repo/work-path.js';
+
+/** The glob library: half of all modules of a small command, so only globs load it. */
+async function loadGlob() {
+  return (await import('fast-glob')).default;
+}
 
 /** What a selection of the work tree gave. Paths are those of versions, in order. */
 export interface Selection {
@@ -107,7 +111,7 @@ export async function selectFiles(
   };
   for (const input of inputs) {
     const there = await statOrNull(nodePath.resolve(cwd, input));
-    if (there === null && fastGlob.isDynamicPattern(input)) {
+    if (there === null && (await loadGlob()).isDynamicPattern(input)) {
       await addGlob(input);
       continue;
     }
@@ -141,6 +145,7 @@ export async function selectFiles(
   }
 
   async function addGlob(pattern: string): Promise<void> {
+    const fastGlob = await loadGlob();
     const found = await fastGlob(pattern.split(nodePath.sep).join('/'), {
       cwd,
       dot: true,
