@@ -22,7 +22,7 @@ import { restore } from '../../lib/ops/restore.js';
 import { rm } from '../../lib/ops/rm.js';
 import { switchTo } from '../../lib/ops/switch.js';
 import { tempDir } from '../helpers/temp-dir.js';
-import { FAULTY, type Fault, type Faulty, injectFault } from './faults.js';
+import { type Fault, type Faulty, injectFault } from './faults.js';
 import { checkpoint } from './model-files.js';
 import { type Acknowledged, compareVersions, fsckProblems, hashFiles } from './record.js';
 
