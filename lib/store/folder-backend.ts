@@ -58,7 +58,7 @@ export class FolderBackend implements Backend {
     const { open, file } = await this.#acquire(name);
     try {
       if (offset + length <= file.size) {
-        const isSmall = length <= SMALL_READ_BYTES && BLOCK_FILES.test(name);
+        const isSmall = offset >= 0 && length <= SMALL_READ_BYTES && BLOCK_FILES.test(name);
         return isSmall
           ? await this.#readSmall(open, file, name, offset, length)
           : await file.read(offset, length);

@@ -6,6 +6,7 @@ import type { DlvError } from '../../../lib/errors.js';
 import { FolderBackend } from '../../../lib/store/folder-backend.js';
 import { MemoryBackend } from '../../../lib/store/memory-backend.js';
 import { backendSuite } from '../../conformance/store-backend.js';
+import { randomBytes } from '../../helpers/rng.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 
 backendSuite('memory', async () => new MemoryBackend());
@@ -42,6 +43,53 @@ test('folder: a reader goes on reading a file that another process moved and del
   await other.remove('trash/a.hi');
   t.is(Buffer.from(await reader.read('packs/a.hi', 3, 3)).toString(), 'nes');
   await reader.close();
+});
+
+test('folder: small reads of a blob file agree with large ones, at every edge', async (t) => {
+  const dir = await tempDir(t);
+  const backend = new FolderBackend(dir);
+  t.teardown(() => backend.close());
+  const bytes = randomBytes(200_000, 3);
+  await backend.writeAtomic('packs/a.blob', bytes);
+  for (const edge of [0, 1 << 16, 1 << 17, 3 << 16, bytes.length]) {
+    for (const [before, length] of [
+      [0, 0],
+      [0, 50],
+      [1, 1],
+      [30, 60],
+      [90, 90],
+      [9, 16_384],
+      [9, 20_000],
+    ] as const) {
+      const at = edge - before;
+      const part = bytes.subarray(Math.max(0, at), at + length);
+      const got = backend.read('packs/a.blob', at, length);
+      if (at < 0 || at + length > bytes.length) await t.throwsAsync(got, { code: 'DLV_TRUNCATED' });
+      else t.is(Buffer.compare(await got, part), 0, `${length} bytes at ${at}`);
+    }
+  }
+  (await backend.read('packs/a.blob', 100, 50)).fill(0);
+  t.is(Buffer.compare(await backend.read('packs/a.blob', 100, 50), bytes.subarray(100, 150)), 0);
+});
+
+test('folder: what is replaced while it is read is not read again', async (t) => {
+  const dir = await tempDir(t);
+  const backend = new FolderBackend(dir, { openFilesMax: 2 });
+  t.teardown(() => backend.close());
+  const read = async (): Promise<string> =>
+    Buffer.from(await backend.read('packs/a.blob', 0, 3)).toString();
+  for (let round = 0; round < 40; round++) {
+    const text = String(100 + round);
+    await backend.writeAtomic('tmp/x', Buffer.from(text));
+    await backend.writeAtomic('packs/a.blob', Buffer.from('old'));
+    const early = [read(), read()];
+    const moved = backend.rename('tmp/x', 'packs/a.blob');
+    early.push(read(), read());
+    await moved;
+    t.is(await read(), text);
+    for (const got of await Promise.all(early)) t.true(got === 'old' || got === text);
+    t.is(await read(), text);
+  }
 });
 
 test('folder: a name never leaves the folder', async (t) => {
