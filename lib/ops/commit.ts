@@ -1,4 +1,6 @@
 /** `dlv commit`: makes a version of what is staged for a model. */
+
+import path from 'node:path';
 import { mergeSmallSets } from '../archive/gc.js';
 import type { Repository } from '../archive/repository.js';
 import type { PackSession } from '../archive/session.js';
@@ -47,7 +49,7 @@ export interface CommitOptions {
   params?: string[];
   /** 'name=number' or 'name@step=number'. */
   metrics?: string[];
-  /** Files with training logs, stored with the version. */
+  /** Files with training logs, stored with the version; relative to the context's folder. */
   logs?: string[];
   /** Training step of the snapshots that changed. */
   step?: number;
@@ -129,7 +131,10 @@ async function makeVersion(
       message: options.message,
       tree,
       ...given,
-      logs: await storeLogs(session, options.logs ?? []),
+      logs: await storeLogs(
+        session,
+        (options.logs ?? []).map((file) => path.resolve(context.cwd, file)),
+      ),
       network: null,
       git: await readGitState(repo.layout.workTree, context.signal),
       extensions: [],
