@@ -1,0 +1,83 @@
+/**
+ * The kill −9 loop: a process works in a repository and is killed at a random moment, again and again.
+ * After each kill fsck finds nothing wrong, every version that was acknowledged is there and exact, and
+ * every work file has a content that somebody meant it to have: nothing is torn.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { Repository } from '../../lib/archive/repository.js';
+import { type Id, sha256Hex } from '../../lib/bytes/hash.js';
+import { add } from '../../lib/ops/add.js';
+import { commit } from '../../lib/ops/commit.js';
+import { init } from '../../lib/ops/init.js';
+import { noProgress } from '../../lib/ops/progress.js';
+import { seededRandom } from '../helpers/rng.js';
+import { tempDir } from '../helpers/temp-dir.js';
+import { checkpoint } from './model-files.js';
+import {
+  type Acknowledged,
+  compareVersions,
+  type FileHashes,
+  fsckProblems,
+  hashFiles,
+} from './record.js';
+import { startWorker } from './worker.js';
+
+/** Longest time that a worker is left alone after it began to work. */
+const LIFE_MS = 1500;
+
+async function makeRepository(dir: string): Promise<[Id, FileHashes]> {
+  const context = { cwd: dir, progress: noProgress, warn: () => {} };
+  await fs.mkdir(dir);
+  await init(context, { model: 'm' });
+  await fs.appendFile(path.join(dir, '.dlv', 'config'), '[gc]\nautoSets = 6\n');
+  await fs.writeFile(path.join(dir, 'model.safetensors'), checkpoint(5, 0));
+  await fs.writeFile(path.join(dir, 'notes.txt'), 'step 0\n');
+  const repo = await Repository.open(dir);
+  try {
+    await add(repo, { paths: ['.'] }, context);
+    const { version } = await commit(repo, { message: 'first' }, context);
+    return [version, await hashFiles(dir)];
+  } finally {
+    await repo.close();
+  }
+}
+
+/** Kills `count` workers. @returns numbers of versions acknowledged. */
+export async function killWorkers(
+  t: ExecutionContext,
+  count: number,
+  seed: number,
+): Promise<number> {
+  const dir = path.join(await tempDir(t), 'repo');
+  const [first, files] = await makeRepository(dir);
+  const acknowledged: Acknowledged = new Map([[first, files]]);
+  const contents = new Set(Object.values(files));
+  const random = seededRandom(seed);
+  const steps: Record<string, number> = {};
+  for (let kill = 1; kill <= count; kill++) {
+    const worker = startWorker('work', dir, String(seed * 1000 + kill));
+    await worker.printed(1);
+    await new Promise((resolve) => setTimeout(resolve, random() * LIFE_MS));
+    worker.kill();
+    const { stderr } = await worker.ended;
+    const where = `seed ${seed}, kill ${kill} after '${worker.lines.at(-1) ?? ''}'`;
+    t.is(stderr, '', where);
+    for (const line of worker.lines) {
+      const [word, id, json] = line.split(' ', 3) as [string, string, string];
+      steps[word] = (steps[word] ?? 0) + 1;
+      if (word === 'content') contents.add(id);
+      if (word === 'error') t.fail(`${where}: ${line}`);
+      if (word === 'ack') acknowledged.set(id as Id, JSON.parse(json) as FileHashes);
+    }
+    t.deepEqual(await fsckProblems(dir), [], `${where}: fsck`);
+    t.deepEqual(await compareVersions(dir, acknowledged), [], `${where}: versions`);
+    for (const name of ['model.safetensors', 'notes.txt']) {
+      const bytes = await fs.readFile(path.join(dir, name)).catch(() => null);
+      t.true(bytes !== null && contents.has(sha256Hex(bytes)), `${where}: '${name}' is torn`);
+    }
+  }
+  t.log(`${acknowledged.size} versions acknowledged; steps: ${JSON.stringify(steps)}`);
+  return acknowledged.size;
+}
