@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "kernel.h"
 
 #define CHECK(call)                                       \
@@ -328,6 +332,11 @@ static napi_value force_portable(napi_env env, napi_callback_info info) {
 }
 
 NAPI_MODULE_INIT() {
+#if defined(__GLIBC__)
+  /* Buffers of megabytes go back to the system when they are freed: kept in the heaps of the pool's
+   * threads they made a third of the memory of a large commit. */
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
   const struct {
     const char *name;
     napi_callback callback;

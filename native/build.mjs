@@ -17,9 +17,12 @@ export const CORE = [
   'rans.c',
   'rans_avx2.c',
   'rans_avx512.c',
+  'bulk.c',
+  'bulk_x86.c',
   'buffer.c',
   'table.c',
   'encode.c',
+  'encode_plane.c',
   'decode.c',
   'dispatch.c',
 ];

@@ -15,18 +15,17 @@ typedef struct {
   uint8_t *rows;     /* DLV_CHUNK_ELEMENTS */
 } decoder;
 
-/* Reads the class map of a coded plane. */
-static int read_map(decoder *d, uint32_t *classes, uint8_t *map) {
+/* Reads how the contexts of a coded plane are cut into classes. */
+static int read_cut(decoder *d, bulk_cut *cut) {
   uint8_t more;
   if (input_byte(&d->head, &more) || more >= RANS_CLASSES_MAX) return DLV_ERR_CORRUPT;
-  *classes = more + 1u;
-  int context = 0;
+  cut->classes = more + 1u;
   for (uint32_t class = 0; class < more; class++) {
     uint8_t last;
-    if (input_byte(&d->head, &last) || last < context || last == 255) return DLV_ERR_CORRUPT;
-    while (context <= last) map[context++] = (uint8_t)class;
+    if (input_byte(&d->head, &last) || last == 255) return DLV_ERR_CORRUPT;
+    if (class > 0 && last <= cut->last[class - 1]) return DLV_ERR_CORRUPT;
+    cut->last[class] = last;
   }
-  while (context < 256) map[context++] = more;
   return DLV_OK;
 }
 
@@ -53,16 +52,15 @@ static int read_plane(decoder *d, uint32_t n, const uint8_t *own, dlv_input *pay
   }
   if (mode != MODE_RANS) return DLV_ERR_CORRUPT;
   uint8_t kind;
-  uint32_t classes = 1;
-  uint8_t map[256];
+  bulk_cut cut = {1, {0}};
   if (input_byte(&d->head, &kind) || kind > CONTEXT_OWN) return DLV_ERR_CORRUPT;
   if (kind == CONTEXT_BASE && d->base == NULL) return DLV_ERR_BASE;
   if (kind == CONTEXT_OWN && own == NULL) return DLV_ERR_CORRUPT;
-  if (kind != CONTEXT_NONE && read_map(d, &classes, map)) return DLV_ERR_CORRUPT;
+  if (kind != CONTEXT_NONE && read_cut(d, &cut)) return DLV_ERR_CORRUPT;
   rans_table tables[RANS_CLASSES_MAX];
-  if (table_read(&d->head, tables, classes)) return DLV_ERR_CORRUPT;
+  if (table_read(&d->head, tables, cut.classes)) return DLV_ERR_CORRUPT;
   if (out) {
-    for (uint32_t c = 0; c < classes; c++) rans_decoder(&tables[c], d->entries + c * RANS_TOTAL);
+    for (uint32_t c = 0; c < cut.classes; c++) rans_decoder(&tables[c], d->entries + c * RANS_TOTAL);
   }
   for (uint32_t from = 0; from < n; from += DLV_CHUNK_ELEMENTS) {
     const uint32_t part = n - from < DLV_CHUNK_ELEMENTS ? n - from : DLV_CHUNK_ELEMENTS;
@@ -72,8 +70,8 @@ static int read_plane(decoder *d, uint32_t n, const uint8_t *own, dlv_input *pay
     if (length > rans_bound(part) || input_take(payload, (size_t)length, &bytes)) {
       return DLV_ERR_CORRUPT;
     }
-    if (kind == CONTEXT_BASE) base_contexts(d->base, d->width, from, part, map, d->rows);
-    if (kind == CONTEXT_OWN) own_contexts(own, from, part, map, d->rows);
+    if (kind == CONTEXT_BASE) base_classes(d->base, d->width, from, part, &cut, d->rows);
+    if (kind == CONTEXT_OWN) bulk_classes(own + from, NULL, 0, part, &cut, d->rows);
     const uint8_t *rows = kind == CONTEXT_NONE ? NULL : d->rows;
     if (rans_decode(bytes, (size_t)length, rows, part, d->entries, out + from)) {
       return DLV_ERR_CORRUPT;
@@ -110,31 +108,6 @@ int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, ui
   return (int)dlv_transform_stop(transform, width, wanted);
 }
 
-static void gather(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint32_t changed,
-                   uint8_t *out) {
-  uint32_t at = 0;
-  for (uint32_t i = 0; i < n && at < changed; i++) {
-    out[at] = plane[i];
-    at += mask[i >> 3] >> (i & 7) & 1;
-  }
-}
-
-/* Puts the changed values back between those of the base. */
-static void scatter(const uint8_t *values, const uint8_t *base, const uint8_t *mask, uint32_t n,
-                    uint8_t *out) {
-  for (uint32_t i = 0; i < n; i++) {
-    const uint32_t changed = mask[i >> 3] >> (i & 7) & 1;
-    out[i] = changed ? *values : base[i];
-    values += changed;
-  }
-}
-
-static uint32_t count_changed(const uint8_t *mask, uint32_t n) {
-  uint32_t changed = 0;
-  for (uint32_t i = 0; i < n; i++) changed += mask[i >> 3] >> (i & 7) & 1;
-  return changed;
-}
-
 /* Decodes all planes of the head, the first `wanted` into `out`. */
 static int read_planes(decoder *d, int transform, uint32_t wanted, uint8_t *const *out) {
   for (uint32_t k = 0; k < d->width; k++) {
@@ -161,7 +134,7 @@ static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wan
   failed = read_plane(d, mask_bytes, NULL, &d->classes[0], mask);
   if (failed) goto done;
   failed = DLV_ERR_CORRUPT;
-  if (count_changed(mask, count) != n || (count & 7 && mask[mask_bytes - 1] >> (count & 7))) {
+  if (bulk_count(mask, count) != n || (count & 7 && mask[mask_bytes - 1] >> (count & 7))) {
     goto done;
   }
   const uint8_t *base_now[DLV_WIDTH_MAX];
@@ -169,7 +142,7 @@ static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wan
   const uint8_t *const *base = d->base;
   for (uint32_t k = 0; k < wanted; k++) {
     uint8_t *b = memory + (size_t)k * n;
-    gather(base[k], mask, count, n, b);
+    bulk_compact(base[k], mask, count, b);
     base_now[k] = b;
     values[k] = memory + (size_t)(wanted + k) * n;
   }
@@ -177,7 +150,7 @@ static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wan
   d->count = n;
   failed = read_planes(d, transform, wanted, values);
   if (failed) goto done;
-  for (uint32_t k = 0; k < wanted; k++) scatter(values[k], base[k], mask, count, planes[k]);
+  for (uint32_t k = 0; k < wanted; k++) bulk_expand(values[k], base[k], mask, count, planes[k]);
 done:
   free(mask);
   free(memory);

@@ -6,6 +6,7 @@
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define DLV_X86 1
+#include "bulk.h"
 #include "rans.h"
 
 int dlv_has_avx2(void);
@@ -28,6 +29,15 @@ rans_decode_rounds rans_decode_avx2, rans_decode_avx512;
 typedef uint8_t *rans_encode_rounds(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
                                     uint32_t *states, const rans_symbol *symbols, uint8_t *at);
 rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
+
+/* bulk.h with SIMD. The last two do whole groups of 64, move their pointer, answer how many. */
+void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1, int whole, uint32_t n,
+                       const bulk_cut *cut, uint8_t *out);
+uint32_t bulk_mask_avx2(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
+                        uint32_t n, uint8_t *mask);
+uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t **out);
+uint32_t bulk_expand_avx512(const uint8_t **values, const uint8_t *base, const uint8_t *mask,
+                            uint32_t n, uint8_t *out);
 #endif
 
 #endif

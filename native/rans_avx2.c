@@ -31,9 +31,22 @@ static void prepare(void) {
   __atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 }
 
+/*
+ * A gather whose destination is a fresh zero and whose mask the compiler cannot see through: it would
+ * leave the register's old content as an input otherwise, which chains gathers that have nothing to
+ * do with each other.
+ */
+AVX2 static inline __m256i fetch(const void *table, __m256i index, const int scale) {
+  __m256i zero;
+  __m256i all = _mm256_set1_epi32(-1);
+  __asm__("vpxor %0, %0, %0" : "=x"(zero), "+x"(all) : "x"(index));
+  if (scale == 4) return _mm256_mask_i32gather_epi32(zero, table, index, all, 4);
+  return _mm256_mask_i32gather_epi32(zero, table, index, all, 8);
+}
+
 AVX2 static inline __m256i pull(__m256i x, __m256i slots, const uint32_t *entries,
                                 const uint8_t **at, __m256i *symbols) {
-  const __m256i entry = _mm256_i32gather_epi32((const int *)entries, slots, 4);
+  const __m256i entry = fetch(entries, slots, 4);
   *symbols = entry;
   const __m256i freq = _mm256_srli_epi32(entry, 20);
   const __m256i bias = _mm256_and_si256(_mm256_srli_epi32(entry, 8), _mm256_set1_epi32(0xfff));
@@ -90,8 +103,8 @@ AVX2 uint32_t rans_decode_avx2(const uint8_t **at_inout, const uint8_t *last,
 AVX2 static inline __m256i push(__m256i x, __m256i index, const rans_symbol *symbols,
                                 uint8_t **at) {
   const int *table = (const int *)symbols;
-  const __m256i reciprocal = _mm256_i32gather_epi32(table, index, 8);
-  const __m256i packed = _mm256_i32gather_epi32(table + 1, index, 8);
+  const __m256i reciprocal = fetch(table, index, 8);
+  const __m256i packed = fetch(table + 1, index, 8);
   const __m256i complement = _mm256_and_si256(packed, _mm256_set1_epi32(0xfff));
   const __m256i reach = _mm256_add_epi32(_mm256_srli_epi32(x, 20), complement);
   const __m256i full = _mm256_cmpgt_epi32(reach, _mm256_set1_epi32(RANS_TOTAL - 1));

@@ -3,6 +3,7 @@
 #define DLV_SEGMENT_H
 
 #include "buffer.h"
+#include "bulk.h"
 #include "planes.h"
 #include "rans.h"
 
@@ -19,22 +20,10 @@ static inline uint32_t plane_class(uint32_t width, uint32_t k) {
   return k < 4 ? 1 : 2;
 }
 
-/* Context bytes of the base: the 8 bits below the sign of an element, or the byte itself. */
-static inline void base_contexts(const uint8_t *const *base, uint32_t width, uint32_t from,
-                                 uint32_t n, const uint8_t *map, uint8_t *out) {
-  const uint8_t *p0 = base[0] + from;
-  if (width == 1) {
-    for (uint32_t i = 0; i < n; i++) out[i] = map[p0[i]];
-  } else {
-    const uint8_t *p1 = base[1] + from;
-    for (uint32_t i = 0; i < n; i++) out[i] = map[(uint8_t)(p0[i] << 1 | p1[i] >> 7)];
-  }
-}
-
-/* Context bytes of a raw plane 1: the 7 bits below the sign in the element's own plane 0. */
-static inline void own_contexts(const uint8_t *plane0, uint32_t from, uint32_t n,
-                                const uint8_t *map, uint8_t *out) {
-  for (uint32_t i = 0; i < n; i++) out[i] = map[(uint8_t)(plane0[from + i] << 1)];
+/* Classes by the base: the 8 bits below the sign of an element, or the byte itself. */
+static inline void base_classes(const uint8_t *const *base, uint32_t width, uint32_t from,
+                                uint32_t n, const bulk_cut *cut, uint8_t *out) {
+  bulk_classes(base[0] + from, width == 1 ? NULL : base[1] + from, 1, n, cut, out);
 }
 
 #endif

@@ -55,14 +55,8 @@ uint64_t stats_table_cost(const uint32_t *counts) {
 #define GROUP_SYMBOLS 192
 #define GROUPS_MAX 64
 
-int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *split) {
-  uint32_t(*sums)[256] = calloc(GROUPS_MAX, sizeof *sums);
-  uint64_t *costs = malloc(sizeof *costs * GROUPS_MAX * GROUPS_MAX);
-  if (sums == NULL || costs == NULL) {
-    free(sums);
-    free(costs);
-    return DLV_ERR_MEMORY;
-  }
+/* Joins neighbouring contexts into groups large enough to have statistics; answers how many. */
+static uint32_t find_groups(const uint32_t *counts, uint32_t groups_max, uint8_t *group_of) {
   uint64_t total = 0;
   uint64_t row_totals[256];
   for (int c = 0; c < 256; c++) {
@@ -70,37 +64,43 @@ int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *
     for (int s = 0; s < 256; s++) row_totals[c] += counts[c * 256 + s];
     total += row_totals[c];
   }
-  /* Neighbouring contexts are gathered into groups large enough to have statistics. */
   uint64_t least = total / RARE_SHARE + 1;
   if (least < GROUP_SYMBOLS) least = GROUP_SYMBOLS;
-  uint8_t group_of[256];
-  uint32_t groups;
-  for (;;) {
-    groups = 0;
+  for (;; least *= 2) {
+    uint32_t groups = 0;
     uint64_t gathered = 0;
     for (int c = 0; c < 256; c++) {
       if (gathered >= least) {
         groups++;
         gathered = 0;
       }
-      group_of[c] = (uint8_t)(groups < 255 ? groups : 255);
+      group_of[c] = (uint8_t)groups;
       gathered += row_totals[c];
     }
-    groups++;
-    if (groups <= GROUPS_MAX) break;
-    least *= 2;
+    if (groups < groups_max) return groups + 1;
   }
+}
+
+/* costs[from · GROUPS_MAX + to] of one class that holds groups from … to. */
+static void class_costs(const uint32_t *counts, const uint8_t *group_of, uint32_t groups,
+                        uint32_t sampled, uint32_t whole, uint32_t (*sums)[256],
+                        uint64_t *costs) {
   for (int c = 0; c < 256; c++) {
     for (int s = 0; s < 256; s++) sums[group_of[c]][s] += counts[c * 256 + s];
   }
-  uint32_t merged[256];
   for (uint32_t from = 0; from < groups; from++) {
-    memset(merged, 0, sizeof merged);
+    uint32_t merged[256] = {0};
     for (uint32_t to = from; to < groups; to++) {
       for (int s = 0; s < 256; s++) merged[s] += sums[to][s];
-      costs[from * GROUPS_MAX + to] = stats_cost(merged) + stats_table_cost(merged);
+      const uint64_t table = stats_table_cost(merged) * sampled / whole;
+      costs[from * GROUPS_MAX + to] = stats_cost(merged) + table;
     }
   }
+}
+
+/* The cheapest cut of the groups into consecutive classes. */
+static void cut_groups(const uint64_t *costs, const uint8_t *group_of, uint32_t groups,
+                       uint32_t classes_max, stats_split *split) {
   /* best[k][g]: cheapest cut of groups 0 … g into k + 1 classes; cut[k][g]: where the last begins. */
   static const uint64_t NEVER = UINT64_MAX;
   uint64_t best[RANS_CLASSES_MAX][GROUPS_MAX] = {{0}};
@@ -110,7 +110,7 @@ int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *
       best[k][g] = k == 0 ? costs[g] : NEVER;
       cut[k][g] = 0;
       for (uint32_t from = k; k > 0 && from <= g; from++) {
-        if (from == 0 || best[k - 1][from - 1] == NEVER) continue;
+        if (best[k - 1][from - 1] == NEVER) continue;
         const uint64_t cost = best[k - 1][from - 1] + costs[from * GROUPS_MAX + g];
         if (cost < best[k][g]) {
           best[k][g] = cost;
@@ -123,17 +123,30 @@ int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *
   for (uint32_t k = 1; k < classes_max; k++) {
     if (best[k][groups - 1] < best[chosen][groups - 1]) chosen = k;
   }
-  split->classes = chosen + 1;
+  split->cut.classes = chosen + 1;
   split->cost = best[chosen][groups - 1];
-  uint8_t class_of_group[GROUPS_MAX];
+  uint8_t last_context[GROUPS_MAX];
+  for (int c = 0; c < 256; c++) last_context[group_of[c]] = (uint8_t)c;
   uint32_t end = groups;
-  for (uint32_t k = chosen + 1; k-- > 0;) {
-    const uint32_t from = k == 0 ? 0 : cut[k][end - 1];
-    for (uint32_t g = from; g < end; g++) class_of_group[g] = (uint8_t)k;
-    end = from;
+  for (uint32_t k = chosen; k > 0; k--) {
+    end = cut[k][end - 1];
+    split->cut.last[k - 1] = last_context[end - 1];
   }
-  for (int c = 0; c < 256; c++) split->of_context[c] = class_of_group[group_of[c]];
+}
+
+int stats_find_split(const uint32_t *counts, uint32_t classes_max, uint32_t groups_max,
+                     uint32_t sampled, uint32_t whole, stats_split *split) {
+  uint32_t(*sums)[256] = calloc(GROUPS_MAX, sizeof *sums);
+  uint64_t *costs = malloc(sizeof *costs * GROUPS_MAX * GROUPS_MAX);
+  if (sums && costs) {
+    uint8_t group_of[256];
+    const uint32_t groups =
+        find_groups(counts, groups_max < GROUPS_MAX ? groups_max : GROUPS_MAX, group_of);
+    class_costs(counts, group_of, groups, sampled, whole, sums, costs);
+    cut_groups(costs, group_of, groups, classes_max, split);
+  }
+  const int failed = sums && costs ? DLV_OK : DLV_ERR_MEMORY;
   free(sums);
   free(costs);
-  return DLV_OK;
+  return failed;
 }

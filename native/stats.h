@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "bulk.h"
 #include "rans.h"
 
 /* Costs are in 1/65536 bit. */
@@ -16,18 +17,19 @@ uint64_t stats_cost(const uint32_t *counts);
 /* Cost of writing the table of these counts: an estimate of table.c's code. */
 uint64_t stats_table_cost(const uint32_t *counts);
 
-/* The 256 context values cut into consecutive classes. */
+/* A cut of the 256 contexts, and what the symbols and tables then cost. */
 typedef struct {
-  uint32_t classes;
-  uint8_t of_context[256];
-  uint64_t cost; /* symbols and tables */
+  bulk_cut cut;
+  uint64_t cost;
 } stats_split;
 
 /*
  * Finds the cheapest cut of contexts into at most `classes_max` classes.
- * counts: 256 rows (contexts) of 256 symbols.
+ * counts: 256 rows (contexts) of 256 symbols, from `sampled` of `whole` symbols: tables weigh less
+ * the smaller the sample is. groups_max: neighbouring contexts are joined to at most so many, ≤ 64.
  * Returns 0, or a negative error if memory is short.
  */
-int stats_find_split(const uint32_t *counts, uint32_t classes_max, stats_split *split);
+int stats_find_split(const uint32_t *counts, uint32_t classes_max, uint32_t groups_max,
+                     uint32_t sampled, uint32_t whole, stats_split *split);
 
 #endif

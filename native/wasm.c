@@ -21,6 +21,22 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n) {
 void *memmove(void *to, const void *from, size_t n) { return __builtin_memmove(to, from, n); }
 void *memset(void *to, int value, size_t n) { return __builtin_memset(to, value, n); }
 
+int memcmp(const void *a, const void *b, size_t n) {
+  const uint8_t *x = a, *y = b;
+  size_t i = 0;
+  /* Eight at a time while they agree. */
+  for (; n - i >= 8; i += 8) {
+    uint64_t u, v;
+    __builtin_memcpy(&u, x + i, 8);
+    __builtin_memcpy(&v, y + i, 8);
+    if (u != v) break;
+  }
+  for (; i < n; i++) {
+    if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
+  }
+  return 0;
+}
+
 void wasm_reset(void) { heap_at = ((size_t)&__heap_base + 15) & ~(size_t)15; }
 
 void *malloc(size_t size) {

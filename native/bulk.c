@@ -1,0 +1,103 @@
+/* Portable loops of bulk.h, and the choice of faster ones. */
+#include "bulk.h"
+
+#include <string.h>
+
+#include "bulk_body.h"
+#include "dispatch.h"
+
+void bulk_classes(const uint8_t *p0, const uint8_t *p1, int whole, uint32_t n, const bulk_cut *cut,
+                  uint8_t *out) {
+#ifdef DLV_X86
+  if (dlv_has_avx2()) {
+    bulk_classes_avx2(p0, p1, whole, n, cut, out);
+    return;
+  }
+#endif
+  classes_body(p0, p1, whole, n, cut, out);
+}
+
+uint32_t bulk_mask(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
+                   uint32_t n, uint8_t *mask) {
+#ifdef DLV_X86
+  if (dlv_has_avx2()) return bulk_mask_avx2(child, base, width, n, mask);
+#endif
+  return mask_body(child, base, width, n, mask);
+}
+
+uint32_t bulk_count(const uint8_t *mask, uint32_t n) {
+  const uint32_t bytes = (n + 7) / 8;
+  uint32_t count = 0;
+  uint32_t i = 0;
+  for (; bytes - i >= 8; i += 8) {
+    uint64_t word;
+    memcpy(&word, mask + i, 8);
+    count += (uint32_t)__builtin_popcountll(word);
+  }
+  for (; i < bytes; i++) count += (uint32_t)__builtin_popcount(mask[i]);
+  return count;
+}
+
+void bulk_compact(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t *out) {
+  uint32_t i = 0;
+#ifdef DLV_X86
+  if (dlv_has_avx512()) i = bulk_compact_avx512(plane, mask, n, &out);
+#endif
+  for (; n - i >= 8; i += 8) {
+    uint32_t bits = mask[i >> 3];
+    if (bits == 255) {
+      memcpy(out, plane + i, 8);
+      out += 8;
+    } else {
+      for (; bits; bits &= bits - 1) *out++ = plane[i + (uint32_t)__builtin_ctz(bits)];
+    }
+  }
+  for (; i < n; i++) {
+    if (mask[i >> 3] >> (i & 7) & 1) *out++ = plane[i];
+  }
+}
+
+void bulk_expand(const uint8_t *values, const uint8_t *base, const uint8_t *mask, uint32_t n,
+                 uint8_t *out) {
+  uint32_t i = 0;
+#ifdef DLV_X86
+  if (dlv_has_avx512()) i = bulk_expand_avx512(&values, base, mask, n, out);
+#endif
+  for (; n - i >= 8; i += 8) {
+    uint32_t bits = mask[i >> 3];
+    memcpy(out + i, bits == 255 ? values : base + i, 8);
+    if (bits == 255) {
+      values += 8;
+    } else {
+      for (; bits; bits &= bits - 1) out[i + (uint32_t)__builtin_ctz(bits)] = *values++;
+    }
+  }
+  for (; i < n; i++) out[i] = mask[i >> 3] >> (i & 7) & 1 ? *values++ : base[i];
+}
+
+void bulk_histogram(const uint8_t *bytes, const uint8_t *classes, uint32_t n, uint32_t *counts,
+                    uint32_t *parts) {
+  /* Four tables that are added at the end: no increment waits for the one before. */
+  const uint32_t size = classes ? RANS_CLASSES_MAX * 256 : 256;
+  uint32_t *second = parts, *third = parts + size, *fourth = parts + 2 * size;
+  memset(parts, 0, 3 * size * sizeof *parts);
+  uint32_t i = 0;
+  if (classes) {
+    for (; n - i >= 4; i += 4) {
+      counts[(uint32_t)classes[i] << 8 | bytes[i]]++;
+      second[(uint32_t)classes[i + 1] << 8 | bytes[i + 1]]++;
+      third[(uint32_t)classes[i + 2] << 8 | bytes[i + 2]]++;
+      fourth[(uint32_t)classes[i + 3] << 8 | bytes[i + 3]]++;
+    }
+    for (; i < n; i++) counts[(uint32_t)classes[i] << 8 | bytes[i]]++;
+  } else {
+    for (; n - i >= 4; i += 4) {
+      counts[bytes[i]]++;
+      second[bytes[i + 1]]++;
+      third[bytes[i + 2]]++;
+      fourth[bytes[i + 3]]++;
+    }
+    for (; i < n; i++) counts[bytes[i]]++;
+  }
+  for (uint32_t s = 0; s < size; s++) counts[s] += second[s] + third[s] + fourth[s];
+}

@@ -1,0 +1,42 @@
+/*
+ * Loops over whole planes that every build vectorises: classes of contexts, masks of changed
+ * elements, keeping and placing masked bytes, counting. Same results from every build.
+ */
+#ifndef DLV_BULK_H
+#define DLV_BULK_H
+
+#include <stdint.h>
+
+#include "rans.h"
+
+/* Contexts cut into classes: class = how many of `last` are below the context. */
+typedef struct {
+  uint32_t classes; /* 1 … RANS_CLASSES_MAX */
+  uint8_t last[RANS_CLASSES_MAX]; /* last context of each class but the last one, ascending */
+} bulk_cut;
+
+/*
+ * Class of each element. With p1: context = p0 << 1 | p1 >> 7, mod 256; without: p0 << 1, or p0
+ * itself if `whole` is set.
+ */
+void bulk_classes(const uint8_t *p0, const uint8_t *p1, int whole, uint32_t n, const bulk_cut *cut,
+                  uint8_t *out);
+
+/* mask: ⌈n / 8⌉ bytes, least significant bit first, set where a plane differs; answers how many. */
+uint32_t bulk_mask(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
+                   uint32_t n, uint8_t *mask);
+/* Set bits of a mask of n bits whose spare bits are clear. */
+uint32_t bulk_count(const uint8_t *mask, uint32_t n);
+/* Keeps the bytes whose bit is set; writes as many bytes as there are set bits. */
+void bulk_compact(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t *out);
+/* Bytes of base, those whose bit is set replaced by the next of values. */
+void bulk_expand(const uint8_t *values, const uint8_t *base, const uint8_t *mask, uint32_t n,
+                 uint8_t *out);
+
+/* Numbers that bulk_histogram needs as scratch. */
+#define BULK_PARTS (3 * RANS_CLASSES_MAX * 256)
+/* Adds n symbols to counts[256 · class + symbol]; classes may be NULL. */
+void bulk_histogram(const uint8_t *bytes, const uint8_t *classes, uint32_t n, uint32_t *counts,
+                    uint32_t *parts);
+
+#endif

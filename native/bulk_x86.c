@@ -1,0 +1,75 @@
+/* Loops of bulk.h with AVX2 (the compiler's) and AVX-512 (compress and expand). */
+#include "dispatch.h"
+
+#ifdef DLV_X86
+#include <immintrin.h>
+
+#include "bulk_body.h"
+
+__attribute__((target("avx2,popcnt"))) void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1,
+                                                              int whole, uint32_t n,
+                                                              const bulk_cut *cut, uint8_t *out) {
+  classes_body(p0, p1, whole, n, cut, out);
+}
+
+__attribute__((target("avx2,popcnt"))) uint32_t bulk_mask_avx2(const uint8_t *const *child,
+                                                               const uint8_t *const *base,
+                                                               uint32_t width, uint32_t n,
+                                                               uint8_t *mask) {
+  uint32_t changed = 0;
+  uint32_t i = 0;
+  for (; n - i >= 32; i += 32) {
+    __m256i differs = _mm256_setzero_si256();
+    for (uint32_t k = 0; k < width; k++) {
+      const __m256i c = _mm256_loadu_si256((const __m256i *)(child[k] + i));
+      const __m256i b = _mm256_loadu_si256((const __m256i *)(base[k] + i));
+      differs = _mm256_or_si256(differs, _mm256_xor_si256(c, b));
+    }
+    const __m256i equal = _mm256_cmpeq_epi8(differs, _mm256_setzero_si256());
+    const uint32_t bits = ~(uint32_t)_mm256_movemask_epi8(equal);
+    memcpy(mask + i / 8, &bits, 4);
+    changed += (uint32_t)__builtin_popcount(bits);
+  }
+  const uint8_t *child_rest[8], *base_rest[8];
+  for (uint32_t k = 0; k < width; k++) {
+    child_rest[k] = child[k] + i;
+    base_rest[k] = base[k] + i;
+  }
+  return changed + mask_body(child_rest, base_rest, width, n - i, mask + i / 8);
+}
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2,popcnt")))
+
+AVX512 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, uint32_t n,
+                                    uint8_t **out) {
+  uint8_t *at = *out;
+  uint32_t i = 0;
+  for (; n - i >= 64; i += 64) {
+    uint64_t bits;
+    memcpy(&bits, mask + i / 8, 8);
+    const uint32_t count = (uint32_t)__builtin_popcountll(bits);
+    const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(plane + i));
+    _mm512_mask_storeu_epi8(at, _bzhi_u64(~0ull, count), kept);
+    at += count;
+  }
+  *out = at;
+  return i;
+}
+
+AVX512 uint32_t bulk_expand_avx512(const uint8_t **values, const uint8_t *base,
+                                   const uint8_t *mask, uint32_t n, uint8_t *out) {
+  const uint8_t *at = *values;
+  uint32_t i = 0;
+  for (; n - i >= 64; i += 64) {
+    uint64_t bits;
+    memcpy(&bits, mask + i / 8, 8);
+    const uint32_t count = (uint32_t)__builtin_popcountll(bits);
+    const __m512i next = _mm512_maskz_loadu_epi8(_bzhi_u64(~0ull, count), at);
+    const __m512i old = _mm512_loadu_si512(base + i);
+    _mm512_storeu_si512(out + i, _mm512_mask_expand_epi8(old, bits, next));
+    at += count;
+  }
+  *values = at;
+  return i;
+}
+#endif

@@ -1,0 +1,34 @@
+/* The two halves of the encoder: a segment (encode.c) and one plane of it (encode_plane.c). */
+#ifndef DLV_ENCODE_H
+#define DLV_ENCODE_H
+
+#include "segment.h"
+
+typedef struct {
+  uint32_t width;
+  uint32_t count; /* elements that are coded: all, or the changed ones */
+  int level;
+  const uint8_t *const *base; /* planes of the base at these elements, or NULL */
+  dlv_encoded *out;
+  const volatile int32_t *aborted; /* may be NULL */
+  uint32_t *counts;                /* 256 × 256 */
+  uint32_t *parts;                 /* BULK_PARTS */
+  uint8_t *classes;                /* DLV_CHUNK_ELEMENTS */
+  rans_symbol *symbols;            /* RANS_CLASSES_MAX × 256 */
+} encoder;
+
+static inline int aborted_now(const encoder *e) { return e->aborted && *e->aborted; }
+
+/*
+ * Chooses how to write one plane of n bytes and writes it. kind: the contexts that may be used;
+ * own: plane 0 of a raw element, for CONTEXT_OWN.
+ */
+int put_plane(encoder *e, const uint8_t *plane, uint32_t n, int kind, const uint8_t *own,
+              dlv_buffer *payload);
+
+/* Where block b of a sample of `blocks` blocks begins. */
+static inline uint32_t sample_from(uint32_t n, uint32_t block, uint32_t blocks, uint32_t b) {
+  return blocks == 1 ? 0 : (uint32_t)((uint64_t)(n - block) * b / (blocks - 1));
+}
+
+#endif
