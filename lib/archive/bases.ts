@@ -115,16 +115,17 @@ export async function fitBase(
   const rootBytes = (chain.at(-1) as { bytes: number }).bytes;
   // What the new delta will cost is not known yet: the one before it is the best guess.
   const deltaBytes = (chain[0] as { bytes: number }).bytes;
-  const fits = (from: number): boolean => {
+  const fits = (from: number, depth: number, cost: number): boolean => {
     const bytes = chain.slice(from).reduce((sum, link) => sum + link.bytes, deltaBytes);
-    return chain.length - from <= maxDepth && bytes <= maxCost * rootBytes;
+    return chain.length - from <= depth && bytes <= cost * rootBytes;
   };
-  // Restart in the middle of the chain rather than one link below the limit, so that the next
-  // versions find room again instead of all hanging off one ancestor.
-  const restart = Math.max(1, chain.length - Math.max(1, maxDepth >> 1));
-  for (const from of [0, ...chain.keys()]) {
-    if (from !== 0 && from < restart) continue;
-    if (fits(from)) return { id: (chain[from] as { id: Id }).id, depth: chain.length - from };
+  if (fits(0, maxDepth, maxCost)) return { id: candidate, depth: chain.length };
+  // Go back to the middle of what both limits allow rather than just below one of them, so that the
+  // next versions find room again instead of all hanging off one ancestor.
+  const half = { depth: Math.min(maxDepth, Math.max(1, maxDepth >> 1)), cost: (1 + maxCost) / 2 };
+  for (let from = 1; from < chain.length; from++) {
+    if (fits(from, half.depth, half.cost))
+      return { id: (chain[from] as { id: Id }).id, depth: chain.length - from };
   }
   return null;
 }

@@ -69,6 +69,8 @@ export interface IngestOptions {
 const READ_BYTES = 4 * 1024 * 1024;
 /** Bytes of segments being encoded at once; with base and coded planes each takes up to 3 times. */
 const FLIGHT_BYTES = 32 * 1024 * 1024;
+/** The same with the planes that are kept until their extent's id is known. */
+const PLANES_BYTES = 80 * 1024 * 1024;
 /** Segments being encoded at once, however small. */
 const FLIGHT_SEGMENTS = 64;
 /** A longer extent is read twice: its planes are not held until its id is known. */
@@ -270,6 +272,7 @@ class FileIngest {
     const kept: (Uint8Array[] | null)[] = [];
     for (let segment = 0; segment < segmentCount(count); segment++) {
       const elements = segmentElements(count, segment);
+      if (keep) await this.#roomFor((segment * SEGMENT_ELEMENTS + elements) * width, PLANES_BYTES);
       const planes = keep ? takePlanes(width, elements) : null;
       kept.push(planes);
       for (let first = 0; first < elements; first += RUN_ELEMENTS) {
@@ -348,13 +351,7 @@ class FileIngest {
     base: { id: Id; depth: number } | null,
   ): Promise<void> {
     const bytes = planes.length * (planes[0] as Uint8Array).length;
-    while (
-      this.#inFlight.length >= FLIGHT_SEGMENTS ||
-      (this.#inFlight.length > 0 && this.#flightBytes + bytes > FLIGHT_BYTES)
-    ) {
-      await Promise.race(this.#inFlight);
-    }
-    this.#check();
+    await this.#roomFor(bytes, FLIGHT_BYTES);
     this.#flightBytes += bytes;
     const encoded = this.#encode(hashes, segment, planes, base);
     const before = this.#writes;
@@ -375,6 +372,17 @@ class FileIngest {
   }
 
   #failure: { error: unknown } | null = null;
+
+  /** Waits until `bytes` more in memory make at most `limit`, or nothing else is in flight. */
+  async #roomFor(bytes: number, limit: number): Promise<void> {
+    while (
+      this.#inFlight.length >= FLIGHT_SEGMENTS ||
+      (this.#inFlight.length > 0 && this.#flightBytes + bytes > limit)
+    ) {
+      await Promise.race(this.#inFlight);
+    }
+    this.#check();
+  }
 
   #forget(entry: Promise<void>, bytes: number): void {
     this.#flightBytes -= bytes;

@@ -54,6 +54,8 @@ export class PackSession {
   readonly #whole = new Set<string>();
   /** True if the open set holds records that are listed already, on chains that are broken. */
   #restores = false;
+  /** What changes the open set waits for this. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(host: SessionHost) {
     this.#host = host;
@@ -157,18 +159,14 @@ export class PackSession {
         depth = (found as { depth: number }).depth + 1;
       }
     }
-    const writer = await this.#open();
-    if (chosenBase !== null && !writer.hasBlob(chosenBase)) this.#relyOn(chosenBase, null);
-    await writer.addBlob({
-      id,
-      kind,
-      codec: coded.codec,
-      base: chosenBase,
-      depth,
-      rawBytes: bytes.length,
-      payload: coded.payload,
+    const { codec, payload } = coded;
+    const record = { id, kind, codec, base: chosenBase, depth, rawBytes: bytes.length, payload };
+    await this.#inTurn(async () => {
+      const writer = await this.#open();
+      if (record.base !== null && !writer.hasBlob(record.base)) this.#relyOn(record.base, null);
+      await writer.addBlob(record);
+      await this.#rollOver();
     });
-    await this.#rollOver();
     return id;
   }
 
@@ -187,15 +185,24 @@ export class PackSession {
 
   async putSegment(record: SegmentRecord): Promise<void> {
     assert(record.depth <= CHAIN_DEPTH_MAX, `a chain of ${record.depth} links`);
-    const writer = await this.#open();
-    const before = writer.totalBytes;
-    if (record.base !== null && !writer.hasSegment(record.base, record.segment)) {
-      this.#relyOn(record.base, record.segment);
-    }
-    await writer.addSegment(record);
-    const bytes = writer.totalBytes - before;
-    this.#links.set(`${record.id}/${record.segment}`, { base: record.base, bytes });
-    await this.#rollOver();
+    await this.#inTurn(async () => {
+      const writer = await this.#open();
+      const before = writer.totalBytes;
+      if (record.base !== null && !writer.hasSegment(record.base, record.segment)) {
+        this.#relyOn(record.base, record.segment);
+      }
+      await writer.addSegment(record);
+      const bytes = writer.totalBytes - before;
+      this.#links.set(`${record.id}/${record.segment}`, { base: record.base, bytes });
+      await this.#rollOver();
+    });
+  }
+
+  /** Runs what changes the open set, one after another: a full one is finished before more is added. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   async #open(): Promise<PackSetWriter> {
@@ -204,15 +211,19 @@ export class PackSession {
   }
 
   async #rollOver(): Promise<void> {
-    if (this.#writer?.isFull) await this.flush();
+    if (this.#writer?.isFull) await this.#flush();
   }
 
   /** Makes everything stored so far durable and lists it in the manifest. */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    return this.#inTurn(() => this.#flush());
+  }
+
+  async #flush(): Promise<void> {
     const writer = this.#writer;
     if (writer === null) return;
     if (writer.isEmpty) {
-      await this.abort();
+      await this.#abort();
       return;
     }
     const sealed = await writer.finish();
@@ -282,7 +293,11 @@ export class PackSession {
   }
 
   /** Removes what was not flushed. */
-  async abort(): Promise<void> {
+  abort(): Promise<void> {
+    return this.#inTurn(() => this.#abort());
+  }
+
+  async #abort(): Promise<void> {
     const writer = this.#writer;
     this.#writer = null;
     await writer?.abort();
