@@ -17,6 +17,7 @@ export const CORE = [
   'rans.c',
   'rans_avx2.c',
   'rans_avx512.c',
+  'rans_wasm.c',
   'bulk.c',
   'bulk_x86.c',
   'buffer.c',

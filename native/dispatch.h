@@ -4,14 +4,8 @@
 
 #include <stdint.h>
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define DLV_X86 1
 #include "bulk.h"
 #include "rans.h"
-
-int dlv_has_avx2(void);
-/* AVX-512 with the byte and word compressions of VBMI2 (Ice Lake, Zen 4 and later). */
-int dlv_has_avx512(void);
 
 /*
  * Decodes whole rounds of 64 lanes from symbol `i` on while *at ≤ last, where RANS_ROUND_BYTES may
@@ -20,6 +14,18 @@ int dlv_has_avx512(void);
 typedef uint32_t rans_decode_rounds(const uint8_t **at, const uint8_t *last,
                                     const uint8_t *classes, uint32_t i, uint32_t n,
                                     uint32_t *states, const uint32_t *entries, uint8_t *out);
+
+#ifdef __wasm_simd128__
+rans_decode_rounds rans_decode_wasm;
+#endif
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define DLV_X86 1
+
+int dlv_has_avx2(void);
+/* AVX-512 with the byte and word compressions of VBMI2 (Ice Lake, Zen 4 and later). */
+int dlv_has_avx512(void);
+
 rans_decode_rounds rans_decode_avx2, rans_decode_avx512;
 
 /*

@@ -141,32 +141,54 @@ static int decode_scalar(const uint8_t *at, const uint8_t *end, const uint8_t *c
   return 0;
 }
 
-#ifdef DLV_X86
-/*
- * All whole rounds with SIMD. The last words are read from a copy with zeros behind it, so that a
- * plane of almost no words is not left to the scalar loop. Moves *at and *first; −1 if words lack.
- */
-static int decode_rounds(const uint8_t **at, const uint8_t *end, const uint8_t *classes,
-                         uint32_t *first, uint32_t n, uint32_t *states, const uint32_t *entries,
-                         uint8_t *out) {
-  rans_decode_rounds *rounds = dlv_has_avx512() ? rans_decode_avx512 : rans_decode_avx2;
-  uint32_t i = 0;
-  if ((size_t)(end - *at) >= RANS_ROUND_BYTES) {
-    i = rounds(at, end - RANS_ROUND_BYTES, classes, 0, n, states, entries, out);
+/* Rounds of any number of lanes without SIMD, and without a branch that depends on the data. */
+static inline uint32_t plain_rounds(const uint8_t **at_inout, const uint8_t *last,
+                                    const uint8_t *classes, uint32_t i, uint32_t n,
+                                    const uint32_t lanes, uint32_t *states,
+                                    const uint32_t *entries, uint8_t *out) {
+  const uint8_t *at = *at_inout;
+  for (; n - i >= lanes && at <= last; i += lanes) {
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+      uint32_t x = states[lane];
+      const uint32_t class = classes ? classes[i + lane] : 0;
+      const uint32_t entry = entries[class << RANS_BITS | (x & (RANS_TOTAL - 1))];
+      out[i + lane] = (uint8_t)entry;
+      x = (entry >> 20) * (x >> RANS_BITS) + (entry >> 8 & 0xfff);
+      /* 1 if the state is low; arithmetic that compilers do not turn into a branch. */
+      const uint32_t low = (x - RANS_LOW) >> 31;
+      const uint32_t word = at[0] | (uint32_t)at[1] << 8;
+      states[lane] = x << (low << 4) | (word & (0u - low));
+      at += low << 1;
+    }
   }
-  uint8_t copy[2 * RANS_ROUND_BYTES] = {0};
-  const size_t left = (size_t)(end - *at);
-  if (left < RANS_ROUND_BYTES) {
-    memcpy(copy, *at, left);
-    const uint8_t *from = copy;
-    i = rounds(&from, copy + left, classes, i, n, states, entries, out);
-    if (from > copy + left) return -1;
-    *at += from - copy;
-  }
-  *first = i;
-  return 0;
+  *at_inout = at;
+  return i;
 }
+
+static uint32_t large_rounds(const uint8_t **at, const uint8_t *last, const uint8_t *classes,
+                             uint32_t i, uint32_t n, uint32_t *states, const uint32_t *entries,
+                             uint8_t *out) {
+  return plain_rounds(at, last, classes, i, n, RANS_LANES_LARGE, states, entries, out);
+}
+
+static uint32_t small_rounds(const uint8_t **at, const uint8_t *last, const uint8_t *classes,
+                             uint32_t i, uint32_t n, uint32_t *states, const uint32_t *entries,
+                             uint8_t *out) {
+  return plain_rounds(at, last, classes, i, n, RANS_LANES_SMALL, states, entries, out);
+}
+
+static rans_decode_rounds *rounds_of(uint32_t lanes) {
+  if (lanes == RANS_LANES_SMALL) return small_rounds;
+#ifdef DLV_X86
+  if (dlv_has_avx512()) return rans_decode_avx512;
+  if (dlv_has_avx2()) return rans_decode_avx2;
 #endif
+#ifdef __wasm_simd128__
+  return rans_decode_wasm;
+#else
+  return large_rounds;
+#endif
+}
 
 int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32_t n,
                 const uint32_t *entries, uint8_t *out) {
@@ -180,12 +202,23 @@ int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32
   }
   const uint8_t *at = in + lanes * 4;
   const uint8_t *end = in + length;
-  uint32_t first = 0;
-#ifdef DLV_X86
-  if (lanes == RANS_LANES_LARGE && dlv_has_avx2() &&
-      decode_rounds(&at, end, classes, &first, n, states, entries, out)) {
-    return -1;
+  rans_decode_rounds *rounds = rounds_of(lanes);
+  uint32_t i = 0;
+  if ((size_t)(end - at) >= RANS_ROUND_BYTES) {
+    i = rounds(&at, end - RANS_ROUND_BYTES, classes, 0, n, states, entries, out);
   }
-#endif
-  return decode_scalar(at, end, classes, first, n, lanes, states, entries, out);
+  /*
+   * The last words are read from a copy with zeros behind it, so that a plane of almost no words is
+   * not left to the loop that looks at each.
+   */
+  uint8_t copy[2 * RANS_ROUND_BYTES] = {0};
+  const size_t left = (size_t)(end - at);
+  if (left < RANS_ROUND_BYTES) {
+    memcpy(copy, at, left);
+    const uint8_t *from = copy;
+    i = rounds(&from, copy + left, classes, i, n, states, entries, out);
+    if (from > copy + left) return -1;
+    at += from - copy;
+  }
+  return decode_scalar(at, end, classes, i, n, lanes, states, entries, out);
 }
