@@ -146,6 +146,8 @@ class AutoPlanner {
     const isExact = this.#options.exact !== false && this.#fitsExact();
     this.#improveBest(isSmall ? 4 : 2, isExact ? 0.1 : 0.5);
     if (this.#isDone()) return;
+    if (this.#fitsExact()) this.#relax();
+    if (this.#isDone()) return;
     if (isExact) this.#prove();
     if (!this.#isDone()) this.#kickBest(isSmall ? 40 : 4);
   }
@@ -254,18 +256,28 @@ class AutoPlanner {
     return countFlowMultipliers(this.#graph) <= EXACT_MULTIPLIERS_MAX;
   }
 
+  /** The strong bound and the plans made of its trees, then a search around the best. */
+  #relax(): void {
+    const before = this.#upper;
+    this.#runExact('relaxation', this.#steps.part(this.#steps.left * 0.3), 1);
+    if (!this.#isDone() && this.#upper < before) this.#improveBest(1, 0.2);
+  }
+
   #prove(): void {
-    const steps = this.#steps.part(this.#steps.left * 0.8);
+    this.#runExact('exact', this.#steps.part(this.#steps.left * 0.8), Infinity);
+  }
+
+  #runExact(planner: string, steps: Steps, branchesMax: number): void {
     const start = this.#pool[0]?.parentEdge;
-    const found = solveExactly(this.#graph, this.#input.budgets, start, steps);
+    const found = solveExactly(this.#graph, this.#input.budgets, start, steps, branchesMax);
     this.#bound = Math.max(this.#bound, found.bound);
     if (found.parentEdge !== undefined) {
       this.#forest.load(found.parentEdge);
-      this.#keep('exact');
+      this.#keep(planner);
     }
     this.#isProven = found.isProven;
     this.#trials.push({
-      planner: 'exact',
+      planner,
       storage: found.storage,
       isWithin: found.parentEdge !== undefined,
     });

@@ -38,17 +38,27 @@ interface Branch {
   readonly bound: number;
 }
 
+/** Edges into one vertex, by the length of the shortest path through them. */
+interface Split {
+  readonly short: number[];
+  readonly long: number[];
+  /** Share of the short ones in recent relaxed trees. */
+  readonly shortShare: number;
+}
+
 /**
  * Searches for the plan of least storage within the budgets.
- * @param start  a plan within the budgets to beat, if one is known.
+ * @param start        a plan within the budgets to beat, if one is known.
+ * @param branchesMax  1 for the bound and the plans of the relaxation alone.
  */
 export function solveExactly(
   graph: StorageGraph,
   budgets: Budgets,
   start: Int32Array | undefined,
   steps: Steps,
+  branchesMax = Infinity,
 ): ExactResult {
-  return new BranchAndBound(graph, budgets, start, steps).run();
+  return new BranchAndBound(graph, budgets, start, steps).run(branchesMax);
 }
 
 class BranchAndBound {
@@ -61,6 +71,8 @@ class BranchAndBound {
   #best: Int32Array | undefined;
   #storage = Infinity;
   #branches = 0;
+  /** Shortest paths in the branch at hand. */
+  #distance: Float64Array;
 
   constructor(
     graph: StorageGraph,
@@ -73,6 +85,7 @@ class BranchAndBound {
     this.#steps = steps;
     this.#forest = new Forest(graph, budgets);
     const { distance } = findShortestPaths(graph);
+    this.#distance = distance;
     this.#relaxation = new FlowRelaxation(
       graph,
       budgets,
@@ -82,7 +95,7 @@ class BranchAndBound {
     if (start !== undefined) this.#offer(start);
   }
 
-  run(): ExactResult {
+  run(branchesMax: number): ExactResult {
     const open: Branch[] = [
       {
         forbidden: new Uint8Array(this.#graph.edgeCount),
@@ -91,7 +104,7 @@ class BranchAndBound {
       },
     ];
     let unfinished = Infinity;
-    while (open.length > 0 && !this.#steps.isOver) {
+    while (open.length > 0 && !this.#steps.isOver && this.#branches < branchesMax) {
       const branch = open.pop()!;
       if (this.#isBeaten(branch.bound)) continue;
       this.#branches++;
@@ -165,12 +178,12 @@ class BranchAndBound {
       if (!relaxation.ascend(pace * Math.max(this.#target(bound) - value, 1e-9))) break;
     }
     if (!this.#strike(forbidden)) return [];
-    const edge = this.#chooseEdge(forbidden);
-    if (edge < 0) {
+    const split = this.#chooseSplit(forbidden);
+    if (split === undefined) {
       this.#tryOnlyTree(forbidden);
       return [];
     }
-    return this.#split(forbidden, best, bound, edge);
+    return this.#branch(forbidden, best, bound, split);
   }
 
   /** What the bound should reach: the best plan, or a guess while there is none. */
@@ -178,22 +191,19 @@ class BranchAndBound {
     return this.#storage < Infinity ? this.#storage : bound * 1.1 + 1;
   }
 
-  #split(forbidden: Uint8Array, point: Multipliers, bound: number, edge: number): Branch[] {
-    const { inStart, inEdges, to } = this.#graph;
-    const forced = forbidden.slice();
-    const head = to[edge]!;
-    for (let at = inStart[head]!; at < inStart[head + 1]!; at++) {
-      if (inEdges[at] !== edge) forced[inEdges[at]!] = 1;
-    }
-    forbidden[edge] = 1;
+  /** One branch keeps the vertex's edges of short paths, the other those of long ones. */
+  #branch(forbidden: Uint8Array, point: Multipliers, bound: number, split: Split): Branch[] {
+    const other = forbidden.slice();
+    for (const edge of split.long) forbidden[edge] = 1;
+    for (const edge of split.short) other[edge] = 1;
     const copy: Multipliers = {
       flow: point.flow.slice(),
       group: point.group.slice(),
       node: point.node.slice(),
     };
-    const without = { forbidden, multipliers: point, bound };
-    const within = { forbidden: forced, multipliers: copy, bound };
-    return this.#relaxation.share[edge]! >= 0.5 ? [without, within] : [within, without];
+    const short = { forbidden, multipliers: point, bound };
+    const long = { forbidden: other, multipliers: copy, bound };
+    return split.shortShare >= 0.5 ? [long, short] : [short, long];
   }
 
   /** Strikes edges that no plan within the budgets can use. @returns false if no plan is left. */
@@ -202,6 +212,8 @@ class BranchAndBound {
     const { distance } = findShortestPaths(graph, forbidden);
     this.#steps.spend(2 * graph.edgeCount);
     const cap = capPerNode(graph, this.#budgets, distance);
+    this.#relaxation.limitPaths(distance, cap);
+    this.#distance = distance;
     for (let node = 1; node < graph.nodeCount; node++) {
       if (!(distance[node]! <= cap[node]!) || distance[node] === Infinity) return false;
     }
@@ -248,33 +260,34 @@ class BranchAndBound {
     this.#offer(parentEdge);
   }
 
-  /** The edge to branch on: least certain, and with most at stake; -1 if one tree is left. */
-  #chooseEdge(forbidden: Uint8Array): number {
+  /**
+   * The vertex to branch on, with its edges cut in two by path length: where the relaxation is least
+   * sure on which side it is, and most is at stake. Undefined if one choice of edges is left.
+   */
+  #chooseSplit(forbidden: Uint8Array): Split | undefined {
     const graph = this.#graph;
     const { share } = this.#relaxation;
-    let best = -1;
+    let best: Split | undefined;
     let bestScore = -1;
     for (let node = 1; node < graph.nodeCount; node++) {
-      let least = Infinity;
-      let most = 0;
-      let choices = 0;
+      const edges: number[] = [];
       for (let at = graph.inStart[node]!; at < graph.inStart[node + 1]!; at++) {
-        const edge = graph.inEdges[at]!;
-        if (forbidden[edge]) continue;
-        choices++;
-        least = Math.min(least, graph.storage[edge]!);
-        most = Math.max(most, graph.storage[edge]!);
+        if (!forbidden[graph.inEdges[at]!]) edges.push(graph.inEdges[at]!);
       }
-      if (choices < 2) continue;
-      const stake = 1 + (most - least) + this.#weightOf(node);
-      for (let at = graph.inStart[node]!; at < graph.inStart[node + 1]!; at++) {
-        const edge = graph.inEdges[at]!;
-        if (forbidden[edge]) continue;
-        const doubt = 0.01 + Math.min(share[edge]!, 1 - share[edge]!);
-        if (doubt * stake > bestScore) {
-          bestScore = doubt * stake;
-          best = edge;
-        }
+      if (edges.length < 2) continue;
+      const pathOf = (edge: number): number =>
+        this.#distance[graph.from[edge]!]! + graph.recreation[edge]!;
+      edges.sort((left, right) => pathOf(left) - pathOf(right) || left - right);
+      const total = edges.reduce((sum, edge) => sum + share[edge]!, 1e-9);
+      const costs = edges.map((edge) => graph.storage[edge]!);
+      const stake = 1 + Math.max(...costs) - Math.min(...costs) + this.#weightOf(node);
+      let below = 0;
+      for (let cut = 1; cut < edges.length; cut++) {
+        below += share[edges[cut - 1]!]! / total;
+        const score = (0.01 + Math.min(below, 1 - below)) * stake;
+        if (score <= bestScore) continue;
+        bestScore = score;
+        best = { short: edges.slice(0, cut), long: edges.slice(cut), shortShare: below };
       }
     }
     return best;

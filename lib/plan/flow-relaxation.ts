@@ -43,8 +43,10 @@ export class FlowRelaxation {
   multipliers: Multipliers;
   readonly #graph: StorageGraph;
   readonly #budgets: Budgets;
-  readonly #cap: Float64Array;
-  readonly #distance: Float64Array;
+  #cap: Float64Array;
+  #distance: Float64Array;
+  /** Least path cost between extents of a family, by local numbers from local 1. */
+  readonly #between: Float64Array[];
   readonly #families: Family[];
   readonly #solver: ArborescenceSolver;
   readonly #cost: Float64Array;
@@ -61,6 +63,8 @@ export class FlowRelaxation {
   readonly #isDone: Uint8Array;
   readonly #position: Int32Array;
   readonly #isMember: Uint8Array[];
+  readonly #familyOf: Int32Array;
+  readonly #membersIn = new Map<number, number>();
 
   /**
    * @param distance  shortest path per vertex, or any lower bound on it.
@@ -73,6 +77,7 @@ export class FlowRelaxation {
     this.#distance = distance;
     this.#cap = cap;
     this.#families = splitFamilies(graph);
+    this.#between = this.#families.map((family) => betweenAll(graph, family));
     this.#solver = new ArborescenceSolver(graph);
     this.parentEdge = this.#solver.parentEdge;
     this.share = new Float64Array(edgeCount);
@@ -105,11 +110,27 @@ export class FlowRelaxation {
     this.multipliers = zero();
     this.#direction = zero();
     this.#slope = zero();
+    this.#familyOf = new Int32Array(nodeCount);
+    this.#families.forEach((family, index) => {
+      for (const node of family.nodes) this.#familyOf[node] = index;
+    });
+    graph.groups.forEach((group, index) => {
+      for (const member of group.members) {
+        const key = index * this.#families.length + this.#familyOf[member]!;
+        this.#membersIn.set(key, (this.#membersIn.get(key) ?? 0) + 1);
+      }
+    });
     this.#isMember = graph.groups.map((group, index) => {
       const isMember = new Uint8Array(budgets.kind[index] === KIND_UNION ? nodeCount : 0);
       if (isMember.length > 0) for (const member of group.members) isMember[member] = 1;
       return isMember;
     });
+  }
+
+  /** Tightens what is known of paths in a branch: shortest paths and caps per vertex. */
+  limitPaths(distance: Float64Array, cap: Float64Array): void {
+    this.#distance = distance;
+    this.#cap = cap;
   }
 
   /** Steps that one evaluation costs. */
@@ -246,6 +267,7 @@ export class FlowRelaxation {
     const last = this.#lastAt[target]!;
     const { flow } = this.multipliers;
     const goal = this.#position[target]!;
+    const between = this.#between[this.#familyOf[target]!]!;
     const value = this.#value.fill(Infinity, 0, count);
     const isDone = this.#isDone.fill(0, 0, count);
     const cap = this.#cap[target]!;
@@ -272,7 +294,8 @@ export class FlowRelaxation {
         const head = family.head[at]!;
         const isLast = head === goal;
         if (isDone[head] && !isLast) continue;
-        if (tailDistance + own > cap) continue;
+        const rest = isLast ? 0 : between[(head - 1) * (count - 1) + goal - 1]!;
+        if (tailDistance + own + rest > cap) continue;
         let charge = perPath * own;
         if (hasUnion) charge += this.#unionPrice(target, edge) * own;
         if (isLast) {
@@ -301,7 +324,7 @@ export class FlowRelaxation {
 
   /** A member pays for its own last edge and a part of edges into vertices outside the group. */
   #unionPrice(node: number, edge: number): number {
-    const { groupStart, groupsOf, groups, to } = this.#graph;
+    const { groupStart, groupsOf, to } = this.#graph;
     const head = to[edge]!;
     let price = 0;
     for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
@@ -309,10 +332,15 @@ export class FlowRelaxation {
       if (this.#budgets.kind[group] !== KIND_UNION) continue;
       if (head === node) price += this.multipliers.group[group]!;
       else if (!this.#isMember[group]![head]) {
-        price += this.multipliers.group[group]! / groups[group]!.members.length;
+        price += this.multipliers.group[group]! / this.#companions(group, node);
       }
     }
     return price;
+  }
+
+  /** Members of the group in the vertex's family: who may share an edge with it. */
+  #companions(group: number, node: number): number {
+    return this.#membersIn.get(group * this.#families.length + this.#familyOf[node]!)!;
   }
 
   /** Fills the slope: what is relaxed and broken (positive) or slack (negative). */
@@ -375,17 +403,41 @@ export class FlowRelaxation {
 
   #chargeUnions(node: number, edge: number): void {
     if (!this.#budgets.hasUnion) return;
-    const { groupStart, groupsOf, groups, to, recreation } = this.#graph;
+    const { groupStart, groupsOf, to, recreation } = this.#graph;
     for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
       const group = groupsOf[at]!;
       if (this.#budgets.kind[group] !== KIND_UNION) continue;
       const head = to[edge]!;
       if (head === node) this.#slope.group[group]! += recreation[edge]!;
       else if (!this.#isMember[group]![head]) {
-        this.#slope.group[group]! += recreation[edge]! / groups[group]!.members.length;
+        this.#slope.group[group]! += recreation[edge]! / this.#companions(group, node);
       }
     }
   }
+}
+
+/** Least recreation cost from each extent of a family to each other (Floyd and Warshall). */
+function betweenAll(graph: StorageGraph, family: Family): Float64Array {
+  const count = family.nodes.length;
+  const least = new Float64Array(count * count).fill(Infinity);
+  for (let node = 0; node < count; node++) least[node * count + node] = 0;
+  for (let tail = 1; tail <= count; tail++) {
+    for (let at = family.start[tail]!; at < family.start[tail + 1]!; at++) {
+      const slot = (tail - 1) * count + family.head[at]! - 1;
+      least[slot] = Math.min(least[slot]!, graph.recreation[family.edges[at]!]!);
+    }
+  }
+  for (let middle = 0; middle < count; middle++) {
+    for (let tail = 0; tail < count; tail++) {
+      const first = least[tail * count + middle]!;
+      if (first === Infinity) continue;
+      for (let head = 0; head < count; head++) {
+        const through = first + least[middle * count + head]!;
+        if (through < least[tail * count + head]!) least[tail * count + head] = through;
+      }
+    }
+  }
+  return least;
 }
 
 /** Splits the extents into the sets that deltas connect. */

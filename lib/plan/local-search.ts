@@ -87,7 +87,8 @@ export class LocalSearch {
       isBetter = false;
       this.#shuffle(edges);
       for (const edge of edges) {
-        if (this.#tryEdge(edge)) isBetter = true;
+        const isRoot = graph.from[edge] === ROOT;
+        if (this.#tryEdge(edge) || (isRoot && this.#tryReroot(edge))) isBetter = true;
         if (this.#steps.isOver) return;
       }
     }
@@ -232,6 +233,50 @@ export class LocalSearch {
     this.#isLocked[node] = 0;
     if (!isBetter) forest.rollback();
     return isBetter;
+  }
+
+  /**
+   * Materialises a vertex in place of the one it hangs from, turning the deltas between them round,
+   * answered by repair and reclaim. @returns true if the plan got smaller.
+   */
+  #tryReroot(edge: number): boolean {
+    const forest = this.#forest;
+    const { graph } = forest;
+    const node = graph.to[edge]!;
+    const turned: number[] = [];
+    let walk = node;
+    for (let above = forest.parentOf(walk); above !== ROOT; above = forest.parentOf(walk)) {
+      const back = this.#lightestEdge(walk, above);
+      if (back < 0) return false;
+      turned.push(back);
+      walk = above;
+    }
+    if (turned.length === 0) return false;
+    const goal = forest.storage - this.#epsilon();
+    forest.scan(walk);
+    this.#steps.spend(forest.subtreeSize);
+    const near = this.#neighbourhood();
+    forest.mark();
+    forest.apply(edge);
+    for (const back of turned) forest.apply(back);
+    let isBetter = this.repair();
+    if (isBetter) {
+      this.reclaim(near);
+      isBetter = forest.storage < goal;
+    }
+    if (!isBetter) forest.rollback();
+    return isBetter;
+  }
+
+  #lightestEdge(tail: number, head: number): number {
+    const { inStart, inEdges, from, storage } = this.#forest.graph;
+    let best = -1;
+    for (let at = inStart[head]!; at < inStart[head + 1]!; at++) {
+      const edge = inEdges[at]!;
+      if (from[edge] !== tail) continue;
+      if (best < 0 || storage[edge]! < storage[best]!) best = edge;
+    }
+    return best;
   }
 
   /** Vertices that share a budget with the scanned subtree: where freed slack can be spent. */
