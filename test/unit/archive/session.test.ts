@@ -1,9 +1,11 @@
 /**
  * Goal: what is put into a session at the same time is all stored, also where sets are full meanwhile.
- * Method: a writer that is full after a few blobs, in memory, hundreds of blobs at once.
+ * Method: a writer that is full after a few blobs, in memory, seven lanes of blobs.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { PackSession } from '../../../lib/archive/session.js';
+import type { Id } from '../../../lib/bytes/hash.js';
 import { MemoryBackend } from '../../../lib/store/memory-backend.js';
 import { ObjectStore } from '../../../lib/store/object-store.js';
 import { PackSetWriter } from '../../../lib/store/pack-writer.js';
@@ -17,7 +19,10 @@ test('session: blobs put at the same time survive sets that are full meanwhile',
   const session = new PackSession({
     store,
     chainDepth: 10,
-    locked: (action) => action(),
+    async locked(action) {
+      await sleep(2);
+      return action();
+    },
     async createWriter() {
       const writer = await PackSetWriter.create(backend, `tmp/1-1/${sets++}`);
       Object.defineProperty(writer, 'isFull', { get: () => writer.totalBytes > 5000 });
@@ -25,7 +30,13 @@ test('session: blobs put at the same time survive sets that are full meanwhile',
     },
   });
   const blobs = Array.from({ length: 300 }, (_, i) => randomBytes(400, i));
-  const ids = await Promise.all(blobs.map((bytes) => session.putBlob('blob', bytes)));
+  const ids: Id[] = [];
+  const lanes = Array.from({ length: 7 }, async (_, lane) => {
+    for (let i = lane; i < blobs.length; i += 7) {
+      ids[i] = await session.putBlob('blob', blobs[i] as Uint8Array);
+    }
+  });
+  await Promise.all(lanes);
   await session.flush();
   t.true(sets > 10);
   t.is(store.sets().length, session.published.length);
