@@ -1,0 +1,186 @@
+/**
+ * Question: do small commands stay small when a repository is large? Start-up, status over 1,000
+ * files, a commit without a change, log over 2,000 versions, a cold look-up among 10^6 extents.
+ *
+ *     npm run bench:scale -- [--runs N] [--commits N] [--extents N] [--no-write]
+ *
+ * Commands are processes of their own. A cold look-up opens the store anew and asks for one extent;
+ * what the system keeps in its page cache stays there.
+ */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { Repository } from '../lib/archive/repository.js';
+import type { Id } from '../lib/bytes/hash.js';
+import { add } from '../lib/ops/add.js';
+import { commit } from '../lib/ops/commit.js';
+import { noProgress } from '../lib/ops/progress.js';
+import { FolderBackend } from '../lib/store/folder-backend.js';
+import { ObjectStore } from '../lib/store/object-store.js';
+import { PackSetWriter } from '../lib/store/pack-writer.js';
+import {
+  describeSetting,
+  formatBytes,
+  type Measured,
+  markdownTable,
+  measureDlv,
+  measureNode,
+  publish,
+  type Spread,
+  settingOf,
+  spreadOf,
+} from './harness.js';
+
+interface Row {
+  what: string;
+  seconds: Spread;
+  peakBytes: number | null;
+  notes: string;
+}
+
+async function repeat(
+  what: string,
+  runs: number,
+  notes: string,
+  run: () => Promise<Measured>,
+): Promise<Row> {
+  await run();
+  const samples: Measured[] = [];
+  for (let i = 0; i < runs; i++) samples.push(await run());
+  const peakBytes = Math.max(...samples.map((sample) => sample.peakBytes));
+  return { what, seconds: spreadOf(samples.map(({ seconds }) => seconds)), peakBytes, notes };
+}
+
+async function statusRows(dir: string, runs: number): Promise<Row[]> {
+  for (let i = 0; i < 1000; i++) {
+    const file = path.join(dir, `part-${i % 10}`, `file-${i}.bin`);
+    await fs.mkdir(path.dirname(file), { recursive: true });
+    await fs.writeFile(file, `content ${i}`);
+  }
+  await measureDlv(['init'], dir);
+  await measureDlv(['add', '.'], dir);
+  await measureDlv(['commit', '-m', 'all'], dir);
+  const none = ['commit', '--all', '-m', 'none'];
+  return [
+    await repeat('node, no program', runs, '', () => measureNode(['-e', '0'])),
+    await repeat('dlv --version', runs, '', () => measureDlv(['--version'], dir)),
+    await repeat('dlv status', runs, '1,000 files', () => measureDlv(['status'], dir)),
+    await repeat('no-change dlv commit --all', runs, '1,000 files', () =>
+      measureDlv(none, dir, [1]),
+    ),
+  ];
+}
+
+async function logRow(dir: string, runs: number, commits: number): Promise<Row[]> {
+  const context = { cwd: dir, progress: noProgress, warn() {} };
+  const repo = await Repository.init(dir);
+  const bytes = Buffer.alloc(10_000);
+  const started = performance.now();
+  for (let version = 1; version <= commits; version++) {
+    // A new quarter of the file each time, as a configuration or a small adapter changes.
+    const noise = createHash('sha512').update(`${version}`).digest();
+    for (let i = 0; i < 2_500; i++) bytes[(version * 977 + i) % 10_000] = noise[i % 64]! ^ (i >> 6);
+    await fs.writeFile(path.join(dir, 'config.bin'), bytes);
+    await add(repo, { paths: ['config.bin'] }, context);
+    await commit(repo, { message: `version ${version}` }, context);
+  }
+  await repo.close();
+  const each = (performance.now() - started) / 1000 / commits;
+  const files = (await fs.readdir(path.join(dir, '.dlv/packs'))).length;
+  const notes = `${commits} commits of 10 KB, ${files} files under packs/`;
+  const row = await repeat('dlv log', runs, notes, () => measureDlv(['log'], dir));
+  const one: Spread = { median: each, min: each, max: each, n: 1 };
+  const what = 'add + commit in one process';
+  return [row, { what, seconds: one, peakBytes: null, notes: 'mean of those commits' }];
+}
+
+function extentId(number: number): Id {
+  return createHash('sha256').update(`extent ${number}`).digest('hex') as Id;
+}
+
+async function lookUpRow(dir: string, runs: number, extents: number): Promise<Row> {
+  const backend = new FolderBackend(dir);
+  await ObjectStore.init(backend);
+  const store = await ObjectStore.open(backend);
+  const none = new Uint8Array(0);
+  const fixed = { segment: 0, segments: 1, width: 4, base: null, depth: 0, mid: none, low: none };
+  for (let next = 0, set = 0; next < extents; set++) {
+    const writer = await PackSetWriter.create(backend, `tmp/1-1/${set}`);
+    while (next < extents && !writer.isFull) {
+      const id = extentId(next++);
+      await writer.addSegment({ ...fixed, id, count: 1, head: none, hi: Buffer.of(next & 255) });
+    }
+    await store.publish([await writer.finish()]);
+  }
+  const sets = store.sets().length;
+  await store.close();
+  const samples: number[] = [];
+  for (let run = 0; run < 10 * runs; run++) {
+    const id = extentId((run * 7_919) % extents);
+    const started = performance.now();
+    const cold = await ObjectStore.open(new FolderBackend(dir));
+    const found = await cold.findSegment(id, 0);
+    samples.push((performance.now() - started) / 1000);
+    await cold.close();
+    if (found === null) throw new Error('an extent was not found');
+  }
+  const notes = `${extents} extents in ${sets} sets, store opened anew`;
+  return {
+    what: 'look-up of an extent',
+    seconds: spreadOf(samples.slice(1)),
+    peakBytes: null,
+    notes,
+  };
+}
+
+function milliseconds(seconds: number): string {
+  return `${(1000 * seconds).toPrecision(3)} ms`;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      runs: { type: 'string', default: '10' },
+      commits: { type: 'string', default: '2000' },
+      extents: { type: 'string', default: '1000000' },
+      'no-write': { type: 'boolean', default: false },
+    },
+  });
+  const runs = Number(values.runs);
+  const setting = settingOf(`npm run bench:scale -- --runs ${runs}`);
+  const work = await fs.mkdtemp(path.join(os.tmpdir(), 'dlv-scale-'));
+  const folder = async (name: string): Promise<string> => {
+    await fs.mkdir(path.join(work, name));
+    return path.join(work, name);
+  };
+  try {
+    const rows: Row[] = [
+      ...(await statusRows(await folder('many'), runs)),
+      ...(await logRow(await folder('long'), runs, Number(values.commits))),
+      await lookUpRow(await folder('wide'), runs, Number(values.extents)),
+    ];
+    const text = [
+      markdownTable([
+        ['what', 'median', 'min … max', 'n', 'peak memory', ''],
+        ...rows.map(({ what, seconds, peakBytes, notes }) => [
+          what,
+          milliseconds(seconds.median),
+          `${milliseconds(seconds.min)} … ${milliseconds(seconds.max)}`,
+          String(seconds.n),
+          peakBytes === null ? '' : formatBytes(peakBytes),
+          notes,
+        ]),
+      ]),
+      '',
+      describeSetting(setting),
+    ].join('\n');
+    process.stdout.write(`${text}\n`);
+    if (!values['no-write']) await publish('scale', { setting, rows }, text);
+  } finally {
+    await fs.rm(work, { recursive: true, force: true });
+  }
+}
+
+await main();
