@@ -8,10 +8,14 @@
 /* Elements that are looked at to choose a transform: blocks spread over the segment. */
 #define SAMPLE_BLOCK 1024u
 #define SAMPLE_BLOCKS 32u
-/* A mask pays if at least 1 of so many elements is unchanged. */
+/* A mask is thought of if at least 1 of so many elements is unchanged, and taken if all but 1 are. */
 #define MASK_SHARE 25u
+#define MASK_SURE 100u
 #define MASK_BLOCK 64u
 #define MASK_BLOCKS 512u
+/* Elements on which coding with and without a mask is tried. */
+#define TRIAL_BLOCK 1024u
+#define TRIAL_BLOCKS 48u
 /* A delta must be cheaper than the planes alone by this, in 1/1000. */
 #define DELTA_GAIN 995u
 
@@ -65,22 +69,25 @@ static int choose_transform(const uint8_t *const *child, const uint8_t *const *b
   return chosen;
 }
 
-/* 1 if a sample says that a mask may pay. */
-static int seems_masked(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
-                        uint32_t n) {
-  if (n <= MASK_BLOCK * MASK_BLOCKS) return 1;
+/* Unchanged elements of 1,000, from a sample. */
+static uint32_t unchanged_share(const uint8_t *const *child, const uint8_t *const *base,
+                                uint32_t width, uint32_t n) {
+  const int all = n <= MASK_BLOCK * MASK_BLOCKS;
+  const uint32_t blocks = all ? (n + MASK_BLOCK - 1) / MASK_BLOCK : MASK_BLOCKS;
   uint8_t mask[MASK_BLOCK / 8];
-  uint32_t changed = 0;
-  for (uint32_t b = 0; b < MASK_BLOCKS; b++) {
-    const uint32_t from = sample_from(n, MASK_BLOCK, MASK_BLOCKS, b);
+  uint64_t looked = 0, changed = 0;
+  for (uint32_t b = 0; b < blocks; b++) {
+    const uint32_t from = all ? b * MASK_BLOCK : sample_from(n, MASK_BLOCK, blocks, b);
+    const uint32_t part = n - from < MASK_BLOCK ? n - from : MASK_BLOCK;
     const uint8_t *c[DLV_WIDTH_MAX], *p[DLV_WIDTH_MAX];
     for (uint32_t k = 0; k < width; k++) {
       c[k] = child[k] + from;
       p[k] = base[k] + from;
     }
-    changed += bulk_mask(c, p, width, MASK_BLOCK, mask);
+    changed += bulk_mask(c, p, width, part, mask);
+    looked += part;
   }
-  return MASK_BLOCK * MASK_BLOCKS - changed >= MASK_BLOCK * MASK_BLOCKS / MASK_SHARE / 2;
+  return (uint32_t)((looked - changed) * 1000 / looked);
 }
 
 static int same(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
@@ -130,10 +137,13 @@ static uint8_t *keep_changed(const uint8_t *const *child, const uint8_t *const *
   return packed;
 }
 
-/* Encodes planes that differ from the base's, or have none. */
-static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
-                       int no_prefix) {
-  const uint32_t count = e->count, width = e->width;
+/*
+ * Encodes all after the codec byte. masked: leave unchanged elements out, unless there are fewer than
+ * 8 of them or nothing else.
+ */
+static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+                    uint32_t count, int masked, int no_prefix) {
+  const uint32_t width = e->width;
   const uint8_t *child_now[DLV_WIDTH_MAX], *base_now[DLV_WIDTH_MAX];
   for (uint32_t k = 0; k < width; k++) {
     child_now[k] = planes[k];
@@ -146,17 +156,17 @@ static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *
   const size_t sample = SAMPLE_BLOCK * SAMPLE_BLOCKS;
   uint8_t *digits = malloc(((size_t)count > sample ? (size_t)count : sample) * width);
   if (digits == NULL) goto done;
-  if (base && seems_masked(planes, base, width, count)) {
+  if (masked) {
     mask = malloc((count + 7) / 8);
     if (mask == NULL) goto done;
     changed = bulk_mask(planes, base, width, count, mask);
+    masked = count - changed >= 8 && changed > 0;
   }
-  const int masked = count - changed >= count / MASK_SHARE && count - changed >= 8;
   if (masked) {
     packed = keep_changed(planes, base, width, count, mask, changed, child_now, base_now);
     if (packed == NULL) goto done;
-    e->count = changed;
   }
+  e->count = masked ? changed : count;
   e->base = base ? base_now : NULL;
   int transform = DLV_RAW;
   if (base) transform = choose_transform(child_now, base_now, width, e->count, no_prefix, digits);
@@ -176,6 +186,79 @@ done:
   free(mask);
   free(packed);
   return failed;
+}
+
+/* Bytes of what a head and payloads of a sample would be for `whole` elements, times `sampled`. */
+static uint64_t weight(const dlv_encoded *out, uint32_t sampled, uint32_t whole) {
+  uint64_t payload = 0;
+  for (int c = 0; c < 3; c++) payload += out->classes[c].length;
+  return payload * whole + (uint64_t)out->head.length * sampled;
+}
+
+/* Encodes planes both ways; answers through *masked which is smaller. keep: leave that in e->out. */
+static int try_both(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+                    uint32_t count, uint32_t whole, int no_prefix, int keep, int *masked) {
+  dlv_encoded results[2];
+  memset(results, 0, sizeof results);
+  int failed = DLV_OK;
+  for (int m = 0; m < 2 && !failed; m++) {
+    encoder attempt = *e;
+    attempt.out = &results[m];
+    failed = buffer_put_byte(&results[m].head, CODEC_RANS);
+    if (!failed) failed = put_body(&attempt, planes, base, count, m, no_prefix);
+  }
+  *masked = weight(&results[1], count, whole) < weight(&results[0], count, whole);
+  if (keep && !failed) {
+    dlv_encoded_free(e->out);
+    *e->out = results[*masked];
+    memset(&results[*masked], 0, sizeof results[*masked]);
+  }
+  dlv_encoded_free(&results[0]);
+  dlv_encoded_free(&results[1]);
+  return failed;
+}
+
+/* Whether a mask pays, tried on blocks spread over the segment. */
+static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+                      uint32_t count, int no_prefix, int *masked) {
+  const uint32_t n = TRIAL_BLOCK * TRIAL_BLOCKS;
+  uint8_t *memory = malloc((size_t)2 * e->width * n);
+  if (memory == NULL) return DLV_ERR_MEMORY;
+  const uint8_t *c[DLV_WIDTH_MAX], *p[DLV_WIDTH_MAX];
+  for (uint32_t k = 0; k < e->width; k++) {
+    uint8_t *child_copy = memory + (size_t)k * n;
+    uint8_t *base_copy = memory + (size_t)(e->width + k) * n;
+    for (uint32_t b = 0; b < TRIAL_BLOCKS; b++) {
+      const uint32_t from = sample_from(count, TRIAL_BLOCK, TRIAL_BLOCKS, b);
+      memcpy(child_copy + b * TRIAL_BLOCK, planes[k] + from, TRIAL_BLOCK);
+      memcpy(base_copy + b * TRIAL_BLOCK, base[k] + from, TRIAL_BLOCK);
+    }
+    c[k] = child_copy;
+    p[k] = base_copy;
+  }
+  const int failed = try_both(e, c, p, n, count, no_prefix, 0, masked);
+  free(memory);
+  return failed;
+}
+
+/* Encodes planes that differ from the base's, or have none. */
+static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+                       int no_prefix) {
+  const uint32_t count = e->count;
+  int masked = 0;
+  if (base) {
+    const uint32_t share = unchanged_share(planes, base, e->width, count);
+    if (share >= 1000 - 1000 / MASK_SURE) {
+      masked = 1;
+    } else if (share >= 1000 / MASK_SHARE) {
+      if (count <= TRIAL_BLOCK * TRIAL_BLOCKS) {
+        return try_both(e, planes, base, count, count, no_prefix, 1, &masked);
+      }
+      const int failed = try_sample(e, planes, base, count, no_prefix, &masked);
+      if (failed) return failed;
+    }
+  }
+  return put_body(e, planes, base, count, masked, no_prefix);
 }
 
 int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base, uint32_t count,
