@@ -158,8 +158,9 @@ class PairStatistics {
 
   #addExact(x: Uint8Array, y: Uint8Array): void {
     const Words = this.#b.dtype === 'I64' ? BigInt64Array : BigUint64Array;
-    const a = new Words(x.slice().buffer);
-    const b = new Words(y.slice().buffer);
+    // Not slice(): that of a Buffer is a view.
+    const a = new Words(new Uint8Array(x).buffer);
+    const b = new Words(new Uint8Array(y).buffer);
     for (let i = 0; i < a.length; i++) {
       const d = (b[i] as bigint) - (a[i] as bigint);
       const size = d < 0n ? -d : d;
