@@ -19,6 +19,7 @@ export const CORE = [
   'rans_avx512.c',
   'rans_wasm.c',
   'bulk.c',
+  'palette.c',
   'bulk_x86.c',
   'buffer.c',
   'table.c',

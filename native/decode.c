@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "palette.h"
 #include "segment.h"
 #include "table.h"
 
@@ -84,9 +85,9 @@ static int read_plane(decoder *d, uint32_t n, const uint8_t *own, dlv_input *pay
 static int read_start(dlv_input *head, uint8_t *transform, uint8_t *flags) {
   uint8_t codec;
   if (input_byte(head, &codec) || codec != CODEC_RANS) return DLV_ERR_CORRUPT;
-  if (input_byte(head, transform) || *transform > DLV_SAME) return DLV_ERR_CORRUPT;
+  if (input_byte(head, transform) || *transform > DLV_PALETTE) return DLV_ERR_CORRUPT;
   if (input_byte(head, flags) || *flags > FLAG_MASK) return DLV_ERR_CORRUPT;
-  if (*transform == DLV_SAME && *flags != 0) return DLV_ERR_CORRUPT;
+  if (*transform >= DLV_SAME && *flags != 0) return DLV_ERR_CORRUPT;
   return DLV_OK;
 }
 
@@ -94,7 +95,7 @@ int dlv_segment_needs_base(const uint8_t *head, size_t head_length) {
   dlv_input input = {head, head + head_length};
   uint8_t transform, flags;
   if (read_start(&input, &transform, &flags)) return DLV_ERR_CORRUPT;
-  return transform != DLV_RAW || flags != 0;
+  return (transform != DLV_RAW && transform != DLV_PALETTE) || flags != 0;
 }
 
 int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, uint32_t wanted) {
@@ -157,6 +158,28 @@ done:
   return failed;
 }
 
+/* Reads the values, most significant plane first, and the plane of indices. */
+static int decode_palette(decoder *d, uint32_t wanted, uint8_t *const *planes) {
+  palette values;
+  uint8_t more;
+  if (input_byte(&d->head, &more)) return DLV_ERR_CORRUPT;
+  values.size = more + 1u;
+  for (uint32_t k = 0; k < d->width; k++) {
+    const uint8_t *bytes;
+    if (input_take(&d->head, values.size, &bytes)) return DLV_ERR_CORRUPT;
+    memcpy(values.bytes[k], bytes, values.size);
+  }
+  uint8_t *indices = malloc(d->count);
+  if (indices == NULL) return DLV_ERR_MEMORY;
+  int failed = read_plane(d, d->count, NULL, &d->classes[0], indices);
+  if (!failed && (d->head.at != d->head.end || palette_exceeded(&values, indices, d->count))) {
+    failed = DLV_ERR_CORRUPT;
+  }
+  if (!failed) palette_apply(&values, indices, d->count, wanted, planes);
+  free(indices);
+  return failed;
+}
+
 int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *const *classes,
                        const size_t *class_lengths, const uint8_t *const *base, uint32_t count,
                        uint32_t width, uint32_t wanted, uint8_t *const *planes) {
@@ -173,7 +196,7 @@ int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *c
   if (read_start(&d.head, &transform, &flags)) return DLV_ERR_CORRUPT;
   if (!dlv_transform_fits(transform, width)) return DLV_ERR_CORRUPT;
   if (dlv_transform_stop(transform, width, wanted) != wanted) return DLV_ERR_ARGUMENT;
-  if ((transform != DLV_RAW || flags) && base == NULL) return DLV_ERR_BASE;
+  if (dlv_segment_needs_base(head, head_length) && base == NULL) return DLV_ERR_BASE;
   if (transform == DLV_SAME) {
     if (d.head.at != d.head.end) return DLV_ERR_CORRUPT;
     for (uint32_t k = 0; k < wanted; k++) memcpy(planes[k], base[k], count);
@@ -183,8 +206,9 @@ int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *c
   d.rows = malloc(DLV_CHUNK_ELEMENTS);
   int failed = DLV_ERR_MEMORY;
   if (d.entries && d.rows) {
-    failed = flags & FLAG_MASK ? decode_masked(&d, transform, count, wanted, planes)
-                               : read_planes(&d, transform, wanted, planes);
+    if (transform == DLV_PALETTE) failed = decode_palette(&d, wanted, planes);
+    else if (flags & FLAG_MASK) failed = decode_masked(&d, transform, count, wanted, planes);
+    else failed = read_planes(&d, transform, wanted, planes);
   }
   free(d.entries);
   free(d.rows);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "encode.h"
+#include "palette.h"
 #include "stats.h"
 
 /* Elements that are looked at to choose a transform: blocks spread over the segment. */
@@ -241,8 +242,8 @@ static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *c
   return failed;
 }
 
-/* Encodes planes that differ from the base's, or have none. */
-static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+/* Encodes planes that differ from the base's, or have none, as planes. */
+static int put_differing(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
                        int no_prefix) {
   const uint32_t count = e->count;
   int masked = 0;
@@ -259,6 +260,50 @@ static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *
     }
   }
   return put_body(e, planes, base, count, masked, no_prefix);
+}
+
+/* Writes palette and indices. */
+static int put_palette(encoder *e, const palette *values, const uint8_t *indices, uint32_t n) {
+  dlv_buffer *head = &e->out->head;
+  int failed = buffer_put_byte(head, CODEC_RANS) || buffer_put_byte(head, DLV_PALETTE) ||
+               buffer_put_byte(head, 0) || buffer_put_byte(head, (uint8_t)(values->size - 1));
+  for (uint32_t k = 0; k < e->width; k++) {
+    failed |= buffer_put(head, values->bytes[k], values->size);
+  }
+  if (failed) return DLV_ERR_MEMORY;
+  return put_plane(e, indices, n, CONTEXT_NONE, NULL, &e->out->classes[0]);
+}
+
+static uint64_t encoded_bytes(const dlv_encoded *out) {
+  uint64_t bytes = out->head.length;
+  for (int c = 0; c < 3; c++) bytes += out->classes[c].length;
+  return bytes;
+}
+
+/* As planes, and if there are few distinct values also with a palette: the smaller. */
+static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+                       int no_prefix) {
+  const uint32_t count = e->count;
+  int failed = put_differing(e, planes, base, no_prefix);
+  if (failed || e->width == 1) return failed;
+  uint8_t *indices = malloc(count);
+  if (indices == NULL) return DLV_ERR_MEMORY;
+  palette values;
+  if (palette_find(planes, e->width, count, &values, indices)) {
+    dlv_encoded other;
+    memset(&other, 0, sizeof other);
+    encoder attempt = *e;
+    attempt.out = &other;
+    failed = put_palette(&attempt, &values, indices, count);
+    if (!failed && encoded_bytes(&other) < encoded_bytes(e->out)) {
+      dlv_encoded_free(e->out);
+      *e->out = other;
+    } else {
+      dlv_encoded_free(&other);
+    }
+  }
+  free(indices);
+  return failed;
 }
 
 int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base, uint32_t count,

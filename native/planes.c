@@ -126,6 +126,7 @@ int dlv_transform_fits(int transform, uint32_t width) {
     case DLV_BSUB:
       return 1;
     case DLV_SUB16:
+    case DLV_PALETTE:
       return width >= 2;
     case DLV_SUB16_FULL:
     case DLV_SUB32:

@@ -10,14 +10,15 @@ enum {
   DLV_SUB16 = 2,      /* planes 0 and 1 as one 16-bit number, the others as BSUB: stops 2, 3, … */
   DLV_SUB16_FULL = 3, /* fp32: two 16-bit numbers: stops 2 and 4 */
   DLV_SUB32 = 4,      /* fp32: one 32-bit number: stop 4 */
-  DLV_SAME = 5        /* the base itself */
+  DLV_SAME = 5,       /* the base itself */
+  DLV_PALETTE = 6     /* few distinct values */
 };
 
 /* 1 if a transform is defined for elements of this width. */
 int dlv_transform_fits(int transform, uint32_t width);
 /* The least stop of at least `wanted` planes. */
 uint32_t dlv_transform_stop(int transform, uint32_t width, uint32_t wanted);
-/* Digits of child against base; not for RAW and SAME. */
+/* Digits of child against base; not for RAW, SAME and PALETTE. */
 void dlv_digits(int transform, const uint8_t *const *child, const uint8_t *const *base,
                 uint32_t width, uint32_t n, uint8_t *const *out);
 /* Turns `planes_count` (a stop) digit planes into child planes in place. */

@@ -16,7 +16,7 @@ export const CODEC_PLANES_RANS = 2;
 const TRANSFORM_SUB16_FULL = 3;
 /** fp32 as one 32-bit number: exact only when read whole. */
 const TRANSFORM_SUB32 = 4;
-const TRANSFORM_MAX = 5;
+const TRANSFORM_MAX = 6;
 
 /** Encodes one segment. @param noPrefix  allows differences that are exact only when read whole. */
 export async function encodeRans(

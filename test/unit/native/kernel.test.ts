@@ -61,6 +61,20 @@ const SHAPES: Record<string, Make> = {
     base: Array.from({ length: width }, () => noise(random, count)),
     child: Array.from({ length: width }, () => noise(random, count)),
   }),
+  palette: (random, width, count) => {
+    const values = Array.from({ length: 1 + Math.floor(random() * 256) }, () =>
+      noise(random, width),
+    );
+    const chosen = Array.from({ length: count }, () =>
+      Math.floor(random() * random() * values.length),
+    );
+    return {
+      base: Array.from({ length: width }, () => noise(random, count)),
+      child: Array.from({ length: width }, (_, k) =>
+        Uint8Array.from(chosen, (v) => values[v]?.[k] as number),
+      ),
+    };
+  },
   constant: (_random, width, count) => ({
     base: Array.from({ length: width }, (_, k) => new Uint8Array(count).fill(k)),
     child: Array.from({ length: width }, (_, k) => new Uint8Array(count).fill(200 + k)),
@@ -133,15 +147,30 @@ test('kernel: two and three planes alone are exact, and need no class that holds
   }
 });
 
+test('kernel: a hundred distinct values cost little more than their indices', async (t) => {
+  const random = seededRandom(11);
+  const values = Array.from({ length: 100 }, () => noise(random, 4));
+  const chosen = Array.from({ length: 50_000 }, () => Math.floor(random() * 100));
+  const child = Array.from({ length: 4 }, (_, k) =>
+    Uint8Array.from(chosen, (v) => values[v]?.[k] as number),
+  );
+  const { head, hi, mid, low } = await load(kinds()[0]).kernel.encode(child, null, 1, false);
+  const bits = (8 * (head.length + hi.length + mid.length + low.length)) / chosen.length;
+  t.true(bits < Math.log2(100) * 1.02 + 0.1, `${bits} bits for each element`);
+});
+
 test('kernel: a damaged head or payload is an error or gives other values, and never a crash', async (t) => {
   const random = seededRandom(9);
-  const { child, base } = (SHAPES.near as Make)(random, 4, 3000);
   let refused = 0;
   let tried = 0;
-  for (const kind of kinds()) {
+  for (const [kind, shape] of kinds().flatMap((k) => [
+    [k, 'near'] as const,
+    [k, 'palette'] as const,
+  ])) {
+    const { child, base } = (SHAPES[shape] as Make)(random, 4, 3000);
     const kernel = load(kind);
     const segment = await kernel.kernel.encode(child, base, 1, false);
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < 300; i++) {
       const part = (['head', 'head', 'hi', 'mid'] as const)[i % 4] as 'head' | 'hi' | 'mid';
       const bytes = segment[part].slice();
       if (bytes.length === 0) continue;
