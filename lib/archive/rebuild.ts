@@ -169,14 +169,14 @@ class CountingSink implements RecordSink {
   }
 
   async addBlob(record: Parameters<RecordSink['addBlob']>[0]): Promise<void> {
-    await this.#sink.addBlob({ ...record, payload: record.payload.slice() });
+    await this.#sink.addBlob({ ...record, payload: new Uint8Array(record.payload) });
     this.records++;
   }
 
   async addSegment(record: Parameters<RecordSink['addSegment']>[0]): Promise<void> {
     // The writer keeps segments until it knows how large the set gets.
-    const copy = { ...record, head: record.head.slice() };
-    for (const plane of PLANE_CLASSES) copy[plane] = record[plane].slice();
+    const copy = { ...record, head: new Uint8Array(record.head) };
+    for (const plane of PLANE_CLASSES) copy[plane] = new Uint8Array(record[plane]);
     await this.#sink.addSegment(copy);
     this.records++;
   }
