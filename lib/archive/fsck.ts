@@ -175,7 +175,7 @@ class Check {
       ...abort,
     });
     const onBytes = (count: number) => this.#options.onBytes?.(count);
-    this.#options.onStart?.('checking objects', 0);
+    this.#options.onStart?.('checking objects', this.#checked.packBytes);
     await this.#forgetHidden();
     await checkBlobs(this.#repo, reachable.blobs, this.#findings, { onBytes, ...abort });
     await checkExtents(this.#repo, reachable.extents, this.#findings, { onBytes, ...abort });
