@@ -15,8 +15,11 @@ import { tightenBound } from './price-bound.js';
 import { findShortestPaths } from './shortest-paths.js';
 import { SeededRandom, Steps } from './steps.js';
 
-const ROOT_ROUNDS = 400;
-const BRANCH_ROUNDS = 40;
+const ROOT_ROUNDS = 1000;
+const BRANCH_ROUNDS = 20;
+/** Splits that are probed before one is chosen, and rounds per side. */
+const PROBE_SPLITS = 8;
+const PROBE_ROUNDS = 4;
 const REPAIR_STEPS = 20_000;
 
 /** What branch and bound ended with. */
@@ -44,6 +47,7 @@ interface Split {
   readonly long: number[];
   /** Share of the short ones in recent relaxed trees. */
   readonly shortShare: number;
+  readonly score: number;
 }
 
 /**
@@ -153,6 +157,7 @@ class BranchAndBound {
     let bound = branch.bound;
     let best = branch.multipliers;
     let pace = this.#branches === 1 ? 1.5 : 0.7;
+    const patience = this.#branches === 1 ? 12 : 6;
     let idle = 0;
     let mark = -Infinity;
     for (let round = 0; round < rounds; round++) {
@@ -164,21 +169,21 @@ class BranchAndBound {
         bound = value;
         best = relaxation.save();
         idle = 0;
-      } else if (++idle >= 6) {
-        pace *= 0.6;
+      } else if (++idle >= patience) {
+        pace *= 0.7;
         idle = 0;
       }
       if (round % 8 === 0) this.#tryTree();
       if (this.#isBeaten(bound)) return [];
       if (round % 25 === 24) {
         const target = this.#target(bound);
-        if (bound - mark < 0.01 * (target - bound) && pace < 0.3) break;
+        if (bound - mark < 0.01 * (target - bound) && pace < 0.1) break;
         mark = bound;
       }
       if (!relaxation.ascend(pace * Math.max(this.#target(bound) - value, 1e-9))) break;
     }
     if (!this.#strike(forbidden)) return [];
-    const split = this.#chooseSplit(forbidden);
+    const split = this.#probe(forbidden, best, bound, this.#rankSplits(forbidden));
     if (split === undefined) {
       this.#tryOnlyTree(forbidden);
       return [];
@@ -196,13 +201,8 @@ class BranchAndBound {
     const other = forbidden.slice();
     for (const edge of split.long) forbidden[edge] = 1;
     for (const edge of split.short) other[edge] = 1;
-    const copy: Multipliers = {
-      flow: point.flow.slice(),
-      group: point.group.slice(),
-      node: point.node.slice(),
-    };
     const short = { forbidden, multipliers: point, bound };
-    const long = { forbidden: other, multipliers: copy, bound };
+    const long = { forbidden: other, multipliers: copyOf(point), bound };
     return split.shortShare >= 0.5 ? [long, short] : [short, long];
   }
 
@@ -261,14 +261,64 @@ class BranchAndBound {
   }
 
   /**
-   * The vertex to branch on, with its edges cut in two by path length: where the relaxation is least
-   * sure on which side it is, and most is at stake. Undefined if one choice of edges is left.
+   * Looks a few rounds into both sides of the most promising splits and takes the one whose lesser
+   * rise and greater rise multiply to most (strong branching). Undefined if there is none.
    */
-  #chooseSplit(forbidden: Uint8Array): Split | undefined {
-    const graph = this.#graph;
-    const { share } = this.#relaxation;
+  #probe(
+    forbidden: Uint8Array,
+    point: Multipliers,
+    bound: number,
+    splits: readonly Split[],
+  ): Split | undefined {
+    if (splits.length < 2) return splits[0];
     let best: Split | undefined;
     let bestScore = -1;
+    for (const split of splits) {
+      const short = this.#riseWithout(forbidden, split.long, point, bound);
+      const long = this.#riseWithout(forbidden, split.short, point, bound);
+      const least = 1e-6 * Math.max(1, bound);
+      const score = Math.max(short, least) * Math.max(long, least);
+      if (score > bestScore) {
+        bestScore = score;
+        best = split;
+      }
+      if (this.#steps.isOver) break;
+    }
+    return best;
+  }
+
+  /** By how much a few rounds lift the bound once some edges are gone; at most up to the best plan. */
+  #riseWithout(
+    forbidden: Uint8Array,
+    edges: readonly number[],
+    point: Multipliers,
+    bound: number,
+  ): number {
+    const most = this.#target(bound) - bound;
+    const without = forbidden.slice();
+    for (const edge of edges) without[edge] = 1;
+    if (!this.#strike(without)) return most;
+    const relaxation = this.#relaxation;
+    relaxation.restore(copyOf(point));
+    let rise = 0;
+    for (let round = 0; round < PROBE_ROUNDS; round++) {
+      if (!this.#steps.spend(relaxation.stepsPerRound)) return rise;
+      const value = relaxation.evaluate(without);
+      if (this.#isBeaten(value)) return most;
+      rise = Math.max(rise, value - bound);
+      if (!relaxation.ascend(0.5 * Math.max(this.#target(bound) - value, 1e-9))) break;
+    }
+    return Math.min(rise, most);
+  }
+
+  /**
+   * Vertices to branch on, with their edges cut in two by path length: first where the relaxation is
+   * least sure on which side it is, and most is at stake. Empty if one choice of edges is left.
+   */
+  #rankSplits(forbidden: Uint8Array): Split[] {
+    const graph = this.#graph;
+    const { share } = this.#relaxation;
+    const found: Split[] = [];
     for (let node = 1; node < graph.nodeCount; node++) {
       const edges: number[] = [];
       for (let at = graph.inStart[node]!; at < graph.inStart[node + 1]!; at++) {
@@ -282,15 +332,17 @@ class BranchAndBound {
       const costs = edges.map((edge) => graph.storage[edge]!);
       const stake = 1 + Math.max(...costs) - Math.min(...costs) + this.#weightOf(node);
       let below = 0;
+      let best: Split | undefined;
       for (let cut = 1; cut < edges.length; cut++) {
         below += share[edges[cut - 1]!]! / total;
         const score = (0.01 + Math.min(below, 1 - below)) * stake;
-        if (score <= bestScore) continue;
-        bestScore = score;
-        best = { short: edges.slice(0, cut), long: edges.slice(cut), shortShare: below };
+        if (best !== undefined && score <= best.score) continue;
+        best = { short: edges.slice(0, cut), long: edges.slice(cut), shortShare: below, score };
       }
+      found.push(best!);
     }
-    return best;
+    found.sort((left, right) => right.score - left.score);
+    return found.slice(0, PROBE_SPLITS);
   }
 
   /** A little more for members of tight groups, so that ties are broken where budgets bind. */
@@ -303,4 +355,8 @@ class BranchAndBound {
     }
     return node === ROOT ? 0 : weight;
   }
+}
+
+function copyOf({ flow, group, node }: Multipliers): Multipliers {
+  return { flow: flow.slice(), group: group.slice(), node: node.slice() };
 }
