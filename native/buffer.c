@@ -65,3 +65,57 @@ int input_take(dlv_input *input, size_t length, const uint8_t **bytes) {
   input->at += length;
   return 0;
 }
+
+/* Under the address sanitizer every block has its exact size, so that no overflow is missed. */
+#if defined(__wasm__) || defined(__SANITIZE_ADDRESS__)
+void *scratch_take(size_t size) { return malloc(size); }
+void scratch_give(void *block) { free(block); }
+#else
+/* Blocks that are kept, and the most bytes of all. */
+#define KEPT 16
+#define KEPT_BYTES ((size_t)96 << 20)
+#define HEADER 64
+
+static void *kept[KEPT];
+static size_t kept_bytes;
+
+/* The room of a block is written in front of it. */
+static size_t room_of(void *start) { return *(size_t *)start; }
+
+/* Puts a block into a free place; frees it if there is none or too much is kept. */
+static void keep(void *start) {
+  const size_t room = room_of(start);
+  if (__atomic_add_fetch(&kept_bytes, room, __ATOMIC_RELAXED) <= KEPT_BYTES) {
+    for (int i = 0; i < KEPT; i++) {
+      void *none = NULL;
+      if (__atomic_compare_exchange_n(&kept[i], &none, start, 0, __ATOMIC_RELEASE,
+                                      __ATOMIC_RELAXED)) {
+        return;
+      }
+    }
+  }
+  __atomic_sub_fetch(&kept_bytes, room, __ATOMIC_RELAXED);
+  free(start);
+}
+
+void *scratch_take(size_t size) {
+  for (int i = 0; i < KEPT; i++) {
+    void *start = __atomic_exchange_n(&kept[i], NULL, __ATOMIC_ACQUIRE);
+    if (start == NULL) continue;
+    const size_t room = room_of(start);
+    __atomic_sub_fetch(&kept_bytes, room, __ATOMIC_RELAXED);
+    /* A much larger block is left to a call that needs it. */
+    if (room >= size && room / 4 <= size) return (char *)start + HEADER;
+    keep(start);
+  }
+  if (size > SIZE_MAX - HEADER) return NULL;
+  void *start = malloc(HEADER + size);
+  if (start == NULL) return NULL;
+  *(size_t *)start = size;
+  return (char *)start + HEADER;
+}
+
+void scratch_give(void *block) {
+  if (block) keep((char *)block - HEADER);
+}
+#endif

@@ -10,6 +10,13 @@ int buffer_put(dlv_buffer *buffer, const uint8_t *bytes, size_t length);
 int buffer_put_byte(dlv_buffer *buffer, uint8_t byte);
 int buffer_put_varint(dlv_buffer *buffer, uint64_t value);
 
+/*
+ * Memory of one call. A few blocks are kept for the next calls of any thread: fresh memory costs a
+ * page fault for every 4 KiB, as much as decoding them. Not cleared; NULL if memory is short.
+ */
+void *scratch_take(size_t size);
+void scratch_give(void *block);
+
 typedef struct {
   const uint8_t *at;
   const uint8_t *end;

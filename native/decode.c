@@ -128,8 +128,8 @@ static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wan
   if (input_varint(&d->head, &changed) || changed == 0 || changed >= count) return DLV_ERR_CORRUPT;
   const uint32_t n = (uint32_t)changed;
   const uint32_t mask_bytes = (count + 7) / 8;
-  uint8_t *mask = malloc(mask_bytes);
-  uint8_t *memory = malloc((size_t)2 * wanted * n);
+  uint8_t *mask = scratch_take(mask_bytes);
+  uint8_t *memory = scratch_take((size_t)2 * wanted * n);
   int failed = DLV_ERR_MEMORY;
   if (mask == NULL || memory == NULL) goto done;
   failed = read_plane(d, mask_bytes, NULL, &d->classes[0], mask);
@@ -153,8 +153,8 @@ static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wan
   if (failed) goto done;
   for (uint32_t k = 0; k < wanted; k++) bulk_expand(values[k], base[k], mask, count, planes[k]);
 done:
-  free(mask);
-  free(memory);
+  scratch_give(mask);
+  scratch_give(memory);
   return failed;
 }
 
@@ -169,14 +169,14 @@ static int decode_palette(decoder *d, uint32_t wanted, uint8_t *const *planes) {
     if (input_take(&d->head, values.size, &bytes)) return DLV_ERR_CORRUPT;
     memcpy(values.bytes[k], bytes, values.size);
   }
-  uint8_t *indices = malloc(d->count);
+  uint8_t *indices = scratch_take(d->count);
   if (indices == NULL) return DLV_ERR_MEMORY;
   int failed = read_plane(d, d->count, NULL, &d->classes[0], indices);
   if (!failed && (d->head.at != d->head.end || palette_exceeded(&values, indices, d->count))) {
     failed = DLV_ERR_CORRUPT;
   }
   if (!failed) palette_apply(&values, indices, d->count, wanted, planes);
-  free(indices);
+  scratch_give(indices);
   return failed;
 }
 
@@ -202,15 +202,15 @@ int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *c
     for (uint32_t k = 0; k < wanted; k++) memcpy(planes[k], base[k], count);
     return DLV_OK;
   }
-  d.entries = malloc(sizeof *d.entries * RANS_CLASSES_MAX * RANS_TOTAL);
-  d.rows = malloc(DLV_CHUNK_ELEMENTS);
+  d.entries = scratch_take(sizeof *d.entries * RANS_CLASSES_MAX * RANS_TOTAL);
+  d.rows = scratch_take(DLV_CHUNK_ELEMENTS);
   int failed = DLV_ERR_MEMORY;
   if (d.entries && d.rows) {
     if (transform == DLV_PALETTE) failed = decode_palette(&d, wanted, planes);
     else if (flags & FLAG_MASK) failed = decode_masked(&d, transform, count, wanted, planes);
     else failed = read_planes(&d, transform, wanted, planes);
   }
-  free(d.entries);
-  free(d.rows);
+  scratch_give(d.entries);
+  scratch_give(d.rows);
   return failed;
 }

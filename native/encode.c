@@ -125,7 +125,7 @@ static int put_planes(encoder *e, int transform, const uint8_t *const *child, ui
 static uint8_t *keep_changed(const uint8_t *const *child, const uint8_t *const *base,
                              uint32_t width, uint32_t count, const uint8_t *mask, uint32_t changed,
                              const uint8_t **child_now, const uint8_t **base_now) {
-  uint8_t *packed = malloc((size_t)2 * width * changed);
+  uint8_t *packed = scratch_take((size_t)2 * width * changed);
   if (packed == NULL) return NULL;
   for (uint32_t k = 0; k < width; k++) {
     uint8_t *c = packed + (size_t)k * changed;
@@ -155,10 +155,10 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
   int failed = DLV_ERR_MEMORY;
   /* Digits, or those of a sample. */
   const size_t sample = SAMPLE_BLOCK * SAMPLE_BLOCKS;
-  uint8_t *digits = malloc(((size_t)count > sample ? (size_t)count : sample) * width);
+  uint8_t *digits = scratch_take(((size_t)count > sample ? (size_t)count : sample) * width);
   if (digits == NULL) goto done;
   if (masked) {
-    mask = malloc((count + 7) / 8);
+    mask = scratch_take((count + 7) / 8);
     if (mask == NULL) goto done;
     changed = bulk_mask(planes, base, width, count, mask);
     masked = count - changed >= 8 && changed > 0;
@@ -183,9 +183,9 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
   }
   if (!failed) failed = put_planes(e, transform, child_now, digits);
 done:
-  free(digits);
-  free(mask);
-  free(packed);
+  scratch_give(digits);
+  scratch_give(mask);
+  scratch_give(packed);
   return failed;
 }
 
@@ -223,7 +223,7 @@ static int try_both(encoder *e, const uint8_t *const *planes, const uint8_t *con
 static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
                       uint32_t count, int no_prefix, int *masked) {
   const uint32_t n = TRIAL_BLOCK * TRIAL_BLOCKS;
-  uint8_t *memory = malloc((size_t)2 * e->width * n);
+  uint8_t *memory = scratch_take((size_t)2 * e->width * n);
   if (memory == NULL) return DLV_ERR_MEMORY;
   const uint8_t *c[DLV_WIDTH_MAX], *p[DLV_WIDTH_MAX];
   for (uint32_t k = 0; k < e->width; k++) {
@@ -238,7 +238,7 @@ static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *c
     p[k] = base_copy;
   }
   const int failed = try_both(e, c, p, n, count, no_prefix, 0, masked);
-  free(memory);
+  scratch_give(memory);
   return failed;
 }
 
@@ -286,7 +286,7 @@ static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *
   const uint32_t count = e->count;
   int failed = put_differing(e, planes, base, no_prefix);
   if (failed || e->width == 1) return failed;
-  uint8_t *indices = malloc(count);
+  uint8_t *indices = scratch_take(count);
   if (indices == NULL) return DLV_ERR_MEMORY;
   palette values;
   if (palette_find(planes, e->width, count, &values, indices)) {
@@ -302,7 +302,7 @@ static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *
       dlv_encoded_free(&other);
     }
   }
-  free(indices);
+  scratch_give(indices);
   return failed;
 }
 
@@ -321,18 +321,18 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
     failed = buffer_put_byte(&out->head, DLV_SAME);
     if (!failed) failed = buffer_put_byte(&out->head, 0);
   } else if (!failed) {
-    e.counts = malloc(65536 * sizeof *e.counts);
-    e.parts = malloc(BULK_PARTS * sizeof *e.parts);
-    e.classes = malloc(DLV_CHUNK_ELEMENTS);
-    e.symbols = malloc(RANS_CLASSES_MAX * 256 * sizeof *e.symbols);
+    e.counts = scratch_take(65536 * sizeof *e.counts);
+    e.parts = scratch_take(BULK_PARTS * sizeof *e.parts);
+    e.classes = scratch_take(DLV_CHUNK_ELEMENTS);
+    e.symbols = scratch_take(RANS_CLASSES_MAX * 256 * sizeof *e.symbols);
     failed = DLV_ERR_MEMORY;
     if (e.counts && e.parts && e.classes && e.symbols) {
       failed = put_segment(&e, planes, base, no_prefix);
     }
-    free(e.counts);
-    free(e.parts);
-    free(e.classes);
-    free(e.symbols);
+    scratch_give(e.counts);
+    scratch_give(e.parts);
+    scratch_give(e.classes);
+    scratch_give(e.symbols);
   }
   if (failed) dlv_encoded_free(out);
   return failed;
