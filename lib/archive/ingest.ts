@@ -19,7 +19,6 @@ import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../codec/tags.js';
 import { BugError, ChangedError, isDamage, NotFoundError } from '../errors.js';
 import {
   CDC_MAX_BYTES,
-  CDC_MIN_BYTES,
   GIT_SHA1_BYTES_MAX,
   LITERAL_BLOB_BYTES,
   RUN_ELEMENTS,
@@ -220,6 +219,18 @@ class FileIngest {
   async #readChunks(length: number): Promise<ChunkRef[]> {
     const refs: ChunkRef[] = [];
     const pending: Promise<ChunkRef>[] = [];
+    try {
+      await this.#cutChunks(length, pending, refs);
+      refs.push(...(await Promise.all(pending)));
+    } finally {
+      // As encoders: what is being stored must not outlive a failure and reach the session after it.
+      await Promise.allSettled(pending);
+    }
+    return refs;
+  }
+
+  /** Stores the chunks of `length` bytes: those that are done go to `refs`, the last stay pending. */
+  async #cutChunks(length: number, pending: Promise<ChunkRef>[], refs: ChunkRef[]): Promise<void> {
     let buffer: Uint8Array = new Uint8Array(0);
     let left = length;
     while (left > 0 || buffer.length > 0) {
@@ -231,15 +242,17 @@ class FileIngest {
       while (buffer.length >= CDC_MAX_BYTES || (left === 0 && buffer.length > 0)) {
         const chunk = buffer.subarray(0, cutChunk(buffer));
         buffer = buffer.subarray(chunk.length);
-        pending.push(
-          this.#session.putBlob('blob', chunk).then((id) => ({ id, length: chunk.length })),
-        );
-        if (pending.length >= CHUNKS_IN_FLIGHT)
-          refs.push(...(await Promise.all(pending.splice(0))));
+        const stored = this.#session
+          .putBlob('blob', chunk)
+          .then((id) => ({ id, length: chunk.length }));
+        // It is awaited later: a failure while the file is read on is not unhandled.
+        stored.catch(() => {});
+        pending.push(stored);
+        if (pending.length < CHUNKS_IN_FLIGHT) continue;
+        refs.push(...(await Promise.all(pending)));
+        pending.length = 0;
       }
     }
-    refs.push(...(await Promise.all(pending)));
-    return refs;
   }
 
   async #readExtent(part: ExtentPlace, keys: readonly string[]): Promise<Id> {
@@ -490,6 +503,3 @@ class FileIngest {
     return { kind: 'recipe', id: await this.#session.putBlob('recipe', stored.recipe) };
   }
 }
-
-/** Files up to this size are one blob when no format is found in them. */
-export const WHOLE_BLOB_BYTES = CDC_MIN_BYTES;

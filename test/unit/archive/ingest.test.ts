@@ -1,0 +1,61 @@
+/** Ingest of unknown bytes: a store that fails, also while the file is read on, fails the file alone. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { BaseFinder } from '../../../lib/archive/bases.js';
+import { ingestFile } from '../../../lib/archive/ingest.js';
+import { PackSession } from '../../../lib/archive/session.js';
+import { ReadFile } from '../../../lib/bytes/files.js';
+import { type Id, objectId } from '../../../lib/bytes/hash.js';
+import { CDC_MAX_BYTES } from '../../../lib/limits.js';
+import { MemoryBackend } from '../../../lib/store/memory-backend.js';
+import { ObjectStore } from '../../../lib/store/object-store.js';
+import { PackSetWriter } from '../../../lib/store/pack-writer.js';
+import { blobLayout } from '../../../lib/tensor/layout.js';
+import { randomBytes } from '../../helpers/rng.js';
+import { WorkRepository } from './work-repository.js';
+
+/** Bytes that ingest reads at once. */
+const BLOCK_BYTES = 4 * 1024 * 1024;
+
+test('ingest: no chunk is being stored any more when a failure is reported', async (t) => {
+  const work = await WorkRepository.make(t);
+  await work.write('x.bin', randomBytes(BLOCK_BYTES + 3 * CDC_MAX_BYTES, 5));
+  const backend = new MemoryBackend();
+  await ObjectStore.init(backend);
+  const session = new PackSession({
+    store: await ObjectStore.open(backend),
+    chainDepth: 10,
+    locked: (action) => action(),
+    createWriter: () => PackSetWriter.create(backend, 'tmp/1-1/0'),
+  });
+  let atWork = 0;
+  let stored = 0;
+  session.putBlob = async (kind, bytes): Promise<Id> => {
+    stored += bytes.length;
+    // The last chunk of the first block: its failure comes while the next one is being read.
+    if (stored > BLOCK_BYTES - CDC_MAX_BYTES) throw new Error('the device is full');
+    if (stored < BLOCK_BYTES - 3 * CDC_MAX_BYTES) return objectId(kind, bytes);
+    atWork++;
+    await sleep(200);
+    atWork--;
+    return objectId(kind, bytes);
+  };
+  const source = await ReadFile.open(work.file('x.bin'));
+  const readInto = source.readInto.bind(source);
+  source.readInto = async (target, offset) => {
+    await sleep(300);
+    await readInto(target, offset);
+  };
+  const options = { bases: new BaseFinder([]), chainDepth: 10, chainCost: 4 };
+  // A rejection that nobody handles yet ends a command, even if somebody would later.
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  t.teardown(() => process.off('unhandledRejection', note));
+  await t.throwsAsync(ingestFile(session, source, blobLayout(), options), {
+    message: 'the device is full',
+  });
+  t.is(atWork, 0);
+  t.deepEqual(unhandled, []);
+  await source.close();
+});
