@@ -6,7 +6,13 @@
  */
 import { DTYPES, isNumeric, widen } from '../tensor/dtype.js';
 import type { Readers } from './stored-file.js';
-import { readTensor, type StoredTensor, sameBytes, tensorElements } from './tensors.js';
+import {
+  isContiguous,
+  readTensor,
+  type StoredTensor,
+  sameBytes,
+  tensorElements,
+} from './tensors.js';
 
 /** Statistics of one pair of tensors. Numbers are null where they have no meaning. */
 export interface TensorComparison {
@@ -18,9 +24,9 @@ export interface TensorComparison {
   changed: number | null;
   /** Largest |b − a| over pairs of finite values. Exact for integers: decimal text above 2^53. */
   maxAbs: number | string | null;
-  /** ‖b − a‖ / ‖a‖ over pairs of finite values; null if ‖a‖ is 0. */
+  /** ‖b − a‖ / ‖a‖ over pairs of finite values; null if ‖a‖ is 0 or beyond float64. */
   relativeL2: number | null;
-  /** a·b / (‖a‖ ‖b‖) over pairs of finite values; null if a norm is 0. */
+  /** a·b / (‖a‖ ‖b‖) over pairs of finite values; null if a norm is 0 or beyond float64. */
   cosine: number | null;
   /** Pairs in which a value is not finite, left out of the numbers above. */
   nonFinite: number;
@@ -52,9 +58,12 @@ export async function compareTensors(
     dtypeChanged,
   };
   if (!sameCount) return result;
+  // Another shape leaves the order of the elements as it is only where they stand in that order.
+  const reshapes = isContiguous(a) && isContiguous(b);
+  const plain = (tensor: StoredTensor) => ({ ...tensor, shape: [elements], strides: null });
   if (
     elements === 0 ||
-    (!dtypeChanged && (sameBytes(a, b) || sameBytes({ ...a, shape: b.shape }, b)))
+    (!dtypeChanged && (sameBytes(a, b) || (reshapes && sameBytes(plain(a), plain(b)))))
   ) {
     return { ...result, equal: !dtypeChanged, ...identical(b) };
   }
@@ -184,11 +193,16 @@ class PairStatistics {
       equal,
       nonFinite: this.#nonFinite,
       maxAbs: finite === 0 ? null : this.#exactInt ? exactNumber(this.#bigMax) : this.#max,
-      relativeL2: normA > 0 ? Math.sqrt(sum(0)) / normA : null,
+      relativeL2: normA > 0 ? finiteOrNull(Math.sqrt(sum(0)) / normA) : null,
       // Rounding of the three sums may carry a hair beyond the bound that the quotient has.
-      cosine: cosine === null ? null : Math.max(-1, Math.min(1, cosine)),
+      cosine: cosine === null ? null : finiteOrNull(Math.max(-1, Math.min(1, cosine))),
     };
   }
+}
+
+/** Squares of float64 values beyond 1e154 overflow: the quotient of such sums says nothing. */
+function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
 }
 
 function exactNumber(value: bigint): number | string {

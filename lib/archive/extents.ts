@@ -61,11 +61,15 @@ function checkSize(
   if (target === undefined) return;
   const elements = segmentElements(record.count, segment);
   if (record.width < wanted || target.some((plane) => plane.length !== elements)) {
-    throw new CorruptError(`extent '${record.id}' has another size than what names it says`, {
-      id: record.id,
-      hint: "run 'dlv fsck'",
-    });
+    throw otherSize(record.id);
   }
+}
+
+function otherSize(id: Id): CorruptError {
+  return new CorruptError(`extent '${id}' has another size than what names it says`, {
+    id,
+    hint: "run 'dlv fsck'",
+  });
 }
 
 export class Extents {
@@ -210,9 +214,22 @@ export class Extents {
     return planes;
   }
 
-  /** Little-endian bytes of one segment, checked against the extent id. @throws {CorruptError} */
-  async verifiedBytes(id: Id, segment: number, width: number): Promise<Uint8Array> {
+  /**
+   * Little-endian bytes of one segment, checked against the extent id.
+   * @param size  width and count of the extent as what names it says.
+   * @throws {CorruptError} also if the extent has another size.
+   */
+  async verifiedBytes(
+    id: Id,
+    segment: number,
+    { width, count }: { width: number; count: number },
+  ): Promise<Uint8Array> {
+    // Widths are told apart by the number of hash planes: fewer planes would pass as other numbers.
+    if ((await this.runHashes(id)).length !== width) throw otherSize(id);
     const planes = await this.verifiedPlanes(id, segment, width);
+    if (planes.some((plane) => plane.length !== segmentElements(count, segment))) {
+      throw otherSize(id);
+    }
     const bytes = new Uint8Array(width * (planes[0] as Uint8Array).length);
     mergeFast(planes, bytes);
     return bytes;

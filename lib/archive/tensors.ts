@@ -21,6 +21,8 @@ import type { Readers, StoredFile } from './stored-file.js';
 
 /** Bytes that a view which is not contiguous may span: it is gathered in memory. */
 const GATHER_BYTES_MAX = 512 * 1024 * 1024;
+/** Bytes that such a view may give: one whose strides are 0 can name a number without end. */
+const GATHERED_BYTES_MAX = 2 ** 36;
 
 /** Where the bytes of a tensor are. */
 export type TensorHome =
@@ -105,7 +107,7 @@ function checkInside(t: SkeletonTensor, home: TensorHome, file: string): void {
     home.kind === 'extent' ? home.width * home.count : home.kind === 'literal' ? home.length : 0;
   if (
     !(t.byteOffset + bytes <= room) ||
-    (t.strides !== null && t.strides.length !== t.shape.length)
+    (t.strides !== null && (t.strides.length !== t.shape.length || DTYPES[t.dtype].bits < 8))
   ) {
     throw new CorruptError(`tensor '${t.name}' of '${file}' lies outside its extent`, { file });
   }
@@ -131,7 +133,8 @@ function sameStrides(a: StoredTensor, b: StoredTensor): boolean {
   return x.every((stride, i) => stride === y[i]);
 }
 
-function isContiguous(tensor: StoredTensor): boolean {
+/** True if the elements stand in the extent in the order in which the tensor has them. */
+export function isContiguous(tensor: StoredTensor): boolean {
   if (tensor.strides === null) return true;
   const wanted = contiguousStrides(tensor.shape);
   // A dimension of one element may have any stride.
@@ -141,7 +144,7 @@ function isContiguous(tensor: StoredTensor): boolean {
 /**
  * Elements of a tensor in row-major order, little-endian, verified against the extent id.
  * @returns  pieces of RUN_ELEMENTS elements (the last may be shorter); packed types in bytes.
- * @throws {LimitError} for a view that is not contiguous and spans over 512 MiB.
+ * @throws {LimitError} for a view that is not contiguous and spans over 512 MiB or gives over 64 GiB.
  */
 export async function* readTensor(
   readers: Readers,
@@ -156,9 +159,14 @@ export async function* readTensor(
     return;
   }
   const span = footprint(tensor);
-  if (span > GATHER_BYTES_MAX) {
+  const bounds = [
+    { bytes: span, max: GATHER_BYTES_MAX, what: 'over' },
+    { bytes: total, max: GATHERED_BYTES_MAX, what: 'of' },
+  ];
+  for (const { bytes, max, what } of bounds) {
+    if (bytes <= max) continue;
     throw new LimitError(
-      `tensor '${tensor.name}' is a strided view over ${span} bytes, more than ${GATHER_BYTES_MAX}`,
+      `tensor '${tensor.name}' is a strided view ${what} ${bytes} bytes, more than ${max}`,
       {
         file: tensor.path,
         hint: 'save it contiguous',
@@ -212,11 +220,11 @@ async function* rangeOf(
     yield* fileRange(home, offset, length);
     return;
   }
-  const { id, width } = home;
+  const { id, width, count } = home;
   const segmentBytes = SEGMENT_ELEMENTS * width;
   const end = offset + length;
   for (let segment = Math.floor(offset / segmentBytes); segment * segmentBytes < end; segment++) {
-    const bytes = await readers.extents.verifiedBytes(id, segment, width);
+    const bytes = await readers.extents.verifiedBytes(id, segment, { width, count });
     const start = segment * segmentBytes;
     yield bytes.subarray(Math.max(0, offset - start), Math.min(bytes.length, end - start));
   }
@@ -243,12 +251,22 @@ export function tensorsOfFile(source: ByteSource, layout: FileLayout): StoredTen
   return layout.tensors.map((t): StoredTensor => {
     const { name, role, dtype, shape, strides } = t;
     const view = { name, role, dtype, shape, strides, path: source.name };
-    const span = t.shape.includes(0)
-      ? undefined
-      : spans.findLast((candidate) => candidate.offset <= t.offset);
+    const span = t.shape.includes(0) ? undefined : lastSpanFrom(spans, t.offset);
     if (span === undefined) return { ...view, byteOffset: 0, home: { kind: 'none' } };
     return { ...view, byteOffset: t.offset - span.offset, home: { kind: 'file', source, span } };
   });
+}
+
+/** The last of sorted spans that begins at `offset` or before. */
+function lastSpanFrom(spans: readonly ExtentSpan[], offset: number): ExtentSpan | undefined {
+  let low = 0;
+  let high = spans.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((spans[middle] as ExtentSpan).offset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return spans[low - 1];
 }
 
 /** Copies the elements of a strided view into row-major pieces. */
