@@ -144,6 +144,8 @@ export async function* streamFile(
     throwIfAborted(options.signal);
     hash.update(bytes);
     size += bytes.length;
+    // A recipe that gives more than the version says could go on until the disk is full.
+    if (size > file.ref.size) break;
     options.onBytes?.(bytes.length);
     yield bytes;
   }
@@ -276,9 +278,11 @@ export class LiteralStreams {
   readonly #recipe: Recipe;
   readonly #skeleton: Skeleton | null;
   #fixedAt = 0;
+  #variable: Promise<Uint8Array> | null = null;
   #variableAt = 0;
   #nextLength = 0;
-  readonly #data = new Map<number, { blob: number; at: number }>();
+  /** The blob in use of each width, so that a large one is not decoded again for each part. */
+  readonly #data = new Map<number, { blob: number; at: number; bytes: Uint8Array }>();
 
   constructor(blobs: Blobs, recipe: Recipe, skeleton: Skeleton | null) {
     this.#blobs = blobs;
@@ -297,7 +301,8 @@ export class LiteralStreams {
 
   async variable(length: number | null): Promise<Uint8Array> {
     const wanted = length ?? (this.#recipe.variableLengths[this.#nextLength++] as number);
-    const all = await this.#blobs.readBlob(this.#recipe.variable as Id, 'blob');
+    this.#variable ??= this.#blobs.readBlob(this.#recipe.variable as Id, 'blob');
+    const all = await this.#variable;
     const bytes = all.subarray(this.#variableAt, this.#variableAt + wanted);
     if (bytes.length !== wanted) throw new CorruptError('a variable literal is too short');
     this.#variableAt += wanted;
@@ -306,19 +311,17 @@ export class LiteralStreams {
 
   async data(width: number, length: number): Promise<Uint8Array> {
     const ids = this.#recipe.data.find((d) => d.width === width)?.ids ?? [];
-    const place = this.#data.get(width) ?? { blob: 0, at: 0 };
-    let blob = await this.#blobs.readBlob(ids[place.blob] as Id, 'blob');
-    if (place.at >= blob.length) {
-      place.blob++;
-      place.at = 0;
-      const next = ids[place.blob];
+    const place = this.#data.get(width) ?? { blob: -1, at: 0, bytes: new Uint8Array(0) };
+    this.#data.set(width, place);
+    if (place.at >= place.bytes.length) {
+      const next = ids[++place.blob];
       if (next === undefined) throw new CorruptError('a data literal is too short');
-      blob = await this.#blobs.readBlob(next, 'blob');
+      place.bytes = await this.#blobs.readBlob(next, 'blob');
+      place.at = 0;
     }
-    const bytes = blob.subarray(place.at, place.at + length);
+    const bytes = place.bytes.subarray(place.at, place.at + length);
     if (bytes.length !== length) throw new CorruptError('a data literal is too short');
     place.at += length;
-    this.#data.set(width, place);
     return bytes;
   }
 }
