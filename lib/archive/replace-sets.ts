@@ -39,6 +39,7 @@ export interface Replacement {
 /** @throws {ConflictError} if another command changed what this one relies on: look again, then retry. */
 export async function replaceSets(repo: Repository, plan: Replacement): Promise<void> {
   const sink = new RollingWriter(repo);
+  const known = new Set<SetId>(repo.store.sets().map((info) => info.id));
   let sealed: SealedSet[];
   try {
     const { keep, signal } = plan;
@@ -46,7 +47,7 @@ export async function replaceSets(repo: Repository, plan: Replacement): Promise<
     const ids = plan.chosen.map((info) => info.id);
     await mergeSets(repo.store, ids, sink, options);
     sealed = await sink.finish();
-    await list(repo, plan, sealed);
+    await list(repo, plan, known, sealed);
   } finally {
     await sink.close();
   }
@@ -64,9 +65,11 @@ export async function replaceSets(repo: Repository, plan: Replacement): Promise<
   });
 }
 
+/** Lists the copies in front. @param known  sets of the manifest before the first record was copied. */
 async function list(
   repo: Repository,
   plan: Replacement,
+  known: ReadonlySet<SetId>,
   sealed: readonly SealedSet[],
 ): Promise<void> {
   if (sealed.length === 0) return;
@@ -74,6 +77,7 @@ async function list(
   await repo.locked(async () => {
     await store.reload();
     checkStillListed(repo, plan.seen);
+    checkNothingInFront(repo, known);
     const fresh = new Set<SetId>(sealed.map((set) => set.info.id));
     await store.publish(sealed, (sets) => [
       ...sealed.map((set) => set.info),
@@ -115,6 +119,18 @@ function conflict(): ConflictError {
 function checkStillListed(repo: Repository, seen: readonly SetInfo[]): void {
   const listed = new Set(repo.store.sets().map((info) => info.id));
   if (seen.some((info) => !listed.has(info.id))) throw conflict();
+}
+
+/**
+ * A set that another command put in front meanwhile holds what was lost and is stored again: the
+ * copies, in front of it, would bring back the broken records that it hides.
+ */
+function checkNothingInFront(repo: Repository, known: ReadonlySet<SetId>): void {
+  let isNew = false;
+  for (const info of repo.store.sets()) {
+    if (!known.has(info.id)) isNew = true;
+    else if (isNew) throw conflict();
+  }
 }
 
 /** Sets that were added meanwhile may stand on records that are about to go. */
