@@ -138,7 +138,9 @@ export async function decodeBlob(
   if (widthLog > 3 || rawBytes % (1 << widthLog) !== 0) fail(`codec byte ${codec}`);
   if (base !== null && base.length !== rawBytes) fail('its base has another length');
   if (coder === CODER_SEGMENT) {
-    if (widthLog === 0 || rawBytes === 0) fail(`codec byte ${codec}`);
+    const elements = rawBytes >> widthLog;
+    if (widthLog === 0 || elements === 0 || elements > SEGMENT_ELEMENTS)
+      fail(`codec byte ${codec} for ${rawBytes} bytes`);
     return decodeNumbers(payload, rawBytes, 1 << widthLog, base, `blob in '${file}'`);
   }
   let prepared: Uint8Array = payload;
