@@ -277,8 +277,12 @@ export async function decodeRecipe(
     const total = paged.count('extent count', TENSORS_PER_FILE_MAX * 2);
     extents = [];
     for (const page of unpackIds(paged.bytes('pages'), file)) {
-      extents.push(...unpackIds(await readPage(page), file));
-      if (extents.length > total) break;
+      // Every page but the last is full: a longer one would be no page of a writer.
+      const ids = unpackIds(await readPage(page), file);
+      if (ids.length !== Math.min(IDS_PER_PAGE, total - extents.length)) {
+        throw new CorruptError(`'${file}': a page of ${ids.length} extents`, { file });
+      }
+      for (const id of ids) extents.push(id);
     }
     if (extents.length !== total)
       throw new CorruptError(`'${file}': ${extents.length} extents of ${total}`, { file });

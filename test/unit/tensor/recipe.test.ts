@@ -112,6 +112,9 @@ test('recipe: more extents than a page holds are kept in pages, in order', async
     // Pages that give other ids than the recipe counts.
     const wrong = decodeRecipe(bytes, 'recipe', async () => pages[0]!);
     await t.throwsAsync(wrong, { code: 'DLV_CORRUPT' });
+    // A page of as many ids as a blob can hold: more than a call takes as arguments.
+    const huge = decodeRecipe(bytes, 'recipe', async () => Buffer.alloc(33 * 400_000, pages[0]!));
+    await t.throwsAsync(huge, { code: 'DLV_CORRUPT' });
   }
 });
 
