@@ -82,7 +82,12 @@ export function orderBaseFiles(
     if (step === null || file.step === null) return file.step ?? -1;
     return file.step <= step ? file.step : -2 - file.step;
   };
-  return [...files].sort((a, b) => rank(b) - rank(a) || (a.path < b.path ? -1 : 1));
+  return [...files].sort((a, b) => {
+    const [x, y] = [rank(a), rank(b)];
+    if (x !== y) return x < y ? 1 : -1;
+    if (a.path === b.path) return 0;
+    return a.path < b.path ? -1 : 1;
+  });
 }
 
 /** One link of a chain: its base, and the bytes that reading it costs. */

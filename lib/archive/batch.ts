@@ -143,6 +143,7 @@ function withDictated(own: FileLayout, dictated: FileLayout | undefined, size: n
 class BaseFiles {
   readonly #session: PackSession;
   readonly #options: BatchOptions;
+  /** By path and recipe: several versions may offer files of one path. */
   readonly #opened = new Map<string, BaseFile | null>();
   readonly #added: BaseFile[] = [];
 
@@ -165,7 +166,8 @@ class BaseFiles {
   }
 
   async #open(entry: FileEntry, step: number | null): Promise<BaseFile | null> {
-    const hit = this.#opened.get(entry.path);
+    const key = `${entry.path}\0${entry.recipe.id}`;
+    const hit = this.#opened.get(key);
     if (hit !== undefined) return hit;
     let base: BaseFile | null = null;
     try {
@@ -176,7 +178,7 @@ class BaseFiles {
       const missing = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
       if (!missing && !isDamage(error)) throw error;
     }
-    this.#opened.set(entry.path, base);
+    this.#opened.set(key, base);
     return base;
   }
 
