@@ -36,6 +36,8 @@ import {
 interface Row {
   what: string;
   seconds: Spread;
+  /** Median processor time; null where no process was measured. */
+  cpuSeconds: number | null;
   peakBytes: number | null;
   notes: string;
 }
@@ -50,7 +52,9 @@ async function repeat(
   const samples: Measured[] = [];
   for (let i = 0; i < runs; i++) samples.push(await run());
   const peakBytes = Math.max(...samples.map((sample) => sample.peakBytes));
-  return { what, seconds: spreadOf(samples.map(({ seconds }) => seconds)), peakBytes, notes };
+  const cpuSeconds = spreadOf(samples.map((sample) => sample.cpuSeconds)).median;
+  const seconds = spreadOf(samples.map((sample) => sample.seconds));
+  return { what, seconds, cpuSeconds, peakBytes, notes };
 }
 
 async function statusRows(dir: string, runs: number): Promise<Row[]> {
@@ -93,7 +97,10 @@ async function logRow(dir: string, runs: number, commits: number): Promise<Row[]
   const row = await repeat('dlv log', runs, notes, () => measureDlv(['log'], dir));
   const one: Spread = { median: each, min: each, max: each, n: 1 };
   const what = 'add + commit in one process';
-  return [row, { what, seconds: one, peakBytes: null, notes: 'mean of those commits' }];
+  return [
+    row,
+    { what, seconds: one, cpuSeconds: null, peakBytes: null, notes: 'mean of those commits' },
+  ];
 }
 
 function extentId(number: number): Id {
@@ -130,13 +137,15 @@ async function lookUpRow(dir: string, runs: number, extents: number): Promise<Ro
   return {
     what: 'look-up of an extent',
     seconds: spreadOf(samples.slice(1)),
+    cpuSeconds: null,
     peakBytes: null,
     notes,
   };
 }
 
 function milliseconds(seconds: number): string {
-  return `${(1000 * seconds).toPrecision(3)} ms`;
+  const value = 1000 * seconds;
+  return `${value >= 100 ? Math.round(value) : value.toPrecision(3)} ms`;
 }
 
 async function main(): Promise<void> {
@@ -163,12 +172,13 @@ async function main(): Promise<void> {
     ];
     const text = [
       markdownTable([
-        ['what', 'median', 'min … max', 'n', 'peak memory', ''],
-        ...rows.map(({ what, seconds, peakBytes, notes }) => [
+        ['what', 'median', 'min … max', 'n', 'cpu', 'peak memory', ''],
+        ...rows.map(({ what, seconds, cpuSeconds, peakBytes, notes }) => [
           what,
           milliseconds(seconds.median),
           `${milliseconds(seconds.min)} … ${milliseconds(seconds.max)}`,
           String(seconds.n),
+          cpuSeconds === null ? '' : milliseconds(cpuSeconds),
           peakBytes === null ? '' : formatBytes(peakBytes),
           notes,
         ]),
