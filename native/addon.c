@@ -4,6 +4,7 @@
  * encode(planes, base | null, level, noPrefix) → Promise<{ head, hi, mid, low, usesBase }>
  * decode(head, [hi, mid, low], base | null, count, width, wanted, out?) → Promise<Uint8Array[]>
  * split(bytes, width) → Uint8Array[]; splitInto(bytes, planes); merge(planes, target)
+ * sha256Many(prefix, parts of equal length) → Promise<Uint8Array> of 32 bytes for each part
  * isa(); forcePortable(on)
  *
  * A promise is rejected with an Error whose `kernel` is the error number of kernel.h.
@@ -17,6 +18,7 @@
 #endif
 
 #include "kernel.h"
+#include "sha256.h"
 
 #define CHECK(call)                                       \
   do {                                                    \
@@ -28,6 +30,10 @@
 
 typedef struct {
   int encoding;
+  /* sha256Many: its parts are `planes`, `width` of them. */
+  uint8_t *digests;
+  const uint8_t *prefix;
+  size_t prefix_length;
   const uint8_t *planes[DLV_WIDTH_MAX];
   const uint8_t *base[DLV_WIDTH_MAX];
   int has_base;
@@ -77,7 +83,9 @@ static void execute(napi_env env, void *data) {
   (void)env;
   job *j = data;
   const uint8_t *const *base = j->has_base ? j->base : NULL;
-  if (j->encoding) {
+  if (j->digests) {
+    dlv_sha256_many(j->prefix, j->prefix_length, j->planes, j->width, j->count, j->digests);
+  } else if (j->encoding) {
     j->result = dlv_segment_encode(j->planes, base, j->count, j->width, j->level, j->no_prefix,
                                    NULL, &j->encoded);
   } else {
@@ -260,6 +268,30 @@ static napi_value decode(napi_env env, napi_callback_info info) {
   return start(env, j, keep);
 }
 
+static napi_value sha256_many(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value args[2], keep, memory, digests;
+  void *data;
+  CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
+  job *j = calloc(1, sizeof *j);
+  if (j == NULL) CHECK(napi_generic_failure);
+  const int parts = argc == 2 ? planes_of(env, args[1], j->planes, &j->count) : -1;
+  if (parts < 0 || bytes_of(env, args[0], &j->prefix, &j->prefix_length) ||
+      j->prefix_length > SHA256_PREFIX_MAX ||
+      napi_create_arraybuffer(env, (size_t)parts * SHA256_BYTES, &data, &memory) != napi_ok) {
+    free(j);
+    CHECK(napi_invalid_arg);
+  }
+  j->width = (uint32_t)parts;
+  j->digests = data;
+  napi_create_typedarray(env, napi_uint8_array, (size_t)parts * SHA256_BYTES, memory, 0, &digests);
+  napi_create_object(env, &keep);
+  napi_set_named_property(env, keep, "planes", digests);
+  napi_set_named_property(env, keep, "parts", args[1]);
+  napi_set_named_property(env, keep, "prefix", args[0]);
+  return start(env, j, keep);
+}
+
 static napi_value split(napi_env env, napi_callback_info info) {
   size_t argc = 2, length;
   napi_value args[2], planes;
@@ -342,7 +374,7 @@ NAPI_MODULE_INIT() {
     napi_callback callback;
   } functions[] = {{"encode", encode}, {"decode", decode}, {"split", split},
                    {"splitInto", split_into}, {"merge", merge},   {"isa", isa},
-                   {"forcePortable", force_portable}};
+                   {"sha256Many", sha256_many}, {"forcePortable", force_portable}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;
     CHECK(napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].callback,

@@ -27,6 +27,8 @@ export const CORE = [
   'encode_plane.c',
   'decode.c',
   'dispatch.c',
+  'sha256.c',
+  'sha256_x86.c',
 ];
 
 /** sha256 over names and contents of everything that goes into the .wasm. */

@@ -9,6 +9,8 @@ void dlv_force_portable(int on) { portable_only = on; }
 void dlv_forbid_avx512(int on) { without_avx512 = on; }
 
 #ifdef DLV_X86
+int dlv_simd_allowed(void) { return !portable_only; }
+
 int dlv_has_avx2(void) {
   return !portable_only && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
 }

@@ -22,6 +22,8 @@ rans_decode_rounds rans_decode_wasm;
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define DLV_X86 1
 
+/* 0 if dlv_force_portable is on. */
+int dlv_simd_allowed(void);
 int dlv_has_avx2(void);
 /* AVX-512 with the byte and word compressions of VBMI2 (Ice Lake, Zen 4 and later). */
 int dlv_has_avx512(void);

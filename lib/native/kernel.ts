@@ -53,6 +53,11 @@ export interface NativeKernel extends Kernel {
   /** Splits into planes of the caller, each bytes.length / planes.length long. */
   splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): void;
   merge(planes: readonly Uint8Array[], target: Uint8Array): void;
+  /**
+   * sha256 of the prefix (up to 63 bytes) followed by each part, 32 bytes each, on the pool.
+   * @param parts  1 … 8 of equal length; not to be changed before the promise is settled.
+   */
+  sha256Many(prefix: Uint8Array, parts: readonly Uint8Array[]): Promise<Uint8Array>;
   isa(): string;
   forcePortable(on: boolean): void;
 }

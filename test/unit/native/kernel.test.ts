@@ -2,6 +2,7 @@
  * Every build of the kernel writes the same bytes, gives back every bit pattern, stops where it says,
  * and refuses damaged input without harm.
  */
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
@@ -145,6 +146,23 @@ test('kernel: two and three planes alone are exact, and need no class that holds
         t.deepEqual(plane, child[k], `${shape}, plane ${k}`);
     }
   }
+});
+
+test('kernel: sha256 of parts behind a prefix, at every length around a block', async (t) => {
+  const random = seededRandom(3);
+  const prefix = Buffer.from('dlv:run\0', 'latin1');
+  for (const kind of kinds()) {
+    const { native } = load(kind);
+    for (const length of [0, 1, 46, 47, 48, 55, 56, 57, 63, 64, 119, 120, 1000, 65536]) {
+      const parts = Array.from({ length: 3 }, () => noise(random, length));
+      const digests = await native?.sha256Many(prefix, parts);
+      for (const [k, part] of parts.entries()) {
+        const expected = createHash('sha256').update(prefix).update(part).digest();
+        if (digests) t.deepEqual(Buffer.from(digests.subarray(32 * k, 32 * k + 32)), expected);
+      }
+    }
+  }
+  t.pass();
 });
 
 test('kernel: a hundred distinct values cost little more than their indices', async (t) => {
