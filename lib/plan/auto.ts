@@ -198,15 +198,10 @@ class AutoPlanner {
 
   #boundByPrices(): Int32Array {
     const { graph, budgets, shortest, cap, lightStorage } = this.#input;
-    const forbidden = new Uint8Array(graph.edgeCount);
-    for (let edge = 0; edge < graph.edgeCount; edge++) {
-      const reached = shortest.distance[graph.from[edge]!]! + graph.recreation[edge]!;
-      if (reached > cap[graph.to[edge]!]!) forbidden[edge] = 1;
-    }
     const upper = this.#upper < Infinity ? this.#upper : lightStorage * 1.5;
     const steps = this.#steps.part(this.#steps.left * 0.15);
-    const distance = shortest.distance;
-    const found = findPricedBound(graph, budgets, distance, forbidden, upper, 120, steps);
+    const { distance } = shortest;
+    const found = findPricedBound({ graph, budgets, distance, cap, upper, rounds: 300, steps });
     this.#bound = Math.max(this.#bound, found.bound);
     this.#offer('priced-mst', found.parentEdge, true);
     return found.parentEdge;

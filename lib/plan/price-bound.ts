@@ -1,80 +1,80 @@
 /**
  * The lower bound that scales: budgets priced into a minimum arborescence.
  *
- * A vertex stored by edge (u, v) costs at least D(u) + r to rebuild, D being the shortest path. So for
- * prices λ ≥ 0 on the budgets, every plan that meets them stores at least
- *   min arborescence of s(e) + price(v) · (D(u) + r(e)), minus Σ λ · budget,
- * over the edges that fit into the vertices' caps. For reusable groups only the members' own last
- * edges are charged, which their union always contains. λ is raised by subgradient steps.
+ * With prices on the budgets a vertex k pays w(k) per unit of its path. If it is stored by the delta
+ * (p, k), then either p is materialised and the path has at least root(p) + r, or it is not and the
+ * path has at least second(p) + r, where second(p) is the shortest path to p whose last edge is a
+ * delta. "p is materialised" is itself relaxed with one multiplier u ≥ 0 per delta, given back on p's
+ * materialisations. So every plan within the budgets stores at least the minimum arborescence under
+ *   delta (p, k):         s + w(k) · r + min(w(k) · root(p) + u, w(k) · second(p))
+ *   materialisation of p: s + w(p) · r − Σ u over the deltas out of p
+ * minus the priced budgets. Paths beyond a vertex's cap are left out. For reusable groups only the
+ * members' own last edges are charged, which their union always contains. Prices and multipliers
+ * rise by subgradient steps; each round is one arborescence, O(m log n).
  */
 import { ArborescenceSolver } from './arborescence.js';
 import { type Budgets, KIND_NONE, KIND_SUM } from './budgets.js';
-import type { StorageGraph } from './graph.js';
+import { ROOT, type StorageGraph } from './graph.js';
 import type { Steps } from './steps.js';
 
-/** A bound with the prices that give it. */
+/** Rounds without a better bound before the steps get shorter. */
+const PATIENCE = 8;
+
+/** A bound and the relaxation's tree. */
 export interface PricedBound {
   /** No plan within the budgets stores less. Infinity if there is no plan. */
   readonly bound: number;
-  /** Per group; in storage per unit of recreation. */
-  readonly prices: Float64Array;
-  /** The relaxation's tree at the best prices: short of storage, perhaps over budget. */
+  /** The tree at the best prices: short of storage, perhaps over budget. */
   readonly parentEdge: Int32Array;
 }
 
-/** Rounds a bound up where storage is counted in whole units; takes off what rounding may have added. */
+/** Rounds a bound up where storage is in whole units; takes off what rounding may have added. */
 export function tightenBound(graph: StorageGraph, bound: number): number {
   if (bound === Infinity) return bound;
   const safe = bound - 1e-9 * Math.max(1, Math.abs(bound));
   return Math.max(0, graph.integralStorage ? Math.ceil(safe - 1e-6) : safe);
 }
 
-/**
- * Raises the prices towards the best bound.
- * @param forbidden  per edge, non-zero where no plan within the budgets can use it.
- * @param upper      storage of the best known plan, or a guess: sets the step length.
- */
-export function findPricedBound(
-  graph: StorageGraph,
-  budgets: Budgets,
-  distance: Float64Array,
-  forbidden: Uint8Array,
-  upper: number,
-  rounds: number,
-  steps: Steps,
-): PricedBound {
-  const solver = new ArborescenceSolver(graph);
-  const cost = new Float64Array(graph.edgeCount);
-  const prices = new Float64Array(graph.groups.length);
-  const slope = new Float64Array(graph.groups.length);
-  const scale = typicalCosts(graph, distance);
-  let best = { bound: -Infinity, prices: prices.slice(), parentEdge: solver.parentEdge.slice() };
+/** What the bound is taken over. */
+export interface PricedBoundInput {
+  readonly graph: StorageGraph;
+  readonly budgets: Budgets;
+  /** Shortest path per vertex. */
+  readonly distance: Float64Array;
+  /** Most path cost per vertex in a plan within the budgets. */
+  readonly cap: Float64Array;
+  /** Storage of the best known plan, or a guess: sets the length of steps. */
+  readonly upper: number;
+  readonly rounds: number;
+  readonly steps: Steps;
+}
+
+/** Raises prices and multipliers towards the best bound. */
+export function findPricedBound(input: PricedBoundInput): PricedBound {
+  const relaxation = new PricedRelaxation(input);
+  const { graph, upper, rounds, steps } = input;
+  let bound = -Infinity;
+  let parentEdge = relaxation.parentEdge;
   let pace = 1;
   let idle = 0;
   for (let round = 0; round < rounds; round++) {
-    if (!steps.spend(4 * graph.edgeCount) && round > 0) break;
-    priceEdges(graph, budgets, distance, forbidden, prices, cost);
-    let value = solver.solve(cost);
-    if (value === Infinity) return { ...best, bound: Infinity };
-    value -= priceOfBudgets(budgets, prices);
-    if (value > best.bound) {
-      best = { bound: value, prices: prices.slice(), parentEdge: solver.parentEdge.slice() };
+    if (!steps.spend(6 * graph.edgeCount) && round > 0) break;
+    const value = relaxation.evaluate();
+    if (value === Infinity) return { bound: Infinity, parentEdge };
+    if (value > bound) {
+      bound = value;
+      parentEdge = relaxation.parentEdge.slice();
       idle = 0;
-    } else if (++idle >= 5) {
-      pace /= 2;
+    } else if (++idle >= PATIENCE) {
+      pace *= 0.7;
       idle = 0;
     }
-    const norm = slopeOf(graph, budgets, distance, solver.parentEdge, prices, scale, slope);
-    if (norm === 0 || pace < 1e-3) break;
-    const step = (pace * Math.max(upper - value, upper * 1e-6)) / norm;
-    for (let group = 0; group < prices.length; group++) {
-      prices[group] = Math.max(0, prices[group]! + (step * slope[group]!) / scale[group]!);
-    }
+    if (pace < 1e-3 || !relaxation.ascend(pace * Math.max(upper - value, upper * 1e-6))) break;
   }
-  return { ...best, bound: tightenBound(graph, best.bound) };
+  return { bound: tightenBound(graph, bound), parentEdge };
 }
 
-/** Price of one unit of each vertex's root path under prices per sum group. */
+/** Price of one unit of each vertex's root path under prices per group. */
 export function pricePerNode(
   graph: StorageGraph,
   budgets: Budgets,
@@ -97,66 +97,187 @@ export function typicalCosts(graph: StorageGraph, distance: Float64Array): Float
   });
 }
 
-function priceOfBudgets(budgets: Budgets, prices: Float64Array): number {
-  let total = 0;
-  for (let group = 0; group < prices.length; group++) {
-    if (prices[group]! > 0) total += prices[group]! * budgets.limit[group]!;
-  }
-  return total;
-}
+class PricedRelaxation {
+  readonly parentEdge: Int32Array;
+  readonly #graph: StorageGraph;
+  readonly #budgets: Budgets;
+  readonly #distance: Float64Array;
+  readonly #cap: Float64Array;
+  readonly #solver: ArborescenceSolver;
+  readonly #scale: Float64Array;
+  /** Least path cost of a vertex if it is materialised, and if it is not. */
+  readonly #rootReach: Float64Array;
+  readonly #secondReach: Float64Array;
+  readonly #cost: Float64Array;
+  /** Path cost that the tail of a delta is charged with, and whether as materialised. */
+  readonly #tailCost: Float64Array;
+  readonly #isDirect: Uint8Array;
+  readonly #groupPrice: Float64Array;
+  readonly #nodePrice: Float64Array;
+  readonly #multiplier: Float64Array;
+  readonly #groupSlope: Float64Array;
+  readonly #nodeSlope: Float64Array;
+  readonly #slope: Int8Array;
 
-function priceEdges(
-  graph: StorageGraph,
-  budgets: Budgets,
-  distance: Float64Array,
-  forbidden: Uint8Array,
-  prices: Float64Array,
-  cost: Float64Array,
-): void {
-  const { inStart, inEdges, from, groupStart, groupsOf } = graph;
-  for (let node = 1; node < graph.nodeCount; node++) {
-    let perPath = 0;
+  constructor({ graph, budgets, distance, cap }: PricedBoundInput) {
+    const { nodeCount, edgeCount } = graph;
+    this.#graph = graph;
+    this.#budgets = budgets;
+    this.#distance = distance;
+    this.#cap = cap;
+    this.#solver = new ArborescenceSolver(graph);
+    this.parentEdge = this.#solver.parentEdge;
+    this.#scale = typicalCosts(graph, distance);
+    this.#rootReach = new Float64Array(nodeCount).fill(Infinity);
+    this.#secondReach = new Float64Array(nodeCount).fill(Infinity);
+    for (let edge = 0; edge < edgeCount; edge++) {
+      const tail = graph.from[edge]!;
+      const reach = tail === ROOT ? this.#rootReach : this.#secondReach;
+      const head = graph.to[edge]!;
+      reach[head] = Math.min(reach[head]!, distance[tail]! + graph.recreation[edge]!);
+    }
+    this.#cost = new Float64Array(edgeCount);
+    this.#tailCost = new Float64Array(edgeCount);
+    this.#isDirect = new Uint8Array(edgeCount);
+    this.#groupPrice = new Float64Array(graph.groups.length);
+    this.#nodePrice = new Float64Array(nodeCount);
+    this.#multiplier = new Float64Array(edgeCount);
+    this.#groupSlope = new Float64Array(graph.groups.length);
+    this.#nodeSlope = new Float64Array(nodeCount);
+    this.#slope = new Int8Array(edgeCount);
+  }
+
+  /** The bound at the present prices, unrounded; Infinity if no plan is left. */
+  evaluate(): number {
+    const { nodeCount, inStart, inEdges, from } = this.#graph;
+    const returned = new Float64Array(nodeCount);
+    for (let edge = 0; edge < this.#multiplier.length; edge++) {
+      returned[from[edge]!]! += this.#multiplier[edge]!;
+    }
+    for (let node = 1; node < nodeCount; node++) {
+      const { perPath, perEdge } = this.#pricesOf(node);
+      for (let at = inStart[node]!; at < inStart[node + 1]!; at++) {
+        const edge = inEdges[at]!;
+        if (from[edge] === ROOT) this.#priceRootEdge(edge, perPath + perEdge, returned[node]!);
+        else this.#priceDelta(edge, perPath, perEdge);
+      }
+    }
+    const value = this.#solver.solve(this.#cost);
+    return value === Infinity ? value : value - this.#priceOfBudgets();
+  }
+
+  /** Moves uphill from the last evaluation. @returns false if nothing relaxed is broken. */
+  ascend(rise: number): boolean {
+    const norm = this.#findSlope();
+    if (norm === 0) return false;
+    const step = rise / norm;
+    for (let edge = 0; edge < this.#slope.length; edge++) {
+      if (this.#slope[edge] === 0) continue;
+      this.#multiplier[edge] = Math.max(0, this.#multiplier[edge]! + step * this.#slope[edge]!);
+    }
+    for (let group = 0; group < this.#groupPrice.length; group++) {
+      const change = (step * this.#groupSlope[group]!) / this.#scale[group]!;
+      this.#groupPrice[group] = Math.max(0, this.#groupPrice[group]! + change);
+    }
+    for (let node = 1; node < this.#nodePrice.length; node++) {
+      if (this.#nodeSlope[node] === 0) continue;
+      const change = (step * this.#nodeSlope[node]!) / this.#nodeScale(node);
+      this.#nodePrice[node] = Math.max(0, this.#nodePrice[node]! + change);
+    }
+    return true;
+  }
+
+  #nodeScale(node: number): number {
+    return Math.max(this.#distance[node]!, 1e-9);
+  }
+
+  #pricesOf(node: number): { perPath: number; perEdge: number } {
+    const { groupStart, groupsOf } = this.#graph;
+    let perPath = this.#nodePrice[node]!;
     let perEdge = 0;
     for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
       const group = groupsOf[at]!;
-      if (budgets.kind[group] === KIND_SUM) perPath += prices[group]!;
-      else if (budgets.kind[group] !== KIND_NONE) perEdge += prices[group]!;
+      if (this.#budgets.kind[group] === KIND_SUM) perPath += this.#groupPrice[group]!;
+      else if (this.#budgets.kind[group] !== KIND_NONE) perEdge += this.#groupPrice[group]!;
     }
-    for (let at = inStart[node]!; at < inStart[node + 1]!; at++) {
-      const edge = inEdges[at]!;
-      const own = graph.recreation[edge]!;
-      cost[edge] = forbidden[edge]
-        ? Infinity
-        : graph.storage[edge]! + perPath * (distance[from[edge]!]! + own) + perEdge * own;
-    }
+    return { perPath, perEdge };
   }
-}
 
-/** Excess of each budget in the relaxation, in typical costs. @returns the squared length. */
-function slopeOf(
-  graph: StorageGraph,
-  budgets: Budgets,
-  distance: Float64Array,
-  parentEdge: Int32Array,
-  prices: Float64Array,
-  scale: Float64Array,
-  slope: Float64Array,
-): number {
-  let norm = 0;
-  graph.groups.forEach((group, index) => {
-    slope[index] = 0;
-    const kind = budgets.kind[index]!;
-    if (kind === KIND_NONE) return;
-    let sum = 0;
-    for (const member of group.members) {
-      const edge = parentEdge[member]!;
-      const base = kind === KIND_SUM ? distance[graph.from[edge]!]! : 0;
-      sum += base + graph.recreation[edge]!;
+  #priceRootEdge(edge: number, price: number, returned: number): void {
+    const { storage, recreation, to } = this.#graph;
+    const isFit = recreation[edge]! <= this.#cap[to[edge]!]!;
+    this.#tailCost[edge] = 0;
+    this.#cost[edge] = isFit ? storage[edge]! + price * recreation[edge]! - returned : Infinity;
+  }
+
+  #priceDelta(edge: number, perPath: number, perEdge: number): void {
+    const { storage, recreation, from, to } = this.#graph;
+    const own = recreation[edge]!;
+    const tail = from[edge]!;
+    const most = this.#cap[to[edge]!]! - own;
+    const direct = this.#rootReach[tail]!;
+    const second = this.#secondReach[tail]!;
+    const ifDirect = direct <= most ? perPath * direct + this.#multiplier[edge]! : Infinity;
+    const ifSecond = second <= most ? perPath * second : Infinity;
+    const isDirect = ifDirect <= ifSecond;
+    this.#isDirect[edge] = isDirect ? 1 : 0;
+    this.#tailCost[edge] = isDirect ? direct : second;
+    const charge = (perPath + perEdge) * own + Math.min(ifDirect, ifSecond);
+    this.#cost[edge] = charge < Infinity ? storage[edge]! + charge : Infinity;
+  }
+
+  #priceOfBudgets(): number {
+    const { limit, nodeLimit } = this.#budgets;
+    let total = 0;
+    for (let group = 0; group < limit.length; group++) {
+      if (this.#groupPrice[group]! > 0) total += this.#groupPrice[group]! * limit[group]!;
     }
-    const excess = (sum - budgets.limit[index]!) / scale[index]!;
-    if (excess <= 0 && prices[index] === 0) return;
-    slope[index] = excess;
-    norm += excess * excess;
-  });
-  return norm;
+    for (let node = 1; node < nodeLimit.length; node++) {
+      if (this.#nodePrice[node]! > 0) total += this.#nodePrice[node]! * nodeLimit[node]!;
+    }
+    return total;
+  }
+
+  /** What is relaxed and broken (positive) or slack at a price (negative). @returns squared length. */
+  #findSlope(): number {
+    const { from, to, recreation, groups } = this.#graph;
+    const { kind, limit, nodeLimit } = this.#budgets;
+    const pathOf = (node: number): number => {
+      const edge = this.parentEdge[node]!;
+      return this.#tailCost[edge]! + recreation[edge]!;
+    };
+    let norm = 0;
+    for (let edge = 0; edge < this.#slope.length; edge++) {
+      const tail = from[edge]!;
+      this.#slope[edge] = 0;
+      if (tail === ROOT) continue;
+      const isUsed = this.parentEdge[to[edge]!] === edge && this.#isDirect[edge] === 1;
+      const isMaterialized = from[this.parentEdge[tail]!] === ROOT;
+      if (isUsed && !isMaterialized) this.#slope[edge] = 1;
+      else if (!isUsed && isMaterialized && this.#multiplier[edge]! > 0) this.#slope[edge] = -1;
+      if (this.#slope[edge] !== 0) norm++;
+    }
+    groups.forEach((group, index) => {
+      this.#groupSlope[index] = 0;
+      if (kind[index] === KIND_NONE) return;
+      let sum = 0;
+      for (const member of group.members) {
+        const isSum = kind[index] === KIND_SUM;
+        sum += isSum ? pathOf(member) : recreation[this.parentEdge[member]!]!;
+      }
+      const excess = (sum - limit[index]!) / this.#scale[index]!;
+      if (excess <= 0 && this.#groupPrice[index] === 0) return;
+      this.#groupSlope[index] = excess;
+      norm += excess * excess;
+    });
+    for (let node = 1; node < nodeLimit.length; node++) {
+      this.#nodeSlope[node] = 0;
+      if (nodeLimit[node] === Infinity) continue;
+      const excess = (pathOf(node) - nodeLimit[node]!) / this.#nodeScale(node);
+      if (excess <= 0 && this.#nodePrice[node] === 0) continue;
+      this.#nodeSlope[node] = excess;
+      norm += excess * excess;
+    }
+    return norm;
+  }
 }
