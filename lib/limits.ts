@@ -87,8 +87,6 @@ export const STAGING_BYTES_MAX = 1 << 30;
 export const PACK_BYTES_TARGET = 256 * 1024 * 1024;
 /** A set whose encoded planes total less puts all classes into `hi`. */
 export const SMALL_SET_BYTES = 8 * 1024 * 1024;
-/** Largest pack file a reader accepts: target plus one segment of each kind. */
-export const PACK_FILE_BYTES_MAX = 2 ** 40;
 /** Head of one segment record. */
 export const HEAD_BYTES_MAX = 64 * 1024 * 1024;
 /** One idx file. */

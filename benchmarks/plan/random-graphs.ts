@@ -2,8 +2,9 @@
  * Seeded storage graphs of several families, small enough to be solved exactly: the sample on which
  * planners are judged (optimum.ts) and which the tests draw from.
  */
-import { GraphBuilder, type Scheme, type StorageGraph, withBudgets } from '../../lib/plan/graph.js';
+
 import { findArborescence } from '../../lib/plan/arborescence.js';
+import { GraphBuilder, type Scheme, type StorageGraph, withBudgets } from '../../lib/plan/graph.js';
 import { findShortestPaths } from '../../lib/plan/shortest-paths.js';
 import { SeededRandom } from '../../lib/plan/steps.js';
 import { verifyPlan } from '../../lib/plan/verify.js';
@@ -223,7 +224,12 @@ function makeSteps(random: SeededRandom, extents: number, scheme: Scheme): Stora
   }
   for (let first = 1; first <= extents; first += perGroup) {
     const members = Array.from({ length: perGroup }, (_, at) => first + at);
-    builder.group(`at ${first}`, scheme, members.filter((node) => node <= extents), Infinity);
+    builder.group(
+      `at ${first}`,
+      scheme,
+      members.filter((node) => node <= extents),
+      Infinity,
+    );
   }
   return builder.build();
 }

@@ -4,6 +4,7 @@
  * Values are widened to float64 and taken in pieces of 2^20 elements in order; sums are compensated
  * (Neumaier), so the same tensors give the same digits everywhere.
  */
+import { throwIfAborted } from '../bytes/files.js';
 import { DTYPES, isNumeric, widen } from '../tensor/dtype.js';
 import type { Readers } from './stored-file.js';
 import {
@@ -35,12 +36,16 @@ export interface TensorComparison {
   dtypeChanged: boolean;
 }
 
-/** Compares tensor `a` (old) with `b` (new). Tensors known to be equal are not read. */
+/**
+ * Compares tensor `a` (old) with `b` (new). Tensors known to be equal are not read.
+ * @throws {CorruptError} {LimitError} as `readTensor`; {AbortedError} between pieces.
+ */
 export async function compareTensors(
   readersA: Readers,
   a: StoredTensor,
   readersB: Readers,
   b: StoredTensor,
+  signal?: AbortSignal,
 ): Promise<TensorComparison> {
   const elements = tensorElements(b);
   const dtypeChanged = a.dtype !== b.dtype;
@@ -74,6 +79,7 @@ export async function compareTensors(
   const statistics = new PairStatistics(a, b);
   for (;;) {
     const [x, y] = await Promise.all([left.next(), right.next()]);
+    throwIfAborted(signal);
     if (x.done || y.done) break;
     statistics.add(x.value, y.value, numeric);
   }

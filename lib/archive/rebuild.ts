@@ -6,8 +6,7 @@
  * the undamaged records are copied into a new one in its place. State files are in rebuild-state.ts.
  * The caller holds the lock.
  */
-import path from 'node:path';
-import { isMissing, listDirectory, throwIfAborted, writeFileAtomic } from '../bytes/files.js';
+import { isMissing, throwIfAborted, writeFileAtomic } from '../bytes/files.js';
 import { isDamage } from '../errors.js';
 import { INDEX_BYTES_MAX } from '../limits.js';
 import type { Layout } from '../repo/layout.js';
@@ -199,12 +198,4 @@ async function replaceSet(backend: Backend, id: SetId, sealed: SealedSet | null)
     return others.flatMap((info) => (info.id !== id ? [info] : fresh ? [fresh] : []));
   });
   if (fresh?.id !== id) await store.retire([id]);
-}
-
-/** True if packs/ holds files that are no part of any set. */
-export async function strayFiles(layout: Layout): Promise<string[]> {
-  const names = await listDirectory(layout.packs);
-  return names
-    .filter((name) => !isSetId(name.split('.')[0] as string))
-    .map((name) => path.posix.join('packs', name));
 }

@@ -190,7 +190,7 @@ async function* filePieces(readers: Readers, file: StoredFile): AsyncGenerator<U
       const rebuilt = await (started ?? piece.run());
       queue.shift();
       bytes -= piece.bytes;
-      yield rebuilt;
+      if (rebuilt.length > 0) yield rebuilt;
     }
   } finally {
     await Promise.allSettled(queue.map(({ started }) => started));
@@ -234,6 +234,7 @@ function* piecesOf(readers: Readers, file: StoredFile): Generator<Piece> {
         break;
     }
   }
+  yield literal(() => streams.end());
 }
 
 async function chunkBytes(
@@ -283,6 +284,8 @@ export class LiteralStreams {
   #nextLength = 0;
   /** The blob in use of each width, so that a large one is not decoded again for each part. */
   readonly #data = new Map<number, { blob: number; at: number; bytes: Uint8Array }>();
+  /** Lengths of the blobs of each width, as the skeleton cuts them. */
+  readonly #cuts = new Map<number, number[]>();
 
   constructor(blobs: Blobs, recipe: Recipe, skeleton: Skeleton | null) {
     this.#blobs = blobs;
@@ -318,10 +321,30 @@ export class LiteralStreams {
       if (next === undefined) throw new CorruptError('a data literal is too short');
       place.bytes = await this.#blobs.readBlob(next, 'blob');
       place.at = 0;
+      // Tensors are found by the cuts: a blob of another length would give them other bytes.
+      if (place.bytes.length !== this.#cutsOf(width)[place.blob]) {
+        throw new CorruptError('a data literal has another length than its parts');
+      }
     }
     const bytes = place.bytes.subarray(place.at, place.at + length);
     if (bytes.length !== length) throw new CorruptError('a data literal is too short');
     place.at += length;
     return bytes;
+  }
+
+  #cutsOf(width: number): number[] {
+    const known = this.#cuts.get(width);
+    if (known !== undefined) return known;
+    const cuts = dataBlobLengths(this.#skeleton?.parts ?? [], width, LITERAL_BLOB_BYTES);
+    this.#cuts.set(width, cuts);
+    return cuts;
+  }
+
+  /** No bytes, once everything was taken. @throws {CorruptError} if some of a literal are left. */
+  async end(): Promise<Uint8Array> {
+    if (this.#variable !== null && (await this.#variable).length !== this.#variableAt) {
+      throw new CorruptError('a variable literal is too long');
+    }
+    return new Uint8Array(0);
   }
 }

@@ -321,8 +321,20 @@ export async function makeDirectory(dir: string): Promise<void> {
   try {
     await io.mkdir(dir);
   } catch (error) {
-    throw ioError('create folder', dir, error);
+    throw ioError('create folder', dir, isMissing(error) ? await whyNoFolder(dir, error) : error);
   }
+}
+
+/** On read-only media Node says ENOENT of a folder below one that exists: that one is asked why. */
+async function whyNoFolder(dir: string, error: unknown): Promise<unknown> {
+  let parent = path.dirname(dir);
+  while (parent !== path.dirname(parent) && (await statOrNull(parent)) === null) {
+    parent = path.dirname(parent);
+  }
+  return fs.access(parent, fs.constants.W_OK).then(
+    () => error,
+    (reason: unknown) => reason,
+  );
 }
 
 export async function renameFile(from: string, to: string): Promise<void> {

@@ -136,6 +136,15 @@ function report(cli: Cli, error: DlvError): void {
   else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);
 }
 
+/** The folder that the command was started in; it may have been removed since. */
+function startFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return process.env.PWD ?? '/';
+  }
+}
+
 /**
  * Runs the command of this process: its arguments, streams and signals.
  * @returns the exit code; the caller sets it and lets the process end, so that output is flushed.
@@ -151,12 +160,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   let outputLost = false;
   const failed = (error: Error): void => {
     outputLost = true;
+    process.exitCode = 1; // the last write may fail only after the command has returned
     stderr.write(`dlv: cannot write its output: ${error.message}\n`);
     abort.abort();
   };
   const stderr = wrapStream(process.stderr, () => {});
   const stdout = wrapStream(process.stdout, failed);
-  const host = { stdout, stderr, env: process.env, cwd: process.cwd(), argv, signal: abort.signal };
+  const host = { stdout, stderr, env: process.env, cwd: startFolder(), argv, signal: abort.signal };
   const code = await runCli(host);
   return outputLost ? 1 : code;
 }

@@ -129,6 +129,7 @@ async function planAdd(
     totalBytes: 0,
     warnings: selection.warnings,
   };
+  for (const warning of selection.warnings) context.warn(warning);
   for (const path of selection.files) {
     const owner = staging.ownerOf(path);
     if (owner !== null && owner !== line.model) {

@@ -223,7 +223,7 @@ class Planner {
     const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
     throw new ConflictError(`${what} changes that are in no version: ${someOf(paths)}`, {
       paths,
-      hint: 'commit them first, or lose them with --force',
+      hint: "commit or move them away first, or lose them with 'dlv checkout --force'",
     });
   }
 

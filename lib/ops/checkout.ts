@@ -191,10 +191,9 @@ async function checkoutPaths(
     },
     context,
   );
-  const picked = new Set(target.map((file) => file.path));
-  const entries = (await stagedEntriesOf(repo, tree, staging)).filter(({ path }) =>
-    picked.has(path),
-  );
+  // Only these: a damaged file beside them must not keep them from being checked out.
+  const part = { files: target, snapshots: tree.snapshots };
+  const entries = await stagedEntriesOf(repo, part, staging);
   const applied = await applyPlan(repo, plan, context);
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);

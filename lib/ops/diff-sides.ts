@@ -4,15 +4,16 @@
  */
 import type { Repository } from '../archive/repository.js';
 import { type StoredTensor, tensorsOf, tensorsOfFile } from '../archive/tensors.js';
-import { ReadFile, statOrNull } from '../bytes/files.js';
+import { type ByteSource, type FileStat, ReadFile, sameStat, statOrNull } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
-import { NotFoundError, UsageError } from '../errors.js';
+import { ChangedError, NotFoundError, UsageError } from '../errors.js';
 import { readLayout } from '../formats/detect.js';
 import type { FileEntry, Snapshot } from '../repo/file-page.js';
 import { makeSnapshots } from '../repo/snapshots.js';
 import type { StagedEntry } from '../repo/staging.js';
 import { readStaging } from '../repo/staging-file.js';
 import { toVersionPath } from '../repo/work-path.js';
+import type { FileLayout } from '../tensor/layout.js';
 import type { OpContext } from './context.js';
 import type { DiffOptions } from './diff.js';
 import { currentLine, needTip } from './lines.js';
@@ -34,17 +35,16 @@ export interface DiffSide {
   snapshots: Snapshot[];
 }
 
-/** Opens the two sides that the options name. `close` closes work files that were opened. */
+/** Opens the two sides that the options name. No file stays open. */
 export async function openSides(
   repo: Repository,
   options: DiffOptions,
   context: OpContext,
-): Promise<{ before: DiffSide; after: DiffSide; close(): Promise<void> }> {
+): Promise<{ before: DiffSide; after: DiffSide }> {
   const [first, second, ...rest] = options.revisions;
   if (rest.length > 0 || (options.staged && second !== undefined)) {
     throw new UsageError('too many revisions', { hint: "as in 'dlv diff HEAD~1 HEAD'" });
   }
-  const open: ReadFile[] = [];
   let before: DiffSide;
   let after: DiffSide;
   if (second !== undefined) {
@@ -62,16 +62,13 @@ export async function openSides(
     else before = stagedSide(repo, entries);
     after = options.staged
       ? stagedSide(repo, entries)
-      : await workSide(repo, entries, writtenNs, open, context);
+      : await workSide(repo, entries, writtenNs, context);
   }
   if (options.paths && options.paths.length > 0) {
     const wanted = options.paths.map((path) => toVersionPath(repo.layout, context.cwd, path));
     narrow(before, after, wanted);
   }
-  const close = async (): Promise<void> => {
-    for (const file of open) await file.close();
-  };
-  return { before, after, close };
+  return { before, after };
 }
 
 /** Keeps files at or below the wanted paths. @throws {NotFoundError} for a path on neither side. */
@@ -127,12 +124,58 @@ function stagedSide(repo: Repository, entries: readonly StagedEntry[]): DiffSide
   };
 }
 
+/**
+ * A work file that is opened for each read: hundreds of changed files stay below the limit of open
+ * ones. @throws {ChangedError} from `read` if it is not the file that was opened first.
+ */
+class WorkSource implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  readonly #file: string;
+  readonly #stat: FileStat;
+
+  constructor(file: string, name: string, stat: FileStat) {
+    this.name = name;
+    this.size = stat.size;
+    this.#file = file;
+    this.#stat = stat;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const source = await ReadFile.open(this.#file, this.name);
+    try {
+      if (!sameStat(source.stat, this.#stat)) {
+        throw new ChangedError(`'${this.name}' changed while it was compared`, {
+          file: this.name,
+          hint: 'wait until nothing writes the file, then run the command again',
+        });
+      }
+      return await source.read(offset, length);
+    } finally {
+      await source.close();
+    }
+  }
+}
+
+async function readWorkFile(
+  file: string,
+  name: string,
+  context: OpContext,
+): Promise<{ source: WorkSource; layout: FileLayout }> {
+  const opened = await ReadFile.open(file, name);
+  try {
+    const layout = await readLayout(opened, context.signal);
+    return { source: new WorkSource(file, name, opened.stat), layout };
+  } finally {
+    await opened.close();
+  }
+}
+
 /** Tracked files as they are in the work tree; unchanged ones are taken from the packs. */
 async function workSide(
   repo: Repository,
   entries: readonly StagedEntry[],
   writtenNs: bigint,
-  open: ReadFile[],
   context: OpContext,
 ): Promise<DiffSide> {
   const files = new Map<string, DiffFile>();
@@ -148,9 +191,7 @@ async function workSide(
     const file = repo.layout.workFile(entry.path);
     const there = await statOrNull(file);
     if (!there?.isFile) continue;
-    const source = await ReadFile.open(file, entry.path);
-    open.push(source);
-    const layout = await readLayout(source, context.signal);
+    const { source, layout } = await readWorkFile(file, entry.path, context);
     files.set(entry.path, {
       size: source.size,
       sha256: await hashFile(file, context.signal),

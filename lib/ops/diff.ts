@@ -73,7 +73,7 @@ export async function diff(
   options: DiffOptions,
   context: OpContext,
 ): Promise<DiffResult> {
-  const { before, after, close } = await openSides(repo, options, context);
+  const { before, after } = await openSides(repo, options, context);
   try {
     const files = diffFiles(before, after);
     const snapshots = options.filesOnly
@@ -88,7 +88,6 @@ export async function diff(
     };
   } finally {
     context.progress.finish();
-    await close();
   }
 }
 
@@ -231,7 +230,7 @@ async function diffTensors(
       push({ name, status: 'added', before: null, after: sideOf(after), numbers: null });
       continue;
     }
-    const numbers = await compareTensors(repo, before, repo, after);
+    const numbers = await compareTensors(repo, before, repo, after, context.signal);
     if (!sameBytes(before, after)) context.progress.advance(tensorBytes(after));
     const equal = numbers.equal && !numbers.reshaped && !numbers.dtypeChanged;
     const status = equal ? 'equal' : 'changed';

@@ -6,7 +6,7 @@
  */
 import fs from 'node:fs/promises';
 import nodePath from 'node:path';
-import { ioError, statOrNull, throwIfAborted } from '../bytes/files.js';
+import { ioError, isMissing, statOrNull, throwIfAborted } from '../bytes/files.js';
 import { NotFoundError, UsageError } from '../errors.js';
 import { IgnoreRules } from '../repo/ignore.js';
 import type { Layout } from '../repo/layout.js';
@@ -55,7 +55,10 @@ export async function* walkFiles(
         withFileTypes: true,
       });
     } catch (error) {
-      throw ioError('list', dir || layout.workTree, error);
+      if (!isDenied(error) || dir === '' || trackedFolders.has(dir))
+        throw ioError('list', dir || layout.workTree, error);
+      options.warn?.(`'${dir}' is left out: it may not be read`);
+      continue;
     }
     for (const entry of entries) {
       const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
@@ -63,15 +66,37 @@ export async function* walkFiles(
       if (!known && (await rules.isIgnored(path, entry.isDirectory()))) continue;
       // A repository of its own inside the work tree looks after its own files.
       if (entry.isDirectory()) {
-        if (known || (await statOrNull(`${layout.workFile(path)}/.dlv/format`)) === null)
-          queue.push(path);
+        if (known || !(await isRepository(layout.workFile(path)))) queue.push(path);
       } else if (entry.isFile()) {
-        const problem = pathProblem(path);
+        const problem = pathProblem(path) ?? (await nameProblem(layout, path));
         if (problem === null) yield path;
         else options.warn?.(`'${path}' is left out: ${problem}`);
       } else if (!known) options.warn?.(`'${path}' is left out: it is no regular file`);
     }
   }
+}
+
+/** True if the system refuses to let this user look. */
+function isDenied(error: unknown): boolean {
+  const errno = (error as NodeJS.ErrnoException)?.code;
+  return errno === 'EACCES' || errno === 'EPERM';
+}
+
+/** True if `folder` is the work tree of a repository; a folder that may not be entered is none. */
+async function isRepository(folder: string): Promise<boolean> {
+  try {
+    await fs.lstat(nodePath.join(folder, '.dlv', 'format'));
+    return true;
+  } catch (error) {
+    if (isMissing(error) || isDenied(error)) return false;
+    throw ioError('stat', folder, error);
+  }
+}
+
+/** What is wrong with a name that was listed: bytes that are no UTF-8 are shown as U+FFFD. */
+async function nameProblem(layout: Layout, path: string): Promise<string | null> {
+  if (!path.includes('\uFFFD')) return null;
+  return (await statOrNull(layout.workFile(path))) === null ? 'its name is no valid UTF-8' : null;
 }
 
 function foldersOf(paths: ReadonlySet<string>): Set<string> {

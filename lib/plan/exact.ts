@@ -13,7 +13,7 @@ import { ROOT, type StorageGraph } from './graph.js';
 import { LocalSearch } from './local-search.js';
 import { tightenBound } from './price-bound.js';
 import { findShortestPaths } from './shortest-paths.js';
-import { SeededRandom, Steps } from './steps.js';
+import { SeededRandom, type Steps } from './steps.js';
 
 const ROOT_ROUNDS = 1000;
 const BRANCH_ROUNDS = 20;
@@ -78,12 +78,7 @@ class BranchAndBound {
   /** Shortest paths in the branch at hand. */
   #distance: Float64Array;
 
-  constructor(
-    graph: StorageGraph,
-    budgets: Budgets,
-    start: Int32Array | undefined,
-    steps: Steps,
-  ) {
+  constructor(graph: StorageGraph, budgets: Budgets, start: Int32Array | undefined, steps: Steps) {
     this.#graph = graph;
     this.#budgets = budgets;
     this.#steps = steps;

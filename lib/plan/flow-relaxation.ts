@@ -32,7 +32,10 @@ export interface Multipliers {
 
 /** Number of flow multipliers that a graph needs: vertices times edges, summed over families. */
 export function countFlowMultipliers(graph: StorageGraph): number {
-  return splitFamilies(graph).reduce((sum, { nodes, edges }) => sum + nodes.length * edges.length, 0);
+  return splitFamilies(graph).reduce(
+    (sum, { nodes, edges }) => sum + nodes.length * edges.length,
+    0,
+  );
 }
 
 /** Evaluates the relaxation at a point and moves the point uphill. */

@@ -70,12 +70,15 @@ export class GraphBuilder {
   constructor(extents: number) {
     assert(Number.isInteger(extents) && extents >= 0, 'the number of extents is a natural number');
     if (extents >= PLAN_NODES_MAX) {
-      throw new LimitError(`cannot plan ${extents} extents at once: the most is ${PLAN_NODES_MAX}`, {
-        limit: 'PLAN_NODES_MAX',
-        value: extents,
-        max: PLAN_NODES_MAX,
-        hint: 'plan by model families',
-      });
+      throw new LimitError(
+        `cannot plan ${extents} extents at once: the most is ${PLAN_NODES_MAX}`,
+        {
+          limit: 'PLAN_NODES_MAX',
+          value: extents,
+          max: PLAN_NODES_MAX,
+          hint: 'plan by model families',
+        },
+      );
     }
     this.#nodeCount = extents + 1;
   }

@@ -129,7 +129,10 @@ export class LocalSearch {
   #isReclaim(): boolean {
     const forest = this.#forest;
     if (forest.storageChange < -this.#epsilon()) return true;
-    return forest.storageChange <= 0 && forest.recreationChange < -1e-9 * forest.recreation[forest.scanned]!;
+    return (
+      forest.storageChange <= 0 &&
+      forest.recreationChange < -1e-9 * forest.recreation[forest.scanned]!
+    );
   }
 
   #bestReclaim(node: number): { edge: number; score: number } | undefined {

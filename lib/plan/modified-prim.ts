@@ -3,8 +3,9 @@
  * (Bhattacherjee et al., VLDB 2015, "minimum storage, maximum recreation"), generalised to a limit per
  * vertex, which makes it the exact counterpart of parallel groups.
  */
-import { IndexedHeap } from './heap.js';
+
 import { ROOT, type StorageGraph } from './graph.js';
+import { IndexedHeap } from './heap.js';
 import type { ShortestPaths } from './shortest-paths.js';
 
 /**

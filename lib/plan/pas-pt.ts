@@ -7,8 +7,9 @@
  * that stay out at the end join by their cheapest-to-read materialisation, or where there is none by
  * their shortest path; the caller repairs budgets broken by that.
  */
+
+import { type Group, ROOT, type StorageGraph } from './graph.js';
 import { IndexedHeap } from './heap.js';
-import { ROOT, type Group, type StorageGraph } from './graph.js';
 import type { ShortestPaths } from './shortest-paths.js';
 
 /** Grows the tree. @returns the parent edge per vertex; budgets may be broken by late joiners. */

@@ -2,8 +2,9 @@
  * Shortest paths from the root by recreation cost (Dijkstra): the plan that rebuilds every extent
  * fastest (SPT), and the least recreation cost that any plan can give.
  */
-import { IndexedHeap } from './heap.js';
+
 import { ROOT, type StorageGraph } from './graph.js';
+import { IndexedHeap } from './heap.js';
 
 /** Least recreation cost of every vertex and the edge by which it is reached. */
 export interface ShortestPaths {

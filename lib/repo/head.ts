@@ -1,5 +1,5 @@
 /** HEAD: the line that commands work on when none is named. @see docs/format/refs.md */
-import { readSmallFile, writeFileAtomic } from '../bytes/files.js';
+import { isMissing, readSmallFile, writeFileAtomic } from '../bytes/files.js';
 import { type Id, isId } from '../bytes/hash.js';
 import { seal, unseal } from '../bytes/sealed.js';
 import { CorruptError } from '../errors.js';
@@ -34,9 +34,16 @@ export function parseHead(text: string, file: string): Head {
   });
 }
 
-/** Reads HEAD. @throws {CorruptError} DLV_CORRUPT, {IoError} DLV_IO if it is not there. */
+/** Reads HEAD. @throws {CorruptError} DLV_CORRUPT, also if it is not there. */
 export async function readHead(layout: Layout): Promise<Head> {
-  const bytes = await readSmallFile(layout.head, STATE_FILE_BYTES_MAX);
+  const bytes = await readSmallFile(layout.head, STATE_FILE_BYTES_MAX).catch((error) => {
+    if (!isMissing(error)) throw error;
+    throw new CorruptError(`'${layout.head}' is missing`, {
+      file: layout.head,
+      errno: 'ENOENT',
+      hint: "run 'dlv fsck --rebuild'",
+    });
+  });
   return parseHead(unseal(bytes, layout.head), layout.head);
 }
 

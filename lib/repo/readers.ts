@@ -1,8 +1,8 @@
 /**
  * The register of long readers: who reads packs of which manifest, so that gc leaves them in place.
  *
- * A reader on read-only media, or without the right to write, is not registered and reads all the
- * same. @see docs/format/refs.md
+ * A reader on read-only media, on a full disk, or without the right to write, is not registered and
+ * reads all the same. @see docs/format/refs.md
  */
 import path from 'node:path';
 import {
@@ -43,7 +43,7 @@ export interface Registration {
   close(): Promise<void>;
 }
 
-const NOT_WRITABLE = new Set(['EROFS', 'EACCES', 'EPERM']);
+const NOT_WRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']);
 let readerNumber = 0;
 
 /** Registers this process as a reader of the manifest with the number `generation`. */

@@ -165,10 +165,11 @@ async function resolveNumber(
   for await (const id of firstParentLine(source, tip)) line.push(id);
   const id = line[line.length - Number(digits)];
   if (id === undefined) {
-    throw new NotFoundError(`there is no '${name}': the line of '${model}' has ${line.length}`, {
+    const first = line.length === 1 ? 'only' : `${model}@1 to`;
+    throw new NotFoundError(`there is no '${name}' on '${model}/${branch}'`, {
       kind: 'revision',
       name,
-      hint: `write ${model}@1 to ${model}@${line.length}`,
+      hint: `that branch has ${first} ${model}@${line.length}`,
     });
   }
   return { id, ref: null };

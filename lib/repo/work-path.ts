@@ -13,9 +13,12 @@ import { checkPath } from './path.js';
 /**
  * The path in a version of what the user calls `input`; '' is the work tree itself.
  * @param folder where the user stands, absolute.
- * @throws {UsageError} DLV_USAGE if it lies outside of the work tree or cannot be versioned.
+ * @throws {UsageError} DLV_USAGE if it is empty, lies outside of the work tree or cannot be versioned.
  */
 export function toVersionPath(layout: Layout, folder: string, input: string): string {
+  if (input === '') {
+    throw new UsageError('a path is empty', { hint: "write '.' for all files of this folder" });
+  }
   const root = nodePath.resolve(layout.workTree);
   const relative = nodePath.relative(root, nodePath.resolve(folder, input));
   const parts = relative.split(nodePath.sep);

@@ -6,7 +6,7 @@
  * @see docs/format/pack-index.md
  */
 import { crc32 } from '../bytes/checksum.js';
-import { BLOB_KINDS, ID_BYTES, type Id, idFromBytes, sha256 } from '../bytes/hash.js';
+import { BLOB_KINDS, ID_BYTES, type Id, sha256 } from '../bytes/hash.js';
 import { ByteReader } from '../bytes/reader.js';
 import { ByteWriter } from '../bytes/writer.js';
 import { assert, LimitError } from '../errors.js';
@@ -331,9 +331,4 @@ function addFanout(writer: ByteWriter, table: IndexTable, rows: Uint8Array): voi
 
 function segmentKey(id: Id, segment: number): string {
   return segment === 0 ? id : `${id}:${segment}`;
-}
-
-/** The id in the first 33 bytes of a row. @throws {CorruptError} */
-export function rowId(row: Uint8Array, file: string): Id {
-  return idFromBytes(row.subarray(0, ID_BYTES), file);
 }

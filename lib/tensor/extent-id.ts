@@ -123,12 +123,3 @@ export class ExtentHasher {
     };
   }
 }
-
-/** sha256 of no planes, for extents of 0 elements: still a proper id. */
-export function emptyExtentId(width: number): Id {
-  return idOfHashes(
-    width,
-    0,
-    Array.from({ length: width }, () => new Uint8Array(0)),
-  );
-}

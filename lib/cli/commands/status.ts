@@ -48,7 +48,8 @@ function print(ui: Ui, result: StatusResult): void {
   const where = head.branch === null ? 'no branch' : `branch ${head.branch}`;
   const version = head.version === null ? 'no version yet' : `version ${head.version.slice(0, 10)}`;
   ui.line(`On model ${head.model}, ${where}, ${version}`);
-  for (const model of models) {
+  // What stands below the first line is HEAD's model; the others follow under lines of their own.
+  for (const model of [...models].sort((a, b) => Number(b.current) - Number(a.current))) {
     if (!model.current && model.staged.length + model.unstaged.length === 0) continue;
     printModel(ui, model);
   }

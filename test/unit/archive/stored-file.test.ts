@@ -70,3 +70,29 @@ test('stream: a large literal is read once, however many parts it is cut into', 
     }
   });
 });
+
+test('stream: literals of another length than their parts are damage', async (t) => {
+  const work = await WorkRepository.make(t);
+  await work.add({ 'x.bin': randomBytes(3000, 4) });
+  await work.open(async (repo) => {
+    const { staging } = await readStaging(repo.layout);
+    const [entry] = staging.entries('m');
+    const made = await openStoredFile(repo, entry as NonNullable<typeof entry>);
+    const { id } = made.ref.recipe;
+    const empty = { skeleton: id, variableLengths: [], extents: [], chunks: [] };
+    const lies: { part: Part; recipe: Recipe }[] = [2999, 3001].flatMap((length) => [
+      {
+        part: { kind: 'data', width: 1, length },
+        recipe: { ...empty, variable: null, data: [{ width: 1, ids: [id] }] },
+      },
+      { part: { kind: 'variable', length }, recipe: { ...empty, variable: id, data: [] } },
+    ]);
+    for (const { part, recipe } of lies) {
+      const skeleton = { format: 'x', fixed: new Uint8Array(0), parts: [part], tensors: [] };
+      const read = async (): Promise<void> => {
+        for await (const _ of streamFile(repo, { ...made, recipe, skeleton }));
+      };
+      await t.throwsAsync(read, { message: /literal/ });
+    }
+  });
+});

@@ -1,0 +1,128 @@
+/**
+ * What stands around a repository: folders that are gone or closed, names that are no UTF-8, a full
+ * disk, an output that cannot be written. The command says so and does the rest.
+ */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { io } from '../../lib/bytes/files.js';
+import type { AddResult } from '../../lib/ops/add.js';
+import type { StatusResult } from '../../lib/ops/status.js';
+import { Layout } from '../../lib/repo/layout.js';
+import { listReaders, registerReader } from '../../lib/repo/readers.js';
+import { DLV_BIN } from '../helpers/dlv.js';
+import { TestRepository, threeVersions } from '../helpers/repository.js';
+
+test('a folder that was removed: the command says that no repository is there', async (t) => {
+  const repo = await TestRepository.create(t);
+  const gone = repo.file('gone');
+  await fs.mkdir(gone);
+  const script = `process.chdir(${JSON.stringify(gone)});
+    require('fs').rmdirSync(${JSON.stringify(gone)});
+    require('child_process').spawnSync(process.execPath, [${JSON.stringify(DLV_BIN)}, 'status'],
+      { stdio: 'inherit', env: { ...process.env, PWD: ${JSON.stringify(gone)} } });`;
+  const child = spawn(process.execPath, ['-e', script]);
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
+  await new Promise((resolve) => child.once('close', resolve));
+  t.regex(text, /^On model net/);
+  t.notRegex(text, /\n {4}at /);
+});
+
+test('an output that cannot be written ends with 1', async (t) => {
+  const { repo } = await threeVersions(t);
+  // Opened for reading only: every write to it fails, on every system.
+  const closed = await fs.open(repo.file('note.txt'), 'r');
+  const child = spawn(process.execPath, [DLV_BIN, 'log'], {
+    cwd: repo.dir,
+    stdio: ['ignore', closed.fd, 'pipe'],
+  });
+  let stderr = '';
+  child.stderr?.on('data', (chunk) => (stderr += chunk));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  await closed.close();
+  t.is(code, 1);
+  t.regex(stderr, /cannot write its output/);
+});
+
+test('an empty path means nothing, not everything', async (t) => {
+  const { repo } = await threeVersions(t);
+  for (const args of [['add'], ['rm', '-r'], ['restore'], ['checkout', 'HEAD']]) {
+    const error = await repo.fails(2, ...args, '');
+    t.is(error.message, 'a path is empty', args.join(' '));
+  }
+  t.deepEqual(await repo.changes(), []);
+});
+
+test('status: what is said of HEAD stands above what is said of other models', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('a/m.txt', 'one');
+  await repo.json('add', 'a', '--model', 'a-model-before-net');
+  await repo.write('own.txt', 'mine');
+  await repo.json('add', 'own.txt');
+  const { stdout } = await repo.dlv('status');
+  t.regex(stdout, /^On model net.*own\.txt.*Model a-model-before-net.*a\/m\.txt/s);
+});
+
+test('add: says what it leaves out of a folder', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('good.bin', 'x');
+  await fs.symlink('good.bin', repo.file('link'));
+  const { stderr } = await repo.dlv('add', '.');
+  t.regex(stderr, /warning: 'link' is left out: it is no regular file/);
+  t.like(await repo.json<AddResult>('add', '.'), { files: [{ path: 'good.bin' }] });
+});
+
+test('names that are no UTF-8 are left out, and it is said', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('good.bin', 'x');
+  const name = Buffer.concat([Buffer.from(repo.file('bad')), Buffer.from([0xff])]);
+  // Some systems refuse such names by themselves.
+  const made = await fs.writeFile(name, 'y').then(
+    () => true,
+    () => false,
+  );
+  const { untracked, warnings } = await repo.json<StatusResult>('status');
+  t.deepEqual(untracked, ['good.bin']);
+  t.is(warnings.length, made ? 1 : 0);
+  if (made) t.regex(warnings[0] ?? '', /is left out: its name is no valid UTF-8/);
+});
+
+test('a full disk keeps nobody from reading', async (t) => {
+  const repo = await TestRepository.create(t);
+  const layout = new Layout(repo.dir);
+  const { write } = io;
+  io.write = async () => {
+    throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+  };
+  t.teardown(() => {
+    io.write = write;
+  });
+  const reader = await registerReader(layout, 1);
+  io.write = write;
+  t.deepEqual(await listReaders(layout), []);
+  t.deepEqual(await fs.readdir(path.join(repo.dir, '.dlv', 'readers')), []);
+  await reader.close();
+});
+
+test('without HEAD the remedy is named', async (t) => {
+  const { repo } = await threeVersions(t);
+  await fs.unlink(repo.file('.dlv/HEAD'));
+  const error = await repo.fails(12, 'log');
+  t.regex(error.message, /HEAD' is missing/);
+  t.regex(error.data.hint ?? '', /fsck --rebuild/);
+  await repo.json('fsck', '--rebuild');
+  t.is((await repo.dlv('log')).code, 0);
+});
+
+test('a number that a branch does not have: what it has is said', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('switch', '-c', 'short', 'net@1');
+  const error = await repo.fails(1, 'show', 'net@2');
+  t.is(error.message, "there is no 'net@2' on 'net/short'");
+  t.is(error.data.hint, 'that branch has only net@1');
+  await repo.json('switch', 'main');
+  const other = await repo.fails(1, 'show', 'net@9');
+  t.is(other.data.hint, 'that branch has net@1 to net@3');
+});
