@@ -12,7 +12,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { cutChunk } from '../bytes/chunker.js';
 import { type ReadFile, throwIfAborted } from '../bytes/files.js';
-import { type Id, objectId } from '../bytes/hash.js';
+import type { Id } from '../bytes/hash.js';
 import { splitFast } from '../codec/planes.js';
 import { encodeSegment, verifySegment } from '../codec/segment.js';
 import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../codec/tags.js';
@@ -29,18 +29,13 @@ import { ExtentHasher, type ExtentHashes } from '../tensor/extent-id.js';
 import { cutFile, type FileParts, type PlacedPart } from '../tensor/file-parts.js';
 import type { FileLayout } from '../tensor/layout.js';
 import { swapBytes } from '../tensor/planes.js';
-import {
-  type ChunkRef,
-  dataBlobLengths,
-  encodeRecipe,
-  encodeSkeleton,
-  type Recipe,
-} from '../tensor/recipe.js';
+import { type ChunkRef, dataBlobLengths } from '../tensor/recipe.js';
 import { type BaseFinder, fitBase, tensorKey } from './bases.js';
 import { segmentElements } from './extents.js';
 import { FileFeed } from './file-feed.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
 import type { PackSession } from './session.js';
+import { storeRecipe } from './store-recipe.js';
 
 /** What ingest says about a file. */
 export interface IngestedFile {
@@ -162,7 +157,15 @@ class FileIngest {
     await Promise.all(this.#inFlight);
     await this.#writes;
     await this.#source.checkUnchanged();
-    const recipe = await this.#storeRecipe(layout);
+    this.#check();
+    const recipe = await storeRecipe(this.#session, layout.format, this.#file, {
+      fixed: this.#fixed,
+      variable: this.#variable,
+      variableLengths: this.#variableLengths,
+      data: [...this.#data].map(([width, { ids }]) => ({ width, ids })),
+      extents: this.#extents,
+      chunks: this.#chunks,
+    });
     return {
       size: this.#source.size,
       sha256: this.#fileHash.digest('hex'),
@@ -458,48 +461,5 @@ class FileIngest {
         mid: coded.mid,
         low: coded.low,
       });
-  }
-
-  async #storeRecipe(layout: FileLayout): Promise<{ kind: 'blob' | 'recipe'; id: Id }> {
-    this.#check();
-    const run = this.#chunks[0];
-    const onlyChunks =
-      this.#file.parts.every((p) => p.part.kind === 'chunks') && this.#chunks.length === 1;
-    if (this.#file.parts.length === 0) {
-      return { kind: 'blob', id: await this.#session.putBlob('blob', new Uint8Array(0)) };
-    }
-    if (onlyChunks && run?.length === 1) return { kind: 'blob', id: (run[0] as ChunkRef).id };
-    const parts = this.#file.parts.map((p) => p.part);
-    const onlyFixed =
-      parts.length === 1 && parts[0]?.kind === 'fixed' && this.#file.tensors.length === 0;
-    if (onlyFixed) {
-      return {
-        kind: 'blob',
-        id: await this.#session.putBlob('blob', this.#fixed[0] as Uint8Array),
-      };
-    }
-    const skeleton = onlyChunks
-      ? null
-      : await this.#session.putBlob(
-          'skeleton',
-          encodeSkeleton({
-            format: layout.format,
-            fixed: Buffer.concat(this.#fixed),
-            parts,
-            tensors: this.#file.tensors,
-          }),
-        );
-    const variable = Buffer.concat(this.#variable);
-    const recipe: Recipe = {
-      skeleton,
-      variableLengths: this.#variableLengths,
-      variable: this.#variable.length === 0 ? null : await this.#session.putBlob('blob', variable),
-      data: [...this.#data].map(([width, { ids }]) => ({ width, ids })),
-      extents: this.#extents,
-      chunks: this.#chunks,
-    };
-    const stored = encodeRecipe(recipe, (page) => objectId('ids', page));
-    for (const page of stored.pages) await this.#session.putBlob('ids', page);
-    return { kind: 'recipe', id: await this.#session.putBlob('recipe', stored.recipe) };
   }
 }

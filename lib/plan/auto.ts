@@ -28,9 +28,9 @@ import { type VerifiedPlan, verifyPlan } from './verify.js';
 
 /** Steps without a limit of the caller: some 20 s for 10,000 extents on a small machine. */
 export const DEFAULT_STEPS = 1_500_000_000;
-/** The exact solver is tried up to this size: multipliers of one branch take 4 MB. */
-const EXACT_NODES_MAX = 512;
-const EXACT_MULTIPLIERS_MAX = 500_000;
+/** The strong relaxation is tried up to this size: multipliers of one branch take 8 MB. */
+const EXACT_NODES_MAX = 2048;
+const EXACT_MULTIPLIERS_MAX = 1_000_000;
 /** Up to here a plan is searched around as a whole. */
 const SMALL_NODES_MAX = 512;
 
