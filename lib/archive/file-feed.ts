@@ -28,7 +28,7 @@ export class FileFeed {
     this.#memory = [Buffer.allocUnsafeSlow(bytes), Buffer.allocUnsafeSlow(second)];
   }
 
-  /** Fills `target` with the next bytes. @throws {TruncatedError} if the file became shorter; {IoError}. */
+  /** Fills `target` with the next bytes. @throws {ChangedError} if the file became shorter; {IoError}. */
   async readInto(target: Uint8Array): Promise<void> {
     let done = 0;
     while (done < target.length) {

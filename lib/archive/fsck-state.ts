@@ -122,9 +122,9 @@ class StateCheck {
       }
       if (name === 'HEAD' || refs.has(name) || this.#findings.list.some(isAbout(name))) continue;
       if (entries.some((entry) => entry.after !== null)) {
-        this.#findings.information.push(
-          `there is a reflog of '${name}', but no such ref: it was never made, or its file was lost`,
-        );
+        // A move that never took effect is no entry: these say that the ref was there.
+        const message = `'${name}' is missing, but its reflog says that it was there`;
+        this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
       }
     }
   }

@@ -133,7 +133,7 @@ export class ReadFile implements ByteSource {
     return buffer;
   }
 
-  /** Fills `target` from `offset`. @throws {TruncatedError} if the file became shorter. */
+  /** Fills `target` from `offset`. @throws {ChangedError} if the file became shorter. */
   async readInto(target: Uint8Array, offset: number): Promise<void> {
     let done = 0;
     while (done < target.length) {
@@ -149,11 +149,11 @@ export class ReadFile implements ByteSource {
         throw ioError('read', this.name, error);
       }
       if (got === 0) {
-        throw new TruncatedError(`'${this.name}' ended at byte ${offset + done} while being read`, {
+        // It was long enough when it was opened: somebody cut it since.
+        throw new ChangedError(`'${this.name}' became shorter while it was being read`, {
           file: this.name,
           offset: offset + done,
-          neededBytes: target.length - done,
-          gotBytes: 0,
+          hint: 'wait until nothing writes the file, then run the command again',
         });
       }
       done += got;

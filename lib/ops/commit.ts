@@ -194,17 +194,20 @@ async function prepare(
   }
   const staged = staging.get(line.model);
   const entries = staging.entries(line.model);
-  if (staged === undefined && line.tip === null) {
+  if (staged === undefined) {
     throw new NotFoundError(`nothing is staged for model '${line.model}'`, {
       kind: 'staging',
       name: line.model,
-      hint: "run 'dlv add <paths>' first",
+      hint:
+        line.tip === null
+          ? "run 'dlv add <paths>' first"
+          : `run 'dlv switch ${line.model}' first, or 'dlv fsck --rebuild' if its staging was lost`,
     });
   }
   await checkBase(repo, staging, line);
   const changes = await stagedChanges(repo, line, entries);
   const parents: Id[] = [];
-  const extra = [...(staged?.otherParents ?? []), ...(options.parents ?? [])];
+  const extra = [...staged.otherParents, ...(options.parents ?? [])];
   for (const id of [line.tip, ...extra]) if (id !== null && !parents.includes(id)) parents.push(id);
   if (changes.length === 0 && !options.allowEmpty && !(line.tip === null || extra.length > 0)) {
     throw new ConflictError(`nothing to commit: '${line.model}' is as in its last version`, {

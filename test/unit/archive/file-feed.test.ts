@@ -43,7 +43,7 @@ test('feed: a file that became shorter is an error, also for the read ahead', as
   await fs.truncate(file, 5_000_000);
   const feed = new FileFeed(source, () => {});
   await feed.readInto(new Uint8Array(4_000_000));
-  await t.throwsAsync(feed.readInto(new Uint8Array(1_100_000)), { code: 'DLV_TRUNCATED' });
+  await t.throwsAsync(feed.readInto(new Uint8Array(1_100_000)), { code: 'DLV_CHANGED' });
   await feed.settle();
   await source.close();
 });
