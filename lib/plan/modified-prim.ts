@@ -48,8 +48,9 @@ export function planModifiedPrim(
   };
   while (heap.size > 0) visit(heap.pop());
   for (let node = 1; node < nodeCount; node++) {
-    for (let walk = node; !isInTree[walk]; walk = from[parentEdge[walk]!]!) {
-      isInTree[walk] = 1;
+    if (isInTree[node]) continue;
+    // The whole path, not just its new part: what is in the tree may be reached too late.
+    for (let walk = node; walk !== ROOT; walk = from[parentEdge[walk]!]!) {
       parentEdge[walk] = shortest.parentEdge[walk]!;
     }
   }
