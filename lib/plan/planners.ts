@@ -80,7 +80,12 @@ export function runPlanner(
       return finishPasPt(input, steps);
     case 'tree-dp': {
       const free = new Float64Array(graph.nodeCount);
-      return planOverTree(graph, light, limitPerNode(input), free, shortest, steps).parentEdge;
+      const limit = limitPerNode(input);
+      const found = planOverTree(graph, light, limit, free, shortest, steps);
+      // Trees without a plan took shortest paths, perhaps through slower extents of other trees.
+      const forest = new Forest(graph, input.budgets).load(found.parentEdge);
+      if (forest.excess() > 0) fallBackToShortest(forest, shortest);
+      return forest.parentEdge;
     }
   }
 }

@@ -217,8 +217,10 @@ class PricedRelaxation {
     const most = this.#cap[to[edge]!]! - own;
     const direct = this.#rootReach[tail]!;
     const second = this.#secondReach[tail]!;
-    const ifDirect = direct <= most ? perPath * direct + this.#multiplier[edge]! : Infinity;
-    const ifSecond = second <= most ? perPath * second : Infinity;
+    const hasDirect = direct <= most && direct < Infinity;
+    const hasSecond = second <= most && second < Infinity;
+    const ifDirect = hasDirect ? perPath * direct + this.#multiplier[edge]! : Infinity;
+    const ifSecond = hasSecond ? perPath * second : Infinity;
     const isDirect = ifDirect <= ifSecond;
     this.#isDirect[edge] = isDirect ? 1 : 0;
     this.#tailCost[edge] = isDirect ? direct : second;
