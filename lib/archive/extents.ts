@@ -7,12 +7,12 @@
 import type { Id } from '../bytes/hash.js';
 import { mergeFast } from '../codec/planes.js';
 import { decodeSegment, segmentStop } from '../codec/segment.js';
-import { decodeTags, TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH } from '../codec/tags.js';
 import { CorruptError, NotFoundError } from '../errors.js';
 import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS, WIDTH_MAX } from '../limits.js';
 import type { PlaneClass, SegmentRecord } from '../store/types.js';
 import { idOfHashes, runCount, runHashSoon } from '../tensor/extent-id.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
+import { decodeSegmentHead } from './segment-head.js';
 
 /** Where segment records come from: the object store, or a pack session that also sees its own sets. */
 export interface SegmentRecords {
@@ -34,20 +34,12 @@ export function classesFor(width: number, planes: number): PlaneClass[] {
 /** Looks at a chain that others keep encoding anew before it counts as damaged. */
 const REREADS_MAX = 5;
 
-/** The codec field of a segment's head. @throws {CorruptError} {FormatVersionError} */
-function codecHead(record: SegmentRecord, file: string): Uint8Array {
-  const tags = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file);
-  const head = tags.get(TAG_CODEC);
-  if (!head) throw new CorruptError(`'${file}' has no codec field`, { file, id: record.id });
-  return head;
-}
-
 /** Planes that every link of a chain has to give so that the first `wanted` of the child are exact. */
 function chainStop(chain: readonly SegmentRecord[], wanted: number): number {
   return chain.reduce((stop, record) => {
     const file = `extent ${record.id}`;
     const depth = Math.min(stop, record.width);
-    return segmentStop(codecHead(record, file), record.width, depth, file);
+    return segmentStop(decodeSegmentHead(record).codec, record.width, depth, file);
   }, wanted);
 }
 
@@ -151,7 +143,7 @@ export class Extents {
       const count = segmentElements(record.count, segment);
       const leading = Math.min(wanted, width);
       const decoded = await decodeSegment(
-        { head: codecHead(record, file), hi, mid, low },
+        { head: decodeSegmentHead(record).codec, hi, mid, low },
         { width, count, wanted: leading, base: planes, file },
         link === 0 ? target : takePlanes(leading, count),
       );
@@ -208,7 +200,7 @@ export class Extents {
     if (base.length !== width || base.some((plane) => plane.length !== count)) {
       throw new CorruptError(`the base of '${file}' has another size`, { id });
     }
-    const payload = { head: codecHead(record, file), hi, mid, low };
+    const payload = { head: decodeSegmentHead(record).codec, hi, mid, low };
     const planes = await decodeSegment(payload, { width, count, wanted: width, base, file });
     await this.#verify(id, segment, planes);
     return planes;
@@ -267,9 +259,7 @@ export class Extents {
       });
     }
     const file = `extent ${id}`;
-    const packed = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file).get(
-      TAG_RUN_HASHES,
-    );
+    const { runHashes: packed } = decodeSegmentHead(record);
     const perPlane = 32 * runCount(record.count);
     if (packed?.length !== perPlane * record.width) {
       throw new CorruptError(`'${file}' has no run hashes in its head`, {

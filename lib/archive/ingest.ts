@@ -15,7 +15,7 @@ import { type ReadFile, throwIfAborted } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
 import { splitFast } from '../codec/planes.js';
 import { encodeSegment, verifySegment } from '../codec/segment.js';
-import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../codec/tags.js';
+import { Sketcher } from '../codec/sketch.js';
 import { BugError, ChangedError, isDamage, NotFoundError } from '../errors.js';
 import {
   CDC_MAX_BYTES,
@@ -34,6 +34,7 @@ import { type BaseFinder, fitBase, tensorKey } from './bases.js';
 import { segmentElements } from './extents.js';
 import { FileFeed } from './file-feed.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
+import { encodeSegmentHead } from './segment-head.js';
 import type { PackSession } from './session.js';
 import { storeRecipe } from './store-recipe.js';
 
@@ -81,6 +82,11 @@ export async function ingestFile(
 ): Promise<IngestedFile> {
   const ingest = new FileIngest(session, source, cutFile(layout, source.size), options);
   return ingest.run(layout);
+}
+
+/** An extent that was read: its hashes and its sketch. */
+interface ReadExtent extends ExtentHashes {
+  sketch: Uint8Array;
 }
 
 /** The part of a file that an extent is. */
@@ -279,9 +285,10 @@ class FileIngest {
   /** Reads an extent: its hashes, and the planes of its segments unless they are too many. */
   async #hashExtent(
     part: ExtentPlace,
-  ): Promise<{ hashes: ExtentHashes; kept: (Uint8Array[] | null)[] }> {
+  ): Promise<{ hashes: ReadExtent; kept: (Uint8Array[] | null)[] }> {
     const { width, count, byteSwap } = part;
     const hasher = new ExtentHasher(width, count);
+    const sketcher = new Sketcher(width, count);
     const keep = count * width <= KEPT_BYTES;
     const runBytes = this.#runBytes(Math.min(count, RUN_ELEMENTS) * width);
     const passing = keep ? null : takePlanes(width, RUN_ELEMENTS);
@@ -300,11 +307,12 @@ class FileIngest {
           planes ? plane.subarray(first, first + run) : plane.subarray(0, run),
         ) as Uint8Array[];
         splitFast(bytes, target);
+        sketcher.add(target);
         await hasher.addRun(target);
       }
     }
     givePlanes(passing);
-    return { hashes: await hasher.finish(), kept };
+    return { hashes: { ...(await hasher.finish()), sketch: sketcher.finish() }, kept };
   }
 
   /** Memory for one run as the file has it; only one is read at a time. */
@@ -361,7 +369,7 @@ class FileIngest {
 
   /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
   async #encodeSoon(
-    hashes: ExtentHashes,
+    hashes: ReadExtent,
     segment: number,
     planes: Uint8Array[],
     base: { id: Id; depth: number } | null,
@@ -427,7 +435,7 @@ class FileIngest {
   }
 
   async #encode(
-    hashes: ExtentHashes,
+    hashes: ReadExtent,
     segment: number,
     planes: Uint8Array[],
     base: { id: Id; depth: number } | null,
@@ -441,12 +449,10 @@ class FileIngest {
     givePlanes(scratch);
     givePlanes(planes);
     givePlanes(basePlanes);
-    const head = encodeTags([
-      { tag: TAG_CODEC, required: true, value: coded.head },
-      ...(segment === 0
-        ? [{ tag: TAG_RUN_HASHES, required: true, value: Buffer.concat(hashes.hashes) }]
-        : []),
-    ]);
+    const head = encodeSegmentHead({
+      codec: coded.head,
+      ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
+    });
     return () =>
       this.#session.putSegment({
         id,

@@ -24,6 +24,7 @@ import { PackSetWriter } from '../store/pack-writer.js';
 import { Blobs } from './blobs.js';
 import { Extents } from './extents.js';
 import { PackSession } from './session.js';
+import { Sketches } from './sketches.js';
 import { openStoredFile, type Readers, type StoredFile } from './stored-file.js';
 
 export interface RepositoryOptions {
@@ -40,6 +41,8 @@ export class Repository implements Readers {
   readonly store: ObjectStore;
   readonly blobs: Blobs;
   readonly extents: Extents;
+  /** Which extents are close to which, in all sets. */
+  readonly sketches: Sketches;
   readonly config: Config;
   readonly options: RepositoryOptions;
   readonly #versions = new Map<Id, Version>();
@@ -58,6 +61,7 @@ export class Repository implements Readers {
     this.options = options;
     this.blobs = new Blobs(store);
     this.extents = new Extents(store);
+    this.sketches = new Sketches(store);
   }
 
   /**

@@ -306,6 +306,16 @@ export class ObjectStore {
     }
   }
 
+  /** Segments that one listed set holds, live or not, by the first byte of their id. @throws {CorruptError} */
+  async *segmentsOf(info: SetInfo): AsyncGenerator<SegmentEntry> {
+    const index = await this.#index(info);
+    for (let lead = 0; lead < LEADS; lead++) {
+      for (const row of await index.rowsOf('segment', lead)) {
+        yield decodeSegmentRow(row, info.id, index.sizes, idxName(index));
+      }
+    }
+  }
+
   /**
    * Every record of every listed set, also those that the live record of an earlier set hides.
    * Blobs come first; entries come by the first byte of their id, then in the order of the sets.
