@@ -1,13 +1,15 @@
 /**
  * The only loader of the kernel: the native addon if it was built, else the shipped WebAssembly.
  *
- * `DLV_KERNEL=native|portable|wasm` forces one (portable: the addon without SIMD). All of them read
- * and write the same bytes. @see native/kernel.h
+ * `DLV_KERNEL=native|portable|wasm|reference` forces one (portable: the addon without SIMD; reference:
+ * TypeScript, slow, the oracle of the others). All of them read and write the same bytes.
+ * @see native/kernel.h
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { BugError, CorruptError, UsageError } from '../errors.js';
+import { referenceKernel } from './reference/kernel.js';
 import { loadWasm } from './wasm.js';
 
 /** Head and class payloads of one encoded segment (docs/format/codec.md, codec 2). */
@@ -64,7 +66,7 @@ export interface NativeKernel extends Kernel {
 
 export interface KernelInfo {
   /** Which build runs. */
-  kind: 'native' | 'portable' | 'wasm';
+  kind: (typeof KINDS)[number];
   /** Instruction set of its inner loops. */
   isa: string;
 }
@@ -72,12 +74,12 @@ export interface KernelInfo {
 export interface LoadedKernel {
   info: KernelInfo;
   kernel: Kernel;
-  /** null if WebAssembly runs. */
+  /** null unless the addon runs. */
   native: NativeKernel | null;
 }
 
 const FOLDER = new URL('../../../native/', import.meta.url);
-const KINDS = ['native', 'portable', 'wasm'] as const;
+const KINDS = ['native', 'portable', 'wasm', 'reference'] as const;
 
 /** Error numbers of native/kernel.h that mean damaged input. */
 const ERROR_CORRUPT = -3;
@@ -114,6 +116,9 @@ export function load(forced: string | undefined): LoadedKernel {
     throw new UsageError(`DLV_KERNEL is '${forced}', not one of ${KINDS.join(', ')}`, {
       option: 'DLV_KERNEL',
     });
+  }
+  if (kind === 'reference') {
+    return { info: { kind, isa: 'none' }, kernel: referenceKernel, native: null };
   }
   if (kind !== 'wasm') {
     const native = loadAddon();

@@ -11,7 +11,7 @@ export interface About {
   platform: string;
   /** Feature flags of the repositories that it makes (docs/format/layout.md). */
   format: Format;
-  /** Which build of the kernel runs: native, portable (no SIMD) or wasm. */
+  /** Which kernel runs: native, portable (no SIMD), wasm or reference (TypeScript). */
   kernel: KernelInfo;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Every build of the kernel writes the same bytes, gives back every bit pattern, stops where it says,
- * and refuses damaged input without harm.
+ * Every build of the kernel, and the reference, writes the same bytes, gives back every bit pattern,
+ * stops where it says, and refuses damaged input without harm.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const hasAddon = existsSync(path.join(PROJECT_ROOT, 'native/build/kernel.node'))
 
 /** The kinds that this machine can run; portable and native share one addon, so they are loaded per call. */
 function kinds(): string[] {
-  return hasAddon ? ['native', 'portable', 'wasm'] : ['wasm'];
+  return hasAddon ? ['native', 'portable', 'wasm', 'reference'] : ['wasm', 'reference'];
 }
 
 type Make = (

@@ -1,0 +1,134 @@
+/**
+ * The reference decoder: docs/format/codec.md in the plainest TypeScript. Start at `decodeReference`.
+ */
+import { SEGMENT_ELEMENTS } from '../../limits.js';
+import {
+  type Coding,
+  KIND_BASE,
+  KIND_OWN,
+  type Mask,
+  needsBase,
+  type Palette,
+  readHead,
+  TRANSFORM_SAME,
+} from './head.js';
+import { ByteInput, damage, ERROR_ARGUMENT, ERROR_BASE, failure } from './input.js';
+import { CHUNK_SYMBOLS, decodeChunk, type Table } from './rans.js';
+import { isStop, undoDigits } from './transforms.js';
+
+/** Class payloads: hi, mid, low. */
+export type Classes = readonly [Uint8Array, Uint8Array, Uint8Array];
+
+/** Class of plane k: 0 hi, 1 mid, 2 low (docs/format/plane.md §Classes). */
+export function classOfPlane(width: number, k: number): number {
+  if (k < 2) return 0;
+  if (width === 4) return k - 1;
+  return k < 4 ? 1 : 2;
+}
+
+/** Contexts of the symbols of a plane, or null where its kind has none. */
+type ContextsOf = (kind: number) => Uint8Array | null;
+
+/**
+ * Decodes the leading `wanted` planes of a segment, a stop.
+ * @param base  at least `wanted` planes, or null. @returns planes in fresh memory.
+ * @throws an Error with a `kernel` number.
+ */
+export function decodeReference(
+  bytes: Uint8Array,
+  classes: Classes,
+  base: readonly Uint8Array[] | null,
+  count: number,
+  width: number,
+  wanted: number,
+): Uint8Array[] {
+  if (![1, 2, 4, 8].includes(width) || count < 1 || count > SEGMENT_ELEMENTS)
+    throw failure(ERROR_ARGUMENT, 'sizes that no segment has');
+  const head = readHead(bytes, count, width);
+  if (!isStop(head.transform, width, wanted)) throw failure(ERROR_ARGUMENT, 'not a stop');
+  const under = (base ?? []).slice(0, wanted);
+  if (needsBase(head) && base === null) throw failure(ERROR_BASE, 'no base');
+  if (head.transform === TRANSFORM_SAME) return under.map((plane) => plane.slice());
+
+  const inputs = classes.map((payload) => new ByteInput(payload));
+  const hi = inputs[0] as ByteInput;
+  if (head.palette) return decodePalette(head.palette, hi, count, wanted);
+
+  const changed = head.mask && decodeMask(head.mask, hi, count);
+  const pick = (plane: Uint8Array): Uint8Array =>
+    changed ? Uint8Array.from(changed, (i) => plane[i] as number) : plane;
+  const from = under.map(pick);
+  const n = changed ? changed.length : count;
+  const digits: Uint8Array[] = [];
+  for (const [k, coding] of head.planes.slice(0, wanted).entries()) {
+    const input = inputs[classOfPlane(width, k)] as ByteInput;
+    digits.push(decodePlane(coding, input, n, (kind) => contextsOf(kind, from, digits)));
+  }
+  const values = undoDigits(head.transform, digits, from);
+  if (!changed) return values;
+  return values.map((plane, k) => {
+    const whole = (under[k] as Uint8Array).slice();
+    for (const [j, i] of changed.entries()) whole[i] = plane[j] as number;
+    return whole;
+  });
+}
+
+/** @see docs/format/codec.md §Contexts */
+export function contextsOf(
+  kind: number,
+  base: readonly Uint8Array[],
+  own: readonly Uint8Array[],
+): Uint8Array | null {
+  if (kind === KIND_OWN) return (own[0] as Uint8Array).map((byte) => byte << 1);
+  if (kind !== KIND_BASE) return null;
+  const [first, second] = base as [Uint8Array, Uint8Array | undefined];
+  if (second === undefined) return first;
+  return first.map((byte, i) => (byte << 1) | ((second[i] as number) >> 7));
+}
+
+function decodePlane(
+  coding: Coding,
+  input: ByteInput,
+  n: number,
+  contexts: ContextsOf,
+): Uint8Array {
+  if (coding.mode === 'constant') return new Uint8Array(n).fill(coding.value);
+  if (coding.mode === 'stored') return input.take(n).slice();
+  const { kind, classOf, tables, lengths } = coding;
+  const context = contexts(kind);
+  const out = new Uint8Array(n);
+  for (const [c, length] of lengths.entries()) {
+    const start = c * CHUNK_SYMBOLS;
+    decodeChunk(input.take(length), out.subarray(start, start + CHUNK_SYMBOLS), (i) => {
+      const at = context === null ? 0 : (context[start + i] as number);
+      return tables[classOf[at] as number] as Table;
+    });
+  }
+  return out;
+}
+
+/** Numbers of the elements that differ from the base, ascending. */
+function decodeMask(mask: Mask, input: ByteInput, count: number): number[] {
+  const bytes = decodePlane(mask.bits, input, Math.ceil(count / 8), () => null);
+  const changed: number[] = [];
+  for (let i = 0; i < 8 * bytes.length; i++) {
+    if (((bytes[i >> 3] as number) >> (i % 8)) & 1) changed.push(i);
+  }
+  if (changed.length !== mask.changed) throw damage('a mask of another number of elements');
+  if ((changed.at(-1) as number) >= count) throw damage('a mask beyond the elements');
+  return changed;
+}
+
+function decodePalette(
+  palette: Palette,
+  input: ByteInput,
+  count: number,
+  wanted: number,
+): Uint8Array[] {
+  const indices = decodePlane(palette.indices, input, count, () => null);
+  const values = (palette.planes[0] as Uint8Array).length;
+  if (indices.some((index) => index >= values)) throw damage('an index that names no value');
+  return palette.planes
+    .slice(0, wanted)
+    .map((plane) => indices.map((index) => plane[index] as number));
+}

@@ -1,0 +1,240 @@
+/**
+ * The reference encoder: native/encode.c in TypeScript. It writes the very bytes of the kernel at each
+ * level, so that every choice of the kernel has an oracle. Start at `encodeReference`.
+ */
+import { SEGMENT_ELEMENTS } from '../../limits.js';
+import { classOfPlane, contextsOf } from './decode.js';
+import { type Level, putPlane, sampleFrom } from './encode-plane.js';
+import {
+  CODEC,
+  KIND_BASE,
+  KIND_NONE,
+  KIND_OWN,
+  TRANSFORM_BSUB,
+  TRANSFORM_PALETTE,
+  TRANSFORM_RAW,
+  TRANSFORM_SAME,
+  TRANSFORM_SUB16,
+  TRANSFORM_SUB32,
+} from './head.js';
+import { ERROR_ARGUMENT, failure } from './input.js';
+import { ByteOutput } from './output.js';
+import { findPalette } from './palette.js';
+import { COST_ONE, orderZeroCost, quotient } from './stats.js';
+import { makeDigits } from './transforms.js';
+
+/** Elements that are looked at to choose a transform: blocks spread over the segment. */
+const SAMPLE_BLOCK = 1024;
+const SAMPLE_BLOCKS = 32;
+/** A mask is thought of if at least 1 of so many elements is unchanged, and taken if all but 1 are. */
+const MASK_SHARE = 25;
+const MASK_SURE = 100;
+const MASK_BLOCK = 64;
+const MASK_BLOCKS = 512;
+/** Fewer unchanged elements are not worth a mask. */
+const MASK_UNCHANGED_MIN = 8;
+/** Elements on which coding with and without a mask is tried. */
+const TRIAL_BLOCK = 1024;
+const TRIAL_BLOCKS = 48;
+/** A delta must be cheaper than the planes alone by this, in 1/1000. */
+const DELTA_GAIN = 995;
+
+/** Planes of one segment, most significant first, all of equal length. */
+type Planes = readonly Uint8Array[];
+
+/** Head and class payloads while they are written. */
+class Output {
+  readonly head = new ByteOutput().u8(CODEC);
+  readonly classes = [new ByteOutput(), new ByteOutput(), new ByteOutput()] as const;
+  usesBase = false;
+
+  get payloadBytes(): number {
+    return this.classes.reduce((sum, bytes) => sum + bytes.length, 0);
+  }
+}
+
+/** How a segment is encoded. */
+interface Options {
+  level: Level;
+  noPrefix: boolean;
+}
+
+/** What encoding gives: docs/format/codec.md, codec 2. */
+export interface ReferenceSegment {
+  head: Uint8Array;
+  hi: Uint8Array;
+  mid: Uint8Array;
+  low: Uint8Array;
+  usesBase: boolean;
+}
+
+/**
+ * Encodes one segment.
+ * @param child  1 … 8 planes of 1 … 4 Mi bytes each; read, never kept. @param base  as many, or null.
+ */
+export function encodeReference(
+  child: Planes,
+  base: Planes | null,
+  level: number,
+  noPrefix: boolean,
+): ReferenceSegment {
+  const n = child[0]?.length ?? 0;
+  const known = level === 0 || level === 1 || level === 2;
+  if (n === 0 || n > SEGMENT_ELEMENTS || !known) throw failure(ERROR_ARGUMENT, 'bad argument');
+  const output = encodeSegment(child, base, { level, noPrefix });
+  const [hi, mid, low] = output.classes;
+  return {
+    head: output.head.finish(),
+    hi: hi.finish(),
+    mid: mid.finish(),
+    low: low.finish(),
+    usesBase: output.usesBase,
+  };
+}
+
+/** Same as the base, or planes, or a palette where that is smaller. */
+function encodeSegment(child: Planes, base: Planes | null, options: Options): Output {
+  if (
+    base !== null &&
+    child.every((plane, k) => Buffer.compare(plane, base[k] as Uint8Array) === 0)
+  ) {
+    const output = new Output();
+    output.head.u8(TRANSFORM_SAME).u8(0);
+    output.usesBase = true;
+    return output;
+  }
+  const output = encodeDiffering(child, base, options);
+  const found = child.length > 1 ? findPalette(child) : null;
+  if (found === null) return output;
+  const other = new Output();
+  other.head
+    .u8(TRANSFORM_PALETTE)
+    .u8(0)
+    .u8((found.planes[0] as Uint8Array).length - 1);
+  for (const plane of found.planes) other.head.put(plane);
+  const indices = { bytes: found.indices, level: options.level, kind: KIND_NONE, contexts: null };
+  putPlane(indices, other.head, other.classes[0]);
+  const bytes = (from: Output): number => from.head.length + from.payloadBytes;
+  return bytes(other) < bytes(output) ? other : output;
+}
+
+/** As planes, with a mask of changed elements where that pays. */
+function encodeDiffering(child: Planes, base: Planes | null, options: Options): Output {
+  if (base === null) return encodeBody(child, null, false, options);
+  const n = (child[0] as Uint8Array).length;
+  const share = unchangedShare(child, base);
+  if (share >= 1000 - 1000 / MASK_SURE) return encodeBody(child, base, true, options);
+  if (share < 1000 / MASK_SHARE) return encodeBody(child, base, false, options);
+  const small = n <= TRIAL_BLOCK * TRIAL_BLOCKS;
+  const pick = (planes: Planes): Planes => (small ? planes : planes.map(pickTrial));
+  const without = encodeBody(pick(child), pick(base), false, options);
+  const within = encodeBody(pick(child), pick(base), true, options);
+  const tried = small ? n : TRIAL_BLOCK * TRIAL_BLOCKS;
+  const weight = (output: Output): number => output.payloadBytes * n + output.head.length * tried;
+  const masked = weight(within) < weight(without);
+  if (small) return masked ? within : without;
+  return encodeBody(child, base, masked, options);
+}
+
+/** The blocks of a plane on which a mask is tried. */
+function pickTrial(plane: Uint8Array): Uint8Array {
+  const blocks = Array.from({ length: TRIAL_BLOCKS }, (_, b) => {
+    const from = sampleFrom(plane.length, TRIAL_BLOCK, TRIAL_BLOCKS, b);
+    return plane.subarray(from, from + TRIAL_BLOCK);
+  });
+  return Buffer.concat(blocks);
+}
+
+function differsAt(child: Planes, base: Planes, i: number): boolean {
+  return child.some((plane, k) => plane[i] !== (base[k] as Uint8Array)[i]);
+}
+
+/** Unchanged elements of 1,000, from a sample. */
+function unchangedShare(child: Planes, base: Planes): number {
+  const n = (child[0] as Uint8Array).length;
+  const all = n <= MASK_BLOCK * MASK_BLOCKS;
+  const blocks = all ? Math.ceil(n / MASK_BLOCK) : MASK_BLOCKS;
+  let looked = 0;
+  let unchanged = 0;
+  for (let b = 0; b < blocks; b++) {
+    const from = all ? b * MASK_BLOCK : sampleFrom(n, MASK_BLOCK, blocks, b);
+    for (let i = from; i < Math.min(from + MASK_BLOCK, n); i++) {
+      looked++;
+      if (!differsAt(child, base, i)) unchanged++;
+    }
+  }
+  return quotient(unchanged * 1000, looked);
+}
+
+/** Writes planes, those of changed elements only if `masked`. */
+function encodeBody(child: Planes, base: Planes | null, masked: boolean, options: Options): Output {
+  const output = new Output();
+  const { level, noPrefix } = options;
+  const changed = masked && base !== null ? changedElements(child, base) : null;
+  const pick = (plane: Uint8Array): Uint8Array =>
+    changed === null ? plane : Uint8Array.from(changed, (i) => plane[i] as number);
+  const values = child.map(pick);
+  const under = base?.map(pick) ?? null;
+  const transform = under === null ? TRANSFORM_RAW : chooseTransform(values, under, noPrefix);
+  output.usesBase = changed !== null || transform !== TRANSFORM_RAW;
+  output.head.u8(transform).u8(changed === null ? 0 : 1);
+  if (changed !== null) {
+    output.head.varint(changed.length);
+    const bytes = new Uint8Array(Math.ceil((child[0] as Uint8Array).length / 8));
+    for (const i of changed) bytes[i >> 3] = (bytes[i >> 3] as number) | (1 << (i % 8));
+    putPlane({ bytes, level, kind: KIND_NONE, contexts: null }, output.head, output.classes[0]);
+  }
+  const digits = under === null ? values : makeDigits(transform, values, under);
+  for (const [k, bytes] of digits.entries()) {
+    let kind: number = KIND_NONE;
+    if (transform !== TRANSFORM_RAW) kind = KIND_BASE;
+    else if (k === 1) kind = KIND_OWN;
+    const contexts = contextsOf(kind, under ?? [], values);
+    const payload = output.classes[classOfPlane(child.length, k)] as ByteOutput;
+    putPlane({ bytes, level, kind, contexts }, output.head, payload);
+  }
+  return output;
+}
+
+/** Elements that differ from the base; null if a mask of them would be all, or leave out too few. */
+function changedElements(child: Planes, base: Planes): number[] | null {
+  const n = (child[0] as Uint8Array).length;
+  const changed: number[] = [];
+  for (let i = 0; i < n; i++) if (differsAt(child, base, i)) changed.push(i);
+  return n - changed.length >= MASK_UNCHANGED_MIN && changed.length > 0 ? changed : null;
+}
+
+function chooseTransform(child: Planes, base: Planes, noPrefix: boolean): number {
+  const width = child.length;
+  let best = quotient(sampleCost(TRANSFORM_RAW, child, base), 1000) * DELTA_GAIN;
+  let chosen = TRANSFORM_RAW;
+  const candidates = width > 1 ? [TRANSFORM_SUB16, TRANSFORM_BSUB] : [TRANSFORM_BSUB];
+  if (noPrefix && width === 4) candidates.push(TRANSFORM_SUB32);
+  for (const transform of candidates) {
+    const cost = sampleCost(transform, child, base);
+    if (cost < best) {
+      best = cost;
+      chosen = transform;
+    }
+  }
+  return chosen;
+}
+
+/** Order-0 cost of a transform on a sample: planes that are noise count as stored. */
+function sampleCost(transform: number, child: Planes, base: Planes): number {
+  const n = (child[0] as Uint8Array).length;
+  const blocks = n < SAMPLE_BLOCK * SAMPLE_BLOCKS ? 1 : SAMPLE_BLOCKS;
+  const block = blocks === 1 ? n : SAMPLE_BLOCK;
+  const counts = child.map(() => new Uint32Array(256));
+  for (let b = 0; b < blocks; b++) {
+    const from = sampleFrom(n, block, blocks, b);
+    const cut = (planes: Planes): Planes =>
+      planes.map((plane) => plane.subarray(from, from + block));
+    for (const [k, plane] of makeDigits(transform, cut(child), cut(base)).entries()) {
+      const row = counts[k] as Uint32Array;
+      for (const digit of plane) row[digit] = (row[digit] as number) + 1;
+    }
+  }
+  const stored = blocks * block * 8 * COST_ONE;
+  return counts.reduce((sum, row) => sum + Math.min(orderZeroCost(row), stored), 0);
+}

@@ -1,0 +1,98 @@
+/** Checked reading for the reference: bytes from a range, bits from bytes. Never past the end. */
+
+/** Error numbers of native/kernel.h. */
+export const ERROR_ARGUMENT = -1;
+export const ERROR_CORRUPT = -3;
+export const ERROR_BASE = -4;
+
+/** What a kernel rejects with: an Error that carries a number of native/kernel.h. */
+export function failure(kernel: number, what: string): Error {
+  return Object.assign(new Error(what), { kernel });
+}
+
+/** Bytes that contradict themselves. */
+export function damage(what: string): Error {
+  return failure(ERROR_CORRUPT, what);
+}
+
+/** A range of bytes, read from its start. */
+export class ByteInput {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  /** @param bytes  read, never kept longer than this reader. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  u8(): number {
+    return this.take(1)[0] as number;
+  }
+
+  /** LEB128 of at most 8 bytes, below 2^53, its last byte not 0 unless it is the only one. */
+  varint(): number {
+    let value = 0;
+    for (let k = 0; k < 8; k++) {
+      const byte = this.u8();
+      value += (byte & 127) * 2 ** (7 * k);
+      if (byte < 128) {
+        if (k > 0 && byte === 0) throw damage('a varint with a trailing zero');
+        if (value > Number.MAX_SAFE_INTEGER) throw damage('a varint of 2^53 or more');
+        return value;
+      }
+    }
+    throw damage('a varint of more than 8 bytes');
+  }
+
+  /** The next `length` bytes, not copied. */
+  take(length: number): Uint8Array {
+    if (length > this.remaining) throw damage('bytes are missing');
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+}
+
+/** Bits of bytes, the least significant of each byte first. */
+export class BitInput {
+  readonly #bytes: ByteInput;
+  #byte = 0;
+  #left = 0;
+
+  constructor(bytes: ByteInput) {
+    this.#bytes = bytes;
+  }
+
+  bit(): number {
+    if (this.#left === 0) {
+      this.#byte = this.#bytes.u8();
+      this.#left = 8;
+    }
+    const bit = this.#byte & 1;
+    this.#byte >>= 1;
+    this.#left--;
+    return bit;
+  }
+
+  /** An Elias gamma code: k zeros, a one, then the k bits below the leading one, lowest first. */
+  gamma(max: number): number {
+    let k = 0;
+    while (this.bit() === 0) {
+      k++;
+      if (2 ** k > max) throw damage('a gamma code out of range');
+    }
+    let value = 2 ** k;
+    for (let bit = 0; bit < k; bit++) value += this.bit() * 2 ** bit;
+    if (value > max) throw damage('a gamma code out of range');
+    return value;
+  }
+
+  /** Ends the bits: what is left of the last byte has to be zeros. */
+  end(): void {
+    if (this.#byte !== 0) throw damage('padding that is not zero');
+    this.#left = 0;
+  }
+}
