@@ -1,11 +1,10 @@
 /**
  * Segments, whatever codec wrote them: encoded by the kernel, decoded by what the head names.
  *
- * Start here. The codecs are planes-rans.ts (2, written) and planes-deflate.ts (1, read).
+ * Start here. There is one codec, planes-rans.ts (2).
  * @see docs/format/codec.md
  */
 import { BugError, CorruptError, FormatVersionError } from '../errors.js';
-import { CODEC_PLANES_DEFLATE, decodeSegment as decodeDeflate } from './planes-deflate.js';
 import { CODEC_PLANES_RANS, decodeRans, encodeRans, ransStop } from './planes-rans.js';
 import type { DecodeOptions, EncodedSegment, SegmentPayload } from './segment-types.js';
 
@@ -27,9 +26,9 @@ export function encodeSegment(
   return encodeRans(planes, basePlanes, level);
 }
 
-function codecOf(head: Uint8Array, file: string): number {
+function checkCodec(head: Uint8Array, file: string): void {
   const codec = head[0];
-  if (codec === CODEC_PLANES_DEFLATE || codec === CODEC_PLANES_RANS) return codec;
+  if (codec === CODEC_PLANES_RANS) return;
   if (codec === undefined) throw new CorruptError(`'${file}' has an empty codec field`, { file });
   throw new FormatVersionError(`'${file}' uses codec ${codec}, which this dlv does not know`, {
     file,
@@ -43,7 +42,7 @@ function codecOf(head: Uint8Array, file: string): number {
  * them exactly. @throws {CorruptError} {FormatVersionError}
  */
 export function segmentStop(head: Uint8Array, width: number, wanted: number, file: string): number {
-  if (codecOf(head, file) === CODEC_PLANES_DEFLATE) return wanted;
+  checkCodec(head, file);
   return ransStop(head, width, wanted, file);
 }
 
@@ -59,9 +58,7 @@ export async function decodeSegment(
   options: DecodeOptions,
   target?: readonly Uint8Array[],
 ): Promise<Uint8Array[]> {
-  if (codecOf(segment.head, options.file) === CODEC_PLANES_DEFLATE) {
-    return decodeDeflate(segment, options, target);
-  }
+  checkCodec(segment.head, options.file);
   return decodeRans(segment, options, target?.slice(0, options.wanted));
 }
 

@@ -1,6 +1,7 @@
 /**
  * Static rANS as docs/format/codec.md §rANS says it: one symbol at a time, one state a lane.
  */
+import { CHUNK_ELEMENTS } from '../../limits.js';
 import { type BitInput, ByteInput, damage } from './input.js';
 
 /** Frequencies of a table add up to this. */
@@ -9,7 +10,7 @@ export const SCALE = 1 << SCALE_BITS;
 /** States are at least this between symbols. */
 export const STATE_MIN = 2 ** 15;
 /** Symbols of one coded chunk; the last of a plane is shorter. */
-export const CHUNK_SYMBOLS = 1 << 18;
+export const CHUNK_SYMBOLS = CHUNK_ELEMENTS;
 
 /** A chunk of this many symbols has 64 lanes, a shorter one 8. */
 const LONG_CHUNK_SYMBOLS = 32768;
