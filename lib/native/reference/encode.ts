@@ -81,14 +81,32 @@ export function encodeReference(
   const n = child[0]?.length ?? 0;
   const known = level === 0 || level === 1 || level === 2;
   if (n === 0 || n > SEGMENT_ELEMENTS || !known) throw failure(ERROR_ARGUMENT, 'bad argument');
-  const output = encodeSegment(child, base, { level, noPrefix });
-  const [hi, mid, low] = output.classes;
+  return finish(encodeSegment(child, base, { level, noPrefix }));
+}
+
+/**
+ * Encodes one segment by one of the transforms 0 to 4, whether or not the encoder would choose it, with
+ * a mask of the changed elements if `masked`. For tests of decoders.
+ */
+export function encodeReferenceAs(
+  transform: number,
+  masked: boolean,
+  child: Planes,
+  base: Planes | null,
+  level: Level,
+): ReferenceSegment {
+  const changed = masked && base !== null ? changedElements(child, base) : null;
+  return finish(writeBody(child, base, changed, transform, level));
+}
+
+function finish({ head, classes, usesBase }: Output): ReferenceSegment {
+  const [hi, mid, low] = classes;
   return {
-    head: output.head.finish(),
+    head: head.finish(),
     hi: hi.finish(),
     mid: mid.finish(),
     low: low.finish(),
-    usesBase: output.usesBase,
+    usesBase,
   };
 }
 
@@ -166,16 +184,31 @@ function unchangedShare(child: Planes, base: Planes): number {
   return quotient(unchanged * 1000, looked);
 }
 
-/** Writes planes, those of changed elements only if `masked`. */
+/** Writes planes, those of changed elements only if `masked` and worth it, by the cheapest transform. */
 function encodeBody(child: Planes, base: Planes | null, masked: boolean, options: Options): Output {
+  if (base === null) return writeBody(child, null, null, TRANSFORM_RAW, options.level);
+  const n = (child[0] as Uint8Array).length;
+  let changed = masked ? changedElements(child, base) : null;
+  if (changed && (n - changed.length < MASK_UNCHANGED_MIN || changed.length === 0)) changed = null;
+  const [values, under] = [child, base].map((planes) => pickElements(planes, changed));
+  const transform = chooseTransform(values as Planes, under as Planes, options.noPrefix);
+  return writeBody(child, base, changed, transform, options.level);
+}
+
+/** The elements of planes that are coded: the changed ones, or all. */
+function pickElements(planes: Planes, changed: readonly number[] | null): Planes {
+  if (changed === null) return planes;
+  return planes.map((plane) => Uint8Array.from(changed, (i) => plane[i] as number));
+}
+
+function writeBody(
+  child: Planes,
+  base: Planes | null,
+  changed: readonly number[] | null,
+  transform: number,
+  level: Level,
+): Output {
   const output = new Output();
-  const { level, noPrefix } = options;
-  const changed = masked && base !== null ? changedElements(child, base) : null;
-  const pick = (plane: Uint8Array): Uint8Array =>
-    changed === null ? plane : Uint8Array.from(changed, (i) => plane[i] as number);
-  const values = child.map(pick);
-  const under = base?.map(pick) ?? null;
-  const transform = under === null ? TRANSFORM_RAW : chooseTransform(values, under, noPrefix);
   output.usesBase = changed !== null || transform !== TRANSFORM_RAW;
   output.head.u8(transform).u8(changed === null ? 0 : 1);
   if (changed !== null) {
@@ -184,24 +217,26 @@ function encodeBody(child: Planes, base: Planes | null, masked: boolean, options
     for (const i of changed) bytes[i >> 3] = (bytes[i >> 3] as number) | (1 << (i % 8));
     putPlane({ bytes, level, kind: KIND_NONE, contexts: null }, output.head, output.classes[0]);
   }
-  const digits = under === null ? values : makeDigits(transform, values, under);
+  const values = pickElements(child, changed);
+  const under = pickElements(base ?? [], changed);
+  const digits = makeDigits(transform, values, under);
   for (const [k, bytes] of digits.entries()) {
     let kind: number = KIND_NONE;
     if (transform !== TRANSFORM_RAW) kind = KIND_BASE;
     else if (k === 1) kind = KIND_OWN;
-    const contexts = contextsOf(kind, under ?? [], values);
+    const contexts = contextsOf(kind, under, values);
     const payload = output.classes[classOfPlane(child.length, k)] as ByteOutput;
     putPlane({ bytes, level, kind, contexts }, output.head, payload);
   }
   return output;
 }
 
-/** Elements that differ from the base; null if a mask of them would be all, or leave out too few. */
-function changedElements(child: Planes, base: Planes): number[] | null {
+/** Elements that differ from the base, ascending. */
+function changedElements(child: Planes, base: Planes): number[] {
   const n = (child[0] as Uint8Array).length;
   const changed: number[] = [];
   for (let i = 0; i < n; i++) if (differsAt(child, base, i)) changed.push(i);
-  return n - changed.length >= MASK_UNCHANGED_MIN && changed.length > 0 ? changed : null;
+  return changed;
 }
 
 function chooseTransform(child: Planes, base: Planes, noPrefix: boolean): number {
