@@ -1,13 +1,14 @@
 /**
- * Candidate bases: which stored extent a new one is probably close to.
- *
- * By name: same path and role in the parent, then the snapshot of the same role with
+ * Candidate bases by name: same path and role in the parent, then the snapshot of the same role with
  * the latest step not after this one. A base has equal width and count. Chains stay within the
  * configured depth and cost by going to an ancestor of the candidate or by materializing.
+ *
+ * choose-base.ts compares them with what is close whatever its name.
  */
 import type { Id } from '../bytes/hash.js';
+import { LITERAL_BLOB_BYTES } from '../limits.js';
 import type { Role } from '../tensor/layout.js';
-import type { Recipe, Skeleton } from '../tensor/recipe.js';
+import { dataBlobLengths, type Recipe, type Skeleton } from '../tensor/recipe.js';
 
 /** A stored file that may serve bases. */
 export interface BaseFile {
@@ -16,6 +17,9 @@ export interface BaseFile {
   recipe: Recipe;
   skeleton: Skeleton;
 }
+
+/** Extents of one name that are compared: the parent's and those of earlier snapshots. */
+const NAMESAKES_MAX = 3;
 
 interface NamedExtent {
   id: Id;
@@ -53,21 +57,32 @@ export class BaseFinder {
     this.#files = files.map((file) => ({ file, names: extentsByName(file.recipe, file.skeleton) }));
   }
 
-  /** The base for an extent that the tensors of these keys view, or null. */
-  extent(keys: readonly string[], width: number, count: number): Id | null {
+  /** Extents of the same size that tensors of these keys view, the best first, none twice. */
+  namesakes(keys: readonly string[], width: number, count: number): Id[] {
+    const found = new Set<Id>();
     for (const { names } of this.#files) {
       for (const key of keys) {
-        const found = names.get(key);
-        if (found && found.width === width && found.count === count) return found.id;
+        const extent = names.get(key);
+        if (extent && extent.width === width && extent.count === count) found.add(extent.id);
+        if (found.size === NAMESAKES_MAX) return [...found];
       }
     }
-    return null;
+    return [...found];
   }
 
-  /** The stored blob that holds the same cut of the data literal of this width, or null. */
-  dataBlob(width: number, index: number): Id | null {
-    const first = this.#files[0]?.file;
-    return first?.recipe.data.find((d) => d.width === width)?.ids[index] ?? null;
+  /**
+   * The stored blob that holds the same cut of the data literal of this width, or null.
+   * @param lengths  of all blobs of the literal: a file that is cut alike says most.
+   */
+  dataBlob(width: number, index: number, lengths: readonly number[]): Id | null {
+    for (const { file } of this.#files) {
+      const stored = file.recipe.data.find((d) => d.width === width)?.ids;
+      if (stored?.length !== lengths.length) continue;
+      const parts = file.skeleton.parts;
+      const theirs = dataBlobLengths(parts, width, LITERAL_BLOB_BYTES);
+      if (theirs[index] === lengths[index]) return stored[index] ?? null;
+    }
+    return null;
   }
 }
 
@@ -90,6 +105,12 @@ export function orderBaseFiles(
   });
 }
 
+/** A base that keeps the limits, and the depth of a delta against it. */
+export interface FittedBase {
+  id: Id;
+  depth: number;
+}
+
 /** One link of a chain: its base, and the bytes that reading it costs. */
 export interface ChainLink {
   base: Id | null;
@@ -101,6 +122,7 @@ export interface ChainLink {
  * @param lookup    gives the link of an extent's segment, or null if it is not stored.
  * @param maxDepth  longest chain, in links.
  * @param maxCost   bytes read along the chain as a multiple of the materialized root's bytes.
+ * @param self      the extent that is to be stored: a chain through it would go in a circle.
  * @returns         the base and the depth a delta against it has, or null: materialize.
  */
 export async function fitBase(
@@ -108,12 +130,13 @@ export async function fitBase(
   lookup: (id: Id) => Promise<ChainLink | null>,
   maxDepth: number,
   maxCost: number,
-): Promise<{ id: Id; depth: number } | null> {
+  self: Id | null = null,
+): Promise<FittedBase | null> {
   const chain: { id: Id; bytes: number }[] = [];
   let next: Id | null = candidate;
   while (next !== null) {
     const link: ChainLink | null = await lookup(next);
-    if (link === null || chain.length > 4 * maxDepth + 16) return null;
+    if (next === self || link === null || chain.length > 4 * maxDepth + 16) return null;
     chain.push({ id: next, bytes: link.bytes });
     next = link.base;
   }

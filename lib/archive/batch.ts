@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { type FileStat, listDirectory, ReadFile, statOrNull } from '../bytes/files.js';
+import type { CodecLevel } from '../codec/segment.js';
 import { DlvError, isDamage } from '../errors.js';
 import { readLayout } from '../formats/detect.js';
 import { validateLayout } from '../formats/validate.js';
@@ -38,6 +39,7 @@ export interface BatchOptions {
   parentFiles: readonly { entry: FileEntry; step: number | null }[];
   chainDepth: number;
   chainCost: number;
+  level: CodecLevel;
   onBytes?: (count: number) => void;
   onFile?: (path: string) => void;
   signal?: AbortSignal;
@@ -68,6 +70,7 @@ export async function* ingestBatch(
         bases: new BaseFinder(found),
         chainDepth: options.chainDepth,
         chainCost: options.chainCost,
+        level: options.level,
         ...(options.onBytes ? { onBytes: options.onBytes } : {}),
         ...(options.signal ? { signal: options.signal } : {}),
       });

@@ -14,9 +14,9 @@ import { cutChunk } from '../bytes/chunker.js';
 import { type ReadFile, throwIfAborted } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
 import { splitFast } from '../codec/planes.js';
-import { encodeSegment, verifySegment } from '../codec/segment.js';
+import { type CodecLevel, encodeSegment, verifySegment } from '../codec/segment.js';
 import { Sketcher } from '../codec/sketch.js';
-import { BugError, ChangedError, isDamage, NotFoundError } from '../errors.js';
+import { BugError, ChangedError } from '../errors.js';
 import {
   CDC_MAX_BYTES,
   GIT_SHA1_BYTES_MAX,
@@ -30,7 +30,8 @@ import { cutFile, type FileParts, type PlacedPart } from '../tensor/file-parts.j
 import type { FileLayout } from '../tensor/layout.js';
 import { swapBytes } from '../tensor/planes.js';
 import { type ChunkRef, dataBlobLengths } from '../tensor/recipe.js';
-import { type BaseFinder, fitBase, tensorKey } from './bases.js';
+import { type BaseFinder, type FittedBase, tensorKey } from './bases.js';
+import { BaseChooser, isUnusable } from './choose-base.js';
 import { segmentElements } from './extents.js';
 import { FileFeed } from './file-feed.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
@@ -56,6 +57,7 @@ export interface IngestOptions {
   /** Longest chain in links, and its cost as a multiple of the materialized bytes. */
   chainDepth: number;
   chainCost: number;
+  level: CodecLevel;
   /** Called with the bytes read since the last call. */
   onBytes?: (count: number) => void;
   signal?: AbortSignal;
@@ -125,12 +127,16 @@ class FileIngest {
   #run = new Uint8Array(0);
   #writes: Promise<void> = Promise.resolve();
   readonly #started = new Set<Id>();
+  /** Extents being encoded: settles when what was started of one is written. */
+  readonly #unwritten = new Map<Id, Promise<void>>();
+  readonly #chooser: BaseChooser;
 
   constructor(session: PackSession, source: ReadFile, file: FileParts, options: IngestOptions) {
     this.#session = session;
     this.#source = source;
     this.#file = file;
     this.#options = options;
+    this.#chooser = new BaseChooser(session, options);
     this.#gitHash =
       source.size <= GIT_SHA1_BYTES_MAX ? createHash('sha1').update(`blob ${source.size}\0`) : null;
     this.#feed = new FileFeed(source, (block) => {
@@ -218,7 +224,7 @@ class FileIngest {
     stream.pending.push(bytes);
     stream.pendingBytes += bytes.length;
     if (stream.pendingBytes !== stream.lengths[stream.ids.length]) return;
-    const base = this.#options.bases.dataBlob(width, stream.ids.length);
+    const base = this.#options.bases.dataBlob(width, stream.ids.length, stream.lengths);
     const id = await this.#session.putBlob('blob', Buffer.concat(stream.pending), width, base);
     stream.ids.push(id);
     stream.pending = [];
@@ -273,9 +279,11 @@ class FileIngest {
       return hashes.id;
     }
     this.#started.add(hashes.id);
-    const candidate = this.#options.bases.extent(keys, width, count);
+    const candidate = await this.#choose(hashes, keys, kept[0] ?? null);
+    this.#session.sketches.add(hashes.id, width, count, hashes.sketch);
     for (let segment = 0; segment < segments; segment++) {
-      const base = candidate === null ? null : await this.#fit(candidate, segment);
+      const base =
+        candidate === null ? null : await this.#chooser.fit(hashes.id, candidate, segment);
       const planes = kept[segment] ?? (await this.#rereadSegment(part, segment, hashes));
       await this.#encodeSoon(hashes, segment, planes, base);
     }
@@ -321,10 +329,19 @@ class FileIngest {
     return this.#run;
   }
 
-  /** Segments of one extent may stand on different bases, so each keeps the chain limits itself. */
-  #fit(candidate: Id, segment: number): Promise<{ id: Id; depth: number } | null> {
-    const { chainDepth, chainCost } = this.#options;
-    return fitBase(candidate, (id) => this.#session.chainLink(id, segment), chainDepth, chainCost);
+  /** The candidate for its base. Segments of one extent may stand on different ones of its chain. */
+  async #choose(
+    extent: ReadExtent,
+    keys: readonly string[],
+    planes: readonly Uint8Array[] | null,
+  ): Promise<Id | null> {
+    const namesakes = this.#options.bases.namesakes(keys, extent.width, extent.count);
+    const candidate = await this.#chooser.choose(extent, namesakes, planes, async (id) => {
+      // One that this file brought may still be at work; had it failed, #check says so.
+      await this.#unwritten.get(id);
+    });
+    this.#check();
+    return candidate;
   }
 
   /** Reads a segment of a long extent again and checks that it still has the hashes of pass 1. */
@@ -372,7 +389,7 @@ class FileIngest {
     hashes: ReadExtent,
     segment: number,
     planes: Uint8Array[],
-    base: { id: Id; depth: number } | null,
+    base: FittedBase | null,
   ): Promise<void> {
     const bytes = planes.length * (planes[0] as Uint8Array).length;
     await this.#roomFor(bytes, FLIGHT_BYTES);
@@ -384,14 +401,17 @@ class FileIngest {
       await store();
     });
     // A failure is reported by whoever awaits the work; this copy only keeps the order.
-    this.#writes = write.catch(() => {});
-    const entry: Promise<void> = write.then(
-      () => this.#forget(entry, bytes),
-      (error: unknown) => {
-        this.#failure ??= { error };
-        this.#forget(entry, bytes);
-      },
-    );
+    const written = write.catch(() => {});
+    this.#writes = written;
+    this.#unwritten.set(hashes.id, written);
+    const done = (): void => {
+      if (this.#unwritten.get(hashes.id) === written) this.#unwritten.delete(hashes.id);
+      this.#forget(entry, bytes);
+    };
+    const entry: Promise<void> = write.then(done, (error: unknown) => {
+      this.#failure ??= { error };
+      done();
+    });
     this.#inFlight.push(entry);
   }
 
@@ -429,7 +449,7 @@ class FileIngest {
       return await this.#session.extents.readPlanes(id, segment, width, planes);
     } catch (error) {
       // The planes are not used again: chunks that are still being decoded may write into them.
-      if (isDamage(error) || error instanceof NotFoundError) return null;
+      if (isUnusable(error)) return null;
       throw error;
     }
   }
@@ -438,12 +458,13 @@ class FileIngest {
     hashes: ReadExtent,
     segment: number,
     planes: Uint8Array[],
-    base: { id: Id; depth: number } | null,
+    base: FittedBase | null,
   ): Promise<() => Promise<void>> {
     const { width, count, id } = hashes;
+    const { level } = this.#options;
     const basePlanes =
       base === null ? null : await this.#basePlanes(base.id, segment, width, count);
-    const coded = await encodeSegment(planes, basePlanes);
+    const coded = await encodeSegment(planes, basePlanes, level);
     const scratch = takePlanes(width, segmentElements(count, segment));
     await verifySegment(coded, planes, basePlanes, this.#source.name, scratch);
     givePlanes(scratch);
@@ -460,8 +481,8 @@ class FileIngest {
         segments: segmentCount(count),
         width,
         count,
-        base: coded.usesBase ? (base as { id: Id }).id : null,
-        depth: coded.usesBase ? (base as { depth: number }).depth : 0,
+        base: coded.usesBase ? (base as FittedBase).id : null,
+        depth: coded.usesBase ? (base as FittedBase).depth : 0,
         head,
         hi: coded.hi,
         mid: coded.mid,

@@ -24,6 +24,7 @@ import {
 import type { ChainLink } from './bases.js';
 import { Blobs } from './blobs.js';
 import { Extents } from './extents.js';
+import { Sketches, sketchOfHead } from './sketches.js';
 
 /** How a session reaches the disk; the repository gives these. */
 export interface SessionHost {
@@ -39,6 +40,8 @@ export interface SessionHost {
 export class PackSession {
   readonly blobs: Blobs;
   readonly extents: Extents;
+  /** Neighbours of new extents: those of the listed sets, and those it was told of. */
+  readonly sketches: Sketches;
   /** Sets of this session that the manifest lists, in order. */
   readonly published: SetInfo[] = [];
   readonly #host: SessionHost;
@@ -61,6 +64,7 @@ export class PackSession {
     this.#host = host;
     this.blobs = new Blobs(this);
     this.extents = new Extents(this);
+    this.sketches = new Sketches(host.store);
   }
 
   async readBlob(id: Id): Promise<BlobRecord | null> {
@@ -73,6 +77,12 @@ export class PackSession {
       (await this.#writer?.readSegment(id, segment, classes)) ??
       this.#host.store.readSegment(id, segment, classes)
     );
+  }
+
+  /** The sketch of an extent, stored or of this session's open set; null if it has none. */
+  async sketchOf(id: Id): Promise<Uint8Array | null> {
+    const record = await this.readSegment(id, 0, []);
+    return record === null ? null : sketchOfHead(record);
   }
 
   /** One link of the chain of a segment, live or of this session's open set; null if it is nowhere. */

@@ -4,7 +4,7 @@
  * Start here. There is one codec, planes-rans.ts (2).
  * @see docs/format/codec.md
  */
-import { BugError, CorruptError, FormatVersionError } from '../errors.js';
+import { BugError, CorruptError, FormatVersionError, UsageError } from '../errors.js';
 import { CODEC_PLANES_RANS, decodeRans, encodeRans, ransStop } from './planes-rans.js';
 import type { DecodeOptions, EncodedSegment, SegmentPayload } from './segment-types.js';
 
@@ -12,18 +12,33 @@ export type { DecodeOptions, EncodedSegment, SegmentPayload } from './segment-ty
 
 /** Encoder effort: fast, default, max. */
 export type CodecLevel = 0 | 1 | 2;
+const LEVELS = ['fast', 'default', 'max'];
+
+/** The level of a name. @throws {UsageError} for an unknown one. */
+export function parseLevel(name: string): CodecLevel {
+  const level = LEVELS.indexOf(name);
+  if (level < 0) {
+    throw new UsageError(`there is no level '${name}'`, {
+      option: '--level',
+      hint: `use one of ${LEVELS.join(', ')}`,
+    });
+  }
+  return level as CodecLevel;
+}
 
 /**
  * Encodes one segment.
  * @param planes      child planes, plane 0 first; read, never kept.
  * @param basePlanes  planes of the base segment, same width and count, or null.
+ * @param noPrefix    allows deltas that are exact only when all planes are read: smaller ones.
  */
 export function encodeSegment(
   planes: readonly Uint8Array[],
   basePlanes: readonly Uint8Array[] | null,
   level: CodecLevel = 1,
+  noPrefix = false,
 ): Promise<EncodedSegment> {
-  return encodeRans(planes, basePlanes, level);
+  return encodeRans(planes, basePlanes, level, noPrefix);
 }
 
 function checkCodec(head: Uint8Array, file: string): void {

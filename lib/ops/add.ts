@@ -4,6 +4,7 @@ import type { Repository } from '../archive/repository.js';
 import type { PackSession } from '../archive/session.js';
 import { namedObjects, openStoredFile } from '../archive/stored-file.js';
 import { statOrNull } from '../bytes/files.js';
+import { type CodecLevel, parseLevel } from '../codec/segment.js';
 import { ConflictError, UsageError } from '../errors.js';
 import type { FileEntry } from '../repo/file-page.js';
 import { registerReader } from '../repo/readers.js';
@@ -25,6 +26,8 @@ export interface AddOptions {
   force?: boolean;
   /** Takes only files that are tracked already (`commit --all`). */
   update?: boolean;
+  /** Encoder effort: 'fast', 'default' or 'max'; default: config codec.level. */
+  level?: string;
 }
 
 export interface AddedFile {
@@ -88,8 +91,9 @@ export async function storeChanges(
   options: AddOptions,
   context: OpContext,
 ): Promise<StoredChanges> {
+  const level = parseLevel(options.level ?? repo.config.get('codec.level'));
   const plan = await planAdd(repo, onDisk, options, context);
-  return { plan, results: await storeFiles(repo, session, plan, context) };
+  return { plan, results: await storeFiles(repo, session, plan, level, context) };
 }
 
 export interface AddPlan {
@@ -159,6 +163,7 @@ async function storeFiles(
   repo: Repository,
   session: PackSession,
   plan: AddPlan,
+  level: CodecLevel,
   context: OpContext,
 ): Promise<Stored[]> {
   const results: Stored[] = [];
@@ -171,6 +176,7 @@ async function storeFiles(
     parentFiles,
     chainDepth: repo.config.get('chain.depth'),
     chainCost: repo.config.get('chain.cost'),
+    level,
     onBytes: (count) => context.progress.advance(count),
     onFile: () => {
       stagedAtNs = nowNs();

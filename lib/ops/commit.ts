@@ -57,6 +57,8 @@ export interface CommitOptions {
   parents?: Id[];
   /** Makes a version even if no file changed. */
   allowEmpty?: boolean;
+  /** Encoder effort of what `all` adds: 'fast', 'default' or 'max'; default: config codec.level. */
+  level?: string;
 }
 
 export interface CommitResult {
@@ -187,6 +189,7 @@ async function prepare(
   }
   if (options.all) {
     const tracked = trackedFiles(repo, staging, line.model);
+    if (options.level !== undefined) tracked.level = options.level;
     if (tracked.paths.length > 0) {
       const changes = await storeChanges(repo, session, onDisk, tracked, context);
       await applyChanges(repo, session, staging, changes, tracked);

@@ -73,6 +73,12 @@ export const CONFIG_KEYS = {
     max: 1000,
     about: 'bytes read through a chain, at most this many times the bytes without deltas',
   },
+  'codec.level': {
+    type: 'text',
+    default: 'default',
+    about: 'effort of the encoder: fast, default or max',
+    problem: (value) => (/^(fast|default|max)$/.test(value) ? null : 'is not fast, default or max'),
+  },
   'gc.graceDays': {
     type: 'number',
     default: 14,

@@ -9,6 +9,7 @@ interface Flags {
   model?: string;
   step?: string;
   force?: boolean;
+  level?: string;
 }
 
 const EXAMPLE: AddResult = {
@@ -50,6 +51,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', "model that new files belong to (default: HEAD's)")
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
+    .option('--level <name>', 'effort of the encoder: fast, default or max (config codec.level)')
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         const { add } = await import('../../ops/add.js');

@@ -15,6 +15,7 @@ interface Flags {
   step?: string;
   parent?: string[];
   allowEmpty?: boolean;
+  level?: string;
 }
 
 const EXAMPLE: CommitResult = {
@@ -65,6 +66,7 @@ export function register(program: Command, cli: Cli): void {
       collect,
     )
     .option('--allow-empty', 'make a version even if no file changed')
+    .option('--level <name>', 'effort of the encoder for --all: fast, default or max')
     .action(
       cli.action(async (run, flags: Flags) => {
         const { commit } = await import('../../ops/commit.js');
@@ -84,6 +86,7 @@ export function register(program: Command, cli: Cli): void {
               logs: (flags.log ?? []).map((file) => path.resolve(run.context.cwd, file)),
               parents,
               ...(flags.model === undefined ? {} : { model: flags.model }),
+              ...(flags.level === undefined ? {} : { level: flags.level }),
               ...(flags.step === undefined ? {} : { step: parseStep(flags.step) }),
             },
             run.context,

@@ -63,15 +63,16 @@ test('bases: a base has the name, role, width and count of the tensor', (t) => {
   const files = [fileOf('a', 1, { w: 100, v: 50 }), fileOf('b', 0, { w: 200 })];
   const finder = new BaseFinder(files);
   const w = [tensorKey('weights', 'w')];
-  t.is(finder.extent(w, 4, 100), idOf('a:w'));
-  t.is(finder.extent(w, 4, 200), idOf('b:w'));
-  t.is(finder.extent(w, 4, 300), null);
-  t.is(finder.extent(w, 2, 100), null);
-  t.is(finder.extent([tensorKey('optimizer', 'w')], 4, 100), null);
-  t.is(
-    finder.extent([tensorKey('weights', 'none'), tensorKey('weights', 'v')], 4, 50),
+  t.deepEqual(finder.namesakes(w, 4, 100), [idOf('a:w')]);
+  t.deepEqual(finder.namesakes(w, 4, 200), [idOf('b:w')]);
+  t.deepEqual(finder.namesakes(w, 4, 300), []);
+  t.deepEqual(finder.namesakes(w, 2, 100), []);
+  t.deepEqual(finder.namesakes([tensorKey('optimizer', 'w')], 4, 100), []);
+  t.deepEqual(finder.namesakes([tensorKey('weights', 'none'), tensorKey('weights', 'v')], 4, 50), [
     idOf('a:v'),
-  );
+  ]);
+  const many = ['p', 'q', 'r', 's', 't'].map((path) => fileOf(path, 1, { w: 100 }));
+  t.deepEqual(new BaseFinder(many).namesakes(w, 4, 100), ['p:w', 'q:w', 'r:w'].map(idOf));
 });
 
 test('bases: a line of versions never gets a chain that is too long or too costly', async (t) => {

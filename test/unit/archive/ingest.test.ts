@@ -46,7 +46,7 @@ test('ingest: no chunk is being stored any more when a failure is reported', asy
     await sleep(300);
     await readInto(target, offset);
   };
-  const options = { bases: new BaseFinder([]), chainDepth: 10, chainCost: 4 };
+  const options = { bases: new BaseFinder([]), chainDepth: 10, chainCost: 4, level: 1 as const };
   // A rejection that nobody handles yet ends a command, even if somebody would later.
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
