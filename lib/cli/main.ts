@@ -14,6 +14,7 @@ import {
   exitCodeTable,
   GLOBAL_OPTIONS,
   readGlobals,
+  readKernelNote,
 } from './run.js';
 import { wrapStream } from './stdio.js';
 import { createStyle, wantsColor } from './ui.js';
@@ -88,7 +89,9 @@ async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
   }
   const { about } = await import('../ops/about.js');
   const result = await about();
-  const { json } = readGlobals(program);
+  const { json, quiet } = readGlobals(program);
+  const note = await readKernelNote();
+  if (note !== null && !quiet) cli.host.stderr.write(`dlv: ${note}\n`);
   cli.host.stdout.write(json ? formatJson(result) : `dlv ${result.version}\n`);
 }
 

@@ -105,6 +105,12 @@ export function readGlobals(command: Command): Globals {
   return globals;
 }
 
+/** What to say about the kernel that ran, if anything. */
+export async function readKernelNote(): Promise<string | null> {
+  const { kernelNote } = await import('../ops/kernel-note.js');
+  return kernelNote();
+}
+
 /** Declares commands and runs their actions. */
 export class Cli {
   readonly host: CliHost;
@@ -132,9 +138,12 @@ export class Cli {
   action<A extends unknown[]>(action: Action<A>): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
       const command = args.pop() as Command;
-      const run = this.#run(readGlobals(command));
+      const globals = readGlobals(command);
+      const run = this.#run(globals);
       try {
         this.exitCode = (await action(run, ...(args as A))) ?? 0;
+        const note = globals.quiet ? null : await readKernelNote();
+        if (note !== null) run.context.warn(note);
       } finally {
         run.context.progress.finish();
       }

@@ -9,7 +9,6 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { BugError, CorruptError, UsageError } from '../errors.js';
-import { referenceKernel } from './reference/kernel.js';
 import { loadWasm } from './wasm.js';
 
 /** Head and class payloads of one encoded segment (docs/format/codec.md, codec 2). */
@@ -76,7 +75,17 @@ export interface LoadedKernel {
   kernel: Kernel;
   /** null unless the addon runs. */
   native: NativeKernel | null;
+  /** True if WebAssembly runs because there is no addon, not because it was asked for. */
+  fallback: boolean;
 }
+
+/** The reference, loaded at its first use: it is no part of what a command needs at its start. */
+const REFERENCE: Kernel = {
+  encode: async (...args) =>
+    (await import('./reference/kernel.js')).referenceKernel.encode(...args),
+  decode: async (...args) =>
+    (await import('./reference/kernel.js')).referenceKernel.decode(...args),
+};
 
 const FOLDER = new URL('../../../native/', import.meta.url);
 const KINDS = ['native', 'portable', 'wasm', 'reference'] as const;
@@ -109,6 +118,11 @@ export function loadKernel(): LoadedKernel {
   return loaded;
 }
 
+/** True if this process has loaded WebAssembly for want of the addon. */
+export function kernelFellBack(): boolean {
+  return loaded?.fallback ?? false;
+}
+
 /** Loads one kind, or the best there is if `forced` is undefined. For tests of every kind side by side. */
 export function load(forced: string | undefined): LoadedKernel {
   const kind = KINDS.find((name) => name === forced);
@@ -118,13 +132,14 @@ export function load(forced: string | undefined): LoadedKernel {
     });
   }
   if (kind === 'reference') {
-    return { info: { kind, isa: 'none' }, kernel: referenceKernel, native: null };
+    return { info: { kind, isa: 'none' }, kernel: REFERENCE, native: null, fallback: false };
   }
   if (kind !== 'wasm') {
     const native = loadAddon();
     if (native !== null) {
       native.forcePortable(kind === 'portable');
-      return { info: { kind: kind ?? 'native', isa: native.isa() }, kernel: native, native };
+      const info = { kind: kind ?? 'native', isa: native.isa() };
+      return { info, kernel: native, native, fallback: false };
     }
     if (kind !== undefined) {
       throw new UsageError(`DLV_KERNEL is '${kind}', but the native kernel was not built`, {
@@ -134,7 +149,8 @@ export function load(forced: string | undefined): LoadedKernel {
     }
   }
   const bytes = readFileSync(fileURLToPath(new URL('kernel.wasm', FOLDER)));
-  return { info: { kind: 'wasm', isa: 'simd128' }, kernel: loadWasm(bytes), native: null };
+  const info = { kind: 'wasm', isa: 'simd128' } as const;
+  return { info, kernel: loadWasm(bytes), native: null, fallback: kind === undefined };
 }
 
 function loadAddon(): NativeKernel | null {
