@@ -1,5 +1,6 @@
 /**
- * Builds the kernel: `node native/build.mjs` (the addon; run by npm at install) or with `--wasm`.
+ * Builds the kernel: `node native/build.mjs` (the addon; run by npm at install) or with `--wasm`;
+ * `--check-wasm` says whether the shipped WebAssembly is what its sources give.
  *
  * Calls the compiler directly on Node's own headers: no node-gyp, no Python, no download. Without a
  * compiler it says so in one line and succeeds: the shipped WebAssembly kernel is used then.
@@ -7,6 +8,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -100,8 +102,25 @@ function buildAddon() {
   return 'no C compiler was found';
 }
 
-function buildWasm() {
-  const target = path.join(HERE, 'kernel.wasm');
+const WASM = path.join(HERE, 'kernel.wasm');
+const WASM_SOURCES = path.join(HERE, 'kernel.wasm.sources');
+
+function clang() {
+  return process.env.CLANG ?? 'clang';
+}
+
+/** First line of `clang --version`: another version may give other bytes. Undefined without clang. */
+function clangVersion() {
+  return run(clang(), ['--version']).stdout?.split('\n')[0];
+}
+
+/** What was recorded beside kernel.wasm: hash of its sources, compiler. */
+export function wasmOrigin() {
+  const [sources, compiler] = fs.readFileSync(WASM_SOURCES, 'utf8').split('\n');
+  return { sources, compiler };
+}
+
+function compileWasm(target) {
   const exports = ['wasm_reset', 'wasm_alloc', 'wasm_encode', 'wasm_decode', 'wasm_answer'];
   const flags = [
     '--target=wasm32',
@@ -117,19 +136,50 @@ function buildWasm() {
     '-Wl,-z,stack-size=1048576',
     ...exports.map((name) => `-Wl,--export=${name}`),
   ];
-  const result = run(process.env.CLANG ?? 'clang', [...flags, ...CORE, 'wasm.c', '-o', target]);
+  const result = run(clang(), [...flags, ...CORE, 'wasm.c', '-o', target]);
   if (result.error) return 'clang was not found';
-  if (result.status !== 0) return result.stderr;
-  fs.writeFileSync(path.join(HERE, 'kernel.wasm.sources'), `${sourceHash()}\n`);
+  return result.status === 0 ? null : result.stderr;
+}
+
+function buildWasm() {
+  const problem = compileWasm(WASM);
+  if (problem === null) fs.writeFileSync(WASM_SOURCES, `${sourceHash()}\n${clangVersion()}\n`);
+  return problem;
+}
+
+/** Compares kernel.wasm with its sources: by building it again where that can give the same bytes. */
+function checkWasm() {
+  const { sources, compiler } = wasmOrigin();
+  const again = "run 'node native/build.mjs --wasm' and commit what it writes";
+  if (sources !== sourceHash()) return `kernel.wasm was made of other sources: ${again}`;
+  const say = (text) => process.stdout.write(`kernel.wasm: ${text}\n`);
+  const here = clangVersion();
+  if (here !== compiler) {
+    say(`NOT built again (${here ?? 'no clang'} here, ${compiler} there); made of these sources`);
+    return null;
+  }
+  const temporary = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'dlv-wasm-')), 'kernel.wasm');
+  const problem = compileWasm(temporary);
+  if (problem === null && !fs.readFileSync(temporary).equals(fs.readFileSync(WASM))) {
+    return `kernel.wasm differs from what its sources give: ${again}`;
+  }
+  fs.rmSync(path.dirname(temporary), { recursive: true });
+  if (problem === null) say('equals what its sources give');
+  else say(`NOT built again (this clang has no WebAssembly linker); made of these sources`);
   return null;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const wasm = process.argv.includes('--wasm');
-  const problem = wasm ? buildWasm() : buildAddon();
+  const check = process.argv.includes('--check-wasm');
+  const wasm = check || process.argv.includes('--wasm');
+  const problem = check ? checkWasm() : wasm ? buildWasm() : buildAddon();
   if (problem !== null) {
-    const rest = wasm ? '' : '; dlv uses its WebAssembly kernel';
-    process.stderr.write(`dlv: native kernel not built: ${problem.trimEnd()}${rest}\n`);
+    const text = problem.trimEnd();
+    process.stderr.write(
+      wasm
+        ? `dlv: WebAssembly kernel: ${text}\n`
+        : `dlv: native kernel not built: ${text}; dlv uses its WebAssembly kernel\n`,
+    );
     if (wasm) process.exitCode = 1;
   }
 }

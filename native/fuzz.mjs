@@ -1,6 +1,11 @@
 /**
  * Builds native/fuzz.c with address and undefined-behaviour sanitizers and runs it:
- * `node native/fuzz.mjs [inputs] [seed]`. Exit code 1 if anything was found or it cannot be built.
+ *
+ *     node native/fuzz.mjs [inputs] [seed]
+ *     node native/fuzz.mjs --seconds 60      new seeds until the time is over, each one printed
+ *
+ * Exit code 1 if anything was found or it cannot be built. With --seconds a compiler without
+ * sanitizers is said loudly and is no failure.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -11,14 +16,52 @@ import { CORE } from './build.mjs';
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const BUILD = path.join(HERE, 'build');
 const PROGRAM = path.join(BUILD, 'fuzz');
+const COMPILER = process.env.CC ?? 'cc';
+const SANITIZE = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+/** Inputs of one seed of a timed run: about ten seconds. */
+const BATCH = 20_000;
 
-fs.mkdirSync(BUILD, { recursive: true });
-const sanitize = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-const args = ['-std=gnu11', '-Wall', '-Wextra', ...sanitize, ...CORE, 'fuzz.c', '-o', PROGRAM];
-const built = spawnSync(process.env.CC ?? 'cc', args, { cwd: HERE, encoding: 'utf8' });
-if (built.status !== 0) {
-  process.stderr.write(`cannot build the fuzzer: ${built.stderr ?? built.error}\n`);
-  process.exit(1);
+/** Whether the compiler makes programs with sanitizers that run. */
+function hasSanitizers() {
+  const probe = path.join(BUILD, 'probe');
+  const args = [...SANITIZE, '-x', 'c', '-', '-o', probe];
+  const built = spawnSync(COMPILER, args, { input: 'int main(void) { return 0; }' });
+  return built.status === 0 && spawnSync(probe).status === 0;
 }
-const run = spawnSync(PROGRAM, process.argv.slice(2), { stdio: 'inherit' });
-process.exit(run.status ?? 1);
+
+function build() {
+  const args = ['-std=gnu11', '-Wall', '-Wextra', ...SANITIZE, ...CORE, 'fuzz.c', '-o', PROGRAM];
+  const built = spawnSync(COMPILER, args, { cwd: HERE, encoding: 'utf8' });
+  if (built.status === 0) return true;
+  process.stderr.write(`cannot build the fuzzer: ${built.stderr ?? built.error}\n`);
+  return false;
+}
+
+function fuzz(args) {
+  return spawnSync(PROGRAM, args, { stdio: 'inherit' }).status ?? 1;
+}
+
+function fuzzFor(seconds) {
+  const end = Date.now() + 1000 * seconds;
+  for (let seed = Date.now(); Date.now() < end; seed++) {
+    process.stdout.write(`fuzz: seed ${seed}: `);
+    const status = fuzz([String(BATCH), String(seed)]);
+    if (status !== 0) return status;
+  }
+  return 0;
+}
+
+function main(args) {
+  fs.mkdirSync(BUILD, { recursive: true });
+  const timed = args[0] === '--seconds';
+  if (timed && !hasSanitizers()) {
+    process.stdout.write(
+      `fuzz: SKIPPED: ${COMPILER} makes no programs with sanitizers, the kernel is NOT fuzzed\n`,
+    );
+    return 0;
+  }
+  if (!build()) return 1;
+  return timed ? fuzzFor(Number(args[1])) : fuzz(args);
+}
+
+process.exitCode = main(process.argv.slice(2));
