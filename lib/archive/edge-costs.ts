@@ -1,0 +1,193 @@
+/**
+ * What an encoding would cost: measured by encoding, on a sample or in full.
+ *
+ * A sample is up to SAMPLE_ELEMENTS elements in blocks spread over the extent, the same places for
+ * all extents of one size, so that the samples of two extents can be encoded against each other. An
+ * extent no longer than that is its own sample, and the measure exact.
+ */
+import { throwIfAborted } from '../bytes/files.js';
+import { encodeRans } from '../codec/planes-rans.js';
+import { decodeTags, encodeTags, TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH } from '../codec/tags.js';
+import { CHUNK_ELEMENTS, SEGMENT_ELEMENTS } from '../limits.js';
+import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
+import { segmentElements } from './extents.js';
+import type { Repository } from './repository.js';
+import type { SurveyedExtent } from './survey.js';
+
+/** Elements of one sample: one coded chunk. */
+const SAMPLE_ELEMENTS = CHUNK_ELEMENTS;
+/** Elements of one block of it, and segments of one extent that are looked into. */
+const BLOCK_ELEMENTS = 16 * 1024;
+const SAMPLE_SEGMENTS = 3;
+/** Samples kept, in bytes; one that was dropped is read again. */
+const SAMPLES_BYTES = 192 * 1024 * 1024;
+
+/** How a segment is to be encoded. */
+export interface Encoding {
+  /** 0 fast, 1 default, 2 max. */
+  readonly level: number;
+  /** Allows differences that are exact only when read whole. */
+  readonly noPrefix: boolean;
+}
+
+/** A measured encoding of a whole extent. */
+export interface MeasuredBytes {
+  /** Bytes of its records: headers, heads and planes of all segments. */
+  readonly bytes: number;
+  /** False if every segment did better without the base. */
+  readonly usesBase: boolean;
+  readonly isExact: boolean;
+}
+
+/** Tagged fields of a segment's head that another encoding keeps: all but the codec's own. */
+export function withCodecHead(record: SegmentRecord, codecHead: Uint8Array): Uint8Array {
+  const file = `extent ${record.id}`;
+  const tags = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file);
+  return encodeTags(
+    [...tags].map(([tag, value]) => ({
+      tag,
+      required: tag !== TAG_SKETCH,
+      value: tag === TAG_CODEC ? codecHead : value,
+    })),
+  );
+}
+
+interface Sample {
+  readonly planes: readonly Uint8Array[];
+  readonly isWhole: boolean;
+}
+
+export class EdgeCosts {
+  readonly #repo: Repository;
+  readonly #signal: AbortSignal | undefined;
+  readonly #samples = new Map<string, Promise<Sample>>();
+  #sampleBytes = 0;
+
+  constructor(repo: Repository, signal?: AbortSignal) {
+    this.#repo = repo;
+    this.#signal = signal;
+  }
+
+  /**
+   * Measures an encoding on samples.
+   * @param base  of equal width and count; null: alone.
+   */
+  async sampled(
+    child: SurveyedExtent,
+    base: SurveyedExtent | null,
+    encoding: Encoding,
+  ): Promise<MeasuredBytes> {
+    throwIfAborted(this.#signal);
+    const sample = await this.#sample(child);
+    const baseSample = base === null ? null : await this.#sample(base);
+    const { level, noPrefix } = encoding;
+    const planes = baseSample?.planes ?? null;
+    const coded = await encodeRans(sample.planes, planes, level, noPrefix);
+    const elements = sample.planes[0]?.length ?? 0;
+    const payload = coded.hi.length + coded.mid.length + coded.low.length;
+    const share = elements === 0 ? 1 : child.count / elements;
+    const record = await this.#head(child, 0);
+    const first = withCodecHead(record, coded.head).length;
+    const header = segmentHeaderBytes(coded.usesBase, false);
+    const rest = (child.segments - 1) * (header + coded.head.length + 8);
+    return {
+      bytes: Math.ceil(header + first + rest + payload * share),
+      usesBase: coded.usesBase,
+      isExact: sample.isWhole,
+    };
+  }
+
+  /** Measures an encoding by making it: every segment is decoded, encoded and dropped. */
+  async exact(
+    child: SurveyedExtent,
+    base: SurveyedExtent | null,
+    encoding: Encoding,
+  ): Promise<MeasuredBytes> {
+    const { extents } = this.#repo;
+    let bytes = 0;
+    let usesBase = false;
+    for (let segment = 0; segment < child.segments; segment++) {
+      throwIfAborted(this.#signal);
+      const planes = await extents.readPlanes(child.id, segment, child.width);
+      const basePlanes =
+        base === null ? null : await extents.readPlanes(base.id, segment, child.width);
+      const coded = await encodeRans(planes, basePlanes, encoding.level, encoding.noPrefix);
+      const head = withCodecHead(await this.#head(child, segment), coded.head);
+      bytes += segmentHeaderBytes(coded.usesBase, false) + head.length;
+      bytes += coded.hi.length + coded.mid.length + coded.low.length;
+      usesBase ||= coded.usesBase;
+    }
+    return { bytes, usesBase, isExact: true };
+  }
+
+  async #head(extent: SurveyedExtent, segment: number): Promise<SegmentRecord> {
+    return (await this.#repo.store.readSegmentHead(extent.id, segment)) as SegmentRecord;
+  }
+
+  #sample(extent: SurveyedExtent): Promise<Sample> {
+    const known = this.#samples.get(extent.id);
+    if (known !== undefined) {
+      this.#samples.delete(extent.id);
+      this.#samples.set(extent.id, known);
+      return known;
+    }
+    const sample = this.#readSample(extent);
+    this.#samples.set(extent.id, sample);
+    this.#sampleBytes += sampleBytes(extent);
+    for (const [id] of this.#samples) {
+      if (this.#sampleBytes <= SAMPLES_BYTES || id === extent.id) break;
+      this.#samples.delete(id);
+      // Sizes of one family are alike; what is counted is what was added for the oldest.
+      this.#sampleBytes -= sampleBytes(extent);
+    }
+    return sample;
+  }
+
+  async #readSample(extent: SurveyedExtent): Promise<Sample> {
+    const { extents } = this.#repo;
+    const { id, width, count } = extent;
+    if (count <= SAMPLE_ELEMENTS) {
+      return { planes: await extents.readPlanes(id, 0, width), isWhole: true };
+    }
+    const planes = Array.from({ length: width }, () => new Uint8Array(SAMPLE_ELEMENTS));
+    const places = samplePlaces(count);
+    let at = 0;
+    let segment = -1;
+    let whole: Uint8Array[] = [];
+    for (const place of places) {
+      throwIfAborted(this.#signal);
+      if (place.segment !== segment) {
+        segment = place.segment;
+        whole = await extents.readPlanes(id, segment, width);
+      }
+      for (const [k, plane] of planes.entries()) {
+        plane.set((whole[k] as Uint8Array).subarray(place.from, place.from + BLOCK_ELEMENTS), at);
+      }
+      at += BLOCK_ELEMENTS;
+    }
+    return { planes, isWhole: false };
+  }
+}
+
+function sampleBytes({ width, count }: SurveyedExtent): number {
+  return width * Math.min(count, SAMPLE_ELEMENTS);
+}
+
+/** Blocks of a sample: segments spread over the extent, blocks spread over each. */
+function samplePlaces(count: number): { segment: number; from: number }[] {
+  const all = Math.ceil(count / SEGMENT_ELEMENTS);
+  // A last segment that is too short for its share of blocks is not looked into.
+  const last = segmentElements(count, all - 1) < SAMPLE_ELEMENTS && all > 1 ? all - 2 : all - 1;
+  const number = Math.min(SAMPLE_SEGMENTS, last + 1);
+  const blocks = SAMPLE_ELEMENTS / BLOCK_ELEMENTS;
+  const places: { segment: number; from: number }[] = [];
+  for (let i = 0; i < number; i++) {
+    const segment = number === 1 ? 0 : Math.round((i * last) / (number - 1));
+    const share = Math.floor((blocks * (i + 1)) / number) - Math.floor((blocks * i) / number);
+    const room = segmentElements(count, segment) - BLOCK_ELEMENTS;
+    for (let block = 0; block < share; block++) {
+      places.push({ segment, from: Math.floor((room * block) / Math.max(1, share - 1)) });
+    }
+  }
+  return places;
+}

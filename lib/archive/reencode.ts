@@ -1,0 +1,293 @@
+/**
+ * Carries out a storage plan: encodes anew what is to be stored otherwise, lists it, rebuilds it from
+ * the disk, and only then retires what it replaces.
+ *
+ * Extents are encoded bases first. Whatever prefix of that order is listed, the live graph is a
+ * forest: all under a new record is as the plan has it, and under an old one either old or new. So a
+ * run that is killed leaves a whole repository, and the next one finds the work that was done.
+ */
+import { throwIfAborted } from '../bytes/files.js';
+import { encodeRans } from '../codec/planes-rans.js';
+import { verifySegment } from '../codec/segment.js';
+import { BugError, CorruptError, isDamage } from '../errors.js';
+import { type SegmentRecord, type SetInfo, storedBytes } from '../store/types.js';
+import { withCodecHead } from './edge-costs.js';
+import { segmentElements } from './extents.js';
+import { FrontWriter } from './front-writer.js';
+import { givePlanes, takePlanes } from './plane-pool.js';
+import { replaceSets } from './replace-sets.js';
+import type { ArchivePlan } from './replan.js';
+import type { Repository } from './repository.js';
+import type { EncodingEdge } from './storage-graph.js';
+import type { SurveyedExtent } from './survey.js';
+
+export interface ReencodeOptions {
+  readonly signal?: AbortSignal;
+  /** Begins a piece of work of so many bytes of tensors. */
+  onStart?(what: 'encode' | 'rebuild' | 'retire', bytes: number): void;
+  onBytes?(bytes: number): void;
+}
+
+export interface Reencoded {
+  /** Extents that were encoded anew. */
+  readonly extents: number;
+  /** Bytes of their records. */
+  readonly bytes: number;
+  /** Sets written, and sets that went to trash. */
+  readonly newSets: number;
+  readonly retiredSets: number;
+}
+
+/** Jobs at once: each holds two or three segments and what they are coded to. */
+const JOBS_AT_ONCE = 2;
+/** Planes of bases that are kept while what stands on them is encoded, for all jobs together. */
+const KEPT_BYTES = 96 * 1024 * 1024;
+/** A set is written again if this much of it is hidden by new encodings. */
+const HIDDEN_SHARE = 0.01;
+
+/**
+ * Brings the repository to the plan.
+ * @throws {ConflictError} if another command changed the packs: survey, plan and try again;
+ *   {CorruptError} if something cannot be rebuilt: nothing was retired then.
+ */
+export async function reencode(
+  repo: Repository,
+  plan: ArchivePlan,
+  options: ReencodeOptions = {},
+): Promise<Reencoded> {
+  const encoder = new Reencoder(repo, plan, options);
+  const done = await encoder.run();
+  const retiredSets = done.extents === 0 ? 0 : await retireHidden(repo, options);
+  return { ...done, retiredSets };
+}
+
+class Reencoder {
+  readonly #repo: Repository;
+  readonly #plan: ArchivePlan;
+  readonly #options: ReencodeOptions;
+  readonly #writer: FrontWriter;
+  readonly #children = new Map<number, number[]>();
+  /** Vertices under which something changes, themselves included. */
+  readonly #busy = new Set<number>();
+  #keptBytes = 0;
+  #bytes = 0;
+
+  constructor(repo: Repository, plan: ArchivePlan, options: ReencodeOptions) {
+    this.#repo = repo;
+    this.#plan = plan;
+    this.#options = options;
+    this.#writer = new FrontWriter(repo);
+  }
+
+  async run(): Promise<Omit<Reencoded, 'retiredSets'>> {
+    const { chosen } = this.#plan;
+    const changed = chosen.filter((edge) => edge.how !== 'live');
+    const bytes = changed.reduce((sum, edge) => sum + tensorBytes(this.#extent(edge.vertex)), 0);
+    this.#options.onStart?.('encode', bytes);
+    for (const { vertex, base } of chosen) {
+      const siblings = this.#children.get(base);
+      if (siblings) siblings.push(vertex);
+      else this.#children.set(base, [vertex]);
+    }
+    for (const edge of changed) {
+      for (let at = edge.vertex; at !== 0 && !this.#busy.has(at); ) {
+        this.#busy.add(at);
+        at = this.#edge(at).base;
+      }
+    }
+    try {
+      await this.#encodeTrees();
+      await this.#writer.flush();
+    } finally {
+      await this.#writer.abort();
+    }
+    await this.#rebuild(changed, bytes);
+    const newSets = this.#writer.listed.length;
+    return { extents: changed.length, bytes: this.#bytes, newSets };
+  }
+
+  #extent(vertex: number): SurveyedExtent {
+    return this.#plan.survey.extents[vertex - 1] as SurveyedExtent;
+  }
+
+  #edge(vertex: number): EncodingEdge {
+    return this.#plan.chosen[vertex - 1] as EncodingEdge;
+  }
+
+  /** Every tree of the plan in which something changes, segment by segment, some at a time. */
+  async #encodeTrees(): Promise<void> {
+    const roots = (this.#children.get(0) ?? []).filter((root) => this.#busy.has(root));
+    const jobs = roots.flatMap((root) =>
+      Array.from({ length: this.#extent(root).segments }, (_, segment) => ({ root, segment })),
+    );
+    let next = 0;
+    let failed = false;
+    const worker = async (): Promise<void> => {
+      try {
+        while (next < jobs.length && !failed) {
+          const { root, segment } = jobs[next++] as (typeof jobs)[0];
+          await this.#encodeTree(root, segment);
+        }
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    };
+    const ended = await Promise.allSettled(Array.from({ length: JOBS_AT_ONCE }, worker));
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+  }
+
+  /** One segment of a tree, depth first; planes of a base are kept while there is room. */
+  async #encodeTree(root: number, segment: number): Promise<void> {
+    const stack: { vertex: number; base: Kept | null }[] = [{ vertex: root, base: null }];
+    for (let step = stack.pop(); step !== undefined; step = stack.pop()) {
+      throwIfAborted(this.#options.signal);
+      const { vertex, base } = step;
+      const children = (this.#children.get(vertex) ?? []).filter((child) => this.#busy.has(child));
+      const isChanged = this.#edge(vertex).how !== 'live';
+      const needsOwn = isChanged || children.some((child) => this.#edge(child).how !== 'live');
+      const planes = needsOwn ? await this.#planes(vertex, segment) : null;
+      if (isChanged) await this.#encode(vertex, segment, planes as Uint8Array[], base);
+      base?.release();
+      const kept = planes === null ? null : this.#keep(planes, children.length);
+      if (kept === null) givePlanes(planes);
+      for (const child of children) stack.push({ vertex: child, base: kept });
+    }
+  }
+
+  /** Shares planes among children; null if there is no room, they are read again then. */
+  #keep(planes: Uint8Array[], users: number): Kept | null {
+    const bytes = planes.reduce((sum, plane) => sum + plane.length, 0);
+    if (users === 0 || this.#keptBytes + bytes > KEPT_BYTES) return null;
+    this.#keptBytes += bytes;
+    let left = users;
+    return {
+      planes,
+      release: () => {
+        if (--left > 0) return;
+        this.#keptBytes -= bytes;
+        givePlanes(planes);
+      },
+    };
+  }
+
+  #planes(vertex: number, segment: number): Promise<Uint8Array[]> {
+    const { id, width, count } = this.#extent(vertex);
+    const target = takePlanes(width, segmentElements(count, segment));
+    return this.#repo.extents.readPlanes(id, segment, width, target);
+  }
+
+  async #encode(
+    vertex: number,
+    segment: number,
+    planes: Uint8Array[],
+    kept: Kept | null,
+  ): Promise<void> {
+    const { id, width, count } = this.#extent(vertex);
+    const { base, how } = this.#edge(vertex);
+    const name = `extent ${id}`;
+    const basePlanes = base === 0 ? null : (kept?.planes ?? (await this.#planes(base, segment)));
+    const noPrefix = how === 'whole';
+    const coded = await encodeRans(planes, basePlanes, this.#plan.encoding.level, noPrefix);
+    const scratch = takePlanes(width, segmentElements(count, segment));
+    await verifySegment(coded, planes, basePlanes, name, scratch);
+    givePlanes(scratch);
+    if (kept === null) givePlanes(basePlanes);
+    const old = await this.#repo.store.readSegmentHead(id, segment);
+    if (old === null) throw new BugError(`${name} is gone`);
+    const record: SegmentRecord = {
+      ...old,
+      base: coded.usesBase ? this.#extent(base).id : null,
+      depth: coded.usesBase ? this.#depth(vertex) : 0,
+      head: withCodecHead(old, coded.head),
+      hi: coded.hi,
+      mid: coded.mid,
+      low: coded.low,
+    };
+    await this.#writer.add(record);
+    this.#bytes += record.head.length + record.hi.length + record.mid.length + record.low.length;
+    this.#options.onBytes?.(width * segmentElements(count, segment));
+  }
+
+  /** Links under a vertex in the plan. */
+  #depth(vertex: number): number {
+    let depth = 0;
+    for (let at = this.#edge(vertex).base; at !== 0; at = this.#edge(at).base) depth++;
+    return depth;
+  }
+
+  /** Reads every new encoding back and checks it against the extent's id. */
+  async #rebuild(changed: readonly EncodingEdge[], bytes: number): Promise<void> {
+    this.#options.onStart?.('rebuild', bytes);
+    try {
+      for (const { vertex } of changed) {
+        const { id, width, count, segments } = this.#extent(vertex);
+        for (let segment = 0; segment < segments; segment++) {
+          throwIfAborted(this.#options.signal);
+          await this.#repo.extents.verifiedPlanes(id, segment, width);
+          this.#options.onBytes?.(width * segmentElements(count, segment));
+        }
+      }
+    } catch (error) {
+      if (isDamage(error)) await this.#unlist();
+      throw error;
+    }
+  }
+
+  /** Takes the new sets out again: what they were to replace is still listed behind them. */
+  async #unlist(): Promise<void> {
+    const { store } = this.#repo;
+    const bad = new Set(this.#writer.listed.map((info) => info.id));
+    await this.#repo.locked(async () => {
+      await store.reload();
+      await store.publish([], (sets) => sets.filter((info) => !bad.has(info.id)));
+      await store.retire([...bad]);
+    });
+    throw new CorruptError('an archived pack does not give back what was stored', {
+      hint: 'the disk may be failing; the old packs are in place and nothing was removed',
+    });
+  }
+}
+
+/** Planes that several children stand on. */
+interface Kept {
+  readonly planes: Uint8Array[];
+  release(): void;
+}
+
+function tensorBytes({ width, count }: SurveyedExtent): number {
+  return width * count;
+}
+
+/** Writes sets again without the records that new encodings hide. @returns sets that were retired. */
+async function retireHidden(repo: Repository, options: ReencodeOptions): Promise<number> {
+  await repo.store.reload();
+  const seen = [...repo.store.sets()];
+  const hidden = new Map<string, number>();
+  for await (const { entry, live } of repo.store.records()) {
+    if (!live) hidden.set(entry.set, (hidden.get(entry.set) ?? 0) + storedBytes(entry));
+  }
+  const chosen = seen.filter(
+    (info) => (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * (setBytes(info) - info.bytes.idx),
+  );
+  if (chosen.length === 0) return 0;
+  const { signal } = options;
+  options.onStart?.(
+    'retire',
+    chosen.reduce((sum, info) => sum + setBytes(info), 0),
+  );
+  const before = new Set(seen.map((info) => info.id));
+  await replaceSets(repo, {
+    seen,
+    chosen,
+    keep: null,
+    stillValid: async () => true,
+    ...(signal ? { signal } : {}),
+  });
+  const after = new Set(repo.store.sets().map((info) => info.id));
+  return [...before].filter((id) => !after.has(id)).length;
+}
+
+function setBytes(info: SetInfo): number {
+  return Object.values(info.bytes).reduce((sum, bytes) => sum + bytes, 0);
+}

@@ -1,0 +1,402 @@
+/**
+ * Plans how a repository is to be stored: measures candidate encodings, asks the planners, measures
+ * what they chose, and asks again until every chosen cost is exact.
+ *
+ * Changes nothing on disk. Start at `planRepository`; reencode.ts carries a plan out.
+ */
+import { throwIfAborted } from '../bytes/files.js';
+import { BugError } from '../errors.js';
+import { planStorage } from '../plan/auto.js';
+import { type Scheme, type StorageGraph, withBudgets } from '../plan/graph.js';
+import { type BasicPlanner, preparePlanning, runPlanner } from '../plan/planners.js';
+import { findShortestPaths } from '../plan/shortest-paths.js';
+import { Steps } from '../plan/steps.js';
+import { verifyPlan } from '../plan/verify.js';
+import { EdgeCosts, type Encoding } from './edge-costs.js';
+import type { Repository } from './repository.js';
+import {
+  buildFamilyGraph,
+  type CostUnit,
+  type EncodingEdge,
+  type Family,
+  findFamilies,
+  groupSnapshots,
+  type SnapshotGroup,
+} from './storage-graph.js';
+import type { Survey, SurveyedExtent } from './survey.js';
+
+/** Planners that a user can name; 'auto' takes the best of all. */
+export type PlannerName = 'auto' | BasicPlanner;
+
+export interface ReplanOptions {
+  readonly scheme: Scheme;
+  readonly cost: CostUnit;
+  readonly planner: PlannerName;
+  readonly level: number;
+  /** Offers differences that are exact only when read whole. */
+  readonly noPrefix: boolean;
+  /** Vertices that stay as they are stored if a single edge stands for that. */
+  readonly frozen: ReadonlySet<number>;
+  /**
+   * Upper bound on the recreation cost of a group.
+   * @param least  what the group costs if every extent takes its cheapest path.
+   */
+  budgetOf(group: SnapshotGroup, least: number): number;
+  /** Time for planning, without measuring, in milliseconds. */
+  readonly timeLimitMs: number;
+  readonly signal?: AbortSignal;
+  /** Begins a piece of work of so many bytes of tensors. */
+  onStart?(what: 'measure' | 'plan' | 'check', bytes: number): void;
+  onBytes?(bytes: number): void;
+}
+
+/** What a group costs under the plan, beside what was promised. */
+export interface PlannedGroup extends SnapshotGroup {
+  readonly budget: number;
+  readonly least: number;
+  /** As stored now; undefined if an extent is stored in a way that no single edge stands for. */
+  readonly now: number | undefined;
+  readonly planned: number;
+}
+
+export interface ArchivePlan {
+  readonly survey: Survey;
+  /** How vertex v is to be stored: chosen[v − 1]. */
+  readonly chosen: readonly EncodingEdge[];
+  readonly groups: readonly PlannedGroup[];
+  /** Bytes of extents now and under the plan; no plan over the measured costs has fewer than the bound. */
+  readonly storageNow: number;
+  readonly storage: number;
+  readonly lowerBound: number;
+  readonly isOptimal: boolean;
+  readonly isWithin: boolean;
+  /** Who found the plan, the planner of the most extents first. */
+  readonly planners: readonly string[];
+  readonly encoding: Encoding;
+  /** Edges that were offered, and how many of them were measured in full. */
+  readonly edges: number;
+  readonly exactEdges: number;
+}
+
+/** Rounds of planning over sampled costs; after them only measured edges are offered. */
+const ROUNDS_MAX = 4;
+/** Encodings measured at once: what they decode is 2 segments each. */
+const MEASURED_AT_ONCE = 3;
+/** Longest chain that is written: a reader would follow longer ones, a commit on top would not. */
+const DEPTH_MAX = 48;
+
+/** @throws {CorruptError} {NotFoundError} if what is stored cannot be read. */
+export async function planRepository(
+  repo: Repository,
+  survey: Survey,
+  options: ReplanOptions,
+): Promise<ArchivePlan> {
+  return new Replanner(repo, survey, options).run();
+}
+
+/** The plan of one family and the graph that it was made for. */
+interface FamilyPlan {
+  parentEdge: Int32Array;
+  lowerBound: number;
+  isOptimal: boolean;
+  planner: string;
+}
+
+class Replanner {
+  readonly #survey: Survey;
+  readonly #options: ReplanOptions;
+  readonly #costs: EdgeCosts;
+  readonly #groups: SnapshotGroup[];
+  #edges: EncodingEdge[] = [];
+  #least = new Float64Array(0);
+  #budgets = new Float64Array(0);
+
+  constructor(repo: Repository, survey: Survey, options: ReplanOptions) {
+    this.#survey = survey;
+    this.#options = options;
+    this.#costs = new EdgeCosts(repo, options.signal);
+    this.#groups = groupSnapshots(survey);
+  }
+
+  async run(): Promise<ArchivePlan> {
+    await this.#offerEdges();
+    this.#setBudgets();
+    let families = this.#families();
+    let plans = await this.#planAll(families, new Map());
+    for (let round = 1; ; round++) {
+      const unsure = this.#chosen(plans).filter((edge) => !edge.isExact);
+      if (unsure.length === 0) break;
+      const changed = await this.#measureChosen(unsure);
+      if (round === ROUNDS_MAX) {
+        this.#edges = this.#edges.filter((edge) => edge.isExact);
+        families = this.#families();
+        plans = await this.#planAll(families, new Map());
+        break;
+      }
+      plans = await this.#planAll(families, plans, changed);
+    }
+    return this.#report(families, plans);
+  }
+
+  #families(): Family[] {
+    return findFamilies(this.#survey.extents.length, this.#edges, this.#groups);
+  }
+
+  // --- edges -------------------------------------------------------------------------------------
+
+  /** Collects every edge: present encodings as they are, alone in full, deltas by samples. */
+  async #offerEdges(): Promise<void> {
+    const { extents, near } = this.#survey;
+    const jobs: { vertex: number; base: number; how: 'prefix' | 'whole' }[] = [];
+    extents.forEach((extent, index) => {
+      const vertex = index + 1;
+      const { base, bytes } = extent.live;
+      if (base !== undefined) {
+        this.#edges.push({ base, vertex, how: 'live', bytes, isExact: true });
+        if (this.#options.frozen.has(vertex) || !extent.isWanted) return;
+      }
+      const isAnew = this.#options.level === 2;
+      if (base !== 0 || isAnew) jobs.push({ vertex, base: 0, how: 'prefix' });
+      for (const candidate of near.candidates(vertex)) {
+        if (base !== candidate || isAnew) jobs.push({ vertex, base: candidate, how: 'prefix' });
+        if (this.#options.noPrefix && extent.width === 4) {
+          jobs.push({ vertex, base: candidate, how: 'whole' });
+        }
+      }
+    });
+    const sizeOf = ({ vertex }: { vertex: number }): number =>
+      tensorBytes(extents[vertex - 1] as SurveyedExtent);
+    this.#options.onStart?.(
+      'measure',
+      jobs.reduce((sum, job) => sum + sizeOf(job), 0),
+    );
+    const alone = new Map<number, number>();
+    for (const { vertex, base, bytes } of this.#edges) if (base === 0) alone.set(vertex, bytes);
+    await atOnce(jobs, MEASURED_AT_ONCE, async (job) => {
+      const { vertex, base, how } = job;
+      const encoding = { level: this.#options.level, noPrefix: how === 'whole' };
+      const child = extents[vertex - 1] as SurveyedExtent;
+      const under = base === 0 ? null : (extents[base - 1] as SurveyedExtent);
+      const found =
+        base === 0
+          ? await this.#costs.exact(child, null, encoding)
+          : await this.#costs.sampled(child, under, encoding);
+      this.#options.onBytes?.(sizeOf(job));
+      if (base === 0) alone.set(vertex, Math.min(found.bytes, alone.get(vertex) ?? Infinity));
+      if (base !== 0 && !found.usesBase) return;
+      const { bytes, isExact } = found;
+      this.#edges.push({ base, vertex, how, bytes, isExact });
+    });
+    // A delta that takes as much as the extent alone costs more in every way.
+    this.#edges = this.#edges.filter(
+      ({ base, how, vertex, bytes }) =>
+        base === 0 || how === 'live' || bytes < (alone.get(vertex) ?? Infinity),
+    );
+    // Jobs end in any order; the plan must not depend on it.
+    this.#edges.sort((a, b) => a.vertex - b.vertex || a.base - b.base || (a.how < b.how ? -1 : 1));
+  }
+
+  /** Measures edges in full. @returns vertices whose edges changed. */
+  async #measureChosen(edges: readonly EncodingEdge[]): Promise<Set<number>> {
+    const { extents } = this.#survey;
+    const changed = new Set<number>();
+    const sizeOf = ({ vertex }: EncodingEdge): number =>
+      tensorBytes(extents[vertex - 1] as SurveyedExtent);
+    this.#options.onStart?.(
+      'check',
+      edges.reduce((sum, edge) => sum + sizeOf(edge), 0),
+    );
+    await atOnce(edges, MEASURED_AT_ONCE, async (edge) => {
+      const encoding = { level: this.#options.level, noPrefix: edge.how === 'whole' };
+      const child = extents[edge.vertex - 1] as SurveyedExtent;
+      const under = extents[edge.base - 1] as SurveyedExtent;
+      const found = await this.#costs.exact(child, under, encoding);
+      edge.bytes = found.bytes;
+      edge.isExact = true;
+      changed.add(edge.vertex);
+      this.#options.onBytes?.(sizeOf(edge));
+    });
+    return changed;
+  }
+
+  // --- budgets and plans -------------------------------------------------------------------------
+
+  /** Budgets rest on measured costs alone, so that a plan over them always exists. */
+  #setBudgets(): void {
+    const exact = this.#edges.filter((edge) => edge.isExact);
+    this.#least = new Float64Array(this.#groups.length);
+    this.#budgets = new Float64Array(this.#groups.length).fill(Infinity);
+    const families = findFamilies(this.#survey.extents.length, exact, this.#groups);
+    for (const family of families) {
+      if (family.groups.length === 0) continue;
+      const graph = this.#graph(family, exact);
+      const { parentEdge } = findShortestPaths(graph);
+      const { groups } = verifyPlan(graph, parentEdge);
+      family.groups.forEach((number, index) => {
+        this.#least[number] = groups[index]?.cost ?? 0;
+      });
+    }
+    this.#groups.forEach((group, number) => {
+      this.#budgets[number] = this.#options.budgetOf(group, this.#least[number] as number);
+    });
+  }
+
+  #graph(family: Family, edges: readonly EncodingEdge[] = this.#edges): StorageGraph {
+    const { scheme, cost } = this.#options;
+    const options = { ...cost, scheme, budgets: this.#budgets };
+    return buildFamilyGraph(this.#survey, edges, this.#groups, family, options);
+  }
+
+  /** Plans every family; those without a changed vertex keep their plans. */
+  async #planAll(
+    families: readonly Family[],
+    before: ReadonlyMap<Family, FamilyPlan>,
+    changed?: ReadonlySet<number>,
+  ): Promise<Map<Family, FamilyPlan>> {
+    const plans = new Map<Family, FamilyPlan>();
+    const all = this.#survey.extents.length;
+    this.#options.onStart?.('plan', all);
+    for (const family of families) {
+      throwIfAborted(this.#options.signal);
+      const known = before.get(family);
+      const isSame = changed !== undefined && !family.vertices.some((v) => changed.has(v));
+      plans.set(family, known && isSame ? known : this.#plan(family, family.vertices.length / all));
+      this.#options.onBytes?.(family.vertices.length);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return plans;
+  }
+
+  #plan(family: Family, share: number): FamilyPlan {
+    const graph = this.#graph(family);
+    const { planner, timeLimitMs, signal } = this.#options;
+    const until = performance.now() + Math.max(50, timeLimitMs * share);
+    const shouldStop = (): boolean => signal?.aborted === true || performance.now() > until;
+    if (planner === 'auto') {
+      const live = this.#livePlan(family);
+      const found = planStorage(graph, { shouldStop, ...(live ? { starts: [live] } : {}) });
+      if (found.plan !== undefined) {
+        const { parentEdge } = found.plan;
+        const isOptimal = found.status === 'optimal';
+        return { parentEdge, lowerBound: found.lowerBound, isOptimal, planner: found.planner };
+      }
+    }
+    const input = preparePlanning(graph);
+    if (input === undefined) throw new BugError('an extent has no way to be stored');
+    const steps = new Steps(Number.POSITIVE_INFINITY, shouldStop);
+    const parentEdge = runPlanner(input, planner === 'auto' ? 'spt' : planner, steps);
+    return { parentEdge, lowerBound: input.lightStorage, isOptimal: false, planner };
+  }
+
+  #chosen(plans: ReadonlyMap<Family, FamilyPlan>): EncodingEdge[] {
+    const chosen: EncodingEdge[] = [];
+    for (const [family, { parentEdge }] of plans) {
+      for (const edge of parentEdge.subarray(1)) {
+        chosen.push(this.#edges[family.edges[edge] as number] as EncodingEdge);
+      }
+    }
+    return chosen;
+  }
+
+  /** How a family is stored now, as a plan; undefined if no edges stand for it. */
+  #livePlan(family: Family): Int32Array | undefined {
+    const place = new Map(family.vertices.map((vertex, index) => [vertex, index + 1]));
+    const parentEdge = new Int32Array(family.vertices.length + 1).fill(-1);
+    family.edges.forEach((number, index) => {
+      const edge = this.#edges[number] as EncodingEdge;
+      if (edge.how === 'live') parentEdge[place.get(edge.vertex) as number] = index;
+    });
+    return parentEdge.indexOf(-1, 1) === -1 ? parentEdge : undefined;
+  }
+
+  // --- result ------------------------------------------------------------------------------------
+
+  #report(families: readonly Family[], plans: ReadonlyMap<Family, FamilyPlan>): ArchivePlan {
+    const chosen: EncodingEdge[] = [];
+    const groups: PlannedGroup[] = [];
+    const planners = new Map<string, number>();
+    const total = { storage: 0, lowerBound: 0, isOptimal: true, isWithin: true };
+    for (const family of families) {
+      const plan = plans.get(family) as FamilyPlan;
+      const graph = this.#graph(family);
+      const parentEdge = this.#cutLongChains(family, graph, plan.parentEdge);
+      const verified = verifyPlan(graph, parentEdge);
+      const live = this.#livePlan(family);
+      const open = withBudgets(graph, new Float64Array(graph.groups.length).fill(Infinity));
+      const now = live && verifyPlan(open, live);
+      total.storage += verified.storage;
+      total.lowerBound += Math.min(plan.lowerBound, verified.storage);
+      total.isOptimal &&= plan.isOptimal && verified.storage <= plan.lowerBound;
+      total.isWithin &&= verified.isWithin;
+      planners.set(plan.planner, (planners.get(plan.planner) ?? 0) + family.vertices.length);
+      family.vertices.forEach((vertex, index) => {
+        const number = family.edges[parentEdge[index + 1] as number] as number;
+        chosen[vertex - 1] = this.#edges[number] as EncodingEdge;
+      });
+      family.groups.forEach((number, index) => {
+        groups[number] = {
+          ...(this.#groups[number] as SnapshotGroup),
+          budget: this.#budgets[number] as number,
+          least: this.#least[number] as number,
+          now: now?.groups[index]?.cost,
+          planned: verified.groups[index]?.cost as number,
+        };
+      });
+    }
+    const { extents } = this.#survey;
+    return {
+      survey: this.#survey,
+      chosen,
+      groups,
+      storageNow: extents.reduce((sum, extent) => sum + extent.live.bytes, 0),
+      ...total,
+      planners: [...planners].sort((a, b) => b[1] - a[1]).map(([name]) => name),
+      encoding: { level: this.#options.level, noPrefix: this.#options.noPrefix },
+      edges: this.#edges.length,
+      exactEdges: this.#edges.filter((edge) => edge.isExact).length,
+    };
+  }
+
+  /** Stores alone what would stand DEPTH_MAX links deep: nothing is read more slowly for that. */
+  #cutLongChains(family: Family, graph: StorageGraph, parentEdge: Int32Array): Int32Array {
+    const cut = parentEdge.slice();
+    for (;;) {
+      const { depth } = verifyPlan(graph, cut);
+      const vertex = depth.indexOf(DEPTH_MAX + 2);
+      if (vertex < 0) return cut;
+      for (let at = graph.inStart[vertex] as number; at < (graph.inStart[vertex + 1] as number); ) {
+        const edge = graph.inEdges[at++] as number;
+        const own = this.#edges[family.edges[edge] as number] as EncodingEdge;
+        if (own.base === 0 && own.isExact) cut[vertex] = edge;
+      }
+      if (cut[vertex] === parentEdge[vertex]) return cut;
+    }
+  }
+}
+
+function tensorBytes({ width, count }: SurveyedExtent): number {
+  return width * count;
+}
+
+/** Runs `action` on every item, at most `limit` at once; the first failure ends it. */
+async function atOnce<T>(
+  items: readonly T[],
+  limit: number,
+  action: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  let failed = false;
+  const worker = async (): Promise<void> => {
+    while (next < items.length && !failed) {
+      try {
+        await action(items[next++] as T);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const workers = Array.from({ length: Math.min(limit, items.length) }, worker);
+  const results = await Promise.allSettled(workers);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
