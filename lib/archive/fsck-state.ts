@@ -8,6 +8,7 @@ import { isMissing, listDirectory, readSmallFile, statOrNull } from '../bytes/fi
 import type { Id } from '../bytes/hash.js';
 import { ConfigError, type DlvError, isDamage } from '../errors.js';
 import { STATE_FILE_BYTES_MAX } from '../limits.js';
+import { readBudgets } from '../repo/budgets.js';
 import { Config, readConfigFile } from '../repo/config.js';
 import { readFormat } from '../repo/format.js';
 import { type Head, readHead } from '../repo/head.js';
@@ -37,6 +38,7 @@ export async function checkState(layout: Layout, findings: Findings): Promise<Ch
   const refs = await check.refs();
   await check.reflogs(refs);
   const staging = await check.staging(head, refs);
+  await check.budgets();
   await check.strangers();
   return { files: check.files, head, refs, staging };
 }
@@ -142,10 +144,17 @@ class StateCheck {
   }
 
   /** Files that are none of ours. */
+  /** The budgets file is there only after an archive run. */
+  async budgets(): Promise<void> {
+    if (await this.#isGone('budgets')) return;
+    const remedy = "delete it: the next 'dlv archive' plans everything again";
+    await this.read('state', 'budgets', () => readBudgets(this.#layout), remedy);
+  }
+
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs staging manifest packs trash catalog promised lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs staging manifest packs trash budgets catalog promised lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

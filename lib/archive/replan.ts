@@ -7,7 +7,7 @@
 import { throwIfAborted } from '../bytes/files.js';
 import { BugError } from '../errors.js';
 import { planStorage } from '../plan/auto.js';
-import { type Scheme, type StorageGraph, withBudgets } from '../plan/graph.js';
+import type { Scheme, StorageGraph } from '../plan/graph.js';
 import { type BasicPlanner, preparePlanning, runPlanner } from '../plan/planners.js';
 import { findShortestPaths } from '../plan/shortest-paths.js';
 import { Steps } from '../plan/steps.js';
@@ -40,12 +40,13 @@ export interface ReplanOptions {
   /**
    * Upper bound on the recreation cost of a group.
    * @param least  what the group costs if every extent takes its cheapest path.
+   * @param now    what it costs as stored now, if a single number stands for that.
    */
-  budgetOf(group: SnapshotGroup, least: number): number;
+  budgetOf(group: SnapshotGroup, least: number, now: number | undefined): number;
   /** Time for planning, without measuring, in milliseconds. */
   readonly timeLimitMs: number;
   readonly signal?: AbortSignal;
-  /** Begins a piece of work of so many bytes of tensors. */
+  /** Begins a piece of work of so many bytes of tensors, 0 if unknown. */
   onStart?(what: 'measure' | 'plan' | 'check', bytes: number): void;
   onBytes?(bytes: number): void;
 }
@@ -98,7 +99,6 @@ export async function planRepository(
 interface FamilyPlan {
   parentEdge: Int32Array;
   lowerBound: number;
-  isOptimal: boolean;
   planner: string;
 }
 
@@ -109,6 +109,7 @@ class Replanner {
   readonly #groups: SnapshotGroup[];
   #edges: EncodingEdge[] = [];
   #least = new Float64Array(0);
+  readonly #now: (number | undefined)[] = [];
   #budgets = new Float64Array(0);
 
   constructor(repo: Repository, survey: Survey, options: ReplanOptions) {
@@ -232,13 +233,16 @@ class Replanner {
       const graph = this.#graph(family, exact);
       const { parentEdge } = findShortestPaths(graph);
       const { groups } = verifyPlan(graph, parentEdge);
+      const live = livePlan(family, exact);
+      const now = live && verifyPlan(graph, live).groups;
       family.groups.forEach((number, index) => {
-        this.#least[number] = groups[index]?.cost ?? 0;
+        const least = groups[index]?.cost ?? 0;
+        const group = this.#groups[number] as SnapshotGroup;
+        this.#least[number] = least;
+        this.#now[number] = now?.[index]?.cost;
+        this.#budgets[number] = this.#options.budgetOf(group, least, now?.[index]?.cost);
       });
     }
-    this.#groups.forEach((group, number) => {
-      this.#budgets[number] = this.#options.budgetOf(group, this.#least[number] as number);
-    });
   }
 
   #graph(family: Family, edges: readonly EncodingEdge[] = this.#edges): StorageGraph {
@@ -255,13 +259,12 @@ class Replanner {
   ): Promise<Map<Family, FamilyPlan>> {
     const plans = new Map<Family, FamilyPlan>();
     const all = this.#survey.extents.length;
-    this.#options.onStart?.('plan', all);
+    this.#options.onStart?.('plan', 0);
     for (const family of families) {
       throwIfAborted(this.#options.signal);
       const known = before.get(family);
       const isSame = changed !== undefined && !family.vertices.some((v) => changed.has(v));
       plans.set(family, known && isSame ? known : this.#plan(family, family.vertices.length / all));
-      this.#options.onBytes?.(family.vertices.length);
       await new Promise((resolve) => setImmediate(resolve));
     }
     return plans;
@@ -273,19 +276,18 @@ class Replanner {
     const until = performance.now() + Math.max(50, timeLimitMs * share);
     const shouldStop = (): boolean => signal?.aborted === true || performance.now() > until;
     if (planner === 'auto') {
-      const live = this.#livePlan(family);
+      const live = livePlan(family, this.#edges);
       const found = planStorage(graph, { shouldStop, ...(live ? { starts: [live] } : {}) });
       if (found.plan !== undefined) {
         const { parentEdge } = found.plan;
-        const isOptimal = found.status === 'optimal';
-        return { parentEdge, lowerBound: found.lowerBound, isOptimal, planner: found.planner };
+        return { parentEdge, lowerBound: found.lowerBound, planner: found.planner };
       }
     }
     const input = preparePlanning(graph);
     if (input === undefined) throw new BugError('an extent has no way to be stored');
     const steps = new Steps(Number.POSITIVE_INFINITY, shouldStop);
     const parentEdge = runPlanner(input, planner === 'auto' ? 'spt' : planner, steps);
-    return { parentEdge, lowerBound: input.lightStorage, isOptimal: false, planner };
+    return { parentEdge, lowerBound: input.lightStorage, planner };
   }
 
   #chosen(plans: ReadonlyMap<Family, FamilyPlan>): EncodingEdge[] {
@@ -296,17 +298,6 @@ class Replanner {
       }
     }
     return chosen;
-  }
-
-  /** How a family is stored now, as a plan; undefined if no edges stand for it. */
-  #livePlan(family: Family): Int32Array | undefined {
-    const place = new Map(family.vertices.map((vertex, index) => [vertex, index + 1]));
-    const parentEdge = new Int32Array(family.vertices.length + 1).fill(-1);
-    family.edges.forEach((number, index) => {
-      const edge = this.#edges[number] as EncodingEdge;
-      if (edge.how === 'live') parentEdge[place.get(edge.vertex) as number] = index;
-    });
-    return parentEdge.indexOf(-1, 1) === -1 ? parentEdge : undefined;
   }
 
   // --- result ------------------------------------------------------------------------------------
@@ -321,12 +312,9 @@ class Replanner {
       const graph = this.#graph(family);
       const parentEdge = this.#cutLongChains(family, graph, plan.parentEdge);
       const verified = verifyPlan(graph, parentEdge);
-      const live = this.#livePlan(family);
-      const open = withBudgets(graph, new Float64Array(graph.groups.length).fill(Infinity));
-      const now = live && verifyPlan(open, live);
       total.storage += verified.storage;
       total.lowerBound += Math.min(plan.lowerBound, verified.storage);
-      total.isOptimal &&= plan.isOptimal && verified.storage <= plan.lowerBound;
+      total.isOptimal &&= verified.storage <= plan.lowerBound * (1 + 1e-12);
       total.isWithin &&= verified.isWithin;
       planners.set(plan.planner, (planners.get(plan.planner) ?? 0) + family.vertices.length);
       family.vertices.forEach((vertex, index) => {
@@ -338,7 +326,7 @@ class Replanner {
           ...(this.#groups[number] as SnapshotGroup),
           budget: this.#budgets[number] as number,
           least: this.#least[number] as number,
-          now: now?.groups[index]?.cost,
+          now: this.#now[number],
           planned: verified.groups[index]?.cost as number,
         };
       });
@@ -372,6 +360,17 @@ class Replanner {
       if (cut[vertex] === parentEdge[vertex]) return cut;
     }
   }
+}
+
+/** How a family is stored now, as a plan; undefined if no edges stand for it. */
+function livePlan(family: Family, edges: readonly EncodingEdge[]): Int32Array | undefined {
+  const place = new Map(family.vertices.map((vertex, index) => [vertex, index + 1]));
+  const parentEdge = new Int32Array(family.vertices.length + 1).fill(-1);
+  family.edges.forEach((number, index) => {
+    const edge = edges[number] as EncodingEdge;
+    if (edge.how === 'live') parentEdge[place.get(edge.vertex) as number] = index;
+  });
+  return parentEdge.indexOf(-1, 1) === -1 ? parentEdge : undefined;
 }
 
 function tensorBytes({ width, count }: SurveyedExtent): number {

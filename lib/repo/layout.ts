@@ -71,6 +71,9 @@ export class Layout {
   get promised(): string {
     return this.#in('promised');
   }
+  get budgets(): string {
+    return this.#in('budgets');
+  }
   get lock(): string {
     return this.#in('lock');
   }

@@ -51,6 +51,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('reset', MOVE, () => import('./reset.js')),
   entry('copy', MOVE, () => import('./copy.js')),
   entry('du', KEEP, () => import('./du.js')),
+  entry('archive', KEEP, () => import('./archive.js')),
   entry('gc', KEEP, () => import('./gc.js')),
   entry('fsck', KEEP, () => import('./fsck.js')),
   entry('config', KEEP, () => import('./config.js')),

@@ -1,0 +1,207 @@
+/** `dlv archive` on the command line. */
+import { type Command, Option } from 'commander';
+import { UsageError } from '../../errors.js';
+import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../ops/archive.js';
+import { exampleId, shortId } from '../render.js';
+import { type Cli, collect } from '../run.js';
+import { formatTable } from '../table.js';
+import { formatBytes, formatCount, formatDuration, formatShare, type Ui } from '../ui.js';
+
+interface Flags {
+  budget?: string[];
+  scheme?: ArchiveOptions['scheme'];
+  unit?: ArchiveOptions['unit'];
+  planner?: ArchiveOptions['planner'];
+  level?: string;
+  prefix: boolean;
+  all?: boolean;
+  dryRun?: boolean;
+  timeLimit?: string;
+}
+
+const LEVELS = ['fast', 'default', 'max'];
+const PLANNERS = 'auto mst spt last lmg-all modified-prim pas-mt pas-pt tree-dp'.split(' ');
+
+const EXAMPLE: ArchiveResult = {
+  dryRun: false,
+  scheme: 'independent',
+  unit: 'bytes',
+  budgets: ['1.5'],
+  planners: ['exact'],
+  storedBytesBefore: 37601854,
+  storedBytes: 42285704,
+  lowerBound: 42285704,
+  gap: 0,
+  optimal: true,
+  within: true,
+  extents: 48,
+  deltas: 27,
+  candidates: 210,
+  encodedExtents: 32,
+  newSets: 1,
+  retiredSets: 9,
+  snapshots: [
+    {
+      version: exampleId('eb134e37ac'),
+      model: 'cnn',
+      number: 5,
+      key: 'model.safetensors',
+      role: 'weights',
+      step: 3000,
+      extents: 5,
+      least: 4682842,
+      before: 16638128,
+      budget: 7024263,
+      planned: 5221482,
+    },
+  ],
+  seconds: 4.1,
+};
+
+function formatCost(cost: number | null, unit: ArchiveResult['unit']): string {
+  if (cost === null) return '–';
+  return unit === 'bytes' ? formatBytes(cost) : formatDuration(cost / 1000);
+}
+
+function printSnapshots(ui: Ui, result: ArchiveResult): void {
+  const { unit } = result;
+  const right = { align: 'right' as const };
+  const columns = [
+    { title: 'version' },
+    { title: 'snapshot' },
+    { ...right, title: 'least' },
+    { ...right, title: 'before' },
+    { ...right, title: 'budget' },
+    { ...right, title: 'planned' },
+    { ...right, title: '' },
+  ];
+  const cells = result.snapshots.map((row) => [
+    `${shortId(row.version)} ${row.model}@${row.number}`,
+    row.role === 'weights' ? row.key : `${row.key} (${row.role})`,
+    formatCost(row.least, unit),
+    formatCost(row.before, unit),
+    formatCost(row.budget, unit),
+    formatCost(row.planned, unit),
+    timesLeast(row),
+  ]);
+  for (const line of formatTable(columns, cells, { header: ui.style.bold })) ui.line(line);
+}
+
+function timesLeast({ planned, least }: ArchivedSnapshot): string {
+  return least > 0 ? `${(planned / least).toFixed(2)} x` : '';
+}
+
+function print(ui: Ui, result: ArchiveResult): void {
+  printSnapshots(ui, result);
+  ui.line();
+  const { storedBytes, storedBytesBefore, dryRun, within } = result;
+  const would = dryRun || !within ? 'would take' : 'take';
+  ui.line(
+    `${formatCount(result.extents, 'extent')} ${would} ${formatBytes(storedBytes)} ` +
+      `instead of ${formatBytes(storedBytesBefore)}: ${formatCount(result.deltas, 'delta')} ` +
+      `(${formatShare(result.deltas, result.extents)}), by ${result.planners.join(', ')}`,
+  );
+  ui.line(
+    result.optimal
+      ? `no plan over ${formatCount(result.candidates, 'encoding')} takes less`
+      : `no plan over ${formatCount(result.candidates, 'encoding')} takes less than ` +
+          `${formatBytes(result.lowerBound)}: at most ${(result.gap * 100).toFixed(2)} % could be saved`,
+  );
+  if (!within) {
+    ui.line(ui.style.bold('a budget cannot be kept: nothing was changed'));
+    return;
+  }
+  ui.note(
+    dryRun
+      ? `${formatCount(result.encodedExtents, 'extent')} would be encoded anew`
+      : `${formatCount(result.encodedExtents, 'extent')} encoded anew`,
+  );
+  if (result.retiredSets > 0) {
+    const sets = formatCount(result.retiredSets, 'replaced pack set');
+    ui.note(`${sets} in trash until 'dlv gc' (at once with --prune=now)`);
+  }
+  ui.note(formatDuration(result.seconds));
+}
+
+function options(revisions: string[], flags: Flags): ArchiveOptions {
+  const level = LEVELS.indexOf(flags.level ?? 'default');
+  const timeLimit = flags.timeLimit === undefined ? undefined : Number(flags.timeLimit);
+  if (timeLimit !== undefined && !(timeLimit > 0)) {
+    throw new UsageError(`--time-limit takes seconds, not '${flags.timeLimit}'`, {
+      option: '--time-limit',
+    });
+  }
+  return {
+    revisions,
+    level,
+    noPrefix: !flags.prefix,
+    ...(flags.budget ? { budgets: flags.budget } : {}),
+    ...(flags.scheme ? { scheme: flags.scheme } : {}),
+    ...(flags.unit ? { unit: flags.unit } : {}),
+    ...(flags.planner ? { planner: flags.planner } : {}),
+    ...(flags.all ? { all: true } : {}),
+    ...(flags.dryRun ? { dryRun: true } : {}),
+    ...(timeLimit === undefined ? {} : { timeLimit }),
+  };
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'archive', {
+      summary: 'store everything in the fewest bytes that keep a budget of recreation',
+      about:
+        'Says how fast each snapshot must come back, finds the smallest repository that keeps the ' +
+        'promise, and stores it so. A budget is a factor over the least possible cost (1.5), bytes ' +
+        "read (300MB), a time (400ms) or 'none', for all snapshots or for those of one model or " +
+        'version (bert=1.2). What was promised before is left alone unless --all is given or the ' +
+        'budgets change. Every version stays byte-exact; replaced packs wait in trash for gc. A run ' +
+        'that was killed is gone on with by the next one.',
+      examples: [
+        [
+          'dlv archive --budget 1.5 --dry-run',
+          'the plan, what it saves and how near the best it is',
+        ],
+        ['dlv archive --budget 1.5', 'no snapshot costs more than 1.5 times the least to read'],
+        [
+          'dlv archive --budget 4 --budget bert/main=1 --unit ms',
+          'a tip that is served comes fastest',
+        ],
+        ['dlv archive --budget 400ms --scheme parallel', 'each tensor within 400 ms, all at once'],
+        ['dlv archive', 'plans what was committed since, under the budgets of the last run'],
+      ],
+      json: EXAMPLE,
+      exitCodes: {
+        1: 'a budget cannot be kept (nothing was changed), or no such version',
+        12: 'the repository is damaged: see dlv fsck',
+      },
+    })
+    .argument('[revisions...]', 'plan only the snapshots of these versions anew')
+    .option(
+      '--budget <limit>',
+      "[<revision or model>=]<factor|bytes|time|'none'>; repeatable",
+      collect,
+    )
+    .addOption(
+      new Option('--scheme <name>', 'how the tensors of a snapshot are rebuilt').choices([
+        'independent',
+        'parallel',
+        'reusable',
+      ]),
+    )
+    .addOption(new Option('--unit <unit>', 'what a factor is of').choices(['bytes', 'ms']))
+    .addOption(new Option('--planner <name>', 'who plans; auto: the best of all').choices(PLANNERS))
+    .addOption(new Option('--level <name>', 'effort of the encoder').choices(LEVELS))
+    .option('--no-prefix', 'also offer deltas that can only be read whole, which are smaller')
+    .option('--all', 'plan again what was promised before')
+    .option('--time-limit <seconds>', 'for planning, without measuring (60)')
+    .option('--dry-run', 'only say what would be done')
+    .action(
+      cli.action(async (run, revisions: string[], flags: Flags) => {
+        const { archive } = await import('../../ops/archive.js');
+        const asked = options(revisions, flags);
+        const result = await run.repository((repo) => archive(repo, asked, run.context));
+        run.answer(result, (ui) => print(ui, result));
+        return result.within ? 0 : 1;
+      }),
+    );
+}

@@ -1,0 +1,136 @@
+/**
+ * Budgets as people write them: a factor, bytes, or a time; for all snapshots, or for those of one
+ * model, tag or version.
+ *
+ *     budget = [ target '=' ] limit
+ *     limit  = factor [ 'x' ] | number ('B'|'KB'|'MB'|'GB'|'KiB'|'MiB'|'GiB') | number ('ms'|'s') | 'none'
+ */
+import type { Repository } from '../archive/repository.js';
+import type { RecreationUnit, SnapshotGroup } from '../archive/storage-graph.js';
+import type { SurveyedSnapshot } from '../archive/survey.js';
+import type { Id } from '../bytes/hash.js';
+import { UsageError } from '../errors.js';
+import { resolveId } from './resolve.js';
+
+/** An upper bound: absolute, or a multiple of the least possible cost. */
+export type Limit =
+  | { kind: 'factor'; times: number }
+  | { kind: 'bytes' | 'ms'; most: number }
+  | { kind: 'none' };
+
+/** A limit and whom it is for; target null: every snapshot that no other budget names. */
+export interface AskedBudget {
+  target: string | null;
+  limit: Limit;
+}
+
+const BYTES: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+};
+const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
+
+/** Reads one `--budget`. @throws {UsageError} DLV_USAGE */
+export function parseBudget(text: string): AskedBudget {
+  const at = text.lastIndexOf('=');
+  const target = at < 0 ? null : text.slice(0, at);
+  const limit = parseLimit(text.slice(at + 1));
+  if (limit === null || target === '') {
+    throw new UsageError(`--budget '${text}' is no budget`, {
+      option: '--budget',
+      hint: "write a factor (1.5), bytes (300MB), a time (400ms) or 'none', after '<revision>=' or '<model>=' for some only",
+    });
+  }
+  return { target, limit };
+}
+
+function parseLimit(text: string): Limit | null {
+  if (text === 'none') return { kind: 'none' };
+  const [, digits, word = ''] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text) ?? [];
+  if (digits === undefined) return null;
+  const number = Number(digits);
+  const unit = word.toLowerCase();
+  if (unit === '' || unit === 'x') return number >= 1 ? { kind: 'factor', times: number } : null;
+  const bytes = BYTES[unit];
+  if (bytes !== undefined) return { kind: 'bytes', most: Math.floor(number * bytes) };
+  const ms = MILLISECONDS[unit];
+  return ms === undefined ? null : { kind: 'ms', most: number * ms };
+}
+
+/** The unit that absolute limits are in, which must be one. @throws {UsageError} DLV_USAGE */
+export function unitOf(
+  budgets: readonly AskedBudget[],
+  asked: RecreationUnit | null,
+): RecreationUnit | null {
+  const units = new Set<RecreationUnit>(asked === null ? [] : [asked]);
+  for (const { limit } of budgets) {
+    if (limit.kind === 'bytes' || limit.kind === 'ms') units.add(limit.kind);
+  }
+  if (units.size > 1) {
+    throw new UsageError('budgets in bytes and in time cannot be kept by one plan', {
+      option: '--budget',
+      hint: 'give all of them as bytes or all as times, and --unit to match',
+    });
+  }
+  return [...units][0] ?? null;
+}
+
+/** Says what a group may cost: the tightest of what its snapshots were promised. */
+export class BudgetTable {
+  readonly #all: Limit;
+  readonly #models: ReadonlyMap<string, Limit>;
+  readonly #versions: ReadonlyMap<Id, Limit>;
+
+  private constructor(
+    all: Limit,
+    models: ReadonlyMap<string, Limit>,
+    versions: ReadonlyMap<Id, Limit>,
+  ) {
+    this.#all = all;
+    this.#models = models;
+    this.#versions = versions;
+  }
+
+  /**
+   * A target that is a model's name means all its versions; any other is a revision and means that
+   * version. Of two budgets for the same target the last one counts.
+   * @throws {NotFoundError} {AmbiguousError} {UsageError}
+   */
+  static async resolve(
+    repo: Repository,
+    budgets: readonly AskedBudget[],
+    modelNames: ReadonlySet<string>,
+  ): Promise<BudgetTable> {
+    let all: Limit = { kind: 'none' };
+    const models = new Map<string, Limit>();
+    const versions = new Map<Id, Limit>();
+    for (const { target, limit } of budgets) {
+      if (target === null) all = limit;
+      else if (modelNames.has(target)) models.set(target, limit);
+      else versions.set(await resolveId(repo, target), limit);
+    }
+    return new BudgetTable(all, models, versions);
+  }
+
+  #limitOf({ version, model }: SurveyedSnapshot): Limit {
+    return this.#versions.get(version) ?? this.#models.get(model) ?? this.#all;
+  }
+
+  /** @param least  the least that any plan can make of the group. */
+  budgetOf(group: SnapshotGroup, least: number): number {
+    let budget = Infinity;
+    for (const snapshot of group.snapshots) {
+      const limit = this.#limitOf(snapshot);
+      if (limit.kind === 'factor') budget = Math.min(budget, limit.times * least);
+      else if (limit.kind !== 'none') budget = Math.min(budget, limit.most);
+    }
+    return budget;
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * `dlv archive`: the smallest repository in which every snapshot comes back within its budget.
+ *
+ * Surveys what is stored, measures what else could be, plans, encodes anew what the plan stores
+ * otherwise, and measures how each snapshot comes back.
+ */
+import { reencode } from '../archive/reencode.js';
+import { type ArchivePlan, type PlannerName, planRepository } from '../archive/replan.js';
+import type { Repository } from '../archive/repository.js';
+import type { RecreationUnit } from '../archive/storage-graph.js';
+import { type Survey, type SurveyedSnapshot, surveyRepository } from '../archive/survey.js';
+import type { Id } from '../bytes/hash.js';
+import { ConflictError, isDamage } from '../errors.js';
+import type { Scheme } from '../plan/graph.js';
+import { type Budgets, readBudgets, type SnapshotPromise, writeBudgets } from '../repo/budgets.js';
+import type { Role } from '../tensor/layout.js';
+import { type AskedBudget, BudgetTable, parseBudget, unitOf } from './archive-budget.js';
+import type { OpContext } from './context.js';
+import { resolveId } from './resolve.js';
+import { Describer } from './versions.js';
+
+/** What is asked for if neither the caller nor an earlier run says: twice the cost of no deltas. */
+const DEFAULT_BUDGET = '2';
+const DEFAULT_TIME_LIMIT_MS = 60_000;
+const ATTEMPTS = 3;
+
+export interface ArchiveOptions {
+  /** Versions whose snapshots are planned anew; default: every one that has no promise yet. */
+  revisions?: string[];
+  /** As `--budget`; default: those of the last run, else a factor of 2. */
+  budgets?: string[];
+  /** Default: that of the last run, else 'independent'. */
+  scheme?: Scheme;
+  /** Default: that of the budgets or of the last run, else 'bytes'. */
+  unit?: RecreationUnit;
+  /** Default 'auto'. */
+  planner?: PlannerName;
+  /** 0 fast, 1 default, 2 max. */
+  level?: number;
+  /** Offers differences that are exact only when read whole. */
+  noPrefix?: boolean;
+  /** Plans what was promised before anew as well. */
+  all?: boolean;
+  /** Plans and changes nothing. */
+  dryRun?: boolean;
+  /** Seconds for planning, without measuring. */
+  timeLimit?: number;
+}
+
+/** A snapshot beside its promise. Costs are in the unit of the result. */
+export interface ArchivedSnapshot {
+  version: Id;
+  model: string;
+  number: number;
+  key: string;
+  role: Role;
+  step: number | null;
+  extents: number;
+  /** The least that any plan can make of it. */
+  least: number;
+  /** What it cost before; null if chains crossed so that no single number stands for it. */
+  before: number | null;
+  /** null: no limit. */
+  budget: number | null;
+  planned: number;
+}
+
+export interface ArchiveResult {
+  dryRun: boolean;
+  scheme: Scheme;
+  unit: RecreationUnit;
+  /** As asked for. */
+  budgets: string[];
+  /** Who found the plan. */
+  planners: string[];
+  /** Bytes of all extents before and by the plan, and what no plan can go below. */
+  storedBytesBefore: number;
+  storedBytes: number;
+  lowerBound: number;
+  /** (storedBytes − lowerBound) ÷ storedBytes. */
+  gap: number;
+  optimal: boolean;
+  /** False if a budget cannot be kept: nothing was changed then. */
+  within: boolean;
+  extents: number;
+  /** Extents that are deltas by the plan. */
+  deltas: number;
+  /** Encodings that were weighed, and extents that were (or would be) encoded anew. */
+  candidates: number;
+  encodedExtents: number;
+  newSets: number;
+  retiredSets: number;
+  snapshots: ArchivedSnapshot[];
+  seconds: number;
+}
+
+/** @throws {UsageError} {NotFoundError} {ConflictError} {CorruptError} */
+export async function archive(
+  repo: Repository,
+  options: ArchiveOptions,
+  context: OpContext,
+): Promise<ArchiveResult> {
+  const started = performance.now();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const result = await new ArchiveRun(repo, options, context).run();
+      return { ...result, seconds: (performance.now() - started) / 1000 };
+    } catch (error) {
+      if (!(error instanceof ConflictError) || attempt === ATTEMPTS) throw error;
+      await repo.store.reload();
+    }
+  }
+}
+
+/** What a run is about, once the words of the user and of the run before were read. */
+interface Settings {
+  scheme: Scheme;
+  unit: RecreationUnit;
+  asked: string[];
+  budgets: AskedBudget[];
+  /** Promises of the last run that hold under these settings. */
+  promises: readonly SnapshotPromise[];
+}
+
+class ArchiveRun {
+  readonly #repo: Repository;
+  readonly #options: ArchiveOptions;
+  readonly #context: OpContext;
+
+  constructor(repo: Repository, options: ArchiveOptions, context: OpContext) {
+    this.#repo = repo;
+    this.#options = options;
+    this.#context = context;
+  }
+
+  async run(): Promise<Omit<ArchiveResult, 'seconds'>> {
+    const { signal, progress } = this.#context;
+    const withSignal = signal ? { signal } : {};
+    const settings = await this.#settings();
+    progress.start('looking at what is stored', 0);
+    const survey = await surveyRepository(this.#repo, withSignal);
+    const wanted = await this.#wanted();
+    const frozen = this.#frozen(survey, settings, wanted);
+    const models = new Set(survey.snapshots.map(({ model }) => model));
+    const table = await BudgetTable.resolve(this.#repo, settings.budgets, models);
+    const promised = new Map(settings.promises.map((row) => [placeOf(row), row]));
+    const plan = await planRepository(this.#repo, survey, {
+      ...withSignal,
+      scheme: settings.scheme,
+      cost: { unit: settings.unit },
+      planner: this.#options.planner ?? 'auto',
+      level: this.#options.level ?? 1,
+      noPrefix: this.#options.noPrefix === true,
+      frozen,
+      budgetOf: (group, least, now) => {
+        const budget = table.budgetOf(group, least);
+        const rows = group.snapshots.map((snapshot) => promised.get(placeOf(snapshot)));
+        const known = rows.find((row) => row !== undefined);
+        // What was promised stands, however little is least by now.
+        if (known !== undefined) return Math.max(known.budget ?? Infinity, least);
+        // Who is not asked about may stay as slow as it is, no slower.
+        const isAsked = wanted.size === 0 || group.snapshots.some((s) => wanted.has(s.version));
+        return isAsked ? budget : Math.max(budget, now ?? Infinity);
+      },
+      timeLimitMs: (this.#options.timeLimit ?? DEFAULT_TIME_LIMIT_MS / 1000) * 1000,
+      onStart: (what, bytes) => progress.start(LABELS[what], bytes),
+      onBytes: (bytes) => progress.advance(bytes),
+    });
+    const isDone = plan.isWithin && this.#options.dryRun !== true;
+    const isPromised = (snapshot: SurveyedSnapshot): boolean =>
+      wanted.size === 0 || wanted.has(snapshot.version) || promised.has(placeOf(snapshot));
+    const done = isDone
+      ? await this.#carryOut(plan, settings, isPromised)
+      : { newSets: 0, retiredSets: 0 };
+    return this.#result(plan, settings, done);
+  }
+
+  async #carryOut(
+    plan: ArchivePlan,
+    settings: Settings,
+    isPromised: (snapshot: SurveyedSnapshot) => boolean,
+  ): Promise<{ newSets: number; retiredSets: number }> {
+    const { signal, progress } = this.#context;
+    const done = await reencode(this.#repo, plan, {
+      ...(signal ? { signal } : {}),
+      onStart: (what, bytes) => progress.start(LABELS[what], bytes),
+      onBytes: (bytes) => progress.advance(bytes),
+    });
+    const { scheme, unit, asked } = settings;
+    const snapshots = plan.groups.flatMap(({ snapshots, budget, planned }) =>
+      snapshots.filter(isPromised).map(({ version, key, role }) => {
+        return { version, key, role, budget: finite(budget), planned };
+      }),
+    );
+    await this.#repo.locked((lock) =>
+      writeBudgets(lock, { scheme, unit, asked, snapshots } satisfies Budgets),
+    );
+    return done;
+  }
+
+  /** What the user asks for, completed by what the last run was asked for. */
+  async #settings(): Promise<Settings> {
+    const options = this.#options;
+    const before = await readBudgets(this.#repo.layout).catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
+      this.#context.warn(`${(error as Error).message}; everything is planned again`);
+      return null;
+    });
+    const asked = options.budgets ?? before?.asked ?? [DEFAULT_BUDGET];
+    const budgets = asked.map(parseBudget);
+    const scheme = options.scheme ?? before?.scheme ?? 'independent';
+    const unit = unitOf(budgets, options.unit ?? null) ?? before?.unit ?? 'bytes';
+    const isSame =
+      before !== null &&
+      before.scheme === scheme &&
+      before.unit === unit &&
+      before.asked.join('\0') === asked.join('\0');
+    const promises = isSame && options.all !== true ? before.snapshots : [];
+    return { scheme, unit, asked, budgets, promises };
+  }
+
+  /** Versions that were named; none: all. */
+  async #wanted(): Promise<Set<Id>> {
+    const wanted = new Set<Id>();
+    for (const revision of this.#options.revisions ?? []) {
+      wanted.add(await resolveId(this.#repo, revision));
+    }
+    return wanted;
+  }
+
+  /** Vertices that are not planned anew: promised before, or of versions that are not asked for. */
+  #frozen(survey: Survey, settings: Settings, wanted: ReadonlySet<Id>): Set<number> {
+    const open = new Set<number>();
+    const promised = new Set(settings.promises.map(placeOf));
+    for (const snapshot of survey.snapshots) {
+      const isOpen =
+        wanted.size > 0 ? wanted.has(snapshot.version) : !promised.has(placeOf(snapshot));
+      if (isOpen) for (const vertex of snapshot.extents) open.add(vertex);
+    }
+    const frozen = new Set<number>();
+    for (let vertex = 1; vertex <= survey.extents.length; vertex++) {
+      if (!open.has(vertex)) frozen.add(vertex);
+    }
+    return frozen;
+  }
+
+  async #result(
+    plan: ArchivePlan,
+    settings: Settings,
+    done: { newSets: number; retiredSets: number },
+  ): Promise<Omit<ArchiveResult, 'seconds'>> {
+    const describer = new Describer(this.#repo);
+    const snapshots: ArchivedSnapshot[] = [];
+    const costs = new Map<SurveyedSnapshot, ArchivePlan['groups'][0]>();
+    for (const group of plan.groups) {
+      for (const snapshot of group.snapshots) costs.set(snapshot, group);
+    }
+    for (const snapshot of plan.survey.snapshots) {
+      const group = costs.get(snapshot) as ArchivePlan['groups'][0];
+      const { version, model, key, role, step } = snapshot;
+      snapshots.push({
+        version,
+        model,
+        number: await describer.number(version),
+        key,
+        role,
+        step,
+        extents: group.members.length,
+        least: group.least,
+        before: group.now ?? null,
+        budget: finite(group.budget),
+        planned: group.planned,
+      });
+    }
+    const { storage, lowerBound } = plan;
+    return {
+      dryRun: this.#options.dryRun === true,
+      scheme: settings.scheme,
+      unit: settings.unit,
+      budgets: settings.asked,
+      planners: [...plan.planners],
+      storedBytesBefore: plan.storageNow,
+      storedBytes: storage,
+      lowerBound: Math.ceil(lowerBound),
+      gap: storage > 0 ? Math.max(0, (storage - lowerBound) / storage) : 0,
+      optimal: plan.isOptimal,
+      within: plan.isWithin,
+      extents: plan.chosen.length,
+      deltas: plan.chosen.filter(({ base }) => base !== 0).length,
+      candidates: plan.edges,
+      encodedExtents: plan.chosen.filter(({ how }) => how !== 'live').length,
+      newSets: done.newSets,
+      retiredSets: done.retiredSets,
+      snapshots,
+    };
+  }
+}
+
+const LABELS = {
+  measure: 'measuring encodings',
+  plan: 'planning',
+  check: 'measuring what was chosen',
+  encode: 'encoding',
+  rebuild: 'rebuilding what was encoded',
+  retire: 'replacing packs',
+} as const;
+
+function placeOf(place: Pick<SurveyedSnapshot, 'version' | 'key' | 'role'>): string {
+  return `${place.version}\0${place.key}\0${place.role}`;
+}
+
+function finite(cost: number): number | null {
+  return Number.isFinite(cost) ? cost : null;
+}
