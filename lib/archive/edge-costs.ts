@@ -7,11 +7,11 @@
  */
 import { throwIfAborted } from '../bytes/files.js';
 import { encodeRans } from '../codec/planes-rans.js';
-import { decodeTags, encodeTags, TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH } from '../codec/tags.js';
 import { CHUNK_ELEMENTS, SEGMENT_ELEMENTS } from '../limits.js';
 import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
 import { segmentElements } from './extents.js';
 import type { Repository } from './repository.js';
+import { decodeSegmentHead, encodeSegmentHead } from './segment-head.js';
 import type { SurveyedExtent } from './survey.js';
 
 /** Elements of one sample: one coded chunk. */
@@ -40,16 +40,8 @@ export interface MeasuredBytes {
 }
 
 /** Tagged fields of a segment's head that another encoding keeps: all but the codec's own. */
-export function withCodecHead(record: SegmentRecord, codecHead: Uint8Array): Uint8Array {
-  const file = `extent ${record.id}`;
-  const tags = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file);
-  return encodeTags(
-    [...tags].map(([tag, value]) => ({
-      tag,
-      required: tag !== TAG_SKETCH,
-      value: tag === TAG_CODEC ? codecHead : value,
-    })),
-  );
+export function withCodecHead(record: SegmentRecord, codec: Uint8Array): Uint8Array {
+  return encodeSegmentHead({ ...decodeSegmentHead(record), codec });
 }
 
 interface Sample {

@@ -8,7 +8,12 @@ import { reencode } from '../archive/reencode.js';
 import { type ArchivePlan, type PlannerName, planRepository } from '../archive/replan.js';
 import type { Repository } from '../archive/repository.js';
 import type { RecreationUnit } from '../archive/storage-graph.js';
-import { type Survey, type SurveyedSnapshot, surveyRepository } from '../archive/survey.js';
+import {
+  joinBySketch,
+  type Survey,
+  type SurveyedSnapshot,
+  surveyRepository,
+} from '../archive/survey.js';
 import type { Id } from '../bytes/hash.js';
 import { ConflictError, isDamage } from '../errors.js';
 import type { Scheme } from '../plan/graph.js';
@@ -141,6 +146,8 @@ class ArchiveRun {
     const survey = await surveyRepository(this.#repo, withSignal);
     const wanted = await this.#wanted();
     const frozen = this.#frozen(survey, settings, wanted);
+    const open = [...survey.extents.keys()].map((i) => i + 1).filter((v) => !frozen.has(v));
+    await joinBySketch(this.#repo, survey, open, signal);
     const models = new Set(survey.snapshots.map(({ model }) => model));
     const table = await BudgetTable.resolve(this.#repo, settings.budgets, models);
     const promised = new Map(settings.promises.map((row) => [placeOf(row), row]));

@@ -1,0 +1,203 @@
+/** `dlv archive`: plans, budgets, promises, what it leaves on disk. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { checkRepository } from '../../lib/archive/fsck.js';
+import { sha256Hex } from '../../lib/bytes/hash.js';
+import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/ops/archive.js';
+import { checkout } from '../../lib/ops/checkout.js';
+import { storedBytes } from '../../lib/store/types.js';
+import { TestRepository } from '../helpers/repository.js';
+import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+
+/** Three extents of 64, 32 and 16 KiB. */
+const SHAPES = { 'a.weight': [128, 128], 'b.weight': [64, 128], 'c.weight': [32, 128] };
+
+/** A line of versions, each a small change of the one before. @returns sha256 of the file of each. */
+async function line(t: ExecutionContext, count: number): Promise<[TestRepository, string[]]> {
+  const repo = await TestRepository.create(t);
+  const sums: string[] = [];
+  let tensors: Tensors = randomTensors(SHAPES, 1);
+  for (let i = 0; i < count; i++) {
+    const bytes = safetensors(tensors);
+    sums.push(sha256Hex(bytes));
+    await repo.write('model.safetensors', bytes);
+    await repo.commit(`version ${i + 1}`);
+    tensors = nudge(tensors, 1e-3, i + 2);
+  }
+  return [repo, sums];
+}
+
+/** Runs the command's use case in this process, which is faster. */
+function run(repo: TestRepository, options: ArchiveOptions): Promise<ArchiveResult> {
+  return repo.with((open) => archive(open, options, repo.context));
+}
+
+/** Every version rebuilt from the packs has the sum that its file had. */
+async function checkVersions(t: ExecutionContext, repo: TestRepository, sums: readonly string[]) {
+  for (const [index, sum] of sums.entries()) {
+    const revision = `net@${index + 1}`;
+    await repo.with((open) => checkout(open, { revision, force: true }, repo.context));
+    t.is(sha256Hex(await repo.read('model.safetensors')), sum, revision);
+  }
+  const { problems } = await repo.with((open) => checkRepository(open.layout));
+  t.deepEqual(problems, []);
+}
+
+/** Bytes read for a snapshot, from the records on disk: the sum over the chains of its extents. */
+async function bytesOnDisk(repo: TestRepository, version: string): Promise<number> {
+  return repo.with(async (open) => {
+    const { files } = await open.tree(version as Parameters<typeof open.tree>[0]);
+    let bytes = 0;
+    for (const entry of files) {
+      const { recipe } = await open.openFile(entry);
+      for (const id of new Set(recipe?.extents ?? [])) {
+        for (let next: typeof id | null = id; next !== null; ) {
+          const found = await open.store.findSegment(next, 0);
+          if (found === null) throw new Error(`no extent ${next}`);
+          bytes += storedBytes(found);
+          next = found.base;
+        }
+      }
+    }
+    return bytes;
+  });
+}
+
+test('archive: keeps the budget to the byte and every version exact', async (t) => {
+  const [repo, sums] = await line(t, 8);
+  const result = await repo.json<ArchiveResult>('archive', '--budget', '1.4');
+  t.true(result.within && result.optimal);
+  t.is(result.snapshots.length, 8);
+  t.true(result.deltas > 0 && result.deltas < result.extents);
+  for (const { version, budget, planned, least } of result.snapshots) {
+    t.true(planned <= (budget as number));
+    t.is(budget, 1.4 * least);
+    t.true((await bytesOnDisk(repo, version)) <= planned, 'what is read is what was planned');
+  }
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: without a limit nothing is smaller; a factor of 1 has no slower snapshot', async (t) => {
+  const [repo, sums] = await line(t, 6);
+  const tight = await run(repo, { budgets: ['1'] });
+  t.is(tight.deltas, 0);
+  t.deepEqual(
+    tight.snapshots.map(({ planned }) => planned),
+    tight.snapshots.map(({ least }) => least),
+  );
+  const loose = await run(repo, { budgets: ['none'] });
+  t.true(loose.storedBytes < tight.storedBytes);
+  t.true(loose.optimal);
+  t.is(loose.deltas, 15, 'one version alone, five as deltas');
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: --dry-run says what the run does, and changes nothing', async (t) => {
+  const [repo] = await line(t, 4);
+  const manifest = await fs.readFile(path.join(repo.dir, '.dlv', 'manifest'));
+  const dry = await repo.json<ArchiveResult>('archive', '--budget', '1.3', '--dry-run');
+  t.deepEqual(await fs.readFile(path.join(repo.dir, '.dlv', 'manifest')), manifest);
+  t.false(await repo.exists('.dlv/budgets'));
+  const real = await repo.json<ArchiveResult>('archive', '--budget', '1.3');
+  for (const key of ['storedBytes', 'deltas', 'encodedExtents', 'lowerBound'] as const) {
+    t.is(dry[key], real[key], key);
+  }
+  t.deepEqual(dry.snapshots, real.snapshots);
+});
+
+test('archive: what was promised is left alone when versions are added', async (t) => {
+  const [repo, sums] = await line(t, 4);
+  const first = await repo.json<ArchiveResult>('archive', '--budget', '1.4');
+  const again = await run(repo, {});
+  t.is(again.encodedExtents, 0);
+  t.deepEqual(again.budgets, ['1.4']);
+  const tensors = nudge(randomTensors(SHAPES, 1), 1e-3, 99);
+  await repo.write('model.safetensors', safetensors(tensors));
+  await repo.commit('one more');
+  const next = await run(repo, {});
+  t.true(next.encodedExtents <= 3, 'only the new version');
+  for (const [index, old] of first.snapshots.entries()) {
+    const now = next.snapshots[index] as ArchiveResult['snapshots'][0];
+    t.true(now.planned <= old.planned);
+    t.is(now.budget, old.budget);
+  }
+  const added = next.snapshots.at(-1) as ArchiveResult['snapshots'][0];
+  t.true(added.planned <= (added.budget as number));
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: budgets for a version and a model', async (t) => {
+  const [repo] = await line(t, 5);
+  await repo.json('tag', 'v1', 'net@5');
+  const result = await repo.json<ArchiveResult>(
+    'archive',
+    ...['--budget', 'none', '--budget', 'net=3', '--budget', 'v1=1'],
+  );
+  const [first, last] = [result.snapshots[0], result.snapshots.at(-1)];
+  t.is(last?.planned, last?.least);
+  t.is(first?.budget, 3 * (first?.least as number));
+});
+
+test('archive: a budget that cannot be kept changes nothing and ends with 1', async (t) => {
+  const [repo] = await line(t, 3);
+  const manifest = await fs.readFile(path.join(repo.dir, '.dlv', 'manifest'));
+  const failed = await repo.dlv('archive', '--json', '--budget', '10KB');
+  t.is(failed.code, 1);
+  t.false((JSON.parse(failed.stdout) as ArchiveResult).within);
+  t.deepEqual(await fs.readFile(path.join(repo.dir, '.dlv', 'manifest')), manifest);
+});
+
+test('archive: wrong words', async (t) => {
+  const [repo] = await line(t, 1);
+  for (const budget of ['0.5', 'x', '=2', '3 parsecs', '-1', '']) {
+    await t.throwsAsync(run(repo, { budgets: [budget] }), { code: 'DLV_USAGE' }, budget);
+  }
+  await repo.fails(2, 'archive', '--budget', '1GB', '--budget', 'net=3s');
+  await repo.fails(1, 'archive', '--budget', 'nowhere=2');
+  await repo.fails(2, 'archive', '--planner', 'guess');
+  await repo.fails(2, 'archive', '--time-limit', '0');
+});
+
+test('archive: the planners of the paper, and every scheme', async (t) => {
+  const [repo, sums] = await line(t, 5);
+  for (const planner of ['last', 'pas-mt', 'pas-pt', 'tree-dp', 'spt'] as const) {
+    const result = await run(repo, { all: true, budgets: ['1.5'], planner });
+    t.deepEqual(result.planners, [planner]);
+    t.true(result.within, planner);
+  }
+  for (const scheme of ['parallel', 'reusable', 'independent'] as const) {
+    const result = await run(repo, { budgets: ['1.5'], scheme });
+    t.is(result.scheme, scheme);
+    t.true(result.within, scheme);
+  }
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: --no-prefix is smaller and can still be read whole', async (t) => {
+  const [repo, sums] = await line(t, 4);
+  const prefix = await run(repo, { budgets: ['none'] });
+  const whole = await repo.json<ArchiveResult>(
+    'archive',
+    '--budget',
+    'none',
+    '--all',
+    '--no-prefix',
+  );
+  t.true(whole.storedBytes <= prefix.storedBytes);
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: renamed tensors find their base by sketch', async (t) => {
+  const repo = await TestRepository.create(t);
+  const tensors = randomTensors({ 'a.weight': [256, 256] }, 7);
+  await repo.write('old.safetensors', safetensors(tensors));
+  await repo.commit('old');
+  const moved = nudge(tensors, 1e-3, 8);
+  await repo.json('rm', 'old.safetensors');
+  const renamed = { 'z.kernel': moved['a.weight'] } as Tensors;
+  await repo.write('new.safetensors', safetensors(renamed));
+  await repo.commit('new');
+  const result = await run(repo, { budgets: ['none'], all: true });
+  t.is(result.deltas, 1);
+});
