@@ -9,6 +9,7 @@ import type { ExecutionContext } from 'ava';
 import { Repository } from '../../lib/archive/repository.js';
 import { type Id, sha256Hex } from '../../lib/bytes/hash.js';
 import { add } from '../../lib/ops/add.js';
+import { archive } from '../../lib/ops/archive.js';
 import { commit } from '../../lib/ops/commit.js';
 import { init } from '../../lib/ops/init.js';
 import { noProgress } from '../../lib/ops/progress.js';
@@ -26,6 +27,8 @@ import { startWorker } from './worker.js';
 
 /** Longest time that a worker is left alone after it began to work. */
 const LIFE_MS = 1500;
+/** The same for one that archives: a run over the small repository takes about half of it. */
+const ARCHIVE_LIFE_MS = 1000;
 
 async function makeRepository(dir: string): Promise<[Id, FileHashes]> {
   const context = { cwd: dir, progress: noProgress, warn: () => {} };
@@ -80,4 +83,63 @@ export async function killWorkers(
   }
   t.log(`${acknowledged.size} versions acknowledged; steps: ${JSON.stringify(steps)}`);
   return acknowledged.size;
+}
+
+/** Versions in the repository that archive runs are killed in. */
+const ARCHIVED_VERSIONS = 6;
+
+/**
+ * Kills `count` archive runs at random moments, most of them while packs are written and listed. Then
+ * lets one end: what the killed ones left is no hindrance.
+ * @returns runs that ended before they were killed, and extents that those encoded anew.
+ */
+export async function killArchives(
+  t: ExecutionContext,
+  count: number,
+  seed: number,
+): Promise<{ ended: number; encoded: number }> {
+  const dir = path.join(await tempDir(t), 'repo');
+  const [first, files] = await makeRepository(dir);
+  const acknowledged: Acknowledged = new Map([[first, files]]);
+  const context = { cwd: dir, progress: noProgress, warn: () => {} };
+  const withRepo = async <T>(action: (repo: Repository) => Promise<T>): Promise<T> => {
+    const repo = await Repository.open(dir);
+    try {
+      return await action(repo);
+    } finally {
+      await repo.close();
+    }
+  };
+  for (let step = 1; step < ARCHIVED_VERSIONS; step++) {
+    await fs.writeFile(path.join(dir, 'model.safetensors'), checkpoint(5, step));
+    const { version } = await withRepo(async (repo) => {
+      await add(repo, { paths: ['.'] }, context);
+      return commit(repo, { message: `step ${step}` }, context);
+    });
+    acknowledged.set(version, await hashFiles(dir));
+  }
+  const random = seededRandom(seed);
+  let ended = 0;
+  let encoded = 0;
+  for (let kill = 1; kill <= count; kill++) {
+    const worker = startWorker('archive', dir, String(seed * 1000 + kill));
+    await worker.printed(1);
+    await new Promise((resolve) => setTimeout(resolve, random() * ARCHIVE_LIFE_MS));
+    worker.kill();
+    const { stderr } = await worker.ended;
+    const where = `seed ${seed}, kill ${kill} after '${worker.lines.at(-1) ?? ''}'`;
+    t.is(stderr, '', where);
+    for (const line of worker.lines) {
+      if (line.startsWith('error')) t.fail(`${where}: ${line}`);
+      if (!line.startsWith('archived')) continue;
+      ended++;
+      encoded += Number(line.split(' ')[2]);
+    }
+    t.deepEqual(await fsckProblems(dir), [], `${where}: fsck`);
+    t.deepEqual(await compareVersions(dir, acknowledged), [], `${where}: versions`);
+  }
+  const last = await withRepo((repo) => archive(repo, { budgets: ['1.5'], all: true }, context));
+  t.true(last.within);
+  t.deepEqual(await compareVersions(dir, acknowledged), []);
+  return { ended, encoded };
 }

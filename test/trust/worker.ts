@@ -2,6 +2,7 @@
  * A process that works in a repository until it is killed: `startWorker` starts this file.
  *
  *     work <dir> <seed>        writes, commits, checks out, collects garbage, at random
+ *     archive <dir> <seed>     archives under one budget after another
  *     commit <dir> <name> <n>  commits n new states of the file <name> on the line of HEAD
  *     read <dir>               reads the newest version over and over until stdin ends
  *
@@ -17,6 +18,7 @@ import { Repository } from '../../lib/archive/repository.js';
 import { type Id, sha256Hex } from '../../lib/bytes/hash.js';
 import { ConflictError, DlvError } from '../../lib/errors.js';
 import { add } from '../../lib/ops/add.js';
+import { type ArchiveOptions, archive } from '../../lib/ops/archive.js';
 import { checkout } from '../../lib/ops/checkout.js';
 import { commit } from '../../lib/ops/commit.js';
 import type { OpContext } from '../../lib/ops/context.js';
@@ -132,11 +134,33 @@ async function work(dir: string, seed: number): Promise<void> {
       await withRepo(dir, (repo, context) => checkout(repo, { revision, force: true }, context));
       await toBranch();
       say('checkout', revision);
+    } else if (dice < 0.88) {
+      await archiveOnce(dir, random);
     } else {
-      const pruneNow = dice > 0.9;
+      const pruneNow = dice > 0.94;
       await withRepo(dir, (repo, context) => gc(repo, { pruneNow }, context));
       say('gc', String(pruneNow));
     }
+  }
+}
+
+/** Stores everything anew under a random budget. */
+async function archiveOnce(dir: string, random: () => number): Promise<void> {
+  const budget = ['1', '1.3', '2', 'none'][Math.floor(random() * 4)] as string;
+  const scheme = random() < 0.3 ? 'reusable' : 'independent';
+  say('archiving', budget);
+  const options: ArchiveOptions = { budgets: [budget], scheme, all: true, timeLimit: 2 };
+  const done = await withRepo(dir, (repo, context) => archive(repo, options, context));
+  if (!done.within) say('error', `no plan within ${budget}`);
+  say('archived', budget, String(done.encodedExtents));
+}
+
+async function archiveOn(dir: string, seed: number): Promise<void> {
+  const random = seededRandom(seed);
+  say('begins');
+  for (;;) {
+    await archiveOnce(dir, random);
+    if (random() < 0.3) await withRepo(dir, (repo, context) => gc(repo, {}, context));
   }
 }
 
@@ -178,6 +202,7 @@ async function readOn(dir: string): Promise<void> {
 async function main([verb, dir = '', first = '', second = '']: string[]): Promise<void> {
   try {
     if (verb === 'work') await work(dir, Number(first));
+    if (verb === 'archive') await archiveOn(dir, Number(first));
     if (verb === 'commit') await commitMany(dir, first, Number(second));
     if (verb === 'read') await readOn(dir);
   } catch (error) {
