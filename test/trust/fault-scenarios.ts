@@ -11,6 +11,7 @@ import { Repository } from '../../lib/archive/repository.js';
 import type { Id } from '../../lib/bytes/hash.js';
 import { ConflictError, DlvError } from '../../lib/errors.js';
 import { add } from '../../lib/ops/add.js';
+import { archive } from '../../lib/ops/archive.js';
 import { checkout } from '../../lib/ops/checkout.js';
 import { commit } from '../../lib/ops/commit.js';
 import type { OpContext } from '../../lib/ops/context.js';
@@ -127,6 +128,10 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'switch -c',
     run: (repo, context) => switchTo(repo, { name: 'trial', create: true }, context),
     landed: (error) => error.code === 'DLV_EXISTS',
+  },
+  {
+    name: 'archive',
+    run: (repo, context) => archive(repo, { budgets: ['none'], all: true }, context),
   },
   {
     name: 'gc',

@@ -1,8 +1,13 @@
-/** 20 times kill −9; kills.slow.test.ts does it 200 times. */
+/** kill −9, some times; kills.slow.test.ts does it hundreds of times. */
 import test from 'ava';
-import { killWorkers } from './kills.js';
+import { killArchives, killWorkers } from './kills.js';
 
 test('kill: nothing that was acknowledged is lost and no file is torn', async (t) => {
   t.timeout(600_000);
   t.true((await killWorkers(t, 20, 1)) > 1);
+});
+
+test('kill: archive runs lose nothing, and the next one ends', async (t) => {
+  t.timeout(600_000);
+  t.true((await killArchives(t, 8, 1)).ended > 0);
 });
