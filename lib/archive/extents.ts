@@ -7,10 +7,11 @@
 import type { Id } from '../bytes/hash.js';
 import { mergeFast } from '../codec/planes.js';
 import { decodeSegment, segmentStop } from '../codec/segment.js';
-import { CorruptError, NotFoundError } from '../errors.js';
+import { CorruptError } from '../errors.js';
 import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS, WIDTH_MAX } from '../limits.js';
 import type { PlaneClass, SegmentRecord } from '../store/types.js';
 import { idOfHashes, runCount, runHashSoon } from '../tensor/extent-id.js';
+import { classesFor, missingExtent } from './chain-forest.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
 import { decodeSegmentHead } from './segment-head.js';
 
@@ -22,13 +23,6 @@ export interface SegmentRecords {
 /** Elements of segment `segment` of an extent of `count`. */
 export function segmentElements(count: number, segment: number): number {
   return Math.min(SEGMENT_ELEMENTS, count - segment * SEGMENT_ELEMENTS);
-}
-
-/** Plane classes that hold the leading `planes` planes of elements of `width` bytes. */
-export function classesFor(width: number, planes: number): PlaneClass[] {
-  if (width <= 2 || planes <= 2) return ['hi'];
-  if (planes <= (width === 4 ? 3 : 4)) return ['hi', 'mid'];
-  return ['hi', 'mid', 'low'];
 }
 
 /** Looks at a chain that others keep encoding anew before it counts as damaged. */
@@ -163,13 +157,7 @@ export class Extents {
     const width = child?.width ?? (wanted <= 2 ? wanted : await this.#width(id, segment));
     const classes = wanted === 0 ? [] : classesFor(width, Math.min(wanted, width));
     const record = await this.#records.readSegment(id, segment, classes);
-    if (record === null) {
-      throw new NotFoundError(`extent '${id}' is not in the repository`, {
-        kind: 'extent',
-        name: id,
-        hint: "run 'dlv fsck'",
-      });
-    }
+    if (record === null) throw missingExtent(id);
     if (child && (record.width !== child.width || record.count !== child.count)) {
       throw new CorruptError(`base '${id}' of extent '${child.id}' has another size`, { id });
     }
@@ -252,12 +240,7 @@ export class Extents {
     const hit = this.#hashes.get(id);
     if (hit) return hit;
     const record = await this.#records.readSegment(id, 0, []);
-    if (record === null) {
-      throw new NotFoundError(`extent '${id}' is not in the repository`, {
-        kind: 'extent',
-        name: id,
-      });
-    }
+    if (record === null) throw missingExtent(id);
     const file = `extent ${id}`;
     const { runHashes: packed } = decodeSegmentHead(record);
     const perPlane = 32 * runCount(record.count);

@@ -21,7 +21,13 @@ import {
 } from './index-rows.js';
 import { decodeManifest, encodeManifest, MANIFEST_NAME, type Manifest } from './manifest.js';
 import { packName } from './pack-format.js';
-import { readBlobAt, readSegmentAt } from './read-records.js';
+import {
+  readBlobAt,
+  readPlanesAt,
+  readSegmentAt,
+  readSegmentHeadAt,
+  type SegmentHeadAt,
+} from './read-records.js';
 import {
   type BlobEntry,
   type BlobRecord,
@@ -217,6 +223,30 @@ export class ObjectStore {
       const entry = await this.#segmentEntry(id, segment);
       return entry && readSegmentAt(this.backend, (c) => packName(entry.set, c), entry, classes);
     });
+  }
+
+  /** Header and head, verified, and what `readPlanes` needs to go on from there. */
+  openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
+    return this.#retrying(isNull, async () => {
+      const entry = await this.#segmentEntry(id, segment);
+      return entry && readSegmentHeadAt(this.backend, (c) => packName(entry.set, c), entry);
+    });
+  }
+
+  /**
+   * The classes asked for of an opened segment, verified; others are empty. If its set is gone since,
+   * those of the record that is live now, which may have another base.
+   */
+  async readPlanes(
+    head: SegmentHeadAt,
+    classes: readonly PlaneClass[],
+  ): Promise<SegmentRecord | null> {
+    try {
+      return await readPlanesAt(this.backend, (c) => packName(head.entry.set, c), head, classes);
+    } catch (error) {
+      if (!isMissing(error) && !isDamage(error)) throw error;
+      return this.readSegment(head.entry.id, head.entry.segment, classes);
+    }
   }
 
   readSegmentHead(id: Id, segment: number): Promise<SegmentRecord | null> {

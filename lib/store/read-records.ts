@@ -36,6 +36,14 @@ export async function readBlobAt(
   return record;
 }
 
+/** Header and head of a record, read and verified; its planes are read with `readPlanesAt`. */
+export interface SegmentHeadAt {
+  entry: SegmentEntry;
+  /** Without planes. */
+  record: SegmentRecord;
+  crcs: Record<PlaneClass, number>;
+}
+
 /** Reads header, head and the wanted classes of a segment; the others stay empty. @throws {CorruptError} */
 export async function readSegmentAt(
   backend: Backend,
@@ -45,44 +53,93 @@ export async function readSegmentAt(
 ): Promise<SegmentRecord> {
   const name = names('hi');
   const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
-  const sizes = { hi: entry.hiBytes, mid: entry.midBytes, low: entry.lowBytes };
-  const wanted = (plane: PlaneClass): boolean => classes.includes(plane) && sizes[plane] > 0;
   // What stands in .hi is read at once, up to the last byte that is needed.
-  let inHi = wanted('hi') ? sizes.hi : 0;
-  if (entry.inline && wanted('mid')) inHi = sizes.hi + sizes.mid;
-  if (entry.inline && wanted('low')) inHi = sizes.hi + sizes.mid + sizes.low;
-  const bytes = await backend.read(name, entry.offset, headerBytes + inHi);
-  const { header, head } = decodeSegmentHeader(bytes.subarray(0, headerBytes), name, entry.offset);
+  const { end } = rangeInHi(entry, classes);
+  const bytes = await backend.read(name, entry.offset, headerBytes + end);
+  const head = decodeHead(bytes.subarray(0, headerBytes), name, entry);
+  return readPlanes(backend, names, head, classes, bytes.subarray(headerBytes), 0);
+}
+
+/** Reads header and head alone. @throws {CorruptError} */
+export async function readSegmentHeadAt(
+  backend: Backend,
+  names: FileNames,
+  entry: SegmentEntry,
+): Promise<SegmentHeadAt> {
+  const name = names('hi');
+  const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
+  return decodeHead(await backend.read(name, entry.offset, headerBytes), name, entry);
+}
+
+/** Reads the wanted classes of a record whose head was read; the others stay empty. @throws {CorruptError} */
+export async function readPlanesAt(
+  backend: Backend,
+  names: FileNames,
+  head: SegmentHeadAt,
+  classes: readonly PlaneClass[],
+): Promise<SegmentRecord> {
+  const { entry } = head;
+  const { start, end } = rangeInHi(entry, classes);
+  const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
+  const from = entry.offset + headerBytes + start;
+  const bytes = end > start ? await backend.read(names('hi'), from, end - start) : EMPTY;
+  return readPlanes(backend, names, head, classes, bytes, start);
+}
+
+/** The payload bytes of `.hi`, counted from behind the head, that hold the wanted classes. */
+function rangeInHi(
+  entry: SegmentEntry,
+  classes: readonly PlaneClass[],
+): { start: number; end: number } {
+  const { hiBytes, midBytes, lowBytes, inline } = entry;
+  let start = Number.POSITIVE_INFINITY;
+  let end = 0;
+  const add = (from: number, length: number): void => {
+    if (length === 0) return;
+    start = Math.min(start, from);
+    end = from + length;
+  };
+  if (classes.includes('hi')) add(0, hiBytes);
+  if (inline && classes.includes('mid')) add(hiBytes, midBytes);
+  if (inline && classes.includes('low')) add(hiBytes + midBytes, lowBytes);
+  return { start: Math.min(start, end), end };
+}
+
+function decodeHead(bytes: Uint8Array, name: string, entry: SegmentEntry): SegmentHeadAt {
+  const { header, head } = decodeSegmentHeader(bytes, name, entry.offset);
   checkHeader(header, entry, name);
-  const starts = {
-    hi: headerBytes,
-    mid: headerBytes + sizes.hi,
-    low: headerBytes + sizes.hi + sizes.mid,
-  };
-  const record: SegmentRecord = {
-    id: entry.id,
-    segment: entry.segment,
-    segments: entry.segments,
-    width: entry.width,
-    count: entry.count,
-    base: entry.base,
-    depth: entry.depth,
-    head,
-    hi: EMPTY,
-    mid: EMPTY,
-    low: EMPTY,
-  };
+  const { id, segment, segments, width, count, base, depth } = entry;
+  const none = { hi: EMPTY, mid: EMPTY, low: EMPTY };
+  const record = { id, segment, segments, width, count, base, depth, head, ...none };
+  return { entry, record, crcs: header.crcs };
+}
+
+/** @param inHi  payload bytes of `.hi` from `start` on, counted from behind the head. */
+async function readPlanes(
+  backend: Backend,
+  names: FileNames,
+  { entry, record: head, crcs }: SegmentHeadAt,
+  classes: readonly PlaneClass[],
+  inHi: Uint8Array,
+  start: number,
+): Promise<SegmentRecord> {
+  const name = names('hi');
+  const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
+  const sizes = { hi: entry.hiBytes, mid: entry.midBytes, low: entry.lowBytes };
+  const places = { hi: 0, mid: sizes.hi, low: sizes.hi + sizes.mid };
+  const record: SegmentRecord = { ...head };
   for (const plane of PLANE_CLASSES) {
-    if (!wanted(plane)) continue;
+    if (!classes.includes(plane) || sizes[plane] === 0) continue;
     const apart = plane !== 'hi' && !entry.inline;
     const offset = plane === 'mid' ? entry.midOffset : entry.lowOffset;
+    const from = places[plane] - start;
     const payload = apart
       ? await backend.read(names(plane), offset, sizes[plane])
-      : bytes.subarray(starts[plane], starts[plane] + sizes[plane]);
-    if (crc32(payload) !== header.crcs[plane]) {
+      : inHi.subarray(from, from + sizes[plane]);
+    if (crc32(payload) !== crcs[plane]) {
       throw damaged(
         apart ? names(plane) : name,
-        apart ? offset : entry.offset + starts[plane],
+        apart ? offset : entry.offset + headerBytes + places[plane],
         `the ${plane} planes of extent ${entry.id} do not match their checksum`,
       );
     }
