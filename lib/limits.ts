@@ -8,8 +8,6 @@ export const RUN_ELEMENTS = 1 << 20;
 /** Elements of one segment: the unit of encoding and decoding. 4 runs keep one fp32 segment at
  *  16 MiB, so that several are in flight on two cores within 512 MiB (docs/decisions/0003). */
 export const SEGMENT_ELEMENTS = 4 * RUN_ELEMENTS;
-/** Elements of one coded chunk of a plane. */
-export const CHUNK_ELEMENTS = 1 << 18;
 /** A tensor below this many bytes is a view of a literal of its recipe. */
 export const SMALL_TENSOR_BYTES = 16 * 1024;
 /** Widest element of an extent; complex128 is two elements of 8. */

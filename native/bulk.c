@@ -6,15 +6,29 @@
 #include "bulk_body.h"
 #include "dispatch.h"
 
-void bulk_classes(const uint8_t *p0, const uint8_t *p1, int whole, uint32_t n, const bulk_cut *cut,
-                  uint8_t *out) {
+void bulk_classes(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
+                  const bulk_cut *cut, uint8_t *out) {
 #ifdef DLV_X86
   if (dlv_has_avx2()) {
-    bulk_classes_avx2(p0, p1, whole, n, cut, out);
+    bulk_classes_avx2(p0, p1, shift, n, cut, out);
     return;
   }
 #endif
-  classes_body(p0, p1, whole, n, cut, out);
+  classes_body(p0, p1, shift, n, cut, out);
+}
+
+void bulk_map_above(const uint8_t *above, uint32_t n, const bulk_map *map, uint8_t *classes) {
+  uint32_t i = 0;
+#ifdef DLV_X86
+  if (dlv_has_avx2()) i = bulk_map_above_avx2(above, n, map, classes);
+#endif
+  uint8_t kinds[256];
+  memset(kinds, 3 * RANS_CLASSES_MAX, sizeof kinds);
+  kinds[0] = 0;
+  kinds[1] = RANS_CLASSES_MAX;
+  kinds[255] = 2 * RANS_CLASSES_MAX;
+  const uint8_t *flat = map->table[0];
+  for (; i < n; i++) classes[i] = flat[kinds[above[i]] + classes[i]];
 }
 
 uint32_t bulk_mask(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,

@@ -16,11 +16,19 @@ typedef struct {
 } bulk_cut;
 
 /*
- * Class of each element. With p1: context = p0 << 1 | p1 >> 7, mod 256; without: p0 << 1, or p0
- * itself if `whole` is set.
+ * Class of each element, or without a cut its context: p0 << shift | p1 >> (8 − shift), mod 256;
+ * p1 may be NULL and counts as 0 then.
  */
-void bulk_classes(const uint8_t *p0, const uint8_t *p1, int whole, uint32_t n, const bulk_cut *cut,
-                  uint8_t *out);
+void bulk_classes(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
+                  const bulk_cut *cut, uint8_t *out);
+
+/* Table of a symbol by class and by the digit above it: 0, 1, 255, any other. */
+typedef struct {
+  uint8_t table[4][RANS_CLASSES_MAX];
+} bulk_map;
+
+/* Replaces classes by tables. */
+void bulk_map_above(const uint8_t *above, uint32_t n, const bulk_map *map, uint8_t *classes);
 
 /* mask: ⌈n / 8⌉ bytes, least significant bit first, set where a plane differs; answers how many. */
 uint32_t bulk_mask(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,

@@ -8,15 +8,17 @@
 
 #define BODY static inline __attribute__((always_inline))
 
-BODY void classes_block(const uint8_t *restrict p0, const uint8_t *restrict p1, int whole,
+BODY void classes_block(const uint8_t *restrict p0, const uint8_t *restrict p1, uint32_t shift,
                         uint32_t n, const bulk_cut *cut, uint8_t *restrict out) {
   uint8_t context[512];
   if (p1) {
-    for (uint32_t i = 0; i < n; i++) context[i] = (uint8_t)(p0[i] << 1 | p1[i] >> 7);
-  } else if (whole) {
-    memcpy(context, p0, n);
+    for (uint32_t i = 0; i < n; i++) context[i] = (uint8_t)(p0[i] << shift | p1[i] >> (8 - shift));
   } else {
-    for (uint32_t i = 0; i < n; i++) context[i] = (uint8_t)(p0[i] << 1);
+    for (uint32_t i = 0; i < n; i++) context[i] = (uint8_t)(p0[i] << shift);
+  }
+  if (cut == 0) {
+    memcpy(out, context, n);
+    return;
   }
   memset(out, 0, n);
   for (uint32_t c = 0; c + 1 < cut->classes; c++) {
@@ -25,12 +27,12 @@ BODY void classes_block(const uint8_t *restrict p0, const uint8_t *restrict p1, 
   }
 }
 
-BODY void classes_body(const uint8_t *p0, const uint8_t *p1, int whole, uint32_t n,
+BODY void classes_body(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
                        const bulk_cut *cut, uint8_t *out) {
   uint32_t i = 0;
   /* A constant length lets the compiler leave out the loops for remainders. */
-  for (; n - i >= 512; i += 512) classes_block(p0 + i, p1 ? p1 + i : 0, whole, 512, cut, out + i);
-  if (i < n) classes_block(p0 + i, p1 ? p1 + i : 0, whole, n - i, cut, out + i);
+  for (; n - i >= 512; i += 512) classes_block(p0 + i, p1 ? p1 + i : 0, shift, 512, cut, out + i);
+  if (i < n) classes_block(p0 + i, p1 ? p1 + i : 0, shift, n - i, cut, out + i);
 }
 
 BODY uint32_t mask_body(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,

@@ -7,9 +7,9 @@
 #include "bulk_body.h"
 
 __attribute__((target("avx2,popcnt"))) void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1,
-                                                              int whole, uint32_t n,
+                                                              uint32_t shift, uint32_t n,
                                                               const bulk_cut *cut, uint8_t *out) {
-  classes_body(p0, p1, whole, n, cut, out);
+  classes_body(p0, p1, shift, n, cut, out);
 }
 
 __attribute__((target("avx2,popcnt"))) uint32_t bulk_mask_avx2(const uint8_t *const *child,
@@ -36,6 +36,30 @@ __attribute__((target("avx2,popcnt"))) uint32_t bulk_mask_avx2(const uint8_t *co
     base_rest[k] = base[k] + i;
   }
   return changed + mask_body(child_rest, base_rest, width, n - i, mask + i / 8);
+}
+
+__attribute__((target("avx2,popcnt"))) uint32_t bulk_map_above_avx2(const uint8_t *above,
+                                                                    uint32_t n,
+                                                                    const bulk_map *map,
+                                                                    uint8_t *classes) {
+  __m256i rows[4];
+  for (int u = 0; u < 4; u++) {
+    rows[u] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)map->table[u]));
+  }
+  uint32_t i = 0;
+  for (; n - i >= 32; i += 32) {
+    const __m256i digit = _mm256_loadu_si256((const __m256i *)(above + i));
+    const __m256i class = _mm256_loadu_si256((const __m256i *)(classes + i));
+    __m256i table = _mm256_shuffle_epi8(rows[3], class);
+    table = _mm256_blendv_epi8(table, _mm256_shuffle_epi8(rows[0], class),
+                               _mm256_cmpeq_epi8(digit, _mm256_setzero_si256()));
+    table = _mm256_blendv_epi8(table, _mm256_shuffle_epi8(rows[1], class),
+                               _mm256_cmpeq_epi8(digit, _mm256_set1_epi8(1)));
+    table = _mm256_blendv_epi8(table, _mm256_shuffle_epi8(rows[2], class),
+                               _mm256_cmpeq_epi8(digit, _mm256_set1_epi8(-1)));
+    _mm256_storeu_si256((__m256i *)(classes + i), table);
+  }
+  return i;
 }
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2,popcnt")))

@@ -13,28 +13,85 @@ typedef struct {
   dlv_input head;
   dlv_input classes[3];
   uint32_t *entries; /* RANS_CLASSES_MAX × RANS_TOTAL */
-  uint8_t *rows;     /* DLV_CHUNK_ELEMENTS */
+  uint8_t *rows;     /* BLOCK_ELEMENTS */
 } decoder;
 
-/* Reads how the contexts of a coded plane are cut into classes. */
-static int read_cut(decoder *d, bulk_cut *cut) {
+/* Reads how the contexts of a coded plane are cut into classes, and which table each class has. */
+static int read_contexts(dlv_input *head, contexts *c) {
+  c->tables = 1;
+  if (c->kind == CONTEXT_NONE) return DLV_OK;
   uint8_t more;
-  if (input_byte(&d->head, &more) || more >= RANS_CLASSES_MAX) return DLV_ERR_CORRUPT;
-  cut->classes = more + 1u;
+  if (input_byte(head, &more) || more >= RANS_CLASSES_MAX) return DLV_ERR_CORRUPT;
+  c->cut.classes = c->tables = more + 1u;
   for (uint32_t class = 0; class < more; class++) {
     uint8_t last;
-    if (input_byte(&d->head, &last) || last == 255) return DLV_ERR_CORRUPT;
-    if (class > 0 && last <= cut->last[class - 1]) return DLV_ERR_CORRUPT;
-    cut->last[class] = last;
+    if (input_byte(head, &last) || last == 255) return DLV_ERR_CORRUPT;
+    if (class > 0 && last <= c->cut.last[class - 1]) return DLV_ERR_CORRUPT;
+    c->cut.last[class] = last;
   }
+  if (c->kind != CONTEXT_ABOVE) return DLV_OK;
+  memset(&c->map, 0, sizeof c->map);
+  uint8_t largest = 0;
+  for (uint32_t class = 0; class <= more; class++) {
+    for (uint32_t u = 0; u < 4; u += 2) {
+      uint8_t two;
+      if (input_byte(head, &two)) return DLV_ERR_CORRUPT;
+      c->map.table[u][class] = two & 15;
+      c->map.table[u + 1][class] = two >> 4;
+      if ((two & 15) > largest) largest = two & 15;
+      if (two >> 4 > largest) largest = two >> 4;
+    }
+  }
+  c->tables = largest + 1u;
   return DLV_OK;
 }
+
+/* The planes that may tell contexts; NULL where there are none. */
+typedef struct {
+  uint32_t k;                 /* the plane to decode */
+  const uint8_t *const *base; /* of a difference */
+  const uint8_t *const *own;  /* of raw planes: those decoded before */
+  const uint8_t *above;       /* of a difference: the digits of the plane above */
+} known_planes;
+
+static int read_coded(decoder *d, uint32_t n, const known_planes *known, dlv_input *payload,
+                      uint8_t *out) {
+  uint8_t kind;
+  contexts c;
+  if (input_byte(&d->head, &kind) || kind > CONTEXT_ABOVE) return DLV_ERR_CORRUPT;
+  if (!set_planes(&c, kind, d->width, known->k, known->base, known->own, known->above)) {
+    return DLV_ERR_CORRUPT;
+  }
+  if (read_contexts(&d->head, &c)) return DLV_ERR_CORRUPT;
+  rans_table tables[RANS_CLASSES_MAX];
+  uint64_t length;
+  if (table_read(&d->head, tables, c.tables) || input_varint(&d->head, &length)) {
+    return DLV_ERR_CORRUPT;
+  }
+  if (out == NULL) return DLV_OK;
+  const uint8_t *bytes;
+  rans_reader reader;
+  if (length > rans_bound(n) || input_take(payload, (size_t)length, &bytes)) {
+    return DLV_ERR_CORRUPT;
+  }
+  if (rans_open(&reader, bytes, (size_t)length, n)) return DLV_ERR_CORRUPT;
+  for (uint32_t t = 0; t < c.tables; t++) rans_decoder(&tables[t], d->entries + t * RANS_TOTAL);
+  for (uint32_t from = 0; from < n; from += BLOCK_ELEMENTS) {
+    const uint32_t part = n - from < BLOCK_ELEMENTS ? n - from : BLOCK_ELEMENTS;
+    find_classes(&c, from, part, d->rows);
+    const uint8_t *rows = kind == CONTEXT_NONE ? NULL : d->rows;
+    if (rans_decode(&reader, rows, part, d->entries, out + from)) return DLV_ERR_CORRUPT;
+  }
+  return rans_close(&reader) ? DLV_ERR_CORRUPT : DLV_OK;
+}
+
+static const known_planes NO_PLANES = {0, NULL, NULL, NULL};
 
 /*
  * Reads the description of one plane and, if `out` is not NULL, decodes it into `n` bytes. A plane
  * that is not wanted is only skipped in the head: its payload may be absent.
  */
-static int read_plane(decoder *d, uint32_t n, const uint8_t *own, dlv_input *payload,
+static int read_plane(decoder *d, uint32_t n, const known_planes *known, dlv_input *payload,
                       uint8_t *out) {
   uint8_t mode;
   if (input_byte(&d->head, &mode)) return DLV_ERR_CORRUPT;
@@ -52,33 +109,7 @@ static int read_plane(decoder *d, uint32_t n, const uint8_t *own, dlv_input *pay
     return DLV_OK;
   }
   if (mode != MODE_RANS) return DLV_ERR_CORRUPT;
-  uint8_t kind;
-  bulk_cut cut = {1, {0}};
-  if (input_byte(&d->head, &kind) || kind > CONTEXT_OWN) return DLV_ERR_CORRUPT;
-  if (kind == CONTEXT_BASE && d->base == NULL) return DLV_ERR_BASE;
-  if (kind == CONTEXT_OWN && own == NULL) return DLV_ERR_CORRUPT;
-  if (kind != CONTEXT_NONE && read_cut(d, &cut)) return DLV_ERR_CORRUPT;
-  rans_table tables[RANS_CLASSES_MAX];
-  if (table_read(&d->head, tables, cut.classes)) return DLV_ERR_CORRUPT;
-  if (out) {
-    for (uint32_t c = 0; c < cut.classes; c++) rans_decoder(&tables[c], d->entries + c * RANS_TOTAL);
-  }
-  for (uint32_t from = 0; from < n; from += DLV_CHUNK_ELEMENTS) {
-    const uint32_t part = n - from < DLV_CHUNK_ELEMENTS ? n - from : DLV_CHUNK_ELEMENTS;
-    uint64_t length;
-    if (input_varint(&d->head, &length)) return DLV_ERR_CORRUPT;
-    if (out == NULL) continue;
-    if (length > rans_bound(part) || input_take(payload, (size_t)length, &bytes)) {
-      return DLV_ERR_CORRUPT;
-    }
-    if (kind == CONTEXT_BASE) base_classes(d->base, d->width, from, part, &cut, d->rows);
-    if (kind == CONTEXT_OWN) bulk_classes(own + from, NULL, 0, part, &cut, d->rows);
-    const uint8_t *rows = kind == CONTEXT_NONE ? NULL : d->rows;
-    if (rans_decode(bytes, (size_t)length, rows, part, d->entries, out + from)) {
-      return DLV_ERR_CORRUPT;
-    }
-  }
-  return DLV_OK;
+  return read_coded(d, n, known, payload, out);
 }
 
 /* Reads codec, transform and flags. */
@@ -112,9 +143,12 @@ int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, ui
 /* Decodes all planes of the head, the first `wanted` into `out`. */
 static int read_planes(decoder *d, int transform, uint32_t wanted, uint8_t *const *out) {
   for (uint32_t k = 0; k < d->width; k++) {
-    const uint8_t *own = transform == DLV_RAW && k == 1 ? out[0] : NULL;
+    /* What is above a plane that is not wanted is not looked at. */
+    const known_planes delta = {k, d->base, NULL, out[k > 0 && k < wanted ? k - 1 : 0]};
+    const known_planes raw = {k, NULL, (const uint8_t *const *)out, NULL};
+    const known_planes *known = transform == DLV_RAW ? &raw : &delta;
     dlv_input *payload = &d->classes[plane_class(d->width, k)];
-    const int failed = read_plane(d, d->count, own, payload, k < wanted ? out[k] : NULL);
+    const int failed = read_plane(d, d->count, known, payload, k < wanted ? out[k] : NULL);
     if (failed) return failed;
   }
   if (d->head.at != d->head.end) return DLV_ERR_CORRUPT;
@@ -132,7 +166,7 @@ static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wan
   uint8_t *memory = scratch_take((size_t)2 * wanted * n);
   int failed = DLV_ERR_MEMORY;
   if (mask == NULL || memory == NULL) goto done;
-  failed = read_plane(d, mask_bytes, NULL, &d->classes[0], mask);
+  failed = read_plane(d, mask_bytes, &NO_PLANES, &d->classes[0], mask);
   if (failed) goto done;
   failed = DLV_ERR_CORRUPT;
   if (bulk_count(mask, count) != n || (count & 7 && mask[mask_bytes - 1] >> (count & 7))) {
@@ -171,7 +205,7 @@ static int decode_palette(decoder *d, uint32_t wanted, uint8_t *const *planes) {
   }
   uint8_t *indices = scratch_take(d->count);
   if (indices == NULL) return DLV_ERR_MEMORY;
-  int failed = read_plane(d, d->count, NULL, &d->classes[0], indices);
+  int failed = read_plane(d, d->count, &NO_PLANES, &d->classes[0], indices);
   if (!failed && (d->head.at != d->head.end || palette_exceeded(&values, indices, d->count))) {
     failed = DLV_ERR_CORRUPT;
   }
@@ -203,7 +237,7 @@ int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *c
     return DLV_OK;
   }
   d.entries = scratch_take(sizeof *d.entries * RANS_CLASSES_MAX * RANS_TOTAL);
-  d.rows = scratch_take(DLV_CHUNK_ELEMENTS);
+  d.rows = scratch_take(BLOCK_ELEMENTS);
   int failed = DLV_ERR_MEMORY;
   if (d.entries && d.rows) {
     if (transform == DLV_PALETTE) failed = decode_palette(&d, wanted, planes);

@@ -38,9 +38,11 @@ typedef uint8_t *rans_encode_rounds(const uint8_t *bytes, const uint8_t *classes
                                     uint32_t *states, const rans_symbol *symbols, uint8_t *at);
 rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
 
-/* bulk.h with SIMD. The last two do whole groups of 64, move their pointer, answer how many. */
-void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1, int whole, uint32_t n,
+/* bulk.h with SIMD. Those that answer how many do whole groups; the last two move their pointer. */
+void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
                        const bulk_cut *cut, uint8_t *out);
+uint32_t bulk_map_above_avx2(const uint8_t *above, uint32_t n, const bulk_map *map,
+                             uint8_t *classes);
 uint32_t bulk_mask_avx2(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
                         uint32_t n, uint8_t *mask);
 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t **out);

@@ -20,6 +20,8 @@
 /* A delta must be cheaper than the planes alone by this, in 1/1000. */
 #define DELTA_GAIN 995u
 
+static const contexts NO_CONTEXTS = {CONTEXT_NONE, 1, {1, {0}}, {{{0}}}, NULL, NULL, 0, NULL, 0};
+
 /* Order-0 cost of a transform on the sample: planes that are noise count as stored. */
 static uint64_t sample_cost(int transform, const uint8_t *const *child, const uint8_t *const *base,
                             uint32_t width, uint32_t n, uint8_t *scratch) {
@@ -111,11 +113,12 @@ static int put_planes(encoder *e, int transform, const uint8_t *const *child, ui
   }
   for (uint32_t k = 0; k < e->width; k++) {
     if (aborted_now(e)) return DLV_ERR_ABORTED;
-    int kind = CONTEXT_NONE;
-    if (transform != DLV_RAW) kind = CONTEXT_BASE;
-    else if (k == 1) kind = CONTEXT_OWN;
+    const int kind = transform != DLV_RAW ? CONTEXT_BASE : k > 0 ? CONTEXT_OWN : CONTEXT_NONE;
+    contexts may;
+    set_planes(&may, kind, e->width, k, e->base, child, NULL);
+    const uint8_t *above = transform != DLV_RAW && k > 0 ? planes[k - 1] : NULL;
     dlv_buffer *payload = &e->out->classes[plane_class(e->width, k)];
-    const int failed = put_plane(e, planes[k], e->count, kind, child[0], payload);
+    const int failed = put_plane(e, planes[k], e->count, &may, above, payload);
     if (failed) return failed;
   }
   return DLV_OK;
@@ -178,7 +181,7 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
   if (!failed && masked) {
     failed = buffer_put_varint(head, changed);
     if (!failed) {
-      failed = put_plane(e, mask, (count + 7) / 8, CONTEXT_NONE, NULL, &e->out->classes[0]);
+      failed = put_plane(e, mask, (count + 7) / 8, &NO_CONTEXTS, NULL, &e->out->classes[0]);
     }
   }
   if (!failed) failed = put_planes(e, transform, child_now, digits);
@@ -190,10 +193,11 @@ done:
 }
 
 /* Bytes of what a head and payloads of a sample would be for `whole` elements, times `sampled`. */
-static uint64_t weight(const dlv_encoded *out, uint32_t sampled, uint32_t whole) {
+static uint64_t weight(const encoder *e, uint32_t sampled, uint32_t whole) {
   uint64_t payload = 0;
-  for (int c = 0; c < 3; c++) payload += out->classes[c].length;
-  return payload * whole + (uint64_t)out->head.length * sampled;
+  for (int c = 0; c < 3; c++) payload += e->out->classes[c].length;
+  const uint64_t fixed = e->state_bytes < payload ? e->state_bytes : payload;
+  return (payload - fixed) * whole + (e->out->head.length + fixed) * sampled;
 }
 
 /* Encodes planes both ways; answers through *masked which is smaller. keep: leave that in e->out. */
@@ -201,14 +205,17 @@ static int try_both(encoder *e, const uint8_t *const *planes, const uint8_t *con
                     uint32_t count, uint32_t whole, int no_prefix, int keep, int *masked) {
   dlv_encoded results[2];
   memset(results, 0, sizeof results);
+  uint64_t weights[2];
   int failed = DLV_OK;
   for (int m = 0; m < 2 && !failed; m++) {
     encoder attempt = *e;
     attempt.out = &results[m];
+    attempt.state_bytes = 0;
     failed = buffer_put_byte(&results[m].head, CODEC_RANS);
     if (!failed) failed = put_body(&attempt, planes, base, count, m, no_prefix);
+    weights[m] = weight(&attempt, count, whole);
   }
-  *masked = weight(&results[1], count, whole) < weight(&results[0], count, whole);
+  *masked = !failed && weights[1] < weights[0];
   if (keep && !failed) {
     dlv_encoded_free(e->out);
     *e->out = results[*masked];
@@ -271,7 +278,7 @@ static int put_palette(encoder *e, const palette *values, const uint8_t *indices
     failed |= buffer_put(head, values->bytes[k], values->size);
   }
   if (failed) return DLV_ERR_MEMORY;
-  return put_plane(e, indices, n, CONTEXT_NONE, NULL, &e->out->classes[0]);
+  return put_plane(e, indices, n, &NO_CONTEXTS, NULL, &e->out->classes[0]);
 }
 
 static uint64_t encoded_bytes(const dlv_encoded *out) {
@@ -314,7 +321,7 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
       level < DLV_LEVEL_FAST || level > DLV_LEVEL_MAX) {
     return DLV_ERR_ARGUMENT;
   }
-  encoder e = {width, count, level, NULL, out, aborted, NULL, NULL, NULL, NULL};
+  encoder e = {width, count, level, NULL, out, 0, aborted, NULL, NULL, NULL, NULL};
   int failed = buffer_put_byte(&out->head, CODEC_RANS);
   if (!failed && base && same(planes, base, width, count)) {
     out->uses_base = 1;
@@ -323,7 +330,7 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
   } else if (!failed) {
     e.counts = scratch_take(65536 * sizeof *e.counts);
     e.parts = scratch_take(BULK_PARTS * sizeof *e.parts);
-    e.classes = scratch_take(DLV_CHUNK_ELEMENTS);
+    e.classes = scratch_take(BLOCK_ELEMENTS);
     e.symbols = scratch_take(RANS_CLASSES_MAX * 256 * sizeof *e.symbols);
     failed = DLV_ERR_MEMORY;
     if (e.counts && e.parts && e.classes && e.symbols) {

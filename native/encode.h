@@ -10,21 +10,22 @@ typedef struct {
   int level;
   const uint8_t *const *base; /* planes of the base at these elements, or NULL */
   dlv_encoded *out;
+  uint64_t state_bytes;            /* of the payloads: how many do not grow with the elements */
   const volatile int32_t *aborted; /* may be NULL */
   uint32_t *counts;                /* 256 × 256 */
   uint32_t *parts;                 /* BULK_PARTS */
-  uint8_t *classes;                /* DLV_CHUNK_ELEMENTS */
+  uint8_t *classes;                /* BLOCK_ELEMENTS */
   rans_symbol *symbols;            /* RANS_CLASSES_MAX × 256 */
 } encoder;
 
 static inline int aborted_now(const encoder *e) { return e->aborted && *e->aborted; }
 
 /*
- * Chooses how to write one plane of n bytes and writes it. kind: the contexts that may be used;
- * own: plane 0 of a raw element, for CONTEXT_OWN.
+ * Chooses how to write one plane of n bytes and writes it. may: the contexts that may be used, their
+ * cut apart; above: the digits of the plane above, or NULL.
  */
-int put_plane(encoder *e, const uint8_t *plane, uint32_t n, int kind, const uint8_t *own,
-              dlv_buffer *payload);
+int put_plane(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
+              const uint8_t *above, dlv_buffer *payload);
 
 /* Where block b of a sample of `blocks` blocks begins. */
 static inline uint32_t sample_from(uint32_t n, uint32_t block, uint32_t blocks, uint32_t b) {

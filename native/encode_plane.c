@@ -12,51 +12,80 @@
 /* Symbols that are looked at to decide: blocks spread over the plane; level max looks at all. */
 #define SAMPLE_BLOCK 1024u
 #define SAMPLE_BLOCKS 64u
-/* Bits of a plane that is not worth coding, in 1/1000 of 8. */
+/* A plane is stored from so many 1/1000 of 8 bits on. */
 static const uint32_t STORE_FROM[3] = {950, 990, 999};
+/* Small extents are read fast enough; raw planes of large ones are read faster stored. */
+#define STORE_FROM_SMALL 995u
+#define STORE_FROM_RAW 980u
+#define LARGE_FROM (1u << 18)
 /* Classes of a context, and groups of contexts to find them in. */
 static const uint32_t CLASSES[3] = {1, 8, RANS_CLASSES_MAX};
 static const uint32_t GROUPS[3] = {1, 32, 64};
 /* A class has to save so much of a plane, in 1/1000, since reading it costs time. */
 #define CONTEXT_GAIN 1
+/* A plane of so many 1/1000 of 8 bits is noise: below the first two, no context helps. */
+#define NOISE_FROM 999u
+/* Fewer symbols than this leave nothing to tell apart by the plane above. */
+#define ABOVE_FROM 4096u
 
+/* Blocks of a sample of n symbols. */
 typedef struct {
-  int kind;
-  const uint8_t *own;
-  bulk_cut cut;
-} contexts;
+  uint32_t blocks;
+  uint32_t block;
+} sampling;
 
-static void find_classes(const encoder *e, const contexts *c, uint32_t from, uint32_t n,
-                         uint8_t *out) {
-  if (c->kind == CONTEXT_BASE) base_classes(e->base, e->width, from, n, &c->cut, out);
-  if (c->kind == CONTEXT_OWN) bulk_classes(c->own + from, NULL, 0, n, &c->cut, out);
+static sampling sampling_of(const encoder *e, uint32_t n) {
+  const int all = e->level == DLV_LEVEL_MAX || n <= SAMPLE_BLOCK * SAMPLE_BLOCKS;
+  return all ? (sampling){1, n} : (sampling){SAMPLE_BLOCKS, SAMPLE_BLOCK};
 }
 
-/* Counts of a sample per context: rows of e->counts; answers how many symbols were counted. */
-static uint32_t sample_contexts(encoder *e, const uint8_t *plane, uint32_t n, int kind,
-                                const uint8_t *own) {
-  memset(e->counts, 0, 65536 * sizeof *e->counts);
-  const int all = e->level == DLV_LEVEL_MAX || n <= SAMPLE_BLOCK * SAMPLE_BLOCKS;
-  const uint32_t blocks = all ? 1 : SAMPLE_BLOCKS;
-  const uint32_t block = all ? n : SAMPLE_BLOCK;
-  for (uint32_t b = 0; b < blocks; b++) {
-    const uint32_t from = sample_from(n, block, blocks, b);
-    const uint8_t *p = plane + from;
-    const uint8_t *p0 = kind == CONTEXT_OWN ? own + from : e->base ? e->base[0] + from : p;
-    if (kind == CONTEXT_NONE) {
-      bulk_histogram(p, NULL, block, e->counts, e->parts);
-    } else if (kind == CONTEXT_OWN) {
-      for (uint32_t i = 0; i < block; i++) e->counts[(uint32_t)(uint8_t)(p0[i] << 1) << 8 | p[i]]++;
-    } else if (e->width == 1) {
-      for (uint32_t i = 0; i < block; i++) e->counts[(uint32_t)p0[i] << 8 | p[i]]++;
-    } else {
-      const uint8_t *p1 = e->base[1] + from;
-      for (uint32_t i = 0; i < block; i++) {
-        e->counts[(uint32_t)(uint8_t)(p0[i] << 1 | p1[i] >> 7) << 8 | p[i]]++;
+/* Counts of a sample without contexts. */
+static void sample_plain(encoder *e, const uint8_t *plane, uint32_t n, uint32_t *counts) {
+  const sampling by = sampling_of(e, n);
+  memset(counts, 0, 256 * sizeof *counts);
+  for (uint32_t b = 0; b < by.blocks; b++) {
+    const uint32_t from = sample_from(n, by.block, by.blocks, b);
+    bulk_histogram(plane + from, NULL, by.block, counts, e->parts);
+  }
+}
+
+/* Counts of the same sample per context, in e->counts. */
+static void sample_contexts(encoder *e, const uint8_t *plane, uint32_t n, const contexts *c,
+                            stats_matrix *matrix) {
+  const sampling by = sampling_of(e, n);
+  memset(matrix, 0, sizeof *matrix);
+  matrix->counts = e->counts;
+  matrix->total = by.blocks * by.block;
+  for (uint32_t b = 0; b < by.blocks; b++) {
+    const uint32_t start = sample_from(n, by.block, by.blocks, b);
+    for (uint32_t at = 0; at < by.block; at += BLOCK_ELEMENTS) {
+      const uint32_t left = by.block - at;
+      const uint32_t part = left < BLOCK_ELEMENTS ? left : BLOCK_ELEMENTS;
+      find_contexts(c, start + at, part, e->classes);
+      for (uint32_t i = 0; i < part; i++) {
+        const uint32_t context = e->classes[i];
+        if (matrix->totals[context]++ == 0) {
+          memset(e->counts + 256 * context, 0, 256 * sizeof *e->counts);
+        }
+        e->counts[context << 8 | plane[start + at + i]]++;
       }
     }
   }
-  return blocks * block;
+}
+
+/* Adds the rows of each class; they come to stand at the beginning of e->counts. */
+static void join_rows(const stats_matrix *matrix, const bulk_cut *cut) {
+  uint32_t class = 0;
+  uint32_t sum[256] = {0};
+  for (uint32_t c = 0; c < 256; c++) {
+    for (int s = 0; matrix->totals[c] && s < 256; s++) sum[s] += matrix->counts[256 * c + s];
+    const int ends = class + 1 < cut->classes ? cut->last[class] == c : c == 255;
+    if (!ends) continue;
+    /* Class i ends at context i or later: nothing that is still needed is written over. */
+    memcpy(matrix->counts + 256 * class, sum, sizeof sum);
+    memset(sum, 0, sizeof sum);
+    class++;
+  }
 }
 
 static int put_stored(encoder *e, const uint8_t *plane, uint32_t n, dlv_buffer *payload) {
@@ -64,15 +93,30 @@ static int put_stored(encoder *e, const uint8_t *plane, uint32_t n, dlv_buffer *
   return failed ? failed : buffer_put(payload, plane, n);
 }
 
-/* Counts of all symbols per class, at the start of e->counts. */
+/* Counts of all symbols per table, at the start of e->counts. */
 static void count_all(encoder *e, const uint8_t *plane, uint32_t n, const contexts *c) {
   memset(e->counts, 0, RANS_CLASSES_MAX * 256 * sizeof *e->counts);
-  for (uint32_t from = 0; from < n; from += DLV_CHUNK_ELEMENTS) {
-    const uint32_t part = n - from < DLV_CHUNK_ELEMENTS ? n - from : DLV_CHUNK_ELEMENTS;
-    find_classes(e, c, from, part, e->classes);
-    const uint8_t *rows = c->kind == CONTEXT_NONE ? NULL : e->classes;
-    bulk_histogram(plane + from, rows, part, e->counts, e->parts);
+  for (uint32_t from = 0; from < n; from += BLOCK_ELEMENTS) {
+    const uint32_t part = n - from < BLOCK_ELEMENTS ? n - from : BLOCK_ELEMENTS;
+    find_classes(c, from, part, e->classes);
+    bulk_histogram(plane + from, c->kind == CONTEXT_NONE ? NULL : e->classes, part, e->counts,
+                   e->parts);
   }
+}
+
+static int put_contexts(dlv_buffer *head, const contexts *c) {
+  int failed = buffer_put_byte(head, (uint8_t)c->kind);
+  if (c->kind == CONTEXT_NONE) return failed;
+  failed |= buffer_put_byte(head, (uint8_t)(c->cut.classes - 1));
+  failed |= buffer_put(head, c->cut.last, c->cut.classes - 1);
+  if (c->kind != CONTEXT_ABOVE) return failed;
+  for (uint32_t class = 0; class < c->cut.classes; class++) {
+    for (uint32_t u = 0; u < 4; u += 2) {
+      const uint8_t two = (uint8_t)(c->map.table[u][class] | c->map.table[u + 1][class] << 4);
+      failed |= buffer_put_byte(head, two);
+    }
+  }
+  return failed;
 }
 
 /* Writes a plane with the tables of e->counts. */
@@ -80,71 +124,211 @@ static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const context
                      dlv_buffer *payload) {
   dlv_buffer *head = &e->out->head;
   rans_table tables[RANS_CLASSES_MAX];
-  int failed = buffer_put_byte(head, MODE_RANS) || buffer_put_byte(head, (uint8_t)c->kind);
-  if (c->kind != CONTEXT_NONE) {
-    failed |= buffer_put_byte(head, (uint8_t)(c->cut.classes - 1));
-    failed |= buffer_put(head, c->cut.last, c->cut.classes - 1);
-  }
-  for (uint32_t class = 0; class < c->cut.classes; class++) {
-    uint32_t *counts = e->counts + 256 * class;
+  int failed = buffer_put_byte(head, MODE_RANS) || put_contexts(head, c);
+  for (uint32_t t = 0; t < c->tables; t++) {
+    uint32_t *counts = e->counts + 256 * t;
     uint32_t any = 0;
     for (int s = 0; s < 256; s++) any |= counts[s];
     if (!any) counts[0] = 1;
-    rans_normalize(counts, &tables[class]);
-    rans_encoder(&tables[class], e->symbols + (class << 8));
+    table_fit(counts, &tables[t]);
+    rans_encoder(&tables[t], e->symbols + (t << 8));
   }
-  if (failed || table_write(tables, c->cut.classes, head)) return DLV_ERR_MEMORY;
-  for (uint32_t from = 0; from < n; from += DLV_CHUNK_ELEMENTS) {
+  if (failed || table_write(tables, c->tables, head)) return DLV_ERR_MEMORY;
+  uint8_t *to = buffer_reserve(payload, rans_bound(n));
+  if (to == NULL) return DLV_ERR_MEMORY;
+  rans_writer writer;
+  rans_begin(&writer, n, to);
+  for (uint32_t end = n; end > 0;) {
     if (aborted_now(e)) return DLV_ERR_ABORTED;
-    const uint32_t part = n - from < DLV_CHUNK_ELEMENTS ? n - from : DLV_CHUNK_ELEMENTS;
-    find_classes(e, c, from, part, e->classes);
-    uint8_t *to = buffer_reserve(payload, rans_bound(part));
-    if (to == NULL) return DLV_ERR_MEMORY;
+    const uint32_t from = (end - 1) / BLOCK_ELEMENTS * BLOCK_ELEMENTS;
+    find_classes(c, from, end - from, e->classes);
     const uint8_t *rows = c->kind == CONTEXT_NONE ? NULL : e->classes;
-    const size_t length = rans_encode(plane + from, rows, part, e->symbols, to);
-    payload->length += length;
-    if (buffer_put_varint(head, length)) return DLV_ERR_MEMORY;
+    rans_encode(&writer, plane + from, rows, end - from, e->symbols);
+    end = from;
   }
-  return DLV_OK;
+  e->state_bytes += rans_state_bytes(n);
+  const size_t length = rans_end(&writer, to);
+  payload->length += length;
+  return buffer_put_varint(head, length) ? DLV_ERR_MEMORY : DLV_OK;
 }
 
-int put_plane(encoder *e, const uint8_t *plane, uint32_t n, int kind, const uint8_t *own,
-              dlv_buffer *payload) {
+/* Cells of class and digit above, and what each costs; those joined point to the one they are in. */
+typedef struct {
+  uint32_t count;
+  uint8_t joined[4 * RANS_CLASSES_MAX];
+  uint64_t costs[4 * RANS_CLASSES_MAX];
+} cells;
+
+static uint64_t joint_cost(const uint32_t *a, const uint32_t *b) {
+  uint32_t sum[256];
+  for (int s = 0; s < 256; s++) sum[s] = a[s] + b[s];
+  return table_cost(sum, 1, 1);
+}
+
+/* Joins cells, cheapest first, until there are few enough and no more joining saves anything. */
+static uint64_t join_cells(cells *all, uint32_t *counts) {
+  static const int64_t NEVER = INT64_MAX;
+  int64_t losses[4 * RANS_CLASSES_MAX][4 * RANS_CLASSES_MAX];
+  uint32_t left = all->count;
+  for (uint32_t a = 0; a < all->count; a++) {
+    all->joined[a] = (uint8_t)a;
+    all->costs[a] = table_cost(counts + 256 * a, 1, 1);
+    for (uint32_t b = 0; b < a; b++) {
+      losses[a][b] = (int64_t)(joint_cost(counts + 256 * a, counts + 256 * b) - all->costs[a] -
+                               all->costs[b]);
+    }
+  }
+  for (;;) {
+    int64_t least = NEVER;
+    uint32_t into = 0, gone = 0;
+    for (uint32_t a = 0; a < all->count; a++) {
+      for (uint32_t b = 0; b < a; b++) {
+        if (all->joined[a] != a || all->joined[b] != b || losses[a][b] >= least) continue;
+        least = losses[a][b];
+        into = b;
+        gone = a;
+      }
+    }
+    if (least == NEVER || (left <= RANS_CLASSES_MAX && least > 0)) break;
+    all->costs[into] += all->costs[gone] + (uint64_t)least;
+    for (int s = 0; s < 256; s++) counts[256 * into + s] += counts[256 * gone + s];
+    for (uint32_t a = 0; a < all->count; a++) {
+      if (all->joined[a] == gone) all->joined[a] = (uint8_t)into;
+    }
+    left--;
+    for (uint32_t a = 0; a < all->count; a++) {
+      if (a == into || all->joined[a] != a) continue;
+      const int64_t loss = (int64_t)(joint_cost(counts + 256 * a, counts + 256 * into) -
+                                     all->costs[a] - all->costs[into]);
+      losses[a > into ? a : into][a > into ? into : a] = loss;
+    }
+  }
+  uint64_t cost = 0;
+  for (uint32_t a = 0; a < all->count; a++) cost += all->joined[a] == a ? all->costs[a] : 0;
+  return cost;
+}
+
+/*
+ * Finds tables by class and digit above: `c` is of kind CONTEXT_BASE and becomes CONTEXT_ABOVE.
+ * Answers what the plane costs then.
+ */
+static uint64_t find_above(encoder *e, const uint8_t *plane, uint32_t n, const uint8_t *above,
+                           contexts *c) {
+  contexts each = *c;
+  each.kind = CONTEXT_ABOVE;
+  each.above = above;
+  cells all = {4 * c->cut.classes, {0}, {0}};
+  for (uint32_t u = 0; u < 4; u++) {
+    for (uint32_t class = 0; class < RANS_CLASSES_MAX; class++) {
+      each.map.table[u][class] = (uint8_t)(4 * class + u);
+    }
+  }
+  memset(e->counts, 0, all.count * 256 * sizeof *e->counts);
+  for (uint32_t from = 0; from < n; from += BLOCK_ELEMENTS) {
+    const uint32_t part = n - from < BLOCK_ELEMENTS ? n - from : BLOCK_ELEMENTS;
+    find_classes(&each, from, part, e->classes);
+    for (uint32_t i = 0; i < part; i++) {
+      e->counts[(uint32_t)e->classes[i] << 8 | plane[from + i]]++;
+    }
+  }
+  const uint64_t cost = join_cells(&all, e->counts);
+  uint8_t table_of[4 * RANS_CLASSES_MAX];
+  each.tables = 0;
+  for (uint32_t a = 0; a < all.count; a++) {
+    table_of[a] = all.joined[a] == a ? (uint8_t)each.tables++ : table_of[all.joined[a]];
+  }
+  for (uint32_t u = 0; u < 4; u++) {
+    for (uint32_t class = 0; class < RANS_CLASSES_MAX; class++) {
+      each.map.table[u][class] = class < c->cut.classes ? table_of[4 * class + u] : 0;
+    }
+  }
+  *c = each;
+  return cost;
+}
+
+static uint64_t tables_cost(const uint32_t *counts, uint32_t tables, uint32_t sampled, uint32_t n) {
+  uint64_t cost = 0;
+  for (uint32_t t = 0; t < tables; t++) cost += table_cost(counts + 256 * t, sampled, n);
+  return cost;
+}
+
+static uint32_t store_from(const encoder *e, int kind, uint32_t n) {
+  if (e->level != DLV_LEVEL_DEFAULT) return STORE_FROM[e->level];
+  if (n < LARGE_FROM) return STORE_FROM_SMALL;
+  return kind == CONTEXT_OWN ? STORE_FROM_RAW : STORE_FROM[DLV_LEVEL_DEFAULT];
+}
+
+/*
+ * Chooses contexts; answers what the plane would cost then, for `sampled` of its symbols. *counted:
+ * whether e->counts has the counts of all symbols for them.
+ */
+static uint64_t choose_contexts(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
+                                const uint8_t *above, contexts *chosen, int *counted) {
+  uint32_t plain[256];
+  sample_plain(e, plane, n, plain);
+  const sampling by = sampling_of(e, n);
+  const uint32_t sampled = by.blocks * by.block;
+  const uint64_t stored = (uint64_t)sampled * 8 * COST_ONE;
+  uint64_t best = table_cost(plain, sampled, n);
+  *chosen = *may;
+  chosen->kind = CONTEXT_NONE;
+  chosen->tables = chosen->cut.classes = 1;
+  *counted = 0;
+  const int noise = may->deep && best >= stored / 1000 * NOISE_FROM;
+  if (may->kind != CONTEXT_NONE && e->level != DLV_LEVEL_FAST && !noise) {
+    contexts other = *may;
+    stats_matrix matrix;
+    sample_contexts(e, plane, n, may, &matrix);
+    stats_find_cut(&matrix, CLASSES[e->level], GROUPS[e->level],
+                   may->kind == CONTEXT_OWN ? STATS_BYTES : STATS_DIGITS, n, &other.cut);
+    other.tables = other.cut.classes;
+    if (other.tables > 1) {
+      join_rows(&matrix, &other.cut);
+      const uint64_t cost = tables_cost(e->counts, other.tables, sampled, n);
+      if (cost + stored / 1000 * CONTEXT_GAIN < best) {
+        best = cost;
+        *chosen = other;
+        *counted = sampled == n;
+      }
+    }
+    if (e->level == DLV_LEVEL_MAX && above && n >= ABOVE_FROM) {
+      if (chosen->kind == CONTEXT_NONE) other.cut.classes = 1;
+      *counted = 0;
+      const uint64_t cost = find_above(e, plane, n, above, &other);
+      if (cost + stored / 1000 * CONTEXT_GAIN < best) {
+        best = cost;
+        *chosen = other;
+      }
+    }
+  }
+  if (chosen->kind == CONTEXT_NONE && sampled == n) {
+    memcpy(e->counts, plain, sizeof plain);
+    *counted = 1;
+  }
+  return best;
+}
+
+int put_plane(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
+              const uint8_t *above, dlv_buffer *payload) {
   if (memcmp(plane, plane + 1, n - 1) == 0) {
     if (buffer_put_byte(&e->out->head, MODE_CONST)) return DLV_ERR_MEMORY;
     return buffer_put_byte(&e->out->head, plane[0]);
   }
-  if (e->level == DLV_LEVEL_FAST) kind = CONTEXT_NONE;
-  const uint32_t sampled = sample_contexts(e, plane, n, kind, own);
-  uint32_t plain[256] = {0};
-  for (int c = 0; c < (kind == CONTEXT_NONE ? 1 : 256); c++) {
-    for (int s = 0; s < 256; s++) plain[s] += e->counts[c << 8 | s];
-  }
-  const uint64_t stored = (uint64_t)sampled * 8 * COST_ONE;
-  const uint64_t limit = stored / 1000 * STORE_FROM[e->level];
-  uint64_t best = stats_cost(plain) + stats_table_cost(plain) * sampled / n;
-  contexts chosen = {CONTEXT_NONE, own, {1, {0}}};
-  /* A plane of pure noise hides no context worth the search. */
-  if (kind != CONTEXT_NONE && best < stored / 1000 * 999) {
-    stats_split split;
-    const int failed = stats_find_split(e->counts, CLASSES[e->level], GROUPS[e->level], sampled, n,
-                                        &split);
-    if (failed) return failed;
-    if (split.cut.classes > 1 && split.cost + stored / 1000 * CONTEXT_GAIN < best) {
-      best = split.cost;
-      chosen.kind = kind;
-      chosen.cut = split.cut;
-    }
-  }
-  if (best >= limit) return put_stored(e, plane, n, payload);
-  if (aborted_now(e)) return DLV_ERR_ABORTED;
-  count_all(e, plane, n, &chosen);
-  uint64_t cost = 0;
-  for (uint32_t class = 0; class < chosen.cut.classes; class++) {
-    cost += stats_cost(e->counts + 256 * class) + stats_table_cost(e->counts + 256 * class);
-  }
-  if (cost >= (uint64_t)n * 8 * COST_ONE / 1000 * STORE_FROM[e->level]) {
+  contexts chosen;
+  int counted;
+  const uint64_t best = choose_contexts(e, plane, n, may, above, &chosen, &counted);
+  const sampling by = sampling_of(e, n);
+  const uint32_t from = store_from(e, may->kind, n);
+  if (best >= (uint64_t)by.blocks * by.block * 8 * COST_ONE / 1000 * from) {
     return put_stored(e, plane, n, payload);
+  }
+  if (aborted_now(e)) return DLV_ERR_ABORTED;
+  if (!counted) {
+    count_all(e, plane, n, &chosen);
+    const uint64_t cost = tables_cost(e->counts, chosen.tables, 1, 1);
+    if (cost >= (uint64_t)n * 8 * COST_ONE / 1000 * from) {
+      return put_stored(e, plane, n, payload);
+    }
   }
   return put_coded(e, plane, n, &chosen, payload);
 }

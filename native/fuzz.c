@@ -53,7 +53,10 @@ static uint8_t *copy(const uint8_t *bytes, size_t length) {
 static int round_trip(uint32_t inputs_per_segment) {
   static const uint32_t WIDTHS[] = {1, 2, 4, 8};
   const uint32_t width = WIDTHS[below(4)];
-  const uint32_t n = 1 + (below(200) ? below(300) : 30000 + below(40000));
+  const uint32_t large = below(200);
+  const uint32_t n = 1 + (large > 3   ? below(300)
+                          : large > 0 ? 4000 + below(3000) /* level max looks at the plane above */
+                                      : 30000 + below(40000));
   uint8_t *child[DLV_WIDTH_MAX], *base[DLV_WIDTH_MAX], *out[DLV_WIDTH_MAX];
   for (uint32_t k = 0; k < width; k++) {
     child[k] = malloc(n);

@@ -16,8 +16,6 @@
 #define DLV_WIDTH_MAX 8
 /* Elements of one segment: lib/limits.ts SEGMENT_ELEMENTS. */
 #define DLV_SEGMENT_ELEMENTS (1u << 22)
-/* Elements of one coded chunk. */
-#define DLV_CHUNK_ELEMENTS (1u << 18)
 /* Room that a head can take at most: class maps and tables of 8 planes and a mask. */
 #define DLV_HEAD_BYTES_MAX (256u * 1024u)
 

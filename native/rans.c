@@ -5,41 +5,6 @@
 
 #include "dispatch.h"
 
-void rans_normalize(const uint32_t *counts, rans_table *table) {
-  uint64_t total = 0;
-  for (int s = 0; s < 256; s++) total += counts[s];
-  int64_t left = RANS_TOTAL;
-  int largest = 0;
-  for (int s = 0; s < 256; s++) {
-    uint32_t freq = 0;
-    if (counts[s]) {
-      freq = (uint32_t)(((uint64_t)counts[s] * RANS_TOTAL + total / 2) / total);
-      if (freq == 0) freq = 1;
-      if (freq > RANS_TOTAL) freq = RANS_TOTAL;
-    }
-    table->freq[s] = (uint16_t)freq;
-    left -= freq;
-    if (counts[s] > counts[largest]) largest = s;
-  }
-  /* Rare symbols rounded up to 1 are paid for by the most frequent ones, a little by each. */
-  while (left != 0) {
-    int best = -1;
-    uint64_t best_score = 0;
-    for (int s = 0; s < 256; s++) {
-      uint32_t freq = table->freq[s];
-      if (freq == 0 || (left < 0 && freq <= 1)) continue;
-      /* Cost of one unit is about count / freq: take where it is small, give where it is large. */
-      uint64_t score = ((uint64_t)counts[s] << 20) / freq + 1;
-      if (best < 0 || (left < 0 ? score < best_score : score > best_score)) {
-        best = s;
-        best_score = score;
-      }
-    }
-    table->freq[best] = (uint16_t)(table->freq[best] + (left < 0 ? -1 : 1));
-    left += left < 0 ? 1 : -1;
-  }
-}
-
 void rans_encoder(const rans_table *table, rans_symbol *symbols) {
   uint32_t start = 0;
   for (int s = 0; s < 256; s++) {
@@ -72,22 +37,29 @@ static uint32_t lanes_of(uint32_t n) {
 }
 
 size_t rans_bound(uint32_t n) {
-  /* A symbol moves at most one u16; the states follow. */
-  return (size_t)n * 2 + RANS_LANES_LARGE * 4;
+  /* A symbol adds RANS_BITS bits at most, and less than a thousandth by rounding. */
+  return (size_t)n * RANS_BITS / 8 + n / 512 + 2 * RANS_LANES_LARGE * 4;
 }
+
+uint32_t rans_state_bytes(uint32_t n) { return lanes_of(n) * 27 / 8; }
 
 static inline void put16(uint8_t *at, uint32_t value) {
   at[0] = (uint8_t)value;
   at[1] = (uint8_t)(value >> 8);
 }
 
-size_t rans_encode(const uint8_t *bytes, const uint8_t *classes, uint32_t n,
-                   const rans_symbol *symbols, uint8_t *out) {
-  const uint32_t lanes = lanes_of(n);
-  uint32_t states[RANS_LANES_LARGE];
-  for (uint32_t lane = 0; lane < lanes; lane++) states[lane] = RANS_LOW;
-  uint8_t *end = out + rans_bound(n);
-  uint8_t *at = end;
+void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out) {
+  writer->lanes = lanes_of(n);
+  for (uint32_t lane = 0; lane < writer->lanes; lane++) writer->states[lane] = RANS_LOW;
+  writer->end = out + rans_bound(n);
+  writer->at = writer->end;
+}
+
+void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
+                 const rans_symbol *symbols) {
+  const uint32_t lanes = writer->lanes;
+  uint32_t *states = writer->states;
+  uint8_t *at = writer->at;
   uint32_t rounds_from = 0;
 #ifdef DLV_X86
   if (lanes == RANS_LANES_LARGE && dlv_has_avx2()) rounds_from = n & ~(RANS_LANES_LARGE - 1u);
@@ -108,19 +80,67 @@ size_t rans_encode(const uint8_t *bytes, const uint8_t *classes, uint32_t n,
     at = rounds(bytes, classes, rounds_from, states, symbols, at);
   }
 #endif
-  for (uint32_t lane = 0; lane < lanes; lane++) {
-    put16(out + lane * 4, states[lane]);
-    put16(out + lane * 4 + 2, states[lane] >> 16);
+  writer->at = at;
+}
+
+/* A state is 2^(15 + k) and 15 + k bits below that. */
+#define STATE_BITS 15u
+
+size_t rans_end(rans_writer *writer, uint8_t *out) {
+  uint64_t bits = 0;
+  uint32_t count = 0;
+  uint8_t *to = out;
+  for (uint32_t lane = 0; lane < writer->lanes; lane++) {
+    const uint32_t x = writer->states[lane];
+    const uint32_t more = 31 - (uint32_t)__builtin_clz(x) - STATE_BITS;
+    bits |= (uint64_t)more << count;
+    bits |= (uint64_t)(x ^ 1u << (STATE_BITS + more)) << (count + 4);
+    count += 4 + STATE_BITS + more;
+    for (; count >= 8; count -= 8, bits >>= 8) *to++ = (uint8_t)bits;
   }
-  const size_t tail = (size_t)(end - at);
-  memmove(out + lanes * 4, at, tail);
-  return lanes * 4 + tail;
+  if (count > 0) *to++ = (uint8_t)bits;
+  const size_t words = (size_t)(writer->end - writer->at);
+  memmove(to, writer->at, words);
+  return (size_t)(to - out) + words;
+}
+
+int rans_open(rans_reader *reader, const uint8_t *in, size_t length, uint32_t n) {
+  reader->lanes = lanes_of(n);
+  reader->at = in;
+  reader->end = in + length;
+  uint64_t bits = 0;
+  uint32_t count = 0;
+  for (uint32_t lane = 0; lane < reader->lanes; lane++) {
+    /* 34 bits at most; what is missing at the end reads as zeros and is found below. */
+    for (; count < 34 && reader->at < reader->end; count += 8) {
+      bits |= (uint64_t)*reader->at++ << count;
+    }
+    const uint32_t more = (uint32_t)bits & 15;
+    const uint32_t take = 4 + STATE_BITS + more;
+    if (take > count) return -1;
+    const uint32_t low = (uint32_t)(bits >> 4) & ((1u << (STATE_BITS + more)) - 1);
+    reader->states[lane] = low | 1u << (STATE_BITS + more);
+    bits >>= take;
+    count -= take;
+  }
+  reader->at -= count / 8;
+  return (bits & ((1u << count % 8) - 1)) == 0 ? 0 : -1;
+}
+
+int rans_close(const rans_reader *reader) {
+  if (reader->at != reader->end) return -1;
+  for (uint32_t lane = 0; lane < reader->lanes; lane++) {
+    if (reader->states[lane] != RANS_LOW) return -1;
+  }
+  return 0;
 }
 
 /* Symbols from `first` on, without SIMD; `at` is where the words go on. */
-static int decode_scalar(const uint8_t *at, const uint8_t *end, const uint8_t *classes,
-                         uint32_t first, uint32_t n, uint32_t lanes, uint32_t *states,
+static int decode_scalar(rans_reader *reader, const uint8_t *classes, uint32_t first, uint32_t n,
                          const uint32_t *entries, uint8_t *out) {
+  const uint32_t lanes = reader->lanes;
+  uint32_t *states = reader->states;
+  const uint8_t *at = reader->at;
   for (uint32_t i = first; i < n; i++) {
     uint32_t x = states[i & (lanes - 1)];
     const uint32_t class = classes ? classes[i] : 0;
@@ -128,16 +148,13 @@ static int decode_scalar(const uint8_t *at, const uint8_t *end, const uint8_t *c
     out[i] = (uint8_t)entry;
     x = (entry >> 20) * (x >> RANS_BITS) + (entry >> 8 & 0xfff);
     if (x < RANS_LOW) {
-      if (end - at < 2) return -1;
+      if (reader->end - at < 2) return -1;
       x = x << 16 | at[0] | (uint32_t)at[1] << 8;
       at += 2;
     }
     states[i & (lanes - 1)] = x;
   }
-  if (at != end) return -1;
-  for (uint32_t lane = 0; lane < lanes; lane++) {
-    if (states[lane] != RANS_LOW) return -1;
-  }
+  reader->at = at;
   return 0;
 }
 
@@ -190,35 +207,26 @@ static rans_decode_rounds *rounds_of(uint32_t lanes) {
 #endif
 }
 
-int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32_t n,
-                const uint32_t *entries, uint8_t *out) {
-  const uint32_t lanes = lanes_of(n);
-  if (length < (size_t)lanes * 4) return -1;
-  uint32_t states[RANS_LANES_LARGE];
-  for (uint32_t lane = 0; lane < lanes; lane++) {
-    const uint8_t *p = in + lane * 4;
-    states[lane] = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-    if (states[lane] < RANS_LOW || states[lane] >= RANS_LOW << 16) return -1;
-  }
-  const uint8_t *at = in + lanes * 4;
-  const uint8_t *end = in + length;
-  rans_decode_rounds *rounds = rounds_of(lanes);
+int rans_decode(rans_reader *reader, const uint8_t *classes, uint32_t n, const uint32_t *entries,
+                uint8_t *out) {
+  rans_decode_rounds *rounds = rounds_of(reader->lanes);
   uint32_t i = 0;
-  if ((size_t)(end - at) >= RANS_ROUND_BYTES) {
-    i = rounds(&at, end - RANS_ROUND_BYTES, classes, 0, n, states, entries, out);
+  if ((size_t)(reader->end - reader->at) >= RANS_ROUND_BYTES) {
+    const uint8_t *last = reader->end - RANS_ROUND_BYTES;
+    i = rounds(&reader->at, last, classes, 0, n, reader->states, entries, out);
   }
   /*
    * The last words are read from a copy with zeros behind it, so that a plane of almost no words is
    * not left to the loop that looks at each.
    */
-  uint8_t copy[2 * RANS_ROUND_BYTES] = {0};
-  const size_t left = (size_t)(end - at);
-  if (left < RANS_ROUND_BYTES) {
-    memcpy(copy, at, left);
+  const size_t left = (size_t)(reader->end - reader->at);
+  if (n - i >= reader->lanes && left < RANS_ROUND_BYTES) {
+    uint8_t copy[2 * RANS_ROUND_BYTES] = {0};
+    memcpy(copy, reader->at, left);
     const uint8_t *from = copy;
-    i = rounds(&from, copy + left, classes, i, n, states, entries, out);
+    i = rounds(&from, copy + left, classes, i, n, reader->states, entries, out);
     if (from > copy + left) return -1;
-    at += from - copy;
+    reader->at += from - copy;
   }
-  return decode_scalar(at, end, classes, i, n, lanes, states, entries, out);
+  return decode_scalar(reader, classes, i, n, entries, out);
 }

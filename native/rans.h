@@ -12,7 +12,7 @@
 #define RANS_CLASSES_MAX 16
 #define RANS_LANES_SMALL 8
 #define RANS_LANES_LARGE 64
-/* Chunks from this many symbols on use the larger number of lanes. */
+/* Streams from this many symbols on use the larger number of lanes. */
 #define RANS_LARGE_FROM 32768u
 /* Most bytes that a round of 64 lanes takes or looks at. */
 #define RANS_ROUND_BYTES 144u
@@ -42,26 +42,50 @@ static inline uint32_t rans_full(uint32_t x, rans_symbol s) {
   return (x >> 20) + (s.packed & 0xfff) >= RANS_TOTAL;
 }
 
-/* Scales counts (not all zero) to frequencies; every counted symbol keeps at least 1. */
-void rans_normalize(const uint32_t *counts, rans_table *table);
 void rans_encoder(const rans_table *table, rans_symbol *symbols);
 /* Decode entries: freq << 20 | (slot − start) << 8 | symbol, RANS_TOTAL of them. */
 void rans_decoder(const rans_table *table, uint32_t *entries);
 
-/* Most bytes that rans_encode writes for n symbols. */
+/* A stream that is being written from its end to its beginning. */
+typedef struct {
+  uint32_t states[RANS_LANES_LARGE];
+  uint32_t lanes;
+  uint8_t *at;
+  uint8_t *end;
+} rans_writer;
+
+/* Room that a stream of n symbols needs while it is written; more than its bytes. */
 size_t rans_bound(uint32_t n);
+/* Bytes that the states of a stream of n symbols take, about. */
+uint32_t rans_state_bytes(uint32_t n);
+/* Begins a stream of n symbols in the rans_bound(n) bytes at out. */
+void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out);
 /*
- * Encodes n symbols; classes may be NULL (class 0). `symbols` holds 256 entries per class.
- * Writes at most rans_bound(n) bytes to out and returns how many.
+ * Encodes a block; the last block of the stream comes first. All blocks but the last one have a
+ * multiple of 64 symbols. classes may be NULL (class 0); `symbols` holds 256 entries per class.
  */
-size_t rans_encode(const uint8_t *bytes, const uint8_t *classes, uint32_t n,
-                   const rans_symbol *symbols, uint8_t *out);
+void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
+                 const rans_symbol *symbols);
+/* Puts states and words at `out`, where the stream began; answers how many bytes they are. */
+size_t rans_end(rans_writer *writer, uint8_t *out);
+
+/* A stream that is being read. */
+typedef struct {
+  uint32_t states[RANS_LANES_LARGE];
+  uint32_t lanes;
+  const uint8_t *at;
+  const uint8_t *end;
+} rans_reader;
+
+/* Each returns 0, or −1 if the bytes are not what an encoder wrote. */
+int rans_open(rans_reader *reader, const uint8_t *in, size_t length, uint32_t n);
 /*
- * Decodes exactly n symbols from exactly `length` bytes. `entries` holds RANS_TOTAL per class; every
- * class byte must be below the number of classes there.
- * Returns 0, or −1 if the bytes are not what an encoder wrote.
+ * Decodes the next block: a multiple of 64 symbols unless it is the last one. `entries` holds
+ * RANS_TOTAL per class; every class byte must be below the number of classes there.
  */
-int rans_decode(const uint8_t *in, size_t length, const uint8_t *classes, uint32_t n,
-                const uint32_t *entries, uint8_t *out);
+int rans_decode(rans_reader *reader, const uint8_t *classes, uint32_t n, const uint32_t *entries,
+                uint8_t *out);
+/* Checks that the stream is used up. */
+int rans_close(const rans_reader *reader);
 
 #endif

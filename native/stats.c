@@ -1,10 +1,8 @@
 /* Statistics: integers only, so that every build makes the same choices. */
 #include "stats.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "kernel.h"
 
 /* log2(1 + i/64) in 1/65536, i = 0 … 64; the last is one less, to fit. */
 static const uint16_t LOG2_FRACTION[65] = {
@@ -36,71 +34,77 @@ uint64_t stats_cost(const uint32_t *counts) {
   return total == 0 ? 0 : total * stats_log2((uint32_t)total) - used;
 }
 
-uint64_t stats_table_cost(const uint32_t *counts) {
-  uint64_t total = 0;
-  for (int s = 0; s < 256; s++) total += counts[s];
-  if (total == 0) return 8 * COST_ONE;
-  uint64_t bits = 8;
-  for (int s = 0; s < 256; s++) {
-    if (counts[s] == 0) continue;
-    const uint64_t freq = (uint64_t)counts[s] * RANS_TOTAL / total + 1;
-    bits += 2 + 2 * (31 - (uint32_t)__builtin_clz((uint32_t)freq));
-  }
-  return bits * COST_ONE;
-}
-
 /* Contexts with fewer symbols than this share of all are joined before the search. */
 #define RARE_SHARE 512
 /* Fewer symbols than this say nothing about a table. */
-#define GROUP_SYMBOLS 192
+#define GROUP_SYMBOLS 96
 #define GROUPS_MAX 64
+#define BUCKETS 32
+/* Bits of a table for each bucket that it has symbols in, about: many bytes are equally likely. */
+static const uint64_t BUCKET_BITS[2] = {10, 2};
 
 /* Joins neighbouring contexts into groups large enough to have statistics; answers how many. */
-static uint32_t find_groups(const uint32_t *counts, uint32_t groups_max, uint8_t *group_of) {
-  uint64_t total = 0;
-  uint64_t row_totals[256];
-  for (int c = 0; c < 256; c++) {
-    row_totals[c] = 0;
-    for (int s = 0; s < 256; s++) row_totals[c] += counts[c * 256 + s];
-    total += row_totals[c];
-  }
-  uint64_t least = total / RARE_SHARE + 1;
+static uint32_t find_groups(const stats_matrix *matrix, uint32_t groups_max, uint8_t *group_of) {
+  uint32_t least = matrix->total / RARE_SHARE + 1;
   if (least < GROUP_SYMBOLS) least = GROUP_SYMBOLS;
   for (;; least *= 2) {
     uint32_t groups = 0;
-    uint64_t gathered = 0;
+    uint32_t gathered = 0;
     for (int c = 0; c < 256; c++) {
       if (gathered >= least) {
         groups++;
         gathered = 0;
       }
       group_of[c] = (uint8_t)groups;
-      gathered += row_totals[c];
+      gathered += matrix->totals[c];
     }
     if (groups < groups_max) return groups + 1;
   }
 }
 
+/* Buckets of digits: 0, ±1, ±2, ±3, ±4 … 5, ±6 … 8, then six more for each sign. */
+static uint32_t bucket_of(int buckets, uint32_t symbol) {
+  if (buckets == STATS_BYTES) return symbol >> 3;
+  const uint32_t sign = symbol >> 7;
+  const uint32_t size = sign ? 256 - symbol : symbol;
+  static const uint8_t SMALL[9] = {0, 1, 2, 3, 4, 4, 5, 5, 5};
+  const uint32_t step = size < 9 ? SMALL[size] : size < 13 ? 6 : size < 21 ? 7 : 8 + size / 32;
+  return size == 0 ? 0 : 2 * step - sign;
+}
+
 /* costs[from · GROUPS_MAX + to] of one class that holds groups from … to. */
-static void class_costs(const uint32_t *counts, const uint8_t *group_of, uint32_t groups,
-                        uint32_t sampled, uint32_t whole, uint32_t (*sums)[256],
-                        uint64_t *costs) {
+static void class_costs(const stats_matrix *matrix, const uint8_t *group_of, uint32_t groups,
+                        int buckets, uint32_t whole, uint64_t *costs) {
+  uint32_t sums[GROUPS_MAX][BUCKETS];
+  uint8_t bucket[256];
+  memset(sums, 0, groups * sizeof sums[0]);
+  for (uint32_t s = 0; s < 256; s++) bucket[s] = (uint8_t)bucket_of(buckets, s);
   for (int c = 0; c < 256; c++) {
-    for (int s = 0; s < 256; s++) sums[group_of[c]][s] += counts[c * 256 + s];
+    if (matrix->totals[c] == 0) continue;
+    uint32_t *row = sums[group_of[c]];
+    for (int s = 0; s < 256; s++) row[bucket[s]] += matrix->counts[c * 256 + s];
   }
   for (uint32_t from = 0; from < groups; from++) {
-    uint32_t merged[256] = {0};
+    uint32_t merged[BUCKETS] = {0};
     for (uint32_t to = from; to < groups; to++) {
-      for (int s = 0; s < 256; s++) merged[s] += sums[to][s];
-      const uint64_t table = stats_table_cost(merged) * sampled / whole;
-      costs[from * GROUPS_MAX + to] = stats_cost(merged) + table;
+      uint64_t total = 0, used = 0, filled = 0;
+      for (int b = 0; b < BUCKETS; b++) {
+        merged[b] += sums[to][b];
+        if (merged[b] == 0) continue;
+        total += merged[b];
+        filled++;
+        used += (uint64_t)merged[b] * stats_log2(merged[b]);
+      }
+      const uint64_t table = filled * BUCKET_BITS[buckets] * COST_ONE * matrix->total / whole;
+      costs[from * GROUPS_MAX + to] =
+          table + (total ? total * stats_log2((uint32_t)total) - used : 0);
     }
   }
 }
 
 /* The cheapest cut of the groups into consecutive classes. */
 static void cut_groups(const uint64_t *costs, const uint8_t *group_of, uint32_t groups,
-                       uint32_t classes_max, stats_split *split) {
+                       uint32_t classes_max, bulk_cut *result) {
   /* best[k][g]: cheapest cut of groups 0 … g into k + 1 classes; cut[k][g]: where the last begins. */
   static const uint64_t NEVER = UINT64_MAX;
   uint64_t best[RANS_CLASSES_MAX][GROUPS_MAX] = {{0}};
@@ -123,30 +127,22 @@ static void cut_groups(const uint64_t *costs, const uint8_t *group_of, uint32_t 
   for (uint32_t k = 1; k < classes_max; k++) {
     if (best[k][groups - 1] < best[chosen][groups - 1]) chosen = k;
   }
-  split->cut.classes = chosen + 1;
-  split->cost = best[chosen][groups - 1];
+  result->classes = chosen + 1;
   uint8_t last_context[GROUPS_MAX];
   for (int c = 0; c < 256; c++) last_context[group_of[c]] = (uint8_t)c;
   uint32_t end = groups;
   for (uint32_t k = chosen; k > 0; k--) {
     end = cut[k][end - 1];
-    split->cut.last[k - 1] = last_context[end - 1];
+    result->last[k - 1] = last_context[end - 1];
   }
 }
 
-int stats_find_split(const uint32_t *counts, uint32_t classes_max, uint32_t groups_max,
-                     uint32_t sampled, uint32_t whole, stats_split *split) {
-  uint32_t(*sums)[256] = calloc(GROUPS_MAX, sizeof *sums);
-  uint64_t *costs = malloc(sizeof *costs * GROUPS_MAX * GROUPS_MAX);
-  if (sums && costs) {
-    uint8_t group_of[256];
-    const uint32_t groups =
-        find_groups(counts, groups_max < GROUPS_MAX ? groups_max : GROUPS_MAX, group_of);
-    class_costs(counts, group_of, groups, sampled, whole, sums, costs);
-    cut_groups(costs, group_of, groups, classes_max, split);
-  }
-  const int failed = sums && costs ? DLV_OK : DLV_ERR_MEMORY;
-  free(sums);
-  free(costs);
-  return failed;
+void stats_find_cut(const stats_matrix *matrix, uint32_t classes_max, uint32_t groups_max,
+                    int buckets, uint32_t whole, bulk_cut *cut) {
+  uint64_t costs[GROUPS_MAX * GROUPS_MAX];
+  uint8_t group_of[256];
+  const uint32_t groups =
+      find_groups(matrix, groups_max < GROUPS_MAX ? groups_max : GROUPS_MAX, group_of);
+  class_costs(matrix, group_of, groups, buckets, whole, costs);
+  cut_groups(costs, group_of, groups, classes_max, cut);
 }

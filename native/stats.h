@@ -14,22 +14,23 @@
 uint32_t stats_log2(uint32_t value);
 /* Cost of coding symbols with these counts at order 0, tables apart. */
 uint64_t stats_cost(const uint32_t *counts);
-/* Cost of writing the table of these counts: an estimate of table.c's code. */
-uint64_t stats_table_cost(const uint32_t *counts);
-
-/* A cut of the 256 contexts, and what the symbols and tables then cost. */
+/* How often each symbol occurs under each context. */
 typedef struct {
-  bulk_cut cut;
-  uint64_t cost;
-} stats_split;
+  uint32_t *counts;     /* 256 rows (contexts) of 256 symbols; rows without symbols hold anything */
+  uint32_t totals[256]; /* of the rows */
+  uint32_t total;
+} stats_matrix;
+
+/* Joins symbols for the search: they count as equally likely within a bucket. */
+enum { STATS_DIGITS, STATS_BYTES };
 
 /*
  * Finds the cheapest cut of contexts into at most `classes_max` classes.
- * counts: 256 rows (contexts) of 256 symbols, from `sampled` of `whole` symbols: tables weigh less
- * the smaller the sample is. groups_max: neighbouring contexts are joined to at most so many, ≤ 64.
- * Returns 0, or a negative error if memory is short.
+ * whole: symbols that will be coded: tables weigh less the smaller the sample is.
+ * groups_max: neighbouring contexts are joined to at most so many, ≤ 64.
+ * buckets: STATS_DIGITS: finer around 0 (mod 256); STATS_BYTES: all of one size.
  */
-int stats_find_split(const uint32_t *counts, uint32_t classes_max, uint32_t groups_max,
-                     uint32_t sampled, uint32_t whole, stats_split *split);
+void stats_find_cut(const stats_matrix *matrix, uint32_t classes_max, uint32_t groups_max,
+                    int buckets, uint32_t whole, bulk_cut *cut);
 
 #endif

@@ -7,15 +7,15 @@
  */
 import { throwIfAborted } from '../bytes/files.js';
 import { encodeRans } from '../codec/planes-rans.js';
-import { CHUNK_ELEMENTS, SEGMENT_ELEMENTS } from '../limits.js';
+import { SEGMENT_ELEMENTS } from '../limits.js';
 import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
 import { segmentElements } from './extents.js';
 import type { Repository } from './repository.js';
 import { decodeSegmentHead, encodeSegmentHead } from './segment-head.js';
 import type { SurveyedExtent } from './survey.js';
 
-/** Elements of one sample: one coded chunk. */
-const SAMPLE_ELEMENTS = CHUNK_ELEMENTS;
+/** Elements of one sample. */
+const SAMPLE_ELEMENTS = 256 * 1024;
 /** Elements of one block of it, and segments of one extent that are looked into. */
 const BLOCK_ELEMENTS = 16 * 1024;
 const SAMPLE_SEGMENTS = 3;

@@ -3,8 +3,10 @@
  */
 import { SEGMENT_ELEMENTS } from '../../limits.js';
 import {
+  ABOVE_DIGITS,
   type Coding,
-  KIND_BASE,
+  KIND_ABOVE,
+  KIND_NONE,
   KIND_OWN,
   type Mask,
   needsBase,
@@ -13,7 +15,7 @@ import {
   TRANSFORM_SAME,
 } from './head.js';
 import { ByteInput, damage, ERROR_ARGUMENT, ERROR_BASE, failure } from './input.js';
-import { CHUNK_SYMBOLS, decodeChunk, type Table } from './rans.js';
+import { decodeStream, type Table } from './rans.js';
 import { isStop, undoDigits } from './transforms.js';
 
 /** Class payloads: hi, mid, low. */
@@ -25,9 +27,6 @@ export function classOfPlane(width: number, k: number): number {
   if (width === 4) return k - 1;
   return k < 4 ? 1 : 2;
 }
-
-/** Contexts of the symbols of a plane, or null where its kind has none. */
-type ContextsOf = (kind: number) => Uint8Array | null;
 
 /**
  * Decodes the leading `wanted` planes of a segment, a stop.
@@ -62,7 +61,7 @@ export function decodeReference(
   const digits: Uint8Array[] = [];
   for (const [k, coding] of head.planes.slice(0, wanted).entries()) {
     const input = inputs[classOfPlane(width, k)] as ByteInput;
-    digits.push(decodePlane(coding, input, n, (kind) => contextsOf(kind, from, digits)));
+    digits.push(decodePlane(coding, input, n, { k, width, base: from, digits }));
   }
   const values = undoDigits(head.transform, digits, from);
   if (!changed) return values;
@@ -73,43 +72,64 @@ export function decodeReference(
   });
 }
 
-/** @see docs/format/codec.md §Contexts */
+/** What the contexts of a plane may be taken from. */
+export interface Surroundings {
+  k: number;
+  width: number;
+  base: readonly Uint8Array[];
+  /** Planes before k: digits, or of raw planes the bytes. */
+  digits: readonly Uint8Array[];
+}
+
+/**
+ * Context of each symbol, or null where the kind has none.
+ * @see docs/format/codec.md §Contexts
+ */
 export function contextsOf(
   kind: number,
-  base: readonly Uint8Array[],
-  own: readonly Uint8Array[],
+  { k, width, base, digits }: Surroundings,
 ): Uint8Array | null {
-  if (kind === KIND_OWN) return (own[0] as Uint8Array).map((byte) => byte << 1);
-  if (kind !== KIND_BASE) return null;
-  const [first, second] = base as [Uint8Array, Uint8Array | undefined];
-  if (second === undefined) return first;
-  return first.map((byte, i) => (byte << 1) | ((second[i] as number) >> 7));
+  if (kind === KIND_NONE) return null;
+  const [first, second] = (kind === KIND_OWN ? digits.slice(0, k) : base) as [
+    Uint8Array,
+    Uint8Array | undefined,
+  ];
+  const shift = width === 1 ? 0 : width === 8 ? 4 : 1;
+  return first.map((byte, i) => (byte << shift) | ((second?.[i] ?? 0) >> (8 - shift)));
+}
+
+/** What each digit of the plane above tells: 0, 1, 2 for 255, 3 for any other. */
+export function digitsAbove({ k, digits }: Surroundings): Uint8Array {
+  return (digits[k - 1] as Uint8Array).map((digit) =>
+    digit < 2 ? digit : digit === 255 ? 2 : ABOVE_DIGITS - 1,
+  );
 }
 
 function decodePlane(
   coding: Coding,
   input: ByteInput,
   n: number,
-  contexts: ContextsOf,
+  around: Surroundings,
 ): Uint8Array {
   if (coding.mode === 'constant') return new Uint8Array(n).fill(coding.value);
   if (coding.mode === 'stored') return input.take(n).slice();
-  const { kind, classOf, tables, lengths } = coding;
-  const context = contexts(kind);
+  const { kind, classOf, tableOf, tables, length } = coding;
+  const contexts = contextsOf(kind, around);
+  const above = kind === KIND_ABOVE ? digitsAbove(around) : null;
   const out = new Uint8Array(n);
-  for (const [c, length] of lengths.entries()) {
-    const start = c * CHUNK_SYMBOLS;
-    decodeChunk(input.take(length), out.subarray(start, start + CHUNK_SYMBOLS), (i) => {
-      const at = context === null ? 0 : (context[start + i] as number);
-      return tables[classOf[at] as number] as Table;
-    });
-  }
+  decodeStream(input.take(length), out, (i) => {
+    const at = classOf[contexts?.[i] ?? 0] as number;
+    return tables[tableOf[ABOVE_DIGITS * at + (above?.[i] ?? 0)] as number] as Table;
+  });
   return out;
 }
 
+/** Of masks and indices. */
+const NOTHING: Surroundings = { k: 0, width: 1, base: [], digits: [] };
+
 /** Numbers of the elements that differ from the base, ascending. */
 function decodeMask(mask: Mask, input: ByteInput, count: number): number[] {
-  const bytes = decodePlane(mask.bits, input, Math.ceil(count / 8), () => null);
+  const bytes = decodePlane(mask.bits, input, Math.ceil(count / 8), NOTHING);
   const changed: number[] = [];
   for (let i = 0; i < 8 * bytes.length; i++) {
     if (((bytes[i >> 3] as number) >> (i % 8)) & 1) changed.push(i);
@@ -125,7 +145,7 @@ function decodePalette(
   count: number,
   wanted: number,
 ): Uint8Array[] {
-  const indices = decodePlane(palette.indices, input, count, () => null);
+  const indices = decodePlane(palette.indices, input, count, NOTHING);
   const values = (palette.planes[0] as Uint8Array).length;
   if (indices.some((index) => index >= values)) throw damage('an index that names no value');
   return palette.planes

@@ -2,34 +2,46 @@
  * Encoding of one plane: native/encode_plane.c in TypeScript. What to do is decided on a sample; the
  * tables are made of all symbols, and the result is weighed again with them.
  */
-import { CLASSES_MAX, KIND_NONE } from './head.js';
+
+import { joinCells } from './cells.js';
+import { contextsOf, digitsAbove, type Surroundings } from './decode.js';
+import { ABOVE_DIGITS, CLASSES_MAX, KIND_ABOVE, KIND_NONE, KIND_OWN } from './head.js';
 import { BitOutput, type ByteOutput } from './output.js';
-import { CHUNK_SYMBOLS, encodeChunk, makeTable, type Table } from './rans.js';
+import { encodeStream, makeTable, type Table } from './rans.js';
 import {
   addCounts,
   COST_ONE,
-  findSplit,
-  normalize,
-  orderZeroCost,
+  findCut,
   quotient,
+  STATS_BYTES,
+  STATS_DIGITS,
   sumOf,
-  tableCost,
 } from './stats.js';
+import { fitFrequencies, putFrequencies, tableCost } from './table.js';
 
 /** Symbols that are looked at to decide: blocks spread over the plane; level max looks at all. */
 const SAMPLE_BLOCK = 1024;
 const SAMPLE_BLOCKS = 64;
-/** Bits of a plane that is not worth coding, in 1/1000 of 8, for each level. */
+/** A plane is stored from so many 1/1000 of 8 bits on, for each level. */
 const STORE_FROM = [950, 990, 999] as const;
+/** Level default: small extents are read fast enough; raw planes of large ones are faster stored. */
+const STORE_FROM_SMALL = 995;
+const STORE_FROM_RAW = 980;
+const LARGE_FROM = 2 ** 18;
 /** Classes of a context, and groups of contexts to find them in. */
 const CLASSES = [1, 8, CLASSES_MAX] as const;
 const GROUPS = [1, 32, 64] as const;
 /** A class has to save so much of a plane, in 1/1000, since reading it costs time. */
 const CONTEXT_GAIN = 1;
+/** A plane of so many 1/1000 of 8 bits is noise: below the first two, no context helps. */
+const NOISE_FROM = 999;
+/** Fewer symbols than this leave nothing to tell apart by the plane above. */
+const ABOVE_FROM = 4096;
 
 /** Encoder effort: fast, default, max. */
 export type Level = 0 | 1 | 2;
 const FAST = 0;
+const DEFAULT = 1;
 const MAX = 2;
 
 /** Where block b of a sample of `blocks` blocks begins. */
@@ -41,83 +53,116 @@ export function sampleFrom(n: number, block: number, blocks: number, b: number):
 export interface PlaneToWrite {
   bytes: Uint8Array;
   level: Level;
-  /** Kind of `contexts`; KIND_NONE for none. */
+  /** Kind of contexts that may be used. */
   kind: number;
-  /** Context of each symbol, or null. */
-  contexts: Uint8Array | null;
+  /** What they are taken from. */
+  around: Surroundings;
+  /** Whether there is a digit above. */
+  above: boolean;
 }
 
-/** Chooses how to write a plane, and writes it. */
-export function putPlane(plane: PlaneToWrite, head: ByteOutput, payload: ByteOutput): void {
-  const { bytes, level } = plane;
+/** How a plane is coded: kind, cut, and the table of each symbol. */
+interface Chosen {
+  kind: number;
+  last: number[];
+  /** KIND_ABOVE: table of class c and digit u at 4c + u. */
+  numbers: Uint8Array;
+  tableOf: Uint8Array;
+  tables: number;
+}
+
+/** Chooses how to write a plane, and writes it. Answers whether as a stream. */
+export function putPlane(plane: PlaneToWrite, head: ByteOutput, payload: ByteOutput): boolean {
+  const { bytes } = plane;
   const n = bytes.length;
   const first = bytes[0] as number;
   if (bytes.every((byte) => byte === first)) {
     head.u8(0).u8(first);
-    return;
+    return false;
   }
   const chosen = choose(plane);
-  const all = chosen && countClasses(bytes, chosen);
-  const cost = all?.reduce((sum, counts) => sum + orderZeroCost(counts) + tableCost(counts), 0);
-  const limit = quotient(n * 8 * COST_ONE, 1000) * STORE_FROM[level];
-  if (chosen === null || !all || (cost as number) >= limit) {
+  const counts = chosen && countTables(bytes, chosen);
+  const cost = counts?.reduce((sum, row) => sum + tableCost(row), 0);
+  const limit = quotient(n * 8 * COST_ONE, 1000) * storeFrom(plane);
+  if (chosen === null || !counts || (!isCounted(plane, chosen) && (cost as number) >= limit)) {
     head.u8(1);
     payload.put(bytes.slice());
-  } else {
-    putCoded(bytes, chosen, all, head, payload);
+    return false;
   }
+  putCoded(bytes, chosen, counts, head, payload);
+  return true;
 }
 
-/** The contexts that are used: their kind, the cut into classes, and the class of each symbol. */
-interface Chosen {
-  kind: number;
-  last: number[];
-  classes: Uint8Array;
+function storeFrom({ level, kind, bytes }: PlaneToWrite): number {
+  if (level !== DEFAULT) return STORE_FROM[level];
+  if (bytes.length < LARGE_FROM) return STORE_FROM_SMALL;
+  return kind === KIND_OWN ? STORE_FROM_RAW : STORE_FROM[DEFAULT];
+}
+
+function samplingOf({ bytes, level }: PlaneToWrite): { blocks: number; block: number } {
+  const all = level === MAX || bytes.length <= SAMPLE_BLOCK * SAMPLE_BLOCKS;
+  return all ? { blocks: 1, block: bytes.length } : { blocks: SAMPLE_BLOCKS, block: SAMPLE_BLOCK };
+}
+
+/** Whether the sample that chose was everything: there is nothing to weigh again. */
+function isCounted(plane: PlaneToWrite, { kind }: Chosen): boolean {
+  const { blocks, block } = samplingOf(plane);
+  return kind !== KIND_ABOVE && blocks * block === plane.bytes.length;
 }
 
 /** Decides on a sample; null to store the plane. */
-function choose({ bytes, level, kind, contexts }: PlaneToWrite): Chosen | null {
+function choose(plane: PlaneToWrite): Chosen | null {
+  const { bytes, level, kind, around } = plane;
   const n = bytes.length;
-  const use = level === FAST ? null : contexts;
-  const { rows, sampled } = sampleContexts(bytes, use, level);
+  const use = level === FAST ? null : contextsOf(kind, around);
+  const { rows, sampled } = sampleContexts(plane, use);
   const plain = new Uint32Array(256);
   for (const row of rows) addCounts(plain, row);
-  const stored = sampled * 8 * COST_ONE;
-  let best = orderZeroCost(plain) + quotient(tableCost(plain) * sampled, n);
-  let chosen: Chosen = { kind: KIND_NONE, last: [], classes: new Uint8Array(n) };
-  // A plane of pure noise hides no context worth the search.
-  if (use !== null && best < quotient(stored, 1000) * 999) {
-    const options = {
-      classesMax: CLASSES[level],
-      groupsMax: GROUPS[level],
-      sampled,
-      whole: n,
-    };
-    const { last, cost } = findSplit(rows, options);
-    if (last.length > 0 && cost + quotient(stored, 1000) * CONTEXT_GAIN < best) {
+  const share = quotient(sampled * 8 * COST_ONE, 1000);
+  let best = tableCost(plain, sampled, n);
+  const none = { kind: KIND_NONE, last: [], numbers: new Uint8Array(0), tables: 1 };
+  let chosen: Chosen = { ...none, tableOf: new Uint8Array(n) };
+  const noise = around.k > 1 && best >= share * NOISE_FROM;
+  if (use === null || noise) return best >= share * storeFrom(plane) ? null : chosen;
+  const last = findCut(rows, {
+    classesMax: CLASSES[level],
+    groupsMax: GROUPS[level],
+    buckets: kind === KIND_OWN ? STATS_BYTES : STATS_DIGITS,
+    sampled,
+    whole: n,
+  });
+  const classes = use.map((context) => last.filter((end) => end < context).length);
+  if (last.length > 0) {
+    const cost = joinRows(rows, last).reduce((sum, row) => sum + tableCost(row, sampled, n), 0);
+    if (cost + share * CONTEXT_GAIN < best) {
       best = cost;
-      const classes = use.map((context) => last.filter((end) => end < context).length);
-      chosen = { kind, last, classes };
+      chosen = { ...none, kind, last, tableOf: classes, tables: last.length + 1 };
     }
   }
-  return best >= quotient(stored, 1000) * STORE_FROM[level] ? null : chosen;
+  if (level === MAX && plane.above && n >= ABOVE_FROM) {
+    const cut =
+      chosen.kind === KIND_NONE ? { ...none, classes: new Uint8Array(n) } : { last, classes };
+    const { found, cost } = findAbove(plane, cut.last, cut.classes);
+    if (cost + share * CONTEXT_GAIN < best) {
+      best = cost;
+      chosen = found;
+    }
+  }
+  return best >= share * storeFrom(plane) ? null : chosen;
 }
 
 /** Counts of a sample for each context; without contexts, row 0 has all. */
 function sampleContexts(
-  bytes: Uint8Array,
+  plane: PlaneToWrite,
   contexts: Uint8Array | null,
-  level: Level,
 ): { rows: Uint32Array[]; sampled: number } {
-  const n = bytes.length;
-  const all = level === MAX || n <= SAMPLE_BLOCK * SAMPLE_BLOCKS;
-  const blocks = all ? 1 : SAMPLE_BLOCKS;
-  const block = all ? n : SAMPLE_BLOCK;
+  const { bytes } = plane;
+  const { blocks, block } = samplingOf(plane);
   const rows = Array.from({ length: 256 }, () => new Uint32Array(256));
   for (let b = 0; b < blocks; b++) {
-    const from = sampleFrom(n, block, blocks, b);
+    const from = sampleFrom(bytes.length, block, blocks, b);
     for (let i = from; i < from + block; i++) {
-      const row = rows[contexts === null ? 0 : (contexts[i] as number)] as Uint32Array;
+      const row = rows[contexts?.[i] ?? 0] as Uint32Array;
       const symbol = bytes[i] as number;
       row[symbol] = (row[symbol] as number) + 1;
     }
@@ -125,11 +170,37 @@ function sampleContexts(
   return { rows, sampled: blocks * block };
 }
 
-/** Counts of all symbols for each class. */
-function countClasses(bytes: Uint8Array, { last, classes }: Chosen): Uint32Array[] {
-  const counts = Array.from({ length: last.length + 1 }, () => new Uint32Array(256));
+/** Counts of each class. */
+function joinRows(rows: readonly Uint32Array[], last: readonly number[]): Uint32Array[] {
+  const sums = Array.from({ length: last.length + 1 }, () => new Uint32Array(256));
+  for (const [context, row] of rows.entries()) {
+    addCounts(sums[last.filter((end) => end < context).length] as Uint32Array, row);
+  }
+  return sums;
+}
+
+/** Tables by class and digit above, and what the plane costs with them. */
+function findAbove(
+  { bytes, around }: PlaneToWrite,
+  last: number[],
+  classes: Uint8Array,
+): { found: Chosen; cost: number } {
+  const above = digitsAbove(around);
+  const cells = classes.map((at, i) => ABOVE_DIGITS * at + (above[i] as number));
+  const counts = countTables(bytes, { tableOf: cells, tables: ABOVE_DIGITS * (last.length + 1) });
+  const { numbers, tables, cost } = joinCells(counts);
+  const tableOf = cells.map((cell) => numbers[cell] as number);
+  return { found: { kind: KIND_ABOVE, last, numbers, tableOf, tables }, cost };
+}
+
+/** Counts of all symbols for each table. */
+function countTables(
+  bytes: Uint8Array,
+  { tableOf, tables }: Pick<Chosen, 'tableOf' | 'tables'>,
+): Uint32Array[] {
+  const counts = Array.from({ length: tables }, () => new Uint32Array(256));
   for (const [i, symbol] of bytes.entries()) {
-    const row = counts[classes[i] as number] as Uint32Array;
+    const row = counts[tableOf[i] as number] as Uint32Array;
     row[symbol] = (row[symbol] as number) + 1;
   }
   return counts;
@@ -137,39 +208,26 @@ function countClasses(bytes: Uint8Array, { last, classes }: Chosen): Uint32Array
 
 function putCoded(
   bytes: Uint8Array,
-  { kind, last, classes }: Chosen,
+  { kind, last, numbers, tableOf }: Chosen,
   counts: readonly Uint32Array[],
   head: ByteOutput,
   payload: ByteOutput,
 ): void {
   head.u8(2).u8(kind);
   if (kind !== KIND_NONE) head.u8(last.length).put(Uint8Array.from(last));
+  for (let i = 0; i < numbers.length; i += 2) {
+    head.u8((numbers[i] as number) + 16 * (numbers[i + 1] as number));
+  }
   const bits = new BitOutput();
   const tables = counts.map((row) => {
     // A class that no symbol belongs to has a table all the same: symbol 0 alone.
     const used = sumOf(row) > 0 ? row : row.map((_, symbol) => (symbol === 0 ? 1 : 0));
-    const table = makeTable(normalize(used));
-    putTable(table, bits);
+    const table = makeTable(fitFrequencies(used));
+    putFrequencies(table.freq, bits);
     return table;
   });
   head.put(bits.finish());
-  for (let from = 0; from < bytes.length; from += CHUNK_SYMBOLS) {
-    const chunk = encodeChunk(
-      bytes.subarray(from, from + CHUNK_SYMBOLS),
-      (i) => tables[classes[from + i] as number] as Table,
-    );
-    head.varint(chunk.length);
-    payload.put(chunk);
-  }
-}
-
-/** Writes the frequencies of a table: gap and share of each symbol that has one. */
-function putTable({ freq }: Table, bits: BitOutput): void {
-  let before = -1;
-  for (const [symbol, share] of freq.entries()) {
-    if (share === 0) continue;
-    bits.gamma(symbol - before);
-    bits.gamma(share);
-    before = symbol;
-  }
+  const stream = encodeStream(bytes, (i) => tables[tableOf[i] as number] as Table);
+  head.varint(stream.length);
+  payload.put(stream);
 }

@@ -3,8 +3,8 @@
  * level, so that every choice of the kernel has an oracle. Start at `encodeReference`.
  */
 import { SEGMENT_ELEMENTS } from '../../limits.js';
-import { classOfPlane, contextsOf } from './decode.js';
-import { type Level, putPlane, sampleFrom } from './encode-plane.js';
+import { classOfPlane } from './decode.js';
+import { type Level, type PlaneToWrite, putPlane, sampleFrom } from './encode-plane.js';
 import {
   CODEC,
   KIND_BASE,
@@ -20,6 +20,7 @@ import {
 import { ERROR_ARGUMENT, failure } from './input.js';
 import { ByteOutput } from './output.js';
 import { findPalette } from './palette.js';
+import { stateBytes } from './rans.js';
 import { COST_ONE, orderZeroCost, quotient } from './stats.js';
 import { makeDigits } from './transforms.js';
 
@@ -47,6 +48,13 @@ class Output {
   readonly head = new ByteOutput().u8(CODEC);
   readonly classes = [new ByteOutput(), new ByteOutput(), new ByteOutput()] as const;
   usesBase = false;
+  /** Of the payloads: how many bytes do not grow with the elements. */
+  stateBytes = 0;
+
+  /** Writes a plane into a class. */
+  putPlane(plane: PlaneToWrite, payload: ByteOutput): void {
+    if (putPlane(plane, this.head, payload)) this.stateBytes += stateBytes(plane.bytes.length);
+  }
 
   get payloadBytes(): number {
     return this.classes.reduce((sum, bytes) => sum + bytes.length, 0);
@@ -130,8 +138,7 @@ function encodeSegment(child: Planes, base: Planes | null, options: Options): Ou
     .u8(0)
     .u8((found.planes[0] as Uint8Array).length - 1);
   for (const plane of found.planes) other.head.put(plane);
-  const indices = { bytes: found.indices, level: options.level, kind: KIND_NONE, contexts: null };
-  putPlane(indices, other.head, other.classes[0]);
+  other.putPlane(alone(found.indices, options.level), other.classes[0]);
   const bytes = (from: Output): number => from.head.length + from.payloadBytes;
   return bytes(other) < bytes(output) ? other : output;
 }
@@ -148,7 +155,10 @@ function encodeDiffering(child: Planes, base: Planes | null, options: Options): 
   const without = encodeBody(pick(child), pick(base), false, options);
   const within = encodeBody(pick(child), pick(base), true, options);
   const tried = small ? n : TRIAL_BLOCK * TRIAL_BLOCKS;
-  const weight = (output: Output): number => output.payloadBytes * n + output.head.length * tried;
+  const weight = ({ head, payloadBytes, stateBytes: states }: Output): number => {
+    const fixed = Math.min(states, payloadBytes);
+    return (payloadBytes - fixed) * n + (head.length + fixed) * tried;
+  };
   const masked = weight(within) < weight(without);
   if (small) return masked ? within : without;
   return encodeBody(child, base, masked, options);
@@ -215,20 +225,26 @@ function writeBody(
     output.head.varint(changed.length);
     const bytes = new Uint8Array(Math.ceil((child[0] as Uint8Array).length / 8));
     for (const i of changed) bytes[i >> 3] = (bytes[i >> 3] as number) | (1 << (i % 8));
-    putPlane({ bytes, level, kind: KIND_NONE, contexts: null }, output.head, output.classes[0]);
+    output.putPlane(alone(bytes, level), output.classes[0]);
   }
   const values = pickElements(child, changed);
   const under = pickElements(base ?? [], changed);
   const digits = makeDigits(transform, values, under);
+  const width = child.length;
   for (const [k, bytes] of digits.entries()) {
-    let kind: number = KIND_NONE;
-    if (transform !== TRANSFORM_RAW) kind = KIND_BASE;
-    else if (k === 1) kind = KIND_OWN;
-    const contexts = contextsOf(kind, under, values);
-    const payload = output.classes[classOfPlane(child.length, k)] as ByteOutput;
-    putPlane({ bytes, level, kind, contexts }, output.head, payload);
+    const raw = transform === TRANSFORM_RAW;
+    const kind = !raw ? KIND_BASE : k > 0 ? KIND_OWN : KIND_NONE;
+    const around = { k, width, base: under, digits };
+    const payload = output.classes[classOfPlane(width, k)] as ByteOutput;
+    output.putPlane({ bytes, level, kind, around, above: !raw && k > 0 }, payload);
   }
   return output;
+}
+
+/** A plane without contexts. */
+function alone(bytes: Uint8Array, level: Level): PlaneToWrite {
+  const around = { k: 0, width: 1, base: [], digits: [] };
+  return { bytes, level, kind: KIND_NONE, around, above: false };
 }
 
 /** Elements that differ from the base, ascending. */

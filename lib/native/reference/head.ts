@@ -2,7 +2,8 @@
  * The head of a segment, read into one structure: docs/format/codec.md §Segment codec 2.
  */
 import { BitInput, ByteInput, damage } from './input.js';
-import { CHUNK_SYMBOLS, readTable, type Table } from './rans.js';
+import { makeTable, type Table } from './rans.js';
+import { readFrequencies } from './table.js';
 
 export const CODEC = 2;
 
@@ -17,8 +18,11 @@ export const TRANSFORM_PALETTE = 6;
 export const KIND_NONE = 0;
 export const KIND_BASE = 1;
 export const KIND_OWN = 2;
+export const KIND_ABOVE = 3;
 
 export const CLASSES_MAX = 16;
+/** What the digit above tells: 0, 1, 255, or any other. */
+export const ABOVE_DIGITS = 4;
 
 /** How one plane is coded. */
 export type Coding =
@@ -29,10 +33,11 @@ export type Coding =
       kind: number;
       /** Class of each context; all 0 without contexts. */
       classOf: Uint8Array;
-      /** One for each class. */
+      /** KIND_ABOVE: table of class c below digit u, at 4c + u; others: table c for each u. */
+      tableOf: Uint8Array;
       tables: Table[];
-      /** Payload bytes of each chunk. */
-      lengths: number[];
+      /** Payload bytes. */
+      length: number;
     };
 
 /** A mask: which elements are not those of the base. */
@@ -83,37 +88,34 @@ export function readHead(bytes: Uint8Array, count: number, width: number): Head 
   if (many && width === 1) throw damage('a transform of wider elements');
 
   const head: Head = { transform, mask: null, palette: null, planes: [] };
-  if (transform === TRANSFORM_PALETTE) head.palette = readPalette(input, count, width);
+  if (transform === TRANSFORM_PALETTE) head.palette = readPalette(input, width);
   if (!plain) {
-    let n = count;
-    if (flags === 1) {
-      head.mask = readMask(input, count);
-      n = head.mask.changed;
-    }
-    const kinds = [KIND_NONE];
-    if (needsBase(head)) kinds.push(KIND_BASE);
-    for (let k = 0; k < width; k++) {
-      const own = transform === TRANSFORM_RAW && k === 1 ? [KIND_OWN] : [];
-      head.planes.push(readCoding(input, n, [...kinds, ...own]));
-    }
+    if (flags === 1) head.mask = readMask(input, count);
+    for (let k = 0; k < width; k++) head.planes.push(readCoding(input, kindsOf(transform, k)));
   }
   if (input.remaining > 0) throw damage('bytes behind the head');
   return head;
 }
 
+/** Kinds of contexts that plane k of a transform may have. */
+function kindsOf(transform: number, k: number): number[] {
+  if (transform === TRANSFORM_RAW) return k === 0 ? [KIND_NONE] : [KIND_NONE, KIND_OWN];
+  return k === 0 ? [KIND_NONE, KIND_BASE] : [KIND_NONE, KIND_BASE, KIND_ABOVE];
+}
+
 function readMask(input: ByteInput, count: number): Mask {
   const changed = input.varint();
   if (changed < 1 || changed >= count) throw damage('a mask of nothing or everything');
-  return { changed, bits: readCoding(input, Math.ceil(count / 8), [KIND_NONE]) };
+  return { changed, bits: readCoding(input, [KIND_NONE]) };
 }
 
-function readPalette(input: ByteInput, count: number, width: number): Palette {
+function readPalette(input: ByteInput, width: number): Palette {
   const values = input.u8() + 1;
   const planes = Array.from({ length: width }, () => input.take(values));
   for (let i = 1; i < values; i++) {
     if (compareValues(planes, i - 1, i) >= 0) throw damage('values that do not ascend');
   }
-  return { planes, indices: readCoding(input, count, [KIND_NONE]) };
+  return { planes, indices: readCoding(input, [KIND_NONE]) };
 }
 
 /** Compares two elements as unsigned numbers: negative if the first is smaller. */
@@ -125,8 +127,8 @@ function compareValues(planes: readonly Uint8Array[], a: number, b: number): num
   return 0;
 }
 
-/** Reads a plane description. @param n  symbols of the plane. @param kinds  allowed ones. */
-function readCoding(input: ByteInput, n: number, kinds: readonly number[]): Coding {
+/** Reads a plane description. @param kinds  allowed ones. */
+function readCoding(input: ByteInput, kinds: readonly number[]): Coding {
   const mode = input.u8();
   if (mode === 0) return { mode: 'constant', value: input.u8() };
   if (mode === 1) return { mode: 'stored' };
@@ -143,9 +145,25 @@ function readCoding(input: ByteInput, n: number, kinds: readonly number[]): Codi
     last = next;
     classOf.fill(c + 1, last + 1);
   }
+  const tableOf = readTableNumbers(input, kind, classes);
   const bits = new BitInput(input);
-  const tables = Array.from({ length: classes }, () => readTable(bits));
+  const tables = Array.from({ length: Math.max(...tableOf) + 1 }, () =>
+    makeTable(readFrequencies(bits)),
+  );
   bits.end();
-  const lengths = Array.from({ length: Math.ceil(n / CHUNK_SYMBOLS) }, () => input.varint());
-  return { mode: 'rans', kind, classOf, tables, lengths };
+  return { mode: 'rans', kind, classOf, tableOf, tables, length: input.varint() };
+}
+
+/** Table of each class and digit above. */
+function readTableNumbers(input: ByteInput, kind: number, classes: number): Uint8Array {
+  const numbers = Uint8Array.from({ length: ABOVE_DIGITS * classes }, (_, i) =>
+    Math.floor(i / ABOVE_DIGITS),
+  );
+  if (kind === KIND_ABOVE) {
+    for (const [i, two] of input.take(numbers.length / 2).entries()) {
+      numbers[2 * i] = two % 16;
+      numbers[2 * i + 1] = two >> 4;
+    }
+  }
+  return numbers;
 }

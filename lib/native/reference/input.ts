@@ -77,17 +77,22 @@ export class BitInput {
     return bit;
   }
 
-  /** An Elias gamma code: k zeros, a one, then the k bits below the leading one, lowest first. */
-  gamma(max: number): number {
+  /** `count` bits, the least significant first. */
+  bits(count: number): number {
+    let value = 0;
+    for (let bit = 0; bit < count; bit++) value += this.bit() * 2 ** bit;
+    return value;
+  }
+
+  /** An Exp-Golomb code: k ≤ 11 zeros, a one, the k bits below the leading one, `order` low bits. */
+  golomb(order: number): number {
     let k = 0;
     while (this.bit() === 0) {
       k++;
-      if (2 ** k > max) throw damage('a gamma code out of range');
+      if (k > 11) throw damage('an Exp-Golomb code out of range');
     }
-    let value = 2 ** k;
-    for (let bit = 0; bit < k; bit++) value += this.bit() * 2 ** bit;
-    if (value > max) throw damage('a gamma code out of range');
-    return value;
+    const high = 2 ** k + this.bits(k);
+    return (high - 1) * 2 ** order + this.bits(order);
   }
 
   /** Ends the bits: what is left of the last byte has to be zeros. */

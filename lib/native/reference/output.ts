@@ -43,12 +43,19 @@ export class ByteOutput {
 export class BitOutput {
   readonly #bits: number[] = [];
 
-  /** Elias gamma code of a number ≥ 1. */
-  gamma(value: number): void {
-    const k = Math.floor(Math.log2(value));
-    for (let i = 0; i < k; i++) this.#bits.push(0);
-    this.#bits.push(1);
-    for (let bit = 0; bit < k; bit++) this.#bits.push((value >> bit) & 1);
+  /** The low `count` bits of a number, the least significant first. */
+  bits(value: number, count: number): void {
+    for (let bit = 0; bit < count; bit++) this.#bits.push(Math.floor(value / 2 ** bit) % 2);
+  }
+
+  /** Exp-Golomb code of a number ≥ 0. */
+  golomb(value: number, order: number): void {
+    const high = (value >> order) + 1;
+    const k = 31 - Math.clz32(high);
+    this.bits(0, k);
+    this.bits(1, 1);
+    this.bits(high, k);
+    this.bits(value, order);
   }
 
   /** The bits, with zeros to a whole number of bytes. */

@@ -1,23 +1,26 @@
 /**
  * Static rANS as docs/format/codec.md §rANS says it: one symbol at a time, one state a lane.
  */
-import { CHUNK_ELEMENTS } from '../../limits.js';
-import { type BitInput, ByteInput, damage } from './input.js';
+import { BitInput, ByteInput, damage } from './input.js';
+import { BitOutput } from './output.js';
+import { SCALE, SCALE_BITS } from './table.js';
 
-/** Frequencies of a table add up to this. */
-export const SCALE_BITS = 11;
-export const SCALE = 1 << SCALE_BITS;
 /** States are at least this between symbols. */
 export const STATE_MIN = 2 ** 15;
-/** Symbols of one coded chunk; the last of a plane is shorter. */
-export const CHUNK_SYMBOLS = CHUNK_ELEMENTS;
+/** Bits of STATE_MIN, and those that tell how many more a state has. */
+const STATE_BITS = 15;
+const MORE_BITS = 4;
+/** A stream of this many symbols has 64 lanes, a shorter one 8. */
+const LONG_SYMBOLS = 32768;
 
-/** A chunk of this many symbols has 64 lanes, a shorter one 8. */
-const LONG_CHUNK_SYMBOLS = 32768;
-
-/** Lanes of a chunk. */
+/** Lanes of a stream. */
 export function laneCount(symbols: number): number {
-  return symbols >= LONG_CHUNK_SYMBOLS ? 64 : 8;
+  return symbols >= LONG_SYMBOLS ? 64 : 8;
+}
+
+/** Bytes that the states of a stream take, about. */
+export function stateBytes(symbols: number): number {
+  return Math.floor((laneCount(symbols) * 27) / 8);
 }
 
 /** One frequency table: for each symbol its share of 2,048 slots, and where that begins. */
@@ -41,39 +44,25 @@ export function makeTable(freq: Uint16Array): Table {
   return { freq, start, slots };
 }
 
-/** Reads the frequencies of one table. */
-export function readTable(bits: BitInput): Table {
-  const freq = new Uint16Array(256);
-  let symbol = -1;
-  let sum = 0;
-  while (sum < SCALE) {
-    symbol += bits.gamma(255 - symbol);
-    const share = bits.gamma(SCALE - sum);
-    freq[symbol] = share;
-    sum += share;
-  }
-  return makeTable(freq);
-}
-
 /**
- * Decodes one chunk.
+ * Decodes one stream.
  * @param payload    all its bytes: the states of the lanes, then words.
  * @param out        as many symbols as it has.
- * @param tableOf    table of symbol i of the chunk.
+ * @param tableOf    table of symbol i.
  */
-export function decodeChunk(
+export function decodeStream(
   payload: Uint8Array,
   out: Uint8Array,
   tableOf: (i: number) => Table,
 ): void {
   const lanes = laneCount(out.length);
   const input = new ByteInput(payload);
+  const bits = new BitInput(input);
   const states = Array.from({ length: lanes }, () => {
-    const [a, b, c, d] = input.take(4) as unknown as [number, number, number, number];
-    const x = a + b * 2 ** 8 + c * 2 ** 16 + d * 2 ** 24;
-    if (x < STATE_MIN || x >= 2 ** 31) throw damage('a state out of range');
-    return x;
+    const below = STATE_BITS + bits.bits(MORE_BITS);
+    return 2 ** below + bits.bits(below);
   });
+  bits.end();
   for (let i = 0; i < out.length; i++) {
     const { freq, start, slots } = tableOf(i);
     let x = states[i % lanes] as number;
@@ -91,8 +80,8 @@ export function decodeChunk(
   if (input.remaining > 0) throw damage('words are left');
 }
 
-/** Encodes one chunk: the inverse of `decodeChunk`, from the last symbol to the first. */
-export function encodeChunk(symbols: Uint8Array, tableOf: (i: number) => Table): Uint8Array {
+/** Encodes one stream: the inverse of `decodeStream`, from the last symbol to the first. */
+export function encodeStream(symbols: Uint8Array, tableOf: (i: number) => Table): Uint8Array {
   const lanes = laneCount(symbols.length);
   const states = new Array<number>(lanes).fill(STATE_MIN);
   const words: number[] = [];
@@ -107,11 +96,18 @@ export function encodeChunk(symbols: Uint8Array, tableOf: (i: number) => Table):
     }
     states[i % lanes] = Math.floor(x / share) * SCALE + (x % share) + (start[symbol] as number);
   }
-  const bytes = new Uint8Array(4 * lanes + 2 * words.length);
+  const bits = new BitOutput();
+  for (const x of states) {
+    const below = 31 - Math.clz32(x);
+    bits.bits(below - STATE_BITS, MORE_BITS);
+    bits.bits(x, below);
+  }
+  const head = bits.finish();
+  const bytes = new Uint8Array(head.length + 2 * words.length);
+  bytes.set(head);
   const view = new DataView(bytes.buffer);
-  for (const [lane, x] of states.entries()) view.setUint32(4 * lane, x, true);
   for (const [k, word] of words.reverse().entries()) {
-    view.setUint16(4 * lanes + 2 * k, word, true);
+    view.setUint16(head.length + 2 * k, word, true);
   }
   return bytes;
 }

@@ -2,7 +2,6 @@
  * Statistics that the encoder chooses by: native/stats.c in TypeScript. Integers only, so that every
  * build makes the same choices; all of them stay below 2^53.
  */
-import { SCALE } from './rans.js';
 
 /** Costs are in 1/65536 bit. */
 export const COST_ONE = 65536;
@@ -13,7 +12,7 @@ const LOG2_FRACTION = Array.from({ length: 65 }, (_, i) =>
 );
 
 /** Bits behind the leading one of a number ≥ 1. */
-function bitsBelow(value: number): number {
+export function bitsBelow(value: number): number {
   return 31 - Math.clz32(value);
 }
 
@@ -46,83 +45,66 @@ export function orderZeroCost(counts: Uint32Array): number {
   return total * log2Cost(total) - used;
 }
 
-/** Cost of writing the table of these counts: an estimate. */
-export function tableCost(counts: Uint32Array): number {
-  const total = sumOf(counts);
-  if (total === 0) return 8 * COST_ONE;
-  let bits = 8;
-  for (const count of counts) {
-    if (count > 0) bits += 2 + 2 * bitsBelow(quotient(count * SCALE, total) + 1);
-  }
-  return bits * COST_ONE;
-}
-
-/** Scales counts, not all zero, to frequencies that add up to 2,048, each counted one at least 1. */
-export function normalize(counts: Uint32Array): Uint16Array {
-  const total = sumOf(counts);
-  const half = quotient(total, 2);
-  const freq = Uint16Array.from(counts, (count) =>
-    count === 0 ? 0 : Math.max(1, quotient(count * SCALE + half, total)),
-  );
-  let left = SCALE - freq.reduce((sum, share) => sum + share, 0);
-  while (left !== 0) {
-    // One unit is taken where that costs least, or given where it saves most: about count / share.
-    let best = -1;
-    let bestScore = 0;
-    for (const [symbol, share] of freq.entries()) {
-      if (share === 0 || (left < 0 && share <= 1)) continue;
-      const score = quotient((counts[symbol] as number) * 2 ** 20, share) + 1;
-      if (best < 0 || (left < 0 ? score < bestScore : score > bestScore)) {
-        best = symbol;
-        bestScore = score;
-      }
-    }
-    freq[best] = (freq[best] as number) + Math.sign(left);
-    left -= Math.sign(left);
-  }
-  return freq;
-}
-
 /** Contexts with fewer symbols than this share of all are joined before the search. */
 const RARE_SHARE = 512;
 /** Fewer symbols than this say nothing about a table. */
-const GROUP_SYMBOLS = 192;
-
-/** A cut of contexts into classes (the last context of each but the last) and what it costs. */
-export interface Split {
-  last: number[];
-  cost: number;
-}
+const GROUP_SYMBOLS = 96;
+const BUCKETS = 32;
+/** Kinds of buckets: finer around 0 (mod 256), or all of one size. */
+export const STATS_DIGITS = 0;
+export const STATS_BYTES = 1;
+/** Bits of a table for each bucket that it has symbols in, about: many bytes are equally likely. */
+const BUCKET_BITS = [10, 2] as const;
 
 /** What the search for a cut may do. */
-export interface SplitOptions {
+export interface CutOptions {
   classesMax: number;
   groupsMax: number;
+  buckets: typeof STATS_DIGITS | typeof STATS_BYTES;
   /** Symbols counted, of how many: tables weigh less the smaller the sample is. */
   sampled: number;
   whole: number;
 }
 
-/** The cheapest cut. @param rows  counts of each of 256 contexts. */
-export function findSplit(rows: readonly Uint32Array[], options: SplitOptions): Split {
-  const { classesMax, sampled, whole } = options;
+/**
+ * The cheapest cut of contexts into classes: the last context of each but the last.
+ * @param rows  counts of each of 256 contexts.
+ */
+export function findCut(rows: readonly Uint32Array[], options: CutOptions): number[] {
+  const { classesMax, buckets, sampled, whole } = options;
   const groupOf = findGroups(rows.map(sumOf), options.groupsMax);
   const groups = (groupOf[255] as number) + 1;
-  const sums = Array.from({ length: groups }, () => new Uint32Array(256));
+  const sums = Array.from({ length: groups }, () => new Uint32Array(BUCKETS));
   for (const [context, row] of rows.entries()) {
-    addCounts(sums[groupOf[context] as number] as Uint32Array, row);
+    const sum = sums[groupOf[context] as number] as Uint32Array;
+    for (const [symbol, count] of row.entries()) {
+      const bucket = bucketOf(buckets, symbol);
+      sum[bucket] = (sum[bucket] as number) + count;
+    }
   }
   /** Cost of one class of groups from … to. */
   const classCost = sums.map((_, from) => {
-    const merged = new Uint32Array(256);
+    const merged = new Uint32Array(BUCKETS);
     return sums.map((sum, to) => {
       if (to < from) return Number.POSITIVE_INFINITY;
       addCounts(merged, sum);
-      return orderZeroCost(merged) + quotient(tableCost(merged) * sampled, whole);
+      const filled = merged.filter((count) => count > 0).length;
+      const table = quotient(filled * BUCKET_BITS[buckets] * COST_ONE * sampled, whole);
+      return table + orderZeroCost(merged);
     });
   });
-  const cut = cutGroups(classCost, groups, classesMax);
-  return { last: cut.ends.map((group) => groupOf.lastIndexOf(group)), cost: cut.cost };
+  return cutGroups(classCost, groups, classesMax).map((group) => groupOf.lastIndexOf(group));
+}
+
+/** Buckets of digits: 0, ±1, ±2, ±3, ±4 … 5, ±6 … 8, then six more for each sign. */
+function bucketOf(buckets: number, symbol: number): number {
+  if (buckets === STATS_BYTES) return symbol >> 3;
+  if (symbol === 0) return 0;
+  const sign = symbol >> 7;
+  const size = sign === 1 ? 256 - symbol : symbol;
+  const small = [0, 1, 2, 3, 4, 4, 5, 5, 5][size];
+  const step = small ?? (size < 13 ? 6 : size < 21 ? 7 : 8 + (size >> 5));
+  return 2 * step - sign;
 }
 
 /** Adds counts to others. */
@@ -154,7 +136,7 @@ function cutGroups(
   classCost: readonly (readonly number[])[],
   groups: number,
   classesMax: number,
-): { ends: number[]; cost: number } {
+): number[] {
   const costOf = (from: number, to: number): number => classCost[from]?.[to] as number;
   // best[k][g]: cheapest cut of groups 0 … g into k + 1 classes; begins[k][g]: where the last begins.
   const best: number[][] = [];
@@ -184,5 +166,5 @@ function cutGroups(
     end = begins[k]?.[end - 1] as number;
     ends.unshift(end - 1);
   }
-  return { ends, cost: totals[chosen] as number };
+  return ends;
 }
