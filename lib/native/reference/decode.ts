@@ -47,7 +47,7 @@ export function decodeReference(
   if (!isStop(head.transform, width, wanted)) throw failure(ERROR_ARGUMENT, 'not a stop');
   const under = (base ?? []).slice(0, wanted);
   if (needsBase(head) && base === null) throw failure(ERROR_BASE, 'no base');
-  if (head.transform === TRANSFORM_SAME) return under.map((plane) => plane.slice());
+  if (head.transform === TRANSFORM_SAME) return under.map((plane) => new Uint8Array(plane));
 
   const inputs = classes.map((payload) => new ByteInput(payload));
   const hi = inputs[0] as ByteInput;
@@ -66,7 +66,7 @@ export function decodeReference(
   const values = undoDigits(head.transform, digits, from);
   if (!changed) return values;
   return values.map((plane, k) => {
-    const whole = (under[k] as Uint8Array).slice();
+    const whole = new Uint8Array(under[k] as Uint8Array);
     for (const [j, i] of changed.entries()) whole[i] = plane[j] as number;
     return whole;
   });
@@ -112,7 +112,7 @@ function decodePlane(
   around: Surroundings,
 ): Uint8Array {
   if (coding.mode === 'constant') return new Uint8Array(n).fill(coding.value);
-  if (coding.mode === 'stored') return input.take(n).slice();
+  if (coding.mode === 'stored') return new Uint8Array(input.take(n));
   const { kind, classOf, tableOf, tables, length } = coding;
   const contexts = contextsOf(kind, around);
   const above = kind === KIND_ABOVE ? digitsAbove(around) : null;

@@ -86,7 +86,7 @@ export function putPlane(plane: PlaneToWrite, head: ByteOutput, payload: ByteOut
   const limit = quotient(n * 8 * COST_ONE, 1000) * storeFrom(plane);
   if (chosen === null || !counts || (!isCounted(plane, chosen) && (cost as number) >= limit)) {
     head.u8(1);
-    payload.put(bytes.slice());
+    payload.put(new Uint8Array(bytes));
     return false;
   }
   putCoded(bytes, chosen, counts, head, payload);

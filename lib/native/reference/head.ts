@@ -112,19 +112,7 @@ function readMask(input: ByteInput, count: number): Mask {
 function readPalette(input: ByteInput, width: number): Palette {
   const values = input.u8() + 1;
   const planes = Array.from({ length: width }, () => input.take(values));
-  for (let i = 1; i < values; i++) {
-    if (compareValues(planes, i - 1, i) >= 0) throw damage('values that do not ascend');
-  }
   return { planes, indices: readCoding(input, [KIND_NONE]) };
-}
-
-/** Compares two elements as unsigned numbers: negative if the first is smaller. */
-function compareValues(planes: readonly Uint8Array[], a: number, b: number): number {
-  for (const plane of planes) {
-    const difference = (plane[a] as number) - (plane[b] as number);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 /** Reads a plane description. @param kinds  allowed ones. */

@@ -67,7 +67,7 @@ export function makeDigits(
   child: readonly Uint8Array[],
   base: readonly Uint8Array[],
 ): Uint8Array[] {
-  if (transform === TRANSFORM_RAW) return child.map((plane) => plane.slice());
+  if (transform === TRANSFORM_RAW) return child.map((plane) => new Uint8Array(plane));
   const digits = child.map((plane) => new Uint8Array(plane.length));
   const n = (child[0] as Uint8Array).length;
   for (const [first, size] of groups(transform, child.length)) {
@@ -86,7 +86,8 @@ export function undoDigits(
   digits: readonly Uint8Array[],
   base: readonly Uint8Array[],
 ): Uint8Array[] {
-  const child = digits.map((plane) => plane.slice());
+  // Planes may be Buffers, whose slice() is no copy.
+  const child = digits.map((plane) => new Uint8Array(plane));
   if (transform === TRANSFORM_RAW) return child;
   const n = (digits[0] as Uint8Array).length;
   for (const [first, size] of groups(transform, digits.length)) {
