@@ -55,7 +55,8 @@ export function createProgress(options: ProgressOptions = {}): Progress {
 class Bar implements Progress {
   readonly #stream: Output;
   readonly #now: () => number;
-  readonly #unit: string;
+  readonly #defaultUnit: string;
+  #unit: string;
   readonly #enabled: boolean;
   #open = false;
   #label = '';
@@ -70,13 +71,15 @@ class Bar implements Progress {
   constructor(options: ProgressOptions) {
     this.#stream = options.stream ?? process.stderr;
     this.#now = options.now ?? (() => performance.now());
-    this.#unit = options.unit ?? 'bytes';
+    this.#defaultUnit = options.unit ?? 'bytes';
+    this.#unit = this.#defaultUnit;
     this.#enabled = options.enabled ?? true;
   }
 
-  start(label: string, total: number): void {
+  start(label: string, total: number, unit = this.#defaultUnit): void {
     this.finish();
     if (!this.#enabled) return;
+    this.#unit = unit;
     this.#open = true;
     this.#label = label;
     this.#total = total;
