@@ -16,6 +16,8 @@ import { benchStorage, type StorageResult } from './bench-storage.js';
 import { type BenchSnapshot, chooseSubjects, LAST_SNAPSHOTS, withFiles } from './bench-subjects.js';
 import { type OpContext, withRepository } from './context.js';
 
+export type { BenchSnapshot } from './bench-subjects.js';
+
 export const BENCH_PARTS = ['storage', 'recovery', 'plans'] as const;
 export type BenchPart = (typeof BENCH_PARTS)[number];
 

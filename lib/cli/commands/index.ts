@@ -54,5 +54,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('archive', KEEP, () => import('./archive.js')),
   entry('gc', KEEP, () => import('./gc.js')),
   entry('fsck', KEEP, () => import('./fsck.js')),
+  entry('bench', KEEP, () => import('./bench.js')),
   entry('config', KEEP, () => import('./config.js')),
 ];

@@ -1,0 +1,169 @@
+/** The tables of `dlv bench`, as rows: for the terminal and for its HTML page. */
+import type { BenchResult, BenchSnapshot } from '../ops/bench.js';
+import { formatBytes, formatCount, formatNumber } from './ui.js';
+
+/** A table; all columns but the first are numbers. */
+export interface BenchTable {
+  title: string;
+  /** What one has to know to read it. */
+  notes: string[];
+  head: string[];
+  rows: string[][];
+}
+
+/** 'net@3', with the step or the file where that tells more. */
+export function snapshotName({ model, number, step, role, message }: BenchSnapshot): string {
+  const parts = [`${model}@${number}`];
+  if (model === 'files') parts[0] = message;
+  if (step !== null) parts.push(`step ${step}`);
+  if (role !== 'weights') parts.push(role);
+  return parts.join(', ');
+}
+
+/** 1.234, 12.34, 123.4: four digits. */
+export function digits(value: number): string {
+  return value >= 1000 ? formatNumber(Math.round(value)) : String(Number(value.toPrecision(4)));
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** One line about the machine. */
+export function machineLine({ machine }: BenchResult): string {
+  const { cpu, cores, memoryBytes, node, system, kernel } = machine;
+  return (
+    `${cpu}, ${formatCount(cores, 'core')}, ${formatBytes(memoryBytes)}; ${system}; Node ${node}; ` +
+    `kernel ${kernel.kind} (${kernel.isa})`
+  );
+}
+
+/** One line about how steady it was. */
+export function noiseLine({ machine }: BenchResult): string {
+  const { copy, sha256, loadBefore, loadAfter, noise } = machine;
+  const range = ({ median, min, max }: typeof copy): string =>
+    `${digits(median)} GB/s (${digits(min)} … ${digits(max)})`;
+  return (
+    `copy ${range(copy)}, sha256 ${range(sha256)}; processes for each core ` +
+    `${loadBefore.toFixed(2)} before, ${loadAfter.toFixed(2)} after; ` +
+    `the same work took up to ${percent(noise)} more or less time`
+  );
+}
+
+/** All tables that were asked for. */
+export function benchTables(result: BenchResult): BenchTable[] {
+  return [
+    snapshotTable(result),
+    ...storageTables(result),
+    ...recoveryTables(result),
+    ...planTables(result),
+  ];
+}
+
+function snapshotTable({ snapshots }: BenchResult): BenchTable {
+  return {
+    title: formatCount(snapshots.length, 'snapshot'),
+    notes: ['depth: deltas below a tensor, the mean by bytes and the most'],
+    head: ['snapshot', 'tensors', 'bytes', 'stored', 'share', 'depth'],
+    rows: snapshots.map((snapshot) => [
+      snapshotName(snapshot),
+      formatNumber(snapshot.extents),
+      formatBytes(snapshot.tensorBytes),
+      formatBytes(snapshot.storedBytes),
+      percent(snapshot.storedBytes / Math.max(1, snapshot.tensorBytes)),
+      `${snapshot.meanDepth.toFixed(1)} … ${snapshot.maxDepth}`,
+    ]),
+  };
+}
+
+function storageTables({ storage }: BenchResult): BenchTable[] {
+  if (storage === null) return [];
+  const { rows, measuredBytes, tensorBytes, deltaShare, missing } = storage;
+  const notes = [
+    `${formatBytes(measuredBytes)} of ${formatBytes(tensorBytes)} of tensors measured; ` +
+      `${percent(deltaShare)} of them have a base to be a delta of`,
+    'planes: the first two, the next (two of eight), the rest',
+    ...missing.map((what) => `not measured: ${what}`),
+  ];
+  return [
+    {
+      title: 'Storage',
+      notes,
+      head: ['encoding', 'bytes', 'share', 'ratio', 'encode', 'planes'],
+      rows: rows.map(({ codec, bytes, share, bytesPerSecond, classes }) => [
+        codec,
+        bytes === null ? '–' : formatBytes(bytes),
+        share === null ? '–' : percent(share),
+        share === null ? '–' : (1 / share).toFixed(3),
+        bytesPerSecond === null ? '–' : `${digits(bytesPerSecond / 1e6)} MB/s`,
+        classes === null
+          ? '–'
+          : [classes.hi, classes.mid, classes.low].map(formatBytes).join(' + '),
+      ]),
+    },
+  ];
+}
+
+function recoveryTables({ recovery, snapshots }: BenchResult): BenchTable[] {
+  if (recovery === null) return [];
+  const { rows, repeat, notCold } = recovery;
+  const notes = [
+    `milliseconds, median (least … most) of ${formatCount(repeat, 'run')}; ` +
+      'tensors are decoded, not hashed or written',
+    'cold: the packs are dropped from the memory of the system before every run',
+    ...(notCold === null ? [] : [`nothing was read cold: ${notCold}`]),
+  ];
+  return [
+    {
+      title: 'Recovery',
+      notes,
+      head: ['snapshot', 'planes', 'scheme', 'cache', 'ms', 'read', 'depth'],
+      rows: rows.map(({ snapshot, planes, scheme, cache, ms, readBytes }) => {
+        const of = snapshots[snapshot] as BenchSnapshot;
+        return [
+          snapshotName(of),
+          planes === null ? 'all' : String(planes),
+          scheme,
+          cache,
+          `${digits(ms.median)} (${digits(ms.min)} … ${digits(ms.max)})`,
+          formatBytes(readBytes),
+          of.meanDepth.toFixed(1),
+        ];
+      }),
+    },
+  ];
+}
+
+function planTables({ plans }: BenchResult): BenchTable[] {
+  if (plans === null) return [];
+  const { points, bounds, extents, candidates, snapshots, scheme, now } = plans;
+  const notes = [
+    `${formatCount(extents, 'extent')}, ${formatCount(candidates, 'candidate encoding')}, ` +
+      `${formatCount(snapshots, 'different snapshot')}; budgets: so many times the least bytes ` +
+      `read for a snapshot (${scheme}); costs of encodings that are not stored are from samples`,
+    ...(now === null
+      ? []
+      : [`now: ${formatBytes(now.storage)} stored, ${formatBytes(now.recreation)} read for all`]),
+  ];
+  const boundOf = new Map(bounds.map(({ budget, storage }) => [budget, storage]));
+  return [
+    {
+      title: 'Plans',
+      notes,
+      head: ['budget', 'planner', 'stored', 'above bound', 'read for all', 'worst', 'kept', 's'],
+      rows: points.map((point) => {
+        const bound = point.budget === null ? undefined : boundOf.get(point.budget);
+        return [
+          point.budget === null ? '–' : `× ${point.budget}`,
+          point.planner,
+          formatBytes(point.storage),
+          bound === undefined || bound === 0 ? '–' : percent(point.storage / bound - 1),
+          formatBytes(point.recreation),
+          `× ${point.stretch.toFixed(2)}`,
+          point.budget === null ? '–' : point.within ? 'yes' : 'no',
+          digits(point.seconds),
+        ];
+      }),
+    },
+  ];
+}
