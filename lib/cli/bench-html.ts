@@ -122,7 +122,7 @@ function depthPlot({ recovery, snapshots }: BenchResult): string | null {
   if (recovery === null) return null;
   const lines = new Map<string, Series['points'][0][]>();
   for (const { snapshot, planes, scheme, cache, ms } of recovery.rows) {
-    const of = snapshots[snapshot];
+    const of = snapshot === null ? undefined : snapshots[snapshot];
     if (of === undefined || cache === 'cold') continue;
     const name = `${planes === null ? 'all' : planes} planes, ${scheme}`;
     const own = lines.get(name) ?? [];

@@ -104,34 +104,47 @@ function storageTables({ storage }: BenchResult): BenchTable[] {
   ];
 }
 
+/** A row for each snapshot and depth of reading, a column for each scheme and cache. */
 function recoveryTables({ recovery, snapshots }: BenchResult): BenchTable[] {
   if (recovery === null) return [];
   const { rows, repeat, notCold } = recovery;
   const notes = [
     `milliseconds, median (least … most) of ${formatCount(repeat, 'run')}; ` +
-      'tensors are decoded, not hashed or written',
+      'tensors are decoded, not hashed or written; read: independent, and reusable',
     'cold: the packs are dropped from the memory of the system before every run',
     ...(notCold === null ? [] : [`nothing was read cold: ${notCold}`]),
   ];
+  const ways = [...new Set(rows.map(({ cache, scheme }) => `${scheme}, ${cache}`))];
+  const places = new Map<string, typeof rows>();
+  for (const row of rows) {
+    const place = `${row.snapshot} ${row.planes}`;
+    places.set(place, [...(places.get(place) ?? []), row]);
+  }
+  const read = (of: typeof rows, scheme: string): string =>
+    formatBytes(of.find((row) => row.scheme === scheme)?.readBytes ?? 0);
   return [
     {
       title: 'Recovery',
       notes,
-      head: ['snapshot', 'planes', 'scheme', 'cache', 'ms', 'read', 'depth'],
-      rows: rows.map(({ snapshot, planes, scheme, cache, ms, readBytes }) => {
-        const of = snapshots[snapshot] as BenchSnapshot;
-        return [
-          snapshotName(of),
-          planes === null ? 'all' : String(planes),
-          scheme,
-          cache,
-          `${digits(ms.median)} (${digits(ms.min)} … ${digits(ms.max)})`,
-          formatBytes(readBytes),
-          of.meanDepth.toFixed(1),
-        ];
+      head: ['snapshot', 'planes', 'read', 'shared', ...ways],
+      rows: [...places.values()].map((of) => {
+        const { snapshot, planes } = of[0] as (typeof rows)[0];
+        const name = snapshot === null ? 'all' : snapshotName(snapshots[snapshot] as BenchSnapshot);
+        const times = ways.map((way) => {
+          const row = of.find(({ cache, scheme }) => `${scheme}, ${cache}` === way);
+          return row === undefined ? '–' : rangeOf(row.ms);
+        });
+        const depth = planes === null ? 'all' : String(planes);
+        return [name, depth, read(of, 'independent'), read(of, 'reusable'), ...times];
       }),
     },
   ];
+}
+
+/** '11.3 (10.9 … 13.2)'. */
+function rangeOf({ median, min, max }: BenchResult['machine']['copy']): string {
+  const short = (value: number): string => String(Number(value.toPrecision(3)));
+  return `${short(median)} (${short(min)} … ${short(max)})`;
 }
 
 function planTables({ plans }: BenchResult): BenchTable[] {

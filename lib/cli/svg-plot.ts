@@ -45,7 +45,9 @@ export function escapeXml(text: string): string {
 
 /** About `count` round numbers that cover a range, ascending; the first and last enclose it. */
 export function niceTicks(low: number, high: number, count = TICKS): number[] {
-  if (!(high > low)) return [low, low + (low === 0 ? 1 : Math.abs(low))];
+  // Steps of a narrower range would get lost in rounding.
+  const narrow = 1e-9 * Math.max(Math.abs(low), Math.abs(high), 1e-280);
+  if (!(high - low > narrow)) return [low, low + Math.max(1, Math.abs(low))];
   const rough = (high - low) / Math.max(1, count - 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= rough) as number;

@@ -120,12 +120,13 @@ export async function sweepPlans(
     for (const planner of bounded) {
       await run(planner, budget, input, () => runPlanner(input, planner, steps()));
     }
-    const until = performance.now() + 2 * timeLimitMs;
-    const report = planStorage(bound, { shouldStop: () => performance.now() > until });
-    const best = report.plan?.parentEdge ?? input.shortest.parentEdge;
-    await run('auto', budget, input, () => best);
-    const storage = Math.min(report.lowerBound, report.plan?.storage ?? Infinity);
-    bounds.push({ budget, storage, optimal: report.status === 'optimal' });
+    await run('auto', budget, input, () => {
+      const until = performance.now() + 2 * timeLimitMs;
+      const report = planStorage(bound, { shouldStop: () => performance.now() > until });
+      const storage = Math.min(report.lowerBound, report.plan?.storage ?? Infinity);
+      bounds.push({ budget, storage, optimal: report.status === 'optimal' });
+      return report.plan?.parentEdge ?? input.shortest.parentEdge;
+    });
   }
   context.progress.finish();
   return { points, bounds };

@@ -1,12 +1,13 @@
 /**
  * The recovery part of `dlv bench`: how long the tensors of a snapshot take to come back, whole and
- * their leading planes alone, one after another and several at once, from files that the system holds
- * in memory and from files that it has to read.
+ * their leading planes alone, under each retrieval scheme, from files that the system holds
+ * in memory and from files that it has to read; and of all snapshots together.
  */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
+import { type RetrievalScheme, totalBytes } from '../archive/chain-forest.js';
+import { materialize } from '../archive/materializer.js';
 import { Repository } from '../archive/repository.js';
 import type { Survey } from '../archive/survey.js';
 import { throwIfAborted } from '../bytes/files.js';
@@ -17,18 +18,16 @@ import { type Spread, spreadOf } from './bench-machine.js';
 import type { Subjects } from './bench-subjects.js';
 import type { OpContext } from './context.js';
 
-export type RecoveryScheme = 'independent' | 'parallel';
-
-/** One way to bring back one snapshot. */
+/** One way to bring back one snapshot, or all. */
 export interface RecoveryRow {
-  /** Place in `snapshots` of the result. */
-  snapshot: number;
-  scheme: RecoveryScheme;
+  /** Place in `snapshots` of the result; null: all of them, each extent once. */
+  snapshot: number | null;
+  scheme: RetrievalScheme;
   /** Leading planes of each element; null: all. */
   planes: number | null;
   cache: 'warm' | 'cold';
   ms: Spread;
-  /** Bytes of the records read: heads and planes of every chain. */
+  /** Bytes of records that were read: heads and planes along the chains. */
   readBytes: number;
 }
 
@@ -39,7 +38,7 @@ export interface RecoveryResult {
   notCold: string | null;
 }
 
-const SCHEMES: readonly RecoveryScheme[] = ['independent', 'parallel'];
+const SCHEMES: readonly RetrievalScheme[] = ['independent', 'parallel', 'reusable'];
 
 /** @param repeat  runs of each row; tables give their median. */
 export async function benchRecovery(
@@ -58,6 +57,14 @@ interface Wanted {
   width: number;
 }
 
+/** What is brought back together. */
+interface Whole {
+  snapshot: number | null;
+  segments: readonly Wanted[];
+  /** Of its tensors. */
+  bytes: number;
+}
+
 class RecoveryBench {
   readonly #repo: Repository;
   readonly #subjects: Subjects;
@@ -70,84 +77,84 @@ class RecoveryBench {
   }
 
   async run(repeat: number): Promise<RecoveryResult> {
-    const { snapshots, vertices } = this.#subjects;
     const packs = packFiles(this.#repo);
     const notCold = await whyNotCold(packs);
     const caches = notCold === null ? (['warm', 'cold'] as const) : (['warm'] as const);
-    const wanted = vertices.map((list) => segmentsOf(this.#subjects.survey, list));
-    const depths = wanted.map((segments) => stopsOf(segments));
-    const plan = snapshots.flatMap((_, snapshot) =>
-      (depths[snapshot] as (number | null)[]).flatMap((planes) =>
+    const plan = this.#wholes().flatMap((whole) =>
+      stopsOf(whole.segments).flatMap((planes) =>
         SCHEMES.flatMap((scheme) =>
-          caches.map((cache) => ({ snapshot, planes, scheme, cache, ms: [] as number[] })),
+          caches.map((cache) => ({
+            whole,
+            planes,
+            scheme,
+            cache,
+            ms: [] as number[],
+            readBytes: 0,
+          })),
         ),
       ),
     );
-    const total = plan.reduce((sum, row) => sum + bytesOf(snapshots, row.snapshot), 0) * repeat;
+    const total = plan.reduce((sum, { whole }) => sum + whole.bytes, 0) * repeat;
     this.#context.progress.start('rebuilding', total);
     // Rows take turns, so that what disturbs the machine for a while disturbs all of them.
     for (let round = 0; round < repeat; round++) {
       for (const row of plan) {
         throwIfAborted(this.#context.signal);
         if (row.cache === 'cold') await dropCache(packs);
-        const segments = wanted[row.snapshot] as Wanted[];
-        row.ms.push(await this.#rebuild(segments, row.planes, row.scheme));
-        this.#context.progress.advance(bytesOf(snapshots, row.snapshot));
+        const { ms, bytes } = await this.#rebuild(row.whole.segments, row.planes, row.scheme);
+        row.ms.push(ms);
+        row.readBytes = bytes;
+        this.#context.progress.advance(row.whole.bytes);
       }
     }
     this.#context.progress.finish();
-    const rows: RecoveryRow[] = [];
-    for (const { ms, ...row } of plan) {
-      const readBytes = await this.#chainBytes(wanted[row.snapshot] as Wanted[], row.planes);
-      rows.push({ ...row, ms: spreadOf(ms), readBytes });
-    }
+    const rows = plan.map(({ whole, ms, ...row }): RecoveryRow => {
+      return { snapshot: whole.snapshot, ...row, ms: spreadOf(ms) };
+    });
     return { repeat, rows, notCold };
   }
 
-  /** Milliseconds, with a repository opened anew: nothing is left of the run before. */
+  /** Every snapshot, and all of them together if they are several. */
+  #wholes(): Whole[] {
+    const { survey, snapshots, vertices } = this.#subjects;
+    const wholes = vertices.map(
+      (list, snapshot): Whole => ({
+        snapshot,
+        segments: segmentsOf(survey, list),
+        bytes: (snapshots[snapshot] as Subjects['snapshots'][0]).tensorBytes,
+      }),
+    );
+    if (wholes.length < 2) return wholes;
+    const all = [...new Set(vertices.flat())].sort((a, b) => a - b);
+    const bytes = all.reduce((sum, vertex) => {
+      const { width, count } = survey.extents[vertex - 1] as Survey['extents'][0];
+      return sum + width * count;
+    }, 0);
+    return [...wholes, { snapshot: null, segments: segmentsOf(survey, all), bytes }];
+  }
+
+  /** With a repository opened anew: nothing is left of the run before. */
   async #rebuild(
     segments: readonly Wanted[],
     planes: number | null,
-    scheme: RecoveryScheme,
-  ): Promise<number> {
+    scheme: RetrievalScheme,
+  ): Promise<{ ms: number; bytes: number }> {
+    const { signal } = this.#context;
+    const requests = segments.map(({ id, segment }) => ({
+      id,
+      segment,
+      ...(planes === null ? {} : { planes }),
+    }));
     const repo = await Repository.open(this.#repo.layout.workTree);
     try {
       const started = performance.now();
-      let next = 0;
-      const worker = async (): Promise<void> => {
-        for (let at = next++; at < segments.length; at = next++) {
-          const { id, segment, width } = segments[at] as Wanted;
-          await repo.extents.readPlanes(id, segment, Math.min(planes ?? width, width));
-        }
-      };
-      const workers = scheme === 'parallel' ? os.availableParallelism() : 1;
-      await Promise.all(Array.from({ length: workers }, worker));
-      return performance.now() - started;
+      const options = signal ? { scheme, signal } : { scheme };
+      const { bytes } = await materialize(repo.store, requests, options);
+      return { ms: performance.now() - started, bytes: totalBytes(bytes) };
     } finally {
       await repo.close();
     }
   }
-
-  /** Bytes of heads and planes along the chains of some segments. */
-  async #chainBytes(segments: readonly Wanted[], planes: number | null): Promise<number> {
-    let bytes = 0;
-    for (const { id, segment } of segments) {
-      for (let at: Id | null = id; at !== null; ) {
-        const entry = await this.#repo.store.findSegment(at, segment);
-        if (entry === null) break;
-        const wanted = planes ?? entry.width;
-        bytes += entry.headBytes + entry.hiBytes;
-        if (wanted > 2) bytes += entry.midBytes;
-        if (wanted > (entry.width === 4 ? 3 : 4)) bytes += entry.lowBytes;
-        at = entry.base;
-      }
-    }
-    return bytes;
-  }
-}
-
-function bytesOf(snapshots: Subjects['snapshots'], at: number): number {
-  return (snapshots[at] as Subjects['snapshots'][0]).tensorBytes;
 }
 
 function segmentsOf(survey: Survey, vertices: readonly number[]): Wanted[] {

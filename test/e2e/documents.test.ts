@@ -79,6 +79,7 @@ const LINES: Record<string, { args: string[]; prepare?: (repo: TestRepository) =
     copy: { args: ['copy', 'net', 'x', '--checkout'] },
     du: { args: ['du', '--versions', '--paths'] },
     config: { args: ['config', 'user.name', 'Ada'] },
+    bench: { args: ['bench', '--repeat', '1', '--budgets', '2'] },
     archive: { args: ['archive', '--budget', '1.5'] },
     gc: { args: ['gc'] },
     fsck: { args: ['fsck'] },

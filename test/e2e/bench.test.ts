@@ -1,0 +1,191 @@
+/**
+ * Goal: `dlv bench` measures what it says and changes nothing. Method: relations that hold whatever
+ * the machine (sums, orders, bounds), on a repository of three versions and on files in none.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import type { BenchResult } from '../../lib/ops/bench.js';
+import type { PlanPoint } from '../../lib/ops/bench-plans.js';
+import { sweepPlans } from '../../lib/ops/bench-plans.js';
+import { noProgress } from '../../lib/ops/progress.js';
+import { dlv, dlvJson } from '../helpers/dlv.js';
+import { TestRepository, threeVersions } from '../helpers/repository.js';
+import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
+import { toyGraph } from '../helpers/storage-graphs.js';
+import { tempDir } from '../helpers/temp-dir.js';
+
+async function packsOf(repo: TestRepository): Promise<string[]> {
+  const names = await fs.readdir(repo.file('.dlv/packs'));
+  return names.sort();
+}
+
+function checkPlans(points: readonly PlanPoint[], bounds: readonly { budget: number }[]): string[] {
+  const wrong: string[] = [];
+  const mst = points.find(({ planner }) => planner === 'mst') as PlanPoint;
+  const spt = points.find(({ planner }) => planner === 'spt') as PlanPoint;
+  for (const point of points) {
+    const name = `${point.planner} × ${point.budget}`;
+    if (point.storage < mst.storage) wrong.push(`${name} stores less than the lightest tree`);
+    if (point.recreation < spt.recreation) wrong.push(`${name} is faster than shortest paths`);
+    if (point.budget === null) continue;
+    if (!point.within || point.stretch > point.budget + 1e-9) wrong.push(`${name} is over`);
+    const auto = points.find((p) => p.planner === 'auto' && p.budget === point.budget);
+    if (!auto || auto.storage > point.storage) wrong.push(`auto stores more than ${name}`);
+    const bound = bounds.find(({ budget }) => budget === point.budget) as { storage?: number };
+    if (!((bound.storage as number) <= point.storage)) wrong.push(`${name} is below the bound`);
+  }
+  return wrong;
+}
+
+test('bench: what it measures of a repository fits together, and nothing changes', async (t) => {
+  const { repo } = await threeVersions(t);
+  const before = await packsOf(repo);
+  const result = await repo.json<BenchResult>('bench', '--repeat', '2', '--budgets', '1,1.5,3');
+  t.deepEqual(await packsOf(repo), before);
+  t.deepEqual(await repo.changes(), []);
+
+  t.deepEqual(
+    result.snapshots.map(({ number, step }) => [number, step]),
+    [
+      [1, 100],
+      [2, 200],
+      [3, 300],
+    ],
+  );
+  const { storage, recovery, plans } = result;
+  const row = (codec: string) => storage?.rows.find((r) => r.codec === codec);
+  const raw = result.snapshots.reduce((sum, { tensorBytes }) => sum + tensorBytes, 0);
+  t.is(row('raw')?.bytes, raw);
+  t.is(storage?.measuredBytes, raw);
+  t.true((row('dlv delta default')?.bytes as number) < (row('dlv default')?.bytes as number));
+  t.true((row('dlv default')?.bytes as number) < raw);
+  for (const { bytes, classes, codec } of storage?.rows ?? []) {
+    if (classes === null) continue;
+    t.is(classes.hi + classes.mid + classes.low, bytes as number, codec);
+  }
+
+  for (const { ms, readBytes, planes, snapshot, scheme, cache } of recovery?.rows ?? []) {
+    t.true(ms.n === 2 && ms.min <= ms.median && ms.median <= ms.max);
+    const other = (p: number | null, s: string) =>
+      recovery?.rows.find(
+        (r) => r.snapshot === snapshot && r.planes === p && r.scheme === s && r.cache === cache,
+      )?.readBytes as number;
+    t.true(readBytes > 0 && readBytes <= other(null, scheme));
+    t.true(other(planes, 'reusable') <= other(planes, 'independent'));
+  }
+  const whole = (s: number | null, scheme: string) =>
+    recovery?.rows.find((r) => r.snapshot === s && r.planes === null && r.scheme === scheme);
+  const each = [0, 1, 2].reduce((sum, s) => sum + (whole(s, 'independent')?.readBytes ?? 0), 0);
+  t.is(whole(null, 'independent')?.readBytes, each);
+  const stored = result.snapshots.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  t.is(whole(null, 'reusable')?.readBytes, stored);
+  t.is(plans?.now?.storage, stored);
+  t.is(plans?.now?.recreation, each);
+
+  t.is(plans?.points.filter(({ planner }) => planner === 'auto').length, 3);
+  t.deepEqual(checkPlans(plans?.points ?? [], plans?.bounds ?? []), []);
+});
+
+test('bench: revisions, --only and the tables of the terminal', async (t) => {
+  const { repo } = await threeVersions(t);
+  const result = await repo.json<BenchResult>(
+    'bench',
+    'net@2',
+    '--only',
+    'recovery',
+    '--repeat',
+    '1',
+  );
+  t.deepEqual([result.storage, result.plans], [null, null]);
+  t.deepEqual(
+    result.snapshots.map(({ number }) => number),
+    [2],
+  );
+  t.true(result.recovery?.rows.every(({ snapshot }) => snapshot === 0));
+  const shown = await repo.dlv('bench', '--last', '2', '--only', 'storage,plans', '--budgets', '2');
+  t.is(shown.code, 0, shown.stderr);
+  for (const word of ['2 snapshots', 'net@3, step 300', 'zlib by plane', 'lmg-all', '× 2']) {
+    t.true(shown.stdout.includes(word), word);
+  }
+  t.false(shown.stdout.includes('Recovery'));
+});
+
+test('bench: --files needs no repository and leaves nothing behind', async (t) => {
+  const cwd = await tempDir(t);
+  const tmp = path.join(cwd, 'tmp');
+  await fs.mkdir(tmp);
+  const base = randomTensors({ w: [80, 100] }, 1);
+  await fs.writeFile(path.join(cwd, 'a.safetensors'), safetensors(base));
+  await fs.writeFile(path.join(cwd, 'b.safetensors'), safetensors(nudge(base, 1e-3, 2)));
+  const options = { cwd, env: { TMPDIR: tmp } };
+  const files = ['--files', 'a.safetensors', 'b.safetensors'];
+  const result = await dlvJson<BenchResult>(['bench', ...files, '--repeat', '1'], options);
+  t.deepEqual(
+    result.snapshots.map(({ message, maxDepth }) => [message, maxDepth]),
+    [
+      ['a.safetensors', 0],
+      ['b.safetensors', 1],
+    ],
+  );
+  t.is(result.storage?.deltaShare, 0.5);
+  t.deepEqual(checkPlans(result.plans?.points ?? [], result.plans?.bounds ?? []), []);
+  t.deepEqual(await fs.readdir(tmp), []);
+  t.deepEqual((await fs.readdir(cwd)).sort(), ['a.safetensors', 'b.safetensors', 'tmp']);
+});
+
+test('bench: --html writes a page that needs nothing else', async (t) => {
+  const { repo } = await threeVersions(t);
+  const more = safetensors(randomTensors({ '<b>&"': [80, 100] }, 5));
+  await repo.write('<i>.safetensors', more);
+  await repo.commit('<script>alert(1)</script>');
+  await repo.json('bench', '--repeat', '1', '--budgets', '1.5,2', '--html', 'out.html');
+  const page = (await repo.text('out.html')) as string;
+  t.is(page.match(/<svg /g)?.length, 3);
+  t.regex(page, /lower bound/);
+  t.notRegex(page, /<script|https?:|src=|@import|NaN|undefined|Infinity/);
+  const open: string[] = [];
+  for (const [, close, name, rest] of page.matchAll(/<(\/?)([a-z0-9]+)([^<>]*)>/g)) {
+    if (name === 'meta' || rest?.endsWith('/')) continue;
+    if (close === '') open.push(name as string);
+    else t.is(open.pop(), name);
+  }
+  t.deepEqual(open, []);
+});
+
+test('bench: says what it cannot do', async (t) => {
+  const { repo } = await threeVersions(t);
+  const usage = [
+    ['net@1', '--files', 'model.safetensors'],
+    ['--only', 'speed'],
+    ['--budgets', '0.5'],
+    ['--budgets', 'x'],
+    ['--repeat', '1.5'],
+    ['--last', '0'],
+    ['--files', '.'],
+  ];
+  for (const args of usage) {
+    t.is((await repo.fails(2, 'bench', ...args)).code, 'DLV_USAGE', args.join(' '));
+  }
+  t.is((await repo.fails(1, 'bench', 'net@9')).code, 'DLV_NOT_FOUND');
+  t.is((await repo.fails(1, 'bench', '--files', 'none.npy')).code, 'DLV_NOT_FOUND');
+  const cwd = await tempDir(t);
+  t.is((await dlv(['bench'], { cwd })).code, 10);
+  const empty = await TestRepository.create(t);
+  await empty.write('note.txt', 'no tensor');
+  await empty.commit('text');
+  t.regex((await empty.fails(1, 'bench')).message, /no tensor/);
+});
+
+test('bench: the sweep of the paper’s toy graph has the optimum and its bound', async (t) => {
+  const context = { cwd: '.', progress: noProgress, warn() {} };
+  const options = { budgets: [1, 1.5, 2, 4], timeLimitMs: 5000 };
+  const { points, bounds } = await sweepPlans(toyGraph(), options, context);
+  t.deepEqual(checkPlans(points, bounds), []);
+  for (const { budget, storage, optimal } of bounds) {
+    t.true(optimal);
+    const auto = points.find((p) => p.planner === 'auto' && p.budget === budget);
+    t.is(auto?.storage, storage);
+  }
+  t.is(bounds.at(-1)?.storage, 19);
+});
