@@ -1,11 +1,14 @@
 /*
  * N-API face of the kernel: work runs on libuv's pool, on buffers that stay JavaScript's.
  *
- * encode(planes, base | null, level, noPrefix) → Promise<{ head, hi, mid, low, usesBase }>
- * decode(head, [hi, mid, low], base | null, count, width, wanted, out?) → Promise<Uint8Array[]>
+ * encode(planes, base | null, level, noPrefix, abort?) → Promise<{ head, hi, mid, low, usesBase }>
+ * decode(head, [hi, mid, low], base | null, count, width, wanted, out?, abort?) → Promise<Uint8Array[]>
  * split(bytes, width) → Uint8Array[]; splitInto(bytes, planes); merge(planes, target)
  * sha256Many(prefix, parts of equal length) → Promise<Uint8Array> of 32 bytes for each part
+ * cutChunk(bytes) → number; sketchDistances(sketch, width, rows, stride) → Uint32Array
  * isa(); forcePortable(on)
+ *
+ * abort is an Int32Array of one number: the work ends soon once it is not 0.
  *
  * A promise is rejected with an Error whose `kernel` is the error number of kernel.h.
  */
@@ -17,8 +20,10 @@
 #include <malloc.h>
 #endif
 
+#include "chunk.h"
 #include "kernel.h"
 #include "sha256.h"
+#include "sketch.h"
 
 #define CHECK(call)                                       \
   do {                                                    \
@@ -45,6 +50,8 @@ typedef struct {
   size_t class_lengths[3];
   uint8_t *out[DLV_WIDTH_MAX];
   dlv_encoded encoded;
+  /* Set by JavaScript meanwhile; may be NULL. */
+  const volatile int32_t *aborted;
   int result;
   napi_async_work work;
   napi_deferred deferred;
@@ -60,6 +67,22 @@ static int bytes_of(napi_env env, napi_value value, const uint8_t **bytes, size_
   if (napi_get_typedarray_info(env, value, &type, length, &data, NULL, NULL) != napi_ok) return -1;
   if (type != napi_uint8_array) return -1;
   *bytes = data;
+  return 0;
+}
+
+/* Reads an abort flag; one that is missing (undefined) stays NULL. */
+static int flag_of(napi_env env, napi_value value, const volatile int32_t **flag) {
+  napi_typedarray_type type;
+  napi_valuetype kind;
+  size_t length;
+  void *data;
+  bool is_typed = false;
+  if (napi_typeof(env, value, &kind) != napi_ok) return -1;
+  if (kind == napi_undefined) return 0;
+  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed) return -1;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok) return -1;
+  if (type != napi_int32_array || length != 1) return -1;
+  *flag = data;
   return 0;
 }
 
@@ -85,9 +108,11 @@ static void execute(napi_env env, void *data) {
   const uint8_t *const *base = j->has_base ? j->base : NULL;
   if (j->digests) {
     dlv_sha256_many(j->prefix, j->prefix_length, j->planes, j->width, j->count, j->digests);
+  } else if (j->aborted && *j->aborted) {
+    j->result = DLV_ERR_ABORTED;
   } else if (j->encoding) {
     j->result = dlv_segment_encode(j->planes, base, j->count, j->width, j->level, j->no_prefix,
-                                   NULL, &j->encoded);
+                                   j->aborted, &j->encoded);
   } else {
     j->result = dlv_segment_decode(j->head, j->head_length, j->classes, j->class_lengths, base,
                                    j->count, j->width, j->wanted, j->out);
@@ -182,14 +207,14 @@ static int is_array(napi_env env, napi_value value) {
 }
 
 static napi_value encode(napi_env env, napi_callback_info info) {
-  size_t argc = 4;
-  napi_value args[4], keep;
+  size_t argc = 5;
+  napi_value args[5], keep;
   CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
   job *j = calloc(1, sizeof *j);
   if (j == NULL) CHECK(napi_generic_failure);
   j->encoding = 1;
   const int width = planes_of(env, args[0], j->planes, &j->count);
-  int bad = width < 0 || argc != 4;
+  int bad = width < 0 || argc < 4 || flag_of(env, args[4], &j->aborted);
   if (!bad && !is_null(env, args[1])) {
     uint32_t base_count = 0;
     j->has_base = 1;
@@ -207,18 +232,20 @@ static napi_value encode(napi_env env, napi_callback_info info) {
   napi_create_object(env, &keep);
   napi_set_named_property(env, keep, "child", args[0]);
   napi_set_named_property(env, keep, "base", args[1]);
+  napi_set_named_property(env, keep, "abort", args[4]);
   return start(env, j, keep);
 }
 
 static napi_value decode(napi_env env, napi_callback_info info) {
-  size_t argc = 7;
-  napi_value args[7], keep, planes;
+  size_t argc = 8;
+  napi_value args[8], keep, planes;
   CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
   job *j = calloc(1, sizeof *j);
   if (j == NULL) CHECK(napi_generic_failure);
   /* Missing arguments are undefined. */
   const int has_out = argc > 6 && is_array(env, args[6]);
-  int bad = argc < 6 || bytes_of(env, args[0], &j->head, &j->head_length);
+  int bad = argc < 6 || bytes_of(env, args[0], &j->head, &j->head_length) ||
+            flag_of(env, args[7], &j->aborted);
   for (uint32_t c = 0; c < 3 && !bad; c++) {
     napi_value value;
     bad = napi_get_element(env, args[1], c, &value) != napi_ok ||
@@ -265,6 +292,7 @@ static napi_value decode(napi_env env, napi_callback_info info) {
   napi_set_named_property(env, keep, "head", args[0]);
   napi_set_named_property(env, keep, "classes", args[1]);
   napi_set_named_property(env, keep, "base", args[2]);
+  napi_set_named_property(env, keep, "abort", args[7]);
   return start(env, j, keep);
 }
 
@@ -346,6 +374,40 @@ static napi_value merge(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value cut_chunk(napi_env env, napi_callback_info info) {
+  size_t argc = 1, length;
+  napi_value args[1], answer;
+  const uint8_t *bytes;
+  CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
+  if (argc != 1 || bytes_of(env, args[0], &bytes, &length)) CHECK(napi_invalid_arg);
+  CHECK(napi_create_uint32(env, (uint32_t)dlv_cut_chunk(bytes, length), &answer));
+  return answer;
+}
+
+static napi_value sketch_distances(napi_env env, napi_callback_info info) {
+  size_t argc = 4, length, rows_length;
+  napi_value args[4], memory, answer;
+  const uint8_t *sketch, *rows;
+  uint32_t width, stride;
+  void *sums;
+  CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
+  if (argc != 4 || bytes_of(env, args[0], &sketch, &length) ||
+      bytes_of(env, args[2], &rows, &rows_length)) {
+    CHECK(napi_invalid_arg);
+  }
+  CHECK(napi_get_value_uint32(env, args[1], &width));
+  CHECK(napi_get_value_uint32(env, args[3], &stride));
+  if (width == 0 || width > DLV_WIDTH_MAX || length == 0 || length % width != 0 ||
+      length > stride || rows_length % stride != 0 || rows_length / stride > UINT32_MAX / 4) {
+    CHECK(napi_invalid_arg);
+  }
+  const size_t count = rows_length / stride;
+  CHECK(napi_create_arraybuffer(env, 4 * count, &sums, &memory));
+  dlv_sketch_distances(sketch, (uint32_t)length, width, rows, count, stride, sums);
+  CHECK(napi_create_typedarray(env, napi_uint32_array, count, memory, 0, &answer));
+  return answer;
+}
+
 static napi_value isa(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value name;
@@ -374,7 +436,8 @@ NAPI_MODULE_INIT() {
     napi_callback callback;
   } functions[] = {{"encode", encode}, {"decode", decode}, {"split", split},
                    {"splitInto", split_into}, {"merge", merge},   {"isa", isa},
-                   {"sha256Many", sha256_many}, {"forcePortable", force_portable}};
+                   {"sha256Many", sha256_many}, {"cutChunk", cut_chunk},
+                   {"sketchDistances", sketch_distances}, {"forcePortable", force_portable}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;
     CHECK(napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].callback,

@@ -31,6 +31,8 @@ export const CORE = [
   'dispatch.c',
   'sha256.c',
   'sha256_x86.c',
+  'chunk.c',
+  'sketch.c',
 ];
 
 /** sha256 over names and contents of everything that goes into the .wasm. */
@@ -121,7 +123,15 @@ export function wasmOrigin() {
 }
 
 function compileWasm(target) {
-  const exports = ['wasm_reset', 'wasm_alloc', 'wasm_encode', 'wasm_decode', 'wasm_answer'];
+  const exports = [
+    'wasm_reset',
+    'wasm_alloc',
+    'wasm_encode',
+    'wasm_decode',
+    'wasm_answer',
+    'wasm_cut_chunk',
+    'wasm_distances',
+  ];
   const flags = [
     '--target=wasm32',
     '-std=gnu11',

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chunk.h"
 #include "kernel.h"
+#include "sketch.h"
 
 extern uint8_t __heap_base;
 static size_t heap_at;
@@ -117,4 +119,11 @@ int wasm_decode(const uint8_t *head, size_t head_length, const uint8_t *hi, size
   point(out, count, wanted, (const uint8_t **)planes);
   return dlv_segment_decode(head, head_length, classes, lengths, base ? base_planes : NULL, count,
                             width, wanted, planes);
+}
+
+size_t wasm_cut_chunk(const uint8_t *bytes, size_t length) { return dlv_cut_chunk(bytes, length); }
+
+void wasm_distances(const uint8_t *sketch, uint32_t length, uint32_t width, const uint8_t *rows,
+                    size_t count, uint32_t stride, uint32_t *sums) {
+  dlv_sketch_distances(sketch, length, width, rows, count, stride, sums);
 }

@@ -60,11 +60,14 @@ function otherSize(id: Id): CorruptError {
 
 export class Extents {
   readonly #records: SegmentRecords;
+  readonly #signal: AbortSignal | undefined;
   /** Run hashes of the extents read last; 128 bytes per MiB of fp32, so this stays small. */
   readonly #hashes = new Map<Id, Uint8Array[]>();
 
-  constructor(records: SegmentRecords) {
+  /** @param signal  once it is aborted, what was not begun is not decoded: AbortedError. */
+  constructor(records: SegmentRecords, signal?: AbortSignal) {
     this.#records = records;
+    this.#signal = signal;
   }
 
   /**
@@ -138,7 +141,7 @@ export class Extents {
       const leading = Math.min(wanted, width);
       const decoded = await decodeSegment(
         { head: decodeSegmentHead(record).codec, hi, mid, low },
-        { width, count, wanted: leading, base: planes, file },
+        { width, count, wanted: leading, base: planes, file, signal: this.#signal },
         link === 0 ? target : takePlanes(leading, count),
       );
       givePlanes(planes);
@@ -189,7 +192,8 @@ export class Extents {
       throw new CorruptError(`the base of '${file}' has another size`, { id });
     }
     const payload = { head: decodeSegmentHead(record).codec, hi, mid, low };
-    const planes = await decodeSegment(payload, { width, count, wanted: width, base, file });
+    const options = { width, count, wanted: width, base, file, signal: this.#signal };
+    const planes = await decodeSegment(payload, options);
     await this.#verify(id, segment, planes);
     return planes;
   }

@@ -461,10 +461,10 @@ class FileIngest {
     base: FittedBase | null,
   ): Promise<() => Promise<void>> {
     const { width, count, id } = hashes;
-    const { level } = this.#options;
+    const { level, signal } = this.#options;
     const basePlanes =
       base === null ? null : await this.#basePlanes(base.id, segment, width, count);
-    const coded = await encodeSegment(planes, basePlanes, level);
+    const coded = await encodeSegment(planes, basePlanes, level, false, signal);
     const scratch = takePlanes(width, segmentElements(count, segment));
     await verifySegment(coded, planes, basePlanes, this.#source.name, scratch);
     givePlanes(scratch);

@@ -60,7 +60,7 @@ export class Repository implements Readers {
     this.config = config;
     this.options = options;
     this.blobs = new Blobs(store);
-    this.extents = new Extents(store);
+    this.extents = new Extents(store, options.signal);
     this.sketches = new Sketches(store);
   }
 
@@ -163,6 +163,7 @@ export class Repository implements Readers {
     return new PackSession({
       store,
       chainDepth: this.config.get('chain.depth'),
+      ...(this.options.signal ? { signal: this.options.signal } : {}),
       locked: (action) => this.locked(action),
       createWriter: () =>
         PackSetWriter.create(store.backend, `tmp/${pid}-${start}/${sessionNumber++}`),

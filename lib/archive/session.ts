@@ -35,6 +35,8 @@ export interface SessionHost {
   locked<T>(action: () => Promise<T>): Promise<T>;
   /** Longest chain of deltas that a writer makes. */
   chainDepth: number;
+  /** Stops decoders of bases. */
+  signal?: AbortSignal;
 }
 
 export class PackSession {
@@ -63,7 +65,7 @@ export class PackSession {
   constructor(host: SessionHost) {
     this.#host = host;
     this.blobs = new Blobs(this);
-    this.extents = new Extents(this);
+    this.extents = new Extents(this, host.signal);
     this.sketches = new Sketches(host.store);
   }
 

@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CDC_MAX_BYTES, CDC_MIN_BYTES, CDC_TARGET_BYTES } from '../limits.js';
+import { loadKernel } from '../native/kernel.js';
 
 const MASK_BEFORE_TARGET = 0xffffe000 | 0;
 const MASK_AFTER_TARGET = 0xfffe0000 | 0;
@@ -19,11 +20,16 @@ const GEAR = Int32Array.from({ length: 256 }, (_, i) =>
 );
 
 /**
- * Length of the first chunk of `bytes`.
+ * Length of the first chunk of `bytes`, by the kernel where it is compiled.
  * @param bytes  the rest of the file, or at least CDC_MAX_BYTES of it.
  * @returns      1 … CDC_MAX_BYTES; all of `bytes` if no cut point comes before its end.
  */
 export function cutChunk(bytes: Uint8Array): number {
+  return loadKernel().services?.cutChunk(bytes) ?? cutChunkHere(bytes);
+}
+
+/** As `cutChunk`, in TypeScript: the oracle of the kernel's. */
+export function cutChunkHere(bytes: Uint8Array): number {
   const end = Math.min(bytes.length, CDC_MAX_BYTES);
   if (end <= CDC_MIN_BYTES) return end;
   const target = Math.min(end, CDC_TARGET_BYTES);

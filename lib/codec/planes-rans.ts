@@ -7,7 +7,7 @@
  * @see docs/format/codec.md §codec 2
  */
 import { CorruptError } from '../errors.js';
-import { kernelError, loadKernel } from '../native/kernel.js';
+import { abortFlag, kernelError, loadKernel } from '../native/kernel.js';
 import type { DecodeOptions, EncodedSegment, SegmentPayload } from './segment-types.js';
 
 export const CODEC_PLANES_RANS = 2;
@@ -18,15 +18,21 @@ const TRANSFORM_SUB16_FULL = 3;
 const TRANSFORM_SUB32 = 4;
 const TRANSFORM_MAX = 6;
 
-/** Encodes one segment. @param noPrefix  allows differences that are exact only when read whole. */
+/**
+ * Encodes one segment.
+ * @param noPrefix  allows differences that are exact only when read whole.
+ * @throws {AbortedError} soon after `signal` was aborted.
+ */
 export async function encodeRans(
   planes: readonly Uint8Array[],
   base: readonly Uint8Array[] | null,
   level: number,
   noPrefix = false,
+  signal?: AbortSignal,
 ): Promise<EncodedSegment> {
   try {
-    return await loadKernel().kernel.encode(planes, base, level, noPrefix);
+    const abort = signal && abortFlag(signal);
+    return await loadKernel().kernel.encode(planes, base, level, noPrefix, abort);
   } catch (error) {
     throw kernelError(error, 'a segment to encode');
   }
@@ -47,12 +53,13 @@ export function ransStop(head: Uint8Array, width: number, wanted: number, file: 
 /** Decodes the leading planes, into `target` (not the base's planes) if given. @throws {CorruptError} */
 export async function decodeRans(
   { head, hi, mid, low }: SegmentPayload,
-  { width, count, wanted, base, file }: DecodeOptions,
+  { width, count, wanted, base, file, signal }: DecodeOptions,
   target?: readonly Uint8Array[],
 ): Promise<Uint8Array[]> {
   try {
     const { kernel } = loadKernel();
-    return await kernel.decode(head, [hi, mid, low], base, count, width, wanted, target);
+    const abort = signal && abortFlag(signal);
+    return await kernel.decode(head, [hi, mid, low], base, count, width, wanted, target, abort);
   } catch (error) {
     throw kernelError(error, file);
   }

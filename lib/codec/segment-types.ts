@@ -30,6 +30,8 @@ export interface DecodeOptions {
   base: readonly Uint8Array[] | null;
   /** Name for messages. */
   file: string;
+  /** Once it is aborted, what was not begun is not decoded. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Number of planes in each class for an element width. */

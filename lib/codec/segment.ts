@@ -31,14 +31,16 @@ export function parseLevel(name: string): CodecLevel {
  * @param planes      child planes, plane 0 first; read, never kept.
  * @param basePlanes  planes of the base segment, same width and count, or null.
  * @param noPrefix    allows deltas that are exact only when all planes are read: smaller ones.
+ * @throws {AbortedError} soon after `signal` was aborted.
  */
 export function encodeSegment(
   planes: readonly Uint8Array[],
   basePlanes: readonly Uint8Array[] | null,
   level: CodecLevel = 1,
   noPrefix = false,
+  signal?: AbortSignal,
 ): Promise<EncodedSegment> {
-  return encodeRans(planes, basePlanes, level, noPrefix);
+  return encodeRans(planes, basePlanes, level, noPrefix, signal);
 }
 
 function checkCodec(head: Uint8Array, file: string): void {

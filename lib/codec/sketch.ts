@@ -10,6 +10,7 @@
  * @see docs/format/codec.md §sketch
  */
 import { assert } from '../errors.js';
+import { loadKernel } from '../native/kernel.js';
 
 /** Bytes of a sketch at most. */
 export const SKETCH_BYTES_MAX = 96;
@@ -101,6 +102,10 @@ export function sketchDistances(
   stride: number,
 ): Uint32Array {
   assert(stride >= sketch.length && rows.length % stride === 0, 'rows of whole sketches');
+  const { services } = loadKernel();
+  if (services !== null && sketch.length > 0) {
+    return services.sketchDistances(sketch, width, rows, stride);
+  }
   return new Uint32Array(
     Array.from({ length: rows.length / stride }, (_, row) =>
       sumOfBits(sketch, rows.subarray(row * stride, row * stride + sketch.length), width),

@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { BugError, CorruptError, UsageError } from '../errors.js';
+import { AbortedError, BugError, CorruptError, UsageError } from '../errors.js';
 import { loadWasm } from './wasm.js';
 
 /** Head and class payloads of one encoded segment (docs/format/codec.md, codec 2). */
@@ -25,17 +25,20 @@ export interface Kernel {
   /**
    * Encodes planes of up to 4 Mi elements, against base planes or alone.
    * @param level  0 fast, 1 default, 2 max.
+   * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
    */
   encode(
     planes: readonly Uint8Array[],
     base: readonly Uint8Array[] | null,
     level: number,
     noPrefix: boolean,
+    abort?: Int32Array,
   ): Promise<KernelSegment>;
   /**
    * Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError.
    * @param out  `wanted` planes of `count` bytes to decode into, which are returned; not the base's.
    *   Default: fresh memory.
+   * @param abort  of `abortFlag`: a segment that was not begun when it is set is not decoded.
    */
   decode(
     head: Uint8Array,
@@ -45,11 +48,20 @@ export interface Kernel {
     width: number,
     wanted: number,
     out?: readonly Uint8Array[],
+    abort?: Int32Array,
   ): Promise<Uint8Array[]>;
 }
 
+/** What the compiled builds do besides, at once. Buffers given are read, never kept. */
+export interface KernelServices {
+  /** bytes/chunker.ts: length of the first content-defined chunk of `bytes`. */
+  cutChunk(bytes: Uint8Array): number;
+  /** codec/sketch.ts: sums of bit lengths of differences, one for each row of `stride` bytes. */
+  sketchDistances(sketch: Uint8Array, width: number, rows: Uint8Array, stride: number): Uint32Array;
+}
+
 /** The faster paths that only the addon has. */
-export interface NativeKernel extends Kernel {
+export interface NativeKernel extends Kernel, KernelServices {
   split(bytes: Uint8Array, width: number): Uint8Array[];
   /** Splits into planes of the caller, each bytes.length / planes.length long. */
   splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): void;
@@ -77,6 +89,8 @@ export interface LoadedKernel {
   native: NativeKernel | null;
   /** True if WebAssembly runs because there is no addon, not because it was asked for. */
   fallback: boolean;
+  /** null if the reference runs: TypeScript does their work then. */
+  services: KernelServices | null;
 }
 
 /** The reference, loaded at its first use: it is no part of what a command needs at its start. */
@@ -93,6 +107,19 @@ const KINDS = ['native', 'portable', 'wasm', 'reference'] as const;
 /** Error numbers of native/kernel.h that mean damaged input. */
 const ERROR_CORRUPT = -3;
 const ERROR_BASE = -4;
+const ERROR_ABORTED = -5;
+
+const flags = new WeakMap<AbortSignal, Int32Array>();
+
+/** The number through which a signal stops work that runs on other threads; one for each signal. */
+export function abortFlag(signal: AbortSignal): Int32Array {
+  const known = flags.get(signal);
+  if (known) return known;
+  const flag = Int32Array.of(signal.aborted ? 1 : 0);
+  flags.set(signal, flag);
+  signal.addEventListener('abort', () => flag.fill(1), { once: true });
+  return flag;
+}
 
 /** Turns what a kernel rejects with into an error of the table. @param file named in it. */
 export function kernelError(error: unknown, file: string): Error {
@@ -105,6 +132,7 @@ export function kernelError(error: unknown, file: string): Error {
       hint: "run 'dlv fsck'",
     });
   }
+  if (code === ERROR_ABORTED) return new AbortedError();
   if (code !== undefined)
     return new BugError(`kernel error ${String(code)} on '${file}'`, { file });
   return error as Error;
@@ -132,14 +160,15 @@ export function load(forced: string | undefined): LoadedKernel {
     });
   }
   if (kind === 'reference') {
-    return { info: { kind, isa: 'none' }, kernel: REFERENCE, native: null, fallback: false };
+    const info = { kind, isa: 'none' };
+    return { info, kernel: REFERENCE, native: null, services: null, fallback: false };
   }
   if (kind !== 'wasm') {
     const native = loadAddon();
     if (native !== null) {
       native.forcePortable(kind === 'portable');
       const info = { kind: kind ?? 'native', isa: native.isa() };
-      return { info, kernel: native, native, fallback: false };
+      return { info, kernel: native, native, services: native, fallback: false };
     }
     if (kind !== undefined) {
       throw new UsageError(`DLV_KERNEL is '${kind}', but the native kernel was not built`, {
@@ -150,7 +179,9 @@ export function load(forced: string | undefined): LoadedKernel {
   }
   const bytes = readFileSync(fileURLToPath(new URL('kernel.wasm', FOLDER)));
   const info = { kind: 'wasm', isa: 'simd128' } as const;
-  return { info, kernel: loadWasm(bytes), native: null, fallback: kind === undefined };
+  const wasm = loadWasm(bytes);
+  const fallback = kind === undefined;
+  return { info, kernel: wasm, native: null, services: wasm, fallback };
 }
 
 function loadAddon(): NativeKernel | null {

@@ -3,7 +3,7 @@
  *
  * Planes are copied in and results out. One instance; calls run one after another.
  */
-import type { Kernel, KernelSegment } from './kernel.js';
+import type { Kernel, KernelSegment, KernelServices } from './kernel.js';
 
 /** The part of the WebAssembly interface that is used; Node's types leave it to those of browsers. */
 declare const WebAssembly: {
@@ -39,9 +39,24 @@ interface Exports {
     out: number,
   ): number;
   wasm_answer(): number;
+  wasm_cut_chunk(bytes: number, length: number): number;
+  wasm_distances(
+    sketch: number,
+    length: number,
+    width: number,
+    rows: number,
+    count: number,
+    stride: number,
+    sums: number,
+  ): void;
 }
 
 const ERROR_MEMORY = -2;
+const ERROR_ABORTED = -5;
+/** Rows of sketches that are copied in at once. */
+const ROWS_BYTES_MAX = 1 << 20;
+/** A chunk has no more bytes. */
+const CHUNK_BYTES_MAX = 512 * 1024;
 
 /** Rejects as the addon does: an Error with the number of native/kernel.h. */
 function failure(code: number): Error {
@@ -49,7 +64,7 @@ function failure(code: number): Error {
 }
 
 /** Makes a kernel from the bytes of kernel.wasm. */
-export function loadWasm(bytes: Uint8Array): Kernel {
+export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
   const exports = instance.exports as unknown as Exports;
 
@@ -71,7 +86,8 @@ export function loadWasm(bytes: Uint8Array): Kernel {
     new Uint8Array(exports.memory.buffer, at, length).slice();
 
   return {
-    async encode(planes, base, level, noPrefix): Promise<KernelSegment> {
+    async encode(planes, base, level, noPrefix, abort): Promise<KernelSegment> {
+      if (abort?.[0]) throw failure(ERROR_ABORTED);
       exports.wasm_reset();
       const count = planes[0]?.length ?? 0;
       const child = copyIn(planes);
@@ -84,7 +100,17 @@ export function loadWasm(bytes: Uint8Array): Kernel {
       ) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
       return { head, hi, mid, low, usesBase: answer[8] !== 0 };
     },
-    async decode(head, [hi, mid, low], base, count, width, wanted, target): Promise<Uint8Array[]> {
+    async decode(
+      head,
+      [hi, mid, low],
+      base,
+      count,
+      width,
+      wanted,
+      target,
+      abort,
+    ): Promise<Uint8Array[]> {
+      if (abort?.[0]) throw failure(ERROR_ABORTED);
       exports.wasm_reset();
       const out = exports.wasm_alloc(count * wanted);
       if (out === 0) throw failure(ERROR_MEMORY);
@@ -114,6 +140,26 @@ export function loadWasm(bytes: Uint8Array): Kernel {
         plane.set(new Uint8Array(exports.memory.buffer, out + k * count, count));
       }
       return planes;
+    },
+    cutChunk(bytes): number {
+      exports.wasm_reset();
+      const piece = bytes.subarray(0, CHUNK_BYTES_MAX);
+      return exports.wasm_cut_chunk(copyIn([piece]), piece.length);
+    },
+    sketchDistances(sketch, width, rows, stride): Uint32Array {
+      const sums = new Uint32Array(rows.length / stride);
+      const step = Math.max(1, Math.floor(ROWS_BYTES_MAX / stride));
+      for (let from = 0; from < sums.length; from += step) {
+        exports.wasm_reset();
+        const some = rows.subarray(from * stride, (from + step) * stride);
+        const count = some.length / stride;
+        const sketchAt = copyIn([sketch]);
+        const rowsAt = copyIn([some]);
+        const out = copyIn([new Uint8Array(4 * count)]);
+        exports.wasm_distances(sketchAt, sketch.length, width, rowsAt, count, stride, out);
+        sums.set(new Uint32Array(exports.memory.buffer, out, count), from);
+      }
+      return sums;
     },
   };
 }

@@ -1,17 +1,23 @@
-/** Ingest of unknown bytes: a store that fails, also while the file is read on, fails the file alone. */
+/** Ingest: a store that fails, also while the file is read on, fails the file alone; aborts end it. */
+import fs from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { BaseFinder } from '../../../lib/archive/bases.js';
 import { ingestFile } from '../../../lib/archive/ingest.js';
+import { Repository } from '../../../lib/archive/repository.js';
 import { PackSession } from '../../../lib/archive/session.js';
 import { ReadFile } from '../../../lib/bytes/files.js';
 import { type Id, objectId } from '../../../lib/bytes/hash.js';
+import { AbortedError } from '../../../lib/errors.js';
 import { CDC_MAX_BYTES } from '../../../lib/limits.js';
+import { add } from '../../../lib/ops/add.js';
+import { noProgress } from '../../../lib/ops/progress.js';
 import { MemoryBackend } from '../../../lib/store/memory-backend.js';
 import { ObjectStore } from '../../../lib/store/object-store.js';
 import { PackSetWriter } from '../../../lib/store/pack-writer.js';
 import { blobLayout } from '../../../lib/tensor/layout.js';
 import { randomBytes } from '../../helpers/rng.js';
+import { safetensors } from '../../trust/model-files.js';
 import { WorkRepository } from './work-repository.js';
 
 /** Bytes that ingest reads at once. */
@@ -58,4 +64,39 @@ test('ingest: no chunk is being stored any more when a failure is reported', asy
   t.is(atWork, 0);
   t.deepEqual(unhandled, []);
   await source.close();
+});
+
+test('ingest: an abort ends a large add soon and leaves nothing behind', async (t) => {
+  const work = await WorkRepository.make(t);
+  const block = randomBytes(1 << 20, 1);
+  const bytes = Buffer.concat(Array.from({ length: 40 }, () => block));
+  const tensor = { name: 'w', dtype: 'F32', shape: [bytes.length / 4], bytes };
+  await work.write('x.safetensors', safetensors([tensor]));
+  const abort = new AbortController();
+  const { signal } = abort;
+  let read = 0;
+  const progress = {
+    ...noProgress,
+    advance: (count: number) => {
+      read += count;
+      if (read > bytes.length / 2) abort.abort();
+    },
+  };
+  const repo = await Repository.open(work.dir, { signal });
+  try {
+    const context = { ...work.context, signal, progress };
+    await t.throwsAsync(add(repo, { paths: ['x.safetensors'], level: 'max' }, context), {
+      instanceOf: AbortedError,
+    });
+  } finally {
+    await repo.close();
+  }
+  t.true(read < bytes.length);
+  t.deepEqual(await work.packs(), []);
+  t.deepEqual(await fs.readdir(work.file('.dlv/tmp')), []);
+  // The same again without an abort: nothing stands in the way.
+  const again = await work.open((fresh, context) =>
+    add(fresh, { paths: ['x.safetensors'] }, context),
+  );
+  t.is(again.files[0]?.status, 'added');
 });
