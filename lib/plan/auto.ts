@@ -7,7 +7,7 @@
  * passed the verifier.
  */
 import { BugError } from '../errors.js';
-import { solveExactly } from './exact.js';
+import { searchExactly } from './exact.js';
 import { countFlowMultipliers } from './flow-relaxation.js';
 import { Forest } from './forest.js';
 import type { StorageGraph } from './graph.js';
@@ -22,12 +22,14 @@ import {
 import { findPricedBound } from './price-bound.js';
 import { searchByPrices } from './price-search.js';
 import { findShortestPaths } from './shortest-paths.js';
-import { SeededRandom, Steps } from './steps.js';
+import { finish, SeededRandom, Steps } from './steps.js';
 import { swapUntilWithin } from './swaps.js';
 import { type VerifiedPlan, verifyPlan } from './verify.js';
 
-/** Steps without a limit of the caller: some 20 s for 10,000 extents on a small machine. */
-export const DEFAULT_STEPS = 1_500_000_000;
+/** Steps without a limit of the caller: about 10 s on one core, whatever the size of the graph. */
+export const DEFAULT_STEPS = 300_000_000;
+/** Steps of one second on one core, by and large: what a time limit is counted in. */
+export const STEPS_PER_SECOND = 30_000_000;
 /** The strong relaxation is tried up to this size: multipliers of one branch take 8 MB. */
 const EXACT_NODES_MAX = 2048;
 const EXACT_MULTIPLIERS_MAX = 1_000_000;
@@ -44,6 +46,17 @@ export interface AutoOptions {
   readonly seed?: number;
   /** Plans to start from beside the planners' own, such as the one in use. */
   readonly starts?: readonly Int32Array[];
+}
+
+/** How far a search is. */
+export interface PlanProgress {
+  /** What is being tried: a planner of `BASIC_PLANNERS`, `bound`, `local-search`, `exact`…. */
+  readonly stage: string;
+  readonly stepsSpent: number;
+  readonly stepsMax: number;
+  /** Storage of the best plan within the budgets; Infinity while there is none. */
+  readonly storage: number;
+  readonly lowerBound: number;
 }
 
 /** What one planner achieved: as published, and after repair and reclaim. */
@@ -84,6 +97,17 @@ export interface PlanReport {
 
 /** Finds the plan of least storage within the budgets, as near as the steps allow. */
 export function planStorage(graph: StorageGraph, options: AutoOptions = {}): PlanReport {
+  return finish(planStepwise(graph, options));
+}
+
+/**
+ * The same as a generator, which gives way every some ten milliseconds (on graphs of 100,000 extents,
+ * seconds) and tells how far it is. The report does not depend on when or how often it is resumed.
+ */
+export function* planStepwise(
+  graph: StorageGraph,
+  options: AutoOptions = {},
+): Generator<PlanProgress, PlanReport> {
   const input = preparePlanning(graph);
   if (input === undefined) return reportUnreachable(graph);
   const unmet = findUnmet(input);
@@ -92,7 +116,7 @@ export function planStorage(graph: StorageGraph, options: AutoOptions = {}): Pla
     const base = { planner: 'spt', lowerBound: Infinity, gap: undefined, trials: [] };
     return { ...base, status: 'infeasible', plan, unmet, unreachable: [] };
   }
-  return new AutoPlanner(input, options).run();
+  return yield* new AutoPlanner(input, options).run();
 }
 
 class AutoPlanner {
@@ -100,6 +124,7 @@ class AutoPlanner {
   readonly #graph: StorageGraph;
   readonly #options: AutoOptions;
   readonly #steps: Steps;
+  readonly #stepsMax: number;
   readonly #random: SeededRandom;
   readonly #forest: Forest;
   readonly #trials: Trial[] = [];
@@ -113,43 +138,55 @@ class AutoPlanner {
     this.#input = input;
     this.#graph = input.graph;
     this.#options = options;
-    this.#steps = new Steps(options.maxSteps ?? DEFAULT_STEPS, options.shouldStop);
+    this.#stepsMax = options.maxSteps ?? DEFAULT_STEPS;
+    this.#steps = new Steps(this.#stepsMax, options.shouldStop);
     this.#random = new SeededRandom(options.seed ?? 1);
     this.#forest = new Forest(input.graph, input.budgets);
     this.#nearest = { parentEdge: input.shortest.parentEdge, excess: Infinity };
   }
 
-  run(): PlanReport {
+  *run(): Generator<PlanProgress, PlanReport> {
     const { light, lightStorage } = this.#input;
     this.#bound = lightStorage;
     this.#offer('mst', light, false);
     if (this.#pool.length > 0) this.#isProven = true;
-    else this.#search();
+    else yield* this.#search();
     return this.#report();
   }
 
-  #search(): void {
+  *#search(): Generator<PlanProgress, void> {
     this.#offer('spt', this.#input.shortest.parentEdge, true);
-    this.#options.starts?.forEach((start) => {
-      this.#offer('start', start, true);
-    });
+    for (const start of this.#options.starts ?? []) this.#offer('start', start, true);
     for (const planner of BASIC_PLANNERS) {
       if (planner === 'mst' || planner === 'spt') continue;
+      yield this.#progress(planner);
       const steps = this.#steps.part(this.#steps.left * 0.1);
       this.#offer(planner, runPlanner(this.#input, planner, steps), true);
     }
+    yield this.#progress('bound');
     const relaxed = this.#boundByPrices();
     if (this.#isDone()) return;
-    this.#searchByPrices(relaxed);
+    yield* this.#tell('prices', this.#searchByPrices(relaxed));
     if (this.#isDone()) return;
     const isSmall = this.#graph.nodeCount <= SMALL_NODES_MAX;
     const isExact = this.#options.exact !== false && this.#fitsExact();
-    this.#improveBest(isSmall ? 4 : 2, isExact ? 0.1 : 0.5);
+    yield* this.#tell('local-search', this.#improveBest(isSmall ? 4 : 2, isExact ? 0.1 : 0.5));
     if (this.#isDone()) return;
-    if (this.#fitsExact()) this.#relax();
+    if (this.#fitsExact()) yield* this.#tell('relaxation', this.#relax());
     if (this.#isDone()) return;
-    if (isExact) this.#prove();
-    if (!this.#isDone()) this.#kickBest(isSmall ? 40 : 4);
+    if (isExact) yield* this.#tell('exact', this.#prove());
+    if (!this.#isDone()) yield* this.#tell('local-search', this.#kickBest(isSmall ? 40 : 4));
+  }
+
+  #progress(stage: string): PlanProgress {
+    const stepsMax = this.#stepsMax;
+    const stepsSpent = stepsMax - this.#steps.left;
+    return { stage, stepsSpent, stepsMax, storage: this.#upper, lowerBound: this.#bound };
+  }
+
+  /** Runs a part of the search and tells how far it is wherever that gives way. */
+  *#tell(stage: string, part: Generator<void, void>): Generator<PlanProgress, void> {
+    for (const _ of part) yield this.#progress(stage);
   }
 
   #isDone(): boolean {
@@ -207,9 +244,9 @@ class AutoPlanner {
     return found.parentEdge;
   }
 
-  #searchByPrices(relaxed: Int32Array): void {
+  *#searchByPrices(relaxed: Int32Array): Generator<void, void> {
     const { graph, budgets, shortest, cap, light } = this.#input;
-    const bound = searchByPrices({
+    const bound = yield* searchByPrices({
       graph,
       budgets,
       shortest,
@@ -228,21 +265,21 @@ class AutoPlanner {
     this.#bound = Math.max(this.#bound, bound);
   }
 
-  #improveBest(count: number, share: number): void {
+  *#improveBest(count: number, share: number): Generator<void, void> {
     const starts = this.#pool.slice(0, count);
     for (const { planner, parentEdge } of starts) {
       const steps = this.#steps.part((this.#steps.left * share) / starts.length);
       this.#forest.load(parentEdge);
-      new LocalSearch(this.#forest, steps, this.#random).improve();
+      yield* new LocalSearch(this.#forest, steps, this.#random).improving();
       this.#keep(`${planner}+local-search`);
     }
   }
 
-  #kickBest(rounds: number): void {
+  *#kickBest(rounds: number): Generator<void, void> {
     const best = this.#pool[0];
     if (best === undefined) return;
     this.#forest.load(best.parentEdge);
-    new LocalSearch(this.#forest, this.#steps, this.#random).kick(rounds);
+    yield* new LocalSearch(this.#forest, this.#steps, this.#random).kicking(rounds);
     this.#keep('local-search');
   }
 
@@ -252,19 +289,21 @@ class AutoPlanner {
   }
 
   /** The strong bound and the plans made of its trees, then a search around the best. */
-  #relax(): void {
+  *#relax(): Generator<void, void> {
     const before = this.#upper;
-    this.#runExact('relaxation', this.#steps.part(this.#steps.left * 0.3), 1);
-    if (!this.#isDone() && this.#upper < before) this.#improveBest(1, 0.2);
+    yield* this.#runExact('relaxation', this.#steps.part(this.#steps.left * 0.3), 1);
+    if (!this.#isDone() && this.#upper < before) yield* this.#improveBest(1, 0.2);
   }
 
-  #prove(): void {
-    this.#runExact('exact', this.#steps.part(this.#steps.left * 0.8), Infinity);
+  #prove(): Generator<void, void> {
+    return this.#runExact('exact', this.#steps.part(this.#steps.left * 0.8), Infinity);
   }
 
-  #runExact(planner: string, steps: Steps, branchesMax: number): void {
+  *#runExact(planner: string, steps: Steps, branchesMax: number): Generator<void, void> {
     const start = this.#pool[0]?.parentEdge;
-    const found = solveExactly(this.#graph, this.#input.budgets, start, steps, branchesMax);
+    const { budgets } = this.#input;
+    const options = { branchesMax };
+    const found = yield* searchExactly(this.#graph, budgets, start, steps, options);
     this.#bound = Math.max(this.#bound, found.bound);
     if (found.parentEdge !== undefined) {
       this.#forest.load(found.parentEdge);

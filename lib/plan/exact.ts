@@ -3,24 +3,38 @@
  *
  * Bound: the flow relaxation (flow-relaxation.ts), kept warm along each branch. Edges whose reduced
  * cost lifts the bound to the best plan, and edges that leave some group no way to meet its budget,
- * are struck out. Branches force or forbid the edge that the relaxation is least sure of. Depth first,
- * so memory stays small; what is left open when the steps run out still gives a valid bound.
+ * are struck out. Branches keep the edges of short or of long paths into one vertex. The branch of least
+ * bound comes first, so that the bound rises as long as there are steps; while too many are open, the
+ * latest comes first, so that memory stays small. What is left open still gives a valid bound.
  */
 import { type Budgets, capPerNode, KIND_NONE, KIND_SUM } from './budgets.js';
-import { FlowRelaxation, type Multipliers } from './flow-relaxation.js';
+import { FlowRelaxation, type SavedPoint } from './flow-relaxation.js';
 import { Forest } from './forest.js';
 import { ROOT, type StorageGraph } from './graph.js';
 import { LocalSearch } from './local-search.js';
 import { tightenBound } from './price-bound.js';
 import { findShortestPaths } from './shortest-paths.js';
-import { SeededRandom, type Steps } from './steps.js';
+import { finish, SeededRandom, type Steps } from './steps.js';
 
 const ROOT_ROUNDS = 1000;
 const BRANCH_ROUNDS = 20;
 /** Splits that are probed before one is chosen, and rounds per side. */
-const PROBE_SPLITS = 8;
-const PROBE_ROUNDS = 4;
+const PROBE_SPLITS = 4;
+const PROBE_ROUNDS = 3;
 const REPAIR_STEPS = 20_000;
+/** Bytes kept for open branches before the search goes depth first. */
+const OPEN_BYTES_MAX = 128 * 2 ** 20;
+
+/** How far branch and bound goes. */
+export interface ExactOptions {
+  /** Most branches looked at; 1 for the bound and the plans of the relaxation alone. */
+  readonly branchesMax?: number;
+  /**
+   * Looks for plans of less storage than this only: proves quickly that there is none. Where the
+   * search ends, the optimum is found or the bound is at least this.
+   */
+  readonly cutoff?: number;
+}
 
 /** What branch and bound ended with. */
 export interface ExactResult {
@@ -30,14 +44,14 @@ export interface ExactResult {
   readonly storage: number;
   /** No plan within the budgets stores less. */
   readonly bound: number;
-  /** True if the search ended: the plan is an optimum, or there is no plan at all. */
+  /** True if the search ended: the plan is an optimum, or there is none below the cutoff. */
   readonly isProven: boolean;
   readonly branches: number;
 }
 
 interface Branch {
   readonly forbidden: Uint8Array;
-  readonly multipliers: Multipliers;
+  readonly multipliers: SavedPoint;
   readonly bound: number;
 }
 
@@ -52,17 +66,27 @@ interface Split {
 
 /**
  * Searches for the plan of least storage within the budgets.
- * @param start        a plan within the budgets to beat, if one is known.
- * @param branchesMax  1 for the bound and the plans of the relaxation alone.
+ * @param start  a plan within the budgets to beat, if one is known.
  */
 export function solveExactly(
   graph: StorageGraph,
   budgets: Budgets,
   start: Int32Array | undefined,
   steps: Steps,
-  branchesMax = Infinity,
+  options: ExactOptions = {},
 ): ExactResult {
-  return new BranchAndBound(graph, budgets, start, steps).run(branchesMax);
+  return finish(searchExactly(graph, budgets, start, steps, options));
+}
+
+/** The same, giving way now and then. */
+export function searchExactly(
+  graph: StorageGraph,
+  budgets: Budgets,
+  start: Int32Array | undefined,
+  steps: Steps,
+  options: ExactOptions = {},
+): Generator<void, ExactResult> {
+  return new BranchAndBound(graph, budgets, start, steps, options).run();
 }
 
 class BranchAndBound {
@@ -72,16 +96,26 @@ class BranchAndBound {
   readonly #forest: Forest;
   readonly #random = new SeededRandom(1);
   readonly #relaxation: FlowRelaxation;
+  readonly #branchesMax: number;
+  readonly #cutoff: number;
   #best: Int32Array | undefined;
   #storage = Infinity;
   #branches = 0;
   /** Shortest paths in the branch at hand. */
   #distance: Float64Array;
 
-  constructor(graph: StorageGraph, budgets: Budgets, start: Int32Array | undefined, steps: Steps) {
+  constructor(
+    graph: StorageGraph,
+    budgets: Budgets,
+    start: Int32Array | undefined,
+    steps: Steps,
+    { branchesMax = Infinity, cutoff = Infinity }: ExactOptions,
+  ) {
     this.#graph = graph;
     this.#budgets = budgets;
     this.#steps = steps;
+    this.#branchesMax = branchesMax;
+    this.#cutoff = cutoff;
     this.#forest = new Forest(graph, budgets);
     const { distance } = findShortestPaths(graph);
     this.#distance = distance;
@@ -94,7 +128,7 @@ class BranchAndBound {
     if (start !== undefined) this.#offer(start);
   }
 
-  run(branchesMax: number): ExactResult {
+  *run(): Generator<void, ExactResult> {
     const open: Branch[] = [
       {
         forbidden: new Uint8Array(this.#graph.edgeCount),
@@ -103,31 +137,46 @@ class BranchAndBound {
       },
     ];
     let unfinished = Infinity;
-    while (open.length > 0 && !this.#steps.isOver && this.#branches < branchesMax) {
-      const branch = open.pop()!;
+    while (open.length > 0 && !this.#steps.isOver && this.#branches < this.#branchesMax) {
+      const branch = this.#takeBranch(open);
       if (this.#isBeaten(branch.bound)) continue;
       this.#branches++;
-      const children = this.#explore(branch);
+      const children = yield* this.#explore(branch);
       if (children === undefined) unfinished = Math.min(unfinished, branch.bound);
       else open.push(...children);
     }
     const left = open.reduce((least, { bound }) => Math.min(least, bound), unfinished);
-    const bound = Math.min(this.#storage, tightenBound(this.#graph, left));
     const isProven = this.#isBeaten(left);
+    const most = Math.min(this.#storage, this.#cutoff);
     return {
       parentEdge: this.#best,
       storage: this.#storage,
-      bound: isProven ? this.#storage : bound,
+      bound: isProven ? most : Math.min(most, tightenBound(this.#graph, left)),
       isProven,
       branches: this.#branches,
     };
   }
 
-  /** True if nothing below a branch of this bound can be smaller than the best plan. */
+  /** The branch of least bound; the latest where many are open. */
+  #takeBranch(open: Branch[]): Branch {
+    const latest = open.at(-1)!;
+    const each = latest.multipliers.place.byteLength * 2 + 2 * latest.forbidden.byteLength;
+    if (open.length * each > OPEN_BYTES_MAX) return open.pop()!;
+    let least = open.length - 1;
+    for (let at = least - 1; at >= 0; at--) {
+      if (open[at]!.bound < open[least]!.bound) least = at;
+    }
+    const branch = open[least]!;
+    open.splice(least, 1);
+    return branch;
+  }
+
+  /** True if nothing below a branch of this bound can be smaller than the best plan or the cutoff. */
   #isBeaten(bound: number): boolean {
     if (bound === Infinity) return true;
     const margin = this.#graph.integralStorage ? 1 - 1e-6 : 1e-9 * Math.max(1, this.#storage);
-    return bound > this.#storage - margin;
+    if (bound > this.#storage - margin) return true;
+    return this.#cutoff < Infinity && tightenBound(this.#graph, bound) >= this.#cutoff;
   }
 
   #offer(parentEdge: Int32Array): void {
@@ -143,7 +192,7 @@ class BranchAndBound {
   }
 
   /** @returns the branches below, none if closed, or undefined if the steps ran out. */
-  #explore(branch: Branch): Branch[] | undefined {
+  *#explore(branch: Branch): Generator<void, Branch[] | undefined> {
     const { forbidden } = branch;
     const relaxation = this.#relaxation;
     if (!this.#strike(forbidden)) return [];
@@ -168,7 +217,10 @@ class BranchAndBound {
         pace *= 0.7;
         idle = 0;
       }
-      if (round % 8 === 0) this.#tryTree();
+      if (round % 8 === 0) {
+        this.#tryTree();
+        yield;
+      }
       if (this.#isBeaten(bound)) return [];
       if (round % 25 === 24) {
         const target = this.#target(bound);
@@ -188,16 +240,17 @@ class BranchAndBound {
 
   /** What the bound should reach: the best plan, or a guess while there is none. */
   #target(bound: number): number {
-    return this.#storage < Infinity ? this.#storage : bound * 1.1 + 1;
+    const least = Math.min(this.#storage, this.#cutoff);
+    return least < Infinity ? least : bound * 1.1 + 1;
   }
 
   /** One branch keeps the vertex's edges of short paths, the other those of long ones. */
-  #branch(forbidden: Uint8Array, point: Multipliers, bound: number, split: Split): Branch[] {
+  #branch(forbidden: Uint8Array, point: SavedPoint, bound: number, split: Split): Branch[] {
     const other = forbidden.slice();
     for (const edge of split.long) forbidden[edge] = 1;
     for (const edge of split.short) other[edge] = 1;
     const short = { forbidden, multipliers: point, bound };
-    const long = { forbidden: other, multipliers: copyOf(point), bound };
+    const long = { forbidden: other, multipliers: point, bound };
     return split.shortShare >= 0.5 ? [long, short] : [short, long];
   }
 
@@ -207,7 +260,6 @@ class BranchAndBound {
     const { distance } = findShortestPaths(graph, forbidden);
     this.#steps.spend(2 * graph.edgeCount);
     const cap = capPerNode(graph, this.#budgets, distance);
-    this.#relaxation.limitPaths(distance, cap);
     this.#distance = distance;
     for (let node = 1; node < graph.nodeCount; node++) {
       if (!(distance[node]! <= cap[node]!) || distance[node] === Infinity) return false;
@@ -217,6 +269,7 @@ class BranchAndBound {
       const reached = distance[graph.from[edge]!]! + graph.recreation[edge]!;
       if (reached > cap[graph.to[edge]!]!) forbidden[edge] = 1;
     }
+    this.#relaxation.limitPaths(distance, cap, forbidden);
     return true;
   }
 
@@ -261,7 +314,7 @@ class BranchAndBound {
    */
   #probe(
     forbidden: Uint8Array,
-    point: Multipliers,
+    point: SavedPoint,
     bound: number,
     splits: readonly Split[],
   ): Split | undefined {
@@ -286,7 +339,7 @@ class BranchAndBound {
   #riseWithout(
     forbidden: Uint8Array,
     edges: readonly number[],
-    point: Multipliers,
+    point: SavedPoint,
     bound: number,
   ): number {
     const most = this.#target(bound) - bound;
@@ -294,7 +347,7 @@ class BranchAndBound {
     for (const edge of edges) without[edge] = 1;
     if (!this.#strike(without)) return most;
     const relaxation = this.#relaxation;
-    relaxation.restore(copyOf(point));
+    relaxation.restore(point);
     let rise = 0;
     for (let round = 0; round < PROBE_ROUNDS; round++) {
       if (!this.#steps.spend(relaxation.stepsPerRound)) return rise;
@@ -350,8 +403,4 @@ class BranchAndBound {
     }
     return node === ROOT ? 0 : weight;
   }
-}
-
-function copyOf({ flow, group, node }: Multipliers): Multipliers {
-  return { flow: flow.slice(), group: group.slice(), node: node.slice() };
 }

@@ -9,23 +9,24 @@
  */
 import { ArborescenceSolver } from './arborescence.js';
 import { type Budgets, KIND_NONE, KIND_SUM, KIND_UNION } from './budgets.js';
+import { type Family, splitFamilies } from './families.js';
 import { ROOT, type StorageGraph } from './graph.js';
+import { IndexedHeap } from './heap.js';
+import { PathReach } from './path-reach.js';
 import { typicalCosts } from './price-bound.js';
+import { UnionShares } from './union-shares.js';
 
-/** Extents that deltas connect, renumbered 1..n with the root as 0, and the edges into them. */
-interface Family {
-  readonly nodes: Int32Array;
-  /** Edges by tail: edges[start[t] .. start[t + 1]) leave local vertex t. */
-  readonly start: Int32Array;
-  readonly edges: Int32Array;
-  readonly head: Int32Array;
-  /** Where the multipliers of the family's first vertex begin; each has edges.length. */
-  readonly offset: number;
+/** A point of the dual. */
+interface Multipliers {
+  readonly flow: Float64Array;
+  readonly group: Float64Array;
+  readonly node: Float64Array;
 }
 
-/** A point of the dual: copied for each branch of the exact search. */
-export interface Multipliers {
-  readonly flow: Float64Array;
+/** A point kept for later: its flow multipliers that are not zero, by place. */
+export interface SavedPoint {
+  readonly place: Int32Array;
+  readonly flow: Float32Array;
   readonly group: Float64Array;
   readonly node: Float64Array;
 }
@@ -43,31 +44,31 @@ export class FlowRelaxation {
   /** The tree of the last `evaluate`, and the smoothed share of each edge in recent trees. */
   readonly parentEdge: Int32Array;
   readonly share: Float64Array;
-  multipliers: Multipliers;
+  readonly multipliers: Multipliers;
   readonly #graph: StorageGraph;
   readonly #budgets: Budgets;
-  #cap: Float64Array;
   #distance: Float64Array;
-  /** Least path cost between extents of a family, by local numbers from local 1. */
-  readonly #between: Float64Array[];
   readonly #families: Family[];
   readonly #solver: ArborescenceSolver;
   readonly #cost: Float64Array;
   readonly #scale: Float64Array;
   /** Per vertex its flow multipliers' place; last edges of the shortest paths per (vertex, local). */
-  readonly #flowAt: Float64Array;
+  readonly #flowAt: Int32Array;
   readonly #lastEdge: Int32Array;
-  readonly #lastAt: Float64Array;
+  readonly #lastAt: Int32Array;
+  readonly #reach: PathReach;
   readonly #direction: Multipliers;
   readonly #slope: Multipliers;
   readonly #isOnPath: Uint8Array;
+  readonly #isInTree: Uint8Array;
   readonly #isCharged: Uint8Array;
   readonly #value: Float64Array;
-  readonly #isDone: Uint8Array;
+  readonly #heap: IndexedHeap;
+  /** What the edges into each local vertex cost the path at hand per unit, for union groups. */
+  readonly #headPrice: Float64Array;
   readonly #position: Int32Array;
-  readonly #isMember: Uint8Array[];
+  readonly #unions: UnionShares;
   readonly #familyOf: Int32Array;
-  readonly #membersIn = new Map<number, number>();
 
   /**
    * @param distance  shortest path per vertex, or any lower bound on it.
@@ -78,16 +79,14 @@ export class FlowRelaxation {
     this.#graph = graph;
     this.#budgets = budgets;
     this.#distance = distance;
-    this.#cap = cap;
     this.#families = splitFamilies(graph);
-    this.#between = this.#families.map((family) => betweenAll(graph, family));
     this.#solver = new ArborescenceSolver(graph);
     this.parentEdge = this.#solver.parentEdge;
     this.share = new Float64Array(edgeCount);
     this.#cost = new Float64Array(edgeCount);
     this.#scale = typicalCosts(graph, distance);
-    this.#flowAt = new Float64Array(nodeCount);
-    this.#lastAt = new Float64Array(nodeCount);
+    this.#flowAt = new Int32Array(nodeCount);
+    this.#lastAt = new Int32Array(nodeCount);
     this.#position = new Int32Array(nodeCount);
     let lastCount = 0;
     let flowCount = 0;
@@ -101,10 +100,13 @@ export class FlowRelaxation {
       flowCount += family.nodes.length * family.edges.length;
     }
     this.#lastEdge = new Int32Array(lastCount);
+    this.#reach = new PathReach(graph, this.#families, this.#flowAt);
     this.#isOnPath = new Uint8Array(edgeCount);
+    this.#isInTree = new Uint8Array(edgeCount);
     this.#isCharged = new Uint8Array(edgeCount);
     this.#value = new Float64Array(nodeCount);
-    this.#isDone = new Uint8Array(nodeCount);
+    this.#heap = new IndexedHeap(nodeCount);
+    this.#headPrice = new Float64Array(nodeCount);
     const zero = (): Multipliers => ({
       flow: new Float64Array(flowCount),
       group: new Float64Array(graph.groups.length),
@@ -117,41 +119,73 @@ export class FlowRelaxation {
     this.#families.forEach((family, index) => {
       for (const node of family.nodes) this.#familyOf[node] = index;
     });
-    graph.groups.forEach((group, index) => {
-      for (const member of group.members) {
-        const key = index * this.#families.length + this.#familyOf[member]!;
-        this.#membersIn.set(key, (this.#membersIn.get(key) ?? 0) + 1);
-      }
-    });
-    this.#isMember = graph.groups.map((group, index) => {
-      const isMember = new Uint8Array(budgets.kind[index] === KIND_UNION ? nodeCount : 0);
-      if (isMember.length > 0) for (const member of group.members) isMember[member] = 1;
-      return isMember;
-    });
+    this.#unions = new UnionShares(graph, budgets, this.#familyOf);
+    this.limitPaths(distance, cap, new Uint8Array(edgeCount));
   }
 
-  /** Tightens what is known of paths in a branch: shortest paths and caps per vertex. */
-  limitPaths(distance: Float64Array, cap: Float64Array): void {
+  /**
+   * Tightens what is known of paths in a branch: shortest paths and caps per vertex, and edges that no
+   * path uses. A point must be restored after it.
+   */
+  limitPaths(distance: Float64Array, cap: Float64Array, forbidden: Uint8Array): void {
     this.#distance = distance;
-    this.#cap = cap;
+    this.#reach.rebuild(distance, cap, forbidden);
   }
 
   /** Steps that one evaluation costs. */
   get stepsPerRound(): number {
-    return this.multipliers.flow.length + 10 * this.#graph.edgeCount;
+    return 3 * this.#reach.count + 8 * this.#graph.edgeCount;
   }
 
-  /** A copy of the point, for a branch. */
-  save(): Multipliers {
+  /** A copy of the point, for a branch; rounded, so the bound there may differ a little. */
+  save(): SavedPoint {
     const { flow, group, node } = this.multipliers;
-    return { flow: flow.slice(), group: group.slice(), node: node.slice() };
+    let count = 0;
+    this.#forEachReach((base, start, end) => {
+      for (let slot = start; slot < end; slot++) {
+        if (flow[base + this.#reach.places[slot]!] !== 0) count++;
+      }
+    });
+    const saved = { place: new Int32Array(count), flow: new Float32Array(count) };
+    let fill = 0;
+    this.#forEachReach((base, start, end) => {
+      for (let slot = start; slot < end; slot++) {
+        const at = base + this.#reach.places[slot]!;
+        if (flow[at] === 0) continue;
+        saved.place[fill] = at;
+        saved.flow[fill++] = flow[at]!;
+      }
+    });
+    return { ...saved, group: group.slice(), node: node.slice() };
   }
 
-  /** Takes a point over; the object is changed from now on. */
-  restore(multipliers: Multipliers): void {
-    this.multipliers = multipliers;
-    for (const part of [this.#direction.flow, this.#direction.group, this.#direction.node]) {
-      part.fill(0);
+  /** Goes to a saved point; multipliers of edges out of reach become zero. */
+  restore({ place, flow, group, node }: SavedPoint): void {
+    this.multipliers.group.set(group);
+    this.multipliers.node.set(node);
+    const own = this.multipliers.flow.fill(0);
+    const all = this.#direction.flow.fill(0);
+    for (let at = 0; at < place.length; at++) all[place[at]!] = flow[at]!;
+    this.#forEachReach((base, start, end) => {
+      for (let slot = start; slot < end; slot++) {
+        const at = base + this.#reach.places[slot]!;
+        own[at] = all[at]!;
+      }
+    });
+    for (const part of [this.#direction, this.#slope]) {
+      part.flow.fill(0);
+      part.group.fill(0);
+      part.node.fill(0);
+    }
+  }
+
+  /** Calls `visit` with each vertex's place of multipliers and its slots of edges in reach. */
+  #forEachReach(visit: (base: number, start: number, end: number) => void): void {
+    for (const family of this.#families) {
+      for (const node of family.nodes) {
+        const end = this.#reach.endOf(node);
+        visit(this.#flowAt[node]!, this.#flowAt[node]!, end);
+      }
     }
   }
 
@@ -165,7 +199,8 @@ export class FlowRelaxation {
       this.#cost[edge] = forbidden[edge] ? Infinity : storage[edge]!;
     }
     this.#isCharged.fill(0);
-    for (const family of this.#families) this.#chargeFamily(family, forbidden);
+    if (this.#budgets.hasUnion) this.#unions.advance();
+    for (const family of this.#families) this.#chargeFamily(family);
     for (let edge = 0; edge < edgeCount; edge++) {
       if (!this.#isCharged[edge]) this.#cost[edge] = Infinity;
     }
@@ -190,39 +225,11 @@ export class FlowRelaxation {
    */
   ascend(rise: number): boolean {
     this.#findSlope();
-    const { flow, group, node } = this.#direction;
-    const slope = this.#slope;
-    let cross = 0;
-    let length = 0;
-    const parts: [Float64Array, Float64Array, Float64Array][] = [
-      [flow, slope.flow, this.multipliers.flow],
-      [group, slope.group, this.multipliers.group],
-      [node, slope.node, this.multipliers.node],
-    ];
-    for (const [direction, gradient] of parts) {
-      for (let at = 0; at < direction.length; at++) {
-        cross += direction[at]! * gradient[at]!;
-        length += direction[at]! * direction[at]!;
-      }
-    }
-    // Deflection after Camerini, Fratta and Maffioli (1975): only where the directions disagree.
-    const keep = cross < 0 && length > 0 ? Math.min(1, (-1.5 * cross) / length) : 0;
-    let norm = 0;
-    for (const [direction, gradient, point] of parts) {
-      for (let at = 0; at < direction.length; at++) {
-        let next = keep * direction[at]! + gradient[at]!;
-        if (next < 0 && point[at] === 0) next = 0;
-        direction[at] = next;
-        norm += next * next;
-      }
-    }
+    const { group, node } = this.#direction;
+    const norm = this.#deflect();
     if (norm < 1e-18) return false;
     const step = rise / norm;
-    for (let at = 0; at < flow.length; at++) {
-      if (flow[at] !== 0) {
-        this.multipliers.flow[at] = Math.max(0, this.multipliers.flow[at]! + step * flow[at]!);
-      }
-    }
+    this.#moveFlow(step);
     for (let at = 0; at < group.length; at++) {
       const change = (step * group[at]!) / this.#scale[at]!;
       this.multipliers.group[at] = Math.max(0, this.multipliers.group[at]! + change);
@@ -232,6 +239,57 @@ export class FlowRelaxation {
       this.multipliers.node[at] = Math.max(0, this.multipliers.node[at]! + change);
     }
     return true;
+  }
+
+  /** Turns the direction towards the slope. @returns its squared length. */
+  #deflect(): number {
+    const slope = this.#slope;
+    const direction = this.#direction;
+    const point = this.multipliers;
+    const reach = this.#reach.places;
+    let cross = 0;
+    let length = 0;
+    const measure = (old: Float64Array, now: Float64Array, at: number): void => {
+      cross += old[at]! * now[at]!;
+      length += old[at]! * old[at]!;
+    };
+    this.#forEachReach((base, start, end) => {
+      for (let slot = start; slot < end; slot++) {
+        measure(direction.flow, slope.flow, base + reach[slot]!);
+      }
+    });
+    for (let at = 0; at < slope.group.length; at++) measure(direction.group, slope.group, at);
+    for (let at = 1; at < slope.node.length; at++) measure(direction.node, slope.node, at);
+    // Deflection after Camerini, Fratta and Maffioli (1975): only where the directions disagree.
+    const keep = cross < 0 && length > 0 ? Math.min(1, (-1.5 * cross) / length) : 0;
+    let norm = 0;
+    const turn = (old: Float64Array, now: Float64Array, where: Float64Array, at: number): void => {
+      let next = keep * old[at]! + now[at]!;
+      if (next < 0 && where[at] === 0) next = 0;
+      old[at] = next;
+      norm += next * next;
+    };
+    this.#forEachReach((base, start, end) => {
+      for (let slot = start; slot < end; slot++) {
+        turn(direction.flow, slope.flow, point.flow, base + reach[slot]!);
+      }
+    });
+    for (let at = 0; at < slope.group.length; at++) {
+      turn(direction.group, slope.group, point.group, at);
+    }
+    for (let at = 1; at < slope.node.length; at++) turn(direction.node, slope.node, point.node, at);
+    return norm;
+  }
+
+  #moveFlow(step: number): void {
+    const { flow } = this.multipliers;
+    const direction = this.#direction.flow;
+    this.#forEachReach((base, start, end) => {
+      for (let slot = start; slot < end; slot++) {
+        const at = base + this.#reach.places[slot]!;
+        if (direction[at] !== 0) flow[at] = Math.max(0, flow[at]! + step * direction[at]!);
+      }
+    });
   }
 
   #nodeScale(node: number): number {
@@ -251,67 +309,78 @@ export class FlowRelaxation {
   }
 
   /** Charges each vertex's shortest path on its last edges, and takes the multipliers off the tree. */
-  #chargeFamily(family: Family, forbidden: Uint8Array): void {
+  #chargeFamily(family: Family): void {
     const { flow } = this.multipliers;
+    const { edges } = family;
+    const cost = this.#cost;
     for (const node of family.nodes) {
       const base = this.#flowAt[node]!;
-      for (let at = 0; at < family.edges.length; at++) {
-        if (family.head[at] !== this.#position[node]) {
-          this.#cost[family.edges[at]!]! -= flow[base + at]!;
-        }
+      const end = this.#reach.endOf(node);
+      for (let slot = base; slot < end; slot++) {
+        const at = this.#reach.places[slot]!;
+        cost[edges[at]!]! -= flow[base + at]!;
       }
-      this.#findPaths(family, node, forbidden);
+      this.#findPaths(family, node);
     }
   }
 
-  #findPaths(family: Family, target: number, forbidden: Uint8Array): void {
-    const count = family.nodes.length + 1;
+  /** Dijkstra from the root over the edges in the target's reach. */
+  #findPaths(family: Family, target: number): void {
+    const { edges, head } = family;
+    const { recreation } = this.#graph;
     const base = this.#flowAt[target]!;
     const last = this.#lastAt[target]!;
     const { flow } = this.multipliers;
+    const { places, starts } = this.#reach;
+    const first = this.#reach.startOf(target);
     const goal = this.#position[target]!;
-    const between = this.#between[this.#familyOf[target]!]!;
-    const value = this.#value.fill(Infinity, 0, count);
-    const isDone = this.#isDone.fill(0, 0, count);
-    const cap = this.#cap[target]!;
-    const perPath = this.#pathPrice(target);
-    const { hasUnion } = this.#budgets;
+    const heap = this.#heap;
+    const headPrice = this.#headPrice;
+    const value = this.#value.fill(Infinity, 0, family.nodes.length + 1);
+    this.#priceHeads(family, target);
     value[0] = 0;
-    isDone[goal] = 1;
-    for (;;) {
-      let tail = -1;
-      let least = Infinity;
-      for (let local = 0; local < count; local++) {
-        if (!isDone[local] && value[local]! < least) {
-          least = value[local]!;
-          tail = local;
-        }
-      }
-      if (tail < 0) return;
-      isDone[tail] = 1;
-      const tailDistance = tail === 0 ? 0 : this.#distance[family.nodes[tail - 1]!]!;
-      for (let at = family.start[tail]!; at < family.start[tail + 1]!; at++) {
-        const edge = family.edges[at]!;
-        if (forbidden[edge]) continue;
-        const own = this.#graph.recreation[edge]!;
-        const head = family.head[at]!;
-        const isLast = head === goal;
-        if (isDone[head] && !isLast) continue;
-        const rest = isLast ? 0 : between[(head - 1) * (count - 1) + goal - 1]!;
-        if (tailDistance + own + rest > cap) continue;
-        let charge = perPath * own;
-        if (hasUnion) charge += this.#unionPrice(target, edge) * own;
-        if (isLast) {
-          this.#cost[edge]! += least + charge;
+    for (let tail = 0; tail >= 0; tail = heap.size > 0 ? heap.pop() : -1) {
+      const least = value[tail]!;
+      const end = starts[first + tail + 1]!;
+      for (let slot = starts[first + tail]!; slot < end; slot++) {
+        const at = places[slot]!;
+        const edge = edges[at]!;
+        const next = head[at]!;
+        const reached = least + headPrice[next]! * recreation[edge]!;
+        if (next === goal) {
+          this.#cost[edge]! += reached;
           this.#isCharged[edge] = 1;
           continue;
         }
-        const reached = least + charge + flow[base + at]!;
-        if (reached < value[head]!) {
-          value[head] = reached;
-          this.#lastEdge[last + head] = at;
+        const through = reached + flow[base + at]!;
+        if (through < value[next]!) {
+          value[next] = through;
+          this.#lastEdge[last + next] = at;
+          heap.set(next, through);
         }
       }
+    }
+  }
+
+  /** Sets what one unit of the target's path costs on edges into each vertex of its family. */
+  #priceHeads(family: Family, target: number): void {
+    const price = this.#headPrice;
+    const count = family.nodes.length;
+    price.fill(this.#pathPrice(target), 0, count + 1);
+    if (!this.#budgets.hasUnion) return;
+    const { groupStart, groupsOf } = this.#graph;
+    for (let at = groupStart[target]!; at < groupStart[target + 1]!; at++) {
+      const group = groupsOf[at]!;
+      if (this.#budgets.kind[group] !== KIND_UNION) continue;
+      const own = this.multipliers.group[group]!;
+      if (own === 0) continue;
+      // A member pays for its own last edge and its share of edges into vertices outside the group.
+      for (let local = 1; local <= count; local++) {
+        const node = family.nodes[local - 1]!;
+        if (!this.#unions.isMember(group, node))
+          price[local]! += own * this.#unions.shareOf(group, target, node);
+      }
+      price[this.#position[target]!]! += own;
     }
   }
 
@@ -325,27 +394,6 @@ export class FlowRelaxation {
     return price;
   }
 
-  /** A member pays for its own last edge and a part of edges into vertices outside the group. */
-  #unionPrice(node: number, edge: number): number {
-    const { groupStart, groupsOf, to } = this.#graph;
-    const head = to[edge]!;
-    let price = 0;
-    for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
-      const group = groupsOf[at]!;
-      if (this.#budgets.kind[group] !== KIND_UNION) continue;
-      if (head === node) price += this.multipliers.group[group]!;
-      else if (!this.#isMember[group]![head]) {
-        price += this.multipliers.group[group]! / this.#companions(group, node);
-      }
-    }
-    return price;
-  }
-
-  /** Members of the group in the vertex's family: who may share an edge with it. */
-  #companions(group: number, node: number): number {
-    return this.#membersIn.get(group * this.#families.length + this.#familyOf[node]!)!;
-  }
-
   /** Fills the slope: what is relaxed and broken (positive) or slack (negative). */
   #findSlope(): void {
     const slope = this.#slope;
@@ -354,6 +402,9 @@ export class FlowRelaxation {
     this.#budgets.kind.forEach((kind, group) => {
       if (kind !== KIND_NONE) slope.group[group] = -this.#budgets.limit[group]!;
     });
+    for (let edge = 0; edge < this.#isInTree.length; edge++) {
+      this.#isInTree[edge] = this.parentEdge[this.#graph.to[edge]!] === edge ? 1 : 0;
+    }
     for (const family of this.#families) {
       for (const node of family.nodes) this.#addSlopeOf(family, node);
     }
@@ -390,12 +441,14 @@ export class FlowRelaxation {
       const tail = this.#graph.from[edge]!;
       local = tail === ROOT ? 0 : this.#position[tail]!;
     }
-    for (let at = 0; at < family.edges.length; at++) {
-      const edge = family.edges[at]!;
-      const isInTree = this.parentEdge[this.#graph.to[edge]!] === edge ? 1 : 0;
-      const difference = this.#isOnPath[at]! - isInTree;
+    const { edges, head } = family;
+    const goal = this.#position[node]!;
+    const end = this.#reach.endOf(node);
+    for (let slot = base; slot < end; slot++) {
+      const at = this.#reach.places[slot]!;
+      const difference = this.#isOnPath[at]! - this.#isInTree[edges[at]!]!;
       const isIdle = difference < 0 && flow[base + at] === 0;
-      slope.flow[base + at] = isIdle || family.head[at] === this.#position[node] ? 0 : difference;
+      slope.flow[base + at] = isIdle || head[at] === goal ? 0 : difference;
     }
     for (const at of onPath) this.#isOnPath[at] = 0;
     slope.node[node] = path;
@@ -412,74 +465,11 @@ export class FlowRelaxation {
       if (this.#budgets.kind[group] !== KIND_UNION) continue;
       const head = to[edge]!;
       if (head === node) this.#slope.group[group]! += recreation[edge]!;
-      else if (!this.#isMember[group]![head]) {
-        this.#slope.group[group]! += recreation[edge]! / this.#companions(group, node);
+      else if (!this.#unions.isMember(group, head)) {
+        const share = this.#unions.shareOf(group, node, head);
+        this.#slope.group[group]! += recreation[edge]! * share;
+        this.#unions.note(group, node, head);
       }
     }
   }
-}
-
-/** Least recreation cost from each extent of a family to each other (Floyd and Warshall). */
-function betweenAll(graph: StorageGraph, family: Family): Float64Array {
-  const count = family.nodes.length;
-  const least = new Float64Array(count * count).fill(Infinity);
-  for (let node = 0; node < count; node++) least[node * count + node] = 0;
-  for (let tail = 1; tail <= count; tail++) {
-    for (let at = family.start[tail]!; at < family.start[tail + 1]!; at++) {
-      const slot = (tail - 1) * count + family.head[at]! - 1;
-      least[slot] = Math.min(least[slot]!, graph.recreation[family.edges[at]!]!);
-    }
-  }
-  for (let middle = 0; middle < count; middle++) {
-    for (let tail = 0; tail < count; tail++) {
-      const first = least[tail * count + middle]!;
-      if (first === Infinity) continue;
-      for (let head = 0; head < count; head++) {
-        const through = first + least[middle * count + head]!;
-        if (through < least[tail * count + head]!) least[tail * count + head] = through;
-      }
-    }
-  }
-  return least;
-}
-
-/** Splits the extents into the sets that deltas connect. */
-function splitFamilies(graph: StorageGraph): Family[] {
-  const { nodeCount, from, to, edgeCount, inStart, inEdges } = graph;
-  const above = Int32Array.from({ length: nodeCount }, (_, node) => node);
-  const find = (node: number): number => {
-    let top = node;
-    while (above[top] !== top) top = above[top] = above[above[top]!]!;
-    return top;
-  };
-  for (let edge = 0; edge < edgeCount; edge++) {
-    if (from[edge] !== ROOT) above[find(from[edge]!)] = find(to[edge]!);
-  }
-  const members = new Map<number, number[]>();
-  for (let node = 1; node < nodeCount; node++) {
-    const top = find(node);
-    const known = members.get(top);
-    if (known === undefined) members.set(top, [node]);
-    else known.push(node);
-  }
-  const local = new Int32Array(nodeCount);
-  let offset = 0;
-  return [...members.values()].map((nodes): Family => {
-    nodes.forEach((node, index) => {
-      local[node] = index + 1;
-    });
-    const edges: number[] = [];
-    for (const node of nodes) {
-      for (let at = inStart[node]!; at < inStart[node + 1]!; at++) edges.push(inEdges[at]!);
-    }
-    edges.sort((left, right) => local[from[left]!]! - local[from[right]!]! || left - right);
-    const start = new Int32Array(nodes.length + 2);
-    for (const edge of edges) start[local[from[edge]!]! + 1]!++;
-    for (let tail = 0; tail <= nodes.length; tail++) start[tail + 1]! += start[tail]!;
-    const head = Int32Array.from(edges, (edge) => local[to[edge]!]!);
-    const family = { nodes: Int32Array.from(nodes), start, edges: Int32Array.from(edges), head };
-    const place = offset;
-    offset += nodes.length * edges.length;
-    return { ...family, offset: place };
-  });
 }

@@ -8,10 +8,12 @@
  */
 import type { Forest } from './forest.js';
 import { ROOT } from './graph.js';
-import type { SeededRandom, Steps } from './steps.js';
+import { finish, type SeededRandom, type Steps } from './steps.js';
 
 /** Below this share of the storage a change is rounding, not progress. */
 const RELATIVE_EPSILON = 1e-12;
+/** Swaps that are tried before a search gives way. */
+const EDGES_PER_TURN = 256;
 
 /** Searches around one forest, which it changes in place. */
 export class LocalSearch {
@@ -79,6 +81,11 @@ export class LocalSearch {
 
   /** Answers single swaps until a whole round brings nothing or the steps are used up. */
   improve(): void {
+    finish(this.improving());
+  }
+
+  /** The same, giving way now and then. */
+  *improving(): Generator<void, void> {
     const { graph } = this.#forest;
     const edges = new Int32Array(graph.edgeCount);
     for (let edge = 0; edge < edges.length; edge++) edges[edge] = edge;
@@ -86,7 +93,8 @@ export class LocalSearch {
     while (isBetter && !this.#steps.isOver) {
       isBetter = false;
       this.#shuffle(edges);
-      for (const edge of edges) {
+      for (const [index, edge] of edges.entries()) {
+        if (index % EDGES_PER_TURN === EDGES_PER_TURN - 1) yield;
         const isRoot = graph.from[edge] === ROOT;
         if (this.#tryEdge(edge) || (isRoot && this.#tryReroot(edge))) isBetter = true;
         if (this.#steps.isOver) return;
@@ -96,9 +104,9 @@ export class LocalSearch {
 
   /**
    * Kicks the plan by a few random swaps and improves it again, until the steps are used up or
-   * `rounds` kicks in a row brought nothing; the best plan stays.
+   * `rounds` kicks in a row brought nothing; the best plan stays. Gives way now and then.
    */
-  kick(rounds: number): void {
+  *kicking(rounds: number): Generator<void, void> {
     const forest = this.#forest;
     let best = forest.parentEdge.slice();
     let bestStorage = forest.storage;
@@ -109,8 +117,9 @@ export class LocalSearch {
       this.#isLocked.fill(0);
       if (isWithin) {
         this.reclaim();
-        this.improve();
+        yield* this.improving();
       }
+      yield;
       if (isWithin && forest.storage < bestStorage - this.#epsilon()) {
         best = forest.parentEdge.slice();
         bestStorage = forest.storage;

@@ -28,16 +28,19 @@ export interface PriceSearchInput {
   readonly offer: (parentEdge: Int32Array) => number;
 }
 
-/** Runs the search. @returns the best valid lower bound found, 0 if none. */
-export function searchByPrices(input: PriceSearchInput): number {
+/** Runs the search, giving way after each plan. @returns the best valid lower bound found, 0 if none. */
+export function* searchByPrices(input: PriceSearchInput): Generator<void, number> {
   let bound = 0;
   for (const skeleton of input.skeletons) {
-    bound = Math.max(bound, searchOverSkeleton(input, skeleton));
+    bound = Math.max(bound, yield* searchOverSkeleton(input, skeleton));
   }
   return bound;
 }
 
-function searchOverSkeleton(input: PriceSearchInput, skeleton: Int32Array): number {
+function* searchOverSkeleton(
+  input: PriceSearchInput,
+  skeleton: Int32Array,
+): Generator<void, number> {
   const { graph, budgets, shortest, cap, forest, steps } = input;
   const prices = new Float64Array(graph.groups.length);
   const scale = typicalCosts(graph, shortest.distance);
@@ -47,6 +50,7 @@ function searchOverSkeleton(input: PriceSearchInput, skeleton: Int32Array): numb
   let pace = 1;
   let idle = 0;
   for (let round = 0; round < input.rounds && !steps.isOver; round++) {
+    yield;
     const price = pricePerNode(graph, budgets, prices);
     const found = planOverTree(graph, skeleton, cap, price, shortest, steps);
     const upper = input.offer(found.parentEdge);

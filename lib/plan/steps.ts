@@ -2,7 +2,9 @@
  * Steps: how planners are limited without a clock.
  *
  * A planner spends steps (about one edge looked at each); when they are used up, or when the caller's
- * `shouldStop` says so, it ends with what it has. With steps alone a result is deterministic.
+ * `shouldStop` says so, it ends with what it has. With steps alone a result is deterministic. Searches
+ * that last are generators: they give way every some ten thousand steps, so that a caller can report
+ * progress or let go of the thread.
  */
 
 /** Counts down; cheap enough to be called in inner loops. */
@@ -67,6 +69,14 @@ class PartOfSteps extends Steps {
 
   override get left(): number {
     return Math.min(super.left, this.#whole.left);
+  }
+}
+
+/** Runs a search that gives way now and then to its end. @returns its result. */
+export function finish<Result>(search: Generator<unknown, Result>): Result {
+  for (;;) {
+    const turn = search.next();
+    if (turn.done) return turn.value;
   }
 }
 
