@@ -20,6 +20,7 @@ export const ERROR_TABLE = {
   DLV_EXISTS: 1,
   DLV_CONFLICT: 1,
   DLV_CHANGED: 1,
+  DLV_TIER: 1,
   DLV_CONFIG: 1,
   DLV_IO: 1,
   DLV_NO_REPOSITORY: 10,
@@ -91,6 +92,13 @@ export class ConflictError extends DlvError {
 export class ChangedError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
     super('DLV_CHANGED', message, data);
+  }
+}
+
+/** A file whose exact bytes were given up for a lossy tier. */
+export class TierError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_TIER', message, data);
   }
 }
 

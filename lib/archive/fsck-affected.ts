@@ -69,8 +69,9 @@ class Search {
         ...version.logs.map((l) => l.id),
       ];
       for (const finding of this.#meet(parts)) this.#add(finding, whole);
+      const tier = await this.#repo.tier(id);
       for await (const page of readPages(version.tree, this.#repo)) {
-        for (const file of page.files) await this.file(file, id);
+        for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, id);
       }
     } catch (error) {
       // What keeps it from being read is one of the findings.

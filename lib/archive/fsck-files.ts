@@ -48,8 +48,9 @@ export async function checkFiles(
   for (const id of versions) {
     try {
       const version = await repo.version(id);
+      const tier = await repo.tier(id);
       for await (const page of readPages(version.tree, repo)) {
-        for (const file of page.files) await check(file, id);
+        for (const file of page.files) await check(tier?.entryOf(file) ?? file, id);
       }
     } catch (error) {
       // A version that cannot be read is a finding already.

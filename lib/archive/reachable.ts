@@ -18,6 +18,7 @@ import { readVersion } from '../repo/version.js';
 import { segmentCount } from '../store/types.js';
 import type { Repository } from './repository.js';
 import { namedObjects, openStoredFile } from './stored-file.js';
+import { readTier } from './tiers.js';
 
 /** An object that is named but cannot be read, and by what. */
 export interface BrokenLink {
@@ -50,6 +51,8 @@ export interface ReachableOptions {
   /** The staging area: its files, and the versions that its lines stand on or will derive from. */
   staging: Staging;
   onBroken(link: BrokenLink): void;
+  /** Versions whose files are left out: what others need is found then. */
+  without?: ReadonlySet<Id>;
   signal?: AbortSignal;
 }
 
@@ -196,9 +199,14 @@ class Walk {
       for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
       const notes = await this.#guard(current, current, null, () => this.#notes(current), 'ref');
       for (const note of notes ?? []) this.#add(note, 'note', current, null);
+      if (this.#options.without?.has(current)) continue;
+      const noted = (notes ?? []).length > 0;
+      const tier = noted
+        ? await this.#guard(current, current, null, () => readTier(this.#repo, current))
+        : null;
       await this.#guard(current, current, null, async () => {
         for await (const page of readPages(version.tree, this.#repo)) {
-          for (const file of page.files) await this.file(file, current);
+          for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, current);
         }
       });
     }

@@ -8,7 +8,7 @@ import { type Id, isId } from '../bytes/hash.js';
 import { seal } from '../bytes/sealed.js';
 import { isDamage } from '../errors.js';
 import { MANIFEST_BYTES_MAX, REFLOG_BYTES_MAX } from '../limits.js';
-import { readFormat, writeFormat } from '../repo/format.js';
+import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { formatHead, type Head, readHead } from '../repo/head.js';
 import { type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { parseRefName } from '../repo/ref-name.js';
@@ -24,7 +24,7 @@ export async function rebuildFrame(layout: Layout, report: RebuildReport): Promi
   for (const folder of layout.folders()) await makeDirectory(folder);
   if (!(await isSound(() => readFormat(layout)))) {
     await keepAside(layout, 'format');
-    await writeFormat(layout);
+    await writeFormat(layout, REBUILT_FORMAT);
     report.done.push("made 'format' anew: that of this dlv");
   }
   const ignore = await readSmallFile(layout.gitignore, MANIFEST_BYTES_MAX).catch(

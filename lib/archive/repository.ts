@@ -26,6 +26,7 @@ import { Extents } from './extents.js';
 import { PackSession } from './session.js';
 import { Sketches } from './sketches.js';
 import { openStoredFile, type Readers, type StoredFile } from './stored-file.js';
+import { readTier, type VersionTier } from './tiers.js';
 
 export interface RepositoryOptions {
   signal?: AbortSignal;
@@ -135,9 +136,17 @@ export class Repository implements Readers {
     return version;
   }
 
-  /** Files and snapshots of a version. */
+  /** Files and snapshots of a version; files whose exact bytes were given up as they can be had. */
   async tree(id: Id): Promise<FilePage> {
-    return readTree((await this.version(id)).tree, this);
+    const { files, snapshots } = await readTree((await this.version(id)).tree, this);
+    const tier = await this.tier(id);
+    if (tier === null) return { files, snapshots };
+    return { files: files.map((file) => tier.entryOf(file)), snapshots };
+  }
+
+  /** Which files of a version are not exact any more; null if all are. @throws {CorruptError} */
+  tier(id: Id): Promise<VersionTier | null> {
+    return readTier(this, id);
   }
 
   openFile(entry: Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>): Promise<StoredFile> {

@@ -15,6 +15,8 @@ export const io = {
   /** Returns the bytes written, which may be fewer than asked. */
   write: async (handle: FileHandle, bytes: Uint8Array): Promise<number> =>
     (await handle.write(bytes)).bytesWritten,
+  writeAt: async (handle: FileHandle, bytes: Uint8Array, offset: number): Promise<number> =>
+    (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten,
   fsync: (handle: FileHandle): Promise<void> => handle.sync(),
   rename: (from: string, to: string): Promise<void> => fs.rename(from, to),
   unlink: (file: string): Promise<void> => fs.unlink(file),
@@ -294,6 +296,26 @@ export class WriteFile {
   async close(): Promise<void> {
     const handle = this.#handle;
     this.#handle = null;
+    await handle?.close();
+  }
+}
+
+/** Overwrites a few bytes of an own unfinished file, in place; not synced. */
+export async function patchFile(
+  file: string,
+  patches: readonly { offset: number; bytes: Uint8Array }[],
+): Promise<void> {
+  if (patches.length === 0) return;
+  let handle: FileHandle | null = null;
+  try {
+    handle = await io.open(file, 'r+');
+    for (const { offset, bytes } of patches) {
+      const wrote = await io.writeAt(handle, bytes, offset);
+      if (wrote !== bytes.length) throw Object.assign(new Error('cut'), { code: 'ENOSPC' });
+    }
+  } catch (error) {
+    throw ioError('write', file, error);
+  } finally {
     await handle?.close();
   }
 }

@@ -1,4 +1,5 @@
 /** How versions, moves and sizes read on a terminal; shared by the commands that show them. */
+import type { TierErrors } from '../ops/tier.js';
 import type { Id, VersionSummary } from '../ops/versions.js';
 import { formatBytes, formatShare, formatTime, printable, type Ui } from './ui.js';
 
@@ -25,6 +26,7 @@ export function versionTitle(ui: Ui, version: VersionSummary): string {
     style.yellow(shortId(version.version)),
     style.cyan(`${version.model}@${version.number}`),
     ...(refs === '' ? [] : [style.green(`(${refs})`)]),
+    ...(version.tier === null ? [] : [style.red(`[${printable(version.tier)}, not exact]`)]),
   ].join(' ');
 }
 
@@ -59,6 +61,15 @@ export function bytesOf(bytes: number, whole: number): string {
   return `${formatBytes(bytes)} (${formatShare(bytes, whole)})`;
 }
 
+/** `4,096 values, largest error 1.2e-3, RMS 2.5e-4, relative 1.6e-3`. */
+export function formatErrors(errors: TierErrors): string {
+  const { elements, maxAbs, rms, relative } = errors;
+  const digits = (value: number): string => value.toPrecision(3);
+  const share = relative === null ? '' : `, relative ${digits(relative)}`;
+  const count = elements.toLocaleString('en');
+  return `${count} values, largest error ${digits(maxAbs)}, RMS ${digits(rms)}${share}`;
+}
+
 /** Tells what happened to the work tree. */
 export function noteFiles(
   ui: Ui,
@@ -86,4 +97,5 @@ export const EXAMPLE_VERSION: VersionSummary = {
   params: { lr: '0.001' },
   step: 500,
   refs: ['HEAD', 'mnist/main', 'tag: v1'],
+  tier: null,
 };

@@ -13,10 +13,11 @@ import type { OpContext } from './context.js';
 import { resolveId } from './resolve.js';
 import { fileOf } from './show.js';
 import { npyHeader, safetensorsHeader } from './tensor-files.js';
+import { type AcceptTier, checkTiers } from './tier-gate.js';
 
 export type CatFormat = 'raw' | 'npy' | 'safetensors';
 
-export interface CatOptions {
+export interface CatOptions extends AcceptTier {
   /** `<rev>:<path>`, `<rev>:<path>#<tensor>` or, for safetensors, `<rev>`. */
   place: string;
   /** raw: the file as it is, or the tensor's elements, little-endian and row-major. */
@@ -79,10 +80,11 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
         hint: `write ${place}:<path>, or use --format safetensors for all its weights`,
       });
     }
-    const tensors = await weightsOf(repo, version);
+    const tensors = await weightsOf(repo, version, options, context);
     return tensorsJob(repo, { version, path: null, tensor: null }, 'safetensors', tensors);
   }
   const { entry, name } = await findPlace(repo, version, place.slice(colon + 1));
+  checkTiers([entry], options.acceptTier, context);
   const where = { version, path: entry.path, tensor: null };
   if (name === null && (options.format ?? 'raw') === 'raw')
     return fileJob(repo, where, entry, context);
@@ -108,9 +110,12 @@ async function findPlace(
   rest: string,
 ): Promise<{ entry: FileEntry; name: string | null }> {
   const { tree } = await repo.version(version);
+  const tier = await repo.tier(version);
   for (let at = rest.length; at > 0; at = rest.lastIndexOf('#', at - 1)) {
     const entry = await findFile(tree, rest.slice(0, at), repo);
-    if (entry !== null) return { entry, name: at === rest.length ? null : rest.slice(at + 1) };
+    if (entry === null) continue;
+    const name = at === rest.length ? null : rest.slice(at + 1);
+    return { entry: tier?.entryOf(entry) ?? entry, name };
   }
   const at = rest.indexOf('#');
   const entry = await fileOf(repo, version, at < 0 ? rest : rest.slice(0, at));
@@ -158,10 +163,18 @@ function uniqueNames(tensors: readonly StoredTensor[], prefix = ''): NamedTensor
 }
 
 /** All tensors of the weight snapshots of a version, named by path if there are several. */
-async function weightsOf(repo: Repository, version: Id): Promise<NamedTensor[]> {
+async function weightsOf(
+  repo: Repository,
+  version: Id,
+  options: AcceptTier,
+  context: OpContext,
+): Promise<NamedTensor[]> {
   const { files, snapshots } = await repo.tree(version);
   const byPath = new Map(files.map((file) => [file.path, file]));
   const weights = snapshots.filter(({ role }) => role === 'weights');
+  const used = new Set(weights.flatMap(({ members }) => members));
+  const taken = files.filter(({ path }) => used.has(path));
+  checkTiers(taken, options.acceptTier, context);
   const named: NamedTensor[] = [];
   for (const { key, members } of weights) {
     const tensors: StoredTensor[] = [];

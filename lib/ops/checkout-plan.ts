@@ -17,6 +17,7 @@ import type { OpContext } from './context.js';
 import { versionRoots, versionsByModel } from './sizes.js';
 import { sameFile } from './staged-version.js';
 import { hashFile } from './status.js';
+import { checkTiers } from './tier-gate.js';
 import { Describer } from './versions.js';
 
 /** A file to be written. */
@@ -55,9 +56,11 @@ export interface PlanOptions {
   /** Files of the version that the line stands on, by path. */
   committed: ReadonlyMap<string, FileEntry>;
   force: boolean;
+  /** Writes files of a tier as well. */
+  acceptTier?: boolean;
 }
 
-/** Decides. @throws {ConflictError} that lists the paths whose work would be lost. */
+/** Decides. @throws {ConflictError} that lists the paths whose work would be lost; {TierError}. */
 export async function planCheckout(
   repo: Repository,
   options: PlanOptions,
@@ -68,6 +71,12 @@ export async function planCheckout(
   for (const entry of options.target) await planner.place(entry);
   await planner.checkFolders();
   if (!options.force) await planner.checkLost();
+  const { writes } = planner.plan;
+  checkTiers(
+    writes.map(({ entry }) => entry),
+    options.acceptTier,
+    context,
+  );
   return planner.plan;
 }
 
@@ -248,10 +257,13 @@ class Planner {
     for (const id of models.get(this.#options.model) ?? []) {
       throwIfAborted(this.#context.signal);
       const { tree } = await this.#repo.version(id);
+      const tier = await this.#repo.tier(id);
       for await (const page of describer.pages(tree)) {
-        if (seen.has(page)) continue;
-        seen.add(page);
-        for (const { path, sha256 } of page.files) {
+        if (tier === null && seen.has(page)) continue;
+        if (tier === null) seen.add(page);
+        for (const file of page.files) {
+          // What was given up for a tier is in no version any more.
+          const { path, sha256 } = tier?.entryOf(file) ?? file;
           const contents = this.#lost.get(path);
           if (contents === undefined) continue;
           const left = contents.filter((content) => content !== sha256);

@@ -20,8 +20,9 @@ import { FilePlacer } from './place-files.js';
 import { resolve } from './resolve.js';
 import { selectPaths } from './select-paths.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from './staged-version.js';
+import { type AcceptTier, checkTiers } from './tier-gate.js';
 
-export interface CheckoutOptions {
+export interface CheckoutOptions extends AcceptTier {
   revision: string;
   /** Only these files; HEAD stays. */
   paths?: string[];
@@ -49,7 +50,7 @@ export interface CheckoutResult {
   seconds: number;
 }
 
-/** @throws {NotFoundError} {ConflictError} {ExistsError} {CorruptError} {IoError} {UsageError} */
+/** @throws {NotFoundError} {ConflictError} {ExistsError} {TierError} {CorruptError} {IoError} */
 export async function checkout(
   repo: Repository,
   options: CheckoutOptions,
@@ -67,6 +68,7 @@ export async function checkout(
     ? await checkoutPaths(repo, id, options, context)
     : await checkoutVersion(repo, id, headFor(ref, (await repo.version(id)).model, id), {
         force: options.force === true,
+        acceptTier: options.acceptTier === true,
         context,
         reason: `checkout: moving to ${options.revision}`,
       });
@@ -110,6 +112,7 @@ export async function checkoutVersion(
   head: Head,
   how: {
     force: boolean;
+    acceptTier?: boolean;
     context: OpContext;
     reason: string;
     /** Runs under the lock before HEAD moves: what must fail together with it. */
@@ -139,6 +142,7 @@ export async function checkoutVersion(
       removes: staging.entries(model).filter((entry) => !wanted.has(entry.path)),
       committed: new Map(committed.map((file) => [file.path, file])),
       force: how.force,
+      acceptTier: how.acceptTier === true,
     },
     how.context,
   );
@@ -188,6 +192,7 @@ async function checkoutPaths(
       removes: [],
       committed: new Map(committed.map((file) => [file.path, file])),
       force: options.force === true,
+      acceptTier: options.acceptTier === true,
     },
     context,
   );
@@ -229,6 +234,7 @@ async function exportFiles(
   const { model } = await repo.version(id);
   const { files } = await repo.tree(id);
   const target = pickFiles(repo, id, files, options.paths ?? [], context);
+  checkTiers(target, options.acceptTier, context);
   await prepareFolder(repo, root, options);
   await checkCollisions(
     root,

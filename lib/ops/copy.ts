@@ -21,9 +21,10 @@ import { knownModels } from './branches.js';
 import { checkoutVersion } from './checkout.js';
 import type { OpContext } from './context.js';
 import { resolveId } from './resolve.js';
+import { type AcceptTier, checkTiers } from './tier-gate.js';
 import { Describer, type Lineage } from './versions.js';
 
-export interface CopyOptions {
+export interface CopyOptions extends AcceptTier {
   revision: string;
   /** Name of the new model. */
   name: string;
@@ -73,6 +74,7 @@ export async function copy(
   const from = await repo.version(source);
   const number = await new Describer(repo).number(source);
   const tree = options.empty ? { files: [], snapshots: [] } : await repo.tree(source);
+  checkTiers(tree.files, options.acceptTier, context);
   const into = folderFor(repo, options, tree, staging, context);
   const page = moveInto(tree, into);
   for (const { path } of options.checkout ? page.files : []) staging.checkOwner(model, path);
@@ -93,7 +95,15 @@ export async function copy(
     let written: string[] = [];
     if (options.checkout) {
       const head = { kind: 'branch', model, branch } as const;
-      const how = { force: false, context, reason: why.reason, first: create, keepHead: true };
+      const accept = { acceptTier: options.acceptTier === true };
+      const how = {
+        force: false,
+        ...accept,
+        context,
+        reason: why.reason,
+        first: create,
+        keepHead: true,
+      };
       written = (await checkoutVersion(repo, id, head, how)).written;
     } else await repo.locked(create);
     let storedBytes = 0;

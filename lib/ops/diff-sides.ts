@@ -31,6 +31,8 @@ export interface DiffFile {
 export interface DiffSide {
   label: string;
   version: Id | null;
+  /** Tiers that stand for exact files of it. */
+  tier: string | null;
   files: Map<string, DiffFile>;
   snapshots: Snapshot[];
 }
@@ -110,6 +112,7 @@ async function versionSide(repo: Repository, id: Id, label: string): Promise<Dif
   return {
     label,
     version: id,
+    tier: (await repo.tier(id))?.label ?? null,
     files: new Map(tree.files.map((entry) => [entry.path, storedFile(repo, entry)])),
     snapshots: tree.snapshots,
   };
@@ -119,6 +122,7 @@ function stagedSide(repo: Repository, entries: readonly StagedEntry[]): DiffSide
   return {
     label: 'staged',
     version: null,
+    tier: null,
     files: new Map(entries.map((entry) => [entry.path, storedFile(repo, entry)])),
     snapshots: makeSnapshots(entries),
   };
@@ -208,5 +212,6 @@ async function workSide(
       },
     });
   }
-  return { label: 'work tree', version: null, files, snapshots: makeSnapshots(hints) };
+  const snapshots = makeSnapshots(hints);
+  return { label: 'work tree', version: null, tier: null, files, snapshots };
 }

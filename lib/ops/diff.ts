@@ -58,9 +58,18 @@ export interface SnapshotDiff {
   tensors: TensorDiff[];
 }
 
+/** One side of a comparison. */
+export interface DiffEnd {
+  label: string;
+  /** null: staging or the work tree. */
+  version: Id | null;
+  /** Tiers that stand for exact files of it: those are compared. */
+  tier: string | null;
+}
+
 export interface DiffResult {
-  before: { label: string; version: Id | null };
-  after: { label: string; version: Id | null };
+  before: DiffEnd;
+  after: DiffEnd;
   /** True if nothing differs. */
   same: boolean;
   files: FileDiff[];
@@ -80,8 +89,8 @@ export async function diff(
       ? []
       : await diffSnapshots(repo, before, after, options, context);
     return {
-      before: { label: before.label, version: before.version },
-      after: { label: after.label, version: after.version },
+      before: endOf(before),
+      after: endOf(after),
       same: files.length === 0,
       files,
       snapshots,
@@ -89,6 +98,10 @@ export async function diff(
   } finally {
     context.progress.finish();
   }
+}
+
+function endOf({ label, version, tier }: DiffSide): DiffEnd {
+  return { label, version, tier };
 }
 
 function diffFiles(before: DiffSide, after: DiffSide): FileDiff[] {

@@ -1,8 +1,10 @@
 /** `dlv show`: all that a version says, or how one of its files is made. */
 import type { Repository } from '../archive/repository.js';
 import { type StoredTensor, tensorBytes, tensorsOf } from '../archive/tensors.js';
+import type { VersionTier } from '../archive/tiers.js';
 import type { Id } from '../bytes/hash.js';
 import { NotFoundError } from '../errors.js';
+import { formatAuthor } from '../repo/author.js';
 import { closestNames } from '../repo/closest.js';
 import type { FileEntry, Snapshot } from '../repo/file-page.js';
 import { findFile, readFiles } from '../repo/file-tree.js';
@@ -10,16 +12,44 @@ import { readNotes } from '../repo/refs.js';
 import type { GitState } from '../repo/version.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Role } from '../tensor/layout.js';
+import type { TierErrors } from '../tensor/quantize.js';
 import type { OpContext } from './context.js';
 import { resolveId } from './resolve.js';
-import { Describer, type MetricValue, metricValue, type VersionSummary } from './versions.js';
+import {
+  Describer,
+  formatMoment,
+  type MetricValue,
+  metricValue,
+  type VersionSummary,
+} from './versions.js';
 
 /** One file of a version. */
 export interface ShownFile {
   path: string;
   mode: '644' | '755';
   size: number;
+  /** Of the exact bytes, as they were added. */
   sha256: string;
+  /** Tier that the file is kept as; null if its exact bytes are kept. */
+  tier: string | null;
+}
+
+/** What was given up of one file. */
+export interface ShownTierFile extends TierErrors {
+  path: string;
+  /** Of the bytes that are kept. */
+  sha256: string;
+  /** Extents replaced. */
+  extents: number;
+}
+
+/** A tier that a version was given. */
+export interface ShownTier {
+  tier: string;
+  author: string;
+  time: string;
+  /** Files that it stands for now. */
+  files: ShownTierFile[];
 }
 
 /** One checkpoint of a version. */
@@ -47,6 +77,8 @@ export interface ShowResult extends VersionSummary {
   series: ShownMetric[];
   logs: { name: string; bytes: number }[];
   git: GitState | null;
+  /** Tiers that stand for exact files, the oldest first. */
+  tiers: ShownTier[];
   /** Ids of notes made later. */
   notes: Id[];
 }
@@ -70,6 +102,8 @@ export interface ShowFileResult {
   mode: '644' | '755';
   size: number;
   sha256: string;
+  /** Tier that the file is kept as, and sha256 and tensors are of; null if it is exact. */
+  tier: string | null;
   /** Git's blob id, for files up to 10 MB. */
   gitSha1: string | null;
   /** 'safetensors', 'onnx', … or 'blob'. */
@@ -102,6 +136,7 @@ export async function show(
     })),
     logs: version.logs.map(({ name, bytes }) => ({ name, bytes })),
     git: version.git,
+    tiers: shownTiers(await repo.tier(id), files),
     notes: await readNotes(repo.layout, id),
   };
 }
@@ -110,8 +145,29 @@ function modeText(mode: number): '644' | '755' {
   return mode === 0o755 ? '755' : '644';
 }
 
-function shownFile({ path, mode, size, sha256 }: FileEntry): ShownFile {
-  return { path, mode: modeText(mode), size, sha256 };
+function shownFile({ path, mode, size, sha256, tier }: FileEntry): ShownFile {
+  const exact = tier?.exactSha256 ?? sha256;
+  return { path, mode: modeText(mode), size, sha256: exact, tier: tier?.name ?? null };
+}
+
+function shownTiers(tier: VersionTier | null, files: readonly FileEntry[]): ShownTier[] {
+  const shown = [...(tier?.notes ?? [])].map((note): ShownTier => {
+    const rows: ShownTierFile[] = [];
+    for (const { path, tier: mark } of files) {
+      const found = mark === undefined ? null : tier?.fileOf(mark.exactRecipe);
+      if (found?.note.id !== note.id) continue;
+      const { sha256, extents, elements, maxAbs, rms, relative } = found.file;
+      rows.push({ path, sha256, extents, elements, maxAbs, rms, relative });
+    }
+    const author = formatAuthor(note.author);
+    return {
+      tier: note.tier.tier,
+      author,
+      time: formatMoment(note.time, note.tzMinutes),
+      files: rows,
+    };
+  });
+  return shown.sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }
 
 function shownSnapshot(snapshot: Snapshot, sizes: ReadonlyMap<string, number>): ShownSnapshot {
@@ -124,7 +180,7 @@ function shownSnapshot(snapshot: Snapshot, sizes: ReadonlyMap<string, number>): 
 export async function fileOf(repo: Repository, version: Id, path: string): Promise<FileEntry> {
   const { tree } = await repo.version(version);
   const entry = await findFile(tree, path, repo);
-  if (entry !== null) return entry;
+  if (entry !== null) return (await repo.tier(version))?.entryOf(entry) ?? entry;
   const paths: string[] = [];
   for await (const file of readFiles(tree, repo)) {
     paths.push(file.path);
@@ -158,6 +214,7 @@ export async function showFile(
     mode: modeText(entry.mode),
     size: entry.size,
     sha256: entry.sha256,
+    tier: entry.tier?.name ?? null,
     gitSha1: entry.gitSha1,
     format: stored.skeleton?.format ?? 'blob',
     recipe: entry.recipe,

@@ -98,7 +98,10 @@ export class StoredSizes {
   async files(id: Id): Promise<FileEntry[]> {
     const files: FileEntry[] = [];
     const { tree } = await this.#repo.version(id);
-    for await (const page of this.#describer.pages(tree)) files.push(...page.files);
+    const tier = await this.#repo.tier(id);
+    for await (const page of this.#describer.pages(tree)) {
+      for (const file of page.files) files.push(tier?.entryOf(file) ?? file);
+    }
     return files;
   }
 

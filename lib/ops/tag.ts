@@ -1,11 +1,14 @@
 /** `dlv tag`: names for versions that do not move. */
 import type { Repository } from '../archive/repository.js';
+import { exactTags } from '../archive/tiers.js';
 import type { Id } from '../bytes/hash.js';
-import { ExistsError, NotFoundError } from '../errors.js';
+import { ConflictError, ExistsError, NotFoundError, TierError } from '../errors.js';
 import { closestNames } from '../repo/closest.js';
 import { tagRefName } from '../repo/layout.js';
+import type { RepositoryLock } from '../repo/lock.js';
+import { encodeNote, noteId, packExactBody } from '../repo/note.js';
 import { checkTagName } from '../repo/ref-name.js';
-import { listRefs, readRef, updateRef } from '../repo/refs.js';
+import { addNotes, listRefs, readRef, updateRef } from '../repo/refs.js';
 import { moveReason } from './apply-checkout.js';
 import type { OpContext } from './context.js';
 import { resolveId } from './resolve.js';
@@ -18,6 +21,8 @@ export interface TagEntry {
   number: number;
   message: string;
   time: string;
+  /** True if it keeps the version's exact bytes from `dlv archive --tier`. */
+  exact: boolean;
 }
 
 /** All tags, by name. */
@@ -26,7 +31,9 @@ export async function listTags(repo: Repository, _context: OpContext): Promise<T
   const tags: TagEntry[] = [];
   for (const { name, id } of await listRefs(repo.layout, 'refs/tags')) {
     const { version, model, number, message, time } = await describer.describe(id);
-    tags.push({ tag: name.slice('refs/tags/'.length), version, model, number, message, time });
+    const tag = name.slice('refs/tags/'.length);
+    const exact = (await exactTags(repo, id)).has(tag);
+    tags.push({ tag, version, model, number, message, time, exact });
   }
   return tags;
 }
@@ -40,19 +47,25 @@ export interface TagChange {
   before: Id | null;
 }
 
-/** Makes a tag, or moves it if forced. @throws {ExistsError} {NotFoundError} {UsageError} */
+/**
+ * Makes a tag, or moves it if forced; `exact` keeps the version's exact bytes while the tag names it.
+ * @throws {ExistsError} {NotFoundError} {UsageError}; {TierError} if they were given up already.
+ */
 export async function createTag(
   repo: Repository,
-  options: { name: string; revision?: string; force?: boolean },
+  options: { name: string; revision?: string; force?: boolean; exact?: boolean },
   _context: OpContext,
 ): Promise<TagChange> {
-  const { name: tag, revision = 'HEAD', force } = options;
+  const { name: tag, revision = 'HEAD', force, exact = false } = options;
   const name = tagRefName(checkTagName(tag));
   const version = await resolveId(repo, revision);
+  if (exact) await storeExactNote(repo, version, tag);
   const why = await moveReason(repo, `tag: ${revision}`);
   return repo.locked(async (lock) => {
     const before = await readRef(repo.layout, name);
-    if (before !== null && !force) {
+    // The same tag at the same version may still be marked exact.
+    const marks = exact && before === version;
+    if (before !== null && !force && !marks) {
       throw new ExistsError(`tag '${tag}' exists already, at ${before.slice(0, 10)}`, {
         kind: 'tag',
         name: tag,
@@ -60,9 +73,56 @@ export async function createTag(
         hint: 'move it with -f, or choose another name',
       });
     }
+    if (exact) await markExact(repo, lock, version, tag);
     if (before !== version) await updateRef(lock, name, before, version, why);
     return { action: before === null ? 'created' : 'moved', tag, version, before };
   });
+}
+
+/** @throws {TierError} if the exact bytes of a version were given up. */
+async function checkExact(repo: Repository, version: Id): Promise<void> {
+  const tier = await repo.tier(version);
+  if (tier === null) return;
+  throw new TierError(
+    `version ${version.slice(0, 10)} is kept as ${tier.label} only: no tag can keep it exact`,
+    { version, tiers: tier.label, hint: 'tag it without --exact' },
+  );
+}
+
+/** The note that a tag keeps a version exact. Its time is the version's: one tag makes one note. */
+async function exactNote(repo: Repository, version: Id, tag: string): Promise<Uint8Array> {
+  const { author, time, tzMinutes } = await repo.version(version);
+  return encodeNote({ version, kind: 'exact', author, time, tzMinutes, body: packExactBody(tag) });
+}
+
+async function storeExactNote(repo: Repository, version: Id, tag: string): Promise<void> {
+  await checkExact(repo, version);
+  const session = repo.session();
+  try {
+    await session.putBlob('note', await exactNote(repo, version, tag));
+    await session.flush();
+  } finally {
+    await session.abort();
+  }
+}
+
+/** Makes the note known. The lock is held: no tier can come in between. */
+async function markExact(
+  repo: Repository,
+  lock: RepositoryLock,
+  version: Id,
+  tag: string,
+): Promise<void> {
+  await checkExact(repo, version);
+  const id = noteId(await exactNote(repo, version, tag));
+  await repo.store.reload();
+  if (!(await repo.store.hasBlob(id))) {
+    throw new ConflictError('the note of an exact tag was collected as garbage meanwhile', {
+      id,
+      hint: 'run the command again',
+    });
+  }
+  await addNotes(lock, version, [id]);
 }
 
 /**

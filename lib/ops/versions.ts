@@ -10,6 +10,7 @@ import { formatAuthor } from '../repo/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../repo/file-page.js';
 import type { FileTree } from '../repo/file-tree.js';
 import { PathOrder } from '../repo/path.js';
+import { listNotedVersions } from '../repo/refs.js';
 import { refsByVersion, resolveHead } from '../repo/revision.js';
 import type { Metric, Version } from '../repo/version.js';
 
@@ -47,6 +48,8 @@ export interface VersionSummary {
   step: number | null;
   /** HEAD, branches (model/branch), tags (tag: name) and remote branches that name it. */
   refs: string[];
+  /** Tiers that stand for exact files of it, as 'bf16' or 'bf16+fixed8'; null if all are exact. */
+  tier: string | null;
 }
 
 /** ISO 8601 with the zone of the author: '2026-01-31T12:00:00.000+02:00'. */
@@ -91,6 +94,7 @@ export class Describer {
   readonly #pages = new Map<Id, FilePage>();
   readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
   #refs: Promise<Map<Id, string[]>> | null = null;
+  #noted: Promise<Set<Id>> | null = null;
 
   constructor(repo: Repository) {
     this.#repo = repo;
@@ -106,6 +110,12 @@ export class Describer {
       return refs;
     })();
     return this.#refs;
+  }
+
+  /** Label of the tiers of a version; null if it is exact. Most have no notes: none is read then. */
+  async tier(id: Id): Promise<string | null> {
+    this.#noted ??= listNotedVersions(this.#repo.layout).then((ids) => new Set(ids));
+    return (await this.#noted).has(id) ? ((await this.#repo.tier(id))?.label ?? null) : null;
   }
 
   /** Position of a version on its first-parent line within its model, from 1. */
@@ -177,6 +187,7 @@ export class Describer {
       params: Object.fromEntries(version.params.map(({ name, text }) => [name, text])),
       step: await this.step(version.tree),
       refs: ((await this.refs()).get(id) ?? []).map(shortRef),
+      tier: await this.tier(id),
     };
   }
 

@@ -29,6 +29,19 @@ export interface FileEntry {
   /** 40 hex digits: git's blob id, for files up to GIT_SHA1_BYTES_MAX; else null. */
   gitSha1: string | null;
   recipe: RecipeRef;
+  /**
+   * Set on the files of a version whose exact bytes were given up: sha256 and recipe above are then
+   * those of what stands for them. Never written: versions name their exact files.
+   */
+  tier?: FileTier;
+}
+
+/** What a file stands for. */
+export interface FileTier {
+  /** 'bf16', 'fixed12', …: canonical text of lib/tensor/tier.ts. */
+  name: string;
+  exactSha256: string;
+  exactRecipe: Id;
 }
 
 /** One checkpoint of a version. Its tensors stand in the recipes of its members. */

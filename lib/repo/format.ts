@@ -9,6 +9,7 @@ import { seal, unseal } from '../bytes/sealed.js';
 import { CorruptError, FormatVersionError } from '../errors.js';
 import { STATE_FILE_BYTES_MAX } from '../limits.js';
 import type { Layout } from './layout.js';
+import type { RepositoryLock } from './lock.js';
 
 /** What a repository asks of those who use it. Flags are sorted. */
 export interface Format {
@@ -23,6 +24,11 @@ export const CURRENT_FORMAT: Format = {
   writeRequired: ['manifest-1'],
   optional: ['preview'],
 };
+
+/** Write-required once a version has a tier: an older dlv would collect what stands for its files. */
+export const TIERS_FLAG = 'tiers-1';
+/** The write-required flags that this dlv knows. */
+const WRITE_FLAGS: readonly string[] = [...CURRENT_FORMAT.writeRequired, TIERS_FLAG];
 
 const FIRST_LINE = 'dlv repository';
 const FLAG = /^[a-z0-9]+(-[a-z0-9]+)*$/;
@@ -61,7 +67,7 @@ function newer(file: string, does: string, flag: string): FormatVersionError {
   return new FormatVersionError(`cannot ${does} this repository: '${file}' requires '${flag}'`, {
     file,
     found: flag,
-    readable: [...CURRENT_FORMAT.readRequired, ...CURRENT_FORMAT.writeRequired],
+    readable: [...CURRENT_FORMAT.readRequired, ...WRITE_FLAGS],
     hint: 'it was written by a newer dlv: update dlv',
   });
 }
@@ -91,16 +97,28 @@ export async function readFormat(layout: Layout): Promise<Format> {
 
 /** True if this dlv may write the repository. */
 export function isWritable(format: Format): boolean {
-  return format.writeRequired.every((flag) => CURRENT_FORMAT.writeRequired.includes(flag));
+  return format.writeRequired.every((flag) => WRITE_FLAGS.includes(flag));
 }
 
 /** @throws {FormatVersionError} DLV_FORMAT_VERSION if the repository is read-only for this dlv. */
 export function checkWritable(layout: Layout, format: Format): void {
-  const unknown = format.writeRequired.find((flag) => !CURRENT_FORMAT.writeRequired.includes(flag));
+  const unknown = format.writeRequired.find((flag) => !WRITE_FLAGS.includes(flag));
   if (unknown !== undefined) throw newer(layout.format, 'write', unknown);
 }
 
 /** Writes the flags of a repository. */
 export async function writeFormat(layout: Layout, format = CURRENT_FORMAT): Promise<void> {
   await writeFileAtomic(layout.format, seal(formatFormat(format)));
+}
+
+/** The flags that a damaged `format` is made anew with: all that any repository may need. */
+export const REBUILT_FORMAT: Format = { ...CURRENT_FORMAT, writeRequired: [...WRITE_FLAGS] };
+
+/** Adds a write-required flag, on the disk when this returns. */
+export async function requireWriteFlag(lock: RepositoryLock, flag: string): Promise<void> {
+  lock.assertHeld();
+  const format = await readFormat(lock.layout);
+  if (format.writeRequired.includes(flag)) return;
+  const writeRequired = [...format.writeRequired, flag].sort();
+  await writeFormat(lock.layout, { ...format, writeRequired });
 }

@@ -41,19 +41,22 @@ export function register(program: Command, cli: Cli): void {
         'safetensors',
       ]),
     )
+    .option('--accept-tier', 'take a file whose exact bytes were given up, as it is kept')
     .action(
-      cli.action(async (run, place: string, flags: { format?: CatFormat }) => {
-        const { cat } = await import('../../ops/cat.js');
-        const { ui } = run;
-        const sink = async (bytes: Uint8Array): Promise<boolean> => {
-          await ui.bytes(bytes);
-          return !run.outputClosed();
-        };
-        const result = await run.repository((repo) =>
-          cat(repo, { place, ...flags }, ui.json ? null : sink, run.context),
-        );
-        run.answer(result, () => {});
-        return 0;
-      }),
+      cli.action(
+        async (run, place: string, flags: { format?: CatFormat; acceptTier?: boolean }) => {
+          const { cat } = await import('../../ops/cat.js');
+          const { ui } = run;
+          const sink = async (bytes: Uint8Array): Promise<boolean> => {
+            await ui.bytes(bytes);
+            return !run.outputClosed();
+          };
+          const result = await run.repository((repo) =>
+            cat(repo, { place, ...flags }, ui.json ? null : sink, run.context),
+          );
+          run.answer(result, () => {});
+          return 0;
+        },
+      ),
     );
 }

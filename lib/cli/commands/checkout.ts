@@ -6,7 +6,7 @@ import type { Cli, Run } from '../run.js';
 import { formatBytes, formatDuration, printable, type Ui } from '../ui.js';
 import { restoreFiles } from './restore.js';
 
-type Flags = Pick<CheckoutOptions, 'out' | 'force'>;
+type Flags = Pick<CheckoutOptions, 'out' | 'force' | 'acceptTier'>;
 
 const EXAMPLE: CheckoutResult = {
   version: exampleId('9c1f0e6f0b'),
@@ -77,6 +77,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('[rev]', 'version to take the files from (default: HEAD)')
     .argument('[paths...]', 'only these files, folders or globs')
     .option('--out <dir>', 'write into this folder, which must be empty or not exist')
+    .option('--accept-tier', 'take files whose exact bytes were given up, as they are kept')
     .option('-f, --force', 'overwrite changes that are in no version; with --out, files that exist')
     .action(
       cli.action((run, revision: string | undefined, paths: string[], flags: Flags) =>

@@ -14,8 +14,8 @@ interface Flags {
 }
 
 const EXAMPLE: DiffResult = {
-  before: { label: 'mnist@1', version: null },
-  after: { label: 'mnist@2', version: null },
+  before: { label: 'mnist@1', version: null, tier: null },
+  after: { label: 'mnist@2', version: null, tier: null },
   same: false,
   files: [
     { path: 'model.safetensors', status: 'modified', bytesBefore: 5733472, bytesAfter: 5733472 },
@@ -98,6 +98,10 @@ export function register(program: Command, cli: Cli): void {
 }
 
 function print(ui: Ui, result: DiffResult): void {
+  for (const { label, tier } of [result.before, result.after]) {
+    if (tier === null) continue;
+    ui.line(ui.style.red(`${printable(label)} is kept as ${tier}: its exact values were given up`));
+  }
   for (const file of result.files) ui.line(describeFile(ui, file));
   for (const snapshot of result.snapshots) printSnapshot(ui, snapshot);
   if (result.same) ui.note('nothing differs');

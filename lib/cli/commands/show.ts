@@ -1,7 +1,14 @@
 /** `dlv show` on the command line. */
 import type { Command } from 'commander';
 import type { ShowFileResult, ShowResult } from '../../ops/show.js';
-import { bytesOf, EXAMPLE_VERSION, exampleId, versionLines, versionTitle } from '../render.js';
+import {
+  bytesOf,
+  EXAMPLE_VERSION,
+  exampleId,
+  formatErrors,
+  versionLines,
+  versionTitle,
+} from '../render.js';
 import type { Cli } from '../run.js';
 import { formatTable } from '../table.js';
 import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
@@ -9,7 +16,13 @@ import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
 const EXAMPLE: ShowResult = {
   ...EXAMPLE_VERSION,
   files: [
-    { path: 'model.safetensors', mode: '644', size: 5733472, sha256: exampleId('8d2f6c1a97') },
+    {
+      path: 'model.safetensors',
+      mode: '644',
+      size: 5733472,
+      sha256: exampleId('8d2f6c1a97'),
+      tier: null,
+    },
   ],
   logicalBytes: 5733472,
   snapshots: [{ key: 'model.safetensors', role: 'weights', step: 500, files: 1, bytes: 5733472 }],
@@ -19,6 +32,7 @@ const EXAMPLE: ShowResult = {
   ],
   logs: [{ name: 'train.log', bytes: 1834 }],
   git: { commit: exampleId('b2').slice(0, 40), dirty: false },
+  tiers: [],
   notes: [],
 };
 
@@ -39,7 +53,11 @@ function printVersion(ui: Ui, shown: ShowResult): void {
   const count = formatCount(shown.files.length, 'file');
   print(
     `${count}, ${formatBytes(shown.logicalBytes)}`,
-    shown.files.map(({ path, size, sha256 }) => [formatBytes(size), path, sha256.slice(0, 10)]),
+    shown.files.map(({ path, size, sha256, tier }) => [
+      formatBytes(size),
+      path,
+      tier === null ? sha256.slice(0, 10) : `${sha256.slice(0, 10)}, kept as ${tier}`,
+    ]),
   );
   print(
     'Snapshots',
@@ -53,6 +71,13 @@ function printVersion(ui: Ui, shown: ShowResult): void {
     'Logs',
     shown.logs.map(({ name, bytes }) => [formatBytes(bytes), name]),
   );
+  for (const { tier, author, time, files } of shown.tiers) {
+    if (files.length === 0) continue;
+    print(
+      `Tier ${tier}, by ${printable(author)}, ${time.slice(0, 10)}`,
+      files.map((file) => [file.path, formatErrors(file)]),
+    );
+  }
   if (shown.notes.length > 0) ui.line(`\n${formatCount(shown.notes.length, 'note')}`);
 }
 
@@ -60,7 +85,7 @@ function printFile(ui: Ui, file: ShowFileResult): void {
   const { style } = ui;
   ui.line(`${style.bold(printable(file.path))}  ${formatBytes(file.size)}, mode ${file.mode}`);
   ui.line(`Format:  ${file.format}, ${formatCount(file.extents, 'extent')}`);
-  ui.line(`sha256:  ${file.sha256}`);
+  ui.line(`sha256:  ${file.sha256}${file.tier === null ? '' : `, of the tier ${file.tier}`}`);
   if (file.tensors.length === 0) return;
   const inExtents = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const count = formatCount(file.tensors.length, 'tensor');

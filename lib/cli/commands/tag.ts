@@ -11,6 +11,7 @@ interface Flags {
   list?: boolean;
   delete?: boolean;
   force?: boolean;
+  exact?: boolean;
 }
 
 const EXAMPLE: TagEntry[] = [
@@ -21,12 +22,13 @@ const EXAMPLE: TagEntry[] = [
     number: 3,
     message: 'train 10 more epochs',
     time: '2026-01-31T12:00:00.000+02:00',
+    exact: false,
   },
 ];
 
 function printList(ui: Ui, tags: readonly TagEntry[]): void {
-  const rows = tags.map(({ tag, version, model, number, message }) => [
-    tag,
+  const rows = tags.map(({ tag, version, model, number, message, exact }) => [
+    exact ? `${tag} (exact)` : tag,
     { text: shortId(version), style: ui.style.yellow },
     `${model}@${number}`,
     subject(message),
@@ -53,7 +55,12 @@ async function change(
       ? ops.deleteTag(repo, { name }, run.context)
       : ops.createTag(
           repo,
-          { name, force: flags.force === true, ...(revision === undefined ? {} : { revision }) },
+          {
+            name,
+            force: flags.force === true,
+            exact: flags.exact === true,
+            ...(revision === undefined ? {} : { revision }),
+          },
           run.context,
         ),
   );
@@ -71,6 +78,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv tag', 'the tags and their versions'],
         ['dlv tag v1', 'names the version of HEAD'],
         ['dlv tag best mnist@3', 'names the third version'],
+        ['dlv tag --exact v1', 'and keeps its exact bytes from dlv archive --tier'],
         ['dlv tag -d best', 'deletes the name; the version stays'],
       ],
       json: EXAMPLE,
@@ -81,6 +89,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-l, --list', 'list the tags')
     .option('-d, --delete', 'delete a tag')
     .option('-f, --force', 'move a tag that exists')
+    .option('--exact', 'keep its exact bytes: no tier can take their place while the tag names it')
     .action(
       cli.action(async (run, name: string | undefined, rev: string | undefined, flags: Flags) => {
         if (name !== undefined && !flags.list) {

@@ -1,0 +1,112 @@
+/** `dlv archive --tier`: its flags, its question, and what it prints. */
+import { createInterface } from 'node:readline/promises';
+import { type Command, Option } from 'commander';
+import { UsageError } from '../errors.js';
+import type { TierOptions, TierResult } from '../ops/tier.js';
+import { parseCount } from './arguments.js';
+import { formatErrors, shortId } from './render.js';
+import type { Run } from './run.js';
+import { formatBytes, formatCount, formatDuration, printable, type Ui } from './ui.js';
+
+/** Flags of `dlv archive` that belong to tiers. */
+export interface TierFlags {
+  tier?: string;
+  codebook?: string;
+  seed?: string;
+  yes?: boolean;
+  dryRun?: boolean;
+}
+
+/** Declares the flags. `--dry-run` is the command's own. */
+export function addTierOptions(command: Command): Command {
+  return command
+    .option('--tier <name>', 'give up exact bytes: bf16, fp16, fixed<k>, quant<k> or normalised')
+    .addOption(
+      new Option('--codebook <kind>', 'codes of quant<k>: even over the range, or drawn').choices([
+        'uniform',
+        'random',
+      ]),
+    )
+    .option('--seed <n>', 'of --codebook random (default: 0)')
+    .option('--yes', 'give up exact bytes without being asked');
+}
+
+/** Runs `dlv archive --tier`. @returns the exit code: 1 if the user said no. */
+export async function runTier(
+  run: Run,
+  revisions: readonly string[],
+  flags: TierFlags,
+): Promise<number> {
+  const { tierVersions } = await import('../ops/tier.js');
+  const { tier = '', codebook, seed, yes, dryRun } = flags;
+  const canAsk = process.stdin.isTTY === true && process.stderr.isTTY === true && !run.ui.json;
+  if (!yes && !dryRun && !canAsk) {
+    throw new UsageError('a tier gives up exact bytes for good: nothing was changed', {
+      option: '--yes',
+      hint: 'see what would be given up with --dry-run, then say --yes',
+    });
+  }
+  let refused = false;
+  const confirm = async (preview: TierResult): Promise<boolean> => {
+    print(run.ui, preview, true);
+    const given = await ask(`give up these exact bytes for good? type 'yes': `);
+    refused = !given;
+    return given;
+  };
+  const options: TierOptions = {
+    revisions,
+    tier,
+    ...(codebook === undefined ? {} : { codebook }),
+    ...(seed === undefined ? {} : { seed: parseCount(seed, '--seed') }),
+    ...(dryRun ? { dryRun } : {}),
+    ...(yes || dryRun ? {} : { confirm }),
+  };
+  const result = await run.repository((repo) => tierVersions(repo, options, run.context));
+  if (refused) run.ui.note('nothing was changed');
+  else run.answer(result, (ui) => print(ui, result, dryRun === true));
+  return refused ? 1 : 0;
+}
+
+async function ask(question: string): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await lines.question(question)).trim() === 'yes';
+  } finally {
+    lines.close();
+  }
+}
+
+function print(ui: Ui, result: TierResult, preview: boolean): void {
+  const { versions, replacedExtents, sharedExtents, exactBytes, tierBytes, baseBytes } = result;
+  for (const { version, model, number, files } of versions) {
+    const title = `${ui.style.yellow(shortId(version))} ${ui.style.cyan(`${model}@${number}`)}`;
+    ui.line(files.length === 0 ? `${title} stays as it is` : title);
+    for (const file of files) ui.line(`  ${printable(file.path)}: ${formatErrors(file)}`);
+  }
+  const would = preview ? 'would be' : 'were';
+  if (sharedExtents > 0) {
+    ui.note(
+      `${formatCount(sharedExtents, 'extent')} stay exact: other versions, tags or staged files need them`,
+    );
+  }
+  if (replacedExtents === 0) {
+    ui.note('nothing is there to replace');
+    return;
+  }
+  ui.line(
+    `${formatCount(replacedExtents, 'extent')} ${would} replaced by ${result.tier}: ` +
+      `${formatBytes(exactBytes)} of exact bytes by ${formatBytes(tierBytes)}`,
+  );
+  if (baseBytes > 0) {
+    ui.note(
+      `deltas of others stand on ${formatBytes(baseBytes)} of them: 'dlv archive' encodes those anew`,
+    );
+  }
+  if (!preview) ui.note("'dlv gc' drops the exact bytes (at once with --prune=now)");
+  if (!preview) ui.note(formatDuration(result.seconds));
+}
+
+/** A result for the examples of `--help`. */
+export const EXAMPLE_TIER_NOTE =
+  'With --tier, answers with tier, versions (files with path, extents, elements, maxAbs, rms and ' +
+  'relative), errors, replacedExtents, sharedExtents, exactBytes, tierBytes, baseBytes and done.';
