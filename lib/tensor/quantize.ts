@@ -288,13 +288,14 @@ export class ErrorSum {
   }
 
   finish(): TierErrors {
+    const maxAbs = Math.min(this.#maxAbs, Number.MAX_VALUE);
     const relative = Math.sqrt(this.#difference / this.#exact);
     const rms = Math.sqrt(this.#difference / Math.max(1, this.#elements));
     return {
       elements: this.#elements,
       // Squares of very large values overflow: the largest single error stands for their mean then.
-      rms: Number.isFinite(rms) ? rms : this.#maxAbs,
-      maxAbs: Number.isFinite(this.#maxAbs) ? this.#maxAbs : Number.MAX_VALUE,
+      rms: Number.isFinite(rms) ? rms : maxAbs,
+      maxAbs,
       relative: Number.isFinite(relative) ? relative : null,
     };
   }
