@@ -131,6 +131,8 @@ export function layoutOf(file: StoredFile): FileLayout {
   return layout;
 }
 
+/** Encoder effort, the highest: this is written once, to take few bytes. */
+const LEVEL = 2;
 /** Formats whose files carry checksums of their data. */
 const ZIP_FORMATS = new Set(['torch', 'npz']);
 
@@ -175,7 +177,7 @@ export class TierWork {
     for (let segment = 0; segment < segmentCount(count); segment++) {
       throwIfAborted(this.#options.signal);
       const planes = await this.#tiered.readPlanes(id, segment, width);
-      const { head, hi, mid, low } = await encodeSegment(planes, null);
+      const { head, hi, mid, low } = await encodeSegment(planes, null, LEVEL);
       bytes += head.length + hi.length + mid.length + low.length;
       this.#options.onBytes?.(segmentElements(count, segment) * width);
     }
@@ -205,6 +207,7 @@ export class TierWork {
           bases: new BaseFinder(bases),
           chainDepth: this.#repo.config.get('chain.depth'),
           chainCost: this.#repo.config.get('chain.cost'),
+          level: LEVEL,
           ...(signal ? { signal } : {}),
         });
       } finally {

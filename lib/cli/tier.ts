@@ -31,6 +31,14 @@ export function addTierOptions(command: Command): Command {
     .option('--yes', 'give up exact bytes without being asked');
 }
 
+/** True if a flag of tiers is given. */
+export function isForTier(flags: TierFlags): boolean {
+  const { tier, codebook, seed, yes } = flags;
+  if (tier !== undefined) return true;
+  if (codebook === undefined && seed === undefined && yes === undefined) return false;
+  throw new UsageError('--codebook, --seed and --yes belong to --tier');
+}
+
 /** Runs `dlv archive --tier`. @returns the exit code: 1 if the user said no. */
 export async function runTier(
   run: Run,
@@ -106,7 +114,12 @@ function print(ui: Ui, result: TierResult, preview: boolean): void {
   if (!preview) ui.note(formatDuration(result.seconds));
 }
 
-/** A result for the examples of `--help`. */
-export const EXAMPLE_TIER_NOTE =
-  'With --tier, answers with tier, versions (files with path, extents, elements, maxAbs, rms and ' +
+/** What `dlv archive --help` says of tiers. */
+export const TIER_ABOUT =
+  'With --tier, and only then, exact bytes are given up: the float tensors of the named versions ' +
+  'are kept as bf16, fp16, fixed<k> (k bits, one exponent for each tensor), quant<k> (2^k codes ' +
+  'for each tensor) or normalised (fixed23), where nothing else needs them exact. This cannot be ' +
+  'taken back, so it asks, or wants --yes. Such a version says so in log, show and diff, and is ' +
+  'checked out with --accept-tier only. A version with a tag made by dlv tag --exact is refused. ' +
+  'The JSON document then has tier, versions (files with path, extents, elements, maxAbs, rms and ' +
   'relative), errors, replacedExtents, sharedExtents, exactBytes, tierBytes, baseBytes and done.';

@@ -22,7 +22,10 @@ export async function findChecksumPatches(
     new DataView(bytes.buffer).setUint32(0, found, true);
     for (const { offset, length } of entry.variable) {
       // Headers have time, date and checksum there; a data descriptor the checksum alone.
-      patches.push({ offset: offset + length - 4, bytes });
+      const place = offset + length - 4;
+      const before = Buffer.from(await source.read(place, 4)).readUInt32LE(0);
+      // Where a descriptor follows, the local header holds 0, or what the writer liked.
+      if (before === entry.crc) patches.push({ offset: place, bytes });
     }
   }
   return patches;

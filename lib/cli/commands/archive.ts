@@ -5,9 +5,10 @@ import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../ops/
 import { exampleId, shortId } from '../render.js';
 import { type Cli, collect } from '../run.js';
 import { formatTable } from '../table.js';
+import { addTierOptions, isForTier, runTier, TIER_ABOUT, type TierFlags } from '../tier.js';
 import { formatBytes, formatCount, formatDuration, formatShare, type Ui } from '../ui.js';
 
-interface Flags {
+interface Flags extends TierFlags {
   budget?: string[];
   scheme?: ArchiveOptions['scheme'];
   unit?: ArchiveOptions['unit'];
@@ -15,7 +16,6 @@ interface Flags {
   level?: string;
   prefix: boolean;
   all?: boolean;
-  dryRun?: boolean;
   timeLimit?: string;
 }
 
@@ -123,6 +123,19 @@ function print(ui: Ui, result: ArchiveResult): void {
   ui.note(formatDuration(result.seconds));
 }
 
+/** @throws {UsageError} if a flag of plans stands beside --tier: one of them would be ignored. */
+function refusePlanFlags(flags: Flags): void {
+  const { budget, scheme, unit, planner, level, all, timeLimit, prefix } = flags;
+  const given = [budget, scheme, unit, planner, level, all, timeLimit].some(
+    (flag) => flag !== undefined,
+  );
+  if (!given && prefix) return;
+  throw new UsageError('--tier plans nothing', {
+    option: '--tier',
+    hint: "run 'dlv archive' with the budget afterwards: it plans what the tier left",
+  });
+}
+
 function options(revisions: string[], flags: Flags): ArchiveOptions {
   const level = LEVELS.indexOf(flags.level ?? 'default');
   const timeLimit = flags.timeLimit === undefined ? undefined : Number(flags.timeLimit);
@@ -146,7 +159,7 @@ function options(revisions: string[], flags: Flags): ArchiveOptions {
 }
 
 export function register(program: Command, cli: Cli): void {
-  cli
+  const command = cli
     .command(program, 'archive', {
       summary: 'store everything in the fewest bytes that keep a budget of recreation',
       about:
@@ -155,7 +168,8 @@ export function register(program: Command, cli: Cli): void {
         "read (300MB), a time (400ms) or 'none', for all snapshots or for those of one model or " +
         'version (bert=1.2). What was promised before is left alone unless --all is given or the ' +
         'budgets change. Every version stays byte-exact; replaced packs wait in trash for gc. A run ' +
-        'that was killed is gone on with by the next one.',
+        'that was killed is gone on with by the next one.\n\n' +
+        TIER_ABOUT,
       examples: [
         [
           'dlv archive --budget 1.5 --dry-run',
@@ -167,15 +181,19 @@ export function register(program: Command, cli: Cli): void {
           'a tip that is served comes fastest',
         ],
         ['dlv archive --budget 400ms --scheme parallel', 'each tensor within 400 ms, all at once'],
+        [
+          'dlv archive --tier bf16 bert@1 bert@2 --dry-run',
+          'what two versions would lose and save',
+        ],
         ['dlv archive', 'plans what was committed since, under the budgets of the last run'],
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'a budget cannot be kept (nothing was changed), or no such version',
+        1: 'a budget cannot be kept, or a version is kept exact (nothing was changed)',
         12: 'the repository is damaged: see dlv fsck',
       },
     })
-    .argument('[revisions...]', 'plan only the snapshots of these versions anew')
+    .argument('[revisions...]', 'plan only these versions anew; with --tier, those that it is for')
     .option(
       '--budget <limit>',
       "[<revision or model>=]<factor|bytes|time|'none'>; repeatable",
@@ -194,14 +212,18 @@ export function register(program: Command, cli: Cli): void {
     .option('--no-prefix', 'also offer deltas that can only be read whole, which are smaller')
     .option('--all', 'plan again what was promised before')
     .option('--time-limit <seconds>', 'for planning, without measuring (60)')
-    .option('--dry-run', 'only say what would be done')
-    .action(
-      cli.action(async (run, revisions: string[], flags: Flags) => {
-        const { archive } = await import('../../ops/archive.js');
-        const asked = options(revisions, flags);
-        const result = await run.repository((repo) => archive(repo, asked, run.context));
-        run.answer(result, (ui) => print(ui, result));
-        return result.within ? 0 : 1;
-      }),
-    );
+    .option('--dry-run', 'only say what would be done');
+  addTierOptions(command).action(
+    cli.action(async (run, revisions: string[], flags: Flags) => {
+      if (isForTier(flags)) {
+        refusePlanFlags(flags);
+        return runTier(run, revisions, flags);
+      }
+      const { archive } = await import('../../ops/archive.js');
+      const asked = options(revisions, flags);
+      const result = await run.repository((repo) => archive(repo, asked, run.context));
+      run.answer(result, (ui) => print(ui, result));
+      return result.within ? 0 : 1;
+    }),
+  );
 }
