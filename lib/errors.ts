@@ -23,6 +23,7 @@ export const ERROR_TABLE = {
   DLV_TIER: 1,
   DLV_CONFIG: 1,
   DLV_IO: 1,
+  DLV_PLAN_INFEASIBLE: 1,
   DLV_NO_REPOSITORY: 10,
   DLV_LOCKED: 11,
   DLV_CORRUPT: 12,
@@ -113,6 +114,13 @@ export class ConfigError extends DlvError {
 export class IoError extends DlvError {
   constructor(message: string, data: ErrorData = {}, cause?: unknown) {
     super('DLV_IO', message, data, cause);
+  }
+}
+
+/** Recreation budgets that no storage plan meets, or that none was found for. */
+export class PlanInfeasibleError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_PLAN_INFEASIBLE', message, data);
   }
 }
 
