@@ -15,3 +15,9 @@ export function mergeFast(planes: readonly Uint8Array[], target: Uint8Array): vo
   if (native === null) mergePlanes(planes, planes.length, target);
   else native.merge(planes, target);
 }
+
+/** Which kernel runs, for those who keep measurements of it: 'native avx2', 'wasm simd128'. */
+export function kernelBuild(): string {
+  const { kind, isa } = loadKernel().info;
+  return `${kind} ${isa}`;
+}

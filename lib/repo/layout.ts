@@ -68,6 +68,10 @@ export class Layout {
   get catalog(): string {
     return this.#in('catalog');
   }
+  /** How fast this machine decodes, as measured. */
+  get calibration(): string {
+    return path.join(this.catalog, 'calibration');
+  }
   get promised(): string {
     return this.#in('promised');
   }
