@@ -7,7 +7,7 @@
 import { crc32 } from '../bytes/checksum.js';
 import { objectId } from '../bytes/hash.js';
 import { decodeSegment, type EncodedSegment, encodeSegment } from '../codec/segment.js';
-import { CHUNK_ELEMENTS } from '../limits.js';
+import { RUN_ELEMENTS } from '../limits.js';
 import { MemoryBackend } from '../store/memory-backend.js';
 import { ObjectStore } from '../store/object-store.js';
 import { PackSetWriter } from '../store/pack-writer.js';
@@ -34,8 +34,8 @@ export interface Sample {
   readonly ms: number;
 }
 
-/** Elements of a sample: half a coded chunk; and of a record whose time is that of its handling. */
-const ELEMENTS = CHUNK_ELEMENTS / 2;
+/** Elements of a sample: large enough that calls do not count; and of a record whose time is that of its handling. */
+const ELEMENTS = RUN_ELEMENTS / 8;
 const TINY_ELEMENTS = 2048;
 const TINY_RECORDS = 64;
 /** Times that each link is decoded at most. */
