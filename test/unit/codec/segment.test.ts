@@ -1,4 +1,6 @@
 /** Segments: what is encoded comes back, at every stop, through the names that archive uses. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import {
@@ -7,6 +9,7 @@ import {
   segmentStop,
   verifySegment,
 } from '../../../lib/codec/segment.js';
+import { PROJECT_ROOT } from '../../helpers/paths.js';
 import { seededRandom } from '../../helpers/rng.js';
 
 function planesOf(random: () => number, width: number, count: number): Uint8Array[] {
@@ -17,11 +20,18 @@ function planesOf(random: () => number, width: number, count: number): Uint8Arra
   );
 }
 
-test('segment: the worked example of docs/format/codec.md', async (t) => {
+test('segment: the worked examples of docs/format/codec.md', async (t) => {
   const planes = [0x3f, 0x80, 0, 0].map((value) => new Uint8Array(4).fill(value));
   const coded = await encodeSegment(planes, null);
   t.is(Buffer.from(coded.head).toString('hex'), '020000003f008000000000');
   t.is(coded.hi.length + coded.mid.length + coded.low.length, 0);
+
+  const bits = Uint8Array.from({ length: 64 }, (_, i) => (i % 4 === 3 ? 1 : 0));
+  const stream = await encodeSegment([bits], null);
+  t.is(Buffer.from(stream.head).toString('hex'), '0200000200ffff3f1b');
+  const page = await fs.readFile(path.join(PROJECT_ROOT, 'docs/format/codec.md'), 'utf8');
+  const [, shown] = /^```text\n([0-9a-f \n]+)```$/m.exec(page) as RegExpExecArray;
+  t.is(Buffer.from(stream.hi).toString('hex'), (shown as string).replace(/\s/g, ''));
 });
 
 test('segment: every stop is exact, with and without a base', async (t) => {
