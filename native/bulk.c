@@ -9,6 +9,10 @@
 void bulk_classes(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
                   const bulk_cut *cut, uint8_t *out) {
 #ifdef DLV_X86
+  if (dlv_has_avx512()) {
+    bulk_classes_vbmi(p0, p1, shift, n, cut, out);
+    return;
+  }
   if (dlv_has_avx2()) {
     bulk_classes_avx2(p0, p1, shift, n, cut, out);
     return;
@@ -89,29 +93,44 @@ void bulk_expand(const uint8_t *values, const uint8_t *base, const uint8_t *mask
   for (; i < n; i++) out[i] = mask[i >> 3] >> (i & 7) & 1 ? *values++ : base[i];
 }
 
-void bulk_histogram(const uint8_t *bytes, const uint8_t *classes, uint32_t n, uint32_t *counts,
-                    uint32_t *parts) {
-  /* Four tables that are added at the end: no increment waits for the one before. */
-  const uint32_t size = classes ? RANS_CLASSES_MAX * 256 : 256;
-  uint32_t *second = parts, *third = parts + size, *fourth = parts + 2 * size;
-  memset(parts, 0, 3 * size * sizeof *parts);
+void bulk_count_rows(const uint8_t *bytes, const uint8_t *rows, uint32_t n, uint32_t *parts) {
+  /* Two tables that are added at the end: an increment seldom waits for the one before. */
+  uint32_t *second = parts + RANS_CLASSES_MAX * 256;
   uint32_t i = 0;
-  if (classes) {
-    for (; n - i >= 4; i += 4) {
-      counts[(uint32_t)classes[i] << 8 | bytes[i]]++;
-      second[(uint32_t)classes[i + 1] << 8 | bytes[i + 1]]++;
-      third[(uint32_t)classes[i + 2] << 8 | bytes[i + 2]]++;
-      fourth[(uint32_t)classes[i + 3] << 8 | bytes[i + 3]]++;
+  for (; n - i >= 8; i += 8) {
+    uint64_t b, r;
+    memcpy(&b, bytes + i, 8);
+    memcpy(&r, rows + i, 8);
+    for (uint32_t k = 0; k < 8; k += 2) {
+      parts[(r & 255) << 8 | (b & 255)]++;
+      second[(r >> 8 & 255) << 8 | (b >> 8 & 255)]++;
+      b >>= 16;
+      r >>= 16;
     }
-    for (; i < n; i++) counts[(uint32_t)classes[i] << 8 | bytes[i]]++;
-  } else {
-    for (; n - i >= 4; i += 4) {
-      counts[bytes[i]]++;
-      second[bytes[i + 1]]++;
-      third[bytes[i + 2]]++;
-      fourth[bytes[i + 3]]++;
-    }
-    for (; i < n; i++) counts[bytes[i]]++;
   }
-  for (uint32_t s = 0; s < size; s++) counts[s] += second[s] + third[s] + fourth[s];
+  for (; i < n; i++) parts[(uint32_t)rows[i] << 8 | bytes[i]]++;
+}
+
+void bulk_sum_rows(const uint32_t *parts, uint32_t rows, uint32_t *counts) {
+  const uint32_t *second = parts + RANS_CLASSES_MAX * 256;
+  for (uint32_t s = 0; s < 256 * rows; s++) counts[s] = parts[s] + second[s];
+}
+
+void bulk_histogram(const uint8_t *bytes, uint32_t n, uint32_t *counts) {
+  uint32_t parts[4][256];
+  memset(parts, 0, sizeof parts);
+  uint32_t i = 0;
+  for (; n - i >= 8; i += 8) {
+    uint64_t b;
+    memcpy(&b, bytes + i, 8);
+    for (uint32_t k = 0; k < 8; k += 4) {
+      parts[0][b & 255]++;
+      parts[1][b >> 8 & 255]++;
+      parts[2][b >> 16 & 255]++;
+      parts[3][b >> 24 & 255]++;
+      b >>= 32;
+    }
+  }
+  for (; i < n; i++) parts[0][bytes[i]]++;
+  for (uint32_t s = 0; s < 256; s++) counts[s] += parts[0][s] + parts[1][s] + parts[2][s] + parts[3][s];
 }

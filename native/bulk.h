@@ -35,16 +35,21 @@ uint32_t bulk_mask(const uint8_t *const *child, const uint8_t *const *base, uint
                    uint32_t n, uint8_t *mask);
 /* Set bits of a mask of n bits whose spare bits are clear. */
 uint32_t bulk_count(const uint8_t *mask, uint32_t n);
-/* Keeps the bytes whose bit is set; writes as many bytes as there are set bits. */
+/* Bytes behind those that bulk_compact keeps which it may write over. */
+#define BULK_SLACK 64
+/* Keeps the bytes whose bit is set. */
 void bulk_compact(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t *out);
 /* Bytes of base, those whose bit is set replaced by the next of values. */
 void bulk_expand(const uint8_t *values, const uint8_t *base, const uint8_t *mask, uint32_t n,
                  uint8_t *out);
 
-/* Numbers that bulk_histogram needs as scratch. */
-#define BULK_PARTS (3 * RANS_CLASSES_MAX * 256)
-/* Adds n symbols to counts[256 · class + symbol]; classes may be NULL. */
-void bulk_histogram(const uint8_t *bytes, const uint8_t *classes, uint32_t n, uint32_t *counts,
-                    uint32_t *parts);
+/* Adds n symbols to 256 counts. */
+void bulk_histogram(const uint8_t *bytes, uint32_t n, uint32_t *counts);
+/* Numbers that bulk_count_rows adds to: clear them first, bulk_sum_rows gives the counts. */
+#define BULK_PARTS (2 * RANS_CLASSES_MAX * 256)
+/* Counts n symbols in the row of each, below RANS_CLASSES_MAX. */
+void bulk_count_rows(const uint8_t *bytes, const uint8_t *rows, uint32_t n, uint32_t *parts);
+/* counts[256 · row + symbol] of the first rows. */
+void bulk_sum_rows(const uint32_t *parts, uint32_t rows, uint32_t *counts);
 
 #endif

@@ -8,31 +8,42 @@
 
 #define BODY static inline __attribute__((always_inline))
 
-BODY void classes_block(const uint8_t *restrict p0, const uint8_t *restrict p1, uint32_t shift,
-                        uint32_t n, const bulk_cut *cut, uint8_t *restrict out) {
-  uint8_t context[512];
-  if (p1) {
-    for (uint32_t i = 0; i < n; i++) context[i] = (uint8_t)(p0[i] << shift | p1[i] >> (8 - shift));
-  } else {
-    for (uint32_t i = 0; i < n; i++) context[i] = (uint8_t)(p0[i] << shift);
+/* Vectors of bytes: the compiler's own for the instruction set. */
+#ifndef BULK_VECTOR
+#define BULK_VECTOR 16
+#endif
+typedef uint8_t bulk_bytes __attribute__((vector_size(BULK_VECTOR)));
+
+BODY void classes_vector(const uint8_t *p0, const uint8_t *p1, uint32_t shift,
+                         const bulk_cut *cut, uint8_t *out) {
+  bulk_bytes context, low = {0};
+  memcpy(&context, p0, sizeof context);
+  if (p1) memcpy(&low, p1, sizeof low);
+  if (shift == 1) {
+    context = (context + context) - (bulk_bytes)(low > 127);
+  } else if (shift == 4) {
+    context = context << 4 | low >> 4;
   }
-  if (cut == 0) {
-    memcpy(out, context, n);
-    return;
+  bulk_bytes class = {0};
+  for (uint32_t c = 0; cut && c + 1 < cut->classes; c++) {
+    const bulk_bytes last = (bulk_bytes){0} + cut->last[c];
+    class -= (bulk_bytes)(context > last);
   }
-  memset(out, 0, n);
-  for (uint32_t c = 0; c + 1 < cut->classes; c++) {
-    const uint8_t last = cut->last[c];
-    for (uint32_t i = 0; i < n; i++) out[i] = (uint8_t)(out[i] + (context[i] > last));
-  }
+  memcpy(out, cut ? &class : &context, sizeof class);
 }
 
 BODY void classes_body(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
                        const bulk_cut *cut, uint8_t *out) {
   uint32_t i = 0;
-  /* A constant length lets the compiler leave out the loops for remainders. */
-  for (; n - i >= 512; i += 512) classes_block(p0 + i, p1 ? p1 + i : 0, shift, 512, cut, out + i);
-  if (i < n) classes_block(p0 + i, p1 ? p1 + i : 0, shift, n - i, cut, out + i);
+  for (; n - i >= BULK_VECTOR; i += BULK_VECTOR) {
+    classes_vector(p0 + i, p1 ? p1 + i : 0, shift, cut, out + i);
+  }
+  if (i == n) return;
+  uint8_t high[BULK_VECTOR] = {0}, low[BULK_VECTOR] = {0}, classes[BULK_VECTOR];
+  memcpy(high, p0 + i, n - i);
+  if (p1) memcpy(low, p1 + i, n - i);
+  classes_vector(high, p1 ? low : 0, shift, cut, classes);
+  memcpy(out + i, classes, n - i);
 }
 
 BODY uint32_t mask_body(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,

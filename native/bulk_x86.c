@@ -4,6 +4,7 @@
 #ifdef DLV_X86
 #include <immintrin.h>
 
+#define BULK_VECTOR 32
 #include "bulk_body.h"
 
 __attribute__((target("avx2,popcnt"))) void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1,
@@ -64,6 +65,38 @@ __attribute__((target("avx2,popcnt"))) uint32_t bulk_map_above_avx2(const uint8_
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2,popcnt")))
 
+/* Classes of 64 contexts are one look-up in 256 bytes. */
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) void bulk_classes_vbmi(
+    const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n, const bulk_cut *cut,
+    uint8_t *out) {
+  uint8_t table[256];
+  uint32_t class = 0;
+  for (uint32_t context = 0; context < 256; context++) {
+    table[context] = cut ? (uint8_t)class : (uint8_t)context;
+    if (cut && class + 1 < cut->classes && cut->last[class] == context) class++;
+  }
+  const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
+  const __m512i t2 = _mm512_loadu_si512(table + 128), t3 = _mm512_loadu_si512(table + 192);
+  const __m512i upper = _mm512_set1_epi8((char)(0xff << shift));
+  const __m128i left = _mm_cvtsi32_si128((int)shift), right = _mm_cvtsi32_si128((int)(8 - shift));
+  uint32_t i = 0;
+  for (; n - i >= 64; i += 64) {
+    __m512i context = _mm512_loadu_si512(p0 + i);
+    context = _mm512_and_si512(_mm512_sll_epi16(context, left), upper);
+    if (p1) {
+      const __m512i low = _mm512_srl_epi16(_mm512_loadu_si512(p1 + i), right);
+      context = _mm512_or_si512(context, _mm512_andnot_si512(upper, low));
+    }
+    const __m512i lower_half = _mm512_permutex2var_epi8(t0, context, t1);
+    const __m512i upper_half = _mm512_permutex2var_epi8(t2, context, t3);
+    const __mmask64 is_upper = _mm512_movepi8_mask(context);
+    _mm512_storeu_si512(out + i, _mm512_mask_mov_epi8(lower_half, is_upper, upper_half));
+  }
+  for (; i < n; i++) {
+    out[i] = table[(uint8_t)(p0[i] << shift | (p1 ? p1[i] >> (8 - shift) : 0))];
+  }
+}
+
 AVX512 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, uint32_t n,
                                     uint8_t **out) {
   uint8_t *at = *out;
@@ -73,7 +106,7 @@ AVX512 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, u
     memcpy(&bits, mask + i / 8, 8);
     const uint32_t count = (uint32_t)__builtin_popcountll(bits);
     const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(plane + i));
-    _mm512_mask_storeu_epi8(at, _bzhi_u64(~0ull, count), kept);
+    _mm512_storeu_si512(at, kept);
     at += count;
   }
   *out = at;

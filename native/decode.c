@@ -163,7 +163,7 @@ static int decode_masked(decoder *d, int transform, uint32_t count, uint32_t wan
   const uint32_t n = (uint32_t)changed;
   const uint32_t mask_bytes = (count + 7) / 8;
   uint8_t *mask = scratch_take(mask_bytes);
-  uint8_t *memory = scratch_take((size_t)2 * wanted * n);
+  uint8_t *memory = scratch_take((size_t)2 * wanted * n + BULK_SLACK);
   int failed = DLV_ERR_MEMORY;
   if (mask == NULL || memory == NULL) goto done;
   failed = read_plane(d, mask_bytes, &NO_PLANES, &d->classes[0], mask);

@@ -25,7 +25,7 @@ rans_decode_rounds rans_decode_wasm;
 /* 0 if dlv_force_portable is on. */
 int dlv_simd_allowed(void);
 int dlv_has_avx2(void);
-/* AVX-512 with the byte and word compressions of VBMI2 (Ice Lake, Zen 4 and later). */
+/* AVX-512 with the byte permutations of VBMI and VBMI2 (Ice Lake, Zen 4 and later). */
 int dlv_has_avx512(void);
 
 rans_decode_rounds rans_decode_avx2, rans_decode_avx512;
@@ -40,6 +40,8 @@ rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
 
 /* bulk.h with SIMD. Those that answer how many do whole groups; the last two move their pointer. */
 void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
+                       const bulk_cut *cut, uint8_t *out);
+void bulk_classes_vbmi(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
                        const bulk_cut *cut, uint8_t *out);
 uint32_t bulk_map_above_avx2(const uint8_t *above, uint32_t n, const bulk_map *map,
                              uint8_t *classes);

@@ -128,15 +128,14 @@ static int put_planes(encoder *e, int transform, const uint8_t *const *child, ui
 static uint8_t *keep_changed(const uint8_t *const *child, const uint8_t *const *base,
                              uint32_t width, uint32_t count, const uint8_t *mask, uint32_t changed,
                              const uint8_t **child_now, const uint8_t **base_now) {
-  uint8_t *packed = scratch_take((size_t)2 * width * changed);
+  uint8_t *packed = scratch_take((size_t)2 * width * changed + BULK_SLACK);
   if (packed == NULL) return NULL;
-  for (uint32_t k = 0; k < width; k++) {
-    uint8_t *c = packed + (size_t)k * changed;
-    uint8_t *b = packed + (size_t)(width + k) * changed;
-    bulk_compact(child[k], mask, count, c);
-    bulk_compact(base[k], mask, count, b);
-    child_now[k] = c;
-    base_now[k] = b;
+  /* Upwards: what is written too much is written over by the next plane. */
+  for (uint32_t k = 0; k < 2 * width; k++) {
+    uint8_t *to = packed + (size_t)k * changed;
+    bulk_compact(k < width ? child[k] : base[k - width], mask, count, to);
+    if (k < width) child_now[k] = to;
+    else base_now[k - width] = to;
   }
   return packed;
 }

@@ -16,7 +16,7 @@
 static const uint32_t STORE_FROM[3] = {950, 990, 999};
 /* Small extents are read fast enough; raw planes of large ones are read faster stored. */
 #define STORE_FROM_SMALL 995u
-#define STORE_FROM_RAW 980u
+#define STORE_FROM_RAW 960u
 #define LARGE_FROM (1u << 18)
 /* Classes of a context, and groups of contexts to find them in. */
 static const uint32_t CLASSES[3] = {1, 8, RANS_CLASSES_MAX};
@@ -45,7 +45,7 @@ static void sample_plain(encoder *e, const uint8_t *plane, uint32_t n, uint32_t 
   memset(counts, 0, 256 * sizeof *counts);
   for (uint32_t b = 0; b < by.blocks; b++) {
     const uint32_t from = sample_from(n, by.block, by.blocks, b);
-    bulk_histogram(plane + from, NULL, by.block, counts, e->parts);
+    bulk_histogram(plane + from, by.block, counts);
   }
 }
 
@@ -95,13 +95,18 @@ static int put_stored(encoder *e, const uint8_t *plane, uint32_t n, dlv_buffer *
 
 /* Counts of all symbols per table, at the start of e->counts. */
 static void count_all(encoder *e, const uint8_t *plane, uint32_t n, const contexts *c) {
-  memset(e->counts, 0, RANS_CLASSES_MAX * 256 * sizeof *e->counts);
+  if (c->kind == CONTEXT_NONE) {
+    memset(e->counts, 0, 256 * sizeof *e->counts);
+    bulk_histogram(plane, n, e->counts);
+    return;
+  }
+  memset(e->parts, 0, BULK_PARTS * sizeof *e->parts);
   for (uint32_t from = 0; from < n; from += BLOCK_ELEMENTS) {
     const uint32_t part = n - from < BLOCK_ELEMENTS ? n - from : BLOCK_ELEMENTS;
     find_classes(c, from, part, e->classes);
-    bulk_histogram(plane + from, c->kind == CONTEXT_NONE ? NULL : e->classes, part, e->counts,
-                   e->parts);
+    bulk_count_rows(plane + from, e->classes, part, e->parts);
   }
+  bulk_sum_rows(e->parts, c->tables, e->counts);
 }
 
 static int put_contexts(dlv_buffer *head, const contexts *c) {
@@ -134,22 +139,28 @@ static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const context
     rans_encoder(&tables[t], e->symbols + (t << 8));
   }
   if (failed || table_write(tables, c->tables, head)) return DLV_ERR_MEMORY;
-  uint8_t *to = buffer_reserve(payload, rans_bound(n));
-  if (to == NULL) return DLV_ERR_MEMORY;
+  uint8_t *room = scratch_take(rans_bound(n));
+  if (room == NULL) return DLV_ERR_MEMORY;
   rans_writer writer;
-  rans_begin(&writer, n, to);
-  for (uint32_t end = n; end > 0;) {
-    if (aborted_now(e)) return DLV_ERR_ABORTED;
+  rans_begin(&writer, n, room);
+  for (uint32_t end = n; end > 0 && !aborted_now(e);) {
     const uint32_t from = (end - 1) / BLOCK_ELEMENTS * BLOCK_ELEMENTS;
     find_classes(c, from, end - from, e->classes);
     const uint8_t *rows = c->kind == CONTEXT_NONE ? NULL : e->classes;
     rans_encode(&writer, plane + from, rows, end - from, e->symbols);
     end = from;
   }
-  e->state_bytes += rans_state_bytes(n);
-  const size_t length = rans_end(&writer, to);
-  payload->length += length;
-  return buffer_put_varint(head, length) ? DLV_ERR_MEMORY : DLV_OK;
+  const size_t length = rans_length(&writer);
+  uint8_t *to = buffer_reserve(payload, length);
+  if (to) {
+    rans_end(&writer, to);
+    payload->length += length;
+    e->state_bytes += rans_state_bytes(n);
+    failed = buffer_put_varint(head, length);
+  }
+  scratch_give(room);
+  if (aborted_now(e)) return DLV_ERR_ABORTED;
+  return to == NULL || failed ? DLV_ERR_MEMORY : DLV_OK;
 }
 
 /* Cells of class and digit above, and what each costs; those joined point to the one they are in. */

@@ -86,22 +86,32 @@ void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *class
 /* A state is 2^(15 + k) and 15 + k bits below that. */
 #define STATE_BITS 15u
 
-size_t rans_end(rans_writer *writer, uint8_t *out) {
+/* Bits of a state beyond STATE_BITS. */
+static inline uint32_t state_more(uint32_t x) {
+  return 31 - (uint32_t)__builtin_clz(x) - STATE_BITS;
+}
+
+size_t rans_length(const rans_writer *writer) {
+  uint32_t bits = 0;
+  for (uint32_t lane = 0; lane < writer->lanes; lane++) {
+    bits += 4 + STATE_BITS + state_more(writer->states[lane]);
+  }
+  return (bits + 7) / 8 + (size_t)(writer->end - writer->at);
+}
+
+void rans_end(const rans_writer *writer, uint8_t *out) {
   uint64_t bits = 0;
   uint32_t count = 0;
-  uint8_t *to = out;
   for (uint32_t lane = 0; lane < writer->lanes; lane++) {
     const uint32_t x = writer->states[lane];
-    const uint32_t more = 31 - (uint32_t)__builtin_clz(x) - STATE_BITS;
+    const uint32_t more = state_more(x);
     bits |= (uint64_t)more << count;
     bits |= (uint64_t)(x ^ 1u << (STATE_BITS + more)) << (count + 4);
     count += 4 + STATE_BITS + more;
-    for (; count >= 8; count -= 8, bits >>= 8) *to++ = (uint8_t)bits;
+    for (; count >= 8; count -= 8, bits >>= 8) *out++ = (uint8_t)bits;
   }
-  if (count > 0) *to++ = (uint8_t)bits;
-  const size_t words = (size_t)(writer->end - writer->at);
-  memmove(to, writer->at, words);
-  return (size_t)(to - out) + words;
+  if (count > 0) *out++ = (uint8_t)bits;
+  memcpy(out, writer->at, (size_t)(writer->end - writer->at));
 }
 
 int rans_open(rans_reader *reader, const uint8_t *in, size_t length, uint32_t n) {

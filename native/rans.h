@@ -66,8 +66,10 @@ void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out);
  */
 void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
                  const rans_symbol *symbols);
-/* Puts states and words at `out`, where the stream began; answers how many bytes they are. */
-size_t rans_end(rans_writer *writer, uint8_t *out);
+/* Bytes of the whole stream. */
+size_t rans_length(const rans_writer *writer);
+/* Writes the stream: rans_length(writer) bytes at `out`, which is not where it was encoded. */
+void rans_end(const rans_writer *writer, uint8_t *out);
 
 /* A stream that is being read. */
 typedef struct {

@@ -26,7 +26,7 @@ const SAMPLE_BLOCKS = 64;
 const STORE_FROM = [950, 990, 999] as const;
 /** Level default: small extents are read fast enough; raw planes of large ones are faster stored. */
 const STORE_FROM_SMALL = 995;
-const STORE_FROM_RAW = 980;
+const STORE_FROM_RAW = 960;
 const LARGE_FROM = 2 ** 18;
 /** Classes of a context, and groups of contexts to find them in. */
 const CLASSES = [1, 8, CLASSES_MAX] as const;
