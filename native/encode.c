@@ -19,6 +19,11 @@
 #define TRIAL_BLOCKS 48u
 /* A delta must be cheaper than the planes alone by this, in 1/1000. */
 #define DELTA_GAIN 995u
+/* Level max tries what the sample says to cost up to this more than the cheapest, in 1/1000. */
+#define TRIED_FROM 1015u
+/* Transforms that a difference may be written by; the last one only for full reads. */
+static const int TRANSFORMS[] = {DLV_SUB16, DLV_BSUB, DLV_SUB32};
+#define TRANSFORMS_COUNT 3u
 
 static const contexts NO_CONTEXTS = {CONTEXT_NONE, 1, {1, {0}}, {{{0}}}, NULL, NULL, 0, NULL, 0};
 
@@ -53,23 +58,27 @@ static uint64_t sample_cost(int transform, const uint8_t *const *child, const ui
   return cost;
 }
 
+/* Costs of RAW and of TRANSFORMS on the sample; UINT64_MAX for those that may not be used. */
+static void transform_costs(const uint8_t *const *child, const uint8_t *const *base,
+                            uint32_t width, uint32_t n, int no_prefix, uint8_t *scratch,
+                            uint64_t *costs) {
+  costs[0] = sample_cost(DLV_RAW, child, base, width, n, scratch) / 1000 * DELTA_GAIN;
+  for (uint32_t i = 0; i < TRANSFORMS_COUNT; i++) {
+    const int transform = TRANSFORMS[i];
+    const int may = dlv_transform_fits(transform, width) && (transform != DLV_SUB32 || no_prefix);
+    costs[i + 1] = may ? sample_cost(transform, child, base, width, n, scratch) : UINT64_MAX;
+  }
+}
+
 static int choose_transform(const uint8_t *const *child, const uint8_t *const *base,
                             uint32_t width, uint32_t n, int no_prefix, uint8_t *scratch) {
-  static const int CANDIDATES[] = {DLV_SUB16, DLV_BSUB};
-  uint64_t best = sample_cost(DLV_RAW, child, base, width, n, scratch) / 1000 * DELTA_GAIN;
-  int chosen = DLV_RAW;
-  for (uint32_t i = 0; i < sizeof CANDIDATES / sizeof *CANDIDATES; i++) {
-    if (!dlv_transform_fits(CANDIDATES[i], width)) continue;
-    const uint64_t cost = sample_cost(CANDIDATES[i], child, base, width, n, scratch);
-    if (cost < best) {
-      best = cost;
-      chosen = CANDIDATES[i];
-    }
+  uint64_t costs[TRANSFORMS_COUNT + 1];
+  transform_costs(child, base, width, n, no_prefix, scratch, costs);
+  uint32_t best = 0;
+  for (uint32_t i = 1; i <= TRANSFORMS_COUNT; i++) {
+    if (costs[i] < costs[best]) best = i;
   }
-  if (no_prefix && dlv_transform_fits(DLV_SUB32, width)) {
-    if (sample_cost(DLV_SUB32, child, base, width, n, scratch) < best) chosen = DLV_SUB32;
-  }
-  return chosen;
+  return best == 0 ? DLV_RAW : TRANSFORMS[best - 1];
 }
 
 /* Unchanged elements of 1,000, from a sample. */
@@ -140,12 +149,14 @@ static uint8_t *keep_changed(const uint8_t *const *child, const uint8_t *const *
   return packed;
 }
 
+#define CHOOSE (-1)
+
 /*
  * Encodes all after the codec byte. masked: leave unchanged elements out, unless there are fewer than
- * 8 of them or nothing else.
+ * 8 of them or nothing else. transform: CHOOSE takes the one that costs least on a sample.
  */
 static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
-                    uint32_t count, int masked, int no_prefix) {
+                    uint32_t count, int masked, int transform, int no_prefix) {
   const uint32_t width = e->width;
   const uint8_t *child_now[DLV_WIDTH_MAX], *base_now[DLV_WIDTH_MAX];
   for (uint32_t k = 0; k < width; k++) {
@@ -171,8 +182,10 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
   }
   e->count = masked ? changed : count;
   e->base = base ? base_now : NULL;
-  int transform = DLV_RAW;
-  if (base) transform = choose_transform(child_now, base_now, width, e->count, no_prefix, digits);
+  if (base == NULL) transform = DLV_RAW;
+  if (transform == CHOOSE) {
+    transform = choose_transform(child_now, base_now, width, e->count, no_prefix, digits);
+  }
   dlv_buffer *head = &e->out->head;
   e->out->uses_base = masked || transform != DLV_RAW;
   failed = buffer_put_byte(head, (uint8_t)transform);
@@ -191,48 +204,34 @@ done:
   return failed;
 }
 
-/* Bytes of what a head and payloads of a sample would be for `whole` elements, times `sampled`. */
-static uint64_t weight(const encoder *e, uint32_t sampled, uint32_t whole) {
-  uint64_t payload = 0;
-  for (int c = 0; c < 3; c++) payload += e->out->classes[c].length;
-  const uint64_t fixed = e->state_bytes < payload ? e->state_bytes : payload;
-  return (payload - fixed) * whole + (e->out->head.length + fixed) * sampled;
-}
-
-/* Encodes planes both ways; answers through *masked which is smaller. keep: leave that in e->out. */
-static int try_both(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
-                    uint32_t count, uint32_t whole, int no_prefix, int keep, int *masked) {
-  dlv_encoded results[2];
-  memset(results, 0, sizeof results);
-  uint64_t weights[2];
-  int failed = DLV_OK;
-  for (int m = 0; m < 2 && !failed; m++) {
-    encoder attempt = *e;
-    attempt.out = &results[m];
-    attempt.state_bytes = 0;
-    failed = buffer_put_byte(&results[m].head, CODEC_RANS);
-    if (!failed) failed = put_body(&attempt, planes, base, count, m, no_prefix);
-    weights[m] = weight(&attempt, count, whole);
-  }
-  *masked = !failed && weights[1] < weights[0];
-  if (keep && !failed) {
-    dlv_encoded_free(e->out);
-    *e->out = results[*masked];
-    memset(&results[*masked], 0, sizeof results[*masked]);
-  }
-  dlv_encoded_free(&results[0]);
-  dlv_encoded_free(&results[1]);
+/* What coding `count` elements of `whole` costs with a mask or without, in 1/65536 bit. */
+static int try_masked(const encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+                      uint32_t count, uint32_t whole, int masked, int no_prefix, uint64_t *cost) {
+  dlv_encoded nothing;
+  memset(&nothing, 0, sizeof nothing);
+  encoder trial = *e;
+  trial.out = &nothing;
+  trial.sampled = count;
+  trial.whole = whole;
+  trial.cost = 0;
+  const int failed = put_body(&trial, planes, base, count, masked, CHOOSE, no_prefix);
+  *cost = trial.cost;
+  dlv_encoded_free(&nothing);
   return failed;
 }
 
 /* Whether a mask pays, tried on blocks spread over the segment. */
 static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
                       uint32_t count, int no_prefix, int *masked) {
-  const uint32_t n = TRIAL_BLOCK * TRIAL_BLOCKS;
-  uint8_t *memory = scratch_take((size_t)2 * e->width * n);
-  if (memory == NULL) return DLV_ERR_MEMORY;
+  const int all = count <= TRIAL_BLOCK * TRIAL_BLOCKS;
+  const uint32_t n = all ? count : TRIAL_BLOCK * TRIAL_BLOCKS;
+  uint8_t *memory = all ? NULL : scratch_take((size_t)2 * e->width * n);
+  if (memory == NULL && !all) return DLV_ERR_MEMORY;
   const uint8_t *c[DLV_WIDTH_MAX], *p[DLV_WIDTH_MAX];
   for (uint32_t k = 0; k < e->width; k++) {
+    c[k] = planes[k];
+    p[k] = base[k];
+    if (all) continue;
     uint8_t *child_copy = memory + (size_t)k * n;
     uint8_t *base_copy = memory + (size_t)(e->width + k) * n;
     for (uint32_t b = 0; b < TRIAL_BLOCKS; b++) {
@@ -243,29 +242,84 @@ static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *c
     c[k] = child_copy;
     p[k] = base_copy;
   }
-  const int failed = try_both(e, c, p, n, count, no_prefix, 0, masked);
+  uint64_t costs[2];
+  int failed = try_masked(e, c, p, n, count, 0, no_prefix, &costs[0]);
+  if (!failed) failed = try_masked(e, c, p, n, count, 1, no_prefix, &costs[1]);
+  *masked = !failed && costs[1] < costs[0];
   scratch_give(memory);
+  return failed;
+}
+
+static uint64_t encoded_bytes(const dlv_encoded *out) {
+  uint64_t bytes = out->head.length;
+  for (int c = 0; c < 3; c++) bytes += out->classes[c].length;
+  return bytes;
+}
+
+/* Leaves in e->out the smaller of that and another, and frees the larger. */
+static void keep_smaller(encoder *e, dlv_encoded *other) {
+  if (encoded_bytes(other) < encoded_bytes(e->out)) {
+    const dlv_encoded smaller = *other;
+    *other = *e->out;
+    *e->out = smaller;
+  }
+  dlv_encoded_free(other);
+}
+
+/* Level max: encodes with each transform that comes near, with a mask and without. */
+static int put_smallest(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
+                        int may_mask, int no_prefix) {
+  const uint32_t count = e->count;
+  const size_t sample = SAMPLE_BLOCK * SAMPLE_BLOCKS;
+  uint8_t *scratch = scratch_take(sample * e->width);
+  if (scratch == NULL) return DLV_ERR_MEMORY;
+  uint64_t costs[TRANSFORMS_COUNT + 1];
+  transform_costs(planes, base, e->width, count, no_prefix, scratch, costs);
+  scratch_give(scratch);
+  uint64_t best = costs[0];
+  for (uint32_t i = 1; i <= TRANSFORMS_COUNT; i++) best = costs[i] < best ? costs[i] : best;
+  int any = 0, failed = DLV_OK;
+  for (uint32_t i = 0; i <= TRANSFORMS_COUNT && !failed; i++) {
+    if (costs[i] > best / 1000 * TRIED_FROM) continue;
+    for (int masked = 0; masked <= may_mask && !failed; masked++) {
+      dlv_encoded other;
+      memset(&other, 0, sizeof other);
+      encoder attempt = *e;
+      attempt.out = &other;
+      failed = buffer_put_byte(&other.head, CODEC_RANS);
+      const int transform = i == 0 ? DLV_RAW : TRANSFORMS[i - 1];
+      if (!failed) failed = put_body(&attempt, planes, base, count, masked, transform, no_prefix);
+      if (any || failed) {
+        if (failed) dlv_encoded_free(&other);
+        else keep_smaller(e, &other);
+      } else {
+        dlv_encoded_free(e->out);
+        *e->out = other;
+        any = 1;
+      }
+    }
+  }
   return failed;
 }
 
 /* Encodes planes that differ from the base's, or have none, as planes. */
 static int put_differing(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
-                       int no_prefix) {
+                         int no_prefix) {
   const uint32_t count = e->count;
   int masked = 0;
   if (base) {
     const uint32_t share = unchanged_share(planes, base, e->width, count);
+    const int may_mask = share >= 1000 / MASK_SHARE;
     if (share >= 1000 - 1000 / MASK_SURE) {
       masked = 1;
-    } else if (share >= 1000 / MASK_SHARE) {
-      if (count <= TRIAL_BLOCK * TRIAL_BLOCKS) {
-        return try_both(e, planes, base, count, count, no_prefix, 1, &masked);
-      }
+    } else if (e->level == DLV_LEVEL_MAX) {
+      return put_smallest(e, planes, base, may_mask, no_prefix);
+    } else if (may_mask) {
       const int failed = try_sample(e, planes, base, count, no_prefix, &masked);
       if (failed) return failed;
     }
   }
-  return put_body(e, planes, base, count, masked, no_prefix);
+  return put_body(e, planes, base, count, masked, CHOOSE, no_prefix);
 }
 
 /* Writes palette and indices. */
@@ -278,12 +332,6 @@ static int put_palette(encoder *e, const palette *values, const uint8_t *indices
   }
   if (failed) return DLV_ERR_MEMORY;
   return put_plane(e, indices, n, &NO_CONTEXTS, NULL, &e->out->classes[0]);
-}
-
-static uint64_t encoded_bytes(const dlv_encoded *out) {
-  uint64_t bytes = out->head.length;
-  for (int c = 0; c < 3; c++) bytes += out->classes[c].length;
-  return bytes;
 }
 
 /* As planes, and if there are few distinct values also with a palette: the smaller. */
@@ -301,12 +349,8 @@ static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *
     encoder attempt = *e;
     attempt.out = &other;
     failed = put_palette(&attempt, &values, indices, count);
-    if (!failed && encoded_bytes(&other) < encoded_bytes(e->out)) {
-      dlv_encoded_free(e->out);
-      *e->out = other;
-    } else {
-      dlv_encoded_free(&other);
-    }
+    if (failed) dlv_encoded_free(&other);
+    else keep_smaller(e, &other);
   }
   scratch_give(indices);
   return failed;
@@ -320,7 +364,7 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
       level < DLV_LEVEL_FAST || level > DLV_LEVEL_MAX) {
     return DLV_ERR_ARGUMENT;
   }
-  encoder e = {width, count, level, NULL, out, 0, aborted, NULL, NULL, NULL, NULL};
+  encoder e = {width, count, level, NULL, out, 0, 0, 0, aborted, NULL, NULL, NULL, NULL};
   int failed = buffer_put_byte(&out->head, CODEC_RANS);
   if (!failed && base && same(planes, base, width, count)) {
     out->uses_base = 1;

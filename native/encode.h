@@ -10,7 +10,13 @@ typedef struct {
   int level;
   const uint8_t *const *base; /* planes of the base at these elements, or NULL */
   dlv_encoded *out;
-  uint64_t state_bytes;            /* of the payloads: how many do not grow with the elements */
+  /*
+   * Of a trial: the elements are `sampled` of `whole`; nothing is written, `cost` adds up what
+   * their planes would take, in 1/65536 bit. `whole` is 0 if it is not one.
+   */
+  uint32_t sampled;
+  uint32_t whole;
+  uint64_t cost;
   const volatile int32_t *aborted; /* may be NULL */
   uint32_t *counts;                /* 256 × 256 */
   uint32_t *parts;                 /* BULK_PARTS */

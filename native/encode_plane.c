@@ -155,7 +155,6 @@ static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const context
   if (to) {
     rans_end(&writer, to);
     payload->length += length;
-    e->state_bytes += rans_state_bytes(n);
     failed = buffer_put_varint(head, length);
   }
   scratch_give(room);
@@ -257,9 +256,10 @@ static uint64_t find_above(encoder *e, const uint8_t *plane, uint32_t n, const u
   return cost;
 }
 
-static uint64_t tables_cost(const uint32_t *counts, uint32_t tables, uint32_t sampled, uint32_t n) {
+static uint64_t tables_cost(const uint32_t *counts, uint32_t tables, uint32_t sampled,
+                            uint32_t whole) {
   uint64_t cost = 0;
-  for (uint32_t t = 0; t < tables; t++) cost += table_cost(counts + 256 * t, sampled, n);
+  for (uint32_t t = 0; t < tables; t++) cost += table_cost(counts + 256 * t, sampled, whole);
   return cost;
 }
 
@@ -270,17 +270,18 @@ static uint32_t store_from(const encoder *e, int kind, uint32_t n) {
 }
 
 /*
- * Chooses contexts; answers what the plane would cost then, for `sampled` of its symbols. *counted:
- * whether e->counts has the counts of all symbols for them.
+ * Chooses contexts; answers what the symbols of the sample would cost then. whole: how many symbols the
+ * tables are for. *counted: whether e->counts has the counts of all n symbols for the contexts.
  */
-static uint64_t choose_contexts(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
-                                const uint8_t *above, contexts *chosen, int *counted) {
+static uint64_t choose_contexts(encoder *e, const uint8_t *plane, uint32_t n, uint32_t whole,
+                                const contexts *may, const uint8_t *above, contexts *chosen,
+                                int *counted) {
   uint32_t plain[256];
   sample_plain(e, plane, n, plain);
   const sampling by = sampling_of(e, n);
   const uint32_t sampled = by.blocks * by.block;
   const uint64_t stored = (uint64_t)sampled * 8 * COST_ONE;
-  uint64_t best = table_cost(plain, sampled, n);
+  uint64_t best = table_cost(plain, sampled, whole);
   *chosen = *may;
   chosen->kind = CONTEXT_NONE;
   chosen->tables = chosen->cut.classes = 1;
@@ -291,18 +292,18 @@ static uint64_t choose_contexts(encoder *e, const uint8_t *plane, uint32_t n, co
     stats_matrix matrix;
     sample_contexts(e, plane, n, may, &matrix);
     stats_find_cut(&matrix, CLASSES[e->level], GROUPS[e->level],
-                   may->kind == CONTEXT_OWN ? STATS_BYTES : STATS_DIGITS, n, &other.cut);
+                   may->kind == CONTEXT_OWN ? STATS_BYTES : STATS_DIGITS, whole, &other.cut);
     other.tables = other.cut.classes;
     if (other.tables > 1) {
       join_rows(&matrix, &other.cut);
-      const uint64_t cost = tables_cost(e->counts, other.tables, sampled, n);
+      const uint64_t cost = tables_cost(e->counts, other.tables, sampled, whole);
       if (cost + stored / 1000 * CONTEXT_GAIN < best) {
         best = cost;
         *chosen = other;
         *counted = sampled == n;
       }
     }
-    if (e->level == DLV_LEVEL_MAX && above && n >= ABOVE_FROM) {
+    if (e->level == DLV_LEVEL_MAX && above && n >= ABOVE_FROM && !e->whole) {
       if (chosen->kind == CONTEXT_NONE) other.cut.classes = 1;
       *counted = 0;
       const uint64_t cost = find_above(e, plane, n, above, &other);
@@ -321,18 +322,24 @@ static uint64_t choose_contexts(encoder *e, const uint8_t *plane, uint32_t n, co
 
 int put_plane(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
               const uint8_t *above, dlv_buffer *payload) {
-  if (memcmp(plane, plane + 1, n - 1) == 0) {
+  const int constant = memcmp(plane, plane + 1, n - 1) == 0;
+  if (constant && e->whole) return DLV_OK;
+  if (constant) {
     if (buffer_put_byte(&e->out->head, MODE_CONST)) return DLV_ERR_MEMORY;
     return buffer_put_byte(&e->out->head, plane[0]);
   }
+  const uint32_t whole = e->whole ? (uint32_t)((uint64_t)n * e->whole / e->sampled) : n;
   contexts chosen;
   int counted;
-  const uint64_t best = choose_contexts(e, plane, n, may, above, &chosen, &counted);
+  const uint64_t best = choose_contexts(e, plane, n, whole, may, above, &chosen, &counted);
   const sampling by = sampling_of(e, n);
-  const uint32_t from = store_from(e, may->kind, n);
-  if (best >= (uint64_t)by.blocks * by.block * 8 * COST_ONE / 1000 * from) {
-    return put_stored(e, plane, n, payload);
+  const uint32_t from = store_from(e, may->kind, whole);
+  const uint64_t stored = (uint64_t)by.blocks * by.block * 8 * COST_ONE;
+  if (e->whole) {
+    e->cost += best < stored / 1000 * from ? best : stored;
+    return DLV_OK;
   }
+  if (best >= stored / 1000 * from) return put_stored(e, plane, n, payload);
   if (aborted_now(e)) return DLV_ERR_ABORTED;
   if (!counted) {
     count_all(e, plane, n, &chosen);

@@ -41,8 +41,6 @@ size_t rans_bound(uint32_t n) {
   return (size_t)n * RANS_BITS / 8 + n / 512 + 2 * RANS_LANES_LARGE * 4;
 }
 
-uint32_t rans_state_bytes(uint32_t n) { return lanes_of(n) * 27 / 8; }
-
 static inline void put16(uint8_t *at, uint32_t value) {
   at[0] = (uint8_t)value;
   at[1] = (uint8_t)(value >> 8);

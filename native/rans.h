@@ -56,8 +56,6 @@ typedef struct {
 
 /* Room that a stream of n symbols needs while it is written; more than its bytes. */
 size_t rans_bound(uint32_t n);
-/* Bytes that the states of a stream of n symbols take, about. */
-uint32_t rans_state_bytes(uint32_t n);
 /* Begins a stream of n symbols in the rans_bound(n) bytes at out. */
 void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out);
 /*

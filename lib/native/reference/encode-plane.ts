@@ -42,7 +42,7 @@ const ABOVE_FROM = 4096;
 export type Level = 0 | 1 | 2;
 const FAST = 0;
 const DEFAULT = 1;
-const MAX = 2;
+export const MAX = 2;
 
 /** Where block b of a sample of `blocks` blocks begins. */
 export function sampleFrom(n: number, block: number, blocks: number, b: number): number {
@@ -61,6 +61,12 @@ export interface PlaneToWrite {
   above: boolean;
 }
 
+/** Elements that are tried, of how many: nothing is written. */
+export interface Trial {
+  sampled: number;
+  whole: number;
+}
+
 /** How a plane is coded: kind, cut, and the table of each symbol. */
 interface Chosen {
   kind: number;
@@ -71,31 +77,47 @@ interface Chosen {
   tables: number;
 }
 
-/** Chooses how to write a plane, and writes it. Answers whether as a stream. */
-export function putPlane(plane: PlaneToWrite, head: ByteOutput, payload: ByteOutput): boolean {
-  const { bytes } = plane;
-  const n = bytes.length;
+function isConstant(bytes: Uint8Array): boolean {
   const first = bytes[0] as number;
-  if (bytes.every((byte) => byte === first)) {
-    head.u8(0).u8(first);
-    return false;
-  }
-  const chosen = choose(plane);
-  const counts = chosen && countTables(bytes, chosen);
-  const cost = counts?.reduce((sum, row) => sum + tableCost(row), 0);
-  const limit = quotient(n * 8 * COST_ONE, 1000) * storeFrom(plane);
-  if (chosen === null || !counts || (!isCounted(plane, chosen) && (cost as number) >= limit)) {
-    head.u8(1);
-    payload.put(new Uint8Array(bytes));
-    return false;
-  }
-  putCoded(bytes, chosen, counts, head, payload);
-  return true;
+  return bytes.every((byte) => byte === first);
 }
 
-function storeFrom({ level, kind, bytes }: PlaneToWrite): number {
+/** What a plane of a trial would take, in 1/65536 bit. */
+export function planeCost(plane: PlaneToWrite, { sampled, whole }: Trial): number {
+  const n = plane.bytes.length;
+  if (isConstant(plane.bytes)) return 0;
+  const all = quotient(n * whole, sampled);
+  const { cost, looked } = choose(plane, all, true);
+  const stored = looked * 8 * COST_ONE;
+  return cost < quotient(stored, 1000) * storeFrom(plane, all) ? cost : stored;
+}
+
+/** Chooses how to write a plane, and writes it. */
+export function putPlane(plane: PlaneToWrite, head: ByteOutput, payload: ByteOutput): void {
+  const { bytes } = plane;
+  const n = bytes.length;
+  if (isConstant(bytes)) {
+    head.u8(0).u8(bytes[0] as number);
+    return;
+  }
+  const { chosen, cost, looked } = choose(plane, n, false);
+  const limitOf = (symbols: number): number =>
+    quotient(symbols * 8 * COST_ONE, 1000) * storeFrom(plane, n);
+  const counts = countTables(bytes, chosen);
+  const again = counts.reduce((sum, row) => sum + tableCost(row), 0);
+  // If the sample was everything, there is nothing to weigh again.
+  if (cost >= limitOf(looked) || (!isCounted(plane, chosen) && again >= limitOf(n))) {
+    head.u8(1);
+    payload.put(bytes.slice());
+  } else {
+    putCoded(bytes, chosen, counts, head, payload);
+  }
+}
+
+/** @param n  symbols that the plane stands for. */
+function storeFrom({ level, kind }: PlaneToWrite, n: number): number {
   if (level !== DEFAULT) return STORE_FROM[level];
-  if (bytes.length < LARGE_FROM) return STORE_FROM_SMALL;
+  if (n < LARGE_FROM) return STORE_FROM_SMALL;
   return kind === KIND_OWN ? STORE_FROM_RAW : STORE_FROM[DEFAULT];
 }
 
@@ -110,8 +132,15 @@ function isCounted(plane: PlaneToWrite, { kind }: Chosen): boolean {
   return kind !== KIND_ABOVE && blocks * block === plane.bytes.length;
 }
 
-/** Decides on a sample; null to store the plane. */
-function choose(plane: PlaneToWrite): Chosen | null {
+/**
+ * Chooses contexts on a sample of `looked` symbols, which cost `cost` then.
+ * @param whole  how many symbols the tables are for.
+ */
+function choose(
+  plane: PlaneToWrite,
+  whole: number,
+  trial: boolean,
+): { chosen: Chosen; cost: number; looked: number } {
   const { bytes, level, kind, around } = plane;
   const n = bytes.length;
   const use = level === FAST ? null : contextsOf(kind, around);
@@ -119,27 +148,27 @@ function choose(plane: PlaneToWrite): Chosen | null {
   const plain = new Uint32Array(256);
   for (const row of rows) addCounts(plain, row);
   const share = quotient(sampled * 8 * COST_ONE, 1000);
-  let best = tableCost(plain, sampled, n);
+  let best = tableCost(plain, sampled, whole);
   const none = { kind: KIND_NONE, last: [], numbers: new Uint8Array(0), tables: 1 };
   let chosen: Chosen = { ...none, tableOf: new Uint8Array(n) };
   const noise = around.k > 1 && best >= share * NOISE_FROM;
-  if (use === null || noise) return best >= share * storeFrom(plane) ? null : chosen;
+  if (use === null || noise) return { chosen, cost: best, looked: sampled };
   const last = findCut(rows, {
     classesMax: CLASSES[level],
     groupsMax: GROUPS[level],
     buckets: kind === KIND_OWN ? STATS_BYTES : STATS_DIGITS,
     sampled,
-    whole: n,
+    whole,
   });
   const classes = use.map((context) => last.filter((end) => end < context).length);
   if (last.length > 0) {
-    const cost = joinRows(rows, last).reduce((sum, row) => sum + tableCost(row, sampled, n), 0);
+    const cost = joinRows(rows, last).reduce((sum, row) => sum + tableCost(row, sampled, whole), 0);
     if (cost + share * CONTEXT_GAIN < best) {
       best = cost;
       chosen = { ...none, kind, last, tableOf: classes, tables: last.length + 1 };
     }
   }
-  if (level === MAX && plane.above && n >= ABOVE_FROM) {
+  if (level === MAX && plane.above && n >= ABOVE_FROM && !trial) {
     const cut =
       chosen.kind === KIND_NONE ? { ...none, classes: new Uint8Array(n) } : { last, classes };
     const { found, cost } = findAbove(plane, cut.last, cut.classes);
@@ -148,7 +177,7 @@ function choose(plane: PlaneToWrite): Chosen | null {
       chosen = found;
     }
   }
-  return best >= share * storeFrom(plane) ? null : chosen;
+  return { chosen, cost: best, looked: sampled };
 }
 
 /** Counts of a sample for each context; without contexts, row 0 has all. */

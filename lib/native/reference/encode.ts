@@ -4,7 +4,15 @@
  */
 import { SEGMENT_ELEMENTS } from '../../limits.js';
 import { classOfPlane } from './decode.js';
-import { type Level, type PlaneToWrite, putPlane, sampleFrom } from './encode-plane.js';
+import {
+  type Level,
+  MAX,
+  type PlaneToWrite,
+  planeCost,
+  putPlane,
+  sampleFrom,
+  type Trial,
+} from './encode-plane.js';
 import {
   CODEC,
   KIND_BASE,
@@ -20,7 +28,6 @@ import {
 import { ERROR_ARGUMENT, failure } from './input.js';
 import { ByteOutput } from './output.js';
 import { findPalette } from './palette.js';
-import { stateBytes } from './rans.js';
 import { COST_ONE, orderZeroCost, quotient } from './stats.js';
 import { makeDigits } from './transforms.js';
 
@@ -39,6 +46,8 @@ const TRIAL_BLOCK = 1024;
 const TRIAL_BLOCKS = 48;
 /** A delta must be cheaper than the planes alone by this, in 1/1000. */
 const DELTA_GAIN = 995;
+/** Level max tries what the sample says to cost up to this more than the cheapest, in 1/1000. */
+const TRIED_FROM = 1015;
 
 /** Planes of one segment, most significant first, all of equal length. */
 type Planes = readonly Uint8Array[];
@@ -48,16 +57,18 @@ class Output {
   readonly head = new ByteOutput().u8(CODEC);
   readonly classes = [new ByteOutput(), new ByteOutput(), new ByteOutput()] as const;
   usesBase = false;
-  /** Of the payloads: how many bytes do not grow with the elements. */
-  stateBytes = 0;
+  /** Of a trial: what the planes would take, in 1/65536 bit. */
+  cost = 0;
 
-  /** Writes a plane into a class. */
-  putPlane(plane: PlaneToWrite, payload: ByteOutput): void {
-    if (putPlane(plane, this.head, payload)) this.stateBytes += stateBytes(plane.bytes.length);
+  /** Writes a plane into a class, or in a trial adds up its cost. */
+  putPlane(plane: PlaneToWrite, payload: ByteOutput, trial?: Trial): void {
+    if (trial) this.cost += planeCost(plane, trial);
+    else putPlane(plane, this.head, payload);
   }
 
-  get payloadBytes(): number {
-    return this.classes.reduce((sum, bytes) => sum + bytes.length, 0);
+  /** Bytes of all. */
+  get length(): number {
+    return this.classes.reduce((sum, bytes) => sum + bytes.length, this.head.length);
   }
 }
 
@@ -65,6 +76,7 @@ class Output {
 interface Options {
   level: Level;
   noPrefix: boolean;
+  trial?: Trial;
 }
 
 /** What encoding gives: docs/format/codec.md, codec 2. */
@@ -139,8 +151,7 @@ function encodeSegment(child: Planes, base: Planes | null, options: Options): Ou
     .u8((found.planes[0] as Uint8Array).length - 1);
   for (const plane of found.planes) other.head.put(plane);
   other.putPlane(alone(found.indices, options.level), other.classes[0]);
-  const bytes = (from: Output): number => from.head.length + from.payloadBytes;
-  return bytes(other) < bytes(output) ? other : output;
+  return other.length < output.length ? other : output;
 }
 
 /** As planes, with a mask of changed elements where that pays. */
@@ -149,19 +160,37 @@ function encodeDiffering(child: Planes, base: Planes | null, options: Options): 
   const n = (child[0] as Uint8Array).length;
   const share = unchangedShare(child, base);
   if (share >= 1000 - 1000 / MASK_SURE) return encodeBody(child, base, true, options);
-  if (share < 1000 / MASK_SHARE) return encodeBody(child, base, false, options);
+  const mayMask = share >= 1000 / MASK_SHARE;
+  if (options.level === MAX) return encodeSmallest(child, base, mayMask, options);
+  if (!mayMask) return encodeBody(child, base, false, options);
   const small = n <= TRIAL_BLOCK * TRIAL_BLOCKS;
   const pick = (planes: Planes): Planes => (small ? planes : planes.map(pickTrial));
-  const without = encodeBody(pick(child), pick(base), false, options);
-  const within = encodeBody(pick(child), pick(base), true, options);
-  const tried = small ? n : TRIAL_BLOCK * TRIAL_BLOCKS;
-  const weight = ({ head, payloadBytes, stateBytes: states }: Output): number => {
-    const fixed = Math.min(states, payloadBytes);
-    return (payloadBytes - fixed) * n + (head.length + fixed) * tried;
-  };
-  const masked = weight(within) < weight(without);
-  if (small) return masked ? within : without;
-  return encodeBody(child, base, masked, options);
+  const trial = { sampled: small ? n : TRIAL_BLOCK * TRIAL_BLOCKS, whole: n };
+  const [without, within] = [false, true].map((masked) =>
+    encodeBody(pick(child), pick(base), masked, { ...options, trial }),
+  ) as [Output, Output];
+  return encodeBody(child, base, within.cost < without.cost, options);
+}
+
+/** Level max: the smallest of each transform that comes near, with a mask and without. */
+function encodeSmallest(
+  child: Planes,
+  base: Planes,
+  mayMask: boolean,
+  { level, noPrefix }: Options,
+): Output {
+  const costs = transformCosts(child, base, noPrefix);
+  const least = Math.min(...costs.map(({ cost }) => cost));
+  let best: Output | null = null;
+  for (const { transform, cost } of costs) {
+    if (cost > quotient(least, 1000) * TRIED_FROM) continue;
+    for (const masked of mayMask ? [false, true] : [false]) {
+      const changed = masked ? worthwhileMask(child, base) : null;
+      const output = writeBody(child, base, changed, transform, level);
+      if (best === null || output.length < best.length) best = output;
+    }
+  }
+  return best as Output;
 }
 
 /** The blocks of a plane on which a mask is tried. */
@@ -196,13 +225,19 @@ function unchangedShare(child: Planes, base: Planes): number {
 
 /** Writes planes, those of changed elements only if `masked` and worth it, by the cheapest transform. */
 function encodeBody(child: Planes, base: Planes | null, masked: boolean, options: Options): Output {
-  if (base === null) return writeBody(child, null, null, TRANSFORM_RAW, options.level);
-  const n = (child[0] as Uint8Array).length;
-  let changed = masked ? changedElements(child, base) : null;
-  if (changed && (n - changed.length < MASK_UNCHANGED_MIN || changed.length === 0)) changed = null;
+  const { level, noPrefix, trial } = options;
+  if (base === null) return writeBody(child, null, null, TRANSFORM_RAW, level, trial);
+  const changed = masked ? worthwhileMask(child, base) : null;
   const [values, under] = [child, base].map((planes) => pickElements(planes, changed));
-  const transform = chooseTransform(values as Planes, under as Planes, options.noPrefix);
-  return writeBody(child, base, changed, transform, options.level);
+  const transform = chooseTransform(values as Planes, under as Planes, noPrefix);
+  return writeBody(child, base, changed, transform, level, trial);
+}
+
+/** Elements that differ from the base; null if a mask of them would be all, or leave out too few. */
+function worthwhileMask(child: Planes, base: Planes): number[] | null {
+  const n = (child[0] as Uint8Array).length;
+  const changed = changedElements(child, base);
+  return n - changed.length < MASK_UNCHANGED_MIN || changed.length === 0 ? null : changed;
 }
 
 /** The elements of planes that are coded: the changed ones, or all. */
@@ -217,6 +252,7 @@ function writeBody(
   changed: readonly number[] | null,
   transform: number,
   level: Level,
+  trial?: Trial,
 ): Output {
   const output = new Output();
   output.usesBase = changed !== null || transform !== TRANSFORM_RAW;
@@ -225,7 +261,7 @@ function writeBody(
     output.head.varint(changed.length);
     const bytes = new Uint8Array(Math.ceil((child[0] as Uint8Array).length / 8));
     for (const i of changed) bytes[i >> 3] = (bytes[i >> 3] as number) | (1 << (i % 8));
-    output.putPlane(alone(bytes, level), output.classes[0]);
+    output.putPlane(alone(bytes, level), output.classes[0], trial);
   }
   const values = pickElements(child, changed);
   const under = pickElements(base ?? [], changed);
@@ -236,7 +272,7 @@ function writeBody(
     const kind = !raw ? KIND_BASE : k > 0 ? KIND_OWN : KIND_NONE;
     const around = { k, width, base: under, digits };
     const payload = output.classes[classOfPlane(width, k)] as ByteOutput;
-    output.putPlane({ bytes, level, kind, around, above: !raw && k > 0 }, payload);
+    output.putPlane({ bytes, level, kind, around, above: !raw && k > 0 }, payload, trial);
   }
   return output;
 }
@@ -255,20 +291,25 @@ function changedElements(child: Planes, base: Planes): number[] {
   return changed;
 }
 
-function chooseTransform(child: Planes, base: Planes, noPrefix: boolean): number {
+/** What each transform that may be used costs on a sample, the planes as they are first. */
+function transformCosts(
+  child: Planes,
+  base: Planes,
+  noPrefix: boolean,
+): { transform: number; cost: number }[] {
   const width = child.length;
-  let best = quotient(sampleCost(TRANSFORM_RAW, child, base), 1000) * DELTA_GAIN;
-  let chosen = TRANSFORM_RAW;
-  const candidates = width > 1 ? [TRANSFORM_SUB16, TRANSFORM_BSUB] : [TRANSFORM_BSUB];
-  if (noPrefix && width === 4) candidates.push(TRANSFORM_SUB32);
-  for (const transform of candidates) {
-    const cost = sampleCost(transform, child, base);
-    if (cost < best) {
-      best = cost;
-      chosen = transform;
-    }
-  }
-  return chosen;
+  const deltas = width > 1 ? [TRANSFORM_SUB16, TRANSFORM_BSUB] : [TRANSFORM_BSUB];
+  if (noPrefix && width === 4) deltas.push(TRANSFORM_SUB32);
+  const raw = quotient(sampleCost(TRANSFORM_RAW, child, base), 1000) * DELTA_GAIN;
+  return [
+    { transform: TRANSFORM_RAW, cost: raw },
+    ...deltas.map((transform) => ({ transform, cost: sampleCost(transform, child, base) })),
+  ];
+}
+
+function chooseTransform(child: Planes, base: Planes, noPrefix: boolean): number {
+  const costs = transformCosts(child, base, noPrefix);
+  return costs.reduce((best, other) => (other.cost < best.cost ? other : best)).transform;
 }
 
 /** Order-0 cost of a transform on a sample: planes that are noise count as stored. */

@@ -18,11 +18,6 @@ export function laneCount(symbols: number): number {
   return symbols >= LONG_SYMBOLS ? 64 : 8;
 }
 
-/** Bytes that the states of a stream take, about. */
-export function stateBytes(symbols: number): number {
-  return Math.floor((laneCount(symbols) * 27) / 8);
-}
-
 /** One frequency table: for each symbol its share of 2,048 slots, and where that begins. */
 export interface Table {
   freq: Uint16Array;
