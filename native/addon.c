@@ -125,12 +125,16 @@ static void free_bytes(napi_env env, void *data, void *hint) {
   free(data);
 }
 
-/* Hands a buffer over to JavaScript without copying it. */
+/* A shorter buffer is copied: a finalizer for each costs more. */
+#define EXTERNAL_MIN (64u * 1024u)
+
+/* Hands a buffer over to JavaScript, a large one without copying it. */
 static napi_value take_buffer(napi_env env, dlv_buffer *buffer) {
   napi_value memory, array;
-  if (buffer->length == 0) {
-    void *nothing;
-    napi_create_arraybuffer(env, 0, &nothing, &memory);
+  if (buffer->length < EXTERNAL_MIN) {
+    void *copy;
+    napi_create_arraybuffer(env, buffer->length, &copy, &memory);
+    if (buffer->length > 0) memcpy(copy, buffer->bytes, buffer->length);
   } else {
     /* The spare room of a growing buffer is given back first. */
     uint8_t *exact = realloc(buffer->bytes, buffer->length);

@@ -39,6 +39,8 @@ const EQUAL_BITS = 1;
 /** Neighbours that are looked at, and of even ones those whose blocks are coded, by level. */
 const NEIGHBOURS_MAX = 4;
 const CODED_MAX: Record<CodecLevel, number> = { 0: 1, 1: 2, 2: 4 };
+/** Share of coded bytes that is no difference between candidates. */
+const EQUAL_SHARE = 0.01;
 /** Blocks that are coded: elements of each, and how many. */
 const BLOCK_ELEMENTS = 2048;
 const BLOCKS = 16;
@@ -160,7 +162,8 @@ export class BaseChooser {
     }
   }
 
-  /** The candidate against which blocks of the first segment are smallest. */
+  /** The candidate against which blocks of the first segment are smallest; of equal ones, by a
+   *  hundredth, the one with the shorter chain. */
   async #smallest(
     { width, count }: NewExtent,
     candidates: readonly Candidate[],
@@ -174,7 +177,10 @@ export class BaseChooser {
         const base = await this.#session.extents.readPlanes(candidate.fitted.id, 0, width, memory);
         const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(base));
         const bytes = head.length + hi.length + mid.length + low.length;
-        if (bytes < best.bytes) best = { candidate, bytes };
+        const shorter = candidate.fitted.depth < best.candidate.fitted.depth;
+        if (bytes < best.bytes * (shorter ? 1 + EQUAL_SHARE : 1 - EQUAL_SHARE)) {
+          best = { candidate, bytes };
+        }
         givePlanes(memory);
       } catch (error) {
         // The planes are not used again: a decoder that failed may still be writing into others.

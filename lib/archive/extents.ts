@@ -10,7 +10,7 @@ import { decodeSegment, segmentStop } from '../codec/segment.js';
 import { CorruptError } from '../errors.js';
 import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS, WIDTH_MAX } from '../limits.js';
 import type { PlaneClass, SegmentRecord } from '../store/types.js';
-import { idOfHashes, runCount, runHashSoon } from '../tensor/extent-id.js';
+import { idOfHashes, runCount, runHashes } from '../tensor/extent-id.js';
 import { classesFor, missingExtent } from './chain-forest.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
 import { decodeSegmentHead } from './segment-head.js';
@@ -223,18 +223,18 @@ export class Extents {
   async #verify(id: Id, segment: number, planes: readonly Uint8Array[]): Promise<void> {
     const hashes = await this.runHashes(id);
     const first = (segment * SEGMENT_ELEMENTS) / RUN_ELEMENTS;
-    for (const [k, plane] of planes.entries()) {
-      const known = hashes[k] as Uint8Array;
-      for (let run = 0; run * RUN_ELEMENTS < plane.length; run++) {
-        const bytes = plane.subarray(run * RUN_ELEMENTS, (run + 1) * RUN_ELEMENTS);
-        const found = await runHashSoon(bytes);
-        const at = 32 * (first + run);
-        if (Buffer.compare(found, known.subarray(at, at + 32)) !== 0) {
-          throw new CorruptError(`extent '${id}' is damaged in plane ${k}, run ${first + run}`, {
-            id,
-            hint: "run 'dlv fsck'",
-          });
-        }
+    const length = (planes[0] as Uint8Array).length;
+    for (let run = 0; run * RUN_ELEMENTS < length; run++) {
+      const from = run * RUN_ELEMENTS;
+      const found = await runHashes(planes.map((p) => p.subarray(from, from + RUN_ELEMENTS)));
+      const at = 32 * (first + run);
+      for (let k = 0; k < planes.length; k++) {
+        const known = (hashes[k] as Uint8Array).subarray(at, at + 32);
+        if (Buffer.compare(found.subarray(32 * k, 32 * (k + 1)), known) === 0) continue;
+        throw new CorruptError(`extent '${id}' is damaged in plane ${k}, run ${first + run}`, {
+          id,
+          hint: "run 'dlv fsck'",
+        });
       }
     }
   }

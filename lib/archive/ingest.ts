@@ -299,7 +299,8 @@ class FileIngest {
     const sketcher = new Sketcher(width, count);
     const keep = count * width <= KEPT_BYTES;
     const runBytes = this.#runBytes(Math.min(count, RUN_ELEMENTS) * width);
-    const passing = keep ? null : takePlanes(width, RUN_ELEMENTS);
+    // Two in turn: the run before the one being read is still being hashed.
+    const passing = keep ? [] : [takePlanes(width, RUN_ELEMENTS), takePlanes(width, RUN_ELEMENTS)];
     const kept: (Uint8Array[] | null)[] = [];
     for (let segment = 0; segment < segmentCount(count); segment++) {
       const elements = segmentElements(count, segment);
@@ -311,7 +312,8 @@ class FileIngest {
         const bytes = runBytes.subarray(0, run * width);
         await this.#feed.readInto(bytes);
         if (byteSwap) swapBytes(bytes, width);
-        const target = (planes ?? passing)?.map((plane) =>
+        const memory = planes ?? passing[(first / RUN_ELEMENTS) % 2];
+        const target = memory?.map((plane) =>
           planes ? plane.subarray(first, first + run) : plane.subarray(0, run),
         ) as Uint8Array[];
         splitFast(bytes, target);
@@ -319,8 +321,9 @@ class FileIngest {
         await hasher.addRun(target);
       }
     }
-    givePlanes(passing);
-    return { hashes: { ...(await hasher.finish()), sketch: sketcher.finish() }, kept };
+    const hashes = { ...(await hasher.finish()), sketch: sketcher.finish() };
+    for (const planes of passing) givePlanes(planes);
+    return { hashes, kept };
   }
 
   /** Memory for one run as the file has it; only one is read at a time. */

@@ -1,35 +1,42 @@
 /**
- * Memory for planes, used again: planes of whole segments are megabytes each, and fresh ones would
- * cost page faults, zeroing and collections for every segment of a file.
+ * Memory for planes, used again: fresh planes would cost page faults, zeroing and collections for
+ * every segment of a file, megabytes for large ones and thousands of small ones.
  *
  * Whoever takes planes gives them back when nothing reads them any more, or forgets them: what is
  * not given back is garbage like any other. Their content is whatever it was.
  */
 import { SEGMENT_ELEMENTS } from '../limits.js';
 
-/** Slabs kept for later use: 32 of 4 MiB. */
-const FREE_SLABS_MAX = 32;
+/** Sizes of slabs, and how many of each are kept for later use. */
+const SLABS: readonly { bytes: number; kept: number }[] = [
+  { bytes: SEGMENT_ELEMENTS >> 10, kept: 256 },
+  { bytes: SEGMENT_ELEMENTS >> 8, kept: 256 },
+  { bytes: SEGMENT_ELEMENTS >> 6, kept: 128 },
+  { bytes: SEGMENT_ELEMENTS >> 4, kept: 32 },
+  { bytes: SEGMENT_ELEMENTS >> 2, kept: 16 },
+  { bytes: SEGMENT_ELEMENTS, kept: 32 },
+];
 /** Shorter planes are cheap to make. */
-const POOLED_BYTES_MIN = SEGMENT_ELEMENTS / 16;
+const POOLED_BYTES_MIN = SEGMENT_ELEMENTS >> 12;
 
-const free: ArrayBuffer[] = [];
+const free = new Map<number, ArrayBuffer[]>(SLABS.map(({ bytes }) => [bytes, []]));
 
 /** `width` planes of `count` bytes each, with any content. */
 export function takePlanes(width: number, count: number): Uint8Array[] {
-  if (count < POOLED_BYTES_MIN || count > SEGMENT_ELEMENTS) {
-    return Array.from({ length: width }, () => new Uint8Array(count));
-  }
+  const slab = count < POOLED_BYTES_MIN ? undefined : SLABS.find(({ bytes }) => bytes >= count);
+  if (slab === undefined) return Array.from({ length: width }, () => new Uint8Array(count));
+  const slabs = free.get(slab.bytes) as ArrayBuffer[];
   return Array.from(
     { length: width },
-    () => new Uint8Array(free.pop() ?? new ArrayBuffer(SEGMENT_ELEMENTS), 0, count),
+    () => new Uint8Array(slabs.pop() ?? new ArrayBuffer(slab.bytes), 0, count),
   );
 }
 
 /** Gives planes back; they must not be used any more. */
 export function givePlanes(planes: readonly Uint8Array[] | null): void {
-  for (const plane of planes ?? []) {
-    const { buffer } = plane;
-    if (buffer.byteLength !== SEGMENT_ELEMENTS || !(buffer instanceof ArrayBuffer)) continue;
-    if (free.length < FREE_SLABS_MAX) free.push(buffer);
+  for (const { buffer } of planes ?? []) {
+    const slabs = buffer instanceof ArrayBuffer ? free.get(buffer.byteLength) : undefined;
+    const kept = SLABS.find(({ bytes }) => bytes === buffer.byteLength)?.kept ?? 0;
+    if (slabs !== undefined && slabs.length < kept) slabs.push(buffer as ArrayBuffer);
   }
 }

@@ -73,6 +73,17 @@ export function sketchOfHead(
   return sketch;
 }
 
+/** Extents of one width and count that are compared, those stored last: a hundredth of a second. */
+const ROWS_MAX = 1 << 18;
+
+/** Puts a neighbour into its place behind those that are as near, unless it is there. */
+function insert(best: Neighbour[], neighbour: Neighbour, limit: number): void {
+  if (best.some(({ id }) => id === neighbour.id)) return;
+  const at = best.findIndex(({ distance }) => distance > neighbour.distance);
+  best.splice(at < 0 ? best.length : at, 0, neighbour);
+  if (best.length > limit) best.pop();
+}
+
 /** True for a set that is damaged or that another process has just merged away. */
 function isUnreadable(error: unknown): boolean {
   return isDamage(error) || isMissing(error) || error instanceof NotFoundError;
@@ -111,20 +122,25 @@ export class Sketches {
   ): Promise<Neighbour[]> {
     const samples = sketchSamples(width, count);
     if (samples === 0 || sketch.length !== samples * width) return [];
-    const found = new Map<Id, Neighbour>();
+    const best: Neighbour[] = [];
     const sets: Groups[] = [];
     for (const info of this.#store.sets()) sets.push(await this.#groupsOf(info));
+    let left = ROWS_MAX;
     for (const groups of [this.#fresh, ...sets.reverse()]) {
       const group = groups.get(groupKey(width, count));
-      if (group === undefined) continue;
-      const sums = sketchDistances(sketch, width, group.rows, sketch.length);
-      for (let i = group.ids.length - 1; i >= 0; i--) {
-        const id = group.ids[i] as Id;
+      if (group === undefined || left === 0) continue;
+      const first = Math.max(0, group.ids.length - left);
+      left -= group.ids.length - first;
+      const rows = group.rows.subarray(first * sketch.length);
+      const sums = sketchDistances(sketch, width, rows, sketch.length);
+      for (let i = sums.length - 1; i >= 0; i--) {
         const distance = (sums[i] as number) / samples;
-        if (!found.has(id)) found.set(id, { id, distance });
+        if (best.length < limit || distance < (best.at(-1) as Neighbour).distance) {
+          insert(best, { id: group.ids[first + i] as Id, distance }, limit);
+        }
       }
     }
-    return [...found.values()].sort((a, b) => a.distance - b.distance).slice(0, limit);
+    return best;
   }
 
   #groupsOf(info: SetInfo): Promise<Groups> {

@@ -4,8 +4,9 @@
  *
  * Start here: `objectId` for blobs of every kind; docs/format/identity.md has the byte tables.
  */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, webcrypto } from 'node:crypto';
 import { CorruptError } from '../errors.js';
+import { loadKernel } from '../native/kernel.js';
 
 /** 64 lower-case hex digits: the sha256 that names a blob, version, recipe or extent. */
 export type Id = string & { readonly __id: unique symbol };
@@ -47,6 +48,44 @@ export function sha256(): Hash {
 /** sha256 of `bytes` as hex, no domain. */
 export function sha256Hex(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Parts below this are hashed at once: handing them over would take longer. */
+const HASH_APART_BYTES = 16 * 1024;
+/** Parts that the kernel hashes in one call. */
+const PARTS_MAX = 8;
+
+/**
+ * sha256 of the prefix followed by each part: 32 bytes for each, in order; on Node's pool if they are
+ * long, all of one call on one thread.
+ * @param prefix  at most 63 bytes.
+ * @param parts   1 … 8 of equal length; not to be changed before the promise is fulfilled.
+ */
+export function sha256Each(
+  prefix: Uint8Array,
+  parts: readonly Uint8Array[],
+): Promise<Uint8Array> | Uint8Array {
+  const length = parts[0]?.length ?? 0;
+  if (length >= HASH_APART_BYTES && parts.length <= PARTS_MAX) {
+    const { native } = loadKernel();
+    return native === null ? digestsApart(prefix, parts) : native.sha256Many(prefix, parts);
+  }
+  const digests = new Uint8Array(32 * parts.length);
+  for (const [i, part] of parts.entries()) {
+    digests.set(createHash('sha256').update(prefix).update(part).digest(), 32 * i);
+  }
+  return digests;
+}
+
+async function digestsApart(prefix: Uint8Array, parts: readonly Uint8Array[]): Promise<Uint8Array> {
+  const digests = new Uint8Array(32 * parts.length);
+  const hashes = parts.map(async (part, i) => {
+    // Web Crypto copies its input before it returns.
+    const input = Buffer.concat([prefix, part]);
+    digests.set(new Uint8Array(await webcrypto.subtle.digest('SHA-256', input)), 32 * i);
+  });
+  await Promise.all(hashes);
+  return digests;
 }
 
 /** Writes algorithm byte and digest of `id` at `offset`; returns the offset after them. */

@@ -7,8 +7,8 @@
  *
  * @see docs/format/identity.md
  */
-import { createHash, webcrypto } from 'node:crypto';
-import type { Id } from '../bytes/hash.js';
+import { createHash } from 'node:crypto';
+import { type Id, sha256Each } from '../bytes/hash.js';
 import { assert } from '../errors.js';
 import { RUN_ELEMENTS } from '../limits.js';
 
@@ -19,25 +19,13 @@ export function runHash(plane: Uint8Array): Uint8Array {
   return createHash('sha256').update(RUN_DOMAIN).update(plane).digest();
 }
 
-/** Runs below this are hashed at once: handing them over would take longer. */
-const HASH_APART_BYTES = 64 * 1024;
-
 /**
- * sha256 of one run of one plane, on Node's pool if the run is long.
- * @param plane  read before the call returns, so it may change while the promise is pending.
+ * sha256 of one run of each plane, 32 bytes each, one after another; on Node's pool if they are long.
+ * @param planes  of equal length; not to be changed before the promise is fulfilled.
  */
-export function runHashSoon(plane: Uint8Array): Promise<Uint8Array> | Uint8Array {
-  if (plane.length < HASH_APART_BYTES) return runHash(plane);
-  const length = RUN_DOMAIN.length + plane.length;
-  if (hashInput.length < length) hashInput = Buffer.concat([RUN_DOMAIN], length);
-  hashInput.set(plane, RUN_DOMAIN.length);
-  // Web Crypto copies its input before it returns, so one buffer serves every call.
-  const digest = webcrypto.subtle.digest('SHA-256', hashInput.subarray(0, length));
-  return digest.then((bytes) => new Uint8Array(bytes));
+export function runHashes(planes: readonly Uint8Array[]): Promise<Uint8Array> | Uint8Array {
+  return sha256Each(RUN_DOMAIN, planes);
 }
-
-/** The domain of a run, and room for the longest run so far. */
-let hashInput: Buffer = RUN_DOMAIN;
 
 /** Root of one plane from its run hashes (32 bytes each, concatenated). */
 export function planeRoot(runHashes: Uint8Array): Uint8Array {
@@ -96,19 +84,24 @@ export class ExtentHasher {
 
   /**
    * Adds the next run; every run but the last has RUN_ELEMENTS elements. Await it: at most two runs
-   * are held.
-   * @param planes  split run, plane 0 first; free for other use once the promise is fulfilled.
+   * are being hashed.
+   * @param planes  split run, plane 0 first; not to be changed until the call after the next one is
+   *   fulfilled, or `finish`.
    */
   async addRun(planes: readonly Uint8Array[]): Promise<void> {
     assert(planes.length === this.#width, 'one plane per byte of width');
     await this.#pending;
     const at = 32 * this.#runs++;
-    const hashes = planes.map(async (plane, k) => {
-      (this.#hashes[k] as Uint8Array).set(await runHashSoon(plane), at);
-    });
-    this.#pending = Promise.all(hashes);
+    this.#pending = this.#addHashes(planes, at);
     // A failure is thrown by whoever awaits the next run or the end.
     this.#pending.catch(() => {});
+  }
+
+  async #addHashes(planes: readonly Uint8Array[], at: number): Promise<void> {
+    const found = await runHashes(planes);
+    for (let k = 0; k < this.#width; k++) {
+      (this.#hashes[k] as Uint8Array).set(found.subarray(32 * k, 32 * (k + 1)), at);
+    }
   }
 
   /** The id and all run hashes. */
