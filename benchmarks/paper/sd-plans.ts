@@ -46,6 +46,12 @@ export function planSdAt(free: StorageGraph, alpha: number, maxSteps: number): S
   return { alpha, auto, lowerBound: report.lowerBound, published };
 }
 
+/** The two trees between which all plans lie. */
+export function sdEnds(graph: StorageGraph): { readonly mst: SdCost; readonly spt: SdCost } {
+  const { light, shortest } = preparePlanning(graph)!;
+  return { mst: costOf(graph, 'mst', light), spt: costOf(graph, 'spt', shortest.parentEdge) };
+}
+
 function costOf(graph: StorageGraph, planner: string, parentEdge: Int32Array): SdCost {
   const plan = verifyPlan(graph, parentEdge);
   const recreation = plan.groups.reduce((sum, { cost }) => sum + cost, 0);
@@ -61,8 +67,7 @@ function main(): void {
     },
   });
   const graph = makeSdGraph(Number(values.seed));
-  const { light, shortest } = preparePlanning(graph)!;
-  const ends = [costOf(graph, 'mst', light), costOf(graph, 'spt', shortest.parentEdge)];
+  const ends = sdEnds(graph);
   const rows = SD_ALPHAS.map((alpha) => planSdAt(graph, alpha, Number(values.steps)));
   if (values.json) {
     const report = { ratio: lightToShort(graph), ends, rows };
@@ -71,7 +76,7 @@ function main(): void {
   }
   const pair = ({ storage, recreation, isWithin }: SdCost): string =>
     `${(storage / 2 ** 30).toFixed(2)} / ${(recreation / 2 ** 30).toFixed(2)}${isWithin ? '' : ' !'}`;
-  process.stdout.write(`MST ${pair(ends[0]!)}, SPT ${pair(ends[1]!)}, GiB stored / read\n`);
+  process.stdout.write(`MST ${pair(ends.mst)}, SPT ${pair(ends.spt)}, GiB stored / read\n`);
   process.stdout.write('| alpha | LAST | LMG-All | PAS-MT | PAS-PT | auto | bound | gap |\n');
   process.stdout.write('| --- | --- | --- | --- | --- | --- | --- | --- |\n');
   for (const { alpha, published, auto, lowerBound } of rows) {

@@ -9,9 +9,9 @@
  * machine, only the time differs. Rows are appended to a file; seeds that are in it are not run again.
  *
  * Usage: node dist/benchmarks/plan/optimum.js [--graphs 1000] [--vertices 60] [--first 0] [--stride 1]
- *   [--rows rows.jsonl] [--summary results.json]
+ *   [--rows rows.jsonl]
  */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type PlanReport, planStorage } from '../../lib/plan/auto.js';
 import { compileBudgets } from '../../lib/plan/budgets.js';
@@ -100,32 +100,92 @@ function check({ graph }: RandomGraph, report: PlanReport): void {
   }
 }
 
+/** How many of some graphs are how near. */
+export interface FamilyCount {
+  readonly graphs: number;
+  readonly proven: number;
+  readonly equalToProvenOptimum: number;
+  readonly within1Percent: number;
+  readonly within5Percent: number;
+}
+
 /** What all rows say together. */
-export function summarize(rows: readonly OptimumRow[]): Record<string, unknown> {
-  const proven = rows.filter(({ isProven }) => isProven);
-  const worst = (of: readonly OptimumRow[]): OptimumRow | undefined =>
-    of.toSorted((left, right) => right.excess - left.excess)[0];
-  const within = (of: readonly OptimumRow[], share: number): number =>
-    of.filter(({ excess }) => excess <= share + 1e-9).length;
-  const count = (of: readonly OptimumRow[]): Record<string, unknown> => ({
-    graphs: of.length,
-    proven: of.filter(({ isProven }) => isProven).length,
-    equalToProvenOptimum: of.filter(({ isProven, excess }) => isProven && excess === 0).length,
-    within1Percent: within(of, 0.01),
-    within5Percent: within(of, NEAR),
-  });
+export interface OptimumSummary extends FamilyCount {
+  readonly shareWithin5Percent: number;
+  readonly worstProven: OptimumRow | undefined;
+  readonly worstAgainstBound: OptimumRow | undefined;
+  readonly families: Readonly<Record<GraphFamily, FamilyCount>>;
+  /** Seed and excess over the bound. */
+  readonly notShownWithin5Percent: readonly (readonly [number, number])[];
+}
+
+function countRows(rows: readonly OptimumRow[]): FamilyCount {
+  const within = (share: number): number =>
+    rows.filter(({ excess }) => excess <= share + 1e-9).length;
   return {
-    ...count(rows),
-    shareWithin5Percent: within(rows, NEAR) / rows.length,
-    worstProven: worst(proven),
-    worstAgainstBound: worst(rows.filter(({ isProven }) => !isProven)),
-    families: Object.fromEntries(
-      GRAPH_FAMILIES.map((family) => [family, count(rows.filter((row) => row.family === family))]),
-    ),
+    graphs: rows.length,
+    proven: rows.filter(({ isProven }) => isProven).length,
+    equalToProvenOptimum: rows.filter(({ isProven, excess }) => isProven && excess === 0).length,
+    within1Percent: within(0.01),
+    within5Percent: within(NEAR),
+  };
+}
+
+/** Sums rows up. */
+export function summarize(rows: readonly OptimumRow[]): OptimumSummary {
+  const worst = (isProven: boolean): OptimumRow | undefined =>
+    rows
+      .filter((row) => row.isProven === isProven)
+      .toSorted((left, right) => right.excess - left.excess)[0];
+  const all = countRows(rows);
+  const families = GRAPH_FAMILIES.map(
+    (family) => [family, countRows(rows.filter((row) => row.family === family))] as const,
+  );
+  return {
+    ...all,
+    shareWithin5Percent: all.within5Percent / all.graphs,
+    worstProven: worst(true),
+    worstAgainstBound: worst(false),
+    families: Object.fromEntries(families) as Record<GraphFamily, FamilyCount>,
     notShownWithin5Percent: rows
       .filter(({ excess }) => excess > NEAR + 1e-9)
-      .map(({ seed, excess }) => [seed, Math.round(excess * 1e4) / 1e4]),
+      .map(({ seed, excess }) => [seed, Math.round(excess * 1e4) / 1e4] as const),
   };
+}
+
+/** Rows of a file by seed; of two for one seed the later counts. */
+export function readRows(text: string): Map<number, OptimumRow> {
+  const rows = new Map<number, OptimumRow>();
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const row = JSON.parse(line) as OptimumRow;
+    rows.set(row.seed, row);
+  }
+  return rows;
+}
+
+/** Seeds to run: first, first + stride, … below end. */
+export interface SeedRange {
+  readonly first: number;
+  readonly end: number;
+  readonly stride: number;
+  readonly vertices: number;
+}
+
+/** Runs the seeds of a range that have no row yet. @returns all rows by seed. */
+export function runSeeds(
+  { first, end, stride, vertices }: SeedRange,
+  known: ReadonlyMap<number, OptimumRow>,
+  onRow?: (row: OptimumRow) => void,
+): OptimumRow[] {
+  const rows = new Map(known);
+  for (let seed = first; seed < end; seed += stride) {
+    if (rows.has(seed)) continue;
+    const row = compareWithOptimum(seed, vertices);
+    rows.set(seed, row);
+    onRow?.(row);
+  }
+  return [...rows.values()].sort((left, right) => left.seed - right.seed);
 }
 
 function main(): void {
@@ -136,36 +196,26 @@ function main(): void {
       stride: { type: 'string', default: '1' },
       vertices: { type: 'string', default: '60' },
       rows: { type: 'string' },
-      summary: { type: 'string' },
     },
   });
-  const rows = new Map<number, OptimumRow>();
-  if (values.rows !== undefined && existsSync(values.rows)) {
-    for (const line of readFileSync(values.rows, 'utf8').split('\n')) {
-      if (line === '') continue;
-      const row = JSON.parse(line) as OptimumRow;
-      rows.set(row.seed, row);
-    }
-  }
-  const last = Number(values.graphs);
-  for (let seed = Number(values.first); seed < last; seed += Number(values.stride)) {
-    if (rows.has(seed)) continue;
-    const row = compareWithOptimum(seed, Number(values.vertices));
-    rows.set(seed, row);
-    if (values.rows !== undefined) appendFileSync(values.rows, `${JSON.stringify(row)}\n`);
-    const { family, scheme, vertices, heuristic, lowerBound, isProven, excess } = row;
+  const file = values.rows;
+  const known =
+    file !== undefined && existsSync(file) ? readRows(readFileSync(file, 'utf8')) : new Map();
+  const range = {
+    first: Number(values.first),
+    end: Number(values.graphs),
+    stride: Number(values.stride),
+    vertices: Number(values.vertices),
+  };
+  const rows = runSeeds(range, known, (row) => {
+    if (file !== undefined) appendFileSync(file, `${JSON.stringify(row)}\n`);
+    const { seed, family, scheme, heuristic, lowerBound, isProven, excess } = row;
     const state = isProven ? 'proven' : `bound ${lowerBound}`;
     const percent = `${(100 * excess).toFixed(2)} %`;
-    process.stderr.write(
-      `${seed} ${family} ${scheme} ${vertices}: ${heuristic}, ${state}, ${percent}\n`,
-    );
-  }
-  const sorted = [...rows.values()].sort((left, right) => left.seed - right.seed);
-  const summary = summarize(sorted);
-  if (values.summary !== undefined) {
-    writeFileSync(values.summary, `${JSON.stringify(summary, null, 2)}\n`);
-  }
-  process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
+    const what = `${seed} ${family} ${scheme} ${row.vertices}`;
+    process.stderr.write(`${what}: ${heuristic}, ${state}, ${percent}\n`);
+  });
+  process.stdout.write(`${JSON.stringify(summarize(rows), null, 2)}\n`);
 }
 
 if (process.argv[1]?.endsWith('optimum.js')) main();
