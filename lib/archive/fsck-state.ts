@@ -13,7 +13,7 @@ import { Config, readConfigFile } from '../repo/config.js';
 import { readFormat } from '../repo/format.js';
 import { type Head, readHead } from '../repo/head.js';
 import { branchRefName, type Layout, SELF_IGNORE, TEMPORARY_PREFIX } from '../repo/layout.js';
-import { readReflog } from '../repo/reflog.js';
+import { DELETED_LOG, readReflog } from '../repo/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs.js';
 import { Staging } from '../repo/staging.js';
 import { readStaging } from '../repo/staging-file.js';
@@ -122,8 +122,16 @@ class StateCheck {
         const message = `'${file}' is damaged in line ${lines}; no version depends on it`;
         this.#findings.add(problemOf('damaged', 'reflog', file, message, REMEDY.rebuild));
       }
-      if (name === 'HEAD' || refs.has(name) || this.#findings.list.some(isAbout(name))) continue;
-      if (entries.some((entry) => entry.after !== null)) {
+      if (
+        name === 'HEAD' ||
+        name === DELETED_LOG ||
+        refs.has(name) ||
+        this.#findings.list.some(isAbout(name))
+      )
+        continue;
+      const last = entries.at(-1);
+      // A deletion that was cut short says so in the last line.
+      if (last !== undefined && last.after !== null) {
         // A move that never took effect is no entry: these say that the ref was there.
         const message = `'${name}' is missing, but its reflog says that it was there`;
         this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));

@@ -11,7 +11,7 @@ import type { FileEntry } from '../repo/file-page.js';
 import { readPages } from '../repo/file-tree.js';
 import { readHead } from '../repo/head.js';
 import { notesRefName } from '../repo/layout.js';
-import { readReflog } from '../repo/reflog.js';
+import { type ReflogEntry, readDeletedReflogs, readReflog } from '../repo/reflog.js';
 import { listNotedVersions, listRefNames, readNotes, readRef } from '../repo/refs.js';
 import type { Staging } from '../repo/staging.js';
 import { readVersion } from '../repo/version.js';
@@ -80,6 +80,15 @@ const NOT_A_VERSION = '0'.repeat(64) as Id;
 async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set<Id>> {
   const { layout } = repo;
   const roots = new Set<Id>();
+  const addMoves = async (entries: readonly ReflogEntry[]): Promise<void> => {
+    for (const entry of entries) {
+      if (entry.time < (options.reflogSince ?? 0)) continue;
+      for (const id of [entry.before, entry.after]) {
+        // A reflog keeps what is there; what was pruned before is no damage.
+        if (id !== null && (await repo.store.findBlob(id)) !== null) roots.add(id);
+      }
+    }
+  };
   const tryRead = async (name: string, action: () => Promise<void>): Promise<void> => {
     try {
       await action();
@@ -114,14 +123,9 @@ async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set
       const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
       options.onBroken({ kind: 'ref', name, what: 'damaged', message, version: null, path: null });
     }
-    for (const entry of log.entries) {
-      if (entry.time < (options.reflogSince ?? 0)) continue;
-      for (const id of [entry.before, entry.after]) {
-        // A reflog keeps what is there; what was pruned before is no damage.
-        if (id !== null && (await repo.store.findBlob(id)) !== null) roots.add(id);
-      }
-    }
+    await addMoves(log.entries);
   }
+  await addMoves(await readDeletedReflogs(layout));
   return roots;
 }
 

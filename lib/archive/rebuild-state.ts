@@ -79,6 +79,8 @@ async function rebuildRef(
   });
   if (sound && current !== null) return current;
   const { entries } = await readReflog(layout, name, '0'.repeat(64) as Id);
+  // It was deleted: the last line says so.
+  if (sound && entries.at(-1)?.after === null) return null;
   for (const entry of entries.reverse()) {
     const id = entry.after;
     if (id === null || !(await isSound(() => repo.readBlob(id, 'version')).catch(() => false))) {
@@ -142,7 +144,7 @@ async function rebuildReflog(layout: Layout, name: string, report: RebuildReport
   const text = Buffer.from(await readSmallFile(file, REFLOG_BYTES_MAX)).toString();
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
-  const sound = lines.filter((line) => parseReflogLine(line) !== null);
+  const sound = lines.filter((line) => line === '' || parseReflogLine(line) !== null);
   if (sound.length === lines.length) return;
   await keepAside(layout, `logs/${name}`);
   await writeFileAtomic(file, Buffer.from(sound.map((line) => `${line}\n`).join('')));

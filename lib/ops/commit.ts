@@ -36,6 +36,7 @@ import {
   writeVersion,
 } from '../repo/version.js';
 import { applyChanges, checkLive, storeChanges, trackedFiles } from './add.js';
+import { someOf } from './checkout-plan.js';
 import type { OpContext } from './context.js';
 import { checkBase, currentLine, type Line } from './lines.js';
 import { stagedChanges } from './status.js';
@@ -144,6 +145,7 @@ async function makeVersion(
     const id = await writeVersion(version, writerOf(session));
     await session.flush();
     const stored = await land(repo, session, draft, version, id, options);
+    warnOfMissing(draft, context);
     return {
       version: id,
       model: line.model,
@@ -157,6 +159,18 @@ async function makeVersion(
   } finally {
     await session.abort();
     await reader.close();
+  }
+}
+
+/** Warns of checkpoints whose other files (shards, external data) are not in the version. */
+function warnOfMissing({ entries, changed }: Draft, context: OpContext): void {
+  const paths = new Set(entries.map((entry) => entry.path));
+  for (const { path, hint } of entries) {
+    if (!changed.has(path)) continue;
+    const missing = hint.references.filter((reference) => !paths.has(reference));
+    if (missing.length === 0) continue;
+    const what = missing.length === 1 ? 'a file that is' : `${missing.length} files that are`;
+    context.warn(`'${path}' needs ${what} not in this version: ${someOf(missing)}`);
   }
 }
 

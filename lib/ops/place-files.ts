@@ -24,7 +24,7 @@ import { ConflictError, DlvError } from '../errors.js';
 import type { FileEntry } from '../repo/file-page.js';
 import { TEMPORARY_PREFIX } from '../repo/layout.js';
 import { ownIdentity } from '../repo/process-identity.js';
-import { LinkGuard } from '../repo/work-path.js';
+import { holdsFolder, LinkGuard } from '../repo/work-path.js';
 import type { OpContext } from './context.js';
 
 let placerNumber = 0;
@@ -149,7 +149,8 @@ export class FilePlacer {
     await removeFile(target);
     const parts = path.split('/');
     while (parts.pop() !== undefined && parts.length > 0) {
-      if (!(await removeEmpty(this.#target(parts.join('/'))))) break;
+      const folder = this.#target(parts.join('/'));
+      if (holdsFolder(folder, this.#context.cwd) || !(await removeEmpty(folder))) break;
     }
     this.#guard.forget();
   }

@@ -6,7 +6,7 @@ import { ConflictError, NotFoundError } from '../errors.js';
 import { comparePaths } from '../repo/path.js';
 import type { StagedEntry } from '../repo/staging.js';
 import { readStaging, writeStaging } from '../repo/staging-file.js';
-import { LinkGuard, toVersionPath } from '../repo/work-path.js';
+import { holdsFolder, LinkGuard, toVersionPath } from '../repo/work-path.js';
 import type { OpContext } from './context.js';
 import { currentLine } from './lines.js';
 import { stagedChanges, workState } from './status.js';
@@ -66,7 +66,7 @@ export async function rm(
       if (now.staging.ownerOf(path) === line.model) now.staging.remove(path);
     await writeStaging(lock, now.staging);
   });
-  if (!options.cached) await removeWorkFiles(repo, removed);
+  if (!options.cached) await removeWorkFiles(repo, removed, context);
   return { model: line.model, removed };
 
   async function checkNothingLost(): Promise<void> {
@@ -88,7 +88,11 @@ export async function rm(
 }
 
 /** Removes work files and the folders that become empty. Links are never followed. */
-export async function removeWorkFiles(repo: Repository, paths: readonly string[]): Promise<void> {
+export async function removeWorkFiles(
+  repo: Repository,
+  paths: readonly string[],
+  context: OpContext,
+): Promise<void> {
   const guard = new LinkGuard(repo.layout.workTree);
   const { rmdir } = await import('node:fs/promises');
   for (const path of paths) {
@@ -102,6 +106,7 @@ export async function removeWorkFiles(repo: Repository, paths: readonly string[]
       dir !== repo.layout.workTree;
       dir = nodePath.dirname(dir)
     ) {
+      if (holdsFolder(dir, context.cwd)) break;
       try {
         await rmdir(dir);
       } catch {

@@ -46,6 +46,7 @@ export async function* walkFiles(
 ): AsyncGenerator<string> {
   const rules = new IgnoreRules(layout);
   const trackedFolders = foldersOf(options.tracked);
+  const nested = new NestedRepositories(layout);
   const queue = [folder];
   for (let dir = queue.pop(); dir !== undefined; dir = queue.pop()) {
     throwIfAborted(options.signal);
@@ -64,15 +65,39 @@ export async function* walkFiles(
       const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
       const known = entry.isDirectory() ? trackedFolders.has(path) : options.tracked.has(path);
       if (!known && (await rules.isIgnored(path, entry.isDirectory()))) continue;
-      // A repository of its own inside the work tree looks after its own files.
-      if (entry.isDirectory()) {
-        if (known || !(await isRepository(layout.workFile(path)))) queue.push(path);
-      } else if (entry.isFile()) {
+      if (!known && (await nested.around(path, entry.isDirectory())) !== null) continue;
+      if (entry.isDirectory()) queue.push(path);
+      else if (entry.isFile()) {
         const problem = pathProblem(path) ?? (await nameProblem(layout, path));
         if (problem === null) yield path;
         else options.warn?.(`'${path}' is left out: ${problem}`);
       } else if (!known) options.warn?.(`'${path}' is left out: it is no regular file`);
     }
+  }
+}
+
+/**
+ * Repositories inside the work tree: each looks after its own files, so that none of these counts as
+ * a file of the outer one unless it was tracked before.
+ */
+class NestedRepositories {
+  readonly #layout: Layout;
+  /** By folder: the repository that it is or lies in, or null. */
+  readonly #known = new Map<string, string | null>([['', null]]);
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /** The folder of the repository that a path lies in, or is if it is a folder; null for the outer. */
+  async around(path: string, isFolder: boolean): Promise<string | null> {
+    const folder = isFolder ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    const known = this.#known.get(folder);
+    if (known !== undefined) return known;
+    const above = await this.around(folder, false);
+    const found = above ?? ((await isRepository(this.#layout.workFile(folder))) ? folder : null);
+    this.#known.set(folder, found);
+    return found;
   }
 }
 
@@ -125,6 +150,10 @@ export async function selectFiles(
   const warnings: string[] = [];
   const rules = new IgnoreRules(layout);
   const guard = new LinkGuard(layout.workTree);
+  const nested = new NestedRepositories(layout);
+  const trackedFolders = foldersOf(options.tracked);
+  const isTracked = (path: string): boolean =>
+    options.tracked.has(path) || trackedFolders.has(path);
   const coverTracked = (folder: string): boolean => {
     let any = false;
     for (const path of options.tracked) {
@@ -142,6 +171,7 @@ export async function selectFiles(
     }
     const path = toVersionPath(layout, cwd, input);
     if (path !== '') await guard.check(path);
+    const inner = await nested.around(path, there?.isDirectory === true);
     if (there === null || (!there.isFile && !there.isDirectory)) {
       if (there === null && coverTracked(path)) continue;
       throw there === null
@@ -153,6 +183,7 @@ export async function selectFiles(
               : 'dlv versions regular files',
           });
     }
+    if (inner !== null && !isTracked(path)) throw inNested(input, inner);
     if (there.isDirectory) {
       const warn = (message: string) => warnings.push(message);
       for await (const file of walkFiles(layout, path, { ...options, warn })) files.add(file);
@@ -181,7 +212,10 @@ export async function selectFiles(
     let taken = 0;
     for (const match of found) {
       const path = toVersionPath(layout, cwd, match);
-      if (!options.tracked.has(path) && !options.force && (await isIgnored(rules, path))) continue;
+      if (!options.tracked.has(path)) {
+        if (!options.force && (await isIgnored(rules, path))) continue;
+        if ((await nested.around(path, false)) !== null) continue;
+      }
       files.add(path);
       taken++;
     }
@@ -205,6 +239,13 @@ async function isIgnored(rules: IgnoreRules, path: string): Promise<boolean> {
     if (await rules.isIgnored(path.slice(0, at), true)) return true;
   }
   return rules.isIgnored(path, false);
+}
+
+function inNested(input: string, repository: string): UsageError {
+  return new UsageError(`'${input}' lies in a repository of its own, '${repository}'`, {
+    path: input,
+    hint: `add it there: 'dlv -C ${repository} add …'`,
+  });
 }
 
 function notFound(input: string): NotFoundError {

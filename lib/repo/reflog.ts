@@ -90,6 +90,38 @@ export async function appendReflog(
   }
 }
 
+/** Name, as of a reflog, of the lines of refs that were deleted; no ref can be called so. */
+export const DELETED_LOG = 'deleted';
+
+/** Keeps the lines of a ref that is about to be deleted: gc asks them for the grace period. */
+export async function keepReflog(lock: RepositoryLock, name: string): Promise<void> {
+  lock.assertHeld();
+  const lines = await readLines(lock.layout.log(name));
+  const file = lock.layout.log(DELETED_LOG);
+  try {
+    const handle = await io.open(file, 'a');
+    try {
+      // Begins on a line of its own, in case the one before is torn.
+      let rest: Uint8Array = Buffer.from(`\n${lines.map((line) => `${line}\n`).join('')}`);
+      while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw ioError('append to', file, error);
+  }
+}
+
+/** Lines of deleted refs, in no order; damaged ones are left out. */
+export async function readDeletedReflogs(layout: Layout): Promise<ReflogEntry[]> {
+  const entries: ReflogEntry[] = [];
+  for (const line of await readLines(layout.log(DELETED_LOG))) {
+    const entry = parseReflogLine(line);
+    if (entry !== null) entries.push(entry);
+  }
+  return entries;
+}
+
 /** Reads lines from the end of the file, at most REFLOG_BYTES_MAX of them. */
 async function readLines(file: string): Promise<string[]> {
   let source: ReadFile;
@@ -124,6 +156,7 @@ export async function readReflog(
   const damaged: number[] = [];
   const all: ReflogEntry[] = [];
   (await readLines(layout.log(name))).forEach((line, i) => {
+    if (line === '' && name === DELETED_LOG) return; // it stands between two refs
     const entry = parseReflogLine(line);
     if (entry) all.push(entry);
     else damaged.push(i + 1);

@@ -23,7 +23,7 @@ import { MANIFEST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../limits.js';
 import { type Layout, notesRefName, TEMPORARY_PREFIX } from './layout.js';
 import type { RepositoryLock } from './lock.js';
 import { checkRefName, parseRefName } from './ref-name.js';
-import { appendReflog, type MoveReason } from './reflog.js';
+import { appendReflog, keepReflog, type MoveReason } from './reflog.js';
 
 /** A ref and the version that it names. */
 export interface Ref {
@@ -145,8 +145,8 @@ async function pruneAbove(file: string, top: string): Promise<void> {
 /**
  * Moves, creates (`expected` null) or deletes (`next` null) a ref, if it still names `expected`.
  *
- * The new value is on the disk when this returns. Creating and moving writes a reflog line first;
- * deleting removes the reflog.
+ * The new value is on the disk when this returns. A reflog line is written first; deleting moves the
+ * reflog to that of deleted refs.
  * @throws {ConflictError} DLV_CONFLICT if the ref moved meanwhile, or its name is taken as a folder.
  */
 export async function updateRef(
@@ -169,6 +169,8 @@ export async function updateRef(
   const file = layout.ref(name);
   if (next === null) {
     if (current === null) return;
+    await appendReflog(lock, name, { before: current, after: null, ...why });
+    await keepReflog(lock, name);
     await removeFile(file);
     await syncDirectory(path.dirname(file));
     await removeFile(layout.log(name)).catch(() => {});

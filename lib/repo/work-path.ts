@@ -71,3 +71,8 @@ export class LinkGuard {
     this.#plain.clear();
   }
 }
+
+/** True if `inner` is `folder` or lies in it: a shell that stands there must not lose its folder. */
+export function holdsFolder(folder: string, inner: string): boolean {
+  return inner === folder || inner.startsWith(folder + nodePath.sep);
+}

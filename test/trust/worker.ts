@@ -3,6 +3,7 @@
  *
  *     work <dir> <seed>        writes, commits, checks out, collects garbage, at random
  *     archive <dir> <seed>     archives under one budget after another
+ *     tier <dir> <seed>        gives one old version after another its next tier, until all have the last
  *     commit <dir> <name> <n>  commits n new states of the file <name> on the line of HEAD
  *     read <dir>               reads the newest version over and over until stdin ends
  *
@@ -25,6 +26,7 @@ import type { OpContext } from '../../lib/ops/context.js';
 import { gc } from '../../lib/ops/gc.js';
 import { log } from '../../lib/ops/log.js';
 import { noProgress } from '../../lib/ops/progress.js';
+import { tierVersions } from '../../lib/ops/tier.js';
 import { seededRandom } from '../helpers/rng.js';
 import { checkpoint } from './model-files.js';
 import { hashFiles, rebuildVersion } from './record.js';
@@ -164,6 +166,42 @@ async function archiveOn(dir: string, seed: number): Promise<void> {
   }
 }
 
+/** Tiers that versions are given, one after another. */
+export const TIER_LADDER = ['fixed16', 'bf16', 'quant6'] as const;
+
+/** Gives a version its next tier. @returns that tier, or null if it has the last one. */
+export async function tierNext(
+  repo: Repository,
+  version: Id,
+  context: OpContext,
+): Promise<string | null> {
+  const ladder: readonly string[] = TIER_LADDER;
+  const label = (await repo.tier(version))?.label.replace(':uniform', '') ?? '';
+  const next = ladder[ladder.indexOf(label) + 1];
+  if (next === undefined) return null;
+  const done = await tierVersions(repo, { revisions: [version], tier: next }, context);
+  if (!done.done) throw new Error(`the tier ${next} changed nothing of ${version}`);
+  return next;
+}
+
+async function tierOn(dir: string, seed: number): Promise<void> {
+  const random = seededRandom(seed);
+  say('begins');
+  const versions = await withRepo(dir, (repo, context) => log(repo, {}, context));
+  const left = versions.slice(1).map(({ version }) => version as Id);
+  while (left.length > 0) {
+    const at = Math.floor(random() * left.length);
+    const version = left[at]!;
+    const tier = await withRepo(dir, (repo, context) => tierNext(repo, version, context));
+    if (tier === null) left.splice(at, 1);
+    else say('tiered', version, tier);
+    const dice = random();
+    if (dice < 0.2) {
+      await withRepo(dir, (repo, context) => gc(repo, { pruneNow: dice < 0.1 }, context));
+    } else if (dice < 0.3) await archiveOnce(dir, random);
+  }
+}
+
 /** Commits; when another process was faster, again. */
 async function commitMany(dir: string, name: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
@@ -203,6 +241,7 @@ async function main([verb, dir = '', first = '', second = '']: string[]): Promis
   try {
     if (verb === 'work') await work(dir, Number(first));
     if (verb === 'archive') await archiveOn(dir, Number(first));
+    if (verb === 'tier') await tierOn(dir, Number(first));
     if (verb === 'commit') await commitMany(dir, first, Number(second));
     if (verb === 'read') await readOn(dir);
   } catch (error) {

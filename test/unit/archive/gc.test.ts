@@ -65,6 +65,7 @@ test('gc: garbage that stays listed keeps its bases, so that a later add may rel
   await work.commit({ 'q.bin': bulk });
   await work.open((repo, context) => deleteBranch(repo, { name: 'trial', force: true }, context));
   await fs.rm(work.file('.dlv/logs/HEAD'));
+  await fs.rm(work.file('.dlv/logs/deleted'));
   for (const id of trial) work.versions.delete(id);
 
   const bases = async () => {
