@@ -8,16 +8,17 @@ import {
   noiseLine,
   snapshotName,
 } from './bench-tables.js';
-import { barPlot, escapeXml, linePlot, type Series } from './svg-plot.js';
+import { barPlot, COLOURS, escapeXml, linePlot, type Series } from './svg-plot.js';
 import { formatBytes } from './ui.js';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2024; --dim: #5c6670; --rule: #d9dee3; --page: #fff;
   --c0: #2563b0; --c1: #c2571a; --c2: #2f7d4f; --c3: #8a3fa0; --c4: #a8323e; --c5: #4d5b66;
-  --c6: #9a7b12; --c7: #187f8a; }
+  --c6: #9a7b12; --c7: #187f8a; --c8: #b0478f; --c9: #5a6ad0; --c10: #6b8e23; --c11: #7a5230; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ec; --dim: #9aa4ad; --rule: #3a434b;
   --page: #15191c; --c0: #74a9ef; --c1: #f0955a; --c2: #6fc08e; --c3: #c78bd8; --c4: #ec7e88;
-  --c5: #a9b4bd; --c6: #d8bb55; --c7: #5cc3ce; } }
+  --c5: #a9b4bd; --c6: #d8bb55; --c7: #5cc3ce; --c8: #e08cc5; --c9: #9aa6f5; --c10: #a9c763;
+  --c11: #c79b74; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
@@ -32,7 +33,7 @@ svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 svg .title { font-weight: 600; font-size: 14px; } svg .tick { fill: var(--dim); }
 svg .small { font-size: 9px; } svg .grid { stroke: var(--rule); stroke-width: 1; }
 svg .line { fill: none; stroke-width: 2; } svg .dashed { stroke-dasharray: 6 4; }
-${Array.from({ length: 8 }, (_, i) => `.line.c${i} { stroke: var(--c${i}); } .fill.c${i} { fill: var(--c${i}); }`).join('\n')}
+${Array.from({ length: COLOURS }, (_, i) => `.line.c${i} { stroke: var(--c${i}); } .fill.c${i} { fill: var(--c${i}); }`).join('\n')}
 `;
 
 /** The whole page. */
@@ -74,8 +75,11 @@ function planPlot({ plans }: BenchResult): string | null {
     own.push({ x: recreation, y: storage, title: title(planner, budget) });
     byPlanner.set(planner, own);
   }
-  const least = points.find(({ planner }) => planner === 'spt')?.recreation ?? 0;
-  const bound = bounds.map(({ budget, storage }) => ({ x: budget * least, y: storage }));
+  // What a plan of least storage would cost to recreate is not known: auto's is the nearest there is.
+  const bound = bounds.flatMap(({ budget, storage: y }) => {
+    const auto = points.find((p) => p.planner === 'auto' && p.budget === budget);
+    return auto === undefined ? [] : [{ x: auto.recreation, y }];
+  });
   const order = ['auto', ...[...byPlanner.keys()].filter((name) => name !== 'auto')];
   const series: Series[] = order.map((name) => ({
     name,

@@ -29,8 +29,8 @@ const LEFT = 84;
 const RIGHT = 176;
 const TOP = 36;
 const BOTTOM = 48;
-/** Colours that the page defines: c0 … c7. */
-export const COLOURS = 8;
+/** Colours that the page defines: c0 … c11. */
+export const COLOURS = 12;
 const TICKS = 6;
 
 /** Text between tags or in an attribute. */
