@@ -96,7 +96,7 @@ export function guessPairs(models: readonly ModelFile[]): Pair[] {
   }
   const pairs = new Map<string, Pair>();
   for (const line of lines.values()) {
-    const ordered = [...line].sort((a, b) => stepOf(a) - stepOf(b) || (a.name < b.name ? -1 : 1));
+    const ordered = inOrder(line);
     for (const [i, child] of ordered.entries()) {
       const base = ordered[i - 1];
       if (base) pairs.set(`${base.name}\0${child.name}`, { child, base });
@@ -106,9 +106,14 @@ export function guessPairs(models: readonly ModelFile[]): Pair[] {
 }
 
 /** Tensors and their sizes, the same for checkpoints of one network. */
-function signature(model: ModelFile): string {
+export function signature(model: ModelFile): string {
   const extents = model.extents.map((e) => `${e.width} ${e.count} ${e.names.join(' ')}`);
   return extents.sort().join('\n');
+}
+
+/** Models by the last number of their names: steps or releases. */
+export function inOrder(models: readonly ModelFile[]): ModelFile[] {
+  return [...models].sort((a, b) => stepOf(a) - stepOf(b) || (a.name < b.name ? -1 : 1));
 }
 
 /** The last number of a file's name, or of its folder's: the step or the release. */

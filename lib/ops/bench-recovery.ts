@@ -40,15 +40,21 @@ export interface RecoveryResult {
 
 const SCHEMES: readonly RetrievalScheme[] = ['independent', 'parallel', 'reusable'];
 
-/** @param repeat  runs of each row; tables give their median. */
+export interface RecoveryOptions {
+  /** Runs of each row; tables give their median. */
+  repeat: number;
+  /** False: nothing is read cold. */
+  cold?: boolean;
+}
+
+/** Rebuilds every snapshot again and again. @throws {NotFoundError} {CorruptError} */
 export async function benchRecovery(
   repo: Repository,
   subjects: Subjects,
-  repeat: number,
+  options: RecoveryOptions,
   context: OpContext,
 ): Promise<RecoveryResult> {
-  const bench = new RecoveryBench(repo, subjects, context);
-  return bench.run(repeat);
+  return new RecoveryBench(repo, subjects, context).run(options);
 }
 
 interface Wanted {
@@ -76,9 +82,9 @@ class RecoveryBench {
     this.#context = context;
   }
 
-  async run(repeat: number): Promise<RecoveryResult> {
+  async run({ repeat, cold = true }: RecoveryOptions): Promise<RecoveryResult> {
     const packs = packFiles(this.#repo);
-    const notCold = await whyNotCold(packs);
+    const notCold = cold ? await whyNotCold(packs) : 'nobody asked for it';
     const caches = notCold === null ? (['warm', 'cold'] as const) : (['warm'] as const);
     const plan = this.#wholes().flatMap((whole) =>
       stopsOf(whole.segments).flatMap((planes) =>

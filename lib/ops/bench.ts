@@ -109,7 +109,7 @@ async function measure(
     : null;
   for (const missing of storage?.missing ?? []) context.warn(`not measured: ${missing}`);
   const recovery = isWanted('recovery')
-    ? await benchRecovery(repo, subjects, repeat, context)
+    ? await benchRecovery(repo, subjects, { repeat }, context)
     : null;
   if (recovery !== null && recovery.notCold !== null) {
     context.warn(`nothing is read cold: ${recovery.notCold}`);
