@@ -62,7 +62,7 @@ export class Repository implements Readers {
     this.options = options;
     this.blobs = new Blobs(store);
     this.extents = new Extents(store, options.signal);
-    this.sketches = new Sketches(store);
+    this.sketches = new Sketches(store, layout);
   }
 
   /**
@@ -171,6 +171,7 @@ export class Repository implements Readers {
     const store = this.store;
     return new PackSession({
       store,
+      sketches: this.sketches,
       chainDepth: this.config.get('chain.depth'),
       ...(this.options.signal ? { signal: this.options.signal } : {}),
       locked: (action) => this.locked(action),

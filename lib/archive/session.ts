@@ -35,6 +35,8 @@ export interface SessionHost {
   locked<T>(action: () => Promise<T>): Promise<T>;
   /** Longest chain of deltas that a writer makes. */
   chainDepth: number;
+  /** Sketches of the listed sets; default: read for this session. */
+  sketches?: Sketches;
   /** Stops decoders of bases. */
   signal?: AbortSignal;
 }
@@ -66,7 +68,7 @@ export class PackSession {
     this.#host = host;
     this.blobs = new Blobs(this);
     this.extents = new Extents(this, host.signal);
-    this.sketches = new Sketches(host.store);
+    this.sketches = host.sketches ?? new Sketches(host.store);
   }
 
   async readBlob(id: Id): Promise<BlobRecord | null> {

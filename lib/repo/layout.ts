@@ -72,6 +72,10 @@ export class Layout {
   get calibration(): string {
     return path.join(this.catalog, 'calibration');
   }
+  /** Folder of the sketches of pack sets; derived. */
+  get sketches(): string {
+    return this.#in('catalog', 'sketches');
+  }
   get promised(): string {
     return this.#in('promised');
   }
@@ -98,6 +102,11 @@ export class Layout {
   /** Folder for the unfinished files of one process. */
   tmpOf(pid: number, start: string): string {
     return path.join(this.tmp, `${pid}-${start}`);
+  }
+
+  /** Sketches of the extents of a pack set. @param set its id. */
+  sketchesOf(set: string): string {
+    return path.join(this.sketches, set);
   }
 
   /** Lists of what a remote is known to hold. @param remote a checked remote name. */
