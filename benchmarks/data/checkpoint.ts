@@ -19,6 +19,11 @@ export interface CheckpointOptions {
   seed?: number;
   /** Size of the update relative to a tensor's spread; 0 makes the parent. */
   change?: number;
+  /**
+   * Updates, one after another: each has numbers of its own, of size `change`. With n the file is the
+   * n-th of a chain that begins with `change` 0. Default 1.
+   */
+  steps?: number;
 }
 
 interface TensorPlan {
@@ -32,6 +37,8 @@ interface TensorPlan {
 const TABLE_A = 1_048_583;
 const TABLE_B = 1_048_609;
 const TABLE_C = 1_048_613;
+/** Places of the table between the updates of two steps. */
+const STEP_APART = 10_007;
 const PIECE_ELEMENTS = 1 << 20;
 
 /** A seeded stream of uniform numbers in [0, 1). */
@@ -112,6 +119,7 @@ export async function writeCheckpoint(file: string, options: CheckpointOptions):
   const b = normalTable(TABLE_B, seed + 1);
   const c = normalTable(TABLE_C, seed + 2);
   const change = options.change ?? 0;
+  const steps = change === 0 ? 0 : (options.steps ?? 1);
   const values =
     itemBytes === 8 ? new Float64Array(PIECE_ELEMENTS) : new Float32Array(PIECE_ELEMENTS);
   const target = await WriteFile.create(file);
@@ -122,7 +130,11 @@ export async function writeCheckpoint(file: string, options: CheckpointOptions):
       const n = Math.min(PIECE_ELEMENTS, count - first);
       for (let i = 0; i < n; i++) {
         const value = ((a[ia] as number) + (b[ib] as number)) * Math.SQRT1_2;
-        values[i] = mean + scale * (value + change * (c[ic] as number));
+        let update = 0;
+        for (let step = 0; step < steps; step++) {
+          update += c[(ic + step * STEP_APART) % TABLE_C] as number;
+        }
+        values[i] = mean + scale * (value + change * update);
         if (++ia === TABLE_A) ia = 0;
         if (++ib === TABLE_B) ib = 0;
         if (++ic === TABLE_C) ic = 0;

@@ -79,8 +79,12 @@ export interface ArchivePlan {
   readonly exactEdges: number;
 }
 
-/** Rounds of planning over sampled costs; after them only measured edges are offered. */
-const ROUNDS_MAX = 4;
+/** Quick plans over costs that are still partly sampled, to find out which to measure in full. */
+const QUICK_ROUNDS_MAX = 4;
+/** Steps of a quick plan for one extent. */
+const QUICK_STEPS = 20_000;
+/** Share of the time that one plan at full effort may take: there are at most two. */
+const FULL_SHARE = 0.45;
 /** Encodings measured at once: what they decode is 2 segments each. */
 const MEASURED_AT_ONCE = 3;
 /** Longest chain that is written: a reader would follow longer ones, a commit on top would not. */
@@ -94,6 +98,9 @@ export async function planRepository(
 ): Promise<ArchivePlan> {
   return new Replanner(repo, survey, options).run();
 }
+
+/** A quick plan shows what to measure, a full one is carried out. */
+type Effort = 'quick' | 'full';
 
 /** The plan of one family and the graph that it was made for. */
 interface FamilyPlan {
@@ -122,21 +129,18 @@ class Replanner {
   async run(): Promise<ArchivePlan> {
     await this.#offerEdges();
     this.#setBudgets();
-    let families = this.#families();
-    let plans = await this.#planAll(families, new Map());
-    for (let round = 1; ; round++) {
-      const unsure = this.#chosen(plans).filter((edge) => !edge.isExact);
-      if (unsure.length === 0) break;
-      const changed = await this.#measureChosen(unsure);
-      if (round === ROUNDS_MAX) {
-        this.#edges = this.#edges.filter((edge) => edge.isExact);
-        families = this.#families();
-        plans = await this.#planAll(families, new Map());
-        break;
-      }
-      plans = await this.#planAll(families, plans, changed);
+    const families = this.#families();
+    let plans = await this.#planAll(families, 'quick');
+    for (let round = 1; round < QUICK_ROUNDS_MAX; round++) {
+      const changed = await this.#measureChosen(plans);
+      if (changed.size === 0) break;
+      plans = await this.#planAll(families, 'quick', plans, changed);
     }
-    return this.#report(families, plans);
+    plans = await this.#planAll(families, 'full');
+    if ((await this.#measureChosen(plans)).size === 0) return this.#report(families, plans);
+    this.#edges = this.#edges.filter((edge) => edge.isExact);
+    const exact = this.#families();
+    return this.#report(exact, await this.#planAll(exact, 'full'));
   }
 
   #families(): Family[] {
@@ -197,10 +201,12 @@ class Replanner {
     this.#edges.sort((a, b) => a.vertex - b.vertex || a.base - b.base || (a.how < b.how ? -1 : 1));
   }
 
-  /** Measures edges in full. @returns vertices whose edges changed. */
-  async #measureChosen(edges: readonly EncodingEdge[]): Promise<Set<number>> {
+  /** Measures in full what plans chose by samples. @returns vertices whose edges changed. */
+  async #measureChosen(plans: ReadonlyMap<Family, FamilyPlan>): Promise<Set<number>> {
     const { extents } = this.#survey;
     const changed = new Set<number>();
+    const edges = this.#chosen(plans).filter((edge) => !edge.isExact);
+    if (edges.length === 0) return changed;
     const sizeOf = ({ vertex }: EncodingEdge): number =>
       tensorBytes(extents[vertex - 1] as SurveyedExtent);
     this.#options.onStart?.(
@@ -254,7 +260,8 @@ class Replanner {
   /** Plans every family; those without a changed vertex keep their plans. */
   async #planAll(
     families: readonly Family[],
-    before: ReadonlyMap<Family, FamilyPlan>,
+    effort: Effort,
+    before?: ReadonlyMap<Family, FamilyPlan>,
     changed?: ReadonlySet<number>,
   ): Promise<Map<Family, FamilyPlan>> {
     const plans = new Map<Family, FamilyPlan>();
@@ -262,22 +269,28 @@ class Replanner {
     this.#options.onStart?.('plan', 0);
     for (const family of families) {
       throwIfAborted(this.#options.signal);
-      const known = before.get(family);
+      const known = before?.get(family);
       const isSame = changed !== undefined && !family.vertices.some((v) => changed.has(v));
-      plans.set(family, known && isSame ? known : this.#plan(family, family.vertices.length / all));
+      const share = family.vertices.length / all;
+      plans.set(family, known && isSame ? known : this.#plan(family, effort, share));
       await new Promise((resolve) => setImmediate(resolve));
     }
     return plans;
   }
 
-  #plan(family: Family, share: number): FamilyPlan {
+  #plan(family: Family, effort: Effort, share: number): FamilyPlan {
     const graph = this.#graph(family);
     const { planner, timeLimitMs, signal } = this.#options;
-    const until = performance.now() + Math.max(50, timeLimitMs * share);
+    const until = performance.now() + Math.max(50, timeLimitMs * FULL_SHARE * share);
     const shouldStop = (): boolean => signal?.aborted === true || performance.now() > until;
     if (planner === 'auto') {
       const live = livePlan(family, this.#edges);
-      const found = planStorage(graph, { shouldStop, ...(live ? { starts: [live] } : {}) });
+      const maxSteps = QUICK_STEPS * family.vertices.length;
+      const found = planStorage(graph, {
+        shouldStop,
+        ...(effort === 'quick' ? { maxSteps, exact: false } : {}),
+        ...(live ? { starts: [live] } : {}),
+      });
       if (found.plan !== undefined) {
         const { parentEdge } = found.plan;
         return { parentEdge, lowerBound: found.lowerBound, planner: found.planner };

@@ -72,7 +72,23 @@ export async function surveyRepository(
   options: SurveyOptions = {},
 ): Promise<Survey> {
   const surveyor = new Surveyor(repo, options.signal);
-  for (const id of await versionsInOrder(repo, options.versions)) await surveyor.addVersion(id);
+  const order = await versionsInOrder(repo, options.versions);
+  // Names of a version are wanted until its last child was looked at.
+  const children = new Map<Id, number>();
+  for (const id of order) {
+    for (const parent of new Set((await repo.version(id)).parents)) {
+      children.set(parent, (children.get(parent) ?? 0) + 1);
+    }
+  }
+  for (const id of order) {
+    await surveyor.addVersion(id);
+    for (const parent of new Set((await repo.version(id)).parents)) {
+      const left = (children.get(parent) as number) - 1;
+      children.set(parent, left);
+      if (left === 0) surveyor.forget(parent);
+    }
+    if (!children.has(id)) surveyor.forget(id);
+  }
   return surveyor.finish();
 }
 
@@ -178,6 +194,11 @@ class Surveyor {
 
   finish(): Survey {
     return { extents: this.#extents, snapshots: this.#snapshots, near: this.#near };
+  }
+
+  /** Drops the names of a version: none of its children is still to come. */
+  forget(version: Id): void {
+    this.#names.delete(version);
   }
 
   async addVersion(id: Id): Promise<void> {
