@@ -32,6 +32,28 @@ export class BaseGraph {
   }
 
   /**
+   * Vertices 1 … count with those that are joined next to one another, each history from its first
+   * vertex on: the order in which what was read a moment ago is wanted again.
+   */
+  order(count: number): number[] {
+    const order: number[] = [];
+    const isMet = new Uint8Array(count + 1);
+    for (let start = 1; start <= count; start++) {
+      if (isMet[start] === 1) continue;
+      isMet[start] = 1;
+      const first = order.push(start) - 1;
+      for (let at = first; at < order.length; at++) {
+        for (const next of this.neighbours(order[at] as number)) {
+          if (isMet[next] === 1) continue;
+          isMet[next] = 1;
+          order.push(next);
+        }
+      }
+    }
+    return order;
+  }
+
+  /**
    * Candidate bases of a vertex, best first, at most CANDIDATES_MAX: its neighbours, theirs, and the
    * ones 4, 8 and 16 changes back along first neighbours.
    */

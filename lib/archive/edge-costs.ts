@@ -10,6 +10,7 @@ import { encodeRans } from '../codec/planes-rans.js';
 import { SEGMENT_ELEMENTS } from '../limits.js';
 import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
 import { segmentElements } from './extents.js';
+import { PlaneCache } from './plane-cache.js';
 import type { Repository } from './repository.js';
 import { decodeSegmentHead, encodeSegmentHead } from './segment-head.js';
 import type { SurveyedExtent } from './survey.js';
@@ -20,7 +21,7 @@ const SAMPLE_ELEMENTS = 256 * 1024;
 const BLOCK_ELEMENTS = 16 * 1024;
 const SAMPLE_SEGMENTS = 3;
 /** Samples kept, in bytes; one that was dropped is read again. */
-const SAMPLES_BYTES = 192 * 1024 * 1024;
+const SAMPLES_BYTES = 128 * 1024 * 1024;
 
 /** How a segment is to be encoded. */
 export interface Encoding {
@@ -30,7 +31,7 @@ export interface Encoding {
   readonly noPrefix: boolean;
 }
 
-/** A measured encoding of a whole extent. */
+/** An encoding of a whole extent, measured on a sample. */
 export interface MeasuredBytes {
   /** Bytes of its records: headers, heads and planes of all segments. */
   readonly bytes: number;
@@ -53,11 +54,13 @@ export class EdgeCosts {
   readonly #repo: Repository;
   readonly #signal: AbortSignal | undefined;
   readonly #samples = new Map<string, Promise<Sample>>();
+  readonly #planes: PlaneCache;
   #sampleBytes = 0;
 
   constructor(repo: Repository, signal?: AbortSignal) {
     this.#repo = repo;
     this.#signal = signal;
+    this.#planes = new PlaneCache(repo);
   }
 
   /**
@@ -89,27 +92,24 @@ export class EdgeCosts {
     };
   }
 
-  /** Measures an encoding by making it: every segment is decoded, encoded and dropped. */
-  async exact(
+  /**
+   * Measures the encoding of one segment by making it. Whoever measures many goes along histories,
+   * segment by segment, so that planes are still there.
+   * @returns bytes of its record.
+   */
+  async exactSegment(
     child: SurveyedExtent,
     base: SurveyedExtent | null,
+    segment: number,
     encoding: Encoding,
-  ): Promise<MeasuredBytes> {
-    const { extents } = this.#repo;
-    let bytes = 0;
-    let usesBase = false;
-    for (let segment = 0; segment < child.segments; segment++) {
-      throwIfAborted(this.#signal);
-      const planes = await extents.readPlanes(child.id, segment, child.width);
-      const basePlanes =
-        base === null ? null : await extents.readPlanes(base.id, segment, child.width);
-      const coded = await encodeRans(planes, basePlanes, encoding.level, encoding.noPrefix);
-      const head = withCodecHead(await this.#head(child, segment), coded.head);
-      bytes += segmentHeaderBytes(coded.usesBase, false) + head.length;
-      bytes += coded.hi.length + coded.mid.length + coded.low.length;
-      usesBase ||= coded.usesBase;
-    }
-    return { bytes, usesBase, isExact: true };
+  ): Promise<number> {
+    throwIfAborted(this.#signal);
+    const planes = await this.#planes.get(child.id, segment, child.width);
+    const basePlanes = base === null ? null : await this.#planes.get(base.id, segment, child.width);
+    const coded = await encodeRans(planes, basePlanes, encoding.level, encoding.noPrefix);
+    const head = withCodecHead(await this.#head(child, segment), coded.head);
+    const payload = coded.hi.length + coded.mid.length + coded.low.length;
+    return segmentHeaderBytes(coded.usesBase, false) + head.length + payload;
   }
 
   async #head(extent: SurveyedExtent, segment: number): Promise<SegmentRecord> {
@@ -136,21 +136,20 @@ export class EdgeCosts {
   }
 
   async #readSample(extent: SurveyedExtent): Promise<Sample> {
-    const { extents } = this.#repo;
     const { id, width, count } = extent;
     if (count <= SAMPLE_ELEMENTS) {
-      return { planes: await extents.readPlanes(id, 0, width), isWhole: true };
+      return { planes: await this.#planes.get(id, 0, width), isWhole: true };
     }
     const planes = Array.from({ length: width }, () => new Uint8Array(SAMPLE_ELEMENTS));
     const places = samplePlaces(count);
     let at = 0;
     let segment = -1;
-    let whole: Uint8Array[] = [];
+    let whole: readonly Uint8Array[] = [];
     for (const place of places) {
       throwIfAborted(this.#signal);
       if (place.segment !== segment) {
         segment = place.segment;
-        whole = await extents.readPlanes(id, segment, width);
+        whole = await this.#planes.get(id, segment, width);
       }
       for (const [k, plane] of planes.entries()) {
         plane.set((whole[k] as Uint8Array).subarray(place.from, place.from + BLOCK_ELEMENTS), at);

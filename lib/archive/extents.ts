@@ -174,7 +174,7 @@ export class Extents {
   /** Leading planes of one segment, checked against the extent id. @throws {CorruptError} */
   async verifiedPlanes(id: Id, segment: number, wanted: number): Promise<Uint8Array[]> {
     const planes = await this.readPlanes(id, segment, wanted);
-    await this.#verify(id, segment, planes);
+    await this.verify(id, segment, planes);
     return planes;
   }
 
@@ -184,8 +184,32 @@ export class Extents {
    * @throws {NotFoundError} {CorruptError}
    */
   async verifiedLink(id: Id, segment: number, base: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    const planes = await this.#link(await this.#readRecord(id, segment, WIDTH_MAX), segment, base);
+    await this.verify(id, segment, planes);
+    return planes;
+  }
+
+  /**
+   * As verifiedLink, not checked.
+   * @param baseId  extent that `base` is of.
+   * @returns null if the segment is stored against another base by now.
+   */
+  async linkPlanes(
+    id: Id,
+    segment: number,
+    baseId: Id,
+    base: readonly Uint8Array[],
+  ): Promise<Uint8Array[] | null> {
     const record = await this.#readRecord(id, segment, WIDTH_MAX);
-    const { width, hi, mid, low } = record;
+    return record.base === baseId ? this.#link(record, segment, base) : null;
+  }
+
+  #link(
+    record: SegmentRecord,
+    segment: number,
+    base: readonly Uint8Array[],
+  ): Promise<Uint8Array[]> {
+    const { id, width, hi, mid, low } = record;
     const count = segmentElements(record.count, segment);
     const file = `extent ${id}`;
     if (base.length !== width || base.some((plane) => plane.length !== count)) {
@@ -193,9 +217,7 @@ export class Extents {
     }
     const payload = { head: decodeSegmentHead(record).codec, hi, mid, low };
     const options = { width, count, wanted: width, base, file, signal: this.#signal };
-    const planes = await decodeSegment(payload, options);
-    await this.#verify(id, segment, planes);
-    return planes;
+    return decodeSegment(payload, options);
   }
 
   /**
@@ -219,8 +241,8 @@ export class Extents {
     return bytes;
   }
 
-  /** @throws {CorruptError} if `planes` of segment `segment` do not have the hashes the id stands for. */
-  async #verify(id: Id, segment: number, planes: readonly Uint8Array[]): Promise<void> {
+  /** Checks leading planes of a segment. @throws {CorruptError} unless they are what the id stands for. */
+  async verify(id: Id, segment: number, planes: readonly Uint8Array[]): Promise<void> {
     const hashes = await this.runHashes(id);
     const first = (segment * SEGMENT_ELEMENTS) / RUN_ELEMENTS;
     const length = (planes[0] as Uint8Array).length;

@@ -14,6 +14,8 @@ import { type SegmentRecord, type SetInfo, storedBytes } from '../store/types.js
 import { withCodecHead } from './edge-costs.js';
 import { segmentElements } from './extents.js';
 import { FrontWriter } from './front-writer.js';
+import { materialize } from './materializer.js';
+import { PlaneCache } from './plane-cache.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
 import { replaceSets } from './replace-sets.js';
 import type { ArchivePlan } from './replan.js';
@@ -40,8 +42,6 @@ export interface Reencoded {
 
 /** Jobs at once: each holds two or three segments and what they are coded to. */
 const JOBS_AT_ONCE = 2;
-/** Planes of bases that are kept while what stands on them is encoded, for all jobs together. */
-const KEPT_BYTES = 96 * 1024 * 1024;
 /** A set is written again if this much of it is hidden by new encodings. */
 const HIDDEN_SHARE = 0.01;
 
@@ -66,10 +66,10 @@ class Reencoder {
   readonly #plan: ArchivePlan;
   readonly #options: ReencodeOptions;
   readonly #writer: FrontWriter;
+  readonly #planes: PlaneCache;
   readonly #children = new Map<number, number[]>();
   /** Vertices under which something changes, themselves included. */
   readonly #busy = new Set<number>();
-  #keptBytes = 0;
   #bytes = 0;
 
   constructor(repo: Repository, plan: ArchivePlan, options: ReencodeOptions) {
@@ -77,6 +77,7 @@ class Reencoder {
     this.#plan = plan;
     this.#options = options;
     this.#writer = new FrontWriter(repo);
+    this.#planes = new PlaneCache(repo);
   }
 
   async run(): Promise<Omit<Reencoded, 'retiredSets'>> {
@@ -137,62 +138,30 @@ class Reencoder {
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
 
-  /** One segment of a tree, depth first; planes of a base are kept while there is room. */
+  /** One segment of a tree, depth first: a base is at hand when its deltas are made. */
   async #encodeTree(root: number, segment: number): Promise<void> {
-    const stack: { vertex: number; base: Kept | null }[] = [{ vertex: root, base: null }];
-    for (let step = stack.pop(); step !== undefined; step = stack.pop()) {
+    const stack = [root];
+    for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
       throwIfAborted(this.#options.signal);
-      const { vertex, base } = step;
-      const children = (this.#children.get(vertex) ?? []).filter((child) => this.#busy.has(child));
-      const isChanged = this.#edge(vertex).how !== 'live';
-      const needsOwn = isChanged || children.some((child) => this.#edge(child).how !== 'live');
-      const planes = needsOwn ? await this.#planes(vertex, segment) : null;
-      if (isChanged) await this.#encode(vertex, segment, planes as Uint8Array[], base);
-      base?.release();
-      const kept = planes === null ? null : this.#keep(planes, children.length);
-      if (kept === null) givePlanes(planes);
-      for (const child of children) stack.push({ vertex: child, base: kept });
+      if (this.#edge(vertex).how !== 'live') await this.#encode(vertex, segment);
+      for (const child of this.#children.get(vertex) ?? []) {
+        if (this.#busy.has(child)) stack.push(child);
+      }
     }
   }
 
-  /** Shares planes among children; null if there is no room, they are read again then. */
-  #keep(planes: Uint8Array[], users: number): Kept | null {
-    const bytes = planes.reduce((sum, plane) => sum + plane.length, 0);
-    if (users === 0 || this.#keptBytes + bytes > KEPT_BYTES) return null;
-    this.#keptBytes += bytes;
-    let left = users;
-    return {
-      planes,
-      release: () => {
-        if (--left > 0) return;
-        this.#keptBytes -= bytes;
-        givePlanes(planes);
-      },
-    };
-  }
-
-  #planes(vertex: number, segment: number): Promise<Uint8Array[]> {
-    const { id, width, count } = this.#extent(vertex);
-    const target = takePlanes(width, segmentElements(count, segment));
-    return this.#repo.extents.readPlanes(id, segment, width, target);
-  }
-
-  async #encode(
-    vertex: number,
-    segment: number,
-    planes: Uint8Array[],
-    kept: Kept | null,
-  ): Promise<void> {
+  async #encode(vertex: number, segment: number): Promise<void> {
     const { id, width, count } = this.#extent(vertex);
     const { base, how } = this.#edge(vertex);
     const name = `extent ${id}`;
-    const basePlanes = base === 0 ? null : (kept?.planes ?? (await this.#planes(base, segment)));
+    const basePlanes =
+      base === 0 ? null : await this.#planes.get(this.#extent(base).id, segment, width);
+    const planes = await this.#planes.get(id, segment, width);
     const noPrefix = how === 'whole';
     const coded = await encodeRans(planes, basePlanes, this.#plan.encoding.level, noPrefix);
     const scratch = takePlanes(width, segmentElements(count, segment));
     await verifySegment(coded, planes, basePlanes, name, scratch);
     givePlanes(scratch);
-    if (kept === null) givePlanes(basePlanes);
     const old = await this.#repo.store.readSegmentHead(id, segment);
     if (old === null) throw new BugError(`${name} is gone`);
     const record: SegmentRecord = {
@@ -220,14 +189,19 @@ class Reencoder {
   async #rebuild(changed: readonly EncodingEdge[], bytes: number): Promise<void> {
     this.#options.onStart?.('rebuild', bytes);
     try {
-      for (const { vertex } of changed) {
-        const { id, width, count, segments } = this.#extent(vertex);
-        for (let segment = 0; segment < segments; segment++) {
-          throwIfAborted(this.#options.signal);
-          await this.#repo.extents.verifiedPlanes(id, segment, width);
-          this.#options.onBytes?.(width * segmentElements(count, segment));
-        }
-      }
+      const requests = changed.flatMap(({ vertex }) => {
+        const { id, segments } = this.#extent(vertex);
+        return Array.from({ length: segments }, (_, segment) => ({ id, segment }));
+      });
+      const { signal, onBytes } = this.#options;
+      await materialize(this.#repo.store, requests, {
+        ...(signal ? { signal } : {}),
+        onSegment: async (planes, request) => {
+          const { id, segment } = requests[request] as (typeof requests)[0];
+          await this.#repo.extents.verify(id, segment, planes);
+          onBytes?.(planes.reduce((sum, plane) => sum + plane.length, 0));
+        },
+      });
     } catch (error) {
       if (isDamage(error)) await this.#unlist();
       throw error;
@@ -247,12 +221,6 @@ class Reencoder {
       hint: 'the disk may be failing; the old packs are in place and nothing was removed',
     });
   }
-}
-
-/** Planes that several children stand on. */
-interface Kept {
-  readonly planes: Uint8Array[];
-  release(): void;
 }
 
 function tensorBytes({ width, count }: SurveyedExtent): number {

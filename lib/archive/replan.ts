@@ -13,6 +13,7 @@ import { findShortestPaths } from '../plan/shortest-paths.js';
 import { Steps } from '../plan/steps.js';
 import { verifyPlan } from '../plan/verify.js';
 import { EdgeCosts, type Encoding } from './edge-costs.js';
+import { segmentElements } from './extents.js';
 import type { Repository } from './repository.js';
 import {
   buildFamilyGraph,
@@ -99,6 +100,9 @@ export async function planRepository(
   return new Replanner(repo, survey, options).run();
 }
 
+/** An encoding to be made and dropped. */
+type Measurable = Pick<EncodingEdge, 'vertex' | 'base' | 'how'> & { bytes: number };
+
 /** A quick plan shows what to measure, a full one is carried out. */
 type Effort = 'quick' | 'full';
 
@@ -114,6 +118,8 @@ class Replanner {
   readonly #options: ReplanOptions;
   readonly #costs: EdgeCosts;
   readonly #groups: SnapshotGroup[];
+  /** Where each vertex stands in the order of histories. */
+  readonly #place: Int32Array;
   #edges: EncodingEdge[] = [];
   #least = new Float64Array(0);
   readonly #now: (number | undefined)[] = [];
@@ -124,6 +130,10 @@ class Replanner {
     this.#options = options;
     this.#costs = new EdgeCosts(repo, options.signal);
     this.#groups = groupSnapshots(survey);
+    this.#place = new Int32Array(survey.extents.length + 1);
+    for (const [place, vertex] of survey.near.order(survey.extents.length).entries()) {
+      this.#place[vertex] = place;
+    }
   }
 
   async run(): Promise<ArchivePlan> {
@@ -169,28 +179,23 @@ class Replanner {
         }
       }
     });
-    const sizeOf = ({ vertex }: { vertex: number }): number =>
-      tensorBytes(extents[vertex - 1] as SurveyedExtent);
-    this.#options.onStart?.(
-      'measure',
-      jobs.reduce((sum, job) => sum + sizeOf(job), 0),
-    );
+    this.#inOrder(jobs);
     const alone = new Map<number, number>();
     for (const { vertex, base, bytes } of this.#edges) if (base === 0) alone.set(vertex, bytes);
-    await atOnce(jobs, MEASURED_AT_ONCE, async (job) => {
-      const { vertex, base, how } = job;
+    const inFull = jobs.filter(({ base }) => base === 0).map((job) => ({ ...job, bytes: 0 }));
+    const sampled = jobs.filter(({ base }) => base !== 0);
+    this.#start('measure', [...inFull, ...sampled]);
+    await this.#measureInFull(inFull);
+    for (const edge of inFull) {
+      alone.set(edge.vertex, Math.min(edge.bytes, alone.get(edge.vertex) ?? Infinity));
+      this.#edges.push({ ...edge, isExact: true });
+    }
+    await atOnce(sampled, MEASURED_AT_ONCE, async ({ vertex, base, how }) => {
       const encoding = { level: this.#options.level, noPrefix: how === 'whole' };
-      const child = extents[vertex - 1] as SurveyedExtent;
-      const under = base === 0 ? null : (extents[base - 1] as SurveyedExtent);
-      const found =
-        base === 0
-          ? await this.#costs.exact(child, null, encoding)
-          : await this.#costs.sampled(child, under, encoding);
-      this.#options.onBytes?.(sizeOf(job));
-      if (base === 0) alone.set(vertex, Math.min(found.bytes, alone.get(vertex) ?? Infinity));
-      if (base !== 0 && !found.usesBase) return;
+      const found = await this.#costs.sampled(this.#extent(vertex), this.#extent(base), encoding);
+      this.#options.onBytes?.(tensorBytes(this.#extent(vertex)));
       const { bytes, isExact } = found;
-      this.#edges.push({ base, vertex, how, bytes, isExact });
+      if (found.usesBase) this.#edges.push({ base, vertex, how, bytes, isExact });
     });
     // A delta that takes as much as the extent alone costs more in every way.
     this.#edges = this.#edges.filter(
@@ -203,27 +208,64 @@ class Replanner {
 
   /** Measures in full what plans chose by samples. @returns vertices whose edges changed. */
   async #measureChosen(plans: ReadonlyMap<Family, FamilyPlan>): Promise<Set<number>> {
-    const { extents } = this.#survey;
     const changed = new Set<number>();
     const edges = this.#chosen(plans).filter((edge) => !edge.isExact);
     if (edges.length === 0) return changed;
-    const sizeOf = ({ vertex }: EncodingEdge): number =>
-      tensorBytes(extents[vertex - 1] as SurveyedExtent);
-    this.#options.onStart?.(
-      'check',
-      edges.reduce((sum, edge) => sum + sizeOf(edge), 0),
-    );
-    await atOnce(edges, MEASURED_AT_ONCE, async (edge) => {
-      const encoding = { level: this.#options.level, noPrefix: edge.how === 'whole' };
-      const child = extents[edge.vertex - 1] as SurveyedExtent;
-      const under = extents[edge.base - 1] as SurveyedExtent;
-      const found = await this.#costs.exact(child, under, encoding);
-      edge.bytes = found.bytes;
+    this.#inOrder(edges);
+    this.#start('check', edges);
+    await this.#measureInFull(edges);
+    for (const edge of edges) {
       edge.isExact = true;
       changed.add(edge.vertex);
-      this.#options.onBytes?.(sizeOf(edge));
-    });
+    }
     return changed;
+  }
+
+  /** Makes each encoding, segment by segment along histories, and adds up what it takes. */
+  async #measureInFull(edges: readonly Measurable[]): Promise<void> {
+    const jobs: { edge: Measurable; segment: number }[] = [];
+    for (let from = 0; from < edges.length; ) {
+      // Vertices of one history have one size, and so one number of segments.
+      const { width, count, segments } = this.#extent((edges[from] as Measurable).vertex);
+      let to = from;
+      while (to < edges.length) {
+        const other = this.#extent((edges[to] as Measurable).vertex);
+        if (other.width !== width || other.count !== count) break;
+        to++;
+      }
+      for (let segment = 0; segment < segments; segment++) {
+        for (const edge of edges.slice(from, to)) jobs.push({ edge, segment });
+      }
+      from = to;
+    }
+    for (const edge of edges) edge.bytes = 0;
+    await atOnce(jobs, MEASURED_AT_ONCE, async ({ edge, segment }) => {
+      const encoding = { level: this.#options.level, noPrefix: edge.how === 'whole' };
+      const child = this.#extent(edge.vertex);
+      const base = edge.base === 0 ? null : this.#extent(edge.base);
+      edge.bytes += await this.#costs.exactSegment(child, base, segment, encoding);
+      this.#options.onBytes?.(child.width * segmentElements(child.count, segment));
+    });
+  }
+
+  /** Sorts along histories. */
+  #inOrder(edges: { vertex: number; base: number }[]): void {
+    edges.sort(
+      (a, b) =>
+        (this.#place[a.vertex] as number) - (this.#place[b.vertex] as number) || a.base - b.base,
+    );
+  }
+
+  #start(what: 'measure' | 'check', edges: readonly { vertex: number }[]): void {
+    const sizes = edges.map(({ vertex }) => tensorBytes(this.#extent(vertex)));
+    this.#options.onStart?.(
+      what,
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
+  }
+
+  #extent(vertex: number): SurveyedExtent {
+    return this.#survey.extents[vertex - 1] as SurveyedExtent;
   }
 
   // --- budgets and plans -------------------------------------------------------------------------
