@@ -4,13 +4,16 @@
  * Surveys what is stored, measures what else could be, plans, encodes anew what the plan stores
  * otherwise, and measures how each snapshot comes back.
  */
+import { calibrate } from '../archive/calibrate.js';
+import { measureRecreation } from '../archive/measure-recreation.js';
 import { reencode } from '../archive/reencode.js';
 import { type ArchivePlan, type PlannerName, planRepository } from '../archive/replan.js';
 import type { Repository } from '../archive/repository.js';
-import type { RecreationUnit } from '../archive/storage-graph.js';
+import type { CostUnit, RecreationUnit } from '../archive/storage-graph.js';
 import {
   joinBySketch,
   type Survey,
+  type SurveyedExtent,
   type SurveyedSnapshot,
   surveyRepository,
 } from '../archive/survey.js';
@@ -50,6 +53,8 @@ export interface ArchiveOptions {
   dryRun?: boolean;
   /** Seconds for planning, without measuring. */
   timeLimit?: number;
+  /** How often each snapshot is rebuilt afterwards to measure it; default 1, 0: not at all. */
+  measure?: number;
 }
 
 /** A snapshot beside its promise. Costs are in the unit of the result. */
@@ -68,6 +73,8 @@ export interface ArchivedSnapshot {
   /** null: no limit. */
   budget: number | null;
   planned: number;
+  /** What rebuilding it took: bytes read from packs, median time; null unless it was measured. */
+  measured: { bytes: number; ms: number } | null;
 }
 
 export interface ArchiveResult {
@@ -148,13 +155,17 @@ class ArchiveRun {
     const frozen = this.#frozen(survey, settings, wanted);
     const open = [...survey.extents.keys()].map((i) => i + 1).filter((v) => !frozen.has(v));
     await joinBySketch(this.#repo, survey, open, signal);
+    const cost: CostUnit =
+      settings.unit === 'ms'
+        ? { unit: 'ms', time: await calibrate(this.#repo) }
+        : { unit: 'bytes' };
     const models = new Set(survey.snapshots.map(({ model }) => model));
     const table = await BudgetTable.resolve(this.#repo, settings.budgets, models);
     const promised = new Map(settings.promises.map((row) => [placeOf(row), row]));
     const plan = await planRepository(this.#repo, survey, {
       ...withSignal,
       scheme: settings.scheme,
-      cost: { unit: settings.unit },
+      cost,
       planner: this.#options.planner ?? 'auto',
       level: this.#options.level ?? 1,
       noPrefix: this.#options.noPrefix === true,
@@ -179,7 +190,30 @@ class ArchiveRun {
     const done = isDone
       ? await this.#carryOut(plan, settings, isPromised)
       : { newSets: 0, retiredSets: 0 };
-    return this.#result(plan, settings, done);
+    const measured = isDone ? await this.#measure(plan, settings.scheme) : new Map();
+    return this.#result(plan, settings, done, measured);
+  }
+
+  /** Rebuilds every group that is promised something. */
+  async #measure(plan: ArchivePlan, scheme: Scheme): Promise<Measured> {
+    const { signal, progress } = this.#context;
+    const measured: Measured = new Map();
+    const repeat = this.#options.measure ?? 1;
+    if (repeat === 0) return measured;
+    const sizeOf = (members: readonly number[]): number =>
+      members.reduce((sum, vertex) => sum + tensorBytes(plan.survey, vertex), 0);
+    const total = plan.groups.reduce((sum, { members }) => sum + sizeOf(members), 0);
+    progress.start('measuring recreation', total);
+    for (const group of plan.groups) {
+      const extents = group.members.map(
+        (vertex) => plan.survey.extents[vertex - 1] as SurveyedExtent,
+      );
+      const options = { scheme, repeat, ...(signal ? { signal } : {}) };
+      const { bytesRead, ms } = await measureRecreation(this.#repo, extents, options);
+      measured.set(group, { bytes: bytesRead, ms });
+      progress.advance(sizeOf(group.members));
+    }
+    return measured;
   }
 
   async #carryOut(
@@ -255,6 +289,7 @@ class ArchiveRun {
     plan: ArchivePlan,
     settings: Settings,
     done: { newSets: number; retiredSets: number },
+    measured: Measured,
   ): Promise<Omit<ArchiveResult, 'seconds'>> {
     const describer = new Describer(this.#repo);
     const snapshots: ArchivedSnapshot[] = [];
@@ -277,6 +312,7 @@ class ArchiveRun {
         before: group.now ?? null,
         budget: finite(group.budget),
         planned: group.planned,
+        measured: measured.get(group) ?? null,
       });
     }
     const { storage, lowerBound } = plan;
@@ -301,6 +337,13 @@ class ArchiveRun {
       snapshots,
     };
   }
+}
+
+type Measured = Map<ArchivePlan['groups'][0], { bytes: number; ms: number }>;
+
+function tensorBytes({ extents }: Survey, vertex: number): number {
+  const { width, count } = extents[vertex - 1] as SurveyedExtent;
+  return width * count;
 }
 
 const LABELS = {
