@@ -20,6 +20,15 @@ export interface SegmentRecords {
   readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null>;
 }
 
+/** Planes that others decode, for as long as `use` runs; null if they have none of this segment. */
+export interface PlaneSource {
+  use<T>(
+    id: Id,
+    segment: number,
+    use: (planes: readonly Uint8Array[]) => T,
+  ): Promise<{ result: T } | null>;
+}
+
 /** Elements of segment `segment` of an extent of `count`. */
 export function segmentElements(count: number, segment: number): number {
   return Math.min(SEGMENT_ELEMENTS, count - segment * SEGMENT_ELEMENTS);
@@ -51,6 +60,23 @@ function checkSize(
   }
 }
 
+/** Leading planes in memory of the caller's own. @throws {CorruptError} if they do not fit it. */
+function copyPlanes(
+  id: Id,
+  planes: readonly Uint8Array[],
+  wanted: number,
+  target?: readonly Uint8Array[],
+): Uint8Array[] {
+  if (target === undefined) return planes.slice(0, wanted).map((plane) => plane.slice());
+  if (planes.length < wanted) throw otherSize(id);
+  return target.slice(0, wanted).map((into, k) => {
+    const plane = planes[k] as Uint8Array;
+    if (into.length !== plane.length) throw otherSize(id);
+    into.set(plane);
+    return into;
+  });
+}
+
 function otherSize(id: Id): CorruptError {
   return new CorruptError(`extent '${id}' has another size than what names it says`, {
     id,
@@ -61,13 +87,18 @@ function otherSize(id: Id): CorruptError {
 export class Extents {
   readonly #records: SegmentRecords;
   readonly #signal: AbortSignal | undefined;
+  readonly #source: PlaneSource | undefined;
   /** Run hashes of the extents read last; 128 bytes per MiB of fp32, so this stays small. */
   readonly #hashes = new Map<Id, Uint8Array[]>();
 
-  /** @param signal  once it is aborted, what was not begun is not decoded: AbortedError. */
-  constructor(records: SegmentRecords, signal?: AbortSignal) {
+  /**
+   * @param signal  once it is aborted, what was not begun is not decoded: AbortedError.
+   * @param source  is asked first.
+   */
+  constructor(records: SegmentRecords, signal?: AbortSignal, source?: PlaneSource) {
     this.#records = records;
     this.#signal = signal;
+    this.#source = source;
   }
 
   /**
@@ -82,6 +113,10 @@ export class Extents {
     wanted: number,
     target?: readonly Uint8Array[],
   ): Promise<Uint8Array[]> {
+    const given = await this.#source?.use(id, segment, (planes) =>
+      copyPlanes(id, planes, wanted, target),
+    );
+    if (given) return given.result;
     for (let attempt = 0; attempt < REREADS_MAX; attempt++) {
       const chain = await this.#readChain(id, segment);
       checkSize(chain[0] as SegmentRecord, segment, wanted, target);

@@ -126,6 +126,8 @@ export function* namedObjects(
 export interface StreamOptions {
   signal?: AbortSignal;
   onBytes?: (count: number) => void;
+  /** Bytes of pieces that are rebuilt before they are asked for; default 48 MiB. */
+  aheadBytes?: number;
 }
 
 /**
@@ -140,7 +142,7 @@ export async function* streamFile(
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let size = 0;
-  for await (const bytes of filePieces(readers, file)) {
+  for await (const bytes of filePieces(readers, file, options.aheadBytes)) {
     throwIfAborted(options.signal);
     hash.update(bytes);
     size += bytes.length;
@@ -174,8 +176,12 @@ interface Piece {
   ahead: boolean;
 }
 
-/** Pieces in file order; those ahead of the one asked for are rebuilt meanwhile, within AHEAD_BYTES. */
-async function* filePieces(readers: Readers, file: StoredFile): AsyncGenerator<Uint8Array> {
+/** Pieces in file order; those ahead of the one asked for are rebuilt meanwhile, within `aheadBytes`. */
+async function* filePieces(
+  readers: Readers,
+  file: StoredFile,
+  aheadBytes = AHEAD_BYTES,
+): AsyncGenerator<Uint8Array> {
   const queue: { piece: Piece; started: Promise<Uint8Array> | null }[] = [];
   let bytes = 0;
   const pieces = piecesOf(readers, file);
@@ -185,7 +191,7 @@ async function* filePieces(readers: Readers, file: StoredFile): AsyncGenerator<U
       while (
         !next.done &&
         (queue.length === 0 ||
-          (bytes + next.value.bytes <= AHEAD_BYTES && queue.length < AHEAD_PIECES))
+          (bytes + next.value.bytes <= aheadBytes && queue.length < AHEAD_PIECES))
       ) {
         const piece = next.value;
         const started = piece.ahead ? piece.run() : null;

@@ -42,9 +42,8 @@ export async function applyPlan(
   const written = new Map<string, FileStat>();
   context.progress.start('checking out', plan.bytes);
   try {
-    for (const { entry, seen, late } of plan.writes) {
-      if (!late) written.set(entry.path, await placer.write(entry, seen));
-    }
+    const early = await placer.writeAll(plan.writes.filter(({ late }) => !late));
+    for (const [path, stat] of early) written.set(path, stat);
     for (const path of plan.removes) {
       await placer.remove(path);
       applied.removed.push(path);
@@ -52,7 +51,7 @@ export async function applyPlan(
     for (const { entry, seen, late } of plan.writes) {
       if (!late) continue;
       await placer.removeFolder(entry.path);
-      written.set(entry.path, await placer.write(entry, seen));
+      for (const [path, stat] of await placer.writeAll([{ entry, seen }])) written.set(path, stat);
     }
   } finally {
     context.progress.finish();

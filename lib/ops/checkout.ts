@@ -16,7 +16,7 @@ import { type Applied, applyPlan, moveHead, moveReason, withStates } from './app
 import { planCheckout } from './checkout-plan.js';
 import { checkCollisions } from './collisions.js';
 import type { OpContext } from './context.js';
-import { FilePlacer } from './place-files.js';
+import { FilePlacer, type WantedFile } from './place-files.js';
 import { resolve } from './resolve.js';
 import { selectPaths } from './select-paths.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from './staged-version.js';
@@ -245,10 +245,12 @@ async function exportFiles(
   const placer = new FilePlacer(repo, root, context);
   context.progress.start('checking out', bytes);
   try {
+    const wanted: WantedFile[] = [];
     for (const entry of target) {
       const there = await statOrNull(nodePath.join(root, ...entry.path.split('/')));
-      await placer.write(entry, there?.stat ?? null);
+      wanted.push({ entry, seen: there?.stat ?? null });
     }
+    await placer.writeAll(wanted);
   } finally {
     context.progress.finish();
     await placer.close();

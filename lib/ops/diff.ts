@@ -1,6 +1,7 @@
 /** `dlv diff`: files that differ, and for every tensor by how much. */
 import { compareTensors, type TensorComparison } from '../archive/compare.js';
 import type { Repository } from '../archive/repository.js';
+import { pairSegments, sharePlanes } from '../archive/shared-planes.js';
 import { type StoredTensor, sameBytes, tensorBytes } from '../archive/tensors.js';
 import { throwIfAborted } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
@@ -243,7 +244,7 @@ async function diffTensors(
       push({ name, status: 'added', before: null, after: sideOf(after), numbers: null });
       continue;
     }
-    const numbers = await compareTensors(repo, before, repo, after, context.signal);
+    const numbers = await comparePair(repo, before, after, context);
     if (!sameBytes(before, after)) context.progress.advance(tensorBytes(after));
     const equal = numbers.equal && !numbers.reshaped && !numbers.dtypeChanged;
     const status = equal ? 'equal' : 'changed';
@@ -258,4 +259,22 @@ async function diffTensors(
 
 function sideOf(tensor: StoredTensor): TensorSide {
   return { dtype: tensor.dtype, shape: tensor.shape };
+}
+
+/** Compares two tensors; where one is stored as a delta of the other, that is decoded once. */
+async function comparePair(
+  repo: Repository,
+  before: StoredTensor,
+  after: StoredTensor,
+  context: OpContext,
+): Promise<TensorComparison> {
+  const { signal } = context;
+  const requests = sameBytes(before, after) ? [] : pairSegments(before, after);
+  const shared = await sharePlanes(repo, requests, signal ? { signal } : {});
+  try {
+    const readers = shared ?? repo;
+    return await compareTensors(readers, before, readers, after, signal);
+  } finally {
+    shared?.close();
+  }
 }

@@ -2,12 +2,14 @@
  * Writes files of versions into a folder: each is rebuilt in a temporary place, checked, and renamed.
  *
  * A file that cannot be rebuilt, or a process that is killed, leaves the old file as it was. Nothing
- * is written through a symbolic link. One file at a time exists twice.
+ * is written through a symbolic link. One file at a time exists twice, or as many as are rebuilt
+ * side by side because they share stored data.
  */
 import fs from 'node:fs/promises';
 import nodePath from 'node:path';
 import type { Repository } from '../archive/repository.js';
-import { streamFile } from '../archive/stored-file.js';
+import { fitsGroup, type GroupMember, rebuildGroup, weightOf } from '../archive/shared-planes.js';
+import type { StoredFile } from '../archive/stored-file.js';
 import {
   type FileStat,
   io,
@@ -28,6 +30,20 @@ import { holdsFolder, LinkGuard } from '../repo/work-path.js';
 import type { OpContext } from './context.js';
 
 let placerNumber = 0;
+
+/** A file to be written. */
+export interface WantedFile {
+  readonly entry: FileEntry;
+  /** State of the file when its content was judged; null: there was none. */
+  readonly seen: FileStat | null;
+}
+
+interface OpenedFile extends WantedFile, GroupMember {}
+
+interface UnfinishedFile {
+  readonly file: WriteFile;
+  readonly temporary: string;
+}
 
 export class FilePlacer {
   readonly #repo: Repository;
@@ -53,43 +69,87 @@ export class FilePlacer {
   }
 
   /**
-   * Writes one file in place of what is there.
-   * @param seen  state of the file when its content was judged; null: there was none.
-   * @returns     state of the new file.
-   * @throws {CorruptError} if it cannot be rebuilt; {ConflictError} if a link or folder is in the
-   *   way, or the file is not as it was seen.
+   * Writes files in place of what is there. Those that share stored data are rebuilt side by side; a
+   * file that comes before one that cannot be rebuilt is written all the same, unless they share.
+   * @returns  states of the new files by path.
+   * @throws {CorruptError} if one cannot be rebuilt; {ConflictError} if a link or folder is in the
+   *   way, or a file is not as it was seen.
    */
-  async write(entry: FileEntry, seen: FileStat | null): Promise<FileStat> {
-    const { path } = entry;
+  async writeAll(wanted: readonly WantedFile[]): Promise<Map<string, FileStat>> {
+    const states = new Map<string, FileStat>();
+    let group: OpenedFile[] = [];
+    const flush = async (): Promise<void> => {
+      const files = group;
+      group = [];
+      await this.#writeGroup(files, states);
+    };
+    for (const { entry, seen } of wanted) {
+      let stored: StoredFile;
+      try {
+        stored = await this.#repo.openFile(entry);
+      } catch (error) {
+        await flush();
+        throw error;
+      }
+      if (!fitsGroup(group, stored)) await flush();
+      group.push({ entry, seen, stored, weight: weightOf(stored) });
+    }
+    await flush();
+    return states;
+  }
+
+  async #writeGroup(group: readonly OpenedFile[], states: Map<string, FileStat>): Promise<void> {
+    const { progress, signal } = this.#context;
+    const unfinished = new Map<number, UnfinishedFile>();
+    const stored = group.map((file) => file.stored);
+    try {
+      for await (const { file, bytes } of rebuildGroup(
+        this.#repo,
+        stored,
+        signal ? { signal } : {},
+      )) {
+        const job = group[file] as OpenedFile;
+        const open = unfinished.get(file) ?? (await this.#begin(job.entry));
+        unfinished.set(file, open);
+        if (bytes === null) {
+          states.set(job.entry.path, await this.#place(job, open));
+          unfinished.delete(file);
+          continue;
+        }
+        await open.file.write(bytes);
+        progress.advance(bytes.length);
+      }
+    } finally {
+      for (const { file, temporary } of unfinished.values()) {
+        await file.close().catch(() => {});
+        await removeFile(temporary).catch(() => {});
+      }
+    }
+  }
+
+  async #begin({ path, mode }: FileEntry): Promise<UnfinishedFile> {
     const target = this.#target(path);
     await this.#guard.check(path);
     await makeDirectory(nodePath.dirname(target));
     const temporary = await this.#temporary(target);
-    const file = await WriteFile.create(temporary, entry.mode === 0o755 ? 0o777 : 0o666);
-    let placed = false;
-    try {
-      await this.#fill(file, entry);
-      await this.#checkSeen(path, seen);
-      await renameFile(temporary, target);
-      placed = true;
-    } finally {
-      await file.close().catch(() => {});
-      if (!placed) await removeFile(temporary).catch(() => {});
-    }
+    const file = await WriteFile.create(temporary, mode === 0o755 ? 0o777 : 0o666);
+    return { file, temporary };
+  }
+
+  async #place(
+    { entry, seen }: WantedFile,
+    { file, temporary }: UnfinishedFile,
+  ): Promise<FileStat> {
+    const { path } = entry;
+    const target = this.#target(path);
+    await file.close();
+    await this.#checkSeen(path, seen);
+    await renameFile(temporary, target);
     const there = await statOrNull(target);
     if (there === null) {
       throw new ConflictError(`'${path}' was removed while it was checked out`, { path });
     }
     return there.stat;
-  }
-
-  async #fill(file: WriteFile, entry: FileEntry): Promise<void> {
-    const { progress, signal } = this.#context;
-    const stored = await this.#repo.openFile(entry);
-    const options = { onBytes: (count: number) => progress.advance(count) };
-    const bytes = streamFile(this.#repo, stored, signal ? { ...options, signal } : options);
-    for await (const piece of bytes) await file.write(piece);
-    await file.close();
   }
 
   async #checkSeen(path: string, seen: FileStat | null): Promise<void> {
