@@ -148,7 +148,8 @@ export function judgeTableV(rows: readonly RecreationRow[]): Verdict[] {
   return [
     {
       claim: 'the least storage reads the most, α = 1.6 less, materialised the least',
-      holds: least.readBytes >= pas.readBytes && pas.readBytes >= first.readBytes,
+      // Plans of equal storage may differ a little in what they read.
+      holds: 1.005 * least.readBytes >= pas.readBytes && pas.readBytes >= first.readBytes,
       found: [least, pas, first].map((r) => `${(r.readBytes / 1e6).toFixed(2)} MB`).join(', '),
     },
     {

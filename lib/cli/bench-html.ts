@@ -3,6 +3,7 @@ import type { BenchResult } from '../ops/bench.js';
 import {
   type BenchTable,
   benchTables,
+  costFormat,
   digits,
   machineLine,
   noiseLine,
@@ -92,9 +93,9 @@ function planPlot({ plans }: BenchResult): string | null {
   series.push({ name: 'lower bound', kind: 'dashed', points: bound });
   return linePlot(series, {
     title: 'Storage against recreation',
-    xLabel: 'bytes read to recreate every snapshot',
+    xLabel: `${plans.unit === 'bytes' ? 'bytes read' : 'predicted time'} to recreate every snapshot`,
     yLabel: 'bytes stored',
-    xFormat: formatBytes,
+    xFormat: costFormat(plans),
     yFormat: formatBytes,
     yFromZero: false,
   });

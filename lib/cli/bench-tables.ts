@@ -147,23 +147,29 @@ function rangeOf({ median, min, max }: BenchResult['machine']['copy']): string {
   return `${short(median)} (${short(min)} … ${short(max)})`;
 }
 
+/** How recreation costs are written. */
+export function costFormat({ unit }: { unit: 'bytes' | 'ms' }): (cost: number) => string {
+  return unit === 'bytes' ? formatBytes : (cost) => `${digits(cost)} ms`;
+}
+
 function planTables({ plans }: BenchResult): BenchTable[] {
   if (plans === null) return [];
-  const { points, bounds, extents, candidates, snapshots, scheme, now } = plans;
+  const { points, bounds, extents, candidates, snapshots, scheme, unit, now } = plans;
+  const cost = costFormat(plans);
   const notes = [
     `${formatCount(extents, 'extent')}, ${formatCount(candidates, 'candidate encoding')}, ` +
-      `${formatCount(snapshots, 'different snapshot')}; budgets: so many times the least bytes ` +
-      `read for a snapshot (${scheme}); costs of encodings that are not stored are from samples`,
+      `${formatCount(snapshots, 'different snapshot')}; budgets: so many times the least ${unit} ` +
+      `of a snapshot (${scheme}); costs of encodings that are not stored are from samples`,
     ...(now === null
       ? []
-      : [`now: ${formatBytes(now.storage)} stored, ${formatBytes(now.recreation)} read for all`]),
+      : [`now: ${formatBytes(now.storage)} stored, ${cost(now.recreation)} to recreate all`]),
   ];
   const boundOf = new Map(bounds.map(({ budget, storage }) => [budget, storage]));
   return [
     {
       title: 'Plans',
       notes,
-      head: ['budget', 'planner', 'stored', 'above bound', 'read for all', 'worst', 'kept', 's'],
+      head: ['budget', 'planner', 'stored', 'above bound', 'recreation', 'worst', 'kept', 's'],
       rows: points.map((point) => {
         const bound = point.budget === null ? undefined : boundOf.get(point.budget);
         return [
@@ -171,7 +177,7 @@ function planTables({ plans }: BenchResult): BenchTable[] {
           point.planner,
           formatBytes(point.storage),
           bound === undefined || bound === 0 ? '–' : percent(point.storage / bound - 1),
-          formatBytes(point.recreation),
+          cost(point.recreation),
           `× ${point.stretch.toFixed(2)}`,
           point.budget === null ? '–' : point.within ? 'yes' : 'no',
           digits(point.seconds),

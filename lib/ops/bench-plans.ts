@@ -5,6 +5,7 @@
  * A budget is a factor: each snapshot may cost so many times what it costs at least. Takes any
  * storage graph; bench-graph.ts makes that of a repository.
  */
+import type { RecreationUnit } from '../archive/storage-graph.js';
 import { throwIfAborted } from '../bytes/files.js';
 import { planStorage } from '../plan/auto.js';
 import { type Scheme, type StorageGraph, withBudgets } from '../plan/graph.js';
@@ -45,7 +46,8 @@ export interface PlanBound {
 
 export interface PlansResult {
   scheme: Scheme;
-  unit: 'bytes' | 'ms';
+  /** Of recreation costs. */
+  unit: RecreationUnit;
   extents: number;
   candidates: number;
   snapshots: number;

@@ -4,7 +4,9 @@
  *
  * Three parts, each in a file of its own: storage, recovery, plans. Nothing in the repository changes.
  */
+import { calibrate } from '../archive/calibrate.js';
 import type { Repository } from '../archive/repository.js';
+import type { CostUnit, RecreationUnit } from '../archive/storage-graph.js';
 import { writeFileAtomic } from '../bytes/files.js';
 import { UsageError } from '../errors.js';
 import type { Scheme } from '../plan/graph.js';
@@ -42,6 +44,8 @@ export interface BenchOptions {
   budgets?: number[];
   /** Default 'independent'. */
   scheme?: Scheme;
+  /** What plans count as recreation. Default 'bytes'; 'ms' is predicted from times of this machine. */
+  unit?: RecreationUnit;
   /** Bytes of tensors whose encodings are measured at most. Default 256 MiB. */
   mostBytes?: number;
   /** Most time of one planner on one budget. Default 5. */
@@ -117,14 +121,15 @@ async function measure(
   let plans: PlansResult | null = null;
   if (isWanted('plans')) {
     const { survey } = subjects;
-    const cost = { unit: 'bytes' as const };
+    const { unit = 'bytes' } = options;
+    const cost: CostUnit = unit === 'ms' ? { unit, time: await calibrate(repo) } : { unit };
     const measured = await measureGraph(repo, survey, { scheme, cost, level: 1 }, context);
     const timeLimitMs = 1000 * (options.timeLimitSeconds ?? DEFAULT_TIME_LIMIT_SECONDS);
     const budgets = options.budgets ?? DEFAULT_BUDGETS;
     const swept = await sweepPlans(measured.graph, { budgets, timeLimitMs }, context);
     plans = {
       scheme,
-      unit: 'bytes',
+      unit,
       extents: survey.extents.length,
       candidates: measured.graph.edgeCount,
       snapshots: measured.graph.groups.length,

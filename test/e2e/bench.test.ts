@@ -109,6 +109,9 @@ test('bench: revisions, --only and the tables of the terminal', async (t) => {
     t.true(shown.stdout.includes(word), word);
   }
   t.false(shown.stdout.includes('Recovery'));
+  const ms = await repo.json<BenchResult>('bench', '--only', 'plans', '--unit', 'ms');
+  t.is(ms.plans?.unit, 'ms');
+  t.deepEqual(checkPlans(ms.plans?.points ?? [], ms.plans?.bounds ?? []), []);
 });
 
 test('bench: --files needs no repository and leaves nothing behind', async (t) => {

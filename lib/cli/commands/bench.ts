@@ -98,6 +98,7 @@ interface Flags {
   repeat?: string;
   budgets?: string;
   scheme?: BenchOptions['scheme'];
+  unit?: BenchOptions['unit'];
   most?: string;
   timeLimit?: string;
   html?: string;
@@ -109,6 +110,7 @@ function readOptions(revisions: string[], flags: Flags): BenchOptions {
   const options: BenchOptions = { revisions };
   if (flags.files !== undefined) options.files = flags.files;
   if (flags.scheme !== undefined) options.scheme = flags.scheme;
+  if (flags.unit !== undefined) options.unit = flags.unit;
   if (flags.only !== undefined) options.only = flags.only.split(',').map(readPart);
   if (flags.budgets !== undefined) {
     options.budgets = flags.budgets.split(',').map((text) => readNumber(text, '--budgets'));
@@ -174,7 +176,7 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Measures what the tensors (of 16 KiB and more) of some snapshots take in other encodings, ' +
         'how long they take to come back, and what every planner would make of the repository ' +
-        'over a sweep of budgets. Changes nothing. Without revisions it takes the last snapshots ' +
+        'over a sweep of budgets. Changes nothing but a file of times of this machine, with --unit ms. Without revisions it takes the last snapshots ' +
         "of HEAD's history; with --files it stores checkpoints in a temporary repository, one " +
         'version each, oldest first. The machine is described with the spread of the same work ' +
         'before and after; times are of one run after another on a machine that nothing else uses, ' +
@@ -199,6 +201,12 @@ export function register(program: Command, cli: Cli): void {
         'independent',
         'parallel',
         'reusable',
+      ]),
+    )
+    .addOption(
+      new Option('--unit <unit>', 'what plans count as recreation (bytes)').choices([
+        'bytes',
+        'ms',
       ]),
     )
     .option('--most <MiB>', 'tensors whose encodings are measured at most (256)')
