@@ -4,6 +4,7 @@
 export const ERROR_ARGUMENT = -1;
 export const ERROR_CORRUPT = -3;
 export const ERROR_BASE = -4;
+export const ERROR_ABORTED = -5;
 
 /** What a kernel rejects with: an Error that carries a number of native/kernel.h. */
 export function failure(kernel: number, what: string): Error {

@@ -7,16 +7,18 @@
 import type { Kernel } from '../kernel.js';
 import { decodeReference } from './decode.js';
 import { encodeReference } from './encode.js';
-import { ERROR_ARGUMENT, failure } from './input.js';
+import { ERROR_ABORTED, ERROR_ARGUMENT, failure } from './input.js';
 
 /** The reference as a kernel: work is done at once, on the main thread. */
 export const referenceKernel: Kernel = {
-  async encode(planes, base, level, noPrefix) {
+  async encode(planes, base, level, noPrefix, abort) {
+    if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
     checkPlanes(planes, planes[0]?.length ?? 0, planes.length);
     if (base !== null) checkPlanes(base, planes[0]?.length ?? 0, planes.length);
     return encodeReference(planes, base, level, noPrefix);
   },
-  async decode(head, classes, base, count, width, wanted, out) {
+  async decode(head, classes, base, count, width, wanted, out, abort) {
+    if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
     if (base !== null) checkPlanes(base, count, wanted);
     if (out !== undefined && out.length !== wanted) throw failure(ERROR_ARGUMENT, 'planes missing');
     if (out !== undefined) checkPlanes(out, count, wanted);
