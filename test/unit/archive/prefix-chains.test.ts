@@ -17,7 +17,9 @@ import { widen } from '../../../lib/tensor/dtype.js';
 import { idOfHashes, runHash } from '../../../lib/tensor/extent-id.js';
 import { mergePlanes, splitPlanes } from '../../../lib/tensor/planes.js';
 import { type PrefixBounds, prefixBounds } from '../../../lib/tensor/prefix-bounds.js';
-import { seededRandom } from '../../helpers/rng.js';
+import { randomBytes, seededRandom } from '../../helpers/rng.js';
+import { safetensors } from '../../trust/model-files.js';
+import { WorkRepository } from './work-repository.js';
 
 const RAW = 0;
 const SUB16_TWICE = 3;
@@ -191,3 +193,51 @@ function holdsValues(
     }
   }
 }
+
+test('prefix: planes of versions on disk are read from the pack files of their class alone', async (t) => {
+  t.timeout(300_000);
+  const work = await WorkRepository.make(t);
+  // Large enough that classes get files of their own in both sets.
+  const count = 3_600_000;
+  const planes = Array.from({ length: 4 }, (_, k) => randomBytes(count, k + 1));
+  planes[0] = (planes[0] as Uint8Array).map((byte) => 56 + (byte & 3));
+  const bytes = new Uint8Array(4 * count);
+  for (let version = 0; version < 2; version++) {
+    if (version > 0) {
+      const steps = randomBytes(count, 9);
+      planes[1] = (planes[1] as Uint8Array).map((byte, i) => byte + ((steps[i] as number) & 15));
+      for (const k of [2, 3]) planes[k] = randomBytes(count, 10 + k);
+    }
+    mergePlanes(planes, 4, bytes);
+    await work.commit({
+      'a.safetensors': safetensors([{ name: 'w', dtype: 'F32', shape: [count], bytes }]),
+    });
+  }
+  t.is((await work.packs('.low')).length, 2);
+  await work.open(async (repo) => {
+    const entries = [];
+    for await (const entry of repo.store.segments()) entries.push(entry);
+    const child = entries.find((entry) => entry.base !== null);
+    t.truthy(child, 'the second version is a delta');
+    const { backend } = repo.store;
+    const read = backend.read.bind(backend);
+    const taken = new Map<string, number>();
+    backend.read = (name, offset, length) => {
+      const suffix = name.slice(name.lastIndexOf('.'));
+      taken.set(suffix, (taken.get(suffix) ?? 0) + length);
+      return read(name, offset, length);
+    };
+    for (const [wanted, without] of [
+      [2, ['.mid', '.low']],
+      [3, ['.low']],
+    ] as const) {
+      taken.clear();
+      const found = await repo.extents.verifiedPlanes((child as { id: Id }).id, 0, wanted);
+      for (const [k, plane] of found.entries()) {
+        t.is(Buffer.compare(plane, planes[k] as Uint8Array), 0, `plane ${k}`);
+      }
+      for (const suffix of without) t.is(taken.get(suffix) ?? 0, 0, `${suffix} for ${wanted}`);
+      t.true((taken.get('.hi') ?? 0) < 2 * 2.1 * count, 'the planes of both versions, once');
+    }
+  });
+});
