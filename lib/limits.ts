@@ -17,6 +17,9 @@ export const WIDTH_MAX = 8;
 export const BLOB_BYTES_MAX = 64 * 1024 * 1024;
 /** Data literals of one width are cut into blobs of about this size at tensor boundaries. */
 export const LITERAL_BLOB_BYTES = 256 * 1024;
+/** Memory that the values of one blob may take, by a charge for each: twice that of a skeleton of
+ *  64 MiB, which holds about a million tensors. */
+export const BLOB_MEMORY_BYTES_MAX = 512 * 1024 * 1024;
 /** Content-defined chunks: smallest, target and largest size. */
 export const CDC_MIN_BYTES = 32 * 1024;
 export const CDC_TARGET_BYTES = 128 * 1024;

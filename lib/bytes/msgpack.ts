@@ -3,8 +3,8 @@
  * Decoding re-encodes and compares, so one value has exactly one byte string.
  */
 import { decode, encode } from '@msgpack/msgpack';
-import { CorruptError } from '../errors.js';
-import { NESTING_MAX } from '../limits.js';
+import { CorruptError, LimitError } from '../errors.js';
+import { BLOB_MEMORY_BYTES_MAX, NESTING_MAX } from '../limits.js';
 
 export type Packed = null | boolean | number | string | Uint8Array | Packed[];
 
@@ -30,14 +30,22 @@ const FIXED_BYTES: Record<number, number> = {
 };
 const LENGTH_BYTES: Record<number, number> = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 };
 
+/** Bytes of memory charged for a value: its place in an array, and an array, text or bytes itself. */
+const VALUE_CHARGE = 8;
+const ARRAY_CHARGE = 32;
+const TEXT_CHARGE = 24;
+const BYTES_CHARGE = 96;
+
 /**
  * Walks the headers before anything is decoded: the decoder allocates what an array header claims,
- * so all values still claimed must fit the bytes that remain, and nesting is bounded.
+ * so all values still claimed must fit the bytes that remain, and nesting and memory are bounded: an
+ * empty array is one byte here and dozens in memory.
  */
 function checkClaims(bytes: Uint8Array, file: string): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const open = [1];
   let claimed = 1;
+  let memory = 0;
   let at = 0;
   const fail = (what: string): CorruptError =>
     new CorruptError(`'${file}' is not canonical msgpack: ${what} at byte ${at}`, { file });
@@ -55,21 +63,34 @@ function checkClaims(bytes: Uint8Array, file: string): void {
     }
     (open[open.length - 1] as number)--;
     claimed--;
+    memory += VALUE_CHARGE;
     const code = number(1);
     const lengthBytes = LENGTH_BYTES[code];
     if (code < 0x80 || code >= 0xe0) continue;
     if ((code & 0xf0) === 0x90 || code === 0xdc || code === 0xdd) {
       const count = code < 0xa0 ? code & 0x0f : number(code === 0xdc ? 2 : 4);
       claimed += count;
+      memory += ARRAY_CHARGE;
       open.push(count);
       if (open.length > NESTING_MAX) throw fail('it is nested too deeply');
-    } else if (code >= 0xa0 && code < 0xc0) at += code & 0x1f;
-    else if (lengthBytes !== undefined) {
+    } else if (code >= 0xa0 && code < 0xc0) {
+      memory += TEXT_CHARGE + (code & 0x1f);
+      at += code & 0x1f;
+    } else if (lengthBytes !== undefined) {
       const length = number(lengthBytes); // moves `at` itself
+      memory += (code < 0xd9 ? BYTES_CHARGE : TEXT_CHARGE) + length;
       at += length;
     } else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
     else throw fail(`it has the type 0x${code.toString(16)}`);
     if (claimed > bytes.length - at) throw fail('it claims more values than it has bytes');
+    if (memory > BLOB_MEMORY_BYTES_MAX) {
+      throw new LimitError(`'${file}' would take too much memory`, {
+        file,
+        limit: 'BLOB_MEMORY_BYTES_MAX',
+        value: memory,
+        max: BLOB_MEMORY_BYTES_MAX,
+      });
+    }
   }
 }
 

@@ -276,9 +276,13 @@ export async function decodeRecipe(
     const paged = new Fields(raw, file, 2);
     const total = paged.count('extent count', TENSORS_PER_FILE_MAX * 2);
     extents = [];
+    const pages = new Map<Id, Id[]>();
     for (const page of unpackIds(paged.bytes('pages'), file)) {
       // Every page but the last is full: a longer one would be no page of a writer.
-      const ids = unpackIds(await readPage(page), file);
+      // A page that is named again gives the same strings: what a recipe takes in memory stays in
+      // proportion to the bytes that it was read from.
+      const ids = pages.get(page) ?? unpackIds(await readPage(page), file);
+      pages.set(page, ids);
       if (ids.length !== Math.min(IDS_PER_PAGE, total - extents.length)) {
         throw new CorruptError(`'${file}': a page of ${ids.length} extents`, { file });
       }
