@@ -82,31 +82,44 @@ export function unitOf(
   return [...units][0] ?? null;
 }
 
+/** Most that reads may tighten or loosen a factor's part above 1. */
+const WEIGHT_MAX = 4;
+
 /** Says what a group may cost: the tightest of what its snapshots were promised. */
 export class BudgetTable {
   readonly #all: Limit;
   readonly #models: ReadonlyMap<string, Limit>;
   readonly #versions: ReadonlyMap<Id, Limit>;
+  readonly #reads: ReadonlyMap<Id, number> | null;
+  readonly #meanReads: number;
 
   private constructor(
     all: Limit,
     models: ReadonlyMap<string, Limit>,
     versions: ReadonlyMap<Id, Limit>,
+    reads: ReadonlyMap<Id, number> | null,
   ) {
     this.#all = all;
     this.#models = models;
     this.#versions = versions;
+    this.#reads = reads;
+    let total = 0;
+    for (const count of reads?.values() ?? []) total += count;
+    this.#meanReads = total / Math.max(1, reads?.size ?? 0);
   }
 
   /**
    * A target that is a model's name means all its versions; any other is a revision and means that
    * version. Of two budgets for the same target the last one counts.
+   * @param reads  how often each version was read: what factors leave above 1 is then divided among
+   *   versions by that; null: all alike.
    * @throws {NotFoundError} {AmbiguousError} {UsageError}
    */
   static async resolve(
     repo: Repository,
     budgets: readonly AskedBudget[],
     modelNames: ReadonlySet<string>,
+    reads: ReadonlyMap<Id, number> | null = null,
   ): Promise<BudgetTable> {
     let all: Limit = { kind: 'none' };
     const models = new Map<string, Limit>();
@@ -116,11 +129,21 @@ export class BudgetTable {
       else if (modelNames.has(target)) models.set(target, limit);
       else versions.set(await resolveId(repo, target), limit);
     }
-    return new BudgetTable(all, models, versions);
+    return new BudgetTable(all, models, versions, reads);
   }
 
   #limitOf({ version, model }: SurveyedSnapshot): Limit {
     return this.#versions.get(version) ?? this.#models.get(model) ?? this.#all;
+  }
+
+  /**
+   * What is multiplied with the part of a factor above 1: less than 1 for versions that are read more
+   * often than the mean of those that are read at all, more for those that are not.
+   */
+  #weight(version: Id): number {
+    if (this.#reads === null) return 1;
+    const share = (this.#meanReads + 1) / ((this.#reads.get(version) ?? 0) + 1);
+    return Math.min(WEIGHT_MAX, Math.max(1 / WEIGHT_MAX, share));
   }
 
   /** @param least  the least that any plan can make of the group. */
@@ -128,8 +151,10 @@ export class BudgetTable {
     let budget = Infinity;
     for (const snapshot of group.snapshots) {
       const limit = this.#limitOf(snapshot);
-      if (limit.kind === 'factor') budget = Math.min(budget, limit.times * least);
-      else if (limit.kind !== 'none') budget = Math.min(budget, limit.most);
+      if (limit.kind === 'factor') {
+        const above = (limit.times - 1) * this.#weight(snapshot.version);
+        budget = Math.min(budget, (1 + above) * least);
+      } else if (limit.kind !== 'none') budget = Math.min(budget, limit.most);
     }
     return budget;
   }

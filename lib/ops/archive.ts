@@ -21,6 +21,7 @@ import type { Id } from '../bytes/hash.js';
 import { ConflictError, isDamage } from '../errors.js';
 import type { Scheme } from '../plan/graph.js';
 import { type Budgets, readBudgets, type SnapshotPromise, writeBudgets } from '../repo/budgets.js';
+import { countReads } from '../repo/reads.js';
 import type { Role } from '../tensor/layout.js';
 import { type AskedBudget, BudgetTable, parseBudget, unitOf } from './archive-budget.js';
 import type { OpContext } from './context.js';
@@ -53,6 +54,8 @@ export interface ArchiveOptions {
   dryRun?: boolean;
   /** Seconds for planning, without measuring. */
   timeLimit?: number;
+  /** Tightens the factors of versions that are checked out often and loosens those of the others. */
+  weighReads?: boolean;
   /** How often each snapshot is rebuilt afterwards to measure it; default 1, 0: not at all. */
   measure?: number;
 }
@@ -160,7 +163,8 @@ class ArchiveRun {
         ? { unit: 'ms', time: await calibrate(this.#repo) }
         : { unit: 'bytes' };
     const models = new Set(survey.snapshots.map(({ model }) => model));
-    const table = await BudgetTable.resolve(this.#repo, settings.budgets, models);
+    const reads = this.#options.weighReads ? await countReads(this.#repo.layout) : null;
+    const table = await BudgetTable.resolve(this.#repo, settings.budgets, models, reads);
     const promised = new Map(settings.promises.map((row) => [placeOf(row), row]));
     const plan = await planRepository(this.#repo, survey, {
       ...withSignal,

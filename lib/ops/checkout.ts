@@ -9,6 +9,7 @@ import type { FileEntry } from '../repo/file-page.js';
 import type { Head } from '../repo/head.js';
 import type { RepositoryLock } from '../repo/lock.js';
 import { registerReader } from '../repo/readers.js';
+import { noteRead } from '../repo/reads.js';
 import { parseRefName } from '../repo/ref-name.js';
 import { resolveHead } from '../repo/revision.js';
 import { readStaging, writeStaging } from '../repo/staging-file.js';
@@ -61,6 +62,7 @@ export async function checkout(
   const seconds = (): number => (performance.now() - started) / 1000;
   if (options.out !== undefined) {
     const result = await exportFiles(repo, id, { ...options, out: options.out }, context);
+    await noteRead(repo.layout, id);
     return { ...result, seconds: seconds() };
   }
   const hasPaths = (options.paths?.length ?? 0) > 0;
@@ -72,6 +74,7 @@ export async function checkout(
         context,
         reason: `checkout: moving to ${options.revision}`,
       });
+  await noteRead(repo.layout, id);
   return { ...result, seconds: seconds() };
 }
 

@@ -69,6 +69,9 @@ export class Layout {
     return this.#in('catalog');
   }
   /** How fast this machine decodes, as measured. */
+  get reads(): string {
+    return path.join(this.catalog, 'reads');
+  }
   get calibration(): string {
     return path.join(this.catalog, 'calibration');
   }

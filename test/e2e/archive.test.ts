@@ -163,6 +163,26 @@ test('archive: wrong words', async (t) => {
   await repo.fails(2, 'archive', '--time-limit', '0');
 });
 
+test('archive: --weigh-reads gives versions that are read the tighter budgets', async (t) => {
+  const [repo] = await line(t, 4);
+  for (let i = 0; i < 6; i++) {
+    await repo.with((open) => checkout(open, { revision: 'net@3', force: true }, repo.context));
+  }
+  await repo.with((open) => checkout(open, { revision: 'net@2', force: true }, repo.context));
+  await repo.json('switch', 'net/main');
+  const { snapshots } = await run(repo, { budgets: ['2'], weighReads: true });
+  const times = snapshots.map(({ budget, least }) => (budget as number) / least - 1);
+  t.true((times[2] as number) < 1, 'read most');
+  t.true((times[1] as number) > (times[2] as number));
+  t.true((times[0] as number) >= (times[1] as number) && (times[0] as number) <= 4);
+  // A torn line and a missing file are no hindrance.
+  await fs.appendFile(path.join(repo.dir, '.dlv/catalog/reads'), 'torn');
+  t.true((await run(repo, { budgets: ['2'], weighReads: true, all: true })).within);
+  await fs.rm(path.join(repo.dir, '.dlv/catalog/reads'));
+  const equal = await run(repo, { budgets: ['2'], weighReads: true, all: true });
+  t.true(equal.snapshots.every(({ budget, least }) => budget === 2 * least));
+});
+
 test('archive: budgets in time are planned with the times of this machine', async (t) => {
   const [repo, sums] = await line(t, 4);
   const loose = await run(repo, { budgets: ['60s'] });

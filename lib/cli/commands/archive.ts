@@ -18,6 +18,7 @@ interface Flags extends TierFlags {
   all?: boolean;
   timeLimit?: string;
   measure?: string;
+  weighReads?: boolean;
 }
 
 const LEVELS = ['fast', 'default', 'max'];
@@ -168,6 +169,7 @@ function options(revisions: string[], flags: Flags): ArchiveOptions {
     ...(flags.planner ? { planner: flags.planner } : {}),
     ...(flags.all ? { all: true } : {}),
     ...(flags.dryRun ? { dryRun: true } : {}),
+    ...(flags.weighReads ? { weighReads: true } : {}),
     ...(flags.measure === undefined ? {} : { measure: Number(flags.measure) }),
     ...(timeLimit === undefined ? {} : { timeLimit }),
   };
@@ -228,6 +230,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--all', 'plan again what was promised before')
     .option('--time-limit <seconds>', 'for planning, without measuring (60)')
     .option('--measure <times>', 'how often each snapshot is rebuilt to measure it (1); 0: never')
+    .option('--weigh-reads', 'tighter factors for versions that are checked out often')
     .option('--dry-run', 'only say what would be done');
   addTierOptions(command).action(
     cli.action(async (run, revisions: string[], flags: Flags) => {
