@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 export const CORE = [
   'planes.c',
+  'planes_avx2.c',
   'stats.c',
   'rans.c',
   'rans_avx2.c',

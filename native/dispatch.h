@@ -38,6 +38,14 @@ typedef uint8_t *rans_encode_rounds(const uint8_t *bytes, const uint8_t *classes
                                     uint32_t *states, const rans_symbol *symbols, uint8_t *at);
 rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
 
+/* planes.h with AVX2. */
+void split_avx2(const uint8_t *bytes, uint32_t count, uint32_t width, uint8_t *const *planes);
+void merge_avx2(const uint8_t *const *planes, uint32_t count, uint32_t width, uint8_t *bytes);
+void digits_avx2(int transform, const uint8_t *const *child, const uint8_t *const *base,
+                 uint32_t width, uint32_t n, uint8_t *const *out);
+void undigits_avx2(int transform, uint8_t *const *planes, const uint8_t *const *base,
+                   uint32_t planes_count, uint32_t n);
+
 /* bulk.h with SIMD. Those that answer how many do whole groups; the last two move their pointer. */
 void bulk_classes_avx2(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uint32_t n,
                        const bulk_cut *cut, uint8_t *out);

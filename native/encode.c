@@ -46,7 +46,7 @@ static uint64_t sample_cost(int transform, const uint8_t *const *child, const ui
     if (transform != DLV_RAW) dlv_digits(transform, c, p, width, block, digits);
     for (uint32_t k = 0; k < width; k++) {
       const uint8_t *plane = transform == DLV_RAW ? c[k] : digits[k];
-      for (uint32_t i = 0; i < block; i++) counts[k][plane[i]]++;
+      bulk_histogram(plane, block, counts[k]);
     }
   }
   uint64_t cost = 0;
@@ -365,6 +365,7 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
     return DLV_ERR_ARGUMENT;
   }
   encoder e = {width, count, level, NULL, out, 0, 0, 0, aborted, NULL, NULL, NULL, NULL};
+  stats_prepare();
   int failed = buffer_put_byte(&out->head, CODEC_RANS);
   if (!failed && base && same(planes, base, width, count)) {
     out->uses_base = 1;

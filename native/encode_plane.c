@@ -14,7 +14,7 @@
 #define SAMPLE_BLOCKS 64u
 /* A plane is stored from so many 1/1000 of 8 bits on. */
 static const uint32_t STORE_FROM[3] = {950, 990, 999};
-/* Small extents are read fast enough; raw planes of large ones are read faster stored. */
+/* Level default: small extents are read fast enough; wide raw ones are read faster stored. */
 #define STORE_FROM_SMALL 995u
 #define STORE_FROM_RAW 960u
 #define LARGE_FROM (1u << 18)
@@ -56,19 +56,24 @@ static void sample_contexts(encoder *e, const uint8_t *plane, uint32_t n, const 
   memset(matrix, 0, sizeof *matrix);
   matrix->counts = e->counts;
   matrix->total = by.blocks * by.block;
-  for (uint32_t b = 0; b < by.blocks; b++) {
-    const uint32_t start = sample_from(n, by.block, by.blocks, b);
-    for (uint32_t at = 0; at < by.block; at += BLOCK_ELEMENTS) {
-      const uint32_t left = by.block - at;
-      const uint32_t part = left < BLOCK_ELEMENTS ? left : BLOCK_ELEMENTS;
-      find_contexts(c, start + at, part, e->classes);
-      for (uint32_t i = 0; i < part; i++) {
-        const uint32_t context = e->classes[i];
-        if (matrix->totals[context]++ == 0) {
-          memset(e->counts + 256 * context, 0, 256 * sizeof *e->counts);
+  /* First how many symbols each context has: only rows that are used are cleared. */
+  for (int counting = 0; counting < 2; counting++) {
+    for (uint32_t b = 0; b < by.blocks; b++) {
+      const uint32_t start = sample_from(n, by.block, by.blocks, b);
+      for (uint32_t at = 0; at < by.block; at += BLOCK_ELEMENTS) {
+        const uint32_t left = by.block - at;
+        const uint32_t part = left < BLOCK_ELEMENTS ? left : BLOCK_ELEMENTS;
+        const uint8_t *symbols = plane + start + at;
+        find_contexts(c, start + at, part, e->classes);
+        if (!counting) bulk_histogram(e->classes, part, matrix->totals);
+        for (uint32_t i = 0; counting && i < part; i++) {
+          e->counts[(uint32_t)e->classes[i] << 8 | symbols[i]]++;
         }
-        e->counts[context << 8 | plane[start + at + i]]++;
       }
+    }
+    for (uint32_t context = 0; !counting && context < 256; context++) {
+      if (matrix->totals[context] == 0) continue;
+      memset(e->counts + 256 * context, 0, 256 * sizeof *e->counts);
     }
   }
 }
@@ -266,7 +271,8 @@ static uint64_t tables_cost(const uint32_t *counts, uint32_t tables, uint32_t sa
 static uint32_t store_from(const encoder *e, int kind, uint32_t n) {
   if (e->level != DLV_LEVEL_DEFAULT) return STORE_FROM[e->level];
   if (n < LARGE_FROM) return STORE_FROM_SMALL;
-  return kind == CONTEXT_OWN ? STORE_FROM_RAW : STORE_FROM[DLV_LEVEL_DEFAULT];
+  const int wide = kind == CONTEXT_OWN && e->width >= 4;
+  return wide ? STORE_FROM_RAW : STORE_FROM[DLV_LEVEL_DEFAULT];
 }
 
 /*

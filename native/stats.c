@@ -23,15 +23,26 @@ uint32_t stats_log2(uint32_t value) {
   return whole * COST_ONE + low + ((high - low) * rest >> 6);
 }
 
+uint32_t stats_weights[STATS_WEIGHTS];
+static int ready;
+
+void stats_prepare(void) {
+  if (__atomic_load_n(&ready, __ATOMIC_ACQUIRE)) return;
+  /* Threads that come at once write the same numbers. */
+  for (uint32_t v = 1; v < STATS_WEIGHTS; v++) {
+    __atomic_store_n(&stats_weights[v], v * stats_log2(v), __ATOMIC_RELAXED);
+  }
+  __atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
+}
+
 uint64_t stats_cost(const uint32_t *counts) {
   uint64_t total = 0;
   uint64_t used = 0;
   for (int s = 0; s < 256; s++) {
-    if (counts[s] == 0) continue;
     total += counts[s];
-    used += (uint64_t)counts[s] * stats_log2(counts[s]);
+    used += stats_weight(counts[s]);
   }
-  return total == 0 ? 0 : total * stats_log2((uint32_t)total) - used;
+  return stats_weight((uint32_t)total) - used;
 }
 
 /* Contexts with fewer symbols than this share of all are joined before the search. */
@@ -40,6 +51,8 @@ uint64_t stats_cost(const uint32_t *counts) {
 #define GROUP_SYMBOLS 96
 #define GROUPS_MAX 64
 #define BUCKETS 32
+/* Those of digits: 0 and eleven of each sign. */
+#define DIGIT_BUCKETS 23
 /* Bits of a table for each bucket that it has symbols in, about: many bytes are equally likely. */
 static const uint64_t BUCKET_BITS[2] = {10, 2};
 
@@ -84,20 +97,20 @@ static void class_costs(const stats_matrix *matrix, const uint8_t *group_of, uin
     uint32_t *row = sums[group_of[c]];
     for (int s = 0; s < 256; s++) row[bucket[s]] += matrix->counts[c * 256 + s];
   }
+  const int used_buckets = buckets == STATS_DIGITS ? DIGIT_BUCKETS : BUCKETS;
   for (uint32_t from = 0; from < groups; from++) {
     uint32_t merged[BUCKETS] = {0};
     for (uint32_t to = from; to < groups; to++) {
       uint64_t total = 0, used = 0, filled = 0;
-      for (int b = 0; b < BUCKETS; b++) {
+      for (int b = 0; b < used_buckets; b++) {
         merged[b] += sums[to][b];
-        if (merged[b] == 0) continue;
         total += merged[b];
-        filled++;
-        used += (uint64_t)merged[b] * stats_log2(merged[b]);
+        filled += merged[b] != 0;
+        used += stats_weight(merged[b]);
       }
       const uint64_t table = filled * BUCKET_BITS[buckets] * COST_ONE * matrix->total / whole;
       costs[from * GROUPS_MAX + to] =
-          table + (total ? total * stats_log2((uint32_t)total) - used : 0);
+          table + stats_weight((uint32_t)total) - used;
     }
   }
 }

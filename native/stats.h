@@ -12,6 +12,14 @@
 
 /* log2(value) in 1/65536, value ≥ 1; exact to about 1/4096 bit. */
 uint32_t stats_log2(uint32_t value);
+/* Fills the table of stats_weight; to be called before it, by any thread. */
+void stats_prepare(void);
+#define STATS_WEIGHTS 4096
+extern uint32_t stats_weights[STATS_WEIGHTS];
+/* value · log2(value), 0 for 0. */
+static inline uint64_t stats_weight(uint32_t value) {
+  return value < STATS_WEIGHTS ? stats_weights[value] : (uint64_t)value * stats_log2(value);
+}
 /* Cost of coding symbols with these counts at order 0, tables apart. */
 uint64_t stats_cost(const uint32_t *counts);
 /* How often each symbol occurs under each context. */

@@ -54,7 +54,7 @@ static void fit(fit_tree *tree, const uint32_t *counts, uint32_t sampled, uint32
   memcpy(sums + 256, counts, 256 * sizeof *counts);
   for (int i = 255; i > 0; i--) sums[i] = sums[2 * i] + sums[2 * i + 1];
   for (int i = 1; i < 512; i++) {
-    entropies[i] = sums[i] > 1 ? (uint64_t)sums[i] * stats_log2(sums[i]) : 0;
+    entropies[i] = stats_weight(sums[i]);
   }
   for (int i = 256; i < 512; i++) tree->costs[i] = sums[i] ? least_cost(1, sums[i], sums[1]) : 0;
   for (uint32_t i = 255; i > 0; i--) {

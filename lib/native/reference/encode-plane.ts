@@ -24,7 +24,7 @@ const SAMPLE_BLOCK = 1024;
 const SAMPLE_BLOCKS = 64;
 /** A plane is stored from so many 1/1000 of 8 bits on, for each level. */
 const STORE_FROM = [950, 990, 999] as const;
-/** Level default: small extents are read fast enough; raw planes of large ones are faster stored. */
+/** Level default: small extents are read fast enough; wide raw ones are read faster stored. */
 const STORE_FROM_SMALL = 995;
 const STORE_FROM_RAW = 960;
 const LARGE_FROM = 2 ** 18;
@@ -115,10 +115,10 @@ export function putPlane(plane: PlaneToWrite, head: ByteOutput, payload: ByteOut
 }
 
 /** @param n  symbols that the plane stands for. */
-function storeFrom({ level, kind }: PlaneToWrite, n: number): number {
+function storeFrom({ level, kind, around }: PlaneToWrite, n: number): number {
   if (level !== DEFAULT) return STORE_FROM[level];
   if (n < LARGE_FROM) return STORE_FROM_SMALL;
-  return kind === KIND_OWN ? STORE_FROM_RAW : STORE_FROM[DEFAULT];
+  return kind === KIND_OWN && around.width >= 4 ? STORE_FROM_RAW : STORE_FROM[DEFAULT];
 }
 
 function samplingOf({ bytes, level }: PlaneToWrite): { blocks: number; block: number } {
