@@ -6,8 +6,9 @@
  * needed objects, a set's index while it is read, 96 MiB of planes.
  */
 import { isMissing } from '../bytes/files.js';
-import { type DlvError, isDamage } from '../errors.js';
-import type { Layout } from '../repo/layout.js';
+import { type DlvError, isDamage, NotFoundError } from '../errors.js';
+import { type Layout, notesRefName } from '../repo/layout.js';
+import { listNotedVersions } from '../repo/refs.js';
 import { packName } from '../store/pack-format.js';
 import type { Problem, SetInfo } from '../store/types.js';
 import { verifySet } from '../store/verify.js';
@@ -19,6 +20,7 @@ import { type CheckedState, checkState } from './fsck-state.js';
 import { trashBytes, unfinished, unlistedSets } from './leftovers.js';
 import { type BrokenLink, findReachable, type Reachable } from './reachable.js';
 import { Repository } from './repository.js';
+import { findLostNotes } from './tiers.js';
 
 export interface FsckOptions {
   /** Also rebuilds every distinct file and compares its sha256. */
@@ -184,6 +186,7 @@ class Check {
     this.#checked.blobs = reachable.blobs.size;
     this.#checked.extents = reachable.extents.size;
     await addAffected(this.#repo, this.#findings.list, reachable.versions, staging, signal);
+    await this.#tiers(reachable);
     if (this.#options.files) await this.#files(reachable);
     await this.#countGarbage(reachable);
   }
@@ -199,6 +202,33 @@ class Check {
         const find = segment === null ? store.findBlob(object) : store.findSegment(object, segment);
         if ((await find)?.set !== set) objects.delete(object);
       }
+    }
+  }
+
+  /** Says which versions are not exact, and finds tier notes that their refs have lost. */
+  async #tiers(reachable: Reachable): Promise<void> {
+    const labels = new Map<string, number>();
+    for (const version of await listNotedVersions(this.#repo.layout)) {
+      if (!reachable.versions.has(version)) continue;
+      const label = await this.#repo.tier(version).then(
+        (tier) => tier?.label,
+        (error: unknown) => {
+          if (isDamage(error) || error instanceof NotFoundError) return undefined; // found before
+          throw error;
+        },
+      );
+      if (label !== undefined) labels.set(label, (labels.get(label) ?? 0) + 1);
+    }
+    for (const [label, count] of labels) {
+      const versions = count === 1 ? '1 version is' : `${count} versions are`;
+      this.#findings.information.push(`${versions} kept as ${label}: exact bytes were given up`);
+    }
+    if (!this.#findings.problems.some(({ kind }) => kind === 'missing')) return;
+    for (const [version, notes] of await findLostNotes(this.#repo)) {
+      if (!reachable.versions.has(version)) continue;
+      const name = notesRefName(version);
+      const message = `'${name}' does not list ${notes.length} of the tiers of its version`;
+      this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
     }
   }
 

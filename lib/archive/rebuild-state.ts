@@ -10,7 +10,7 @@ import { isDamage } from '../errors.js';
 import { MANIFEST_BYTES_MAX, REFLOG_BYTES_MAX } from '../limits.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { formatHead, type Head, readHead } from '../repo/head.js';
-import { type Layout, SELF_IGNORE } from '../repo/layout.js';
+import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
 import { parseRefName } from '../repo/ref-name.js';
 import { parseReflogLine, readReflog } from '../repo/reflog.js';
 import { formatNotes, formatRef, listRefNames, readNotes, readRef } from '../repo/refs.js';
@@ -18,6 +18,7 @@ import { logNames } from './fsck-state.js';
 import { keepAside } from './keep-aside.js';
 import type { RebuildReport } from './rebuild.js';
 import type { Repository } from './repository.js';
+import { findLostNotes } from './tiers.js';
 
 /** Makes folders, format and .gitignore: what opening a repository needs. */
 export async function rebuildFrame(layout: Layout, report: RebuildReport): Promise<void> {
@@ -63,6 +64,7 @@ export async function rebuildRefs(repo: Repository, report: RebuildReport): Prom
       if (id !== null) found.set(name, id);
     }
   }
+  await restoreLostNotes(repo, report);
   await rebuildHead(repo, found, report);
   for (const name of await logNames(layout)) await rebuildReflog(layout, name, report);
 }
@@ -114,6 +116,19 @@ async function rebuildNotes(repo: Repository, name: string, report: RebuildRepor
   await keepAside(layout, name);
   await writeFileAtomic(layout.ref(name), seal(formatNotes(kept)));
   report.done.push(`kept ${kept.length} notes of '${name}'`);
+}
+
+/** Lists tier notes again that were lost with their ref: without them a version cannot be rebuilt. */
+async function restoreLostNotes(repo: Repository, report: RebuildReport): Promise<void> {
+  const { layout } = repo;
+  await repo.store.reload();
+  for (const [version, notes] of await findLostNotes(repo)) {
+    const name = notesRefName(version);
+    const all = [...(await readNotes(layout, version)), ...notes];
+    await makeDirectory(path.dirname(layout.ref(name)));
+    await writeFileAtomic(layout.ref(name), seal(formatNotes(all)));
+    report.done.push(`listed ${notes.length} tiers again in '${name}': the exact bytes are gone`);
+  }
 }
 
 async function rebuildHead(

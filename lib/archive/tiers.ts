@@ -6,8 +6,9 @@
  * @see docs/format/tier.md
  */
 import type { BlobKind, Id } from '../bytes/hash.js';
-import { CorruptError } from '../errors.js';
+import { CorruptError, isDamage, NotFoundError } from '../errors.js';
 import type { FileEntry } from '../repo/file-page.js';
+import { readPages } from '../repo/file-tree.js';
 import type { Layout } from '../repo/layout.js';
 import {
   decodeNote,
@@ -18,6 +19,9 @@ import {
   unpackTierBody,
 } from '../repo/note.js';
 import { readNotes } from '../repo/refs.js';
+import type { Version } from '../repo/version.js';
+import type { ObjectStore } from '../store/object-store.js';
+import { namedObjects, type StoredFile } from './stored-file.js';
 
 /** A repository, as far as its notes go. */
 export interface NoteReader {
@@ -121,4 +125,65 @@ export async function readTier(reader: NoteReader, version: Id): Promise<Version
     if (note.kind === 'tier') notes.push({ ...note, tier: unpackTierBody(note.body, file) });
   }
   return notes.length === 0 ? null : new VersionTier(notes);
+}
+
+/** What is needed to find notes that no ref lists. */
+interface NoteStore extends NoteReader {
+  readonly store: ObjectStore;
+  version(id: Id): Promise<Version>;
+  openFile(entry: FileEntry): Promise<StoredFile>;
+}
+
+/**
+ * Tier notes in packs that the ref of their version does not list although the exact bytes are gone:
+ * the ref lost them. A note that never took effect, since its command was killed, is not among them.
+ */
+export async function findLostNotes(repo: NoteStore): Promise<Map<Id, Id[]>> {
+  const lost = new Map<Id, Id[]>();
+  for await (const { entry } of repo.store.records()) {
+    if (!('kind' in entry) || entry.kind !== 'note') continue;
+    try {
+      const file = `note ${entry.id}`;
+      const { version, kind, body } = decodeNote(await repo.readBlob(entry.id, 'note'), file);
+      const known = lost.get(version) ?? [];
+      if (kind !== 'tier' || known.includes(entry.id)) continue;
+      if ((await readNotesOrNone(repo, version)).includes(entry.id)) continue;
+      if (await isExact(repo, version, unpackTierBody(body, file))) continue;
+      lost.set(version, [...known, entry.id]);
+    } catch (error) {
+      // What cannot be read is a problem of its own; nothing can be said of it here.
+      if (!isDamage(error) && !(error instanceof NotFoundError)) throw error;
+    }
+  }
+  return lost;
+}
+
+/** The notes that a ref lists; none if it is damaged. */
+async function readNotesOrNone(repo: NoteReader, version: Id): Promise<Id[]> {
+  try {
+    return await readNotes(repo.layout, version);
+  } catch (error) {
+    if (isDamage(error)) return [];
+    throw error;
+  }
+}
+
+/** True if every exact file that a note speaks of can be rebuilt. */
+async function isExact(repo: NoteStore, version: Id, tier: TierBody): Promise<boolean> {
+  const recipes = new Set(tier.files.map(({ recipe }) => recipe));
+  const { tree } = await repo.version(version);
+  for await (const page of readPages(tree, repo)) {
+    for (const entry of page.files) {
+      if (!recipes.has(entry.recipe.id)) continue;
+      if ((await repo.store.findBlob(entry.recipe.id)) === null) return false;
+      for (const object of namedObjects(await repo.openFile(entry))) {
+        const found =
+          object.kind === 'blob'
+            ? await repo.store.findBlob(object.id)
+            : await repo.store.findSegment(object.id, 0);
+        if (found === null) return false;
+      }
+    }
+  }
+  return true;
 }

@@ -13,6 +13,7 @@ import { readZip, readZipEntry } from '../../lib/formats/zip.js';
 import type { CatResult } from '../../lib/ops/cat.js';
 import type { CheckoutResult } from '../../lib/ops/checkout.js';
 import type { DiffResult } from '../../lib/ops/diff.js';
+import type { FsckOpResult } from '../../lib/ops/fsck.js';
 import type { ShowResult } from '../../lib/ops/show.js';
 import type { TagEntry } from '../../lib/ops/tag.js';
 import type { TierResult } from '../../lib/ops/tier.js';
@@ -323,4 +324,23 @@ test('archive --tier: without a terminal it wants --yes; bad names are told apar
     t.regex(error.message, message);
   }
   t.is((await repo.json<ShowResult>('show', 'net@1')).notes.length, 0);
+});
+
+test('fsck: says what is not exact; --rebuild finds the notes of a version again', async (t) => {
+  const { repo } = await trained(t);
+  await repo.json('archive', '--tier', 'fixed10', '--yes', 'net@1', 'net@2');
+  await repo.json('gc', '--prune=now');
+  const sound = await repo.json<FsckOpResult>('fsck');
+  t.true(sound.ok);
+  t.true(sound.information.includes('2 versions are kept as fixed10: exact bytes were given up'));
+  await fs.rm(repo.file('.dlv/refs/notes'), { recursive: true });
+  const lost = JSON.parse((await repo.dlv('--json', 'fsck')).stdout) as FsckOpResult;
+  t.false(lost.ok);
+  t.is(
+    lost.problems.filter(({ message }) => /does not list 1 of the tiers/.test(message)).length,
+    2,
+  );
+  const back = await repo.json<FsckOpResult>('fsck', '--rebuild', '--files');
+  t.true(back.ok, JSON.stringify(back.problems));
+  t.is((await repo.json<ShowResult>('show', 'net@2')).tier, 'fixed10');
 });
