@@ -28,6 +28,8 @@ export interface ChooserOptions {
   chainDepth: number;
   chainCost: number;
   level: CodecLevel;
+  /** False for extents that must not become bases; default: all may. */
+  isUsable?: (id: Id) => boolean;
 }
 
 /** Bits per element by which a stranger has to be nearer than a namesake. */
@@ -91,10 +93,15 @@ export class BaseChooser {
   }
 
   /** Goes from a candidate to the base of one segment of `extent`, or null: materialize. */
-  fit(extent: Id, candidate: Id, segment: number): Promise<FittedBase | null> {
+  async fit(extent: Id, candidate: Id, segment: number): Promise<FittedBase | null> {
     const { chainDepth, chainCost } = this.#options;
     const lookup = (id: Id) => this.#session.chainLink(id, segment);
-    return fitBase(candidate, lookup, chainDepth, chainCost, extent);
+    const fitted = await fitBase(candidate, lookup, chainDepth, chainCost, extent);
+    return fitted !== null && this.#isUsable(fitted.id) ? fitted : null;
+  }
+
+  #isUsable(id: Id): boolean {
+    return this.#options.isUsable?.(id) ?? true;
   }
 
   /** Candidates with a base that fits, the best first. */
@@ -133,7 +140,7 @@ export class BaseChooser {
     const { id: own, width, count, sketch } = extent;
     const scores = new Map<Id, number>();
     for (const id of namesakes) {
-      if (id === own) continue;
+      if (id === own || !this.#isUsable(id)) continue;
       // One without a sketch is taken for what its name says: near.
       const distance = (await this.#distanceTo(extent, id)) ?? 4 * width;
       scores.set(id, Math.max(0, distance - NAMESAKE_BITS));
@@ -142,9 +149,8 @@ export class BaseChooser {
     if (!near && (this.#options.level > 0 || scores.size === 0)) {
       const found = await this.#session.sketches.nearest(sketch, width, count, NEIGHBOURS_MAX);
       for (const { id, distance } of found) {
-        if (id !== own && !scores.has(id) && distance < unrelatedBits(width)) {
-          scores.set(id, distance);
-        }
+        const isNew = id !== own && !scores.has(id) && this.#isUsable(id);
+        if (isNew && distance < unrelatedBits(width)) scores.set(id, distance);
       }
     }
     return [...scores].map(([id, score]) => ({ id, score })).sort((a, b) => a.score - b.score);

@@ -58,6 +58,8 @@ export interface IngestOptions {
   chainDepth: number;
   chainCost: number;
   level: CodecLevel;
+  /** False for extents that must not become bases; default: all may. */
+  isUsable?: (id: Id) => boolean;
   /** Called with the bytes read since the last call. */
   onBytes?: (count: number) => void;
   signal?: AbortSignal;

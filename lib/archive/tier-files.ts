@@ -186,13 +186,15 @@ export class TierWork {
 
   /**
    * Stores the file that stands for another.
-   * @param bases  tiered files that it is probably close to, best first.
+   * @param bases     tiered files that it is probably close to, best first.
+   * @param isUsable  false for extents that must not become bases: what is given up would stay.
    * @throws {CorruptError} if an exact segment is damaged; {IoError}.
    */
   async store(
     session: PackSession,
     file: StoredFile,
     bases: readonly BaseFile[],
+    isUsable: (id: Id) => boolean,
   ): Promise<IngestedFile> {
     const { signal } = this.#options;
     await makeDirectory(this.#dir);
@@ -208,6 +210,7 @@ export class TierWork {
           chainDepth: this.#repo.config.get('chain.depth'),
           chainCost: this.#repo.config.get('chain.cost'),
           level: LEVEL,
+          isUsable,
           ...(signal ? { signal } : {}),
         });
       } finally {

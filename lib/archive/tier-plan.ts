@@ -29,6 +29,8 @@ export interface TierPlan {
   extents: Map<Id, TierExtent>;
   /** Extents that could be replaced and stay, since something else needs them. */
   shared: Set<Id>;
+  /** Extents that anything but the named versions needs. */
+  needed: ReadonlyMap<Id, number>;
   /** Extents that deltas of others stand on: their bytes are free once those are encoded anew. */
   bases: Set<Id>;
 }
@@ -61,6 +63,7 @@ export async function planTier(
     versions: [],
     extents: new Map(),
     shared: new Set(),
+    needed: others.extents,
     bases: (await withBases(repo, others)).extents,
   };
   const blocked = new Set<Id>();

@@ -145,6 +145,8 @@ class TierJob {
   #plan!: TierPlan;
   /** By path, what stands for its file in the version before. */
   readonly #bases = new Map<string, BaseFile>();
+  /** Extents that stand for others now. */
+  readonly #fresh = new Set<Id>();
 
   constructor(repo: Repository, tier: Tier, ids: readonly Id[], context: OpContext) {
     this.#repo = repo;
@@ -281,7 +283,9 @@ class TierJob {
     const { entry } = file;
     const before = await this.#repo.openFile(entry);
     const base = this.#bases.get(entry.path);
-    const done = await work.store(session, before, base ? [base] : []);
+    // A base that nothing else needs would have to be kept for the sake of what replaces it.
+    const isUsable = (id: Id): boolean => this.#plan.needed.has(id) || this.#fresh.has(id);
+    const done = await work.store(session, before, base ? [base] : [], isUsable);
     if (done.recipe.id === entry.recipe.id) return { row: null, changed: [] };
     const ref = { path: entry.path, size: done.size, sha256: done.sha256, recipe: done.recipe };
     const { recipe, skeleton } = await openStoredFile(session, ref);
@@ -289,6 +293,7 @@ class TierJob {
       this.#bases.set(entry.path, { path: entry.path, step: null, recipe, skeleton });
     }
     const kept = new Set(recipe?.extents);
+    for (const id of kept) this.#fresh.add(id);
     const changed = file.extents.filter((id) => !kept.has(id));
     const { elements, maxAbs, rms, relative } = sumOf(work, changed);
     const row: TierFile = {

@@ -73,6 +73,20 @@ function roundedFile(bytes: Buffer): Buffer {
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
+/** Extents of the files of versions, as they can be had. */
+async function extentsOf(repo: TestRepository, revisions: string[]): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for (const revision of revisions) {
+    const { version } = await repo.json<ShowResult>('show', revision);
+    await repo.with(async (open) => {
+      for (const entry of (await open.tree(version)).files) {
+        for (const id of (await open.openFile(entry)).recipe?.extents ?? []) ids.add(id);
+      }
+    });
+  }
+  return ids;
+}
+
 async function packBytes(repo: TestRepository): Promise<number> {
   let total = 0;
   const dir = repo.file('.dlv/packs');
@@ -131,6 +145,14 @@ test('archive --tier: gives up the named versions, says so everywhere, and gc dr
   t.is(diff.before.tier, 'bf16');
   t.is(diff.after.tier, null);
 
+  const needed = await extentsOf(repo, ['net@1', 'net@2', 'net@3', 'net@4']);
+  const standIns = await extentsOf(repo, ['net@1', 'net@2']);
+  await repo.with(async (open) => {
+    for await (const { id, base } of open.store.segments()) {
+      if (!standIns.has(id) || base === null) continue;
+      t.true(needed.has(base), 'what is given up is no base of what stands for it');
+    }
+  });
   await repo.json('archive', '--budget', '2');
   await repo.json('gc', '--prune=now');
   t.true((await repo.json<{ ok: boolean }>('fsck', '--files')).ok);
