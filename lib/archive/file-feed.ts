@@ -40,6 +40,18 @@ export class FileFeed {
     }
   }
 
+  /**
+   * The next bytes where they are: at least one, at most `length`, up to the end of the block in use.
+   * They may be changed; they stay until the call after this one.
+   * @throws {ChangedError} {IoError}
+   */
+  async take(length: number): Promise<Uint8Array> {
+    if (this.#used === this.#block.length) await this.#next();
+    const bytes = this.#block.subarray(this.#used, this.#used + length);
+    this.#used += bytes.length;
+    return bytes;
+  }
+
   async #next(): Promise<void> {
     this.#ahead ??= this.#ask();
     const block = await this.#ahead;

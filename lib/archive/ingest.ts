@@ -37,6 +37,7 @@ import { FileFeed } from './file-feed.js';
 import { givePlanes, takePlanes } from './plane-pool.js';
 import { encodeSegmentHead } from './segment-head.js';
 import type { PackSession } from './session.js';
+import { splitNext } from './split-next.js';
 import { storeRecipe } from './store-recipe.js';
 
 /** What ingest says about a file. */
@@ -300,7 +301,6 @@ class FileIngest {
     const hasher = new ExtentHasher(width, count);
     const sketcher = new Sketcher(width, count);
     const keep = count * width <= KEPT_BYTES;
-    const runBytes = this.#runBytes(Math.min(count, RUN_ELEMENTS) * width);
     // Two in turn: the run before the one being read is still being hashed.
     const passing = keep ? [] : [takePlanes(width, RUN_ELEMENTS), takePlanes(width, RUN_ELEMENTS)];
     const kept: (Uint8Array[] | null)[] = [];
@@ -311,14 +311,11 @@ class FileIngest {
       kept.push(planes);
       for (let first = 0; first < elements; first += RUN_ELEMENTS) {
         const run = Math.min(RUN_ELEMENTS, elements - first);
-        const bytes = runBytes.subarray(0, run * width);
-        await this.#feed.readInto(bytes);
-        if (byteSwap) swapBytes(bytes, width);
         const memory = planes ?? passing[(first / RUN_ELEMENTS) % 2];
         const target = memory?.map((plane) =>
           planes ? plane.subarray(first, first + run) : plane.subarray(0, run),
         ) as Uint8Array[];
-        splitFast(bytes, target);
+        await splitNext(this.#feed, target, byteSwap);
         sketcher.add(target);
         await hasher.addRun(target);
       }

@@ -36,6 +36,30 @@ test('feed: pieces of any size are the file in order', async (t) => {
   }
 });
 
+test('feed: what is taken where it lies is the file in order, also between reads', async (t) => {
+  const file = path.join(await tempDir(t), 'file');
+  const bytes = content();
+  await fs.writeFile(file, bytes);
+  const source = await ReadFile.open(file);
+  const feed = new FileFeed(source, () => {});
+  let at = 0;
+  for (let i = 0; at < BYTES; i++) {
+    const wanted = Math.min([7, 3_000_000, 5_000_000][i % 3]!, BYTES - at);
+    let piece: Uint8Array;
+    if (i % 4 === 3) {
+      piece = new Uint8Array(wanted);
+      await feed.readInto(piece);
+    } else {
+      piece = await feed.take(wanted);
+    }
+    t.true(piece.length > 0 && piece.length <= wanted);
+    t.is(Buffer.compare(piece, bytes.subarray(at, at + piece.length)), 0);
+    at += piece.length;
+  }
+  await feed.settle();
+  await source.close();
+});
+
 test('feed: a file that became shorter is an error, also for the read ahead', async (t) => {
   const file = path.join(await tempDir(t), 'file');
   await fs.writeFile(file, content());
