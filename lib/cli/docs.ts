@@ -25,7 +25,8 @@ tag, a model (its current branch), \`model@n\` (the n-th version of its line), o
 \`~n\` (n first parents up), \`^n\` (the n-th parent) or \`@{n}\` (what a ref named n moves ago).
 
 Colour is used on a terminal unless \`NO_COLOR\` is set. \`DLV_DEBUG=1\` shows where an error comes from;
-\`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when.
+\`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when. \`DLV_KERNEL\`
+forces the codec's kernel: \`native\`, \`portable\` (without SIMD), \`wasm\` or \`reference\` (TypeScript, slow).
 `;
 
 const SILENT: Stdio = { write: () => true, once: () => {}, closed: false };
