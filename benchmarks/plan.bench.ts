@@ -4,12 +4,21 @@
  * the gap on ten thousand extents. Units: storage; processor time for the last. All but the times are
  * the same on every machine.
  *
- * Usage: npm run bench:plan -- [--graphs 1000] [--rows rows.jsonl] [--extents 10000]
+ * Usage: npm run bench:plan -- [--graphs 1000] [--rows rows.jsonl] [--extents 10000] [--keep]
+ *   rows of plan/optimum.ts are not run again; --keep takes the rest from the last results
  */
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { planStorage } from '../lib/plan/auto.js';
-import { describeSetting, formatSeconds, markdownTable, publish, settingOf } from './harness.js';
+import {
+  describeSetting,
+  formatSeconds,
+  markdownTable,
+  PROJECT_ROOT,
+  publish,
+  settingOf,
+} from './harness.js';
 import { lightToShort, makeSdGraph } from './paper/sd-graph.js';
 import { planSdAt, SD_ALPHAS, type SdCost, type SdRow, sdEnds } from './paper/sd-plans.js';
 import { makeLargeGraph } from './plan/large-graph.js';
@@ -130,19 +139,25 @@ function measureLarge(extents: number): LargeResult {
   };
 }
 
+function readLast(): { large: LargeResult; sd: SdResult } {
+  return JSON.parse(readFileSync(path.join(PROJECT_ROOT, 'benchmarks/results/plan.json'), 'utf8'));
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       graphs: { type: 'string', default: '1000' },
       rows: { type: 'string' },
       extents: { type: 'string', default: '10000' },
+      keep: { type: 'boolean', default: false },
     },
   });
   const setting = settingOf('npm run bench:plan');
   const known = values.rows === undefined ? new Map() : readRows(readFileSync(values.rows, 'utf8'));
   const rows = runSeeds({ first: 0, end: Number(values.graphs), stride: 1, vertices: 60 }, known);
-  const large = measureLarge(Number(values.extents));
-  const sd = measureSd();
+  const last = values.keep ? readLast() : undefined;
+  const large = last?.large ?? measureLarge(Number(values.extents));
+  const sd = last?.sd ?? measureSd();
   const summary = summarize(rows);
   const { worstProven, worstAgainstBound } = summary;
   const text = [
