@@ -62,6 +62,24 @@ test('exact: finds the optimum, or that there is none, from nothing', (t) => {
   );
 });
 
+test('exact: below a cutoff it finds the optimum, or proves that nothing is there', (t) => {
+  fc.assert(
+    fc.property(arbitraryGraph(6), fc.integer({ min: 1, max: 250 }), (graph, cutoff) => {
+      const optimum = leastStorage(graph);
+      const budgets = compileBudgets(graph);
+      const found = solveExactly(graph, budgets, undefined, new Steps(), { cutoff });
+      t.true(found.isProven);
+      t.true(found.bound <= Math.max(optimum, 0));
+      if (optimum < cutoff) t.is(found.storage, optimum);
+      else t.is(found.bound, cutoff);
+      // Cut short, it still gives a bound.
+      const short = solveExactly(graph, budgets, undefined, new Steps(200), { branchesMax: 2 });
+      t.true(short.bound <= optimum && short.storage >= optimum);
+    }),
+    RUNS,
+  );
+});
+
 test('auto: equals the optimum with the exact solver on, and says when there is no plan', (t) => {
   fc.assert(
     fc.property(arbitraryGraph(7), (graph) => {
