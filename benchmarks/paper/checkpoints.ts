@@ -106,7 +106,12 @@ export async function makePaperData(scratch: string, folder: string | null): Pro
 
 async function addFolder(data: PaperData, folder: string): Promise<void> {
   const models = await findModels(folder);
-  for (const pair of [...expectedPairs(models), ...guessPairs(models)]) {
+  // Neighbours of one folder; from folder to folder only what is known to be related.
+  const guessed = guessPairs(models).filter(({ child, base }) => {
+    const [from, to] = [base as ModelFile, child].map(({ name }) => path.posix.parse(name));
+    return from?.dir === to?.dir && from?.name !== to?.name && from?.ext === to?.ext;
+  });
+  for (const pair of [...expectedPairs(models), ...guessed]) {
     if (pair.base === null || pair.child.extents.some(({ width }) => width !== 4)) continue;
     const name = pairName(pair);
     if (data.pairs.some((known) => known.name === name)) continue;
@@ -127,11 +132,10 @@ async function addFolder(data: PaperData, folder: string): Promise<void> {
   }
 }
 
-/** Folders are runs; those whose names begin with 'ft' are fine-tunes. */
+/** Folders are runs; fine-tunes have 'ft-' in the name of the file or of its folder. */
 function scenarioOf({ base, child }: Pair): Scenario {
-  const [from, to] = [base as ModelFile, child].map(({ name }) => path.posix.dirname(name));
-  if (from === to) return 'snapshots';
-  const isTuned = (dir: string | undefined): boolean =>
-    path.posix.basename(dir as string).startsWith('ft');
-  return isTuned(to) || isTuned(from) ? 'fine-tuning' : 'similar';
+  const [from, to] = [base as ModelFile, child].map(({ name }) => name) as [string, string];
+  const isTuned = (name: string): boolean => /(^|[/-])ft-/.test(name);
+  if (isTuned(to) && !isTuned(from)) return 'fine-tuning';
+  return path.posix.dirname(from) === path.posix.dirname(to) ? 'snapshots' : 'similar';
 }
