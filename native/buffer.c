@@ -53,7 +53,7 @@ int input_varint(dlv_input *input, uint64_t *value) {
     if (byte < 0x80) {
       if (byte == 0 && shift > 0) return -1;
       *value = result;
-      return 0;
+      return result >> 53 ? -1 : 0;
     }
   }
   return -1;

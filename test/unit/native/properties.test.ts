@@ -109,6 +109,25 @@ test('codec: no elements, or more than a segment has, are refused by all', async
   }
 });
 
+test('codec: a length of 2^53 or more is refused by all, also of a plane that is not read', async (t) => {
+  // Two stored planes, then one as a stream with a flat table that would have that many bytes.
+  const start = [2, 0, 0, 1, 1, 2, 0, 0x01];
+  const most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
+  const more = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10];
+  for (const [length, isTaken] of [
+    [most, true],
+    [more, false],
+  ] as const) {
+    const head = Uint8Array.from([...start, ...length, 0, 7]);
+    const empty = new Uint8Array(0);
+    const segment = { head, hi: Uint8Array.of(1, 2, 3, 4), mid: empty, low: empty };
+    for (const kind of KERNEL_KINDS) {
+      const found = await decodeOrNull(kind, segment, null, 2, 4, 2);
+      t.is(found !== null, isTaken, kind);
+    }
+  }
+});
+
 /** One way to damage bytes. */
 const DAMAGES: ((random: () => number, bytes: Uint8Array) => Uint8Array)[] = [
   (random, bytes) => {
