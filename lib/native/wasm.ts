@@ -63,6 +63,13 @@ function failure(code: number): Error {
   return Object.assign(new Error('kernel failed'), { kernel: code });
 }
 
+/** Lets what waits go first: a signal that stops those behind it, files that were read. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 /** Makes a kernel from the bytes of kernel.wasm. */
 export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
@@ -87,6 +94,7 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
 
   return {
     async encode(planes, base, level, noPrefix, abort): Promise<KernelSegment> {
+      await nextTurn();
       if (abort?.[0]) throw failure(ERROR_ABORTED);
       exports.wasm_reset();
       const count = planes[0]?.length ?? 0;
@@ -110,6 +118,7 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
       target,
       abort,
     ): Promise<Uint8Array[]> {
+      await nextTurn();
       if (abort?.[0]) throw failure(ERROR_ABORTED);
       exports.wasm_reset();
       const out = exports.wasm_alloc(count * wanted);
