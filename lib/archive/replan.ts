@@ -243,7 +243,9 @@ class Replanner {
       const encoding = { level: this.#options.level, noPrefix: edge.how === 'whole' };
       const child = this.#extent(edge.vertex);
       const base = edge.base === 0 ? null : this.#extent(edge.base);
-      edge.bytes += await this.#costs.exactSegment(child, base, segment, encoding);
+      // Segments of one extent are measured side by side: the sum is read after the wait.
+      const bytes = await this.#costs.exactSegment(child, base, segment, encoding);
+      edge.bytes += bytes;
       this.#options.onBytes?.(child.width * segmentElements(child.count, segment));
     });
   }
