@@ -3,7 +3,8 @@
  * extents of equal width and count can be compared without reading them. The mean bit length of the
  * differences tells about how many bits an element of a delta between them takes.
  *
- *     samples   = min(32, ⌊96 / width⌋), none if the extent has fewer elements
+ *     bytes     = ⌊count · width / 2048⌋, at least 24 and at most 96
+ *     samples   = min(32, ⌊bytes / width⌋), none if the extent has fewer elements
  *     position  = start(i) + mix(i) mod (start(i + 1) − start(i)), start(i) = ⌊i · count / samples⌋
  *     sketch    = the samples in order, each as its bytes from the most significant down
  *
@@ -14,11 +15,16 @@ import { loadKernel } from '../native/kernel.js';
 
 /** Bytes of a sketch at most. */
 export const SKETCH_BYTES_MAX = 96;
+/** Bytes at least, and bytes of an extent for one of its sketch: what a sketch costs stays near 0.1 %. */
+const SKETCH_BYTES_MIN = 24;
+const BYTES_PER_SKETCH_BYTE = 2048;
 const SAMPLES_MAX = 32;
 
 /** Samples of an extent of `count` elements of `width` bytes; 0: it has no sketch. */
 export function sketchSamples(width: number, count: number): number {
-  const samples = Math.min(SAMPLES_MAX, Math.floor(SKETCH_BYTES_MAX / width));
+  const share = Math.floor((count * width) / BYTES_PER_SKETCH_BYTE);
+  const bytes = Math.min(SKETCH_BYTES_MAX, Math.max(SKETCH_BYTES_MIN, share));
+  const samples = Math.min(SAMPLES_MAX, Math.floor(bytes / width));
   return count < samples ? 0 : samples;
 }
 
