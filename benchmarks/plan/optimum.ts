@@ -130,8 +130,7 @@ export interface OptimumSummary extends FamilyCount {
   readonly worstProven: OptimumRow | undefined;
   readonly worstAgainstBound: OptimumRow | undefined;
   readonly families: Readonly<Record<GraphFamily, FamilyCount>>;
-  /** Seed and excess over the bound. */
-  readonly notShownWithin5Percent: readonly (readonly [number, number])[];
+  readonly notShownWithin5Percent: readonly { readonly seed: number; readonly excess: number }[];
 }
 
 function countRows(rows: readonly OptimumRow[]): FamilyCount {
@@ -164,7 +163,7 @@ export function summarize(rows: readonly OptimumRow[]): OptimumSummary {
     families: Object.fromEntries(families) as Record<GraphFamily, FamilyCount>,
     notShownWithin5Percent: rows
       .filter(({ excess }) => excess > NEAR + 1e-9)
-      .map(({ seed, excess }) => [seed, Math.round(excess * 1e4) / 1e4] as const),
+      .map(({ seed, excess }) => ({ seed, excess: Math.round(excess * 1e4) / 1e4 })),
   };
 }
 
