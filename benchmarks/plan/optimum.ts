@@ -4,9 +4,8 @@
  * Method: seeded graphs of eight families and three schemes (random-graphs.ts). Each is planned with
  * the exact solver off. The exact solver then starts from that plan; if it does not end, it is asked
  * for the cheaper proof that no plan is smaller by more than 5 %. So a plan counts as near the optimum
- * only where that is proven. Every plan is verified, no bound may be above a plan, and where the exact
- * solver ends `auto` with it on must store the same. Units: storage; results are the same on every
- * machine, only the time differs. Rows are appended to a file; seeds that are in it are not run again.
+ * only where that is proven. Every plan is verified, and no bound may be above a plan. Units: storage;
+ * results are the same on every machine, only the time differs. Rows are appended to a file; seeds that are in it are not run again.
  *
  * Usage: node dist/benchmarks/plan/optimum.js [--graphs 1000] [--vertices 60] [--first 0] [--stride 1]
  *   [--rows rows.jsonl] [--deepen steps]: the last tries the 5 % again for rows where it is not shown

@@ -53,6 +53,9 @@ for (const depth of [10, 3]) {
     // The first version has no base: what reading it costs is the unit of the limit, chain.cost.
     const most = Math.max(...costs.slice(1));
     t.true(most <= 4 * costs[0]!, `${most} bytes for one, ${costs[0]} without deltas`);
+    // A line does not get slower than it was when its chains had first grown.
+    const early = Math.max(...costs.slice(0, 11));
+    t.true(most <= 1.1 * early, `${most} bytes for one, ${early} for one of the first`);
     t.deepEqual(await fsckProblems(work.dir), []);
     t.deepEqual(await compareVersions(work.dir, work.versions), []);
   });
