@@ -89,7 +89,8 @@ test('names that are no UTF-8 are left out, and it is said', async (t) => {
   if (made) t.regex(warnings[0] ?? '', /is left out: its name is no valid UTF-8/);
 });
 
-test('a full disk keeps nobody from reading', async (t) => {
+// By itself: it takes writing away from the whole process.
+test.serial('a full disk keeps nobody from reading', async (t) => {
   const repo = await TestRepository.create(t);
   const layout = new Layout(repo.dir);
   const { write } = io;
