@@ -11,6 +11,13 @@ export * from './errors.js';
 export { type About, about } from './ops/about.js';
 export { type AddedFile, type AddOptions, type AddResult, add } from './ops/add.js';
 export {
+  type ArchivedSnapshot,
+  type ArchiveOptions,
+  type ArchiveResult,
+  archive,
+} from './ops/archive.js';
+export { type BenchOptions, type BenchResult, bench } from './ops/bench.js';
+export {
   type BranchChange,
   type BranchEntry,
   createBranch,
@@ -40,6 +47,7 @@ export { type ShowFileResult, type ShowResult, show, showFile } from './ops/show
 export { type StatusResult, status } from './ops/status.js';
 export { type SwitchOptions, type SwitchResult, switchTo } from './ops/switch.js';
 export { createTag, deleteTag, listTags, type TagEntry } from './ops/tag.js';
+export { type TierOptions, type TierResult, tierVersions } from './ops/tier.js';
 export type { FileEntry, Snapshot } from './repo/file-page.js';
 export type { Version } from './repo/version.js';
 export type { DType } from './tensor/dtype.js';

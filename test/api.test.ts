@@ -9,7 +9,9 @@ import { tempDir } from './helpers/temp-dir.js';
 const FUNCTIONS = [
   'about',
   'add',
+  'archive',
   'assert',
+  'bench',
   'cat',
   'checkout',
   'commit',
@@ -44,6 +46,7 @@ const FUNCTIONS = [
   'streamFile',
   'switchTo',
   'tensorsOf',
+  'tierVersions',
   'unsetConfig',
   'withRepository',
 ];
