@@ -53,7 +53,7 @@ interface Sample {
 export class EdgeCosts {
   readonly #repo: Repository;
   readonly #signal: AbortSignal | undefined;
-  readonly #samples = new Map<string, Promise<Sample>>();
+  readonly #samples = new Map<string, { sample: Promise<Sample>; bytes: number }>();
   readonly #planes: PlaneCache;
   #sampleBytes = 0;
 
@@ -121,18 +121,17 @@ export class EdgeCosts {
     if (known !== undefined) {
       this.#samples.delete(extent.id);
       this.#samples.set(extent.id, known);
-      return known;
+      return known.sample;
     }
-    const sample = this.#readSample(extent);
-    this.#samples.set(extent.id, sample);
-    this.#sampleBytes += sampleBytes(extent);
-    for (const [id] of this.#samples) {
+    const made = { sample: this.#readSample(extent), bytes: sampleBytes(extent) };
+    this.#samples.set(extent.id, made);
+    this.#sampleBytes += made.bytes;
+    for (const [id, { bytes }] of this.#samples) {
       if (this.#sampleBytes <= SAMPLES_BYTES || id === extent.id) break;
       this.#samples.delete(id);
-      // Sizes of one family are alike; what is counted is what was added for the oldest.
-      this.#sampleBytes -= sampleBytes(extent);
+      this.#sampleBytes -= bytes;
     }
-    return sample;
+    return made.sample;
   }
 
   async #readSample(extent: SurveyedExtent): Promise<Sample> {

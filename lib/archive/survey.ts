@@ -7,7 +7,8 @@
  */
 import { throwIfAborted } from '../bytes/files.js';
 import type { Id } from '../bytes/hash.js';
-import { NotFoundError } from '../errors.js';
+import { CorruptError, NotFoundError } from '../errors.js';
+import { CHAIN_DEPTH_MAX } from '../limits.js';
 import type { FileEntry, Snapshot } from '../repo/file-page.js';
 import { listRefs } from '../repo/refs.js';
 import { type SegmentEntry, segmentCount, storedBytes } from '../store/types.js';
@@ -20,8 +21,8 @@ import { openStoredFile } from './stored-file.js';
 /** How an extent is stored now. */
 export interface LiveEncoding {
   /**
-   * Vertex of its base, 0 if it is stored alone. Undefined if its segments have different bases: no
-   * single edge stands for that.
+   * Vertex of its base, 0 if it is stored alone. Undefined if its segments have different bases, or
+   * one of another number stands on this very extent: no single edge stands for that.
    */
   readonly base: number | undefined;
   /** Bytes of its records, all segments. */
@@ -182,6 +183,8 @@ class Surveyor {
   readonly #signal: AbortSignal | undefined;
   readonly #extents: MutableExtent[] = [];
   readonly #vertices = new Map<Id, number>();
+  /** Vertices whose present chains are being followed. */
+  readonly #open = new Set<number>();
   readonly #snapshots: SurveyedSnapshot[] = [];
   readonly #near = new BaseGraph();
   readonly #names = new Map<Id, NamedTensors>();
@@ -303,6 +306,7 @@ class Surveyor {
     const live = { base: undefined, bytes: 0 };
     const vertex = this.#extents.push({ id, width, count, segments, live, isWanted });
     this.#vertices.set(id, vertex);
+    this.#open.add(vertex);
     const entries: SegmentEntry[] = [];
     for (let segment = 0; segment < segments; segment++) {
       const entry = await this.#repo.store.findSegment(id, segment);
@@ -311,18 +315,36 @@ class Surveyor {
     }
     const bases = new Set(entries.map((entry) => entry.base));
     const vertices = new Map<Id | null, number>([[null, 0]]);
+    // A run that was killed leaves one segment of a on b, and another one of b on a.
+    let isCrossed = false;
     for (const base of bases) {
       if (base === null) continue;
       const under = await this.#vertex(base, width, count, false);
       vertices.set(base, under);
+      if (this.#open.has(under)) {
+        await this.#checkChains(id, segments);
+        isCrossed = true;
+      }
       this.#near.join(under, vertex);
     }
+    this.#open.delete(vertex);
     const extent = this.#extents[vertex - 1] as MutableExtent;
     extent.live = {
-      base: commonBase(vertices),
+      base: isCrossed ? undefined : commonBase(vertices),
       bytes: entries.reduce((sum, entry) => sum + storedBytes(entry), 0),
     };
     return vertex;
+  }
+
+  /** @throws {CorruptError} if the chain of a segment leads back into itself. */
+  async #checkChains(id: Id, segments: number): Promise<void> {
+    for (let segment = 0; segment < segments; segment++) {
+      let links = 0;
+      for (let next: Id | null = id; next !== null; links++) {
+        if (links > CHAIN_DEPTH_MAX) throw circle(id);
+        next = (await this.#repo.store.findSegment(next, segment))?.base ?? null;
+      }
+    }
   }
 }
 
@@ -343,6 +365,14 @@ function missing(id: Id): NotFoundError {
   return new NotFoundError(`extent '${id}' is not in the repository`, {
     kind: 'extent',
     name: id,
+    hint: "run 'dlv fsck'",
+  });
+}
+
+/** Damage that no checksum tells: records that came from different sets stand on one another. */
+function circle(id: Id): CorruptError {
+  return new CorruptError(`the chain of extent '${id}' goes in a circle`, {
+    id,
     hint: "run 'dlv fsck'",
   });
 }

@@ -2,8 +2,13 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { withCodecHead } from '../../lib/archive/edge-costs.js';
+import { FrontWriter } from '../../lib/archive/front-writer.js';
 import { checkRepository } from '../../lib/archive/fsck.js';
-import { sha256Hex } from '../../lib/bytes/hash.js';
+import { PlaneCache } from '../../lib/archive/plane-cache.js';
+import { surveyRepository } from '../../lib/archive/survey.js';
+import { type Id, sha256Hex } from '../../lib/bytes/hash.js';
+import { encodeRans } from '../../lib/codec/planes-rans.js';
 import { SEGMENT_ELEMENTS } from '../../lib/limits.js';
 import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/ops/archive.js';
 import { checkout } from '../../lib/ops/checkout.js';
@@ -263,4 +268,67 @@ test('archive: renamed tensors find their base by sketch', async (t) => {
   await repo.commit('new');
   const result = await run(repo, { budgets: ['none'], all: true });
   t.is(result.deltas, 1);
+});
+
+/** Lists new encodings of a segment in front, as an archive run does that is killed afterwards. */
+async function encodeInFront(
+  repo: TestRepository,
+  segment: number,
+  edges: readonly { id: Id; base: Id | null }[],
+): Promise<void> {
+  await repo.with(async (open) => {
+    const writer = new FrontWriter(open);
+    const cache = new PlaneCache(open);
+    for (const { id, base } of edges) {
+      const old = await open.store.readSegmentHead(id, segment);
+      if (old === null) throw new Error(`no extent ${id}`);
+      const planes = await cache.get(id, segment, old.width);
+      const under = base === null ? null : await cache.get(base, segment, old.width);
+      const { head, hi, mid, low } = await encodeRans(planes, under, 1, false);
+      const depth = base === null ? 0 : 1;
+      await writer.add({ ...old, base, depth, head: withCodecHead(old, head), hi, mid, low });
+    }
+    await writer.flush();
+  });
+}
+
+/** The one extent of each version of a line of two, of `count` bytes. The second stands on the first. */
+async function pair(t: ExecutionContext, count: number) {
+  const repo = await TestRepository.create(t);
+  const values = randomBytes(count, 5);
+  const sums: string[] = [];
+  const ids: Id[] = [];
+  for (let number = 0; number < 2; number++) {
+    for (let i = number; i < count; i += 50) values[i] = (values[i] as number) ^ 1;
+    const bytes = rawSafetensors([{ name: 'w', dtype: 'U8', shape: [count], bytes: values }]);
+    sums.push(sha256Hex(bytes));
+    await repo.write('model.safetensors', bytes);
+    await repo.commit(`version ${number}`);
+    ids.push(
+      await repo.with(async (open) => {
+        const { extents } = await surveyRepository(open);
+        return (extents.find(({ id }) => !ids.includes(id)) as { id: Id }).id;
+      }),
+    );
+  }
+  return { repo, sums, first: ids[0] as Id, second: ids[1] as Id };
+}
+
+test('archive: after a kill segments of two extents may stand on one another', async (t) => {
+  const { repo, sums, first, second } = await pair(t, SEGMENT_ELEMENTS + 30_000);
+  await encodeInFront(repo, 0, [
+    { id: second, base: null },
+    { id: first, base: second },
+  ]);
+  const { problems } = await repo.with((open) => checkRepository(open.layout));
+  t.deepEqual(problems, []);
+  const result = await repo.json<ArchiveResult>('archive', '--budget', '1.5');
+  t.true(result.within);
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: a chain that goes in a circle is damage', async (t) => {
+  const { repo, first, second } = await pair(t, 50_000);
+  await encodeInFront(repo, 0, [{ id: first, base: second }]);
+  t.is((await repo.fails(12, 'archive')).code, 'DLV_CORRUPT');
 });
