@@ -7,10 +7,17 @@
  * run that is killed leaves a whole repository, and the next one finds the work that was done.
  */
 import { throwIfAborted } from '../bytes/files.js';
+import type { Id } from '../bytes/hash.js';
 import { encodeRans } from '../codec/planes-rans.js';
 import { verifySegment } from '../codec/segment.js';
 import { BugError, CorruptError, isDamage } from '../errors.js';
-import { type SegmentRecord, type SetInfo, storedBytes } from '../store/types.js';
+import {
+  type SegmentEntry,
+  type SegmentRecord,
+  type SetInfo,
+  storedBytes,
+} from '../store/types.js';
+import type { SegmentRequest } from './chain-forest.js';
 import { withCodecHead } from './edge-costs.js';
 import { segmentElements } from './extents.js';
 import { FrontWriter } from './front-writer.js';
@@ -57,8 +64,8 @@ export async function reencode(
 ): Promise<Reencoded> {
   const encoder = new Reencoder(repo, plan, options);
   const done = await encoder.run();
-  const retiredSets = done.extents === 0 ? 0 : await retireHidden(repo, options);
-  return { ...done, retiredSets };
+  // Also if all was encoded before: a run that was killed may have left what its encodings hide.
+  return { ...done, retiredSets: await retireHidden(repo, encoder.rebuilt, options) };
 }
 
 class Reencoder {
@@ -70,6 +77,8 @@ class Reencoder {
   readonly #children = new Map<number, number[]>();
   /** Vertices under which something changes, themselves included. */
   readonly #busy = new Set<number>();
+  /** Segments that were rebuilt from the disk, as `segmentKey`. */
+  readonly rebuilt = new Set<string>();
   #bytes = 0;
 
   constructor(repo: Repository, plan: ArchivePlan, options: ReencodeOptions) {
@@ -193,15 +202,8 @@ class Reencoder {
         const { id, segments } = this.#extent(vertex);
         return Array.from({ length: segments }, (_, segment) => ({ id, segment }));
       });
-      const { signal, onBytes } = this.#options;
-      await materialize(this.#repo.store, requests, {
-        ...(signal ? { signal } : {}),
-        onSegment: async (planes, request) => {
-          const { id, segment } = requests[request] as (typeof requests)[0];
-          await this.#repo.extents.verify(id, segment, planes);
-          onBytes?.(planes.reduce((sum, plane) => sum + plane.length, 0));
-        },
-      });
+      await rebuildAll(this.#repo, requests, this.#options);
+      for (const { id, segment } of requests) this.rebuilt.add(segmentKey(id, segment));
     } catch (error) {
       if (isDamage(error)) await this.#unlist();
       throw error;
@@ -227,18 +229,61 @@ function tensorBytes({ width, count }: SurveyedExtent): number {
   return width * count;
 }
 
-/** Writes sets again without the records that new encodings hide. @returns sets that were retired. */
-async function retireHidden(repo: Repository, options: ReencodeOptions): Promise<number> {
+function segmentKey(id: Id, segment: number): string {
+  return `${id}/${segment}`;
+}
+
+/** Reads segments back and checks them against their extents' ids. @throws {CorruptError} */
+async function rebuildAll(
+  repo: Repository,
+  requests: readonly SegmentRequest[],
+  { signal, onBytes }: ReencodeOptions,
+): Promise<void> {
+  await materialize(repo.store, requests, {
+    ...(signal ? { signal } : {}),
+    onSegment: async (planes, request) => {
+      const { id, segment } = requests[request] as SegmentRequest;
+      await repo.extents.verify(id, segment, planes);
+      onBytes?.(planes.reduce((sum, plane) => sum + plane.length, 0));
+    },
+  });
+}
+
+/**
+ * Writes sets again without the records that new encodings hide.
+ * @param rebuilt  segments whose live encodings were checked; those that others hid are checked first.
+ * @returns sets that were retired.
+ */
+async function retireHidden(
+  repo: Repository,
+  rebuilt: ReadonlySet<string>,
+  options: ReencodeOptions,
+): Promise<number> {
   await repo.store.reload();
   const seen = [...repo.store.sets()];
   const hidden = new Map<string, number>();
+  const unchecked: SegmentEntry[] = [];
   for await (const { entry, live } of repo.store.records()) {
-    if (!live) hidden.set(entry.set, (hidden.get(entry.set) ?? 0) + storedBytes(entry));
+    if (live) continue;
+    hidden.set(entry.set, (hidden.get(entry.set) ?? 0) + storedBytes(entry));
+    if ('segment' in entry && !rebuilt.has(segmentKey(entry.id, entry.segment))) {
+      unchecked.push(entry);
+    }
   }
   const chosen = seen.filter(
     (info) => (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * (setBytes(info) - info.bytes.idx),
   );
   if (chosen.length === 0) return 0;
+  const names = new Set<string>(chosen.map((info) => info.id));
+  const requests = unchecked.filter((entry) => names.has(entry.set));
+  if (requests.length > 0) {
+    const bytes = requests.reduce(
+      (sum, e) => sum + e.width * segmentElements(e.count, e.segment),
+      0,
+    );
+    options.onStart?.('rebuild', bytes);
+    await rebuildAll(repo, requests, options);
+  }
   const { signal } = options;
   options.onStart?.(
     'retire',

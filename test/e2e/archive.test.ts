@@ -274,15 +274,15 @@ test('archive: renamed tensors find their base by sketch', async (t) => {
 async function encodeInFront(
   repo: TestRepository,
   segment: number,
-  edges: readonly { id: Id; base: Id | null }[],
+  edges: readonly { id: Id; base: Id | null; valuesOf?: Id }[],
 ): Promise<void> {
   await repo.with(async (open) => {
     const writer = new FrontWriter(open);
     const cache = new PlaneCache(open);
-    for (const { id, base } of edges) {
+    for (const { id, base, valuesOf = id } of edges) {
       const old = await open.store.readSegmentHead(id, segment);
       if (old === null) throw new Error(`no extent ${id}`);
-      const planes = await cache.get(id, segment, old.width);
+      const planes = await cache.get(valuesOf, segment, old.width);
       const under = base === null ? null : await cache.get(base, segment, old.width);
       const { head, hi, mid, low } = await encodeRans(planes, under, 1, false);
       const depth = base === null ? 0 : 1;
@@ -331,4 +331,27 @@ test('archive: a chain that goes in a circle is damage', async (t) => {
   const { repo, first, second } = await pair(t, 50_000);
   await encodeInFront(repo, 0, [{ id: first, base: second }]);
   t.is((await repo.fails(12, 'archive')).code, 'DLV_CORRUPT');
+});
+
+test('archive: what a killed run left is rebuilt, and then what it hides is retired', async (t) => {
+  const { repo, sums, second } = await pair(t, 50_000);
+  await encodeInFront(repo, 0, [{ id: second, base: null }]);
+  const result = await repo.json<ArchiveResult>('archive', '--budget', '1');
+  t.is(result.encodedExtents, 0);
+  t.true(result.retiredSets > 0);
+  await repo.with(async (open) => {
+    for await (const { entry, live } of open.store.records()) t.true(live, entry.id);
+  });
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: an encoding that gives other values retires nothing', async (t) => {
+  const { repo, first, second } = await pair(t, 50_000);
+  await encodeInFront(repo, 0, [{ id: second, base: null, valuesOf: first }]);
+  t.is((await repo.fails(12, 'archive', '--budget', '1')).code, 'DLV_CORRUPT');
+  const hidden: Id[] = [];
+  await repo.with(async (open) => {
+    for await (const { entry, live } of open.store.records()) if (!live) hidden.push(entry.id);
+  });
+  t.deepEqual(hidden, [second]);
 });
