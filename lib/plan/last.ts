@@ -56,7 +56,10 @@ export function planLast(
     }
     isEntered[node] = 1;
     relax(light[node]!);
-    if (distance[node]! > alpha * shortest.distance[node]! * (1 + 1e-12)) splice(node);
+    const least = shortest.distance[node]!;
+    // What costs nothing stays so; Infinity times 0 would be no number.
+    const most = least === 0 ? 0 : alpha * least * (1 + 1e-12);
+    if (distance[node]! > most) splice(node);
     stack.push(...children[node]!);
   }
   return parentEdge;

@@ -114,8 +114,10 @@ export function limitPerNode(input: PlanInput): Float64Array {
     let least = 0;
     for (const member of group.members) least += shortest.distance[member]!;
     const stretch = least > 0 ? budgets.limit[index]! / least : Infinity;
+    const share = budgets.limit[index]! / group.members.length;
     for (const member of group.members) {
-      const most = least > 0 ? shortest.distance[member]! * stretch : Infinity;
+      // Members that cost nothing at best have equal shares of the budget.
+      const most = least > 0 ? shortest.distance[member]! * stretch : share;
       limit[member] = Math.min(limit[member]!, most);
     }
   });

@@ -114,3 +114,14 @@ test('stretch: the least budget over shortest cost, never below one', (t) => {
   t.is(commonStretch(preparePlanning(toyGraph([6, 12]))!), 2);
   t.is(commonStretch(preparePlanning(toyGraph([2, 100]))!), 1);
 });
+
+test('last: an extent that can be rebuilt for nothing is, whatever its storage allows', (t) => {
+  const builder = new GraphBuilder(1);
+  builder.materialize(1, 10, 13);
+  builder.materialize(1, 10, 0);
+  builder.group('free', 'independent', [1], 10);
+  const input = preparePlanning(builder.build())!;
+  const plan = verifyPlan(input.graph, runPlanner(input, 'last', new Steps()));
+  t.true(plan.isWithin);
+  t.is(plan.recreation[1], 0);
+});
