@@ -132,6 +132,47 @@ export function edgeRecreation(edge: EncodingEdge, survey: Survey, cost: CostUni
   return Math.ceil(ms * 1024) / 1024;
 }
 
+/**
+ * Bytes that rebuilding each snapshot of a survey reads as it is stored now; undefined if segments of
+ * an extent under it stand on different ones.
+ */
+export function liveRecreation(survey: Survey, scheme: Scheme): (number | undefined)[] {
+  const { extents, snapshots } = survey;
+  const costs = new Float64Array(extents.length + 1).fill(-1);
+  costs[0] = 0;
+  /** Vertices of a chain, the last one first, down to one that is in `known`. */
+  const chain = (vertex: number, isKnown: (v: number) => boolean): number[] => {
+    const path: number[] = [];
+    for (let at: number | undefined = vertex; at !== undefined && !isKnown(at); ) {
+      path.push(at);
+      at = extents[at - 1]?.live.base;
+    }
+    return path;
+  };
+  const bytesOf = (vertex: number): number => extents[vertex - 1]?.live.bytes as number;
+  const costOf = (vertex: number): number => {
+    for (const at of chain(vertex, (v) => costs[v] !== -1).reverse()) {
+      const base = extents[at - 1]?.live.base;
+      costs[at] = base === undefined ? Number.NaN : (costs[base] as number) + bytesOf(at);
+    }
+    return costs[vertex] as number;
+  };
+  return snapshots.map((snapshot) => {
+    const each = snapshot.extents.map(costOf);
+    const met = new Set<number>([0]);
+    let cost = each.reduce((sum, bytes) => sum + bytes, 0);
+    if (scheme === 'parallel') cost = each.reduce((most, bytes) => Math.max(most, bytes), 0);
+    else if (scheme === 'reusable' && !Number.isNaN(cost)) {
+      for (const vertex of snapshot.extents) {
+        for (const at of chain(vertex, (v) => met.has(v))) met.add(at);
+      }
+      met.delete(0);
+      cost = [...met].reduce((sum, at) => sum + bytesOf(at), 0);
+    }
+    return Number.isNaN(cost) ? undefined : cost;
+  });
+}
+
 /** The graph of one family; edge i of it is family.edges[i]. @param budgets per group of the survey. */
 export function buildFamilyGraph(
   survey: Survey,

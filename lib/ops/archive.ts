@@ -9,7 +9,7 @@ import { measureRecreation } from '../archive/measure-recreation.js';
 import { reencode } from '../archive/reencode.js';
 import { type ArchivePlan, type PlannerName, planRepository } from '../archive/replan.js';
 import type { Repository } from '../archive/repository.js';
-import type { CostUnit, RecreationUnit } from '../archive/storage-graph.js';
+import { type CostUnit, liveRecreation, type RecreationUnit } from '../archive/storage-graph.js';
 import {
   joinBySketch,
   type Survey,
@@ -18,7 +18,7 @@ import {
   surveyRepository,
 } from '../archive/survey.js';
 import type { Id } from '../bytes/hash.js';
-import { ConflictError, isDamage } from '../errors.js';
+import { ConflictError, isDamage, NotFoundError } from '../errors.js';
 import type { Scheme } from '../plan/graph.js';
 import { type Budgets, readBudgets, type SnapshotPromise, writeBudgets } from '../repo/budgets.js';
 import { countReads } from '../repo/reads.js';
@@ -132,6 +132,8 @@ interface Settings {
   scheme: Scheme;
   unit: RecreationUnit;
   asked: string[];
+  /** What later runs are asked for if nobody says. */
+  kept: string[];
   budgets: AskedBudget[];
   /** Promises of the last run that hold under these settings. */
   promises: readonly SnapshotPromise[];
@@ -154,8 +156,9 @@ class ArchiveRun {
     const settings = await this.#settings();
     progress.start('looking at what is stored', 0);
     const survey = await surveyRepository(this.#repo, withSignal);
-    const wanted = await this.#wanted();
-    const frozen = this.#frozen(survey, settings, wanted);
+    const wanted = await this.#wanted(survey);
+    const promised = keptPromises(survey, settings, wanted);
+    const frozen = this.#frozen(survey, promised, wanted);
     const open = [...survey.extents.keys()].map((i) => i + 1).filter((v) => !frozen.has(v));
     await joinBySketch(this.#repo, survey, open, signal);
     const cost: CostUnit =
@@ -165,7 +168,8 @@ class ArchiveRun {
     const models = new Set(survey.snapshots.map(({ model }) => model));
     const reads = this.#options.weighReads ? await countReads(this.#repo.layout) : null;
     const table = await BudgetTable.resolve(this.#repo, settings.budgets, models, reads);
-    const promised = new Map(settings.promises.map((row) => [placeOf(row), row]));
+    const isAsked = ({ version }: SurveyedSnapshot): boolean =>
+      wanted.size === 0 || wanted.has(version);
     const plan = await planRepository(this.#repo, survey, {
       ...withSignal,
       scheme: settings.scheme,
@@ -175,14 +179,18 @@ class ArchiveRun {
       noPrefix: this.#options.noPrefix === true,
       frozen,
       budgetOf: (group, least, now) => {
-        const budget = table.budgetOf(group, least);
         const rows = group.snapshots.map((snapshot) => promised.get(placeOf(snapshot)));
-        const known = rows.find((row) => row !== undefined);
-        // What was promised stands, however little is least by now.
-        if (known !== undefined) return Math.max(known.budget ?? Infinity, least);
+        // What was promised stands, to each snapshot that these extents are.
+        const promise = Math.max(least, Math.min(...rows.map((row) => row?.budget ?? Infinity)));
+        const asked = group.snapshots.filter(
+          (snapshot, index) => rows[index] === undefined && isAsked(snapshot),
+        );
+        if (asked.length > 0) {
+          return Math.min(promise, table.budgetOf({ ...group, snapshots: asked }, least));
+        }
+        if (rows.some((row) => row !== undefined)) return promise;
         // Who is not asked about may stay as slow as it is, no slower.
-        const isAsked = wanted.size === 0 || group.snapshots.some((s) => wanted.has(s.version));
-        return isAsked ? budget : Math.max(budget, now ?? Infinity);
+        return Math.max(table.budgetOf(group, least), now ?? Infinity);
       },
       timeLimitMs: (this.#options.timeLimit ?? DEFAULT_TIME_LIMIT_MS / 1000) * 1000,
       onStart: (what, bytes) => progress.start(LABELS[what], bytes),
@@ -190,7 +198,7 @@ class ArchiveRun {
     });
     const isDone = plan.isWithin && this.#options.dryRun !== true;
     const isPromised = (snapshot: SurveyedSnapshot): boolean =>
-      wanted.size === 0 || wanted.has(snapshot.version) || promised.has(placeOf(snapshot));
+      isAsked(snapshot) || promised.has(placeOf(snapshot));
     const done = isDone
       ? await this.#carryOut(plan, settings, isPromised)
       : { newSets: 0, retiredSets: 0 };
@@ -231,14 +239,14 @@ class ArchiveRun {
       onStart: (what, bytes) => progress.start(LABELS[what], bytes),
       onBytes: (bytes) => progress.advance(bytes),
     });
-    const { scheme, unit, asked } = settings;
+    const { scheme, unit, kept } = settings;
     const snapshots = plan.groups.flatMap(({ snapshots, budget, planned }) =>
       snapshots.filter(isPromised).map(({ version, key, role }) => {
         return { version, key, role, budget: finite(budget), planned };
       }),
     );
     await this.#repo.locked((lock) =>
-      writeBudgets(lock, { scheme, unit, asked, snapshots } satisfies Budgets),
+      writeBudgets(lock, { scheme, unit, asked: kept, snapshots } satisfies Budgets),
     );
     return done;
   }
@@ -255,28 +263,35 @@ class ArchiveRun {
     const budgets = asked.map(parseBudget);
     const scheme = options.scheme ?? before?.scheme ?? 'independent';
     const unit = unitOf(budgets, options.unit ?? null) ?? before?.unit ?? 'bytes';
-    const isSame =
-      before !== null &&
-      before.scheme === scheme &&
-      before.unit === unit &&
-      before.asked.join('\0') === asked.join('\0');
-    const promises = isSame && options.all !== true ? before.snapshots : [];
-    return { scheme, unit, asked, budgets, promises };
+    const isLike = before !== null && before.scheme === scheme && before.unit === unit;
+    const isNamed = (options.revisions?.length ?? 0) > 0;
+    const isSame = isLike && before.asked.join('\0') === asked.join('\0') && options.all !== true;
+    // A budget for versions that are named is theirs alone: what others were promised goes on.
+    const promises = isLike && (isSame || isNamed) ? before.snapshots : [];
+    const kept = isLike && isNamed ? before.asked : asked;
+    return { scheme, unit, asked, kept, budgets, promises };
   }
 
-  /** Versions that were named; none: all. */
-  async #wanted(): Promise<Set<Id>> {
+  /** Versions that were named; none: all. @throws {NotFoundError} if there is nothing of one to plan. */
+  async #wanted(survey: Survey): Promise<Set<Id>> {
     const wanted = new Set<Id>();
     for (const revision of this.#options.revisions ?? []) {
-      wanted.add(await resolveId(this.#repo, revision));
+      const id = await resolveId(this.#repo, revision);
+      if (!survey.snapshots.some(({ version }) => version === id)) {
+        throw new NotFoundError(`'${revision}' has no tensors that can be planned`, {
+          kind: 'snapshot',
+          name: revision,
+          hint: 'name versions with tensors of 16 KiB or more that a branch, a tag or HEAD leads to',
+        });
+      }
+      wanted.add(id);
     }
     return wanted;
   }
 
   /** Vertices that are not planned anew: promised before, or of versions that are not asked for. */
-  #frozen(survey: Survey, settings: Settings, wanted: ReadonlySet<Id>): Set<number> {
+  #frozen(survey: Survey, promised: ReadonlyMap<string, unknown>, wanted: ReadonlySet<Id>) {
     const open = new Set<number>();
-    const promised = new Set(settings.promises.map(placeOf));
     for (const snapshot of survey.snapshots) {
       const isOpen =
         wanted.size > 0 ? wanted.has(snapshot.version) : !promised.has(placeOf(snapshot));
@@ -341,6 +356,30 @@ class ArchiveRun {
       snapshots,
     };
   }
+}
+
+/** Records stand in sets with longer headers after a merge: no reason to plan anew. */
+const KEPT_SHARE = 1.01;
+
+/**
+ * Promises that hold, by place: not those of versions that are planned anew, nor those that what is
+ * stored by now does not keep. Times are those of the machine that promised: they are left alone.
+ */
+function keptPromises(
+  survey: Survey,
+  { unit, scheme, promises }: Settings,
+  wanted: ReadonlySet<Id>,
+): Map<string, SnapshotPromise> {
+  const kept = new Map<string, SnapshotPromise>();
+  for (const row of promises) if (!wanted.has(row.version)) kept.set(placeOf(row), row);
+  if (unit !== 'bytes') return kept;
+  const now = liveRecreation(survey, scheme);
+  for (const [index, snapshot] of survey.snapshots.entries()) {
+    const row = kept.get(placeOf(snapshot));
+    const bytes = now[index] ?? Infinity;
+    if (row && bytes > (row.budget ?? Infinity) * KEPT_SHARE) kept.delete(placeOf(snapshot));
+  }
+  return kept;
 }
 
 type Measured = Map<ArchivePlan['groups'][0], { bytes: number; ms: number }>;

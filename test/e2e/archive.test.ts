@@ -189,6 +189,7 @@ test('archive: wrong words', async (t) => {
   }
   await repo.fails(2, 'archive', '--budget', '1GB', '--budget', 'net=3s');
   await repo.fails(1, 'archive', '--budget', 'nowhere=2');
+  t.is((await repo.fails(1, 'archive', 'net@9')).code, 'DLV_NOT_FOUND');
   await repo.fails(2, 'archive', '--planner', 'guess');
   await repo.fails(2, 'archive', '--time-limit', '0');
 });
@@ -354,4 +355,47 @@ test('archive: an encoding that gives other values retires nothing', async (t) =
     for await (const { entry, live } of open.store.records()) if (!live) hidden.push(entry.id);
   });
   t.deepEqual(hidden, [second]);
+});
+
+test('archive: a budget for named versions leaves the promises of the others', async (t) => {
+  const [repo, sums] = await line(t, 5);
+  const first = await run(repo, { budgets: ['2'] });
+  const named = await run(repo, { budgets: ['1'], revisions: ['net@3'] });
+  const next = await run(repo, {});
+  t.deepEqual(next.budgets, ['2']);
+  t.is(next.encodedExtents, 0);
+  for (const [index, { budget, planned, least }] of next.snapshots.entries()) {
+    const before = (index === 2 ? named : first).snapshots[index];
+    t.is(budget, before?.budget as number);
+    if (index === 2) t.is(planned, least);
+  }
+  const again = await run(repo, { revisions: ['net@3'], all: true });
+  t.is(again.snapshots[0]?.budget, first.snapshots[0]?.budget as number);
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: equal snapshots are promised the tightest of their budgets', async (t) => {
+  const [repo] = await line(t, 4);
+  const budgets = ['none', 'net/main=1'];
+  const third = nudge(nudge(randomTensors(SHAPES, 1), 1e-3, 2), 1e-3, 3);
+  const before = await run(repo, { budgets });
+  t.true((before.snapshots[2]?.planned as number) > 1.01 * (before.snapshots[2]?.least as number));
+  await repo.write('model.safetensors', safetensors(third));
+  await repo.commit('the weights of the third');
+  const { snapshots } = await run(repo, { budgets });
+  const last = snapshots.at(-1);
+  t.is(last?.planned, last?.least);
+});
+
+test('archive: what is not stored as promised any more is planned again', async (t) => {
+  const { repo, first, second } = await pair(t, 50_000);
+  await run(repo, { budgets: ['1'] });
+  await encodeInFront(repo, 0, [{ id: second, base: first }]);
+  const { snapshots, within } = await run(repo, {});
+  t.true(within);
+  for (const { planned, least, budget } of snapshots) {
+    t.is(planned, least);
+    t.is(budget, least);
+    t.true(least < 1.1 * 50_000);
+  }
 });

@@ -8,6 +8,7 @@ import {
   type Family,
   findFamilies,
   groupSnapshots,
+  liveRecreation,
 } from '../../../lib/archive/storage-graph.js';
 import type { Survey, SurveyedExtent, SurveyedSnapshot } from '../../../lib/archive/survey.js';
 import type { Id } from '../../../lib/bytes/hash.js';
@@ -123,4 +124,14 @@ test('storage graph: milliseconds are those of the model, rounded up', (t) => {
   t.is(graph.recreation[0], 1);
   t.is(graph.recreation[2], Math.ceil((10 / 3) * 1024) / 1024);
   t.true(graph.exactRecreation);
+});
+
+test('storage graph: recreation as stored now adds up as its scheme says', (t) => {
+  const bases = [0, 1, 1, undefined, 4];
+  const extents = bases.map((base, i) => ({ ...extent(i + 1), live: { base, bytes: 10 ** i } }));
+  const snapshots = [snapshot(1, [2, 3]), snapshot(2, [1]), snapshot(3, [1, 5]), snapshot(4, [])];
+  const data: Survey = { extents, snapshots, near: new BaseGraph() };
+  t.deepEqual(liveRecreation(data, 'independent'), [112, 1, undefined, 0]);
+  t.deepEqual(liveRecreation(data, 'parallel'), [101, 1, undefined, 0]);
+  t.deepEqual(liveRecreation(data, 'reusable'), [111, 1, undefined, 0]);
 });
