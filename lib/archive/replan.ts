@@ -6,11 +6,11 @@
  */
 import { throwIfAborted } from '../bytes/files.js';
 import { BugError } from '../errors.js';
-import { planStorage } from '../plan/auto.js';
 import type { Scheme, StorageGraph } from '../plan/graph.js';
 import { type BasicPlanner, preparePlanning, runPlanner } from '../plan/planners.js';
 import { findShortestPaths } from '../plan/shortest-paths.js';
 import { Steps } from '../plan/steps.js';
+import { planStorageWithin } from '../plan/timed.js';
 import { verifyPlan } from '../plan/verify.js';
 import { EdgeCosts, type Encoding } from './edge-costs.js';
 import { segmentElements } from './extents.js';
@@ -316,13 +316,13 @@ class Replanner {
       const known = before?.get(family);
       const isSame = changed !== undefined && !family.vertices.some((v) => changed.has(v));
       const share = family.vertices.length / all;
-      plans.set(family, known && isSame ? known : this.#plan(family, effort, share));
+      plans.set(family, known && isSame ? known : await this.#plan(family, effort, share));
       await new Promise((resolve) => setImmediate(resolve));
     }
     return plans;
   }
 
-  #plan(family: Family, effort: Effort, share: number): FamilyPlan {
+  async #plan(family: Family, effort: Effort, share: number): Promise<FamilyPlan> {
     const graph = this.#graph(family);
     const { planner, timeLimitMs, signal } = this.#options;
     const until = performance.now() + Math.max(50, timeLimitMs * FULL_SHARE * share);
@@ -330,8 +330,9 @@ class Replanner {
     if (planner === 'auto') {
       const live = livePlan(family, this.#edges);
       const maxSteps = QUICK_STEPS * family.vertices.length;
-      const found = planStorage(graph, {
+      const found = await planStorageWithin(graph, {
         shouldStop,
+        ...(signal ? { signal } : {}),
         ...(effort === 'quick' ? { maxSteps, exact: false } : {}),
         ...(live ? { starts: [live] } : {}),
       });

@@ -120,7 +120,9 @@ class Bar implements Progress {
     else {
       const seconds = (this.#now() - this.#startedAt) / 1000;
       const rate = this.#amount(this.#done / seconds);
-      const took = `${this.#amount(this.#done)} in ${formatDuration(seconds)}, ${rate}/s`;
+      const took = this.#isCounted()
+        ? `${this.#amount(this.#done)} in ${formatDuration(seconds)}, ${rate}/s`
+        : formatDuration(seconds);
       this.#stream.write(`${printable(this.#label)}: ${took}\n`);
     }
   }
@@ -143,8 +145,14 @@ class Bar implements Progress {
     else this.#stream.write(`\r${this.#fit(text)}\x1b[K`);
   }
 
+  /** False for work whose size is unknown and of which nothing is known to be done: time alone counts. */
+  #isCounted(): boolean {
+    return this.#total > 0 || this.#done > 0;
+  }
+
   /** Amounts, rate and time left. */
   #text(now: number): string {
+    if (!this.#isCounted()) return formatDuration((now - this.#startedAt) / 1000);
     const first = this.#samples[0]!;
     const seconds = (now - first.at) / 1000;
     const rate = seconds > 0 ? (this.#done - first.done) / seconds : 0;

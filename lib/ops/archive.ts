@@ -160,6 +160,9 @@ class ArchiveRun {
     const promised = keptPromises(survey, settings, wanted);
     const frozen = this.#frozen(survey, promised, wanted);
     const open = [...survey.extents.keys()].map((i) => i + 1).filter((v) => !frozen.has(v));
+    if (open.length === 0 && survey.extents.length > 0 && this.#isAskedForMore()) {
+      this.#context.warn('everything was promised before and is left as it is: see --all');
+    }
     await joinBySketch(this.#repo, survey, open, signal);
     const cost: CostUnit =
       settings.unit === 'ms'
@@ -206,7 +209,13 @@ class ArchiveRun {
     return this.#result(plan, settings, done, measured);
   }
 
-  /** Rebuilds every group that is promised something. */
+  /** True for what has no effect unless something is planned. */
+  #isAskedForMore(): boolean {
+    const { level = 1, planner, noPrefix, weighReads } = this.#options;
+    return level !== 1 || planner !== undefined || noPrefix === true || weighReads === true;
+  }
+
+  /** Rebuilds every group. */
   async #measure(plan: ArchivePlan, scheme: Scheme): Promise<Measured> {
     const { signal, progress } = this.#context;
     const measured: Measured = new Map();

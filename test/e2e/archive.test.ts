@@ -399,3 +399,37 @@ test('archive: what is not stored as promised any more is planned again', async 
     t.true(least < 1.1 * 50_000);
   }
 });
+
+test('archive: an abort ends every stage and leaves nothing behind', async (t) => {
+  const [repo, sums] = await line(t, 4);
+  for (const label of ['measuring encodings', 'planning', 'encoding', 'replacing packs']) {
+    const controller = new AbortController();
+    const progress = {
+      start(name: string): void {
+        if (name === label) setImmediate(() => controller.abort());
+      },
+      advance(): void {},
+      finish(): void {},
+    };
+    const context = { ...repo.context, progress, signal: controller.signal };
+    const aborted = repo.with((open) => archive(open, { budgets: ['1.4'] }, context));
+    await t.throwsAsync(aborted, { code: 'DLV_ABORTED' }, label);
+    const left = await fs.readdir(path.join(repo.dir, '.dlv/tmp'), { recursive: true });
+    t.deepEqual(left, []);
+  }
+  await run(repo, { budgets: ['1.4'] });
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: words for what had no effect', async (t) => {
+  const [repo] = await line(t, 2);
+  const empty = await TestRepository.create(t);
+  t.regex((await empty.dlv('archive')).stdout, /nothing to archive/);
+  t.regex(
+    (await repo.dlv('archive', '--budget', '10KB')).stdout,
+    /2 budgets cannot be kept by any/,
+  );
+  await run(repo, { budgets: ['1.5'] });
+  await run(repo, { level: 2 });
+  t.regex(repo.warnings.join(), /--all/);
+});

@@ -101,7 +101,21 @@ function timesLeast({ planned, least }: ArchivedSnapshot): string {
   return least > 0 ? `${(planned / least).toFixed(2)} x` : '';
 }
 
+/** Why nothing was changed: what no plan can keep, or what this planner did not. */
+function refusal({ snapshots, planners }: ArchiveResult): string {
+  const tooTight = snapshots.filter(({ budget, least }) => budget !== null && budget < least);
+  const why =
+    tooTight.length > 0
+      ? `${formatCount(tooTight.length, 'budget')} cannot be kept by any plan`
+      : `${planners.join(', ')} found no plan within the budgets`;
+  return `${why}: nothing was changed`;
+}
+
 function print(ui: Ui, result: ArchiveResult): void {
+  if (result.extents === 0) {
+    ui.line('there are no tensors of 16 KiB or more: nothing to archive');
+    return;
+  }
   printSnapshots(ui, result);
   ui.line();
   const { storedBytes, storedBytesBefore, dryRun, within } = result;
@@ -118,7 +132,7 @@ function print(ui: Ui, result: ArchiveResult): void {
           `${formatBytes(result.lowerBound)}: at most ${(result.gap * 100).toFixed(2)} % could be saved`,
   );
   if (!within) {
-    ui.line(ui.style.bold('a budget cannot be kept: nothing was changed'));
+    ui.line(ui.style.bold(refusal(result)));
     return;
   }
   ui.note(
