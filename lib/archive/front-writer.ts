@@ -75,6 +75,12 @@ export class FrontWriter {
     }
   }
 
+  /** True if every set that was there before still is: what the new ones hide can then be had from it. */
+  get isReplaceable(): boolean {
+    const present = new Set(this.#repo.store.sets().map((info) => info.id));
+    return this.#seen.every((id) => present.has(id));
+  }
+
   #check(): void {
     const sets = this.#repo.store.sets().map((info) => info.id);
     const known = new Set<SetId>([...this.listed.map((info) => info.id), ...this.#seen]);

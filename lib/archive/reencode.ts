@@ -205,13 +205,13 @@ class Reencoder {
       await rebuildAll(this.#repo, requests, this.#options);
       for (const { id, segment } of requests) this.rebuilt.add(segmentKey(id, segment));
     } catch (error) {
-      if (isDamage(error)) await this.#unlist();
+      if (isDamage(error)) await this.#unlist(error as Error);
       throw error;
     }
   }
 
   /** Takes the new sets out again: what they were to replace is still listed behind them. */
-  async #unlist(): Promise<void> {
+  async #unlist(cause: Error): Promise<never> {
     const { store } = this.#repo;
     const bad = new Set(this.#writer.listed.map((info) => info.id));
     await this.#repo.locked(async () => {
@@ -219,9 +219,12 @@ class Reencoder {
       await store.publish([], (sets) => sets.filter((info) => !bad.has(info.id)));
       await store.retire([...bad]);
     });
-    throw new CorruptError('an archived pack does not give back what was stored', {
-      hint: 'the disk may be failing; the old packs are in place and nothing was removed',
-    });
+    throw new CorruptError(
+      `an archived pack does not give back what was stored: ${cause.message}`,
+      {
+        hint: 'the disk may be failing; the old packs are in place and nothing was removed',
+      },
+    );
   }
 }
 

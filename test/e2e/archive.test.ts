@@ -239,6 +239,9 @@ test('archive: the planners of the paper, and every scheme', async (t) => {
     const result = await run(repo, { budgets: ['1.5'], scheme });
     t.is(result.scheme, scheme);
     t.true(result.within, scheme);
+    for (const { planned, measured } of result.snapshots) {
+      t.true((measured?.bytes as number) <= planned && (measured?.bytes as number) > 0, scheme);
+    }
   }
   await checkVersions(t, repo, sums);
 });
