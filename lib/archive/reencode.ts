@@ -210,21 +210,23 @@ class Reencoder {
     }
   }
 
-  /** Takes the new sets out again: what they were to replace is still listed behind them. */
+  /**
+   * Takes the new sets out again, unless a merge dropped meanwhile what they hide.
+   * @throws {CorruptError} always.
+   */
   async #unlist(cause: Error): Promise<never> {
     const { store } = this.#repo;
     const bad = new Set(this.#writer.listed.map((info) => info.id));
+    let hint = "run 'dlv fsck': another command merged packs meanwhile, so nothing was taken back";
     await this.#repo.locked(async () => {
       await store.reload();
+      if (!this.#writer.isReplaceable) return;
       await store.publish([], (sets) => sets.filter((info) => !bad.has(info.id)));
       await store.retire([...bad]);
+      hint = 'the disk may be failing; the old packs are in place and nothing was removed';
     });
-    throw new CorruptError(
-      `an archived pack does not give back what was stored: ${cause.message}`,
-      {
-        hint: 'the disk may be failing; the old packs are in place and nothing was removed',
-      },
-    );
+    const message = `an archived pack does not give back what was stored: ${cause.message}`;
+    throw new CorruptError(message, { hint });
   }
 }
 

@@ -1,4 +1,5 @@
 /** `dlv archive`: plans, budgets, promises, what it leaves on disk. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -435,4 +436,30 @@ test('archive: words for what had no effect', async (t) => {
   await run(repo, { budgets: ['1.5'] });
   await run(repo, { level: 2 });
   t.regex(repo.warnings.join(), /--all/);
+});
+
+test('archive: new packs that are damaged on disk are taken back', async (t) => {
+  const [repo, sums] = await line(t, 4);
+  const packs = path.join(repo.dir, '.dlv/packs');
+  const before = new Set(await fs.readdir(packs));
+  const progress = {
+    start(name: string): void {
+      if (name !== 'rebuilding what was encoded') return;
+      for (const file of readdirSync(packs)) {
+        if (before.has(file) || !file.endsWith('.hi')) continue;
+        const bytes = readFileSync(path.join(packs, file));
+        const at = bytes.length - 5;
+        bytes[at] = (bytes[at] as number) ^ 1;
+        writeFileSync(path.join(packs, file), bytes);
+      }
+    },
+    advance(): void {},
+    finish(): void {},
+  };
+  const failed = repo.with((open) =>
+    archive(open, { budgets: ['1'] }, { ...repo.context, progress }),
+  );
+  await t.throwsAsync(failed, { code: 'DLV_CORRUPT', message: /does not give back/ });
+  t.deepEqual(new Set(await fs.readdir(packs)), before);
+  await checkVersions(t, repo, sums);
 });
