@@ -22,6 +22,7 @@ import type { Id } from '../bytes/hash.js';
 import { ConflictError, isDamage, NotFoundError } from '../errors.js';
 import type { Scheme } from '../plan/graph.js';
 import { type Budgets, readBudgets, type SnapshotPromise, writeBudgets } from '../repo/budgets.js';
+import { registerReader } from '../repo/readers.js';
 import { countReads } from '../repo/reads.js';
 import type { Role } from '../tensor/layout.js';
 import { type AskedBudget, BudgetTable, parseBudget, unitOf } from './archive-budget.js';
@@ -120,14 +121,19 @@ export async function archive(
   context: OpContext,
 ): Promise<ArchiveResult> {
   const started = performance.now();
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const result = await new ArchiveRun(repo, options, context).run();
-      return { ...result, seconds: (performance.now() - started) / 1000 };
-    } catch (error) {
-      if (!(error instanceof ConflictError) || attempt === ATTEMPTS) throw error;
-      await repo.store.reload();
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = await new ArchiveRun(repo, options, context).run();
+        return { ...result, seconds: (performance.now() - started) / 1000 };
+      } catch (error) {
+        if (!(error instanceof ConflictError) || attempt === ATTEMPTS) throw error;
+        await repo.store.reload();
+      }
     }
+  } finally {
+    await reader.close();
   }
 }
 

@@ -463,3 +463,16 @@ test('archive: new packs that are damaged on disk are taken back', async (t) => 
   t.deepEqual(new Set(await fs.readdir(packs)), before);
   await checkVersions(t, repo, sums);
 });
+
+test('archive: is known as a reader while it runs, so that its packs are left in place', async (t) => {
+  const [repo] = await line(t, 2);
+  const readers: number[] = [];
+  const progress = {
+    start: () => void readers.push(readdirSync(path.join(repo.dir, '.dlv/readers')).length),
+    advance(): void {},
+    finish(): void {},
+  };
+  await repo.with((open) => archive(open, { budgets: ['2'] }, { ...repo.context, progress }));
+  t.true(readers.length > 3 && readers.every((count) => count === 1));
+  t.deepEqual(await fs.readdir(path.join(repo.dir, '.dlv/readers')), []);
+});
