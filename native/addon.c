@@ -20,6 +20,7 @@
 #include <malloc.h>
 #endif
 
+#include "buffer.h"
 #include "chunk.h"
 #include "kernel.h"
 #include "sha256.h"
@@ -122,7 +123,7 @@ static void execute(napi_env env, void *data) {
 static void free_bytes(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
-  free(data);
+  scratch_give(data);
 }
 
 /* A shorter buffer is copied: a finalizer for each costs more. */
@@ -136,9 +137,6 @@ static napi_value take_buffer(napi_env env, dlv_buffer *buffer) {
     napi_create_arraybuffer(env, buffer->length, &copy, &memory);
     if (buffer->length > 0) memcpy(copy, buffer->bytes, buffer->length);
   } else {
-    /* The spare room of a growing buffer is given back first. */
-    uint8_t *exact = realloc(buffer->bytes, buffer->length);
-    if (exact != NULL) buffer->bytes = exact;
     if (napi_create_external_arraybuffer(env, buffer->bytes, buffer->length, free_bytes, NULL,
                                          &memory) == napi_ok) {
       buffer->bytes = NULL;

@@ -3,13 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint8_t *grow(uint8_t *bytes, size_t length, size_t capacity);
+
 uint8_t *buffer_reserve(dlv_buffer *buffer, size_t more) {
   const size_t needed = buffer->length + more;
   if (needed < more) return NULL;
   if (needed > buffer->capacity) {
     size_t capacity = buffer->capacity ? buffer->capacity : 256;
     while (capacity < needed) capacity += capacity / 2 + 64;
-    uint8_t *bytes = realloc(buffer->bytes, capacity);
+    uint8_t *bytes = grow(buffer->bytes, buffer->length, capacity);
     if (bytes == NULL) return NULL;
     buffer->bytes = bytes;
     buffer->capacity = capacity;
@@ -70,10 +72,16 @@ int input_take(dlv_input *input, size_t length, const uint8_t **bytes) {
 #if defined(__wasm__) || defined(__SANITIZE_ADDRESS__)
 void *scratch_take(size_t size) { return malloc(size); }
 void scratch_give(void *block) { free(block); }
+
+static uint8_t *grow(uint8_t *bytes, size_t length, size_t capacity) {
+  (void)length;
+  return realloc(bytes, capacity);
+}
 #else
-/* Blocks that are kept, and the most bytes of all. */
-#define KEPT 16
+/* Blocks that are kept, and the most bytes of all. Short ones cost the allocator little. */
+#define KEPT 32
 #define KEPT_BYTES ((size_t)96 << 20)
+#define KEPT_MIN ((size_t)64 << 10)
 #define HEADER 64
 
 static void *kept[KEPT];
@@ -85,6 +93,10 @@ static size_t room_of(void *start) { return *(size_t *)start; }
 /* Puts a block into a free place; frees it if there is none or too much is kept. */
 static void keep(void *start) {
   const size_t room = room_of(start);
+  if (room < KEPT_MIN) {
+    free(start);
+    return;
+  }
   if (__atomic_add_fetch(&kept_bytes, room, __ATOMIC_RELAXED) <= KEPT_BYTES) {
     for (int i = 0; i < KEPT; i++) {
       void *none = NULL;
@@ -99,7 +111,7 @@ static void keep(void *start) {
 }
 
 void *scratch_take(size_t size) {
-  for (int i = 0; i < KEPT; i++) {
+  for (int i = 0; i < KEPT && size >= KEPT_MIN; i++) {
     void *start = __atomic_exchange_n(&kept[i], NULL, __ATOMIC_ACQUIRE);
     if (start == NULL) continue;
     const size_t room = room_of(start);
@@ -117,5 +129,13 @@ void *scratch_take(size_t size) {
 
 void scratch_give(void *block) {
   if (block) keep((char *)block - HEADER);
+}
+
+static uint8_t *grow(uint8_t *bytes, size_t length, size_t capacity) {
+  uint8_t *more = scratch_take(capacity);
+  if (more == NULL) return NULL;
+  if (length > 0) memcpy(more, bytes, length);
+  scratch_give(bytes);
+  return more;
 }
 #endif

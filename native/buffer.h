@@ -11,7 +11,7 @@ int buffer_put_byte(dlv_buffer *buffer, uint8_t byte);
 int buffer_put_varint(dlv_buffer *buffer, uint64_t value);
 
 /*
- * Memory of one call. A few blocks are kept for the next calls of any thread: fresh memory costs a
+ * Memory of one call, and of buffers. A few blocks are kept for the next calls of any thread: fresh memory costs a
  * page fault for every 4 KiB, as much as decoding them. Not cleared; NULL if memory is short.
  */
 void *scratch_take(size_t size);

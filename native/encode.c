@@ -390,7 +390,7 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
 }
 
 void dlv_encoded_free(dlv_encoded *encoded) {
-  free(encoded->head.bytes);
-  for (int c = 0; c < 3; c++) free(encoded->classes[c].bytes);
+  scratch_give(encoded->head.bytes);
+  for (int c = 0; c < 3; c++) scratch_give(encoded->classes[c].bytes);
   memset(encoded, 0, sizeof *encoded);
 }
