@@ -165,7 +165,7 @@ class Replanner {
     const jobs: { vertex: number; base: number; how: 'prefix' | 'whole' }[] = [];
     extents.forEach((extent, index) => {
       const vertex = index + 1;
-      const { base, bytes } = extent.live;
+      const { base, mostBytes: bytes } = extent.live;
       if (base !== undefined) {
         this.#edges.push({ base, vertex, how: 'live', bytes, isExact: true });
         if (this.#options.frozen.has(vertex) || !extent.isWanted) return;
@@ -394,7 +394,7 @@ class Replanner {
       survey: this.#survey,
       chosen,
       groups,
-      storageNow: extents.reduce((sum, extent) => sum + extent.live.bytes, 0),
+      storageNow: extents.reduce((sum, extent) => sum + extent.live.mostBytes, 0),
       ...total,
       planners: [...planners].sort((a, b) => b[1] - a[1]).map(([name]) => name),
       encoding: { level: this.#options.level, noPrefix: this.#options.noPrefix },

@@ -133,7 +133,7 @@ export function edgeRecreation(edge: EncodingEdge, survey: Survey, cost: CostUni
 }
 
 /**
- * Bytes that rebuilding each snapshot of a survey reads as it is stored now; undefined if segments of
+ * Bytes that rebuilding each snapshot of a survey reads, encoded as it is now; undefined if segments of
  * an extent under it stand on different ones.
  */
 export function liveRecreation(survey: Survey, scheme: Scheme): (number | undefined)[] {
@@ -149,7 +149,7 @@ export function liveRecreation(survey: Survey, scheme: Scheme): (number | undefi
     }
     return path;
   };
-  const bytesOf = (vertex: number): number => extents[vertex - 1]?.live.bytes as number;
+  const bytesOf = (vertex: number): number => extents[vertex - 1]?.live.mostBytes as number;
   const costOf = (vertex: number): number => {
     for (const at of chain(vertex, (v) => costs[v] !== -1).reverse()) {
       const base = extents[at - 1]?.live.base;

@@ -16,7 +16,7 @@ import { planStorage } from '../../../lib/plan/auto.js';
 
 function extent(vertex: number): SurveyedExtent {
   const id = String(vertex).padStart(64, '0') as Id;
-  const live = { base: 0, bytes: 100 };
+  const live = { base: 0, bytes: 100, mostBytes: 116 };
   return { id, width: 4, count: 10_000, segments: 1, live, isWanted: true };
 }
 
@@ -128,7 +128,10 @@ test('storage graph: milliseconds are those of the model, rounded up', (t) => {
 
 test('storage graph: recreation as stored now adds up as its scheme says', (t) => {
   const bases = [0, 1, 1, undefined, 4];
-  const extents = bases.map((base, i) => ({ ...extent(i + 1), live: { base, bytes: 10 ** i } }));
+  const extents = bases.map((base, i) => ({
+    ...extent(i + 1),
+    live: { base, bytes: 0, mostBytes: 10 ** i },
+  }));
   const snapshots = [snapshot(1, [2, 3]), snapshot(2, [1]), snapshot(3, [1, 5]), snapshot(4, [])];
   const data: Survey = { extents, snapshots, near: new BaseGraph() };
   t.deepEqual(liveRecreation(data, 'independent'), [112, 1, undefined, 0]);
