@@ -1,14 +1,16 @@
 /*
  * N-API face of the kernel: work runs on libuv's pool, on buffers that stay JavaScript's.
  *
- * encode(planes, base | null, level, noPrefix, abort?) → Promise<{ head, hi, mid, low, usesBase }>
+ * encode(planes, base | null, level, noPrefix, abort?, room?)
+ *     → Promise<{ head, hi, mid, low, usesBase }>
  * decode(head, [hi, mid, low], base | null, count, width, wanted, out?, abort?) → Promise<Uint8Array[]>
  * split(bytes, width) → Uint8Array[]; splitInto(bytes, planes); merge(planes, target)
  * sha256Many(prefix, parts of equal length) → Promise<Uint8Array> of 32 bytes for each part
  * cutChunk(bytes) → number; sketchDistances(sketch, width, rows, stride) → Uint32Array
  * isa(); forcePortable(on)
  *
- * abort is an Int32Array of one number: the work ends soon once it is not 0.
+ * abort is an Int32Array of one number: the work ends soon once it is not 0. room is memory of the
+ * caller, where hi, mid and low are put if it is large enough.
  *
  * A promise is rejected with an Error whose `kernel` is the error number of kernel.h.
  */
@@ -51,6 +53,10 @@ typedef struct {
   size_t class_lengths[3];
   uint8_t *out[DLV_WIDTH_MAX];
   dlv_encoded encoded;
+  /* Memory of the caller for the payloads, or NULL; whether they are in it. */
+  uint8_t *room;
+  size_t room_length;
+  int in_room;
   /* Set by JavaScript meanwhile; may be NULL. */
   const volatile int32_t *aborted;
   int result;
@@ -103,6 +109,20 @@ static int planes_of(napi_env env, napi_value array, const uint8_t **planes, uin
   return (int)length;
 }
 
+/* Copies the payloads into the caller's memory if they fit; their own is used again at once then. */
+static void move_to_room(job *j) {
+  size_t total = 0;
+  for (int c = 0; c < 3; c++) total += j->encoded.classes[c].length;
+  if (j->room == NULL || total > j->room_length) return;
+  uint8_t *at = j->room;
+  for (int c = 0; c < 3; c++) {
+    const dlv_buffer *payload = &j->encoded.classes[c];
+    if (payload->length > 0) memcpy(at, payload->bytes, payload->length);
+    at += payload->length;
+  }
+  j->in_room = 1;
+}
+
 static void execute(napi_env env, void *data) {
   (void)env;
   job *j = data;
@@ -114,6 +134,7 @@ static void execute(napi_env env, void *data) {
   } else if (j->encoding) {
     j->result = dlv_segment_encode(j->planes, base, j->count, j->width, j->level, j->no_prefix,
                                    j->aborted, &j->encoded);
+    if (j->result == DLV_OK) move_to_room(j);
   } else {
     j->result = dlv_segment_decode(j->head, j->head_length, j->classes, j->class_lengths, base,
                                    j->count, j->width, j->wanted, j->out);
@@ -150,6 +171,21 @@ static napi_value take_buffer(napi_env env, dlv_buffer *buffer) {
   return array;
 }
 
+/* Views of the payloads in the caller's memory. */
+static void view_room(napi_env env, const job *j, const char *const *names, napi_value answer) {
+  napi_value kept, room, memory, array;
+  size_t offset;
+  napi_get_reference_value(env, j->keep, &kept);
+  napi_get_named_property(env, kept, "room", &room);
+  napi_get_typedarray_info(env, room, NULL, NULL, NULL, &memory, &offset);
+  for (int c = 0; c < 3; c++) {
+    const size_t length = j->encoded.classes[c].length;
+    napi_create_typedarray(env, napi_uint8_array, length, memory, offset, &array);
+    napi_set_named_property(env, answer, names[c], array);
+    offset += length;
+  }
+}
+
 static void finish(napi_env env, napi_status status, void *data) {
   job *j = data;
   napi_value answer, kept;
@@ -166,7 +202,8 @@ static void finish(napi_env env, napi_status status, void *data) {
     napi_value uses_base;
     napi_create_object(env, &answer);
     napi_set_named_property(env, answer, "head", take_buffer(env, &j->encoded.head));
-    for (int c = 0; c < 3; c++) {
+    if (j->in_room) view_room(env, j, NAMES, answer);
+    for (int c = 0; c < 3 && !j->in_room; c++) {
       napi_set_named_property(env, answer, NAMES[c], take_buffer(env, &j->encoded.classes[c]));
     }
     napi_get_boolean(env, j->encoded.uses_base, &uses_base);
@@ -203,14 +240,19 @@ static int is_null(napi_env env, napi_value value) {
   return napi_typeof(env, value, &type) == napi_ok && type == napi_null;
 }
 
+static int is_undefined(napi_env env, napi_value value) {
+  napi_valuetype type;
+  return napi_typeof(env, value, &type) == napi_ok && type == napi_undefined;
+}
+
 static int is_array(napi_env env, napi_value value) {
   bool answer = false;
   return napi_is_array(env, value, &answer) == napi_ok && answer;
 }
 
 static napi_value encode(napi_env env, napi_callback_info info) {
-  size_t argc = 5;
-  napi_value args[5], keep;
+  size_t argc = 6;
+  napi_value args[6], keep;
   CHECK(napi_get_cb_info(env, info, &argc, args, NULL, NULL));
   job *j = calloc(1, sizeof *j);
   if (j == NULL) CHECK(napi_generic_failure);
@@ -223,6 +265,9 @@ static napi_value encode(napi_env env, napi_callback_info info) {
     bad = planes_of(env, args[1], j->base, &base_count) != width || base_count != j->count;
   }
   bool no_prefix = false;
+  if (!bad && !is_undefined(env, args[5])) {
+    bad = bytes_of(env, args[5], (const uint8_t **)&j->room, &j->room_length);
+  }
   bad = bad || napi_get_value_int32(env, args[2], &j->level) != napi_ok ||
         napi_get_value_bool(env, args[3], &no_prefix) != napi_ok;
   if (bad) {
@@ -235,6 +280,7 @@ static napi_value encode(napi_env env, napi_callback_info info) {
   napi_set_named_property(env, keep, "child", args[0]);
   napi_set_named_property(env, keep, "base", args[1]);
   napi_set_named_property(env, keep, "abort", args[4]);
+  napi_set_named_property(env, keep, "room", args[5]);
   return start(env, j, keep);
 }
 

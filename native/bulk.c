@@ -93,27 +93,41 @@ void bulk_expand(const uint8_t *values, const uint8_t *base, const uint8_t *mask
   for (; i < n; i++) out[i] = mask[i >> 3] >> (i & 7) & 1 ? *values++ : base[i];
 }
 
-void bulk_count_rows(const uint8_t *bytes, const uint8_t *rows, uint32_t n, uint32_t *parts) {
-  /* Two tables that are added at the end: an increment seldom waits for the one before. */
-  uint32_t *second = parts + RANS_CLASSES_MAX * 256;
+void bulk_count_rows(const uint8_t *bytes, const uint8_t *rows, uint32_t n, uint32_t row_count,
+                     uint16_t *parts, uint32_t *counts) {
+  /* Four tables that are added at the end: an increment seldom waits for the one before. */
+  const uint32_t size = row_count * 256;
+  uint16_t *p0 = parts, *p1 = p0 + size, *p2 = p1 + size, *p3 = p2 + size;
+  memset(parts, 0, 4 * size * sizeof *parts);
   uint32_t i = 0;
   for (; n - i >= 8; i += 8) {
     uint64_t b, r;
     memcpy(&b, bytes + i, 8);
     memcpy(&r, rows + i, 8);
-    for (uint32_t k = 0; k < 8; k += 2) {
-      parts[(r & 255) << 8 | (b & 255)]++;
-      second[(r >> 8 & 255) << 8 | (b >> 8 & 255)]++;
-      b >>= 16;
-      r >>= 16;
+    for (uint32_t k = 0; k < 8; k += 4) {
+      p0[(r & 255) << 8 | (b & 255)]++;
+      p1[(r >> 8 & 255) << 8 | (b >> 8 & 255)]++;
+      p2[(r >> 16 & 255) << 8 | (b >> 16 & 255)]++;
+      p3[(r >> 24 & 255) << 8 | (b >> 24 & 255)]++;
+      b >>= 32;
+      r >>= 32;
     }
   }
-  for (; i < n; i++) parts[(uint32_t)rows[i] << 8 | bytes[i]]++;
+  for (; i < n; i++) p0[(uint32_t)rows[i] << 8 | bytes[i]]++;
+  for (uint32_t s = 0; s < size; s++) counts[s] += (uint16_t)(p0[s] + p1[s] + p2[s] + p3[s]);
 }
 
-void bulk_sum_rows(const uint32_t *parts, uint32_t rows, uint32_t *counts) {
-  const uint32_t *second = parts + RANS_CLASSES_MAX * 256;
-  for (uint32_t s = 0; s < 256 * rows; s++) counts[s] = parts[s] + second[s];
+bulk_values bulk_range(const uint8_t *bytes, uint32_t n) {
+  bulk_extremes found;
+#ifdef DLV_X86
+  if (dlv_has_avx2()) found = bulk_extremes_avx2(bytes, n);
+  else
+#endif
+  found = extremes_body(bytes, n);
+  const uint32_t plain = found.high - found.low + 1u;
+  const uint32_t turned = found.signed_high - found.signed_low + 1u;
+  if (turned <= plain) return (bulk_values){found.signed_low ^ 0x80, turned};
+  return (bulk_values){found.low, plain};
 }
 
 void bulk_histogram(const uint8_t *bytes, uint32_t n, uint32_t *counts) {

@@ -43,13 +43,27 @@ void bulk_compact(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t
 void bulk_expand(const uint8_t *values, const uint8_t *base, const uint8_t *mask, uint32_t n,
                  uint8_t *out);
 
+/* Least and largest byte, and of bytes with the sign bit turned, so that signed ones are in order. */
+typedef struct {
+  uint8_t low, high, signed_low, signed_high;
+} bulk_extremes;
+
+/* A run of byte values, those above 255 again from 0. */
+typedef struct {
+  uint8_t from;
+  uint32_t count; /* 1 … 256 */
+} bulk_values;
+
+/* The shorter of two runs that have all n ≥ 1 bytes: of unsigned and of signed numbers. */
+bulk_values bulk_range(const uint8_t *bytes, uint32_t n);
 /* Adds n symbols to 256 counts. */
 void bulk_histogram(const uint8_t *bytes, uint32_t n, uint32_t *counts);
-/* Numbers that bulk_count_rows adds to: clear them first, bulk_sum_rows gives the counts. */
-#define BULK_PARTS (2 * RANS_CLASSES_MAX * 256)
-/* Counts n symbols in the row of each, below RANS_CLASSES_MAX. */
-void bulk_count_rows(const uint8_t *bytes, const uint8_t *rows, uint32_t n, uint32_t *parts);
-/* counts[256 · row + symbol] of the first rows. */
-void bulk_sum_rows(const uint32_t *parts, uint32_t rows, uint32_t *counts);
+/* Numbers that bulk_count_rows counts with. */
+#define BULK_PARTS (4 * RANS_CLASSES_MAX * 256)
+/* Most symbols that it counts at once. */
+#define BULK_COUNTED_MAX 65535u
+/* Adds n symbols, each in its row below row_count, to counts[256 · row + symbol]. */
+void bulk_count_rows(const uint8_t *bytes, const uint8_t *rows, uint32_t n, uint32_t row_count,
+                     uint16_t *parts, uint32_t *counts);
 
 #endif

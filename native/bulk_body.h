@@ -46,6 +46,18 @@ BODY void classes_body(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uin
   memcpy(out + i, classes, n - i);
 }
 
+BODY bulk_extremes extremes_body(const uint8_t *bytes, uint32_t n) {
+  uint8_t low = 255, high = 0, signed_low = 255, signed_high = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint8_t b = bytes[i], turned = b ^ 0x80;
+    low = b < low ? b : low;
+    high = b > high ? b : high;
+    signed_low = turned < signed_low ? turned : signed_low;
+    signed_high = turned > signed_high ? turned : signed_high;
+  }
+  return (bulk_extremes){low, high, signed_low, signed_high};
+}
+
 BODY uint32_t mask_body(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
                         uint32_t n, uint8_t *mask) {
   uint32_t changed = 0;

@@ -63,6 +63,10 @@ __attribute__((target("avx2,popcnt"))) uint32_t bulk_map_above_avx2(const uint8_
   return i;
 }
 
+__attribute__((target("avx2"))) bulk_extremes bulk_extremes_avx2(const uint8_t *bytes, uint32_t n) {
+  return extremes_body(bytes, n);
+}
+
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2,popcnt")))
 
 /* Classes of 64 contexts are one look-up in 256 bytes. */

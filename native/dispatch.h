@@ -53,6 +53,7 @@ void bulk_classes_vbmi(const uint8_t *p0, const uint8_t *p1, uint32_t shift, uin
                        const bulk_cut *cut, uint8_t *out);
 uint32_t bulk_map_above_avx2(const uint8_t *above, uint32_t n, const bulk_map *map,
                              uint8_t *classes);
+bulk_extremes bulk_extremes_avx2(const uint8_t *bytes, uint32_t n);
 uint32_t bulk_mask_avx2(const uint8_t *const *child, const uint8_t *const *base, uint32_t width,
                         uint32_t n, uint8_t *mask);
 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, uint32_t n, uint8_t **out);

@@ -6,12 +6,15 @@
 #include "palette.h"
 #include "stats.h"
 
-/* Elements that are looked at to choose a transform: blocks spread over the segment. */
+/* Elements that are looked at to choose a transform: blocks spread over the segment, for each level. */
 #define SAMPLE_BLOCK 1024u
-#define SAMPLE_BLOCKS 32u
+#define SAMPLE_BLOCKS_MAX 32u
+static const uint32_t SAMPLE_BLOCKS[3] = {8, SAMPLE_BLOCKS_MAX, SAMPLE_BLOCKS_MAX};
 /* A mask is thought of if at least 1 of so many elements is unchanged, and taken if all but 1 are. */
 #define MASK_SHARE 25u
 #define MASK_SURE 100u
+/* Level fast takes one from so many of 1,000 unchanged elements on, and tries nothing. */
+#define MASK_FAST 125u
 #define MASK_BLOCK 64u
 #define MASK_BLOCKS 512u
 /* Elements on which coding with and without a mask is tried. */
@@ -27,15 +30,32 @@ static const int TRANSFORMS[] = {DLV_SUB16, DLV_BSUB, DLV_SUB32};
 
 static const contexts NO_CONTEXTS = {CONTEXT_NONE, 1, {1, {0}}, {{{0}}}, NULL, NULL, 0, NULL, 0};
 
-/* Order-0 cost of a transform on the sample: planes that are noise count as stored. */
-static uint64_t sample_cost(int transform, const uint8_t *const *child, const uint8_t *const *base,
-                            uint32_t width, uint32_t n, uint8_t *scratch) {
-  const uint32_t blocks = n < SAMPLE_BLOCK * SAMPLE_BLOCKS ? 1 : SAMPLE_BLOCKS;
+/* The elements of a segment that a transform is chosen by. */
+typedef struct {
+  const uint8_t *const *child;
+  const uint8_t *const *base;
+  uint32_t width;
+  uint32_t n;
+  uint32_t blocks; /* of SAMPLE_BLOCK elements; 1: all of them */
+  uint8_t *scratch; /* SAMPLE_BLOCK · SAMPLE_BLOCKS_MAX bytes for each plane */
+} sample;
+
+static sample sample_of(const encoder *e, const uint8_t *const *child, const uint8_t *const *base,
+                        uint32_t n, uint8_t *scratch) {
+  const uint32_t blocks = SAMPLE_BLOCKS[e->level];
+  const int all = n < SAMPLE_BLOCK * blocks;
+  return (sample){child, base, e->width, n, all ? 1 : blocks, scratch};
+}
+
+/* Order-0 cost of the leading planes of a transform: planes that are noise count as stored. */
+static uint64_t sample_cost(const sample *s, int transform, uint32_t width) {
+  const uint8_t *const *child = s->child, *const *base = s->base;
+  const uint32_t n = s->n, blocks = s->blocks;
   const uint32_t block = blocks == 1 ? n : SAMPLE_BLOCK;
   uint32_t counts[DLV_WIDTH_MAX][256];
   memset(counts, 0, sizeof counts);
   uint8_t *digits[DLV_WIDTH_MAX];
-  for (uint32_t k = 0; k < width; k++) digits[k] = scratch + (size_t)k * block;
+  for (uint32_t k = 0; k < width; k++) digits[k] = s->scratch + (size_t)k * block;
   for (uint32_t b = 0; b < blocks; b++) {
     const uint32_t from = sample_from(n, block, blocks, b);
     const uint8_t *c[DLV_WIDTH_MAX], *p[DLV_WIDTH_MAX];
@@ -59,21 +79,27 @@ static uint64_t sample_cost(int transform, const uint8_t *const *child, const ui
 }
 
 /* Costs of RAW and of TRANSFORMS on the sample; UINT64_MAX for those that may not be used. */
-static void transform_costs(const uint8_t *const *child, const uint8_t *const *base,
-                            uint32_t width, uint32_t n, int no_prefix, uint8_t *scratch,
-                            uint64_t *costs) {
-  costs[0] = sample_cost(DLV_RAW, child, base, width, n, scratch) / 1000 * DELTA_GAIN;
+static void transform_costs(const sample *s, int no_prefix, uint64_t *costs) {
+  costs[0] = sample_cost(s, DLV_RAW, s->width) / 1000 * DELTA_GAIN;
   for (uint32_t i = 0; i < TRANSFORMS_COUNT; i++) {
     const int transform = TRANSFORMS[i];
-    const int may = dlv_transform_fits(transform, width) && (transform != DLV_SUB32 || no_prefix);
-    costs[i + 1] = may ? sample_cost(transform, child, base, width, n, scratch) : UINT64_MAX;
+    const int may =
+        dlv_transform_fits(transform, s->width) && (transform != DLV_SUB32 || no_prefix);
+    if (!may) {
+      costs[i + 1] = UINT64_MAX;
+    } else if (transform == DLV_BSUB && s->width > 2) {
+      /* Below the first two planes it is SUB16. */
+      const uint64_t deep = costs[i] - sample_cost(s, DLV_SUB16, 2);
+      costs[i + 1] = deep + sample_cost(s, DLV_BSUB, 2);
+    } else {
+      costs[i + 1] = sample_cost(s, transform, s->width);
+    }
   }
 }
 
-static int choose_transform(const uint8_t *const *child, const uint8_t *const *base,
-                            uint32_t width, uint32_t n, int no_prefix, uint8_t *scratch) {
+static int choose_transform(const sample *s, int no_prefix) {
   uint64_t costs[TRANSFORMS_COUNT + 1];
-  transform_costs(child, base, width, n, no_prefix, scratch, costs);
+  transform_costs(s, no_prefix, costs);
   uint32_t best = 0;
   for (uint32_t i = 1; i <= TRANSFORMS_COUNT; i++) {
     if (costs[i] < costs[best]) best = i;
@@ -167,8 +193,8 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
   uint32_t changed = count;
   int failed = DLV_ERR_MEMORY;
   /* Digits, or those of a sample. */
-  const size_t sample = SAMPLE_BLOCK * SAMPLE_BLOCKS;
-  uint8_t *digits = scratch_take(((size_t)count > sample ? (size_t)count : sample) * width);
+  const size_t looked = SAMPLE_BLOCK * SAMPLE_BLOCKS_MAX;
+  uint8_t *digits = scratch_take(((size_t)count > looked ? (size_t)count : looked) * width);
   if (digits == NULL) goto done;
   if (masked) {
     mask = scratch_take((count + 7) / 8);
@@ -184,8 +210,10 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
   e->base = base ? base_now : NULL;
   if (base == NULL) transform = DLV_RAW;
   if (transform == CHOOSE) {
-    transform = choose_transform(child_now, base_now, width, e->count, no_prefix, digits);
+    const sample s = sample_of(e, child_now, base_now, e->count, digits);
+    transform = choose_transform(&s, no_prefix);
   }
+  e->transform = transform;
   dlv_buffer *head = &e->out->head;
   e->out->uses_base = masked || transform != DLV_RAW;
   failed = buffer_put_byte(head, (uint8_t)transform);
@@ -204,9 +232,15 @@ done:
   return failed;
 }
 
-/* What coding `count` elements of `whole` costs with a mask or without, in 1/65536 bit. */
+/* How a trial came out: cost in 1/65536 bit, and the transform that was chosen. */
+typedef struct {
+  uint64_t cost;
+  int transform;
+} outcome;
+
+/* Codes `count` elements of `whole` with a mask or without, and writes nothing. */
 static int try_masked(const encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
-                      uint32_t count, uint32_t whole, int masked, int no_prefix, uint64_t *cost) {
+                      uint32_t count, uint32_t whole, int masked, int no_prefix, outcome *found) {
   dlv_encoded nothing;
   memset(&nothing, 0, sizeof nothing);
   encoder trial = *e;
@@ -215,14 +249,14 @@ static int try_masked(const encoder *e, const uint8_t *const *planes, const uint
   trial.whole = whole;
   trial.cost = 0;
   const int failed = put_body(&trial, planes, base, count, masked, CHOOSE, no_prefix);
-  *cost = trial.cost;
+  *found = (outcome){trial.cost, trial.transform};
   dlv_encoded_free(&nothing);
   return failed;
 }
 
-/* Whether a mask pays, tried on blocks spread over the segment. */
+/* Whether a mask pays, tried on blocks spread over the segment, and the transform that goes with it. */
 static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
-                      uint32_t count, int no_prefix, int *masked) {
+                      uint32_t count, int no_prefix, int *masked, int *transform) {
   const int all = count <= TRIAL_BLOCK * TRIAL_BLOCKS;
   const uint32_t n = all ? count : TRIAL_BLOCK * TRIAL_BLOCKS;
   uint8_t *memory = all ? NULL : scratch_take((size_t)2 * e->width * n);
@@ -242,10 +276,13 @@ static int try_sample(encoder *e, const uint8_t *const *planes, const uint8_t *c
     c[k] = child_copy;
     p[k] = base_copy;
   }
-  uint64_t costs[2];
-  int failed = try_masked(e, c, p, n, count, 0, no_prefix, &costs[0]);
-  if (!failed) failed = try_masked(e, c, p, n, count, 1, no_prefix, &costs[1]);
-  *masked = !failed && costs[1] < costs[0];
+  outcome found[2];
+  int failed = try_masked(e, c, p, n, count, 0, no_prefix, &found[0]);
+  if (!failed) failed = try_masked(e, c, p, n, count, 1, no_prefix, &found[1]);
+  if (!failed) {
+    *masked = found[1].cost < found[0].cost;
+    *transform = found[*masked].transform;
+  }
   scratch_give(memory);
   return failed;
 }
@@ -270,11 +307,11 @@ static void keep_smaller(encoder *e, dlv_encoded *other) {
 static int put_smallest(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
                         int may_mask, int no_prefix) {
   const uint32_t count = e->count;
-  const size_t sample = SAMPLE_BLOCK * SAMPLE_BLOCKS;
-  uint8_t *scratch = scratch_take(sample * e->width);
+  uint8_t *scratch = scratch_take((size_t)SAMPLE_BLOCK * SAMPLE_BLOCKS_MAX * e->width);
   if (scratch == NULL) return DLV_ERR_MEMORY;
   uint64_t costs[TRANSFORMS_COUNT + 1];
-  transform_costs(planes, base, e->width, count, no_prefix, scratch, costs);
+  const sample s = sample_of(e, planes, base, count, scratch);
+  transform_costs(&s, no_prefix, costs);
   scratch_give(scratch);
   uint64_t best = costs[0];
   for (uint32_t i = 1; i <= TRANSFORMS_COUNT; i++) best = costs[i] < best ? costs[i] : best;
@@ -306,20 +343,22 @@ static int put_smallest(encoder *e, const uint8_t *const *planes, const uint8_t 
 static int put_differing(encoder *e, const uint8_t *const *planes, const uint8_t *const *base,
                          int no_prefix) {
   const uint32_t count = e->count;
-  int masked = 0;
+  int masked = 0, transform = CHOOSE;
   if (base) {
     const uint32_t share = unchanged_share(planes, base, e->width, count);
     const int may_mask = share >= 1000 / MASK_SHARE;
     if (share >= 1000 - 1000 / MASK_SURE) {
       masked = 1;
+    } else if (e->level == DLV_LEVEL_FAST) {
+      masked = share >= MASK_FAST;
     } else if (e->level == DLV_LEVEL_MAX) {
       return put_smallest(e, planes, base, may_mask, no_prefix);
     } else if (may_mask) {
-      const int failed = try_sample(e, planes, base, count, no_prefix, &masked);
+      const int failed = try_sample(e, planes, base, count, no_prefix, &masked, &transform);
       if (failed) return failed;
     }
   }
-  return put_body(e, planes, base, count, masked, CHOOSE, no_prefix);
+  return put_body(e, planes, base, count, masked, transform, no_prefix);
 }
 
 /* Writes palette and indices. */
@@ -364,7 +403,7 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
       level < DLV_LEVEL_FAST || level > DLV_LEVEL_MAX) {
     return DLV_ERR_ARGUMENT;
   }
-  encoder e = {width, count, level, NULL, out, 0, 0, 0, aborted, NULL, NULL, NULL, NULL};
+  encoder e = {width, count, level, DLV_RAW, NULL, out, 0, 0, 0, aborted, NULL, NULL, NULL, NULL};
   stats_prepare();
   int failed = buffer_put_byte(&out->head, CODEC_RANS);
   if (!failed && base && same(planes, base, width, count)) {

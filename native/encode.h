@@ -8,6 +8,7 @@ typedef struct {
   uint32_t width;
   uint32_t count; /* elements that are coded: all, or the changed ones */
   int level;
+  int transform; /* of the body that was written last */
   const uint8_t *const *base; /* planes of the base at these elements, or NULL */
   dlv_encoded *out;
   /*
@@ -19,7 +20,7 @@ typedef struct {
   uint64_t cost;
   const volatile int32_t *aborted; /* may be NULL */
   uint32_t *counts;                /* 256 × 256 */
-  uint32_t *parts;                 /* BULK_PARTS */
+  uint16_t *parts;                 /* BULK_PARTS */
   uint8_t *classes;                /* BLOCK_ELEMENTS */
   rans_symbol *symbols;            /* RANS_CLASSES_MAX × 256 */
 } encoder;

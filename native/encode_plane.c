@@ -1,6 +1,7 @@
 /*
  * Encoding of one plane: constant, stored, or rANS with classes of contexts. What to do is decided on
- * a sample; the tables are made of all symbols, and the result is weighed again with them.
+ * a sample; the tables are made of all symbols (level fast: of the sample), and the result is weighed
+ * again with them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ static const uint32_t GROUPS[3] = {1, 32, 64};
 #define CONTEXT_GAIN 1
 /* A plane of so many 1/1000 of 8 bits is noise: below the first two, no context helps. */
 #define NOISE_FROM 999u
+/* Level fast: weight of a symbol of the sample against one that may be anywhere. */
+#define FAST_WEIGHT 16u
 /* Fewer symbols than this leave nothing to tell apart by the plane above. */
 #define ABOVE_FROM 4096u
 
@@ -105,13 +108,12 @@ static void count_all(encoder *e, const uint8_t *plane, uint32_t n, const contex
     bulk_histogram(plane, n, e->counts);
     return;
   }
-  memset(e->parts, 0, BULK_PARTS * sizeof *e->parts);
+  memset(e->counts, 0, c->tables * 256 * sizeof *e->counts);
   for (uint32_t from = 0; from < n; from += BLOCK_ELEMENTS) {
     const uint32_t part = n - from < BLOCK_ELEMENTS ? n - from : BLOCK_ELEMENTS;
     find_classes(c, from, part, e->classes);
-    bulk_count_rows(plane + from, e->classes, part, e->parts);
+    bulk_count_rows(plane + from, e->classes, part, c->tables, e->parts, e->counts);
   }
-  bulk_sum_rows(e->parts, c->tables, e->counts);
 }
 
 static int put_contexts(dlv_buffer *head, const contexts *c) {
@@ -129,10 +131,18 @@ static int put_contexts(dlv_buffer *head, const contexts *c) {
   return failed;
 }
 
-/* Writes a plane with the tables of e->counts. */
-static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const contexts *c,
+/* Level fast: makes counts of a sample those of a table for a whole plane, every byte of it included. */
+static void widen_counts(uint32_t *counts, const uint8_t *plane, uint32_t n) {
+  const bulk_values possible = bulk_range(plane, n);
+  for (uint32_t s = 0; s < 256; s++) counts[s] *= FAST_WEIGHT;
+  for (uint32_t i = 0; i < possible.count; i++) counts[(possible.from + i) & 255]++;
+}
+
+/* Writes a plane with the tables of e->counts; stored if it takes `most` bytes or more. */
+static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const contexts *c, size_t most,
                      dlv_buffer *payload) {
   dlv_buffer *head = &e->out->head;
+  const size_t head_length = head->length;
   rans_table tables[RANS_CLASSES_MAX];
   int failed = buffer_put_byte(head, MODE_RANS) || put_contexts(head, c);
   for (uint32_t t = 0; t < c->tables; t++) {
@@ -156,6 +166,11 @@ static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const context
     end = from;
   }
   const size_t length = rans_length(&writer);
+  if (length >= most && !aborted_now(e)) {
+    scratch_give(room);
+    head->length = head_length;
+    return put_stored(e, plane, n, payload);
+  }
   uint8_t *to = buffer_reserve(payload, length);
   if (to) {
     rans_end(&writer, to);
@@ -319,9 +334,9 @@ static uint64_t choose_contexts(encoder *e, const uint8_t *plane, uint32_t n, ui
       }
     }
   }
-  if (chosen->kind == CONTEXT_NONE && sampled == n) {
+  if (chosen->kind == CONTEXT_NONE) {
     memcpy(e->counts, plain, sizeof plain);
-    *counted = 1;
+    *counted = sampled == n;
   }
   return best;
 }
@@ -347,6 +362,11 @@ int put_plane(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
   }
   if (best >= stored / 1000 * from) return put_stored(e, plane, n, payload);
   if (aborted_now(e)) return DLV_ERR_ABORTED;
+  if (!counted && e->level == DLV_LEVEL_FAST) {
+    /* A table of the sample does. Whether it was a fair one is seen from what comes out. */
+    widen_counts(e->counts, plane, n);
+    return put_coded(e, plane, n, &chosen, (size_t)((uint64_t)n * from / 1000), payload);
+  }
   if (!counted) {
     count_all(e, plane, n, &chosen);
     const uint64_t cost = tables_cost(e->counts, chosen.tables, 1, 1);
@@ -354,5 +374,5 @@ int put_plane(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
       return put_stored(e, plane, n, payload);
     }
   }
-  return put_coded(e, plane, n, &chosen, payload);
+  return put_coded(e, plane, n, &chosen, SIZE_MAX, payload);
 }

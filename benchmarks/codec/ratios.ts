@@ -55,9 +55,9 @@ export async function measureRatio(pair: Pair, scratch: string): Promise<RatioRo
   for await (const { extent, child, base } of segmentsOf(pair)) {
     const basePlanes = base?.planes ?? null;
     for (const { name, level, noPrefix } of LEVELS) {
-      levels[name] += payloadBytes(await encodeRans(child.planes, basePlanes, level, noPrefix));
+      levels[name] += payloadBytes(await encodeRans(child.planes, basePlanes, { level, noPrefix }));
     }
-    aloneBytes += payloadBytes(await encodeRans(child.planes, null, 1));
+    aloneBytes += payloadBytes(await encodeRans(child.planes, null));
     const { width, bytes } = child;
     for (const name of PEER_NAMES) {
       const peer = makePeer(name, { bytes, width, base: basePlanes });

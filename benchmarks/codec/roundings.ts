@@ -77,7 +77,7 @@ export async function measureRounding(
     const to = segmentOf(roundBytes(fresh.bytes, rounding), 2);
     const from = segmentOf(roundBytes(old.bytes, rounding), 2);
     row.elements += to.count;
-    row.payloadBytes += payloadBytes(await encodeRans(to.planes, from.planes, 1));
+    row.payloadBytes += payloadBytes(await encodeRans(to.planes, from.planes));
     row.entropyBytes += entropyBytes(to.planes, from.planes, rounding);
   }
   return row;

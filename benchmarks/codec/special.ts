@@ -40,10 +40,11 @@ export async function measureThreads(
 ): Promise<ThreadScaling> {
   const { width, count, planes } = child;
   const basePlanes = base?.planes ?? null;
-  const coded = await encodeRans(planes, basePlanes, 1);
+  const coded = await encodeRans(planes, basePlanes);
   const from = coded.usesBase ? basePlanes : null;
   const outs = [0, 1].map(() => planes.map((plane) => plane.slice()));
-  const encode = () => encodeRans(planes, basePlanes, 1);
+  const rooms = [0, 1].map(() => new Uint8Array(width * count).fill(1));
+  const encode = (thread: number) => encodeRans(planes, basePlanes, { room: rooms[thread] });
   const decode = (thread: number) =>
     decodeRans(coded, { width, count, wanted: width, base: from, file: 'extent' }, outs[thread]);
   const scale = async (work: (thread: number) => Promise<unknown>): Promise<Spread> => {
@@ -81,12 +82,13 @@ export async function measureWasm(
   const from = coded.usesBase ? basePlanes : null;
   const classes = [coded.hi, coded.mid, coded.low] as const;
   const out = planes.map((plane) => plane.slice());
+  const room = new Uint8Array(width * count).fill(1);
   const ratios: { encode: number[]; decode: number[] } = { encode: [], decode: [] };
   for (let round = 0; round < rounds; round++) {
     const times = [];
     for (const kernel of [native, wasm]) {
       times.push({
-        encode: await sample(() => kernel.encode(planes, basePlanes, 1, false)),
+        encode: await sample(() => kernel.encode(planes, basePlanes, 1, false, undefined, room)),
         decode: await sample(() =>
           kernel.decode(coded.head, [...classes], from, count, width, width, out),
         ),
@@ -121,7 +123,7 @@ export async function measureUnchangedPlanes(
   { rounds, clock }: { rounds: number; clock: Clock },
 ): Promise<Spread> {
   const { width, count, planes } = child;
-  const coded = await encodeRans(planes, base.planes, 1);
+  const coded = await encodeRans(planes, base.planes);
   const out = planes.map((plane) => plane.slice());
   const ratios: number[] = [];
   for (let round = 0; round < rounds; round++) {

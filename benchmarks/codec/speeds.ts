@@ -121,7 +121,8 @@ async function makeContenders(
     const planes = child.planes.map((plane) => plane.slice());
     const out = child.planes.map((plane) => plane.slice());
     const restored = new Uint8Array(bytes.length).fill(1);
-    let coded: EncodedSegment = await encodeRans(planes, basePlanes, level, noPrefix);
+    const options = { level, noPrefix, room: new Uint8Array(bytes.length).fill(1) };
+    let coded: EncodedSegment = await encodeRans(planes, basePlanes, options);
     const contender: Contender = {
       codec: `dlv ${codec}`,
       codedBytes: payloadBytes(coded),
@@ -129,12 +130,11 @@ async function makeContenders(
       decodes: [],
       async encode() {
         splitFast(bytes, planes);
-        coded = await encodeRans(planes, basePlanes, level, noPrefix);
+        coded = await encodeRans(planes, basePlanes, options);
       },
       async decode() {
         const from = coded.usesBase ? basePlanes : null;
-        const options = { width, count, wanted: width, base: from, file: name };
-        await decodeRans(coded, options, out);
+        await decodeRans(coded, { width, count, wanted: width, base: from, file: name }, out);
         mergeFast(out, restored);
       },
     };

@@ -87,7 +87,7 @@ async function readShares(layers: readonly Layer[]) {
   for (const { weight } of layers) {
     for (const [k, bytes] of planeBytes(weight).entries()) (zlib[k] as number) += bytes;
     const { planes } = segmentOf(bytesOf(weight).slice(), 4);
-    const { head, hi, mid, low } = await encodeRans(planes, null, 1);
+    const { head, hi, mid, low } = await encodeRans(planes, null);
     for (const [k, bytes] of [head.length + hi.length, mid.length, low.length].entries()) {
       (dlv[k] as number) += bytes;
     }

@@ -103,8 +103,8 @@ export async function measureStorage({ pair, name, scenario }: PaperPair): Promi
       add(row, zlibBytes(fixed[0]), zlibBytes(delta));
       add(`${row}, bytewise`, bytewiseBytes(fixed[0]), bytewiseBytes(delta));
     }
-    const alone = payloadBytes(await encodeRans(fresh.planes, null, 1));
-    add('dlv default', alone, payloadBytes(await encodeRans(fresh.planes, old.planes, 1)));
+    const alone = payloadBytes(await encodeRans(fresh.planes, null));
+    add('dlv default', alone, payloadBytes(await encodeRans(fresh.planes, old.planes)));
   }
   const elements = total.rawBytes / 4;
   return { name, scenario, table, ...total, inexact: total.inexact / Math.max(1, elements) };

@@ -5,8 +5,10 @@
  * all extents of one size, so that the samples of two extents can be encoded against each other. An
  * extent no longer than that is its own sample, and the measure exact.
  */
+
 import { throwIfAborted } from '../bytes/files.js';
 import { encodeRans } from '../codec/planes-rans.js';
+import type { CodecLevel } from '../codec/segment.js';
 import { SEGMENT_ELEMENTS } from '../limits.js';
 import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
 import { segmentElements } from './extents.js';
@@ -26,7 +28,7 @@ const SAMPLES_BYTES = 128 * 1024 * 1024;
 /** How a segment is to be encoded. */
 export interface Encoding {
   /** 0 fast, 1 default, 2 max. */
-  readonly level: number;
+  readonly level: CodecLevel;
   /** Allows differences that are exact only when read whole. */
   readonly noPrefix: boolean;
 }
@@ -77,7 +79,7 @@ export class EdgeCosts {
     const baseSample = base === null ? null : await this.#sample(base);
     const { level, noPrefix } = encoding;
     const planes = baseSample?.planes ?? null;
-    const coded = await encodeRans(sample.planes, planes, level, noPrefix);
+    const coded = await encodeRans(sample.planes, planes, { level, noPrefix });
     const elements = sample.planes[0]?.length ?? 0;
     const payload = coded.hi.length + coded.mid.length + coded.low.length;
     const share = elements === 0 ? 1 : child.count / elements;
@@ -106,7 +108,7 @@ export class EdgeCosts {
     throwIfAborted(this.#signal);
     const planes = await this.#planes.get(child.id, segment, child.width);
     const basePlanes = base === null ? null : await this.#planes.get(base.id, segment, child.width);
-    const coded = await encodeRans(planes, basePlanes, encoding.level, encoding.noPrefix);
+    const coded = await encodeRans(planes, basePlanes, encoding);
     const head = withCodecHead(await this.#head(child, segment), coded.head);
     const payload = coded.hi.length + coded.mid.length + coded.low.length;
     return segmentHeaderBytes(coded.usesBase, false) + head.length + payload;

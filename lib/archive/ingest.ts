@@ -34,7 +34,7 @@ import { type BaseFinder, type FittedBase, tensorKey } from './bases.js';
 import { BaseChooser, isUnusable } from './choose-base.js';
 import { segmentElements } from './extents.js';
 import { FileFeed } from './file-feed.js';
-import { givePlanes, takePlanes } from './plane-pool.js';
+import { givePlanes, takePlanes, takeRoom } from './plane-pool.js';
 import { encodeSegmentHead } from './segment-head.js';
 import type { PackSession } from './session.js';
 import { splitNext } from './split-next.js';
@@ -466,7 +466,8 @@ class FileIngest {
     const { level, signal } = this.#options;
     const basePlanes =
       base === null ? null : await this.#basePlanes(base.id, segment, width, count);
-    const coded = await encodeSegment(planes, basePlanes, level, false, signal);
+    const room = takeRoom(width, segmentElements(count, segment));
+    const coded = await encodeSegment(planes, basePlanes, { level, signal, room });
     const scratch = takePlanes(width, segmentElements(count, segment));
     await verifySegment(coded, planes, basePlanes, this.#source.name, scratch);
     givePlanes(scratch);
@@ -476,8 +477,8 @@ class FileIngest {
       codec: coded.head,
       ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
     });
-    return () =>
-      this.#session.putSegment({
+    return async () => {
+      await this.#session.putSegment({
         id,
         segment,
         segments: segmentCount(count),
@@ -490,5 +491,7 @@ class FileIngest {
         mid: coded.mid,
         low: coded.low,
       });
+      if (room) givePlanes([room]);
+    };
   }
 }

@@ -15,6 +15,7 @@ const SLABS: readonly { bytes: number; kept: number }[] = [
   { bytes: SEGMENT_ELEMENTS >> 4, kept: 32 },
   { bytes: SEGMENT_ELEMENTS >> 2, kept: 16 },
   { bytes: SEGMENT_ELEMENTS, kept: 32 },
+  { bytes: 4 * SEGMENT_ELEMENTS, kept: 4 },
 ];
 /** Shorter planes are cheap to make. */
 const POOLED_BYTES_MIN = SEGMENT_ELEMENTS >> 12;
@@ -30,6 +31,12 @@ export function takePlanes(width: number, count: number): Uint8Array[] {
     { length: width },
     () => new Uint8Array(slabs.pop() ?? new ArrayBuffer(slab.bytes), 0, count),
   );
+}
+
+/** Room for the payloads of a segment, to be given back like planes; none for the rare larger ones. */
+export function takeRoom(width: number, count: number): Uint8Array | undefined {
+  const bytes = width * count;
+  return bytes <= 4 * SEGMENT_ELEMENTS ? takePlanes(1, bytes)[0] : undefined;
 }
 
 /** Gives planes back; they must not be used any more. */

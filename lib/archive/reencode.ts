@@ -23,7 +23,7 @@ import { segmentElements } from './extents.js';
 import { FrontWriter } from './front-writer.js';
 import { materialize } from './materializer.js';
 import { PlaneCache } from './plane-cache.js';
-import { givePlanes, takePlanes } from './plane-pool.js';
+import { givePlanes, takePlanes, takeRoom } from './plane-pool.js';
 import { replaceSets } from './replace-sets.js';
 import type { ArchivePlan } from './replan.js';
 import type { Repository } from './repository.js';
@@ -167,7 +167,9 @@ class Reencoder {
       base === 0 ? null : await this.#planes.get(this.#extent(base).id, segment, width);
     const planes = await this.#planes.get(id, segment, width);
     const noPrefix = how === 'whole';
-    const coded = await encodeRans(planes, basePlanes, this.#plan.encoding.level, noPrefix);
+    const { level } = this.#plan.encoding;
+    const room = takeRoom(width, segmentElements(count, segment));
+    const coded = await encodeRans(planes, basePlanes, { level, noPrefix, room });
     const scratch = takePlanes(width, segmentElements(count, segment));
     await verifySegment(coded, planes, basePlanes, name, scratch);
     givePlanes(scratch);
@@ -183,6 +185,7 @@ class Reencoder {
       low: coded.low,
     };
     await this.#writer.add(record);
+    if (room) givePlanes([room]);
     this.#bytes += record.head.length + record.hi.length + record.mid.length + record.low.length;
     this.#options.onBytes?.(width * segmentElements(count, segment));
   }

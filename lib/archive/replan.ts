@@ -4,7 +4,9 @@
  *
  * Changes nothing on disk. Start at `planRepository`; reencode.ts carries a plan out.
  */
+
 import { throwIfAborted } from '../bytes/files.js';
+import type { CodecLevel } from '../codec/segment.js';
 import { BugError } from '../errors.js';
 import type { Scheme, StorageGraph } from '../plan/graph.js';
 import { type BasicPlanner, preparePlanning, runPlanner } from '../plan/planners.js';
@@ -33,7 +35,7 @@ export interface ReplanOptions {
   readonly scheme: Scheme;
   readonly cost: CostUnit;
   readonly planner: PlannerName;
-  readonly level: number;
+  readonly level: CodecLevel;
   /** Offers differences that are exact only when read whole. */
   readonly noPrefix: boolean;
   /** Vertices that stay as they are stored if a single edge stands for that. */

@@ -177,7 +177,7 @@ export class TierWork {
     for (let segment = 0; segment < segmentCount(count); segment++) {
       throwIfAborted(this.#options.signal);
       const planes = await this.#tiered.readPlanes(id, segment, width);
-      const { head, hi, mid, low } = await encodeSegment(planes, null, LEVEL);
+      const { head, hi, mid, low } = await encodeSegment(planes, null, { level: LEVEL });
       bytes += head.length + hi.length + mid.length + low.length;
       this.#options.onBytes?.(segmentElements(count, segment) * width);
     }

@@ -85,7 +85,9 @@ async function encodeNumbers(
   base: Uint8Array | null,
 ): Promise<Uint8Array> {
   const under = base === null ? null : splitPlanes(base, width);
-  const { head, hi, mid, low } = await encodeSegment(splitPlanes(bytes, width), under, 2);
+  const { head, hi, mid, low } = await encodeSegment(splitPlanes(bytes, width), under, {
+    level: 2,
+  });
   const writer = new ByteWriter(bytes.length);
   for (const part of [head, hi, mid, low]) writer.varint(part.length).raw(part);
   return writer.finish().slice();

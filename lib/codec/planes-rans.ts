@@ -8,7 +8,12 @@
  */
 import { CorruptError } from '../errors.js';
 import { abortFlag, kernelError, loadKernel } from '../native/kernel.js';
-import type { DecodeOptions, EncodedSegment, SegmentPayload } from './segment-types.js';
+import type {
+  DecodeOptions,
+  EncodedSegment,
+  EncodeOptions,
+  SegmentPayload,
+} from './segment-types.js';
 
 export const CODEC_PLANES_RANS = 2;
 
@@ -20,19 +25,16 @@ const TRANSFORM_MAX = 6;
 
 /**
  * Encodes one segment.
- * @param noPrefix  allows differences that are exact only when read whole.
  * @throws {AbortedError} soon after `signal` was aborted.
  */
 export async function encodeRans(
   planes: readonly Uint8Array[],
   base: readonly Uint8Array[] | null,
-  level: number,
-  noPrefix = false,
-  signal?: AbortSignal,
+  { level = 1, noPrefix = false, signal, room }: EncodeOptions = {},
 ): Promise<EncodedSegment> {
   try {
     const abort = signal && abortFlag(signal);
-    return await loadKernel().kernel.encode(planes, base, level, noPrefix, abort);
+    return await loadKernel().kernel.encode(planes, base, level, noPrefix, abort, room);
   } catch (error) {
     throw kernelError(error, 'a segment to encode');
   }

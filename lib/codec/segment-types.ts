@@ -10,6 +10,23 @@ export interface EncodedSegment {
   usesBase: boolean;
 }
 
+/** Encoder effort: fast, default, max. */
+export type CodecLevel = 0 | 1 | 2;
+
+/** How a segment is encoded. */
+export interface EncodeOptions {
+  /** Default: 1. */
+  level?: CodecLevel | undefined;
+  /** Allows deltas that are exact only when all planes are read: smaller ones. Default: false. */
+  noPrefix?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  /**
+   * Memory for the payloads, which are views of it if they fit; as long as the planes is enough. Of use
+   * where it is used again: fresh memory for each segment costs more than the copy.
+   */
+  room?: Uint8Array | undefined;
+}
+
 /** What decoding reads: the codec head and the class payloads that hold the wanted planes. */
 export interface SegmentPayload {
   head: Uint8Array;

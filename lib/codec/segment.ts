@@ -6,12 +6,22 @@
  */
 import { BugError, CorruptError, FormatVersionError, UsageError } from '../errors.js';
 import { CODEC_PLANES_RANS, decodeRans, encodeRans, ransStop } from './planes-rans.js';
-import type { DecodeOptions, EncodedSegment, SegmentPayload } from './segment-types.js';
+import type {
+  CodecLevel,
+  DecodeOptions,
+  EncodedSegment,
+  EncodeOptions,
+  SegmentPayload,
+} from './segment-types.js';
 
-export type { DecodeOptions, EncodedSegment, SegmentPayload } from './segment-types.js';
+export type {
+  CodecLevel,
+  DecodeOptions,
+  EncodedSegment,
+  EncodeOptions,
+  SegmentPayload,
+} from './segment-types.js';
 
-/** Encoder effort: fast, default, max. */
-export type CodecLevel = 0 | 1 | 2;
 const LEVELS = ['fast', 'default', 'max'];
 
 /** The level of a name. @throws {UsageError} for an unknown one. */
@@ -30,17 +40,14 @@ export function parseLevel(name: string): CodecLevel {
  * Encodes one segment.
  * @param planes      child planes, plane 0 first; read, never kept.
  * @param basePlanes  planes of the base segment, same width and count, or null.
- * @param noPrefix    allows deltas that are exact only when all planes are read: smaller ones.
  * @throws {AbortedError} soon after `signal` was aborted.
  */
 export function encodeSegment(
   planes: readonly Uint8Array[],
   basePlanes: readonly Uint8Array[] | null,
-  level: CodecLevel = 1,
-  noPrefix = false,
-  signal?: AbortSignal,
+  options?: EncodeOptions,
 ): Promise<EncodedSegment> {
-  return encodeRans(planes, basePlanes, level, noPrefix, signal);
+  return encodeRans(planes, basePlanes, options);
 }
 
 function checkCodec(head: Uint8Array, file: string): void {

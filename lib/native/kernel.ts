@@ -26,6 +26,7 @@ export interface Kernel {
    * Encodes planes of up to 4 Mi elements, against base planes or alone.
    * @param level  0 fast, 1 default, 2 max.
    * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
+   * @param room   memory that the addon puts the payloads into if they fit; others make their own.
    */
   encode(
     planes: readonly Uint8Array[],
@@ -33,6 +34,7 @@ export interface Kernel {
     level: number,
     noPrefix: boolean,
     abort?: Int32Array,
+    room?: Uint8Array,
   ): Promise<KernelSegment>;
   /**
    * Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError.

@@ -4,6 +4,7 @@
  * Surveys what is stored, measures what else could be, plans, encodes anew what the plan stores
  * otherwise, and measures how each snapshot comes back.
  */
+
 import { calibrate } from '../archive/calibrate.js';
 import { totalBytes } from '../archive/chain-forest.js';
 import { measureRecreation, recreationBytes } from '../archive/measure-recreation.js';
@@ -19,6 +20,7 @@ import {
   surveyRepository,
 } from '../archive/survey.js';
 import type { Id } from '../bytes/hash.js';
+import type { CodecLevel } from '../codec/segment.js';
 import { ConflictError, isDamage, NotFoundError } from '../errors.js';
 import type { Scheme } from '../plan/graph.js';
 import { type Budgets, readBudgets, type SnapshotPromise, writeBudgets } from '../repo/budgets.js';
@@ -47,7 +49,7 @@ export interface ArchiveOptions {
   /** Default 'auto'. */
   planner?: PlannerName;
   /** 0 fast, 1 default, 2 max. */
-  level?: number;
+  level?: CodecLevel;
   /** Offers differences that are exact only when read whole. */
   noPrefix?: boolean;
   /** Plans what was promised before anew as well. */

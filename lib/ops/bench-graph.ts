@@ -2,6 +2,7 @@
  * The storage graph of the repository that `dlv bench` plans over: present encodings as they are,
  * others by samples. One graph for everything in view.
  */
+
 import { EdgeCosts } from '../archive/edge-costs.js';
 import type { Repository } from '../archive/repository.js';
 import {
@@ -13,6 +14,7 @@ import {
 } from '../archive/storage-graph.js';
 import type { Survey, SurveyedExtent } from '../archive/survey.js';
 import { throwIfAborted } from '../bytes/files.js';
+import type { CodecLevel } from '../codec/segment.js';
 import { ROOT, type Scheme, type StorageGraph } from '../plan/graph.js';
 import { verifyPlan } from '../plan/verify.js';
 import type { OpContext } from './context.js';
@@ -28,7 +30,7 @@ export interface MeasuredGraph {
 export async function measureGraph(
   repo: Repository,
   survey: Survey,
-  options: { scheme: Scheme; cost: CostUnit; level: number },
+  options: { scheme: Scheme; cost: CostUnit; level: CodecLevel },
   context: OpContext,
 ): Promise<MeasuredGraph> {
   const edges = await measureEdges(repo, survey, options.level, context);
@@ -59,7 +61,7 @@ function graphOf(
 async function measureEdges(
   repo: Repository,
   survey: Survey,
-  level: number,
+  level: CodecLevel,
   context: OpContext,
 ): Promise<EncodingEdge[]> {
   const costs = new EdgeCosts(repo, context.signal);

@@ -184,7 +184,7 @@ async function measureOwn(
 ): Promise<void> {
   for (const { codec, level, isDelta, noPrefix } of ENCODINGS) {
     const started = performance.now();
-    const coded = await encodeRans(planes, isDelta ? base : null, level, noPrefix);
+    const coded = await encodeRans(planes, isDelta ? base : null, { level, noPrefix });
     const seconds = (performance.now() - started) / 1000;
     const { head, hi, mid, low } = coded;
     const classes = { hi: head.length + hi.length, mid: mid.length, low: low.length };

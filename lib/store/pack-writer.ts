@@ -31,6 +31,8 @@ const ANY_SIZE: DataSizes = { blob: 2 ** 52, hi: 2 ** 52, mid: 2 ** 52, low: 2 *
 
 /** Waiting records, heads included, may take this many times what their planes may. */
 const WAITING_FACTOR = 4;
+/** A header is joined with leading planes of less than this, to be written at once. */
+const JOINED_BYTES_MAX = 64 * 1024;
 
 export interface PackSetWriterOptions {
   /** Bytes of planes from which the classes get files of their own; default SMALL_SET_BYTES. */
@@ -89,8 +91,8 @@ export class PackSetWriter implements RecordSink {
     });
   }
 
-  /** Adds a segment; one that this set already holds is ignored. Its buffers are the
-   *  writer's until `finish`. */
+  /** Adds a segment; one that this set already holds is ignored. Its payloads
+   *  may be written over afterwards. */
   addSegment(record: SegmentRecord): Promise<void> {
     return this.#enqueue(async () => {
       if (this.hasSegment(record.id, record.segment)) return;
@@ -98,13 +100,13 @@ export class PackSetWriter implements RecordSink {
         await this.#writeSegment(record, false);
         return;
       }
-      this.#pending.set(keyOf(record.id, record.segment), record);
       this.#pendingBytes += recordBytes(record);
       this.#pendingPlanes += planeBytes(record);
       // Heads are bounded as well: a palette or a mask may be all there is of a segment.
       const isLarge =
         this.#pendingPlanes >= this.#smallSetBytes ||
         this.#pendingBytes >= WAITING_FACTOR * this.#smallSetBytes;
+      this.#pending.set(keyOf(record.id, record.segment), isLarge ? record : withOwnPlanes(record));
       if (isLarge) await this.#writePending(false);
     });
   }
@@ -129,7 +131,11 @@ export class PackSetWriter implements RecordSink {
     const header = encodeSegmentHeader(record, inline ? null : places);
     const offset = hi.offset;
     const tail = inline ? [record.hi, record.mid, record.low] : [record.hi];
-    await hi.write(Buffer.concat([header.bytes, ...tail]));
+    if (inline || record.hi.length < JOINED_BYTES_MAX) {
+      await hi.write(Buffer.concat([header.bytes, ...tail]));
+    } else {
+      for (const bytes of [header.bytes, ...tail]) await hi.write(bytes);
+    }
     this.#index.addSegment({
       id: record.id,
       segment: record.segment,
@@ -284,6 +290,11 @@ function keyOf(id: Id, segment: number): string {
 
 function recordBytes(record: SegmentRecord): number {
   return segmentHeaderBytes(record.base !== null, true) + record.head.length + planeBytes(record);
+}
+
+function withOwnPlanes(record: SegmentRecord): SegmentRecord {
+  const { hi, mid, low } = record;
+  return { ...record, hi: new Uint8Array(hi), mid: new Uint8Array(mid), low: new Uint8Array(low) };
 }
 
 function planeBytes({ hi, mid, low }: SegmentRecord): number {

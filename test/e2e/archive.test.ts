@@ -289,7 +289,7 @@ async function encodeInFront(
       if (old === null) throw new Error(`no extent ${id}`);
       const planes = await cache.get(valuesOf, segment, old.width);
       const under = base === null ? null : await cache.get(base, segment, old.width);
-      const { head, hi, mid, low } = await encodeRans(planes, under, 1, false);
+      const { head, hi, mid, low } = await encodeRans(planes, under);
       const depth = base === null ? 0 : 1;
       await writer.add({ ...old, base, depth, head: withCodecHead(old, head), hi, mid, low });
     }

@@ -101,12 +101,10 @@ export async function makeChains(
     for (let segment = 0; segment < segmentCount(count); segment++) {
       const cut = (plane: Uint8Array): Uint8Array =>
         plane.slice(segment * SEGMENT_ELEMENTS, (segment + 1) * SEGMENT_ELEMENTS);
-      const coded = await encodeRans(
-        planes.map(cut),
-        basePlanes?.map(cut) ?? null,
-        0,
-        options.isWhole?.(i) ?? false,
-      );
+      const coded = await encodeRans(planes.map(cut), basePlanes?.map(cut) ?? null, {
+        level: 0,
+        noPrefix: options.isWhole?.(i),
+      });
       usesBase ||= coded.usesBase;
       const codec = { tag: TAG_CODEC, required: true, value: coded.head };
       const runs = { tag: TAG_RUN_HASHES, required: true, value: Buffer.concat(hashes) };

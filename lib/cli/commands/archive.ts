@@ -161,7 +161,7 @@ function refusePlanFlags(flags: Flags): void {
 }
 
 function options(revisions: string[], flags: Flags): ArchiveOptions {
-  const level = LEVELS.indexOf(flags.level ?? 'default');
+  const level = LEVELS.indexOf(flags.level ?? 'default') as ArchiveOptions['level'];
   const timeLimit = flags.timeLimit === undefined ? undefined : Number(flags.timeLimit);
   if (timeLimit !== undefined && !(timeLimit > 0)) {
     throw new UsageError(`--time-limit takes seconds, not '${flags.timeLimit}'`, {

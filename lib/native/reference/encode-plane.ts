@@ -1,6 +1,6 @@
 /**
  * Encoding of one plane: native/encode_plane.c in TypeScript. What to do is decided on a sample; the
- * tables are made of all symbols, and the result is weighed again with them.
+ * tables are made of all symbols (level fast: of the sample), and the result is weighed again with them.
  */
 
 import { joinCells } from './cells.js';
@@ -35,12 +35,14 @@ const GROUPS = [1, 32, 64] as const;
 const CONTEXT_GAIN = 1;
 /** A plane of so many 1/1000 of 8 bits is noise: below the first two, no context helps. */
 const NOISE_FROM = 999;
+/** Level fast: weight of a symbol of the sample against one that may be anywhere. */
+const FAST_WEIGHT = 16;
 /** Fewer symbols than this leave nothing to tell apart by the plane above. */
 const ABOVE_FROM = 4096;
 
 /** Encoder effort: fast, default, max. */
 export type Level = 0 | 1 | 2;
-const FAST = 0;
+export const FAST = 0;
 const DEFAULT = 1;
 export const MAX = 2;
 
@@ -100,18 +102,51 @@ export function putPlane(plane: PlaneToWrite, head: ByteOutput, payload: ByteOut
     head.u8(0).u8(bytes[0] as number);
     return;
   }
-  const { chosen, cost, looked } = choose(plane, n, false);
+  const { chosen, cost, looked, sample } = choose(plane, n, false);
   const limitOf = (symbols: number): number =>
     quotient(symbols * 8 * COST_ONE, 1000) * storeFrom(plane, n);
+  const store = (): void => {
+    head.u8(1);
+    payload.put(bytes.slice());
+  };
+  if (plane.level === FAST && looked < n && cost < limitOf(looked)) {
+    const coded = codeStream(bytes, chosen, [widenCounts(sample, bytes)]);
+    if (coded.stream.length >= quotient(n * storeFrom(plane, n), 1000)) store();
+    else putCoded(chosen, coded, head, payload);
+    return;
+  }
   const counts = countTables(bytes, chosen);
   const again = counts.reduce((sum, row) => sum + tableCost(row), 0);
   // If the sample was everything, there is nothing to weigh again.
   if (cost >= limitOf(looked) || (!isCounted(plane, chosen) && again >= limitOf(n))) {
-    head.u8(1);
-    payload.put(bytes.slice());
+    store();
   } else {
-    putCoded(bytes, chosen, counts, head, payload);
+    putCoded(chosen, codeStream(bytes, chosen, counts), head, payload);
   }
+}
+
+/** Level fast: counts for a whole plane from those of a sample, every byte of the plane included. */
+function widenCounts(sample: Uint32Array, bytes: Uint8Array): Uint32Array {
+  const plain = extremes(bytes);
+  const turned = extremes(bytes.map((byte) => byte ^ 0x80));
+  const isSigned = turned.high - turned.low <= plain.high - plain.low;
+  const { low, high } = isSigned ? turned : plain;
+  const counts = sample.map((count) => count * FAST_WEIGHT);
+  for (let value = low; value <= high; value++) {
+    const symbol = isSigned ? value ^ 0x80 : value;
+    counts[symbol] = (counts[symbol] as number) + 1;
+  }
+  return counts;
+}
+
+function extremes(bytes: Uint8Array): { low: number; high: number } {
+  let low = 255;
+  let high = 0;
+  for (const byte of bytes) {
+    low = Math.min(low, byte);
+    high = Math.max(high, byte);
+  }
+  return { low, high };
 }
 
 /** @param n  symbols that the plane stands for. */
@@ -133,14 +168,14 @@ function isCounted(plane: PlaneToWrite, { kind }: Chosen): boolean {
 }
 
 /**
- * Chooses contexts on a sample of `looked` symbols, which cost `cost` then.
+ * Chooses contexts on a sample of `looked` symbols, which cost `cost` then; `sample` has their counts.
  * @param whole  how many symbols the tables are for.
  */
 function choose(
   plane: PlaneToWrite,
   whole: number,
   trial: boolean,
-): { chosen: Chosen; cost: number; looked: number } {
+): { chosen: Chosen; cost: number; looked: number; sample: Uint32Array } {
   const { bytes, level, kind, around } = plane;
   const n = bytes.length;
   const use = level === FAST ? null : contextsOf(kind, around);
@@ -152,7 +187,7 @@ function choose(
   const none = { kind: KIND_NONE, last: [], numbers: new Uint8Array(0), tables: 1 };
   let chosen: Chosen = { ...none, tableOf: new Uint8Array(n) };
   const noise = around.k > 1 && best >= share * NOISE_FROM;
-  if (use === null || noise) return { chosen, cost: best, looked: sampled };
+  if (use === null || noise) return { chosen, cost: best, looked: sampled, sample: plain };
   const last = findCut(rows, {
     classesMax: CLASSES[level],
     groupsMax: GROUPS[level],
@@ -177,7 +212,7 @@ function choose(
       chosen = found;
     }
   }
-  return { chosen, cost: best, looked: sampled };
+  return { chosen, cost: best, looked: sampled, sample: plain };
 }
 
 /** Counts of a sample for each context; without contexts, row 0 has all. */
@@ -235,18 +270,12 @@ function countTables(
   return counts;
 }
 
-function putCoded(
+/** A plane coded with tables of the given counts, and the tables' description. */
+function codeStream(
   bytes: Uint8Array,
-  { kind, last, numbers, tableOf }: Chosen,
+  { tableOf }: Chosen,
   counts: readonly Uint32Array[],
-  head: ByteOutput,
-  payload: ByteOutput,
-): void {
-  head.u8(2).u8(kind);
-  if (kind !== KIND_NONE) head.u8(last.length).put(Uint8Array.from(last));
-  for (let i = 0; i < numbers.length; i += 2) {
-    head.u8((numbers[i] as number) + 16 * (numbers[i + 1] as number));
-  }
+): { description: Uint8Array; stream: Uint8Array } {
   const bits = new BitOutput();
   const tables = counts.map((row) => {
     // A class that no symbol belongs to has a table all the same: symbol 0 alone.
@@ -255,8 +284,21 @@ function putCoded(
     putFrequencies(table.freq, bits);
     return table;
   });
-  head.put(bits.finish());
   const stream = encodeStream(bytes, (i) => tables[tableOf[i] as number] as Table);
-  head.varint(stream.length);
+  return { description: bits.finish(), stream };
+}
+
+function putCoded(
+  { kind, last, numbers }: Chosen,
+  { description, stream }: { description: Uint8Array; stream: Uint8Array },
+  head: ByteOutput,
+  payload: ByteOutput,
+): void {
+  head.u8(2).u8(kind);
+  if (kind !== KIND_NONE) head.u8(last.length).put(Uint8Array.from(last));
+  for (let i = 0; i < numbers.length; i += 2) {
+    head.u8((numbers[i] as number) + 16 * (numbers[i + 1] as number));
+  }
+  head.put(description).varint(stream.length);
   payload.put(stream);
 }

@@ -5,6 +5,7 @@
 import { SEGMENT_ELEMENTS } from '../../limits.js';
 import { classOfPlane } from './decode.js';
 import {
+  FAST,
   type Level,
   MAX,
   type PlaneToWrite,
@@ -31,12 +32,14 @@ import { findPalette } from './palette.js';
 import { COST_ONE, orderZeroCost, quotient } from './stats.js';
 import { makeDigits } from './transforms.js';
 
-/** Elements that are looked at to choose a transform: blocks spread over the segment. */
+/** Elements that are looked at to choose a transform: blocks spread over the segment, for each level. */
 const SAMPLE_BLOCK = 1024;
-const SAMPLE_BLOCKS = 32;
+const SAMPLE_BLOCKS = [8, 32, 32] as const;
 /** A mask is thought of if at least 1 of so many elements is unchanged, and taken if all but 1 are. */
 const MASK_SHARE = 25;
 const MASK_SURE = 100;
+/** Level fast takes one from so many of 1,000 unchanged elements on, and tries nothing. */
+const MASK_FAST = 125;
 const MASK_BLOCK = 64;
 const MASK_BLOCKS = 512;
 /** Fewer unchanged elements are not worth a mask. */
@@ -56,6 +59,7 @@ type Planes = readonly Uint8Array[];
 class Output {
   readonly head = new ByteOutput().u8(CODEC);
   readonly classes = [new ByteOutput(), new ByteOutput(), new ByteOutput()] as const;
+  transform = TRANSFORM_RAW;
   usesBase = false;
   /** Of a trial: what the planes would take, in 1/65536 bit. */
   cost = 0;
@@ -77,6 +81,8 @@ interface Options {
   level: Level;
   noPrefix: boolean;
   trial?: Trial;
+  /** What a trial chose. */
+  transform?: number;
 }
 
 /** What encoding gives: docs/format/codec.md, codec 2. */
@@ -160,6 +166,7 @@ function encodeDiffering(child: Planes, base: Planes | null, options: Options): 
   const n = (child[0] as Uint8Array).length;
   const share = unchangedShare(child, base);
   if (share >= 1000 - 1000 / MASK_SURE) return encodeBody(child, base, true, options);
+  if (options.level === FAST) return encodeBody(child, base, share >= MASK_FAST, options);
   const mayMask = share >= 1000 / MASK_SHARE;
   if (options.level === MAX) return encodeSmallest(child, base, mayMask, options);
   if (!mayMask) return encodeBody(child, base, false, options);
@@ -169,7 +176,9 @@ function encodeDiffering(child: Planes, base: Planes | null, options: Options): 
   const [without, within] = [false, true].map((masked) =>
     encodeBody(pick(child), pick(base), masked, { ...options, trial }),
   ) as [Output, Output];
-  return encodeBody(child, base, within.cost < without.cost, options);
+  const masked = within.cost < without.cost;
+  const { transform } = masked ? within : without;
+  return encodeBody(child, base, masked, { ...options, transform });
 }
 
 /** Level max: the smallest of each transform that comes near, with a mask and without. */
@@ -179,7 +188,7 @@ function encodeSmallest(
   mayMask: boolean,
   { level, noPrefix }: Options,
 ): Output {
-  const costs = transformCosts(child, base, noPrefix);
+  const costs = transformCosts(child, base, { level, noPrefix });
   const least = Math.min(...costs.map(({ cost }) => cost));
   let best: Output | null = null;
   for (const { transform, cost } of costs) {
@@ -225,11 +234,12 @@ function unchangedShare(child: Planes, base: Planes): number {
 
 /** Writes planes, those of changed elements only if `masked` and worth it, by the cheapest transform. */
 function encodeBody(child: Planes, base: Planes | null, masked: boolean, options: Options): Output {
-  const { level, noPrefix, trial } = options;
+  const { level, trial } = options;
   if (base === null) return writeBody(child, null, null, TRANSFORM_RAW, level, trial);
   const changed = masked ? worthwhileMask(child, base) : null;
   const [values, under] = [child, base].map((planes) => pickElements(planes, changed));
-  const transform = chooseTransform(values as Planes, under as Planes, noPrefix);
+  const transform =
+    options.transform ?? chooseTransform(values as Planes, under as Planes, options);
   return writeBody(child, base, changed, transform, level, trial);
 }
 
@@ -255,6 +265,7 @@ function writeBody(
   trial?: Trial,
 ): Output {
   const output = new Output();
+  output.transform = transform;
   output.usesBase = changed !== null || transform !== TRANSFORM_RAW;
   output.head.u8(transform).u8(changed === null ? 0 : 1);
   if (changed !== null) {
@@ -295,27 +306,28 @@ function changedElements(child: Planes, base: Planes): number[] {
 function transformCosts(
   child: Planes,
   base: Planes,
-  noPrefix: boolean,
+  { level, noPrefix }: Options,
 ): { transform: number; cost: number }[] {
   const width = child.length;
   const deltas = width > 1 ? [TRANSFORM_SUB16, TRANSFORM_BSUB] : [TRANSFORM_BSUB];
   if (noPrefix && width === 4) deltas.push(TRANSFORM_SUB32);
-  const raw = quotient(sampleCost(TRANSFORM_RAW, child, base), 1000) * DELTA_GAIN;
+  const cost = (transform: number): number => sampleCost(transform, child, base, level);
+  const raw = quotient(cost(TRANSFORM_RAW), 1000) * DELTA_GAIN;
   return [
     { transform: TRANSFORM_RAW, cost: raw },
-    ...deltas.map((transform) => ({ transform, cost: sampleCost(transform, child, base) })),
+    ...deltas.map((transform) => ({ transform, cost: cost(transform) })),
   ];
 }
 
-function chooseTransform(child: Planes, base: Planes, noPrefix: boolean): number {
-  const costs = transformCosts(child, base, noPrefix);
+function chooseTransform(child: Planes, base: Planes, options: Options): number {
+  const costs = transformCosts(child, base, options);
   return costs.reduce((best, other) => (other.cost < best.cost ? other : best)).transform;
 }
 
 /** Order-0 cost of a transform on a sample: planes that are noise count as stored. */
-function sampleCost(transform: number, child: Planes, base: Planes): number {
+function sampleCost(transform: number, child: Planes, base: Planes, level: Level): number {
   const n = (child[0] as Uint8Array).length;
-  const blocks = n < SAMPLE_BLOCK * SAMPLE_BLOCKS ? 1 : SAMPLE_BLOCKS;
+  const blocks = n < SAMPLE_BLOCK * SAMPLE_BLOCKS[level] ? 1 : SAMPLE_BLOCKS[level];
   const block = blocks === 1 ? n : SAMPLE_BLOCK;
   const counts = child.map(() => new Uint32Array(256));
   for (let b = 0; b < blocks; b++) {

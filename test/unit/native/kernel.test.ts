@@ -131,6 +131,35 @@ test('kernel: all builds write the same bytes and give every value back', async 
   );
 });
 
+test('kernel: payloads are put into memory of the caller if they fit', async (t) => {
+  const random = seededRandom(12);
+  const { child, base } = (SHAPES.near as Make)(random, 4, 70_000);
+  for (const kind of ['native', 'portable'].filter((k) => kinds().includes(k))) {
+    const { kernel } = load(kind);
+    const own = await kernel.encode(child, base, 1, false);
+    const bytes = own.hi.length + own.mid.length + own.low.length;
+    const memory = new Uint8Array(bytes + 20);
+    for (const [length, fits] of [
+      [bytes, true],
+      [bytes + 5, true],
+      [bytes - 1, false],
+      [0, false],
+    ] as const) {
+      memory.fill(0xee);
+      const room = memory.subarray(7, 7 + length);
+      const found = await kernel.encode(child, base, 1, false, undefined, room);
+      t.deepEqual(found, own, kind);
+      t.is(found.hi.buffer === memory.buffer, fits);
+      const rest = Buffer.concat([memory.subarray(0, 7), memory.subarray(7 + (fits ? bytes : 0))]);
+      t.true(rest.every((byte) => byte === 0xee));
+    }
+    await t.throwsAsync(async () =>
+      kernel.encode(child, base, 1, false, undefined, [1] as unknown as Uint8Array),
+    );
+  }
+  t.true(kinds().length > 0);
+});
+
 test('kernel: two and three planes alone are exact, and need no class that holds others', async (t) => {
   const random = seededRandom(5);
   for (const [shape, make] of Object.entries(SHAPES)) {

@@ -99,13 +99,13 @@ function repeat(bytes: Uint8Array, count: number): Uint8Array {
 
 test('abort: coders at work and those that wait are rejected, later ones too', async (t) => {
   const planes = planesOf(1 << 22, 1);
-  const coded = await encodeSegment(planes, null, 0);
+  const coded = await encodeSegment(planes, null, { level: 0 });
   const abort = new AbortController();
   const { signal } = abort;
   t.is(abortFlag(signal), abortFlag(signal), 'one flag for each signal');
   const options = { width: 4, count: 1 << 22, wanted: 4, base: null, file: 'x' };
   const settled = Promise.allSettled([
-    ...Array.from({ length: 12 }, () => encodeSegment(planes, null, 2, false, signal)),
+    ...Array.from({ length: 12 }, () => encodeSegment(planes, null, { level: 2, signal })),
     ...Array.from({ length: 4 }, () => decodeSegment(coded, { ...options, signal })),
   ]);
   abort.abort();
@@ -115,7 +115,9 @@ test('abort: coders at work and those that wait are rejected, later ones too', a
   // Those on the pool's threads may just have ended; those behind them were never begun.
   const rejected = (await settled).filter((result) => result.status === 'rejected');
   t.true(rejected.length >= 8, `${rejected.length} rejected`);
-  await t.throwsAsync(encodeSegment(planes, null, 0, false, signal), { instanceOf: AbortedError });
+  await t.throwsAsync(encodeSegment(planes, null, { level: 0, signal }), {
+    instanceOf: AbortedError,
+  });
   await t.throwsAsync(decodeSegment(coded, { ...options, signal }), { instanceOf: AbortedError });
   t.deepEqual(await decodeSegment(coded, options), planes);
 });
