@@ -15,8 +15,16 @@ typedef uint32_t rans_decode_rounds(const uint8_t **at, const uint8_t *last,
                                     const uint8_t *classes, uint32_t i, uint32_t n,
                                     uint32_t *states, const uint32_t *entries, uint8_t *out);
 
+/*
+ * Encodes rounds of 64 lanes from symbol `i` (a multiple of 64) down to 0. Words go down from `at`,
+ * below which 16 bytes more than all words are free. Returns where the words begin.
+ */
+typedef uint8_t *rans_encode_rounds(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
+                                    uint32_t *states, const rans_symbol *symbols, uint8_t *at);
+
 #ifdef __wasm_simd128__
 rans_decode_rounds rans_decode_wasm;
+rans_encode_rounds rans_encode_wasm;
 #endif
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -29,13 +37,6 @@ int dlv_has_avx2(void);
 int dlv_has_avx512(void);
 
 rans_decode_rounds rans_decode_avx2, rans_decode_avx512;
-
-/*
- * Encodes rounds of 64 lanes from symbol `i` (a multiple of 64) down to 0. Words go down from `at`,
- * below which 16 bytes more than all words are free. Returns where the words begin.
- */
-typedef uint8_t *rans_encode_rounds(const uint8_t *bytes, const uint8_t *classes, uint32_t i,
-                                    uint32_t *states, const rans_symbol *symbols, uint8_t *at);
 rans_encode_rounds rans_encode_avx2, rans_encode_avx512;
 
 /* planes.h with AVX2. */

@@ -9,7 +9,7 @@
 /* Elements that are looked at to choose a transform: blocks spread over the segment, for each level. */
 #define SAMPLE_BLOCK 1024u
 #define SAMPLE_BLOCKS_MAX 32u
-static const uint32_t SAMPLE_BLOCKS[3] = {8, SAMPLE_BLOCKS_MAX, SAMPLE_BLOCKS_MAX};
+static const uint32_t SAMPLE_BLOCKS[3] = {8, 16, SAMPLE_BLOCKS_MAX};
 /* A mask is thought of if at least 1 of so many elements is unchanged, and taken if all but 1 are. */
 #define MASK_SHARE 25u
 #define MASK_SURE 100u

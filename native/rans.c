@@ -59,7 +59,9 @@ void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *class
   uint32_t *states = writer->states;
   uint8_t *at = writer->at;
   uint32_t rounds_from = 0;
-#ifdef DLV_X86
+#ifdef __wasm_simd128__
+  if (lanes == RANS_LANES_LARGE) rounds_from = n & ~(RANS_LANES_LARGE - 1u);
+#elif defined(DLV_X86)
   if (lanes == RANS_LANES_LARGE && dlv_has_avx2()) rounds_from = n & ~(RANS_LANES_LARGE - 1u);
 #endif
   for (uint32_t i = n; i-- > rounds_from;) {
@@ -72,7 +74,9 @@ void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *class
     at -= move * 2;
     states[i & (lanes - 1)] = rans_push(x >> move * 16, symbol);
   }
-#ifdef DLV_X86
+#ifdef __wasm_simd128__
+  if (rounds_from > 0) at = rans_encode_wasm(bytes, classes, rounds_from, states, symbols, at);
+#elif defined(DLV_X86)
   if (rounds_from > 0) {
     rans_encode_rounds *rounds = dlv_has_avx512() ? rans_encode_avx512 : rans_encode_avx2;
     at = rounds(bytes, classes, rounds_from, states, symbols, at);

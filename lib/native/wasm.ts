@@ -93,7 +93,7 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
     new Uint8Array(exports.memory.buffer, at, length).slice();
 
   return {
-    async encode(planes, base, level, noPrefix, abort): Promise<KernelSegment> {
+    async encode(planes, base, level, noPrefix, abort, room): Promise<KernelSegment> {
       await nextTurn();
       if (abort?.[0]) throw failure(ERROR_ABORTED);
       exports.wasm_reset();
@@ -103,9 +103,19 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
       const code = exports.wasm_encode(child, under, count, planes.length, level, noPrefix ? 1 : 0);
       if (code !== 0) throw failure(code);
       const answer = new Uint32Array(exports.memory.buffer, exports.wasm_answer(), 9);
-      const [head, hi, mid, low] = [0, 1, 2, 3].map((i) =>
-        copyOut(answer[2 * i] as number, answer[2 * i + 1] as number),
-      ) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+      const parts = [0, 1, 2, 3].map((i) => ({
+        at: answer[2 * i] as number,
+        length: answer[2 * i + 1] as number,
+      }));
+      const payload = parts.slice(1).reduce((sum, { length }) => sum + length, 0);
+      let place = room !== undefined && payload <= room.length ? room : null;
+      const [head, hi, mid, low] = parts.map(({ at, length }, i) => {
+        if (place === null || i === 0) return copyOut(at, length);
+        const view = place.subarray(0, length);
+        view.set(new Uint8Array(exports.memory.buffer, at, length));
+        place = place.subarray(length);
+        return view;
+      }) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
       return { head, hi, mid, low, usesBase: answer[8] !== 0 };
     },
     async decode(

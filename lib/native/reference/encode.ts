@@ -34,7 +34,7 @@ import { makeDigits } from './transforms.js';
 
 /** Elements that are looked at to choose a transform: blocks spread over the segment, for each level. */
 const SAMPLE_BLOCK = 1024;
-const SAMPLE_BLOCKS = [8, 32, 32] as const;
+const SAMPLE_BLOCKS = [8, 16, 32] as const;
 /** A mask is thought of if at least 1 of so many elements is unchanged, and taken if all but 1 are. */
 const MASK_SHARE = 25;
 const MASK_SURE = 100;

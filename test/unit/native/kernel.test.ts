@@ -134,7 +134,7 @@ test('kernel: all builds write the same bytes and give every value back', async 
 test('kernel: payloads are put into memory of the caller if they fit', async (t) => {
   const random = seededRandom(12);
   const { child, base } = (SHAPES.near as Make)(random, 4, 70_000);
-  for (const kind of ['native', 'portable'].filter((k) => kinds().includes(k))) {
+  for (const kind of kinds().filter((k) => k !== 'reference')) {
     const { kernel } = load(kind);
     const own = await kernel.encode(child, base, 1, false);
     const bytes = own.hi.length + own.mid.length + own.low.length;
@@ -153,11 +153,7 @@ test('kernel: payloads are put into memory of the caller if they fit', async (t)
       const rest = Buffer.concat([memory.subarray(0, 7), memory.subarray(7 + (fits ? bytes : 0))]);
       t.true(rest.every((byte) => byte === 0xee));
     }
-    await t.throwsAsync(async () =>
-      kernel.encode(child, base, 1, false, undefined, [1] as unknown as Uint8Array),
-    );
   }
-  t.true(kinds().length > 0);
 });
 
 test('kernel: two and three planes alone are exact, and need no class that holds others', async (t) => {
