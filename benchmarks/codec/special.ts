@@ -32,7 +32,11 @@ export interface ThreadScaling {
   decode: Spread;
 }
 
-/** Codes and decodes four segments one after the other, then two at a time. Wall time. */
+/** Segments of a round, and how many of them wait for the two threads at a time, as in a commit. */
+const SEGMENTS = 16;
+const AT_ONCE = 4;
+
+/** Codes and decodes segments one after the other, then on both threads of the pool. Wall time. */
 export async function measureThreads(
   child: Segment,
   base: Segment | null,
@@ -42,21 +46,22 @@ export async function measureThreads(
   const basePlanes = base?.planes ?? null;
   const coded = await encodeRans(planes, basePlanes);
   const from = coded.usesBase ? basePlanes : null;
-  const outs = [0, 1].map(() => planes.map((plane) => plane.slice()));
-  const rooms = [0, 1].map(() => new Uint8Array(width * count).fill(1));
-  const encode = (thread: number) => encodeRans(planes, basePlanes, { room: rooms[thread] });
-  const decode = (thread: number) =>
-    decodeRans(coded, { width, count, wanted: width, base: from, file: 'extent' }, outs[thread]);
-  const scale = async (work: (thread: number) => Promise<unknown>): Promise<Spread> => {
+  const places = Array.from({ length: AT_ONCE }, (_, place) => place);
+  const outs = places.map(() => planes.map((plane) => plane.slice()));
+  const rooms = places.map(() => new Uint8Array(width * count).fill(1));
+  const encode = (place: number) => encodeRans(planes, basePlanes, { room: rooms[place] });
+  const decode = (place: number) =>
+    decodeRans(coded, { width, count, wanted: width, base: from, file: 'extent' }, outs[place]);
+  const scale = async (work: (place: number) => Promise<unknown>): Promise<Spread> => {
     const ratios: number[] = [];
     for (let round = 0; round < rounds; round++) {
       const one = await sample(async () => {
-        for (let i = 0; i < 4; i++) await work(0);
+        for (let i = 0; i < SEGMENTS; i++) await work(0);
       });
       const two = await sample(() =>
         Promise.all(
-          [0, 1].map(async (thread) => {
-            for (let i = 0; i < 2; i++) await work(thread);
+          places.map(async (place) => {
+            for (let i = 0; i < SEGMENTS / AT_ONCE; i++) await work(place);
           }),
         ),
       );
