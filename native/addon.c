@@ -10,7 +10,7 @@
  * isa(); forcePortable(on)
  *
  * abort is an Int32Array of one number: the work ends soon once it is not 0. room is memory of the
- * caller, where hi, mid and low are put if it is large enough.
+ * caller, as long as the planes, which hi, mid and low are put into where they fit.
  *
  * A promise is rejected with an Error whose `kernel` is the error number of kernel.h.
  */
@@ -53,10 +53,8 @@ typedef struct {
   size_t class_lengths[3];
   uint8_t *out[DLV_WIDTH_MAX];
   dlv_encoded encoded;
-  /* Memory of the caller for the payloads, or NULL; whether they are in it. */
-  uint8_t *room;
-  size_t room_length;
-  int in_room;
+  /* Memory of the caller for the payloads, or NULL. */
+  const uint8_t *room;
   /* Set by JavaScript meanwhile; may be NULL. */
   const volatile int32_t *aborted;
   int result;
@@ -109,20 +107,6 @@ static int planes_of(napi_env env, napi_value array, const uint8_t **planes, uin
   return (int)length;
 }
 
-/* Copies the payloads into the caller's memory if they fit; their own is used again at once then. */
-static void move_to_room(job *j) {
-  size_t total = 0;
-  for (int c = 0; c < 3; c++) total += j->encoded.classes[c].length;
-  if (j->room == NULL || total > j->room_length) return;
-  uint8_t *at = j->room;
-  for (int c = 0; c < 3; c++) {
-    const dlv_buffer *payload = &j->encoded.classes[c];
-    if (payload->length > 0) memcpy(at, payload->bytes, payload->length);
-    at += payload->length;
-  }
-  j->in_room = 1;
-}
-
 static void execute(napi_env env, void *data) {
   (void)env;
   job *j = data;
@@ -134,7 +118,6 @@ static void execute(napi_env env, void *data) {
   } else if (j->encoding) {
     j->result = dlv_segment_encode(j->planes, base, j->count, j->width, j->level, j->no_prefix,
                                    j->aborted, &j->encoded);
-    if (j->result == DLV_OK) move_to_room(j);
   } else {
     j->result = dlv_segment_decode(j->head, j->head_length, j->classes, j->class_lengths, base,
                                    j->count, j->width, j->wanted, j->out);
@@ -171,19 +154,16 @@ static napi_value take_buffer(napi_env env, dlv_buffer *buffer) {
   return array;
 }
 
-/* Views of the payloads in the caller's memory. */
-static void view_room(napi_env env, const job *j, const char *const *names, napi_value answer) {
+/* A view of a payload that is in the caller's memory. */
+static napi_value view_room(napi_env env, const job *j, const dlv_buffer *payload) {
   napi_value kept, room, memory, array;
   size_t offset;
   napi_get_reference_value(env, j->keep, &kept);
   napi_get_named_property(env, kept, "room", &room);
   napi_get_typedarray_info(env, room, NULL, NULL, NULL, &memory, &offset);
-  for (int c = 0; c < 3; c++) {
-    const size_t length = j->encoded.classes[c].length;
-    napi_create_typedarray(env, napi_uint8_array, length, memory, offset, &array);
-    napi_set_named_property(env, answer, names[c], array);
-    offset += length;
-  }
+  offset += (size_t)(payload->bytes - j->room);
+  napi_create_typedarray(env, napi_uint8_array, payload->length, memory, offset, &array);
+  return array;
 }
 
 static void finish(napi_env env, napi_status status, void *data) {
@@ -202,9 +182,10 @@ static void finish(napi_env env, napi_status status, void *data) {
     napi_value uses_base;
     napi_create_object(env, &answer);
     napi_set_named_property(env, answer, "head", take_buffer(env, &j->encoded.head));
-    if (j->in_room) view_room(env, j, NAMES, answer);
-    for (int c = 0; c < 3 && !j->in_room; c++) {
-      napi_set_named_property(env, answer, NAMES[c], take_buffer(env, &j->encoded.classes[c]));
+    for (int c = 0; c < 3; c++) {
+      dlv_buffer *payload = &j->encoded.classes[c];
+      const napi_value bytes = payload->lent ? view_room(env, j, payload) : take_buffer(env, payload);
+      napi_set_named_property(env, answer, NAMES[c], bytes);
     }
     napi_get_boolean(env, j->encoded.uses_base, &uses_base);
     napi_set_named_property(env, answer, "usesBase", uses_base);
@@ -266,7 +247,11 @@ static napi_value encode(napi_env env, napi_callback_info info) {
   }
   bool no_prefix = false;
   if (!bad && !is_undefined(env, args[5])) {
-    bad = bytes_of(env, args[5], (const uint8_t **)&j->room, &j->room_length);
+    size_t room_length = 0;
+    bad = bytes_of(env, args[5], &j->room, &room_length);
+    if (!bad && room_length >= (size_t)width * j->count) {
+      dlv_encoded_lend(&j->encoded, (uint8_t *)j->room, j->count, (uint32_t)width);
+    }
   }
   bad = bad || napi_get_value_int32(env, args[2], &j->level) != napi_ok ||
         napi_get_value_bool(env, args[3], &no_prefix) != napi_ok;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint8_t *grow(uint8_t *bytes, size_t length, size_t capacity);
+static uint8_t *grow(dlv_buffer *buffer, size_t capacity);
 
 uint8_t *buffer_reserve(dlv_buffer *buffer, size_t more) {
   const size_t needed = buffer->length + more;
@@ -11,10 +11,11 @@ uint8_t *buffer_reserve(dlv_buffer *buffer, size_t more) {
   if (needed > buffer->capacity) {
     size_t capacity = buffer->capacity ? buffer->capacity : 256;
     while (capacity < needed) capacity += capacity / 2 + 64;
-    uint8_t *bytes = grow(buffer->bytes, buffer->length, capacity);
+    uint8_t *bytes = grow(buffer, capacity);
     if (bytes == NULL) return NULL;
     buffer->bytes = bytes;
     buffer->capacity = capacity;
+    buffer->lent = 0;
   }
   return buffer->bytes + buffer->length;
 }
@@ -73,10 +74,6 @@ int input_take(dlv_input *input, size_t length, const uint8_t **bytes) {
 void *scratch_take(size_t size) { return malloc(size); }
 void scratch_give(void *block) { free(block); }
 
-static uint8_t *grow(uint8_t *bytes, size_t length, size_t capacity) {
-  (void)length;
-  return realloc(bytes, capacity);
-}
 #else
 /* Blocks that are kept, and the most bytes of all. Short ones cost the allocator little. */
 #define KEPT 32
@@ -131,11 +128,15 @@ void scratch_give(void *block) {
   if (block) keep((char *)block - HEADER);
 }
 
-static uint8_t *grow(uint8_t *bytes, size_t length, size_t capacity) {
+#endif
+
+static uint8_t *grow(dlv_buffer *buffer, size_t capacity) {
+#ifdef __wasm__
+  if (!buffer->lent) return realloc(buffer->bytes, capacity);
+#endif
   uint8_t *more = scratch_take(capacity);
   if (more == NULL) return NULL;
-  if (length > 0) memcpy(more, bytes, length);
-  scratch_give(bytes);
+  if (buffer->length > 0) memcpy(more, buffer->bytes, buffer->length);
+  if (!buffer->lent) scratch_give(buffer->bytes);
   return more;
 }
-#endif

@@ -398,7 +398,6 @@ static int put_segment(encoder *e, const uint8_t *const *planes, const uint8_t *
 int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base, uint32_t count,
                        uint32_t width, int level, int no_prefix, const volatile int32_t *aborted,
                        dlv_encoded *out) {
-  memset(out, 0, sizeof *out);
   if (width == 0 || width > DLV_WIDTH_MAX || count == 0 || count > DLV_SEGMENT_ELEMENTS ||
       level < DLV_LEVEL_FAST || level > DLV_LEVEL_MAX) {
     return DLV_ERR_ARGUMENT;
@@ -430,6 +429,17 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
 
 void dlv_encoded_free(dlv_encoded *encoded) {
   scratch_give(encoded->head.bytes);
-  for (int c = 0; c < 3; c++) scratch_give(encoded->classes[c].bytes);
+  for (int c = 0; c < 3; c++) {
+    if (!encoded->classes[c].lent) scratch_give(encoded->classes[c].bytes);
+  }
   memset(encoded, 0, sizeof *encoded);
+}
+
+void dlv_encoded_lend(dlv_encoded *encoded, uint8_t *room, uint32_t count, uint32_t width) {
+  for (uint32_t k = 0; k < width; k++) {
+    dlv_buffer *payload = &encoded->classes[plane_class(width, k)];
+    if (payload->bytes == NULL) payload->bytes = room + (size_t)k * count;
+    payload->capacity += count;
+    payload->lent = 1;
+  }
 }

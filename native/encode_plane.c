@@ -12,7 +12,7 @@
 
 /* Symbols that are looked at to decide: blocks spread over the plane; level max looks at all. */
 #define SAMPLE_BLOCK 1024u
-#define SAMPLE_BLOCKS 64u
+static const uint32_t SAMPLE_BLOCKS[2] = {32, 64};
 /* A plane is stored from so many 1/1000 of 8 bits on. */
 static const uint32_t STORE_FROM[3] = {950, 990, 999};
 /* Level default: small extents are read fast enough; wide raw ones are read faster stored. */
@@ -38,8 +38,9 @@ typedef struct {
 } sampling;
 
 static sampling sampling_of(const encoder *e, uint32_t n) {
-  const int all = e->level == DLV_LEVEL_MAX || n <= SAMPLE_BLOCK * SAMPLE_BLOCKS;
-  return all ? (sampling){1, n} : (sampling){SAMPLE_BLOCKS, SAMPLE_BLOCK};
+  if (e->level == DLV_LEVEL_MAX) return (sampling){1, n};
+  const uint32_t blocks = SAMPLE_BLOCKS[e->level];
+  return n <= SAMPLE_BLOCK * blocks ? (sampling){1, n} : (sampling){blocks, SAMPLE_BLOCK};
 }
 
 /* Counts of a sample without contexts. */

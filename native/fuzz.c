@@ -65,7 +65,9 @@ static int round_trip(uint32_t inputs_per_segment) {
   }
   make_planes(below(6), width, n, child, base);
   const uint8_t *const *under = below(4) ? (const uint8_t *const *)base : NULL;
-  dlv_encoded e;
+  dlv_encoded e = {0};
+  uint8_t *room = malloc((size_t)n * width);
+  if (below(2)) dlv_encoded_lend(&e, room, n, width);
   if (dlv_segment_encode((const uint8_t *const *)child, under, n, width, (int)below(3),
                          (int)below(2), NULL, &e)) {
     fprintf(stderr, "encoding failed\n");
@@ -113,6 +115,7 @@ static int round_trip(uint32_t inputs_per_segment) {
     for (int c = 0; c < 4; c++) free(p[c]);
   }
   dlv_encoded_free(&e);
+  free(room);
   for (uint32_t k = 0; k < width; k++) {
     free(child[k]);
     free(base[k]);

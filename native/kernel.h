@@ -30,14 +30,15 @@
 /* How a segment is written. */
 enum { DLV_LEVEL_FAST = 0, DLV_LEVEL_DEFAULT = 1, DLV_LEVEL_MAX = 2 };
 
-/* A growing byte buffer that the kernel owns until dlv_encoded_free. */
+/* A growing byte buffer that the kernel owns until dlv_encoded_free, unless its memory is lent. */
 typedef struct {
   uint8_t *bytes;
   size_t length;
   size_t capacity;
+  int lent;
 } dlv_buffer;
 
-/* Head and class payloads of an encoded segment. */
+/* Head and class payloads of an encoded segment. All zero before it is encoded, or lent memory. */
 typedef struct {
   dlv_buffer head;
   dlv_buffer classes[3]; /* hi, mid, low */
@@ -53,6 +54,11 @@ int dlv_segment_encode(const uint8_t *const *planes, const uint8_t *const *base,
                        uint32_t width, int level, int no_prefix, const volatile int32_t *aborted,
                        dlv_encoded *out);
 void dlv_encoded_free(dlv_encoded *encoded);
+/*
+ * Lends count · width bytes, which payloads are written to: each class at the place of its planes. One
+ * that takes more than its planes do gets memory of its own (`lent` is 0 then).
+ */
+void dlv_encoded_lend(dlv_encoded *encoded, uint8_t *room, uint32_t count, uint32_t width);
 
 /* Planes that have to be decoded to know the leading `wanted` exactly; negative on a damaged head. */
 int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, uint32_t wanted);

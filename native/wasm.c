@@ -90,7 +90,7 @@ uint32_t *wasm_answer(void) { return answer; }
 int wasm_encode(const uint8_t *child, const uint8_t *base, uint32_t count, uint32_t width,
                 int level, int no_prefix) {
   const uint8_t *planes[DLV_WIDTH_MAX], *base_planes[DLV_WIDTH_MAX];
-  dlv_encoded out;
+  dlv_encoded out = {0};
   if (width == 0 || width > DLV_WIDTH_MAX) return DLV_ERR_ARGUMENT;
   point(child, count, width, planes);
   if (base) point(base, count, width, base_planes);

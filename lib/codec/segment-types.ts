@@ -21,8 +21,8 @@ export interface EncodeOptions {
   noPrefix?: boolean | undefined;
   signal?: AbortSignal | undefined;
   /**
-   * Memory for the payloads, which are views of it if they fit; as long as the planes is enough. Of use
-   * where it is used again: fresh memory for each segment costs more than the copy.
+   * Memory as long as the planes, for payloads, which are views of it where they fit. Of use where it is
+   * used again: fresh memory for each segment costs a share of the time that encoding takes.
    */
   room?: Uint8Array | undefined;
 }

@@ -26,7 +26,8 @@ export interface Kernel {
    * Encodes planes of up to 4 Mi elements, against base planes or alone.
    * @param level  0 fast, 1 default, 2 max.
    * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
-   * @param room   memory that the payloads are put into if they fit; the reference makes its own.
+   * @param room   as long as the planes: memory that payloads are put into where they fit. The
+   *   reference does without.
    */
   encode(
     planes: readonly Uint8Array[],

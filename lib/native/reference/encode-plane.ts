@@ -21,7 +21,7 @@ import { fitFrequencies, putFrequencies, tableCost } from './table.js';
 
 /** Symbols that are looked at to decide: blocks spread over the plane; level max looks at all. */
 const SAMPLE_BLOCK = 1024;
-const SAMPLE_BLOCKS = 64;
+const SAMPLE_BLOCKS = [32, 64] as const;
 /** A plane is stored from so many 1/1000 of 8 bits on, for each level. */
 const STORE_FROM = [950, 990, 999] as const;
 /** Level default: small extents are read fast enough; wide raw ones are read faster stored. */
@@ -157,8 +157,10 @@ function storeFrom({ level, kind, around }: PlaneToWrite, n: number): number {
 }
 
 function samplingOf({ bytes, level }: PlaneToWrite): { blocks: number; block: number } {
-  const all = level === MAX || bytes.length <= SAMPLE_BLOCK * SAMPLE_BLOCKS;
-  return all ? { blocks: 1, block: bytes.length } : { blocks: SAMPLE_BLOCKS, block: SAMPLE_BLOCK };
+  const all = { blocks: 1, block: bytes.length };
+  if (level === MAX) return all;
+  const blocks = SAMPLE_BLOCKS[level];
+  return bytes.length <= SAMPLE_BLOCK * blocks ? all : { blocks, block: SAMPLE_BLOCK };
 }
 
 /** Whether the sample that chose was everything: there is nothing to weigh again. */

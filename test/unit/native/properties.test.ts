@@ -77,7 +77,7 @@ test('codec: every kernel writes the same bytes and gives every element back at 
 });
 
 test('codec: level fast around the size of its sample, and where the sample is not fair', async (t) => {
-  const counts = fc.constantFrom(65_535, 65_536, 65_537, 70_001);
+  const counts = fc.constantFrom(32_767, 32_768, 32_769, 70_001);
   await fc.assert(
     fc.asyncProperty(anyPlan(counts), async (plan) => {
       const pair = makePair(plan);
@@ -89,8 +89,8 @@ test('codec: level fast around the size of its sample, and where the sample is n
   const count = 400_000;
   const random = seededRandom(4);
   const plane = Uint8Array.from({ length: count }, () => Math.floor(random() * 256));
-  for (let block = 0; block < 64; block++) {
-    const from = Math.floor(((count - 1024) * block) / 63);
+  for (let block = 0; block < 32; block++) {
+    const from = Math.floor(((count - 1024) * block) / 31);
     plane.fill(7, from, from + 1024);
     plane[from] = 9;
   }
