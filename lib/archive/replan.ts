@@ -123,6 +123,7 @@ class Replanner {
   /** Where each vertex stands in the order of histories. */
   readonly #place: Int32Array;
   #edges: EncodingEdge[] = [];
+  #share = FULL_SHARE;
   #least = new Float64Array(0);
   readonly #now: (number | undefined)[] = [];
   #budgets = new Float64Array(0);
@@ -141,6 +142,38 @@ class Replanner {
   async run(): Promise<ArchivePlan> {
     await this.#offerEdges();
     this.#setBudgets();
+    const offered = this.#edges;
+    const others = this.#edgesWithoutBases();
+    if (others === undefined) return this.#search(1);
+    const first = await this.#search(2);
+    this.#edges = others;
+    const second = await this.#search(2);
+    const isBetter =
+      first.isWithin === second.isWithin ? second.storage < first.storage : second.isWithin;
+    if (isBetter) return { ...second, lowerBound: first.lowerBound, edges: offered.length };
+    return first;
+  }
+
+  /**
+   * Edges that do without extents which only stand under others, so that these can be given up; they
+   * keep one that costs nothing. Undefined if there are none, or what is wanted cannot do without.
+   */
+  #edgesWithoutBases(): EncodingEdge[] | undefined {
+    const isWanted = (vertex: number): boolean => vertex === 0 || this.#extent(vertex).isWanted;
+    if (this.#survey.extents.every((extent) => extent.isWanted)) return undefined;
+    const edges = this.#edges.filter(({ base, vertex }) => isWanted(base) && isWanted(vertex));
+    const reached = new Set(edges.map(({ vertex }) => vertex));
+    for (const index of this.#survey.extents.keys()) {
+      const vertex = index + 1;
+      if (isWanted(vertex) && !reached.has(vertex)) return undefined;
+      if (!isWanted(vertex)) edges.push({ base: 0, vertex, how: 'live', bytes: 0, isExact: true });
+    }
+    return edges.sort((a, b) => a.vertex - b.vertex || a.base - b.base);
+  }
+
+  /** @param searches  that share the time for planning. */
+  async #search(searches: number): Promise<ArchivePlan> {
+    this.#share = FULL_SHARE / searches;
     const families = this.#families();
     let plans = await this.#planAll(families, 'quick');
     for (let round = 1; round < QUICK_ROUNDS_MAX; round++) {
@@ -327,7 +360,7 @@ class Replanner {
   async #plan(family: Family, effort: Effort, share: number): Promise<FamilyPlan> {
     const graph = this.#graph(family);
     const { planner, timeLimitMs, signal } = this.#options;
-    const until = performance.now() + Math.max(50, timeLimitMs * FULL_SHARE * share);
+    const until = performance.now() + Math.max(50, timeLimitMs * this.#share * share);
     const shouldStop = (): boolean => signal?.aborted === true || performance.now() > until;
     if (planner === 'auto') {
       const live = livePlan(family, this.#edges);
@@ -392,17 +425,39 @@ class Replanner {
       });
     }
     const { extents } = this.#survey;
+    total.storage -= this.#freed(chosen);
+    // Whatever is kept of them, all that only stand under others would cost no more than now on top.
+    const under = extents.filter((extent) => !extent.isWanted);
+    total.lowerBound -= under.reduce((sum, extent) => sum + extent.live.mostBytes, 0);
+    total.lowerBound = Math.max(0, total.lowerBound);
     return {
       survey: this.#survey,
       chosen,
       groups,
       storageNow: extents.reduce((sum, extent) => sum + extent.live.mostBytes, 0),
       ...total,
+      isOptimal: total.isOptimal && under.length === 0,
       planners: [...planners].sort((a, b) => b[1] - a[1]).map(([name]) => name),
       encoding: { level: this.#options.level, noPrefix: this.#options.noPrefix },
       edges: this.#edges.length,
       exactEdges: this.#edges.filter((edge) => edge.isExact).length,
     };
+  }
+
+  /** Bytes of extents that nothing stands on any more and no version wants: gc gives them up. */
+  #freed(chosen: readonly EncodingEdge[]): number {
+    const isKept = new Uint8Array(chosen.length + 1);
+    for (const [index, { isWanted }] of this.#survey.extents.entries()) {
+      if (!isWanted) continue;
+      for (
+        let at = index + 1;
+        at !== 0 && !isKept[at];
+        at = (chosen[at - 1] as EncodingEdge).base
+      ) {
+        isKept[at] = 1;
+      }
+    }
+    return chosen.reduce((sum, { vertex, bytes }) => sum + (isKept[vertex] ? 0 : bytes), 0);
   }
 
   /** Stores alone what would stand DEPTH_MAX links deep: nothing is read more slowly for that. */
