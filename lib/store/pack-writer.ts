@@ -106,8 +106,13 @@ export class PackSetWriter implements RecordSink {
       const isLarge =
         this.#pendingPlanes >= this.#smallSetBytes ||
         this.#pendingBytes >= WAITING_FACTOR * this.#smallSetBytes;
-      this.#pending.set(keyOf(record.id, record.segment), isLarge ? record : withOwnPlanes(record));
-      if (isLarge) await this.#writePending(false);
+      if (!isLarge) {
+        this.#pending.set(keyOf(record.id, record.segment), withOwnPlanes(record));
+        return;
+      }
+      // Never among those that wait: whoever read it there would hold memory of the caller.
+      await this.#writePending(false);
+      await this.#writeSegment(record, false);
     });
   }
 

@@ -2,6 +2,7 @@
  * Writing one pack set: what is put in is read back at every stage, a set that stays small has one
  * file of planes, and a writer that failed leaves nothing behind.
  */
+import { isDeepStrictEqual } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { IoError } from '../../../lib/errors.js';
 import { PACK_BYTES_TARGET, SMALL_SET_BYTES } from '../../../lib/limits.js';
@@ -79,6 +80,34 @@ test('writer: reads back every record before finish, after it, and from the stor
   for await (const problem of verifySet(backend, sealed.info)) t.fail(problem.message);
   await writer.abort();
   t.deepEqual(await readBack(store, records), records.map(plain));
+});
+
+test('writer: payloads may be written over once a segment is added, also what was read of it', async (t) => {
+  const writer = await PackSetWriter.create(await folder(t), 'tmp/1/0');
+  const records = [segment('small'), large('one'), large('two'), large('three'), large('four')];
+  const expected = records.map((record) => plain(structuredClone(record)));
+  for (const [i, record] of records.entries()) {
+    const read: Promise<SegmentRecord | null>[] = [];
+    let isAdded = false;
+    const added = writer.addSegment(record).then(() => {
+      isAdded = true;
+      for (const part of ['hi', 'mid', 'low'] as const) record[part].fill(0xee);
+    });
+    // Others look for it while it is being written.
+    while (!isAdded) {
+      read.push(writer.readSegment(record.id, record.segment));
+      await new Promise(setImmediate);
+    }
+    await added;
+    for (const found of await Promise.all(read)) {
+      t.true(found === null || isDeepStrictEqual(plain(found), expected[i]));
+    }
+    const all = await readBack(writer, records.slice(0, i + 1));
+    t.true(isDeepStrictEqual(all, expected.slice(0, i + 1)));
+  }
+  await writer.finish();
+  t.true(isDeepStrictEqual(await readBack(writer, records), expected));
+  await writer.abort();
 });
 
 test('writer: a set that grows keeps its plane classes apart', async (t) => {
