@@ -17,6 +17,7 @@ import {
   type SetInfo,
   storedBytes,
 } from '../store/types.js';
+import { atOnce } from './at-once.js';
 import type { SegmentRequest } from './chain-forest.js';
 import { withCodecHead } from './edge-costs.js';
 import { segmentElements } from './extents.js';
@@ -130,21 +131,7 @@ class Reencoder {
     const jobs = roots.flatMap((root) =>
       Array.from({ length: this.#extent(root).segments }, (_, segment) => ({ root, segment })),
     );
-    let next = 0;
-    let failed = false;
-    const worker = async (): Promise<void> => {
-      try {
-        while (next < jobs.length && !failed) {
-          const { root, segment } = jobs[next++] as (typeof jobs)[0];
-          await this.#encodeTree(root, segment);
-        }
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    };
-    const ended = await Promise.allSettled(Array.from({ length: JOBS_AT_ONCE }, worker));
-    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    await atOnce(jobs, JOBS_AT_ONCE, ({ root, segment }) => this.#encodeTree(root, segment));
   }
 
   /** One segment of a tree, depth first: a base is at hand when its deltas are made. */

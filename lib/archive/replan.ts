@@ -14,6 +14,7 @@ import { findShortestPaths } from '../plan/shortest-paths.js';
 import { Steps } from '../plan/steps.js';
 import { planStorageWithin } from '../plan/timed.js';
 import { verifyPlan } from '../plan/verify.js';
+import { atOnce } from './at-once.js';
 import { EdgeCosts, type Encoding } from './edge-costs.js';
 import { segmentElements } from './extents.js';
 import type { Repository } from './repository.js';
@@ -490,27 +491,4 @@ function livePlan(family: Family, edges: readonly EncodingEdge[]): Int32Array | 
 
 function tensorBytes({ width, count }: SurveyedExtent): number {
   return width * count;
-}
-
-/** Runs `action` on every item, at most `limit` at once; the first failure ends it. */
-async function atOnce<T>(
-  items: readonly T[],
-  limit: number,
-  action: (item: T) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  let failed = false;
-  const worker = async (): Promise<void> => {
-    while (next < items.length && !failed) {
-      try {
-        await action(items[next++] as T);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const workers = Array.from({ length: Math.min(limit, items.length) }, worker);
-  const results = await Promise.allSettled(workers);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

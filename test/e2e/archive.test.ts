@@ -476,36 +476,3 @@ test('archive: is known as a reader while it runs, so that its packs are left in
   t.true(readers.length > 3 && readers.every((count) => count === 1));
   t.deepEqual(await fs.readdir(path.join(repo.dir, '.dlv/readers')), []);
 });
-
-test('archive: what only stands under others is given up where they can do without', async (t) => {
-  const [repo] = await line(t, 1);
-  await repo.json('switch', '-c', 'other');
-  const first = randomTensors(SHAPES, 50);
-  const second = nudge(first, 1e-3, 51);
-  await repo.write('model.safetensors', safetensors(first));
-  await repo.commit('to be forgotten');
-  await repo.json('switch', '-c', 'kept', 'net/main');
-  const bytes = safetensors(second);
-  await repo.write('model.safetensors', bytes);
-  const { version } = await repo.json<{ version: string }>('commit', '-a', '-m', 'to be kept');
-  await repo.json('branch', '-D', 'other');
-  await fs.rm(repo.file('.dlv/logs'), { recursive: true, force: true });
-  const forget = async (): Promise<number> => {
-    await repo.json('gc', '--prune=now');
-    const survey = await repo.with((open) => surveyRepository(open));
-    t.is(survey.extents.filter(({ isWanted }) => !isWanted).length, expected);
-    return survey.extents.reduce((sum, { live }) => sum + live.bytes, 0);
-  };
-  let expected = Object.keys(SHAPES).length;
-  const before = await forget();
-  const result = await run(repo, { budgets: ['4'] });
-  t.true(result.within);
-  t.true(result.lowerBound <= result.storedBytes && result.storedBytes < 0.8 * before);
-  expected = 0;
-  const after = await forget();
-  t.true(Math.abs(after - result.storedBytes) <= 64 * result.extents, `${after}`);
-  await repo.with((open) => checkout(open, { revision: version, force: true }, repo.context));
-  t.is(sha256Hex(await repo.read('model.safetensors')), sha256Hex(bytes));
-  const { problems } = await repo.with((open) => checkRepository(open.layout));
-  t.deepEqual(problems, []);
-});
