@@ -14,13 +14,7 @@ import type {
   SegmentPayload,
 } from './segment-types.js';
 
-export type {
-  CodecLevel,
-  DecodeOptions,
-  EncodedSegment,
-  EncodeOptions,
-  SegmentPayload,
-} from './segment-types.js';
+export type * from './segment-types.js';
 
 const LEVELS = ['fast', 'default', 'max'];
 
