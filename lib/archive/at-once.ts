@@ -1,17 +1,18 @@
 /** Work on many items, some at a time. */
 
-/** Runs `action` on every item, at most `limit` at once; the first failure ends it. */
+/** Runs `action` on every item, at most `limit` at once; the first failure stops the rest and is thrown. */
 export async function atOnce<T>(
   items: readonly T[],
   limit: number,
-  action: (item: T) => Promise<void>,
+  action: (item: T, index: number) => Promise<void>,
 ): Promise<void> {
   let next = 0;
   let failed = false;
   const worker = async (): Promise<void> => {
     while (next < items.length && !failed) {
       try {
-        await action(items[next++] as T);
+        const index = next++;
+        await action(items[index] as T, index);
       } catch (error) {
         failed = true;
         throw error;

@@ -10,6 +10,7 @@
 import { throwIfAborted } from '../bytes/files.js';
 import { decodeSegment } from '../codec/segment.js';
 import type { SegmentRecord } from '../store/types.js';
+import { atOnce } from './at-once.js';
 import {
   addReadBytes,
   type ChainForest,
@@ -89,9 +90,8 @@ export async function materialize(
     return stats;
   }
   const lanes = scheme === 'independent' ? 1 : (options.lanes ?? LANES);
-  await inLanes(requests.length, lanes, async (at) => {
+  await atOnce(requests, lanes, async (request, at) => {
     throwIfAborted(signal);
-    const request = requests[at] as SegmentRequest;
     const forest = await planChains(store, [request], signal ? { signal } : {});
     const alone = new Materializer(store, forest, { ...shared, cacheBytes: 0 });
     await alone.use(0, (planes) => options.onSegment?.(planes, at));
@@ -110,7 +110,8 @@ async function materializeWindow(
   const forest = await planChains(store, requests, signal ? { signal } : {});
   const materializer = new Materializer(store, forest, options);
   try {
-    await inLanes(forest.starts.length - 1, options.lanes ?? LANES, async (tree) => {
+    const trees = Array.from({ length: forest.starts.length - 1 }, (_, tree) => tree);
+    await atOnce(trees, options.lanes ?? LANES, async (tree) => {
       const end = forest.starts[tree + 1] as number;
       for (let place = forest.starts[tree] as number; place < end; place++) {
         const { request } = forest.order[place] as PlannedSegment;
@@ -120,26 +121,6 @@ async function materializeWindow(
   } finally {
     materializer.close();
   }
-}
-
-/** Runs jobs 0 … count − 1, some at a time; the first failure stops the rest and is thrown. */
-async function inLanes(
-  count: number,
-  lanes: number,
-  run: (job: number) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  let failed = false;
-  const lane = async (): Promise<void> => {
-    try {
-      while (next < count && !failed) await run(next++);
-    } catch (error) {
-      failed = true;
-      throw error;
-    }
-  };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(lanes, count) }, lane));
-  for (const end of ended) if (end.status === 'rejected') throw end.reason;
 }
 
 /** Planes of a node: being decoded, in use, or kept. */
