@@ -20,7 +20,6 @@ import { PackSetWriter } from '../store/pack-writer.js';
 import {
   FILE_CLASSES,
   isSetId,
-  PLANE_CLASSES,
   type RecordSink,
   type SealedSet,
   type SetId,
@@ -173,10 +172,7 @@ class CountingSink implements RecordSink {
   }
 
   async addSegment(record: Parameters<RecordSink['addSegment']>[0]): Promise<void> {
-    // The writer keeps segments until it knows how large the set gets.
-    const copy = { ...record, head: new Uint8Array(record.head) };
-    for (const plane of PLANE_CLASSES) copy[plane] = new Uint8Array(record[plane]);
-    await this.#sink.addSegment(copy);
+    await this.#sink.addSegment(record);
     this.records++;
   }
 }

@@ -91,7 +91,7 @@ export class PackSetWriter implements RecordSink {
     });
   }
 
-  /** Adds a segment; one that this set already holds is ignored. Its payloads
+  /** Adds a segment; one that this set already holds is ignored. Its buffers
    *  may be written over afterwards. */
   addSegment(record: SegmentRecord): Promise<void> {
     return this.#enqueue(async () => {
@@ -107,7 +107,7 @@ export class PackSetWriter implements RecordSink {
         this.#pendingPlanes >= this.#smallSetBytes ||
         this.#pendingBytes >= WAITING_FACTOR * this.#smallSetBytes;
       if (!isLarge) {
-        this.#pending.set(keyOf(record.id, record.segment), withOwnPlanes(record));
+        this.#pending.set(keyOf(record.id, record.segment), withOwnMemory(record));
         return;
       }
       // Never among those that wait: whoever read it there would hold memory of the caller.
@@ -297,9 +297,10 @@ function recordBytes(record: SegmentRecord): number {
   return segmentHeaderBytes(record.base !== null, true) + record.head.length + planeBytes(record);
 }
 
-function withOwnPlanes(record: SegmentRecord): SegmentRecord {
-  const { hi, mid, low } = record;
-  return { ...record, hi: new Uint8Array(hi), mid: new Uint8Array(mid), low: new Uint8Array(low) };
+function withOwnMemory(record: SegmentRecord): SegmentRecord {
+  const copy = { ...record, head: new Uint8Array(record.head) };
+  for (const plane of PLANE_CLASSES) copy[plane] = new Uint8Array(record[plane]);
+  return copy;
 }
 
 function planeBytes({ hi, mid, low }: SegmentRecord): number {
