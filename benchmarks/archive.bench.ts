@@ -13,7 +13,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { ArchiveResult } from '../lib/ops/archive.js';
+import type { ArchiveResult } from '../lib/use/ops/archive.js';
 import { writeCheckpoint } from './data/checkpoint.js';
 import {
   describeSetting,

@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { planStorage } from '../lib/plan/auto.js';
+import { planStorage } from '../lib/pure/plan/auto.js';
 import {
   describeSetting,
   formatSeconds,

@@ -12,14 +12,14 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { Repository } from '../lib/archive/repository.js';
-import type { Id } from '../lib/bytes/hash.js';
-import { add } from '../lib/ops/add.js';
-import { commit } from '../lib/ops/commit.js';
-import { noProgress } from '../lib/ops/progress.js';
-import { FolderBackend } from '../lib/store/folder-backend.js';
-import { ObjectStore } from '../lib/store/object-store.js';
-import { PackSetWriter } from '../lib/store/pack-writer.js';
+import type { Id } from '../lib/base/bytes/hash.js';
+import { Repository } from '../lib/storage/objects/repository.js';
+import { FolderBackend } from '../lib/storage/store/folder-backend.js';
+import { ObjectStore } from '../lib/storage/store/object-store.js';
+import { PackSetWriter } from '../lib/storage/store/pack-writer.js';
+import { add } from '../lib/use/ops/add.js';
+import { commit } from '../lib/use/ops/commit.js';
+import { noProgress } from '../lib/use/progress.js';
 import {
   describeSetting,
   formatBytes,

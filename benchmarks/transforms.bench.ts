@@ -9,8 +9,8 @@
  * extent by each transform, with and without a mask where elements rest, and the smaller counts. Prints
  * tables in Markdown: bits for each element of all planes, and of the classes that hold two and three.
  */
-import { loadKernel } from '../lib/native/kernel.js';
-import { encodeReferenceAs } from '../lib/native/reference/encode.js';
+import { loadKernel } from '../lib/base/native/kernel.js';
+import { encodeReferenceAs } from '../lib/base/native/reference/encode.js';
 import { expectedPairs } from './codec/expectations.js';
 import { findModels, guessPairs, type Pair, pairName, segmentsOf } from './codec/models.js';
 

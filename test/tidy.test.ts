@@ -9,7 +9,7 @@ import path from 'node:path';
 import test from 'ava';
 import glob from 'fast-glob';
 import ignore from 'ignore';
-import * as errors from '../lib/errors.js';
+import * as errors from '../lib/base/errors.js';
 import { PROJECT_ROOT } from './helpers/paths.js';
 import { type ErrorRow, parseErrorPage } from './helpers/tidy/error-page.js';
 import {
@@ -146,20 +146,28 @@ const TABLE = parseImportTable(`
 `);
 
 test('imports: a planted import against the direction is found', (t) => {
-  const good = "import { a } from '../bytes/a.js';\nimport { E } from '../errors.js';\n";
-  const bad = "import { s } from '../store/s.js';\n";
-  t.deepEqual(checkImports('lib/store/s.ts', good, TABLE, []), []);
-  t.deepEqual(checkImports('lib/bytes/a.ts', bad, TABLE, []), [
-    'lib/bytes/a.ts: bytes may not import store',
+  const good =
+    "import { a } from '../../base/bytes/a.js';\nimport { E } from '../../base/errors.js';\n";
+  const bad = "import { s } from '../../storage/store/s.js';\n";
+  t.deepEqual(checkImports('lib/storage/store/s.ts', good, TABLE, []), []);
+  t.deepEqual(checkImports('lib/base/bytes/a.ts', bad, TABLE, []), [
+    'lib/base/bytes/a.ts: bytes may not import store',
   ]);
-  t.is(checkImports('lib/bytes/deep/a.ts', "import '../../store/s.js';", TABLE, []).length, 1);
-  t.is(checkImports('lib/bytes/a.ts', "export * from '../../test/x.js';", TABLE, []).length, 1);
+  t.is(
+    checkImports('lib/base/bytes/deep/a.ts', "import '../../../storage/store/s.js';", TABLE, [])
+      .length,
+    1,
+  );
+  t.is(
+    checkImports('lib/base/bytes/a.ts', "export * from '../../../test/x.js';", TABLE, []).length,
+    1,
+  );
 });
 
 test('imports: a package that is not a dependency is found', (t) => {
   const source = "import { x } from '@scope/name/deep';\nimport y from 'left';\n";
-  t.deepEqual(checkImports('lib/bytes/a.ts', source, TABLE, ['left']), [
-    "lib/bytes/a.ts: '@scope/name' is not a dependency",
+  t.deepEqual(checkImports('lib/base/bytes/a.ts', source, TABLE, ['left']), [
+    "lib/base/bytes/a.ts: '@scope/name' is not a dependency",
   ]);
 });
 
@@ -185,7 +193,11 @@ test('text: planted marks, paths, hosts, lengths and folders are found', (t) => 
   for (const line of planted) t.is(checkText('lib/a.ts', `${line}\n`).length, 1, line);
   t.deepEqual(checkText('lib/a.ts', 'a\n'.repeat(500)), []);
   t.is(checkText('lib/a.ts', 'a\n'.repeat(501)).length, 1);
-  t.is(checkFolders(['lib/store/utils/a.ts', 'lib/common.ts', 'lib/store/pack.ts']).length, 2);
+  t.is(
+    checkFolders(['lib/storage/store/utils/a.ts', 'lib/common.ts', 'lib/storage/store/pack.ts'])
+      .length,
+    2,
+  );
   t.is(checkLockfile('{"resolved": "https://example.org/a.tgz"}').length, 1);
 });
 

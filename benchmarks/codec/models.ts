@@ -4,12 +4,12 @@
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { ReadFile } from '../../lib/bytes/files.js';
-import { splitFast } from '../../lib/codec/planes.js';
-import { readLayout } from '../../lib/formats/detect.js';
-import { SEGMENT_ELEMENTS } from '../../lib/limits.js';
-import { cutFile } from '../../lib/tensor/file-parts.js';
-import { swapBytes } from '../../lib/tensor/planes.js';
+import { ReadFile } from '../../lib/base/bytes/files.js';
+import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
+import { splitFast } from '../../lib/pure/codec/planes.js';
+import { readLayout } from '../../lib/pure/formats/detect.js';
+import { cutFile } from '../../lib/pure/tensor/file-parts.js';
+import { swapBytes } from '../../lib/pure/tensor/planes.js';
 
 export interface ModelExtent {
   /** Names of the tensors that view it, sorted. */

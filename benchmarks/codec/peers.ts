@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { mergeFast, splitFast } from '../../lib/codec/planes.js';
+import { mergeFast, splitFast } from '../../lib/pure/codec/planes.js';
 import { PROJECT_ROOT } from '../harness.js';
 
 interface PeersAddon {

@@ -4,13 +4,14 @@
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { encodeRans } from '../../lib/codec/planes-rans.js';
-import type { EncodedSegment } from '../../lib/codec/segment.js';
-import { add } from '../../lib/ops/add.js';
-import { commit } from '../../lib/ops/commit.js';
-import { type OpContext, withRepository } from '../../lib/ops/context.js';
-import { init } from '../../lib/ops/init.js';
-import { noProgress } from '../../lib/ops/progress.js';
+import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
+import type { EncodedSegment } from '../../lib/pure/codec/segment.js';
+import type { OpContext } from '../../lib/use/context.js';
+import { add } from '../../lib/use/ops/add.js';
+import { commit } from '../../lib/use/ops/commit.js';
+import { init } from '../../lib/use/ops/init.js';
+import { withRepository } from '../../lib/use/ops/with-repository.js';
+import { noProgress } from '../../lib/use/progress.js';
 import { BELOW_HUFFMAN, expectationOf, UNRELATED_SHARE } from './expectations.js';
 import { type Pair, pairName, segmentsOf } from './models.js';
 import { makePeer, PEER_NAMES, type PeerName } from './peers.js';

@@ -2,7 +2,7 @@
  * 16-bit floats: fp32 checkpoints rounded to bf16 and fp16 (nearest, ties to even), coded by dlv and
  * compared with the entropy of byte-wise differences given the base's exponent.
  */
-import { encodeRans } from '../../lib/codec/planes-rans.js';
+import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
 import { type ModelFile, type Pair, pairName, segmentOf, segmentsOf } from './models.js';
 import { payloadBytes } from './ratios.js';
 

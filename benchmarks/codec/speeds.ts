@@ -5,9 +5,9 @@
  * The base of a delta is in memory as planes for everybody, as it is while a chain is rebuilt. GB are
  * 10^9 bytes of the elements, whatever they are coded in.
  */
-import { mergeFast, splitFast } from '../../lib/codec/planes.js';
-import { decodeRans, encodeRans } from '../../lib/codec/planes-rans.js';
-import type { EncodedSegment } from '../../lib/codec/segment.js';
+import { mergeFast, splitFast } from '../../lib/pure/codec/planes.js';
+import { decodeRans, encodeRans } from '../../lib/pure/codec/planes-rans.js';
+import type { EncodedSegment } from '../../lib/pure/codec/segment.js';
 import { type Spread, spreadOf } from '../harness.js';
 import { type Clock, type Sample, sample } from './clock.js';
 import { type Pair, pairName, type SegmentPair, segmentsOf } from './models.js';

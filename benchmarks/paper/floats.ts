@@ -6,7 +6,7 @@
  * of the larger of the two models, so that both are on one grid.
  */
 import { deflateSync } from 'node:zlib';
-import { splitPlanes } from '../../lib/tensor/planes.js';
+import { splitPlanes } from '../../lib/pure/tensor/planes.js';
 
 const LEVEL = 6;
 const FIXED_BITS = 32;

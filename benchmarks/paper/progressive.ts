@@ -7,9 +7,9 @@
  * pass is not counted. Proof by scores: the least score of one class is above the greatest of all
  * others (the paper's Lemma 4); by margins: the difference of the two last rows is bounded at once.
  */
-import { encodeRans } from '../../lib/codec/planes-rans.js';
-import { splitPlanes } from '../../lib/tensor/planes.js';
-import { prefixBounds } from '../../lib/tensor/prefix-bounds.js';
+import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
+import { splitPlanes } from '../../lib/pure/tensor/planes.js';
+import { prefixBounds } from '../../lib/pure/tensor/prefix-bounds.js';
 import { segmentOf } from '../codec/models.js';
 import { markdownTable } from '../harness.js';
 import { type DataSet, loadDigits, PIXELS } from '../train/digits.js';

@@ -11,11 +11,12 @@
  * lightest tree stores 0.678 of what the shortest paths do, as in the paper's Fig 6(c). Storage and
  * recreation are both bytes, the paper's unit.
  */
-import { findArborescence } from '../../lib/plan/arborescence.js';
-import { GraphBuilder, type StorageGraph, withBudgets } from '../../lib/plan/graph.js';
-import { findShortestPaths } from '../../lib/plan/shortest-paths.js';
-import { SeededRandom } from '../../lib/plan/steps.js';
-import { verifyPlan } from '../../lib/plan/verify.js';
+
+import { GraphBuilder, type StorageGraph, withBudgets } from '../../lib/pure/plan/graph.js';
+import { findArborescence } from '../../lib/pure/plan/planners/arborescence.js';
+import { findShortestPaths } from '../../lib/pure/plan/planners/shortest-paths.js';
+import { SeededRandom } from '../../lib/pure/plan/steps.js';
+import { verifyPlan } from '../../lib/pure/plan/verify.js';
 
 export const SD_VERSIONS = 54;
 /** Lightest tree ÷ shortest paths, in bytes stored. */

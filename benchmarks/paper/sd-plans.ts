@@ -6,11 +6,11 @@
  * Usage: node dist/benchmarks/paper/sd-plans.js [--seed 1] [--steps 1e8] [--json]
  */
 import { parseArgs } from 'node:util';
-import { planStorage } from '../../lib/plan/auto.js';
-import type { StorageGraph } from '../../lib/plan/graph.js';
-import { preparePlanning, runPlanner } from '../../lib/plan/planners.js';
-import { Steps } from '../../lib/plan/steps.js';
-import { verifyPlan } from '../../lib/plan/verify.js';
+import { planStorage } from '../../lib/pure/plan/auto.js';
+import type { StorageGraph } from '../../lib/pure/plan/graph.js';
+import { preparePlanning, runPlanner } from '../../lib/pure/plan/planners/planners.js';
+import { Steps } from '../../lib/pure/plan/steps.js';
+import { verifyPlan } from '../../lib/pure/plan/verify.js';
 import { lightToShort, makeSdGraph, withAlpha } from './sd-graph.js';
 
 /** The paper's stretches. */

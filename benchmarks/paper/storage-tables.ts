@@ -1,5 +1,5 @@
 /** Table IV and Fig 6(b) of the paper on our checkpoints: bytes after zlib in percent of raw. */
-import { encodeRans } from '../../lib/codec/planes-rans.js';
+import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
 import { segmentsOf } from '../codec/models.js';
 import { payloadBytes } from '../codec/ratios.js';
 import { markdownTable } from '../harness.js';

@@ -7,14 +7,15 @@
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { add } from '../../lib/ops/add.js';
-import { archive } from '../../lib/ops/archive.js';
-import { benchRecovery, type RecoveryRow } from '../../lib/ops/bench-recovery.js';
-import { chooseSubjects } from '../../lib/ops/bench-subjects.js';
-import { commit } from '../../lib/ops/commit.js';
-import { type OpContext, withRepository } from '../../lib/ops/context.js';
-import { init } from '../../lib/ops/init.js';
-import { noProgress } from '../../lib/ops/progress.js';
+import type { OpContext } from '../../lib/use/context.js';
+import { benchRecovery, type RecoveryRow } from '../../lib/use/measure/bench-recovery.js';
+import { chooseSubjects } from '../../lib/use/measure/subjects.js';
+import { add } from '../../lib/use/ops/add.js';
+import { archive } from '../../lib/use/ops/archive.js';
+import { commit } from '../../lib/use/ops/commit.js';
+import { init } from '../../lib/use/ops/init.js';
+import { withRepository } from '../../lib/use/ops/with-repository.js';
+import { noProgress } from '../../lib/use/progress.js';
 import type { ModelFile } from '../codec/models.js';
 import { markdownTable } from '../harness.js';
 import type { Verdict } from './storage-tables.js';

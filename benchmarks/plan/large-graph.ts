@@ -4,8 +4,8 @@
  * both directions. Storage and recreation are both bytes; a snapshot may cost `alpha` times what it
  * costs when everything is materialised.
  */
-import { GraphBuilder, type StorageGraph } from '../../lib/plan/graph.js';
-import { SeededRandom } from '../../lib/plan/steps.js';
+import { GraphBuilder, type StorageGraph } from '../../lib/pure/plan/graph.js';
+import { SeededRandom } from '../../lib/pure/plan/steps.js';
 
 const TENSORS = 16;
 /** Lossless byte-wise zlib, of raw. */

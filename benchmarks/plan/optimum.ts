@@ -16,11 +16,11 @@
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type PlanReport, planStorage } from '../../lib/plan/auto.js';
-import { compileBudgets } from '../../lib/plan/budgets.js';
-import { solveExactly } from '../../lib/plan/exact.js';
-import { Steps } from '../../lib/plan/steps.js';
-import { verifyPlan } from '../../lib/plan/verify.js';
+import { type PlanReport, planStorage } from '../../lib/pure/plan/auto.js';
+import { solveExactly } from '../../lib/pure/plan/bounds/exact.js';
+import { compileBudgets } from '../../lib/pure/plan/budgets.js';
+import { Steps } from '../../lib/pure/plan/steps.js';
+import { verifyPlan } from '../../lib/pure/plan/verify.js';
 import {
   GRAPH_FAMILIES,
   type GraphFamily,

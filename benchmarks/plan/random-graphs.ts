@@ -3,11 +3,16 @@
  * planners are judged (optimum.ts) and which the tests draw from.
  */
 
-import { findArborescence } from '../../lib/plan/arborescence.js';
-import { GraphBuilder, type Scheme, type StorageGraph, withBudgets } from '../../lib/plan/graph.js';
-import { findShortestPaths } from '../../lib/plan/shortest-paths.js';
-import { SeededRandom } from '../../lib/plan/steps.js';
-import { verifyPlan } from '../../lib/plan/verify.js';
+import {
+  GraphBuilder,
+  type Scheme,
+  type StorageGraph,
+  withBudgets,
+} from '../../lib/pure/plan/graph.js';
+import { findArborescence } from '../../lib/pure/plan/planners/arborescence.js';
+import { findShortestPaths } from '../../lib/pure/plan/planners/shortest-paths.js';
+import { SeededRandom } from '../../lib/pure/plan/steps.js';
+import { verifyPlan } from '../../lib/pure/plan/verify.js';
 
 export const GRAPH_FAMILIES = [
   'chains',

@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { assert } from '../../lib/errors.js';
+import { assert } from '../../lib/base/errors.js';
 
 /** Images as rows of 64 values in 0…1, and their labels. */
 export interface DataSet {

@@ -1,5 +1,5 @@
 /** Values of flags and operands that several commands take. */
-import { UsageError } from '../errors.js';
+import { UsageError } from '../base/errors.js';
 
 /** A training step. @throws {UsageError} unless it is a whole number of 0 or more. */
 export function parseStep(text: string): number {

@@ -1,5 +1,5 @@
 /** The page of `dlv bench --html`: one file with tables and plots, nothing loaded from anywhere. */
-import type { BenchResult } from '../ops/bench.js';
+import type { BenchResult } from '../use/ops/bench.js';
 import {
   type BenchTable,
   benchTables,

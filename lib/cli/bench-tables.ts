@@ -1,5 +1,5 @@
 /** The tables of `dlv bench`, as rows: for the terminal and for its HTML page. */
-import type { BenchResult, BenchSnapshot } from '../ops/bench.js';
+import type { BenchResult, BenchSnapshot } from '../use/ops/bench.js';
 import { formatBytes, formatCount, formatNumber } from './ui.js';
 
 /** A table; all columns but the first are numbers. */

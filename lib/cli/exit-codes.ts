@@ -4,7 +4,7 @@
  * Only this file knows what is printed for an error; which code an error has is in errors.ts.
  */
 import { CommanderError } from 'commander';
-import { AbortedError, BugError, DlvError, IoError, UsageError } from '../errors.js';
+import { AbortedError, BugError, DlvError, IoError, UsageError } from '../base/errors.js';
 import { type Output, printable, type Style } from './ui.js';
 
 /** What an exit code means, for `--help` and the documentation. */

@@ -4,7 +4,7 @@
  * Only the named command's file is loaded. Start at `main`; commands are in commands/index.ts.
  */
 import { Command, Option } from 'commander';
-import { assert, type DlvError, UsageError } from '../errors.js';
+import { assert, type DlvError, UsageError } from '../base/errors.js';
 import { COMMANDS } from './commands/index.js';
 import { errorDocument, formatJson, toDlvError, writeError } from './exit-codes.js';
 import {
@@ -87,7 +87,7 @@ async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
   if (program.opts<{ version?: boolean }>().version !== true) {
     throw new UsageError('no command is given', { hint: "run 'dlv --help' to see all commands" });
   }
-  const { about } = await import('../ops/about.js');
+  const { about } = await import('../use/ops/about.js');
   const result = await about();
   const { json, quiet } = readGlobals(program);
   const note = await readKernelNote();

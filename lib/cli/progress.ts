@@ -4,7 +4,7 @@
  * It appears only when the work has lasted over a second. On a terminal one line is redrawn; elsewhere
  * a line is written every five seconds, so that a log stays readable. It never writes to stdout.
  */
-import type { ProgressSink } from '../ops/progress.js';
+import type { ProgressSink } from '../use/progress.js';
 import {
   displayWidth,
   formatBytes,

@@ -1,6 +1,7 @@
 /** How versions, moves and sizes read on a terminal; shared by the commands that show them. */
-import type { TierErrors } from '../ops/tier.js';
-import type { Id, VersionSummary } from '../ops/versions.js';
+
+import type { Id, VersionSummary } from '../use/history/versions.js';
+import type { TierErrors } from '../use/ops/tier.js';
 import { formatBytes, formatShare, formatTime, printable, type Ui } from './ui.js';
 
 /** An id for the examples of `--help`. */

@@ -7,8 +7,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { NotFoundError } from '../errors.js';
-import type { OpContext } from '../ops/context.js';
+import { NotFoundError } from '../base/errors.js';
+import type { OpContext } from '../use/context.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { createProgress } from './progress.js';
 import type { Stdio } from './stdio.js';
@@ -50,7 +50,7 @@ export interface CliHost {
 
 /** An open repository, as ops take it. */
 export type OpenRepository = Parameters<
-  Parameters<typeof import('../ops/context.js')['withRepository']>[1]
+  Parameters<typeof import('../use/ops/with-repository.js')['withRepository']>[1]
 >[0];
 
 /** What the action of a command gets. */
@@ -107,7 +107,7 @@ export function readGlobals(command: Command): Globals {
 
 /** What to say about the kernel that ran, if anything. */
 export async function readKernelNote(): Promise<string | null> {
-  const { kernelNote } = await import('../ops/kernel-note.js');
+  const { kernelNote } = await import('../use/ops/kernel-note.js');
   return kernelNote();
 }
 
@@ -167,7 +167,7 @@ export class Cli {
       ui,
       context,
       repository: async (action) => {
-        const { withRepository } = await import('../ops/context.js');
+        const { withRepository } = await import('../use/ops/with-repository.js');
         return withRepository(context, action);
       },
       outputClosed: () => stdout.closed,

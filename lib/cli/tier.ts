@@ -1,8 +1,8 @@
 /** `dlv archive --tier`: its flags, its question, and what it prints. */
 import { createInterface } from 'node:readline/promises';
 import { type Command, Option } from 'commander';
-import { UsageError } from '../errors.js';
-import type { TierOptions, TierResult } from '../ops/tier.js';
+import { UsageError } from '../base/errors.js';
+import type { TierOptions, TierResult } from '../use/ops/tier.js';
 import { parseCount } from './arguments.js';
 import { formatErrors, shortId } from './render.js';
 import type { Run } from './run.js';
@@ -45,7 +45,7 @@ export async function runTier(
   revisions: readonly string[],
   flags: TierFlags,
 ): Promise<number> {
-  const { tierVersions } = await import('../ops/tier.js');
+  const { tierVersions } = await import('../use/ops/tier.js');
   const { tier = '', codebook, seed, yes, dryRun } = flags;
   const canAsk = process.stdin.isTTY === true && process.stderr.isTTY === true && !run.ui.json;
   if (!yes && !dryRun && !canAsk) {

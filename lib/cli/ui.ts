@@ -5,7 +5,7 @@
  * exactly one JSON document and nothing else. Text that comes from files or repositories goes through
  * `printable` first, so that a name cannot steer the terminal.
  */
-import { assert } from '../errors.js';
+import { assert } from '../base/errors.js';
 
 /** The part of a stream that this module needs: process.stdout, process.stderr, or a test's own. */
 export interface Output {

@@ -3,14 +3,21 @@
  * tested by calling `backendSuite` once.
  */
 import test, { type ExecutionContext } from 'ava';
-import { isMissing } from '../../lib/bytes/files.js';
-import { isDamage } from '../../lib/errors.js';
-import type { Backend } from '../../lib/store/backend.js';
-import { mergeSets } from '../../lib/store/merge.js';
-import { ObjectStore } from '../../lib/store/object-store.js';
-import { PackSetWriter } from '../../lib/store/pack-writer.js';
-import { rebuildIndex, scanPacks } from '../../lib/store/verify.js';
-import { filesOf, plain, problemsOf, readSame, SAMPLE, sampleStore } from '../unit/store/sample.js';
+import { isMissing } from '../../lib/base/bytes/files.js';
+import { isDamage } from '../../lib/base/errors.js';
+import type { Backend } from '../../lib/storage/store/backend.js';
+import { mergeSets } from '../../lib/storage/store/merge.js';
+import { ObjectStore } from '../../lib/storage/store/object-store.js';
+import { PackSetWriter } from '../../lib/storage/store/pack-writer.js';
+import { rebuildIndex, scanPacks } from '../../lib/storage/store/verify.js';
+import {
+  filesOf,
+  plain,
+  problemsOf,
+  readSame,
+  SAMPLE,
+  sampleStore,
+} from '../unit/storage/store/sample.js';
 
 /** Makes a new, empty backend for one test. */
 export type MakeBackend = (t: ExecutionContext) => Promise<Backend>;

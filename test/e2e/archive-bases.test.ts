@@ -1,11 +1,11 @@
 /** `dlv archive` and extents that no version wants: they stand under others until a plan does without. */
 import fs from 'node:fs/promises';
 import test from 'ava';
-import { checkRepository } from '../../lib/archive/fsck.js';
-import { surveyRepository } from '../../lib/archive/survey.js';
-import { sha256Hex } from '../../lib/bytes/hash.js';
-import { archive } from '../../lib/ops/archive.js';
-import { checkout } from '../../lib/ops/checkout.js';
+import { sha256Hex } from '../../lib/base/bytes/hash.js';
+import { surveyRepository } from '../../lib/storage/archive/survey.js';
+import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
+import { archive } from '../../lib/use/ops/archive.js';
+import { checkout } from '../../lib/use/ops/checkout.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 

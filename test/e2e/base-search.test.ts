@@ -4,8 +4,8 @@
  */
 import fs from 'node:fs/promises';
 import test from 'ava';
-import type { AddResult } from '../../lib/ops/add.js';
-import type { CheckoutResult } from '../../lib/ops/checkout.js';
+import type { AddResult } from '../../lib/use/ops/add.js';
+import type { CheckoutResult } from '../../lib/use/ops/checkout.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
 

@@ -5,10 +5,10 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { BenchResult } from '../../lib/ops/bench.js';
-import type { PlanPoint } from '../../lib/ops/bench-plans.js';
-import { sweepPlans } from '../../lib/ops/bench-plans.js';
-import { noProgress } from '../../lib/ops/progress.js';
+import type { PlanPoint } from '../../lib/use/measure/bench-plans.js';
+import { sweepPlans } from '../../lib/use/measure/bench-plans.js';
+import type { BenchResult } from '../../lib/use/ops/bench.js';
+import { noProgress } from '../../lib/use/progress.js';
 import { dlv, dlvJson } from '../helpers/dlv.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';

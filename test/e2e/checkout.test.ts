@@ -4,7 +4,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { CheckoutResult } from '../../lib/ops/checkout.js';
+import type { CheckoutResult } from '../../lib/use/ops/checkout.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { safetensors, type Tensors } from '../helpers/safetensors.js';
 

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { About } from '../../lib/ops/about.js';
+import type { About } from '../../lib/use/ops/about.js';
 import { dlv } from '../helpers/dlv.js';
 import { PROJECT_ROOT } from '../helpers/paths.js';
 import { tempDir } from '../helpers/temp-dir.js';

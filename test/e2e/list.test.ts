@@ -1,10 +1,10 @@
 /** `dlv list`, `dlv du`, `dlv copy`: models, what they cost, how they begin. */
 import fs from 'node:fs/promises';
 import test from 'ava';
-import type { CopyResult } from '../../lib/ops/copy.js';
-import type { DuResult } from '../../lib/ops/du.js';
-import type { ListedModel } from '../../lib/ops/list.js';
-import type { ShowResult } from '../../lib/ops/show.js';
+import type { CopyResult } from '../../lib/use/ops/copy.js';
+import type { DuResult } from '../../lib/use/ops/du.js';
+import type { ListedModel } from '../../lib/use/ops/list.js';
+import type { ShowResult } from '../../lib/use/ops/show.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { safetensors, type Tensors } from '../helpers/safetensors.js';
 

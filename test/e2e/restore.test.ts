@@ -1,7 +1,7 @@
 /** `dlv restore` and `dlv reset`: git's meaning. */
 import test from 'ava';
-import type { ResetResult } from '../../lib/ops/reset.js';
-import type { RestoreResult } from '../../lib/ops/restore.js';
+import type { ResetResult } from '../../lib/use/ops/reset.js';
+import type { RestoreResult } from '../../lib/use/ops/restore.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 
 test('restore: work files become what is staged', async (t) => {

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import test from 'ava';
-import type { CatResult } from '../../lib/ops/cat.js';
-import type { ShowFileResult, ShowResult } from '../../lib/ops/show.js';
+import type { CatResult } from '../../lib/use/ops/cat.js';
+import type { ShowFileResult, ShowResult } from '../../lib/use/ops/show.js';
 import { dlv } from '../helpers/dlv.js';
 import { SHAPES, TestRepository, threeVersions } from '../helpers/repository.js';
 import { randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';

@@ -6,11 +6,11 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { io } from '../../lib/bytes/files.js';
-import type { AddResult } from '../../lib/ops/add.js';
-import type { StatusResult } from '../../lib/ops/status.js';
-import { Layout } from '../../lib/repo/layout.js';
-import { listReaders, registerReader } from '../../lib/repo/readers.js';
+import { io } from '../../lib/base/bytes/files.js';
+import { Layout } from '../../lib/storage/repo/layout.js';
+import { listReaders, registerReader } from '../../lib/storage/repo/processes/readers.js';
+import type { AddResult } from '../../lib/use/ops/add.js';
+import type { StatusResult } from '../../lib/use/ops/status.js';
 import { DLV_BIN } from '../helpers/dlv.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 

@@ -1,8 +1,8 @@
 /** `dlv switch`, `dlv branch`, `dlv tag`. */
 import test from 'ava';
-import type { BranchChange, BranchEntry } from '../../lib/ops/branch.js';
-import type { SwitchResult } from '../../lib/ops/switch.js';
-import type { TagEntry } from '../../lib/ops/tag.js';
+import type { BranchChange, BranchEntry } from '../../lib/use/ops/branch.js';
+import type { SwitchResult } from '../../lib/use/ops/switch.js';
+import type { TagEntry } from '../../lib/use/ops/tag.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 
 test('switch: to a branch and back, files follow', async (t) => {

@@ -1,7 +1,7 @@
 /** Commands in work trees that hold more than one thing: repositories inside, shells, lost parts. */
 import fs from 'node:fs/promises';
 import test from 'ava';
-import type { AddResult } from '../../lib/ops/add.js';
+import type { AddResult } from '../../lib/use/ops/add.js';
 import { dlv } from '../helpers/dlv.js';
 import { TestRepository } from '../helpers/repository.js';
 import { randomTensors, safetensors } from '../helpers/safetensors.js';

@@ -1,16 +1,16 @@
 /** An object store in memory that holds extents on chains of any shape, for tests of retrieval. */
 
-import type { Id } from '../../lib/bytes/hash.js';
-import { encodeRans } from '../../lib/codec/planes-rans.js';
-import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../../lib/codec/tags.js';
-import { RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../lib/limits.js';
-import type { Backend } from '../../lib/store/backend.js';
-import { MemoryBackend } from '../../lib/store/memory-backend.js';
-import { ObjectStore } from '../../lib/store/object-store.js';
-import { PackSetWriter } from '../../lib/store/pack-writer.js';
-import { segmentCount } from '../../lib/store/types.js';
-import { ExtentHasher } from '../../lib/tensor/extent-id.js';
-import { splitInto } from '../../lib/tensor/planes.js';
+import type { Id } from '../../lib/base/bytes/hash.js';
+import { RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
+import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
+import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../../lib/pure/codec/tags.js';
+import { ExtentHasher } from '../../lib/pure/tensor/extent-id.js';
+import { splitInto } from '../../lib/pure/tensor/planes.js';
+import type { Backend } from '../../lib/storage/store/backend.js';
+import { MemoryBackend } from '../../lib/storage/store/memory-backend.js';
+import { ObjectStore } from '../../lib/storage/store/object-store.js';
+import { PackSetWriter } from '../../lib/storage/store/pack-writer.js';
+import { segmentCount } from '../../lib/storage/store/types.js';
 import { seededRandom } from './rng.js';
 
 export interface MadeChains {

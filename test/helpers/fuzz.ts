@@ -6,11 +6,11 @@
  * error of damage class; what it accepts must pass `validateLayout`; it may read and allocate no
  * more than the input's size explains.
  */
-import type { ByteSource } from '../../lib/bytes/files.js';
-import { MemorySource } from '../../lib/bytes/files.js';
-import { isDamage } from '../../lib/errors.js';
-import { layoutWith, readLayout } from '../../lib/formats/detect.js';
-import type { FormatReader } from '../../lib/formats/format.js';
+import type { ByteSource } from '../../lib/base/bytes/files.js';
+import { MemorySource } from '../../lib/base/bytes/files.js';
+import { isDamage } from '../../lib/base/errors.js';
+import { layoutWith, readLayout } from '../../lib/pure/formats/detect.js';
+import type { FormatReader } from '../../lib/pure/formats/format.js';
 import { seededRandom } from './rng.js';
 
 /** A source in memory that counts what is read from it. */

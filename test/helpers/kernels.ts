@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { type Kernel, type KernelSegment, load } from '../../lib/native/kernel.js';
-import { splitPlanes } from '../../lib/tensor/planes.js';
+import { type Kernel, type KernelSegment, load } from '../../lib/base/native/kernel.js';
+import { splitPlanes } from '../../lib/pure/tensor/planes.js';
 import { PROJECT_ROOT } from './paths.js';
 import { seededRandom } from './rng.js';
 

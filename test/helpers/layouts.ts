@@ -1,10 +1,10 @@
 /** Looks into files the way a layout says, for tests of format readers. */
 import { isDeepStrictEqual } from 'node:util';
-import { type ByteSource, MemorySource } from '../../lib/bytes/files.js';
-import { readLayout } from '../../lib/formats/detect.js';
-import { DTYPES, dtypeBytes } from '../../lib/tensor/dtype.js';
-import { elementCount, type FileLayout, type TensorSpan } from '../../lib/tensor/layout.js';
-import { swapBytes } from '../../lib/tensor/planes.js';
+import { type ByteSource, MemorySource } from '../../lib/base/bytes/files.js';
+import { readLayout } from '../../lib/pure/formats/detect.js';
+import { DTYPES, dtypeBytes } from '../../lib/pure/tensor/dtype.js';
+import { elementCount, type FileLayout, type TensorSpan } from '../../lib/pure/tensor/layout.js';
+import { swapBytes } from '../../lib/pure/tensor/planes.js';
 
 /** The layout that detection gives for bytes in memory; a mistake of a reader throws. */
 export function layoutOf(bytes: Uint8Array, name = 'file'): Promise<FileLayout> {

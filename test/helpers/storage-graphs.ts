@@ -3,8 +3,8 @@
  * oracle that tries every spanning tree.
  */
 import fc from 'fast-check';
-import { GraphBuilder, ROOT, type Scheme, type StorageGraph } from '../../lib/plan/graph.js';
-import { verifyPlan } from '../../lib/plan/verify.js';
+import { GraphBuilder, ROOT, type Scheme, type StorageGraph } from '../../lib/pure/plan/graph.js';
+import { verifyPlan } from '../../lib/pure/plan/verify.js';
 
 /** The graph of the paper's Fig 5 with budgets (3, 6); its optimum stores 24. */
 export function toyGraph(budgets: readonly [number, number] = [3, 6]): StorageGraph {

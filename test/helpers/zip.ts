@@ -1,6 +1,6 @@
 /** Builds zip archives by hand, each field of which a test can falsify. */
 import { deflateRawSync } from 'node:zlib';
-import { crc32 } from '../../lib/bytes/checksum.js';
+import { crc32 } from '../../lib/base/bytes/checksum.js';
 
 /** One entry; fields that start with `local` or `central` replace what one of the headers says. */
 export interface ZipPart {

@@ -5,18 +5,22 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { findArborescence } from '../../lib/plan/arborescence.js';
-import { planStorage } from '../../lib/plan/auto.js';
-import { compileBudgets } from '../../lib/plan/budgets.js';
-import { solveExactly } from '../../lib/plan/exact.js';
-import { Forest } from '../../lib/plan/forest.js';
-import { GraphBuilder, ROOT, type StorageGraph } from '../../lib/plan/graph.js';
-import { BASIC_PLANNERS, preparePlanning, runPlanner } from '../../lib/plan/planners.js';
-import { findPricedBound } from '../../lib/plan/price-bound.js';
-import { findShortestPaths } from '../../lib/plan/shortest-paths.js';
-import { Steps } from '../../lib/plan/steps.js';
-import { planOverTree } from '../../lib/plan/tree-dp.js';
-import { verifyPlan } from '../../lib/plan/verify.js';
+import { planStorage } from '../../lib/pure/plan/auto.js';
+import { solveExactly } from '../../lib/pure/plan/bounds/exact.js';
+import { findPricedBound } from '../../lib/pure/plan/bounds/price-bound.js';
+import { compileBudgets } from '../../lib/pure/plan/budgets.js';
+import { Forest } from '../../lib/pure/plan/forest.js';
+import { GraphBuilder, ROOT, type StorageGraph } from '../../lib/pure/plan/graph.js';
+import { findArborescence } from '../../lib/pure/plan/planners/arborescence.js';
+import {
+  BASIC_PLANNERS,
+  preparePlanning,
+  runPlanner,
+} from '../../lib/pure/plan/planners/planners.js';
+import { findShortestPaths } from '../../lib/pure/plan/planners/shortest-paths.js';
+import { planOverTree } from '../../lib/pure/plan/planners/tree-dp.js';
+import { Steps } from '../../lib/pure/plan/steps.js';
+import { verifyPlan } from '../../lib/pure/plan/verify.js';
 import { arbitraryGraph, forEachTree, leastStorage } from '../helpers/storage-graphs.js';
 
 const RUNS = { numRuns: 150 };

@@ -3,8 +3,8 @@
  * takes part for elements of one byte, where it does not take minutes.
  */
 import test from 'ava';
-import { SEGMENT_ELEMENTS } from '../../lib/limits.js';
-import type { KernelSegment } from '../../lib/native/kernel.js';
+import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
+import type { KernelSegment } from '../../lib/base/native/kernel.js';
 import { decodeOrNull, KERNEL_KINDS, kernelOf, makePair, stopsOf } from '../helpers/kernels.js';
 
 const PARTS = ['head', 'hi', 'mid', 'low'] as const;

@@ -1,7 +1,7 @@
 /** The commands that people run most, on a failing device; faults.slow.test.ts has all of them. */
 import test from 'ava';
-import type { DlvError } from '../../lib/errors.js';
-import { init } from '../../lib/ops/init.js';
+import type { DlvError } from '../../lib/base/errors.js';
+import { init } from '../../lib/use/ops/init.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { checkError, contextIn, exhaust, SCENARIOS } from './fault-scenarios.js';
 import { FAULTY, injectFault } from './faults.js';

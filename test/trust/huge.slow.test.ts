@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import test from 'ava';
-import { checkout } from '../../lib/ops/checkout.js';
-import { WorkRepository } from '../unit/archive/work-repository.js';
+import { checkout } from '../../lib/use/ops/checkout.js';
+import { WorkRepository } from '../unit/storage/objects/work-repository.js';
 import { fsckProblems } from './record.js';
 
 const GIB = 2 ** 30;
@@ -55,8 +55,8 @@ test('huge: tensors over 2 GiB and 4 GiB and a file over 4 GiB come back bit for
   for (const name of ['model.safetensors', 'data.bin']) {
     expected[name] = await hashOf(work.file(name));
   }
-  const { add } = await import('../../lib/ops/add.js');
-  const { commit } = await import('../../lib/ops/commit.js');
+  const { add } = await import('../../lib/use/ops/add.js');
+  const { commit } = await import('../../lib/use/ops/commit.js');
   const result = await work.open(async (repo, context) => {
     await add(repo, { paths: Object.keys(expected) }, context);
     return commit(repo, { message: 'huge' }, context);

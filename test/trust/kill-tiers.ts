@@ -6,12 +6,12 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { Repository } from '../../lib/archive/repository.js';
-import type { Id } from '../../lib/bytes/hash.js';
-import { add } from '../../lib/ops/add.js';
-import { commit } from '../../lib/ops/commit.js';
-import { init } from '../../lib/ops/init.js';
-import { noProgress } from '../../lib/ops/progress.js';
+import type { Id } from '../../lib/base/bytes/hash.js';
+import { Repository } from '../../lib/storage/objects/repository.js';
+import { add } from '../../lib/use/ops/add.js';
+import { commit } from '../../lib/use/ops/commit.js';
+import { init } from '../../lib/use/ops/init.js';
+import { noProgress } from '../../lib/use/progress.js';
 import { seededRandom } from '../helpers/rng.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { checkpoint } from './model-files.js';

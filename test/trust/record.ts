@@ -4,13 +4,13 @@
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { checkRepository } from '../../lib/archive/fsck.js';
-import { Repository } from '../../lib/archive/repository.js';
-import { streamFile } from '../../lib/archive/stored-file.js';
-import type { Id } from '../../lib/bytes/hash.js';
-import { sha256, sha256Hex } from '../../lib/bytes/hash.js';
-import { DlvError } from '../../lib/errors.js';
-import { Layout } from '../../lib/repo/layout.js';
+import type { Id } from '../../lib/base/bytes/hash.js';
+import { sha256, sha256Hex } from '../../lib/base/bytes/hash.js';
+import { DlvError } from '../../lib/base/errors.js';
+import { Repository } from '../../lib/storage/objects/repository.js';
+import { streamFile } from '../../lib/storage/objects/stored-file.js';
+import { Layout } from '../../lib/storage/repo/layout.js';
+import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
 
 /** Path → sha256. */
 export type FileHashes = Record<string, string>;

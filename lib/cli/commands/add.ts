@@ -1,6 +1,6 @@
 /** `dlv add` on the command line. */
 import type { Command } from 'commander';
-import type { AddResult } from '../../ops/add.js';
+import type { AddResult } from '../../use/ops/add.js';
 import { parseStep } from '../arguments.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
@@ -54,7 +54,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--level <name>', 'effort of the encoder: fast, default or max (config codec.level)')
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
-        const { add } = await import('../../ops/add.js');
+        const { add } = await import('../../use/ops/add.js');
         const { step, ...rest } = flags;
         const options = {
           ...rest,

@@ -1,7 +1,7 @@
 /** `dlv archive` on the command line. */
 import { type Command, Option } from 'commander';
-import { UsageError } from '../../errors.js';
-import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../ops/archive.js';
+import { UsageError } from '../../base/errors.js';
+import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../use/ops/archive.js';
 import { exampleId, shortId } from '../render.js';
 import { type Cli, collect } from '../run.js';
 import { formatTable } from '../table.js';
@@ -252,7 +252,7 @@ export function register(program: Command, cli: Cli): void {
         refusePlanFlags(flags);
         return runTier(run, revisions, flags);
       }
-      const { archive } = await import('../../ops/archive.js');
+      const { archive } = await import('../../use/ops/archive.js');
       const asked = options(revisions, flags);
       const result = await run.repository((repo) => archive(repo, asked, run.context));
       run.answer(result, (ui) => print(ui, result));

@@ -1,8 +1,8 @@
 /** `dlv bench` on the command line. */
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { UsageError } from '../../errors.js';
-import type { BenchOptions, BenchPart, BenchResult } from '../../ops/bench.js';
+import { UsageError } from '../../base/errors.js';
+import type { BenchOptions, BenchPart, BenchResult } from '../../use/ops/bench.js';
 import { exampleId } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatTable } from '../table.js';
@@ -154,7 +154,7 @@ function print(ui: Ui, result: BenchResult, tables: Tables): void {
 }
 
 async function action(run: Run, revisions: string[], flags: Flags): Promise<number> {
-  const { bench, writeReport } = await import('../../ops/bench.js');
+  const { bench, writeReport } = await import('../../use/ops/bench.js');
   const result = await bench(readOptions(revisions, flags), run.context);
   const { html } = flags;
   if (html !== undefined) {

@@ -1,7 +1,7 @@
 /** `dlv branch` on the command line. */
 import type { Command } from 'commander';
-import { UsageError } from '../../errors.js';
-import type { BranchChange, BranchEntry } from '../../ops/branch.js';
+import { UsageError } from '../../base/errors.js';
+import type { BranchChange, BranchEntry } from '../../use/ops/branch.js';
 import { exampleId, shortId, subject } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatTable } from '../table.js';
@@ -47,7 +47,7 @@ function printChange(ui: Ui, change: BranchChange): void {
 
 /** Makes, deletes or renames. */
 async function change(run: Run, names: string[], flags: Flags): Promise<void> {
-  const ops = await import('../../ops/branch.js');
+  const ops = await import('../../use/ops/branch.js');
   const [first = '', second, ...more] = names;
   const model = flags.model === undefined ? {} : { model: flags.model };
   const removes = flags.delete || flags.forceDelete;
@@ -103,7 +103,7 @@ export function register(program: Command, cli: Cli): void {
         if (flags.delete || flags.forceDelete || flags.move) {
           throw new UsageError('no branch is named');
         }
-        const { listBranchEntries } = await import('../../ops/branch.js');
+        const { listBranchEntries } = await import('../../use/ops/branch.js');
         const branches = await run.repository((repo) =>
           listBranchEntries(repo, flags, run.context),
         );

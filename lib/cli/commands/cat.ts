@@ -1,7 +1,7 @@
 /** `dlv cat` on the command line. */
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import type { CatFormat, CatResult } from '../../ops/cat.js';
+import type { CatFormat, CatResult } from '../../use/ops/cat.js';
 import { exampleId } from '../render.js';
 import type { Cli } from '../run.js';
 
@@ -45,7 +45,7 @@ export function register(program: Command, cli: Cli): void {
     .action(
       cli.action(
         async (run, place: string, flags: { format?: CatFormat; acceptTier?: boolean }) => {
-          const { cat } = await import('../../ops/cat.js');
+          const { cat } = await import('../../use/ops/cat.js');
           const { ui } = run;
           const sink = async (bytes: Uint8Array): Promise<boolean> => {
             await ui.bytes(bytes);

@@ -1,6 +1,6 @@
 /** `dlv checkout` on the command line. */
 import type { Command } from 'commander';
-import type { CheckoutOptions, CheckoutResult } from '../../ops/checkout.js';
+import type { CheckoutOptions, CheckoutResult } from '../../use/ops/checkout.js';
 import { exampleId, noteFiles, shortId } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatBytes, formatDuration, printable, type Ui } from '../ui.js';
@@ -40,7 +40,7 @@ async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promis
   if (revision === undefined && after !== null && after.length > 0 && flags.out === undefined) {
     return restoreFiles(run, { paths: after });
   }
-  const { checkout } = await import('../../ops/checkout.js');
+  const { checkout } = await import('../../use/ops/checkout.js');
   const options: CheckoutOptions = {
     revision: revision ?? 'HEAD',
     paths: [...paths, ...(after ?? [])],

@@ -1,6 +1,6 @@
 /** `dlv commit` on the command line. */
 import type { Command } from 'commander';
-import type { CommitOptions, CommitResult } from '../../ops/commit.js';
+import type { CommitOptions, CommitResult } from '../../use/ops/commit.js';
 import { parseStep } from '../arguments.js';
 import { type Cli, collect } from '../run.js';
 import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
@@ -69,8 +69,8 @@ export function register(program: Command, cli: Cli): void {
     .option('--level <name>', 'effort of the encoder for --all: fast, default or max')
     .action(
       cli.action(async (run, flags: Flags) => {
-        const { commit } = await import('../../ops/commit.js');
-        const { resolveId } = await import('../../ops/resolve.js');
+        const { commit } = await import('../../use/ops/commit.js');
+        const { resolveId } = await import('../../use/history/resolve.js');
         const path = await import('node:path');
         const result = await run.repository(async (repo) => {
           const parents: NonNullable<CommitOptions['parents']> = [];

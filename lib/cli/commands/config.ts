@@ -1,7 +1,7 @@
 /** `dlv config` on the command line. */
 import type { Command } from 'commander';
-import { UsageError } from '../../errors.js';
-import type { ConfigChange, ConfigEntry } from '../../ops/config.js';
+import { UsageError } from '../../base/errors.js';
+import type { ConfigChange, ConfigEntry } from '../../use/ops/config.js';
 import type { Cli } from '../run.js';
 import { formatTable } from '../table.js';
 import { printable, type Ui } from '../ui.js';
@@ -52,7 +52,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--user', "change the user's file instead of the repository's")
     .action(
       cli.action(async (run, key: string | undefined, value: string | undefined, flags: Flags) => {
-        const ops = await import('../../ops/config.js');
+        const ops = await import('../../use/ops/config.js');
         if (flags.list || (key === undefined && !flags.unset)) {
           if (key !== undefined) throw new UsageError('--list takes no key');
           const rows = await ops.listConfig(run.context);

@@ -1,6 +1,6 @@
 /** `dlv copy` on the command line. */
 import type { Command } from 'commander';
-import type { CopyOptions, CopyResult } from '../../ops/copy.js';
+import type { CopyOptions, CopyResult } from '../../use/ops/copy.js';
 import { exampleId, noteFiles } from '../render.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, printable } from '../ui.js';
@@ -51,7 +51,7 @@ export function register(program: Command, cli: Cli): void {
           name: string,
           flags: Omit<CopyOptions, 'revision' | 'name'>,
         ) => {
-          const { copy } = await import('../../ops/copy.js');
+          const { copy } = await import('../../use/ops/copy.js');
           const options = { revision, name, ...flags };
           const result = await run.repository((repo) => copy(repo, options, run.context));
           run.answer(result, (ui) => {

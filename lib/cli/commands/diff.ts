@@ -1,6 +1,6 @@
 /** `dlv diff` on the command line. */
 import type { Command } from 'commander';
-import type { DiffResult, FileDiff, SnapshotDiff, TensorDiff } from '../../ops/diff.js';
+import type { DiffResult, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
 import type { Cli } from '../run.js';
 import { type Cell, formatTable } from '../table.js';
 import { formatBytes, formatCount, formatNumber, printable, type Ui } from '../ui.js';
@@ -80,7 +80,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--exit-code', 'answer with exit code 1 if something differs')
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
-        const { diff } = await import('../../ops/diff.js');
+        const { diff } = await import('../../use/ops/diff.js');
         const { before, after } = run.split(operands);
         const options = {
           revisions: before,

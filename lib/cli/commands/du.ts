@@ -1,7 +1,7 @@
 /** `dlv du` on the command line. */
 import type { Command } from 'commander';
-import type { DuOptions, DuResult } from '../../ops/du.js';
-import type { GroupBytes } from '../../ops/sizes.js';
+import type { GroupBytes } from '../../use/history/sizes.js';
+import type { DuOptions, DuResult } from '../../use/ops/du.js';
 import { exampleId, shortId } from '../render.js';
 import type { Cli } from '../run.js';
 import { formatTable } from '../table.js';
@@ -119,7 +119,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--paths', 'also tell the paths apart')
     .action(
       cli.action(async (run, revisions: string[], flags: Omit<DuOptions, 'revisions'>) => {
-        const { du } = await import('../../ops/du.js');
+        const { du } = await import('../../use/ops/du.js');
         const options = { revisions, ...flags };
         const result = await run.repository((repo) => du(repo, options, run.context));
         run.answer(result, (ui) => print(ui, result));

@@ -1,7 +1,7 @@
 /** `dlv fsck` on the command line. */
 import type { Command } from 'commander';
-import type { FsckOpResult } from '../../ops/fsck.js';
-import type { Id } from '../../ops/versions.js';
+import type { Id } from '../../use/history/versions.js';
+import type { FsckOpResult } from '../../use/ops/fsck.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
 
@@ -71,7 +71,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--rebuild', 'make anew what is derived and save what is undamaged')
     .action(
       cli.action(async (run, flags: { files?: boolean; rebuild?: boolean }) => {
-        const { fsck } = await import('../../ops/fsck.js');
+        const { fsck } = await import('../../use/ops/fsck.js');
         const result = await fsck(run.context, flags);
         run.answer(result, (ui) => show(ui, result));
         return result.ok ? 0 : DAMAGED;

@@ -1,7 +1,7 @@
 /** `dlv gc` on the command line. */
 import type { Command } from 'commander';
-import { UsageError } from '../../errors.js';
-import type { GcOpResult } from '../../ops/gc.js';
+import { UsageError } from '../../base/errors.js';
+import type { GcOpResult } from '../../use/ops/gc.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, formatDuration } from '../ui.js';
 
@@ -42,7 +42,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--dry-run', 'only say what would be done')
     .action(
       cli.action(async (run, flags: { prune?: string; dryRun?: boolean }) => {
-        const { gc } = await import('../../ops/gc.js');
+        const { gc } = await import('../../use/ops/gc.js');
         if (flags.prune !== undefined && flags.prune !== 'now') {
           throw new UsageError(`--prune takes 'now', not '${flags.prune}'`, {
             hint: 'the age that garbage is kept is the setting gc.graceDays',

@@ -1,6 +1,6 @@
 /** `dlv init` on the command line. */
 import type { Command } from 'commander';
-import type { InitOptions, InitResult } from '../../ops/init.js';
+import type { InitOptions, InitResult } from '../../use/ops/init.js';
 import type { Cli } from '../run.js';
 import { printable } from '../ui.js';
 
@@ -25,7 +25,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--branch <name>', 'name of its first branch (default: the setting init.branch)')
     .action(
       cli.action(async (run, dir: string | undefined, options: InitOptions) => {
-        const { init } = await import('../../ops/init.js');
+        const { init } = await import('../../use/ops/init.js');
         const result = await init(run.context, { ...options, dir });
         run.answer(result, () => {
           run.ui.note(`made an empty repository in '${printable(result.path)}'`);

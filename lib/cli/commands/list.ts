@@ -1,6 +1,6 @@
 /** `dlv list` on the command line. */
 import type { Command } from 'commander';
-import type { ListedModel, ListOptions } from '../../ops/list.js';
+import type { ListedModel, ListOptions } from '../../use/ops/list.js';
 import { parseCount } from '../arguments.js';
 import { bytesOf, EXAMPLE_VERSION, exampleId, subject, versionTitle } from '../render.js';
 import type { Cli } from '../run.js';
@@ -65,7 +65,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--last <n>', 'show the last <n> versions of each model (default: 1)')
     .action(
       cli.action(async (run, flags: Flags) => {
-        const { list } = await import('../../ops/list.js');
+        const { list } = await import('../../use/ops/list.js');
         const { last, ...rest } = flags;
         const options: ListOptions = {
           ...rest,

@@ -1,7 +1,7 @@
 /** `dlv log` on the command line. */
 import type { Command } from 'commander';
-import type { History } from '../../ops/log.js';
-import type { VersionSummary } from '../../ops/versions.js';
+import type { VersionSummary } from '../../use/history/versions.js';
+import type { History } from '../../use/ops/log.js';
 import { parseCount } from '../arguments.js';
 import { besideGraph, drawGraph } from '../graph.js';
 import { EXAMPLE_VERSION, subject, versionLines, versionTitle } from '../render.js';
@@ -64,7 +64,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', 'show only versions of this model')
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
-        const { readHistory } = await import('../../ops/log.js');
+        const { readHistory } = await import('../../use/ops/log.js');
         const { before, after } = run.split(operands);
         const { maxCount, all, model, graph } = flags;
         const options = {

@@ -1,7 +1,7 @@
 /** `dlv reset` on the command line. */
 import type { Command } from 'commander';
-import { UsageError } from '../../errors.js';
-import type { ResetMode, ResetOptions, ResetResult } from '../../ops/reset.js';
+import { UsageError } from '../../base/errors.js';
+import type { ResetMode, ResetOptions, ResetResult } from '../../use/ops/reset.js';
 import { exampleId, noteFiles, shortId } from '../render.js';
 import type { Cli } from '../run.js';
 import { formatCount } from '../ui.js';
@@ -54,7 +54,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--hard', 'move the branch, what is staged and the work files')
     .action(
       cli.action(async (run, rev: string | undefined, paths: string[], flags: Flags) => {
-        const { reset } = await import('../../ops/reset.js');
+        const { reset } = await import('../../use/ops/reset.js');
         const { before, after } = run.split([...(rev === undefined ? [] : [rev]), ...paths]);
         const [revision, ...more] = before;
         const options: ResetOptions = {

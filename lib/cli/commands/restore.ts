@@ -1,6 +1,6 @@
 /** `dlv restore` on the command line. */
 import type { Command } from 'commander';
-import type { RestoreOptions, RestoreResult } from '../../ops/restore.js';
+import type { RestoreOptions, RestoreResult } from '../../use/ops/restore.js';
 import { noteFiles } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatCount } from '../ui.js';
@@ -16,7 +16,7 @@ const EXAMPLE: RestoreResult = {
 
 /** Runs the op and answers; `dlv checkout -- <paths>` does the same. */
 export async function restoreFiles(run: Run, options: RestoreOptions): Promise<number> {
-  const { restore } = await import('../../ops/restore.js');
+  const { restore } = await import('../../use/ops/restore.js');
   const result = await run.repository((repo) => restore(repo, options, run.context));
   run.answer(result, (ui) => {
     noteFiles(ui, result);

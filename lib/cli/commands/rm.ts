@@ -1,6 +1,6 @@
 /** `dlv rm` on the command line. */
 import type { Command } from 'commander';
-import type { RmResult } from '../../ops/rm.js';
+import type { RmResult } from '../../use/ops/rm.js';
 import type { Cli } from '../run.js';
 import { formatCount, printable } from '../ui.js';
 
@@ -35,7 +35,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-f, --force', 'remove files whose content is in no version')
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
-        const { rm } = await import('../../ops/rm.js');
+        const { rm } = await import('../../use/ops/rm.js');
         const options = { ...flags, paths };
         const result = await run.repository((repo) => rm(repo, options, run.context));
         run.answer(result, (ui) => {

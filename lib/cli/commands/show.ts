@@ -1,6 +1,6 @@
 /** `dlv show` on the command line. */
 import type { Command } from 'commander';
-import type { ShowFileResult, ShowResult } from '../../ops/show.js';
+import type { ShowFileResult, ShowResult } from '../../use/ops/show.js';
 import {
   bytesOf,
   EXAMPLE_VERSION,
@@ -122,7 +122,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('[revision]', 'version, or <rev>:<path>', 'HEAD')
     .action(
       cli.action(async (run, revision: string) => {
-        const { show, showFile } = await import('../../ops/show.js');
+        const { show, showFile } = await import('../../use/ops/show.js');
         const at = revision.indexOf(':');
         await run.repository(async (repo) => {
           if (at < 0) {

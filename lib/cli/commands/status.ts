@@ -1,6 +1,7 @@
 /** `dlv status` on the command line. */
 import type { Command } from 'commander';
-import type { ModelStatus, PathChange, StatusResult } from '../../ops/status.js';
+import type { ModelStatus, StatusResult } from '../../use/ops/status.js';
+import type { PathChange } from '../../use/worktree/changes.js';
 import type { Cli } from '../run.js';
 import { printable, type Ui } from '../ui.js';
 
@@ -35,7 +36,7 @@ export function register(program: Command, cli: Cli): void {
     })
     .action(
       cli.action(async (run) => {
-        const { status } = await import('../../ops/status.js');
+        const { status } = await import('../../use/ops/status.js');
         const result = await run.repository((repo) => status(repo, run.context));
         run.answer(result, (ui) => print(ui, result));
         return 0;

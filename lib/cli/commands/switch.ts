@@ -1,6 +1,6 @@
 /** `dlv switch` on the command line. */
 import type { Command } from 'commander';
-import type { SwitchResult } from '../../ops/switch.js';
+import type { SwitchResult } from '../../use/ops/switch.js';
 import { exampleId, noteFiles, shortId } from '../render.js';
 import type { Cli } from '../run.js';
 
@@ -37,7 +37,7 @@ export function register(program: Command, cli: Cli): void {
     .action(
       cli.action(
         async (run, name: string, start: string | undefined, flags: { create?: boolean }) => {
-          const { switchTo } = await import('../../ops/switch.js');
+          const { switchTo } = await import('../../use/ops/switch.js');
           const options = { name, ...flags, ...(start === undefined ? {} : { start }) };
           const result = await run.repository((repo) => switchTo(repo, options, run.context));
           run.answer(result, (ui) => {

@@ -1,7 +1,7 @@
 /** `dlv tag` on the command line. */
 import type { Command } from 'commander';
-import { UsageError } from '../../errors.js';
-import type { TagChange, TagEntry } from '../../ops/tag.js';
+import { UsageError } from '../../base/errors.js';
+import type { TagChange, TagEntry } from '../../use/ops/tag.js';
 import { exampleId, shortId, subject } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatTable } from '../table.js';
@@ -48,7 +48,7 @@ async function change(
   revision: string | undefined,
   flags: Flags,
 ): Promise<void> {
-  const ops = await import('../../ops/tag.js');
+  const ops = await import('../../use/ops/tag.js');
   if (flags.delete && revision !== undefined) throw new UsageError('-d takes one tag');
   const result = await run.repository((repo) =>
     flags.delete
@@ -99,7 +99,7 @@ export function register(program: Command, cli: Cli): void {
         if (flags.delete || name !== undefined) {
           throw new UsageError(flags.delete ? 'no tag is named' : '--list takes no name');
         }
-        const { listTags } = await import('../../ops/tag.js');
+        const { listTags } = await import('../../use/ops/tag.js');
         const tags = await run.repository((repo) => listTags(repo, run.context));
         run.answer(tags, (ui) => printList(ui, tags));
         return 0;

@@ -1,8 +1,8 @@
 /**
  * The direction of imports: what a file imports, which room it is in, what the table allows.
  *
- * Pure: everything takes text. A room is a folder of lib/, a file directly in lib/ (errors, limits,
- * index), or `bin`.
+ * Pure: everything takes text. A room is a folder or file of a layer (`lib/pure/codec`,
+ * `lib/base/errors.ts`), a folder or file directly in lib/ (cli, index), or `bin`.
  */
 import path from 'node:path';
 
@@ -11,6 +11,9 @@ export type ImportTable = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Rooms that every room may import. */
 export const FREE_ROOMS: readonly string[] = ['errors', 'limits'];
+
+/** Folders of lib/ that hold rooms, the lowest first. */
+export const LAYERS: readonly string[] = ['base', 'pure', 'storage', 'use'];
 
 const TABLE = /<!-- imports -->([\s\S]*?)<!-- \/imports -->/;
 const STATIC = /^(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]/gm;
@@ -33,10 +36,12 @@ export function roomOf(file: string): string | undefined {
   const parts = file.split('/');
   if (parts[0] === 'bin') return 'bin';
   if (parts[0] !== 'lib') return undefined;
-  return parts[1]!.replace(/\.ts$/, '');
+  const room = LAYERS.includes(parts[1]!) ? parts[2]! : parts[1]!;
+  return room.replace(/\.ts$/, '');
 }
 
-/** Reads the table between the `imports` markers: `| room | … | may import |`; `–` means none. */
+/** Reads the table between the `imports` markers: its last three columns are
+ * room, what it owns, what it may import; `–` means none. */
 export function parseImportTable(markdown: string): Map<string, Set<string>> {
   const block = TABLE.exec(markdown)?.[1];
   if (block === undefined)
@@ -44,9 +49,10 @@ export function parseImportTable(markdown: string): Map<string, Set<string>> {
   const table = new Map<string, Set<string>>();
   for (const line of block.split('\n')) {
     const cells = line.split('|').map((cell) => cell.trim());
-    if (cells.length < 4 || cells[1] === 'room' || /^:?-+:?$/.test(cells[1]!)) continue;
+    const named = cells.at(-4);
+    if (named === undefined || named === 'room' || /^:?-+:?$/.test(named)) continue;
     const allowed = cells.at(-2)!.split(/[\s,]+/);
-    for (const room of cells[1]!.split(/[\s,]+/)) {
+    for (const room of named.split(/[\s,]+/)) {
       if (table.has(room)) throw new Error(`the room '${room}' stands twice in the table`);
       table.set(room, new Set(allowed.filter((name) => name !== '–' && name !== '')));
     }

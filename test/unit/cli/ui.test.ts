@@ -1,5 +1,6 @@
 /** What is printed where. Goal: stdout stays data, names cannot steer the terminal, units read well. */
 import test from 'ava';
+import { BugError } from '../../../lib/base/errors.js';
 import {
   createStyle,
   createUi,
@@ -13,7 +14,6 @@ import {
   printable,
   wantsColor,
 } from '../../../lib/cli/ui.js';
-import { BugError } from '../../../lib/errors.js';
 
 class Recorder {
   text = '';

@@ -1,0 +1,197 @@
+/**
+ * The only loader of the kernel: the native addon if it was built, else the shipped WebAssembly.
+ *
+ * `DLV_KERNEL=native|portable|wasm|reference` forces one (portable: the addon without SIMD; reference:
+ * TypeScript, slow, the oracle of the others). All of them read and write the same bytes.
+ * @see native/kernel.h
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { AbortedError, BugError, CorruptError, UsageError } from '../errors.js';
+import { loadWasm } from './wasm.js';
+
+/** Head and class payloads of one encoded segment (docs/format/codec.md, codec 2). */
+export interface KernelSegment {
+  head: Uint8Array;
+  hi: Uint8Array;
+  mid: Uint8Array;
+  low: Uint8Array;
+  usesBase: boolean;
+}
+
+/** What every build of the kernel can do. Buffers given are read, never kept; do not change them meanwhile. */
+export interface Kernel {
+  /**
+   * Encodes planes of up to 4 Mi elements, against base planes or alone.
+   * @param level  0 fast, 1 default, 2 max.
+   * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
+   * @param room   as long as the planes: memory that payloads are put into where they fit. The
+   *   reference does without.
+   */
+  encode(
+    planes: readonly Uint8Array[],
+    base: readonly Uint8Array[] | null,
+    level: number,
+    noPrefix: boolean,
+    abort?: Int32Array,
+    room?: Uint8Array,
+  ): Promise<KernelSegment>;
+  /**
+   * Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError.
+   * @param out  `wanted` planes of `count` bytes to decode into, which are returned; not the base's.
+   *   Default: fresh memory.
+   * @param abort  of `abortFlag`: a segment that was not begun when it is set is not decoded.
+   */
+  decode(
+    head: Uint8Array,
+    classes: readonly [hi: Uint8Array, mid: Uint8Array, low: Uint8Array],
+    base: readonly Uint8Array[] | null,
+    count: number,
+    width: number,
+    wanted: number,
+    out?: readonly Uint8Array[],
+    abort?: Int32Array,
+  ): Promise<Uint8Array[]>;
+}
+
+/** What the compiled builds do besides, at once. Buffers given are read, never kept. */
+export interface KernelServices {
+  /** bytes/chunker.ts: length of the first content-defined chunk of `bytes`. */
+  cutChunk(bytes: Uint8Array): number;
+  /** codec/sketch.ts: sums of bit lengths of differences, one for each row of `stride` bytes. */
+  sketchDistances(sketch: Uint8Array, width: number, rows: Uint8Array, stride: number): Uint32Array;
+}
+
+/** The faster paths that only the addon has. */
+export interface NativeKernel extends Kernel, KernelServices {
+  split(bytes: Uint8Array, width: number): Uint8Array[];
+  /** Splits into planes of the caller, each bytes.length / planes.length long. */
+  splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): void;
+  merge(planes: readonly Uint8Array[], target: Uint8Array): void;
+  /**
+   * sha256 of the prefix (up to 63 bytes) followed by each part, 32 bytes each, on the pool.
+   * @param parts  1 … 8 of equal length; not to be changed before the promise is settled.
+   */
+  sha256Many(prefix: Uint8Array, parts: readonly Uint8Array[]): Promise<Uint8Array>;
+  isa(): string;
+  forcePortable(on: boolean): void;
+}
+
+export interface KernelInfo {
+  /** Which build runs. */
+  kind: (typeof KINDS)[number];
+  /** Instruction set of its inner loops. */
+  isa: string;
+}
+
+export interface LoadedKernel {
+  info: KernelInfo;
+  kernel: Kernel;
+  /** null unless the addon runs. */
+  native: NativeKernel | null;
+  /** True if WebAssembly runs because there is no addon, not because it was asked for. */
+  fallback: boolean;
+  /** null if the reference runs: TypeScript does their work then. */
+  services: KernelServices | null;
+}
+
+/** The reference, loaded at its first use: it is no part of what a command needs at its start. */
+const REFERENCE: Kernel = {
+  encode: async (...args) =>
+    (await import('./reference/kernel.js')).referenceKernel.encode(...args),
+  decode: async (...args) =>
+    (await import('./reference/kernel.js')).referenceKernel.decode(...args),
+};
+
+const FOLDER = new URL('../../../../native/', import.meta.url);
+const KINDS = ['native', 'portable', 'wasm', 'reference'] as const;
+
+/** Error numbers of native/kernel.h that mean damaged input. */
+const ERROR_CORRUPT = -3;
+const ERROR_BASE = -4;
+const ERROR_ABORTED = -5;
+
+const flags = new WeakMap<AbortSignal, Int32Array>();
+
+/** The number through which a signal stops work that runs on other threads; one for each signal. */
+export function abortFlag(signal: AbortSignal): Int32Array {
+  const known = flags.get(signal);
+  if (known) return known;
+  const flag = Int32Array.of(signal.aborted ? 1 : 0);
+  flags.set(signal, flag);
+  signal.addEventListener('abort', () => flag.fill(1), { once: true });
+  return flag;
+}
+
+/** Turns what a kernel rejects with into an error of the table. @param file named in it. */
+export function kernelError(error: unknown, file: string): Error {
+  const code = (error as { kernel?: unknown }).kernel;
+  if (code === ERROR_CORRUPT || code === ERROR_BASE) {
+    const what =
+      code === ERROR_BASE ? 'its base is missing' : 'its coded bytes contradict themselves';
+    return new CorruptError(`'${file}' cannot be decoded: ${what}`, {
+      file,
+      hint: "run 'dlv fsck'",
+    });
+  }
+  if (code === ERROR_ABORTED) return new AbortedError();
+  if (code !== undefined)
+    return new BugError(`kernel error ${String(code)} on '${file}'`, { file });
+  return error as Error;
+}
+
+let loaded: LoadedKernel | null = null;
+
+/** The kernel of this process, loaded at the first call. @throws {UsageError} for an unknown DLV_KERNEL. */
+export function loadKernel(): LoadedKernel {
+  loaded ??= load(process.env.DLV_KERNEL);
+  return loaded;
+}
+
+/** True if this process has loaded WebAssembly for want of the addon. */
+export function kernelFellBack(): boolean {
+  return loaded?.fallback ?? false;
+}
+
+/** Loads one kind, or the best there is if `forced` is undefined. For tests of every kind side by side. */
+export function load(forced: string | undefined): LoadedKernel {
+  const kind = KINDS.find((name) => name === forced);
+  if (forced !== undefined && forced !== '' && kind === undefined) {
+    throw new UsageError(`DLV_KERNEL is '${forced}', not one of ${KINDS.join(', ')}`, {
+      option: 'DLV_KERNEL',
+    });
+  }
+  if (kind === 'reference') {
+    const info = { kind, isa: 'none' };
+    return { info, kernel: REFERENCE, native: null, services: null, fallback: false };
+  }
+  if (kind !== 'wasm') {
+    const native = loadAddon();
+    if (native !== null) {
+      native.forcePortable(kind === 'portable');
+      const info = { kind: kind ?? 'native', isa: native.isa() };
+      return { info, kernel: native, native, services: native, fallback: false };
+    }
+    if (kind !== undefined) {
+      throw new UsageError(`DLV_KERNEL is '${kind}', but the native kernel was not built`, {
+        option: 'DLV_KERNEL',
+        hint: "install a C compiler and run 'node native/build.mjs'",
+      });
+    }
+  }
+  const bytes = readFileSync(fileURLToPath(new URL('kernel.wasm', FOLDER)));
+  const info = { kind: 'wasm', isa: 'simd128' } as const;
+  const wasm = loadWasm(bytes);
+  const fallback = kind === undefined;
+  return { info, kernel: wasm, native: null, services: wasm, fallback };
+}
+
+function loadAddon(): NativeKernel | null {
+  try {
+    const require = createRequire(import.meta.url);
+    return require(fileURLToPath(new URL('build/kernel.node', FOLDER))) as NativeKernel;
+  } catch {
+    return null;
+  }
+}

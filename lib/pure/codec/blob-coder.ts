@@ -1,0 +1,196 @@
+/**
+ * Coding of blobs: literals, recipes, versions, chunks of unknown files.
+ *
+ * A codec byte says which coder and which byte shuffle; with a base of equal length the bytes are
+ * first subtracted from it modulo 256. Blobs of numbers are also tried as a segment of their width.
+ * The smallest wins; every coded blob is decoded and compared before it is used.
+ *
+ *     codec byte = coder (0 raw, 1 lz4 block, 2 raw deflate, 3 segment) | log2(width) << 4
+ *
+ * @see docs/format/codec.md §blobs
+ */
+import { promisify } from 'node:util';
+import { constants, deflateRaw, inflateRaw, inflateRawSync } from 'node:zlib';
+import { compress as lz4Compress, uncompress as lz4Uncompress, uncompressSync } from 'lz4-napi';
+import { ByteReader } from '../../base/bytes/reader.js';
+import { ByteWriter } from '../../base/bytes/writer.js';
+import { assert, BugError, CorruptError } from '../../base/errors.js';
+import { BLOB_BYTES_MAX, SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { mergePlanes, splitPlanes } from '../tensor/planes.js';
+import { entropyBits, histogram } from './entropy.js';
+import { decodeSegment, encodeSegment } from './segment.js';
+
+const deflate = promisify(deflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
+const inflate = promisify(inflateRaw) as (b: Uint8Array, o: object) => Promise<Buffer>;
+
+const CODER_RAW = 0;
+const CODER_LZ4 = 1;
+const CODER_DEFLATE = 2;
+const CODER_SEGMENT = 3;
+/** A shorter blob is not worth the tables of a segment. */
+const SEGMENT_BYTES_MIN = 256;
+/** Up to this size a blob is decoded at once: waiting for another thread takes longer than the work. */
+const AT_ONCE_BYTES = 16 * 1024;
+/** Bits per byte above which order-0 coding saves less than half a percent. */
+const NOISE_BITS = 7.96;
+
+export interface CodedBlob {
+  codec: number;
+  payload: Uint8Array;
+}
+
+/**
+ * Codes a blob and checks that it decodes to the same bytes.
+ * @param shuffleWidth  element width of the content (1, 2, 4, 8): its bytes are grouped by significance.
+ * @param base          bytes of equal length to subtract, or null.
+ */
+export async function encodeBlob(
+  bytes: Uint8Array,
+  shuffleWidth = 1,
+  base: Uint8Array | null = null,
+): Promise<CodedBlob> {
+  assert(base === null || base.length === bytes.length, 'a base of equal length');
+  const width = bytes.length % shuffleWidth === 0 ? shuffleWidth : 1;
+  const prepared = shuffle(base === null ? bytes : subtract(bytes, base), width);
+  const transform = Math.log2(width) << 4;
+  let best: CodedBlob = { codec: CODER_RAW | transform, payload: prepared };
+  if (bytes.length >= 32) {
+    const lz4 = (await lz4Compress(Buffer.from(prepared))).subarray(4);
+    // Noise costs deflate a hundred times what LZ4 takes to see it: ask the histogram first.
+    const noise =
+      lz4.length >= prepared.length &&
+      entropyBits(histogram(prepared), prepared.length) > NOISE_BITS;
+    const deflated = noise ? prepared : await deflate(prepared, { level: 6 });
+    // LZ4 decodes several times faster: deflate has to be clearly smaller.
+    if (deflated.length < lz4.length * 0.95) {
+      if (deflated.length < best.payload.length)
+        best = { codec: CODER_DEFLATE | transform, payload: deflated };
+    } else if (lz4.length < best.payload.length)
+      best = { codec: CODER_LZ4 | transform, payload: lz4 };
+  }
+  if (width > 1 && bytes.length >= SEGMENT_BYTES_MIN && bytes.length / width <= SEGMENT_ELEMENTS) {
+    const payload = await encodeNumbers(bytes, width, base);
+    if (payload.length < best.payload.length) best = { codec: CODER_SEGMENT | transform, payload };
+  }
+  if (base === null && best.payload === prepared) return { codec: CODER_RAW, payload: bytes };
+  const check = await decodeBlob(best.codec, best.payload, bytes.length, base, 'a new blob');
+  if (Buffer.compare(check, bytes) !== 0) throw new BugError('a blob does not survive coding');
+  return best;
+}
+
+/** A blob of numbers as one segment: head, hi, mid and low, each behind its length. */
+async function encodeNumbers(
+  bytes: Uint8Array,
+  width: number,
+  base: Uint8Array | null,
+): Promise<Uint8Array> {
+  const under = base === null ? null : splitPlanes(base, width);
+  const { head, hi, mid, low } = await encodeSegment(splitPlanes(bytes, width), under, {
+    level: 2,
+  });
+  const writer = new ByteWriter(bytes.length);
+  for (const part of [head, hi, mid, low]) writer.varint(part.length).raw(part);
+  return writer.finish().slice();
+}
+
+async function decodeNumbers(
+  payload: Uint8Array,
+  rawBytes: number,
+  width: number,
+  base: Uint8Array | null,
+  file: string,
+): Promise<Uint8Array> {
+  const reader = new ByteReader(payload, file);
+  const take = (part: string): Uint8Array => reader.take(reader.varint(`${part} length`), part);
+  const segment = { head: take('head'), hi: take('hi'), mid: take('mid'), low: take('low') };
+  reader.end();
+  const under = base === null ? null : splitPlanes(base, width);
+  const planes = await decodeSegment(segment, {
+    width,
+    count: rawBytes / width,
+    wanted: width,
+    base: under,
+    file,
+  });
+  const bytes = new Uint8Array(rawBytes);
+  mergePlanes(planes, width, bytes);
+  return bytes;
+}
+
+/**
+ * Decodes a blob of exactly `rawBytes` bytes.
+ * @throws {CorruptError} if the payload does not give them.
+ */
+export async function decodeBlob(
+  codec: number,
+  payload: Uint8Array,
+  rawBytes: number,
+  base: Uint8Array | null,
+  file: string,
+): Promise<Uint8Array> {
+  const coder = codec & 0x0f;
+  const widthLog = codec >> 4;
+  const fail = (why: string): never => {
+    throw new CorruptError(`blob in '${file}' cannot be decoded: ${why}`, {
+      file,
+      hint: "run 'dlv fsck'",
+    });
+  };
+  if (rawBytes > BLOB_BYTES_MAX) fail(`${rawBytes} bytes are above the limit`);
+  if (widthLog > 3 || rawBytes % (1 << widthLog) !== 0) fail(`codec byte ${codec}`);
+  if (base !== null && base.length !== rawBytes) fail('its base has another length');
+  if (coder === CODER_SEGMENT) {
+    const elements = rawBytes >> widthLog;
+    if (widthLog === 0 || elements === 0 || elements > SEGMENT_ELEMENTS)
+      fail(`codec byte ${codec} for ${rawBytes} bytes`);
+    return decodeNumbers(payload, rawBytes, 1 << widthLog, base, `blob in '${file}'`);
+  }
+  let prepared: Uint8Array = payload;
+  try {
+    if (coder === CODER_DEFLATE) {
+      // One byte more than expected is enough to see that a payload inflates to too much.
+      const options = { maxOutputLength: rawBytes + 1, finishFlush: constants.Z_SYNC_FLUSH };
+      prepared =
+        rawBytes <= AT_ONCE_BYTES
+          ? inflateRawSync(payload, options)
+          : await inflate(payload, options);
+    } else if (coder === CODER_LZ4) {
+      const framed = Buffer.alloc(4 + payload.length);
+      framed.writeUInt32LE(rawBytes, 0);
+      framed.set(payload, 4);
+      prepared = rawBytes <= AT_ONCE_BYTES ? uncompressSync(framed) : await lz4Uncompress(framed);
+    } else if (coder !== CODER_RAW) fail(`coder ${coder} is unknown`);
+  } catch (error) {
+    if (error instanceof CorruptError) throw error;
+    fail((error as Error).message);
+  }
+  if (prepared.length !== rawBytes) fail(`${prepared.length} bytes instead of ${rawBytes}`);
+  const plain = unshuffle(prepared, 1 << widthLog);
+  return base === null ? plain : add(plain, base);
+}
+
+function shuffle(bytes: Uint8Array, width: number): Uint8Array {
+  if (width === 1) return bytes;
+  return Buffer.concat(splitPlanes(bytes, width));
+}
+
+function unshuffle(bytes: Uint8Array, width: number): Uint8Array {
+  if (width === 1) return bytes;
+  const n = bytes.length / width;
+  const planes = Array.from({ length: width }, (_, k) => bytes.subarray(k * n, (k + 1) * n));
+  const target = new Uint8Array(bytes.length);
+  mergePlanes(planes, width, target);
+  return target;
+}
+
+function subtract(bytes: Uint8Array, base: Uint8Array): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < out.length; i++) out[i] = (bytes[i] as number) - (base[i] as number);
+  return out;
+}
+
+function add(bytes: Uint8Array, base: Uint8Array): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < out.length; i++) out[i] = (bytes[i] as number) + (base[i] as number);
+  return out;
+}

@@ -1,0 +1,104 @@
+/**
+ * Segments, whatever codec wrote them: encoded by the kernel, decoded by what the head names.
+ *
+ * Start here. There is one codec, planes-rans.ts (2).
+ * @see docs/format/codec.md
+ */
+import { BugError, CorruptError, FormatVersionError, UsageError } from '../../base/errors.js';
+import { CODEC_PLANES_RANS, decodeRans, encodeRans, ransStop } from './planes-rans.js';
+import type {
+  CodecLevel,
+  DecodeOptions,
+  EncodedSegment,
+  EncodeOptions,
+  SegmentPayload,
+} from './segment-types.js';
+
+export type * from './segment-types.js';
+
+const LEVELS = ['fast', 'default', 'max'];
+
+/** The level of a name. @throws {UsageError} for an unknown one. */
+export function parseLevel(name: string): CodecLevel {
+  const level = LEVELS.indexOf(name);
+  if (level < 0) {
+    throw new UsageError(`there is no level '${name}'`, {
+      option: '--level',
+      hint: `use one of ${LEVELS.join(', ')}`,
+    });
+  }
+  return level as CodecLevel;
+}
+
+/**
+ * Encodes one segment.
+ * @param planes      child planes, plane 0 first; read, never kept.
+ * @param basePlanes  planes of the base segment, same width and count, or null.
+ * @throws {AbortedError} soon after `signal` was aborted.
+ */
+export function encodeSegment(
+  planes: readonly Uint8Array[],
+  basePlanes: readonly Uint8Array[] | null,
+  options?: EncodeOptions,
+): Promise<EncodedSegment> {
+  return encodeRans(planes, basePlanes, options);
+}
+
+function checkCodec(head: Uint8Array, file: string): void {
+  const codec = head[0];
+  if (codec === CODEC_PLANES_RANS) return;
+  if (codec === undefined) throw new CorruptError(`'${file}' has an empty codec field`, { file });
+  throw new FormatVersionError(`'${file}' uses codec ${codec}, which this dlv does not know`, {
+    file,
+    found: codec,
+    hint: 'upgrade dlv; other objects of the repository stay readable',
+  });
+}
+
+/**
+ * The least stop of at least `wanted` planes: what has to be decoded, and read of the base, to know
+ * them exactly. @throws {CorruptError} {FormatVersionError}
+ */
+export function segmentStop(head: Uint8Array, width: number, wanted: number, file: string): number {
+  checkCodec(head, file);
+  return ransStop(head, width, wanted, file);
+}
+
+/**
+ * Decodes the leading planes of one segment; payloads of planes that are not wanted may be empty.
+ * @param target  `wanted` planes of `count` bytes to write into; not those of the base.
+ *   Default: fresh memory.
+ * @throws {CorruptError} if the bytes do not give exactly `count` elements per plane; the target then
+ *   holds anything.
+ */
+export async function decodeSegment(
+  segment: SegmentPayload,
+  options: DecodeOptions,
+  target?: readonly Uint8Array[],
+): Promise<Uint8Array[]> {
+  checkCodec(segment.head, options.file);
+  return decodeRans(segment, options, target?.slice(0, options.wanted));
+}
+
+/**
+ * Decodes an encoded segment and compares it with the planes it was made of (invariant 9).
+ * @param scratch  planes of the same size to decode into. Default: fresh memory.
+ * @throws {BugError} at the first difference.
+ */
+export async function verifySegment(
+  coded: EncodedSegment,
+  planes: readonly Uint8Array[],
+  basePlanes: readonly Uint8Array[] | null,
+  file: string,
+  scratch?: readonly Uint8Array[],
+): Promise<void> {
+  const width = planes.length;
+  const count = (planes[0] as Uint8Array).length;
+  const base = coded.usesBase ? basePlanes : null;
+  const found = await decodeSegment(coded, { width, count, wanted: width, base, file }, scratch);
+  for (const [k, plane] of found.entries()) {
+    if (Buffer.compare(plane, planes[k] as Uint8Array) !== 0) {
+      throw new BugError(`plane ${k} of '${file}' does not survive encoding`);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Tells the format of a file by its content and reads its layout. Never refuses a file: what no
+ * reader understands, and what lies, is a blob with a warning that says why.
+ *
+ * To add a format, write a reader (format.ts) and add it to READERS.
+ */
+import { type ByteSource, throwIfAborted } from '../../base/bytes/files.js';
+import { DlvError, type ErrorCode, isDamage } from '../../base/errors.js';
+import { blobLayout, type FileLayout } from '../tensor/layout.js';
+import { type FormatReader, HEAD_BYTES } from './format.js';
+import { npyReader } from './npy/npy.js';
+import { npzReader } from './npy/npz.js';
+import { onnxReader } from './onnx/onnx.js';
+import { safetensorsReader } from './safetensors/safetensors.js';
+import { safetensorsIndexReader } from './safetensors/safetensors-index.js';
+import { torchReader } from './torch/torch.js';
+import { validateLayout } from './validate.js';
+
+/** Every reader, those with the surest signature first. */
+export const READERS: readonly FormatReader[] = [
+  npyReader,
+  safetensorsReader,
+  npzReader,
+  torchReader,
+  safetensorsIndexReader,
+  onnxReader,
+];
+
+/** Settings of `readLayout` for tests. */
+export interface DetectOptions {
+  /** Throw what is a mistake of a reader instead of keeping the file as a blob. */
+  strict?: boolean;
+  readers?: readonly FormatReader[];
+}
+
+/**
+ * The layout of a file, checked by `validateLayout`. A file that no reader knows is a blob; one that
+ * looks like a format but lies or is not supported is a blob with a warning.
+ *
+ * @throws {IoError} {ChangedError} {AbortedError} only: errors of reading, never of the content.
+ */
+export async function readLayout(
+  source: ByteSource,
+  signal?: AbortSignal,
+  options: DetectOptions = {},
+): Promise<FileLayout> {
+  const head = await source.read(0, Math.min(HEAD_BYTES, source.size));
+  const warnings: string[] = [];
+  for (const reader of options.readers ?? READERS) {
+    throwIfAborted(signal);
+    try {
+      if (!reader.matches(head, source)) continue;
+      return await layoutWith(reader, source, signal);
+    } catch (error) {
+      if (passesThrough(error, signal)) throw error;
+      if (options.strict && !isDamage(error)) throw error;
+      warnings.push(warningOf(reader, error));
+    }
+  }
+  return blobLayout(warnings);
+}
+
+/** What one reader says of a file, checked. @throws what the reader throws; {BugError} if it is wrong. */
+export async function layoutWith(
+  reader: FormatReader,
+  source: ByteSource,
+  signal?: AbortSignal,
+): Promise<FileLayout> {
+  const layout = await reader.layout(source, signal);
+  validateLayout(layout, source.size);
+  return layout;
+}
+
+const PASSING_CODES: readonly ErrorCode[] = ['DLV_IO', 'DLV_CHANGED', 'DLV_ABORTED'];
+
+/** True for errors that are not about the content: aborts, and what the operating system refused. */
+function passesThrough(error: unknown, signal?: AbortSignal): boolean {
+  if (signal?.aborted) return true;
+  if (error instanceof DlvError) return PASSING_CODES.includes(error.code);
+  return error instanceof Error && 'syscall' in error;
+}
+
+function warningOf(reader: FormatReader, error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  const why = isDamage(error) ? reason : `dlv's own reader failed: ${reason}`;
+  return `looks like ${reader.name} but is kept as opaque bytes: ${why}`;
+}

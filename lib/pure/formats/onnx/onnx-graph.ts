@@ -1,0 +1,323 @@
+/**
+ * Reads the structure of an ONNX file: `readOnnxModel` all of it, `readOnnxGraph` its main graph.
+ *
+ * The file is scanned once, in file order, by positioned reads; payloads of tensors are skipped. All
+ * that is kept is charged to one budget, so a hostile file cannot take more than a few hundred MiB.
+ *
+ * @see onnx.proto3 of ONNX for the field numbers.
+ */
+import type { ByteSource } from '../../../base/bytes/files.js';
+import { LimitError } from '../../../base/errors.js';
+import { NESTING_MAX, ONNX_STRUCTURE_BYTES_MAX, RANK_MAX } from '../../../base/limits.js';
+import { readAttribute } from './onnx-attribute.js';
+import type { RawFunction, RawGraph, RawModel, RawNode, RawValueInfo } from './onnx-model.js';
+import { readEntry, readSparseTensor, readTensor, TEXT_BYTES_MAX } from './onnx-tensor.js';
+import { type ProtoField, ProtoScanner, WIRE } from './protobuf.js';
+
+/** Charged for an object of the structure beyond its own bytes. */
+const OBJECT_BYTES = 256;
+
+/** The main graph of an ONNX file. @throws as `readOnnxModel`. */
+export async function readOnnxGraph(source: ByteSource, signal?: AbortSignal): Promise<RawGraph> {
+  return (await readOnnxModel(source, signal)).graph;
+}
+
+/**
+ * Reads the structure of an ONNX file in bounded memory.
+ *
+ * @throws {CorruptError} DLV_CORRUPT if it is no ModelProto or contradicts itself; {TruncatedError}
+ * if a field reaches beyond its message; {LimitError} beyond ONNX_STRUCTURE_BYTES_MAX or NESTING_MAX.
+ */
+export async function readOnnxModel(source: ByteSource, signal?: AbortSignal): Promise<RawModel> {
+  const scan = new ProtoScanner(source, ONNX_STRUCTURE_BYTES_MAX, signal);
+  const graphs: RawGraph[] = [];
+  const model: Omit<RawModel, 'graph'> = {
+    irVersion: 0,
+    producerName: '',
+    producerVersion: '',
+    domain: '',
+    modelVersion: 0,
+    opsets: [],
+    functions: [],
+    training: [],
+    metadata: [],
+  };
+  const text = (field: ProtoField, name: string) => scan.text(field, TEXT_BYTES_MAX, name);
+  await scan.fields(0, source.size, async (field) => {
+    switch (field.number) {
+      case 1:
+        model.irVersion = scan.count(field, 'ir_version');
+        return;
+      case 2:
+        model.producerName = await text(field, 'producer_name');
+        return;
+      case 3:
+        model.producerVersion = await text(field, 'producer_version');
+        return;
+      case 4:
+        model.domain = await text(field, 'domain');
+        return;
+      case 5:
+        model.modelVersion = narrow(scan.int64(field, 'model_version'));
+        return;
+      case 7:
+        graphs.push(await readGraph(scan, field, 0));
+        return;
+      case 8:
+        model.opsets.push(await readOpset(scan, field));
+        return;
+      case 14: {
+        const { key, value } = await readEntry(scan, field);
+        model.metadata.push({ key, value, start: field.keyStart, end: field.end });
+        return;
+      }
+      case 20:
+        model.training.push(await readTraining(scan, field));
+        return;
+      case 25:
+        model.functions.push(await readFunction(scan, field));
+        return;
+      default:
+    }
+  });
+  const [graph] = graphs;
+  // Two graph fields would be merged by a protobuf library; no writer makes them.
+  if (graph === undefined || graphs.length > 1) {
+    throw scan.corrupt(0, `an ONNX model has one graph, this file has ${graphs.length}`);
+  }
+  return { ...model, graph };
+}
+
+/** A number where it is exact, else the bigint. */
+export function narrow(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** Reads a GraphProto. @param depth of nesting, 0 for the main graph. */
+export async function readGraph(
+  scan: ProtoScanner,
+  field: ProtoField,
+  depth: number,
+): Promise<RawGraph> {
+  checkDepth(scan, field, depth);
+  scan.charge(OBJECT_BYTES);
+  const graph: RawGraph = {
+    name: '',
+    nodes: [],
+    inputs: [],
+    outputs: [],
+    values: [],
+    initializers: [],
+    sparseInitializers: [],
+  };
+  await scan.fields(field.start, field.end, async (part) => {
+    switch (part.number) {
+      case 1:
+        graph.nodes.push(await readNode(scan, part, depth));
+        return;
+      case 2:
+        graph.name = await scan.text(part, TEXT_BYTES_MAX, 'graph name');
+        return;
+      case 5:
+        graph.initializers.push(await readTensor(scan, part));
+        return;
+      case 11:
+        graph.inputs.push(await readValueInfo(scan, part));
+        return;
+      case 12:
+        graph.outputs.push(await readValueInfo(scan, part));
+        return;
+      case 13:
+        graph.values.push(await readValueInfo(scan, part));
+        return;
+      case 15:
+        graph.sparseInitializers.push(await readSparseTensor(scan, part));
+        return;
+      default:
+    }
+  });
+  return graph;
+}
+
+function checkDepth(scan: ProtoScanner, field: ProtoField, depth: number): void {
+  scan.expect(field, WIRE.bytes, 'graph');
+  if (depth < NESTING_MAX) return;
+  throw new LimitError(`'${scan.source.name}' has graphs nested deeper than ${NESTING_MAX}`, {
+    file: scan.source.name,
+    offset: field.start,
+    limit: 'nesting',
+    max: NESTING_MAX,
+  });
+}
+
+async function readNode(scan: ProtoScanner, field: ProtoField, depth: number): Promise<RawNode> {
+  scan.expect(field, WIRE.bytes, 'node');
+  scan.charge(OBJECT_BYTES);
+  const node: RawNode = {
+    name: '',
+    opType: '',
+    domain: '',
+    inputs: [],
+    outputs: [],
+    attributes: [],
+  };
+  const text = (part: ProtoField, name: string) => scan.text(part, TEXT_BYTES_MAX, name);
+  await scan.fields(field.start, field.end, async (part) => {
+    switch (part.number) {
+      case 1:
+        node.inputs.push(await text(part, 'input'));
+        return;
+      case 2:
+        node.outputs.push(await text(part, 'output'));
+        return;
+      case 3:
+        node.name = await text(part, 'node name');
+        return;
+      case 4:
+        node.opType = await text(part, 'operator type');
+        return;
+      case 5:
+        node.attributes.push(await readAttribute(scan, part, depth));
+        return;
+      case 7:
+        node.domain = await text(part, 'operator domain');
+        return;
+      default:
+    }
+  });
+  return node;
+}
+
+const VALUE_KINDS: Record<number, RawValueInfo['kind']> = {
+  1: 'tensor',
+  4: 'sequence',
+  5: 'map',
+  7: 'opaque',
+  8: 'sparse',
+  9: 'optional',
+};
+
+async function readValueInfo(scan: ProtoScanner, field: ProtoField): Promise<RawValueInfo> {
+  scan.expect(field, WIRE.bytes, 'value');
+  scan.charge(OBJECT_BYTES);
+  const info: RawValueInfo = { name: '', kind: 'unknown', dataType: null, shape: null };
+  await scan.fields(field.start, field.end, async (part) => {
+    if (part.number === 1) info.name = await scan.text(part, TEXT_BYTES_MAX, 'value name');
+    if (part.number !== 2) return;
+    scan.expect(part, WIRE.bytes, 'type');
+    await scan.fields(part.start, part.end, async (type) => {
+      const kind = VALUE_KINDS[type.number];
+      if (kind === undefined) return;
+      info.kind = kind;
+      if (kind === 'tensor' || kind === 'sparse') await readTensorType(scan, type, info);
+    });
+  });
+  return info;
+}
+
+async function readTensorType(
+  scan: ProtoScanner,
+  field: ProtoField,
+  info: RawValueInfo,
+): Promise<void> {
+  scan.expect(field, WIRE.bytes, 'tensor type');
+  await scan.fields(field.start, field.end, async (part) => {
+    if (part.number === 1) info.dataType = scan.count(part, 'element type');
+    if (part.number !== 2) return;
+    scan.expect(part, WIRE.bytes, 'shape');
+    const shape: (number | string | null)[] = [];
+    await scan.fields(part.start, part.end, async (dimension) => {
+      if (dimension.number !== 1) return;
+      scan.expect(dimension, WIRE.bytes, 'dimension');
+      if (shape.length === RANK_MAX) throw scan.corrupt(dimension.start, 'the rank is too high');
+      shape.push(await readDimension(scan, dimension));
+    });
+    info.shape = shape;
+  });
+}
+
+async function readDimension(
+  scan: ProtoScanner,
+  field: ProtoField,
+): Promise<number | string | null> {
+  let value: number | string | null = null;
+  await scan.fields(field.start, field.end, async (part) => {
+    if (part.number === 1) {
+      const size = narrow(scan.int64(part, 'dimension'));
+      // Some exporters write −1 or 0 for "any size"; only a positive number says something.
+      value = typeof size === 'number' && size >= 0 ? size : null;
+    }
+    if (part.number === 2) value = await scan.text(part, TEXT_BYTES_MAX, 'dimension');
+  });
+  return value;
+}
+
+async function readOpset(
+  scan: ProtoScanner,
+  field: ProtoField,
+): Promise<{ domain: string; version: number | bigint }> {
+  scan.expect(field, WIRE.bytes, 'opset_import');
+  scan.charge(OBJECT_BYTES);
+  const opset = { domain: '', version: 0 as number | bigint };
+  await scan.fields(field.start, field.end, async (part) => {
+    if (part.number === 1) opset.domain = await scan.text(part, TEXT_BYTES_MAX, 'opset domain');
+    if (part.number === 2) opset.version = narrow(scan.int64(part, 'opset version'));
+  });
+  return opset;
+}
+
+async function readTraining(
+  scan: ProtoScanner,
+  field: ProtoField,
+): Promise<RawModel['training'][number]> {
+  scan.expect(field, WIRE.bytes, 'training_info');
+  const info: RawModel['training'][number] = { initialization: null, algorithm: null };
+  await scan.fields(field.start, field.end, async (part) => {
+    if (part.number === 1) info.initialization = await readGraph(scan, part, 1);
+    if (part.number === 2) info.algorithm = await readGraph(scan, part, 1);
+  });
+  return info;
+}
+
+async function readFunction(scan: ProtoScanner, field: ProtoField): Promise<RawFunction> {
+  scan.expect(field, WIRE.bytes, 'function');
+  scan.charge(OBJECT_BYTES);
+  const made: RawFunction = {
+    name: '',
+    domain: '',
+    overload: '',
+    inputs: [],
+    outputs: [],
+    attributes: [],
+    nodes: [],
+  };
+  const text = (part: ProtoField, name: string) => scan.text(part, TEXT_BYTES_MAX, name);
+  await scan.fields(field.start, field.end, async (part) => {
+    switch (part.number) {
+      case 1:
+        made.name = await text(part, 'function name');
+        return;
+      case 4:
+        made.inputs.push(await text(part, 'input'));
+        return;
+      case 5:
+        made.outputs.push(await text(part, 'output'));
+        return;
+      case 6:
+        made.attributes.push(await text(part, 'attribute'));
+        return;
+      case 7:
+        made.nodes.push(await readNode(scan, part, 1));
+        return;
+      case 10:
+        made.domain = await text(part, 'function domain');
+        return;
+      case 13:
+        made.overload = await text(part, 'overload');
+        return;
+      default:
+    }
+  });
+  return made;
+}

@@ -1,0 +1,74 @@
+/**
+ * Names, roles and the step of a PyTorch checkpoint, from the keys of its top-level dict.
+ */
+import type { Role, TensorSpan } from '../../tensor/layout.js';
+import { assignRoles } from '../roles.js';
+import { TensorNames } from '../tensor-names.js';
+import type { PickleValue } from './pickle-value.js';
+import type { TorchView } from './torch-tensor.js';
+import type { FoundTensor } from './torch-walk.js';
+
+const OPTIMIZER_KEYS = new Set([
+  'optimizer',
+  'optimizers',
+  'optimizer_state',
+  'optimizer_states',
+  'optimizer_state_dict',
+  'optim',
+]);
+const EMA_KEYS = new Set(['ema', 'model_ema', 'ema_model', 'ema_state_dict']);
+/** Keys under which training scripts put the state dict: dropped, so that names are those of the
+ *  state dict saved alone. */
+const WRAPPER_KEYS = new Set(['model_state_dict', 'state_dict', 'model']);
+/** Keys of the training step; an epoch is no step. */
+const STEP_KEYS = ['step', 'global_step', 'iteration'];
+
+/**
+ * Gives every tensor its role and a name that is unique in it.
+ * @param offsetOf byte offset in the file of the first element of a view.
+ */
+export function nameTensors(
+  found: readonly FoundTensor[],
+  file: string,
+  offsetOf: (view: TorchView) => number,
+): TensorSpan[] {
+  const roles = rolesOf(found);
+  const names = new Map<Role, TensorNames>();
+  return found.map((tensor, i): TensorSpan => {
+    const { top, rest, view } = tensor;
+    const role = roles[i] as Role;
+    const given = names.get(role) ?? new TensorNames(file);
+    names.set(role, given);
+    const full = fullName(tensor);
+    const drops = role === 'weights' && top !== null && WRAPPER_KEYS.has(top) && rest !== '';
+    const name = given.add(drops && !given.has(rest) ? rest : full);
+    const { dtype, shape, strides } = view;
+    return { name, dtype, shape, strides, offset: offsetOf(view), role };
+  });
+}
+
+function fullName({ top, rest }: FoundTensor): string {
+  if (top === null) return 'tensor';
+  return rest === '' ? top : `${top}.${rest}`;
+}
+
+function rolesOf(found: readonly FoundTensor[]): Role[] {
+  const byKey = found.map(({ top, rest }): Role | null => {
+    // A tensor that is itself called 'ema' is no state dict.
+    if (top === null || rest === '') return null;
+    if (OPTIMIZER_KEYS.has(top)) return 'optimizer';
+    return EMA_KEYS.has(top) ? 'ema' : null;
+  });
+  const others = assignRoles(found.filter((_, i) => byKey[i] === null).map(fullName));
+  let next = 0;
+  return byKey.map((role) => role ?? (others[next++] as Role));
+}
+
+/** The training step that the top-level dict of a checkpoint names, or null. */
+export function stepOfRoot(root: ReadonlyMap<string, PickleValue> | null): number | null {
+  for (const key of STEP_KEYS) {
+    const value = root?.get(key);
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  }
+  return null;
+}

@@ -1,0 +1,149 @@
+/**
+ * The central directory of a zip file, read in windows so that its size does not matter.
+ *
+ * Every name is checked here: unique, relative, inside the folder.
+ */
+import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
+import { ByteReader } from '../../../base/bytes/reader.js';
+import { corrupt } from '../format.js';
+import { unsafePathReason } from '../relative-path.js';
+import type { ZipEntry } from './zip.js';
+import type { ZipEnd } from './zip-end.js';
+
+const ENTRY_SIGNATURE = 0x02014b50;
+const ENTRY_BYTES = 4 + 6 * 2 + 3 * 4 + 5 * 2 + 2 * 4;
+/** A whole entry fits: fixed part plus three fields of at most 64 KiB. */
+const WINDOW_BYTES = 1 << 20;
+const LOCAL_HEADER_BYTES = 30;
+
+/** Flag bits: encrypted, strong encryption, masked headers. */
+const ENCRYPTED = 0x0001 | 0x0040 | 0x2000;
+const UTF8_NAME = 0x0800;
+
+/** Reads all entries. `dataOffset` and `endOffset` are least values until the local header is read. */
+export async function readCentralDirectory(
+  source: ByteSource,
+  end: ZipEnd,
+  signal?: AbortSignal,
+): Promise<ZipEntry[]> {
+  if (end.entryCount * ENTRY_BYTES > end.directoryBytes) {
+    throw corrupt(
+      source,
+      `a zip directory of ${end.directoryBytes} bytes cannot hold ${end.entryCount} entries`,
+    );
+  }
+  const entries: ZipEntry[] = [];
+  const names = new Set<string>();
+  const directoryEnd = end.directoryOffset + end.directoryBytes;
+  let offset = end.directoryOffset;
+  let window = new ByteReader(new Uint8Array(0), source.name);
+  for (let i = 0; i < end.entryCount; i++) {
+    if (window.remaining < ENTRY_BYTES + 3 * 0xffff) {
+      throwIfAborted(signal);
+      const bytes = Math.min(WINDOW_BYTES, directoryEnd - offset);
+      if (bytes !== window.remaining) {
+        window = new ByteReader(await source.read(offset, bytes), source.name);
+      }
+    }
+    const before = window.offset;
+    const entry = readEntry(source, window, offset, end.directoryOffset);
+    offset += window.offset - before;
+    if (names.has(entry.name)) throw corrupt(source, `two zip entries are named '${entry.name}'`);
+    names.add(entry.name);
+    entries.push(entry);
+  }
+  if (offset !== directoryEnd) {
+    throw corrupt(source, `the zip directory has ${directoryEnd - offset} bytes after its entries`);
+  }
+  return entries;
+}
+
+function readEntry(
+  source: ByteSource,
+  reader: ByteReader,
+  offset: number,
+  dataEnd: number,
+): ZipEntry {
+  if (reader.u32('zip entry') !== ENTRY_SIGNATURE) {
+    throw corrupt(source, `there is no zip entry at byte ${offset}`, offset);
+  }
+  reader.u16('version made by');
+  reader.u16('version needed');
+  const flags = reader.u16('flags');
+  const method = reader.u16('method');
+  reader.u32('time');
+  const crc = reader.u32('checksum');
+  const sizes = {
+    compressedSize: reader.u32('compressed size'),
+    size: reader.u32('size'),
+    headerOffset: 0,
+  };
+  const nameBytes = reader.u16('name length');
+  const extraBytes = reader.u16('extra length');
+  const commentBytes = reader.u16('comment length');
+  const disk = reader.u16('disk');
+  reader.take(2 + 4, 'attributes');
+  sizes.headerOffset = reader.u32('header offset');
+  const name = decodeName(source, reader.take(nameBytes, 'name'), flags, offset);
+  readZip64(reader.take(extraBytes, 'extra field'), source, sizes);
+  reader.take(commentBytes, 'comment');
+  if (disk !== 0 && disk !== 0xffff) {
+    throw corrupt(source, 'the zip archive is one part of several', offset);
+  }
+  if ((flags & ENCRYPTED) !== 0) throw corrupt(source, `zip entry '${name}' is encrypted`, offset);
+  if (method === 0 && sizes.size !== sizes.compressedSize) {
+    throw corrupt(source, `stored zip entry '${name}' has two sizes`, offset);
+  }
+  const dataOffset = sizes.headerOffset + LOCAL_HEADER_BYTES + nameBytes;
+  const endOffset = dataOffset + sizes.compressedSize;
+  if (endOffset > dataEnd) {
+    throw corrupt(
+      source,
+      `zip entry '${name}' reaches byte ${endOffset}, into the directory`,
+      offset,
+    );
+  }
+  // Time, date and checksum stand side by side.
+  const variable = [{ offset: offset + 4 + 4 * 2, length: 2 + 2 + 4, fixedLength: true }];
+  return { name, method, flags, ...sizes, crc, dataOffset, endOffset, variable };
+}
+
+function decodeName(source: ByteSource, bytes: Uint8Array, flags: number, offset: number): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Names without the flag are in some 8-bit code page; Latin-1 maps each byte to one character.
+  const name = buffer.toString((flags & UTF8_NAME) !== 0 ? 'utf8' : 'latin1');
+  if ((flags & UTF8_NAME) !== 0 && !Buffer.from(name).equals(buffer)) {
+    throw corrupt(source, 'the name of a zip entry is not UTF-8', offset);
+  }
+  const reason = unsafePathReason(name.endsWith('/') ? name.slice(0, -1) : name);
+  if (reason !== null) throw corrupt(source, `zip entry name '${name}' ${reason}`, offset);
+  return name;
+}
+
+/** Replaces fields of 0xffffffff by those of the zip64 extra field, in the order the format fixes. */
+function readZip64(
+  extra: Uint8Array,
+  source: ByteSource,
+  sizes: { size: number; compressedSize: number; headerOffset: number },
+): void {
+  const field = findZip64(extra, source.name);
+  for (const key of ['size', 'compressedSize', 'headerOffset'] as const) {
+    if (sizes[key] !== 0xffffffff) continue;
+    if (field === null) throw corrupt(source, `a zip entry has no zip64 ${key}`);
+    sizes[key] = field.u64(key);
+  }
+}
+
+/** The zip64 field (id 1) of an extra field, or null. Trailing bytes that are no field are ignored,
+ *  as writers pad with them. */
+export function findZip64(extra: Uint8Array, file: string): ByteReader | null {
+  const reader = new ByteReader(extra, file);
+  while (reader.remaining >= 4) {
+    const id = reader.u16('extra id');
+    const length = reader.u16('extra length');
+    if (length > reader.remaining) return null;
+    const content = reader.take(length, 'extra field');
+    if (id === 1) return new ByteReader(content, file);
+  }
+  return null;
+}

@@ -1,0 +1,139 @@
+/**
+ * A bounded reader of zip archives: what lies where, with nothing inflated unless asked.
+ *
+ * It believes the central directory only where the local headers agree, and refuses archives that
+ * two programs could read differently: duplicate names, overlapping entries, names that leave the
+ * folder, encryption. Start at `readZip`; `readZipEntry` gives the bytes of one small entry.
+ *
+ * @see APPNOTE.TXT 6.3 of PKWARE for the records.
+ */
+import { inflateRawSync } from 'node:zlib';
+import { crc32 } from '../../../base/bytes/checksum.js';
+import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
+import { LimitError } from '../../../base/errors.js';
+import type { VariableRange } from '../../tensor/layout.js';
+import { corrupt } from '../format.js';
+import { readCentralDirectory } from './zip-directory.js';
+import { readZipEnd } from './zip-end.js';
+import { checkLocalHeader } from './zip-local.js';
+
+export const ZIP_STORED = 0;
+export const ZIP_DEFLATED = 8;
+
+/** One entry, checked: its data lies in the file and overlaps no other entry. */
+export interface ZipEntry {
+  /** Relative path with '/'; a folder ends with '/'. Unique in the archive. */
+  name: string;
+  /** 0 = stored, 8 = deflated; others are listed but cannot be read. */
+  method: number;
+  /** General purpose flags of the central directory. */
+  flags: number;
+  /** Bytes in the archive. Equal to `size` for stored entries. */
+  compressedSize: number;
+  /** Bytes of the content, as the directory claims; proved only for stored entries. */
+  size: number;
+  /** CRC-32 of the content, as the directory claims. */
+  crc: number;
+  /** Offset of the local header. */
+  headerOffset: number;
+  /** Offset of the first byte of the data. */
+  dataOffset: number;
+  /** End of the entry, its data descriptor included. */
+  endOffset: number;
+  /** The time and checksum fields of local header, data descriptor and directory, in file order:
+   *  what differs between two archives of the same arrays. */
+  variable: VariableRange[];
+}
+
+/** The entries of an archive in the order of its directory. */
+export interface ZipArchive {
+  entries: ZipEntry[];
+  directoryOffset: number;
+}
+
+/** True if the file may be a zip archive with at least one entry. */
+export function looksLikeZip(head: Uint8Array): boolean {
+  return head.length >= 4 && head[0] === 0x50 && head[1] === 0x4b && head[2] === 3 && head[3] === 4;
+}
+
+/** Name of the entry at the start of the file as Latin-1 text, or null: a cheap look for `matches`. */
+export function firstZipName(head: Uint8Array): string | null {
+  if (!looksLikeZip(head) || head.length < 30) return null;
+  const length = (head[26] as number) + 256 * (head[27] as number);
+  if (30 + length > head.length) return null;
+  return Buffer.from(head.subarray(30, 30 + length)).toString('latin1');
+}
+
+/**
+ * Reads directory and local headers of an archive; no data is read.
+ *
+ * @throws {CorruptError} DLV_CORRUPT for an archive that lies or is not supported (encrypted, in
+ * several parts, duplicate or escaping names, overlapping entries); {LimitError} beyond the bounds.
+ */
+export async function readZip(source: ByteSource, signal?: AbortSignal): Promise<ZipArchive> {
+  const end = await readZipEnd(source);
+  const entries = await readCentralDirectory(source, end, signal);
+  const inFileOrder = [...entries].sort((a, b) => a.headerOffset - b.headerOffset);
+  let previous: ZipEntry | null = null;
+  for (const entry of inFileOrder) {
+    throwIfAborted(signal);
+    // Refused before the local header is even read: a bomb of overlapping entries costs nothing.
+    if (previous !== null && entry.headerOffset < previous.endOffset) {
+      throw corrupt(
+        source,
+        `zip entries '${previous.name}' and '${entry.name}' overlap`,
+        entry.headerOffset,
+      );
+    }
+    await checkLocalHeader(source, entry, end.directoryOffset);
+    previous = entry;
+  }
+  return { entries, directoryOffset: end.directoryOffset };
+}
+
+/**
+ * Content of one entry, verified against its size and CRC-32.
+ *
+ * @param maxBytes  bound on the content; checked before anything is read or inflated.
+ * @throws {LimitError} DLV_LIMIT above `maxBytes`; {CorruptError} if the data is not what the
+ * directory says, or is compressed by another method than deflate.
+ */
+export async function readZipEntry(
+  source: ByteSource,
+  entry: ZipEntry,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const { name, size, compressedSize } = entry;
+  // Deflate never needs more than 5 bytes per 16 KiB block beyond the content.
+  if (size > maxBytes || compressedSize > maxBytes + maxBytes / 1024 + 1024) {
+    throw new LimitError(
+      `'${source.name}': zip entry '${name}' has ${size} bytes, more than ${maxBytes}`,
+      { file: source.name, entry: name, value: size, max: maxBytes },
+    );
+  }
+  if (entry.method !== ZIP_STORED && entry.method !== ZIP_DEFLATED) {
+    throw corrupt(source, `zip entry '${name}' is compressed by unknown method ${entry.method}`);
+  }
+  const raw = await source.read(entry.dataOffset, compressedSize);
+  const content = entry.method === ZIP_STORED ? raw : inflate(source, entry, raw);
+  if (content.length !== size || crc32(content) !== entry.crc) {
+    throw corrupt(
+      source,
+      `zip entry '${name}' does not match its size and checksum`,
+      entry.dataOffset,
+    );
+  }
+  return content;
+}
+
+function inflate(source: ByteSource, entry: ZipEntry, raw: Uint8Array): Uint8Array {
+  try {
+    return inflateRawSync(raw, { maxOutputLength: Math.max(1, entry.size) });
+  } catch {
+    throw corrupt(
+      source,
+      `zip entry '${entry.name}' does not inflate to ${entry.size} bytes`,
+      entry.dataOffset,
+    );
+  }
+}

@@ -1,0 +1,406 @@
+/**
+ * The exact solver for small graphs: branch and bound over the edges.
+ *
+ * Bound: the flow relaxation (flow-relaxation.ts), kept warm along each branch. Edges whose reduced
+ * cost lifts the bound to the best plan, and edges that leave some group no way to meet its budget,
+ * are struck out. Branches keep the edges of short or of long paths into one vertex. The branch of least
+ * bound comes first, so that the bound rises as long as there are steps; while too many are open, the
+ * latest comes first, so that memory stays small. What is left open still gives a valid bound.
+ */
+import { type Budgets, capPerNode, KIND_NONE, KIND_SUM } from '../budgets.js';
+import { Forest } from '../forest.js';
+import { ROOT, type StorageGraph } from '../graph.js';
+import { LocalSearch } from '../planners/local-search.js';
+import { findShortestPaths } from '../planners/shortest-paths.js';
+import { finish, SeededRandom, type Steps } from '../steps.js';
+import { FlowRelaxation, type SavedPoint } from './flow-relaxation.js';
+import { tightenBound } from './price-bound.js';
+
+const ROOT_ROUNDS = 1000;
+const BRANCH_ROUNDS = 20;
+/** Splits that are probed before one is chosen, and rounds per side. */
+const PROBE_SPLITS = 4;
+const PROBE_ROUNDS = 3;
+const REPAIR_STEPS = 20_000;
+/** Bytes kept for open branches before the search goes depth first. */
+const OPEN_BYTES_MAX = 128 * 2 ** 20;
+
+/** How far branch and bound goes. */
+export interface ExactOptions {
+  /** Most branches looked at; 1 for the bound and the plans of the relaxation alone. */
+  readonly branchesMax?: number;
+  /**
+   * Looks for plans of less storage than this only: proves quickly that there is none. Where the
+   * search ends, the optimum is found or the bound is at least this.
+   */
+  readonly cutoff?: number;
+}
+
+/** What branch and bound ended with. */
+export interface ExactResult {
+  /** The best plan known, or undefined if none is. */
+  readonly parentEdge: Int32Array | undefined;
+  /** Its storage; Infinity if there is none. */
+  readonly storage: number;
+  /** No plan within the budgets stores less. */
+  readonly bound: number;
+  /** True if the search ended: the plan is an optimum, or there is none below the cutoff. */
+  readonly isProven: boolean;
+  readonly branches: number;
+}
+
+interface Branch {
+  readonly forbidden: Uint8Array;
+  readonly multipliers: SavedPoint;
+  readonly bound: number;
+}
+
+/** Edges into one vertex, by the length of the shortest path through them. */
+interface Split {
+  readonly short: number[];
+  readonly long: number[];
+  /** Share of the short ones in recent relaxed trees. */
+  readonly shortShare: number;
+  readonly score: number;
+}
+
+/**
+ * Searches for the plan of least storage within the budgets.
+ * @param start  a plan within the budgets to beat, if one is known.
+ */
+export function solveExactly(
+  graph: StorageGraph,
+  budgets: Budgets,
+  start: Int32Array | undefined,
+  steps: Steps,
+  options: ExactOptions = {},
+): ExactResult {
+  return finish(searchExactly(graph, budgets, start, steps, options));
+}
+
+/** The same, giving way now and then. */
+export function searchExactly(
+  graph: StorageGraph,
+  budgets: Budgets,
+  start: Int32Array | undefined,
+  steps: Steps,
+  options: ExactOptions = {},
+): Generator<void, ExactResult> {
+  return new BranchAndBound(graph, budgets, start, steps, options).run();
+}
+
+class BranchAndBound {
+  readonly #graph: StorageGraph;
+  readonly #budgets: Budgets;
+  readonly #steps: Steps;
+  readonly #forest: Forest;
+  readonly #random = new SeededRandom(1);
+  readonly #relaxation: FlowRelaxation;
+  readonly #branchesMax: number;
+  readonly #cutoff: number;
+  #best: Int32Array | undefined;
+  #storage = Infinity;
+  #branches = 0;
+  /** Shortest paths in the branch at hand. */
+  #distance: Float64Array;
+
+  constructor(
+    graph: StorageGraph,
+    budgets: Budgets,
+    start: Int32Array | undefined,
+    steps: Steps,
+    { branchesMax = Infinity, cutoff = Infinity }: ExactOptions,
+  ) {
+    this.#graph = graph;
+    this.#budgets = budgets;
+    this.#steps = steps;
+    this.#branchesMax = branchesMax;
+    this.#cutoff = cutoff;
+    this.#forest = new Forest(graph, budgets);
+    const { distance } = findShortestPaths(graph);
+    this.#distance = distance;
+    this.#relaxation = new FlowRelaxation(
+      graph,
+      budgets,
+      distance,
+      capPerNode(graph, budgets, distance),
+    );
+    if (start !== undefined) this.#offer(start);
+  }
+
+  *run(): Generator<void, ExactResult> {
+    const open: Branch[] = [
+      {
+        forbidden: new Uint8Array(this.#graph.edgeCount),
+        multipliers: this.#relaxation.save(),
+        bound: 0,
+      },
+    ];
+    let unfinished = Infinity;
+    while (open.length > 0 && !this.#steps.isOver && this.#branches < this.#branchesMax) {
+      const branch = this.#takeBranch(open);
+      if (this.#isBeaten(branch.bound)) continue;
+      this.#branches++;
+      const children = yield* this.#explore(branch);
+      if (children === undefined) unfinished = Math.min(unfinished, branch.bound);
+      else open.push(...children);
+    }
+    const left = open.reduce((least, { bound }) => Math.min(least, bound), unfinished);
+    const isProven = this.#isBeaten(left);
+    const most = Math.min(this.#storage, this.#cutoff);
+    return {
+      parentEdge: this.#best,
+      storage: this.#storage,
+      bound: isProven ? most : Math.min(most, tightenBound(this.#graph, left)),
+      isProven,
+      branches: this.#branches,
+    };
+  }
+
+  /** The branch of least bound; the latest where many are open. */
+  #takeBranch(open: Branch[]): Branch {
+    const latest = open.at(-1)!;
+    const each = latest.multipliers.place.byteLength * 2 + 2 * latest.forbidden.byteLength;
+    if (open.length * each > OPEN_BYTES_MAX) return open.pop()!;
+    let least = open.length - 1;
+    for (let at = least - 1; at >= 0; at--) {
+      if (open[at]!.bound < open[least]!.bound) least = at;
+    }
+    const branch = open[least]!;
+    open.splice(least, 1);
+    return branch;
+  }
+
+  /** True if nothing below a branch of this bound can be smaller than the best plan or the cutoff. */
+  #isBeaten(bound: number): boolean {
+    if (bound === Infinity) return true;
+    const margin = this.#graph.integralStorage ? 1 - 1e-6 : 1e-9 * Math.max(1, this.#storage);
+    if (bound > this.#storage - margin) return true;
+    return this.#cutoff < Infinity && tightenBound(this.#graph, bound) >= this.#cutoff;
+  }
+
+  #offer(parentEdge: Int32Array): void {
+    this.#forest.load(parentEdge);
+    this.#offerForest();
+  }
+
+  #offerForest(): void {
+    const forest = this.#forest;
+    if (forest.excess() > 0 || !(forest.storage < this.#storage)) return;
+    this.#storage = forest.storage;
+    this.#best = forest.parentEdge.slice();
+  }
+
+  /** @returns the branches below, none if closed, or undefined if the steps ran out. */
+  *#explore(branch: Branch): Generator<void, Branch[] | undefined> {
+    const { forbidden } = branch;
+    const relaxation = this.#relaxation;
+    if (!this.#strike(forbidden)) return [];
+    relaxation.restore(branch.multipliers);
+    const rounds = this.#branches === 1 ? ROOT_ROUNDS : BRANCH_ROUNDS;
+    let bound = branch.bound;
+    let best = branch.multipliers;
+    let pace = this.#branches === 1 ? 1.5 : 0.7;
+    const patience = this.#branches === 1 ? 12 : 6;
+    let idle = 0;
+    let mark = -Infinity;
+    for (let round = 0; round < rounds; round++) {
+      if (!this.#steps.spend(relaxation.stepsPerRound)) return undefined;
+      const value = relaxation.evaluate(forbidden);
+      if (this.#isBeaten(value)) return [];
+      this.#strikeByCost(forbidden, value);
+      if (value > bound) {
+        bound = value;
+        best = relaxation.save();
+        idle = 0;
+      } else if (++idle >= patience) {
+        pace *= 0.7;
+        idle = 0;
+      }
+      if (round % 8 === 0) {
+        this.#tryTree();
+        yield;
+      }
+      if (this.#isBeaten(bound)) return [];
+      if (round % 25 === 24) {
+        const target = this.#target(bound);
+        if (bound - mark < 0.01 * (target - bound) && pace < 0.1) break;
+        mark = bound;
+      }
+      if (!relaxation.ascend(pace * Math.max(this.#target(bound) - value, 1e-9))) break;
+    }
+    if (!this.#strike(forbidden)) return [];
+    const split = this.#probe(forbidden, best, bound, this.#rankSplits(forbidden));
+    if (split === undefined) {
+      this.#tryOnlyTree(forbidden);
+      return [];
+    }
+    return this.#branch(forbidden, best, bound, split);
+  }
+
+  /** What the bound should reach: the best plan, or a guess while there is none. */
+  #target(bound: number): number {
+    const least = Math.min(this.#storage, this.#cutoff);
+    return least < Infinity ? least : bound * 1.1 + 1;
+  }
+
+  /** One branch keeps the vertex's edges of short paths, the other those of long ones. */
+  #branch(forbidden: Uint8Array, point: SavedPoint, bound: number, split: Split): Branch[] {
+    const other = forbidden.slice();
+    for (const edge of split.long) forbidden[edge] = 1;
+    for (const edge of split.short) other[edge] = 1;
+    const short = { forbidden, multipliers: point, bound };
+    const long = { forbidden: other, multipliers: point, bound };
+    return split.shortShare >= 0.5 ? [long, short] : [short, long];
+  }
+
+  /** Strikes edges that no plan within the budgets can use. @returns false if no plan is left. */
+  #strike(forbidden: Uint8Array): boolean {
+    const graph = this.#graph;
+    const { distance } = findShortestPaths(graph, forbidden);
+    this.#steps.spend(2 * graph.edgeCount);
+    const cap = capPerNode(graph, this.#budgets, distance);
+    this.#distance = distance;
+    for (let node = 1; node < graph.nodeCount; node++) {
+      if (!(distance[node]! <= cap[node]!) || distance[node] === Infinity) return false;
+    }
+    for (let edge = 0; edge < graph.edgeCount; edge++) {
+      if (forbidden[edge]) continue;
+      const reached = distance[graph.from[edge]!]! + graph.recreation[edge]!;
+      if (reached > cap[graph.to[edge]!]!) forbidden[edge] = 1;
+    }
+    this.#relaxation.limitPaths(distance, cap, forbidden);
+    return true;
+  }
+
+  #strikeByCost(forbidden: Uint8Array, value: number): void {
+    for (let edge = 0; edge < forbidden.length; edge++) {
+      if (!forbidden[edge] && this.#isBeaten(value + this.#relaxation.reducedCost(edge))) {
+        forbidden[edge] = 1;
+      }
+    }
+  }
+
+  /** Makes a plan of the relaxation's tree: as it is, or repaired and reclaimed. */
+  #tryTree(): void {
+    const forest = this.#forest.load(this.#relaxation.parentEdge);
+    const search = new LocalSearch(forest, this.#steps.part(REPAIR_STEPS), this.#random);
+    if (!search.repair()) return;
+    search.reclaim();
+    this.#offerForest();
+  }
+
+  /** Offers the one choice of edges that is left, if it is a tree. */
+  #tryOnlyTree(forbidden: Uint8Array): void {
+    const { nodeCount, from, to } = this.#graph;
+    const parentEdge = new Int32Array(nodeCount).fill(-1);
+    for (let edge = 0; edge < forbidden.length; edge++) {
+      if (!forbidden[edge]) parentEdge[to[edge]!] = edge;
+    }
+    for (let node = 1; node < nodeCount; node++) {
+      let walk = node;
+      for (let rise = 0; walk !== ROOT && rise < nodeCount; rise++) {
+        if (parentEdge[walk] === -1) return;
+        walk = from[parentEdge[walk]!]!;
+      }
+      if (walk !== ROOT) return;
+    }
+    this.#offer(parentEdge);
+  }
+
+  /**
+   * Looks a few rounds into both sides of the most promising splits and takes the one whose lesser
+   * rise and greater rise multiply to most (strong branching). Undefined if there is none.
+   */
+  #probe(
+    forbidden: Uint8Array,
+    point: SavedPoint,
+    bound: number,
+    splits: readonly Split[],
+  ): Split | undefined {
+    if (splits.length < 2) return splits[0];
+    let best: Split | undefined;
+    let bestScore = -1;
+    for (const split of splits) {
+      const short = this.#riseWithout(forbidden, split.long, point, bound);
+      const long = this.#riseWithout(forbidden, split.short, point, bound);
+      const least = 1e-6 * Math.max(1, bound);
+      const score = Math.max(short, least) * Math.max(long, least);
+      if (score > bestScore) {
+        bestScore = score;
+        best = split;
+      }
+      if (this.#steps.isOver) break;
+    }
+    return best;
+  }
+
+  /** By how much a few rounds lift the bound once some edges are gone; at most up to the best plan. */
+  #riseWithout(
+    forbidden: Uint8Array,
+    edges: readonly number[],
+    point: SavedPoint,
+    bound: number,
+  ): number {
+    const most = this.#target(bound) - bound;
+    const without = forbidden.slice();
+    for (const edge of edges) without[edge] = 1;
+    if (!this.#strike(without)) return most;
+    const relaxation = this.#relaxation;
+    relaxation.restore(point);
+    let rise = 0;
+    for (let round = 0; round < PROBE_ROUNDS; round++) {
+      if (!this.#steps.spend(relaxation.stepsPerRound)) return rise;
+      const value = relaxation.evaluate(without);
+      if (this.#isBeaten(value)) return most;
+      rise = Math.max(rise, value - bound);
+      if (!relaxation.ascend(0.5 * Math.max(this.#target(bound) - value, 1e-9))) break;
+    }
+    return Math.min(rise, most);
+  }
+
+  /**
+   * Vertices to branch on, with their edges cut in two by path length: first where the relaxation is
+   * least sure on which side it is, and most is at stake. Empty if one choice of edges is left.
+   */
+  #rankSplits(forbidden: Uint8Array): Split[] {
+    const graph = this.#graph;
+    const { share } = this.#relaxation;
+    const found: Split[] = [];
+    for (let node = 1; node < graph.nodeCount; node++) {
+      const edges: number[] = [];
+      for (let at = graph.inStart[node]!; at < graph.inStart[node + 1]!; at++) {
+        if (!forbidden[graph.inEdges[at]!]) edges.push(graph.inEdges[at]!);
+      }
+      if (edges.length < 2) continue;
+      const pathOf = (edge: number): number =>
+        this.#distance[graph.from[edge]!]! + graph.recreation[edge]!;
+      edges.sort((left, right) => pathOf(left) - pathOf(right) || left - right);
+      const total = edges.reduce((sum, edge) => sum + share[edge]!, 1e-9);
+      const costs = edges.map((edge) => graph.storage[edge]!);
+      const stake = 1 + Math.max(...costs) - Math.min(...costs) + this.#weightOf(node);
+      let below = 0;
+      let best: Split | undefined;
+      for (let cut = 1; cut < edges.length; cut++) {
+        below += share[edges[cut - 1]!]! / total;
+        const score = (0.01 + Math.min(below, 1 - below)) * stake;
+        if (best !== undefined && score <= best.score) continue;
+        best = { short: edges.slice(0, cut), long: edges.slice(cut), shortShare: below, score };
+      }
+      found.push(best!);
+    }
+    found.sort((left, right) => right.score - left.score);
+    return found.slice(0, PROBE_SPLITS);
+  }
+
+  /** A little more for members of tight groups, so that ties are broken where budgets bind. */
+  #weightOf(node: number): number {
+    const { groupStart, groupsOf } = this.#graph;
+    let weight = 0;
+    for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
+      const kind = this.#budgets.kind[groupsOf[at]!]!;
+      if (kind !== KIND_NONE) weight += kind === KIND_SUM ? 1e-3 : 2e-3;
+    }
+    return node === ROOT ? 0 : weight;
+  }
+}

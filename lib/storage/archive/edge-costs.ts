@@ -1,0 +1,185 @@
+/**
+ * What an encoding would cost: measured by encoding, on a sample or in full.
+ *
+ * A sample is up to SAMPLE_ELEMENTS elements in blocks spread over the extent, the same places for
+ * all extents of one size, so that the samples of two extents can be encoded against each other. An
+ * extent no longer than that is its own sample, and the measure exact.
+ */
+
+import { throwIfAborted } from '../../base/bytes/files.js';
+import { SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { encodeRans } from '../../pure/codec/planes-rans.js';
+import type { CodecLevel } from '../../pure/codec/segment.js';
+import { segmentElements } from '../objects/extents.js';
+import { PlaneCache } from '../objects/plane-cache.js';
+import type { Repository } from '../objects/repository.js';
+import { decodeSegmentHead, encodeSegmentHead } from '../objects/segment-head.js';
+import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
+import type { SurveyedExtent } from './survey.js';
+
+/** Elements of one sample. */
+const SAMPLE_ELEMENTS = 256 * 1024;
+/** Elements of one block of it, and segments of one extent that are looked into. */
+const BLOCK_ELEMENTS = 16 * 1024;
+const SAMPLE_SEGMENTS = 3;
+/** Samples kept, in bytes; one that was dropped is read again. */
+const SAMPLES_BYTES = 128 * 1024 * 1024;
+
+/** How a segment is to be encoded. */
+export interface Encoding {
+  /** 0 fast, 1 default, 2 max. */
+  readonly level: CodecLevel;
+  /** Allows differences that are exact only when read whole. */
+  readonly noPrefix: boolean;
+}
+
+/** An encoding of a whole extent, measured on a sample. */
+export interface MeasuredBytes {
+  /** Bytes of its records: headers, heads and planes of all segments. */
+  readonly bytes: number;
+  /** False if every segment did better without the base. */
+  readonly usesBase: boolean;
+  readonly isExact: boolean;
+}
+
+/** Tagged fields of a segment's head that another encoding keeps: all but the codec's own. */
+export function withCodecHead(record: SegmentRecord, codec: Uint8Array): Uint8Array {
+  return encodeSegmentHead({ ...decodeSegmentHead(record), codec });
+}
+
+interface Sample {
+  readonly planes: readonly Uint8Array[];
+  readonly isWhole: boolean;
+}
+
+export class EdgeCosts {
+  readonly #repo: Repository;
+  readonly #signal: AbortSignal | undefined;
+  readonly #samples = new Map<string, { sample: Promise<Sample>; bytes: number }>();
+  readonly #planes: PlaneCache;
+  #sampleBytes = 0;
+
+  constructor(repo: Repository, signal?: AbortSignal) {
+    this.#repo = repo;
+    this.#signal = signal;
+    this.#planes = new PlaneCache(repo);
+  }
+
+  /**
+   * Measures an encoding on samples.
+   * @param base  of equal width and count; null: alone.
+   */
+  async sampled(
+    child: SurveyedExtent,
+    base: SurveyedExtent | null,
+    encoding: Encoding,
+  ): Promise<MeasuredBytes> {
+    throwIfAborted(this.#signal);
+    const sample = await this.#sample(child);
+    const baseSample = base === null ? null : await this.#sample(base);
+    const { level, noPrefix } = encoding;
+    const planes = baseSample?.planes ?? null;
+    const coded = await encodeRans(sample.planes, planes, { level, noPrefix });
+    const elements = sample.planes[0]?.length ?? 0;
+    const payload = coded.hi.length + coded.mid.length + coded.low.length;
+    const share = elements === 0 ? 1 : child.count / elements;
+    const record = await this.#head(child, 0);
+    const first = withCodecHead(record, coded.head).length;
+    const header = segmentHeaderBytes(coded.usesBase, false);
+    const rest = (child.segments - 1) * (header + coded.head.length + 8);
+    return {
+      bytes: Math.ceil(header + first + rest + payload * share),
+      usesBase: coded.usesBase,
+      isExact: sample.isWhole,
+    };
+  }
+
+  /**
+   * Measures the encoding of one segment by making it. Whoever measures many goes along histories,
+   * segment by segment, so that planes are still there.
+   * @returns bytes of its record.
+   */
+  async exactSegment(
+    child: SurveyedExtent,
+    base: SurveyedExtent | null,
+    segment: number,
+    encoding: Encoding,
+  ): Promise<number> {
+    throwIfAborted(this.#signal);
+    const planes = await this.#planes.get(child.id, segment, child.width);
+    const basePlanes = base === null ? null : await this.#planes.get(base.id, segment, child.width);
+    const coded = await encodeRans(planes, basePlanes, encoding);
+    const head = withCodecHead(await this.#head(child, segment), coded.head);
+    const payload = coded.hi.length + coded.mid.length + coded.low.length;
+    return segmentHeaderBytes(coded.usesBase, false) + head.length + payload;
+  }
+
+  async #head(extent: SurveyedExtent, segment: number): Promise<SegmentRecord> {
+    return (await this.#repo.store.readSegmentHead(extent.id, segment)) as SegmentRecord;
+  }
+
+  #sample(extent: SurveyedExtent): Promise<Sample> {
+    const known = this.#samples.get(extent.id);
+    if (known !== undefined) {
+      this.#samples.delete(extent.id);
+      this.#samples.set(extent.id, known);
+      return known.sample;
+    }
+    const made = { sample: this.#readSample(extent), bytes: sampleBytes(extent) };
+    this.#samples.set(extent.id, made);
+    this.#sampleBytes += made.bytes;
+    for (const [id, { bytes }] of this.#samples) {
+      if (this.#sampleBytes <= SAMPLES_BYTES || id === extent.id) break;
+      this.#samples.delete(id);
+      this.#sampleBytes -= bytes;
+    }
+    return made.sample;
+  }
+
+  async #readSample(extent: SurveyedExtent): Promise<Sample> {
+    const { id, width, count } = extent;
+    if (count <= SAMPLE_ELEMENTS) {
+      return { planes: await this.#planes.get(id, 0, width), isWhole: true };
+    }
+    const planes = Array.from({ length: width }, () => new Uint8Array(SAMPLE_ELEMENTS));
+    const places = samplePlaces(count);
+    let at = 0;
+    let segment = -1;
+    let whole: readonly Uint8Array[] = [];
+    for (const place of places) {
+      throwIfAborted(this.#signal);
+      if (place.segment !== segment) {
+        segment = place.segment;
+        whole = await this.#planes.get(id, segment, width);
+      }
+      for (const [k, plane] of planes.entries()) {
+        plane.set((whole[k] as Uint8Array).subarray(place.from, place.from + BLOCK_ELEMENTS), at);
+      }
+      at += BLOCK_ELEMENTS;
+    }
+    return { planes, isWhole: false };
+  }
+}
+
+function sampleBytes({ width, count }: SurveyedExtent): number {
+  return width * Math.min(count, SAMPLE_ELEMENTS);
+}
+
+/** Blocks of a sample: segments spread over the extent, blocks spread over each. */
+function samplePlaces(count: number): { segment: number; from: number }[] {
+  const all = Math.ceil(count / SEGMENT_ELEMENTS);
+  // A last segment that is too short for its share of blocks is not looked into.
+  const last = segmentElements(count, all - 1) < SAMPLE_ELEMENTS && all > 1 ? all - 2 : all - 1;
+  const number = Math.min(SAMPLE_SEGMENTS, last + 1);
+  const blocks = SAMPLE_ELEMENTS / BLOCK_ELEMENTS;
+  const places: { segment: number; from: number }[] = [];
+  for (let i = 0; i < number; i++) {
+    const segment = number === 1 ? 0 : Math.round((i * last) / (number - 1));
+    const share = Math.floor((blocks * (i + 1)) / number) - Math.floor((blocks * i) / number);
+    const room = segmentElements(count, segment) - BLOCK_ELEMENTS;
+    for (let block = 0; block < share; block++) {
+      places.push({ segment, from: Math.floor((room * block) / Math.max(1, share - 1)) });
+    }
+  }
+  return places;
+}

@@ -1,0 +1,301 @@
+/**
+ * Carries out a storage plan: encodes anew what is to be stored otherwise, lists it, rebuilds it from
+ * the disk, and only then retires what it replaces.
+ *
+ * Extents are encoded bases first. Whatever prefix of that order is listed, the live graph is a
+ * forest: all under a new record is as the plan has it, and under an old one either old or new. So a
+ * run that is killed leaves a whole repository, and the next one finds the work that was done.
+ */
+import { throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { BugError, CorruptError, isDamage } from '../../base/errors.js';
+import { encodeRans } from '../../pure/codec/planes-rans.js';
+import { verifySegment } from '../../pure/codec/segment.js';
+import { atOnce } from '../objects/at-once.js';
+import type { SegmentRequest } from '../objects/chain-forest.js';
+import { segmentElements } from '../objects/extents.js';
+import { materialize } from '../objects/materializer.js';
+import { PlaneCache } from '../objects/plane-cache.js';
+import { givePlanes, takePlanes, takeRoom } from '../objects/plane-pool.js';
+import type { Repository } from '../objects/repository.js';
+import {
+  type SegmentEntry,
+  type SegmentRecord,
+  type SetInfo,
+  storedBytes,
+} from '../store/types.js';
+import { replaceSets } from '../upkeep/replace-sets.js';
+import { withCodecHead } from './edge-costs.js';
+import { FrontWriter } from './front-writer.js';
+import type { ArchivePlan } from './replan.js';
+import type { EncodingEdge } from './storage-graph.js';
+import type { SurveyedExtent } from './survey.js';
+
+export interface ReencodeOptions {
+  readonly signal?: AbortSignal;
+  /** Begins a piece of work of so many bytes of tensors. */
+  onStart?(what: 'encode' | 'rebuild' | 'retire', bytes: number): void;
+  onBytes?(bytes: number): void;
+}
+
+export interface Reencoded {
+  /** Extents that were encoded anew. */
+  readonly extents: number;
+  /** Bytes of their records. */
+  readonly bytes: number;
+  /** Sets written, and sets that went to trash. */
+  readonly newSets: number;
+  readonly retiredSets: number;
+}
+
+/** Jobs at once: each holds two or three segments and what they are coded to. */
+const JOBS_AT_ONCE = 2;
+/** A set is written again if this much of it is hidden by new encodings. */
+const HIDDEN_SHARE = 0.01;
+
+/**
+ * Brings the repository to the plan.
+ * @throws {ConflictError} if another command changed the packs: survey, plan and try again;
+ *   {CorruptError} if something cannot be rebuilt: nothing was retired then.
+ */
+export async function reencode(
+  repo: Repository,
+  plan: ArchivePlan,
+  options: ReencodeOptions = {},
+): Promise<Reencoded> {
+  const encoder = new Reencoder(repo, plan, options);
+  const done = await encoder.run();
+  // Also if all was encoded before: a run that was killed may have left what its encodings hide.
+  return { ...done, retiredSets: await retireHidden(repo, encoder.rebuilt, options) };
+}
+
+class Reencoder {
+  readonly #repo: Repository;
+  readonly #plan: ArchivePlan;
+  readonly #options: ReencodeOptions;
+  readonly #writer: FrontWriter;
+  readonly #planes: PlaneCache;
+  readonly #children = new Map<number, number[]>();
+  /** Vertices under which something changes, themselves included. */
+  readonly #busy = new Set<number>();
+  /** Segments that were rebuilt from the disk, as `segmentKey`. */
+  readonly rebuilt = new Set<string>();
+  #bytes = 0;
+
+  constructor(repo: Repository, plan: ArchivePlan, options: ReencodeOptions) {
+    this.#repo = repo;
+    this.#plan = plan;
+    this.#options = options;
+    this.#writer = new FrontWriter(repo);
+    this.#planes = new PlaneCache(repo);
+  }
+
+  async run(): Promise<Omit<Reencoded, 'retiredSets'>> {
+    const { chosen } = this.#plan;
+    const changed = chosen.filter((edge) => edge.how !== 'live');
+    const bytes = changed.reduce((sum, edge) => sum + tensorBytes(this.#extent(edge.vertex)), 0);
+    this.#options.onStart?.('encode', bytes);
+    for (const { vertex, base } of chosen) {
+      const siblings = this.#children.get(base);
+      if (siblings) siblings.push(vertex);
+      else this.#children.set(base, [vertex]);
+    }
+    for (const edge of changed) {
+      for (let at = edge.vertex; at !== 0 && !this.#busy.has(at); ) {
+        this.#busy.add(at);
+        at = this.#edge(at).base;
+      }
+    }
+    try {
+      await this.#encodeTrees();
+      await this.#writer.flush();
+    } finally {
+      await this.#writer.abort();
+    }
+    await this.#rebuild(changed, bytes);
+    const newSets = this.#writer.listed.length;
+    return { extents: changed.length, bytes: this.#bytes, newSets };
+  }
+
+  #extent(vertex: number): SurveyedExtent {
+    return this.#plan.survey.extents[vertex - 1] as SurveyedExtent;
+  }
+
+  #edge(vertex: number): EncodingEdge {
+    return this.#plan.chosen[vertex - 1] as EncodingEdge;
+  }
+
+  /** Every tree of the plan in which something changes, segment by segment, some at a time. */
+  async #encodeTrees(): Promise<void> {
+    const roots = (this.#children.get(0) ?? []).filter((root) => this.#busy.has(root));
+    const jobs = roots.flatMap((root) =>
+      Array.from({ length: this.#extent(root).segments }, (_, segment) => ({ root, segment })),
+    );
+    await atOnce(jobs, JOBS_AT_ONCE, ({ root, segment }) => this.#encodeTree(root, segment));
+  }
+
+  /** One segment of a tree, depth first: a base is at hand when its deltas are made. */
+  async #encodeTree(root: number, segment: number): Promise<void> {
+    const stack = [root];
+    for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
+      throwIfAborted(this.#options.signal);
+      if (this.#edge(vertex).how !== 'live') await this.#encode(vertex, segment);
+      for (const child of this.#children.get(vertex) ?? []) {
+        if (this.#busy.has(child)) stack.push(child);
+      }
+    }
+  }
+
+  async #encode(vertex: number, segment: number): Promise<void> {
+    const { id, width, count } = this.#extent(vertex);
+    const { base, how } = this.#edge(vertex);
+    const name = `extent ${id}`;
+    const basePlanes =
+      base === 0 ? null : await this.#planes.get(this.#extent(base).id, segment, width);
+    const planes = await this.#planes.get(id, segment, width);
+    const noPrefix = how === 'whole';
+    const { level } = this.#plan.encoding;
+    const room = takeRoom(width, segmentElements(count, segment));
+    const coded = await encodeRans(planes, basePlanes, { level, noPrefix, room });
+    const scratch = takePlanes(width, segmentElements(count, segment));
+    await verifySegment(coded, planes, basePlanes, name, scratch);
+    givePlanes(scratch);
+    const old = await this.#repo.store.readSegmentHead(id, segment);
+    if (old === null) throw new BugError(`${name} is gone`);
+    const record: SegmentRecord = {
+      ...old,
+      base: coded.usesBase ? this.#extent(base).id : null,
+      depth: coded.usesBase ? this.#depth(vertex) : 0,
+      head: withCodecHead(old, coded.head),
+      hi: coded.hi,
+      mid: coded.mid,
+      low: coded.low,
+    };
+    await this.#writer.add(record);
+    if (room) givePlanes([room]);
+    this.#bytes += record.head.length + record.hi.length + record.mid.length + record.low.length;
+    this.#options.onBytes?.(width * segmentElements(count, segment));
+  }
+
+  /** Links under a vertex in the plan. */
+  #depth(vertex: number): number {
+    let depth = 0;
+    for (let at = this.#edge(vertex).base; at !== 0; at = this.#edge(at).base) depth++;
+    return depth;
+  }
+
+  /** Reads every new encoding back and checks it against the extent's id. */
+  async #rebuild(changed: readonly EncodingEdge[], bytes: number): Promise<void> {
+    this.#options.onStart?.('rebuild', bytes);
+    try {
+      const requests = changed.flatMap(({ vertex }) => {
+        const { id, segments } = this.#extent(vertex);
+        return Array.from({ length: segments }, (_, segment) => ({ id, segment }));
+      });
+      await rebuildAll(this.#repo, requests, this.#options);
+      for (const { id, segment } of requests) this.rebuilt.add(segmentKey(id, segment));
+    } catch (error) {
+      if (isDamage(error)) await this.#unlist(error as Error);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes the new sets out again, unless a merge dropped meanwhile what they hide.
+   * @throws {CorruptError} always.
+   */
+  async #unlist(cause: Error): Promise<never> {
+    const { store } = this.#repo;
+    const bad = new Set(this.#writer.listed.map((info) => info.id));
+    let hint = "run 'dlv fsck': another command merged packs meanwhile, so nothing was taken back";
+    await this.#repo.locked(async () => {
+      await store.reload();
+      if (!this.#writer.isReplaceable) return;
+      await store.publish([], (sets) => sets.filter((info) => !bad.has(info.id)));
+      await store.retire([...bad]);
+      hint = 'the disk may be failing; the old packs are in place and nothing was removed';
+    });
+    const message = `an archived pack does not give back what was stored: ${cause.message}`;
+    throw new CorruptError(message, { hint });
+  }
+}
+
+function tensorBytes({ width, count }: SurveyedExtent): number {
+  return width * count;
+}
+
+function segmentKey(id: Id, segment: number): string {
+  return `${id}/${segment}`;
+}
+
+/** Reads segments back and checks them against their extents' ids. @throws {CorruptError} */
+async function rebuildAll(
+  repo: Repository,
+  requests: readonly SegmentRequest[],
+  { signal, onBytes }: ReencodeOptions,
+): Promise<void> {
+  await materialize(repo.store, requests, {
+    ...(signal ? { signal } : {}),
+    onSegment: async (planes, request) => {
+      const { id, segment } = requests[request] as SegmentRequest;
+      await repo.extents.verify(id, segment, planes);
+      onBytes?.(planes.reduce((sum, plane) => sum + plane.length, 0));
+    },
+  });
+}
+
+/**
+ * Writes sets again without the records that new encodings hide.
+ * @param rebuilt  segments whose live encodings were checked; those that others hid are checked first.
+ * @returns sets that were retired.
+ */
+async function retireHidden(
+  repo: Repository,
+  rebuilt: ReadonlySet<string>,
+  options: ReencodeOptions,
+): Promise<number> {
+  await repo.store.reload();
+  const seen = [...repo.store.sets()];
+  const hidden = new Map<string, number>();
+  const unchecked: SegmentEntry[] = [];
+  for await (const { entry, live } of repo.store.records()) {
+    if (live) continue;
+    hidden.set(entry.set, (hidden.get(entry.set) ?? 0) + storedBytes(entry));
+    if ('segment' in entry && !rebuilt.has(segmentKey(entry.id, entry.segment))) {
+      unchecked.push(entry);
+    }
+  }
+  const chosen = seen.filter(
+    (info) => (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * (setBytes(info) - info.bytes.idx),
+  );
+  if (chosen.length === 0) return 0;
+  const names = new Set<string>(chosen.map((info) => info.id));
+  const requests = unchecked.filter((entry) => names.has(entry.set));
+  if (requests.length > 0) {
+    const bytes = requests.reduce(
+      (sum, e) => sum + e.width * segmentElements(e.count, e.segment),
+      0,
+    );
+    options.onStart?.('rebuild', bytes);
+    await rebuildAll(repo, requests, options);
+  }
+  const { signal } = options;
+  options.onStart?.(
+    'retire',
+    chosen.reduce((sum, info) => sum + setBytes(info), 0),
+  );
+  const before = new Set(seen.map((info) => info.id));
+  await replaceSets(repo, {
+    seen,
+    chosen,
+    keep: null,
+    stillValid: async () => true,
+    ...(signal ? { signal } : {}),
+  });
+  const after = new Set(repo.store.sets().map((info) => info.id));
+  return [...before].filter((id) => !after.has(id)).length;
+}
+
+function setBytes(info: SetInfo): number {
+  return Object.values(info.bytes).reduce((sum, bytes) => sum + bytes, 0);
+}

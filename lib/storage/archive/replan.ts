@@ -1,0 +1,498 @@
+/**
+ * Plans how a repository is to be stored: measures candidate encodings, asks the planners, measures
+ * what they chose, and asks again until every chosen cost is exact.
+ *
+ * Changes nothing on disk. Start at `planRepository`; reencode.ts carries a plan out.
+ */
+
+import { throwIfAborted } from '../../base/bytes/files.js';
+import { BugError } from '../../base/errors.js';
+import type { CodecLevel } from '../../pure/codec/segment.js';
+import type { Scheme, StorageGraph } from '../../pure/plan/graph.js';
+import {
+  type BasicPlanner,
+  preparePlanning,
+  runPlanner,
+} from '../../pure/plan/planners/planners.js';
+import { findShortestPaths } from '../../pure/plan/planners/shortest-paths.js';
+import { Steps } from '../../pure/plan/steps.js';
+import { planStorageWithin } from '../../pure/plan/timed.js';
+import { verifyPlan } from '../../pure/plan/verify.js';
+import { atOnce } from '../objects/at-once.js';
+import { segmentElements } from '../objects/extents.js';
+import type { Repository } from '../objects/repository.js';
+import { EdgeCosts, type Encoding } from './edge-costs.js';
+import {
+  buildFamilyGraph,
+  type CostUnit,
+  type EncodingEdge,
+  type Family,
+  findFamilies,
+  groupSnapshots,
+  type SnapshotGroup,
+} from './storage-graph.js';
+import type { Survey, SurveyedExtent } from './survey.js';
+
+/** Planners that a user can name; 'auto' takes the best of all. */
+export type PlannerName = 'auto' | BasicPlanner;
+
+export interface ReplanOptions {
+  readonly scheme: Scheme;
+  readonly cost: CostUnit;
+  readonly planner: PlannerName;
+  readonly level: CodecLevel;
+  /** Offers differences that are exact only when read whole. */
+  readonly noPrefix: boolean;
+  /** Vertices that stay as they are stored if a single edge stands for that. */
+  readonly frozen: ReadonlySet<number>;
+  /**
+   * Upper bound on the recreation cost of a group.
+   * @param least  what the group costs if every extent takes its cheapest path.
+   * @param now    what it costs as stored now, if a single number stands for that.
+   */
+  budgetOf(group: SnapshotGroup, least: number, now: number | undefined): number;
+  /** Time for planning, without measuring, in milliseconds. */
+  readonly timeLimitMs: number;
+  readonly signal?: AbortSignal;
+  /** Begins a piece of work of so many bytes of tensors, 0 if unknown. */
+  onStart?(what: 'measure' | 'plan' | 'check', bytes: number): void;
+  onBytes?(bytes: number): void;
+}
+
+/** What a group costs under the plan, beside what was promised. */
+export interface PlannedGroup extends SnapshotGroup {
+  readonly budget: number;
+  readonly least: number;
+  /** As stored now; undefined if an extent is stored in a way that no single edge stands for. */
+  readonly now: number | undefined;
+  readonly planned: number;
+}
+
+export interface ArchivePlan {
+  readonly survey: Survey;
+  /** How vertex v is to be stored: chosen[v − 1]. */
+  readonly chosen: readonly EncodingEdge[];
+  readonly groups: readonly PlannedGroup[];
+  /** Bytes of extents now and under the plan; no plan over the measured costs has fewer than the bound. */
+  readonly storageNow: number;
+  readonly storage: number;
+  readonly lowerBound: number;
+  readonly isOptimal: boolean;
+  readonly isWithin: boolean;
+  /** Who found the plan, the planner of the most extents first. */
+  readonly planners: readonly string[];
+  readonly encoding: Encoding;
+  /** Edges that were offered, and how many of them were measured in full. */
+  readonly edges: number;
+  readonly exactEdges: number;
+}
+
+/** Quick plans over costs that are still partly sampled, to find out which to measure in full. */
+const QUICK_ROUNDS_MAX = 4;
+/** Steps of a quick plan for one extent. */
+const QUICK_STEPS = 20_000;
+/** Share of the time that one plan at full effort may take: there are at most two. */
+const FULL_SHARE = 0.45;
+/** Encodings measured at once: what they decode is 2 segments each. */
+const MEASURED_AT_ONCE = 3;
+/** Longest chain that is written: a reader would follow longer ones, a commit on top would not. */
+const DEPTH_MAX = 48;
+
+/** @throws {CorruptError} {NotFoundError} if what is stored cannot be read. */
+export async function planRepository(
+  repo: Repository,
+  survey: Survey,
+  options: ReplanOptions,
+): Promise<ArchivePlan> {
+  return new Replanner(repo, survey, options).run();
+}
+
+/** An encoding to be made and dropped. */
+type Measurable = Pick<EncodingEdge, 'vertex' | 'base' | 'how'> & { bytes: number };
+
+/** A quick plan shows what to measure, a full one is carried out. */
+type Effort = 'quick' | 'full';
+
+/** The plan of one family and the graph that it was made for. */
+interface FamilyPlan {
+  parentEdge: Int32Array;
+  lowerBound: number;
+  planner: string;
+}
+
+class Replanner {
+  readonly #survey: Survey;
+  readonly #options: ReplanOptions;
+  readonly #costs: EdgeCosts;
+  readonly #groups: SnapshotGroup[];
+  /** Where each vertex stands in the order of histories. */
+  readonly #place: Int32Array;
+  #edges: EncodingEdge[] = [];
+  #share = FULL_SHARE;
+  #least = new Float64Array(0);
+  readonly #now: (number | undefined)[] = [];
+  #budgets = new Float64Array(0);
+
+  constructor(repo: Repository, survey: Survey, options: ReplanOptions) {
+    this.#survey = survey;
+    this.#options = options;
+    this.#costs = new EdgeCosts(repo, options.signal);
+    this.#groups = groupSnapshots(survey);
+    this.#place = new Int32Array(survey.extents.length + 1);
+    for (const [place, vertex] of survey.near.order(survey.extents.length).entries()) {
+      this.#place[vertex] = place;
+    }
+  }
+
+  async run(): Promise<ArchivePlan> {
+    await this.#offerEdges();
+    this.#setBudgets();
+    const offered = this.#edges;
+    const others = this.#edgesWithoutBases();
+    if (others === undefined) return this.#search(1);
+    const first = await this.#search(2);
+    this.#edges = others;
+    const second = await this.#search(2);
+    const isBetter =
+      first.isWithin === second.isWithin ? second.storage < first.storage : second.isWithin;
+    if (isBetter) return { ...second, lowerBound: first.lowerBound, edges: offered.length };
+    return first;
+  }
+
+  /**
+   * Edges that do without extents which only stand under others, so that these can be given up; they
+   * keep one that costs nothing. Undefined if there are none, or what is wanted cannot do without.
+   */
+  #edgesWithoutBases(): EncodingEdge[] | undefined {
+    const isWanted = (vertex: number): boolean => vertex === 0 || this.#extent(vertex).isWanted;
+    if (this.#survey.extents.every((extent) => extent.isWanted)) return undefined;
+    const edges = this.#edges.filter(({ base, vertex }) => isWanted(base) && isWanted(vertex));
+    const reached = new Set(edges.map(({ vertex }) => vertex));
+    for (const index of this.#survey.extents.keys()) {
+      const vertex = index + 1;
+      if (isWanted(vertex) && !reached.has(vertex)) return undefined;
+      if (!isWanted(vertex)) edges.push({ base: 0, vertex, how: 'live', bytes: 0, isExact: true });
+    }
+    return edges.sort((a, b) => a.vertex - b.vertex || a.base - b.base);
+  }
+
+  /** @param searches  that share the time for planning. */
+  async #search(searches: number): Promise<ArchivePlan> {
+    this.#share = FULL_SHARE / searches;
+    const families = this.#families();
+    let plans = await this.#planAll(families, 'quick');
+    for (let round = 1; round < QUICK_ROUNDS_MAX; round++) {
+      const changed = await this.#measureChosen(plans);
+      if (changed.size === 0) break;
+      plans = await this.#planAll(families, 'quick', plans, changed);
+    }
+    plans = await this.#planAll(families, 'full');
+    if ((await this.#measureChosen(plans)).size === 0) return this.#report(families, plans);
+    this.#edges = this.#edges.filter((edge) => edge.isExact);
+    const exact = this.#families();
+    return this.#report(exact, await this.#planAll(exact, 'full'));
+  }
+
+  #families(): Family[] {
+    return findFamilies(this.#survey.extents.length, this.#edges, this.#groups);
+  }
+
+  // --- edges -------------------------------------------------------------------------------------
+
+  /** Collects every edge: present encodings as they are, alone in full, deltas by samples. */
+  async #offerEdges(): Promise<void> {
+    const { extents, near } = this.#survey;
+    const jobs: { vertex: number; base: number; how: 'prefix' | 'whole' }[] = [];
+    extents.forEach((extent, index) => {
+      const vertex = index + 1;
+      const { base, mostBytes: bytes } = extent.live;
+      if (base !== undefined) {
+        this.#edges.push({ base, vertex, how: 'live', bytes, isExact: true });
+        if (this.#options.frozen.has(vertex) || !extent.isWanted) return;
+      }
+      const isAnew = this.#options.level === 2;
+      if (base !== 0 || isAnew) jobs.push({ vertex, base: 0, how: 'prefix' });
+      for (const candidate of near.candidates(vertex)) {
+        if (base !== candidate || isAnew) jobs.push({ vertex, base: candidate, how: 'prefix' });
+        if (this.#options.noPrefix && extent.width === 4) {
+          jobs.push({ vertex, base: candidate, how: 'whole' });
+        }
+      }
+    });
+    this.#inOrder(jobs);
+    const alone = new Map<number, number>();
+    for (const { vertex, base, bytes } of this.#edges) if (base === 0) alone.set(vertex, bytes);
+    const inFull = jobs.filter(({ base }) => base === 0).map((job) => ({ ...job, bytes: 0 }));
+    const sampled = jobs.filter(({ base }) => base !== 0);
+    this.#start('measure', [...inFull, ...sampled]);
+    await this.#measureInFull(inFull);
+    for (const edge of inFull) {
+      alone.set(edge.vertex, Math.min(edge.bytes, alone.get(edge.vertex) ?? Infinity));
+      this.#edges.push({ ...edge, isExact: true });
+    }
+    await atOnce(sampled, MEASURED_AT_ONCE, async ({ vertex, base, how }) => {
+      const encoding = { level: this.#options.level, noPrefix: how === 'whole' };
+      const found = await this.#costs.sampled(this.#extent(vertex), this.#extent(base), encoding);
+      this.#options.onBytes?.(tensorBytes(this.#extent(vertex)));
+      const { bytes, isExact } = found;
+      if (found.usesBase) this.#edges.push({ base, vertex, how, bytes, isExact });
+    });
+    // A delta that takes as much as the extent alone costs more in every way.
+    this.#edges = this.#edges.filter(
+      ({ base, how, vertex, bytes }) =>
+        base === 0 || how === 'live' || bytes < (alone.get(vertex) ?? Infinity),
+    );
+    // Jobs end in any order; the plan must not depend on it.
+    this.#edges.sort((a, b) => a.vertex - b.vertex || a.base - b.base || (a.how < b.how ? -1 : 1));
+  }
+
+  /** Measures in full what plans chose by samples. @returns vertices whose edges changed. */
+  async #measureChosen(plans: ReadonlyMap<Family, FamilyPlan>): Promise<Set<number>> {
+    const changed = new Set<number>();
+    const edges = this.#chosen(plans).filter((edge) => !edge.isExact);
+    if (edges.length === 0) return changed;
+    this.#inOrder(edges);
+    this.#start('check', edges);
+    await this.#measureInFull(edges);
+    for (const edge of edges) {
+      edge.isExact = true;
+      changed.add(edge.vertex);
+    }
+    return changed;
+  }
+
+  /** Makes each encoding, segment by segment along histories, and adds up what it takes. */
+  async #measureInFull(edges: readonly Measurable[]): Promise<void> {
+    const jobs: { edge: Measurable; segment: number }[] = [];
+    for (let from = 0; from < edges.length; ) {
+      // Vertices of one history have one size, and so one number of segments.
+      const { width, count, segments } = this.#extent((edges[from] as Measurable).vertex);
+      let to = from;
+      while (to < edges.length) {
+        const other = this.#extent((edges[to] as Measurable).vertex);
+        if (other.width !== width || other.count !== count) break;
+        to++;
+      }
+      for (let segment = 0; segment < segments; segment++) {
+        for (const edge of edges.slice(from, to)) jobs.push({ edge, segment });
+      }
+      from = to;
+    }
+    for (const edge of edges) edge.bytes = 0;
+    await atOnce(jobs, MEASURED_AT_ONCE, async ({ edge, segment }) => {
+      const encoding = { level: this.#options.level, noPrefix: edge.how === 'whole' };
+      const child = this.#extent(edge.vertex);
+      const base = edge.base === 0 ? null : this.#extent(edge.base);
+      // Segments of one extent are measured side by side: the sum is read after the wait.
+      const bytes = await this.#costs.exactSegment(child, base, segment, encoding);
+      edge.bytes += bytes;
+      this.#options.onBytes?.(child.width * segmentElements(child.count, segment));
+    });
+  }
+
+  /** Sorts along histories. */
+  #inOrder(edges: { vertex: number; base: number }[]): void {
+    edges.sort(
+      (a, b) =>
+        (this.#place[a.vertex] as number) - (this.#place[b.vertex] as number) || a.base - b.base,
+    );
+  }
+
+  #start(what: 'measure' | 'check', edges: readonly { vertex: number }[]): void {
+    const sizes = edges.map(({ vertex }) => tensorBytes(this.#extent(vertex)));
+    this.#options.onStart?.(
+      what,
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
+  }
+
+  #extent(vertex: number): SurveyedExtent {
+    return this.#survey.extents[vertex - 1] as SurveyedExtent;
+  }
+
+  // --- budgets and plans -------------------------------------------------------------------------
+
+  /** Budgets rest on measured costs alone, so that a plan over them always exists. */
+  #setBudgets(): void {
+    const exact = this.#edges.filter((edge) => edge.isExact);
+    this.#least = new Float64Array(this.#groups.length);
+    this.#budgets = new Float64Array(this.#groups.length).fill(Infinity);
+    const families = findFamilies(this.#survey.extents.length, exact, this.#groups);
+    for (const family of families) {
+      if (family.groups.length === 0) continue;
+      const graph = this.#graph(family, exact);
+      const { parentEdge } = findShortestPaths(graph);
+      const { groups } = verifyPlan(graph, parentEdge);
+      const live = livePlan(family, exact);
+      const now = live && verifyPlan(graph, live).groups;
+      family.groups.forEach((number, index) => {
+        const least = groups[index]?.cost ?? 0;
+        const group = this.#groups[number] as SnapshotGroup;
+        this.#least[number] = least;
+        this.#now[number] = now?.[index]?.cost;
+        this.#budgets[number] = this.#options.budgetOf(group, least, now?.[index]?.cost);
+      });
+    }
+  }
+
+  #graph(family: Family, edges: readonly EncodingEdge[] = this.#edges): StorageGraph {
+    const { scheme, cost } = this.#options;
+    const options = { ...cost, scheme, budgets: this.#budgets };
+    return buildFamilyGraph(this.#survey, edges, this.#groups, family, options);
+  }
+
+  /** Plans every family; those without a changed vertex keep their plans. */
+  async #planAll(
+    families: readonly Family[],
+    effort: Effort,
+    before?: ReadonlyMap<Family, FamilyPlan>,
+    changed?: ReadonlySet<number>,
+  ): Promise<Map<Family, FamilyPlan>> {
+    const plans = new Map<Family, FamilyPlan>();
+    const all = this.#survey.extents.length;
+    this.#options.onStart?.('plan', 0);
+    for (const family of families) {
+      throwIfAborted(this.#options.signal);
+      const known = before?.get(family);
+      const isSame = changed !== undefined && !family.vertices.some((v) => changed.has(v));
+      const share = family.vertices.length / all;
+      plans.set(family, known && isSame ? known : await this.#plan(family, effort, share));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return plans;
+  }
+
+  async #plan(family: Family, effort: Effort, share: number): Promise<FamilyPlan> {
+    const graph = this.#graph(family);
+    const { planner, timeLimitMs, signal } = this.#options;
+    const until = performance.now() + Math.max(50, timeLimitMs * this.#share * share);
+    const shouldStop = (): boolean => signal?.aborted === true || performance.now() > until;
+    if (planner === 'auto') {
+      const live = livePlan(family, this.#edges);
+      const maxSteps = QUICK_STEPS * family.vertices.length;
+      const found = await planStorageWithin(graph, {
+        shouldStop,
+        ...(signal ? { signal } : {}),
+        ...(effort === 'quick' ? { maxSteps, exact: false } : {}),
+        ...(live ? { starts: [live] } : {}),
+      });
+      if (found.plan !== undefined) {
+        const { parentEdge } = found.plan;
+        return { parentEdge, lowerBound: found.lowerBound, planner: found.planner };
+      }
+    }
+    const input = preparePlanning(graph);
+    if (input === undefined) throw new BugError('an extent has no way to be stored');
+    const steps = new Steps(Number.POSITIVE_INFINITY, shouldStop);
+    const parentEdge = runPlanner(input, planner === 'auto' ? 'spt' : planner, steps);
+    return { parentEdge, lowerBound: input.lightStorage, planner };
+  }
+
+  #chosen(plans: ReadonlyMap<Family, FamilyPlan>): EncodingEdge[] {
+    const chosen: EncodingEdge[] = [];
+    for (const [family, { parentEdge }] of plans) {
+      for (const edge of parentEdge.subarray(1)) {
+        chosen.push(this.#edges[family.edges[edge] as number] as EncodingEdge);
+      }
+    }
+    return chosen;
+  }
+
+  // --- result ------------------------------------------------------------------------------------
+
+  #report(families: readonly Family[], plans: ReadonlyMap<Family, FamilyPlan>): ArchivePlan {
+    const chosen: EncodingEdge[] = [];
+    const groups: PlannedGroup[] = [];
+    const planners = new Map<string, number>();
+    const total = { storage: 0, lowerBound: 0, isOptimal: true, isWithin: true };
+    for (const family of families) {
+      const plan = plans.get(family) as FamilyPlan;
+      const graph = this.#graph(family);
+      const parentEdge = this.#cutLongChains(family, graph, plan.parentEdge);
+      const verified = verifyPlan(graph, parentEdge);
+      total.storage += verified.storage;
+      total.lowerBound += Math.min(plan.lowerBound, verified.storage);
+      total.isOptimal &&= verified.storage <= plan.lowerBound * (1 + 1e-12);
+      total.isWithin &&= verified.isWithin;
+      planners.set(plan.planner, (planners.get(plan.planner) ?? 0) + family.vertices.length);
+      family.vertices.forEach((vertex, index) => {
+        const number = family.edges[parentEdge[index + 1] as number] as number;
+        chosen[vertex - 1] = this.#edges[number] as EncodingEdge;
+      });
+      family.groups.forEach((number, index) => {
+        groups[number] = {
+          ...(this.#groups[number] as SnapshotGroup),
+          budget: this.#budgets[number] as number,
+          least: this.#least[number] as number,
+          now: this.#now[number],
+          planned: verified.groups[index]?.cost as number,
+        };
+      });
+    }
+    const { extents } = this.#survey;
+    total.storage -= this.#freed(chosen);
+    // Whatever is kept of them, all that only stand under others would cost no more than now on top.
+    const under = extents.filter((extent) => !extent.isWanted);
+    total.lowerBound -= under.reduce((sum, extent) => sum + extent.live.mostBytes, 0);
+    total.lowerBound = Math.max(0, total.lowerBound);
+    return {
+      survey: this.#survey,
+      chosen,
+      groups,
+      storageNow: extents.reduce((sum, extent) => sum + extent.live.mostBytes, 0),
+      ...total,
+      isOptimal: total.isOptimal && under.length === 0,
+      planners: [...planners].sort((a, b) => b[1] - a[1]).map(([name]) => name),
+      encoding: { level: this.#options.level, noPrefix: this.#options.noPrefix },
+      edges: this.#edges.length,
+      exactEdges: this.#edges.filter((edge) => edge.isExact).length,
+    };
+  }
+
+  /** Bytes of extents that nothing stands on any more and no version wants: gc gives them up. */
+  #freed(chosen: readonly EncodingEdge[]): number {
+    const isKept = new Uint8Array(chosen.length + 1);
+    for (const [index, { isWanted }] of this.#survey.extents.entries()) {
+      if (!isWanted) continue;
+      for (
+        let at = index + 1;
+        at !== 0 && !isKept[at];
+        at = (chosen[at - 1] as EncodingEdge).base
+      ) {
+        isKept[at] = 1;
+      }
+    }
+    return chosen.reduce((sum, { vertex, bytes }) => sum + (isKept[vertex] ? 0 : bytes), 0);
+  }
+
+  /** Stores alone what would stand DEPTH_MAX links deep: nothing is read more slowly for that. */
+  #cutLongChains(family: Family, graph: StorageGraph, parentEdge: Int32Array): Int32Array {
+    const cut = parentEdge.slice();
+    for (;;) {
+      const { depth } = verifyPlan(graph, cut);
+      const vertex = depth.indexOf(DEPTH_MAX + 2);
+      if (vertex < 0) return cut;
+      for (let at = graph.inStart[vertex] as number; at < (graph.inStart[vertex + 1] as number); ) {
+        const edge = graph.inEdges[at++] as number;
+        const own = this.#edges[family.edges[edge] as number] as EncodingEdge;
+        if (own.base === 0 && own.isExact) cut[vertex] = edge;
+      }
+      if (cut[vertex] === parentEdge[vertex]) return cut;
+    }
+  }
+}
+
+/** How a family is stored now, as a plan; undefined if no edges stand for it. */
+function livePlan(family: Family, edges: readonly EncodingEdge[]): Int32Array | undefined {
+  const place = new Map(family.vertices.map((vertex, index) => [vertex, index + 1]));
+  const parentEdge = new Int32Array(family.vertices.length + 1).fill(-1);
+  family.edges.forEach((number, index) => {
+    const edge = edges[number] as EncodingEdge;
+    if (edge.how === 'live') parentEdge[place.get(edge.vertex) as number] = index;
+  });
+  return parentEdge.indexOf(-1, 1) === -1 ? parentEdge : undefined;
+}
+
+function tensorBytes({ width, count }: SurveyedExtent): number {
+  return width * count;
+}

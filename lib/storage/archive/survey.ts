@@ -1,0 +1,397 @@
+/**
+ * What an archive run looks at: every extent that versions need, how each is stored now, which
+ * snapshots want it, and which other extents it is probably close to.
+ *
+ * Reads recipes and indexes, no planes. Extents are numbered from 1, as the vertices of a storage
+ * graph are. Start at `surveyRepository`.
+ */
+import { throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { CorruptError, NotFoundError } from '../../base/errors.js';
+import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
+import type { Role } from '../../pure/tensor/layout.js';
+import { BaseGraph } from '../ingest/base-graph.js';
+import { tensorKey } from '../ingest/bases.js';
+import type { Repository } from '../objects/repository.js';
+import { openStoredFile } from '../objects/stored-file.js';
+import { listRefs } from '../repo/refs/refs.js';
+import type { FileEntry, Snapshot } from '../repo/version/file-page.js';
+import {
+  type SegmentEntry,
+  segmentCount,
+  segmentHeaderBytes,
+  storedBytes,
+} from '../store/types.js';
+
+/** How an extent is stored now. */
+export interface LiveEncoding {
+  /**
+   * Vertex of its base, 0 if it is stored alone. Undefined if its segments have different bases, or
+   * one of another number stands on this very extent: no single edge stands for that.
+   */
+  readonly base: number | undefined;
+  /** Bytes of its records, all segments. */
+  readonly bytes: number;
+  /**
+   * Bytes of its records wherever they may come to lie: one whose planes stand in `.hi` is copied by
+   * gc and by archive runs into sets where they do not, which takes 16 bytes more. What is promised
+   * counts these.
+   */
+  readonly mostBytes: number;
+}
+
+/** One extent. */
+export interface SurveyedExtent {
+  readonly id: Id;
+  readonly width: number;
+  /** Elements. */
+  readonly count: number;
+  readonly segments: number;
+  readonly live: LiveEncoding;
+  /** False for one that only stands under others as a base: no version in view needs it. */
+  readonly isWanted: boolean;
+}
+
+/** One snapshot of one version: extents that are wanted together. */
+export interface SurveyedSnapshot {
+  readonly version: Id;
+  readonly model: string;
+  readonly key: string;
+  readonly role: Role;
+  readonly step: number | null;
+  /** Vertices, ascending, each once. */
+  readonly extents: readonly number[];
+}
+
+export interface Survey {
+  /** Vertex v is extents[v − 1]. */
+  readonly extents: readonly SurveyedExtent[];
+  /** Oldest version first. */
+  readonly snapshots: readonly SurveyedSnapshot[];
+  /** Which extents may be close: lineage, names, present bases. */
+  readonly near: BaseGraph;
+}
+
+export interface SurveyOptions {
+  /** Versions to look at with all their ancestors. Default: what refs and HEAD name. */
+  readonly versions?: readonly Id[];
+  readonly signal?: AbortSignal;
+}
+
+/** @throws {NotFoundError} {CorruptError} if something that a version names cannot be read. */
+export async function surveyRepository(
+  repo: Repository,
+  options: SurveyOptions = {},
+): Promise<Survey> {
+  const surveyor = new Surveyor(repo, options.signal);
+  const order = await versionsInOrder(repo, options.versions);
+  // Names of a version are wanted until its last child was looked at.
+  const children = new Map<Id, number>();
+  for (const id of order) {
+    for (const parent of new Set((await repo.version(id)).parents)) {
+      children.set(parent, (children.get(parent) ?? 0) + 1);
+    }
+  }
+  for (const id of order) {
+    await surveyor.addVersion(id);
+    for (const parent of new Set((await repo.version(id)).parents)) {
+      const left = (children.get(parent) as number) - 1;
+      children.set(parent, left);
+      if (left === 0) surveyor.forget(parent);
+    }
+    if (!children.has(id)) surveyor.forget(id);
+  }
+  return surveyor.finish();
+}
+
+/** Nearest extents that are joined, and most extents of one size for which all are compared. */
+const NEAREST = 3;
+const COMPARED_MAX = 1024;
+
+/**
+ * Joins extents to those whose sketches are close, so that renamed tensors find each other. In crowds
+ * of equal size only those are looked up that nothing else joins to any.
+ * @param wanted  vertices to look up.
+ */
+export async function joinBySketch(
+  repo: Repository,
+  survey: Survey,
+  wanted: Iterable<number>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const vertices = new Map(survey.extents.map(({ id }, index) => [id, index + 1]));
+  const crowds = new Map<string, number>();
+  const sizeOf = ({ width, count }: SurveyedExtent): string => `${width}:${count}`;
+  for (const extent of survey.extents) {
+    crowds.set(sizeOf(extent), (crowds.get(sizeOf(extent)) ?? 0) + 1);
+  }
+  for (const vertex of wanted) {
+    throwIfAborted(signal);
+    const extent = survey.extents[vertex - 1] as SurveyedExtent;
+    const isCrowded = (crowds.get(sizeOf(extent)) as number) > COMPARED_MAX;
+    if (isCrowded && survey.near.neighbours(vertex).length > 0) continue;
+    const sketch = await repo.sketches.sketchOf(extent.id);
+    if (sketch === null) continue;
+    const { width, count } = extent;
+    for (const { id } of await repo.sketches.nearest(sketch, width, count, NEAREST + 1)) {
+      const other = vertices.get(id);
+      if (other !== undefined) survey.near.join(vertex, other);
+    }
+  }
+}
+
+/** Versions reachable from some, parents before children. */
+async function versionsInOrder(repo: Repository, starts?: readonly Id[]): Promise<Id[]> {
+  let roots = starts;
+  if (roots === undefined) {
+    const head = await repo.head();
+    const ids = (await listRefs(repo.layout, 'refs'))
+      .filter(({ name }) => !name.startsWith('refs/notes/'))
+      .map((ref) => ref.id);
+    roots = head.kind === 'detached' ? [...ids, head.id] : ids;
+  }
+  const order: Id[] = [];
+  const state = new Map<Id, 'open' | 'done'>();
+  const stack = [...new Set(roots)].reverse();
+  while (stack.length > 0) {
+    const id = stack.at(-1) as Id;
+    if (state.get(id) === undefined) {
+      state.set(id, 'open');
+      const { parents } = await repo.version(id);
+      for (const parent of [...parents].reverse()) if (!state.has(parent)) stack.push(parent);
+      continue;
+    }
+    stack.pop();
+    if (state.get(id) === 'done') continue;
+    state.set(id, 'done');
+    order.push(id);
+  }
+  return order;
+}
+
+/** A tensor of a version: where it stands, for its children to find it. */
+interface NamedTensors {
+  /** path, role and name → vertex. */
+  readonly byPath: Map<string, number>;
+  /** role and name → vertices, latest step last. */
+  readonly byName: Map<string, number[]>;
+}
+
+interface MutableExtent {
+  id: Id;
+  width: number;
+  count: number;
+  segments: number;
+  live: LiveEncoding;
+  isWanted: boolean;
+}
+
+/** Tensors of one file by role: key and vertex. */
+type FileTensors = Map<Role, { key: string; vertex: number }[]>;
+
+class Surveyor {
+  readonly #repo: Repository;
+  readonly #signal: AbortSignal | undefined;
+  readonly #extents: MutableExtent[] = [];
+  readonly #vertices = new Map<Id, number>();
+  /** Vertices whose present chains are being followed. */
+  readonly #open = new Set<number>();
+  readonly #snapshots: SurveyedSnapshot[] = [];
+  readonly #near = new BaseGraph();
+  readonly #names = new Map<Id, NamedTensors>();
+  readonly #files = new Map<Id, FileTensors>();
+
+  constructor(repo: Repository, signal: AbortSignal | undefined) {
+    this.#repo = repo;
+    this.#signal = signal;
+  }
+
+  finish(): Survey {
+    return { extents: this.#extents, snapshots: this.#snapshots, near: this.#near };
+  }
+
+  /** Drops the names of a version: none of its children is still to come. */
+  forget(version: Id): void {
+    this.#names.delete(version);
+  }
+
+  async addVersion(id: Id): Promise<void> {
+    throwIfAborted(this.#signal);
+    const version = await this.#repo.version(id);
+    const { files, snapshots } = await this.#repo.tree(id);
+    const byPath = new Map(files.map((file) => [file.path, file]));
+    const own: NamedTensors = { byPath: new Map(), byName: new Map() };
+    const parents = version.parents.map((parent) => this.#names.get(parent)).filter(isThere);
+    for (const snapshot of [...snapshots].sort((a, b) => (a.step ?? -1) - (b.step ?? -1))) {
+      const vertices = await this.#addSnapshot(snapshot, byPath, own, parents);
+      if (vertices.length === 0) continue;
+      const { key, role, step } = snapshot;
+      this.#snapshots.push({
+        version: id,
+        model: version.model,
+        key,
+        role,
+        step,
+        extents: vertices,
+      });
+    }
+    this.#names.set(id, own);
+  }
+
+  async #addSnapshot(
+    snapshot: Snapshot,
+    files: ReadonlyMap<string, FileEntry>,
+    own: NamedTensors,
+    parents: readonly NamedTensors[],
+  ): Promise<number[]> {
+    const vertices = new Set<number>();
+    for (const path of snapshot.members) {
+      const file = files.get(path);
+      if (file === undefined) continue;
+      const tensors = (await this.#tensorsOf(file)).get(snapshot.role) ?? [];
+      for (const { key, vertex } of tensors) {
+        vertices.add(vertex);
+        this.#joinNear(vertex, path, key, own, parents);
+      }
+    }
+    return [...vertices].sort((a, b) => a - b);
+  }
+
+  /** Joins a tensor to its namesakes: those of the parents, then the one of the step before. */
+  #joinNear(
+    vertex: number,
+    path: string,
+    key: string,
+    own: NamedTensors,
+    parents: readonly NamedTensors[],
+  ): void {
+    const place = `${path}\0${key}`;
+    for (const parent of parents) {
+      this.#join(parent.byPath.get(place) ?? parent.byName.get(key)?.at(-1), vertex);
+    }
+    const earlier = own.byName.get(key);
+    this.#join(earlier?.at(-1), vertex);
+    if (earlier === undefined) own.byName.set(key, [vertex]);
+    else if (earlier.at(-1) !== vertex) earlier.push(vertex);
+    own.byPath.set(place, vertex);
+  }
+
+  #join(earlier: number | undefined, later: number): void {
+    if (earlier === undefined || earlier === later) return;
+    const [a, b] = [this.#extents[earlier - 1], this.#extents[later - 1]];
+    if (a?.width === b?.width && a?.count === b?.count) this.#near.join(earlier, later);
+  }
+
+  async #tensorsOf(file: FileEntry): Promise<FileTensors> {
+    const known = this.#files.get(file.recipe.id);
+    if (known !== undefined) return known;
+    const tensors: FileTensors = new Map();
+    const { recipe, skeleton } = await openStoredFile(this.#repo, file);
+    const byPart = new Map<number, number>();
+    let next = 0;
+    for (const [index, part] of skeleton?.parts.entries() ?? []) {
+      if (part.kind !== 'extent') continue;
+      const id = recipe?.extents[next++] as Id;
+      byPart.set(index, await this.#vertex(id, part.width, part.count, true));
+    }
+    for (const { role, name, part } of skeleton?.tensors ?? []) {
+      const vertex = byPart.get(part);
+      if (vertex === undefined) continue;
+      const ofRole = tensors.get(role) ?? [];
+      ofRole.push({ key: tensorKey(role, name), vertex });
+      tensors.set(role, ofRole);
+    }
+    this.#files.set(file.recipe.id, tensors);
+    return tensors;
+  }
+
+  /** The number of an extent; when met first, its present chain is followed down. */
+  async #vertex(id: Id, width: number, count: number, isWanted: boolean): Promise<number> {
+    const known = this.#vertices.get(id);
+    if (known !== undefined) {
+      const extent = this.#extents[known - 1] as MutableExtent;
+      extent.isWanted ||= isWanted;
+      return known;
+    }
+    const segments = segmentCount(count);
+    const live = { base: undefined, bytes: 0, mostBytes: 0 };
+    const vertex = this.#extents.push({ id, width, count, segments, live, isWanted });
+    this.#vertices.set(id, vertex);
+    this.#open.add(vertex);
+    const entries: SegmentEntry[] = [];
+    for (let segment = 0; segment < segments; segment++) {
+      const entry = await this.#repo.store.findSegment(id, segment);
+      if (entry === null) throw missing(id);
+      entries.push(entry);
+    }
+    const bases = new Set(entries.map((entry) => entry.base));
+    const vertices = new Map<Id | null, number>([[null, 0]]);
+    // A run that was killed leaves one segment of a on b, and another one of b on a.
+    let isCrossed = false;
+    for (const base of bases) {
+      if (base === null) continue;
+      const under = await this.#vertex(base, width, count, false);
+      vertices.set(base, under);
+      if (this.#open.has(under)) {
+        await this.#checkChains(id, segments);
+        isCrossed = true;
+      }
+      this.#near.join(under, vertex);
+    }
+    this.#open.delete(vertex);
+    const extent = this.#extents[vertex - 1] as MutableExtent;
+    extent.live = {
+      base: isCrossed ? undefined : commonBase(vertices),
+      bytes: entries.reduce((sum, entry) => sum + storedBytes(entry), 0),
+      mostBytes: entries.reduce((sum, entry) => sum + mostBytes(entry), 0),
+    };
+    return vertex;
+  }
+
+  /** @throws {CorruptError} if the chain of a segment leads back into itself. */
+  async #checkChains(id: Id, segments: number): Promise<void> {
+    for (let segment = 0; segment < segments; segment++) {
+      let links = 0;
+      for (let next: Id | null = id; next !== null; links++) {
+        if (links > CHAIN_DEPTH_MAX) throw circle(id);
+        next = (await this.#repo.store.findSegment(next, segment))?.base ?? null;
+      }
+    }
+  }
+}
+
+/** Bytes of a record with the header it has at most. */
+function mostBytes(entry: SegmentEntry): number {
+  const hasBase = entry.depth > 0;
+  const header = segmentHeaderBytes(hasBase, false) - segmentHeaderBytes(hasBase, entry.inline);
+  return storedBytes(entry) + header;
+}
+
+/**
+ * The base of an extent from those of its segments. Segments that do without cost less than a chain
+ * through the base of the others, so that one stands for all.
+ */
+function commonBase(vertices: ReadonlyMap<Id | null, number>): number | undefined {
+  const bases = [...vertices.values()].filter((vertex) => vertex !== 0);
+  return bases.length > 1 ? undefined : (bases[0] ?? 0);
+}
+
+function isThere<T>(value: T | undefined): value is T {
+  return value !== undefined;
+}
+
+function missing(id: Id): NotFoundError {
+  return new NotFoundError(`extent '${id}' is not in the repository`, {
+    kind: 'extent',
+    name: id,
+    hint: "run 'dlv fsck'",
+  });
+}
+
+/** Damage that no checksum tells: records that came from different sets stand on one another. */
+function circle(id: Id): CorruptError {
+  return new CorruptError(`the chain of extent '${id}' goes in a circle`, {
+    id,
+    hint: "run 'dlv fsck'",
+  });
+}

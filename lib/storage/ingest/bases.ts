@@ -1,0 +1,154 @@
+/**
+ * Candidate bases by name: same path and role in the parent, then the snapshot of the same role with
+ * the latest step not after this one. A base has equal width and count. Chains stay within the
+ * configured depth and cost by going to an ancestor of the candidate or by materializing.
+ *
+ * choose-base.ts compares them with what is close whatever its name.
+ */
+import type { Id } from '../../base/bytes/hash.js';
+import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
+import type { Role } from '../../pure/tensor/layout.js';
+import { dataBlobLengths, type Recipe, type Skeleton } from '../../pure/tensor/recipe.js';
+import type { ChainLink } from '../objects/session.js';
+
+/** A stored file that may serve bases. */
+export interface BaseFile {
+  path: string;
+  step: number | null;
+  recipe: Recipe;
+  skeleton: Skeleton;
+}
+
+/** Extents of one name that are compared: the parent's and those of earlier snapshots. */
+const NAMESAKES_MAX = 3;
+
+interface NamedExtent {
+  id: Id;
+  width: number;
+  count: number;
+}
+
+/** Extents of one stored file by role and tensor name. */
+export function extentsByName(recipe: Recipe, skeleton: Skeleton): Map<string, NamedExtent> {
+  const byPart = new Map<number, NamedExtent>();
+  let next = 0;
+  for (const [index, part] of skeleton.parts.entries()) {
+    if (part.kind !== 'extent') continue;
+    const id = recipe.extents[next++];
+    if (id !== undefined) byPart.set(index, { id, width: part.width, count: part.count });
+  }
+  const names = new Map<string, NamedExtent>();
+  for (const tensor of skeleton.tensors) {
+    const extent = byPart.get(tensor.part);
+    if (extent) names.set(tensorKey(tensor.role, tensor.name), extent);
+  }
+  return names;
+}
+
+export function tensorKey(role: Role, name: string): string {
+  return `${role}\0${name}`;
+}
+
+/** Finds bases for the extents and data literals of one new file. */
+export class BaseFinder {
+  readonly #files: { file: BaseFile; names: Map<string, NamedExtent> }[];
+
+  /** @param files  candidates, best first: see `orderBaseFiles`. */
+  constructor(files: readonly BaseFile[]) {
+    this.#files = files.map((file) => ({ file, names: extentsByName(file.recipe, file.skeleton) }));
+  }
+
+  /** Extents of the same size that tensors of these keys view, the best first, none twice. */
+  namesakes(keys: readonly string[], width: number, count: number): Id[] {
+    const found = new Set<Id>();
+    for (const { names } of this.#files) {
+      for (const key of keys) {
+        const extent = names.get(key);
+        if (extent && extent.width === width && extent.count === count) found.add(extent.id);
+        if (found.size === NAMESAKES_MAX) return [...found];
+      }
+    }
+    return [...found];
+  }
+
+  /**
+   * The stored blob that holds the same cut of the data literal of this width, or null.
+   * @param lengths  of all blobs of the literal: a file that is cut alike says most.
+   */
+  dataBlob(width: number, index: number, lengths: readonly number[]): Id | null {
+    for (const { file } of this.#files) {
+      const stored = file.recipe.data.find((d) => d.width === width)?.ids;
+      if (stored?.length !== lengths.length) continue;
+      const parts = file.skeleton.parts;
+      const theirs = dataBlobLengths(parts, width, LITERAL_BLOB_BYTES);
+      if (theirs[index] === lengths[index]) return stored[index] ?? null;
+    }
+    return null;
+  }
+}
+
+/** Orders candidate files for a new file: same path first, then by step not after `step`, latest first. */
+export function orderBaseFiles(
+  files: readonly BaseFile[],
+  path: string,
+  step: number | null,
+): BaseFile[] {
+  const rank = (file: BaseFile): number => {
+    if (file.path === path) return Number.POSITIVE_INFINITY;
+    if (step === null || file.step === null) return file.step ?? -1;
+    return file.step <= step ? file.step : -2 - file.step;
+  };
+  return [...files].sort((a, b) => {
+    const [x, y] = [rank(a), rank(b)];
+    if (x !== y) return x < y ? 1 : -1;
+    if (a.path === b.path) return 0;
+    return a.path < b.path ? -1 : 1;
+  });
+}
+
+/** A base that keeps the limits, and the depth of a delta against it. */
+export interface FittedBase {
+  id: Id;
+  depth: number;
+}
+
+/**
+ * Goes from a candidate towards the root of its chain until a delta against it keeps the limits.
+ * @param lookup    gives the link of an extent's segment, or null if it is not stored.
+ * @param maxDepth  longest chain, in links.
+ * @param maxCost   bytes read along the chain as a multiple of the materialized root's bytes.
+ * @param self      the extent that is to be stored: a chain through it would go in a circle.
+ * @returns         the base and the depth a delta against it has, or null: materialize.
+ */
+export async function fitBase(
+  candidate: Id,
+  lookup: (id: Id) => Promise<ChainLink | null>,
+  maxDepth: number,
+  maxCost: number,
+  self: Id | null = null,
+): Promise<FittedBase | null> {
+  const chain: { id: Id; bytes: number }[] = [];
+  let next: Id | null = candidate;
+  while (next !== null) {
+    const link: ChainLink | null = await lookup(next);
+    if (next === self || link === null || chain.length > 4 * maxDepth + 16) return null;
+    chain.push({ id: next, bytes: link.bytes });
+    next = link.base;
+  }
+  const rootBytes = (chain.at(-1) as { bytes: number }).bytes;
+  // What the new delta will cost is not known yet: the one before it is the best guess.
+  const deltaBytes = (chain[0] as { bytes: number }).bytes;
+  const fits = (from: number, depth: number, cost: number): boolean => {
+    const bytes = chain.slice(from).reduce((sum, link) => sum + link.bytes, deltaBytes);
+    return chain.length - from <= depth && bytes <= cost * rootBytes;
+  };
+  if (fits(0, maxDepth, maxCost)) return { id: candidate, depth: chain.length };
+  // Go back to the middle of what both limits allow rather than just below one of them, so that the
+  // next versions find room again instead of all hanging off one ancestor.
+  const half = { depth: Math.min(maxDepth, Math.max(1, maxDepth >> 1)), cost: (1 + maxCost) / 2 };
+  for (let from = 1; from < chain.length; from++) {
+    if (fits(from, half.depth, half.cost))
+      return { id: (chain[from] as { id: Id }).id, depth: chain.length - from };
+  }
+  return null;
+}

@@ -1,0 +1,196 @@
+/**
+ * Ingest of several files at once: formats are read first, so that a file can say how another one is
+ * laid out (ONNX external data), then each file is stored with the bases that the line's tip offers.
+ */
+import path from 'node:path';
+import { type FileStat, listDirectory, ReadFile, statOrNull } from '../../base/bytes/files.js';
+import { DlvError, isDamage } from '../../base/errors.js';
+import type { CodecLevel } from '../../pure/codec/segment.js';
+import { readLayout } from '../../pure/formats/detect.js';
+import { validateLayout } from '../../pure/formats/validate.js';
+import type { FileLayout, Role } from '../../pure/tensor/layout.js';
+import type { PackSession } from '../objects/session.js';
+import { openStoredFile } from '../objects/stored-file.js';
+import type { FileEntry } from '../repo/version/file-page.js';
+import { type BaseFile, BaseFinder, orderBaseFiles } from './bases.js';
+import { type IngestedFile, ingestFile } from './ingest.js';
+
+/** A file to store: its path in the version and where it is. */
+export interface BatchFile {
+  path: string;
+  file: string;
+}
+
+/** What staging remembers of a stored file. */
+export interface BatchResult extends IngestedFile {
+  path: string;
+  stat: FileStat;
+  format: string;
+  step: number | null;
+  /** Roles of its tensors, without repetition. */
+  roles: Role[];
+  /** Paths (in the version) of files that belong to the same checkpoint. */
+  references: string[];
+  warnings: string[];
+}
+
+export interface BatchOptions {
+  /** Files of the parent, the first places to look for bases, with the step of their snapshot. */
+  parentFiles: readonly { entry: FileEntry; step: number | null }[];
+  chainDepth: number;
+  chainCost: number;
+  level: CodecLevel;
+  onBytes?: (count: number) => void;
+  onFile?: (path: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Most files of a parent whose recipes are opened to look for bases of one file. */
+const BASE_FILES_MAX = 32;
+
+/** Stores files in the order given and yields what staging needs. */
+export async function* ingestBatch(
+  session: PackSession,
+  files: readonly BatchFile[],
+  options: BatchOptions,
+): AsyncGenerator<BatchResult> {
+  const dictated = await externalLayouts(files, options.signal);
+  const bases = new BaseFiles(session, options);
+  for (const { path: name, file } of files) {
+    options.onFile?.(name);
+    const source = await ReadFile.open(file, name);
+    try {
+      const layout = withDictated(
+        await readLayout(source, options.signal),
+        dictated.get(name),
+        source.size,
+      );
+      const found = await bases.forFile(name, layout.step);
+      const ingested = await ingestFile(session, source, layout, {
+        bases: new BaseFinder(found),
+        chainDepth: options.chainDepth,
+        chainCost: options.chainCost,
+        level: options.level,
+        ...(options.onBytes ? { onBytes: options.onBytes } : {}),
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+      const folder = path.posix.dirname(name);
+      const result: BatchResult = {
+        ...ingested,
+        path: name,
+        stat: source.stat,
+        format: layout.format,
+        step: layout.step,
+        roles: [...new Set(layout.tensors.map((t) => t.role))],
+        references: layout.references.map((ref) => path.posix.join(folder, ref)),
+        warnings: layout.warnings,
+      };
+      await bases.add(result);
+      yield result;
+    } finally {
+      await source.close();
+    }
+  }
+}
+
+/** ONNX files of one folder that are asked what they dictate for their neighbours. */
+const MODELS_PER_FOLDER_MAX = 64;
+
+/**
+ * Layouts that models dictate for other files of the batch, by path in the version. Models are those
+ * of the batch and those that lie beside its files; the name only says where to look.
+ */
+async function externalLayouts(
+  files: readonly BatchFile[],
+  signal?: AbortSignal,
+): Promise<Map<string, FileLayout>> {
+  const dictated = new Map<string, FileLayout>();
+  const wanted = new Set(files.map((entry) => entry.path));
+  const folders = new Map<string, string>();
+  for (const entry of files) {
+    folders.set(path.posix.dirname(entry.path), path.dirname(entry.file));
+  }
+  for (const [folder, dir] of folders) {
+    const names = (await listDirectory(dir)).filter((name) => /\.onnx$/i.test(name));
+    for (const name of names.slice(0, MODELS_PER_FOLDER_MAX)) {
+      if (!(await statOrNull(path.join(dir, name)))?.isFile) continue;
+      const source = await ReadFile.open(path.join(dir, name), path.posix.join(folder, name));
+      try {
+        const layout = await readLayout(source, signal);
+        for (const other of layout.external) {
+          const target = path.posix.join(folder, other.path);
+          if (wanted.has(target)) dictated.set(target, other.layout);
+        }
+      } finally {
+        await source.close();
+      }
+    }
+  }
+  return dictated;
+}
+
+/** A file that nothing is known of takes the layout that another file dictates, if it holds. */
+function withDictated(own: FileLayout, dictated: FileLayout | undefined, size: number): FileLayout {
+  if (dictated === undefined || own.format !== 'blob') return own;
+  try {
+    validateLayout(dictated, size);
+    return dictated;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const why = `its model lays it out in a way that does not fit: ${(error as DlvError).message}`;
+    return { ...own, warnings: [...own.warnings, why] };
+  }
+}
+
+/** Candidate base files: those of the parent, opened when first needed, and earlier ones of the batch. */
+class BaseFiles {
+  readonly #session: PackSession;
+  readonly #options: BatchOptions;
+  /** By path and recipe: several versions may offer files of one path. */
+  readonly #opened = new Map<string, BaseFile | null>();
+  readonly #added: BaseFile[] = [];
+
+  constructor(session: PackSession, options: BatchOptions) {
+    this.#session = session;
+    this.#options = options;
+  }
+
+  async forFile(name: string, step: number | null): Promise<BaseFile[]> {
+    const candidates: BaseFile[] = [...this.#added];
+    const same = this.#options.parentFiles.filter(({ entry }) => entry.path === name);
+    const others = this.#options.parentFiles.filter(
+      ({ entry }) => entry.path !== name && entry.recipe.kind === 'recipe',
+    );
+    for (const parent of [...same, ...others.slice(-BASE_FILES_MAX)]) {
+      const opened = await this.#open(parent.entry, parent.step);
+      if (opened) candidates.push(opened);
+    }
+    return orderBaseFiles(candidates, name, step);
+  }
+
+  async #open(entry: FileEntry, step: number | null): Promise<BaseFile | null> {
+    const key = `${entry.path}\0${entry.recipe.id}`;
+    const hit = this.#opened.get(key);
+    if (hit !== undefined) return hit;
+    let base: BaseFile | null = null;
+    try {
+      const { recipe, skeleton } = await openStoredFile(this.#session, entry);
+      if (recipe && skeleton) base = { path: entry.path, step, recipe, skeleton };
+    } catch (error) {
+      // A damaged parent must not keep new work from being stored: it just gives no base.
+      const missing = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
+      if (!missing && !isDamage(error)) throw error;
+    }
+    this.#opened.set(key, base);
+    return base;
+  }
+
+  /** Makes a file stored in this batch a candidate for the next ones. */
+  async add(result: BatchResult): Promise<void> {
+    if (result.recipe.kind !== 'recipe' || result.extents === 0) return;
+    const { recipe, skeleton } = await openStoredFile(this.#session, result);
+    if (recipe && skeleton)
+      this.#added.push({ path: result.path, step: result.step, recipe, skeleton });
+    if (this.#added.length > BASE_FILES_MAX) this.#added.shift();
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The base of a new extent: the cheapest of those with its name and of those close to it anywhere.
+ *
+ * Candidates are ranked by the distance of their sketches, which is about the bits that an element of
+ * the delta takes; the names of parents come first where distances cannot tell. Of candidates that
+ * are nearly equal, blocks are coded and the smaller one is taken. The encoder still compares the
+ * winner with no base at all. Chains keep their limits (bases.ts).
+ */
+import { isMissing } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { isDamage, NotFoundError } from '../../base/errors.js';
+import { type CodecLevel, encodeSegment } from '../../pure/codec/segment.js';
+import { sketchDistance } from '../../pure/codec/sketch.js';
+import { segmentElements } from '../objects/extents.js';
+import { givePlanes, takePlanes } from '../objects/plane-pool.js';
+import type { PackSession } from '../objects/session.js';
+import { type FittedBase, fitBase } from './bases.js';
+
+/** A new extent, read and hashed. */
+export interface NewExtent {
+  id: Id;
+  width: number;
+  count: number;
+  sketch: Uint8Array;
+}
+
+export interface ChooserOptions {
+  chainDepth: number;
+  chainCost: number;
+  level: CodecLevel;
+  /** False for extents that must not become bases; default: all may. */
+  isUsable?: (id: Id) => boolean;
+}
+
+/** Bits per element by which a stranger has to be nearer than a namesake. */
+const NAMESAKE_BITS = 0.5;
+/** Candidates whose distances differ by less may be either way round: 24 samples are not many. */
+const EVEN_BITS = 1;
+/** Below this nearly all elements are equal, and any of the candidates does. */
+const EQUAL_BITS = 1;
+/** Neighbours that are looked at, and of even ones those whose blocks are coded, by level. */
+const NEIGHBOURS_MAX = 4;
+const CODED_MAX: Record<CodecLevel, number> = { 0: 1, 1: 2, 2: 4 };
+/** Share of coded bytes that is no difference between candidates. */
+const EQUAL_SHARE = 0.01;
+/** Blocks that are coded: elements of each, and how many. */
+const BLOCK_ELEMENTS = 2048;
+const BLOCKS = 16;
+
+/** Strangers of this distance or more are not related: what unrelated weights have, less a little. */
+function unrelatedBits(width: number): number {
+  if (width === 1) return 4;
+  return width === 2 ? 9.5 : 6 * width;
+}
+
+interface Candidate {
+  /** What was found. */
+  id: Id;
+  /** Bits per element, less what its name speaks for. */
+  score: number;
+  /** The base that keeps the limits of chains: the candidate or one of its ancestors. */
+  fitted: FittedBase;
+}
+
+export class BaseChooser {
+  readonly #session: PackSession;
+  readonly #options: ChooserOptions;
+
+  constructor(session: PackSession, options: ChooserOptions) {
+    this.#session = session;
+    this.#options = options;
+  }
+
+  /**
+   * The candidate to fit each segment's base from, or null: nothing stored is close.
+   * @param namesakes  stored extents of its name, the best first.
+   * @param planes     its first segment, if that is at hand: lets even candidates be compared.
+   * @param settle     waits until a stored extent can be read.
+   */
+  async choose(
+    extent: NewExtent,
+    namesakes: readonly Id[],
+    planes: readonly Uint8Array[] | null,
+    settle: (id: Id) => Promise<void>,
+  ): Promise<Id | null> {
+    const found = await this.#rank(extent, namesakes, settle);
+    const best = found[0];
+    if (best === undefined) return null;
+    const even = found.filter(({ score }) => score < best.score + EVEN_BITS);
+    const coded = even.slice(0, CODED_MAX[this.#options.level]);
+    if (planes === null || coded.length < 2 || best.score < EQUAL_BITS) return best.id;
+    return (await this.#smallest(extent, coded, planes)).id;
+  }
+
+  /** Goes from a candidate to the base of one segment of `extent`, or null: materialize. */
+  async fit(extent: Id, candidate: Id, segment: number): Promise<FittedBase | null> {
+    const { chainDepth, chainCost } = this.#options;
+    const lookup = (id: Id) => this.#session.chainLink(id, segment);
+    const fitted = await fitBase(candidate, lookup, chainDepth, chainCost, extent);
+    return fitted !== null && this.#isUsable(fitted.id) ? fitted : null;
+  }
+
+  #isUsable(id: Id): boolean {
+    return this.#options.isUsable?.(id) ?? true;
+  }
+
+  /** Candidates with a base that fits, the best first. */
+  async #rank(
+    extent: NewExtent,
+    namesakes: readonly Id[],
+    settle: (id: Id) => Promise<void>,
+  ): Promise<Candidate[]> {
+    const wanted = await this.#distances(extent, namesakes);
+    const ranked: Candidate[] = [];
+    for (const { id, score } of wanted) {
+      await settle(id);
+      const fitted = await this.fit(extent.id, id, 0);
+      if (fitted === null) continue;
+      const first = ranked[0];
+      if (fitted.id !== id) {
+        const distance = await this.#distanceTo(extent, fitted.id);
+        ranked.push({ id, score: Math.max(score, distance ?? score), fitted });
+      } else if (first === undefined || this.#isRoomy(fitted) || score < first.score + EVEN_BITS) {
+        ranked.push({ id, score, fitted });
+      }
+    }
+    return ranked.sort((a, b) => a.score - b.score);
+  }
+
+  /** A chain in which later versions find room: were it full, they would all hang off one ancestor. */
+  #isRoomy({ depth }: FittedBase): boolean {
+    return depth <= Math.max(1, this.#options.chainDepth >> 1);
+  }
+
+  /** Namesakes and neighbours with their scores, ascending. */
+  async #distances(
+    extent: NewExtent,
+    namesakes: readonly Id[],
+  ): Promise<{ id: Id; score: number }[]> {
+    const { id: own, width, count, sketch } = extent;
+    const scores = new Map<Id, number>();
+    for (const id of namesakes) {
+      if (id === own || !this.#isUsable(id)) continue;
+      // One without a sketch is taken for what its name says: near.
+      const distance = (await this.#distanceTo(extent, id)) ?? 4 * width;
+      scores.set(id, Math.max(0, distance - NAMESAKE_BITS));
+    }
+    const near = Math.min(...scores.values()) < EQUAL_BITS;
+    if (!near && (this.#options.level > 0 || scores.size === 0)) {
+      const found = await this.#session.sketches.nearest(sketch, width, count, NEIGHBOURS_MAX);
+      for (const { id, distance } of found) {
+        const isNew = id !== own && !scores.has(id) && this.#isUsable(id);
+        if (isNew && distance < unrelatedBits(width)) scores.set(id, distance);
+      }
+    }
+    return [...scores].map(([id, score]) => ({ id, score })).sort((a, b) => a.score - b.score);
+  }
+
+  /** Distance to a stored extent; null if it has no sketch or cannot be read. */
+  async #distanceTo(extent: NewExtent, id: Id): Promise<number | null> {
+    try {
+      const sketch = await this.#session.sketchOf(id);
+      if (sketch === null || sketch.length !== extent.sketch.length) return null;
+      return sketch.length === 0 ? null : sketchDistance(extent.sketch, sketch, extent.width);
+    } catch (error) {
+      if (isUnusable(error)) return null;
+      throw error;
+    }
+  }
+
+  /** The candidate against which blocks of the first segment are smallest; of equal ones, by a
+   *  hundredth, the one with the shorter chain. */
+  async #smallest(
+    { width, count }: NewExtent,
+    candidates: readonly Candidate[],
+    planes: readonly Uint8Array[],
+  ): Promise<Candidate> {
+    const child = sampleBlocks(planes);
+    let best = { candidate: candidates[0] as Candidate, bytes: Number.POSITIVE_INFINITY };
+    for (const candidate of candidates) {
+      const memory = takePlanes(width, segmentElements(count, 0));
+      try {
+        const base = await this.#session.extents.readPlanes(candidate.fitted.id, 0, width, memory);
+        const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(base));
+        const bytes = head.length + hi.length + mid.length + low.length;
+        const shorter = candidate.fitted.depth < best.candidate.fitted.depth;
+        if (bytes < best.bytes * (shorter ? 1 + EQUAL_SHARE : 1 - EQUAL_SHARE)) {
+          best = { candidate, bytes };
+        }
+        givePlanes(memory);
+      } catch (error) {
+        // The planes are not used again: a decoder that failed may still be writing into others.
+        if (!isUnusable(error)) throw error;
+      }
+    }
+    return best.candidate;
+  }
+}
+
+/** True for a base that is damaged or gone, which must not keep new work from being stored. */
+export function isUnusable(error: unknown): boolean {
+  return isDamage(error) || error instanceof NotFoundError || isMissing(error);
+}
+
+/** Blocks from all over a segment, in memory of their own; all of a short one. */
+function sampleBlocks(planes: readonly Uint8Array[]): Uint8Array[] {
+  const count = (planes[0] as Uint8Array).length;
+  if (count <= BLOCK_ELEMENTS * BLOCKS) return planes.map((plane) => plane.slice());
+  const step = Math.floor((count - BLOCK_ELEMENTS) / (BLOCKS - 1));
+  return planes.map((plane) => {
+    const sample = new Uint8Array(BLOCK_ELEMENTS * BLOCKS);
+    for (let b = 0; b < BLOCKS; b++) {
+      sample.set(plane.subarray(b * step, b * step + BLOCK_ELEMENTS), b * BLOCK_ELEMENTS);
+    }
+    return sample;
+  });
+}

@@ -1,0 +1,497 @@
+/**
+ * Ingest: one file → recipe, extents and literals in a pack session.
+ *
+ * The file is read once from start to end: its sha256 (and git's sha1), the hashes of every extent,
+ * the literals. An extent up to KEPT_BYTES that turns out to be new is encoded from memory; a longer
+ * one is read again and hashed again, so that what is stored is what was hashed. Every encoded
+ * segment is decoded and compared before it counts (invariant 9).
+ *
+ * The main thread hashes the file and splits planes; reads, run hashes and coding go on beside it on
+ * Node's pool. What is in flight is bounded by bytes.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { cutChunk } from '../../base/bytes/chunker.js';
+import { type ReadFile, throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { BugError, ChangedError } from '../../base/errors.js';
+import {
+  CDC_MAX_BYTES,
+  GIT_SHA1_BYTES_MAX,
+  LITERAL_BLOB_BYTES,
+  RUN_ELEMENTS,
+  SEGMENT_ELEMENTS,
+} from '../../base/limits.js';
+import { splitFast } from '../../pure/codec/planes.js';
+import { type CodecLevel, encodeSegment, verifySegment } from '../../pure/codec/segment.js';
+import { Sketcher } from '../../pure/codec/sketch.js';
+import { ExtentHasher, type ExtentHashes } from '../../pure/tensor/extent-id.js';
+import { cutFile, type FileParts, type PlacedPart } from '../../pure/tensor/file-parts.js';
+import type { FileLayout } from '../../pure/tensor/layout.js';
+import { swapBytes } from '../../pure/tensor/planes.js';
+import { type ChunkRef, dataBlobLengths } from '../../pure/tensor/recipe.js';
+import { segmentElements } from '../objects/extents.js';
+import { givePlanes, takePlanes, takeRoom } from '../objects/plane-pool.js';
+import { encodeSegmentHead } from '../objects/segment-head.js';
+import type { PackSession } from '../objects/session.js';
+import { segmentCount } from '../store/types.js';
+import { type BaseFinder, type FittedBase, tensorKey } from './bases.js';
+import { BaseChooser, isUnusable } from './choose-base.js';
+import { FileFeed } from './file-feed.js';
+import { splitNext } from './split-next.js';
+import { storeRecipe } from './store-recipe.js';
+
+/** What ingest says about a file. */
+export interface IngestedFile {
+  size: number;
+  /** Hex sha256 of the file, no domain: the oid of LFS and Hugging Face. */
+  sha256: string;
+  /** git's blob sha1 for files up to GIT_SHA1_BYTES_MAX. */
+  gitSha1: string | null;
+  /** A whole file that is one blob, or a recipe blob. */
+  recipe: { kind: 'blob' | 'recipe'; id: Id };
+  extents: number;
+  tensors: number;
+}
+
+export interface IngestOptions {
+  bases: BaseFinder;
+  /** Longest chain in links, and its cost as a multiple of the materialized bytes. */
+  chainDepth: number;
+  chainCost: number;
+  level: CodecLevel;
+  /** False for extents that must not become bases; default: all may. */
+  isUsable?: (id: Id) => boolean;
+  /** Called with the bytes read since the last call. */
+  onBytes?: (count: number) => void;
+  signal?: AbortSignal;
+}
+
+const READ_BYTES = 4 * 1024 * 1024;
+/** Bytes of segments being encoded at once; with base and coded planes each takes up to 3 times. */
+const FLIGHT_BYTES = 32 * 1024 * 1024;
+/** The same with the planes that are kept until their extent's id is known. */
+const PLANES_BYTES = 80 * 1024 * 1024;
+/** Segments being encoded at once, however small. */
+const FLIGHT_SEGMENTS = 64;
+/** A longer extent is read twice: its planes are not held until its id is known. */
+const KEPT_BYTES = 64 * 1024 * 1024;
+/** Chunks of unknown bytes being coded at once, on Node's pool. */
+const CHUNKS_IN_FLIGHT = 8;
+
+/** Stores one file. @throws {ChangedError} if it changes meanwhile; nothing of it is listed then. */
+export async function ingestFile(
+  session: PackSession,
+  source: ReadFile,
+  layout: FileLayout,
+  options: IngestOptions,
+): Promise<IngestedFile> {
+  const ingest = new FileIngest(session, source, cutFile(layout, source.size), options);
+  return ingest.run(layout);
+}
+
+/** An extent that was read: its hashes and its sketch. */
+interface ReadExtent extends ExtentHashes {
+  sketch: Uint8Array;
+}
+
+/** The part of a file that an extent is. */
+interface ExtentPlace {
+  width: number;
+  count: number;
+  byteSwap: boolean;
+  offset: number;
+}
+
+interface DataStream {
+  ids: Id[];
+  pending: Uint8Array[];
+  pendingBytes: number;
+  /** Length of each blob, from the skeleton's parts. */
+  lengths: number[];
+}
+
+class FileIngest {
+  readonly #session: PackSession;
+  readonly #source: ReadFile;
+  readonly #file: FileParts;
+  readonly #options: IngestOptions;
+  readonly #fileHash: Hash = createHash('sha256');
+  readonly #gitHash: Hash | null;
+  readonly #feed: FileFeed;
+  readonly #fixed: Uint8Array[] = [];
+  readonly #variable: Uint8Array[] = [];
+  readonly #variableLengths: number[] = [];
+  readonly #data = new Map<number, DataStream>();
+  readonly #extents: Id[] = [];
+  readonly #chunks: ChunkRef[][] = [];
+  readonly #partKeys = new Map<number, string[]>();
+  #inFlight: Promise<void>[] = [];
+  #flightBytes = 0;
+  #run = new Uint8Array(0);
+  #writes: Promise<void> = Promise.resolve();
+  readonly #started = new Set<Id>();
+  /** Extents being encoded: settles when what was started of one is written. */
+  readonly #unwritten = new Map<Id, Promise<void>>();
+  readonly #chooser: BaseChooser;
+
+  constructor(session: PackSession, source: ReadFile, file: FileParts, options: IngestOptions) {
+    this.#session = session;
+    this.#source = source;
+    this.#file = file;
+    this.#options = options;
+    this.#chooser = new BaseChooser(session, options);
+    this.#gitHash =
+      source.size <= GIT_SHA1_BYTES_MAX ? createHash('sha1').update(`blob ${source.size}\0`) : null;
+    this.#feed = new FileFeed(source, (block) => {
+      throwIfAborted(options.signal);
+      this.#fileHash.update(block);
+      this.#gitHash?.update(block);
+      options.onBytes?.(block.length);
+    });
+    for (const tensor of file.tensors) {
+      const keys = this.#partKeys.get(tensor.part) ?? [];
+      keys.push(tensorKey(tensor.role, tensor.name));
+      this.#partKeys.set(tensor.part, keys);
+    }
+    const parts = file.parts.map((p) => p.part);
+    for (const width of [1, 2, 4, 8]) {
+      const lengths = dataBlobLengths(parts, width, LITERAL_BLOB_BYTES);
+      if (lengths.length > 0)
+        this.#data.set(width, { ids: [], pending: [], pendingBytes: 0, lengths });
+    }
+  }
+
+  async run(layout: FileLayout): Promise<IngestedFile> {
+    try {
+      for (const [index, part] of this.#file.parts.entries()) await this.#readPart(part, index);
+    } finally {
+      // Encoders still at work must not outlive a failure: they write into the session.
+      await Promise.allSettled(this.#inFlight);
+      await this.#feed.settle();
+    }
+    await Promise.all(this.#inFlight);
+    await this.#writes;
+    await this.#source.checkUnchanged();
+    this.#check();
+    const recipe = await storeRecipe(this.#session, layout.format, this.#file, {
+      fixed: this.#fixed,
+      variable: this.#variable,
+      variableLengths: this.#variableLengths,
+      data: [...this.#data].map(([width, { ids }]) => ({ width, ids })),
+      extents: this.#extents,
+      chunks: this.#chunks,
+    });
+    return {
+      size: this.#source.size,
+      sha256: this.#fileHash.digest('hex'),
+      gitSha1: this.#gitHash?.digest('hex') ?? null,
+      recipe,
+      extents: this.#extents.length,
+      tensors: this.#file.tensors.length,
+    };
+  }
+
+  async #readPart({ part, offset, length }: PlacedPart, index: number): Promise<void> {
+    switch (part.kind) {
+      case 'fixed':
+        this.#fixed.push(await this.#read(length));
+        break;
+      case 'variable':
+        this.#variable.push(await this.#read(length));
+        if (part.length === null) this.#variableLengths.push(length);
+        break;
+      case 'data':
+        await this.#addData(part.width, await this.#read(length));
+        break;
+      case 'chunks':
+        this.#chunks.push(await this.#readChunks(length));
+        break;
+      case 'extent':
+        this.#extents.push(
+          await this.#readExtent({ ...part, offset }, this.#partKeys.get(index) ?? []),
+        );
+        break;
+    }
+  }
+
+  /** The next bytes of the file, in memory of their own. */
+  async #read(length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    await this.#feed.readInto(bytes);
+    return bytes;
+  }
+
+  async #addData(width: number, bytes: Uint8Array): Promise<void> {
+    const stream = this.#data.get(width);
+    if (!stream) throw new BugError(`no data literal of width ${width}`);
+    stream.pending.push(bytes);
+    stream.pendingBytes += bytes.length;
+    if (stream.pendingBytes !== stream.lengths[stream.ids.length]) return;
+    const base = this.#options.bases.dataBlob(width, stream.ids.length, stream.lengths);
+    const id = await this.#session.putBlob('blob', Buffer.concat(stream.pending), width, base);
+    stream.ids.push(id);
+    stream.pending = [];
+    stream.pendingBytes = 0;
+  }
+
+  async #readChunks(length: number): Promise<ChunkRef[]> {
+    const refs: ChunkRef[] = [];
+    const pending: Promise<ChunkRef>[] = [];
+    try {
+      await this.#cutChunks(length, pending, refs);
+      refs.push(...(await Promise.all(pending)));
+    } finally {
+      // As encoders: what is being stored must not outlive a failure and reach the session after it.
+      await Promise.allSettled(pending);
+    }
+    return refs;
+  }
+
+  /** Stores the chunks of `length` bytes: those that are done go to `refs`, the last stay pending. */
+  async #cutChunks(length: number, pending: Promise<ChunkRef>[], refs: ChunkRef[]): Promise<void> {
+    let buffer: Uint8Array = new Uint8Array(0);
+    let left = length;
+    while (left > 0 || buffer.length > 0) {
+      if (buffer.length < CDC_MAX_BYTES && left > 0) {
+        const block = await this.#read(Math.min(READ_BYTES, left));
+        left -= block.length;
+        buffer = buffer.length === 0 ? block : Buffer.concat([buffer, block]);
+      }
+      while (buffer.length >= CDC_MAX_BYTES || (left === 0 && buffer.length > 0)) {
+        const chunk = buffer.subarray(0, cutChunk(buffer));
+        buffer = buffer.subarray(chunk.length);
+        const stored = this.#session
+          .putBlob('blob', chunk)
+          .then((id) => ({ id, length: chunk.length }));
+        // It is awaited later: a failure while the file is read on is not unhandled.
+        stored.catch(() => {});
+        pending.push(stored);
+        if (pending.length < CHUNKS_IN_FLIGHT) continue;
+        refs.push(...(await Promise.all(pending)));
+        pending.length = 0;
+      }
+    }
+  }
+
+  async #readExtent(part: ExtentPlace, keys: readonly string[]): Promise<Id> {
+    const { width, count } = part;
+    const segments = segmentCount(count);
+    const { hashes, kept } = await this.#hashExtent(part);
+    if (this.#started.has(hashes.id) || (await this.#session.hasExtent(hashes.id, segments))) {
+      for (const planes of kept) givePlanes(planes);
+      return hashes.id;
+    }
+    this.#started.add(hashes.id);
+    const candidate = await this.#choose(hashes, keys, kept[0] ?? null);
+    this.#session.sketches.add(hashes.id, width, count, hashes.sketch);
+    for (let segment = 0; segment < segments; segment++) {
+      const base =
+        candidate === null ? null : await this.#chooser.fit(hashes.id, candidate, segment);
+      const planes = kept[segment] ?? (await this.#rereadSegment(part, segment, hashes));
+      await this.#encodeSoon(hashes, segment, planes, base);
+    }
+    return hashes.id;
+  }
+
+  /** Reads an extent: its hashes, and the planes of its segments unless they are too many. */
+  async #hashExtent(
+    part: ExtentPlace,
+  ): Promise<{ hashes: ReadExtent; kept: (Uint8Array[] | null)[] }> {
+    const { width, count, byteSwap } = part;
+    const hasher = new ExtentHasher(width, count);
+    const sketcher = new Sketcher(width, count);
+    const keep = count * width <= KEPT_BYTES;
+    // Two in turn: the run before the one being read is still being hashed.
+    const passing = keep ? [] : [takePlanes(width, RUN_ELEMENTS), takePlanes(width, RUN_ELEMENTS)];
+    const kept: (Uint8Array[] | null)[] = [];
+    for (let segment = 0; segment < segmentCount(count); segment++) {
+      const elements = segmentElements(count, segment);
+      if (keep) await this.#roomFor((segment * SEGMENT_ELEMENTS + elements) * width, PLANES_BYTES);
+      const planes = keep ? takePlanes(width, elements) : null;
+      kept.push(planes);
+      for (let first = 0; first < elements; first += RUN_ELEMENTS) {
+        const run = Math.min(RUN_ELEMENTS, elements - first);
+        const memory = planes ?? passing[(first / RUN_ELEMENTS) % 2];
+        const target = memory?.map((plane) =>
+          planes ? plane.subarray(first, first + run) : plane.subarray(0, run),
+        ) as Uint8Array[];
+        await splitNext(this.#feed, target, byteSwap);
+        sketcher.add(target);
+        await hasher.addRun(target);
+      }
+    }
+    const hashes = { ...(await hasher.finish()), sketch: sketcher.finish() };
+    for (const planes of passing) givePlanes(planes);
+    return { hashes, kept };
+  }
+
+  /** Memory for one run as the file has it; only one is read at a time. */
+  #runBytes(length: number): Uint8Array {
+    if (this.#run.length < length) this.#run = new Uint8Array(length);
+    return this.#run;
+  }
+
+  /** The candidate for its base. Segments of one extent may stand on different ones of its chain. */
+  async #choose(
+    extent: ReadExtent,
+    keys: readonly string[],
+    planes: readonly Uint8Array[] | null,
+  ): Promise<Id | null> {
+    const namesakes = this.#options.bases.namesakes(keys, extent.width, extent.count);
+    const candidate = await this.#chooser.choose(extent, namesakes, planes, async (id) => {
+      // One that this file brought may still be at work; had it failed, #check says so.
+      await this.#unwritten.get(id);
+    });
+    this.#check();
+    return candidate;
+  }
+
+  /** Reads a segment of a long extent again and checks that it still has the hashes of pass 1. */
+  async #rereadSegment(
+    part: ExtentPlace,
+    segment: number,
+    hashes: ExtentHashes,
+  ): Promise<Uint8Array[]> {
+    const { width } = part;
+    const elements = segmentElements(part.count, segment);
+    const planes = takePlanes(width, elements);
+    const check = new ExtentHasher(width, elements);
+    const runBytes = this.#runBytes(Math.min(elements, RUN_ELEMENTS) * width);
+    const from = part.offset + segment * SEGMENT_ELEMENTS * width;
+    for (let first = 0; first < elements; first += RUN_ELEMENTS) {
+      throwIfAborted(this.#options.signal);
+      const run = Math.min(RUN_ELEMENTS, elements - first);
+      const bytes = runBytes.subarray(0, run * width);
+      await this.#source.readInto(bytes, from + first * width);
+      if (part.byteSwap) swapBytes(bytes, width);
+      const target = planes.map((plane) => plane.subarray(first, first + run));
+      splitFast(bytes, target);
+      await check.addRun(target);
+    }
+    const found = await check.finish();
+    const start = (32 * segment * SEGMENT_ELEMENTS) / RUN_ELEMENTS;
+    const same = found.hashes.every(
+      (run, k) =>
+        Buffer.compare(
+          run,
+          (hashes.hashes[k] as Uint8Array).subarray(start, start + run.length),
+        ) === 0,
+    );
+    if (!same) {
+      throw new ChangedError(`'${this.#source.name}' changed while it was being read`, {
+        file: this.#source.name,
+        hint: 'wait until nothing writes the file, then run the command again',
+      });
+    }
+    return planes;
+  }
+
+  /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
+  async #encodeSoon(
+    hashes: ReadExtent,
+    segment: number,
+    planes: Uint8Array[],
+    base: FittedBase | null,
+  ): Promise<void> {
+    const bytes = planes.length * (planes[0] as Uint8Array).length;
+    await this.#roomFor(bytes, FLIGHT_BYTES);
+    this.#flightBytes += bytes;
+    const encoded = this.#encode(hashes, segment, planes, base);
+    const before = this.#writes;
+    const write = encoded.then(async (store) => {
+      await before;
+      await store();
+    });
+    // A failure is reported by whoever awaits the work; this copy only keeps the order.
+    const written = write.catch(() => {});
+    this.#writes = written;
+    this.#unwritten.set(hashes.id, written);
+    const done = (): void => {
+      if (this.#unwritten.get(hashes.id) === written) this.#unwritten.delete(hashes.id);
+      this.#forget(entry, bytes);
+    };
+    const entry: Promise<void> = write.then(done, (error: unknown) => {
+      this.#failure ??= { error };
+      done();
+    });
+    this.#inFlight.push(entry);
+  }
+
+  #failure: { error: unknown } | null = null;
+
+  /** Waits until `bytes` more in memory make at most `limit`, or nothing else is in flight. */
+  async #roomFor(bytes: number, limit: number): Promise<void> {
+    while (
+      this.#inFlight.length >= FLIGHT_SEGMENTS ||
+      (this.#inFlight.length > 0 && this.#flightBytes + bytes > limit)
+    ) {
+      await Promise.race(this.#inFlight);
+    }
+    this.#check();
+  }
+
+  #forget(entry: Promise<void>, bytes: number): void {
+    this.#flightBytes -= bytes;
+    this.#inFlight = this.#inFlight.filter((other) => other !== entry);
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  /** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
+  async #basePlanes(
+    id: Id,
+    segment: number,
+    width: number,
+    count: number,
+  ): Promise<Uint8Array[] | null> {
+    const planes = takePlanes(width, segmentElements(count, segment));
+    try {
+      return await this.#session.extents.readPlanes(id, segment, width, planes);
+    } catch (error) {
+      // The planes are not used again: chunks that are still being decoded may write into them.
+      if (isUnusable(error)) return null;
+      throw error;
+    }
+  }
+
+  async #encode(
+    hashes: ReadExtent,
+    segment: number,
+    planes: Uint8Array[],
+    base: FittedBase | null,
+  ): Promise<() => Promise<void>> {
+    const { width, count, id } = hashes;
+    const { level, signal } = this.#options;
+    const basePlanes =
+      base === null ? null : await this.#basePlanes(base.id, segment, width, count);
+    const room = takeRoom(width, segmentElements(count, segment));
+    const coded = await encodeSegment(planes, basePlanes, { level, signal, room });
+    const scratch = takePlanes(width, segmentElements(count, segment));
+    await verifySegment(coded, planes, basePlanes, this.#source.name, scratch);
+    givePlanes(scratch);
+    givePlanes(planes);
+    givePlanes(basePlanes);
+    const head = encodeSegmentHead({
+      codec: coded.head,
+      ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
+    });
+    return async () => {
+      await this.#session.putSegment({
+        id,
+        segment,
+        segments: segmentCount(count),
+        width,
+        count,
+        base: coded.usesBase ? (base as FittedBase).id : null,
+        depth: coded.usesBase ? (base as FittedBase).depth : 0,
+        head,
+        hi: coded.hi,
+        mid: coded.mid,
+        low: coded.low,
+      });
+      if (room) givePlanes([room]);
+    };
+  }
+}

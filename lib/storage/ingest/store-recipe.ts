@@ -1,0 +1,53 @@
+/** The recipe of a file from the streams that ingest read: skeleton, literals, id pages, recipe. */
+import { type Id, objectId } from '../../base/bytes/hash.js';
+import type { FileParts } from '../../pure/tensor/file-parts.js';
+import {
+  type ChunkRef,
+  encodeRecipe,
+  encodeSkeleton,
+  type Recipe,
+} from '../../pure/tensor/recipe.js';
+import type { PackSession } from '../objects/session.js';
+
+/** What the parts of a file gave, in file order. */
+export interface FileStreams {
+  fixed: Uint8Array[];
+  variable: Uint8Array[];
+  /** Lengths of the variable parts whose length the skeleton leaves open. */
+  variableLengths: number[];
+  data: Recipe['data'];
+  extents: Id[];
+  chunks: ChunkRef[][];
+}
+
+/** Stores what rebuilds a file. A file that is one blob needs no recipe. */
+export async function storeRecipe(
+  session: PackSession,
+  format: string,
+  file: FileParts,
+  streams: FileStreams,
+): Promise<{ kind: 'blob' | 'recipe'; id: Id }> {
+  const { fixed, variable, variableLengths, data, extents, chunks } = streams;
+  const parts = file.parts.map((placed) => placed.part);
+  if (parts.length === 0) {
+    return { kind: 'blob', id: await session.putBlob('blob', new Uint8Array(0)) };
+  }
+  const run = chunks[0];
+  const onlyChunks = parts.every((part) => part.kind === 'chunks') && chunks.length === 1;
+  if (onlyChunks && run?.length === 1) return { kind: 'blob', id: (run[0] as ChunkRef).id };
+  if (parts.length === 1 && parts[0]?.kind === 'fixed' && file.tensors.length === 0) {
+    return { kind: 'blob', id: await session.putBlob('blob', fixed[0] as Uint8Array) };
+  }
+  const skeleton = { format, fixed: Buffer.concat(fixed), parts, tensors: file.tensors };
+  const recipe: Recipe = {
+    skeleton: onlyChunks ? null : await session.putBlob('skeleton', encodeSkeleton(skeleton)),
+    variableLengths,
+    variable: variable.length === 0 ? null : await session.putBlob('blob', Buffer.concat(variable)),
+    data,
+    extents,
+    chunks,
+  };
+  const stored = encodeRecipe(recipe, (page) => objectId('ids', page));
+  for (const page of stored.pages) await session.putBlob('ids', page);
+  return { kind: 'recipe', id: await session.putBlob('recipe', stored.recipe) };
+}

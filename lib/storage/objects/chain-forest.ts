@@ -1,0 +1,321 @@
+/**
+ * The chains under a set of wanted segments, laid out before anything is decoded: which records they
+ * share, which planes each has to give, and in which order they are best rebuilt.
+ *
+ * Segments of one number form forests of their own: a tree holds segment s of a root and of all that
+ * stands on it. Reads indexes, and heads where only leading planes are wanted; no planes. Start at
+ * `planChains`; materializer.ts carries it out.
+ */
+import { throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { CorruptError, NotFoundError } from '../../base/errors.js';
+import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
+import { segmentStop } from '../../pure/codec/segment.js';
+import type { SegmentHeadAt } from '../store/read-records.js';
+import {
+  PLANE_CLASSES,
+  type PlaneClass,
+  type SegmentEntry,
+  type SegmentRecord,
+  segmentHeaderBytes,
+} from '../store/types.js';
+import { decodeSegmentHead } from './segment-head.js';
+
+/**
+ * How wanted segments are rebuilt: `independent` one after another, each through its whole chain;
+ * `parallel` the same, several at once; `reusable` with what chains share decoded once.
+ */
+export type RetrievalScheme = 'independent' | 'parallel' | 'reusable';
+
+/** The part of an object store that retrieval reads. */
+export interface SegmentStore {
+  findSegment(id: Id, segment: number): Promise<SegmentEntry | null>;
+  openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null>;
+  readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null>;
+  readPlanes(head: SegmentHeadAt, classes: PlaneClass[]): Promise<SegmentRecord | null>;
+}
+
+/** A segment that is wanted. */
+export interface SegmentRequest {
+  readonly id: Id;
+  readonly segment: number;
+  /** Leading planes; all if undefined or more than there are. */
+  readonly planes?: number;
+}
+
+/** Bytes read from packs: headers and heads, and planes by class. */
+export interface ReadBytes {
+  head: number;
+  hi: number;
+  mid: number;
+  low: number;
+}
+
+/** Sum of the parts. */
+export function totalBytes(bytes: ReadBytes): number {
+  return bytes.head + bytes.hi + bytes.mid + bytes.low;
+}
+
+/** One segment of one extent, as it is stored, over its base. */
+export interface ChainNode {
+  readonly entry: SegmentEntry;
+  readonly base: ChainNode | null;
+  /** Nodes that stand on it, of those that were asked for. */
+  readonly children: ChainNode[];
+  /** Its head, if it had to be read to know its stops. */
+  head: SegmentHeadAt | null;
+  /** Leading planes that it has to give, where its planes are shared. */
+  planes: number;
+  /** Places in the order at which it is itself wanted or stood on, ascending. */
+  readonly uses: number[];
+  /** The place that stands for it in the uses of its base; null if none does. */
+  due: number | null;
+}
+
+/** A wanted segment in the order of a plan. */
+export interface PlannedSegment extends SegmentRequest {
+  /** Its place in what was asked for. */
+  readonly request: number;
+  readonly node: ChainNode;
+  /** Leading planes wanted, 1 … width. */
+  readonly planes: number;
+}
+
+/** Wanted segments in the order in which they are rebuilt, in runs that share no record. */
+export interface ChainForest {
+  readonly order: readonly PlannedSegment[];
+  /** Run r is order[starts[r] .. starts[r + 1]). */
+  readonly starts: readonly number[];
+  /** Distinct records. */
+  readonly nodes: number;
+  /** Bytes of heads that were read to plan. */
+  readonly headBytes: number;
+}
+
+export interface PlanChainsOptions {
+  /** Keeps the order of the requests; else that which needs the least memory. */
+  readonly keepOrder?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws {NotFoundError} {CorruptError} if a chain is broken. */
+export async function planChains(
+  store: SegmentStore,
+  requests: readonly SegmentRequest[],
+  options: PlanChainsOptions = {},
+): Promise<ChainForest> {
+  const nodes = new Map<string, ChainNode>();
+  const wanted: PlannedSegment[] = [];
+  let headBytes = 0;
+  for (const [request, { id, segment, planes }] of requests.entries()) {
+    throwIfAborted(options.signal);
+    const node = await findNode(store, nodes, id, segment);
+    const leading = Math.min(planes ?? node.entry.width, node.entry.width);
+    wanted.push({ id, segment, request, node, planes: leading });
+    headBytes += await openHeads(store, node, leading);
+    for (const { node: link, planes: stop } of pathOf(node, leading)) {
+      if (link.planes >= stop) break;
+      link.planes = stop;
+    }
+  }
+  const roots = [...nodes.values()].filter((node) => node.base === null);
+  const { order, starts } = options.keepOrder
+    ? { order: wanted, starts: [0, wanted.length] }
+    : bestOrder(roots, wanted);
+  noteUses(order);
+  return { order, starts, nodes: nodes.size, headBytes };
+}
+
+/** The node of a segment; the part of its chain that is new is looked up and linked. */
+async function findNode(
+  store: SegmentStore,
+  nodes: Map<string, ChainNode>,
+  id: Id,
+  segment: number,
+): Promise<ChainNode> {
+  const fresh: SegmentEntry[] = [];
+  let node: ChainNode | null = null;
+  for (let next: Id | null = id; next !== null; ) {
+    node = nodes.get(`${next}/${segment}`) ?? null;
+    if (node !== null) break;
+    const entry: SegmentEntry | null = await store.findSegment(next, segment);
+    if (entry === null) throw missingExtent(next);
+    const child = fresh.at(-1);
+    if (child && (entry.width !== child.width || entry.count !== child.count)) {
+      throw new CorruptError(`base '${entry.id}' of extent '${child.id}' has another size`, {
+        id: entry.id,
+        hint: "run 'dlv fsck'",
+      });
+    }
+    if (fresh.length > CHAIN_DEPTH_MAX) {
+      throw new CorruptError(`chain of extent '${id}' does not end`, { id });
+    }
+    fresh.push(entry);
+    next = entry.base;
+  }
+  for (const entry of fresh.reverse()) {
+    const made: ChainNode = {
+      entry,
+      base: node,
+      children: [],
+      head: null,
+      planes: 0,
+      uses: [],
+      due: null,
+    };
+    node?.children.push(made);
+    nodes.set(`${entry.id}/${segment}`, made);
+    node = made;
+  }
+  return node as ChainNode;
+}
+
+/** That an extent is nowhere. */
+export function missingExtent(id: Id): NotFoundError {
+  return new NotFoundError(`extent '${id}' is not in the repository`, {
+    kind: 'extent',
+    name: id,
+    hint: "run 'dlv fsck'",
+  });
+}
+
+/** Reads the heads of a chain if they say how deep its links have to be read. @returns their bytes. */
+async function openHeads(store: SegmentStore, node: ChainNode, planes: number): Promise<number> {
+  let bytes = 0;
+  if (planes === node.entry.width) return bytes;
+  for (let at: ChainNode | null = node; at !== null && at.head === null; at = at.base) {
+    const { id, segment, base } = at.entry;
+    at.head = await store.openSegment(id, segment);
+    if (at.head === null) throw missingExtent(id);
+    bytes += headBytesOf(at.entry);
+    if (at.head.entry.base === base) continue;
+    throw new CorruptError(`the base of extent '${id}' changed while its chain was read`, {
+      id,
+      hint: 'another command encodes the repository anew; run the command again',
+    });
+  }
+  return bytes;
+}
+
+function headBytesOf({ depth, inline, headBytes }: SegmentEntry): number {
+  return segmentHeaderBytes(depth > 0, inline) + headBytes;
+}
+
+/** Links of a chain from the wanted one to the root, with the planes that each has to give. */
+export function* pathOf(
+  node: ChainNode,
+  planes: number,
+): Generator<{ node: ChainNode; planes: number }> {
+  let stop = planes;
+  for (let at: ChainNode | null = node; at !== null; at = at.base) {
+    const { width, id } = at.entry;
+    if (stop < width && at.head !== null) {
+      stop = segmentStop(decodeSegmentHead(at.head.record).codec, width, stop, `extent ${id}`);
+    } else stop = width;
+    yield { node: at, planes: stop };
+  }
+}
+
+/** Plane classes that hold the leading `planes` planes of elements of `width` bytes. */
+export function classesFor(width: number, planes: number): PlaneClass[] {
+  if (width <= 2 || planes <= 2) return ['hi'];
+  if (planes <= (width === 4 ? 3 : 4)) return ['hi', 'mid'];
+  return ['hi', 'mid', 'low'];
+}
+
+/** Adds what reading the leading planes of a record takes, its head apart if that was read before. */
+export function addReadBytes(
+  bytes: ReadBytes,
+  entry: SegmentEntry,
+  planes: number,
+  isOpen = false,
+): void {
+  const { hiBytes, midBytes, lowBytes, width } = entry;
+  const sizes = { hi: hiBytes, mid: midBytes, low: lowBytes };
+  if (!isOpen) bytes.head += headBytesOf(entry);
+  for (const plane of classesFor(width, planes)) bytes[plane] += sizes[plane];
+}
+
+/**
+ * What rebuilding takes, from indexes and heads alone: the records of every chain counted for each
+ * wanted segment, or, if what chains share is decoded once, counted once.
+ */
+export function plannedBytes(forest: ChainForest, scheme: RetrievalScheme): ReadBytes {
+  const bytes: ReadBytes = { head: 0, hi: 0, mid: 0, low: 0 };
+  const seen = new Set<ChainNode>();
+  for (const { node, planes } of forest.order) {
+    for (const link of pathOf(node, planes)) {
+      if (scheme === 'reusable') {
+        if (seen.has(link.node)) break;
+        seen.add(link.node);
+        addReadBytes(bytes, link.node.entry, link.node.planes);
+      } else addReadBytes(bytes, link.node.entry, link.planes);
+    }
+  }
+  return bytes;
+}
+
+/** Planes classes in the order of packs, for tables. */
+export const READ_CLASSES = ['head', ...PLANE_CLASSES] as const;
+
+/**
+ * Depth first, trees in the order in which they are first asked for. Of the children of a node the one
+ * under which the most has to be kept comes last: the node itself need not be kept for that one.
+ */
+function bestOrder(
+  roots: readonly ChainNode[],
+  wanted: readonly PlannedSegment[],
+): { order: PlannedSegment[]; starts: number[] } {
+  const own = new Map<ChainNode, PlannedSegment[]>();
+  for (const target of wanted) {
+    const known = own.get(target.node);
+    if (known) known.push(target);
+    else own.set(target.node, [target]);
+  }
+  const order: PlannedSegment[] = [];
+  const starts: number[] = [];
+  for (const root of roots) {
+    const kept = keptBelow(root);
+    starts.push(order.length);
+    const stack = [root];
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      order.push(...(own.get(node) ?? []));
+      const children = [...node.children];
+      children.sort((a, b) => (kept.get(b) as number) - (kept.get(a) as number));
+      stack.push(...children);
+    }
+  }
+  starts.push(order.length);
+  return { order, starts };
+}
+
+/** How many nodes have to be kept while the subtree of each is rebuilt, at best. */
+function keptBelow(root: ChainNode): Map<ChainNode, number> {
+  const kept = new Map<ChainNode, number>();
+  const nodes = [root];
+  for (const node of nodes) for (const child of node.children) nodes.push(child);
+  for (const node of nodes.reverse()) {
+    let most = 0;
+    let second = 0;
+    for (const child of node.children) {
+      const below = kept.get(child) as number;
+      if (below > most) [most, second] = [below, most];
+      else if (below > second) second = below;
+    }
+    kept.set(node, node.children.length > 1 ? Math.max(most, 1 + second) : most);
+  }
+  return kept;
+}
+
+/** Notes for every node when its planes are used, if each node is decoded just once. */
+function noteUses(order: readonly PlannedSegment[]): void {
+  const met = new Set<ChainNode>();
+  for (const [place, { node }] of order.entries()) {
+    node.uses.push(place);
+    for (let at = node; !met.has(at) && at.base !== null; at = at.base) {
+      met.add(at);
+      at.due = place;
+      at.base.uses.push(place);
+    }
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * An open repository: packs, refs and configuration behind one handle.
+ *
+ * Owns no rules of its own; ops ask it for readers, sessions and the lock. Start at `open`.
+ */
+import path from 'node:path';
+import { io, listDirectory } from '../../base/bytes/files.js';
+import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import { ConfigError, ExistsError, isDamage } from '../../base/errors.js';
+import { CURRENT_FORMAT, checkWritable, type Format, readFormat } from '../repo/format.js';
+import { initRepository } from '../repo/init.js';
+import { findRepository, Layout } from '../repo/layout.js';
+import { type LockOptions, type RepositoryLock, withLock } from '../repo/processes/lock.js';
+import { ownIdentity } from '../repo/processes/process-identity.js';
+import { type Head, readHead } from '../repo/refs/head.js';
+import { modelNameProblem } from '../repo/refs/ref-name.js';
+import { Config, readConfig } from '../repo/settings/config.js';
+import type { FileEntry, FilePage } from '../repo/version/file-page.js';
+import { readTree } from '../repo/version/file-tree.js';
+import { readVersion, type Version } from '../repo/version/version.js';
+import { FolderBackend } from '../store/folder-backend.js';
+import { ObjectStore } from '../store/object-store.js';
+import { PackSetWriter } from '../store/pack-writer.js';
+import { Blobs } from './blobs.js';
+import { Extents } from './extents.js';
+import { PackSession } from './session.js';
+import { Sketches } from './sketches.js';
+import { openStoredFile, type Readers, type StoredFile } from './stored-file.js';
+import { readTier, type VersionTier } from './tiers.js';
+
+export interface RepositoryOptions {
+  signal?: AbortSignal;
+  /** How long to wait for another holder of the lock. */
+  lockTimeoutMs?: number;
+}
+
+let sessionNumber = 0;
+
+export class Repository implements Readers {
+  readonly layout: Layout;
+  readonly format: Format;
+  readonly store: ObjectStore;
+  readonly blobs: Blobs;
+  readonly extents: Extents;
+  /** Which extents are close to which, in all sets. */
+  readonly sketches: Sketches;
+  readonly config: Config;
+  readonly options: RepositoryOptions;
+  readonly #versions = new Map<Id, Version>();
+
+  private constructor(
+    layout: Layout,
+    format: Format,
+    store: ObjectStore,
+    config: Config,
+    options: RepositoryOptions,
+  ) {
+    this.layout = layout;
+    this.format = format;
+    this.store = store;
+    this.config = config;
+    this.options = options;
+    this.blobs = new Blobs(store);
+    this.extents = new Extents(store, options.signal);
+    this.sketches = new Sketches(store, layout);
+  }
+
+  /**
+   * Makes a repository in `dir`.
+   * @param model  name of the first model; default: the folder's name.
+   * @throws {ExistsError} DLV_EXISTS if there is one already.
+   */
+  static async init(
+    dir: string,
+    model?: string,
+    options: RepositoryOptions = {},
+  ): Promise<Repository> {
+    const layout = new Layout(dir);
+    const backend = new FolderBackend(layout.dir);
+    await initRepository(layout, {
+      model: model ?? defaultModelName(layout.workTree),
+      branch: 'main',
+      prepare: async () => {
+        await ObjectStore.init(backend).catch((error: unknown) => {
+          // An init that was interrupted left its manifest behind: it lists nothing yet.
+          if (!(error instanceof ExistsError)) throw error;
+        });
+      },
+    });
+    await backend.close();
+    return Repository.open(dir, options);
+  }
+
+  /** Opens the repository that `startDir` lies in. @throws {NoRepositoryError} {FormatVersionError} */
+  static async open(startDir: string, options: RepositoryOptions = {}): Promise<Repository> {
+    const layout = await findRepository(startDir);
+    const format = await readFormat(layout);
+    const config = await readConfig(layout);
+    const store = await ObjectStore.open(new FolderBackend(layout.dir));
+    return new Repository(layout, format, store, config, options);
+  }
+
+  /**
+   * Opens a repository whose format or config may be unreadable, for fsck: their defaults stand in.
+   * @throws {CorruptError} {IoError} if the manifest cannot be read; {FormatVersionError}.
+   */
+  static async openForRepair(layout: Layout, options: RepositoryOptions = {}): Promise<Repository> {
+    const format = await readFormat(layout).catch((error: unknown): Format => {
+      if (isDamage(error)) return CURRENT_FORMAT;
+      throw error;
+    });
+    const config = await readConfig(layout).catch((error: unknown): Config => {
+      if (isDamage(error) || error instanceof ConfigError) return new Config([]);
+      throw error;
+    });
+    const store = await ObjectStore.open(new FolderBackend(layout.dir));
+    return new Repository(layout, format, store, config, options);
+  }
+
+  head(): Promise<Head> {
+    return readHead(this.layout);
+  }
+
+  /** Bytes of a blob: what lib/repo reads through. */
+  readBlob(id: Id, kind: BlobKind): Promise<Uint8Array> {
+    return this.blobs.readBlob(id, kind);
+  }
+
+  /** A version; cached. @throws {NotFoundError} {CorruptError} */
+  async version(id: Id): Promise<Version> {
+    const hit = this.#versions.get(id);
+    if (hit) return hit;
+    const version = await readVersion(id, this);
+    this.#versions.set(id, version);
+    if (this.#versions.size > 4096) this.#versions.delete(this.#versions.keys().next().value as Id);
+    return version;
+  }
+
+  /** Files and snapshots of a version; files whose exact bytes were given up as they can be had. */
+  async tree(id: Id): Promise<FilePage> {
+    const { files, snapshots } = await readTree((await this.version(id)).tree, this);
+    const tier = await this.tier(id);
+    if (tier === null) return { files, snapshots };
+    return { files: files.map((file) => tier.entryOf(file)), snapshots };
+  }
+
+  /** Which files of a version are not exact any more; null if all are. @throws {CorruptError} */
+  tier(id: Id): Promise<VersionTier | null> {
+    return readTier(this, id);
+  }
+
+  openFile(entry: Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>): Promise<StoredFile> {
+    return openStoredFile(this, entry);
+  }
+
+  /** Runs `action` under the lock, for milliseconds. @throws {LockedError} {FormatVersionError} */
+  async locked<T>(action: (lock: RepositoryLock) => Promise<T>): Promise<T> {
+    checkWritable(this.layout, this.format);
+    const lockOptions: LockOptions = {
+      ...(this.options.signal ? { signal: this.options.signal } : {}),
+      ...(this.options.lockTimeoutMs === undefined
+        ? {}
+        : { timeoutMs: this.options.lockTimeoutMs }),
+    };
+    return withLock(this.layout, action, lockOptions);
+  }
+
+  /** A new pack session. Flush or abort it. */
+  session(): PackSession {
+    const { pid, start } = ownIdentity();
+    const store = this.store;
+    return new PackSession({
+      store,
+      sketches: this.sketches,
+      chainDepth: this.config.get('chain.depth'),
+      ...(this.options.signal ? { signal: this.options.signal } : {}),
+      locked: (action) => this.locked(action),
+      createWriter: () =>
+        PackSetWriter.create(store.backend, `tmp/${pid}-${start}/${sessionNumber++}`),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+    await this.store.backend.close();
+    await this.#removeEmptyTmp();
+  }
+
+  /** Sessions leave their empty folders behind. Best effort: gc removes what stays. */
+  async #removeEmptyTmp(): Promise<void> {
+    const { pid, start } = ownIdentity();
+    const dir = this.layout.tmpOf(pid, start);
+    const ignore = (): void => {};
+    for (const name of await listDirectory(dir).catch(() => [])) {
+      await io.rmdir(path.join(dir, name)).catch(ignore);
+    }
+    await io.rmdir(dir).catch(ignore);
+  }
+}
+
+/** The model named after a folder, with what a model name cannot hold replaced. */
+function defaultModelName(dir: string): string {
+  const base = dir.split(/[\\/]/).filter(Boolean).at(-1) ?? 'model';
+  const name = base.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[-.]+|[-.]+$/g, '');
+  return modelNameProblem(name) === null ? name : 'model';
+}

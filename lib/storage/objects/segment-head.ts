@@ -1,0 +1,43 @@
+/**
+ * The tagged head of a stored segment: what encoders write besides the planes.
+ *
+ * Segment 0 carries the run hashes of the whole extent and its sketch. @see docs/format/codec.md
+ */
+
+import { CorruptError } from '../../base/errors.js';
+import {
+  decodeTags,
+  encodeTags,
+  TAG_CODEC,
+  TAG_RUN_HASHES,
+  TAG_SKETCH,
+} from '../../pure/codec/tags.js';
+import type { SegmentRecord } from '../store/types.js';
+
+/** Fields of a head; an empty or missing one is not written. */
+export interface SegmentHead {
+  /** Head of the codec (codec/segment.ts). */
+  codec: Uint8Array;
+  /** Run hashes of every plane, concatenated; segment 0 only. */
+  runHashes?: Uint8Array | undefined;
+  /** codec/sketch.ts; segment 0 only. */
+  sketch?: Uint8Array | undefined;
+}
+
+/** The bytes of `record.head`. */
+export function encodeSegmentHead({ codec, runHashes, sketch }: SegmentHead): Uint8Array {
+  return encodeTags([
+    { tag: TAG_CODEC, required: true, value: codec },
+    ...(runHashes ? [{ tag: TAG_RUN_HASHES, required: true, value: runHashes }] : []),
+    ...(sketch?.length ? [{ tag: TAG_SKETCH, required: false, value: sketch }] : []),
+  ]);
+}
+
+/** Reads `record.head`. @throws {CorruptError} {FormatVersionError} */
+export function decodeSegmentHead(record: Pick<SegmentRecord, 'id' | 'head'>): SegmentHead {
+  const file = `extent ${record.id}`;
+  const tags = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file);
+  const codec = tags.get(TAG_CODEC);
+  if (!codec) throw new CorruptError(`'${file}' has no codec field`, { file, id: record.id });
+  return { codec, runHashes: tags.get(TAG_RUN_HASHES), sketch: tags.get(TAG_SKETCH) };
+}

@@ -1,0 +1,325 @@
+/**
+ * A pack session: one writer's new pack sets, from the first new object to the manifest.
+ *
+ * Everything put into a session is readable through it at once (bases may stand earlier in the same
+ * set) and by others after `flush`. Adding packs needs no lock; the swap of the manifest takes it for
+ * milliseconds. An aborted or killed session leaves only files under tmp/.
+ */
+import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
+import { assert, ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
+import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
+import { encodeBlob } from '../../pure/codec/blob-coder.js';
+import type { ObjectStore } from '../store/object-store.js';
+import type { PackSetWriter } from '../store/pack-writer.js';
+import {
+  type BlobEntry,
+  type BlobRecord,
+  type PlaneClass,
+  type SegmentEntry,
+  type SegmentRecord,
+  type SetId,
+  type SetInfo,
+  storedBytes,
+} from '../store/types.js';
+
+import { Blobs } from './blobs.js';
+import { Extents } from './extents.js';
+import { Sketches, sketchOfHead } from './sketches.js';
+
+/** One link of a chain: its base, and the bytes that reading it costs. */
+export interface ChainLink {
+  base: Id | null;
+  bytes: number;
+}
+
+/** How a session reaches the disk; the repository gives these. */
+export interface SessionHost {
+  store: ObjectStore;
+  /** Folder under tmp/ that belongs to this process. */
+  createWriter(): Promise<PackSetWriter>;
+  /** Runs `action` under the repository's lock. */
+  locked<T>(action: () => Promise<T>): Promise<T>;
+  /** Longest chain of deltas that a writer makes. */
+  chainDepth: number;
+  /** Sketches of the listed sets; default: read for this session. */
+  sketches?: Sketches;
+  /** Stops decoders of bases. */
+  signal?: AbortSignal;
+}
+
+export class PackSession {
+  readonly blobs: Blobs;
+  readonly extents: Extents;
+  /** Neighbours of new extents: those of the listed sets, and those it was told of. */
+  readonly sketches: Sketches;
+  /** Sets of this session that the manifest lists, in order. */
+  readonly published: SetInfo[] = [];
+  readonly #host: SessionHost;
+  #writer: PackSetWriter | null = null;
+  /** Segments of the open set. */
+  readonly #links = new Map<string, ChainLink>();
+  /** Bases of the open set that stand in listed sets. */
+  readonly #bases = new Map<string, { id: Id; segment: number | null }>();
+  /** Sets that were listed at some time while this session looked things up. */
+  readonly #seen = new Set<SetId>();
+  #seenGeneration = -1;
+  /** Records whose chains were followed to the end. */
+  readonly #whole = new Set<string>();
+  /** True if the open set holds records that are listed already, on chains that are broken. */
+  #restores = false;
+  /** What changes the open set waits for this. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(host: SessionHost) {
+    this.#host = host;
+    this.blobs = new Blobs(this);
+    this.extents = new Extents(this, host.signal);
+    this.sketches = host.sketches ?? new Sketches(host.store);
+  }
+
+  async readBlob(id: Id): Promise<BlobRecord | null> {
+    this.#see();
+    return (await this.#writer?.readBlob(id)) ?? this.#host.store.readBlob(id);
+  }
+
+  async readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null> {
+    return (
+      (await this.#writer?.readSegment(id, segment, classes)) ??
+      this.#host.store.readSegment(id, segment, classes)
+    );
+  }
+
+  /** The sketch of an extent, stored or of this session's open set; null if it has none. */
+  async sketchOf(id: Id): Promise<Uint8Array | null> {
+    const record = await this.readSegment(id, 0, []);
+    return record === null ? null : sketchOfHead(record);
+  }
+
+  /** One link of the chain of a segment, live or of this session's open set; null if it is nowhere. */
+  async chainLink(id: Id, segment: number): Promise<ChainLink | null> {
+    this.#see();
+    const own = this.#links.get(`${id}/${segment}`);
+    if (own) return own;
+    const entry = await this.#host.store.findSegment(id, segment);
+    return entry === null ? null : { base: entry.base, bytes: storedBytes(entry) };
+  }
+
+  async hasBlob(id: Id): Promise<boolean> {
+    this.#see();
+    if (this.#writer?.hasBlob(id)) return true;
+    return (await this.#host.store.hasBlob(id)) && (await this.#isWhole(id, null));
+  }
+
+  /** True if every segment is stored. */
+  async hasExtent(id: Id, segments: number): Promise<boolean> {
+    this.#see();
+    if (this.#writer) {
+      let inWriter = 0;
+      while (inWriter < segments && this.#writer.hasSegment(id, inWriter)) inWriter++;
+      if (inWriter === segments) return true;
+      // An extent whose segments are spread over the roll-over of a set.
+      if (inWriter > 0 || this.#writer.hasSegment(id, segments - 1)) {
+        for (let s = 0; s < segments; s++) {
+          if (!this.#writer.hasSegment(id, s) && !(await this.#host.store.findSegment(id, s)))
+            return false;
+        }
+        return true;
+      }
+    }
+    if (!(await this.#host.store.hasExtent(id))) return false;
+    for (let s = 0; s < segments; s++) if (!(await this.#isWhole(id, s))) return false;
+    return true;
+  }
+
+  /**
+   * True if the chain under a listed record is complete. After a repair a delta may stand on a base
+   * that was lost: it is stored once more then, in a set that comes first in the manifest.
+   */
+  async #isWhole(id: Id, segment: number | null): Promise<boolean> {
+    const { store } = this.#host;
+    const chain: string[] = [];
+    for (let next: Id | null = id; next !== null; ) {
+      const key = `${next}/${segment}`;
+      if (this.#whole.has(key)) break;
+      const entry: BlobEntry | SegmentEntry | null =
+        segment === null ? await store.findBlob(next) : await store.findSegment(next, segment);
+      if (entry === null || chain.length > CHAIN_DEPTH_MAX) {
+        this.#restores = true;
+        return false;
+      }
+      chain.push(key);
+      next = entry.base;
+    }
+    for (const key of chain) this.#whole.add(key);
+    return true;
+  }
+
+  /**
+   * Stores a blob unless it is there.
+   * @param shuffleWidth  element width of its content.
+   * @param base          a stored blob of equal length that is close to it.
+   */
+  async putBlob(
+    kind: BlobKind,
+    bytes: Uint8Array,
+    shuffleWidth = 1,
+    base: Id | null = null,
+  ): Promise<Id> {
+    const id = objectId(kind, bytes);
+    if (await this.hasBlob(id)) return id;
+    let coded = await encodeBlob(bytes, shuffleWidth);
+    let chosenBase: Id | null = null;
+    let depth = 0;
+    if (base !== null) {
+      const found = await this.#baseBlob(base, bytes.length);
+      const delta = found === null ? null : await encodeBlob(bytes, shuffleWidth, found.bytes);
+      if (delta !== null && delta.payload.length + 33 < coded.payload.length) {
+        coded = delta;
+        chosenBase = base;
+        depth = (found as { depth: number }).depth + 1;
+      }
+    }
+    const { codec, payload } = coded;
+    const record = { id, kind, codec, base: chosenBase, depth, rawBytes: bytes.length, payload };
+    await this.#inTurn(async () => {
+      const writer = await this.#open();
+      if (record.base !== null && !writer.hasBlob(record.base)) this.#relyOn(record.base, null);
+      await writer.addBlob(record);
+      await this.#rollOver();
+    });
+    return id;
+  }
+
+  /** A base of equal length, or null if there is none to be had: a damaged one is none. */
+  async #baseBlob(id: Id, length: number): Promise<{ bytes: Uint8Array; depth: number } | null> {
+    try {
+      const record = await this.readBlob(id);
+      if (record === null || record.rawBytes !== length) return null;
+      if (record.depth >= this.#host.chainDepth) return null;
+      return { bytes: await this.blobs.readBlob(id, record.kind), depth: record.depth };
+    } catch (error) {
+      if (isDamage(error) || error instanceof NotFoundError) return null;
+      throw error;
+    }
+  }
+
+  async putSegment(record: SegmentRecord): Promise<void> {
+    assert(record.depth <= CHAIN_DEPTH_MAX, `a chain of ${record.depth} links`);
+    await this.#inTurn(async () => {
+      const writer = await this.#open();
+      const before = writer.totalBytes;
+      if (record.base !== null && !writer.hasSegment(record.base, record.segment)) {
+        this.#relyOn(record.base, record.segment);
+      }
+      await writer.addSegment(record);
+      const bytes = writer.totalBytes - before;
+      this.#links.set(`${record.id}/${record.segment}`, { base: record.base, bytes });
+      await this.#rollOver();
+    });
+  }
+
+  /** Runs what changes the open set, one after another: a full one is finished before more is added. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #open(): Promise<PackSetWriter> {
+    this.#writer ??= await this.#host.createWriter();
+    return this.#writer;
+  }
+
+  async #rollOver(): Promise<void> {
+    if (this.#writer?.isFull) await this.#flush();
+  }
+
+  /** Makes everything stored so far durable and lists it in the manifest. */
+  flush(): Promise<void> {
+    return this.#inTurn(() => this.#flush());
+  }
+
+  async #flush(): Promise<void> {
+    const writer = this.#writer;
+    if (writer === null) return;
+    if (writer.isEmpty) {
+      await this.#abort();
+      return;
+    }
+    const sealed = await writer.finish();
+    await this.#host.locked(async () => {
+      await this.#checkBases();
+      const { info } = sealed;
+      const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
+      await this.#host.store.publish([sealed], this.#restores ? inFront : undefined);
+    });
+    this.#restores = false;
+    this.published.push(sealed.info);
+    this.#writer = null;
+    this.#links.clear();
+    this.#bases.clear();
+  }
+
+  #relyOn(id: Id, segment: number | null): void {
+    this.#bases.set(`${id}/${segment}`, { id, segment });
+  }
+
+  /** Remembers the sets in which the session is about to find things. */
+  #see(): void {
+    const { store } = this.#host;
+    if (store.generation === this.#seenGeneration) return;
+    this.#seenGeneration = store.generation;
+    for (const info of store.sets()) this.#seen.add(info.id);
+  }
+
+  /**
+   * True if all that this session found stored still is: no set has gone from the manifest since.
+   * Reads the manifest again; the caller holds the lock if the answer is to last.
+   */
+  async isUndisturbed(): Promise<boolean> {
+    this.#see();
+    const { store } = this.#host;
+    await store.reload();
+    const listed = new Set(store.sets().map((info) => info.id));
+    return [...this.#seen].every((id) => listed.has(id));
+  }
+
+  /**
+   * Every base of the new set must be live when the set is listed.
+   * @throws {ConflictError} if garbage collection took one: the command has to store it anew.
+   */
+  async #checkBases(): Promise<void> {
+    const { store } = this.#host;
+    const generation = store.generation;
+    const undisturbed = await this.isUndisturbed();
+    // In front of others even a set that another process added meanwhile could be hidden.
+    if (undisturbed && !(this.#restores && store.generation !== generation)) return;
+    if (this.#restores) {
+      throw new ConflictError('another command stored objects while lost ones were stored again', {
+        hint: 'run the command again',
+      });
+    }
+    for (const { id, segment } of this.#bases.values()) {
+      const found = segment === null ? store.findBlob(id) : store.findSegment(id, segment);
+      if ((await found) !== null) continue;
+      throw new ConflictError(
+        'an object that new ones build on was collected as garbage meanwhile',
+        {
+          id,
+          hint: 'run the command again',
+        },
+      );
+    }
+  }
+
+  /** Removes what was not flushed. */
+  abort(): Promise<void> {
+    return this.#inTurn(() => this.#abort());
+  }
+
+  async #abort(): Promise<void> {
+    const writer = this.#writer;
+    this.#writer = null;
+    await writer?.abort();
+  }
+}

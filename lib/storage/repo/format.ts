@@ -1,0 +1,124 @@
+/**
+ * The file `format`: which features a reader and a writer of this repository must know.
+ *
+ * An unknown read-required flag refuses the repository; an unknown write-required flag makes it
+ * read-only; optional flags are kept and ignored. @see docs/format/refs.md
+ */
+import { isMissing, readSmallFile, writeFileAtomic } from '../../base/bytes/files.js';
+import { seal, unseal } from '../../base/bytes/sealed.js';
+import { CorruptError, FormatVersionError } from '../../base/errors.js';
+import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
+import type { Layout } from './layout.js';
+import type { RepositoryLock } from './processes/lock.js';
+
+/** What a repository asks of those who use it. Flags are sorted. */
+export interface Format {
+  readRequired: string[];
+  writeRequired: string[];
+  optional: string[];
+}
+
+/** The flags of a new repository. `preview`: the format may still change with a version bump. */
+export const CURRENT_FORMAT: Format = {
+  readRequired: ['ids-sha256-1', 'packs-1'],
+  writeRequired: ['manifest-1'],
+  optional: ['preview'],
+};
+
+/** Write-required once a version has a tier: an older dlv would collect what stands for its files. */
+export const TIERS_FLAG = 'tiers-1';
+/** The write-required flags that this dlv knows. */
+const WRITE_FLAGS: readonly string[] = [...CURRENT_FORMAT.writeRequired, TIERS_FLAG];
+
+const FIRST_LINE = 'dlv repository';
+const FLAG = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+const LABELS = [
+  ['read-required', 'readRequired'],
+  ['write-required', 'writeRequired'],
+  ['optional', 'optional'],
+] as const;
+
+/** Text of the file before its checksum line. */
+export function formatFormat(format: Format): string {
+  const lines = LABELS.map(([label, key]) => [`${label}:`, ...[...format[key]].sort()].join(' '));
+  return `${[FIRST_LINE, ...lines].join('\n')}\n`;
+}
+
+/** The mirror of formatFormat. @throws {CorruptError} DLV_CORRUPT if it is not in canonical form. */
+export function parseFormat(text: string, file: string): Format {
+  const format: Format = { readRequired: [], writeRequired: [], optional: [] };
+  const lines = text.split('\n').slice(1);
+  LABELS.forEach(([label, key], i) => {
+    const [first, ...flags] = (lines[i] ?? '').split(' ');
+    if (first === `${label}:`) format[key] = flags;
+  });
+  const flags = [...format.readRequired, ...format.writeRequired, ...format.optional];
+  const isKnown = flags.every((flag) => FLAG.test(flag)) && new Set(flags).size === flags.length;
+  if (!isKnown || formatFormat(format) !== text) {
+    throw new CorruptError(`'${file}' is damaged: it is no list of feature flags`, {
+      file,
+      hint: "run 'dlv fsck --rebuild'",
+    });
+  }
+  return format;
+}
+
+function newer(file: string, does: string, flag: string): FormatVersionError {
+  return new FormatVersionError(`cannot ${does} this repository: '${file}' requires '${flag}'`, {
+    file,
+    found: flag,
+    readable: [...CURRENT_FORMAT.readRequired, ...WRITE_FLAGS],
+    hint: 'it was written by a newer dlv: update dlv',
+  });
+}
+
+/**
+ * Reads and checks the flags of a repository.
+ * @throws {FormatVersionError} DLV_FORMAT_VERSION for an unknown read-required flag;
+ *   {CorruptError} DLV_CORRUPT if the file is damaged or missing.
+ */
+export async function readFormat(layout: Layout): Promise<Format> {
+  const file = layout.format;
+  let bytes: Uint8Array;
+  try {
+    bytes = await readSmallFile(file, STATE_FILE_BYTES_MAX);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new CorruptError(`'${file}' is missing`, {
+      file,
+      hint: "run 'dlv init' again if it was interrupted, else 'dlv fsck --rebuild'",
+    });
+  }
+  const format = parseFormat(unseal(bytes, file), file);
+  const unknown = format.readRequired.find((flag) => !CURRENT_FORMAT.readRequired.includes(flag));
+  if (unknown !== undefined) throw newer(file, 'read', unknown);
+  return format;
+}
+
+/** True if this dlv may write the repository. */
+export function isWritable(format: Format): boolean {
+  return format.writeRequired.every((flag) => WRITE_FLAGS.includes(flag));
+}
+
+/** @throws {FormatVersionError} DLV_FORMAT_VERSION if the repository is read-only for this dlv. */
+export function checkWritable(layout: Layout, format: Format): void {
+  const unknown = format.writeRequired.find((flag) => !WRITE_FLAGS.includes(flag));
+  if (unknown !== undefined) throw newer(layout.format, 'write', unknown);
+}
+
+/** Writes the flags of a repository. */
+export async function writeFormat(layout: Layout, format = CURRENT_FORMAT): Promise<void> {
+  await writeFileAtomic(layout.format, seal(formatFormat(format)));
+}
+
+/** The flags that a damaged `format` is made anew with: all that any repository may need. */
+export const REBUILT_FORMAT: Format = { ...CURRENT_FORMAT, writeRequired: [...WRITE_FLAGS] };
+
+/** Adds a write-required flag, on the disk when this returns. */
+export async function requireWriteFlag(lock: RepositoryLock, flag: string): Promise<void> {
+  lock.assertHeld();
+  const format = await readFormat(lock.layout);
+  if (format.writeRequired.includes(flag)) return;
+  const writeRequired = [...format.writeRequired, flag].sort();
+  await writeFormat(lock.layout, { ...format, writeRequired });
+}

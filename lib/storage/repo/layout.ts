@@ -1,0 +1,192 @@
+/**
+ * Where everything lies under .dlv: every path in it is built here and nowhere else.
+ *
+ * Owns the names of files and folders and how a repository is found from a folder inside its work
+ * tree. Reads and writes no content. @see docs/format/layout.md
+ */
+import path from 'node:path';
+import { statOrNull } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { NoRepositoryError } from '../../base/errors.js';
+
+/** Name of the folder that makes a folder a work tree. */
+export const REPOSITORY_DIR = '.dlv';
+/** Content of .dlv/.gitignore: git sees nothing of the repository. */
+export const SELF_IGNORE = '*\n';
+/** Prefix of names that writeFileAtomic and the lock use before they rename. */
+export const TEMPORARY_PREFIX = '.tmp-';
+
+/** The paths of one repository. All are absolute if `workTree` is. */
+export class Layout {
+  /** The folder that holds the versioned files. */
+  readonly workTree: string;
+  /** The .dlv folder. */
+  readonly dir: string;
+
+  constructor(workTree: string) {
+    this.workTree = workTree;
+    this.dir = path.join(workTree, REPOSITORY_DIR);
+  }
+
+  #in(...parts: string[]): string {
+    return path.join(this.dir, ...parts);
+  }
+
+  get gitignore(): string {
+    return this.#in('.gitignore');
+  }
+  get format(): string {
+    return this.#in('format');
+  }
+  get config(): string {
+    return this.#in('config');
+  }
+  get head(): string {
+    return this.#in('HEAD');
+  }
+  get refs(): string {
+    return this.#in('refs');
+  }
+  get logs(): string {
+    return this.#in('logs');
+  }
+  get staging(): string {
+    return this.#in('staging');
+  }
+  get manifest(): string {
+    return this.#in('manifest');
+  }
+  get packs(): string {
+    return this.#in('packs');
+  }
+  get trash(): string {
+    return this.#in('trash');
+  }
+  get tmp(): string {
+    return this.#in('tmp');
+  }
+  get catalog(): string {
+    return this.#in('catalog');
+  }
+  /** How fast this machine decodes, as measured. */
+  get reads(): string {
+    return path.join(this.catalog, 'reads');
+  }
+  get calibration(): string {
+    return path.join(this.catalog, 'calibration');
+  }
+  /** Folder of the sketches of pack sets; derived. */
+  get sketches(): string {
+    return this.#in('catalog', 'sketches');
+  }
+  get promised(): string {
+    return this.#in('promised');
+  }
+  get budgets(): string {
+    return this.#in('budgets');
+  }
+  get lock(): string {
+    return this.#in('lock');
+  }
+  get readers(): string {
+    return this.#in('readers');
+  }
+
+  /** File of a ref. @param name a checked name, 'refs/heads/<model>/<branch>' and the like. */
+  ref(name: string): string {
+    return this.#in(...name.split('/'));
+  }
+
+  /** Reflog of a ref or of HEAD. @param name a checked ref name or 'HEAD'. */
+  log(name: string): string {
+    return path.join(this.logs, ...name.split('/'));
+  }
+
+  /** Folder for the unfinished files of one process. */
+  tmpOf(pid: number, start: string): string {
+    return path.join(this.tmp, `${pid}-${start}`);
+  }
+
+  /** Sketches of the extents of a pack set. @param set its id. */
+  sketchesOf(set: string): string {
+    return path.join(this.sketches, set);
+  }
+
+  /** Lists of what a remote is known to hold. @param remote a checked remote name. */
+  promisedOf(remote: string): string {
+    return path.join(this.promised, remote);
+  }
+
+  /** Registration of the n-th long reader of a process. */
+  reader(pid: number, number: number): string {
+    return path.join(this.readers, `${pid}-${number}`);
+  }
+
+  /** A file of the work tree. @param file a checked path of a version. */
+  workFile(file: string): string {
+    return path.join(this.workTree, ...file.split('/'));
+  }
+
+  /** The folders that a new repository has. */
+  folders(): string[] {
+    return [
+      this.dir,
+      path.join(this.refs, 'heads'),
+      path.join(this.refs, 'tags'),
+      path.join(this.refs, 'notes'),
+      path.join(this.refs, 'remotes'),
+      this.logs,
+      this.packs,
+      this.trash,
+      this.tmp,
+      this.readers,
+    ];
+  }
+}
+
+/** Name of the ref that holds the notes of a version. */
+export function notesRefName(version: Id): string {
+  return `refs/notes/${version.slice(0, 2)}/${version}`;
+}
+
+/** Name of the ref of a branch. */
+export function branchRefName(model: string, branch: string): string {
+  return `refs/heads/${model}/${branch}`;
+}
+
+/** Name of the ref of a tag. */
+export function tagRefName(tag: string): string {
+  return `refs/tags/${tag}`;
+}
+
+/** Name of the ref that remembers a branch of a remote. */
+export function remoteRefName(remote: string, model: string, branch: string): string {
+  return `refs/remotes/${remote}/${model}/${branch}`;
+}
+
+/** Finds the repository whose work tree holds `startDir`, walking up. @returns null if there is none. */
+export async function findRepositoryOrNull(startDir: string): Promise<Layout | null> {
+  let dir = path.resolve(startDir);
+  for (;;) {
+    const layout = new Layout(dir);
+    // Either file alone means a repository, perhaps a damaged one, which its readers will say.
+    for (const file of [layout.format, layout.head]) {
+      if ((await statOrNull(file))?.isFile) return layout;
+    }
+    const parent = path.dirname(dir);
+    if (parent === dir) return null;
+    dir = parent;
+  }
+}
+
+/** As findRepositoryOrNull. @throws {NoRepositoryError} DLV_NO_REPOSITORY if there is none. */
+export async function findRepository(startDir: string): Promise<Layout> {
+  const layout = await findRepositoryOrNull(startDir);
+  if (layout === null) {
+    throw new NoRepositoryError(`no repository in '${path.resolve(startDir)}' or above it`, {
+      path: path.resolve(startDir),
+      hint: "run 'dlv init' in the folder that holds your models",
+    });
+  }
+  return layout;
+}

@@ -1,0 +1,101 @@
+/**
+ * Paths of files in a version: relative, '/' between parts, safe to create on any system.
+ *
+ * One rule for everything that enters or leaves a version; a path that a hostile version names can
+ * never leave the work tree nor reach .dlv or .git. Case collisions are checkout's business.
+ */
+import { UsageError } from '../../base/errors.js';
+import { PATH_BYTES_MAX } from '../../base/limits.js';
+
+/** Longest part of a path, in bytes (NAME_MAX of every common file system). */
+const PART_BYTES_MAX = 255;
+/** Code points that some file systems drop when they compare names. */
+const IGNORABLE = /[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+/** Half of a surrogate pair: no valid UTF-8 gives it. */
+const LONE_SURROGATE = /\p{Cs}/u;
+
+/** True if the text can be written as UTF-8 and read back. */
+export function isWellFormed(text: string): boolean {
+  return !LONE_SURROGATE.test(text);
+}
+
+/** True for names that some file system takes for `.dlv` or `.git`. */
+function isReserved(part: string): boolean {
+  const plain = part
+    .replace(IGNORABLE, '')
+    .replace(/[. ]+$/, '')
+    .toLowerCase();
+  return plain === '.dlv' || plain === '.git' || /^(git|dlv)~\d+$/.test(plain);
+}
+
+/** Why `path` cannot be the path of a file in a version, or null if it can. */
+export function pathProblem(path: string): string | null {
+  if (path === '') return 'it is empty';
+  if (!isWellFormed(path)) return 'it is no valid UTF-8';
+  if (/\p{Cc}/u.test(path)) return 'it holds a control character';
+  if (path.includes('\\')) return 'it holds a backslash';
+  if (/^[A-Za-z]:/.test(path)) return 'it begins with a drive letter';
+  if (path.startsWith('/')) return 'it is absolute';
+  if (Buffer.byteLength(path) > PATH_BYTES_MAX) return `it is longer than ${PATH_BYTES_MAX} bytes`;
+  for (const part of path.split('/')) {
+    if (part === '') return 'it has an empty part';
+    if (part === '.' || part === '..') return `it has the part '${part}'`;
+    if (isReserved(part)) return `'${part}' is reserved`;
+    if (Buffer.byteLength(part) > PART_BYTES_MAX) {
+      return `it has a part longer than ${PART_BYTES_MAX} bytes`;
+    }
+  }
+  return null;
+}
+
+/** Gives `path` back if a version may hold it. @throws {UsageError} DLV_USAGE that says why not. */
+export function checkPath(path: string): string {
+  const problem = pathProblem(path);
+  if (problem !== null) {
+    throw new UsageError(`cannot version '${path.replace(/\p{Cc}/gu, '?')}': ${problem}`, {
+      path,
+      hint: 'rename the file or list it in .dlvignore',
+    });
+  }
+  return path;
+}
+
+/** Maps a UTF-16 unit so that units compare as the UTF-8 bytes of their text do. */
+function unitRank(unit: number): number {
+  if (unit >= 0xe000) return unit - 0x800;
+  return unit >= 0xd800 ? unit + 0x2000 : unit;
+}
+
+/** Order of two texts by their UTF-8 bytes: negative, 0 or positive. */
+export function comparePaths(a: string, b: string): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return unitRank(x) - unitRank(y);
+  }
+  return a.length - b.length;
+}
+
+/**
+ * Watches paths in ascending order and finds one that is both a file and a folder of another:
+ * `add` gives the path that stands in the way, or null.
+ */
+export class PathOrder {
+  readonly #open: string[] = [];
+  #last: string | null = null;
+
+  /** True if `path` may follow the one before it (strictly ascending). */
+  follows(path: string): boolean {
+    return this.#last === null || comparePaths(this.#last, path) < 0;
+  }
+
+  add(path: string): string | null {
+    this.#last = path;
+    // Sorted by bytes, all paths that begin with p stand together after p, so a stack is enough.
+    while (this.#open.length > 0 && !path.startsWith(this.#open.at(-1) as string)) this.#open.pop();
+    for (const open of this.#open) if (path[open.length] === '/') return open;
+    this.#open.push(path);
+    return null;
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * The lock of a repository: who holds it, waiting for it, and taking it over from a dead process.
+ *
+ * A lock file appears whole (written aside, then linked to its name) and carries a random nonce. Only
+ * its owner removes it, or, if the owner is dead, whoever holds the *break lock* named after that
+ * nonce and then still finds the same nonce in place: so two takers can never both win, and a late
+ * one can never remove the lock of a new owner. Break locks are locks themselves, hence recursive.
+ * Start at `withLock`. @see docs/format/refs.md
+ */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import {
+  io,
+  ioError,
+  isMissing,
+  ReadFile,
+  removeFile,
+  throwIfAborted,
+  WriteFile,
+} from '../../../base/bytes/files.js';
+import { sha256Hex } from '../../../base/bytes/hash.js';
+import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { assert, isDamage, LockedError } from '../../../base/errors.js';
+import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
+import { type Layout, TEMPORARY_PREFIX } from '../layout.js';
+import {
+  formatIdentity,
+  isFromBeforeBoot,
+  ownIdentity,
+  type ProcessIdentity,
+  parseIdentity,
+  processState,
+} from './process-identity.js';
+
+/** Who holds a lock. */
+export interface LockHolder {
+  /** null if the lock file is damaged. */
+  process: ProcessIdentity | null;
+  /** What it was doing, for people. */
+  command: string;
+  /** When it took the lock, milliseconds since 1970. */
+  since: number;
+  /** 32 hex digits that no other lock has. */
+  nonce: string;
+  /** Is the holder still there? 'unknown' on another host, or if the file is damaged. */
+  state: 'alive' | 'dead' | 'unknown';
+}
+
+/** Proof that the caller holds the lock: functions that change shared state ask for it. */
+export interface RepositoryLock {
+  readonly layout: Layout;
+  /** @throws {BugError} DLV_BUG if it was released. */
+  assertHeld(): void;
+}
+
+export interface LockOptions {
+  /** How long to wait for another holder; 0 tries once. Default 10 s. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Shown to those who wait. Default: the command line. */
+  command?: string;
+}
+
+const TIMEOUT_MS = 10_000;
+const POLL_MS_MIN = 4;
+const POLL_MS_MAX = 100;
+/** Break locks of break locks: each level needs one more process that died in microseconds. */
+const BREAK_DEPTH_MAX = 8;
+
+/** Tries to remove a lock of our own. */
+const RELEASE_ATTEMPTS = 3;
+
+const NONCE = /^[0-9a-f]{32}$/;
+
+let temporaryNumber = 0;
+
+/** What a lock file says; null if nothing is there. */
+async function readHolder(file: string): Promise<LockHolder | null> {
+  let source: ReadFile;
+  try {
+    source = await ReadFile.open(file);
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+  const { inode, mtimeNs, size } = source.stat;
+  try {
+    const text = unseal(await source.read(0, Math.min(size, STATE_FILE_BYTES_MAX)), file);
+    const [processLine = '', nonce = '', since, command = ''] = text.split('\n');
+    const process = parseIdentity(processLine);
+    if (process !== null && NONCE.test(nonce)) {
+      return { process, nonce, since: Number(since), command, state: processState(process) };
+    }
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  } finally {
+    await source.close();
+  }
+  // Locks are not synced, so a power cut can leave an empty one: its file stands for its nonce.
+  const nonce = sha256Hex(`${inode} ${mtimeNs} ${size}`).slice(0, 32);
+  const state = isFromBeforeBoot(mtimeNs) ? 'dead' : 'unknown';
+  return { process: null, nonce, since: 0, command: '', state };
+}
+
+/** Who holds the lock of a repository now, or null. */
+export async function lockHolder(layout: Layout): Promise<LockHolder | null> {
+  return readHolder(layout.lock);
+}
+
+/** Creates `file` with `bytes` unless it exists. @returns whether it was created. */
+async function createWhole(file: string, bytes: Uint8Array): Promise<boolean> {
+  const temporary = path.join(
+    path.dirname(file),
+    `${TEMPORARY_PREFIX}${process.pid}-l${temporaryNumber++}-lock`,
+  );
+  const target = await WriteFile.create(temporary);
+  try {
+    await target.write(bytes);
+    await target.close();
+    try {
+      await io.link(temporary, file);
+      return true;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'EEXIST') return false;
+      if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS' && code !== 'EMLINK') {
+        throw ioError('create', file, error);
+      }
+    }
+    return await createExclusive(file, bytes);
+  } finally {
+    await target.close().catch(() => {});
+    await io.unlink(temporary).catch(() => {});
+  }
+}
+
+/** For file systems without hard links: the file exists for a moment before its content does. */
+async function createExclusive(file: string, bytes: Uint8Array): Promise<boolean> {
+  let target: WriteFile;
+  try {
+    target = await WriteFile.create(file);
+  } catch (error) {
+    if ((error as { data?: { errno?: string } }).data?.errno === 'EEXIST') return false;
+    throw error;
+  }
+  try {
+    await target.write(bytes);
+    await target.close();
+    return true;
+  } catch (error) {
+    await target.close().catch(() => {});
+    await removeFile(file).catch(() => {});
+    throw error;
+  }
+}
+
+/** Removes the lock `file` of a dead holder, if it is still the one with this nonce. */
+async function breakLock(file: string, stale: LockHolder, depth: number): Promise<void> {
+  if (depth >= BREAK_DEPTH_MAX) return;
+  const breakFile = `${file}.${stale.nonce.slice(0, 16)}`;
+  const nonce = await tryAcquire(breakFile, `taking over '${path.basename(file)}'`, depth + 1);
+  if (nonce === null) return; // another process is taking it over
+  try {
+    const now = await readHolder(file);
+    if (now?.nonce === stale.nonce) await removeFile(file);
+  } finally {
+    await release(breakFile, nonce);
+  }
+}
+
+/** Tries once, taking over from a dead holder. @returns the nonce of the lock, or null if it is held. */
+async function tryAcquire(file: string, command: string, depth = 0): Promise<string | null> {
+  const nonce = randomBytes(16).toString('hex');
+  const text = `${formatIdentity(ownIdentity())}\n${nonce}\n${Date.now()}\n${command}\n`;
+  const bytes = seal(text);
+  for (let attempt = 0; attempt < 2; attempt++) {
+    if (await createWhole(file, bytes)) return nonce;
+    const holder = await readHolder(file);
+    if (holder === null) continue; // released meanwhile
+    if (holder.state !== 'dead') return null;
+    await breakLock(file, holder, depth);
+  }
+  return null;
+}
+
+/**
+ * Removes our own lock; one that is not ours any more is left alone. A device that fails once must not
+ * leave this process, which may live on, in its own way: it is tried again.
+ */
+async function release(file: string, nonce: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const holder = await readHolder(file);
+      if (holder?.nonce === nonce) await removeFile(file);
+      return;
+    } catch (error) {
+      if (attempt === RELEASE_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function lockedError(layout: Layout): Promise<LockedError> {
+  const holder = await readHolder(layout.lock);
+  if (holder === null || holder.process === null) {
+    const what = holder === null ? 'it is taken again and again' : 'its lock file is damaged';
+    return new LockedError(`repository '${layout.workTree}' is locked: ${what}`, {
+      path: layout.lock,
+      hint:
+        holder === null
+          ? 'try again in a moment'
+          : `if no other dlv runs here, remove '${layout.lock}' and try again`,
+    });
+  }
+  const { process: who, command, since, state } = holder;
+  return new LockedError(
+    `repository '${layout.workTree}' is locked by process ${who.pid} on '${who.host}': ${command}`,
+    {
+      path: layout.lock,
+      holder: { pid: who.pid, host: who.host, command, since: new Date(since).toISOString() },
+      hint:
+        state === 'unknown'
+          ? `if that process is gone, remove '${layout.lock}' and try again`
+          : 'wait until it has ended, then try again',
+    },
+  );
+}
+
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+  });
+}
+
+function commandLine(): string {
+  const [, script = 'dlv', ...args] = process.argv;
+  return [path.basename(script), ...args]
+    .join(' ')
+    .replace(/\p{Cc}/gu, ' ')
+    .slice(0, 200);
+}
+
+/**
+ * Runs `fn` while this process alone holds the lock of the repository, then releases it.
+ *
+ * Not re-entrant. `fn` should take milliseconds.
+ * @throws {LockedError} DLV_LOCKED naming the holder after `timeoutMs`; {AbortedError} DLV_ABORTED.
+ */
+export async function withLock<T>(
+  layout: Layout,
+  fn: (lock: RepositoryLock) => Promise<T>,
+  options: LockOptions = {},
+): Promise<T> {
+  const { timeoutMs = TIMEOUT_MS, signal } = options;
+  const command = (options.command ?? commandLine()).replace(/\p{Cc}/gu, ' ');
+  const deadline = performance.now() + timeoutMs;
+  let wait = POLL_MS_MIN;
+  let nonce: string | null;
+  for (;;) {
+    throwIfAborted(signal);
+    nonce = await tryAcquire(layout.lock, command);
+    if (nonce !== null) break;
+    const left = deadline - performance.now();
+    if (left <= 0) throw await lockedError(layout);
+    // Waiting a random part of the step keeps two waiters from meeting again and again.
+    await pause(Math.min(left, wait * (0.5 + Math.random() / 2)), signal);
+    wait = Math.min(wait * 1.6, POLL_MS_MAX);
+  }
+  let held = true;
+  try {
+    return await fn({
+      layout,
+      assertHeld: () => assert(held, 'the repository lock is held'),
+    });
+  } finally {
+    held = false;
+    await release(layout.lock, nonce);
+  }
+}

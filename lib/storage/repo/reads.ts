@@ -1,0 +1,66 @@
+/**
+ * How often versions were read: one line per checkout, so that an archive run can give the versions
+ * that people use the tighter budgets.
+ *
+ * Derived and best effort: a line that cannot be written or understood is left out, and the file may
+ * be deleted. When it has grown it begins again with the counts halved: old reads count less.
+ * @see docs/format/layout.md
+ */
+import {
+  io,
+  isMissing,
+  makeDirectory,
+  readSmallFile,
+  writeFileAtomic,
+} from '../../base/bytes/files.js';
+import { type Id, isId } from '../../base/bytes/hash.js';
+import { DlvError } from '../../base/errors.js';
+import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
+import type { Layout } from './layout.js';
+
+/** From here on the file is written anew: some 4,000 reads of single versions. */
+const LINES_BYTES = STATE_FILE_BYTES_MAX / 4;
+
+/** Notes that a version was read. Never fails: a repository on read-only media has no counts. */
+export async function noteRead(layout: Layout, version: Id): Promise<void> {
+  try {
+    await makeDirectory(layout.catalog);
+    const handle = await io.open(layout.reads, 'a');
+    let size = 0;
+    try {
+      await io.write(handle, Buffer.from(`${version} 1\n`));
+      size = (await handle.stat()).size;
+    } finally {
+      await handle.close();
+    }
+    if (size > LINES_BYTES) await writeHalved(layout);
+  } catch (error) {
+    if (error instanceof DlvError || (error as NodeJS.ErrnoException).code !== undefined) return;
+    throw error;
+  }
+}
+
+/** Reads by version; those that were never read are not in it. */
+export async function countReads(layout: Layout): Promise<Map<Id, number>> {
+  const counts = new Map<Id, number>();
+  let text: string;
+  try {
+    text = Buffer.from(await readSmallFile(layout.reads, STATE_FILE_BYTES_MAX)).toString('latin1');
+  } catch (error) {
+    if (isMissing(error) || error instanceof DlvError) return counts;
+    throw error;
+  }
+  for (const line of text.split('\n')) {
+    const [, id = '', count] = /^([0-9a-f]{64}) (\d{1,9})$/.exec(line) ?? [];
+    if (isId(id)) counts.set(id, (counts.get(id) ?? 0) + Number(count));
+  }
+  return counts;
+}
+
+async function writeHalved(layout: Layout): Promise<void> {
+  const lines: string[] = [];
+  for (const [id, count] of await countReads(layout)) {
+    if (count > 1) lines.push(`${id} ${Math.floor(count / 2)}\n`);
+  }
+  await writeFileAtomic(layout.reads, Buffer.from(lines.join('')));
+}

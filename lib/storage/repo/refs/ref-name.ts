@@ -1,0 +1,93 @@
+/**
+ * Names of models, branches, tags and refs: git's rules (git check-ref-format), and a model is one
+ * part without '@', so that `model/branch` and `model@n` have one reading.
+ */
+import { UsageError } from '../../../base/errors.js';
+import { REF_NAME_BYTES_MAX, REF_PART_BYTES_MAX } from '../../../base/limits.js';
+
+/** Why `name` cannot be (the tail of) a ref name, as the rest of a sentence; or null. */
+export function refNameProblem(name: string): string | null {
+  if (name === '') return 'is empty';
+  if (/\p{Cs}|\p{Cc}/u.test(name)) return 'holds a character that cannot be shown';
+  const bad = /[ ~^:?*[\\]|\.\.|@\{/.exec(name);
+  if (bad) return `holds '${bad[0]}'`;
+  if (name === '@' || name === 'HEAD') return `is '${name}'`;
+  if (name.startsWith('-')) return "begins with '-'";
+  if (Buffer.byteLength(name) > REF_NAME_BYTES_MAX) return `is over ${REF_NAME_BYTES_MAX} bytes`;
+  for (const part of name.split('/')) {
+    if (part === '') return 'has an empty part';
+    if (part.startsWith('.')) return "has a part that begins with '.'";
+    if (part.endsWith('.')) return "has a part that ends with '.'";
+    if (part.endsWith('.lock')) return "has a part that ends with '.lock'";
+    if (Buffer.byteLength(part) > REF_PART_BYTES_MAX) {
+      return `has a part over ${REF_PART_BYTES_MAX} bytes`;
+    }
+  }
+  return null;
+}
+
+/** Why `name` cannot name a model (or a remote), as the rest of a sentence; or null. */
+export function modelNameProblem(name: string): string | null {
+  if (name.includes('/')) return "holds '/'";
+  if (name.includes('@')) return "holds '@'";
+  return refNameProblem(name);
+}
+
+function check(kind: string, name: string, problem: string | null): string {
+  if (problem !== null) {
+    throw new UsageError(`'${name.replace(/\p{Cc}|\p{Cs}/gu, '?')}' ${problem}`, {
+      name,
+      hint: `choose another name for the ${kind}: letters, digits, '.', '_' and '-' always do`,
+    });
+  }
+  return name;
+}
+
+/** Gives a model name back. @throws {UsageError} DLV_USAGE that says what is wrong with it. */
+export function checkModelName(name: string): string {
+  return check('model', name, modelNameProblem(name));
+}
+
+/** Gives a branch name back. @throws {UsageError} DLV_USAGE */
+export function checkBranchName(name: string): string {
+  return check('branch', name, refNameProblem(name));
+}
+
+/** Gives a tag name back. @throws {UsageError} DLV_USAGE */
+export function checkTagName(name: string): string {
+  return check('tag', name, refNameProblem(name));
+}
+
+/** What a ref name says. */
+export type RefPlace =
+  | { kind: 'head'; model: string; branch: string }
+  | { kind: 'tag'; tag: string }
+  | { kind: 'notes'; version: string }
+  | { kind: 'remote'; remote: string; rest: string };
+
+/** Takes a full ref name apart; null if it is none. */
+export function parseRefName(name: string): RefPlace | null {
+  if (refNameProblem(name) !== null) return null;
+  const [refs, kind, first, ...rest] = name.split('/');
+  if (refs !== 'refs' || first === undefined) return null;
+  const tail = rest.join('/');
+  if (kind === 'tags') {
+    const tag = [first, ...rest].join('/');
+    return refNameProblem(tag) === null ? { kind: 'tag', tag } : null;
+  }
+  if (kind === 'notes') {
+    const isVersion = /^[0-9a-f]{64}$/.test(tail) && tail.startsWith(first) && first.length === 2;
+    return isVersion ? { kind: 'notes', version: tail } : null;
+  }
+  if (rest.length === 0 || modelNameProblem(first) !== null) return null;
+  if (kind === 'heads') {
+    return refNameProblem(tail) === null ? { kind: 'head', model: first, branch: tail } : null;
+  }
+  return kind === 'remotes' ? { kind: 'remote', remote: first, rest: tail } : null;
+}
+
+/** Gives a full ref name back. @throws {UsageError} DLV_USAGE if it is none. */
+export function checkRefName(name: string): string {
+  const problem = refNameProblem(name) ?? (parseRefName(name) ? null : 'is no name of a ref');
+  return check('ref', name, problem);
+}

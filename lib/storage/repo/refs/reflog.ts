@@ -1,0 +1,174 @@
+/**
+ * Reflogs: where a ref pointed, when, and why it moved. One line for each move, with a checksum.
+ *
+ * A line is written before its ref moves, so that a move that fails leaves a line that never took
+ * effect: such a line is told by the next one, which starts from another id. Lines are not synced;
+ * what a power cut tears is reported as damaged and costs no version. @see docs/format/refs.md
+ */
+import path from 'node:path';
+import { io, ioError, isMissing, makeDirectory, ReadFile } from '../../../base/bytes/files.js';
+import { type Id, isId } from '../../../base/bytes/hash.js';
+import { lineSum } from '../../../base/bytes/sealed.js';
+import { REFLOG_BYTES_MAX } from '../../../base/limits.js';
+import type { Layout } from '../layout.js';
+import type { RepositoryLock } from '../processes/lock.js';
+
+/** What is said about one move of a ref. */
+export interface MoveReason {
+  /** 'name <email>'. */
+  who: string;
+  /** Milliseconds since 1970. */
+  time: number;
+  /** 'commit: <subject>', 'reset: moving to …'. */
+  reason: string;
+}
+
+/** One move of a ref. null stands for "no version". */
+export interface ReflogEntry extends MoveReason {
+  before: Id | null;
+  after: Id | null;
+}
+
+/** A reflog as read back. */
+export interface Reflog {
+  /** Moves that took effect, oldest first. */
+  entries: ReflogEntry[];
+  /** Numbers of the lines (from 1) whose checksum is wrong. */
+  damaged: number[];
+}
+
+const NO_VERSION = '0'.repeat(64);
+const LINE_FEED = 0x0a;
+
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
+}
+
+/** One line, with its checksum and line feed. */
+export function formatReflogLine(entry: ReflogEntry): string {
+  const who = oneLine(entry.who).replaceAll('\t', ' ');
+  const body = `${entry.before ?? NO_VERSION} ${entry.after ?? NO_VERSION} ${entry.time} ${who}\t${oneLine(entry.reason)}`;
+  return `${lineSum(body)} ${body}\n`;
+}
+
+/** The mirror of formatReflogLine, without the line feed; null if the line is damaged. */
+export function parseReflogLine(line: string): ReflogEntry | null {
+  const body = line.slice(9);
+  if (line[8] !== ' ' || lineSum(body) !== line.slice(0, 8)) return null;
+  const match = /^([0-9a-f]{64}) ([0-9a-f]{64}) (\d{1,16}) ([^\t]*)\t(.*)$/u.exec(body);
+  if (!match) return null;
+  const [, before = '', after = '', time, who = '', reason = ''] = match;
+  const idOrNull = (text: string): Id | null =>
+    text !== NO_VERSION && isId(text) ? (text as Id) : null;
+  return { before: idOrNull(before), after: idOrNull(after), time: Number(time), who, reason };
+}
+
+/** Appends one line. @param name a checked ref name, or 'HEAD'. */
+export async function appendReflog(
+  lock: RepositoryLock,
+  name: string,
+  entry: ReflogEntry,
+): Promise<void> {
+  lock.assertHeld();
+  const file = lock.layout.log(name);
+  await makeDirectory(path.dirname(file));
+  try {
+    const handle = await io.open(file, 'a+');
+    try {
+      const { size } = await handle.stat();
+      const tail = Buffer.alloc(1, LINE_FEED);
+      if (size > 0) await handle.read(tail, 0, 1, size - 1);
+      // After a torn line a new one starts on its own.
+      const torn = tail[0] === LINE_FEED ? '' : '\n';
+      let rest: Uint8Array = Buffer.from(torn + formatReflogLine(entry));
+      while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw ioError('append to', file, error);
+  }
+}
+
+/** Name, as of a reflog, of the lines of refs that were deleted; no ref can be called so. */
+export const DELETED_LOG = 'deleted';
+
+/** Keeps the lines of a ref that is about to be deleted: gc asks them for the grace period. */
+export async function keepReflog(lock: RepositoryLock, name: string): Promise<void> {
+  lock.assertHeld();
+  const lines = await readLines(lock.layout.log(name));
+  const file = lock.layout.log(DELETED_LOG);
+  try {
+    const handle = await io.open(file, 'a');
+    try {
+      // Begins on a line of its own, in case the one before is torn.
+      let rest: Uint8Array = Buffer.from(`\n${lines.map((line) => `${line}\n`).join('')}`);
+      while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw ioError('append to', file, error);
+  }
+}
+
+/** Lines of deleted refs, in no order; damaged ones are left out. */
+export async function readDeletedReflogs(layout: Layout): Promise<ReflogEntry[]> {
+  const entries: ReflogEntry[] = [];
+  for (const line of await readLines(layout.log(DELETED_LOG))) {
+    const entry = parseReflogLine(line);
+    if (entry !== null) entries.push(entry);
+  }
+  return entries;
+}
+
+/** Reads lines from the end of the file, at most REFLOG_BYTES_MAX of them. */
+async function readLines(file: string): Promise<string[]> {
+  let source: ReadFile;
+  try {
+    source = await ReadFile.open(file);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+  try {
+    const start = Math.max(0, source.size - REFLOG_BYTES_MAX);
+    const lines = Buffer.from(await source.read(start, source.size - start))
+      .toString()
+      .split('\n');
+    if (lines.at(-1) === '') lines.pop();
+    if (start > 0) lines.shift();
+    return lines;
+  } finally {
+    await source.close();
+  }
+}
+
+/**
+ * Reads a reflog; damaged lines are left out and reported.
+ * @param current where the ref points now: tells whether the last line took effect.
+ */
+export async function readReflog(
+  layout: Layout,
+  name: string,
+  current: Id | null,
+): Promise<Reflog> {
+  const damaged: number[] = [];
+  const all: ReflogEntry[] = [];
+  (await readLines(layout.log(name))).forEach((line, i) => {
+    if (line === '' && name === DELETED_LOG) return; // it stands between two refs
+    const entry = parseReflogLine(line);
+    if (entry) all.push(entry);
+    else damaged.push(i + 1);
+  });
+  // Going back from the present: a line that starts where the next one starts, and does not lead
+  // there, is a move that failed. Any other gap is a line that was lost; its neighbours stay.
+  const entries: ReflogEntry[] = [];
+  let next = current;
+  for (const entry of all.reverse()) {
+    if (entry.after !== next && entry.before === next) continue;
+    entries.push(entry);
+    next = entry.before;
+  }
+  return { entries: entries.reverse(), damaged };
+}

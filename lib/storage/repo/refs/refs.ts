@@ -1,0 +1,236 @@
+/**
+ * Refs: names of versions, one small sealed file each, moved by compare-and-swap under the lock.
+ *
+ * Also the refs under refs/notes, which hold a set of note ids that only grows. Reading needs no
+ * lock. HEAD is in head.ts, names in ref-name.ts. @see docs/format/refs.md
+ */
+import path from 'node:path';
+import {
+  io,
+  isMissing,
+  listDirectory,
+  makeDirectory,
+  readSmallFile,
+  removeFile,
+  statOrNull,
+  syncDirectory,
+  writeFileAtomic,
+} from '../../../base/bytes/files.js';
+import { type Id, isId } from '../../../base/bytes/hash.js';
+import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { ConflictError, CorruptError } from '../../../base/errors.js';
+import { MANIFEST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
+import { type Layout, notesRefName, TEMPORARY_PREFIX } from '../layout.js';
+import type { RepositoryLock } from '../processes/lock.js';
+import { checkRefName, parseRefName } from './ref-name.js';
+import { appendReflog, keepReflog, type MoveReason } from './reflog.js';
+
+/** A ref and the version that it names. */
+export interface Ref {
+  name: string;
+  id: Id;
+}
+
+/** Text of a ref before its checksum line. */
+export function formatRef(id: Id): string {
+  return `${id}\n`;
+}
+
+/** The mirror of formatRef. @throws {CorruptError} DLV_CORRUPT */
+export function parseRef(text: string, file: string): Id {
+  const id = text.slice(0, -1);
+  if (!isId(id) || text !== formatRef(id)) {
+    throw new CorruptError(`'${file}' is damaged: it does not hold an id`, {
+      file,
+      hint: "run 'dlv fsck --rebuild'",
+    });
+  }
+  return id;
+}
+
+async function readOrNull(file: string, maxBytes: number): Promise<Uint8Array | null> {
+  if ((await statOrNull(file))?.isDirectory) return null;
+  try {
+    return await readSmallFile(file, maxBytes);
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/** The version that a ref names, or null if there is no such ref. @throws {CorruptError} */
+export async function readRef(layout: Layout, name: string): Promise<Id | null> {
+  const file = layout.ref(checkRefName(name));
+  const bytes = await readOrNull(file, STATE_FILE_BYTES_MAX);
+  return bytes === null ? null : parseRef(unseal(bytes, file), file);
+}
+
+/**
+ * Names of all refs at or below a folder of refs, sorted; damaged ones too.
+ * @param prefix 'refs', 'refs/heads', 'refs/heads/<model>', 'refs/tags' and the like.
+ */
+export async function listRefNames(layout: Layout, prefix = 'refs'): Promise<string[]> {
+  const names: string[] = [];
+  const walk = async (name: string): Promise<void> => {
+    for (const entry of await listDirectory(layout.ref(name))) {
+      if (entry.startsWith(TEMPORARY_PREFIX)) continue;
+      const child = `${name}/${entry}`;
+      const there = await statOrNull(layout.ref(child));
+      if (there?.isDirectory) await walk(child);
+      else if (there?.isFile && parseRefName(child) !== null) names.push(child);
+    }
+  };
+  await walk(prefix);
+  return names.sort();
+}
+
+/** All refs at or below a folder of refs, notes apart, by name. @throws {CorruptError} for a damaged one. */
+export async function listRefs(layout: Layout, prefix = 'refs'): Promise<Ref[]> {
+  const refs: Ref[] = [];
+  for (const name of await listRefNames(layout, prefix)) {
+    if (name.startsWith('refs/notes/')) continue;
+    const id = await readRef(layout, name);
+    if (id !== null) refs.push({ name, id }); // null: deleted meanwhile
+  }
+  return refs;
+}
+
+/** Names of the models that have a branch, sorted. */
+export async function listModels(layout: Layout): Promise<string[]> {
+  const names = await listRefNames(layout, 'refs/heads');
+  return [...new Set(names.map((name) => name.split('/')[2] as string))];
+}
+
+/** Refuses a ref beside which `name` cannot stand: 'a' and 'a/b' are a file and a folder. */
+async function checkRoom(layout: Layout, name: string): Promise<void> {
+  const parts = name.split('/');
+  for (let i = 3; i < parts.length; i++) {
+    const above = parts.slice(0, i).join('/');
+    if ((await statOrNull(layout.ref(above)))?.isFile) throw noRoom(name, above);
+  }
+  if (!(await statOrNull(layout.ref(name)))?.isDirectory) return;
+  const [below] = await listRefNames(layout, name);
+  if (below !== undefined) throw noRoom(name, below);
+  await removeEmptyFolders(layout.ref(name));
+}
+
+function noRoom(name: string, other: string): ConflictError {
+  return new ConflictError(`cannot create '${name}': '${other}' exists`, {
+    name,
+    other,
+    hint: 'a name cannot also be the folder of another; choose another name or delete the other',
+  });
+}
+
+/** Removes a folder and the folders in it, as far as they are empty. */
+async function removeEmptyFolders(dir: string): Promise<void> {
+  for (const entry of await listDirectory(dir)) {
+    const child = path.join(dir, entry);
+    if ((await statOrNull(child))?.isDirectory) await removeEmptyFolders(child);
+  }
+  await io.rmdir(dir).catch(() => {});
+}
+
+/** Removes the folders above `file` that became empty, up to `top` (kept). */
+async function pruneAbove(file: string, top: string): Promise<void> {
+  for (let dir = path.dirname(file); dir.startsWith(top + path.sep); dir = path.dirname(dir)) {
+    try {
+      await io.rmdir(dir);
+    } catch {
+      return; // not empty
+    }
+  }
+}
+
+/**
+ * Moves, creates (`expected` null) or deletes (`next` null) a ref, if it still names `expected`.
+ *
+ * The new value is on the disk when this returns. A reflog line is written first; deleting moves the
+ * reflog to that of deleted refs.
+ * @throws {ConflictError} DLV_CONFLICT if the ref moved meanwhile, or its name is taken as a folder.
+ */
+export async function updateRef(
+  lock: RepositoryLock,
+  name: string,
+  expected: Id | null,
+  next: Id | null,
+  why: MoveReason,
+): Promise<void> {
+  lock.assertHeld();
+  const { layout } = lock;
+  const current = await readRef(layout, name);
+  if (current !== expected) {
+    const moved = current === null ? 'is gone' : `names ${current.slice(0, 10)} now`;
+    throw new ConflictError(
+      `cannot update '${name}': it ${moved}, not ${expected?.slice(0, 10) ?? 'nothing'}`,
+      { name, expected, current, hint: 'another command moved it meanwhile; run yours again' },
+    );
+  }
+  const file = layout.ref(name);
+  if (next === null) {
+    if (current === null) return;
+    await appendReflog(lock, name, { before: current, after: null, ...why });
+    await keepReflog(lock, name);
+    await removeFile(file);
+    await syncDirectory(path.dirname(file));
+    await removeFile(layout.log(name)).catch(() => {});
+    const kind = name.split('/').slice(0, 2);
+    await pruneAbove(file, layout.ref(kind.join('/')));
+    await pruneAbove(layout.log(name), layout.log(kind.join('/')));
+    return;
+  }
+  if (current === null) {
+    await checkRoom(layout, name);
+    await makeDirectory(path.dirname(file));
+  }
+  await appendReflog(lock, name, { before: current, after: next, ...why });
+  await writeFileAtomic(file, seal(formatRef(next)));
+}
+
+/** Text of a notes ref before its checksum line: sorted ids, one a line. */
+export function formatNotes(ids: Iterable<Id>): string {
+  return [...new Set(ids)]
+    .sort()
+    .map((id) => `${id}\n`)
+    .join('');
+}
+
+/** The mirror of formatNotes. @throws {CorruptError} DLV_CORRUPT if not sorted ids. */
+export function parseNotes(text: string, file: string): Id[] {
+  const ids = text.split('\n').slice(0, -1);
+  if (!ids.every(isId) || formatNotes(ids as Id[]) !== text) {
+    throw new CorruptError(`'${file}' is damaged: it is no sorted list of ids`, {
+      file,
+      hint: "run 'dlv fsck --rebuild'",
+    });
+  }
+  return ids as Id[];
+}
+
+/** Ids of the notes about a version, sorted; none if it has no notes. @throws {CorruptError} */
+export async function readNotes(layout: Layout, version: Id): Promise<Id[]> {
+  const file = layout.ref(notesRefName(version));
+  const bytes = await readOrNull(file, MANIFEST_BYTES_MAX);
+  return bytes === null ? [] : parseNotes(unseal(bytes, file), file);
+}
+
+/** Adds note ids to those of a version: union, so the order of merges does not matter. */
+export async function addNotes(
+  lock: RepositoryLock,
+  version: Id,
+  notes: Iterable<Id>,
+): Promise<void> {
+  lock.assertHeld();
+  const before = await readNotes(lock.layout, version);
+  const after = formatNotes([...before, ...notes]);
+  if (after === formatNotes(before)) return;
+  const file = lock.layout.ref(notesRefName(version));
+  await makeDirectory(path.dirname(file));
+  await writeFileAtomic(file, seal(after));
+}
+
+/** Versions that have notes, sorted. */
+export async function listNotedVersions(layout: Layout): Promise<Id[]> {
+  const names = await listRefNames(layout, 'refs/notes');
+  return names.map((name) => name.split('/')[3] as Id);
+}

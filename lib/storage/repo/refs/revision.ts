@@ -1,0 +1,299 @@
+/**
+ * Revisions: what people type for a version.
+ *
+ *     revision = base { '~' [n] | '^' [n] }
+ *     base     = name '@{' n '}' | HEAD | '@' | full ref name | tag | branch of HEAD's model
+ *              | model | model '/' branch | remote '/' model '/' branch | model '@' n
+ *              | version id, full or from 4 hex digits
+ *
+ * A name wins over a short id of the same letters; two names of different versions are ambiguous.
+ */
+import { type Id, isId } from '../../../base/bytes/hash.js';
+import { AmbiguousError, NotFoundError, UsageError } from '../../../base/errors.js';
+import { branchRefName, type Layout } from '../layout.js';
+import { shortId, type Version } from '../version/version.js';
+import { closestNames } from './closest.js';
+import { readHead } from './head.js';
+import { modelNameProblem, parseRefName, refNameProblem } from './ref-name.js';
+import { readReflog } from './reflog.js';
+import { listRefNames, listRefs, readRef } from './refs.js';
+
+/** What resolving a revision needs to know of a repository. */
+export interface RevisionSource {
+  readonly layout: Layout;
+  /** @throws {NotFoundError} if there is no such version here. */
+  readVersion(id: Id): Promise<Pick<Version, 'model' | 'parents'>>;
+  /** Ids of the versions here that begin with `prefix` (4 to 64 hex digits); a few are enough. */
+  findVersions(prefix: string): Promise<Id[]>;
+  /** Branch that the files of `model` belong to, or null if none is known (staging says). */
+  branchOf(model: string): Promise<string | null>;
+}
+
+/** A revision that was resolved. */
+export interface ResolvedRevision {
+  id: Id;
+  /** Full name of the ref that it names directly, or null. */
+  ref: string | null;
+}
+
+/** Parts of a revision. */
+export interface ParsedRevision {
+  base: string;
+  /** n of '@{n}' after the base, or null. */
+  reflog: number | null;
+  /** Steps in order: '~' n first parents up, '^' the n-th parent. */
+  steps: { kind: '~' | '^'; n: number }[];
+}
+
+const MODEL_NUMBER = /^([^@]+)@(\d{1,9})$/;
+const SHORT_ID = /^[0-9a-fA-F]{4,64}$/;
+/** Where a chain of '~' may lead at most; longer is a mistyped number. */
+const STEP_MAX = 10_000_000;
+
+/** Takes a revision apart. @throws {UsageError} DLV_USAGE if its suffixes make no sense. */
+export function parseRevision(text: string): ParsedRevision {
+  const match = /^([^~^]*?)(?:@\{(\d{1,9})\})?((?:[~^]\d{0,9})*)$/.exec(text);
+  const [, base = '', reflog, suffix = ''] = match ?? [];
+  const steps = [...suffix.matchAll(/([~^])(\d*)/g)].map(([, kind, digits]) => ({
+    kind: kind as '~' | '^',
+    n: digits === '' ? 1 : Number(digits),
+  }));
+  const isEmpty = base === '' && reflog === undefined;
+  if (match === null || isEmpty || steps.some(({ n }) => n > STEP_MAX)) {
+    throw new UsageError(`'${text}' is no revision`, {
+      revision: text,
+      hint: 'write a version id, branch, tag, model, model@n or HEAD, then ~n or ^n',
+    });
+  }
+  return {
+    base: base === '' || base === '@' ? 'HEAD' : base,
+    reflog: reflog === undefined ? null : Number(reflog),
+    steps,
+  };
+}
+
+/** The version that HEAD names; null if its branch has none yet. */
+export async function resolveHead(layout: Layout): Promise<Id | null> {
+  const head = await readHead(layout);
+  if (head.kind === 'detached') return head.id;
+  return readRef(layout, branchRefName(head.model, head.branch));
+}
+
+/**
+ * The branch that the bare name of a model means: HEAD's if it is HEAD's model, else the one its
+ * files belong to, else 'main', else its only one; null if there is none such.
+ */
+export async function currentBranch(
+  source: Pick<RevisionSource, 'layout' | 'branchOf'>,
+  model: string,
+): Promise<string | null> {
+  const { layout } = source;
+  const head = await readHead(layout);
+  if (head.kind === 'branch' && head.model === model) return head.branch;
+  const names = await listRefNames(layout, `refs/heads/${model}`);
+  const branches = names.map((name) => name.slice(`refs/heads/${model}/`.length));
+  const staged = await source.branchOf(model);
+  if (staged !== null && branches.includes(staged)) return staged;
+  if (branches.includes('main')) return 'main';
+  return branches.length === 1 ? (branches[0] as string) : null;
+}
+
+/**
+ * The versions of `tip`'s model on its first-parent line, newest first: `model@n` counts them from
+ * the other end. A parent of another model (after copy) ends the line.
+ */
+export async function* firstParentLine(
+  source: Pick<RevisionSource, 'readVersion'>,
+  tip: Id,
+): AsyncGenerator<Id> {
+  let id: Id | undefined = tip;
+  let model: string | null = null;
+  while (id !== undefined) {
+    const version: Pick<Version, 'model' | 'parents'> = await source.readVersion(id);
+    model ??= version.model;
+    if (version.model !== model) return;
+    yield id;
+    id = version.parents[0];
+  }
+}
+
+/** Full names of the refs that `name` may stand for. */
+async function refCandidates(source: RevisionSource, name: string): Promise<string[]> {
+  if (refNameProblem(name) !== null) return [];
+  if (name.startsWith('refs/')) return parseRefName(name) === null ? [] : [name];
+  const head = await readHead(source.layout);
+  const names = [`refs/tags/${name}`, branchRefName(head.model, name), `refs/heads/${name}`];
+  names.push(`refs/remotes/${name}`);
+  if (modelNameProblem(name) === null) {
+    const branch = await currentBranch(source, name);
+    if (branch !== null) names.push(branchRefName(name, branch));
+  }
+  return [...new Set(names)].filter((candidate) => parseRefName(candidate) !== null);
+}
+
+async function resolveName(source: RevisionSource, name: string): Promise<ResolvedRevision | null> {
+  const found: { ref: string; id: Id }[] = [];
+  for (const ref of await refCandidates(source, name)) {
+    if (ref.startsWith('refs/notes/')) continue;
+    const id = await readRef(source.layout, ref);
+    if (id !== null) found.push({ ref, id });
+  }
+  const [first] = found;
+  if (first === undefined) return null;
+  if (found.some(({ id }) => id !== first.id)) {
+    throw new AmbiguousError(`'${name}' names more than one version`, {
+      kind: 'revision',
+      name,
+      candidates: found.map(({ ref }) => ref),
+      hint: `write one of these in full: ${found.map(({ ref }) => ref).join(', ')}`,
+    });
+  }
+  const branch = found.find(({ ref }) => ref.startsWith('refs/heads/'));
+  return branch ?? first;
+}
+
+async function resolveNumber(
+  source: RevisionSource,
+  name: string,
+): Promise<ResolvedRevision | null> {
+  const [, model, digits] = MODEL_NUMBER.exec(name) ?? [];
+  if (model === undefined || modelNameProblem(model) !== null) return null;
+  const branch = await currentBranch(source, model);
+  const tip = branch === null ? null : await readRef(source.layout, branchRefName(model, branch));
+  if (tip === null) return null;
+  const line: Id[] = [];
+  for await (const id of firstParentLine(source, tip)) line.push(id);
+  const id = line[line.length - Number(digits)];
+  if (id === undefined) {
+    const first = line.length === 1 ? 'only' : `${model}@1 to`;
+    throw new NotFoundError(`there is no '${name}' on '${model}/${branch}'`, {
+      kind: 'revision',
+      name,
+      hint: `that branch has ${first} ${model}@${line.length}`,
+    });
+  }
+  return { id, ref: null };
+}
+
+async function resolveId(source: RevisionSource, text: string): Promise<ResolvedRevision | null> {
+  if (!SHORT_ID.test(text)) return null;
+  const prefix = text.toLowerCase();
+  if (isId(prefix)) {
+    await source.readVersion(prefix);
+    return { id: prefix, ref: null };
+  }
+  const ids = await source.findVersions(prefix);
+  if (ids.length > 1) {
+    const shown = ids.slice(0, 8).map((id) => id.slice(0, Math.max(10, prefix.length + 4)));
+    throw new AmbiguousError(`version id '${text}' is ambiguous`, {
+      kind: 'version',
+      name: text,
+      candidates: ids,
+      hint: `it begins ${shown.join(', ')}${ids.length > 8 ? ', …' : ''}: give more digits`,
+    });
+  }
+  return ids[0] === undefined ? null : { id: ids[0], ref: null };
+}
+
+async function notFound(source: RevisionSource, name: string): Promise<NotFoundError> {
+  const names = new Set<string>(['HEAD']);
+  for (const ref of await listRefNames(source.layout)) {
+    const place = parseRefName(ref);
+    if (place?.kind === 'tag') names.add(place.tag);
+    if (place?.kind === 'head') {
+      for (const known of [place.model, place.branch, `${place.model}/${place.branch}`]) {
+        names.add(known);
+      }
+    }
+  }
+  const near = closestNames(name, names);
+  return new NotFoundError(`there is no version, branch, tag or model '${name}'`, {
+    kind: 'revision',
+    name,
+    candidates: near,
+    hint:
+      near.length > 0
+        ? `did you mean ${near.join(' or ')}?`
+        : "'dlv log' and 'dlv branch' show what there is",
+  });
+}
+
+async function resolveBase(source: RevisionSource, base: string): Promise<ResolvedRevision> {
+  if (base === 'HEAD') {
+    const head = await readHead(source.layout);
+    const id = await resolveHead(source.layout);
+    const ref = head.kind === 'branch' ? branchRefName(head.model, head.branch) : null;
+    if (id !== null) return { id, ref };
+    throw new NotFoundError(`HEAD names '${ref}', which has no version yet`, {
+      kind: 'revision',
+      name: 'HEAD',
+      hint: "'dlv commit' makes the first one",
+    });
+  }
+  const found =
+    (await resolveName(source, base)) ??
+    (await resolveNumber(source, base)) ??
+    (await resolveId(source, base));
+  if (found === null) throw await notFound(source, base);
+  return found;
+}
+
+/** The version that a ref named n moves ago. */
+async function resolveReflog(source: RevisionSource, base: string, n: number): Promise<Id> {
+  const { id, ref } = await resolveBase(source, base);
+  const log = base === 'HEAD' ? 'HEAD' : ref;
+  if (n === 0) return id;
+  const { entries } = log === null ? { entries: [] } : await readReflog(source.layout, log, id);
+  const past = entries.at(-n)?.before ?? null;
+  if (past === null || n > entries.length) {
+    throw new NotFoundError(`'${base}' is not known to have moved ${n} times`, {
+      kind: 'revision',
+      name: `${base}@{${n}}`,
+      hint: `its log has ${entries.length} moves`,
+    });
+  }
+  return past;
+}
+
+/**
+ * The version that a revision names.
+ * @throws {UsageError} DLV_USAGE if it is none; {NotFoundError} DLV_NOT_FOUND with the nearest names;
+ *   {AmbiguousError} DLV_AMBIGUOUS with the candidates.
+ */
+export async function resolveRevision(
+  source: RevisionSource,
+  text: string,
+): Promise<ResolvedRevision> {
+  const { base, reflog, steps } = parseRevision(text);
+  let at: ResolvedRevision =
+    reflog === null
+      ? await resolveBase(source, base)
+      : { id: await resolveReflog(source, base, reflog), ref: null };
+  for (const { kind, n } of steps) {
+    if (n === 0) continue;
+    for (let i = 0; i < (kind === '~' ? n : 1); i++) {
+      const { parents } = await source.readVersion(at.id);
+      const parent: Id | undefined = parents[kind === '^' ? n - 1 : 0];
+      if (parent === undefined) {
+        const which = kind === '^' ? `no parent ${n}` : 'no parent';
+        throw new NotFoundError(`'${text}' does not exist: ${shortId(at.id)} has ${which}`, {
+          kind: 'revision',
+          name: text,
+        });
+      }
+      at = { id: parent, ref: null };
+    }
+  }
+  return at;
+}
+
+/** Names of the branches, tags and remote branches that name each version, for log and show. */
+export async function refsByVersion(layout: Layout): Promise<Map<Id, string[]>> {
+  const map = new Map<Id, string[]>();
+  for (const { name, id } of await listRefs(layout)) {
+    const names = map.get(id);
+    if (names) names.push(name);
+    else map.set(id, [name]);
+  }
+  return map;
+}

@@ -1,0 +1,252 @@
+/**
+ * Settings: every key with its type, default and meaning in one table, and where values come from.
+ *
+ * The repository's .dlv/config wins over the user's file, which wins over the defaults. Unknown keys
+ * and values that do not fit are errors that name the line. @see docs/format/config.md
+ */
+import { homedir } from 'node:os';
+import path from 'node:path';
+import {
+  isMissing,
+  makeDirectory,
+  readSmallFile,
+  writeFileAtomic,
+} from '../../../base/bytes/files.js';
+import { ConfigError } from '../../../base/errors.js';
+import { CHAIN_DEPTH_MAX, USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
+import type { Layout } from '../layout.js';
+import { closestNames } from '../refs/closest.js';
+import { refNameProblem } from '../refs/ref-name.js';
+import { ConfigFile } from './config-file.js';
+
+interface TextKey {
+  type: 'text';
+  default: string | null;
+  about: string;
+  /** Why a value does not do, or null. */
+  problem?: (value: string) => string | null;
+}
+interface NumberKey {
+  type: 'integer' | 'number';
+  default: number;
+  min: number;
+  max: number;
+  about: string;
+}
+
+const LINE: TextKey['problem'] = (value) =>
+  /[\p{Cc}\p{Cs}<>]/u.test(value) ? "holds a control character, '<' or '>'" : null;
+
+/** Every key. The table of docs/format/config.md is made from it. */
+export const CONFIG_KEYS = {
+  'user.name': {
+    type: 'text',
+    default: null,
+    about: "author of versions; else git's user.name, else the system user",
+    problem: LINE,
+  },
+  'user.email': {
+    type: 'text',
+    default: null,
+    about: "author's address; else git's user.email, else empty",
+    problem: LINE,
+  },
+  'init.branch': {
+    type: 'text',
+    default: 'main',
+    about: 'first branch of a new model',
+    problem: refNameProblem,
+  },
+  'core.lockTimeoutMs': {
+    type: 'integer',
+    default: 10_000,
+    min: 0,
+    max: 86_400_000,
+    about: 'how long a command waits for another one that holds the lock, in milliseconds',
+  },
+  'chain.depth': {
+    type: 'integer',
+    default: 10,
+    min: 1,
+    max: CHAIN_DEPTH_MAX,
+    about: 'longest chain of deltas that a commit makes',
+  },
+  'chain.cost': {
+    type: 'number',
+    default: 4,
+    min: 1,
+    max: 1000,
+    about: 'bytes read through a chain, at most this many times the bytes without deltas',
+  },
+  'codec.level': {
+    type: 'text',
+    default: 'default',
+    about: 'effort of the encoder: fast, default or max',
+    problem: (value) => (/^(fast|default|max)$/.test(value) ? null : 'is not fast, default or max'),
+  },
+  'gc.graceDays': {
+    type: 'number',
+    default: 14,
+    min: 0,
+    max: 36_500,
+    about: 'days that retired packs stay in trash before gc deletes them',
+  },
+  'gc.autoSets': {
+    type: 'integer',
+    default: 64,
+    min: 0,
+    max: 1_000_000,
+    about: 'a commit that leaves more small pack sets than this merges them; 0: never',
+  },
+} as const satisfies Record<string, TextKey | NumberKey>;
+
+/** Names of the settings. */
+export type ConfigKey = keyof typeof CONFIG_KEYS;
+/** Type of the value of a setting. */
+export type ConfigValue<K extends ConfigKey> = (typeof CONFIG_KEYS)[K] extends NumberKey
+  ? number
+  : (typeof CONFIG_KEYS)[K]['default'] extends null
+    ? string | null
+    : string;
+
+/** Where a value comes from. */
+export type ConfigOrigin = 'default' | 'user' | 'repository';
+
+/** One setting as `config --list` shows it. */
+export interface ConfigRow {
+  key: ConfigKey;
+  value: string | number | null;
+  origin: ConfigOrigin;
+}
+
+/** True if there is a setting of that name. */
+export function isConfigKey(key: string): key is ConfigKey {
+  return Object.hasOwn(CONFIG_KEYS, key);
+}
+
+/** @throws {ConfigError} DLV_CONFIG that names the nearest keys. */
+export function checkConfigKey(key: string, where?: { file: string; line: number }): ConfigKey {
+  if (isConfigKey(key)) return key;
+  const near = closestNames(key, Object.keys(CONFIG_KEYS));
+  const place = where ? `cannot read '${where.file}', line ${where.line}: ` : '';
+  throw new ConfigError(`${place}there is no setting '${key}'`, {
+    ...where,
+    key,
+    candidates: near,
+    hint:
+      near.length > 0
+        ? `did you mean ${near.join(' or ')}?`
+        : "'dlv config --list' shows all settings",
+  });
+}
+
+/** The value that a text stands for. @throws {ConfigError} DLV_CONFIG if it does not fit the key. */
+export function parseConfigValue(
+  key: ConfigKey,
+  text: string,
+  where?: { file: string; line: number },
+): string | number {
+  const spec: TextKey | NumberKey = CONFIG_KEYS[key];
+  const place = where ? `cannot read '${where.file}', line ${where.line}: ` : '';
+  const fail = (what: string): never => {
+    throw new ConfigError(`${place}the value '${text}' of ${key} ${what}`, { ...where, key });
+  };
+  if (spec.type === 'text') {
+    const problem = text === '' ? 'is empty' : (spec.problem?.(text) ?? null);
+    return problem === null ? text : fail(problem);
+  }
+  const value = Number(text);
+  const isNumber =
+    /^\d+(\.\d+)?$/.test(text) && (spec.type === 'number' || Number.isSafeInteger(value));
+  if (!isNumber) fail(spec.type === 'integer' ? 'is no whole number' : 'is no number');
+  if (value < spec.min || value > spec.max) fail(`is not between ${spec.min} and ${spec.max}`);
+  return value;
+}
+
+/** The settings of one repository (or of none), all sources together. */
+export class Config {
+  readonly #values: Map<ConfigKey, { value: string | number; origin: ConfigOrigin }>;
+
+  /** @param files the user's file, then the repository's; later ones win. Checked here. */
+  constructor(files: { origin: ConfigOrigin; file: ConfigFile }[]) {
+    this.#values = new Map();
+    for (const { origin, file } of files) {
+      for (const { key, value, line } of file.settings()) {
+        const where = { file: file.file, line };
+        const known = checkConfigKey(key, where);
+        this.#values.set(known, { value: parseConfigValue(known, value, where), origin });
+      }
+    }
+  }
+
+  get<K extends ConfigKey>(key: K): ConfigValue<K> {
+    return (this.#values.get(key)?.value ?? CONFIG_KEYS[key].default) as ConfigValue<K>;
+  }
+
+  /** Every key with its value, in the order of the table. */
+  list(): ConfigRow[] {
+    return (Object.keys(CONFIG_KEYS) as ConfigKey[]).map((key) => ({
+      key,
+      value: this.get(key),
+      origin: this.#values.get(key)?.origin ?? 'default',
+    }));
+  }
+}
+
+/** The user's own config file: $DLV_CONFIG, else ~/.config/dlv/config. */
+export function userConfigFile(env: NodeJS.ProcessEnv = process.env): string {
+  if (env.DLV_CONFIG) return env.DLV_CONFIG;
+  return path.join(env.XDG_CONFIG_HOME || path.join(homedir(), '.config'), 'dlv', 'config');
+}
+
+/** Reads a config file; one that does not exist is empty. @throws {ConfigError} DLV_CONFIG */
+export async function readConfigFile(file: string): Promise<ConfigFile> {
+  let text = '';
+  try {
+    const bytes = await readSmallFile(file, USER_TEXT_BYTES_MAX);
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) {
+      throw new ConfigError(`cannot read '${file}': it is no UTF-8 text`, { file });
+    }
+    if (!isMissing(error)) throw error;
+  }
+  return ConfigFile.parse(text, file);
+}
+
+/**
+ * Sets (or, with `value` null, removes) one setting in a config file and keeps the rest of its text.
+ * @returns false if a setting to be removed was not there.
+ * @throws {ConfigError} DLV_CONFIG if key or value do not do, or the file cannot be read.
+ */
+export async function changeConfigFile(
+  file: string,
+  key: string,
+  value: string | null,
+): Promise<boolean> {
+  const known = checkConfigKey(key);
+  if (value !== null) parseConfigValue(known, value);
+  const config = await readConfigFile(file);
+  if (value === null) {
+    if (!config.unset(known)) return false;
+  } else {
+    config.set(known, value);
+  }
+  await makeDirectory(path.dirname(file));
+  await writeFileAtomic(file, Buffer.from(config.toString()));
+  return true;
+}
+
+/** Settings that hold in a repository, or outside of one if `layout` is null. @throws {ConfigError} */
+export async function readConfig(
+  layout: Layout | null,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Config> {
+  const files: { origin: ConfigOrigin; file: ConfigFile }[] = [
+    { origin: 'user', file: await readConfigFile(userConfigFile(env)) },
+  ];
+  if (layout !== null) {
+    files.push({ origin: 'repository', file: await readConfigFile(layout.config) });
+  }
+  return new Config(files);
+}

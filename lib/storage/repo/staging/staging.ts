@@ -1,0 +1,208 @@
+/**
+ * Staging: for each model the files that its next version will have, and what they cost so far.
+ *
+ * As git's index it holds whole trees, so a removed path is simply absent. A path belongs to at most
+ * one model. Trees in memory and their rules are here; bytes are in staging-file.ts.
+ * @see docs/format/staging.md
+ */
+import { type FileStat, sameStat } from '../../../base/bytes/files.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { ConflictError } from '../../../base/errors.js';
+import { checkPath, comparePaths } from '../path.js';
+import { checkModelName } from '../refs/ref-name.js';
+import type { FileEntry } from '../version/file-page.js';
+import type { HintedFile, SnapshotHint } from '../version/snapshots.js';
+
+/** A file that is stored and will be part of the next version of its model. */
+export interface StagedEntry extends FileEntry, HintedFile {
+  /** State of the work file when it was opened to be hashed; null if it is not known to match. */
+  stat: FileStat | null;
+  /** When that was, nanoseconds since 1970 as decimal text. */
+  stagedAtNs: string;
+  format: string;
+  step: number | null;
+  hint: SnapshotHint;
+}
+
+/** A pack set that was written for the next version. */
+export interface StagedSet {
+  id: string;
+  /** Bytes of its pack files, without the index: what the version costs. */
+  storedBytes: number;
+  /** Bytes of its index. */
+  metadataBytes: number;
+}
+
+/** The state of one model line. */
+export interface StagedModel {
+  readonly model: string;
+  /** Branch that its files belong to; null if they belong to a version without a branch. */
+  branch: string | null;
+  /** Version that its files were checked out from or committed as; null before the first. */
+  base: Id | null;
+  /** Further parents that the next version will have (merge, --parent). */
+  otherParents: Id[];
+  /** Sets written since the base. */
+  sets: StagedSet[];
+}
+
+/**
+ * Largest step between time stamps of a file system that counts fractions of a second: the tick of
+ * the kernel's clock.
+ */
+const TICK_NS = 10_000_000n;
+/** The same for one that counts whole seconds (FAT counts every second one). */
+const WHOLE_SECONDS_NS = 2_000_000_000n;
+const SECOND_NS = 1_000_000_000n;
+
+/** The time now, as `stagedAtNs` tells it. */
+export function nowNs(): string {
+  return String(BigInt(Date.now()) * 1_000_000n);
+}
+
+/**
+ * True if a work file surely has the bytes that were staged, told without reading it.
+ *
+ * Size, inode and both times must be those seen when it was hashed. Equal times prove nothing for a
+ * file that changed in the tick of the clock in which it was hashed or staged ("racy" in git): a file
+ * is trusted only if it last changed before the staging file was written (both by the clock of the
+ * file system) and a tick before it was hashed (by our clock).
+ *
+ * @param stat            of the work file now.
+ * @param stagingWrittenNs mtime of the staging file.
+ */
+export function isClean(
+  entry: Pick<StagedEntry, 'stat' | 'stagedAtNs'>,
+  stat: FileStat,
+  stagingWrittenNs: bigint,
+): boolean {
+  if (entry.stat === null || !sameStat(entry.stat, stat)) return false;
+  const mtime = BigInt(stat.mtimeNs);
+  const ctime = BigInt(stat.ctimeNs);
+  const changed = mtime > ctime ? mtime : ctime;
+  const tick = changed % SECOND_NS === 0n ? WHOLE_SECONDS_NS : TICK_NS;
+  return changed < stagingWrittenNs && changed + tick < BigInt(entry.stagedAtNs);
+}
+
+function* foldersOf(path: string): Generator<string> {
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) yield path.slice(0, at);
+}
+
+/** All that is staged, in memory. */
+export class Staging {
+  readonly #models = new Map<string, StagedModel>();
+  readonly #trees = new Map<string, Map<string, StagedEntry>>();
+  readonly #owners = new Map<string, string>();
+  /** Folder → number of staged files below it. */
+  readonly #folders = new Map<string, number>();
+
+  /** The models that have a line here, by name. */
+  models(): StagedModel[] {
+    return [...this.#models.values()].sort((a, b) => comparePaths(a.model, b.model));
+  }
+
+  /** The line of a model; a new one is made on `branch` if there is none. @throws {UsageError} for a bad name */
+  open(model: string, branch: string | null = null): StagedModel {
+    let line = this.#models.get(model);
+    if (line === undefined) {
+      line = { model: checkModelName(model), branch, base: null, otherParents: [], sets: [] };
+      this.#models.set(model, line);
+      this.#trees.set(model, new Map());
+    }
+    return line;
+  }
+
+  /** The line of a model, or undefined. */
+  get(model: string): StagedModel | undefined {
+    return this.#models.get(model);
+  }
+
+  /** Forgets a line and its files. */
+  drop(model: string): void {
+    for (const path of [...(this.#trees.get(model)?.keys() ?? [])]) this.remove(path);
+    this.#trees.delete(model);
+    this.#models.delete(model);
+  }
+
+  /** The model that a path belongs to, or null. */
+  ownerOf(path: string): string | null {
+    return this.#owners.get(path) ?? null;
+  }
+
+  /** The entry of a path, whatever its model, or null. */
+  entry(path: string): StagedEntry | null {
+    const owner = this.#owners.get(path);
+    return owner === undefined ? null : (this.#trees.get(owner)?.get(path) ?? null);
+  }
+
+  /** Entries of a model in path order. */
+  entries(model: string): StagedEntry[] {
+    return [...(this.#trees.get(model)?.values() ?? [])].sort((a, b) =>
+      comparePaths(a.path, b.path),
+    );
+  }
+
+  /** Number of files of a model. */
+  count(model: string): number {
+    return this.#trees.get(model)?.size ?? 0;
+  }
+
+  /**
+   * Puts a file into the tree of a model, in place of what is there. A file of the same model that
+   * stands where a folder must be (or below the new file) is removed, as in git.
+   * @throws {ConflictError} DLV_CONFLICT if the path, or one in its way, belongs to another model;
+   *   {UsageError} DLV_USAGE for a path that no version can hold.
+   */
+  put(model: string, entry: StagedEntry): void {
+    checkPath(entry.path);
+    this.checkOwner(model, entry.path);
+    for (const path of this.#inTheWay(entry.path)) {
+      this.checkOwner(model, path);
+      this.remove(path);
+    }
+    this.open(model);
+    if (!this.#owners.has(entry.path)) {
+      for (const folder of foldersOf(entry.path)) {
+        this.#folders.set(folder, (this.#folders.get(folder) ?? 0) + 1);
+      }
+    }
+    this.#owners.set(entry.path, model);
+    (this.#trees.get(model) as Map<string, StagedEntry>).set(entry.path, entry);
+  }
+
+  /** @throws {ConflictError} DLV_CONFLICT if the path belongs to a model other than `model`. */
+  checkOwner(model: string, path: string): void {
+    const owner = this.#owners.get(path);
+    if (owner === undefined || owner === model) return;
+    throw new ConflictError(`'${path}' belongs to model '${owner}', not to '${model}'`, {
+      path,
+      owner,
+      model,
+      hint: `say --model ${owner}, or take it out of that model with 'dlv rm' first`,
+    });
+  }
+
+  /** Staged files that cannot stand beside a file at `path`. */
+  #inTheWay(path: string): string[] {
+    const found: string[] = [];
+    for (const folder of foldersOf(path)) if (this.#owners.has(folder)) found.push(folder);
+    if (this.#folders.has(path)) {
+      for (const other of this.#owners.keys()) if (other.startsWith(`${path}/`)) found.push(other);
+    }
+    return found;
+  }
+
+  /** Takes a path out of the tree of its model. @returns false if it is in none. */
+  remove(path: string): boolean {
+    const owner = this.#owners.get(path);
+    if (owner === undefined) return false;
+    this.#owners.delete(path);
+    this.#trees.get(owner)?.delete(path);
+    for (const folder of foldersOf(path)) {
+      const left = (this.#folders.get(folder) ?? 1) - 1;
+      if (left === 0) this.#folders.delete(folder);
+      else this.#folders.set(folder, left);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Which checkpoints a set of files holds: one for each file with tensors and each role in it, or one
+ * for an index and its shards; and the step of each.
+ */
+import { ROLES, type Role } from '../../../pure/tensor/layout.js';
+import { comparePaths } from '../path.js';
+import { compareSnapshots, type Snapshot } from './file-page.js';
+
+/** What a format reader said of a file, as far as snapshots need it. */
+export interface SnapshotHint {
+  /** Paths in the version of the files that it names as parts of the same checkpoint. */
+  references: string[];
+  /** Roles of its tensors; none for an index or a file without tensors. */
+  roles: Role[];
+}
+
+/** A file and its hint. */
+export interface HintedFile {
+  path: string;
+  /** 'safetensors', 'safetensors-index', 'blob' … */
+  format: string;
+  /** Step that the user or the file itself gives. */
+  step: number | null;
+  hint: SnapshotHint;
+}
+
+const STEP_WORD =
+  /(?:^|[^a-z])(?:global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch)s?[-_=]?(\d{1,15})(?!\d)/gi;
+const LAST_NUMBER = /[-_.](\d{1,15})\.[A-Za-z0-9]+$/;
+const SHARD = /-\d+-of-\d+/g;
+
+/** The step that the digits of a path give: 'checkpoint-500/model.pt', 'step_20.npz', 'm-300.pt'. */
+export function stepOfPath(path: string): number | null {
+  const plain = path.replace(SHARD, '');
+  const words = [...plain.matchAll(STEP_WORD)];
+  const digits = words.at(-1)?.[1] ?? LAST_NUMBER.exec(plain)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/** A path that `from` names, relative to its folder, as a path of the version; null if it leads out. */
+export function resolveReference(from: string, reference: string): string | null {
+  if (reference.startsWith('/') || reference.includes('\\')) return null;
+  const parts = from.split('/').slice(0, -1);
+  for (const part of reference.split('/')) {
+    if (part === '..') {
+      if (parts.pop() === undefined) return null;
+    } else if (part !== '.' && part !== '') {
+      parts.push(part);
+    }
+  }
+  return parts.length === 0 ? null : parts.join('/');
+}
+
+/**
+ * The snapshots of a version, by step, then key.
+ *
+ * A file that another one references is a member of that one's snapshot and has none of its own. A
+ * snapshot of the roles other than weights that has no step takes that of the weights beside it.
+ */
+export function makeSnapshots(files: Iterable<HintedFile>): Snapshot[] {
+  const byPath = new Map([...files].map((file) => [file.path, file]));
+  const referenced = new Set<string>();
+  for (const file of byPath.values()) {
+    for (const path of file.hint.references) {
+      if (path !== file.path && byPath.has(path)) referenced.add(path);
+    }
+  }
+  const snapshots: Snapshot[] = [];
+  for (const file of byPath.values()) {
+    // Two files that reference each other would both vanish: the one that sorts first stays a key.
+    const mutual = file.hint.references.some(
+      (path) => byPath.get(path)?.hint.references.includes(file.path) && path > file.path,
+    );
+    if (referenced.has(file.path) && !mutual) continue;
+    const shards = file.hint.references.filter((path) => path !== file.path && byPath.has(path));
+    const all = [file, ...shards.map((path) => byPath.get(path) as HintedFile)];
+    const step =
+      all.map((member) => member.step).find((known) => known !== null) ?? stepOfPath(file.path);
+    for (const role of ROLES) {
+      const holders = all.filter((member) => member.hint.roles.includes(role));
+      if (holders.length === 0) continue;
+      const paths = new Set([file.path, ...holders.map((member) => member.path)]);
+      const members = [...paths].sort(comparePaths);
+      snapshots.push({ key: file.path, role, step, members });
+    }
+  }
+  joinSteps(snapshots);
+  return snapshots.sort(compareSnapshots);
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/') + 1);
+}
+
+/** Gives optimizer and averaged weights without a step the step of the only weights beside them. */
+function joinSteps(snapshots: Snapshot[]): void {
+  const weights = new Map<string, Snapshot | null>();
+  for (const snapshot of snapshots) {
+    if (snapshot.role !== 'weights') continue;
+    const folder = folderOf(snapshot.key);
+    weights.set(folder, weights.has(folder) ? null : snapshot);
+  }
+  for (const snapshot of snapshots) {
+    if (snapshot.role === 'weights' || snapshot.step !== null) continue;
+    snapshot.step = weights.get(folderOf(snapshot.key))?.step ?? null;
+  }
+}

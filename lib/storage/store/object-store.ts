@@ -1,0 +1,461 @@
+/**
+ * All pack sets of a repository behind one look-up.
+ *
+ * The manifest says which sets are live and in which order: the first that holds a key has its live
+ * record. Indexes are opened when first needed and kept within a bound. Readers take no lock: one
+ * that misses a key or a file reads the manifest again once.
+ */
+import { isMissing } from '../../base/bytes/files.js';
+import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
+import { assert, CorruptError, ExistsError, isDamage } from '../../base/errors.js';
+import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
+import type { Backend } from './backend.js';
+import { ByteCache } from './byte-cache.js';
+import { IndexReader } from './index-reader.js';
+import {
+  decodeBlobRow,
+  decodeSegmentRow,
+  INDEX_TABLES,
+  type IndexTable,
+  rowKey,
+} from './index-rows.js';
+import { decodeManifest, encodeManifest, MANIFEST_NAME, type Manifest } from './manifest.js';
+import { packName } from './pack-format.js';
+import {
+  readBlobAt,
+  readPlanesAt,
+  readSegmentAt,
+  readSegmentHeadAt,
+  type SegmentHeadAt,
+} from './read-records.js';
+import {
+  type BlobEntry,
+  type BlobRecord,
+  FILE_CLASSES,
+  type FileClass,
+  PLANE_CLASSES,
+  type PlaneClass,
+  type SealedSet,
+  type SegmentEntry,
+  type SegmentRecord,
+  type SetId,
+  type SetInfo,
+  segmentCount,
+} from './types.js';
+
+export interface ObjectStoreOptions {
+  /** Bytes of index kept in memory; default 64 MiB. */
+  indexCacheBytes?: number;
+}
+
+const INDEX_CACHE_BYTES = 64 * 1024 * 1024;
+const LEADS = 256;
+/** Look-ups of one key; each after the first because the manifest changed under the one before. */
+const LOOK_UPS_MAX = 4;
+
+/** A record of a listed set. */
+export interface FoundRecord {
+  entry: BlobEntry | SegmentEntry;
+  /** False if a set listed before holds the same key. */
+  live: boolean;
+}
+
+/** The manifest as read, with its bytes: equal bytes mean that nothing changed. */
+interface ReadManifest extends Manifest {
+  bytes: Uint8Array;
+}
+
+export class ObjectStore {
+  readonly backend: Backend;
+  readonly #cacheBytes: number;
+  readonly #indexes: ByteCache<IndexReader>;
+  readonly #opening = new Map<SetId, Promise<IndexReader>>();
+  #manifest: ReadManifest;
+
+  private constructor(backend: Backend, manifest: ReadManifest, cacheBytes: number) {
+    this.backend = backend;
+    this.#manifest = manifest;
+    this.#cacheBytes = cacheBytes;
+    this.#indexes = new ByteCache(cacheBytes);
+  }
+
+  /** Writes the manifest of a new repository, generation 0, no sets. @throws {ExistsError} */
+  static async init(backend: Backend): Promise<void> {
+    if (await backend.exists(MANIFEST_NAME)) {
+      throw new ExistsError(`there is a '${MANIFEST_NAME}' already`, { path: MANIFEST_NAME });
+    }
+    await backend.writeAtomic(MANIFEST_NAME, encodeManifest({ generation: 0, sets: [] }));
+  }
+
+  /** @throws {CorruptError} if the manifest is missing or damaged. */
+  static async open(backend: Backend, options: ObjectStoreOptions = {}): Promise<ObjectStore> {
+    const bytes = await readManifestBytes(backend);
+    const manifest = { ...decodeManifest(bytes, MANIFEST_NAME), bytes };
+    return new ObjectStore(backend, manifest, options.indexCacheBytes ?? INDEX_CACHE_BYTES);
+  }
+
+  get generation(): number {
+    return this.#manifest.generation;
+  }
+
+  sets(): readonly SetInfo[] {
+    return this.#manifest.sets;
+  }
+
+  /** Reads the manifest again; true if it changed. */
+  async reload(): Promise<boolean> {
+    const bytes = await readManifestBytes(this.backend);
+    if (Buffer.compare(bytes, this.#manifest.bytes) === 0) return false;
+    this.#use({ ...decodeManifest(bytes, MANIFEST_NAME), bytes });
+    return true;
+  }
+
+  #use(manifest: ReadManifest): void {
+    const live = new Set(manifest.sets.map((info) => info.id));
+    for (const info of this.#manifest.sets) if (!live.has(info.id)) this.#indexes.delete(info.id);
+    this.#manifest = manifest;
+  }
+
+  /** The index of a listed set; concurrent callers share one opening. */
+  async #index(info: SetInfo): Promise<IndexReader> {
+    const known = this.#indexes.get(info.id);
+    if (known !== undefined) return known;
+    let opening = this.#opening.get(info.id);
+    if (opening === undefined) {
+      // Half of the memory is for whole indexes, the rest for heads of those that do not fit. Were
+      // all held whole, one look-up through more than fit would read each of them again.
+      const room = this.#cacheBytes / 2 - this.#indexes.bytes;
+      opening = IndexReader.open(this.backend, info, room).finally(() =>
+        this.#opening.delete(info.id),
+      );
+      this.#opening.set(info.id, opening);
+    }
+    const index = await opening;
+    this.#indexes.set(info.id, index, index.memoryBytes);
+    return index;
+  }
+
+  /**
+   * Runs a look-up; if it misses or a file is gone, reads the manifest again, and retries if that is
+   * another one than the look-up began with: look-ups overlap, so that the reload of one may already
+   * have brought what the other needs. Damage is looked at twice, because another process may have
+   * put a repaired file in the place of the one that is open here.
+   */
+  async #retrying<T>(isMiss: (found: T) => boolean, lookUp: () => Promise<T>): Promise<T> {
+    let refreshed = false;
+    for (let attempt = 1; ; attempt++) {
+      const before = this.#manifest;
+      const result = await lookUp().then(
+        (found) => ({ found }),
+        (error: unknown) => {
+          if (isMissing(error)) return { gone: goneError(error) };
+          if (isDamage(error) && !refreshed) return { damage: error };
+          throw error;
+        },
+      );
+      if ('damage' in result) {
+        refreshed = true;
+        await this.backend.refresh();
+        await this.reload();
+        continue;
+      }
+      if ('found' in result && !isMiss(result.found)) return result.found;
+      if (this.#manifest === before) await this.reload();
+      if (this.#manifest !== before && attempt < LOOK_UPS_MAX) continue;
+      if ('gone' in result) throw result.gone;
+      return result.found;
+    }
+  }
+
+  async #row(
+    table: IndexTable,
+    id: Id,
+    segment = 0,
+  ): Promise<{ row: Uint8Array; index: IndexReader } | null> {
+    const key = rowKey(table, id, segment);
+    for (const info of this.#manifest.sets) {
+      const index = await this.#index(info);
+      const row = await index.find(table, key);
+      if (row !== null) return { row, index };
+    }
+    return null;
+  }
+
+  async #blobEntry(id: Id): Promise<BlobEntry | null> {
+    const found = await this.#row('blob', id);
+    return (
+      found &&
+      decodeBlobRow(found.row, found.index.info.id, found.index.sizes, idxName(found.index))
+    );
+  }
+
+  async #segmentEntry(id: Id, segment: number): Promise<SegmentEntry | null> {
+    const found = await this.#row('segment', id, segment);
+    return (
+      found &&
+      decodeSegmentRow(found.row, found.index.info.id, found.index.sizes, idxName(found.index))
+    );
+  }
+
+  /** The live entry; on a miss the manifest is read again once. */
+  findBlob(id: Id): Promise<BlobEntry | null> {
+    return this.#retrying(isNull, () => this.#blobEntry(id));
+  }
+
+  findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
+    return this.#retrying(isNull, () => this.#segmentEntry(id, segment));
+  }
+
+  readBlob(id: Id): Promise<BlobRecord | null> {
+    return this.#retrying(isNull, async () => {
+      const entry = await this.#blobEntry(id);
+      return entry && readBlobAt(this.backend, (c) => packName(entry.set, c), entry);
+    });
+  }
+
+  /** Header, head and the classes asked for, verified; other classes are empty. */
+  readSegment(
+    id: Id,
+    segment: number,
+    classes: readonly PlaneClass[] = PLANE_CLASSES,
+  ): Promise<SegmentRecord | null> {
+    return this.#retrying(isNull, async () => {
+      const entry = await this.#segmentEntry(id, segment);
+      return entry && readSegmentAt(this.backend, (c) => packName(entry.set, c), entry, classes);
+    });
+  }
+
+  /** Header and head, verified, and what `readPlanes` needs to go on from there. */
+  openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
+    return this.#retrying(isNull, async () => {
+      const entry = await this.#segmentEntry(id, segment);
+      return entry && readSegmentHeadAt(this.backend, (c) => packName(entry.set, c), entry);
+    });
+  }
+
+  /**
+   * The classes asked for of an opened segment, verified; others are empty. If its set is gone since,
+   * those of the record that is live now, which may have another base.
+   */
+  async readPlanes(
+    head: SegmentHeadAt,
+    classes: readonly PlaneClass[],
+  ): Promise<SegmentRecord | null> {
+    try {
+      return await readPlanesAt(this.backend, (c) => packName(head.entry.set, c), head, classes);
+    } catch (error) {
+      if (!isMissing(error) && !isDamage(error)) throw error;
+      return this.readSegment(head.entry.id, head.entry.segment, classes);
+    }
+  }
+
+  readSegmentHead(id: Id, segment: number): Promise<SegmentRecord | null> {
+    return this.readSegment(id, segment, []);
+  }
+
+  /** True if listed in the manifest as last read (no reload: cheap for ingest). */
+  hasBlob(id: Id): Promise<boolean> {
+    return this.#retrying(isNever, async () => (await this.#row('blob', id)) !== null);
+  }
+
+  /** True if all segments are live in the manifest as last read. */
+  hasExtent(id: Id): Promise<boolean> {
+    return this.#retrying(isNever, async () => {
+      const first = await this.#segmentEntry(id, 0);
+      if (first === null) return false;
+      for (let segment = 1; segment < segmentCount(first.count); segment++) {
+        if ((await this.#row('segment', id, segment)) === null) return false;
+      }
+      return true;
+    });
+  }
+
+  /**
+   * Ids of live blobs of one kind that start with `hexPrefix`, sorted, at most `max`.
+   * @param hexPrefix 2 to 64 lower-case hex digits; anything else finds nothing.
+   */
+  async resolveIdPrefix(kind: BlobKind, hexPrefix: string, max = 16): Promise<Id[]> {
+    if (isId(hexPrefix)) {
+      const entry = await this.findBlob(hexPrefix);
+      return entry?.kind === kind ? [hexPrefix] : [];
+    }
+    if (!/^[0-9a-f]{2,63}$/.test(hexPrefix)) return [];
+    const lead = Number.parseInt(hexPrefix.slice(0, 2), 16);
+    const isMatch = (entry: BlobEntry): boolean =>
+      entry.kind === kind && entry.id.startsWith(hexPrefix);
+    const found = await this.#retrying(
+      (entries) => entries.length === 0,
+      async () => ((await this.#entriesOf('blob', lead)) as BlobEntry[]).filter(isMatch),
+    );
+    return found.slice(0, max).map((entry) => entry.id);
+  }
+
+  /** All entries whose id begins with one byte, set by set: the first that holds a key is live. */
+  async #recordsOf(table: IndexTable, lead: number): Promise<FoundRecord[]> {
+    const seen = new Set<string>();
+    const found: FoundRecord[] = [];
+    for (const info of this.#manifest.sets) {
+      const index = await this.#index(info);
+      for (const row of await index.rowsOf(table, lead)) {
+        const entry = decodeRow(table, row, index);
+        const key = 'segment' in entry ? `${entry.id}:${entry.segment}` : entry.id;
+        found.push({ entry, live: !seen.has(key) });
+        seen.add(key);
+      }
+    }
+    return found;
+  }
+
+  /** Live entries whose id begins with one byte, in order of their keys. */
+  async #entriesOf(table: IndexTable, lead: number): Promise<(BlobEntry | SegmentEntry)[]> {
+    const entries = (await this.#recordsOf(table, lead))
+      .filter(({ live }) => live)
+      .map(({ entry }) => entry);
+    const number = (entry: BlobEntry | SegmentEntry) => ('segment' in entry ? entry.segment : 0);
+    return entries.sort((a, b) => {
+      if (a.id === b.id) return number(a) - number(b);
+      return a.id < b.id ? -1 : 1;
+    });
+  }
+
+  /** Live blobs in order of id. */
+  async *blobs(kind?: BlobKind): AsyncGenerator<BlobEntry> {
+    for (let lead = 0; lead < LEADS; lead++) {
+      const entries = await this.#retrying(isNever, () => this.#entriesOf('blob', lead));
+      for (const entry of entries as BlobEntry[]) {
+        if (kind === undefined || entry.kind === kind) yield entry;
+      }
+    }
+  }
+
+  /** Live segments in order of (id, segment). */
+  async *segments(): AsyncGenerator<SegmentEntry> {
+    for (let lead = 0; lead < LEADS; lead++) {
+      const entries = await this.#retrying(isNever, () => this.#entriesOf('segment', lead));
+      yield* entries as SegmentEntry[];
+    }
+  }
+
+  /** Segments that one listed set holds, live or not, by the first byte of their id. @throws {CorruptError} */
+  async *segmentsOf(info: SetInfo): AsyncGenerator<SegmentEntry> {
+    const index = await this.#index(info);
+    for (let lead = 0; lead < LEADS; lead++) {
+      for (const row of await index.rowsOf('segment', lead)) {
+        yield decodeSegmentRow(row, info.id, index.sizes, idxName(index));
+      }
+    }
+  }
+
+  /**
+   * Every record of every listed set, also those that the live record of an earlier set hides.
+   * Blobs come first; entries come by the first byte of their id, then in the order of the sets.
+   */
+  async *records(): AsyncGenerator<FoundRecord> {
+    for (const table of INDEX_TABLES) {
+      for (let lead = 0; lead < LEADS; lead++) {
+        yield* await this.#retrying(isNever, () => this.#recordsOf(table, lead));
+      }
+    }
+  }
+
+  /**
+   * Renames finished sets into packs/ and swaps the manifest. The caller holds the lock.
+   * @param edit gets the current list with the new sets appended, returns the list to write.
+   */
+  async publish(
+    sealed: readonly SealedSet[],
+    edit: (sets: readonly SetInfo[]) => readonly SetInfo[] = (sets) => sets,
+  ): Promise<void> {
+    const current = decodeManifest(await readManifestBytes(this.backend), MANIFEST_NAME);
+    for (const { info, files } of sealed) {
+      // The index comes last: a set is complete if it is there.
+      for (const fileClass of FILE_CLASSES) {
+        const from = files[fileClass];
+        if (from !== undefined) await this.backend.rename(from, packName(info.id, fileClass));
+      }
+    }
+    if (sealed.length > 0) await this.backend.syncDir('packs');
+    const listed = new Set(current.sets.map((info) => info.id));
+    const fresh = new Map<SetId, SetInfo>();
+    for (const { info } of sealed) if (!listed.has(info.id)) fresh.set(info.id, info);
+    const sets = [...edit([...current.sets, ...fresh.values()])];
+    assert(new Set(sets.map((info) => info.id)).size === sets.length, 'a set is listed twice');
+    const manifest = { generation: current.generation + 1, sets };
+    const bytes = encodeManifest(manifest);
+    await this.backend.writeAtomic(MANIFEST_NAME, bytes);
+    // A set that was damaged and is written again has the same name: its old index must go.
+    for (const { info } of sealed) this.#indexes.delete(info.id);
+    this.#use({ ...manifest, bytes });
+  }
+
+  /** Moves sets that the manifest no longer lists to trash/. The caller holds the lock. */
+  async retire(setIds: readonly SetId[]): Promise<void> {
+    // Read now: to move a set that is listed would be to lose it.
+    const { sets } = decodeManifest(await readManifestBytes(this.backend), MANIFEST_NAME);
+    const listed = new Set(sets.map((info) => info.id));
+    let moved = 0;
+    for (const id of setIds) {
+      if (listed.has(id)) continue;
+      // The index first: without it the rest counts as garbage, not as a set.
+      for (const fileClass of [...FILE_CLASSES].reverse() as FileClass[]) {
+        const name = packName(id, fileClass);
+        if (!(await this.backend.exists(name))) continue;
+        await this.backend.rename(name, `trash/${id}.${fileClass}`);
+        moved++;
+      }
+    }
+    if (moved > 0) {
+      await this.backend.syncDir('trash');
+      await this.backend.syncDir('packs');
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#indexes.clear();
+    await this.backend.close();
+  }
+}
+
+async function readManifestBytes(backend: Backend): Promise<Uint8Array> {
+  try {
+    return await backend.readAll(MANIFEST_NAME, MANIFEST_BYTES_MAX);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new CorruptError(`the repository has no '${MANIFEST_NAME}'`, {
+      file: MANIFEST_NAME,
+      hint: "run 'dlv fsck --rebuild' to make it anew from the packs",
+    });
+  }
+}
+
+/** A file of a listed set that is not there: damage, unlike a set that gc has retired. */
+function goneError(error: unknown): CorruptError {
+  const file = String((error as { data?: { file?: unknown } }).data?.file ?? 'a pack file');
+  const isIndex = file.endsWith('.idx');
+  return new CorruptError(`'${file}' is missing, but the manifest lists its set`, {
+    file,
+    hint: isIndex ? "run 'dlv fsck --rebuild' to make it anew" : "run 'dlv fsck'",
+  });
+}
+
+function isNull(found: unknown): boolean {
+  return found === null;
+}
+
+/** For look-ups whose answer stands, whatever it is. */
+function isNever(): boolean {
+  return false;
+}
+
+function decodeRow(
+  table: IndexTable,
+  row: Uint8Array,
+  index: IndexReader,
+): BlobEntry | SegmentEntry {
+  const decode = table === 'blob' ? decodeBlobRow : decodeSegmentRow;
+  return decode(row, index.info.id, index.sizes, idxName(index));
+}
+
+function idxName(index: IndexReader): string {
+  return packName(index.info.id, 'idx');
+}

@@ -1,0 +1,340 @@
+/**
+ * Makes the files that stand for exact ones: the values of chosen extents are replaced by those of a
+ * tier, the file is written once to a temporary place, and stored like any other file.
+ *
+ * What stands for a file has its size, its tensors, its names and its format; checksums inside it
+ * are made right. Every exact segment is verified against its extent id before its values are used.
+ * Start at `TierWork`. @see docs/format/tier.md
+ */
+import path from 'node:path';
+import {
+  makeDirectory,
+  patchFile,
+  ReadFile,
+  removeFile,
+  throwIfAborted,
+  WriteFile,
+} from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { assert } from '../../base/errors.js';
+import { RUN_ELEMENTS } from '../../base/limits.js';
+import { splitFast } from '../../pure/codec/planes.js';
+import { encodeSegment } from '../../pure/codec/segment.js';
+import { findChecksumPatches } from '../../pure/formats/zip/zip-checksums.js';
+import { DTYPES } from '../../pure/tensor/dtype.js';
+import type { FileLayout } from '../../pure/tensor/layout.js';
+import {
+  ErrorSum,
+  type Quantizer,
+  quantizeBytes,
+  TierFit,
+  widenFloat,
+} from '../../pure/tensor/quantize.js';
+import { appliesTo, type FloatDType, type Tier } from '../../pure/tensor/tier.js';
+import { type BaseFile, BaseFinder } from '../ingest/bases.js';
+import { type IngestedFile, ingestFile } from '../ingest/ingest.js';
+import { Extents, segmentElements } from '../objects/extents.js';
+import type { Repository } from '../objects/repository.js';
+import type { PackSession } from '../objects/session.js';
+import { type StoredFile, streamUnchecked } from '../objects/stored-file.js';
+import { ownIdentity } from '../repo/processes/process-identity.js';
+import { segmentCount } from '../store/types.js';
+
+/** An extent whose values a tier may replace. */
+export interface TierExtent {
+  dtype: FloatDType;
+  width: number;
+  count: number;
+}
+
+/** Bytes read or made at once while nothing else of the extent is held. */
+interface RunOptions {
+  onBytes?: (count: number) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * The extents of a file and what a tier can do with each: its dtype if all its views are of one
+ * float dtype with more bits than the tier, else null.
+ */
+export function tierExtents(file: StoredFile, tier: Tier): Map<Id, TierExtent | null> {
+  const found = new Map<Id, TierExtent | null>();
+  const { recipe, skeleton } = file;
+  if (recipe === null || skeleton === null) return found;
+  const views = new Map<number, Set<string>>();
+  for (const { part, dtype } of skeleton.tensors) {
+    views.set(part, (views.get(part) ?? new Set<string>()).add(dtype));
+  }
+  let next = 0;
+  for (const [index, part] of skeleton.parts.entries()) {
+    if (part.kind !== 'extent') continue;
+    const id = recipe.extents[next++] as Id;
+    const dtypes = [...(views.get(index) ?? [])];
+    const dtype = dtypes[0] as FloatDType | undefined;
+    const fits =
+      dtype !== undefined &&
+      dtypes.length === 1 &&
+      appliesTo(tier, dtype) &&
+      DTYPES[dtype].width === part.width;
+    const extent = fits ? { dtype, width: part.width, count: part.count } : null;
+    const known = found.get(id);
+    const same = known === undefined || (extent !== null && known?.dtype === extent.dtype);
+    found.set(id, same ? extent : null);
+  }
+  return found;
+}
+
+/** The layout that the parts of a stored file came from: cut again, it gives the same parts. */
+export function layoutOf(file: StoredFile): FileLayout {
+  const { recipe, skeleton } = file;
+  assert(recipe !== null && skeleton !== null, 'a file with extents has a skeleton');
+  const layout: FileLayout = {
+    format: skeleton.format,
+    extents: [],
+    tensors: [],
+    variable: [],
+    step: null,
+    references: [],
+    external: [],
+    warnings: [],
+  };
+  const starts: number[] = [];
+  let offset = 0;
+  let variable = 0;
+  let chunks = 0;
+  for (const part of skeleton.parts) {
+    starts.push(offset);
+    let length: number;
+    if (part.kind === 'extent') {
+      const { width, count, byteSwap } = part;
+      length = width * count;
+      layout.extents.push({ offset, width: width as 1 | 2 | 4 | 8, count, byteSwap });
+    } else if (part.kind === 'data') {
+      const width = part.width as 1 | 2 | 4 | 8;
+      length = part.length;
+      layout.extents.push({ offset, width, count: length / width, byteSwap: false });
+    } else if (part.kind === 'chunks') {
+      length = (recipe.chunks[chunks++] ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
+      layout.variable.push({ offset, length, fixedLength: false });
+    } else if (part.kind === 'variable') {
+      length = part.length ?? (recipe.variableLengths[variable++] as number);
+      layout.variable.push({ offset, length, fixedLength: part.length !== null });
+    } else length = part.length;
+    offset += length;
+  }
+  for (const { part, byteOffset, ...tensor } of skeleton.tensors) {
+    layout.tensors.push({
+      ...tensor,
+      offset: part < 0 ? 0 : (starts[part] as number) + byteOffset,
+    });
+  }
+  return layout;
+}
+
+/** Encoder effort, the highest: this is written once, to take few bytes. */
+const LEVEL = 2;
+/** Formats whose files carry checksums of their data. */
+const ZIP_FORMATS = new Set(['torch', 'npz']);
+
+let workNumber = 0;
+
+/** One tier being applied to the extents of a repository. */
+export class TierWork {
+  readonly #repo: Repository;
+  readonly #extents: ReadonlyMap<Id, TierExtent>;
+  readonly #tiered: TieringExtents;
+  readonly #options: RunOptions;
+  readonly #dir: string;
+  #files = 0;
+
+  /** @param extents  those to be replaced; all others of a file stay as they are. */
+  constructor(
+    repo: Repository,
+    tier: Tier,
+    extents: ReadonlyMap<Id, TierExtent>,
+    options: RunOptions = {},
+  ) {
+    this.#repo = repo;
+    this.#extents = extents;
+    this.#options = options;
+    this.#tiered = new TieringExtents(repo, tier, extents, options.signal);
+    const { pid, start } = ownIdentity();
+    this.#dir = path.join(repo.layout.tmpOf(pid, start), `tier-${workNumber++}`);
+  }
+
+  /** Errors of an extent that was replaced or measured. */
+  errorsOf(id: Id): ErrorSum {
+    return this.#tiered.errors.get(id) ?? new ErrorSum();
+  }
+
+  /**
+   * Encodes what the tier makes of one extent and stores nothing.
+   * @returns bytes that it would take alone, without a base.
+   */
+  async measure(id: Id): Promise<number> {
+    const { width, count } = this.#extents.get(id) as TierExtent;
+    let bytes = 0;
+    for (let segment = 0; segment < segmentCount(count); segment++) {
+      throwIfAborted(this.#options.signal);
+      const planes = await this.#tiered.readPlanes(id, segment, width);
+      const { head, hi, mid, low } = await encodeSegment(planes, null, { level: LEVEL });
+      bytes += head.length + hi.length + mid.length + low.length;
+      this.#options.onBytes?.(segmentElements(count, segment) * width);
+    }
+    return bytes;
+  }
+
+  /**
+   * Stores the file that stands for another.
+   * @param bases     tiered files that it is probably close to, best first.
+   * @param isUsable  false for extents that must not become bases: what is given up would stay.
+   * @throws {CorruptError} if an exact segment is damaged; {IoError}.
+   */
+  async store(
+    session: PackSession,
+    file: StoredFile,
+    bases: readonly BaseFile[],
+    isUsable: (id: Id) => boolean,
+  ): Promise<IngestedFile> {
+    const { signal } = this.#options;
+    await makeDirectory(this.#dir);
+    const temporary = path.join(this.#dir, String(this.#files++));
+    try {
+      await this.#write(temporary, file);
+      const layout = layoutOf(file);
+      if (ZIP_FORMATS.has(layout.format)) await mendChecksums(temporary, file.ref.path, signal);
+      const source = await ReadFile.open(temporary, file.ref.path);
+      try {
+        return await ingestFile(session, source, layout, {
+          bases: new BaseFinder(bases),
+          chainDepth: this.#repo.config.get('chain.depth'),
+          chainCost: this.#repo.config.get('chain.cost'),
+          level: LEVEL,
+          isUsable,
+          ...(signal ? { signal } : {}),
+        });
+      } finally {
+        await source.close();
+      }
+    } finally {
+      await removeFile(temporary);
+    }
+  }
+
+  async #write(temporary: string, file: StoredFile): Promise<void> {
+    const { onBytes, signal } = this.#options;
+    const readers = { blobs: this.#repo.blobs, extents: this.#tiered };
+    const target = await WriteFile.create(temporary);
+    try {
+      for await (const bytes of streamUnchecked(readers, file)) {
+        throwIfAborted(signal);
+        await target.write(bytes);
+        onBytes?.(bytes.length);
+      }
+    } finally {
+      await target.close();
+    }
+    assert(target.offset === file.ref.size, 'a tier keeps the size of a file');
+  }
+}
+
+async function mendChecksums(file: string, name: string, signal?: AbortSignal): Promise<void> {
+  const source = await ReadFile.open(file, name);
+  let patches: Awaited<ReturnType<typeof findChecksumPatches>>;
+  try {
+    patches = await findChecksumPatches(source, signal);
+  } finally {
+    await source.close();
+  }
+  await patchFile(file, patches);
+}
+
+/** Extents whose planes are those of a tier, where it replaces them. */
+class TieringExtents extends Extents {
+  /** Errors of each extent, of the segments read so far. */
+  readonly errors = new Map<Id, ErrorSum>();
+  readonly #repo: Repository;
+  readonly #tier: Tier;
+  readonly #extents: ReadonlyMap<Id, TierExtent>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #quantizers = new Map<Id, Promise<Quantizer>>();
+  readonly #counted = new Set<string>();
+
+  constructor(
+    repo: Repository,
+    tier: Tier,
+    extents: ReadonlyMap<Id, TierExtent>,
+    signal: AbortSignal | undefined,
+  ) {
+    super(repo.store);
+    this.#repo = repo;
+    this.#tier = tier;
+    this.#extents = extents;
+    this.#signal = signal;
+  }
+
+  override async readPlanes(
+    id: Id,
+    segment: number,
+    wanted: number,
+    target?: readonly Uint8Array[],
+  ): Promise<Uint8Array[]> {
+    const extent = this.#extents.get(id);
+    if (extent === undefined) return this.#repo.extents.readPlanes(id, segment, wanted, target);
+    assert(wanted === extent.width, 'a tier is made of whole elements');
+    const bytes = await this.#exact(id, extent, segment);
+    const quantizer = await this.#quantizer(id, extent);
+    const planes = target ?? planesFor(extent.width, bytes.length / extent.width);
+    // An extent that stands in a file twice is counted once.
+    const isNew = !this.#counted.has(`${id}/${segment}`);
+    this.#counted.add(`${id}/${segment}`);
+    const errors = isNew ? this.#errorsOf(id) : new ErrorSum();
+    const run = RUN_ELEMENTS * extent.width;
+    for (let at = 0; at < bytes.length; at += run) {
+      const exact = bytes.subarray(at, at + run);
+      exact.set(quantizeBytes(quantizer, extent.dtype, exact, errors));
+    }
+    splitFast(bytes, planes);
+    return [...planes];
+  }
+
+  #errorsOf(id: Id): ErrorSum {
+    const errors = this.errors.get(id) ?? new ErrorSum();
+    this.errors.set(id, errors);
+    return errors;
+  }
+
+  /** Bytes of an exact segment, checked against the extent's id. */
+  #exact(id: Id, extent: TierExtent, segment: number): Promise<Uint8Array> {
+    throwIfAborted(this.#signal);
+    return this.#repo.extents.verifiedBytes(id, segment, extent);
+  }
+
+  #quantizer(id: Id, extent: TierExtent): Promise<Quantizer> {
+    const known = this.#quantizers.get(id);
+    if (known !== undefined) return known;
+    const made = this.#fit(id, extent);
+    // Its failure is thrown to whoever waits for it.
+    made.catch(() => {});
+    this.#quantizers.set(id, made);
+    return made;
+  }
+
+  async #fit(id: Id, extent: TierExtent): Promise<Quantizer> {
+    const key = Number.parseInt(id.slice(0, 8), 16);
+    const fit = new TierFit(this.#tier, extent.dtype, extent.count, key);
+    if (!TierFit.needsValues(this.#tier)) return fit.finish();
+    const run = RUN_ELEMENTS * extent.width;
+    for (let segment = 0; segment < segmentCount(extent.count); segment++) {
+      const bytes = await this.#exact(id, extent, segment);
+      for (let at = 0; at < bytes.length; at += run) {
+        fit.add(widenFloat(extent.dtype, bytes.subarray(at, at + run)));
+      }
+    }
+    return fit.finish();
+  }
+}
+
+function planesFor(width: number, count: number): Uint8Array[] {
+  return Array.from({ length: width }, () => new Uint8Array(count));
+}

@@ -1,0 +1,111 @@
+/** Finds the versions and files that cannot be rebuilt because of what is broken. */
+import { throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { DlvError, isDamage } from '../../base/errors.js';
+import type { Repository } from '../objects/repository.js';
+import { namedObjects, openStoredFile } from '../objects/stored-file.js';
+import type { Staging } from '../repo/staging/staging.js';
+import { readPages } from '../repo/version/file-tree.js';
+import { AFFECTED_MAX, type Affected, type Finding } from './fsck-report.js';
+import type { NamedFile } from './reachable.js';
+
+/** Adds to each finding the files that need one of its objects. Reads recipes, no data. */
+export async function addAffected(
+  repo: Repository,
+  findings: readonly Finding[],
+  versions: Iterable<Id>,
+  staging: Staging,
+  signal?: AbortSignal,
+): Promise<void> {
+  const search = new Search(
+    repo,
+    findings.filter((finding) => finding.objects.size > 0),
+  );
+  if (search.findings.length === 0) return;
+  for (const version of versions) {
+    throwIfAborted(signal);
+    await search.version(version);
+  }
+  for (const line of staging.models()) {
+    for (const file of staging.entries(line.model)) await search.file(file, null);
+  }
+}
+
+class Search {
+  readonly findings: readonly Finding[];
+  readonly #repo: Repository;
+  /** Findings that each file meets, by id of its recipe: versions share most of their files. */
+  readonly #met = new Map<Id, Finding[]>();
+
+  constructor(repo: Repository, findings: readonly Finding[]) {
+    this.#repo = repo;
+    this.findings = findings;
+  }
+
+  #add(finding: Finding, affected: Affected): void {
+    const { problem } = finding;
+    const { affects } = problem;
+    const last = affects.at(-1);
+    if (last?.version === affected.version && last.path === affected.path) return;
+    problem.affectedFiles++;
+    if (affects.length < AFFECTED_MAX) affects.push(affected);
+  }
+
+  #meet(ids: Iterable<Id>): Finding[] {
+    const met = new Set<Finding>();
+    for (const id of ids) {
+      for (const finding of this.findings) if (finding.objects.has(id)) met.add(finding);
+    }
+    return [...met];
+  }
+
+  async version(id: Id): Promise<void> {
+    const whole = { version: id, path: null };
+    for (const finding of this.#meet([id])) this.#add(finding, whole);
+    try {
+      const version = await this.#repo.version(id);
+      const parts = [
+        ...version.tree.pages.map((page) => page.id),
+        ...version.logs.map((l) => l.id),
+      ];
+      for (const finding of this.#meet(parts)) this.#add(finding, whole);
+      const tier = await this.#repo.tier(id);
+      for await (const page of readPages(version.tree, this.#repo)) {
+        for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, id);
+      }
+    } catch (error) {
+      // What keeps it from being read is one of the findings.
+      if (!isOfObject(error)) throw error;
+    }
+  }
+
+  async file(file: NamedFile, version: Id | null): Promise<void> {
+    const { id } = file.recipe;
+    let met = this.#met.get(id);
+    if (met === undefined) {
+      met = await this.#findingsOf(file);
+      this.#met.set(id, met);
+    }
+    for (const finding of met) this.#add(finding, { version, path: file.path });
+  }
+
+  async #findingsOf(file: NamedFile): Promise<Finding[]> {
+    const ids = new Set<Id>([file.recipe.id]);
+    try {
+      for (const object of namedObjects(await openStoredFile(this.#repo, file))) ids.add(object.id);
+    } catch (error) {
+      if (!isOfObject(error)) throw error;
+      const named = error.data.id ?? error.data.name;
+      if (typeof named === 'string') ids.add(named as Id);
+      const text = /[0-9a-f]{64}/.exec(String(error.data.file ?? ''))?.[0];
+      if (text !== undefined) ids.add(text as Id);
+    }
+    return this.#meet(ids);
+  }
+}
+
+function isOfObject(error: unknown): error is DlvError {
+  return (
+    isDamage(error) || (error instanceof DlvError && /NOT_FOUND|FORMAT_VERSION/.test(error.code))
+  );
+}

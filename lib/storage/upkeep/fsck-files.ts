@@ -1,0 +1,66 @@
+/** `fsck --files`: rebuilds every distinct file and compares size and sha256. */
+import { throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { DlvError, isDamage } from '../../base/errors.js';
+import type { Repository } from '../objects/repository.js';
+import { openStoredFile, streamFile } from '../objects/stored-file.js';
+import type { Staging } from '../repo/staging/staging.js';
+import { readPages } from '../repo/version/file-tree.js';
+import type { FsckOptions } from './fsck.js';
+import { type Findings, problemOf, REMEDY } from './fsck-report.js';
+import type { NamedFile } from './reachable.js';
+
+/** Rebuilds the files of versions and staging. @returns how many distinct ones there are. */
+export async function checkFiles(
+  repo: Repository,
+  versions: Iterable<Id>,
+  staging: Staging,
+  findings: Findings,
+  options: FsckOptions,
+): Promise<number> {
+  const seen = new Set<string>();
+  const { signal } = options;
+  const check = async (file: NamedFile, version: Id | null): Promise<void> => {
+    const key = `${file.recipe.id} ${file.sha256} ${file.size}`;
+    if (seen.has(key)) return;
+    seen.add(key);
+    throwIfAborted(signal);
+    try {
+      const onBytes = (count: number) => options.onBytes?.(count);
+      const stored = await openStoredFile(repo, file);
+      for await (const _ of streamFile(repo, stored, { onBytes, ...(signal ? { signal } : {}) }));
+    } catch (error) {
+      if (!isDamage(error) && !(error instanceof DlvError && error.code === 'DLV_NOT_FOUND')) {
+        throw error;
+      }
+      const isKnown = findings.list.some(({ problem }) =>
+        problem.affects.some((a) => a.version === version && a.path === file.path),
+      );
+      if (isKnown) return;
+      const { problem } = findings.add(
+        problemOf('damaged', 'file', null, error.message, REMEDY.restore),
+      );
+      problem.affects.push({ version, path: file.path });
+      problem.affectedFiles = 1;
+    }
+  };
+  options.onStart?.('rebuilding files', 0);
+  for (const id of versions) {
+    try {
+      const version = await repo.version(id);
+      const tier = await repo.tier(id);
+      for await (const page of readPages(version.tree, repo)) {
+        for (const file of page.files) await check(tier?.entryOf(file) ?? file, id);
+      }
+    } catch (error) {
+      // A version that cannot be read is a finding already.
+      if (!isDamage(error) && !(error instanceof DlvError && error.code === 'DLV_NOT_FOUND')) {
+        throw error;
+      }
+    }
+  }
+  for (const line of staging.models()) {
+    for (const file of staging.entries(line.model)) await check(file, null);
+  }
+  return seen.size;
+}

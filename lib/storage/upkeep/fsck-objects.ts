@@ -1,0 +1,250 @@
+/**
+ * Checks that needed objects can be rebuilt: every blob gives its id, every plane of every extent the
+ * hashes its id stands for, and chains of deltas end.
+ *
+ * Extents are decoded from the roots of their chains on, so that each record is decoded about once; the
+ * planes of bases wait in a cache of bounded size.
+ */
+import { throwIfAborted } from '../../base/bytes/files.js';
+import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import { DlvError, isDamage } from '../../base/errors.js';
+import type { Repository } from '../objects/repository.js';
+import { packName } from '../store/pack-format.js';
+import { type SegmentEntry, storedBytes } from '../store/types.js';
+import { type Findings, problemOf, REMEDY } from './fsck-report.js';
+
+export interface ObjectCheckOptions {
+  /** Called with stored bytes that were checked. */
+  onBytes(count: number): void;
+  signal?: AbortSignal;
+}
+
+const CACHE_BYTES = 96 * 1024 * 1024;
+
+/** True for errors that tell of one object, which others survive. */
+function isOfObject(error: unknown): error is DlvError {
+  return (
+    isDamage(error) ||
+    (error instanceof DlvError &&
+      (error.code === 'DLV_NOT_FOUND' || error.code === 'DLV_FORMAT_VERSION'))
+  );
+}
+
+/** The object that an error is about: a link of the chain may be it, rather than its end. */
+function objectOf(error: DlvError, fallback: Id): Id {
+  const { id, name, file } = error.data;
+  for (const text of [id, name, file]) {
+    const found = typeof text === 'string' && /^(?:(?:object|extent) )?([0-9a-f]{64})$/.exec(text);
+    if (found) return found[1] as Id;
+  }
+  return fallback;
+}
+
+/** Reads every blob. Those that fail become findings. */
+export async function checkBlobs(
+  repo: Repository,
+  blobs: ReadonlyMap<Id, BlobKind>,
+  findings: Findings,
+  options: ObjectCheckOptions,
+): Promise<void> {
+  for (const [id, kind] of blobs) {
+    throwIfAborted(options.signal);
+    try {
+      const entry = await repo.store.findBlob(id);
+      if (entry !== null) options.onBytes(entry.recordBytes);
+      await repo.blobs.readBlob(id, kind);
+    } catch (error) {
+      if (!isOfObject(error)) throw error;
+      await addBlobFailure(repo, findings, id, error);
+    }
+  }
+}
+
+async function addBlobFailure(
+  repo: Repository,
+  findings: Findings,
+  id: Id,
+  error: DlvError,
+): Promise<void> {
+  const broken = objectOf(error, id);
+  let known = findings.of(broken);
+  for (let next: Id | null = id; next !== null && known === undefined; ) {
+    next = (await repo.store.findBlob(next))?.base ?? null;
+    if (next !== null) known = findings.of(next);
+    if (next === id) break;
+  }
+  if (known !== undefined) {
+    known.objects.add(id);
+    return;
+  }
+  const entry = await repo.store.findBlob(broken);
+  if (entry === null) {
+    const message = `blob ${broken} is missing`;
+    findings.add(problemOf('missing', 'object', null, message, REMEDY.add), [broken, id]);
+    return;
+  }
+  const file = packName(entry.set, 'blob');
+  const problem = problemOf('damaged', 'object', file, error.message, REMEDY.restore);
+  const place = { offset: entry.offset, object: broken, segment: null };
+  findings.addPlace(problem, place).objects.add(id);
+}
+
+function keyOf(id: Id, segment: number): string {
+  return `${id}/${segment}`;
+}
+
+/** Checks extents, each given with its number of segments, and every base under them. */
+export async function checkExtents(
+  repo: Repository,
+  extents: ReadonlyMap<Id, number>,
+  findings: Findings,
+  options: ObjectCheckOptions,
+): Promise<void> {
+  const check = new ExtentCheck(repo, findings, options);
+  for (const [id, segments] of extents) {
+    for (let segment = 0; segment < segments; segment++) await check.walk(id, segment);
+  }
+  await check.decode();
+}
+
+class ExtentCheck {
+  readonly #repo: Repository;
+  readonly #findings: Findings;
+  readonly #options: ObjectCheckOptions;
+  /** Keys met so far. */
+  readonly #met = new Set<string>();
+  readonly #roots: [Id, number][] = [];
+  readonly #children = new Map<string, Id[]>();
+  readonly #cache = new PlaneCache(CACHE_BYTES);
+
+  constructor(repo: Repository, findings: Findings, options: ObjectCheckOptions) {
+    this.#repo = repo;
+    this.#findings = findings;
+    this.#options = options;
+  }
+
+  /** Follows the chain of a segment to its root and notes who stands on whom. */
+  async walk(id: Id, segment: number): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    const chain: Id[] = [];
+    for (let next: Id | null = id; next !== null; ) {
+      const current: Id = next;
+      const key = keyOf(current, segment);
+      if (this.#met.has(key)) {
+        if (chain.includes(current)) this.#addCircle(chain, current, segment);
+        return;
+      }
+      this.#met.add(key);
+      const entry: SegmentEntry | null = await this.#repo.store.findSegment(current, segment);
+      if (entry === null) {
+        const message = `segment ${segment} of extent ${current} is missing`;
+        this.#findings.add(problemOf('missing', 'object', null, message, REMEDY.add), [
+          current,
+          ...chain,
+        ]);
+        return;
+      }
+      chain.push(current);
+      if (entry.base === null) this.#roots.push([current, segment]);
+      else {
+        const children = this.#children.get(keyOf(entry.base, segment));
+        if (children) children.push(current);
+        else this.#children.set(keyOf(entry.base, segment), [current]);
+      }
+      next = entry.base;
+    }
+  }
+
+  #addCircle(chain: readonly Id[], start: Id, segment: number): void {
+    const circle = chain.slice(chain.indexOf(start));
+    const message = `segment ${segment} of extent ${start} is a delta whose bases lead back to itself`;
+    this.#findings.add(problemOf('damaged', 'graph', null, message, REMEDY.restore), circle);
+  }
+
+  /** Decodes everything that has a root, bases before what stands on them. */
+  async decode(): Promise<void> {
+    const stack = this.#roots.splice(0).reverse();
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      throwIfAborted(this.#options.signal);
+      const [id, segment] = next;
+      const children = this.#children.get(keyOf(id, segment)) ?? [];
+      try {
+        await this.#decodeOne(id, segment, children.length > 0);
+      } catch (error) {
+        if (!isOfObject(error)) throw error;
+        await this.#addFailure(id, segment, error);
+        continue;
+      }
+      for (const child of children) stack.push([child, segment]);
+    }
+    // What stands on a broken record is affected by it.
+    for (const finding of this.#findings.list) {
+      for (const id of finding.objects) {
+        const record = await this.#repo.store.findSegment(id, 0).catch(() => null);
+        for (let segment = 0; segment < (record?.segments ?? 1); segment++) {
+          for (const child of this.#children.get(keyOf(id, segment)) ?? []) {
+            finding.objects.add(child);
+          }
+        }
+      }
+    }
+  }
+
+  async #decodeOne(id: Id, segment: number, keep: boolean): Promise<void> {
+    const { extents, store } = this.#repo;
+    const entry = await store.findSegment(id, segment);
+    if (entry !== null) this.#options.onBytes(storedBytes(entry));
+    const known = entry?.base ? this.#cache.get(keyOf(entry.base, segment)) : null;
+    const planes = known
+      ? await extents.verifiedLink(id, segment, known)
+      : await extents.verifiedPlanes(id, segment, entry?.width ?? 1);
+    if (keep) this.#cache.put(keyOf(id, segment), planes);
+  }
+
+  async #addFailure(id: Id, segment: number, error: DlvError): Promise<void> {
+    const broken = objectOf(error, id);
+    const known = this.#findings.of(broken);
+    if (known !== undefined) {
+      known.objects.add(id);
+      return;
+    }
+    const entry = await this.#repo.store.findSegment(broken, segment);
+    const file = entry === null ? null : packName(entry.set, 'hi');
+    const problem = problemOf('damaged', 'object', file, error.message, REMEDY.restore);
+    const place = { offset: entry?.offset ?? null, object: broken, segment };
+    this.#findings.addPlace(problem, place).objects.add(id);
+  }
+}
+
+/** Planes of segments by key, the oldest dropped first. */
+class PlaneCache {
+  readonly #planes = new Map<string, Uint8Array[]>();
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get(key: string): Uint8Array[] | null {
+    const planes = this.#planes.get(key);
+    if (planes === undefined) return null;
+    this.#planes.delete(key);
+    this.#planes.set(key, planes);
+    return planes;
+  }
+
+  put(key: string, planes: Uint8Array[]): void {
+    this.#planes.set(key, planes);
+    this.#bytes += sizeOf(planes);
+    for (const [oldest, dropped] of this.#planes) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#planes.delete(oldest);
+      this.#bytes -= sizeOf(dropped);
+    }
+  }
+}
+
+function sizeOf(planes: readonly Uint8Array[]): number {
+  return planes.reduce((sum, plane) => sum + plane.length, 0);
+}

@@ -1,0 +1,136 @@
+/**
+ * What fsck says: problems with what they affect and how to mend them, and the collector of both.
+ *
+ * Missing, damaged and promised are told apart: missing means that nothing of that name is here,
+ * damaged that the bytes contradict themselves, promised that a remote is known to hold the object.
+ */
+import type { Id } from '../../base/bytes/hash.js';
+
+/** What is wrong with a thing. `promised` is no fault; it is reserved for partial clones. */
+export type ProblemKind = 'missing' | 'damaged' | 'promised';
+
+/** Where a problem was found. */
+export type ProblemArea =
+  | 'format'
+  | 'config'
+  | 'head'
+  | 'ref'
+  | 'reflog'
+  | 'staging'
+  | 'manifest'
+  | 'state'
+  | 'pack'
+  | 'object'
+  | 'graph'
+  | 'file';
+
+/** A file of a version that cannot be rebuilt. `version` null: a staged file; `path` null: all of it. */
+export interface Affected {
+  version: Id | null;
+  path: string | null;
+}
+
+/** A place in a pack file. */
+export interface ProblemPlace {
+  offset: number | null;
+  /** Blob or extent, where it is known. */
+  object: Id | null;
+  /** Segment of the extent. */
+  segment: number | null;
+}
+
+export interface FsckProblem {
+  kind: ProblemKind;
+  area: ProblemArea;
+  /** One sentence. */
+  message: string;
+  /** The file that is wrong, relative to .dlv, or null. */
+  file: string | null;
+  /** The first PLACES_MAX places in it. */
+  places: ProblemPlace[];
+  /** The first AFFECTED_MAX files that cannot be rebuilt because of it. */
+  affects: Affected[];
+  /** How many there are. */
+  affectedFiles: number;
+  /** What to do. */
+  remedy: string;
+}
+
+/** Things that were looked at. */
+export interface FsckChecked {
+  stateFiles: number;
+  sets: number;
+  packBytes: number;
+  versions: number;
+  blobs: number;
+  extents: number;
+  /** Files rebuilt and compared (`--files`). */
+  files: number;
+}
+
+/** Places that one problem lists. */
+export const PLACES_MAX = 100;
+/** Affected files that one problem lists. */
+export const AFFECTED_MAX = 100;
+
+export const REMEDY = {
+  rebuild: "run 'dlv fsck --rebuild'",
+  restore:
+    "run 'dlv fsck --rebuild' to set the damaged data aside, then add the original files again: what is stored anew serves all versions",
+  add: 'add the original files again: what is stored anew serves all versions',
+} as const;
+
+/** A problem and the objects that cannot be read because of it, dependents included. */
+export interface Finding {
+  problem: FsckProblem;
+  objects: Set<Id>;
+}
+
+/** Makes a problem without places and effects. */
+export function problemOf(
+  kind: ProblemKind,
+  area: ProblemArea,
+  file: string | null,
+  message: string,
+  remedy: string,
+): FsckProblem {
+  return { kind, area, message, file, places: [], affects: [], affectedFiles: 0, remedy };
+}
+
+/** Collects what is found; one finding for each pack file, so that a lost disk block is one problem. */
+export class Findings {
+  readonly list: Finding[] = [];
+  /** Sentences about what is no fault: garbage, leftovers, parts that were not checked. */
+  readonly information: string[] = [];
+  readonly #byFile = new Map<string, Finding>();
+
+  add(problem: FsckProblem, objects: Iterable<Id> = []): Finding {
+    const finding = { problem, objects: new Set(objects) };
+    this.list.push(finding);
+    return finding;
+  }
+
+  /** Adds a place to the finding of a pack file, or begins one. */
+  addPlace(problem: FsckProblem, place: ProblemPlace): Finding {
+    const key = `${problem.kind} ${problem.file}`;
+    let finding = this.#byFile.get(key);
+    if (finding === undefined) {
+      finding = this.add(problem);
+      this.#byFile.set(key, finding);
+    }
+    const { places } = finding.problem;
+    const known = places.some((p) => p.offset === place.offset && p.object === place.object);
+    if (!known && places.length < PLACES_MAX) places.push(place);
+    if (place.object !== null) finding.objects.add(place.object);
+    return finding;
+  }
+
+  /** The finding that already names an object, or undefined. */
+  of(object: Id): Finding | undefined {
+    return this.list.find((finding) => finding.objects.has(object));
+  }
+
+  get problems(): FsckProblem[] {
+    return this.list.map((finding) => finding.problem);
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Checks the small files of a repository: format, config, HEAD, refs, notes, reflogs, staging.
+ *
+ * Needs no open repository: any of these may be what keeps it from opening.
+ */
+import path from 'node:path';
+import { isMissing, listDirectory, readSmallFile, statOrNull } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { ConfigError, type DlvError, isDamage } from '../../base/errors.js';
+import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
+import { readBudgets } from '../repo/budgets.js';
+import { readFormat } from '../repo/format.js';
+import { branchRefName, type Layout, SELF_IGNORE, TEMPORARY_PREFIX } from '../repo/layout.js';
+import { type Head, readHead } from '../repo/refs/head.js';
+import { DELETED_LOG, readReflog } from '../repo/refs/reflog.js';
+import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
+import { Config, readConfigFile } from '../repo/settings/config.js';
+import { Staging } from '../repo/staging/staging.js';
+import { readStaging } from '../repo/staging/staging-file.js';
+import { type Findings, type ProblemArea, problemOf, REMEDY } from './fsck-report.js';
+
+/** What could be read. */
+export interface CheckedState {
+  files: number;
+  head: Head | null;
+  /** Version that each ref names, by name; notes apart. */
+  refs: Map<string, Id>;
+  staging: Staging;
+}
+
+/** Checks every state file but the manifest. @throws {FormatVersionError} of a newer repository. */
+export async function checkState(layout: Layout, findings: Findings): Promise<CheckedState> {
+  const check = new StateCheck(layout, findings);
+  await check.read('format', 'format', () => readFormat(layout));
+  await check.config();
+  await check.selfIgnore();
+  const head = await check.read('head', 'HEAD', () => readHead(layout));
+  const refs = await check.refs();
+  await check.reflogs(refs);
+  const staging = await check.staging(head, refs);
+  await check.budgets();
+  await check.strangers();
+  return { files: check.files, head, refs, staging };
+}
+
+class StateCheck {
+  files = 0;
+  readonly #layout: Layout;
+  readonly #findings: Findings;
+
+  constructor(layout: Layout, findings: Findings) {
+    this.#layout = layout;
+    this.#findings = findings;
+  }
+
+  /** Reads one file; damage becomes a problem and null. */
+  async read<T>(
+    area: ProblemArea,
+    file: string,
+    action: () => Promise<T>,
+    remedy: string = REMEDY.rebuild,
+  ): Promise<T | null> {
+    this.files++;
+    try {
+      return await action();
+    } catch (error) {
+      const gone = isMissing(error) || (await this.#isGone(file));
+      if (!gone && !isDamage(error)) throw error;
+      const kind = gone ? 'missing' : 'damaged';
+      const message = gone ? `'${file}' is missing` : (error as Error).message;
+      this.#findings.add(problemOf(kind, area, file, message, remedy));
+      return null;
+    }
+  }
+
+  async #isGone(file: string): Promise<boolean> {
+    return (await statOrNull(path.join(this.#layout.dir, ...file.split('/')))) === null;
+  }
+
+  async config(): Promise<void> {
+    this.files++;
+    try {
+      const file = await readConfigFile(this.#layout.config);
+      new Config([{ origin: 'repository', file }]);
+    } catch (error) {
+      const isBad = error instanceof ConfigError || isDamage(error);
+      if (!isBad) throw error;
+      const remedy = String((error as DlvError).data.hint ?? 'mend the file');
+      this.#findings.add(problemOf('damaged', 'config', 'config', error.message, remedy));
+    }
+  }
+
+  async selfIgnore(): Promise<void> {
+    const bytes = await this.read('state', '.gitignore', () =>
+      readSmallFile(this.#layout.gitignore, STATE_FILE_BYTES_MAX),
+    );
+    if (bytes === null || Buffer.from(bytes).toString('latin1') === SELF_IGNORE) return;
+    const message = "'.gitignore' does not keep git from looking into .dlv";
+    this.#findings.add(problemOf('damaged', 'state', '.gitignore', message, REMEDY.rebuild));
+  }
+
+  async refs(): Promise<Map<string, Id>> {
+    const found = new Map<string, Id>();
+    for (const name of await listRefNames(this.#layout)) {
+      const notesOf = name.startsWith('refs/notes/') ? (name.split('/')[3] as Id) : null;
+      if (notesOf !== null) await this.read('ref', name, () => readNotes(this.#layout, notesOf));
+      else {
+        const id = await this.read('ref', name, () => readRef(this.#layout, name));
+        if (id !== null) found.set(name, id);
+      }
+    }
+    return found;
+  }
+
+  async reflogs(refs: ReadonlyMap<string, Id>): Promise<void> {
+    for (const name of await logNames(this.#layout)) {
+      this.files++;
+      const { damaged, entries } = await readReflog(this.#layout, name, refs.get(name) ?? null);
+      const file = `logs/${name}`;
+      if (damaged.length > 0) {
+        const lines = damaged.slice(0, 10).join(', ') + (damaged.length > 10 ? ', …' : '');
+        const message = `'${file}' is damaged in line ${lines}; no version depends on it`;
+        this.#findings.add(problemOf('damaged', 'reflog', file, message, REMEDY.rebuild));
+      }
+      if (
+        name === 'HEAD' ||
+        name === DELETED_LOG ||
+        refs.has(name) ||
+        this.#findings.list.some(isAbout(name))
+      )
+        continue;
+      const last = entries.at(-1);
+      // A deletion that was cut short says so in the last line.
+      if (last !== undefined && last.after !== null) {
+        // A move that never took effect is no entry: these say that the ref was there.
+        const message = `'${name}' is missing, but its reflog says that it was there`;
+        this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
+      }
+    }
+  }
+
+  async staging(head: Head | null, refs: ReadonlyMap<string, Id>): Promise<Staging> {
+    const read = await this.read('staging', 'staging', () => readStaging(this.#layout));
+    const hasVersions =
+      head !== null &&
+      (head.kind === 'detached' || refs.has(branchRefName(head.model, head.branch)));
+    if (read !== null && hasVersions && (await this.#isGone('staging'))) {
+      const message = "'staging' is missing: nothing is tracked any more";
+      this.#findings.add(problemOf('missing', 'staging', 'staging', message, REMEDY.rebuild));
+    }
+    return read?.staging ?? new Staging();
+  }
+
+  /** Files that are none of ours. */
+  /** The budgets file is there only after an archive run. */
+  async budgets(): Promise<void> {
+    if (await this.#isGone('budgets')) return;
+    const remedy = "delete it: the next 'dlv archive' plans everything again";
+    await this.read('state', 'budgets', () => readBudgets(this.#layout), remedy);
+  }
+
+  async strangers(): Promise<void> {
+    const { dir } = this.#layout;
+    const known = new Set(
+      'format config HEAD refs logs staging manifest packs trash budgets catalog promised lock tmp readers .gitignore'.split(
+        ' ',
+      ),
+    );
+    for (const name of await listDirectory(dir)) {
+      if (known.has(name) || name.startsWith(TEMPORARY_PREFIX) || name.startsWith('lock.'))
+        continue;
+      this.#findings.information.push(`'${name}' is no file of a repository`);
+    }
+  }
+}
+
+function isAbout(name: string): (finding: { problem: { file: string | null } }) => boolean {
+  return (finding) => finding.problem.file === name;
+}
+
+/** Names of all reflogs: 'HEAD' and names of refs. */
+export async function logNames(layout: Layout): Promise<string[]> {
+  const names: string[] = [];
+  const walk = async (prefix: string): Promise<void> => {
+    for (const entry of await listDirectory(path.join(layout.logs, ...prefix.split('/')))) {
+      const name = prefix === '' ? entry : `${prefix}/${entry}`;
+      const there = await statOrNull(layout.log(name));
+      if (there?.isDirectory) await walk(name);
+      else if (there?.isFile && !entry.startsWith(TEMPORARY_PREFIX)) names.push(name);
+    }
+  };
+  await walk('');
+  return names.sort();
+}

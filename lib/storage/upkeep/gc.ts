@@ -1,0 +1,292 @@
+/**
+ * Garbage collection: drops what nothing needs, merges small pack sets, empties trash and tmp.
+ *
+ * Records are copied, never encoded again (replace-sets.ts). What stays is closed under bases: a
+ * record that is listed can always be decoded, garbage too, since a later `add` may find it and rely
+ * on it. Start at `collectGarbage`; `mergeSmallSets` is what a commit runs by itself.
+ */
+import path from 'node:path';
+import { listDirectory, removeFile, statOrNull } from '../../base/bytes/files.js';
+import { type Id, sha256Hex } from '../../base/bytes/hash.js';
+import { ConflictError, CorruptError } from '../../base/errors.js';
+import type { Repository } from '../objects/repository.js';
+import { ownIdentity } from '../repo/processes/process-identity.js';
+import { listReaders } from '../repo/processes/readers.js';
+import { readHead } from '../repo/refs/head.js';
+import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
+import { encodeStaging, readStaging } from '../repo/staging/staging-file.js';
+import {
+  type BlobEntry,
+  type SegmentEntry,
+  type SetId,
+  type SetInfo,
+  storedBytes,
+} from '../store/types.js';
+import { deleteLeftovers, unlistedSets } from './leftovers.js';
+import { findReachable, withBases } from './reachable.js';
+import { replaceSets } from './replace-sets.js';
+
+/** Sets below this are merged. */
+const SMALL_SET_MAX_BYTES = 32 * 1024 * 1024;
+/** Share of garbage from which a large set is worth writing again. */
+const GARBAGE_SHARE = 0.2;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const ATTEMPTS = 3;
+
+export interface GcOptions {
+  /** Drops garbage of any age and empties trash; refused while another process is registered. */
+  pruneNow?: boolean;
+  /** Says what would be done and changes nothing. */
+  dryRun?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface GcResult {
+  setsBefore: number;
+  /** With `dryRun` the sets that would stay as they are, and one for those that would be merged. */
+  setsAfter: number;
+  /** Objects that nothing needs and that were dropped. */
+  droppedBlobs: number;
+  droppedExtentSegments: number;
+  /** Bytes of packs before and after, indexes included. */
+  packBytesBefore: number;
+  packBytesAfter: number;
+  /** Sets that an interrupted command left in packs/; they went to trash. */
+  leftoverSets: number;
+  /** Bytes deleted from trash and tmp. */
+  deletedBytes: number;
+  /** Bytes that wait in trash for the end of the grace period. */
+  trashBytes: number;
+}
+
+function setBytes(info: SetInfo): number {
+  return Object.values(info.bytes).reduce((sum, bytes) => sum + bytes, 0);
+}
+
+function totalBytes(sets: readonly SetInfo[]): number {
+  return sets.reduce((sum, info) => sum + setBytes(info), 0);
+}
+
+/** Collects garbage. @throws {ConflictError} if other processes are at work (pruneNow) or keep committing. */
+export async function collectGarbage(repo: Repository, options: GcOptions = {}): Promise<GcResult> {
+  if (options.pruneNow) await refuseWithReaders(repo);
+  await repo.store.reload();
+  const before = [...repo.store.sets()];
+  const dropped = await rewriteWithRetries(repo, options);
+  const leftoverSets = await retireUnlisted(repo, options);
+  const graceMs = graceOf(repo, options);
+  const left = await deleteLeftovers(repo.layout, { ...options, graceMs });
+  const after = repo.store.sets();
+  const { blobs, segments, bytes, chosen } = dropped;
+  return {
+    setsBefore: before.length,
+    setsAfter: options.dryRun ? after.length - Math.max(0, chosen - 1) : after.length,
+    droppedBlobs: blobs,
+    droppedExtentSegments: segments,
+    packBytesBefore: totalBytes(before),
+    packBytesAfter: options.dryRun ? totalBytes(after) - bytes : totalBytes(after),
+    leftoverSets,
+    ...left,
+  };
+}
+
+async function rewriteWithRetries(repo: Repository, options: GcOptions): Promise<Dropped> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await rewriteSets(repo, options);
+    } catch (error) {
+      if (!(error instanceof ConflictError) || attempt === ATTEMPTS) throw error;
+      await repo.store.reload();
+    }
+  }
+}
+
+function graceOf(repo: Repository, options: GcOptions): number {
+  return options.pruneNow ? 0 : repo.config.get('gc.graceDays') * DAY_MS;
+}
+
+async function refuseWithReaders(repo: Repository): Promise<void> {
+  const own = ownIdentity();
+  const other = (await listReaders(repo.layout)).find((r) => r.process?.pid !== own.pid);
+  if (other === undefined) return;
+  throw new ConflictError(
+    `cannot prune now: process ${other.process?.pid ?? 'unknown'} works in this repository`,
+    {
+      path: other.file,
+      hint: 'wait until it has ended, or run gc without --prune=now',
+    },
+  );
+}
+
+/** Tells whether anything that decides reachability changed. */
+async function rootsFingerprint(repo: Repository): Promise<string> {
+  const refs = await listRefs(repo.layout);
+  const notes: Id[][] = [];
+  for (const version of await listNotedVersions(repo.layout)) {
+    notes.push([version, ...(await readNotes(repo.layout, version))]);
+  }
+  const head = await readHead(repo.layout);
+  const { staging } = await readStaging(repo.layout);
+  return sha256Hex(JSON.stringify([refs, notes, head, sha256Hex(encodeStaging(staging))]));
+}
+
+/** Ids of what must stay. */
+interface Needed {
+  blobs: Set<Id>;
+  extents: Set<Id>;
+}
+
+function isIn(needed: Needed, entry: BlobEntry | SegmentEntry): boolean {
+  return ('kind' in entry ? needed.blobs : needed.extents).has(entry.id);
+}
+
+/** What roots reach. @throws {CorruptError} if something of it is damaged: gc must not guess then. */
+async function findNeeded(repo: Repository, options: GcOptions): Promise<Needed> {
+  const { staging } = await readStaging(repo.layout);
+  const since = options.pruneNow ? Number.POSITIVE_INFINITY : Date.now() - graceOf(repo, options);
+  const reachable = await findReachable(repo, {
+    staging,
+    reflogSince: since,
+    onBroken(link) {
+      throw new CorruptError(`cannot collect garbage: ${link.message}`, {
+        name: link.name,
+        hint: "run 'dlv fsck' and repair the repository first",
+      });
+    },
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  return withBases(repo, reachable);
+}
+
+/** Sets whose records are too young to be dropped. */
+async function youngSets(repo: Repository, graceMs: number): Promise<Set<SetId>> {
+  const young = new Set<SetId>();
+  for (const info of repo.store.sets()) {
+    const there = await statOrNull(path.join(repo.layout.packs, `${info.id}.idx`));
+    const ageMs = there === null ? 0 : Date.now() - Number(BigInt(there.stat.mtimeNs) / 1_000_000n);
+    if (ageMs < graceMs) young.add(info.id);
+  }
+  return young;
+}
+
+interface Dropped {
+  blobs: number;
+  segments: number;
+  bytes: number;
+  /** Sets that are (or would be) replaced. */
+  chosen: number;
+}
+
+async function rewriteSets(repo: Repository, options: GcOptions): Promise<Dropped> {
+  const roots = await rootsFingerprint(repo);
+  const seen = [...repo.store.sets()];
+  const needed = await findNeeded(repo, options);
+  const young = await youngSets(repo, graceOf(repo, options));
+  const chosen = await chooseSets(repo, needed, young, options);
+  const chosenIds = new Set(chosen.map((info) => info.id));
+  const stays = (entry: BlobEntry | SegmentEntry): boolean =>
+    !chosenIds.has(entry.set) || young.has(entry.set);
+  await keepWithBases(repo, needed, stays);
+  const dropped: Dropped = { blobs: 0, segments: 0, bytes: 0, chosen: chosen.length };
+  for await (const { entry, live } of repo.store.records()) {
+    if (!chosenIds.has(entry.set) || (live && isIn(needed, entry))) continue;
+    dropped.bytes += storedBytes(entry);
+    if (live) dropped['kind' in entry ? 'blobs' : 'segments']++;
+  }
+  if (options.dryRun || chosen.length === 0) return dropped;
+  await replaceSets(repo, {
+    seen,
+    chosen,
+    keep: (entry) => isIn(needed, entry),
+    stillValid: async () => (await rootsFingerprint(repo)) === roots,
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  return dropped;
+}
+
+/** The sets that are worth writing again. */
+async function chooseSets(
+  repo: Repository,
+  needed: Needed,
+  young: ReadonlySet<SetId>,
+  options: GcOptions,
+): Promise<SetInfo[]> {
+  const dead = new Map<SetId, number>();
+  for await (const { entry, live } of repo.store.records()) {
+    // A record that another one hides is never read, however young it is.
+    if (live && (young.has(entry.set) || isIn(needed, entry))) continue;
+    dead.set(entry.set, (dead.get(entry.set) ?? 0) + storedBytes(entry));
+  }
+  const sets = repo.store.sets();
+  const small = sets.filter((info) => setBytes(info) < SMALL_SET_MAX_BYTES);
+  const autoSets = repo.config.get('gc.autoSets');
+  const mergeSmall = small.length > Math.max(1, autoSets);
+  return sets.filter((info) => {
+    const garbage = dead.get(info.id) ?? 0;
+    if (garbage > 0 && options.pruneNow) return true;
+    if (garbage > GARBAGE_SHARE * (setBytes(info) - info.bytes.idx)) return true;
+    return mergeSmall && small.includes(info);
+  });
+}
+
+/** Adds to `needed` every record that stays in any case, and then the bases of all of it. */
+async function keepWithBases(
+  repo: Repository,
+  needed: Needed,
+  stays: (entry: BlobEntry | SegmentEntry) => boolean,
+): Promise<void> {
+  for (let changed = true; changed; ) {
+    changed = false;
+    for await (const { entry, live } of repo.store.records()) {
+      const ids = 'kind' in entry ? needed.blobs : needed.extents;
+      // A hidden record comes to light when the one that hides it is dropped.
+      if (stays(entry) && !ids.has(entry.id)) ids.add(entry.id);
+      const isKept = stays(entry) || (live && ids.has(entry.id));
+      if (!isKept || entry.base === null || ids.has(entry.base)) continue;
+      ids.add(entry.base);
+      changed = true;
+    }
+  }
+}
+
+/** Moves sets that no manifest lists to trash: a command ended before it had listed them. */
+async function retireUnlisted(repo: Repository, options: GcOptions): Promise<number> {
+  const { layout, store } = repo;
+  if (options.dryRun) return (await unlistedSets(layout, store.sets())).length;
+  if ((await unlistedSets(layout, store.sets())).length === 0) return 0;
+  return repo.locked(async () => {
+    // Whoever publishes holds the lock: what is not listed now never will be.
+    await store.reload();
+    const left = await unlistedSets(layout, store.sets());
+    await store.retire(left);
+    return left.length;
+  });
+}
+
+/**
+ * Merges the small sets if there are more than `gc.autoSets`. Drops nothing that is live, so it needs
+ * no walk of the versions; since every record was copied and verified, the old files need no grace
+ * period unless somebody is reading them.
+ */
+export async function mergeSmallSets(repo: Repository, signal?: AbortSignal): Promise<boolean> {
+  const limit = repo.config.get('gc.autoSets');
+  const small = repo.store.sets().filter((info) => setBytes(info) < SMALL_SET_MAX_BYTES);
+  if (limit === 0 || small.length <= limit) return false;
+  await replaceSets(repo, {
+    seen: small,
+    chosen: small,
+    keep: null,
+    stillValid: async () => true,
+    ...(signal ? { signal } : {}),
+  });
+  const own = ownIdentity();
+  const readers = (await listReaders(repo.layout)).filter((r) => r.process?.pid !== own.pid);
+  if (readers.length === 0) {
+    const names = new Set(small.map((info) => info.id as string));
+    for (const name of await listDirectory(repo.layout.trash)) {
+      if (names.has(name.split('.')[0] as string))
+        await removeFile(path.join(repo.layout.trash, name));
+    }
+  }
+  return true;
+}

@@ -1,0 +1,264 @@
+/**
+ * What a repository needs: everything that its refs, its recent reflogs, its notes and its staging
+ * name, and the bases of all of that.
+ *
+ * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
+ */
+import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
+import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import { DlvError, isDamage } from '../../base/errors.js';
+import type { Repository } from '../objects/repository.js';
+import { namedObjects, openStoredFile } from '../objects/stored-file.js';
+import { readTier } from '../objects/tiers.js';
+import { notesRefName } from '../repo/layout.js';
+import { readHead } from '../repo/refs/head.js';
+import { type ReflogEntry, readDeletedReflogs, readReflog } from '../repo/refs/reflog.js';
+import { listNotedVersions, listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
+import type { Staging } from '../repo/staging/staging.js';
+import type { FileEntry } from '../repo/version/file-page.js';
+import { readPages } from '../repo/version/file-tree.js';
+import { readVersion } from '../repo/version/version.js';
+import { segmentCount } from '../store/types.js';
+
+/** An object that is named but cannot be read, and by what. */
+export interface BrokenLink {
+  kind: 'ref' | 'blob' | 'extent' | 'staging';
+  /** Id, or the name of a ref. */
+  name: string;
+  what: 'missing' | 'damaged';
+  message: string;
+  /** The version and path that need it, where one does. */
+  version: Id | null;
+  path: string | null;
+}
+
+/** Objects that are needed, by id. */
+export class Reachable {
+  readonly versions = new Set<Id>();
+  readonly blobs = new Map<Id, BlobKind>();
+  /** Extents and the number of their segments. */
+  readonly extents = new Map<Id, number>();
+  /** First version and path seen that need an object. */
+  readonly users = new Map<Id, { version: Id | null; path: string | null }>();
+}
+
+/** A file that something other than a version names: an entry of the staging area. */
+export type NamedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
+
+export interface ReachableOptions {
+  /** Reflog lines from this time on keep their versions; milliseconds since 1970. Default: all. */
+  reflogSince?: number;
+  /** The staging area: its files, and the versions that its lines stand on or will derive from. */
+  staging: Staging;
+  onBroken(link: BrokenLink): void;
+  /** Versions whose files are left out: what others need is found then. */
+  without?: ReadonlySet<Id>;
+  signal?: AbortSignal;
+}
+
+/** Finds what is needed. Bases are not in it: see `withBases`. */
+export async function findReachable(
+  repo: Repository,
+  options: ReachableOptions,
+): Promise<Reachable> {
+  const walk = new Walk(repo, options);
+  const roots = await rootsOf(repo, options);
+  for (const line of options.staging.models()) {
+    for (const id of [line.base, ...line.otherParents]) if (id !== null) roots.add(id);
+  }
+  for (const id of roots) await walk.version(id, null);
+  for (const line of options.staging.models()) {
+    for (const file of options.staging.entries(line.model)) await walk.file(file, null);
+  }
+  return walk.found;
+}
+
+/** Tells readReflog that nothing is known of where a ref points: it then leaves no move out. */
+const NOT_A_VERSION = '0'.repeat(64) as Id;
+
+/** Versions that refs, HEAD, reflogs and notes name. */
+async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set<Id>> {
+  const { layout } = repo;
+  const roots = new Set<Id>();
+  const addMoves = async (entries: readonly ReflogEntry[]): Promise<void> => {
+    for (const entry of entries) {
+      if (entry.time < (options.reflogSince ?? 0)) continue;
+      for (const id of [entry.before, entry.after]) {
+        // A reflog keeps what is there; what was pruned before is no damage.
+        if (id !== null && (await repo.store.findBlob(id)) !== null) roots.add(id);
+      }
+    }
+  };
+  const tryRead = async (name: string, action: () => Promise<void>): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      if (!isDamage(error) && !isMissing(error)) throw error;
+      options.onBroken({
+        kind: 'ref',
+        name,
+        what: isMissing(error) ? 'missing' : 'damaged',
+        message: (error as Error).message,
+        version: null,
+        path: null,
+      });
+    }
+  };
+  await tryRead('HEAD', async () => {
+    const head = await readHead(layout);
+    if (head.kind === 'detached') roots.add(head.id);
+  });
+  const logs = ['HEAD'];
+  for (const name of await listRefNames(layout)) {
+    if (name.startsWith('refs/notes/')) continue;
+    logs.push(name);
+    await tryRead(name, async () => {
+      const id = await readRef(layout, name);
+      if (id !== null) roots.add(id);
+    });
+  }
+  for (const name of logs) {
+    const log = await readReflog(layout, name, NOT_A_VERSION);
+    if (log.damaged.length > 0) {
+      const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
+      options.onBroken({ kind: 'ref', name, what: 'damaged', message, version: null, path: null });
+    }
+    await addMoves(log.entries);
+  }
+  await addMoves(await readDeletedReflogs(layout));
+  return roots;
+}
+
+class Walk {
+  readonly found = new Reachable();
+  readonly #repo: Repository;
+  readonly #options: ReachableOptions;
+  #noted: Promise<Set<Id>> | null = null;
+
+  constructor(repo: Repository, options: ReachableOptions) {
+    this.#repo = repo;
+    this.#options = options;
+  }
+
+  async #notes(version: Id): Promise<Id[]> {
+    const { layout } = this.#repo;
+    this.#noted ??= listNotedVersions(layout).then((ids) => new Set(ids));
+    return (await this.#noted).has(version) ? readNotes(layout, version) : [];
+  }
+
+  #add(id: Id, kind: BlobKind, version: Id | null, path: string | null): boolean {
+    if (this.found.blobs.has(id)) return false;
+    this.found.blobs.set(id, kind);
+    this.found.users.set(id, { version, path });
+    return true;
+  }
+
+  /** Reports an object that cannot be read instead of failing. @returns null then. */
+  async #guard<T>(
+    id: Id,
+    version: Id | null,
+    path: string | null,
+    action: () => Promise<T>,
+    kind: BrokenLink['kind'] = 'blob',
+  ): Promise<T | null> {
+    try {
+      return await action();
+    } catch (error) {
+      const missing = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
+      if (
+        !missing &&
+        !isDamage(error) &&
+        !(error instanceof DlvError && error.code === 'DLV_FORMAT_VERSION')
+      )
+        throw error;
+      const broken = (error.data.id ?? error.data.name ?? id) as string;
+      this.#options.onBroken({
+        kind,
+        name: kind === 'ref' ? notesRefName(id) : broken,
+        what: missing ? 'missing' : 'damaged',
+        message: error.message,
+        version,
+        path,
+      });
+      return null;
+    }
+  }
+
+  /** Adds a version and its ancestors; iterative, since a line may have many thousands. */
+  async version(start: Id, path: string | null): Promise<void> {
+    const queue = [start];
+    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+      throwIfAborted(this.#options.signal);
+      if (this.found.versions.has(id)) continue;
+      this.found.versions.add(id);
+      this.#add(id, 'version', id, path);
+      const current = id;
+      const version = await this.#guard(current, current, null, () =>
+        readVersion(current, this.#repo),
+      );
+      if (version === null) continue;
+      queue.push(...version.parents);
+      for (const log of version.logs) this.#add(log.id, 'blob', current, log.name);
+      if (version.network !== null) this.#add(version.network, 'blob', current, null);
+      for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
+      const notes = await this.#guard(current, current, null, () => this.#notes(current), 'ref');
+      for (const note of notes ?? []) this.#add(note, 'note', current, null);
+      if (this.#options.without?.has(current)) continue;
+      const noted = (notes ?? []).length > 0;
+      const tier = noted
+        ? await this.#guard(current, current, null, () => readTier(this.#repo, current))
+        : null;
+      await this.#guard(current, current, null, async () => {
+        for await (const page of readPages(version.tree, this.#repo)) {
+          for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, current);
+        }
+      });
+    }
+  }
+
+  /** Adds what a file is rebuilt from. */
+  async file(file: NamedFile, version: Id | null): Promise<void> {
+    const { id, kind } = file.recipe;
+    if (!this.#add(id, kind === 'blob' ? 'blob' : 'recipe', version, file.path)) return;
+    const stored = await this.#guard(id, version, file.path, () =>
+      openStoredFile(this.#repo, file),
+    );
+    if (stored === null) return;
+    for (const page of stored.pages) this.#add(page, 'ids', version, file.path);
+    for (const object of namedObjects(stored)) {
+      if (object.kind === 'blob') {
+        const blobKind = object.id === stored.recipe?.skeleton ? 'skeleton' : 'blob';
+        this.#add(object.id, blobKind, version, file.path);
+      } else if (!this.found.extents.has(object.id)) {
+        this.found.extents.set(object.id, segmentCount(object.count as number));
+        this.found.users.set(object.id, { version, path: file.path });
+      }
+    }
+  }
+}
+
+/** Ids of everything that must stay: the reachable objects and, through their chains, all bases. */
+export async function withBases(
+  repo: Repository,
+  reachable: Reachable,
+): Promise<{ blobs: Set<Id>; extents: Set<Id> }> {
+  const blobs = new Set<Id>();
+  for (const id of reachable.blobs.keys()) {
+    for (let next: Id | null = id; next !== null && !blobs.has(next); ) {
+      blobs.add(next);
+      next = (await repo.store.findBlob(next))?.base ?? null;
+    }
+  }
+  const extents = new Set<Id>(reachable.extents.keys());
+  for (const [id, segments] of reachable.extents) {
+    for (let segment = 0; segment < segments; segment++) {
+      let next = (await repo.store.findSegment(id, segment))?.base ?? null;
+      while (next !== null) {
+        // Segments of one base may be chained differently, so the walk goes on even if it is known.
+        extents.add(next);
+        next = (await repo.store.findSegment(next, segment))?.base ?? null;
+      }
+    }
+  }
+  return { blobs, extents };
+}

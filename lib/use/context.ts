@@ -1,0 +1,16 @@
+/**
+ * What every use case takes besides its options: where it runs, who watches, how it is stopped.
+ *
+ * Ops never print. They return plain objects (the command's `--json` document), report progress and
+ * warnings through the context, and throw errors of the table.
+ */
+import type { ProgressSink } from './progress.js';
+
+export interface OpContext {
+  /** Folder the user stands in; relative paths are taken from it. */
+  cwd: string;
+  progress: ProgressSink;
+  /** Receives one sentence each, for stderr. */
+  warn(message: string): void;
+  signal?: AbortSignal;
+}

@@ -1,0 +1,205 @@
+/**
+ * What is said about a version wherever one is shown: its number, its refs, its metrics, its lineage.
+ *
+ * `Describer` keeps what it learned, so that describing a whole history reads each version once.
+ */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { decodeCanonical } from '../../base/bytes/msgpack.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { PathOrder } from '../../storage/repo/path.js';
+import { listNotedVersions } from '../../storage/repo/refs/refs.js';
+import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js';
+import { formatAuthor } from '../../storage/repo/settings/author.js';
+import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
+import type { FileTree } from '../../storage/repo/version/file-tree.js';
+import type { Metric, Version } from '../../storage/repo/version/version.js';
+
+export type { Id } from '../../base/bytes/hash.js';
+
+/** A number as JSON can hold it: what is not finite is 'NaN', 'Infinity' or '-Infinity'. */
+export type MetricValue = number | string;
+
+/** A version of another model that a version derives from. */
+export interface Lineage {
+  version: Id;
+  model: string;
+  number: number;
+}
+
+/** What every list of versions says of each. */
+export interface VersionSummary {
+  version: Id;
+  model: string;
+  /** `model@number` names it while the branch that it is on is the current one. */
+  number: number;
+  message: string;
+  /** 'name <email>'. */
+  author: string;
+  /** ISO 8601 with the author's zone. */
+  time: string;
+  /** Ids, first parent first. */
+  parents: Id[];
+  /** Those of the parents that are versions of other models. */
+  lineage: Lineage[];
+  /** Name → value; of a metric with steps, the one at the last step. */
+  metrics: Record<string, MetricValue>;
+  params: Record<string, string>;
+  /** Last step of its weight snapshots, or null if none is known. */
+  step: number | null;
+  /** HEAD, branches (model/branch), tags (tag: name) and remote branches that name it. */
+  refs: string[];
+  /** Tiers that stand for exact files of it, as 'bf16' or 'bf16+fixed8'; null if all are exact. */
+  tier: string | null;
+}
+
+/** ISO 8601 with the zone of the author: '2026-01-31T12:00:00.000+02:00'. */
+export function formatMoment(time: number, tzMinutes: number): string {
+  const local = new Date(time + tzMinutes * 60_000).toISOString().slice(0, -1);
+  const away = Math.abs(tzMinutes);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const zone = `${tzMinutes < 0 ? '-' : '+'}${two(Math.floor(away / 60))}:${two(away % 60)}`;
+  return tzMinutes === 0 ? `${local}Z` : `${local}${zone}`;
+}
+
+/** A metric's value as JSON can hold it. */
+export function metricValue(value: number): MetricValue {
+  return Number.isFinite(value) ? value : String(value);
+}
+
+/** Name → last value. Metrics of a version stand in order of name, then step. */
+export function lastMetrics(metrics: readonly Metric[]): Record<string, MetricValue> {
+  return Object.fromEntries(metrics.map(({ name, value }) => [name, metricValue(value)]));
+}
+
+/** A ref as people read it: 'bert/main', 'tag: v1', 'origin/bert/main'. */
+export function shortRef(name: string): string {
+  if (name.startsWith('refs/tags/')) return `tag: ${name.slice('refs/tags/'.length)}`;
+  return name.replace(/^refs\/(heads|remotes)\//, '');
+}
+
+/** The last step among snapshots, those of weights first. */
+function lastStep(snapshots: readonly Pick<Snapshot, 'role' | 'step'>[]): number | null {
+  const weights = snapshots.filter(({ role }) => role === 'weights');
+  let last: number | null = null;
+  for (const { step } of weights.length > 0 ? weights : snapshots) {
+    if (step !== null && step > (last ?? -1)) last = step;
+  }
+  return last;
+}
+
+/** Describes versions of one repository. */
+export class Describer {
+  readonly #repo: Repository;
+  readonly #numbers = new Map<Id, number>();
+  readonly #pages = new Map<Id, FilePage>();
+  readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
+  #refs: Promise<Map<Id, string[]>> | null = null;
+  #noted: Promise<Set<Id>> | null = null;
+
+  constructor(repo: Repository) {
+    this.#repo = repo;
+  }
+
+  /** Full names of the refs that name each version, 'HEAD' among them. */
+  refs(): Promise<Map<Id, string[]>> {
+    this.#refs ??= (async () => {
+      const { layout } = this.#repo;
+      const refs = await refsByVersion(layout);
+      const head = await resolveHead(layout);
+      if (head !== null) refs.set(head, ['HEAD', ...(refs.get(head) ?? [])]);
+      return refs;
+    })();
+    return this.#refs;
+  }
+
+  /** Label of the tiers of a version; null if it is exact. Most have no notes: none is read then. */
+  async tier(id: Id): Promise<string | null> {
+    this.#noted ??= listNotedVersions(this.#repo.layout).then((ids) => new Set(ids));
+    return (await this.#noted).has(id) ? ((await this.#repo.tier(id))?.label ?? null) : null;
+  }
+
+  /** Position of a version on its first-parent line within its model, from 1. */
+  async number(id: Id): Promise<number> {
+    const line: Id[] = [];
+    const { model } = await this.#repo.version(id);
+    let below = 0;
+    for (let next: Id | undefined = id; next !== undefined; ) {
+      const known = this.#numbers.get(next);
+      if (known !== undefined) {
+        below = known;
+        break;
+      }
+      line.push(next);
+      const version: Version = await this.#repo.version(next);
+      next = version.parents[0];
+      if (next !== undefined && (await this.#repo.version(next)).model !== model) break;
+    }
+    for (const version of line.reverse()) this.#numbers.set(version, ++below);
+    return this.#numbers.get(id) as number;
+  }
+
+  /** Pages of a tree; each page is read once for all versions that share it. */
+  async *pages(tree: FileTree): AsyncGenerator<FilePage> {
+    if (tree.inline !== null) yield tree.inline;
+    for (const { id } of tree.pages) {
+      let page = this.#pages.get(id);
+      if (page === undefined) {
+        const file = `files ${id.slice(0, 10)}`;
+        const bytes = await this.#repo.readBlob(id, 'files');
+        page = unpackPage(decodeCanonical(bytes, file), file, new PathOrder());
+        this.#pages.set(id, page);
+        if (this.#pages.size > 64) this.#pages.delete(this.#pages.keys().next().value as Id);
+      }
+      yield page;
+    }
+  }
+
+  /** Last step of the weights of a version; reads the pages of its files that are new to it. */
+  async step(tree: FileTree): Promise<number | null> {
+    if (tree.inline !== null) return lastStep(tree.inline.snapshots);
+    const found: Pick<Snapshot, 'role' | 'step'>[] = [];
+    for (const ref of tree.pages) {
+      let steps = this.#steps.get(ref.id);
+      if (steps === undefined) {
+        steps = [];
+        for await (const page of this.pages({ ...tree, pages: [ref] })) {
+          for (const { role, step } of page.snapshots) steps.push({ role, step });
+        }
+        this.#steps.set(ref.id, steps);
+      }
+      found.push(...steps);
+    }
+    return lastStep(found);
+  }
+
+  async describe(id: Id): Promise<VersionSummary> {
+    const version = await this.#repo.version(id);
+    return {
+      version: id,
+      model: version.model,
+      number: await this.number(id),
+      message: version.message,
+      author: formatAuthor(version.author),
+      time: formatMoment(version.time, version.tzMinutes),
+      parents: version.parents,
+      lineage: await this.#lineage(version),
+      metrics: lastMetrics(version.metrics),
+      params: Object.fromEntries(version.params.map(({ name, text }) => [name, text])),
+      step: await this.step(version.tree),
+      refs: ((await this.refs()).get(id) ?? []).map(shortRef),
+      tier: await this.tier(id),
+    };
+  }
+
+  async #lineage(version: Version): Promise<Lineage[]> {
+    const lineage: Lineage[] = [];
+    for (const parent of version.parents) {
+      const { model } = await this.#repo.version(parent);
+      if (model !== version.model) {
+        lineage.push({ version: parent, model, number: await this.number(parent) });
+      }
+    }
+    return lineage;
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * The storage part of `dlv bench`: what general compressors and dlv's own encodings make of the
+ * tensors of some snapshots.
+ *
+ * Each extent is measured once, however many snapshots hold it. Where there are more bytes than asked
+ * for, segments spread evenly over all of them are measured.
+ */
+import { spawn } from 'node:child_process';
+import { promisify } from 'node:util';
+import * as zlib from 'node:zlib';
+import { compress as lz4Compress } from 'lz4-napi';
+import { throwIfAborted } from '../../base/bytes/files.js';
+import { SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { mergeFast } from '../../pure/codec/planes.js';
+import { encodeRans } from '../../pure/codec/planes-rans.js';
+import type { SurveyedExtent } from '../../storage/archive/survey.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import type { OpContext } from '../context.js';
+import type { Subjects } from './subjects.js';
+
+/** One way to store the tensors. */
+export interface StorageRow {
+  codec: string;
+  /** null: not on this machine, see `missing`. */
+  bytes: number | null;
+  /** Bytes ÷ raw bytes. */
+  share: number | null;
+  /** Raw bytes for each second of encoding, one at a time; null where it is not measured. */
+  bytesPerSecond: number | null;
+  /** Bytes by class of planes; null where they are not apart. */
+  classes: { hi: number; mid: number; low: number } | null;
+}
+
+export interface StorageResult {
+  /** Bytes of the tensors, each counted once, and those that were measured. */
+  tensorBytes: number;
+  measuredBytes: number;
+  /** Elements that have a base to be a delta of. */
+  deltaShare: number;
+  rows: StorageRow[];
+  /** Compressors that this machine does not have, and why. */
+  missing: string[];
+}
+
+/** A segment to measure and its base's. */
+interface Job {
+  extent: SurveyedExtent;
+  base: SurveyedExtent | null;
+  segment: number;
+  count: number;
+}
+
+/** What is kept of one codec while it is measured. */
+interface Tally {
+  bytes: number;
+  seconds: number;
+  classes: { hi: number; mid: number; low: number } | null;
+}
+
+/** Ways of the kernel, in the order of tables. */
+const ENCODINGS = [
+  { codec: 'dlv fast', level: 0, isDelta: false, noPrefix: false },
+  { codec: 'dlv default', level: 1, isDelta: false, noPrefix: false },
+  { codec: 'dlv max', level: 2, isDelta: false, noPrefix: false },
+  { codec: 'dlv delta fast', level: 0, isDelta: true, noPrefix: false },
+  { codec: 'dlv delta default', level: 1, isDelta: true, noPrefix: false },
+  { codec: 'dlv delta max', level: 2, isDelta: true, noPrefix: false },
+  { codec: 'dlv delta full read', level: 1, isDelta: true, noPrefix: true },
+] as const;
+const LZ4_PIECE_BYTES = 1 << 20;
+const ZSTD_LEVEL = 3;
+const ZLIB_LEVEL = 6;
+
+const gzip = promisify(zlib.gzip) as (bytes: Uint8Array, o: object) => Promise<Uint8Array>;
+const deflate = promisify(zlib.deflate) as (bytes: Uint8Array, o: object) => Promise<Uint8Array>;
+
+/** @param mostBytes  bytes of tensors that are measured at most. */
+export async function benchStorage(
+  repo: Repository,
+  subjects: Subjects,
+  mostBytes: number,
+  context: OpContext,
+): Promise<StorageResult> {
+  const all = jobsOf(subjects);
+  const sizeOf = ({ extent, count }: Job): number => extent.width * count;
+  const tensorBytes = all.reduce((sum, job) => sum + sizeOf(job), 0);
+  const jobs = spread(all, tensorBytes, mostBytes);
+  const measuredBytes = jobs.reduce((sum, job) => sum + sizeOf(job), 0);
+  const tallies = new Map<string, Tally>();
+  const missing: string[] = [];
+  const zstd = await findZstd();
+  if (zstd === null) missing.push('zstd: this Node has none and there is no zstd program');
+  context.progress.start('measuring encodings', measuredBytes);
+  let delta = 0;
+  for (const job of jobs) {
+    throwIfAborted(context.signal);
+    const { id, width } = job.extent;
+    const planes = await repo.extents.readPlanes(id, job.segment, width);
+    const base =
+      job.base === null ? null : await repo.extents.readPlanes(job.base.id, job.segment, width);
+    if (base !== null) delta += sizeOf(job);
+    const bytes = new Uint8Array(sizeOf(job));
+    mergeFast(planes, bytes);
+    await measurePeers(tallies, bytes, planes, zstd);
+    await measureOwn(tallies, planes, base);
+    context.progress.advance(sizeOf(job));
+  }
+  context.progress.finish();
+  const rows = [...tallies].map(([codec, { bytes, seconds, classes }]): StorageRow => {
+    const bytesPerSecond = seconds > 0 ? measuredBytes / seconds : null;
+    return { codec, bytes, share: bytes / measuredBytes, bytesPerSecond, classes };
+  });
+  if (zstd === null) {
+    const none = { bytes: null, share: null, bytesPerSecond: null, classes: null };
+    rows.splice(4, 0, { codec: `zstd -${ZSTD_LEVEL}`, ...none });
+  }
+  const deltaShare = measuredBytes > 0 ? delta / measuredBytes : 0;
+  return { tensorBytes, measuredBytes, deltaShare, rows, missing };
+}
+
+/** Every segment of every wanted extent, and what it would be a delta of. */
+function jobsOf({ survey, vertices }: Subjects): Job[] {
+  const jobs: Job[] = [];
+  for (const vertex of [...new Set(vertices.flat())].sort((a, b) => a - b)) {
+    const extent = survey.extents[vertex - 1] as SurveyedExtent;
+    const under = extent.live.base || survey.near.neighbours(vertex).find((v) => v < vertex);
+    const base = under === undefined ? null : (survey.extents[under - 1] as SurveyedExtent);
+    for (let segment = 0; segment < extent.segments; segment++) {
+      const count = Math.min(SEGMENT_ELEMENTS, extent.count - segment * SEGMENT_ELEMENTS);
+      jobs.push({ extent, base, segment, count });
+    }
+  }
+  return jobs;
+}
+
+/** Items of about `most` of `total` bytes, evenly chosen. */
+function spread(jobs: readonly Job[], total: number, most: number): Job[] {
+  if (total <= most) return [...jobs];
+  const share = most / total;
+  return jobs.filter((_, i) => Math.floor((i + 1) * share) > Math.floor(i * share) || i === 0);
+}
+
+async function measurePeers(
+  tallies: Map<string, Tally>,
+  bytes: Uint8Array,
+  planes: readonly Uint8Array[],
+  zstd: Compressor | null,
+): Promise<void> {
+  const hi = classOf(planes.length);
+  const { length } = bytes;
+  add(tallies, 'raw', 0, [length], null);
+  const raw = tallies.get('raw') as Tally;
+  raw.classes ??= { hi: 0, mid: 0, low: 0 };
+  for (const [k, plane] of planes.entries()) raw.classes[hi(k)] += plane.length;
+  await timed(tallies, `gzip -${ZLIB_LEVEL}`, async () => [
+    (await gzip(bytes, { level: ZLIB_LEVEL })).length,
+  ]);
+  const started = performance.now();
+  const sizes = { hi: 0, mid: 0, low: 0 };
+  for (const [k, plane] of planes.entries()) {
+    sizes[hi(k)] += (await deflate(plane, { level: ZLIB_LEVEL })).length;
+  }
+  const seconds = (performance.now() - started) / 1000;
+  add(tallies, 'zlib by plane', seconds, Object.values(sizes), sizes);
+  await timed(tallies, 'lz4', async () => {
+    const pieces: number[] = [];
+    for (let at = 0; at < length; at += LZ4_PIECE_BYTES) {
+      const piece = bytes.subarray(at, at + LZ4_PIECE_BYTES);
+      const view = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
+      pieces.push((await lz4Compress(view)).length);
+    }
+    return pieces;
+  });
+  if (zstd === null) return;
+  if (zstd.isTimed)
+    await timed(tallies, `zstd -${ZSTD_LEVEL}`, async () => [await zstd.run(bytes)]);
+  else add(tallies, `zstd -${ZSTD_LEVEL}`, 0, [await zstd.run(bytes)], null);
+}
+
+async function measureOwn(
+  tallies: Map<string, Tally>,
+  planes: readonly Uint8Array[],
+  base: readonly Uint8Array[] | null,
+): Promise<void> {
+  for (const { codec, level, isDelta, noPrefix } of ENCODINGS) {
+    const started = performance.now();
+    const coded = await encodeRans(planes, isDelta ? base : null, { level, noPrefix });
+    const seconds = (performance.now() - started) / 1000;
+    const { head, hi, mid, low } = coded;
+    const classes = { hi: head.length + hi.length, mid: mid.length, low: low.length };
+    add(tallies, codec, seconds, Object.values(classes), classes);
+  }
+}
+
+/** Class of plane k of elements of a width. */
+function classOf(width: number): (k: number) => 'hi' | 'mid' | 'low' {
+  const mid = width === 4 ? 3 : 4;
+  return (k) => (k < 2 ? 'hi' : k < mid ? 'mid' : 'low');
+}
+
+async function timed(
+  tallies: Map<string, Tally>,
+  codec: string,
+  work: () => Promise<readonly number[]>,
+): Promise<void> {
+  const started = performance.now();
+  const sizes = await work();
+  add(tallies, codec, (performance.now() - started) / 1000, sizes, null);
+}
+
+function add(
+  tallies: Map<string, Tally>,
+  codec: string,
+  seconds: number,
+  sizes: readonly number[],
+  classes: Tally['classes'],
+): void {
+  const tally = tallies.get(codec) ?? { bytes: 0, seconds: 0, classes: null };
+  for (const size of sizes) tally.bytes += size;
+  tally.seconds += seconds;
+  if (classes !== null) {
+    tally.classes ??= { hi: 0, mid: 0, low: 0 };
+    for (const kind of ['hi', 'mid', 'low'] as const) tally.classes[kind] += classes[kind];
+  }
+  tallies.set(codec, tally);
+}
+
+/** Gives the compressed size of some bytes. */
+interface Compressor {
+  /** False if starting a program would be what is timed. */
+  isTimed: boolean;
+  run(bytes: Uint8Array): Promise<number>;
+}
+
+/** Node's own zstd, else the zstd program, else null. */
+async function findZstd(): Promise<Compressor | null> {
+  const own = (zlib as { zstdCompress?: typeof zlib.deflate }).zstdCompress;
+  if (own !== undefined) {
+    const compress = promisify(own) as (bytes: Uint8Array) => Promise<Uint8Array>;
+    return { isTimed: true, run: async (bytes) => (await compress(bytes)).length };
+  }
+  const program: Compressor = { isTimed: false, run: runZstd };
+  return (await runZstd(new Uint8Array(16)).catch(() => null)) === null ? null : program;
+}
+
+/** Length of what `zstd` makes of its standard input. @throws if there is no such program. */
+function runZstd(bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('zstd', [`-${ZSTD_LEVEL}`, '-q', '-c'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    let length = 0;
+    child.stdout.on('data', (piece: Uint8Array) => {
+      length += piece.length;
+    });
+    child.once('error', reject);
+    // A program that ends early breaks its input; its exit code says so.
+    child.stdin.once('error', () => {});
+    child.once('close', (code) => {
+      if (code === 0) resolve(length);
+      else reject(new Error(`zstd ended with ${code}`));
+    });
+    child.stdin.end(bytes);
+  });
+}

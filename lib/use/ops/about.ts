@@ -1,0 +1,30 @@
+/** Says which dlv this is, where it runs and which repositories it reads. */
+import { readFile } from 'node:fs/promises';
+import { type KernelInfo, loadKernel } from '../../base/native/kernel.js';
+import { CURRENT_FORMAT, type Format } from '../../storage/repo/format.js';
+
+export interface About {
+  version: string;
+  /** Version of Node. */
+  node: string;
+  /** 'linux-x64' and the like. */
+  platform: string;
+  /** Feature flags of the repositories that it makes (docs/format/layout.md). */
+  format: Format;
+  /** Which kernel runs: native, portable (no SIMD), wasm or reference (TypeScript). */
+  kernel: KernelInfo;
+}
+
+/** What `dlv --version` tells. */
+export async function about(): Promise<About> {
+  const manifest = new URL('../../../../package.json', import.meta.url);
+  const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  const { node } = process.versions;
+  return {
+    version,
+    node,
+    platform: `${process.platform}-${process.arch}`,
+    format: CURRENT_FORMAT,
+    kernel: loadKernel().info,
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * `dlv bench`: what storing and bringing back the snapshots of a repository, or given checkpoints,
+ * costs, and what other ways would cost.
+ *
+ * Three parts, each in a file of its own: storage, recovery, plans. Nothing in the repository changes.
+ */
+
+import { writeFileAtomic } from '../../base/bytes/files.js';
+import { UsageError } from '../../base/errors.js';
+import type { Scheme } from '../../pure/plan/graph.js';
+import { calibrate } from '../../storage/archive/calibrate.js';
+import type { CostUnit, RecreationUnit } from '../../storage/archive/storage-graph.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import type { OpContext } from '../context.js';
+import { costsNow, measureGraph } from '../measure/bench-graph.js';
+import { type BenchMachine, MachineWatch } from '../measure/bench-machine.js';
+import { type PlansResult, sweepPlans } from '../measure/bench-plans.js';
+import { benchRecovery, type RecoveryResult } from '../measure/bench-recovery.js';
+import { benchStorage, type StorageResult } from '../measure/bench-storage.js';
+import { type BenchSnapshot, chooseSubjects, LAST_SNAPSHOTS } from '../measure/subjects.js';
+import { withFiles } from './bench-files.js';
+import { withRepository } from './with-repository.js';
+
+export type { BenchSnapshot } from '../measure/subjects.js';
+
+export type BenchPart = 'storage' | 'recovery' | 'plans';
+
+/** Budgets that are swept if nobody says which. */
+export const DEFAULT_BUDGETS: readonly number[] = [1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4];
+const DEFAULT_REPEAT = 5;
+const DEFAULT_MOST_BYTES = 256 * 1024 * 1024;
+const DEFAULT_TIME_LIMIT_SECONDS = 5;
+
+export interface BenchOptions {
+  /** Default: the last snapshots of HEAD's history. */
+  revisions?: string[];
+  /** Checkpoints instead of a repository, oldest first. */
+  files?: string[];
+  /** Default: all parts. */
+  only?: BenchPart[];
+  /** Snapshots that are measured if no revision is named. Default 10. */
+  last?: number;
+  /** Runs of each recovery. Default 5. */
+  repeat?: number;
+  /** Factors of the least recreation cost. */
+  budgets?: number[];
+  /** Default 'independent'. */
+  scheme?: Scheme;
+  /** What plans count as recreation. Default 'bytes'; 'ms' is predicted from times of this machine. */
+  unit?: RecreationUnit;
+  /** Bytes of tensors whose encodings are measured at most. Default 256 MiB. */
+  mostBytes?: number;
+  /** Most time of one planner on one budget. Default 5. */
+  timeLimitSeconds?: number;
+}
+
+export interface BenchResult {
+  machine: BenchMachine;
+  snapshots: BenchSnapshot[];
+  /** null: not asked for. */
+  storage: StorageResult | null;
+  recovery: RecoveryResult | null;
+  plans: PlansResult | null;
+  seconds: number;
+}
+
+/** @throws {NotFoundError} {UsageError} {CorruptError} {NoRepositoryError} */
+export async function bench(options: BenchOptions, context: OpContext): Promise<BenchResult> {
+  const started = performance.now();
+  check(options);
+  const watch = new MachineWatch();
+  const { files } = options;
+  const parts =
+    files === undefined
+      ? await withRepository(context, (repo) => measure(repo, options, context))
+      : await withFiles(files, context, (repo, within) => {
+          return measure(repo, { last: files.length, ...options }, within);
+        });
+  return { machine: watch.finish(), ...parts, seconds: (performance.now() - started) / 1000 };
+}
+
+function check({ revisions = [], files, budgets = [], repeat, last }: BenchOptions): void {
+  const refuse = (message: string, option: string, hint: string): never => {
+    throw new UsageError(message, { option, hint });
+  };
+  if (files !== undefined && revisions.length > 0) {
+    refuse('revisions and --files at once', '--files', 'measure one after the other');
+  }
+  if (files?.length === 0) refuse('--files names no file', '--files', 'name checkpoint files');
+  const wrong = budgets.find((budget) => !(budget >= 1 && budget < Infinity));
+  if (wrong !== undefined) {
+    refuse(`a budget of ${wrong} cannot be kept`, '--budgets', 'budgets are factors from 1 up');
+  }
+  for (const [value, option] of [
+    [repeat, '--repeat'],
+    [last, '--last'],
+  ] as const) {
+    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
+    refuse(`${option} takes a whole number from 1 up, not ${value}`, option, 'for example 5');
+  }
+}
+
+async function measure(
+  repo: Repository,
+  options: BenchOptions,
+  context: OpContext,
+): Promise<Pick<BenchResult, 'snapshots' | BenchPart>> {
+  const { revisions = [], last = LAST_SNAPSHOTS, scheme = 'independent' } = options;
+  context.progress.start('looking at what is stored', 0);
+  const subjects = await chooseSubjects(repo, revisions, last, context);
+  const isWanted = (part: BenchPart): boolean => options.only?.includes(part) ?? true;
+  const { mostBytes = DEFAULT_MOST_BYTES, repeat = DEFAULT_REPEAT } = options;
+  const storage = isWanted('storage')
+    ? await benchStorage(repo, subjects, mostBytes, context)
+    : null;
+  for (const missing of storage?.missing ?? []) context.warn(`not measured: ${missing}`);
+  const recovery = isWanted('recovery')
+    ? await benchRecovery(repo, subjects, { repeat }, context)
+    : null;
+  if (recovery !== null && recovery.notCold !== null) {
+    context.warn(`nothing is read cold: ${recovery.notCold}`);
+  }
+  let plans: PlansResult | null = null;
+  if (isWanted('plans')) {
+    const { survey } = subjects;
+    const { unit = 'bytes' } = options;
+    const cost: CostUnit = unit === 'ms' ? { unit, time: await calibrate(repo) } : { unit };
+    const measured = await measureGraph(repo, survey, { scheme, cost, level: 1 }, context);
+    const timeLimitMs = 1000 * (options.timeLimitSeconds ?? DEFAULT_TIME_LIMIT_SECONDS);
+    const budgets = options.budgets ?? DEFAULT_BUDGETS;
+    const swept = await sweepPlans(measured.graph, { budgets, timeLimitMs }, context);
+    plans = {
+      scheme,
+      unit,
+      extents: survey.extents.length,
+      candidates: measured.graph.edgeCount,
+      snapshots: measured.graph.groups.length,
+      now: costsNow(measured),
+      ...swept,
+    };
+  }
+  return { snapshots: subjects.snapshots, storage, recovery, plans };
+}
+
+/** Writes a report in the place of what was there. @throws {IoError} */
+export function writeReport(file: string, text: string): Promise<void> {
+  return writeFileAtomic(file, Buffer.from(text));
+}

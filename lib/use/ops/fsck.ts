@@ -1,0 +1,146 @@
+/** `dlv fsck`: verifies the repository; with `rebuild`, makes anew what is derived first. */
+
+import { isMissing, statOrNull } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { DlvError, isDamage } from '../../base/errors.js';
+import { Repository } from '../../storage/objects/repository.js';
+import { findRepository, type Layout } from '../../storage/repo/layout.js';
+import { type RepositoryLock, withLock } from '../../storage/repo/processes/lock.js';
+import { readHead } from '../../storage/repo/refs/head.js';
+import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { listRefs } from '../../storage/repo/refs/refs.js';
+import { Staging } from '../../storage/repo/staging/staging.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { checkRepository, type FsckResult } from '../../storage/upkeep/fsck.js';
+import { keepAside } from '../../storage/upkeep/keep-aside.js';
+import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.js';
+import { rebuildFrame, rebuildRefs } from '../../storage/upkeep/rebuild-state.js';
+import type { OpContext } from '../context.js';
+import { moveLine, stagedEntriesOf } from '../history/staged-version.js';
+
+export interface FsckOpOptions {
+  /** Also rebuilds every distinct file and compares its sha256. */
+  files?: boolean;
+  /** Mends what can be mended first. */
+  rebuild?: boolean;
+}
+
+export interface FsckOpResult extends FsckResult {
+  /** What `rebuild` did and could not do; null without it. */
+  rebuilt: RebuildReport | null;
+}
+
+/** Verifies the repository around `context.cwd`, also one that cannot be opened. */
+export async function fsck(context: OpContext, options: FsckOpOptions = {}): Promise<FsckOpResult> {
+  const layout = await findRepository(context.cwd);
+  const rebuilt = options.rebuild ? await rebuild(layout, context) : null;
+  const { progress, signal } = context;
+  const result = await checkRepository(layout, {
+    files: options.files === true,
+    onStart: (label, total) => progress.start(label, total),
+    onBytes: (count) => progress.advance(count),
+    ...(signal ? { signal } : {}),
+  });
+  progress.finish();
+  return { ...result, rebuilt };
+}
+
+/** Mends a repository, alone in it. @throws {LockedError} {IoError} {FormatVersionError} */
+async function rebuild(layout: Layout, context: OpContext): Promise<RebuildReport> {
+  const report: RebuildReport = { done: [], failed: [] };
+  const { signal } = context;
+  const abort = signal ? { signal } : {};
+  await withLock(
+    layout,
+    async (lock) => {
+      await rebuildFrame(layout, report);
+      await rebuildPacks(layout, report, abort);
+      const repo = await Repository.openForRepair(layout, abort);
+      try {
+        await rebuildRefs(repo, report);
+        await rebuildStaging(repo, lock, report);
+      } finally {
+        await repo.close();
+      }
+    },
+    abort,
+  );
+  return report;
+}
+
+/** Makes the staging file anew from the tips of the branches if it is damaged or lost. */
+async function rebuildStaging(
+  repo: Repository,
+  lock: RepositoryLock,
+  report: RebuildReport,
+): Promise<void> {
+  const { layout } = repo;
+  const there = (await statOrNull(layout.staging)) !== null;
+  if (there && (await isReadable(layout))) return;
+  const tips = await tipsOfModels(repo);
+  if (!there && tips.size === 0) return;
+  const staging = new Staging();
+  for (const [model, { branch, id }] of tips) {
+    try {
+      const entries = await stagedEntriesOf(repo, await repo.tree(id), staging);
+      moveLine(staging, model, { version: id, branch, entries });
+    } catch (error) {
+      const isOfObject = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
+      const isTaken = error instanceof DlvError && error.code === 'DLV_CONFLICT';
+      if (!isOfObject && !isTaken && !isDamage(error)) throw error;
+      staging.drop(model);
+      report.failed.push(
+        `the files of '${model}' are not tracked now: ${(error as Error).message}`,
+      );
+    }
+  }
+  await keepAside(layout, 'staging');
+  await writeStaging(lock, staging);
+  report.done.push("made 'staging' anew from the last versions; add uncommitted changes again");
+}
+
+interface Tip {
+  branch: string | null;
+  id: Id;
+}
+
+/** For each model the version that its files are taken from: HEAD's, else of its first branch. */
+async function tipsOfModels(repo: Repository): Promise<Map<string, Tip>> {
+  const head = await readHead(repo.layout);
+  const first = repo.config.get('init.branch');
+  const tips = new Map<string, Tip>();
+  const rank = (model: string, branch: string | null): number => {
+    if (head.kind === 'branch' && head.model === model && head.branch === branch) return 2;
+    return branch === first ? 1 : 0;
+  };
+  for (const { name, id } of await readableRefs(repo)) {
+    const place = parseRefName(name);
+    if (place?.kind !== 'head') continue;
+    const { model, branch } = place;
+    const known = tips.get(model);
+    if (known === undefined || rank(model, branch) > rank(model, known.branch)) {
+      tips.set(model, { branch, id });
+    }
+  }
+  if (head.kind === 'detached') tips.set(head.model, { branch: null, id: head.id });
+  return tips;
+}
+
+async function readableRefs(repo: Repository): ReturnType<typeof listRefs> {
+  try {
+    return await listRefs(repo.layout, 'refs/heads');
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return [];
+  }
+}
+
+async function isReadable(layout: Layout): Promise<boolean> {
+  try {
+    await readStaging(layout);
+    return true;
+  } catch (error) {
+    if (!isDamage(error) && !isMissing(error)) throw error;
+    return false;
+  }
+}

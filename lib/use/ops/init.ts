@@ -1,0 +1,51 @@
+/** `dlv init`: makes an empty repository. */
+import path from 'node:path';
+import { makeDirectory, statOrNull } from '../../base/bytes/files.js';
+import { UsageError } from '../../base/errors.js';
+import { Repository } from '../../storage/objects/repository.js';
+import { findRepositoryOrNull } from '../../storage/repo/layout.js';
+import { writeHead } from '../../storage/repo/refs/head.js';
+import { checkBranchName, checkModelName } from '../../storage/repo/refs/ref-name.js';
+import { readConfig } from '../../storage/repo/settings/config.js';
+import type { OpContext } from '../context.js';
+
+export interface InitOptions {
+  /** Folder for the repository; default: where the user stands. Made if it is not there. */
+  dir?: string;
+  /** First model; default: the folder's name. */
+  model?: string;
+  /** First branch; default: the setting init.branch. */
+  branch?: string;
+}
+
+export interface InitResult {
+  /** The folder that holds .dlv. */
+  path: string;
+  model: string;
+  branch: string;
+}
+
+/** Makes a repository. @throws {ExistsError} DLV_EXISTS if there is one in that folder. */
+export async function init(context: OpContext, options: InitOptions = {}): Promise<InitResult> {
+  const dir = path.resolve(context.cwd, options.dir ?? '.');
+  if (options.model !== undefined) checkModelName(options.model);
+  const branch = options.branch ?? (await readConfig(null)).get('init.branch');
+  checkBranchName(branch);
+  const there = await statOrNull(dir);
+  if (there?.isFile) {
+    throw new UsageError(`'${options.dir}' is a file, not a folder`, { path: dir });
+  }
+  const outer = await findRepositoryOrNull(dir);
+  if (outer !== null && outer.workTree !== dir) {
+    context.warn(`this repository lies inside another one, '${outer.workTree}'`);
+  }
+  await makeDirectory(dir);
+  const repo = await Repository.init(dir, options.model);
+  try {
+    const { model } = await repo.head();
+    await repo.locked((lock) => writeHead(lock, { kind: 'branch', model, branch }));
+    return { path: dir, model, branch };
+  } finally {
+    await repo.close();
+  }
+}

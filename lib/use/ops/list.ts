@@ -1,0 +1,105 @@
+/** `dlv list`: the models of a repository, or their versions that fit. */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { NotFoundError } from '../../base/errors.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { closestNames } from '../../storage/repo/refs/closest.js';
+import { checkModelName } from '../../storage/repo/refs/ref-name.js';
+import type { OpContext } from '../context.js';
+import { listBranches, readBranch } from '../history/branches.js';
+import { versionsByModel } from '../history/sizes.js';
+import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
+import { du } from './du.js';
+
+export interface ListOptions {
+  /** Only this model. */
+  model?: string;
+  /** Only versions whose message holds this text, whatever its case. */
+  message?: string;
+  /** The last so many versions of each model; 0 lists none. Default 1. */
+  last?: number;
+}
+
+/** One model. */
+export interface ListedModel {
+  model: string;
+  /** True if HEAD is at it. */
+  current: boolean;
+  branches: { branch: string; version: Id }[];
+  /** Versions on its branches. */
+  versions: number;
+  /** Versions of other models that it derives from. */
+  lineage: Lineage[];
+  logicalBytes: number;
+  /** Bytes in packs of all that it needs, and of what no other model needs. */
+  storedBytes: number;
+  uniqueBytes: number;
+  /** The last versions that fit, newest first. */
+  latest: VersionSummary[];
+}
+
+/** Models, by name; those with no version that fits are left out. @throws {NotFoundError} */
+export async function list(
+  repo: Repository,
+  options: ListOptions,
+  context: OpContext,
+): Promise<ListedModel[]> {
+  const { last = 1, message } = options;
+  const head = await repo.head();
+  const branches = await listBranches(repo);
+  const tips = new Map<string, { branch: string; version: Id }[]>();
+  for (const name of branches) {
+    const version = await readBranch(repo, name);
+    if (version === null) continue;
+    const rows = tips.get(name.model) ?? [];
+    rows.push({ branch: name.branch, version });
+    tips.set(name.model, rows);
+  }
+  if (options.model !== undefined) checkExists(options.model, [...tips.keys()]);
+  const starts = [...tips.values()].flat().map((row) => row.version);
+  const lines = await versionsByModel(repo, starts);
+  const bytes = new Map((await du(repo, {}, context)).models.map((row) => [row.model, row]));
+  const describer = new Describer(repo);
+  const models: ListedModel[] = [];
+  for (const [model, ids] of lines) {
+    if (options.model !== undefined && model !== options.model) continue;
+    const lineage = new Map<Id, Lineage>();
+    const latest: VersionSummary[] = [];
+    let fits = 0;
+    for (const id of ids) {
+      const version = await repo.version(id);
+      const isWanted =
+        message === undefined || version.message.toLowerCase().includes(message.toLowerCase());
+      const summary = await describer.describe(id);
+      for (const parent of summary.lineage) lineage.set(parent.version, parent);
+      if (!isWanted) continue;
+      fits++;
+      if (latest.length < last) latest.push(summary);
+    }
+    if (fits === 0) continue;
+    const size = bytes.get(model);
+    models.push({
+      model,
+      current: head.model === model,
+      branches: tips.get(model) ?? [],
+      versions: ids.length,
+      lineage: [...lineage.values()],
+      logicalBytes: size?.logicalBytes ?? 0,
+      storedBytes: size?.storedBytes ?? 0,
+      uniqueBytes: size?.uniqueBytes ?? 0,
+      latest,
+    });
+  }
+  return models;
+}
+
+function checkExists(name: string, models: readonly string[]): void {
+  if (models.includes(checkModelName(name))) return;
+  const near = closestNames(name, models);
+  throw new NotFoundError(`there is no model '${name}'`, {
+    kind: 'model',
+    name,
+    candidates: near,
+    hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : "'dlv list' shows the models",
+  });
+}

@@ -1,0 +1,151 @@
+/** `dlv reset`: moves HEAD's line to a version; what is staged and the work tree follow if asked. */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError, UsageError } from '../../base/errors.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { branchRefName } from '../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import type { Head } from '../../storage/repo/refs/head.js';
+import { writeHead } from '../../storage/repo/refs/head.js';
+import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
+import { updateRef } from '../../storage/repo/refs/refs.js';
+import type { StagedEntry } from '../../storage/repo/staging/staging.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import type { OpContext } from '../context.js';
+import { currentLine, type Line, needTip } from '../history/lines.js';
+import { resolveId } from '../history/resolve.js';
+import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
+import { moveReason } from '../worktree/apply-checkout.js';
+import { checkoutVersion } from './checkout.js';
+import { restore } from './restore.js';
+
+/** soft: the line; mixed: and what is staged; hard: and the work tree. */
+export type ResetMode = 'soft' | 'mixed' | 'hard';
+
+export interface ResetOptions {
+  /** Default: HEAD. */
+  revision?: string;
+  mode?: ResetMode;
+  /** Only what is staged of these files; the line stays. */
+  paths?: string[];
+}
+
+export interface ResetResult {
+  model: string;
+  branch: string | null;
+  mode: ResetMode;
+  /** Version that the line stood on, and stands on now; null before its first. */
+  before: Id | null;
+  version: Id | null;
+  /** Paths given whose staged state changed. */
+  staged: string[];
+  /** Work files written and removed (hard). */
+  written: string[];
+  removed: string[];
+}
+
+/** @throws {NotFoundError} {ConflictError} for a version of another model; {UsageError} */
+export async function reset(
+  repo: Repository,
+  options: ResetOptions,
+  context: OpContext,
+): Promise<ResetResult> {
+  const { revision = 'HEAD', mode = 'mixed', paths = [] } = options;
+  const { staging } = await readStaging(repo.layout);
+  const line = await currentLine(repo, staging);
+  if (paths.length > 0) return resetPaths(repo, line, options, paths, context);
+  const id = await resolveId(repo, revision);
+  const before = needTip(line);
+  const { model } = await repo.version(id);
+  if (model !== line.model) {
+    throw new ConflictError(`'${revision}' is a version of '${model}', not of '${line.model}'`, {
+      model,
+      hint: `run 'dlv switch ${model}' first, or 'dlv checkout ${revision}' to look at it`,
+    });
+  }
+  const result: ResetResult = {
+    model,
+    branch: line.branch,
+    mode,
+    before,
+    version: id,
+    staged: [],
+    written: [],
+    removed: [],
+  };
+  const why = await moveReason(repo, `reset: moving to ${revision}`);
+  const move = (lock: RepositoryLock): Promise<void> => moveTip(lock, line, before, id, why);
+  if (mode === 'hard') {
+    const head: Head =
+      line.branch === null
+        ? { kind: 'detached', model, id: before }
+        : { kind: 'branch', model, branch: line.branch };
+    const done = await checkoutVersion(repo, id, head, {
+      force: true,
+      context,
+      reason: why.reason,
+      first: move,
+    });
+    result.written = done.written;
+    result.removed = done.removed;
+    return result;
+  }
+  const keep = mode === 'soft' && staging.get(model) !== undefined;
+  // A line that was never staged here stands as its tip is; soft leaves it so.
+  const tree = await repo.tree(mode === 'soft' ? before : id);
+  const entries: StagedEntry[] = keep ? [] : await stagedEntriesOf(repo, tree, staging);
+  await repo.locked(async (lock) => {
+    const now = await readStaging(repo.layout);
+    checkUnchanged(staging, now.staging, model);
+    await move(lock);
+    if (keep) now.staging.open(model).base = id;
+    else moveLine(now.staging, model, { version: id, branch: line.branch, entries });
+    await writeStaging(lock, now.staging);
+  });
+  return result;
+}
+
+/** Moves the branch of a line, or HEAD if it names a version. */
+async function moveTip(
+  lock: RepositoryLock,
+  line: Line,
+  before: Id,
+  id: Id,
+  why: MoveReason,
+): Promise<void> {
+  if (before === id) return;
+  if (line.branch !== null) {
+    await updateRef(lock, branchRefName(line.model, line.branch), before, id, why);
+  }
+  await appendReflog(lock, 'HEAD', { before, after: id, ...why });
+  if (line.branch === null) await writeHead(lock, { kind: 'detached', model: line.model, id });
+}
+
+async function resetPaths(
+  repo: Repository,
+  line: Line,
+  options: ResetOptions,
+  paths: string[],
+  context: OpContext,
+): Promise<ResetResult> {
+  if (options.mode === 'soft' || options.mode === 'hard') {
+    throw new UsageError(`--${options.mode} cannot be used with paths`, {
+      hint:
+        options.mode === 'hard'
+          ? "'dlv restore --staged --worktree <paths>' takes files back"
+          : 'without it, the staged state of the paths is reset',
+    });
+  }
+  const source = options.revision === undefined ? {} : { source: options.revision };
+  const done = await restore(repo, { paths, staged: true, ...source }, context);
+  return {
+    model: line.model,
+    branch: line.branch,
+    mode: 'mixed',
+    before: line.tip,
+    version: line.tip,
+    staged: done.staged,
+    written: [],
+    removed: [],
+  };
+}

@@ -1,0 +1,118 @@
+/** `dlv rm`: takes files out of the next version and, unless told otherwise, out of the work tree. */
+import nodePath from 'node:path';
+import { removeFile, statOrNull } from '../../base/bytes/files.js';
+import { ConflictError, NotFoundError } from '../../base/errors.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { comparePaths } from '../../storage/repo/path.js';
+import type { StagedEntry } from '../../storage/repo/staging/staging.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
+import type { OpContext } from '../context.js';
+import { currentLine } from '../history/lines.js';
+import { stagedChanges, workState } from '../worktree/changes.js';
+
+export interface RmOptions {
+  paths: string[];
+  model?: string;
+  /** Keeps the work files. */
+  cached?: boolean;
+  /** Removes whole folders. */
+  recursive?: boolean;
+  /** Removes files whose content is in no version. */
+  force?: boolean;
+}
+
+export interface RmResult {
+  model: string;
+  removed: string[];
+}
+
+/** @throws {NotFoundError} for a path that is not tracked; {ConflictError} if content would be lost. */
+export async function rm(
+  repo: Repository,
+  options: RmOptions,
+  context: OpContext,
+): Promise<RmResult> {
+  const { staging, writtenNs } = await readStaging(repo.layout);
+  const line = await currentLine(repo, staging, options.model);
+  const entries = staging.entries(line.model);
+  const chosen = new Map<string, StagedEntry>();
+  for (const input of options.paths) {
+    const path = toVersionPath(repo.layout, context.cwd, input);
+    const inside = entries.filter((e) => path === '' || e.path.startsWith(`${path}/`));
+    const exact = entries.find((e) => e.path === path);
+    if (exact) chosen.set(path, exact);
+    else if (inside.length > 0 && options.recursive) for (const e of inside) chosen.set(e.path, e);
+    else {
+      staging.checkOwner(line.model, path);
+      throw new NotFoundError(
+        inside.length > 0
+          ? `'${input}' is a folder`
+          : `'${input}' is not tracked in model '${line.model}'`,
+        {
+          kind: 'path',
+          name: input,
+          hint:
+            inside.length > 0 ? 'use -r to remove a folder' : "'dlv status' lists what is tracked",
+        },
+      );
+    }
+  }
+  if (!options.cached && !options.force) await checkNothingLost();
+  const removed = [...chosen.keys()].sort(comparePaths);
+  await repo.locked(async (lock) => {
+    const now = await readStaging(repo.layout);
+    for (const path of removed)
+      if (now.staging.ownerOf(path) === line.model) now.staging.remove(path);
+    await writeStaging(lock, now.staging);
+  });
+  if (!options.cached) await removeWorkFiles(repo, removed, context);
+  return { model: line.model, removed };
+
+  async function checkNothingLost(): Promise<void> {
+    const staged = new Set(
+      (await stagedChanges(repo, line, [...chosen.values()]))
+        .filter((change) => change.status !== 'deleted')
+        .map((change) => change.path),
+    );
+    for (const entry of chosen.values()) {
+      const state = await workState(repo, entry, writtenNs, context.signal);
+      if (state === 'modified' || (state === 'same' && staged.has(entry.path))) {
+        throw new ConflictError(`'${entry.path}' has content that is in no version`, {
+          path: entry.path,
+          hint: 'commit it first, keep the file with --cached, or lose it with --force',
+        });
+      }
+    }
+  }
+}
+
+/** Removes work files and the folders that become empty. Links are never followed. */
+export async function removeWorkFiles(
+  repo: Repository,
+  paths: readonly string[],
+  context: OpContext,
+): Promise<void> {
+  const guard = new LinkGuard(repo.layout.workTree);
+  const { rmdir } = await import('node:fs/promises');
+  for (const path of paths) {
+    if ((await guard.findLink(path)) !== null) continue;
+    const file = repo.layout.workFile(path);
+    const there = await statOrNull(file);
+    if (there === null || there.isDirectory) continue;
+    await removeFile(file);
+    for (
+      let dir = nodePath.dirname(file);
+      dir !== repo.layout.workTree;
+      dir = nodePath.dirname(dir)
+    ) {
+      if (holdsFolder(dir, context.cwd)) break;
+      try {
+        await rmdir(dir);
+      } catch {
+        break; // not empty
+      }
+    }
+    guard.forget();
+  }
+}

@@ -1,0 +1,232 @@
+/** `dlv show`: all that a version says, or how one of its files is made. */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { NotFoundError } from '../../base/errors.js';
+import type { DType } from '../../pure/tensor/dtype.js';
+import type { Role } from '../../pure/tensor/layout.js';
+import type { TierErrors } from '../../pure/tensor/quantize.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { type StoredTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
+import type { VersionTier } from '../../storage/objects/tiers.js';
+import { closestNames } from '../../storage/repo/refs/closest.js';
+import { readNotes } from '../../storage/repo/refs/refs.js';
+import { formatAuthor } from '../../storage/repo/settings/author.js';
+import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
+import { findFile, readFiles } from '../../storage/repo/version/file-tree.js';
+import type { GitState } from '../../storage/repo/version/version.js';
+import type { OpContext } from '../context.js';
+import { resolveId } from '../history/resolve.js';
+import {
+  Describer,
+  formatMoment,
+  type MetricValue,
+  metricValue,
+  type VersionSummary,
+} from '../history/versions.js';
+
+/** One file of a version. */
+export interface ShownFile {
+  path: string;
+  mode: '644' | '755';
+  size: number;
+  /** Of the exact bytes, as they were added. */
+  sha256: string;
+  /** Tier that the file is kept as; null if its exact bytes are kept. */
+  tier: string | null;
+}
+
+/** What was given up of one file. */
+export interface ShownTierFile extends TierErrors {
+  path: string;
+  /** Of the bytes that are kept. */
+  sha256: string;
+  /** Extents replaced. */
+  extents: number;
+}
+
+/** A tier that a version was given. */
+export interface ShownTier {
+  tier: string;
+  author: string;
+  time: string;
+  /** Files that it stands for now. */
+  files: ShownTierFile[];
+}
+
+/** One checkpoint of a version. */
+export interface ShownSnapshot {
+  /** Path of the file, or of the index of its shards. */
+  key: string;
+  role: Role;
+  step: number | null;
+  files: number;
+  bytes: number;
+}
+
+/** One measured number. */
+export interface ShownMetric {
+  name: string;
+  step: number | null;
+  value: MetricValue;
+}
+
+export interface ShowResult extends VersionSummary {
+  files: ShownFile[];
+  logicalBytes: number;
+  snapshots: ShownSnapshot[];
+  /** Every measured number; `metrics` has the last of each name. */
+  series: ShownMetric[];
+  logs: { name: string; bytes: number }[];
+  git: GitState | null;
+  /** Tiers that stand for exact files, the oldest first. */
+  tiers: ShownTier[];
+  /** Ids of notes made later. */
+  notes: Id[];
+}
+
+/** One tensor of a file. */
+export interface ShownTensor {
+  name: string;
+  role: Role;
+  dtype: DType;
+  shape: number[];
+  bytes: number;
+  /** 'extent', 'literal' (small, kept with its neighbours) or 'none' (no elements). */
+  kind: 'extent' | 'literal' | 'none';
+  /** Id of the extent, or null. */
+  extent: Id | null;
+}
+
+export interface ShowFileResult {
+  version: Id;
+  path: string;
+  mode: '644' | '755';
+  size: number;
+  sha256: string;
+  /** Tier that the file is kept as, and sha256 and tensors are of; null if it is exact. */
+  tier: string | null;
+  /** Git's blob id, for files up to 10 MB. */
+  gitSha1: string | null;
+  /** 'safetensors', 'onnx', … or 'blob'. */
+  format: string;
+  recipe: { kind: 'blob' | 'recipe'; id: Id };
+  /** Extents that the file is made of. */
+  extents: number;
+  tensors: ShownTensor[];
+}
+
+/** All that a version says. @throws {NotFoundError} {UsageError} {AmbiguousError} */
+export async function show(
+  repo: Repository,
+  revision: string,
+  _context: OpContext,
+): Promise<ShowResult> {
+  const id = await resolveId(repo, revision);
+  const version = await repo.version(id);
+  const { files, snapshots } = await repo.tree(id);
+  const sizes = new Map(files.map((file) => [file.path, file.size]));
+  return {
+    ...(await new Describer(repo).describe(id)),
+    files: files.map(shownFile),
+    logicalBytes: version.tree.bytes,
+    snapshots: snapshots.map((snapshot) => shownSnapshot(snapshot, sizes)),
+    series: version.metrics.map(({ name, step, value }) => ({
+      name,
+      step,
+      value: metricValue(value),
+    })),
+    logs: version.logs.map(({ name, bytes }) => ({ name, bytes })),
+    git: version.git,
+    tiers: shownTiers(await repo.tier(id), files),
+    notes: await readNotes(repo.layout, id),
+  };
+}
+
+function modeText(mode: number): '644' | '755' {
+  return mode === 0o755 ? '755' : '644';
+}
+
+function shownFile({ path, mode, size, sha256, tier }: FileEntry): ShownFile {
+  const exact = tier?.exactSha256 ?? sha256;
+  return { path, mode: modeText(mode), size, sha256: exact, tier: tier?.name ?? null };
+}
+
+function shownTiers(tier: VersionTier | null, files: readonly FileEntry[]): ShownTier[] {
+  const shown = [...(tier?.notes ?? [])].map((note): ShownTier => {
+    const rows: ShownTierFile[] = [];
+    for (const { path, tier: mark } of files) {
+      const found = mark === undefined ? null : tier?.fileOf(mark.exactRecipe);
+      if (found?.note.id !== note.id) continue;
+      const { sha256, extents, elements, maxAbs, rms, relative } = found.file;
+      rows.push({ path, sha256, extents, elements, maxAbs, rms, relative });
+    }
+    const author = formatAuthor(note.author);
+    return {
+      tier: note.tier.tier,
+      author,
+      time: formatMoment(note.time, note.tzMinutes),
+      files: rows,
+    };
+  });
+  return shown.sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
+}
+
+function shownSnapshot(snapshot: Snapshot, sizes: ReadonlyMap<string, number>): ShownSnapshot {
+  const { key, role, step, members } = snapshot;
+  const bytes = members.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
+  return { key, role, step, files: members.length, bytes };
+}
+
+/** The file at `path` of a version. @throws {NotFoundError} with the nearest paths. */
+export async function fileOf(repo: Repository, version: Id, path: string): Promise<FileEntry> {
+  const { tree } = await repo.version(version);
+  const entry = await findFile(tree, path, repo);
+  if (entry !== null) return (await repo.tier(version))?.entryOf(entry) ?? entry;
+  const paths: string[] = [];
+  for await (const file of readFiles(tree, repo)) {
+    paths.push(file.path);
+    if (paths.length >= 10_000) break;
+  }
+  const near = closestNames(path, paths);
+  throw new NotFoundError(`there is no file '${path}' in version ${version.slice(0, 10)}`, {
+    kind: 'path',
+    name: path,
+    candidates: near,
+    hint:
+      near.length > 0
+        ? `did you mean ${near.join(' or ')}?`
+        : `'dlv show ${version.slice(0, 10)}' lists its files`,
+  });
+}
+
+/** How a file is made: its format, its extents, its tensors. @throws {NotFoundError} */
+export async function showFile(
+  repo: Repository,
+  revision: string,
+  path: string,
+  _context: OpContext,
+): Promise<ShowFileResult> {
+  const version = await resolveId(repo, revision);
+  const entry = await fileOf(repo, version, path);
+  const stored = await repo.openFile(entry);
+  return {
+    version,
+    path,
+    mode: modeText(entry.mode),
+    size: entry.size,
+    sha256: entry.sha256,
+    tier: entry.tier?.name ?? null,
+    gitSha1: entry.gitSha1,
+    format: stored.skeleton?.format ?? 'blob',
+    recipe: entry.recipe,
+    extents: stored.recipe?.extents.length ?? 0,
+    tensors: tensorsOf(stored).map(shownTensor),
+  };
+}
+
+function shownTensor(tensor: StoredTensor): ShownTensor {
+  const { name, role, dtype, shape, home } = tensor;
+  const extent = home.kind === 'extent' ? home.id : null;
+  const kind = home.kind === 'extent' || home.kind === 'none' ? home.kind : 'literal';
+  return { name, role, dtype, shape, bytes: tensorBytes(tensor), kind, extent };
+}

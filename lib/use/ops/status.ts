@@ -1,0 +1,68 @@
+/** `dlv status`: what is staged, what changed since, what is not tracked. Reads no file contents. */
+import type { Repository } from '../../storage/objects/repository.js';
+import { comparePaths } from '../../storage/repo/path.js';
+import { readStaging } from '../../storage/repo/staging/staging-file.js';
+import type { OpContext } from '../context.js';
+import { currentLine } from '../history/lines.js';
+import { type PathChange, stagedChanges, workChanges } from '../worktree/changes.js';
+import { walkFiles } from '../worktree/work-tree.js';
+
+export interface ModelStatus {
+  model: string;
+  branch: string | null;
+  /** Version that the line stands on. */
+  version: string | null;
+  /** True for HEAD's model. */
+  current: boolean;
+  /** Staged files against the version. */
+  staged: PathChange[];
+  /** Work tree against the staged files. */
+  unstaged: PathChange[];
+  trackedFiles: number;
+}
+
+export interface StatusResult {
+  head: { model: string; branch: string | null; version: string | null };
+  models: ModelStatus[];
+  untracked: string[];
+  /** True if nothing is staged, changed or untracked. */
+  clean: boolean;
+  warnings: string[];
+}
+
+/** Compares version, staging and work tree of every model line. */
+export async function status(repo: Repository, context: OpContext): Promise<StatusResult> {
+  const { staging, writtenNs } = await readStaging(repo.layout);
+  const head = await currentLine(repo, staging);
+  const models: ModelStatus[] = [];
+  const names = new Set([head.model, ...staging.models().map((line) => line.model)]);
+  for (const model of [...names].sort(comparePaths)) {
+    const line = await currentLine(repo, staging, model);
+    const entries = staging.entries(model);
+    models.push({
+      model,
+      branch: line.branch,
+      version: line.tip,
+      current: model === head.model,
+      staged: await stagedChanges(repo, line, entries),
+      unstaged: await workChanges(repo, entries, writtenNs, context),
+      trackedFiles: entries.length,
+    });
+  }
+  const tracked = new Set(models.flatMap(({ model }) => staging.entries(model).map((e) => e.path)));
+  const untracked: string[] = [];
+  const warnings: string[] = [];
+  const warn = (message: string) => warnings.push(message);
+  const signal = context.signal ? { signal: context.signal } : {};
+  for await (const path of walkFiles(repo.layout, '', { tracked, warn, ...signal })) {
+    if (!tracked.has(path)) untracked.push(path);
+  }
+  const busy = models.some((m) => m.staged.length + m.unstaged.length > 0);
+  return {
+    head: { model: head.model, branch: head.branch, version: head.tip },
+    models,
+    untracked: untracked.sort(comparePaths),
+    clean: !busy && untracked.length === 0,
+    warnings,
+  };
+}

@@ -1,0 +1,252 @@
+/** `dlv switch`: goes to another model or branch, or makes a branch and goes there. */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { branchRefName } from '../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { type Head, readHead } from '../../storage/repo/refs/head.js';
+import { updateRef } from '../../storage/repo/refs/refs.js';
+import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
+import type { Staging } from '../../storage/repo/staging/staging.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import type { OpContext } from '../context.js';
+import {
+  type BranchName,
+  findBranch,
+  knownModels,
+  listBranches,
+  newBranchName,
+  noBranch,
+  readBranch,
+} from '../history/branches.js';
+import { currentLine } from '../history/lines.js';
+import { resolve, resolveId } from '../history/resolve.js';
+import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
+import { moveHead, moveReason } from '../worktree/apply-checkout.js';
+import { checkoutVersion } from './checkout.js';
+
+export interface SwitchOptions {
+  /** A model, a branch of HEAD's model, or `<model>/<branch>`. */
+  name: string;
+  /** Makes the branch. */
+  create?: boolean;
+  /** Where a new branch starts; default: where its line stands. */
+  start?: string;
+}
+
+export interface SwitchResult {
+  model: string;
+  /** null if the model stands on a version without a branch. */
+  branch: string | null;
+  /** Version that it stands on; null before the first. */
+  version: Id | null;
+  /** True if the branch was made. */
+  created: boolean;
+  /** Where HEAD was before. */
+  before: { model: string; branch: string | null };
+  written: string[];
+  removed: string[];
+}
+
+/** @throws {NotFoundError} {ConflictError} over uncommitted changes; {ExistsError} {UsageError} */
+export async function switchTo(
+  repo: Repository,
+  options: SwitchOptions,
+  context: OpContext,
+): Promise<SwitchResult> {
+  const head = await readHead(repo.layout);
+  const { staging } = await readStaging(repo.layout);
+  const job: Job = { repo, head, staging, context };
+  if (options.create) return createBranch(job, options);
+  if (options.start !== undefined) {
+    throw new UsageError('a starting point is given, but no new branch', { hint: 'use -c' });
+  }
+  const { name } = options;
+  const branch = await findBranch(repo, name, head.model);
+  const models = await knownModels(repo, staging);
+  if (branch !== null && models.has(name)) {
+    throw new AmbiguousError(`'${name}' is a model and a branch of '${branch.model}'`, {
+      kind: 'branch',
+      name,
+      candidates: [`${branch.model}/${branch.branch}`, `${name}/…`],
+      hint: `write ${branch.model}/${name} for the branch`,
+    });
+  }
+  if (branch !== null) return goToBranch(job, branch, (await readBranch(repo, branch)) as Id);
+  if (models.has(name)) return goToModel(job, name);
+  if (head.kind === 'branch' && head.branch === name) return report(job, head, null, {});
+  throw await unknownName(job, name, models);
+}
+
+interface Job {
+  repo: Repository;
+  head: Head;
+  staging: Staging;
+  context: OpContext;
+}
+
+async function unknownName(job: Job, name: string, models: Iterable<string>): Promise<Error> {
+  const error = await noBranch(job.repo, name, models);
+  const version = await resolve(job.repo, name).catch(() => null);
+  if (version !== null) error.data.hint = `'dlv checkout ${name}' goes to that version`;
+  error.message = `there is no branch or model '${name}'`;
+  return error;
+}
+
+function report(
+  job: Job,
+  head: Head,
+  version: Id | null,
+  done: Partial<Pick<SwitchResult, 'created' | 'written' | 'removed'>>,
+): SwitchResult {
+  const { head: before } = job;
+  return {
+    model: head.model,
+    branch: head.kind === 'branch' ? head.branch : null,
+    version,
+    created: false,
+    before: { model: before.model, branch: before.kind === 'branch' ? before.branch : null },
+    written: [],
+    removed: [],
+    ...done,
+  };
+}
+
+/**
+ * Moves HEAD, and the branch that a line's files belong to; touches no file.
+ * @param first runs under the lock before.
+ */
+async function moveOnly(
+  job: Job,
+  head: Head,
+  version: Id | null,
+  reason: string,
+  first?: (lock: RepositoryLock, staging: Staging) => Promise<void>,
+): Promise<void> {
+  const { repo, staging } = job;
+  const before = { head: job.head, id: await resolveHead(repo.layout) };
+  const why = await moveReason(repo, reason);
+  await repo.locked(async (lock) => {
+    const now = await readStaging(repo.layout);
+    checkUnchanged(staging, now.staging, head.model);
+    await first?.(lock, now.staging);
+    const line = now.staging.get(head.model);
+    const branch = head.kind === 'branch' ? head.branch : null;
+    if (line !== undefined && (line.branch !== branch || first !== undefined)) {
+      line.branch = branch;
+      await writeStaging(lock, now.staging);
+    }
+    await moveHead(lock, before, { head, id: version }, why);
+  });
+}
+
+async function goToBranch(job: Job, to: BranchName, tip: Id): Promise<SwitchResult> {
+  const head: Head = { kind: 'branch', ...to };
+  const reason = `switch: moving to ${to.model}/${to.branch}`;
+  if (job.staging.get(to.model)?.base === tip) {
+    await moveOnly(job, head, tip, reason);
+    return report(job, head, tip, {});
+  }
+  const { context } = job;
+  const { written, removed } = await checkoutVersion(job.repo, tip, head, {
+    force: false,
+    context,
+    reason,
+  });
+  return report(job, head, tip, { written, removed });
+}
+
+/** Goes to a model where it stands: HEAD moves, no file is touched. */
+async function goToModel(job: Job, model: string): Promise<SwitchResult> {
+  const { repo, staging } = job;
+  const reason = `switch: moving to ${model}`;
+  if (model === job.head.model) return report(job, job.head, await resolveHead(repo.layout), {});
+  const line = staging.get(model);
+  if (line !== undefined) {
+    const { branch, base } = line;
+    const head: Head =
+      branch === null && base !== null
+        ? { kind: 'detached', model, id: base }
+        : { kind: 'branch', model, branch: branch ?? repo.config.get('init.branch') };
+    await moveOnly(job, head, base, reason);
+    return report(job, head, base, {});
+  }
+  const branch = await currentBranch({ layout: repo.layout, branchOf: async () => null }, model);
+  if (branch === null) {
+    const candidates = (await listBranches(repo, model)).map((b) => `${b.model}/${b.branch}`);
+    throw new AmbiguousError(`model '${model}' has several branches`, {
+      kind: 'branch',
+      name: model,
+      candidates,
+      hint: `name one: ${candidates.slice(0, 4).join(', ')}`,
+    });
+  }
+  const tip = (await readBranch(repo, { model, branch })) as Id;
+  const entries = await stagedEntriesOf(repo, await repo.tree(tip), staging);
+  for (const { path } of entries) staging.checkOwner(model, path);
+  const head: Head = { kind: 'branch', model, branch };
+  await moveOnly(job, head, tip, reason, async (_lock, now) => {
+    moveLine(now, model, { version: tip, branch, entries });
+  });
+  job.context.warn(
+    `the files of '${model}' are not in the work tree: 'dlv restore .' at its root writes them`,
+  );
+  return report(job, head, tip, {});
+}
+
+async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchResult> {
+  const { repo, staging, context } = job;
+  const models = await knownModels(repo, staging);
+  const to = newBranchName(options.name, job.head.model, models);
+  if ((await readBranch(repo, to)) !== null) {
+    throw new ExistsError(`branch '${to.model}/${to.branch}' exists already`, {
+      kind: 'branch',
+      name: options.name,
+      hint: `'dlv switch ${options.name}' goes there`,
+    });
+  }
+  const line = await currentLine(repo, staging, to.model);
+  const start = options.start === undefined ? line.tip : await resolveId(repo, options.start);
+  const head: Head = { kind: 'branch', ...to };
+  const reason = `switch: moving to new branch ${to.model}/${to.branch}`;
+  const why = await moveReason(repo, `branch: created from ${options.start ?? 'HEAD'}`);
+  if (start === null) {
+    // A line before its first version has no branch to leave: only its name changes.
+    if (to.model !== job.head.model) throw noStart(to.model);
+    await moveOnly(job, head, null, reason);
+    return report(job, head, null, { created: true });
+  }
+  await checkModel(repo, start, to, options.start ?? to.model);
+  const name = branchRefName(to.model, to.branch);
+  const create = (lock: RepositoryLock): Promise<void> => updateRef(lock, name, null, start, why);
+  if (staging.get(to.model)?.base === start) {
+    await moveOnly(job, head, start, reason, create);
+    return report(job, head, start, { created: true });
+  }
+  const how = { force: false, context, reason, first: create };
+  const { written, removed } = await checkoutVersion(repo, start, head, how);
+  return report(job, head, start, { created: true, written, removed });
+}
+
+function noStart(model: string): NotFoundError {
+  return new NotFoundError(`model '${model}' has no version to start from`, {
+    kind: 'version',
+    name: model,
+  });
+}
+
+/** @throws {UsageError} if a branch would hold a version of another model. */
+export async function checkModel(
+  repo: Repository,
+  version: Id,
+  to: BranchName,
+  revision: string,
+): Promise<void> {
+  const { model } = await repo.version(version);
+  if (model === to.model) return;
+  throw new UsageError(`'${revision}' is a version of '${model}', not of '${to.model}'`, {
+    model,
+    hint: `'dlv copy ${revision} <name>' begins a new model there`,
+  });
+}

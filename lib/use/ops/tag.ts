@@ -1,0 +1,154 @@
+/** `dlv tag`: names for versions that do not move. */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError, ExistsError, NotFoundError, TierError } from '../../base/errors.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { exactTags } from '../../storage/objects/tiers.js';
+import { tagRefName } from '../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { closestNames } from '../../storage/repo/refs/closest.js';
+import { checkTagName } from '../../storage/repo/refs/ref-name.js';
+import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
+import { encodeNote, noteId, packExactBody } from '../../storage/repo/version/note.js';
+import type { OpContext } from '../context.js';
+import { resolveId } from '../history/resolve.js';
+import { Describer } from '../history/versions.js';
+import { moveReason } from '../worktree/apply-checkout.js';
+
+export interface TagEntry {
+  tag: string;
+  version: Id;
+  model: string;
+  number: number;
+  message: string;
+  time: string;
+  /** True if it keeps the version's exact bytes from `dlv archive --tier`. */
+  exact: boolean;
+}
+
+/** All tags, by name. */
+export async function listTags(repo: Repository, _context: OpContext): Promise<TagEntry[]> {
+  const describer = new Describer(repo);
+  const tags: TagEntry[] = [];
+  for (const { name, id } of await listRefs(repo.layout, 'refs/tags')) {
+    const { version, model, number, message, time } = await describer.describe(id);
+    const tag = name.slice('refs/tags/'.length);
+    const exact = (await exactTags(repo, id)).has(tag);
+    tags.push({ tag, version, model, number, message, time, exact });
+  }
+  return tags;
+}
+
+export interface TagChange {
+  action: 'created' | 'moved' | 'deleted';
+  tag: string;
+  /** Version that the tag names, or named. */
+  version: Id;
+  /** Version that it named before it was moved, or null. */
+  before: Id | null;
+}
+
+/**
+ * Makes a tag, or moves it if forced; `exact` keeps the version's exact bytes while the tag names it.
+ * @throws {ExistsError} {NotFoundError} {UsageError}; {TierError} if they were given up already.
+ */
+export async function createTag(
+  repo: Repository,
+  options: { name: string; revision?: string; force?: boolean; exact?: boolean },
+  _context: OpContext,
+): Promise<TagChange> {
+  const { name: tag, revision = 'HEAD', force, exact = false } = options;
+  const name = tagRefName(checkTagName(tag));
+  const version = await resolveId(repo, revision);
+  if (exact) await storeExactNote(repo, version, tag);
+  const why = await moveReason(repo, `tag: ${revision}`);
+  return repo.locked(async (lock) => {
+    const before = await readRef(repo.layout, name);
+    // The same tag at the same version may still be marked exact.
+    const marks = exact && before === version;
+    if (before !== null && !force && !marks) {
+      throw new ExistsError(`tag '${tag}' exists already, at ${before.slice(0, 10)}`, {
+        kind: 'tag',
+        name: tag,
+        version: before,
+        hint: 'move it with -f, or choose another name',
+      });
+    }
+    if (exact) await markExact(repo, lock, version, tag);
+    if (before !== version) await updateRef(lock, name, before, version, why);
+    return { action: before === null ? 'created' : 'moved', tag, version, before };
+  });
+}
+
+/** @throws {TierError} if the exact bytes of a version were given up. */
+async function checkExact(repo: Repository, version: Id): Promise<void> {
+  const tier = await repo.tier(version);
+  if (tier === null) return;
+  throw new TierError(
+    `version ${version.slice(0, 10)} is kept as ${tier.label} only: no tag can keep it exact`,
+    { version, tiers: tier.label, hint: 'tag it without --exact' },
+  );
+}
+
+/** The note that a tag keeps a version exact. Its time is the version's: one tag makes one note. */
+async function exactNote(repo: Repository, version: Id, tag: string): Promise<Uint8Array> {
+  const { author, time, tzMinutes } = await repo.version(version);
+  return encodeNote({ version, kind: 'exact', author, time, tzMinutes, body: packExactBody(tag) });
+}
+
+async function storeExactNote(repo: Repository, version: Id, tag: string): Promise<void> {
+  await checkExact(repo, version);
+  const session = repo.session();
+  try {
+    await session.putBlob('note', await exactNote(repo, version, tag));
+    await session.flush();
+  } finally {
+    await session.abort();
+  }
+}
+
+/** Makes the note known. The lock is held: no tier can come in between. */
+async function markExact(
+  repo: Repository,
+  lock: RepositoryLock,
+  version: Id,
+  tag: string,
+): Promise<void> {
+  await checkExact(repo, version);
+  const id = noteId(await exactNote(repo, version, tag));
+  await repo.store.reload();
+  if (!(await repo.store.hasBlob(id))) {
+    throw new ConflictError('the note of an exact tag was collected as garbage meanwhile', {
+      id,
+      hint: 'run the command again',
+    });
+  }
+  await addNotes(lock, version, [id]);
+}
+
+/**
+ * Deletes a tag; the version stays for as long as anything else names it.
+ * @throws {NotFoundError} with the nearest names; {ConflictError} if it moved meanwhile.
+ */
+export async function deleteTag(
+  repo: Repository,
+  options: { name: string },
+  _context: OpContext,
+): Promise<TagChange> {
+  const tag = checkTagName(options.name);
+  const name = tagRefName(tag);
+  const version = await readRef(repo.layout, name);
+  if (version === null) {
+    const tags = (await listRefs(repo.layout, 'refs/tags')).map((ref) => ref.name.slice(10));
+    const near = closestNames(tag, tags);
+    throw new NotFoundError(`there is no tag '${tag}'`, {
+      kind: 'tag',
+      name: tag,
+      candidates: near,
+      hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : "'dlv tag' lists the tags",
+    });
+  }
+  const why = await moveReason(repo, 'tag: deleted');
+  await repo.locked((lock) => updateRef(lock, name, version, null, why));
+  return { action: 'deleted', tag, version, before: version };
+}

@@ -1,0 +1,16 @@
+/** Runs one piece of work on the repository around a folder. */
+import { Repository } from '../../storage/objects/repository.js';
+import type { OpContext } from '../context.js';
+
+/** Opens the repository around `context.cwd`, runs `action` and closes it. */
+export async function withRepository<T>(
+  context: OpContext,
+  action: (repo: Repository) => Promise<T>,
+): Promise<T> {
+  const repo = await Repository.open(context.cwd, context.signal ? { signal: context.signal } : {});
+  try {
+    return await action(repo);
+  } finally {
+    await repo.close();
+  }
+}

@@ -1,0 +1,89 @@
+/** How files differ: staged ones from those of a version, work files from staged ones. */
+
+import { ReadFile, statOrNull } from '../../base/bytes/files.js';
+import { sha256 } from '../../base/bytes/hash.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import { comparePaths } from '../../storage/repo/path.js';
+import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import type { OpContext } from '../context.js';
+import type { Line } from '../history/lines.js';
+
+export interface PathChange {
+  path: string;
+  status: 'added' | 'modified' | 'deleted';
+}
+
+const READ_BYTES = 4 * 1024 * 1024;
+
+/** Staged files of a line against the files of its tip. */
+export async function stagedChanges(
+  repo: Repository,
+  line: Line,
+  entries: readonly StagedEntry[],
+): Promise<PathChange[]> {
+  const files = line.tip === null ? [] : (await repo.tree(line.tip)).files;
+  const before = new Map<string, FileEntry>(files.map((file) => [file.path, file]));
+  const changes: PathChange[] = [];
+  for (const entry of entries) {
+    const old = before.get(entry.path);
+    before.delete(entry.path);
+    if (old === undefined) changes.push({ path: entry.path, status: 'added' });
+    else if (old.sha256 !== entry.sha256 || old.mode !== entry.mode) {
+      changes.push({ path: entry.path, status: 'modified' });
+    }
+  }
+  for (const path of before.keys()) changes.push({ path, status: 'deleted' });
+  return changes.sort((a, b) => comparePaths(a.path, b.path));
+}
+
+/** Work files that differ from their staged entries. */
+export async function workChanges(
+  repo: Repository,
+  entries: readonly StagedEntry[],
+  writtenNs: bigint,
+  context: OpContext,
+): Promise<PathChange[]> {
+  const changes: PathChange[] = [];
+  for (const entry of entries) {
+    const state = await workState(repo, entry, writtenNs, context.signal);
+    if (state !== 'same') changes.push({ path: entry.path, status: state });
+  }
+  return changes;
+}
+
+/**
+ * How a work file differs from its staged entry. Only a file whose times prove nothing, of equal
+ * size, is read.
+ */
+export async function workState(
+  repo: Repository,
+  entry: StagedEntry,
+  writtenNs: bigint,
+  signal?: AbortSignal,
+): Promise<'same' | 'modified' | 'deleted'> {
+  const there = await statOrNull(repo.layout.workFile(entry.path));
+  if (there === null) return 'deleted';
+  if (!there.isFile || there.stat.size !== entry.size) return 'modified';
+  const executable = (there.stat.mode & 0o100) !== 0;
+  if (executable !== (entry.mode === 0o755)) return 'modified';
+  if (isClean(entry, there.stat, writtenNs)) return 'same';
+  return (await hashFile(repo.layout.workFile(entry.path), signal)) === entry.sha256
+    ? 'same'
+    : 'modified';
+}
+
+/** Hex sha256 of a file. */
+export async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
+  const source = await ReadFile.open(file);
+  try {
+    const hash = sha256();
+    for (let at = 0; at < source.size; at += READ_BYTES) {
+      signal?.throwIfAborted();
+      hash.update(await source.read(at, Math.min(READ_BYTES, source.size - at)));
+    }
+    return hash.digest('hex');
+  } finally {
+    await source.close();
+  }
+}

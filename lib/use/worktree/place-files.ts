@@ -1,0 +1,261 @@
+/**
+ * Writes files of versions into a folder: each is rebuilt in a temporary place, checked, and renamed.
+ *
+ * A file that cannot be rebuilt, or a process that is killed, leaves the old file as it was. Nothing
+ * is written through a symbolic link. One file at a time exists twice, or as many as are rebuilt
+ * side by side because they share stored data.
+ */
+import fs from 'node:fs/promises';
+import nodePath from 'node:path';
+import {
+  type FileStat,
+  io,
+  ioError,
+  isMissing,
+  makeDirectory,
+  removeFile,
+  renameFile,
+  sameStat,
+  statOrNull,
+  WriteFile,
+} from '../../base/bytes/files.js';
+import { ConflictError, DlvError } from '../../base/errors.js';
+import type { Repository } from '../../storage/objects/repository.js';
+import {
+  fitsGroup,
+  type GroupMember,
+  rebuildGroup,
+  weightOf,
+} from '../../storage/objects/shared-planes.js';
+import type { StoredFile } from '../../storage/objects/stored-file.js';
+import { TEMPORARY_PREFIX } from '../../storage/repo/layout.js';
+import { ownIdentity } from '../../storage/repo/processes/process-identity.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
+import type { OpContext } from '../context.js';
+
+let placerNumber = 0;
+
+/** A file to be written. */
+export interface WantedFile {
+  readonly entry: FileEntry;
+  /** State of the file when its content was judged; null: there was none. */
+  readonly seen: FileStat | null;
+}
+
+interface OpenedFile extends WantedFile, GroupMember {}
+
+interface UnfinishedFile {
+  readonly file: WriteFile;
+  readonly temporary: string;
+}
+
+export class FilePlacer {
+  readonly #repo: Repository;
+  readonly #root: string;
+  readonly #context: OpContext;
+  readonly #guard: LinkGuard;
+  readonly #number = placerNumber++;
+  readonly #devices = new Map<string, number>();
+  /** Folder under .dlv/tmp, or null if it cannot be made (read-only media). */
+  #tmp: { dir: string; device: number } | null | undefined;
+  #files = 0;
+
+  /** @param root folder that the paths of the entries start from; it exists. */
+  constructor(repo: Repository, root: string, context: OpContext) {
+    this.#repo = repo;
+    this.#root = root;
+    this.#context = context;
+    this.#guard = new LinkGuard(root);
+  }
+
+  #target(path: string): string {
+    return nodePath.join(this.#root, ...path.split('/'));
+  }
+
+  /**
+   * Writes files in place of what is there. Those that share stored data are rebuilt side by side; a
+   * file that comes before one that cannot be rebuilt is written all the same, unless they share.
+   * @returns  states of the new files by path.
+   * @throws {CorruptError} if one cannot be rebuilt; {ConflictError} if a link or folder is in the
+   *   way, or a file is not as it was seen.
+   */
+  async writeAll(wanted: readonly WantedFile[]): Promise<Map<string, FileStat>> {
+    const states = new Map<string, FileStat>();
+    let group: OpenedFile[] = [];
+    const flush = async (): Promise<void> => {
+      const files = group;
+      group = [];
+      await this.#writeGroup(files, states);
+    };
+    for (const { entry, seen } of wanted) {
+      let stored: StoredFile;
+      try {
+        stored = await this.#repo.openFile(entry);
+      } catch (error) {
+        await flush();
+        throw error;
+      }
+      if (!fitsGroup(group, stored)) await flush();
+      group.push({ entry, seen, stored, weight: weightOf(stored) });
+    }
+    await flush();
+    return states;
+  }
+
+  async #writeGroup(group: readonly OpenedFile[], states: Map<string, FileStat>): Promise<void> {
+    const { progress, signal } = this.#context;
+    const unfinished = new Map<number, UnfinishedFile>();
+    const stored = group.map((file) => file.stored);
+    try {
+      for await (const { file, bytes } of rebuildGroup(
+        this.#repo,
+        stored,
+        signal ? { signal } : {},
+      )) {
+        const job = group[file] as OpenedFile;
+        const open = unfinished.get(file) ?? (await this.#begin(job.entry));
+        unfinished.set(file, open);
+        if (bytes === null) {
+          states.set(job.entry.path, await this.#place(job, open));
+          unfinished.delete(file);
+          continue;
+        }
+        await open.file.write(bytes);
+        progress.advance(bytes.length);
+      }
+    } finally {
+      for (const { file, temporary } of unfinished.values()) {
+        await file.close().catch(() => {});
+        await removeFile(temporary).catch(() => {});
+      }
+    }
+  }
+
+  async #begin({ path, mode }: FileEntry): Promise<UnfinishedFile> {
+    const target = this.#target(path);
+    await this.#guard.check(path);
+    await makeDirectory(nodePath.dirname(target));
+    const temporary = await this.#temporary(target);
+    const file = await WriteFile.create(temporary, mode === 0o755 ? 0o777 : 0o666);
+    return { file, temporary };
+  }
+
+  async #place(
+    { entry, seen }: WantedFile,
+    { file, temporary }: UnfinishedFile,
+  ): Promise<FileStat> {
+    const { path } = entry;
+    const target = this.#target(path);
+    await file.close();
+    await this.#checkSeen(path, seen);
+    await renameFile(temporary, target);
+    const there = await statOrNull(target);
+    if (there === null) {
+      throw new ConflictError(`'${path}' was removed while it was checked out`, { path });
+    }
+    return there.stat;
+  }
+
+  async #checkSeen(path: string, seen: FileStat | null): Promise<void> {
+    const there = await statOrNull(this.#target(path));
+    if (there?.isDirectory) throw inTheWay(path);
+    const unchanged = there === null ? seen === null : seen !== null && sameStat(there.stat, seen);
+    if (unchanged || there === null) return;
+    throw new ConflictError(`'${path}' was changed while it was checked out`, {
+      path,
+      hint: 'it was left as it is; run the command again',
+    });
+  }
+
+  /** A name for the unfinished file: under .dlv/tmp if a rename can reach the target from there. */
+  async #temporary(target: string): Promise<string> {
+    const folder = nodePath.dirname(target);
+    const tmp = await this.#ownTmp();
+    if (tmp !== null && tmp.device === (await this.#device(folder))) {
+      return nodePath.join(tmp.dir, String(this.#files++));
+    }
+    return nodePath.join(folder, `${TEMPORARY_PREFIX}${process.pid}-${this.#files++}`);
+  }
+
+  async #device(folder: string): Promise<number> {
+    let device = this.#devices.get(folder);
+    if (device === undefined) {
+      try {
+        device = (await fs.stat(folder)).dev;
+      } catch (error) {
+        throw ioError('stat', folder, error);
+      }
+      this.#devices.set(folder, device);
+    }
+    return device;
+  }
+
+  async #ownTmp(): Promise<{ dir: string; device: number } | null> {
+    if (this.#tmp !== undefined) return this.#tmp;
+    const { pid, start } = ownIdentity();
+    const dir = nodePath.join(this.#repo.layout.tmpOf(pid, start), `files-${this.#number}`);
+    try {
+      await makeDirectory(dir);
+      this.#tmp = { dir, device: await this.#device(dir) };
+    } catch (error) {
+      // A repository on read-only media can still be checked out to another place.
+      if (!(error instanceof DlvError) || error.code !== 'DLV_IO') throw error;
+      this.#tmp = null;
+    }
+    return this.#tmp;
+  }
+
+  /** Removes a file or link and the folders that become empty. A missing one is fine. */
+  async remove(path: string): Promise<void> {
+    if ((await this.#guard.findLink(path)) !== null) return;
+    const target = this.#target(path);
+    if ((await statOrNull(target))?.isDirectory) return;
+    await removeFile(target);
+    const parts = path.split('/');
+    while (parts.pop() !== undefined && parts.length > 0) {
+      const folder = this.#target(parts.join('/'));
+      if (holdsFolder(folder, this.#context.cwd) || !(await removeEmpty(folder))) break;
+    }
+    this.#guard.forget();
+  }
+
+  /** Removes a folder that holds nothing but empty folders. @throws {ConflictError} if it holds more. */
+  async removeFolder(path: string): Promise<void> {
+    const target = this.#target(path);
+    if (!(await statOrNull(target))?.isDirectory) return;
+    const walk = async (dir: string): Promise<void> => {
+      for (const entry of await fs.readdir(dir, { withFileTypes: true })) {
+        if (!entry.isDirectory()) throw inTheWay(path);
+        await walk(nodePath.join(dir, entry.name));
+      }
+      await removeEmpty(dir);
+    };
+    await walk(target);
+    this.#guard.forget();
+  }
+
+  /** Removes the temporary folder. */
+  async close(): Promise<void> {
+    if (!this.#tmp) return;
+    await removeEmpty(this.#tmp.dir);
+    await removeEmpty(nodePath.dirname(this.#tmp.dir));
+  }
+}
+
+function inTheWay(path: string): ConflictError {
+  return new ConflictError(`cannot write '${path}': a folder of that name holds other files`, {
+    path,
+    hint: `move the files in '${path}' away`,
+  });
+}
+
+/** Removes an empty folder. @returns false if it is not empty. */
+async function removeEmpty(dir: string): Promise<boolean> {
+  try {
+    await io.rmdir(dir);
+    return true;
+  } catch (error) {
+    return isMissing(error);
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * The files of the work tree that a command means: paths, folders and globs → paths of versions.
+ *
+ * Walks folders with the ignore rules, follows no symbolic link, and lists tracked files that are
+ * gone, so that `add <folder>` and `status` see deletions.
+ */
+import fs from 'node:fs/promises';
+import nodePath from 'node:path';
+import { ioError, isMissing, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
+import { NotFoundError, UsageError } from '../../base/errors.js';
+import type { Layout } from '../../storage/repo/layout.js';
+import { comparePaths, pathProblem } from '../../storage/repo/path.js';
+import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
+import { LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
+
+/** The glob library: half of all modules of a small command, so only globs load it. */
+async function loadGlob() {
+  return (await import('fast-glob')).default;
+}
+
+/** What a selection of the work tree gave. Paths are those of versions, in order. */
+export interface Selection {
+  /** Regular files that exist. */
+  files: string[];
+  /** Those of them that were named themselves, not found in a folder or by a glob. */
+  named: Set<string>;
+  /** Tracked paths that the selection covers and that do not exist. */
+  missing: string[];
+  /** Sentences about what was left out. */
+  warnings: string[];
+}
+
+export interface SelectOptions {
+  /** Paths that count as known: they are never ignored, and are missing if they are gone. */
+  tracked: ReadonlySet<string>;
+  /** Takes ignored files that are named explicitly. */
+  force?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Every file below `folder` ('' is the work tree) that is tracked or not ignored. */
+export async function* walkFiles(
+  layout: Layout,
+  folder: string,
+  options: SelectOptions & { warn?: (message: string) => void },
+): AsyncGenerator<string> {
+  const rules = new IgnoreRules(layout);
+  const trackedFolders = foldersOf(options.tracked);
+  const nested = new NestedRepositories(layout);
+  const queue = [folder];
+  for (let dir = queue.pop(); dir !== undefined; dir = queue.pop()) {
+    throwIfAborted(options.signal);
+    let entries: import('node:fs').Dirent[];
+    try {
+      entries = await fs.readdir(dir === '' ? layout.workTree : layout.workFile(dir), {
+        withFileTypes: true,
+      });
+    } catch (error) {
+      if (!isDenied(error) || dir === '' || trackedFolders.has(dir))
+        throw ioError('list', dir || layout.workTree, error);
+      options.warn?.(`'${dir}' is left out: it may not be read`);
+      continue;
+    }
+    for (const entry of entries) {
+      const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
+      const known = entry.isDirectory() ? trackedFolders.has(path) : options.tracked.has(path);
+      if (!known && (await rules.isIgnored(path, entry.isDirectory()))) continue;
+      if (!known && (await nested.around(path, entry.isDirectory())) !== null) continue;
+      if (entry.isDirectory()) queue.push(path);
+      else if (entry.isFile()) {
+        const problem = pathProblem(path) ?? (await nameProblem(layout, path));
+        if (problem === null) yield path;
+        else options.warn?.(`'${path}' is left out: ${problem}`);
+      } else if (!known) options.warn?.(`'${path}' is left out: it is no regular file`);
+    }
+  }
+}
+
+/**
+ * Repositories inside the work tree: each looks after its own files, so that none of these counts as
+ * a file of the outer one unless it was tracked before.
+ */
+class NestedRepositories {
+  readonly #layout: Layout;
+  /** By folder: the repository that it is or lies in, or null. */
+  readonly #known = new Map<string, string | null>([['', null]]);
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /** The folder of the repository that a path lies in, or is if it is a folder; null for the outer. */
+  async around(path: string, isFolder: boolean): Promise<string | null> {
+    const folder = isFolder ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    const known = this.#known.get(folder);
+    if (known !== undefined) return known;
+    const above = await this.around(folder, false);
+    const found = above ?? ((await isRepository(this.#layout.workFile(folder))) ? folder : null);
+    this.#known.set(folder, found);
+    return found;
+  }
+}
+
+/** True if the system refuses to let this user look. */
+function isDenied(error: unknown): boolean {
+  const errno = (error as NodeJS.ErrnoException)?.code;
+  return errno === 'EACCES' || errno === 'EPERM';
+}
+
+/** True if `folder` is the work tree of a repository; a folder that may not be entered is none. */
+async function isRepository(folder: string): Promise<boolean> {
+  try {
+    await fs.lstat(nodePath.join(folder, '.dlv', 'format'));
+    return true;
+  } catch (error) {
+    if (isMissing(error) || isDenied(error)) return false;
+    throw ioError('stat', folder, error);
+  }
+}
+
+/** What is wrong with a name that was listed: bytes that are no UTF-8 are shown as U+FFFD. */
+async function nameProblem(layout: Layout, path: string): Promise<string | null> {
+  if (!path.includes('\uFFFD')) return null;
+  return (await statOrNull(layout.workFile(path))) === null ? 'its name is no valid UTF-8' : null;
+}
+
+function foldersOf(paths: ReadonlySet<string>): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
+      folders.add(path.slice(0, at));
+  }
+  return folders;
+}
+
+/**
+ * Selects files by paths, folders and globs, as the user wrote them.
+ * @param cwd  folder that relative paths start from.
+ * @throws {NotFoundError} for a path or glob that matches nothing; {UsageError} for one outside.
+ */
+export async function selectFiles(
+  layout: Layout,
+  cwd: string,
+  inputs: readonly string[],
+  options: SelectOptions,
+): Promise<Selection> {
+  const files = new Set<string>();
+  const missing = new Set<string>();
+  const named = new Set<string>();
+  const warnings: string[] = [];
+  const rules = new IgnoreRules(layout);
+  const guard = new LinkGuard(layout.workTree);
+  const nested = new NestedRepositories(layout);
+  const trackedFolders = foldersOf(options.tracked);
+  const isTracked = (path: string): boolean =>
+    options.tracked.has(path) || trackedFolders.has(path);
+  const coverTracked = (folder: string): boolean => {
+    let any = false;
+    for (const path of options.tracked) {
+      if (folder !== '' && path !== folder && !path.startsWith(`${folder}/`)) continue;
+      any = true;
+      if (!files.has(path)) missing.add(path);
+    }
+    return any;
+  };
+  for (const input of inputs) {
+    const there = await statOrNull(nodePath.resolve(cwd, input));
+    if (there === null && (await loadGlob()).isDynamicPattern(input)) {
+      await addGlob(input);
+      continue;
+    }
+    const path = toVersionPath(layout, cwd, input);
+    if (path !== '') await guard.check(path);
+    const inner = await nested.around(path, there?.isDirectory === true);
+    if (there === null || (!there.isFile && !there.isDirectory)) {
+      if (there === null && coverTracked(path)) continue;
+      throw there === null
+        ? notFound(input)
+        : new UsageError(`'${input}' is no regular file or folder`, {
+            path: input,
+            hint: there.isSymlink
+              ? 'dlv follows no symbolic links: add the file that it leads to'
+              : 'dlv versions regular files',
+          });
+    }
+    if (inner !== null && !isTracked(path)) throw inNested(input, inner);
+    if (there.isDirectory) {
+      const warn = (message: string) => warnings.push(message);
+      for await (const file of walkFiles(layout, path, { ...options, warn })) files.add(file);
+      coverTracked(path);
+    } else {
+      if (!options.tracked.has(path) && !options.force && (await isIgnored(rules, path))) {
+        throw new UsageError(`'${input}' is ignored by a .dlvignore file`, {
+          path: input,
+          hint: 'use --force to add it all the same',
+        });
+      }
+      files.add(path);
+      named.add(path);
+    }
+  }
+
+  async function addGlob(pattern: string): Promise<void> {
+    const fastGlob = await loadGlob();
+    const found = await fastGlob(pattern.split(nodePath.sep).join('/'), {
+      cwd,
+      dot: true,
+      onlyFiles: true,
+      followSymbolicLinks: false,
+      ignore: ['**/.dlv/**', '**/.git/**'],
+    });
+    let taken = 0;
+    for (const match of found) {
+      const path = toVersionPath(layout, cwd, match);
+      if (!options.tracked.has(path)) {
+        if (!options.force && (await isIgnored(rules, path))) continue;
+        if ((await nested.around(path, false)) !== null) continue;
+      }
+      files.add(path);
+      taken++;
+    }
+    if (taken === 0) throw notFound(pattern);
+  }
+
+  for (const path of missing) {
+    if (files.has(path) || (await statOrNull(layout.workFile(path)))?.isFile) missing.delete(path);
+  }
+  return {
+    files: [...files].sort(comparePaths),
+    named,
+    missing: [...missing].sort(comparePaths),
+    warnings,
+  };
+}
+
+/** True if the file or a folder above it is ignored. */
+async function isIgnored(rules: IgnoreRules, path: string): Promise<boolean> {
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
+    if (await rules.isIgnored(path.slice(0, at), true)) return true;
+  }
+  return rules.isIgnored(path, false);
+}
+
+function inNested(input: string, repository: string): UsageError {
+  return new UsageError(`'${input}' lies in a repository of its own, '${repository}'`, {
+    path: input,
+    hint: `add it there: 'dlv -C ${repository} add …'`,
+  });
+}
+
+function notFound(input: string): NotFoundError {
+  return new NotFoundError(`'${input}' matches no file`, {
+    kind: 'path',
+    name: input,
+    hint: "'dlv status' lists the files that can be added",
+  });
+}

@@ -1,0 +1,255 @@
+/**
+ * Every build of the kernel, and the reference, writes the same bytes, gives back every bit pattern,
+ * stops where it says, and refuses damaged input without harm.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { isDamage } from '../../../../lib/base/errors.js';
+import {
+  type KernelSegment,
+  kernelError,
+  type LoadedKernel,
+  load,
+} from '../../../../lib/base/native/kernel.js';
+import { PROJECT_ROOT } from '../../../helpers/paths.js';
+import { seededRandom } from '../../../helpers/rng.js';
+
+const hasAddon = existsSync(path.join(PROJECT_ROOT, 'native/build/kernel.node'));
+
+/** The kinds that this machine can run; portable and native share one addon, so they are loaded per call. */
+function kinds(): string[] {
+  return hasAddon ? ['native', 'portable', 'wasm', 'reference'] : ['wasm', 'reference'];
+}
+
+type Make = (
+  random: () => number,
+  width: number,
+  count: number,
+) => { child: Uint8Array[]; base: Uint8Array[] };
+
+const noise = (random: () => number, count: number): Uint8Array =>
+  Uint8Array.from({ length: count }, () => Math.floor(random() * 256));
+
+/** Pairs of the shapes that checkpoints have: equal, few changes, near, unrelated, constant. */
+const SHAPES: Record<string, Make> = {
+  equal: (random, width, count) => {
+    const base = Array.from({ length: width }, () => noise(random, count));
+    return { base, child: base.map((plane) => plane.slice()) };
+  },
+  few: (random, width, count) => {
+    const base = Array.from({ length: width }, () => noise(random, count));
+    return {
+      base,
+      child: base.map((plane) =>
+        plane.map((byte) => (random() < 0.05 ? Math.floor(random() * 256) : byte)),
+      ),
+    };
+  },
+  near: (random, width, count) => {
+    const top = Uint8Array.from({ length: count }, () => 58 + Math.floor(random() * 5));
+    const base = [top, ...Array.from({ length: width - 1 }, () => noise(random, count))];
+    return {
+      base,
+      child: base.map((plane, k) =>
+        k < width / 2 ? plane.map((byte) => byte + (random() < 0.3 ? 1 : 0)) : noise(random, count),
+      ),
+    };
+  },
+  unrelated: (random, width, count) => ({
+    base: Array.from({ length: width }, () => noise(random, count)),
+    child: Array.from({ length: width }, () => noise(random, count)),
+  }),
+  palette: (random, width, count) => {
+    const values = Array.from({ length: 1 + Math.floor(random() * 256) }, () =>
+      noise(random, width),
+    );
+    const chosen = Array.from({ length: count }, () =>
+      Math.floor(random() * random() * values.length),
+    );
+    return {
+      base: Array.from({ length: width }, () => noise(random, count)),
+      child: Array.from({ length: width }, (_, k) =>
+        Uint8Array.from(chosen, (v) => values[v]?.[k] as number),
+      ),
+    };
+  },
+  constant: (_random, width, count) => ({
+    base: Array.from({ length: width }, (_, k) => new Uint8Array(count).fill(k)),
+    child: Array.from({ length: width }, (_, k) => new Uint8Array(count).fill(200 + k)),
+  }),
+};
+
+function decodeWith(
+  kernel: LoadedKernel,
+  segment: KernelSegment,
+  base: Uint8Array[] | null,
+  count: number,
+  width: number,
+  wanted = width,
+): Promise<Uint8Array[]> {
+  const { head, hi, mid, low, usesBase } = segment;
+  return kernel.kernel.decode(head, [hi, mid, low], usesBase ? base : null, count, width, wanted);
+}
+
+const sizes = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 1, max: 300 }) },
+  { weight: 1, arbitrary: fc.constantFrom(4096, 32767, 32768, 65537, 262144, 262145) },
+);
+
+test('kernel: all builds write the same bytes and give every value back', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...Object.keys(SHAPES)),
+      fc.constantFrom(1, 2, 4, 8),
+      sizes,
+      fc.integer({ min: 0, max: 2 }),
+      fc.boolean(),
+      fc.boolean(),
+      fc.nat(),
+      async (shape, width, count, level, withBase, noPrefix, seed) => {
+        const { child, base } = (SHAPES[shape] as Make)(seededRandom(seed), width, count);
+        const under = withBase ? base : null;
+        let first: KernelSegment | null = null;
+        for (const kind of kinds()) {
+          const kernel = load(kind);
+          const segment = await kernel.kernel.encode(child, under, level, noPrefix);
+          first ??= segment;
+          for (const part of ['head', 'hi', 'mid', 'low'] as const) {
+            t.deepEqual(Buffer.from(segment[part]), Buffer.from(first[part]), `${kind} ${part}`);
+          }
+          const decoded = await decodeWith(kernel, first, under, count, width);
+          for (const [k, plane] of decoded.entries()) {
+            if (Buffer.compare(plane, child[k] as Uint8Array) !== 0) t.fail(`${kind}: plane ${k}`);
+          }
+        }
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('kernel: payloads are put into memory of the caller, and nothing outside of it', async (t) => {
+  const random = seededRandom(12);
+  const count = 36_000;
+  for (const shape of Object.keys(SHAPES)) {
+    const { child, base } = (SHAPES[shape] as Make)(random, 4, count);
+    for (const kind of kinds().filter((k) => k !== 'reference')) {
+      const { kernel } = load(kind);
+      for (const level of [0, 1, 2]) {
+        const own = await kernel.encode(child, base, level, false);
+        const memory = new Uint8Array(4 * count + 20);
+        for (const length of [4 * count, 4 * count + 5, 4 * count - 1, 0]) {
+          memory.fill(0xee);
+          const room = memory.subarray(7, 7 + length);
+          const found = await kernel.encode(child, base, level, false, undefined, room);
+          t.deepEqual(found, own, `${kind}, ${shape}`);
+          const outside = Buffer.concat([memory.subarray(0, 7), memory.subarray(7 + length)]);
+          t.true(outside.every((byte) => byte === 0xee));
+          if (shape === 'near' && length >= 4 * count && level < 2) {
+            t.is(found.hi.buffer, memory.buffer);
+            t.is(found.low.buffer, memory.buffer);
+          }
+        }
+      }
+    }
+  }
+});
+
+test('kernel: two and three planes alone are exact, and need no class that holds others', async (t) => {
+  const random = seededRandom(5);
+  for (const [shape, make] of Object.entries(SHAPES)) {
+    const { child, base } = make(random, 4, 5000);
+    const kernel = load(kinds()[0]);
+    const segment = await kernel.kernel.encode(child, base, 1, false);
+    for (const wanted of [2, 3]) {
+      const empty = new Uint8Array(0);
+      const part = { ...segment, low: empty, mid: wanted === 3 ? segment.mid : empty };
+      const planes = await decodeWith(kernel, part, base.slice(0, wanted), 5000, 4, wanted);
+      t.is(planes.length, wanted);
+      for (const [k, plane] of planes.entries())
+        t.deepEqual(plane, child[k], `${shape}, plane ${k}`);
+    }
+  }
+});
+
+test('kernel: sha256 of parts behind a prefix, at every length around a block', async (t) => {
+  const random = seededRandom(3);
+  const prefix = Buffer.from('dlv:run\0', 'latin1');
+  for (const kind of kinds()) {
+    const { native } = load(kind);
+    for (const length of [0, 1, 46, 47, 48, 55, 56, 57, 63, 64, 119, 120, 1000, 65536]) {
+      const parts = Array.from({ length: 3 }, () => noise(random, length));
+      const digests = await native?.sha256Many(prefix, parts);
+      for (const [k, part] of parts.entries()) {
+        const expected = createHash('sha256').update(prefix).update(part).digest();
+        if (digests) t.deepEqual(Buffer.from(digests.subarray(32 * k, 32 * k + 32)), expected);
+      }
+    }
+  }
+  t.pass();
+});
+
+test('kernel: a hundred distinct values cost little more than their indices', async (t) => {
+  const random = seededRandom(11);
+  const values = Array.from({ length: 100 }, () => noise(random, 4));
+  const chosen = Array.from({ length: 50_000 }, () => Math.floor(random() * 100));
+  const child = Array.from({ length: 4 }, (_, k) =>
+    Uint8Array.from(chosen, (v) => values[v]?.[k] as number),
+  );
+  const { head, hi, mid, low } = await load(kinds()[0]).kernel.encode(child, null, 1, false);
+  const bits = (8 * (head.length + hi.length + mid.length + low.length)) / chosen.length;
+  t.true(bits < Math.log2(100) * 1.02 + 0.1, `${bits} bits for each element`);
+});
+
+test('kernel: a damaged head or payload is an error or gives other values, and never a crash', async (t) => {
+  const random = seededRandom(9);
+  let refused = 0;
+  let tried = 0;
+  for (const [kind, shape] of kinds().flatMap((k) => [
+    [k, 'near'] as const,
+    [k, 'palette'] as const,
+  ])) {
+    const { child, base } = (SHAPES[shape] as Make)(random, 4, 3000);
+    const kernel = load(kind);
+    const segment = await kernel.kernel.encode(child, base, 1, false);
+    for (let i = 0; i < 300; i++) {
+      const part = (['head', 'head', 'hi', 'mid'] as const)[i % 4] as 'head' | 'hi' | 'mid';
+      const bytes = segment[part].slice();
+      if (bytes.length === 0) continue;
+      const cut = i % 7 === 0 ? Math.floor(random() * bytes.length) : bytes.length;
+      bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
+      tried++;
+      try {
+        await decodeWith(kernel, { ...segment, [part]: bytes.subarray(0, cut) }, base, 3000, 4);
+      } catch (error) {
+        t.true(isDamage(kernelError(error, 'test')), String(error));
+        refused++;
+      }
+    }
+  }
+  t.true(refused > tried / 4, `${refused} of ${tried} refused`);
+});
+
+test('kernel: a delta without its base is refused', async (t) => {
+  const { child, base } = (SHAPES.equal as Make)(seededRandom(1), 4, 100);
+  for (const kind of kinds()) {
+    const kernel = load(kind);
+    const segment = await kernel.kernel.encode(child, base, 1, false);
+    const error = await t.throwsAsync(decodeWith(kernel, segment, null, 100, 4));
+    t.true(isDamage(kernelError(error, 'test')));
+  }
+});
+
+test('kernel: the shipped WebAssembly is made of the sources beside it', async (t) => {
+  const { sourceHash, wasmOrigin } = (await import(
+    path.join(PROJECT_ROOT, 'native/build.mjs')
+  )) as { sourceHash(): string; wasmOrigin(): { sources: string } };
+  t.is(
+    wasmOrigin().sources,
+    sourceHash(),
+    "run 'node native/build.mjs --wasm' after a change in native/",
+  );
+});

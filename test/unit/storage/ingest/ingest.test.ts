@@ -1,0 +1,136 @@
+/** Ingest: a store that fails, also while the file is read on, fails the file alone; aborts end it. */
+import fs from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { ReadFile } from '../../../../lib/base/bytes/files.js';
+import { type Id, objectId } from '../../../../lib/base/bytes/hash.js';
+import { AbortedError } from '../../../../lib/base/errors.js';
+import { CDC_MAX_BYTES } from '../../../../lib/base/limits.js';
+import { blobLayout } from '../../../../lib/pure/tensor/layout.js';
+import { BaseFinder } from '../../../../lib/storage/ingest/bases.js';
+import { ingestFile } from '../../../../lib/storage/ingest/ingest.js';
+import { Repository } from '../../../../lib/storage/objects/repository.js';
+import { PackSession } from '../../../../lib/storage/objects/session.js';
+import { streamFile } from '../../../../lib/storage/objects/stored-file.js';
+import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { segmentCount } from '../../../../lib/storage/store/types.js';
+import { add } from '../../../../lib/use/ops/add.js';
+import { noProgress } from '../../../../lib/use/progress.js';
+import { randomBytes } from '../../../helpers/rng.js';
+import { safetensors } from '../../../trust/model-files.js';
+import { WorkRepository } from '../objects/work-repository.js';
+
+/** Bytes that ingest reads at once. */
+const BLOCK_BYTES = 4 * 1024 * 1024;
+
+test('ingest: no chunk is being stored any more when a failure is reported', async (t) => {
+  const work = await WorkRepository.make(t);
+  await work.write('x.bin', randomBytes(BLOCK_BYTES + 3 * CDC_MAX_BYTES, 5));
+  const backend = new MemoryBackend();
+  await ObjectStore.init(backend);
+  const session = new PackSession({
+    store: await ObjectStore.open(backend),
+    chainDepth: 10,
+    locked: (action) => action(),
+    createWriter: () => PackSetWriter.create(backend, 'tmp/1-1/0'),
+  });
+  let atWork = 0;
+  let stored = 0;
+  session.putBlob = async (kind, bytes): Promise<Id> => {
+    stored += bytes.length;
+    // The last chunk of the first block: its failure comes while the next one is being read.
+    if (stored > BLOCK_BYTES - CDC_MAX_BYTES) throw new Error('the device is full');
+    if (stored < BLOCK_BYTES - 3 * CDC_MAX_BYTES) return objectId(kind, bytes);
+    atWork++;
+    await sleep(200);
+    atWork--;
+    return objectId(kind, bytes);
+  };
+  const source = await ReadFile.open(work.file('x.bin'));
+  const readInto = source.readInto.bind(source);
+  source.readInto = async (target, offset) => {
+    await sleep(300);
+    await readInto(target, offset);
+  };
+  const options = { bases: new BaseFinder([]), chainDepth: 10, chainCost: 4, level: 1 as const };
+  // A rejection that nobody handles yet ends a command, even if somebody would later.
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  t.teardown(() => process.off('unhandledRejection', note));
+  await t.throwsAsync(ingestFile(session, source, blobLayout(), options), {
+    message: 'the device is full',
+  });
+  t.is(atWork, 0);
+  t.deepEqual(unhandled, []);
+  await source.close();
+});
+
+test('ingest: an abort ends a large add soon and leaves nothing behind', async (t) => {
+  const work = await WorkRepository.make(t);
+  const block = randomBytes(1 << 20, 1);
+  const bytes = Buffer.concat(Array.from({ length: 40 }, () => block));
+  const tensor = { name: 'w', dtype: 'F32', shape: [bytes.length / 4], bytes };
+  await work.write('x.safetensors', safetensors([tensor]));
+  const abort = new AbortController();
+  const { signal } = abort;
+  let read = 0;
+  const progress = {
+    ...noProgress,
+    advance: (count: number) => {
+      read += count;
+      if (read > bytes.length / 2) abort.abort();
+    },
+  };
+  const repo = await Repository.open(work.dir, { signal });
+  try {
+    const context = { ...work.context, signal, progress };
+    await t.throwsAsync(add(repo, { paths: ['x.safetensors'], level: 'max' }, context), {
+      instanceOf: AbortedError,
+    });
+  } finally {
+    await repo.close();
+  }
+  t.true(read < bytes.length);
+  t.deepEqual(await work.packs(), []);
+  t.deepEqual(await fs.readdir(work.file('.dlv/tmp')), []);
+  // The same again without an abort: nothing stands in the way.
+  const again = await work.open((fresh, context) =>
+    add(fresh, { paths: ['x.safetensors'] }, context),
+  );
+  t.is(again.files[0]?.status, 'added');
+});
+
+test('ingest: elements that blocks of the file share, and swapped ones, are whole', async (t) => {
+  const work = await WorkRepository.make(t);
+  const bytes = Buffer.concat(Array.from({ length: 9 }, (_, i) => randomBytes(1 << 20, i)));
+  // Starts at odd places: the edges of blocks fall into elements of every kind.
+  const odd = { name: 'a', dtype: 'U8', shape: [20_001], bytes: bytes.subarray(0, 20_001) };
+  const wide = { name: 'b', dtype: 'F64', shape: [bytes.length / 8], bytes };
+  const files = {
+    'x.safetensors': safetensors([odd, wide]),
+    'y.npy': bigEndianNpy(bytes.subarray(3, 3 + 8_400_000)),
+  };
+  const version = await work.commit(files);
+  await work.open(async (repo) => {
+    for (const entry of (await repo.tree(version.version)).files) {
+      const pieces: Uint8Array[] = [];
+      const stored = await repo.openFile(entry);
+      t.true(stored.recipe!.extents.length > 0, entry.path);
+      for await (const piece of streamFile(repo, stored)) pieces.push(piece.slice());
+      t.is(Buffer.compare(Buffer.concat(pieces), files[entry.path as keyof typeof files]), 0);
+      for (const id of stored.recipe!.extents) {
+        const { count } = (await repo.store.findSegment(id, 0))!;
+        for (let s = 0; s < segmentCount(count); s++) await repo.extents.verifiedPlanes(id, s, 1);
+      }
+    }
+  });
+});
+
+function bigEndianNpy(bytes: Uint8Array): Buffer {
+  const header = `{'descr': '>f4', 'fortran_order': False, 'shape': (${bytes.length / 4},), }`;
+  const text = Buffer.from(`${header.padEnd(117)}\n`);
+  return Buffer.concat([Buffer.from([0x93, 78, 85, 77, 80, 89, 1, 0, 118, 0]), text, bytes]);
+}

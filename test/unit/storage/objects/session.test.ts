@@ -1,0 +1,52 @@
+/**
+ * Goal: what is put into a session at the same time is all stored, also where sets are full meanwhile.
+ * Method: a writer that is full after a few blobs, in memory, seven lanes of blobs.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import type { Id } from '../../../../lib/base/bytes/hash.js';
+import { PackSession } from '../../../../lib/storage/objects/session.js';
+import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
+import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { randomBytes } from '../../../helpers/rng.js';
+
+test('session: blobs put at the same time survive sets that are full meanwhile', async (t) => {
+  const backend = new MemoryBackend();
+  await ObjectStore.init(backend);
+  const store = await ObjectStore.open(backend);
+  let sets = 0;
+  const session = new PackSession({
+    store,
+    chainDepth: 10,
+    async locked(action) {
+      await sleep(2);
+      return action();
+    },
+    async createWriter() {
+      const writer = await PackSetWriter.create(backend, `tmp/1-1/${sets++}`);
+      Object.defineProperty(writer, 'isFull', { get: () => writer.totalBytes > 5000 });
+      return writer;
+    },
+  });
+  const blobs = Array.from({ length: 300 }, (_, i) => randomBytes(400, i));
+  const ids: Id[] = [];
+  const lanes = Array.from({ length: 7 }, async (_, lane) => {
+    for (let i = lane; i < blobs.length; i += 7) {
+      ids[i] = await session.putBlob('blob', blobs[i] as Uint8Array);
+    }
+  });
+  await Promise.all(lanes);
+  await session.flush();
+  t.true(sets > 10);
+  t.is(store.sets().length, session.published.length);
+  const fresh = new PackSession({
+    store: await ObjectStore.open(backend),
+    chainDepth: 10,
+    locked: (action) => action(),
+    createWriter: () => PackSetWriter.create(backend, 'tmp/1-1/none'),
+  });
+  for (const [i, id] of ids.entries()) {
+    t.deepEqual(new Uint8Array(await fresh.blobs.readBlob(id, 'blob')), blobs[i]);
+  }
+});

@@ -1,0 +1,208 @@
+/** Trees of files: paging that keeps changes local, and pages that lie. */
+
+import test from 'ava';
+import fc from 'fast-check';
+import type { Id } from '../../../../lib/base/bytes/hash.js';
+import {
+  decodeCanonical,
+  encodeCanonical,
+  type Packed,
+} from '../../../../lib/base/bytes/msgpack.js';
+import { isDamage } from '../../../../lib/base/errors.js';
+import { comparePaths } from '../../../../lib/storage/repo/path.js';
+import type { FileEntry, Snapshot } from '../../../../lib/storage/repo/version/file-page.js';
+import {
+  buildTree,
+  endsPage,
+  type FileTree,
+  findFile,
+  packTree,
+  readFiles,
+  readTree,
+  unpackTree,
+} from '../../../../lib/storage/repo/version/file-tree.js';
+import { fileEntry, MemoryBlobs } from './memory-blobs.js';
+
+function snapshot(key: string, fields: Partial<Snapshot> = {}): Snapshot {
+  return { key, role: 'weights', step: null, members: [key], ...fields };
+}
+
+function manyFiles(count: number): FileEntry[] {
+  return Array.from({ length: count }, (_, i) => fileEntry(`layer${i % 97}/part-${i}.npy`, `${i}`));
+}
+
+/** The tree as a version that was written and read again has it. */
+function reread(tree: FileTree): FileTree {
+  return unpackTree(decodeCanonical(encodeCanonical(packTree(tree)), 'version'), 'version');
+}
+
+test('tree: what is built is read back, in order, whatever the count', async (t) => {
+  for (const count of [0, 1, 63, 64, 65, 700]) {
+    const blobs = new MemoryBlobs();
+    const files = manyFiles(count);
+    const rows = files.slice(0, 9).map((file, i) => snapshot(file.path, { step: 9 - i }));
+    const tree = reread(await buildTree([...files].reverse(), rows, blobs));
+    const back = await readTree(tree, blobs);
+    t.deepEqual(
+      back.files,
+      [...files].sort((a, b) => comparePaths(a.path, b.path)),
+    );
+    t.deepEqual(
+      back.snapshots.map((s) => s.step),
+      rows.map((s) => s.step).reverse(),
+    );
+    t.is(tree.count, count);
+    t.is(
+      tree.bytes,
+      files.reduce((sum, file) => sum + file.size, 0),
+    );
+    t.is(tree.pages.length > 0, count > 64);
+    for (const file of files.slice(0, 3)) t.deepEqual(await findFile(tree, file.path, blobs), file);
+    t.is(await findFile(tree, 'zzz', blobs), null);
+    t.is(await findFile(tree, 'layer0/none', blobs), null);
+  }
+});
+
+test('tree: one of 10,000 files changed, added or removed rewrites a page or two', async (t) => {
+  const blobs = new MemoryBlobs();
+  const files = manyFiles(10_000);
+  const before = await buildTree(files, [], blobs);
+  t.true(before.pages.length > 50);
+  const known = new Set(before.pages.map((page) => page.id));
+  const changes: FileEntry[][] = [
+    files.map((file, i) => (i === 5000 ? fileEntry(file.path, 'changed') : file)),
+    [...files, fileEntry('layer50/new.npy', 'new')],
+    files.filter((_, i) => i !== 5000),
+  ];
+  for (const changed of changes) {
+    const after = await buildTree(changed, [], blobs, before);
+    t.true(after.pages.filter((page) => !known.has(page.id)).length <= 2);
+  }
+  // A rewritten page names the page it replaces as its likely base.
+  t.true(known.has(blobs.bases.at(-1) as Id));
+});
+
+test('tree: looking up one path reads one page', async (t) => {
+  const blobs = new MemoryBlobs();
+  const tree = await buildTree(manyFiles(2000), [], blobs);
+  t.not(await findFile(tree, 'layer3/part-100.npy', blobs), null);
+  t.is(blobs.reads, 1);
+});
+
+test('tree: pages never pass their limit, even without a single cut', async (t) => {
+  const files: FileEntry[] = [];
+  for (let i = 0; files.length < 1100; i++) {
+    if (!endsPage(`f${i}`)) files.push(fileEntry(`f${i}`));
+  }
+  const blobs = new MemoryBlobs();
+  const tree = reread(await buildTree(files, [], blobs));
+  t.deepEqual(
+    tree.pages.map((page) => page.count),
+    [512, 512, 76],
+  );
+  t.is((await readTree(tree, blobs)).files.length, 1100);
+});
+
+test('tree: snapshots keep all their members, in pages as well', async (t) => {
+  const files = manyFiles(300);
+  const members = files.slice(10, 80).map((file) => file.path);
+  const rows = [snapshot(files[10]!.path, { members }), snapshot(files[10]!.path, { role: 'ema' })];
+  const blobs = new MemoryBlobs();
+  const back = await readTree(reread(await buildTree(files, rows, blobs)), blobs);
+  t.deepEqual(back.snapshots[0]!.members, [...members].sort(comparePaths));
+  t.is(back.snapshots[1]!.role, 'ema');
+});
+
+test('tree: what cannot be a tree is refused', async (t) => {
+  const blobs = new MemoryBlobs();
+  const bad: [FileEntry[], Snapshot[]][] = [
+    [[fileEntry('a'), fileEntry('a')], []],
+    [[fileEntry('a'), fileEntry('a-'), fileEntry('a/b')], []],
+    [[fileEntry('../a')], []],
+    [[fileEntry('a')], [snapshot('b')]],
+    [[fileEntry('a')], [snapshot('a', { members: ['a', 'b'] })]],
+    [[fileEntry('a')], [snapshot('a'), snapshot('a')]],
+  ];
+  for (const [files, rows] of bad) {
+    await t.throwsAsync(buildTree(files, rows, blobs), { code: 'DLV_USAGE' });
+  }
+});
+
+async function damagedBy(edit: (page: Packed[], tree: FileTree) => void): Promise<unknown> {
+  const blobs = new MemoryBlobs();
+  const tree = await buildTree(manyFiles(300), [snapshot('layer0/part-0.npy')], blobs);
+  const first = tree.pages[0]!;
+  const page = decodeCanonical(await blobs.readBlob(first.id, 'files'), 'page') as Packed[];
+  edit(page, tree);
+  first.id = await blobs.writeBlob('files', encodeCanonical(page));
+  try {
+    await readTree(reread(tree), blobs);
+  } catch (error) {
+    return error;
+  }
+  return null;
+}
+
+test('tree: a page that lies is damage', async (t) => {
+  const row = (page: Packed[], i: number): Packed[] => (page[1] as Packed[][])[i]!;
+  t.is(await damagedBy(() => {}), null);
+  const lies: ((page: Packed[], tree: FileTree) => void)[] = [
+    (page) => (page[1] as Packed[]).reverse(),
+    (page) => (page[1] as Packed[]).shift(),
+    (page) => (row(page, 0)[0] = '/etc/passwd'),
+    (page) => (row(page, 0)[0] = `${row(page, 1)[0]}/x`),
+    (page) => (row(page, 0)[1] = 0o4755),
+    (page) => (row(page, 0)[2] = 2 ** 50),
+    (page) => (row(page, 0)[2] = -1),
+    (page) => (row(page, 0)[3] = new Uint8Array(31)),
+    (page) => (row(page, 0)[4] = 'sha1'),
+    (page) => (row(page, 0)[5] = 2),
+    (page) => (row(page, 0)[6] = new Uint8Array(33)),
+    (page) => (page[2] as Packed[]).push(['nowhere', 0, null, null]),
+    (page) => (page[2] as Packed[]).push([row(page, 0)[0]!, 9, null, null]),
+    (page) => (page[2] as Packed[]).push([row(page, 0)[0]!, 0, -1, null]),
+    (page) => (page[2] as Packed[]).push([row(page, 0)[0]!, 1, null, ['x']]),
+    (page) => (page[2] as Packed[]).push([row(page, 0)[0]!, 1, null, [row(page, 0)[0]!]]),
+    (page) => (page[0] = 2),
+    (_, tree) => (tree.pages[0]!.count += 1),
+    (_, tree) => (tree.bytes += 1),
+    (_, tree) => (tree.snapshotCount += 1),
+    (_, tree) => tree.pages.reverse(),
+    (_, tree) => (tree.pages[0]!.last = tree.pages[1]!.last),
+  ];
+  for (const [i, lie] of lies.entries()) {
+    const error = await damagedBy(lie);
+    t.true(isDamage(error), `lie ${i}: ${error}`);
+  }
+});
+
+test('tree: pages that are cut elsewhere are damage, so one list has one form', async (t) => {
+  const blobs = new MemoryBlobs();
+  const tree = await buildTree(manyFiles(300), [], blobs);
+  const [a, b] = tree.pages as [FileTree['pages'][0], FileTree['pages'][0]];
+  const load = async (id: Id): Promise<Packed[]> =>
+    decodeCanonical(await blobs.readBlob(id, 'files'), 'page') as Packed[];
+  const rows = [...((await load(a.id))[1] as Packed[]), ...((await load(b.id))[1] as Packed[])];
+  const id = await blobs.writeBlob('files', encodeCanonical([1, rows, []]));
+  tree.pages.splice(0, 2, { id, count: a.count + b.count, last: b.last });
+  const error = await t.throwsAsync(readTree(reread(tree), blobs));
+  t.true(isDamage(error));
+});
+
+test('tree: random bytes in place of a tree never pass and never do worse', (t) => {
+  fc.assert(
+    fc.property(fc.anything({ maxDepth: 3 }), (value) => {
+      const error = t.throws(() => unpackTree(value as Packed, 'version'));
+      t.true(isDamage(error));
+    }),
+  );
+});
+
+test('tree: files stream page by page', async (t) => {
+  const blobs = new MemoryBlobs();
+  const tree = await buildTree(manyFiles(1000), [], blobs);
+  const files = readFiles(tree, blobs);
+  await files.next();
+  t.is(blobs.reads, 1);
+  await files.return(undefined);
+});

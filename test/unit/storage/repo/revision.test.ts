@@ -1,0 +1,257 @@
+/** Revisions: the grammar, what each form names, and what is said when it names nothing or too much. */
+
+import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import type { Id } from '../../../../lib/base/bytes/hash.js';
+import { NotFoundError } from '../../../../lib/base/errors.js';
+import type { Layout } from '../../../../lib/storage/repo/layout.js';
+import { closestNames, editDistance } from '../../../../lib/storage/repo/refs/closest.js';
+import { type Head, writeHead } from '../../../../lib/storage/repo/refs/head.js';
+import { appendReflog } from '../../../../lib/storage/repo/refs/reflog.js';
+import { readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';
+import {
+  currentBranch,
+  firstParentLine,
+  parseRevision,
+  type RevisionSource,
+  refsByVersion,
+  resolveHead,
+  resolveRevision,
+} from '../../../../lib/storage/repo/refs/revision.js';
+import { idOf } from './memory-blobs.js';
+import { locked, tempRepo, WHY } from './temp-repo.js';
+
+class Repo implements RevisionSource {
+  readonly layout: Layout;
+  readonly versions = new Map<Id, { model: string; parents: Id[] }>();
+  readonly branches = new Map<string, string>();
+
+  constructor(layout: Layout) {
+    this.layout = layout;
+  }
+
+  async readVersion(id: Id): Promise<{ model: string; parents: Id[] }> {
+    const version = this.versions.get(id);
+    if (version === undefined) throw new NotFoundError(`no version ${id}`);
+    return version;
+  }
+
+  async findVersions(prefix: string): Promise<Id[]> {
+    return [...this.versions.keys()].filter((id) => id.startsWith(prefix));
+  }
+
+  async branchOf(model: string): Promise<string | null> {
+    return this.branches.get(model) ?? null;
+  }
+
+  add(text: string, model: string, ...parents: Id[]): Id {
+    const id = idOf(text);
+    this.versions.set(id, { model, parents });
+    return id;
+  }
+
+  async point(name: string, id: Id): Promise<void> {
+    const before = await readRef(this.layout, name);
+    await locked(this.layout, (lock) => updateRef(lock, name, before, id, WHY));
+  }
+
+  head(head: Head): Promise<void> {
+    return locked(this.layout, (lock) => writeHead(lock, head));
+  }
+}
+
+/** mnist: 1-2-3-4 on main, side on 2, merged as 4; bert: copied from mnist 2, then 1-2 on dev. */
+async function sample(t: ExecutionContext) {
+  const repo = new Repo(await tempRepo(t));
+  const m1 = repo.add('m1', 'mnist');
+  const m2 = repo.add('m2', 'mnist', m1);
+  const m3 = repo.add('m3', 'mnist', m2);
+  const side = repo.add('side', 'mnist', m2);
+  const m4 = repo.add('m4', 'mnist', m3, side);
+  const b1 = repo.add('b1', 'bert', m2);
+  const b2 = repo.add('b2', 'bert', b1);
+  await repo.point('refs/heads/mnist/main', m3);
+  await repo.point('refs/heads/mnist/main', m4);
+  await repo.point('refs/heads/mnist/feat/x', side);
+  await repo.point('refs/heads/bert/dev', b2);
+  await repo.point('refs/tags/v1', m1);
+  await repo.point('refs/remotes/origin/bert/dev', b1);
+  return { repo, m1, m2, m3, m4, side, b1, b2 };
+}
+
+test('revision: every form names what it should', async (t) => {
+  const { repo, m1, m2, m3, m4, side, b1, b2 } = await sample(t);
+  const forms: [string, Id][] = [
+    ['HEAD', m4],
+    ['@', m4],
+    ['main', m4],
+    ['mnist', m4],
+    ['mnist/main', m4],
+    ['refs/heads/mnist/main', m4],
+    ['feat/x', side],
+    ['mnist/feat/x', side],
+    ['v1', m1],
+    ['refs/tags/v1', m1],
+    ['bert', b2],
+    ['bert/dev', b2],
+    ['origin/bert/dev', b1],
+    ['HEAD~', m3],
+    ['HEAD~1', m3],
+    ['HEAD~0', m4],
+    ['HEAD~3', m1],
+    ['HEAD^', m3],
+    ['HEAD^2', side],
+    ['HEAD^0', m4],
+    ['@^2~1', m2],
+    ['HEAD~~^', m1],
+    ['mnist@1', m1],
+    ['mnist@4', m4],
+    ['mnist@4^2', side],
+    ['bert@1', b1],
+    ['bert@2', b2],
+    ['bert@1~', m2],
+    [m2, m2],
+    [m2.slice(0, 12), m2],
+    [m2.slice(0, 12).toUpperCase(), m2],
+    [`${m4.slice(0, 8)}^2`, side],
+    ['main@{0}', m4],
+    ['main@{1}', m3],
+  ];
+  for (const [text, id] of forms) t.is((await resolveRevision(repo, text)).id, id, text);
+  t.is((await resolveRevision(repo, 'mnist')).ref, 'refs/heads/mnist/main');
+  t.is((await resolveRevision(repo, 'mnist~1')).ref, null);
+});
+
+test('revision: what names nothing is refused with the nearest names', async (t) => {
+  const { repo, m1 } = await sample(t);
+  const missing = [
+    'mian',
+    'mnist@5',
+    'mnist@0',
+    'HEAD~9',
+    'HEAD^3',
+    'bert@9',
+    'zzz',
+    'main@{7}',
+    'v1@{1}',
+    idOf('never'),
+    'dead',
+    'feat',
+    'refs/heads/mnist/none',
+    'refs/heads',
+    'a..b',
+    '.',
+  ];
+  for (const text of missing) {
+    await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_NOT_FOUND' }, text);
+  }
+  const error = await t.throwsAsync(resolveRevision(repo, 'mian'), { instanceOf: NotFoundError });
+  t.deepEqual(error!.data.candidates, ['main']);
+  t.regex(String(error!.data.hint), /did you mean main/);
+  for (const text of ['', '~', '^2', 'HEAD~x', 'HEAD~1x', 'a^{commit}', 'HEAD~99999999']) {
+    await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_USAGE' }, text);
+  }
+  t.is((await resolveRevision(repo, m1.slice(0, 10))).id, m1);
+});
+
+test('revision: two meanings are ambiguous, one version under two names is not', async (t) => {
+  const { repo, m1, m2, m4 } = await sample(t);
+  await repo.point('refs/tags/main', m1);
+  const error = await t.throwsAsync(resolveRevision(repo, 'main'), { code: 'DLV_AMBIGUOUS' });
+  t.deepEqual((error as unknown as { data: { candidates: string[] } }).data.candidates, [
+    'refs/tags/main',
+    'refs/heads/mnist/main',
+  ]);
+  await repo.point('refs/tags/main', m4);
+  t.deepEqual(await resolveRevision(repo, 'main'), { id: m4, ref: 'refs/heads/mnist/main' });
+  // A branch may look like an id: the name wins.
+  await repo.point(`refs/heads/mnist/${m1.slice(0, 6)}`, m2);
+  t.is((await resolveRevision(repo, m1.slice(0, 6))).id, m2);
+});
+
+test('revision: a short id that several versions share names them', async (t) => {
+  const { repo } = await sample(t);
+  const twins = [0, 1].map((i) => `abcdef${String(i).repeat(58)}` as Id);
+  for (const id of twins) repo.versions.set(id, { model: 'mnist', parents: [] });
+  const error = await t.throwsAsync(resolveRevision(repo, 'abcd'), { code: 'DLV_AMBIGUOUS' });
+  t.deepEqual((error as unknown as { data: { candidates: Id[] } }).data.candidates, twins);
+  t.is((await resolveRevision(repo, 'abcdef1')).id, twins[1]!);
+});
+
+test('revision: HEAD before the first version, detached, and its log', async (t) => {
+  const repo = new Repo(await tempRepo(t));
+  t.is(await resolveHead(repo.layout), null);
+  await t.throwsAsync(resolveRevision(repo, 'HEAD'), {
+    code: 'DLV_NOT_FOUND',
+    message: /no version yet/,
+  });
+  const [a, b] = [repo.add('a', 'mnist'), repo.add('b', 'mnist')];
+  await locked(repo.layout, async (lock) => {
+    await appendReflog(lock, 'HEAD', { before: null, after: a, ...WHY });
+    await appendReflog(lock, 'HEAD', { before: a, after: b, ...WHY });
+  });
+  await repo.head({ kind: 'detached', model: 'mnist', id: b });
+  t.deepEqual(await resolveRevision(repo, 'HEAD'), { id: b, ref: null });
+  t.is((await resolveRevision(repo, 'HEAD@{1}')).id, a);
+  t.is((await resolveRevision(repo, '@{1}')).id, a);
+  await t.throwsAsync(resolveRevision(repo, 'HEAD@{2}'), { code: 'DLV_NOT_FOUND' });
+});
+
+test('revision: the branch that a model means', async (t) => {
+  const { repo, b1 } = await sample(t);
+  t.is(await currentBranch(repo, 'bert'), 'dev', 'its only one');
+  await repo.point('refs/heads/bert/other', b1);
+  t.is(await currentBranch(repo, 'bert'), null);
+  repo.branches.set('bert', 'other');
+  t.is(await currentBranch(repo, 'bert'), 'other', 'the one its files belong to');
+  repo.branches.set('bert', 'gone');
+  await repo.point('refs/heads/bert/main', b1);
+  t.is(await currentBranch(repo, 'bert'), 'main');
+  await repo.head({ kind: 'branch', model: 'bert', branch: 'dev' });
+  t.is(await currentBranch(repo, 'bert'), 'dev', "HEAD's");
+  t.is(await currentBranch(repo, 'nothing'), null);
+});
+
+test('revision: a line ends where another model begins', async (t) => {
+  const { repo, b1, b2, m1, m2, m3, m4 } = await sample(t);
+  const line = async (tip: Id) => {
+    const ids: Id[] = [];
+    for await (const id of firstParentLine(repo, tip)) ids.push(id);
+    return ids;
+  };
+  t.deepEqual(await line(b2), [b2, b1]);
+  t.deepEqual(await line(m4), [m4, m3, m2, m1]);
+  t.deepEqual((await refsByVersion(repo.layout)).get(m4), ['refs/heads/mnist/main']);
+});
+
+test('revision: parsing takes apart what was put together', (t) => {
+  const step = fc.record({ kind: fc.constantFrom('~' as const, '^' as const), n: fc.nat(999) });
+  const base = fc.constantFrom('HEAD', 'a/b', 'm@3', 'v1.0', 'ünï', 'a@b');
+  const reflog = fc.option(fc.nat(99), { nil: null });
+  fc.assert(
+    fc.property(base, reflog, fc.array(step), (name, log, steps) => {
+      const text =
+        name + (log === null ? '' : `@{${log}}`) + steps.map((s) => s.kind + s.n).join('');
+      t.deepEqual(parseRevision(text), { base: name, reflog: log, steps });
+    }),
+  );
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(...'a@{}~^0123/.'.split('')) }), (text) => {
+      try {
+        parseRevision(text);
+      } catch (error) {
+        t.is((error as { code: string }).code, 'DLV_USAGE');
+      }
+    }),
+  );
+});
+
+test('closest names: near ones, nearest first', (t) => {
+  t.is(editDistance('abc', 'abc'), 0);
+  t.is(editDistance('abc', 'acb'), 1);
+  t.is(editDistance('', 'abc'), 3);
+  t.is(editDistance('kitten', 'sitting'), 3);
+  t.deepEqual(closestNames('mian', ['main', 'maine', 'dev']), ['main']);
+  t.deepEqual(closestNames('resnet', ['resnet50', 'bert']), ['resnet50']);
+  t.deepEqual(closestNames('x', []), []);
+});

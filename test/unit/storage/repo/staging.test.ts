@@ -1,0 +1,192 @@
+/** Staging: trees of models, owners, and when a file may be believed unchanged. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { type FileStat, statOrNull } from '../../../../lib/base/bytes/files.js';
+import { ConflictError } from '../../../../lib/base/errors.js';
+import {
+  isClean,
+  nowNs,
+  type StagedEntry,
+  Staging,
+} from '../../../../lib/storage/repo/staging/staging.js';
+import {
+  decodeStaging,
+  encodeStaging,
+  readStaging,
+  writeStaging,
+} from '../../../../lib/storage/repo/staging/staging-file.js';
+import { fileEntry, idOf } from './memory-blobs.js';
+import { locked, tempRepo } from './temp-repo.js';
+
+function staged(path: string, fields: Partial<StagedEntry> = {}): StagedEntry {
+  return {
+    ...fileEntry(path, path),
+    stat: { size: path.length, mtimeNs: '1', ctimeNs: '2', inode: '3', mode: 0o100644 },
+    stagedAtNs: '1760000000000000000',
+    format: 'safetensors',
+    step: null,
+    hint: { references: [], roles: ['weights'] },
+    ...fields,
+  };
+}
+
+test('staging: reads back what was written', async (t) => {
+  const layout = await tempRepo(t);
+  t.deepEqual((await readStaging(layout)).staging.models(), []);
+  const staging = new Staging();
+  const line = staging.open('mnist', 'main');
+  line.base = idOf('base');
+  line.otherParents = [idOf('p')];
+  line.sets = [{ id: 'ab'.repeat(16), storedBytes: 1000, metadataBytes: 20 }];
+  staging.open('bert', null);
+  staging.put('mnist', staged('b/model.safetensors', { step: 7, mode: 0o755 }));
+  staging.put(
+    'mnist',
+    staged('a.json', { stat: null, gitSha1: null, hint: { references: ['x'], roles: [] } }),
+  );
+  staging.put('bert', staged('c', { hint: { references: [], roles: ['optimizer', 'ema'] } }));
+  await locked(layout, (lock) => writeStaging(lock, staging));
+  const { staging: back, writtenNs } = await readStaging(layout);
+  t.deepEqual(back.models(), staging.models());
+  for (const { model } of staging.models()) {
+    t.deepEqual(back.entries(model), staging.entries(model));
+  }
+  t.is(writtenNs, BigInt((await statOrNull(layout.staging))!.stat.mtimeNs));
+});
+
+test('staging: every flipped bit and every missing tail is found', (t) => {
+  const staging = new Staging();
+  staging.open('mnist', 'main').base = idOf('b');
+  staging.put('mnist', staged('a'));
+  const bytes = encodeStaging(staging);
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const flipped = Uint8Array.from(bytes);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    t.throws(() => decodeStaging(flipped, 'staging'), { code: 'DLV_CORRUPT' });
+  }
+  for (let length = 0; length < bytes.length; length++) {
+    t.throws(() => decodeStaging(bytes.subarray(0, length), 'staging'), { code: 'DLV_CORRUPT' });
+  }
+});
+
+test('staging: a path has one owner, and the error names it', (t) => {
+  const staging = new Staging();
+  staging.put('mnist', staged('w/a'));
+  const error = t.throws(() => staging.put('bert', staged('w/a')), { instanceOf: ConflictError });
+  t.is(error.data.owner, 'mnist');
+  t.regex(error.message, /belongs to model 'mnist'/);
+  t.throws(() => staging.put('bert', staged('w')), { instanceOf: ConflictError });
+  t.throws(() => staging.put('bert', staged('w/a/b')), { instanceOf: ConflictError });
+  t.is(staging.ownerOf('w/a'), 'mnist');
+  t.true(staging.remove('w/a'));
+  staging.put('bert', staged('w/a'));
+  t.is(staging.ownerOf('w/a'), 'bert');
+});
+
+test('staging: a file that becomes a folder, and back, replaces it', (t) => {
+  const staging = new Staging();
+  staging.put('m', staged('a'));
+  staging.put('m', staged('a/b/c'));
+  staging.put('m', staged('a/d'));
+  t.deepEqual(
+    staging.entries('m').map((e) => e.path),
+    ['a/b/c', 'a/d'],
+  );
+  staging.put('m', staged('a'));
+  t.deepEqual(
+    staging.entries('m').map((e) => e.path),
+    ['a'],
+  );
+  staging.drop('m');
+  t.is(staging.get('m'), undefined);
+  t.is(staging.ownerOf('a'), null);
+});
+
+test('staging: after any sequence of puts and removes it is a proper tree', (t) => {
+  const part = fc.constantFrom('a', 'b', 'c');
+  const name = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+  const action = fc.record({ path: name, model: fc.constantFrom('m', 'n'), put: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 30 }), (actions) => {
+      const staging = new Staging();
+      for (const { path, model, put } of actions) {
+        try {
+          if (put) staging.put(model, staged(path));
+          else staging.remove(path);
+        } catch (error) {
+          t.true(error instanceof ConflictError);
+        }
+      }
+      const paths = staging.models().flatMap(({ model }) => {
+        return staging.entries(model).map((entry) => entry.path);
+      });
+      t.is(new Set(paths).size, paths.length);
+      t.false(paths.some((a) => paths.some((b) => b.startsWith(`${a}/`))));
+      for (const path of paths) t.is(staging.entry(path)?.path, path);
+      const back = decodeStaging(encodeStaging(staging), 'staging');
+      t.deepEqual(encodeStaging(back), encodeStaging(staging));
+    }),
+  );
+});
+
+const STAT: FileStat = {
+  size: 5,
+  mtimeNs: '1000000000123000000',
+  ctimeNs: '1000000000123000000',
+  inode: '9',
+  mode: 0o100644,
+};
+const CHANGED = 1_000_000_000_123_000_000n;
+const LATER = CHANGED + 1_000_000_000n;
+
+test('clean: only with the same size, times and inode', (t) => {
+  const entry = { stat: STAT, stagedAtNs: String(LATER) };
+  t.true(isClean(entry, STAT, LATER));
+  const moved = String(CHANGED - 1n);
+  const others: Partial<FileStat>[] = [
+    { size: 6 },
+    { mtimeNs: moved },
+    { ctimeNs: moved },
+    { inode: '8' },
+  ];
+  for (const other of others) t.false(isClean(entry, { ...STAT, ...other }, LATER));
+  t.false(isClean({ ...entry, stat: null }, STAT, LATER));
+});
+
+test('clean: a file that changed in the tick of staging is racy', (t) => {
+  const entry = { stat: STAT, stagedAtNs: String(LATER) };
+  t.false(isClean(entry, STAT, CHANGED), 'staging written at the very time of the change');
+  t.false(isClean(entry, STAT, CHANGED - 1n));
+  t.true(isClean(entry, STAT, CHANGED + 1n));
+  // Hashed within a tick of the change: a second change could have the same time.
+  t.false(isClean({ ...entry, stagedAtNs: String(CHANGED + 9_000_000n) }, STAT, LATER));
+  t.true(isClean({ ...entry, stagedAtNs: String(CHANGED + 10_000_001n) }, STAT, LATER));
+  // Whole seconds: the file system may count no finer.
+  const whole = '1000000000000000000';
+  const coarse = { ...STAT, mtimeNs: whole, ctimeNs: whole };
+  const at = (ns: bigint): string => String(1_000_000_000_000_000_000n + ns);
+  t.false(isClean({ stat: coarse, stagedAtNs: at(1_900_000_000n) }, coarse, LATER + LATER));
+  t.true(isClean({ stat: coarse, stagedAtNs: at(2_000_000_001n) }, coarse, LATER + LATER));
+});
+
+test('clean: a file rewritten right after it was hashed is never believed', async (t) => {
+  const layout = await tempRepo(t);
+  const file = path.join(layout.workTree, 'a');
+  let unseen = 0;
+  for (let i = 0; i < 40; i++) {
+    await fs.writeFile(file, 'one..');
+    const stagedAtNs = nowNs();
+    const { stat } = (await statOrNull(file))!;
+    await fs.writeFile(file, 'two..');
+    const staging = new Staging();
+    staging.put('mnist', staged('a', { stat, stagedAtNs }));
+    await locked(layout, (lock) => writeStaging(lock, staging));
+    const { staging: back, writtenNs } = await readStaging(layout);
+    const now = (await statOrNull(file))!.stat;
+    t.false(isClean(back.entry('a')!, now, writtenNs));
+    if (now.mtimeNs === stat.mtimeNs && now.ctimeNs === stat.ctimeNs) unseen++;
+  }
+  t.log(`${unseen} of 40 changes left the times as they were`);
+});
