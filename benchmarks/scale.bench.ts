@@ -13,13 +13,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Id } from '../lib/base/bytes/hash.js';
-import { Repository } from '../lib/storage/objects/repository.js';
 import { FolderBackend } from '../lib/storage/store/folder-backend.js';
 import { ObjectStore } from '../lib/storage/store/object-store.js';
 import { PackSetWriter } from '../lib/storage/store/pack-writer.js';
 import { add } from '../lib/use/ops/add.js';
 import { commit } from '../lib/use/ops/commit.js';
 import { noProgress } from '../lib/use/progress.js';
+import { Repository } from '../lib/use/repository.js';
 import {
   describeSetting,
   formatBytes,

@@ -7,7 +7,6 @@
 export type { Id } from './base/bytes/hash.js';
 export * from './base/errors.js';
 export type { DType } from './pure/tensor/dtype.js';
-export { Repository } from './storage/objects/repository.js';
 export { type StoredFile, streamFile } from './storage/objects/stored-file.js';
 export { readTensor, type StoredTensor, tensorsOf } from './storage/objects/tensors.js';
 export type { FileEntry, Snapshot } from './storage/repo/version/file-page.js';
@@ -59,4 +58,5 @@ export { createTag, deleteTag, listTags, type TagEntry } from './use/ops/tag.js'
 export { type TierOptions, type TierResult, tierVersions } from './use/ops/tier.js';
 export { withRepository } from './use/ops/with-repository.js';
 export { noProgress, type ProgressSink } from './use/progress.js';
+export { Repository } from './use/repository.js';
 export type { DiffOptions } from './use/worktree/diff-sides.js';

@@ -14,6 +14,7 @@ import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js
 import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
 import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
+import { Repository } from '../../lib/use/repository.js';
 import { TestRepository } from '../helpers/repository.js';
 import { randomBytes } from '../helpers/rng.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
@@ -49,7 +50,9 @@ async function checkVersions(t: ExecutionContext, repo: TestRepository, sums: re
     await repo.with((open) => checkout(open, { revision, force: true }, repo.context));
     t.is(sha256Hex(await repo.read('model.safetensors')), sum, revision);
   }
-  const { problems } = await repo.with((open) => checkRepository(open.layout));
+  const { problems } = await repo.with((open) =>
+    checkRepository(open.layout, { open: Repository.openForRepair }),
+  );
   t.deepEqual(problems, []);
 }
 
@@ -325,7 +328,9 @@ test('archive: after a kill segments of two extents may stand on one another', a
     { id: second, base: null },
     { id: first, base: second },
   ]);
-  const { problems } = await repo.with((open) => checkRepository(open.layout));
+  const { problems } = await repo.with((open) =>
+    checkRepository(open.layout, { open: Repository.openForRepair }),
+  );
   t.deepEqual(problems, []);
   const result = await repo.json<ArchiveResult>('archive', '--budget', '1.5');
   t.true(result.within);

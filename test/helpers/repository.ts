@@ -7,12 +7,12 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { Repository } from '../../lib/storage/objects/repository.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { add } from '../../lib/use/ops/add.js';
 import { type CommitOptions, type CommitResult, commit } from '../../lib/use/ops/commit.js';
 import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { noProgress } from '../../lib/use/progress.js';
+import { Repository } from '../../lib/use/repository.js';
 import { type DlvResult, dlv, dlvJson } from './dlv.js';
 import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
 import { tempDir } from './temp-dir.js';

@@ -7,12 +7,12 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { Repository } from '../../lib/storage/objects/repository.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { add } from '../../lib/use/ops/add.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import { status } from '../../lib/use/ops/status.js';
 import { noProgress } from '../../lib/use/progress.js';
+import { Repository } from '../../lib/use/repository.js';
 import { countReads } from '../helpers/count-reads.js';
 import { tempDir } from '../helpers/temp-dir.js';
 

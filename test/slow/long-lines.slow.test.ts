@@ -5,13 +5,13 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { Repository } from '../../lib/storage/objects/repository.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { add } from '../../lib/use/ops/add.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import { log } from '../../lib/use/ops/log.js';
 import { noProgress } from '../../lib/use/progress.js';
+import { Repository } from '../../lib/use/repository.js';
 import { countReads } from '../helpers/count-reads.js';
 import { randomBytes, seededRandom } from '../helpers/rng.js';
 import { tempDir } from '../helpers/temp-dir.js';

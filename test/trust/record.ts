@@ -7,10 +7,10 @@ import path from 'node:path';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import { sha256, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { DlvError } from '../../lib/base/errors.js';
-import { Repository } from '../../lib/storage/objects/repository.js';
 import { streamFile } from '../../lib/storage/objects/stored-file.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
+import { Repository } from '../../lib/use/repository.js';
 
 /** Path → sha256. */
 export type FileHashes = Record<string, string>;
@@ -65,7 +65,9 @@ export async function rebuildVersion(repo: Repository, id: Id): Promise<FileHash
 
 /** What fsck finds wrong; empty if it is clean. */
 export async function fsckProblems(dir: string): Promise<string[]> {
-  const { ok, problems } = await checkRepository(new Layout(dir));
+  const { ok, problems } = await checkRepository(new Layout(dir), {
+    open: Repository.openForRepair,
+  });
   return ok ? [] : problems.map(({ kind, area, message }) => `${kind} ${area}: ${message}`);
 }
 

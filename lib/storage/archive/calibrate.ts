@@ -18,7 +18,7 @@ import { seal, unseal } from '../../base/bytes/sealed.js';
 import { DlvError, isDamage } from '../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { kernelBuild } from '../../pure/codec/planes.js';
-import type { Repository } from '../objects/repository.js';
+import type { Layout } from '../repo/layout.js';
 import { ownIdentity } from '../repo/processes/process-identity.js';
 import type { Backend } from '../store/backend.js';
 import {
@@ -129,7 +129,7 @@ const FORMAT = 1;
 
 /** The table of this machine: kept from before, or measured now and kept. */
 export async function calibrate(
-  repo: Repository,
+  repo: { readonly layout: Layout; readonly store: { readonly backend: Backend } },
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
   const file = repo.layout.calibration;

@@ -10,9 +10,9 @@ import { throwIfAborted } from '../../base/bytes/files.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
+import type { ObjectAccess } from '../objects/access.js';
 import { segmentElements } from '../objects/extents.js';
 import { PlaneCache } from '../objects/plane-cache.js';
-import type { Repository } from '../objects/repository.js';
 import { decodeSegmentHead, encodeSegmentHead } from '../objects/segment-head.js';
 import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
 import type { SurveyedExtent } from './survey.js';
@@ -53,13 +53,13 @@ interface Sample {
 }
 
 export class EdgeCosts {
-  readonly #repo: Repository;
+  readonly #repo: ObjectAccess;
   readonly #signal: AbortSignal | undefined;
   readonly #samples = new Map<string, { sample: Promise<Sample>; bytes: number }>();
   readonly #planes: PlaneCache;
   #sampleBytes = 0;
 
-  constructor(repo: Repository, signal?: AbortSignal) {
+  constructor(repo: ObjectAccess, signal?: AbortSignal) {
     this.#repo = repo;
     this.#signal = signal;
     this.#planes = new PlaneCache(repo);

@@ -5,8 +5,9 @@
  * Every set is listed as soon as it is full. What relies on the sets listed before is checked under
  * the lock: if another command took one away, or put one in front, nothing more is listed.
  */
+
 import { ConflictError } from '../../base/errors.js';
-import type { Repository } from '../objects/repository.js';
+import type { PackAccess } from '../objects/access.js';
 import { ownIdentity } from '../repo/processes/process-identity.js';
 import { PackSetWriter } from '../store/pack-writer.js';
 import type { SegmentRecord, SetId, SetInfo } from '../store/types.js';
@@ -16,13 +17,13 @@ let writerNumber = 0;
 export class FrontWriter {
   /** Sets listed by this writer, the last first. */
   readonly listed: SetInfo[] = [];
-  readonly #repo: Repository;
+  readonly #repo: PackAccess;
   /** Sets that must still be there, in the order of the manifest when the writer was made. */
   readonly #seen: readonly SetId[];
   #writer: PackSetWriter | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(repo: Repository) {
+  constructor(repo: PackAccess) {
     this.#repo = repo;
     this.#seen = repo.store.sets().map((info) => info.id);
   }

@@ -4,9 +4,11 @@
  * Planes are rebuilt in memory and dropped; no file is written. The bytes are those of the records of
  * all chains, as a plan counts them (`recreationBytes`); heads of links are read once.
  */
+
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { Role } from '../../pure/tensor/layout.js';
+import type { ReadAccess } from '../objects/access.js';
 import {
   planChains,
   plannedBytes,
@@ -17,7 +19,6 @@ import {
   totalBytes,
 } from '../objects/chain-forest.js';
 import { materialize, type RetrievalStats } from '../objects/materializer.js';
-import type { Repository } from '../objects/repository.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import { segmentCount } from '../store/types.js';
 
@@ -65,7 +66,7 @@ export interface MeasuredRecreation {
 
 /** The distinct extents that the tensors of a snapshot view. @throws {NotFoundError} {CorruptError} */
 export async function snapshotExtents(
-  repo: Repository,
+  repo: ReadAccess,
   snapshot: SnapshotRef,
 ): Promise<NamedExtent[]> {
   const { files, snapshots } = await repo.tree(snapshot.version);
@@ -125,7 +126,7 @@ export async function recreationBytes(
  * @throws {NotFoundError} {CorruptError}; {AbortedError}
  */
 export async function measureRecreation(
-  repo: Repository,
+  repo: ReadAccess,
   snapshot: SnapshotRef | readonly NamedExtent[],
   options: MeasureOptions = {},
 ): Promise<MeasuredRecreation> {

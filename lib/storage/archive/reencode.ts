@@ -6,18 +6,19 @@
  * forest: all under a new record is as the plan has it, and under an old one either old or new. So a
  * run that is killed leaves a whole repository, and the next one finds the work that was done.
  */
+
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { BugError, CorruptError, isDamage } from '../../base/errors.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import { verifySegment } from '../../pure/codec/segment.js';
+import type { PackAccess } from '../objects/access.js';
 import { atOnce } from '../objects/at-once.js';
 import type { SegmentRequest } from '../objects/chain-forest.js';
 import { segmentElements } from '../objects/extents.js';
 import { materialize } from '../objects/materializer.js';
 import { PlaneCache } from '../objects/plane-cache.js';
 import { givePlanes, takePlanes, takeRoom } from '../objects/plane-pool.js';
-import type { Repository } from '../objects/repository.js';
 import {
   type SegmentEntry,
   type SegmentRecord,
@@ -59,7 +60,7 @@ const HIDDEN_SHARE = 0.01;
  *   {CorruptError} if something cannot be rebuilt: nothing was retired then.
  */
 export async function reencode(
-  repo: Repository,
+  repo: PackAccess,
   plan: ArchivePlan,
   options: ReencodeOptions = {},
 ): Promise<Reencoded> {
@@ -70,7 +71,7 @@ export async function reencode(
 }
 
 class Reencoder {
-  readonly #repo: Repository;
+  readonly #repo: PackAccess;
   readonly #plan: ArchivePlan;
   readonly #options: ReencodeOptions;
   readonly #writer: FrontWriter;
@@ -82,7 +83,7 @@ class Reencoder {
   readonly rebuilt = new Set<string>();
   #bytes = 0;
 
-  constructor(repo: Repository, plan: ArchivePlan, options: ReencodeOptions) {
+  constructor(repo: PackAccess, plan: ArchivePlan, options: ReencodeOptions) {
     this.#repo = repo;
     this.#plan = plan;
     this.#options = options;
@@ -230,7 +231,7 @@ function segmentKey(id: Id, segment: number): string {
 
 /** Reads segments back and checks them against their extents' ids. @throws {CorruptError} */
 async function rebuildAll(
-  repo: Repository,
+  repo: PackAccess,
   requests: readonly SegmentRequest[],
   { signal, onBytes }: ReencodeOptions,
 ): Promise<void> {
@@ -250,7 +251,7 @@ async function rebuildAll(
  * @returns sets that were retired.
  */
 async function retireHidden(
-  repo: Repository,
+  repo: PackAccess,
   rebuilt: ReadonlySet<string>,
   options: ReencodeOptions,
 ): Promise<number> {

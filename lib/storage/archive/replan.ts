@@ -18,9 +18,9 @@ import { findShortestPaths } from '../../pure/plan/planners/shortest-paths.js';
 import { Steps } from '../../pure/plan/steps.js';
 import { planStorageWithin } from '../../pure/plan/timed.js';
 import { verifyPlan } from '../../pure/plan/verify.js';
+import type { ObjectAccess } from '../objects/access.js';
 import { atOnce } from '../objects/at-once.js';
 import { segmentElements } from '../objects/extents.js';
-import type { Repository } from '../objects/repository.js';
 import { EdgeCosts, type Encoding } from './edge-costs.js';
 import {
   buildFamilyGraph,
@@ -100,7 +100,7 @@ const DEPTH_MAX = 48;
 
 /** @throws {CorruptError} {NotFoundError} if what is stored cannot be read. */
 export async function planRepository(
-  repo: Repository,
+  repo: ObjectAccess,
   survey: Survey,
   options: ReplanOptions,
 ): Promise<ArchivePlan> {
@@ -133,7 +133,7 @@ class Replanner {
   readonly #now: (number | undefined)[] = [];
   #budgets = new Float64Array(0);
 
-  constructor(repo: Repository, survey: Survey, options: ReplanOptions) {
+  constructor(repo: ObjectAccess, survey: Survey, options: ReplanOptions) {
     this.#survey = survey;
     this.#options = options;
     this.#costs = new EdgeCosts(repo, options.signal);

@@ -5,6 +5,7 @@
  * Reads recipes and indexes, no planes. Extents are numbered from 1, as the vertices of a storage
  * graph are. Start at `surveyRepository`.
  */
+
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, NotFoundError } from '../../base/errors.js';
@@ -12,8 +13,9 @@ import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { BaseGraph } from '../ingest/base-graph.js';
 import { tensorKey } from '../ingest/bases.js';
-import type { Repository } from '../objects/repository.js';
+import type { ReadAccess } from '../objects/access.js';
 import { openStoredFile } from '../objects/stored-file.js';
+import { readHead } from '../repo/refs/head.js';
 import { listRefs } from '../repo/refs/refs.js';
 import type { FileEntry, Snapshot } from '../repo/version/file-page.js';
 import {
@@ -80,7 +82,7 @@ export interface SurveyOptions {
 
 /** @throws {NotFoundError} {CorruptError} if something that a version names cannot be read. */
 export async function surveyRepository(
-  repo: Repository,
+  repo: ReadAccess,
   options: SurveyOptions = {},
 ): Promise<Survey> {
   const surveyor = new Surveyor(repo, options.signal);
@@ -114,7 +116,7 @@ const COMPARED_MAX = 1024;
  * @param wanted  vertices to look up.
  */
 export async function joinBySketch(
-  repo: Repository,
+  repo: ReadAccess,
   survey: Survey,
   wanted: Iterable<number>,
   signal?: AbortSignal,
@@ -141,10 +143,10 @@ export async function joinBySketch(
 }
 
 /** Versions reachable from some, parents before children. */
-async function versionsInOrder(repo: Repository, starts?: readonly Id[]): Promise<Id[]> {
+async function versionsInOrder(repo: ReadAccess, starts?: readonly Id[]): Promise<Id[]> {
   let roots = starts;
   if (roots === undefined) {
-    const head = await repo.head();
+    const head = await readHead(repo.layout);
     const ids = (await listRefs(repo.layout, 'refs'))
       .filter(({ name }) => !name.startsWith('refs/notes/'))
       .map((ref) => ref.id);
@@ -190,7 +192,7 @@ interface MutableExtent {
 type FileTensors = Map<Role, { key: string; vertex: number }[]>;
 
 class Surveyor {
-  readonly #repo: Repository;
+  readonly #repo: ReadAccess;
   readonly #signal: AbortSignal | undefined;
   readonly #extents: MutableExtent[] = [];
   readonly #vertices = new Map<Id, number>();
@@ -201,7 +203,7 @@ class Surveyor {
   readonly #names = new Map<Id, NamedTensors>();
   readonly #files = new Map<Id, FileTensors>();
 
-  constructor(repo: Repository, signal: AbortSignal | undefined) {
+  constructor(repo: ReadAccess, signal: AbortSignal | undefined) {
     this.#repo = repo;
     this.#signal = signal;
   }

@@ -4,9 +4,10 @@
  *
  * For work that goes along chains in about their order: measuring encodings and making them.
  */
+
 import type { Id } from '../../base/bytes/hash.js';
+import type { ObjectAccess } from './access.js';
 import type { Extents } from './extents.js';
-import type { Repository } from './repository.js';
 
 /** Planes kept: eight segments of fp32. */
 const KEPT_BYTES = 128 * 1024 * 1024;
@@ -17,13 +18,13 @@ interface Kept {
 }
 
 export class PlaneCache {
-  readonly #repo: Repository;
+  readonly #repo: ObjectAccess;
   readonly #extents: Extents;
   readonly #kept = new Map<string, Kept>();
   readonly #maxBytes: number;
   #bytes = 0;
 
-  constructor(repo: Repository, maxBytes = KEPT_BYTES) {
+  constructor(repo: ObjectAccess, maxBytes = KEPT_BYTES) {
     this.#repo = repo;
     this.#extents = repo.extents;
     this.#maxBytes = maxBytes;

@@ -6,14 +6,15 @@
  * take from here what was announced, in any order, and find everything else as always. Start at
  * `rebuildGroup` for whole files, at `sharePlanes` for any segments.
  */
+
 import type { Id } from '../../base/bytes/hash.js';
 import { isDamage, NotFoundError } from '../../base/errors.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { segmentCount } from '../store/types.js';
+import type { ObjectAccess } from './access.js';
 import { planChains, plannedBytes, type SegmentRequest, totalBytes } from './chain-forest.js';
 import { Extents, type PlaneSource } from './extents.js';
 import { Materializer } from './materializer.js';
-import type { Repository } from './repository.js';
 import { namedObjects, type Readers, type StoredFile, streamFile } from './stored-file.js';
 import { isContiguous, type StoredTensor, tensorBytes } from './tensors.js';
 
@@ -40,7 +41,7 @@ export interface ShareOptions {
  * @returns null if nothing is shared, or a chain is broken: readers as always say so in their turn.
  */
 export async function sharePlanes(
-  repo: Repository,
+  repo: ObjectAccess,
   requests: readonly SegmentRequest[],
   options: ShareOptions = {},
 ): Promise<SharedReaders | null> {
@@ -176,7 +177,7 @@ function segmentsOfFile(file: StoredFile): SegmentRequest[] {
  * @throws {CorruptError} as streamFile; {AbortedError}
  */
 export async function* rebuildGroup(
-  repo: Repository,
+  repo: ObjectAccess,
   files: readonly StoredFile[],
   options: ShareOptions = {},
 ): AsyncGenerator<GroupPiece> {

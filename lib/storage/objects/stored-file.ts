@@ -52,7 +52,10 @@ export interface StoredFile {
 }
 
 /** Reads recipe and skeleton of a file. @throws {CorruptError}, {NotFoundError} */
-export async function openStoredFile(readers: Readers, ref: FileRef): Promise<StoredFile> {
+export async function openStoredFile(
+  readers: Pick<Readers, 'blobs'>,
+  ref: FileRef,
+): Promise<StoredFile> {
   if (ref.recipe.kind === 'blob') return { ref, recipe: null, skeleton: null, pages: [] };
   const pages: Id[] = [];
   const name = `recipe of ${ref.path}`;

@@ -21,7 +21,8 @@ import {
 } from '../repo/version/note.js';
 import type { Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { namedObjects, type StoredFile } from './stored-file.js';
+import type { Blobs } from './blobs.js';
+import { namedObjects, openStoredFile } from './stored-file.js';
 
 /** A repository, as far as its notes go. */
 export interface NoteReader {
@@ -131,7 +132,7 @@ export async function readTier(reader: NoteReader, version: Id): Promise<Version
 interface NoteStore extends NoteReader {
   readonly store: ObjectStore;
   version(id: Id): Promise<Version>;
-  openFile(entry: FileEntry): Promise<StoredFile>;
+  readonly blobs: Blobs;
 }
 
 /**
@@ -176,7 +177,7 @@ async function isExact(repo: NoteStore, version: Id, tier: TierBody): Promise<bo
     for (const entry of page.files) {
       if (!recipes.has(entry.recipe.id)) continue;
       if ((await repo.store.findBlob(entry.recipe.id)) === null) return false;
-      for (const object of namedObjects(await repo.openFile(entry))) {
+      for (const object of namedObjects(await openStoredFile(repo, entry))) {
         const found =
           object.kind === 'blob'
             ? await repo.store.findBlob(object.id)

@@ -33,10 +33,11 @@ import {
 import { appliesTo, type FloatDType, type Tier } from '../../pure/tensor/tier.js';
 import { type BaseFile, BaseFinder } from '../ingest/bases.js';
 import { type IngestedFile, ingestFile } from '../ingest/ingest.js';
+import type { ObjectAccess, SettingAccess } from '../objects/access.js';
 import { Extents, segmentElements } from '../objects/extents.js';
-import type { Repository } from '../objects/repository.js';
 import type { PackSession } from '../objects/session.js';
 import { type StoredFile, streamUnchecked } from '../objects/stored-file.js';
+import type { Layout } from '../repo/layout.js';
 import { ownIdentity } from '../repo/processes/process-identity.js';
 import { segmentCount } from '../store/types.js';
 
@@ -136,11 +137,16 @@ const LEVEL = 2;
 /** Formats whose files carry checksums of their data. */
 const ZIP_FORMATS = new Set(['torch', 'npz']);
 
+/** What making tiers is handed of a repository. */
+export interface TieredRepository extends ObjectAccess, SettingAccess {
+  readonly layout: Layout;
+}
+
 let workNumber = 0;
 
 /** One tier being applied to the extents of a repository. */
 export class TierWork {
-  readonly #repo: Repository;
+  readonly #repo: TieredRepository;
   readonly #extents: ReadonlyMap<Id, TierExtent>;
   readonly #tiered: TieringExtents;
   readonly #options: RunOptions;
@@ -149,7 +155,7 @@ export class TierWork {
 
   /** @param extents  those to be replaced; all others of a file stay as they are. */
   constructor(
-    repo: Repository,
+    repo: TieredRepository,
     tier: Tier,
     extents: ReadonlyMap<Id, TierExtent>,
     options: RunOptions = {},
@@ -253,7 +259,7 @@ async function mendChecksums(file: string, name: string, signal?: AbortSignal): 
 class TieringExtents extends Extents {
   /** Errors of each extent, of the segments read so far. */
   readonly errors = new Map<Id, ErrorSum>();
-  readonly #repo: Repository;
+  readonly #repo: ObjectAccess;
   readonly #tier: Tier;
   readonly #extents: ReadonlyMap<Id, TierExtent>;
   readonly #signal: AbortSignal | undefined;
@@ -261,7 +267,7 @@ class TieringExtents extends Extents {
   readonly #counted = new Set<string>();
 
   constructor(
-    repo: Repository,
+    repo: ObjectAccess,
     tier: Tier,
     extents: ReadonlyMap<Id, TierExtent>,
     signal: AbortSignal | undefined,

@@ -5,7 +5,8 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError } from '../../base/errors.js';
 import type { Tier } from '../../pure/tensor/tier.js';
-import type { Repository } from '../objects/repository.js';
+import type { ReadAccess, SettingAccess } from '../objects/access.js';
+import { openStoredFile } from '../objects/stored-file.js';
 import { readStaging } from '../repo/staging/staging-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { segmentCount, storedBytes } from '../store/types.js';
@@ -40,7 +41,7 @@ export interface TierPlan {
  * @throws {CorruptError} if something that anything names is damaged: what is shared is not known then.
  */
 export async function planTier(
-  repo: Repository,
+  repo: ReadAccess & SettingAccess,
   tier: Tier,
   versions: readonly Id[],
   signal?: AbortSignal,
@@ -72,7 +73,7 @@ export async function planTier(
     for (const entry of (await repo.tree(version)).files) {
       if (entry.recipe.kind === 'blob') continue;
       const extents: Id[] = [];
-      for (const [id, extent] of tierExtents(await repo.openFile(entry), tier)) {
+      for (const [id, extent] of tierExtents(await openStoredFile(repo, entry), tier)) {
         const known = plan.extents.get(id);
         // Views of another dtype elsewhere would read other values out of what replaces it.
         if (extent === null || (known && known.dtype !== extent.dtype)) blocked.add(id);
@@ -96,7 +97,7 @@ export async function planTier(
 
 /** Bytes of packs that extents take. */
 export async function extentBytes(
-  repo: Repository,
+  repo: ReadAccess,
   ids: Iterable<Id>,
   extents: ReadonlyMap<Id, TierExtent>,
 ): Promise<number> {

@@ -1,8 +1,9 @@
 /** Finds the versions and files that cannot be rebuilt because of what is broken. */
+
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { DlvError, isDamage } from '../../base/errors.js';
-import type { Repository } from '../objects/repository.js';
+import type { ReadAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import type { Staging } from '../repo/staging/staging.js';
 import { readPages } from '../repo/version/file-tree.js';
@@ -11,7 +12,7 @@ import type { NamedFile } from './reachable.js';
 
 /** Adds to each finding the files that need one of its objects. Reads recipes, no data. */
 export async function addAffected(
-  repo: Repository,
+  repo: ReadAccess,
   findings: readonly Finding[],
   versions: Iterable<Id>,
   staging: Staging,
@@ -33,11 +34,11 @@ export async function addAffected(
 
 class Search {
   readonly findings: readonly Finding[];
-  readonly #repo: Repository;
+  readonly #repo: ReadAccess;
   /** Findings that each file meets, by id of its recipe: versions share most of their files. */
   readonly #met = new Map<Id, Finding[]>();
 
-  constructor(repo: Repository, findings: readonly Finding[]) {
+  constructor(repo: ReadAccess, findings: readonly Finding[]) {
     this.#repo = repo;
     this.findings = findings;
   }

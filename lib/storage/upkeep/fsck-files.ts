@@ -1,8 +1,9 @@
 /** `fsck --files`: rebuilds every distinct file and compares size and sha256. */
+
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { DlvError, isDamage } from '../../base/errors.js';
-import type { Repository } from '../objects/repository.js';
+import type { ReadAccess } from '../objects/access.js';
 import { openStoredFile, streamFile } from '../objects/stored-file.js';
 import type { Staging } from '../repo/staging/staging.js';
 import { readPages } from '../repo/version/file-tree.js';
@@ -12,7 +13,7 @@ import type { NamedFile } from './reachable.js';
 
 /** Rebuilds the files of versions and staging. @returns how many distinct ones there are. */
 export async function checkFiles(
-  repo: Repository,
+  repo: ReadAccess,
   versions: Iterable<Id>,
   staging: Staging,
   findings: Findings,

@@ -5,10 +5,11 @@
  * Extents are decoded from the roots of their chains on, so that each record is decoded about once; the
  * planes of bases wait in a cache of bounded size.
  */
+
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { DlvError, isDamage } from '../../base/errors.js';
-import type { Repository } from '../objects/repository.js';
+import type { ObjectAccess } from '../objects/access.js';
 import { packName } from '../store/pack-format.js';
 import { type SegmentEntry, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY } from './fsck-report.js';
@@ -42,7 +43,7 @@ function objectOf(error: DlvError, fallback: Id): Id {
 
 /** Reads every blob. Those that fail become findings. */
 export async function checkBlobs(
-  repo: Repository,
+  repo: ObjectAccess,
   blobs: ReadonlyMap<Id, BlobKind>,
   findings: Findings,
   options: ObjectCheckOptions,
@@ -61,7 +62,7 @@ export async function checkBlobs(
 }
 
 async function addBlobFailure(
-  repo: Repository,
+  repo: ObjectAccess,
   findings: Findings,
   id: Id,
   error: DlvError,
@@ -95,7 +96,7 @@ function keyOf(id: Id, segment: number): string {
 
 /** Checks extents, each given with its number of segments, and every base under them. */
 export async function checkExtents(
-  repo: Repository,
+  repo: ObjectAccess,
   extents: ReadonlyMap<Id, number>,
   findings: Findings,
   options: ObjectCheckOptions,
@@ -108,7 +109,7 @@ export async function checkExtents(
 }
 
 class ExtentCheck {
-  readonly #repo: Repository;
+  readonly #repo: ObjectAccess;
   readonly #findings: Findings;
   readonly #options: ObjectCheckOptions;
   /** Keys met so far. */
@@ -117,7 +118,7 @@ class ExtentCheck {
   readonly #children = new Map<string, Id[]>();
   readonly #cache = new PlaneCache(CACHE_BYTES);
 
-  constructor(repo: Repository, findings: Findings, options: ObjectCheckOptions) {
+  constructor(repo: ObjectAccess, findings: Findings, options: ObjectCheckOptions) {
     this.#repo = repo;
     this.#findings = findings;
     this.#options = options;

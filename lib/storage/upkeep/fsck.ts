@@ -5,9 +5,10 @@
  * goes. Garbage and leftovers of killed processes are information, not problems. Memory: ids of the
  * needed objects, a set's index while it is read, 96 MiB of planes.
  */
+
 import { isMissing } from '../../base/bytes/files.js';
 import { type DlvError, isDamage, NotFoundError } from '../../base/errors.js';
-import { Repository } from '../objects/repository.js';
+import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { type Layout, notesRefName } from '../repo/layout.js';
 import { listNotedVersions } from '../repo/refs/refs.js';
@@ -22,12 +23,25 @@ import { type CheckedState, checkState } from './fsck-state.js';
 import { trashBytes, unfinished, unlistedSets } from './leftovers.js';
 import { type BrokenLink, findReachable, type Reachable } from './reachable.js';
 
+/** What fsck is handed of a repository. */
+export interface CheckedRepository extends ReadAccess, SettingAccess {
+  close(): Promise<void>;
+}
+
 export interface FsckOptions {
   /** Also rebuilds every distinct file and compares its sha256. */
   files?: boolean;
   onStart?(label: string, totalBytes: number): void;
   onBytes?(count: number): void;
   signal?: AbortSignal;
+}
+
+export interface CheckOptions extends FsckOptions {
+  /**
+   * Opens the repository, one whose format or config may be unreadable as well.
+   * @throws {CorruptError} {IoError} if the manifest cannot be read.
+   */
+  open(layout: Layout): Promise<CheckedRepository>;
 }
 
 export interface FsckResult {
@@ -40,10 +54,7 @@ export interface FsckResult {
 }
 
 /** Verifies the repository at `layout`. @throws {FormatVersionError} {IoError} {AbortedError} */
-export async function checkRepository(
-  layout: Layout,
-  options: FsckOptions = {},
-): Promise<FsckResult> {
+export async function checkRepository(layout: Layout, options: CheckOptions): Promise<FsckResult> {
   const findings = new Findings();
   const checked: FsckChecked = {
     stateFiles: 0,
@@ -73,10 +84,10 @@ export async function checkRepository(
 async function openDamaged(
   layout: Layout,
   findings: Findings,
-  options: FsckOptions,
-): Promise<Repository | null> {
+  options: CheckOptions,
+): Promise<CheckedRepository | null> {
   try {
-    return await Repository.openForRepair(layout, options.signal ? { signal: options.signal } : {});
+    return await options.open(layout);
   } catch (error) {
     if (!isDamage(error) && !isMissing(error)) throw error;
     const kind = isMissing(error) ? 'missing' : 'damaged';
@@ -97,7 +108,7 @@ async function addLeftovers(layout: Layout, findings: Findings): Promise<void> {
 }
 
 class Check {
-  readonly #repo: Repository;
+  readonly #repo: CheckedRepository;
   readonly #state: CheckedState;
   readonly #findings: Findings;
   readonly #checked: FsckChecked;
@@ -106,7 +117,7 @@ class Check {
   #blind = false;
 
   constructor(
-    repo: Repository,
+    repo: CheckedRepository,
     state: CheckedState,
     findings: Findings,
     checked: FsckChecked,

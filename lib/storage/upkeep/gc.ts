@@ -5,11 +5,12 @@
  * record that is listed can always be decoded, garbage too, since a later `add` may find it and rely
  * on it. Start at `collectGarbage`; `mergeSmallSets` is what a commit runs by itself.
  */
+
 import path from 'node:path';
 import { listDirectory, removeFile, statOrNull } from '../../base/bytes/files.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { ConflictError, CorruptError } from '../../base/errors.js';
-import type { Repository } from '../objects/repository.js';
+import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
 import { ownIdentity } from '../repo/processes/process-identity.js';
 import { listReaders } from '../repo/processes/readers.js';
 import { readHead } from '../repo/refs/head.js';
@@ -32,6 +33,9 @@ const SMALL_SET_MAX_BYTES = 32 * 1024 * 1024;
 const GARBAGE_SHARE = 0.2;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const ATTEMPTS = 3;
+
+/** What garbage collection is handed of a repository. */
+export interface CollectedRepository extends ReadAccess, PackAccess, SettingAccess {}
 
 export interface GcOptions {
   /** Drops garbage of any age and empties trash; refused while another process is registered. */
@@ -68,7 +72,10 @@ function totalBytes(sets: readonly SetInfo[]): number {
 }
 
 /** Collects garbage. @throws {ConflictError} if other processes are at work (pruneNow) or keep committing. */
-export async function collectGarbage(repo: Repository, options: GcOptions = {}): Promise<GcResult> {
+export async function collectGarbage(
+  repo: CollectedRepository,
+  options: GcOptions = {},
+): Promise<GcResult> {
   if (options.pruneNow) await refuseWithReaders(repo);
   await repo.store.reload();
   const before = [...repo.store.sets()];
@@ -90,7 +97,7 @@ export async function collectGarbage(repo: Repository, options: GcOptions = {}):
   };
 }
 
-async function rewriteWithRetries(repo: Repository, options: GcOptions): Promise<Dropped> {
+async function rewriteWithRetries(repo: CollectedRepository, options: GcOptions): Promise<Dropped> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await rewriteSets(repo, options);
@@ -101,11 +108,11 @@ async function rewriteWithRetries(repo: Repository, options: GcOptions): Promise
   }
 }
 
-function graceOf(repo: Repository, options: GcOptions): number {
+function graceOf(repo: CollectedRepository, options: GcOptions): number {
   return options.pruneNow ? 0 : repo.config.get('gc.graceDays') * DAY_MS;
 }
 
-async function refuseWithReaders(repo: Repository): Promise<void> {
+async function refuseWithReaders(repo: CollectedRepository): Promise<void> {
   const own = ownIdentity();
   const other = (await listReaders(repo.layout)).find((r) => r.process?.pid !== own.pid);
   if (other === undefined) return;
@@ -119,7 +126,7 @@ async function refuseWithReaders(repo: Repository): Promise<void> {
 }
 
 /** Tells whether anything that decides reachability changed. */
-async function rootsFingerprint(repo: Repository): Promise<string> {
+async function rootsFingerprint(repo: CollectedRepository): Promise<string> {
   const refs = await listRefs(repo.layout);
   const notes: Id[][] = [];
   for (const version of await listNotedVersions(repo.layout)) {
@@ -141,7 +148,7 @@ function isIn(needed: Needed, entry: BlobEntry | SegmentEntry): boolean {
 }
 
 /** What roots reach. @throws {CorruptError} if something of it is damaged: gc must not guess then. */
-async function findNeeded(repo: Repository, options: GcOptions): Promise<Needed> {
+async function findNeeded(repo: CollectedRepository, options: GcOptions): Promise<Needed> {
   const { staging } = await readStaging(repo.layout);
   const since = options.pruneNow ? Number.POSITIVE_INFINITY : Date.now() - graceOf(repo, options);
   const reachable = await findReachable(repo, {
@@ -159,7 +166,7 @@ async function findNeeded(repo: Repository, options: GcOptions): Promise<Needed>
 }
 
 /** Sets whose records are too young to be dropped. */
-async function youngSets(repo: Repository, graceMs: number): Promise<Set<SetId>> {
+async function youngSets(repo: CollectedRepository, graceMs: number): Promise<Set<SetId>> {
   const young = new Set<SetId>();
   for (const info of repo.store.sets()) {
     const there = await statOrNull(path.join(repo.layout.packs, `${info.id}.idx`));
@@ -177,7 +184,7 @@ interface Dropped {
   chosen: number;
 }
 
-async function rewriteSets(repo: Repository, options: GcOptions): Promise<Dropped> {
+async function rewriteSets(repo: CollectedRepository, options: GcOptions): Promise<Dropped> {
   const roots = await rootsFingerprint(repo);
   const seen = [...repo.store.sets()];
   const needed = await findNeeded(repo, options);
@@ -206,7 +213,7 @@ async function rewriteSets(repo: Repository, options: GcOptions): Promise<Droppe
 
 /** The sets that are worth writing again. */
 async function chooseSets(
-  repo: Repository,
+  repo: CollectedRepository,
   needed: Needed,
   young: ReadonlySet<SetId>,
   options: GcOptions,
@@ -231,7 +238,7 @@ async function chooseSets(
 
 /** Adds to `needed` every record that stays in any case, and then the bases of all of it. */
 async function keepWithBases(
-  repo: Repository,
+  repo: CollectedRepository,
   needed: Needed,
   stays: (entry: BlobEntry | SegmentEntry) => boolean,
 ): Promise<void> {
@@ -250,7 +257,7 @@ async function keepWithBases(
 }
 
 /** Moves sets that no manifest lists to trash: a command ended before it had listed them. */
-async function retireUnlisted(repo: Repository, options: GcOptions): Promise<number> {
+async function retireUnlisted(repo: CollectedRepository, options: GcOptions): Promise<number> {
   const { layout, store } = repo;
   if (options.dryRun) return (await unlistedSets(layout, store.sets())).length;
   if ((await unlistedSets(layout, store.sets())).length === 0) return 0;
@@ -268,7 +275,10 @@ async function retireUnlisted(repo: Repository, options: GcOptions): Promise<num
  * no walk of the versions; since every record was copied and verified, the old files need no grace
  * period unless somebody is reading them.
  */
-export async function mergeSmallSets(repo: Repository, signal?: AbortSignal): Promise<boolean> {
+export async function mergeSmallSets(
+  repo: CollectedRepository,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const limit = repo.config.get('gc.autoSets');
   const small = repo.store.sets().filter((info) => setBytes(info) < SMALL_SET_MAX_BYTES);
   if (limit === 0 || small.length <= limit) return false;

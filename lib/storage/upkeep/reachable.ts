@@ -4,12 +4,13 @@
  *
  * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
  */
+
 import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { DlvError, isDamage } from '../../base/errors.js';
-import type { Repository } from '../objects/repository.js';
+import type { ObjectAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
-import { readTier } from '../objects/tiers.js';
+import { type NoteReader, readTier } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';
 import { type ReflogEntry, readDeletedReflogs, readReflog } from '../repo/refs/reflog.js';
@@ -58,7 +59,7 @@ export interface ReachableOptions {
 
 /** Finds what is needed. Bases are not in it: see `withBases`. */
 export async function findReachable(
-  repo: Repository,
+  repo: ObjectAccess & NoteReader,
   options: ReachableOptions,
 ): Promise<Reachable> {
   const walk = new Walk(repo, options);
@@ -77,7 +78,10 @@ export async function findReachable(
 const NOT_A_VERSION = '0'.repeat(64) as Id;
 
 /** Versions that refs, HEAD, reflogs and notes name. */
-async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set<Id>> {
+async function rootsOf(
+  repo: ObjectAccess & NoteReader,
+  options: ReachableOptions,
+): Promise<Set<Id>> {
   const { layout } = repo;
   const roots = new Set<Id>();
   const addMoves = async (entries: readonly ReflogEntry[]): Promise<void> => {
@@ -131,11 +135,11 @@ async function rootsOf(repo: Repository, options: ReachableOptions): Promise<Set
 
 class Walk {
   readonly found = new Reachable();
-  readonly #repo: Repository;
+  readonly #repo: ObjectAccess & NoteReader;
   readonly #options: ReachableOptions;
   #noted: Promise<Set<Id>> | null = null;
 
-  constructor(repo: Repository, options: ReachableOptions) {
+  constructor(repo: ObjectAccess & NoteReader, options: ReachableOptions) {
     this.#repo = repo;
     this.#options = options;
   }
@@ -239,7 +243,7 @@ class Walk {
 
 /** Ids of everything that must stay: the reachable objects and, through their chains, all bases. */
 export async function withBases(
-  repo: Repository,
+  repo: ObjectAccess & NoteReader,
   reachable: Reachable,
 ): Promise<{ blobs: Set<Id>; extents: Set<Id> }> {
   const blobs = new Set<Id>();

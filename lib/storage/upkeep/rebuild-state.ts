@@ -2,6 +2,7 @@
  * The state files of `fsck --rebuild`: format, HEAD, refs, notes, reflogs. Staging is made by the op,
  * which knows what is staged after a checkout. The caller holds the lock.
  */
+
 import path from 'node:path';
 import {
   isMissing,
@@ -13,7 +14,7 @@ import { type Id, isId } from '../../base/bytes/hash.js';
 import { seal } from '../../base/bytes/sealed.js';
 import { isDamage } from '../../base/errors.js';
 import { MANIFEST_BYTES_MAX, REFLOG_BYTES_MAX } from '../../base/limits.js';
-import type { Repository } from '../objects/repository.js';
+import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
@@ -57,7 +58,10 @@ async function isSound(read: () => Promise<unknown>): Promise<boolean> {
 }
 
 /** Makes refs, notes, HEAD and reflogs anew where they are damaged. */
-export async function rebuildRefs(repo: Repository, report: RebuildReport): Promise<void> {
+export async function rebuildRefs(
+  repo: ReadAccess & SettingAccess,
+  report: RebuildReport,
+): Promise<void> {
   const { layout } = repo;
   const names = new Set(await listRefNames(layout));
   for (const name of await logNames(layout)) if (parseRefName(name) !== null) names.add(name);
@@ -75,7 +79,7 @@ export async function rebuildRefs(repo: Repository, report: RebuildReport): Prom
 }
 
 async function rebuildRef(
-  repo: Repository,
+  repo: ReadAccess & SettingAccess,
   name: string,
   report: RebuildReport,
 ): Promise<Id | null> {
@@ -109,7 +113,11 @@ async function rebuildRef(
 }
 
 /** Keeps the note ids of a damaged list that are whole and present. */
-async function rebuildNotes(repo: Repository, name: string, report: RebuildReport): Promise<void> {
+async function rebuildNotes(
+  repo: ReadAccess & SettingAccess,
+  name: string,
+  report: RebuildReport,
+): Promise<void> {
   const { layout } = repo;
   const version = name.split('/')[3] as Id;
   if (await isSound(() => readNotes(layout, version))) return;
@@ -124,7 +132,10 @@ async function rebuildNotes(repo: Repository, name: string, report: RebuildRepor
 }
 
 /** Lists tier notes again that were lost with their ref: without them a version cannot be rebuilt. */
-async function restoreLostNotes(repo: Repository, report: RebuildReport): Promise<void> {
+async function restoreLostNotes(
+  repo: ReadAccess & SettingAccess,
+  report: RebuildReport,
+): Promise<void> {
   const { layout } = repo;
   await repo.store.reload();
   for (const [version, notes] of await findLostNotes(repo)) {
@@ -137,7 +148,7 @@ async function restoreLostNotes(repo: Repository, report: RebuildReport): Promis
 }
 
 async function rebuildHead(
-  repo: Repository,
+  repo: ReadAccess & SettingAccess,
   refs: ReadonlyMap<string, Id>,
   report: RebuildReport,
 ): Promise<void> {

@@ -4,10 +4,11 @@
  * The copies are listed in front of all other sets: they hold only records that were live, so every
  * key keeps the very encoding that it had, and the live delta graph stays the forest that it was.
  */
+
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, CorruptError } from '../../base/errors.js';
-import type { Repository } from '../objects/repository.js';
+import type { PackAccess } from '../objects/access.js';
 import { ownIdentity } from '../repo/processes/process-identity.js';
 import { mergeSets } from '../store/merge.js';
 import { PackSetWriter } from '../store/pack-writer.js';
@@ -37,7 +38,7 @@ export interface Replacement {
 }
 
 /** @throws {ConflictError} if another command changed what this one relies on: look again, then retry. */
-export async function replaceSets(repo: Repository, plan: Replacement): Promise<void> {
+export async function replaceSets(repo: PackAccess, plan: Replacement): Promise<void> {
   const sink = new RollingWriter(repo);
   const known = new Set<SetId>(repo.store.sets().map((info) => info.id));
   let sealed: SealedSet[];
@@ -67,7 +68,7 @@ export async function replaceSets(repo: Repository, plan: Replacement): Promise<
 
 /** Lists the copies in front. @param known  sets of the manifest before the first record was copied. */
 async function list(
-  repo: Repository,
+  repo: PackAccess,
   plan: Replacement,
   known: ReadonlySet<SetId>,
   sealed: readonly SealedSet[],
@@ -88,7 +89,7 @@ async function list(
 
 /** Reads the new sets back; one that is damaged is taken out again. @throws {CorruptError} then. */
 async function verifyFresh(
-  repo: Repository,
+  repo: PackAccess,
   sealed: readonly SealedSet[],
   chosen: readonly SetInfo[],
 ): Promise<void> {
@@ -116,7 +117,7 @@ function conflict(): ConflictError {
   });
 }
 
-function checkStillListed(repo: Repository, seen: readonly SetInfo[]): void {
+function checkStillListed(repo: PackAccess, seen: readonly SetInfo[]): void {
   const listed = new Set(repo.store.sets().map((info) => info.id));
   if (seen.some((info) => !listed.has(info.id))) throw conflict();
 }
@@ -125,7 +126,7 @@ function checkStillListed(repo: Repository, seen: readonly SetInfo[]): void {
  * A set that another command put in front meanwhile holds what was lost and is stored again: the
  * copies, in front of it, would bring back the broken records that it hides.
  */
-function checkNothingInFront(repo: Repository, known: ReadonlySet<SetId>): void {
+function checkNothingInFront(repo: PackAccess, known: ReadonlySet<SetId>): void {
   let isNew = false;
   for (const info of repo.store.sets()) {
     if (!known.has(info.id)) isNew = true;
@@ -135,7 +136,7 @@ function checkNothingInFront(repo: Repository, known: ReadonlySet<SetId>): void 
 
 /** Sets that were added meanwhile may stand on records that are about to go. */
 async function checkNewSets(
-  repo: Repository,
+  repo: PackAccess,
   plan: Replacement,
   fresh: ReadonlySet<SetId>,
 ): Promise<void> {
@@ -155,13 +156,13 @@ async function checkNewSets(
 
 /** Writes records into one set after another. */
 class RollingWriter implements RecordSink {
-  readonly #repo: Repository;
+  readonly #repo: PackAccess;
   readonly #sealed: SealedSet[] = [];
   readonly #finished: PackSetWriter[] = [];
   #writer: PackSetWriter | null = null;
   #number = 0;
 
-  constructor(repo: Repository) {
+  constructor(repo: PackAccess) {
     this.#repo = repo;
   }
 

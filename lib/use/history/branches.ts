@@ -2,7 +2,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { AmbiguousError, NotFoundError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { readHead } from '../../storage/repo/refs/head.js';
@@ -14,6 +13,7 @@ import {
 } from '../../storage/repo/refs/ref-name.js';
 import { listRefNames, readRef } from '../../storage/repo/refs/refs.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
+import type { Repository } from '../repository.js';
 
 /** A branch of a model. */
 export interface BranchName {

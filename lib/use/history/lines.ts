@@ -4,13 +4,13 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
+import type { Repository } from '../repository.js';
 
 /** A model and the branch that its next version goes to; null for a version without a branch. */
 export interface Line {

@@ -1,9 +1,9 @@
 /** Revisions for ops: what the user typed → a version of this repository. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { type ResolvedRevision, resolveRevision } from '../../storage/repo/refs/revision.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
+import type { Repository } from '../repository.js';
 
 /** Short ids are looked up among this many candidates before they count as ambiguous. */
 const CANDIDATES_MAX = 8;

@@ -6,11 +6,11 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { namedObjects, openStoredFile } from '../../storage/objects/stored-file.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { type BlobEntry, segmentCount, storedBytes } from '../../storage/store/types.js';
+import type { Repository } from '../repository.js';
 import { Describer } from './versions.js';
 
 /** A stored file, as versions and staging name it. */

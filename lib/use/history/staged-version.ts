@@ -2,10 +2,10 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { SnapshotHint } from '../../storage/repo/version/snapshots.js';
+import type { Repository } from '../repository.js';
 
 /** True if two entries have the same content and mode. */
 export function sameFile(

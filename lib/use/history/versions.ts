@@ -6,7 +6,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { decodeCanonical } from '../../base/bytes/msgpack.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { PathOrder } from '../../storage/repo/path.js';
 import { listNotedVersions } from '../../storage/repo/refs/refs.js';
 import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js';
@@ -14,6 +13,7 @@ import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
 import type { FileTree } from '../../storage/repo/version/file-tree.js';
 import type { Metric, Version } from '../../storage/repo/version/version.js';
+import type { Repository } from '../repository.js';
 
 export type { Id } from '../../base/bytes/hash.js';
 

@@ -16,8 +16,8 @@ import {
   type SnapshotGroup,
 } from '../../storage/archive/storage-graph.js';
 import type { Survey, SurveyedExtent } from '../../storage/archive/survey.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { OpContext } from '../context.js';
+import type { Repository } from '../repository.js';
 
 /** A graph, and how the repository is stored as a plan of it. */
 export interface MeasuredGraph {

@@ -11,10 +11,10 @@ import type { Id } from '../../base/bytes/hash.js';
 import type { Survey } from '../../storage/archive/survey.js';
 import { type RetrievalScheme, totalBytes } from '../../storage/objects/chain-forest.js';
 import { materialize } from '../../storage/objects/materializer.js';
-import { Repository } from '../../storage/objects/repository.js';
 import { packName } from '../../storage/store/pack-format.js';
 import { FILE_CLASSES } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
+import { Repository } from '../repository.js';
 import { type Spread, spreadOf } from './bench-machine.js';
 import type { Subjects } from './subjects.js';
 

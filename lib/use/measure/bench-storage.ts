@@ -14,8 +14,8 @@ import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { SurveyedExtent } from '../../storage/archive/survey.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { OpContext } from '../context.js';
+import type { Repository } from '../repository.js';
 import type { Subjects } from './subjects.js';
 
 /** One way to store the tensors. */

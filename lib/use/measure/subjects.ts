@@ -3,10 +3,10 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { joinBySketch, type Survey, surveyRepository } from '../../storage/archive/survey.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 
 /** A snapshot that is measured. */
 export interface BenchSnapshot {

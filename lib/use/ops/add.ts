@@ -4,7 +4,6 @@ import { statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
 import { type CodecLevel, parseLevel } from '../../pure/codec/segment.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { namedObjects, openStoredFile } from '../../storage/objects/stored-file.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
@@ -23,6 +22,7 @@ import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { segmentCount } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines.js';
+import type { Repository } from '../repository.js';
 import { selectFiles } from '../worktree/work-tree.js';
 
 export interface AddOptions {

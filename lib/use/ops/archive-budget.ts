@@ -10,8 +10,8 @@ import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
 import type { RecreationUnit, SnapshotGroup } from '../../storage/archive/storage-graph.js';
 import type { SurveyedSnapshot } from '../../storage/archive/survey.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { resolveId } from '../history/resolve.js';
+import type { Repository } from '../repository.js';
 
 /** An upper bound: absolute, or a multiple of the least possible cost. */
 export type Limit =

@@ -31,7 +31,6 @@ import {
   surveyRepository,
 } from '../../storage/archive/survey.js';
 import { totalBytes } from '../../storage/objects/chain-forest.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import {
   type Budgets,
   readBudgets,
@@ -43,6 +42,7 @@ import { countReads } from '../../storage/repo/reads.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 import { type AskedBudget, BudgetTable, parseBudget, unitOf } from './archive-budget.js';
 
 /** What is asked for if neither the caller nor an earlier run says: twice the cost of no deltas. */

@@ -10,7 +10,6 @@ import { UsageError } from '../../base/errors.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import { calibrate } from '../../storage/archive/calibrate.js';
 import type { CostUnit, RecreationUnit } from '../../storage/archive/storage-graph.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { OpContext } from '../context.js';
 import { costsNow, measureGraph } from '../measure/bench-graph.js';
 import { type BenchMachine, MachineWatch } from '../measure/bench-machine.js';
@@ -18,6 +17,7 @@ import { type PlansResult, sweepPlans } from '../measure/bench-plans.js';
 import { benchRecovery, type RecoveryResult } from '../measure/bench-recovery.js';
 import { benchStorage, type StorageResult } from '../measure/bench-storage.js';
 import { type BenchSnapshot, chooseSubjects, LAST_SNAPSHOTS } from '../measure/subjects.js';
+import type { Repository } from '../repository.js';
 import { withFiles } from './bench-files.js';
 import { withRepository } from './with-repository.js';
 

@@ -2,7 +2,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { readHead, writeHead } from '../../storage/repo/refs/head.js';
 import { listRefs, updateRef } from '../../storage/repo/refs/refs.js';
@@ -20,6 +19,7 @@ import {
 import { currentLine, needTip } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
 import { checkModel } from './switch.js';
 

@@ -3,7 +3,6 @@
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { streamFile } from '../../storage/objects/stored-file.js';
 import {
   readTensor,
@@ -18,6 +17,7 @@ import { findFile } from '../../storage/repo/version/file-tree.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
+import type { Repository } from '../repository.js';
 import { fileOf } from './show.js';
 import { npyHeader, safetensorsHeader } from './tensor-files.js';
 

@@ -4,7 +4,6 @@ import nodePath from 'node:path';
 import { ioError, listDirectory, makeDirectory, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, UsageError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { noteRead } from '../../storage/repo/reads.js';
@@ -17,6 +16,7 @@ import type { OpContext } from '../context.js';
 import { resolve } from '../history/resolve.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
+import type { Repository } from '../repository.js';
 import {
   type Applied,
   applyPlan,

@@ -12,7 +12,6 @@ import {
   UsageError,
 } from '../../base/errors.js';
 import { BLOB_BYTES_MAX } from '../../base/limits.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
 import { branchRefName } from '../../storage/repo/layout.js';
@@ -41,6 +40,7 @@ import {
 import { mergeSmallSets } from '../../storage/upkeep/gc.js';
 import type { OpContext } from '../context.js';
 import { checkBase, currentLine, type Line } from '../history/lines.js';
+import type { Repository } from '../repository.js';
 import { stagedChanges } from '../worktree/changes.js';
 import { someOf } from '../worktree/checkout-plan.js';
 import { applyChanges, checkLive, storeChanges, trackedFiles } from './add.js';

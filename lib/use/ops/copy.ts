@@ -2,7 +2,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
@@ -22,6 +21,7 @@ import { knownModels } from '../history/branches.js';
 import { resolveId } from '../history/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { Describer, type Lineage } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
 import { checkoutVersion } from './checkout.js';
 

@@ -3,13 +3,13 @@
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import type { Role } from '../../pure/tensor/layout.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { pairSegments, sharePlanes } from '../../storage/objects/shared-planes.js';
 import { type StoredTensor, sameBytes, tensorBytes } from '../../storage/objects/tensors.js';
 import { comparePaths } from '../../storage/repo/path.js';
 import type { Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { compareTensors, type TensorComparison } from '../history/compare.js';
+import type { Repository } from '../repository.js';
 import type { DiffOptions } from '../worktree/diff-sides.js';
 import { type DiffFile, type DiffSide, openSides } from '../worktree/diff-sides.js';
 

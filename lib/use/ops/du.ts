@@ -3,7 +3,6 @@
 import { listDirectory, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { comparePaths } from '../../storage/repo/path.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -18,6 +17,7 @@ import {
   versionsByModel,
 } from '../history/sizes.js';
 import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 
 export interface DuOptions {
   /** Only these versions; default: all that a ref names or derives from. */

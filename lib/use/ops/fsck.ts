@@ -3,7 +3,6 @@
 import { isMissing, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { DlvError, isDamage } from '../../base/errors.js';
-import { Repository } from '../../storage/objects/repository.js';
 import { findRepository, type Layout } from '../../storage/repo/layout.js';
 import { type RepositoryLock, withLock } from '../../storage/repo/processes/lock.js';
 import { readHead } from '../../storage/repo/refs/head.js';
@@ -17,6 +16,7 @@ import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.j
 import { rebuildFrame, rebuildRefs } from '../../storage/upkeep/rebuild-state.js';
 import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/staged-version.js';
+import { Repository } from '../repository.js';
 
 export interface FsckOpOptions {
   /** Also rebuilds every distinct file and compares its sha256. */
@@ -39,6 +39,7 @@ export async function fsck(context: OpContext, options: FsckOpOptions = {}): Pro
     files: options.files === true,
     onStart: (label, total) => progress.start(label, total),
     onBytes: (count) => progress.advance(count),
+    open: (found) => Repository.openForRepair(found, signal ? { signal } : {}),
     ...(signal ? { signal } : {}),
   });
   progress.finish();

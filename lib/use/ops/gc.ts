@@ -1,8 +1,8 @@
 /** `dlv gc`: reclaims what nothing needs and merges small packs. */
 
-import type { Repository } from '../../storage/objects/repository.js';
 import { collectGarbage, type GcResult } from '../../storage/upkeep/gc.js';
 import type { OpContext } from '../context.js';
+import type { Repository } from '../repository.js';
 
 export interface GcOpOptions {
   /** Drops garbage of any age and empties trash. */

@@ -2,12 +2,12 @@
 import path from 'node:path';
 import { makeDirectory, statOrNull } from '../../base/bytes/files.js';
 import { UsageError } from '../../base/errors.js';
-import { Repository } from '../../storage/objects/repository.js';
 import { findRepositoryOrNull } from '../../storage/repo/layout.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
 import { checkBranchName, checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { readConfig } from '../../storage/repo/settings/config.js';
 import type { OpContext } from '../context.js';
+import { Repository } from '../repository.js';
 
 export interface InitOptions {
   /** Folder for the repository; default: where the user stands. Made if it is not there. */

@@ -2,13 +2,13 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
 import { listBranches, readBranch } from '../history/branches.js';
 import { versionsByModel } from '../history/sizes.js';
 import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 import { du } from './du.js';
 
 export interface ListOptions {

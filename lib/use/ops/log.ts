@@ -3,7 +3,6 @@
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
@@ -13,6 +12,7 @@ import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 
 export interface LogOptions {
   /** Where to start; default: HEAD, or the branches of `model`. */

@@ -2,7 +2,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { Head } from '../../storage/repo/refs/head.js';
@@ -15,6 +14,7 @@ import type { OpContext } from '../context.js';
 import { currentLine, type Line, needTip } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
+import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
 import { checkoutVersion } from './checkout.js';
 import { restore } from './restore.js';

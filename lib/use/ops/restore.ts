@@ -2,7 +2,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
@@ -10,6 +9,7 @@ import type { OpContext } from '../context.js';
 import { currentLine, type Line } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
 import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/staged-version.js';
+import type { Repository } from '../repository.js';
 import { applyPlan, withStates } from '../worktree/apply-checkout.js';
 import { planCheckout } from '../worktree/checkout-plan.js';
 import { checkCollisions } from '../worktree/collisions.js';

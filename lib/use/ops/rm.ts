@@ -2,13 +2,13 @@
 import nodePath from 'node:path';
 import { removeFile, statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { comparePaths } from '../../storage/repo/path.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines.js';
+import type { Repository } from '../repository.js';
 import { stagedChanges, workState } from '../worktree/changes.js';
 
 export interface RmOptions {

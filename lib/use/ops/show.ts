@@ -5,7 +5,6 @@ import { NotFoundError } from '../../base/errors.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { TierErrors } from '../../pure/tensor/quantize.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { type StoredTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import type { VersionTier } from '../../storage/objects/tiers.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
@@ -23,6 +22,7 @@ import {
   metricValue,
   type VersionSummary,
 } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 
 /** One file of a version. */
 export interface ShownFile {

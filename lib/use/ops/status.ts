@@ -1,9 +1,10 @@
 /** `dlv status`: what is staged, what changed since, what is not tracked. Reads no file contents. */
-import type { Repository } from '../../storage/objects/repository.js';
+
 import { comparePaths } from '../../storage/repo/path.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines.js';
+import type { Repository } from '../repository.js';
 import { type PathChange, stagedChanges, workChanges } from '../worktree/changes.js';
 import { walkFiles } from '../worktree/work-tree.js';
 

@@ -2,7 +2,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
@@ -23,6 +22,7 @@ import {
 import { currentLine } from '../history/lines.js';
 import { resolve, resolveId } from '../history/resolve.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
+import type { Repository } from '../repository.js';
 import { moveHead, moveReason } from '../worktree/apply-checkout.js';
 import { checkoutVersion } from './checkout.js';
 

@@ -2,7 +2,6 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError, NotFoundError, TierError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { exactTags } from '../../storage/objects/tiers.js';
 import { tagRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
@@ -13,6 +12,7 @@ import { encodeNote, noteId, packExactBody } from '../../storage/repo/version/no
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
 
 export interface TagEntry {

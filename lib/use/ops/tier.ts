@@ -12,7 +12,6 @@ import { ConflictError, UsageError } from '../../base/errors.js';
 import { ErrorSum, type TierErrors } from '../../pure/tensor/quantize.js';
 import { formatTier, parseTier, type Tier } from '../../pure/tensor/tier.js';
 import type { BaseFile } from '../../storage/ingest/bases.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
 import { exactTags, readTier } from '../../storage/objects/tiers.js';
@@ -38,6 +37,7 @@ import {
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 
 export type { TierErrors } from '../../pure/tensor/quantize.js';
 

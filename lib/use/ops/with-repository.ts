@@ -1,6 +1,7 @@
 /** Runs one piece of work on the repository around a folder. */
-import { Repository } from '../../storage/objects/repository.js';
+
 import type { OpContext } from '../context.js';
+import { Repository } from '../repository.js';
 
 /** Opens the repository around `context.cwd`, runs `action` and closes it. */
 export async function withRepository<T>(

@@ -7,7 +7,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileStat, sameStat, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { type Head, writeHead } from '../../storage/repo/refs/head.js';
@@ -15,6 +14,7 @@ import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js
 import { currentAuthor, currentMoment, formatAuthor } from '../../storage/repo/settings/author.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
+import type { Repository } from '../repository.js';
 import type { CheckoutPlan } from './checkout-plan.js';
 import { FilePlacer } from './place-files.js';
 

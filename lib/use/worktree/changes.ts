@@ -2,12 +2,12 @@
 
 import { ReadFile, statOrNull } from '../../base/bytes/files.js';
 import { sha256 } from '../../base/bytes/hash.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { comparePaths } from '../../storage/repo/path.js';
 import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import type { Line } from '../history/lines.js';
+import type { Repository } from '../repository.js';
 
 export interface PathChange {
   path: string;

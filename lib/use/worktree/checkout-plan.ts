@@ -13,7 +13,6 @@ import {
   throwIfAborted,
 } from '../../base/bytes/files.js';
 import { ConflictError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { comparePaths } from '../../storage/repo/path.js';
 import {
   isClean,
@@ -28,6 +27,7 @@ import { versionRoots, versionsByModel } from '../history/sizes.js';
 import { sameFile } from '../history/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
 import { hashFile } from './changes.js';
 
 /** A file to be written. */

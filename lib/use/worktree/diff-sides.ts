@@ -14,7 +14,6 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ChangedError, NotFoundError, UsageError } from '../../base/errors.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import { type StoredTensor, tensorsOf, tensorsOfFile } from '../../storage/objects/tensors.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -22,9 +21,9 @@ import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.j
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
 import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
-
 import { currentLine, needTip } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
+import type { Repository } from '../repository.js';
 import { hashFile, workState } from './changes.js';
 
 export interface DiffOptions {

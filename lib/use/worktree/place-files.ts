@@ -20,7 +20,6 @@ import {
   WriteFile,
 } from '../../base/bytes/files.js';
 import { ConflictError, DlvError } from '../../base/errors.js';
-import type { Repository } from '../../storage/objects/repository.js';
 import {
   fitsGroup,
   type GroupMember,
@@ -33,6 +32,7 @@ import { ownIdentity } from '../../storage/repo/processes/process-identity.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
+import type { Repository } from '../repository.js';
 
 let placerNumber = 0;
 

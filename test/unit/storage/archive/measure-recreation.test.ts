@@ -12,12 +12,12 @@ import {
   snapshotExtents,
 } from '../../../../lib/storage/archive/measure-recreation.js';
 import { totalBytes } from '../../../../lib/storage/objects/chain-forest.js';
-import type { Repository } from '../../../../lib/storage/objects/repository.js';
 import {
   type SegmentEntry,
   segmentCount,
   storedBytes,
 } from '../../../../lib/storage/store/types.js';
+import type { Repository } from '../../../../lib/use/repository.js';
 import { countReads } from '../../../helpers/count-reads.js';
 import { checkpoint } from '../../../trust/model-files.js';
 import { WorkRepository } from '../objects/work-repository.js';

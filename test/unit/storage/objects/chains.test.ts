@@ -4,8 +4,8 @@
  */
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
-import type { Repository } from '../../../../lib/storage/objects/repository.js';
 import { streamFile } from '../../../../lib/storage/objects/stored-file.js';
+import type { Repository } from '../../../../lib/use/repository.js';
 import { randomBytes } from '../../../helpers/rng.js';
 import { checkpoint, type MadeTensor, safetensors } from '../../../trust/model-files.js';
 import { compareVersions, fsckProblems } from '../../../trust/record.js';

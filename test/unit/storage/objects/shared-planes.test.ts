@@ -7,7 +7,6 @@ import path from 'node:path';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { AbortedError, CorruptError } from '../../../../lib/base/errors.js';
-import type { Repository } from '../../../../lib/storage/objects/repository.js';
 import {
   fitsGroup,
   rebuildGroup,
@@ -16,6 +15,7 @@ import {
 import { storedBytes } from '../../../../lib/storage/store/types.js';
 import { checkout } from '../../../../lib/use/ops/checkout.js';
 import { diff } from '../../../../lib/use/ops/diff.js';
+import type { Repository } from '../../../../lib/use/repository.js';
 import { countReads } from '../../../helpers/count-reads.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { checkpoint } from '../../../trust/model-files.js';

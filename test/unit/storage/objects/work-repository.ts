@@ -3,12 +3,12 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
-import { Repository } from '../../../../lib/storage/objects/repository.js';
 import type { OpContext } from '../../../../lib/use/context.js';
 import { type AddResult, add } from '../../../../lib/use/ops/add.js';
 import { type CommitResult, commit } from '../../../../lib/use/ops/commit.js';
 import { init } from '../../../../lib/use/ops/init.js';
 import { noProgress } from '../../../../lib/use/progress.js';
+import { Repository } from '../../../../lib/use/repository.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { hashFiles } from '../../../trust/record.js';
 

@@ -7,13 +7,14 @@ import type { FsckProblem } from '../../../../lib/storage/upkeep/fsck-report.js'
 import { fsck } from '../../../../lib/use/ops/fsck.js';
 import { status } from '../../../../lib/use/ops/status.js';
 import { createTag } from '../../../../lib/use/ops/tag.js';
+import { Repository } from '../../../../lib/use/repository.js';
 import { randomBytes } from '../../../helpers/rng.js';
 import { checkpoint } from '../../../trust/model-files.js';
 import { compareVersions, fsckProblems } from '../../../trust/record.js';
 import { WorkRepository } from '../objects/work-repository.js';
 
 async function problemsOf(work: WorkRepository): Promise<FsckProblem[]> {
-  return (await checkRepository(new Layout(work.dir))).problems;
+  return (await checkRepository(new Layout(work.dir), { open: Repository.openForRepair })).problems;
 }
 
 const rebuild = (work: WorkRepository) => fsck(work.context, { rebuild: true });

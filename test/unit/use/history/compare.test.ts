@@ -3,7 +3,6 @@ import test from 'ava';
 import { CorruptError, isDamage, LimitError } from '../../../../lib/base/errors.js';
 import type { DType } from '../../../../lib/pure/tensor/dtype.js';
 import type { Skeleton, SkeletonTensor } from '../../../../lib/pure/tensor/recipe.js';
-import type { Repository } from '../../../../lib/storage/objects/repository.js';
 import { openStoredFile, type StoredFile } from '../../../../lib/storage/objects/stored-file.js';
 import {
   readTensor,
@@ -12,6 +11,7 @@ import {
 } from '../../../../lib/storage/objects/tensors.js';
 import { readStaging } from '../../../../lib/storage/repo/staging/staging-file.js';
 import { compareTensors } from '../../../../lib/use/history/compare.js';
+import type { Repository } from '../../../../lib/use/repository.js';
 import { safetensors } from '../../../trust/model-files.js';
 import { WorkRepository } from '../../storage/objects/work-repository.js';
 

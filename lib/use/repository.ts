@@ -4,29 +4,29 @@
  * Owns no rules of its own; ops ask it for readers, sessions and the lock. Start at `open`.
  */
 import path from 'node:path';
-import { io, listDirectory } from '../../base/bytes/files.js';
-import type { BlobKind, Id } from '../../base/bytes/hash.js';
-import { ConfigError, ExistsError, isDamage } from '../../base/errors.js';
-import { CURRENT_FORMAT, checkWritable, type Format, readFormat } from '../repo/format.js';
-import { initRepository } from '../repo/init.js';
-import { findRepository, Layout } from '../repo/layout.js';
-import { type LockOptions, type RepositoryLock, withLock } from '../repo/processes/lock.js';
-import { ownIdentity } from '../repo/processes/process-identity.js';
-import { type Head, readHead } from '../repo/refs/head.js';
-import { modelNameProblem } from '../repo/refs/ref-name.js';
-import { Config, readConfig } from '../repo/settings/config.js';
-import type { FileEntry, FilePage } from '../repo/version/file-page.js';
-import { readTree } from '../repo/version/file-tree.js';
-import { readVersion, type Version } from '../repo/version/version.js';
-import { FolderBackend } from '../store/folder-backend.js';
-import { ObjectStore } from '../store/object-store.js';
-import { PackSetWriter } from '../store/pack-writer.js';
-import { Blobs } from './blobs.js';
-import { Extents } from './extents.js';
-import { PackSession } from './session.js';
-import { Sketches } from './sketches.js';
-import { openStoredFile, type Readers, type StoredFile } from './stored-file.js';
-import { readTier, type VersionTier } from './tiers.js';
+import { io, listDirectory } from '../base/bytes/files.js';
+import type { BlobKind, Id } from '../base/bytes/hash.js';
+import { ConfigError, ExistsError, isDamage } from '../base/errors.js';
+import { Blobs } from '../storage/objects/blobs.js';
+import { Extents } from '../storage/objects/extents.js';
+import { PackSession } from '../storage/objects/session.js';
+import { Sketches } from '../storage/objects/sketches.js';
+import { openStoredFile, type Readers, type StoredFile } from '../storage/objects/stored-file.js';
+import { readTier, type VersionTier } from '../storage/objects/tiers.js';
+import { CURRENT_FORMAT, checkWritable, type Format, readFormat } from '../storage/repo/format.js';
+import { initRepository } from '../storage/repo/init.js';
+import { findRepository, Layout } from '../storage/repo/layout.js';
+import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
+import { ownIdentity } from '../storage/repo/processes/process-identity.js';
+import { type Head, readHead } from '../storage/repo/refs/head.js';
+import { modelNameProblem } from '../storage/repo/refs/ref-name.js';
+import { Config, readConfig } from '../storage/repo/settings/config.js';
+import type { FileEntry, FilePage } from '../storage/repo/version/file-page.js';
+import { readTree } from '../storage/repo/version/file-tree.js';
+import { readVersion, type Version } from '../storage/repo/version/version.js';
+import { FolderBackend } from '../storage/store/folder-backend.js';
+import { ObjectStore } from '../storage/store/object-store.js';
+import { PackSetWriter } from '../storage/store/pack-writer.js';
 
 export interface RepositoryOptions {
   signal?: AbortSignal;

@@ -1,0 +1,46 @@
+/**
+ * What rooms that work on a repository are handed of it. An open repository gives all of it; each
+ * room asks for the parts that it needs.
+ */
+import type { Id } from '../../base/bytes/hash.js';
+import type { RepositoryLock } from '../repo/processes/lock.js';
+import type { Config } from '../repo/settings/config.js';
+import type { FilePage } from '../repo/version/file-page.js';
+import type { Version } from '../repo/version/version.js';
+import type { ObjectStore } from '../store/object-store.js';
+import type { Sketches } from './sketches.js';
+import type { Readers } from './stored-file.js';
+import type { NoteReader, VersionTier } from './tiers.js';
+
+/** Its objects: packs, and readers of what they hold. */
+export interface ObjectAccess extends Readers {
+  readonly store: ObjectStore;
+  readonly sketches: Sketches;
+}
+
+/** Its versions, with their notes. */
+export interface VersionAccess extends NoteReader {
+  /** @throws {NotFoundError} {CorruptError} */
+  version(id: Id): Promise<Version>;
+  /** Files and snapshots of a version; files whose exact bytes were given up as they can be had. */
+  tree(id: Id): Promise<FilePage>;
+  /** Which files of a version are not exact any more; null if all are. @throws {CorruptError} */
+  tier(id: Id): Promise<VersionTier | null>;
+}
+
+/** Its lock, for what changes manifest, refs or staging. */
+export interface LockAccess {
+  /** Runs `action` under the lock, for milliseconds. @throws {LockedError} {FormatVersionError} */
+  locked<T>(action: (lock: RepositoryLock) => Promise<T>): Promise<T>;
+}
+
+/** Its settings. */
+export interface SettingAccess {
+  readonly config: Config;
+}
+
+/** For what reads versions down to their bytes. */
+export interface ReadAccess extends ObjectAccess, VersionAccess {}
+
+/** For what lists and retires pack sets. */
+export interface PackAccess extends ObjectAccess, LockAccess {}
