@@ -39,9 +39,7 @@ export const CORE = [
 /** sha256 over names and contents of everything that goes into the .wasm. */
 export function sourceHash() {
   const hash = createHash('sha256');
-  const files = fs
-    .readdirSync(HERE)
-    .filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c' && name !== 'fuzz.c');
+  const files = fs.readdirSync(HERE).filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c');
   const extra = fs.readdirSync(path.join(HERE, 'wasm-include')).map((n) => `wasm-include/${n}`);
   for (const name of [...files, ...extra].sort()) {
     hash.update(`${name}\0`).update(fs.readFileSync(path.join(HERE, name)));

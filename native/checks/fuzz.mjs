@@ -1,8 +1,8 @@
 /**
- * Builds native/fuzz.c with address and undefined-behaviour sanitizers and runs it:
+ * Builds native/checks/fuzz.c with address and undefined-behaviour sanitizers and runs it:
  *
- *     node native/fuzz.mjs [inputs] [seed]
- *     node native/fuzz.mjs --seconds 60      new seeds until the time is over, each one printed
+ *     node native/checks/fuzz.mjs [inputs] [seed]
+ *     node native/checks/fuzz.mjs --seconds 60      new seeds until the time is over, each one printed
  *
  * Exit code 1 if anything was found or it cannot be built. With --seconds a compiler without
  * sanitizers is said loudly and is no failure.
@@ -11,10 +11,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CORE } from './build.mjs';
+import { CORE } from '../build.mjs';
 
-const HERE = path.dirname(fileURLToPath(import.meta.url));
-const BUILD = path.join(HERE, 'build');
+const NATIVE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const BUILD = path.join(NATIVE, 'build');
 const PROGRAM = path.join(BUILD, 'fuzz');
 const COMPILER = process.env.CC ?? 'cc';
 const SANITIZE = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
@@ -30,8 +30,18 @@ function hasSanitizers() {
 }
 
 function build() {
-  const args = ['-std=gnu11', '-Wall', '-Wextra', ...SANITIZE, ...CORE, 'fuzz.c', '-o', PROGRAM];
-  const built = spawnSync(COMPILER, args, { cwd: HERE, encoding: 'utf8' });
+  const args = [
+    '-std=gnu11',
+    '-Wall',
+    '-Wextra',
+    ...SANITIZE,
+    '-I.',
+    ...CORE,
+    'checks/fuzz.c',
+    '-o',
+    PROGRAM,
+  ];
+  const built = spawnSync(COMPILER, args, { cwd: NATIVE, encoding: 'utf8' });
   if (built.status === 0) return true;
   process.stderr.write(`cannot build the fuzzer: ${built.stderr ?? built.error}\n`);
   return false;

@@ -1,10 +1,10 @@
 /*
  * Fuzzes the decoder under sanitizers: encodes random segments, damages head or payload, decodes.
  *
- *     cc -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all *.c (without addon.c, wasm.c)
+ *     cc -g -O1 -fsanitize=address,undefined … the core and this file
  *     ./fuzz <inputs> [seed]
  *
- * Built and run by native/fuzz.mjs. Undamaged segments must come back as they were.
+ * Built and run by native/checks/fuzz.mjs. Undamaged segments must come back as they were.
  */
 #include <stdio.h>
 #include <stdlib.h>
