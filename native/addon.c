@@ -28,12 +28,12 @@
 #include "sha256.h"
 #include "sketch.h"
 
-#define CHECK(call)                                       \
-  do {                                                    \
-    if ((call) != napi_ok) {                              \
+#define CHECK(call)                                        \
+  do {                                                     \
+    if ((call) != napi_ok) {                               \
       napi_throw_error(env, NULL, "kernel: bad argument"); \
-      return NULL;                                        \
-    }                                                     \
+      return NULL;                                         \
+    }                                                      \
   } while (0)
 
 typedef struct {
@@ -184,7 +184,8 @@ static void finish(napi_env env, napi_status status, void *data) {
     napi_set_named_property(env, answer, "head", take_buffer(env, &j->encoded.head));
     for (int c = 0; c < 3; c++) {
       dlv_buffer *payload = &j->encoded.classes[c];
-      const napi_value bytes = payload->lent ? view_room(env, j, payload) : take_buffer(env, payload);
+      const napi_value bytes =
+          payload->lent ? view_room(env, j, payload) : take_buffer(env, payload);
       napi_set_named_property(env, answer, NAMES[c], bytes);
     }
     napi_get_boolean(env, j->encoded.uses_base, &uses_base);
@@ -467,10 +468,16 @@ NAPI_MODULE_INIT() {
   const struct {
     const char *name;
     napi_callback callback;
-  } functions[] = {{"encode", encode}, {"decode", decode}, {"split", split},
-                   {"splitInto", split_into}, {"merge", merge},   {"isa", isa},
-                   {"sha256Many", sha256_many}, {"cutChunk", cut_chunk},
-                   {"sketchDistances", sketch_distances}, {"forcePortable", force_portable}};
+  } functions[] = {{"encode", encode},
+                   {"decode", decode},
+                   {"split", split},
+                   {"splitInto", split_into},
+                   {"merge", merge},
+                   {"isa", isa},
+                   {"sha256Many", sha256_many},
+                   {"cutChunk", cut_chunk},
+                   {"sketchDistances", sketch_distances},
+                   {"forcePortable", force_portable}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;
     CHECK(napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].callback,

@@ -123,7 +123,7 @@ bulk_values bulk_range(const uint8_t *bytes, uint32_t n) {
   if (dlv_has_avx2()) found = bulk_extremes_avx2(bytes, n);
   else
 #endif
-  found = extremes_body(bytes, n);
+    found = extremes_body(bytes, n);
   const uint32_t plain = found.high - found.low + 1u;
   const uint32_t turned = found.signed_high - found.signed_low + 1u;
   if (turned <= plain) return (bulk_values){found.signed_low ^ 0x80, turned};
@@ -151,5 +151,6 @@ void bulk_histogram(const uint8_t *bytes, uint32_t n, uint32_t *counts) {
     }
   }
   for (; i < n; i++) parts[0][bytes[i]]++;
-  for (uint32_t s = 0; s < 256; s++) counts[s] += parts[0][s] + parts[1][s] + parts[2][s] + parts[3][s];
+  for (uint32_t s = 0; s < 256; s++)
+    counts[s] += parts[0][s] + parts[1][s] + parts[2][s] + parts[3][s];
 }

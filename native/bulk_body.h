@@ -18,8 +18,8 @@
 #endif
 typedef uint8_t bulk_bytes __attribute__((vector_size(BULK_VECTOR)));
 
-BODY void classes_vector(const uint8_t *p0, const uint8_t *p1, uint32_t shift,
-                         const bulk_cut *cut, uint8_t *out) {
+BODY void classes_vector(const uint8_t *p0, const uint8_t *p1, uint32_t shift, const bulk_cut *cut,
+                         uint8_t *out) {
   bulk_bytes context, low = {0};
   memcpy(&context, p0, sizeof context);
   if (p1) memcpy(&low, p1, sizeof low);

@@ -40,8 +40,7 @@ __attribute__((target("avx2,popcnt"))) uint32_t bulk_mask_avx2(const uint8_t *co
 }
 
 __attribute__((target("avx2,popcnt"))) uint32_t bulk_map_above_avx2(const uint8_t *above,
-                                                                    uint32_t n,
-                                                                    const bulk_map *map,
+                                                                    uint32_t n, const bulk_map *map,
                                                                     uint8_t *classes) {
   __m256i rows[4];
   for (int u = 0; u < 4; u++) {
@@ -117,8 +116,8 @@ AVX512 uint32_t bulk_compact_avx512(const uint8_t *plane, const uint8_t *mask, u
   return i;
 }
 
-AVX512 uint32_t bulk_expand_avx512(const uint8_t **values, const uint8_t *base,
-                                   const uint8_t *mask, uint32_t n, uint8_t *out) {
+AVX512 uint32_t bulk_expand_avx512(const uint8_t **values, const uint8_t *base, const uint8_t *mask,
+                                   uint32_t n, uint8_t *out) {
   const uint8_t *at = *values;
   uint32_t i = 0;
   for (; n - i >= 64; i += 64) {

@@ -11,9 +11,9 @@
  * Decodes whole rounds of 64 lanes from symbol `i` on while *at ≤ last, where RANS_ROUND_BYTES may
  * be looked at; moves *at and the states. Returns the index of the next symbol.
  */
-typedef uint32_t rans_decode_rounds(const uint8_t **at, const uint8_t *last,
-                                    const uint8_t *classes, uint32_t i, uint32_t n,
-                                    uint32_t *states, const uint32_t *entries, uint8_t *out);
+typedef uint32_t rans_decode_rounds(const uint8_t **at, const uint8_t *last, const uint8_t *classes,
+                                    uint32_t i, uint32_t n, uint32_t *states,
+                                    const uint32_t *entries, uint8_t *out);
 
 /*
  * Encodes rounds of 64 lanes from symbol `i` (a multiple of 64) down to 0. Words go down from `at`,

@@ -1,8 +1,9 @@
 /* Encoding of a segment: docs/format/codec.md, codec 2. */
+#include "encode.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "encode.h"
 #include "palette.h"
 #include "stats.h"
 

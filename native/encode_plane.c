@@ -205,8 +205,8 @@ static uint64_t join_cells(cells *all, uint32_t *counts) {
     all->joined[a] = (uint8_t)a;
     all->costs[a] = table_cost(counts + 256 * a, 1, 1);
     for (uint32_t b = 0; b < a; b++) {
-      losses[a][b] = (int64_t)(joint_cost(counts + 256 * a, counts + 256 * b) - all->costs[a] -
-                               all->costs[b]);
+      losses[a][b] =
+          (int64_t)(joint_cost(counts + 256 * a, counts + 256 * b) - all->costs[a] - all->costs[b]);
     }
   }
   for (;;) {

@@ -9,16 +9,12 @@ int dlv_transform_fits(int transform, uint32_t width) {
   switch (transform) {
     case DLV_RAW:
     case DLV_SAME:
-    case DLV_BSUB:
-      return 1;
+    case DLV_BSUB: return 1;
     case DLV_SUB16:
-    case DLV_PALETTE:
-      return width >= 2;
+    case DLV_PALETTE: return width >= 2;
     case DLV_SUB16_FULL:
-    case DLV_SUB32:
-      return width == 4;
-    default:
-      return 0;
+    case DLV_SUB32: return width == 4;
+    default: return 0;
   }
 }
 

@@ -10,9 +10,8 @@
 
 /* Elements of four bytes: 32 at a time. Each dword's bytes are gathered, then the dwords. */
 AVX2 static uint32_t split4(const uint8_t *bytes, uint32_t count, uint8_t *const *planes) {
-  const __m256i order =
-      _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9,
-                       13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4,
+                                         8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const __m256i dwords = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   uint32_t i = 0;
   for (; count - i >= 32; i += 32) {
@@ -32,16 +31,14 @@ AVX2 static uint32_t split4(const uint8_t *bytes, uint32_t count, uint8_t *const
   return i;
 }
 
-AVX2 void split_avx2(const uint8_t *bytes, uint32_t count, uint32_t width,
-                     uint8_t *const *planes) {
+AVX2 void split_avx2(const uint8_t *bytes, uint32_t count, uint32_t width, uint8_t *const *planes) {
   const uint32_t done = width == 4 ? split4(bytes, count, planes) : 0;
   uint8_t *rest[DLV_WIDTH_MAX];
   for (uint32_t k = 0; k < width; k++) rest[k] = planes[k] + done;
   split_body(bytes + (size_t)done * width, count - done, width, rest);
 }
 
-AVX2 void merge_avx2(const uint8_t *const *planes, uint32_t count, uint32_t width,
-                     uint8_t *bytes) {
+AVX2 void merge_avx2(const uint8_t *const *planes, uint32_t count, uint32_t width, uint8_t *bytes) {
   merge_body(planes, count, width, bytes);
 }
 

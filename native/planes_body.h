@@ -65,7 +65,7 @@ BODY void merge_body(const uint8_t *const *planes, uint32_t count, uint32_t widt
 
 /* Digit = child − base mod 256. */
 BODY void bytes_minus(const uint8_t *restrict a, const uint8_t *restrict b, uint32_t n,
-                        uint8_t *restrict out) {
+                      uint8_t *restrict out) {
   for (uint32_t i = 0; i < n; i++) out[i] = (uint8_t)(a[i] - b[i]);
 }
 
@@ -75,18 +75,17 @@ BODY void bytes_plus(uint8_t *restrict a, const uint8_t *restrict b, uint32_t n)
 
 /* Two planes as one 16-bit number: balanced digits of child − base mod 2^16. */
 BODY void pairs_minus(const uint8_t *restrict ah, const uint8_t *restrict al,
-                        const uint8_t *restrict bh, const uint8_t *restrict bl, uint32_t n,
-                        uint8_t *restrict high, uint8_t *restrict low) {
+                      const uint8_t *restrict bh, const uint8_t *restrict bl, uint32_t n,
+                      uint8_t *restrict high, uint8_t *restrict low) {
   for (uint32_t i = 0; i < n; i++) {
-    const uint16_t d =
-        (uint16_t)((uint16_t)(ah[i] << 8 | al[i]) - (uint16_t)(bh[i] << 8 | bl[i]));
+    const uint16_t d = (uint16_t)((uint16_t)(ah[i] << 8 | al[i]) - (uint16_t)(bh[i] << 8 | bl[i]));
     low[i] = (uint8_t)d;
     high[i] = (uint8_t)((uint16_t)(d + 0x80) >> 8);
   }
 }
 
 BODY void pairs_plus(uint8_t *restrict high, uint8_t *restrict low, const uint8_t *restrict bh,
-                       const uint8_t *restrict bl, uint32_t n) {
+                     const uint8_t *restrict bl, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
     const uint16_t d = (uint16_t)((high[i] << 8) + (int8_t)low[i]);
     const uint16_t v = (uint16_t)(d + (uint16_t)(bh[i] << 8 | bl[i]));
@@ -97,7 +96,7 @@ BODY void pairs_plus(uint8_t *restrict high, uint8_t *restrict low, const uint8_
 
 /* Four planes as one 32-bit number. */
 BODY void quads_minus(const uint8_t *const *a, const uint8_t *const *b, uint32_t n,
-                        uint8_t *const *out) {
+                      uint8_t *const *out) {
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t x = (uint32_t)a[0][i] << 24 | a[1][i] << 16 | a[2][i] << 8 | a[3][i];
     const uint32_t y = (uint32_t)b[0][i] << 24 | b[1][i] << 16 | b[2][i] << 8 | b[3][i];
@@ -111,8 +110,8 @@ BODY void quads_minus(const uint8_t *const *a, const uint8_t *const *b, uint32_t
 
 BODY void quads_plus(uint8_t *const *planes, const uint8_t *const *b, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
-    const uint32_t d = (uint32_t)planes[0][i] << 24 | planes[1][i] << 16 | planes[2][i] << 8 |
-                       planes[3][i];
+    const uint32_t d =
+        (uint32_t)planes[0][i] << 24 | planes[1][i] << 16 | planes[2][i] << 8 | planes[3][i];
     const uint32_t y = (uint32_t)b[0][i] << 24 | b[1][i] << 16 | b[2][i] << 8 | b[3][i];
     const uint32_t v = (d ^ 0x00808080u) - 0x00808080u + y;
     planes[0][i] = (uint8_t)(v >> 24);
@@ -123,7 +122,7 @@ BODY void quads_plus(uint8_t *const *planes, const uint8_t *const *b, uint32_t n
 }
 
 BODY void digits_body(int transform, const uint8_t *const *child, const uint8_t *const *base,
-                uint32_t width, uint32_t n, uint8_t *const *out) {
+                      uint32_t width, uint32_t n, uint8_t *const *out) {
   uint32_t k = 0;
   if (transform == DLV_SUB32) {
     quads_minus(child, base, n, out);
@@ -141,7 +140,7 @@ BODY void digits_body(int transform, const uint8_t *const *child, const uint8_t 
 }
 
 BODY void undigits_body(int transform, uint8_t *const *planes, const uint8_t *const *base,
-                  uint32_t planes_count, uint32_t n) {
+                        uint32_t planes_count, uint32_t n) {
   uint32_t k = 0;
   if (transform == DLV_SUB32) {
     quads_plus(planes, base, n);

@@ -173,8 +173,8 @@ static int decode_scalar(rans_reader *reader, const uint8_t *classes, uint32_t f
 /* Rounds of any number of lanes without SIMD, and without a branch that depends on the data. */
 static inline uint32_t plain_rounds(const uint8_t **at_inout, const uint8_t *last,
                                     const uint8_t *classes, uint32_t i, uint32_t n,
-                                    const uint32_t lanes, uint32_t *states,
-                                    const uint32_t *entries, uint8_t *out) {
+                                    const uint32_t lanes, uint32_t *states, const uint32_t *entries,
+                                    uint8_t *out) {
   const uint8_t *at = *at_inout;
   for (; n - i >= lanes && at <= last; i += lanes) {
     for (uint32_t lane = 0; lane < lanes; lane++) {

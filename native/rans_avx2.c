@@ -117,8 +117,7 @@ AVX2 static inline __m256i push(__m256i x, __m256i index, const rans_symbol *sym
   *at -= 2 * (size_t)__builtin_popcount(mask);
   x = _mm256_blendv_epi8(x, _mm256_srli_epi32(x, 16), full);
   const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(x, reciprocal), 32);
-  const __m256i odd =
-      _mm256_mul_epu32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(reciprocal, 32));
+  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(reciprocal, 32));
   const __m256i high = _mm256_blend_epi32(even, odd, 0xaa);
   const __m256i q = _mm256_srlv_epi32(high, _mm256_srli_epi32(packed, 24));
   const __m256i bias = _mm256_and_si256(_mm256_srli_epi32(packed, 12), _mm256_set1_epi32(0xfff));

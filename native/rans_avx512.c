@@ -11,9 +11,9 @@
  * leave the register's old content as an input otherwise, which chains gathers that have nothing to
  * do with each other (half the speed).
  */
-#define FRESH(index)                                                \
-  __m512i zero;                                                     \
-  __mmask16 all = 0xffff;                                           \
+#define FRESH(index)      \
+  __m512i zero;           \
+  __mmask16 all = 0xffff; \
   __asm__("vpxord %0, %0, %0" : "=v"(zero), "+Yk"(all) : "v"(index))
 
 AVX512 static inline __m512i fetch_entry(const uint32_t *entries, __m512i index) {
@@ -24,16 +24,14 @@ AVX512 static inline __m512i fetch_entry(const uint32_t *entries, __m512i index)
 /* Two symbols; plain loads, which take less time than the gathers that there are. */
 AVX512 static inline __m128i fetch_two(const rans_symbol *symbols, const uint16_t *index) {
   const __m128i one = _mm_loadl_epi64((const __m128i *)(symbols + index[0]));
-  return _mm_castps_si128(
-      _mm_loadh_pi(_mm_castsi128_ps(one), (const __m64 *)(symbols + index[1])));
+  return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(one), (const __m64 *)(symbols + index[1])));
 }
 
 AVX512 static inline __m512i fetch_eight(const rans_symbol *symbols, const uint16_t *index) {
   const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(fetch_two(symbols, index)),
                                               fetch_two(symbols, index + 2), 1);
-  const __m256i high =
-      _mm256_inserti128_si256(_mm256_castsi128_si256(fetch_two(symbols, index + 4)),
-                              fetch_two(symbols, index + 6), 1);
+  const __m256i high = _mm256_inserti128_si256(
+      _mm256_castsi128_si256(fetch_two(symbols, index + 4)), fetch_two(symbols, index + 6), 1);
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
@@ -55,8 +53,8 @@ AVX512 static inline __m512i widen(const uint8_t *bytes) {
 }
 
 AVX512 uint32_t rans_decode_avx512(const uint8_t **at_inout, const uint8_t *last,
-                                   const uint8_t *classes, uint32_t i, uint32_t n,
-                                   uint32_t *states, const uint32_t *entries, uint8_t *out) {
+                                   const uint8_t *classes, uint32_t i, uint32_t n, uint32_t *states,
+                                   const uint32_t *entries, uint8_t *out) {
   const uint8_t *at = *at_inout;
   __m512i x[4];
   for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_si512(states + 16 * v);
@@ -97,8 +95,7 @@ AVX512 uint8_t *rans_encode_avx512(const uint8_t *bytes, const uint8_t *classes,
   const __m512i firsts =
       _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i seconds = _mm512_or_si512(firsts, _mm512_set1_epi32(1));
-  const __m256i lanes =
-      _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m256i lanes = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i total = _mm512_set1_epi32(RANS_TOTAL);
   uint16_t places[64] __attribute__((aligned(64)));
   while (i > 0) {

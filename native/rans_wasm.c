@@ -28,12 +28,11 @@ static inline v128_t pull(uint32_t *state, v128_t slots, const uint32_t *entries
   entry = wasm_v128_load32_lane(entries + wasm_i32x4_extract_lane(slots, 3), entry, 3);
   const v128_t x = wasm_v128_load(state);
   const v128_t bias = wasm_v128_and(wasm_u32x4_shr(entry, 8), wasm_i32x4_splat(0xfff));
-  const v128_t next = wasm_i32x4_add(
-      wasm_i32x4_mul(wasm_u32x4_shr(entry, 20), wasm_u32x4_shr(x, RANS_BITS)), bias);
+  const v128_t next =
+      wasm_i32x4_add(wasm_i32x4_mul(wasm_u32x4_shr(entry, 20), wasm_u32x4_shr(x, RANS_BITS)), bias);
   const v128_t low = wasm_i32x4_lt(next, wasm_i32x4_splat(RANS_LOW));
   const uint32_t mask = wasm_i32x4_bitmask(low);
-  const v128_t words =
-      wasm_i8x16_swizzle(wasm_v128_load64_zero(*at), wasm_v128_load(WORDS[mask]));
+  const v128_t words = wasm_i8x16_swizzle(wasm_v128_load64_zero(*at), wasm_v128_load(WORDS[mask]));
   const v128_t fed = wasm_v128_or(wasm_i32x4_shl(next, 16), words);
   wasm_v128_store(state, wasm_v128_bitselect(fed, next, low));
   *at += 2 * (size_t)__builtin_popcount(mask);
@@ -94,15 +93,14 @@ static inline v128_t push(v128_t x, v128_t index, const rans_symbol *symbols, ui
   wasm_v128_store64_lane(*at - 8, halves, 0);
   *at -= 2 * (size_t)__builtin_popcount(mask);
   const v128_t now = wasm_v128_bitselect(wasm_u32x4_shr(x, 16), x, full);
-  const v128_t high =
-      wasm_i32x4_shuffle(wasm_u64x2_extmul_low_u32x4(now, reciprocal),
-                         wasm_u64x2_extmul_high_u32x4(now, reciprocal), 1, 3, 5, 7);
+  const v128_t high = wasm_i32x4_shuffle(wasm_u64x2_extmul_low_u32x4(now, reciprocal),
+                                         wasm_u64x2_extmul_high_u32x4(now, reciprocal), 1, 3, 5, 7);
   /* high >> shift for each lane as high · 2^(31 − shift) >> 31; the power is made as a float. */
   const v128_t exponent = wasm_i32x4_sub(wasm_i32x4_splat(158), wasm_u32x4_shr(packed, 24));
   const v128_t power = wasm_u32x4_trunc_sat_f32x4(wasm_i32x4_shl(exponent, 23));
-  const v128_t q = wasm_i32x4_shuffle(
-      wasm_u64x2_shr(wasm_u64x2_extmul_low_u32x4(high, power), 31),
-      wasm_u64x2_shr(wasm_u64x2_extmul_high_u32x4(high, power), 31), 0, 2, 4, 6);
+  const v128_t q =
+      wasm_i32x4_shuffle(wasm_u64x2_shr(wasm_u64x2_extmul_low_u32x4(high, power), 31),
+                         wasm_u64x2_shr(wasm_u64x2_extmul_high_u32x4(high, power), 31), 0, 2, 4, 6);
   const v128_t bias = wasm_v128_and(wasm_u32x4_shr(packed, 12), field);
   return wasm_i32x4_add(wasm_i32x4_add(now, bias), wasm_i32x4_mul(q, complement));
 }
@@ -112,8 +110,8 @@ uint8_t *rans_encode_wasm(const uint8_t *bytes, const uint8_t *classes, uint32_t
   while (i > 0) {
     i -= 4;
     uint32_t *state = states + (i & (RANS_LANES_LARGE - 1));
-    v128_t index = wasm_u32x4_extend_low_u16x8(
-        wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(bytes + i)));
+    v128_t index =
+        wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(bytes + i)));
     if (classes) {
       const v128_t class = wasm_u32x4_extend_low_u16x8(
           wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(classes + i)));

@@ -21,8 +21,8 @@ static void one_plain(uint32_t *state, const uint8_t *p, size_t count) {
   for (; count > 0; count--, p += 64) {
     uint32_t w[64], s[8];
     for (int i = 0; i < 16; i++) {
-      w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
-             (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+      w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 |
+             p[4 * i + 3];
     }
     for (int i = 16; i < 64; i++) {
       const uint32_t a = turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3;

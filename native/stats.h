@@ -24,7 +24,7 @@ static inline uint64_t stats_weight(uint32_t value) {
 uint64_t stats_cost(const uint32_t *counts);
 /* How often each symbol occurs under each context. */
 typedef struct {
-  uint32_t *counts;     /* 256 rows (contexts) of 256 symbols; rows without symbols hold anything */
+  uint32_t *counts; /* 256 rows (contexts) of 256 symbols; rows without symbols hold anything */
   uint32_t totals[256]; /* of the rows */
   uint32_t total;
 } stats_matrix;

@@ -112,8 +112,7 @@ static void normalize(group *groups, uint32_t count, uint32_t sum) {
   int64_t left = RANS_TOTAL;
   for (uint32_t g = 0; g < count; g++) {
     const uint32_t least = 1u << groups[g].log;
-    const uint32_t freq =
-        (uint32_t)(((uint64_t)groups[g].count * RANS_TOTAL + sum / 2) / sum);
+    const uint32_t freq = (uint32_t)(((uint64_t)groups[g].count * RANS_TOTAL + sum / 2) / sum);
     groups[g].freq = freq < least ? least : freq;
     left -= groups[g].freq;
   }
