@@ -7,8 +7,8 @@
 import nodePath from 'node:path';
 import { statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
+import { checkPath } from '../../pure/paths/version-path.js';
 import type { Layout } from './layout.js';
-import { checkPath } from './path.js';
 
 /**
  * The path in a version of what the user calls `input`; '' is the work tree itself.

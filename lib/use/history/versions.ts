@@ -6,7 +6,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { decodeCanonical } from '../../base/bytes/msgpack.js';
-import { PathOrder } from '../../storage/repo/path.js';
+import { PathOrder } from '../../pure/paths/version-path.js';
 import { listNotedVersions } from '../../storage/repo/refs/refs.js';
 import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';

@@ -2,10 +2,10 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { pairSegments, sharePlanes } from '../../storage/objects/shared-planes.js';
 import { type StoredTensor, sameBytes, tensorBytes } from '../../storage/objects/tensors.js';
-import { comparePaths } from '../../storage/repo/path.js';
 import type { Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { compareTensors, type TensorComparison } from '../history/compare.js';

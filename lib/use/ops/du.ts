@@ -3,7 +3,7 @@
 import { listDirectory, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import { comparePaths } from '../../storage/repo/path.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import { FILE_CLASSES, type FileClass } from '../../storage/store/types.js';

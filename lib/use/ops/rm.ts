@@ -2,7 +2,7 @@
 import nodePath from 'node:path';
 import { removeFile, statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';
-import { comparePaths } from '../../storage/repo/path.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';

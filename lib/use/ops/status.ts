@@ -1,6 +1,6 @@
 /** `dlv status`: what is staged, what changed since, what is not tracked. Reads no file contents. */
 
-import { comparePaths } from '../../storage/repo/path.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines.js';

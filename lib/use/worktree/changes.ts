@@ -2,7 +2,7 @@
 
 import { ReadFile, statOrNull } from '../../base/bytes/files.js';
 import { sha256 } from '../../base/bytes/hash.js';
-import { comparePaths } from '../../storage/repo/path.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';

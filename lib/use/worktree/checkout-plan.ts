@@ -13,7 +13,7 @@ import {
   throwIfAborted,
 } from '../../base/bytes/files.js';
 import { ConflictError } from '../../base/errors.js';
-import { comparePaths } from '../../storage/repo/path.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import {
   isClean,
   nowNs,

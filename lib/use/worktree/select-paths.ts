@@ -3,8 +3,8 @@
  * whose files need not exist in the work tree.
  */
 import { NotFoundError, UsageError } from '../../base/errors.js';
+import { pathProblem } from '../../pure/paths/version-path.js';
 import type { Layout } from '../../storage/repo/layout.js';
-import { pathProblem } from '../../storage/repo/path.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { toVersionPath } from '../../storage/repo/work-path.js';
 

@@ -8,8 +8,8 @@ import fs from 'node:fs/promises';
 import nodePath from 'node:path';
 import { ioError, isMissing, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
+import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
 import type { Layout } from '../../storage/repo/layout.js';
-import { comparePaths, pathProblem } from '../../storage/repo/path.js';
 import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
 import { LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
 

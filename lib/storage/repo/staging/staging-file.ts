@@ -14,9 +14,9 @@ import {
 } from '../../../base/bytes/msgpack.js';
 import { CorruptError, DlvError, FormatVersionError, LimitError } from '../../../base/errors.js';
 import { PARENTS_MAX, STAGING_BYTES_MAX } from '../../../base/limits.js';
+import { pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
 import type { Layout } from '../layout.js';
-import { pathProblem } from '../path.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { modelNameProblem, refNameProblem } from '../refs/ref-name.js';
 import { packFile, unpackFile } from '../version/file-page.js';

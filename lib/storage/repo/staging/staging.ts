@@ -8,7 +8,7 @@
 import { type FileStat, sameStat } from '../../../base/bytes/files.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
-import { checkPath, comparePaths } from '../path.js';
+import { checkPath, comparePaths } from '../../../pure/paths/version-path.js';
 import { checkModelName } from '../refs/ref-name.js';
 import type { FileEntry } from '../version/file-page.js';
 import type { HintedFile, SnapshotHint } from '../version/snapshots.js';

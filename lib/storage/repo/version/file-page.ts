@@ -7,8 +7,8 @@
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
 import { Fields, type Packed } from '../../../base/bytes/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
+import { comparePaths, type PathOrder, pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
-import { comparePaths, type PathOrder, pathProblem } from '../path.js';
 
 /** Permissions that a version keeps: is it executable or not. */
 export type FileMode = 0o644 | 0o755;

@@ -15,8 +15,8 @@ import {
 } from '../../../base/bytes/msgpack.js';
 import { UsageError } from '../../../base/errors.js';
 import { FILES_INLINE_MAX, FILES_PAGE_MAX, FILES_PER_VERSION_MAX } from '../../../base/limits.js';
+import { comparePaths, PathOrder, pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES } from '../../../pure/tensor/layout.js';
-import { comparePaths, PathOrder, pathProblem } from '../path.js';
 import type { BlobReader, BlobWriter } from './blobs.js';
 import {
   comparePlaces,

@@ -2,8 +2,9 @@
  * Which checkpoints a set of files holds: one for each file with tensors and each role in it, or one
  * for an index and its shards; and the step of each.
  */
+
+import { comparePaths } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
-import { comparePaths } from '../path.js';
 import { compareSnapshots, type Snapshot } from './file-page.js';
 
 /** What a format reader said of a file, as far as snapshots need it. */

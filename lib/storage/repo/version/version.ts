@@ -18,7 +18,7 @@ import {
   NAME_BYTES_MAX,
   PARENTS_MAX,
 } from '../../../base/limits.js';
-import { comparePaths, isWellFormed } from '../path.js';
+import { comparePaths, isWellFormed } from '../../../pure/paths/version-path.js';
 import { modelNameProblem } from '../refs/ref-name.js';
 import type { BlobReader, BlobWriter } from './blobs.js';
 import { type FileTree, packTree, unpackTree } from './file-tree.js';

@@ -9,7 +9,7 @@ import {
   type Packed,
 } from '../../../../lib/base/bytes/msgpack.js';
 import { isDamage } from '../../../../lib/base/errors.js';
-import { comparePaths } from '../../../../lib/storage/repo/path.js';
+import { comparePaths } from '../../../../lib/pure/paths/version-path.js';
 import type { FileEntry, Snapshot } from '../../../../lib/storage/repo/version/file-page.js';
 import {
   buildTree,

@@ -8,7 +8,7 @@ import {
   comparePaths,
   PathOrder,
   pathProblem,
-} from '../../../../lib/storage/repo/path.js';
+} from '../../../../lib/pure/paths/version-path.js';
 
 test('paths: ordinary ones pass, in any script', (t) => {
   for (const path of [
