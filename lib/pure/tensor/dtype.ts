@@ -56,6 +56,21 @@ export function isDType(name: string): name is DType {
   return Object.hasOwn(DTYPES, name);
 }
 
+/**
+ * The dtypes of safetensors (0.8.0 of the reference implementation), under the names of the table.
+ * The reader accepts these and the writer writes these; what else there is, is written as bytes.
+ */
+export const SAFETENSORS_DTYPES: ReadonlySet<DType> = new Set<DType>([
+  ...(['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2', 'F8_E8M0'] as const),
+  ...(['F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'F6_E2M3', 'F6_E3M2', 'F4'] as const),
+  ...(['I64', 'I32', 'I16', 'I8', 'U64', 'U32', 'U16', 'U8', 'BOOL', 'C64'] as const),
+]);
+
+/** True if safetensors has a dtype of this name. */
+export function isSafetensorsDType(name: string): name is DType {
+  return SAFETENSORS_DTYPES.has(name as DType);
+}
+
 /** Bytes that `count` logical elements take in a file (sub-byte types are packed). */
 export function dtypeBytes(dtype: DType, count: number): number {
   const bits = DTYPES[dtype].bits;

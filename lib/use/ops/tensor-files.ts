@@ -1,6 +1,7 @@
 /** Headers of the files that `dlv cat` makes of tensors: safetensors and npy. */
 import { UsageError } from '../../base/errors.js';
-import type { DType } from '../../pure/tensor/dtype.js';
+import { DTYPES, type DType, isSafetensorsDType } from '../../pure/tensor/dtype.js';
+import { elementCount } from '../../pure/tensor/layout.js';
 
 /** A tensor of the file, in the order of its data. */
 export interface HeaderTensor {
@@ -10,28 +11,25 @@ export interface HeaderTensor {
   bytes: number;
 }
 
-/** dtypes that readers of safetensors know. */
-const SAFETENSORS = new Set<DType>([
-  ...(['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2', 'F8_E8M0', 'C64', 'BOOL'] as const),
-  ...(['F6_E2M3', 'F6_E3M2', 'F4'] as const),
-  ...(['I64', 'I32', 'I16', 'I8', 'U64', 'U32', 'U16', 'U8'] as const),
-]);
+const METADATA = '__metadata__';
 
 /**
  * Length and JSON header of a safetensors file whose data follow in the order given.
  *
- * A dtype that the format does not have is written as raw bytes (U8); what it is stands in
- * `__metadata__` under `dlv:<name>` as JSON `{"dtype", "shape"}`.
+ * A dtype that the format does not have, and packed elements that end inside a byte, are written as
+ * raw bytes (U8); what they are stands in `__metadata__` under `dlv:<name>` as JSON
+ * `{"dtype", "shape"}`.
  */
 export function safetensorsHeader(tensors: readonly HeaderTensor[]): Uint8Array {
   const metadata: Record<string, string> = {};
   const entries: [string, unknown][] = [];
   let at = 0;
   for (const { name, dtype, shape, bytes } of tensors) {
-    const known = SAFETENSORS.has(dtype);
+    const known = isSafetensorsDType(dtype) && (elementCount(shape) * DTYPES[dtype].bits) % 8 === 0;
     if (!known) metadata[`dlv:${name}`] = JSON.stringify({ dtype, shape });
     entries.push([
-      name,
+      // The format keeps this one name for itself.
+      name === METADATA ? `tensor:${METADATA}` : name,
       {
         dtype: known ? dtype : 'U8',
         shape: known ? shape : [bytes],
@@ -40,7 +38,7 @@ export function safetensorsHeader(tensors: readonly HeaderTensor[]): Uint8Array 
     ]);
     at += bytes;
   }
-  if (Object.keys(metadata).length > 0) entries.unshift(['__metadata__', metadata]);
+  if (Object.keys(metadata).length > 0) entries.unshift([METADATA, metadata]);
   // Not an object, whose keys that look like numbers would move to the front.
   const rows = entries.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
   const json = Buffer.from(`{${rows.join(',')}}`);

@@ -11,7 +11,7 @@ import {
   SAFETENSORS_HEADER_BYTES_MAX,
   TENSORS_PER_FILE_MAX,
 } from '../../../base/limits.js';
-import { DTYPES, type DType } from '../../tensor/dtype.js';
+import { DTYPES, type DType, isSafetensorsDType } from '../../tensor/dtype.js';
 import {
   type ExtentSpan,
   elementCount,
@@ -24,13 +24,6 @@ import { assignRoles, stepOf } from '../roles.js';
 import { JsonScanner } from './json-scan.js';
 
 const LENGTH_BYTES = 8;
-
-/** The dtypes of the reference implementation (0.8); their names are those of the dtype table. */
-const SAFETENSORS_DTYPES: ReadonlySet<string> = new Set<DType>([
-  ...(['BOOL', 'F4', 'F6_E2M3', 'F6_E3M2', 'U8', 'I8', 'F8_E5M2', 'F8_E4M3', 'F8_E8M0'] as const),
-  ...(['F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'I16', 'U16', 'F16', 'BF16', 'I32', 'U32'] as const),
-  ...(['F32', 'C64', 'F64', 'I64', 'U64'] as const),
-]);
 
 /** One tensor of the header; offsets count from the end of the header. */
 interface HeaderTensor {
@@ -213,8 +206,8 @@ function parseTensor(scan: JsonScanner, name: string): HeaderTensor {
   if (dtype === null || shape === null || offsets === null) {
     throw scan.error(`tensor '${name}' lacks dtype, shape or data_offsets`);
   }
-  if (!SAFETENSORS_DTYPES.has(dtype)) {
-    throw scan.error(`tensor '${name}' has the unknown dtype '${String(dtype).slice(0, 40)}'`);
+  if (!isSafetensorsDType(dtype)) {
+    throw scan.error(`tensor '${name}' has the unknown dtype '${(dtype as string).slice(0, 40)}'`);
   }
   const [begin, end] = offsets as number[];
   if (begin === undefined || end === undefined) {
