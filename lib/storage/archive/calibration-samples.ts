@@ -11,7 +11,7 @@ import { decodeSegment, type EncodedSegment, encodeSegment } from '../../pure/co
 import { splitPlanes } from '../../pure/tensor/planes.js';
 import type { SegmentRequest } from '../objects/chain-forest.js';
 import { materialize } from '../objects/materializer.js';
-import { takePlanes } from '../objects/plane-pool.js';
+import { planePool } from '../objects/plane-pool.js';
 import { encodeSegmentHead } from '../objects/segment-head.js';
 import { MemoryBackend } from '../store/memory-backend.js';
 import { ObjectStore } from '../store/object-store.js';
@@ -47,7 +47,7 @@ interface Link {
   elements: number;
   coded: EncodedSegment;
   base: Uint8Array[] | null;
-  target: Uint8Array[];
+  target: readonly Uint8Array[];
   times: number[];
 }
 
@@ -134,7 +134,7 @@ async function makeLinks(width: SampledWidth, elements: number): Promise<Link[]>
     // Numbers of one byte hardly move: a delta that does not pay is no sample of deltas.
     if (base !== null && !coded.usesBase) continue;
     const kind = base === null ? 'alone' : 'delta';
-    const target = takePlanes(width, elements);
+    const target = planePool.lend(width, elements).planes;
     links.push({ width, kind, elements, coded, base, target, times: [] });
   }
   return links;

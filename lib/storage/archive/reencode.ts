@@ -18,7 +18,7 @@ import type { SegmentRequest } from '../objects/chain-forest.js';
 import { segmentElements } from '../objects/extents.js';
 import { materialize } from '../objects/materializer.js';
 import { PlaneCache } from '../objects/plane-cache.js';
-import { givePlanes, takePlanes, takeRoom } from '../objects/plane-pool.js';
+import { planePool } from '../objects/plane-pool.js';
 import {
   type SegmentEntry,
   type SegmentRecord,
@@ -156,11 +156,13 @@ class Reencoder {
     const planes = await this.#planes.get(id, segment, width);
     const noPrefix = how === 'whole';
     const { level } = this.#plan.encoding;
-    const room = takeRoom(width, segmentElements(count, segment));
-    const coded = await encodeRans(planes, basePlanes, { level, noPrefix, room });
-    const scratch = takePlanes(width, segmentElements(count, segment));
-    await verifySegment(coded, planes, basePlanes, name, scratch);
-    givePlanes(scratch);
+    const elements = segmentElements(count, segment);
+    const room = planePool.lendRoom(width, elements);
+    const encoding = { level, noPrefix, room: room?.planes[0] };
+    const coded = await encodeRans(planes, basePlanes, encoding);
+    const scratch = planePool.lend(width, elements);
+    await verifySegment(coded, planes, basePlanes, name, scratch.planes);
+    scratch.release();
     const old = await this.#repo.store.readSegmentHead(id, segment);
     if (old === null) throw new BugError(`${name} is gone`);
     const record: SegmentRecord = {
@@ -173,9 +175,9 @@ class Reencoder {
       low: coded.low,
     };
     await this.#writer.add(record);
-    if (room) givePlanes([room]);
+    room?.release();
     this.#bytes += record.head.length + record.hi.length + record.mid.length + record.low.length;
-    this.#options.onBytes?.(width * segmentElements(count, segment));
+    this.#options.onBytes?.(width * elements);
   }
 
   /** Links under a vertex in the plan. */

@@ -12,7 +12,7 @@ import { isDamage, NotFoundError } from '../../base/errors.js';
 import { type CodecLevel, encodeSegment } from '../../pure/codec/segment.js';
 import { sketchDistance } from '../../pure/codec/sketch.js';
 import { segmentElements } from '../objects/extents.js';
-import { givePlanes, takePlanes } from '../objects/plane-pool.js';
+import { planePool } from '../objects/plane-pool.js';
 import type { PackSession } from '../objects/session.js';
 import { type FittedBase, fitBase } from './bases.js';
 
@@ -178,16 +178,21 @@ export class BaseChooser {
     const child = sampleBlocks(planes);
     let best = { candidate: candidates[0] as Candidate, bytes: Number.POSITIVE_INFINITY };
     for (const candidate of candidates) {
-      const memory = takePlanes(width, segmentElements(count, 0));
+      const memory = planePool.lend(width, segmentElements(count, 0));
       try {
-        const base = await this.#session.extents.readPlanes(candidate.fitted.id, 0, width, memory);
+        const base = await this.#session.extents.readPlanes(
+          candidate.fitted.id,
+          0,
+          width,
+          memory.planes,
+        );
         const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(base));
         const bytes = head.length + hi.length + mid.length + low.length;
         const shorter = candidate.fitted.depth < best.candidate.fitted.depth;
         if (bytes < best.bytes * (shorter ? 1 + EQUAL_SHARE : 1 - EQUAL_SHARE)) {
           best = { candidate, bytes };
         }
-        givePlanes(memory);
+        memory.release();
       } catch (error) {
         // The planes are not used again: a decoder that failed may still be writing into others.
         if (!isUnusable(error)) throw error;

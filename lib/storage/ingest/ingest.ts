@@ -30,7 +30,7 @@ import type { FileLayout } from '../../pure/tensor/layout.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
 import { type ChunkRef, dataBlobLengths } from '../../pure/tensor/recipe.js';
 import { segmentElements } from '../objects/extents.js';
-import { givePlanes, takePlanes, takeRoom } from '../objects/plane-pool.js';
+import { type PlaneLease, planePool } from '../objects/plane-pool.js';
 import { encodeSegmentHead } from '../objects/segment-head.js';
 import type { PackSession } from '../objects/session.js';
 import { segmentCount } from '../store/types.js';
@@ -278,17 +278,17 @@ class FileIngest {
     const segments = segmentCount(count);
     const { hashes, kept } = await this.#hashExtent(part);
     if (this.#started.has(hashes.id) || (await this.#session.hasExtent(hashes.id, segments))) {
-      for (const planes of kept) givePlanes(planes);
+      for (const lease of kept) lease?.release();
       return hashes.id;
     }
     this.#started.add(hashes.id);
-    const candidate = await this.#choose(hashes, keys, kept[0] ?? null);
+    const candidate = await this.#choose(hashes, keys, kept[0]?.planes ?? null);
     this.#session.sketches.add(hashes.id, width, count, hashes.sketch);
     for (let segment = 0; segment < segments; segment++) {
       const base =
         candidate === null ? null : await this.#chooser.fit(hashes.id, candidate, segment);
-      const planes = kept[segment] ?? (await this.#rereadSegment(part, segment, hashes));
-      await this.#encodeSoon(hashes, segment, planes, base);
+      const lease = kept[segment] ?? (await this.#rereadSegment(part, segment, hashes));
+      await this.#encodeSoon(hashes, segment, lease, base);
     }
     return hashes.id;
   }
@@ -296,24 +296,27 @@ class FileIngest {
   /** Reads an extent: its hashes, and the planes of its segments unless they are too many. */
   async #hashExtent(
     part: ExtentPlace,
-  ): Promise<{ hashes: ReadExtent; kept: (Uint8Array[] | null)[] }> {
+  ): Promise<{ hashes: ReadExtent; kept: (PlaneLease | null)[] }> {
     const { width, count, byteSwap } = part;
     const hasher = new ExtentHasher(width, count);
     const sketcher = new Sketcher(width, count);
     const keep = count * width <= KEPT_BYTES;
     // Two in turn: the run before the one being read is still being hashed.
-    const passing = keep ? [] : [takePlanes(width, RUN_ELEMENTS), takePlanes(width, RUN_ELEMENTS)];
-    const kept: (Uint8Array[] | null)[] = [];
+    const passing = keep
+      ? []
+      : [planePool.lend(width, RUN_ELEMENTS), planePool.lend(width, RUN_ELEMENTS)];
+    const kept: (PlaneLease | null)[] = [];
     for (let segment = 0; segment < segmentCount(count); segment++) {
       const elements = segmentElements(count, segment);
       if (keep) await this.#roomFor((segment * SEGMENT_ELEMENTS + elements) * width, PLANES_BYTES);
-      const planes = keep ? takePlanes(width, elements) : null;
-      kept.push(planes);
+      const lease = keep ? planePool.lend(width, elements) : null;
+      kept.push(lease);
       for (let first = 0; first < elements; first += RUN_ELEMENTS) {
         const run = Math.min(RUN_ELEMENTS, elements - first);
-        const memory = planes ?? passing[(first / RUN_ELEMENTS) % 2];
-        const target = memory?.map((plane) =>
-          planes ? plane.subarray(first, first + run) : plane.subarray(0, run),
+        const memory = lease ?? passing[(first / RUN_ELEMENTS) % 2];
+        const from = lease ? first : 0;
+        const target = memory?.planes.map((plane) =>
+          plane.subarray(from, from + run),
         ) as Uint8Array[];
         await splitNext(this.#feed, target, byteSwap);
         sketcher.add(target);
@@ -321,7 +324,7 @@ class FileIngest {
       }
     }
     const hashes = { ...(await hasher.finish()), sketch: sketcher.finish() };
-    for (const planes of passing) givePlanes(planes);
+    for (const lease of passing) lease.release();
     return { hashes, kept };
   }
 
@@ -351,10 +354,10 @@ class FileIngest {
     part: ExtentPlace,
     segment: number,
     hashes: ExtentHashes,
-  ): Promise<Uint8Array[]> {
+  ): Promise<PlaneLease> {
     const { width } = part;
     const elements = segmentElements(part.count, segment);
-    const planes = takePlanes(width, elements);
+    const lease = planePool.lend(width, elements);
     const check = new ExtentHasher(width, elements);
     const runBytes = this.#runBytes(Math.min(elements, RUN_ELEMENTS) * width);
     const from = part.offset + segment * SEGMENT_ELEMENTS * width;
@@ -364,7 +367,7 @@ class FileIngest {
       const bytes = runBytes.subarray(0, run * width);
       await this.#source.readInto(bytes, from + first * width);
       if (part.byteSwap) swapBytes(bytes, width);
-      const target = planes.map((plane) => plane.subarray(first, first + run));
+      const target = lease.planes.map((plane) => plane.subarray(first, first + run));
       splitFast(bytes, target);
       await check.addRun(target);
     }
@@ -383,20 +386,20 @@ class FileIngest {
         hint: 'wait until nothing writes the file, then run the command again',
       });
     }
-    return planes;
+    return lease;
   }
 
   /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
   async #encodeSoon(
     hashes: ReadExtent,
     segment: number,
-    planes: Uint8Array[],
+    lease: PlaneLease,
     base: FittedBase | null,
   ): Promise<void> {
-    const bytes = planes.length * (planes[0] as Uint8Array).length;
+    const bytes = hashes.width * segmentElements(hashes.count, segment);
     await this.#roomFor(bytes, FLIGHT_BYTES);
     this.#flightBytes += bytes;
-    const encoded = this.#encode(hashes, segment, planes, base);
+    const encoded = this.#encode(hashes, segment, lease, base);
     const before = this.#writes;
     const write = encoded.then(async (store) => {
       await before;
@@ -445,10 +448,11 @@ class FileIngest {
     segment: number,
     width: number,
     count: number,
-  ): Promise<Uint8Array[] | null> {
-    const planes = takePlanes(width, segmentElements(count, segment));
+  ): Promise<PlaneLease | null> {
+    const lease = planePool.lend(width, segmentElements(count, segment));
     try {
-      return await this.#session.extents.readPlanes(id, segment, width, planes);
+      await this.#session.extents.readPlanes(id, segment, width, lease.planes);
+      return lease;
     } catch (error) {
       // The planes are not used again: chunks that are still being decoded may write into them.
       if (isUnusable(error)) return null;
@@ -459,20 +463,22 @@ class FileIngest {
   async #encode(
     hashes: ReadExtent,
     segment: number,
-    planes: Uint8Array[],
+    lease: PlaneLease,
     base: FittedBase | null,
   ): Promise<() => Promise<void>> {
     const { width, count, id } = hashes;
     const { level, signal } = this.#options;
-    const basePlanes =
-      base === null ? null : await this.#basePlanes(base.id, segment, width, count);
-    const room = takeRoom(width, segmentElements(count, segment));
-    const coded = await encodeSegment(planes, basePlanes, { level, signal, room });
-    const scratch = takePlanes(width, segmentElements(count, segment));
-    await verifySegment(coded, planes, basePlanes, this.#source.name, scratch);
-    givePlanes(scratch);
-    givePlanes(planes);
-    givePlanes(basePlanes);
+    const elements = segmentElements(count, segment);
+    const baseLease = base === null ? null : await this.#basePlanes(base.id, segment, width, count);
+    const room = planePool.lendRoom(width, elements);
+    const scratch = planePool.lend(width, elements);
+    const { planes } = lease;
+    const basePlanes = baseLease?.planes ?? null;
+    const coded = await encodeSegment(planes, basePlanes, { level, signal, room: room?.planes[0] });
+    await verifySegment(coded, planes, basePlanes, this.#source.name, scratch.planes);
+    scratch.release();
+    lease.release();
+    baseLease?.release();
     const head = encodeSegmentHead({
       codec: coded.head,
       ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
@@ -491,7 +497,7 @@ class FileIngest {
         mid: coded.mid,
         low: coded.low,
       });
-      if (room) givePlanes([room]);
+      room?.release();
     };
   }
 }

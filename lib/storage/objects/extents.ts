@@ -12,7 +12,7 @@ import { decodeSegment, segmentStop } from '../../pure/codec/segment.js';
 import { idOfHashes, runCount, runHashes } from '../../pure/tensor/extent-id.js';
 import type { PlaneClass, SegmentRecord } from '../store/types.js';
 import { classesFor, missingExtent } from './chain-forest.js';
-import { givePlanes, takePlanes } from './plane-pool.js';
+import { type PlaneLease, planePool } from './plane-pool.js';
 import { decodeSegmentHead } from './segment-head.js';
 
 /** Where segment records come from: the object store, or a pack session that also sees its own sets. */
@@ -165,6 +165,7 @@ export class Extents {
       return record;
     };
     let planes: Uint8Array[] | null = null;
+    let lease: PlaneLease | null = null;
     let ahead = read(chain.length - 1);
     for (let link = chain.length - 1; link >= 0; link--) {
       const record = (await ahead) as SegmentRecord;
@@ -174,13 +175,14 @@ export class Extents {
       const file = `extent ${record.id}`;
       const count = segmentElements(record.count, segment);
       const leading = Math.min(wanted, width);
-      const decoded = await decodeSegment(
+      const own: PlaneLease | null = link === 0 ? null : planePool.lend(leading, count);
+      planes = await decodeSegment(
         { head: decodeSegmentHead(record).codec, hi, mid, low },
         { width, count, wanted: leading, base: planes, file, signal: this.#signal },
-        link === 0 ? target : takePlanes(leading, count),
+        own?.planes ?? target,
       );
-      givePlanes(planes);
-      planes = decoded;
+      lease?.release();
+      lease = own;
     }
     return planes;
   }

@@ -25,7 +25,7 @@ import {
   type SegmentStore,
 } from './chain-forest.js';
 import { Extents, segmentElements } from './extents.js';
-import { givePlanes, takePlanes } from './plane-pool.js';
+import { type PlaneLease, planePool } from './plane-pool.js';
 import { decodeSegmentHead } from './segment-head.js';
 
 /** Planes of bases kept by default. */
@@ -127,7 +127,7 @@ async function materializeWindow(
 class Held {
   readonly node: ChainNode;
   readonly ready: Promise<readonly Uint8Array[]>;
-  planes: Uint8Array[] | null = null;
+  lease: PlaneLease | null = null;
   /** Who reads them now, or waits for them. */
   users = 1;
   settle!: { resolve(planes: readonly Uint8Array[]): void; reject(error: unknown): void };
@@ -174,7 +174,7 @@ export class Materializer {
     const held = await this.#take(node);
     removeUse(node, place);
     try {
-      return await use((held.planes as Uint8Array[]).slice(0, planes));
+      return await use((held.lease as PlaneLease).planes.slice(0, planes));
     } finally {
       this.#release(held);
     }
@@ -217,8 +217,8 @@ export class Materializer {
         throwIfAborted(this.#signal);
         const next = made[link + 1];
         ahead = next === undefined ? null : this.#read(next.node);
-        held.planes = await this.#decode(held.node, record, basePlanes);
-        held.settle.resolve(held.planes);
+        held.lease = await this.#decode(held.node, record, basePlanes);
+        held.settle.resolve(held.lease.planes);
         if (base !== null) {
           endDue(held.node);
           this.#release(base);
@@ -260,19 +260,22 @@ export class Materializer {
     node: ChainNode,
     record: SegmentRecord,
     base: readonly Uint8Array[] | null,
-  ): Promise<Uint8Array[]> {
+  ): Promise<PlaneLease> {
     const { id, segment, width } = node.entry;
     const count = segmentElements(node.entry.count, segment);
-    const target = takePlanes(node.planes, count);
+    const lease = planePool.lend(node.planes, count);
     this.stats.decodes++;
     this.stats.decodedElements += count;
     if (record.base !== node.entry.base) {
       // Encoded anew since the chains were laid out: this one is read through its own chain.
-      return new Extents(this.#store).readPlanes(id, segment, node.planes, target);
+      await new Extents(this.#store).readPlanes(id, segment, node.planes, lease.planes);
+      return lease;
     }
     const { hi, mid, low } = record;
     const options = { width, count, wanted: node.planes, base, file: `extent ${id}` };
-    return decodeSegment({ head: decodeSegmentHead(record).codec, hi, mid, low }, options, target);
+    const { codec } = decodeSegmentHead(record);
+    await decodeSegment({ head: codec, hi, mid, low }, options, lease.planes);
+    return lease;
   }
 
   /** Ends one use: planes that nobody reads are kept if they are used again and there is room. */
@@ -280,13 +283,13 @@ export class Materializer {
     held.users--;
     if (held.users > 0) return;
     const { node } = held;
-    if (held.planes === null || this.#held.get(node) !== held) return;
+    if (held.lease === null || this.#held.get(node) !== held) return;
     if (node.uses.length === 0) {
       this.#drop(held);
       return;
     }
     if (this.#kept.has(node)) return;
-    const bytes = held.planes.reduce((sum, plane) => sum + plane.length, 0);
+    const bytes = held.lease.planes.reduce((sum, plane) => sum + plane.length, 0);
     if (bytes > this.#cacheBytes || !this.#makeRoom(node, bytes)) {
       this.#evict(held);
       return;
@@ -331,8 +334,8 @@ export class Materializer {
       this.#keptBytes -= bytes;
     }
     this.#held.delete(held.node);
-    givePlanes(held.planes);
-    held.planes = null;
+    held.lease?.release();
+    held.lease = null;
   }
 }
 

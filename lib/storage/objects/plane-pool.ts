@@ -1,11 +1,23 @@
 /**
- * Memory for planes, used again: fresh planes would cost page faults, zeroing and collections for
- * every segment of a file, megabytes for large ones and thousands of small ones.
+ * Memory for planes, lent and used again: fresh planes would cost page faults, zeroing and collections
+ * for every segment of a file, megabytes for large ones and thousands of small ones.
  *
- * Whoever takes planes gives them back when nothing reads them any more, or forgets them: what is
- * not given back is garbage like any other. Their content is whatever it was.
+ * Whoever borrows planes releases the lease once, when nothing reads them any more. A lease that is
+ * never released costs nothing but its memory, which is garbage like any other: so a reader that
+ * failed drops its lease, because the kernel may still be writing into the planes. With `DLV_POISON=1`,
+ * as in every test, lent and released memory is overwritten: a reader that holds on to planes, or
+ * trusts fresh ones to be zero, then gets wrong bytes at once.
  */
+import { BugError } from '../../base/errors.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
+
+/** Planes on loan. */
+export interface PlaneLease {
+  /** Their content is whatever it was until the borrower writes it. */
+  readonly planes: readonly Uint8Array[];
+  /** Ends the loan: the planes must not be used any more. @throws {BugError} the second time. */
+  release(): void;
+}
 
 /** Sizes of slabs, and how many of each are kept for later use. */
 const SLABS: readonly { bytes: number; kept: number }[] = [
@@ -19,31 +31,64 @@ const SLABS: readonly { bytes: number; kept: number }[] = [
 ];
 /** Shorter planes are cheap to make. */
 const POOLED_BYTES_MIN = SEGMENT_ELEMENTS >> 12;
+/** What released memory holds where that is checked. */
+const POISON = 0xa5;
 
-const free = new Map<number, ArrayBuffer[]>(SLABS.map(({ bytes }) => [bytes, []]));
-
-/** `width` planes of `count` bytes each, with any content. */
-export function takePlanes(width: number, count: number): Uint8Array[] {
-  const slab = count < POOLED_BYTES_MIN ? undefined : SLABS.find(({ bytes }) => bytes >= count);
-  if (slab === undefined) return Array.from({ length: width }, () => new Uint8Array(count));
-  const slabs = free.get(slab.bytes) as ArrayBuffer[];
-  return Array.from(
-    { length: width },
-    () => new Uint8Array(slabs.pop() ?? new ArrayBuffer(slab.bytes), 0, count),
-  );
+/** Runs `done` the first time that a lease is released. */
+export function leaseOf(planes: readonly Uint8Array[], done: () => void): PlaneLease {
+  let isReleased = false;
+  return {
+    planes,
+    release(): void {
+      if (isReleased) throw new BugError('planes were released twice');
+      isReleased = true;
+      done();
+    },
+  };
 }
 
-/** Room for the payloads of a segment, to be given back like planes; none for the rare larger ones. */
-export function takeRoom(width: number, count: number): Uint8Array | undefined {
-  const bytes = width * count;
-  return bytes <= 4 * SEGMENT_ELEMENTS ? takePlanes(1, bytes)[0] : undefined;
-}
+export class PlanePool {
+  readonly #poisons: boolean;
+  readonly #free = new Map<number, ArrayBuffer[]>(SLABS.map(({ bytes }) => [bytes, []]));
 
-/** Gives planes back; they must not be used any more. */
-export function givePlanes(planes: readonly Uint8Array[] | null): void {
-  for (const { buffer } of planes ?? []) {
-    const slabs = buffer instanceof ArrayBuffer ? free.get(buffer.byteLength) : undefined;
-    const kept = SLABS.find(({ bytes }) => bytes === buffer.byteLength)?.kept ?? 0;
-    if (slabs !== undefined && slabs.length < kept) slabs.push(buffer as ArrayBuffer);
+  /** @param poisons  overwrites memory that is lent and released: for tests. */
+  constructor(poisons = false) {
+    this.#poisons = poisons;
+  }
+
+  /** Lends `width` planes of `count` bytes each. */
+  lend(width: number, count: number): PlaneLease {
+    const slab = count < POOLED_BYTES_MIN ? undefined : SLABS.find(({ bytes }) => bytes >= count);
+    const planes = Array.from({ length: width }, () =>
+      slab === undefined ? new Uint8Array(count) : this.#plane(slab.bytes, count),
+    );
+    this.#poison(planes);
+    return leaseOf(planes, () => {
+      this.#poison(planes);
+      if (slab !== undefined) for (const { buffer } of planes) this.#keep(buffer, slab);
+    });
+  }
+
+  /** Lends room for the payloads of a segment as one plane; null for the rare larger ones. */
+  lendRoom(width: number, count: number): PlaneLease | null {
+    const bytes = width * count;
+    return bytes <= 4 * SEGMENT_ELEMENTS ? this.lend(1, bytes) : null;
+  }
+
+  #plane(slabBytes: number, count: number): Uint8Array {
+    const free = this.#free.get(slabBytes) as ArrayBuffer[];
+    return new Uint8Array(free.pop() ?? new ArrayBuffer(slabBytes), 0, count);
+  }
+
+  #keep(buffer: ArrayBufferLike, { bytes, kept }: (typeof SLABS)[number]): void {
+    const free = this.#free.get(bytes) as ArrayBuffer[];
+    if (free.length < kept) free.push(buffer as ArrayBuffer);
+  }
+
+  #poison(planes: readonly Uint8Array[]): void {
+    if (this.#poisons) for (const plane of planes) plane.fill(POISON);
   }
 }
+
+/** The pool of this process. */
+export const planePool = new PlanePool(process.env.DLV_POISON === '1');

@@ -21,7 +21,7 @@ import {
 import { segmentCount } from '../store/types.js';
 import type { Blobs } from './blobs.js';
 import { type Extents, segmentElements } from './extents.js';
-import { givePlanes, takePlanes } from './plane-pool.js';
+import { planePool } from './plane-pool.js';
 
 /** What is needed to rebuild: a repository's readers, or those of a session. */
 export interface Readers {
@@ -278,11 +278,11 @@ function* extentPieces(
       bytes: elements * width,
       ahead: true,
       run: async () => {
-        const planes = takePlanes(width, elements);
-        await extents.readPlanes(id, segment, width, planes);
+        const lease = planePool.lend(width, elements);
+        await extents.readPlanes(id, segment, width, lease.planes);
         const bytes = new Uint8Array(width * elements);
-        mergeFast(planes, bytes);
-        givePlanes(planes);
+        mergeFast(lease.planes, bytes);
+        lease.release();
         if (byteSwap) swapBytes(bytes, width);
         return bytes;
       },
