@@ -39,6 +39,7 @@ import { BaseChooser, isUnusable } from './choose-base.js';
 import { FileFeed } from './file-feed.js';
 import { splitNext } from './split-next.js';
 import { storeRecipe } from './store-recipe.js';
+import { WorkInFlight, type Write } from './work-in-flight.js';
 
 /** What ingest says about a file. */
 export interface IngestedFile {
@@ -71,8 +72,6 @@ const READ_BYTES = 4 * 1024 * 1024;
 const FLIGHT_BYTES = 32 * 1024 * 1024;
 /** The same with the planes that are kept until their extent's id is known. */
 const PLANES_BYTES = 80 * 1024 * 1024;
-/** Segments being encoded at once, however small. */
-const FLIGHT_SEGMENTS = 64;
 /** A longer extent is read twice: its planes are not held until its id is known. */
 const KEPT_BYTES = 64 * 1024 * 1024;
 /** Chunks of unknown bytes being coded at once, on Node's pool. */
@@ -125,13 +124,9 @@ class FileIngest {
   readonly #extents: Id[] = [];
   readonly #chunks: ChunkRef[][] = [];
   readonly #partKeys = new Map<number, string[]>();
-  #inFlight: Promise<void>[] = [];
-  #flightBytes = 0;
+  readonly #work = new WorkInFlight();
   #run = new Uint8Array(0);
-  #writes: Promise<void> = Promise.resolve();
   readonly #started = new Set<Id>();
-  /** Extents being encoded: settles when what was started of one is written. */
-  readonly #unwritten = new Map<Id, Promise<void>>();
   readonly #chooser: BaseChooser;
 
   constructor(session: PackSession, source: ReadFile, file: FileParts, options: IngestOptions) {
@@ -166,13 +161,11 @@ class FileIngest {
       for (const [index, part] of this.#file.parts.entries()) await this.#readPart(part, index);
     } finally {
       // Encoders still at work must not outlive a failure: they write into the session.
-      await Promise.allSettled(this.#inFlight);
+      await this.#work.settle();
       await this.#feed.settle();
     }
-    await Promise.all(this.#inFlight);
-    await this.#writes;
     await this.#source.checkUnchanged();
-    this.#check();
+    this.#work.check();
     const recipe = await storeRecipe(this.#session, layout.format, this.#file, {
       fixed: this.#fixed,
       variable: this.#variable,
@@ -308,7 +301,8 @@ class FileIngest {
     const kept: (PlaneLease | null)[] = [];
     for (let segment = 0; segment < segmentCount(count); segment++) {
       const elements = segmentElements(count, segment);
-      if (keep) await this.#roomFor((segment * SEGMENT_ELEMENTS + elements) * width, PLANES_BYTES);
+      if (keep)
+        await this.#work.roomFor((segment * SEGMENT_ELEMENTS + elements) * width, PLANES_BYTES);
       const lease = keep ? planePool.lend(width, elements) : null;
       kept.push(lease);
       for (let first = 0; first < elements; first += RUN_ELEMENTS) {
@@ -341,11 +335,11 @@ class FileIngest {
     planes: readonly Uint8Array[] | null,
   ): Promise<Id | null> {
     const namesakes = this.#options.bases.namesakes(keys, extent.width, extent.count);
-    const candidate = await this.#chooser.choose(extent, namesakes, planes, async (id) => {
-      // One that this file brought may still be at work; had it failed, #check says so.
-      await this.#unwritten.get(id);
-    });
-    this.#check();
+    // A candidate that this file brought may still be at work; if it failed, the check below says so.
+    const candidate = await this.#chooser.choose(extent, namesakes, planes, (id) =>
+      this.#work.written(id),
+    );
+    this.#work.check();
     return candidate;
   }
 
@@ -397,49 +391,8 @@ class FileIngest {
     base: FittedBase | null,
   ): Promise<void> {
     const bytes = hashes.width * segmentElements(hashes.count, segment);
-    await this.#roomFor(bytes, FLIGHT_BYTES);
-    this.#flightBytes += bytes;
-    const encoded = this.#encode(hashes, segment, lease, base);
-    const before = this.#writes;
-    const write = encoded.then(async (store) => {
-      await before;
-      await store();
-    });
-    // A failure is reported by whoever awaits the work; this copy only keeps the order.
-    const written = write.catch(() => {});
-    this.#writes = written;
-    this.#unwritten.set(hashes.id, written);
-    const done = (): void => {
-      if (this.#unwritten.get(hashes.id) === written) this.#unwritten.delete(hashes.id);
-      this.#forget(entry, bytes);
-    };
-    const entry: Promise<void> = write.then(done, (error: unknown) => {
-      this.#failure ??= { error };
-      done();
-    });
-    this.#inFlight.push(entry);
-  }
-
-  #failure: { error: unknown } | null = null;
-
-  /** Waits until `bytes` more in memory make at most `limit`, or nothing else is in flight. */
-  async #roomFor(bytes: number, limit: number): Promise<void> {
-    while (
-      this.#inFlight.length >= FLIGHT_SEGMENTS ||
-      (this.#inFlight.length > 0 && this.#flightBytes + bytes > limit)
-    ) {
-      await Promise.race(this.#inFlight);
-    }
-    this.#check();
-  }
-
-  #forget(entry: Promise<void>, bytes: number): void {
-    this.#flightBytes -= bytes;
-    this.#inFlight = this.#inFlight.filter((other) => other !== entry);
-  }
-
-  #check(): void {
-    if (this.#failure) throw this.#failure.error;
+    await this.#work.roomFor(bytes, FLIGHT_BYTES);
+    this.#work.start(hashes.id, bytes, this.#encode(hashes, segment, lease, base));
   }
 
   /** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
@@ -465,7 +418,7 @@ class FileIngest {
     segment: number,
     lease: PlaneLease,
     base: FittedBase | null,
-  ): Promise<() => Promise<void>> {
+  ): Promise<Write> {
     const { width, count, id } = hashes;
     const { level, signal } = this.#options;
     const elements = segmentElements(count, segment);

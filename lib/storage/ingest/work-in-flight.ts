@@ -1,0 +1,75 @@
+/**
+ * Work that goes on while a file is read: bounded in bytes and in number, its results written in the
+ * order in which it was started.
+ */
+
+/** Pieces of work at once, however small. */
+const JOBS_MAX = 64;
+
+/** Writes what a piece of work made. */
+export type Write = () => Promise<void>;
+
+export class WorkInFlight {
+  #jobs: Promise<void>[] = [];
+  #bytes = 0;
+  /** The job started last: jobs end in order, since each waits for the one before. */
+  #last: Promise<void> = Promise.resolve();
+  /** The last job of each name. */
+  readonly #named = new Map<string, Promise<void>>();
+  #failure: { error: unknown } | null = null;
+
+  /**
+   * Waits until `bytes` more in memory make at most `limit`, or nothing else is in flight.
+   * @throws what a piece of work failed with.
+   */
+  async roomFor(bytes: number, limit: number): Promise<void> {
+    while (
+      this.#jobs.length >= JOBS_MAX ||
+      (this.#jobs.length > 0 && this.#bytes + bytes > limit)
+    ) {
+      await Promise.race(this.#jobs);
+    }
+    this.check();
+  }
+
+  /**
+   * Counts work of `bytes` as in flight until it is written, after all that was started before it.
+   * What it fails with is thrown by `check`.
+   * @param name  of what it belongs to: see `written`.
+   */
+  start(name: string, bytes: number, work: Promise<Write>): void {
+    this.#bytes += bytes;
+    const before = this.#last;
+    const job: Promise<void> = work
+      .then(async (write) => {
+        await before;
+        await write();
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .then(() => {
+        this.#bytes -= bytes;
+        this.#jobs = this.#jobs.filter((other) => other !== job);
+        if (this.#named.get(name) === job) this.#named.delete(name);
+      });
+    this.#last = job;
+    this.#named.set(name, job);
+    this.#jobs.push(job);
+  }
+
+  /** Waits until all that was started of a name is written or has failed. */
+  async written(name: string): Promise<void> {
+    await this.#named.get(name);
+  }
+
+  /** @throws what a piece of work failed with, the first of them. */
+  check(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  /** Waits for all that was started, whether it fails or not. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#jobs);
+  }
+}
