@@ -14,6 +14,7 @@ import { PROJECT_ROOT } from './helpers/paths.js';
 import { type ErrorRow, parseErrorPage } from './helpers/tidy/error-page.js';
 import {
   checkImports,
+  checkOp,
   checkTable,
   parseImports,
   parseImportTable,
@@ -55,6 +56,13 @@ test('imports: every room keeps to the table of ARCHITECTURE.md', (t) => {
   t.deepEqual(checkTable(table, new Set(sources.map((file) => roomOf(file)!))), []);
   t.deepEqual(
     sources.flatMap((file) => checkImports(file, read(file), table, packages)),
+    [],
+  );
+});
+
+test('ops: no op imports another', (t) => {
+  t.deepEqual(
+    sources.flatMap((file) => checkOp(file, read(file))),
     [],
   );
 });
@@ -162,6 +170,14 @@ test('imports: a planted import against the direction is found', (t) => {
     checkImports('lib/base/bytes/a.ts', "export * from '../../../test/x.js';", TABLE, []).length,
     1,
   );
+});
+
+test('ops: a planted import of another op is found', (t) => {
+  const source = "import { add } from './add.js';\nimport { w } from './with-repository.js';\n";
+  t.deepEqual(checkOp('lib/use/ops/commit.ts', source), [
+    "lib/use/ops/commit.ts: an op imports the op './add.js'",
+  ]);
+  t.deepEqual(checkOp('lib/use/history/commit.ts', source), []);
 });
 
 test('imports: a package that is not a dependency is found', (t) => {

@@ -7,6 +7,7 @@
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { parseBudget } from '../../lib/pure/plan/budget-text.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { benchRecovery, type RecoveryRow } from '../../lib/use/measure/bench-recovery.js';
 import { chooseSubjects } from '../../lib/use/measure/subjects.js';
@@ -66,7 +67,11 @@ export async function measureTableV(
   for (const { name, budget } of PLANS) {
     say(`Table V: ${name}`);
     await withRepository(context, (repo) =>
-      archive(repo, { budgets: [budget], unit: 'bytes', all: true, timeLimit: 20 }, context),
+      archive(
+        repo,
+        { budgets: [parseBudget(budget)], unit: 'bytes', all: true, timeLimit: 20 },
+        context,
+      ),
     );
     await withRepository(context, async (repo) => {
       const subjects = await chooseSubjects(repo, [], chain.length, context);

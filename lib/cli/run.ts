@@ -107,7 +107,7 @@ export function readGlobals(command: Command): Globals {
 
 /** What to say about the kernel that ran, if anything. */
 export async function readKernelNote(): Promise<string | null> {
-  const { kernelNote } = await import('../use/ops/kernel-note.js');
+  const { kernelNote } = await import('../use/ops/about.js');
   return kernelNote();
 }
 

@@ -35,7 +35,7 @@ test('archive: what only stands under others is given up where they can do witho
   };
   let expected = Object.keys(SHAPES).length;
   const before = await forget();
-  const result = await repo.with((open) => archive(open, { budgets: ['4'] }, repo.context));
+  const result = await repo.with((open) => archive(open, { budgets: [4] }, repo.context));
   t.true(result.within);
   t.true(result.lowerBound <= result.storedBytes && result.storedBytes < 0.8 * before);
   expected = 0;

@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { type Id, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
 import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
+import { parseBudget } from '../../lib/pure/plan/budget-text.js';
 import { withCodecHead } from '../../lib/storage/archive/edge-costs.js';
 import { FrontWriter } from '../../lib/storage/archive/front-writer.js';
 import { surveyRepository } from '../../lib/storage/archive/survey.js';
@@ -104,7 +105,7 @@ test('archive: extents of several segments cost what all of them take', async (t
     await repo.write('model.safetensors', rawSafetensors([tensor]));
     await repo.commit(`version ${version}`);
   }
-  const { snapshots, deltas } = await run(repo, { budgets: ['none'] });
+  const { snapshots, deltas } = await run(repo, { budgets: [parseBudget('none')] });
   t.is(deltas, 2);
   for (const { version, planned, measured } of snapshots) {
     t.is(measured?.bytes, await bytesOnDisk(repo, version));
@@ -116,13 +117,13 @@ test('archive: extents of several segments cost what all of them take', async (t
 
 test('archive: without a limit nothing is smaller; a factor of 1 has no slower snapshot', async (t) => {
   const [repo, sums] = await line(t, 6);
-  const tight = await run(repo, { budgets: ['1'] });
+  const tight = await run(repo, { budgets: [1] });
   t.is(tight.deltas, 0);
   t.deepEqual(
     tight.snapshots.map(({ planned }) => planned),
     tight.snapshots.map(({ least }) => least),
   );
-  const loose = await run(repo, { budgets: ['none'] });
+  const loose = await run(repo, { budgets: [parseBudget('none')] });
   t.true(loose.storedBytes < tight.storedBytes);
   t.true(loose.optimal);
   t.is(loose.deltas, 15, 'one version alone, five as deltas');
@@ -188,8 +189,11 @@ test('archive: a budget that cannot be kept changes nothing and ends with 1', as
 
 test('archive: wrong words', async (t) => {
   const [repo] = await line(t, 1);
-  for (const budget of ['0.5', 'x', '=2', '3 parsecs', '-1', '']) {
-    await t.throwsAsync(run(repo, { budgets: [budget] }), { code: 'DLV_USAGE' }, budget);
+  for (const budget of [0.5, Number.NaN, Infinity, -1]) {
+    await t.throwsAsync(run(repo, { budgets: [budget] }), { code: 'DLV_USAGE' }, `${budget}`);
+  }
+  for (const budget of ['0.5', 'x', '=2', '3 parsecs', '']) {
+    await repo.fails(2, 'archive', '--budget', budget);
   }
   await repo.fails(2, 'archive', '--budget', '1GB', '--budget', 'net=3s');
   await repo.fails(1, 'archive', '--budget', 'nowhere=2');
@@ -205,25 +209,25 @@ test('archive: --weigh-reads gives versions that are read the tighter budgets', 
   }
   await repo.with((open) => checkout(open, { revision: 'net@2', force: true }, repo.context));
   await repo.json('switch', 'net/main');
-  const { snapshots } = await run(repo, { budgets: ['2'], weighReads: true });
+  const { snapshots } = await run(repo, { budgets: [2], weighReads: true });
   const times = snapshots.map(({ budget, least }) => (budget as number) / least - 1);
   t.true((times[2] as number) < 1, 'read most');
   t.true((times[1] as number) > (times[2] as number));
   t.true((times[0] as number) >= (times[1] as number) && (times[0] as number) <= 4);
   // A torn line and a missing file are no hindrance.
   await fs.appendFile(path.join(repo.dir, '.dlv/catalog/reads'), 'torn');
-  t.true((await run(repo, { budgets: ['2'], weighReads: true, all: true })).within);
+  t.true((await run(repo, { budgets: [2], weighReads: true, all: true })).within);
   await fs.rm(path.join(repo.dir, '.dlv/catalog/reads'));
-  const equal = await run(repo, { budgets: ['2'], weighReads: true, all: true });
+  const equal = await run(repo, { budgets: [2], weighReads: true, all: true });
   t.true(equal.snapshots.every(({ budget, least }) => budget === 2 * least));
 });
 
 test('archive: budgets in time are planned with the times of this machine', async (t) => {
   const [repo, sums] = await line(t, 4);
-  const loose = await run(repo, { budgets: ['60s'] });
+  const loose = await run(repo, { budgets: [parseBudget('60s')] });
   t.is(loose.unit, 'ms');
   t.is(loose.deltas, 9);
-  const tight = await run(repo, { budgets: ['1'], unit: 'ms' });
+  const tight = await run(repo, { budgets: [1], unit: 'ms' });
   t.is(tight.deltas, 0);
   for (const { planned, least, measured } of tight.snapshots) {
     t.is(planned, least);
@@ -235,12 +239,12 @@ test('archive: budgets in time are planned with the times of this machine', asyn
 test('archive: the planners of the paper, and every scheme', async (t) => {
   const [repo, sums] = await line(t, 5);
   for (const planner of ['last', 'pas-mt', 'pas-pt', 'tree-dp', 'spt'] as const) {
-    const result = await run(repo, { all: true, budgets: ['1.5'], planner });
+    const result = await run(repo, { all: true, budgets: [1.5], planner });
     t.deepEqual(result.planners, [planner]);
     t.true(result.within, planner);
   }
   for (const scheme of ['parallel', 'reusable', 'independent'] as const) {
-    const result = await run(repo, { budgets: ['1.5'], scheme });
+    const result = await run(repo, { budgets: [1.5], scheme });
     t.is(result.scheme, scheme);
     t.true(result.within, scheme);
     for (const { planned, measured } of result.snapshots) {
@@ -252,7 +256,7 @@ test('archive: the planners of the paper, and every scheme', async (t) => {
 
 test('archive: --no-prefix is smaller and can still be read whole', async (t) => {
   const [repo, sums] = await line(t, 4);
-  const prefix = await run(repo, { budgets: ['none'] });
+  const prefix = await run(repo, { budgets: [parseBudget('none')] });
   const whole = await repo.json<ArchiveResult>(
     'archive',
     '--budget',
@@ -274,7 +278,7 @@ test('archive: renamed tensors find their base by sketch', async (t) => {
   const renamed = { 'z.kernel': moved['a.weight'] } as Tensors;
   await repo.write('new.safetensors', safetensors(renamed));
   await repo.commit('new');
-  const result = await run(repo, { budgets: ['none'], all: true });
+  const result = await run(repo, { budgets: [parseBudget('none')], all: true });
   t.is(result.deltas, 1);
 });
 
@@ -368,8 +372,8 @@ test('archive: an encoding that gives other values retires nothing', async (t) =
 
 test('archive: a budget for named versions leaves the promises of the others', async (t) => {
   const [repo, sums] = await line(t, 5);
-  const first = await run(repo, { budgets: ['2'] });
-  const named = await run(repo, { budgets: ['1'], revisions: ['net@3'] });
+  const first = await run(repo, { budgets: [2] });
+  const named = await run(repo, { budgets: [1], revisions: ['net@3'] });
   const next = await run(repo, {});
   t.deepEqual(next.budgets, ['2']);
   t.is(next.encodedExtents, 0);
@@ -385,7 +389,7 @@ test('archive: a budget for named versions leaves the promises of the others', a
 
 test('archive: equal snapshots are promised the tightest of their budgets', async (t) => {
   const [repo] = await line(t, 4);
-  const budgets = ['none', 'net/main=1'];
+  const budgets = ['none', 'net/main=1'].map(parseBudget);
   const third = nudge(nudge(randomTensors(SHAPES, 1), 1e-3, 2), 1e-3, 3);
   const before = await run(repo, { budgets });
   t.true((before.snapshots[2]?.planned as number) > 1.01 * (before.snapshots[2]?.least as number));
@@ -398,7 +402,7 @@ test('archive: equal snapshots are promised the tightest of their budgets', asyn
 
 test('archive: what is not stored as promised any more is planned again', async (t) => {
   const { repo, first, second } = await pair(t, 50_000);
-  await run(repo, { budgets: ['1'] });
+  await run(repo, { budgets: [1] });
   await encodeInFront(repo, 0, [{ id: second, base: first }]);
   const { snapshots, within } = await run(repo, {});
   t.true(within);
@@ -421,12 +425,12 @@ test('archive: an abort ends every stage and leaves nothing behind', async (t) =
       finish(): void {},
     };
     const context = { ...repo.context, progress, signal: controller.signal };
-    const aborted = repo.with((open) => archive(open, { budgets: ['1.4'] }, context));
+    const aborted = repo.with((open) => archive(open, { budgets: [1.4] }, context));
     await t.throwsAsync(aborted, { code: 'DLV_ABORTED' }, label);
     const left = await fs.readdir(path.join(repo.dir, '.dlv/tmp'), { recursive: true });
     t.deepEqual(left, []);
   }
-  await run(repo, { budgets: ['1.4'] });
+  await run(repo, { budgets: [1.4] });
   await checkVersions(t, repo, sums);
 });
 
@@ -438,7 +442,7 @@ test('archive: words for what had no effect', async (t) => {
     (await repo.dlv('archive', '--budget', '10KB')).stdout,
     /2 budgets cannot be kept by any/,
   );
-  await run(repo, { budgets: ['1.5'] });
+  await run(repo, { budgets: [1.5] });
   await run(repo, { level: 2 });
   t.regex(repo.warnings.join(), /--all/);
 });
@@ -462,7 +466,7 @@ test('archive: new packs that are damaged on disk are taken back', async (t) => 
     finish(): void {},
   };
   const failed = repo.with((open) =>
-    archive(open, { budgets: ['1'] }, { ...repo.context, progress }),
+    archive(open, { budgets: [1] }, { ...repo.context, progress }),
   );
   await t.throwsAsync(failed, { code: 'DLV_CORRUPT', message: /does not give back/ });
   t.deepEqual(new Set(await fs.readdir(packs)), before);
@@ -477,7 +481,7 @@ test('archive: is known as a reader while it runs, so that its packs are left in
     advance(): void {},
     finish(): void {},
   };
-  await repo.with((open) => archive(open, { budgets: ['2'] }, { ...repo.context, progress }));
+  await repo.with((open) => archive(open, { budgets: [2] }, { ...repo.context, progress }));
   t.true(readers.length > 3 && readers.every((count) => count === 1));
   t.deepEqual(await fs.readdir(path.join(repo.dir, '.dlv/readers')), []);
 });

@@ -9,6 +9,7 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import { ConflictError, DlvError } from '../../lib/base/errors.js';
+import { parseBudget } from '../../lib/pure/plan/budget-text.js';
 import type { VersionTier } from '../../lib/storage/objects/tiers.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { add } from '../../lib/use/ops/add.js';
@@ -136,7 +137,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'archive',
-    run: (repo, context) => archive(repo, { budgets: ['none'], all: true }, context),
+    run: (repo, context) => archive(repo, { budgets: [parseBudget('none')], all: true }, context),
   },
   {
     name: 'archive --tier',

@@ -138,7 +138,7 @@ export async function killArchives(
     t.deepEqual(await fsckProblems(dir), [], `${where}: fsck`);
     t.deepEqual(await compareVersions(dir, acknowledged), [], `${where}: versions`);
   }
-  const last = await withRepo((repo) => archive(repo, { budgets: ['1.5'], all: true }, context));
+  const last = await withRepo((repo) => archive(repo, { budgets: [1.5], all: true }, context));
   t.true(last.within);
   t.deepEqual(await compareVersions(dir, acknowledged), []);
   return { ended, encoded };

@@ -17,6 +17,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Id, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { ConflictError, DlvError } from '../../lib/base/errors.js';
+import { parseBudget } from '../../lib/pure/plan/budget-text.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { add } from '../../lib/use/ops/add.js';
 import { type ArchiveOptions, archive } from '../../lib/use/ops/archive.js';
@@ -151,7 +152,12 @@ async function archiveOnce(dir: string, random: () => number): Promise<void> {
   const budget = ['1', '1.3', '2', 'none'][Math.floor(random() * 4)] as string;
   const scheme = random() < 0.3 ? 'reusable' : 'independent';
   say('archiving', budget);
-  const options: ArchiveOptions = { budgets: [budget], scheme, all: true, timeLimit: 2 };
+  const options: ArchiveOptions = {
+    budgets: [parseBudget(budget)],
+    scheme,
+    all: true,
+    timeLimit: 2,
+  };
   const done = await withRepo(dir, (repo, context) => archive(repo, options, context));
   if (!done.within) say('error', `no plan within ${budget}`);
   say('archived', budget, String(done.encodedExtents));

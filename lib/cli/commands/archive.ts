@@ -1,6 +1,7 @@
 /** `dlv archive` on the command line. */
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
+import { parseBudget } from '../../pure/plan/budget-text.js';
 import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../use/ops/archive.js';
 import { exampleId, shortId } from '../render.js';
 import { type Cli, collect } from '../run.js';
@@ -177,7 +178,7 @@ function options(revisions: string[], flags: Flags): ArchiveOptions {
     revisions,
     level,
     noPrefix: !flags.prefix,
-    ...(flags.budget ? { budgets: flags.budget } : {}),
+    ...(flags.budget ? { budgets: flags.budget.map(parseBudget) } : {}),
     ...(flags.scheme ? { scheme: flags.scheme } : {}),
     ...(flags.unit ? { unit: flags.unit } : {}),
     ...(flags.planner ? { planner: flags.planner } : {}),

@@ -1,7 +1,7 @@
 /** `dlv status` on the command line. */
 import type { Command } from 'commander';
+import type { PathChange } from '../../use/history/staged-changes.js';
 import type { ModelStatus, StatusResult } from '../../use/ops/status.js';
-import type { PathChange } from '../../use/worktree/changes.js';
 import type { Cli } from '../run.js';
 import { printable, type Ui } from '../ui.js';
 

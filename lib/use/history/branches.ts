@@ -1,7 +1,7 @@
 /** Branches of model lines, by the names that people type: `<branch>`, `<model>/<branch>`. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { AmbiguousError, NotFoundError } from '../../base/errors.js';
+import { AmbiguousError, NotFoundError, UsageError } from '../../base/errors.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { readHead } from '../../storage/repo/refs/head.js';
@@ -111,5 +111,20 @@ export async function noBranch(
     name,
     candidates: near,
     hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : remedy,
+  });
+}
+
+/** @throws {UsageError} if a branch would hold a version of another model. */
+export async function checkModel(
+  repo: Repository,
+  version: Id,
+  to: BranchName,
+  revision: string,
+): Promise<void> {
+  const { model } = await repo.version(version);
+  if (model === to.model) return;
+  throw new UsageError(`'${revision}' is a version of '${model}', not of '${to.model}'`, {
+    model,
+    hint: `'dlv copy ${revision} <name>' begins a new model there`,
   });
 }

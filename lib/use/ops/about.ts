@@ -1,6 +1,6 @@
 /** Says which dlv this is, where it runs and which repositories it reads. */
 import { readFile } from 'node:fs/promises';
-import { type KernelInfo, loadKernel } from '../../base/native/kernel.js';
+import { type KernelInfo, kernelFellBack, loadKernel } from '../../base/native/kernel.js';
 import { CURRENT_FORMAT, type Format } from '../../storage/repo/format.js';
 
 export interface About {
@@ -27,4 +27,10 @@ export async function about(): Promise<About> {
     format: CURRENT_FORMAT,
     kernel: loadKernel().info,
   };
+}
+
+/** One line if WebAssembly took over because the addon was not built, else null. */
+export function kernelNote(): string | null {
+  if (!kernelFellBack()) return null;
+  return "the native kernel was not built, the slower WebAssembly one ran; 'node native/build.mjs' in dlv's folder says why";
 }

@@ -8,8 +8,15 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
+import {
+  type AskedBudget,
+  asBudget,
+  formatBudget,
+  parseBudget,
+} from '../../pure/plan/budget-text.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import type { Role } from '../../pure/tensor/layout.js';
+import { BudgetTable, unitOf } from '../../storage/archive/budget-table.js';
 import { calibrate } from '../../storage/archive/calibrate.js';
 import { measureRecreation, recreationBytes } from '../../storage/archive/measure-recreation.js';
 import { reencode } from '../../storage/archive/reencode.js';
@@ -43,18 +50,17 @@ import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { type AskedBudget, BudgetTable, parseBudget, unitOf } from './archive-budget.js';
 
 /** What is asked for if neither the caller nor an earlier run says: twice the cost of no deltas. */
-const DEFAULT_BUDGET = '2';
+const DEFAULT_BUDGET = 2;
 const DEFAULT_TIME_LIMIT_MS = 60_000;
 const ATTEMPTS = 3;
 
 export interface ArchiveOptions {
   /** Versions whose snapshots are planned anew; default: every one that has no promise yet. */
   revisions?: string[];
-  /** As `--budget`; default: those of the last run, else a factor of 2. */
-  budgets?: string[];
+  /** A number is a factor for all. Default: the budgets of the last run, else 2. */
+  budgets?: readonly (AskedBudget | number)[];
   /** Default: that of the last run, else 'independent'. */
   scheme?: Scheme;
   /** Default: that of the budgets or of the last run, else 'bytes'. */
@@ -195,7 +201,8 @@ class ArchiveRun {
         : { unit: 'bytes' };
     const models = new Set(survey.snapshots.map(({ model }) => model));
     const reads = this.#options.weighReads ? await countReads(this.#repo.layout) : null;
-    const table = await BudgetTable.resolve(this.#repo, settings.budgets, models, reads);
+    const resolve = (revision: string): Promise<Id> => resolveId(this.#repo, revision);
+    const table = await BudgetTable.resolve(resolve, settings.budgets, models, reads);
     const isAsked = ({ version }: SurveyedSnapshot): boolean =>
       wanted.size === 0 || wanted.has(version);
     const plan = await planRepository(this.#repo, survey, {
@@ -304,13 +311,15 @@ class ArchiveRun {
       this.#context.warn(`${(error as Error).message}; everything is planned again`);
       return null;
     });
-    const asked = options.budgets ?? before?.asked ?? [DEFAULT_BUDGET];
-    const budgets = asked.map(parseBudget);
+    const earlier = before?.asked.map(parseBudget);
+    const budgets = (options.budgets ?? earlier ?? [DEFAULT_BUDGET]).map(asBudget);
+    const asked = budgets.map(formatBudget);
     const scheme = options.scheme ?? before?.scheme ?? 'independent';
     const unit = unitOf(budgets, options.unit ?? null) ?? before?.unit ?? 'bytes';
     const isLike = before !== null && before.scheme === scheme && before.unit === unit;
     const isNamed = (options.revisions?.length ?? 0) > 0;
-    const isSame = isLike && before.asked.join('\0') === asked.join('\0') && options.all !== true;
+    const isSame =
+      isLike && earlier?.map(formatBudget).join('\0') === asked.join('\0') && options.all !== true;
     // A budget for versions that are named is theirs alone: what others were promised goes on.
     const promises = isLike && (isSame || isNamed) ? before.snapshots : [];
     const kept = isLike && isNamed ? before.asked : asked;

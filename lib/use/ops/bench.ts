@@ -5,8 +5,11 @@
  * Three parts, each in a file of its own: storage, recovery, plans. Nothing in the repository changes.
  */
 
-import { writeFileAtomic } from '../../base/bytes/files.js';
-import { UsageError } from '../../base/errors.js';
+import os from 'node:os';
+import path from 'node:path';
+import { statOrNull, writeFileAtomic } from '../../base/bytes/files.js';
+import { copyTo, makeTemporaryFolder, removeFolder } from '../../base/bytes/temporary.js';
+import { NotFoundError, UsageError } from '../../base/errors.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import { calibrate } from '../../storage/archive/calibrate.js';
 import type { CostUnit, RecreationUnit } from '../../storage/archive/storage-graph.js';
@@ -17,8 +20,9 @@ import { type PlansResult, sweepPlans } from '../measure/bench-plans.js';
 import { benchRecovery, type RecoveryResult } from '../measure/bench-recovery.js';
 import { benchStorage, type StorageResult } from '../measure/bench-storage.js';
 import { type BenchSnapshot, chooseSubjects, LAST_SNAPSHOTS } from '../measure/subjects.js';
-import type { Repository } from '../repository.js';
-import { withFiles } from './bench-files.js';
+import { noProgress } from '../progress.js';
+import { Repository } from '../repository.js';
+import { commitFiles } from '../worktree/commit-files.js';
 import { withRepository } from './with-repository.js';
 
 export type { BenchSnapshot } from '../measure/subjects.js';
@@ -140,6 +144,48 @@ async function measure(
     };
   }
   return { snapshots: subjects.snapshots, storage, recovery, plans };
+}
+
+/**
+ * Commits files to a repository of their own, in the order given and each in the place of the one
+ * before, and removes it after `action`.
+ * @throws {NotFoundError} if a file is not there.
+ */
+async function withFiles<T>(
+  files: readonly string[],
+  context: OpContext,
+  action: (repo: Repository, context: OpContext) => Promise<T>,
+): Promise<T> {
+  const sources = files.map((file) => path.resolve(context.cwd, file));
+  for (const [i, source] of sources.entries()) {
+    const there = await statOrNull(source);
+    if (there === null) {
+      const name = files[i] as string;
+      throw new NotFoundError(`there is no file '${name}'`, { kind: 'file', name });
+    }
+    if (!there.isFile) {
+      throw new UsageError(`'${files[i]}' is no file`, { hint: 'name checkpoint files' });
+    }
+  }
+  const folder = await makeTemporaryFolder(path.join(os.tmpdir(), 'dlv-bench-'));
+  const within: OpContext = { ...context, cwd: folder };
+  try {
+    await (await Repository.init(folder, 'files')).close();
+    context.progress.start('storing the files', 0);
+    for (const [i, source] of sources.entries()) {
+      const name = `model${path.extname(source)}`;
+      await copyTo(source, path.join(folder, name));
+      await withRepository(within, async (repo) => {
+        const message = path.basename(files[i] as string);
+        const stage = { paths: [name] };
+        const quiet = { ...within, progress: noProgress };
+        await commitFiles(repo, { message, stage, allowEmpty: true }, quiet);
+      });
+    }
+    return await withRepository(within, (repo) => action(repo, within));
+  } finally {
+    await removeFolder(folder);
+  }
 }
 
 /** Writes a report in the place of what was there. @throws {IoError} */

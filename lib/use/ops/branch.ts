@@ -9,6 +9,7 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import type { OpContext } from '../context.js';
 import {
   type BranchName,
+  checkModel,
   findBranch,
   knownModels,
   listBranches,
@@ -21,7 +22,6 @@ import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
-import { checkModel } from './switch.js';
 
 export interface BranchEntry {
   model: string;

@@ -3,6 +3,7 @@
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
+import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { streamFile } from '../../storage/objects/stored-file.js';
 import {
   readTensor,
@@ -15,11 +16,10 @@ import { closestNames } from '../../storage/repo/refs/closest.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { findFile } from '../../storage/repo/version/file-tree.js';
 import type { OpContext } from '../context.js';
+import { fileOf } from '../history/find-file.js';
 import { resolveId } from '../history/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
-import { fileOf } from './show.js';
-import { npyHeader, safetensorsHeader } from './tensor-files.js';
 
 export type CatFormat = 'raw' | 'npy' | 'safetensors';
 

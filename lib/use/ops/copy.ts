@@ -23,7 +23,7 @@ import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { Describer, type Lineage } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
-import { checkoutVersion } from './checkout.js';
+import { checkoutVersion } from '../worktree/checkout-version.js';
 
 export interface CopyOptions extends AcceptTier {
   revision: string;

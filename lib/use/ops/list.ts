@@ -6,10 +6,10 @@ import { closestNames } from '../../storage/repo/refs/closest.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
 import { listBranches, readBranch } from '../history/branches.js';
-import { versionsByModel } from '../history/sizes.js';
+import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes.js';
+import { modelBytes } from '../history/usage.js';
 import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { du } from './du.js';
 
 export interface ListOptions {
   /** Only this model. */
@@ -58,7 +58,9 @@ export async function list(
   if (options.model !== undefined) checkExists(options.model, [...tips.keys()]);
   const starts = [...tips.values()].flat().map((row) => row.version);
   const lines = await versionsByModel(repo, starts);
-  const bytes = new Map((await du(repo, {}, context)).models.map((row) => [row.model, row]));
+  const sizes = new StoredSizes(repo, context.signal);
+  const all = await versionsByModel(repo, await versionRoots(repo));
+  const bytes = new Map((await modelBytes(repo, sizes, all)).map((row) => [row.model, row]));
   const describer = new Describer(repo);
   const models: ListedModel[] = [];
   for (const [model, ids] of lines) {

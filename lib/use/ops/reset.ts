@@ -16,8 +16,8 @@ import { resolveId } from '../history/resolve.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
 import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
-import { checkoutVersion } from './checkout.js';
-import { restore } from './restore.js';
+import { checkoutVersion } from '../worktree/checkout-version.js';
+import { restoreFiles } from '../worktree/restore-files.js';
 
 /** soft: the line; mixed: and what is staged; hard: and the work tree. */
 export type ResetMode = 'soft' | 'mixed' | 'hard';
@@ -136,8 +136,9 @@ async function resetPaths(
           : 'without it, the staged state of the paths is reset',
     });
   }
-  const source = options.revision === undefined ? {} : { source: options.revision };
-  const done = await restore(repo, { paths, staged: true, ...source }, context);
+  const { revision } = options;
+  const source = revision === undefined ? {} : { source: await resolveId(repo, revision) };
+  const done = await restoreFiles(repo, { paths, staged: true, ...source }, context);
   return {
     model: line.model,
     branch: line.branch,

@@ -1,48 +1,16 @@
 /** `dlv restore`: takes back changes of files, in the work tree or in what is staged. */
 
-import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
-import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
-import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
-import { currentLine, type Line } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
-import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/staged-version.js';
 import type { Repository } from '../repository.js';
-import { applyPlan, withStates } from '../worktree/apply-checkout.js';
-import { planCheckout } from '../worktree/checkout-plan.js';
-import { checkCollisions } from '../worktree/collisions.js';
-import { selectPaths } from '../worktree/select-paths.js';
+import { type Restored, type RestoreFiles, restoreFiles } from '../worktree/restore-files.js';
 
-export interface RestoreOptions {
-  /** Paths, folders and globs, relative to the context's folder. */
-  paths: string[];
-  /** Restores what is staged (from HEAD's version) instead of the work tree. */
-  staged?: boolean;
-  /** Restores the work tree; the default unless `staged` is set. */
-  worktree?: boolean;
-  /** Version to take the files from instead. */
+export interface RestoreOptions extends Omit<RestoreFiles, 'source'> {
+  /** Revision to take the files from instead. */
   source?: string;
-  /** Model whose files are meant; default: the source's, else HEAD's. */
-  model?: string;
 }
 
-export interface RestoreResult {
-  model: string;
-  /** Version that the files came from; null if from what is staged. */
-  source: Id | null;
-  /** Paths whose staged state changed. */
-  staged: string[];
-  /** Work files written. */
-  written: string[];
-  /** Work files removed: tracked ones that the source does not have. */
-  removed: string[];
-  /** Bytes of the files written. */
-  bytes: number;
-}
-
-const NO_FILES: FilePage = { files: [], snapshots: [] };
+export type RestoreResult = Restored;
 
 /** @throws {NotFoundError} for a path that is neither in the source nor tracked; {UsageError} */
 export async function restore(
@@ -50,138 +18,7 @@ export async function restore(
   options: RestoreOptions,
   context: OpContext,
 ): Promise<RestoreResult> {
-  if (options.paths.length === 0) {
-    throw new UsageError('no path is given', { hint: "name files, or '.' for all" });
-  }
-  const source = options.source === undefined ? null : await resolveId(repo, options.source);
-  const { staging, writtenNs } = await readStaging(repo.layout);
-  const model = options.model ?? (source === null ? undefined : (await repo.version(source)).model);
-  const line = await currentLine(repo, staging, model);
-  const worktree = options.worktree ?? !options.staged;
-  const result: RestoreResult = {
-    model: line.model,
-    source,
-    staged: [],
-    written: [],
-    removed: [],
-    bytes: 0,
-  };
-  const job = { repo, line, staging, writtenNs, options, context, result };
-  const from = options.staged ? (source ?? line.tip) : source;
-  result.source = from;
-  const tree = from === null ? NO_FILES : await repo.tree(from);
-  // Without a version, what is staged is the source of the work files.
-  const files = from === null && !options.staged ? staging.entries(line.model) : tree.files;
-  const chosen = choose(job, files);
-  if (worktree) await restoreWork(job, files, chosen);
-  if (options.staged) await restoreStaged(job, tree, chosen);
-  return result;
-}
-
-interface Job {
-  repo: Repository;
-  line: Line;
-  staging: Staging;
-  writtenNs: bigint;
-  options: RestoreOptions;
-  context: OpContext;
-  result: RestoreResult;
-}
-
-/** The paths that the user means, of those that the source has or that are tracked. */
-function choose(job: Job, files: readonly FileEntry[]): Set<string> {
-  const { repo, line, staging, options, context } = job;
-  const known = new Set(files.map((file) => file.path));
-  for (const { path } of staging.entries(line.model)) known.add(path);
-  const others = staging
-    .models()
-    .filter(({ model }) => model !== line.model)
-    .flatMap(({ model }) => staging.entries(model).map((entry) => entry.path));
-  const chosen = new Set<string>();
-  for (const input of options.paths) {
-    const pick = (paths: Iterable<string>): Set<string> =>
-      selectPaths(repo.layout, context.cwd, [input], [...paths], `model '${line.model}'`);
-    try {
-      for (const path of pick(known)) chosen.add(path);
-    } catch (error) {
-      if (!(error instanceof NotFoundError) || others.length === 0) throw error;
-      // A file of another model is told apart from one that is not tracked at all.
-      const [path] = pick(others);
-      throw new ConflictError(`'${path}' belongs to model '${staging.ownerOf(path as string)}'`, {
-        path,
-        hint: `name that model: --model ${staging.ownerOf(path as string)}`,
-      });
-    }
-  }
-  return chosen;
-}
-
-async function restoreWork(
-  job: Job,
-  files: readonly FileEntry[],
-  chosen: ReadonlySet<string>,
-): Promise<void> {
-  const { repo, line, staging, writtenNs, context, result } = job;
-  const target = files.filter((file) => chosen.has(file.path));
-  const kept = new Set(target.map((file) => file.path));
-  const entries = staging.entries(line.model).filter((entry) => chosen.has(entry.path));
-  await checkCollisions(repo.layout.workTree, [...kept]);
-  const plan = await planCheckout(
-    repo,
-    {
-      staging,
-      writtenNs,
-      model: line.model,
-      target,
-      removes: entries.filter((entry) => !kept.has(entry.path)),
-      committed: new Map(),
-      force: true,
-    },
-    context,
-  );
-  const applied = await applyPlan(repo, plan, context);
-  result.written = applied.written;
-  result.removed = applied.removed;
-  result.bytes = plan.bytes;
-  if (applied.written.length === 0) return;
-  const targets = new Map(target.map((file) => [file.path, file]));
-  await repo.locked(async (lock) => {
-    const now = await readStaging(repo.layout);
-    // Only what is still staged as it was written is known to match its work file.
-    const same = now.staging.entries(line.model).filter((entry) => {
-      const file = targets.get(entry.path);
-      return file !== undefined && sameFile(file, entry);
-    });
-    for (const entry of withStates(same, applied)) now.staging.put(line.model, entry);
-    await writeStaging(lock, now.staging);
-  });
-}
-
-async function restoreStaged(job: Job, tree: FilePage, chosen: ReadonlySet<string>): Promise<void> {
-  const { repo, line, result } = job;
-  const { staging: planned } = await readStaging(repo.layout);
-  const part = {
-    files: tree.files.filter((file) => chosen.has(file.path)),
-    snapshots: tree.snapshots,
-  };
-  const entries = await stagedEntriesOf(repo, part, planned);
-  const wanted = new Map<string, StagedEntry>(entries.map((entry) => [entry.path, entry]));
-  const changed = (path: string, staging: Staging): boolean => {
-    const before = staging.entry(path);
-    const after = wanted.get(path);
-    return before === null || after === undefined
-      ? (before === null) !== (after === undefined)
-      : !sameFile(before, after);
-  };
-  await repo.locked(async (lock) => {
-    const now = await readStaging(repo.layout);
-    checkUnchanged(planned, now.staging, line.model);
-    result.staged = [...chosen].filter((path) => changed(path, now.staging)).sort();
-    if (result.staged.length === 0) return;
-    for (const path of chosen) if (!wanted.has(path)) now.staging.remove(path);
-    for (const entry of entries) now.staging.put(line.model, entry);
-    const staged = now.staging.open(line.model, line.branch);
-    if (planned.get(line.model) === undefined) staged.base = line.tip;
-    await writeStaging(lock, now.staging);
-  });
+  const { source, ...files } = options;
+  if (source === undefined) return restoreFiles(repo, files, context);
+  return restoreFiles(repo, { ...files, source: await resolveId(repo, source) }, context);
 }

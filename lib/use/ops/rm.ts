@@ -8,8 +8,9 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines.js';
+import { stagedChanges } from '../history/staged-changes.js';
 import type { Repository } from '../repository.js';
-import { stagedChanges, workState } from '../worktree/changes.js';
+import { workState } from '../worktree/changes.js';
 
 export interface RmOptions {
   paths: string[];

@@ -1,19 +1,17 @@
 /** `dlv show`: all that a version says, or how one of its files is made. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { NotFoundError } from '../../base/errors.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { TierErrors } from '../../pure/tensor/quantize.js';
 import { type StoredTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import type { VersionTier } from '../../storage/objects/tiers.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
 import { readNotes } from '../../storage/repo/refs/refs.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
-import { findFile, readFiles } from '../../storage/repo/version/file-tree.js';
 import type { GitState } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
+import { fileOf } from '../history/find-file.js';
 import { resolveId } from '../history/resolve.js';
 import {
   Describer,
@@ -175,28 +173,6 @@ function shownSnapshot(snapshot: Snapshot, sizes: ReadonlyMap<string, number>): 
   const { key, role, step, members } = snapshot;
   const bytes = members.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
   return { key, role, step, files: members.length, bytes };
-}
-
-/** The file at `path` of a version. @throws {NotFoundError} with the nearest paths. */
-export async function fileOf(repo: Repository, version: Id, path: string): Promise<FileEntry> {
-  const { tree } = await repo.version(version);
-  const entry = await findFile(tree, path, repo);
-  if (entry !== null) return (await repo.tier(version))?.entryOf(entry) ?? entry;
-  const paths: string[] = [];
-  for await (const file of readFiles(tree, repo)) {
-    paths.push(file.path);
-    if (paths.length >= 10_000) break;
-  }
-  const near = closestNames(path, paths);
-  throw new NotFoundError(`there is no file '${path}' in version ${version.slice(0, 10)}`, {
-    kind: 'path',
-    name: path,
-    candidates: near,
-    hint:
-      near.length > 0
-        ? `did you mean ${near.join(' or ')}?`
-        : `'dlv show ${version.slice(0, 10)}' lists its files`,
-  });
 }
 
 /** How a file is made: its format, its extents, its tensors. @throws {NotFoundError} */

@@ -4,8 +4,9 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines.js';
+import { type PathChange, stagedChanges } from '../history/staged-changes.js';
 import type { Repository } from '../repository.js';
-import { type PathChange, stagedChanges, workChanges } from '../worktree/changes.js';
+import { workChanges } from '../worktree/changes.js';
 import { walkFiles } from '../worktree/work-tree.js';
 
 export interface ModelStatus {

@@ -12,6 +12,7 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import type { OpContext } from '../context.js';
 import {
   type BranchName,
+  checkModel,
   findBranch,
   knownModels,
   listBranches,
@@ -24,7 +25,7 @@ import { resolve, resolveId } from '../history/resolve.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
 import type { Repository } from '../repository.js';
 import { moveHead, moveReason } from '../worktree/apply-checkout.js';
-import { checkoutVersion } from './checkout.js';
+import { checkoutVersion } from '../worktree/checkout-version.js';
 
 export interface SwitchOptions {
   /** A model, a branch of HEAD's model, or `<model>/<branch>`. */
@@ -233,20 +234,5 @@ function noStart(model: string): NotFoundError {
   return new NotFoundError(`model '${model}' has no version to start from`, {
     kind: 'version',
     name: model,
-  });
-}
-
-/** @throws {UsageError} if a branch would hold a version of another model. */
-export async function checkModel(
-  repo: Repository,
-  version: Id,
-  to: BranchName,
-  revision: string,
-): Promise<void> {
-  const { model } = await repo.version(version);
-  if (model === to.model) return;
-  throw new UsageError(`'${revision}' is a version of '${model}', not of '${to.model}'`, {
-    model,
-    hint: `'dlv copy ${revision} <name>' begins a new model there`,
   });
 }

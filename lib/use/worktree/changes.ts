@@ -1,41 +1,13 @@
-/** How files differ: staged ones from those of a version, work files from staged ones. */
+/** How work files differ from what is staged. */
 
 import { ReadFile, statOrNull } from '../../base/bytes/files.js';
 import { sha256 } from '../../base/bytes/hash.js';
-import { comparePaths } from '../../pure/paths/version-path.js';
 import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
-import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
-import type { Line } from '../history/lines.js';
+import type { PathChange } from '../history/staged-changes.js';
 import type { Repository } from '../repository.js';
 
-export interface PathChange {
-  path: string;
-  status: 'added' | 'modified' | 'deleted';
-}
-
 const READ_BYTES = 4 * 1024 * 1024;
-
-/** Staged files of a line against the files of its tip. */
-export async function stagedChanges(
-  repo: Repository,
-  line: Line,
-  entries: readonly StagedEntry[],
-): Promise<PathChange[]> {
-  const files = line.tip === null ? [] : (await repo.tree(line.tip)).files;
-  const before = new Map<string, FileEntry>(files.map((file) => [file.path, file]));
-  const changes: PathChange[] = [];
-  for (const entry of entries) {
-    const old = before.get(entry.path);
-    before.delete(entry.path);
-    if (old === undefined) changes.push({ path: entry.path, status: 'added' });
-    else if (old.sha256 !== entry.sha256 || old.mode !== entry.mode) {
-      changes.push({ path: entry.path, status: 'modified' });
-    }
-  }
-  for (const path of before.keys()) changes.push({ path, status: 'deleted' });
-  return changes.sort((a, b) => comparePaths(a.path, b.path));
-}
 
 /** Work files that differ from their staged entries. */
 export async function workChanges(

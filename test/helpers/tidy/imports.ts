@@ -90,6 +90,17 @@ export function checkImports(
   return problems;
 }
 
+/** Files of ops that every op may import: how a repository is opened. */
+const SHARED_OPS: readonly string[] = ['./with-repository.js'];
+
+/** Problems of one file of ops: what two ops share belongs in a room below them. */
+export function checkOp(file: string, source: string): string[] {
+  if (!file.startsWith('lib/use/ops/')) return [];
+  return parseImports(source)
+    .filter((name) => name.startsWith('./') && !SHARED_OPS.includes(name))
+    .map((name) => `${file}: an op imports the op '${name}'`);
+}
+
 /** Problems between the rooms of the code and the table: one without the other, or a circle. */
 export function checkTable(table: ImportTable, rooms: ReadonlySet<string>): string[] {
   const problems: string[] = [];

@@ -1,7 +1,7 @@
 /** Headers of the files that `dlv cat` makes of tensors: safetensors and npy. */
 import { UsageError } from '../../base/errors.js';
-import { DTYPES, type DType, isSafetensorsDType } from '../../pure/tensor/dtype.js';
-import { elementCount } from '../../pure/tensor/layout.js';
+import { DTYPES, type DType, isSafetensorsDType } from '../tensor/dtype.js';
+import { elementCount } from '../tensor/layout.js';
 
 /** A tensor of the file, in the order of its data. */
 export interface HeaderTensor {

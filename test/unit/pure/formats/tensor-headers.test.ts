@@ -1,12 +1,12 @@
 /** The headers that `dlv cat` writes, read back by dlv's own readers: nothing is lost on the way. */
 import test from 'ava';
+import { npyHeader, safetensorsHeader } from '../../../../lib/pure/formats/tensor-headers.js';
 import {
   DTYPES,
   type DType,
   dtypeBytes,
   SAFETENSORS_DTYPES,
 } from '../../../../lib/pure/tensor/dtype.js';
-import { npyHeader, safetensorsHeader } from '../../../../lib/use/ops/tensor-files.js';
 import { layoutOf } from '../../../helpers/layouts.js';
 
 const ALL = Object.keys(DTYPES) as DType[];

@@ -2,7 +2,8 @@
 
 import test from 'ava';
 import fc from 'fast-check';
-import { type Limit, parseBudget, unitOf } from '../../lib/use/ops/archive-budget.js';
+import { formatBudget, type Limit, parseBudget } from '../../../../lib/pure/plan/budget-text.js';
+import { unitOf } from '../../../../lib/storage/archive/budget-table.js';
 
 test('budget: factors, bytes, times and none', (t) => {
   const cases: [string, string | null, Limit][] = [
@@ -18,8 +19,10 @@ test('budget: factors, bytes, times and none', (t) => {
     ['bert/main~2=3s', 'bert/main~2', { kind: 'ms', most: 3000 }],
     ['a=b=none', 'a=b', { kind: 'none' }],
   ];
-  for (const [text, target, limit] of cases)
+  for (const [text, target, limit] of cases) {
     t.deepEqual(parseBudget(text), { target, limit }, text);
+    t.deepEqual(parseBudget(formatBudget({ target, limit })), { target, limit }, text);
+  }
 });
 
 test('budget: everything else is refused, and the flag named', (t) => {

@@ -1,69 +1,9 @@
-/**
- * Budgets as people write them: a factor, bytes, or a time; for all snapshots, or for those of one
- * model, tag or version.
- *
- *     budget = [ target '=' ] limit
- *     limit  = factor [ 'x' ] | number ('B'|'KB'|'MB'|'GB'|'KiB'|'MiB'|'GiB') | number ('ms'|'s') | 'none'
- */
-
+/** What each group of snapshots may cost: the budgets that were asked for, looked up and weighed. */
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import type { RecreationUnit, SnapshotGroup } from '../../storage/archive/storage-graph.js';
-import type { SurveyedSnapshot } from '../../storage/archive/survey.js';
-import { resolveId } from '../history/resolve.js';
-import type { Repository } from '../repository.js';
-
-/** An upper bound: absolute, or a multiple of the least possible cost. */
-export type Limit =
-  | { kind: 'factor'; times: number }
-  | { kind: 'bytes' | 'ms'; most: number }
-  | { kind: 'none' };
-
-/** A limit and whom it is for; target null: every snapshot that no other budget names. */
-export interface AskedBudget {
-  target: string | null;
-  limit: Limit;
-}
-
-const BYTES: Readonly<Record<string, number>> = {
-  b: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  tb: 1e12,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-  tib: 2 ** 40,
-};
-const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
-
-/** Reads one `--budget`. @throws {UsageError} DLV_USAGE */
-export function parseBudget(text: string): AskedBudget {
-  const at = text.lastIndexOf('=');
-  const target = at < 0 ? null : text.slice(0, at);
-  const limit = parseLimit(text.slice(at + 1));
-  if (limit === null || target === '') {
-    throw new UsageError(`--budget '${text}' is no budget`, {
-      option: '--budget',
-      hint: "write a factor (1.5), bytes (300MB), a time (400ms) or 'none', after '<revision>=' or '<model>=' for some only",
-    });
-  }
-  return { target, limit };
-}
-
-function parseLimit(text: string): Limit | null {
-  if (text === 'none') return { kind: 'none' };
-  const [, digits, word = ''] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text) ?? [];
-  if (digits === undefined) return null;
-  const number = Number(digits);
-  const unit = word.toLowerCase();
-  if (unit === '' || unit === 'x') return number >= 1 ? { kind: 'factor', times: number } : null;
-  const bytes = BYTES[unit];
-  if (bytes !== undefined) return { kind: 'bytes', most: Math.floor(number * bytes) };
-  const ms = MILLISECONDS[unit];
-  return ms === undefined ? null : { kind: 'ms', most: number * ms };
-}
+import type { AskedBudget, Limit } from '../../pure/plan/budget-text.js';
+import type { RecreationUnit, SnapshotGroup } from './storage-graph.js';
+import type { SurveyedSnapshot } from './survey.js';
 
 /** The unit that absolute limits are in, which must be one. @throws {UsageError} DLV_USAGE */
 export function unitOf(
@@ -114,10 +54,10 @@ export class BudgetTable {
    * version. Of two budgets for the same target the last one counts.
    * @param reads  how often each version was read: what factors leave above 1 is then divided among
    *   versions by that; null: all alike.
-   * @throws {NotFoundError} {AmbiguousError} {UsageError}
+   * @param resolve  finds the version that a revision names; its errors are passed on.
    */
   static async resolve(
-    repo: Repository,
+    resolve: (revision: string) => Promise<Id>,
     budgets: readonly AskedBudget[],
     modelNames: ReadonlySet<string>,
     reads: ReadonlyMap<Id, number> | null = null,
@@ -128,7 +68,7 @@ export class BudgetTable {
     for (const { target, limit } of budgets) {
       if (target === null) all = limit;
       else if (modelNames.has(target)) models.set(target, limit);
-      else versions.set(await resolveId(repo, target), limit);
+      else versions.set(await resolve(target), limit);
     }
     return new BudgetTable(all, models, versions, reads);
   }

@@ -1,0 +1,29 @@
+/** Files of a version by their paths. */
+import type { Id } from '../../base/bytes/hash.js';
+import { NotFoundError } from '../../base/errors.js';
+import { closestNames } from '../../storage/repo/refs/closest.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { findFile, readFiles } from '../../storage/repo/version/file-tree.js';
+import type { Repository } from '../repository.js';
+
+/** The file at `path` of a version. @throws {NotFoundError} with the nearest paths. */
+export async function fileOf(repo: Repository, version: Id, path: string): Promise<FileEntry> {
+  const { tree } = await repo.version(version);
+  const entry = await findFile(tree, path, repo);
+  if (entry !== null) return (await repo.tier(version))?.entryOf(entry) ?? entry;
+  const paths: string[] = [];
+  for await (const file of readFiles(tree, repo)) {
+    paths.push(file.path);
+    if (paths.length >= 10_000) break;
+  }
+  const near = closestNames(path, paths);
+  throw new NotFoundError(`there is no file '${path}' in version ${version.slice(0, 10)}`, {
+    kind: 'path',
+    name: path,
+    candidates: near,
+    hint:
+      near.length > 0
+        ? `did you mean ${near.join(' or ')}?`
+        : `'dlv show ${version.slice(0, 10)}' lists its files`,
+  });
+}

@@ -1,0 +1,92 @@
+/** Writes files of a version into a folder that has nothing to do with the work tree. */
+import fs from 'node:fs/promises';
+import nodePath from 'node:path';
+import { ioError, listDirectory, makeDirectory, statOrNull } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { ExistsError, UsageError } from '../../base/errors.js';
+import { registerReader } from '../../storage/repo/processes/readers.js';
+import type { OpContext } from '../context.js';
+import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
+import type { Repository } from '../repository.js';
+import { type CheckedOut, pickFiles } from './checkout-version.js';
+import { checkCollisions } from './collisions.js';
+import { FilePlacer, type WantedFile } from './place-files.js';
+
+export interface ExportOptions extends AcceptTier {
+  /** The folder, relative to the context's. */
+  out: string;
+  /** Only these files. */
+  paths?: readonly string[];
+  /** Writes over files of the same names. */
+  force?: boolean;
+}
+
+/** @throws {NotFoundError} {ExistsError} {TierError} {CorruptError} {IoError} */
+export async function exportFiles(
+  repo: Repository,
+  id: Id,
+  options: ExportOptions,
+  context: OpContext,
+): Promise<CheckedOut> {
+  const root = nodePath.resolve(context.cwd, options.out);
+  const { model } = await repo.version(id);
+  const { files } = await repo.tree(id);
+  const target = pickFiles(repo, id, files, options.paths ?? [], context);
+  checkTiers(target, options.acceptTier, context);
+  await prepareFolder(repo, root, options);
+  await checkCollisions(
+    root,
+    target.map((file) => file.path),
+  );
+  const bytes = target.reduce((sum, file) => sum + file.size, 0);
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  const placer = new FilePlacer(repo, root, context);
+  context.progress.start('checking out', bytes);
+  try {
+    const wanted: WantedFile[] = [];
+    for (const entry of target) {
+      const there = await statOrNull(nodePath.join(root, ...entry.path.split('/')));
+      wanted.push({ entry, seen: there?.stat ?? null });
+    }
+    await placer.writeAll(wanted);
+  } finally {
+    context.progress.finish();
+    await placer.close();
+    await reader.close();
+  }
+  const written = target.map((file) => file.path);
+  const head = { branch: null, detached: false };
+  return { version: id, model, ...head, path: root, written, removed: [], unchanged: 0, bytes };
+}
+
+/** Makes the folder of an export. @throws {ExistsError} if something is in it. */
+async function prepareFolder(
+  repo: Repository,
+  root: string,
+  options: ExportOptions,
+): Promise<void> {
+  const { dir, workTree } = repo.layout;
+  if (root === dir || root.startsWith(dir + nodePath.sep) || root === workTree) {
+    throw new UsageError(`'${options.out}' cannot be written to: the repository lies there`, {
+      path: root,
+      hint: 'name a folder of its own, or leave out --out to write into the work tree',
+    });
+  }
+  const isFolder = await fs.stat(root).then(
+    (there) => there.isDirectory(),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw ioError('stat', root, error);
+    },
+  );
+  if (isFolder === false) {
+    throw new ExistsError(`'${options.out}' is a file`, { path: root, hint: 'name a folder' });
+  }
+  if (isFolder && !options.force && (await listDirectory(root)).length > 0) {
+    throw new ExistsError(`'${options.out}' is not empty`, {
+      path: root,
+      hint: 'name another folder, or write over files of the same names with --force',
+    });
+  }
+  await makeDirectory(root);
+}

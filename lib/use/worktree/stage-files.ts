@@ -1,0 +1,215 @@
+/**
+ * Stores work files in packs and stages them: what `add` and `commit --all` have in common.
+ *
+ * Storing needs no lock and may take long; staging happens afterwards, under the lock or compared
+ * under it.
+ */
+import { statOrNull } from '../../base/bytes/files.js';
+import { ConflictError, UsageError } from '../../base/errors.js';
+import { type CodecLevel, parseLevel } from '../../pure/codec/segment.js';
+import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
+import type { PackSession } from '../../storage/objects/session.js';
+import {
+  isClean,
+  nowNs,
+  type StagedEntry,
+  type Staging,
+} from '../../storage/repo/staging/staging.js';
+import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
+import type { OpContext } from '../context.js';
+import { checkLive } from '../history/check-live.js';
+import { baseCandidates, currentLine, type Line } from '../history/lines.js';
+import { publishedSets } from '../history/stored-bytes.js';
+import type { Repository } from '../repository.js';
+import { selectFiles } from './work-tree.js';
+
+/** Which files, and how they are stored. */
+export interface StageOptions {
+  /** Paths, folders and globs; relative to the context's folder. */
+  paths: string[];
+  /** Model that new paths belong to; default: HEAD's. */
+  model?: string;
+  /** Training step of the added files. */
+  step?: number;
+  /** Adds ignored files that are named explicitly. */
+  force?: boolean;
+  /** Takes only files that are tracked already (`commit --all`). */
+  update?: boolean;
+  /** Encoder effort: 'fast', 'default' or 'max'; default: config codec.level. */
+  level?: string;
+}
+
+/** What `storeChanges` stored, not staged yet. */
+export interface StoredChanges {
+  plan: StagePlan;
+  results: Stored[];
+}
+
+/** Stores the files that differ from what is staged, in the session's open pack set. */
+export async function storeChanges(
+  repo: Repository,
+  session: PackSession,
+  onDisk: StagingOnDisk,
+  options: StageOptions,
+  context: OpContext,
+): Promise<StoredChanges> {
+  const level = parseLevel(options.level ?? repo.config.get('codec.level'));
+  const plan = await planStage(repo, onDisk, options, context);
+  return { plan, results: await storeFiles(repo, session, plan, level, context) };
+}
+
+export interface StagePlan {
+  line: Line;
+  /** Paths whose content has to be read. */
+  changed: string[];
+  unchanged: StagedEntry[];
+  missing: string[];
+  /** sha256 of the staged files of the line, by path. */
+  known: ReadonlyMap<string, string>;
+  totalBytes: number;
+  warnings: string[];
+}
+
+async function planStage(
+  repo: Repository,
+  { staging, writtenNs }: StagingOnDisk,
+  options: StageOptions,
+  context: OpContext,
+): Promise<StagePlan> {
+  const line = await currentLine(repo, staging, options.model);
+  const tracked = new Set(
+    staging.models().flatMap((m) => staging.entries(m.model).map((entry) => entry.path)),
+  );
+  const own = new Map(staging.entries(line.model).map((entry) => [entry.path, entry.sha256]));
+  const selection = await selectFiles(repo.layout, context.cwd, options.paths, {
+    tracked,
+    ...(options.force ? { force: true } : {}),
+    ...(context.signal ? { signal: context.signal } : {}),
+  });
+  const plan: StagePlan = {
+    line,
+    changed: [],
+    unchanged: [],
+    missing: selection.missing.filter((path) => own.has(path)),
+    known: own,
+    totalBytes: 0,
+    warnings: selection.warnings,
+  };
+  for (const warning of selection.warnings) context.warn(warning);
+  for (const path of selection.files) {
+    const owner = staging.ownerOf(path);
+    if (owner !== null && owner !== line.model) {
+      // A folder may hold files of other models: only a path that was named itself is an error.
+      if (selection.named.has(path)) staging.checkOwner(line.model, path);
+      continue;
+    }
+    if (options.update && !own.has(path)) continue;
+    const there = await statOrNull(repo.layout.workFile(path));
+    if (there === null) continue;
+    const entry = staging.entry(path);
+    if (entry && isClean(entry, there.stat, writtenNs) && options.step === undefined) {
+      plan.unchanged.push(entry);
+    } else {
+      plan.changed.push(path);
+      plan.totalBytes += there.stat.size;
+    }
+  }
+  return plan;
+}
+
+export interface Stored extends BatchResult {
+  stagedAtNs: string;
+}
+
+async function storeFiles(
+  repo: Repository,
+  session: PackSession,
+  plan: StagePlan,
+  level: CodecLevel,
+  context: OpContext,
+): Promise<Stored[]> {
+  const results: Stored[] = [];
+  if (plan.changed.length === 0) return results;
+  const parentFiles = await baseCandidates(repo, plan.line);
+  context.progress.start('adding', plan.totalBytes);
+  const files = plan.changed.map((path) => ({ path, file: repo.layout.workFile(path) }));
+  let stagedAtNs = nowNs();
+  for await (const result of ingestBatch(session, files, {
+    parentFiles,
+    chainDepth: repo.config.get('chain.depth'),
+    chainCost: repo.config.get('chain.cost'),
+    level,
+    onBytes: (count) => context.progress.advance(count),
+    onFile: () => {
+      stagedAtNs = nowNs();
+    },
+    ...(context.signal ? { signal: context.signal } : {}),
+  })) {
+    results.push({ ...result, stagedAtNs });
+    for (const warning of result.warnings) {
+      const message = `'${result.path}' ${warning}`;
+      plan.warnings.push(message);
+      context.warn(message);
+    }
+  }
+  context.progress.finish();
+  return results;
+}
+
+/**
+ * Puts what was stored into a staging area in memory. The caller holds the lock, or compares the
+ * staging file under it later.
+ * @throws {ConflictError} if the model's line moved, or a stored object was collected meanwhile.
+ */
+export async function applyChanges(
+  repo: Repository,
+  session: PackSession,
+  staging: Staging,
+  { plan, results }: StoredChanges,
+  options: StageOptions,
+): Promise<void> {
+  const { line } = plan;
+  const current = await currentLine(repo, staging, line.model);
+  if (current.branch !== line.branch) {
+    throw new ConflictError(`model '${line.model}' was switched to another branch meanwhile`, {
+      model: line.model,
+      hint: 'run the command again',
+    });
+  }
+  await checkLive(session, results);
+  const fresh = staging.get(line.model) === undefined;
+  const model = staging.open(line.model, line.branch);
+  if (fresh) model.base = line.tip;
+  for (const result of results) staging.put(line.model, entryOf(result, options));
+  for (const path of plan.missing) {
+    if (staging.ownerOf(path) === line.model) staging.remove(path);
+  }
+  model.sets.push(...publishedSets(session));
+}
+
+function entryOf(result: Stored, options: StageOptions): StagedEntry {
+  return {
+    path: result.path,
+    mode: result.stat.mode & 0o100 ? 0o755 : 0o644,
+    size: result.size,
+    sha256: result.sha256,
+    gitSha1: result.gitSha1,
+    recipe: result.recipe,
+    stat: result.stat,
+    stagedAtNs: result.stagedAtNs,
+    format: result.format,
+    step: options.step ?? result.step,
+    hint: { references: result.references, roles: result.roles },
+  };
+}
+
+/** Options that add every tracked file of a model; what `commit --all` stores first. */
+export function trackedFiles(repo: Repository, staging: Staging, model: string): StageOptions {
+  if (staging.models().length === 0) {
+    throw new UsageError('nothing is tracked yet', {
+      hint: "name the files of your model: 'dlv add <paths>'",
+    });
+  }
+  const paths = staging.entries(model).map((entry) => repo.layout.workFile(entry.path));
+  return { paths, model, update: true };
+}
