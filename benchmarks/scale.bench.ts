@@ -1,8 +1,11 @@
 /**
  * Question: do small commands stay small when a repository is large? Start-up, status over 1,000
- * files, a commit without a change, log over 2,000 versions, a cold look-up among 10^6 extents.
+ * files, a commit without a change, log over 2,000 versions, a cold look-up among 10^6 extents,
+ * 8,000 branches; and does the time grow with the number of files and versions, or faster?
  *
- *     npm run bench:scale -- [--runs N] [--commits N] [--extents N] [--no-write]
+ *     npm run bench:scale -- [--runs N] [--commits N] [--extents N] [--branches N] [--only NAMES] [--no-write]
+ *
+ * NAMES: status, log, lookup, branches, files, versions, with commas between; default all.
  *
  * Commands are processes of their own. A cold look-up opens the store anew and asks for one extent;
  * what the system keeps in its page cache stays there.
@@ -17,6 +20,7 @@ import { FolderBackend } from '../lib/storage/store/folder-backend.js';
 import { ObjectStore } from '../lib/storage/store/object-store.js';
 import { PackSetWriter } from '../lib/storage/store/pack-writer.js';
 import { add } from '../lib/use/ops/add.js';
+import { createBranch } from '../lib/use/ops/branch.js';
 import { commit } from '../lib/use/ops/commit.js';
 import { noProgress } from '../lib/use/progress.js';
 import { Repository } from '../lib/use/repository.js';
@@ -103,6 +107,74 @@ async function logRow(dir: string, runs: number, commits: number): Promise<Row[]
   ];
 }
 
+/** Branches are made by the library: 8,000 processes would take longer than all that is measured. */
+async function branchRows(dir: string, runs: number, branches: number): Promise<Row[]> {
+  const context = { cwd: dir, progress: noProgress, warn() {} };
+  const repo = await Repository.init(dir, 'm');
+  for (let version = 1; version <= 5; version++) {
+    await fs.writeFile(path.join(dir, 'config.txt'), `version ${version}`);
+    await add(repo, { paths: ['config.txt'] }, context);
+    await commit(repo, { message: `version ${version}` }, context);
+  }
+  for (let i = 0; i < branches; i++) {
+    await createBranch(repo, { name: `exp-${i}`, start: `m@${1 + (i % 5)}` }, context);
+  }
+  await repo.close();
+  const rows: Row[] = [];
+  for (const verb of ['branch', 'list', 'gc', 'status']) {
+    rows.push(
+      await repeat(`dlv ${verb}`, runs, `${branches} branches`, () => measureDlv([verb], dir)),
+    );
+  }
+  return rows;
+}
+
+/** Steps of ten: linear if each takes ten times the one before, less what every process takes. */
+async function fileRows(dir: string, runs: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const count of [1_000, 10_000, 100_000]) {
+    const at = path.join(dir, String(count));
+    for (let i = 0; i < count; i++) {
+      const file = path.join(at, `part-${i % 100}`, `file-${i}.txt`);
+      if (i < 100) await fs.mkdir(path.dirname(file), { recursive: true });
+      await fs.writeFile(file, `content ${i}`);
+    }
+    await measureDlv(['init'], at);
+    const notes = `${count} files`;
+    const once = async (what: string, args: string[]): Promise<Row> => {
+      const { seconds, cpuSeconds, peakBytes } = await measureDlv(args, at);
+      const one: Spread = { median: seconds, min: seconds, max: seconds, n: 1 };
+      return { what, seconds: one, cpuSeconds, peakBytes, notes };
+    };
+    rows.push(await once('dlv add', ['add', '.']));
+    rows.push(await once('dlv commit', ['commit', '-m', 'all']));
+    rows.push(await repeat('dlv status', runs, notes, () => measureDlv(['status'], at)));
+    rows.push(await once('dlv checkout --out', ['checkout', 'HEAD', '--out', 'copy']));
+    await fs.rm(at, { recursive: true, force: true });
+  }
+  return rows;
+}
+
+async function versionRows(dir: string, runs: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  const context = { cwd: dir, progress: noProgress, warn() {} };
+  const repo = await Repository.init(dir, 'm');
+  let made = 0;
+  for (const count of [1_000, 10_000]) {
+    for (; made < count; made++) {
+      await fs.writeFile(path.join(dir, 'config.txt'), `version ${made}`);
+      await add(repo, { paths: ['config.txt'] }, context);
+      await commit(repo, { message: `version ${made}` }, context);
+    }
+    for (const verb of ['log', 'list', 'branch', 'gc', 'fsck', 'du']) {
+      const notes = `${count} versions`;
+      rows.push(await repeat(`dlv ${verb}`, runs, notes, () => measureDlv([verb], dir)));
+    }
+  }
+  await repo.close();
+  return rows;
+}
+
 function extentId(number: number): Id {
   return createHash('sha256').update(`extent ${number}`).digest('hex') as Id;
 }
@@ -154,6 +226,8 @@ async function main(): Promise<void> {
       runs: { type: 'string', default: '10' },
       commits: { type: 'string', default: '2000' },
       extents: { type: 'string', default: '1000000' },
+      branches: { type: 'string', default: '8000' },
+      only: { type: 'string', default: 'status,log,lookup,branches,files,versions' },
       'no-write': { type: 'boolean', default: false },
     },
   });
@@ -165,11 +239,20 @@ async function main(): Promise<void> {
     return path.join(work, name);
   };
   try {
-    const rows: Row[] = [
-      ...(await statusRows(await folder('many'), runs)),
-      ...(await logRow(await folder('long'), runs, Number(values.commits))),
-      await lookUpRow(await folder('wide'), runs, Number(values.extents)),
-    ];
+    const parts: Record<string, (dir: string) => Promise<Row[]>> = {
+      status: (dir) => statusRows(dir, runs),
+      log: (dir) => logRow(dir, runs, Number(values.commits)),
+      lookup: async (dir) => [await lookUpRow(dir, runs, Number(values.extents))],
+      branches: (dir) => branchRows(dir, runs, Number(values.branches)),
+      files: (dir) => fileRows(dir, Math.min(runs, 3)),
+      versions: (dir) => versionRows(dir, Math.min(runs, 3)),
+    };
+    const rows: Row[] = [];
+    for (const name of values.only.split(',')) {
+      const part = parts[name];
+      if (part === undefined) throw new Error(`'--only ${name}': choose of ${Object.keys(parts)}`);
+      rows.push(...(await part(await folder(name))));
+    }
     const text = [
       markdownTable([
         ['what', 'median', 'min … max', 'n', 'cpu', 'peak memory', ''],

@@ -7,6 +7,7 @@
 
 import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import { forEachInTurns } from '../../base/bytes/small-files.js';
 import { DlvError, isDamage } from '../../base/errors.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
@@ -14,7 +15,7 @@ import { type NoteReader, readTier } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';
 import { type ReflogEntry, readDeletedReflogs, readReflog } from '../repo/refs/reflog.js';
-import { listNotedVersions, listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
+import { listNotedVersions, readEachRef, readNotes } from '../repo/refs/refs.js';
 import type { Staging } from '../repo/staging/staging.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { readPages } from '../repo/version/file-tree.js';
@@ -113,22 +114,31 @@ async function rootsOf(
     if (head.kind === 'detached') roots.add(head.id);
   });
   const logs = ['HEAD'];
-  for (const name of await listRefNames(layout)) {
-    if (name.startsWith('refs/notes/')) continue;
+  for await (const { name, parse } of readEachRef(layout)) {
     logs.push(name);
     await tryRead(name, async () => {
-      const id = await readRef(layout, name);
-      if (id !== null) roots.add(id);
+      roots.add(parse());
     });
   }
-  for (const name of logs) {
-    const log = await readReflog(layout, name, NOT_A_VERSION);
-    if (log.damaged.length > 0) {
-      const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
-      options.onBroken({ kind: 'ref', name, what: 'damaged', message, version: null, path: null });
-    }
-    await addMoves(log.entries);
-  }
+  await forEachInTurns(
+    logs,
+    async (name) => {
+      const log = await readReflog(layout, name, NOT_A_VERSION);
+      if (log.damaged.length > 0) {
+        const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
+        options.onBroken({
+          kind: 'ref',
+          name,
+          what: 'damaged',
+          message,
+          version: null,
+          path: null,
+        });
+      }
+      await addMoves(log.entries);
+    },
+    options.signal,
+  );
   await addMoves(await readDeletedReflogs(layout));
   return roots;
 }

@@ -11,7 +11,7 @@ import {
   parseRefName,
   refNameProblem,
 } from '../../storage/repo/refs/ref-name.js';
-import { listRefNames, readRef } from '../../storage/repo/refs/refs.js';
+import { listModels, listRefNames, listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import type { Repository } from '../repository.js';
 
@@ -19,6 +19,23 @@ import type { Repository } from '../repository.js';
 export interface BranchName {
   model: string;
   branch: string;
+}
+
+/** A branch of a model and the version that it names. */
+export interface BranchTip extends BranchName {
+  version: Id;
+}
+
+/** All branches with their tips, by model and name. @throws {CorruptError} for a damaged ref. */
+export async function listBranchTips(repo: Repository, model?: string): Promise<BranchTip[]> {
+  const prefix = model === undefined ? 'refs/heads' : `refs/heads/${checkModelName(model)}`;
+  const tips: BranchTip[] = [];
+  for (const { name, id } of await listRefs(repo.layout, prefix)) {
+    const place = parseRefName(name);
+    if (place?.kind !== 'head') continue;
+    tips.push({ model: place.model, branch: place.branch, version: id });
+  }
+  return tips;
 }
 
 /** All branches, by model and name. */
@@ -34,7 +51,7 @@ export async function listBranches(repo: Repository, model?: string): Promise<Br
 
 /** Models that have a branch or staged files, and HEAD's. */
 export async function knownModels(repo: Repository, staging: Staging): Promise<Set<string>> {
-  const models = new Set((await listBranches(repo)).map(({ model }) => model));
+  const models = new Set(await listModels(repo.layout));
   for (const { model } of staging.models()) models.add(model);
   models.add((await readHead(repo.layout)).model);
   return models;

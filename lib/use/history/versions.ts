@@ -94,6 +94,7 @@ export class Describer {
   readonly #numbers = new Map<Id, number>();
   readonly #pages = new Map<Id, FilePage>();
   readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
+  readonly #shortRefs = new Map<Id, string[]>();
   #refs: Promise<Map<Id, string[]>> | null = null;
   #noted: Promise<Set<Id>> | null = null;
 
@@ -183,16 +184,27 @@ export class Describer {
       author: formatAuthor(version.author),
       time: formatMoment(version.time, version.tzMinutes),
       parents: version.parents,
-      lineage: await this.#lineage(version),
+      lineage: await this.lineage(version),
       metrics: lastMetrics(version.metrics),
       params: Object.fromEntries(version.params.map(({ name, text }) => [name, text])),
       step: await this.step(version.tree),
-      refs: ((await this.refs()).get(id) ?? []).map(shortRef),
+      refs: await this.#shortRefsOf(id),
       tier: await this.tier(id),
     };
   }
 
-  async #lineage(version: Version): Promise<Lineage[]> {
+  /** One array for all who ask: thousands of branches may name one version. */
+  async #shortRefsOf(id: Id): Promise<string[]> {
+    let short = this.#shortRefs.get(id);
+    if (short === undefined) {
+      short = ((await this.refs()).get(id) ?? []).map(shortRef);
+      this.#shortRefs.set(id, short);
+    }
+    return short;
+  }
+
+  /** Versions of other models that a version derives from, one for each such parent. */
+  async lineage(version: Version): Promise<Lineage[]> {
     const lineage: Lineage[] = [];
     for (const parent of version.parents) {
       const { model } = await this.#repo.version(parent);

@@ -12,14 +12,14 @@ import {
   checkModel,
   findBranch,
   knownModels,
-  listBranches,
+  listBranchTips,
   newBranchName,
   noBranch,
   readBranch,
 } from '../history/branches.js';
 import { currentLine, needTip } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
-import { Describer } from '../history/versions.js';
+import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { moveReason } from '../worktree/apply-checkout.js';
 
@@ -48,16 +48,15 @@ export async function listBranchEntries(
   _context: OpContext,
 ): Promise<BranchEntry[]> {
   const head = await readHead(repo.layout);
-  const model = options.all ? undefined : (options.model ?? head.model);
+  const onlyModel = options.all ? undefined : (options.model ?? head.model);
   const describer = new Describer(repo);
   const entries: BranchEntry[] = [];
-  for (const name of await listBranches(repo, model)) {
-    const version = await readBranch(repo, name);
-    if (version === null) continue;
-    const { number, message, time } = await describer.describe(version);
-    const current =
-      head.kind === 'branch' && head.model === name.model && head.branch === name.branch;
-    entries.push({ ...name, current, version, number, message, time });
+  for (const { model, branch, version } of await listBranchTips(repo, onlyModel)) {
+    const number = await describer.number(version);
+    const { message, time, tzMinutes } = await repo.version(version);
+    const current = head.kind === 'branch' && head.model === model && head.branch === branch;
+    const moment = formatMoment(time, tzMinutes);
+    entries.push({ model, branch, current, version, number, message, time: moment });
   }
   return entries;
 }

@@ -5,7 +5,7 @@ import { NotFoundError } from '../../base/errors.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
-import { listBranches, readBranch } from '../history/branches.js';
+import { listBranchTips } from '../history/branches.js';
 import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes.js';
 import { modelBytes } from '../history/usage.js';
 import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
@@ -46,14 +46,11 @@ export async function list(
 ): Promise<ListedModel[]> {
   const { last = 1, message } = options;
   const head = await repo.head();
-  const branches = await listBranches(repo);
   const tips = new Map<string, { branch: string; version: Id }[]>();
-  for (const name of branches) {
-    const version = await readBranch(repo, name);
-    if (version === null) continue;
-    const rows = tips.get(name.model) ?? [];
-    rows.push({ branch: name.branch, version });
-    tips.set(name.model, rows);
+  for (const { model, branch, version } of await listBranchTips(repo)) {
+    const rows = tips.get(model) ?? [];
+    rows.push({ branch, version });
+    tips.set(model, rows);
   }
   if (options.model !== undefined) checkExists(options.model, [...tips.keys()]);
   const starts = [...tips.values()].flat().map((row) => row.version);
@@ -72,11 +69,10 @@ export async function list(
       const version = await repo.version(id);
       const isWanted =
         message === undefined || version.message.toLowerCase().includes(message.toLowerCase());
-      const summary = await describer.describe(id);
-      for (const parent of summary.lineage) lineage.set(parent.version, parent);
+      for (const parent of await describer.lineage(version)) lineage.set(parent.version, parent);
       if (!isWanted) continue;
       fits++;
-      if (latest.length < last) latest.push(summary);
+      if (latest.length < last) latest.push(await describer.describe(id));
     }
     if (fits === 0) continue;
     const size = bytes.get(model);

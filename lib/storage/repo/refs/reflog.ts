@@ -6,9 +6,10 @@
  * what a power cut tears is reported as damaged and costs no version. @see docs/format/refs.md
  */
 import path from 'node:path';
-import { io, ioError, isMissing, makeDirectory, ReadFile } from '../../../base/bytes/files.js';
+import { io, ioError, makeDirectory } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { lineSum } from '../../../base/bytes/sealed.js';
+import { readTail } from '../../../base/bytes/small-files.js';
 import { REFLOG_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
@@ -96,7 +97,7 @@ export const DELETED_LOG = 'deleted';
 /** Keeps the lines of a ref that is about to be deleted: gc asks them for the grace period. */
 export async function keepReflog(lock: RepositoryLock, name: string): Promise<void> {
   lock.assertHeld();
-  const lines = await readLines(lock.layout.log(name));
+  const lines = readLines(lock.layout.log(name));
   const file = lock.layout.log(DELETED_LOG);
   try {
     const handle = await io.open(file, 'a');
@@ -115,7 +116,7 @@ export async function keepReflog(lock: RepositoryLock, name: string): Promise<vo
 /** Lines of deleted refs, in no order; damaged ones are left out. */
 export async function readDeletedReflogs(layout: Layout): Promise<ReflogEntry[]> {
   const entries: ReflogEntry[] = [];
-  for (const line of await readLines(layout.log(DELETED_LOG))) {
+  for (const line of readLines(layout.log(DELETED_LOG))) {
     const entry = parseReflogLine(line);
     if (entry !== null) entries.push(entry);
   }
@@ -123,25 +124,13 @@ export async function readDeletedReflogs(layout: Layout): Promise<ReflogEntry[]>
 }
 
 /** Reads lines from the end of the file, at most REFLOG_BYTES_MAX of them. */
-async function readLines(file: string): Promise<string[]> {
-  let source: ReadFile;
-  try {
-    source = await ReadFile.open(file);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-  try {
-    const start = Math.max(0, source.size - REFLOG_BYTES_MAX);
-    const lines = Buffer.from(await source.read(start, source.size - start))
-      .toString()
-      .split('\n');
-    if (lines.at(-1) === '') lines.pop();
-    if (start > 0) lines.shift();
-    return lines;
-  } finally {
-    await source.close();
-  }
+function readLines(file: string): string[] {
+  const tail = readTail(file, REFLOG_BYTES_MAX);
+  if (tail === null) return [];
+  const lines = Buffer.from(tail.bytes).toString().split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  if (tail.start > 0) lines.shift();
+  return lines;
 }
 
 /**
@@ -155,7 +144,7 @@ export async function readReflog(
 ): Promise<Reflog> {
   const damaged: number[] = [];
   const all: ReflogEntry[] = [];
-  (await readLines(layout.log(name))).forEach((line, i) => {
+  readLines(layout.log(name)).forEach((line, i) => {
     if (line === '' && name === DELETED_LOG) return; // it stands between two refs
     const entry = parseReflogLine(line);
     if (entry) all.push(entry);

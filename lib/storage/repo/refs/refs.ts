@@ -18,6 +18,7 @@ import {
 } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { listTree, readFiles } from '../../../base/bytes/small-files.js';
 import { ConflictError, CorruptError } from '../../../base/errors.js';
 import { MANIFEST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { type Layout, notesRefName, TEMPORARY_PREFIX } from '../layout.js';
@@ -70,35 +71,66 @@ export async function readRef(layout: Layout, name: string): Promise<Id | null> 
  * @param prefix 'refs', 'refs/heads', 'refs/heads/<model>', 'refs/tags' and the like.
  */
 export async function listRefNames(layout: Layout, prefix = 'refs'): Promise<string[]> {
-  const names: string[] = [];
-  const walk = async (name: string): Promise<void> => {
-    for (const entry of await listDirectory(layout.ref(name))) {
-      if (entry.startsWith(TEMPORARY_PREFIX)) continue;
-      const child = `${name}/${entry}`;
-      const there = await statOrNull(layout.ref(child));
-      if (there?.isDirectory) await walk(child);
-      else if (there?.isFile && parseRefName(child) !== null) names.push(child);
-    }
-  };
-  await walk(prefix);
-  return names.sort();
+  const names = await listTree(layout.ref(prefix), { skip: isTemporary });
+  return names.map((name) => `${prefix}/${name}`).filter((name) => parseRefName(name) !== null);
+}
+
+function isTemporary(name: string): boolean {
+  return name.startsWith(TEMPORARY_PREFIX);
+}
+
+/** A ref that was read; `parse` gives its version. */
+export interface RefText {
+  name: string;
+  /** @throws {CorruptError} if it is damaged. */
+  parse(): Id;
+}
+
+/** Refs at or below a folder of refs, notes apart, by name; each is parsed when its reader asks. */
+export async function* readEachRef(layout: Layout, prefix = 'refs'): AsyncGenerator<RefText> {
+  const names = (await listRefNames(layout, prefix)).filter((name) => !isNotesRef(name));
+  const below = names.map((name) => name.slice(prefix.length + 1));
+  for await (const read of readFiles(layout.ref(prefix), below, STATE_FILE_BYTES_MAX)) {
+    const name = `${prefix}/${read.name}`;
+    const parse = (): Id => {
+      const file = layout.ref(name);
+      // Of a file that is too long only the end was read; no checksum may make a ref of that.
+      return parseRef(read.start > 0 ? '' : unseal(read.bytes, file), file);
+    };
+    yield { name, parse };
+  }
 }
 
 /** All refs at or below a folder of refs, notes apart, by name. @throws {CorruptError} for a damaged one. */
 export async function listRefs(layout: Layout, prefix = 'refs'): Promise<Ref[]> {
   const refs: Ref[] = [];
-  for (const name of await listRefNames(layout, prefix)) {
-    if (name.startsWith('refs/notes/')) continue;
-    const id = await readRef(layout, name);
-    if (id !== null) refs.push({ name, id }); // null: deleted meanwhile
-  }
+  for await (const { name, parse } of readEachRef(layout, prefix)) refs.push({ name, id: parse() });
   return refs;
 }
 
-/** Names of the models that have a branch, sorted. */
+function isNotesRef(name: string): boolean {
+  return name.startsWith('refs/notes/');
+}
+
+/** Names of the models that have a branch, sorted. Lists one folder per model, not each branch. */
 export async function listModels(layout: Layout): Promise<string[]> {
-  const names = await listRefNames(layout, 'refs/heads');
-  return [...new Set(names.map((name) => name.split('/')[2] as string))];
+  const models: string[] = [];
+  for (const name of await listDirectory(layout.ref('refs/heads'))) {
+    if (await holdsRef(layout, `refs/heads/${name}`)) models.push(name);
+  }
+  return models;
+}
+
+/** True if there is a ref below a folder of refs; ends at the first. */
+async function holdsRef(layout: Layout, folder: string): Promise<boolean> {
+  const names = await listDirectory(layout.ref(folder)).catch(() => []);
+  for (const name of names.filter((entry) => !isTemporary(entry))) {
+    const child = `${folder}/${name}`;
+    const there = await statOrNull(layout.ref(child));
+    if (there?.isFile && parseRefName(child) !== null) return true;
+    if (there?.isDirectory && (await holdsRef(layout, child))) return true;
+  }
+  return false;
 }
 
 /** Refuses a ref beside which `name` cannot stand: 'a' and 'a/b' are a file and a folder. */
