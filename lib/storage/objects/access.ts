@@ -8,6 +8,7 @@ import type { Config } from '../repo/settings/config.js';
 import type { FilePage } from '../repo/version/file-page.js';
 import type { Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
+import type { PackSession } from './session.js';
 import type { Sketches } from './sketches.js';
 import type { Readers } from './stored-file.js';
 import type { NoteReader, VersionTier } from './tiers.js';
@@ -37,6 +38,12 @@ export interface LockAccess {
 /** Its settings. */
 export interface SettingAccess {
   readonly config: Config;
+}
+
+/** New objects, stored in sessions. */
+export interface SessionAccess {
+  /** A new pack session. Flush or abort it. */
+  session(): PackSession;
 }
 
 /** For what reads versions down to their bytes. */

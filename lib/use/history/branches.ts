@@ -2,6 +2,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../base/errors.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { readHead } from '../../storage/repo/refs/head.js';
@@ -13,7 +14,6 @@ import {
 } from '../../storage/repo/refs/ref-name.js';
 import { listModels, listRefNames, listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
-import type { Repository } from '../repository.js';
 
 /** A branch of a model. */
 export interface BranchName {
@@ -27,7 +27,7 @@ export interface BranchTip extends BranchName {
 }
 
 /** All branches with their tips, by model and name. @throws {CorruptError} for a damaged ref. */
-export async function listBranchTips(repo: Repository, model?: string): Promise<BranchTip[]> {
+export async function listBranchTips(repo: ReadAccess, model?: string): Promise<BranchTip[]> {
   const prefix = model === undefined ? 'refs/heads' : `refs/heads/${checkModelName(model)}`;
   const tips: BranchTip[] = [];
   for (const { name, id } of await listRefs(repo.layout, prefix)) {
@@ -39,7 +39,7 @@ export async function listBranchTips(repo: Repository, model?: string): Promise<
 }
 
 /** All branches, by model and name. */
-export async function listBranches(repo: Repository, model?: string): Promise<BranchName[]> {
+export async function listBranches(repo: ReadAccess, model?: string): Promise<BranchName[]> {
   const prefix = model === undefined ? 'refs/heads' : `refs/heads/${checkModelName(model)}`;
   const branches: BranchName[] = [];
   for (const name of await listRefNames(repo.layout, prefix)) {
@@ -50,7 +50,7 @@ export async function listBranches(repo: Repository, model?: string): Promise<Br
 }
 
 /** Models that have a branch or staged files, and HEAD's. */
-export async function knownModels(repo: Repository, staging: Staging): Promise<Set<string>> {
+export async function knownModels(repo: ReadAccess, staging: Staging): Promise<Set<string>> {
   const models = new Set(await listModels(repo.layout));
   for (const { model } of staging.models()) models.add(model);
   models.add((await readHead(repo.layout)).model);
@@ -58,7 +58,7 @@ export async function knownModels(repo: Repository, staging: Staging): Promise<S
 }
 
 /** Tip of a branch, or null if there is none. */
-export function readBranch(repo: Repository, name: BranchName): Promise<Id | null> {
+export function readBranch(repo: ReadAccess, name: BranchName): Promise<Id | null> {
   return readRef(repo.layout, branchRefName(name.model, name.branch));
 }
 
@@ -84,7 +84,7 @@ export function newBranchName(
  * @throws {AmbiguousError} if both exist.
  */
 export async function findBranch(
-  repo: Repository,
+  repo: ReadAccess,
   name: string,
   model: string,
 ): Promise<BranchName | null> {
@@ -112,7 +112,7 @@ export async function findBranch(
 
 /** The error for a branch that is not there, with the nearest names. */
 export async function noBranch(
-  repo: Repository,
+  repo: ReadAccess,
   name: string,
   others: Iterable<string> = [],
   remedy = "'dlv branch --all' lists the branches",
@@ -133,7 +133,7 @@ export async function noBranch(
 
 /** @throws {UsageError} if a branch would hold a version of another model. */
 export async function checkModel(
-  repo: Repository,
+  repo: ReadAccess,
   version: Id,
   to: BranchName,
   revision: string,

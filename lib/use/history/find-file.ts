@@ -1,13 +1,13 @@
 /** Files of a version by their paths. */
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { findFile, readFiles } from '../../storage/repo/version/file-tree.js';
-import type { Repository } from '../repository.js';
 
 /** The file at `path` of a version. @throws {NotFoundError} with the nearest paths. */
-export async function fileOf(repo: Repository, version: Id, path: string): Promise<FileEntry> {
+export async function fileOf(repo: ReadAccess, version: Id, path: string): Promise<FileEntry> {
   const { tree } = await repo.version(version);
   const entry = await findFile(tree, path, repo);
   if (entry !== null) return (await repo.tier(version))?.entryOf(entry) ?? entry;

@@ -10,7 +10,7 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
-import type { Repository } from '../repository.js';
+import type { LineAccess } from './access.js';
 
 /** A model and the branch that its next version goes to; null for a version without a branch. */
 export interface Line {
@@ -22,7 +22,7 @@ export interface Line {
 
 /** The line of `model` (default: HEAD's): HEAD's branch, else the staged one, else `main`. */
 export async function currentLine(
-  repo: Repository,
+  repo: LineAccess,
   staging: Staging,
   model?: string,
 ): Promise<Line> {
@@ -39,7 +39,7 @@ export async function currentLine(
 
 /** Files of a version with the step of the snapshot they belong to. */
 export async function filesWithSteps(
-  repo: Repository,
+  repo: LineAccess,
   version: Id,
 ): Promise<{ entry: FileEntry; step: number | null; snapshot: Snapshot | null }[]> {
   const tree = await repo.tree(version);
@@ -58,7 +58,7 @@ const FOREIGN_TIPS_MAX = 8;
 
 /** Stored files in which a new file of the line may find bases: its tip's, else those of other lines. */
 export async function baseCandidates(
-  repo: Repository,
+  repo: LineAccess,
   line: Line,
 ): Promise<{ entry: FileEntry; step: number | null }[]> {
   if (line.tip !== null) return filesWithSteps(repo, line.tip);
@@ -77,7 +77,7 @@ export async function baseCandidates(
  * simply what is staged.
  * @throws {ConflictError} if they were taken from another version.
  */
-export async function checkBase(repo: Repository, staging: Staging, line: Line): Promise<void> {
+export async function checkBase(repo: LineAccess, staging: Staging, line: Line): Promise<void> {
   const staged = staging.get(line.model);
   if (staged === undefined || staged.base === line.tip) return;
   if (staged.base !== null && (await repo.store.findBlob(staged.base)) !== null) {

@@ -31,7 +31,7 @@ import {
   type Version,
   writeVersion,
 } from '../../storage/repo/version/version.js';
-import type { Repository } from '../repository.js';
+import type { ChangeAccess, LineAccess } from './access.js';
 import { checkLive } from './check-live.js';
 import { checkBase, currentLine, type Line } from './lines.js';
 import { type PathChange, stagedChanges } from './staged-changes.js';
@@ -73,7 +73,7 @@ export interface Draft extends StagedLine {
 
 /** The line of `model` (default: HEAD's), to commit to. @throws {ConflictError} without a branch. */
 export async function branchLine(
-  repo: Repository,
+  repo: LineAccess,
   staging: Staging,
   model?: string,
 ): Promise<Line & { branch: string }> {
@@ -91,7 +91,7 @@ export async function branchLine(
  *   that is not in the repository.
  */
 export async function draftVersion(
-  repo: Repository,
+  repo: LineAccess,
   source: StagedLine,
   content: VersionContent,
 ): Promise<Draft> {
@@ -132,7 +132,7 @@ export async function draftVersion(
 
 /** Stores the version in the session. Flush the session, then `landVersion`. */
 export async function storeVersion(
-  repo: Repository,
+  repo: LineAccess,
   session: PackSession,
   draft: Draft,
   signal?: AbortSignal,
@@ -172,7 +172,7 @@ function withStep({ content, entries, changes }: Draft): StagedEntry[] {
  * @throws {ConflictError} if the branch or staging changed since the draft.
  */
 export async function landVersion(
-  repo: Repository,
+  repo: ChangeAccess,
   session: PackSession,
   draft: Draft,
   { id, version }: { id: Id; version: Version },
@@ -237,7 +237,7 @@ async function checkNamed(
 
 /** Tensors of staged files that belong to a checkpoint. */
 export async function countTensors(
-  repo: Repository,
+  repo: LineAccess,
   entries: readonly StagedEntry[],
 ): Promise<number> {
   let tensors = 0;

@@ -6,11 +6,12 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../storage/objects/stored-file.js';
+import { readHead } from '../../storage/repo/refs/head.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { type BlobEntry, segmentCount, storedBytes } from '../../storage/store/types.js';
-import type { Repository } from '../repository.js';
 import { Describer } from './versions.js';
 
 /** A stored file, as versions and staging name it. */
@@ -20,7 +21,7 @@ export type SizedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
 export class StoredSizes {
   /** Bytes in pack files of each object; extents with all their segments. */
   readonly bytes: number[] = [];
-  readonly #repo: Repository;
+  readonly #repo: ReadAccess;
   readonly #describer: Describer;
   readonly #numbers = new Map<Id, number>();
   /** Objects that an object is a delta against. */
@@ -28,7 +29,7 @@ export class StoredSizes {
   readonly #files = new Map<Id, number[]>();
   readonly #signal: AbortSignal | undefined;
 
-  constructor(repo: Repository, signal?: AbortSignal) {
+  constructor(repo: ReadAccess, signal?: AbortSignal) {
     this.#repo = repo;
     this.#describer = new Describer(repo);
     this.#signal = signal;
@@ -176,15 +177,15 @@ export class Tally {
 }
 
 /** Versions that refs and HEAD name. */
-export async function versionRoots(repo: Repository): Promise<Id[]> {
-  const head = await repo.head();
+export async function versionRoots(repo: ReadAccess): Promise<Id[]> {
+  const head = await readHead(repo.layout);
   const ids = (await listRefs(repo.layout)).map((ref) => ref.id);
   return head.kind === 'detached' ? [...ids, head.id] : ids;
 }
 
 /** Versions reachable from some, by model, each newest first; every version once. */
 export async function versionsByModel(
-  repo: Repository,
+  repo: ReadAccess,
   starts: Iterable<Id>,
 ): Promise<Map<string, Id[]>> {
   const models = new Map<string, Id[]>();

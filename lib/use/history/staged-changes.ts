@@ -1,9 +1,9 @@
 /** How the staged files of a line differ from those of the version that it stands on. */
 
 import { comparePaths } from '../../pure/paths/version-path.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
-import type { Repository } from '../repository.js';
 import type { Line } from './lines.js';
 
 export interface PathChange {
@@ -13,7 +13,7 @@ export interface PathChange {
 
 /** Staged files of a line against the files of its tip. */
 export async function stagedChanges(
-  repo: Repository,
+  repo: ReadAccess,
   line: Line,
   entries: readonly StagedEntry[],
 ): Promise<PathChange[]> {

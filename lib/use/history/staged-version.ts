@@ -2,10 +2,11 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
+import { openStoredFile } from '../../storage/objects/stored-file.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { SnapshotHint } from '../../storage/repo/version/snapshots.js';
-import type { Repository } from '../repository.js';
 
 /** True if two entries have the same content and mode. */
 export function sameFile(
@@ -20,7 +21,7 @@ export function sameFile(
  * state in the work tree included; else the state is unknown.
  */
 export async function stagedEntriesOf(
-  repo: Repository,
+  repo: ReadAccess,
   tree: FilePage,
   staging: Staging,
 ): Promise<StagedEntry[]> {
@@ -48,10 +49,10 @@ export async function stagedEntriesOf(
 }
 
 async function describeFile(
-  repo: Repository,
+  repo: ReadAccess,
   file: FileEntry,
 ): Promise<{ format: string; roles: SnapshotHint['roles'] }> {
-  const { skeleton } = await repo.openFile(file);
+  const { skeleton } = await openStoredFile(repo, file);
   const roles = new Set((skeleton?.tensors ?? []).map((tensor) => tensor.role));
   return { format: skeleton?.format ?? 'blob', roles: [...roles] };
 }

@@ -1,8 +1,8 @@
 /** What models, versions and paths take in packs: all that each needs, and what only it needs. */
 import type { Id } from '../../base/bytes/hash.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
-import type { Repository } from '../repository.js';
 import { type GroupBytes, type StoredSizes, Tally } from './sizes.js';
 import { Describer } from './versions.js';
 
@@ -34,7 +34,7 @@ async function addVersion(tally: Tally, sizes: StoredSizes, id: Id): Promise<voi
 
 /** By model: rows in the order of `chosen`. */
 export async function modelBytes(
-  repo: Repository,
+  repo: ReadAccess,
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
 ): Promise<ModelBytes[]> {
@@ -55,7 +55,7 @@ export async function modelBytes(
 
 /** By version. */
 export async function versionBytes(
-  repo: Repository,
+  repo: ReadAccess,
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
 ): Promise<VersionBytes[]> {
@@ -109,7 +109,7 @@ export async function pathBytes(
 
 /** Bytes of all that refs and staging need, deltas' bases included. */
 export async function neededBytes(
-  repo: Repository,
+  repo: ReadAccess,
   sizes: StoredSizes,
   all: ReadonlyMap<string, Id[]>,
 ): Promise<number> {

@@ -7,13 +7,13 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { decodeCanonical } from '../../base/bytes/msgpack.js';
 import { PathOrder } from '../../pure/paths/version-path.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { listNotedVersions } from '../../storage/repo/refs/refs.js';
 import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
 import type { FileTree } from '../../storage/repo/version/file-tree.js';
 import type { Metric, Version } from '../../storage/repo/version/version.js';
-import type { Repository } from '../repository.js';
 
 export type { Id } from '../../base/bytes/hash.js';
 
@@ -90,7 +90,7 @@ function lastStep(snapshots: readonly Pick<Snapshot, 'role' | 'step'>[]): number
 
 /** Describes versions of one repository. */
 export class Describer {
-  readonly #repo: Repository;
+  readonly #repo: ReadAccess;
   readonly #numbers = new Map<Id, number>();
   readonly #pages = new Map<Id, FilePage>();
   readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
@@ -98,7 +98,7 @@ export class Describer {
   #refs: Promise<Map<Id, string[]>> | null = null;
   #noted: Promise<Set<Id>> | null = null;
 
-  constructor(repo: Repository) {
+  constructor(repo: ReadAccess) {
     this.#repo = repo;
   }
 

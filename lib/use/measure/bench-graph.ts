@@ -16,8 +16,8 @@ import {
   type SnapshotGroup,
 } from '../../storage/archive/storage-graph.js';
 import type { Survey, SurveyedExtent } from '../../storage/archive/survey.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
-import type { Repository } from '../repository.js';
 
 /** A graph, and how the repository is stored as a plan of it. */
 export interface MeasuredGraph {
@@ -28,7 +28,7 @@ export interface MeasuredGraph {
 
 /** Measures every candidate encoding on samples. @throws {CorruptError} {NotFoundError} */
 export async function measureGraph(
-  repo: Repository,
+  repo: ReadAccess,
   survey: Survey,
   options: { scheme: Scheme; cost: CostUnit; level: CodecLevel },
   context: OpContext,
@@ -59,7 +59,7 @@ function graphOf(
 }
 
 async function measureEdges(
-  repo: Repository,
+  repo: ReadAccess,
   survey: Survey,
   level: CodecLevel,
   context: OpContext,

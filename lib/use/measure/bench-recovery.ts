@@ -9,12 +9,14 @@ import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import type { Survey } from '../../storage/archive/survey.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { type RetrievalScheme, totalBytes } from '../../storage/objects/chain-forest.js';
 import { materialize } from '../../storage/objects/materializer.js';
+import { FolderBackend } from '../../storage/store/folder-backend.js';
+import { ObjectStore } from '../../storage/store/object-store.js';
 import { packName } from '../../storage/store/pack-format.js';
 import { FILE_CLASSES } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
-import { Repository } from '../repository.js';
 import { type Spread, spreadOf } from './bench-machine.js';
 import type { Subjects } from './subjects.js';
 
@@ -49,7 +51,7 @@ export interface RecoveryOptions {
 
 /** Rebuilds every snapshot again and again. @throws {NotFoundError} {CorruptError} */
 export async function benchRecovery(
-  repo: Repository,
+  repo: ReadAccess,
   subjects: Subjects,
   options: RecoveryOptions,
   context: OpContext,
@@ -72,11 +74,11 @@ interface Whole {
 }
 
 class RecoveryBench {
-  readonly #repo: Repository;
+  readonly #repo: ReadAccess;
   readonly #subjects: Subjects;
   readonly #context: OpContext;
 
-  constructor(repo: Repository, subjects: Subjects, context: OpContext) {
+  constructor(repo: ReadAccess, subjects: Subjects, context: OpContext) {
     this.#repo = repo;
     this.#subjects = subjects;
     this.#context = context;
@@ -139,7 +141,7 @@ class RecoveryBench {
     return [...wholes, { snapshot: null, segments: segmentsOf(survey, all), bytes }];
   }
 
-  /** With a repository opened anew: nothing is left of the run before. */
+  /** With the packs opened anew: nothing is left of the run before. */
   async #rebuild(
     segments: readonly Wanted[],
     planes: number | null,
@@ -151,14 +153,15 @@ class RecoveryBench {
       segment,
       ...(planes === null ? {} : { planes }),
     }));
-    const repo = await Repository.open(this.#repo.layout.workTree);
+    const store = await ObjectStore.open(new FolderBackend(this.#repo.layout.dir));
     try {
       const started = performance.now();
       const options = signal ? { scheme, signal } : { scheme };
-      const { bytes } = await materialize(repo.store, requests, options);
+      const { bytes } = await materialize(store, requests, options);
       return { ms: performance.now() - started, bytes: totalBytes(bytes) };
     } finally {
-      await repo.close();
+      await store.close();
+      await store.backend.close();
     }
   }
 }
@@ -178,7 +181,7 @@ function stopsOf(segments: readonly Wanted[]): (number | null)[] {
 }
 
 /** Paths of all pack files, without indexes. */
-function packFiles(repo: Repository): string[] {
+function packFiles(repo: ReadAccess): string[] {
   return repo.store
     .sets()
     .flatMap(({ id, bytes }) =>

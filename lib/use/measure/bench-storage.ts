@@ -14,8 +14,8 @@ import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { SurveyedExtent } from '../../storage/archive/survey.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
-import type { Repository } from '../repository.js';
 import type { Subjects } from './subjects.js';
 
 /** One way to store the tensors. */
@@ -76,7 +76,7 @@ const deflate = promisify(zlib.deflate) as (bytes: Uint8Array, o: object) => Pro
 
 /** @param mostBytes  bytes of tensors that are measured at most. */
 export async function benchStorage(
-  repo: Repository,
+  repo: ReadAccess,
   subjects: Subjects,
   mostBytes: number,
   context: OpContext,

@@ -3,10 +3,10 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { joinBySketch, type Survey, surveyRepository } from '../../storage/archive/survey.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
-import type { Repository } from '../repository.js';
 
 /** A snapshot that is measured. */
 export interface BenchSnapshot {
@@ -45,7 +45,7 @@ export const LAST_SNAPSHOTS = 10;
  * @throws {NotFoundError} if there is none.
  */
 export async function chooseSubjects(
-  repo: Repository,
+  repo: ReadAccess,
   revisions: readonly string[],
   last: number,
   context: OpContext,

@@ -18,10 +18,10 @@ import {
   readBranch,
 } from '../history/branches.js';
 import { currentLine, needTip } from '../history/lines.js';
+import { moveReason } from '../history/moves.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { moveReason } from '../worktree/apply-checkout.js';
 
 export interface BranchEntry {
   model: string;

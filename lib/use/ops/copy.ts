@@ -18,11 +18,11 @@ import { type Version, writeVersion } from '../../storage/repo/version/version.j
 import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { knownModels } from '../history/branches.js';
+import { moveReason } from '../history/moves.js';
 import { resolveId } from '../history/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { Describer, type Lineage } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { moveReason } from '../worktree/apply-checkout.js';
 import { checkoutVersion } from '../worktree/checkout-version.js';
 
 export interface CopyOptions extends AcceptTier {

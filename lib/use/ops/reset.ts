@@ -12,10 +12,10 @@ import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { currentLine, type Line, needTip } from '../history/lines.js';
+import { moveReason } from '../history/moves.js';
 import { resolveId } from '../history/resolve.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
 import type { Repository } from '../repository.js';
-import { moveReason } from '../worktree/apply-checkout.js';
 import { checkoutVersion } from '../worktree/checkout-version.js';
 import { restoreFiles } from '../worktree/restore-files.js';
 

@@ -21,10 +21,10 @@ import {
   readBranch,
 } from '../history/branches.js';
 import { currentLine } from '../history/lines.js';
+import { moveHead, moveReason } from '../history/moves.js';
 import { resolve, resolveId } from '../history/resolve.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
 import type { Repository } from '../repository.js';
-import { moveHead, moveReason } from '../worktree/apply-checkout.js';
 import { checkoutVersion } from '../worktree/checkout-version.js';
 
 export interface SwitchOptions {

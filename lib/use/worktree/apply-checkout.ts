@@ -6,15 +6,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileStat, sameStat, statOrNull } from '../../base/bytes/files.js';
-import type { Id } from '../../base/bytes/hash.js';
-import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
-import { type Head, writeHead } from '../../storage/repo/refs/head.js';
-import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
-import { currentAuthor, currentMoment, formatAuthor } from '../../storage/repo/settings/author.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
-import type { Repository } from '../repository.js';
 import type { CheckoutPlan } from './checkout-plan.js';
 import { FilePlacer } from './place-files.js';
 
@@ -31,7 +26,7 @@ export interface Applied {
 
 /** Writes and removes what the plan says. @throws {CorruptError} {ConflictError} {IoError} */
 export async function applyPlan(
-  repo: Repository,
+  repo: ReadAccess,
   plan: CheckoutPlan,
   context: OpContext,
 ): Promise<Applied> {
@@ -68,7 +63,7 @@ export async function applyPlan(
  * file system has moved on, so that `status` need not read them: a later change shows in their times.
  */
 async function settle(
-  repo: Repository,
+  repo: ReadAccess,
   written: ReadonlyMap<string, FileStat>,
   applied: Applied,
 ): Promise<void> {
@@ -85,22 +80,4 @@ async function settle(
 /** Entries with the states that a checkout left. */
 export function withStates(entries: readonly StagedEntry[], applied: Applied): StagedEntry[] {
   return entries.map((entry) => ({ ...entry, ...applied.states.get(entry.path) }));
-}
-
-/** Who moves a ref now, and why. */
-export async function moveReason(repo: Repository, reason: string): Promise<MoveReason> {
-  const author = await currentAuthor(repo.config, repo.layout.workTree);
-  return { who: formatAuthor(author), time: currentMoment().time, reason };
-}
-
-/** Replaces HEAD and notes the move in its reflog, unless it already is so. */
-export async function moveHead(
-  lock: RepositoryLock,
-  before: { head: Head; id: Id | null },
-  after: { head: Head; id: Id | null },
-  why: MoveReason,
-): Promise<void> {
-  if (JSON.stringify(before.head) === JSON.stringify(after.head)) return;
-  await appendReflog(lock, 'HEAD', { before: before.id, after: after.id, ...why });
-  await writeHead(lock, after.head);
 }

@@ -2,16 +2,16 @@
 
 import { ReadFile, statOrNull } from '../../base/bytes/files.js';
 import { sha256 } from '../../base/bytes/hash.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
 import type { PathChange } from '../history/staged-changes.js';
-import type { Repository } from '../repository.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
 
 /** Work files that differ from their staged entries. */
 export async function workChanges(
-  repo: Repository,
+  repo: ReadAccess,
   entries: readonly StagedEntry[],
   writtenNs: bigint,
   context: OpContext,
@@ -29,7 +29,7 @@ export async function workChanges(
  * size, is read.
  */
 export async function workState(
-  repo: Repository,
+  repo: ReadAccess,
   entry: StagedEntry,
   writtenNs: bigint,
   signal?: AbortSignal,

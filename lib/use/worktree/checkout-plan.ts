@@ -14,6 +14,7 @@ import {
 } from '../../base/bytes/files.js';
 import { ConflictError } from '../../base/errors.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   isClean,
   nowNs,
@@ -27,7 +28,6 @@ import { versionRoots, versionsByModel } from '../history/sizes.js';
 import { sameFile } from '../history/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { Describer } from '../history/versions.js';
-import type { Repository } from '../repository.js';
 import { hashFile } from './changes.js';
 
 /** A file to be written. */
@@ -72,7 +72,7 @@ export interface PlanOptions {
 
 /** Decides. @throws {ConflictError} that lists the paths whose work would be lost; {TierError}. */
 export async function planCheckout(
-  repo: Repository,
+  repo: ReadAccess,
   options: PlanOptions,
   context: OpContext,
 ): Promise<CheckoutPlan> {
@@ -101,7 +101,7 @@ interface Found {
 
 class Planner {
   readonly plan: CheckoutPlan = { writes: [], removes: [], kept: new Map(), bytes: 0 };
-  readonly #repo: Repository;
+  readonly #repo: ReadAccess;
   readonly #options: PlanOptions;
   readonly #context: OpContext;
   readonly #guard: LinkGuard;
@@ -110,7 +110,7 @@ class Planner {
   readonly #removed = new Set<string>();
   readonly #folders: string[] = [];
 
-  constructor(repo: Repository, options: PlanOptions, context: OpContext) {
+  constructor(repo: ReadAccess, options: PlanOptions, context: OpContext) {
     this.#repo = repo;
     this.#options = options;
     this.#context = context;

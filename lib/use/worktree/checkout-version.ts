@@ -1,14 +1,16 @@
 /** Brings a line of the work tree, or some of its files, to a version. */
 import type { Id } from '../../base/bytes/hash.js';
+import type { Layout } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import type { Head } from '../../storage/repo/refs/head.js';
+import { type Head, readHead } from '../../storage/repo/refs/head.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
+import type { ChangeAccess } from '../history/access.js';
+import { moveHead, moveReason } from '../history/moves.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
-import type { Repository } from '../repository.js';
-import { type Applied, applyPlan, moveHead, moveReason, withStates } from './apply-checkout.js';
+import { type Applied, applyPlan, withStates } from './apply-checkout.js';
 import { planCheckout } from './checkout-plan.js';
 import { checkCollisions } from './collisions.js';
 import { selectPaths } from './select-paths.js';
@@ -32,7 +34,7 @@ export interface CheckedOut {
 }
 
 function report(
-  repo: Repository,
+  repo: ChangeAccess,
   place: { version: Id; model: string; head: Head | null },
   applied: Applied,
   bytes: number,
@@ -53,7 +55,7 @@ function report(
 
 /** Brings the tracked files of a line to those of a version, and HEAD to `head`. */
 export async function checkoutVersion(
-  repo: Repository,
+  repo: ChangeAccess,
   id: Id,
   head: Head,
   how: {
@@ -93,7 +95,7 @@ export async function checkoutVersion(
     how.context,
   );
   const entries = await stagedEntriesOf(repo, tree, staging);
-  const before = { head: await repo.head(), id: await resolveHead(repo.layout) };
+  const before = { head: await readHead(repo.layout), id: await resolveHead(repo.layout) };
   const why = await moveReason(repo, how.reason);
   const applied = await applyPlan(repo, plan, how.context);
   await repo.locked(async (lock) => {
@@ -113,7 +115,7 @@ export async function checkoutVersion(
 
 /** Brings some files of a version into the work tree and into staging. */
 export async function checkoutPaths(
-  repo: Repository,
+  repo: ChangeAccess,
   id: Id,
   options: { paths: readonly string[]; force?: boolean; acceptTier?: boolean },
   context: OpContext,
@@ -121,7 +123,7 @@ export async function checkoutPaths(
   const { model } = await repo.version(id);
   const { staging, writtenNs } = await readStaging(repo.layout);
   const tree = await repo.tree(id);
-  const target = pickFiles(repo, id, tree.files, options.paths, context);
+  const target = pickFiles(repo.layout, id, tree.files, options.paths, context);
   await checkCollisions(
     repo.layout.workTree,
     target.map((file) => file.path),
@@ -157,7 +159,7 @@ export async function checkoutPaths(
 
 /** Files of a version that paths and globs name; all if there are none. @throws {NotFoundError} */
 export function pickFiles(
-  repo: Repository,
+  layout: Layout,
   id: Id,
   files: readonly FileEntry[],
   paths: readonly string[],
@@ -166,6 +168,6 @@ export function pickFiles(
   if (paths.length === 0) return [...files];
   const known = files.map((file) => file.path);
   const where = `version ${id.slice(0, 10)}`;
-  const chosen = selectPaths(repo.layout, context.cwd, paths, known, where);
+  const chosen = selectPaths(layout, context.cwd, paths, known, where);
   return files.filter((file) => chosen.has(file.path));
 }

@@ -4,6 +4,7 @@ import type { PackSession } from '../../storage/objects/session.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { encodeStaging, readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
+import type { StoreAccess } from '../history/access.js';
 import {
   branchLine,
   countTensors,
@@ -16,7 +17,6 @@ import {
 } from '../history/make-version.js';
 import type { PublishedBytes } from '../history/stored-bytes.js';
 import { Describer } from '../history/versions.js';
-import type { Repository } from '../repository.js';
 import { someOf } from './checkout-plan.js';
 import { applyChanges, type StageOptions, storeChanges, trackedFiles } from './stage-files.js';
 
@@ -46,7 +46,7 @@ export interface CommittedVersion extends PublishedBytes {
  * @throws {ConflictError} if nothing changed or the branch moved; {UsageError}; {NotFoundError}.
  */
 export async function commitFiles(
-  repo: Repository,
+  repo: StoreAccess,
   request: CommitRequest,
   context: OpContext,
 ): Promise<CommittedVersion> {
@@ -78,7 +78,7 @@ export async function commitFiles(
 
 /** Reads staging and puts into it, in memory, what the request stores first. */
 async function stageFirst(
-  repo: Repository,
+  repo: StoreAccess,
   session: PackSession,
   request: CommitRequest,
   context: OpContext,

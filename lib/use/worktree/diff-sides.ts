@@ -14,6 +14,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ChangedError, NotFoundError, UsageError } from '../../base/errors.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
+import { openStoredFile } from '../../storage/objects/stored-file.js';
 import { type StoredTensor, tensorsOf, tensorsOfFile } from '../../storage/objects/tensors.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -21,9 +22,9 @@ import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.j
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
 import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
+import type { LineAccess } from '../history/access.js';
 import { currentLine, needTip } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
-import type { Repository } from '../repository.js';
 import { hashFile, workState } from './changes.js';
 
 export interface DiffOptions {
@@ -59,7 +60,7 @@ export interface DiffSide {
 
 /** Opens the two sides that the options name. No file stays open. */
 export async function openSides(
-  repo: Repository,
+  repo: LineAccess,
   options: DiffOptions,
   context: OpContext,
 ): Promise<{ before: DiffSide; after: DiffSide }> {
@@ -114,20 +115,20 @@ function narrow(before: DiffSide, after: DiffSide, wanted: readonly string[]): v
   }
 }
 
-function storedFile(repo: Repository, entry: FileEntry): DiffFile {
+function storedFile(repo: LineAccess, entry: FileEntry): DiffFile {
   let tensors: Promise<StoredTensor[]> | null = null;
   return {
     size: entry.size,
     sha256: entry.sha256,
     mode: entry.mode,
     tensors() {
-      tensors ??= repo.openFile(entry).then(tensorsOf);
+      tensors ??= openStoredFile(repo, entry).then(tensorsOf);
       return tensors;
     },
   };
 }
 
-async function versionSide(repo: Repository, id: Id, label: string): Promise<DiffSide> {
+async function versionSide(repo: LineAccess, id: Id, label: string): Promise<DiffSide> {
   const tree = await repo.tree(id);
   return {
     label,
@@ -138,7 +139,7 @@ async function versionSide(repo: Repository, id: Id, label: string): Promise<Dif
   };
 }
 
-function stagedSide(repo: Repository, entries: readonly StagedEntry[]): DiffSide {
+function stagedSide(repo: LineAccess, entries: readonly StagedEntry[]): DiffSide {
   return {
     label: 'staged',
     version: null,
@@ -197,7 +198,7 @@ async function readWorkFile(
 
 /** Tracked files as they are in the work tree; unchanged ones are taken from the packs. */
 async function workSide(
-  repo: Repository,
+  repo: LineAccess,
   entries: readonly StagedEntry[],
   writtenNs: bigint,
   context: OpContext,

@@ -4,10 +4,10 @@ import nodePath from 'node:path';
 import { ioError, listDirectory, makeDirectory, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, UsageError } from '../../base/errors.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
-import type { Repository } from '../repository.js';
 import { type CheckedOut, pickFiles } from './checkout-version.js';
 import { checkCollisions } from './collisions.js';
 import { FilePlacer, type WantedFile } from './place-files.js';
@@ -23,7 +23,7 @@ export interface ExportOptions extends AcceptTier {
 
 /** @throws {NotFoundError} {ExistsError} {TierError} {CorruptError} {IoError} */
 export async function exportFiles(
-  repo: Repository,
+  repo: ReadAccess,
   id: Id,
   options: ExportOptions,
   context: OpContext,
@@ -31,7 +31,7 @@ export async function exportFiles(
   const root = nodePath.resolve(context.cwd, options.out);
   const { model } = await repo.version(id);
   const { files } = await repo.tree(id);
-  const target = pickFiles(repo, id, files, options.paths ?? [], context);
+  const target = pickFiles(repo.layout, id, files, options.paths ?? [], context);
   checkTiers(target, options.acceptTier, context);
   await prepareFolder(repo, root, options);
   await checkCollisions(
@@ -61,7 +61,7 @@ export async function exportFiles(
 
 /** Makes the folder of an export. @throws {ExistsError} if something is in it. */
 async function prepareFolder(
-  repo: Repository,
+  repo: ReadAccess,
   root: string,
   options: ExportOptions,
 ): Promise<void> {

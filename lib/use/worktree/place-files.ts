@@ -20,19 +20,19 @@ import {
   WriteFile,
 } from '../../base/bytes/files.js';
 import { ConflictError, DlvError } from '../../base/errors.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   fitsGroup,
   type GroupMember,
   rebuildGroup,
   weightOf,
 } from '../../storage/objects/shared-planes.js';
-import type { StoredFile } from '../../storage/objects/stored-file.js';
+import { openStoredFile, type StoredFile } from '../../storage/objects/stored-file.js';
 import { TEMPORARY_PREFIX } from '../../storage/repo/layout.js';
 import { ownIdentity } from '../../storage/repo/processes/process-identity.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
-import type { Repository } from '../repository.js';
 
 let placerNumber = 0;
 
@@ -51,7 +51,7 @@ interface UnfinishedFile {
 }
 
 export class FilePlacer {
-  readonly #repo: Repository;
+  readonly #repo: ReadAccess;
   readonly #root: string;
   readonly #context: OpContext;
   readonly #guard: LinkGuard;
@@ -62,7 +62,7 @@ export class FilePlacer {
   #files = 0;
 
   /** @param root folder that the paths of the entries start from; it exists. */
-  constructor(repo: Repository, root: string, context: OpContext) {
+  constructor(repo: ReadAccess, root: string, context: OpContext) {
     this.#repo = repo;
     this.#root = root;
     this.#context = context;
@@ -91,7 +91,7 @@ export class FilePlacer {
     for (const { entry, seen } of wanted) {
       let stored: StoredFile;
       try {
-        stored = await this.#repo.openFile(entry);
+        stored = await openStoredFile(this.#repo, entry);
       } catch (error) {
         await flush();
         throw error;

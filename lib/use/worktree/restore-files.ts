@@ -6,9 +6,9 @@ import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
+import type { ChangeAccess } from '../history/access.js';
 import { currentLine, type Line } from '../history/lines.js';
 import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/staged-version.js';
-import type { Repository } from '../repository.js';
 import { applyPlan, withStates } from './apply-checkout.js';
 import { planCheckout } from './checkout-plan.js';
 import { checkCollisions } from './collisions.js';
@@ -47,7 +47,7 @@ const NO_FILES: FilePage = { files: [], snapshots: [] };
 
 /** @throws {NotFoundError} for a path that is neither in the source nor tracked; {UsageError} */
 export async function restoreFiles(
-  repo: Repository,
+  repo: ChangeAccess,
   options: RestoreFiles,
   context: OpContext,
 ): Promise<Restored> {
@@ -80,7 +80,7 @@ export async function restoreFiles(
 }
 
 interface Job {
-  repo: Repository;
+  repo: ChangeAccess;
   line: Line;
   staging: Staging;
   writtenNs: bigint;

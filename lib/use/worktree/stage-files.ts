@@ -17,10 +17,10 @@ import {
 } from '../../storage/repo/staging/staging.js';
 import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
+import type { LineAccess } from '../history/access.js';
 import { checkLive } from '../history/check-live.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines.js';
 import { publishedSets } from '../history/stored-bytes.js';
-import type { Repository } from '../repository.js';
 import { selectFiles } from './work-tree.js';
 
 /** Which files, and how they are stored. */
@@ -47,7 +47,7 @@ export interface StoredChanges {
 
 /** Stores the files that differ from what is staged, in the session's open pack set. */
 export async function storeChanges(
-  repo: Repository,
+  repo: LineAccess,
   session: PackSession,
   onDisk: StagingOnDisk,
   options: StageOptions,
@@ -71,7 +71,7 @@ export interface StagePlan {
 }
 
 async function planStage(
-  repo: Repository,
+  repo: LineAccess,
   { staging, writtenNs }: StagingOnDisk,
   options: StageOptions,
   context: OpContext,
@@ -122,7 +122,7 @@ export interface Stored extends BatchResult {
 }
 
 async function storeFiles(
-  repo: Repository,
+  repo: LineAccess,
   session: PackSession,
   plan: StagePlan,
   level: CodecLevel,
@@ -162,7 +162,7 @@ async function storeFiles(
  * @throws {ConflictError} if the model's line moved, or a stored object was collected meanwhile.
  */
 export async function applyChanges(
-  repo: Repository,
+  repo: LineAccess,
   session: PackSession,
   staging: Staging,
   { plan, results }: StoredChanges,
@@ -204,7 +204,7 @@ function entryOf(result: Stored, options: StageOptions): StagedEntry {
 }
 
 /** Options that add every tracked file of a model; what `commit --all` stores first. */
-export function trackedFiles(repo: Repository, staging: Staging, model: string): StageOptions {
+export function trackedFiles(repo: LineAccess, staging: Staging, model: string): StageOptions {
   if (staging.models().length === 0) {
     throw new UsageError('nothing is tracked yet', {
       hint: "name the files of your model: 'dlv add <paths>'",
