@@ -11,6 +11,7 @@ import glob from 'fast-glob';
 import ignore from 'ignore';
 import * as errors from '../lib/base/errors.js';
 import { PROJECT_ROOT } from './helpers/paths.js';
+import { checkBudgets } from './helpers/tidy/budgets.js';
 import { type ErrorRow, parseErrorPage } from './helpers/tidy/error-page.js';
 import {
   checkImports,
@@ -114,6 +115,30 @@ test('errors: docs/errors.md has the codes, classes and exit codes of the table'
     return { code, class: classes.get(code)!, exit };
   });
   t.deepEqual(parseErrorPage(read('docs/errors.md')), rows);
+});
+
+test('budgets: ARCHITECTURE.md lists every memory budget of limits.ts with its size', (t) => {
+  t.deepEqual(checkBudgets(read('lib/base/limits.ts'), read('ARCHITECTURE.md')), []);
+});
+
+test('budgets: one that is not in the table, of another size or gone is found', (t) => {
+  const limits = `// --- memory budgets
+export const A_BYTES = 64 * 1024 * 1024;
+export const B_ITEMS = 7;
+`;
+  const page = (...rows: string[]): string =>
+    [
+      '<!-- budgets -->',
+      '| budget | at most |',
+      '| --- | --- |',
+      ...rows,
+      '<!-- /budgets -->',
+    ].join('\n');
+  const [a, b] = ['| `A_BYTES` | 64 MiB |', '| `B_ITEMS` | 7 |'];
+  t.deepEqual(checkBudgets(limits, page(a, b)), []);
+  t.is(checkBudgets(limits, page(a)).length, 1);
+  t.is(checkBudgets(limits, page(a, '| `B_ITEMS` | 8 |')).length, 1);
+  t.is(checkBudgets(limits, page(a, b, '| `C_ITEMS` | 1 |')).length, 1);
 });
 
 test('imports: every form of import is seen, examples in comments are not', (t) => {

@@ -1,6 +1,6 @@
 /**
- * Every bound on numbers that come from untrusted bytes, and every size of the disk format that the
- * reader must know. Each with its reason. No imports.
+ * Every bound on numbers that come from untrusted bytes, every size of the disk format that the
+ * reader must know, and every memory budget. Each with its reason. No imports.
  */
 
 /** Elements of one hash run: the unit by which a plane verifies alone. */
@@ -102,3 +102,28 @@ export const SET_RECORDS_MAX = 1 << 24;
 /** Extents and candidate encodings of one storage graph: a plan of this size fits in 1 GiB. */
 export const PLAN_NODES_MAX = 2_000_000;
 export const PLAN_EDGES_MAX = 20_000_000;
+
+// --- memory budgets, as in the table of ARCHITECTURE.md §6 ------------------------------------------
+
+/** Indexes of pack sets in memory: half of it whole ones, the rest the heads of large ones. */
+export const INDEX_CACHE_BYTES = 64 * 1024 * 1024;
+/** Blocks of blob files, in which small records stand close together. */
+export const BLOCK_CACHE_BYTES = 16 * 1024 * 1024;
+/** Decoded blobs; one larger than an eighth of this is not kept. */
+export const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
+/** Run hashes of extents: 128 bytes for each MiB of fp32 elements. */
+export const HASH_CACHE_BYTES = 16 * 1024 * 1024;
+/** Decoded versions: a line of some thousand is walked without reading one twice. */
+export const VERSION_CACHE_ITEMS = 4096;
+/** Decoded pages of file lists, of up to FILES_PAGE_MAX entries. */
+export const PAGE_CACHE_ITEMS = 64;
+/** Files of packs that are open at once: far below the usual limit of 1,024 for a process. */
+export const OPEN_FILES_MAX = 64;
+/** Samples of extents while an archive run measures encodings. */
+export const SAMPLE_CACHE_BYTES = 128 * 1024 * 1024;
+/** Segments that ingest encodes at once, as planes; with base and coded planes each takes 3 times that. */
+export const ENCODED_AHEAD_BYTES = 32 * 1024 * 1024;
+/** The same with the planes of an extent that is kept until its id is known. */
+export const INGEST_PLANES_BYTES = 80 * 1024 * 1024;
+/** A longer extent is read twice: its planes are not kept until its id is known. */
+export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;

@@ -6,7 +6,9 @@
 import path from 'node:path';
 import { io, listDirectory } from '../base/bytes/files.js';
 import type { BlobKind, Id } from '../base/bytes/hash.js';
+import { LruCache } from '../base/bytes/lru-cache.js';
 import { ConfigError, ExistsError, isDamage } from '../base/errors.js';
+import { VERSION_CACHE_ITEMS } from '../base/limits.js';
 import { Blobs } from '../storage/objects/blobs.js';
 import { Extents } from '../storage/objects/extents.js';
 import { PackSession } from '../storage/objects/session.js';
@@ -46,7 +48,7 @@ export class Repository implements Readers {
   readonly sketches: Sketches;
   readonly config: Config;
   readonly options: RepositoryOptions;
-  readonly #versions = new Map<Id, Version>();
+  readonly #versions = new LruCache<Id, Version>(VERSION_CACHE_ITEMS);
 
   private constructor(
     layout: Layout,
@@ -132,7 +134,6 @@ export class Repository implements Readers {
     if (hit) return hit;
     const version = await readVersion(id, this);
     this.#versions.set(id, version);
-    if (this.#versions.size > 4096) this.#versions.delete(this.#versions.keys().next().value as Id);
     return version;
   }
 

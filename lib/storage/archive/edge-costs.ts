@@ -7,7 +7,9 @@
  */
 
 import { throwIfAborted } from '../../base/bytes/files.js';
-import { SEGMENT_ELEMENTS } from '../../base/limits.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { LruCache } from '../../base/bytes/lru-cache.js';
+import { SAMPLE_CACHE_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { ObjectAccess } from '../objects/access.js';
@@ -22,8 +24,6 @@ const SAMPLE_ELEMENTS = 256 * 1024;
 /** Elements of one block of it, and segments of one extent that are looked into. */
 const BLOCK_ELEMENTS = 16 * 1024;
 const SAMPLE_SEGMENTS = 3;
-/** Samples kept, in bytes; one that was dropped is read again. */
-const SAMPLES_BYTES = 128 * 1024 * 1024;
 
 /** How a segment is to be encoded. */
 export interface Encoding {
@@ -55,9 +55,8 @@ interface Sample {
 export class EdgeCosts {
   readonly #repo: ObjectAccess;
   readonly #signal: AbortSignal | undefined;
-  readonly #samples = new Map<string, { sample: Promise<Sample>; bytes: number }>();
+  readonly #samples = new LruCache<Id, Promise<Sample>>(SAMPLE_CACHE_BYTES);
   readonly #planes: PlaneCache;
-  #sampleBytes = 0;
 
   constructor(repo: ObjectAccess, signal?: AbortSignal) {
     this.#repo = repo;
@@ -120,20 +119,10 @@ export class EdgeCosts {
 
   #sample(extent: SurveyedExtent): Promise<Sample> {
     const known = this.#samples.get(extent.id);
-    if (known !== undefined) {
-      this.#samples.delete(extent.id);
-      this.#samples.set(extent.id, known);
-      return known.sample;
-    }
-    const made = { sample: this.#readSample(extent), bytes: sampleBytes(extent) };
-    this.#samples.set(extent.id, made);
-    this.#sampleBytes += made.bytes;
-    for (const [id, { bytes }] of this.#samples) {
-      if (this.#sampleBytes <= SAMPLES_BYTES || id === extent.id) break;
-      this.#samples.delete(id);
-      this.#sampleBytes -= bytes;
-    }
-    return made.sample;
+    if (known !== undefined) return known;
+    const sample = this.#readSample(extent);
+    this.#samples.set(extent.id, sample, sampleBytes(extent));
+    return sample;
   }
 
   async #readSample(extent: SurveyedExtent): Promise<Sample> {

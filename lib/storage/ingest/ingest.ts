@@ -2,7 +2,7 @@
  * Ingest: one file → recipe, extents and literals in a pack session.
  *
  * The file is read once from start to end: its sha256 (and git's sha1), the hashes of every extent,
- * the literals. An extent up to KEPT_BYTES that turns out to be new is encoded from memory; a longer
+ * the literals. An extent up to KEPT_EXTENT_BYTES that turns out to be new is encoded from memory; a longer
  * one is read again and hashed again, so that what is stored is what was hashed. Every encoded
  * segment is decoded and compared before it counts (invariant 9).
  *
@@ -16,7 +16,10 @@ import type { Id } from '../../base/bytes/hash.js';
 import { BugError, ChangedError } from '../../base/errors.js';
 import {
   CDC_MAX_BYTES,
+  ENCODED_AHEAD_BYTES,
   GIT_SHA1_BYTES_MAX,
+  INGEST_PLANES_BYTES,
+  KEPT_EXTENT_BYTES,
   LITERAL_BLOB_BYTES,
   RUN_ELEMENTS,
   SEGMENT_ELEMENTS,
@@ -68,12 +71,6 @@ export interface IngestOptions {
 }
 
 const READ_BYTES = 4 * 1024 * 1024;
-/** Bytes of segments being encoded at once; with base and coded planes each takes up to 3 times. */
-const FLIGHT_BYTES = 32 * 1024 * 1024;
-/** The same with the planes that are kept until their extent's id is known. */
-const PLANES_BYTES = 80 * 1024 * 1024;
-/** A longer extent is read twice: its planes are not held until its id is known. */
-const KEPT_BYTES = 64 * 1024 * 1024;
 /** Chunks of unknown bytes being coded at once, on Node's pool. */
 const CHUNKS_IN_FLIGHT = 8;
 
@@ -293,7 +290,7 @@ class FileIngest {
     const { width, count, byteSwap } = part;
     const hasher = new ExtentHasher(width, count);
     const sketcher = new Sketcher(width, count);
-    const keep = count * width <= KEPT_BYTES;
+    const keep = count * width <= KEPT_EXTENT_BYTES;
     // Two in turn: the run before the one being read is still being hashed.
     const passing = keep
       ? []
@@ -302,7 +299,10 @@ class FileIngest {
     for (let segment = 0; segment < segmentCount(count); segment++) {
       const elements = segmentElements(count, segment);
       if (keep)
-        await this.#work.roomFor((segment * SEGMENT_ELEMENTS + elements) * width, PLANES_BYTES);
+        await this.#work.roomFor(
+          (segment * SEGMENT_ELEMENTS + elements) * width,
+          INGEST_PLANES_BYTES,
+        );
       const lease = keep ? planePool.lend(width, elements) : null;
       kept.push(lease);
       for (let first = 0; first < elements; first += RUN_ELEMENTS) {
@@ -391,7 +391,7 @@ class FileIngest {
     base: FittedBase | null,
   ): Promise<void> {
     const bytes = hashes.width * segmentElements(hashes.count, segment);
-    await this.#work.roomFor(bytes, FLIGHT_BYTES);
+    await this.#work.roomFor(bytes, ENCODED_AHEAD_BYTES);
     this.#work.start(hashes.id, bytes, this.#encode(hashes, segment, lease, base));
   }
 

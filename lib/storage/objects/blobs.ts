@@ -4,8 +4,9 @@
  * Owns the chain of blob deltas; lib/store knows records only.
  */
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
+import { LruCache } from '../../base/bytes/lru-cache.js';
 import { CorruptError, NotFoundError } from '../../base/errors.js';
-import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
+import { BLOB_CACHE_BYTES, CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { decodeBlob } from '../../pure/codec/blob-coder.js';
 import type { BlobRecord } from '../store/types.js';
 
@@ -14,12 +15,9 @@ export interface BlobRecords {
   readBlob(id: Id): Promise<BlobRecord | null>;
 }
 
-const CACHE_BYTES = 32 * 1024 * 1024;
-
 export class Blobs {
   readonly #records: BlobRecords;
-  readonly #cache = new Map<Id, { kind: BlobKind; bytes: Uint8Array }>();
-  #cached = 0;
+  readonly #cache = new LruCache<Id, { kind: BlobKind; bytes: Uint8Array }>(BLOB_CACHE_BYTES);
 
   constructor(records: BlobRecords) {
     this.#records = records;
@@ -40,11 +38,7 @@ export class Blobs {
 
   async #read(id: Id, depth: number): Promise<{ kind: BlobKind; bytes: Uint8Array }> {
     const hit = this.#cache.get(id);
-    if (hit) {
-      this.#cache.delete(id);
-      this.#cache.set(id, hit);
-      return hit;
-    }
+    if (hit) return hit;
     const record = await this.#records.readBlob(id);
     if (record === null) {
       throw new NotFoundError(`object '${id}' is not in the repository`, {
@@ -70,18 +64,7 @@ export class Blobs {
       });
     }
     const entry = { kind: record.kind, bytes };
-    this.#remember(id, entry);
+    if (bytes.length <= BLOB_CACHE_BYTES / 8) this.#cache.set(id, entry, bytes.length);
     return entry;
-  }
-
-  #remember(id: Id, entry: { kind: BlobKind; bytes: Uint8Array }): void {
-    if (entry.bytes.length > CACHE_BYTES / 8) return;
-    this.#cache.set(id, entry);
-    this.#cached += entry.bytes.length;
-    for (const [old, value] of this.#cache) {
-      if (this.#cached <= CACHE_BYTES) break;
-      this.#cache.delete(old);
-      this.#cached -= value.bytes.length;
-    }
   }
 }

@@ -5,8 +5,15 @@
  * against the extent id by the run hashes that the head of segment 0 carries.
  */
 import type { Id } from '../../base/bytes/hash.js';
+import { LruCache } from '../../base/bytes/lru-cache.js';
 import { CorruptError } from '../../base/errors.js';
-import { CHAIN_DEPTH_MAX, RUN_ELEMENTS, SEGMENT_ELEMENTS, WIDTH_MAX } from '../../base/limits.js';
+import {
+  CHAIN_DEPTH_MAX,
+  HASH_CACHE_BYTES,
+  RUN_ELEMENTS,
+  SEGMENT_ELEMENTS,
+  WIDTH_MAX,
+} from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import { decodeSegment, segmentStop } from '../../pure/codec/segment.js';
 import { idOfHashes, runCount, runHashes } from '../../pure/tensor/extent-id.js';
@@ -88,8 +95,8 @@ export class Extents {
   readonly #records: SegmentRecords;
   readonly #signal: AbortSignal | undefined;
   readonly #source: PlaneSource | undefined;
-  /** Run hashes of the extents read last; 128 bytes per MiB of fp32, so this stays small. */
-  readonly #hashes = new Map<Id, Uint8Array[]>();
+  /** Run hashes of the extents read last. */
+  readonly #hashes = new LruCache<Id, Uint8Array[]>(HASH_CACHE_BYTES);
 
   /**
    * @param signal  once it is aborted, what was not begun is not decoded: AbortedError.
@@ -322,8 +329,7 @@ export class Extents {
         hint: "run 'dlv fsck'",
       });
     }
-    this.#hashes.set(id, hashes);
-    if (this.#hashes.size > 256) this.#hashes.delete(this.#hashes.keys().next().value as Id);
+    this.#hashes.set(id, hashes, packed.length);
     return hashes;
   }
 }

@@ -19,7 +19,9 @@ import {
   WriteFile,
   writeFileAtomic,
 } from '../../base/bytes/files.js';
+import { LruCache } from '../../base/bytes/lru-cache.js';
 import { assert } from '../../base/errors.js';
+import { BLOCK_CACHE_BYTES, OPEN_FILES_MAX } from '../../base/limits.js';
 import type { Backend, BackendWriter } from './backend.js';
 
 /** One cached handle; closed when it was dropped from the cache and nobody reads from it. */
@@ -29,29 +31,24 @@ interface OpenFile {
   dropped: boolean;
 }
 
-/** Open files kept by default: far below the usual limit of 1,024 per process. */
-const OPEN_FILES_MAX = 64;
-
 /** Small records of blob files stand close together: they are read by blocks of this many bytes. */
 const BLOCK_BYTES = 64 * 1024;
 const SMALL_READ_BYTES = 16 * 1024;
-/** Blocks kept: 16 MiB. */
-const BLOCKS_MAX = 256;
 /** Files that never change under their name; those in tmp/ are read while they grow. */
 const BLOCK_FILES = /^packs\/.*\.blob$/;
 
 export class FolderBackend implements Backend {
   readonly root: string;
-  readonly #openFilesMax: number;
-  readonly #open = new Map<string, OpenFile>();
+  readonly #open: LruCache<string, OpenFile>;
   readonly #folders = new Set<string>();
-  /** Blocks by file, then number; the least used first. */
-  readonly #blocks = new Map<string, Promise<Uint8Array>>();
+  /** Blocks by file, then offset. */
+  readonly #blocks = new LruCache<string, Promise<Uint8Array>>(BLOCK_CACHE_BYTES);
 
   /** @param root the `.dlv` folder. */
   constructor(root: string, options: { openFilesMax?: number } = {}) {
     this.root = root;
-    this.#openFilesMax = Math.max(1, options.openFilesMax ?? OPEN_FILES_MAX);
+    const openFiles = Math.max(1, options.openFilesMax ?? OPEN_FILES_MAX);
+    this.#open = new LruCache(openFiles, (open, name) => this.#forget(open, name));
   }
 
   async read(name: string, offset: number, length: number): Promise<Uint8Array> {
@@ -89,18 +86,14 @@ export class FolderBackend implements Backend {
     const key = `${name}\0${start}`;
     const block =
       this.#blocks.get(key) ?? file.read(start, Math.min(BLOCK_BYTES, file.size - start));
-    this.#blocks.delete(key);
     // A file that was dropped meanwhile may have been replaced: its blocks must not outlive it.
-    if (!open.dropped) this.#blocks.set(key, block);
-    for (const oldest of this.#blocks.keys()) {
-      if (this.#blocks.size <= BLOCKS_MAX) break;
-      this.#blocks.delete(oldest);
-    }
+    if (open.dropped) this.#blocks.delete(key);
+    else this.#blocks.set(key, block, BLOCK_BYTES);
     try {
       // The caller owns what it gets, and a Buffer's own slice would be a view.
       return Uint8Array.prototype.slice.call(await block, offset - start, offset - start + length);
     } catch (error) {
-      if (this.#blocks.get(key) === block) this.#blocks.delete(key);
+      if (this.#blocks.peek(key) === block) this.#blocks.delete(key);
       throw error;
     }
   }
@@ -154,12 +147,12 @@ export class FolderBackend implements Backend {
   }
 
   async refresh(): Promise<void> {
-    for (const name of [...this.#open.keys()]) this.#drop(name);
+    this.#open.clear();
   }
 
   async close(): Promise<void> {
-    const open = [...this.#open.values()];
-    for (const name of [...this.#open.keys()]) this.#drop(name);
+    const open = this.#open.keys().map((name) => this.#open.peek(name) as OpenFile);
+    this.#open.clear();
     await Promise.all(open.map((one) => one.file.then((file) => file.close()).catch(() => {})));
   }
 
@@ -182,21 +175,15 @@ export class FolderBackend implements Backend {
 
   async #acquire(name: string): Promise<{ open: OpenFile; file: ReadFile }> {
     let open = this.#open.get(name);
-    if (open !== undefined) {
-      this.#open.delete(name);
-    } else {
+    if (open === undefined) {
       open = { file: ReadFile.open(this.#path(name)), readers: 0, dropped: false };
+      this.#open.set(name, open);
     }
-    this.#open.set(name, open);
     open.readers++;
-    for (const oldest of this.#open.keys()) {
-      if (this.#open.size <= this.#openFilesMax) break;
-      this.#drop(oldest);
-    }
     try {
       return { open, file: await open.file };
     } catch (error) {
-      if (this.#open.get(name) === open) this.#open.delete(name);
+      if (this.#open.peek(name) === open) this.#open.delete(name);
       throw error;
     }
   }
@@ -206,15 +193,22 @@ export class FolderBackend implements Backend {
     if (open.dropped && open.readers === 0) closeQuietly(open);
   }
 
+  /** Closes a file and forgets what was read of it. */
   #drop(name: string): void {
+    this.#open.delete(name);
+    this.#forgetBlocks(name);
+  }
+
+  #forget(open: OpenFile, name: string): void {
+    this.#forgetBlocks(name);
+    open.dropped = true;
+    if (open.readers === 0) closeQuietly(open);
+  }
+
+  #forgetBlocks(name: string): void {
     for (const key of this.#blocks.keys()) {
       if (key.startsWith(`${name}\0`)) this.#blocks.delete(key);
     }
-    const open = this.#open.get(name);
-    if (open === undefined) return;
-    this.#open.delete(name);
-    open.dropped = true;
-    if (open.readers === 0) closeQuietly(open);
   }
 }
 

@@ -7,10 +7,10 @@
  */
 import { isMissing } from '../../base/bytes/files.js';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
+import { LruCache } from '../../base/bytes/lru-cache.js';
 import { assert, CorruptError, ExistsError, isDamage } from '../../base/errors.js';
-import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
+import { INDEX_CACHE_BYTES, MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import type { Backend } from './backend.js';
-import { ByteCache } from './byte-cache.js';
 import { IndexReader } from './index-reader.js';
 import {
   decodeBlobRow,
@@ -48,7 +48,6 @@ export interface ObjectStoreOptions {
   indexCacheBytes?: number;
 }
 
-const INDEX_CACHE_BYTES = 64 * 1024 * 1024;
 const LEADS = 256;
 /** Look-ups of one key; each after the first because the manifest changed under the one before. */
 const LOOK_UPS_MAX = 4;
@@ -68,7 +67,7 @@ interface ReadManifest extends Manifest {
 export class ObjectStore {
   readonly backend: Backend;
   readonly #cacheBytes: number;
-  readonly #indexes: ByteCache<IndexReader>;
+  readonly #indexes: LruCache<SetId, IndexReader>;
   readonly #opening = new Map<SetId, Promise<IndexReader>>();
   #manifest: ReadManifest;
 
@@ -76,7 +75,7 @@ export class ObjectStore {
     this.backend = backend;
     this.#manifest = manifest;
     this.#cacheBytes = cacheBytes;
-    this.#indexes = new ByteCache(cacheBytes);
+    this.#indexes = new LruCache(cacheBytes);
   }
 
   /** Writes the manifest of a new repository, generation 0, no sets. @throws {ExistsError} */
@@ -124,7 +123,7 @@ export class ObjectStore {
     if (opening === undefined) {
       // Half of the memory is for whole indexes, the rest for heads of those that do not fit. Were
       // all held whole, one look-up through more than fit would read each of them again.
-      const room = this.#cacheBytes / 2 - this.#indexes.bytes;
+      const room = this.#cacheBytes / 2 - this.#indexes.weight;
       opening = IndexReader.open(this.backend, info, room).finally(() =>
         this.#opening.delete(info.id),
       );

@@ -5,7 +5,9 @@
  */
 
 import type { Id } from '../../base/bytes/hash.js';
+import { LruCache } from '../../base/bytes/lru-cache.js';
 import { decodeCanonical } from '../../base/bytes/msgpack.js';
+import { PAGE_CACHE_ITEMS } from '../../base/limits.js';
 import { PathOrder } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { listNotedVersions } from '../../storage/repo/refs/refs.js';
@@ -92,7 +94,7 @@ function lastStep(snapshots: readonly Pick<Snapshot, 'role' | 'step'>[]): number
 export class Describer {
   readonly #repo: ReadAccess;
   readonly #numbers = new Map<Id, number>();
-  readonly #pages = new Map<Id, FilePage>();
+  readonly #pages = new LruCache<Id, FilePage>(PAGE_CACHE_ITEMS);
   readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
   readonly #shortRefs = new Map<Id, string[]>();
   #refs: Promise<Map<Id, string[]>> | null = null;
@@ -150,7 +152,6 @@ export class Describer {
         const bytes = await this.#repo.readBlob(id, 'files');
         page = unpackPage(decodeCanonical(bytes, file), file, new PathOrder());
         this.#pages.set(id, page);
-        if (this.#pages.size > 64) this.#pages.delete(this.#pages.keys().next().value as Id);
       }
       yield page;
     }
