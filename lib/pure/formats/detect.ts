@@ -20,8 +20,9 @@ import { validateLayout } from './validate.js';
 export const READERS: readonly FormatReader[] = [
   npyReader,
   safetensorsReader,
-  npzReader,
+  // Before npz, which takes any zip archive.
   torchReader,
+  npzReader,
   safetensorsIndexReader,
   onnxReader,
 ];
@@ -50,7 +51,9 @@ export async function readLayout(
     throwIfAborted(signal);
     try {
       if (!reader.matches(head, source)) continue;
-      return await layoutWith(reader, source, signal);
+      const layout = await layoutWith(reader, source, signal);
+      if (layout.format !== 'blob') return layout;
+      warnings.push(...layout.warnings);
     } catch (error) {
       if (passesThrough(error, signal)) throw error;
       if (options.strict && !isDamage(error)) throw error;

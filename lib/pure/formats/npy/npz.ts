@@ -1,32 +1,58 @@
 /**
  * NumPy .npz: a zip archive of .npy entries. Stored entries are extents where they lie; compressed
  * ones stay opaque, as a small change of the values changes all their bytes.
+ *
+ * Read as NumPy reads it: of entries with one name the last counts, and of archives that are joined
+ * in one file the last.
  */
 import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { isDamage } from '../../../base/errors.js';
 import { blobLayout, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import type { FormatReader } from '../format.js';
+import { NearSource } from '../near-source.js';
 import { assignRoles } from '../roles.js';
-import { firstZipName, readZip, ZIP_STORED, type ZipEntry } from '../zip/zip.js';
+import {
+  firstZipName,
+  looksLikeZip,
+  readZip,
+  ZIP_STORED,
+  type ZipArchive,
+  type ZipEntry,
+} from '../zip/zip.js';
 import { readNpyArray } from './npy.js';
 
 const SUFFIX = '.npy';
 
 export const npzReader: FormatReader = {
   name: 'npz',
-
-  matches(head) {
-    return firstZipName(head)?.endsWith(SUFFIX) ?? false;
-  },
+  // Arrays may stand behind other entries: any archive can be one.
+  matches: looksLikeZip,
 
   async layout(source, signal) {
-    const { entries } = await readZip(source, signal);
-    const arrays = entries.filter((entry) => entry.name.endsWith(SUFFIX));
-    const stored = arrays.filter((entry) => entry.method === ZIP_STORED);
+    let archive: ZipArchive;
+    try {
+      archive = await readZip(source, signal);
+    } catch (error) {
+      if (isDamage(error) && !(await beginsWithArray(source))) return blobLayout();
+      throw error;
+    }
+    const { entries, start } = archive;
+    const arrays = lastOfEachName(entries).filter((entry) => entry.name.endsWith(SUFFIX));
+    if (arrays.length === 0) return blobLayout();
     const layout: FileLayout = { ...blobLayout(), format: 'npz' };
+    if (start > 0) {
+      layout.warnings.push(
+        `NumPy reads the last archive of the file; ${start} bytes before it are kept as opaque bytes`,
+      );
+    }
+    const stored = arrays.filter((entry) => entry.method === ZIP_STORED);
+    const names = new Set(entries.map((entry) => entry.name));
+    const near = new NearSource(source);
     for (const entry of stored.sort((a, b) => a.dataOffset - b.dataOffset)) {
       throwIfAborted(signal);
-      await addArray(source, entry, layout);
+      const short = entry.name.slice(0, -SUFFIX.length);
+      // NumPy gives an entry that is called 'a' for the key 'a', if there is one.
+      await addArray(near, entry, names.has(short) ? entry.name : short, layout);
     }
     const roles = assignRoles(layout.tensors.map((tensor) => tensor.name));
     for (const [i, role] of roles.entries()) (layout.tensors[i] as TensorSpan).role = role;
@@ -40,13 +66,34 @@ export const npzReader: FormatReader = {
           'save with numpy.savez instead of savez_compressed so that dlv can store what changed',
       );
     }
+    const hidden = entries.length - names.size;
+    if (hidden > 0) {
+      layout.warnings.push(
+        `${hidden} entries have a name that a later one has too and are kept as opaque bytes`,
+      );
+    }
     return layout;
   },
 };
 
+/** True if the file looks like an npz whatever its directory says. */
+async function beginsWithArray(source: ByteSource): Promise<boolean> {
+  const head = await source.read(0, Math.min(source.size, 30 + 0xffff));
+  return firstZipName(head)?.endsWith(SUFFIX) ?? false;
+}
+
+/** Of entries that share a name, the last of the directory. */
+function lastOfEachName(entries: readonly ZipEntry[]): ZipEntry[] {
+  return [...new Map(entries.map((entry) => [entry.name, entry])).values()];
+}
+
 /** Adds the array of one stored entry, or a warning if the entry is not what it seems. */
-async function addArray(source: ByteSource, entry: ZipEntry, layout: FileLayout): Promise<void> {
-  const name = entry.name.slice(0, -SUFFIX.length);
+async function addArray(
+  source: ByteSource,
+  entry: ZipEntry,
+  name: string,
+  layout: FileLayout,
+): Promise<void> {
   try {
     const file = `${source.name}/${entry.name}`;
     const array = await readNpyArray(source, entry.dataOffset, entry.size, file);

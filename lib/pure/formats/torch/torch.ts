@@ -67,8 +67,9 @@ interface Program {
 }
 
 async function readArchive(source: ByteSource, signal?: AbortSignal): Promise<FileLayout> {
-  const { entries } = await readZip(source, signal);
-  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const { entries, start } = await readZip(source, signal);
+  if (start > 0) throw corrupt(source, 'it is several archives, one after another');
+  const byName = uniqueNames(source, entries);
   const root = entries[0]?.name.split('/')[0] ?? '';
   const isSwapped = await readByteOrder(source, byName.get(`${root}/byteorder`));
   const data = await readProgram(source, byName.get(`${root}/data.pkl`), `${root}/data/`);
@@ -103,6 +104,18 @@ async function readArchive(source: ByteSource, signal?: AbortSignal): Promise<Fi
     variable: variableRanges(entries, programs, `${root}/.data/serialization_id`),
     step: stepOfRoot(data.content.root),
   };
+}
+
+/** Entries by name. @throws {CorruptError} if two have one: PyTorch would read either. */
+function uniqueNames(source: ByteSource, entries: readonly ZipEntry[]): Map<string, ZipEntry> {
+  const byName = new Map<string, ZipEntry>();
+  for (const entry of entries) {
+    if (byName.has(entry.name)) {
+      throw corrupt(source, `two zip entries are named '${entry.name}'`, entry.headerOffset);
+    }
+    byName.set(entry.name, entry);
+  }
+  return byName;
 }
 
 async function readByteOrder(source: ByteSource, entry?: ZipEntry): Promise<boolean> {

@@ -1,12 +1,12 @@
 /**
- * The central directory of a zip file, read in windows so that its size does not matter.
+ * The central directory of a zip archive, read in windows so that its size does not matter.
  *
- * Every name is checked here: unique, relative, inside the folder.
+ * Names are names and no paths: dlv never writes a file under one, so any text is one.
  */
 import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
 import { corrupt } from '../format.js';
-import { unsafePathReason } from '../relative-path.js';
+import { decodeCp437 } from './cp437.js';
 import type { ZipEntry } from './zip.js';
 import type { ZipEnd } from './zip-end.js';
 
@@ -33,7 +33,6 @@ export async function readCentralDirectory(
     );
   }
   const entries: ZipEntry[] = [];
-  const names = new Set<string>();
   const directoryEnd = end.directoryOffset + end.directoryBytes;
   let offset = end.directoryOffset;
   let window = new ByteReader(new Uint8Array(0), source.name);
@@ -46,11 +45,8 @@ export async function readCentralDirectory(
       }
     }
     const before = window.offset;
-    const entry = readEntry(source, window, offset, end.directoryOffset);
+    entries.push(readEntry(source, window, offset, end));
     offset += window.offset - before;
-    if (names.has(entry.name)) throw corrupt(source, `two zip entries are named '${entry.name}'`);
-    names.add(entry.name);
-    entries.push(entry);
   }
   if (offset !== directoryEnd) {
     throw corrupt(source, `the zip directory has ${directoryEnd - offset} bytes after its entries`);
@@ -58,12 +54,7 @@ export async function readCentralDirectory(
   return entries;
 }
 
-function readEntry(
-  source: ByteSource,
-  reader: ByteReader,
-  offset: number,
-  dataEnd: number,
-): ZipEntry {
+function readEntry(source: ByteSource, reader: ByteReader, offset: number, end: ZipEnd): ZipEntry {
   if (reader.u32('zip entry') !== ENTRY_SIGNATURE) {
     throw corrupt(source, `there is no zip entry at byte ${offset}`, offset);
   }
@@ -94,9 +85,10 @@ function readEntry(
   if (method === 0 && sizes.size !== sizes.compressedSize) {
     throw corrupt(source, `stored zip entry '${name}' has two sizes`, offset);
   }
+  sizes.headerOffset += end.start;
   const dataOffset = sizes.headerOffset + LOCAL_HEADER_BYTES + nameBytes;
   const endOffset = dataOffset + sizes.compressedSize;
-  if (endOffset > dataEnd) {
+  if (endOffset > end.directoryOffset) {
     throw corrupt(
       source,
       `zip entry '${name}' reaches byte ${endOffset}, into the directory`,
@@ -108,15 +100,14 @@ function readEntry(
   return { name, method, flags, ...sizes, crc, dataOffset, endOffset, variable };
 }
 
+/** A name as Python's zipfile reads it: UTF-8 if the entry says so, else code page 437. */
 function decodeName(source: ByteSource, bytes: Uint8Array, flags: number, offset: number): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // Names without the flag are in some 8-bit code page; Latin-1 maps each byte to one character.
-  const name = buffer.toString((flags & UTF8_NAME) !== 0 ? 'utf8' : 'latin1');
-  if ((flags & UTF8_NAME) !== 0 && !Buffer.from(name).equals(buffer)) {
+  if ((flags & UTF8_NAME) === 0) return decodeCp437(buffer);
+  const name = buffer.toString('utf8');
+  if (name.includes('\ufffd') && !Buffer.from(name).equals(buffer)) {
     throw corrupt(source, 'the name of a zip entry is not UTF-8', offset);
   }
-  const reason = unsafePathReason(name.endsWith('/') ? name.slice(0, -1) : name);
-  if (reason !== null) throw corrupt(source, `zip entry name '${name}' ${reason}`, offset);
   return name;
 }
 

@@ -1,8 +1,10 @@
 /**
- * The end of a zip file: where its central directory lies, with or without zip64.
+ * The end of a zip archive: where its central directory lies, with or without zip64.
  *
- * The last record whose comment reaches exactly the end of the file counts. Archives in several
- * parts are refused.
+ * The last end record whose comment reaches exactly the end of the file counts. The directory ends
+ * where the end records begin, as every writer puts it; if the record says another offset, the
+ * archive begins that much later: other bytes stand before it, or other archives. Archives in
+ * several parts are refused.
  */
 import type { ByteSource } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
@@ -19,18 +21,26 @@ const LOCATOR64_BYTES = 4 + 4 + 8 + 4;
 const END64_BYTES = 4 + 8 + 2 + 2 + 4 + 4 + 4 * 8;
 const COMMENT_BYTES_MAX = 0xffff;
 
-/** Where the central directory lies. */
+/** Where the archive and its central directory lie in the file. */
 export interface ZipEnd {
   entryCount: number;
   directoryOffset: number;
   directoryBytes: number;
+  /** First byte of the archive: what its offsets count from. 0 if it fills the file. */
+  start: number;
 }
 
-/** Finds and checks the end records.
- *  @throws {CorruptError} DLV_CORRUPT if there are none or they contradict the file. */
-export async function readZipEnd(source: ByteSource): Promise<ZipEnd> {
-  const tailBytes = Math.min(source.size, END_BYTES + COMMENT_BYTES_MAX + LOCATOR64_BYTES);
-  const tailOffset = source.size - tailBytes;
+/** What the end records say; offsets count from the start of the archive. */
+type SaidEnd = Omit<ZipEnd, 'start'>;
+
+/**
+ * Finds and checks the end records.
+ * @param end  offset just past the archive.
+ * @throws {CorruptError} DLV_CORRUPT if there are none or they contradict the file.
+ */
+export async function readZipEnd(source: ByteSource, end = source.size): Promise<ZipEnd> {
+  const tailBytes = Math.min(end, END_BYTES + COMMENT_BYTES_MAX + LOCATOR64_BYTES);
+  const tailOffset = end - tailBytes;
   const tail = await source.read(tailOffset, tailBytes);
   const at = findEnd(tail);
   if (at < 0) throw corrupt(source, 'the end record of the zip directory is missing');
@@ -38,18 +48,21 @@ export async function readZipEnd(source: ByteSource): Promise<ZipEnd> {
   reader.offset = at + 4;
   const disks = [reader.u16('disk'), reader.u16('directory disk')];
   const counts = [reader.u16('entries on disk'), reader.u16('entries')];
-  let end: ZipEnd = {
+  let said: SaidEnd = {
     entryCount: counts[1] as number,
     directoryBytes: reader.u32('directory size'),
     directoryOffset: reader.u32('directory offset'),
   };
-  let endsAt = tailOffset + at;
+  let recordAt = tailOffset + at;
+  let start: number | null = null;
   if (at >= LOCATOR64_BYTES) {
     reader.offset = at - LOCATOR64_BYTES;
     if (reader.u32('zip64 locator') === LOCATOR64_SIGNATURE) {
-      const wanted = needsZip64(end) ? null : end;
-      endsAt = readLocator(reader, source, endsAt);
-      end = await readEnd64(source, endsAt, wanted);
+      const wanted = needsZip64(said) ? null : said;
+      const found = await findEnd64(reader, source, recordAt);
+      recordAt = found.recordAt;
+      start = found.start;
+      said = await readEnd64(source, recordAt, wanted);
       counts.length = 0;
     }
   }
@@ -57,8 +70,7 @@ export async function readZipEnd(source: ByteSource): Promise<ZipEnd> {
   if (!whole || (counts.length === 2 && counts[0] !== counts[1])) {
     throw corrupt(source, 'the zip archive is one part of several');
   }
-  checkEnd(source, end, endsAt);
-  return end;
+  return placeEnd(source, said, recordAt, start);
 }
 
 /** Index of the last end record whose comment fills the rest of `tail`, or −1. */
@@ -71,7 +83,7 @@ function findEnd(tail: Uint8Array): number {
   return -1;
 }
 
-function needsZip64(end: ZipEnd): boolean {
+function needsZip64(end: SaidEnd): boolean {
   return (
     end.entryCount === 0xffff ||
     end.directoryBytes === 0xffffffff ||
@@ -79,19 +91,36 @@ function needsZip64(end: ZipEnd): boolean {
   );
 }
 
-/** Reads the rest of the locator at the reader's position; returns the offset of the zip64 record. */
-function readLocator(reader: ByteReader, source: ByteSource, locatorEnd: number): number {
+/**
+ * The zip64 end record that the locator at the reader's position names, and where the archive starts
+ * if that record tells. It stands right before the locator unless a writer put fields of its own
+ * behind it; then only the offset in the locator finds it.
+ */
+async function findEnd64(
+  reader: ByteReader,
+  source: ByteSource,
+  locatorEnd: number,
+): Promise<{ recordAt: number; start: number | null }> {
   reader.u32('zip64 disk');
-  const offset = reader.u64('zip64 end offset');
+  const said = reader.u64('zip64 end offset');
   if (reader.u32('zip64 disks') > 1)
     throw corrupt(source, 'the zip archive is one part of several');
-  if (offset + END64_BYTES > locatorEnd - LOCATOR64_BYTES) {
-    throw corrupt(source, `the zip64 end record is said to be at byte ${offset}`, offset);
+  const usual = locatorEnd - LOCATOR64_BYTES - END64_BYTES;
+  if (said > usual) {
+    throw corrupt(source, `the zip64 end record is said to be at byte ${said}`, said);
   }
-  return offset;
+  const signature = new ByteReader(await source.read(usual, 4), source.name);
+  if (signature.u32('zip64 end record') === END64_SIGNATURE) {
+    return { recordAt: usual, start: usual - said };
+  }
+  return { recordAt: said, start: null };
 }
 
-async function readEnd64(source: ByteSource, offset: number, same: ZipEnd | null): Promise<ZipEnd> {
+async function readEnd64(
+  source: ByteSource,
+  offset: number,
+  same: SaidEnd | null,
+): Promise<SaidEnd> {
   const reader = new ByteReader(await source.read(offset, END64_BYTES), source.name);
   if (reader.u32('zip64 end record') !== END64_SIGNATURE) {
     throw corrupt(source, `there is no zip64 end record at byte ${offset}`, offset);
@@ -100,7 +129,7 @@ async function readEnd64(source: ByteSource, offset: number, same: ZipEnd | null
   reader.u32('versions');
   const disks = reader.u32('disk') + reader.u32('directory disk');
   const onDisk = reader.u64('entries on disk');
-  const end: ZipEnd = {
+  const end: SaidEnd = {
     entryCount: reader.u64('entries'),
     directoryBytes: reader.u64('directory size'),
     directoryOffset: reader.u64('directory offset'),
@@ -119,18 +148,27 @@ async function readEnd64(source: ByteSource, offset: number, same: ZipEnd | null
   return end;
 }
 
-function checkEnd(source: ByteSource, end: ZipEnd, endsAt: number): void {
-  if (end.entryCount > ZIP_ENTRIES_MAX || end.directoryBytes > ZIP_DIRECTORY_BYTES_MAX) {
+/** The place of a directory that ends where its end records begin, at `recordAt`. */
+function placeEnd(
+  source: ByteSource,
+  said: SaidEnd,
+  recordAt: number,
+  startOfZip64: number | null,
+): ZipEnd {
+  const { entryCount, directoryBytes, directoryOffset } = said;
+  if (entryCount > ZIP_ENTRIES_MAX || directoryBytes > ZIP_DIRECTORY_BYTES_MAX) {
     throw new LimitError(
-      `'${source.name}': a zip directory of ${end.entryCount} entries and ${end.directoryBytes} bytes`,
-      { file: source.name, limit: 'ZIP_ENTRIES_MAX', value: end.entryCount, max: ZIP_ENTRIES_MAX },
+      `'${source.name}': a zip directory of ${entryCount} entries and ${directoryBytes} bytes`,
+      { file: source.name, limit: 'ZIP_ENTRIES_MAX', value: entryCount, max: ZIP_ENTRIES_MAX },
     );
   }
-  if (end.directoryOffset + end.directoryBytes > endsAt) {
+  const start = recordAt - directoryBytes - directoryOffset;
+  if (start < 0 || (startOfZip64 !== null && startOfZip64 !== start)) {
     throw corrupt(
       source,
-      `the zip directory is said to be ${end.directoryBytes} bytes at ${end.directoryOffset}, its end record is at ${endsAt}`,
-      end.directoryOffset,
+      `the zip directory is said to be ${directoryBytes} bytes at ${directoryOffset}, its end record is at ${recordAt}`,
+      directoryOffset,
     );
   }
+  return { entryCount, directoryBytes, directoryOffset: start + directoryOffset, start };
 }

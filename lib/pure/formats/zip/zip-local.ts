@@ -5,6 +5,7 @@
 import type { ByteSource } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
 import { corrupt } from '../format.js';
+import { decodeCp437 } from './cp437.js';
 import type { ZipEntry } from './zip.js';
 import { findZip64 } from './zip-directory.js';
 
@@ -83,7 +84,7 @@ export async function checkLocalHeader(
 }
 
 function sameName(local: Buffer, entry: ZipEntry): boolean {
-  return local.toString('utf8') === entry.name || local.toString('latin1') === entry.name;
+  return local.toString('utf8') === entry.name || decodeCp437(local) === entry.name;
 }
 
 /** Finds the checksum after the data; the record has four forms (signature or not, 4 or 8 bytes). */

@@ -1,9 +1,10 @@
 /**
  * A bounded reader of zip archives: what lies where, with nothing inflated unless asked.
  *
- * It believes the central directory only where the local headers agree, and refuses archives that
- * two programs could read differently: duplicate names, overlapping entries, names that leave the
- * folder, encryption. Start at `readZip`; `readZipEntry` gives the bytes of one small entry.
+ * It believes the central directory only where the local headers agree, and refuses overlapping
+ * entries and encryption. An archive may begin after other bytes (`start`). A name may stand twice:
+ * which one counts is the caller's business. Start at `readZip`; `readZipEntry` gives the bytes of
+ * one small entry.
  *
  * @see APPNOTE.TXT 6.3 of PKWARE for the records.
  */
@@ -13,6 +14,7 @@ import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { LimitError } from '../../../base/errors.js';
 import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
+import { NearSource } from '../near-source.js';
 import { readCentralDirectory } from './zip-directory.js';
 import { readZipEnd } from './zip-end.js';
 import { checkLocalHeader } from './zip-local.js';
@@ -22,7 +24,7 @@ export const ZIP_DEFLATED = 8;
 
 /** One entry, checked: its data lies in the file and overlaps no other entry. */
 export interface ZipEntry {
-  /** Relative path with '/'; a folder ends with '/'. Unique in the archive. */
+  /** Any text; a folder ends with '/'. */
   name: string;
   /** 0 = stored, 8 = deflated; others are listed but cannot be read. */
   method: number;
@@ -48,6 +50,8 @@ export interface ZipEntry {
 /** The entries of an archive in the order of its directory. */
 export interface ZipArchive {
   entries: ZipEntry[];
+  /** First byte of the archive in the file: 0, unless other bytes stand before it. */
+  start: number;
   directoryOffset: number;
 }
 
@@ -67,13 +71,19 @@ export function firstZipName(head: Uint8Array): string | null {
 /**
  * Reads directory and local headers of an archive; no data is read.
  *
+ * @param endOffset  offset just past the archive.
  * @throws {CorruptError} DLV_CORRUPT for an archive that lies or is not supported (encrypted, in
- * several parts, duplicate or escaping names, overlapping entries); {LimitError} beyond the bounds.
+ * several parts, overlapping entries); {LimitError} beyond the bounds.
  */
-export async function readZip(source: ByteSource, signal?: AbortSignal): Promise<ZipArchive> {
-  const end = await readZipEnd(source);
+export async function readZip(
+  source: ByteSource,
+  signal?: AbortSignal,
+  endOffset = source.size,
+): Promise<ZipArchive> {
+  const end = await readZipEnd(source, endOffset);
   const entries = await readCentralDirectory(source, end, signal);
   const inFileOrder = [...entries].sort((a, b) => a.headerOffset - b.headerOffset);
+  const near = new NearSource(source);
   let previous: ZipEntry | null = null;
   for (const entry of inFileOrder) {
     throwIfAborted(signal);
@@ -85,10 +95,10 @@ export async function readZip(source: ByteSource, signal?: AbortSignal): Promise
         entry.headerOffset,
       );
     }
-    await checkLocalHeader(source, entry, end.directoryOffset);
+    await checkLocalHeader(near, entry, end.directoryOffset);
     previous = entry;
   }
-  return { entries, directoryOffset: end.directoryOffset };
+  return { entries, start: end.start, directoryOffset: end.directoryOffset };
 }
 
 /**

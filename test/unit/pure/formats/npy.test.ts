@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { npyReader } from '../../../../lib/pure/formats/npy/npy.js';
 import { npzReader } from '../../../../lib/pure/formats/npy/npz.js';
 import { parsePyLiteral } from '../../../../lib/pure/formats/npy/py-literal.js';
+import type { FileLayout } from '../../../../lib/pure/tensor/layout.js';
 import { fuzzReader } from '../../../helpers/fuzz.js';
 import { layoutOf } from '../../../helpers/layouts.js';
 import { randomBytes } from '../../../helpers/rng.js';
@@ -184,9 +185,85 @@ test('npz: one bad entry is a warning, a lying archive is a blob', async (t) => 
     ['good'],
   );
   t.regex(mixed.warnings.join('\n'), /array 'short' .*ends early.*array 'object' .*pickle/s);
-  const escaping = await layoutOf(buildZip([{ name: '../a.npy', data }]), 'm.npz');
-  t.is(escaping.format, 'blob');
-  t.regex(escaping.warnings[0] ?? '', /looks like npz .* leaves the folder/);
+  const lying = await layoutOf(buildZip([{ name: 'a.npy', data, centralSize: 5 }]), 'm.npz');
+  t.is(lying.format, 'blob');
+  t.regex(lying.warnings[0] ?? '', /looks like npz .* two sizes/);
+});
+
+test('npz: keys are names, whatever a file system thinks of them', async (t) => {
+  const keys = [
+    '/updater/model:main/W',
+    'W:0',
+    '../up',
+    'blk\\0\\w',
+    'a//b',
+    'x'.repeat(60_000),
+    '',
+  ];
+  const layout = await layoutOf(
+    buildZip(keys.map((key) => ({ name: `${key}.npy`, data: npy(array("'<f4'", '(2, 3)'), 24) }))),
+  );
+  t.is(layout.format, 'npz');
+  t.deepEqual(layout.warnings, []);
+  t.deepEqual(
+    layout.tensors.map(({ name }) => name),
+    keys,
+  );
+});
+
+/** An array of one float that is `value`. */
+function one(value: number): Buffer {
+  const data = Buffer.alloc(4);
+  data.writeFloatLE(value);
+  return Buffer.concat([npy(array("'<f4'", '()'), 0), data]);
+}
+
+/** First float of each tensor, by name. */
+function firstFloats(layout: FileLayout, bytes: Buffer): Record<string, number> {
+  return Object.fromEntries(
+    layout.tensors.map(({ name, offset }) => [name, bytes.readFloatLE(offset)]),
+  );
+}
+
+test('npz: of entries with one key the last is shown, as NumPy does', async (t) => {
+  const bytes = buildZip([
+    { name: 'a.npy', data: one(1) },
+    { name: 'b.npy', data: one(2) },
+    { name: 'a.npy', data: one(3) },
+  ]);
+  const layout = await layoutOf(bytes);
+  t.deepEqual(firstFloats(layout, bytes), { a: 3, b: 2 });
+  t.regex(layout.warnings.join(), /^1 entries have a name/);
+});
+
+test('npz: of archives joined in one file the last is shown, as NumPy does', async (t) => {
+  for (const zip64 of [false, true]) {
+    const first = buildZip([{ name: 'w.npy', data: one(1) }], { zip64 });
+    const last = buildZip([{ name: 'w.npy', data: one(2) }], { zip64 });
+    const bytes = Buffer.concat([first, last]);
+    const layout = await layoutOf(bytes);
+    t.deepEqual(firstFloats(layout, bytes), { w: 2 });
+    t.regex(layout.warnings.join(), new RegExp(`last archive of the file; ${first.length} bytes`));
+  }
+});
+
+test('npz: arrays are found behind other entries; a zip without any is a blob', async (t) => {
+  const note = { name: 'meta.json', data: Buffer.from('{}') };
+  const bytes = buildZip([note, { name: 'w.npy', data: one(1) }]);
+  t.deepEqual(firstFloats(await layoutOf(bytes), bytes), { w: 1 });
+  for (const zip of [buildZip([note]), buildZip([]), buildZip([{ ...note, flags: 1 }])]) {
+    const layout = await layoutOf(zip);
+    t.is(layout.format, 'blob');
+    t.deepEqual(layout.warnings, []);
+  }
+});
+
+test('npz: an entry that is called like a key keeps that key', async (t) => {
+  const bytes = buildZip([
+    { name: 'a', data: Buffer.from('text') },
+    { name: 'a.npy', data: one(1) },
+  ]);
+  t.deepEqual(firstFloats(await layoutOf(bytes), bytes), { 'a.npy': 1 });
 });
 
 test.serial('npy: mutated files are accepted or refused, never worse', async (t) => {
