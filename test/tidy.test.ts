@@ -13,6 +13,7 @@ import * as errors from '../lib/base/errors.js';
 import { PROJECT_ROOT } from './helpers/paths.js';
 import { checkBudgets } from './helpers/tidy/budgets.js';
 import { type ErrorRow, parseErrorPage } from './helpers/tidy/error-page.js';
+import { checkFileAccess, FILE_ACCESS } from './helpers/tidy/file-access.js';
 import {
   checkImports,
   checkOp,
@@ -66,6 +67,22 @@ test('ops: no op imports another', (t) => {
     sources.flatMap((file) => checkOp(file, read(file))),
     [],
   );
+});
+
+test('file access: nothing but the gate calls the file system', (t) => {
+  t.deepEqual(
+    sources.flatMap((file) => checkFileAccess(file, read(file))),
+    [],
+  );
+  t.deepEqual(
+    [...FILE_ACCESS.keys()].filter((file) => !sources.includes(file)),
+    [],
+  );
+  for (const specifier of ['node:fs', 'fs', 'node:fs/promises', 'fs/promises']) {
+    t.is(checkFileAccess('lib/use/ops/x.ts', `import fs from '${specifier}';\n`).length, 1);
+    t.is(checkFileAccess('lib/use/ops/x.ts', `const f = await import('${specifier}');`).length, 1);
+  }
+  t.deepEqual(checkFileAccess('lib/use/ops/x.ts', "import path from 'node:path';\n"), []);
 });
 
 test('text: no file is too long and none holds a banned word', (t) => {

@@ -23,6 +23,7 @@ export const ERROR_TABLE = {
   DLV_TIER: 1,
   DLV_CONFIG: 1,
   DLV_IO: 1,
+  DLV_UNSAFE: 1,
   DLV_PLAN_INFEASIBLE: 1,
   DLV_NO_REPOSITORY: 10,
   DLV_LOCKED: 11,
@@ -114,6 +115,13 @@ export class ConfigError extends DlvError {
 export class IoError extends DlvError {
   constructor(message: string, data: ErrorData = {}, cause?: unknown) {
     super('DLV_IO', message, data, cause);
+  }
+}
+
+/** A repository that belongs to another user, or has a link or special file where dlv keeps its own. */
+export class UnsafeError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_UNSAFE', message, data);
   }
 }
 

@@ -1,219 +1,26 @@
 /**
  * Every file dlv opens, writes, syncs or renames goes through here.
  *
- * The primitives stand in one mutable table (`io`) so that the fault harness can make the n-th of
- * them fail. Errors of the operating system become `IoError`s that name the file and the remedy.
+ * The calls themselves are in io.ts, and what they refuse to touch is in gate.ts. No other file of lib
+ * calls the file system (test/tidy.test.ts names the few that do and why).
  */
+import type { Dirent } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { AbortedError, ChangedError, IoError, LimitError, TruncatedError } from '../errors.js';
+import { AbortedError, IoError, LimitError } from '../errors.js';
+import { type FileStat, ReadFile, toFileStat } from './byte-source.js';
+import { checkFolders, checkPlace } from './gate.js';
+import { io, ioError, isMissing } from './io.js';
 
-/** The primitives; tests replace members to inject faults. Nothing else in lib touches `fs` to write. */
-export const io = {
-  open: (file: string, flags: string, mode?: number): Promise<FileHandle> =>
-    fs.open(file, flags, mode),
-  /** Returns the bytes written, which may be fewer than asked. */
-  write: async (handle: FileHandle, bytes: Uint8Array): Promise<number> =>
-    (await handle.write(bytes)).bytesWritten,
-  writeAt: async (handle: FileHandle, bytes: Uint8Array, offset: number): Promise<number> =>
-    (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten,
-  fsync: (handle: FileHandle): Promise<void> => handle.sync(),
-  rename: (from: string, to: string): Promise<void> => fs.rename(from, to),
-  unlink: (file: string): Promise<void> => fs.unlink(file),
-  link: (from: string, to: string): Promise<void> => fs.link(from, to),
-  rmdir: (dir: string): Promise<void> => fs.rmdir(dir),
-  mkdir: (dir: string): Promise<unknown> => fs.mkdir(dir, { recursive: true }),
-};
-
-const REMEDY: Record<string, string> = {
-  ENOSPC: 'free some disk space and run the command again; nothing was lost',
-  EDQUOT: 'free some of the disk quota and run the command again; nothing was lost',
-  EROFS: 'the file system is read-only; mount it writable or work on a copy',
-  EACCES: 'check the permissions of the file and of its folder',
-  EPERM: 'check the owner and permissions of the file and of its folder',
-  EMFILE: 'raise the limit of open files (ulimit -n)',
-  EIO: 'the device reported an error; check it, then run dlv fsck',
-};
-
-/** Turns an error of the operating system into an IoError that names the file. Others pass through. */
-export function ioError(action: string, file: string, error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException)?.code;
-  if (typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) return error;
-  const hint = REMEDY[code];
-  return new IoError(
-    `cannot ${action} '${file}': ${code}`,
-    { file, errno: code, ...(hint ? { hint } : {}) },
-    error,
-  );
-}
-
-/** True if `error` (or its cause) says that the file does not exist. */
-export function isMissing(error: unknown): boolean {
-  const errno = (error as NodeJS.ErrnoException)?.code;
-  const data = (error as { data?: { errno?: unknown } })?.data?.errno;
-  return errno === 'ENOENT' || errno === 'ENOTDIR' || data === 'ENOENT' || data === 'ENOTDIR';
-}
-
-/** Random access to immutable bytes: what format readers and pack readers work on. */
-export interface ByteSource {
-  /** Name for messages. */
-  readonly name: string;
-  readonly size: number;
-  /** Exactly `length` bytes at `offset`, in a buffer the caller owns. @throws {TruncatedError} beyond the end. */
-  read(offset: number, length: number): Promise<Uint8Array>;
-}
-
-/** A byte source over a buffer in memory. */
-export class MemorySource implements ByteSource {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array, name = 'memory') {
-    this.bytes = bytes;
-    this.name = name;
-  }
-
-  get size(): number {
-    return this.bytes.length;
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    checkRange(this, offset, length);
-    // Not slice(): that of a Buffer is a view.
-    return new Uint8Array(this.bytes.subarray(offset, offset + length));
-  }
-}
-
-function checkRange(source: ByteSource, offset: number, length: number): void {
-  if (!(offset >= 0 && length >= 0 && offset + length <= source.size)) {
-    throw new TruncatedError(
-      `'${source.name}' ends early: ${length} bytes wanted at ${offset}, the file has ${source.size}`,
-      {
-        file: source.name,
-        offset,
-        neededBytes: length,
-        gotBytes: Math.max(0, source.size - offset),
-      },
-    );
-  }
-}
-
-/** An open file for positioned reads. Close it. */
-export class ReadFile implements ByteSource {
-  readonly name: string;
-  readonly size: number;
-  readonly stat: FileStat;
-  readonly #handle: FileHandle;
-
-  private constructor(handle: FileHandle, name: string, stat: FileStat) {
-    this.#handle = handle;
-    this.name = name;
-    this.size = stat.size;
-    this.stat = stat;
-  }
-
-  /** @param name shown in messages instead of `file`. @throws {IoError} if it cannot be opened. */
-  static async open(file: string, name = file): Promise<ReadFile> {
-    let handle: FileHandle;
-    try {
-      handle = await io.open(file, 'r');
-    } catch (error) {
-      throw ioError('open', name, error);
-    }
-    try {
-      return new ReadFile(handle, name, toFileStat(await handle.stat({ bigint: true })));
-    } catch (error) {
-      await handle.close();
-      throw ioError('stat', name, error);
-    }
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    checkRange(this, offset, length);
-    const buffer = Buffer.allocUnsafeSlow(length);
-    await this.readInto(buffer, offset);
-    return buffer;
-  }
-
-  /** Fills `target` from `offset`. @throws {ChangedError} if the file became shorter. */
-  async readInto(target: Uint8Array, offset: number): Promise<void> {
-    let done = 0;
-    while (done < target.length) {
-      let got: number;
-      try {
-        ({ bytesRead: got } = await this.#handle.read(
-          target,
-          done,
-          Math.min(target.length - done, 1 << 30),
-          offset + done,
-        ));
-      } catch (error) {
-        throw ioError('read', this.name, error);
-      }
-      if (got === 0) {
-        // It was long enough when it was opened: somebody cut it since.
-        throw new ChangedError(`'${this.name}' became shorter while it was being read`, {
-          file: this.name,
-          offset: offset + done,
-          hint: 'wait until nothing writes the file, then run the command again',
-        });
-      }
-      done += got;
-    }
-  }
-
-  /** @throws {ChangedError} if size, mtime, ctime or inode differ from when it was opened. */
-  async checkUnchanged(): Promise<void> {
-    const now = toFileStat(await this.#handle.stat({ bigint: true }));
-    if (!sameStat(now, this.stat)) {
-      throw new ChangedError(`'${this.name}' changed while it was being read`, {
-        file: this.name,
-        hint: 'wait until nothing writes the file, then run the command again',
-      });
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#handle.close();
-  }
-}
-
-/** What tells whether a file may have changed. Times in nanoseconds as decimal text. */
-export interface FileStat {
-  size: number;
-  mtimeNs: string;
-  ctimeNs: string;
-  inode: string;
-  mode: number;
-}
-
-export function toFileStat(stat: {
-  size: bigint;
-  mtimeNs: bigint;
-  ctimeNs: bigint;
-  ino: bigint;
-  mode: bigint;
-}): FileStat {
-  return {
-    size: Number(stat.size),
-    mtimeNs: String(stat.mtimeNs),
-    ctimeNs: String(stat.ctimeNs),
-    inode: String(stat.ino),
-    mode: Number(stat.mode),
-  };
-}
-
-export function sameStat(a: FileStat, b: FileStat): boolean {
-  return (
-    a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode
-  );
-}
+export * from './byte-source.js';
+export { io, ioError, isMissing } from './io.js';
 
 /** lstat of a path, or null if nothing is there. */
 export async function statOrNull(
   file: string,
 ): Promise<{ stat: FileStat; isFile: boolean; isDirectory: boolean; isSymlink: boolean } | null> {
   try {
+    checkFolders(file);
     const stat = await fs.lstat(file, { bigint: true });
     return {
       stat: toFileStat(stat),
@@ -376,7 +183,74 @@ export async function removeFile(file: string): Promise<void> {
   }
 }
 
+/** Copies a file to a new name, by pieces, onto the disk. @throws {IoError} if there is one. */
+export async function copyFile(from: string, to: string): Promise<void> {
+  const source = await ReadFile.open(from);
+  try {
+    const target = await WriteFile.create(to);
+    try {
+      for (let at = 0; at < source.size; at += COPY_BYTES) {
+        await target.write(await source.read(at, Math.min(COPY_BYTES, source.size - at)));
+      }
+      await target.syncAndClose();
+    } finally {
+      await target.close().catch(() => {});
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+const COPY_BYTES = 4 * 1024 * 1024;
+const LINE_FEED = 0x0a;
+
+/**
+ * Appends lines to a file, which is made if it is not there; not synced. A last line that was torn is
+ * ended first. A file that has other names (hard links) is replaced by a copy of its own, since the
+ * other names may be anybody's.
+ * @returns the size of the file before.
+ */
+export async function appendLines(file: string, lines: string): Promise<number> {
+  try {
+    let handle = await io.open(file, 'a+');
+    try {
+      if ((await handle.stat()).nlink > 1) {
+        await handle.close();
+        await detachFile(file);
+        handle = await io.open(file, 'a+');
+      }
+      const { size } = await handle.stat();
+      const tail = Buffer.alloc(1, LINE_FEED);
+      if (size > 0) await handle.read(tail, 0, 1, size - 1);
+      let rest: Uint8Array = Buffer.from((tail[0] === LINE_FEED ? '' : '\n') + lines);
+      while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
+      return size;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw ioError('append to', file, error);
+  }
+}
+
+/** Gives a name its own copy of a file that stands under several names. */
+async function detachFile(file: string): Promise<void> {
+  const temporary = temporaryName(file);
+  try {
+    await copyFile(file, temporary);
+    await renameFile(temporary, file);
+  } catch (error) {
+    await io.unlink(temporary).catch(() => {});
+    throw error;
+  }
+}
+
 let temporaryNumber = 0;
+
+function temporaryName(file: string): string {
+  const name = `.tmp-${process.pid}-${temporaryNumber++}-${path.basename(file)}`;
+  return path.join(path.dirname(file), name);
+}
 
 /**
  * Replaces `file` with `bytes` so that a crash leaves the old or the new content: temporary file in
@@ -388,10 +262,7 @@ export async function writeFileAtomic(
   mode = 0o666,
 ): Promise<void> {
   const dir = path.dirname(file);
-  const temporary = path.join(
-    dir,
-    `.tmp-${process.pid}-${temporaryNumber++}-${path.basename(file)}`,
-  );
+  const temporary = temporaryName(file);
   let renamed = false;
   const target = await WriteFile.create(temporary, mode);
   try {
@@ -402,7 +273,7 @@ export async function writeFileAtomic(
     await syncDirectory(dir);
   } finally {
     await target.close().catch(() => {});
-    if (!renamed) await fs.unlink(temporary).catch(() => {});
+    if (!renamed) await io.unlink(temporary).catch(() => {});
   }
 }
 
@@ -422,10 +293,53 @@ export async function readSmallFile(file: string, maxBytes: number): Promise<Uin
 /** Names in a folder, sorted; none if the folder does not exist. */
 export async function listDirectory(dir: string): Promise<string[]> {
   try {
+    checkPlace(dir);
     return (await fs.readdir(dir)).sort();
   } catch (error) {
     if (isMissing(error)) return [];
     throw ioError('list', dir, error);
+  }
+}
+
+/** What stands in a folder, sorted by name. @throws {IoError} */
+export async function listEntries(dir: string): Promise<Dirent[]> {
+  try {
+    checkPlace(dir);
+    const entries = await fs.readdir(dir, { withFileTypes: true });
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    throw ioError('list', dir, error);
+  }
+}
+
+/** Removes an empty folder. @returns false if it is not empty or cannot be removed. */
+export async function removeEmptyFolder(dir: string): Promise<boolean> {
+  try {
+    await io.rmdir(dir);
+    return true;
+  } catch (error) {
+    return isMissing(error);
+  }
+}
+
+/** What a path leads to when links are followed; null if nothing is there. For paths of the user. */
+export async function leadsTo(place: string): Promise<'folder' | 'file' | 'other' | null> {
+  try {
+    const stat = await fs.stat(place);
+    return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw ioError('stat', place, error);
+  }
+}
+
+/** The device that a folder lies on: files move between folders of one device by a rename. */
+export async function deviceOf(folder: string): Promise<number> {
+  try {
+    checkPlace(folder);
+    return (await fs.stat(folder)).dev;
+  } catch (error) {
+    throw ioError('stat', folder, error);
   }
 }
 

@@ -9,6 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ioError, isMissing, throwIfAborted } from './files.js';
+import { checkPlace } from './gate.js';
 
 /** Files read between two turns of the event loop: some 10 ms on a warm page cache. */
 const FILES_PER_TURN = 256;
@@ -57,6 +58,7 @@ export async function listTree(top: string, options: TreeOptions = {}): Promise<
 
 function readFolder(dir: string): fs.Dirent[] {
   try {
+    checkPlace(dir);
     return fs.readdirSync(dir, { withFileTypes: true });
   } catch (error) {
     if (isMissing(error)) return [];
@@ -96,9 +98,15 @@ export async function* readFiles(
   signal?: AbortSignal,
 ): AsyncGenerator<SmallFile> {
   let turn = 0;
+  let checked: string | null = null;
   for (const name of names) {
     if (++turn % FILES_PER_TURN === 0) await giveWay(signal);
-    const tail = readTail(path.join(top, name), maxBytes);
+    const file = path.join(top, name);
+    const folder = path.dirname(file);
+    // Names of one folder stand together: one look at it is enough.
+    if (folder !== checked) checkPlace(folder);
+    checked = folder;
+    const tail = readEnd(file, maxBytes);
     if (tail !== null) yield { name, ...tail };
   }
 }
@@ -107,9 +115,15 @@ export async function* readFiles(
  * The last bytes of a regular file that is no symbolic link, read with blocking calls.
  * @param maxBytes  the most that are read.
  * @returns         the bytes and where in the file they begin; null if there is no such file.
- * @throws {IoError} if it cannot be read.
+ * @throws {IoError} if it cannot be read; {UnsafeError} if a link stands in a repository.
  */
 export function readTail(file: string, maxBytes: number): Tail | null {
+  checkPlace(file);
+  return readEnd(file, maxBytes);
+}
+
+/** As readTail, of a file whose folder was checked. */
+function readEnd(file: string, maxBytes: number): Tail | null {
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants;
   let handle: number | null = null;
   try {

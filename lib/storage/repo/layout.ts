@@ -6,6 +6,7 @@
  */
 import path from 'node:path';
 import { statOrNull } from '../../base/bytes/files.js';
+import { guardBelow } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NoRepositoryError } from '../../base/errors.js';
 
@@ -26,6 +27,7 @@ export class Layout {
   constructor(workTree: string) {
     this.workTree = workTree;
     this.dir = path.join(workTree, REPOSITORY_DIR);
+    guardBelow(this.dir);
   }
 
   #in(...parts: string[]): string {
@@ -164,15 +166,20 @@ export function remoteRefName(remote: string, model: string, branch: string): st
   return `refs/remotes/${remote}/${model}/${branch}`;
 }
 
+/** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
+export async function holdsRepository(folder: string): Promise<boolean> {
+  // Either file alone, whatever it is, means a repository, which its readers will judge.
+  for (const file of ['format', 'HEAD']) {
+    if ((await statOrNull(path.join(folder, REPOSITORY_DIR, file))) !== null) return true;
+  }
+  return false;
+}
+
 /** Finds the repository whose work tree holds `startDir`, walking up. @returns null if there is none. */
 export async function findRepositoryOrNull(startDir: string): Promise<Layout | null> {
   let dir = path.resolve(startDir);
   for (;;) {
-    const layout = new Layout(dir);
-    // Either file alone means a repository, perhaps a damaged one, which its readers will say.
-    for (const file of [layout.format, layout.head]) {
-      if ((await statOrNull(file))?.isFile) return layout;
-    }
+    if (await holdsRepository(dir)) return new Layout(dir);
     const parent = path.dirname(dir);
     if (parent === dir) return null;
     dir = parent;

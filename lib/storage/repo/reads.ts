@@ -7,7 +7,7 @@
  * @see docs/format/layout.md
  */
 import {
-  io,
+  appendLines,
   isMissing,
   makeDirectory,
   readSmallFile,
@@ -25,14 +25,7 @@ const LINES_BYTES = STATE_FILE_BYTES_MAX / 4;
 export async function noteRead(layout: Layout, version: Id): Promise<void> {
   try {
     await makeDirectory(layout.catalog);
-    const handle = await io.open(layout.reads, 'a');
-    let size = 0;
-    try {
-      await io.write(handle, Buffer.from(`${version} 1\n`));
-      size = (await handle.stat()).size;
-    } finally {
-      await handle.close();
-    }
+    const size = await appendLines(layout.reads, `${version} 1\n`);
     if (size > LINES_BYTES) await writeHalved(layout);
   } catch (error) {
     if (error instanceof DlvError || (error as NodeJS.ErrnoException).code !== undefined) return;

@@ -19,6 +19,7 @@ import {
   WriteFile,
   writeFileAtomic,
 } from '../../base/bytes/files.js';
+import { guardBelow } from '../../base/bytes/gate.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { assert } from '../../base/errors.js';
 import { BLOCK_CACHE_BYTES, OPEN_FILES_MAX } from '../../base/limits.js';
@@ -47,6 +48,7 @@ export class FolderBackend implements Backend {
   /** @param root the `.dlv` folder. */
   constructor(root: string, options: { openFilesMax?: number } = {}) {
     this.root = root;
+    guardBelow(root);
     const openFiles = Math.max(1, options.openFilesMax ?? OPEN_FILES_MAX);
     this.#open = new LruCache(openFiles, (open, name) => this.#forget(open, name));
   }

@@ -1,16 +1,8 @@
 /** Keeps a copy of a file in trash before it is replaced. */
 import path from 'node:path';
-import {
-  io,
-  ioError,
-  isMissing,
-  makeDirectory,
-  ReadFile,
-  WriteFile,
-} from '../../base/bytes/files.js';
+import { copyFile, io, ioError, isMissing, makeDirectory } from '../../base/bytes/files.js';
 import type { Layout } from '../repo/layout.js';
 
-const COPY_BYTES = 4 * 1024 * 1024;
 let number = 0;
 
 /**
@@ -34,21 +26,4 @@ export async function keepAside(layout: Layout, name: string): Promise<string | 
     await copyFile(file, target);
   }
   return `trash/${copy}`;
-}
-
-async function copyFile(from: string, to: string): Promise<void> {
-  const source = await ReadFile.open(from);
-  try {
-    const target = await WriteFile.create(to);
-    try {
-      for (let at = 0; at < source.size; at += COPY_BYTES) {
-        await target.write(await source.read(at, Math.min(COPY_BYTES, source.size - at)));
-      }
-      await target.syncAndClose();
-    } finally {
-      await target.close().catch(() => {});
-    }
-  } finally {
-    await source.close();
-  }
 }

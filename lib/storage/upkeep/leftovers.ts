@@ -4,7 +4,6 @@
  * None of it is ever read. Deleted is only what is past its grace period or belongs to a process that
  * is gone; sets in packs/ that no manifest lists move to trash first.
  */
-import fs from 'node:fs/promises';
 import path from 'node:path';
 import {
   io,
@@ -130,15 +129,12 @@ export async function measureFolder(dir: string): Promise<{ bytes: number; newes
   let newestMs = 0;
   const queue = [dir];
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-    try {
-      const stat = await fs.lstat(next);
-      newestMs = Math.max(newestMs, stat.mtimeMs);
-      if (stat.isDirectory())
-        for (const name of await fs.readdir(next)) queue.push(path.join(next, name));
-      else bytes += stat.size;
-    } catch (error) {
-      if (!isMissing(error)) throw ioError('stat', next, error);
-    }
+    const there = await statOrNull(next);
+    if (there === null) continue;
+    newestMs = Math.max(newestMs, Number(BigInt(there.stat.mtimeNs) / 1_000_000n));
+    if (there.isDirectory) {
+      for (const name of await listDirectory(next)) queue.push(path.join(next, name));
+    } else bytes += there.stat.size;
   }
   return { bytes, newestMs };
 }

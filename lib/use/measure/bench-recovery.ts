@@ -4,10 +4,11 @@
  * in memory and from files that it has to read; and of all snapshots together.
  */
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { throwIfAborted } from '../../base/bytes/files.js';
+import { ReadFile, throwIfAborted } from '../../base/bytes/files.js';
+import { checkPlace } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { readSystemText } from '../../base/bytes/process.js';
 import type { Survey } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { type RetrievalScheme, totalBytes } from '../../storage/objects/chain-forest.js';
@@ -197,15 +198,16 @@ async function whyNotCold(files: readonly string[]): Promise<string | null> {
   if (process.platform !== 'linux') return 'this system cannot drop files from its cache';
   if (first === undefined) return 'nothing is stored';
   if (!(await dropCache(files))) return 'dd, which drops files from the cache, cannot be run';
-  const before = await deviceReads();
+  const before = deviceReads();
   if (before === null) return 'the system does not tell what is read from a device';
-  for (const file of files) await readFile(file);
-  const after = await deviceReads();
+  for (const file of files) await readThrough(file);
+  const after = deviceReads();
   return after === null || after === before
     ? 'the system keeps these files in memory whatever it is told'
     : null;
 }
 
+const READ_BYTES = 4 * 1024 * 1024;
 /** Files that are dropped at once, each by a process. */
 const DROPPED_AT_ONCE = 8;
 
@@ -218,8 +220,21 @@ async function dropCache(files: readonly string[]): Promise<boolean> {
   return true;
 }
 
+/** Reads a file once from start to end. */
+async function readThrough(name: string): Promise<void> {
+  const file = await ReadFile.open(name);
+  try {
+    for (let at = 0; at < file.size; at += READ_BYTES) {
+      await file.read(at, Math.min(READ_BYTES, file.size - at));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /** @returns false if dd cannot be run on it. */
 function dropFile(file: string): Promise<boolean> {
+  checkPlace(file);
   return new Promise((resolve) => {
     const child = spawn('dd', [`if=${file}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
     child.once('error', () => resolve(false));
@@ -228,8 +243,8 @@ function dropFile(file: string): Promise<boolean> {
 }
 
 /** Bytes that this process had read from devices. */
-async function deviceReads(): Promise<number | null> {
-  const text = await readFile('/proc/self/io', 'utf8').catch(() => '');
+function deviceReads(): number | null {
+  const text = readSystemText('/proc/self/io') ?? '';
   const found = /^read_bytes: (\d+)$/m.exec(text)?.[1];
   return found === undefined ? null : Number(found);
 }

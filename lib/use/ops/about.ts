@@ -1,5 +1,7 @@
 /** Says which dlv this is, where it runs and which repositories it reads. */
-import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { readSmallFile } from '../../base/bytes/files.js';
+import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
 import { type KernelInfo, kernelFellBack, loadKernel } from '../../base/native/kernel.js';
 import { CURRENT_FORMAT, type Format } from '../../storage/repo/format.js';
 
@@ -18,7 +20,8 @@ export interface About {
 /** What `dlv --version` tells. */
 export async function about(): Promise<About> {
   const manifest = new URL('../../../../package.json', import.meta.url);
-  const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  const text = Buffer.from(await readSmallFile(fileURLToPath(manifest), USER_TEXT_BYTES_MAX));
+  const { version } = JSON.parse(text.toString()) as { version: string };
   const { node } = process.versions;
   return {
     version,

@@ -1,6 +1,6 @@
 /** `dlv rm`: takes files out of the next version and, unless told otherwise, out of the work tree. */
 import nodePath from 'node:path';
-import { removeFile, statOrNull } from '../../base/bytes/files.js';
+import { removeEmptyFolder, removeFile, statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
@@ -95,7 +95,6 @@ export async function removeWorkFiles(
   context: OpContext,
 ): Promise<void> {
   const guard = new LinkGuard(repo.layout.workTree);
-  const { rmdir } = await import('node:fs/promises');
   for (const path of paths) {
     if ((await guard.findLink(path)) !== null) continue;
     const file = repo.layout.workFile(path);
@@ -107,12 +106,7 @@ export async function removeWorkFiles(
       dir !== repo.layout.workTree;
       dir = nodePath.dirname(dir)
     ) {
-      if (holdsFolder(dir, context.cwd)) break;
-      try {
-        await rmdir(dir);
-      } catch {
-        break; // not empty
-      }
+      if (holdsFolder(dir, context.cwd) || !(await removeEmptyFolder(dir))) break;
     }
     guard.forget();
   }

@@ -1,7 +1,6 @@
 /** Writes files of a version into a folder that has nothing to do with the work tree. */
-import fs from 'node:fs/promises';
 import nodePath from 'node:path';
-import { ioError, listDirectory, makeDirectory, statOrNull } from '../../base/bytes/files.js';
+import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
@@ -72,17 +71,11 @@ async function prepareFolder(
       hint: 'name a folder of its own, or leave out --out to write into the work tree',
     });
   }
-  const isFolder = await fs.stat(root).then(
-    (there) => there.isDirectory(),
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw ioError('stat', root, error);
-    },
-  );
-  if (isFolder === false) {
+  const there = await leadsTo(root);
+  if (there !== null && there !== 'folder') {
     throw new ExistsError(`'${options.out}' is a file`, { path: root, hint: 'name a folder' });
   }
-  if (isFolder && !options.force && (await listDirectory(root)).length > 0) {
+  if (there !== null && !options.force && (await listDirectory(root)).length > 0) {
     throw new ExistsError(`'${options.out}' is not empty`, {
       path: root,
       hint: 'name another folder, or write over files of the same names with --force',

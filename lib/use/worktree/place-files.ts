@@ -5,14 +5,13 @@
  * is written through a symbolic link. One file at a time exists twice, or as many as are rebuilt
  * side by side because they share stored data.
  */
-import fs from 'node:fs/promises';
 import nodePath from 'node:path';
 import {
+  deviceOf,
   type FileStat,
-  io,
-  ioError,
-  isMissing,
+  listEntries,
   makeDirectory,
+  removeEmptyFolder,
   removeFile,
   renameFile,
   sameStat,
@@ -181,11 +180,7 @@ export class FilePlacer {
   async #device(folder: string): Promise<number> {
     let device = this.#devices.get(folder);
     if (device === undefined) {
-      try {
-        device = (await fs.stat(folder)).dev;
-      } catch (error) {
-        throw ioError('stat', folder, error);
-      }
+      device = await deviceOf(folder);
       this.#devices.set(folder, device);
     }
     return device;
@@ -215,7 +210,7 @@ export class FilePlacer {
     const parts = path.split('/');
     while (parts.pop() !== undefined && parts.length > 0) {
       const folder = this.#target(parts.join('/'));
-      if (holdsFolder(folder, this.#context.cwd) || !(await removeEmpty(folder))) break;
+      if (holdsFolder(folder, this.#context.cwd) || !(await removeEmptyFolder(folder))) break;
     }
     this.#guard.forget();
   }
@@ -225,11 +220,11 @@ export class FilePlacer {
     const target = this.#target(path);
     if (!(await statOrNull(target))?.isDirectory) return;
     const walk = async (dir: string): Promise<void> => {
-      for (const entry of await fs.readdir(dir, { withFileTypes: true })) {
+      for (const entry of await listEntries(dir)) {
         if (!entry.isDirectory()) throw inTheWay(path);
         await walk(nodePath.join(dir, entry.name));
       }
-      await removeEmpty(dir);
+      await removeEmptyFolder(dir);
     };
     await walk(target);
     this.#guard.forget();
@@ -238,8 +233,8 @@ export class FilePlacer {
   /** Removes the temporary folder. */
   async close(): Promise<void> {
     if (!this.#tmp) return;
-    await removeEmpty(this.#tmp.dir);
-    await removeEmpty(nodePath.dirname(this.#tmp.dir));
+    await removeEmptyFolder(this.#tmp.dir);
+    await removeEmptyFolder(nodePath.dirname(this.#tmp.dir));
   }
 }
 
@@ -248,14 +243,4 @@ function inTheWay(path: string): ConflictError {
     path,
     hint: `move the files in '${path}' away`,
   });
-}
-
-/** Removes an empty folder. @returns false if it is not empty. */
-async function removeEmpty(dir: string): Promise<boolean> {
-  try {
-    await io.rmdir(dir);
-    return true;
-  } catch (error) {
-    return isMissing(error);
-  }
 }

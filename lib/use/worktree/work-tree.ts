@@ -4,12 +4,11 @@
  * Walks folders with the ignore rules, follows no symbolic link, and lists tracked files that are
  * gone, so that `add <folder>` and `status` see deletions.
  */
-import fs from 'node:fs/promises';
 import nodePath from 'node:path';
-import { ioError, isMissing, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
-import { NotFoundError, UsageError } from '../../base/errors.js';
+import { listEntries, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
+import { IoError, NotFoundError, UsageError } from '../../base/errors.js';
 import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
-import type { Layout } from '../../storage/repo/layout.js';
+import { holdsRepository, type Layout } from '../../storage/repo/layout.js';
 import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
 import { LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
 
@@ -50,14 +49,11 @@ export async function* walkFiles(
   const queue = [folder];
   for (let dir = queue.pop(); dir !== undefined; dir = queue.pop()) {
     throwIfAborted(options.signal);
-    let entries: import('node:fs').Dirent[];
+    let entries: Awaited<ReturnType<typeof listEntries>>;
     try {
-      entries = await fs.readdir(dir === '' ? layout.workTree : layout.workFile(dir), {
-        withFileTypes: true,
-      });
+      entries = await listEntries(dir === '' ? layout.workTree : layout.workFile(dir));
     } catch (error) {
-      if (!isDenied(error) || dir === '' || trackedFolders.has(dir))
-        throw ioError('list', dir || layout.workTree, error);
+      if (!isDenied(error) || dir === '' || trackedFolders.has(dir)) throw error;
       options.warn?.(`'${dir}' is left out: it may not be read`);
       continue;
     }
@@ -103,18 +99,17 @@ class NestedRepositories {
 
 /** True if the system refuses to let this user look. */
 function isDenied(error: unknown): boolean {
-  const errno = (error as NodeJS.ErrnoException)?.code;
+  const errno = error instanceof IoError ? error.data.errno : null;
   return errno === 'EACCES' || errno === 'EPERM';
 }
 
 /** True if `folder` is the work tree of a repository; a folder that may not be entered is none. */
 async function isRepository(folder: string): Promise<boolean> {
   try {
-    await fs.lstat(nodePath.join(folder, '.dlv', 'format'));
-    return true;
+    return await holdsRepository(folder);
   } catch (error) {
-    if (isMissing(error) || isDenied(error)) return false;
-    throw ioError('stat', folder, error);
+    if (isDenied(error)) return false;
+    throw error;
   }
 }
 

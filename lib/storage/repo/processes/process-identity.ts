@@ -4,60 +4,10 @@
  * A pid alone is used again; with the start time of the process and the id of the boot it is not.
  * Where the system does not tell (no /proc, another host), the answer is 'unknown', never 'dead'.
  */
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
-import { hostname, uptime } from 'node:os';
+import { uptime } from 'node:os';
+import { ownIdentity, type ProcessIdentity, processStart } from '../../../base/bytes/process.js';
 
-/** Names one process for as long as the host stands. Texts hold no line feed. */
-export interface ProcessIdentity {
-  pid: number;
-  /** Clock ticks from boot to the start of the process, or '0' where the system does not tell. */
-  start: string;
-  /** Id of the boot, or '-' */
-  boot: string;
-  /** Pid namespace (container), or '-'. */
-  space: string;
-  host: string;
-}
-
-function readOr(file: string, fallback: string): string {
-  try {
-    return readFileSync(file, 'latin1').trim();
-  } catch {
-    return fallback;
-  }
-}
-
-/** Start time of a process in clock ticks since boot; null if there is none or it cannot be told. */
-export function processStart(pid: number): string | null {
-  const stat = readOr(`/proc/${pid}/stat`, '');
-  // The second field is the command in parentheses and may itself hold spaces and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const state = fields[0];
-  if (state === undefined || state === 'Z' || state === 'X') return null; // ended, not yet reaped
-  return /^\d+$/.test(fields[19] ?? '') ? (fields[19] as string) : null;
-}
-
-let own: ProcessIdentity | null = null;
-
-/** The identity of this process. */
-export function ownIdentity(): ProcessIdentity {
-  if (own === null) {
-    let space = '-';
-    try {
-      space = readlinkSync('/proc/self/ns/pid');
-    } catch {
-      // Not Linux.
-    }
-    own = {
-      pid: process.pid,
-      start: processStart(process.pid) ?? '0',
-      boot: readOr('/proc/sys/kernel/random/boot_id', '-'),
-      space,
-      host: hostname().replace(/\s/g, '-') || '-',
-    };
-  }
-  return own;
-}
+export { ownIdentity, type ProcessIdentity, processStart } from '../../../base/bytes/process.js';
 
 /** Is the process still there? 'unknown' if this host cannot tell. */
 export function processState(of: ProcessIdentity): 'alive' | 'dead' | 'unknown' {
@@ -65,7 +15,7 @@ export function processState(of: ProcessIdentity): 'alive' | 'dead' | 'unknown' 
   if (of.host !== me.host) return 'unknown';
   if (of.boot !== me.boot) return of.boot === '-' || me.boot === '-' ? 'unknown' : 'dead';
   if (of.space !== me.space) return 'unknown';
-  if (of.start !== '0' && existsSync('/proc/self/stat')) {
+  if (of.start !== '0' && me.start !== '0') {
     return processStart(of.pid) === of.start ? 'alive' : 'dead';
   }
   try {

@@ -6,7 +6,7 @@
  * what a power cut tears is reported as damaged and costs no version. @see docs/format/refs.md
  */
 import path from 'node:path';
-import { io, ioError, makeDirectory } from '../../../base/bytes/files.js';
+import { appendLines, makeDirectory } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { lineSum } from '../../../base/bytes/sealed.js';
 import { readTail } from '../../../base/bytes/small-files.js';
@@ -39,7 +39,6 @@ export interface Reflog {
 }
 
 const NO_VERSION = '0'.repeat(64);
-const LINE_FEED = 0x0a;
 
 function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
@@ -73,22 +72,7 @@ export async function appendReflog(
   lock.assertHeld();
   const file = lock.layout.log(name);
   await makeDirectory(path.dirname(file));
-  try {
-    const handle = await io.open(file, 'a+');
-    try {
-      const { size } = await handle.stat();
-      const tail = Buffer.alloc(1, LINE_FEED);
-      if (size > 0) await handle.read(tail, 0, 1, size - 1);
-      // After a torn line a new one starts on its own.
-      const torn = tail[0] === LINE_FEED ? '' : '\n';
-      let rest: Uint8Array = Buffer.from(torn + formatReflogLine(entry));
-      while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw ioError('append to', file, error);
-  }
+  await appendLines(file, formatReflogLine(entry));
 }
 
 /** Name, as of a reflog, of the lines of refs that were deleted; no ref can be called so. */
@@ -98,19 +82,9 @@ export const DELETED_LOG = 'deleted';
 export async function keepReflog(lock: RepositoryLock, name: string): Promise<void> {
   lock.assertHeld();
   const lines = readLines(lock.layout.log(name));
-  const file = lock.layout.log(DELETED_LOG);
-  try {
-    const handle = await io.open(file, 'a');
-    try {
-      // Begins on a line of its own, in case the one before is torn.
-      let rest: Uint8Array = Buffer.from(`\n${lines.map((line) => `${line}\n`).join('')}`);
-      while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw ioError('append to', file, error);
-  }
+  // Begins on a line of its own, in case the one before is torn.
+  const text = `\n${lines.map((line) => `${line}\n`).join('')}`;
+  await appendLines(lock.layout.log(DELETED_LOG), text);
 }
 
 /** Lines of deleted refs, in no order; damaged ones are left out. */

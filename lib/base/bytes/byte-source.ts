@@ -1,0 +1,159 @@
+/** Bytes that are read from any place: a buffer, or an open file that knows whether it changed. */
+import type { FileHandle } from 'node:fs/promises';
+import { ChangedError, TruncatedError } from '../errors.js';
+import { io, ioError } from './io.js';
+
+/** Random access to immutable bytes: what format readers and pack readers work on. */
+export interface ByteSource {
+  /** Name for messages. */
+  readonly name: string;
+  readonly size: number;
+  /** Exactly `length` bytes at `offset`, in a buffer the caller owns. @throws {TruncatedError} beyond the end. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** A byte source over a buffer in memory. */
+export class MemorySource implements ByteSource {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, name = 'memory') {
+    this.bytes = bytes;
+    this.name = name;
+  }
+
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    checkRange(this, offset, length);
+    // Not slice(): that of a Buffer is a view.
+    return new Uint8Array(this.bytes.subarray(offset, offset + length));
+  }
+}
+
+function checkRange(source: ByteSource, offset: number, length: number): void {
+  if (!(offset >= 0 && length >= 0 && offset + length <= source.size)) {
+    throw new TruncatedError(
+      `'${source.name}' ends early: ${length} bytes wanted at ${offset}, the file has ${source.size}`,
+      {
+        file: source.name,
+        offset,
+        neededBytes: length,
+        gotBytes: Math.max(0, source.size - offset),
+      },
+    );
+  }
+}
+
+/** An open file for positioned reads. Close it. */
+export class ReadFile implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  readonly stat: FileStat;
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle, name: string, stat: FileStat) {
+    this.#handle = handle;
+    this.name = name;
+    this.size = stat.size;
+    this.stat = stat;
+  }
+
+  /** @param name shown in messages instead of `file`. @throws {IoError} if it cannot be opened. */
+  static async open(file: string, name = file): Promise<ReadFile> {
+    let handle: FileHandle;
+    try {
+      handle = await io.open(file, 'r');
+    } catch (error) {
+      throw ioError('open', name, error);
+    }
+    try {
+      return new ReadFile(handle, name, toFileStat(await handle.stat({ bigint: true })));
+    } catch (error) {
+      await handle.close();
+      throw ioError('stat', name, error);
+    }
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    checkRange(this, offset, length);
+    const buffer = Buffer.allocUnsafeSlow(length);
+    await this.readInto(buffer, offset);
+    return buffer;
+  }
+
+  /** Fills `target` from `offset`. @throws {ChangedError} if the file became shorter. */
+  async readInto(target: Uint8Array, offset: number): Promise<void> {
+    let done = 0;
+    while (done < target.length) {
+      let got: number;
+      try {
+        ({ bytesRead: got } = await this.#handle.read(
+          target,
+          done,
+          Math.min(target.length - done, 1 << 30),
+          offset + done,
+        ));
+      } catch (error) {
+        throw ioError('read', this.name, error);
+      }
+      if (got === 0) {
+        // It was long enough when it was opened: somebody cut it since.
+        throw new ChangedError(`'${this.name}' became shorter while it was being read`, {
+          file: this.name,
+          offset: offset + done,
+          hint: 'wait until nothing writes the file, then run the command again',
+        });
+      }
+      done += got;
+    }
+  }
+
+  /** @throws {ChangedError} if size, mtime, ctime or inode differ from when it was opened. */
+  async checkUnchanged(): Promise<void> {
+    const now = toFileStat(await this.#handle.stat({ bigint: true }));
+    if (!sameStat(now, this.stat)) {
+      throw new ChangedError(`'${this.name}' changed while it was being read`, {
+        file: this.name,
+        hint: 'wait until nothing writes the file, then run the command again',
+      });
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/** What tells whether a file may have changed. Times in nanoseconds as decimal text. */
+export interface FileStat {
+  size: number;
+  mtimeNs: string;
+  ctimeNs: string;
+  inode: string;
+  mode: number;
+}
+
+export function toFileStat(stat: {
+  size: bigint;
+  mtimeNs: bigint;
+  ctimeNs: bigint;
+  ino: bigint;
+  mode: bigint;
+}): FileStat {
+  return {
+    size: Number(stat.size),
+    mtimeNs: String(stat.mtimeNs),
+    ctimeNs: String(stat.ctimeNs),
+    inode: String(stat.ino),
+    mode: Number(stat.mode),
+  };
+}
+
+export function sameStat(a: FileStat, b: FileStat): boolean {
+  return (
+    a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode
+  );
+}

@@ -1,0 +1,30 @@
+/**
+ * Who may call the file system: all other files go through lib/base/bytes/files.ts and so through the
+ * gate, which follows no symbolic link below a repository's folder.
+ */
+import { parseImports } from './imports.js';
+
+/** The files that import node's `fs`, and why each may. */
+export const FILE_ACCESS: ReadonlyMap<string, string> = new Map([
+  ['lib/base/bytes/gate.ts', 'is the gate'],
+  ['lib/base/bytes/io.ts', 'calls the file system behind the gate'],
+  ['lib/base/bytes/files.ts', 'calls the file system behind the gate'],
+  ['lib/base/bytes/byte-source.ts', 'names the type of an open file'],
+  ['lib/base/bytes/small-files.ts', 'reads many small files at once, behind the gate'],
+  ['lib/base/bytes/temporary.ts', 'makes and removes whole folders, behind the gate'],
+  ['lib/base/bytes/process.ts', 'reads files of the system below /proc'],
+  ['lib/base/native/kernel.ts', 'loads the WebAssembly that lies beside the code'],
+  ['lib/cli/run.ts', 'looks whether the folder of -C exists'],
+  ['lib/cli/docs.ts', 'writes a page of the documentation when a developer runs it'],
+]);
+
+/** Problems of one file of lib/ or bin/: it calls the file system and is not in the table. */
+export function checkFileAccess(file: string, source: string): string[] {
+  const uses = parseImports(source).some((name) => /^(node:)?fs(\/|$)/.test(name));
+  if (uses === FILE_ACCESS.has(file)) return [];
+  return [
+    uses
+      ? `${file}: calls the file system itself; use lib/base/bytes/files.ts`
+      : `${file}: may call the file system and does not; take it out of FILE_ACCESS`,
+  ];
+}
