@@ -76,7 +76,7 @@ test('api: the examples of docs/api.md', async (t) => {
         { paths: ['model.safetensors'], step: checkpoint?.step as number },
         context,
       );
-      return dlv.commit(repo, { message: 'a step', metrics: ['accuracy=0.92'] }, context);
+      return dlv.commit(repo, { message: 'a step', metrics: { accuracy: 0.92 } }, context);
     });
     t.is(version.logicalBytes, checkpoint?.weights.length ?? -1);
   }

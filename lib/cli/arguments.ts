@@ -1,5 +1,53 @@
-/** Values of flags and operands that several commands take. */
+/** Text of the command line → values: flags and operands that several commands take. */
+import { Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { AddOptions } from '../use/ops/add.js';
+import type { CommitOptions } from '../use/ops/commit.js';
+
+/** Effort of the encoder. */
+export type Level = NonNullable<AddOptions['level']>;
+const LEVELS: readonly Level[] = ['fast', 'default', 'max'];
+
+/** The flag `--level`. */
+export function levelOption(description: string): Option {
+  return new Option('--level <name>', description).choices([...LEVELS]);
+}
+
+type Params = Extract<CommitOptions['params'], readonly unknown[]>;
+type Metrics = Extract<CommitOptions['metrics'], readonly unknown[]>;
+
+/** Hyperparameters of `--param name=value`. @throws {UsageError} */
+export function parseParams(texts: readonly string[]): Params {
+  return texts.map((text) => {
+    const [name, value] = parsePair(text, 'hyperparameter', '--param lr=0.01');
+    return { name, text: value };
+  });
+}
+
+/** Metrics of `--metric name=number` or `name@step=number`. @throws {UsageError} */
+export function parseMetrics(texts: readonly string[]): Metrics {
+  return texts.map((text) => {
+    const [name, number] = parsePair(text, 'metric', '--metric accuracy=0.91');
+    const value = Number(number);
+    if (number.trim() === '' || Number.isNaN(value)) {
+      throw new UsageError(`metric '${name}' has the value '${number}', which is not a number`);
+    }
+    const stepped = /^(.+)@(\d{1,15})$/.exec(name);
+    return stepped
+      ? { name: stepped[1] as string, step: Number(stepped[2]), value }
+      : { name, step: null, value };
+  });
+}
+
+function parsePair(text: string, what: string, example: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at <= 0) {
+    throw new UsageError(`${what} '${text}' is not of the form name=value`, {
+      hint: `write it as ${example}`,
+    });
+  }
+  return [text.slice(0, at), text.slice(at + 1)];
+}
 
 /** A training step. @throws {UsageError} unless it is a whole number of 0 or more. */
 export function parseStep(text: string): number {
@@ -13,4 +61,11 @@ export function parseCount(text: string, flag: string): number {
     throw new UsageError(`${flag} is '${text}', not a whole number`, { option: flag });
   }
   return value;
+}
+
+/** `<rev>` or `<rev>:<path>`; without a revision before the colon, HEAD is meant. */
+export function splitPlace(place: string): { revision: string; path?: string } {
+  const at = place.indexOf(':');
+  if (at < 0) return { revision: place };
+  return { revision: place.slice(0, at) || 'HEAD', path: place.slice(at + 1) };
 }

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { type Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import { parseTier } from '../pure/tensor/tier.js';
 import type { TierOptions, TierResult } from '../use/ops/tier.js';
 import { parseCount } from './arguments.js';
 import { formatErrors, shortId } from './render.js';
@@ -63,9 +64,7 @@ export async function runTier(
   };
   const options: TierOptions = {
     revisions,
-    tier,
-    ...(codebook === undefined ? {} : { codebook }),
-    ...(seed === undefined ? {} : { seed: parseCount(seed, '--seed') }),
+    tier: parseTier(tier, codebook, seed === undefined ? undefined : parseCount(seed, '--seed')),
     ...(dryRun ? { dryRun } : {}),
     ...(yes || dryRun ? {} : { confirm }),
   };

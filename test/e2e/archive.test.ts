@@ -443,7 +443,7 @@ test('archive: words for what had no effect', async (t) => {
     /2 budgets cannot be kept by any/,
   );
   await run(repo, { budgets: [1.5] });
-  await run(repo, { level: 2 });
+  await run(repo, { level: 'max' });
   t.regex(repo.warnings.join(), /--all/);
 });
 

@@ -33,7 +33,9 @@ test('show: files, snapshots, metrics and sizes of a version', async (t) => {
 test('show: a number that is not finite stays what it is', async (t) => {
   const repo = await TestRepository.create(t);
   await repo.write('a.txt', 'a');
-  await repo.commit('diverged', { metrics: ['loss=Infinity', 'loss@1=2.5', 'loss@2=3'] });
+  const metrics = ['loss=Infinity', 'loss@1=2.5', 'loss@2=3'].flatMap((of) => ['--metric', of]);
+  await repo.json('add', '.');
+  await repo.json('commit', '-m', 'diverged', ...metrics);
   const shown = await repo.json<ShowResult>('show');
   t.deepEqual(
     shown.series.map(({ step, value }) => [step, value]),

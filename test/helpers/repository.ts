@@ -147,8 +147,10 @@ export async function threeVersions(
     await repo.write('model.safetensors', safetensors(values));
     await repo.write('note.txt', `version ${i + 1}\n`);
     const message = ['first', 'second', 'third'][i] as string;
-    const metrics = [`accuracy=0.${5 + i}`];
-    versions.push(await repo.commit(message, { metrics, params: ['lr=0.1'], step: 100 * (i + 1) }));
+    const metrics = { accuracy: (5 + i) / 10 };
+    versions.push(
+      await repo.commit(message, { metrics, params: { lr: 0.1 }, step: 100 * (i + 1) }),
+    );
   }
   return { repo, versions, tensors };
 }

@@ -10,6 +10,7 @@ import type { ExecutionContext } from 'ava';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import { ConflictError, DlvError } from '../../lib/base/errors.js';
 import { parseBudget } from '../../lib/pure/plan/budget-text.js';
+import { parseTier } from '../../lib/pure/tensor/tier.js';
 import type { VersionTier } from '../../lib/storage/objects/tiers.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { add } from '../../lib/use/ops/add.js';
@@ -141,7 +142,8 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'archive --tier',
-    run: (repo, context) => tierVersions(repo, { revisions: ['m@1'], tier: 'bf16' }, context),
+    run: (repo, context) =>
+      tierVersions(repo, { revisions: ['m@1'], tier: parseTier('bf16') }, context),
     gives: 1,
     after: async (t, dir, template) => {
       const tier = await withRepo<VersionTier | null>(dir, (repo) =>

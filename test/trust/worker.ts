@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { type Id, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { ConflictError, DlvError } from '../../lib/base/errors.js';
 import { parseBudget } from '../../lib/pure/plan/budget-text.js';
+import { parseTier } from '../../lib/pure/tensor/tier.js';
 import type { OpContext } from '../../lib/use/context.js';
 import { add } from '../../lib/use/ops/add.js';
 import { type ArchiveOptions, archive } from '../../lib/use/ops/archive.js';
@@ -185,7 +186,7 @@ export async function tierNext(
   const label = (await repo.tier(version))?.label.replace(':uniform', '') ?? '';
   const next = ladder[ladder.indexOf(label) + 1];
   if (next === undefined) return null;
-  const done = await tierVersions(repo, { revisions: [version], tier: next }, context);
+  const done = await tierVersions(repo, { revisions: [version], tier: parseTier(next) }, context);
   if (!done.done) throw new Error(`the tier ${next} changed nothing of ${version}`);
   return next;
 }

@@ -1,7 +1,7 @@
 /** `dlv add` on the command line. */
 import type { Command } from 'commander';
 import type { AddResult } from '../../use/ops/add.js';
-import { parseStep } from '../arguments.js';
+import { type Level, levelOption, parseStep } from '../arguments.js';
 import type { Cli } from '../run.js';
 import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
 
@@ -9,7 +9,7 @@ interface Flags {
   model?: string;
   step?: string;
   force?: boolean;
-  level?: string;
+  level?: Level;
 }
 
 const EXAMPLE: AddResult = {
@@ -51,7 +51,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', "model that new files belong to (default: HEAD's)")
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
-    .option('--level <name>', 'effort of the encoder: fast, default or max (config codec.level)')
+    .addOption(levelOption('effort of the encoder (default: the setting codec.level)'))
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         const { add } = await import('../../use/ops/add.js');

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import { parseBudget } from '../../pure/plan/budget-text.js';
 import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../use/ops/archive.js';
+import { type Level, levelOption } from '../arguments.js';
 import { exampleId, shortId } from '../render.js';
 import { type Cli, collect } from '../run.js';
 import { formatTable } from '../table.js';
@@ -14,7 +15,7 @@ interface Flags extends TierFlags {
   scheme?: ArchiveOptions['scheme'];
   unit?: ArchiveOptions['unit'];
   planner?: ArchiveOptions['planner'];
-  level?: string;
+  level?: Level;
   prefix: boolean;
   all?: boolean;
   timeLimit?: string;
@@ -22,7 +23,6 @@ interface Flags extends TierFlags {
   weighReads?: boolean;
 }
 
-const LEVELS = ['fast', 'default', 'max'];
 const PLANNERS = 'auto mst spt last lmg-all modified-prim pas-mt pas-pt tree-dp'.split(' ');
 
 const EXAMPLE: ArchiveResult = {
@@ -162,7 +162,6 @@ function refusePlanFlags(flags: Flags): void {
 }
 
 function options(revisions: string[], flags: Flags): ArchiveOptions {
-  const level = LEVELS.indexOf(flags.level ?? 'default') as ArchiveOptions['level'];
   const timeLimit = flags.timeLimit === undefined ? undefined : Number(flags.timeLimit);
   if (timeLimit !== undefined && !(timeLimit > 0)) {
     throw new UsageError(`--time-limit takes seconds, not '${flags.timeLimit}'`, {
@@ -176,9 +175,9 @@ function options(revisions: string[], flags: Flags): ArchiveOptions {
   }
   return {
     revisions,
-    level,
     noPrefix: !flags.prefix,
     ...(flags.budget ? { budgets: flags.budget.map(parseBudget) } : {}),
+    ...(flags.level ? { level: flags.level } : {}),
     ...(flags.scheme ? { scheme: flags.scheme } : {}),
     ...(flags.unit ? { unit: flags.unit } : {}),
     ...(flags.planner ? { planner: flags.planner } : {}),
@@ -240,7 +239,7 @@ export function register(program: Command, cli: Cli): void {
     )
     .addOption(new Option('--unit <unit>', 'what a factor is of').choices(['bytes', 'ms']))
     .addOption(new Option('--planner <name>', 'who plans; auto: the best of all').choices(PLANNERS))
-    .addOption(new Option('--level <name>', 'effort of the encoder').choices(LEVELS))
+    .addOption(levelOption('effort of the encoder'))
     .option('--no-prefix', 'also offer deltas that can only be read whole, which are smaller')
     .option('--all', 'plan again what was promised before')
     .option('--time-limit <seconds>', 'for planning, without measuring (60)')

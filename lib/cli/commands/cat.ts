@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { CatFormat, CatResult } from '../../use/ops/cat.js';
+import { splitPlace } from '../arguments.js';
 import { exampleId } from '../render.js';
 import type { Cli } from '../run.js';
 
@@ -52,7 +53,7 @@ export function register(program: Command, cli: Cli): void {
             return !run.outputClosed();
           };
           const result = await run.repository((repo) =>
-            cat(repo, { place, ...flags }, ui.json ? null : sink, run.context),
+            cat(repo, { ...splitPlace(place), ...flags }, ui.json ? null : sink, run.context),
           );
           run.answer(result, () => {});
           return 0;

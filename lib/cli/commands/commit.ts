@@ -1,7 +1,7 @@
 /** `dlv commit` on the command line. */
 import type { Command } from 'commander';
-import type { CommitOptions, CommitResult } from '../../use/ops/commit.js';
-import { parseStep } from '../arguments.js';
+import type { CommitResult } from '../../use/ops/commit.js';
+import { type Level, levelOption, parseMetrics, parseParams, parseStep } from '../arguments.js';
 import { type Cli, collect } from '../run.js';
 import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
 
@@ -15,7 +15,7 @@ interface Flags {
   step?: string;
   parent?: string[];
   allowEmpty?: boolean;
-  level?: string;
+  level?: Level;
 }
 
 const EXAMPLE: CommitResult = {
@@ -66,32 +66,28 @@ export function register(program: Command, cli: Cli): void {
       collect,
     )
     .option('--allow-empty', 'make a version even if no file changed')
-    .option('--level <name>', 'effort of the encoder for --all: fast, default or max')
+    .addOption(levelOption('effort of the encoder for --all'))
     .action(
       cli.action(async (run, flags: Flags) => {
         const { commit } = await import('../../use/ops/commit.js');
-        const { resolveId } = await import('../../use/history/resolve.js');
-        const path = await import('node:path');
-        const result = await run.repository(async (repo) => {
-          const parents: NonNullable<CommitOptions['parents']> = [];
-          for (const parent of flags.parent ?? []) parents.push(await resolveId(repo, parent));
-          return commit(
+        const result = await run.repository((repo) =>
+          commit(
             repo,
             {
               message: flags.message as string,
               all: flags.all === true,
               allowEmpty: flags.allowEmpty === true,
-              params: flags.param ?? [],
-              metrics: flags.metric ?? [],
-              logs: (flags.log ?? []).map((file) => path.resolve(run.context.cwd, file)),
-              parents,
+              params: parseParams(flags.param ?? []),
+              metrics: parseMetrics(flags.metric ?? []),
+              logs: flags.log ?? [],
+              parents: flags.parent ?? [],
               ...(flags.model === undefined ? {} : { model: flags.model }),
               ...(flags.level === undefined ? {} : { level: flags.level }),
               ...(flags.step === undefined ? {} : { step: parseStep(flags.step) }),
             },
             run.context,
-          );
-        });
+          ),
+        );
         run.answer(result, (ui) => {
           const title = printable((flags.message as string).split('\n', 1)[0] as string);
           ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);

@@ -1,6 +1,7 @@
 /** `dlv show` on the command line. */
 import type { Command } from 'commander';
 import type { ShowFileResult, ShowResult } from '../../use/ops/show.js';
+import { splitPlace } from '../arguments.js';
 import {
   bytesOf,
   EXAMPLE_VERSION,
@@ -121,16 +122,15 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[revision]', 'version, or <rev>:<path>', 'HEAD')
     .action(
-      cli.action(async (run, revision: string) => {
+      cli.action(async (run, place: string) => {
         const { show, showFile } = await import('../../use/ops/show.js');
-        const at = revision.indexOf(':');
+        const { revision, path } = splitPlace(place);
         await run.repository(async (repo) => {
-          if (at < 0) {
+          if (path === undefined) {
             const shown = await show(repo, revision, run.context);
             run.answer(shown, (ui) => printVersion(ui, shown));
           } else {
-            const of = revision.slice(0, at) || 'HEAD';
-            const file = await showFile(repo, of, revision.slice(at + 1), run.context);
+            const file = await showFile(repo, revision, path, run.context);
             run.answer(file, (ui) => printFile(ui, file));
           }
         });

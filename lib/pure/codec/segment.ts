@@ -16,11 +16,14 @@ import type {
 
 export type * from './segment-types.js';
 
-const LEVELS = ['fast', 'default', 'max'];
+const LEVELS = ['fast', 'default', 'max'] as const;
+
+/** Effort of the encoder, by name: what callers give. */
+export type Level = (typeof LEVELS)[number];
 
 /** The level of a name. @throws {UsageError} for an unknown one. */
 export function parseLevel(name: string): CodecLevel {
-  const level = LEVELS.indexOf(name);
+  const level = (LEVELS as readonly string[]).indexOf(name);
   if (level < 0) {
     throw new UsageError(`there is no level '${name}'`, {
       option: '--level',

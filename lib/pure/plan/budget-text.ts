@@ -14,7 +14,7 @@ export type Limit =
   | { kind: 'none' };
 
 /** A limit and whom it is for; target null: every snapshot that no other budget names. */
-export interface AskedBudget {
+export interface Budget {
   target: string | null;
   limit: Limit;
 }
@@ -33,7 +33,7 @@ const BYTES: Readonly<Record<string, number>> = {
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
 
 /** Reads one `--budget`. @throws {UsageError} DLV_USAGE */
-export function parseBudget(text: string): AskedBudget {
+export function parseBudget(text: string): Budget {
   const at = text.lastIndexOf('=');
   const target = at < 0 ? null : text.slice(0, at);
   const limit = parseLimit(text.slice(at + 1));
@@ -60,7 +60,7 @@ function parseLimit(text: string): Limit | null {
 }
 
 /** A budget as a value; a number is a factor for all. @throws {UsageError} for a factor below 1. */
-export function asBudget(budget: AskedBudget | number): AskedBudget {
+export function asBudget(budget: Budget | number): Budget {
   const asked =
     typeof budget === 'number'
       ? { target: null, limit: { kind: 'factor' as const, times: budget } }
@@ -70,7 +70,7 @@ export function asBudget(budget: AskedBudget | number): AskedBudget {
 }
 
 /** The text that `parseBudget` reads as this budget. */
-export function formatBudget({ target, limit }: AskedBudget): string {
+export function formatBudget({ target, limit }: Budget): string {
   const text =
     limit.kind === 'none'
       ? 'none'

@@ -1,13 +1,13 @@
 /** What each group of snapshots may cost: the budgets that were asked for, looked up and weighed. */
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import type { AskedBudget, Limit } from '../../pure/plan/budget-text.js';
+import type { Budget, Limit } from '../../pure/plan/budget-text.js';
 import type { RecreationUnit, SnapshotGroup } from './storage-graph.js';
 import type { SurveyedSnapshot } from './survey.js';
 
 /** The unit that absolute limits are in, which must be one. @throws {UsageError} DLV_USAGE */
 export function unitOf(
-  budgets: readonly AskedBudget[],
+  budgets: readonly Budget[],
   asked: RecreationUnit | null,
 ): RecreationUnit | null {
   const units = new Set<RecreationUnit>(asked === null ? [] : [asked]);
@@ -58,7 +58,7 @@ export class BudgetTable {
    */
   static async resolve(
     resolve: (revision: string) => Promise<Id>,
-    budgets: readonly AskedBudget[],
+    budgets: readonly Budget[],
     modelNames: ReadonlySet<string>,
     reads: ReadonlyMap<Id, number> | null = null,
   ): Promise<BudgetTable> {

@@ -27,3 +27,25 @@ export async function fileOf(repo: ReadAccess, version: Id, path: string): Promi
         : `'dlv show ${version.slice(0, 10)}' lists its files`,
   });
 }
+
+/**
+ * The file that `<path>` or `<path>#<tensor>` means, and the tensor; both may hold '#'.
+ * @throws {NotFoundError} with the nearest paths.
+ */
+export async function findPlace(
+  repo: ReadAccess,
+  version: Id,
+  rest: string,
+): Promise<{ entry: FileEntry; name: string | null }> {
+  const { tree } = await repo.version(version);
+  const tier = await repo.tier(version);
+  for (let at = rest.length; at > 0; at = rest.lastIndexOf('#', at - 1)) {
+    const entry = await findFile(tree, rest.slice(0, at), repo);
+    if (entry === null) continue;
+    const name = at === rest.length ? null : rest.slice(at + 1);
+    return { entry: tier?.entryOf(entry) ?? entry, name };
+  }
+  const at = rest.indexOf('#');
+  const entry = await fileOf(repo, version, at < 0 ? rest : rest.slice(0, at));
+  return { entry, name: null };
+}

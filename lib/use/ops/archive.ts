@@ -7,13 +7,8 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
-import type { CodecLevel } from '../../pure/codec/segment.js';
-import {
-  type AskedBudget,
-  asBudget,
-  formatBudget,
-  parseBudget,
-} from '../../pure/plan/budget-text.js';
+import { type Level, parseLevel } from '../../pure/codec/segment.js';
+import { asBudget, type Budget, formatBudget, parseBudget } from '../../pure/plan/budget-text.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { BudgetTable, unitOf } from '../../storage/archive/budget-table.js';
@@ -60,15 +55,15 @@ export interface ArchiveOptions {
   /** Versions whose snapshots are planned anew; default: every one that has no promise yet. */
   revisions?: string[];
   /** A number is a factor for all. Default: the budgets of the last run, else 2. */
-  budgets?: readonly (AskedBudget | number)[];
+  budgets?: readonly (Budget | number)[];
   /** Default: that of the last run, else 'independent'. */
   scheme?: Scheme;
   /** Default: that of the budgets or of the last run, else 'bytes'. */
   unit?: RecreationUnit;
   /** Default 'auto'. */
   planner?: PlannerName;
-  /** 0 fast, 1 default, 2 max. */
-  level?: CodecLevel;
+  /** Encoder effort of what is encoded anew; default: 'default'. */
+  level?: Level;
   /** Offers differences that are exact only when read whole. */
   noPrefix?: boolean;
   /** Plans what was promised before anew as well. */
@@ -165,7 +160,7 @@ interface Settings {
   asked: string[];
   /** What later runs are asked for if nobody says. */
   kept: string[];
-  budgets: AskedBudget[];
+  budgets: Budget[];
   /** Promises of the last run that hold under these settings. */
   promises: readonly SnapshotPromise[];
 }
@@ -210,7 +205,7 @@ class ArchiveRun {
       scheme: settings.scheme,
       cost,
       planner: this.#options.planner ?? 'auto',
-      level: this.#options.level ?? 1,
+      level: parseLevel(this.#options.level ?? 'default'),
       noPrefix: this.#options.noPrefix === true,
       frozen,
       budgetOf: (group, least, now) => {
@@ -243,8 +238,8 @@ class ArchiveRun {
 
   /** True for what has no effect unless something is planned. */
   #isAskedForMore(): boolean {
-    const { level = 1, planner, noPrefix, weighReads } = this.#options;
-    return level !== 1 || planner !== undefined || noPrefix === true || weighReads === true;
+    const { level = 'default', planner, noPrefix, weighReads } = this.#options;
+    return level !== 'default' || planner !== undefined || noPrefix === true || weighReads === true;
   }
 
   /** Rebuilds every group. */

@@ -2,9 +2,17 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { AbortedError, ConflictError, LockedError, UsageError } from '../../base/errors.js';
-import type { Metric, Param } from '../../storage/repo/version/version.js';
+import type { Level } from '../../pure/codec/segment.js';
+import type { Param } from '../../storage/repo/version/version.js';
 import { mergeSmallSets } from '../../storage/upkeep/gc.js';
 import type { OpContext } from '../context.js';
+import { resolveId } from '../history/resolve.js';
+import {
+  type MetricValues,
+  type ParamValues,
+  toMetrics,
+  toParams,
+} from '../history/version-content.js';
 import type { Repository } from '../repository.js';
 import { type CommittedVersion, commitFiles } from '../worktree/commit-files.js';
 
@@ -13,20 +21,20 @@ export interface CommitOptions {
   /** Adds every tracked file that changed first. */
   all?: boolean;
   model?: string;
-  /** 'name=value', text. */
-  params?: string[];
-  /** 'name=number' or 'name@step=number'. */
-  metrics?: string[];
+  /** Hyperparameters. */
+  params?: ParamValues | readonly Param[];
+  /** Measured results. */
+  metrics?: MetricValues;
   /** Files with training logs, stored with the version; relative to the context's folder. */
   logs?: string[];
   /** Training step of the snapshots that changed. */
   step?: number;
-  /** Further parents: versions that this one derives from, also of other models. */
-  parents?: Id[];
+  /** Revisions of further parents: versions that this one derives from, also of other models. */
+  parents?: string[];
   /** Makes a version even if no file changed. */
   allowEmpty?: boolean;
-  /** Encoder effort of what `all` adds: 'fast', 'default' or 'max'; default: config codec.level. */
-  level?: string;
+  /** Encoder effort of what `all` adds; default: the setting codec.level. */
+  level?: Level;
 }
 
 export interface CommitResult extends CommittedVersion {
@@ -40,20 +48,19 @@ export async function commit(
   context: OpContext,
 ): Promise<CommitResult> {
   const started = performance.now();
-  const params = parsePairs(options.params ?? [], 'hyperparameter').map(
-    ([name, text]): Param => ({ name, text }),
-  );
-  const metrics = parsePairs(options.metrics ?? [], 'metric').map(parseMetric);
   if (options.message.trim() === '') {
     throw new UsageError('the message is empty', { hint: 'say what this version is with -m' });
   }
-  const { all, logs = [], ...rest } = options;
+  const { all, logs = [], parents = [], ...rest } = options;
+  const derivedFrom: Id[] = [];
+  for (const revision of parents) derivedFrom.push(await resolveId(repo, revision));
   const landed = await commitFiles(
     repo,
     {
       ...rest,
-      params,
-      metrics,
+      params: toParams(options.params),
+      metrics: toMetrics(options.metrics),
+      parents: derivedFrom,
       logs: logs.map((file) => path.resolve(context.cwd, file)),
       ...(all ? { stage: 'tracked' } : {}),
     },
@@ -74,26 +81,4 @@ async function mergeQuietly(repo: Repository, context: OpContext): Promise<void>
     const why = error instanceof Error ? error.message : String(error);
     context.warn(`the version is stored, but small packs could not be merged: ${why}`);
   }
-}
-
-function parsePairs(texts: readonly string[], what: string): [string, string][] {
-  return texts.map((text) => {
-    const at = text.indexOf('=');
-    if (at <= 0)
-      throw new UsageError(`${what} '${text}' is not of the form name=value`, {
-        hint: `write it as --${what === 'metric' ? 'metric accuracy=0.91' : 'param lr=0.01'}`,
-      });
-    return [text.slice(0, at), text.slice(at + 1)];
-  });
-}
-
-function parseMetric([name, text]: [string, string]): Metric {
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) {
-    throw new UsageError(`metric '${name}' has the value '${text}', which is no number`);
-  }
-  const stepped = /^(.+)@(\d{1,15})$/.exec(name);
-  return stepped
-    ? { name: stepped[1] as string, step: Number(stepped[2]), value }
-    : { name, step: null, value };
 }

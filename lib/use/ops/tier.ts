@@ -10,7 +10,7 @@ import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
 import { ErrorSum, type TierErrors } from '../../pure/tensor/quantize.js';
-import { formatTier, parseTier, type Tier } from '../../pure/tensor/tier.js';
+import { formatTier, type Tier } from '../../pure/tensor/tier.js';
 import type { BaseFile } from '../../storage/ingest/bases.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
@@ -44,12 +44,7 @@ export type { TierErrors } from '../../pure/tensor/quantize.js';
 export interface TierOptions {
   /** Versions to be replaced, named one by one. */
   revisions: readonly string[];
-  /** 'bf16', 'fp16', 'fixed<k>', 'quant<k>' or 'normalised'. */
-  tier: string;
-  /** Of quant<k>: 'uniform' (default) or 'random'. */
-  codebook?: string;
-  /** Of random codebooks. */
-  seed?: number;
+  tier: Tier;
   /** Says what would be given up and changes nothing. */
   dryRun?: boolean;
   /** Asked with what will be given up before anything is written; false ends the work. */
@@ -93,7 +88,7 @@ export async function tierVersions(
   context: OpContext,
 ): Promise<TierResult> {
   const started = performance.now();
-  const tier = parseTier(options.tier, options.codebook, options.seed);
+  const { tier } = options;
   if (options.revisions.length === 0) {
     throw new UsageError('no version is named', {
       hint: 'a tier is for versions named one by one',

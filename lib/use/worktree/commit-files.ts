@@ -1,5 +1,6 @@
 /** Stores work files, if asked, and makes a version of what is staged: one session, one move. */
 import type { Id } from '../../base/bytes/hash.js';
+import type { Level } from '../../pure/codec/segment.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { encodeStaging, readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -25,8 +26,8 @@ export interface CommitRequest extends VersionContent {
   model?: string;
   /** What is stored and staged first: files, or every tracked file that changed. */
   stage?: StageOptions | 'tracked';
-  /** Encoder effort of tracked files; default: config codec.level. */
-  level?: string;
+  /** Encoder effort of tracked files; default: the setting codec.level. */
+  level?: Level;
 }
 
 /** A version that was made. */

@@ -6,7 +6,7 @@
  */
 import { statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
-import { type CodecLevel, parseLevel } from '../../pure/codec/segment.js';
+import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segment.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import {
@@ -35,8 +35,8 @@ export interface StageOptions {
   force?: boolean;
   /** Takes only files that are tracked already (`commit --all`). */
   update?: boolean;
-  /** Encoder effort: 'fast', 'default' or 'max'; default: config codec.level. */
-  level?: string;
+  /** Encoder effort; default: the setting codec.level. */
+  level?: Level;
 }
 
 /** What `storeChanges` stored, not staged yet. */
