@@ -10,7 +10,7 @@
  * tables in Markdown: bits for each element of all planes, and of the classes that hold two and three.
  */
 import { loadKernel } from '../lib/base/native/kernel.js';
-import { encodeReferenceAs } from '../lib/base/native/reference/encode.js';
+import { encodeReferenceAs } from '../test/oracles/kernel/encode.js';
 import { expectedPairs } from './codec/expectations.js';
 import { findModels, guessPairs, type Pair, pairName, segmentsOf } from './codec/models.js';
 

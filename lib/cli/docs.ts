@@ -26,7 +26,7 @@ tag, a model (its current branch), \`model@n\` (the n-th version of its line), o
 
 Colour is used on a terminal unless \`NO_COLOR\` is set. \`DLV_DEBUG=1\` shows where an error comes from;
 \`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when. \`DLV_KERNEL\`
-forces the codec's kernel: \`native\`, \`portable\` (without SIMD), \`wasm\` or \`reference\` (TypeScript, slow).
+forces the codec's kernel: \`native\`, \`portable\` (without SIMD) or \`wasm\`.
 `;
 
 const SILENT: Stdio = { write: () => true, once: () => {}, closed: false };

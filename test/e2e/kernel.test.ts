@@ -16,7 +16,7 @@ const hasAddon = existsSync(path.join(PROJECT_ROOT, 'native/build/kernel.node'))
 
 test('kernel: --version --json names the one that DLV_KERNEL forces', async (t) => {
   const cwd = await tempDir(t);
-  const forced = hasAddon ? ['native', 'portable', 'wasm', 'reference'] : ['wasm', 'reference'];
+  const forced = hasAddon ? ['native', 'portable', 'wasm'] : ['wasm'];
   for (const kind of forced) {
     const { code, stdout, stderr } = await dlv(['--version', '--json'], {
       cwd,
@@ -28,7 +28,7 @@ test('kernel: --version --json names the one that DLV_KERNEL forces', async (t) 
   }
   const unknown = await dlv(['--version'], { cwd, env: { DLV_KERNEL: 'gpu' } });
   t.is(unknown.code, 2);
-  t.regex(unknown.stderr, /DLV_KERNEL is 'gpu', not one of native, portable, wasm, reference/);
+  t.regex(unknown.stderr, /DLV_KERNEL is 'gpu', not one of native, portable, wasm/);
 });
 
 test('kernel: where the addon was not built, one line says that WebAssembly runs', async (t) => {

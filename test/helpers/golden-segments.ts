@@ -2,9 +2,10 @@
  * Golden segments of codec 2: what test/fixtures/codec/2 is made of, by a seed. Each is small and takes
  * one path through the codec; together they take all.
  */
-import { encodeReference, encodeReferenceAs } from '../../lib/base/native/reference/encode.js';
-import type { Level } from '../../lib/base/native/reference/encode-plane.js';
+
 import { splitPlanes } from '../../lib/pure/tensor/planes.js';
+import { encodeReference, encodeReferenceAs } from '../oracles/kernel/encode.js';
+import type { Level } from '../oracles/kernel/encode-plane.js';
 import { stopsOf } from './kernels.js';
 import { seededRandom } from './rng.js';
 

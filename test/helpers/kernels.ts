@@ -4,6 +4,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { type Kernel, type KernelSegment, load } from '../../lib/base/native/kernel.js';
 import { splitPlanes } from '../../lib/pure/tensor/planes.js';
+import { referenceKernel } from '../oracles/kernel/kernel.js';
 import { PROJECT_ROOT } from './paths.js';
 import { seededRandom } from './rng.js';
 
@@ -19,7 +20,8 @@ const loaded = new Map<string, Kernel>();
 /** The kernel of a kind, ready for one call that is awaited before the next kind is asked for. */
 export function kernelOf(kind: string): Kernel {
   // The addon's SIMD is switched for the whole process.
-  if (HAS_ADDON && kind !== 'wasm' && kind !== 'reference') return load(kind).kernel;
+  if (kind === 'reference') return referenceKernel;
+  if (HAS_ADDON && kind !== 'wasm') return load(kind).kernel;
   const kernel = loaded.get(kind) ?? load(kind).kernel;
   loaded.set(kind, kernel);
   return kernel;

@@ -1,8 +1,8 @@
 /**
  * The only loader of the kernel: the native addon if it was built, else the shipped WebAssembly.
  *
- * `DLV_KERNEL=native|portable|wasm|reference` forces one (portable: the addon without SIMD; reference:
- * TypeScript, slow, the oracle of the others). All of them read and write the same bytes.
+ * `DLV_KERNEL=native|portable|wasm` forces one (portable: the addon without SIMD). All of them read and
+ * write the same bytes, which tests compare with a kernel in TypeScript.
  * @see native/kernel.h
  */
 import { readFileSync } from 'node:fs';
@@ -26,8 +26,7 @@ export interface Kernel {
    * Encodes planes of up to 4 Mi elements, against base planes or alone.
    * @param level  0 fast, 1 default, 2 max.
    * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
-   * @param room   as long as the planes: memory that payloads are put into where they fit. The
-   *   reference does without.
+   * @param room   as long as the planes: memory that payloads are put into where they fit.
    */
   encode(
     planes: readonly Uint8Array[],
@@ -92,20 +91,11 @@ export interface LoadedKernel {
   native: NativeKernel | null;
   /** True if WebAssembly runs because there is no addon, not because it was asked for. */
   fallback: boolean;
-  /** null if the reference runs: TypeScript does their work then. */
-  services: KernelServices | null;
+  services: KernelServices;
 }
 
-/** The reference, loaded at its first use: it is no part of what a command needs at its start. */
-const REFERENCE: Kernel = {
-  encode: async (...args) =>
-    (await import('./reference/kernel.js')).referenceKernel.encode(...args),
-  decode: async (...args) =>
-    (await import('./reference/kernel.js')).referenceKernel.decode(...args),
-};
-
 const FOLDER = new URL('../../../../native/', import.meta.url);
-const KINDS = ['native', 'portable', 'wasm', 'reference'] as const;
+const KINDS = ['native', 'portable', 'wasm'] as const;
 
 /** Error numbers of native/kernel.h that mean damaged input. */
 const ERROR_CORRUPT = -3;
@@ -161,10 +151,6 @@ export function load(forced: string | undefined): LoadedKernel {
     throw new UsageError(`DLV_KERNEL is '${forced}', not one of ${KINDS.join(', ')}`, {
       option: 'DLV_KERNEL',
     });
-  }
-  if (kind === 'reference') {
-    const info = { kind, isa: 'none' };
-    return { info, kernel: REFERENCE, native: null, services: null, fallback: false };
   }
   if (kind !== 'wasm') {
     const native = loadAddon();

@@ -50,10 +50,3 @@ export interface DecodeOptions {
   /** Once it is aborted, what was not begun is not decoded. */
   signal?: AbortSignal | undefined;
 }
-
-/** Number of planes in each class for an element width. */
-export function classPlanes(width: number): [hi: number, mid: number, low: number] {
-  if (width <= 2) return [width, 0, 0];
-  if (width === 4) return [2, 1, 1];
-  return [2, 2, width - 4];
-}

@@ -108,15 +108,8 @@ export function sketchDistances(
   stride: number,
 ): Uint32Array {
   assert(stride >= sketch.length && rows.length % stride === 0, 'rows of whole sketches');
-  const { services } = loadKernel();
-  if (services !== null && sketch.length > 0) {
-    return services.sketchDistances(sketch, width, rows, stride);
-  }
-  return new Uint32Array(
-    Array.from({ length: rows.length / stride }, (_, row) =>
-      sumOfBits(sketch, rows.subarray(row * stride, row * stride + sketch.length), width),
-    ),
-  );
+  if (sketch.length === 0) return new Uint32Array(rows.length / stride);
+  return loadKernel().services.sketchDistances(sketch, width, rows, stride);
 }
 
 /**

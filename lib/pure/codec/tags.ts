@@ -13,10 +13,7 @@ import { FormatVersionError } from '../../base/errors.js';
 export const TAG_CODEC = 1;
 export const TAG_RUN_HASHES = 2;
 export const TAG_SKETCH = 3;
-/** Reserved for later codecs: context description, stops, lossy tier. */
-export const TAG_CONTEXTS = 4;
-export const TAG_STOPS = 5;
-export const TAG_TIER = 6;
+// 4 (contexts), 5 (stops) and 6 (tier) are reserved for later codecs.
 
 const REQUIRED = 1;
 

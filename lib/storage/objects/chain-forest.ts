@@ -13,7 +13,6 @@ import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { segmentStop } from '../../pure/codec/segment.js';
 import type { SegmentHeadAt } from '../store/read-records.js';
 import {
-  PLANE_CLASSES,
   type PlaneClass,
   type SegmentEntry,
   type SegmentRecord,
@@ -254,9 +253,6 @@ export function plannedBytes(forest: ChainForest, scheme: RetrievalScheme): Read
   }
   return bytes;
 }
-
-/** Planes classes in the order of packs, for tables. */
-export const READ_CLASSES = ['head', ...PLANE_CLASSES] as const;
 
 /**
  * Depth first, trees in the order in which they are first asked for. Of the children of a node the one

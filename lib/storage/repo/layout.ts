@@ -161,11 +161,6 @@ export function tagRefName(tag: string): string {
   return `refs/tags/${tag}`;
 }
 
-/** Name of the ref that remembers a branch of a remote. */
-export function remoteRefName(remote: string, model: string, branch: string): string {
-  return `refs/remotes/${remote}/${model}/${branch}`;
-}
-
 /** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
 export async function holdsRepository(folder: string): Promise<boolean> {
   // Either file alone, whatever it is, means a repository, which its readers will judge.

@@ -13,7 +13,7 @@ export interface About {
   platform: string;
   /** Feature flags of the repositories that it makes (docs/format/layout.md). */
   format: Format;
-  /** Which kernel runs: native, portable (no SIMD), wasm or reference (TypeScript). */
+  /** Which kernel runs: native, portable (no SIMD) or wasm. */
   kernel: KernelInfo;
 }
 

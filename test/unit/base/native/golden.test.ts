@@ -7,10 +7,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { type Head, readHead } from '../../../../lib/base/native/reference/head.js';
 import { type GoldenSegment, makeGoldenSegments } from '../../../helpers/golden-segments.js';
 import { decodeOrNull, KERNEL_KINDS, stopsOf } from '../../../helpers/kernels.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
+import { type Head, readHead } from '../../../oracles/kernel/head.js';
 
 const FOLDER = path.join(PROJECT_ROOT, 'test/fixtures/codec/2');
 const bytesOf = (hex: string): Uint8Array => Buffer.from(hex, 'hex');

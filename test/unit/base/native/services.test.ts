@@ -6,7 +6,6 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { cutChunkHere } from '../../../../lib/base/bytes/chunker.js';
 import { AbortedError } from '../../../../lib/base/errors.js';
 import { CDC_MAX_BYTES, CDC_MIN_BYTES, CDC_TARGET_BYTES } from '../../../../lib/base/limits.js';
 import { abortFlag, type KernelServices, load } from '../../../../lib/base/native/kernel.js';
@@ -14,6 +13,7 @@ import { decodeSegment, encodeSegment } from '../../../../lib/pure/codec/segment
 import { SKETCH_BYTES_MAX, sketchDistance } from '../../../../lib/pure/codec/sketch.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 import { randomBytes } from '../../../helpers/rng.js';
+import { cutChunkSlowly } from '../../../oracles/chunks.js';
 
 const hasAddon = existsSync(path.join(PROJECT_ROOT, 'native/build/kernel.node'));
 const builds = (hasAddon ? ['native', 'wasm'] : ['wasm']).map(
@@ -31,14 +31,14 @@ for (const [kind, services] of builds) {
     for (const bytes of [noise, zeros, text]) {
       for (const length of edges) {
         const part = bytes.subarray(0, length);
-        t.is(services.cutChunk(part), cutChunkHere(part), `${length} bytes`);
+        t.is(services.cutChunk(part), cutChunkSlowly(part), `${length} bytes`);
       }
     }
     let cuts = 0;
     for (let at = 0; at < noise.length; cuts++) {
       const rest = noise.subarray(at);
-      t.is(services.cutChunk(rest), cutChunkHere(rest));
-      at += cutChunkHere(rest);
+      t.is(services.cutChunk(rest), cutChunkSlowly(rest));
+      at += cutChunkSlowly(rest);
     }
     t.true(cuts > 2);
   });

@@ -8,7 +8,6 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
-import { encodeReferenceAs } from '../../../../lib/base/native/reference/encode.js';
 import type { DType } from '../../../../lib/pure/tensor/dtype.js';
 import { widen } from '../../../../lib/pure/tensor/dtype.js';
 import { idOfHashes, runHash } from '../../../../lib/pure/tensor/extent-id.js';
@@ -18,6 +17,7 @@ import { Extents, type SegmentRecords } from '../../../../lib/storage/objects/ex
 import { encodeSegmentHead } from '../../../../lib/storage/objects/segment-head.js';
 import type { PlaneClass, SegmentRecord } from '../../../../lib/storage/store/types.js';
 import { randomBytes, seededRandom } from '../../../helpers/rng.js';
+import { encodeReferenceAs } from '../../../oracles/kernel/encode.js';
 import { safetensors } from '../../../trust/model-files.js';
 import { WorkRepository } from './work-repository.js';
 

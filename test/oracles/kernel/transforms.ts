@@ -3,13 +3,7 @@
  *
  * Elements are compared as unsigned numbers of whole planes; everything is modulo 2^bits.
  */
-import {
-  TRANSFORM_BSUB,
-  TRANSFORM_RAW,
-  TRANSFORM_SUB16,
-  TRANSFORM_SUB16_TWICE,
-  TRANSFORM_SUB32,
-} from './head.js';
+import { TRANSFORM_RAW, TRANSFORM_SUB16, TRANSFORM_SUB16_TWICE, TRANSFORM_SUB32 } from './head.js';
 
 /** 128 in each digit but the first: adding it makes digits balanced, −128 … 127. */
 const HALVES = 0x808080;
@@ -109,9 +103,4 @@ export function isStop(transform: number, width: number, depth: number): boolean
   if (transform === TRANSFORM_SUB32) return false;
   if (transform === TRANSFORM_SUB16_TWICE) return depth === 2;
   return depth >= 2;
-}
-
-/** Transforms that are differences. */
-export function isDelta(transform: number): boolean {
-  return transform >= TRANSFORM_BSUB && transform <= TRANSFORM_SUB32;
 }

@@ -2,7 +2,7 @@
  * The reference encoder: native/encode.c in TypeScript. It writes the very bytes of the kernel at each
  * level, so that every choice of the kernel has an oracle. Start at `encodeReference`.
  */
-import { SEGMENT_ELEMENTS } from '../../limits.js';
+import { SEGMENT_ELEMENTS } from '../../../lib/base/limits.js';
 import { classOfPlane } from './decode.js';
 import {
   FAST,

@@ -1,7 +1,7 @@
 /**
  * The reference decoder: docs/format/codec.md in the plainest TypeScript. Start at `decodeReference`.
  */
-import { SEGMENT_ELEMENTS } from '../../limits.js';
+import { SEGMENT_ELEMENTS } from '../../../lib/base/limits.js';
 import {
   ABOVE_DIGITS,
   type Coding,

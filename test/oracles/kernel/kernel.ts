@@ -4,7 +4,7 @@
  * Written from docs/format/codec.md and docs/format/plane.md; asks for clarity, not for speed.
  * Start at decode.ts. `DLV_KERNEL=reference` runs dlv on it.
  */
-import type { Kernel } from '../kernel.js';
+import type { Kernel } from '../../../lib/base/native/kernel.js';
 import { decodeReference } from './decode.js';
 import { encodeReference } from './encode.js';
 import { ERROR_ABORTED, ERROR_ARGUMENT, failure } from './input.js';
