@@ -61,6 +61,8 @@ export const FILES_PER_VERSION_MAX = 10_000_000;
 export const FILES_INLINE_MAX = 64;
 /** Entries of one page of files: 8 × the mean of its content-defined cuts. */
 export const FILES_PAGE_MAX = 512;
+/** Files that one file names as parts of its checkpoint: checkpoints have some thousand shards. */
+export const REFERENCES_MAX = 100_000;
 /** Parents of one version: merges of more lines than this are no use to a reader. */
 export const PARENTS_MAX = 256;
 /** Commit message, in UTF-8 bytes. */

@@ -96,10 +96,18 @@ function checkClaims(bytes: Uint8Array, file: string): void {
 
 /** @throws {CorruptError} if the bytes are no msgpack or not the canonical form of their value. */
 export function decodeCanonical(bytes: Uint8Array, file: string): Packed {
+  const value = decodeAnyForm(bytes, file);
+  if (Buffer.compare(encodeCanonical(value), bytes) !== 0) {
+    throw new CorruptError(`'${file}' is not in canonical form`, { file });
+  }
+  return value;
+}
+
+/** The value of bytes in canonical or any other form, to save what can be. @throws {CorruptError} */
+export function decodeAnyForm(bytes: Uint8Array, file: string): Packed {
   checkClaims(bytes, file);
-  let value: Packed;
   try {
-    value = decode(bytes, {
+    return decode(bytes, {
       maxStrLength: bytes.length,
       maxBinLength: bytes.length,
       maxArrayLength: bytes.length,
@@ -111,10 +119,6 @@ export function decodeCanonical(bytes: Uint8Array, file: string): Packed {
       file,
     });
   }
-  if (Buffer.compare(encodeCanonical(value), bytes) !== 0) {
-    throw new CorruptError(`'${file}' is not in canonical form`, { file });
-  }
-  return value;
 }
 
 /** Typed access to a decoded array; every mismatch is one CorruptError that names the field. */

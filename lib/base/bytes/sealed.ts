@@ -7,7 +7,7 @@
  *
  * @see docs/format/layout.md
  */
-import { CorruptError } from '../errors.js';
+import { BugError, CorruptError, DlvError } from '../errors.js';
 import { sha256Hex } from './hash.js';
 
 const SUM_LINE_BYTES = 'sum '.length + 16 + 1;
@@ -29,6 +29,42 @@ export function unseal(bytes: Uint8Array, file: string): string {
     });
   }
   return Buffer.from(body).toString('utf8');
+}
+
+/**
+ * The bytes of a state file, after `parse`, which commands read it with, has read them back.
+ * @throws {BugError} DLV_BUG if it refuses them. Nothing is written then: a file that nobody can read
+ *   would make every later command fail.
+ */
+export function sealReadable(
+  text: string,
+  file: string,
+  parse: (text: string, file: string) => unknown,
+): Uint8Array {
+  const bytes = seal(text);
+  checkReadable(file, () => parse(unseal(bytes, file), file));
+  return bytes;
+}
+
+/**
+ * Runs the reader of an object or file over the bytes that are about to be written.
+ * @throws {BugError} DLV_BUG if the reader refuses it; {LimitError} passes through.
+ */
+export function checkReadable<T>(file: string, read: () => T): T {
+  const refuse = (error: unknown): never => {
+    if (error instanceof DlvError && error.code === 'DLV_LIMIT') throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new BugError(`cannot write '${file}': dlv could not read it again: ${why}`, {
+      file,
+      hint: 'nothing was changed; this is a mistake in dlv: please report it',
+    });
+  };
+  try {
+    const value = read();
+    return value instanceof Promise ? (value.catch(refuse) as T) : value;
+  } catch (error) {
+    return refuse(error);
+  }
 }
 
 /** Checksum of one line of an append-only file (reflog): 8 hex digits. */

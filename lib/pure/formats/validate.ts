@@ -7,6 +7,7 @@
  */
 import { assert, LimitError } from '../../base/errors.js';
 import { RANK_MAX, TENSORS_PER_FILE_MAX } from '../../base/limits.js';
+import { pathProblem } from '../paths/version-path.js';
 import { DTYPES, type DType, dtypeBytes, isDType } from '../tensor/dtype.js';
 import {
   type ExtentSpan,
@@ -16,7 +17,6 @@ import {
   type TensorSpan,
 } from '../tensor/layout.js';
 import { isWellFormed } from './format.js';
-import { unsafePathReason } from './relative-path.js';
 
 /**
  * Checks that `layout` describes a file of `size` bytes.
@@ -43,11 +43,9 @@ export function validateLayout(layout: FileLayout, size: number): void {
   const { step } = layout;
   assert(step === null || (Number.isSafeInteger(step) && step >= 0), `step ${step}`);
   const paths = new Set<string>();
-  for (const path of [...layout.references, ...layout.external.map((file) => file.path)]) {
-    const reason = unsafePathReason(path);
-    assert(reason === null, `referenced path '${path}' ${reason}`);
-  }
   for (const { path, layout: outside } of layout.external) {
+    const problem = pathProblem(path);
+    assert(problem === null, `external file '${path}': ${problem}`);
     assert(!paths.has(path), `external file '${path}' is described twice`);
     paths.add(path);
     assert(outside.external.length === 0, 'external files have no external files');

@@ -53,7 +53,10 @@ export interface FileLayout {
   variable: VariableRange[];
   /** Training step, if the file says so. */
   step: number | null;
-  /** Files that belong to the same checkpoint, as relative paths with '/': shards of an index, external data. */
+  /**
+   * Files that belong to the same checkpoint (shards of an index, external data), as the file names
+   * them, relative to its folder. Any text: who uses one checks that a version can hold such a path.
+   */
   references: string[];
   /** Layouts that this file dictates for files that it references (ONNX external data). */
   external: { path: string; layout: FileLayout }[];

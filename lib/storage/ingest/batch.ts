@@ -12,6 +12,7 @@ import type { FileLayout, Role } from '../../pure/tensor/layout.js';
 import type { PackSession } from '../objects/session.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
+import { resolveReferences } from '../repo/version/snapshots.js';
 import { type BaseFile, BaseFinder, orderBaseFiles } from './bases.js';
 import { type IngestedFile, ingestFile } from './ingest.js';
 
@@ -74,7 +75,7 @@ export async function* ingestBatch(
         ...(options.onBytes ? { onBytes: options.onBytes } : {}),
         ...(options.signal ? { signal: options.signal } : {}),
       });
-      const folder = path.posix.dirname(name);
+      const { references, warnings } = resolveReferences(name, layout.references);
       const result: BatchResult = {
         ...ingested,
         path: name,
@@ -82,8 +83,8 @@ export async function* ingestBatch(
         format: layout.format,
         step: layout.step,
         roles: [...new Set(layout.tensors.map((t) => t.role))],
-        references: layout.references.map((ref) => path.posix.join(folder, ref)),
-        warnings: layout.warnings,
+        references,
+        warnings: [...layout.warnings, ...warnings],
       };
       await bases.add(result);
       yield result;

@@ -1,8 +1,11 @@
 /** The recipe of a file from the streams that ingest read: skeleton, literals, id pages, recipe. */
 import { type Id, objectId } from '../../base/bytes/hash.js';
+import { checkReadable } from '../../base/bytes/sealed.js';
 import type { FileParts } from '../../pure/tensor/file-parts.js';
 import {
   type ChunkRef,
+  decodeRecipe,
+  decodeSkeleton,
   encodeRecipe,
   encodeSkeleton,
   type Recipe,
@@ -38,16 +41,30 @@ export async function storeRecipe(
   if (parts.length === 1 && parts[0]?.kind === 'fixed' && file.tensors.length === 0) {
     return { kind: 'blob', id: await session.putBlob('blob', fixed[0] as Uint8Array) };
   }
-  const skeleton = { format, fixed: Buffer.concat(fixed), parts, tensors: file.tensors };
+  const skeleton = encodeSkeleton({
+    format,
+    fixed: Buffer.concat(fixed),
+    parts,
+    tensors: file.tensors,
+  });
+  if (!onlyChunks) checkReadable('skeleton', () => decodeSkeleton(skeleton, 'skeleton'));
   const recipe: Recipe = {
-    skeleton: onlyChunks ? null : await session.putBlob('skeleton', encodeSkeleton(skeleton)),
+    skeleton: onlyChunks ? null : await session.putBlob('skeleton', skeleton),
     variableLengths,
     variable: variable.length === 0 ? null : await session.putBlob('blob', Buffer.concat(variable)),
     data,
     extents,
     chunks,
   };
-  const stored = encodeRecipe(recipe, (page) => objectId('ids', page));
+  const pageIds = new Map<Id, Uint8Array>();
+  const stored = encodeRecipe(recipe, (page) => {
+    const id = objectId('ids', page);
+    pageIds.set(id, page);
+    return id;
+  });
+  await checkReadable('recipe', () =>
+    decodeRecipe(stored.recipe, 'recipe', async (id) => pageIds.get(id) as Uint8Array),
+  );
   for (const page of stored.pages) await session.putBlob('ids', page);
   return { kind: 'recipe', id: await session.putBlob('recipe', stored.recipe) };
 }

@@ -6,7 +6,7 @@
  */
 import { isMissing, readSmallFile, writeFileAtomic } from '../../base/bytes/files.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
-import { seal, unseal } from '../../base/bytes/sealed.js';
+import { sealReadable, unseal } from '../../base/bytes/sealed.js';
 import { CorruptError } from '../../base/errors.js';
 import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import { ROLES, type Role } from '../../pure/tensor/layout.js';
@@ -100,5 +100,6 @@ export async function readBudgets(layout: Layout): Promise<Budgets | null> {
 /** Replaces the file. */
 export async function writeBudgets(lock: RepositoryLock, budgets: Budgets): Promise<void> {
   lock.assertHeld();
-  await writeFileAtomic(lock.layout.budgets, seal(formatBudgets(budgets)));
+  const file = lock.layout.budgets;
+  await writeFileAtomic(file, sealReadable(formatBudgets(budgets), file, parseBudgets));
 }

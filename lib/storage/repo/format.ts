@@ -5,7 +5,7 @@
  * read-only; optional flags are kept and ignored. @see docs/format/refs.md
  */
 import { isMissing, readSmallFile, writeFileAtomic } from '../../base/bytes/files.js';
-import { seal, unseal } from '../../base/bytes/sealed.js';
+import { sealReadable, unseal } from '../../base/bytes/sealed.js';
 import { CorruptError, FormatVersionError } from '../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from './layout.js';
@@ -108,7 +108,8 @@ export function checkWritable(layout: Layout, format: Format): void {
 
 /** Writes the flags of a repository. */
 export async function writeFormat(layout: Layout, format = CURRENT_FORMAT): Promise<void> {
-  await writeFileAtomic(layout.format, seal(formatFormat(format)));
+  const file = layout.format;
+  await writeFileAtomic(file, sealReadable(formatFormat(format), file, parseFormat));
 }
 
 /** The flags that a damaged `format` is made anew with: all that any repository may need. */

@@ -5,11 +5,11 @@ import {
   syncDirectory,
   writeFileAtomic,
 } from '../../base/bytes/files.js';
-import { seal } from '../../base/bytes/sealed.js';
+import { sealReadable } from '../../base/bytes/sealed.js';
 import { ExistsError } from '../../base/errors.js';
 import { writeFormat } from './format.js';
 import { type Layout, SELF_IGNORE } from './layout.js';
-import { formatHead } from './refs/head.js';
+import { formatHead, parseHead } from './refs/head.js';
 import { checkBranchName, checkModelName } from './refs/ref-name.js';
 
 const CONFIG_TEXT = `# Settings of this repository. 'dlv config --list' shows all keys and their values.
@@ -47,7 +47,8 @@ export async function initRepository(layout: Layout, options: InitOptions): Prom
   await options.prepare?.(layout);
   if ((await statOrNull(layout.head)) === null) {
     const { model, branch } = options;
-    await writeFileAtomic(layout.head, seal(formatHead({ kind: 'branch', model, branch })));
+    const head = formatHead({ kind: 'branch', model, branch });
+    await writeFileAtomic(layout.head, sealReadable(head, layout.head, parseHead));
   }
   await writeFormat(layout);
   await syncDirectory(layout.workTree);

@@ -11,17 +11,25 @@ import {
   writeFileAtomic,
 } from '../../base/bytes/files.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
-import { seal } from '../../base/bytes/sealed.js';
+import { sealReadable } from '../../base/bytes/sealed.js';
 import { isDamage } from '../../base/errors.js';
 import { MANIFEST_BYTES_MAX, REFLOG_BYTES_MAX } from '../../base/limits.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
-import { formatHead, type Head, readHead } from '../repo/refs/head.js';
+import { formatHead, type Head, parseHead, readHead } from '../repo/refs/head.js';
 import { parseRefName } from '../repo/refs/ref-name.js';
 import { parseReflogLine, readReflog } from '../repo/refs/reflog.js';
-import { formatNotes, formatRef, listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
+import {
+  formatNotes,
+  formatRef,
+  listRefNames,
+  parseNotes,
+  parseRef,
+  readNotes,
+  readRef,
+} from '../repo/refs/refs.js';
 import { logNames } from './fsck-state.js';
 import { keepAside } from './keep-aside.js';
 import type { RebuildReport } from './rebuild.js';
@@ -99,7 +107,8 @@ async function rebuildRef(
     }
     await keepAside(layout, name);
     await makeDirectory(path.dirname(layout.ref(name)));
-    await writeFileAtomic(layout.ref(name), seal(formatRef(id)));
+    const file = layout.ref(name);
+    await writeFileAtomic(file, sealReadable(formatRef(id), file, parseRef));
     report.done.push(`set '${name}' to ${id.slice(0, 10)}, the last version of its reflog`);
     return id;
   }
@@ -127,7 +136,8 @@ async function rebuildNotes(
     if (isId(line) && (await repo.store.findBlob(line))?.kind === 'note') kept.push(line);
   }
   await keepAside(layout, name);
-  await writeFileAtomic(layout.ref(name), seal(formatNotes(kept)));
+  const file = layout.ref(name);
+  await writeFileAtomic(file, sealReadable(formatNotes(kept), file, parseNotes));
   report.done.push(`kept ${kept.length} notes of '${name}'`);
 }
 
@@ -142,7 +152,8 @@ async function restoreLostNotes(
     const name = notesRefName(version);
     const all = [...(await readNotes(layout, version)), ...notes];
     await makeDirectory(path.dirname(layout.ref(name)));
-    await writeFileAtomic(layout.ref(name), seal(formatNotes(all)));
+    const file = layout.ref(name);
+    await writeFileAtomic(file, sealReadable(formatNotes(all), file, parseNotes));
     report.done.push(`listed ${notes.length} tiers again in '${name}': the exact bytes are gone`);
   }
 }
@@ -164,7 +175,8 @@ async function rebuildHead(
       ? { kind: 'branch', model: place.model, branch: place.branch }
       : { kind: 'branch', model: 'model', branch: repo.config.get('init.branch') };
   await keepAside(layout, 'HEAD');
-  await writeFileAtomic(layout.head, seal(formatHead(head)));
+  const file = layout.head;
+  await writeFileAtomic(file, sealReadable(formatHead(head), file, parseHead));
   const why = chosen?.[1] === last && last !== null ? 'where its reflog ends' : 'a guess';
   report.done.push(`set HEAD to '${head.model}/${(head as { branch: string }).branch}': ${why}`);
 }

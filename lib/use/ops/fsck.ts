@@ -10,6 +10,10 @@ import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import {
+  readSoundStaging,
+  type SalvagedStaging,
+} from '../../storage/repo/staging/staging-salvage.js';
 import { checkRepository, type FsckResult } from '../../storage/upkeep/fsck.js';
 import { keepAside } from '../../storage/upkeep/keep-aside.js';
 import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.js';
@@ -69,7 +73,10 @@ async function rebuild(layout: Layout, context: OpContext): Promise<RebuildRepor
   return report;
 }
 
-/** Makes the staging file anew from the tips of the branches if it is damaged or lost. */
+/**
+ * Makes the staging file anew if it is damaged or lost: of what is sound in it, and from the tips of
+ * the branches for lines and files of which nothing is.
+ */
 async function rebuildStaging(
   repo: Repository,
   lock: RepositoryLock,
@@ -80,15 +87,16 @@ async function rebuildStaging(
   if (there && (await isReadable(layout))) return;
   const tips = await tipsOfModels(repo);
   if (!there && tips.size === 0) return;
-  const staging = new Staging();
+  const salvaged = there ? await salvage(layout) : null;
+  const staging = salvaged?.staging ?? new Staging();
+  if (salvaged !== null) await restoreCommitted(repo, salvaged);
   for (const [model, { branch, id }] of tips) {
+    if (salvaged?.staging.get(model) !== undefined) continue;
     try {
       const entries = await stagedEntriesOf(repo, await repo.tree(id), staging);
       moveLine(staging, model, { version: id, branch, entries });
     } catch (error) {
-      const isOfObject = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
-      const isTaken = error instanceof DlvError && error.code === 'DLV_CONFLICT';
-      if (!isOfObject && !isTaken && !isDamage(error)) throw error;
+      if (!isUnusable(error)) throw error;
       staging.drop(model);
       report.failed.push(
         `the files of '${model}' are not tracked now: ${(error as Error).message}`,
@@ -97,7 +105,49 @@ async function rebuildStaging(
   }
   await keepAside(layout, 'staging');
   await writeStaging(lock, staging);
-  report.done.push("made 'staging' anew from the last versions; add uncommitted changes again");
+  if (salvaged === null) {
+    report.done.push("made 'staging' anew from the last versions; add uncommitted changes again");
+    return;
+  }
+  const kept = staging.models().reduce((sum, line) => sum + staging.count(line.model), 0);
+  report.done.push(`made 'staging' anew and kept ${kept} files in it`, ...salvaged.lost);
+}
+
+/** What is sound in a staging file that cannot be read; null if its bytes changed since it was written. */
+async function salvage(layout: Layout): Promise<SalvagedStaging | null> {
+  try {
+    return await readSoundStaging(layout);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return null;
+  }
+}
+
+/**
+ * Puts the committed state of files back that could not be saved: without it the next version would
+ * leave them out.
+ */
+async function restoreCommitted(repo: Repository, salvaged: SalvagedStaging): Promise<void> {
+  const { staging, lostPaths } = salvaged;
+  for (const { model, base } of staging.models()) {
+    const paths = new Set(lostPaths.filter((lost) => lost.model === model).map(({ path }) => path));
+    if (base === null || paths.size === 0) continue;
+    try {
+      const tree = await repo.tree(base);
+      const files = tree.files.filter((file) => paths.has(file.path));
+      const entries = await stagedEntriesOf(repo, { ...tree, files }, staging);
+      for (const entry of entries) staging.put(model, entry);
+    } catch (error) {
+      if (!isUnusable(error)) throw error;
+    }
+  }
+}
+
+/** True for errors of a version that is damaged or gone, or of a path that another model has. */
+function isUnusable(error: unknown): boolean {
+  const isOfObject = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
+  const isTaken = error instanceof DlvError && error.code === 'DLV_CONFLICT';
+  return isOfObject || isTaken || isDamage(error);
 }
 
 interface Tip {

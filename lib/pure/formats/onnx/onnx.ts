@@ -7,10 +7,10 @@
  */
 import type { ByteSource } from '../../../base/bytes/files.js';
 import { SMALL_TENSOR_BYTES } from '../../../base/limits.js';
+import { pathProblem } from '../../paths/version-path.js';
 import { DTYPES, dtypeBytes } from '../../tensor/dtype.js';
 import { blobLayout, elementCount, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';
-import { unsafePathReason } from '../relative-path.js';
 import { buildSpans, type SpanClaim } from '../spans.js';
 import { TensorNames } from '../tensor-names.js';
 import { readOnnxModel } from './onnx-graph.js';
@@ -136,7 +136,7 @@ class Collector {
       .filter((part) => part !== '.')
       .join('/');
     const own = this.source.name.split(/[/\\]/).at(-1);
-    const reason = path === own ? 'is the model itself' : unsafePathReason(path);
+    const reason = path === own ? 'it is the model itself' : pathProblem(path);
     if (reason !== null) {
       this.#refusedPaths.set(data.location, reason);
       return;
@@ -161,7 +161,7 @@ class Collector {
       made.push(`tensors ${why} and are kept as bytes: ${shown.join(', ')}${more}`);
     }
     for (const [location, reason] of this.#refusedPaths) {
-      made.push(`external data '${location}' is not followed: the path ${reason}`);
+      made.push(`external data '${location}' is not followed: ${reason}`);
       if (made.length > 100) break;
     }
     return made;

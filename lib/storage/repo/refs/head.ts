@@ -1,7 +1,7 @@
 /** HEAD: the line that commands work on when none is named. @see docs/format/refs.md */
 import { isMissing, readSmallFile, writeFileAtomic } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
-import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
 import { CorruptError } from '../../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { branchRefName, type Layout } from '../layout.js';
@@ -22,10 +22,10 @@ export function formatHead(head: Head): string {
 
 /** The mirror of formatHead. @throws {CorruptError} DLV_CORRUPT */
 export function parseHead(text: string, file: string): Head {
-  const ref = /^ref: (.+)\n$/.exec(text)?.[1];
+  const ref = /^ref: (.+)\n$/s.exec(text)?.[1];
   const place = ref === undefined ? null : parseRefName(ref);
   if (place?.kind === 'head') return { kind: 'branch', model: place.model, branch: place.branch };
-  const detached = /^version: ([0-9a-f]{64})\nmodel: (.+)\n$/.exec(text);
+  const detached = /^version: ([0-9a-f]{64})\nmodel: (.+)\n$/s.exec(text);
   const [, id = '', model = ''] = detached ?? [];
   if (isId(id) && modelNameProblem(model) === null) return { kind: 'detached', model, id };
   throw new CorruptError(`'${file}' is damaged: it names neither a branch nor a version`, {
@@ -52,5 +52,6 @@ export async function writeHead(lock: RepositoryLock, head: Head): Promise<void>
   lock.assertHeld();
   checkModelName(head.model);
   if (head.kind === 'branch') checkBranchName(head.branch);
-  await writeFileAtomic(lock.layout.head, seal(formatHead(head)));
+  const file = lock.layout.head;
+  await writeFileAtomic(file, sealReadable(formatHead(head), file, parseHead));
 }

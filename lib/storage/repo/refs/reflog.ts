@@ -8,7 +8,7 @@
 import path from 'node:path';
 import { appendLines, makeDirectory } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
-import { lineSum } from '../../../base/bytes/sealed.js';
+import { checkReadable, lineSum } from '../../../base/bytes/sealed.js';
 import { readTail } from '../../../base/bytes/small-files.js';
 import { REFLOG_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
@@ -55,12 +55,23 @@ export function formatReflogLine(entry: ReflogEntry): string {
 export function parseReflogLine(line: string): ReflogEntry | null {
   const body = line.slice(9);
   if (line[8] !== ' ' || lineSum(body) !== line.slice(0, 8)) return null;
-  const match = /^([0-9a-f]{64}) ([0-9a-f]{64}) (\d{1,16}) ([^\t]*)\t(.*)$/u.exec(body);
+  const match = /^([0-9a-f]{64}) ([0-9a-f]{64}) (\d{1,16}) ([^\t]*)\t(.*)$/su.exec(body);
   if (!match) return null;
   const [, before = '', after = '', time, who = '', reason = ''] = match;
   const idOrNull = (text: string): Id | null =>
     text !== NO_VERSION && isId(text) ? (text as Id) : null;
   return { before: idOrNull(before), after: idOrNull(after), time: Number(time), who, reason };
+}
+
+function readableLine(file: string, entry: ReflogEntry): string {
+  const line = formatReflogLine(entry);
+  checkReadable(file, () => {
+    const read = parseReflogLine(line.slice(0, -1));
+    if (line.indexOf('\n') !== line.length - 1 || read?.after !== entry.after) {
+      throw new Error('the line would not be understood');
+    }
+  });
+  return line;
 }
 
 /** Appends one line. @param name a checked ref name, or 'HEAD'. */
@@ -72,7 +83,7 @@ export async function appendReflog(
   lock.assertHeld();
   const file = lock.layout.log(name);
   await makeDirectory(path.dirname(file));
-  await appendLines(file, formatReflogLine(entry));
+  await appendLines(file, readableLine(file, entry));
 }
 
 /** Name, as of a reflog, of the lines of refs that were deleted; no ref can be called so. */

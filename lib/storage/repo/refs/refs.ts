@@ -17,7 +17,7 @@ import {
   writeFileAtomic,
 } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
-import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
 import { listTree, readFiles } from '../../../base/bytes/small-files.js';
 import { ConflictError, CorruptError } from '../../../base/errors.js';
 import { MANIFEST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
@@ -216,7 +216,7 @@ export async function updateRef(
     await makeDirectory(path.dirname(file));
   }
   await appendReflog(lock, name, { before: current, after: next, ...why });
-  await writeFileAtomic(file, seal(formatRef(next)));
+  await writeFileAtomic(file, sealReadable(formatRef(next), file, parseRef));
 }
 
 /** Text of a notes ref before its checksum line: sorted ids, one a line. */
@@ -258,7 +258,7 @@ export async function addNotes(
   if (after === formatNotes(before)) return;
   const file = lock.layout.ref(notesRefName(version));
   await makeDirectory(path.dirname(file));
-  await writeFileAtomic(file, seal(after));
+  await writeFileAtomic(file, sealReadable(after, file, parseNotes));
 }
 
 /** Versions that have notes, sorted. */

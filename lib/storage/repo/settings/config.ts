@@ -12,6 +12,7 @@ import {
   readSmallFile,
   writeFileAtomic,
 } from '../../../base/bytes/files.js';
+import { checkReadable } from '../../../base/bytes/sealed.js';
 import { ConfigError } from '../../../base/errors.js';
 import { CHAIN_DEPTH_MAX, USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
@@ -233,7 +234,12 @@ export async function changeConfigFile(
     config.set(known, value);
   }
   await makeDirectory(path.dirname(file));
-  await writeFileAtomic(file, Buffer.from(config.toString()));
+  const text = config.toString();
+  checkReadable(file, () => {
+    const read = ConfigFile.parse(text, file).get(known);
+    if (read !== (value ?? undefined)) throw new Error(`${known} would be '${read}'`);
+  });
+  await writeFileAtomic(file, Buffer.from(text));
   return true;
 }
 

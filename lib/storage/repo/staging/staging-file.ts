@@ -7,11 +7,12 @@
 import { type FileStat, isMissing, ReadFile, writeFileAtomic } from '../../../base/bytes/files.js';
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import {
-  decodeCanonical,
+  decodeAnyForm,
   encodeCanonical,
   Fields,
   type Packed,
 } from '../../../base/bytes/msgpack.js';
+import { checkReadable } from '../../../base/bytes/sealed.js';
 import { CorruptError, DlvError, FormatVersionError, LimitError } from '../../../base/errors.js';
 import { PARENTS_MAX, STAGING_BYTES_MAX } from '../../../base/limits.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
@@ -19,7 +20,7 @@ import { ROLES, type Role } from '../../../pure/tensor/layout.js';
 import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { modelNameProblem, refNameProblem } from '../refs/ref-name.js';
-import { packFile, unpackFile } from '../version/file-page.js';
+import { type FileEntry, packFile, unpackFile } from '../version/file-page.js';
 import { type StagedEntry, type StagedModel, type StagedSet, Staging } from './staging.js';
 
 const MAGIC = Buffer.from('DLVS\x01\0\0\0', 'latin1');
@@ -80,7 +81,16 @@ function unpackStat(value: Packed, file: string): FileStat | null {
   };
 }
 
-function unpackEntry(value: Packed, file: string): StagedEntry {
+/**
+ * One file of a line.
+ * @param refuse is told of each path that the file names as a part of its checkpoint and that no
+ *   version can hold; the entry goes without it if `refuse` returns.
+ */
+export function unpackEntry(
+  value: Packed,
+  file: string,
+  refuse: (what: string, entry: FileEntry) => void,
+): StagedEntry {
   const f = new Fields(value, file, 7);
   const entry = unpackFile(f.any('file'), file);
   const stat = unpackStat(f.any('stat'), file);
@@ -90,18 +100,17 @@ function unpackEntry(value: Packed, file: string): StagedEntry {
   if (step !== null && !(Number.isSafeInteger(step) && (step as number) >= 0)) {
     throw new CorruptError(`'${file}' is damaged: bad step of '${entry.path}'`, { file });
   }
-  const references = f.array('references');
-  for (const path of references) {
-    if (typeof path !== 'string' || pathProblem(path) !== null) {
-      throw new CorruptError(`'${file}' is damaged: bad reference of '${entry.path}'`, { file });
-    }
-  }
+  const references = f.array('references').filter((path): path is string => {
+    if (typeof path === 'string' && pathProblem(path) === null) return true;
+    refuse(typeof path === 'string' ? `the reference '${path}'` : 'a reference', entry);
+    return false;
+  });
   const roles = f.array('roles').map((index): Role => {
     const role = ROLES[index as number];
     if (role === undefined) throw new CorruptError(`'${file}' is damaged: bad role`, { file });
     return role;
   });
-  const hint = { references: references as string[], roles };
+  const hint = { references, roles };
   return { ...entry, stat, stagedAtNs, format, step: step as number | null, hint };
 }
 
@@ -111,7 +120,12 @@ function unpackIdOrNull(value: Packed, file: string): Id | null {
   throw new CorruptError(`'${file}' is damaged: bad id`, { file });
 }
 
-function unpackModel(value: Packed, file: string, staging: Staging): void {
+/** The state of a line, put into `staging`, and its files as they stand in the bytes. */
+export function unpackLine(
+  value: Packed,
+  file: string,
+  staging: Staging,
+): { line: StagedModel; files: Packed[] } {
   const f = new Fields(value, file, 6);
   const model = f.string('model');
   const branch = f.optionalString('branch');
@@ -119,15 +133,14 @@ function unpackModel(value: Packed, file: string, staging: Staging): void {
   if (problem !== null || staging.get(model) !== undefined) {
     throw new CorruptError(`'${file}' is damaged: bad model or branch name`, { file });
   }
-  const line: StagedModel = staging.open(model, branch);
-  line.base = unpackIdOrNull(f.any('base'), file);
+  const base = unpackIdOrNull(f.any('base'), file);
   const parents = f.array('other parents');
   if (parents.length > PARENTS_MAX) {
     throw new CorruptError(`'${file}' is damaged: ${parents.length} parents`, { file });
   }
   const ids = new Fields(parents, file);
-  line.otherParents = parents.map(() => idFromBytes(ids.bytes('parent', ID_BYTES), file));
-  line.sets = f.array('sets').map((row): StagedSet => {
+  const otherParents = parents.map(() => idFromBytes(ids.bytes('parent', ID_BYTES), file));
+  const sets = f.array('sets').map((row): StagedSet => {
     const set = new Fields(row, file, 3);
     return {
       id: set.string('set id'),
@@ -135,11 +148,13 @@ function unpackModel(value: Packed, file: string, staging: Staging): void {
       metadataBytes: set.count('metadata bytes'),
     };
   });
-  for (const row of f.array('files')) staging.put(model, unpackEntry(row, file));
+  const files = f.array('files');
+  const line = Object.assign(staging.open(model, branch), { base, otherParents, sets });
+  return { line, files };
 }
 
-/** The mirror of encodeStaging. @throws {CorruptError} DLV_CORRUPT, {FormatVersionError} DLV_FORMAT_VERSION */
-export function decodeStaging(bytes: Uint8Array, file: string): Staging {
+/** The msgpack between magic and sum. @throws {CorruptError} {FormatVersionError} */
+export function bodyOf(bytes: Uint8Array, file: string): Uint8Array {
   const end = bytes.length - SUM_BYTES;
   const body = bytes.subarray(0, Math.max(0, end));
   const isWhole = end >= MAGIC.length && sha256().update(body).digest().equals(bytes.subarray(end));
@@ -155,10 +170,25 @@ export function decodeStaging(bytes: Uint8Array, file: string): Staging {
       hint: 'update dlv',
     });
   }
+  return body.subarray(MAGIC.length);
+}
+
+/** The mirror of encodeStaging. @throws {CorruptError} DLV_CORRUPT, {FormatVersionError} DLV_FORMAT_VERSION */
+export function decodeStaging(bytes: Uint8Array, file: string): Staging {
   const staging = new Staging();
-  const models = new Fields(decodeCanonical(body.subarray(MAGIC.length), file), file).items;
+  // Their canonical form is checked below: the lines and files are encoded again and compared.
+  const models = new Fields(decodeAnyForm(bodyOf(bytes, file), file), file).items;
+  const refuse = (what: string, { path }: FileEntry): never => {
+    throw new CorruptError(`'${file}' is damaged: ${what} of '${path}' is no path of a version`, {
+      file,
+      hint: "run 'dlv fsck --rebuild': it keeps what is staged",
+    });
+  };
   try {
-    for (const model of models) unpackModel(model, file, staging);
+    for (const model of models) {
+      const { line, files } = unpackLine(model, file, staging);
+      for (const row of files) staging.put(line.model, unpackEntry(row, file, refuse));
+    }
   } catch (error) {
     // A path twice, in two models or both file and folder: rules that only damaged bytes break.
     const isRule = error instanceof DlvError && /CONFLICT|USAGE/.test(error.code);
@@ -180,28 +210,50 @@ export interface StagingOnDisk {
 
 /** Reads the staging file; without one nothing is staged. @throws {CorruptError} DLV_CORRUPT */
 export async function readStaging(layout: Layout): Promise<StagingOnDisk> {
+  const found = await readStagingBytes(layout);
+  if (found === null) return { staging: new Staging(), writtenNs: 0n };
+  return { staging: decodeStaging(found.bytes, layout.staging), writtenNs: found.writtenNs };
+}
+
+/** The bytes of the staging file and its mtime; null if there is none. @throws {LimitError} */
+export async function readStagingBytes(
+  layout: Layout,
+): Promise<{ bytes: Uint8Array; writtenNs: bigint } | null> {
   let source: ReadFile;
   try {
     source = await ReadFile.open(layout.staging);
   } catch (error) {
-    if (isMissing(error)) return { staging: new Staging(), writtenNs: 0n };
+    if (isMissing(error)) return null;
     throw error;
   }
   try {
-    if (source.size > STAGING_BYTES_MAX) {
-      throw new LimitError(`'${layout.staging}' has ${source.size} bytes`, {
-        file: layout.staging,
-      });
-    }
-    const staging = decodeStaging(await source.read(0, source.size), layout.staging);
-    return { staging, writtenNs: BigInt(source.stat.mtimeNs) };
+    checkSize(source.size, layout.staging);
+    const bytes = await source.read(0, source.size);
+    return { bytes, writtenNs: BigInt(source.stat.mtimeNs) };
   } finally {
     await source.close();
   }
 }
 
-/** Replaces the staging file. */
+function checkSize(size: number, file: string): void {
+  if (size <= STAGING_BYTES_MAX) return;
+  throw new LimitError(`'${file}' is ${size} bytes long`, {
+    file,
+    limit: 'STAGING_BYTES_MAX',
+    value: size,
+    max: STAGING_BYTES_MAX,
+  });
+}
+
+/**
+ * Replaces the staging file, after its new bytes were decoded: a file that no command can read would
+ * stop the work on every model. @throws {BugError} {LimitError} before anything is written.
+ */
 export async function writeStaging(lock: RepositoryLock, staging: Staging): Promise<void> {
   lock.assertHeld();
-  await writeFileAtomic(lock.layout.staging, encodeStaging(staging));
+  const file = lock.layout.staging;
+  const bytes = encodeStaging(staging);
+  checkSize(bytes.length, file);
+  checkReadable(file, () => decodeStaging(bytes, file));
+  await writeFileAtomic(file, bytes);
 }

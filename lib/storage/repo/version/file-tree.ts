@@ -13,6 +13,7 @@ import {
   Fields,
   type Packed,
 } from '../../../base/bytes/msgpack.js';
+import { checkReadable } from '../../../base/bytes/sealed.js';
 import { UsageError } from '../../../base/errors.js';
 import { FILES_INLINE_MAX, FILES_PAGE_MAX, FILES_PER_VERSION_MAX } from '../../../base/limits.js';
 import { comparePaths, PathOrder, pathProblem } from '../../../pure/paths/version-path.js';
@@ -190,6 +191,9 @@ export async function buildTree(
   for (const page of cutPages(sorted, rows)) {
     const last = (page.files.at(-1) as FileEntry).path;
     const bytes = encodeCanonical(packPage(page));
+    checkReadable('files', () => {
+      unpackPage(decodeCanonical(bytes, 'files'), 'files', new PathOrder());
+    });
     const id = await writer.writeBlob('files', bytes, pageOf(previous, last)?.id);
     tree.pages.push({ id, count: page.files.length, last });
   }

@@ -11,6 +11,7 @@ import {
   Fields,
   type Packed,
 } from '../../../base/bytes/msgpack.js';
+import { checkReadable } from '../../../base/bytes/sealed.js';
 import { CorruptError, UsageError } from '../../../base/errors.js';
 import { BLOB_BYTES_MAX } from '../../../base/limits.js';
 import type { Author } from './version.js';
@@ -72,6 +73,10 @@ export function encodeNote(note: Note): Uint8Array {
   if (bytes.length > BLOB_BYTES_MAX) {
     throw new UsageError(`a note of ${bytes.length} bytes is too long`);
   }
+  checkReadable('note', () => {
+    const { kind, body } = decodeNote(bytes, 'note');
+    if (kind === 'tier') unpackTierBody(body, 'note');
+  });
   return bytes;
 }
 

@@ -3,7 +3,8 @@
  * for an index and its shards; and the step of each.
  */
 
-import { comparePaths } from '../../../pure/paths/version-path.js';
+import { REFERENCES_MAX } from '../../../base/limits.js';
+import { comparePaths, pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
 import { compareSnapshots, type Snapshot } from './file-page.js';
 
@@ -50,6 +51,38 @@ export function resolveReference(from: string, reference: string): string | null
     }
   }
   return parts.length === 0 ? null : parts.join('/');
+}
+
+/** Names that one warning lists. */
+const NAMES_SHOWN = 3;
+
+/**
+ * The files that `from` names as parts of its checkpoint, as paths of the version, each once. Names
+ * that no version can hold are left out with a warning, a sentence about the file.
+ */
+export function resolveReferences(
+  from: string,
+  names: readonly string[],
+): { references: string[]; warnings: string[] } {
+  const references = new Set<string>();
+  const refused: string[] = [];
+  for (const name of names) {
+    const path = resolveReference(from, name);
+    const outside = /^\/|\\/.test(name) ? pathProblem(name) : 'it leads out of the work tree';
+    const problem = path === null ? outside : pathProblem(path);
+    if (problem === null) references.add(path as string);
+    else refused.push(`'${name}' (${problem})`);
+  }
+  const warnings: string[] = [];
+  if (refused.length > 0) {
+    const shown = refused.slice(0, NAMES_SHOWN).join(', ');
+    const more = refused.length > NAMES_SHOWN ? ` and ${refused.length - NAMES_SHOWN} more` : '';
+    warnings.push(`names files that no version can hold as parts of it: ${shown}${more}`);
+  }
+  if (references.size > REFERENCES_MAX) {
+    warnings.push(`names ${references.size} files as parts of it; only ${REFERENCES_MAX} are kept`);
+  }
+  return { references: [...references].slice(0, REFERENCES_MAX), warnings };
 }
 
 /**

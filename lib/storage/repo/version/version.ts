@@ -11,6 +11,7 @@ import {
   Fields,
   type Packed,
 } from '../../../base/bytes/msgpack.js';
+import { checkReadable } from '../../../base/bytes/sealed.js';
 import { CorruptError, FormatVersionError, UsageError } from '../../../base/errors.js';
 import {
   BLOB_BYTES_MAX,
@@ -186,7 +187,7 @@ function sortLists(version: Version): Version {
 }
 
 /**
- * Canonical bytes of a version; its lists may be in any order.
+ * Canonical bytes of a version, decoded again before they are given; its lists may be in any order.
  * @throws {UsageError} DLV_USAGE if a field is out of bounds, or a name stands twice in a list.
  */
 export function encodeVersion(draft: Version): Uint8Array {
@@ -215,6 +216,7 @@ export function encodeVersion(draft: Version): Uint8Array {
       hint: 'keep long series of metrics in a log file (--log)',
     });
   }
+  checkReadable('version', () => decodeVersion(bytes, 'version'));
   return bytes;
 }
 

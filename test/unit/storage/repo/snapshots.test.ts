@@ -1,10 +1,12 @@
 /** Snapshots: which files make a checkpoint, and its step. */
 import test from 'ava';
+import { REFERENCES_MAX } from '../../../../lib/base/limits.js';
 import type { Role } from '../../../../lib/pure/tensor/layout.js';
 import {
   type HintedFile,
   makeSnapshots,
   resolveReference,
+  resolveReferences,
   stepOfPath,
 } from '../../../../lib/storage/repo/version/snapshots.js';
 
@@ -89,4 +91,45 @@ test('references: stay inside the repository', (t) => {
   for (const bad of ['/etc/passwd', '../x', '..', '', 'a\\b']) {
     t.is(resolveReference('index.json', bad), null, bad);
   }
+});
+
+test('references: what a version may hold is kept once, the rest is named in a warning', (t) => {
+  t.deepEqual(resolveReferences('m/i.json', ['b', 'a', './b', '../m/a']), {
+    references: ['m/b', 'm/a'],
+    warnings: [],
+  });
+  const bad: [string, RegExp][] = [
+    ['.git/config', /'\.git' is reserved/],
+    ['sub/.GIT/x', /'\.GIT' is reserved/],
+    ['git~1/x', /'git~1' is reserved/],
+    ['a:b/.dlv/x', /'\.dlv' is reserved/],
+    ['x'.repeat(256), /longer than 255 bytes/],
+    ['a\u0007', /control character/],
+    ['a\ud800', /UTF-8/],
+    ['C\\x', /backslash/],
+    ['/etc/passwd', /absolute/],
+    ['../../x', /out of the work tree/],
+  ];
+  for (const [name, why] of bad) {
+    const { references, warnings } = resolveReferences('m/i.json', ['good', name]);
+    t.deepEqual(references, ['m/good'], name);
+    t.is(warnings.length, 1);
+    t.regex(warnings[0] as string, why);
+    t.true((warnings[0] as string).includes(`'${name}'`));
+  }
+  // The folder of the file counts: each name is short enough, the path is not.
+  const deep = `${'d'.repeat(250)}/`.repeat(16);
+  t.is(resolveReferences(`${deep}i.json`, ['x'.repeat(200)]).references.length, 0);
+  const many = resolveReferences(
+    'i',
+    Array.from({ length: 9 }, (_, i) => `/${i}`),
+  ).warnings;
+  t.regex(many[0] as string, /'\/2' \(it is absolute\) and 6 more$/);
+});
+
+test('references: their number is bounded', (t) => {
+  const names = Array.from({ length: REFERENCES_MAX + 5 }, (_, i) => `s${i}`);
+  const { references, warnings } = resolveReferences('i', names);
+  t.is(references.length, REFERENCES_MAX);
+  t.regex(warnings[0] as string, /only 100000 are kept/);
 });

@@ -4,6 +4,12 @@ import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { type FileStat, statOrNull } from '../../../../lib/base/bytes/files.js';
+import { sha256 } from '../../../../lib/base/bytes/hash.js';
+import {
+  decodeCanonical,
+  encodeCanonical,
+  type Packed,
+} from '../../../../lib/base/bytes/msgpack.js';
 import { ConflictError } from '../../../../lib/base/errors.js';
 import {
   isClean,
@@ -17,6 +23,7 @@ import {
   readStaging,
   writeStaging,
 } from '../../../../lib/storage/repo/staging/staging-file.js';
+import { salvageStaging } from '../../../../lib/storage/repo/staging/staging-salvage.js';
 import { fileEntry, idOf } from './memory-blobs.js';
 import { locked, tempRepo } from './temp-repo.js';
 
@@ -69,6 +76,83 @@ test('staging: every flipped bit and every missing tail is found', (t) => {
   for (let length = 0; length < bytes.length; length++) {
     t.throws(() => decodeStaging(bytes.subarray(0, length), 'staging'), { code: 'DLV_CORRUPT' });
   }
+});
+
+test('staging: what no command could read again is never written', async (t) => {
+  const layout = await tempRepo(t);
+  const staging = new Staging();
+  staging.put('mnist', staged('a'));
+  await locked(layout, (lock) => writeStaging(lock, staging));
+  const before = await fs.readFile(layout.staging);
+  const bad: [string, Partial<StagedEntry>][] = [
+    ['a reference', { hint: { references: ['.git/config'], roles: [] } }],
+    ['a step', { step: -1 }],
+    ['a time', { stagedAtNs: 'now' }],
+  ];
+  for (const [what, fields] of bad) {
+    staging.put('mnist', staged('b', fields));
+    await t.throwsAsync(
+      locked(layout, (lock) => writeStaging(lock, staging)),
+      { code: 'DLV_BUG', message: /could not read it again/ },
+      what,
+    );
+    t.deepEqual(await fs.readFile(layout.staging), before, what);
+  }
+  t.deepEqual(await fs.readdir(layout.dir), (await fs.readdir(layout.dir)).filter(isOurs));
+});
+
+const isOurs = (name: string): boolean => !name.startsWith('.tmp-');
+
+/** Bytes as a dlv wrote them that did not check: anything may stand in them. */
+function unchecked(edit: (models: Packed[][]) => void, staging: Staging): Uint8Array {
+  const bytes = encodeStaging(staging);
+  const models = decodeCanonical(bytes.subarray(8, -32), 'staging') as Packed[][];
+  edit(models);
+  const body = Buffer.concat([bytes.subarray(0, 8), encodeCanonical(models)]);
+  return Buffer.concat([body, sha256().update(body).digest()]);
+}
+
+test('staging: of a file that cannot be read all that is sound is saved', (t) => {
+  const staging = new Staging();
+  staging.open('bert', 'main').base = idOf('base');
+  for (const name of ['a', 'b', 'c', 'd/e']) staging.put('bert', staged(name));
+  staging.put('mnist', staged('i.json', { hint: { references: ['x', '.git/x'], roles: [] } }));
+  staging.put('mnist', staged('m', { hint: { references: ['\ud800'], roles: [] } }));
+  staging.open('net', 'main');
+  const bytes = unchecked((models) => {
+    const [bert, , net] = models as [Packed[], Packed[], Packed[]];
+    const files = bert[5] as Packed[][];
+    (files[1] as Packed[])[4] = -3; // the step of 'b'
+    ((files[2] as Packed[])[0] as Packed[])[0] = '.git/hooks'; // the path of 'c'
+    net[0] = 'a/b'; // the name of the model
+  }, staging);
+  t.throws(() => decodeStaging(bytes, 'staging'), { code: 'DLV_CORRUPT' });
+  const saved = salvageStaging(bytes, 'staging');
+  t.deepEqual(
+    saved.staging.entries('bert').map((entry) => entry.path),
+    ['a', 'd/e'],
+  );
+  t.is(saved.staging.get('bert')?.base, idOf('base'));
+  t.deepEqual(saved.staging.entry('i.json')?.hint.references, ['x']);
+  t.deepEqual(saved.staging.entry('m')?.hint.references, []);
+  t.deepEqual(saved.lostPaths, [{ model: 'bert', path: 'b' }]);
+  t.is(saved.lost.length, 5);
+  t.regex(
+    saved.lost.join('\n'),
+    /'b' of model 'bert'[\s\S]*'\.git\/x' of 'i\.json'[\s\S]*for a model/,
+  );
+  decodeStaging(encodeStaging(saved.staging), 'staging');
+});
+
+test('staging: sound bytes are saved whole, changed ones are not believed', (t) => {
+  const staging = new Staging();
+  staging.put('mnist', staged('a', { hint: { references: ['b'], roles: ['weights'] } }));
+  const bytes = encodeStaging(staging);
+  const saved = salvageStaging(bytes, 'staging');
+  t.deepEqual([encodeStaging(saved.staging), saved.lost], [bytes, []]);
+  const flipped = Uint8Array.from(bytes);
+  flipped[20]! ^= 1;
+  t.throws(() => salvageStaging(flipped, 'staging'), { code: 'DLV_CORRUPT' });
 });
 
 test('staging: a path has one owner, and the error names it', (t) => {

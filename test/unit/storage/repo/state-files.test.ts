@@ -4,6 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { seal, sealReadable } from '../../../../lib/base/bytes/sealed.js';
 import { isDamage } from '../../../../lib/base/errors.js';
 import {
   checkWritable,
@@ -246,4 +247,31 @@ test('git: programs that a repository names are not run', async (t) => {
   git(dir, 'config', 'core.fsmonitor', script);
   t.not(await readGitState(dir), null);
   await t.throwsAsync(fs.stat(proof), { code: 'ENOENT' });
+});
+
+test('state files: names and reasons with separators of lines are read back', async (t) => {
+  const layout = await tempRepo(t);
+  const branch = 'a\u2028b\u2029c';
+  await locked(layout, async (lock) => {
+    await writeHead(lock, { kind: 'branch', model: 'mnist', branch });
+    const why = { ...WHY, reason: 'commit: one\u2028two\u0085three' };
+    await updateRef(lock, `refs/heads/mnist/${branch}`, null, idOf('v'), why);
+  });
+  t.deepEqual(await readHead(layout), { kind: 'branch', model: 'mnist', branch });
+  const log = await readReflog(layout, `refs/heads/mnist/${branch}`, idOf('v'));
+  t.deepEqual([log.damaged, log.entries.length], [[], 1]);
+});
+
+test('state files: what its own reader refuses is an error of the writer', (t) => {
+  const refuse = (): never => {
+    throw new Error('unreadable');
+  };
+  t.throws(() => sealReadable('x\n', 'HEAD', refuse), {
+    code: 'DLV_BUG',
+    message: "cannot write 'HEAD': dlv could not read it again: unreadable",
+  });
+  t.deepEqual(
+    sealReadable('x\n', 'HEAD', (text) => t.is(text, 'x\n')),
+    seal('x\n'),
+  );
 });
