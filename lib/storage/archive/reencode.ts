@@ -19,6 +19,7 @@ import { segmentElements } from '../objects/extents.js';
 import { materialize } from '../objects/materializer.js';
 import { PlaneCache } from '../objects/plane-cache.js';
 import { planePool } from '../objects/plane-pool.js';
+import { findPinnedSets } from '../store/forest.js';
 import {
   type SegmentEntry,
   type SegmentRecord,
@@ -261,7 +262,9 @@ async function retireHidden(
   const seen = [...repo.store.sets()];
   const hidden = new Map<string, number>();
   const unchecked: SegmentEntry[] = [];
+  const pinned = await findPinnedSets(repo.store.backend, seen, options.signal);
   for await (const { entry, live } of repo.store.records()) {
+    throwIfAborted(options.signal);
     if (live) continue;
     hidden.set(entry.set, (hidden.get(entry.set) ?? 0) + storedBytes(entry));
     if ('segment' in entry && !rebuilt.has(segmentKey(entry.id, entry.segment))) {
@@ -269,7 +272,9 @@ async function retireHidden(
     }
   }
   const chosen = seen.filter(
-    (info) => (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * (setBytes(info) - info.bytes.idx),
+    (info) =>
+      !pinned.has(info.id) &&
+      (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * (setBytes(info) - info.bytes.idx),
   );
   if (chosen.length === 0) return 0;
   const names = new Set<string>(chosen.map((info) => info.id));

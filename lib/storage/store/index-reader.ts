@@ -53,10 +53,11 @@ export class IndexReader {
     head: Uint8Array,
     tables: Record<IndexTable, Table>,
     whole: Uint8Array | null,
+    name: string,
   ) {
     this.info = info;
     this.#backend = backend;
-    this.#name = packName(info.id, 'idx');
+    this.#name = name;
     this.#tables = tables;
     this.#whole = whole;
     this.memoryBytes = (whole ?? head).length;
@@ -67,14 +68,15 @@ export class IndexReader {
   /**
    * Reads what is needed to look things up.
    * @param roomBytes an idx larger than this is not held whole.
+   * @param name  the file, if the set is not in packs/ yet.
    * @throws {CorruptError}; {IoError} if the file is gone.
    */
   static async open(
     backend: Backend,
     info: SetInfo,
     roomBytes = WHOLE_BYTES_MAX,
+    name = packName(info.id, 'idx'),
   ): Promise<IndexReader> {
-    const name = packName(info.id, 'idx');
     const bytes = info.bytes.idx;
     if (bytes < INDEX_FIXED_BYTES + INDEX_SUM_BYTES)
       throw damaged(name, 0, `${bytes} bytes are no index`);
@@ -106,7 +108,8 @@ export class IndexReader {
       throw damaged(name, 0, 'the checksum of its head does not match');
     }
     if (whole !== null) checkSum(whole, info, name);
-    return new IndexReader(backend, info, head, readTables(head, counts, name), whole);
+    const tables = readTables(head, counts, name);
+    return new IndexReader(backend, info, head, tables, whole, name);
   }
 
   /** The row of a key, or null. @throws {CorruptError} */
@@ -128,17 +131,18 @@ export class IndexReader {
     return null;
   }
 
-  /** Rows whose id begins with the byte `lead`, in order. */
-  async rowsOf(table: IndexTable, lead: number): Promise<Uint8Array[]> {
+  /** Rows whose id begins with the byte `lead` (to `end` − 1), in order. */
+  async rowsOf(table: IndexTable, lead: number, end = lead + 1): Promise<Uint8Array[]> {
     const { bits, rows } = this.#tables[table];
     if (rows === 0) return [];
     const first = bits >= 8 ? lead << (bits - 8) : lead >> (8 - bits);
-    const last = bits >= 8 ? (lead + 1) << (bits - 8) : first + 1;
+    const last = bits >= 8 ? end << (bits - 8) : ((end - 1) >> (8 - bits)) + 1;
     const bytes = await this.#buckets(table, first, last);
     const rowBytes = ROW_BYTES[table];
     const found: Uint8Array[] = [];
     for (let at = 0; at < bytes.length; at += rowBytes) {
-      if (bytes[at + 1] === lead) found.push(bytes.subarray(at, at + rowBytes));
+      const byte = bytes[at + 1] as number;
+      if (byte >= lead && byte < end) found.push(bytes.subarray(at, at + rowBytes));
     }
     return found;
   }

@@ -39,6 +39,18 @@ export const ROW_BYTES: Record<IndexTable, number> = {
   blob: BLOB_ROW_BYTES,
   segment: SEGMENT_ROW_BYTES,
 };
+/** Where a row says how deep its record is (u16) and what its base is (an id). */
+const LINK_OFFSETS: Record<IndexTable, { depth: number; base: number }> = {
+  blob: { depth: 33 + 1, base: BLOB_ROW_BYTES - 4 - 33 },
+  segment: { depth: 33 + 4 + 1 + 1, base: SEGMENT_ROW_BYTES - 4 - 33 },
+};
+
+/** The id bytes of the base that a row names, without decoding the rest; null if it has none. A view. */
+export function baseOfRow(table: IndexTable, row: Uint8Array): Uint8Array | null {
+  const { depth, base } = LINK_OFFSETS[table];
+  if (row[depth] === 0 && row[depth + 1] === 0) return null;
+  return row.subarray(base, base + ID_BYTES);
+}
 
 /** File header, two row counts, four file sizes. */
 export const INDEX_FIXED_BYTES = 8 + 4 + 4 + 4 * 8;

@@ -5,12 +5,14 @@
  * record. Indexes are opened when first needed and kept within a bound. Readers take no lock: one
  * that misses a key or a file reads the manifest again once.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isMissing } from '../../base/bytes/files.js';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { assert, CorruptError, ExistsError, isDamage } from '../../base/errors.js';
 import { INDEX_CACHE_BYTES, MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import type { Backend } from './backend.js';
+import { checkOrder } from './forest.js';
 import { IndexReader } from './index-reader.js';
 import {
   decodeBlobRow,
@@ -317,9 +319,13 @@ export class ObjectStore {
     });
   }
 
+  // The walks below give up their turn 256 times: all they read may be in memory, and signals are
+  // heard only between turns of the event loop.
+
   /** Live blobs in order of id. */
   async *blobs(kind?: BlobKind): AsyncGenerator<BlobEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
+      await nextTurn();
       const entries = await this.#retrying(isNever, () => this.#entriesOf('blob', lead));
       for (const entry of entries as BlobEntry[]) {
         if (kind === undefined || entry.kind === kind) yield entry;
@@ -330,6 +336,7 @@ export class ObjectStore {
   /** Live segments in order of (id, segment). */
   async *segments(): AsyncGenerator<SegmentEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
+      await nextTurn();
       const entries = await this.#retrying(isNever, () => this.#entriesOf('segment', lead));
       yield* entries as SegmentEntry[];
     }
@@ -339,6 +346,7 @@ export class ObjectStore {
   async *segmentsOf(info: SetInfo): AsyncGenerator<SegmentEntry> {
     const index = await this.#index(info);
     for (let lead = 0; lead < LEADS; lead++) {
+      await nextTurn();
       for (const row of await index.rowsOf('segment', lead)) {
         yield decodeSegmentRow(row, info.id, index.sizes, idxName(index));
       }
@@ -352,6 +360,7 @@ export class ObjectStore {
   async *records(): AsyncGenerator<FoundRecord> {
     for (const table of INDEX_TABLES) {
       for (let lead = 0; lead < LEADS; lead++) {
+        await nextTurn();
         yield* await this.#retrying(isNever, () => this.#recordsOf(table, lead));
       }
     }
@@ -359,13 +368,24 @@ export class ObjectStore {
 
   /**
    * Renames finished sets into packs/ and swaps the manifest. The caller holds the lock.
-   * @param edit gets the current list with the new sets appended, returns the list to write.
+   * @param edit gets the current list with the new sets appended, returns the list to write. Any
+   *   list but the one it gets is checked: the live deltas must stay a forest.
+   * @throws {ConflictError} DLV_CONFLICT if they would not; nothing is changed then.
    */
   async publish(
     sealed: readonly SealedSet[],
     edit: (sets: readonly SetInfo[]) => readonly SetInfo[] = (sets) => sets,
   ): Promise<void> {
     const current = decodeManifest(await readManifestBytes(this.backend), MANIFEST_NAME);
+    const listed = new Set(current.sets.map((info) => info.id));
+    const fresh = new Map<SetId, SetInfo>();
+    for (const { info } of sealed) if (!listed.has(info.id)) fresh.set(info.id, info);
+    const appended = [...current.sets, ...fresh.values()];
+    const sets = [...edit(appended)];
+    assert(new Set(sets.map((info) => info.id)).size === sets.length, 'a set is listed twice');
+    const isAppended =
+      sets.length === appended.length && sets.every((info, i) => info.id === appended[i]?.id);
+    if (!isAppended) await checkOrder(this.backend, current.sets, sets, sealed);
     for (const { info, files } of sealed) {
       // The index comes last: a set is complete if it is there.
       for (const fileClass of FILE_CLASSES) {
@@ -374,11 +394,6 @@ export class ObjectStore {
       }
     }
     if (sealed.length > 0) await this.backend.syncDir('packs');
-    const listed = new Set(current.sets.map((info) => info.id));
-    const fresh = new Map<SetId, SetInfo>();
-    for (const { info } of sealed) if (!listed.has(info.id)) fresh.set(info.id, info);
-    const sets = [...edit([...current.sets, ...fresh.values()])];
-    assert(new Set(sets.map((info) => info.id)).size === sets.length, 'a set is listed twice');
     const manifest = { generation: current.generation + 1, sets };
     const bytes = encodeManifest(manifest);
     await this.backend.writeAtomic(MANIFEST_NAME, bytes);

@@ -69,10 +69,11 @@ async function addBlobFailure(
 ): Promise<void> {
   const broken = objectOf(error, id);
   let known = findings.of(broken);
-  for (let next: Id | null = id; next !== null && known === undefined; ) {
+  const met = new Set<Id>();
+  for (let next: Id | null = id; next !== null && known === undefined && !met.has(next); ) {
+    met.add(next);
     next = (await repo.store.findBlob(next))?.base ?? null;
     if (next !== null) known = findings.of(next);
-    if (next === id) break;
   }
   if (known !== undefined) {
     known.objects.add(id);

@@ -7,7 +7,7 @@
  */
 
 import path from 'node:path';
-import { listDirectory, removeFile, statOrNull } from '../../base/bytes/files.js';
+import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { ConflictError, CorruptError } from '../../base/errors.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
@@ -16,6 +16,7 @@ import { listReaders } from '../repo/processes/readers.js';
 import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import { encodeStaging, readStaging } from '../repo/staging/staging-file.js';
+import { findPinnedSets } from '../store/forest.js';
 import {
   type BlobEntry,
   type SegmentEntry,
@@ -162,7 +163,7 @@ async function findNeeded(repo: CollectedRepository, options: GcOptions): Promis
     },
     ...(options.signal ? { signal: options.signal } : {}),
   });
-  return withBases(repo, reachable);
+  return withBases(repo, reachable, options.signal);
 }
 
 /** Sets whose records are too young to be dropped. */
@@ -193,9 +194,10 @@ async function rewriteSets(repo: CollectedRepository, options: GcOptions): Promi
   const chosenIds = new Set(chosen.map((info) => info.id));
   const stays = (entry: BlobEntry | SegmentEntry): boolean =>
     !chosenIds.has(entry.set) || young.has(entry.set);
-  await keepWithBases(repo, needed, stays);
+  await keepWithBases(repo, needed, stays, options.signal);
   const dropped: Dropped = { blobs: 0, segments: 0, bytes: 0, chosen: chosen.length };
   for await (const { entry, live } of repo.store.records()) {
+    throwIfAborted(options.signal);
     if (!chosenIds.has(entry.set) || (live && isIn(needed, entry))) continue;
     dropped.bytes += storedBytes(entry);
     if (live) dropped['kind' in entry ? 'blobs' : 'segments']++;
@@ -219,12 +221,14 @@ async function chooseSets(
   options: GcOptions,
 ): Promise<SetInfo[]> {
   const dead = new Map<SetId, number>();
+  const pinned = await findPinnedSets(repo.store.backend, repo.store.sets(), options.signal);
   for await (const { entry, live } of repo.store.records()) {
+    throwIfAborted(options.signal);
     // A record that another one hides is never read, however young it is.
     if (live && (young.has(entry.set) || isIn(needed, entry))) continue;
     dead.set(entry.set, (dead.get(entry.set) ?? 0) + storedBytes(entry));
   }
-  const sets = repo.store.sets();
+  const sets = repo.store.sets().filter((info) => !pinned.has(info.id));
   const small = sets.filter((info) => setBytes(info) < SMALL_SET_MAX_BYTES);
   const autoSets = repo.config.get('gc.autoSets');
   const mergeSmall = small.length > Math.max(1, autoSets);
@@ -241,10 +245,12 @@ async function keepWithBases(
   repo: CollectedRepository,
   needed: Needed,
   stays: (entry: BlobEntry | SegmentEntry) => boolean,
+  signal?: AbortSignal,
 ): Promise<void> {
   for (let changed = true; changed; ) {
     changed = false;
     for await (const { entry, live } of repo.store.records()) {
+      throwIfAborted(signal);
       const ids = 'kind' in entry ? needed.blobs : needed.extents;
       // A hidden record comes to light when the one that hides it is dropped.
       if (stays(entry) && !ids.has(entry.id)) ids.add(entry.id);
@@ -280,8 +286,11 @@ export async function mergeSmallSets(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const limit = repo.config.get('gc.autoSets');
-  const small = repo.store.sets().filter((info) => setBytes(info) < SMALL_SET_MAX_BYTES);
-  if (limit === 0 || small.length <= limit) return false;
+  const isSmall = (info: SetInfo): boolean => setBytes(info) < SMALL_SET_MAX_BYTES;
+  if (limit === 0 || repo.store.sets().filter(isSmall).length <= limit) return false;
+  const pinned = await findPinnedSets(repo.store.backend, repo.store.sets(), signal);
+  const small = repo.store.sets().filter((info) => isSmall(info) && !pinned.has(info.id));
+  if (small.length <= 1) return false;
   await replaceSets(repo, {
     seen: small,
     chosen: small,

@@ -7,6 +7,7 @@
 
 import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import { Pace } from '../../base/bytes/pace.js';
 import { forEachInTurns } from '../../base/bytes/small-files.js';
 import { DlvError, isDamage } from '../../base/errors.js';
 import type { ObjectAccess } from '../objects/access.js';
@@ -251,24 +252,34 @@ class Walk {
   }
 }
 
-/** Ids of everything that must stay: the reachable objects and, through their chains, all bases. */
+/**
+ * Ids of everything that must stay: the reachable objects and, through their chains, all bases. A chain
+ * that lacks a base or goes in a circle gives as much as there is of it: that is fsck's business.
+ */
 export async function withBases(
   repo: ObjectAccess & NoteReader,
   reachable: Reachable,
+  signal?: AbortSignal,
 ): Promise<{ blobs: Set<Id>; extents: Set<Id> }> {
+  const pace = new Pace(signal);
   const blobs = new Set<Id>();
   for (const id of reachable.blobs.keys()) {
     for (let next: Id | null = id; next !== null && !blobs.has(next); ) {
+      await pace.step();
       blobs.add(next);
       next = (await repo.store.findBlob(next))?.base ?? null;
     }
   }
   const extents = new Set<Id>(reachable.extents.keys());
+  // Segments of one base may be chained differently, so each has a walk of its own.
+  const walked = new Set<string>();
   for (const [id, segments] of reachable.extents) {
     for (let segment = 0; segment < segments; segment++) {
-      let next = (await repo.store.findSegment(id, segment))?.base ?? null;
-      while (next !== null) {
-        // Segments of one base may be chained differently, so the walk goes on even if it is known.
+      for (let next: Id | null = id; next !== null; ) {
+        const key: string = segment === 0 ? next : `${next}:${segment}`;
+        if (walked.has(key)) break;
+        walked.add(key);
+        await pace.step();
         extents.add(next);
         next = (await repo.store.findSegment(next, segment))?.base ?? null;
       }

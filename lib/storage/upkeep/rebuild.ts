@@ -3,23 +3,30 @@
  * replaced goes to trash.
  *
  * Indexes come from the records of `.blob` and `.hi`; the manifest from packs/ alone; of a damaged set
- * the undamaged records are copied into a new one in its place. State files are in rebuild-state.ts.
+ * the undamaged records are copied into a new one in its place. Where the live records that are left
+ * form no forest, hidden ones are copied to the front (promotion). The new list of sets is written once,
+ * at the end: an interrupted rebuild changes nothing but indexes. State files are in rebuild-state.ts.
  * The caller holds the lock.
  */
-import { isMissing, throwIfAborted, writeFileAtomic } from '../../base/bytes/files.js';
+import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import { isDamage } from '../../base/errors.js';
-import { INDEX_BYTES_MAX } from '../../base/limits.js';
+import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from '../repo/layout.js';
 import { ownIdentity } from '../repo/processes/process-identity.js';
 import type { Backend } from '../store/backend.js';
 import { FolderBackend } from '../store/folder-backend.js';
-import { encodeManifest } from '../store/manifest.js';
+import { findUnresolved, planPromotion } from '../store/forest.js';
+import { decodeManifest, encodeManifest, MANIFEST_NAME, type Manifest } from '../store/manifest.js';
 import { ObjectStore } from '../store/object-store.js';
 import { packName } from '../store/pack-format.js';
 import { PackSetWriter } from '../store/pack-writer.js';
+import { readBlobAt, readSegmentAt } from '../store/read-records.js';
+import { decodeRow, SetRows } from '../store/set-rows.js';
 import {
   FILE_CLASSES,
+  type FileClass,
   isSetId,
+  PLANE_CLASSES,
   type RecordSink,
   type SealedSet,
   type SetId,
@@ -39,7 +46,7 @@ export interface RebuildOptions {
   signal?: AbortSignal;
 }
 
-/** Rebuilds indexes and the manifest, and salvages damaged sets. */
+/** Rebuilds indexes and the manifest, and salvages damaged sets. @throws {FormatVersionError} */
 export async function rebuildPacks(
   layout: Layout,
   report: RebuildReport,
@@ -47,114 +54,217 @@ export async function rebuildPacks(
 ): Promise<void> {
   const backend = new FolderBackend(layout.dir);
   try {
-    const listed = await listedSets(backend);
-    const ids = listed?.map((info) => info.id) ?? (await setsOnDisk(backend));
-    const damaged = new Set<SetId>();
-    for (const id of ids) {
-      throwIfAborted(options.signal);
-      if (!(await mendIndex(layout, backend, id, report))) damaged.add(id);
-    }
-    if (listed === null) await rebuildManifest(layout, backend, damaged, report);
-    else await checkSizes(backend, listed, damaged);
-    for (const id of damaged) {
-      throwIfAborted(options.signal);
-      await salvage(layout, backend, id, report);
-    }
+    await new PackRebuild(layout, backend, report, options.signal).run();
   } finally {
     await backend.close();
   }
 }
 
-/** The sets that the manifest lists; null if it cannot be read. */
-async function listedSets(backend: Backend): Promise<readonly SetInfo[] | null> {
-  try {
-    return (await ObjectStore.open(backend)).sets();
-  } catch (error) {
-    if (!isDamage(error) && !isMissing(error)) throw error;
-    return null;
+class PackRebuild {
+  readonly #layout: Layout;
+  readonly #backend: Backend;
+  readonly #report: RebuildReport;
+  readonly #signal: AbortSignal | undefined;
+  /** Sets whose records or sizes are not as they should be. */
+  readonly #damaged = new Set<SetId>();
+  readonly #writers: PackSetWriter[] = [];
+
+  constructor(
+    layout: Layout,
+    backend: Backend,
+    report: RebuildReport,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#layout = layout;
+    this.#backend = backend;
+    this.#report = report;
+    this.#signal = signal;
   }
-}
 
-async function setsOnDisk(backend: Backend): Promise<SetId[]> {
-  const stems = (await backend.list('packs')).map((name) => name.split('.')[0] as string);
-  return [...new Set(stems.filter(isSetId))].sort();
-}
+  async run(): Promise<void> {
+    const manifest = await this.#readManifest();
+    const ids = manifest?.sets.map((info) => info.id) ?? (await this.#setsOnDisk());
+    for (const id of ids) {
+      throwIfAborted(this.#signal);
+      if (!(await this.#mendIndex(id))) this.#damaged.add(id);
+    }
+    const listed = manifest?.sets ?? (await this.#soundSets());
+    if (manifest !== null) await this.#findOtherSizes(listed);
+    try {
+      const salvaged = await this.#salvageAll(listed);
+      const sets = await this.#promote(salvaged);
+      await this.#writeList(manifest, sets);
+    } finally {
+      for (const writer of this.#writers) await writer.abort();
+    }
+    const store = await ObjectStore.open(this.#backend);
+    await store.retire([...this.#damaged]);
+  }
 
-/** Writes the idx of a sound set if it is not there as it should be. @returns false for a damaged set. */
-async function mendIndex(
-  layout: Layout,
-  backend: Backend,
-  id: SetId,
-  report: RebuildReport,
-): Promise<boolean> {
-  const scan = await scanSet(backend, id);
-  if (scan.index === null || scan.info?.id !== id || scan.problems.length > 0) return false;
-  const name = packName(id, 'idx');
-  const found = await backend.readAll(name, INDEX_BYTES_MAX).catch((error: unknown) => {
-    if (isMissing(error) || isDamage(error)) return null;
-    throw error;
-  });
-  if (found !== null && Buffer.compare(found, scan.index) === 0) return true;
-  if (found !== null) await keepAside(layout, name);
-  await backend.writeAtomic(name, scan.index);
-  report.done.push(`made '${name}' anew from its records`);
-  return true;
-}
-
-/** A set whose records give its id may still have files of other sizes than the manifest says. */
-async function checkSizes(
-  backend: Backend,
-  listed: readonly SetInfo[],
-  damaged: Set<SetId>,
-): Promise<void> {
-  for (const info of listed) {
-    for (const fileClass of FILE_CLASSES) {
-      const name = packName(info.id, fileClass);
-      const size = (await backend.exists(name)) ? await backend.size(name) : 0;
-      if (size !== info.bytes[fileClass]) damaged.add(info.id);
+  /** null if it is damaged or missing. */
+  async #readManifest(): Promise<Manifest | null> {
+    try {
+      const bytes = await this.#backend.readAll(MANIFEST_NAME, MANIFEST_BYTES_MAX);
+      return decodeManifest(bytes, MANIFEST_NAME);
+    } catch (error) {
+      if (!isDamage(error) && !isMissing(error)) throw error;
+      return null;
     }
   }
-}
 
-async function rebuildManifest(
-  layout: Layout,
-  backend: Backend,
-  damaged: ReadonlySet<SetId>,
-  report: RebuildReport,
-): Promise<void> {
-  const { sets } = await scanPacks(backend);
-  const sound = sets.filter((info) => !damaged.has(info.id));
-  await keepAside(layout, 'manifest');
-  // Any number above the last one does; it is not known, and no repository counts milliseconds.
-  const manifest = { generation: Date.now(), sets: sound };
-  await writeFileAtomic(layout.manifest, encodeManifest(manifest));
-  report.done.push(`made 'manifest' anew from packs: ${sound.length} sets`);
-}
+  /** Swaps the manifest if it lists anything else. */
+  async #writeList(manifest: Manifest | null, sets: SetInfo[]): Promise<void> {
+    const encode = (generation: number): Uint8Array => encodeManifest({ generation, sets });
+    if (manifest === null) {
+      await keepAside(this.#layout, MANIFEST_NAME);
+      // Any number above the last one does; it is not known, and no repository counts milliseconds.
+      await this.#backend.writeAtomic(MANIFEST_NAME, encode(Date.now()));
+      this.#report.done.push(`made 'manifest' anew from packs: ${sets.length} sets`);
+      return;
+    }
+    const { generation } = manifest;
+    if (Buffer.compare(encode(generation), encodeManifest(manifest)) === 0) return;
+    await this.#backend.writeAtomic(MANIFEST_NAME, encode(generation + 1));
+  }
 
-/** Copies what is undamaged in a set into a new one that takes its place. */
-async function salvage(
-  layout: Layout,
-  backend: Backend,
-  id: SetId,
-  report: RebuildReport,
-): Promise<void> {
-  const { pid, start } = ownIdentity();
-  const dir = `tmp/${pid}-${start}/salvage-${id}`;
-  const writer = await PackSetWriter.create(backend, dir);
-  const counter = new CountingSink(writer);
-  try {
-    const problems = await salvageSet(backend, id, counter);
+  async #setsOnDisk(): Promise<SetId[]> {
+    const names = await this.#backend.list('packs');
+    const stems = names.map((name) => name.split('.')[0] as string);
+    return [...new Set(stems.filter(isSetId))].sort();
+  }
+
+  async #soundSets(): Promise<SetInfo[]> {
+    const { sets } = await scanPacks(this.#backend);
+    return sets.filter((info) => !this.#damaged.has(info.id));
+  }
+
+  /** Writes the idx of a sound set if it is not there as it should be. @returns false for a damaged set. */
+  async #mendIndex(id: SetId): Promise<boolean> {
+    const scan = await scanSet(this.#backend, id);
+    if (scan.index === null || scan.info?.id !== id || scan.problems.length > 0) return false;
+    const name = packName(id, 'idx');
+    const found = await this.#backend.readAll(name, INDEX_BYTES_MAX).catch((error: unknown) => {
+      if (isMissing(error) || isDamage(error)) return null;
+      throw error;
+    });
+    if (found !== null && Buffer.compare(found, scan.index) === 0) return true;
+    if (found !== null) await keepAside(this.#layout, name);
+    await this.#backend.writeAtomic(name, scan.index);
+    this.#report.done.push(`made '${name}' anew from its records`);
+    return true;
+  }
+
+  /** A set whose records give its id may still have files of other sizes than the manifest says. */
+  async #findOtherSizes(listed: readonly SetInfo[]): Promise<void> {
+    for (const info of listed) {
+      for (const fileClass of FILE_CLASSES) {
+        const name = packName(info.id, fileClass);
+        const size = (await this.#backend.exists(name)) ? await this.#backend.size(name) : 0;
+        if (size !== info.bytes[fileClass]) this.#damaged.add(info.id);
+      }
+    }
+  }
+
+  /** The list with each damaged set replaced by one of its undamaged records, which is in packs/. */
+  async #salvageAll(listed: readonly SetInfo[]): Promise<SetInfo[]> {
+    const fresh = new Map<SetId, SetInfo | null>();
+    for (const id of this.#damaged) {
+      throwIfAborted(this.#signal);
+      fresh.set(id, await this.#salvage(id));
+    }
+    const sets = new Map<SetId, SetInfo>();
+    const add = (info: SetInfo | null): void => {
+      if (info !== null && !sets.has(info.id)) sets.set(info.id, info);
+    };
+    for (const info of listed) add(fresh.has(info.id) ? (fresh.get(info.id) ?? null) : info);
+    // Without a manifest nobody knows where a damaged set stood.
+    for (const info of fresh.values()) add(info);
+    return [...sets.values()];
+  }
+
+  /** Copies what is undamaged in a set into a new one. @returns null if that is nothing. */
+  async #salvage(id: SetId): Promise<SetInfo | null> {
+    const writer = await this.#openWriter(`salvage-${id}`);
+    const counter = new CountingSink(writer);
+    const problems = await salvageSet(this.#backend, id, counter);
     const sealed = writer.isEmpty ? null : await writer.finish();
-    await keepSet(layout, backend, id);
-    await replaceSet(backend, id, sealed);
     const lost = problems.length === 0 ? '' : `; ${problems.length} places are damaged`;
-    report.done.push(
+    this.#report.done.push(
       sealed === null
         ? `set ${id} holds nothing readable: it is listed no more and kept in trash`
         : `saved ${counter.records} records of set ${id} in set ${sealed.info.id}${lost}`,
     );
-  } finally {
-    await writer.abort();
+    if (sealed === null) return null;
+    if (sealed.info.id === id) await this.#keepSet(id);
+    await this.#moveIn(sealed);
+    return sealed.info;
+  }
+
+  async #openWriter(name: string): Promise<PackSetWriter> {
+    const { pid, start } = ownIdentity();
+    const writer = await PackSetWriter.create(this.#backend, `tmp/${pid}-${start}/${name}`);
+    this.#writers.push(writer);
+    return writer;
+  }
+
+  async #keepSet(id: SetId): Promise<void> {
+    for (const fileClass of FILE_CLASSES) {
+      const name = packName(id, fileClass);
+      if (await this.#backend.exists(name)) await keepAside(this.#layout, name);
+    }
+  }
+
+  /** Moves a finished set to packs/, where it is garbage until the manifest lists it. */
+  async #moveIn({ info, files }: SealedSet): Promise<void> {
+    for (const fileClass of FILE_CLASSES) {
+      const from = files[fileClass];
+      if (from !== undefined) await this.#backend.rename(from, packName(info.id, fileClass));
+    }
+    await this.#backend.syncDir('packs');
+  }
+
+  /**
+   * Copies hidden records to the front where the live ones lead nowhere or in a circle.
+   * @returns the list with the copies first.
+   */
+  async #promote(sets: readonly SetInfo[]): Promise<SetInfo[]> {
+    const rows = new SetRows(this.#backend, sets, { signal: this.#signal });
+    const { rows: chosen } = await planPromotion(rows);
+    const fronts: SetInfo[] = [];
+    let writer: PackSetWriter | null = null;
+    for (const [i, { table, row }] of chosen.entries()) {
+      throwIfAborted(this.#signal);
+      writer ??= await this.#openWriter(`front-${fronts.length}`);
+      const entry = decodeRow(table, row);
+      const names = (fileClass: FileClass): string => packName(entry.set, fileClass);
+      if ('segment' in entry) {
+        await writer.addSegment(await readSegmentAt(this.#backend, names, entry, PLANE_CLASSES));
+      } else await writer.addBlob(await readBlobAt(this.#backend, names, entry));
+      if (!writer.isFull && i < chosen.length - 1) continue;
+      const sealed = await writer.finish();
+      await this.#moveIn(sealed);
+      fronts.push(sealed.info);
+      writer = null;
+    }
+    const known = new Set(fronts.map((info) => info.id));
+    const list = [...fronts, ...sets.filter((info) => !known.has(info.id))];
+    if (chosen.length > 0) {
+      this.#report.done.push(
+        `put ${chosen.length} records in front: the ones that hid them stood on lost bases`,
+      );
+    }
+    await this.#sayWhatIsLost(list);
+    return list;
+  }
+
+  /** Checks the whole list once more, as it will be written. */
+  async #sayWhatIsLost(list: readonly SetInfo[]): Promise<void> {
+    const lost = await findUnresolved(new SetRows(this.#backend, list, { signal: this.#signal }));
+    if (lost.length === 0) return;
+    this.#report.failed.push(
+      `${lost.length} records are deltas of something that is gone: they serve again ` +
+        'once the original files are added again',
+    );
   }
 }
 
@@ -175,23 +285,4 @@ class CountingSink implements RecordSink {
     await this.#sink.addSegment(record);
     this.records++;
   }
-}
-
-async function keepSet(layout: Layout, backend: Backend, id: SetId): Promise<void> {
-  for (const fileClass of FILE_CLASSES) {
-    const name = packName(id, fileClass);
-    if (await backend.exists(name)) await keepAside(layout, name);
-  }
-}
-
-/** Lists the new set where the old one stood, and takes the old files out of packs/. */
-async function replaceSet(backend: Backend, id: SetId, sealed: SealedSet | null): Promise<void> {
-  const store = await ObjectStore.open(backend);
-  const fresh = sealed?.info;
-  await store.publish(sealed === null ? [] : [sealed], (sets) => {
-    const others = sets.filter((info) => info.id !== fresh?.id || info.id === id);
-    if (!others.some((info) => info.id === id)) return fresh ? [...others, fresh] : others;
-    return others.flatMap((info) => (info.id !== id ? [info] : fresh ? [fresh] : []));
-  });
-  if (fresh?.id !== id) await store.retire([id]);
 }

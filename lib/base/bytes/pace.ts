@@ -1,0 +1,23 @@
+/** Lets a long loop hear signals: work that finds everything in memory never leaves its turn otherwise. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { throwIfAborted } from './files.js';
+
+/** Longest time between two turns of the event loop. */
+const TURN_MS = 50;
+
+export class Pace {
+  readonly #signal: AbortSignal | undefined;
+  #last = performance.now();
+
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Call it at every step; gives up the turn when it is due. @throws {AbortedError} */
+  async step(): Promise<void> {
+    if (performance.now() - this.#last < TURN_MS) return;
+    await nextTurn();
+    throwIfAborted(this.#signal);
+    this.#last = performance.now();
+  }
+}
