@@ -15,9 +15,10 @@ import { PackSession } from '../storage/objects/session.js';
 import { Sketches } from '../storage/objects/sketches.js';
 import { openStoredFile, type Readers, type StoredFile } from '../storage/objects/stored-file.js';
 import { readTier, type VersionTier } from '../storage/objects/tiers.js';
+import { checkTrusted, findRepository } from '../storage/repo/find-repository.js';
 import { CURRENT_FORMAT, checkWritable, type Format, readFormat } from '../storage/repo/format.js';
 import { initRepository } from '../storage/repo/init.js';
-import { findRepository, Layout } from '../storage/repo/layout.js';
+import { Layout } from '../storage/repo/layout.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
 import { ownIdentity } from '../storage/repo/processes/process-identity.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
@@ -70,7 +71,8 @@ export class Repository implements Readers {
   /**
    * Makes a repository in `dir`.
    * @param model  name of the first model; default: the folder's name.
-   * @throws {ExistsError} DLV_EXISTS if there is one already.
+   * @throws {ExistsError} DLV_EXISTS if there is one already; {UnsafeError} DLV_UNSAFE in a folder of
+   *   another user.
    */
   static async init(
     dir: string,
@@ -78,6 +80,8 @@ export class Repository implements Readers {
     options: RepositoryOptions = {},
   ): Promise<Repository> {
     const layout = new Layout(dir);
+    // Said before anything is made, rather than by every command afterwards.
+    await checkTrusted(layout);
     const backend = new FolderBackend(layout.dir);
     await initRepository(layout, {
       model: model ?? defaultModelName(layout.workTree),

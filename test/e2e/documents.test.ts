@@ -78,7 +78,7 @@ const LINES: Record<string, { args: string[]; prepare?: (repo: TestRepository) =
     reset: { args: ['reset', '--hard', 'net@1'] },
     copy: { args: ['copy', 'net', 'x', '--checkout'] },
     du: { args: ['du', '--versions', '--paths'] },
-    config: { args: ['config', 'user.name', 'Ada'] },
+    config: { args: ['config', '--user', 'user.name', 'Ada'] },
     bench: { args: ['bench', '--repeat', '1', '--budgets', '2'] },
     archive: { args: ['archive', '--budget', '1.5'] },
     gc: { args: ['gc'] },

@@ -43,12 +43,34 @@ test('config: sets, shows, lists and unsets; the repository wins over the user',
     value: 'Ada',
     origin: 'user',
   });
-  t.like(await repo.json('config', 'user.name', 'Grace'), { value: 'Grace', origin: 'repository' });
-  t.is((await repo.dlv('config', 'user.name')).stdout, 'Grace\n');
+  t.like(await repo.json('config', '--user', 'chain.depth', '7'), { value: 7, origin: 'user' });
+  t.like(await repo.json('config', 'chain.depth', '5'), { value: 5, origin: 'repository' });
+  t.is((await repo.dlv('config', 'chain.depth')).stdout, '5\n');
   const rows = await repo.json<{ key: string; value: unknown }[]>('config', '--list');
-  t.is(rows.find((row) => row.key === 'user.name')?.value, 'Grace');
-  t.like(await repo.json('config', '--unset', 'user.name'), { value: 'Ada', origin: 'user' });
-  t.is((await repo.fails(1, 'config', '--unset', 'user.name')).code, 'DLV_NOT_FOUND');
+  t.is(rows.find((row) => row.key === 'chain.depth')?.value, 5);
+  t.like(await repo.json('config', '--unset', 'chain.depth'), { value: 7, origin: 'user' });
+  t.is((await repo.fails(1, 'config', '--unset', 'chain.depth')).code, 'DLV_NOT_FOUND');
+});
+
+test('config: a repository may say who the user is once the user allows it', async (t) => {
+  const repo = await TestRepository.create(t);
+  const refused = await repo.fails(1, 'config', 'user.name', 'Grace');
+  t.is(refused.code, 'DLV_CONFIG');
+  const allow = `dlv config --user safe.config '${repo.dir}'`;
+  t.true(refused.data.hint?.includes(allow), refused.data.hint);
+  await fs.appendFile(repo.file('.dlv/config'), '[user]\nname = Mallory\n');
+  await repo.write('a', 'a');
+  const env = { DLV_AUTHOR_NAME: '', DLV_AUTHOR_EMAIL: '' };
+  const added = await dlv(['add', 'a'], { cwd: repo.dir, env });
+  t.regex(added.stderr, /warning: 'user\.name' in line \d of '.*config' is ignored/);
+  await dlv(['commit', '-m', 'one'], { cwd: repo.dir, env });
+  const author = async () => (await repo.json<{ author: string }[]>('log', '-n', '1'))[0]?.author;
+  t.notRegex(String(await author()), /Mallory/);
+  await repo.json('config', '--user', 'safe.config', repo.dir);
+  t.like(await repo.json('config', 'user.name', 'Grace'), { value: 'Grace', origin: 'repository' });
+  const second = await dlv(['commit', '--allow-empty', '-m', 'two'], { cwd: repo.dir, env });
+  t.is(second.stderr.includes('is ignored'), false);
+  t.regex(String(await author()), /^Grace/);
 });
 
 test('config: an unknown key names the nearest, a bad value says why', async (t) => {

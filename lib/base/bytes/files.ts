@@ -333,6 +333,22 @@ export async function leadsTo(place: string): Promise<'folder' | 'file' | 'other
   }
 }
 
+/** A path without links; as it was given if nothing is there. For paths of the user. */
+export async function realPath(place: string): Promise<string> {
+  return fs.realpath(place).catch(() => path.resolve(place));
+}
+
+/** Number of the user whom a file or folder belongs to, links not followed; null if none is there. */
+export async function ownerOf(place: string): Promise<number | null> {
+  try {
+    checkFolders(place);
+    return (await fs.lstat(place)).uid;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw ioError('stat', place, error);
+  }
+}
+
 /** The device that a folder lies on: files move between folders of one device by a rename. */
 export async function deviceOf(folder: string): Promise<number> {
   try {

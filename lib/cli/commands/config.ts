@@ -14,7 +14,7 @@ interface Flags extends ConfigChange {
 const EXAMPLE: ConfigEntry = {
   key: 'user.name',
   value: 'Ada',
-  origin: 'repository',
+  origin: 'user',
   about: "author of versions; else git's user.name, else the system user",
 };
 
@@ -35,12 +35,14 @@ export function register(program: Command, cli: Cli): void {
       about:
         'With a key, prints its value; with a value too, sets it in the file of this repository ' +
         "(.dlv/config) or, with --user, in the user's. The repository's value wins over the user's. " +
+        'What says who you are (user.name, user.email) and whom you trust holds from your own file alone: ' +
+        "a repository may be a stranger's. safe.config names repositories that may say who you are. " +
         'With --json, --list prints an array of such entries.',
       examples: [
         ['dlv config --list', 'all settings, their values, and where they come from'],
-        ['dlv config user.name Ada', 'sets the author of new versions in this repository'],
-        ['dlv config --user user.email ada@example.org', 'sets it for all repositories'],
-        ['dlv config --unset user.name', 'removes the setting'],
+        ['dlv config chain.depth 5', 'sets the longest chain of deltas in this repository'],
+        ['dlv config --user user.name Ada', 'sets the author of new versions in all repositories'],
+        ['dlv config --unset chain.depth', 'removes the setting'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such setting, or the value does not fit it' },

@@ -8,7 +8,6 @@ import path from 'node:path';
 import { statOrNull } from '../../base/bytes/files.js';
 import { guardBelow } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { NoRepositoryError } from '../../base/errors.js';
 
 /** Name of the folder that makes a folder a work tree. */
 export const REPOSITORY_DIR = '.dlv';
@@ -179,16 +178,4 @@ export async function findRepositoryOrNull(startDir: string): Promise<Layout | n
     if (parent === dir) return null;
     dir = parent;
   }
-}
-
-/** As findRepositoryOrNull. @throws {NoRepositoryError} DLV_NO_REPOSITORY if there is none. */
-export async function findRepository(startDir: string): Promise<Layout> {
-  const layout = await findRepositoryOrNull(startDir);
-  if (layout === null) {
-    throw new NoRepositoryError(`no repository in '${path.resolve(startDir)}' or above it`, {
-      path: path.resolve(startDir),
-      hint: "run 'dlv init' in the folder that holds your models",
-    });
-  }
-  return layout;
 }

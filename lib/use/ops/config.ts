@@ -1,12 +1,15 @@
 /** `dlv config`: reads and changes settings of the repository or of the user. */
-import { NotFoundError } from '../../base/errors.js';
-import { findRepository, findRepositoryOrNull } from '../../storage/repo/layout.js';
+import { NotFoundError, UnsafeError } from '../../base/errors.js';
+import { checkTrusted, findRepository } from '../../storage/repo/find-repository.js';
+import { findRepositoryOrNull, type Layout } from '../../storage/repo/layout.js';
 import {
   CONFIG_KEYS,
   type ConfigKey,
   type ConfigOrigin,
   changeConfigFile,
   checkConfigKey,
+  checkRepositoryKey,
+  ignoredMessage,
   readConfig,
   userConfigFile,
 } from '../../storage/repo/settings/config.js';
@@ -28,8 +31,26 @@ export interface ConfigChange {
 
 /** All settings that hold here; outside of a repository, those of the user. */
 export async function listConfig(context: OpContext): Promise<ConfigEntry[]> {
-  const config = await readConfig(await findRepositoryOrNull(context.cwd));
+  const layout = await trustedLayout(context);
+  const config = await readConfig(layout);
+  for (const setting of layout === null ? [] : config.ignored) {
+    context.warn(await ignoredMessage(layout as Layout, setting));
+  }
   return config.list().map((row) => ({ ...row, about: CONFIG_KEYS[row.key].about }));
+}
+
+/** The repository around; null if there is none or it may not be used: the user's settings hold then. */
+async function trustedLayout(context: OpContext): Promise<Layout | null> {
+  const layout = await findRepositoryOrNull(context.cwd);
+  if (layout === null) return null;
+  try {
+    await checkTrusted(layout);
+    return layout;
+  } catch (error) {
+    if (!(error instanceof UnsafeError)) throw error;
+    context.warn(`${error.message}; its settings are not read`);
+    return null;
+  }
 }
 
 /** One setting. @throws {ConfigError} DLV_CONFIG for an unknown key, with the nearest ones. */
@@ -45,7 +66,9 @@ export async function setConfig(
   value: string,
   options: ConfigChange = {},
 ): Promise<ConfigEntry> {
-  await changeConfigFile(await fileOf(context, options), key, value);
+  const known = checkConfigKey(key);
+  if (!options.user) await checkRepositoryKey(await findRepository(context.cwd), known);
+  await changeConfigFile(await fileOf(context, options), known, value);
   return getConfig(context, key);
 }
 

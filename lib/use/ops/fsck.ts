@@ -3,7 +3,8 @@
 import { isMissing, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { DlvError, isDamage } from '../../base/errors.js';
-import { findRepository, type Layout } from '../../storage/repo/layout.js';
+import { findRepository } from '../../storage/repo/find-repository.js';
+import type { Layout } from '../../storage/repo/layout.js';
 import { type RepositoryLock, withLock } from '../../storage/repo/processes/lock.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';

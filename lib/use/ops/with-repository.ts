@@ -1,5 +1,6 @@
 /** Runs one piece of work on the repository around a folder. */
 
+import { ignoredMessage } from '../../storage/repo/settings/config.js';
 import type { OpContext } from '../context.js';
 import { Repository } from '../repository.js';
 
@@ -10,6 +11,9 @@ export async function withRepository<T>(
 ): Promise<T> {
   const repo = await Repository.open(context.cwd, context.signal ? { signal: context.signal } : {});
   try {
+    for (const setting of repo.config.ignored) {
+      context.warn(await ignoredMessage(repo.layout, setting));
+    }
     return await action(repo);
   } finally {
     await repo.close();

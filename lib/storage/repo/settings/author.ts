@@ -1,6 +1,7 @@
 /**
  * Who makes a version, and when: DLV_AUTHOR_NAME, DLV_AUTHOR_EMAIL and DLV_DATE, else the config,
- * else git's config, else the user of the system and its clock.
+ * else git's config, else the user of the system and its clock. What a repository says of them, dlv's
+ * or git's, holds only where the user trusts it (settings/config.ts).
  */
 import { userInfo } from 'node:os';
 import { UsageError } from '../../../base/errors.js';
@@ -79,13 +80,13 @@ export async function currentAuthor(
   const name =
     plain(env.DLV_AUTHOR_NAME ?? '') ||
     config.get('user.name') ||
-    plain((await readGitConfig(workTree, 'user.name')) ?? '') ||
+    plain((await readGitConfig(workTree, 'user.name', config.trusted)) ?? '') ||
     plain(systemUser()) ||
     'unknown';
   const email =
     plain(env.DLV_AUTHOR_EMAIL ?? '') ||
     config.get('user.email') ||
-    plain((await readGitConfig(workTree, 'user.email')) ?? '');
+    plain((await readGitConfig(workTree, 'user.email', config.trusted)) ?? '');
   return { name, email };
 }
 

@@ -19,15 +19,24 @@ import type { Layout } from '../layout.js';
 import { closestNames } from '../refs/closest.js';
 import { refNameProblem } from '../refs/ref-name.js';
 import { ConfigFile } from './config-file.js';
+import { addFolder, folderListProblem, listsFolder } from './safe.js';
 
-interface TextKey {
+/** Who may set a key: the file of a repository may be a stranger's. */
+interface KeyRules {
+  /**
+   * May a repository's own file set it? 'trusted': if the user's `safe.config` names the repository,
+   * as for all that says who the user is, runs something or signs. 'never': it is about trust itself.
+   */
+  repository: 'yes' | 'trusted' | 'never';
+}
+interface TextKey extends KeyRules {
   type: 'text';
   default: string | null;
   about: string;
   /** Why a value does not do, or null. */
   problem?: (value: string) => string | null;
 }
-interface NumberKey {
+interface NumberKey extends KeyRules {
   type: 'integer' | 'number';
   default: number;
   min: number;
@@ -42,24 +51,42 @@ const LINE: TextKey['problem'] = (value) =>
 export const CONFIG_KEYS = {
   'user.name': {
     type: 'text',
+    repository: 'trusted',
     default: null,
     about: "author of versions; else git's user.name, else the system user",
     problem: LINE,
   },
   'user.email': {
     type: 'text',
+    repository: 'trusted',
     default: null,
     about: "author's address; else git's user.email, else empty",
     problem: LINE,
   },
+  'safe.directory': {
+    type: 'text',
+    repository: 'never',
+    default: null,
+    about: "work trees used although they are another user's, or their '.dlv' is a link",
+    problem: folderListProblem,
+  },
+  'safe.config': {
+    type: 'text',
+    repository: 'never',
+    default: null,
+    about: 'work trees whose own settings may also say who you are',
+    problem: folderListProblem,
+  },
   'init.branch': {
     type: 'text',
+    repository: 'yes',
     default: 'main',
     about: 'first branch of a new model',
     problem: refNameProblem,
   },
   'core.lockTimeoutMs': {
     type: 'integer',
+    repository: 'yes',
     default: 10_000,
     min: 0,
     max: 86_400_000,
@@ -67,6 +94,7 @@ export const CONFIG_KEYS = {
   },
   'chain.depth': {
     type: 'integer',
+    repository: 'yes',
     default: 10,
     min: 1,
     max: CHAIN_DEPTH_MAX,
@@ -74,6 +102,7 @@ export const CONFIG_KEYS = {
   },
   'chain.cost': {
     type: 'number',
+    repository: 'yes',
     default: 4,
     min: 1,
     max: 1000,
@@ -81,12 +110,14 @@ export const CONFIG_KEYS = {
   },
   'codec.level': {
     type: 'text',
+    repository: 'yes',
     default: 'default',
     about: 'effort of the encoder: fast, default or max',
     problem: (value) => (/^(fast|default|max)$/.test(value) ? null : 'is not fast, default or max'),
   },
   'gc.graceDays': {
     type: 'number',
+    repository: 'yes',
     default: 14,
     min: 0,
     max: 36_500,
@@ -94,6 +125,7 @@ export const CONFIG_KEYS = {
   },
   'gc.autoSets': {
     type: 'integer',
+    repository: 'yes',
     default: 64,
     min: 0,
     max: 1_000_000,
@@ -164,18 +196,47 @@ export function parseConfigValue(
   return value;
 }
 
+/** A setting of a repository's own file that does not hold. */
+export interface IgnoredSetting {
+  key: ConfigKey;
+  file: string;
+  line: number;
+}
+
+/** One file of settings. */
+export interface ConfigSource {
+  origin: ConfigOrigin;
+  file: ConfigFile;
+  /** For a repository's file: the user said that it may set what needs trust. */
+  trusted?: boolean;
+}
+
+/** True if a file may set a key. */
+function maySet({ origin, trusted }: Pick<ConfigSource, 'origin' | 'trusted'>, key: ConfigKey) {
+  const rule: KeyRules['repository'] = CONFIG_KEYS[key].repository;
+  return origin !== 'repository' || rule === 'yes' || (rule === 'trusted' && trusted === true);
+}
+
 /** The settings of one repository (or of none), all sources together. */
 export class Config {
+  /** What the repository's file says and may not say: it does not hold, and people are told. */
+  readonly ignored: IgnoredSetting[] = [];
+  /** True if the user lets this repository say who they are. */
+  readonly trusted: boolean;
   readonly #values: Map<ConfigKey, { value: string | number; origin: ConfigOrigin }>;
 
   /** @param files the user's file, then the repository's; later ones win. Checked here. */
-  constructor(files: { origin: ConfigOrigin; file: ConfigFile }[]) {
+  constructor(files: ConfigSource[]) {
+    this.trusted = files.some((source) => source.trusted === true);
     this.#values = new Map();
-    for (const { origin, file } of files) {
+    for (const source of files) {
+      const { origin, file } = source;
       for (const { key, value, line } of file.settings()) {
         const where = { file: file.file, line };
         const known = checkConfigKey(key, where);
-        this.#values.set(known, { value: parseConfigValue(known, value, where), origin });
+        const parsed = parseConfigValue(known, value, where);
+        if (maySet(source, known)) this.#values.set(known, { value: parsed, origin });
+        else this.ignored.push({ key: known, ...where });
       }
     }
   }
@@ -248,11 +309,53 @@ export async function readConfig(
   layout: Layout | null,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Config> {
-  const files: { origin: ConfigOrigin; file: ConfigFile }[] = [
-    { origin: 'user', file: await readConfigFile(userConfigFile(env)) },
-  ];
+  const user = await readConfigFile(userConfigFile(env));
+  const files: ConfigSource[] = [{ origin: 'user', file: user }];
   if (layout !== null) {
-    files.push({ origin: 'repository', file: await readConfigFile(layout.config) });
+    const file = await readConfigFile(layout.config);
+    const trusted = await trustsConfig(user, layout);
+    files.push({ origin: 'repository', file, trusted });
   }
   return new Config(files);
+}
+
+/** True if the user's settings say that a repository's own may say who the user is. */
+async function trustsConfig(user: ConfigFile, layout: Layout): Promise<boolean> {
+  return listsFolder(user.get('safe.config') ?? '', layout.workTree);
+}
+
+/**
+ * Checks that a repository's own file may set a key.
+ * @throws {ConfigError} DLV_CONFIG that says how the user sets it, or allows it.
+ */
+export async function checkRepositoryKey(
+  layout: Layout,
+  key: ConfigKey,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  const user = await readConfigFile(userConfigFile(env));
+  if (maySet({ origin: 'repository', trusted: await trustsConfig(user, layout) }, key)) return;
+  throw new ConfigError(`the settings of a repository cannot set '${key}'`, {
+    key,
+    hint: `set it for yourself: dlv config --user ${key} …${orTrust(user, layout, key)}`,
+  });
+}
+
+/** What people are told of a setting that does not hold. */
+export async function ignoredMessage(
+  layout: Layout,
+  { key, file, line }: IgnoredSetting,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  const user = await readConfigFile(userConfigFile(env));
+  return (
+    `'${key}' in line ${line} of '${file}' is ignored: a repository may not set it; ` +
+    `use dlv config --user ${key} …${orTrust(user, layout, key)}`
+  );
+}
+
+function orTrust(user: ConfigFile, layout: Layout, key: ConfigKey): string {
+  if (CONFIG_KEYS[key].repository === 'never') return '';
+  const list = addFolder(user.get('safe.config') ?? null, path.resolve(layout.workTree));
+  return `, or let this repository say who you are: dlv config --user safe.config '${list}'`;
 }

@@ -14,42 +14,91 @@ interface GitAnswer {
   stdout: string;
 }
 
+/**
+ * Settings that keep a git repository from naming programs to be run: it may be a stranger's. What
+ * stands in the user's own git settings holds.
+ */
+const SAFE = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
+
 /** Runs git in `dir`; never throws. */
 function git(dir: string, args: string[], signal?: AbortSignal): Promise<GitAnswer> {
-  // A repository's own settings could name programs to run: none of them is wanted here.
-  const safe = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
   const env = {
     ...process.env,
     GIT_OPTIONAL_LOCKS: '0',
     GIT_TERMINAL_PROMPT: '0',
     GIT_PAGER: 'cat',
+    // An object that is missing must not be fetched: the address of the remote can be a command.
+    GIT_NO_LAZY_FETCH: '1',
+    GIT_ALLOW_PROTOCOL: 'none',
     LC_ALL: 'C',
   };
   const options = { cwd: dir, env, timeout: TIMEOUT_MS, maxBuffer: OUTPUT_BYTES_MAX, signal };
   return new Promise((resolve) => {
-    execFile('git', [...safe, ...args], options, (error, stdout) => {
+    execFile('git', [...SAFE, ...args], options, (error, stdout) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
       resolve({ code, stdout });
     });
   });
 }
 
+/** Scopes of git's settings that belong to the user or the machine, not to a repository. */
+const OWN_SCOPES = new Set(['system', 'global', 'command']);
+
+/**
+ * Options that turn off the filters which a repository's own settings define: comparing a file runs
+ * them. null if one of them has a name that no option can hold.
+ */
+async function withoutFilters(dir: string, signal?: AbortSignal): Promise<string[] | null> {
+  const pattern = '^filter\\..*\\.(clean|smudge|process)$';
+  const args = ['config', '--show-scope', '--name-only', '--null', '--get-regexp', pattern];
+  const { code, stdout } = await git(dir, args, signal);
+  if (code === 1) return []; // none is set
+  if (code !== 0) return null;
+  const options: string[] = [];
+  const words = stdout.split('\0').slice(0, -1);
+  for (let i = 0; i < words.length; i += 2) {
+    if (OWN_SCOPES.has(words[i] as string)) continue;
+    const filter = /^filter\.([\w.-]+)\.[a-z]+$/.exec(words[i + 1] ?? '')?.[1];
+    if (filter === undefined) return null;
+    for (const key of ['clean', 'smudge', 'process'])
+      options.push('-c', `filter.${filter}.${key}=`);
+    options.push('-c', `filter.${filter}.required=false`);
+  }
+  return options;
+}
+
 /**
  * Commit and state of the git repository that holds `dir`; null without git, outside of a
- * repository, and before its first commit. Where git takes too long to compare its files, `dirty`
- * is true: they are not known to be clean.
+ * repository, and before its first commit. Where git takes too long to compare its files, or would
+ * have to run a program that the repository names, `dirty` is true: they are not known to be clean.
+ * Changes inside of submodules are not looked for, since git reads their settings for that.
  */
 export async function readGitState(dir: string, signal?: AbortSignal): Promise<GitState | null> {
   const head = await git(dir, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], signal);
   const commit = head.stdout.trim();
   if (head.code !== 0 || !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(commit)) return null;
-  const status = await git(dir, ['status', '--porcelain', '--untracked-files=no'], signal);
+  const filters = await withoutFilters(dir, signal);
+  if (filters === null) return { commit, dirty: true };
+  const flags = ['--porcelain', '--untracked-files=no', '--ignore-submodules=dirty'];
+  const status = await git(dir, [...filters, 'status', ...flags], signal);
   return { commit, dirty: status.code !== 0 || status.stdout !== '' };
 }
 
-/** One setting of git ('user.name'), or null. */
-export async function readGitConfig(dir: string, key: string): Promise<string | null> {
-  const { code, stdout } = await git(dir, ['config', '--get', key]);
-  const value = stdout.replace(/\n$/, '');
-  return code === 0 && value !== '' ? value : null;
+/**
+ * One setting of git ('user.name'), or null.
+ * @param trusted  also takes what the git repository around `dir` sets; else the user's own alone.
+ */
+export async function readGitConfig(
+  dir: string,
+  key: string,
+  trusted = false,
+): Promise<string | null> {
+  const { code, stdout } = await git(dir, ['config', '--show-scope', '--null', '--get-all', key]);
+  if (code !== 0) return null;
+  const words = stdout.split('\0').slice(0, -1);
+  let value: string | null = null;
+  for (let i = 0; i + 1 < words.length; i += 2) {
+    if (trusted || OWN_SCOPES.has(words[i] as string)) value = words[i + 1] as string;
+  }
+  return value === '' ? null : value;
 }

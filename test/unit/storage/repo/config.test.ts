@@ -13,6 +13,8 @@ import {
   Config,
   type ConfigKey,
   changeConfigFile,
+  checkRepositoryKey,
+  ignoredMessage,
   parseConfigValue,
   readConfig,
   userConfigFile,
@@ -142,6 +144,51 @@ test('config: the repository wins over the user, who wins over the defaults', as
   t.regex(await fs.readFile(layout.config, 'utf8'), /^# Settings/);
   await t.throwsAsync(changeConfigFile(layout.config, 'chain.depth', 'x'), { code: 'DLV_CONFIG' });
   await t.throwsAsync(changeConfigFile(layout.config, 'a.b', 'x'), { code: 'DLV_CONFIG' });
+});
+
+test('config: a repository says who the user is only where the user allows it', async (t) => {
+  const layout = await tempRepo(t);
+  const user = path.join(layout.workTree, 'user-config');
+  const env = { DLV_CONFIG: user };
+  const text =
+    '[user]\nname = Mallory\nemail = m@m\n[safe]\ndirectory = "*"\nconfig = "*"\n[chain]\ndepth = 3\n';
+  await fs.writeFile(layout.config, text);
+  const config = await readConfig(layout, env);
+  t.is(config.get('user.name'), null);
+  t.is(config.get('safe.directory'), null);
+  t.is(config.get('chain.depth'), 3);
+  t.false(config.trusted);
+  t.deepEqual(
+    config.ignored.map(({ key, line }) => [key, line]),
+    [
+      ['user.name', 2],
+      ['user.email', 3],
+      ['safe.directory', 5],
+      ['safe.config', 6],
+    ],
+  );
+  const message = await ignoredMessage(layout, config.ignored[0]!, env);
+  t.true(message.includes(`'user.name' in line 2 of '${layout.config}' is ignored`), message);
+  t.true(message.includes(`safe.config '${layout.workTree}'`), message);
+  await t.throwsAsync(checkRepositoryKey(layout, 'user.name', env), { code: 'DLV_CONFIG' });
+  await checkRepositoryKey(layout, 'chain.depth', env);
+
+  t.true(await changeConfigFile(user, 'safe.config', layout.workTree));
+  const allowed = await readConfig(layout, env);
+  t.is(allowed.get('user.name'), 'Mallory');
+  t.true(allowed.trusted);
+  t.is(allowed.get('safe.directory'), null, 'never, whatever the user says');
+  await checkRepositoryKey(layout, 'user.name', env);
+  await t.throwsAsync(checkRepositoryKey(layout, 'safe.directory', env), { code: 'DLV_CONFIG' });
+});
+
+test('config: a list of folders holds absolute ones', (t) => {
+  for (const list of ['*', '/a', '/a:/b c', '~/models', '/srv/*']) {
+    t.is(parseConfigValue('safe.directory', list), list);
+  }
+  for (const list of ['.', 'models', '/a:models', ':']) {
+    t.throws(() => parseConfigValue('safe.directory', list), { code: 'DLV_CONFIG' }, list);
+  }
 });
 
 test('config: the files of the user and bytes that are no text', async (t) => {

@@ -140,7 +140,8 @@ test('docs: the table of settings is that of the code', (t) => {
   const rows = Object.entries(CONFIG_KEYS).map(([key, spec]) => {
     const value = spec.default === null ? '' : `\`${spec.default}\``;
     const range = 'min' in spec ? `${spec.type}, ${spec.min} to ${spec.max}` : 'text';
-    return `| \`${key}\` | ${range} | ${value} | ${spec.about} |`;
+    const sets = { yes: 'yes', trusted: 'if trusted', never: 'no' }[spec.repository];
+    return `| \`${key}\` | ${range} | ${value} | ${sets} | ${spec.about} |`;
   });
   t.true(page('config.md').includes(`\n${rows.join('\n')}\n`), rows.join('\n'));
 });

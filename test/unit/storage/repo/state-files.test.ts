@@ -1,7 +1,5 @@
 /** The small state files: layout, format flags, reflogs, and that every byte of them is covered. */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
-import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { seal, sealReadable } from '../../../../lib/base/bytes/sealed.js';
@@ -13,12 +11,7 @@ import {
   writeFormat,
 } from '../../../../lib/storage/repo/format.js';
 import { initRepository } from '../../../../lib/storage/repo/init.js';
-import {
-  findRepository,
-  findRepositoryOrNull,
-  Layout,
-  notesRefName,
-} from '../../../../lib/storage/repo/layout.js';
+import { findRepositoryOrNull, Layout, notesRefName } from '../../../../lib/storage/repo/layout.js';
 import { readHead, writeHead } from '../../../../lib/storage/repo/refs/head.js';
 import {
   appendReflog,
@@ -27,23 +20,9 @@ import {
   readReflog,
 } from '../../../../lib/storage/repo/refs/reflog.js';
 import { addNotes, readNotes, readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';
-import { readGitConfig, readGitState } from '../../../../lib/storage/repo/settings/gitinfo.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { idOf } from './memory-blobs.js';
 import { locked, tempRepo, WHY } from './temp-repo.js';
-
-test('layout: a repository is found from any folder below it', async (t) => {
-  const layout = await tempRepo(t);
-  const deep = path.join(layout.workTree, 'a', 'b');
-  await fs.mkdir(deep, { recursive: true });
-  t.is((await findRepository(deep)).workTree, layout.workTree);
-  t.is((await findRepository(layout.dir)).workTree, layout.workTree);
-  const outside = await tempDir(t);
-  await fs.mkdir(path.join(outside, '.dlv'));
-  t.is(await findRepositoryOrNull(outside), null);
-  const error = await t.throwsAsync(findRepository(outside), { code: 'DLV_NO_REPOSITORY' });
-  t.regex(String((error as unknown as { data: { hint: string } }).data.hint), /dlv init/);
-});
 
 test('init: once; an interrupted one may be run again', async (t) => {
   const layout = await tempRepo(t);
@@ -203,50 +182,6 @@ test('reflog: a move that failed after its line was written is left out', async 
     (await readReflog(layout, 'HEAD', c)).entries.map((e) => e.after),
     [a, c],
   );
-});
-
-function git(dir: string, ...args: string[]): string | null {
-  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@t'];
-  try {
-    return execFileSync('git', [...identity, ...args], { cwd: dir, stdio: 'pipe' }).toString();
-  } catch {
-    return null;
-  }
-}
-
-test('git: commit and dirty flag of the repository around, null without one', async (t) => {
-  const dir = await tempDir(t);
-  t.is(await readGitState(dir), null);
-  if (git(dir, 'init', '-q') === null) return t.pass('no git on this machine');
-  t.is(await readGitState(dir), null, 'before the first commit');
-  await fs.writeFile(path.join(dir, 'a'), '1');
-  git(dir, 'add', 'a');
-  git(dir, 'commit', '-q', '-m', 'one');
-  const commit = git(dir, 'rev-parse', 'HEAD')!.trim();
-  t.deepEqual(await readGitState(dir), { commit, dirty: false });
-  await initRepository(new Layout(dir), { model: 'm', branch: 'main' });
-  t.is(git(dir, 'status', '--porcelain'), '', 'git does not see the repository');
-  await fs.writeFile(path.join(dir, 'new'), 'untracked');
-  t.deepEqual(await readGitState(path.join(dir, '.dlv')), { commit, dirty: false });
-  await fs.writeFile(path.join(dir, 'a'), '22');
-  t.deepEqual(await readGitState(dir), { commit, dirty: true });
-  git(dir, 'config', 'user.name', 'Grace');
-  t.is(await readGitConfig(dir, 'user.name'), 'Grace');
-  t.is(await readGitConfig(dir, 'no.such'), null);
-});
-
-test('git: programs that a repository names are not run', async (t) => {
-  const dir = await tempDir(t);
-  if (git(dir, 'init', '-q') === null) return t.pass('no git on this machine');
-  await fs.writeFile(path.join(dir, 'a'), '1');
-  git(dir, 'add', 'a');
-  git(dir, 'commit', '-q', '-m', 'one');
-  const proof = path.join(dir, 'ran');
-  const script = path.join(dir, 'hook.sh');
-  await fs.writeFile(script, `#!/bin/sh\ntouch '${proof}'\n`, { mode: 0o755 });
-  git(dir, 'config', 'core.fsmonitor', script);
-  t.not(await readGitState(dir), null);
-  await t.throwsAsync(fs.stat(proof), { code: 'ENOENT' });
 });
 
 test('state files: names and reasons with separators of lines are read back', async (t) => {

@@ -1,0 +1,92 @@
+/**
+ * Which repository a command works on, and whether it may be used.
+ *
+ * The folder may be somebody else's: /tmp/.dlv, a shared disk, an archive. As git does, dlv refuses a
+ * repository that belongs to another user until the user's own settings name it. Root may use its own
+ * and, under sudo, those of the user who called it. @see docs/format/layout.md
+ */
+import path from 'node:path';
+import { ownerOf, statOrNull } from '../../base/bytes/files.js';
+import { NoRepositoryError, UnsafeError } from '../../base/errors.js';
+import { findRepositoryOrNull, Layout } from './layout.js';
+import { readConfigFile, userConfigFile } from './settings/config.js';
+import { addFolder, listsFolder } from './settings/safe.js';
+
+/** The variable that names trusted work trees, for containers and CI. */
+export const SAFE_DIRECTORY_VARIABLE = 'DLV_SAFE_DIRECTORY';
+
+/** Finds the repository around a folder and checks that it may be used.
+ *  @throws {NoRepositoryError} DLV_NO_REPOSITORY if there is none; {UnsafeError} DLV_UNSAFE. */
+export async function findRepository(
+  startDir: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Layout> {
+  const layout = await findRepositoryOrNull(startDir);
+  await refuseFile(startDir, layout);
+  if (layout === null) {
+    throw new NoRepositoryError(`no repository in '${path.resolve(startDir)}' or above it`, {
+      path: path.resolve(startDir),
+      hint: "run 'dlv init' in the folder that holds your models",
+    });
+  }
+  await checkTrusted(layout, env);
+  return layout;
+}
+
+/** A file '.dlv' on the way is no repository, and must not silently mean one further up. */
+async function refuseFile(startDir: string, found: Layout | null): Promise<void> {
+  let dir = path.resolve(startDir);
+  for (; dir !== found?.workTree; dir = path.dirname(dir)) {
+    const place = new Layout(dir).dir;
+    if ((await statOrNull(place))?.isFile) {
+      throw new NoRepositoryError(`'${place}' is a file, not a folder`, {
+        path: place,
+        hint: 'a repository is a folder; dlv has no files that lead to another one: move it away',
+      });
+    }
+    if (dir === path.dirname(dir)) return;
+  }
+}
+
+/**
+ * Checks that a repository belongs to the user, or that the user trusts it.
+ * @throws {UnsafeError} DLV_UNSAFE if the work tree or `.dlv` is somebody else's, or `.dlv` is a link.
+ */
+export async function checkTrusted(
+  layout: Layout,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  const why = await whyUnsafe(layout, env);
+  if (why === null) return;
+  const fromEnv = env[SAFE_DIRECTORY_VARIABLE] ?? '';
+  if (await listsFolder(fromEnv, layout.workTree)) return;
+  const list = (await readConfigFile(userConfigFile(env))).get('safe.directory') ?? null;
+  if (list !== null && (await listsFolder(list, layout.workTree))) return;
+  const folder = path.resolve(layout.workTree);
+  throw new UnsafeError(`cannot use the repository '${folder}': ${why}`, {
+    file: layout.dir,
+    hint:
+      `if you trust it, run: dlv config --user safe.directory '${addFolder(list, folder)}' ` +
+      `(in a container or CI: ${SAFE_DIRECTORY_VARIABLE}='${folder}')`,
+  });
+}
+
+/** What makes a repository unsafe, or null. */
+async function whyUnsafe(layout: Layout, env: NodeJS.ProcessEnv): Promise<string | null> {
+  const there = await statOrNull(layout.dir);
+  if (there?.isSymlink) return "its '.dlv' is a symbolic link";
+  const own = process.geteuid?.();
+  if (own === undefined) return null; // Windows: files have no such owner
+  for (const place of [layout.workTree, layout.dir]) {
+    const owner = await ownerOf(place);
+    if (owner === null || owner === own || owner === sudoUser(own, env)) continue;
+    return `'${place}' belongs to user ${owner}, and you are user ${own}`;
+  }
+  return null;
+}
+
+/** The user who became root with sudo, or null. */
+function sudoUser(own: number, env: NodeJS.ProcessEnv): number | null {
+  const uid = env.SUDO_UID ?? '';
+  return own === 0 && /^\d{1,10}$/.test(uid) ? Number(uid) : null;
+}
