@@ -7,7 +7,8 @@
 export type { Id } from './base/bytes/hash.js';
 export * from './base/errors.js';
 export type { DType } from './pure/tensor/dtype.js';
-export { type StoredFile, streamFile } from './storage/objects/stored-file.js';
+export { streamFile } from './storage/objects/rebuild.js';
+export type { StoredFile } from './storage/objects/stored-file.js';
 export { readTensor, type StoredTensor, tensorsOf } from './storage/objects/tensors.js';
 export type { FileEntry, Snapshot } from './storage/repo/version/file-page.js';
 export type { Version } from './storage/repo/version/version.js';

@@ -129,3 +129,13 @@ export const ENCODED_AHEAD_BYTES = 32 * 1024 * 1024;
 export const INGEST_PLANES_BYTES = 80 * 1024 * 1024;
 /** A longer extent is read twice: its planes are not kept until its id is known. */
 export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;
+/** Planes of bases that checkout and diff keep for the segments read next. */
+export const CHECKOUT_PLANES_BYTES = 48 * 1024 * 1024;
+/** The same for readers in an order of their own choice: archive runs and measurements. */
+export const SHARED_PLANES_BYTES = 64 * 1024 * 1024;
+/** Planes of the segments that archive used last: eight segments of fp32. */
+export const ARCHIVE_PLANES_BYTES = 128 * 1024 * 1024;
+/** Planes of bases that fsck keeps for what stands on them. */
+export const FSCK_PLANES_BYTES = 96 * 1024 * 1024;
+/** Pieces of a file that are rebuilt before they are asked for; each takes twice that meanwhile. */
+export const REBUILT_AHEAD_BYTES = 48 * 1024 * 1024;

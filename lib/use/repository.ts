@@ -10,7 +10,9 @@ import { LruCache } from '../base/bytes/lru-cache.js';
 import { ConfigError, ExistsError, isDamage } from '../base/errors.js';
 import { VERSION_CACHE_ITEMS } from '../base/limits.js';
 import { Blobs } from '../storage/objects/blobs.js';
-import { Extents } from '../storage/objects/extents.js';
+import { ChainReader } from '../storage/objects/planes/chain-reader.js';
+import type { PlaneReader } from '../storage/objects/planes/plane-reader.js';
+import { RunHashes } from '../storage/objects/planes/run-hashes.js';
 import { PackSession } from '../storage/objects/session.js';
 import { Sketches } from '../storage/objects/sketches.js';
 import { openStoredFile, type Readers, type StoredFile } from '../storage/objects/stored-file.js';
@@ -44,7 +46,8 @@ export class Repository implements Readers {
   readonly format: Format;
   readonly store: ObjectStore;
   readonly blobs: Blobs;
-  readonly extents: Extents;
+  readonly planes: PlaneReader;
+  readonly hashes: RunHashes;
   /** Which extents are close to which, in all sets. */
   readonly sketches: Sketches;
   readonly config: Config;
@@ -64,7 +67,8 @@ export class Repository implements Readers {
     this.config = config;
     this.options = options;
     this.blobs = new Blobs(store);
-    this.extents = new Extents(store, options.signal);
+    this.planes = new ChainReader(store, options.signal ? { signal: options.signal } : {});
+    this.hashes = new RunHashes(store);
     this.sketches = new Sketches(store, layout);
   }
 

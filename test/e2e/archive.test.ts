@@ -10,7 +10,6 @@ import { parseBudget } from '../../lib/pure/plan/budget-text.js';
 import { withCodecHead } from '../../lib/storage/archive/edge-costs.js';
 import { FrontWriter } from '../../lib/storage/archive/front-writer.js';
 import { surveyRepository } from '../../lib/storage/archive/survey.js';
-import { PlaneCache } from '../../lib/storage/objects/plane-cache.js';
 import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js';
 import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
 import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
@@ -290,13 +289,12 @@ async function encodeInFront(
 ): Promise<void> {
   await repo.with(async (open) => {
     const writer = new FrontWriter(open);
-    const cache = new PlaneCache(open);
     for (const { id, base, valuesOf = id } of edges) {
       const old = await open.store.readSegmentHead(id, segment);
       if (old === null) throw new Error(`no extent ${id}`);
-      const planes = await cache.get(valuesOf, segment, old.width);
-      const under = base === null ? null : await cache.get(base, segment, old.width);
-      const { head, hi, mid, low } = await encodeRans(planes, under);
+      const { planes } = await open.planes.lend({ id: valuesOf, segment });
+      const under = base === null ? null : await open.planes.lend({ id: base, segment });
+      const { head, hi, mid, low } = await encodeRans(planes, under?.planes ?? null);
       const depth = base === null ? 0 : 1;
       await writer.add({ ...old, base, depth, head: withCodecHead(old, head), hi, mid, low });
     }

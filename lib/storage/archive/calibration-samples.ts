@@ -9,10 +9,10 @@ import { objectId } from '../../base/bytes/hash.js';
 import { RUN_ELEMENTS } from '../../base/limits.js';
 import { decodeSegment, type EncodedSegment, encodeSegment } from '../../pure/codec/segment.js';
 import { splitPlanes } from '../../pure/tensor/planes.js';
-import type { SegmentRequest } from '../objects/chain-forest.js';
-import { materialize } from '../objects/materializer.js';
-import { planePool } from '../objects/plane-pool.js';
-import { encodeSegmentHead } from '../objects/segment-head.js';
+import { planePool } from '../objects/planes/plane-pool.js';
+import type { SegmentRequest } from '../objects/planes/plane-reader.js';
+import { readSegments } from '../objects/planes/read-segments.js';
+import { encodeSegmentHead } from '../objects/planes/segment-head.js';
 import { MemoryBackend } from '../store/memory-backend.js';
 import { ObjectStore } from '../store/object-store.js';
 import { PackSetWriter } from '../store/pack-writer.js';
@@ -105,7 +105,7 @@ export async function measureRecords(clock: () => number): Promise<number> {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const before = clock();
-    await materialize(store, requests, { scheme: 'independent' });
+    await readSegments(store, requests, { scheme: 'independent' });
     times.push(clock() - before);
   }
   return Math.min(...times) / TINY_RECORDS;

@@ -9,13 +9,17 @@
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { SAMPLE_CACHE_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { ARCHIVE_PLANES_BYTES, SAMPLE_CACHE_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { ObjectAccess } from '../objects/access.js';
-import { segmentElements } from '../objects/extents.js';
-import { PlaneCache } from '../objects/plane-cache.js';
-import { decodeSegmentHead, encodeSegmentHead } from '../objects/segment-head.js';
+import { ChainReader } from '../objects/planes/chain-reader.js';
+import type { PlaneReader } from '../objects/planes/plane-reader.js';
+import {
+  decodeSegmentHead,
+  encodeSegmentHead,
+  segmentElements,
+} from '../objects/planes/segment-head.js';
 import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
 import type { SurveyedExtent } from './survey.js';
 
@@ -56,12 +60,15 @@ export class EdgeCosts {
   readonly #repo: ObjectAccess;
   readonly #signal: AbortSignal | undefined;
   readonly #samples = new LruCache<Id, Promise<Sample>>(SAMPLE_CACHE_BYTES);
-  readonly #planes: PlaneCache;
+  readonly #planes: PlaneReader;
 
   constructor(repo: ObjectAccess, signal?: AbortSignal) {
     this.#repo = repo;
     this.#signal = signal;
-    this.#planes = new PlaneCache(repo);
+    this.#planes = new ChainReader(repo.store, {
+      cacheBytes: ARCHIVE_PLANES_BYTES,
+      ...(signal ? { signal } : {}),
+    });
   }
 
   /**
@@ -105,9 +112,11 @@ export class EdgeCosts {
     encoding: Encoding,
   ): Promise<number> {
     throwIfAborted(this.#signal);
-    const planes = await this.#planes.get(child.id, segment, child.width);
-    const basePlanes = base === null ? null : await this.#planes.get(base.id, segment, child.width);
-    const coded = await encodeRans(planes, basePlanes, encoding);
+    const lease = await this.#planes.lend({ id: child.id, segment });
+    const under = base === null ? null : await this.#planes.lend({ id: base.id, segment });
+    const coded = await encodeRans(lease.planes, under?.planes ?? null, encoding);
+    lease.release();
+    under?.release();
     const head = withCodecHead(await this.#head(child, segment), coded.head);
     const payload = coded.hi.length + coded.mid.length + coded.low.length;
     return segmentHeaderBytes(coded.usesBase, false) + head.length + payload;
@@ -128,23 +137,24 @@ export class EdgeCosts {
   async #readSample(extent: SurveyedExtent): Promise<Sample> {
     const { id, width, count } = extent;
     if (count <= SAMPLE_ELEMENTS) {
-      return { planes: await this.#planes.get(id, 0, width), isWhole: true };
+      const lease = await this.#planes.lend({ id, segment: 0 });
+      const copy = lease.planes.map((plane) => plane.slice());
+      lease.release();
+      return { planes: copy, isWhole: true };
     }
     const planes = Array.from({ length: width }, () => new Uint8Array(SAMPLE_ELEMENTS));
     const places = samplePlaces(count);
     let at = 0;
-    let segment = -1;
-    let whole: readonly Uint8Array[] = [];
-    for (const place of places) {
+    for (const [segment, blocks] of places) {
       throwIfAborted(this.#signal);
-      if (place.segment !== segment) {
-        segment = place.segment;
-        whole = await this.#planes.get(id, segment, width);
+      const lease = await this.#planes.lend({ id, segment });
+      for (const from of blocks) {
+        for (const [k, plane] of planes.entries()) {
+          plane.set((lease.planes[k] as Uint8Array).subarray(from, from + BLOCK_ELEMENTS), at);
+        }
+        at += BLOCK_ELEMENTS;
       }
-      for (const [k, plane] of planes.entries()) {
-        plane.set((whole[k] as Uint8Array).subarray(place.from, place.from + BLOCK_ELEMENTS), at);
-      }
-      at += BLOCK_ELEMENTS;
+      lease.release();
     }
     return { planes, isWhole: false };
   }
@@ -154,21 +164,23 @@ function sampleBytes({ width, count }: SurveyedExtent): number {
   return width * Math.min(count, SAMPLE_ELEMENTS);
 }
 
-/** Blocks of a sample: segments spread over the extent, blocks spread over each. */
-function samplePlaces(count: number): { segment: number; from: number }[] {
+/** Blocks of a sample by segment: segments spread over the extent, blocks spread over each. */
+function samplePlaces(count: number): Map<number, number[]> {
   const all = Math.ceil(count / SEGMENT_ELEMENTS);
   // A last segment that is too short for its share of blocks is not looked into.
   const last = segmentElements(count, all - 1) < SAMPLE_ELEMENTS && all > 1 ? all - 2 : all - 1;
   const number = Math.min(SAMPLE_SEGMENTS, last + 1);
   const blocks = SAMPLE_ELEMENTS / BLOCK_ELEMENTS;
-  const places: { segment: number; from: number }[] = [];
+  const places = new Map<number, number[]>();
   for (let i = 0; i < number; i++) {
     const segment = number === 1 ? 0 : Math.round((i * last) / (number - 1));
     const share = Math.floor((blocks * (i + 1)) / number) - Math.floor((blocks * i) / number);
     const room = segmentElements(count, segment) - BLOCK_ELEMENTS;
+    const own = places.get(segment) ?? [];
     for (let block = 0; block < share; block++) {
-      places.push({ segment, from: Math.floor((room * block) / Math.max(1, share - 1)) });
+      own.push(Math.floor((room * block) / Math.max(1, share - 1)));
     }
+    places.set(segment, own);
   }
   return places;
 }

@@ -9,16 +9,10 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { ReadAccess } from '../objects/access.js';
-import {
-  planChains,
-  plannedBytes,
-  type ReadBytes,
-  type RetrievalScheme,
-  type SegmentRequest,
-  type SegmentStore,
-  totalBytes,
-} from '../objects/chain-forest.js';
-import { materialize, type RetrievalStats } from '../objects/materializer.js';
+import { planChains, plannedBytes, type RetrievalScheme } from '../objects/planes/chain-forest.js';
+import type { SegmentRecords, SegmentRequest } from '../objects/planes/plane-reader.js';
+import { type ReadBytes, type RetrievalStats, totalBytes } from '../objects/planes/read-counts.js';
+import { readSegments } from '../objects/planes/read-segments.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import { segmentCount } from '../store/types.js';
 
@@ -112,7 +106,7 @@ export function segmentsOf(extents: readonly NamedExtent[], planes?: number): Se
  * in full for every extent, or, if reusable, every record once.
  */
 export async function recreationBytes(
-  store: SegmentStore,
+  store: SegmentRecords,
   extents: readonly NamedExtent[],
   options: Pick<MeasureOptions, 'planes' | 'scheme' | 'signal'> = {},
 ): Promise<ReadBytes> {
@@ -143,7 +137,7 @@ export async function measureRecreation(
   let stats: RetrievalStats | null = null;
   for (let run = 0; run < Math.max(1, options.repeat ?? 1); run++) {
     const started = clock();
-    stats = await materialize(repo.store, requests, how);
+    stats = await readSegments(repo.store, requests, how);
     times.push(clock() - started);
   }
   const { bytes, decodes } = stats as RetrievalStats;

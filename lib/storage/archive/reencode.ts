@@ -8,17 +8,18 @@
  */
 
 import { throwIfAborted } from '../../base/bytes/files.js';
+import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { BugError, CorruptError, isDamage } from '../../base/errors.js';
+import { ARCHIVE_PLANES_BYTES } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import { verifySegment } from '../../pure/codec/segment.js';
 import type { PackAccess } from '../objects/access.js';
-import { atOnce } from '../objects/at-once.js';
-import type { SegmentRequest } from '../objects/chain-forest.js';
-import { segmentElements } from '../objects/extents.js';
-import { materialize } from '../objects/materializer.js';
-import { PlaneCache } from '../objects/plane-cache.js';
-import { planePool } from '../objects/plane-pool.js';
+import { ChainReader } from '../objects/planes/chain-reader.js';
+import { planePool } from '../objects/planes/plane-pool.js';
+import type { PlaneReader, SegmentRequest } from '../objects/planes/plane-reader.js';
+import { readSegments } from '../objects/planes/read-segments.js';
+import { segmentElements } from '../objects/planes/segment-head.js';
 import { findPinnedSets } from '../store/forest.js';
 import {
   type SegmentEntry,
@@ -76,7 +77,7 @@ class Reencoder {
   readonly #plan: ArchivePlan;
   readonly #options: ReencodeOptions;
   readonly #writer: FrontWriter;
-  readonly #planes: PlaneCache;
+  readonly #planes: PlaneReader;
   readonly #children = new Map<number, number[]>();
   /** Vertices under which something changes, themselves included. */
   readonly #busy = new Set<number>();
@@ -89,7 +90,11 @@ class Reencoder {
     this.#plan = plan;
     this.#options = options;
     this.#writer = new FrontWriter(repo);
-    this.#planes = new PlaneCache(repo);
+    const { signal } = options;
+    this.#planes = new ChainReader(repo.store, {
+      cacheBytes: ARCHIVE_PLANES_BYTES,
+      ...(signal ? { signal } : {}),
+    });
   }
 
   async run(): Promise<Omit<Reencoded, 'retiredSets'>> {
@@ -133,7 +138,7 @@ class Reencoder {
     const jobs = roots.flatMap((root) =>
       Array.from({ length: this.#extent(root).segments }, (_, segment) => ({ root, segment })),
     );
-    await atOnce(jobs, JOBS_AT_ONCE, ({ root, segment }) => this.#encodeTree(root, segment));
+    await forEachLimit(jobs, JOBS_AT_ONCE, ({ root, segment }) => this.#encodeTree(root, segment));
   }
 
   /** One segment of a tree, depth first: a base is at hand when its deltas are made. */
@@ -152,9 +157,11 @@ class Reencoder {
     const { id, width, count } = this.#extent(vertex);
     const { base, how } = this.#edge(vertex);
     const name = `extent ${id}`;
-    const basePlanes =
-      base === 0 ? null : await this.#planes.get(this.#extent(base).id, segment, width);
-    const planes = await this.#planes.get(id, segment, width);
+    const under =
+      base === 0 ? null : await this.#planes.lend({ id: this.#extent(base).id, segment });
+    const lease = await this.#planes.lend({ id, segment });
+    const { planes } = lease;
+    const basePlanes = under?.planes ?? null;
     const noPrefix = how === 'whole';
     const { level } = this.#plan.encoding;
     const elements = segmentElements(count, segment);
@@ -164,6 +171,8 @@ class Reencoder {
     const scratch = planePool.lend(width, elements);
     await verifySegment(coded, planes, basePlanes, name, scratch.planes);
     scratch.release();
+    lease.release();
+    under?.release();
     const old = await this.#repo.store.readSegmentHead(id, segment);
     if (old === null) throw new BugError(`${name} is gone`);
     const record: SegmentRecord = {
@@ -238,11 +247,11 @@ async function rebuildAll(
   requests: readonly SegmentRequest[],
   { signal, onBytes }: ReencodeOptions,
 ): Promise<void> {
-  await materialize(repo.store, requests, {
+  await readSegments(repo.store, requests, {
     ...(signal ? { signal } : {}),
     onSegment: async (planes, request) => {
       const { id, segment } = requests[request] as SegmentRequest;
-      await repo.extents.verify(id, segment, planes);
+      await repo.hashes.check(id, segment, planes);
       onBytes?.(planes.reduce((sum, plane) => sum + plane.length, 0));
     },
   });

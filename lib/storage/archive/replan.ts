@@ -6,6 +6,7 @@
  */
 
 import { throwIfAborted } from '../../base/bytes/files.js';
+import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import { BugError } from '../../base/errors.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { Scheme, StorageGraph } from '../../pure/plan/graph.js';
@@ -19,8 +20,7 @@ import { Steps } from '../../pure/plan/steps.js';
 import { planStorageWithin } from '../../pure/plan/timed.js';
 import { verifyPlan } from '../../pure/plan/verify.js';
 import type { ObjectAccess } from '../objects/access.js';
-import { atOnce } from '../objects/at-once.js';
-import { segmentElements } from '../objects/extents.js';
+import { segmentElements } from '../objects/planes/segment-head.js';
 import { EdgeCosts, type Encoding } from './edge-costs.js';
 import {
   buildFamilyGraph,
@@ -230,7 +230,7 @@ class Replanner {
       alone.set(edge.vertex, Math.min(edge.bytes, alone.get(edge.vertex) ?? Infinity));
       this.#edges.push({ ...edge, isExact: true });
     }
-    await atOnce(sampled, MEASURED_AT_ONCE, async ({ vertex, base, how }) => {
+    await forEachLimit(sampled, MEASURED_AT_ONCE, async ({ vertex, base, how }) => {
       const encoding = { level: this.#options.level, noPrefix: how === 'whole' };
       const found = await this.#costs.sampled(this.#extent(vertex), this.#extent(base), encoding);
       this.#options.onBytes?.(tensorBytes(this.#extent(vertex)));
@@ -279,7 +279,7 @@ class Replanner {
       from = to;
     }
     for (const edge of edges) edge.bytes = 0;
-    await atOnce(jobs, MEASURED_AT_ONCE, async ({ edge, segment }) => {
+    await forEachLimit(jobs, MEASURED_AT_ONCE, async ({ edge, segment }) => {
       const encoding = { level: this.#options.level, noPrefix: edge.how === 'whole' };
       const child = this.#extent(edge.vertex);
       const base = edge.base === 0 ? null : this.#extent(edge.base);

@@ -9,7 +9,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { dataBlobLengths, type Recipe, type Skeleton } from '../../pure/tensor/recipe.js';
-import type { ChainLink } from '../objects/session.js';
+import { linksOf } from '../objects/chain.js';
 
 /** A stored file that may serve bases. */
 export interface BaseFile {
@@ -106,6 +106,12 @@ export function orderBaseFiles(
   });
 }
 
+/** One link of a chain: its base, and the bytes that reading it costs. */
+export interface ChainLink {
+  base: Id | null;
+  bytes: number;
+}
+
 /** A base that keeps the limits, and the depth of a delta against it. */
 export interface FittedBase {
   id: Id;
@@ -128,12 +134,9 @@ export async function fitBase(
   self: Id | null = null,
 ): Promise<FittedBase | null> {
   const chain: { id: Id; bytes: number }[] = [];
-  let next: Id | null = candidate;
-  while (next !== null) {
-    const link: ChainLink | null = await lookup(next);
-    if (next === self || link === null || chain.length > 4 * maxDepth + 16) return null;
-    chain.push({ id: next, bytes: link.bytes });
-    next = link.base;
+  for await (const { id, entry } of linksOf(candidate, lookup)) {
+    if (id === self || entry === null || chain.length > 4 * maxDepth + 16) return null;
+    chain.push({ id, bytes: entry.bytes });
   }
   const rootBytes = (chain.at(-1) as { bytes: number }).bytes;
   // What the new delta will cost is not known yet: the one before it is the best guess.

@@ -11,9 +11,9 @@ import type { Id } from '../../base/bytes/hash.js';
 import { isDamage, NotFoundError } from '../../base/errors.js';
 import { type CodecLevel, encodeSegment } from '../../pure/codec/segment.js';
 import { sketchDistance } from '../../pure/codec/sketch.js';
-import { segmentElements } from '../objects/extents.js';
-import { planePool } from '../objects/plane-pool.js';
+import { lendWhole } from '../objects/planes/plane-reader.js';
 import type { PackSession } from '../objects/session.js';
+import { storedBytes } from '../store/types.js';
 import { type FittedBase, fitBase } from './bases.js';
 
 /** A new extent, read and hashed. */
@@ -95,7 +95,10 @@ export class BaseChooser {
   /** Goes from a candidate to the base of one segment of `extent`, or null: materialize. */
   async fit(extent: Id, candidate: Id, segment: number): Promise<FittedBase | null> {
     const { chainDepth, chainCost } = this.#options;
-    const lookup = (id: Id) => this.#session.chainLink(id, segment);
+    const lookup = async (id: Id) => {
+      const entry = await this.#session.findSegment(id, segment);
+      return entry && { base: entry.base, bytes: storedBytes(entry) };
+    };
     const fitted = await fitBase(candidate, lookup, chainDepth, chainCost, extent);
     return fitted !== null && this.#isUsable(fitted.id) ? fitted : null;
   }
@@ -178,23 +181,20 @@ export class BaseChooser {
     const child = sampleBlocks(planes);
     let best = { candidate: candidates[0] as Candidate, bytes: Number.POSITIVE_INFINITY };
     for (const candidate of candidates) {
-      const memory = planePool.lend(width, segmentElements(count, 0));
       try {
-        const base = await this.#session.extents.readPlanes(
-          candidate.fitted.id,
+        const lease = await lendWhole(
+          this.#session.planes,
+          { id: candidate.fitted.id, width, count },
           0,
-          width,
-          memory.planes,
         );
-        const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(base));
+        const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(lease.planes));
+        lease.release();
         const bytes = head.length + hi.length + mid.length + low.length;
         const shorter = candidate.fitted.depth < best.candidate.fitted.depth;
         if (bytes < best.bytes * (shorter ? 1 + EQUAL_SHARE : 1 - EQUAL_SHARE)) {
           best = { candidate, bytes };
         }
-        memory.release();
       } catch (error) {
-        // The planes are not used again: a decoder that failed may still be writing into others.
         if (!isUnusable(error)) throw error;
       }
     }

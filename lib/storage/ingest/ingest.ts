@@ -32,9 +32,9 @@ import { cutFile, type FileParts, type PlacedPart } from '../../pure/tensor/file
 import type { FileLayout } from '../../pure/tensor/layout.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
 import { type ChunkRef, dataBlobLengths } from '../../pure/tensor/recipe.js';
-import { segmentElements } from '../objects/extents.js';
-import { type PlaneLease, planePool } from '../objects/plane-pool.js';
-import { encodeSegmentHead } from '../objects/segment-head.js';
+import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
+import { lendWhole } from '../objects/planes/plane-reader.js';
+import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
 import type { PackSession } from '../objects/session.js';
 import { segmentCount } from '../store/types.js';
 import { type BaseFinder, type FittedBase, tensorKey } from './bases.js';
@@ -402,12 +402,9 @@ class FileIngest {
     width: number,
     count: number,
   ): Promise<PlaneLease | null> {
-    const lease = planePool.lend(width, segmentElements(count, segment));
     try {
-      await this.#session.extents.readPlanes(id, segment, width, lease.planes);
-      return lease;
+      return await lendWhole(this.#session.planes, { id, width, count }, segment);
     } catch (error) {
-      // The planes are not used again: chunks that are still being decoded may write into them.
       if (isUnusable(error)) return null;
       throw error;
     }

@@ -6,18 +6,26 @@
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { CorruptError, NotFoundError } from '../../base/errors.js';
-import { BLOB_CACHE_BYTES, CHAIN_DEPTH_MAX } from '../../base/limits.js';
+import { BLOB_CACHE_BYTES } from '../../base/limits.js';
 import { decodeBlob } from '../../pure/codec/blob-coder.js';
 import type { BlobRecord } from '../store/types.js';
+import { linksOf } from './chain.js';
 
 /** Where blob records come from: the object store, or a pack session that also sees its own sets. */
 export interface BlobRecords {
   readBlob(id: Id): Promise<BlobRecord | null>;
 }
 
+interface DecodedBlob {
+  readonly kind: BlobKind;
+  readonly bytes: Uint8Array;
+  /** Its bytes are there: nothing below it is needed. */
+  readonly base: null;
+}
+
 export class Blobs {
   readonly #records: BlobRecords;
-  readonly #cache = new LruCache<Id, { kind: BlobKind; bytes: Uint8Array }>(BLOB_CACHE_BYTES);
+  readonly #cache = new LruCache<Id, DecodedBlob>(BLOB_CACHE_BYTES);
 
   constructor(records: BlobRecords) {
     this.#records = records;
@@ -26,7 +34,7 @@ export class Blobs {
   /** Bytes of a blob; read, never changed by the caller.
    *  @throws {NotFoundError} if it is nowhere; {CorruptError} if its bytes do not give its id. */
   async readBlob(id: Id, kind: BlobKind): Promise<Uint8Array> {
-    const { bytes, kind: found } = await this.#read(id, 0);
+    const { bytes, kind: found } = await this.#read(id);
     if (found !== kind) {
       throw new CorruptError(`object '${id}' is a ${found}, not a ${kind}`, {
         id,
@@ -36,35 +44,46 @@ export class Blobs {
     return bytes;
   }
 
-  async #read(id: Id, depth: number): Promise<{ kind: BlobKind; bytes: Uint8Array }> {
-    const hit = this.#cache.get(id);
-    if (hit) return hit;
-    const record = await this.#records.readBlob(id);
-    if (record === null) {
-      throw new NotFoundError(`object '${id}' is not in the repository`, {
-        kind: 'blob',
-        name: id,
-        hint: "run 'dlv fsck'",
-      });
+  async #read(id: Id): Promise<DecodedBlob> {
+    const links: BlobRecord[] = [];
+    let base: DecodedBlob | null = null;
+    for await (const { id: at, entry } of linksOf(id, (next) => this.#find(next))) {
+      if (entry === null) throw missingBlob(at);
+      if (!('payload' in entry)) {
+        base = entry;
+        break;
+      }
+      links.push(entry);
     }
-    if (depth > CHAIN_DEPTH_MAX)
-      throw new CorruptError(`chain of object '${id}' does not end`, { id });
-    const base = record.base === null ? null : (await this.#read(record.base, depth + 1)).bytes;
-    const bytes = await decodeBlob(
-      record.codec,
-      record.payload,
-      record.rawBytes,
-      base,
-      `object ${id}`,
-    );
-    if (objectId(record.kind, bytes) !== id) {
+    for (const record of links.reverse()) base = await this.#decode(record, base);
+    return base as DecodedBlob;
+  }
+
+  /** A blob that is kept, with no base to go on to, or a record. */
+  async #find(id: Id): Promise<DecodedBlob | BlobRecord | null> {
+    return this.#cache.get(id) ?? this.#records.readBlob(id);
+  }
+
+  async #decode(record: BlobRecord, base: DecodedBlob | null): Promise<DecodedBlob> {
+    const { id, kind, codec, payload, rawBytes } = record;
+    const under = record.base === null ? null : (base as DecodedBlob).bytes;
+    const bytes = await decodeBlob(codec, payload, rawBytes, under, `object ${id}`);
+    if (objectId(kind, bytes) !== id) {
       throw new CorruptError(`object '${id}' is damaged: its bytes give another id`, {
         id,
         hint: "run 'dlv fsck'",
       });
     }
-    const entry = { kind: record.kind, bytes };
-    if (bytes.length <= BLOB_CACHE_BYTES / 8) this.#cache.set(id, entry, bytes.length);
-    return entry;
+    const decoded = { kind, bytes, base: null };
+    if (bytes.length <= BLOB_CACHE_BYTES / 8) this.#cache.set(id, decoded, bytes.length);
+    return decoded;
   }
+}
+
+function missingBlob(id: Id): NotFoundError {
+  return new NotFoundError(`object '${id}' is not in the repository`, {
+    kind: 'blob',
+    name: id,
+    hint: "run 'dlv fsck'",
+  });
 }

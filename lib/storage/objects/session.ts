@@ -6,31 +6,29 @@
  * milliseconds. An aborted or killed session leaves only files under tmp/.
  */
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
-import { assert, ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
+import { assert, ConflictError, CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import type { ObjectStore } from '../store/object-store.js';
-import type { PackSetWriter } from '../store/pack-writer.js';
-import {
-  type BlobEntry,
-  type BlobRecord,
-  type PlaneClass,
-  type SegmentEntry,
-  type SegmentRecord,
-  type SetId,
-  type SetInfo,
-  storedBytes,
+import { type PackSetWriter, UNNAMED_SET } from '../store/pack-writer.js';
+import type { SegmentHeadAt } from '../store/read-records.js';
+import type {
+  BlobEntry,
+  BlobRecord,
+  PlaneClass,
+  SegmentEntry,
+  SegmentRecord,
+  SetId,
+  SetInfo,
 } from '../store/types.js';
 
 import { Blobs } from './blobs.js';
-import { Extents } from './extents.js';
+import { linksOf } from './chain.js';
+import { ChainReader } from './planes/chain-reader.js';
+import type { PlaneReader, SegmentRecords } from './planes/plane-reader.js';
+import { RunHashes } from './planes/run-hashes.js';
 import { Sketches, sketchOfHead } from './sketches.js';
-
-/** One link of a chain: its base, and the bytes that reading it costs. */
-export interface ChainLink {
-  base: Id | null;
-  bytes: number;
-}
+import type { Readers } from './stored-file.js';
 
 /** How a session reaches the disk; the repository gives these. */
 export interface SessionHost {
@@ -47,17 +45,16 @@ export interface SessionHost {
   signal?: AbortSignal;
 }
 
-export class PackSession {
+export class PackSession implements Readers, SegmentRecords {
   readonly blobs: Blobs;
-  readonly extents: Extents;
+  readonly planes: PlaneReader;
+  readonly hashes: RunHashes;
   /** Neighbours of new extents: those of the listed sets, and those it was told of. */
   readonly sketches: Sketches;
   /** Sets of this session that the manifest lists, in order. */
   readonly published: SetInfo[] = [];
   readonly #host: SessionHost;
   #writer: PackSetWriter | null = null;
-  /** Segments of the open set. */
-  readonly #links = new Map<string, ChainLink>();
   /** Bases of the open set that stand in listed sets. */
   readonly #bases = new Map<string, { id: Id; segment: number | null }>();
   /** Sets that were listed at some time while this session looked things up. */
@@ -73,7 +70,8 @@ export class PackSession {
   constructor(host: SessionHost) {
     this.#host = host;
     this.blobs = new Blobs(this);
-    this.extents = new Extents(this, host.signal);
+    this.planes = new ChainReader(this, host.signal ? { signal: host.signal } : {});
+    this.hashes = new RunHashes(this);
     this.sketches = host.sketches ?? new Sketches(host.store);
   }
 
@@ -95,13 +93,22 @@ export class PackSession {
     return record === null ? null : sketchOfHead(record);
   }
 
-  /** One link of the chain of a segment, live or of this session's open set; null if it is nowhere. */
-  async chainLink(id: Id, segment: number): Promise<ChainLink | null> {
+  /** The entry of a segment, live or of this session's open set; null if it is nowhere. */
+  async findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
     this.#see();
-    const own = this.#links.get(`${id}/${segment}`);
-    if (own) return own;
-    const entry = await this.#host.store.findSegment(id, segment);
-    return entry === null ? null : { base: entry.base, bytes: storedBytes(entry) };
+    return this.#writer?.findSegment(id, segment) ?? this.#host.store.findSegment(id, segment);
+  }
+
+  async openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
+    return (
+      (await this.#writer?.openSegment(id, segment)) ?? this.#host.store.openSegment(id, segment)
+    );
+  }
+
+  async readPlanes(head: SegmentHeadAt, classes: PlaneClass[]): Promise<SegmentRecord | null> {
+    const { id, segment, set } = head.entry;
+    if (set === UNNAMED_SET) return this.readSegment(id, segment, classes);
+    return this.#host.store.readPlanes(head, classes);
   }
 
   async hasBlob(id: Id): Promise<boolean> {
@@ -136,19 +143,25 @@ export class PackSession {
    * that was lost: it is stored once more then, in a set that comes first in the manifest.
    */
   async #isWhole(id: Id, segment: number | null): Promise<boolean> {
+    if (this.#whole.has(`${id}/${segment}`)) return true;
     const { store } = this.#host;
+    const find = (next: Id): Promise<BlobEntry | SegmentEntry | null> =>
+      segment === null ? store.findBlob(next) : store.findSegment(next, segment);
     const chain: string[] = [];
-    for (let next: Id | null = id; next !== null; ) {
-      const key = `${next}/${segment}`;
-      if (this.#whole.has(key)) break;
-      const entry: BlobEntry | SegmentEntry | null =
-        segment === null ? await store.findBlob(next) : await store.findSegment(next, segment);
-      if (entry === null || chain.length > CHAIN_DEPTH_MAX) {
-        this.#restores = true;
-        return false;
+    try {
+      for await (const { id: at, entry } of linksOf(id, find)) {
+        if (entry === null) {
+          this.#restores = true;
+          return false;
+        }
+        chain.push(`${at}/${segment}`);
+        if (this.#whole.has(`${entry.base}/${segment}`)) break;
       }
-      chain.push(key);
-      next = entry.base;
+    } catch (error) {
+      // A chain that does not end is broken as well.
+      if (!(error instanceof CorruptError)) throw error;
+      this.#restores = true;
+      return false;
     }
     for (const key of chain) this.#whole.add(key);
     return true;
@@ -207,13 +220,10 @@ export class PackSession {
     assert(record.depth <= CHAIN_DEPTH_MAX, `a chain of ${record.depth} links`);
     await this.#inTurn(async () => {
       const writer = await this.#open();
-      const before = writer.totalBytes;
       if (record.base !== null && !writer.hasSegment(record.base, record.segment)) {
         this.#relyOn(record.base, record.segment);
       }
       await writer.addSegment(record);
-      const bytes = writer.totalBytes - before;
-      this.#links.set(`${record.id}/${record.segment}`, { base: record.base, bytes });
       await this.#rollOver();
     });
   }
@@ -256,7 +266,6 @@ export class PackSession {
     this.#restores = false;
     this.published.push(sealed.info);
     this.#writer = null;
-    this.#links.clear();
     this.#bases.clear();
   }
 

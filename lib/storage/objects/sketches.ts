@@ -28,7 +28,7 @@ import {
   type SetId,
   type SetInfo,
 } from '../store/types.js';
-import { decodeSegmentHead } from './segment-head.js';
+import { decodeSegmentHead } from './planes/segment-head.js';
 import { SketchGroups } from './sketch-groups.js';
 
 /** A stored extent near a sketch. */

@@ -17,6 +17,9 @@ import {
 } from '../../pure/tensor/layout.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
 import { dataBlobLengths, type SkeletonTensor } from '../../pure/tensor/recipe.js';
+import type { SegmentRequest } from './planes/plane-reader.js';
+import { verifiedBytes } from './planes/run-hashes.js';
+import { inTurn } from './rebuild.js';
 import type { Readers, StoredFile } from './stored-file.js';
 
 /** Bytes that a view which is not contiguous may span: it is gathered in memory. */
@@ -224,7 +227,7 @@ async function* rangeOf(
   const segmentBytes = SEGMENT_ELEMENTS * width;
   const end = offset + length;
   for (let segment = Math.floor(offset / segmentBytes); segment * segmentBytes < end; segment++) {
-    const bytes = await readers.extents.verifiedBytes(id, segment, { width, count });
+    const bytes = await verifiedBytes(readers, { id, width, count }, segment);
     const start = segment * segmentBytes;
     yield bytes.subarray(Math.max(0, offset - start), Math.min(bytes.length, end - start));
   }
@@ -298,4 +301,25 @@ function* gather(
     done += count;
     yield piece;
   }
+}
+
+/** Segments that two tensors are read from when they are read side by side; none unless both are stored. */
+export function pairSegments(a: StoredTensor, b: StoredTensor): SegmentRequest[] {
+  const [left, right] = [segmentsOfTensor(a), segmentsOfTensor(b)];
+  if (left.length === 0 || right.length === 0) return [];
+  return inTurn([left, right]);
+}
+
+/** Segments that a tensor's view lies in. */
+function segmentsOfTensor(tensor: StoredTensor): SegmentRequest[] {
+  const { home, byteOffset } = tensor;
+  const bytes = tensorBytes(tensor);
+  if (home.kind !== 'extent' || bytes === 0 || !isContiguous(tensor)) return [];
+  const segmentBytes = SEGMENT_ELEMENTS * home.width;
+  const end = byteOffset + bytes;
+  const requests: SegmentRequest[] = [];
+  for (let at = Math.floor(byteOffset / segmentBytes); at * segmentBytes < end; at++) {
+    requests.push({ id: home.id, segment: at });
+  }
+  return requests;
 }

@@ -10,7 +10,12 @@ import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../../ba
 import type { Backend, BackendWriter } from './backend.js';
 import { type DataSizes, decodeBlobRow, decodeSegmentRow, IndexBuilder } from './index-rows.js';
 import { encodeBlobHeader, encodeFileHeader, encodeSegmentHeader } from './pack-format.js';
-import { readBlobAt, readSegmentAt } from './read-records.js';
+import {
+  readBlobAt,
+  readSegmentAt,
+  readSegmentHeadAt,
+  type SegmentHeadAt,
+} from './read-records.js';
 import {
   type BlobRecord,
   FILE_CLASSES,
@@ -19,13 +24,14 @@ import {
   type PlaneClass,
   type RecordSink,
   type SealedSet,
+  type SegmentEntry,
   type SegmentRecord,
   type SetId,
   segmentHeaderBytes,
 } from './types.js';
 
 /** Set id of entries of a set that has no name yet. */
-const UNNAMED = '0'.repeat(32) as SetId;
+export const UNNAMED_SET = '0'.repeat(32) as SetId;
 /** Places are not checked while files still grow. */
 const ANY_SIZE: DataSizes = { blob: 2 ** 52, hi: 2 ** 52, mid: 2 ** 52, low: 2 ** 52 };
 
@@ -84,7 +90,7 @@ export class PackSetWriter implements RecordSink {
         depth: record.depth,
         rawBytes: record.rawBytes,
         recordBytes: header.bytes.length + record.payload.length,
-        set: UNNAMED,
+        set: UNNAMED_SET,
         offset,
         crc: header.crc,
       });
@@ -153,7 +159,7 @@ export class PackSetWriter implements RecordSink {
       hiBytes: record.hi.length,
       midBytes: record.mid.length,
       lowBytes: record.low.length,
-      set: UNNAMED,
+      set: UNNAMED_SET,
       offset,
       inline,
       midOffset: places.mid,
@@ -205,7 +211,7 @@ export class PackSetWriter implements RecordSink {
   async readBlob(id: Id): Promise<BlobRecord | null> {
     const row = this.#index.row('blob', id);
     if (row === null) return null;
-    const entry = decodeBlobRow(row, UNNAMED, ANY_SIZE, this.#name('idx'));
+    const entry = decodeBlobRow(row, UNNAMED_SET, ANY_SIZE, this.#name('idx'));
     return readBlobAt(this.#backend, (c) => this.#name(c), entry);
   }
 
@@ -216,10 +222,27 @@ export class PackSetWriter implements RecordSink {
   ): Promise<SegmentRecord | null> {
     const waiting = this.#pending?.get(keyOf(id, segment));
     if (waiting) return { ...waiting, ...unasked(classes) };
+    const entry = this.findSegment(id, segment);
+    return entry && readSegmentAt(this.#backend, (c) => this.#name(c), entry, classes);
+  }
+
+  /** The entry of a segment that was added; the places of one that still waits are not known. */
+  findSegment(id: Id, segment: number): SegmentEntry | null {
+    const waiting = this.#pending?.get(keyOf(id, segment));
+    if (waiting) return waitingEntry(waiting);
     const row = this.#index.row('segment', id, segment);
-    if (row === null) return null;
-    const entry = decodeSegmentRow(row, UNNAMED, ANY_SIZE, this.#name('idx'));
-    return readSegmentAt(this.#backend, (c) => this.#name(c), entry, classes);
+    return row && decodeSegmentRow(row, UNNAMED_SET, ANY_SIZE, this.#name('idx'));
+  }
+
+  /** Header and head of a segment that was added; its planes are read with `readSegment`. */
+  async openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
+    const waiting = this.#pending?.get(keyOf(id, segment));
+    if (waiting) {
+      const record = { ...waiting, ...unasked([]) };
+      return { entry: waitingEntry(waiting), record, crcs: { hi: 0, mid: 0, low: 0 } };
+    }
+    const entry = this.findSegment(id, segment);
+    return entry && readSegmentHeadAt(this.#backend, (c) => this.#name(c), entry);
   }
 
   /** Bytes of the largest file so far. */
@@ -295,6 +318,12 @@ function keyOf(id: Id, segment: number): string {
 
 function recordBytes(record: SegmentRecord): number {
   return segmentHeaderBytes(record.base !== null, true) + record.head.length + planeBytes(record);
+}
+
+function waitingEntry({ head, hi, mid, low, ...place }: SegmentRecord): SegmentEntry {
+  const bytes = { hiBytes: hi.length, midBytes: mid.length, lowBytes: low.length };
+  const where = { set: UNNAMED_SET, offset: 0, inline: true, midOffset: 0, lowOffset: 0, crc: 0 };
+  return { ...place, headBytes: head.length, ...bytes, ...where };
 }
 
 function withOwnMemory(record: SegmentRecord): SegmentRecord {

@@ -6,6 +6,7 @@
  * are made right. Every exact segment is verified against its extent id before its values are used.
  * Start at `TierWork`. @see docs/format/tier.md
  */
+
 import path from 'node:path';
 import {
   makeDirectory,
@@ -34,9 +35,13 @@ import { appliesTo, type FloatDType, type Tier } from '../../pure/tensor/tier.js
 import { type BaseFile, BaseFinder } from '../ingest/bases.js';
 import { type IngestedFile, ingestFile } from '../ingest/ingest.js';
 import type { ObjectAccess, SettingAccess } from '../objects/access.js';
-import { Extents, segmentElements } from '../objects/extents.js';
+import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
+import type { PlaneReader, SegmentRequest } from '../objects/planes/plane-reader.js';
+import { verifiedBytes } from '../objects/planes/run-hashes.js';
+import { segmentElements } from '../objects/planes/segment-head.js';
+import { streamUnchecked } from '../objects/rebuild.js';
 import type { PackSession } from '../objects/session.js';
-import { type StoredFile, streamUnchecked } from '../objects/stored-file.js';
+import type { StoredFile } from '../objects/stored-file.js';
 import type { Layout } from '../repo/layout.js';
 import { ownIdentity } from '../repo/processes/process-identity.js';
 import { segmentCount } from '../store/types.js';
@@ -148,7 +153,7 @@ let workNumber = 0;
 export class TierWork {
   readonly #repo: TieredRepository;
   readonly #extents: ReadonlyMap<Id, TierExtent>;
-  readonly #tiered: TieringExtents;
+  readonly #tiered: TieredPlanes;
   readonly #options: RunOptions;
   readonly #dir: string;
   #files = 0;
@@ -163,7 +168,7 @@ export class TierWork {
     this.#repo = repo;
     this.#extents = extents;
     this.#options = options;
-    this.#tiered = new TieringExtents(repo, tier, extents, options.signal);
+    this.#tiered = new TieredPlanes(repo, tier, extents, options.signal);
     const { pid, start } = ownIdentity();
     this.#dir = path.join(repo.layout.tmpOf(pid, start), `tier-${workNumber++}`);
   }
@@ -182,8 +187,9 @@ export class TierWork {
     let bytes = 0;
     for (let segment = 0; segment < segmentCount(count); segment++) {
       throwIfAborted(this.#options.signal);
-      const planes = await this.#tiered.readPlanes(id, segment, width);
-      const { head, hi, mid, low } = await encodeSegment(planes, null, { level: LEVEL });
+      const lease = await this.#tiered.lend({ id, segment });
+      const { head, hi, mid, low } = await encodeSegment(lease.planes, null, { level: LEVEL });
+      lease.release();
       bytes += head.length + hi.length + mid.length + low.length;
       this.#options.onBytes?.(segmentElements(count, segment) * width);
     }
@@ -229,7 +235,7 @@ export class TierWork {
 
   async #write(temporary: string, file: StoredFile): Promise<void> {
     const { onBytes, signal } = this.#options;
-    const readers = { blobs: this.#repo.blobs, extents: this.#tiered };
+    const readers = { blobs: this.#repo.blobs, planes: this.#tiered };
     const target = await WriteFile.create(temporary);
     try {
       for await (const bytes of streamUnchecked(readers, file)) {
@@ -256,7 +262,7 @@ async function mendChecksums(file: string, name: string, signal?: AbortSignal): 
 }
 
 /** Extents whose planes are those of a tier, where it replaces them. */
-class TieringExtents extends Extents {
+class TieredPlanes implements PlaneReader {
   /** Errors of each extent, of the segments read so far. */
   readonly errors = new Map<Id, ErrorSum>();
   readonly #repo: ObjectAccess;
@@ -272,25 +278,19 @@ class TieringExtents extends Extents {
     extents: ReadonlyMap<Id, TierExtent>,
     signal: AbortSignal | undefined,
   ) {
-    super(repo.store);
     this.#repo = repo;
     this.#tier = tier;
     this.#extents = extents;
     this.#signal = signal;
   }
 
-  override async readPlanes(
-    id: Id,
-    segment: number,
-    wanted: number,
-    target?: readonly Uint8Array[],
-  ): Promise<Uint8Array[]> {
+  async lend(request: SegmentRequest): Promise<PlaneLease> {
+    const { id, segment, planes: wanted } = request;
     const extent = this.#extents.get(id);
-    if (extent === undefined) return this.#repo.extents.readPlanes(id, segment, wanted, target);
-    assert(wanted === extent.width, 'a tier is made of whole elements');
+    if (extent === undefined) return this.#repo.planes.lend(request);
+    assert(wanted === undefined, 'a tier is made of whole elements');
     const bytes = await this.#exact(id, extent, segment);
     const quantizer = await this.#quantizer(id, extent);
-    const planes = target ?? planesFor(extent.width, bytes.length / extent.width);
     // An extent that stands in a file twice is counted once.
     const isNew = !this.#counted.has(`${id}/${segment}`);
     this.#counted.add(`${id}/${segment}`);
@@ -300,8 +300,9 @@ class TieringExtents extends Extents {
       const exact = bytes.subarray(at, at + run);
       exact.set(quantizeBytes(quantizer, extent.dtype, exact, errors));
     }
-    splitFast(bytes, planes);
-    return [...planes];
+    const lease = planePool.lend(extent.width, bytes.length / extent.width);
+    splitFast(bytes, lease.planes);
+    return lease;
   }
 
   #errorsOf(id: Id): ErrorSum {
@@ -313,7 +314,7 @@ class TieringExtents extends Extents {
   /** Bytes of an exact segment, checked against the extent's id. */
   #exact(id: Id, extent: TierExtent, segment: number): Promise<Uint8Array> {
     throwIfAborted(this.#signal);
-    return this.#repo.extents.verifiedBytes(id, segment, extent);
+    return verifiedBytes(this.#repo, { id, ...extent }, segment);
   }
 
   #quantizer(id: Id, extent: TierExtent): Promise<Quantizer> {
@@ -339,8 +340,4 @@ class TieringExtents extends Extents {
     }
     return fit.finish();
   }
-}
-
-function planesFor(width: number, count: number): Uint8Array[] {
-  return Array.from({ length: width }, () => new Uint8Array(count));
 }

@@ -9,7 +9,10 @@
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { DlvError, isDamage } from '../../base/errors.js';
+import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
+import { ChainReader } from '../objects/planes/chain-reader.js';
+import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/pack-format.js';
 import { type SegmentEntry, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY } from './fsck-report.js';
@@ -19,8 +22,6 @@ export interface ObjectCheckOptions {
   onBytes(count: number): void;
   signal?: AbortSignal;
 }
-
-const CACHE_BYTES = 96 * 1024 * 1024;
 
 /** True for errors that tell of one object, which others survive. */
 function isOfObject(error: unknown): error is DlvError {
@@ -117,12 +118,18 @@ class ExtentCheck {
   readonly #met = new Set<string>();
   readonly #roots: [Id, number][] = [];
   readonly #children = new Map<string, Id[]>();
-  readonly #cache = new PlaneCache(CACHE_BYTES);
+  readonly #planes: PlaneReader;
 
   constructor(repo: ObjectAccess, findings: Findings, options: ObjectCheckOptions) {
     this.#repo = repo;
     this.#findings = findings;
     this.#options = options;
+    // Only planes that others stand on are worth keeping.
+    this.#planes = new ChainReader(repo.store, {
+      cacheBytes: FSCK_PLANES_BYTES,
+      keeps: (id, segment) => this.#children.has(keyOf(id, segment)),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
   }
 
   /** Follows the chain of a segment to its root and notes who stands on whom. */
@@ -171,7 +178,7 @@ class ExtentCheck {
       const [id, segment] = next;
       const children = this.#children.get(keyOf(id, segment)) ?? [];
       try {
-        await this.#decodeOne(id, segment, children.length > 0);
+        await this.#decodeOne(id, segment);
       } catch (error) {
         if (!isOfObject(error)) throw error;
         await this.#addFailure(id, segment, error);
@@ -192,15 +199,12 @@ class ExtentCheck {
     }
   }
 
-  async #decodeOne(id: Id, segment: number, keep: boolean): Promise<void> {
-    const { extents, store } = this.#repo;
-    const entry = await store.findSegment(id, segment);
+  async #decodeOne(id: Id, segment: number): Promise<void> {
+    const entry = await this.#repo.store.findSegment(id, segment);
     if (entry !== null) this.#options.onBytes(storedBytes(entry));
-    const known = entry?.base ? this.#cache.get(keyOf(entry.base, segment)) : null;
-    const planes = known
-      ? await extents.verifiedLink(id, segment, known)
-      : await extents.verifiedPlanes(id, segment, entry?.width ?? 1);
-    if (keep) this.#cache.put(keyOf(id, segment), planes);
+    const lease = await this.#planes.lend({ id, segment });
+    await this.#repo.hashes.check(id, segment, lease.planes);
+    lease.release();
   }
 
   async #addFailure(id: Id, segment: number, error: DlvError): Promise<void> {
@@ -216,37 +220,4 @@ class ExtentCheck {
     const place = { offset: entry?.offset ?? null, object: broken, segment };
     this.#findings.addPlace(problem, place).objects.add(id);
   }
-}
-
-/** Planes of segments by key, the oldest dropped first. */
-class PlaneCache {
-  readonly #planes = new Map<string, Uint8Array[]>();
-  readonly #maxBytes: number;
-  #bytes = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  get(key: string): Uint8Array[] | null {
-    const planes = this.#planes.get(key);
-    if (planes === undefined) return null;
-    this.#planes.delete(key);
-    this.#planes.set(key, planes);
-    return planes;
-  }
-
-  put(key: string, planes: Uint8Array[]): void {
-    this.#planes.set(key, planes);
-    this.#bytes += sizeOf(planes);
-    for (const [oldest, dropped] of this.#planes) {
-      if (this.#bytes <= this.#maxBytes) break;
-      this.#planes.delete(oldest);
-      this.#bytes -= sizeOf(dropped);
-    }
-  }
-}
-
-function sizeOf(planes: readonly Uint8Array[]): number {
-  return planes.reduce((sum, plane) => sum + plane.length, 0);
 }

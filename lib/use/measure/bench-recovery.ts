@@ -11,8 +11,9 @@ import type { Id } from '../../base/bytes/hash.js';
 import { readSystemText } from '../../base/bytes/process.js';
 import type { Survey } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { type RetrievalScheme, totalBytes } from '../../storage/objects/chain-forest.js';
-import { materialize } from '../../storage/objects/materializer.js';
+import type { RetrievalScheme } from '../../storage/objects/planes/chain-forest.js';
+import { totalBytes } from '../../storage/objects/planes/read-counts.js';
+import { readSegments } from '../../storage/objects/planes/read-segments.js';
 import { FolderBackend } from '../../storage/store/folder-backend.js';
 import { ObjectStore } from '../../storage/store/object-store.js';
 import { packName } from '../../storage/store/pack-format.js';
@@ -158,7 +159,7 @@ class RecoveryBench {
     try {
       const started = performance.now();
       const options = signal ? { scheme, signal } : { scheme };
-      const { bytes } = await materialize(store, requests, options);
+      const { bytes } = await readSegments(store, requests, options);
       return { ms: performance.now() - started, bytes: totalBytes(bytes) };
     } finally {
       await store.close();

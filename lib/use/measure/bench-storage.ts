@@ -94,15 +94,17 @@ export async function benchStorage(
   let delta = 0;
   for (const job of jobs) {
     throwIfAborted(context.signal);
-    const { id, width } = job.extent;
-    const planes = await repo.extents.readPlanes(id, job.segment, width);
-    const base =
-      job.base === null ? null : await repo.extents.readPlanes(job.base.id, job.segment, width);
-    if (base !== null) delta += sizeOf(job);
+    const { id } = job.extent;
+    const { segment, base } = job;
+    const lease = await repo.planes.lend({ id, segment });
+    const under = base === null ? null : await repo.planes.lend({ id: base.id, segment });
+    if (under !== null) delta += sizeOf(job);
     const bytes = new Uint8Array(sizeOf(job));
-    mergeFast(planes, bytes);
-    await measurePeers(tallies, bytes, planes, zstd);
-    await measureOwn(tallies, planes, base);
+    mergeFast(lease.planes, bytes);
+    await measurePeers(tallies, bytes, lease.planes, zstd);
+    await measureOwn(tallies, lease.planes, under?.planes ?? null);
+    lease.release();
+    under?.release();
     context.progress.advance(sizeOf(job));
   }
   context.progress.finish();

@@ -32,7 +32,7 @@ import {
   type SurveyedSnapshot,
   surveyRepository,
 } from '../../storage/archive/survey.js';
-import { totalBytes } from '../../storage/objects/chain-forest.js';
+import { totalBytes } from '../../storage/objects/planes/read-counts.js';
 import {
   type Budgets,
   readBudgets,

@@ -4,7 +4,7 @@ import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
-import { streamFile } from '../../storage/objects/stored-file.js';
+import { streamFile } from '../../storage/objects/rebuild.js';
 import { readTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';

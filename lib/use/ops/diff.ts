@@ -4,8 +4,13 @@ import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { Role } from '../../pure/tensor/layout.js';
-import { pairSegments, sharePlanes } from '../../storage/objects/shared-planes.js';
-import { type StoredTensor, sameBytes, tensorBytes } from '../../storage/objects/tensors.js';
+import { openPlanes } from '../../storage/objects/planes/read-segments.js';
+import {
+  pairSegments,
+  type StoredTensor,
+  sameBytes,
+  tensorBytes,
+} from '../../storage/objects/tensors.js';
 import type { Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { compareTensors, type TensorComparison } from '../history/compare.js';
@@ -258,11 +263,11 @@ async function comparePair(
 ): Promise<TensorComparison> {
   const { signal } = context;
   const requests = sameBytes(before, after) ? [] : pairSegments(before, after);
-  const shared = await sharePlanes(repo, requests, signal ? { signal } : {});
+  const planes = await openPlanes(repo.store, requests, signal ? { signal } : {});
   try {
-    const readers = shared ?? repo;
+    const readers = { blobs: repo.blobs, planes: planes.reader, hashes: repo.hashes };
     return await compareTensors(readers, before, readers, after, signal);
   } finally {
-    shared?.close();
+    planes.close();
   }
 }

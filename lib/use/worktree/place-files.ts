@@ -23,9 +23,9 @@ import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   fitsGroup,
   type GroupMember,
-  rebuildGroup,
+  rebuildFiles,
   weightOf,
-} from '../../storage/objects/shared-planes.js';
+} from '../../storage/objects/rebuild.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored-file.js';
 import { TEMPORARY_PREFIX } from '../../storage/repo/layout.js';
 import { ownIdentity } from '../../storage/repo/processes/process-identity.js';
@@ -107,7 +107,7 @@ export class FilePlacer {
     const unfinished = new Map<number, UnfinishedFile>();
     const stored = group.map((file) => file.stored);
     try {
-      for await (const { file, bytes } of rebuildGroup(
+      for await (const { file, bytes } of rebuildFiles(
         this.#repo,
         stored,
         signal ? { signal } : {},

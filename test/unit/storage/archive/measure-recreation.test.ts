@@ -11,7 +11,7 @@ import {
   recreationBytes,
   snapshotExtents,
 } from '../../../../lib/storage/archive/measure-recreation.js';
-import { totalBytes } from '../../../../lib/storage/objects/chain-forest.js';
+import { totalBytes } from '../../../../lib/storage/objects/planes/read-counts.js';
 import {
   type SegmentEntry,
   segmentCount,

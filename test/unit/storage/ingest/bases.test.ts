@@ -5,11 +5,11 @@ import { type Id, objectId } from '../../../../lib/base/bytes/hash.js';
 import {
   type BaseFile,
   BaseFinder,
+  type ChainLink,
   fitBase,
   orderBaseFiles,
   tensorKey,
 } from '../../../../lib/storage/ingest/bases.js';
-import type { ChainLink } from '../../../../lib/storage/objects/session.js';
 
 const idOf = (n: number | string): Id => objectId('blob', Buffer.from(String(n)));
 

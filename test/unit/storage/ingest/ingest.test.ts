@@ -9,8 +9,8 @@ import { CDC_MAX_BYTES } from '../../../../lib/base/limits.js';
 import { blobLayout } from '../../../../lib/pure/tensor/layout.js';
 import { BaseFinder } from '../../../../lib/storage/ingest/bases.js';
 import { ingestFile } from '../../../../lib/storage/ingest/ingest.js';
+import { streamFile } from '../../../../lib/storage/objects/rebuild.js';
 import { PackSession } from '../../../../lib/storage/objects/session.js';
-import { streamFile } from '../../../../lib/storage/objects/stored-file.js';
 import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
@@ -123,7 +123,11 @@ test('ingest: elements that blocks of the file share, and swapped ones, are whol
       t.is(Buffer.compare(Buffer.concat(pieces), files[entry.path as keyof typeof files]), 0);
       for (const id of stored.recipe!.extents) {
         const { count } = (await repo.store.findSegment(id, 0))!;
-        for (let s = 0; s < segmentCount(count); s++) await repo.extents.verifiedPlanes(id, s, 1);
+        for (let s = 0; s < segmentCount(count); s++) {
+          const lease = await repo.planes.lend({ id, segment: s });
+          await repo.hashes.check(id, s, lease.planes);
+          lease.release();
+        }
       }
     }
   });

@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
-import { streamFile } from '../../../../lib/storage/objects/stored-file.js';
+import { streamFile } from '../../../../lib/storage/objects/rebuild.js';
 import type { Repository } from '../../../../lib/use/repository.js';
 import { randomBytes } from '../../../helpers/rng.js';
 import { checkpoint, type MadeTensor, safetensors } from '../../../trust/model-files.js';

@@ -1,13 +1,11 @@
 /** Streams of stored files whose recipes lie: no more is given than the version says. */
+
 import test from 'ava';
 import { CorruptError } from '../../../../lib/base/errors.js';
 import { CDC_MAX_BYTES } from '../../../../lib/base/limits.js';
 import type { ChunkRef, Part, Recipe } from '../../../../lib/pure/tensor/recipe.js';
-import {
-  openStoredFile,
-  type StoredFile,
-  streamFile,
-} from '../../../../lib/storage/objects/stored-file.js';
+import { streamFile } from '../../../../lib/storage/objects/rebuild.js';
+import { openStoredFile, type StoredFile } from '../../../../lib/storage/objects/stored-file.js';
 import { readStaging } from '../../../../lib/storage/repo/staging/staging-file.js';
 import { randomBytes } from '../../../helpers/rng.js';
 import { WorkRepository } from './work-repository.js';
@@ -61,14 +59,14 @@ test('stream: a large literal is read once, however many parts it is cut into', 
         skeleton: { format: 'x', fixed: new Uint8Array(0), parts: parts(kind), tensors: [] },
       };
       let reads = 0;
-      const { blobs, extents } = repo;
+      const { blobs, planes } = repo;
       const counted = Object.create(blobs) as typeof blobs;
       counted.readBlob = (...args) => {
         reads++;
         return blobs.readBlob(...args);
       };
       const pieces: Uint8Array[] = [];
-      for await (const piece of streamFile({ blobs: counted, extents }, lying)) pieces.push(piece);
+      for await (const piece of streamFile({ blobs: counted, planes }, lying)) pieces.push(piece);
       t.deepEqual(new Uint8Array(Buffer.concat(pieces)), bytes);
       t.is(reads, 1);
     }

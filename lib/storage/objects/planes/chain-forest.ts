@@ -4,56 +4,23 @@
  *
  * Segments of one number form forests of their own: a tree holds segment s of a root and of all that
  * stands on it. Reads indexes, and heads where only leading planes are wanted; no planes. Start at
- * `planChains`; materializer.ts carries it out.
+ * `planChains`; forest-reader.ts carries it out.
  */
-import { throwIfAborted } from '../../base/bytes/files.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { CorruptError, NotFoundError } from '../../base/errors.js';
-import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
-import { segmentStop } from '../../pure/codec/segment.js';
-import type { SegmentHeadAt } from '../store/read-records.js';
-import {
-  type PlaneClass,
-  type SegmentEntry,
-  type SegmentRecord,
-  segmentHeaderBytes,
-} from '../store/types.js';
-import { decodeSegmentHead } from './segment-head.js';
+import { throwIfAborted } from '../../../base/bytes/files.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { CorruptError } from '../../../base/errors.js';
+import type { SegmentHeadAt } from '../../store/read-records.js';
+import type { SegmentEntry } from '../../store/types.js';
+import { linksOf, missingExtent } from '../chain.js';
+import { checkBase, stopOf } from './link.js';
+import type { SegmentRecords, SegmentRequest } from './plane-reader.js';
+import { addReadBytes, headBytesOf, noBytes, type ReadBytes } from './read-counts.js';
 
 /**
  * How wanted segments are rebuilt: `independent` one after another, each through its whole chain;
  * `parallel` the same, several at once; `reusable` with what chains share decoded once.
  */
 export type RetrievalScheme = 'independent' | 'parallel' | 'reusable';
-
-/** The part of an object store that retrieval reads. */
-export interface SegmentStore {
-  findSegment(id: Id, segment: number): Promise<SegmentEntry | null>;
-  openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null>;
-  readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null>;
-  readPlanes(head: SegmentHeadAt, classes: PlaneClass[]): Promise<SegmentRecord | null>;
-}
-
-/** A segment that is wanted. */
-export interface SegmentRequest {
-  readonly id: Id;
-  readonly segment: number;
-  /** Leading planes; all if undefined or more than there are. */
-  readonly planes?: number;
-}
-
-/** Bytes read from packs: headers and heads, and planes by class. */
-export interface ReadBytes {
-  head: number;
-  hi: number;
-  mid: number;
-  low: number;
-}
-
-/** Sum of the parts. */
-export function totalBytes(bytes: ReadBytes): number {
-  return bytes.head + bytes.hi + bytes.mid + bytes.low;
-}
 
 /** One segment of one extent, as it is stored, over its base. */
 export interface ChainNode {
@@ -99,7 +66,7 @@ export interface PlanChainsOptions {
 
 /** @throws {NotFoundError} {CorruptError} if a chain is broken. */
 export async function planChains(
-  store: SegmentStore,
+  records: SegmentRecords,
   requests: readonly SegmentRequest[],
   options: PlanChainsOptions = {},
 ): Promise<ChainForest> {
@@ -108,10 +75,10 @@ export async function planChains(
   let headBytes = 0;
   for (const [request, { id, segment, planes }] of requests.entries()) {
     throwIfAborted(options.signal);
-    const node = await findNode(store, nodes, id, segment);
+    const node = await findNode(records, nodes, id, segment);
     const leading = Math.min(planes ?? node.entry.width, node.entry.width);
     wanted.push({ id, segment, request, node, planes: leading });
-    headBytes += await openHeads(store, node, leading);
+    headBytes += await openHeads(records, node, leading);
     for (const { node: link, planes: stop } of pathOf(node, leading)) {
       if (link.planes >= stop) break;
       link.planes = stop;
@@ -127,30 +94,23 @@ export async function planChains(
 
 /** The node of a segment; the part of its chain that is new is looked up and linked. */
 async function findNode(
-  store: SegmentStore,
+  records: SegmentRecords,
   nodes: Map<string, ChainNode>,
   id: Id,
   segment: number,
 ): Promise<ChainNode> {
+  const known = nodes.get(`${id}/${segment}`);
+  if (known !== undefined) return known;
   const fresh: SegmentEntry[] = [];
   let node: ChainNode | null = null;
-  for (let next: Id | null = id; next !== null; ) {
-    node = nodes.get(`${next}/${segment}`) ?? null;
-    if (node !== null) break;
-    const entry: SegmentEntry | null = await store.findSegment(next, segment);
-    if (entry === null) throw missingExtent(next);
-    const child = fresh.at(-1);
-    if (child && (entry.width !== child.width || entry.count !== child.count)) {
-      throw new CorruptError(`base '${entry.id}' of extent '${child.id}' has another size`, {
-        id: entry.id,
-        hint: "run 'dlv fsck'",
-      });
-    }
-    if (fresh.length > CHAIN_DEPTH_MAX) {
-      throw new CorruptError(`chain of extent '${id}' does not end`, { id });
-    }
+  for await (const { id: at, entry } of linksOf(id, (next) => records.findSegment(next, segment))) {
+    if (entry === null) throw missingExtent(at);
+    checkBase(entry, fresh.at(-1));
     fresh.push(entry);
-    next = entry.base;
+    node = nodes.get(`${entry.base}/${segment}`) ?? null;
+    if (node === null) continue;
+    checkBase(node.entry, entry);
+    break;
   }
   for (const entry of fresh.reverse()) {
     const made: ChainNode = {
@@ -169,22 +129,17 @@ async function findNode(
   return node as ChainNode;
 }
 
-/** That an extent is nowhere. */
-export function missingExtent(id: Id): NotFoundError {
-  return new NotFoundError(`extent '${id}' is not in the repository`, {
-    kind: 'extent',
-    name: id,
-    hint: "run 'dlv fsck'",
-  });
-}
-
 /** Reads the heads of a chain if they say how deep its links have to be read. @returns their bytes. */
-async function openHeads(store: SegmentStore, node: ChainNode, planes: number): Promise<number> {
+async function openHeads(
+  records: SegmentRecords,
+  node: ChainNode,
+  planes: number,
+): Promise<number> {
   let bytes = 0;
   if (planes === node.entry.width) return bytes;
   for (let at: ChainNode | null = node; at !== null && at.head === null; at = at.base) {
     const { id, segment, base } = at.entry;
-    at.head = await store.openSegment(id, segment);
+    at.head = await records.openSegment(id, segment);
     if (at.head === null) throw missingExtent(id);
     bytes += headBytesOf(at.entry);
     if (at.head.entry.base === base) continue;
@@ -196,10 +151,6 @@ async function openHeads(store: SegmentStore, node: ChainNode, planes: number): 
   return bytes;
 }
 
-function headBytesOf({ depth, inline, headBytes }: SegmentEntry): number {
-  return segmentHeaderBytes(depth > 0, inline) + headBytes;
-}
-
 /** Links of a chain from the wanted one to the root, with the planes that each has to give. */
 export function* pathOf(
   node: ChainNode,
@@ -207,32 +158,9 @@ export function* pathOf(
 ): Generator<{ node: ChainNode; planes: number }> {
   let stop = planes;
   for (let at: ChainNode | null = node; at !== null; at = at.base) {
-    const { width, id } = at.entry;
-    if (stop < width && at.head !== null) {
-      stop = segmentStop(decodeSegmentHead(at.head.record).codec, width, stop, `extent ${id}`);
-    } else stop = width;
+    stop = stopOf(at.entry, at.head, stop);
     yield { node: at, planes: stop };
   }
-}
-
-/** Plane classes that hold the leading `planes` planes of elements of `width` bytes. */
-export function classesFor(width: number, planes: number): PlaneClass[] {
-  if (width <= 2 || planes <= 2) return ['hi'];
-  if (planes <= (width === 4 ? 3 : 4)) return ['hi', 'mid'];
-  return ['hi', 'mid', 'low'];
-}
-
-/** Adds what reading the leading planes of a record takes, its head apart if that was read before. */
-export function addReadBytes(
-  bytes: ReadBytes,
-  entry: SegmentEntry,
-  planes: number,
-  isOpen = false,
-): void {
-  const { hiBytes, midBytes, lowBytes, width } = entry;
-  const sizes = { hi: hiBytes, mid: midBytes, low: lowBytes };
-  if (!isOpen) bytes.head += headBytesOf(entry);
-  for (const plane of classesFor(width, planes)) bytes[plane] += sizes[plane];
 }
 
 /**
@@ -240,7 +168,7 @@ export function addReadBytes(
  * wanted segment, or, if what chains share is decoded once, counted once.
  */
 export function plannedBytes(forest: ChainForest, scheme: RetrievalScheme): ReadBytes {
-  const bytes: ReadBytes = { head: 0, hi: 0, mid: 0, low: 0 };
+  const bytes = noBytes();
   const seen = new Set<ChainNode>();
   for (const { node, planes } of forest.order) {
     for (const link of pathOf(node, planes)) {

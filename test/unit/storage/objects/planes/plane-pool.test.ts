@@ -3,9 +3,9 @@
  * found out. Method: a pool of the test's own, and the pool that every other test runs on.
  */
 import test from 'ava';
-import { BugError } from '../../../../lib/base/errors.js';
-import { SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
-import { PlanePool, planePool } from '../../../../lib/storage/objects/plane-pool.js';
+import { BugError } from '../../../../../lib/base/errors.js';
+import { SEGMENT_ELEMENTS } from '../../../../../lib/base/limits.js';
+import { PlanePool, planePool } from '../../../../../lib/storage/objects/planes/plane-pool.js';
 
 const COUNTS = [1, 1000, 4096, 5000, 70_000, 1 << 20, SEGMENT_ELEMENTS, 3 * SEGMENT_ELEMENTS];
 

@@ -4,15 +4,16 @@
  * Segment 0 carries the run hashes of the whole extent and its sketch. @see docs/format/codec.md
  */
 
-import { CorruptError } from '../../base/errors.js';
+import { CorruptError } from '../../../base/errors.js';
+import { SEGMENT_ELEMENTS } from '../../../base/limits.js';
 import {
   decodeTags,
   encodeTags,
   TAG_CODEC,
   TAG_RUN_HASHES,
   TAG_SKETCH,
-} from '../../pure/codec/tags.js';
-import type { SegmentRecord } from '../store/types.js';
+} from '../../../pure/codec/tags.js';
+import type { SegmentRecord } from '../../store/types.js';
 
 /** Fields of a head; an empty or missing one is not written. */
 export interface SegmentHead {
@@ -40,4 +41,9 @@ export function decodeSegmentHead(record: Pick<SegmentRecord, 'id' | 'head'>): S
   const codec = tags.get(TAG_CODEC);
   if (!codec) throw new CorruptError(`'${file}' has no codec field`, { file, id: record.id });
   return { codec, runHashes: tags.get(TAG_RUN_HASHES), sketch: tags.get(TAG_SKETCH) };
+}
+
+/** Elements of segment `segment` of an extent of `count`. */
+export function segmentElements(count: number, segment: number): number {
+  return Math.min(SEGMENT_ELEMENTS, count - segment * SEGMENT_ELEMENTS);
 }

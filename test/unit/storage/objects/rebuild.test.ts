@@ -7,11 +7,7 @@ import path from 'node:path';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { AbortedError, CorruptError } from '../../../../lib/base/errors.js';
-import {
-  fitsGroup,
-  rebuildGroup,
-  weightOf,
-} from '../../../../lib/storage/objects/shared-planes.js';
+import { fitsGroup, rebuildFiles, weightOf } from '../../../../lib/storage/objects/rebuild.js';
 import { storedBytes } from '../../../../lib/storage/store/types.js';
 import { checkout } from '../../../../lib/use/ops/checkout.js';
 import { diff } from '../../../../lib/use/ops/diff.js';
@@ -85,7 +81,7 @@ test.serial(
   },
 );
 
-test('rebuildGroup: any files in any order, with and without shared records', async (t) => {
+test('rebuildFiles: any files in any order, with and without shared records', async (t) => {
   const work = await WorkRepository.make(t);
   const files = {
     ...steps(4),
@@ -102,7 +98,7 @@ test('rebuildGroup: any files in any order, with and without shared records', as
       const stored = await Promise.all(chosen.map((entry) => repo.openFile(entry)));
       const parts = stored.map(() => [] as Uint8Array[]);
       const ended = new Set<number>();
-      for await (const { file, bytes } of rebuildGroup(repo, stored, { cacheBytes: 50_000 })) {
+      for await (const { file, bytes } of rebuildFiles(repo, stored, { cacheBytes: 50_000 })) {
         t.false(ended.has(file));
         if (bytes === null) ended.add(file);
         else parts[file]!.push(bytes.slice());
@@ -116,7 +112,7 @@ test('rebuildGroup: any files in any order, with and without shared records', as
     const stop = new AbortController();
     const stored = await Promise.all(entries.map((entry) => repo.openFile(entry)));
     const run = async (): Promise<void> => {
-      for await (const _ of rebuildGroup(repo, stored, { signal: stop.signal })) stop.abort();
+      for await (const _ of rebuildFiles(repo, stored, { signal: stop.signal })) stop.abort();
     };
     await t.throwsAsync(run, { instanceOf: AbortedError });
     const member = { stored: stored[0]!, weight: weightOf(stored[0]!) };

@@ -8,8 +8,8 @@
  * as in every test, lent and released memory is overwritten: a reader that holds on to planes, or
  * trusts fresh ones to be zero, then gets wrong bytes at once.
  */
-import { BugError } from '../../base/errors.js';
-import { SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { BugError } from '../../../base/errors.js';
+import { SEGMENT_ELEMENTS } from '../../../base/limits.js';
 
 /** Planes on loan. */
 export interface PlaneLease {
@@ -45,6 +45,12 @@ export function leaseOf(planes: readonly Uint8Array[], done: () => void): PlaneL
       done();
     },
   };
+}
+
+/** The leading ones of lent planes, under the same loan. */
+export function leadingPlanes(lease: PlaneLease, count: number): PlaneLease {
+  if (lease.planes.length <= count) return lease;
+  return { planes: lease.planes.slice(0, count), release: () => lease.release() };
 }
 
 export class PlanePool {

@@ -1,0 +1,140 @@
+/**
+ * Planes of one segment at a time, through its chain: decoded from the root on, the next record being
+ * read meanwhile, in the memory of two sets of planes and two payloads.
+ *
+ * Work that goes along chains in about their order, and checks of a whole repository, keep planes:
+ * then a delta whose base was read a moment ago costs one link and not its chain.
+ */
+import type { Id } from '../../../base/bytes/hash.js';
+import { CorruptError } from '../../../base/errors.js';
+import { WIDTH_MAX } from '../../../base/limits.js';
+import type { SegmentHeadAt } from '../../store/read-records.js';
+import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
+import { linksOf, missingExtent } from '../chain.js';
+import { type ChainLink, checkBase, decodeLink, readLink, stopOf } from './link.js';
+import { PlaneCache } from './plane-cache.js';
+import { leadingPlanes, type PlaneLease } from './plane-pool.js';
+import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
+import { headBytesOf, newStats, type RetrievalStats } from './read-counts.js';
+
+export interface ChainReaderOptions {
+  /** Once it is aborted, what was not begun is not decoded: AbortedError. */
+  readonly signal?: AbortSignal;
+  /** Added to. */
+  readonly stats?: RetrievalStats;
+  /** Bytes of planes of whole segments that are kept, those used last; default 0. */
+  readonly cacheBytes?: number;
+  /** False for segments that are not worth keeping; default: all are. */
+  keeps?(id: Id, segment: number): boolean;
+}
+
+/** Looks at a chain that others keep encoding anew before it counts as damaged. */
+const REREADS_MAX = 5;
+
+function keyOf(id: Id, segment: number): string {
+  return `${id}/${segment}`;
+}
+
+/** Links to be decoded, the wanted segment first, and the planes under the last one. */
+interface LaidOut {
+  readonly links: readonly ChainLink[];
+  readonly under: PlaneLease | null;
+}
+
+export class ChainReader implements PlaneReader {
+  readonly #records: SegmentRecords;
+  readonly #how: { readonly signal: AbortSignal | undefined; readonly stats: RetrievalStats };
+  readonly #cache: PlaneCache | null;
+  readonly #keeps: (id: Id, segment: number) => boolean;
+
+  constructor(records: SegmentRecords, options: ChainReaderOptions = {}) {
+    const { signal, stats = newStats(), cacheBytes = 0, keeps = () => true } = options;
+    this.#records = records;
+    this.#how = { signal, stats };
+    this.#cache = cacheBytes > 0 ? new PlaneCache(cacheBytes) : null;
+    this.#keeps = keeps;
+  }
+
+  async lend({ id, segment, planes = WIDTH_MAX }: SegmentRequest): Promise<PlaneLease> {
+    for (let attempt = 0; attempt < REREADS_MAX; attempt++) {
+      try {
+        const lease =
+          (await this.#kept(id, segment)) ??
+          (await this.#decode(await this.#layOut(id, segment, planes)));
+        return leadingPlanes(lease, planes);
+      } catch (error) {
+        if (!(error instanceof ReplacedRecord)) throw error;
+      }
+    }
+    throw new CorruptError(`the base of extent '${id}' is another at every look`, { id });
+  }
+
+  /** Links from the segment to its root, or to the one whose base is kept, and that base. */
+  async #layOut(id: Id, segment: number, wanted: number): Promise<LaidOut> {
+    const links: ChainLink[] = [];
+    let stop = wanted;
+    const find = (next: Id) => this.#records.findSegment(next, segment);
+    for await (const { id: at, entry } of linksOf(id, find)) {
+      if (entry === null) throw missingExtent(at);
+      checkBase(entry, links.at(-1)?.entry);
+      const head = stop < entry.width ? await this.#open(at, segment) : null;
+      stop = stopOf(entry, head, stop);
+      links.push({ entry, head, planes: stop });
+      const kept = stop === entry.width ? this.#kept(entry.base, segment) : null;
+      if (kept !== null) return { links, under: await kept };
+    }
+    return { links, under: null };
+  }
+
+  async #open(id: Id, segment: number): Promise<SegmentHeadAt> {
+    const head = await this.#records.openSegment(id, segment);
+    if (head === null) throw missingExtent(id);
+    this.#how.stats.bytes.head += headBytesOf(head.entry);
+    return head;
+  }
+
+  /** Decodes links from the last one on; the record of the next is read meanwhile. */
+  async #decode({ links, under: kept }: LaidOut): Promise<PlaneLease> {
+    const read = (at: number): Promise<SegmentRecord> | null => {
+      const link = links[at];
+      return link === undefined ? null : readLink(this.#records, link, this.#how.stats);
+    };
+    let at = links.length - 1;
+    let under = kept;
+    let ahead = read(at);
+    try {
+      for (; at >= 0; at--) {
+        const { entry, planes } = links[at] as ChainLink;
+        const record = (await ahead) as SegmentRecord;
+        if (record.base !== entry.base) throw new ReplacedRecord();
+        ahead = read(at - 1);
+        const base: PlaneLease | null = under;
+        under = await this.#keep(entry, planes, () =>
+          decodeLink(record, planes, base?.planes ?? null, this.#how),
+        );
+        base?.release();
+      }
+      return under as PlaneLease;
+    } finally {
+      await ahead?.catch(() => {});
+    }
+  }
+
+  /** All planes of a segment if they are kept, or being decoded to be kept; else null. */
+  #kept(id: Id | null, segment: number): Promise<PlaneLease> | null {
+    return (id !== null && this.#cache?.lendKept(keyOf(id, segment))) || null;
+  }
+
+  /** Decodes planes of a link, and keeps them where that is worth it. */
+  #keep(
+    { id, segment, width }: SegmentEntry,
+    planes: number,
+    decode: () => Promise<PlaneLease>,
+  ): Promise<PlaneLease> {
+    if (this.#cache === null || planes < width || !this.#keeps(id, segment)) return decode();
+    return this.#cache.lend(keyOf(id, segment), decode);
+  }
+}
+
+/** A record was encoded anew, on another base, after its chain was looked up. */
+class ReplacedRecord extends Error {}

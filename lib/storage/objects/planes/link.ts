@@ -1,0 +1,84 @@
+/** One link of a chain of segments: looked up, opened, read, decoded over its base. */
+import { throwIfAborted } from '../../../base/bytes/files.js';
+import { CorruptError } from '../../../base/errors.js';
+import { decodeSegment, segmentStop } from '../../../pure/codec/segment.js';
+import type { SegmentHeadAt } from '../../store/read-records.js';
+import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
+import { missingExtent } from '../chain.js';
+import { type PlaneLease, planePool } from './plane-pool.js';
+import type { SegmentRecords } from './plane-reader.js';
+import { addReadBytes, classesFor, type RetrievalStats } from './read-counts.js';
+import { decodeSegmentHead, segmentElements } from './segment-head.js';
+
+/** A link as it is read. */
+export interface ChainLink {
+  readonly entry: SegmentEntry;
+  /** Its head, if that had to be read to know its stops. */
+  readonly head: SegmentHeadAt | null;
+  /** Leading planes that it has to give. */
+  readonly planes: number;
+}
+
+/** @throws {CorruptError} unless a base has the size of what stands on it. */
+export function checkBase(base: SegmentEntry, child: SegmentEntry | undefined): void {
+  if (child === undefined || (base.width === child.width && base.count === child.count)) return;
+  throw new CorruptError(`base '${base.id}' of extent '${child.id}' has another size`, {
+    id: base.id,
+    hint: "run 'dlv fsck'",
+  });
+}
+
+/**
+ * Leading planes that a link gives, and needs of its base, so that `wanted` of them are exact.
+ * @param head  of the link; not needed if all planes are wanted.
+ */
+export function stopOf(entry: SegmentEntry, head: SegmentHeadAt | null, wanted: number): number {
+  const { width, id } = entry;
+  if (wanted >= width || head === null) return width;
+  return segmentStop(decodeSegmentHead(head.record).codec, width, wanted, `extent ${id}`);
+}
+
+/**
+ * Reads the record of a link with the classes of the planes that it has to give. It starts at once;
+ * whoever awaits it is told of a failure.
+ */
+export function readLink(
+  records: SegmentRecords,
+  { entry, planes, head }: ChainLink,
+  stats: RetrievalStats,
+): Promise<SegmentRecord> {
+  const { id, segment, width } = entry;
+  const classes = classesFor(width, planes);
+  const reading =
+    head === null ? records.readSegment(id, segment, classes) : records.readPlanes(head, classes);
+  const record = reading.then((found) => {
+    if (found === null) throw missingExtent(id);
+    addReadBytes(stats.bytes, entry, planes, head !== null);
+    return found;
+  });
+  record.catch(() => {});
+  return record;
+}
+
+/**
+ * Decodes the leading planes of a record into memory of the pool.
+ * @param base  as many planes of its base, or more.
+ * @throws {CorruptError} {FormatVersionError} {AbortedError}
+ */
+export async function decodeLink(
+  record: SegmentRecord,
+  planes: number,
+  base: readonly Uint8Array[] | null,
+  how: { readonly stats: RetrievalStats; readonly signal: AbortSignal | undefined },
+): Promise<PlaneLease> {
+  throwIfAborted(how.signal);
+  const { id, width, segment, hi, mid, low } = record;
+  const count = segmentElements(record.count, segment);
+  const { codec } = decodeSegmentHead(record);
+  const lease = planePool.lend(planes, count);
+  const options = { width, count, wanted: planes, base, file: `extent ${id}`, signal: how.signal };
+  await decodeSegment({ head: codec, hi, mid, low }, options, lease.planes);
+  how.stats.decodes++;
+  how.stats.decodedElements += count;
+  return lease;
+}

@@ -1,0 +1,325 @@
+/**
+ * The bytes of stored files, front to back.
+ *
+ * Start here: `rebuildFiles` for several files, of which those that share stored data advance side by
+ * side; `streamFile` for one. Both end with an error unless the bytes have the size and sha256 that
+ * the version says: write to a temporary place.
+ */
+import { createHash } from 'node:crypto';
+import { throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { CorruptError } from '../../base/errors.js';
+import { REBUILT_AHEAD_BYTES } from '../../base/limits.js';
+import { mergeFast } from '../../pure/codec/planes.js';
+import { swapBytes } from '../../pure/tensor/planes.js';
+import type { Part } from '../../pure/tensor/recipe.js';
+import { segmentCount } from '../store/types.js';
+import { LiteralStreams } from './literal-streams.js';
+import {
+  lendWhole,
+  type NamedExtent,
+  type PlaneReader,
+  type SegmentRecords,
+  type SegmentRequest,
+} from './planes/plane-reader.js';
+import { openPlanes, SEGMENTS_MAX } from './planes/read-segments.js';
+import { segmentElements } from './planes/segment-head.js';
+import { type FileRef, namedObjects, type Readers, type StoredFile } from './stored-file.js';
+
+/** What bytes are rebuilt with. */
+export type FileReaders = Pick<Readers, 'blobs' | 'planes'>;
+
+/** Pieces of one file that are rebuilt before they are asked for, however small. */
+const PIECES_AHEAD_MAX = 32;
+
+export interface StreamOptions {
+  signal?: AbortSignal;
+  onBytes?: (count: number) => void;
+  /** Bytes of pieces that are rebuilt before they are asked for; default 48 MiB. */
+  aheadBytes?: number;
+}
+
+/**
+ * Gives the bytes of a file in order, in pieces of at most a segment (32 MiB).
+ * The last step throws if size or sha256 are not those of the version: write to a temporary place.
+ * @throws {CorruptError} DLV_CORRUPT
+ */
+export async function* streamFile(
+  readers: FileReaders,
+  file: StoredFile,
+  options: StreamOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const bytes of filePieces(readers, file, options.aheadBytes)) {
+    throwIfAborted(options.signal);
+    hash.update(bytes);
+    size += bytes.length;
+    // A recipe that gives more than the version says could go on until the disk is full.
+    if (size > file.ref.size) break;
+    options.onBytes?.(bytes.length);
+    yield bytes;
+  }
+  const found = hash.digest('hex');
+  if (size !== file.ref.size || found !== file.ref.sha256) {
+    throw new CorruptError(
+      `'${file.ref.path}' cannot be rebuilt: its bytes give sha256 ${found.slice(0, 10)}…, the version says ${file.ref.sha256.slice(0, 10)}…`,
+      { file: file.ref.path, expected: file.ref.sha256, actual: found, hint: "run 'dlv fsck'" },
+    );
+  }
+}
+
+/**
+ * As streamFile, without a check of the whole: for readers that change what they read on purpose.
+ * @param readers  whose planes may be others than those stored.
+ */
+export function streamUnchecked(
+  readers: FileReaders,
+  file: StoredFile,
+): AsyncGenerator<Uint8Array> {
+  return filePieces(readers, file);
+}
+
+/** A piece of a file that is to be rebuilt. */
+interface Piece {
+  bytes: number;
+  /** Rebuilds it. Literals are consumed in order, so theirs runs only when it is the next. */
+  run: () => Promise<Uint8Array>;
+  ahead: boolean;
+}
+
+/** Pieces in file order; those ahead of the one asked for are rebuilt meanwhile, within `aheadBytes`. */
+async function* filePieces(
+  readers: FileReaders,
+  file: StoredFile,
+  aheadBytes = REBUILT_AHEAD_BYTES,
+): AsyncGenerator<Uint8Array> {
+  const queue: { piece: Piece; started: Promise<Uint8Array> | null }[] = [];
+  let bytes = 0;
+  const pieces = piecesOf(readers, file);
+  let next = pieces.next();
+  try {
+    while (!next.done || queue.length > 0) {
+      while (
+        !next.done &&
+        (queue.length === 0 ||
+          (bytes + next.value.bytes <= aheadBytes && queue.length < PIECES_AHEAD_MAX))
+      ) {
+        const piece = next.value;
+        const started = piece.ahead ? piece.run() : null;
+        started?.catch(() => {});
+        queue.push({ piece, started });
+        bytes += piece.bytes;
+        next = pieces.next();
+      }
+      const { piece, started } = queue[0] as (typeof queue)[0];
+      const rebuilt = await (started ?? piece.run());
+      queue.shift();
+      bytes -= piece.bytes;
+      if (rebuilt.length > 0) yield rebuilt;
+    }
+  } finally {
+    await Promise.allSettled(queue.map(({ started }) => started));
+  }
+}
+
+function* piecesOf(readers: FileReaders, file: StoredFile): Generator<Piece> {
+  const { recipe, skeleton, ref } = file;
+  if (recipe === null) {
+    const run = () => readers.blobs.readBlob(ref.recipe.id, 'blob');
+    yield { bytes: ref.size, run, ahead: false };
+    return;
+  }
+  const streams = new LiteralStreams(readers.blobs, recipe, skeleton);
+  const parts: readonly Part[] = skeleton?.parts ?? [{ kind: 'chunks' }];
+  const literal = (run: () => Uint8Array | Promise<Uint8Array>): Piece => ({
+    bytes: 0,
+    run: async () => run(),
+    ahead: false,
+  });
+  let extent = 0;
+  let chunkRun = 0;
+  for (const part of parts) {
+    switch (part.kind) {
+      case 'fixed':
+        yield literal(() => streams.fixed(part.length));
+        break;
+      case 'variable':
+        yield literal(() => streams.variable(part.length));
+        break;
+      case 'data':
+        yield literal(() => streams.data(part.width, part.length));
+        break;
+      case 'chunks':
+        for (const { id, length } of recipe.chunks[chunkRun++] ?? []) {
+          yield { bytes: length, run: () => chunkBytes(readers, ref, id, length), ahead: true };
+        }
+        break;
+      case 'extent':
+        yield* extentPieces(
+          readers.planes,
+          { id: recipe.extents[extent++] as Id, width: part.width, count: part.count },
+          part.byteSwap,
+        );
+        break;
+    }
+  }
+  yield literal(() => streams.end());
+}
+
+async function chunkBytes(
+  readers: FileReaders,
+  ref: FileRef,
+  id: Id,
+  length: number,
+): Promise<Uint8Array> {
+  const bytes = await readers.blobs.readBlob(id, 'blob');
+  if (bytes.length !== length)
+    throw new CorruptError(`chunk of '${ref.path}' has another length`, { file: ref.path });
+  return bytes;
+}
+
+function* extentPieces(
+  reader: PlaneReader,
+  extent: NamedExtent,
+  byteSwap: boolean,
+): Generator<Piece> {
+  const { width, count } = extent;
+  for (let segment = 0; segment < segmentCount(count); segment++) {
+    const size = segmentElements(count, segment) * width;
+    yield {
+      bytes: size,
+      ahead: true,
+      run: async () => {
+        const lease = await lendWhole(reader, extent, segment);
+        const bytes = new Uint8Array(size);
+        mergeFast(lease.planes, bytes);
+        lease.release();
+        if (byteSwap) swapBytes(bytes, width);
+        return bytes;
+      },
+    };
+  }
+}
+
+/** Files rebuilt side by side: each has an unfinished file open. */
+const FILES_AT_ONCE = 16;
+/** Pieces asked for at once, of different files. */
+const PIECES_AHEAD = 2;
+
+/** A piece of one of several files, or its end. */
+export interface GroupPiece {
+  /** Its place among the files. */
+  readonly file: number;
+  /** null: the file is whole and has its sha256. */
+  readonly bytes: Uint8Array | null;
+}
+
+/** A file that may be rebuilt together with others. */
+export interface GroupMember {
+  readonly stored: StoredFile;
+  /** By `weightOf`. */
+  readonly weight: number;
+}
+
+/** What a file takes of the room of a group: its segments, and a little for each tensor. */
+export function weightOf(file: StoredFile): number {
+  return segmentsOfFile(file).length + ((file.skeleton?.tensors.length ?? 0) >> 2);
+}
+
+/** True if a group has room for one more file. */
+export function fitsGroup(group: readonly GroupMember[], file: StoredFile): boolean {
+  if (group.length === 0) return true;
+  const before = group.reduce((sum, member) => sum + member.weight, 0);
+  return group.length < FILES_AT_ONCE && before + weightOf(file) <= SEGMENTS_MAX;
+}
+
+/** Segments of the extents of a file, in its order. */
+function segmentsOfFile(file: StoredFile): SegmentRequest[] {
+  const requests: SegmentRequest[] = [];
+  for (const { kind, id, count = 0 } of namedObjects(file)) {
+    if (kind !== 'extent') continue;
+    for (let segment = 0; segment < segmentCount(count); segment++) requests.push({ id, segment });
+  }
+  return requests;
+}
+
+/** What several files are rebuilt with. */
+export interface GroupReaders extends FileReaders {
+  readonly store: SegmentRecords;
+}
+
+export interface RebuildOptions {
+  readonly signal?: AbortSignal;
+  /** Bytes of planes of bases that are kept; default CHECKOUT_PLANES_BYTES. */
+  readonly cacheBytes?: number;
+}
+
+/**
+ * Rebuilds a group of files. Those whose chains have records in common advance side by side, a piece
+ * of each in turn; else one comes after another.
+ * @throws {CorruptError} as streamFile; {AbortedError}
+ */
+export async function* rebuildFiles(
+  readers: GroupReaders,
+  files: readonly StoredFile[],
+  options: RebuildOptions = {},
+): AsyncGenerator<GroupPiece> {
+  const { signal } = options;
+  const requests = inTurn(files.map(segmentsOfFile));
+  const planes = await openPlanes(readers.store, requests, options);
+  const own = { blobs: readers.blobs, planes: planes.reader };
+  const how = { ...(signal ? { signal } : {}), ...(planes.isShared ? { aheadBytes: 0 } : {}) };
+  const streams = files.map((stored) => streamFile(own, stored, how));
+  try {
+    if (planes.isShared) yield* inRotation(streams);
+    else yield* oneByOne(streams);
+  } finally {
+    planes.close();
+  }
+}
+
+async function* oneByOne(
+  streams: readonly AsyncGenerator<Uint8Array>[],
+): AsyncGenerator<GroupPiece> {
+  for (const [file, stream] of streams.entries()) {
+    for await (const bytes of stream) yield { file, bytes };
+    yield { file, bytes: null };
+  }
+}
+
+/** An element of each list in turn. */
+export function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = lists.reduce((most, list) => Math.max(most, list.length), 0);
+  const all: T[] = [];
+  for (let at = 0; at < longest; at++) {
+    for (const list of lists) if (at < list.length) all.push(list[at] as T);
+  }
+  return all;
+}
+
+/** A piece of each stream in turn, the next few being made meanwhile. */
+async function* inRotation(
+  streams: readonly AsyncGenerator<Uint8Array>[],
+): AsyncGenerator<GroupPiece> {
+  const waiting = streams.map((_, file) => file);
+  const asked: { file: number; next: Promise<IteratorResult<Uint8Array>> }[] = [];
+  try {
+    while (waiting.length > 0 || asked.length > 0) {
+      while (asked.length < PIECES_AHEAD && waiting.length > 0) {
+        const file = waiting.shift() as number;
+        const next = (streams[file] as (typeof streams)[0]).next();
+        next.catch(() => {});
+        asked.push({ file, next });
+      }
+      const { file, next } = asked[0] as (typeof asked)[0];
+      const { done, value } = await next;
+      asked.shift();
+      if (!done) waiting.push(file);
+      yield { file, bytes: done ? null : value };
+    }
+  } finally {
+    await Promise.allSettled(asked.map(({ next }) => next));
+    for (const stream of streams) await stream.return(undefined).catch(() => {});
+  }
+}
