@@ -97,6 +97,8 @@ function planPlot({ plans }: BenchResult): string | null {
     yLabel: 'bytes stored',
     xFormat: costFormat(plans),
     yFormat: formatBytes,
+    xIsBytes: plans.unit === 'bytes',
+    yIsBytes: true,
     yFromZero: false,
   });
 }
@@ -119,6 +121,7 @@ function planePlot({ storage }: BenchResult): string | null {
     xLabel: 'encoding (Δ: as a delta)',
     yLabel: 'bytes',
     yFormat: formatBytes,
+    yIsBytes: true,
   });
 }
 
@@ -135,9 +138,8 @@ function depthPlot({ recovery, snapshots }: BenchResult): string | null {
     own.push({ x: of.meanDepth, y: ms.median, title });
     lines.set(name, own);
   }
-  const series = [...lines].map(
-    ([name, points]): Series => ({ name, points: points.sort((a, b) => a.x - b.x) }),
-  );
+  // Points, not lines: what lies between two snapshots was not measured, and times waver.
+  const series = [...lines].map(([name, points]): Series => ({ name, kind: 'points', points }));
   return linePlot(series, {
     title: 'Time against depth of chains (warm)',
     xLabel: 'deltas below a tensor, mean by bytes',

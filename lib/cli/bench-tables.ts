@@ -1,6 +1,7 @@
 /** The tables of `dlv bench`, as rows: for the terminal and for its HTML page. */
+import type { BriefResult } from '../use/measure/brief.js';
 import type { BenchResult, BenchSnapshot } from '../use/ops/bench.js';
-import { formatBytes, formatCount, formatNumber } from './ui.js';
+import { formatBytes, formatCount, formatDuration, formatNumber } from './ui.js';
 
 /** A table; all columns but the first are numbers. */
 export interface BenchTable {
@@ -185,4 +186,62 @@ function planTables({ plans }: BenchResult): BenchTable[] {
       }),
     },
   ];
+}
+
+/** '54.5 MiB of tensors in 10 snapshots, mnist@1 … mnist@10'. */
+export function briefTitle({ snapshots }: BenchResult, { rawBytes }: BriefResult): string {
+  const names = [snapshots[0], snapshots.at(-1)].map((of) => snapshotName(of as BenchSnapshot));
+  const range = snapshots.length > 1 ? names.join(' … ') : names[0];
+  const count = formatCount(snapshots.length, 'snapshot');
+  return `${formatBytes(rawBytes)} of tensors in ${count}: ${range}`;
+}
+
+/** The tables of the short answer. */
+export function briefTables(result: BenchResult, brief: BriefResult): BenchTable[] {
+  const { rawBytes, stores, plans, storedBytes, reads } = brief;
+  const estimate = stores.some(({ isExact, bytes }) => !isExact && bytes !== null);
+  const tables: BenchTable[] = [
+    {
+      title: 'What they take',
+      notes: estimate ? ['~: from a sample'] : [],
+      head: ['stored as', 'bytes', 'share'],
+      rows: stores.map(({ how, bytes, isExact }) => [
+        how,
+        bytes === null ? '–' : `${isExact ? '' : '~'}${formatBytes(bytes)}`,
+        bytes === null ? '–' : percent(bytes / Math.max(1, rawBytes)),
+      ]),
+    },
+  ];
+  if (reads.length > 0) {
+    tables.push({
+      title: 'How long they take to come back',
+      notes: ['all tensors decoded, from files in memory; nothing written'],
+      head: ['version', 'time', 'reads'],
+      rows: reads.map(({ which, snapshot, ms, readBytes }) => [
+        `${which}, ${snapshotName(result.snapshots[snapshot] as BenchSnapshot)}`,
+        formatDuration(ms.median / 1000),
+        formatBytes(readBytes),
+      ]),
+    });
+  }
+  if (plans.length > 0) {
+    tables.push({
+      title: "What 'dlv archive' would make of the whole repository",
+      notes: [
+        `now ${formatBytes(storedBytes)}; budget: no version reads more than so many times its least`,
+      ],
+      head: ['command', 'bytes', 'change', 'at best'],
+      rows: plans.map(({ budget, bytes, lowerBound }) => [
+        `dlv archive --budget ${budget}`,
+        `~${formatBytes(bytes)}`,
+        signedPercent(bytes / Math.max(1, storedBytes) - 1),
+        `~${formatBytes(lowerBound)}`,
+      ]),
+    });
+  }
+  return tables;
+}
+
+function signedPercent(share: number): string {
+  return `${share > 0 ? '+' : ''}${percent(share)}`;
 }

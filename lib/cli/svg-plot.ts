@@ -18,6 +18,9 @@ export interface PlotOptions {
   yLabel: string;
   xFormat?: (value: number) => string;
   yFormat?: (value: number) => string;
+  /** Axes of bytes: their ticks are round numbers of KiB, MiB and so on. */
+  xIsBytes?: boolean;
+  yIsBytes?: boolean;
   /** Axes that start at 0 whatever the data; default: x no, y yes. */
   xFromZero?: boolean;
   yFromZero?: boolean;
@@ -56,6 +59,13 @@ export function niceTicks(low: number, high: number, count = TICKS): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
+/** As niceTicks, round in the binary unit that the larger end is written in: 0, 10 MiB, 20 MiB. */
+export function byteTicks(low: number, high: number, count = TICKS): number[] {
+  const most = Math.max(Math.abs(low), Math.abs(high), 1);
+  const unit = 1024 ** Math.floor(Math.log2(most) / 10);
+  return niceTicks(low / unit, high / unit, count).map((tick) => tick * unit);
+}
+
 function plain(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
@@ -65,11 +75,18 @@ interface Scale {
   at(value: number): number;
 }
 
-function scaleOf(values: readonly number[], fromZero: boolean, from: number, to: number): Scale {
+interface Range {
+  fromZero: boolean;
+  isBytes: boolean;
+  from: number;
+  to: number;
+}
+
+function scaleOf(values: readonly number[], { fromZero, isBytes, from, to }: Range): Scale {
   let low = values.length > 0 ? values.reduce((a, b) => Math.min(a, b)) : 0;
   const high = values.length > 0 ? values.reduce((a, b) => Math.max(a, b)) : 1;
   if (fromZero) low = Math.min(0, low);
-  const ticks = niceTicks(low, high);
+  const ticks = (isBytes ? byteTicks : niceTicks)(low, high);
   const [first, last] = [ticks[0] as number, ticks.at(-1) as number];
   return { ticks, at: (value) => from + ((value - first) / (last - first)) * (to - from) };
 }
@@ -127,18 +144,14 @@ function legend(names: readonly string[]): string {
 /** Lines and points. Series without points are left out of the plot and stand in the legend. */
 export function linePlot(series: readonly Series[], options: PlotOptions): string {
   const all = series.flatMap(({ points }) => points);
-  const { xFromZero = false, yFromZero = true } = options;
+  const { xFromZero = false, yFromZero = true, xIsBytes = false, yIsBytes = false } = options;
   const x = scaleOf(
     all.map((p) => p.x),
-    xFromZero,
-    LEFT,
-    WIDTH - RIGHT,
+    { fromZero: xFromZero, isBytes: xIsBytes, from: LEFT, to: WIDTH - RIGHT },
   );
   const y = scaleOf(
     all.map((p) => p.y),
-    yFromZero,
-    HEIGHT - BOTTOM,
-    TOP,
+    { fromZero: yFromZero, isBytes: yIsBytes, from: HEIGHT - BOTTOM, to: TOP },
   );
   const drawn = series.map(({ points, kind = 'line', name }, i) => {
     const colour = `c${i % COLOURS}`;
@@ -153,7 +166,8 @@ export function linePlot(series: readonly Series[], options: PlotOptions): strin
       const title = escapeXml(p.title ?? name);
       return `<circle class="fill ${colour}" cx="${cx}" cy="${cy}" r="3"><title>${title}</title></circle>`;
     });
-    return line + (kind === 'dashed' ? '' : dots.join(''));
+    // A bound of one point has no line; without its dot it would not be seen.
+    return line + (kind === 'dashed' && points.length > 1 ? '' : dots.join(''));
   });
   const names = series.map(({ name }) => name);
   return shell(options.title, axes(x, y, options) + drawn.join('') + legend(names));
@@ -172,8 +186,8 @@ export function barPlot(
   options: PlotOptions,
 ): string {
   const sums = bars.map(({ parts }) => parts.reduce((sum, part) => sum + part, 0));
-  const y = scaleOf(sums, true, HEIGHT - BOTTOM, TOP);
-  const { yFormat = plain } = options;
+  const { yFormat = plain, yIsBytes = false } = options;
+  const y = scaleOf(sums, { fromZero: true, isBytes: yIsBytes, from: HEIGHT - BOTTOM, to: TOP });
   const step = (WIDTH - RIGHT - LEFT) / Math.max(1, bars.length);
   const drawn = bars.map(({ name, parts }, i) => {
     const left = LEFT + step * (i + 0.12);

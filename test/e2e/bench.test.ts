@@ -87,6 +87,53 @@ test('bench: what it measures of a repository fits together, and nothing changes
   t.deepEqual(checkPlans(plans?.points ?? [], plans?.bounds ?? []), []);
 });
 
+test('bench: the short answer fits together and fits on a screen', async (t) => {
+  const { repo } = await threeVersions(t);
+  const before = await packsOf(repo);
+  const { brief, snapshots, ...full } = await repo.json<BenchResult>('bench');
+  t.deepEqual(await packsOf(repo), before);
+  t.deepEqual([full.storage, full.recovery, full.plans], [null, null, null]);
+  const raw = snapshots.reduce((sum, { tensorBytes }) => sum + tensorBytes, 0);
+  const stored = snapshots.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  t.is(brief?.rawBytes, raw);
+  t.is(brief?.storedBytes, stored);
+  const bytesOf = (how: string) => brief?.stores.find((store) => store.how === how)?.bytes;
+  t.is(bytesOf('kept whole'), raw);
+  t.is(bytesOf('dlv now'), stored);
+  t.true((bytesOf('gzip -6') as number) > stored);
+  t.deepEqual(
+    brief?.reads.map(({ which, snapshot }) => [which, snapshot]),
+    [
+      ['newest', 2],
+      ['oldest', 0],
+    ],
+  );
+  t.is(brief?.reads[1]?.readBytes, snapshots[0]?.storedBytes, 'the oldest is no delta');
+  t.is(brief?.reads[0]?.readBytes, stored, 'the newest needs all');
+  t.deepEqual(
+    brief?.plans.map(({ budget }) => budget),
+    [1.5, 2, 4],
+  );
+  for (const { bytes, lowerBound } of brief?.plans ?? []) t.true(lowerBound <= bytes);
+
+  const shown = await repo.dlv('bench', 'net@1', 'net@3', '--budgets', '3');
+  t.is(shown.code, 0, shown.stderr);
+  const lines = shown.stdout.split('\n');
+  t.true(lines.length <= 24 && lines.every((line) => line.length <= 80), shown.stdout);
+  for (const word of ['2 snapshots', 'net@3', 'gzip', 'dlv now', '--budget 3']) {
+    t.true(shown.stdout.includes(word), word);
+  }
+});
+
+test('bench: what there is no time for is named, the rest is measured', async (t) => {
+  const { repo } = await threeVersions(t);
+  const { brief } = await repo.json<BenchResult>('bench', '--time-limit', '0.000001');
+  t.is(brief?.stores.find(({ how }) => how === 'dlv now')?.isExact, true);
+  t.is(brief?.stores.find(({ how }) => how === 'gzip -6')?.bytes, null);
+  t.true((brief?.leftOut.length ?? 0) >= 3, brief?.leftOut.join());
+  t.true(brief?.leftOut.some((what) => /candidate encodings/.test(what)));
+});
+
 test('bench: revisions, --only and the tables of the terminal', async (t) => {
   const { repo } = await threeVersions(t);
   const result = await repo.json<BenchResult>(

@@ -1,8 +1,10 @@
 /** `dlv bench` on the command line. */
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { UsageError } from '../../base/errors.js';
+import { ERROR_TABLE, UsageError } from '../../base/errors.js';
+import type { BriefResult } from '../../use/measure/brief.js';
 import type { BenchOptions, BenchPart, BenchResult } from '../../use/ops/bench.js';
+import type { BenchTable } from '../bench-tables.js';
 import { exampleId } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatTable } from '../table.js';
@@ -39,6 +41,26 @@ const EXAMPLE: BenchResult = {
       maxDepth: 2,
     },
   ],
+  brief: {
+    rawBytes: 57180160,
+    stores: [
+      { how: 'kept whole', bytes: 57180160, isExact: true },
+      { how: 'gzip -6', bytes: 52901233, isExact: false },
+      { how: 'zstd -3', bytes: 52713842, isExact: false },
+      { how: 'dlv now', bytes: 29410221, isExact: true },
+    ],
+    plans: [{ budget: 1.5, bytes: 31201332, lowerBound: 31190112 }],
+    storedBytes: 29410221,
+    reads: [
+      {
+        which: 'newest',
+        snapshot: 0,
+        ms: { median: 11.3, min: 10.9, max: 13.2, n: 3 },
+        readBytes: 10441022,
+      },
+    ],
+    leftOut: [],
+  },
   storage: {
     tensorBytes: 17154048,
     measuredBytes: 17154048,
@@ -92,6 +114,7 @@ const EXAMPLE: BenchResult = {
 };
 
 interface Flags {
+  full?: boolean;
   files?: string[];
   only?: string;
   last?: string;
@@ -107,7 +130,11 @@ interface Flags {
 const PARTS: readonly BenchPart[] = ['storage', 'recovery', 'plans'];
 
 function readOptions(revisions: string[], flags: Flags): BenchOptions {
-  const options: BenchOptions = { revisions };
+  // Whoever names a detail of the full measurement wants it.
+  const { full, only, repeat, scheme, unit, most, html } = flags;
+  const details = [only, repeat, scheme, unit, most, html];
+  const isFull = full === true || details.some((flag) => flag !== undefined);
+  const options: BenchOptions = { revisions, full: isFull };
   if (flags.files !== undefined) options.files = flags.files;
   if (flags.scheme !== undefined) options.scheme = flags.scheme;
   if (flags.unit !== undefined) options.unit = flags.unit;
@@ -138,19 +165,29 @@ function readNumber(text: string, option: string): number {
 
 type Tables = typeof import('../bench-tables.js');
 
+function printTable(ui: Ui, { title, notes, head, rows }: BenchTable): void {
+  ui.line();
+  ui.line(ui.style.bold(title));
+  for (const note of notes) ui.line(ui.style.dim(note));
+  const columns = head.map((name, i) =>
+    i === 0 ? { title: name } : { title: name, align: 'right' as const },
+  );
+  for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
+}
+
 function print(ui: Ui, result: BenchResult, tables: Tables): void {
   ui.line(tables.machineLine(result));
   ui.line(tables.noiseLine(result));
-  for (const { title, notes, head, rows } of tables.benchTables(result)) {
-    ui.line();
-    ui.line(ui.style.bold(title));
-    for (const note of notes) ui.line(ui.style.dim(note));
-    const columns = head.map((name, i) =>
-      i === 0 ? { title: name } : { title: name, align: 'right' as const },
-    );
-    for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
-  }
+  for (const table of tables.benchTables(result)) printTable(ui, table);
   ui.note(formatDuration(result.seconds));
+}
+
+function printBrief(ui: Ui, result: BenchResult, brief: BriefResult, tables: Tables): void {
+  ui.line(tables.briefTitle(result, brief));
+  for (const table of tables.briefTables(result, brief)) printTable(ui, table);
+  ui.line();
+  for (const what of brief.leftOut) ui.line(ui.style.dim(`not measured: ${what}`));
+  ui.note(`${formatDuration(result.seconds)}; 'dlv bench --full' measures everything, for minutes`);
 }
 
 async function action(run: Run, revisions: string[], flags: Flags): Promise<number> {
@@ -163,10 +200,11 @@ async function action(run: Run, revisions: string[], flags: Flags): Promise<numb
   }
   const tables = await import('../bench-tables.js');
   run.answer(result, (ui) => {
-    print(ui, result, tables);
+    if (result.brief === null) print(ui, result, tables);
+    else printBrief(ui, result, result.brief, tables);
     if (html !== undefined) ui.note(`plots are in '${html}'`);
   });
-  return 0;
+  return run.context.signal?.aborted ? ERROR_TABLE.DLV_ABORTED : 0;
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -174,15 +212,19 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'bench', {
       summary: 'measure storage, recovery and plans',
       about:
-        'Measures what the tensors (of 16 KiB and more) of some snapshots take in other encodings, ' +
-        'how long they take to come back, and what every planner would make of the repository ' +
-        'over a sweep of budgets. Changes nothing but a file of times of this machine, with --unit ms. Without revisions it takes the last snapshots ' +
-        "of HEAD's history; with --files it stores checkpoints in a temporary repository, one " +
-        'version each, oldest first. The machine is described with the spread of the same work ' +
-        'before and after; times are of one run after another on a machine that nothing else uses, ' +
-        'or they say little. storage, recovery and plans are null where --only leaves them out.',
+        'Says in some ten seconds what the tensors (of 16 KiB and more) of some snapshots take kept ' +
+        'whole, compressed, in dlv now and after dlv archive, and how long the newest, the oldest ' +
+        'and the slowest of them take to come back. Ctrl-C ends it early and prints what is known. ' +
+        '--full measures every encoding, way of reading, depth and planner over a sweep of budgets, ' +
+        'which takes minutes; each option marked (full) asks for that too. Without revisions it ' +
+        "takes the last snapshots of HEAD's history; with --files it stores checkpoints in a " +
+        'temporary repository, one version each, oldest first. Nothing in the repository changes, ' +
+        'but for a file of times of this machine that --unit ms writes. Times mean little while ' +
+        'other work uses the machine. In JSON, brief is null with --full; storage, recovery and ' +
+        'plans are null without it, and where --only leaves them out.',
       examples: [
-        ['dlv bench', 'the last ten snapshots, everything'],
+        ['dlv bench', 'the last ten snapshots, on one screen'],
+        ['dlv bench --full --html bench.html', 'every table, and a page with plots'],
         ['dlv bench net@1 net@5 --only recovery --repeat 9', 'how fast two versions come back'],
         ['dlv bench --only plans --budgets 1.1,1.5,2,4 --html plans.html', 'plans, with plots'],
         ['dlv bench --files base.safetensors tuned.safetensors', 'files that are in no repository'],
@@ -192,25 +234,29 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[revisions...]', 'versions whose snapshots are measured')
     .option('--files <files...>', 'measure these checkpoints instead of a repository')
-    .option('--only <parts>', `some of ${PARTS.join(', ')}, with commas between`)
+    .option('--full', 'measure everything: takes minutes')
+    .option('--only <parts>', `(full) some of ${PARTS.join(', ')}, with commas between`)
     .option('--last <n>', 'snapshots that are measured if none is named (10)')
-    .option('--repeat <n>', 'runs of each recovery (5)')
-    .option('--budgets <factors>', 'budgets of plans, times the least cost (1,1.1,1.25,1.5 … 4)')
+    .option('--repeat <n>', '(full) runs of each recovery (5)')
+    .option(
+      '--budgets <factors>',
+      'budgets of plans, times the least cost (1.5,2,4; full: 1,1.1 … 4)',
+    )
     .addOption(
-      new Option('--scheme <scheme>', 'how plans rebuild a snapshot (independent)').choices([
+      new Option('--scheme <scheme>', '(full) how plans rebuild a snapshot (independent)').choices([
         'independent',
         'parallel',
         'reusable',
       ]),
     )
     .addOption(
-      new Option('--unit <unit>', 'what plans count as recreation (bytes)').choices([
+      new Option('--unit <unit>', '(full) what plans count as recreation (bytes)').choices([
         'bytes',
         'ms',
       ]),
     )
-    .option('--most <MiB>', 'tensors whose encodings are measured at most (256)')
-    .option('--time-limit <seconds>', 'for one planner on one budget (5)')
-    .option('--html <file>', 'also write a page with tables and plots')
+    .option('--most <MiB>', '(full) tensors whose encodings are measured at most (256)')
+    .option('--time-limit <seconds>', 'for all (12); full: for one planner on one budget (5)')
+    .option('--html <file>', '(full) also write a page with tables and plots')
     .action(cli.action(action));
 }

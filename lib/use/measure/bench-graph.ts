@@ -24,23 +24,33 @@ export interface MeasuredGraph {
   graph: StorageGraph;
   /** Parent edges as stored now; null if the segments of an extent have different bases. */
   now: Int32Array | null;
+  /** Candidates that were not measured for want of time. */
+  skipped: number;
+}
+
+export interface MeasureOptions {
+  scheme: Scheme;
+  cost: CostUnit;
+  level: CodecLevel;
+  /** Asked before each measurement; once it says no, only present encodings are taken. */
+  hasTime?: () => boolean;
 }
 
 /** Measures every candidate encoding on samples. @throws {CorruptError} {NotFoundError} */
 export async function measureGraph(
   repo: ReadAccess,
   survey: Survey,
-  options: { scheme: Scheme; cost: CostUnit; level: CodecLevel },
+  options: MeasureOptions,
   context: OpContext,
 ): Promise<MeasuredGraph> {
-  const edges = await measureEdges(repo, survey, options.level, context);
+  const { edges, skipped } = await measureEdges(repo, survey, options, context);
   const groups = groupSnapshots(survey);
   const graph = graphOf(survey, edges, groups, options);
   const now = new Int32Array(graph.nodeCount).fill(-1);
   edges.forEach((edge, number) => {
     if (edge.how === 'live') now[edge.vertex] = number;
   });
-  return { graph, now: now.indexOf(-1, ROOT + 1) === -1 ? now : null };
+  return { graph, now: now.indexOf(-1, ROOT + 1) === -1 ? now : null, skipped };
 }
 
 function graphOf(
@@ -61,12 +71,13 @@ function graphOf(
 async function measureEdges(
   repo: ReadAccess,
   survey: Survey,
-  level: CodecLevel,
+  { level, hasTime = () => true }: MeasureOptions,
   context: OpContext,
-): Promise<EncodingEdge[]> {
+): Promise<{ edges: EncodingEdge[]; skipped: number }> {
   const costs = new EdgeCosts(repo, context.signal);
   const encoding = { level, noPrefix: false };
   const edges: EncodingEdge[] = [];
+  let skipped = 0;
   const offered = survey.extents.map((extent, index) => {
     const candidates = survey.near.candidates(index + 1);
     return [0, ...candidates].filter((base) => base !== extent.live.base);
@@ -84,6 +95,10 @@ async function measureEdges(
     if (base !== undefined) edges.push({ base, vertex, how: 'live', bytes, isExact: true });
     let alone = base === 0 ? bytes : Infinity;
     for (const candidate of offered[index] as number[]) {
+      if (!hasTime()) {
+        skipped++;
+        continue;
+      }
       const under = candidate === 0 ? null : (survey.extents[candidate - 1] as SurveyedExtent);
       const found = await costs.sampled(extent, under, encoding);
       context.progress.advance(sizeOf(extent));
@@ -94,7 +109,7 @@ async function measureEdges(
     }
   }
   context.progress.finish();
-  return edges;
+  return { edges, skipped };
 }
 
 /** Storage and recreation of the repository as it is, over the same groups. */

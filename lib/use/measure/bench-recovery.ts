@@ -111,7 +111,8 @@ class RecoveryBench {
       for (const row of plan) {
         throwIfAborted(this.#context.signal);
         if (row.cache === 'cold') await dropCache(packs);
-        const { ms, bytes } = await this.#rebuild(row.whole.segments, row.planes, row.scheme);
+        const { segments } = row.whole;
+        const { ms, bytes } = await rebuild(this.#repo, segments, row, this.#context.signal);
         row.ms.push(ms);
         row.readBytes = bytes;
         this.#context.progress.advance(row.whole.bytes);
@@ -142,30 +143,55 @@ class RecoveryBench {
     }, 0);
     return [...wholes, { snapshot: null, segments: segmentsOf(survey, all), bytes }];
   }
+}
 
-  /** With the packs opened anew: nothing is left of the run before. */
-  async #rebuild(
-    segments: readonly Wanted[],
-    planes: number | null,
-    scheme: RetrievalScheme,
-  ): Promise<{ ms: number; bytes: number }> {
-    const { signal } = this.#context;
-    const requests = segments.map(({ id, segment }) => ({
-      id,
-      segment,
-      ...(planes === null ? {} : { planes }),
-    }));
-    const store = await ObjectStore.open(new FolderBackend(this.#repo.layout.dir));
-    try {
-      const started = performance.now();
-      const options = signal ? { scheme, signal } : { scheme };
-      const { bytes } = await readSegments(store, requests, options);
-      return { ms: performance.now() - started, bytes: totalBytes(bytes) };
-    } finally {
-      await store.close();
-      await store.backend.close();
-    }
+/** Rebuilds segments with the packs opened anew: nothing is left of the run before. */
+async function rebuild(
+  repo: ReadAccess,
+  segments: readonly Wanted[],
+  how: { planes: number | null; scheme: RetrievalScheme },
+  signal: AbortSignal | undefined,
+): Promise<{ ms: number; bytes: number }> {
+  const { planes, scheme } = how;
+  const requests = segments.map(({ id, segment }) => ({
+    id,
+    segment,
+    ...(planes === null ? {} : { planes }),
+  }));
+  const store = await ObjectStore.open(new FolderBackend(repo.layout.dir));
+  try {
+    const started = performance.now();
+    const options = signal ? { scheme, signal } : { scheme };
+    const { bytes } = await readSegments(store, requests, options);
+    return { ms: performance.now() - started, bytes: totalBytes(bytes) };
+  } finally {
+    await store.close();
+    await store.backend.close();
   }
+}
+
+/**
+ * Rebuilds the extents of one snapshot, all planes, again and again from files in memory.
+ * @param wantsMore  asked after each run, with the number of runs, whether to go on.
+ */
+export async function timeSnapshot(
+  repo: ReadAccess,
+  survey: Survey,
+  vertices: readonly number[],
+  context: OpContext,
+  wantsMore: (runs: number) => boolean,
+): Promise<{ ms: Spread; readBytes: number }> {
+  const segments = segmentsOf(survey, vertices);
+  const times: number[] = [];
+  let readBytes = 0;
+  do {
+    throwIfAborted(context.signal);
+    const how = { planes: null, scheme: 'independent' } as const;
+    const { ms, bytes } = await rebuild(repo, segments, how, context.signal);
+    times.push(ms);
+    readBytes = bytes;
+  } while (wantsMore(times.length));
+  return { ms: spreadOf(times), readBytes };
 }
 
 function segmentsOf(survey: Survey, vertices: readonly number[]): Wanted[] {

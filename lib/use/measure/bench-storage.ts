@@ -5,7 +5,6 @@
  * Each extent is measured once, however many snapshots hold it. Where there are more bytes than asked
  * for, segments spread evenly over all of them are measured.
  */
-import { spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { compress as lz4Compress } from 'lz4-napi';
@@ -16,6 +15,15 @@ import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { SurveyedExtent } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
+import {
+  type Compressor,
+  findZstd,
+  GZIP_LEVEL,
+  gzipBytes,
+  NO_ZSTD,
+  spreadEvenly,
+  ZSTD_LEVEL,
+} from './compressors.js';
 import type { Subjects } from './subjects.js';
 
 /** One way to store the tensors. */
@@ -68,10 +76,8 @@ const ENCODINGS = [
   { codec: 'dlv delta full read', level: 1, isDelta: true, noPrefix: true },
 ] as const;
 const LZ4_PIECE_BYTES = 1 << 20;
-const ZSTD_LEVEL = 3;
 const ZLIB_LEVEL = 6;
 
-const gzip = promisify(zlib.gzip) as (bytes: Uint8Array, o: object) => Promise<Uint8Array>;
 const deflate = promisify(zlib.deflate) as (bytes: Uint8Array, o: object) => Promise<Uint8Array>;
 
 /** @param mostBytes  bytes of tensors that are measured at most. */
@@ -84,12 +90,12 @@ export async function benchStorage(
   const all = jobsOf(subjects);
   const sizeOf = ({ extent, count }: Job): number => extent.width * count;
   const tensorBytes = all.reduce((sum, job) => sum + sizeOf(job), 0);
-  const jobs = spread(all, tensorBytes, mostBytes);
+  const jobs = spreadEvenly(all, tensorBytes, mostBytes);
   const measuredBytes = jobs.reduce((sum, job) => sum + sizeOf(job), 0);
   const tallies = new Map<string, Tally>();
   const missing: string[] = [];
   const zstd = await findZstd();
-  if (zstd === null) missing.push('zstd: this Node has none and there is no zstd program');
+  if (zstd === null) missing.push(NO_ZSTD);
   context.progress.start('measuring encodings', measuredBytes);
   let delta = 0;
   for (const job of jobs) {
@@ -135,13 +141,6 @@ function jobsOf({ survey, vertices }: Subjects): Job[] {
   return jobs;
 }
 
-/** Items of about `most` of `total` bytes, evenly chosen. */
-function spread(jobs: readonly Job[], total: number, most: number): Job[] {
-  if (total <= most) return [...jobs];
-  const share = most / total;
-  return jobs.filter((_, i) => Math.floor((i + 1) * share) > Math.floor(i * share) || i === 0);
-}
-
 async function measurePeers(
   tallies: Map<string, Tally>,
   bytes: Uint8Array,
@@ -154,9 +153,7 @@ async function measurePeers(
   const raw = tallies.get('raw') as Tally;
   raw.classes ??= { hi: 0, mid: 0, low: 0 };
   for (const [k, plane] of planes.entries()) raw.classes[hi(k)] += plane.length;
-  await timed(tallies, `gzip -${ZLIB_LEVEL}`, async () => [
-    (await gzip(bytes, { level: ZLIB_LEVEL })).length,
-  ]);
+  await timed(tallies, `gzip -${GZIP_LEVEL}`, async () => [await gzipBytes(bytes)]);
   const started = performance.now();
   const sizes = { hi: 0, mid: 0, low: 0 };
   for (const [k, plane] of planes.entries()) {
@@ -225,43 +222,4 @@ function add(
     for (const kind of ['hi', 'mid', 'low'] as const) tally.classes[kind] += classes[kind];
   }
   tallies.set(codec, tally);
-}
-
-/** Gives the compressed size of some bytes. */
-interface Compressor {
-  /** False if starting a program would be what is timed. */
-  isTimed: boolean;
-  run(bytes: Uint8Array): Promise<number>;
-}
-
-/** Node's own zstd, else the zstd program, else null. */
-async function findZstd(): Promise<Compressor | null> {
-  const own = (zlib as { zstdCompress?: typeof zlib.deflate }).zstdCompress;
-  if (own !== undefined) {
-    const compress = promisify(own) as (bytes: Uint8Array) => Promise<Uint8Array>;
-    return { isTimed: true, run: async (bytes) => (await compress(bytes)).length };
-  }
-  const program: Compressor = { isTimed: false, run: runZstd };
-  return (await runZstd(new Uint8Array(16)).catch(() => null)) === null ? null : program;
-}
-
-/** Length of what `zstd` makes of its standard input. @throws if there is no such program. */
-function runZstd(bytes: Uint8Array): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('zstd', [`-${ZSTD_LEVEL}`, '-q', '-c'], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    let length = 0;
-    child.stdout.on('data', (piece: Uint8Array) => {
-      length += piece.length;
-    });
-    child.once('error', reject);
-    // A program that ends early breaks its input; its exit code says so.
-    child.stdin.once('error', () => {});
-    child.once('close', (code) => {
-      if (code === 0) resolve(length);
-      else reject(new Error(`zstd ended with ${code}`));
-    });
-    child.stdin.end(bytes);
-  });
 }

@@ -2,7 +2,8 @@
  * `dlv bench`: what storing and bringing back the snapshots of a repository, or given checkpoints,
  * costs, and what other ways would cost.
  *
- * Three parts, each in a file of its own: storage, recovery, plans. Nothing in the repository changes.
+ * The short answer takes seconds; in full there are three parts, each in a file of its own: storage,
+ * recovery, plans. Nothing in the repository changes.
  */
 
 import os from 'node:os';
@@ -19,6 +20,7 @@ import { type BenchMachine, MachineWatch } from '../measure/bench-machine.js';
 import { type PlansResult, sweepPlans } from '../measure/bench-plans.js';
 import { benchRecovery, type RecoveryResult } from '../measure/bench-recovery.js';
 import { benchStorage, type StorageResult } from '../measure/bench-storage.js';
+import { type BriefResult, benchBriefly } from '../measure/brief.js';
 import { type BenchSnapshot, chooseSubjects, LAST_SNAPSHOTS } from '../measure/subjects.js';
 import { noProgress } from '../progress.js';
 import { Repository } from '../repository.js';
@@ -34,8 +36,11 @@ export const DEFAULT_BUDGETS: readonly number[] = [1, 1.1, 1.25, 1.5, 1.75, 2, 2
 const DEFAULT_REPEAT = 5;
 const DEFAULT_MOST_BYTES = 256 * 1024 * 1024;
 const DEFAULT_TIME_LIMIT_SECONDS = 5;
+const BRIEF_TIME_LIMIT_SECONDS = 12;
 
 export interface BenchOptions {
+  /** Measures every encoding, scheme, depth, cache state and planner; else only the short answer. */
+  full?: boolean;
   /** Default: the last snapshots of HEAD's history. */
   revisions?: string[];
   /** Checkpoints instead of a repository, oldest first. */
@@ -54,13 +59,18 @@ export interface BenchOptions {
   unit?: RecreationUnit;
   /** Bytes of tensors whose encodings are measured at most. Default 256 MiB. */
   mostBytes?: number;
-  /** Most time of one planner on one budget. Default 5. */
+  /**
+   * Most time: of one planner on one budget with `full` (default 5), else of all that is measured
+   * (default 12).
+   */
   timeLimitSeconds?: number;
 }
 
 export interface BenchResult {
   machine: BenchMachine;
   snapshots: BenchSnapshot[];
+  /** The short answer; null with `full`. */
+  brief: BriefResult | null;
   /** null: not asked for. */
   storage: StorageResult | null;
   recovery: RecoveryResult | null;
@@ -108,10 +118,17 @@ async function measure(
   repo: Repository,
   options: BenchOptions,
   context: OpContext,
-): Promise<Pick<BenchResult, 'snapshots' | BenchPart>> {
+): Promise<Pick<BenchResult, 'snapshots' | 'brief' | BenchPart>> {
   const { revisions = [], last = LAST_SNAPSHOTS, scheme = 'independent' } = options;
   context.progress.start('looking at what is stored', 0);
   const subjects = await chooseSubjects(repo, revisions, last, context);
+  if (!options.full) {
+    const limitMs = 1000 * (options.timeLimitSeconds ?? BRIEF_TIME_LIMIT_SECONDS);
+    const { budgets } = options;
+    const how = { limitMs, ...(budgets === undefined ? {} : { budgets }) };
+    const brief = await benchBriefly(repo, subjects, how, context);
+    return { snapshots: subjects.snapshots, brief, storage: null, recovery: null, plans: null };
+  }
   const isWanted = (part: BenchPart): boolean => options.only?.includes(part) ?? true;
   const { mostBytes = DEFAULT_MOST_BYTES, repeat = DEFAULT_REPEAT } = options;
   const storage = isWanted('storage')
@@ -143,7 +160,7 @@ async function measure(
       ...swept,
     };
   }
-  return { snapshots: subjects.snapshots, storage, recovery, plans };
+  return { snapshots: subjects.snapshots, brief: null, storage, recovery, plans };
 }
 
 /**

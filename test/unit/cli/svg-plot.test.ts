@@ -1,7 +1,7 @@
 /** Goal: axes cover their data and plots stay within their frame, whatever the numbers. */
 import test from 'ava';
 import fc from 'fast-check';
-import { barPlot, escapeXml, linePlot, niceTicks } from '../../../lib/cli/svg-plot.js';
+import { barPlot, byteTicks, escapeXml, linePlot, niceTicks } from '../../../lib/cli/svg-plot.js';
 
 const numbers = fc.double({ min: -1e12, max: 1e12, noNaN: true });
 const OPTIONS = { title: 't', xLabel: 'x', yLabel: 'y' };
@@ -22,6 +22,18 @@ test('ticks: cover the range, ascending, not too many', (t) => {
     }),
   );
   t.deepEqual(niceTicks(0, 10), [0, 2, 4, 6, 8, 10]);
+});
+
+test('ticks: of bytes are round in the unit they are written in', (t) => {
+  const MiB = 2 ** 20;
+  t.deepEqual(byteTicks(0, 50 * MiB), [0, 10 * MiB, 20 * MiB, 30 * MiB, 40 * MiB, 50 * MiB]);
+  t.deepEqual(byteTicks(0, 5000), [0, 1024, 2048, 3072, 4096, 5120]);
+  t.deepEqual(byteTicks(0, 0).length, 2);
+});
+
+test('line plots: a bound of one point is drawn', (t) => {
+  const bound = { name: 'lower bound', kind: 'dashed', points: [{ x: 1, y: 2 }] } as const;
+  t.regex(linePlot([bound], OPTIONS), /<circle/);
 });
 
 function coordinates(svg: string): number[] {
