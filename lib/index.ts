@@ -1,63 +1,71 @@
 /**
- * The public API: the use cases of the command as typed functions.
+ * The public API: a repository as an object, with values in and plain objects out.
  *
- * Everything else in lib may change without notice. Examples: docs/api.md.
+ * What stands here is kept stable; everything else in lib may change without notice. The page is
+ * docs/api.md, and test/api.test.ts holds this list and runs the examples of the page.
  */
-
+export type { CallOptions } from './api/call.js';
+export { fsck, init, open } from './api/open.js';
+export type { TensorValue } from './api/reading.js';
+export type { Paths, Repository } from './api/repository.js';
 export type { Id } from './base/bytes/hash.js';
-export * from './base/errors.js';
-export type { DType } from './pure/tensor/dtype.js';
-export { streamFile } from './storage/objects/rebuild.js';
-export type { StoredFile } from './storage/objects/stored-file.js';
-export { readTensor, type StoredTensor, tensorsOf } from './storage/objects/tensors.js';
-export type { FileEntry, Snapshot } from './storage/repo/version/file-page.js';
-export type { Version } from './storage/repo/version/version.js';
-export type { OpContext } from './use/context.js';
-export { resolve, resolveId } from './use/history/resolve.js';
+export {
+  AbortedError,
+  AmbiguousError,
+  BugError,
+  ChangedError,
+  ConfigError,
+  ConflictError,
+  CorruptError,
+  DlvError,
+  type ErrorCode,
+  type ErrorData,
+  ExistsError,
+  FormatVersionError,
+  IoError,
+  LimitError,
+  LockedError,
+  NoRepositoryError,
+  NotFoundError,
+  PlanInfeasibleError,
+  TierError,
+  TruncatedError,
+  UnsafeError,
+  UsageError,
+} from './base/errors.js';
+export type { Level } from './pure/codec/segment.js';
+export type { Budget, Limit } from './pure/plan/budget-text.js';
+export type { Tier } from './pure/tensor/tier.js';
+export type { Warned } from './use/context.js';
+export type { MetricPoint, MetricValues, ParamValues } from './use/history/version-content.js';
+export type { Lineage, VersionSummary } from './use/history/versions.js';
 export { type About, about } from './use/ops/about.js';
-export { type AddedFile, type AddOptions, type AddResult, add } from './use/ops/add.js';
-export {
-  type ArchivedSnapshot,
-  type ArchiveOptions,
-  type ArchiveResult,
-  archive,
-} from './use/ops/archive.js';
-export { type BenchOptions, type BenchResult, bench } from './use/ops/bench.js';
-export {
-  type BranchChange,
-  type BranchEntry,
-  createBranch,
-  deleteBranch,
-  listBranchEntries,
-  renameBranch,
-} from './use/ops/branch.js';
-export { type CatOptions, type CatResult, cat } from './use/ops/cat.js';
-export { type CheckoutOptions, type CheckoutResult, checkout } from './use/ops/checkout.js';
-export { type CommitOptions, type CommitResult, commit } from './use/ops/commit.js';
-export {
-  type ConfigEntry,
-  getConfig,
-  listConfig,
-  setConfig,
-  unsetConfig,
-} from './use/ops/config.js';
-export { type CopyOptions, type CopyResult, copy } from './use/ops/copy.js';
-export { type DiffResult, diff } from './use/ops/diff.js';
-export { type DuOptions, type DuResult, du } from './use/ops/du.js';
-export { type FsckOpOptions, type FsckOpResult, fsck } from './use/ops/fsck.js';
-export { type GcOpOptions, type GcOpResult, gc } from './use/ops/gc.js';
-export { type InitOptions, type InitResult, init } from './use/ops/init.js';
-export { type ListedModel, type ListOptions, list } from './use/ops/list.js';
-export { type LogOptions, log } from './use/ops/log.js';
-export { type ResetOptions, type ResetResult, reset } from './use/ops/reset.js';
-export { type RestoreOptions, type RestoreResult, restore } from './use/ops/restore.js';
-export { type RmOptions, type RmResult, rm } from './use/ops/rm.js';
-export { type ShowFileResult, type ShowResult, show, showFile } from './use/ops/show.js';
-export { type StatusResult, status } from './use/ops/status.js';
-export { type SwitchOptions, type SwitchResult, switchTo } from './use/ops/switch.js';
-export { createTag, deleteTag, listTags, type TagEntry } from './use/ops/tag.js';
-export { type TierOptions, type TierResult, tierVersions } from './use/ops/tier.js';
-export { withRepository } from './use/ops/with-repository.js';
-export { noProgress, type ProgressSink } from './use/progress.js';
-export { Repository } from './use/repository.js';
-export type { DiffOptions } from './use/worktree/diff-sides.js';
+export type { AddedFile, AddOptions, AddResult } from './use/ops/add.js';
+export type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from './use/ops/archive.js';
+export type { BranchChange, BranchEntry } from './use/ops/branch.js';
+export type { CheckoutOptions, CheckoutResult } from './use/ops/checkout.js';
+export type { CommitOptions, CommitResult } from './use/ops/commit.js';
+export type { ConfigEntry } from './use/ops/config.js';
+export type { CopyOptions, CopyResult } from './use/ops/copy.js';
+export type {
+  DiffOptions,
+  DiffResult,
+  FileDiff,
+  SnapshotDiff,
+  TensorDiff,
+} from './use/ops/diff.js';
+export type { DuOptions, DuResult } from './use/ops/du.js';
+export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';
+export type { GcOpOptions as GcOptions, GcOpResult as GcResult } from './use/ops/gc.js';
+export type { InitOptions } from './use/ops/init.js';
+export type { ListedModel, ListOptions } from './use/ops/list.js';
+export type { LogOptions } from './use/ops/log.js';
+export type { ResetOptions, ResetResult } from './use/ops/reset.js';
+export type { RestoreOptions, RestoreResult } from './use/ops/restore.js';
+export type { RmOptions, RmResult } from './use/ops/rm.js';
+export type { ListedTensor, ShowFileResult, ShownFile, ShowResult } from './use/ops/show.js';
+export type { ModelStatus, StatusResult } from './use/ops/status.js';
+export type { SwitchOptions, SwitchResult } from './use/ops/switch.js';
+export type { TagChange, TagEntry } from './use/ops/tag.js';
+export type { TierOptions, TierResult } from './use/ops/tier.js';
+export type { ProgressSink } from './use/progress.js';

@@ -49,6 +49,12 @@ export class DlvError extends Error {
     this.data = data;
   }
 
+  /** What is shown of it: no stack, no cause. */
+  toJSON(): { code: ErrorCode; message: string; data: ErrorData } {
+    const { code, message, data } = this;
+    return { code, message, data };
+  }
+
   /** The exit code that cli answers with. */
   get exitCode(): number {
     return ERROR_TABLE[this.code];
@@ -183,6 +189,21 @@ export class BugError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
     super('DLV_BUG', message, data);
   }
+}
+
+/** Turns anything thrown into an error of the table. */
+export function asDlvError(error: unknown): DlvError {
+  if (error instanceof DlvError) return error;
+  if (!(error instanceof Error)) return new BugError(`threw ${String(error)}`);
+  if (error.name === 'AbortError') return new AbortedError();
+  const { code, syscall, path } = error as NodeJS.ErrnoException;
+  if (syscall !== undefined && /^E[A-Z0-9]+$/.test(code ?? '')) {
+    const what = path === undefined ? syscall : `${syscall} '${path}'`;
+    return new IoError(`cannot ${what}: ${code}`, { errno: code, file: path }, error);
+  }
+  const bug = new BugError(error.message, { hint: 'this is a mistake in dlv: please report it' });
+  if (error.stack !== undefined) bug.stack = error.stack;
+  return bug;
 }
 
 /** Asserts one of our own invariants. @throws {BugError} DLV_BUG */

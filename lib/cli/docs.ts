@@ -9,7 +9,7 @@ import type { Command, Option } from 'commander';
 import { COMMANDS } from './commands/index.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { buildProgram } from './main.js';
-import { Cli, type CommandHelp, GLOBAL_OPTIONS } from './run.js';
+import { Cli, type CommandHelp, GLOBAL_OPTIONS, withWarnings } from './run.js';
 import type { Stdio } from './stdio.js';
 
 const INTRO = `# The command
@@ -18,7 +18,10 @@ Made from the commands by \`node dist/lib/cli/docs.js\`; do not edit.
 
 Every command answers on stdout and says what it does on stderr. With \`--json\` stdout holds one JSON
 document and nothing else; the documents below are examples, their members are stable. Ids are written
-in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds.
+in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds. Every document that
+is an object has \`warnings\`: the sentences that stderr shows as \`warning: …\`, an empty list if there
+are none. A command that answers with a list (\`log\`, \`list\`, \`branch\`, \`tag\`, \`config --list\`) has its
+warnings on stderr alone.
 
 A *revision* is a version id or at least four of its first digits, \`HEAD\`, a branch, \`model/branch\`, a
 tag, a model (its current branch), \`model@n\` (the n-th version of its line), or any of them followed by
@@ -78,7 +81,14 @@ function section(name: string, command: Command, help: CommandHelp): string[] {
   for (const [line, does] of help.examples) lines.push(`# ${does}`, line);
   lines.push('```', '');
   if (help.json !== undefined) {
-    lines.push('`--json`:', '', '```json', JSON.stringify(help.json, null, 2), '```', '');
+    lines.push(
+      '`--json`:',
+      '',
+      '```json',
+      JSON.stringify(withWarnings(help.json, []), null, 2),
+      '```',
+      '',
+    );
   }
   if (help.exitCodes) lines.push(...table(['exit code', 'here'], exitCodeRows(help.exitCodes)));
   return lines;

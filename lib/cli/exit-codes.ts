@@ -4,7 +4,7 @@
  * Only this file knows what is printed for an error; which code an error has is in errors.ts.
  */
 import { CommanderError } from 'commander';
-import { AbortedError, BugError, DlvError, IoError, UsageError } from '../base/errors.js';
+import { asDlvError, type DlvError, UsageError } from '../base/errors.js';
 import { type Output, printable, type Style } from './ui.js';
 
 /** What an exit code means, for `--help` and the documentation. */
@@ -21,21 +21,14 @@ export const EXIT_CODES: Readonly<Record<number, string>> = {
 };
 
 /** Turns anything thrown into an error of the table. */
-export function toDlvError(error: unknown): DlvError {
-  if (error instanceof DlvError) return error;
-  if (error instanceof CommanderError) return usageError(error);
-  if (!(error instanceof Error)) return new BugError(`threw ${String(error)}`);
-  if (error.name === 'AbortError') return new AbortedError();
-  const { code, syscall, path } = error as NodeJS.ErrnoException;
-  if (syscall !== undefined && /^E[A-Z0-9]+$/.test(code ?? '')) {
-    const what = path === undefined ? syscall : `${syscall} '${path}'`;
-    return new IoError(`cannot ${what}: ${code}`, { errno: code, file: path }, error);
+export function toDlvError(thrown: unknown): DlvError {
+  if (thrown instanceof CommanderError) return usageError(thrown);
+  const error = asDlvError(thrown);
+  if (error.code === 'DLV_BUG') {
+    error.data.hint =
+      'this is a mistake in dlv: run it again with DLV_DEBUG=1 and report what it prints';
   }
-  const bug = new BugError(error.message, {
-    hint: 'this is a mistake in dlv: run it again with DLV_DEBUG=1 and report what it prints',
-  });
-  if (error.stack !== undefined) bug.stack = error.stack;
-  return bug;
+  return error;
 }
 
 /** commander's complaints: `error: <what>\n(Did you mean <x>?)`. */
@@ -48,8 +41,7 @@ function usageError(error: CommanderError): UsageError {
 
 /** The JSON document of an error. */
 export function errorDocument(error: DlvError): unknown {
-  const { code, message, data } = error;
-  return { error: { code, message, data } };
+  return { error: error.toJSON() };
 }
 
 /** JSON text of a document; integers beyond 2^53 become text. */

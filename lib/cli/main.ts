@@ -135,7 +135,7 @@ function report(cli: Cli, error: DlvError): void {
     const verb = COMMANDS.find(({ name }) => name === findVerb(argv))?.name;
     error.data.hint = `run 'dlv ${verb === undefined ? '' : `${verb} `}--help'`;
   }
-  if (flags.includes('--json') && !cli.answered) stdout.write(formatJson(errorDocument(error)));
+  if (flags.includes('--json')) stdout.write(formatJson(errorDocument(error)));
   else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);
 }
 

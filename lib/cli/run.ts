@@ -31,7 +31,7 @@ export interface CommandHelp {
   /** Command line and what it does. */
   examples: readonly (readonly [line: string, does: string])[];
   /** The document that `--json` prints, as an example; typed by the op's result where it is made. */
-  json?: unknown;
+  json?: object;
   /** Exit codes with a meaning of their own in this command. */
   exitCodes?: Readonly<Record<number, string>>;
 }
@@ -62,8 +62,8 @@ export interface Run {
   ui: Ui;
   /** True once nobody reads stdout any more. */
   outputClosed(): boolean;
-  /** Answers: the JSON document with --json, else what `human` prints. */
-  answer<T>(result: T, human: (ui: Ui) => void): void;
+  /** Answers: with --json the document, printed when the action has ended; else what `human` prints. */
+  answer<T extends object>(result: T, human: (ui: Ui) => void): void;
   /** Operands before and after `--`; `after` is null if there was none. */
   split(operands: readonly string[]): { before: string[]; after: string[] | null };
 }
@@ -117,8 +117,9 @@ export class Cli {
   /** What was declared, by command, for the documentation. */
   readonly declared = new Map<Command, CommandHelp>();
   exitCode = 0;
-  /** True once a JSON document was printed: an error then goes to stderr. */
-  answered = false;
+  /** The answer of a command with --json. It is printed last, with the warnings of the whole run. */
+  #document: object | null = null;
+  readonly #warnings: string[] = [];
 
   constructor(host: CliHost) {
     this.host = host;
@@ -144,6 +145,7 @@ export class Cli {
         this.exitCode = (await action(run, ...(args as A))) ?? 0;
         const note = globals.quiet ? null : await readKernelNote();
         if (note !== null) run.context.warn(note);
+        if (this.#document !== null) run.ui.document(withWarnings(this.#document, this.#warnings));
       } finally {
         run.context.progress.finish();
       }
@@ -160,7 +162,10 @@ export class Cli {
     const context: OpContext = {
       cwd: workingFolder(cwd, globals.folders),
       progress,
-      warn: (message) => ui.warn(printable(message)),
+      warn: (message) => {
+        this.#warnings.push(message);
+        ui.warn(printable(message));
+      },
       signal,
     };
     return {
@@ -172,15 +177,19 @@ export class Cli {
       },
       outputClosed: () => stdout.closed,
       answer: (result, human) => {
-        this.answered ||= ui.json;
         // What is left of a bar would stand between the lines of the answer.
         progress.finish();
-        ui.document(result);
-        if (!ui.json) human(ui);
+        if (ui.json) this.#document = result;
+        else human(ui);
       },
       split: (operands) => splitOperands(argv, operands),
     };
   }
+}
+
+/** The document of a command: a list is as it is, anything else also says what was warned of. */
+export function withWarnings(document: object, warnings: readonly string[]): object {
+  return Array.isArray(document) ? document : { ...document, warnings };
 }
 
 /** The folder that -C leads to. @throws {NotFoundError} if there is none. */

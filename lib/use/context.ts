@@ -14,3 +14,6 @@ export interface OpContext {
   warn(message: string): void;
   signal?: AbortSignal;
 }
+
+/** What a use case answers, with the warnings that it gave on the way. */
+export type Warned<T extends object> = T & { warnings: string[] };

@@ -50,8 +50,8 @@ export class Repository implements Readers {
   readonly hashes: RunHashes;
   /** Which extents are close to which, in all sets. */
   readonly sketches: Sketches;
-  readonly config: Config;
   readonly options: RepositoryOptions;
+  #config: Config;
   readonly #versions = new LruCache<Id, Version>(VERSION_CACHE_ITEMS);
 
   private constructor(
@@ -64,7 +64,7 @@ export class Repository implements Readers {
     this.layout = layout;
     this.format = format;
     this.store = store;
-    this.config = config;
+    this.#config = config;
     this.options = options;
     this.blobs = new Blobs(store);
     this.planes = new ChainReader(store, options.signal ? { signal: options.signal } : {});
@@ -125,6 +125,16 @@ export class Repository implements Readers {
     });
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
     return new Repository(layout, format, store, config, options);
+  }
+
+  /** The settings, as they were read last. */
+  get config(): Config {
+    return this.#config;
+  }
+
+  /** Reads the settings again, after they were changed. */
+  async readSettings(): Promise<void> {
+    this.#config = await readConfig(this.layout);
   }
 
   head(): Promise<Head> {

@@ -6,6 +6,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { declaredCommands, renderDocs } from '../../lib/cli/docs.js';
+import { withWarnings } from '../../lib/cli/run.js';
 import { PROJECT_ROOT } from '../helpers/paths.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 
@@ -43,47 +44,54 @@ test('differences: are found', (t) => {
   t.is(differences([{ a: 1 }], [{ a: 1 }, {}], '').length, 1);
 });
 
-/** For each command a command line whose document is rich; `prepare` makes it so. */
-const LINES: Record<string, { args: string[]; prepare?: (repo: TestRepository) => Promise<void> }> =
-  {
-    init: { args: ['init', 'sub'] },
-    add: { args: ['add', '.'], prepare: (repo) => repo.write('note.txt', 'x') },
-    rm: { args: ['rm', 'note.txt'] },
-    status: {
-      args: ['status'],
-      prepare: async (repo) => {
-        await repo.write('note.txt', 'x');
-        await repo.json('add', '.');
-        await repo.write('note.txt', 'y');
-        await repo.write('new.txt', 'z');
-      },
+/** A command line whose document is rich; `prepare` makes it so. */
+interface Line {
+  args: string[];
+  prepare?: (repo: TestRepository) => Promise<void>;
+  /** How many warnings its document has; default 0. */
+  warnings?: number;
+}
+
+const LINES: Record<string, Line> = {
+  // It lies inside another repository, which is said.
+  init: { args: ['init', 'sub'], warnings: 1 },
+  add: { args: ['add', '.'], prepare: (repo) => repo.write('note.txt', 'x') },
+  rm: { args: ['rm', 'note.txt'] },
+  status: {
+    args: ['status'],
+    prepare: async (repo) => {
+      await repo.write('note.txt', 'x');
+      await repo.json('add', '.');
+      await repo.write('note.txt', 'y');
+      await repo.write('new.txt', 'z');
     },
-    restore: { args: ['restore', '.'], prepare: (repo) => repo.remove('note.txt') },
-    commit: {
-      args: ['commit', '--all', '-m', 'more', '--metric', 'loss=1'],
-      prepare: (repo) => repo.write('note.txt', 'x'),
-    },
-    list: { args: ['list'] },
-    log: {
-      args: ['log', '--all'],
-      prepare: async (repo) => void (await repo.json('copy', 'net', 'x')),
-    },
-    show: { args: ['show'] },
-    diff: { args: ['diff', 'net@1', 'net@3'] },
-    cat: { args: ['cat', 'HEAD:model.safetensors#fc.bias'] },
-    checkout: { args: ['checkout', 'net@1'] },
-    switch: { args: ['switch', '-c', 'side', 'net@1'] },
-    branch: { args: ['branch'] },
-    tag: { args: ['tag'], prepare: async (repo) => void (await repo.json('tag', 'v1')) },
-    reset: { args: ['reset', '--hard', 'net@1'] },
-    copy: { args: ['copy', 'net', 'x', '--checkout'] },
-    du: { args: ['du', '--versions', '--paths'] },
-    config: { args: ['config', '--user', 'user.name', 'Ada'] },
-    bench: { args: ['bench', '--repeat', '1', '--budgets', '2'] },
-    archive: { args: ['archive', '--budget', '1.5'] },
-    gc: { args: ['gc'] },
-    fsck: { args: ['fsck'] },
-  };
+  },
+  restore: { args: ['restore', '.'], prepare: (repo) => repo.remove('note.txt') },
+  commit: {
+    args: ['commit', '--all', '-m', 'more', '--metric', 'loss=1'],
+    prepare: (repo) => repo.write('note.txt', 'x'),
+  },
+  list: { args: ['list'] },
+  log: {
+    args: ['log', '--all'],
+    prepare: async (repo) => void (await repo.json('copy', 'net', 'x')),
+  },
+  show: { args: ['show'] },
+  diff: { args: ['diff', 'net@1', 'net@3'] },
+  cat: { args: ['cat', 'HEAD:model.safetensors#fc.bias'] },
+  checkout: { args: ['checkout', 'net@1'] },
+  switch: { args: ['switch', '-c', 'side', 'net@1'] },
+  branch: { args: ['branch'] },
+  tag: { args: ['tag'], prepare: async (repo) => void (await repo.json('tag', 'v1')) },
+  reset: { args: ['reset', '--hard', 'net@1'] },
+  copy: { args: ['copy', 'net', 'x', '--checkout'] },
+  du: { args: ['du', '--versions', '--paths'] },
+  config: { args: ['config', '--user', 'user.name', 'Ada'] },
+  bench: { args: ['bench', '--repeat', '1', '--budgets', '2'] },
+  archive: { args: ['archive', '--budget', '1.5'] },
+  gc: { args: ['gc'] },
+  fsck: { args: ['fsck'] },
+};
 
 test('documents: every command documents one and is tried', async (t) => {
   const declared = await declaredCommands();
@@ -100,11 +108,31 @@ for (const [name, line] of Object.entries(LINES)) {
     const { repo } = await threeVersions(t);
     await line.prepare?.(repo);
     const document = await repo.json<unknown>(...line.args);
-    const example = declared.find((command) => command.name === name)?.help.json;
-    t.deepEqual(differences(example, document, name), []);
+    const example = declared.find((command) => command.name === name)?.help.json as object;
+    t.deepEqual(differences(withWarnings(example, []), document, name), []);
     if (Array.isArray(document)) t.true(document.length > 0);
+    else t.is((document as { warnings: string[] }).warnings.length, line.warnings ?? 0);
   });
 }
+
+test('documents: what a command warns of is in its document, and on stderr', async (t) => {
+  const { repo } = await threeVersions(t);
+  const map = { weight_map: { a: 'part-1.safetensors' } };
+  await repo.write('big.safetensors.index.json', JSON.stringify(map));
+  await fs.symlink('note.txt', repo.file('link.txt'));
+  const warned: [string[], RegExp][] = [
+    [['status'], /link\.txt/],
+    [['add', '.'], /link\.txt/],
+    [['commit', '-m', 'an index without its part'], /part-1\.safetensors/],
+  ];
+  for (const [args, about] of warned) {
+    const { stdout, stderr } = await repo.dlv('--json', ...args);
+    const { warnings } = JSON.parse(stdout) as { warnings: string[] };
+    t.is(warnings.length, 1, args.join(' '));
+    t.regex(warnings[0] as string, about);
+    t.is(stderr, `warning: ${warnings[0]}\n`);
+  }
+});
 
 test('docs/cli.md says what the commands say', async (t) => {
   const file = path.join(PROJECT_ROOT, 'docs', 'cli.md');

@@ -11,7 +11,7 @@ test('init: makes a repository named after its folder; files stay', async (t) =>
   await fs.writeFile(path.join(cwd, 'model.bin'), 'x');
   const result = await dlvJson<Record<string, string>>(['init', 'my models'], { cwd });
   const dir = path.join(cwd, 'my models');
-  t.deepEqual(result, { path: dir, model: 'my-models', branch: 'main' });
+  t.deepEqual(result, { path: dir, model: 'my-models', branch: 'main', warnings: [] });
   t.deepEqual(await fs.readdir(cwd), ['model.bin', 'my models']);
   t.is((await dlv(['status'], { cwd: dir })).code, 0);
 });

@@ -9,6 +9,7 @@ import test from 'ava';
 import { io } from '../../lib/base/bytes/files.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { listReaders, registerReader } from '../../lib/storage/repo/processes/readers.js';
+import type { Warned } from '../../lib/use/context.js';
 import type { AddResult } from '../../lib/use/ops/add.js';
 import type { StatusResult } from '../../lib/use/ops/status.js';
 import { DLV_BIN } from '../helpers/dlv.js';
@@ -83,7 +84,7 @@ test('names that are no UTF-8 are left out, and it is said', async (t) => {
     () => true,
     () => false,
   );
-  const { untracked, warnings } = await repo.json<StatusResult>('status');
+  const { untracked, warnings } = await repo.json<Warned<StatusResult>>('status');
   t.deepEqual(untracked, ['good.bin']);
   t.is(warnings.length, made ? 1 : 0);
   if (made) t.regex(warnings[0] ?? '', /is left out: its name is no valid UTF-8/);

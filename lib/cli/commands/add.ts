@@ -27,7 +27,6 @@ const EXAMPLE: AddResult = {
   storedBytes: 4731392,
   metadataBytes: 2320,
   seconds: 0.31,
-  warnings: [],
 };
 
 export function register(program: Command, cli: Cli): void {

@@ -20,7 +20,6 @@ const EXAMPLE: StatusResult = {
   ],
   untracked: ['notes.txt'],
   clean: false,
-  warnings: [],
 };
 
 export function register(program: Command, cli: Cli): void {
@@ -59,7 +58,6 @@ function print(ui: Ui, result: StatusResult): void {
     ui.line("Not tracked (use 'dlv add <path>'):");
     for (const path of untracked) ui.line(`  ${ui.style.red(printable(path))}`);
   }
-  for (const warning of result.warnings) ui.warn(printable(warning));
   if (result.clean) ui.line('Nothing to commit: the work tree is as in the version.');
 }
 

@@ -1,11 +1,13 @@
 /** Tensors of files and versions by their names. */
 import type { Id } from '../../base/bytes/hash.js';
-import { NotFoundError } from '../../base/errors.js';
+import { AmbiguousError, NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
 import { type StoredTensor, tensorsOf } from '../../storage/objects/tensors.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
+import { fileOf } from './find-file.js';
 import { checkTiers } from './tier-gate.js';
 
 /** The tensor of a name, that of the weights if there are several. @throws {NotFoundError} */
@@ -32,6 +34,44 @@ export function pickTensor(
         : tensors.length === 0
           ? 'no tensors were found in this file when it was added'
           : `'dlv show <rev>:${path}' lists its ${tensors.length} tensors`,
+  });
+}
+
+/**
+ * The file that a tensor is in: the one at `path`, or the only one that has a tensor of that name.
+ * @throws {NotFoundError} {AmbiguousError}
+ */
+export async function fileWithTensor(
+  repo: ReadAccess,
+  version: Id,
+  name: string,
+  path?: string,
+): Promise<FileEntry> {
+  if (path !== undefined) return fileOf(repo, version, path);
+  const found: FileEntry[] = [];
+  const names = new Set<string>();
+  for (const entry of (await repo.tree(version)).files) {
+    const tensors = tensorsOf(await openStoredFile(repo, entry));
+    for (const tensor of tensors) if (names.size < 20_000) names.add(tensor.name);
+    if (tensors.some((tensor) => tensor.name === name)) found.push(entry);
+  }
+  const [first, ...more] = found;
+  if (first === undefined) {
+    const near = closestNames(name, names);
+    throw new NotFoundError(`version ${version.slice(0, 10)} has no tensor '${name}'`, {
+      kind: 'tensor',
+      name,
+      candidates: near,
+      ...(near.length > 0 ? { hint: `did you mean ${near.join(' or ')}?` } : {}),
+    });
+  }
+  if (more.length === 0) return first;
+  const paths = found.map((entry) => entry.path);
+  throw new AmbiguousError(`${paths.length} files have a tensor '${name}'`, {
+    kind: 'tensor',
+    name,
+    candidates: paths,
+    hint: `name its file: ${paths.slice(0, 4).join(', ')}`,
   });
 }
 

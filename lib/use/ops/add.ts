@@ -32,7 +32,6 @@ export interface AddResult {
   storedBytes: number;
   metadataBytes: number;
   seconds: number;
-  warnings: string[];
 }
 
 /** Adds files. @throws {NotFoundError} {UsageError} {ConflictError} {ChangedError} {IoError} */
@@ -92,7 +91,6 @@ function report(
     logicalBytes: results.reduce((sum, result) => sum + result.size, 0),
     ...publishedBytes(session),
     seconds: (performance.now() - started) / 1000,
-    warnings: plan.warnings,
   };
 }
 

@@ -9,8 +9,14 @@ import { readTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensor
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
-import { fileOf, findPlace } from '../history/find-file.js';
-import { type NamedTensor, pickTensor, uniqueNames, weightsOf } from '../history/find-tensors.js';
+import { findPlace } from '../history/find-file.js';
+import {
+  fileWithTensor,
+  type NamedTensor,
+  pickTensor,
+  uniqueNames,
+  weightsOf,
+} from '../history/find-tensors.js';
 import { resolveId } from '../history/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
@@ -21,7 +27,7 @@ export interface CatOptions extends AcceptTier {
   revision: string;
   /** File of the version, or '<path>#<tensor>'. Without it, for safetensors: all weights. */
   path?: string;
-  /** Tensor of the file. */
+  /** Tensor of the file, or of the only file that has one of that name. */
   tensor?: string;
   /** raw: the file as it is, or the tensor's elements, little-endian and row-major. */
   format?: CatFormat;
@@ -67,6 +73,23 @@ export async function cat(
   }
 }
 
+/** The bytes that `cat` writes, for a caller that takes them one after another. */
+export async function* streamBytes(
+  repo: Repository,
+  options: CatOptions,
+  context: OpContext,
+): AsyncGenerator<Uint8Array> {
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  try {
+    for await (const bytes of (await plan(repo, options, context)).stream()) {
+      throwIfAborted(context.signal);
+      yield bytes;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
 interface Job {
   result: CatResult;
   stream(): AsyncIterable<Uint8Array>;
@@ -75,7 +98,7 @@ interface Job {
 async function plan(repo: Repository, options: CatOptions, context: OpContext): Promise<Job> {
   const { revision, path, format = 'raw' } = options;
   const version = await resolveId(repo, revision);
-  if (path === undefined) {
+  if (path === undefined && options.tensor === undefined) {
     if (format !== 'safetensors') {
       throw new UsageError(`'${revision}' names a version, not a file`, {
         hint: `write ${revision}:<path>, or use --format safetensors for all its weights`,
@@ -86,8 +109,11 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
   }
   const { entry, name } =
     options.tensor === undefined
-      ? await findPlace(repo, version, path)
-      : { entry: await fileOf(repo, version, path), name: options.tensor };
+      ? await findPlace(repo, version, path as string)
+      : {
+          entry: await fileWithTensor(repo, version, options.tensor, path),
+          name: options.tensor,
+        };
   checkTiers([entry], options.acceptTier, context);
   const where = { version, path: entry.path, tensor: null };
   if (name === null && format === 'raw') return fileJob(repo, where, entry, context);

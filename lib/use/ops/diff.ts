@@ -15,8 +15,14 @@ import type { Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { compareTensors, type TensorComparison } from '../history/compare.js';
 import type { Repository } from '../repository.js';
-import type { DiffOptions } from '../worktree/diff-sides.js';
-import { type DiffFile, type DiffSide, openSides } from '../worktree/diff-sides.js';
+import {
+  type DiffFile,
+  type DiffOptions,
+  type DiffSide,
+  openSides,
+} from '../worktree/diff-sides.js';
+
+export type { DiffOptions } from '../worktree/diff-sides.js';
 
 export interface FileDiff {
   path: string;

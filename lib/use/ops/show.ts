@@ -1,5 +1,6 @@
 /** `dlv show`: all that a version says, or how one of its files is made. */
 
+import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
@@ -111,6 +112,31 @@ export interface ShowFileResult {
   /** Extents that the file is made of. */
   extents: number;
   tensors: ShownTensor[];
+}
+
+/** A tensor and the file that it is in. */
+export interface ListedTensor extends ShownTensor {
+  path: string;
+}
+
+/** Tensors of all files of a version, or of one. @throws {NotFoundError} {UsageError} */
+export async function listTensors(
+  repo: Repository,
+  options: { revision: string; path?: string },
+  context: OpContext,
+): Promise<ListedTensor[]> {
+  const version = await resolveId(repo, options.revision);
+  const files =
+    options.path === undefined
+      ? (await repo.tree(version)).files
+      : [await fileOf(repo, version, options.path)];
+  const tensors: ListedTensor[] = [];
+  for (const file of files) {
+    throwIfAborted(context.signal);
+    const stored = tensorsOf(await repo.openFile(file));
+    tensors.push(...stored.map((tensor) => ({ path: file.path, ...shownTensor(tensor) })));
+  }
+  return tensors;
 }
 
 /** All that a version says. @throws {NotFoundError} {UsageError} {AmbiguousError} */

@@ -29,7 +29,6 @@ export interface StatusResult {
   untracked: string[];
   /** True if nothing is staged, changed or untracked. */
   clean: boolean;
-  warnings: string[];
 }
 
 /** Compares version, staging and work tree of every model line. */
@@ -53,8 +52,7 @@ export async function status(repo: Repository, context: OpContext): Promise<Stat
   }
   const tracked = new Set(models.flatMap(({ model }) => staging.entries(model).map((e) => e.path)));
   const untracked: string[] = [];
-  const warnings: string[] = [];
-  const warn = (message: string) => warnings.push(message);
+  const warn = (message: string): void => context.warn(message);
   const signal = context.signal ? { signal: context.signal } : {};
   for await (const path of walkFiles(repo.layout, '', { tracked, warn, ...signal })) {
     if (!tracked.has(path)) untracked.push(path);
@@ -65,6 +63,5 @@ export async function status(repo: Repository, context: OpContext): Promise<Stat
     models,
     untracked: untracked.sort(comparePaths),
     clean: !busy && untracked.length === 0,
-    warnings,
   };
 }

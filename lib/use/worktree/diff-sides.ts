@@ -29,7 +29,7 @@ import { hashFile, workState } from './changes.js';
 
 export interface DiffOptions {
   /** None: work tree against staging. One: work tree against it. Two: the second against the first. */
-  revisions: string[];
+  revisions?: string[];
   /** Staging instead of the work tree; against HEAD's version if no revision is given. */
   staged?: boolean;
   model?: string;
@@ -64,7 +64,7 @@ export async function openSides(
   options: DiffOptions,
   context: OpContext,
 ): Promise<{ before: DiffSide; after: DiffSide }> {
-  const [first, second, ...rest] = options.revisions;
+  const [first, second, ...rest] = options.revisions ?? [];
   if (rest.length > 0 || (options.staged && second !== undefined)) {
     throw new UsageError('too many revisions', { hint: "as in 'dlv diff HEAD~1 HEAD'" });
   }

@@ -67,7 +67,6 @@ export interface StagePlan {
   /** sha256 of the staged files of the line, by path. */
   known: ReadonlyMap<string, string>;
   totalBytes: number;
-  warnings: string[];
 }
 
 async function planStage(
@@ -93,7 +92,6 @@ async function planStage(
     missing: selection.missing.filter((path) => own.has(path)),
     known: own,
     totalBytes: 0,
-    warnings: selection.warnings,
   };
   for (const warning of selection.warnings) context.warn(warning);
   for (const path of selection.files) {
@@ -146,11 +144,7 @@ async function storeFiles(
     ...(context.signal ? { signal: context.signal } : {}),
   })) {
     results.push({ ...result, stagedAtNs });
-    for (const warning of result.warnings) {
-      const message = `'${result.path}' ${warning}`;
-      plan.warnings.push(message);
-      context.warn(message);
-    }
+    for (const warning of result.warnings) context.warn(`'${result.path}' ${warning}`);
   }
   context.progress.finish();
   return results;

@@ -1,0 +1,57 @@
+/** How the public API runs a use case: its context, its warnings, its errors. */
+import { asDlvError } from '../base/errors.js';
+import type { OpContext, Warned } from '../use/context.js';
+import { noProgress, type ProgressSink } from '../use/progress.js';
+
+/** What every call takes besides its own options. All of it is optional. */
+export interface CallOptions {
+  /** Stops long work between chunks with AbortedError; nothing half-written is left. */
+  signal?: AbortSignal;
+  /** Is told how far the work is. */
+  progress?: ProgressSink;
+  /** Receives each warning as it is given, one sentence. Results hold them as well. */
+  onWarning?: (message: string) => void;
+}
+
+/** Options of a use case without those of the call. */
+export function withoutCall<T extends CallOptions>(options: T): Omit<T, keyof CallOptions> {
+  const { signal, progress, onWarning, ...own } = options;
+  return own;
+}
+
+/** The context of one call, and the list that its warnings go to. */
+export function contextOf(
+  cwd: string,
+  options: CallOptions,
+): { context: OpContext; warnings: string[] } {
+  const { signal, progress = noProgress, onWarning } = options;
+  const warnings: string[] = [];
+  const warn = (message: string): void => {
+    warnings.push(message);
+    onWarning?.(message);
+  };
+  return { context: { cwd, progress, warn, ...(signal ? { signal } : {}) }, warnings };
+}
+
+/** Runs `action`; whatever it throws becomes an error of the table. */
+export async function inTable<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw asDlvError(error);
+  }
+}
+
+/** Runs a use case and puts what it warned of beside what it answers. */
+export async function callOp<T extends object>(
+  cwd: string,
+  options: CallOptions,
+  action: (context: OpContext) => Promise<T>,
+): Promise<Warned<T>> {
+  const { context, warnings } = contextOf(cwd, options);
+  try {
+    return { ...(await inTable(() => action(context))), warnings };
+  } finally {
+    context.progress.finish();
+  }
+}

@@ -1,0 +1,152 @@
+/** The methods of an open repository that only look. */
+import type { Warned } from '../use/context.js';
+import type { Id, VersionSummary } from '../use/history/versions.js';
+import type { BranchEntry, BranchListOptions } from '../use/ops/branch.js';
+import type { ConfigEntry } from '../use/ops/config.js';
+import type { DiffOptions, DiffResult } from '../use/ops/diff.js';
+import type { DuOptions, DuResult } from '../use/ops/du.js';
+import type { ListedModel, ListOptions } from '../use/ops/list.js';
+import type { LogOptions } from '../use/ops/log.js';
+import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.js';
+import type { StatusResult } from '../use/ops/status.js';
+import type { TagEntry } from '../use/ops/tag.js';
+import { type CallOptions, inTable, withoutCall } from './call.js';
+import { Handle, type Options } from './handle.js';
+
+/** A tensor with its elements. */
+export interface TensorValue {
+  name: string;
+  dtype: string;
+  shape: number[];
+  /** Elements, row-major and little-endian. The buffer is the caller's own and begins at offset 0. */
+  data: Uint8Array;
+}
+
+export abstract class ReadingRepository extends Handle {
+  /** What is staged, changed and not tracked. */
+  async status(options: CallOptions = {}): Promise<Warned<StatusResult>> {
+    const { status } = await import('../use/ops/status.js');
+    return this.call(options, (repo, context) => status(repo, context));
+  }
+
+  /** Versions, newest first. */
+  async log(options: Options<LogOptions> = {}): Promise<VersionSummary[]> {
+    const { log } = await import('../use/ops/log.js');
+    const own = withoutCall(options);
+    return this.ask(options, (repo, context) => log(repo, own, context));
+  }
+
+  /** All that a version says: files, snapshots, metrics, lineage. */
+  async show(revision = 'HEAD', options: CallOptions = {}): Promise<Warned<ShowResult>> {
+    const { show } = await import('../use/ops/show.js');
+    return this.call(options, (repo, context) => show(repo, revision, context));
+  }
+
+  /** How a file of a version is made: format, extents, tensors. */
+  async showFile(
+    revision: string,
+    path: string,
+    options: CallOptions = {},
+  ): Promise<Warned<ShowFileResult>> {
+    const { showFile } = await import('../use/ops/show.js');
+    return this.call(options, (repo, context) => showFile(repo, revision, path, context));
+  }
+
+  /** The version that a revision names. */
+  async resolve(revision: string): Promise<Id> {
+    const { resolveId } = await import('../use/history/resolve.js');
+    return this.ask({}, (repo) => resolveId(repo, revision));
+  }
+
+  /** What differs between two sides, for tensors in numbers. */
+  async diff(options: Options<DiffOptions> = {}): Promise<Warned<DiffResult>> {
+    const { diff } = await import('../use/ops/diff.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => diff(repo, own, context));
+  }
+
+  /** Models, by name. */
+  async list(options: Options<ListOptions> = {}): Promise<ListedModel[]> {
+    const { list } = await import('../use/ops/list.js');
+    const own = withoutCall(options);
+    return this.ask(options, (repo, context) => list(repo, own, context));
+  }
+
+  /** Where the bytes are. */
+  async du(options: Options<DuOptions> = {}): Promise<Warned<DuResult>> {
+    const { du } = await import('../use/ops/du.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => du(repo, own, context));
+  }
+
+  /** Branches with their tips. */
+  async branches(options: Options<BranchListOptions> = {}): Promise<BranchEntry[]> {
+    const ops = await import('../use/ops/branch.js');
+    const own = withoutCall(options);
+    return this.ask(options, (repo, context) => ops.listBranchEntries(repo, own, context));
+  }
+
+  /** Tags, by name. */
+  async tags(options: CallOptions = {}): Promise<TagEntry[]> {
+    const ops = await import('../use/ops/tag.js');
+    return this.ask(options, (repo, context) => ops.listTags(repo, context));
+  }
+
+  /** Tensors of all files of a version, or of one, without their elements. */
+  async tensors(
+    revision = 'HEAD',
+    options: { path?: string } & CallOptions = {},
+  ): Promise<ListedTensor[]> {
+    const { listTensors } = await import('../use/ops/show.js');
+    const own = { ...withoutCall(options), revision };
+    return this.ask(options, (repo, context) => listTensors(repo, own, context));
+  }
+
+  /** One tensor with its elements, verified. Its file is named by `path` if several have the name. */
+  async readTensor(
+    revision: string,
+    name: string,
+    options: { path?: string; acceptTier?: boolean } & CallOptions = {},
+  ): Promise<TensorValue> {
+    const { cat } = await import('../use/ops/cat.js');
+    const own = { ...withoutCall(options), revision, tensor: name };
+    return this.ask(options, async (repo, context) => {
+      const pieces: Uint8Array[] = [];
+      const keep = async (bytes: Uint8Array): Promise<boolean> => pieces.push(bytes.slice()) > 0;
+      const { tensor, bytes } = await cat(repo, own, keep, context);
+      const data = new Uint8Array(bytes);
+      let at = 0;
+      for (const piece of pieces) {
+        data.set(piece, at);
+        at += piece.length;
+      }
+      return { ...(tensor as NonNullable<typeof tensor>), data };
+    });
+  }
+
+  /** The bytes of a file in order. The last step throws if they are not those of the version. */
+  async *stream(
+    revision: string,
+    path: string,
+    options: { acceptTier?: boolean } & CallOptions = {},
+  ): AsyncGenerator<Uint8Array> {
+    const { streamBytes } = await import('../use/ops/cat.js');
+    const own = { ...withoutCall(options), revision, path };
+    const stream = streamBytes(this.openRepository, own, this.context(options));
+    try {
+      for (;;) {
+        const next = await inTable(() => stream.next());
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      await stream.return(undefined);
+    }
+  }
+
+  /** All settings, their values, and where they come from. */
+  async config(): Promise<ConfigEntry[]> {
+    const { listConfig } = await import('../use/ops/config.js');
+    return this.ask({}, (_repo, context) => listConfig(context));
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * The public API of an open repository: every method is one use case of the command.
+ *
+ * Methods take values, answer with plain objects, print nothing, and throw errors of the table. What
+ * they need is loaded when they are first called. Those that only look are in reading.ts.
+ */
+import { UsageError } from '../base/errors.js';
+import type { ConfigKey } from '../storage/repo/settings/config.js';
+import type { Warned } from '../use/context.js';
+import type { AddOptions, AddResult } from '../use/ops/add.js';
+import type { ArchiveOptions, ArchiveResult } from '../use/ops/archive.js';
+import type { BranchChange } from '../use/ops/branch.js';
+import type { CheckoutOptions, CheckoutResult } from '../use/ops/checkout.js';
+import type { CommitOptions, CommitResult } from '../use/ops/commit.js';
+import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
+import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
+import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
+import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
+import type { ResetOptions, ResetResult } from '../use/ops/reset.js';
+import type { RestoreOptions, RestoreResult } from '../use/ops/restore.js';
+import type { RmOptions, RmResult } from '../use/ops/rm.js';
+import type { SwitchOptions, SwitchResult } from '../use/ops/switch.js';
+import type { TagChange } from '../use/ops/tag.js';
+import type { TierOptions, TierResult } from '../use/ops/tier.js';
+import { type CallOptions, withoutCall } from './call.js';
+import type { Options } from './handle.js';
+import { ReadingRepository } from './reading.js';
+
+/** One path, folder or glob, or several; relative to the folder that was opened. */
+export type Paths = string | readonly string[];
+
+/** An open repository. Close it, or declare it with `await using`. */
+export class Repository extends ReadingRepository {
+  /** Stores files and stages them for the next version. */
+  async add(paths: Paths, options: Options<AddOptions, 'paths'> = {}): Promise<Warned<AddResult>> {
+    const { add } = await import('../use/ops/add.js');
+    const own = { ...withoutCall(options), paths: listOf(paths) };
+    return this.call(options, (repo, context) => add(repo, own, context));
+  }
+
+  /** Takes files out of the next version and, unless `cached`, out of the work tree. */
+  async rm(paths: Paths, options: Options<RmOptions, 'paths'> = {}): Promise<Warned<RmResult>> {
+    const { rm } = await import('../use/ops/rm.js');
+    const own = { ...withoutCall(options), paths: listOf(paths) };
+    return this.call(options, (repo, context) => rm(repo, own, context));
+  }
+
+  /** Takes back changes of files, in the work tree or (`staged`) in what is staged. */
+  async restore(
+    paths: Paths,
+    options: Options<RestoreOptions, 'paths'> = {},
+  ): Promise<Warned<RestoreResult>> {
+    const { restore } = await import('../use/ops/restore.js');
+    const own = { ...withoutCall(options), paths: listOf(paths) };
+    return this.call(options, (repo, context) => restore(repo, own, context));
+  }
+
+  /** Makes a version of what is staged. */
+  async commit(options: Options<CommitOptions>): Promise<Warned<CommitResult>> {
+    const { commit } = await import('../use/ops/commit.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => commit(repo, own, context));
+  }
+
+  /** Brings the files of a version into the work tree or, with `out`, into another folder. */
+  async checkout(
+    revision: string,
+    options: Options<CheckoutOptions, 'revision'> = {},
+  ): Promise<Warned<CheckoutResult>> {
+    const { checkout } = await import('../use/ops/checkout.js');
+    const own = { ...withoutCall(options), revision };
+    return this.call(options, (repo, context) => checkout(repo, own, context));
+  }
+
+  /** Goes to a model or a branch; `create` makes the branch first. */
+  async switch(
+    name: string,
+    options: Options<SwitchOptions, 'name'> = {},
+  ): Promise<Warned<SwitchResult>> {
+    const { switchTo } = await import('../use/ops/switch.js');
+    const own = { ...withoutCall(options), name };
+    return this.call(options, (repo, context) => switchTo(repo, own, context));
+  }
+
+  /** Moves the current line to a version; what is staged and the work tree follow by `mode`. */
+  async reset(options: Options<ResetOptions> = {}): Promise<Warned<ResetResult>> {
+    const { reset } = await import('../use/ops/reset.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => reset(repo, own, context));
+  }
+
+  /** Begins a new model from a version; no data is copied. */
+  async copy(
+    revision: string,
+    name: string,
+    options: Options<CopyOptions, 'revision' | 'name'> = {},
+  ): Promise<Warned<CopyResult>> {
+    const { copy } = await import('../use/ops/copy.js');
+    const own = { ...withoutCall(options), revision, name };
+    return this.call(options, (repo, context) => copy(repo, own, context));
+  }
+
+  /** Makes a branch and stays where it is. */
+  async branch(
+    name: string,
+    options: { start?: string; model?: string } & CallOptions = {},
+  ): Promise<Warned<BranchChange>> {
+    const ops = await import('../use/ops/branch.js');
+    const own = { ...withoutCall(options), name };
+    return this.call(options, (repo, context) => ops.createBranch(repo, own, context));
+  }
+
+  /** Renames a branch within its model. */
+  async renameBranch(
+    from: string,
+    to: string,
+    options: { model?: string } & CallOptions = {},
+  ): Promise<Warned<BranchChange>> {
+    const ops = await import('../use/ops/branch.js');
+    const own = { ...withoutCall(options), from, to };
+    return this.call(options, (repo, context) => ops.renameBranch(repo, own, context));
+  }
+
+  /** Deletes a branch. */
+  async deleteBranch(
+    name: string,
+    options: { model?: string; force?: boolean } & CallOptions = {},
+  ): Promise<Warned<BranchChange>> {
+    const ops = await import('../use/ops/branch.js');
+    const own = { ...withoutCall(options), name };
+    return this.call(options, (repo, context) => ops.deleteBranch(repo, own, context));
+  }
+
+  /** Names a version. */
+  async tag(
+    name: string,
+    options: { revision?: string; force?: boolean; exact?: boolean } & CallOptions = {},
+  ): Promise<Warned<TagChange>> {
+    const ops = await import('../use/ops/tag.js');
+    const own = { ...withoutCall(options), name };
+    return this.call(options, (repo, context) => ops.createTag(repo, own, context));
+  }
+
+  /** Deletes a tag; the version stays. */
+  async deleteTag(name: string, options: CallOptions = {}): Promise<Warned<TagChange>> {
+    const ops = await import('../use/ops/tag.js');
+    return this.call(options, (repo, context) => ops.deleteTag(repo, { name }, context));
+  }
+
+  /** Plans and re-encodes the repository within budgets of recreation. */
+  async archive(options: Options<ArchiveOptions> = {}): Promise<Warned<ArchiveResult>> {
+    const { archive } = await import('../use/ops/archive.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => archive(repo, own, context));
+  }
+
+  /** Gives up the exact bytes of the named versions for fewer ones. This cannot be taken back. */
+  async tier(
+    revisions: readonly string[],
+    options: Options<TierOptions, 'revisions'>,
+  ): Promise<Warned<TierResult>> {
+    const { tierVersions } = await import('../use/ops/tier.js');
+    const own = { ...withoutCall(options), revisions };
+    return this.call(options, (repo, context) => tierVersions(repo, own, context));
+  }
+
+  /** Reclaims what nothing needs and merges small packs. */
+  async gc(options: Options<GcOpOptions> = {}): Promise<Warned<GcOpResult>> {
+    const { gc } = await import('../use/ops/gc.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => gc(repo, own, context));
+  }
+
+  /** Verifies the repository. For one that cannot be opened there is the function `fsck`. */
+  async fsck(options: Options<FsckOpOptions> = {}): Promise<Warned<FsckOpResult>> {
+    const { fsck } = await import('../use/ops/fsck.js');
+    const own = withoutCall(options);
+    return this.call(options, (_repo, context) => fsck(context, own));
+  }
+
+  /** Sets a setting of this repository or, with `user`, of the user; null removes it. */
+  async setConfig(
+    key: ConfigKey,
+    value: string | number | null,
+    options: ConfigChange = {},
+  ): Promise<Warned<ConfigEntry>> {
+    const { setConfig, unsetConfig } = await import('../use/ops/config.js');
+    return this.call({}, async (repo, context) => {
+      const entry =
+        value === null
+          ? await unsetConfig(context, key, options)
+          : await setConfig(context, key, String(value), options);
+      await repo.readSettings();
+      return entry;
+    });
+  }
+}
+
+/** @throws {UsageError} for what is no path. */
+function listOf(paths: Paths): string[] {
+  const list: unknown = typeof paths === 'string' ? [paths] : paths;
+  if (Array.isArray(list) && list.every((path) => typeof path === 'string')) return [...list];
+  throw new UsageError('paths are given as a text or a list of texts');
+}
