@@ -8,8 +8,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import glob from 'fast-glob';
-import ignore from 'ignore';
 import * as errors from '../lib/base/errors.js';
+import { IgnorePatterns } from '../lib/pure/paths/ignore-patterns.js';
 import { PROJECT_ROOT } from './helpers/paths.js';
 import { checkBudgets } from './helpers/tidy/budgets.js';
 import { type ErrorRow, parseErrorPage } from './helpers/tidy/error-page.js';
@@ -32,13 +32,19 @@ function read(file: string): string {
 }
 
 function listProject(): string[] {
-  const ignored = ignore().add(read('.gitignore'));
+  const ignored = new IgnorePatterns(read('.gitignore'));
   const files = glob.sync('**', {
     cwd: PROJECT_ROOT,
     dot: true,
     ignore: ['node_modules', 'dist', '.git', '**/.dlv'],
   });
-  return files.filter((file) => !ignored.ignores(file)).sort();
+  const isIgnored = (file: string): boolean => {
+    const parts = file.split('/');
+    return parts.some((_, i) => {
+      return ignored.decide(parts.slice(0, i + 1).join('/'), i + 1 < parts.length) === true;
+    });
+  };
+  return files.filter((file) => !isIgnored(file)).sort();
 }
 
 const files = listProject();

@@ -2,25 +2,7 @@
 import test from 'ava';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { findCollision } from '../../lib/use/worktree/collisions.js';
-import { globExpression, selectPaths } from '../../lib/use/worktree/select-paths.js';
-
-test('globs: stay within a part unless they say **', (t) => {
-  const cases: [string, string[], string[]][] = [
-    ['*.pt', ['a.pt', '.pt'], ['d/a.pt', 'a.ptx']],
-    ['**/*.pt', ['a.pt', 'd/a.pt', 'd/e/a.pt'], ['a.npy']],
-    ['d/**', ['d/a', 'd/e/f'], ['e/d/a']],
-    ['a?.bin', ['ab.bin'], ['a.bin', 'a/.bin', 'abc.bin']],
-    ['[ab]-[!0].x', ['a-1.x'], ['c-1.x', 'a-0.x', 'a-/.x']],
-    ['{a,b/c}.x', ['a.x', 'b/c.x'], ['ab.x', 'b.x']],
-    ['a+(b)$.x', ['a+(b)$.x'], ['ab.x']],
-    ['a{b', ['a{b'], ['ab']],
-  ];
-  for (const [glob, yes, no] of cases) {
-    for (const path of yes) t.true(globExpression(glob).test(path), `${glob} ${path}`);
-    for (const path of no) t.false(globExpression(glob).test(path), `${glob} ${path}`);
-  }
-  t.throws(() => globExpression('[z-a]'), { message: /no glob/ });
-});
+import { selectPaths } from '../../lib/use/worktree/select-paths.js';
 
 test('selection: files, folders and globs, relative to where the user stands', (t) => {
   const layout = new Layout('/repo');

@@ -8,11 +8,11 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
 import type { Version } from '../../storage/repo/version/version.js';
-import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
+import { PathInput } from '../worktree/path-input.js';
 
 export interface LogOptions {
   /** Where to start; default: HEAD, or the branches of `model`. */
@@ -178,10 +178,10 @@ async function pathFilter(
   options: LogOptions,
   context: OpContext,
 ): Promise<(version: Version) => Promise<boolean>> {
-  const paths = (options.paths ?? []).map((path) => toVersionPath(repo.layout, context.cwd, path));
-  if (paths.length === 0 || paths.includes('')) return async () => true;
+  const inputs = (options.paths ?? []).map((text) => new PathInput(repo.layout, context.cwd, text));
+  if (inputs.length === 0 || inputs.some(({ path }) => path === '')) return async () => true;
   const isWanted = (file: string): boolean =>
-    paths.some((path) => file === path || file.startsWith(`${path}/`));
+    inputs.some((input) => (input.findByName(file) ?? input.findByGlob(file)) !== null);
   const states = new WeakMap<Version, Promise<string>>();
   /** The files below the paths, as one text: equal texts are equal files. */
   const stateOf = (version: Version): Promise<string> => {

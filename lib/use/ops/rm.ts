@@ -5,12 +5,13 @@ import { ConflictError, NotFoundError } from '../../base/errors.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
-import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
+import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines.js';
 import { stagedChanges } from '../history/staged-changes.js';
 import type { Repository } from '../repository.js';
 import { workState } from '../worktree/changes.js';
+import { PathInput } from '../worktree/path-input.js';
 
 export interface RmOptions {
   paths: string[];
@@ -38,26 +39,18 @@ export async function rm(
   const line = await currentLine(repo, staging, options.model);
   const entries = staging.entries(line.model);
   const chosen = new Map<string, StagedEntry>();
-  for (const input of options.paths) {
-    const path = toVersionPath(repo.layout, context.cwd, input);
-    const inside = entries.filter((e) => path === '' || e.path.startsWith(`${path}/`));
-    const exact = entries.find((e) => e.path === path);
-    if (exact) chosen.set(path, exact);
-    else if (inside.length > 0 && options.recursive) for (const e of inside) chosen.set(e.path, e);
-    else {
-      staging.checkOwner(line.model, path);
-      throw new NotFoundError(
-        inside.length > 0
-          ? `'${input}' is a folder`
-          : `'${input}' is not tracked in model '${line.model}'`,
-        {
-          kind: 'path',
-          name: input,
-          hint:
-            inside.length > 0 ? 'use -r to remove a folder' : "'dlv status' lists what is tracked",
-        },
-      );
+  for (const text of options.paths) {
+    const input = new PathInput(repo.layout, context.cwd, text);
+    const found = input.select(entries.map((entry) => entry.path));
+    const isFolder = found.size > 0;
+    if (!options.recursive) {
+      for (const [path, how] of found) if (how === 'below') found.delete(path);
     }
+    if (found.size === 0) {
+      if (!isFolder && input.path !== null) staging.checkOwner(line.model, input.path);
+      throw notTracked(text, line.model, isFolder);
+    }
+    for (const path of found.keys()) chosen.set(path, staging.entry(path) as StagedEntry);
   }
   if (!options.cached && !options.force) await checkNothingLost();
   const removed = [...chosen.keys()].sort(comparePaths);
@@ -86,6 +79,17 @@ export async function rm(
       }
     }
   }
+}
+
+function notTracked(text: string, model: string, isFolder: boolean): NotFoundError {
+  const message = isFolder
+    ? `'${text}' is a folder`
+    : `'${text}' is not tracked in model '${model}'`;
+  return new NotFoundError(message, {
+    kind: 'path',
+    name: text,
+    hint: isFolder ? 'use -r to remove a folder' : "'dlv status' lists what is tracked",
+  });
 }
 
 /** Removes work files and the folders that become empty. Links are never followed. */

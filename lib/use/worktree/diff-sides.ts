@@ -11,7 +11,7 @@ import {
   statOrNull,
 } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { ChangedError, NotFoundError, UsageError } from '../../base/errors.js';
+import { ChangedError, UsageError } from '../../base/errors.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
@@ -20,12 +20,12 @@ import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
-import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { currentLine, needTip } from '../history/lines.js';
 import { resolveId } from '../history/resolve.js';
 import { hashFile, workState } from './changes.js';
+import { selectPaths } from './select-paths.js';
 
 export interface DiffOptions {
   /** None: work tree against staging. One: work tree against it. Two: the second against the first. */
@@ -88,27 +88,18 @@ export async function openSides(
       : await workSide(repo, entries, writtenNs, context);
   }
   if (options.paths && options.paths.length > 0) {
-    const wanted = options.paths.map((path) => toVersionPath(repo.layout, context.cwd, path));
-    narrow(before, after, wanted);
+    const known = new Set([...before.files.keys(), ...after.files.keys()]);
+    const label = 'either side';
+    const wanted = selectPaths(repo.layout, context.cwd, options.paths, [...known], label);
+    narrow([before, after], wanted);
   }
   return { before, after };
 }
 
-/** Keeps files at or below the wanted paths. @throws {NotFoundError} for a path on neither side. */
-function narrow(before: DiffSide, after: DiffSide, wanted: readonly string[]): void {
-  const covers = (path: string): boolean =>
-    wanted.some((want) => want === '' || path === want || path.startsWith(`${want}/`));
-  for (const want of wanted) {
-    const there = [before, after].some((side) =>
-      [...side.files.keys()].some(
-        (path) => want === '' || path === want || path.startsWith(`${want}/`),
-      ),
-    );
-    if (!there)
-      throw new NotFoundError(`'${want}' is on neither side`, { kind: 'path', name: want });
-  }
-  for (const side of [before, after]) {
-    for (const path of [...side.files.keys()]) if (!covers(path)) side.files.delete(path);
+/** Keeps the wanted files, and the snapshots that have no others. */
+function narrow(sides: readonly DiffSide[], wanted: ReadonlySet<string>): void {
+  for (const side of sides) {
+    for (const path of [...side.files.keys()]) if (!wanted.has(path)) side.files.delete(path);
     side.snapshots = side.snapshots.filter((snapshot) =>
       snapshot.members.every((path) => side.files.has(path)),
     );

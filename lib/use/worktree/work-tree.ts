@@ -7,15 +7,12 @@
 import nodePath from 'node:path';
 import { listEntries, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
 import { IoError, NotFoundError, UsageError } from '../../base/errors.js';
+import { isGlob } from '../../pure/paths/glob.js';
 import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
 import { holdsRepository, type Layout } from '../../storage/repo/layout.js';
 import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
 import { LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
-
-/** The glob library: half of all modules of a small command, so only globs load it. */
-async function loadGlob() {
-  return (await import('fast-glob')).default;
-}
+import { PathInput } from './path-input.js';
 
 /** What a selection of the work tree gave. Paths are those of versions, in order. */
 export interface Selection {
@@ -37,13 +34,19 @@ export interface SelectOptions {
   signal?: AbortSignal;
 }
 
-/** Every file below `folder` ('' is the work tree) that is tracked or not ignored. */
+export interface WalkOptions extends SelectOptions {
+  warn?: (message: string) => void;
+  /** Says whether to go into a folder; default: into all. */
+  enter?: (folder: string) => boolean;
+}
+
+/** Every file below `folder` ('' is the work tree) that is tracked or, unless forced, not ignored. */
 export async function* walkFiles(
   layout: Layout,
   folder: string,
-  options: SelectOptions & { warn?: (message: string) => void },
+  options: WalkOptions,
 ): AsyncGenerator<string> {
-  const rules = new IgnoreRules(layout);
+  const rules = new IgnoreRules(layout, options.warn);
   const trackedFolders = foldersOf(options.tracked);
   const nested = new NestedRepositories(layout);
   const queue = [folder];
@@ -59,10 +62,12 @@ export async function* walkFiles(
     }
     for (const entry of entries) {
       const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
-      const known = entry.isDirectory() ? trackedFolders.has(path) : options.tracked.has(path);
-      if (!known && (await rules.isIgnored(path, entry.isDirectory()))) continue;
-      if (!known && (await nested.around(path, entry.isDirectory())) !== null) continue;
-      if (entry.isDirectory()) queue.push(path);
+      const isFolder = entry.isDirectory();
+      if (isFolder && options.enter?.(path) === false) continue;
+      const known = isFolder ? trackedFolders.has(path) : options.tracked.has(path);
+      if (!known && (await rules.isIgnored(path, isFolder, options.force))) continue;
+      if (!known && (await nested.around(path, isFolder)) !== null) continue;
+      if (isFolder) queue.push(path);
       else if (entry.isFile()) {
         const problem = pathProblem(path) ?? (await nameProblem(layout, path));
         if (problem === null) yield path;
@@ -142,8 +147,11 @@ export async function selectFiles(
   const files = new Set<string>();
   const missing = new Set<string>();
   const named = new Set<string>();
-  const warnings: string[] = [];
-  const rules = new IgnoreRules(layout);
+  const warnings = new Set<string>();
+  const warn = (message: string) => {
+    warnings.add(message);
+  };
+  const rules = new IgnoreRules(layout, warn);
   const guard = new LinkGuard(layout.workTree);
   const nested = new NestedRepositories(layout);
   const trackedFolders = foldersOf(options.tracked);
@@ -160,8 +168,8 @@ export async function selectFiles(
   };
   for (const input of inputs) {
     const there = await statOrNull(nodePath.resolve(cwd, input));
-    if (there === null && (await loadGlob()).isDynamicPattern(input)) {
-      await addGlob(input);
+    if (there === null && isGlob(input)) {
+      await addGlob(new PathInput(layout, cwd, input));
       continue;
     }
     const path = toVersionPath(layout, cwd, input);
@@ -180,8 +188,8 @@ export async function selectFiles(
     }
     if (inner !== null && !isTracked(path)) throw inNested(input, inner);
     if (there.isDirectory) {
-      const warn = (message: string) => warnings.push(message);
-      for await (const file of walkFiles(layout, path, { ...options, warn })) files.add(file);
+      const walk = { ...options, force: false, warn };
+      for await (const file of walkFiles(layout, path, walk)) files.add(file);
       coverTracked(path);
     } else {
       if (!options.tracked.has(path) && !options.force && (await isIgnored(rules, path))) {
@@ -195,26 +203,20 @@ export async function selectFiles(
     }
   }
 
-  async function addGlob(pattern: string): Promise<void> {
-    const fastGlob = await loadGlob();
-    const found = await fastGlob(pattern.split(nodePath.sep).join('/'), {
-      cwd,
-      dot: true,
-      onlyFiles: true,
-      followSymbolicLinks: false,
-      ignore: ['**/.dlv/**', '**/.git/**'],
-    });
+  /** Files that are there and match, and tracked ones that are gone, as for a folder. */
+  async function addGlob(input: PathInput): Promise<void> {
     let taken = 0;
-    for (const match of found) {
-      const path = toVersionPath(layout, cwd, match);
-      if (!options.tracked.has(path)) {
-        if (!options.force && (await isIgnored(rules, path))) continue;
-        if ((await nested.around(path, false)) !== null) continue;
-      }
+    const walk: WalkOptions = { ...options, warn, enter: (folder) => input.mayMatchBelow(folder) };
+    for await (const path of walkFiles(layout, '', walk)) {
+      if (input.findByGlob(path) === null) continue;
       files.add(path);
       taken++;
     }
-    if (taken === 0) throw notFound(pattern);
+    for (const path of input.select(options.tracked).keys()) {
+      if (!files.has(path)) missing.add(path);
+      taken++;
+    }
+    if (taken === 0) throw notFound(input.text);
   }
 
   for (const path of missing) {
@@ -224,7 +226,7 @@ export async function selectFiles(
     files: [...files].sort(comparePaths),
     named,
     missing: [...missing].sort(comparePaths),
-    warnings,
+    warnings: [...warnings],
   };
 }
 

@@ -1,75 +1,61 @@
 /**
- * .dlvignore: git's rules for git's file, one in any folder, read as git reads .gitignore.
+ * .dlvignore: git's rules for .gitignore, one file in any folder.
  *
- * The patterns of a folder and of all folders above it are put together in one list, those of inner
- * folders last and anchored to where they stand, so that order alone decides. `.dlv` and `.git` are
- * always ignored.
+ * The file of an inner folder wins over those of the folders above, as a later line wins over an
+ * earlier one. What lies in an ignored folder stays ignored. `.dlv` and `.git` are always ignored.
  */
-import { createRequire } from 'node:module';
-import type { Ignore, Options } from 'ignore';
 import { isMissing, readSmallFile, statOrNull } from '../../../base/bytes/files.js';
-import { UsageError } from '../../../base/errors.js';
+import { DlvError } from '../../../base/errors.js';
 import { USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
+import { IgnorePatterns } from '../../../pure/paths/ignore-patterns.js';
 import type { Layout } from '../layout.js';
 
 /** Name of the file with patterns. */
 export const IGNORE_FILE = '.dlvignore';
 
-// The package is CommonJS; its types describe a default export that Node does not give under ESM.
-const makeIgnore = createRequire(import.meta.url)('ignore') as (options?: Options) => Ignore;
-
-function escapeGlob(text: string): string {
-  return text.replace(/[\\*?[\]!# ]/g, '\\$&');
-}
-
-/** A pattern of the file in `folder`, as one that means the same at the root; null for no pattern. */
-export function anchorPattern(line: string, folder: string): string | null {
-  if (line.trim() === '' || line.startsWith('#')) return null;
-  const negative = line.startsWith('!');
-  const body = (negative ? line.slice(1) : line).replace(/^\\(?=[!#])/, '');
-  if (body.replace(/^\/+/, '').trim() === '') return null;
-  // A slash that is not the last character ties the pattern to its folder.
-  const anchored = body.trimEnd().slice(0, -1).includes('/');
-  // Where the library reads stars otherwise than git: two beside no slash mean one, a run of such
-  // parts means one of them, and a pattern that ends with them and a slash means the folders below.
-  const inner = anchored
-    ? body
-        .replace(/^\//, '')
-        .replace(/(^|\/)(\*\*\/)+/g, '$1**/')
-        .replace(/\*\*\/$/, '**/*/')
-        .replace(/^\*\*$/, '**/*')
-    : `**/${body.replace(/\*\*+/g, '*')}`;
-  return `${negative ? '!' : ''}/${folder === '' ? '' : `${escapeGlob(folder)}/`}${inner}`;
-}
-
-async function readPatterns(file: string): Promise<string[]> {
-  const there = await statOrNull(file);
-  if (there === null) return [];
-  if (!there.isFile) {
-    throw new UsageError(`'${file}' is no plain file`, {
-      hint: 'make it a text file or remove it',
-    });
-  }
+/** The text of a file with patterns; empty, with a warning, if it is odd: it must not stop all work. */
+async function readText(file: string, warn: (message: string) => void): Promise<string> {
+  const leftOut = (why: string): string => {
+    warn(`the patterns of '${file}' are left out: ${why}`);
+    return '';
+  };
   try {
-    const text = Buffer.from(await readSmallFile(file, USER_TEXT_BYTES_MAX)).toString();
-    return text.replace(/^\ufeff/, '').split(/\r?\n/);
+    const there = await statOrNull(file);
+    if (there === null) return '';
+    if (there.isSymlink) return leftOut('it is a symbolic link');
+    if (!there.isFile) return leftOut('it is not a regular file');
+    return Buffer.from(await readSmallFile(file, USER_TEXT_BYTES_MAX)).toString();
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (isMissing(error)) return '';
+    if (error instanceof DlvError && /^DLV_(IO|LIMIT)$/.test(error.code)) {
+      return leftOut(error.message);
+    }
     throw error;
   }
+}
+
+/** The rules for what lies directly in one folder. */
+interface FolderRules {
+  folder: string;
+  patterns: IgnorePatterns;
+  above: FolderRules | null;
+  /** True if the folder is ignored itself, and with it all that lies in it. */
+  ignored: boolean;
 }
 
 /** The ignore rules of one work tree. Files with patterns are read once, when first needed. */
 export class IgnoreRules {
   readonly #layout: Layout;
-  readonly #folders = new Map<string, Promise<Ignore>>();
+  readonly #warn: (message: string) => void;
+  readonly #folders = new Map<string, Promise<FolderRules>>();
 
-  constructor(layout: Layout) {
+  /** @param warn is told of files with patterns that cannot be read; their patterns do not count. */
+  constructor(layout: Layout, warn: (message: string) => void = () => {}) {
     this.#layout = layout;
+    this.#warn = warn;
   }
 
-  /** Rules that hold for what lies directly in `folder` ('' is the work tree). */
-  #rulesOf(folder: string): Promise<Ignore> {
+  #rulesOf(folder: string): Promise<FolderRules> {
     let rules = this.#folders.get(folder);
     if (rules === undefined) {
       rules = this.#load(folder);
@@ -78,30 +64,38 @@ export class IgnoreRules {
     return rules;
   }
 
-  async #load(folder: string): Promise<Ignore> {
+  async #load(folder: string): Promise<FolderRules> {
     const above = folder === '' ? null : await this.#rulesOf(parentOf(folder));
-    // What lies in an ignored folder stays ignored, so patterns in there say nothing.
-    if (above?.ignores(`${folder}/`)) return above;
+    const ignored = above !== null && decide(above, folder, true);
+    // Patterns in an ignored folder say nothing, so they are not read.
     const file = this.#layout.workFile(folder === '' ? IGNORE_FILE : `${folder}/${IGNORE_FILE}`);
-    const patterns = (await readPatterns(file))
-      .map((line) => anchorPattern(line, folder))
-      .filter((pattern) => pattern !== null);
-    if (above !== null && patterns.length === 0) return above;
-    const rules = makeIgnore({ ignorecase: false });
-    if (above !== null) rules.add(above);
-    return rules.add(patterns);
+    const patterns = new IgnorePatterns(ignored ? '' : await readText(file, this.#warn));
+    // A folder without patterns of its own need not be asked.
+    const next = above?.patterns.isEmpty ? above.above : above;
+    return { folder, patterns, above: next, ignored };
   }
 
   /**
    * True if a file or folder that is not tracked is to be left alone.
    * @param path     relative to the work tree, '/' between parts, not ''.
    * @param isFolder patterns that end with '/' match folders only.
+   * @param force    asks for nothing but `.dlv` and `.git`, which are ignored always.
    */
-  async isIgnored(path: string, isFolder: boolean): Promise<boolean> {
+  async isIgnored(path: string, isFolder: boolean, force = false): Promise<boolean> {
     if (path.split('/').some((part) => part === '.dlv' || part === '.git')) return true;
-    const rules = await this.#rulesOf(parentOf(path));
-    return rules.ignores(isFolder ? `${path}/` : path);
+    if (force) return false;
+    return decide(await this.#rulesOf(parentOf(path)), path, isFolder);
   }
+}
+
+function decide(rules: FolderRules, path: string, isFolder: boolean): boolean {
+  if (rules.ignored) return true;
+  for (let at: FolderRules | null = rules; at !== null; at = at.above) {
+    const inner = at.folder === '' ? path : path.slice(at.folder.length + 1);
+    const ignored = at.patterns.decide(inner, isFolder);
+    if (ignored !== null) return ignored;
+  }
+  return false;
 }
 
 function parentOf(path: string): string {

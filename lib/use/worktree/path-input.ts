@@ -1,0 +1,93 @@
+/**
+ * What the user calls files by: a path, a folder or a glob. All commands read it in the same way.
+ *
+ * A glob that matches a folder means the files below it, as the shell would have it. A path that is
+ * there under its own name is never taken for a glob.
+ */
+import nodePath from 'node:path';
+import { UsageError } from '../../base/errors.js';
+import { Glob, type GlobMatch, isGlob } from '../../pure/paths/glob.js';
+import { pathProblem } from '../../pure/paths/version-path.js';
+import type { Layout } from '../../storage/repo/layout.js';
+import { toVersionPath } from '../../storage/repo/work-path.js';
+
+/** One word of the command line. */
+export class PathInput {
+  /** As the user wrote it, for messages. */
+  readonly text: string;
+  /** The path in a version that it is by its letters; '' is the work tree, null if it can be none. */
+  readonly path: string | null;
+  readonly #glob: Glob | null;
+
+  /**
+   * @param cwd folder that relative paths start from, absolute.
+   * @throws {UsageError} DLV_USAGE if it is empty, lies outside of the work tree or no version can
+   *   hold it.
+   */
+  constructor(layout: Layout, cwd: string, text: string) {
+    this.text = text;
+    const pattern = isGlob(text) ? globPattern(layout, cwd, text) : null;
+    this.#glob = pattern === null ? null : new Glob(pattern, { braces: true });
+    // What looks like a glob need be no path; what does not must be one.
+    this.path =
+      pattern === null || pathProblem(text) === null ? toVersionPath(layout, cwd, text) : null;
+  }
+
+  /** True if it can be read as a glob. */
+  get isGlob(): boolean {
+    return this.#glob !== null;
+  }
+
+  /** Whether it names a path by its letters, or a folder that the path lies in; null if neither. */
+  findByName(path: string): GlobMatch | null {
+    if (this.path === null) return null;
+    if (path === this.path) return 'itself';
+    return this.path === '' || path.startsWith(`${this.path}/`) ? 'below' : null;
+  }
+
+  /** Whether it names a path as a glob. */
+  findByGlob(path: string): GlobMatch | null {
+    return this.#glob?.find(path) ?? null;
+  }
+
+  /** True if the glob may match something below a folder. */
+  mayMatchBelow(folder: string): boolean {
+    return this.#glob?.mayMatchBelow(folder) === true;
+  }
+
+  /** Those of `known` that it names, each with how: by its letters if any is so, else as a glob. */
+  select(known: Iterable<string>): Map<string, GlobMatch> {
+    const byName = new Map<string, GlobMatch>();
+    const byGlob = new Map<string, GlobMatch>();
+    for (const path of known) {
+      const name = this.findByName(path);
+      if (name !== null) byName.set(path, name);
+      else if (byName.size === 0 && this.isGlob) {
+        const glob = this.findByGlob(path);
+        if (glob !== null) byGlob.set(path, glob);
+      }
+    }
+    return byName.size > 0 ? byName : byGlob;
+  }
+}
+
+/** The pattern that means at the root of the work tree what `text` means in `cwd`. */
+function globPattern(layout: Layout, cwd: string, text: string): string {
+  const root = nodePath.resolve(layout.workTree).split(nodePath.sep);
+  const parts = text.split(nodePath.sep).join('/').split('/');
+  const isAbsolute = nodePath.isAbsolute(text);
+  const folder = isAbsolute ? [parts.shift() as string] : nodePath.resolve(cwd).split(nodePath.sep);
+  // The parts before the first wildcard are folders; the last part is what is looked for in them.
+  while (parts.length > 1 && !isGlob(parts[0] as string)) {
+    const part = parts.shift() as string;
+    if (part === '..') folder.pop();
+    else if (part !== '.' && part !== '') folder.push(part);
+  }
+  if (!root.every((part, i) => part === folder[i])) {
+    throw new UsageError(`'${text}' lies outside of the repository '${layout.workTree}'`, {
+      path: text,
+    });
+  }
+  const inside = folder.slice(root.length).map((part) => part.replace(/[*?[\]{},]/g, '\\$&'));
+  return [...inside, ...parts].join('/');
+}
