@@ -28,6 +28,9 @@ export class TapReader {
       const outcome = match[1] ? 'failed' : match[3] === 'SKIP' ? 'skipped' : 'passed';
       this[outcome]++;
       this.#open = { outcome, title: match[2]!, details: [] };
+    } else if (this.#open && /^# {3}/.test(line)) {
+      // What the test logged stands before its diagnostic block.
+      this.#open.details.push(line.slice(4));
     } else if (/^(#|1\.\.\d|TAP version)/.test(line)) {
       this.end();
       if (line.startsWith('1..')) this.complete = true;
