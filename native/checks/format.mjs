@@ -1,5 +1,5 @@
 /**
- * Compares the C of native/ with what clang-format makes of it (native/.clang-format):
+ * Compares the C of native/ and of test/ with what clang-format makes of it (native/.clang-format):
  *
  *     node native/checks/format.mjs            names each file that differs; exit code 1 if there is one
  *     node native/checks/format.mjs --write    writes them
@@ -14,8 +14,8 @@ import { format } from '@wasm-fmt/clang-format';
 const NATIVE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 function sources() {
-  return fs
-    .readdirSync(NATIVE, { recursive: true, withFileTypes: true })
+  return [NATIVE, path.join(NATIVE, '..', 'test')]
+    .flatMap((dir) => fs.readdirSync(dir, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && /\.[ch]$/.test(entry.name))
     .map((entry) => path.join(entry.parentPath, entry.name))
     .filter((file) => !path.relative(NATIVE, file).startsWith('build'))

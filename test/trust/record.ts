@@ -52,6 +52,24 @@ function sorted(hashes: FileHashes): FileHashes {
   return Object.fromEntries(Object.entries(hashes).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** Files of versions, or why one cannot be rebuilt. @throws what is no error of the table. */
+export async function readVersions(
+  dir: string,
+  ids: Iterable<Id>,
+): Promise<Map<Id, FileHashes | DlvError>> {
+  const found = new Map<Id, FileHashes | DlvError>();
+  const refuse = (error: unknown): DlvError => {
+    if (isOurs(error)) return error;
+    throw error;
+  };
+  const repo = await Repository.open(dir).catch(refuse);
+  for (const id of ids) {
+    found.set(id, repo instanceof DlvError ? repo : await rebuildVersion(repo, id).catch(refuse));
+  }
+  if (!(repo instanceof DlvError)) await repo.close();
+  return found;
+}
+
 /** Hashes of the files of a version, rebuilt. */
 export async function rebuildVersion(repo: Repository, id: Id): Promise<FileHashes> {
   const hashes: FileHashes = {};

@@ -1,0 +1,45 @@
+/** Crashes of every command that changes something, replayed. */
+import test from 'ava';
+import { SEED, searchMs, timeoutMs } from '../budget.js';
+import { libraryOrSkip } from '../libc/calls.js';
+import { VERBS } from '../verbs.js';
+import { rehearse, replay } from './replay.js';
+
+/** For each command. */
+const SECONDS = 6;
+
+/** Commands that are not yet durable at each step, or cannot be run again; they join with their repair. */
+const OPEN = [
+  'branch',
+  'branch -m',
+  'switch -c',
+  'switch',
+  'copy',
+  'copy --checkout',
+  'reset --hard',
+  'rm',
+  'restore',
+  'restore --source',
+  'checkout',
+  'checkout --out',
+  'archive --tier',
+];
+
+for (const verb of VERBS.filter(({ name }) => !OPEN.includes(name))) {
+  test.serial(`crash: ${verb.name} loses nothing, wherever the power is cut`, async (t) => {
+    t.timeout(timeoutMs(SECONDS));
+    const library = await libraryOrSkip(t);
+    if (library === null) return;
+    const rehearsal = await rehearse(t, library, verb);
+    const until = performance.now() + searchMs(SECONDS);
+    const { counts, failures } = await replay(t, rehearsal, SEED, until);
+    const { calls, crashes, states } = rehearsal;
+    const looked = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    process.stdout.write(
+      `# crash: ${verb.name}, seed ${SEED}: ${calls.length} calls, ${crashes} crashes, ` +
+        `${states.length} states, ${looked} looked at ${JSON.stringify(counts)}\n`,
+    );
+    t.deepEqual(failures, []);
+    t.true(counts.strict > 0);
+  });
+}

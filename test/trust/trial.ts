@@ -1,0 +1,136 @@
+/**
+ * A command on the specimen, and what may be there before, during and after it: the expectations that
+ * crash replay and injected faults share.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { io } from '../../lib/base/bytes/files.js';
+import type { Id } from '../../lib/base/bytes/hash.js';
+import type { ErrorCode } from '../../lib/base/errors.js';
+import { Repository } from '../../lib/use/repository.js';
+import { tempDir } from '../helpers/temp-dir.js';
+import { errorOf, runInside } from './cli.js';
+import { type Acknowledged, compareVersions, fsckProblems, rebuildVersion } from './record.js';
+import { byContent, describe, differences, makeSpecimen, type State } from './specimen.js';
+import { readTree, type Tree } from './tree.js';
+import type { Verb } from './verbs.js';
+
+// Thousands of states are looked at, and no power is cut while they are: nothing is really synced.
+io.fsync = async () => {};
+
+/** A command, where it starts, and where it leads. */
+export interface Trial {
+  verb: Verb;
+  /** Its arguments, with --json. */
+  argv: readonly string[];
+  /** The work tree and the repository before it. */
+  tree: Tree;
+  acknowledged: Acknowledged;
+  /** Files of the version whose exact bytes the command gives up, as they are then. */
+  given: Acknowledged;
+  /** null if it starts without a repository, or with a damaged one. */
+  before: State | null;
+  after: State;
+  /** `before` and `after` with each version told by its files: two runs make different versions. */
+  beforeByContent: State | null;
+  afterByContent: State;
+}
+
+/** Prepares a command and runs it once with `run`, which is given its arguments and its folder. */
+export async function makeTrial(
+  t: ExecutionContext,
+  verb: Verb,
+  run: (argv: readonly string[], dir: string) => Promise<{ code: number | null; stdout: string }>,
+): Promise<Trial & { dir: string }> {
+  const dir = path.join(await tempDir(t), 'work');
+  await fs.mkdir(dir);
+  const acknowledged: Acknowledged = verb.isFirst
+    ? new Map()
+    : (await makeSpecimen(dir)).acknowledged;
+  await verb.prepare?.(dir);
+  const before = verb.isFirst || verb.mends ? null : await describe(dir);
+  const beforeByContent = before === null ? null : await byContent(dir, before);
+  const tree = await readTree(dir);
+  const argv = [...verb.argv, '--json'];
+  const { code, stdout } = await run(argv, dir);
+  if (code !== 0) throw new Error(`${verb.name} ended with ${code}: ${stdout}`);
+  const after = (await describe(dir)) as State;
+  const afterByContent = await byContent(dir, after);
+  const given: Acknowledged = new Map();
+  if (verb.gives !== undefined) {
+    const id = [...acknowledged.keys()][verb.gives] as Id;
+    const repo = await Repository.open(dir);
+    given.set(id, await rebuildVersion(repo, id));
+    await repo.close();
+  }
+  const states = { before, after, beforeByContent, afterByContent };
+  return { verb, argv, dir, tree, acknowledged, given, ...states };
+}
+
+/** Acknowledged versions that are not there, in sentences. */
+async function lostVersions(dir: string, trial: Trial): Promise<string[]> {
+  const exact = new Map([...trial.acknowledged].filter(([id]) => !trial.given.has(id)));
+  const lost = await compareVersions(dir, exact);
+  for (const [id, files] of trial.given) {
+    if ((await compareVersions(dir, new Map([[id, files]]))).length === 0) continue;
+    const whole = trial.acknowledged.get(id) as Record<string, string>;
+    lost.push(...(await compareVersions(dir, new Map([[id, whole]]))));
+  }
+  return lost;
+}
+
+/** How closely a repository is looked at. */
+export interface Look {
+  /** States that it may be in; each thing may be as in any of them. */
+  allowed: readonly (State | null)[];
+  /** The states tell versions by their files. */
+  byContent: boolean;
+  /** Runs fsck as well. */
+  fsck: boolean;
+  /** What fsck may say. */
+  harmless?: RegExp;
+}
+
+/** Looks at a repository. @returns its state, or null if there is none; what is wrong, in sentences. */
+export async function lookAt(
+  dir: string,
+  trial: Trial,
+  { allowed, byContent: told, fsck, harmless }: Look,
+): Promise<{ state: State | null; wrong: string[] }> {
+  const found = await describe(dir);
+  if (found === null) {
+    return { state: null, wrong: allowed.includes(null) ? [] : ['there is no repository'] };
+  }
+  const state = told ? await byContent(dir, found) : found;
+  const wrong = differences(state, ...allowed.map((one) => one ?? new Map()));
+  wrong.push(...(await lostVersions(dir, trial)));
+  if (fsck) {
+    const problems = (await fsckProblems(dir)).filter((text) => !harmless?.test(text));
+    wrong.push(...problems.map((text) => `fsck says ${text}`));
+  }
+  return { state, wrong };
+}
+
+/**
+ * Runs the command again, in this process. It has to work, or to say that it has taken effect already
+ * where it has, and to lead where it leads. @returns what is wrong, in sentences.
+ */
+export async function runAgain(
+  dir: string,
+  trial: Trial,
+  isThere: boolean,
+  harmless?: RegExp,
+): Promise<string[]> {
+  const answer = await runInside(trial.argv, dir);
+  const wrong: string[] = [];
+  if (answer.code !== 0) {
+    const { code, message } = errorOf(answer);
+    if (!isThere || !trial.verb.landed?.includes(code as ErrorCode)) {
+      wrong.push(`it says ${code}: ${message}`);
+    }
+  }
+  const look = { allowed: [trial.afterByContent], byContent: true, fsck: true };
+  const after = await lookAt(dir, trial, harmless ? { ...look, harmless } : look);
+  return [...wrong, ...after.wrong].map((text) => `run again, ${text}`);
+}

@@ -1,0 +1,112 @@
+/**
+ * Every command that changes a repository, on the specimen: what crash replay, injected faults and
+ * hostile repositories run.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { ErrorCode } from '../../lib/base/errors.js';
+import { Layout } from '../../lib/storage/repo/layout.js';
+import { must } from './cli.js';
+
+/** A command and where it starts. */
+export interface Verb {
+  /** As a user would call it. */
+  name: string;
+  /** Its arguments, without --json. */
+  argv: readonly string[];
+  /** Brings the specimen to where the command starts. */
+  prepare?: (dir: string) => Promise<unknown>;
+  /** It starts in an empty folder. */
+  isFirst?: true;
+  /** The specimen is damaged when it starts: that is what it is for. */
+  mends?: true;
+  /** Answers that are right if the command had taken effect before it was interrupted. */
+  landed?: readonly ErrorCode[];
+  /** Exact bytes of a version of the specimen are given up: of the first if it is 0. */
+  gives?: number;
+}
+
+/** Small packs are merged at once. */
+const setting = (dir: string, text: string) =>
+  fs.appendFile(new Layout(dir).config, `[gc]\nautoSets = ${text}\n`);
+
+/** Removes an index and the manifest. */
+async function damage(dir: string): Promise<void> {
+  const layout = new Layout(dir);
+  const [index] = (await fs.readdir(layout.packs)).filter((name) => name.endsWith('.idx')).sort();
+  await fs.rm(path.join(layout.packs, index as string));
+  await fs.rm(layout.manifest);
+  await fs.truncate(layout.head, 10);
+}
+
+export const VERBS: readonly Verb[] = [
+  { name: 'init', argv: ['init', '--model', 'm'], isFirst: true, landed: ['DLV_EXISTS'] },
+  { name: 'add', argv: ['add', '.'] },
+  { name: 'commit', argv: ['commit', '-m', 'third'], landed: ['DLV_CONFLICT'] },
+  {
+    name: 'commit -a',
+    argv: ['commit', '-a', '-m', 'third', '--log', 'notes.txt'],
+    landed: ['DLV_CONFLICT'],
+  },
+  {
+    name: 'commit that merges packs',
+    argv: ['commit', '-m', 'third'],
+    prepare: (dir) => setting(dir, '1'),
+    landed: ['DLV_CONFLICT'],
+  },
+  { name: 'tag', argv: ['tag', 'v3'], landed: ['DLV_EXISTS'] },
+  { name: 'tag -d', argv: ['tag', '-d', 'first'], landed: ['DLV_NOT_FOUND'] },
+  { name: 'branch', argv: ['branch', 'a/deep/name'], landed: ['DLV_EXISTS'] },
+  { name: 'branch -m', argv: ['branch', '-m', 'trunk'], landed: ['DLV_EXISTS', 'DLV_NOT_FOUND'] },
+  { name: 'branch -d', argv: ['branch', '-d', 'topic'], landed: ['DLV_NOT_FOUND'] },
+  { name: 'switch -c', argv: ['switch', '-c', 'trial'], landed: ['DLV_EXISTS'] },
+  {
+    name: 'switch',
+    argv: ['switch', 'topic'],
+    prepare: (dir) => must(['reset', '--hard'], dir),
+  },
+  { name: 'copy', argv: ['copy', 'HEAD', 'o'], landed: ['DLV_EXISTS'] },
+  {
+    name: 'copy --checkout',
+    argv: ['copy', 'm@1', 'o', '--into', 'sub', '--checkout'],
+    landed: ['DLV_EXISTS'],
+  },
+  { name: 'reset', argv: ['reset', 'topic'] },
+  { name: 'reset --hard', argv: ['reset', '--hard', 'm@1'] },
+  { name: 'rm', argv: ['rm', '-f', 'notes.txt'], landed: ['DLV_NOT_FOUND'] },
+  { name: 'restore', argv: ['restore', '.'] },
+  { name: 'restore --source', argv: ['restore', '--source', 'm@1', '.'] },
+  { name: 'checkout', argv: ['checkout', 'm@1', '--force'] },
+  { name: 'checkout --out', argv: ['checkout', 'HEAD', '--out', 'out', '--force'] },
+  { name: 'archive', argv: ['archive', '--budget', 'none', '--all'] },
+  {
+    name: 'archive --tier',
+    argv: ['archive', '--tier', 'bf16', 'm@1', '--yes'],
+    gives: 0,
+    prepare: (dir) => must(['tag', '-d', 'first'], dir),
+  },
+  {
+    name: 'gc',
+    argv: ['gc'],
+    prepare: async (dir) => {
+      await must(['archive', '--budget', '1'], dir);
+      await setting(dir, '1');
+    },
+  },
+  {
+    name: 'gc --prune=now',
+    argv: ['gc', '--prune=now'],
+    prepare: async (dir) => {
+      await must(['reset', '--hard'], dir);
+      await setting(dir, '1');
+    },
+  },
+  { name: 'fsck --rebuild', argv: ['fsck', '--rebuild'], prepare: damage, mends: true },
+  { name: 'config', argv: ['config', 'gc.graceDays', '7'] },
+  {
+    name: 'config --unset',
+    argv: ['config', '--unset', 'gc.autoSets'],
+    prepare: (dir) => setting(dir, '9'),
+    landed: ['DLV_NOT_FOUND'],
+  },
+];
