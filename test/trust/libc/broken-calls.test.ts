@@ -1,0 +1,21 @@
+/** Calls that fail under some commands; broken-calls.slow.test.ts has all commands. */
+import test from 'ava';
+import { SEED, searchMs, timeoutMs } from '../budget.js';
+import { VERBS } from '../verbs.js';
+import { breakCalls } from './broken-calls.js';
+import { libraryOrSkip } from './calls.js';
+
+const SECONDS = 3;
+
+for (const name of ['tag', 'commit']) {
+  const verb = VERBS.find((candidate) => candidate.name === name)!;
+  test.serial(`calls: ${name} gets over failing calls, or says what failed`, async (t) => {
+    t.timeout(timeoutMs(SECONDS));
+    const library = await libraryOrSkip(t);
+    if (library === null) return;
+    const { failures, ...tried } = await breakCalls(t, library, verb, SEED, searchMs(SECONDS));
+    t.log(`seed ${SEED}, ${JSON.stringify(tried)}`);
+    t.deepEqual(failures, []);
+    t.true(tried.faults > 0);
+  });
+}
