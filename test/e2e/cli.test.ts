@@ -136,11 +136,12 @@ test('a signal ends a command with 130 and leaves the work tree whole', async (t
   const child = spawn(process.execPath, [DLV_BIN, 'checkout', 'HEAD~1'], { cwd: repo.dir });
   const tmp = repo.file('.dlv/tmp');
   let stopped = false;
-  const timer = setInterval(async () => {
-    // The signal comes once the file is being rebuilt.
+  // The signal comes once the file is being rebuilt.
+  const stopOnceBusy = async (): Promise<void> => {
     const [own] = await fs.readdir(tmp).catch(() => []);
     if (own !== undefined && !stopped) stopped = child.kill('SIGINT');
-  }, 1);
+  };
+  const timer = setInterval(() => void stopOnceBusy(), 1);
   const code = await new Promise((resolve) => child.once('close', resolve));
   clearInterval(timer);
   const now = await repo.read('big.bin');

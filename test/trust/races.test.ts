@@ -18,7 +18,7 @@ import { rm } from '../../lib/use/ops/rm.js';
 import { status } from '../../lib/use/ops/status.js';
 import { noProgress } from '../../lib/use/progress.js';
 import { Repository } from '../../lib/use/repository.js';
-import { PROJECT_ROOT } from '../helpers/paths.js';
+import { installCopy } from '../helpers/installed.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { checkpoint } from './model-files.js';
 import { type FileHashes, fsckProblems, hashFiles, rebuildVersion } from './record.js';
@@ -150,12 +150,19 @@ test('races: an edit of equal size in the tick of the clock in which a file was 
 
 /** Runs the command as a user who may not write, if this process may choose one. */
 async function runUnprivileged(
+  bin: string,
   args: string[],
   cwd: string,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const bin = path.join(PROJECT_ROOT, 'dist', 'bin', 'dlv.js');
   const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-  const env = { ...process.env, HOME: cwd, NO_COLOR: '1', DLV_AUTHOR_NAME: 'Ada' };
+  const env = {
+    ...process.env,
+    HOME: cwd,
+    NO_COLOR: '1',
+    DLV_AUTHOR_NAME: 'Ada',
+    // The folder belongs to the user who runs the tests.
+    DLV_SAFE_DIRECTORY: cwd,
+  };
   const child = spawn(process.execPath, [bin, ...args], { cwd, env, ...user });
   let stdout = '';
   let stderr = '';
@@ -186,6 +193,7 @@ test('read-only: everything that only reads works, everything that writes says w
     await rm(repo, { paths: [path.join(dir, 'c.bin')], force: true }, context);
   });
   await fs.writeFile(path.join(dir, 'b.safetensors'), checkpoint(9, 2));
+  const bin = await installCopy(await tempDir(t));
   const out = await tempDir(t);
   await fs.chmod(out, 0o777);
   await fs.chmod(path.dirname(dir), 0o755);
@@ -201,7 +209,7 @@ test('read-only: everything that only reads works, everything that writes says w
     ['gc', '--dry-run'],
   ];
   for (const args of reads) {
-    const { code, stderr } = await runUnprivileged(args, dir);
+    const { code, stderr } = await runUnprivileged(bin, args, dir);
     t.is(code, 0, `dlv ${args.join(' ')}: ${stderr}`);
   }
   t.true('a.safetensors' in (await hashFiles(target)));
@@ -214,7 +222,7 @@ test('read-only: everything that only reads works, everything that writes says w
     ['fsck', '--rebuild'],
   ];
   for (const args of writes) {
-    const { code, stdout } = await runUnprivileged([...args, '--json'], dir);
+    const { code, stdout } = await runUnprivileged(bin, [...args, '--json'], dir);
     t.is(code, 1, `dlv ${args.join(' ')}`);
     const { error } = JSON.parse(stdout) as { error: { code: string; data: { hint?: string } } };
     t.is(error.code, 'DLV_IO', `dlv ${args.join(' ')}: ${stdout}`);

@@ -119,7 +119,7 @@ async function* filePieces(
       if (rebuilt.length > 0) yield rebuilt;
     }
   } finally {
-    await Promise.allSettled(queue.map(({ started }) => started));
+    await Promise.allSettled(queue.flatMap(({ started }) => started ?? []));
   }
 }
 
