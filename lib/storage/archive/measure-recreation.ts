@@ -8,6 +8,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { Role } from '../../pure/tensor/layout.js';
+import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import type { ReadAccess } from '../objects/access.js';
 import { planChains, plannedBytes, type RetrievalScheme } from '../objects/planes/chain-forest.js';
 import type { SegmentRecords, SegmentRequest } from '../objects/planes/plane-reader.js';
@@ -74,17 +75,13 @@ export async function snapshotExtents(
   const extents = new Map<Id, NamedExtent>();
   for (const file of files) {
     if (!found.members.includes(file.path)) continue;
-    const { recipe, skeleton } = await openStoredFile(repo, file);
+    const stored = await openStoredFile(repo, file);
     const viewed = new Set<number>();
-    for (const { role, part } of skeleton?.tensors ?? []) {
+    for (const { role, part } of stored.skeleton?.tensors ?? []) {
       if (role === snapshot.role) viewed.add(part);
     }
-    let next = 0;
-    for (const [index, part] of skeleton?.parts.entries() ?? []) {
-      if (part.kind !== 'extent') continue;
-      const id = recipe?.extents[next++] as Id;
-      const { width, count } = part;
-      if (viewed.has(index)) extents.set(id, { id, width, count });
+    for (const { id, width, count, part } of extentsOf(stored)) {
+      if (viewed.has(part)) extents.set(id, { id, width, count });
     }
   }
   return [...extents.values()];

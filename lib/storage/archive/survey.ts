@@ -11,6 +11,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, NotFoundError } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import type { Role } from '../../pure/tensor/layout.js';
+import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { BaseGraph } from '../ingest/base-graph.js';
 import { tensorKey } from '../ingest/bases.js';
 import type { ReadAccess } from '../objects/access.js';
@@ -288,15 +289,12 @@ class Surveyor {
     const known = this.#files.get(file.recipe.id);
     if (known !== undefined) return known;
     const tensors: FileTensors = new Map();
-    const { recipe, skeleton } = await openStoredFile(this.#repo, file);
+    const stored = await openStoredFile(this.#repo, file);
     const byPart = new Map<number, number>();
-    let next = 0;
-    for (const [index, part] of skeleton?.parts.entries() ?? []) {
-      if (part.kind !== 'extent') continue;
-      const id = recipe?.extents[next++] as Id;
-      byPart.set(index, await this.#vertex(id, part.width, part.count, true));
+    for (const { id, width, count, part } of extentsOf(stored)) {
+      byPart.set(part, await this.#vertex(id, width, count, true));
     }
-    for (const { role, name, part } of skeleton?.tensors ?? []) {
+    for (const { role, name, part } of stored.skeleton?.tensors ?? []) {
       const vertex = byPart.get(part);
       if (vertex === undefined) continue;
       const ofRole = tensors.get(role) ?? [];

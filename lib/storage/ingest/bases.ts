@@ -9,7 +9,9 @@ import type { Id } from '../../base/bytes/hash.js';
 import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { dataBlobLengths, type Recipe, type Skeleton } from '../../pure/tensor/recipe.js';
+import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { linksOf } from '../objects/chain.js';
+import type { NamedExtent } from '../objects/planes/plane-reader.js';
 
 /** A stored file that may serve bases. */
 export interface BaseFile {
@@ -22,21 +24,10 @@ export interface BaseFile {
 /** Extents of one name that are compared: the parent's and those of earlier snapshots. */
 const NAMESAKES_MAX = 3;
 
-interface NamedExtent {
-  id: Id;
-  width: number;
-  count: number;
-}
-
 /** Extents of one stored file by role and tensor name. */
 export function extentsByName(recipe: Recipe, skeleton: Skeleton): Map<string, NamedExtent> {
   const byPart = new Map<number, NamedExtent>();
-  let next = 0;
-  for (const [index, part] of skeleton.parts.entries()) {
-    if (part.kind !== 'extent') continue;
-    const id = recipe.extents[next++];
-    if (id !== undefined) byPart.set(index, { id, width: part.width, count: part.count });
-  }
+  for (const extent of extentsOf({ recipe, skeleton })) byPart.set(extent.part, extent);
   const names = new Map<string, NamedExtent>();
   for (const tensor of skeleton.tensors) {
     const extent = byPart.get(tensor.part);

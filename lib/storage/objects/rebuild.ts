@@ -13,11 +13,11 @@ import { REBUILT_AHEAD_BYTES } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
 import type { Part } from '../../pure/tensor/recipe.js';
+import { extentsOf, type PlacedExtent } from '../../pure/tensor/recipe-extents.js';
 import { segmentCount } from '../store/types.js';
 import { LiteralStreams } from './literal-streams.js';
 import {
   lendWhole,
-  type NamedExtent,
   type PlaneReader,
   type SegmentRecords,
   type SegmentRequest,
@@ -137,7 +137,7 @@ function* piecesOf(readers: FileReaders, file: StoredFile): Generator<Piece> {
     run: async () => run(),
     ahead: false,
   });
-  let extent = 0;
+  const extents = extentsOf(file);
   let chunkRun = 0;
   for (const part of parts) {
     switch (part.kind) {
@@ -156,11 +156,7 @@ function* piecesOf(readers: FileReaders, file: StoredFile): Generator<Piece> {
         }
         break;
       case 'extent':
-        yield* extentPieces(
-          readers.planes,
-          { id: recipe.extents[extent++] as Id, width: part.width, count: part.count },
-          part.byteSwap,
-        );
+        yield* extentPieces(readers.planes, extents.next().value as PlacedExtent);
         break;
     }
   }
@@ -179,12 +175,8 @@ async function chunkBytes(
   return bytes;
 }
 
-function* extentPieces(
-  reader: PlaneReader,
-  extent: NamedExtent,
-  byteSwap: boolean,
-): Generator<Piece> {
-  const { width, count } = extent;
+function* extentPieces(reader: PlaneReader, extent: PlacedExtent): Generator<Piece> {
+  const { width, count, byteSwap } = extent;
   for (let segment = 0; segment < segmentCount(count); segment++) {
     const size = segmentElements(count, segment) * width;
     yield {

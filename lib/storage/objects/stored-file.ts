@@ -14,6 +14,7 @@ import {
   type Recipe,
   type Skeleton,
 } from '../../pure/tensor/recipe.js';
+import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import type { Blobs } from './blobs.js';
 import type { PlaneReader } from './planes/plane-reader.js';
 import type { RunHashes } from './planes/run-hashes.js';
@@ -97,22 +98,12 @@ export function* namedObjects(
   file: StoredFile,
 ): Generator<{ kind: 'blob' | 'extent'; id: Id; width?: number; count?: number }> {
   yield { kind: 'blob', id: file.ref.recipe.id };
-  const { recipe, skeleton } = file;
+  const { recipe } = file;
   if (recipe === null) return;
   for (const id of file.pages) yield { kind: 'blob', id };
   if (recipe.skeleton !== null) yield { kind: 'blob', id: recipe.skeleton };
   if (recipe.variable !== null) yield { kind: 'blob', id: recipe.variable };
   for (const { ids } of recipe.data) for (const id of ids) yield { kind: 'blob', id };
   for (const run of recipe.chunks) for (const { id } of run) yield { kind: 'blob', id };
-  let next = 0;
-  for (const part of skeleton?.parts ?? []) {
-    if (part.kind === 'extent') {
-      yield {
-        kind: 'extent',
-        id: recipe.extents[next++] as Id,
-        width: part.width,
-        count: part.count,
-      };
-    }
-  }
+  for (const { id, width, count } of extentsOf(file)) yield { kind: 'extent', id, width, count };
 }

@@ -17,6 +17,7 @@ import {
 } from '../../pure/tensor/layout.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
 import { dataBlobLengths, type SkeletonTensor } from '../../pure/tensor/recipe.js';
+import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import type { SegmentRequest } from './planes/plane-reader.js';
 import { verifiedBytes } from './planes/run-hashes.js';
 import { inTurn } from './rebuild.js';
@@ -64,13 +65,9 @@ export function tensorsOf(file: StoredFile): StoredTensor[] {
   const { skeleton, recipe, ref } = file;
   if (skeleton === null || recipe === null) return [];
   const homes: TensorHome[] = [];
-  let extent = 0;
   const cursor = new Map<number, { cuts: number[]; blob: number; at: number }>();
   for (const part of skeleton.parts) {
-    if (part.kind === 'extent') {
-      const { width, count, byteSwap } = part;
-      homes.push({ kind: 'extent', id: recipe.extents[extent++] as Id, width, count, byteSwap });
-    } else if (part.kind === 'data') {
+    if (part.kind === 'data') {
       const place = cursor.get(part.width) ?? {
         cuts: dataBlobLengths(skeleton.parts, part.width, LITERAL_BLOB_BYTES),
         blob: 0,
@@ -86,6 +83,7 @@ export function tensorsOf(file: StoredFile): StoredTensor[] {
       cursor.set(part.width, place);
     } else homes.push({ kind: 'none' });
   }
+  for (const { part, ...extent } of extentsOf(file)) homes[part] = { kind: 'extent', ...extent };
   return skeleton.tensors.map((t): StoredTensor => {
     const home: TensorHome = t.part < 0 ? { kind: 'none' } : (homes[t.part] as TensorHome);
     checkInside(t, home, ref.path);

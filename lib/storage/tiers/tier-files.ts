@@ -31,6 +31,7 @@ import {
   TierFit,
   widenFloat,
 } from '../../pure/tensor/quantize.js';
+import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { appliesTo, type FloatDType, type Tier } from '../../pure/tensor/tier.js';
 import { type BaseFile, BaseFinder } from '../ingest/bases.js';
 import { type IngestedFile, ingestFile } from '../ingest/ingest.js';
@@ -65,24 +66,19 @@ interface RunOptions {
  */
 export function tierExtents(file: StoredFile, tier: Tier): Map<Id, TierExtent | null> {
   const found = new Map<Id, TierExtent | null>();
-  const { recipe, skeleton } = file;
-  if (recipe === null || skeleton === null) return found;
   const views = new Map<number, Set<string>>();
-  for (const { part, dtype } of skeleton.tensors) {
+  for (const { part, dtype } of file.skeleton?.tensors ?? []) {
     views.set(part, (views.get(part) ?? new Set<string>()).add(dtype));
   }
-  let next = 0;
-  for (const [index, part] of skeleton.parts.entries()) {
-    if (part.kind !== 'extent') continue;
-    const id = recipe.extents[next++] as Id;
-    const dtypes = [...(views.get(index) ?? [])];
+  for (const { id, width, count, part } of extentsOf(file)) {
+    const dtypes = [...(views.get(part) ?? [])];
     const dtype = dtypes[0] as FloatDType | undefined;
     const fits =
       dtype !== undefined &&
       dtypes.length === 1 &&
       appliesTo(tier, dtype) &&
-      DTYPES[dtype].width === part.width;
-    const extent = fits ? { dtype, width: part.width, count: part.count } : null;
+      DTYPES[dtype].width === width;
+    const extent = fits ? { dtype, width, count } : null;
     const known = found.get(id);
     const same = known === undefined || (extent !== null && known?.dtype === extent.dtype);
     found.set(id, same ? extent : null);
