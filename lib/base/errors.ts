@@ -218,3 +218,19 @@ export function isDamage(error: unknown): error is DlvError {
     (error.code === 'DLV_CORRUPT' || error.code === 'DLV_TRUNCATED' || error.code === 'DLV_LIMIT')
   );
 }
+
+/** Error numbers of a file that is not there. */
+const GONE = new Set<unknown>(['ENOENT', 'ENOTDIR']);
+
+/**
+ * True for errors that tell of one stored object that cannot be read, which others survive: it is
+ * damaged, missing, of a newer format, or in a file that another process has just merged away.
+ */
+export function isUnreadable(error: unknown): error is DlvError {
+  return (
+    isDamage(error) ||
+    error instanceof NotFoundError ||
+    error instanceof FormatVersionError ||
+    (error instanceof IoError && GONE.has(error.data.errno))
+  );
+}

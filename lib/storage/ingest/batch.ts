@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { type FileStat, listDirectory, ReadFile, statOrNull } from '../../base/bytes/files.js';
-import { DlvError, isDamage } from '../../base/errors.js';
+import { type DlvError, isDamage, isUnreadable } from '../../base/errors.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import { validateLayout } from '../../pure/formats/validate.js';
@@ -179,8 +179,7 @@ class BaseFiles {
       if (recipe && skeleton) base = { path: entry.path, step, recipe, skeleton };
     } catch (error) {
       // A damaged parent must not keep new work from being stored: it just gives no base.
-      const missing = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
-      if (!missing && !isDamage(error)) throw error;
+      if (!isUnreadable(error)) throw error;
     }
     this.#opened.set(key, base);
     return base;

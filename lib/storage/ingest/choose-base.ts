@@ -6,9 +6,8 @@
  * are nearly equal, blocks are coded and the smaller one is taken. The encoder still compares the
  * winner with no base at all. Chains keep their limits (bases.ts).
  */
-import { isMissing } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { isDamage, NotFoundError } from '../../base/errors.js';
+import { isUnreadable } from '../../base/errors.js';
 import { type CodecLevel, encodeSegment } from '../../pure/codec/segment.js';
 import { sketchDistance } from '../../pure/codec/sketch.js';
 import { lendWhole } from '../objects/planes/plane-reader.js';
@@ -166,7 +165,7 @@ export class BaseChooser {
       if (sketch === null || sketch.length !== extent.sketch.length) return null;
       return sketch.length === 0 ? null : sketchDistance(extent.sketch, sketch, extent.width);
     } catch (error) {
-      if (isUnusable(error)) return null;
+      if (isUnreadable(error)) return null;
       throw error;
     }
   }
@@ -195,16 +194,11 @@ export class BaseChooser {
           best = { candidate, bytes };
         }
       } catch (error) {
-        if (!isUnusable(error)) throw error;
+        if (!isUnreadable(error)) throw error;
       }
     }
     return best.candidate;
   }
-}
-
-/** True for a base that is damaged or gone, which must not keep new work from being stored. */
-export function isUnusable(error: unknown): boolean {
-  return isDamage(error) || error instanceof NotFoundError || isMissing(error);
 }
 
 /** Blocks from all over a segment, in memory of their own; all of a short one. */

@@ -13,7 +13,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { cutChunk } from '../../base/bytes/chunker.js';
 import { type ReadFile, throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { BugError, ChangedError } from '../../base/errors.js';
+import { BugError, ChangedError, isUnreadable } from '../../base/errors.js';
 import {
   CDC_MAX_BYTES,
   ENCODED_AHEAD_BYTES,
@@ -38,7 +38,7 @@ import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-he
 import type { PackSession } from '../objects/session.js';
 import { segmentCount } from '../store/types.js';
 import { type BaseFinder, type FittedBase, tensorKey } from './bases.js';
-import { BaseChooser, isUnusable } from './choose-base.js';
+import { BaseChooser } from './choose-base.js';
 import { FileFeed } from './file-feed.js';
 import { splitNext } from './split-next.js';
 import { storeRecipe } from './store-recipe.js';
@@ -405,7 +405,7 @@ class FileIngest {
     try {
       return await lendWhole(this.#session.planes, { id, width, count }, segment);
     } catch (error) {
-      if (isUnusable(error)) return null;
+      if (isUnreadable(error)) return null;
       throw error;
     }
   }

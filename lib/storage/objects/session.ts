@@ -6,7 +6,7 @@
  * milliseconds. An aborted or killed session leaves only files under tmp/.
  */
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
-import { assert, ConflictError, CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
+import { assert, ConflictError, CorruptError, isUnreadable } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -211,7 +211,7 @@ export class PackSession implements Readers, SegmentRecords {
       if (record.depth >= this.#host.chainDepth) return null;
       return { bytes: await this.blobs.readBlob(id, record.kind), depth: record.depth };
     } catch (error) {
-      if (isDamage(error) || error instanceof NotFoundError) return null;
+      if (isUnreadable(error)) return null;
       throw error;
     }
   }

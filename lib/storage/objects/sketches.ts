@@ -6,7 +6,6 @@
  * for; what is found of a large one is kept in catalog/sketches. Start at `nearest`.
  */
 import {
-  isMissing,
   listDirectory,
   makeDirectory,
   readSmallFile,
@@ -14,7 +13,7 @@ import {
   writeFileAtomic,
 } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { DlvError, isDamage, NotFoundError } from '../../base/errors.js';
+import { DlvError, isUnreadable } from '../../base/errors.js';
 import { INDEX_BYTES_MAX } from '../../base/limits.js';
 import { sketchBytes, sketchDistances, sketchSamples } from '../../pure/codec/sketch.js';
 import type { Layout } from '../repo/layout.js';
@@ -59,11 +58,6 @@ function insert(best: Neighbour[], neighbour: Neighbour, limit: number): void {
   const at = best.findIndex(({ distance }) => distance > neighbour.distance);
   best.splice(at < 0 ? best.length : at, 0, neighbour);
   if (best.length > limit) best.pop();
-}
-
-/** True for a set that is damaged or that another process has just merged away. */
-function isUnreadable(error: unknown): boolean {
-  return isDamage(error) || isMissing(error) || error instanceof NotFoundError;
 }
 
 export class Sketches {

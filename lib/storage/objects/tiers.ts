@@ -6,7 +6,7 @@
  * @see docs/format/tier.md
  */
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
-import { CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
+import { CorruptError, isDamage, isUnreadable } from '../../base/errors.js';
 import type { Layout } from '../repo/layout.js';
 import { readNotes } from '../repo/refs/refs.js';
 import type { FileEntry } from '../repo/version/file-page.js';
@@ -153,7 +153,7 @@ export async function findLostNotes(repo: NoteStore): Promise<Map<Id, Id[]>> {
       lost.set(version, [...known, entry.id]);
     } catch (error) {
       // What cannot be read is a problem of its own; nothing can be said of it here.
-      if (!isDamage(error) && !(error instanceof NotFoundError)) throw error;
+      if (!isUnreadable(error)) throw error;
     }
   }
   return lost;

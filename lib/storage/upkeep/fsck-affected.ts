@@ -2,7 +2,7 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { DlvError, isDamage } from '../../base/errors.js';
+import { isUnreadable } from '../../base/errors.js';
 import type { ReadAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import type { Staging } from '../repo/staging/staging.js';
@@ -76,7 +76,7 @@ class Search {
       }
     } catch (error) {
       // What keeps it from being read is one of the findings.
-      if (!isOfObject(error)) throw error;
+      if (!isUnreadable(error)) throw error;
     }
   }
 
@@ -95,7 +95,7 @@ class Search {
     try {
       for (const object of namedObjects(await openStoredFile(this.#repo, file))) ids.add(object.id);
     } catch (error) {
-      if (!isOfObject(error)) throw error;
+      if (!isUnreadable(error)) throw error;
       const named = error.data.id ?? error.data.name;
       if (typeof named === 'string') ids.add(named as Id);
       const text = /[0-9a-f]{64}/.exec(String(error.data.file ?? ''))?.[0];
@@ -103,10 +103,4 @@ class Search {
     }
     return this.#meet(ids);
   }
-}
-
-function isOfObject(error: unknown): error is DlvError {
-  return (
-    isDamage(error) || (error instanceof DlvError && /NOT_FOUND|FORMAT_VERSION/.test(error.code))
-  );
 }

@@ -2,14 +2,14 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { DlvError, isDamage } from '../../base/errors.js';
+import { isUnreadable } from '../../base/errors.js';
 import type { ReadAccess } from '../objects/access.js';
 import { streamFile } from '../objects/rebuild.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import type { Staging } from '../repo/staging/staging.js';
 import { readPages } from '../repo/version/file-tree.js';
 import type { FsckOptions } from './fsck.js';
-import { type Findings, problemOf, REMEDY } from './fsck-report.js';
+import { type Findings, problemOf, remedyOf } from './fsck-report.js';
 import type { NamedFile } from './reachable.js';
 
 /** Rebuilds the files of versions and staging. @returns how many distinct ones there are. */
@@ -32,15 +32,13 @@ export async function checkFiles(
       const stored = await openStoredFile(repo, file);
       for await (const _ of streamFile(repo, stored, { onBytes, ...(signal ? { signal } : {}) }));
     } catch (error) {
-      if (!isDamage(error) && !(error instanceof DlvError && error.code === 'DLV_NOT_FOUND')) {
-        throw error;
-      }
+      if (!isUnreadable(error)) throw error;
       const isKnown = findings.list.some(({ problem }) =>
         problem.affects.some((a) => a.version === version && a.path === file.path),
       );
       if (isKnown) return;
       const { problem } = findings.add(
-        problemOf('damaged', 'file', null, error.message, REMEDY.restore),
+        problemOf('damaged', 'file', null, error.message, remedyOf(error)),
       );
       problem.affects.push({ version, path: file.path });
       problem.affectedFiles = 1;
@@ -56,9 +54,7 @@ export async function checkFiles(
       }
     } catch (error) {
       // A version that cannot be read is a finding already.
-      if (!isDamage(error) && !(error instanceof DlvError && error.code === 'DLV_NOT_FOUND')) {
-        throw error;
-      }
+      if (!isUnreadable(error)) throw error;
     }
   }
   for (const line of staging.models()) {

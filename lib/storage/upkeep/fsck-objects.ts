@@ -8,28 +8,19 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
-import { DlvError, isDamage } from '../../base/errors.js';
+import { type DlvError, isUnreadable } from '../../base/errors.js';
 import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/pack-format.js';
 import { type SegmentEntry, storedBytes } from '../store/types.js';
-import { type Findings, problemOf, REMEDY } from './fsck-report.js';
+import { type Findings, problemOf, REMEDY, remedyOf } from './fsck-report.js';
 
 export interface ObjectCheckOptions {
   /** Called with stored bytes that were checked. */
   onBytes(count: number): void;
   signal?: AbortSignal;
-}
-
-/** True for errors that tell of one object, which others survive. */
-function isOfObject(error: unknown): error is DlvError {
-  return (
-    isDamage(error) ||
-    (error instanceof DlvError &&
-      (error.code === 'DLV_NOT_FOUND' || error.code === 'DLV_FORMAT_VERSION'))
-  );
 }
 
 /** The object that an error is about: a link of the chain may be it, rather than its end. */
@@ -56,7 +47,7 @@ export async function checkBlobs(
       if (entry !== null) options.onBytes(entry.recordBytes);
       await repo.blobs.readBlob(id, kind);
     } catch (error) {
-      if (!isOfObject(error)) throw error;
+      if (!isUnreadable(error)) throw error;
       await addBlobFailure(repo, findings, id, error);
     }
   }
@@ -87,7 +78,7 @@ async function addBlobFailure(
     return;
   }
   const file = packName(entry.set, 'blob');
-  const problem = problemOf('damaged', 'object', file, error.message, REMEDY.restore);
+  const problem = problemOf('damaged', 'object', file, error.message, remedyOf(error));
   const place = { offset: entry.offset, object: broken, segment: null };
   findings.addPlace(problem, place).objects.add(id);
 }
@@ -180,7 +171,7 @@ class ExtentCheck {
       try {
         await this.#decodeOne(id, segment);
       } catch (error) {
-        if (!isOfObject(error)) throw error;
+        if (!isUnreadable(error)) throw error;
         await this.#addFailure(id, segment, error);
         continue;
       }
@@ -216,7 +207,7 @@ class ExtentCheck {
     }
     const entry = await this.#repo.store.findSegment(broken, segment);
     const file = entry === null ? null : packName(entry.set, 'hi');
-    const problem = problemOf('damaged', 'object', file, error.message, REMEDY.restore);
+    const problem = problemOf('damaged', 'object', file, error.message, remedyOf(error));
     const place = { offset: entry?.offset ?? null, object: broken, segment };
     this.#findings.addPlace(problem, place).objects.add(id);
   }

@@ -5,6 +5,7 @@
  * damaged that the bytes contradict themselves, promised that a remote is known to hold the object.
  */
 import type { Id } from '../../base/bytes/hash.js';
+import { type DlvError, FormatVersionError } from '../../base/errors.js';
 
 /** What is wrong with a thing. `promised` is no fault; it is reserved for partial clones. */
 export type ProblemKind = 'missing' | 'damaged' | 'promised';
@@ -78,7 +79,13 @@ export const REMEDY = {
   restore:
     "run 'dlv fsck --rebuild' to set the damaged data aside, then add the original files again: what is stored anew serves all versions",
   add: 'add the original files again: what is stored anew serves all versions',
+  upgrade: 'upgrade dlv: a newer one wrote this, and nothing of it is lost',
 } as const;
+
+/** What to do about an object that cannot be read. */
+export function remedyOf(error: DlvError): string {
+  return error instanceof FormatVersionError ? REMEDY.upgrade : REMEDY.restore;
+}
 
 /** A problem and the objects that cannot be read because of it, dependents included. */
 export interface Finding {

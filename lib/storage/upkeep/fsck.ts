@@ -7,7 +7,7 @@
  */
 
 import { isMissing } from '../../base/bytes/files.js';
-import { type DlvError, isDamage, NotFoundError } from '../../base/errors.js';
+import { type DlvError, isDamage, isUnreadable } from '../../base/errors.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { type Layout, notesRefName } from '../repo/layout.js';
@@ -224,7 +224,7 @@ class Check {
       const label = await this.#repo.tier(version).then(
         (tier) => tier?.label,
         (error: unknown) => {
-          if (isDamage(error) || error instanceof NotFoundError) return undefined; // found before
+          if (isUnreadable(error)) return undefined; // found before
           throw error;
         },
       );
@@ -254,15 +254,13 @@ class Check {
     if (link.kind === 'ref') {
       const isKnown = findings.list.some(({ problem }) => problem.file?.endsWith(link.name));
       if (!isKnown) {
-        findings.add(problemOf(link.what, 'ref', link.name, link.message, REMEDY.rebuild));
+        findings.add(problemOf(link.what, 'ref', link.name, link.message, link.remedy));
       }
       return;
     }
     if (findings.of(link.name as never) !== undefined) return;
     if (link.version !== null && findings.of(link.version) !== undefined) return;
-    const finding = findings.add(
-      problemOf(link.what, 'object', null, link.message, REMEDY.restore),
-    );
+    const finding = findings.add(problemOf(link.what, 'object', null, link.message, link.remedy));
     finding.problem.affects.push({ version: link.version, path: link.path });
     finding.problem.affectedFiles = 1;
   }

@@ -9,7 +9,7 @@ import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { Pace } from '../../base/bytes/pace.js';
 import { forEachInTurns } from '../../base/bytes/small-files.js';
-import { DlvError, isDamage } from '../../base/errors.js';
+import { isDamage, isUnreadable, NotFoundError } from '../../base/errors.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
@@ -22,6 +22,7 @@ import type { FileEntry } from '../repo/version/file-page.js';
 import { readPages } from '../repo/version/file-tree.js';
 import { readVersion } from '../repo/version/version.js';
 import { segmentCount } from '../store/types.js';
+import { REMEDY, remedyOf } from './fsck-report.js';
 
 /** An object that is named but cannot be read, and by what. */
 export interface BrokenLink {
@@ -30,6 +31,8 @@ export interface BrokenLink {
   name: string;
   what: 'missing' | 'damaged';
   message: string;
+  /** What to do about it. */
+  remedy: string;
   /** The version and path that need it, where one does. */
   version: Id | null;
   path: string | null;
@@ -100,14 +103,8 @@ async function rootsOf(
       await action();
     } catch (error) {
       if (!isDamage(error) && !isMissing(error)) throw error;
-      options.onBroken({
-        kind: 'ref',
-        name,
-        what: isMissing(error) ? 'missing' : 'damaged',
-        message: (error as Error).message,
-        version: null,
-        path: null,
-      });
+      const what = isMissing(error) ? 'missing' : 'damaged';
+      options.onBroken(brokenRef(name, what, (error as Error).message));
     }
   };
   await tryRead('HEAD', async () => {
@@ -127,14 +124,7 @@ async function rootsOf(
       const log = await readReflog(layout, name, NOT_A_VERSION);
       if (log.damaged.length > 0) {
         const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
-        options.onBroken({
-          kind: 'ref',
-          name,
-          what: 'damaged',
-          message,
-          version: null,
-          path: null,
-        });
+        options.onBroken(brokenRef(name, 'damaged', message));
       }
       await addMoves(log.entries);
     },
@@ -142,6 +132,10 @@ async function rootsOf(
   );
   await addMoves(await readDeletedReflogs(layout));
   return roots;
+}
+
+function brokenRef(name: string, what: BrokenLink['what'], message: string): BrokenLink {
+  return { kind: 'ref', name, what, message, remedy: REMEDY.rebuild, version: null, path: null };
 }
 
 class Walk {
@@ -179,19 +173,14 @@ class Walk {
     try {
       return await action();
     } catch (error) {
-      const missing = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
-      if (
-        !missing &&
-        !isDamage(error) &&
-        !(error instanceof DlvError && error.code === 'DLV_FORMAT_VERSION')
-      )
-        throw error;
+      if (!isUnreadable(error)) throw error;
       const broken = (error.data.id ?? error.data.name ?? id) as string;
       this.#options.onBroken({
         kind,
         name: kind === 'ref' ? notesRefName(id) : broken,
-        what: missing ? 'missing' : 'damaged',
+        what: error instanceof NotFoundError ? 'missing' : 'damaged',
         message: error.message,
+        remedy: kind === 'ref' ? REMEDY.rebuild : remedyOf(error),
         version,
         path,
       });

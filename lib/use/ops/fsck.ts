@@ -2,7 +2,7 @@
 
 import { isMissing, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { DlvError, isDamage } from '../../base/errors.js';
+import { ConflictError, isDamage, isUnreadable } from '../../base/errors.js';
 import { findRepository } from '../../storage/repo/find-repository.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import { type RepositoryLock, withLock } from '../../storage/repo/processes/lock.js';
@@ -146,9 +146,7 @@ async function restoreCommitted(repo: Repository, salvaged: SalvagedStaging): Pr
 
 /** True for errors of a version that is damaged or gone, or of a path that another model has. */
 function isUnusable(error: unknown): boolean {
-  const isOfObject = error instanceof DlvError && error.code === 'DLV_NOT_FOUND';
-  const isTaken = error instanceof DlvError && error.code === 'DLV_CONFLICT';
-  return isOfObject || isTaken || isDamage(error);
+  return isUnreadable(error) || error instanceof ConflictError;
 }
 
 interface Tip {

@@ -7,7 +7,7 @@
  */
 import { throwIfAborted } from '../../../base/bytes/files.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
-import { isDamage, NotFoundError } from '../../../base/errors.js';
+import { isUnreadable } from '../../../base/errors.js';
 import { CHECKOUT_PLANES_BYTES } from '../../../base/limits.js';
 import {
   type PlannedSegment,
@@ -56,7 +56,7 @@ export async function openPlanes(
     const reader = new ForestReader(records, forest, { ...how, cacheBytes });
     return { reader, isShared: true, close: () => reader.close() };
   } catch (error) {
-    if (isDamage(error) || error instanceof NotFoundError) return single;
+    if (isUnreadable(error)) return single;
     throw error;
   }
 }

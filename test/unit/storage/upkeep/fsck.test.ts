@@ -1,6 +1,8 @@
 /** fsck names what is wrong, what it affects and the remedy; its rebuild brings back what can be. */
 import fs from 'node:fs/promises';
 import test from 'ava';
+import { withCodecHead } from '../../../../lib/storage/archive/edge-costs.js';
+import { FrontWriter } from '../../../../lib/storage/archive/front-writer.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { checkRepository } from '../../../../lib/storage/upkeep/fsck.js';
 import type { FsckProblem } from '../../../../lib/storage/upkeep/fsck-report.js';
@@ -9,7 +11,7 @@ import { status } from '../../../../lib/use/ops/status.js';
 import { createTag } from '../../../../lib/use/ops/tag.js';
 import { Repository } from '../../../../lib/use/repository.js';
 import { randomBytes } from '../../../helpers/rng.js';
-import { checkpoint } from '../../../trust/model-files.js';
+import { checkpoint, safetensors } from '../../../trust/model-files.js';
 import { compareVersions, fsckProblems } from '../../../trust/record.js';
 import { WorkRepository } from '../objects/work-repository.js';
 
@@ -174,4 +176,35 @@ test('fsck: config that cannot be read is a problem that names the line', async 
   const [problem] = await problemsOf(work);
   t.like(problem, { kind: 'damaged', area: 'config' });
   t.regex(problem!.message, /line \d/);
+});
+
+test('fsck: an object of a newer format is named, with no advice that would lose it', async (t) => {
+  const work = await WorkRepository.make(t);
+  const model = (last: number): Buffer => {
+    const bytes = Float32Array.from({ length: 20_000 }, (_, i) => (i < 19_999 ? i : last));
+    const tensor = { name: 'w', dtype: 'F32', shape: [20_000], bytes: Buffer.from(bytes.buffer) };
+    return safetensors([tensor]);
+  };
+  await work.commit({ 'a.safetensors': model(1), 'b.txt': 'b' });
+  const { id } = await work.open(async (repo) => {
+    for await (const entry of repo.store.segments()) {
+      const old = await repo.store.readSegment(entry.id, 0);
+      const writer = new FrontWriter(repo);
+      await writer.add({ ...old!, head: withCodecHead(old!, Uint8Array.of(250, 0, 0)) });
+      await writer.flush();
+      return entry;
+    }
+    throw new Error('no extent');
+  });
+  for (const files of [false, true]) {
+    const { problems, checked } = await fsck(work.context, { files });
+    t.is(problems.length, 1, 'in a version and in staging');
+    t.like(problems[0], { kind: 'damaged', area: 'object', affectedFiles: 2 });
+    t.true(problems[0]!.places.some((place) => place.object === id));
+    t.regex(problems[0]!.remedy, /upgrade dlv/);
+    t.is(checked.files, files ? 2 : 0, 'the others are checked all the same');
+  }
+  // It is no base for new work, and does not keep it from being stored.
+  await work.commit({ 'a.safetensors': model(2) });
+  t.deepEqual(await compareVersions(work.dir, new Map([...work.versions].slice(1))), []);
 });
