@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command, Option } from 'commander';
 import { COMMANDS } from './commands/index.js';
+import { FLAGS_ELSEWHERE, VERBS_ELSEWHERE } from './elsewhere.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { buildProgram } from './main.js';
 import { Cli, type CommandHelp, GLOBAL_OPTIONS, withWarnings } from './run.js';
@@ -98,6 +99,21 @@ function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** What people type who come from git or DVC. */
+function elsewhere(): string[] {
+  const verbs = Object.entries(VERBS_ELSEWHERE).map(([verb, hint]) => [`\`${verb}\``, hint]);
+  const flags = Object.entries(FLAGS_ELSEWHERE).flatMap(([verb, table]) => {
+    return Object.entries(table).map(([flag, hint]) => [`\`${verb} ${flag}\``, hint]);
+  });
+  const intro = [
+    '## Coming from git or DVC',
+    '',
+    'Commands and flags that dlv has not answer with exit code 2 and this hint:',
+    '',
+  ];
+  return [...intro, ...table(['typed', 'what to do instead'], [...verbs, ...flags])];
+}
+
 /** The text of docs/cli.md. */
 export async function renderDocs(): Promise<string> {
   const declared = await declaredCommands();
@@ -138,6 +154,7 @@ export async function renderDocs(): Promise<string> {
     '',
   );
   for (const { name, command, help } of declared) lines.push(...section(name, command, help));
+  lines.push(...elsewhere());
   return `${lines.join('\n').trimEnd()}\n`;
 }
 

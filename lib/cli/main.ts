@@ -18,6 +18,7 @@ import {
 } from './run.js';
 import { wrapStream } from './stdio.js';
 import { createStyle, wantsColor } from './ui.js';
+import { usageHint } from './usage-hints.js';
 
 const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.
 
@@ -131,9 +132,12 @@ function report(cli: Cli, error: DlvError): void {
   const { stdout, stderr, env, argv } = cli.host;
   const operandsAt = argv.indexOf('--');
   const flags = operandsAt < 0 ? argv : argv.slice(0, operandsAt);
-  if (error.code === 'DLV_USAGE' && error.data.hint === undefined) {
-    const verb = COMMANDS.find(({ name }) => name === findVerb(argv))?.name;
-    error.data.hint = `run 'dlv ${verb === undefined ? '' : `${verb} `}--help'`;
+  if (error.code === 'DLV_USAGE') {
+    const names = COMMANDS.map(({ name }) => name);
+    const verb = names.find((name) => name === findVerb(argv));
+    const command = [...cli.declared.keys()].find((one) => one.name() === verb) ?? null;
+    const hint = usageHint(error.message, names, command) ?? error.data.hint;
+    error.data.hint = hint ?? `run 'dlv ${verb === undefined ? '' : `${verb} `}--help'`;
   }
   if (flags.includes('--json')) stdout.write(formatJson(errorDocument(error)));
   else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);

@@ -1,0 +1,43 @@
+/** What a command line that is not understood was probably meant to be. */
+import type { Command } from 'commander';
+import { FLAGS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from './elsewhere.js';
+
+/** A word of the tables that an error of commander names. */
+const UNKNOWN = /^unknown (command|option) '([^']+)'$/;
+
+/**
+ * The remedy for an unknown command or flag; null if none is better than what commander suggests.
+ * @param names     of all commands.
+ * @param command   that the flag was given to, or null.
+ */
+export function usageHint(
+  message: string,
+  names: readonly string[],
+  command: Command | null,
+): string | null {
+  const [, kind, word = ''] = UNKNOWN.exec(message) ?? [];
+  if (kind === 'command') return verbHint(word, names);
+  return kind === 'option' && command !== null ? flagHint(word, command) : null;
+}
+
+function verbHint(verb: string, names: readonly string[]): string | null {
+  const known = Object.hasOwn(VERBS_ELSEWHERE, verb) ? VERBS_ELSEWHERE[verb] : undefined;
+  if (known !== undefined) return known;
+  if (Object.hasOwn(SHORT_NAMES, verb)) return `did you mean ${SHORT_NAMES[verb]}?`;
+  return didYouMean(names.filter((name) => verb.length > 1 && name.startsWith(verb)));
+}
+
+function flagHint(given: string, command: Command): string | null {
+  const word = given.replace(/=.*$/, '');
+  const table = FLAGS_ELSEWHERE[command.name()] ?? {};
+  // A value may stand at a short flag: -Sname.
+  for (const flag of /^-[^-]/.test(word) ? [word, word.slice(0, 2)] : [word]) {
+    if (Object.hasOwn(table, flag)) return table[flag] as string;
+  }
+  const flags = command.options.flatMap(({ long }) => long ?? []);
+  return didYouMean(flags.filter((flag) => word.length > 3 && flag.startsWith(word)));
+}
+
+function didYouMean(names: readonly string[]): string | null {
+  return names.length === 0 ? null : `did you mean ${names.join(' or ')}?`;
+}

@@ -1,0 +1,73 @@
+/** Hints for words of git and DVC, abbreviations and typos. */
+import test from 'ava';
+import { COMMANDS } from '../../../lib/cli/commands/index.js';
+import { declaredCommands } from '../../../lib/cli/docs.js';
+import { FLAGS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from '../../../lib/cli/elsewhere.js';
+import { usageHint } from '../../../lib/cli/usage-hints.js';
+
+const NAMES = COMMANDS.map(({ name }) => name);
+
+test('hints: the tables hold nothing that dlv has', async (t) => {
+  const declared = await declaredCommands();
+  t.deepEqual(
+    NAMES.filter((name) => name in VERBS_ELSEWHERE || name in SHORT_NAMES),
+    [],
+  );
+  for (const name of Object.values(SHORT_NAMES)) t.true(NAMES.includes(name), name);
+  for (const [verb, flags] of Object.entries(FLAGS_ELSEWHERE)) {
+    const { command } = declared.find(({ name }) => name === verb) ?? t.fail(verb);
+    const own = command.options.flatMap(({ short, long }) => [short, long]);
+    t.deepEqual(
+      Object.keys(flags).filter((flag) => own.includes(flag)),
+      [],
+      verb,
+    );
+  }
+});
+
+test('hints: what they tell to run is understood', async (t) => {
+  const declared = await declaredCommands();
+  const hints = [
+    ...Object.values(VERBS_ELSEWHERE),
+    ...Object.values(FLAGS_ELSEWHERE).flatMap((table) => Object.values(table)),
+  ];
+  for (const hint of hints) {
+    for (const [, line] of hint.matchAll(/'dlv ([^']+)'/g)) {
+      const [verb, ...words] = (line as string).split(' ');
+      if (verb?.startsWith('-')) continue;
+      const command = declared.find(({ name }) => name === verb)?.command;
+      if (command === undefined) return t.fail(hint);
+      const own = command.options.flatMap(({ short, long }) => [short, long]);
+      for (const word of words) {
+        if (/^--?\w/.test(word)) t.true(own.includes(word), `${word} in ${hint}`);
+      }
+    }
+  }
+});
+
+test('hints: commands', (t) => {
+  const hint = (verb: string): string | null => {
+    return usageHint(`unknown command '${verb}'`, NAMES, null);
+  };
+  t.regex(hint('push') ?? '', /no remotes yet/);
+  t.regex(hint('stash') ?? '', /dlv switch -c/);
+  t.is(hint('ci'), 'did you mean commit?');
+  t.is(hint('stat'), 'did you mean status?');
+  t.is(hint('che'), 'did you mean checkout?');
+  t.is(hint('re'), 'did you mean restore or reset?');
+  t.is(hint('constructor'), null);
+  t.is(hint('comit'), null);
+});
+
+test('hints: flags', async (t) => {
+  const declared = await declaredCommands();
+  const hint = (verb: string, flag: string): string | null => {
+    const command = declared.find(({ name }) => name === verb)?.command ?? null;
+    return usageHint(`unknown option '${flag}'`, NAMES, command);
+  };
+  t.regex(hint('add', '--patch') ?? '', /staged whole/);
+  t.is(hint('log', '--onel'), 'did you mean --oneline?');
+  t.is(hint('log', '--onel=x'), 'did you mean --oneline?');
+  t.is(hint('log', '--zzz'), null);
+  t.is(usageHint('too many arguments', NAMES, null), null);
+});
