@@ -60,7 +60,7 @@ export const COMMANDS: readonly (readonly string[])[] = [
 ];
 
 /** Longest time of a command, on a machine that does other things too. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 /** Bound on the heap of JavaScript, and on all memory of the process. */
 const HEAP_MB = 256;
 const MEMORY_MAX_BYTES = 768 << 20;

@@ -1,6 +1,11 @@
 /** `dlv rm`: takes files out of the next version and, unless told otherwise, out of the work tree. */
 import nodePath from 'node:path';
-import { removeEmptyFolder, removeFile, statOrNull } from '../../base/bytes/files.js';
+import {
+  removeEmptyFolder,
+  removeFile,
+  statOrNull,
+  syncDirectory,
+} from '../../base/bytes/files.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
@@ -54,13 +59,14 @@ export async function rm(
   }
   if (!options.cached && !options.force) await checkNothingLost();
   const removed = [...chosen.keys()].sort(comparePaths);
+  // Files go first: rm that was interrupted finds them tracked still, and is run again.
+  if (!options.cached) await removeWorkFiles(repo, removed, context);
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     for (const path of removed)
       if (now.staging.ownerOf(path) === line.model) now.staging.remove(path);
     await writeStaging(lock, now.staging);
   });
-  if (!options.cached) await removeWorkFiles(repo, removed, context);
   return { model: line.model, removed };
 
   async function checkNothingLost(): Promise<void> {
@@ -92,26 +98,31 @@ function notTracked(text: string, model: string, isFolder: boolean): NotFoundErr
   });
 }
 
-/** Removes work files and the folders that become empty. Links are never followed. */
+/**
+ * Removes work files and the folders that become empty; they are gone from the disk when this returns.
+ * Links are never followed.
+ */
 export async function removeWorkFiles(
   repo: Repository,
   paths: readonly string[],
   context: OpContext,
 ): Promise<void> {
   const guard = new LinkGuard(repo.layout.workTree);
+  const changed = new Set<string>();
   for (const path of paths) {
     if ((await guard.findLink(path)) !== null) continue;
     const file = repo.layout.workFile(path);
     const there = await statOrNull(file);
     if (there === null || there.isDirectory) continue;
     await removeFile(file);
-    for (
-      let dir = nodePath.dirname(file);
-      dir !== repo.layout.workTree;
-      dir = nodePath.dirname(dir)
-    ) {
+    let dir = nodePath.dirname(file);
+    while (dir !== repo.layout.workTree) {
       if (holdsFolder(dir, context.cwd) || !(await removeEmptyFolder(dir))) break;
+      changed.delete(dir);
+      dir = nodePath.dirname(dir);
     }
+    changed.add(dir);
     guard.forget();
   }
+  for (const dir of changed) await syncDirectory(dir);
 }

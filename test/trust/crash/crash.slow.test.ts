@@ -17,7 +17,6 @@ const OPEN = [
   'copy',
   'copy --checkout',
   'reset --hard',
-  'rm',
   'restore',
   'restore --source',
   'checkout',

@@ -11,7 +11,7 @@ const SECONDS = 4;
 const TO_THE_END = ['commit', 'restore', 'gc', 'archive'];
 
 /** Commands that cannot be run again after each failure yet; they join with their repair. */
-const OPEN = ['branch -m', 'switch -c', 'copy --checkout', 'rm'];
+const OPEN = ['branch -m', 'switch -c', 'copy --checkout'];
 
 for (const verb of VERBS.filter(({ name }) => !OPEN.includes(name))) {
   const isWhole = TO_THE_END.includes(verb.name);
