@@ -8,7 +8,7 @@
  * Every model file is measured alone and against the file it was probably made from: the checkpoint
  * before it in its folder, the file of its name in the folder before, or what --pair says. Sizes are
  * exact. Speeds are those of one thread, every codec in turn in every round. --write puts the results
- * into benchmarks/results/codec.json and docs/benchmarks.md.
+ * into benchmarks/results/codec.json and codec.md.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs/promises';

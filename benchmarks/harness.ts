@@ -161,19 +161,20 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
   return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
 }
 
-/** Keeps results as JSON, and their text between the markers of docs/benchmarks.md. */
+/**
+ * Keeps results in benchmarks/results: the numbers as JSON, the tables as a page.
+ * @param text  what the page says below its title.
+ */
 export async function publish(name: string, results: unknown, text: string): Promise<void> {
   const folder = path.join(PROJECT_ROOT, 'benchmarks/results');
-  await fs.mkdir(folder, { recursive: true });
+  const page = path.join(folder, `${name}.md`);
+  const [title] = (await fs.readFile(page, 'utf8')).split('\n\n', 1);
+  if (!title?.startsWith('# ')) throw new Error(`'${page}' has no title`);
+  const about =
+    `Written by \`npm run bench:${name}\`. What it measures and how: ` +
+    '[docs/benchmarks.md](../../docs/benchmarks.md).';
   await fs.writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`);
-  const page = path.join(PROJECT_ROOT, 'docs/benchmarks.md');
-  const markdown = await fs.readFile(page, 'utf8');
-  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
-  const from = markdown.indexOf(begin);
-  const to = markdown.indexOf(end);
-  if (from < 0 || to < from) throw new Error(`no ${begin} … ${end} in docs/benchmarks.md`);
-  const next = `${markdown.slice(0, from + begin.length)}\n${text}\n${markdown.slice(to)}`;
-  await fs.writeFile(page, next);
+  await fs.writeFile(page, `${title}\n\n${about}\n\n${text}\n`);
 }
 
 /** '1.2 GiB', '340 MiB', '12 KiB'. */

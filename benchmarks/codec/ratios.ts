@@ -110,12 +110,12 @@ async function growthOf({ child, base }: Pair, scratch: string) {
   }
 }
 
-/** A figure that was asked for, and what came out. */
+/** A target figure and the result. */
 export interface Target {
   what: string;
   wanted: string;
   found: string;
-  /** null: cannot be said on this machine. */
+  /** null: cannot be decided on this machine. */
   holds: boolean | null;
 }
 

@@ -27,7 +27,7 @@ export interface CodecResults {
   roundings: RoundingRow[];
 }
 
-/** Speeds asked for, as shares of zstd -3. */
+/** Target speeds, as shares of zstd -3. */
 const SPEED_TARGETS = [
   { codec: 'dlv default', what: 'decode', alone: false, least: 1.2 },
   { codec: 'dlv default', what: 'decode', alone: true, least: 2.5 },
@@ -116,7 +116,7 @@ export function reportOf(results: CodecResults): string {
   const { targets, ratios, speeds, special, roundings, setting, zstd, clock } = results;
   const parts: string[] = [];
   if (zstd === null) parts.push('**This machine has no zstd: nothing is compared with it.**');
-  if (targets.length > 0) parts.push('### Asked for, and found', targetTable(targets));
+  if (targets.length > 0) parts.push('### Targets and results', targetTable(targets));
   if (ratios.length > 0) {
     parts.push(
       '### Ratios',
@@ -150,8 +150,8 @@ function targetTable(targets: readonly Target[]): string {
     found,
     holds === null ? 'unknown' : holds ? 'yes' : '**no**',
   ]);
-  const table = markdownTable([['what', 'asked for', 'found', 'holds'], ...rows]);
-  return `${targets.length - missed} of ${targets.length} hold or cannot be told.\n\n${table}`;
+  const table = markdownTable([['what', 'target', 'result', 'met'], ...rows]);
+  return `${targets.length - missed} of ${targets.length} are met or cannot be decided here.\n\n${table}`;
 }
 
 function ratioTable(ratios: readonly RatioRow[]): string {
