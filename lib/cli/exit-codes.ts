@@ -5,7 +5,7 @@
  */
 import { CommanderError } from 'commander';
 import { asDlvError, type DlvError, UsageError } from '../base/errors.js';
-import { type Output, printable, type Style } from './ui.js';
+import { type Output, type Style, toTerminal } from './terminal.js';
 
 /** What an exit code means, for `--help` and the documentation. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {
@@ -44,13 +44,6 @@ export function errorDocument(error: DlvError): unknown {
   return { error: error.toJSON() };
 }
 
-/** JSON text of a document; integers beyond 2^53 become text. */
-export function formatJson(value: unknown): string {
-  const plain = (_key: string, item: unknown): unknown =>
-    typeof item === 'bigint' ? String(item) : item;
-  return `${JSON.stringify(value, plain, 2)}\n`;
-}
-
 /** Writes an error for people: message, hint, and the stack if DLV_DEBUG is set. */
 export function writeError(
   stderr: Output,
@@ -59,12 +52,13 @@ export function writeError(
   env: NodeJS.ProcessEnv,
 ): void {
   const what = error.code === 'DLV_BUG' ? 'internal error: ' : '';
-  stderr.write(`${style.red('dlv:')} ${what}${printable(error.message)}\n`);
+  const write = (line: string): void => void stderr.write(`${toTerminal(line)}\n`);
+  write(`${style.red('dlv:')} ${what}${error.message}`);
   const { hint } = error.data;
-  if (typeof hint === 'string') stderr.write(`${style.cyan('hint:')} ${printable(hint)}\n`);
+  if (typeof hint === 'string') write(`${style.cyan('hint:')} ${hint}`);
   if (!isSet(env.DLV_DEBUG)) return;
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    stderr.write(`${cause.stack ?? cause.message}\n`);
+    for (const line of (cause.stack ?? cause.message).split('\n')) write(line);
   }
 }
 

@@ -6,7 +6,7 @@
 import { Command, Option } from 'commander';
 import { assert, type DlvError, UsageError } from '../base/errors.js';
 import { COMMANDS } from './commands/index.js';
-import { errorDocument, formatJson, toDlvError, writeError } from './exit-codes.js';
+import { errorDocument, toDlvError, writeError } from './exit-codes.js';
 import {
   addGlobalOptions,
   Cli,
@@ -17,7 +17,8 @@ import {
   readKernelNote,
 } from './run.js';
 import { wrapStream } from './stdio.js';
-import { createStyle, wantsColor } from './ui.js';
+import { createStyle, printable, wantsColor } from './terminal.js';
+import { formatJson } from './ui.js';
 import { usageHint } from './usage-hints.js';
 
 const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.
@@ -92,7 +93,7 @@ async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
   const result = await about();
   const { json, quiet } = readGlobals(program);
   const note = await readKernelNote();
-  if (note !== null && !quiet) cli.host.stderr.write(`dlv: ${note}\n`);
+  if (note !== null && !quiet) cli.host.stderr.write(`dlv: ${printable(note)}\n`);
   cli.host.stdout.write(json ? formatJson(result) : `dlv ${result.version}\n`);
 }
 
@@ -168,7 +169,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const failed = (error: Error): void => {
     outputLost = true;
     process.exitCode = 1; // the last write may fail only after the command has returned
-    stderr.write(`dlv: cannot write its output: ${error.message}\n`);
+    stderr.write(`dlv: cannot write its output: ${printable(error.message)}\n`);
     abort.abort();
   };
   const stderr = wrapStream(process.stderr, () => {});

@@ -5,14 +5,8 @@
  * a line is written every five seconds, so that a log stays readable. It never writes to stdout.
  */
 import type { ProgressSink } from '../use/progress.js';
-import {
-  displayWidth,
-  formatBytes,
-  formatDuration,
-  formatNumber,
-  type Output,
-  printable,
-} from './ui.js';
+import { displayWidth, type Output, printable } from './terminal.js';
+import { formatBytes, formatDuration, formatNumber } from './ui.js';
 
 const SHOW_AFTER_MS = 1000;
 const REDRAW_MS = 100;

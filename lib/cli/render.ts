@@ -2,7 +2,7 @@
 
 import type { Id, VersionSummary } from '../use/history/versions.js';
 import type { TierErrors } from '../use/ops/tier.js';
-import { formatBytes, formatShare, formatTime, printable, type Ui } from './ui.js';
+import { formatBytes, formatShare, formatTime, type Ui } from './ui.js';
 
 /** An id for the examples of `--help`. */
 export function exampleId(digits: string): Id {
@@ -16,31 +16,31 @@ export function shortId(id: string): string {
 
 /** The first line of a message. */
 export function subject(message: string): string {
-  return printable(message.split('\n', 1)[0] as string);
+  return message.split('\n', 1)[0] as string;
 }
 
 /** `9c1f0e6f0b mnist@3 (HEAD, mnist/main)`. */
 export function versionTitle(ui: Ui, version: VersionSummary): string {
   const { style } = ui;
-  const refs = version.refs.map(printable).join(', ');
+  const refs = version.refs.join(', ');
   return [
     style.yellow(shortId(version.version)),
     style.cyan(`${version.model}@${version.number}`),
     ...(refs === '' ? [] : [style.green(`(${refs})`)]),
-    ...(version.tier === null ? [] : [style.red(`[${printable(version.tier)}, not exact]`)]),
+    ...(version.tier === null ? [] : [style.red(`[${version.tier}, not exact]`)]),
   ].join(' ');
 }
 
 /** `name value` pairs, one after another. */
 export function formatPairs(pairs: Readonly<Record<string, number | string>>): string {
   return Object.entries(pairs)
-    .map(([name, value]) => `${printable(name)} ${printable(String(value))}`)
+    .map(([name, value]) => `${name} ${String(value)}`)
     .join(', ');
 }
 
 /** The lines below the title of a version, message included. */
 export function versionLines(version: VersionSummary): string[] {
-  const lines = [`Author:  ${printable(version.author)}`];
+  const lines = [`Author:  ${version.author}`];
   lines.push(`Date:    ${formatTime(new Date(version.time))}`);
   const lineage = version.lineage.map((parent) => `${parent.model}@${parent.number}`);
   if (lineage.length > 0) lines.push(`From:    ${lineage.join(', ')}`);
@@ -53,7 +53,7 @@ export function versionLines(version: VersionSummary): string[] {
     lines.push(`Metrics: ${formatPairs(version.metrics)}`);
   }
   lines.push('');
-  for (const line of version.message.trimEnd().split('\n')) lines.push(`    ${printable(line)}`);
+  for (const line of version.message.trimEnd().split('\n')) lines.push(`    ${line}`);
   return lines;
 }
 

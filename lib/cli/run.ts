@@ -12,7 +12,7 @@ import type { OpContext } from '../use/context.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { createProgress } from './progress.js';
 import type { Stdio } from './stdio.js';
-import { createUi, printable, type Ui } from './ui.js';
+import { createUi, type Ui } from './ui.js';
 
 /** Flags that every command takes, before or after its name. */
 export interface Globals {
@@ -164,7 +164,7 @@ export class Cli {
       progress,
       warn: (message) => {
         this.#warnings.push(message);
-        ui.warn(printable(message));
+        ui.warn(message);
       },
       signal,
     };

@@ -4,7 +4,7 @@
  * After EPIPE (`dlv log | head`) writes are dropped, those who wait for the reader are let go, and
  * `closed` says that nobody listens any more; a command that changes something still ends its work.
  */
-import type { Output } from './ui.js';
+import type { Output } from './terminal.js';
 
 /** One output of the process. */
 export interface Stdio extends Output {

@@ -2,7 +2,7 @@
  * Small plots as SVG text: lines and points over two axes, and stacked bars. Self-contained: no
  * script, no font, no address. Colours are classes of the page that holds them (bench-html.ts).
  */
-import { printable } from './ui.js';
+import { printable } from './terminal.js';
 
 /** One line, or points only. */
 export interface Series {

@@ -1,5 +1,5 @@
 /** Tables of aligned text for the terminal: two spaces between columns, no lines, no trailing space. */
-import { displayWidth, printable } from './ui.js';
+import { displayWidth, printable } from './terminal.js';
 
 /** One column. `limit` cuts longer cells in the middle of the text with `…`. */
 export interface Column {

@@ -7,7 +7,7 @@ import type { TierOptions, TierResult } from '../use/ops/tier.js';
 import { parseCount } from './arguments.js';
 import { formatErrors, shortId } from './render.js';
 import type { Run } from './run.js';
-import { formatBytes, formatCount, formatDuration, printable, type Ui } from './ui.js';
+import { formatBytes, formatCount, formatDuration, type Ui } from './ui.js';
 
 /** Flags of `dlv archive` that belong to tiers. */
 export interface TierFlags {
@@ -88,7 +88,7 @@ function print(ui: Ui, result: TierResult, preview: boolean): void {
   for (const { version, model, number, files } of versions) {
     const title = `${ui.style.yellow(shortId(version))} ${ui.style.cyan(`${model}@${number}`)}`;
     ui.line(files.length === 0 ? `${title} stays as it is` : title);
-    for (const file of files) ui.line(`  ${printable(file.path)}: ${formatErrors(file)}`);
+    for (const file of files) ui.line(`  ${file.path}: ${formatErrors(file)}`);
   }
   const would = preview ? 'would be' : 'were';
   if (sharedExtents > 0) {

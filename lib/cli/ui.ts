@@ -2,59 +2,18 @@
  * What the command prints: data on stdout, chatter on stderr, and the words for sizes and times.
  *
  * Colour is used only on a terminal and only if the environment allows it. With `--json` stdout holds
- * exactly one JSON document and nothing else. Text that comes from files or repositories goes through
- * `printable` first, so that a name cannot steer the terminal.
+ * exactly one JSON document and nothing else. Every line goes through `toTerminal`, so that a name
+ * from a file or a repository cannot steer the terminal.
  */
 import { assert } from '../base/errors.js';
-
-/** The part of a stream that this module needs: process.stdout, process.stderr, or a test's own. */
-export interface Output {
-  write(chunk: string | Uint8Array): boolean;
-  once?(event: 'drain', listener: () => void): unknown;
-  isTTY?: boolean;
-  columns?: number;
-}
-
-/** Text attributes; each returns its text unchanged where colour is off. */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
-}
-
-const ATTRIBUTES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
-
-/** True if colour may be written to `stream`: NO_COLOR wins, then FORCE_COLOR, then "is a terminal". */
-export function wantsColor(stream: Output, env: NodeJS.ProcessEnv): boolean {
-  if (env.NO_COLOR) return false;
-  if (env.FORCE_COLOR !== undefined) return !/^(0|false)$/.test(env.FORCE_COLOR);
-  return stream.isTTY === true && env.TERM !== 'dumb';
-}
-
-/** The attributes, as escape sequences or as nothing. */
-export function createStyle(color: boolean): Style {
-  const style = {} as Style;
-  for (const [name, code] of Object.entries(ATTRIBUTES)) {
-    const close = code < 30 ? 22 : 39;
-    style[name as keyof Style] = (text) =>
-      color && text !== '' ? `\x1b[${code}m${text}\x1b[${close}m` : text;
-  }
-  return style;
-}
-
-/** Replaces control characters (and what reverses or hides text) by `\xNN` or `\u{NNNN}`. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (char) => {
-      const code = char.charCodeAt(0);
-      return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
-    },
-  );
-}
+import {
+  createStyle,
+  escapeJson,
+  type Output,
+  type Style,
+  toTerminal,
+  wantsColor,
+} from './terminal.js';
 
 /** Settings of one run. */
 export interface UiOptions {
@@ -101,19 +60,31 @@ export function createUi(options: UiOptions = {}): Ui {
     stderr,
     style: createStyle(!json && wantsColor(stdout, env)),
     chatterStyle,
-    line: (text = '') => void (json || stdout.write(`${text}\n`)),
+    line: (text = '') => void (json || stdout.write(`${toTerminal(text)}\n`)),
     document(value) {
       if (!json) return;
       assert(documents++ === 0, 'a command answers with one JSON document');
-      stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+      stdout.write(formatJson(value));
     },
     async bytes(chunk) {
       if (stdout.write(chunk) || !stdout.once) return;
       await new Promise<void>((resolve) => stdout.once!('drain', resolve));
     },
-    note: (text) => void (quiet || stderr.write(`${text}\n`)),
-    warn: (text) => void stderr.write(`${chatterStyle.yellow('warning:')} ${text}\n`),
+    note: (text) => void (quiet || stderr.write(`${toTerminal(text)}\n`)),
+    warn: (text) => {
+      stderr.write(`${toTerminal(`${chatterStyle.yellow('warning:')} ${text}`)}\n`);
+    },
   };
+}
+
+/**
+ * JSON text of a document. It means exactly what it was made of: integers beyond 2^53 become text, and
+ * characters that must not reach a terminal are escaped.
+ */
+export function formatJson(value: unknown): string {
+  const plain = (_key: string, item: unknown): unknown =>
+    typeof item === 'bigint' ? String(item) : item;
+  return `${escapeJson(JSON.stringify(value, plain, 2))}\n`;
 }
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
@@ -170,29 +141,4 @@ export function formatTime(time: Date): string {
 
 function pad2(value: number): string {
   return String(value).padStart(2, '0');
-}
-
-/** Columns that a text takes on a terminal: escape sequences none, wide characters two. */
-export function displayWidth(text: string): number {
-  let width = 0;
-  for (const char of text.replace(/\x1b\[[\d;]*m/g, '')) {
-    if (/\p{Mn}|\p{Me}/u.test(char)) continue;
-    width += isWide(char.codePointAt(0)!) ? 2 : 1;
-  }
-  return width;
-}
-
-/** Ranges of East Asian wide and emoji code points (Unicode Annex 11, coarse). */
-function isWide(code: number): boolean {
-  return (
-    (code >= 0x1100 && code <= 0x115f) ||
-    (code >= 0x2e80 && code <= 0xa4cf && code !== 0x303f) ||
-    (code >= 0xac00 && code <= 0xd7a3) ||
-    (code >= 0xf900 && code <= 0xfaff) ||
-    (code >= 0xfe30 && code <= 0xfe6f) ||
-    (code >= 0xff00 && code <= 0xff60) ||
-    (code >= 0xffe0 && code <= 0xffe6) ||
-    (code >= 0x1f300 && code <= 0x1faff) ||
-    (code >= 0x20000 && code <= 0x3fffd)
-  );
 }

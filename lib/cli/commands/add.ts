@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { AddResult } from '../../use/ops/add.js';
 import { type Level, levelOption, parseStep } from '../arguments.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
+import { formatBytes, formatCount, formatDuration } from '../ui.js';
 
 interface Flags {
   model?: string;
@@ -66,7 +66,7 @@ export function register(program: Command, cli: Cli): void {
           for (const file of touched) {
             const what =
               file.tensors > 0 ? ` (${file.format}, ${formatCount(file.tensors, 'tensor')})` : '';
-            ui.note(`${file.status} '${printable(file.path)}'${what}`);
+            ui.note(`${file.status} '${file.path}'${what}`);
           }
           ui.note(
             `${formatCount(touched.length, 'file')} staged for '${result.model}': ` +

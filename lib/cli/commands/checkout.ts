@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CheckoutOptions, CheckoutResult } from '../../use/ops/checkout.js';
 import { exampleId, noteFiles, shortId } from '../render.js';
 import type { Cli, Run } from '../run.js';
-import { formatBytes, formatDuration, printable, type Ui } from '../ui.js';
+import { formatBytes, formatDuration, type Ui } from '../ui.js';
 import { restoreFiles } from './restore.js';
 
 type Flags = Pick<CheckoutOptions, 'out' | 'force' | 'acceptTier'>;
@@ -26,7 +26,7 @@ function print(ui: Ui, result: CheckoutResult, flags: Flags): void {
   if (result.bytes > 0) {
     ui.note(`${formatBytes(result.bytes)} in ${formatDuration(result.seconds)}`);
   }
-  if (flags.out !== undefined) ui.note(`into '${printable(result.path)}'`);
+  if (flags.out !== undefined) ui.note(`into '${result.path}'`);
   else if (result.branch !== null) ui.note(`on branch '${result.model}/${result.branch}'`);
   else if (result.detached) {
     ui.note(`HEAD is at ${shortId(result.version)} of '${result.model}', on no branch`);

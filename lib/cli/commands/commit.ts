@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CommitResult } from '../../use/ops/commit.js';
 import { type Level, levelOption, parseMetrics, parseParams, parseStep } from '../arguments.js';
 import { type Cli, collect } from '../run.js';
-import { formatBytes, formatCount, formatDuration, printable } from '../ui.js';
+import { formatBytes, formatCount, formatDuration } from '../ui.js';
 
 interface Flags {
   message?: string;
@@ -89,7 +89,7 @@ export function register(program: Command, cli: Cli): void {
           ),
         );
         run.answer(result, (ui) => {
-          const title = printable((flags.message as string).split('\n', 1)[0] as string);
+          const title = (flags.message as string).split('\n', 1)[0] as string;
           ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
           ui.note(
             `${result.model}@${result.number}: ${formatCount(result.files, 'file')}, ` +

@@ -4,7 +4,7 @@ import { UsageError } from '../../base/errors.js';
 import type { ConfigChange, ConfigEntry } from '../../use/ops/config.js';
 import type { Cli } from '../run.js';
 import { formatTable } from '../table.js';
-import { printable, type Ui } from '../ui.js';
+import type { Ui } from '../ui.js';
 
 interface Flags extends ConfigChange {
   list?: boolean;
@@ -69,7 +69,7 @@ export function register(program: Command, cli: Cli): void {
           run.answer(await ops.setConfig(run.context, key, value, flags), () => {});
         } else {
           const entry = await ops.getConfig(run.context, key);
-          run.answer(entry, (ui) => ui.line(printable(String(entry.value ?? ''))));
+          run.answer(entry, (ui) => ui.line(String(entry.value ?? '')));
           // As git: a setting without a value is a negative answer.
           return entry.value === null ? 1 : 0;
         }

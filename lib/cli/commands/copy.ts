@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CopyOptions, CopyResult } from '../../use/ops/copy.js';
 import { exampleId, noteFiles } from '../render.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount, printable } from '../ui.js';
+import { formatBytes, formatCount } from '../ui.js';
 
 const EXAMPLE: CopyResult = {
   version: exampleId('51d07b3ce8'),
@@ -57,7 +57,7 @@ export function register(program: Command, cli: Cli): void {
           run.answer(result, (ui) => {
             noteFiles(ui, { written: result.written, removed: [] });
             const { model, source, files, logicalBytes, into } = result;
-            const where = into === '' ? '' : ` in '${printable(into)}'`;
+            const where = into === '' ? '' : ` in '${into}'`;
             ui.note(
               `new model '${model}' from ${source.model}@${source.number}: ` +
                 `${formatCount(files, 'file')}, ${formatBytes(logicalBytes)}${where}`,

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { DiffResult, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
 import type { Cli } from '../run.js';
 import { type Cell, formatTable } from '../table.js';
-import { formatBytes, formatCount, formatNumber, printable, type Ui } from '../ui.js';
+import { formatBytes, formatCount, formatNumber, type Ui } from '../ui.js';
 
 interface Flags {
   staged?: boolean;
@@ -100,7 +100,7 @@ export function register(program: Command, cli: Cli): void {
 function print(ui: Ui, result: DiffResult): void {
   for (const { label, tier } of [result.before, result.after]) {
     if (tier === null) continue;
-    ui.line(ui.style.red(`${printable(label)} is kept as ${tier}: its exact values were given up`));
+    ui.line(ui.style.red(`${label} is kept as ${tier}: its exact values were given up`));
   }
   for (const file of result.files) ui.line(describeFile(ui, file));
   for (const snapshot of result.snapshots) printSnapshot(ui, snapshot);
@@ -113,7 +113,7 @@ function describeFile(ui: Ui, file: FileDiff): string {
     .filter((bytes) => bytes !== null)
     .map(formatBytes);
   const size = new Set(sizes).size === 1 ? sizes[0] : sizes.join(' → ');
-  return `${styles[file.status](file.status.padEnd(8))}  ${printable(file.path)}  (${size})`;
+  return `${styles[file.status](file.status.padEnd(8))}  ${file.path}  (${size})`;
 }
 
 function printSnapshot(ui: Ui, diff: SnapshotDiff): void {
@@ -124,7 +124,7 @@ function printSnapshot(ui: Ui, diff: SnapshotDiff): void {
   const steps = [diff.stepBefore, diff.stepAfter].filter((step) => step !== null);
   const step = steps.length === 0 ? '' : `, step ${[...new Set(steps)].join(' → ')}`;
   ui.line('');
-  ui.line(ui.style.bold(`${printable(key as string)} (${diff.role}${step})`));
+  ui.line(ui.style.bold(`${key as string} (${diff.role}${step})`));
   if (diff.tensors.length > 0) {
     const columns = [
       { title: 'tensor', limit: 48 },

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Id } from '../../use/history/versions.js';
 import type { FsckOpResult } from '../../use/ops/fsck.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
+import { formatBytes, formatCount, type Ui } from '../ui.js';
 
 const DAMAGED = 12;
 /** Affected files that are shown; --json lists more. */
@@ -80,10 +80,10 @@ export function register(program: Command, cli: Cli): void {
 }
 
 function show(ui: Ui, result: FsckOpResult): void {
-  for (const line of result.rebuilt?.done ?? []) ui.line(`mended: ${printable(line)}`);
-  for (const line of result.rebuilt?.failed ?? []) ui.line(`not mended: ${printable(line)}`);
+  for (const line of result.rebuilt?.done ?? []) ui.line(`mended: ${line}`);
+  for (const line of result.rebuilt?.failed ?? []) ui.line(`not mended: ${line}`);
   for (const problem of result.problems) showProblem(ui, problem);
-  for (const line of result.information) ui.note(printable(line));
+  for (const line of result.information) ui.note(line);
   const { sets, packBytes, versions, blobs, extents, files } = result.checked;
   const rebuilt = files > 0 ? `, ${formatCount(files, 'file')} rebuilt` : '';
   ui.line(
@@ -96,10 +96,10 @@ function show(ui: Ui, result: FsckOpResult): void {
 
 function showProblem(ui: Ui, problem: FsckOpResult['problems'][number]): void {
   const { style } = ui;
-  ui.line(`${style.red(`${problem.kind}:`)} ${printable(problem.message)}`);
+  ui.line(`${style.red(`${problem.kind}:`)} ${problem.message}`);
   for (const { version, path } of problem.affects.slice(0, SHOWN_MAX)) {
     const where = version === null ? 'staged' : version.slice(0, 10);
-    ui.line(`    affects ${where}${path === null ? '' : `:${printable(path)}`}`);
+    ui.line(`    affects ${where}${path === null ? '' : `:${path}`}`);
   }
   const more = problem.affectedFiles - Math.min(SHOWN_MAX, problem.affects.length);
   if (more > 0) ui.line(`    and ${formatCount(more, 'more file')}`);

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import type { InitOptions, InitResult } from '../../use/ops/init.js';
 import type { Cli } from '../run.js';
-import { printable } from '../ui.js';
 
 const EXAMPLE: InitResult = { path: '/home/ada/mnist', model: 'mnist', branch: 'main' };
 
@@ -28,7 +27,7 @@ export function register(program: Command, cli: Cli): void {
         const { init } = await import('../../use/ops/init.js');
         const result = await init(run.context, { ...options, dir });
         run.answer(result, () => {
-          run.ui.note(`made an empty repository in '${printable(result.path)}'`);
+          run.ui.note(`made an empty repository in '${result.path}'`);
           run.ui.note(`model '${result.model}', branch '${result.branch}'`);
         });
         return 0;

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { RmResult } from '../../use/ops/rm.js';
 import type { Cli } from '../run.js';
-import { formatCount, printable } from '../ui.js';
+import { formatCount } from '../ui.js';
 
 interface Flags {
   model?: string;
@@ -39,7 +39,7 @@ export function register(program: Command, cli: Cli): void {
         const options = { ...flags, paths };
         const result = await run.repository((repo) => rm(repo, options, run.context));
         run.answer(result, (ui) => {
-          for (const path of result.removed) ui.note(`removed '${printable(path)}'`);
+          for (const path of result.removed) ui.note(`removed '${path}'`);
           ui.note(
             `${formatCount(result.removed.length, 'file')} of '${result.model}' staged as removed`,
           );

@@ -12,7 +12,7 @@ import {
 } from '../render.js';
 import type { Cli } from '../run.js';
 import { formatTable } from '../table.js';
-import { formatBytes, formatCount, printable, type Ui } from '../ui.js';
+import { formatBytes, formatCount, type Ui } from '../ui.js';
 
 const EXAMPLE: ShowResult = {
   ...EXAMPLE_VERSION,
@@ -75,16 +75,18 @@ function printVersion(ui: Ui, shown: ShowResult): void {
   for (const { tier, author, time, files } of shown.tiers) {
     if (files.length === 0) continue;
     print(
-      `Tier ${tier}, by ${printable(author)}, ${time.slice(0, 10)}`,
+      `Tier ${tier}, by ${author}, ${time.slice(0, 10)}`,
       files.map((file) => [file.path, formatErrors(file)]),
     );
   }
-  if (shown.notes.length > 0) ui.line(`\n${formatCount(shown.notes.length, 'note')}`);
+  if (shown.notes.length === 0) return;
+  ui.line('');
+  ui.line(formatCount(shown.notes.length, 'note'));
 }
 
 function printFile(ui: Ui, file: ShowFileResult): void {
   const { style } = ui;
-  ui.line(`${style.bold(printable(file.path))}  ${formatBytes(file.size)}, mode ${file.mode}`);
+  ui.line(`${style.bold(file.path)}  ${formatBytes(file.size)}, mode ${file.mode}`);
   ui.line(`Format:  ${file.format}, ${formatCount(file.extents, 'extent')}`);
   ui.line(`sha256:  ${file.sha256}${file.tier === null ? '' : `, of the tier ${file.tier}`}`);
   if (file.tensors.length === 0) return;

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { PathChange } from '../../use/history/staged-changes.js';
 import type { ModelStatus, StatusResult } from '../../use/ops/status.js';
 import type { Cli } from '../run.js';
-import { printable, type Ui } from '../ui.js';
+import type { Ui } from '../ui.js';
 
 const EXAMPLE: StatusResult = {
   head: { model: 'mnist', branch: 'main', version: null },
@@ -56,7 +56,7 @@ function print(ui: Ui, result: StatusResult): void {
   if (untracked.length > 0) {
     ui.line('');
     ui.line("Not tracked (use 'dlv add <path>'):");
-    for (const path of untracked) ui.line(`  ${ui.style.red(printable(path))}`);
+    for (const path of untracked) ui.line(`  ${ui.style.red(path)}`);
   }
   if (result.clean) ui.line('Nothing to commit: the work tree is as in the version.');
 }
@@ -80,6 +80,6 @@ function printChanges(
   ui.line('');
   ui.line(title);
   for (const { path, status } of changes) {
-    ui.line(`  ${style(`${`${status}:`.padEnd(10)} ${printable(path)}`)}`);
+    ui.line(`  ${style(`${`${status}:`.padEnd(10)} ${path}`)}`);
   }
 }

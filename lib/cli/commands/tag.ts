@@ -5,7 +5,7 @@ import type { TagChange, TagEntry } from '../../use/ops/tag.js';
 import { exampleId, shortId, subject } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatTable } from '../table.js';
-import { printable, type Ui } from '../ui.js';
+import type { Ui } from '../ui.js';
 
 interface Flags {
   list?: boolean;
@@ -39,7 +39,7 @@ function printList(ui: Ui, tags: readonly TagEntry[]): void {
 function printChange(ui: Ui, change: TagChange): void {
   const was = change.action === 'moved' && change.before ? `, was ${shortId(change.before)}` : '';
   const at = change.action === 'deleted' ? ', was' : ' at';
-  ui.note(`${change.action} tag '${printable(change.tag)}'${at} ${shortId(change.version)}${was}`);
+  ui.note(`${change.action} tag '${change.tag}'${at} ${shortId(change.version)}${was}`);
 }
 
 async function change(

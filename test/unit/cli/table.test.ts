@@ -1,7 +1,7 @@
 /** Tables: columns line up whatever the cells hold. */
 import test from 'ava';
 import { formatTable, shorten } from '../../../lib/cli/table.js';
-import { createStyle } from '../../../lib/cli/ui.js';
+import { createStyle, toTerminal } from '../../../lib/cli/terminal.js';
 
 test('table: aligns left and right and leaves no space at the end', (t) => {
   const lines = formatTable(
@@ -29,7 +29,7 @@ test('table: styled, wide and hostile cells keep the columns straight', (t) => {
       ['\x1b[2J', '3'],
     ],
   );
-  t.deepEqual(lines, ['\x1b[31mab\x1b[39m       1', '権       2', '\\x1b[2J  3']);
+  t.deepEqual(lines.map(toTerminal), ['\x1b[31mab\x1b[39m       1', '権       2', '\\x1b[2J  3']);
 });
 
 test('table: long cells keep their beginning and their end', (t) => {

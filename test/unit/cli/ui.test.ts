@@ -3,16 +3,20 @@ import test from 'ava';
 import { BugError } from '../../../lib/base/errors.js';
 import {
   createStyle,
-  createUi,
   displayWidth,
+  printable,
+  toTerminal,
+  wantsColor,
+} from '../../../lib/cli/terminal.js';
+import {
+  createUi,
   formatBytes,
   formatCount,
   formatDuration,
+  formatJson,
   formatNumber,
   formatShare,
   formatTime,
-  printable,
-  wantsColor,
 } from '../../../lib/cli/ui.js';
 
 class Recorder {
@@ -91,15 +95,30 @@ test('color: NO_COLOR wins, FORCE_COLOR next, then the terminal', (t) => {
 });
 
 test('color: attributes close what they open, and are nothing without color', (t) => {
-  t.is(createStyle(true).red('a'), '\x1b[31ma\x1b[39m');
-  t.is(createStyle(true).bold('a'), '\x1b[1ma\x1b[22m');
+  t.is(toTerminal(createStyle(true).red('a')), '\x1b[31ma\x1b[39m');
+  t.is(toTerminal(createStyle(true).bold('a')), '\x1b[1ma\x1b[22m');
   t.is(createStyle(false).red('a'), 'a');
 });
 
 test('printable: a hostile name cannot steer the terminal', (t) => {
   t.is(printable('\x1b[2Jgone\r\n'), '\\x1b[2Jgone\\x0d\\x0a');
   t.is(printable('a\u202eb'), 'a\\u{202e}b');
-  t.is(printable('fc1.weight Ä 権'), 'fc1.weight Ä 権');
+  t.is(printable('fc1.weight Ä 権 😀'), 'fc1.weight Ä 権 😀');
+  t.is(printable('a\u{e0041}\u00ad\u115f\ud800'), 'a\\u{e0041}\\xad\\u{115f}\\u{d800}');
+});
+
+test('printable: attributes of a stranger are text, those of the command are not', (t) => {
+  const style = createStyle(true);
+  const mark = (style.red('x').split('x')[0] as string).replace(/[0-9a-f]{16}/, '0'.repeat(16));
+  t.is(toTerminal(style.bold('\x1b[31m\n')), '\x1b[1m\\x1b[31m\\x0a\x1b[22m');
+  t.is(toTerminal(`${mark}a`), `${printable(mark)}a`, 'a mark cannot be guessed');
+});
+
+test('json: what must not reach a terminal is escaped, and means the same', (t) => {
+  const value = { 'a\u202e\x7f': ['\u{e0041}\n\u2028', 'Ä', 2n ** 60n] };
+  const text = formatJson(value);
+  t.regex(text, /^[\n\x20-\x7eÄ]*$/);
+  t.deepEqual(JSON.parse(text), { 'a\u202e\x7f': ['\u{e0041}\n\u2028', 'Ä', String(2n ** 60n)] });
 });
 
 test('format: bytes keep three digits and change units at 1024', (t) => {
@@ -144,8 +163,8 @@ test('format: a time carries its zone', (t) => {
   t.is(new Date(text.replace(/^(\S+) (\S+) (\S+)$/, '$1T$2$3')).getTime(), time.getTime());
 });
 
-test('width: escapes take none, wide characters two, marks none', (t) => {
-  t.is(displayWidth('\x1b[31mab\x1b[39m'), 2);
+test('width: attributes take none, wide characters two, marks none', (t) => {
+  t.is(displayWidth(createStyle(true).red('ab')), 2);
   t.is(displayWidth('権重'), 4);
   t.is(displayWidth('e\u0301'), 1);
 });

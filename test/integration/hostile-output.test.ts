@@ -1,0 +1,222 @@
+/**
+ * What strangers named never steers the terminal: every command runs over a repository whose names,
+ * messages, values and errors hold controls, bidirectional marks, tags and invisible characters.
+ *
+ * Commands run in this process, as text, as text in colour and as JSON, which must mean the exact
+ * strings. A command that is not among the runs fails the last test.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { COMMANDS } from '../../lib/cli/commands/index.js';
+import { findVerb, runCli } from '../../lib/cli/main.js';
+import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
+import { tempDir } from '../helpers/temp-dir.js';
+
+/** What paths, names of refs and one-line texts can hold. */
+const HIDDEN = 'a\u202eb\u2066c\u200bd\u{e0041}e\u2028f\u00adg\u115fh\ufe0fi\u061cj';
+/** What free texts can hold as well. */
+const STEERING = `${HIDDEN}\x1b]0;title\x07\x1b[35mpink\x9b2J\r\x08`;
+const FILE = `${HIDDEN}.safetensors`;
+const MODEL = `m${HIDDEN}`;
+const TENSOR = `w${STEERING}\nx`;
+
+/** Ranges of what may steer or hide, from the tables of Unicode; not made as the command makes its own. */
+const UNSAFE: readonly [first: number, last: number][] = [
+  [0x00, 0x09],
+  [0x0b, 0x1f],
+  [0x7f, 0x9f],
+  [0xad, 0xad],
+  [0x34f, 0x34f],
+  [0x600, 0x605],
+  [0x61c, 0x61c],
+  [0x115f, 0x1160],
+  [0x17b4, 0x17b5],
+  [0x180b, 0x180f],
+  [0x200b, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0x2800, 0x2800],
+  [0x3164, 0x3164],
+  [0xd800, 0xdfff],
+  [0xfe00, 0xfe0f],
+  [0xfeff, 0xfeff],
+  [0xffa0, 0xffa0],
+  [0xfff0, 0xfffb],
+  [0xe0000, 0xe0fff],
+];
+
+function unsafeIn(text: string): string[] {
+  return [...text].filter((char) => {
+    const code = char.codePointAt(0) as number;
+    return UNSAFE.some(([first, last]) => code >= first && code <= last);
+  });
+}
+
+interface Ran {
+  code: number;
+  out: string;
+  err: string;
+}
+
+async function run(cwd: string, argv: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+  const texts = { out: '', err: '' };
+  const stream = (name: 'out' | 'err') => ({
+    write: (chunk: string | Uint8Array) => {
+      texts[name] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+      return true;
+    },
+    once: () => {},
+    closed: false,
+    isTTY: false,
+    columns: 80,
+  });
+  const code = await runCli({
+    stdout: stream('out'),
+    stderr: stream('err'),
+    env,
+    cwd,
+    argv,
+    signal: new AbortController().signal,
+  });
+  return { code, ...texts };
+}
+
+/** A command line and what it is expected to end with; `raw`: its stdout is bytes of a file. */
+type Line = [code: number, argv: string[], raw?: 'raw'];
+
+/** Runs that build the repository and show it, in order. */
+const WORK: Line[] = [
+  [0, ['init', '--model', MODEL, '--branch', `b${HIDDEN}`]],
+  [0, ['add', '.', '--step', '3']],
+  [0, ['status']],
+  [0, ['commit', '-m', `one ${STEERING}\nand ${STEERING}`, '--param', `p${HIDDEN}=${STEERING}`]],
+  [0, ['tag', `t${HIDDEN}`]],
+];
+const MORE: Line[] = [
+  [0, ['status']],
+  [0, ['diff']],
+  [0, ['add', '.']],
+  [0, ['commit', '-m', STEERING, '--metric', `x${HIDDEN}=1`, '--log', `${HIDDEN}.log`]],
+  [0, ['log']],
+  [0, ['log', '--graph', '--oneline', '--all']],
+  [0, ['list']],
+  [0, ['show']],
+  [0, ['show', `HEAD:${FILE}`]],
+  [0, ['diff', 'HEAD~1', 'HEAD', '--all']],
+  [0, ['cat', `HEAD:${FILE}#${TENSOR}`, '--format', 'npy'], 'raw'],
+  [0, ['branch', `other${HIDDEN}`]],
+  [0, ['branch']],
+  [0, ['tag']],
+  [0, ['switch', `other${HIDDEN}`]],
+  [0, ['checkout', 'HEAD~1']],
+  [0, ['switch', `b${HIDDEN}`]],
+  [0, ['checkout', 'HEAD', '--out', `out${HIDDEN}`]],
+  [0, ['reset', '--soft', 'HEAD~1']],
+  [0, ['reset', '--soft', `other${HIDDEN}`]],
+  [0, ['copy', 'HEAD', `copy${HIDDEN}`]],
+  [0, ['du', '--paths']],
+  [0, ['config', '--user', 'user.name', HIDDEN]],
+  [0, ['config', '--list']],
+  [0, ['archive', '--budget', '2', '--measure', '0']],
+  [0, ['archive', '--tier', 'bf16', '--dry-run', 'HEAD~1']],
+  [0, ['bench', '--time-limit', '1']],
+  [0, ['gc']],
+  [0, ['fsck']],
+  [0, ['fsck', '--rebuild']],
+  [0, ['rm', '--cached', `${HIDDEN}.txt`]],
+  [0, ['restore', '--staged', `${HIDDEN}.txt`]],
+];
+/** Mistakes, whose messages repeat what was written. */
+const MISTAKES: Line[] = [
+  [2, [STEERING]],
+  [2, ['status', `--${STEERING}`]],
+  [1, ['-C', STEERING, 'status']],
+  [2, ['init', '--model', `/${STEERING}`]],
+  [1, ['add', `no${HIDDEN}`]],
+  [1, ['add', STEERING]],
+  [2, ['add', `${HIDDEN}\x07`]],
+  [1, ['rm', `no${HIDDEN}`]],
+  [1, ['restore', `no${HIDDEN}`]],
+  [1, ['commit', '-m', 'x', '--model', `no${HIDDEN}`]],
+  [2, ['commit', '-m', 'x', '--metric', STEERING]],
+  [1, ['list', '--model', `no${HIDDEN}`]],
+  [1, ['log', `no${HIDDEN}`]],
+  [1, ['show', STEERING]],
+  [1, ['diff', STEERING]],
+  [1, ['cat', `HEAD:${STEERING}`]],
+  [1, ['checkout', STEERING]],
+  [1, ['switch', `no${HIDDEN}`]],
+  [1, ['branch', '-d', `no${HIDDEN}`]],
+  [1, ['tag', '-d', `no${HIDDEN}`]],
+  [1, ['reset', STEERING]],
+  [1, ['copy', STEERING, 'x']],
+  [1, ['du', STEERING]],
+  [2, ['archive', '--budget', STEERING]],
+  [2, ['bench', '--budgets', STEERING]],
+  [2, ['gc', STEERING]],
+  [2, ['fsck', STEERING]],
+  [1, ['config', STEERING]],
+];
+
+/** Attributes that the command itself uses; the hostile texts have others. */
+const OWN_ATTRIBUTES = /\x1b\[(?:1|2|22|31|32|33|36|39)m/g;
+
+for (const [mode, env] of [
+  ['text', { NO_COLOR: '1' }],
+  ['text with a stack', { NO_COLOR: '1', DLV_DEBUG: '1' }],
+  ['colour', { FORCE_COLOR: '1' }],
+  ['json', { NO_COLOR: '1' }],
+] as const) {
+  test.serial(`output: no command lets a name steer the terminal, as ${mode}`, async (t) => {
+    process.env.DLV_AUTHOR_NAME = `Author ${HIDDEN}`;
+    process.env.DLV_AUTHOR_EMAIL = `${HIDDEN}@example.org`;
+    const dir = await tempDir(t);
+    process.env.DLV_CONFIG = path.join(dir, 'config');
+    const cwd = path.join(dir, `net${HIDDEN}`);
+    await fs.mkdir(cwd);
+    const tensors = randomTensors({ [TENSOR]: [64, 128], bias: [4] }, 1);
+    const file = (name: string): string => path.join(cwd, name);
+    const write = async (step: number): Promise<void> => {
+      await fs.writeFile(file(FILE), safetensors(nudge(tensors, 1e-3 * step, step)));
+      await fs.writeFile(file(`${HIDDEN}.txt`), `${step}`.repeat(step));
+    };
+    await write(1);
+    await fs.writeFile(file(`${HIDDEN}.log`), 'log');
+    await fs.symlink(HIDDEN, file(`link${HIDDEN}`));
+    const texts: string[] = [];
+    const check = async ([code, argv, raw]: Line): Promise<void> => {
+      const isJson = mode === 'json' && raw === undefined;
+      const ran = await run(cwd, isJson ? ['--json', ...argv] : argv, env);
+      const shown = JSON.stringify(argv);
+      t.is(ran.code, code, `${shown}: ${ran.out}${ran.err}`);
+      for (const text of raw === undefined ? [ran.out, ran.err] : [ran.err]) {
+        const left = mode === 'colour' ? text.replace(OWN_ATTRIBUTES, '') : text;
+        t.deepEqual(unsafeIn(left), [], `${shown}: ${JSON.stringify(text)}`);
+      }
+      if (isJson) texts.push(JSON.stringify(JSON.parse(ran.out)));
+    };
+    for (const line of WORK) await check(line);
+    await write(2);
+    for (const line of MORE) await check(line);
+    for (const line of MISTAKES) await check(line);
+    if (mode !== 'json') return;
+    const all = texts.join('');
+    for (const exact of [FILE, MODEL, TENSOR, STEERING, `x${HIDDEN}`, `Author ${HIDDEN}`]) {
+      t.true(all.includes(JSON.stringify(exact).slice(1, -1)), JSON.stringify(exact));
+    }
+  });
+}
+
+test('output: every command is among the runs, right and wrong', (t) => {
+  const verbs = (lines: readonly Line[]) => new Set(lines.map(([, argv]) => findVerb(argv)));
+  const names = COMMANDS.map(({ name }) => name);
+  t.deepEqual(
+    names.filter((name) => !verbs([...WORK, ...MORE]).has(name)),
+    [],
+  );
+  t.deepEqual(
+    names.filter((name) => !verbs(MISTAKES).has(name)),
+    [],
+  );
+});
