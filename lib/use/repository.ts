@@ -20,9 +20,8 @@ import { readTier, type VersionTier } from '../storage/objects/tiers.js';
 import { checkTrusted, findRepository } from '../storage/repo/find-repository.js';
 import { CURRENT_FORMAT, checkWritable, type Format, readFormat } from '../storage/repo/format.js';
 import { initRepository } from '../storage/repo/init.js';
-import { Layout } from '../storage/repo/layout.js';
+import { Layout, newWorkName } from '../storage/repo/layout.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
-import { ownIdentity } from '../storage/repo/processes/process-identity.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem } from '../storage/repo/refs/ref-name.js';
 import { Config, readConfig } from '../storage/repo/settings/config.js';
@@ -38,8 +37,6 @@ export interface RepositoryOptions {
   /** How long to wait for another holder of the lock. */
   lockTimeoutMs?: number;
 }
-
-let sessionNumber = 0;
 
 export class Repository implements Readers {
   readonly layout: Layout;
@@ -177,16 +174,13 @@ export class Repository implements Readers {
     checkWritable(this.layout, this.format);
     const lockOptions: LockOptions = {
       ...(this.options.signal ? { signal: this.options.signal } : {}),
-      ...(this.options.lockTimeoutMs === undefined
-        ? {}
-        : { timeoutMs: this.options.lockTimeoutMs }),
+      timeoutMs: this.options.lockTimeoutMs ?? this.config.get('core.lockTimeoutMs'),
     };
     return withLock(this.layout, action, lockOptions);
   }
 
   /** A new pack session. Flush or abort it. */
   session(): PackSession {
-    const { pid, start } = ownIdentity();
     const store = this.store;
     return new PackSession({
       store,
@@ -194,8 +188,7 @@ export class Repository implements Readers {
       chainDepth: this.config.get('chain.depth'),
       ...(this.options.signal ? { signal: this.options.signal } : {}),
       locked: (action) => this.locked(action),
-      createWriter: () =>
-        PackSetWriter.create(store.backend, `tmp/${pid}-${start}/${sessionNumber++}`),
+      createWriter: () => PackSetWriter.create(store.backend, newWorkName('add')),
     });
   }
 
@@ -207,8 +200,7 @@ export class Repository implements Readers {
 
   /** Sessions leave their empty folders behind. Best effort: gc removes what stays. */
   async #removeEmptyTmp(): Promise<void> {
-    const { pid, start } = ownIdentity();
-    const dir = this.layout.tmpOf(pid, start);
+    const dir = this.layout.ownTmp;
     const ignore = (): void => {};
     for (const name of await listDirectory(dir).catch(() => [])) {
       await io.rmdir(path.join(dir, name)).catch(ignore);

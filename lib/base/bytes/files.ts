@@ -7,10 +7,11 @@
 import type { Dirent } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { AbortedError, IoError, LimitError } from '../errors.js';
+import { AbortedError, IoError, LimitError, UnsafeError } from '../errors.js';
 import { type FileStat, ReadFile, toFileStat } from './byte-source.js';
 import { checkFolders, checkPlace } from './gate.js';
 import { io, ioError, isMissing } from './io.js';
+import { withTemporaryName } from './temporary-name.js';
 
 export * from './byte-source.js';
 export { io, ioError, isMissing } from './io.js';
@@ -53,6 +54,11 @@ export class WriteFile {
     } catch (error) {
       throw ioError('create', file, error);
     }
+  }
+
+  /** Creates a file of a new name in a folder, to be renamed; `path` tells the name. */
+  static createTemporary(folder: string, mode = 0o666): Promise<WriteFile> {
+    return withTemporaryName(folder, (file) => WriteFile.create(file, mode));
   }
 
   /** Bytes written so far. */
@@ -193,8 +199,10 @@ export async function copyFile(from: string, to: string): Promise<void> {
         await target.write(await source.read(at, Math.min(COPY_BYTES, source.size - at)));
       }
       await target.syncAndClose();
-    } finally {
+    } catch (error) {
       await target.close().catch(() => {});
+      await io.unlink(to).catch(() => {});
+      throw error;
     }
   } finally {
     await source.close();
@@ -235,21 +243,16 @@ export async function appendLines(file: string, lines: string): Promise<number> 
 
 /** Gives a name its own copy of a file that stands under several names. */
 async function detachFile(file: string): Promise<void> {
-  const temporary = temporaryName(file);
+  const temporary = await withTemporaryName(path.dirname(file), async (name) => {
+    await copyFile(file, name);
+    return name;
+  });
   try {
-    await copyFile(file, temporary);
     await renameFile(temporary, file);
   } catch (error) {
     await io.unlink(temporary).catch(() => {});
     throw error;
   }
-}
-
-let temporaryNumber = 0;
-
-function temporaryName(file: string): string {
-  const name = `.tmp-${process.pid}-${temporaryNumber++}-${path.basename(file)}`;
-  return path.join(path.dirname(file), name);
 }
 
 /**
@@ -262,9 +265,9 @@ export async function writeFileAtomic(
   mode = 0o666,
 ): Promise<void> {
   const dir = path.dirname(file);
-  const temporary = temporaryName(file);
   let renamed = false;
-  const target = await WriteFile.create(temporary, mode);
+  const target = await WriteFile.createTemporary(dir, mode);
+  const temporary = target.path;
   try {
     await target.write(bytes);
     await target.syncAndClose();
@@ -346,6 +349,47 @@ export async function ownerOf(place: string): Promise<number | null> {
   } catch (error) {
     if (isMissing(error)) return null;
     throw ioError('stat', place, error);
+  }
+}
+
+/** Magic numbers of file systems (Linux) that only one running kernel has mounted at a time. */
+const LOCAL_FILE_SYSTEMS = new Set([
+  0xef53, // ext2 to ext4
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0x2fc12fc1, // zfs
+  0xca451a4e, // bcachefs
+  0xf2f52010, // f2fs
+  0x3153464a, // jfs
+  0x01021994, // tmpfs
+  0x858458f6, // ramfs
+  0x794c7630, // overlayfs
+  0x4d44, // vfat
+  0x2011bab0, // exfat
+]);
+
+/**
+ * True if only this kernel can have files of a folder open: what another boot wrote there has ended.
+ * False for network and cluster file systems, for those of user space, and where it cannot be told.
+ */
+export async function isLocalDisk(folder: string): Promise<boolean> {
+  try {
+    checkPlace(folder);
+    return process.platform === 'linux' && LOCAL_FILE_SYSTEMS.has((await fs.statfs(folder)).type);
+  } catch (error) {
+    if (error instanceof UnsafeError) throw error;
+    return false;
+  }
+}
+
+/** Sets the times of a file to now. @throws {IoError} */
+export async function touchFile(file: string): Promise<void> {
+  try {
+    checkPlace(file);
+    const now = new Date();
+    await fs.utimes(file, now, now);
+  } catch (error) {
+    throw ioError('touch', file, error);
   }
 }
 

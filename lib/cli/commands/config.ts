@@ -36,7 +36,7 @@ export function register(program: Command, cli: Cli): void {
         'With a key, prints its value; with a value too, sets it in the file of this repository ' +
         "(.dlv/config) or, with --user, in the user's. The repository's value wins over the user's. " +
         'What says who you are (user.name, user.email) and whom you trust holds from your own file alone: ' +
-        "a repository may be a stranger's. safe.config names repositories that may say who you are. " +
+        "a repository may be a stranger's. safe.config names repositories that may set it too. " +
         'With --json, --list prints an array of such entries.',
       examples: [
         ['dlv config --list', 'all settings, their values, and where they come from'],

@@ -15,6 +15,7 @@ const EXAMPLE: GcOpResult = {
   leftoverSets: 0,
   deletedBytes: 0,
   trashBytes: 91222016,
+  unfinishedBytes: 0,
   dryRun: false,
   seconds: 0.8,
 };
@@ -65,6 +66,13 @@ export function register(program: Command, cli: Cli): void {
             `deleted: ${formatBytes(result.deletedBytes)}; ` +
               `${formatBytes(result.trashBytes)} wait in trash`,
           );
+          if (result.unfinishedBytes > 0) {
+            ui.line(
+              `kept: ${formatBytes(result.unfinishedBytes)} of unfinished files, whose ` +
+                'process runs on another host or in another container, or ended there; they go once ' +
+                'nothing was written for a day',
+            );
+          }
           ui.note(formatDuration(result.seconds));
         });
         return 0;

@@ -18,8 +18,7 @@ import { seal, unseal } from '../../base/bytes/sealed.js';
 import { DlvError, isDamage } from '../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { kernelBuild } from '../../pure/codec/planes.js';
-import type { Layout } from '../repo/layout.js';
-import { ownIdentity } from '../repo/processes/process-identity.js';
+import { type Layout, newWorkName } from '../repo/layout.js';
 import type { Backend } from '../store/backend.js';
 import {
   type LinkKind,
@@ -138,8 +137,7 @@ export async function calibrate(
     const kept = await readTable(file, machine);
     if (kept !== null) return new Calibration(kept, 'kept');
   }
-  const { pid, start } = ownIdentity();
-  const scratch = `tmp/${pid}-${start}/calibration-${scratchNumber++}`;
+  const scratch = newWorkName('calibration');
   let table: CalibrationTable;
   try {
     table = await measureTable(options, { backend: repo.store.backend, name: scratch });
@@ -156,8 +154,6 @@ export async function calibrate(
   }
   return new Calibration(table, 'measured');
 }
-
-let scratchNumber = 0;
 
 /** On media that cannot be written to, nothing is kept and reads take their usual time. */
 function isUnwritable(error: unknown): boolean {

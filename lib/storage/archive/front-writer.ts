@@ -8,11 +8,9 @@
 
 import { ConflictError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
-import { ownIdentity } from '../repo/processes/process-identity.js';
+import { newWorkName } from '../repo/layout.js';
 import { PackSetWriter } from '../store/pack-writer.js';
 import type { SegmentRecord, SetId, SetInfo } from '../store/types.js';
-
-let writerNumber = 0;
 
 export class FrontWriter {
   /** Sets listed by this writer, the last first. */
@@ -31,10 +29,8 @@ export class FrontWriter {
   /** Adds a record; its base is in this set, or listed. @throws {ConflictError} */
   add(record: SegmentRecord): Promise<void> {
     return this.#inTurn(async () => {
-      const { pid, start } = ownIdentity();
       const { backend } = this.#repo.store;
-      const dir = `tmp/${pid}-${start}/archive-${writerNumber++}`;
-      this.#writer ??= await PackSetWriter.create(backend, dir);
+      this.#writer ??= await PackSetWriter.create(backend, newWorkName('archive'));
       await this.#writer.addSegment(record);
       if (this.#writer.isFull) await this.#flush();
     });

@@ -4,17 +4,61 @@
  * Owns the names of files and folders and how a repository is found from a folder inside its work
  * tree. Reads and writes no content. @see docs/format/layout.md
  */
+import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { statOrNull } from '../../base/bytes/files.js';
 import { guardBelow } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { newOwnName, parseOwnName } from '../../base/bytes/process.js';
 
 /** Name of the folder that makes a folder a work tree. */
 export const REPOSITORY_DIR = '.dlv';
 /** Content of .dlv/.gitignore: git sees nothing of the repository. */
 export const SELF_IGNORE = '*\n';
-/** Prefix of names that writeFileAtomic and the lock use before they rename. */
-export const TEMPORARY_PREFIX = '.tmp-';
+
+/** What works under tmp/: the kinds of its folders (calibration: of a file). */
+const WORK_KINDS = ['add', 'files', 'archive', 'gc', 'rebuild', 'calibration', 'tier'] as const;
+export type WorkKind = (typeof WORK_KINDS)[number];
+
+/** Folder of this process under tmp/, in this and all other repositories. */
+let ownFolder: string | null = null;
+let workNumber = 0;
+
+function ownTmpName(): string {
+  ownFolder ??= newOwnName();
+  return `tmp/${ownFolder}`;
+}
+
+/** A name under tmp/ that nothing else has, relative to .dlv, for unfinished work of this process. */
+export function newWorkName(kind: WorkKind): string {
+  return `${ownTmpName()}/${kind}-${workNumber++}`;
+}
+
+/** Names below a folder of a process under tmp/, those of earlier versions among them. */
+const WORK_NAME = new RegExp(
+  `^(\\d+|(${[...WORK_KINDS, 'salvage', 'front'].join('|')})(-[0-9a-f]+)+)$`,
+);
+const WORK_FILE = /^(\d+|set\.(blob|hi|mid|low|idx))$/;
+
+/** True if dlv makes such a name under tmp/<process>/: at depth 1 work, at depth 2 its files. */
+export function isWorkName(name: string, depth: number): boolean {
+  return depth === 1 ? WORK_NAME.test(name) : depth === 2 && WORK_FILE.test(name);
+}
+
+/** True if dlv makes such a name in trash/: a file of a pack set, or a copy kept aside. */
+export function isTrashName(name: string): boolean {
+  return /^[0-9a-f]{32}\.(blob|hi|mid|low|idx)$|^\d{13}-(\d+-\d+|[0-9a-f]{16})-.+$/s.test(name);
+}
+
+/** True if dlv makes such a name in readers/. */
+export function isReaderName(name: string): boolean {
+  return parseOwnName(name) !== null || /^\d+-\d+$/.test(name);
+}
+
+/** True if a name beside `lock` is that of a lock which a taker of a dead one holds. */
+export function isBreakLockName(name: string): boolean {
+  return /^lock(\.[0-9a-f]{16})+$/.test(name);
+}
 
 /** The paths of one repository. All are absolute if `workTree` is. */
 export class Layout {
@@ -103,9 +147,19 @@ export class Layout {
     return path.join(this.logs, ...name.split('/'));
   }
 
-  /** Folder for the unfinished files of one process. */
-  tmpOf(pid: number, start: string): string {
-    return path.join(this.tmp, `${pid}-${start}`);
+  /** Folder for the unfinished files of this process. */
+  get ownTmp(): string {
+    return this.#in(...ownTmpName().split('/'));
+  }
+
+  /** A folder, not made yet, for unfinished work of this process. */
+  newWork(kind: WorkKind): string {
+    return this.#in(...newWorkName(kind).split('/'));
+  }
+
+  /** A name in trash for a copy of a file. @param name the last part of its path. */
+  newTrashName(name: string): string {
+    return `trash/${Date.now()}-${randomBytes(8).toString('hex')}-${name}`;
   }
 
   /** Sketches of the extents of a pack set. @param set its id. */
@@ -118,9 +172,9 @@ export class Layout {
     return path.join(this.promised, remote);
   }
 
-  /** Registration of the n-th long reader of a process. */
-  reader(pid: number, number: number): string {
-    return path.join(this.readers, `${pid}-${number}`);
+  /** A new file for the registration of a long reader of this process. */
+  newReader(): string {
+    return path.join(this.readers, newOwnName());
   }
 
   /** A file of the work tree. @param file a checked path of a version. */

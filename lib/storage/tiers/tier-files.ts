@@ -44,7 +44,6 @@ import { streamUnchecked } from '../objects/rebuild.js';
 import type { PackSession } from '../objects/session.js';
 import type { StoredFile } from '../objects/stored-file.js';
 import type { Layout } from '../repo/layout.js';
-import { ownIdentity } from '../repo/processes/process-identity.js';
 import { segmentCount } from '../store/types.js';
 
 /** An extent whose values a tier may replace. */
@@ -143,8 +142,6 @@ export interface TieredRepository extends ObjectAccess, SettingAccess {
   readonly layout: Layout;
 }
 
-let workNumber = 0;
-
 /** One tier being applied to the extents of a repository. */
 export class TierWork {
   readonly #repo: TieredRepository;
@@ -165,8 +162,7 @@ export class TierWork {
     this.#extents = extents;
     this.#options = options;
     this.#tiered = new TieredPlanes(repo, tier, extents, options.signal);
-    const { pid, start } = ownIdentity();
-    this.#dir = path.join(repo.layout.tmpOf(pid, start), `tier-${workNumber++}`);
+    this.#dir = repo.layout.newWork('tier');
   }
 
   /** Errors of an extent that was replaced or measured. */

@@ -6,11 +6,12 @@
 import path from 'node:path';
 import { isMissing, listDirectory, readSmallFile, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { TEMPORARY_PREFIX } from '../../base/bytes/temporary-name.js';
 import { ConfigError, type DlvError, isDamage } from '../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';
-import { branchRefName, type Layout, SELF_IGNORE, TEMPORARY_PREFIX } from '../repo/layout.js';
+import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { type Head, readHead } from '../repo/refs/head.js';
 import { DELETED_LOG, readReflog } from '../repo/refs/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';

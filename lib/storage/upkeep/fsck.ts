@@ -101,9 +101,11 @@ async function openDamaged(
 async function addLeftovers(layout: Layout, findings: Findings): Promise<void> {
   const trash = await trashBytes(layout);
   if (trash > 0) findings.information.push(`${trash} bytes wait in trash for 'dlv gc'`);
-  const left = (await unfinished(layout)).filter((place) => !place.alive).length;
+  const left = (await unfinished(layout)).filter((place) => place.state !== 'alive').length;
   if (left > 0) {
-    findings.information.push(`${left} unfinished files of ended processes wait for 'dlv gc'`);
+    findings.information.push(
+      `${left} unfinished files, of processes that ended or cannot be seen from here, wait for 'dlv gc'`,
+    );
   }
 }
 

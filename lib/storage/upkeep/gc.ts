@@ -11,8 +11,8 @@ import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../bas
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { ConflictError, CorruptError } from '../../base/errors.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
-import { ownIdentity } from '../repo/processes/process-identity.js';
-import { listReaders } from '../repo/processes/readers.js';
+import { isTrashName } from '../repo/layout.js';
+import { listOtherReaders } from '../repo/processes/readers.js';
 import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import { encodeStaging, readStaging } from '../repo/staging/staging-file.js';
@@ -62,6 +62,8 @@ export interface GcResult {
   deletedBytes: number;
   /** Bytes that wait in trash for the end of the grace period. */
   trashBytes: number;
+  /** Bytes that processes of other hosts or containers may still be writing. */
+  unfinishedBytes: number;
 }
 
 function setBytes(info: SetInfo): number {
@@ -83,7 +85,7 @@ export async function collectGarbage(
   const dropped = await rewriteWithRetries(repo, options);
   const leftoverSets = await retireUnlisted(repo, options);
   const graceMs = graceOf(repo, options);
-  const left = await deleteLeftovers(repo.layout, { ...options, graceMs });
+  const left = await deleteLeftovers(repo.layout, { graceMs, dryRun: options.dryRun === true });
   const after = repo.store.sets();
   const { blobs, segments, bytes, chosen } = dropped;
   return {
@@ -114,16 +116,16 @@ function graceOf(repo: CollectedRepository, options: GcOptions): number {
 }
 
 async function refuseWithReaders(repo: CollectedRepository): Promise<void> {
-  const own = ownIdentity();
-  const other = (await listReaders(repo.layout)).find((r) => r.process?.pid !== own.pid);
+  const [other] = await listOtherReaders(repo.layout);
   if (other === undefined) return;
-  throw new ConflictError(
-    `cannot prune now: process ${other.process?.pid ?? 'unknown'} works in this repository`,
-    {
-      path: other.file,
-      hint: 'wait until it has ended, or run gc without --prune=now',
-    },
-  );
+  const who = other.process;
+  const name = who === null ? 'a process that is unknown' : `process ${who.pid} on '${who.host}'`;
+  throw new ConflictError(`cannot prune now: ${name} works in this repository`, {
+    path: other.file,
+    hint:
+      'wait until it has ended, or run gc without --prune=now; ' +
+      `if it is gone and cannot be seen from here, remove '${other.file}'`,
+  });
 }
 
 /** Tells whether anything that decides reachability changed. */
@@ -298,12 +300,10 @@ export async function mergeSmallSets(
     stillValid: async () => true,
     ...(signal ? { signal } : {}),
   });
-  const own = ownIdentity();
-  const readers = (await listReaders(repo.layout)).filter((r) => r.process?.pid !== own.pid);
-  if (readers.length === 0) {
+  if ((await listOtherReaders(repo.layout)).length === 0) {
     const names = new Set(small.map((info) => info.id as string));
     for (const name of await listDirectory(repo.layout.trash)) {
-      if (names.has(name.split('.')[0] as string))
+      if (isTrashName(name) && names.has(name.split('.')[0] as string))
         await removeFile(path.join(repo.layout.trash, name));
     }
   }

@@ -1,9 +1,8 @@
 /** Keeps a copy of a file in trash before it is replaced. */
 import path from 'node:path';
 import { copyFile, io, ioError, isMissing, makeDirectory } from '../../base/bytes/files.js';
+import { retryTaken } from '../../base/bytes/temporary-name.js';
 import type { Layout } from '../repo/layout.js';
-
-let number = 0;
 
 /**
  * Links (or copies, where there are no links) a file of .dlv into trash/.
@@ -12,9 +11,12 @@ let number = 0;
  */
 export async function keepAside(layout: Layout, name: string): Promise<string | null> {
   const file = path.join(layout.dir, ...name.split('/'));
-  const copy = `${Date.now()}-${process.pid}-${number++}-${path.posix.basename(name)}`;
-  const target = path.join(layout.trash, copy);
   await makeDirectory(layout.trash);
+  return retryTaken(() => keepAs(layout, file, layout.newTrashName(path.posix.basename(name))));
+}
+
+async function keepAs(layout: Layout, file: string, copy: string): Promise<string | null> {
+  const target = path.join(layout.dir, ...copy.split('/'));
   try {
     await io.link(file, target);
   } catch (error) {
@@ -25,5 +27,5 @@ export async function keepAside(layout: Layout, name: string): Promise<string | 
     }
     await copyFile(file, target);
   }
-  return `trash/${copy}`;
+  return copy;
 }

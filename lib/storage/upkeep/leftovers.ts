@@ -1,30 +1,24 @@
 /**
  * What killed processes and retired packs leave behind: trash, tmp, unfinished files, unlisted sets.
  *
- * None of it is ever read. Deleted is only what is past its grace period or belongs to a process that
- * is gone; sets in packs/ that no manifest lists move to trash first.
+ * None of it is ever read. Deleted is only what carries a name that dlv makes and is a plain file or
+ * folder, and only when it is past its grace period, its process is surely dead, or, of a process
+ * that cannot be seen from here (another host or container), when nothing was written for a day. Sets
+ * in packs/ that no manifest lists move to trash first.
  */
 import path from 'node:path';
-import {
-  io,
-  ioError,
-  isMissing,
-  listDirectory,
-  removeFile,
-  statOrNull,
-} from '../../base/bytes/files.js';
-import { type Layout, TEMPORARY_PREFIX } from '../repo/layout.js';
-import { processStart } from '../repo/processes/process-identity.js';
+import { io, ioError, listDirectory, removeFile, statOrNull } from '../../base/bytes/files.js';
+import { type OwnerMark, parseOwnName } from '../../base/bytes/process.js';
+import { listTree } from '../../base/bytes/small-files.js';
+import { parseTemporaryName, TEMPORARY_PREFIX } from '../../base/bytes/temporary-name.js';
+import { isBreakLockName, isTrashName, isWorkName, type Layout } from '../repo/layout.js';
+import { lockState } from '../repo/processes/lock.js';
+import { isAbandoned, type Liveness, ownerState } from '../repo/processes/process-identity.js';
 import { isSetId, type SetId, type SetInfo } from '../store/types.js';
-
-/** What is left of a process that is unknown here is left alone until it was idle this long. */
-const TMP_IDLE_MS = 60 * 60 * 1000;
 
 export interface LeftoverOptions {
   /** Age at which files in trash are deleted. */
   graceMs: number;
-  /** Deletes what dead processes left without waiting for an hour of silence. */
-  pruneNow?: boolean;
   /** Deletes nothing. */
   dryRun?: boolean;
 }
@@ -34,6 +28,8 @@ export interface LeftoverBytes {
   deletedBytes: number;
   /** Bytes in trash that stay. */
   trashBytes: number;
+  /** Bytes that a process elsewhere may still be writing: nobody here can see whether it lives. */
+  unfinishedBytes: number;
 }
 
 /** Ids of the sets in packs/ that are not among `listed`. */
@@ -49,7 +45,20 @@ export async function unlistedSets(layout: Layout, listed: readonly SetInfo[]): 
 
 /** Bytes of the files in trash/. */
 export async function trashBytes(layout: Layout): Promise<number> {
-  return (await measureFolder(layout.trash)).bytes;
+  let bytes = 0;
+  for (const { stat } of await filesIn(layout.trash, isTrashName)) bytes += stat.size;
+  return bytes;
+}
+
+/** The plain files of a folder whose names pass. */
+async function filesIn(dir: string, isOurs: (name: string) => boolean) {
+  const found = [];
+  for (const name of await listDirectory(dir)) {
+    const file = path.join(dir, name);
+    const there = isOurs(name) ? await statOrNull(file) : null;
+    if (there?.isFile) found.push({ file, stat: there.stat });
+  }
+  return found;
 }
 
 /** Deletes leftovers whose time has come. @throws {IoError} */
@@ -57,24 +66,23 @@ export async function deleteLeftovers(
   layout: Layout,
   options: LeftoverOptions,
 ): Promise<LeftoverBytes> {
-  const result = { deletedBytes: 0, trashBytes: 0 };
-  for (const name of await listDirectory(layout.trash)) {
-    const file = path.join(layout.trash, name);
-    const there = await statOrNull(file);
-    if (!there?.isFile) continue;
+  const result = { deletedBytes: 0, trashBytes: 0, unfinishedBytes: 0 };
+  for (const { file, stat } of await filesIn(layout.trash, isTrashName)) {
     // The move to trash changed ctime; mtime is when the pack was written.
-    if (ageMs(there.stat.ctimeNs) < options.graceMs) result.trashBytes += there.stat.size;
+    if (ageMs(stat.ctimeNs) < options.graceMs) result.trashBytes += stat.size;
     else {
       if (!options.dryRun) await removeFile(file);
-      result.deletedBytes += there.stat.size;
+      result.deletedBytes += stat.size;
     }
   }
   for (const place of await unfinished(layout)) {
-    if (place.pid !== null && place.alive) continue;
-    const { bytes, newestMs } = await measureFolder(place.path);
-    // On a shared file system the process may live on another host: it would still be writing.
-    if (!options.pruneNow && Date.now() - newestMs < TMP_IDLE_MS) continue;
-    if (!options.dryRun) await removeTree(place.path);
+    if (place.state === 'alive') continue;
+    const bytes = place.parts.reduce((sum, part) => sum + part.bytes, 0);
+    if (place.state === 'unknown' && !isAbandoned(newest(place.parts))) {
+      result.unfinishedBytes += bytes;
+      continue;
+    }
+    if (!options.dryRun) await removeParts(place.parts);
     result.deletedBytes += bytes;
   }
   return result;
@@ -85,72 +93,98 @@ function ageMs(stampNs: string): number {
   return Date.now() - Number(BigInt(stampNs) / 1_000_000n);
 }
 
+/** One file or folder of something unfinished. */
+interface Part {
+  path: string;
+  isFolder: boolean;
+  bytes: number;
+  mtimeNs: string;
+}
+
 /** A folder or file that some process has not finished. */
 export interface Unfinished {
   path: string;
-  pid: number | null;
-  /** True if that process surely works on this host now. */
-  alive: boolean;
+  /** Whether that process still works on it; 'unknown' if it cannot be seen from here. */
+  state: Liveness;
+  /** What dlv made of it, files before the folders that hold them. */
+  parts: Part[];
 }
 
-/** Folders under tmp/ and temporary files beside state files. */
+function newest(parts: readonly Part[]): string {
+  return parts.reduce(
+    (last, { mtimeNs }) => (BigInt(mtimeNs) > BigInt(last) ? mtimeNs : last),
+    '0',
+  );
+}
+
+/** Folders under tmp/, temporary files beside state files, and locks for taking over other locks. */
 export async function unfinished(layout: Layout): Promise<Unfinished[]> {
   const found: Unfinished[] = [];
   for (const name of await listDirectory(layout.tmp)) {
-    const match = /^(\d+)-(\d+)$/.exec(name);
-    const pid = match ? Number(match[1]) : null;
-    const alive = pid !== null && processStart(pid) === match?.[2];
-    found.push({ path: path.join(layout.tmp, name), pid, alive });
+    const owner = parseOwnName(name);
+    // Names of earlier versions say neither boot nor container: only time decides about them.
+    if (owner === null && !/^\d+-\d+$/.test(name)) continue;
+    await addUnfinished(found, path.join(layout.tmp, name), owner);
   }
-  const queue = [layout.refs];
-  const folders = [layout.dir, layout.readers];
-  for (let dir = queue.pop(); dir !== undefined; dir = queue.pop()) {
-    folders.push(dir);
-    for (const name of await listDirectory(dir)) {
-      const child = path.join(dir, name);
-      if ((await statOrNull(child))?.isDirectory) queue.push(child);
-    }
+  for (const dir of [layout.refs, layout.logs, layout.readers, layout.packs, layout.catalog]) {
+    for (const name of await listTree(dir)) await addTemporary(found, path.join(dir, name));
   }
-  for (const dir of folders) {
-    for (const name of await listDirectory(dir)) {
-      if (!name.startsWith(TEMPORARY_PREFIX)) continue;
-      const match = /^(\d+)-/.exec(name.slice(TEMPORARY_PREFIX.length));
-      const pid = match ? Number(match[1]) : null;
-      const alive = pid !== null && processStart(pid) !== null;
-      found.push({ path: path.join(dir, name), pid, alive });
-    }
+  for (const name of await listDirectory(layout.dir)) {
+    const file = path.join(layout.dir, name);
+    await addTemporary(found, file);
+    if (!isBreakLockName(name)) continue;
+    const parts = await partsOf(file, 0);
+    if (parts.length > 0) found.push({ path: file, state: await lockState(file), parts });
   }
   return found;
 }
 
-/** Bytes of a file or of all files below a folder, and when the newest of them changed. */
-export async function measureFolder(dir: string): Promise<{ bytes: number; newestMs: number }> {
-  let bytes = 0;
-  let newestMs = 0;
-  const queue = [dir];
-  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-    const there = await statOrNull(next);
-    if (there === null) continue;
-    newestMs = Math.max(newestMs, Number(BigInt(there.stat.mtimeNs) / 1_000_000n));
-    if (there.isDirectory) {
-      for (const name of await listDirectory(next)) queue.push(path.join(next, name));
-    } else bytes += there.stat.size;
-  }
-  return { bytes, newestMs };
+async function addTemporary(found: Unfinished[], file: string): Promise<void> {
+  const name = path.basename(file);
+  if (!name.startsWith(TEMPORARY_PREFIX)) return;
+  const owner = parseTemporaryName(name);
+  if (owner !== null || /^\.tmp-\d+-/.test(name)) await addUnfinished(found, file, owner);
 }
 
-/** Removes a file, or a folder with all in it; links in it are removed, not followed. */
-async function removeTree(place: string): Promise<void> {
+async function addUnfinished(
+  found: Unfinished[],
+  place: string,
+  owner: OwnerMark | null,
+): Promise<void> {
+  const parts = await partsOf(place, 0);
+  if (parts.length === 0) return;
+  const trace = { file: place, mtimeNs: newest(parts) };
+  const state = owner === null ? 'unknown' : await ownerState(owner, trace);
+  found.push({ path: place, state, parts });
+}
+
+/** What dlv made at a place: plain files and folders under names that it gives. */
+async function partsOf(place: string, depth: number): Promise<Part[]> {
   const there = await statOrNull(place);
-  if (there === null) return;
-  if (!there.isDirectory) {
-    await removeFile(place);
-    return;
+  if (there === null || !(there.isFile || there.isDirectory)) return [];
+  const parts: Part[] = [];
+  for (const name of there.isDirectory ? await listDirectory(place) : []) {
+    if (isWorkName(name, depth + 1)) {
+      parts.push(...(await partsOf(path.join(place, name), depth + 1)));
+    }
   }
-  for (const name of await listDirectory(place)) await removeTree(path.join(place, name));
-  try {
-    await io.rmdir(place);
-  } catch (error) {
-    if (!isMissing(error)) throw ioError('remove', place, error);
+  const { size, mtimeNs } = there.stat;
+  const isFolder = there.isDirectory;
+  parts.push({ path: place, isFolder, bytes: isFolder ? 0 : size, mtimeNs });
+  return parts;
+}
+
+/** Removes files, and folders that are empty then. */
+async function removeParts(parts: readonly Part[]): Promise<void> {
+  for (const part of parts) {
+    if (!part.isFolder) await removeFile(part.path);
+    else {
+      await io.rmdir(part.path).catch((error: NodeJS.ErrnoException) => {
+        // What dlv did not make stays, and so does its folder.
+        if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(error.code ?? '')) {
+          throw ioError('remove', part.path, error);
+        }
+      });
+    }
   }
 }

@@ -11,8 +11,7 @@
 import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import { isDamage } from '../../base/errors.js';
 import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';
-import type { Layout } from '../repo/layout.js';
-import { ownIdentity } from '../repo/processes/process-identity.js';
+import { type Layout, newWorkName } from '../repo/layout.js';
 import type { Backend } from '../store/backend.js';
 import { FolderBackend } from '../store/folder-backend.js';
 import { findUnresolved, planPromotion } from '../store/forest.js';
@@ -184,7 +183,7 @@ class PackRebuild {
 
   /** Copies what is undamaged in a set into a new one. @returns null if that is nothing. */
   async #salvage(id: SetId): Promise<SetInfo | null> {
-    const writer = await this.#openWriter(`salvage-${id}`);
+    const writer = await this.#openWriter();
     const counter = new CountingSink(writer);
     const problems = await salvageSet(this.#backend, id, counter);
     const sealed = writer.isEmpty ? null : await writer.finish();
@@ -200,9 +199,8 @@ class PackRebuild {
     return sealed.info;
   }
 
-  async #openWriter(name: string): Promise<PackSetWriter> {
-    const { pid, start } = ownIdentity();
-    const writer = await PackSetWriter.create(this.#backend, `tmp/${pid}-${start}/${name}`);
+  async #openWriter(): Promise<PackSetWriter> {
+    const writer = await PackSetWriter.create(this.#backend, newWorkName('rebuild'));
     this.#writers.push(writer);
     return writer;
   }
@@ -234,7 +232,7 @@ class PackRebuild {
     let writer: PackSetWriter | null = null;
     for (const [i, { table, row }] of chosen.entries()) {
       throwIfAborted(this.#signal);
-      writer ??= await this.#openWriter(`front-${fronts.length}`);
+      writer ??= await this.#openWriter();
       const entry = decodeRow(table, row);
       const names = (fileClass: FileClass): string => packName(entry.set, fileClass);
       if ('segment' in entry) {

@@ -9,7 +9,7 @@ import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, CorruptError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
-import { ownIdentity } from '../repo/processes/process-identity.js';
+import { newWorkName } from '../repo/layout.js';
 import { mergeSets } from '../store/merge.js';
 import { PackSetWriter } from '../store/pack-writer.js';
 import type {
@@ -160,7 +160,6 @@ class RollingWriter implements RecordSink {
   readonly #sealed: SealedSet[] = [];
   readonly #finished: PackSetWriter[] = [];
   #writer: PackSetWriter | null = null;
-  #number = 0;
 
   constructor(repo: PackAccess) {
     this.#repo = repo;
@@ -169,9 +168,7 @@ class RollingWriter implements RecordSink {
   async #open(): Promise<PackSetWriter> {
     if (this.#writer?.isFull) await this.#close();
     if (this.#writer === null) {
-      const { pid, start } = ownIdentity();
-      const dir = `tmp/${pid}-${start}/gc-${this.#number++}-${Date.now()}`;
-      this.#writer = await PackSetWriter.create(this.#repo.store.backend, dir);
+      this.#writer = await PackSetWriter.create(this.#repo.store.backend, newWorkName('gc'));
     }
     return this.#writer;
   }

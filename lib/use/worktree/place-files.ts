@@ -27,13 +27,9 @@ import {
   weightOf,
 } from '../../storage/objects/rebuild.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored-file.js';
-import { TEMPORARY_PREFIX } from '../../storage/repo/layout.js';
-import { ownIdentity } from '../../storage/repo/processes/process-identity.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
-
-let placerNumber = 0;
 
 /** A file to be written. */
 export interface WantedFile {
@@ -54,7 +50,6 @@ export class FilePlacer {
   readonly #root: string;
   readonly #context: OpContext;
   readonly #guard: LinkGuard;
-  readonly #number = placerNumber++;
   readonly #devices = new Map<string, number>();
   /** Folder under .dlv/tmp, or null if it cannot be made (read-only media). */
   #tmp: { dir: string; device: number } | null | undefined;
@@ -135,9 +130,8 @@ export class FilePlacer {
     const target = this.#target(path);
     await this.#guard.check(path);
     await makeDirectory(nodePath.dirname(target));
-    const temporary = await this.#temporary(target);
-    const file = await WriteFile.create(temporary, mode === 0o755 ? 0o777 : 0o666);
-    return { file, temporary };
+    const file = await this.#create(nodePath.dirname(target), mode === 0o755 ? 0o777 : 0o666);
+    return { file, temporary: file.path };
   }
 
   async #place(
@@ -167,14 +161,13 @@ export class FilePlacer {
     });
   }
 
-  /** A name for the unfinished file: under .dlv/tmp if a rename can reach the target from there. */
-  async #temporary(target: string): Promise<string> {
-    const folder = nodePath.dirname(target);
+  /** Makes the unfinished file: under .dlv/tmp if a rename can reach `folder` from there. */
+  async #create(folder: string, mode: number): Promise<WriteFile> {
     const tmp = await this.#ownTmp();
-    if (tmp !== null && tmp.device === (await this.#device(folder))) {
-      return nodePath.join(tmp.dir, String(this.#files++));
+    if (tmp === null || tmp.device !== (await this.#device(folder))) {
+      return WriteFile.createTemporary(folder, mode);
     }
-    return nodePath.join(folder, `${TEMPORARY_PREFIX}${process.pid}-${this.#files++}`);
+    return WriteFile.create(nodePath.join(tmp.dir, String(this.#files++)), mode);
   }
 
   async #device(folder: string): Promise<number> {
@@ -188,8 +181,7 @@ export class FilePlacer {
 
   async #ownTmp(): Promise<{ dir: string; device: number } | null> {
     if (this.#tmp !== undefined) return this.#tmp;
-    const { pid, start } = ownIdentity();
-    const dir = nodePath.join(this.#repo.layout.tmpOf(pid, start), `files-${this.#number}`);
+    const dir = this.#repo.layout.newWork('files');
     try {
       await makeDirectory(dir);
       this.#tmp = { dir, device: await this.#device(dir) };

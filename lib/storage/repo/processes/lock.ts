@@ -22,10 +22,11 @@ import { sha256Hex } from '../../../base/bytes/hash.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { assert, isDamage, LockedError } from '../../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { type Layout, TEMPORARY_PREFIX } from '../layout.js';
+import type { Layout } from '../layout.js';
 import {
   formatIdentity,
   isFromBeforeBoot,
+  type Liveness,
   ownIdentity,
   type ProcessIdentity,
   parseIdentity,
@@ -42,8 +43,8 @@ export interface LockHolder {
   since: number;
   /** 32 hex digits that no other lock has. */
   nonce: string;
-  /** Is the holder still there? 'unknown' on another host, or if the file is damaged. */
-  state: 'alive' | 'dead' | 'unknown';
+  /** Is the holder still there? 'unknown' in another container or host, or if the file is damaged. */
+  state: Liveness;
 }
 
 /** Proof that the caller holds the lock: functions that change shared state ask for it. */
@@ -72,8 +73,6 @@ const RELEASE_ATTEMPTS = 3;
 
 const NONCE = /^[0-9a-f]{32}$/;
 
-let temporaryNumber = 0;
-
 /** What a lock file says; null if nothing is there. */
 async function readHolder(file: string): Promise<LockHolder | null> {
   let source: ReadFile;
@@ -89,7 +88,8 @@ async function readHolder(file: string): Promise<LockHolder | null> {
     const [processLine = '', nonce = '', since, command = ''] = text.split('\n');
     const process = parseIdentity(processLine);
     if (process !== null && NONCE.test(nonce)) {
-      return { process, nonce, since: Number(since), command, state: processState(process) };
+      const state = await processState(process, { file, mtimeNs });
+      return { process, nonce, since: Number(since), command, state };
     }
   } catch (error) {
     if (!isDamage(error)) throw error;
@@ -98,7 +98,7 @@ async function readHolder(file: string): Promise<LockHolder | null> {
   }
   // Locks are not synced, so a power cut can leave an empty one: its file stands for its nonce.
   const nonce = sha256Hex(`${inode} ${mtimeNs} ${size}`).slice(0, 32);
-  const state = isFromBeforeBoot(mtimeNs) ? 'dead' : 'unknown';
+  const state = (await isFromBeforeBoot({ file, mtimeNs })) ? 'dead' : 'unknown';
   return { process: null, nonce, since: 0, command: '', state };
 }
 
@@ -107,13 +107,15 @@ export async function lockHolder(layout: Layout): Promise<LockHolder | null> {
   return readHolder(layout.lock);
 }
 
+/** Is the holder of a lock file still there? 'dead' also if there is no such file. */
+export async function lockState(file: string): Promise<Liveness> {
+  return (await readHolder(file))?.state ?? 'dead';
+}
+
 /** Creates `file` with `bytes` unless it exists. @returns whether it was created. */
 async function createWhole(file: string, bytes: Uint8Array): Promise<boolean> {
-  const temporary = path.join(
-    path.dirname(file),
-    `${TEMPORARY_PREFIX}${process.pid}-l${temporaryNumber++}-lock`,
-  );
-  const target = await WriteFile.create(temporary);
+  const target = await WriteFile.createTemporary(path.dirname(file));
+  const temporary = target.path;
   try {
     await target.write(bytes);
     await target.close();
@@ -154,10 +156,15 @@ async function createExclusive(file: string, bytes: Uint8Array): Promise<boolean
   }
 }
 
+/** The lock that a taker holds while it removes that of a dead holder. */
+function breakLockOf(file: string, stale: LockHolder): string {
+  return `${file}.${stale.nonce.slice(0, 16)}`;
+}
+
 /** Removes the lock `file` of a dead holder, if it is still the one with this nonce. */
 async function breakLock(file: string, stale: LockHolder, depth: number): Promise<void> {
   if (depth >= BREAK_DEPTH_MAX) return;
-  const breakFile = `${file}.${stale.nonce.slice(0, 16)}`;
+  const breakFile = breakLockOf(file, stale);
   const nonce = await tryAcquire(breakFile, `taking over '${path.basename(file)}'`, depth + 1);
   if (nonce === null) return; // another process is taking it over
   try {
@@ -199,30 +206,44 @@ async function release(file: string, nonce: string): Promise<void> {
   }
 }
 
+/** The lock that keeps others waiting: a dead one waits for its own break lock. */
+async function findBlocker(file: string): Promise<{ file: string; holder: LockHolder | null }> {
+  let blocker = { file, holder: await readHolder(file) };
+  for (let depth = 0; depth < BREAK_DEPTH_MAX && blocker.holder?.state === 'dead'; depth++) {
+    const breakFile = breakLockOf(blocker.file, blocker.holder);
+    const holder = await readHolder(breakFile);
+    if (holder === null) break;
+    blocker = { file: breakFile, holder };
+  }
+  return blocker;
+}
+
 async function lockedError(layout: Layout): Promise<LockedError> {
-  const holder = await readHolder(layout.lock);
-  if (holder === null || holder.process === null) {
-    const what = holder === null ? 'it is taken again and again' : 'its lock file is damaged';
-    return new LockedError(`repository '${layout.workTree}' is locked: ${what}`, {
-      path: layout.lock,
-      hint:
-        holder === null
-          ? 'try again in a moment'
-          : `if no other dlv runs here, remove '${layout.lock}' and try again`,
+  const { file, holder } = await findBlocker(layout.lock);
+  const where = `repository '${layout.workTree}' is locked`;
+  if (holder === null) {
+    return new LockedError(`${where}: it is taken again and again`, {
+      path: file,
+      hint: 'try again in a moment',
+    });
+  }
+  if (holder.process === null) {
+    return new LockedError(`${where}: its lock file is damaged`, {
+      path: file,
+      hint: `if no other dlv runs here, remove '${file}' and try again`,
     });
   }
   const { process: who, command, since, state } = holder;
-  return new LockedError(
-    `repository '${layout.workTree}' is locked by process ${who.pid} on '${who.host}': ${command}`,
-    {
-      path: layout.lock,
-      holder: { pid: who.pid, host: who.host, command, since: new Date(since).toISOString() },
-      hint:
-        state === 'unknown'
-          ? `if that process is gone, remove '${layout.lock}' and try again`
-          : 'wait until it has ended, then try again',
-    },
-  );
+  const sinceText = new Date(since).toISOString();
+  return new LockedError(`${where} by process ${who.pid} on '${who.host}': ${command}`, {
+    path: file,
+    holder: { pid: who.pid, host: who.host, command, since: sinceText },
+    hint:
+      state === 'unknown'
+        ? `it has held the lock since ${sinceText} on another host or in another container, where ` +
+          `it cannot be seen from here; if it has ended, remove '${file}' and try again`
+        : 'wait until it has ended, then try again',
+  });
 }
 
 function pause(ms: number, signal?: AbortSignal): Promise<void> {

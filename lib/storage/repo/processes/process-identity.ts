@@ -1,40 +1,89 @@
 /**
- * Which process wrote a file, and is it still there: pid, start time, boot and host together.
+ * Is the process that wrote a file still there? Its whole identity decides: boot, pid namespace, pid
+ * and start time, since a pid alone is used again, and in a container every command is pid 1.
  *
- * A pid alone is used again; with the start time of the process and the id of the boot it is not.
- * Where the system does not tell (no /proc, another host), the answer is 'unknown', never 'dead'.
+ * - Same boot and pid namespace: the system is asked, and the answer is sure.
+ * - An earlier boot, on a disk that only one kernel mounts: dead.
+ * - Anything else (another host, another container, a clone of this machine on a shared disk): unknown.
+ *   Nobody takes such a process for dead by a look from here; time or a person decides.
+ *
+ * @see docs/format/refs.md
  */
-import { uptime } from 'node:os';
-import { ownIdentity, type ProcessIdentity, processStart } from '../../../base/bytes/process.js';
+import path from 'node:path';
+import { isLocalDisk } from '../../../base/bytes/files.js';
+import {
+  bootTimeMs,
+  lookForProcess,
+  type OwnerMark,
+  ownerMark,
+  ownIdentity,
+  type ProcessIdentity,
+} from '../../../base/bytes/process.js';
 
-export { ownIdentity, type ProcessIdentity, processStart } from '../../../base/bytes/process.js';
+export { ownIdentity, type ProcessIdentity } from '../../../base/bytes/process.js';
 
-/** Is the process still there? 'unknown' if this host cannot tell. */
-export function processState(of: ProcessIdentity): 'alive' | 'dead' | 'unknown' {
-  const me = ownIdentity();
-  if (of.host !== me.host) return 'unknown';
-  if (of.boot !== me.boot) return of.boot === '-' || me.boot === '-' ? 'unknown' : 'dead';
-  if (of.space !== me.space) return 'unknown';
-  if (of.start !== '0' && me.start !== '0') {
-    return processStart(of.pid) === of.start ? 'alive' : 'dead';
+/** 'unknown': this process cannot tell. */
+export type Liveness = 'alive' | 'dead' | 'unknown';
+
+/** What a process of another host, container or boot left untouched for this long was left for good. */
+export const ABANDONED_MS = 24 * 60 * 60 * 1000;
+
+/** A file and when it was last written to. */
+export interface Trace {
+  file: string;
+  mtimeNs: string;
+}
+
+/** Is the process that wrote a file still there? */
+export async function processState(of: ProcessIdentity, trace: Trace): Promise<Liveness> {
+  return ownerState(ownerMark(of), trace);
+}
+
+/** As processState, of a process that the name of the file tells. */
+export async function ownerState(of: OwnerMark, trace: Trace): Promise<Liveness> {
+  const me = ownerMark(ownIdentity());
+  if (of.boot === me.boot) return of.space === me.space ? stateHere(of, me) : 'unknown';
+  return (await isFromBeforeBoot(trace)) ? 'dead' : 'unknown';
+}
+
+/** Of a process of this boot and pid namespace. */
+function stateHere(of: OwnerMark, me: OwnerMark): Liveness {
+  if (of.pid === me.pid) return of.start === me.start ? 'alive' : 'dead';
+  const sight = lookForProcess(of.pid);
+  if (sight.kind === 'gone') return 'dead';
+  if (sight.kind === 'running' && of.start !== '0') {
+    return sight.start === of.start ? 'alive' : 'dead';
   }
-  try {
-    process.kill(of.pid, 0);
-    return 'alive';
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH' ? 'dead' : 'alive';
-  }
+  // Without start times (not Linux) a pid that is in use counts as the same process.
+  return of.start === '0' ? 'alive' : 'unknown';
+}
+
+/** True if two identities are one process. */
+export function isSameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+  const [one, two] = [ownerMark(a), ownerMark(b)];
+  return (
+    one.pid === two.pid &&
+    one.start === two.start &&
+    one.boot === two.boot &&
+    one.space === two.space
+  );
 }
 
 /** Time stamps of a file and the start of the system are told by clocks that may differ by this. */
 const BOOT_MARGIN_MS = 2000;
 
 /**
- * True if a file was last written before this system started: who wrote it here is dead, whatever
- * its content. A power cut can leave such a file empty.
+ * True if a file was last written before this system started, on a disk of its own: who wrote it is
+ * dead, whatever the file holds. A power cut can leave it empty.
  */
-export function isFromBeforeBoot(mtimeNs: string): boolean {
-  return Number(BigInt(mtimeNs) / 1_000_000n) < Date.now() - uptime() * 1000 - BOOT_MARGIN_MS;
+export async function isFromBeforeBoot({ file, mtimeNs }: Trace): Promise<boolean> {
+  const writtenMs = Number(BigInt(mtimeNs) / 1_000_000n);
+  return writtenMs < bootTimeMs() - BOOT_MARGIN_MS && (await isLocalDisk(path.dirname(file)));
+}
+
+/** True if a file was not written to for a day. */
+export function isAbandoned(mtimeNs: string): boolean {
+  return Date.now() - Number(BigInt(mtimeNs) / 1_000_000n) > ABANDONED_MS;
 }
 
 /** One line that tells a process: 'pid start boot space host'. */

@@ -13,15 +13,18 @@ import {
   removeFile,
   renameFile,
   statOrNull,
+  touchFile,
   WriteFile,
 } from '../../../base/bytes/files.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { DlvError, isDamage } from '../../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { type Layout, TEMPORARY_PREFIX } from '../layout.js';
+import { isReaderName, type Layout } from '../layout.js';
 import {
   formatIdentity,
+  isAbandoned,
   isFromBeforeBoot,
+  isSameProcess,
   ownIdentity,
   type ProcessIdentity,
   parseIdentity,
@@ -44,11 +47,12 @@ export interface Registration {
 }
 
 const NOT_WRITABLE = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']);
-let readerNumber = 0;
+/** How often a registration says that its process is still there, to those who cannot see it. */
+const BEAT_MS = 60 * 60 * 1000;
 
 /** Registers this process as a reader of the manifest with the number `generation`. */
 export async function registerReader(layout: Layout, generation: number): Promise<Registration> {
-  const file = layout.reader(process.pid, readerNumber++);
+  const file = layout.newReader();
   const text = `${formatIdentity(ownIdentity())}\n${generation}\n`;
   try {
     await makeDirectory(layout.readers);
@@ -58,60 +62,75 @@ export async function registerReader(layout: Layout, generation: number): Promis
     if (NOT_WRITABLE.has(errno as string)) return { close: async () => {} };
     throw error;
   }
-  return { close: () => removeFile(file) };
+  const beat = setInterval(() => void touchFile(file).catch(() => {}), BEAT_MS);
+  beat.unref();
+  return {
+    close: () => {
+      clearInterval(beat);
+      return removeFile(file);
+    },
+  };
 }
 
 /** The file appears whole; it need not outlive a power cut, which ends its process as well. */
 async function writeUnsynced(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = path.join(path.dirname(file), TEMPORARY_PREFIX + path.basename(file));
-  const target = await WriteFile.create(temporary);
+  const target = await WriteFile.createTemporary(path.dirname(file));
   try {
     await target.write(bytes);
     await target.close();
-    await renameFile(temporary, file);
+    await renameFile(target.path, file);
   } catch (error) {
     await target.close().catch(() => {});
-    await removeFile(temporary).catch(() => {});
+    await removeFile(target.path).catch(() => {});
     throw error;
   }
 }
 
+/** Reads a registration; null if it is gone, or its process is. */
 async function readRegistration(file: string): Promise<RegisteredReader | null> {
+  const there = await statOrNull(file);
+  if (there === null) return null;
+  const trace = { file, mtimeNs: there.stat.mtimeNs };
   try {
     const text = unseal(await readSmallFile(file, STATE_FILE_BYTES_MAX), file);
     const [who = '', generation = ''] = text.split('\n');
     const process = parseIdentity(who);
     if (process !== null && /^\d{1,15}$/.test(generation)) {
+      const state = await processState(process, trace);
+      if (state === 'dead' || (state === 'unknown' && isAbandoned(trace.mtimeNs))) return null;
       return { file, process, generation: Number(generation) };
     }
   } catch (error) {
     if (isMissing(error)) return null;
     if (!isDamage(error)) throw error;
   }
-  const there = await statOrNull(file);
-  if (there === null) return null;
-  if (isFromBeforeBoot(there.stat.mtimeNs)) {
-    await removeFile(file).catch(() => {});
-    return null;
-  }
-  return { file, process: null, generation: 0 };
+  const isGone = (await isFromBeforeBoot(trace)) || isAbandoned(trace.mtimeNs);
+  return isGone ? null : { file, process: null, generation: 0 };
 }
 
 /**
  * Readers that may still be reading, this process included. Those that are surely dead are removed
- * from the register; a damaged registration counts as a reader until the system starts again.
+ * from the register, and those that nobody here can see, or whose registration is damaged, once they
+ * gave no sign for a day.
  */
 export async function listReaders(layout: Layout): Promise<RegisteredReader[]> {
   const readers: RegisteredReader[] = [];
   for (const name of await listDirectory(layout.readers)) {
-    if (name.startsWith(TEMPORARY_PREFIX)) continue;
-    const reader = await readRegistration(path.join(layout.readers, name));
-    if (reader === null) continue;
-    if (reader.process !== null && processState(reader.process) === 'dead') {
-      await removeFile(reader.file).catch(() => {}); // best effort: the next call finds it again
+    if (!isReaderName(name)) continue;
+    const file = path.join(layout.readers, name);
+    const reader = await readRegistration(file);
+    if (reader === null) {
+      await removeFile(file).catch(() => {}); // best effort: the next call finds it again
     } else {
       readers.push(reader);
     }
   }
   return readers;
+}
+
+/** Readers other than this process. */
+export async function listOtherReaders(layout: Layout): Promise<RegisteredReader[]> {
+  const own = ownIdentity();
+  const readers = await listReaders(layout);
+  return readers.filter(({ process }) => process === null || !isSameProcess(process, own));
 }

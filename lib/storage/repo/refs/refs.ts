@@ -19,9 +19,10 @@ import {
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
 import { listTree, readFiles } from '../../../base/bytes/small-files.js';
+import { TEMPORARY_PREFIX } from '../../../base/bytes/temporary-name.js';
 import { ConflictError, CorruptError } from '../../../base/errors.js';
 import { MANIFEST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { type Layout, notesRefName, TEMPORARY_PREFIX } from '../layout.js';
+import { type Layout, notesRefName } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { checkRefName, parseRefName } from './ref-name.js';
 import { appendReflog, keepReflog, type MoveReason } from './reflog.js';

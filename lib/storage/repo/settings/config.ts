@@ -74,7 +74,7 @@ export const CONFIG_KEYS = {
     type: 'text',
     repository: 'never',
     default: null,
-    about: 'work trees whose own settings may also say who you are',
+    about: 'work trees whose own settings may also set what needs trust',
     problem: folderListProblem,
   },
   'init.branch': {
@@ -86,7 +86,7 @@ export const CONFIG_KEYS = {
   },
   'core.lockTimeoutMs': {
     type: 'integer',
-    repository: 'yes',
+    repository: 'trusted',
     default: 10_000,
     min: 0,
     max: 86_400_000,
@@ -357,5 +357,5 @@ export async function ignoredMessage(
 function orTrust(user: ConfigFile, layout: Layout, key: ConfigKey): string {
   if (CONFIG_KEYS[key].repository === 'never') return '';
   const list = addFolder(user.get('safe.config') ?? null, path.resolve(layout.workTree));
-  return `, or let this repository say who you are: dlv config --user safe.config '${list}'`;
+  return `, or trust the settings of this repository: dlv config --user safe.config '${list}'`;
 }

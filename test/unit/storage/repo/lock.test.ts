@@ -2,17 +2,20 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { io } from '../../../../lib/base/bytes/files.js';
+import { io, isLocalDisk } from '../../../../lib/base/bytes/files.js';
 import { seal, unseal } from '../../../../lib/base/bytes/sealed.js';
 import { LockedError } from '../../../../lib/base/errors.js';
 import { lockHolder, withLock } from '../../../../lib/storage/repo/processes/lock.js';
 import {
+  ABANDONED_MS,
   formatIdentity,
   ownIdentity,
-  parseIdentity,
-  processState,
 } from '../../../../lib/storage/repo/processes/process-identity.js';
-import { listReaders, registerReader } from '../../../../lib/storage/repo/processes/readers.js';
+import {
+  listOtherReaders,
+  listReaders,
+  registerReader,
+} from '../../../../lib/storage/repo/processes/readers.js';
 import { tempRepo } from './temp-repo.js';
 import { startWorker } from './worker.js';
 
@@ -142,9 +145,10 @@ test('lock: a pid that is used again does not keep a dead lock alive', async (t)
   t.is(await withLock(layout, async () => 1, { timeoutMs: 0 }), 1);
 });
 
-test('lock: those of other hosts and damaged ones are never taken over', async (t) => {
+test('lock: those of other machines and damaged ones are never taken over', async (t) => {
   const layout = await tempRepo(t);
-  const elsewhere = formatIdentity({ ...ownIdentity(), host: 'elsewhere', pid: 1 });
+  // A clone of this machine has its host name, and perhaps a process of the same pid.
+  const elsewhere = formatIdentity({ ...ownIdentity(), boot: 'another-boot' });
   await fs.writeFile(layout.lock, lockText(elsewhere, 'ab'.repeat(16)));
   const error = await t.throwsAsync(
     withLock(layout, async () => {}, { timeoutMs: 5 }),
@@ -171,8 +175,52 @@ test('lock: a damaged one from before the system started is taken over', async (
     { code: 'DLV_LOCKED' },
   );
   await fs.utimes(layout.lock, 1000, 1000);
+  if (!(await isLocalDisk(layout.dir))) return t.pass('a disk that other machines may share');
   t.is(await withLock(layout, async () => 1, { timeoutMs: 0 }), 1);
   t.false((await fs.readdir(layout.dir)).some((name) => name.startsWith('lock')));
+});
+
+test('lock: one from before a power cut is taken over, whatever machine it names', async (t) => {
+  const layout = await tempRepo(t);
+  if (!(await isLocalDisk(layout.dir))) return t.pass('a disk that other machines may share');
+  const before = formatIdentity({ ...ownIdentity(), boot: 'another-boot', host: 'old-name' });
+  await fs.writeFile(layout.lock, lockText(before, 'ab'.repeat(16)));
+  await t.throwsAsync(
+    withLock(layout, async () => {}, { timeoutMs: 0 }),
+    { code: 'DLV_LOCKED' },
+    'written after this machine started: another one holds it',
+  );
+  await fs.utimes(layout.lock, 1000, 1000);
+  t.is(await withLock(layout, async () => 1, { timeoutMs: 0 }), 1);
+});
+
+test('lock: a taker that cannot be seen is named, not the dead holder it replaces', async (t) => {
+  const layout = await tempRepo(t);
+  const nonce = 'ab'.repeat(16);
+  await fs.writeFile(layout.lock, lockText(deadIdentity(), nonce));
+  const breakFile = `${layout.lock}.${nonce.slice(0, 16)}`;
+  const elsewhere = formatIdentity({ ...ownIdentity(), space: 'pid:[1]', pid: 77 });
+  await fs.writeFile(breakFile, lockText(elsewhere, 'cd'.repeat(16)));
+  const error = await t.throwsAsync(
+    withLock(layout, async () => {}, { timeoutMs: 0 }),
+    { instanceOf: LockedError, message: /process 77/ },
+  );
+  t.true(String(error!.data.hint).includes(`remove '${breakFile}'`));
+});
+
+test.serial('lock: a name for its file that is taken is given up for another', async (t) => {
+  const layout = await tempRepo(t);
+  const { open } = io;
+  let taken = 0;
+  io.open = async (file, flags, mode) => {
+    if (flags === 'wx' && taken++ < 2) throw Object.assign(new Error('taken'), { code: 'EEXIST' });
+    return open(file, flags, mode);
+  };
+  t.teardown(() => {
+    io.open = open;
+  });
+  t.is(await withLock(layout, async () => 'mine', { timeoutMs: 0 }), 'mine');
+  t.true(taken > 2);
 });
 
 test.serial('lock: works on file systems without hard links', async (t) => {
@@ -195,17 +243,6 @@ test.serial('lock: works on file systems without hard links', async (t) => {
   t.false((await fs.readdir(layout.dir)).some((name) => /lock|tmp-/.test(name)));
 });
 
-test('process identity: reads back, and the dead are known', async (t) => {
-  t.deepEqual(parseIdentity(formatIdentity(ownIdentity())), ownIdentity());
-  t.is(parseIdentity('1 2 3'), null);
-  t.is(processState(ownIdentity()), 'alive');
-  t.is(
-    processState({ ...ownIdentity(), boot: 'another-boot' }),
-    ownIdentity().boot === '-' ? 'unknown' : 'dead',
-  );
-  t.is(processState({ ...ownIdentity(), host: 'elsewhere' }), 'unknown');
-});
-
 test('readers: live ones are listed, dead ones disappear', async (t) => {
   const layout = await tempRepo(t);
   const own = await registerReader(layout, 3);
@@ -222,6 +259,22 @@ test('readers: live ones are listed, dead ones disappear', async (t) => {
   t.deepEqual(await fs.readdir(layout.readers), []);
 });
 
+test('readers: one that cannot be seen counts until it gave no sign for a day', async (t) => {
+  const layout = await tempRepo(t);
+  const own = await registerReader(layout, 3);
+  const elsewhere = { ...ownIdentity(), space: 'pid:[1]' };
+  const file = path.join(layout.readers, '1-0'); // a name of earlier versions
+  await fs.writeFile(file, seal(`${formatIdentity(elsewhere)}\n4\n`));
+  await fs.writeFile(path.join(layout.readers, 'notes'), 'not of dlv');
+  t.deepEqual(await listOtherReaders(layout), [{ file, process: elsewhere, generation: 4 }]);
+  const then = new Date(Date.now() - ABANDONED_MS - 1000);
+  await fs.utimes(file, then, then);
+  t.deepEqual(await listOtherReaders(layout), []);
+  t.true((await fs.readdir(layout.readers)).includes('notes'));
+  t.is((await listReaders(layout)).length, 1);
+  await own.close();
+});
+
 test('readers: a damaged registration counts as a reader', async (t) => {
   const layout = await tempRepo(t);
   const own = await registerReader(layout, 3);
@@ -232,7 +285,8 @@ test('readers: a damaged registration counts as a reader', async (t) => {
   text[0]! ^= 1;
   await fs.writeFile(file, text);
   t.deepEqual(await listReaders(layout), [{ file, process: null, generation: 0 }]);
-  await fs.utimes(file, 1000, 1000);
+  const then = new Date(Date.now() - ABANDONED_MS - 1000);
+  await fs.utimes(file, then, then);
   t.deepEqual(await listReaders(layout), []);
   await own.close();
 });

@@ -16,7 +16,8 @@ import { withLock } from '../../../../lib/storage/repo/processes/lock.js';
 import { registerReader } from '../../../../lib/storage/repo/processes/readers.js';
 import { readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';
 
-const FILE = fileURLToPath(import.meta.url);
+/** This file, compiled. */
+export const WORKER_FILE = fileURLToPath(import.meta.url);
 
 /** A started worker. */
 export interface Worker {
@@ -32,7 +33,9 @@ export interface Worker {
 
 /** Starts a worker in its own process. */
 export function startWorker(...args: string[]): Worker {
-  const child = spawn(process.execPath, [FILE, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [WORKER_FILE, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk));
   child.stdin.on('error', () => {});
@@ -98,4 +101,4 @@ async function main([verb, dir = '', first = '', second = '']: string[]): Promis
   }
 }
 
-if (process.argv[1] === FILE) await main(process.argv.slice(2));
+if (process.argv[1] === WORKER_FILE) await main(process.argv.slice(2));

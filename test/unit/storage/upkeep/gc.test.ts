@@ -5,6 +5,8 @@
 import fs from 'node:fs/promises';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
+import { ownerMark, ownIdentity } from '../../../../lib/base/bytes/process.js';
+import { ABANDONED_MS } from '../../../../lib/storage/repo/processes/process-identity.js';
 import { storedBytes } from '../../../../lib/storage/store/types.js';
 import { collectGarbage } from '../../../../lib/storage/upkeep/gc.js';
 import { deleteBranch } from '../../../../lib/use/ops/branch.js';
@@ -174,26 +176,93 @@ test('gc: refuses to guess in a damaged repository and changes nothing', async (
   t.deepEqual(await work.packs(), before);
 });
 
+/** A name of an unfinished file or folder of a process of this machine that has ended. */
+function deadName(): string {
+  const { boot, space } = ownerMark(ownIdentity());
+  return `${2 ** 22 + 1}-1-${boot}-${space}-${'ab'.repeat(8)}`;
+}
+
 test('gc: clears what killed processes left in packs, tmp and beside refs', async (t) => {
   const work = await WorkRepository.make(t);
   await work.commit({ 'a.txt': 'a' });
   const [pack = ''] = await work.packs('.blob');
   const stray = 'ab'.repeat(16);
   await fs.copyFile(work.file(`.dlv/packs/${pack}`), work.file(`.dlv/packs/${stray}.blob`));
-  await work.write('.dlv/tmp/999999-1/0/set.hi', 'unfinished');
-  await work.write('.dlv/refs/heads/m/.tmp-999999-0-main', 'unfinished');
-  await work.write('.dlv/.tmp-999999-0-manifest', 'unfinished');
+  const dead = deadName();
+  const seen = [
+    `.dlv/tmp/${dead}/add-0/set.hi`,
+    `.dlv/tmp/${dead}/files-3/12`,
+    `.dlv/refs/heads/m/.tmp-${dead}`,
+    `.dlv/catalog/sketches/.tmp-${dead}`,
+    `.dlv/.tmp-${dead}`,
+  ];
+  for (const name of seen) await work.write(name, 'unfinished');
   t.deepEqual(await fsckProblems(work.dir), []);
+  const planned = await work.open((repo) => collectGarbage(repo, { dryRun: true }));
+  t.is(planned.deletedBytes, 10 * seen.length);
   const result = await work.open((repo) => collectGarbage(repo, { pruneNow: true }));
   t.is(result.leftoverSets, 1);
   t.false((await work.packs()).some((name) => name.startsWith(stray)));
-  const left = [
-    ...(await fs.readdir(work.file('.dlv/tmp'))).filter((name) => name.startsWith('999999')),
-    ...(await fs.readdir(work.file('.dlv/refs/heads/m'))).filter((name) => name !== 'main'),
-    ...(await fs.readdir(work.file('.dlv'))).filter((name) => name.startsWith('.tmp')),
-  ];
-  t.deepEqual(left, []);
+  for (const name of seen) await t.throwsAsync(fs.lstat(work.file(name)), { code: 'ENOENT' }, name);
+  await t.throwsAsync(fs.lstat(work.file(`.dlv/tmp/${dead}`)), { code: 'ENOENT' });
   t.deepEqual(await compareVersions(work.dir, work.versions), []);
+});
+
+test('gc: of processes that cannot be seen, it clears what lay still for a day', async (t) => {
+  const work = await WorkRepository.make(t);
+  await work.commit({ 'a.txt': 'a' });
+  const { boot, space } = ownerMark(ownIdentity());
+  const random = 'ab'.repeat(8);
+  const hidden = [
+    `.dlv/tmp/1-1-${boot}-1-${random}/add-0/set.hi`, // another container
+    `.dlv/tmp/1-1-${'0'.repeat(10)}-${space}-${random}/add-0/set.hi`, // another machine
+    '.dlv/tmp/999999-1/0/set.hi', // names of earlier versions
+    '.dlv/refs/heads/m/.tmp-999999-0-main',
+    `.dlv/.tmp-${process.pid}-0-manifest`,
+  ];
+  for (const name of hidden) await work.write(name, 'unfinished');
+  const young = await work.open((repo) => collectGarbage(repo, { pruneNow: true }));
+  t.is(young.unfinishedBytes, 10 * hidden.length);
+  for (const name of hidden) t.is(await fs.readFile(work.file(name), 'utf8'), 'unfinished');
+  const then = new Date(Date.now() - ABANDONED_MS - 1000);
+  for (const name of await fs.readdir(work.file('.dlv'), { recursive: true })) {
+    if (/^tmp\/|\.tmp-/.test(name)) await fs.utimes(work.file(`.dlv/${name}`), then, then);
+  }
+  const old = await work.open((repo) => collectGarbage(repo));
+  t.deepEqual([old.unfinishedBytes, old.deletedBytes], [0, 10 * hidden.length]);
+  for (const name of hidden) {
+    await t.throwsAsync(fs.lstat(work.file(name)), { code: 'ENOENT' }, name);
+  }
+});
+
+test('gc: what dlv did not name stays, wherever it lies', async (t) => {
+  const work = await WorkRepository.make(t, NOW);
+  await work.commit({ 'a.txt': 'a' });
+  const dead = deadName();
+  const strange = [
+    '.dlv/tmp/thesis.tex',
+    '.dlv/tmp/photos/holiday.jpg',
+    `.dlv/tmp/${dead}/thesis.tex`,
+    `.dlv/tmp/${dead}/add-0/thesis.tex`,
+    `.dlv/tmp/${dead}/photos/0`,
+    '.dlv/tmp/999999-1/0/deeper/0',
+    '.dlv/trash/thesis.tex',
+    '.dlv/trash/photos/holiday.jpg',
+    `.dlv/trash/${'ab'.repeat(16)}.tex`,
+    '.dlv/.tmp-thesis.tex',
+    '.dlv/refs/heads/m/.tmp-thesis',
+  ];
+  for (const name of strange) await work.write(name, name);
+  await work.write(`.dlv/tmp/${dead}/add-0/set.hi`, 'unfinished');
+  const then = new Date(Date.now() - 100 * ABANDONED_MS);
+  for (const name of await fs.readdir(work.file('.dlv'), { recursive: true })) {
+    if (/^(tmp|trash)\/|\.tmp-/.test(name)) await fs.utimes(work.file(`.dlv/${name}`), then, then);
+  }
+  for (const pruneNow of [false, true]) {
+    await work.open((repo) => collectGarbage(repo, { pruneNow }));
+  }
+  for (const name of strange) t.is(await fs.readFile(work.file(name), 'utf8'), name);
+  await t.throwsAsync(fs.lstat(work.file(`.dlv/tmp/${dead}/add-0/set.hi`)), { code: 'ENOENT' });
 });
 
 test('gc: 150 commits leave few files under packs', async (t) => {
