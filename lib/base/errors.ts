@@ -234,3 +234,13 @@ export function isUnreadable(error: unknown): error is DlvError {
     (error instanceof IoError && GONE.has(error.data.errno))
   );
 }
+
+/** What is wrong with one stored object or file: it is nowhere, damaged, or of a newer format. */
+export type ObjectFault = 'missing' | 'damaged' | 'newer';
+
+/** What an error of the kind of `isUnreadable` says; null for others. */
+export function objectFault(error: unknown): ObjectFault | null {
+  if (!isUnreadable(error)) return null;
+  if (error instanceof FormatVersionError) return 'newer';
+  return isDamage(error) ? 'damaged' : 'missing';
+}

@@ -3,7 +3,7 @@
  * Decoding re-encodes and compares, so one value has exactly one byte string.
  */
 import { decode, encode } from '@msgpack/msgpack';
-import { CorruptError, LimitError } from '../errors.js';
+import { CorruptError, FormatVersionError, LimitError } from '../errors.js';
 import { BLOB_MEMORY_BYTES_MAX, NESTING_MAX } from '../limits.js';
 
 export type Packed = null | boolean | number | string | Uint8Array | Packed[];
@@ -146,6 +146,22 @@ export class Fields {
   any(field: string): Packed {
     if (this.#next >= this.items.length) this.#fail(field, 'present');
     return this.items[this.#next++] as Packed;
+  }
+
+  /**
+   * The number of the form that the other values have, the first of all.
+   * @throws {FormatVersionError} DLV_FORMAT_VERSION if it is a later one than `known`.
+   */
+  form(field: string, known: number): void {
+    const form = this.count(field);
+    if (form === known) return;
+    if (form < known) this.#fail(field, String(known));
+    throw new FormatVersionError(`'${this.file}' has ${field} ${form}, this dlv reads ${known}`, {
+      file: this.file,
+      found: form,
+      readable: [known],
+      hint: 'a newer dlv wrote it: upgrade dlv',
+    });
   }
 
   string(field: string): string {

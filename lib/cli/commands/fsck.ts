@@ -6,6 +6,7 @@ import type { Cli } from '../run.js';
 import { formatBytes, formatCount, type Ui } from '../ui.js';
 
 const DAMAGED = 12;
+const NEWER = 13;
 /** Affected files that are shown; --json lists more. */
 const SHOWN_MAX = 5;
 
@@ -56,16 +57,22 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Checks every state file, every byte of every pack, and that each version can be rebuilt: ' +
         'all planes of all tensors against their ids. What is wrong is named with the versions and ' +
-        'files that it affects. --rebuild makes indexes, manifest, HEAD, refs and staging anew from ' +
-        'what they are derived from and saves the undamaged records of a damaged pack; it deletes ' +
-        'nothing: what it replaces is kept in .dlv/trash.',
+        'files that it affects. Other commands may work meanwhile: what they change is looked at ' +
+        'again before it is called damage. --rebuild makes indexes, manifest, HEAD, refs and staging ' +
+        'anew from what they are derived from, saves the undamaged records of a damaged pack, and ' +
+        'moves a branch whose version cannot be read to the last one of its reflog that can; it ' +
+        'deletes nothing: what it replaces is kept in .dlv/trash.',
       examples: [
         ['dlv fsck', 'verifies everything but the order of bytes in files'],
         ['dlv fsck --files', 'also rebuilds every file and compares its sha256'],
         ['dlv fsck --rebuild', 'mends, then verifies'],
       ],
       json: EXAMPLE,
-      exitCodes: { 0: 'no problems', 12: 'there are problems' },
+      exitCodes: {
+        0: 'no problems',
+        12: 'there are problems',
+        13: 'the only problem is what a newer dlv wrote',
+      },
     })
     .option('--files', 'also rebuild every distinct file and compare its sha256')
     .option('--rebuild', 'make anew what is derived and save what is undamaged')
@@ -74,7 +81,10 @@ export function register(program: Command, cli: Cli): void {
         const { fsck } = await import('../../use/ops/fsck.js');
         const result = await fsck(run.context, flags);
         run.answer(result, (ui) => show(ui, result));
-        return result.ok ? 0 : DAMAGED;
+        if (result.ok) return 0;
+        return result.problems.some(({ kind }) => kind === 'missing' || kind === 'damaged')
+          ? DAMAGED
+          : NEWER;
       }),
     );
 }

@@ -156,10 +156,10 @@ function unpackNumbers(value: Packed, file: string, what: string, maxLength: num
   return value as number[];
 }
 
-/** Decodes and checks a skeleton. @throws {CorruptError} */
+/** Decodes and checks a skeleton. @throws {CorruptError} {FormatVersionError} */
 export function decodeSkeleton(bytes: Uint8Array, file: string): Skeleton {
-  const fields = new Fields(decodeCanonical(bytes, file), file, 5);
-  checkFormat(fields, file);
+  const fields = new Fields(decodeCanonical(bytes, file), file);
+  fields.form('skeleton form', FORMAT_VERSION);
   const format = fields.string('format');
   const fixed = fields.bytes('fixed literal');
   const parts = fields.array('parts').map((part) => unpackPart(part, file));
@@ -186,20 +186,12 @@ export function decodeSkeleton(bytes: Uint8Array, file: string): Skeleton {
       byteOffset,
     };
   });
+  fields.end();
   const used = parts.reduce((sum, p) => sum + (p.kind === 'fixed' ? p.length : 0), 0);
   if (used !== fixed.length) {
     throw new CorruptError(`'${file}': parts use ${used} fixed bytes of ${fixed.length}`, { file });
   }
   return { format, fixed, parts, tensors };
-}
-
-function checkFormat(fields: Fields, file: string): void {
-  const version = fields.count('format version');
-  if (version !== FORMAT_VERSION) {
-    throw new CorruptError(`'${file}' has format ${version}, this dlv reads ${FORMAT_VERSION}`, {
-      file,
-    });
-  }
 }
 
 /** Concatenated 33-byte ids. */
@@ -249,14 +241,15 @@ export function encodeRecipe(recipe: Recipe, pageId: (page: Uint8Array) => Id): 
   return { recipe: bytes, pages };
 }
 
-/** Decodes and checks a recipe. @param readPage gives the bytes of an 'ids' blob. @throws {CorruptError} */
+/** Decodes and checks a recipe. @param readPage gives the bytes of an 'ids' blob.
+ *  @throws {CorruptError} {FormatVersionError} */
 export async function decodeRecipe(
   bytes: Uint8Array,
   file: string,
   readPage: (id: Id) => Promise<Uint8Array>,
 ): Promise<Recipe> {
-  const fields = new Fields(decodeCanonical(bytes, file), file, 7);
-  checkFormat(fields, file);
+  const fields = new Fields(decodeCanonical(bytes, file), file);
+  fields.form('recipe form', FORMAT_VERSION);
   const optionalId = (value: Packed): Id | null => {
     if (value === null) return null;
     if (!(value instanceof Uint8Array)) throw new CorruptError(`'${file}': bad id`, { file });
@@ -299,6 +292,7 @@ export async function decodeRecipe(
       throw new CorruptError(`'${file}': chunk lists differ`, { file });
     return ids.map((id, i) => ({ id, length: lengths[i] as number }));
   });
+  fields.end();
   return { skeleton, variableLengths, variable, data, extents, chunks };
 }
 

@@ -7,7 +7,7 @@
 import { isMissing, readSmallFile, writeFileAtomic } from '../../base/bytes/files.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { sealReadable, unseal } from '../../base/bytes/sealed.js';
-import { CorruptError } from '../../base/errors.js';
+import { CorruptError, DlvError, FormatVersionError } from '../../base/errors.js';
 import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import { ROLES, type Role } from '../../pure/tensor/layout.js';
 import type { Layout } from './layout.js';
@@ -51,11 +51,17 @@ function packPromise(promise: SnapshotPromise): unknown {
   return { version, key, role, budget, planned };
 }
 
-/** The mirror of formatBudgets. @throws {CorruptError} DLV_CORRUPT */
+/** The mirror of formatBudgets. @throws {CorruptError} {FormatVersionError} */
 export function parseBudgets(text: string, file: string): Budgets {
   const [first = '', ...rest] = text.split('\n').slice(0, -1);
   try {
     const settings = JSON.parse(first) as Record<string, unknown>;
+    if (Number.isSafeInteger(settings.format) && (settings.format as number) > FORMAT) {
+      throw new FormatVersionError(
+        `'${file}' has the form ${settings.format}, this dlv reads ${FORMAT}`,
+        { file, hint: 'a newer dlv wrote it: upgrade dlv' },
+      );
+    }
     const scheme = SCHEMES.find((name) => name === settings.scheme);
     const unit = UNITS.find((name) => name === settings.unit);
     const asked = settings.asked;
@@ -64,7 +70,7 @@ export function parseBudgets(text: string, file: string): Budgets {
     if (!asked.every((word) => typeof word === 'string')) throw damaged(file);
     return { scheme, unit, asked, snapshots: rest.map((line) => parsePromise(line, file)) };
   } catch (error) {
-    throw error instanceof CorruptError ? error : damaged(file);
+    throw error instanceof DlvError ? error : damaged(file);
   }
 }
 
@@ -82,7 +88,7 @@ function parsePromise(line: string, file: string): SnapshotPromise {
 function damaged(file: string): CorruptError {
   return new CorruptError(`'${file}' is damaged: it is no list of budgets`, {
     file,
-    hint: "delete it: the next 'dlv archive' plans everything again",
+    hint: "run 'dlv fsck --rebuild': the next 'dlv archive' plans everything again",
   });
 }
 

@@ -68,7 +68,7 @@ function newer(file: string, does: string, flag: string): FormatVersionError {
     file,
     found: flag,
     readable: [...CURRENT_FORMAT.readRequired, ...WRITE_FLAGS],
-    hint: 'it was written by a newer dlv: update dlv',
+    hint: 'it was written by a newer dlv: upgrade dlv',
   });
 }
 

@@ -216,8 +216,8 @@ export function tagRefName(tag: string): string {
 
 /** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
 export async function holdsRepository(folder: string): Promise<boolean> {
-  // Either file alone, whatever it is, means a repository, which its readers will judge.
-  for (const file of ['format', 'HEAD']) {
+  // Any of them alone, whatever it is, means a repository, which its readers will judge.
+  for (const file of ['format', 'HEAD', 'manifest']) {
     if ((await statOrNull(path.join(folder, REPOSITORY_DIR, file))) !== null) return true;
   }
   return false;

@@ -9,13 +9,14 @@
  * @see docs/format/manifest.md
  */
 import { seal, unseal } from '../../base/bytes/sealed.js';
-import { CorruptError } from '../../base/errors.js';
+import { CorruptError, FormatVersionError } from '../../base/errors.js';
 import { FILE_CLASSES, isSetId, type SetInfo } from './types.js';
 
 /** Name of the manifest, relative to the backend. */
 export const MANIFEST_NAME = 'manifest';
 
-const FIRST_LINE = 'dlv manifest 1';
+const FORM = 1;
+const FIRST_LINE = `dlv manifest ${FORM}`;
 
 export interface Manifest {
   generation: number;
@@ -30,10 +31,22 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   return seal(`${[FIRST_LINE, `generation ${manifest.generation}`, ...lines].join('\n')}\n`);
 }
 
-/** The mirror of encodeManifest. @throws {CorruptError} if damaged or not in canonical form. */
+/**
+ * The mirror of encodeManifest.
+ * @throws {CorruptError} if damaged or not in canonical form; {FormatVersionError} of a newer dlv.
+ */
 export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   const text = unseal(bytes, file);
   const [first, generation, ...lines] = text.split('\n').slice(0, -1);
+  const form = Number(/^dlv manifest ([1-9]\d{0,8})$/.exec(first ?? '')?.[1] ?? FORM);
+  if (form > FORM) {
+    throw new FormatVersionError(`'${file}' has the form ${form}, this dlv reads ${FORM}`, {
+      file,
+      found: form,
+      readable: [FORM],
+      hint: 'a newer dlv wrote it: upgrade dlv',
+    });
+  }
   const number = Number(/^generation (\d{1,15})$/.exec(generation ?? '')?.[1] ?? Number.NaN);
   const sets = lines.map((line): SetInfo => {
     const [word, id = '', ...sizes] = line.split(' ');

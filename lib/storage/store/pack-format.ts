@@ -88,7 +88,7 @@ export function checkFileHeader(bytes: Uint8Array, fileClass: FileClass, file: s
       file,
       found: version,
       readable: PACK_VERSION,
-      hint: 'update dlv',
+      hint: 'upgrade dlv',
     });
   }
 }

@@ -3,14 +3,13 @@
  * are floats of more bits. Everything that anything else needs stays exact, at no cost.
  */
 import type { Id } from '../../base/bytes/hash.js';
-import { CorruptError } from '../../base/errors.js';
 import type { Tier } from '../../pure/tensor/tier.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import { readStaging } from '../repo/staging/staging-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { segmentCount, storedBytes } from '../store/types.js';
-import { findReachable, withBases } from '../upkeep/reachable.js';
+import { findReachable, refuseBroken, withBases } from '../upkeep/reachable.js';
 import { type TierExtent, tierExtents } from './tier-files.js';
 
 /** A file of a named version with extents to be replaced. */
@@ -52,12 +51,7 @@ export async function planTier(
     staging,
     reflogSince: Date.now() - graceMs,
     without: new Set(versions),
-    onBroken(link) {
-      throw new CorruptError(`cannot replace anything: ${link.message}`, {
-        name: link.name,
-        hint: "run 'dlv fsck' and repair the repository first",
-      });
-    },
+    onBroken: (link) => refuseBroken('cannot replace anything', link),
     ...(signal ? { signal } : {}),
   });
   const plan: TierPlan = {

@@ -96,9 +96,10 @@ class Search {
       for (const object of namedObjects(await openStoredFile(this.#repo, file))) ids.add(object.id);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      const named = error.data.id ?? error.data.name;
+      const { data } = error;
+      const named = data.id ?? data.name;
       if (typeof named === 'string') ids.add(named as Id);
-      const text = /[0-9a-f]{64}/.exec(String(error.data.file ?? ''))?.[0];
+      const text = /[0-9a-f]{64}/.exec(String(data.file ?? ''))?.[0];
       if (text !== undefined) ids.add(text as Id);
     }
     return this.#meet(ids);

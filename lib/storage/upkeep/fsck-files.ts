@@ -2,13 +2,13 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { isUnreadable } from '../../base/errors.js';
+import { isUnreadable, objectFault } from '../../base/errors.js';
 import type { ReadAccess } from '../objects/access.js';
 import { streamFile } from '../objects/rebuild.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import type { Staging } from '../repo/staging/staging.js';
 import { readPages } from '../repo/version/file-tree.js';
-import type { FsckOptions } from './fsck.js';
+import type { FsckOptions } from './fsck-check.js';
 import { type Findings, problemOf, remedyOf } from './fsck-report.js';
 import type { NamedFile } from './reachable.js';
 
@@ -33,12 +33,13 @@ export async function checkFiles(
       for await (const _ of streamFile(repo, stored, { onBytes, ...(signal ? { signal } : {}) }));
     } catch (error) {
       if (!isUnreadable(error)) throw error;
+      const fault = objectFault(error) ?? 'damaged';
       const isKnown = findings.list.some(({ problem }) =>
         problem.affects.some((a) => a.version === version && a.path === file.path),
       );
       if (isKnown) return;
       const { problem } = findings.add(
-        problemOf('damaged', 'file', null, error.message, remedyOf(error)),
+        problemOf(fault, 'file', null, error.message, remedyOf(fault, null)),
       );
       problem.affects.push({ version, path: file.path });
       problem.affectedFiles = 1;

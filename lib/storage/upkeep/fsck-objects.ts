@@ -8,7 +8,7 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
-import { type DlvError, isUnreadable } from '../../base/errors.js';
+import { type DlvError, isUnreadable, objectFault } from '../../base/errors.js';
 import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
@@ -48,7 +48,7 @@ export async function checkBlobs(
       await repo.blobs.readBlob(id, kind);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      await addBlobFailure(repo, findings, id, error);
+      await addBlobFailure(repo, findings, id, kind, error);
     }
   }
 }
@@ -57,6 +57,7 @@ async function addBlobFailure(
   repo: ObjectAccess,
   findings: Findings,
   id: Id,
+  kind: BlobKind,
   error: DlvError,
 ): Promise<void> {
   const broken = objectOf(error, id);
@@ -74,11 +75,13 @@ async function addBlobFailure(
   const entry = await repo.store.findBlob(broken);
   if (entry === null) {
     const message = `blob ${broken} is missing`;
-    findings.add(problemOf('missing', 'object', null, message, REMEDY.add), [broken, id]);
+    const remedy = remedyOf('missing', kind);
+    findings.add(problemOf('missing', 'object', null, message, remedy), [broken, id]);
     return;
   }
   const file = packName(entry.set, 'blob');
-  const problem = problemOf('damaged', 'object', file, error.message, remedyOf(error));
+  const fault = objectFault(error) ?? 'damaged';
+  const problem = problemOf(fault, 'object', file, error.message, remedyOf(fault, kind));
   const place = { offset: entry.offset, object: broken, segment: null };
   findings.addPlace(problem, place).objects.add(id);
 }
@@ -207,7 +210,8 @@ class ExtentCheck {
     }
     const entry = await this.#repo.store.findSegment(broken, segment);
     const file = entry === null ? null : packName(entry.set, 'hi');
-    const problem = problemOf('damaged', 'object', file, error.message, remedyOf(error));
+    const fault = objectFault(error) ?? 'damaged';
+    const problem = problemOf(fault, 'object', file, error.message, remedyOf(fault, null));
     const place = { offset: entry?.offset ?? null, object: broken, segment };
     this.#findings.addPlace(problem, place).objects.add(id);
   }

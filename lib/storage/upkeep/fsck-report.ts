@@ -2,13 +2,14 @@
  * What fsck says: problems with what they affect and how to mend them, and the collector of both.
  *
  * Missing, damaged and promised are told apart: missing means that nothing of that name is here,
- * damaged that the bytes contradict themselves, promised that a remote is known to hold the object.
+ * damaged that the bytes contradict themselves, newer that they are whole and this dlv cannot read
+ * them, promised that a remote is known to hold the object.
  */
-import type { Id } from '../../base/bytes/hash.js';
-import { type DlvError, FormatVersionError } from '../../base/errors.js';
+import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import type { ObjectFault } from '../../base/errors.js';
 
 /** What is wrong with a thing. `promised` is no fault; it is reserved for partial clones. */
-export type ProblemKind = 'missing' | 'damaged' | 'promised';
+export type ProblemKind = ObjectFault | 'promised';
 
 /** Where a problem was found. */
 export type ProblemArea =
@@ -22,6 +23,7 @@ export type ProblemArea =
   | 'state'
   | 'pack'
   | 'object'
+  | 'version'
   | 'graph'
   | 'file';
 
@@ -79,12 +81,17 @@ export const REMEDY = {
   restore:
     "run 'dlv fsck --rebuild' to set the damaged data aside, then add the original files again: what is stored anew serves all versions",
   add: 'add the original files again: what is stored anew serves all versions',
+  version:
+    "run 'dlv fsck --rebuild': it moves the refs that name what is lost to what can be read; " +
+    'the lost itself is only in a backup or a clone',
   upgrade: 'upgrade dlv: a newer one wrote this, and nothing of it is lost',
 } as const;
 
-/** What to do about an object that cannot be read. */
-export function remedyOf(error: DlvError): string {
-  return error instanceof FormatVersionError ? REMEDY.upgrade : REMEDY.restore;
+/** What to do about an object that cannot be read. @param kind  of a blob; null for an extent. */
+export function remedyOf(fault: ObjectFault, kind: BlobKind | null): string {
+  if (fault === 'newer') return REMEDY.upgrade;
+  if (kind === 'version' || kind === 'files' || kind === 'note') return REMEDY.version;
+  return fault === 'missing' ? REMEDY.add : REMEDY.restore;
 }
 
 /** A problem and the objects that cannot be read because of it, dependents included. */

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { isMissing, listDirectory, readSmallFile, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { TEMPORARY_PREFIX } from '../../base/bytes/temporary-name.js';
-import { ConfigError, type DlvError, isDamage } from '../../base/errors.js';
+import { ConfigError, type DlvError, isDamage, objectFault } from '../../base/errors.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';
@@ -66,10 +66,12 @@ class StateCheck {
       return await action();
     } catch (error) {
       const gone = isMissing(error) || (await this.#isGone(file));
-      if (!gone && !isDamage(error)) throw error;
-      const kind = gone ? 'missing' : 'damaged';
+      const fault = gone ? 'missing' : objectFault(error);
+      // Of a newer repository nothing more can be said.
+      if (fault === null || (fault === 'newer' && area === 'format')) throw error;
       const message = gone ? `'${file}' is missing` : (error as Error).message;
-      this.#findings.add(problemOf(kind, area, file, message, remedy));
+      const what = fault === 'newer' ? REMEDY.upgrade : remedy;
+      this.#findings.add(problemOf(fault, area, file, message, what));
       return null;
     }
   }
@@ -152,14 +154,13 @@ class StateCheck {
     return read?.staging ?? new Staging();
   }
 
-  /** Files that are none of ours. */
   /** The budgets file is there only after an archive run. */
   async budgets(): Promise<void> {
     if (await this.#isGone('budgets')) return;
-    const remedy = "delete it: the next 'dlv archive' plans everything again";
-    await this.read('state', 'budgets', () => readBudgets(this.#layout), remedy);
+    await this.read('state', 'budgets', () => readBudgets(this.#layout));
   }
 
+  /** Files that are none of ours. */
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(

@@ -1,40 +1,20 @@
 /**
  * Verifies a repository: state files, pack sets, and everything that versions and staging need.
  *
- * Reads only; `rebuild.ts` mends. Works also on a repository that cannot be opened, as far as that
- * goes. Garbage and leftovers of killed processes are information, not problems. Memory: ids of the
- * needed objects, a set's index while it is read, 96 MiB of planes.
+ * Reads only, without the lock; `rebuild.ts` mends. Works also on a repository that cannot be opened, as
+ * far as that goes. Garbage and leftovers of killed processes are information, not problems. What other
+ * commands change meanwhile must not look like damage: see `checkRepository`. Memory: ids of the needed
+ * objects, a set's index while it is read, 96 MiB of planes. The checks are in fsck-check.ts.
  */
-
 import { isMissing } from '../../base/bytes/files.js';
-import { type DlvError, isDamage, isUnreadable } from '../../base/errors.js';
-import type { ReadAccess, SettingAccess } from '../objects/access.js';
-import { findLostNotes } from '../objects/tiers.js';
-import { type Layout, notesRefName } from '../repo/layout.js';
-import { listNotedVersions } from '../repo/refs/refs.js';
-import { packName } from '../store/pack-format.js';
-import type { Problem, SetInfo } from '../store/types.js';
-import { verifySet } from '../store/verify.js';
-import { addAffected } from './fsck-affected.js';
-import { checkFiles } from './fsck-files.js';
-import { checkBlobs, checkExtents } from './fsck-objects.js';
+import { type DlvError, isDamage } from '../../base/errors.js';
+import type { Layout } from '../repo/layout.js';
+import type { SetId } from '../store/types.js';
+import { Check, type CheckedRepository, type FsckOptions } from './fsck-check.js';
 import { Findings, type FsckChecked, type FsckProblem, problemOf, REMEDY } from './fsck-report.js';
-import { type CheckedState, checkState } from './fsck-state.js';
-import { trashBytes, unfinished, unlistedSets } from './leftovers.js';
-import { type BrokenLink, findReachable, type Reachable } from './reachable.js';
-
-/** What fsck is handed of a repository. */
-export interface CheckedRepository extends ReadAccess, SettingAccess {
-  close(): Promise<void>;
-}
-
-export interface FsckOptions {
-  /** Also rebuilds every distinct file and compares its sha256. */
-  files?: boolean;
-  onStart?(label: string, totalBytes: number): void;
-  onBytes?(count: number): void;
-  signal?: AbortSignal;
-}
+import { checkState } from './fsck-state.js';
+import { trashBytes, unfinished } from './leftovers.js';
+import { markState } from './state-mark.js';
 
 export interface CheckOptions extends FsckOptions {
   /**
@@ -53,8 +33,56 @@ export interface FsckResult {
   checked: FsckChecked;
 }
 
-/** Verifies the repository at `layout`. @throws {FormatVersionError} {IoError} {AbortedError} */
+/** Checks of a repository that changes all the time before only what all of them found is reported. */
+const ATTEMPTS = 4;
+
+/**
+ * Verifies the repository at `layout`.
+ *
+ * Refs are read before the manifest, as they are written after it. A check that finds problems while
+ * other commands changed refs, staging or the manifest is done again. If it never has the repository
+ * for itself, only those problems are reported that the last two checks both found.
+ * @throws {FormatVersionError} {IoError} {AbortedError}
+ */
 export async function checkRepository(layout: Layout, options: CheckOptions): Promise<FsckResult> {
+  /** Sets that were found sound: their files never change. */
+  const sound = new Set<SetId>();
+  let known: FsckResult | null = null;
+  for (let attempt = 1; ; attempt++) {
+    const before = await markState(layout);
+    const result = await checkOnce(layout, options, sound);
+    if (result.problems.length === 0 || (await markState(layout)) === before) return result;
+    if (attempt === ATTEMPTS) return whatBothFound(result, known);
+    known = result;
+  }
+}
+
+/** The problems of a check that the one before it had found as well. */
+function whatBothFound(result: FsckResult, known: FsckResult | null): FsckResult {
+  const text = ({ kind, area, file, message }: FsckProblem): string =>
+    [kind, area, file, message].join('\n');
+  const before = new Set(known?.problems.map(text));
+  const problems = result.problems.filter((problem) => before.has(text(problem)));
+  const gone = result.problems.length - problems.length;
+  const information = [...result.information];
+  if (gone > 0) {
+    information.push(
+      `${gone} problems came and went while other commands changed the repository: ` +
+        "run 'dlv fsck' again when they are done",
+    );
+  }
+  return { ...result, ok: isOk(problems), problems, information };
+}
+
+function isOk(problems: readonly FsckProblem[]): boolean {
+  return problems.every((problem) => problem.kind === 'promised');
+}
+
+async function checkOnce(
+  layout: Layout,
+  options: CheckOptions,
+  sound: Set<SetId>,
+): Promise<FsckResult> {
   const findings = new Findings();
   const checked: FsckChecked = {
     stateFiles: 0,
@@ -70,14 +98,14 @@ export async function checkRepository(layout: Layout, options: CheckOptions): Pr
   const repo = await openDamaged(layout, findings, options);
   if (repo !== null) {
     try {
-      await new Check(repo, state, findings, checked, options).run();
+      await new Check({ repo, state, findings, checked, sound, options }).run();
     } finally {
       await repo.close();
     }
   }
   await addLeftovers(layout, findings);
   const { problems, information } = findings;
-  return { ok: problems.every((p) => p.kind === 'promised'), problems, information, checked };
+  return { ok: isOk(problems), problems, information, checked };
 }
 
 /** Opens what opens; a manifest that cannot be read leaves only the packs to be looked at. */
@@ -106,190 +134,5 @@ async function addLeftovers(layout: Layout, findings: Findings): Promise<void> {
     findings.information.push(
       `${left} unfinished files, of processes that ended or cannot be seen from here, wait for 'dlv gc'`,
     );
-  }
-}
-
-class Check {
-  readonly #repo: CheckedRepository;
-  readonly #state: CheckedState;
-  readonly #findings: Findings;
-  readonly #checked: FsckChecked;
-  readonly #options: FsckOptions;
-  /** Sets whose idx cannot be used: while there is one, nothing can be looked up. */
-  #blind = false;
-
-  constructor(
-    repo: CheckedRepository,
-    state: CheckedState,
-    findings: Findings,
-    checked: FsckChecked,
-    options: FsckOptions,
-  ) {
-    this.#repo = repo;
-    this.#state = state;
-    this.#findings = findings;
-    this.#checked = checked;
-    this.#options = options;
-  }
-
-  async run(): Promise<void> {
-    await this.#sets();
-    const { layout, store } = this.#repo;
-    const unlisted = await unlistedSets(layout, store.sets());
-    if (unlisted.length > 0) {
-      this.#findings.information.push(
-        `${unlisted.length} pack sets of interrupted commands are not listed; 'dlv gc' removes them`,
-      );
-    }
-    if (this.#blind) {
-      this.#findings.information.push(
-        "an index cannot be used, so no object was checked: run 'dlv fsck' again after the rebuild",
-      );
-      return;
-    }
-    await this.#objects();
-  }
-
-  async #sets(): Promise<void> {
-    const { store } = this.#repo;
-    const sets = store.sets();
-    const bytesOf = (info: SetInfo) => Object.values(info.bytes).reduce((a, b) => a + b, 0);
-    const total = sets.reduce((sum, info) => sum + bytesOf(info), 0);
-    this.#options.onStart?.('checking packs', total);
-    for (const info of sets) {
-      this.#options.signal?.throwIfAborted();
-      for await (const problem of verifySet(store.backend, info)) await this.#pack(problem, info);
-      this.#checked.sets++;
-      this.#checked.packBytes += bytesOf(info);
-      this.#options.onBytes?.(bytesOf(info));
-    }
-  }
-
-  async #pack(found: Problem, info: SetInfo): Promise<void> {
-    const isIndex = found.file === packName(info.id, 'idx');
-    if (isIndex) this.#blind = true;
-    const kind = found.what === 'missing-file' ? 'missing' : 'damaged';
-    const remedy = isIndex ? REMEDY.rebuild : REMEDY.restore;
-    const problem = problemOf(kind, 'pack', found.file, found.message, remedy);
-    this.#findings.addPlace(problem, {
-      offset: found.offset ?? null,
-      object: found.blob ?? found.extent ?? null,
-      segment: found.segment ?? null,
-    });
-  }
-
-  async #objects(): Promise<void> {
-    const { staging } = this.#state;
-    const { signal } = this.#options;
-    const abort = signal ? { signal } : {};
-    const broken: BrokenLink[] = [];
-    const reachable = await findReachable(this.#repo, {
-      staging,
-      reflogSince: this.#reflogSince(),
-      onBroken: (link) => broken.push(link),
-      ...abort,
-    });
-    const onBytes = (count: number) => this.#options.onBytes?.(count);
-    this.#options.onStart?.('checking objects', this.#checked.packBytes);
-    await this.#forgetHidden();
-    await checkBlobs(this.#repo, reachable.blobs, this.#findings, { onBytes, ...abort });
-    await checkExtents(this.#repo, reachable.extents, this.#findings, { onBytes, ...abort });
-    for (const link of broken) this.#addBroken(link);
-    this.#checked.versions = reachable.versions.size;
-    this.#checked.blobs = reachable.blobs.size;
-    this.#checked.extents = reachable.extents.size;
-    await addAffected(this.#repo, this.#findings.list, reachable.versions, staging, signal);
-    await this.#tiers(reachable);
-    if (this.#options.files) await this.#files(reachable);
-    await this.#countGarbage(reachable);
-  }
-
-  /** A record that is damaged where another set holds the live one affects nothing. */
-  async #forgetHidden(): Promise<void> {
-    const { store } = this.#repo;
-    for (const { problem, objects } of this.#findings.list) {
-      const set = /^packs\/([0-9a-f]{32})\./.exec(problem.file ?? '')?.[1];
-      if (set === undefined) continue;
-      for (const { object, segment } of problem.places) {
-        if (object === null) continue;
-        const find = segment === null ? store.findBlob(object) : store.findSegment(object, segment);
-        if ((await find)?.set !== set) objects.delete(object);
-      }
-    }
-  }
-
-  /** Says which versions are not exact, and finds tier notes that their refs have lost. */
-  async #tiers(reachable: Reachable): Promise<void> {
-    const labels = new Map<string, number>();
-    for (const version of await listNotedVersions(this.#repo.layout)) {
-      if (!reachable.versions.has(version)) continue;
-      const label = await this.#repo.tier(version).then(
-        (tier) => tier?.label,
-        (error: unknown) => {
-          if (isUnreadable(error)) return undefined; // found before
-          throw error;
-        },
-      );
-      if (label !== undefined) labels.set(label, (labels.get(label) ?? 0) + 1);
-    }
-    for (const [label, count] of labels) {
-      const versions = count === 1 ? '1 version is' : `${count} versions are`;
-      this.#findings.information.push(`${versions} kept as ${label}: exact bytes were given up`);
-    }
-    if (!this.#findings.problems.some(({ kind }) => kind === 'missing')) return;
-    for (const [version, notes] of await findLostNotes(this.#repo)) {
-      if (!reachable.versions.has(version)) continue;
-      const name = notesRefName(version);
-      const message = `'${name}' does not list ${notes.length} of the tiers of its version`;
-      this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
-    }
-  }
-
-  /** As gc: what an older reflog line names may have been dropped in part. */
-  #reflogSince(): number {
-    return Date.now() - this.#repo.config.get('gc.graceDays') * 24 * 60 * 60 * 1000;
-  }
-
-  /** Damage that the checks of single objects cannot see: bytes that are whole and mean nothing. */
-  #addBroken(link: BrokenLink): void {
-    const findings = this.#findings;
-    if (link.kind === 'ref') {
-      const isKnown = findings.list.some(({ problem }) => problem.file?.endsWith(link.name));
-      if (!isKnown) {
-        findings.add(problemOf(link.what, 'ref', link.name, link.message, link.remedy));
-      }
-      return;
-    }
-    if (findings.of(link.name as never) !== undefined) return;
-    if (link.version !== null && findings.of(link.version) !== undefined) return;
-    const finding = findings.add(problemOf(link.what, 'object', null, link.message, link.remedy));
-    finding.problem.affects.push({ version: link.version, path: link.path });
-    finding.problem.affectedFiles = 1;
-  }
-
-  async #files(reachable: Reachable): Promise<void> {
-    this.#checked.files = await checkFiles(
-      this.#repo,
-      reachable.versions,
-      this.#state.staging,
-      this.#findings,
-      this.#options,
-    );
-  }
-
-  async #countGarbage(reachable: Reachable): Promise<void> {
-    let garbage = 0;
-    let hidden = 0;
-    for await (const { entry, live } of this.#repo.store.records()) {
-      const isNeeded =
-        'kind' in entry ? reachable.blobs.has(entry.id) : reachable.extents.has(entry.id);
-      if (!live) hidden++;
-      else if (!isNeeded) garbage++;
-    }
-    if (garbage + hidden > 0) {
-      this.#findings.information.push(
-        `${garbage} objects are in no version (bases of others among them), ${hidden} are stored twice`,
-      );
-    }
   }
 }

@@ -9,7 +9,7 @@
 import path from 'node:path';
 import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { ConflictError, CorruptError } from '../../base/errors.js';
+import { ConflictError } from '../../base/errors.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
 import { isTrashName } from '../repo/layout.js';
 import { listOtherReaders } from '../repo/processes/readers.js';
@@ -25,7 +25,7 @@ import {
   storedBytes,
 } from '../store/types.js';
 import { deleteLeftovers, unlistedSets } from './leftovers.js';
-import { findReachable, withBases } from './reachable.js';
+import { findReachable, refuseBroken, withBases } from './reachable.js';
 import { replaceSets } from './replace-sets.js';
 
 /** Sets below this are merged. */
@@ -157,12 +157,7 @@ async function findNeeded(repo: CollectedRepository, options: GcOptions): Promis
   const reachable = await findReachable(repo, {
     staging,
     reflogSince: since,
-    onBroken(link) {
-      throw new CorruptError(`cannot collect garbage: ${link.message}`, {
-        name: link.name,
-        hint: "run 'dlv fsck' and repair the repository first",
-      });
-    },
+    onBroken: (link) => refuseBroken('cannot collect garbage', link),
     ...(options.signal ? { signal: options.signal } : {}),
   });
   return withBases(repo, reachable, options.signal);

@@ -9,7 +9,14 @@ import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { Pace } from '../../base/bytes/pace.js';
 import { forEachInTurns } from '../../base/bytes/small-files.js';
-import { isDamage, isUnreadable, NotFoundError } from '../../base/errors.js';
+import {
+  CorruptError,
+  FormatVersionError,
+  isDamage,
+  isUnreadable,
+  type ObjectFault,
+  objectFault,
+} from '../../base/errors.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
@@ -19,23 +26,31 @@ import { type ReflogEntry, readDeletedReflogs, readReflog } from '../repo/refs/r
 import { listNotedVersions, readEachRef, readNotes } from '../repo/refs/refs.js';
 import type { Staging } from '../repo/staging/staging.js';
 import type { FileEntry } from '../repo/version/file-page.js';
-import { readPages } from '../repo/version/file-tree.js';
+import { type FileTree, readPages } from '../repo/version/file-tree.js';
 import { readVersion } from '../repo/version/version.js';
 import { segmentCount } from '../store/types.js';
-import { REMEDY, remedyOf } from './fsck-report.js';
 
 /** An object that is named but cannot be read, and by what. */
 export interface BrokenLink {
   kind: 'ref' | 'blob' | 'extent' | 'staging';
   /** Id, or the name of a ref. */
   name: string;
-  what: 'missing' | 'damaged';
+  what: ObjectFault;
   message: string;
-  /** What to do about it. */
-  remedy: string;
   /** The version and path that need it, where one does. */
   version: Id | null;
   path: string | null;
+}
+
+/** Ends a command that must not guess what a damaged repository needs. @throws {CorruptError} {FormatVersionError} */
+export function refuseBroken(what: string, { name, what: fault, message }: BrokenLink): never {
+  if (fault === 'newer') {
+    throw new FormatVersionError(`${what}: ${message}`, { name, hint: 'upgrade dlv' });
+  }
+  throw new CorruptError(`${what}: ${message}`, {
+    name,
+    hint: "run 'dlv fsck' and repair the repository first",
+  });
 }
 
 /** Objects that are needed, by id. */
@@ -57,6 +72,8 @@ export interface ReachableOptions {
   /** The staging area: its files, and the versions that its lines stand on or will derive from. */
   staging: Staging;
   onBroken(link: BrokenLink): void;
+  /** Called for a file that a snapshot of a version names and the version does not hold. */
+  onMissingMember?(version: Id, snapshot: string, path: string): void;
   /** Versions whose files are left out: what others need is found then. */
   without?: ReadonlySet<Id>;
   signal?: AbortSignal;
@@ -103,8 +120,14 @@ async function rootsOf(
       await action();
     } catch (error) {
       if (!isDamage(error) && !isMissing(error)) throw error;
-      const what = isMissing(error) ? 'missing' : 'damaged';
-      options.onBroken(brokenRef(name, what, (error as Error).message));
+      options.onBroken({
+        kind: 'ref',
+        name,
+        what: isMissing(error) ? 'missing' : 'damaged',
+        message: (error as Error).message,
+        version: null,
+        path: null,
+      });
     }
   };
   await tryRead('HEAD', async () => {
@@ -124,7 +147,14 @@ async function rootsOf(
       const log = await readReflog(layout, name, NOT_A_VERSION);
       if (log.damaged.length > 0) {
         const message = `reflog of '${name}' has damaged lines: ${log.damaged.join(', ')}`;
-        options.onBroken(brokenRef(name, 'damaged', message));
+        options.onBroken({
+          kind: 'ref',
+          name,
+          what: 'damaged',
+          message,
+          version: null,
+          path: null,
+        });
       }
       await addMoves(log.entries);
     },
@@ -132,10 +162,6 @@ async function rootsOf(
   );
   await addMoves(await readDeletedReflogs(layout));
   return roots;
-}
-
-function brokenRef(name: string, what: BrokenLink['what'], message: string): BrokenLink {
-  return { kind: 'ref', name, what, message, remedy: REMEDY.rebuild, version: null, path: null };
 }
 
 class Walk {
@@ -174,13 +200,13 @@ class Walk {
       return await action();
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      const broken = (error.data.id ?? error.data.name ?? id) as string;
+      const { data, message } = error;
+      const broken = (data.id ?? data.name ?? id) as string;
       this.#options.onBroken({
         kind,
         name: kind === 'ref' ? notesRefName(id) : broken,
-        what: error instanceof NotFoundError ? 'missing' : 'damaged',
-        message: error.message,
-        remedy: kind === 'ref' ? REMEDY.rebuild : remedyOf(error),
+        what: objectFault(error) ?? 'damaged',
+        message,
         version,
         path,
       });
@@ -213,11 +239,27 @@ class Walk {
         ? await this.#guard(current, current, null, () => readTier(this.#repo, current))
         : null;
       await this.#guard(current, current, null, async () => {
+        const members = new Map<string, string>();
         for await (const page of readPages(version.tree, this.#repo)) {
           for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, current);
+          for (const { key, members: named } of page.snapshots) {
+            for (const path of named) if (path !== key) members.set(path, key);
+          }
         }
+        await this.#members(current, version.tree, members);
       });
     }
+  }
+
+  /** @param members  files that snapshots name, and the key of one that does. */
+  async #members(version: Id, tree: FileTree, members: Map<string, string>): Promise<void> {
+    const report = this.#options.onMissingMember;
+    if (report === undefined || members.size === 0) return;
+    // Once more: a snapshot may stand in a page before those of its members.
+    for await (const page of readPages(tree, this.#repo)) {
+      for (const { path } of page.files) members.delete(path);
+    }
+    for (const [path, key] of members) report(version, key, path);
   }
 
   /** Adds what a file is rebuilt from. */

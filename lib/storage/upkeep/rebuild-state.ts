@@ -12,15 +12,21 @@ import {
 } from '../../base/bytes/files.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { sealReadable } from '../../base/bytes/sealed.js';
-import { isDamage } from '../../base/errors.js';
+import { isDamage, objectFault } from '../../base/errors.js';
 import { MANIFEST_BYTES_MAX, REFLOG_BYTES_MAX } from '../../base/limits.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
+import type { RepositoryLock } from '../repo/processes/lock.js';
 import { formatHead, type Head, parseHead, readHead } from '../repo/refs/head.js';
 import { parseRefName } from '../repo/refs/ref-name.js';
-import { parseReflogLine, readReflog } from '../repo/refs/reflog.js';
+import {
+  appendReflog,
+  parseReflogLine,
+  type ReflogEntry,
+  readReflog,
+} from '../repo/refs/reflog.js';
 import {
   formatNotes,
   formatRef,
@@ -55,7 +61,8 @@ export async function rebuildFrame(layout: Layout, report: RebuildReport): Promi
   }
 }
 
-async function isSound(read: () => Promise<unknown>): Promise<boolean> {
+/** True if a read succeeds, false if it finds damage or nothing. */
+export async function isSound(read: () => Promise<unknown>): Promise<boolean> {
   try {
     await read();
     return true;
@@ -65,9 +72,13 @@ async function isSound(read: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Makes refs, notes, HEAD and reflogs anew where they are damaged. */
+/** What the rebuild of refs is handed. */
+export type RefRepair = ReadAccess & SettingAccess;
+
+/** Makes refs, notes, HEAD and reflogs anew where they are damaged or name what cannot be read. */
 export async function rebuildRefs(
-  repo: ReadAccess & SettingAccess,
+  repo: RefRepair,
+  lock: RepositoryLock,
   report: RebuildReport,
 ): Promise<void> {
   const { layout } = repo;
@@ -77,17 +88,31 @@ export async function rebuildRefs(
   for (const name of [...names].sort()) {
     if (name.startsWith('refs/notes/')) await rebuildNotes(repo, name, report);
     else {
-      const id = await rebuildRef(repo, name, report);
+      const id = await rebuildRef(repo, lock, name, report);
       if (id !== null) found.set(name, id);
     }
   }
   await restoreLostNotes(repo, report);
-  await rebuildHead(repo, found, report);
+  await rebuildHead(repo, lock, found, report);
   for (const name of await logNames(layout)) await rebuildReflog(layout, name, report);
 }
 
+/** True for a version that is here, also if only a newer dlv can read it. */
+export async function isReadable(repo: RefRepair, id: Id): Promise<boolean> {
+  try {
+    await repo.version(id);
+    return true;
+  } catch (error) {
+    const fault = objectFault(error);
+    if (fault === null) throw error;
+    return fault === 'newer';
+  }
+}
+
+/** @returns the version that the ref names now, or null. */
 async function rebuildRef(
-  repo: ReadAccess & SettingAccess,
+  repo: RefRepair,
+  lock: RepositoryLock,
   name: string,
   report: RebuildReport,
 ): Promise<Id | null> {
@@ -96,29 +121,54 @@ async function rebuildRef(
   const sound = await isSound(async () => {
     current = await readRef(layout, name);
   });
-  if (sound && current !== null) return current;
-  const { entries } = await readReflog(layout, name, '0'.repeat(64) as Id);
+  if (sound && current !== null && (await isReadable(repo, current))) return current;
+  const { entries } = await readReflog(layout, name, NOT_A_VERSION);
   // It was deleted: the last line says so.
-  if (sound && entries.at(-1)?.after === null) return null;
-  for (const entry of entries.reverse()) {
-    const id = entry.after;
-    if (id === null || !(await isSound(() => repo.readBlob(id, 'version')).catch(() => false))) {
-      continue;
-    }
+  if (sound && current === null && entries.at(-1)?.after === null) return null;
+  // A tag means one version for ever: another one than it named would be a lie.
+  const isMoved = current !== null;
+  const id = isMoved && name.startsWith('refs/tags/') ? null : await lastReadable(repo, entries);
+  if (id !== null) {
     await keepAside(layout, name);
+    if (isMoved) await appendReflog(lock, name, moveOfRebuild(current, id));
     await makeDirectory(path.dirname(layout.ref(name)));
-    const file = layout.ref(name);
-    await writeFileAtomic(file, sealReadable(formatRef(id), file, parseRef));
-    report.done.push(`set '${name}' to ${id.slice(0, 10)}, the last version of its reflog`);
+    await writeFileAtomic(
+      layout.ref(name),
+      sealReadable(formatRef(id), layout.ref(name), parseRef),
+    );
+    const why = isMoved ? `; version ${current}, which it named, cannot be read` : '';
+    report.done.push(
+      `set '${name}' to ${id.slice(0, 10)}, the last version of its reflog that can be read${why}`,
+    );
     return id;
   }
-  if (!sound) {
+  if (isMoved) {
+    report.failed.push(
+      `'${name}' still names version ${current}, which cannot be read, and its reflog has no other: ` +
+        "delete it, or set it to a version of 'dlv log --all'",
+    );
+  } else if (!sound) {
     report.failed.push(
       `'${name}' stays damaged: its reflog names no version that is here; ` +
         "find the version with 'dlv log --all' or delete the ref",
     );
   }
+  return current;
+}
+
+/** Tells readReflog that nothing is known of where a ref points. */
+const NOT_A_VERSION = '0'.repeat(64) as Id;
+
+async function lastReadable(repo: RefRepair, entries: readonly ReflogEntry[]): Promise<Id | null> {
+  for (const { after } of entries.toReversed()) {
+    if (after !== null && (await isReadable(repo, after))) return after;
+  }
   return null;
+}
+
+function moveOfRebuild(before: Id | null, after: Id | null): ReflogEntry {
+  const reason = 'fsck: the version before cannot be read';
+  return { before, after, who: 'dlv fsck', time: Date.now(), reason };
 }
 
 /** Keeps the note ids of a damaged list that are whole and present. */
@@ -158,27 +208,42 @@ async function restoreLostNotes(
   }
 }
 
+/** HEAD of a damaged or missing file, and of one that names a version which cannot be read. */
 async function rebuildHead(
-  repo: ReadAccess & SettingAccess,
+  repo: RefRepair,
+  lock: RepositoryLock,
   refs: ReadonlyMap<string, Id>,
   report: RebuildReport,
 ): Promise<void> {
   const { layout } = repo;
-  if (await isSound(() => readHead(layout))) return;
-  const { entries } = await readReflog(layout, 'HEAD', '0'.repeat(64) as Id);
+  let old: Head | null = null;
+  const sound = await isSound(async () => {
+    old = await readHead(layout);
+  });
+  const lost = lostVersionOf(old);
+  if (sound && (lost === null || (await isReadable(repo, lost)))) return;
+  const { entries } = await readReflog(layout, 'HEAD', NOT_A_VERSION);
   const last = entries.at(-1)?.after ?? null;
-  const branches = [...refs].filter(([name]) => name.startsWith('refs/heads/'));
+  const model = (old as Head | null)?.model;
+  const branches = [...refs].filter(([name]) =>
+    name.startsWith(model === undefined ? 'refs/heads/' : `refs/heads/${model}/`),
+  );
   const chosen = branches.find(([, id]) => id === last) ?? branches[0];
   const place = chosen === undefined ? null : parseRefName(chosen[0]);
   const head: Head =
     place?.kind === 'head'
       ? { kind: 'branch', model: place.model, branch: place.branch }
-      : { kind: 'branch', model: 'model', branch: repo.config.get('init.branch') };
+      : { kind: 'branch', model: model ?? 'model', branch: repo.config.get('init.branch') };
   await keepAside(layout, 'HEAD');
-  const file = layout.head;
-  await writeFileAtomic(file, sealReadable(formatHead(head), file, parseHead));
+  if (lost !== null) await appendReflog(lock, 'HEAD', moveOfRebuild(lost, chosen?.[1] ?? null));
+  await writeFileAtomic(layout.head, sealReadable(formatHead(head), layout.head, parseHead));
   const why = chosen?.[1] === last && last !== null ? 'where its reflog ends' : 'a guess';
-  report.done.push(`set HEAD to '${head.model}/${(head as { branch: string }).branch}': ${why}`);
+  const reason = lost === null ? why : `version ${lost}, which it named, cannot be read`;
+  report.done.push(`set HEAD to '${head.model}/${(head as { branch: string }).branch}': ${reason}`);
+}
+
+function lostVersionOf(head: Head | null): Id | null {
+  return head?.kind === 'detached' ? head.id : null;
 }
 
 /** Takes the damaged lines out of a reflog. */

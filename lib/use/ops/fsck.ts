@@ -18,6 +18,7 @@ import {
 import { checkRepository, type FsckResult } from '../../storage/upkeep/fsck.js';
 import { keepAside } from '../../storage/upkeep/keep-aside.js';
 import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.js';
+import { rebuildBudgets, rebuildLines, refuseNewer } from '../../storage/upkeep/rebuild-lines.js';
 import { rebuildFrame, rebuildRefs } from '../../storage/upkeep/rebuild-state.js';
 import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/staged-version.js';
@@ -59,12 +60,15 @@ async function rebuild(layout: Layout, context: OpContext): Promise<RebuildRepor
   await withLock(
     layout,
     async (lock) => {
+      await refuseNewer(layout);
       await rebuildFrame(layout, report);
       await rebuildPacks(layout, report, abort);
       const repo = await Repository.openForRepair(layout, abort);
       try {
-        await rebuildRefs(repo, report);
+        await rebuildRefs(repo, lock, report);
         await rebuildStaging(repo, lock, report);
+        await rebuildLines(repo, lock, report);
+        await rebuildBudgets(layout, report);
       } finally {
         await repo.close();
       }

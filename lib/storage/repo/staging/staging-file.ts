@@ -167,7 +167,7 @@ export function bodyOf(bytes: Uint8Array, file: string): Uint8Array {
   if (Buffer.compare(body.subarray(0, MAGIC.length), MAGIC) !== 0) {
     throw new FormatVersionError(`'${file}' has the version ${body[4]}, this dlv reads 1`, {
       file,
-      hint: 'update dlv',
+      hint: 'upgrade dlv',
     });
   }
   return body.subarray(MAGIC.length);

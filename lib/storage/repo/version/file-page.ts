@@ -161,9 +161,8 @@ function unpackSnapshot(row: Packed, file: string): Snapshot {
  * @throws {CorruptError} DLV_CORRUPT
  */
 export function unpackPage(value: Packed, file: string, order: PathOrder): FilePage {
-  const fields = new Fields(value, file, 3);
-  const format = fields.count('page format');
-  if (format !== PAGE_FORMAT) throw corrupt(file, `page format ${format}`);
+  const fields = new Fields(value, file);
+  fields.form('form of a page', PAGE_FORMAT);
   const files = fields.array('files').map((row) => unpackFile(row, file));
   for (const { path } of files) {
     if (!order.follows(path)) throw corrupt(file, `'${path}' is out of order`);
@@ -178,5 +177,6 @@ export function unpackPage(value: Packed, file: string, order: PathOrder): FileP
       throw corrupt(file, `snapshot '${snapshot.key}' is out of order`);
     }
   });
+  fields.end();
   return { files, snapshots };
 }

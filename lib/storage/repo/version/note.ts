@@ -80,15 +80,14 @@ export function encodeNote(note: Note): Uint8Array {
   return bytes;
 }
 
-/** The mirror of encodeNote. @throws {CorruptError} DLV_CORRUPT */
+/** The mirror of encodeNote. @throws {CorruptError} {FormatVersionError} */
 export function decodeNote(bytes: Uint8Array, file: string): Note {
-  const f = new Fields(decodeCanonical(bytes, file), file, 7);
-  const format = f.count('note format');
-  if (format !== NOTE_FORMAT) throw damaged(file, `note format ${format}`);
+  const f = new Fields(decodeCanonical(bytes, file), file);
+  f.form('note form', NOTE_FORMAT);
   const version = idFromBytes(f.bytes('version', ID_BYTES), file);
   const kind = f.string('kind');
   const author = new Fields(f.any('author'), file, 2);
-  return {
+  const note = {
     version,
     kind,
     author: { name: author.string('author name'), email: author.string('author email') },
@@ -96,6 +95,8 @@ export function decodeNote(bytes: Uint8Array, file: string): Note {
     tzMinutes: f.integer('time zone'),
     body: f.any('body'),
   };
+  f.end();
+  return note;
 }
 
 function damaged(file: string, what: string): CorruptError {

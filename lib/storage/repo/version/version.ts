@@ -299,7 +299,7 @@ export function decodeVersion(bytes: Uint8Array, file: string): Version {
 function newerVersion(file: string, what: string): FormatVersionError {
   return new FormatVersionError(`cannot read '${file}': it uses ${what}`, {
     file,
-    hint: 'update dlv; the other versions of the repository stay readable',
+    hint: 'upgrade dlv; the other versions of the repository stay readable',
   });
 }
 

@@ -70,7 +70,7 @@ test('format: unknown flags refuse reading, or writing, or nothing', async (t) =
   await writeFormat(layout, { ...format, readRequired: ['ids-blake3-1', 'packs-1'] });
   const error = await t.throwsAsync(readFormat(layout), { code: 'DLV_FORMAT_VERSION' });
   t.regex(error!.message, /ids-blake3-1/);
-  t.regex(String((error as unknown as { data: { hint: string } }).data.hint), /update dlv/);
+  t.regex(String((error as unknown as { data: { hint: string } }).data.hint), /upgrade dlv/);
 });
 
 test('state files: every flipped bit and every missing tail is found', async (t) => {

@@ -46,7 +46,8 @@ test('manifest: lines that are not in the one form are damage, though the sum is
     '',
     '\n',
     'dlv manifest 1\n',
-    'dlv manifest 2\ngeneration 3\n',
+    'dlv manifest 0\ngeneration 3\n',
+    'dlv manifest 02\ngeneration 3\n',
     'dlv manifest 1\ngeneration -1\n',
     'dlv manifest 1\ngeneration 03\n',
     'dlv manifest 1\ngeneration 1e3\n',
@@ -74,6 +75,14 @@ test('manifest: lines that are not in the one form are damage, though the sum is
     t.is((error as DlvError).code, 'DLV_CORRUPT', text);
   }
   t.is(decodeManifest(seal(`${head}set ${a} 0 8 0 0 300\n`), 'manifest').sets.length, 1);
+});
+
+test('manifest: a later form is that of a newer dlv, not damage', (t) => {
+  const error = t.throws(() =>
+    decodeManifest(seal('dlv manifest 2\nwhatever comes then\n'), 'manifest'),
+  ) as DlvError;
+  t.is(error.code, 'DLV_FORMAT_VERSION');
+  t.regex(String(error.data.hint), /upgrade dlv/);
 });
 
 test('manifest: bytes that are no UTF-8 are damage', (t) => {

@@ -199,7 +199,7 @@ test('fsck: an object of a newer format is named, with no advice that would lose
   for (const files of [false, true]) {
     const { problems, checked } = await fsck(work.context, { files });
     t.is(problems.length, 1, 'in a version and in staging');
-    t.like(problems[0], { kind: 'damaged', area: 'object', affectedFiles: 2 });
+    t.like(problems[0], { kind: 'newer', area: 'object', affectedFiles: 2 });
     t.true(problems[0]!.places.some((place) => place.object === id));
     t.regex(problems[0]!.remedy, /upgrade dlv/);
     t.is(checked.files, files ? 2 : 0, 'the others are checked all the same');

@@ -1,0 +1,306 @@
+/** What fsck looks at in a repository that opens: its pack sets and the objects that it needs. */
+import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { isUnreadable } from '../../base/errors.js';
+import type { ReadAccess, SettingAccess } from '../objects/access.js';
+import { findLostNotes } from '../objects/tiers.js';
+import { notesRefName } from '../repo/layout.js';
+import { listNotedVersions } from '../repo/refs/refs.js';
+import type { Backend } from '../store/backend.js';
+import { packName } from '../store/pack-format.js';
+import type { Problem, SetId, SetInfo } from '../store/types.js';
+import { verifySet } from '../store/verify.js';
+import { addAffected } from './fsck-affected.js';
+import { checkFiles } from './fsck-files.js';
+import { checkBlobs, checkExtents } from './fsck-objects.js';
+import {
+  type Findings,
+  type FsckChecked,
+  type FsckProblem,
+  problemOf,
+  REMEDY,
+  remedyOf,
+} from './fsck-report.js';
+import type { CheckedState } from './fsck-state.js';
+import { unlistedSets } from './leftovers.js';
+import { type BrokenLink, findReachable, type Reachable } from './reachable.js';
+
+/** What fsck is handed of a repository. */
+export interface CheckedRepository extends ReadAccess, SettingAccess {
+  close(): Promise<void>;
+}
+
+export interface FsckOptions {
+  /** Also rebuilds every distinct file and compares its sha256. */
+  files?: boolean;
+  onStart?(label: string, totalBytes: number): void;
+  onBytes?(count: number): void;
+  signal?: AbortSignal;
+}
+
+/** Times that sets are looked for which other commands listed since: each time they are few. */
+const ROUNDS = 8;
+
+/** What a check works on and where it puts what it finds. */
+export interface CheckParts {
+  repo: CheckedRepository;
+  state: CheckedState;
+  findings: Findings;
+  checked: FsckChecked;
+  /** Sets that are known to be sound; sound ones are added. */
+  sound: Set<SetId>;
+  options: FsckOptions;
+}
+
+export class Check {
+  readonly #repo: CheckedRepository;
+  readonly #state: CheckedState;
+  readonly #findings: Findings;
+  readonly #checked: FsckChecked;
+  readonly #sound: Set<SetId>;
+  readonly #options: FsckOptions;
+  /** Sets whose idx cannot be used: while there is one, nothing can be looked up. */
+  #blind = false;
+
+  constructor({ repo, state, findings, checked, sound, options }: CheckParts) {
+    this.#repo = repo;
+    this.#state = state;
+    this.#findings = findings;
+    this.#checked = checked;
+    this.#sound = sound;
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    await this.#sets();
+    const { layout, store } = this.#repo;
+    const unlisted = await unlistedSets(layout, store.sets());
+    if (unlisted.length > 0) {
+      this.#findings.information.push(
+        `${unlisted.length} pack sets of interrupted commands are not listed; 'dlv gc' removes them`,
+      );
+    }
+    if (this.#blind) {
+      this.#findings.information.push(
+        "an index cannot be used, so no object was checked: run 'dlv fsck' again after the rebuild",
+      );
+      return;
+    }
+    await this.#objects();
+  }
+
+  /** Checks the listed sets, and those that other commands list meanwhile. */
+  async #sets(): Promise<void> {
+    const { store } = this.#repo;
+    const bytesOf = (info: SetInfo) => Object.values(info.bytes).reduce((a, b) => a + b, 0);
+    const total = store.sets().reduce((sum, info) => sum + bytesOf(info), 0);
+    this.#options.onStart?.('checking packs', total);
+    const met = new Set<SetId>();
+    for (let round = 0; round < ROUNDS; round++) {
+      const fresh = store.sets().filter((info) => !met.has(info.id));
+      if (fresh.length === 0) return;
+      for (const info of fresh) {
+        throwIfAborted(this.#options.signal);
+        met.add(info.id);
+        if (!(await this.#set(info))) continue;
+        this.#checked.sets++;
+        this.#checked.packBytes += bytesOf(info);
+        this.#options.onBytes?.(bytesOf(info));
+      }
+      await store.reload();
+    }
+  }
+
+  /** @returns false if the set was taken from the list meanwhile: what its files are says nothing then. */
+  async #set(info: SetInfo): Promise<boolean> {
+    if (this.#sound.has(info.id)) return true;
+    const { store } = this.#repo;
+    for (;;) {
+      const problems = await problemsOf(store.backend, info);
+      if (problems?.length === 0) {
+        this.#sound.add(info.id);
+        return true;
+      }
+      await store.reload();
+      if (!store.sets().some(({ id }) => id === info.id)) return false;
+      // Gone while it was opened, and listed: another look says which file is missing.
+      if (problems === null) continue;
+      for (const problem of problems) this.#pack(problem, info);
+      return true;
+    }
+  }
+
+  #pack(found: Problem, info: SetInfo): void {
+    const isIndex = found.file === packName(info.id, 'idx');
+    if (isIndex) this.#blind = true;
+    const kind = found.what === 'missing-file' ? 'missing' : 'damaged';
+    const remedy = isIndex ? REMEDY.rebuild : REMEDY.restore;
+    const problem = problemOf(kind, 'pack', found.file, found.message, remedy);
+    this.#findings.addPlace(problem, {
+      offset: found.offset ?? null,
+      object: found.blob ?? found.extent ?? null,
+      segment: found.segment ?? null,
+    });
+  }
+
+  async #objects(): Promise<void> {
+    const { staging } = this.#state;
+    const { signal } = this.#options;
+    const abort = signal ? { signal } : {};
+    const broken: BrokenLink[] = [];
+    const reachable = await findReachable(this.#repo, {
+      staging,
+      reflogSince: this.#reflogSince(),
+      onBroken: (link) => broken.push(link),
+      onMissingMember: (version, key, path) => this.#addMissingMember(version, key, path),
+      ...abort,
+    });
+    const onBytes = (count: number) => this.#options.onBytes?.(count);
+    this.#options.onStart?.('checking objects', this.#checked.packBytes);
+    await this.#forgetHidden();
+    await checkBlobs(this.#repo, reachable.blobs, this.#findings, { onBytes, ...abort });
+    await checkExtents(this.#repo, reachable.extents, this.#findings, { onBytes, ...abort });
+    for (const link of broken) this.#addBroken(link);
+    this.#addLostRefs();
+    this.#checked.versions = reachable.versions.size;
+    this.#checked.blobs = reachable.blobs.size;
+    this.#checked.extents = reachable.extents.size;
+    await addAffected(this.#repo, this.#findings.list, reachable.versions, staging, signal);
+    for (const problem of this.#findings.problems) nameLostVersions(problem);
+    await this.#tiers(reachable);
+    if (this.#options.files) await this.#files(reachable);
+    await this.#countGarbage(reachable);
+  }
+
+  /** A record that is damaged where another set holds the live one affects nothing. */
+  async #forgetHidden(): Promise<void> {
+    const { store } = this.#repo;
+    for (const { problem, objects } of this.#findings.list) {
+      const set = /^packs\/([0-9a-f]{32})\./.exec(problem.file ?? '')?.[1];
+      if (set === undefined) continue;
+      for (const { object, segment } of problem.places) {
+        if (object === null) continue;
+        const find = segment === null ? store.findBlob(object) : store.findSegment(object, segment);
+        if ((await find)?.set !== set) objects.delete(object);
+      }
+    }
+  }
+
+  /** Says which versions are not exact, and finds tier notes that their refs have lost. */
+  async #tiers(reachable: Reachable): Promise<void> {
+    const labels = new Map<string, number>();
+    for (const version of await listNotedVersions(this.#repo.layout)) {
+      if (!reachable.versions.has(version)) continue;
+      const label = await this.#repo.tier(version).then(
+        (tier) => tier?.label,
+        (error: unknown) => {
+          if (isUnreadable(error)) return undefined; // found before
+          throw error;
+        },
+      );
+      if (label !== undefined) labels.set(label, (labels.get(label) ?? 0) + 1);
+    }
+    for (const [label, count] of labels) {
+      const versions = count === 1 ? '1 version is' : `${count} versions are`;
+      this.#findings.information.push(`${versions} kept as ${label}: exact bytes were given up`);
+    }
+    if (!this.#findings.problems.some(({ kind }) => kind === 'missing')) return;
+    for (const [version, notes] of await findLostNotes(this.#repo)) {
+      if (!reachable.versions.has(version)) continue;
+      const name = notesRefName(version);
+      const message = `'${name}' does not list ${notes.length} of the tiers of its version`;
+      this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
+    }
+  }
+
+  /** As gc: what an older reflog line names may have been dropped in part. */
+  #reflogSince(): number {
+    return Date.now() - this.#repo.config.get('gc.graceDays') * 24 * 60 * 60 * 1000;
+  }
+
+  /** Damage that the checks of single objects cannot see: bytes that are whole and mean nothing. */
+  #addBroken(link: BrokenLink): void {
+    const findings = this.#findings;
+    if (link.kind === 'ref') {
+      const isKnown = findings.list.some(({ problem }) => problem.file?.endsWith(link.name));
+      if (!isKnown) {
+        findings.add(problemOf(link.what, 'ref', link.name, link.message, REMEDY.rebuild));
+      }
+      return;
+    }
+    if (findings.of(link.name as never) !== undefined) return;
+    if (link.version !== null && findings.of(link.version) !== undefined) return;
+    const finding = findings.add(
+      problemOf(link.what, 'object', null, link.message, remedyOf(link.what, null)),
+    );
+    finding.problem.affects.push({ version: link.version, path: link.path });
+    finding.problem.affectedFiles = 1;
+  }
+
+  /** Refs, and HEAD, whose version cannot be read. */
+  #addLostRefs(): void {
+    const { head, refs } = this.#state;
+    const named = new Map(refs);
+    if (head?.kind === 'detached') named.set('HEAD', head.id);
+    for (const [name, id] of named) {
+      const found = this.#findings.of(id)?.problem;
+      if (found === undefined) continue;
+      const message = `'${name}' names version ${id}, which cannot be read`;
+      const remedy = found.kind === 'newer' ? REMEDY.upgrade : REMEDY.rebuild;
+      this.#findings.add(problemOf(found.kind, 'ref', name, message, remedy));
+    }
+  }
+
+  #addMissingMember(version: Id, key: string, path: string): void {
+    const message = `snapshot '${key}' of version ${version} names '${path}', which the version lacks`;
+    const remedy = 'the version stays as it is: commit the file in a new one';
+    const { problem } = this.#findings.add(problemOf('missing', 'version', null, message, remedy));
+    problem.affects.push({ version, path });
+    problem.affectedFiles = 1;
+  }
+
+  async #files(reachable: Reachable): Promise<void> {
+    this.#checked.files = await checkFiles(
+      this.#repo,
+      reachable.versions,
+      this.#state.staging,
+      this.#findings,
+      this.#options,
+    );
+  }
+
+  async #countGarbage(reachable: Reachable): Promise<void> {
+    let garbage = 0;
+    let hidden = 0;
+    for await (const { entry, live } of this.#repo.store.records()) {
+      const isNeeded =
+        'kind' in entry ? reachable.blobs.has(entry.id) : reachable.extents.has(entry.id);
+      if (!live) hidden++;
+      else if (!isNeeded) garbage++;
+    }
+    if (garbage + hidden > 0) {
+      this.#findings.information.push(
+        `${garbage} objects are in no version (bases of others among them), ${hidden} are stored twice`,
+      );
+    }
+  }
+}
+
+/** What is wrong with a set; null if a file vanished while it was opened. */
+async function problemsOf(backend: Backend, info: SetInfo): Promise<Problem[] | null> {
+  const problems: Problem[] = [];
+  try {
+    for await (const problem of verifySet(backend, info)) problems.push(problem);
+    return problems;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/** A damaged pack that held versions themselves: files added again do not bring those back. */
+function nameLostVersions(problem: FsckProblem): void {
+  const isWhole = problem.affects.some(({ version, path }) => version !== null && path === null);
+  if (problem.area !== 'pack' || !isWhole) return;
+  problem.remedy = `${REMEDY.version}; for files, ${REMEDY.add}`;
+}

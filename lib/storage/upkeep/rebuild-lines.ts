@@ -1,0 +1,73 @@
+/** The parts of `fsck --rebuild` before and after refs: newer repositories, lines of staging, budgets. */
+import { readSmallFile, removeFile, statOrNull, syncDirectory } from '../../base/bytes/files.js';
+import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
+import { readBudgets } from '../repo/budgets.js';
+import { readFormat } from '../repo/format.js';
+import { branchRefName, type Layout } from '../repo/layout.js';
+import type { RepositoryLock } from '../repo/processes/lock.js';
+import { readHead } from '../repo/refs/head.js';
+import { readRef } from '../repo/refs/refs.js';
+import { readStaging, writeStaging } from '../repo/staging/staging-file.js';
+import { decodeManifest } from '../store/manifest.js';
+import { keepAside } from './keep-aside.js';
+import type { RebuildReport } from './rebuild.js';
+import { isReadable, isSound, type RefRepair } from './rebuild-state.js';
+
+/** @throws {FormatVersionError} if a newer dlv wrote the repository: nothing of it must be replaced. */
+export async function refuseNewer(layout: Layout): Promise<void> {
+  const reads = [
+    () => readFormat(layout),
+    async () =>
+      decodeManifest(await readSmallFile(layout.manifest, MANIFEST_BYTES_MAX), 'manifest'),
+    () => readStaging(layout),
+    () => readBudgets(layout),
+  ];
+  for (const read of reads) await isSound(read);
+}
+
+/**
+ * Lines of staging that stand on a version which cannot be read stand on the tip of their branch from
+ * now on: what is staged stays staged.
+ */
+export async function rebuildLines(
+  repo: RefRepair,
+  lock: RepositoryLock,
+  report: RebuildReport,
+): Promise<void> {
+  const { layout } = repo;
+  const { staging } = await readStaging(layout);
+  const head = await readHead(layout);
+  let isChanged = false;
+  for (const line of staging.models()) {
+    const parents = [];
+    for (const id of line.otherParents) if (await isReadable(repo, id)) parents.push(id);
+    isChanged ||= parents.length !== line.otherParents.length;
+    line.otherParents = parents;
+    const { base, model } = line;
+    if (base === null || (await isReadable(repo, base))) continue;
+    if (line.branch === null && head.kind === 'branch' && head.model === model) {
+      line.branch = head.branch;
+    }
+    const tip =
+      line.branch === null ? null : await readRef(layout, branchRefName(model, line.branch));
+    line.base = tip !== null && (await isReadable(repo, tip)) ? tip : null;
+    isChanged = true;
+    report.done.push(
+      `the staged files of '${model}' stand on ${line.base?.slice(0, 10) ?? 'no version'} now: ` +
+        `version ${base} cannot be read`,
+    );
+  }
+  if (!isChanged) return;
+  await keepAside(layout, 'staging');
+  await writeStaging(lock, staging);
+}
+
+/** Sets a damaged list of promises aside: the next archive run plans everything again. */
+export async function rebuildBudgets(layout: Layout, report: RebuildReport): Promise<void> {
+  if ((await statOrNull(layout.budgets)) === null) return;
+  if (await isSound(() => readBudgets(layout))) return;
+  await keepAside(layout, 'budgets');
+  await removeFile(layout.budgets);
+  await syncDirectory(layout.dir);
+  report.done.push("moved the damaged 'budgets' to trash: the next archive run plans anew");
+}
