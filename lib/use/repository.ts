@@ -86,7 +86,7 @@ export class Repository implements Readers {
     const backend = new FolderBackend(layout.dir);
     await initRepository(layout, {
       model: model ?? defaultModelName(layout.workTree),
-      branch: 'main',
+      branch: (await readConfig(null)).get('init.branch'),
       prepare: async () => {
         await ObjectStore.init(backend).catch((error: unknown) => {
           // An init that was interrupted left its manifest behind: it lists nothing yet.

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { type FileStat, listDirectory, ReadFile, statOrNull } from '../../base/bytes/files.js';
-import { type DlvError, isDamage, isUnreadable } from '../../base/errors.js';
+import { BugError, DlvError, isDamage, isUnreadable } from '../../base/errors.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import { validateLayout } from '../../pure/formats/validate.js';
@@ -43,8 +43,13 @@ export interface BatchOptions {
   level: CodecLevel;
   onBytes?: (count: number) => void;
   onFile?: (path: string) => void;
+  /** Is told of a file that is gone, may not be read or keeps changing; without it that is thrown. */
+  onSkip?: (path: string, error: unknown) => void;
   signal?: AbortSignal;
 }
+
+/** How often a file is read that changes meanwhile. */
+const ATTEMPTS = 2;
 
 /** Most files of a parent whose recipes are opened to look for bases of one file. */
 const BASE_FILES_MAX = 32;
@@ -57,41 +62,75 @@ export async function* ingestBatch(
 ): AsyncGenerator<BatchResult> {
   const dictated = await externalLayouts(files, options.signal);
   const bases = new BaseFiles(session, options);
-  for (const { path: name, file } of files) {
-    options.onFile?.(name);
-    const source = await ReadFile.open(file, name);
-    try {
-      const layout = withDictated(
-        await readLayout(source, options.signal),
-        dictated.get(name),
-        source.size,
-      );
-      const found = await bases.forFile(name, layout.step);
-      const ingested = await ingestFile(session, source, layout, {
-        bases: new BaseFinder(found),
-        chainDepth: options.chainDepth,
-        chainCost: options.chainCost,
-        level: options.level,
-        ...(options.onBytes ? { onBytes: options.onBytes } : {}),
-        ...(options.signal ? { signal: options.signal } : {}),
-      });
-      const { references, warnings } = resolveReferences(name, layout.references);
-      const result: BatchResult = {
-        ...ingested,
-        path: name,
-        stat: source.stat,
-        format: layout.format,
-        step: layout.step,
-        roles: [...new Set(layout.tensors.map((t) => t.role))],
-        references,
-        warnings: [...layout.warnings, ...warnings],
-      };
-      await bases.add(result);
-      yield result;
-    } finally {
-      await source.close();
+  for (const file of files) {
+    let result: BatchResult | null = null;
+    for (let attempt = 1; result === null; attempt++) {
+      options.onFile?.(file.path);
+      try {
+        result = await storeFile(session, file, { dictated, bases }, options);
+      } catch (error) {
+        if (isChanged(error) && attempt < ATTEMPTS) continue;
+        if (options.onSkip === undefined || !isOfFile(error, file.path)) throw error;
+        options.onSkip(file.path, error);
+        break;
+      }
     }
+    if (result === null) continue;
+    await bases.add(result);
+    yield result;
   }
+}
+
+/** Stores one file. What an attempt that failed left in the set is garbage that nothing names. */
+async function storeFile(
+  session: PackSession,
+  { path: name, file }: BatchFile,
+  known: { dictated: ReadonlyMap<string, FileLayout>; bases: BaseFiles },
+  options: BatchOptions,
+): Promise<BatchResult> {
+  const source = await ReadFile.open(file, name);
+  try {
+    const layout = withDictated(
+      await readLayout(source, options.signal),
+      known.dictated.get(name),
+      source.size,
+    );
+    const found = await known.bases.forFile(name, layout.step);
+    const ingested = await ingestFile(session, source, layout, {
+      bases: new BaseFinder(found),
+      chainDepth: options.chainDepth,
+      chainCost: options.chainCost,
+      level: options.level,
+      ...(options.onBytes ? { onBytes: options.onBytes } : {}),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const { references, warnings } = resolveReferences(name, layout.references);
+    return {
+      ...ingested,
+      path: name,
+      stat: source.stat,
+      format: layout.format,
+      step: layout.step,
+      roles: [...new Set(layout.tensors.map((t) => t.role))],
+      references,
+      warnings: [...layout.warnings, ...warnings],
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+function isChanged(error: unknown): boolean {
+  return error instanceof DlvError && error.code === 'DLV_CHANGED';
+}
+
+const FILE_ERRORS = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENXIO']);
+
+/** True for errors of one work file; a full disk and the like concern all of them. */
+function isOfFile(error: unknown, name: string): boolean {
+  if (isChanged(error)) return true;
+  const { file, errno } = error instanceof DlvError ? error.data : {};
+  return file === name && FILE_ERRORS.has(errno as string);
 }
 
 /** ONNX files of one folder that are asked what they dictate for their neighbours. */
@@ -114,20 +153,34 @@ async function externalLayouts(
   for (const [folder, dir] of folders) {
     const names = (await listDirectory(dir)).filter((name) => /\.onnx$/i.test(name));
     for (const name of names.slice(0, MODELS_PER_FOLDER_MAX)) {
-      if (!(await statOrNull(path.join(dir, name)))?.isFile) continue;
-      const source = await ReadFile.open(path.join(dir, name), path.posix.join(folder, name));
+      const model = path.posix.join(folder, name);
+      const file = path.join(dir, name);
       try {
-        const layout = await readLayout(source, signal);
-        for (const other of layout.external) {
+        for (const other of await readExternal(file, model, signal)) {
           const target = path.posix.join(folder, other.path);
           if (wanted.has(target)) dictated.set(target, other.layout);
         }
-      } finally {
-        await source.close();
+      } catch (error) {
+        // A neighbour that is gone, unreadable or being written dictates nothing.
+        if (!isOfFile(error, model) && !isOfFile(error, file)) throw error;
       }
     }
   }
   return dictated;
+}
+
+async function readExternal(
+  file: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<FileLayout['external']> {
+  if (!(await statOrNull(file))?.isFile) return [];
+  const source = await ReadFile.open(file, name);
+  try {
+    return (await readLayout(source, signal)).external;
+  } finally {
+    await source.close();
+  }
 }
 
 /** A file that nothing is known of takes the layout that another file dictates, if it holds. */
@@ -137,7 +190,8 @@ function withDictated(own: FileLayout, dictated: FileLayout | undefined, size: n
     validateLayout(dictated, size);
     return dictated;
   } catch (error) {
-    if (!isDamage(error)) throw error;
+    // A model lies, or is of another moment than its data: that is no mistake of a reader.
+    if (!isDamage(error) && !(error instanceof BugError)) throw error;
     const why = `its model lays it out in a way that does not fit: ${(error as DlvError).message}`;
     return { ...own, warnings: [...own.warnings, why] };
   }

@@ -11,6 +11,7 @@ import {
   type StageOptions,
   type StoredChanges,
   storeChanges,
+  throwFailures,
 } from '../worktree/stage-files.js';
 
 export type AddOptions = StageOptions;
@@ -54,6 +55,7 @@ export async function add(
         await writeStaging(lock, now);
       });
     }
+    throwFailures(changes);
     return report(changes, session, started);
   } finally {
     await session.abort();

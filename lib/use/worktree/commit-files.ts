@@ -19,7 +19,13 @@ import {
 import type { PublishedBytes } from '../history/stored-bytes.js';
 import { Describer } from '../history/versions.js';
 import { someOf } from './checkout-plan.js';
-import { applyChanges, type StageOptions, storeChanges, trackedFiles } from './stage-files.js';
+import {
+  applyChanges,
+  type StageOptions,
+  storeChanges,
+  throwFailures,
+  trackedFiles,
+} from './stage-files.js';
 
 export interface CommitRequest extends VersionContent {
   /** Model whose line gets the version; default: HEAD's. */
@@ -90,10 +96,11 @@ async function stageFirst(
   const line = await branchLine(repo, staging, request.model);
   const { stage, level } = request;
   if (stage !== undefined) {
-    const options = stage === 'tracked' ? trackedFiles(repo, staging, line.model) : stage;
+    const options = stage === 'tracked' ? trackedFiles(staging, line.model) : stage;
     if (level !== undefined) options.level = level;
     if (options.paths.length > 0) {
       const changes = await storeChanges(repo, session, onDisk, options, context);
+      throwFailures(changes);
       await applyChanges(repo, session, staging, changes, options);
     }
   }

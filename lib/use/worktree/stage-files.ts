@@ -5,7 +5,7 @@
  * under it.
  */
 import { statOrNull } from '../../base/bytes/files.js';
-import { ConflictError, UsageError } from '../../base/errors.js';
+import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
 import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segment.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
@@ -21,7 +21,7 @@ import type { LineAccess } from '../history/access.js';
 import { checkLive } from '../history/check-live.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines.js';
 import { publishedSets } from '../history/stored-bytes.js';
-import { selectFiles } from './work-tree.js';
+import { selectFiles, selectTracked } from './work-tree.js';
 
 /** Which files, and how they are stored. */
 export interface StageOptions {
@@ -33,7 +33,7 @@ export interface StageOptions {
   step?: number;
   /** Adds ignored files that are named explicitly. */
   force?: boolean;
-  /** Takes only files that are tracked already (`commit --all`). */
+  /** `paths` are tracked files, as paths of the version (`commit --all`). */
   update?: boolean;
   /** Encoder effort; default: the setting codec.level. */
   level?: Level;
@@ -67,6 +67,10 @@ export interface StagePlan {
   /** sha256 of the staged files of the line, by path. */
   known: ReadonlyMap<string, string>;
   totalBytes: number;
+  /** Paths that were named themselves: if one cannot be stored, that is an error. */
+  named: ReadonlySet<string>;
+  /** Named files that could not be stored; the rest was. */
+  failures: { path: string; error: unknown }[];
 }
 
 async function planStage(
@@ -80,11 +84,13 @@ async function planStage(
     staging.models().flatMap((m) => staging.entries(m.model).map((entry) => entry.path)),
   );
   const own = new Map(staging.entries(line.model).map((entry) => [entry.path, entry.sha256]));
-  const selection = await selectFiles(repo.layout, context.cwd, options.paths, {
-    tracked,
-    ...(options.force ? { force: true } : {}),
-    ...(context.signal ? { signal: context.signal } : {}),
-  });
+  const selection = options.update
+    ? await selectTracked(repo.layout, options.paths)
+    : await selectFiles(repo.layout, context.cwd, options.paths, {
+        tracked,
+        ...(options.force ? { force: true } : {}),
+        ...(context.signal ? { signal: context.signal } : {}),
+      });
   const plan: StagePlan = {
     line,
     changed: [],
@@ -92,6 +98,8 @@ async function planStage(
     missing: selection.missing.filter((path) => own.has(path)),
     known: own,
     totalBytes: 0,
+    named: options.update ? new Set() : selection.named,
+    failures: [],
   };
   for (const warning of selection.warnings) context.warn(warning);
   for (const path of selection.files) {
@@ -140,6 +148,10 @@ async function storeFiles(
     onBytes: (count) => context.progress.advance(count),
     onFile: () => {
       stagedAtNs = nowNs();
+    },
+    onSkip: (path, error) => {
+      if (plan.named.has(path)) plan.failures.push({ path, error });
+      else context.warn(`'${path}' is left out: ${(error as Error).message}`);
     },
     ...(context.signal ? { signal: context.signal } : {}),
   })) {
@@ -197,13 +209,26 @@ function entryOf(result: Stored, options: StageOptions): StagedEntry {
   };
 }
 
+/**
+ * Says what could not be stored of what was named, after the rest was staged.
+ * @throws the error of the first such file, which also lists the others.
+ */
+export function throwFailures({ plan }: StoredChanges): void {
+  const [first, ...others] = plan.failures;
+  if (first === undefined) return;
+  if (others.length > 0 && first.error instanceof DlvError) {
+    first.error.data.alsoFailed = others.map(({ path }) => path);
+  }
+  throw first.error;
+}
+
 /** Options that add every tracked file of a model; what `commit --all` stores first. */
-export function trackedFiles(repo: LineAccess, staging: Staging, model: string): StageOptions {
+export function trackedFiles(staging: Staging, model: string): StageOptions {
   if (staging.models().length === 0) {
     throw new UsageError('nothing is tracked yet', {
       hint: "name the files of your model: 'dlv add <paths>'",
     });
   }
-  const paths = staging.entries(model).map((entry) => repo.layout.workFile(entry.path));
+  const paths = staging.entries(model).map((entry) => entry.path);
   return { paths, model, update: true };
 }

@@ -220,7 +220,12 @@ export async function selectFiles(
   }
 
   for (const path of missing) {
-    if (files.has(path) || (await statOrNull(layout.workFile(path)))?.isFile) missing.delete(path);
+    if (files.has(path)) missing.delete(path);
+    else {
+      const found = await lookAt(layout, guard, path);
+      if (found !== 'gone') missing.delete(path);
+      if (found !== 'gone' && found !== 'file') warn(staysStaged(path, found));
+    }
   }
   return {
     files: [...files].sort(comparePaths),
@@ -228,6 +233,36 @@ export async function selectFiles(
     missing: [...missing].sort(comparePaths),
     warnings: [...warnings],
   };
+}
+
+/** What stands where a tracked file was: itself, nothing (or a folder), or what it became. */
+async function lookAt(layout: Layout, guard: LinkGuard, path: string): Promise<string> {
+  const blocking = await guard.findLink(path);
+  if (blocking !== null) {
+    const above = await statOrNull(layout.workFile(blocking));
+    return above?.isSymlink ? `lies below a symbolic link, '${blocking}'` : 'gone';
+  }
+  const there = await statOrNull(layout.workFile(path));
+  if (there === null || there.isDirectory) return 'gone';
+  if (there.isFile) return 'file';
+  return there.isSymlink ? 'is a symbolic link' : 'is not a regular file';
+}
+
+function staysStaged(path: string, what: string): string {
+  return `'${path}' ${what} now: it stays as it was added last ('dlv rm --cached' takes it out)`;
+}
+
+/** The tracked files among `paths`, as they are in the work tree; none is an error by itself. */
+export async function selectTracked(layout: Layout, paths: readonly string[]): Promise<Selection> {
+  const guard = new LinkGuard(layout.workTree);
+  const selection: Selection = { files: [], named: new Set(), missing: [], warnings: [] };
+  for (const path of paths) {
+    const found = await lookAt(layout, guard, path);
+    if (found === 'file') selection.files.push(path);
+    else if (found === 'gone') selection.missing.push(path);
+    else selection.warnings.push(staysStaged(path, found));
+  }
+  return selection;
 }
 
 /** True if the file or a folder above it is ignored. */
