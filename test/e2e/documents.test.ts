@@ -126,7 +126,7 @@ test('documents: what a command warns of is in its document, and on stderr', asy
     [['commit', '-m', 'an index without its part'], /part-1\.safetensors/],
   ];
   for (const [args, about] of warned) {
-    const { stdout, stderr } = await repo.dlv('--json', ...args);
+    const { stdout, stderr } = await repo.dlv('--json', '--no-progress', ...args);
     const { warnings } = JSON.parse(stdout) as { warnings: string[] };
     t.is(warnings.length, 1, args.join(' '));
     t.regex(warnings[0] as string, about);
