@@ -69,3 +69,15 @@ export function splitPlace(place: string): { revision: string; path?: string } {
   if (at < 0) return { revision: place };
   return { revision: place.slice(0, at) || 'HEAD', path: place.slice(at + 1) };
 }
+
+/** 'Name <email>', or a name alone. @throws {UsageError} */
+export function parseAuthor(text: string): { name: string; email: string } {
+  const [, name = '', email = ''] = /^([^<>]*?)\s*(?:<([^<>]*)>)?$/.exec(text.trim()) ?? [];
+  if (name === '') {
+    throw new UsageError(`--author is '${text}', not a name`, {
+      option: '--author',
+      hint: "write it as 'Ada <ada@example.org>'",
+    });
+  }
+  return { name, email };
+}

@@ -69,4 +69,36 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '-N': 'a file is stored when it is added; there is no empty entry for later',
     '--intent-to-add': 'a file is stored when it is added; there is no empty entry for later',
   },
+  commit: {
+    '-e': 'dlv opens no editor: give the message with -m or -F',
+    '--edit': 'dlv opens no editor: give the message with -m or -F',
+    '-t': 'dlv opens no editor: give the message with -m or -F',
+    '--template': 'dlv opens no editor: give the message with -m or -F',
+    '-c': "'dlv commit --amend' keeps the message of the last version",
+    '--reuse-message': "'dlv commit --amend' keeps the message of the last version",
+    '--allow-empty-message': 'every version has a message: give it with -m',
+    '-n': 'dlv runs no hooks',
+    '--no-verify': 'dlv runs no hooks',
+    '-s': 'write the line into the message, with a second -m',
+    '--signoff': 'write the line into the message, with a second -m',
+    '--trailer': 'write the line into the message, with a second -m',
+    '-S': 'dlv signs nothing yet',
+    '--gpg-sign': 'dlv signs nothing yet',
+    '--fixup': "'dlv commit --amend' changes the last version",
+    '--squash': "'dlv reset --soft <rev>' keeps your files, then commit once",
+    '-p': 'files are committed whole',
+    '--patch': 'files are committed whole',
+    '-i': "stage the files with 'dlv add', then commit",
+    '--include': "stage the files with 'dlv add', then commit",
+    '-o': "stage only these files with 'dlv add', then commit",
+    '--only': "stage only these files with 'dlv add', then commit",
+    '--reset-author': 'name the author with --author',
+    '--porcelain': "'dlv commit --dry-run --json' is for scripts",
+    '--short': "'dlv commit --dry-run' lists what would be committed",
+  },
+};
+
+/** What operands of a command that takes none were probably meant for. */
+export const OPERANDS_ELSEWHERE: Readonly<Record<string, string>> = {
+  commit: "stage the files first: 'dlv add <paths>', or 'dlv commit -a' for all that are tracked",
 };

@@ -1,6 +1,6 @@
 /** What a command line that is not understood was probably meant to be. */
 import type { Command } from 'commander';
-import { FLAGS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from './elsewhere.js';
+import { FLAGS_ELSEWHERE, OPERANDS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from './elsewhere.js';
 
 /** A word of the tables that an error of commander names. */
 const UNKNOWN = /^unknown (command|option) '([^']+)'$/;
@@ -17,7 +17,9 @@ export function usageHint(
 ): string | null {
   const [, kind, word = ''] = UNKNOWN.exec(message) ?? [];
   if (kind === 'command') return verbHint(word, names);
-  return kind === 'option' && command !== null ? flagHint(word, command) : null;
+  if (command === null) return null;
+  if (/^too many arguments/.test(message)) return OPERANDS_ELSEWHERE[command.name()] ?? null;
+  return kind === 'option' ? flagHint(word, command) : null;
 }
 
 function verbHint(verb: string, names: readonly string[]): string | null {

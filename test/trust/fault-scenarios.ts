@@ -92,6 +92,10 @@ export const SCENARIOS: readonly Scenario[] = [
     landed: isNothingToDo,
   },
   {
+    name: 'commit --amend',
+    run: (repo, context) => commit(repo, { amend: true, all: true }, context),
+  },
+  {
     name: 'commit that merges packs',
     prepare: (dir) => fs.appendFile(path.join(dir, '.dlv', 'config'), '[gc]\nautoSets = 1\n'),
     run: (repo, context) => commit(repo, { message: 'third' }, context),

@@ -1,13 +1,26 @@
 /** `dlv commit` on the command line. */
 import type { Command } from 'commander';
-import type { CommitResult } from '../../use/ops/commit.js';
-import { type Level, levelOption, parseMetrics, parseParams, parseStep } from '../arguments.js';
-import { type Cli, collect } from '../run.js';
-import { formatBytes, formatCount, formatDuration } from '../ui.js';
+import { parseDate } from '../../use/history/dates.js';
+import type { PathChange } from '../../use/history/staged-changes.js';
+import type { CommitOptions, CommitPreview, CommitResult } from '../../use/ops/commit.js';
+import {
+  type Level,
+  levelOption,
+  parseAuthor,
+  parseMetrics,
+  parseParams,
+  parseStep,
+} from '../arguments.js';
+import { readMessage } from '../message.js';
+import { exampleId, subject } from '../render.js';
+import { type Cli, collect, type Run } from '../run.js';
+import { formatBytes, formatCount, formatDuration, type Ui } from '../ui.js';
 
 interface Flags {
-  message?: string;
+  message?: string[];
+  file?: string;
   all?: boolean;
+  amend?: boolean;
   model?: string;
   param?: string[];
   metric?: string[];
@@ -15,22 +28,88 @@ interface Flags {
   step?: string;
   parent?: string[];
   allowEmpty?: boolean;
+  author?: string;
+  date?: string;
+  dryRun?: boolean;
+  verbose?: boolean;
   level?: Level;
 }
 
 const EXAMPLE: CommitResult = {
-  version:
-    '9c1f0e6f0b4c3b1a0d5e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c' as CommitResult['version'],
+  version: exampleId('9c1f0e6f0b'),
   model: 'mnist',
   branch: 'main',
   number: 3,
   files: 2,
   tensors: 26,
   logicalBytes: 5733904,
+  changes: [{ path: 'model.safetensors', status: 'modified' }],
+  amended: null,
   storedBytes: 2913280,
   metadataBytes: 2320,
   seconds: 0.42,
 };
+
+async function options(run: Run, flags: Flags): Promise<CommitOptions> {
+  const message = await readMessage(flags.message, flags.file, run.context.cwd);
+  return {
+    all: flags.all === true,
+    amend: flags.amend === true,
+    allowEmpty: flags.allowEmpty === true,
+    params: parseParams(flags.param ?? []),
+    metrics: parseMetrics(flags.metric ?? []),
+    logs: flags.log ?? [],
+    parents: flags.parent ?? [],
+    ...(message === null ? {} : { message }),
+    ...(flags.model === undefined ? {} : { model: flags.model }),
+    ...(flags.level === undefined ? {} : { level: flags.level }),
+    ...(flags.step === undefined ? {} : { step: parseStep(flags.step) }),
+    ...(flags.author === undefined ? {} : { author: parseAuthor(flags.author) }),
+    ...(flags.date === undefined ? {} : { date: parseDate(flags.date) }),
+  };
+}
+
+function noteChanges(ui: Ui, changes: readonly PathChange[]): void {
+  for (const { path, status } of changes) ui.note(`  ${status.padEnd(9)} ${path}`);
+}
+
+function print(ui: Ui, result: CommitResult, title: string, flags: Flags): void {
+  ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
+  if (flags.verbose) noteChanges(ui, result.changes);
+  ui.note(
+    `${result.model}@${result.number}: ${formatCount(result.files, 'file')}, ` +
+      `${formatCount(result.tensors, 'tensor')}, ${formatBytes(result.logicalBytes)} ` +
+      `stored in ${formatBytes(result.storedBytes)}, ${formatDuration(result.seconds)}`,
+  );
+  if (result.amended !== null) {
+    ui.note(`the version before stays as ${result.amended.slice(0, 10)} until 'dlv gc' drops it`);
+  }
+}
+
+function printPreview(ui: Ui, preview: CommitPreview): void {
+  ui.line(
+    `would commit ${formatCount(preview.changes.length, 'change')} to ` +
+      `${preview.model}/${preview.branch}: ${formatCount(preview.files, 'file')}, ` +
+      formatBytes(preview.logicalBytes),
+  );
+  for (const { path, status } of preview.changes) {
+    ui.line(`  ${status.padEnd(9)} ${path}`);
+  }
+}
+
+async function action(run: Run, flags: Flags): Promise<number> {
+  const { commit, dryCommit } = await import('../../use/ops/commit.js');
+  const asked = await options(run, flags);
+  if (flags.dryRun) {
+    const preview = await run.repository((repo) => dryCommit(repo, asked, run.context));
+    run.answer(preview, (ui) => printPreview(ui, preview));
+    return 0;
+  }
+  const result = await run.repository((repo) => commit(repo, asked, run.context));
+  const title = asked.message === undefined ? 'amended' : subject(asked.message);
+  run.answer(result, (ui) => print(ui, result, title, flags));
+  return 0;
+}
 
 export function register(program: Command, cli: Cli): void {
   cli
@@ -38,13 +117,18 @@ export function register(program: Command, cli: Cli): void {
       summary: 'make a version of what is staged',
       about:
         'storedBytes counts the pack files written for this version since its parent, also by ' +
-        "'dlv add'. A metric may carry a step: --metric loss@2000=0.31.",
+        "'dlv add'. A metric may carry a step: --metric loss@2000=0.31. With --amend the version " +
+        'takes the place of the last one: message, author, hyperparameters, metrics and logs that ' +
+        'are not given are kept. With --dry-run the JSON document has dryRun, model, branch, ' +
+        'parents, changes, files and logicalBytes.',
       examples: [
         ["dlv commit -m 'first run'", 'makes a version of the staged files'],
         [
           "dlv commit -a -m 'step 3000' --step 3000 --metric accuracy=0.92",
           'stages tracked files first',
         ],
+        ['dlv commit --amend --metric accuracy=0.93', 'adds a result to the last version'],
+        ['dlv commit -a -F notes.txt --dry-run', 'says what would be committed'],
         [
           "dlv commit -m 'fine-tuned' --parent bert@4",
           'records that it derives from another model too',
@@ -53,8 +137,11 @@ export function register(program: Command, cli: Cli): void {
       json: EXAMPLE,
       exitCodes: { 1: 'nothing to commit, or the branch moved meanwhile' },
     })
-    .requiredOption('-m, --message <text>', 'what this version is')
+    .option('-m, --message <text>', 'what this version is; again for another paragraph', collect)
+    .option('-F, --file <file>', 'take the message from a file, or from stdin with -')
     .option('-a, --all', 'stage every tracked file that changed or is gone first')
+    .option('--amend', 'take the place of the last version of the line')
+    .option('--no-edit', 'with --amend: keep the message, which it does anyway')
     .option('--model <name>', "model line to commit (default: HEAD's)")
     .option('--param <name=value>', 'hyperparameter; may be repeated', collect)
     .option('--metric <name=number>', 'measured result; may be repeated', collect)
@@ -66,38 +153,10 @@ export function register(program: Command, cli: Cli): void {
       collect,
     )
     .option('--allow-empty', 'make a version even if no file changed')
+    .option('--author <name>', "who made it, as 'Ada <ada@example.org>'")
+    .option('--date <date>', "when it was made: '2026-01-31 12:00', '2 days ago'")
+    .option('--dry-run', 'only say what would be committed')
+    .option('-v, --verbose', 'list the files that changed')
     .addOption(levelOption('effort of the encoder for --all'))
-    .action(
-      cli.action(async (run, flags: Flags) => {
-        const { commit } = await import('../../use/ops/commit.js');
-        const result = await run.repository((repo) =>
-          commit(
-            repo,
-            {
-              message: flags.message as string,
-              all: flags.all === true,
-              allowEmpty: flags.allowEmpty === true,
-              params: parseParams(flags.param ?? []),
-              metrics: parseMetrics(flags.metric ?? []),
-              logs: flags.log ?? [],
-              parents: flags.parent ?? [],
-              ...(flags.model === undefined ? {} : { model: flags.model }),
-              ...(flags.level === undefined ? {} : { level: flags.level }),
-              ...(flags.step === undefined ? {} : { step: parseStep(flags.step) }),
-            },
-            run.context,
-          ),
-        );
-        run.answer(result, (ui) => {
-          const title = (flags.message as string).split('\n', 1)[0] as string;
-          ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
-          ui.note(
-            `${result.model}@${result.number}: ${formatCount(result.files, 'file')}, ` +
-              `${formatCount(result.tensors, 'tensor')}, ${formatBytes(result.logicalBytes)} ` +
-              `stored in ${formatBytes(result.storedBytes)}, ${formatDuration(result.seconds)}`,
-          );
-        });
-        return 0;
-      }),
-    );
+    .action(cli.action(action));
 }

@@ -87,6 +87,12 @@ export async function checkBase(repo: LineAccess, staging: Staging, line: Line):
       staged.otherParents = parents.filter((id) => id !== line.tip);
       return;
     }
+    // A commit --amend that was killed there: its version has the parents of the tip.
+    const tip = line.tip === null ? null : await repo.version(line.tip);
+    if (tip?.model === model && tip.parents.join() === parents.join()) {
+      staged.otherParents = [];
+      return;
+    }
   }
   const from = staged.base?.slice(0, 10) ?? 'no version';
   throw new ConflictError(

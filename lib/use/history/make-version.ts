@@ -14,7 +14,12 @@ import { branchRefName } from '../../storage/repo/layout.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { appendReflog } from '../../storage/repo/refs/reflog.js';
 import { updateRef } from '../../storage/repo/refs/refs.js';
-import { currentAuthor, currentMoment, formatAuthor } from '../../storage/repo/settings/author.js';
+import {
+  currentAuthor,
+  currentMoment,
+  formatAuthor,
+  type Moment,
+} from '../../storage/repo/settings/author.js';
 import { readGitState } from '../../storage/repo/settings/gitinfo.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import {
@@ -25,6 +30,7 @@ import {
 import { buildTree, type FileTree } from '../../storage/repo/version/file-tree.js';
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
 import {
+  type Author,
   type LogRef,
   type Metric,
   type Param,
@@ -39,7 +45,8 @@ import { blobWriter, bytesOfSets, publishedSets } from './stored-bytes.js';
 
 /** What a version says besides its files. */
 export interface VersionContent {
-  message: string;
+  /** May be left out where the version takes the place of another. */
+  message?: string;
   params?: readonly Param[];
   metrics?: readonly Metric[];
   /** Files with training logs, stored with the version: absolute paths. */
@@ -50,11 +57,17 @@ export interface VersionContent {
   parents?: readonly Id[];
   /** Makes a version even if no file changed. */
   allowEmpty?: boolean;
+  /** Default: whom the environment and the settings name. */
+  author?: Author;
+  /** Default: now. */
+  moment?: Moment;
 }
 
 /** A line and its staged files, from which a version is made. */
 export interface StagedLine {
   line: Line;
+  /** The new version takes the place of the tip. */
+  amend?: boolean;
   /** Staging, with changes that are not on disk yet. */
   staging: Staging;
   /** Its bytes as they were read. */
@@ -63,12 +76,14 @@ export interface StagedLine {
 
 /** A version that is about to be made. */
 export interface Draft extends StagedLine {
-  content: VersionContent;
+  content: VersionContent & { message: string };
   entries: StagedEntry[];
-  /** Staged files against the tip. */
+  /** Staged files against the version's first parent. */
   changes: PathChange[];
   parents: Id[];
   previous: FileTree | null;
+  /** The version whose place it takes, or null. */
+  amended: Version | null;
 }
 
 /** The line of `model` (default: HEAD's), to commit to. @throws {ConflictError} without a branch. */
@@ -109,11 +124,14 @@ export async function draftVersion(
     });
   }
   await checkBase(repo, staging, line);
-  const changes = await stagedChanges(repo, line, entries);
-  const parents: Id[] = [];
+  const amended = source.amend ? await tipToAmend(repo, line) : null;
+  const before = amended === null ? line.tip : (amended.parents[0] ?? null);
+  const changes = await stagedChanges(repo, { ...line, tip: before }, entries);
   const extra = [...staged.otherParents, ...(content.parents ?? [])];
-  for (const id of [line.tip, ...extra]) if (id !== null && !parents.includes(id)) parents.push(id);
-  if (changes.length === 0 && !content.allowEmpty && !(line.tip === null || extra.length > 0)) {
+  const first = amended === null ? [line.tip] : amended.parents;
+  const parents = [...new Set([...first, ...extra])].filter((id) => id !== null);
+  const isNew = line.tip === null || extra.length > 0 || amended !== null;
+  if (changes.length === 0 && !content.allowEmpty && !isNew) {
     throw new ConflictError(`nothing to commit: '${line.model}' is as in its last version`, {
       model: line.model,
       hint: "change and 'dlv add' a file, or use --allow-empty",
@@ -126,8 +144,32 @@ export async function draftVersion(
       name: id,
     });
   }
+  const message = content.message ?? amended?.message ?? '';
+  if (message.trim() === '') {
+    throw new UsageError('no message is given', {
+      hint: 'say what this version is with -m <text> or -F <file>',
+    });
+  }
   const previous = line.tip === null ? null : (await repo.version(line.tip)).tree;
-  return { ...source, content, entries, changes, parents, previous };
+  return {
+    ...source,
+    content: { ...content, message },
+    entries,
+    changes,
+    parents,
+    previous,
+    amended,
+  };
+}
+
+/** The version that the new one takes the place of. @throws {NotFoundError} if there is none. */
+async function tipToAmend(repo: LineAccess, line: Line): Promise<Version> {
+  if (line.tip !== null) return repo.version(line.tip);
+  throw new NotFoundError(`'${line.model}' has no version to amend yet`, {
+    kind: 'version',
+    name: line.model,
+    hint: 'make the first one without --amend',
+  });
 }
 
 /** Stores the version in the session. Flush the session, then `landVersion`. */
@@ -137,25 +179,36 @@ export async function storeVersion(
   draft: Draft,
   signal?: AbortSignal,
 ): Promise<{ id: Id; version: Version }> {
-  const { content, line } = draft;
+  const { content, line, amended } = draft;
   const writer = blobWriter(session);
   const snapshots = makeSnapshots(withStep(draft));
   const tree = await buildTree(draft.entries, snapshots, writer, draft.previous);
   const version: Version = {
     model: line.model,
     parents: draft.parents,
-    author: await currentAuthor(repo.config, repo.layout.workTree),
-    ...currentMoment(),
+    author:
+      content.author ?? amended?.author ?? (await currentAuthor(repo.config, repo.layout.workTree)),
+    ...(content.moment ?? currentMoment()),
     message: content.message,
     tree,
-    params: [...(content.params ?? [])],
-    metrics: [...(content.metrics ?? [])],
-    logs: await storeLogs(session, content.logs ?? []),
+    params: merge(amended?.params, content.params, ({ name }) => name),
+    metrics: merge(amended?.metrics, content.metrics, ({ name, step }) => `${step}/${name}`),
+    logs: merge(amended?.logs, await storeLogs(session, content.logs ?? []), ({ name }) => name),
     network: null,
     git: await readGitState(repo.layout.workTree, signal),
     extensions: [],
   };
   return { id: await writeVersion(version, writer), version };
+}
+
+/** What a version had, with what is given instead of it and besides it. Names given twice stay. */
+function merge<T>(
+  had: readonly T[] = [],
+  given: readonly T[] = [],
+  keyOf: (row: T) => string,
+): T[] {
+  const keys = new Set(given.map(keyOf));
+  return [...had.filter((row) => !keys.has(keyOf(row))), ...given];
 }
 
 /** The user's step holds for the files that changed. */
@@ -190,7 +243,7 @@ export async function landVersion(
     const why = {
       who: formatAuthor(version.author),
       time: version.time,
-      reason: `commit: ${version.message.split('\n', 1)[0]}`,
+      reason: `commit${draft.amended ? ' (amend)' : ''}: ${version.message.split('\n', 1)[0]}`,
     };
     const model = staging.open(line.model, line.branch);
     const stored = bytesOfSets([...model.sets, ...publishedSets(session)]);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { AbortedError, ConflictError, LockedError, UsageError } from '../../base/errors.js';
 import type { Level } from '../../pure/codec/segment.js';
+import { type Moment, momentOf } from '../../storage/repo/settings/author.js';
 import type { Param } from '../../storage/repo/version/version.js';
 import { mergeSmallSets } from '../../storage/upkeep/gc.js';
 import type { OpContext } from '../context.js';
@@ -14,10 +15,19 @@ import {
   toParams,
 } from '../history/version-content.js';
 import type { Repository } from '../repository.js';
-import { type CommittedVersion, commitFiles } from '../worktree/commit-files.js';
+import {
+  type CommitPreview,
+  type CommitRequest,
+  type CommittedVersion,
+  commitFiles,
+  previewCommit,
+} from '../worktree/commit-files.js';
+
+export type { CommitPreview } from '../worktree/commit-files.js';
 
 export interface CommitOptions {
-  message: string;
+  /** What this version is. With `amend`, that of the version before is kept if none is given. */
+  message?: string;
   /** Adds every tracked file that changed first. */
   all?: boolean;
   model?: string;
@@ -26,13 +36,19 @@ export interface CommitOptions {
   /** Measured results. */
   metrics?: MetricValues;
   /** Files with training logs, stored with the version; relative to the context's folder. */
-  logs?: string[];
+  logs?: readonly string[];
   /** Training step of the snapshots that changed. */
   step?: number;
   /** Revisions of further parents: versions that this one derives from, also of other models. */
-  parents?: string[];
+  parents?: readonly string[];
   /** Makes a version even if no file changed. */
   allowEmpty?: boolean;
+  /** Takes the place of the line's last version and keeps what is not given. */
+  amend?: boolean;
+  /** Default: whom the environment and the settings name. */
+  author?: { name: string; email?: string };
+  /** When it was made; a Date is told in the zone of this machine. Default: now. */
+  date?: Date | Moment;
   /** Encoder effort of what `all` adds; default: the setting codec.level. */
   level?: Level;
 }
@@ -48,26 +64,44 @@ export async function commit(
   context: OpContext,
 ): Promise<CommitResult> {
   const started = performance.now();
-  if (options.message.trim() === '') {
-    throw new UsageError('the message is empty', { hint: 'say what this version is with -m' });
-  }
-  const { all, logs = [], parents = [], ...rest } = options;
-  const derivedFrom: Id[] = [];
-  for (const revision of parents) derivedFrom.push(await resolveId(repo, revision));
-  const landed = await commitFiles(
-    repo,
-    {
-      ...rest,
-      params: toParams(options.params),
-      metrics: toMetrics(options.metrics),
-      parents: derivedFrom,
-      logs: logs.map((file) => path.resolve(context.cwd, file)),
-      ...(all ? { stage: 'tracked' } : {}),
-    },
-    context,
-  );
+  const landed = await commitFiles(repo, await requestOf(repo, options, context), context);
   await mergeQuietly(repo, context);
   return { ...landed, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Says what `commit` would make, and stores nothing. @throws as `commit`. */
+export async function dryCommit(
+  repo: Repository,
+  options: CommitOptions,
+  context: OpContext,
+): Promise<CommitPreview> {
+  return previewCommit(repo, await requestOf(repo, options, context), context);
+}
+
+async function requestOf(
+  repo: Repository,
+  options: CommitOptions,
+  context: OpContext,
+): Promise<CommitRequest & { stage?: 'tracked' }> {
+  const { all, logs = [], parents = [], author, date, message, ...rest } = options;
+  if (message !== undefined && message.trim() === '') {
+    throw new UsageError('the message is empty', {
+      hint: 'say what this version is with -m <text> or -F <file>',
+    });
+  }
+  const derivedFrom: Id[] = [];
+  for (const revision of parents) derivedFrom.push(await resolveId(repo, revision));
+  return {
+    ...rest,
+    params: toParams(options.params),
+    metrics: toMetrics(options.metrics),
+    parents: derivedFrom,
+    logs: logs.map((file) => path.resolve(context.cwd, file)),
+    ...(message === undefined ? {} : { message }),
+    ...(author ? { author: { name: author.name, email: author.email ?? '' } } : {}),
+    ...(date ? { moment: date instanceof Date ? momentOf(date) : date } : {}),
+    ...(all ? { stage: 'tracked' } : {}),
+  };
 }
 
 /** Keeps the number of packs small. The version has landed: nothing here makes the commit fail. */

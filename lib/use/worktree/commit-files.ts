@@ -1,11 +1,13 @@
 /** Stores work files, if asked, and makes a version of what is staged: one session, one move. */
+import { statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import type { Level } from '../../pure/codec/segment.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { encodeStaging, readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
-import type { StoreAccess } from '../history/access.js';
+import type { LineAccess, StoreAccess } from '../history/access.js';
 import {
   branchLine,
   countTensors,
@@ -16,8 +18,10 @@ import {
   storeVersion,
   type VersionContent,
 } from '../history/make-version.js';
+import type { PathChange } from '../history/staged-changes.js';
 import type { PublishedBytes } from '../history/stored-bytes.js';
 import { Describer } from '../history/versions.js';
+import { workChanges } from './changes.js';
 import { someOf } from './checkout-plan.js';
 import {
   applyChanges,
@@ -32,6 +36,8 @@ export interface CommitRequest extends VersionContent {
   model?: string;
   /** What is stored and staged first: files, or every tracked file that changed. */
   stage?: StageOptions | 'tracked';
+  /** The version takes the place of the line's last one, and keeps what is not given. */
+  amend?: boolean;
   /** Encoder effort of tracked files; default: the setting codec.level. */
   level?: Level;
 }
@@ -45,6 +51,21 @@ export interface CommittedVersion extends PublishedBytes {
   number: number;
   files: number;
   tensors: number;
+  logicalBytes: number;
+  /** Files that differ from the version's first parent. */
+  changes: PathChange[];
+  /** The version whose place it took; null without `amend`. */
+  amended: Id | null;
+}
+
+/** What a commit would make. */
+export interface CommitPreview {
+  dryRun: true;
+  model: string;
+  branch: string;
+  parents: Id[];
+  changes: PathChange[];
+  files: number;
   logicalBytes: number;
 }
 
@@ -75,12 +96,56 @@ export async function commitFiles(
       files: made.version.tree.count,
       tensors: await countTensors(repo, draft.entries),
       logicalBytes: made.version.tree.bytes,
+      changes: draft.changes,
+      amended: draft.amended === null ? null : draft.line.tip,
       ...stored,
     };
   } finally {
     await session.abort();
     await reader.close();
   }
+}
+
+/** Says what `commitFiles` would make. Nothing is stored. @throws as `commitFiles`. */
+export async function previewCommit(
+  repo: LineAccess,
+  request: CommitRequest & { stage?: 'tracked' },
+  context: OpContext,
+): Promise<CommitPreview> {
+  const { staging, writtenNs } = await readStaging(repo.layout);
+  const line = await branchLine(repo, staging, request.model);
+  const source = { line, staging, stagingBefore: new Uint8Array(0), amend: request.amend };
+  const unstaged =
+    request.stage === undefined
+      ? []
+      : await workChanges(repo, staging.entries(line.model), writtenNs, context);
+  // The message of a version that is not made does not matter, nor that only -a brings a change.
+  const allowEmpty = request.allowEmpty === true || unstaged.length > 0;
+  const content = { ...request, message: request.message ?? 'none', allowEmpty };
+  const draft = await draftVersion(repo, source, content);
+  const changes = new Map(draft.changes.map((change) => [change.path, change]));
+  const files = new Map(draft.entries.map(({ path, size }) => [path, size]));
+  for (const change of unstaged) {
+    const { path, status } = change;
+    const isNew = changes.get(path)?.status === 'added';
+    if (status !== 'deleted') {
+      files.set(path, (await statOrNull(repo.layout.workFile(path)))?.stat.size ?? 0);
+      if (!isNew) changes.set(path, change);
+      continue;
+    }
+    files.delete(path);
+    if (isNew) changes.delete(path);
+    else changes.set(path, change);
+  }
+  return {
+    dryRun: true,
+    model: line.model,
+    branch: line.branch,
+    parents: draft.parents,
+    changes: [...changes.values()].sort((a, b) => comparePaths(a.path, b.path)),
+    files: files.size,
+    logicalBytes: [...files.values()].reduce((sum, size) => sum + size, 0),
+  };
 }
 
 /** Reads staging and puts into it, in memory, what the request stores first. */
@@ -104,7 +169,7 @@ async function stageFirst(
       await applyChanges(repo, session, staging, changes, options);
     }
   }
-  return { line, staging, stagingBefore };
+  return { line, staging, stagingBefore, amend: request.amend };
 }
 
 /** Warns of checkpoints whose other files (shards, external data) are not in the version. */

@@ -55,8 +55,12 @@ export function parseMoment(text: string): Moment {
 /** The moment that a version made now is given. @throws {UsageError} DLV_USAGE for a bad DLV_DATE. */
 export function currentMoment(env: NodeJS.ProcessEnv = process.env): Moment {
   if (env.DLV_DATE) return parseMoment(env.DLV_DATE);
-  const now = new Date();
-  return { time: now.getTime(), tzMinutes: -now.getTimezoneOffset() + 0 };
+  return momentOf(new Date());
+}
+
+/** A time, told in the zone of this machine. */
+export function momentOf(date: Date): Moment {
+  return { time: date.getTime(), tzMinutes: -date.getTimezoneOffset() + 0 };
 }
 
 function plain(text: string): string {
