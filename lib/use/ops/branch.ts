@@ -3,7 +3,8 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError } from '../../base/errors.js';
 import { branchRefName } from '../../storage/repo/layout.js';
-import { readHead, writeHead } from '../../storage/repo/refs/head.js';
+import { type Head, readHead, writeHead } from '../../storage/repo/refs/head.js';
+import { lastReason } from '../../storage/repo/refs/reflog.js';
 import { listRefs, updateRef } from '../../storage/repo/refs/refs.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
@@ -166,23 +167,34 @@ async function isReachable(repo: Repository, version: Id, except: string): Promi
   return false;
 }
 
-/** Renames a branch within its model; HEAD and staged files go with it. */
+const RENAMED = 'branch: renamed from ';
+
+/**
+ * Renames a branch within its model; HEAD and staged files go with it. The new branch is made first and
+ * the old one deleted last; a run that was interrupted in between is finished by the next one.
+ */
 export async function renameBranch(
   repo: Repository,
   options: { from?: string; to: string; model?: string },
   _context: OpContext,
 ): Promise<BranchChange> {
   const head = await readHead(repo.layout);
-  const from = options.from ?? (head.kind === 'branch' ? head.branch : null);
+  let from = options.from ?? (head.kind === 'branch' ? head.branch : null);
   if (from === null) throw await noBranch(repo, 'HEAD', [], 'HEAD is on no branch: name one');
+  // HEAD may have gone to the new name already.
+  if (options.from === undefined) from = (await renamedFrom(repo, head, options.to)) ?? from;
   const { place, tip } = await existing(repo, from, options.model);
   const to = newBranchName(options.to, place.model, new Set([place.model]));
   if (to.branch === place.branch) throw exists(to);
-  const why = await moveReason(repo, `branch: renamed from ${place.branch}`);
+  const why = await moveReason(repo, `${RENAMED}${place.branch}`);
   await repo.locked(async (lock) => {
     const now = await readHead(repo.layout);
     const { staging } = await readStaging(repo.layout);
-    await updateRef(lock, branchRefName(to.model, to.branch), null, tip, why);
+    const name = branchRefName(to.model, to.branch);
+    const isMade =
+      (await readBranch(repo, to)) === tip &&
+      (await lastReason(repo.layout, name, tip)) === why.reason;
+    if (!isMade) await updateRef(lock, name, null, tip, why);
     const line = staging.get(to.model);
     if (line?.branch === place.branch) {
       line.branch = to.branch;
@@ -194,4 +206,15 @@ export async function renameBranch(
     await updateRef(lock, branchRefName(place.model, place.branch), tip, null, why);
   });
   return { action: 'renamed', ...to, version: tip, from: place.branch };
+}
+
+/** The branch that HEAD's branch `to` is being renamed from, if that still stands beside it; else null. */
+async function renamedFrom(repo: Repository, head: Head, to: string): Promise<string | null> {
+  if (head.kind !== 'branch' || head.branch !== to) return null;
+  const tip = await readBranch(repo, head);
+  if (tip === null) return null;
+  const reason = await lastReason(repo.layout, branchRefName(head.model, to), tip);
+  if (reason === null || !reason.startsWith(RENAMED)) return null;
+  const old = reason.slice(RENAMED.length);
+  return (await readBranch(repo, { model: head.model, branch: old })) === tip ? old : null;
 }

@@ -5,6 +5,7 @@ import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../ba
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
+import { lastReason } from '../../storage/repo/refs/reflog.js';
 import { updateRef } from '../../storage/repo/refs/refs.js';
 import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
@@ -200,7 +201,15 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
   const { repo, staging, context } = job;
   const models = await knownModels(repo, staging);
   const to = newBranchName(options.name, job.head.model, models);
-  if ((await readBranch(repo, to)) !== null) {
+  const why = await moveReason(repo, `switch: created from ${options.start ?? 'HEAD'}`);
+  const name = branchRefName(to.model, to.branch);
+  const there = await readBranch(repo, to);
+  // A run that was interrupted before HEAD moved may have made the branch.
+  const isOurs =
+    there !== null &&
+    !(job.head.kind === 'branch' && job.head.model === to.model && job.head.branch === to.branch) &&
+    (await lastReason(repo.layout, name, there)) === why.reason;
+  if (there !== null && !isOurs) {
     throw new ExistsError(`branch '${to.model}/${to.branch}' exists already`, {
       kind: 'branch',
       name: options.name,
@@ -208,10 +217,10 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
     });
   }
   const line = await currentLine(repo, staging, to.model);
-  const start = options.start === undefined ? line.tip : await resolveId(repo, options.start);
+  const start =
+    there ?? (options.start === undefined ? line.tip : await resolveId(repo, options.start));
   const head: Head = { kind: 'branch', ...to };
   const reason = `switch: moving to new branch ${to.model}/${to.branch}`;
-  const why = await moveReason(repo, `branch: created from ${options.start ?? 'HEAD'}`);
   if (start === null) {
     // A line before its first version has no branch to leave: only its name changes.
     if (to.model !== job.head.model) throw noStart(to.model);
@@ -219,8 +228,9 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
     return report(job, head, null, { created: true });
   }
   await checkModel(repo, start, to, options.start ?? to.model);
-  const name = branchRefName(to.model, to.branch);
-  const create = (lock: RepositoryLock): Promise<void> => updateRef(lock, name, null, start, why);
+  const create = async (lock: RepositoryLock): Promise<void> => {
+    if (there === null) await updateRef(lock, name, null, start, why);
+  };
   if (staging.get(to.model)?.base === start) {
     await moveOnly(job, head, start, reason, create);
     return report(job, head, start, { created: true });

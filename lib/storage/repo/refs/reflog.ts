@@ -86,6 +86,16 @@ export async function appendReflog(
   await appendLines(file, readableLine(file, entry));
 }
 
+/** Why a ref came to where it is: the reason of the last move, if that led to `current`; else null. */
+export async function lastReason(
+  layout: Layout,
+  name: string,
+  current: Id,
+): Promise<string | null> {
+  const last = (await readReflog(layout, name, current)).entries.at(-1);
+  return last?.after === current ? last.reason : null;
+}
+
 /** Name, as of a reflog, of the lines of refs that were deleted; no ref can be called so. */
 export const DELETED_LOG = 'deleted';
 
