@@ -160,6 +160,26 @@ export async function makeDirectory(dir: string): Promise<void> {
   }
 }
 
+/**
+ * As makeDirectory; new folders are on the disk when this returns. What is then put into `dir` needs a
+ * sync of that folder, as always.
+ */
+export async function makeDurableDirectory(dir: string): Promise<void> {
+  let first: unknown;
+  try {
+    first = await io.mkdir(dir);
+  } catch (error) {
+    throw ioError('create folder', dir, isMissing(error) ? await whyNoFolder(dir, error) : error);
+  }
+  // Node gives the topmost folder that it had to make, or nothing.
+  if (typeof first !== 'string') return;
+  const top = path.dirname(first);
+  for (let above = path.dirname(dir); ; above = path.dirname(above)) {
+    await syncDirectory(above);
+    if (above === top || above === path.dirname(above)) return;
+  }
+}
+
 /** On read-only media Node says ENOENT of a folder below one that exists: that one is asked why. */
 async function whyNoFolder(dir: string, error: unknown): Promise<unknown> {
   let parent = path.dirname(dir);

@@ -48,6 +48,7 @@ export async function applyPlan(
       await placer.removeFolder(entry.path);
       for (const [path, stat] of await placer.writeAll([{ entry, seen }])) written.set(path, stat);
     }
+    await placer.sync();
   } finally {
     context.progress.finish();
     await placer.close();

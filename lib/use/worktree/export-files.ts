@@ -1,6 +1,11 @@
 /** Writes files of a version into a folder that has nothing to do with the work tree. */
 import nodePath from 'node:path';
-import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/bytes/files.js';
+import {
+  leadsTo,
+  listDirectory,
+  makeDurableDirectory,
+  statOrNull,
+} from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
@@ -48,6 +53,7 @@ export async function exportFiles(
       wanted.push({ entry, seen: there?.stat ?? null });
     }
     await placer.writeAll(wanted);
+    await placer.sync();
   } finally {
     context.progress.finish();
     await placer.close();
@@ -81,5 +87,5 @@ async function prepareFolder(
       hint: 'name another folder, or write over files of the same names with --force',
     });
   }
-  await makeDirectory(root);
+  await makeDurableDirectory(root);
 }

@@ -1,7 +1,8 @@
 /**
  * Writes files of versions into a folder: each is rebuilt in a temporary place, checked, and renamed.
  *
- * A file that cannot be rebuilt, or a process that is killed, leaves the old file as it was. Nothing
+ * A file that cannot be rebuilt, a process that is killed or a power cut leaves the old file as it was;
+ * after `sync` the new one is on the disk. Nothing
  * is written through a symbolic link. One file at a time exists twice, or as many as are rebuilt
  * side by side because they share stored data.
  */
@@ -11,11 +12,13 @@ import {
   type FileStat,
   listEntries,
   makeDirectory,
+  makeDurableDirectory,
   removeEmptyFolder,
   removeFile,
   renameFile,
   sameStat,
   statOrNull,
+  syncDirectory,
   WriteFile,
 } from '../../base/bytes/files.js';
 import { ConflictError, DlvError } from '../../base/errors.js';
@@ -54,6 +57,8 @@ export class FilePlacer {
   /** Folder under .dlv/tmp, or null if it cannot be made (read-only media). */
   #tmp: { dir: string; device: number } | null | undefined;
   #files = 0;
+  /** Folders whose names changed since they were synced. */
+  readonly #changed = new Set<string>();
 
   /** @param root folder that the paths of the entries start from; it exists. */
   constructor(repo: ReadAccess, root: string, context: OpContext) {
@@ -129,7 +134,7 @@ export class FilePlacer {
   async #begin({ path, mode }: FileEntry): Promise<UnfinishedFile> {
     const target = this.#target(path);
     await this.#guard.check(path);
-    await makeDirectory(nodePath.dirname(target));
+    await makeDurableDirectory(nodePath.dirname(target));
     const file = await this.#create(nodePath.dirname(target), mode === 0o755 ? 0o777 : 0o666);
     return { file, temporary: file.path };
   }
@@ -140,9 +145,10 @@ export class FilePlacer {
   ): Promise<FileStat> {
     const { path } = entry;
     const target = this.#target(path);
-    await file.close();
+    await file.syncAndClose();
     await this.#checkSeen(path, seen);
     await renameFile(temporary, target);
+    this.#changed.add(nodePath.dirname(target));
     const there = await statOrNull(target);
     if (there === null) {
       throw new ConflictError(`'${path}' was removed while it was checked out`, { path });
@@ -199,11 +205,12 @@ export class FilePlacer {
     const target = this.#target(path);
     if ((await statOrNull(target))?.isDirectory) return;
     await removeFile(target);
-    const parts = path.split('/');
-    while (parts.pop() !== undefined && parts.length > 0) {
+    const parts = path.split('/').slice(0, -1);
+    for (; parts.length > 0; parts.pop()) {
       const folder = this.#target(parts.join('/'));
       if (holdsFolder(folder, this.#context.cwd) || !(await removeEmptyFolder(folder))) break;
     }
+    this.#changed.add(this.#target(parts.join('/')));
     this.#guard.forget();
   }
 
@@ -219,7 +226,17 @@ export class FilePlacer {
       await removeEmptyFolder(dir);
     };
     await walk(target);
+    this.#changed.add(nodePath.dirname(target));
     this.#guard.forget();
+  }
+
+  /** Waits until what was written and removed is on the disk: until then nobody may be told of it. */
+  async sync(): Promise<void> {
+    for (const folder of this.#changed) {
+      // One that is gone was removed after it had changed; the folder above it is here too.
+      if ((await statOrNull(folder)) !== null) await syncDirectory(folder);
+    }
+    this.#changed.clear();
   }
 
   /** Removes the temporary folder. */

@@ -10,18 +10,9 @@ const SECONDS = 6;
 
 /** Commands that are not yet durable at each step, or cannot be run again; they join with their repair. */
 const OPEN = [
-  'branch',
   'branch -m',
   'switch -c',
-  'switch',
-  'copy',
   'copy --checkout',
-  'reset --hard',
-  'restore',
-  'restore --source',
-  'checkout',
-  'checkout --out',
-  'archive --tier',
 ];
 
 for (const verb of VERBS.filter(({ name }) => !OPEN.includes(name))) {

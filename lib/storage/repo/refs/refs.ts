@@ -9,7 +9,7 @@ import {
   io,
   isMissing,
   listDirectory,
-  makeDirectory,
+  makeDurableDirectory,
   readSmallFile,
   removeFile,
   statOrNull,
@@ -214,7 +214,7 @@ export async function updateRef(
   }
   if (current === null) {
     await checkRoom(layout, name);
-    await makeDirectory(path.dirname(file));
+    await makeDurableDirectory(path.dirname(file));
   }
   await appendReflog(lock, name, { before: current, after: next, ...why });
   await writeFileAtomic(file, sealReadable(formatRef(next), file, parseRef));
@@ -258,7 +258,7 @@ export async function addNotes(
   const after = formatNotes([...before, ...notes]);
   if (after === formatNotes(before)) return;
   const file = lock.layout.ref(notesRefName(version));
-  await makeDirectory(path.dirname(file));
+  await makeDurableDirectory(path.dirname(file));
   await writeFileAtomic(file, sealReadable(after, file, parseNotes));
 }
 
