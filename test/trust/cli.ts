@@ -103,6 +103,6 @@ export function answerProblems(answer: Answer, isJson = true): string[] {
 }
 
 /** True for the exit code of an error that is no mistake of ours. */
-function isDocumented(code: number): boolean {
+export function isDocumented(code: number): boolean {
   return code !== ERROR_TABLE.DLV_BUG && Object.values<number>(ERROR_TABLE).includes(code);
 }

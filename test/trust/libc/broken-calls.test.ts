@@ -2,7 +2,7 @@
 import test from 'ava';
 import { SEED, searchMs, timeoutMs } from '../budget.js';
 import { VERBS } from '../verbs.js';
-import { breakCalls } from './broken-calls.js';
+import { breakCalls, breakProcesses } from './broken-calls.js';
 import { libraryOrSkip } from './calls.js';
 
 const SECONDS = 3;
@@ -19,3 +19,13 @@ for (const name of ['tag', 'commit']) {
     t.true(tried.faults > 0);
   });
 }
+
+test.serial('calls: a process whose call fails says once what failed, and ends', async (t) => {
+  t.timeout(timeoutMs(SECONDS));
+  const library = await libraryOrSkip(t);
+  if (library === null) return;
+  const verb = VERBS.find(({ name }) => name === 'commit')!;
+  const { failures, failed } = await breakProcesses(t, library, verb, SEED, 8);
+  t.deepEqual(failures, []);
+  t.true(failed > 0);
+});

@@ -8,13 +8,13 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { seededRandom } from '../../helpers/rng.js';
 import { tempDir } from '../../helpers/temp-dir.js';
-import { type Answer, answerProblems, errorOf, runInside } from '../cli.js';
+import { type Answer, answerProblems, errorOf, isDocumented, runInside } from '../cli.js';
 import { Served } from '../served.js';
 import { differences } from '../specimen.js';
 import { writeTree } from '../tree.js';
 import { lookAt, makeTrial, runAgain, type Trial } from '../trial.js';
 import type { Verb } from '../verbs.js';
-import { preloaded } from './calls.js';
+import { preloaded, runDlv } from './calls.js';
 import { FAULTS, type Fault, FaultPlan, KINDS, type Kind } from './fault-plan.js';
 
 /** A call that fails. */
@@ -28,14 +28,15 @@ interface Place {
 class Serving {
   readonly under: string;
   readonly plan: FaultPlan;
-  readonly #env: Record<string, string>;
+  /** Environment of a process whose calls the plan breaks. */
+  readonly env: Record<string, string>;
   #served: Served | null = null;
 
   /** @param under  folder on whose files calls fail. */
   constructor(library: string, under: string) {
     this.under = under;
     this.plan = new FaultPlan(`${under}.plan`);
-    this.#env = {
+    this.env = {
       ...preloaded(library, under),
       DLV_CALLS_PLAN: this.plan.file,
       DLV_CALLS_NOSYNC: '1',
@@ -43,7 +44,7 @@ class Serving {
   }
 
   run(argv: readonly string[], dir: string): Promise<Answer> {
-    this.#served ??= Served.start(this.#env);
+    this.#served ??= Served.start(this.env);
     return this.#served.run(argv, dir);
   }
 
@@ -163,6 +164,51 @@ export async function breakCalls(
       const file = hit?.slice(dir.length + 1);
       const where = `${verb.name}, ${fault} at ${place.kind} ${place.n} ('${file}')`;
       tried.failures.push(`${where}\n  ${wrong.join('\n  ')}`);
+    }
+  } finally {
+    await serving.stop();
+  }
+  return tried;
+}
+
+/** What a person would not understand of what a command printed on stderr, in sentences. */
+function textProblems(code: number | null, stderr: string): string[] {
+  const wrong: string[] = [];
+  if (code !== 0 && (code === null || !isDocumented(code))) wrong.push(`ended with ${code}`);
+  const odd = stderr.split('\n').filter((line) => !/^(dlv: |hint: |warning: |$)/.test(line));
+  if (code !== 0 && odd.length > 0) wrong.push(`says '${odd.join("', '")}'`);
+  const said = stderr.split('\n').filter((line) => line.startsWith('dlv: '));
+  if (code !== 0 && said.length !== 1)
+    wrong.push(`says what failed ${said.length} times: ${stderr}`);
+  return wrong;
+}
+
+/** As breakCalls, for `count` calls, each in a process of its own that answers as people see it. */
+export async function breakProcesses(
+  t: ExecutionContext,
+  library: string,
+  verb: Verb,
+  seed: number,
+  count: number,
+): Promise<Tried> {
+  const trial = await makeTrial(t, verb, runInside);
+  const random = seededRandom(seed);
+  const under = path.join(await fs.realpath(await tempDir(t)), 'tried');
+  await fs.mkdir(under);
+  const serving = new Serving(library, under);
+  const tried: Tried = { faults: 0, failed: 0, calls: 0, failures: [] };
+  try {
+    const places = shuffle(await countCalls(serving, trial), random);
+    tried.calls = places.length;
+    for (const { kind, n } of places.slice(0, count)) {
+      const dir = path.join(under, String(tried.faults++));
+      await writeTree(dir, trial.tree, null);
+      serving.plan.arm(kind, n, 'EIO');
+      const { code, stderr } = await runDlv(verb.argv, dir, serving.env);
+      const { hit } = serving.plan.disarm();
+      if (code !== 0) tried.failed++;
+      const where = `${verb.name}, EIO at ${kind} ${n} ('${hit?.slice(dir.length + 1)}')`;
+      tried.failures.push(...textProblems(code, stderr).map((text) => `${where} ${text}`));
     }
   } finally {
     await serving.stop();

@@ -114,15 +114,37 @@ export function parseCalls(log: Buffer, under: string): Call[] {
   return calls;
 }
 
-/** What a recorded command did. */
-export interface Recording {
+/** How a process ended. */
+interface Ended {
   code: number | null;
   stdout: string;
   stderr: string;
+}
+
+/** Runs `dlv <argv>` in `dir` as a process of its own. */
+export async function runDlv(
+  argv: readonly string[],
+  dir: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Ended> {
+  const child = spawn(process.execPath, [DLV_BIN, ...argv], {
+    cwd: dir,
+    env: { ...process.env, ...ENVIRONMENT, ...env },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, stdout, stderr };
+}
+
+/** What a recorded command did. */
+export interface Recording extends Ended {
   calls: Call[];
 }
 
-/** Runs `dlv <argv>` in `dir` as a process of its own and records the calls that change files. */
+/** Runs `dlv <argv>` in `dir` and records the calls that change files. */
 export async function recordDlv(
   library: string,
   argv: readonly string[],
@@ -130,19 +152,8 @@ export async function recordDlv(
 ): Promise<Recording> {
   const under = await fs.realpath(dir);
   const log = `${under}.calls`;
-  const env = {
-    ...process.env,
-    ...ENVIRONMENT,
-    ...preloaded(library, under),
-    DLV_CALLS_LOG: log,
-  };
-  const child = spawn(process.execPath, [DLV_BIN, ...argv], { cwd: under, env });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk));
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  const ended = await runDlv(argv, under, { ...preloaded(library, under), DLV_CALLS_LOG: log });
   const calls = parseCalls(await fs.readFile(log), under);
   await fs.rm(log);
-  return { code, stdout, stderr, calls };
+  return { ...ended, calls };
 }
