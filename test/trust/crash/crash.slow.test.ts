@@ -9,11 +9,7 @@ import { rehearse, replay } from './replay.js';
 const SECONDS = 6;
 
 /** Commands that are not yet durable at each step, or cannot be run again; they join with their repair. */
-const OPEN = [
-  'branch -m',
-  'switch -c',
-  'copy --checkout',
-];
+const OPEN = ['branch -m', 'switch -c', 'copy --checkout'];
 
 for (const verb of VERBS.filter(({ name }) => !OPEN.includes(name))) {
   test.serial(`crash: ${verb.name} loses nothing, wherever the power is cut`, async (t) => {
