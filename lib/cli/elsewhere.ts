@@ -96,6 +96,41 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--porcelain': "'dlv commit --dry-run --json' is for scripts",
     '--short': "'dlv commit --dry-run' lists what would be committed",
   },
+  log: {
+    '-p': "'dlv diff <rev>~1 <rev>' shows what a version changed",
+    '--patch': "'dlv diff <rev>~1 <rev>' shows what a version changed",
+    '--stat': "'dlv diff --files <rev>~1 <rev>' lists the files that a version changed",
+    '--name-only': "'dlv diff --files <rev>~1 <rev>' lists the files that a version changed",
+    '--name-status': "'dlv diff --files <rev>~1 <rev>' lists the files that a version changed",
+    '--grep': "'dlv list --message <text>' finds versions by their message",
+    '--since': "'dlv log --json' has the time of every version",
+    '--until': "'dlv log --json' has the time of every version",
+    '--author': "'dlv log --json' has the author of every version",
+    '--format': "'dlv log --json' has all that there is to format",
+    '--pretty': "'dlv log --oneline' is short; 'dlv log --json' has everything",
+  },
+  diff: {
+    '--cached': "'dlv diff --staged' compares what is staged",
+    '--stat': "'dlv diff --files' lists files alone",
+    '--name-only': "'dlv diff --files' lists files alone",
+    '--name-status': "'dlv diff --files' lists files alone",
+  },
+  status: {
+    '-s': "'dlv status --json' is for scripts",
+    '--short': "'dlv status --json' is for scripts",
+    '--porcelain': "'dlv status --json' is for scripts",
+  },
+  checkout: {
+    '-b': "'dlv switch -c <name>' makes a branch and goes there",
+  },
+  branch: {
+    '--list': "'dlv branch' without a name lists the branches",
+    '-c': "'dlv branch <name> <start>' makes another branch at a version",
+  },
+  tag: {
+    '-m': 'a tag has no message: that of the version is shown',
+    '-a': 'a tag has no message: that of the version is shown',
+  },
 };
 
 /** What operands of a command that takes none were probably meant for. */
