@@ -1,7 +1,6 @@
-/** Paths as ops judge them: globs over paths of versions, collisions on file systems without case. */
+/** Globs over the paths of versions, as ops take them. */
 import test from 'ava';
 import { Layout } from '../../lib/storage/repo/layout.js';
-import { findCollision } from '../../lib/use/worktree/collisions.js';
 import { selectPaths } from '../../lib/use/worktree/select-paths.js';
 
 test('selection: files, folders and globs, relative to where the user stands', (t) => {
@@ -19,12 +18,4 @@ test('selection: files, folders and globs, relative to where the user stands', (
   const error = t.throws(() => pick('/repo', 'a.pf'), { message: /matches no file/ });
   t.regex(String((error as Error & { data: { hint: string } }).data.hint), /a\.pt/);
   t.throws(() => pick('/repo', '../x'), { message: /outside/ });
-});
-
-test('collisions: by case, by Unicode form, also of folders', (t) => {
-  t.is(findCollision(['a', 'b/c', 'b/d', 'bc']), null);
-  t.deepEqual(findCollision(['A.pt', 'a.pt']), ['A.pt', 'a.pt']);
-  t.deepEqual(findCollision(['Dir/x', 'dir/y']), ['Dir', 'dir']);
-  t.deepEqual(findCollision(['caf\u00e9', 'cafe\u0301']), ['caf\u00e9', 'cafe\u0301']);
-  t.is(findCollision(['dir/x', 'dir/y', 'dir/x/z']), null);
 });

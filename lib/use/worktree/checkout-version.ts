@@ -12,7 +12,7 @@ import { moveHead, moveReason } from '../history/moves.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
 import { type Applied, applyPlan, withStates } from './apply-checkout.js';
 import { planCheckout } from './checkout-plan.js';
-import { checkCollisions } from './collisions.js';
+import { checkPlaceable } from './portable-places.js';
 import { selectPaths } from './select-paths.js';
 
 /** What a checkout did. */
@@ -73,7 +73,7 @@ export async function checkoutVersion(
   const { staging, writtenNs } = await readStaging(repo.layout);
   const line = staging.get(model);
   const tree = await repo.tree(id);
-  await checkCollisions(
+  await checkPlaceable(
     repo.layout.workTree,
     tree.files.map((file) => file.path),
   );
@@ -124,7 +124,7 @@ export async function checkoutPaths(
   const { staging, writtenNs } = await readStaging(repo.layout);
   const tree = await repo.tree(id);
   const target = pickFiles(repo.layout, id, tree.files, options.paths, context);
-  await checkCollisions(
+  await checkPlaceable(
     repo.layout.workTree,
     target.map((file) => file.path),
   );

@@ -13,8 +13,8 @@ import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { type CheckedOut, pickFiles } from './checkout-version.js';
-import { checkCollisions } from './collisions.js';
 import { FilePlacer, type WantedFile } from './place-files.js';
+import { checkPlaceable } from './portable-places.js';
 
 export interface ExportOptions extends AcceptTier {
   /** The folder, relative to the context's. */
@@ -38,7 +38,7 @@ export async function exportFiles(
   const target = pickFiles(repo.layout, id, files, options.paths ?? [], context);
   checkTiers(target, options.acceptTier, context);
   await prepareFolder(repo, root, options);
-  await checkCollisions(
+  await checkPlaceable(
     root,
     target.map((file) => file.path),
   );

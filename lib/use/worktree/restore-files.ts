@@ -11,7 +11,7 @@ import { currentLine, type Line } from '../history/lines.js';
 import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/staged-version.js';
 import { applyPlan, withStates } from './apply-checkout.js';
 import { planCheckout } from './checkout-plan.js';
-import { checkCollisions } from './collisions.js';
+import { checkPlaceable } from './portable-places.js';
 import { selectPaths } from './select-paths.js';
 
 /** Which files, and where. */
@@ -126,7 +126,7 @@ async function restoreWork(
   const target = files.filter((file) => chosen.has(file.path));
   const kept = new Set(target.map((file) => file.path));
   const entries = staging.entries(line.model).filter((entry) => chosen.has(entry.path));
-  await checkCollisions(repo.layout.workTree, [...kept]);
+  await checkPlaceable(repo.layout.workTree, [...kept]);
   const plan = await planCheckout(
     repo,
     {

@@ -7,6 +7,7 @@
 import { statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
 import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segment.js';
+import { portabilityWarnings } from '../../pure/paths/portable-names.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import {
@@ -119,6 +120,10 @@ async function planStage(
       plan.changed.push(path);
       plan.totalBytes += there.stat.size;
     }
+  }
+  const added = plan.changed.filter((path) => !own.has(path));
+  for (const warning of portabilityWarnings(added, [...own.keys(), ...added])) {
+    context.warn(warning);
   }
   return plan;
 }
