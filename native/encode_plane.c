@@ -155,18 +155,23 @@ static int put_coded(encoder *e, const uint8_t *plane, uint32_t n, const context
     rans_encoder(&tables[t], e->symbols + (t << 8));
   }
   if (failed || table_write(tables, c->tables, head)) return DLV_ERR_MEMORY;
-  uint8_t *room = scratch_take(rans_bound(n));
+  uint8_t *room = scratch_take(rans_room(n));
   if (room == NULL) return DLV_ERR_MEMORY;
   rans_writer writer;
   rans_begin(&writer, n, room);
-  for (uint32_t end = n; end > 0 && !aborted_now(e);) {
+  int changed = 0;
+  for (uint32_t end = n; end > 0 && !changed && !aborted_now(e);) {
     const uint32_t from = (end - 1) / BLOCK_ELEMENTS * BLOCK_ELEMENTS;
     find_classes(c, from, end - from, e->classes);
     const uint8_t *rows = c->kind == CONTEXT_NONE ? NULL : e->classes;
-    rans_encode(&writer, plane + from, rows, end - from, e->symbols);
+    changed = rans_encode(&writer, plane + from, rows, end - from, e->symbols) != 0;
     end = from;
   }
   const size_t length = rans_length(&writer);
+  if (changed || length == 0) {
+    scratch_give(room);
+    return DLV_ERR_CHANGED;
+  }
   if (length >= most && !aborted_now(e)) {
     scratch_give(room);
     head->length = head_length;

@@ -3,7 +3,9 @@
  *
  * One core with two faces (N-API in addon.c, WebAssembly in wasm.c). Integer arithmetic only where a
  * choice is made, so that every build writes the same bytes. Every decoder is safe on hostile input:
- * it returns a negative error and never reads or writes outside the given ranges.
+ * it returns a negative error and never reads or writes outside the given ranges. That holds for
+ * encoder and decoder even if other threads change planes and payloads meanwhile; only the head must
+ * stay as it is while it is decoded.
  *
  * Bytes: docs/format/codec.md, codec 2.
  */
@@ -26,6 +28,7 @@
 #define DLV_ERR_CORRUPT (-3) /* bytes that contradict themselves */
 #define DLV_ERR_BASE (-4)    /* the head needs a base and none was given */
 #define DLV_ERR_ABORTED (-5)
+#define DLV_ERR_CHANGED (-6) /* planes were changed while they were encoded */
 
 /* How a segment is written. */
 enum { DLV_LEVEL_FAST = 0, DLV_LEVEL_DEFAULT = 1, DLV_LEVEL_MAX = 2 };

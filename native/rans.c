@@ -41,6 +41,14 @@ size_t rans_bound(uint32_t n) {
   return (size_t)n * RANS_BITS / 8 + n / 512 + 2 * RANS_LANES_LARGE * 4;
 }
 
+/* Bytes below the words that SIMD may write over. */
+#define SIMD_SLACK 32u
+
+size_t rans_room(uint32_t n) {
+  /* A symbol gives one word at most: so much is free before each block of a sound stream. */
+  return rans_bound(n) + 2 * RANS_BLOCK_MAX + SIMD_SLACK;
+}
+
 static inline void put16(uint8_t *at, uint32_t value) {
   at[0] = (uint8_t)value;
   at[1] = (uint8_t)(value >> 8);
@@ -49,15 +57,17 @@ static inline void put16(uint8_t *at, uint32_t value) {
 void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out) {
   writer->lanes = lanes_of(n);
   for (uint32_t lane = 0; lane < writer->lanes; lane++) writer->states[lane] = RANS_LOW;
-  writer->end = out + rans_bound(n);
+  writer->start = out;
+  writer->end = out + rans_room(n);
   writer->at = writer->end;
 }
 
-void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
-                 const rans_symbol *symbols) {
+int rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
+                const rans_symbol *symbols) {
   const uint32_t lanes = writer->lanes;
   uint32_t *states = writer->states;
   uint8_t *at = writer->at;
+  if ((size_t)(at - writer->start) < 2 * (size_t)n + SIMD_SLACK) return -1;
   uint32_t rounds_from = 0;
 #ifdef __wasm_simd128__
   if (lanes == RANS_LANES_LARGE) rounds_from = n & ~(RANS_LANES_LARGE - 1u);
@@ -83,6 +93,7 @@ void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *class
   }
 #endif
   writer->at = at;
+  return 0;
 }
 
 /* A state is 2^(15 + k) and 15 + k bits below that. */
@@ -96,6 +107,7 @@ static inline uint32_t state_more(uint32_t x) {
 size_t rans_length(const rans_writer *writer) {
   uint32_t bits = 0;
   for (uint32_t lane = 0; lane < writer->lanes; lane++) {
+    if (writer->states[lane] < RANS_LOW) return 0;
     bits += 4 + STATE_BITS + state_more(writer->states[lane]);
   }
   return (bits + 7) / 8 + (size_t)(writer->end - writer->at);

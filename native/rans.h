@@ -50,21 +50,29 @@ void rans_decoder(const rans_table *table, uint32_t *entries);
 typedef struct {
   uint32_t states[RANS_LANES_LARGE];
   uint32_t lanes;
+  uint8_t *start;
   uint8_t *at;
   uint8_t *end;
 } rans_writer;
 
-/* Room that a stream of n symbols needs while it is written; more than its bytes. */
+/* Most symbols of a block. */
+#define RANS_BLOCK_MAX (1u << 14)
+
+/* Most bytes of a stream of n symbols. */
 size_t rans_bound(uint32_t n);
-/* Begins a stream of n symbols in the rans_bound(n) bytes at out. */
+/* Room that a stream of n symbols needs while it is written. */
+size_t rans_room(uint32_t n);
+/* Begins a stream of n symbols in the rans_room(n) bytes at out. */
 void rans_begin(rans_writer *writer, uint32_t n, uint8_t *out);
 /*
  * Encodes a block; the last block of the stream comes first. All blocks but the last one have a
  * multiple of 64 symbols. classes may be NULL (class 0); `symbols` holds 256 entries per class.
+ * Returns −1 if the room is used up: the stream then has symbols that its tables do not have, as
+ * when another thread changes bytes between counting and encoding.
  */
-void rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
-                 const rans_symbol *symbols);
-/* Bytes of the whole stream. */
+int rans_encode(rans_writer *writer, const uint8_t *bytes, const uint8_t *classes, uint32_t n,
+                const rans_symbol *symbols);
+/* Bytes of the whole stream; 0 if it has symbols that its tables do not have. */
 size_t rans_length(const rans_writer *writer);
 /* Writes the stream: rans_length(writer) bytes at `out`, which is not where it was encoded. */
 void rans_end(const rans_writer *writer, uint8_t *out);

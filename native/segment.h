@@ -13,7 +13,7 @@
 enum { MODE_CONST = 0, MODE_STORE = 1, MODE_RANS = 2 };
 enum { CONTEXT_NONE = 0, CONTEXT_BASE = 1, CONTEXT_OWN = 2, CONTEXT_ABOVE = 3 };
 /* Elements whose classes are found at a time: they stay in the nearest cache. */
-#define BLOCK_ELEMENTS (1u << 14)
+#define BLOCK_ELEMENTS RANS_BLOCK_MAX
 
 /* Class of pack file that plane k of a width belongs to: 0 hi, 1 mid, 2 low. */
 static inline uint32_t plane_class(uint32_t width, uint32_t k) {

@@ -1,11 +1,13 @@
 /*
- * Fuzzes the decoder under sanitizers: encodes random segments, damages head or payload, decodes.
+ * Fuzzes the kernel under sanitizers: encodes random segments, damages head or payload, decodes; and
+ * encodes and decodes planes that another thread changes meanwhile.
  *
  *     cc -g -O1 -fsanitize=address,undefined … the core and this file
  *     ./fuzz <inputs> [seed]
  *
  * Built and run by native/checks/fuzz.mjs. Undamaged segments must come back as they were.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +126,66 @@ static int round_trip(uint32_t inputs_per_segment) {
   return failed;
 }
 
+/* Planes that a thread changes until it is told to stop. */
+typedef struct {
+  uint8_t **planes;
+  uint32_t count;
+  uint32_t n;
+  uint64_t seed;
+  int stop;
+} changing;
+
+static void *change(void *data) {
+  changing *c = data;
+  uint64_t x = c->seed;
+  while (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) {
+    x = x * 6364136223846793005ull + 1442695040888963407ull;
+    volatile uint8_t *plane = c->planes[(x >> 33) % c->count];
+    /* Values that no table has, in runs: each may cost a stream more than its symbols are worth. */
+    const uint32_t from = (uint32_t)(x >> 40) % c->n;
+    const uint32_t run = 1 + (uint32_t)(x >> 20) % 4096;
+    for (uint32_t i = from; i < c->n && i < from + run; i++) plane[i] = (uint8_t)(x >> 56);
+  }
+  return NULL;
+}
+
+/* Nothing is known of what comes out, only that nothing is read or written outside. */
+static int change_meanwhile(void) {
+  const uint32_t width = 4, n = 40000 + below(200000);
+  uint8_t *planes[2 * DLV_WIDTH_MAX], *out[DLV_WIDTH_MAX];
+  for (uint32_t k = 0; k < 2 * width; k++) planes[k] = malloc(n);
+  for (uint32_t k = 0; k < width; k++) out[k] = malloc(n);
+  make_planes(below(6), width, n, planes, planes + width);
+  changing c = {planes, 2 * width, n, next(), 0};
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, change, &c)) return 1;
+  int failed = 0;
+  for (int i = 0; i < 6 && !failed; i++) {
+    const uint8_t *const *child = (const uint8_t *const *)planes;
+    dlv_encoded e = {0};
+    const int result = dlv_segment_encode(child, below(3) ? child + width : NULL, n, width, i % 3,
+                                          (int)below(2), NULL, &e);
+    failed = result != DLV_OK && result != DLV_ERR_CHANGED;
+    if (result == DLV_OK) {
+      const uint8_t *const classes[3] = {e.classes[0].bytes, e.classes[1].bytes,
+                                         e.classes[2].bytes};
+      const size_t lengths[3] = {e.classes[0].length, e.classes[1].length, e.classes[2].length};
+      dlv_segment_decode(e.head.bytes, e.head.length, classes, lengths, child + width, n, width,
+                         width, out);
+    }
+    dlv_encoded_free(&e);
+  }
+  __atomic_store_n(&c.stop, 1, __ATOMIC_RELAXED);
+  pthread_join(thread, NULL);
+  for (uint32_t k = 0; k < 2 * width; k++) free(planes[k]);
+  for (uint32_t k = 0; k < width; k++) free(out[k]);
+  if (failed) fprintf(stderr, "encoding of changing planes failed otherwise than by ERR_CHANGED\n");
+  return failed;
+}
+
+/* Every so many segments, planes that change. */
+#define CHANGING_EVERY 50u
+
 int main(int argc, char **argv) {
   const uint64_t inputs = argc > 1 ? strtoull(argv[1], NULL, 10) : 20000;
   state = argc > 2 ? strtoull(argv[2], NULL, 10) : 88172645463325252ull;
@@ -135,6 +197,7 @@ int main(int argc, char **argv) {
       dlv_forbid_avx512((int)below(2));
     }
     if (round_trip(per_segment)) return 1;
+    if (done / per_segment % CHANGING_EVERY == 0 && change_meanwhile()) return 1;
   }
   printf("%llu inputs\n", (unsigned long long)inputs);
   return 0;

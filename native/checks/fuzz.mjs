@@ -34,6 +34,7 @@ function build() {
     '-std=gnu11',
     '-Wall',
     '-Wextra',
+    '-pthread',
     ...SANITIZE,
     '-I.',
     ...CORE,
