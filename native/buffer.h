@@ -16,6 +16,8 @@ int buffer_put_varint(dlv_buffer *buffer, uint64_t value);
  */
 void *scratch_take(size_t size);
 void scratch_give(void *block);
+/* Frees those that are kept. */
+void scratch_drain(void);
 
 typedef struct {
   const uint8_t *at;

@@ -35,11 +35,14 @@ export const CORE = [
   'chunk.c',
   'sketch.c',
 ];
+export const ADDON = ['module.c', 'arguments.c', 'blocks.c', 'job.c', 'answers.c', 'jobs.c'].map(
+  (name) => `addon/${name}`,
+);
 
 /** sha256 over names and contents of everything that goes into the .wasm. */
 export function sourceHash() {
   const hash = createHash('sha256');
-  const files = fs.readdirSync(HERE).filter((name) => /\.[ch]$/.test(name) && name !== 'addon.c');
+  const files = fs.readdirSync(HERE).filter((name) => /\.[ch]$/.test(name));
   const extra = fs.readdirSync(path.join(HERE, 'wasm-include')).map((n) => `wasm-include/${n}`);
   for (const name of [...files, ...extra].sort()) {
     hash.update(`${name}\0`).update(fs.readFileSync(path.join(HERE, name)));
@@ -60,12 +63,17 @@ function run(command, args) {
   return spawnSync(command, args, { cwd: HERE, encoding: 'utf8' });
 }
 
-function buildAddon() {
+/**
+ * Builds the addon; CFLAGS of the environment come last.
+ * @param output  the file to write.
+ * @param faults  with calls that fail on demand, for tests (checks/faults.h).
+ * @returns null, or why it was not built.
+ */
+export function buildAddon(output = path.join(HERE, 'build', 'kernel.node'), faults = false) {
   const headers = headerFolder();
   if (headers === undefined) return "Node's headers (node_api.h) are not installed";
-  const build = path.join(HERE, 'build');
-  fs.mkdirSync(build, { recursive: true });
-  const temporary = path.join(build, `kernel-${process.pid}.tmp`);
+  fs.mkdirSync(path.dirname(output), { recursive: true });
+  const temporary = `${output}-${process.pid}.tmp`;
   const shared =
     process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared'];
   const flags = [
@@ -76,7 +84,10 @@ function buildAddon() {
     '-Wall',
     '-Wextra',
     '-Werror',
+    ...(faults ? ['-include', 'checks/faults.h'] : []),
+    ...(process.env.CFLAGS ?? '').split(/\s+/).filter(Boolean),
   ];
+  const sources = [...CORE, ...ADDON, ...(faults ? ['checks/faults.c'] : [])];
   const compilers = [process.env.CC, 'cc', 'gcc', 'clang', 'g++'].filter(Boolean);
   for (const compiler of compilers) {
     // g++ alone has no C driver of its own name, but compiles C if it is told to.
@@ -85,16 +96,16 @@ function buildAddon() {
       ...flags,
       ...shared,
       `-I${headers}`,
+      '-I.',
       ...language,
-      ...CORE,
-      'addon.c',
+      ...sources,
       '-o',
       temporary,
     ];
     const result = run(compiler, args);
     if (result.error) continue;
     if (result.status === 0) {
-      fs.renameSync(temporary, path.join(build, 'kernel.node'));
+      fs.renameSync(temporary, output);
       return null;
     }
     fs.rmSync(temporary, { force: true });

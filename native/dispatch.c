@@ -5,18 +5,22 @@
 static int portable_only;
 static int without_avx512;
 
-void dlv_force_portable(int on) { portable_only = on; }
-void dlv_forbid_avx512(int on) { without_avx512 = on; }
+void dlv_force_portable(int on) { __atomic_store_n(&portable_only, on, __ATOMIC_RELAXED); }
+void dlv_forbid_avx512(int on) { __atomic_store_n(&without_avx512, on, __ATOMIC_RELAXED); }
 
 #ifdef DLV_X86
-int dlv_simd_allowed(void) { return !portable_only; }
+/* Threads of the pool ask while JavaScript sets it. */
+static int is_on(const int *flag) { return __atomic_load_n(flag, __ATOMIC_RELAXED); }
+
+int dlv_simd_allowed(void) { return !is_on(&portable_only); }
 
 int dlv_has_avx2(void) {
-  return !portable_only && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+  return !is_on(&portable_only) && __builtin_cpu_supports("avx2") &&
+         __builtin_cpu_supports("popcnt");
 }
 
 int dlv_has_avx512(void) {
-  return !portable_only && !without_avx512 && __builtin_cpu_supports("avx512f") &&
+  return !is_on(&portable_only) && !is_on(&without_avx512) && __builtin_cpu_supports("avx512f") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
          __builtin_cpu_supports("bmi2");

@@ -77,9 +77,14 @@ export class ReadFile implements ByteSource {
     }
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  /** @param allocate  gives the memory that is read into; default: memory of its own. */
+  async read(
+    offset: number,
+    length: number,
+    allocate: (bytes: number) => Uint8Array = Buffer.allocUnsafeSlow,
+  ): Promise<Uint8Array> {
     checkRange(this, offset, length);
-    const buffer = Buffer.allocUnsafeSlow(length);
+    const buffer = allocate(length);
     await this.readInto(buffer, offset);
     return buffer;
   }

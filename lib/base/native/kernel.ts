@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { AbortedError, BugError, CorruptError, UsageError } from '../errors.js';
+import { ERROR_ABORTED, ERROR_BASE, ERROR_CORRUPT } from './failure.js';
 import { loadWasm } from './wasm.js';
 
 /** Head and class payloads of one encoded segment (docs/format/codec.md, codec 2). */
@@ -20,13 +21,19 @@ export interface KernelSegment {
   usesBase: boolean;
 }
 
-/** What every build of the kernel can do. Buffers given are read, never kept; do not change them meanwhile. */
+/**
+ * What every build of the kernel can do. Buffers given are read, never kept; do not change them
+ * meanwhile. If they are changed, detached or resized all the same, the promise is rejected or gives
+ * other values; nothing outside of them is read or written. Arguments of a wrong type or size are
+ * refused with an Error whose `kernel` is ERROR_ARGUMENT.
+ */
 export interface Kernel {
   /**
    * Encodes planes of up to 4 Mi elements, against base planes or alone.
    * @param level  0 fast, 1 default, 2 max.
    * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
-   * @param room   as long as the planes: memory that payloads are put into where they fit.
+   * @param room   as long as the planes and apart from them: memory that payloads are put into where
+   *   they fit. The addon uses it if it is of `allocate`.
    */
   encode(
     planes: readonly Uint8Array[],
@@ -38,8 +45,8 @@ export interface Kernel {
   ): Promise<KernelSegment>;
   /**
    * Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError.
-   * @param out  `wanted` planes of `count` bytes to decode into, which are returned; not the base's.
-   *   Default: fresh memory.
+   * @param out  `wanted` planes of `count` bytes to decode into, which are returned in a new array;
+   *   apart from each other and from what is read. Default: fresh memory.
    * @param abort  of `abortFlag`: a segment that was not begun when it is set is not decoded.
    */
   decode(
@@ -64,7 +71,7 @@ export interface KernelServices {
 
 /** The faster paths that only the addon has. */
 export interface NativeKernel extends Kernel, KernelServices {
-  split(bytes: Uint8Array, width: number): Uint8Array[];
+  interfaceVersion: number;
   /** Splits into planes of the caller, each bytes.length / planes.length long. */
   splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): void;
   merge(planes: readonly Uint8Array[], target: Uint8Array): void;
@@ -73,6 +80,8 @@ export interface NativeKernel extends Kernel, KernelServices {
    * @param parts  1 … 8 of equal length; not to be changed before the promise is settled.
    */
   sha256Many(prefix: Uint8Array, parts: readonly Uint8Array[]): Promise<Uint8Array>;
+  /** See LoadedKernel. */
+  allocate(bytes: number): Uint8Array;
   isa(): string;
   forcePortable(on: boolean): void;
 }
@@ -91,24 +100,33 @@ export interface LoadedKernel {
   native: NativeKernel | null;
   /** True if WebAssembly runs because there is no addon, not because it was asked for. */
   fallback: boolean;
+  /**
+   * Fresh memory with any content, which the addon's threads work on where it is: JavaScript cannot
+   * take it away meanwhile. Memory of other origin is copied first, at about 10 GB/s.
+   */
+  allocate(bytes: number): Uint8Array;
   services: KernelServices;
 }
 
 const FOLDER = new URL('../../../../native/', import.meta.url);
 const KINDS = ['native', 'portable', 'wasm'] as const;
 
-/** Error numbers of native/kernel.h that mean damaged input. */
-const ERROR_CORRUPT = -3;
-const ERROR_BASE = -4;
-const ERROR_ABORTED = -5;
+/** INTERFACE_VERSION of native/addon/module.c: an addon built of other sources is not used. */
+const INTERFACE_VERSION = 2;
+/** Shorter memory is copied as fast as memory of the addon is made. */
+const ALLOCATED_BYTES_MIN = 64 * 1024;
 
 const flags = new WeakMap<AbortSignal, Int32Array>();
 
-/** The number through which a signal stops work that runs on other threads; one for each signal. */
+/**
+ * The number through which a signal stops work that runs on other threads; one for each signal. It is
+ * shared, because no other memory of JavaScript's stays where it is while a thread looks at it.
+ */
 export function abortFlag(signal: AbortSignal): Int32Array {
   const known = flags.get(signal);
   if (known) return known;
-  const flag = Int32Array.of(signal.aborted ? 1 : 0);
+  const flag = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  flag[0] = signal.aborted ? 1 : 0;
   flags.set(signal, flag);
   signal.addEventListener('abort', () => flag.fill(1), { once: true });
   return flag;
@@ -126,8 +144,10 @@ export function kernelError(error: unknown, file: string): Error {
     });
   }
   if (code === ERROR_ABORTED) return new AbortedError();
-  if (code !== undefined)
-    return new BugError(`kernel error ${String(code)} on '${file}'`, { file });
+  if (code !== undefined) {
+    const { message } = error as Error;
+    return new BugError(`the kernel does not take '${file}': ${message}`, { file });
+  }
   return error as Error;
 }
 
@@ -136,6 +156,11 @@ let loaded: LoadedKernel | null = null;
 /** The kernel of this process, loaded at the first call. @throws {UsageError} for an unknown DLV_KERNEL. */
 export function loadKernel(): LoadedKernel {
   loaded ??= load(process.env.DLV_KERNEL);
+  return loaded;
+}
+
+/** The kernel of this process if something was asked of it before, else null. */
+export function kernelIfLoaded(): LoadedKernel | null {
   return loaded;
 }
 
@@ -157,7 +182,9 @@ export function load(forced: string | undefined): LoadedKernel {
     if (native !== null) {
       native.forcePortable(kind === 'portable');
       const info = { kind: kind ?? 'native', isa: native.isa() };
-      return { info, kernel: native, native, services: native, fallback: false };
+      const allocate = (bytes: number): Uint8Array =>
+        bytes < ALLOCATED_BYTES_MIN ? plainMemory(bytes) : native.allocate(bytes);
+      return { info, kernel: native, native, services: native, fallback: false, allocate };
     }
     if (kind !== undefined) {
       throw new UsageError(`DLV_KERNEL is '${kind}', but the native kernel was not built`, {
@@ -170,13 +197,18 @@ export function load(forced: string | undefined): LoadedKernel {
   const info = { kind: 'wasm', isa: 'simd128' } as const;
   const wasm = loadWasm(bytes);
   const fallback = kind === undefined;
-  return { info, kernel: wasm, native: null, services: wasm, fallback };
+  return { info, kernel: wasm, native: null, services: wasm, fallback, allocate: plainMemory };
+}
+
+function plainMemory(bytes: number): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 function loadAddon(): NativeKernel | null {
   try {
     const require = createRequire(import.meta.url);
-    return require(fileURLToPath(new URL('build/kernel.node', FOLDER))) as NativeKernel;
+    const addon = require(fileURLToPath(new URL('build/kernel.node', FOLDER))) as NativeKernel;
+    return addon.interfaceVersion === INTERFACE_VERSION ? addon : null;
   } catch {
     return null;
   }

@@ -3,6 +3,8 @@
  *
  * Planes are copied in and results out. One instance; calls run one after another.
  */
+import { checkChunk, checkSketches, readDecode, readEncode } from './arguments.js';
+import { ERROR_ABORTED, ERROR_MEMORY, failure } from './failure.js';
 import type { Kernel, KernelSegment, KernelServices } from './kernel.js';
 
 /** The part of the WebAssembly interface that is used; Node's types leave it to those of browsers. */
@@ -51,17 +53,10 @@ interface Exports {
   ): void;
 }
 
-const ERROR_MEMORY = -2;
-const ERROR_ABORTED = -5;
 /** Rows of sketches that are copied in at once. */
 const ROWS_BYTES_MAX = 1 << 20;
 /** A chunk has no more bytes. */
 const CHUNK_BYTES_MAX = 512 * 1024;
-
-/** Rejects as the addon does: an Error with the number of native/kernel.h. */
-function failure(code: number): Error {
-  return Object.assign(new Error('kernel failed'), { kernel: code });
-}
 
 /** Lets what waits go first: a signal that stops those behind it, files that were read. */
 function nextTurn(): Promise<void> {
@@ -79,7 +74,7 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
   const copyIn = (buffers: readonly Uint8Array[]): number => {
     const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
     const block = exports.wasm_alloc(Math.max(1, length));
-    if (block === 0) throw failure(ERROR_MEMORY);
+    if (block === 0) throw failure(ERROR_MEMORY, 'memory is short');
     // Growing the memory replaces its buffer, so the view is made after the allocation.
     const memory = new Uint8Array(exports.memory.buffer);
     let at = block;
@@ -95,13 +90,16 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
   return {
     async encode(planes, base, level, noPrefix, abort, room): Promise<KernelSegment> {
       await nextTurn();
-      if (abort?.[0]) throw failure(ERROR_ABORTED);
+      // Only now: planes may have been detached or resized since the call.
+      const given = readEncode(planes, base, level, noPrefix, abort, room);
+      if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
       exports.wasm_reset();
-      const count = planes[0]?.length ?? 0;
-      const child = copyIn(planes);
-      const under = base === null ? 0 : copyIn(base);
-      const code = exports.wasm_encode(child, under, count, planes.length, level, noPrefix ? 1 : 0);
-      if (code !== 0) throw failure(code);
+      const count = (given.planes[0] as Uint8Array).length;
+      const child = copyIn(given.planes);
+      const under = given.base === null ? 0 : copyIn(given.base);
+      const width = given.planes.length;
+      const code = exports.wasm_encode(child, under, count, width, level, noPrefix ? 1 : 0);
+      if (code !== 0) throw failure(code, 'the segment cannot be encoded');
       const answer = new Uint32Array(exports.memory.buffer, exports.wasm_answer(), 9);
       const parts = [0, 1, 2, 3].map((i) => ({
         at: answer[2 * i] as number,
@@ -118,26 +116,20 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
       }) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
       return { head, hi, mid, low, usesBase: answer[8] !== 0 };
     },
-    async decode(
-      head,
-      [hi, mid, low],
-      base,
-      count,
-      width,
-      wanted,
-      target,
-      abort,
-    ): Promise<Uint8Array[]> {
+    async decode(head, classes, base, count, width, wanted, out, abort): Promise<Uint8Array[]> {
       await nextTurn();
-      if (abort?.[0]) throw failure(ERROR_ABORTED);
+      // Only now: buffers may have been detached or resized since the call.
+      const given = readDecode(head, classes, base, count, width, wanted, out, abort);
+      if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
+      const [hi, mid, low] = given.classes;
       exports.wasm_reset();
-      const out = exports.wasm_alloc(count * wanted);
-      if (out === 0) throw failure(ERROR_MEMORY);
+      const outAt = exports.wasm_alloc(count * wanted);
+      if (outAt === 0) throw failure(ERROR_MEMORY, 'memory is short');
       const headAt = copyIn([head]);
       const hiAt = copyIn([hi]);
       const midAt = copyIn([mid]);
       const lowAt = copyIn([low]);
-      const under = base === null ? 0 : copyIn(base.slice(0, wanted));
+      const under = given.base === null ? 0 : copyIn(given.base.slice(0, wanted));
       const code = exports.wasm_decode(
         headAt,
         head.length,
@@ -151,21 +143,23 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
         count,
         width,
         wanted,
-        out,
+        outAt,
       );
-      if (code !== 0) throw failure(code);
-      const planes = target?.slice() ?? Array.from({ length: wanted }, () => new Uint8Array(count));
+      if (code !== 0) throw failure(code, 'the segment cannot be decoded');
+      const planes = given.out ?? Array.from({ length: wanted }, () => new Uint8Array(count));
       for (const [k, plane] of planes.entries()) {
-        plane.set(new Uint8Array(exports.memory.buffer, out + k * count, count));
+        plane.set(new Uint8Array(exports.memory.buffer, outAt + k * count, count));
       }
       return planes;
     },
     cutChunk(bytes): number {
+      checkChunk(bytes);
       exports.wasm_reset();
       const piece = bytes.subarray(0, CHUNK_BYTES_MAX);
       return exports.wasm_cut_chunk(copyIn([piece]), piece.length);
     },
     sketchDistances(sketch, width, rows, stride): Uint32Array {
+      checkSketches(sketch, width, rows, stride);
       const sums = new Uint32Array(rows.length / stride);
       const step = Math.max(1, Math.floor(ROWS_BYTES_MAX / stride));
       for (let from = 0; from < sums.length; from += step) {

@@ -21,6 +21,7 @@ import {
 } from '../../base/bytes/files.js';
 import { guardBelow } from '../../base/bytes/gate.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
+import { payloadMemory } from '../../base/bytes/memory.js';
 import { assert } from '../../base/errors.js';
 import { BLOCK_CACHE_BYTES, OPEN_FILES_MAX } from '../../base/limits.js';
 import type { Backend, BackendWriter } from './backend.js';
@@ -37,6 +38,8 @@ const BLOCK_BYTES = 64 * 1024;
 const SMALL_READ_BYTES = 16 * 1024;
 /** Files that never change under their name; those in tmp/ are read while they grow. */
 const BLOCK_FILES = /^packs\/.*\.blob$/;
+/** Files of segments, whose payloads the kernel decodes. */
+const PAYLOAD_FILES = /\.(hi|mid|low)$/;
 
 export class FolderBackend implements Backend {
   readonly root: string;
@@ -60,7 +63,7 @@ export class FolderBackend implements Backend {
         const isSmall = offset >= 0 && length <= SMALL_READ_BYTES && BLOCK_FILES.test(name);
         return isSmall
           ? await this.#readSmall(open, file, name, offset, length)
-          : await file.read(offset, length);
+          : await readRange(file, name, offset, length);
       }
     } finally {
       this.#release(open);
@@ -69,7 +72,7 @@ export class FolderBackend implements Backend {
     this.#drop(name);
     const again = await this.#acquire(name);
     try {
-      return await again.file.read(offset, length);
+      return await readRange(again.file, name, offset, length);
     } finally {
       this.#release(again.open);
     }
@@ -212,6 +215,17 @@ export class FolderBackend implements Backend {
       if (key.startsWith(`${name}\0`)) this.#blocks.delete(key);
     }
   }
+}
+
+function readRange(
+  file: ReadFile,
+  name: string,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  return PAYLOAD_FILES.test(name)
+    ? file.read(offset, length, payloadMemory)
+    : file.read(offset, length);
 }
 
 /** Closing a file that was only read cannot lose anything, so a failure is no error. */

@@ -2,6 +2,7 @@
  * The reference decoder: docs/format/codec.md in the plainest TypeScript. Start at `decodeReference`.
  */
 import { SEGMENT_ELEMENTS } from '../../../lib/base/limits.js';
+import { ERROR_ARGUMENT, ERROR_BASE, failure } from '../../../lib/base/native/failure.js';
 import {
   ABOVE_DIGITS,
   type Coding,
@@ -14,7 +15,7 @@ import {
   readHead,
   TRANSFORM_SAME,
 } from './head.js';
-import { ByteInput, damage, ERROR_ARGUMENT, ERROR_BASE, failure } from './input.js';
+import { ByteInput, damage } from './input.js';
 import { decodeStream, type Table } from './rans.js';
 import { isStop, undoDigits } from './transforms.js';
 

@@ -3,6 +3,7 @@
  * level, so that every choice of the kernel has an oracle. Start at `encodeReference`.
  */
 import { SEGMENT_ELEMENTS } from '../../../lib/base/limits.js';
+import { ERROR_ARGUMENT, failure } from '../../../lib/base/native/failure.js';
 import { classOfPlane } from './decode.js';
 import {
   FAST,
@@ -26,7 +27,6 @@ import {
   TRANSFORM_SUB16,
   TRANSFORM_SUB32,
 } from './head.js';
-import { ERROR_ARGUMENT, failure } from './input.js';
 import { ByteOutput } from './output.js';
 import { findPalette } from './palette.js';
 import { COST_ONE, orderZeroCost, quotient } from './stats.js';

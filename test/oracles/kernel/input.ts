@@ -1,15 +1,6 @@
 /** Checked reading for the reference: bytes from a range, bits from bytes. Never past the end. */
 
-/** Error numbers of native/kernel.h. */
-export const ERROR_ARGUMENT = -1;
-export const ERROR_CORRUPT = -3;
-export const ERROR_BASE = -4;
-export const ERROR_ABORTED = -5;
-
-/** What a kernel rejects with: an Error that carries a number of native/kernel.h. */
-export function failure(kernel: number, what: string): Error {
-  return Object.assign(new Error(what), { kernel });
-}
+import { ERROR_CORRUPT, failure } from '../../../lib/base/native/failure.js';
 
 /** Bytes that contradict themselves. */
 export function damage(what: string): Error {

@@ -8,6 +8,7 @@
  * as in every test, lent and released memory is overwritten: a reader that holds on to planes, or
  * trusts fresh ones to be zero, then gets wrong bytes at once.
  */
+import { kernelMemory } from '../../../base/bytes/memory.js';
 import { BugError } from '../../../base/errors.js';
 import { SEGMENT_ELEMENTS } from '../../../base/limits.js';
 
@@ -55,7 +56,7 @@ export function leadingPlanes(lease: PlaneLease, count: number): PlaneLease {
 
 export class PlanePool {
   readonly #poisons: boolean;
-  readonly #free = new Map<number, ArrayBuffer[]>(SLABS.map(({ bytes }) => [bytes, []]));
+  readonly #free = new Map<number, ArrayBufferLike[]>(SLABS.map(({ bytes }) => [bytes, []]));
 
   /** @param poisons  overwrites memory that is lent and released: for tests. */
   constructor(poisons = false) {
@@ -82,13 +83,13 @@ export class PlanePool {
   }
 
   #plane(slabBytes: number, count: number): Uint8Array {
-    const free = this.#free.get(slabBytes) as ArrayBuffer[];
-    return new Uint8Array(free.pop() ?? new ArrayBuffer(slabBytes), 0, count);
+    const free = this.#free.get(slabBytes) as ArrayBufferLike[];
+    return new Uint8Array(free.pop() ?? kernelMemory(slabBytes).buffer, 0, count);
   }
 
   #keep(buffer: ArrayBufferLike, { bytes, kept }: (typeof SLABS)[number]): void {
-    const free = this.#free.get(bytes) as ArrayBuffer[];
-    if (free.length < kept) free.push(buffer as ArrayBuffer);
+    const free = this.#free.get(bytes) as ArrayBufferLike[];
+    if (free.length < kept) free.push(buffer);
   }
 
   #poison(planes: readonly Uint8Array[]): void {

@@ -1,0 +1,82 @@
+/*
+ * One call at work on libuv's pool: takes its memory, is queued, answers its promise, is freed.
+ *
+ * Everything that its thread touches is in the job itself, in a block that the job holds, or in a
+ * SharedArrayBuffer that a reference keeps. What is anywhere else is copied before the call returns.
+ */
+#ifndef DLV_JOB_H
+#define DLV_JOB_H
+
+#include <node_api.h>
+
+#include "arguments.h"
+#include "blocks.h"
+#include "kernel.h"
+#include "sha256.h"
+
+/* Child and base, three classes, planes that are written. */
+#define JOB_VIEWS_MAX (3 * DLV_WIDTH_MAX + 3)
+
+typedef enum { ENCODE, DECODE, HASH } task;
+
+/* Where a job finds bytes that it copies, or copies back. */
+typedef struct {
+  const uint8_t *bytes;
+  size_t length;
+  const uint8_t **place;
+} copy_place;
+
+typedef struct {
+  task task;
+  int result;      /* of kernel.h */
+  const char *why; /* NULL: what the result says */
+  uint32_t count, width, wanted;
+  int level, no_prefix, has_base;
+  const uint8_t *planes[DLV_WIDTH_MAX];
+  const uint8_t *base[DLV_WIDTH_MAX];
+  const uint8_t *head;
+  size_t head_length;
+  const uint8_t *classes[3];
+  size_t class_lengths[3];
+  const uint8_t *out[DLV_WIDTH_MAX];
+  const uint8_t *prefix;
+  size_t prefix_length;
+  uint8_t digests[DLV_WIDTH_MAX * SHA256_BYTES];
+  dlv_encoded encoded;
+  uint8_t *room;
+  /* Set by JavaScript meanwhile; may be NULL. */
+  const volatile int32_t *aborted;
+
+  block *held[JOB_VIEWS_MAX];
+  uint32_t held_count;
+  copy_place copies[JOB_VIEWS_MAX];
+  uint32_t copy_count;
+  uint8_t *memory; /* of the copies */
+  /* DECODE: the caller's planes (NULL: none), and blocks of planes of its own (NULL: copied). */
+  napi_ref out_refs[DLV_WIDTH_MAX];
+  block *fresh[DLV_WIDTH_MAX];
+  napi_ref room_ref, abort_ref;
+  napi_async_work work;
+  napi_deferred deferred;
+} job;
+
+/* NULL if memory is short. */
+job *job_new(task task);
+void job_free(napi_env env, job *j);
+/* Bytes that the thread finds at *place: where they are, or a copy if they are not in a block. */
+void job_reads(job *j, const view *v, const uint8_t **place);
+/* The same for bytes that must not change meanwhile: always a copy. */
+void job_copies(job *j, const view *v, const uint8_t **place);
+/* 1 if the bytes are in a block, which the job holds from now on. */
+int job_holds(job *j, const view *v);
+/* Memory for plane k of `out`: the caller's, which v says, or with NULL fresh memory. */
+int job_writes(napi_env env, job *j, uint32_t k, const view *v);
+/* Keeps a value from being collected. */
+int job_keep(napi_env env, napi_value value, napi_ref *reference);
+/* Queues the job, which it takes over, and returns its promise. `c` may be refused: so is the promise. */
+napi_value job_start(call *c, job *j);
+
+/* Result of a job that went well; NULL if it cannot be made or, as j->why says, given. */
+napi_value answer_of(napi_env env, job *j);
+
+#endif
