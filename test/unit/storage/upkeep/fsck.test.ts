@@ -27,14 +27,14 @@ test('fsck: a sound repository has no problems; garbage and leftovers are inform
   await work.commit({ 'a.safetensors': checkpoint(1, 1) });
   await work.add({ 'c.bin': 'never committed, but staged' });
   await work.write('.dlv/tmp/999999-1/0/set.hi', 'unfinished');
-  await work.write('.dlv/trash/old', 'old');
+  await work.write(`.dlv/trash/${'cd'.repeat(16)}.hi`, 'old');
   await work.write(`.dlv/packs/${'ab'.repeat(16)}.blob`, 'unlisted');
   const result = await fsck(work.context, { files: true });
   t.deepEqual(result.problems, []);
   t.true(result.ok);
-  t.true(result.information.length >= 3);
+  t.true(result.information.length >= 3, result.information.join('; '));
   t.like(result.checked, { versions: 2, files: 4 });
-  t.true(result.checked.extents >= 3 && result.checked.blobs > 4);
+  t.true(result.checked.extents >= 3 && result.checked.blobs > 4, JSON.stringify(result.checked));
 });
 
 test('fsck: a damaged record is named with its place, versions, paths and remedy', async (t) => {
