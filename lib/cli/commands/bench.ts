@@ -4,7 +4,14 @@ import { type Command, Option } from 'commander';
 import { ERROR_TABLE, UsageError } from '../../base/errors.js';
 import type { BriefResult } from '../../use/measure/brief.js';
 import type { BenchOptions, BenchPart, BenchResult } from '../../use/ops/bench.js';
-import type { BenchTable } from '../bench-tables.js';
+import {
+  type BenchTable,
+  benchTables,
+  briefTables,
+  briefTitle,
+  machineLine,
+  noiseLine,
+} from '../bench-tables.js';
 import { exampleId } from '../render.js';
 import type { Cli, Run } from '../run.js';
 import { formatTable } from '../table.js';
@@ -163,8 +170,6 @@ function readNumber(text: string, option: string): number {
   throw new UsageError(`${option} takes a number above 0, not '${text}'`, { option });
 }
 
-type Tables = typeof import('../bench-tables.js');
-
 function printTable(ui: Ui, { title, notes, head, rows }: BenchTable): void {
   ui.line();
   ui.line(ui.style.bold(title));
@@ -175,16 +180,16 @@ function printTable(ui: Ui, { title, notes, head, rows }: BenchTable): void {
   for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
 }
 
-function print(ui: Ui, result: BenchResult, tables: Tables): void {
-  ui.line(tables.machineLine(result));
-  ui.line(tables.noiseLine(result));
-  for (const table of tables.benchTables(result)) printTable(ui, table);
+function print(ui: Ui, result: BenchResult): void {
+  ui.line(machineLine(result));
+  ui.line(noiseLine(result));
+  for (const table of benchTables(result)) printTable(ui, table);
   ui.note(formatDuration(result.seconds));
 }
 
-function printBrief(ui: Ui, result: BenchResult, brief: BriefResult, tables: Tables): void {
-  ui.line(tables.briefTitle(result, brief));
-  for (const table of tables.briefTables(result, brief)) printTable(ui, table);
+function printBrief(ui: Ui, result: BenchResult, brief: BriefResult): void {
+  ui.line(briefTitle(result, brief));
+  for (const table of briefTables(result, brief)) printTable(ui, table);
   ui.line();
   for (const what of brief.leftOut) ui.line(ui.style.dim(`not measured: ${what}`));
   ui.note(`${formatDuration(result.seconds)}; 'dlv bench --full' measures everything, for minutes`);
@@ -198,10 +203,9 @@ async function action(run: Run, revisions: string[], flags: Flags): Promise<numb
     const { benchPage } = await import('../bench-html.js');
     await writeReport(path.resolve(run.context.cwd, html), benchPage(result));
   }
-  const tables = await import('../bench-tables.js');
   run.answer(result, (ui) => {
-    if (result.brief === null) print(ui, result, tables);
-    else printBrief(ui, result, result.brief, tables);
+    if (result.brief === null) print(ui, result);
+    else printBrief(ui, result, result.brief);
     if (html !== undefined) ui.note(`plots are in '${html}'`);
   });
   return run.context.signal?.aborted ? ERROR_TABLE.DLV_ABORTED : 0;
