@@ -8,7 +8,7 @@ import type { DuOptions, DuResult } from '../use/ops/du.js';
 import type { ListedModel, ListOptions } from '../use/ops/list.js';
 import type { LogOptions } from '../use/ops/log.js';
 import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.js';
-import type { StatusResult } from '../use/ops/status.js';
+import type { StatusOptions, StatusResult } from '../use/ops/status.js';
 import type { TagEntry } from '../use/ops/tag.js';
 import { type CallOptions, inTable, withoutCall } from './call.js';
 import { Handle, type Options } from './handle.js';
@@ -24,9 +24,9 @@ export interface TensorValue {
 
 export abstract class ReadingRepository extends Handle {
   /** What is staged, changed and not tracked. */
-  async status(options: CallOptions = {}): Promise<Warned<StatusResult>> {
+  async status(options: StatusOptions & CallOptions = {}): Promise<Warned<StatusResult>> {
     const { status } = await import('../use/ops/status.js');
-    return this.call(options, (repo, context) => status(repo, context));
+    return this.call(options, (repo, context) => status(repo, context, options));
   }
 
   /** Versions, newest first. */

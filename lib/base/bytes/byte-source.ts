@@ -47,6 +47,17 @@ function checkRange(source: ByteSource, offset: number, length: number): void {
   }
 }
 
+/** Errors of files that have nothing to flush: pipes, read-only media, handles without the right. */
+const NOTHING_TO_FLUSH = new Set(['EINVAL', 'EROFS', 'EPERM', 'EBADF', 'ENOTSUP', 'ENOSYS']);
+
+async function flush(handle: FileHandle): Promise<void> {
+  try {
+    await handle.datasync();
+  } catch (error) {
+    if (!NOTHING_TO_FLUSH.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
 /** An open file for positioned reads. Close it. */
 export class ReadFile implements ByteSource {
   readonly name: string;
@@ -74,6 +85,30 @@ export class ReadFile implements ByteSource {
     } catch (error) {
       await handle.close();
       throw ioError('stat', name, error);
+    }
+  }
+
+  /**
+   * Opens a file whose times are to prove later that it did not change.
+   *
+   * Pages that were written and are not on the disk yet are flushed first. Without that a file written
+   * through a memory map keeps its mtime at the next store, and after a power cut a file may have its
+   * size and times but not its bytes.
+   * @throws {IoError} if it cannot be opened, or the device cannot take what was written to it.
+   */
+  static async openFlushed(file: string, name = file): Promise<ReadFile> {
+    let handle: FileHandle;
+    try {
+      handle = await io.open(file, 'r');
+    } catch (error) {
+      throw ioError('open', name, error);
+    }
+    try {
+      await flush(handle);
+      return new ReadFile(handle, name, toFileStat(await handle.stat({ bigint: true })));
+    } catch (error) {
+      await handle.close();
+      throw ioError('flush', name, error);
     }
   }
 

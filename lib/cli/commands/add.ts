@@ -9,6 +9,7 @@ interface Flags {
   model?: string;
   step?: string;
   force?: boolean;
+  rehash?: boolean;
   level?: Level;
 }
 
@@ -50,6 +51,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', "model that new files belong to (default: HEAD's)")
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
+    .option('--rehash', 'read every file, whatever its size and times say')
     .addOption(levelOption('effort of the encoder (default: the setting codec.level)'))
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {

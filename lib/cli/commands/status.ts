@@ -26,17 +26,22 @@ export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'status', {
       summary: 'show what is staged, changed and not tracked',
-      about: 'Reads no file contents: a file whose size and times are as they were is unchanged.',
+      about:
+        'Reads no file contents: a file whose size and times are as they were is unchanged. ' +
+        '--rehash reads every tracked file instead, for disks and programs that leave times as they ' +
+        "were; 'dlv add --rehash' then stages what it finds.",
       examples: [
         ['dlv status', 'all models of the work tree'],
         ['dlv status --json', 'the same for scripts'],
+        ['dlv status --rehash', 'compare contents, not times'],
       ],
       json: EXAMPLE,
     })
+    .option('--rehash', 'read every tracked file, whatever its times say')
     .action(
-      cli.action(async (run) => {
+      cli.action(async (run, flags: { rehash?: boolean }) => {
         const { status } = await import('../../use/ops/status.js');
-        const result = await run.repository((repo) => status(repo, run.context));
+        const result = await run.repository((repo) => status(repo, run.context, flags));
         run.answer(result, (ui) => print(ui, result));
         return 0;
       }),

@@ -88,7 +88,7 @@ async function storeFile(
   known: { dictated: ReadonlyMap<string, FileLayout>; bases: BaseFiles },
   options: BatchOptions,
 ): Promise<BatchResult> {
-  const source = await ReadFile.open(file, name);
+  const source = await ReadFile.openFlushed(file, name);
   try {
     const layout = withDictated(
       await readLayout(source, options.signal),

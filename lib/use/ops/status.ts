@@ -1,4 +1,7 @@
-/** `dlv status`: what is staged, what changed since, what is not tracked. Reads no file contents. */
+/**
+ * `dlv status`: what is staged, what changed since, what is not tracked. Reads no file contents unless
+ * asked to.
+ */
 
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -31,9 +34,22 @@ export interface StatusResult {
   clean: boolean;
 }
 
+export interface StatusOptions {
+  /** Reads every tracked file, whatever its size and times say. */
+  rehash?: boolean;
+}
+
+/** No file is older than this: as the time of staging it makes every file worth reading. */
+const NEVER_CLEAN = 0n;
+
 /** Compares version, staging and work tree of every model line. */
-export async function status(repo: Repository, context: OpContext): Promise<StatusResult> {
+export async function status(
+  repo: Repository,
+  context: OpContext,
+  options: StatusOptions = {},
+): Promise<StatusResult> {
   const { staging, writtenNs } = await readStaging(repo.layout);
+  const trustedNs = options.rehash ? NEVER_CLEAN : writtenNs;
   const head = await currentLine(repo, staging);
   const models: ModelStatus[] = [];
   const names = new Set([head.model, ...staging.models().map((line) => line.model)]);
@@ -46,7 +62,7 @@ export async function status(repo: Repository, context: OpContext): Promise<Stat
       version: line.tip,
       current: model === head.model,
       staged: await stagedChanges(repo, line, entries),
-      unstaged: await workChanges(repo, entries, writtenNs, context),
+      unstaged: await workChanges(repo, entries, trustedNs, context),
       trackedFiles: entries.length,
     });
   }

@@ -36,6 +36,8 @@ export interface StageOptions {
   force?: boolean;
   /** `paths` are tracked files, as paths of the version (`commit --all`). */
   update?: boolean;
+  /** Reads every file, whatever its size and times say. */
+  rehash?: boolean;
   /** Encoder effort; default: the setting codec.level. */
   level?: Level;
 }
@@ -114,7 +116,8 @@ async function planStage(
     const there = await statOrNull(repo.layout.workFile(path));
     if (there === null) continue;
     const entry = staging.entry(path);
-    if (entry && isClean(entry, there.stat, writtenNs) && options.step === undefined) {
+    const isKnown = !options.rehash && options.step === undefined;
+    if (entry && isKnown && isClean(entry, there.stat, writtenNs)) {
       plan.unchanged.push(entry);
     } else {
       plan.changed.push(path);
