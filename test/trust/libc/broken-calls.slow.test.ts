@@ -7,24 +7,23 @@ import { libraryOrSkip } from './calls.js';
 
 /** For each command but those that are tried to the end. */
 const SECONDS = 4;
-/** Every call of these fails once. */
+/** Every call of these fails once, where this is long enough (DLV_TRUST_TIMES makes it longer). */
+const WHOLE_SECONDS = 40;
 const TO_THE_END = ['commit', 'restore', 'gc', 'archive'];
 
 /** Commands that cannot be run again after each failure yet; they join with their repair. */
-const OPEN = ['branch -m', 'switch -c', 'copy --checkout'];
+const OPEN = ['copy --checkout'];
 
 for (const verb of VERBS.filter(({ name }) => !OPEN.includes(name))) {
   const isWhole = TO_THE_END.includes(verb.name);
-  const which = isWhole ? 'at every call' : 'at some calls';
-  test.serial(`calls: ${verb.name} gets over failures ${which}, or says what failed`, async (t) => {
-    t.timeout(timeoutMs(SECONDS) + (isWhole ? 1_800_000 : 0));
+  test.serial(`calls: ${verb.name} gets over failures, or says what failed`, async (t) => {
+    const seconds = isWhole ? WHOLE_SECONDS : SECONDS;
+    t.timeout(timeoutMs(seconds));
     const library = await libraryOrSkip(t);
     if (library === null) return;
-    const ms = isWhole ? Number.POSITIVE_INFINITY : searchMs(SECONDS);
-    const { failures, ...tried } = await breakCalls(t, library, verb, SEED, ms);
+    const { failures, ...tried } = await breakCalls(t, library, verb, SEED, searchMs(seconds));
     process.stdout.write(`# calls: ${verb.name}, seed ${SEED}: ${JSON.stringify(tried)}\n`);
     t.deepEqual(failures, []);
-    if (isWhole) t.is(tried.faults, tried.calls);
-    else t.true(tried.faults > 0);
+    t.true(tried.faults > 0);
   });
 }
