@@ -22,9 +22,10 @@ import { readSegments } from '../objects/planes/read-segments.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
 import { findPinnedSets } from '../store/forest.js';
 import {
+  recordBytesOf,
   type SegmentEntry,
   type SegmentRecord,
-  type SetInfo,
+  setBytes,
   storedBytes,
 } from '../store/types.js';
 import { replaceSets } from '../upkeep/replace-sets.js';
@@ -282,8 +283,7 @@ async function retireHidden(
   }
   const chosen = seen.filter(
     (info) =>
-      !pinned.has(info.id) &&
-      (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * (setBytes(info) - info.bytes.idx),
+      !pinned.has(info.id) && (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * recordBytesOf(info),
   );
   if (chosen.length === 0) return 0;
   const names = new Set<string>(chosen.map((info) => info.id));
@@ -311,8 +311,4 @@ async function retireHidden(
   });
   const after = new Set(repo.store.sets().map((info) => info.id));
   return [...before].filter((id) => !after.has(id)).length;
-}
-
-function setBytes(info: SetInfo): number {
-  return Object.values(info.bytes).reduce((sum, bytes) => sum + bytes, 0);
 }

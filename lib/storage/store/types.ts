@@ -31,6 +31,16 @@ export interface SetInfo {
   bytes: Record<FileClass, number>;
 }
 
+/** Bytes of the files of a set, its idx included. */
+export function setBytes({ bytes }: SetInfo): number {
+  return FILE_CLASSES.reduce((sum, name) => sum + bytes[name], 0);
+}
+
+/** Bytes of the records of a set: all its files but the idx. What versions are charged for. */
+export function recordBytesOf(info: SetInfo): number {
+  return setBytes(info) - info.bytes.idx;
+}
+
 /** A stored blob: `payload` is `rawBytes` bytes after codec `codec`, against `base` if there is one. */
 export interface BlobRecord {
   id: Id;

@@ -92,8 +92,7 @@ export class Check {
   /** Checks the listed sets, and those that other commands list meanwhile. */
   async #sets(): Promise<void> {
     const { store } = this.#repo;
-    const bytesOf = (info: SetInfo) => Object.values(info.bytes).reduce((a, b) => a + b, 0);
-    const total = store.sets().reduce((sum, info) => sum + bytesOf(info), 0);
+    const total = store.sets().reduce((sum, info) => sum + setBytes(info), 0);
     this.#options.onStart?.('checking packs', total);
     const met = new Set<SetId>();
     for (let round = 0; round < ROUNDS; round++) {
@@ -104,8 +103,8 @@ export class Check {
         met.add(info.id);
         if (!(await this.#set(info))) continue;
         this.#checked.sets++;
-        this.#checked.packBytes += bytesOf(info);
-        this.#options.onBytes?.(bytesOf(info));
+        this.#checked.packBytes += setBytes(info);
+        this.#options.onBytes?.(setBytes(info));
       }
       await store.reload();
     }

@@ -19,9 +19,11 @@ import { encodeStaging, readStaging } from '../repo/staging/staging-file.js';
 import { findPinnedSets } from '../store/forest.js';
 import {
   type BlobEntry,
+  recordBytesOf,
   type SegmentEntry,
   type SetId,
   type SetInfo,
+  setBytes,
   storedBytes,
 } from '../store/types.js';
 import { deleteLeftovers, unlistedSets } from './leftovers.js';
@@ -64,10 +66,6 @@ export interface GcResult {
   trashBytes: number;
   /** Bytes that processes of other hosts or containers may still be writing. */
   unfinishedBytes: number;
-}
-
-function setBytes(info: SetInfo): number {
-  return Object.values(info.bytes).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function totalBytes(sets: readonly SetInfo[]): number {
@@ -232,7 +230,7 @@ async function chooseSets(
   return sets.filter((info) => {
     const garbage = dead.get(info.id) ?? 0;
     if (garbage > 0 && options.pruneNow) return true;
-    if (garbage > GARBAGE_SHARE * (setBytes(info) - info.bytes.idx)) return true;
+    if (garbage > GARBAGE_SHARE * recordBytesOf(info)) return true;
     return mergeSmall && small.includes(info);
   });
 }

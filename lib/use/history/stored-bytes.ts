@@ -2,6 +2,7 @@
 import type { PackSession } from '../../storage/objects/session.js';
 import type { StagedSet } from '../../storage/repo/staging/staging.js';
 import type { BlobWriter } from '../../storage/repo/version/blobs.js';
+import { recordBytesOf } from '../../storage/store/types.js';
 
 /** Bytes of pack files, and of their indexes. */
 export interface PublishedBytes {
@@ -11,8 +12,8 @@ export interface PublishedBytes {
 
 /** The pack sets that a session published, as staging notes them. */
 export function publishedSets(session: Pick<PackSession, 'published'>): StagedSet[] {
-  return session.published.map(({ id, bytes: { blob, hi, mid, low, idx } }) => {
-    return { id, storedBytes: blob + hi + mid + low, metadataBytes: idx };
+  return session.published.map((info) => {
+    return { id: info.id, storedBytes: recordBytesOf(info), metadataBytes: info.bytes.idx };
   });
 }
 

@@ -20,6 +20,7 @@ import type { OpContext } from '../context.js';
 import { knownModels } from '../history/branches.js';
 import { moveReason } from '../history/moves.js';
 import { resolveId } from '../history/resolve.js';
+import { publishedBytes } from '../history/stored-bytes.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { Describer, type Lineage } from '../history/versions.js';
 import type { Repository } from '../repository.js';
@@ -107,12 +108,6 @@ export async function copy(
       };
       written = (await checkoutVersion(repo, id, head, how)).written;
     } else await repo.locked(create);
-    let storedBytes = 0;
-    let metadataBytes = 0;
-    for (const { bytes } of session.published) {
-      storedBytes += bytes.blob + bytes.hi + bytes.mid + bytes.low;
-      metadataBytes += bytes.idx;
-    }
     return {
       version: id,
       model,
@@ -122,8 +117,7 @@ export async function copy(
       into,
       files: page.files.length,
       logicalBytes: version.tree.bytes,
-      storedBytes,
-      metadataBytes,
+      ...publishedBytes(session),
       written,
     };
   } finally {

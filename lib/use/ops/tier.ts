@@ -36,6 +36,7 @@ import {
 } from '../../storage/tiers/tier-plan.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/resolve.js';
+import { publishedBytes } from '../history/stored-bytes.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
@@ -260,10 +261,7 @@ class TierJob {
       await session.flush();
       if (notes.size > 0) await this.#repo.locked((lock) => this.#apply(lock, session, notes));
       const changed = new Set([...stored.values()].flatMap((file) => file.changed));
-      const tierBytes = session.published.reduce(
-        (sum, { bytes }) => sum + bytes.blob + bytes.hi + bytes.mid + bytes.low,
-        0,
-      );
+      const tierBytes = publishedBytes(session).storedBytes;
       const changedOf = (file: TierCandidate): readonly Id[] =>
         stored.get(file.entry.recipe.id)?.changed ?? [];
       return await this.#result(work, changedOf, changed, tierBytes, notes.size > 0);
