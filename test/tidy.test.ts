@@ -23,6 +23,7 @@ import {
   roomOf,
 } from './helpers/tidy/imports.js';
 import { checkLinks, checkMentions, headingAnchors } from './helpers/tidy/links.js';
+import { checkPaths } from './helpers/tidy/paths.js';
 import { checkFolders, checkLockfile, checkText, FILE_BYTES_MAX } from './helpers/tidy/text.js';
 
 const TEXT = /\.(ts|mjs|js|json|md|c|h|cc|py|sh|yml|yaml)$|^\.ci\/|^(LICENSE|\.gitignore)$/;
@@ -138,6 +139,33 @@ test('errors: docs/errors.md has the codes, classes and exit codes of the table'
     return { code, class: classes.get(code)!, exit };
   });
   t.deepEqual(parseErrorPage(read('docs/errors.md')), rows);
+});
+
+test('paths: only layout.ts builds paths under .dlv', (t) => {
+  t.deepEqual(
+    sources.flatMap((file) => checkPaths(file, read(file))),
+    [],
+  );
+});
+
+test('paths: folders joined by hand and names that begin with one are found', (t) => {
+  for (const line of [
+    "const a = path.join(this.#repo.layout.packs, 'x');",
+    'const b = nodePath.join(\n  layout.dir, name);',
+    `const c = \`tmp/${'$'}{pid}\`;`,
+    "await backend.rename(name, 'trash/' + name);",
+  ]) {
+    t.is(checkPaths('lib/storage/upkeep/gc.ts', line).length, 1, line);
+  }
+  for (const line of [
+    "// 'packs/x'",
+    'path.join(layout.workTree, name)',
+    'path.join(layout.log(name), x)',
+    "const d = 'tmp';",
+  ]) {
+    t.deepEqual(checkPaths('lib/storage/upkeep/gc.ts', line), []);
+  }
+  t.deepEqual(checkPaths('lib/storage/repo/layout.ts', "'tmp/x'"), []);
 });
 
 test('budgets: ARCHITECTURE.md lists every memory budget of limits.ts with its size', (t) => {

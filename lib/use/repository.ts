@@ -30,7 +30,6 @@ import { readTree } from '../storage/repo/version/file-tree.js';
 import { readVersion, type Version } from '../storage/repo/version/version.js';
 import { FolderBackend } from '../storage/store/folder-backend.js';
 import { ObjectStore } from '../storage/store/object-store.js';
-import { PackSetWriter } from '../storage/store/pack-writer.js';
 
 export interface RepositoryOptions {
   signal?: AbortSignal;
@@ -181,14 +180,13 @@ export class Repository implements Readers {
 
   /** A new pack session. Flush or abort it. */
   session(): PackSession {
-    const store = this.store;
     return new PackSession({
-      store,
+      store: this.store,
       sketches: this.sketches,
       chainDepth: this.config.get('chain.depth'),
       ...(this.options.signal ? { signal: this.options.signal } : {}),
       locked: (action) => this.locked(action),
-      createWriter: () => PackSetWriter.create(store.backend, newWorkName('add')),
+      tmpName: () => newWorkName('add'),
     });
   }
 

@@ -4,6 +4,7 @@
  *
  * The numbers are the same on every machine; only times differ. @see calibrate.ts
  */
+
 import { crc32 } from '../../base/bytes/checksum.js';
 import { objectId } from '../../base/bytes/hash.js';
 import { RUN_ELEMENTS } from '../../base/limits.js';
@@ -13,6 +14,7 @@ import { planePool } from '../objects/planes/plane-pool.js';
 import type { SegmentRequest } from '../objects/planes/plane-reader.js';
 import { readSegments } from '../objects/planes/read-segments.js';
 import { encodeSegmentHead } from '../objects/planes/segment-head.js';
+import { newWorkName } from '../repo/layout.js';
 import { MemoryBackend } from '../store/memory-backend.js';
 import { ObjectStore } from '../store/object-store.js';
 import { PackSetWriter } from '../store/pack-writer.js';
@@ -90,7 +92,7 @@ export async function measureRecords(clock: () => number): Promise<number> {
   const backend = new MemoryBackend();
   await ObjectStore.init(backend);
   const store = await ObjectStore.open(backend);
-  const writer = await PackSetWriter.create(backend, 'tmp/records');
+  const writer = await PackSetWriter.create(backend, newWorkName('calibration'));
   const [link] = await makeLinks(4, TINY_ELEMENTS);
   const { head: codec, hi, mid, low } = (link as Link).coded;
   const requests: SegmentRequest[] = [];

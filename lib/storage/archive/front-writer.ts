@@ -9,8 +9,8 @@
 import { ConflictError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
 import { newWorkName } from '../repo/layout.js';
-import { PackSetWriter } from '../store/pack-writer.js';
-import type { SegmentRecord, SetId, SetInfo } from '../store/types.js';
+import { RollingWriter } from '../store/rolling-writer.js';
+import type { SealedSet, SegmentRecord, SetId, SetInfo } from '../store/types.js';
 
 export class FrontWriter {
   /** Sets listed by this writer, the last first. */
@@ -18,58 +18,45 @@ export class FrontWriter {
   readonly #repo: PackAccess;
   /** Sets that must still be there, in the order of the manifest when the writer was made. */
   readonly #seen: readonly SetId[];
-  #writer: PackSetWriter | null = null;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #writer: RollingWriter;
 
   constructor(repo: PackAccess) {
     this.#repo = repo;
     this.#seen = repo.store.sets().map((info) => info.id);
+    this.#writer = new RollingWriter({
+      backend: repo.store.backend,
+      tmpName: () => newWorkName('archive'),
+      onSealed: (sealed) => this.#list(sealed),
+    });
   }
 
   /** Adds a record; its base is in this set, or listed. @throws {ConflictError} */
   add(record: SegmentRecord): Promise<void> {
-    return this.#inTurn(async () => {
-      const { backend } = this.#repo.store;
-      this.#writer ??= await PackSetWriter.create(backend, newWorkName('archive'));
-      await this.#writer.addSegment(record);
-      if (this.#writer.isFull) await this.#flush();
-    });
+    return this.#writer.addSegment(record);
   }
 
   /** Lists what was added. @throws {ConflictError} */
   flush(): Promise<void> {
-    return this.#inTurn(() => this.#flush());
+    return this.#writer.flush();
   }
 
   /** Removes what was not listed. */
   abort(): Promise<void> {
-    return this.#inTurn(async () => {
-      const writer = this.#writer;
-      this.#writer = null;
-      await writer?.abort();
-    });
+    return this.#writer.abort();
   }
 
-  async #flush(): Promise<void> {
-    const writer = this.#writer;
-    if (writer === null) return;
-    this.#writer = null;
-    try {
-      const sealed = await writer.finish();
-      const { info } = sealed;
-      await this.#repo.locked(async () => {
-        await this.#repo.store.reload();
-        this.#check();
-        await this.#repo.store.publish([sealed], (sets) => [
-          info,
-          ...sets.filter((other) => other.id !== info.id),
-        ]);
-      });
-      this.listed.unshift(info);
-    } catch (error) {
-      await writer.abort();
-      throw error;
-    }
+  async #list(sealed: SealedSet): Promise<void> {
+    const { store } = this.#repo;
+    const { info } = sealed;
+    await this.#repo.locked(async () => {
+      await store.reload();
+      this.#check();
+      await store.publish([sealed], (sets) => [
+        info,
+        ...sets.filter((other) => other.id !== info.id),
+      ]);
+    });
+    this.listed.unshift(info);
   }
 
   /** True if every set that was there before still is: what the new ones hide can then be had from it. */
@@ -90,11 +77,5 @@ export class FrontWriter {
     throw new ConflictError('another command changed the packs while they were being archived', {
       hint: 'run dlv archive again: it goes on from where it was',
     });
-  }
-
-  #inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(action);
-    this.#turn = done.catch(() => {});
-    return done;
   }
 }

@@ -5,17 +5,20 @@
  * set) and by others after `flush`. Adding packs needs no lock; the swap of the manifest takes it for
  * milliseconds. An aborted or killed session leaves only files under tmp/.
  */
+
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
 import { assert, ConflictError, CorruptError, isUnreadable } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { type PackSetWriter, UNNAMED_SET } from '../store/pack-writer.js';
+import { UNNAMED_SET } from '../store/pack-writer.js';
 import type { SegmentHeadAt } from '../store/read-records.js';
+import { RollingWriter } from '../store/rolling-writer.js';
 import type {
   BlobEntry,
   BlobRecord,
   PlaneClass,
+  SealedSet,
   SegmentEntry,
   SegmentRecord,
   SetId,
@@ -33,8 +36,10 @@ import type { Readers } from './stored-file.js';
 /** How a session reaches the disk; the repository gives these. */
 export interface SessionHost {
   store: ObjectStore;
-  /** Folder under tmp/ that belongs to this process. */
-  createWriter(): Promise<PackSetWriter>;
+  /** A name under tmp/ for the files of the next set, another at every call. */
+  tmpName(): string;
+  /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
+  fullBytes?: number;
   /** Runs `action` under the repository's lock. */
   locked<T>(action: () => Promise<T>): Promise<T>;
   /** Longest chain of deltas that a writer makes. */
@@ -54,7 +59,7 @@ export class PackSession implements Readers, SegmentRecords {
   /** Sets of this session that the manifest lists, in order. */
   readonly published: SetInfo[] = [];
   readonly #host: SessionHost;
-  #writer: PackSetWriter | null = null;
+  readonly #writer: RollingWriter;
   /** Bases of the open set that stand in listed sets. */
   readonly #bases = new Map<string, { id: Id; segment: number | null }>();
   /** Sets that were listed at some time while this session looked things up. */
@@ -64,11 +69,15 @@ export class PackSession implements Readers, SegmentRecords {
   readonly #whole = new Set<string>();
   /** True if the open set holds records that are listed already, on chains that are broken. */
   #restores = false;
-  /** What changes the open set waits for this. */
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(host: SessionHost) {
     this.#host = host;
+    this.#writer = new RollingWriter({
+      backend: host.store.backend,
+      tmpName: host.tmpName,
+      onSealed: (sealed) => this.#publish(sealed),
+      ...(host.fullBytes === undefined ? {} : { fullBytes: host.fullBytes }),
+    });
     this.blobs = new Blobs(this);
     this.planes = new ChainReader(this, host.signal ? { signal: host.signal } : {});
     this.hashes = new RunHashes(this);
@@ -77,12 +86,12 @@ export class PackSession implements Readers, SegmentRecords {
 
   async readBlob(id: Id): Promise<BlobRecord | null> {
     this.#see();
-    return (await this.#writer?.readBlob(id)) ?? this.#host.store.readBlob(id);
+    return (await this.#writer.open?.readBlob(id)) ?? this.#host.store.readBlob(id);
   }
 
   async readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null> {
     return (
-      (await this.#writer?.readSegment(id, segment, classes)) ??
+      (await this.#writer.open?.readSegment(id, segment, classes)) ??
       this.#host.store.readSegment(id, segment, classes)
     );
   }
@@ -96,12 +105,14 @@ export class PackSession implements Readers, SegmentRecords {
   /** The entry of a segment, live or of this session's open set; null if it is nowhere. */
   async findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
     this.#see();
-    return this.#writer?.findSegment(id, segment) ?? this.#host.store.findSegment(id, segment);
+    const own = this.#writer.open?.findSegment(id, segment);
+    return own ?? this.#host.store.findSegment(id, segment);
   }
 
   async openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
     return (
-      (await this.#writer?.openSegment(id, segment)) ?? this.#host.store.openSegment(id, segment)
+      (await this.#writer.open?.openSegment(id, segment)) ??
+      this.#host.store.openSegment(id, segment)
     );
   }
 
@@ -113,22 +124,22 @@ export class PackSession implements Readers, SegmentRecords {
 
   async hasBlob(id: Id): Promise<boolean> {
     this.#see();
-    if (this.#writer?.hasBlob(id)) return true;
+    if (this.#writer.open?.hasBlob(id)) return true;
     return (await this.#host.store.hasBlob(id)) && (await this.#isWhole(id, null));
   }
 
   /** True if every segment is stored. */
   async hasExtent(id: Id, segments: number): Promise<boolean> {
     this.#see();
-    if (this.#writer) {
-      let inWriter = 0;
-      while (inWriter < segments && this.#writer.hasSegment(id, inWriter)) inWriter++;
-      if (inWriter === segments) return true;
+    const own = this.#writer.open;
+    if (own !== null) {
+      let inOwn = 0;
+      while (inOwn < segments && own.hasSegment(id, inOwn)) inOwn++;
+      if (inOwn === segments) return true;
       // An extent whose segments are spread over the roll-over of a set.
-      if (inWriter > 0 || this.#writer.hasSegment(id, segments - 1)) {
+      if (inOwn > 0 || own.hasSegment(id, segments - 1)) {
         for (let s = 0; s < segments; s++) {
-          if (!this.#writer.hasSegment(id, s) && !(await this.#host.store.findSegment(id, s)))
-            return false;
+          if (!own.hasSegment(id, s) && !(await this.#host.store.findSegment(id, s))) return false;
         }
         return true;
       }
@@ -194,11 +205,9 @@ export class PackSession implements Readers, SegmentRecords {
     }
     const { codec, payload } = coded;
     const record = { id, kind, codec, base: chosenBase, depth, rawBytes: bytes.length, payload };
-    await this.#inTurn(async () => {
-      const writer = await this.#open();
-      if (record.base !== null && !writer.hasBlob(record.base)) this.#relyOn(record.base, null);
-      await writer.addBlob(record);
-      await this.#rollOver();
+    await this.#writer.write(async (set) => {
+      if (record.base !== null && !set.hasBlob(record.base)) this.#relyOn(record.base, null);
+      await set.addBlob(record);
     });
     return id;
   }
@@ -218,54 +227,27 @@ export class PackSession implements Readers, SegmentRecords {
 
   async putSegment(record: SegmentRecord): Promise<void> {
     assert(record.depth <= CHAIN_DEPTH_MAX, `a chain of ${record.depth} links`);
-    await this.#inTurn(async () => {
-      const writer = await this.#open();
-      if (record.base !== null && !writer.hasSegment(record.base, record.segment)) {
-        this.#relyOn(record.base, record.segment);
-      }
-      await writer.addSegment(record);
-      await this.#rollOver();
+    const { segment, base } = record;
+    await this.#writer.write(async (set) => {
+      if (base !== null && !set.hasSegment(base, segment)) this.#relyOn(base, segment);
+      await set.addSegment(record);
     });
-  }
-
-  /** Runs what changes the open set, one after another: a full one is finished before more is added. */
-  #inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(action);
-    this.#turn = done.catch(() => {});
-    return done;
-  }
-
-  async #open(): Promise<PackSetWriter> {
-    this.#writer ??= await this.#host.createWriter();
-    return this.#writer;
-  }
-
-  async #rollOver(): Promise<void> {
-    if (this.#writer?.isFull) await this.#flush();
   }
 
   /** Makes everything stored so far durable and lists it in the manifest. */
   flush(): Promise<void> {
-    return this.#inTurn(() => this.#flush());
+    return this.#writer.flush();
   }
 
-  async #flush(): Promise<void> {
-    const writer = this.#writer;
-    if (writer === null) return;
-    if (writer.isEmpty) {
-      await this.#abort();
-      return;
-    }
-    const sealed = await writer.finish();
+  async #publish(sealed: SealedSet): Promise<void> {
+    const { info } = sealed;
     await this.#host.locked(async () => {
       await this.#checkBases();
-      const { info } = sealed;
       const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
       await this.#host.store.publish([sealed], this.#restores ? inFront : undefined);
     });
     this.#restores = false;
-    this.published.push(sealed.info);
-    this.#writer = null;
+    this.published.push(info);
     this.#bases.clear();
   }
 
@@ -323,12 +305,6 @@ export class PackSession implements Readers, SegmentRecords {
 
   /** Removes what was not flushed. */
   abort(): Promise<void> {
-    return this.#inTurn(() => this.#abort());
-  }
-
-  async #abort(): Promise<void> {
-    const writer = this.#writer;
-    this.#writer = null;
-    await writer?.abort();
+    return this.#writer.abort();
   }
 }

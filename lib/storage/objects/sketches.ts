@@ -17,8 +17,8 @@ import { DlvError, isUnreadable } from '../../base/errors.js';
 import { INDEX_BYTES_MAX } from '../../base/limits.js';
 import { sketchBytes, sketchDistances, sketchSamples } from '../../pure/codec/sketch.js';
 import type { Layout } from '../repo/layout.js';
+import { packName } from '../store/names.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { packName } from '../store/pack-format.js';
 import { readSegmentAt } from '../store/read-records.js';
 import {
   isSetId,
@@ -140,8 +140,8 @@ export class Sketches {
   /** What an earlier command kept, or null. A set never changes, so what is kept is never stale. */
   async #readKept(layout: Layout, id: SetId): Promise<SketchGroups | null> {
     try {
-      const bytes = await readSmallFile(layout.sketchesOf(id), INDEX_BYTES_MAX);
-      return SketchGroups.decode(bytes, `catalog/sketches/${id}`);
+      const file = layout.sketchesOf(id);
+      return SketchGroups.decode(await readSmallFile(file, INDEX_BYTES_MAX), layout.nameOf(file));
     } catch {
       // Missing or damaged: it is made again.
       return null;

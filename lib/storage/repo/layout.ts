@@ -10,6 +10,8 @@ import { statOrNull } from '../../base/bytes/files.js';
 import { guardBelow } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { newOwnName, parseOwnName } from '../../base/bytes/process.js';
+import { MANIFEST_NAME, PACKS_DIR, packName, TMP_DIR, TRASH_DIR } from '../store/names.js';
+import type { FileClass, SetId } from '../store/types.js';
 
 /** Name of the folder that makes a folder a work tree. */
 export const REPOSITORY_DIR = '.dlv';
@@ -26,7 +28,7 @@ let workNumber = 0;
 
 function ownTmpName(): string {
   ownFolder ??= newOwnName();
-  return `tmp/${ownFolder}`;
+  return `${TMP_DIR}/${ownFolder}`;
 }
 
 /** A name under tmp/ that nothing else has, relative to .dlv, for unfinished work of this process. */
@@ -99,16 +101,16 @@ export class Layout {
     return this.#in('staging');
   }
   get manifest(): string {
-    return this.#in('manifest');
+    return this.#in(MANIFEST_NAME);
   }
   get packs(): string {
-    return this.#in('packs');
+    return this.#in(PACKS_DIR);
   }
   get trash(): string {
-    return this.#in('trash');
+    return this.#in(TRASH_DIR);
   }
   get tmp(): string {
-    return this.#in('tmp');
+    return this.#in(TMP_DIR);
   }
   get catalog(): string {
     return this.#in('catalog');
@@ -147,19 +149,49 @@ export class Layout {
     return path.join(this.logs, ...name.split('/'));
   }
 
+  /** Anything in .dlv. @param name relative to it, with '/'. */
+  file(name: string): string {
+    return this.#in(...name.split('/'));
+  }
+
+  /** Name of a path in .dlv as messages and reports say it: relative, with '/'. */
+  nameOf(file: string): string {
+    return path.relative(this.dir, file).split(path.sep).join('/');
+  }
+
+  /** A file of a published pack set. */
+  packFile(set: SetId, fileClass: FileClass): string {
+    return this.file(packName(set, fileClass));
+  }
+
+  /** A file in trash. @param name of the file alone. */
+  trashFile(name: string): string {
+    return path.join(this.trash, name);
+  }
+
+  /** What lies in tmp/. @param name  of a process's folder alone. */
+  tmpFile(name: string): string {
+    return path.join(this.tmp, name);
+  }
+
+  /** A registration of a long reader. @param name  of the file alone. */
+  readerFile(name: string): string {
+    return path.join(this.readers, name);
+  }
+
   /** Folder for the unfinished files of this process. */
   get ownTmp(): string {
-    return this.#in(...ownTmpName().split('/'));
+    return this.file(ownTmpName());
   }
 
   /** A folder, not made yet, for unfinished work of this process. */
   newWork(kind: WorkKind): string {
-    return this.#in(...newWorkName(kind).split('/'));
+    return this.file(newWorkName(kind));
   }
 
   /** A name in trash for a copy of a file. @param name the last part of its path. */
   newTrashName(name: string): string {
-    return `trash/${Date.now()}-${randomBytes(8).toString('hex')}-${name}`;
+    return `${TRASH_DIR}/${Date.now()}-${randomBytes(8).toString('hex')}-${name}`;
   }
 
   /** Sketches of the extents of a pack set. @param set its id. */

@@ -5,6 +5,7 @@
  * read stay open in a bounded cache; renaming or removing a name forgets its handle, and a reader in
  * another process keeps reading what it opened, which POSIX leaves in place.
  */
+
 import path from 'node:path';
 import {
   ioError,
@@ -25,6 +26,7 @@ import { payloadMemory } from '../../base/bytes/memory.js';
 import { assert } from '../../base/errors.js';
 import { BLOCK_CACHE_BYTES, OPEN_FILES_MAX } from '../../base/limits.js';
 import type { Backend, BackendWriter } from './backend.js';
+import { TMP_DIR } from './names.js';
 
 /** One cached handle; closed when it was dropped from the cache and nobody reads from it. */
 interface OpenFile {
@@ -175,7 +177,7 @@ export class FolderBackend implements Backend {
     if (this.#folders.has(folder)) return;
     await makeDirectory(folder);
     // Folders below tmp/ are removed by others; only the fixed ones are remembered.
-    if (!folder.startsWith(path.join(this.root, 'tmp'))) this.#folders.add(folder);
+    if (!folder.startsWith(path.join(this.root, TMP_DIR))) this.#folders.add(folder);
   }
 
   async #acquire(name: string): Promise<{ open: OpenFile; file: ReadFile }> {

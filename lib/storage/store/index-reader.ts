@@ -4,6 +4,7 @@
  *
  * @see docs/format/pack-index.md
  */
+
 import { crc32 } from '../../base/bytes/checksum.js';
 import { sha256 } from '../../base/bytes/hash.js';
 import { ByteReader } from '../../base/bytes/reader.js';
@@ -21,7 +22,8 @@ import {
   type IndexTable,
   ROW_BYTES,
 } from './index-rows.js';
-import { checkFileHeader, damaged, packName } from './pack-format.js';
+import { packName } from './names.js';
+import { checkFileHeader, damaged } from './pack-format.js';
 import type { SetInfo } from './types.js';
 
 /** Up to this size an idx is held in memory whole. */

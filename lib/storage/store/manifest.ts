@@ -12,9 +12,6 @@ import { seal, unseal } from '../../base/bytes/sealed.js';
 import { CorruptError, FormatVersionError } from '../../base/errors.js';
 import { FILE_CLASSES, isSetId, type SetInfo } from './types.js';
 
-/** Name of the manifest, relative to the backend. */
-export const MANIFEST_NAME = 'manifest';
-
 const FORM = 1;
 const FIRST_LINE = `dlv manifest ${FORM}`;
 

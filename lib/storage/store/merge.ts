@@ -1,8 +1,8 @@
 /** Copies the live records of some sets into others, without re-encoding. */
 import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import { ConflictError } from '../../base/errors.js';
+import { packName } from './names.js';
 import type { ObjectStore } from './object-store.js';
-import { packName } from './pack-format.js';
 import { readBlobAt, readSegmentAt } from './read-records.js';
 import {
   type BlobEntry,

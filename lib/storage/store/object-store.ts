@@ -21,8 +21,8 @@ import {
   type IndexTable,
   rowKey,
 } from './index-rows.js';
-import { decodeManifest, encodeManifest, MANIFEST_NAME, type Manifest } from './manifest.js';
-import { packName } from './pack-format.js';
+import { decodeManifest, encodeManifest, type Manifest } from './manifest.js';
+import { MANIFEST_NAME, PACKS_DIR, packName, retiredName, TRASH_DIR } from './names.js';
 import {
   readBlobAt,
   readPlanesAt,
@@ -393,7 +393,7 @@ export class ObjectStore {
         if (from !== undefined) await this.backend.rename(from, packName(info.id, fileClass));
       }
     }
-    if (sealed.length > 0) await this.backend.syncDir('packs');
+    if (sealed.length > 0) await this.backend.syncDir(PACKS_DIR);
     const manifest = { generation: current.generation + 1, sets };
     const bytes = encodeManifest(manifest);
     await this.backend.writeAtomic(MANIFEST_NAME, bytes);
@@ -414,13 +414,13 @@ export class ObjectStore {
       for (const fileClass of [...FILE_CLASSES].reverse() as FileClass[]) {
         const name = packName(id, fileClass);
         if (!(await this.backend.exists(name))) continue;
-        await this.backend.rename(name, `trash/${id}.${fileClass}`);
+        await this.backend.rename(name, retiredName(id, fileClass));
         moved++;
       }
     }
     if (moved > 0) {
-      await this.backend.syncDir('trash');
-      await this.backend.syncDir('packs');
+      await this.backend.syncDir(TRASH_DIR);
+      await this.backend.syncDir(PACKS_DIR);
     }
   }
 

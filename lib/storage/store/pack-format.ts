@@ -22,7 +22,6 @@ import {
   type BlobRecord,
   type FileClass,
   type SegmentRecord,
-  type SetId,
   segmentCount,
   segmentHeaderBytes,
 } from './types.js';
@@ -48,11 +47,6 @@ const FILE_MAGIC: Record<FileClass, string> = {
   low: 'DLVL',
   idx: 'DLVI',
 };
-
-/** Name of a file of a published set, relative to the backend. */
-export function packName(id: SetId, fileClass: FileClass): string {
-  return `packs/${id}.${fileClass}`;
-}
 
 /** A CorruptError that names the file, the place and the remedy. */
 export function damaged(file: string, offset: number, what: string): CorruptError {

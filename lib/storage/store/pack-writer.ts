@@ -43,12 +43,15 @@ const JOINED_BYTES_MAX = 64 * 1024;
 export interface PackSetWriterOptions {
   /** Bytes of planes from which the classes get files of their own; default SMALL_SET_BYTES. */
   smallSetBytes?: number;
+  /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
+  fullBytes?: number;
 }
 
 export class PackSetWriter implements RecordSink {
   readonly #backend: Backend;
   readonly #dir: string;
   readonly #smallSetBytes: number;
+  readonly #fullBytes: number;
   readonly #files = new Map<FileClass, BackendWriter>();
   readonly #index = new IndexBuilder();
   /** Segments of a set that is still small, by key; null once the classes are split. */
@@ -60,10 +63,11 @@ export class PackSetWriter implements RecordSink {
   #state: 'open' | 'broken' | 'finished' | 'aborted' = 'open';
   #failure: unknown = null;
 
-  private constructor(backend: Backend, dir: string, smallSetBytes: number) {
+  private constructor(backend: Backend, dir: string, options: PackSetWriterOptions) {
     this.#backend = backend;
     this.#dir = dir;
-    this.#smallSetBytes = smallSetBytes;
+    this.#smallSetBytes = options.smallSetBytes ?? SMALL_SET_BYTES;
+    this.#fullBytes = options.fullBytes ?? PACK_BYTES_TARGET;
   }
 
   /** @param tmpDir folder of its own for the files, relative to the backend; made at the first record. */
@@ -72,7 +76,7 @@ export class PackSetWriter implements RecordSink {
     tmpDir: string,
     options: PackSetWriterOptions = {},
   ): Promise<PackSetWriter> {
-    return new PackSetWriter(backend, tmpDir, options.smallSetBytes ?? SMALL_SET_BYTES);
+    return new PackSetWriter(backend, tmpDir, options);
   }
 
   /** Adds a blob; one that this set already holds is ignored. Calls may overlap: they queue. */
@@ -257,10 +261,10 @@ export class PackSetWriter implements RecordSink {
     return bytes;
   }
 
-  /** True if the set should be finished: PACK_BYTES_TARGET or SET_RECORDS_TARGET passed. */
+  /** True if the set should be finished: it has bytes or records (SET_RECORDS_TARGET) enough. */
   get isFull(): boolean {
     const records = this.#index.count + (this.#pending?.size ?? 0);
-    return this.largestClassBytes >= PACK_BYTES_TARGET || records >= SET_RECORDS_TARGET;
+    return this.largestClassBytes >= this.#fullBytes || records >= SET_RECORDS_TARGET;
   }
 
   get isEmpty(): boolean {

@@ -4,12 +4,14 @@
  * What a scan finds is enough to build the idx again. Behind a damaged record it looks for the next
  * place where an undamaged one begins, so that one flipped bit costs one record.
  */
+
 import { crc32 } from '../../base/bytes/checksum.js';
 import { isMissing } from '../../base/bytes/files.js';
 import { isDamage } from '../../base/errors.js';
 import type { Backend } from './backend.js';
 import { FileWindow } from './file-window.js';
 import { type DataSizes, IndexBuilder } from './index-rows.js';
+import { packName } from './names.js';
 import {
   BLOB_FIXED_BYTES,
   BLOB_MAGIC,
@@ -18,7 +20,6 @@ import {
   decodeBlobRecord,
   decodeSegmentHeader,
   FILE_HEADER_BYTES,
-  packName,
   SEGMENT_FIXED_BYTES,
   SEGMENT_MAGIC,
   type SegmentHeader,

@@ -6,7 +6,7 @@ import { INDEX_CACHE_BYTES } from '../../base/limits.js';
 import type { Backend } from './backend.js';
 import { IndexReader } from './index-reader.js';
 import { compareRows, decodeBlobRow, decodeSegmentRow, type IndexTable } from './index-rows.js';
-import { packName } from './pack-format.js';
+import { packName } from './names.js';
 import type { BlobEntry, SegmentEntry, SetId, SetInfo } from './types.js';
 
 /** The store that asks keeps indexes of its own. */

@@ -13,7 +13,7 @@ import {
   INDEX_SUM_BYTES,
   type IndexBuilder,
 } from './index-rows.js';
-import { packName } from './pack-format.js';
+import { PACKS_DIR, packName } from './names.js';
 import { isUnreadable, SetScanner } from './scan.js';
 import {
   type BlobRecord,
@@ -201,7 +201,7 @@ export async function scanPacks(
   backend: Backend,
 ): Promise<{ sets: SetInfo[]; problems: Problem[] }> {
   const ids = new Set<SetId>();
-  for (const name of await backend.list('packs')) {
+  for (const name of await backend.list(PACKS_DIR)) {
     const stem = name.split('.')[0] as string;
     if (isSetId(stem)) ids.add(stem);
   }

@@ -13,7 +13,7 @@ import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
-import { packName } from '../store/pack-format.js';
+import { packName } from '../store/names.js';
 import { type SegmentEntry, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './fsck-report.js';
 

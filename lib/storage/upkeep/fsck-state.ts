@@ -3,7 +3,6 @@
  *
  * Needs no open repository: any of these may be what keeps it from opening.
  */
-import path from 'node:path';
 import { isMissing, listDirectory, readSmallFile, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { TEMPORARY_PREFIX } from '../../base/bytes/temporary-name.js';
@@ -77,7 +76,7 @@ class StateCheck {
   }
 
   async #isGone(file: string): Promise<boolean> {
-    return (await statOrNull(path.join(this.#layout.dir, ...file.split('/')))) === null;
+    return (await statOrNull(this.#layout.file(file))) === null;
   }
 
   async config(): Promise<void> {
@@ -119,7 +118,7 @@ class StateCheck {
     for (const name of await logNames(this.#layout)) {
       this.files++;
       const { damaged, entries } = await readReflog(this.#layout, name, refs.get(name) ?? null);
-      const file = `logs/${name}`;
+      const file = this.#layout.nameOf(this.#layout.log(name));
       if (damaged.length > 0) {
         const lines = damaged.slice(0, 10).join(', ') + (damaged.length > 10 ? ', …' : '');
         const message = `'${file}' is damaged in line ${lines}; no version depends on it`;
@@ -184,7 +183,7 @@ function isAbout(name: string): (finding: { problem: { file: string | null } }) 
 export async function logNames(layout: Layout): Promise<string[]> {
   const names: string[] = [];
   const walk = async (prefix: string): Promise<void> => {
-    for (const entry of await listDirectory(path.join(layout.logs, ...prefix.split('/')))) {
+    for (const entry of await listDirectory(layout.log(prefix))) {
       const name = prefix === '' ? entry : `${prefix}/${entry}`;
       const there = await statOrNull(layout.log(name));
       if (there?.isDirectory) await walk(name);

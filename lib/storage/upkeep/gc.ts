@@ -6,7 +6,6 @@
  * on it. Start at `collectGarbage`; `mergeSmallSets` is what a commit runs by itself.
  */
 
-import path from 'node:path';
 import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
@@ -17,6 +16,7 @@ import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import { encodeStaging, readStaging } from '../repo/staging/staging-file.js';
 import { findPinnedSets } from '../store/forest.js';
+import { stemOf } from '../store/names.js';
 import {
   type BlobEntry,
   recordBytesOf,
@@ -165,7 +165,7 @@ async function findNeeded(repo: CollectedRepository, options: GcOptions): Promis
 async function youngSets(repo: CollectedRepository, graceMs: number): Promise<Set<SetId>> {
   const young = new Set<SetId>();
   for (const info of repo.store.sets()) {
-    const there = await statOrNull(path.join(repo.layout.packs, `${info.id}.idx`));
+    const there = await statOrNull(repo.layout.packFile(info.id, 'idx'));
     const ageMs = there === null ? 0 : Date.now() - Number(BigInt(there.stat.mtimeNs) / 1_000_000n);
     if (ageMs < graceMs) young.add(info.id);
   }
@@ -296,8 +296,8 @@ export async function mergeSmallSets(
   if ((await listOtherReaders(repo.layout)).length === 0) {
     const names = new Set(small.map((info) => info.id as string));
     for (const name of await listDirectory(repo.layout.trash)) {
-      if (isTrashName(name) && names.has(name.split('.')[0] as string))
-        await removeFile(path.join(repo.layout.trash, name));
+      if (isTrashName(name) && names.has(stemOf(name)))
+        await removeFile(repo.layout.trashFile(name));
     }
   }
   return true;

@@ -1,4 +1,5 @@
 /** Keeps a copy of a file in trash before it is replaced. */
+
 import path from 'node:path';
 import { copyFile, io, ioError, isMissing, makeDirectory } from '../../base/bytes/files.js';
 import { retryTaken } from '../../base/bytes/temporary-name.js';
@@ -10,13 +11,13 @@ import type { Layout } from '../repo/layout.js';
  * @returns the path of the copy relative to .dlv, or null.
  */
 export async function keepAside(layout: Layout, name: string): Promise<string | null> {
-  const file = path.join(layout.dir, ...name.split('/'));
+  const file = layout.file(name);
   await makeDirectory(layout.trash);
   return retryTaken(() => keepAs(layout, file, layout.newTrashName(path.posix.basename(name))));
 }
 
 async function keepAs(layout: Layout, file: string, copy: string): Promise<string | null> {
-  const target = path.join(layout.dir, ...copy.split('/'));
+  const target = layout.file(copy);
   try {
     await io.link(file, target);
   } catch (error) {

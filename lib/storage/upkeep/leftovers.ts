@@ -6,6 +6,7 @@
  * that cannot be seen from here (another host or container), when nothing was written for a day. Sets
  * in packs/ that no manifest lists move to trash first.
  */
+import { stemOf } from '../store/names.js';
 import path from 'node:path';
 import { io, ioError, listDirectory, removeFile, statOrNull } from '../../base/bytes/files.js';
 import { type OwnerMark, parseOwnName } from '../../base/bytes/process.js';
@@ -37,7 +38,7 @@ export async function unlistedSets(layout: Layout, listed: readonly SetInfo[]): 
   const known = new Set<string>(listed.map((info) => info.id));
   const found = new Set<SetId>();
   for (const name of await listDirectory(layout.packs)) {
-    const id = name.split('.')[0] as string;
+    const id = stemOf(name);
     if (isSetId(id) && !known.has(id)) found.add(id);
   }
   return [...found];
@@ -124,13 +125,13 @@ export async function unfinished(layout: Layout): Promise<Unfinished[]> {
     const owner = parseOwnName(name);
     // Names of earlier versions say neither boot nor container: only time decides about them.
     if (owner === null && !/^\d+-\d+$/.test(name)) continue;
-    await addUnfinished(found, path.join(layout.tmp, name), owner);
+    await addUnfinished(found, layout.tmpFile(name), owner);
   }
   for (const dir of [layout.refs, layout.logs, layout.readers, layout.packs, layout.catalog]) {
     for (const name of await listTree(dir)) await addTemporary(found, path.join(dir, name));
   }
   for (const name of await listDirectory(layout.dir)) {
-    const file = path.join(layout.dir, name);
+    const file = layout.file(name);
     await addTemporary(found, file);
     if (!isBreakLockName(name)) continue;
     const parts = await partsOf(file, 0);

@@ -254,7 +254,8 @@ async function rebuildReflog(layout: Layout, name: string, report: RebuildReport
   if (lines.at(-1) === '') lines.pop();
   const sound = lines.filter((line) => line === '' || parseReflogLine(line) !== null);
   if (sound.length === lines.length) return;
-  await keepAside(layout, `logs/${name}`);
+  const shown = layout.nameOf(file);
+  await keepAside(layout, shown);
   await writeFileAtomic(file, Buffer.from(sound.map((line) => `${line}\n`).join('')));
-  report.done.push(`took ${lines.length - sound.length} damaged lines out of 'logs/${name}'`);
+  report.done.push(`took ${lines.length - sound.length} damaged lines out of '${shown}'`);
 }

@@ -15,11 +15,11 @@ import { type Layout, newWorkName } from '../repo/layout.js';
 import type { Backend } from '../store/backend.js';
 import { FolderBackend } from '../store/folder-backend.js';
 import { findUnresolved, planPromotion } from '../store/forest.js';
-import { decodeManifest, encodeManifest, MANIFEST_NAME, type Manifest } from '../store/manifest.js';
+import { decodeManifest, encodeManifest, type Manifest } from '../store/manifest.js';
+import { MANIFEST_NAME, PACKS_DIR, packName, stemOf } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
-import { packName } from '../store/pack-format.js';
-import { PackSetWriter } from '../store/pack-writer.js';
 import { readBlobAt, readSegmentAt } from '../store/read-records.js';
+import { RollingWriter, removeSealed } from '../store/rolling-writer.js';
 import { decodeRow, SetRows } from '../store/set-rows.js';
 import {
   FILE_CLASSES,
@@ -66,7 +66,9 @@ class PackRebuild {
   readonly #signal: AbortSignal | undefined;
   /** Sets whose records or sizes are not as they should be. */
   readonly #damaged = new Set<SetId>();
-  readonly #writers: PackSetWriter[] = [];
+  readonly #writers: RollingWriter[] = [];
+  /** Sets that were finished and may still be in tmp/. */
+  readonly #sealed: SealedSet[] = [];
 
   constructor(
     layout: Layout,
@@ -95,6 +97,7 @@ class PackRebuild {
       await this.#writeList(manifest, sets);
     } finally {
       for (const writer of this.#writers) await writer.abort();
+      await removeSealed(this.#backend, this.#sealed);
     }
     const store = await ObjectStore.open(this.#backend);
     await store.retire([...this.#damaged]);
@@ -127,8 +130,7 @@ class PackRebuild {
   }
 
   async #setsOnDisk(): Promise<SetId[]> {
-    const names = await this.#backend.list('packs');
-    const stems = names.map((name) => name.split('.')[0] as string);
+    const stems = (await this.#backend.list(PACKS_DIR)).map(stemOf);
     return [...new Set(stems.filter(isSetId))].sort();
   }
 
@@ -166,41 +168,53 @@ class PackRebuild {
 
   /** The list with each damaged set replaced by one of its undamaged records, which is in packs/. */
   async #salvageAll(listed: readonly SetInfo[]): Promise<SetInfo[]> {
-    const fresh = new Map<SetId, SetInfo | null>();
+    const fresh = new Map<SetId, SetInfo[]>();
     for (const id of this.#damaged) {
       throwIfAborted(this.#signal);
       fresh.set(id, await this.#salvage(id));
     }
     const sets = new Map<SetId, SetInfo>();
-    const add = (info: SetInfo | null): void => {
-      if (info !== null && !sets.has(info.id)) sets.set(info.id, info);
+    const add = (infos: readonly SetInfo[]): void => {
+      for (const info of infos) if (!sets.has(info.id)) sets.set(info.id, info);
     };
-    for (const info of listed) add(fresh.has(info.id) ? (fresh.get(info.id) ?? null) : info);
+    for (const info of listed) add(fresh.get(info.id) ?? [info]);
     // Without a manifest nobody knows where a damaged set stood.
-    for (const info of fresh.values()) add(info);
+    for (const infos of fresh.values()) add(infos);
     return [...sets.values()];
   }
 
-  /** Copies what is undamaged in a set into a new one. @returns null if that is nothing. */
-  async #salvage(id: SetId): Promise<SetInfo | null> {
-    const writer = await this.#openWriter();
+  /** Copies what is undamaged in a set into new ones, one as a rule; none if that is nothing. */
+  async #salvage(id: SetId): Promise<SetInfo[]> {
+    const saved: SealedSet[] = [];
+    const writer = this.#openWriter((sealed) => {
+      saved.push(sealed);
+    });
     const counter = new CountingSink(writer);
     const problems = await salvageSet(this.#backend, id, counter);
-    const sealed = writer.isEmpty ? null : await writer.finish();
+    await writer.flush();
     const lost = problems.length === 0 ? '' : `; ${problems.length} places are damaged`;
+    const names = saved.map(({ info }) => info.id).join(', ');
     this.#report.done.push(
-      sealed === null
+      saved.length === 0
         ? `set ${id} holds nothing readable: it is listed no more and kept in trash`
-        : `saved ${counter.records} records of set ${id} in set ${sealed.info.id}${lost}`,
+        : `saved ${counter.records} records of set ${id} in set ${names}${lost}`,
     );
-    if (sealed === null) return null;
-    if (sealed.info.id === id) await this.#keepSet(id);
-    await this.#moveIn(sealed);
-    return sealed.info;
+    for (const sealed of saved) {
+      if (sealed.info.id === id) await this.#keepSet(id);
+      await this.#moveIn(sealed);
+    }
+    return saved.map(({ info }) => info);
   }
 
-  async #openWriter(): Promise<PackSetWriter> {
-    const writer = await PackSetWriter.create(this.#backend, newWorkName('rebuild'));
+  #openWriter(take: (sealed: SealedSet) => Promise<void> | void): RollingWriter {
+    const writer = new RollingWriter({
+      backend: this.#backend,
+      tmpName: () => newWorkName('rebuild'),
+      onSealed: (sealed) => {
+        this.#sealed.push(sealed);
+        return take(sealed);
+      },
+    });
     this.#writers.push(writer);
     return writer;
   }
@@ -218,7 +232,7 @@ class PackRebuild {
       const from = files[fileClass];
       if (from !== undefined) await this.#backend.rename(from, packName(info.id, fileClass));
     }
-    await this.#backend.syncDir('packs');
+    await this.#backend.syncDir(PACKS_DIR);
   }
 
   /**
@@ -229,21 +243,19 @@ class PackRebuild {
     const rows = new SetRows(this.#backend, sets, { signal: this.#signal });
     const { rows: chosen } = await planPromotion(rows);
     const fronts: SetInfo[] = [];
-    let writer: PackSetWriter | null = null;
-    for (const [i, { table, row }] of chosen.entries()) {
+    const writer = this.#openWriter(async (sealed) => {
+      await this.#moveIn(sealed);
+      fronts.push(sealed.info);
+    });
+    for (const { table, row } of chosen) {
       throwIfAborted(this.#signal);
-      writer ??= await this.#openWriter();
       const entry = decodeRow(table, row);
       const names = (fileClass: FileClass): string => packName(entry.set, fileClass);
       if ('segment' in entry) {
         await writer.addSegment(await readSegmentAt(this.#backend, names, entry, PLANE_CLASSES));
       } else await writer.addBlob(await readBlobAt(this.#backend, names, entry));
-      if (!writer.isFull && i < chosen.length - 1) continue;
-      const sealed = await writer.finish();
-      await this.#moveIn(sealed);
-      fronts.push(sealed.info);
-      writer = null;
     }
+    await writer.flush();
     const known = new Set(fronts.map((info) => info.id));
     const list = [...fronts, ...sets.filter((info) => !known.has(info.id))];
     if (chosen.length > 0) {

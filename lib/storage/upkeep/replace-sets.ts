@@ -11,15 +11,8 @@ import { ConflictError, CorruptError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
 import { newWorkName } from '../repo/layout.js';
 import { mergeSets } from '../store/merge.js';
-import { PackSetWriter } from '../store/pack-writer.js';
-import type {
-  BlobEntry,
-  RecordSink,
-  SealedSet,
-  SegmentEntry,
-  SetId,
-  SetInfo,
-} from '../store/types.js';
+import { RollingWriter, removeSealed } from '../store/rolling-writer.js';
+import type { BlobEntry, SealedSet, SegmentEntry, SetId, SetInfo } from '../store/types.js';
 import { verifySet } from '../store/verify.js';
 
 /** Which records survive, asked for a live record of a set that is replaced. */
@@ -39,18 +32,23 @@ export interface Replacement {
 
 /** @throws {ConflictError} if another command changed what this one relies on: look again, then retry. */
 export async function replaceSets(repo: PackAccess, plan: Replacement): Promise<void> {
-  const sink = new RollingWriter(repo);
+  const { backend } = repo.store;
+  const sealed: SealedSet[] = [];
+  const onSealed = (set: SealedSet): void => {
+    sealed.push(set);
+  };
+  const sink = new RollingWriter({ backend, tmpName: () => newWorkName('gc'), onSealed });
   const known = new Set<SetId>(repo.store.sets().map((info) => info.id));
-  let sealed: SealedSet[];
   try {
     const { keep, signal } = plan;
     const options = { ...(keep ? { keep } : {}), ...(signal ? { signal } : {}) };
     const ids = plan.chosen.map((info) => info.id);
     await mergeSets(repo.store, ids, sink, options);
-    sealed = await sink.finish();
+    await sink.flush();
     await list(repo, plan, known, sealed);
   } finally {
-    await sink.close();
+    await sink.abort();
+    await removeSealed(backend, sealed);
   }
   const fresh = new Set<SetId>(sealed.map((set) => set.info.id));
   await verifyFresh(repo, sealed, plan.chosen);
@@ -152,54 +150,4 @@ async function checkNewSets(
   }
   // What was copied is live in the new sets, so a record that is live in an old one was dropped.
   for (const id of bases) if (going.has(id)) throw conflict();
-}
-
-/** Writes records into one set after another. */
-class RollingWriter implements RecordSink {
-  readonly #repo: PackAccess;
-  readonly #sealed: SealedSet[] = [];
-  readonly #finished: PackSetWriter[] = [];
-  #writer: PackSetWriter | null = null;
-
-  constructor(repo: PackAccess) {
-    this.#repo = repo;
-  }
-
-  async #open(): Promise<PackSetWriter> {
-    if (this.#writer?.isFull) await this.#close();
-    if (this.#writer === null) {
-      this.#writer = await PackSetWriter.create(this.#repo.store.backend, newWorkName('gc'));
-    }
-    return this.#writer;
-  }
-
-  async #close(): Promise<void> {
-    const writer = this.#writer;
-    if (writer === null) return;
-    if (writer.isEmpty) await writer.abort();
-    else {
-      this.#finished.push(writer);
-      this.#sealed.push(await writer.finish());
-    }
-    this.#writer = null;
-  }
-
-  async addBlob(record: Parameters<RecordSink['addBlob']>[0]): Promise<void> {
-    await (await this.#open()).addBlob(record);
-  }
-
-  async addSegment(record: Parameters<RecordSink['addSegment']>[0]): Promise<void> {
-    await (await this.#open()).addSegment(record);
-  }
-
-  async finish(): Promise<SealedSet[]> {
-    await this.#close();
-    return this.#sealed;
-  }
-
-  /** Removes what is left in tmp/: everything after a failure; published files have other names. */
-  async close(): Promise<void> {
-    await this.#writer?.abort();
-    for (const writer of this.#finished) await writer.abort();
-  }
 }

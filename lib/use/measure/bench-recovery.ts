@@ -4,7 +4,6 @@
  * in memory and from files that it has to read; and of all snapshots together.
  */
 import { spawn } from 'node:child_process';
-import path from 'node:path';
 import { ReadFile, throwIfAborted } from '../../base/bytes/files.js';
 import { checkPlace } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
@@ -16,7 +15,6 @@ import { totalBytes } from '../../storage/objects/planes/read-counts.js';
 import { readSegments } from '../../storage/objects/planes/read-segments.js';
 import { FolderBackend } from '../../storage/store/folder-backend.js';
 import { ObjectStore } from '../../storage/store/object-store.js';
-import { packName } from '../../storage/store/pack-format.js';
 import { FILE_CLASSES } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
 import { type Spread, spreadOf } from './bench-machine.js';
@@ -214,7 +212,7 @@ function packFiles(repo: ReadAccess): string[] {
     .sets()
     .flatMap(({ id, bytes }) =>
       FILE_CLASSES.filter((kind) => kind !== 'idx' && bytes[kind] > 0).map((kind) =>
-        path.join(repo.layout.dir, packName(id, kind)),
+        repo.layout.packFile(id, kind),
       ),
     );
 }

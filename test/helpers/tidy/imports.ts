@@ -21,7 +21,7 @@ const BARE = /^import\s*['"]([^'"]+)['"]/gm;
 const DYNAMIC = /\b(?:import|require)\(\s*['"`]([^'"`]+)['"`]/g;
 
 /** Removes block comments and whole-line comments, so that an example in one is no import. */
-function withoutComments(source: string): string {
+export function withoutComments(source: string): string {
   return source.replace(/^\s*\/\*[\s\S]*?\*\//gm, '').replace(/^\s*\/\/.*$/gm, '');
 }
 

@@ -5,7 +5,7 @@ import { crc32 } from '../../../lib/base/bytes/checksum.js';
 import { type Id, objectId, sha256 } from '../../../lib/base/bytes/hash.js';
 import { encodeBlob } from '../../../lib/pure/codec/blob-coder.js';
 import { FolderBackend } from '../../../lib/storage/store/folder-backend.js';
-import { packName } from '../../../lib/storage/store/pack-format.js';
+import { packName } from '../../../lib/storage/store/names.js';
 import { PackSetWriter } from '../../../lib/storage/store/pack-writer.js';
 import type { BlobRecord, FileClass } from '../../../lib/storage/store/types.js';
 import type { Hostile } from '../hostile-repositories.js';

@@ -117,7 +117,7 @@ export async function listReaders(layout: Layout): Promise<RegisteredReader[]> {
   const readers: RegisteredReader[] = [];
   for (const name of await listDirectory(layout.readers)) {
     if (!isReaderName(name)) continue;
-    const file = path.join(layout.readers, name);
+    const file = layout.readerFile(name);
     const reader = await readRegistration(file);
     if (reader === null) {
       await removeFile(file).catch(() => {}); // best effort: the next call finds it again

@@ -13,7 +13,6 @@ import { streamFile } from '../../../../lib/storage/objects/rebuild.js';
 import { PackSession } from '../../../../lib/storage/objects/session.js';
 import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
 import { segmentCount } from '../../../../lib/storage/store/types.js';
 import { add } from '../../../../lib/use/ops/add.js';
 import { noProgress } from '../../../../lib/use/progress.js';
@@ -34,7 +33,7 @@ test('ingest: no chunk is being stored any more when a failure is reported', asy
     store: await ObjectStore.open(backend),
     chainDepth: 10,
     locked: (action) => action(),
-    createWriter: () => PackSetWriter.create(backend, 'tmp/1-1/0'),
+    tmpName: () => 'tmp/1-1/0',
   });
   let atWork = 0;
   let stored = 0;

@@ -8,7 +8,6 @@ import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { PackSession } from '../../../../lib/storage/objects/session.js';
 import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
 import { randomBytes } from '../../../helpers/rng.js';
 
 test('session: blobs put at the same time survive sets that are full meanwhile', async (t) => {
@@ -23,11 +22,8 @@ test('session: blobs put at the same time survive sets that are full meanwhile',
       await sleep(2);
       return action();
     },
-    async createWriter() {
-      const writer = await PackSetWriter.create(backend, `tmp/1-1/${sets++}`);
-      Object.defineProperty(writer, 'isFull', { get: () => writer.totalBytes > 5000 });
-      return writer;
-    },
+    tmpName: () => `tmp/1-1/${sets++}`,
+    fullBytes: 5000,
   });
   const blobs = Array.from({ length: 300 }, (_, i) => randomBytes(400, i));
   const ids: Id[] = [];
@@ -44,7 +40,7 @@ test('session: blobs put at the same time survive sets that are full meanwhile',
     store: await ObjectStore.open(backend),
     chainDepth: 10,
     locked: (action) => action(),
-    createWriter: () => PackSetWriter.create(backend, 'tmp/1-1/none'),
+    tmpName: () => 'tmp/1-1/none',
   });
   for (const [i, id] of ids.entries()) {
     t.deepEqual(new Uint8Array(await fresh.blobs.readBlob(id, 'blob')), blobs[i]);

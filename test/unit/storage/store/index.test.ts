@@ -18,7 +18,7 @@ import {
   rowKey,
 } from '../../../../lib/storage/store/index-rows.js';
 import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
-import { packName } from '../../../../lib/storage/store/pack-format.js';
+import { packName } from '../../../../lib/storage/store/names.js';
 import type {
   BlobEntry,
   SegmentEntry,

@@ -7,8 +7,8 @@ import { type BlobKind, type Id, objectId } from '../../../../lib/base/bytes/has
 import { FolderBackend } from '../../../../lib/storage/store/folder-backend.js';
 import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
 import { mergeSets } from '../../../../lib/storage/store/merge.js';
+import { packName } from '../../../../lib/storage/store/names.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { packName } from '../../../../lib/storage/store/pack-format.js';
 import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
 import { FILE_CLASSES, type SetInfo } from '../../../../lib/storage/store/types.js';
 import { seededRandom } from '../../../helpers/rng.js';
