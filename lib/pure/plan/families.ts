@@ -3,6 +3,7 @@
  * bounds keep one table per family instead of one for the graph.
  */
 import { ROOT, type StorageGraph } from './graph.js';
+import { UnionFind } from './union-find.js';
 
 /** Extents that deltas connect, renumbered 1..n with the root as 0, and the edges into them. */
 export interface Family {
@@ -42,25 +43,13 @@ export function betweenAll(graph: StorageGraph, family: Family): Float64Array {
 /** Splits the extents into the sets that deltas connect. */
 export function splitFamilies(graph: StorageGraph): Family[] {
   const { nodeCount, from, to, edgeCount, inStart, inEdges } = graph;
-  const above = Int32Array.from({ length: nodeCount }, (_, node) => node);
-  const find = (node: number): number => {
-    let top = node;
-    while (above[top] !== top) top = above[top] = above[above[top]!]!;
-    return top;
-  };
+  const joined = new UnionFind(nodeCount);
   for (let edge = 0; edge < edgeCount; edge++) {
-    if (from[edge] !== ROOT) above[find(from[edge]!)] = find(to[edge]!);
-  }
-  const members = new Map<number, number[]>();
-  for (let node = 1; node < nodeCount; node++) {
-    const top = find(node);
-    const known = members.get(top);
-    if (known === undefined) members.set(top, [node]);
-    else known.push(node);
+    if (from[edge] !== ROOT) joined.join(from[edge]!, to[edge]!);
   }
   const local = new Int32Array(nodeCount);
   let offset = 0;
-  return [...members.values()].map((nodes): Family => {
+  return joined.sets(1).map((nodes): Family => {
     nodes.forEach((node, index) => {
       local[node] = index + 1;
     });

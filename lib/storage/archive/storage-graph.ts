@@ -8,6 +8,7 @@
  */
 import type { Scheme, StorageGraph } from '../../pure/plan/graph.js';
 import { GraphBuilder } from '../../pure/plan/graph.js';
+import { UnionFind } from '../../pure/plan/union-find.js';
 import type { Survey, SurveyedSnapshot } from './survey.js';
 
 /** What an edge's recreation cost counts. */
@@ -76,39 +77,24 @@ export function findFamilies(
   edges: readonly EncodingEdge[],
   groups: readonly SnapshotGroup[],
 ): Family[] {
-  const parent = Int32Array.from({ length: vertexCount + 1 }, (_, v) => v);
-  const find = (v: number): number => {
-    let root = v;
-    while (parent[root] !== root) root = parent[root] as number;
-    for (let at = v; at !== root; ) {
-      const next = parent[at] as number;
-      parent[at] = root;
-      at = next;
-    }
-    return root;
-  };
-  const join = (a: number, b: number): void => {
-    const [x, y] = [find(a), find(b)];
-    if (x !== y) parent[Math.max(x, y)] = Math.min(x, y);
-  };
-  for (const { base, vertex } of edges) if (base !== 0) join(base, vertex);
+  const joined = new UnionFind(vertexCount + 1);
+  for (const { base, vertex } of edges) if (base !== 0) joined.join(base, vertex);
   for (const { members } of groups) {
-    for (const member of members) join(members[0] as number, member);
+    for (const member of members) joined.join(members[0] as number, member);
   }
-  const families = new Map<number, { vertices: number[]; edges: number[]; groups: number[] }>();
-  for (let vertex = 1; vertex <= vertexCount; vertex++) {
-    const root = find(vertex);
-    const family = families.get(root) ?? { vertices: [], edges: [], groups: [] };
-    family.vertices.push(vertex);
-    families.set(root, family);
-  }
+  const families = joined
+    .sets(1)
+    .map((vertices) => ({ vertices, edges: [] as number[], groups: [] as number[] }));
+  const byRoot = new Map(
+    families.map((family) => [joined.find(family.vertices[0] as number), family]),
+  );
   edges.forEach(({ vertex }, number) => {
-    families.get(find(vertex))?.edges.push(number);
+    byRoot.get(joined.find(vertex))?.edges.push(number);
   });
   groups.forEach(({ members }, number) => {
-    if (members.length > 0) families.get(find(members[0] as number))?.groups.push(number);
+    if (members.length > 0) byRoot.get(joined.find(members[0] as number))?.groups.push(number);
   });
-  return [...families.values()];
+  return families;
 }
 
 /** The unit that costs are in, and the model behind milliseconds. */
