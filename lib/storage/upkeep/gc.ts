@@ -8,6 +8,7 @@
 
 import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
+import { isMissing } from '../../base/bytes/io.js';
 import { ConflictError } from '../../base/errors.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
 import { isTrashName } from '../repo/layout.js';
@@ -208,6 +209,22 @@ async function rewriteSets(repo: CollectedRepository, options: GcOptions): Promi
   return dropped;
 }
 
+/** As findPinnedSets. @throws {ConflictError} if another command took a set away meanwhile. */
+async function pinnedSets(
+  repo: CollectedRepository,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlySet<SetId>> {
+  const { store } = repo;
+  try {
+    return await findPinnedSets(store.backend, store.sets(), signal);
+  } catch (error) {
+    if (!isMissing(error) || !(await store.reload())) throw error;
+    throw new ConflictError('another command merged packs while they were looked through', {
+      hint: 'run dlv gc again',
+    });
+  }
+}
+
 /** The sets that are worth writing again. */
 async function chooseSets(
   repo: CollectedRepository,
@@ -216,7 +233,7 @@ async function chooseSets(
   options: GcOptions,
 ): Promise<SetInfo[]> {
   const dead = new Map<SetId, number>();
-  const pinned = await findPinnedSets(repo.store.backend, repo.store.sets(), options.signal);
+  const pinned = await pinnedSets(repo, options.signal);
   for await (const { entry, live } of repo.store.records()) {
     throwIfAborted(options.signal);
     // A record that another one hides is never read, however young it is.
@@ -283,7 +300,7 @@ export async function mergeSmallSets(
   const limit = repo.config.get('gc.autoSets');
   const isSmall = (info: SetInfo): boolean => setBytes(info) < SMALL_SET_MAX_BYTES;
   if (limit === 0 || repo.store.sets().filter(isSmall).length <= limit) return false;
-  const pinned = await findPinnedSets(repo.store.backend, repo.store.sets(), signal);
+  const pinned = await pinnedSets(repo, signal);
   const small = repo.store.sets().filter((info) => isSmall(info) && !pinned.has(info.id));
   if (small.length <= 1) return false;
   await replaceSets(repo, {

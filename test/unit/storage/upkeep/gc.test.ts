@@ -2,17 +2,20 @@
  * Garbage collection: what is needed stays and stays readable, garbage goes, also when what is kept is
  * garbage itself; leftovers of killed processes are cleared.
  */
+
 import fs from 'node:fs/promises';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { ownerMark, ownIdentity } from '../../../../lib/base/bytes/process.js';
 import { ABANDONED_MS } from '../../../../lib/storage/repo/processes/process-identity.js';
+import { ConflictError } from '../../../../lib/base/errors.js';
 import { storedBytes } from '../../../../lib/storage/store/types.js';
-import { collectGarbage } from '../../../../lib/storage/upkeep/gc.js';
+import { collectGarbage, mergeSmallSets } from '../../../../lib/storage/upkeep/gc.js';
 import { deleteBranch } from '../../../../lib/use/ops/branch.js';
 import { reset } from '../../../../lib/use/ops/reset.js';
 import { rm } from '../../../../lib/use/ops/rm.js';
 import { switchTo } from '../../../../lib/use/ops/switch.js';
+import type { Repository } from '../../../../lib/use/repository.js';
 import { randomBytes } from '../../../helpers/rng.js';
 import { checkpoint } from '../../../trust/model-files.js';
 import { compareVersions, fsckProblems } from '../../../trust/record.js';
@@ -272,5 +275,20 @@ test('gc: 150 commits leave few files under packs', async (t) => {
   t.true((await work.packs()).length <= 200);
   t.true((await work.packs('.idx')).length <= 66);
   t.deepEqual(await compareVersions(work.dir, work.versions), []);
+  t.deepEqual(await fsckProblems(work.dir), []);
+});
+
+test('gc: sets that another command merged away since the list was read are no missing files', async (t) => {
+  const work = await WorkRepository.make(t, '[gc]\ngraceDays = 0\nautoSets = 1000\n');
+  for (let step = 0; step < 4; step++) await work.commit({ 'a.safetensors': checkpoint(1, step) });
+  /** The repository with a setting under which every merge pays. */
+  const merging = (repo: Repository): Repository => {
+    const config = { get: () => 1 };
+    return Object.create(repo, { config: { value: config } }) as Repository;
+  };
+  await work.open(async (stale) => {
+    t.true(await work.open((repo) => mergeSmallSets(merging(repo))));
+    await t.throwsAsync(mergeSmallSets(merging(stale)), { instanceOf: ConflictError });
+  });
   t.deepEqual(await fsckProblems(work.dir), []);
 });
