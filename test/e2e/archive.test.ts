@@ -1,4 +1,5 @@
 /** `dlv archive`: plans, budgets, promises, what it leaves on disk. */
+
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -7,9 +8,9 @@ import { type Id, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
 import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
 import { parseBudget } from '../../lib/pure/plan/budget-text.js';
-import { withCodecHead } from '../../lib/storage/archive/edge-costs.js';
 import { FrontWriter } from '../../lib/storage/archive/front-writer.js';
 import { surveyRepository } from '../../lib/storage/archive/survey.js';
+import { recodedRecord, storedSegment } from '../../lib/storage/objects/recode.js';
 import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js';
 import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
 import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
@@ -290,13 +291,11 @@ async function encodeInFront(
   await repo.with(async (open) => {
     const writer = new FrontWriter(open);
     for (const { id, base, valuesOf = id } of edges) {
-      const old = await open.store.readSegmentHead(id, segment);
-      if (old === null) throw new Error(`no extent ${id}`);
+      const stored = await storedSegment(open.store, id, segment);
       const { planes } = await open.planes.lend({ id: valuesOf, segment });
       const under = base === null ? null : await open.planes.lend({ id: base, segment });
-      const { head, hi, mid, low } = await encodeRans(planes, under?.planes ?? null);
-      const depth = base === null ? 0 : 1;
-      await writer.add({ ...old, base, depth, head: withCodecHead(old, head), hi, mid, low });
+      const coded = await encodeRans(planes, under?.planes ?? null);
+      await writer.add(recodedRecord(stored, coded, base, 1));
     }
     await writer.flush();
   });

@@ -15,12 +15,9 @@ import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
-import {
-  decodeSegmentHead,
-  encodeSegmentHead,
-  segmentElements,
-} from '../objects/planes/segment-head.js';
-import { type SegmentRecord, segmentHeaderBytes } from '../store/types.js';
+import { segmentElements } from '../objects/planes/segment-head.js';
+import { recodedHeadBytes, storedSegment } from '../objects/recode.js';
+import { segmentHeaderBytes } from '../store/types.js';
 import type { SurveyedExtent } from './survey.js';
 
 /** Elements of one sample. */
@@ -44,11 +41,6 @@ export interface MeasuredBytes {
   /** False if every segment did better without the base. */
   readonly usesBase: boolean;
   readonly isExact: boolean;
-}
-
-/** Tagged fields of a segment's head that another encoding keeps: all but the codec's own. */
-export function withCodecHead(record: SegmentRecord, codec: Uint8Array): Uint8Array {
-  return encodeSegmentHead({ ...decodeSegmentHead(record), codec });
 }
 
 interface Sample {
@@ -89,12 +81,11 @@ export class EdgeCosts {
     const elements = sample.planes[0]?.length ?? 0;
     const payload = coded.hi.length + coded.mid.length + coded.low.length;
     const share = elements === 0 ? 1 : child.count / elements;
-    const record = await this.#head(child, 0);
-    const first = withCodecHead(record, coded.head).length;
+    const first = recodedHeadBytes(await storedSegment(this.#repo.store, child.id, 0), coded);
     const header = segmentHeaderBytes(coded.usesBase, false);
     const rest = (child.segments - 1) * (header + coded.head.length + 8);
     return {
-      bytes: Math.ceil(header + first + rest + payload * share),
+      bytes: Math.ceil(first + rest + payload * share),
       usesBase: coded.usesBase,
       isExact: sample.isWhole,
     };
@@ -117,13 +108,8 @@ export class EdgeCosts {
     const coded = await encodeRans(lease.planes, under?.planes ?? null, encoding);
     lease.release();
     under?.release();
-    const head = withCodecHead(await this.#head(child, segment), coded.head);
-    const payload = coded.hi.length + coded.mid.length + coded.low.length;
-    return segmentHeaderBytes(coded.usesBase, false) + head.length + payload;
-  }
-
-  async #head(extent: SurveyedExtent, segment: number): Promise<SegmentRecord> {
-    return (await this.#repo.store.readSegmentHead(extent.id, segment)) as SegmentRecord;
+    const head = recodedHeadBytes(await storedSegment(this.#repo.store, child.id, segment), coded);
+    return head + coded.hi.length + coded.mid.length + coded.low.length;
   }
 
   #sample(extent: SurveyedExtent): Promise<Sample> {

@@ -10,7 +10,7 @@
 import { throwIfAborted } from '../../base/bytes/files.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { BugError, CorruptError, isDamage } from '../../base/errors.js';
+import { CorruptError, isDamage } from '../../base/errors.js';
 import { ARCHIVE_PLANES_BYTES } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import { verifySegment } from '../../pure/codec/segment.js';
@@ -20,16 +20,10 @@ import { planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader, SegmentRequest } from '../objects/planes/plane-reader.js';
 import { readSegments } from '../objects/planes/read-segments.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
+import { recodedRecord, storedSegment } from '../objects/recode.js';
 import { findPinnedSets } from '../store/forest.js';
-import {
-  recordBytesOf,
-  type SegmentEntry,
-  type SegmentRecord,
-  setBytes,
-  storedBytes,
-} from '../store/types.js';
+import { recordBytesOf, type SegmentEntry, setBytes, storedBytes } from '../store/types.js';
 import { replaceSets } from '../upkeep/replace-sets.js';
-import { withCodecHead } from './edge-costs.js';
 import { FrontWriter } from './front-writer.js';
 import type { ArchivePlan } from './replan.js';
 import type { EncodingEdge } from './storage-graph.js';
@@ -174,17 +168,9 @@ class Reencoder {
     scratch.release();
     lease.release();
     under?.release();
-    const old = await this.#repo.store.readSegmentHead(id, segment);
-    if (old === null) throw new BugError(`${name} is gone`);
-    const record: SegmentRecord = {
-      ...old,
-      base: coded.usesBase ? this.#extent(base).id : null,
-      depth: coded.usesBase ? this.#depth(vertex) : 0,
-      head: withCodecHead(old, coded.head),
-      hi: coded.hi,
-      mid: coded.mid,
-      low: coded.low,
-    };
+    const stored = await storedSegment(this.#repo.store, id, segment);
+    const baseId = base === 0 ? null : this.#extent(base).id;
+    const record = recodedRecord(stored, coded, baseId, this.#depth(vertex));
     await this.#writer.add(record);
     room?.release();
     this.#bytes += record.head.length + record.hi.length + record.mid.length + record.low.length;

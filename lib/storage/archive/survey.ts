@@ -8,13 +8,12 @@
 
 import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { CorruptError, NotFoundError } from '../../base/errors.js';
-import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { BaseGraph } from '../ingest/base-graph.js';
 import { tensorKey } from '../ingest/bases.js';
 import type { ReadAccess } from '../objects/access.js';
+import { linksOf, missingExtent } from '../objects/chain.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import { readHead } from '../repo/refs/head.js';
 import { listRefs } from '../repo/refs/refs.js';
@@ -321,7 +320,7 @@ class Surveyor {
     const entries: SegmentEntry[] = [];
     for (let segment = 0; segment < segments; segment++) {
       const entry = await this.#repo.store.findSegment(id, segment);
-      if (entry === null) throw missing(id);
+      if (entry === null) throw missingExtent(id);
       entries.push(entry);
     }
     const bases = new Set(entries.map((entry) => entry.base));
@@ -350,12 +349,9 @@ class Surveyor {
 
   /** @throws {CorruptError} if the chain of a segment leads back into itself. */
   async #checkChains(id: Id, segments: number): Promise<void> {
+    const { store } = this.#repo;
     for (let segment = 0; segment < segments; segment++) {
-      let links = 0;
-      for (let next: Id | null = id; next !== null; links++) {
-        if (links > CHAIN_DEPTH_MAX) throw circle(id);
-        next = (await this.#repo.store.findSegment(next, segment))?.base ?? null;
-      }
+      for await (const _ of linksOf(id, (next) => store.findSegment(next, segment)));
     }
   }
 }
@@ -378,20 +374,4 @@ function commonBase(vertices: ReadonlyMap<Id | null, number>): number | undefine
 
 function isThere<T>(value: T | undefined): value is T {
   return value !== undefined;
-}
-
-function missing(id: Id): NotFoundError {
-  return new NotFoundError(`extent '${id}' is not in the repository`, {
-    kind: 'extent',
-    name: id,
-    hint: "run 'dlv fsck'",
-  });
-}
-
-/** Damage that no checksum tells: records that came from different sets stand on one another. */
-function circle(id: Id): CorruptError {
-  return new CorruptError(`the chain of extent '${id}' goes in a circle`, {
-    id,
-    hint: "run 'dlv fsck'",
-  });
 }

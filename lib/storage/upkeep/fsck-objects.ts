@@ -11,10 +11,11 @@ import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { type DlvError, isUnreadable, objectFault } from '../../base/errors.js';
 import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
+import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
-import { type SegmentEntry, storedBytes } from '../store/types.js';
+import { storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './fsck-report.js';
 
 export interface ObjectCheckOptions {
@@ -63,10 +64,10 @@ async function addBlobFailure(
   const broken = objectOf(error, id);
   let known = findings.of(broken);
   const met = new Set<Id>();
-  for (let next: Id | null = id; next !== null && known === undefined && !met.has(next); ) {
-    met.add(next);
-    next = (await repo.store.findBlob(next))?.base ?? null;
-    if (next !== null) known = findings.of(next);
+  for await (const link of linksOf(id, (next) => repo.store.findBlob(next))) {
+    if (known !== undefined || met.has(link.id)) break;
+    met.add(link.id);
+    if (link.id !== id) known = findings.of(link.id);
   }
   if (known !== undefined) {
     known.objects.add(id);
@@ -130,15 +131,14 @@ class ExtentCheck {
   async walk(id: Id, segment: number): Promise<void> {
     throwIfAborted(this.#options.signal);
     const chain: Id[] = [];
-    for (let next: Id | null = id; next !== null; ) {
-      const current: Id = next;
+    const find = (next: Id) => this.#repo.store.findSegment(next, segment);
+    for await (const { id: current, entry } of linksOf(id, find)) {
       const key = keyOf(current, segment);
       if (this.#met.has(key)) {
         if (chain.includes(current)) this.#addCircle(chain, current, segment);
         return;
       }
       this.#met.add(key);
-      const entry: SegmentEntry | null = await this.#repo.store.findSegment(current, segment);
       if (entry === null) {
         const message = `segment ${segment} of extent ${current} is missing`;
         this.#findings.add(problemOf('missing', 'object', null, message, REMEDY.add), [
@@ -154,7 +154,6 @@ class ExtentCheck {
         if (children) children.push(current);
         else this.#children.set(keyOf(entry.base, segment), [current]);
       }
-      next = entry.base;
     }
   }
 

@@ -18,6 +18,7 @@ import {
   objectFault,
 } from '../../base/errors.js';
 import type { ObjectAccess } from '../objects/access.js';
+import { linksOf } from '../objects/chain.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
@@ -292,13 +293,14 @@ export async function withBases(
   reachable: Reachable,
   signal?: AbortSignal,
 ): Promise<{ blobs: Set<Id>; extents: Set<Id> }> {
+  const { store } = repo;
   const pace = new Pace(signal);
   const blobs = new Set<Id>();
   for (const id of reachable.blobs.keys()) {
-    for (let next: Id | null = id; next !== null && !blobs.has(next); ) {
+    for await (const link of linksOf(id, (next) => store.findBlob(next))) {
+      if (blobs.has(link.id)) break;
       await pace.step();
-      blobs.add(next);
-      next = (await repo.store.findBlob(next))?.base ?? null;
+      blobs.add(link.id);
     }
   }
   const extents = new Set<Id>(reachable.extents.keys());
@@ -306,13 +308,12 @@ export async function withBases(
   const walked = new Set<string>();
   for (const [id, segments] of reachable.extents) {
     for (let segment = 0; segment < segments; segment++) {
-      for (let next: Id | null = id; next !== null; ) {
-        const key: string = segment === 0 ? next : `${next}:${segment}`;
+      for await (const link of linksOf(id, (next) => store.findSegment(next, segment))) {
+        const key = segment === 0 ? link.id : `${link.id}:${segment}`;
         if (walked.has(key)) break;
         walked.add(key);
         await pace.step();
-        extents.add(next);
-        next = (await repo.store.findSegment(next, segment))?.base ?? null;
+        extents.add(link.id);
       }
     }
   }

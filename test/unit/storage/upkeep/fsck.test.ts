@@ -1,8 +1,9 @@
 /** fsck names what is wrong, what it affects and the remedy; its rebuild brings back what can be. */
+
 import fs from 'node:fs/promises';
 import test from 'ava';
-import { withCodecHead } from '../../../../lib/storage/archive/edge-costs.js';
 import { FrontWriter } from '../../../../lib/storage/archive/front-writer.js';
+import { recodedRecord, storedSegment } from '../../../../lib/storage/objects/recode.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { checkRepository } from '../../../../lib/storage/upkeep/fsck.js';
 import type { FsckProblem } from '../../../../lib/storage/upkeep/fsck-report.js';
@@ -188,9 +189,11 @@ test('fsck: an object of a newer format is named, with no advice that would lose
   await work.commit({ 'a.safetensors': model(1), 'b.txt': 'b' });
   const { id } = await work.open(async (repo) => {
     for await (const entry of repo.store.segments()) {
-      const old = await repo.store.readSegment(entry.id, 0);
       const writer = new FrontWriter(repo);
-      await writer.add({ ...old!, head: withCodecHead(old!, Uint8Array.of(250, 0, 0)) });
+      const none = new Uint8Array(0);
+      const coded = { head: Uint8Array.of(250, 0, 0), hi: none, mid: none, low: none };
+      const stored = await storedSegment(repo.store, entry.id, 0);
+      await writer.add(recodedRecord(stored, { ...coded, usesBase: false }, null, 0));
       await writer.flush();
       return entry;
     }
