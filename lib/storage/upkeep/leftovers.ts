@@ -6,7 +6,7 @@
  * that cannot be seen from here (another host or container), when nothing was written for a day. Sets
  * in packs/ that no manifest lists move to trash first.
  */
-import { stemOf } from '../store/names.js';
+
 import path from 'node:path';
 import { io, ioError, listDirectory, removeFile, statOrNull } from '../../base/bytes/files.js';
 import { type OwnerMark, parseOwnName } from '../../base/bytes/process.js';
@@ -15,6 +15,7 @@ import { parseTemporaryName, TEMPORARY_PREFIX } from '../../base/bytes/temporary
 import { isBreakLockName, isTrashName, isWorkName, type Layout } from '../repo/layout.js';
 import { lockState } from '../repo/processes/lock.js';
 import { isAbandoned, type Liveness, ownerState } from '../repo/processes/process-identity.js';
+import { stemOf } from '../store/names.js';
 import { isSetId, type SetId, type SetInfo } from '../store/types.js';
 
 export interface LeftoverOptions {
