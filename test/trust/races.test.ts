@@ -100,7 +100,9 @@ test('races: readers never fail while others commit, merge packs and prune', asy
   const dir = await makeRepository(t, '[gc]\nautoSets = 2\n');
   const readers = [startWorker('read', dir), startWorker('read', dir)];
   // A reader that nobody releases would keep this process from ending.
-  t.teardown(() => readers.forEach((reader) => reader.kill()));
+  t.teardown(() => {
+    for (const reader of readers) reader.kill();
+  });
   for (const reader of readers) await reader.printed(1);
   const writer = startWorker('commit', dir, 'a.safetensors', '12');
   let over = false;

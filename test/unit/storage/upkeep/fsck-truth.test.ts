@@ -2,13 +2,14 @@
  * fsck finds what names something that is not there, tells what a newer dlv wrote from damage, and does
  * not take the work of other commands for damage; after a rebuild it is clean or says what remains.
  */
+
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { seal } from '../../../../lib/base/bytes/sealed.js';
-import { withCodecHead } from '../../../../lib/storage/archive/edge-costs.js';
 import { FrontWriter } from '../../../../lib/storage/archive/front-writer.js';
+import { recodedRecord } from '../../../../lib/storage/objects/recode.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { updateRef } from '../../../../lib/storage/repo/refs/refs.js';
 import { writeVersion } from '../../../../lib/storage/repo/version/version.js';
@@ -150,13 +151,9 @@ test('fsck --files: an encoding of a newer dlv is reported and the rest is check
     for await (const { id, width } of repo.store.segments()) {
       if (width !== 4) continue;
       const old = await repo.store.readSegment(id, 0, PLANE_CLASSES);
+      const coded = { ...old!, head: Buffer.of(99, 1), usesBase: false };
       const writer = new FrontWriter(repo);
-      await writer.add({
-        ...old!,
-        base: null,
-        depth: 0,
-        head: withCodecHead(old!, Buffer.of(99, 1)),
-      });
+      await writer.add(recodedRecord(old!, coded, null, 0));
       await writer.flush();
       break;
     }
