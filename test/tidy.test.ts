@@ -18,6 +18,7 @@ import {
   checkImports,
   checkOp,
   checkTable,
+  findCircles,
   parseImports,
   parseImportTable,
   roomOf,
@@ -90,6 +91,26 @@ test('file access: nothing but the gate calls the file system', (t) => {
     t.is(checkFileAccess('lib/use/ops/x.ts', `const f = await import('${specifier}');`).length, 1);
   }
   t.deepEqual(checkFileAccess('lib/use/ops/x.ts', "import path from 'node:path';\n"), []);
+});
+
+test('imports: no file leads back to itself, inside a room either', (t) => {
+  t.deepEqual(findCircles(new Map(sources.map((file) => [file, read(file)]))), []);
+});
+
+test('imports: circles of files are found, those of types too', (t) => {
+  const circle = new Map([
+    ['lib/a.ts', "import { b } from './deep/b.js';\n"],
+    ['lib/deep/b.ts', "import type { C } from '../c.js';\n"],
+    ['lib/c.ts', "export { a } from './a.js';\nimport './d.js';\n"],
+    ['lib/d.ts', "import { b } from './other.js';\n"],
+  ]);
+  t.deepEqual(
+    findCircles(circle).map((problem) => problem.split(':')[0]),
+    ['lib/a.ts', 'lib/deep/b.ts', 'lib/c.ts'],
+  );
+  t.is(findCircles(new Map([['lib/a.ts', "import './a.js';\n"]])).length, 1);
+  circle.delete('lib/c.ts');
+  t.deepEqual(findCircles(circle), []);
 });
 
 test('text: no file is too long and none holds a banned word', (t) => {

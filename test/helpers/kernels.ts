@@ -1,8 +1,10 @@
 /** The kernels that this machine can run, and elements that take every path through them. */
+
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { type Kernel, type KernelSegment, load } from '../../lib/base/native/kernel.js';
+import { load } from '../../lib/base/native/kernel.js';
+import type { Kernel, KernelSegment } from '../../lib/base/native/kernel-types.js';
 import { splitPlanes } from '../../lib/pure/tensor/planes.js';
 import { referenceKernel } from '../oracles/kernel/kernel.js';
 import { PROJECT_ROOT } from './paths.js';

@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
-import type { KernelSegment } from '../../lib/base/native/kernel.js';
+import type { KernelSegment } from '../../lib/base/native/kernel-types.js';
 import { decodeOrNull, KERNEL_KINDS, kernelOf, makePair, stopsOf } from '../helpers/kernels.js';
 
 const PARTS = ['head', 'hi', 'mid', 'low'] as const;

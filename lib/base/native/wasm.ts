@@ -5,7 +5,7 @@
  */
 import { checkChunk, checkSketches, readDecode, readEncode } from './arguments.js';
 import { ERROR_ABORTED, ERROR_MEMORY, failure } from './failure.js';
-import type { Kernel, KernelSegment, KernelServices } from './kernel.js';
+import type { Kernel, KernelSegment, KernelServices } from './kernel-types.js';
 
 /** The part of the WebAssembly interface that is used; Node's types leave it to those of browsers. */
 declare const WebAssembly: {

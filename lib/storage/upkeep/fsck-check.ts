@@ -16,6 +16,7 @@ import { checkBlobs, checkExtents } from './fsck-objects.js';
 import {
   type Findings,
   type FsckChecked,
+  type FsckOptions,
   type FsckProblem,
   problemOf,
   REMEDY,
@@ -28,14 +29,6 @@ import { type BrokenLink, findReachable, type Reachable } from './reachable.js';
 /** What fsck is handed of a repository. */
 export interface CheckedRepository extends ReadAccess, SettingAccess {
   close(): Promise<void>;
-}
-
-export interface FsckOptions {
-  /** Also rebuilds every distinct file and compares its sha256. */
-  files?: boolean;
-  onStart?(label: string, totalBytes: number): void;
-  onBytes?(count: number): void;
-  signal?: AbortSignal;
 }
 
 /** Times that sets are looked for which other commands listed since: each time they are few. */

@@ -8,8 +8,7 @@ import { streamFile } from '../objects/rebuild.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import type { Staging } from '../repo/staging/staging.js';
 import { readPages } from '../repo/version/file-tree.js';
-import type { FsckOptions } from './fsck-check.js';
-import { type Findings, problemOf, remedyOf } from './fsck-report.js';
+import { type Findings, type FsckOptions, problemOf, remedyOf } from './fsck-report.js';
 import type { NamedFile } from './reachable.js';
 
 /** Rebuilds the files of versions and staging. @returns how many distinct ones there are. */

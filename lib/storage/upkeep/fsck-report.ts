@@ -1,5 +1,5 @@
 /**
- * What fsck says: problems with what they affect and how to mend them, and the collector of both.
+ * What fsck is asked and says: problems with what they affect and how to mend them, and the collector of both.
  *
  * Missing, damaged and promised are told apart: missing means that nothing of that name is here,
  * damaged that the bytes contradict themselves, newer that they are whole and this dlv cannot read
@@ -7,6 +7,15 @@
  */
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import type { ObjectFault } from '../../base/errors.js';
+
+/** What fsck is asked. */
+export interface FsckOptions {
+  /** Also rebuilds every distinct file and compares its sha256. */
+  files?: boolean;
+  onStart?(label: string, totalBytes: number): void;
+  onBytes?(count: number): void;
+  signal?: AbortSignal;
+}
 
 /** What is wrong with a thing. `promised` is no fault; it is reserved for partial clones. */
 export type ProblemKind = ObjectFault | 'promised';

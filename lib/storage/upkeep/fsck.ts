@@ -10,8 +10,15 @@ import { isMissing } from '../../base/bytes/files.js';
 import { type DlvError, isDamage } from '../../base/errors.js';
 import type { Layout } from '../repo/layout.js';
 import type { SetId } from '../store/types.js';
-import { Check, type CheckedRepository, type FsckOptions } from './fsck-check.js';
-import { Findings, type FsckChecked, type FsckProblem, problemOf, REMEDY } from './fsck-report.js';
+import { Check, type CheckedRepository } from './fsck-check.js';
+import {
+  Findings,
+  type FsckChecked,
+  type FsckOptions,
+  type FsckProblem,
+  problemOf,
+  REMEDY,
+} from './fsck-report.js';
 import { checkState } from './fsck-state.js';
 import { trashBytes, unfinished } from './leftovers.js';
 import { markState } from './state-mark.js';

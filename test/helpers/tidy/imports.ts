@@ -123,3 +123,44 @@ function reaches(table: ImportTable, from: string, to: string, seen = new Set<st
   seen.add(from);
   return [...(table.get(from) ?? [])].some((next) => reaches(table, next, to, seen));
 }
+
+/**
+ * Circles between files: each file with those of its imports that lead back to it, types included.
+ * @param sources  text by path in the project.
+ */
+export function findCircles(sources: ReadonlyMap<string, string>): string[] {
+  const imports = new Map<string, string[]>();
+  for (const [file, source] of sources) {
+    const targets = parseImports(source)
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => {
+        const target = path.posix.join(path.posix.dirname(file), specifier);
+        return target.replace(/\.js$/, '.ts');
+      });
+    imports.set(
+      file,
+      targets.filter((target) => sources.has(target)),
+    );
+  }
+  const reached = new Map<string, Set<string>>();
+  const reachedFrom = (start: string): Set<string> => {
+    const known = reached.get(start);
+    if (known !== undefined) return known;
+    const found = new Set<string>();
+    const stack = [start];
+    for (let file = stack.pop(); file !== undefined; file = stack.pop()) {
+      for (const next of imports.get(file) ?? []) {
+        if (found.has(next)) continue;
+        found.add(next);
+        stack.push(next);
+      }
+    }
+    reached.set(start, found);
+    return found;
+  };
+  return [...imports].flatMap(([file, targets]) =>
+    targets
+      .filter((target) => target === file || reachedFrom(target).has(file))
+      .map((target) => `${file}: imports ${target}, which leads back to it`),
+  );
+}

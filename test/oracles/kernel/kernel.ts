@@ -6,7 +6,7 @@
  */
 import { readDecode, readEncode } from '../../../lib/base/native/arguments.js';
 import { ERROR_ABORTED, failure } from '../../../lib/base/native/failure.js';
-import type { Kernel } from '../../../lib/base/native/kernel.js';
+import type { Kernel } from '../../../lib/base/native/kernel-types.js';
 import { decodeReference } from './decode.js';
 import { encodeReference } from './encode.js';
 

@@ -5,20 +5,15 @@
  * Read as NumPy reads it: of entries with one name the last counts, and of archives that are joined
  * in one file the last.
  */
+
 import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { isDamage } from '../../../base/errors.js';
 import { blobLayout, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import type { FormatReader } from '../format.js';
 import { NearSource } from '../near-source.js';
 import { assignRoles } from '../roles.js';
-import {
-  firstZipName,
-  looksLikeZip,
-  readZip,
-  ZIP_STORED,
-  type ZipArchive,
-  type ZipEntry,
-} from '../zip/zip.js';
+import { firstZipName, looksLikeZip, readZip, ZIP_STORED, type ZipArchive } from '../zip/zip.js';
+import type { ZipEntry } from '../zip/zip-directory.js';
 import { readNpyArray } from './npy.js';
 
 const SUFFIX = '.npy';

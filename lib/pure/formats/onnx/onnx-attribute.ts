@@ -2,10 +2,9 @@
  * AttributeProto: the settings of a node, among them tensors and whole graphs.
  */
 
-import { narrow, readGraph } from './onnx-graph.js';
-import type { RawAttribute } from './onnx-model.js';
+import type { RawAttribute, RawGraph } from './onnx-model.js';
 import { readSparseTensor, readTensor, TEXT_BYTES_MAX } from './onnx-tensor.js';
-import { type ProtoField, type ProtoScanner, WIRE } from './protobuf.js';
+import { exactNumber, type ProtoField, type ProtoScanner, WIRE } from './protobuf.js';
 
 /** Longest text or list that is kept; compiled kernels hide in attributes of some runtimes. */
 export const ATTRIBUTE_BYTES_MAX = 64 * 1024;
@@ -36,11 +35,15 @@ const SCALAR_TYPES: Record<number, (name: string) => RawAttribute> = {
   3: (name) => ({ name, kind: 'string', value: '' }),
 };
 
+/** Reads a graph in an attribute; the reader of graphs passes itself. @param depth of that graph. */
+type ReadGraph = (scan: ProtoScanner, field: ProtoField, depth: number) => Promise<RawGraph>;
+
 /** Reads the AttributeProto in `field`. @param depth of the graph around it. */
 export async function readAttribute(
   scan: ProtoScanner,
   field: ProtoField,
   depth: number,
+  readGraph: ReadGraph,
 ): Promise<RawAttribute> {
   scan.expect(field, WIRE.bytes, 'attribute');
   scan.charge(256);
@@ -57,7 +60,9 @@ export async function readAttribute(
     sparses: [],
     listBytes: 0,
   };
-  await scan.fields(field.start, field.end, (part) => readField(scan, draft, part, depth));
+  await scan.fields(field.start, field.end, (part) =>
+    readField(scan, draft, part, (graph) => readGraph(scan, graph, depth + 1)),
+  );
   return finish(draft);
 }
 
@@ -65,7 +70,7 @@ async function readField(
   scan: ProtoScanner,
   draft: Draft,
   field: ProtoField,
-  depth: number,
+  readNested: (field: ProtoField) => Promise<RawGraph>,
 ): Promise<void> {
   const name = '';
   switch (field.number) {
@@ -79,7 +84,7 @@ async function readField(
       return;
     }
     case 3:
-      draft.single = { name, kind: 'int', value: narrow(scan.int64(field, 'int')) };
+      draft.single = { name, kind: 'int', value: exactNumber(scan.int64(field, 'int')) };
       return;
     case 4:
       draft.single = { name, kind: 'string', value: await shortText(scan, field) };
@@ -88,7 +93,7 @@ async function readField(
       draft.single = { name, kind: 'tensor', value: await readTensor(scan, field) };
       return;
     case 6:
-      draft.single = { name, kind: 'graph', value: await readGraph(scan, field, depth + 1) };
+      draft.single = { name, kind: 'graph', value: await readNested(field) };
       return;
     case 7:
     case 8:
@@ -98,7 +103,7 @@ async function readField(
       draft.tensors.push(await readTensor(scan, field));
       return;
     case 11:
-      draft.graphs.push(await readGraph(scan, field, depth + 1));
+      draft.graphs.push(await readNested(field));
       return;
     case 20:
       draft.type = scan.count(field, 'attribute type');
@@ -162,7 +167,7 @@ function finish(draft: Draft): RawAttribute {
     (draft.single === null ? kinds.find((key) => lists[key].length > 0) : undefined);
   if (kind !== undefined) {
     const kept = draft.listBytes <= ATTRIBUTE_BYTES_MAX;
-    const value = kind === 'ints' ? draft.ints.map(narrow) : lists[kind];
+    const value = kind === 'ints' ? draft.ints.map(exactNumber) : lists[kind];
     return { name, kind, value: kept ? value : null } as RawAttribute;
   }
   if (draft.single !== null) return { ...draft.single, name };

@@ -12,7 +12,7 @@ import { NESTING_MAX, ONNX_STRUCTURE_BYTES_MAX, RANK_MAX } from '../../../base/l
 import { readAttribute } from './onnx-attribute.js';
 import type { RawFunction, RawGraph, RawModel, RawNode, RawValueInfo } from './onnx-model.js';
 import { readEntry, readSparseTensor, readTensor, TEXT_BYTES_MAX } from './onnx-tensor.js';
-import { type ProtoField, ProtoScanner, WIRE } from './protobuf.js';
+import { exactNumber, type ProtoField, ProtoScanner, WIRE } from './protobuf.js';
 
 /** Charged for an object of the structure beyond its own bytes. */
 const OBJECT_BYTES = 256;
@@ -58,7 +58,7 @@ export async function readOnnxModel(source: ByteSource, signal?: AbortSignal): P
         model.domain = await text(field, 'domain');
         return;
       case 5:
-        model.modelVersion = narrow(scan.int64(field, 'model_version'));
+        model.modelVersion = exactNumber(scan.int64(field, 'model_version'));
         return;
       case 7:
         graphs.push(await readGraph(scan, field, 0));
@@ -86,12 +86,6 @@ export async function readOnnxModel(source: ByteSource, signal?: AbortSignal): P
     throw scan.corrupt(0, `an ONNX model has one graph, this file has ${graphs.length}`);
   }
   return { ...model, graph };
-}
-
-/** A number where it is exact, else the bigint. */
-export function narrow(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
 }
 
 /** Reads a GraphProto. @param depth of nesting, 0 for the main graph. */
@@ -178,7 +172,7 @@ async function readNode(scan: ProtoScanner, field: ProtoField, depth: number): P
         node.opType = await text(part, 'operator type');
         return;
       case 5:
-        node.attributes.push(await readAttribute(scan, part, depth));
+        node.attributes.push(await readAttribute(scan, part, depth, readGraph));
         return;
       case 7:
         node.domain = await text(part, 'operator domain');
@@ -244,7 +238,7 @@ async function readDimension(
   let value: number | string | null = null;
   await scan.fields(field.start, field.end, async (part) => {
     if (part.number === 1) {
-      const size = narrow(scan.int64(part, 'dimension'));
+      const size = exactNumber(scan.int64(part, 'dimension'));
       // Some exporters write −1 or 0 for "any size"; only a positive number says something.
       value = typeof size === 'number' && size >= 0 ? size : null;
     }
@@ -262,7 +256,7 @@ async function readOpset(
   const opset = { domain: '', version: 0 as number | bigint };
   await scan.fields(field.start, field.end, async (part) => {
     if (part.number === 1) opset.domain = await scan.text(part, TEXT_BYTES_MAX, 'opset domain');
-    if (part.number === 2) opset.version = narrow(scan.int64(part, 'opset version'));
+    if (part.number === 2) opset.version = exactNumber(scan.int64(part, 'opset version'));
   });
   return opset;
 }

@@ -258,3 +258,9 @@ function readVarint(bytes: Uint8Array, at: number): { value: bigint; end: number
   }
   return { value, end: i >= bytes.length ? bytes.length + 1 : at + 11 };
 }
+
+/** A number where it is exact, else the bigint. */
+export function exactNumber(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}

@@ -5,6 +5,7 @@
  * pickle is read as data (pickle.ts) and never run. TorchScript archives have the same parts and more.
  * The two older forms, a stream of pickles and a tar file, are told and kept as blobs.
  */
+
 import type { ByteSource } from '../../../base/bytes/files.js';
 import { LimitError } from '../../../base/errors.js';
 import { PICKLE_BYTES_MAX } from '../../../base/limits.js';
@@ -13,7 +14,8 @@ import { blobLayout, type FileLayout, type VariableRange } from '../../tensor/la
 import { corrupt, type FormatReader } from '../format.js';
 import { buildSpans, type SpanClaim } from '../spans.js';
 import { footprintBytes } from '../validate.js';
-import { firstZipName, readZip, readZipEntry, ZIP_STORED, type ZipEntry } from '../zip/zip.js';
+import { firstZipName, readZip, readZipEntry, ZIP_STORED } from '../zip/zip.js';
+import type { ZipEntry } from '../zip/zip-directory.js';
 import { type Pickle, parsePickle } from './pickle.js';
 import { nameTensors, stepOfRoot } from './torch-names.js';
 import { storageBytes, type TorchStorage, type TorchView } from './torch-tensor.js';

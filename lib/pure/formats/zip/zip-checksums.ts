@@ -1,7 +1,9 @@
 /** Checksums of zip archives whose stored data were changed in place: which bytes make them right. */
+
 import { crc32 } from '../../../base/bytes/checksum.js';
 import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
-import { readZip, ZIP_STORED, type ZipEntry } from './zip.js';
+import { readZip, ZIP_STORED } from './zip.js';
+import type { ZipEntry } from './zip-directory.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
 

@@ -3,12 +3,38 @@
  *
  * Names are names and no paths: dlv never writes a file under one, so any text is one.
  */
+
 import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
+import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import { decodeCp437 } from './cp437.js';
-import type { ZipEntry } from './zip.js';
 import type { ZipEnd } from './zip-end.js';
+
+/** One entry, checked: its data lies in the file and overlaps no other entry. */
+export interface ZipEntry {
+  /** Any text; a folder ends with '/'. */
+  name: string;
+  /** 0 = stored, 8 = deflated; others are listed but cannot be read. */
+  method: number;
+  /** General purpose flags of the central directory. */
+  flags: number;
+  /** Bytes in the archive. Equal to `size` for stored entries. */
+  compressedSize: number;
+  /** Bytes of the content, as the directory claims; proved only for stored entries. */
+  size: number;
+  /** CRC-32 of the content, as the directory claims. */
+  crc: number;
+  /** Offset of the local header. */
+  headerOffset: number;
+  /** Offset of the first byte of the data. */
+  dataOffset: number;
+  /** End of the entry, its data descriptor included. */
+  endOffset: number;
+  /** The time and checksum fields of local header, data descriptor and directory, in file order:
+   *  what differs between two archives of the same arrays. */
+  variable: VariableRange[];
+}
 
 const ENTRY_SIGNATURE = 0x02014b50;
 const ENTRY_BYTES = 4 + 6 * 2 + 3 * 4 + 5 * 2 + 2 * 4;

@@ -6,8 +6,7 @@ import type { ByteSource } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
 import { corrupt } from '../format.js';
 import { decodeCp437 } from './cp437.js';
-import type { ZipEntry } from './zip.js';
-import { findZip64 } from './zip-directory.js';
+import { findZip64, type ZipEntry } from './zip-directory.js';
 
 const HEADER_SIGNATURE = 0x04034b50;
 const DESCRIPTOR_SIGNATURE = 0x08074b50;

@@ -12,40 +12,14 @@ import { inflateRawSync } from 'node:zlib';
 import { crc32 } from '../../../base/bytes/checksum.js';
 import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { LimitError } from '../../../base/errors.js';
-import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import { NearSource } from '../near-source.js';
-import { readCentralDirectory } from './zip-directory.js';
+import { readCentralDirectory, type ZipEntry } from './zip-directory.js';
 import { readZipEnd } from './zip-end.js';
 import { checkLocalHeader } from './zip-local.js';
 
 export const ZIP_STORED = 0;
 export const ZIP_DEFLATED = 8;
-
-/** One entry, checked: its data lies in the file and overlaps no other entry. */
-export interface ZipEntry {
-  /** Any text; a folder ends with '/'. */
-  name: string;
-  /** 0 = stored, 8 = deflated; others are listed but cannot be read. */
-  method: number;
-  /** General purpose flags of the central directory. */
-  flags: number;
-  /** Bytes in the archive. Equal to `size` for stored entries. */
-  compressedSize: number;
-  /** Bytes of the content, as the directory claims; proved only for stored entries. */
-  size: number;
-  /** CRC-32 of the content, as the directory claims. */
-  crc: number;
-  /** Offset of the local header. */
-  headerOffset: number;
-  /** Offset of the first byte of the data. */
-  dataOffset: number;
-  /** End of the entry, its data descriptor included. */
-  endOffset: number;
-  /** The time and checksum fields of local header, data descriptor and directory, in file order:
-   *  what differs between two archives of the same arrays. */
-  variable: VariableRange[];
-}
 
 /** The entries of an archive in the order of its directory. */
 export interface ZipArchive {

@@ -4,9 +4,11 @@
  * Method: one table of wrong calls, tried on each build; getters that take memory away in the middle
  * of a call.
  */
+
 import test from 'ava';
 import { ERROR_ARGUMENT } from '../../../../lib/base/native/failure.js';
-import { type Kernel, kernelError, load } from '../../../../lib/base/native/kernel.js';
+import { kernelError, load } from '../../../../lib/base/native/kernel.js';
+import type { Kernel } from '../../../../lib/base/native/kernel-types.js';
 import { growable, resizable, resize, shared } from '../../../helpers/buffers.js';
 import { HAS_ADDON, KERNEL_KINDS, kernelOf } from '../../../helpers/kernels.js';
 

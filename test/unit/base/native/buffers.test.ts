@@ -4,13 +4,15 @@
  * is compared with what calls give that are left alone. Under AddressSanitizer
  * (native/checks/sanitize.mjs) every stray access ends the test.
  */
+
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
-import { type KernelSegment, load, type NativeKernel } from '../../../../lib/base/native/kernel.js';
+import { load } from '../../../../lib/base/native/kernel.js';
+import type { KernelSegment, NativeKernel } from '../../../../lib/base/native/kernel-types.js';
 import { detach, resizable, resize, shared } from '../../../helpers/buffers.js';
 import { HAS_ADDON } from '../../../helpers/kernels.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';

@@ -3,10 +3,12 @@
  * Method: each call of N-API and of the allocator fails in turn, once or from then on; the addon is one
  * that is built for this (native/checks/faults.h), which native/checks/sanitize.mjs runs.
  */
+
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
-import { load, type NativeKernel } from '../../../../lib/base/native/kernel.js';
+import { load } from '../../../../lib/base/native/kernel.js';
+import type { NativeKernel } from '../../../../lib/base/native/kernel-types.js';
 import { HAS_ADDON } from '../../../helpers/kernels.js';
 import { seededRandom } from '../../../helpers/rng.js';
 

@@ -2,19 +2,19 @@
  * Every build of the kernel, and the reference, writes the same bytes, gives back every bit pattern,
  * stops where it says, and refuses damaged input without harm.
  */
+
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { isDamage } from '../../../../lib/base/errors.js';
-import {
-  type Kernel,
-  type KernelSegment,
-  kernelError,
-  load,
-  type NativeKernel,
-} from '../../../../lib/base/native/kernel.js';
+import { kernelError, load } from '../../../../lib/base/native/kernel.js';
+import type {
+  Kernel,
+  KernelSegment,
+  NativeKernel,
+} from '../../../../lib/base/native/kernel-types.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 import { seededRandom } from '../../../helpers/rng.js';
 import { referenceKernel } from '../../../oracles/kernel/kernel.js';

@@ -7,7 +7,7 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import type { KernelSegment } from '../../../../lib/base/native/kernel.js';
+import type { KernelSegment } from '../../../../lib/base/native/kernel-types.js';
 import {
   ANY_COUNT,
   anyPlan,

@@ -2,6 +2,7 @@
  * What the kernel does besides coding: content-defined chunks and distances of sketches, equal to
  * those of TypeScript in every build; and a signal that stops coders on other threads.
  */
+
 import { spawnSync } from 'node:child_process';
 import fs, { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +10,8 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { AbortedError } from '../../../../lib/base/errors.js';
 import { CDC_MAX_BYTES, CDC_MIN_BYTES, CDC_TARGET_BYTES } from '../../../../lib/base/limits.js';
-import { abortFlag, type KernelServices, load } from '../../../../lib/base/native/kernel.js';
+import { abortFlag, load } from '../../../../lib/base/native/kernel.js';
+import type { KernelServices } from '../../../../lib/base/native/kernel-types.js';
 import { decodeSegment, encodeSegment } from '../../../../lib/pure/codec/segment.js';
 import { SKETCH_BYTES_MAX, sketchDistance } from '../../../../lib/pure/codec/sketch.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';

@@ -1,0 +1,75 @@
+/** What the builds of the kernel can do: the contract of addon and WebAssembly. @see native/kernel.h */
+
+/** Head and class payloads of one encoded segment (docs/format/codec.md, codec 2). */
+export interface KernelSegment {
+  head: Uint8Array;
+  hi: Uint8Array;
+  mid: Uint8Array;
+  low: Uint8Array;
+  usesBase: boolean;
+}
+
+/**
+ * What every build of the kernel can do. Buffers given are read, never kept; do not change them
+ * meanwhile. If they are changed, detached or resized all the same, the promise is rejected or gives
+ * other values; nothing outside of them is read or written. Arguments of a wrong type or size are
+ * refused with an Error whose `kernel` is ERROR_ARGUMENT.
+ */
+export interface Kernel {
+  /**
+   * Encodes planes of up to 4 Mi elements, against base planes or alone.
+   * @param level  0 fast, 1 default, 2 max.
+   * @param abort  of `abortFlag`: once it is set, the promise is rejected soon.
+   * @param room   as long as the planes and apart from them: memory that payloads are put into where
+   *   they fit. The addon uses it if it is of `allocate`.
+   */
+  encode(
+    planes: readonly Uint8Array[],
+    base: readonly Uint8Array[] | null,
+    level: number,
+    noPrefix: boolean,
+    abort?: Int32Array,
+    room?: Uint8Array,
+  ): Promise<KernelSegment>;
+  /**
+   * Decodes the leading `wanted` planes, which must be a stop of the head. Rejects with a KernelError.
+   * @param out  `wanted` planes of `count` bytes to decode into, which are returned in a new array;
+   *   apart from each other and from what is read. Default: fresh memory.
+   * @param abort  of `abortFlag`: a segment that was not begun when it is set is not decoded.
+   */
+  decode(
+    head: Uint8Array,
+    classes: readonly [hi: Uint8Array, mid: Uint8Array, low: Uint8Array],
+    base: readonly Uint8Array[] | null,
+    count: number,
+    width: number,
+    wanted: number,
+    out?: readonly Uint8Array[],
+    abort?: Int32Array,
+  ): Promise<Uint8Array[]>;
+}
+
+/** What the compiled builds do besides, at once. Buffers given are read, never kept. */
+export interface KernelServices {
+  /** bytes/chunker.ts: length of the first content-defined chunk of `bytes`. */
+  cutChunk(bytes: Uint8Array): number;
+  /** codec/sketch.ts: sums of bit lengths of differences, one for each row of `stride` bytes. */
+  sketchDistances(sketch: Uint8Array, width: number, rows: Uint8Array, stride: number): Uint32Array;
+}
+
+/** The faster paths that only the addon has. */
+export interface NativeKernel extends Kernel, KernelServices {
+  interfaceVersion: number;
+  /** Splits into planes of the caller, each bytes.length / planes.length long. */
+  splitInto(bytes: Uint8Array, planes: readonly Uint8Array[]): void;
+  merge(planes: readonly Uint8Array[], target: Uint8Array): void;
+  /**
+   * sha256 of the prefix (up to 63 bytes) followed by each part, 32 bytes each, on the pool.
+   * @param parts  1 … 8 of equal length; not to be changed before the promise is settled.
+   */
+  sha256Many(prefix: Uint8Array, parts: readonly Uint8Array[]): Promise<Uint8Array>;
+  /** See LoadedKernel. */
+  allocate(bytes: number): Uint8Array;
+  isa(): string;
+  forcePortable(on: boolean): void;
+}
