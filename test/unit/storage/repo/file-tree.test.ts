@@ -8,7 +8,7 @@ import {
   encodeCanonical,
   type Packed,
 } from '../../../../lib/base/bytes/msgpack.js';
-import { isDamage } from '../../../../lib/base/errors.js';
+import { type DlvError, isDamage } from '../../../../lib/base/errors.js';
 import { comparePaths } from '../../../../lib/pure/paths/version-path.js';
 import type { FileEntry, Snapshot } from '../../../../lib/storage/repo/version/file-page.js';
 import {
@@ -163,7 +163,6 @@ test('tree: a page that lies is damage', async (t) => {
     (page) => (page[2] as Packed[]).push([row(page, 0)[0]!, 0, -1, null]),
     (page) => (page[2] as Packed[]).push([row(page, 0)[0]!, 1, null, ['x']]),
     (page) => (page[2] as Packed[]).push([row(page, 0)[0]!, 1, null, [row(page, 0)[0]!]]),
-    (page) => (page[0] = 2),
     (_, tree) => (tree.pages[0]!.count += 1),
     (_, tree) => (tree.bytes += 1),
     (_, tree) => (tree.snapshotCount += 1),
@@ -174,6 +173,8 @@ test('tree: a page that lies is damage', async (t) => {
     const error = await damagedBy(lie);
     t.true(isDamage(error), `lie ${i}: ${error}`);
   }
+  const later = await damagedBy((page) => (page[0] = 2));
+  t.is((later as DlvError).code, 'DLV_FORMAT_VERSION');
 });
 
 test('tree: pages that are cut elsewhere are damage, so one list has one form', async (t) => {

@@ -109,13 +109,13 @@ test('note: a body of any order becomes the canonical one and comes back', (t) =
   t.is(unpackExactBody(packExactBody('v1'), 'body'), 'v1');
 });
 
-test('note: what is cut short or says something impossible is damage', (t) => {
+test('note: a later form is told apart; what is cut short or impossible is damage', (t) => {
   const bytes = encodeNote(NOTE);
   for (let length = 0; length < bytes.length; length++) {
     t.throws(() => decodeNote(bytes.subarray(0, length), 'note x'), { code: 'DLV_CORRUPT' });
   }
   t.throws(() => decodeNote(encodeCanonical([2, ...([] as Packed[])]), 'note x'), {
-    code: 'DLV_CORRUPT',
+    code: 'DLV_FORMAT_VERSION',
   });
   const row = (packTierBody(BODY) as Packed[][])[2]?.[0] as Packed[];
   const bad = (change: (row: Packed[]) => Packed[]): Packed => ['bf16', [], [change([...row])]];
