@@ -28,6 +28,14 @@ export const CDC_MAX_BYTES = 512 * 1024;
 /** Longest chain of deltas a reader follows; a writer stays far below (config chain.depth, 10). */
 export const CHAIN_DEPTH_MAX = 4096;
 
+/** Memory that the description of one file may take while it is read and stored: so many bytes for
+ *  each byte of its structure (header, directory, program), and so many for a small one. */
+export const LAYOUT_MEMORY_FACTOR = 8;
+export const LAYOUT_MEMORY_BASE_BYTES = 64 * 1024 * 1024;
+/** The same in all: a file that would take more is stored as a blob. Some 1.5 million tensors. */
+export const LAYOUT_MEMORY_BYTES_MAX = 512 * 1024 * 1024;
+/** A process with so much heap stores any single file, as a blob if it must. */
+export const FILE_HEAP_BYTES = 768 * 1024 * 1024;
 /** Header of one safetensors file: the reference reader refuses above 100 MB as well. */
 export const SAFETENSORS_HEADER_BYTES_MAX = 100_000_000;
 /** Tensors of one file: beyond any published checkpoint by a factor of 10. */
@@ -40,15 +48,13 @@ export const NESTING_MAX = 100;
 export const PICKLE_OPS_MAX = 50_000_000;
 /** Bytes of one pickle program (data.pkl of a .pt file holds names and shapes only). */
 export const PICKLE_BYTES_MAX = 256 * 1024 * 1024;
-/** Memory that the values of one pickle may take, by a charge for each: some 300,000 tensors. */
-export const PICKLE_MEMORY_BYTES_MAX = 256 * 1024 * 1024;
 /** Steps of a walk through a pickle: 1 for an item, 8 for a container, again for each path to it. */
 export const PICKLE_STEPS_MAX = 32_000_000;
 /** Entries of one zip central directory. */
 export const ZIP_ENTRIES_MAX = 4_000_000;
 /** Bytes of one zip central directory. */
 export const ZIP_DIRECTORY_BYTES_MAX = 1 << 30;
-/** Bytes of ONNX structure (everything but tensor data) held in memory while parsing. */
+/** Bytes of ONNX structure (everything but tensor data) that are read. */
 export const ONNX_STRUCTURE_BYTES_MAX = 256 * 1024 * 1024;
 /** Header dictionary of a .npy file. */
 export const NPY_HEADER_BYTES_MAX = 1 << 20;

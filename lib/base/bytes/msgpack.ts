@@ -13,6 +13,37 @@ export function encodeCanonical(value: Packed): Uint8Array {
   return encode(value, { ignoreUndefined: false, maxDepth: 100, initialBufferSize: 512 });
 }
 
+/** Items of a long array that are in memory at once while it is encoded. */
+const BATCH_ITEMS = 1024;
+
+/**
+ * Canonical bytes of an array of many items, in pieces: its items are made as they are encoded and
+ * never all there.
+ * @param count of `items`.
+ */
+export function* encodeLongArray(count: number, items: Iterable<Packed>): Generator<Uint8Array> {
+  yield arrayHeader(count);
+  let batch: Packed[] = [];
+  // A copy: the memory of an encoder is up to twice as long as what it holds.
+  const rest = (): Uint8Array => encodeCanonical(batch).slice(arrayHeader(batch.length).length);
+  for (const item of items) {
+    batch.push(item);
+    if (batch.length < BATCH_ITEMS) continue;
+    yield rest();
+    batch = [];
+  }
+  yield rest();
+}
+
+/** The bytes that open an array of `count` items. */
+export function arrayHeader(count: number): Uint8Array {
+  if (count < 16) return Uint8Array.of(0x90 + count);
+  const header = Buffer.alloc(count < 2 ** 16 ? 1 + 2 : 1 + 4);
+  header[0] = header.length === 3 ? 0xdc : 0xdd;
+  header.writeUIntBE(count, 1, header.length - 1);
+  return header;
+}
+
 /** Bytes after the first of a value: of itself, or of the length that stands there. */
 const FIXED_BYTES: Record<number, number> = {
   192: 0, // nil
@@ -29,6 +60,54 @@ const FIXED_BYTES: Record<number, number> = {
   211: 8,
 };
 const LENGTH_BYTES: Record<number, number> = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 };
+
+/** The bytes that stand before `length` bytes of a binary value. */
+export function binaryHeader(length: number): Uint8Array {
+  if (length < 2 ** 8) return Uint8Array.of(0xc4, length);
+  const header = Buffer.alloc(length < 2 ** 16 ? 1 + 2 : 1 + 4);
+  header[0] = header.length === 3 ? 0xc5 : 0xc6;
+  header.writeUIntBE(length, 1, header.length - 1);
+  return header;
+}
+
+/**
+ * Bytes of the encoded value at `start`, which may lie beyond the end.
+ * @throws {CorruptError} for a type that is not used, or nested too deeply.
+ */
+export function encodedLength(bytes: Uint8Array, start: number, file: string): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = start;
+  // Values that are still to come, of each array that is open.
+  const open = [1];
+  while (open.length > 0 && at < bytes.length) {
+    const left = open.pop() as number;
+    if (left > 1) open.push(left - 1);
+    const code = view.getUint8(at++);
+    const sizeBytes = LENGTH_BYTES[code] ?? (code === 0xdc ? 2 : code === 0xdd ? 4 : 0);
+    if (at + sizeBytes > bytes.length) return bytes.length + 1 - start;
+    const size = sizeBytes === 0 ? 0 : readSize(view, at, sizeBytes);
+    at += sizeBytes;
+    if (code < 0x80 || code >= 0xe0) continue;
+    if (code < 0xa0 || code === 0xdc || code === 0xdd) {
+      const count = code < 0xa0 ? code & 0x0f : size;
+      if (count > 0) open.push(count);
+      if (open.length > NESTING_MAX) {
+        throw new CorruptError(`'${file}' is nested too deeply`, { file, offset: at });
+      }
+    } else if (code < 0xc0) at += code & 0x1f;
+    else if (LENGTH_BYTES[code] !== undefined) at += size;
+    else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
+    else {
+      throw new CorruptError(`'${file}' has the msgpack type 0x${code.toString(16)}`, { file });
+    }
+  }
+  return open.length > 0 ? bytes.length + 1 - start : at - start;
+}
+
+function readSize(view: DataView, at: number, bytes: number): number {
+  if (bytes === 1) return view.getUint8(at);
+  return bytes === 2 ? view.getUint16(at) : view.getUint32(at);
+}
 
 /** Bytes of memory charged for a value: its place in an array, and an array, text or bytes itself. */
 const VALUE_CHARGE = 8;

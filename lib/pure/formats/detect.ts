@@ -57,7 +57,7 @@ export async function readLayout(
     } catch (error) {
       if (passesThrough(error, signal)) throw error;
       if (options.strict && !isDamage(error)) throw error;
-      warnings.push(warningOf(reader, error));
+      warnings.push(...readable([warningOf(reader, error)]));
     }
   }
   return blobLayout(warnings);
@@ -71,7 +71,21 @@ export async function layoutWith(
 ): Promise<FileLayout> {
   const layout = await reader.layout(source, signal);
   validateLayout(layout, source.size);
-  return layout;
+  return { ...layout, warnings: readable(layout.warnings) };
+}
+
+/** Warnings of one file that are passed on, and characters of each: a file of 100,000 bad entries
+ *  with names of 60 KB is no reason to fill a terminal. */
+const WARNINGS_MAX = 20;
+const WARNING_CHARACTERS_MAX = 1000;
+
+function readable(warnings: readonly string[]): string[] {
+  const shown = warnings.slice(0, WARNINGS_MAX).map((text) => {
+    const cut = text.length - WARNING_CHARACTERS_MAX;
+    return cut > 0 ? `${text.slice(0, WARNING_CHARACTERS_MAX)} … (${cut} characters more)` : text;
+  });
+  const more = warnings.length - shown.length;
+  return more > 0 ? [...shown, `and ${more} more warnings`] : shown;
 }
 
 const PASSING_CODES: readonly ErrorCode[] = ['DLV_IO', 'DLV_CHANGED', 'DLV_ABORTED'];

@@ -36,7 +36,8 @@ export function assignRoles(names: readonly string[]): Role[] {
   return roles.map((role) => role ?? (state || slots ? 'optimizer' : 'weights'));
 }
 
-const STEP_KEYS = ['step', 'global_step', 'iteration'];
+/** Keys under which trainers write the step; an epoch is no step. */
+export const STEP_KEYS: readonly string[] = ['step', 'global_step', 'iteration'];
 
 /** The training step that text metadata names, or null. */
 export function stepOf(metadata: ReadonlyMap<string, string>): number | null {

@@ -1,6 +1,6 @@
 /** Headers of the files that `dlv cat` makes of tensors: safetensors and npy. */
 import { UsageError } from '../../base/errors.js';
-import { DTYPES, type DType, isSafetensorsDType } from '../tensor/dtype.js';
+import { DTYPES, type DType, SAFETENSORS_DTYPES } from '../tensor/dtype.js';
 import { elementCount } from '../tensor/layout.js';
 
 /** A tensor of the file, in the order of its data. */
@@ -25,7 +25,8 @@ export function safetensorsHeader(tensors: readonly HeaderTensor[]): Uint8Array 
   const entries: [string, unknown][] = [];
   let at = 0;
   for (const { name, dtype, shape, bytes } of tensors) {
-    const known = isSafetensorsDType(dtype) && (elementCount(shape) * DTYPES[dtype].bits) % 8 === 0;
+    const known =
+      SAFETENSORS_DTYPES.has(dtype) && (elementCount(shape) * DTYPES[dtype].bits) % 8 === 0;
     if (!known) metadata[`dlv:${name}`] = JSON.stringify({ dtype, shape });
     entries.push([
       // The format keeps this one name for itself.

@@ -9,6 +9,7 @@ import { assert, LimitError } from '../../base/errors.js';
 import { RANK_MAX, TENSORS_PER_FILE_MAX } from '../../base/limits.js';
 import { pathProblem } from '../paths/version-path.js';
 import { DTYPES, type DType, dtypeBytes, isDType } from '../tensor/dtype.js';
+import { cutProblem } from '../tensor/file-parts.js';
 import {
   type ExtentSpan,
   elementCount,
@@ -40,6 +41,8 @@ export function validateLayout(layout: FileLayout, size: number): void {
   checkSpans(layout.extents, size);
   checkTensors(layout.tensors, layout.extents);
   checkVariable(layout, size);
+  const problem = cutProblem(layout, size);
+  if (problem !== null) throw new LimitError(`it cannot be stored by its tensors: ${problem}`, {});
   const { step } = layout;
   assert(step === null || (Number.isSafeInteger(step) && step >= 0), `step ${step}`);
   const paths = new Set<string>();

@@ -51,6 +51,14 @@ export const DTYPES = {
 
 export type DType = keyof typeof DTYPES;
 
+const DTYPES_BY_NAME = new Map((Object.keys(DTYPES) as DType[]).map((d) => [d as string, d]));
+
+/** The dtype of the table that is called so, or null: the string of the table, which a million
+ *  tensors then share. */
+export function dtypeNamed(name: string): DType | null {
+  return DTYPES_BY_NAME.get(name) ?? null;
+}
+
 /** True if `name` is a dtype of the table. */
 export function isDType(name: string): name is DType {
   return Object.hasOwn(DTYPES, name);
@@ -66,9 +74,10 @@ export const SAFETENSORS_DTYPES: ReadonlySet<DType> = new Set<DType>([
   ...(['I64', 'I32', 'I16', 'I8', 'U64', 'U32', 'U16', 'U8', 'BOOL', 'C64'] as const),
 ]);
 
-/** True if safetensors has a dtype of this name. */
-export function isSafetensorsDType(name: string): name is DType {
-  return SAFETENSORS_DTYPES.has(name as DType);
+/** The dtype that safetensors calls `name`, or null. */
+export function safetensorsDType(name: string): DType | null {
+  const dtype = dtypeNamed(name);
+  return dtype !== null && SAFETENSORS_DTYPES.has(dtype) ? dtype : null;
 }
 
 /** Bytes that `count` logical elements take in a file (sub-byte types are packed). */

@@ -11,9 +11,9 @@
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../base/bytes/hash.js';
 import { decodeCanonical, encodeCanonical, Fields, type Packed } from '../../base/bytes/msgpack.js';
 import { CorruptError } from '../../base/errors.js';
-import { RANK_MAX, TENSORS_PER_FILE_MAX, WIDTH_MAX } from '../../base/limits.js';
-import { type DType, isDType } from './dtype.js';
-import { ROLES, type Role } from './layout.js';
+import { TENSORS_PER_FILE_MAX, WIDTH_MAX } from '../../base/limits.js';
+import type { DType } from './dtype.js';
+import type { Role } from './layout.js';
 
 /** One part of a file; parts stand in file order. */
 export type Part =
@@ -69,46 +69,12 @@ export interface Recipe {
   chunks: ChunkRef[][];
 }
 
-const FORMAT_VERSION = 1;
-const PART_CODES = { fixed: 0, variable: 1, data: 2, extent: 3, chunks: 4 } as const;
+export const FORMAT_VERSION = 1;
 /** Recipes with more extents keep their ids in blobs of kind 'ids' of this many. */
 export const IDS_PER_PAGE = 1024;
 
-function packPart(part: Part): Packed[] {
-  switch (part.kind) {
-    case 'fixed':
-      return [PART_CODES.fixed, part.length];
-    case 'variable':
-      return [PART_CODES.variable, part.length];
-    case 'data':
-      return [PART_CODES.data, part.width, part.length];
-    case 'extent':
-      return [PART_CODES.extent, part.width, part.count, part.byteSwap ? 1 : 0];
-    case 'chunks':
-      return [PART_CODES.chunks];
-  }
-}
-
-/** Canonical bytes of a skeleton. */
-export function encodeSkeleton(skeleton: Skeleton): Uint8Array {
-  return encodeCanonical([
-    FORMAT_VERSION,
-    skeleton.format,
-    skeleton.fixed,
-    skeleton.parts.map(packPart),
-    skeleton.tensors.map((t) => [
-      t.name,
-      t.dtype,
-      t.shape,
-      t.strides,
-      ROLES.indexOf(t.role),
-      t.part + 1,
-      t.byteOffset,
-    ]),
-  ]);
-}
-
-function unpackWidth(fields: Fields): number {
+/** The next field as the width of an element. @throws {CorruptError} */
+export function unpackWidth(fields: Fields): number {
   const width = fields.count('width', WIDTH_MAX);
   if (width !== 1 && width !== 2 && width !== 4 && width !== 8) {
     throw new CorruptError(`'${fields.file}': width ${width}`, { file: fields.file });
@@ -116,35 +82,13 @@ function unpackWidth(fields: Fields): number {
   return width;
 }
 
-function unpackPart(value: Packed, file: string): Part {
-  const fields = new Fields(value, file);
-  const code = fields.count('part kind', 4);
-  let part: Part;
-  if (code === PART_CODES.fixed) part = { kind: 'fixed', length: fields.count('length') };
-  else if (code === PART_CODES.variable) {
-    const length = fields.any('length');
-    if (
-      length !== null &&
-      (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0)
-    ) {
-      throw new CorruptError(`'${file}': bad variable length`, { file });
-    }
-    part = { kind: 'variable', length };
-  } else if (code === PART_CODES.data) {
-    part = { kind: 'data', width: unpackWidth(fields), length: fields.count('length') };
-  } else if (code === PART_CODES.extent) {
-    part = {
-      kind: 'extent',
-      width: unpackWidth(fields),
-      count: fields.count('count'),
-      byteSwap: fields.count('byteSwap', 1) === 1,
-    };
-  } else part = { kind: 'chunks' };
-  fields.end();
-  return part;
-}
-
-function unpackNumbers(value: Packed, file: string, what: string, maxLength: number): number[] {
+/** An array of at most `maxLength` whole numbers. @throws {CorruptError} */
+export function unpackNumbers(
+  value: Packed,
+  file: string,
+  what: string,
+  maxLength: number,
+): number[] {
   if (!Array.isArray(value) || value.length > maxLength) {
     throw new CorruptError(`'${file}': bad ${what}`, { file });
   }
@@ -154,44 +98,6 @@ function unpackNumbers(value: Packed, file: string, what: string, maxLength: num
     }
   }
   return value as number[];
-}
-
-/** Decodes and checks a skeleton. @throws {CorruptError} {FormatVersionError} */
-export function decodeSkeleton(bytes: Uint8Array, file: string): Skeleton {
-  const fields = new Fields(decodeCanonical(bytes, file), file);
-  fields.form('skeleton form', FORMAT_VERSION);
-  const format = fields.string('format');
-  const fixed = fields.bytes('fixed literal');
-  const parts = fields.array('parts').map((part) => unpackPart(part, file));
-  const rows = fields.array('tensors');
-  if (rows.length > TENSORS_PER_FILE_MAX)
-    throw new CorruptError(`'${file}': too many tensors`, { file });
-  const tensors = rows.map((row): SkeletonTensor => {
-    const t = new Fields(row, file, 7);
-    const name = t.string('tensor name');
-    const dtype = t.string('dtype');
-    if (!isDType(dtype)) throw new CorruptError(`'${file}': unknown dtype '${dtype}'`, { file });
-    const shape = unpackNumbers(t.any('shape'), file, 'shape', RANK_MAX);
-    const strides = t.any('strides');
-    const role = ROLES[t.count('role', ROLES.length - 1)] as Role;
-    const part = t.count('part', parts.length) - 1;
-    const byteOffset = t.count('byte offset');
-    return {
-      name,
-      dtype,
-      shape,
-      strides: strides === null ? null : unpackNumbers(strides, file, 'strides', RANK_MAX),
-      role,
-      part,
-      byteOffset,
-    };
-  });
-  fields.end();
-  const used = parts.reduce((sum, p) => sum + (p.kind === 'fixed' ? p.length : 0), 0);
-  if (used !== fixed.length) {
-    throw new CorruptError(`'${file}': parts use ${used} fixed bytes of ${fixed.length}`, { file });
-  }
-  return { format, fixed, parts, tensors };
 }
 
 /** Concatenated 33-byte ids. */

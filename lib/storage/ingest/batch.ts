@@ -8,6 +8,7 @@ import { BugError, DlvError, isDamage, isUnreadable } from '../../base/errors.js
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import { validateLayout } from '../../pure/formats/validate.js';
+import { cutFile, type FileParts } from '../../pure/tensor/file-parts.js';
 import type { FileLayout, Role } from '../../pure/tensor/layout.js';
 import type { PackSession } from '../objects/session.js';
 import { openStoredFile } from '../objects/stored-file.js';
@@ -90,13 +91,9 @@ async function storeFile(
 ): Promise<BatchResult> {
   const source = await ReadFile.openFlushed(file, name);
   try {
-    const layout = withDictated(
-      await readLayout(source, options.signal),
-      known.dictated.get(name),
-      source.size,
-    );
-    const found = await known.bases.forFile(name, layout.step);
-    const ingested = await ingestFile(session, source, layout, {
+    const { about, parts } = await cutByLayout(source, known.dictated.get(name), options.signal);
+    const found = await known.bases.forFile(name, about.step);
+    const ingested = await ingestFile(session, source, parts, {
       bases: new BaseFinder(found),
       chainDepth: options.chainDepth,
       chainCost: options.chainCost,
@@ -104,16 +101,14 @@ async function storeFile(
       ...(options.onBytes ? { onBytes: options.onBytes } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
     });
-    const { references, warnings } = resolveReferences(name, layout.references);
+    const { references, warnings } = resolveReferences(name, about.references);
     return {
       ...ingested,
+      ...about,
       path: name,
       stat: source.stat,
-      format: layout.format,
-      step: layout.step,
-      roles: [...new Set(layout.tensors.map((t) => t.role))],
       references,
-      warnings: [...layout.warnings, ...warnings],
+      warnings: [...about.warnings, ...warnings],
     };
   } finally {
     await source.close();
@@ -131,6 +126,24 @@ function isOfFile(error: unknown, name: string): boolean {
   if (isChanged(error)) return true;
   const { file, errno } = error instanceof DlvError ? error.data : {};
   return file === name && FILE_ERRORS.has(errno as string);
+}
+
+/** What staging remembers of a layout. */
+type AboutLayout = Pick<BatchResult, 'format' | 'step' | 'roles' | 'references' | 'warnings'>;
+
+/** Reads how a file is laid out and cuts it. The layout, which may be large, is dropped. */
+async function cutByLayout(
+  source: ReadFile,
+  dictated: FileLayout | undefined,
+  signal?: AbortSignal,
+): Promise<{ about: AboutLayout; parts: FileParts }> {
+  const layout = withDictated(await readLayout(source, signal), dictated, source.size);
+  const { format, step, references, warnings } = layout;
+  const roles = [...new Set(layout.tensors.map((t) => t.role))];
+  return {
+    about: { format, step, roles, references, warnings },
+    parts: cutFile(layout, source.size),
+  };
 }
 
 /** ONNX files of one folder that are asked what they dictate for their neighbours. */

@@ -13,7 +13,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { cutChunk } from '../../base/bytes/chunker.js';
 import { type ReadFile, throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { BugError, ChangedError, isUnreadable } from '../../base/errors.js';
+import { assert, BugError, ChangedError, isUnreadable } from '../../base/errors.js';
 import {
   CDC_MAX_BYTES,
   ENCODED_AHEAD_BYTES,
@@ -28,10 +28,9 @@ import { splitFast } from '../../pure/codec/planes.js';
 import { type CodecLevel, encodeSegment, verifySegment } from '../../pure/codec/segment.js';
 import { Sketcher } from '../../pure/codec/sketch.js';
 import { ExtentHasher, type ExtentHashes } from '../../pure/tensor/extent-id.js';
-import { cutFile, type FileParts, type PlacedPart } from '../../pure/tensor/file-parts.js';
-import type { FileLayout } from '../../pure/tensor/layout.js';
+import type { FileParts, PlacedPart } from '../../pure/tensor/file-parts.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
-import { type ChunkRef, dataBlobLengths } from '../../pure/tensor/recipe.js';
+import { type ChunkRef, dataBlobLengths, type Part } from '../../pure/tensor/recipe.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import { lendWhole } from '../objects/planes/plane-reader.js';
 import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
@@ -74,15 +73,18 @@ const READ_BYTES = 4 * 1024 * 1024;
 /** Chunks of unknown bytes being coded at once, on Node's pool. */
 const CHUNKS_IN_FLIGHT = 8;
 
-/** Stores one file. @throws {ChangedError} if it changes meanwhile; nothing of it is listed then. */
+/**
+ * Stores one file.
+ * @param file  the source, cut by `cutFile`; its layout is not needed any more and should not be held.
+ * @throws {ChangedError} if it changes meanwhile; nothing of it is listed then.
+ */
 export async function ingestFile(
   session: PackSession,
   source: ReadFile,
-  layout: FileLayout,
+  file: FileParts,
   options: IngestOptions,
 ): Promise<IngestedFile> {
-  const ingest = new FileIngest(session, source, cutFile(layout, source.size), options);
-  return ingest.run(layout);
+  return new FileIngest(session, source, file, options).run();
 }
 
 /** An extent that was read: its hashes and its sketch. */
@@ -100,10 +102,36 @@ interface ExtentPlace {
 
 interface DataStream {
   ids: Id[];
-  pending: Uint8Array[];
-  pendingBytes: number;
+  /** The blob that is being filled. */
+  pending: GatheredBytes;
   /** Length of each blob, from the skeleton's parts. */
   lengths: number[];
+}
+
+/** Many short pieces of a file in one piece of memory of a length that is known before. */
+class GatheredBytes {
+  readonly bytes: Uint8Array;
+  #used = 0;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+  }
+
+  get isFull(): boolean {
+    return this.#used === this.bytes.length;
+  }
+
+  /** Memory for the next `length` bytes. */
+  next(length: number): Uint8Array {
+    this.#used += length;
+    assert(this.#used <= this.bytes.length, 'parts give the lengths of their streams');
+    return this.bytes.subarray(this.#used - length, this.#used);
+  }
+}
+
+/** Bytes of all parts of one kind. */
+function bytesOfKind(file: FileParts, kind: Part['kind']): number {
+  return file.parts.reduce((sum, { part, length }) => sum + (part.kind === kind ? length : 0), 0);
 }
 
 class FileIngest {
@@ -114,8 +142,8 @@ class FileIngest {
   readonly #fileHash: Hash = createHash('sha256');
   readonly #gitHash: Hash | null;
   readonly #feed: FileFeed;
-  readonly #fixed: Uint8Array[] = [];
-  readonly #variable: Uint8Array[] = [];
+  readonly #fixed: GatheredBytes;
+  readonly #variable: GatheredBytes;
   readonly #variableLengths: number[] = [];
   readonly #data = new Map<number, DataStream>();
   readonly #extents: Id[] = [];
@@ -140,7 +168,11 @@ class FileIngest {
       this.#gitHash?.update(block);
       options.onBytes?.(block.length);
     });
+    this.#fixed = new GatheredBytes(bytesOfKind(file, 'fixed'));
+    this.#variable = new GatheredBytes(bytesOfKind(file, 'variable'));
     for (const tensor of file.tensors) {
+      // Only extents have bases of their own.
+      if (file.parts[tensor.part]?.part.kind !== 'extent') continue;
       const keys = this.#partKeys.get(tensor.part) ?? [];
       keys.push(tensorKey(tensor.role, tensor.name));
       this.#partKeys.set(tensor.part, keys);
@@ -149,11 +181,15 @@ class FileIngest {
     for (const width of [1, 2, 4, 8]) {
       const lengths = dataBlobLengths(parts, width, LITERAL_BLOB_BYTES);
       if (lengths.length > 0)
-        this.#data.set(width, { ids: [], pending: [], pendingBytes: 0, lengths });
+        this.#data.set(width, {
+          ids: [],
+          pending: new GatheredBytes(lengths[0] as number),
+          lengths,
+        });
     }
   }
 
-  async run(layout: FileLayout): Promise<IngestedFile> {
+  async run(): Promise<IngestedFile> {
     try {
       for (const [index, part] of this.#file.parts.entries()) await this.#readPart(part, index);
     } finally {
@@ -163,9 +199,9 @@ class FileIngest {
     }
     await this.#source.checkUnchanged();
     this.#work.check();
-    const recipe = await storeRecipe(this.#session, layout.format, this.#file, {
-      fixed: this.#fixed,
-      variable: this.#variable,
+    const recipe = await storeRecipe(this.#session, this.#file, {
+      fixed: this.#fixed.bytes,
+      variable: this.#variable.bytes,
       variableLengths: this.#variableLengths,
       data: [...this.#data].map(([width, { ids }]) => ({ width, ids })),
       extents: this.#extents,
@@ -184,14 +220,14 @@ class FileIngest {
   async #readPart({ part, offset, length }: PlacedPart, index: number): Promise<void> {
     switch (part.kind) {
       case 'fixed':
-        this.#fixed.push(await this.#read(length));
+        await this.#feed.readInto(this.#fixed.next(length));
         break;
       case 'variable':
-        this.#variable.push(await this.#read(length));
+        await this.#feed.readInto(this.#variable.next(length));
         if (part.length === null) this.#variableLengths.push(length);
         break;
       case 'data':
-        await this.#addData(part.width, await this.#read(length));
+        await this.#readData(part.width, length);
         break;
       case 'chunks':
         this.#chunks.push(await this.#readChunks(length));
@@ -211,17 +247,15 @@ class FileIngest {
     return bytes;
   }
 
-  async #addData(width: number, bytes: Uint8Array): Promise<void> {
+  async #readData(width: number, length: number): Promise<void> {
     const stream = this.#data.get(width);
     if (!stream) throw new BugError(`no data literal of width ${width}`);
-    stream.pending.push(bytes);
-    stream.pendingBytes += bytes.length;
-    if (stream.pendingBytes !== stream.lengths[stream.ids.length]) return;
-    const base = this.#options.bases.dataBlob(width, stream.ids.length, stream.lengths);
-    const id = await this.#session.putBlob('blob', Buffer.concat(stream.pending), width, base);
-    stream.ids.push(id);
-    stream.pending = [];
-    stream.pendingBytes = 0;
+    const { ids, lengths, pending } = stream;
+    await this.#feed.readInto(pending.next(length));
+    if (!pending.isFull) return;
+    const base = this.#options.bases.dataBlob(width, ids.length, lengths);
+    ids.push(await this.#session.putBlob('blob', pending.bytes, width, base));
+    stream.pending = new GatheredBytes(lengths[ids.length] ?? 0);
   }
 
   async #readChunks(length: number): Promise<ChunkRef[]> {

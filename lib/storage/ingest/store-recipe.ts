@@ -5,17 +5,17 @@ import type { FileParts } from '../../pure/tensor/file-parts.js';
 import {
   type ChunkRef,
   decodeRecipe,
-  decodeSkeleton,
   encodeRecipe,
-  encodeSkeleton,
   type Recipe,
 } from '../../pure/tensor/recipe.js';
+import { checkSkeleton, encodeSkeleton } from '../../pure/tensor/skeleton.js';
 import type { PackSession } from '../objects/session.js';
 
 /** What the parts of a file gave, in file order. */
 export interface FileStreams {
-  fixed: Uint8Array[];
-  variable: Uint8Array[];
+  /** The bytes of all fixed parts, and of all variable ones. */
+  fixed: Uint8Array;
+  variable: Uint8Array;
   /** Lengths of the variable parts whose length the skeleton leaves open. */
   variableLengths: number[];
   data: Recipe['data'];
@@ -26,7 +26,6 @@ export interface FileStreams {
 /** Stores what rebuilds a file. A file that is one blob needs no recipe. */
 export async function storeRecipe(
   session: PackSession,
-  format: string,
   file: FileParts,
   streams: FileStreams,
 ): Promise<{ kind: 'blob' | 'recipe'; id: Id }> {
@@ -39,19 +38,15 @@ export async function storeRecipe(
   const onlyChunks = parts.every((part) => part.kind === 'chunks') && chunks.length === 1;
   if (onlyChunks && run?.length === 1) return { kind: 'blob', id: (run[0] as ChunkRef).id };
   if (parts.length === 1 && parts[0]?.kind === 'fixed' && file.tensors.length === 0) {
-    return { kind: 'blob', id: await session.putBlob('blob', fixed[0] as Uint8Array) };
+    return { kind: 'blob', id: await session.putBlob('blob', fixed) };
   }
-  const skeleton = encodeSkeleton({
-    format,
-    fixed: Buffer.concat(fixed),
-    parts,
-    tensors: file.tensors,
-  });
-  if (!onlyChunks) checkReadable('skeleton', () => decodeSkeleton(skeleton, 'skeleton'));
+  const { format, tensors } = file;
+  const skeleton = encodeSkeleton({ format, fixed, parts, tensors });
+  if (!onlyChunks) checkReadable('skeleton', () => checkSkeleton(skeleton, 'skeleton'));
   const recipe: Recipe = {
     skeleton: onlyChunks ? null : await session.putBlob('skeleton', skeleton),
     variableLengths,
-    variable: variable.length === 0 ? null : await session.putBlob('blob', Buffer.concat(variable)),
+    variable: variable.length === 0 ? null : await session.putBlob('blob', variable),
     data,
     extents,
     chunks,

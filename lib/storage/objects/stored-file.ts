@@ -9,12 +9,12 @@ import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
 import {
   dataBlobLengths,
   decodeRecipe,
-  decodeSkeleton,
   type Part,
   type Recipe,
   type Skeleton,
 } from '../../pure/tensor/recipe.js';
 import { extentsOf } from '../../pure/tensor/recipe-extents.js';
+import { decodeSkeleton } from '../../pure/tensor/skeleton.js';
 import type { Blobs } from './blobs.js';
 import type { PlaneReader } from './planes/plane-reader.js';
 import type { RunHashes } from './planes/run-hashes.js';

@@ -23,6 +23,7 @@ import { splitFast } from '../../pure/codec/planes.js';
 import { encodeSegment } from '../../pure/codec/segment.js';
 import { findChecksumPatches } from '../../pure/formats/zip/zip-checksums.js';
 import { DTYPES } from '../../pure/tensor/dtype.js';
+import { cutFile } from '../../pure/tensor/file-parts.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
 import {
   ErrorSum,
@@ -209,7 +210,7 @@ export class TierWork {
       if (ZIP_FORMATS.has(layout.format)) await mendChecksums(temporary, file.ref.path, signal);
       const source = await ReadFile.open(temporary, file.ref.path);
       try {
-        return await ingestFile(session, source, layout, {
+        return await ingestFile(session, source, cutFile(layout, source.size), {
           bases: new BaseFinder(bases),
           chainDepth: this.#repo.config.get('chain.depth'),
           chainCost: this.#repo.config.get('chain.cost'),

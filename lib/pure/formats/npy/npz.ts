@@ -10,6 +10,7 @@ import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { isDamage } from '../../../base/errors.js';
 import { blobLayout, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import type { FormatReader } from '../format.js';
+import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { NearSource } from '../near-source.js';
 import { assignRoles } from '../roles.js';
 import { firstZipName, looksLikeZip, readZip, ZIP_STORED, type ZipArchive } from '../zip/zip.js';
@@ -24,9 +25,10 @@ export const npzReader: FormatReader = {
   matches: looksLikeZip,
 
   async layout(source, signal) {
+    const budget = new MemoryBudget(source.name);
     let archive: ZipArchive;
     try {
-      archive = await readZip(source, signal);
+      archive = await readZip(source, { signal, budget });
     } catch (error) {
       if (isDamage(error) && !(await beginsWithArray(source))) return blobLayout();
       throw error;
@@ -47,7 +49,8 @@ export const npzReader: FormatReader = {
       throwIfAborted(signal);
       const short = entry.name.slice(0, -SUFFIX.length);
       // NumPy gives an entry that is called 'a' for the key 'a', if there is one.
-      await addArray(near, entry, names.has(short) ? entry.name : short, layout);
+      const name = names.has(short) ? entry.name : short;
+      await addArray(near, entry, name, layout, budget);
     }
     const roles = assignRoles(layout.tensors.map((tensor) => tensor.name));
     for (const [i, role] of roles.entries()) (layout.tensors[i] as TensorSpan).role = role;
@@ -67,7 +70,7 @@ export const npzReader: FormatReader = {
         `${hidden} entries have a name that a later one has too and are kept as opaque bytes`,
       );
     }
-    return layout;
+    return budget.layout(layout);
   },
 };
 
@@ -88,14 +91,20 @@ async function addArray(
   entry: ZipEntry,
   name: string,
   layout: FileLayout,
+  budget: MemoryBudget,
 ): Promise<void> {
   try {
     const file = `${source.name}/${entry.name}`;
     const array = await readNpyArray(source, entry.dataOffset, entry.size, file);
+    budget.grant(array.tensor.offset - entry.dataOffset);
+    budget.chargeTensor(name, array.tensor.shape.length);
+    budget.charge(CHARGES.extent);
     if (array.extent !== null) layout.extents.push(array.extent);
     layout.tensors.push({ name, ...array.tensor, role: 'weights' });
   } catch (error) {
-    if (!isDamage(error)) throw error;
+    // Beyond the budget there is no room for the other arrays either.
+    if (!isDamage(error) || error.data.limit === 'LAYOUT_MEMORY_BYTES_MAX') throw error;
+    budget.charge(2 * error.message.length);
     layout.warnings.push(`array '${name}' is kept as opaque bytes: ${error.message}`);
   }
 }

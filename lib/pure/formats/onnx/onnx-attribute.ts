@@ -3,8 +3,9 @@
  */
 
 import type { RawAttribute, RawGraph } from './onnx-model.js';
+import type { OnnxScanner } from './onnx-scanner.js';
 import { readSparseTensor, readTensor, TEXT_BYTES_MAX } from './onnx-tensor.js';
-import { exactNumber, type ProtoField, type ProtoScanner, WIRE } from './protobuf.js';
+import { exactNumber, type ProtoField, WIRE } from './protobuf.js';
 
 /** Longest text or list that is kept; compiled kernels hide in attributes of some runtimes. */
 export const ATTRIBUTE_BYTES_MAX = 64 * 1024;
@@ -36,11 +37,20 @@ const SCALAR_TYPES: Record<number, (name: string) => RawAttribute> = {
 };
 
 /** Reads a graph in an attribute; the reader of graphs passes itself. @param depth of that graph. */
-type ReadGraph = (scan: ProtoScanner, field: ProtoField, depth: number) => Promise<RawGraph>;
+type ReadGraph = (scan: OnnxScanner, field: ProtoField, depth: number) => Promise<RawGraph>;
+
+/** Stands for a scalar where only tensors are wanted. */
+const NOT_READ: RawAttribute = { name: '', kind: 'other', value: null };
+
+/** True for an attribute that is or holds tensors. */
+export function holdsTensors({ kind, value }: RawAttribute): boolean {
+  if (kind === 'tensor' || kind === 'sparse' || kind === 'graph') return true;
+  return (kind === 'tensors' || kind === 'sparses' || kind === 'graphs') && value.length > 0;
+}
 
 /** Reads the AttributeProto in `field`. @param depth of the graph around it. */
 export async function readAttribute(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
   depth: number,
   readGraph: ReadGraph,
@@ -67,7 +77,7 @@ export async function readAttribute(
 }
 
 async function readField(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   draft: Draft,
   field: ProtoField,
   readNested: (field: ProtoField) => Promise<RawGraph>,
@@ -78,16 +88,22 @@ async function readField(
       draft.name = await scan.text(field, TEXT_BYTES_MAX, 'attribute name');
       return;
     case 2: {
+      if (scan.tensorsOnly) {
+        draft.single = NOT_READ;
+        return;
+      }
       scan.expect(field, WIRE.fixed32, 'float');
       const [value = 0] = toFloats(await scan.bytes(field, 4, 'float'));
       draft.single = { name, kind: 'float', value };
       return;
     }
     case 3:
-      draft.single = { name, kind: 'int', value: exactNumber(scan.int64(field, 'int')) };
+      if (scan.tensorsOnly) draft.single = NOT_READ;
+      else draft.single = { name, kind: 'int', value: exactNumber(scan.int64(field, 'int')) };
       return;
     case 4:
-      draft.single = { name, kind: 'string', value: await shortText(scan, field) };
+      if (scan.tensorsOnly) draft.single = NOT_READ;
+      else draft.single = { name, kind: 'string', value: await shortText(scan, field) };
       return;
     case 5:
       draft.single = { name, kind: 'tensor', value: await readTensor(scan, field) };
@@ -98,7 +114,7 @@ async function readField(
     case 7:
     case 8:
     case 9:
-      return readList(scan, draft, field);
+      return scan.tensorsOnly ? undefined : readList(scan, draft, field);
     case 10:
       draft.tensors.push(await readTensor(scan, field));
       return;
@@ -121,13 +137,13 @@ async function readField(
   }
 }
 
-async function shortText(scan: ProtoScanner, field: ProtoField): Promise<string | null> {
+async function shortText(scan: OnnxScanner, field: ProtoField): Promise<string | null> {
   scan.expect(field, WIRE.bytes, 'string');
   if (field.end - field.start > ATTRIBUTE_BYTES_MAX) return null;
   return scan.text(field, ATTRIBUTE_BYTES_MAX, 'string');
 }
 
-async function readList(scan: ProtoScanner, draft: Draft, field: ProtoField): Promise<void> {
+async function readList(scan: OnnxScanner, draft: Draft, field: ProtoField): Promise<void> {
   draft.listBytes += field.end - field.start;
   if (draft.listBytes > ATTRIBUTE_BYTES_MAX) return;
   if (field.number === 8) {

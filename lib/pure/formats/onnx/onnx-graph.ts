@@ -8,11 +8,12 @@
  */
 import type { ByteSource } from '../../../base/bytes/files.js';
 import { LimitError } from '../../../base/errors.js';
-import { NESTING_MAX, ONNX_STRUCTURE_BYTES_MAX, RANK_MAX } from '../../../base/limits.js';
-import { readAttribute } from './onnx-attribute.js';
+import { NESTING_MAX, RANK_MAX } from '../../../base/limits.js';
+import { holdsTensors, readAttribute } from './onnx-attribute.js';
 import type { RawFunction, RawGraph, RawModel, RawNode, RawValueInfo } from './onnx-model.js';
+import { OnnxScanner } from './onnx-scanner.js';
 import { readEntry, readSparseTensor, readTensor, TEXT_BYTES_MAX } from './onnx-tensor.js';
-import { exactNumber, type ProtoField, ProtoScanner, WIRE } from './protobuf.js';
+import { exactNumber, type ProtoField, WIRE } from './protobuf.js';
 
 /** Charged for an object of the structure beyond its own bytes. */
 const OBJECT_BYTES = 256;
@@ -28,8 +29,12 @@ export async function readOnnxGraph(source: ByteSource, signal?: AbortSignal): P
  * @throws {CorruptError} DLV_CORRUPT if it is no ModelProto or contradicts itself; {TruncatedError}
  * if a field reaches beyond its message; {LimitError} beyond ONNX_STRUCTURE_BYTES_MAX or NESTING_MAX.
  */
-export async function readOnnxModel(source: ByteSource, signal?: AbortSignal): Promise<RawModel> {
-  const scan = new ProtoScanner(source, ONNX_STRUCTURE_BYTES_MAX, signal);
+export function readOnnxModel(source: ByteSource, signal?: AbortSignal): Promise<RawModel> {
+  return readModel(new OnnxScanner(source, { tensorsOnly: false }, signal));
+}
+
+/** Reads the model at which a scanner stands: all of it, or what leads to its tensors. */
+export async function readModel(scan: OnnxScanner): Promise<RawModel> {
   const graphs: RawGraph[] = [];
   const model: Omit<RawModel, 'graph'> = {
     irVersion: 0,
@@ -43,7 +48,7 @@ export async function readOnnxModel(source: ByteSource, signal?: AbortSignal): P
     metadata: [],
   };
   const text = (field: ProtoField, name: string) => scan.text(field, TEXT_BYTES_MAX, name);
-  await scan.fields(0, source.size, async (field) => {
+  await scan.fields(0, scan.source.size, async (field) => {
     switch (field.number) {
       case 1:
         model.irVersion = scan.count(field, 'ir_version');
@@ -90,7 +95,7 @@ export async function readOnnxModel(source: ByteSource, signal?: AbortSignal): P
 
 /** Reads a GraphProto. @param depth of nesting, 0 for the main graph. */
 export async function readGraph(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
   depth: number,
 ): Promise<RawGraph> {
@@ -105,10 +110,12 @@ export async function readGraph(
     initializers: [],
     sparseInitializers: [],
   };
+  let nodes = 0;
   await scan.fields(field.start, field.end, async (part) => {
+    if (scan.tensorsOnly && VALUE_FIELDS.has(part.number)) return;
     switch (part.number) {
       case 1:
-        graph.nodes.push(await readNode(scan, part, depth));
+        await addNode(scan, graph.nodes, part, depth, nodes++);
         return;
       case 2:
         graph.name = await scan.text(part, TEXT_BYTES_MAX, 'graph name');
@@ -134,7 +141,28 @@ export async function readGraph(
   return graph;
 }
 
-function checkDepth(scan: ProtoScanner, field: ProtoField, depth: number): void {
+/** GraphProto fields of inputs, outputs and values. */
+const VALUE_FIELDS = new Set([11, 12, 13]);
+
+/** Reads a node and adds it; where only tensors are wanted, if it has any, under the name that its
+ *  place in the file gives it. */
+async function addNode(
+  scan: OnnxScanner,
+  nodes: RawNode[],
+  field: ProtoField,
+  depth: number,
+  index: number,
+): Promise<void> {
+  const { charged } = scan.budget;
+  const node = await readNode(scan, field, depth);
+  if (scan.tensorsOnly) {
+    if (node.attributes.length === 0) return scan.budget.release(charged);
+    node.name ||= `${node.opType}#${index}`;
+  }
+  nodes.push(node);
+}
+
+function checkDepth(scan: OnnxScanner, field: ProtoField, depth: number): void {
   scan.expect(field, WIRE.bytes, 'graph');
   if (depth < NESTING_MAX) return;
   throw new LimitError(`'${scan.source.name}' has graphs nested deeper than ${NESTING_MAX}`, {
@@ -145,7 +173,7 @@ function checkDepth(scan: ProtoScanner, field: ProtoField, depth: number): void 
   });
 }
 
-async function readNode(scan: ProtoScanner, field: ProtoField, depth: number): Promise<RawNode> {
+async function readNode(scan: OnnxScanner, field: ProtoField, depth: number): Promise<RawNode> {
   scan.expect(field, WIRE.bytes, 'node');
   scan.charge(OBJECT_BYTES);
   const node: RawNode = {
@@ -160,10 +188,13 @@ async function readNode(scan: ProtoScanner, field: ProtoField, depth: number): P
   await scan.fields(field.start, field.end, async (part) => {
     switch (part.number) {
       case 1:
-        node.inputs.push(await text(part, 'input'));
+        if (!scan.tensorsOnly) node.inputs.push(await text(part, 'input'));
         return;
       case 2:
-        node.outputs.push(await text(part, 'output'));
+        // The first output names the tensor of a Constant.
+        if (!scan.tensorsOnly || node.outputs.length === 0) {
+          node.outputs.push(await text(part, 'output'));
+        }
         return;
       case 3:
         node.name = await text(part, 'node name');
@@ -171,9 +202,11 @@ async function readNode(scan: ProtoScanner, field: ProtoField, depth: number): P
       case 4:
         node.opType = await text(part, 'operator type');
         return;
-      case 5:
-        node.attributes.push(await readAttribute(scan, part, depth, readGraph));
+      case 5: {
+        const attribute = await readAttribute(scan, part, depth, readGraph);
+        if (!scan.tensorsOnly || holdsTensors(attribute)) node.attributes.push(attribute);
         return;
+      }
       case 7:
         node.domain = await text(part, 'operator domain');
         return;
@@ -192,7 +225,7 @@ const VALUE_KINDS: Record<number, RawValueInfo['kind']> = {
   9: 'optional',
 };
 
-async function readValueInfo(scan: ProtoScanner, field: ProtoField): Promise<RawValueInfo> {
+async function readValueInfo(scan: OnnxScanner, field: ProtoField): Promise<RawValueInfo> {
   scan.expect(field, WIRE.bytes, 'value');
   scan.charge(OBJECT_BYTES);
   const info: RawValueInfo = { name: '', kind: 'unknown', dataType: null, shape: null };
@@ -211,7 +244,7 @@ async function readValueInfo(scan: ProtoScanner, field: ProtoField): Promise<Raw
 }
 
 async function readTensorType(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
   info: RawValueInfo,
 ): Promise<void> {
@@ -232,7 +265,7 @@ async function readTensorType(
 }
 
 async function readDimension(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
 ): Promise<number | string | null> {
   let value: number | string | null = null;
@@ -248,7 +281,7 @@ async function readDimension(
 }
 
 async function readOpset(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
 ): Promise<{ domain: string; version: number | bigint }> {
   scan.expect(field, WIRE.bytes, 'opset_import');
@@ -262,10 +295,11 @@ async function readOpset(
 }
 
 async function readTraining(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
 ): Promise<RawModel['training'][number]> {
   scan.expect(field, WIRE.bytes, 'training_info');
+  scan.charge(OBJECT_BYTES);
   const info: RawModel['training'][number] = { initialization: null, algorithm: null };
   await scan.fields(field.start, field.end, async (part) => {
     if (part.number === 1) info.initialization = await readGraph(scan, part, 1);
@@ -274,7 +308,7 @@ async function readTraining(
   return info;
 }
 
-async function readFunction(scan: ProtoScanner, field: ProtoField): Promise<RawFunction> {
+async function readFunction(scan: OnnxScanner, field: ProtoField): Promise<RawFunction> {
   scan.expect(field, WIRE.bytes, 'function');
   scan.charge(OBJECT_BYTES);
   const made: RawFunction = {
@@ -287,6 +321,7 @@ async function readFunction(scan: ProtoScanner, field: ProtoField): Promise<RawF
     nodes: [],
   };
   const text = (part: ProtoField, name: string) => scan.text(part, TEXT_BYTES_MAX, name);
+  let nodes = 0;
   await scan.fields(field.start, field.end, async (part) => {
     switch (part.number) {
       case 1:
@@ -302,7 +337,7 @@ async function readFunction(scan: ProtoScanner, field: ProtoField): Promise<RawF
         made.attributes.push(await text(part, 'attribute'));
         return;
       case 7:
-        made.nodes.push(await readNode(scan, part, 1));
+        await addNode(scan, made.nodes, part, 1, nodes++);
         return;
       case 10:
         made.domain = await text(part, 'function domain');

@@ -7,12 +7,16 @@
 import { RANK_MAX } from '../../../base/limits.js';
 import { DTYPES, type DType, dtypeBytes } from '../../tensor/dtype.js';
 import { elementCount } from '../../tensor/layout.js';
-import { type ProtoField, type ProtoScanner, WIRE } from './protobuf.js';
+import type { OnnxScanner } from './onnx-scanner.js';
+import { type ProtoField, WIRE } from './protobuf.js';
 
 /** Longest name, operator type or attribute text that is read. */
 export const TEXT_BYTES_MAX = 64 * 1024;
 /** Tensors of at most this many bytes carry their value. */
 export const SMALL_VALUE_BYTES = 1024;
+
+/** Memory of a tensor that is read, besides its texts and value. */
+const TENSOR_BYTES = 300;
 
 /** TensorProto.DataType → dtype. Strings (8) and codes of a later ONNX are not in it. */
 const DTYPE_OF_CODE: Record<number, DType> = {
@@ -102,9 +106,9 @@ interface Draft {
  * Reads the TensorProto in `field`.
  * @throws {CorruptError} if the bytes contradict dtype and shape; {LimitError}, {TruncatedError}.
  */
-export async function readTensor(scan: ProtoScanner, field: ProtoField): Promise<RawTensor> {
+export async function readTensor(scan: OnnxScanner, field: ProtoField): Promise<RawTensor> {
   scan.expect(field, WIRE.bytes, 'tensor');
-  scan.charge(256);
+  scan.charge(TENSOR_BYTES);
   const draft: Draft = {
     name: '',
     dataType: 0,
@@ -123,7 +127,7 @@ export async function readTensor(scan: ProtoScanner, field: ProtoField): Promise
 }
 
 function readTensorField(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   draft: Draft,
   field: ProtoField,
 ): Promise<void> | undefined {
@@ -167,7 +171,7 @@ function readTensorField(
 }
 
 async function readPayload(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   draft: Draft,
   field: ProtoField,
   kind: 'raw' | 'float' | 'double',
@@ -178,14 +182,17 @@ async function readPayload(
     draft.varintBytes += length;
     return;
   }
-  scan.charge(32);
+  scan.charge(96);
   draft.payloads.push({ field: kind, start: field.start, end: field.end });
   draft.bytes =
-    length <= SMALL_VALUE_BYTES ? await scan.bytes(field, SMALL_VALUE_BYTES, 'value') : null;
+    length <= SMALL_VALUE_BYTES && !scan.tensorsOnly
+      ? await scan.bytes(field, SMALL_VALUE_BYTES, 'value')
+      : null;
 }
 
-async function readVarints(scan: ProtoScanner, draft: Draft, field: ProtoField): Promise<void> {
+async function readVarints(scan: OnnxScanner, draft: Draft, field: ProtoField): Promise<void> {
   draft.varintBytes += field.end - field.start;
+  if (scan.tensorsOnly) draft.ints = null;
   if (draft.ints === null) return;
   const few = SMALL_VALUE_BYTES / 8;
   if (draft.varintBytes > few * 10 || draft.ints.length >= few) draft.ints = null;
@@ -194,7 +201,7 @@ async function readVarints(scan: ProtoScanner, draft: Draft, field: ProtoField):
 
 /** Reads a StringStringEntryProto. */
 export async function readEntry(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
 ): Promise<{ key: string; value: string }> {
   scan.expect(field, WIRE.bytes, 'entry');
@@ -207,7 +214,7 @@ export async function readEntry(
   return entry;
 }
 
-function finishTensor(scan: ProtoScanner, draft: Draft, field: ProtoField): RawTensor {
+function finishTensor(scan: OnnxScanner, draft: Draft, field: ProtoField): RawTensor {
   const shape = draft.dims.map((dim) => scan.asCount(dim, field.start, 'a dimension'));
   const count = shape.includes(0) ? 0 : elementCount(shape);
   const dtype = onnxDType(draft.dataType);
@@ -247,7 +254,7 @@ function finishTensor(scan: ProtoScanner, draft: Draft, field: ProtoField): RawT
 }
 
 function checkPayload(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   draft: Draft,
   payload: 'raw' | 'float' | 'double',
   dtype: DType,
@@ -259,7 +266,7 @@ function checkPayload(
   throw scan.corrupt(field.start, `tensor '${draft.name}' is ${dtype} but has ${payload}_data`);
 }
 
-function externalData(scan: ProtoScanner, draft: Draft, field: ProtoField): RawTensorData {
+function externalData(scan: OnnxScanner, draft: Draft, field: ProtoField): RawTensorData {
   const number = (key: string): number | null => {
     const text = draft.location.get(key);
     if (text === undefined) return null;
@@ -294,7 +301,7 @@ function packInts(ints: bigint[] | null, dtype: DType | null, count: number): Ui
 
 /** Reads the SparseTensorProto in `field`. */
 export async function readSparseTensor(
-  scan: ProtoScanner,
+  scan: OnnxScanner,
   field: ProtoField,
 ): Promise<RawSparseTensor> {
   scan.expect(field, WIRE.bytes, 'sparse tensor');

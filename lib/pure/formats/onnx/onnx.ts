@@ -11,18 +11,23 @@ import { pathProblem } from '../../paths/version-path.js';
 import { DTYPES, dtypeBytes } from '../../tensor/dtype.js';
 import { blobLayout, elementCount, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';
+import { CHARGES, type MemoryBudget } from '../memory-budget.js';
 import { buildSpans, type SpanClaim } from '../spans.js';
 import { TensorNames } from '../tensor-names.js';
-import { readOnnxModel } from './onnx-graph.js';
+import { readModel } from './onnx-graph.js';
 import { matchesOnnx } from './onnx-match.js';
 import type { RawAttribute, RawGraph, RawModel, RawNode } from './onnx-model.js';
+import { OnnxScanner } from './onnx-scanner.js';
 import type { RawSparseTensor, RawTensor } from './onnx-tensor.js';
 
 /** Reads `.onnx` files. */
 export const onnxReader: FormatReader = {
   name: 'onnx',
   matches: matchesOnnx,
-  layout: async (source, signal) => layoutOf(source, await readOnnxModel(source, signal)),
+  async layout(source, signal) {
+    const scan = new OnnxScanner(source, { tensorsOnly: true }, signal);
+    return layoutOf(source, await readModel(scan), scan.budget);
+  },
 };
 
 /** Warnings of one kind name at most this many tensors. */
@@ -38,14 +43,16 @@ class Collector {
   readonly source: ByteSource;
   readonly own: Gathered = { claims: [], tensors: [] };
   readonly external = new Map<string, Gathered>();
+  readonly #budget: MemoryBudget;
   readonly #names: TensorNames;
   readonly #refusedPaths = new Map<string, string>();
   /** Why → names of the tensors that stay bytes. */
   readonly #literal = new Map<string, string[]>();
 
-  constructor(source: ByteSource) {
+  constructor(source: ByteSource, budget: MemoryBudget) {
     this.source = source;
-    this.#names = new TensorNames(source.name);
+    this.#budget = budget;
+    this.#names = new TensorNames(budget);
   }
 
   graph(graph: RawGraph, prefix: string): void {
@@ -102,6 +109,7 @@ class Collector {
 
   #keepBytes(why: string, name: string): void {
     const names = this.#literal.get(why) ?? [];
+    this.#budget.charge(CHARGES.text + 2 * name.length);
     names.push(name);
     this.#literal.set(why, names);
   }
@@ -113,6 +121,8 @@ class Collector {
     if (!Number.isSafeInteger(offset + bytes)) {
       throw corrupt(this.source, `tensor '${name}' has bytes beyond 2^53`);
     }
+    this.#budget.chargeTensor(name, shape.length);
+    this.#budget.charge(CHARGES.claim + CHARGES.extent);
     into.claims.push({ offset, bytes, width: DTYPES[dtype].width, byteSwap: false });
     into.tensors.push({
       name: this.#names.add(name),
@@ -169,8 +179,9 @@ class Collector {
 }
 
 /** The layout of the model in `source`, with one layout more for each external data file. */
-function layoutOf(source: ByteSource, model: RawModel): FileLayout {
-  const all = new Collector(source);
+function layoutOf(source: ByteSource, model: RawModel, budget: MemoryBudget): FileLayout {
+  const all = new Collector(source, budget);
+  budget.charge(model.metadata.length * CHARGES.range);
   all.graph(model.graph, '');
   for (const [i, info] of model.training.entries()) {
     if (info.initialization) all.graph(info.initialization, `training#${i}/initialization/`);
@@ -181,16 +192,19 @@ function layoutOf(source: ByteSource, model: RawModel): FileLayout {
     all.nodes(made.nodes, `${made.domain}::${made.name}${overload}/`);
   }
   const external = [...all.external].sort(([a], [b]) => (a < b ? -1 : 1));
-  return {
+  const layouts = external.map(([path, found]) => {
+    return { path, layout: budget.layout(finish('onnx-data', found)) };
+  });
+  return budget.layout({
     ...finish('onnx', all.own),
     // Exporters write the epoch, the loss or the date here.
     variable: model.metadata.map(({ start, end }) => {
       return { offset: start, length: end - start, fixedLength: false };
     }),
     references: external.map(([path]) => path),
-    external: external.map(([path, found]) => ({ path, layout: finish('onnx-data', found) })),
+    external: layouts,
     warnings: all.warnings(),
-  };
+  });
 }
 
 function finish(format: string, found: Gathered): FileLayout {

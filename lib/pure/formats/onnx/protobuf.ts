@@ -8,6 +8,7 @@
 import type { ByteSource } from '../../../base/bytes/files.js';
 import { throwIfAborted } from '../../../base/bytes/files.js';
 import { assert, CorruptError, LimitError, TruncatedError } from '../../../base/errors.js';
+import { CHARGES, MemoryBudget } from '../memory-budget.js';
 
 /** Wire types of the encoding. */
 export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
@@ -31,12 +32,17 @@ const WINDOW_BYTES_MAX = 64 * 1024;
 /** A key and a length are at most 10 bytes each. */
 const KEY_BYTES_MAX = 20;
 
+/** A bigint and its place in an array. */
+const BIGINT_BYTES = 32;
+
 /** Positioned scanner over one protobuf file. Offsets are offsets of the file. */
 export class ProtoScanner {
   readonly source: ByteSource;
-  readonly #budgetMax: number;
+  /** Granted what is read, charged for what is kept. */
+  readonly budget: MemoryBudget;
+  readonly #structureMax: number;
   readonly #signal: AbortSignal | undefined;
-  #spent = 0;
+  #read = 0;
   #window: Uint8Array = new Uint8Array(0);
   #windowStart = 0;
   #reach = WINDOW_BYTES_MIN;
@@ -44,7 +50,8 @@ export class ProtoScanner {
   /** @param structureBytesMax keys, lengths, texts and small values that may be read in all. */
   constructor(source: ByteSource, structureBytesMax: number, signal?: AbortSignal) {
     this.source = source;
-    this.#budgetMax = structureBytesMax;
+    this.budget = new MemoryBudget(source.name);
+    this.#structureMax = structureBytesMax;
     this.#signal = signal;
   }
 
@@ -54,15 +61,21 @@ export class ProtoScanner {
     return new CorruptError(`'${file}' is damaged at byte ${offset}: ${what}`, { file, offset });
   }
 
-  /** Counts structure bytes. @throws {LimitError} above the budget. */
-  charge(bytes: number): void {
-    this.#spent += bytes;
-    if (this.#spent > this.#budgetMax) {
+  /** Counts bytes of structure that are read. @throws {LimitError} above the bound. */
+  #spend(bytes: number): void {
+    this.#read += bytes;
+    this.budget.grant(bytes);
+    if (this.#read > this.#structureMax) {
       throw new LimitError(
-        `'${this.source.name}' has more than ${this.#budgetMax} bytes of structure`,
-        { file: this.source.name, limit: 'structure bytes', max: this.#budgetMax },
+        `'${this.source.name}' has more than ${this.#structureMax} bytes of structure`,
+        { file: this.source.name, limit: 'structure bytes', max: this.#structureMax },
       );
     }
+  }
+
+  /** Counts memory that the caller keeps. @throws {LimitError} beyond what was read explains. */
+  charge(bytes: number): void {
+    this.budget.charge(bytes);
   }
 
   #holds(start: number, end: number): boolean {
@@ -95,8 +108,7 @@ export class ProtoScanner {
       const near = Math.min(end, at + KEY_BYTES_MAX);
       if (!this.#holds(at, near)) await this.#load(at, near);
       const field = this.#field(at, end);
-      // Every field may become an object in memory, so each costs more than its own bytes.
-      this.charge(field.start - at + 8);
+      this.#spend(field.start - at);
       const pending = visit(field);
       if (pending) await pending;
       at = field.end;
@@ -192,7 +204,7 @@ export class ProtoScanner {
         max,
       });
     }
-    this.charge(length);
+    this.#spend(length);
     if (!this.#holds(field.start, field.end)) {
       if (length > WINDOW_BYTES_MAX) return this.source.read(field.start, length);
       await this.#load(field.start, field.end);
@@ -205,13 +217,15 @@ export class ProtoScanner {
   /** Payload as UTF-8; malformed bytes become U+FFFD. */
   async text(field: ProtoField, max: number, name: string): Promise<string> {
     this.expect(field, WIRE.bytes, name);
-    return Buffer.from(await this.bytes(field, max, name)).toString('utf8');
+    const text = Buffer.from(await this.bytes(field, max, name)).toString('utf8');
+    this.charge(CHARGES.text + 2 * text.length);
+    return text;
   }
 
   /** Appends the value or the packed values of a repeated int64 field. @throws {LimitError} above `max`. */
   async appendInts(target: bigint[], field: ProtoField, max: number, name: string): Promise<void> {
     if (field.wire === WIRE.varint) {
-      this.charge(16);
+      this.charge(BIGINT_BYTES);
       target.push(this.int64(field, name));
     } else {
       this.expect(field, WIRE.bytes, name);
@@ -221,7 +235,7 @@ export class ProtoScanner {
         if (end > packed.length || end - at > 10) {
           throw this.corrupt(field.start + at, `${name} has a varint that does not end`);
         }
-        this.charge(16);
+        this.charge(BIGINT_BYTES);
         target.push(value);
         at = end;
         if (target.length > max) break;

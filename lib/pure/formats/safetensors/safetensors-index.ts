@@ -9,6 +9,7 @@ import { LimitError } from '../../../base/errors.js';
 import { INDEX_JSON_BYTES_MAX } from '../../../base/limits.js';
 import { blobLayout } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';
+import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { JsonScanner } from './json-scan.js';
 
 export const safetensorsIndexReader: FormatReader = {
@@ -30,17 +31,24 @@ export const safetensorsIndexReader: FormatReader = {
     }
     const scan = new JsonScanner(await source.read(0, source.size), source.name);
     throwIfAborted(signal);
+    const budget = new MemoryBudget(source.name);
+    budget.grant(source.size);
     const shards = new Set<string>();
     const keys = new Set<string>();
     scan.object((key) => {
       if (keys.has(key)) throw scan.error(`the key '${key}' stands twice`);
       keys.add(key);
+      budget.charge(CHARGES.entry + CHARGES.text + 2 * key.length);
       if (key !== 'weight_map') {
         scan.skip();
         return;
       }
       scan.object(() => {
-        shards.add(scan.string());
+        const shard = scan.string();
+        if (shards.has(shard)) return;
+        // A path of the version is made of it later.
+        budget.charge(CHARGES.entry + 3 * (CHARGES.text + shard.length));
+        shards.add(shard);
       });
     });
     scan.end();

@@ -11,31 +11,26 @@ import {
   SAFETENSORS_HEADER_BYTES_MAX,
   TENSORS_PER_FILE_MAX,
 } from '../../../base/limits.js';
-import { DTYPES, type DType, isSafetensorsDType } from '../../tensor/dtype.js';
+import { DTYPES, type DType, safetensorsDType } from '../../tensor/dtype.js';
 import {
+  blobLayout,
   type ExtentSpan,
   elementCount,
   type FileLayout,
+  type Role,
   type TensorSpan,
   type VariableRange,
 } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';
-import { assignRoles, stepOf } from '../roles.js';
+import { CHARGES, MemoryBudget } from '../memory-budget.js';
+import { assignRoles, STEP_KEYS, stepOf } from '../roles.js';
 import { JsonScanner } from './json-scan.js';
 
 const LENGTH_BYTES = 8;
 
-/** One tensor of the header; offsets count from the end of the header. */
-interface HeaderTensor {
-  name: string;
-  dtype: DType;
-  shape: number[];
-  begin: number;
-  end: number;
-}
-
 interface Header {
-  tensors: HeaderTensor[];
+  /** In the order of the header; roles are not assigned yet. */
+  tensors: TensorSpan[];
   metadata: Map<string, string>;
   variable: VariableRange[];
 }
@@ -82,59 +77,60 @@ async function readHeader(source: ByteSource): Promise<Uint8Array> {
 }
 
 function headerLayout(source: ByteSource, bytes: Uint8Array): FileLayout {
-  const { tensors, metadata, variable } = parseHeader(source, bytes);
+  const budget = new MemoryBudget(source.name);
+  budget.grant(bytes.length);
+  const { tensors, metadata, variable } = parseHeader(source, bytes, budget);
   // Array.sort is stable: tensors without bytes keep the order of the header.
-  tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  const dataStart = LENGTH_BYTES + bytes.length;
-  checkCoverage(source, tensors, source.size - dataStart);
+  tensors.sort((a, b) => a.offset - b.offset || spanBytes(a) - spanBytes(b));
+  checkCoverage(source, tensors, LENGTH_BYTES + bytes.length);
   const roles = assignRoles(tensors.map((tensor) => tensor.name));
   const extents: ExtentSpan[] = [];
-  const spans = tensors.map(({ name, dtype, shape, begin, end }, i): TensorSpan => {
-    const offset = dataStart + begin;
-    const { width } = DTYPES[dtype];
-    if (end > begin) {
-      extents.push({ offset, width, count: (end - begin) / width, byteSwap: false });
-    }
-    return { name, dtype, shape, strides: null, offset, role: roles[i] ?? 'weights' };
-  });
-  return {
+  for (const [i, tensor] of tensors.entries()) {
+    tensor.role = roles[i] as Role;
+    const { width } = DTYPES[tensor.dtype];
+    const count = spanBytes(tensor) / width;
+    if (count > 0) extents.push({ offset: tensor.offset, width, count, byteSwap: false });
+  }
+  const step = stepOf(metadata);
+  return budget.layout({
+    ...blobLayout(),
     format: 'safetensors',
     extents,
-    tensors: spans,
+    tensors,
     variable,
-    step: stepOf(metadata),
-    references: [],
-    external: [],
-    warnings: [],
-  };
+    step,
+  });
 }
 
-/** Checks that sorted tensors cover `dataBytes` exactly once and have the size of their shape. */
+/** Bytes of a tensor of a header that was checked. */
+function spanBytes({ dtype, shape }: TensorSpan): number {
+  return (elementCount(shape) * DTYPES[dtype].bits) / 8;
+}
+
+/** Checks that sorted tensors cover the file from `dataStart` on exactly once. */
 function checkCoverage(
   source: ByteSource,
-  tensors: readonly HeaderTensor[],
-  dataBytes: number,
+  tensors: readonly TensorSpan[],
+  dataStart: number,
 ): void {
-  let at = 0;
-  for (const { name, dtype, shape, begin, end } of tensors) {
-    if (begin !== at || end < begin) {
-      const relation = begin < at ? 'overlaps what lies before it' : 'leaves a hole before it';
+  let at = dataStart;
+  for (const tensor of tensors) {
+    const { name, offset } = tensor;
+    const end = offset + spanBytes(tensor);
+    if (offset !== at) {
+      const relation = offset < at ? 'overlaps what lies before it' : 'leaves a hole before it';
       throw corrupt(
         source,
-        `tensor '${name}' at ${begin} to ${end} ${relation}, which ends at ${at}`,
-      );
-    }
-    const bits = elementCount(shape) * DTYPES[dtype].bits;
-    if (bits !== (end - begin) * 8) {
-      throw corrupt(
-        source,
-        `tensor '${name}' has ${end - begin} bytes, ${dtype} of shape [${shape}] needs ${bits / 8}`,
+        `tensor '${name}' at ${offset - dataStart} to ${end - dataStart} ${relation}, which ends at ${at - dataStart}`,
       );
     }
     at = end;
   }
-  if (at !== dataBytes) {
-    throw corrupt(source, `the tensors have ${at} bytes, the file has ${dataBytes} for them`);
+  if (at !== source.size) {
+    throw corrupt(
+      source,
+      `the tensors have ${at - dataStart} bytes, the file has ${source.size - dataStart} for them`,
+    );
   }
 }
 
@@ -143,9 +139,10 @@ function checkCoverage(
  * together with a bracket or comma that is always there: so files of one network have the same fixed
  * bytes and equally many ranges, whether they have metadata first or none, padding or none.
  */
-function parseHeader(source: ByteSource, bytes: Uint8Array): Header {
+function parseHeader(source: ByteSource, bytes: Uint8Array, budget: MemoryBudget): Header {
   const scan = new JsonScanner(bytes, source.name, LENGTH_BYTES);
-  const tensors: HeaderTensor[] = [];
+  const dataStart = LENGTH_BYTES + bytes.length;
+  const tensors: TensorSpan[] = [];
   const names = new Set<string>();
   let metadata = new Map<string, string>();
   const head = { start: 0, end: 1 };
@@ -154,6 +151,7 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): Header {
   scan.object((name) => {
     if (names.has(name)) throw scan.error(`two tensors are named '${name}'`);
     names.add(name);
+    budget.charge(CHARGES.entry);
     if (names.size > TENSORS_PER_FILE_MAX) {
       throw new LimitError(`'${source.name}': more than ${TENSORS_PER_FILE_MAX} tensors`, {
         file: source.name,
@@ -164,7 +162,12 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): Header {
       metadata = parseMetadata(scan);
       if (names.size === 1) head.end = scan.peek() === 0x2c ? scan.at + 1 : scan.at;
       else later = { start: lastEnd, end: scan.at };
-    } else tensors.push(parseTensor(scan, name));
+    } else {
+      const tensor = parseTensor(scan, name, dataStart);
+      budget.chargeTensor(name, tensor.shape.length);
+      if (!tensor.shape.includes(0)) budget.charge(CHARGES.extent);
+      tensors.push(tensor);
+    }
     lastEnd = scan.at;
   });
   const closing = scan.at - 1;
@@ -177,15 +180,20 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): Header {
   return { tensors, metadata, variable };
 }
 
+/** The part of the metadata that dlv reads: other values are many and long in some files. */
 function parseMetadata(scan: JsonScanner): Map<string, string> {
   const metadata = new Map<string, string>();
   if (scan.skipWord()) return metadata;
-  scan.object((key) => metadata.set(key, scan.string()));
+  scan.object((key) => {
+    const value = scan.string();
+    if (STEP_KEYS.includes(key)) metadata.set(key, value);
+  });
   return metadata;
 }
 
-function parseTensor(scan: JsonScanner, name: string): HeaderTensor {
-  let dtype: string | null = null;
+/** One tensor, placed in the file and checked to have the bytes that its shape needs. */
+function parseTensor(scan: JsonScanner, name: string, dataStart: number): TensorSpan {
+  let dtype: DType | null = null;
   let shape: number[] | null = null;
   let offsets: number[] | null = null;
   const once = (value: unknown): void => {
@@ -194,7 +202,7 @@ function parseTensor(scan: JsonScanner, name: string): HeaderTensor {
   scan.object((key) => {
     if (key === 'dtype') {
       once(dtype);
-      dtype = scan.string();
+      dtype = parseDType(scan, name);
     } else if (key === 'shape') {
       once(shape);
       shape = parseCounts(scan, 'a dimension', RANK_MAX);
@@ -206,14 +214,25 @@ function parseTensor(scan: JsonScanner, name: string): HeaderTensor {
   if (dtype === null || shape === null || offsets === null) {
     throw scan.error(`tensor '${name}' lacks dtype, shape or data_offsets`);
   }
-  if (!isSafetensorsDType(dtype)) {
-    throw scan.error(`tensor '${name}' has the unknown dtype '${(dtype as string).slice(0, 40)}'`);
-  }
   const [begin, end] = offsets as number[];
   if (begin === undefined || end === undefined) {
     throw scan.error(`tensor '${name}' has fewer than two offsets`);
   }
-  return { name, dtype, shape, begin, end };
+  const bits = elementCount(shape) * DTYPES[dtype as DType].bits;
+  if (bits !== (end - begin) * 8) {
+    throw scan.error(
+      `tensor '${name}' has ${end - begin} bytes, ${dtype} of shape [${shape}] needs ${bits / 8}`,
+    );
+  }
+  const offset = dataStart + begin;
+  return { name, dtype, shape, strides: null, offset, role: 'weights' };
+}
+
+function parseDType(scan: JsonScanner, name: string): DType {
+  const text = scan.string();
+  const dtype = safetensorsDType(text);
+  if (dtype !== null) return dtype;
+  throw scan.error(`tensor '${name}' has the unknown dtype '${text.slice(0, 40)}'`);
 }
 
 function parseCounts(scan: JsonScanner, what: string, countMax: number): number[] {
@@ -222,5 +241,6 @@ function parseCounts(scan: JsonScanner, what: string, countMax: number): number[
     if (counts.length >= countMax) throw scan.error(`more than ${countMax} of what is ${what}`);
     counts.push(scan.count(what));
   });
-  return counts;
+  // What push leaves free behind the last item takes more than the items.
+  return counts.slice();
 }

@@ -3,16 +3,23 @@
  *
  * Every length is checked against the bytes that remain, every value is charged to one budget.
  */
-
 import { ByteReader } from '../../../base/bytes/reader.js';
-import { CorruptError, LimitError } from '../../../base/errors.js';
-import { PICKLE_MEMORY_BYTES_MAX } from '../../../base/limits.js';
+import { CorruptError } from '../../../base/errors.js';
+import { CHARGES, type MemoryBudget } from '../memory-budget.js';
 import { PickleDict, PickleObject, PickleSequence, type PickleValue } from './pickle-value.js';
 
-/** What small values, containers and entries of the memo take, roughly. */
-const VALUE_BYTES = 16;
-const CONTAINER_BYTES = 96;
-const MEMO_BYTES = 48;
+/** A place of the stack or of the marks, in arrays that are copied when they grow. */
+const PLACE_BYTES = 40;
+/** A sequence, a dict and an object without what they hold. */
+const SEQUENCE_BYTES = 88;
+const DICT_BYTES = 136;
+const OBJECT_BYTES = 64;
+/** What an array keeps free when a second item is pushed, and the room for each further one. */
+const SPARE_BYTES = 136;
+const ITEM_BYTES = 12;
+/** An entry of the memo, where the indices of a pickle leave no gaps and where they do. */
+const MEMO_BYTES = 20;
+const SPARSE_MEMO_BYTES = 60;
 /** More numbers than this are no longer told apart: the whole pickle counts as one of them. */
 const NUMBERS_MAX = 4096;
 
@@ -30,14 +37,20 @@ export class PickleMachine {
   /** Opcode offset of the integer at that place of the stack, or −1. */
   readonly origins: number[] = [];
   readonly marks: number[] = [];
-  readonly memo = new Map<number, PickleValue>();
   /** Numbers that training changes; null once there are too many. */
   numbers: NumberRange[] | null = [];
-  #charged = 0;
+  readonly #memo: PickleValue[] = [];
+  /** What was memorized out of order. */
+  readonly #sparseMemo = new Map<number, PickleValue>();
+  readonly #budget: MemoryBudget;
+  /** Most places that the stack and the marks had. */
+  #stackHigh = 0;
+  #marksHigh = 0;
 
-  /** @param file named in errors. */
-  constructor(bytes: Uint8Array, file: string) {
+  /** @param file named in errors. @param budget charged for every value. */
+  constructor(bytes: Uint8Array, file: string, budget: MemoryBudget) {
     this.input = new ByteReader(bytes, file);
+    this.#budget = budget;
   }
 
   corrupt(what: string): CorruptError {
@@ -48,22 +61,17 @@ export class PickleMachine {
     });
   }
 
-  /** @throws {LimitError} once the values take more than PICKLE_MEMORY_BYTES_MAX. */
+  /** @throws {LimitError} once the values take more memory than the pickle's size explains. */
   charge(bytes: number): void {
-    this.#charged += bytes;
-    if (this.#charged > PICKLE_MEMORY_BYTES_MAX) {
-      throw new LimitError(`'${this.input.file}': the pickle has too many values`, {
-        file: this.input.file,
-        limit: 'PICKLE_MEMORY_BYTES_MAX',
-        max: PICKLE_MEMORY_BYTES_MAX,
-      });
-    }
+    this.#budget.charge(bytes);
   }
 
   push(value: PickleValue): void {
-    this.charge(VALUE_BYTES);
     this.origins[this.stack.length] = -1;
     this.stack.push(value);
+    if (this.stack.length <= this.#stackHigh) return;
+    this.#stackHigh = this.stack.length;
+    this.charge(PLACE_BYTES);
   }
 
   /** Pushes an integer whose opcode is at `origin`. */
@@ -73,20 +81,27 @@ export class PickleMachine {
   }
 
   pushSequence(kind: PickleSequence['kind'], items: PickleValue[]): void {
-    this.charge(CONTAINER_BYTES + 8 * items.length);
+    this.charge(SEQUENCE_BYTES + 8 * items.length);
     this.push(new PickleSequence(kind, items));
   }
 
   pushDict(): PickleDict {
-    this.charge(2 * CONTAINER_BYTES);
+    this.charge(DICT_BYTES);
     const dict = new PickleDict();
     this.push(dict);
     return dict;
   }
 
   pushObject(callable: PickleValue, args: PickleValue[]): void {
-    this.charge(5 * CONTAINER_BYTES);
+    this.charge(OBJECT_BYTES);
     this.push(new PickleObject(callable, args));
+  }
+
+  mark(): void {
+    this.marks.push(this.stack.length);
+    if (this.marks.length <= this.#marksHigh) return;
+    this.#marksHigh = this.marks.length;
+    this.charge(PLACE_BYTES);
   }
 
   /** Values below the last mark belong to an outer container and cannot be popped. */
@@ -117,15 +132,31 @@ export class PickleMachine {
     return this.stack.splice(mark);
   }
 
+  /** Memorizes the value on top under the next free index. */
+  rememberNext(): void {
+    this.remember(this.#memo.length + this.#sparseMemo.size);
+  }
+
   remember(index: number): void {
-    this.charge(MEMO_BYTES);
-    this.memo.set(index, this.top());
+    const value = this.top();
+    if (index < this.#memo.length) this.#memo[index] = value;
+    else if (index === this.#memo.length) {
+      this.charge(MEMO_BYTES);
+      this.#memo.push(value);
+      this.#sparseMemo.delete(index);
+    } else {
+      this.charge(SPARSE_MEMO_BYTES);
+      this.#sparseMemo.set(index, value);
+    }
   }
 
   recall(index: number): void {
-    const value = this.memo.get(index);
-    if (value === undefined) throw this.corrupt(`nothing was memorized as ${index}`);
-    this.push(value);
+    const value = this.#memo[index] ?? this.#sparseMemo.get(index);
+    // null is a value that can be memorized.
+    if (value === undefined && this.#memo[index] === undefined) {
+      throw this.corrupt(`nothing was memorized as ${index}`);
+    }
+    this.push(value ?? null);
   }
 
   /** Notes a number that may differ from checkpoint to checkpoint. */
@@ -137,20 +168,35 @@ export class PickleMachine {
   /** Adds key–value pairs to the dict or object on top. `base` is the place of the first on the stack. */
   setItems(pairs: readonly PickleValue[], base: number): void {
     if (pairs.length % 2 !== 0) throw this.corrupt('a key has no value');
-    const target = this.top();
-    const dict = target instanceof PickleObject ? target.dict : target;
-    if (!(dict instanceof PickleDict)) throw this.corrupt('items are set in what is no dict');
-    this.charge(8 * pairs.length);
-    for (let i = 0; i < pairs.length; i += 2) {
-      dict.keys.push(pairs[i] as PickleValue);
-      dict.values.push(pairs[i + 1] as PickleValue);
-      const origin = this.origins[base + i + 1] ?? -1;
+    const dict = this.#dictOnTop();
+    const count = pairs.length / 2;
+    const keys = new Array<PickleValue>(count);
+    const values = new Array<PickleValue>(count);
+    for (let i = 0; i < count; i++) {
+      keys[i] = pairs[2 * i] as PickleValue;
+      values[i] = pairs[2 * i + 1] as PickleValue;
+      const origin = this.origins[base + 2 * i + 1] ?? -1;
       if (origin >= 0) this.note(origin, integerBytes(this.input.bytes, origin), false);
     }
+    dict.keys = this.#joined(dict.keys, keys);
+    dict.values = this.#joined(dict.values, values);
   }
 
-  /** Adds items to the list, set or object on top. */
-  extend(items: readonly PickleValue[]): void {
+  #dictOnTop(): PickleDict {
+    const target = this.top();
+    if (target instanceof PickleDict) return target;
+    if (!(target instanceof PickleObject)) {
+      throw this.corrupt('items are set in what is no dict');
+    }
+    if (target.dict === null) {
+      this.charge(DICT_BYTES);
+      target.dict = new PickleDict();
+    }
+    return target.dict;
+  }
+
+  /** Adds items to the list, set or object on top, which may keep the array. */
+  extend(items: PickleValue[]): void {
     const target = this.top();
     if (!(target instanceof PickleObject) && !(target instanceof PickleSequence)) {
       throw this.corrupt('items are added to what is no list');
@@ -158,8 +204,27 @@ export class PickleMachine {
     if (target instanceof PickleSequence && target.kind === 'tuple') {
       throw this.corrupt('items are added to a tuple');
     }
-    this.charge(8 * items.length);
-    for (const item of items) target.items.push(item);
+    target.items = this.#joined(target.items, items);
+  }
+
+  /** Gives the object on top a state. */
+  addState(state: PickleValue): void {
+    const target = this.top();
+    if (!(target instanceof PickleObject)) {
+      throw this.corrupt('a state is given to what is no object');
+    }
+    target.states = this.#joined(target.states, [state]);
+  }
+
+  /** `more` itself where there was nothing, so that it takes no more room than it needs. */
+  #joined(items: PickleValue[], more: PickleValue[]): PickleValue[] {
+    if (items.length === 0) {
+      this.charge(16 + 32 + 8 * more.length);
+      return more;
+    }
+    this.charge(ITEM_BYTES * more.length + (items.length === 1 ? SPARE_BYTES : 0));
+    for (const item of more) items.push(item);
+    return items;
   }
 
   /** A line without its end. @param encoding Latin-1 for the text opcodes of protocol 0. */
@@ -175,8 +240,10 @@ export class PickleMachine {
   /** The next `length` bytes as text; UTF-8 that is malformed becomes U+FFFD. */
   text(length: number, what: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
     const bytes = this.input.take(length, what);
-    this.charge(2 * length + VALUE_BYTES);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString(encoding);
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, length).toString(encoding);
+    // One byte for each character, unless one of them needs two.
+    this.charge(CHARGES.text + (text.length === length ? length : 2 * text.length));
+    return text;
   }
 }
 

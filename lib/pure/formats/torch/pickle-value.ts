@@ -18,6 +18,10 @@ export type PickleValue =
   | PickleObject
   | PicklePersistent;
 
+/** Shared by all that hold nothing yet: most objects of a pickle have neither items nor states. */
+const NOTHING: PickleValue[] = [];
+Object.freeze(NOTHING);
+
 export class PickleFloat {
   readonly value: number;
   constructor(value: number) {
@@ -28,7 +32,7 @@ export class PickleFloat {
 /** A list, tuple, set or frozenset; sets keep the order of the pickle. */
 export class PickleSequence {
   readonly kind: 'list' | 'tuple' | 'set';
-  readonly items: PickleValue[];
+  items: PickleValue[];
   constructor(kind: 'list' | 'tuple' | 'set', items: PickleValue[]) {
     this.kind = kind;
     this.items = items;
@@ -37,8 +41,8 @@ export class PickleSequence {
 
 /** Entries in the order of the pickle; a key may stand twice, the later one counts. */
 export class PickleDict {
-  readonly keys: PickleValue[] = [];
-  readonly values: PickleValue[] = [];
+  keys: PickleValue[] = NOTHING;
+  values: PickleValue[] = NOTHING;
 }
 
 /** The name of a class, function or constant: only its name. */
@@ -56,11 +60,11 @@ export class PickleObject {
   /** Arguments of the call; keyword arguments, if any, are one more dict behind them. */
   readonly args: PickleValue[];
   /** Arguments of BUILD, in order. */
-  readonly states: PickleValue[] = [];
+  states: PickleValue[] = NOTHING;
   /** What APPEND(S) and ADDITEMS gave. */
-  readonly items: PickleValue[] = [];
-  /** What SETITEM(S) gave. */
-  readonly dict = new PickleDict();
+  items: PickleValue[] = NOTHING;
+  /** What SETITEM(S) gave, or null if there was none. */
+  dict: PickleDict | null = null;
   constructor(callable: PickleValue, args: PickleValue[]) {
     this.callable = callable;
     this.args = args;

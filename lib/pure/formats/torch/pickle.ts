@@ -3,26 +3,32 @@
  *
  * A pickle is a program for a stack machine whose REDUCE, NEWOBJ and BUILD would call what GLOBAL
  * names. Here they make a `PickleObject`, which only says what would be called with which arguments;
- * torch-pickle.ts knows the structure of the few callables that matter. Start at `parsePickle`.
+ * torch-tensor.ts knows the structure of the few callables that matter. Start at `parsePickle`.
  *
  * @see the module pickletools of Python's standard library for the opcodes.
  */
 import { LimitError } from '../../../base/errors.js';
 import { PICKLE_BYTES_MAX, PICKLE_OPS_MAX } from '../../../base/limits.js';
+import { CHARGES, type MemoryBudget } from '../memory-budget.js';
 import { type NumberRange, PickleMachine } from './pickle-machine.js';
 import {
   PickleFloat,
   PickleGlobal,
-  PickleObject,
   PicklePersistent,
   PickleSequence,
   type PickleValue,
 } from './pickle-value.js';
 
+/** Longest line that is a number in text: more than Python writes for any that is read here. */
+const NUMBER_TEXT_MAX = 2500;
 /** Longest integer: no real pickle has one above 64 bits, and their conversion is not linear. */
 const INTEGER_BYTES_MAX = 1024;
 const STOP = 0x2e;
 const PROTOCOL_MAX = 5;
+
+/** A boxed float; the name of a global, joined from the two texts that are charged apart. */
+const FLOAT_BYTES = 48;
+const GLOBAL_BYTES = 32 + 32;
 
 /** A pickle as data. */
 export interface Pickle {
@@ -37,17 +43,18 @@ export interface Pickle {
 /**
  * Parses one pickle.
  *
- * @param bytes  kept by byte strings of the result.
- * @param file   named in errors.
+ * @param bytes   kept by byte strings of the result.
+ * @param file    named in errors.
+ * @param budget  charged for the values; it has been granted the bytes.
  * @throws {CorruptError} DLV_CORRUPT for an unknown opcode, a stack underflow, a value of the wrong
  * kind, out-of-band buffers and extension codes; {TruncatedError} if a length goes beyond the end or
  * there is no STOP; {LimitError} beyond the bounds on bytes, opcodes, memory and integers.
  */
-export function parsePickle(bytes: Uint8Array, file: string): Pickle {
+export function parsePickle(bytes: Uint8Array, file: string, budget: MemoryBudget): Pickle {
   if (bytes.length > PICKLE_BYTES_MAX) {
     throw limit(file, 'PICKLE_BYTES_MAX', bytes.length, PICKLE_BYTES_MAX);
   }
-  const machine = new PickleMachine(bytes, file);
+  const machine = new PickleMachine(bytes, file, budget);
   const { input } = machine;
   for (let steps = 0; ; steps++) {
     if (steps >= PICKLE_OPS_MAX) throw limit(file, 'PICKLE_OPS_MAX', steps, PICKLE_OPS_MAX);
@@ -79,6 +86,13 @@ function limit(file: string, name: string, value: number, max: number): LimitErr
     value,
     max,
   });
+}
+
+/** A line that is a number: no pattern is tried on one that is far too long. */
+function numberLine(m: PickleMachine, what: string): string {
+  const line = m.line(what).trim();
+  if (line.length > NUMBER_TEXT_MAX) throw m.corrupt(`${what} of ${line.length} characters`);
+  return line;
 }
 
 type Opcode = (m: PickleMachine) => void;
@@ -130,22 +144,23 @@ define({
   '0x8a': (m) => m.push(longOf(m, m.input.u8('integer length'))),
   '0x8b': (m) => m.push(longOf(m, m.input.u32('integer length'))),
   I: (m) => {
-    const line = m.line('integer');
+    const line = numberLine(m, 'integer');
     m.push(line === '00' ? false : line === '01' ? true : decimal(m, line));
   },
-  L: (m) => m.push(decimal(m, m.line('integer').replace(/L$/, ''))),
+  L: (m) => m.push(decimal(m, numberLine(m, 'integer').replace(/L$/, ''))),
   F: (m) => {
-    const line = m.line('float').trim();
-    if (!/^[-+]?(\d+\.?\d*([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|inf|nan)$/.test(line)) {
+    const line = numberLine(m, 'float');
+    if (!/^[-+]?(\d+(\.\d*)?([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|inf|nan)$/.test(line)) {
       throw m.corrupt('a float is no number');
     }
+    m.charge(FLOAT_BYTES);
     const unsigned = line.replace(/^[-+]/, '').replace('inf', 'Infinity').replace('nan', 'NaN');
     m.push(new PickleFloat((line.startsWith('-') ? -1 : 1) * Number(unsigned)));
   },
   G: (m) => {
     m.note(m.input.offset, 8, true);
     const bytes = m.input.take(8, 'float');
-    m.charge(32);
+    m.charge(FLOAT_BYTES);
     m.push(new PickleFloat(new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0)));
   },
 });
@@ -157,15 +172,15 @@ function longOf(m: PickleMachine, length: number): number | bigint {
     throw limit(m.input.file, 'bytes of an integer', length, INTEGER_BYTES_MAX);
   }
   const bytes = m.input.take(length, 'integer');
-  m.charge(length);
+  m.charge(CHARGES.text + length);
   const hex = Buffer.from(bytes).reverse().toString('hex');
   return exact(hex === '' ? 0n : BigInt.asIntN(8 * length, BigInt(`0x${hex}`)));
 }
 
 function decimal(m: PickleMachine, line: string): number | bigint {
-  if (!/^\s*[-+]?\d{1,2400}\s*$/.test(line)) throw m.corrupt('an integer is no number');
-  const text = line.trim();
-  return exact(BigInt(text.startsWith('+') ? text.slice(1) : text));
+  if (!/^[-+]?\d{1,2400}$/.test(line)) throw m.corrupt('an integer is no number');
+  m.charge(line.length);
+  return exact(BigInt(line.startsWith('+') ? line.slice(1) : line));
 }
 
 function exact(value: bigint): number | bigint {
@@ -226,10 +241,7 @@ function unquote(m: PickleMachine, line: string): string {
 
 // Containers.
 define({
-  '(': (m) => {
-    m.charge(8);
-    m.marks.push(m.stack.length);
-  },
+  '(': (m) => m.mark(),
   '0': (m) => {
     // Pops a mark where there is nothing above it.
     if (m.marks.length > 0 && m.marks.at(-1) === m.stack.length) m.marks.pop();
@@ -276,7 +288,7 @@ define({
   p: (m) => m.remember(memoIndex(m)),
   q: (m) => m.remember(m.input.u8('memo index')),
   r: (m) => m.remember(m.input.u32('memo index')),
-  '0x94': (m) => m.remember(m.memo.size),
+  '0x94': (m) => m.rememberNext(),
   g: (m) => m.recall(memoIndex(m)),
   h: (m) => m.recall(m.input.u8('memo index')),
   j: (m) => m.recall(m.input.u32('memo index')),
@@ -284,7 +296,7 @@ define({
 
 // What would run code, as data.
 const global = (m: PickleMachine, module: string, name: string): PickleGlobal => {
-  m.charge(96 + module.length + name.length);
+  m.charge(GLOBAL_BYTES);
   return new PickleGlobal(`${module}.${name}`);
 };
 const argumentsOf = (m: PickleMachine, value: PickleValue): PickleValue[] => {
@@ -322,10 +334,7 @@ define({
   },
   b: (m) => {
     const state = m.pop();
-    const target = m.top();
-    if (!(target instanceof PickleObject)) throw m.corrupt('a state is given to what is no object');
-    m.charge(16);
-    target.states.push(state);
+    m.addState(state);
   },
   P: (m) => pushPersistent(m, m.line('persistent id')),
   Q: (m) => pushPersistent(m, m.pop()),

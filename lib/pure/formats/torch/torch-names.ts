@@ -2,7 +2,8 @@
  * Names, roles and the step of a PyTorch checkpoint, from the keys of its top-level dict.
  */
 import type { Role, TensorSpan } from '../../tensor/layout.js';
-import { assignRoles } from '../roles.js';
+import type { MemoryBudget } from '../memory-budget.js';
+import { assignRoles, STEP_KEYS } from '../roles.js';
 import { TensorNames } from '../tensor-names.js';
 import type { PickleValue } from './pickle-value.js';
 import type { TorchView } from './torch-tensor.js';
@@ -20,16 +21,15 @@ const EMA_KEYS = new Set(['ema', 'model_ema', 'ema_model', 'ema_state_dict']);
 /** Keys under which training scripts put the state dict: dropped, so that names are those of the
  *  state dict saved alone. */
 const WRAPPER_KEYS = new Set(['model_state_dict', 'state_dict', 'model']);
-/** Keys of the training step; an epoch is no step. */
-const STEP_KEYS = ['step', 'global_step', 'iteration'];
 
 /**
  * Gives every tensor its role and a name that is unique in it.
+ * @param budget   charged for names and tensors.
  * @param offsetOf byte offset in the file of the first element of a view.
  */
 export function nameTensors(
   found: readonly FoundTensor[],
-  file: string,
+  budget: MemoryBudget,
   offsetOf: (view: TorchView) => number,
 ): TensorSpan[] {
   const roles = rolesOf(found);
@@ -37,12 +37,13 @@ export function nameTensors(
   return found.map((tensor, i): TensorSpan => {
     const { top, rest, view } = tensor;
     const role = roles[i] as Role;
-    const given = names.get(role) ?? new TensorNames(file);
+    const given = names.get(role) ?? new TensorNames(budget);
     names.set(role, given);
     const full = fullName(tensor);
     const drops = role === 'weights' && top !== null && WRAPPER_KEYS.has(top) && rest !== '';
     const name = given.add(drops && !given.has(rest) ? rest : full);
     const { dtype, shape, strides } = view;
+    budget.chargeTensor(name, 2 * shape.length);
     return { name, dtype, shape, strides, offset: offsetOf(view), role };
   });
 }

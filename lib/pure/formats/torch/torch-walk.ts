@@ -6,6 +6,7 @@
  */
 import { CorruptError, LimitError } from '../../../base/errors.js';
 import { NESTING_MAX, PICKLE_STEPS_MAX, TENSORS_PER_FILE_MAX } from '../../../base/limits.js';
+import { CHARGES, type MemoryBudget } from '../memory-budget.js';
 import {
   PickleDict,
   PickleGlobal,
@@ -47,6 +48,8 @@ export interface TorchContent {
   sparse: number;
 }
 
+/** Memory of a tensor that was found, its view and its storage, until it is one of the layout. */
+const FOUND_BYTES = 400;
 /** What entering a container counts for. */
 const CONTAINER_STEPS = 8;
 /** Dicts of these classes are walked like plain ones. */
@@ -72,9 +75,13 @@ const FAMILIAR = new RegExp(
   ].join('|'),
 );
 
-/** @param file named in errors. @throws {CorruptError} {LimitError} */
-export function walkTorch(value: PickleValue, file: string): TorchContent {
-  const walk = new Walk(file);
+/**
+ * @param file    named in errors.
+ * @param budget  charged for what is found.
+ * @throws {CorruptError} {LimitError}
+ */
+export function walkTorch(value: PickleValue, file: string, budget: MemoryBudget): TorchContent {
+  const walk = new Walk(file, budget);
   walk.visit(value, { top: null, rest: '' }, 0);
   const dict = dictOf(value);
   return { ...walk.found, root: dict && entriesOf(dict) };
@@ -93,10 +100,12 @@ class Walk {
   readonly #open = new Set<PickleValue>();
   readonly #foreign = new Set<string>();
   readonly #unsupported = new Set<string>();
+  readonly #budget: MemoryBudget;
   #steps = 0;
 
-  constructor(file: string) {
+  constructor(file: string, budget: MemoryBudget) {
     this.#file = file;
+    this.#budget = budget;
   }
 
   visit(value: PickleValue, path: Path, depth: number): void {
@@ -139,6 +148,8 @@ class Walk {
 
   #dict(dict: PickleDict, path: Path, depth: number): void {
     this.#step(dict.keys.length);
+    // Entries by key, until all were visited.
+    this.#budget.charge(CHARGES.entry * dict.keys.length);
     for (const [key, value] of entriesOf(dict)) {
       if (isOpen(value)) this.visit(value, below(path, key), depth + 1);
     }
@@ -182,7 +193,7 @@ class Walk {
     }
     this.#items(object.args, path, depth);
     this.#items(object.items, path, depth);
-    this.#dict(object.dict, path, depth);
+    if (object.dict !== null) this.#dict(object.dict, path, depth);
     for (const state of object.states) this.#state(state, path, depth);
   }
 
@@ -207,6 +218,10 @@ class Walk {
     if (tensors.length >= TENSORS_PER_FILE_MAX) {
       throw this.#limit('TENSORS_PER_FILE_MAX', TENSORS_PER_FILE_MAX);
     }
+    const { top, rest, view } = tensor;
+    // The names are joined later, each in memory of its own.
+    const nameBytes = (top?.length ?? 0) + rest.length;
+    this.#budget.charge(FOUND_BYTES + nameBytes + 16 * view.shape.length);
     tensors.push(tensor);
   }
 
@@ -248,17 +263,19 @@ function dictOf(value: PickleValue): PickleDict | null {
   if (value instanceof PickleDict) return value;
   if (!(value instanceof PickleObject) || !DICTS.has(value.name ?? '')) return null;
   const [pairs] = value.args;
-  if (!(pairs instanceof PickleSequence)) return value.dict;
+  if (!(pairs instanceof PickleSequence)) return value.dict ?? new PickleDict();
   // Python 2 and protocol 0 give the entries of an OrderedDict as a list of pairs.
   const dict = new PickleDict();
+  dict.keys = [];
+  dict.values = [];
   for (const pair of pairs.items) {
     if (!(pair instanceof PickleSequence) || pair.items.length !== 2) continue;
     dict.keys.push(pair.items[0] as PickleValue);
     dict.values.push(pair.items[1] as PickleValue);
   }
-  for (const [i, key] of value.dict.keys.entries()) {
+  for (const [i, key] of value.dict?.keys.entries() ?? []) {
     dict.keys.push(key);
-    dict.values.push(value.dict.values[i] as PickleValue);
+    dict.values.push(value.dict?.values[i] as PickleValue);
   }
   return dict;
 }

@@ -12,6 +12,7 @@ import { PICKLE_BYTES_MAX } from '../../../base/limits.js';
 import { DTYPES } from '../../tensor/dtype.js';
 import { blobLayout, type FileLayout, type VariableRange } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';
+import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { buildSpans, type SpanClaim } from '../spans.js';
 import { footprintBytes } from '../validate.js';
 import { firstZipName, readZip, readZipEntry, ZIP_STORED } from '../zip/zip.js';
@@ -69,22 +70,21 @@ interface Program {
 }
 
 async function readArchive(source: ByteSource, signal?: AbortSignal): Promise<FileLayout> {
-  const { entries, start } = await readZip(source, signal);
+  const budget = new MemoryBudget(source.name);
+  const { entries, start } = await readZip(source, { signal, budget });
   if (start > 0) throw corrupt(source, 'it is several archives, one after another');
   const byName = uniqueNames(source, entries);
   const root = entries[0]?.name.split('/')[0] ?? '';
   const isSwapped = await readByteOrder(source, byName.get(`${root}/byteorder`));
-  const data = await readProgram(source, byName.get(`${root}/data.pkl`), `${root}/data/`);
+  const program = (entry: string, folder: string): Promise<Program | null> =>
+    readProgram(source, byName.get(`${root}/${entry}`), `${root}/${folder}/`, budget);
+  const data = await program('data.pkl', 'data');
   if (data === null) {
     // Only by the name of its first entry did it look like PyTorch's; other tools use such names too.
     if (!byName.has(`${root}/version`)) return blobLayout();
     throw corrupt(source, `the archive has no entry '${root}/data.pkl'`);
   }
-  const constants = await readProgram(
-    source,
-    byName.get(`${root}/constants.pkl`),
-    `${root}/constants/`,
-  );
+  const constants = await program('constants.pkl', 'constants');
   const programs = constants ? [data, constants] : [data];
   const placed = programs.map((program) => placeStorages(source, program, byName, isSwapped));
   const tensors = programs.flatMap((program, i) => {
@@ -92,20 +92,22 @@ async function readArchive(source: ByteSource, signal?: AbortSignal): Promise<Fi
     return program === data ? usable : usable.map((tensor) => ({ ...tensor, top: 'constants' }));
   });
   const offsets = new Map(placed.flatMap(({ offsets }) => [...offsets]));
+  for (const { claims } of placed) budget.charge(claims.length * CHARGES.claim);
+  budget.charge(entries.length * CHARGES.extent);
   const warnings = placed.flatMap((one) => one.warnings);
   warnings.push(...programs.flatMap(({ content }) => contentWarnings(content)));
-  return {
+  return budget.layout({
     ...blobLayout(warnings),
     format: 'torch',
     extents: buildSpans(placed.flatMap(({ claims }) => claims)),
-    tensors: nameTensors(tensors, source.name, (view) => {
+    tensors: nameTensors(tensors, budget, (view) => {
       const base = offsets.get(view.storage) ?? 0;
       // An empty view may claim any offset; it has no bytes to point to.
       return view.shape.includes(0) ? base : base + viewOffset(view);
     }),
     variable: variableRanges(entries, programs, `${root}/.data/serialization_id`),
     step: stepOfRoot(data.content.root),
-  };
+  });
 }
 
 /** Entries by name. @throws {CorruptError} if two have one: PyTorch would read either. */
@@ -133,6 +135,7 @@ async function readProgram(
   source: ByteSource,
   entry: ZipEntry | undefined,
   folder: string,
+  budget: MemoryBudget,
 ): Promise<Program | null> {
   if (entry === undefined) return null;
   let bytes: Uint8Array;
@@ -150,8 +153,9 @@ async function readProgram(
   } else {
     bytes = await readZipEntry(source, entry, PICKLE_BYTES_MAX);
   }
-  const pickle = parsePickle(bytes, source.name);
-  return { entry, pickle, content: walkTorch(pickle.value, source.name), folder };
+  budget.grant(bytes.length);
+  const pickle = parsePickle(bytes, source.name, budget);
+  return { entry, pickle, content: walkTorch(pickle.value, source.name, budget), folder };
 }
 
 /** The storages of one program in the file. */

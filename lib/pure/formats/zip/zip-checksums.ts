@@ -16,7 +16,7 @@ export async function findChecksumPatches(
   signal?: AbortSignal,
 ): Promise<{ offset: number; bytes: Uint8Array }[]> {
   const patches: { offset: number; bytes: Uint8Array }[] = [];
-  for (const entry of (await readZip(source, signal)).entries) {
+  for (const entry of (await readZip(source, { signal })).entries) {
     if (entry.method !== ZIP_STORED) continue;
     const found = await checksumOf(source, entry, signal);
     if (found === entry.crc) continue;

@@ -8,6 +8,7 @@ import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
 import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
+import type { MemoryBudget } from '../memory-budget.js';
 import { decodeCp437 } from './cp437.js';
 import type { ZipEnd } from './zip-end.js';
 
@@ -46,10 +47,14 @@ const LOCAL_HEADER_BYTES = 30;
 const ENCRYPTED = 0x0001 | 0x0040 | 0x2000;
 const UTF8_NAME = 0x0800;
 
+/** Memory of an entry and its variable ranges, besides the name. */
+const ZIP_ENTRY_BYTES = 360;
+
 /** Reads all entries. `dataOffset` and `endOffset` are least values until the local header is read. */
 export async function readCentralDirectory(
   source: ByteSource,
   end: ZipEnd,
+  budget: MemoryBudget,
   signal?: AbortSignal,
 ): Promise<ZipEntry[]> {
   if (end.entryCount * ENTRY_BYTES > end.directoryBytes) {
@@ -71,7 +76,10 @@ export async function readCentralDirectory(
       }
     }
     const before = window.offset;
-    entries.push(readEntry(source, window, offset, end));
+    const entry = readEntry(source, window, offset, end);
+    // Its local header is read later, but it is there.
+    budget.charge(ZIP_ENTRY_BYTES + 2 * entry.name.length);
+    entries.push(entry);
     offset += window.offset - before;
   }
   if (offset !== directoryEnd) {

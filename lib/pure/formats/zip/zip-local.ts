@@ -4,6 +4,7 @@
  */
 import type { ByteSource } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
+import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import { decodeCp437 } from './cp437.js';
 import { findZip64, type ZipEntry } from './zip-directory.js';
@@ -74,25 +75,22 @@ export async function checkLocalHeader(
     if (crc !== entry.crc) throw lie('its two headers have different checksums');
   }
   // Time, date and checksum of the local header stand side by side, before those of the directory.
-  entry.variable.unshift({
-    offset: headerOffset + 4 + 3 * 2,
-    length: 2 + 2 + 4,
-    fixedLength: true,
-  });
-  if (afterData) await checkDescriptor(source, entry, dataEnd, lie);
+  const ranges = [{ offset: headerOffset + 4 + 3 * 2, length: 2 + 2 + 4, fixedLength: true }];
+  if (afterData) ranges.push(await checkDescriptor(source, entry, dataEnd, lie));
+  entry.variable = [...ranges, ...entry.variable];
 }
 
 function sameName(local: Buffer, entry: ZipEntry): boolean {
   return local.toString('utf8') === entry.name || decodeCp437(local) === entry.name;
 }
 
-/** Finds the checksum after the data; the record has four forms (signature or not, 4 or 8 bytes). */
+/** Finds the checksum after the data and moves `endOffset` behind it; the record has four forms (signature or not, 4 or 8 bytes). */
 async function checkDescriptor(
   source: ByteSource,
   entry: ZipEntry,
   dataEnd: number,
   lie: (what: string) => Error,
-): Promise<void> {
+): Promise<VariableRange> {
   const length = Math.min(DESCRIPTOR_BYTES_MAX, dataEnd - entry.endOffset);
   const bytes = Buffer.from(await source.read(entry.endOffset, length));
   for (const start of [4, 0]) {
@@ -106,9 +104,8 @@ async function checkDescriptor(
       if (read(start + 4) !== entry.compressedSize) continue;
       if (read(start + 4 + sizeBytes) !== entry.size) continue;
       const offset = entry.endOffset + start;
-      entry.variable.splice(1, 0, { offset, length: 4, fixedLength: true });
       entry.endOffset += end;
-      return;
+      return { offset, length: 4, fixedLength: true };
     }
   }
   throw lie('no data descriptor follows its data');

@@ -13,6 +13,7 @@ import { crc32 } from '../../../base/bytes/checksum.js';
 import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { LimitError } from '../../../base/errors.js';
 import { corrupt } from '../format.js';
+import { MemoryBudget } from '../memory-budget.js';
 import { NearSource } from '../near-source.js';
 import { readCentralDirectory, type ZipEntry } from './zip-directory.js';
 import { readZipEnd } from './zip-end.js';
@@ -42,20 +43,26 @@ export function firstZipName(head: Uint8Array): string | null {
   return Buffer.from(head.subarray(30, 30 + length)).toString('latin1');
 }
 
+/** Settings of `readZip`. */
+export interface ZipOptions {
+  signal?: AbortSignal | undefined;
+  /** Offset just past the archive; default: the end of the file. */
+  end?: number;
+  /** Granted what the directory and the headers explain, and charged for the entries. */
+  budget?: MemoryBudget;
+}
+
 /**
  * Reads directory and local headers of an archive; no data is read.
  *
- * @param endOffset  offset just past the archive.
  * @throws {CorruptError} DLV_CORRUPT for an archive that lies or is not supported (encrypted, in
  * several parts, overlapping entries); {LimitError} beyond the bounds.
  */
-export async function readZip(
-  source: ByteSource,
-  signal?: AbortSignal,
-  endOffset = source.size,
-): Promise<ZipArchive> {
-  const end = await readZipEnd(source, endOffset);
-  const entries = await readCentralDirectory(source, end, signal);
+export async function readZip(source: ByteSource, options: ZipOptions = {}): Promise<ZipArchive> {
+  const { signal, budget = new MemoryBudget(source.name) } = options;
+  const end = await readZipEnd(source, options.end ?? source.size);
+  budget.grant(end.directoryBytes);
+  const entries = await readCentralDirectory(source, end, budget, signal);
   const inFileOrder = [...entries].sort((a, b) => a.headerOffset - b.headerOffset);
   const near = new NearSource(source);
   let previous: ZipEntry | null = null;
@@ -70,6 +77,7 @@ export async function readZip(
       );
     }
     await checkLocalHeader(near, entry, end.directoryOffset);
+    budget.grant(entry.dataOffset - entry.headerOffset);
     previous = entry;
   }
   return { entries, start: end.start, directoryOffset: end.directoryOffset };

@@ -3,6 +3,7 @@ import test from 'ava';
 import {
   decodeCanonical,
   encodeCanonical,
+  encodeLongArray,
   type Packed,
 } from '../../../../lib/base/bytes/msgpack.js';
 import { BLOB_BYTES_MAX, BLOB_MEMORY_BYTES_MAX } from '../../../../lib/base/limits.js';
@@ -33,4 +34,15 @@ test('msgpack: a list of a million tensors is well inside the limit', (t) => {
   const bytes = encodeCanonical(tensors);
   t.true(bytes.length * 3 < BLOB_BYTES_MAX);
   t.is((decodeCanonical(bytes, 'x') as Packed[]).length, 300_000);
+});
+
+test('msgpack: an array that is encoded in pieces has the bytes of the whole', (t) => {
+  for (const count of [0, 1, 15, 16, 1023, 1024, 1025, 2048, 65_535, 65_536, 70_000]) {
+    const items = Array.from({ length: count }, (_, i): Packed => (i % 7 === 0 ? ['x', i] : i));
+    t.deepEqual(
+      Buffer.concat([...encodeLongArray(count, items)]),
+      Buffer.from(encodeCanonical(items)),
+      `${count} items`,
+    );
+  }
 });

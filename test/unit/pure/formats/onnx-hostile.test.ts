@@ -4,8 +4,9 @@
  */
 import fs from 'node:fs';
 import test from 'ava';
+import { MemorySource } from '../../../../lib/base/bytes/files.js';
 import { onnxReader } from '../../../../lib/pure/formats/onnx/onnx.js';
-import { readOnnxGraph } from '../../../../lib/pure/formats/onnx/onnx-graph.js';
+import { readOnnxGraph, readOnnxModel } from '../../../../lib/pure/formats/onnx/onnx-graph.js';
 import { validateLayout } from '../../../../lib/pure/formats/validate.js';
 import { fuzzReader } from '../../../helpers/fuzz.js';
 import { HoleSource } from '../../../helpers/hole-source.js';
@@ -209,10 +210,25 @@ test('onnx: long attributes are not held', async (t) => {
 });
 
 test('onnx: many empty nodes are refused before they fill the memory', async (t) => {
-  const content = onnxModel(Buffer.from('0a00'.repeat(2 << 20), 'hex'));
+  const content = onnxModel(Buffer.from('0a00'.repeat(1 << 20), 'hex'));
+  await t.throwsAsync(readOnnxModel(new MemorySource(content)), {
+    code: 'DLV_LIMIT',
+    message: /takes more than 51 MiB of memory/,
+  });
+});
+
+test('onnx: nodes without tensors are not kept, and change no name', async (t) => {
+  const constant = bytes(
+    1,
+    bytes(4, 'Scale'),
+    bytes(5, bytes(1, 'value'), bytes(5, tensorProto({ name: '' }))),
+  );
+  const content = onnxModel(Buffer.from('0a00'.repeat(200_000), 'hex'), constant);
   const layout = await layoutOf(content);
-  t.is(layout.format, 'blob');
-  t.regex(layout.warnings.join(), /bytes of structure/);
+  t.deepEqual(
+    layout.tensors.map(({ name }) => name),
+    ['Scale#200000/value'],
+  );
 });
 
 test('onnx: a tensor beyond 4 GiB is one extent, and little of the file is read', async (t) => {

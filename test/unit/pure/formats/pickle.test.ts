@@ -8,6 +8,7 @@ import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { isDamage } from '../../../../lib/base/errors.js';
+import { MemoryBudget } from '../../../../lib/pure/formats/memory-budget.js';
 import { type Pickle, parsePickle } from '../../../../lib/pure/formats/torch/pickle.js';
 import {
   PickleDict,
@@ -28,7 +29,13 @@ function program(...parts: (string | number[])[]): Buffer {
   );
 }
 
-const parse = (...parts: (string | number[])[]): Pickle => parsePickle(program(...parts), 'file');
+const parse = (...parts: (string | number[])[]): Pickle => parseBytes(program(...parts));
+
+function parseBytes(bytes: Uint8Array): Pickle {
+  const budget = new MemoryBudget('file');
+  budget.grant(bytes.length);
+  return parsePickle(bytes, 'file', budget);
+}
 const resultOf = (...parts: (string | number[])[]): PickleValue => parse(...parts).value;
 
 /** Values as plain ones that deepEqual compares. */
@@ -48,7 +55,7 @@ const lines = fs.readFileSync(fixture('torch', 'protocols.txt'), 'utf8').trim().
 for (const line of lines) {
   const [protocol = '', hex = ''] = line.split(' ');
   test(`pickle: protocol ${protocol} as Python writes it`, (t) => {
-    const { value, length } = parsePickle(Buffer.from(hex, 'hex'), 'file');
+    const { value, length } = parseBytes(Buffer.from(hex, 'hex'));
     t.is(length, hex.length / 2);
     t.true(value instanceof PickleDict);
     const dict = value as PickleDict;
@@ -84,7 +91,7 @@ test('pickle: numbers that training changes are noted with their place', (t) => 
     [0x3f, 0xf0, 0, 0, 0, 0, 0, 0],
     'X\x05\0\0\0epochM\x01\x02X\x05\0\0\0shapeK\x05\x85u.',
   );
-  const { numbers } = parsePickle(bytes, 'file');
+  const { numbers } = parseBytes(bytes);
   const opcodes = numbers?.map(({ offset, length, fixedLength }) => {
     return [bytes.toString('latin1', offset, offset + 1), length, fixedLength];
   });
@@ -205,7 +212,7 @@ test('pickle: every program ends in a value or an error of damage class', (t) =>
   fc.assert(
     fc.property(fc.array(part, { maxLength: 60 }), (parts) => {
       try {
-        parsePickle(Buffer.from(`${parts.join('')}.`, 'latin1'), 'file');
+        parseBytes(Buffer.from(`${parts.join('')}.`, 'latin1'));
       } catch (error) {
         if (!isDamage(error)) throw error;
       }

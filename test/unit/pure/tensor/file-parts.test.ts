@@ -94,7 +94,7 @@ test('cut: many gaps never make more than 16 MiB of fixed literals', (t) => {
 });
 
 test('cut: an empty file has no parts, a tensor without elements no part', (t) => {
-  t.deepEqual(cutFile(blobLayout(), 0), { parts: [], tensors: [] });
+  t.deepEqual(cutFile(blobLayout(), 0), { format: 'blob', parts: [], tensors: [] });
   const layout = blobLayout();
   const empty = { name: 'e', dtype: 'F32', strides: null, offset: 0, role: 'weights' } as const;
   layout.tensors.push({ ...empty, shape: [0, 3] });

@@ -5,11 +5,8 @@ import test from 'ava';
 import { objectId } from '../../../../lib/base/bytes/hash.js';
 import { ExtentHasher, idOfHashes } from '../../../../lib/pure/tensor/extent-id.js';
 import { splitPlanes } from '../../../../lib/pure/tensor/planes.js';
-import {
-  decodeSkeleton,
-  encodeSkeleton,
-  type Skeleton,
-} from '../../../../lib/pure/tensor/recipe.js';
+import type { Skeleton } from '../../../../lib/pure/tensor/recipe.js';
+import { decodeSkeleton, encodeSkeleton } from '../../../../lib/pure/tensor/skeleton.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 
 const page = (name: string): string =>

@@ -9,14 +9,13 @@ import { ROLES } from '../../../../lib/pure/tensor/layout.js';
 import {
   dataBlobLengths,
   decodeRecipe,
-  decodeSkeleton,
   encodeRecipe,
-  encodeSkeleton,
   IDS_PER_PAGE,
   type Part,
   type Recipe,
   type Skeleton,
 } from '../../../../lib/pure/tensor/recipe.js';
+import { decodeSkeleton, encodeSkeleton } from '../../../../lib/pure/tensor/skeleton.js';
 import { randomBytes, seededRandom } from '../../../helpers/rng.js';
 
 const width = fc.constantFrom(1, 2, 4, 8);
@@ -164,6 +163,8 @@ test('skeleton: lying counts and fields that contradict each other are refused',
   const row = ['n', 'F32', [1], null, 0, 1, 0];
   const data = [2, 4, 4];
   const wrong: [string, Packed][] = [
+    ['an earlier form', [0, 'x', new Uint8Array(0), [], []]],
+    ['a field too many', [1, 'x', new Uint8Array(0), [], [], 0]],
     ['fixed parts longer than the literal', [1, 'x', new Uint8Array(3), [[0, 4]], []]],
     ['fixed parts shorter than the literal', [1, 'x', new Uint8Array(3), [[0, 2]], []]],
     ['an unknown part', [1, 'x', new Uint8Array(0), [[5]], []]],
@@ -184,6 +185,13 @@ test('skeleton: lying counts and fields that contradict each other are refused',
   ];
   for (const [what, value] of wrong) {
     t.throws(() => decodeSkeleton(encodeCanonical(value), 's'), { code: 'DLV_CORRUPT' }, what);
+  }
+  // A later form may have any fields.
+  for (const later of [
+    [2, 'x'],
+    [2, 'x', new Uint8Array(0), [], [], 'more'],
+  ]) {
+    t.throws(() => decodeSkeleton(encodeCanonical(later), 's'), { code: 'DLV_FORMAT_VERSION' });
   }
   t.notThrows(() =>
     decodeSkeleton(encodeCanonical([1, 'x', new Uint8Array(0), [data], [row]]), 's'),

@@ -6,6 +6,7 @@ import { ReadFile } from '../../../../lib/base/bytes/files.js';
 import { type Id, objectId } from '../../../../lib/base/bytes/hash.js';
 import { AbortedError } from '../../../../lib/base/errors.js';
 import { CDC_MAX_BYTES } from '../../../../lib/base/limits.js';
+import { cutFile } from '../../../../lib/pure/tensor/file-parts.js';
 import { blobLayout } from '../../../../lib/pure/tensor/layout.js';
 import { BaseFinder } from '../../../../lib/storage/ingest/bases.js';
 import { ingestFile } from '../../../../lib/storage/ingest/ingest.js';
@@ -59,7 +60,7 @@ test('ingest: no chunk is being stored any more when a failure is reported', asy
   const note = (error: unknown) => unhandled.push(error);
   process.on('unhandledRejection', note);
   t.teardown(() => process.off('unhandledRejection', note));
-  await t.throwsAsync(ingestFile(session, source, blobLayout(), options), {
+  await t.throwsAsync(ingestFile(session, source, cutFile(blobLayout(), source.size), options), {
     message: 'the device is full',
   });
   t.is(atWork, 0);
