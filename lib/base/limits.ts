@@ -20,6 +20,8 @@ export const LITERAL_BLOB_BYTES = 256 * 1024;
 /** Memory that the values of one blob may take, by a charge for each: twice that of a skeleton of
  *  64 MiB, which holds about a million tensors. */
 export const BLOB_MEMORY_BYTES_MAX = 512 * 1024 * 1024;
+/** Items of one list in a blob: four for each tensor of TENSORS_PER_FILE_MAX. Node makes longer arrays slow. */
+export const LIST_ITEMS_MAX = 1 << 24;
 /** Content-defined chunks: smallest, target and largest size. */
 export const CDC_MIN_BYTES = 32 * 1024;
 export const CDC_TARGET_BYTES = 128 * 1024;
@@ -61,6 +63,8 @@ export const NPY_HEADER_BYTES_MAX = 1 << 20;
 /** JSON index of a sharded checkpoint. */
 export const INDEX_JSON_BYTES_MAX = 256 * 1024 * 1024;
 
+/** Size of one file: that of the largest file of ext4. */
+export const FILE_BYTES_MAX = 2 ** 44;
 /** Files of one version. */
 export const FILES_PER_VERSION_MAX = 10_000_000;
 /** Files that a version lists itself; more go into pages of their own (docs/format/version.md). */
@@ -79,7 +83,7 @@ export const NAME_BYTES_MAX = 4096;
 export const REF_NAME_BYTES_MAX = 1024;
 export const REF_PART_BYTES_MAX = 200;
 /** Reflog of one ref: some 100,000 lines are read back, older ones are skipped. */
-export const REFLOG_BYTES_MAX = 1 << 28;
+export const REFLOG_BYTES_MAX = 1 << 25;
 /** config file and .dlvignore: texts that people write. */
 export const USER_TEXT_BYTES_MAX = 1 << 20;
 /** Longest path in a version, in UTF-8 bytes (PATH_MAX of Linux). */
@@ -89,9 +93,14 @@ export const GIT_SHA1_BYTES_MAX = 10 * 1000 * 1000;
 
 /** Small sealed state files: refs, HEAD, format, lock. */
 export const STATE_FILE_BYTES_MAX = 1 << 20;
-/** Manifest and staging. */
-export const MANIFEST_BYTES_MAX = 1 << 28;
-export const STAGING_BYTES_MAX = 1 << 30;
+/** Manifest: some 400,000 sets, of which all but a few are as large as a set may be. Also budgets. */
+export const MANIFEST_BYTES_MAX = 1 << 25;
+/** Staging: more entries than this holds take more memory than BLOB_MEMORY_BYTES_MAX. */
+export const STAGING_BYTES_MAX = 1 << 28;
+/** Notes about one version: some 60,000 ids. */
+export const NOTES_BYTES_MAX = 1 << 22;
+/** Lines of a reflog that are reported as damaged; more tell nothing new. */
+export const DAMAGED_LINES_MAX = 1000;
 /** One pack file closes when its largest class passes this. */
 export const PACK_BYTES_TARGET = 256 * 1024 * 1024;
 /** A set whose encoded planes total less puts all classes into `hi`. */
@@ -122,7 +131,7 @@ export const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
 /** Run hashes of extents: 128 bytes for each MiB of fp32 elements. */
 export const HASH_CACHE_BYTES = 16 * 1024 * 1024;
 /** Decoded versions: a line of some thousand is walked without reading one twice. */
-export const VERSION_CACHE_ITEMS = 4096;
+export const VERSION_CACHE_BYTES = 128 * 1024 * 1024;
 /** Decoded pages of file lists, of up to FILES_PAGE_MAX entries. */
 export const PAGE_CACHE_ITEMS = 64;
 /** Files of packs that are open at once: far below the usual limit of 1,024 for a process. */

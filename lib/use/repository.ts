@@ -8,7 +8,7 @@ import { io, listDirectory } from '../base/bytes/files.js';
 import type { BlobKind, Id } from '../base/bytes/hash.js';
 import { LruCache } from '../base/bytes/lru-cache.js';
 import { ConfigError, ExistsError, isDamage } from '../base/errors.js';
-import { VERSION_CACHE_ITEMS } from '../base/limits.js';
+import { VERSION_CACHE_BYTES } from '../base/limits.js';
 import { Blobs } from '../storage/objects/blobs.js';
 import { ChainReader } from '../storage/objects/planes/chain-reader.js';
 import type { PlaneReader } from '../storage/objects/planes/plane-reader.js';
@@ -27,7 +27,7 @@ import { modelNameProblem } from '../storage/repo/refs/ref-name.js';
 import { Config, readConfig } from '../storage/repo/settings/config.js';
 import type { FileEntry, FilePage } from '../storage/repo/version/file-page.js';
 import { readTree } from '../storage/repo/version/file-tree.js';
-import { readVersion, type Version } from '../storage/repo/version/version.js';
+import { decodeVersion, shortId, type Version } from '../storage/repo/version/version.js';
 import { FolderBackend } from '../storage/store/folder-backend.js';
 import { ObjectStore } from '../storage/store/object-store.js';
 
@@ -36,6 +36,10 @@ export interface RepositoryOptions {
   /** How long to wait for another holder of the lock. */
   lockTimeoutMs?: number;
 }
+
+/** What a decoded version takes in memory, by the bytes that it is stored as. */
+const VERSION_OBJECT_BYTES = 1024;
+const VERSION_MEMORY_FACTOR = 4;
 
 export class Repository implements Readers {
   readonly layout: Layout;
@@ -48,7 +52,7 @@ export class Repository implements Readers {
   readonly sketches: Sketches;
   readonly options: RepositoryOptions;
   #config: Config;
-  readonly #versions = new LruCache<Id, Version>(VERSION_CACHE_ITEMS);
+  readonly #versions = new LruCache<Id, Version>(VERSION_CACHE_BYTES);
 
   private constructor(
     layout: Layout,
@@ -146,8 +150,9 @@ export class Repository implements Readers {
   async version(id: Id): Promise<Version> {
     const hit = this.#versions.get(id);
     if (hit) return hit;
-    const version = await readVersion(id, this);
-    this.#versions.set(id, version);
+    const bytes = await this.readBlob(id, 'version');
+    const version = decodeVersion(bytes, `version ${shortId(id)}`);
+    this.#versions.set(id, version, VERSION_OBJECT_BYTES + bytes.length * VERSION_MEMORY_FACTOR);
     return version;
   }
 

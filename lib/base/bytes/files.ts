@@ -402,6 +402,22 @@ export async function isLocalDisk(folder: string): Promise<boolean> {
   }
 }
 
+/** File systems (Linux) on which a file takes about as many bytes as it has: none that compress. */
+const PLAIN_FILE_SYSTEMS = new Set([0xef53, 0x58465342, 0x01021994]);
+
+/** Bytes that this user can still write on the disk of a folder; null where that cannot be told. */
+export async function freeBytes(folder: string): Promise<number | null> {
+  try {
+    checkPlace(folder);
+    const { type, bavail, bsize } = await fs.statfs(folder);
+    const isPlain = process.platform === 'linux' && PLAIN_FILE_SYSTEMS.has(type);
+    return isPlain ? bavail * bsize : null;
+  } catch (error) {
+    if (error instanceof UnsafeError) throw error;
+    return null;
+  }
+}
+
 /** Sets the times of a file to now. @throws {IoError} */
 export async function touchFile(file: string): Promise<void> {
   try {

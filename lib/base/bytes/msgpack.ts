@@ -2,9 +2,10 @@
  * Canonical msgpack: fixed-order arrays, shortest integers, no floats where an integer fits, no maps.
  * Decoding re-encodes and compares, so one value has exactly one byte string.
  */
+import { getHeapStatistics } from 'node:v8';
 import { decode, encode } from '@msgpack/msgpack';
-import { CorruptError, FormatVersionError, LimitError } from '../errors.js';
-import { BLOB_MEMORY_BYTES_MAX, NESTING_MAX } from '../limits.js';
+import { CorruptError, FormatVersionError, IoError, LimitError } from '../errors.js';
+import { BLOB_MEMORY_BYTES_MAX, LIST_ITEMS_MAX, NESTING_MAX } from '../limits.js';
 
 export type Packed = null | boolean | number | string | Uint8Array | Packed[];
 
@@ -115,6 +116,40 @@ const ARRAY_CHARGE = 32;
 const TEXT_CHARGE = 24;
 const BYTES_CHARGE = 96;
 
+/** What is made of the values takes up to twice what is charged for them, beside them. */
+const HEAP_SHARE = 1 / 6;
+
+/** Memory that the values of one blob may take in this process. */
+function heapShare(): number {
+  return getHeapStatistics().heap_size_limit * HEAP_SHARE;
+}
+
+/** An error of the blob, or, if only this process has too little memory, of the process. */
+function tooLarge(file: string, memory: number): LimitError | IoError {
+  if (memory <= BLOB_MEMORY_BYTES_MAX) {
+    return new IoError(`cannot read '${file}': it takes more memory than this process has`, {
+      file,
+      errno: 'ENOMEM',
+      hint: 'give it more: NODE_OPTIONS=--max-old-space-size=8192',
+    });
+  }
+  return new LimitError(`'${file}' would take too much memory`, {
+    file,
+    limit: 'BLOB_MEMORY_BYTES_MAX',
+    value: memory,
+    max: BLOB_MEMORY_BYTES_MAX,
+  });
+}
+
+function tooLong(file: string, count: number): LimitError {
+  return new LimitError(`'${file}' holds a list of ${count} values`, {
+    file,
+    limit: 'LIST_ITEMS_MAX',
+    value: count,
+    max: LIST_ITEMS_MAX,
+  });
+}
+
 /**
  * Walks the headers before anything is decoded: the decoder allocates what an array header claims,
  * so all values still claimed must fit the bytes that remain, and nesting and memory are bounded: an
@@ -126,6 +161,9 @@ function checkClaims(bytes: Uint8Array, file: string): void {
   let claimed = 1;
   let memory = 0;
   let at = 0;
+  /** Bytes of byte strings, which lie outside of the heap of JavaScript. */
+  let outside = 0;
+  const heapMax = heapShare();
   const fail = (what: string): CorruptError =>
     new CorruptError(`'${file}' is not canonical msgpack: ${what} at byte ${at}`, { file });
   const number = (length: number): number => {
@@ -143,12 +181,15 @@ function checkClaims(bytes: Uint8Array, file: string): void {
     (open[open.length - 1] as number)--;
     claimed--;
     memory += VALUE_CHARGE;
+    // Small numbers are charged too: a blob may hold nothing else.
+    if (memory > BLOB_MEMORY_BYTES_MAX || memory - outside > heapMax) throw tooLarge(file, memory);
     const code = number(1);
     const lengthBytes = LENGTH_BYTES[code];
     if (code < 0x80 || code >= 0xe0) continue;
     if ((code & 0xf0) === 0x90 || code === 0xdc || code === 0xdd) {
       const count = code < 0xa0 ? code & 0x0f : number(code === 0xdc ? 2 : 4);
       claimed += count;
+      if (count > LIST_ITEMS_MAX && claimed <= bytes.length - at) throw tooLong(file, count);
       memory += ARRAY_CHARGE;
       open.push(count);
       if (open.length > NESTING_MAX) throw fail('it is nested too deeply');
@@ -158,18 +199,11 @@ function checkClaims(bytes: Uint8Array, file: string): void {
     } else if (lengthBytes !== undefined) {
       const length = number(lengthBytes); // moves `at` itself
       memory += (code < 0xd9 ? BYTES_CHARGE : TEXT_CHARGE) + length;
+      if (code < 0xd9) outside += length;
       at += length;
     } else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
     else throw fail(`it has the type 0x${code.toString(16)}`);
     if (claimed > bytes.length - at) throw fail('it claims more values than it has bytes');
-    if (memory > BLOB_MEMORY_BYTES_MAX) {
-      throw new LimitError(`'${file}' would take too much memory`, {
-        file,
-        limit: 'BLOB_MEMORY_BYTES_MAX',
-        value: memory,
-        max: BLOB_MEMORY_BYTES_MAX,
-      });
-    }
   }
 }
 

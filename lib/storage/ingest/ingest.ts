@@ -13,10 +13,11 @@ import { createHash, type Hash } from 'node:crypto';
 import { cutChunk } from '../../base/bytes/chunker.js';
 import { type ReadFile, throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { assert, BugError, ChangedError, isUnreadable } from '../../base/errors.js';
+import { assert, BugError, ChangedError, isUnreadable, LimitError } from '../../base/errors.js';
 import {
   CDC_MAX_BYTES,
   ENCODED_AHEAD_BYTES,
+  FILE_BYTES_MAX,
   GIT_SHA1_BYTES_MAX,
   INGEST_PLANES_BYTES,
   KEPT_EXTENT_BYTES,
@@ -84,6 +85,14 @@ export async function ingestFile(
   file: FileParts,
   options: IngestOptions,
 ): Promise<IngestedFile> {
+  if (source.size > FILE_BYTES_MAX) {
+    throw new LimitError(`'${source.name}' has ${source.size} bytes, more than ${FILE_BYTES_MAX}`, {
+      file: source.name,
+      limit: 'FILE_BYTES_MAX',
+      value: source.size,
+      max: FILE_BYTES_MAX,
+    });
+  }
   return new FileIngest(session, source, file, options).run();
 }
 

@@ -214,9 +214,15 @@ export interface GroupMember {
   readonly weight: number;
 }
 
-/** What a file takes of the room of a group: its segments, and a little for each tensor. */
+/** What a file takes of the room of a group: its segments, and a little for each tensor and part. */
 export function weightOf(file: StoredFile): number {
-  return segmentsOfFile(file).length + ((file.skeleton?.tensors.length ?? 0) >> 2);
+  let weight = 0;
+  for (const { count } of extentsOf(file)) weight += segmentCount(count);
+  const { recipe, skeleton } = file;
+  const chunks = recipe?.chunks.reduce((sum, run) => sum + run.length, 0) ?? 0;
+  // A file has a few parts for each tensor; one of nothing but parts takes as much memory.
+  const values = Math.max(skeleton?.tensors.length ?? 0, (skeleton?.parts.length ?? 0) >> 2);
+  return weight + ((values + (chunks >> 2)) >> 2);
 }
 
 /** True if a group has room for one more file. */

@@ -67,6 +67,7 @@ export async function openStoredFile(
           `skeleton of ${ref.path}`,
         );
   checkFit(recipe, skeleton, name);
+  checkSize(recipe, skeleton, ref);
   return { ref, recipe, skeleton, pages };
 }
 
@@ -91,6 +92,26 @@ function checkFit(recipe: Recipe, skeleton: Skeleton | null, file: string): void
       );
     }
   }
+}
+
+/**
+ * Compares the size of a file with the sum of its parts before anything is rebuilt: a recipe of a few
+ * bytes can name one chunk a million times.
+ * @throws {CorruptError}
+ */
+function checkSize(recipe: Recipe, skeleton: Skeleton | null, ref: FileRef): void {
+  const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
+  let bytes = sum(recipe.variableLengths);
+  for (const run of recipe.chunks) bytes += sum(run.map((chunk) => chunk.length));
+  for (const part of skeleton?.parts ?? []) {
+    if (part.kind === 'extent') bytes += part.width * part.count;
+    else if (part.kind !== 'chunks') bytes += part.length ?? 0;
+  }
+  if (bytes === ref.size) return;
+  throw new CorruptError(
+    `'${ref.path}' cannot be rebuilt: its parts have ${bytes} bytes, the version says ${ref.size}`,
+    { file: ref.path, expected: ref.size, actual: bytes, hint: "run 'dlv fsck'" },
+  );
 }
 
 /** Every blob and extent that a stored file names, for gc and fsck; its own recipe included. */

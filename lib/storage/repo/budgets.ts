@@ -6,6 +6,7 @@
  */
 import { isMissing, readSmallFile, writeFileAtomic } from '../../base/bytes/files.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
+import { linesOf } from '../../base/bytes/lines.js';
 import { sealReadable, unseal } from '../../base/bytes/sealed.js';
 import { CorruptError, DlvError, FormatVersionError } from '../../base/errors.js';
 import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
@@ -38,6 +39,8 @@ export interface Budgets {
 }
 
 const FORMAT = 1;
+/** A line holds at least the words of its members. */
+const LINE_CHARS_MIN = '{"format":1,"scheme":,"unit":,"asked":}'.length;
 
 /** Text of the file before its checksum line: a line of settings, then one per snapshot. */
 export function formatBudgets(budgets: Budgets): string {
@@ -53,7 +56,8 @@ function packPromise(promise: SnapshotPromise): unknown {
 
 /** The mirror of formatBudgets. @throws {CorruptError} {FormatVersionError} */
 export function parseBudgets(text: string, file: string): Budgets {
-  const [first = '', ...rest] = text.split('\n').slice(0, -1);
+  const [first, ...rest] = linesOf(text, LINE_CHARS_MIN) ?? [];
+  if (first === undefined) throw damaged(file);
   try {
     const settings = JSON.parse(first) as Record<string, unknown>;
     if (Number.isSafeInteger(settings.format) && (settings.format as number) > FORMAT) {

@@ -8,6 +8,7 @@
  *
  * @see docs/format/manifest.md
  */
+import { linesOf } from '../../base/bytes/lines.js';
 import { seal, unseal } from '../../base/bytes/sealed.js';
 import { CorruptError, FormatVersionError } from '../../base/errors.js';
 import { FILE_CLASSES, isSetId, type SetInfo } from './types.js';
@@ -34,7 +35,9 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
  */
 export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   const text = unseal(bytes, file);
-  const [first, generation, ...lines] = text.split('\n').slice(0, -1);
+  const all = linesOf(text, 'generation 0'.length);
+  if (all === null) throw corrupt(file, 'its lines');
+  const [first, generation, ...lines] = all;
   const form = Number(/^dlv manifest ([1-9]\d{0,8})$/.exec(first ?? '')?.[1] ?? FORM);
   if (form > FORM) {
     throw new FormatVersionError(`'${file}' has the form ${form}, this dlv reads ${FORM}`, {

@@ -6,7 +6,7 @@
  */
 
 import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
-import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import { type BlobKind, ID_BYTES, type Id } from '../../base/bytes/hash.js';
 import { Pace } from '../../base/bytes/pace.js';
 import { forEachInTurns } from '../../base/bytes/small-files.js';
 import {
@@ -306,13 +306,16 @@ export async function withBases(
   const extents = new Set<Id>(reachable.extents.keys());
   // Segments of one base may be chained differently, so each has a walk of its own.
   const walked = new Set<string>();
+  // A recipe may claim more segments than all indexes have rows, each of which holds an id.
+  const rows = store.sets().reduce((sum, { bytes }) => sum + bytes.idx / ID_BYTES, 0);
   for (const [id, segments] of reachable.extents) {
-    for (let segment = 0; segment < segments; segment++) {
+    for (let segment = 0; segment < Math.min(segments, rows); segment++) {
       for await (const link of linksOf(id, (next) => store.findSegment(next, segment))) {
         const key = segment === 0 ? link.id : `${link.id}:${segment}`;
         if (walked.has(key)) break;
-        walked.add(key);
         await pace.step();
+        // What is missing is not remembered: a recipe may claim more segments than memory holds.
+        if (link.entry !== null) walked.add(key);
         extents.add(link.id);
       }
     }

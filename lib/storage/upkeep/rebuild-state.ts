@@ -11,9 +11,11 @@ import {
   writeFileAtomic,
 } from '../../base/bytes/files.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
+import { eachLine } from '../../base/bytes/lines.js';
 import { sealReadable } from '../../base/bytes/sealed.js';
+import { readTail } from '../../base/bytes/small-files.js';
 import { isDamage, objectFault } from '../../base/errors.js';
-import { MANIFEST_BYTES_MAX, REFLOG_BYTES_MAX } from '../../base/limits.js';
+import { MANIFEST_BYTES_MAX, NOTES_BYTES_MAX, REFLOG_BYTES_MAX } from '../../base/limits.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
@@ -23,6 +25,7 @@ import { formatHead, type Head, parseHead, readHead } from '../repo/refs/head.js
 import { parseRefName } from '../repo/refs/ref-name.js';
 import {
   appendReflog,
+  DELETED_LOG,
   parseReflogLine,
   type ReflogEntry,
   readReflog,
@@ -180,9 +183,9 @@ async function rebuildNotes(
   const { layout } = repo;
   const version = name.split('/')[3] as Id;
   if (await isSound(() => readNotes(layout, version))) return;
-  const text = Buffer.from(await readSmallFile(layout.ref(name), MANIFEST_BYTES_MAX)).toString();
   const kept: Id[] = [];
-  for (const line of text.split('\n')) {
+  const tail = readTail(layout.ref(name), NOTES_BYTES_MAX);
+  for (const line of eachLine(tail?.bytes ?? new Uint8Array(0))) {
     if (isId(line) && (await repo.store.findBlob(line))?.kind === 'note') kept.push(line);
   }
   await keepAside(layout, name);
@@ -249,13 +252,19 @@ function lostVersionOf(head: Head | null): Id | null {
 /** Takes the damaged lines out of a reflog. */
 async function rebuildReflog(layout: Layout, name: string, report: RebuildReport): Promise<void> {
   const file = layout.log(name);
-  const text = Buffer.from(await readSmallFile(file, REFLOG_BYTES_MAX)).toString();
-  const lines = text.split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  const sound = lines.filter((line) => line === '' || parseReflogLine(line) !== null);
-  if (sound.length === lines.length) return;
+  const sound: string[] = [];
+  let damaged = 0;
+  // Of a longer one the last lines are kept: readers read no more.
+  for (const line of eachLine(readTail(file, REFLOG_BYTES_MAX)?.bytes ?? new Uint8Array(0))) {
+    if (line === '' && name === DELETED_LOG) {
+      // It stands between two refs; more than one tell nothing.
+      if (sound.at(-1) !== '\n') sound.push('\n');
+    } else if (parseReflogLine(line) === null) damaged++;
+    else sound.push(`${line}\n`);
+  }
+  if (damaged === 0) return;
   const shown = layout.nameOf(file);
   await keepAside(layout, shown);
-  await writeFileAtomic(file, Buffer.from(sound.map((line) => `${line}\n`).join('')));
-  report.done.push(`took ${lines.length - sound.length} damaged lines out of '${shown}'`);
+  await writeFileAtomic(file, Buffer.from(sound.join('')));
+  report.done.push(`took ${damaged} damaged lines out of '${shown}'`);
 }

@@ -10,6 +10,7 @@ import nodePath from 'node:path';
 import {
   deviceOf,
   type FileStat,
+  freeBytes,
   listEntries,
   makeDirectory,
   makeDurableDirectory,
@@ -21,7 +22,7 @@ import {
   syncDirectory,
   WriteFile,
 } from '../../base/bytes/files.js';
-import { ConflictError, DlvError } from '../../base/errors.js';
+import { ConflictError, DlvError, IoError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   fitsGroup,
@@ -80,6 +81,7 @@ export class FilePlacer {
    *   way, or a file is not as it was seen.
    */
   async writeAll(wanted: readonly WantedFile[]): Promise<Map<string, FileStat>> {
+    await this.#checkRoom(wanted);
     const states = new Map<string, FileStat>();
     let group: OpenedFile[] = [];
     const flush = async (): Promise<void> => {
@@ -100,6 +102,41 @@ export class FilePlacer {
     }
     await flush();
     return states;
+  }
+
+  /**
+   * Looks whether the disk has room before anything is written: a version of few bytes can stand for
+   * files of terabytes. Each file exists twice until it takes the place of the old one.
+   */
+  async #checkRoom(wanted: readonly WantedFile[]): Promise<void> {
+    let free = await freeBytes(this.#root);
+    if (free === null) return;
+    const before = free;
+    for (const { entry, seen } of wanted) {
+      if (entry.size > free && (await this.#isOnDiskOfRoot(entry.path))) {
+        const bytes = wanted.reduce((sum, file) => sum + file.entry.size, 0);
+        throw new IoError(
+          `cannot write '${entry.path}': the disk has no room for ${bytes} bytes, ${before} are free`,
+          {
+            file: this.#target(entry.path),
+            errno: 'ENOSPC',
+            hint: 'free some disk space, or take single files or tensors; nothing was written',
+          },
+        );
+      }
+      free += (seen?.size ?? 0) - entry.size;
+    }
+  }
+
+  /** False if another disk is mounted in between. */
+  async #isOnDiskOfRoot(path: string): Promise<boolean> {
+    const parts = path.split('/');
+    while (parts.pop() !== undefined && parts.length > 0) {
+      const folder = this.#target(parts.join('/'));
+      if ((await statOrNull(folder)) === null) continue;
+      return (await this.#device(folder)) === (await this.#device(this.#root));
+    }
+    return true;
   }
 
   async #writeGroup(group: readonly OpenedFile[], states: Map<string, FileStat>): Promise<void> {

@@ -3,6 +3,12 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { encodeCanonical } from '../../../lib/base/bytes/msgpack.js';
 import { lineSum } from '../../../lib/base/bytes/sealed.js';
+import {
+  MANIFEST_BYTES_MAX,
+  NOTES_BYTES_MAX,
+  REFLOG_BYTES_MAX,
+  STATE_FILE_BYTES_MAX,
+} from '../../../lib/base/limits.js';
 import type { Hostile } from '../hostile-repositories.js';
 import type { Fields, Forge } from './forge.js';
 
@@ -72,6 +78,14 @@ const REFS: readonly Hostile[] = [
     },
   },
   {
+    name: 'notes: as many ends of lines as are read',
+    make: async (forge) => {
+      const tip = await forge.tip();
+      const lines = '\n'.repeat(NOTES_BYTES_MAX - 100);
+      await forge.seal(`refs/notes/${tip.slice(0, 2)}/${tip}`, lines);
+    },
+  },
+  {
     name: 'notes that are versions',
     make: async (forge) => {
       const tip = await forge.tip();
@@ -112,6 +126,29 @@ const REFS: readonly Hostile[] = [
     },
   },
 ];
+
+/** Files of nothing but ends of lines: cut into lines, each would be a value. */
+const EMPTY_LINES: readonly Hostile[] = [
+  ['logs/HEAD', REFLOG_BYTES_MAX],
+  ['logs/deleted', REFLOG_BYTES_MAX],
+  ['catalog/reads', STATE_FILE_BYTES_MAX],
+].map(
+  ([name, bytes]): Hostile => ({
+    name: `${name}: as many ends of lines as are read`,
+    make: (forge) => forge.write(name as string, Buffer.alloc(bytes as number, '\n')),
+  }),
+);
+
+const SEALED_LINES: readonly Hostile[] = [
+  ['manifest', MANIFEST_BYTES_MAX],
+  ['budgets', MANIFEST_BYTES_MAX],
+  ['refs/heads/m/main', STATE_FILE_BYTES_MAX],
+].map(
+  ([name, bytes]): Hostile => ({
+    name: `${name}: as many ends of lines as are read, with a right checksum`,
+    make: (forge) => forge.seal(name as string, '\n'.repeat((bytes as number) - 100)),
+  }),
+);
 
 const FRAME: readonly Hostile[] = [
   {
@@ -217,10 +254,25 @@ const STAGING: readonly Hostile[] = [
     make: (forge) => forge.stagingBytes(Buffer.alloc(1 << 20, 0x91)),
   },
   {
+    name: 'staging: thirty million small numbers',
+    make: (forge) => {
+      const list = Buffer.alloc(5 + 15_000_000, 1);
+      list.writeUInt8(0xdd, 0);
+      list.writeUInt32BE(15_000_000, 1);
+      return forge.stagingBytes(Buffer.concat([Buffer.of(0x92), list, list]));
+    },
+  },
+  {
     name: 'staging: a million empty lists',
     make: (forge) =>
       forge.stagingBytes(encodeCanonical([Array.from({ length: 1_000_000 }, () => [])])),
   },
 ];
 
-export const STATE: readonly Hostile[] = [...REFS, ...FRAME, ...STAGING];
+export const STATE: readonly Hostile[] = [
+  ...REFS,
+  ...EMPTY_LINES,
+  ...SEALED_LINES,
+  ...FRAME,
+  ...STAGING,
+];

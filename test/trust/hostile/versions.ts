@@ -105,22 +105,71 @@ async function withRecipe(
   });
 }
 
+/** Adds a file of this recipe. */
+async function withObjects(forge: Forge, size: number, recipe: Packed): Promise<void> {
+  const made = await forge.plant('recipe', encodeCanonical(recipe));
+  await forge.versionOfFiles((parts) => {
+    const file = alsoAs(parts, 'made.bin');
+    file[FILE.kind] = 1;
+    file[FILE.recipe] = idBytes(made);
+    file[FILE.size] = size;
+  });
+}
+
+/** Adds a file that is one extent of bytes, which is stored nowhere. */
+async function withExtent(forge: Forge, bytes: number): Promise<void> {
+  const part = [3, 1, bytes, 0];
+  const skeleton = await forge.plant(
+    'skeleton',
+    encodeCanonical([1, 'x', Buffer.alloc(0), [part], []]),
+  );
+  await withObjects(forge, bytes, [1, idBytes(skeleton), [], null, [], NOWHERE, []]);
+}
+
 const RECIPES: readonly Hostile[] = [
   {
-    name: 'recipe: one chunk a hundred thousand times',
+    name: 'recipe: one chunk a hundred thousand times, of a file of 1,000 bytes',
     make: async (forge) => {
       const chunk = Buffer.alloc(64 * 1024, 7);
       const id = idBytes(await forge.plant('blob', chunk));
-      const rows = Array.from({ length: 100_000 }, (): Packed[] => [id, chunk.length]);
+      const times = 100_000;
+      const ids = Buffer.concat(Array.from({ length: times }, () => id));
+      const lengths = Array.from({ length: times }, () => chunk.length);
       // A recipe without a skeleton is one run of chunks.
-      const bytes = encodeCanonical([1, null, [], null, [], [], [rows]]);
-      const made = await forge.plant('recipe', bytes);
-      await forge.versionOfFiles((parts) => {
-        const file = alsoAs(parts, 'made.bin');
-        file[FILE.kind] = 1;
-        file[FILE.recipe] = idBytes(made);
-        file[FILE.size] = chunk.length * rows.length;
-      });
+      const recipe: Packed = [1, null, [], null, [], Buffer.alloc(0), [[ids, lengths]]];
+      await withObjects(forge, 1000, recipe);
+    },
+  },
+  {
+    name: 'recipe: one page of ids a thousand times',
+    make: async (forge) => {
+      const page = await forge.plant(
+        'ids',
+        Buffer.concat(Array.from({ length: 1024 }, () => NOWHERE)),
+      );
+      const pages = Buffer.concat(Array.from({ length: 1000 }, () => idBytes(page)));
+      await withObjects(forge, 1000, [1, null, [], null, [], [1024 * 1000, pages], []]);
+    },
+  },
+  {
+    name: 'recipe: an extent of 8 TiB that is not there',
+    make: (forge) => withExtent(forge, 2 ** 43),
+  },
+  {
+    name: 'recipe: an extent larger than any file',
+    make: (forge) => withExtent(forge, 2 ** 52),
+  },
+  {
+    name: 'skeleton: five million parts of nothing',
+    make: async (forge) => {
+      const count = 5_000_000;
+      const parts = Buffer.alloc(2 * count);
+      for (let at = 0; at < parts.length; at += 2) parts.writeUInt16BE(0x9104, at);
+      const head = Buffer.from([0x95, 1, 0xa1, 0x78, 0xc4, 0, 0xdd, 0, 0, 0, 0]);
+      head.writeUInt32BE(count, head.length - 4);
+      const bytes = Buffer.concat([head, parts, Buffer.of(0x90)]);
+      const skeleton = idBytes(await forge.plant('skeleton', bytes));
+      await withObjects(forge, 1000, [1, skeleton, [], null, [], Buffer.alloc(0), []]);
     },
   },
   {

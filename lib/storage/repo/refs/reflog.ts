@@ -8,9 +8,10 @@
 import path from 'node:path';
 import { appendLines, makeDirectory } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
+import { eachLine } from '../../../base/bytes/lines.js';
 import { checkReadable, lineSum } from '../../../base/bytes/sealed.js';
 import { readTail } from '../../../base/bytes/small-files.js';
-import { REFLOG_BYTES_MAX } from '../../../base/limits.js';
+import { DAMAGED_LINES_MAX, REFLOG_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 
@@ -34,7 +35,7 @@ export interface ReflogEntry extends MoveReason {
 export interface Reflog {
   /** Moves that took effect, oldest first. */
   entries: ReflogEntry[];
-  /** Numbers of the lines (from 1) whose checksum is wrong. */
+  /** Numbers of the lines (from 1) whose checksum is wrong, at most DAMAGED_LINES_MAX of them. */
   damaged: number[];
 }
 
@@ -102,10 +103,13 @@ export const DELETED_LOG = 'deleted';
 /** Keeps the lines of a ref that is about to be deleted: gc asks them for the grace period. */
 export async function keepReflog(lock: RepositoryLock, name: string): Promise<void> {
   lock.assertHeld();
-  const lines = readLines(lock.layout.log(name));
+  const lines: string[] = [];
+  for (const line of readLines(lock.layout.log(name))) {
+    // Damaged lines are dropped with their ref.
+    if (parseReflogLine(line) !== null) lines.push(`${line}\n`);
+  }
   // Begins on a line of its own, in case the one before is torn.
-  const text = `\n${lines.map((line) => `${line}\n`).join('')}`;
-  await appendLines(lock.layout.log(DELETED_LOG), text);
+  await appendLines(lock.layout.log(DELETED_LOG), `\n${lines.join('')}`);
 }
 
 /** Lines of deleted refs, in no order; damaged ones are left out. */
@@ -118,14 +122,15 @@ export async function readDeletedReflogs(layout: Layout): Promise<ReflogEntry[]>
   return entries;
 }
 
-/** Reads lines from the end of the file, at most REFLOG_BYTES_MAX of them. */
-function readLines(file: string): string[] {
+/** Lines of the last REFLOG_BYTES_MAX bytes of the file, one after another. */
+function* readLines(file: string): Generator<string> {
   const tail = readTail(file, REFLOG_BYTES_MAX);
-  if (tail === null) return [];
-  const lines = Buffer.from(tail.bytes).toString().split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  if (tail.start > 0) lines.shift();
-  return lines;
+  if (tail === null) return;
+  let isCut = tail.start > 0;
+  for (const line of eachLine(tail.bytes)) {
+    if (!isCut) yield line;
+    isCut = false;
+  }
 }
 
 /**
@@ -139,12 +144,14 @@ export async function readReflog(
 ): Promise<Reflog> {
   const damaged: number[] = [];
   const all: ReflogEntry[] = [];
-  readLines(layout.log(name)).forEach((line, i) => {
-    if (line === '' && name === DELETED_LOG) return; // it stands between two refs
+  let number = 0;
+  for (const line of readLines(layout.log(name))) {
+    number++;
+    if (line === '' && name === DELETED_LOG) continue; // it stands between two refs
     const entry = parseReflogLine(line);
     if (entry) all.push(entry);
-    else damaged.push(i + 1);
-  });
+    else if (damaged.length < DAMAGED_LINES_MAX) damaged.push(number);
+  }
   // Going back from the present: a line that starts where the next one starts, and does not lead
   // there, is a move that failed. Any other gap is a line that was lost; its neighbours stay.
   const entries: ReflogEntry[] = [];

@@ -17,11 +17,12 @@ import {
   writeFileAtomic,
 } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
+import { linesOf } from '../../../base/bytes/lines.js';
 import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
 import { listTree, readFiles } from '../../../base/bytes/small-files.js';
 import { TEMPORARY_PREFIX } from '../../../base/bytes/temporary-name.js';
 import { ConflictError, CorruptError } from '../../../base/errors.js';
-import { MANIFEST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
+import { NOTES_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { type Layout, notesRefName } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { checkRefName, parseRefName } from './ref-name.js';
@@ -228,10 +229,12 @@ export function formatNotes(ids: Iterable<Id>): string {
     .join('');
 }
 
+const ID_DIGITS = 64;
+
 /** The mirror of formatNotes. @throws {CorruptError} DLV_CORRUPT if not sorted ids. */
 export function parseNotes(text: string, file: string): Id[] {
-  const ids = text.split('\n').slice(0, -1);
-  if (!ids.every(isId) || formatNotes(ids as Id[]) !== text) {
+  const ids = linesOf(text, ID_DIGITS);
+  if (ids === null || !ids.every(isId) || formatNotes(ids as Id[]) !== text) {
     throw new CorruptError(`'${file}' is damaged: it is no sorted list of ids`, {
       file,
       hint: "run 'dlv fsck --rebuild'",
@@ -243,7 +246,7 @@ export function parseNotes(text: string, file: string): Id[] {
 /** Ids of the notes about a version, sorted; none if it has no notes. @throws {CorruptError} */
 export async function readNotes(layout: Layout, version: Id): Promise<Id[]> {
   const file = layout.ref(notesRefName(version));
-  const bytes = await readOrNull(file, MANIFEST_BYTES_MAX);
+  const bytes = await readOrNull(file, NOTES_BYTES_MAX);
   return bytes === null ? [] : parseNotes(unseal(bytes, file), file);
 }
 

@@ -7,6 +7,7 @@
 import { ID_BYTES, type Id, idBytes, idFromBytes } from '../../../base/bytes/hash.js';
 import { Fields, type Packed } from '../../../base/bytes/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
+import { FILE_BYTES_MAX } from '../../../base/limits.js';
 import { comparePaths, type PathOrder, pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
 
@@ -123,7 +124,7 @@ export function unpackFile(row: Packed, file: string): FileEntry {
   if (problem !== null) throw corrupt(file, `path ${JSON.stringify(path)}: ${problem}`);
   const mode = f.count('mode') as FileMode;
   if (!MODES.includes(mode)) throw corrupt(file, `mode ${mode} of '${path}'`);
-  const size = f.count('size');
+  const size = f.count('size', FILE_BYTES_MAX);
   const sha256 = hex(f.bytes('sha256', 32));
   const git = f.any('git sha1');
   if (git !== null && !(git instanceof Uint8Array && git.length === 20)) {

@@ -1,0 +1,33 @@
+/** Lines of hostile text: no more of them are made than the text can rightly hold. */
+import test from 'ava';
+import fc from 'fast-check';
+import { eachLine, linesOf } from '../../../../lib/base/bytes/lines.js';
+
+test('lines: a text is cut at its line feeds', (t) => {
+  t.deepEqual(linesOf('one\ntwo\nthree\n', 3), ['one', 'two', 'three']);
+  t.deepEqual(linesOf('', 3), []);
+  t.deepEqual(linesOf('torn', 3), []);
+  t.deepEqual([...eachLine(Buffer.from('a\n\nb'))], ['a', '', 'b']);
+  t.deepEqual([...eachLine(Buffer.from('a\n'))], ['a']);
+  t.deepEqual([...eachLine(new Uint8Array(0))], []);
+});
+
+test('lines: more lines than their least length allows are none', (t) => {
+  t.is(linesOf('\n'.repeat(1 << 25), 64), null);
+  t.is(linesOf('ab\n'.repeat(1000), 5), null);
+  t.deepEqual(linesOf('abcde\n'.repeat(3), 5), ['abcde', 'abcde', 'abcde']);
+});
+
+test('lines: whatever has lines long enough is cut as split cuts it', (t) => {
+  const line = fc.string({ minLength: 4 }).map((text) => text.replaceAll('\n', ' '));
+  fc.assert(
+    fc.property(fc.array(line), (lines) => {
+      const text = lines.map((one) => `${one}\n`).join('');
+      t.deepEqual(linesOf(text, 4), lines);
+      t.deepEqual(
+        [...eachLine(Buffer.from(text))].join('\n'),
+        Buffer.from(lines.join('\n')).toString(),
+      );
+    }),
+  );
+});
