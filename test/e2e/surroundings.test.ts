@@ -71,7 +71,7 @@ test('add: says what it leaves out of a folder', async (t) => {
   await repo.write('good.bin', 'x');
   await fs.symlink('good.bin', repo.file('link'));
   const { stderr } = await repo.dlv('add', '.');
-  t.regex(stderr, /warning: 'link' is left out: it is no regular file/);
+  t.regex(stderr, /warning: 'link' is left out: it is a symbolic link/);
   t.like(await repo.json<AddResult>('add', '.'), { files: [{ path: 'good.bin' }] });
 });
 

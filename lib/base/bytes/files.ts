@@ -261,7 +261,7 @@ export async function appendLines(file: string, lines: string): Promise<number> 
   }
 }
 
-/** Gives a name its own copy of a file that stands under several names. */
+/** Replaces a name that shares its file with other names (hard links) by a copy of its own. */
 async function detachFile(file: string): Promise<void> {
   const temporary = await withTemporaryName(path.dirname(file), async (name) => {
     await copyFile(file, name);

@@ -199,7 +199,7 @@ export function register(program: Command, cli: Cli): void {
         "read (300MB), a time (400ms) or 'none', for all snapshots or for those of one model or " +
         'version (bert=1.2). What was promised before is left alone unless --all is given or the ' +
         'budgets change. Every version stays byte-exact; replaced packs wait in trash for gc. A run ' +
-        'that was killed is gone on with by the next one.\n\n' +
+        'that was killed is resumed by the next one.\n\n' +
         TIER_ABOUT,
       examples: [
         [

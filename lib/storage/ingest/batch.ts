@@ -203,7 +203,7 @@ function withDictated(own: FileLayout, dictated: FileLayout | undefined, size: n
     validateLayout(dictated, size);
     return dictated;
   } catch (error) {
-    // A model lies, or is of another moment than its data: that is no mistake of a reader.
+    // The model is wrong or was written at another time than its data; the reader made no mistake.
     if (!isDamage(error) && !(error instanceof BugError)) throw error;
     const why = `its model lays it out in a way that does not fit: ${(error as DlvError).message}`;
     return { ...own, warnings: [...own.warnings, why] };

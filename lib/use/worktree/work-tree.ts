@@ -72,7 +72,10 @@ export async function* walkFiles(
         const problem = pathProblem(path) ?? (await nameProblem(layout, path));
         if (problem === null) yield path;
         else options.warn?.(`'${path}' is left out: ${problem}`);
-      } else if (!known) options.warn?.(`'${path}' is left out: it is no regular file`);
+      } else if (!known) {
+        const what = entry.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file';
+        options.warn?.(`'${path}' is left out: ${what}`);
+      }
     }
   }
 }
@@ -179,12 +182,15 @@ export async function selectFiles(
       if (there === null && coverTracked(path)) continue;
       throw there === null
         ? notFound(input)
-        : new UsageError(`'${input}' is no regular file or folder`, {
-            path: input,
-            hint: there.isSymlink
-              ? 'dlv follows no symbolic links: add the file that it leads to'
-              : 'dlv versions regular files',
-          });
+        : new UsageError(
+            `'${input}' is ${there.isSymlink ? 'a symbolic link' : 'not a regular file'}`,
+            {
+              path: input,
+              hint: there.isSymlink
+                ? 'dlv follows no symbolic links: add the file that it leads to'
+                : 'dlv versions regular files',
+            },
+          );
     }
     if (inner !== null && !isTracked(path)) throw inNested(input, inner);
     if (there.isDirectory) {

@@ -13,7 +13,7 @@ function entriesOf(list: string): string[] {
   return list.split(path.delimiter).filter((entry) => entry !== '');
 }
 
-/** Why a text is no list of folders, or null. */
+/** Why a text is not a list of folders, or null. */
 export function folderListProblem(list: string): string | null {
   const entries = entriesOf(list);
   if (entries.length === 0) return 'names no folder';

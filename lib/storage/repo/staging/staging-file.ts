@@ -179,10 +179,13 @@ export function decodeStaging(bytes: Uint8Array, file: string): Staging {
   // Their canonical form is checked below: the lines and files are encoded again and compared.
   const models = new Fields(decodeAnyForm(bodyOf(bytes, file), file), file).items;
   const refuse = (what: string, { path }: FileEntry): never => {
-    throw new CorruptError(`'${file}' is damaged: ${what} of '${path}' is no path of a version`, {
-      file,
-      hint: "run 'dlv fsck --rebuild': it keeps what is staged",
-    });
+    throw new CorruptError(
+      `'${file}' is damaged: ${what} of '${path}' is not a path that a version may hold`,
+      {
+        file,
+        hint: "run 'dlv fsck --rebuild': it keeps what is staged",
+      },
+    );
   };
   try {
     for (const model of models) {
