@@ -8,22 +8,32 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, NotFoundError } from '../../base/errors.js';
 import { type Level, parseLevel } from '../../pure/codec/segment.js';
-import { asBudget, type Budget, formatBudget, parseBudget } from '../../pure/plan/budget-text.js';
+import type { Budget } from '../../pure/plan/budget-text.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import type { Role } from '../../pure/tensor/layout.js';
-import { BudgetTable, unitOf } from '../../storage/archive/budget-table.js';
+import { BudgetTable } from '../../storage/archive/budget-table.js';
 import { calibrate } from '../../storage/archive/calibrate.js';
 import { measureRecreation, recreationBytes } from '../../storage/archive/measure-recreation.js';
+import {
+  finiteOrNull,
+  frozenVertices,
+  groupBudget,
+  keptPromises,
+  placeOf,
+  promisesOf,
+  type RunSettings,
+  settleRun,
+} from '../../storage/archive/promises.js';
 import { reencode } from '../../storage/archive/reencode.js';
 import {
   type ArchivePlan,
   type PlannerName,
   planRepository,
 } from '../../storage/archive/replan.js';
-import {
-  type CostUnit,
-  liveRecreation,
-  type RecreationUnit,
+import type {
+  CostUnit,
+  RecreationUnit,
+  SnapshotGroup,
 } from '../../storage/archive/storage-graph.js';
 import {
   joinBySketch,
@@ -33,12 +43,7 @@ import {
   surveyRepository,
 } from '../../storage/archive/survey.js';
 import { totalBytes } from '../../storage/objects/planes/read-counts.js';
-import {
-  type Budgets,
-  readBudgets,
-  type SnapshotPromise,
-  writeBudgets,
-} from '../../storage/repo/budgets.js';
+import { readBudgets, writeBudgets } from '../../storage/repo/budgets.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { countReads } from '../../storage/repo/reads.js';
 import type { OpContext } from '../context.js';
@@ -46,8 +51,6 @@ import { resolveId } from '../history/resolve.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
-/** What is asked for if neither the caller nor an earlier run says: twice the cost of no deltas. */
-const DEFAULT_BUDGET = 2;
 const DEFAULT_TIME_LIMIT_MS = 60_000;
 const ATTEMPTS = 3;
 
@@ -153,18 +156,6 @@ export async function archive(
   }
 }
 
-/** What a run is about, once the words of the user and of the run before were read. */
-interface Settings {
-  scheme: Scheme;
-  unit: RecreationUnit;
-  asked: string[];
-  /** What later runs are asked for if nobody says. */
-  kept: string[];
-  budgets: Budget[];
-  /** Promises of the last run that hold under these settings. */
-  promises: readonly SnapshotPromise[];
-}
-
 class ArchiveRun {
   readonly #repo: Repository;
   readonly #options: ArchiveOptions;
@@ -184,7 +175,7 @@ class ArchiveRun {
     const survey = await surveyRepository(this.#repo, withSignal);
     const wanted = await this.#wanted(survey);
     const promised = keptPromises(survey, settings, wanted);
-    const frozen = this.#frozen(survey, promised, wanted);
+    const frozen = frozenVertices(survey, promised, wanted);
     const open = [...survey.extents.keys()].map((i) => i + 1).filter((v) => !frozen.has(v));
     if (open.length === 0 && survey.extents.length > 0 && this.#isAskedForMore()) {
       this.#context.warn('everything was promised before and is left as it is: see --all');
@@ -200,6 +191,8 @@ class ArchiveRun {
     const table = await BudgetTable.resolve(resolve, settings.budgets, models, reads);
     const isAsked = ({ version }: SurveyedSnapshot): boolean =>
       wanted.size === 0 || wanted.has(version);
+    const asked = (group: SnapshotGroup, least: number): number => table.budgetOf(group, least);
+    const rule = { promised, isAsked, asked };
     const plan = await planRepository(this.#repo, survey, {
       ...withSignal,
       scheme: settings.scheme,
@@ -208,20 +201,7 @@ class ArchiveRun {
       level: parseLevel(this.#options.level ?? 'default'),
       noPrefix: this.#options.noPrefix === true,
       frozen,
-      budgetOf: (group, least, now) => {
-        const rows = group.snapshots.map((snapshot) => promised.get(placeOf(snapshot)));
-        // What was promised stands, to each snapshot that these extents are.
-        const promise = Math.max(least, Math.min(...rows.map((row) => row?.budget ?? Infinity)));
-        const asked = group.snapshots.filter(
-          (snapshot, index) => rows[index] === undefined && isAsked(snapshot),
-        );
-        if (asked.length > 0) {
-          return Math.min(promise, table.budgetOf({ ...group, snapshots: asked }, least));
-        }
-        if (rows.some((row) => row !== undefined)) return promise;
-        // Who is not asked about may stay as slow as it is, no slower.
-        return Math.max(table.budgetOf(group, least), now ?? Infinity);
-      },
+      budgetOf: (group, least, now) => groupBudget(group, { least, now }, rule),
       timeLimitMs: (this.#options.timeLimit ?? DEFAULT_TIME_LIMIT_MS / 1000) * 1000,
       onStart: (what, bytes) => progress.start(LABELS[what], bytes),
       onBytes: (bytes) => progress.advance(bytes),
@@ -277,7 +257,7 @@ class ArchiveRun {
 
   async #carryOut(
     plan: ArchivePlan,
-    settings: Settings,
+    settings: RunSettings,
     isPromised: (snapshot: SurveyedSnapshot) => boolean,
   ): Promise<{ newSets: number; retiredSets: number }> {
     const { signal, progress } = this.#context;
@@ -287,38 +267,31 @@ class ArchiveRun {
       onBytes: (bytes) => progress.advance(bytes),
     });
     const { scheme, unit, kept } = settings;
-    const snapshots = plan.groups.flatMap(({ snapshots, budget, planned }) =>
-      snapshots.filter(isPromised).map(({ version, key, role }) => {
-        return { version, key, role, budget: finite(budget), planned };
-      }),
-    );
+    const snapshots = promisesOf(plan.groups, isPromised);
     await this.#repo.locked((lock) =>
-      writeBudgets(lock, { scheme, unit, asked: kept, snapshots } satisfies Budgets),
+      writeBudgets(lock, { scheme, unit, asked: [...kept], snapshots }),
     );
     return done;
   }
 
   /** What the user asks for, completed by what the last run was asked for. */
-  async #settings(): Promise<Settings> {
-    const options = this.#options;
+  async #settings(): Promise<RunSettings> {
+    const { budgets, scheme, unit, revisions = [], all = false } = this.#options;
     const before = await readBudgets(this.#repo.layout).catch((error: unknown) => {
       if (!isDamage(error)) throw error;
       this.#context.warn(`${(error as Error).message}; everything is planned again`);
       return null;
     });
-    const earlier = before?.asked.map(parseBudget);
-    const budgets = (options.budgets ?? earlier ?? [DEFAULT_BUDGET]).map(asBudget);
-    const asked = budgets.map(formatBudget);
-    const scheme = options.scheme ?? before?.scheme ?? 'independent';
-    const unit = unitOf(budgets, options.unit ?? null) ?? before?.unit ?? 'bytes';
-    const isLike = before !== null && before.scheme === scheme && before.unit === unit;
-    const isNamed = (options.revisions?.length ?? 0) > 0;
-    const isSame =
-      isLike && earlier?.map(formatBudget).join('\0') === asked.join('\0') && options.all !== true;
-    // A budget for versions that are named is theirs alone: what others were promised goes on.
-    const promises = isLike && (isSame || isNamed) ? before.snapshots : [];
-    const kept = isLike && isNamed ? before.asked : asked;
-    return { scheme, unit, asked, kept, budgets, promises };
+    const asked = { isNamed: revisions.length > 0, all };
+    return settleRun(
+      {
+        ...asked,
+        ...(budgets ? { budgets } : {}),
+        ...(scheme ? { scheme } : {}),
+        ...(unit ? { unit } : {}),
+      },
+      before,
+    );
   }
 
   /** Versions that were named; none: all. @throws {NotFoundError} if there is nothing of one to plan. */
@@ -338,24 +311,9 @@ class ArchiveRun {
     return wanted;
   }
 
-  /** Vertices that are not planned anew: promised before, or of versions that are not asked for. */
-  #frozen(survey: Survey, promised: ReadonlyMap<string, unknown>, wanted: ReadonlySet<Id>) {
-    const open = new Set<number>();
-    for (const snapshot of survey.snapshots) {
-      const isOpen =
-        wanted.size > 0 ? wanted.has(snapshot.version) : !promised.has(placeOf(snapshot));
-      if (isOpen) for (const vertex of snapshot.extents) open.add(vertex);
-    }
-    const frozen = new Set<number>();
-    for (let vertex = 1; vertex <= survey.extents.length; vertex++) {
-      if (!open.has(vertex)) frozen.add(vertex);
-    }
-    return frozen;
-  }
-
   async #result(
     plan: ArchivePlan,
-    settings: Settings,
+    settings: RunSettings,
     done: { newSets: number; retiredSets: number },
     measured: Measured,
   ): Promise<Omit<ArchiveResult, 'seconds'>> {
@@ -378,7 +336,7 @@ class ArchiveRun {
         extents: group.members.length,
         least: group.least,
         before: group.now ?? null,
-        budget: finite(group.budget),
+        budget: finiteOrNull(group.budget),
         planned: group.planned,
         measured: measured.get(group) ?? null,
       });
@@ -388,7 +346,7 @@ class ArchiveRun {
       dryRun: this.#options.dryRun === true,
       scheme: settings.scheme,
       unit: settings.unit,
-      budgets: settings.asked,
+      budgets: [...settings.asked],
       planners: [...plan.planners],
       storedBytesBefore: plan.storageNow,
       storedBytes: storage,
@@ -407,30 +365,6 @@ class ArchiveRun {
   }
 }
 
-/** Records stand in sets with longer headers after a merge: no reason to plan anew. */
-const KEPT_SHARE = 1.01;
-
-/**
- * Promises that hold, by place: not those of versions that are planned anew, nor those that what is
- * stored by now does not keep. Times are those of the machine that promised: they are left alone.
- */
-function keptPromises(
-  survey: Survey,
-  { unit, scheme, promises }: Settings,
-  wanted: ReadonlySet<Id>,
-): Map<string, SnapshotPromise> {
-  const kept = new Map<string, SnapshotPromise>();
-  for (const row of promises) if (!wanted.has(row.version)) kept.set(placeOf(row), row);
-  if (unit !== 'bytes') return kept;
-  const now = liveRecreation(survey, scheme);
-  for (const [index, snapshot] of survey.snapshots.entries()) {
-    const row = kept.get(placeOf(snapshot));
-    const bytes = now[index] ?? Infinity;
-    if (row && bytes > (row.budget ?? Infinity) * KEPT_SHARE) kept.delete(placeOf(snapshot));
-  }
-  return kept;
-}
-
 type Measured = Map<ArchivePlan['groups'][0], { bytes: number; ms: number }>;
 
 function tensorBytes({ extents }: Survey, vertex: number): number {
@@ -446,11 +380,3 @@ const LABELS = {
   rebuild: 'rebuilding what was encoded',
   retire: 'replacing packs',
 } as const;
-
-function placeOf(place: Pick<SurveyedSnapshot, 'version' | 'key' | 'role'>): string {
-  return `${place.version}\0${place.key}\0${place.role}`;
-}
-
-function finite(cost: number): number | null {
-  return Number.isFinite(cost) ? cost : null;
-}
