@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { ReadFile } from '../../lib/base/bytes/files.js';
+import { ReadFile } from '../../lib/base/files/files.js';
 import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
 import { splitFast } from '../../lib/pure/codec/planes.js';
 import { readLayout } from '../../lib/pure/formats/detect.js';

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { ReadFile } from '../../lib/base/bytes/files.js';
+import { ReadFile } from '../../lib/base/files/files.js';
 import { RUN_ELEMENTS } from '../../lib/base/limits.js';
 import { load } from '../../lib/base/native/kernel.js';
 import { splitFast } from '../../lib/pure/codec/planes.js';

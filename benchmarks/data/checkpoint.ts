@@ -7,7 +7,7 @@
  * times a seeded factor. A child adds a third normal number times `change` times the scale: what a
  * fine-tune at a small rate does. Norms are 1 plus a little noise.
  */
-import { WriteFile } from '../../lib/base/bytes/files.js';
+import { WriteFile } from '../../lib/base/files/files.js';
 
 /** What to make. */
 export interface CheckpointOptions {

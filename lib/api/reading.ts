@@ -54,7 +54,7 @@ export abstract class ReadingRepository extends Handle {
 
   /** The version that a revision names. */
   async resolve(revision: string): Promise<Id> {
-    const { resolveId } = await import('../use/history/resolve.js');
+    const { resolveId } = await import('../use/history/lines/resolve.js');
     return this.ask({}, (repo) => resolveId(repo, revision));
   }
 

@@ -10,8 +10,8 @@ import { COMMANDS } from './commands/index.js';
 import { FLAGS_ELSEWHERE, VERBS_ELSEWHERE } from './elsewhere.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { buildProgram } from './main.js';
+import type { Stdio } from './output/stdio.js';
 import { Cli, type CommandHelp, GLOBAL_OPTIONS, withWarnings } from './run.js';
-import type { Stdio } from './stdio.js';
 
 const INTRO = `# The command
 

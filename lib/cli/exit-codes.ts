@@ -5,7 +5,7 @@
  */
 import { CommanderError } from 'commander';
 import { asDlvError, type DlvError, UsageError } from '../base/errors.js';
-import { type Output, type Style, toTerminal } from './terminal.js';
+import { type Output, type Style, toTerminal } from './output/terminal.js';
 
 /** What an exit code means, for `--help` and the documentation. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {

@@ -7,6 +7,9 @@ import { Command, Option } from 'commander';
 import { assert, type DlvError, UsageError } from '../base/errors.js';
 import { COMMANDS } from './commands/index.js';
 import { errorDocument, toDlvError, writeError } from './exit-codes.js';
+import { wrapStream } from './output/stdio.js';
+import { createStyle, printable, wantsColor } from './output/terminal.js';
+import { formatJson } from './output/ui.js';
 import {
   addGlobalOptions,
   Cli,
@@ -16,9 +19,6 @@ import {
   readGlobals,
   readKernelNote,
 } from './run.js';
-import { wrapStream } from './stdio.js';
-import { createStyle, printable, wantsColor } from './terminal.js';
-import { formatJson } from './ui.js';
 import { usageHint } from './usage-hints.js';
 
 const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.

@@ -10,9 +10,9 @@ import { type Command, Option } from 'commander';
 import { NotFoundError } from '../base/errors.js';
 import type { OpContext } from '../use/context.js';
 import { EXIT_CODES } from './exit-codes.js';
-import { createProgress } from './progress.js';
-import type { Stdio } from './stdio.js';
-import { createUi, type Ui } from './ui.js';
+import { createProgress } from './output/progress.js';
+import type { Stdio } from './output/stdio.js';
+import { createUi, type Ui } from './output/ui.js';
 
 /** Flags that every command takes, before or after its name. */
 export interface Globals {

@@ -5,9 +5,9 @@ import { UsageError } from '../base/errors.js';
 import { parseTier } from '../pure/tensor/tier.js';
 import type { TierOptions, TierResult } from '../use/ops/tier.js';
 import { parseCount } from './arguments.js';
-import { formatErrors, shortId } from './render.js';
+import { formatErrors, shortId } from './output/render.js';
+import { formatBytes, formatCount, formatDuration, type Ui } from './output/ui.js';
 import type { Run } from './run.js';
-import { formatBytes, formatCount, formatDuration, type Ui } from './ui.js';
 
 /** Flags of `dlv archive` that belong to tiers. */
 export interface TierFlags {

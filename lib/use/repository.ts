@@ -4,10 +4,10 @@
  * Owns no rules of its own; ops ask it for readers, sessions and the lock. Start at `open`.
  */
 import path from 'node:path';
-import { io, listDirectory } from '../base/bytes/files.js';
 import type { BlobKind, Id } from '../base/bytes/hash.js';
 import { LruCache } from '../base/bytes/lru-cache.js';
 import { ConfigError, ExistsError, isDamage } from '../base/errors.js';
+import { io, listDirectory } from '../base/files/files.js';
 import { VERSION_CACHE_BYTES } from '../base/limits.js';
 import { Blobs } from '../storage/objects/blobs.js';
 import { ChainReader } from '../storage/objects/planes/chain-reader.js';
@@ -28,7 +28,7 @@ import { Config, readConfig } from '../storage/repo/settings/config.js';
 import type { FileEntry, FilePage } from '../storage/repo/version/file-page.js';
 import { readTree } from '../storage/repo/version/file-tree.js';
 import { decodeVersion, shortId, type Version } from '../storage/repo/version/version.js';
-import { FolderBackend } from '../storage/store/folder-backend.js';
+import { FolderBackend } from '../storage/store/backends/folder-backend.js';
 import { ObjectStore } from '../storage/store/object-store.js';
 
 export interface RepositoryOptions {

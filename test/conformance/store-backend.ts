@@ -3,12 +3,12 @@
  * tested by calling `backendSuite` once.
  */
 import test, { type ExecutionContext } from 'ava';
-import { isMissing } from '../../lib/base/bytes/files.js';
 import { isDamage } from '../../lib/base/errors.js';
-import type { Backend } from '../../lib/storage/store/backend.js';
+import { isMissing } from '../../lib/base/files/files.js';
+import type { Backend } from '../../lib/storage/store/backends/backend.js';
 import { mergeSets } from '../../lib/storage/store/merge.js';
 import { ObjectStore } from '../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../lib/storage/store/packs/pack-writer.js';
 import { rebuildIndex, scanPacks } from '../../lib/storage/store/verify.js';
 import {
   filesOf,

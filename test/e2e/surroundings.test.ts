@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { listReaders, registerReader } from '../../lib/storage/repo/processes/readers.js';
 import type { Warned } from '../../lib/use/context.js';

@@ -6,10 +6,10 @@ import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
 import { encodeTags, TAG_CODEC, TAG_RUN_HASHES } from '../../lib/pure/codec/tags.js';
 import { ExtentHasher } from '../../lib/pure/tensor/extent-id.js';
 import { splitInto } from '../../lib/pure/tensor/planes.js';
-import type { Backend } from '../../lib/storage/store/backend.js';
-import { MemoryBackend } from '../../lib/storage/store/memory-backend.js';
+import type { Backend } from '../../lib/storage/store/backends/backend.js';
+import { MemoryBackend } from '../../lib/storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../lib/storage/store/packs/pack-writer.js';
 import { segmentCount } from '../../lib/storage/store/types.js';
 import { seededRandom } from './rng.js';
 

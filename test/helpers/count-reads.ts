@@ -1,6 +1,6 @@
-/** Counts the bytes that are read through lib/base/bytes/files.ts, by file: no clock, no guess. */
+/** Counts the bytes that are read through lib/base/files/files.ts, by file: no clock, no guess. */
 import type { FileHandle } from 'node:fs/promises';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 
 /** Bytes read of each file that was opened. */
 export interface Reads {

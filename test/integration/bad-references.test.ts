@@ -3,7 +3,7 @@
  * no later command minds. Staging files that an older dlv wrote without that check are mended.
  */
 import test, { type ExecutionContext } from 'ava';
-import { writeFileAtomic } from '../../lib/base/bytes/files.js';
+import { writeFileAtomic } from '../../lib/base/files/files.js';
 import { encodeStaging, readStaging } from '../../lib/storage/repo/staging/staging-file.js';
 import { add } from '../../lib/use/ops/add.js';
 import { fsck } from '../../lib/use/ops/fsck.js';

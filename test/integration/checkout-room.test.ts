@@ -3,9 +3,9 @@
  * small it is stored; one whose recipe and size disagree is damage, whatever they say.
  */
 import test, { type ExecutionContext } from 'ava';
-import { freeBytes } from '../../lib/base/bytes/files.js';
 import { idBytes } from '../../lib/base/bytes/hash.js';
 import { encodeCanonical, type Packed } from '../../lib/base/bytes/msgpack.js';
+import { freeBytes } from '../../lib/base/files/files.js';
 import { openStoredFile } from '../../lib/storage/objects/stored-file.js';
 import { TestRepository } from '../helpers/repository.js';
 import { Forge } from '../trust/hostile/forge.js';

@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 import type { CommitPreview, CommitResult } from '../../lib/use/ops/commit.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';

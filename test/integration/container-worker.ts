@@ -5,7 +5,7 @@
  *     unfinished <dir>      stores a blob, prints 'held', lists it when its input ends
  */
 import { fileURLToPath } from 'node:url';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 import { add } from '../../lib/use/ops/add.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import { noProgress } from '../../lib/use/progress.js';

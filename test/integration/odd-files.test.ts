@@ -1,7 +1,7 @@
 /** One odd file never stops the work on the others: gone, changing, cut, become a link or a folder. */
 import fs from 'node:fs/promises';
 import test from 'ava';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 import { add } from '../../lib/use/ops/add.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import { fsck } from '../../lib/use/ops/fsck.js';

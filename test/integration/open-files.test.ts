@@ -1,7 +1,7 @@
 /** Comparing many changed work files keeps few of them open, and none behind. */
 import type { FileHandle } from 'node:fs/promises';
 import test from 'ava';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 import { diff } from '../../lib/use/ops/diff.js';
 import { checkpoint } from '../trust/model-files.js';
 import { WorkRepository } from '../unit/storage/objects/work-repository.js';

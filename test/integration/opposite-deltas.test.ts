@@ -9,8 +9,8 @@ import test, { type ExecutionContext } from 'ava';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import { encodeManifest } from '../../lib/storage/store/manifest.js';
 import { packName } from '../../lib/storage/store/names.js';
-import { PackSetWriter } from '../../lib/storage/store/pack-writer.js';
-import { readSegmentAt } from '../../lib/storage/store/read-records.js';
+import { PackSetWriter } from '../../lib/storage/store/packs/pack-writer.js';
+import { readSegmentAt } from '../../lib/storage/store/packs/read-records.js';
 import {
   FILE_CLASSES,
   type FileClass,

@@ -2,7 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 import { withLock } from '../../lib/storage/repo/processes/lock.js';
 import { Repository } from '../../lib/use/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';

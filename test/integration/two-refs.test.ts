@@ -1,7 +1,7 @@
 /** Verbs that change more than one ref: a run that was cut short is finished by the next one. */
 import fs from 'node:fs/promises';
 import test from 'ava';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 import { branchRefName } from '../../lib/storage/repo/layout.js';
 import { readHead } from '../../lib/storage/repo/refs/head.js';
 import { listRefNames } from '../../lib/storage/repo/refs/refs.js';

@@ -1,7 +1,7 @@
 /** Runs a command line in this process, which is some ten times faster than in one of its own. */
 import { ERROR_TABLE, type ErrorCode } from '../../lib/base/errors.js';
 import { runCli } from '../../lib/cli/main.js';
-import type { Stdio } from '../../lib/cli/stdio.js';
+import type { Stdio } from '../../lib/cli/output/stdio.js';
 
 /** What a command answered. */
 export interface Answer {

@@ -1,6 +1,6 @@
-/** Makes the n-th primitive of lib/base/bytes/files.ts fail, as a full disk or a broken device would. */
+/** Makes the n-th primitive of lib/base/files/files.ts fail, as a full disk or a broken device would. */
 import type { FileHandle } from 'node:fs/promises';
-import { io } from '../../lib/base/bytes/files.js';
+import { io } from '../../lib/base/files/files.js';
 
 /** The primitives that fail. `open` counts opens to read too. */
 export const FAULTY = ['open', 'write', 'fsync', 'rename', 'link', 'mkdir', 'unlink'] as const;

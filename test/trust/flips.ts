@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import glob from 'fast-glob';
 import type { Id } from '../../lib/base/bytes/hash.js';
-import { resolveId } from '../../lib/use/history/resolve.js';
+import { resolveId } from '../../lib/use/history/lines/resolve.js';
 import { add } from '../../lib/use/ops/add.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import { init } from '../../lib/use/ops/init.js';

@@ -5,9 +5,9 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { io } from '../../lib/base/bytes/files.js';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import type { ErrorCode } from '../../lib/base/errors.js';
+import { io } from '../../lib/base/files/files.js';
 import { Repository } from '../../lib/use/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { errorOf, runInside } from './cli.js';

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { AddResult } from '../../use/ops/add.js';
 import { type Level, levelOption, parseStep } from '../arguments.js';
+import { formatBytes, formatCount, formatDuration } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount, formatDuration } from '../ui.js';
 
 interface Flags {
   model?: string;

@@ -4,11 +4,11 @@ import { UsageError } from '../../base/errors.js';
 import { parseBudget } from '../../pure/plan/budget-text.js';
 import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../use/ops/archive.js';
 import { type Level, levelOption } from '../arguments.js';
-import { exampleId, shortId } from '../render.js';
+import { exampleId, shortId } from '../output/render.js';
+import { formatTable } from '../output/table.js';
+import { formatBytes, formatCount, formatDuration, formatShare, type Ui } from '../output/ui.js';
 import { type Cli, collect } from '../run.js';
-import { formatTable } from '../table.js';
 import { addTierOptions, isForTier, runTier, TIER_ABOUT, type TierFlags } from '../tier.js';
-import { formatBytes, formatCount, formatDuration, formatShare, type Ui } from '../ui.js';
 
 interface Flags extends TierFlags {
   budget?: string[];

@@ -11,11 +11,11 @@ import {
   briefTitle,
   machineLine,
   noiseLine,
-} from '../bench-tables.js';
-import { exampleId } from '../render.js';
+} from '../output/bench-tables.js';
+import { exampleId } from '../output/render.js';
+import { formatTable } from '../output/table.js';
+import { formatDuration, type Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
-import { formatTable } from '../table.js';
-import { formatDuration, type Ui } from '../ui.js';
 
 const SPREAD = { median: 10.2, min: 9.8, max: 11.5, n: 10 };
 const EXAMPLE: BenchResult = {
@@ -200,7 +200,7 @@ async function action(run: Run, revisions: string[], flags: Flags): Promise<numb
   const result = await bench(readOptions(revisions, flags), run.context);
   const { html } = flags;
   if (html !== undefined) {
-    const { benchPage } = await import('../bench-html.js');
+    const { benchPage } = await import('../output/bench-html.js');
     await writeReport(path.resolve(run.context.cwd, html), benchPage(result));
   }
   run.answer(result, (ui) => {

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { BranchChange, BranchEntry } from '../../use/ops/branch.js';
-import { exampleId, shortId, subject } from '../render.js';
+import { exampleId, shortId, subject } from '../output/render.js';
+import { formatTable } from '../output/table.js';
+import type { Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
-import { formatTable } from '../table.js';
-import type { Ui } from '../ui.js';
 
 interface Flags {
   all?: boolean;

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { CatFormat, CatResult } from '../../use/ops/cat.js';
 import { splitPlace } from '../arguments.js';
-import { exampleId } from '../render.js';
+import { exampleId } from '../output/render.js';
 import type { Cli } from '../run.js';
 
 const EXAMPLE: CatResult = {

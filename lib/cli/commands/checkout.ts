@@ -1,9 +1,9 @@
 /** `dlv checkout` on the command line. */
 import type { Command } from 'commander';
 import type { CheckoutOptions, CheckoutResult } from '../../use/ops/checkout.js';
-import { exampleId, noteFiles, shortId } from '../render.js';
+import { exampleId, noteFiles, shortId } from '../output/render.js';
+import { formatBytes, formatDuration, type Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
-import { formatBytes, formatDuration, type Ui } from '../ui.js';
 import { restoreFiles } from './restore.js';
 
 type Flags = Pick<CheckoutOptions, 'out' | 'force' | 'acceptTier'>;

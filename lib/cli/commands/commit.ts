@@ -1,7 +1,7 @@
 /** `dlv commit` on the command line. */
 import type { Command } from 'commander';
+import type { PathChange } from '../../use/history/commit/staged-changes.js';
 import { parseDate } from '../../use/history/dates.js';
-import type { PathChange } from '../../use/history/staged-changes.js';
 import type { CommitOptions, CommitPreview, CommitResult } from '../../use/ops/commit.js';
 import {
   type Level,
@@ -12,9 +12,9 @@ import {
   parseStep,
 } from '../arguments.js';
 import { readMessage } from '../message.js';
-import { exampleId, subject } from '../render.js';
+import { exampleId, subject } from '../output/render.js';
+import { formatBytes, formatCount, formatDuration, type Ui } from '../output/ui.js';
 import { type Cli, collect, type Run } from '../run.js';
-import { formatBytes, formatCount, formatDuration, type Ui } from '../ui.js';
 
 interface Flags {
   message?: string[];

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { ConfigChange, ConfigEntry } from '../../use/ops/config.js';
+import { formatTable } from '../output/table.js';
+import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatTable } from '../table.js';
-import type { Ui } from '../ui.js';
 
 interface Flags extends ConfigChange {
   list?: boolean;

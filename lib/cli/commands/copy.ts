@@ -1,9 +1,9 @@
 /** `dlv copy` on the command line. */
 import type { Command } from 'commander';
 import type { CopyOptions, CopyResult } from '../../use/ops/copy.js';
-import { exampleId, noteFiles } from '../render.js';
+import { exampleId, noteFiles } from '../output/render.js';
+import { formatBytes, formatCount } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount } from '../ui.js';
 
 const EXAMPLE: CopyResult = {
   version: exampleId('51d07b3ce8'),

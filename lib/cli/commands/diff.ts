@@ -1,9 +1,9 @@
 /** `dlv diff` on the command line. */
 import type { Command } from 'commander';
 import type { DiffResult, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
+import { type Cell, formatTable } from '../output/table.js';
+import { formatBytes, formatCount, formatNumber, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { type Cell, formatTable } from '../table.js';
-import { formatBytes, formatCount, formatNumber, type Ui } from '../ui.js';
 
 interface Flags {
   staged?: boolean;

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { GroupBytes } from '../../use/history/sizes.js';
 import type { DuOptions, DuResult } from '../../use/ops/du.js';
-import { exampleId, shortId } from '../render.js';
+import { exampleId, shortId } from '../output/render.js';
+import { formatTable } from '../output/table.js';
+import { formatBytes, formatCount, formatShare, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatTable } from '../table.js';
-import { formatBytes, formatCount, formatShare, type Ui } from '../ui.js';
 
 const EXAMPLE: DuResult = {
   models: [

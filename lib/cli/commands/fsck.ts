@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { Id } from '../../use/history/versions.js';
 import type { FsckOpResult } from '../../use/ops/fsck.js';
+import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount, type Ui } from '../ui.js';
 
 const DAMAGED = 12;
 const NEWER = 13;

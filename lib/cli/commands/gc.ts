@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { GcOpResult } from '../../use/ops/gc.js';
+import { formatBytes, formatCount, formatDuration } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount, formatDuration } from '../ui.js';
 
 const EXAMPLE: GcOpResult = {
   setsBefore: 70,

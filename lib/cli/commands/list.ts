@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import type { ListedModel, ListOptions } from '../../use/ops/list.js';
 import { parseCount } from '../arguments.js';
-import { bytesOf, EXAMPLE_VERSION, exampleId, subject, versionTitle } from '../render.js';
+import { bytesOf, EXAMPLE_VERSION, exampleId, subject, versionTitle } from '../output/render.js';
+import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatBytes, formatCount, type Ui } from '../ui.js';
 
 interface Flags {
   model?: string;

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import type { VersionSummary } from '../../use/history/versions.js';
 import type { History } from '../../use/ops/log.js';
 import { parseCount } from '../arguments.js';
-import { besideGraph, drawGraph } from '../graph.js';
-import { EXAMPLE_VERSION, subject, versionLines, versionTitle } from '../render.js';
+import { besideGraph, drawGraph } from '../output/graph.js';
+import { EXAMPLE_VERSION, subject, versionLines, versionTitle } from '../output/render.js';
+import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import type { Ui } from '../ui.js';
 
 interface Flags {
   graph?: boolean;

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { ResetMode, ResetOptions, ResetResult } from '../../use/ops/reset.js';
-import { exampleId, noteFiles, shortId } from '../render.js';
+import { exampleId, noteFiles, shortId } from '../output/render.js';
+import { formatCount } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatCount } from '../ui.js';
 
 interface Flags {
   soft?: boolean;

@@ -1,9 +1,9 @@
 /** `dlv restore` on the command line. */
 import type { Command } from 'commander';
 import type { RestoreOptions, RestoreResult } from '../../use/ops/restore.js';
-import { noteFiles } from '../render.js';
+import { noteFiles } from '../output/render.js';
+import { formatCount } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
-import { formatCount } from '../ui.js';
 
 const EXAMPLE: RestoreResult = {
   model: 'mnist',

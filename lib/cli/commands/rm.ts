@@ -1,8 +1,8 @@
 /** `dlv rm` on the command line. */
 import type { Command } from 'commander';
 import type { RmResult } from '../../use/ops/rm.js';
+import { formatCount } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatCount } from '../ui.js';
 
 interface Flags {
   model?: string;

@@ -9,10 +9,10 @@ import {
   formatErrors,
   versionLines,
   versionTitle,
-} from '../render.js';
+} from '../output/render.js';
+import { formatTable } from '../output/table.js';
+import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import { formatTable } from '../table.js';
-import { formatBytes, formatCount, type Ui } from '../ui.js';
 
 const EXAMPLE: ShowResult = {
   ...EXAMPLE_VERSION,

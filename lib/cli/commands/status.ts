@@ -1,9 +1,9 @@
 /** `dlv status` on the command line. */
 import type { Command } from 'commander';
-import type { PathChange } from '../../use/history/staged-changes.js';
+import type { PathChange } from '../../use/history/commit/staged-changes.js';
 import type { ModelStatus, StatusResult } from '../../use/ops/status.js';
+import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-import type { Ui } from '../ui.js';
 
 const EXAMPLE: StatusResult = {
   head: { model: 'mnist', branch: 'main', version: null },

@@ -1,7 +1,7 @@
 /** `dlv switch` on the command line. */
 import type { Command } from 'commander';
 import type { SwitchResult } from '../../use/ops/switch.js';
-import { exampleId, noteFiles, shortId } from '../render.js';
+import { exampleId, noteFiles, shortId } from '../output/render.js';
 import type { Cli } from '../run.js';
 
 const EXAMPLE: SwitchResult = {

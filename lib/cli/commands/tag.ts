@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { TagChange, TagEntry } from '../../use/ops/tag.js';
-import { exampleId, shortId, subject } from '../render.js';
+import { exampleId, shortId, subject } from '../output/render.js';
+import { formatTable } from '../output/table.js';
+import type { Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
-import { formatTable } from '../table.js';
-import type { Ui } from '../ui.js';
 
 interface Flags {
   list?: boolean;

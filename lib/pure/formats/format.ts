@@ -5,8 +5,9 @@
  * that it does not understand it throws an error of damage class; `detect.ts` turns that into a blob
  * with a warning. It must check every number before it allocates or seeks by it.
  */
-import type { ByteSource } from '../../base/bytes/files.js';
+
 import { CorruptError } from '../../base/errors.js';
+import type { ByteSource } from '../../base/files/files.js';
 import type { FileLayout } from '../tensor/layout.js';
 
 /** Bytes of the head that `matches` sees, at most. */

@@ -8,18 +8,18 @@
  * any time; it counts only if its checksum is right and the machine the same.
  */
 import os from 'node:os';
+import { seal, unseal } from '../../base/bytes/sealed.js';
+import { DlvError, isDamage } from '../../base/errors.js';
 import {
   isMissing,
   makeDirectory,
   readSmallFile,
   writeFileAtomic,
-} from '../../base/bytes/files.js';
-import { seal, unseal } from '../../base/bytes/sealed.js';
-import { DlvError, isDamage } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { kernelBuild } from '../../pure/codec/planes.js';
 import { type Layout, newWorkName } from '../repo/layout.js';
-import type { Backend } from '../store/backend.js';
+import type { Backend } from '../store/backends/backend.js';
 import {
   type LinkKind,
   measureLinks,

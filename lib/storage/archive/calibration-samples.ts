@@ -15,9 +15,9 @@ import type { SegmentRequest } from '../objects/planes/plane-reader.js';
 import { readSegments } from '../objects/planes/read-segments.js';
 import { encodeSegmentHead } from '../objects/planes/segment-head.js';
 import { newWorkName } from '../repo/layout.js';
-import { MemoryBackend } from '../store/memory-backend.js';
+import { MemoryBackend } from '../store/backends/memory-backend.js';
 import { ObjectStore } from '../store/object-store.js';
-import { PackSetWriter } from '../store/pack-writer.js';
+import { PackSetWriter } from '../store/packs/pack-writer.js';
 
 /** Widths that are measured. */
 export const SAMPLED_WIDTHS = [1, 2, 4, 8] as const;

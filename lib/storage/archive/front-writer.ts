@@ -9,7 +9,7 @@
 import { ConflictError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
 import { newWorkName } from '../repo/layout.js';
-import { RollingWriter } from '../store/rolling-writer.js';
+import { RollingWriter } from '../store/packs/rolling-writer.js';
 import type { SealedSet, SegmentRecord, SetId, SetInfo } from '../store/types.js';
 
 export class FrontWriter {

@@ -3,8 +3,8 @@
  * laid out (ONNX external data), then each file is stored with the bases that the line's tip offers.
  */
 import path from 'node:path';
-import { type FileStat, listDirectory, ReadFile, statOrNull } from '../../base/bytes/files.js';
 import { BugError, DlvError, isDamage, isUnreadable } from '../../base/errors.js';
+import { type FileStat, listDirectory, ReadFile, statOrNull } from '../../base/files/files.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import { validateLayout } from '../../pure/formats/validate.js';

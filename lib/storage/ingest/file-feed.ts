@@ -2,8 +2,9 @@
  * A file from its start to its end, in pieces of any size: read in blocks, one ahead of the one in
  * use, so that the disk works while the bytes are hashed and split.
  */
-import type { ReadFile } from '../../base/bytes/files.js';
+
 import { assert } from '../../base/errors.js';
+import type { ReadFile } from '../../base/files/files.js';
 
 const BLOCK_BYTES = 4 * 1024 * 1024;
 

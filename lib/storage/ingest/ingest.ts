@@ -11,9 +11,9 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { cutChunk } from '../../base/bytes/chunker.js';
-import { type ReadFile, throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { assert, BugError, ChangedError, isUnreadable, LimitError } from '../../base/errors.js';
+import { type ReadFile, throwIfAborted } from '../../base/files/files.js';
 import {
   CDC_MAX_BYTES,
   ENCODED_AHEAD_BYTES,

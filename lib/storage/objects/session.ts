@@ -11,9 +11,9 @@ import { assert, ConflictError, CorruptError, isUnreadable } from '../../base/er
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { UNNAMED_SET } from '../store/pack-writer.js';
-import type { SegmentHeadAt } from '../store/read-records.js';
-import { RollingWriter } from '../store/rolling-writer.js';
+import { UNNAMED_SET } from '../store/packs/pack-writer.js';
+import type { SegmentHeadAt } from '../store/packs/read-records.js';
+import { RollingWriter } from '../store/packs/rolling-writer.js';
 import type {
   BlobEntry,
   BlobRecord,

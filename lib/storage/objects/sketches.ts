@@ -5,21 +5,22 @@
  * carries (codec/sketch.ts); no planes are read. The sets are looked at when a group is first asked
  * for; what is found of a large one is kept in catalog/sketches. Start at `nearest`.
  */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { DlvError, isUnreadable } from '../../base/errors.js';
 import {
   listDirectory,
   makeDirectory,
   readSmallFile,
   removeFile,
   writeFileAtomic,
-} from '../../base/bytes/files.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { DlvError, isUnreadable } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { INDEX_BYTES_MAX } from '../../base/limits.js';
 import { sketchBytes, sketchDistances, sketchSamples } from '../../pure/codec/sketch.js';
 import type { Layout } from '../repo/layout.js';
 import { packName } from '../store/names.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { readSegmentAt } from '../store/read-records.js';
+import { readSegmentAt } from '../store/packs/read-records.js';
 import {
   isSetId,
   type SegmentEntry,

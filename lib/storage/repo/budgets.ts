@@ -4,11 +4,12 @@
  * Lost, it is a lost memory and nothing else: the next run plans everything again.
  * @see docs/format/budgets.md
  */
-import { isMissing, readSmallFile, writeFileAtomic } from '../../base/bytes/files.js';
+
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { linesOf } from '../../base/bytes/lines.js';
 import { sealReadable, unseal } from '../../base/bytes/sealed.js';
 import { CorruptError, DlvError, FormatVersionError } from '../../base/errors.js';
+import { isMissing, readSmallFile, writeFileAtomic } from '../../base/files/files.js';
 import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import { ROLES, type Role } from '../../pure/tensor/layout.js';
 import type { Layout } from './layout.js';

@@ -6,8 +6,8 @@
  * and, under sudo, those of the user who called it. @see docs/format/layout.md
  */
 import path from 'node:path';
-import { ownerOf, statOrNull } from '../../base/bytes/files.js';
 import { NoRepositoryError, UnsafeError } from '../../base/errors.js';
+import { ownerOf, statOrNull } from '../../base/files/files.js';
 import { findRepositoryOrNull, Layout } from './layout.js';
 import { readConfigFile, userConfigFile } from './settings/config.js';
 import { addFolder, listsFolder } from './settings/safe.js';

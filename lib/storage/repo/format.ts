@@ -4,9 +4,10 @@
  * An unknown read-required flag refuses the repository; an unknown write-required flag makes it
  * read-only; optional flags are kept and ignored. @see docs/format/refs.md
  */
-import { isMissing, readSmallFile, writeFileAtomic } from '../../base/bytes/files.js';
+
 import { sealReadable, unseal } from '../../base/bytes/sealed.js';
 import { CorruptError, FormatVersionError } from '../../base/errors.js';
+import { isMissing, readSmallFile, writeFileAtomic } from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from './layout.js';
 import type { RepositoryLock } from './processes/lock.js';

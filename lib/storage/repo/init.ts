@@ -1,12 +1,13 @@
 /** Makes a new repository. `format` is written last: what lacks it is no repository yet. */
+
+import { sealReadable } from '../../base/bytes/sealed.js';
+import { ExistsError } from '../../base/errors.js';
 import {
   makeDirectory,
   statOrNull,
   syncDirectory,
   writeFileAtomic,
-} from '../../base/bytes/files.js';
-import { sealReadable } from '../../base/bytes/sealed.js';
-import { ExistsError } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { writeFormat } from './format.js';
 import { type Layout, SELF_IGNORE } from './layout.js';
 import { formatHead, parseHead } from './refs/head.js';

@@ -6,10 +6,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { statOrNull } from '../../base/bytes/files.js';
-import { guardBelow } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { newOwnName, parseOwnName } from '../../base/bytes/process.js';
+import { statOrNull } from '../../base/files/files.js';
+import { guardBelow } from '../../base/files/gate.js';
+import { newOwnName, parseOwnName } from '../../base/files/process.js';
 import { MANIFEST_NAME, PACKS_DIR, packName, TMP_DIR, TRASH_DIR } from '../store/names.js';
 import type { FileClass, SetId } from '../store/types.js';
 

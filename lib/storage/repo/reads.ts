@@ -6,15 +6,16 @@
  * be deleted. When it has grown it begins again with the counts halved: old reads count less.
  * @see docs/format/layout.md
  */
+
+import { type Id, isId } from '../../base/bytes/hash.js';
+import { DlvError } from '../../base/errors.js';
 import {
   appendLines,
   isMissing,
   makeDirectory,
   readSmallFile,
   writeFileAtomic,
-} from '../../base/bytes/files.js';
-import { type Id, isId } from '../../base/bytes/hash.js';
-import { DlvError } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from './layout.js';
 

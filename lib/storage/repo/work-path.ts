@@ -5,8 +5,8 @@
  * checkout that a hostile version would lead elsewhere.
  */
 import nodePath from 'node:path';
-import { statOrNull } from '../../base/bytes/files.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
+import { statOrNull } from '../../base/files/files.js';
 import { checkPath } from '../../pure/paths/version-path.js';
 import type { Layout } from './layout.js';
 

@@ -1,9 +1,10 @@
 /** Copies the live records of some sets into others, without re-encoding. */
-import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
+
 import { ConflictError } from '../../base/errors.js';
+import { isMissing, throwIfAborted } from '../../base/files/files.js';
 import { packName } from './names.js';
 import type { ObjectStore } from './object-store.js';
-import { readBlobAt, readSegmentAt } from './read-records.js';
+import { readBlobAt, readSegmentAt } from './packs/read-records.js';
 import {
   type BlobEntry,
   type BlobRecord,

@@ -6,30 +6,30 @@
  * that misses a key or a file reads the manifest again once.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { isMissing } from '../../base/bytes/files.js';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { assert, CorruptError, ExistsError, isDamage } from '../../base/errors.js';
+import { isMissing } from '../../base/files/files.js';
 import { INDEX_CACHE_BYTES, MANIFEST_BYTES_MAX } from '../../base/limits.js';
-import type { Backend } from './backend.js';
+import type { Backend } from './backends/backend.js';
 import { checkOrder } from './forest.js';
-import { IndexReader } from './index-reader.js';
+import { decodeManifest, encodeManifest, type Manifest } from './manifest.js';
+import { MANIFEST_NAME, PACKS_DIR, packName, retiredName, TRASH_DIR } from './names.js';
+import { IndexReader } from './packs/index-reader.js';
 import {
   decodeBlobRow,
   decodeSegmentRow,
   INDEX_TABLES,
   type IndexTable,
   rowKey,
-} from './index-rows.js';
-import { decodeManifest, encodeManifest, type Manifest } from './manifest.js';
-import { MANIFEST_NAME, PACKS_DIR, packName, retiredName, TRASH_DIR } from './names.js';
+} from './packs/index-rows.js';
 import {
   readBlobAt,
   readPlanesAt,
   readSegmentAt,
   readSegmentHeadAt,
   type SegmentHeadAt,
-} from './read-records.js';
+} from './packs/read-records.js';
 import {
   type BlobEntry,
   type BlobRecord,

@@ -1,12 +1,17 @@
 /** Index rows of any list of sets, also of one that no manifest lists yet. Within a bound of memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { throwIfAborted } from '../../base/bytes/files.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
+import { throwIfAborted } from '../../base/files/files.js';
 import { INDEX_CACHE_BYTES } from '../../base/limits.js';
-import type { Backend } from './backend.js';
-import { IndexReader } from './index-reader.js';
-import { compareRows, decodeBlobRow, decodeSegmentRow, type IndexTable } from './index-rows.js';
+import type { Backend } from './backends/backend.js';
 import { packName } from './names.js';
+import { IndexReader } from './packs/index-reader.js';
+import {
+  compareRows,
+  decodeBlobRow,
+  decodeSegmentRow,
+  type IndexTable,
+} from './packs/index-rows.js';
 import type { BlobEntry, SegmentEntry, SetId, SetInfo } from './types.js';
 
 /** The store that asks keeps indexes of its own. */

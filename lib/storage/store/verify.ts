@@ -5,16 +5,16 @@
  * `verifySet` for fsck and at `scanPacks` for a manifest that was lost.
  */
 import { sha256 } from '../../base/bytes/hash.js';
-import type { Backend } from './backend.js';
-import { IndexReader } from './index-reader.js';
+import type { Backend } from './backends/backend.js';
+import { PACKS_DIR, packName } from './names.js';
+import { IndexReader } from './packs/index-reader.js';
 import {
   decodeBlobRow,
   decodeSegmentRow,
   INDEX_SUM_BYTES,
   type IndexBuilder,
-} from './index-rows.js';
-import { PACKS_DIR, packName } from './names.js';
-import { isUnreadable, SetScanner } from './scan.js';
+} from './packs/index-rows.js';
+import { isUnreadable, SetScanner } from './packs/scan.js';
 import {
   type BlobRecord,
   FILE_CLASSES,

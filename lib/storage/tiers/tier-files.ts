@@ -8,6 +8,8 @@
  */
 
 import path from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
+import { assert } from '../../base/errors.js';
 import {
   makeDirectory,
   patchFile,
@@ -15,9 +17,7 @@ import {
   removeFile,
   throwIfAborted,
   WriteFile,
-} from '../../base/bytes/files.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { assert } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { RUN_ELEMENTS } from '../../base/limits.js';
 import { splitFast } from '../../pure/codec/planes.js';
 import { encodeSegment } from '../../pure/codec/segment.js';

@@ -1,12 +1,13 @@
 /** What fsck looks at in a repository that opens: its pack sets and the objects that it needs. */
-import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
+
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
+import { isMissing, throwIfAborted } from '../../base/files/files.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
 import { listNotedVersions } from '../repo/refs/refs.js';
-import type { Backend } from '../store/backend.js';
+import type { Backend } from '../store/backends/backend.js';
 import { packName } from '../store/names.js';
 import { type Problem, type SetId, type SetInfo, setBytes } from '../store/types.js';
 import { verifySet } from '../store/verify.js';

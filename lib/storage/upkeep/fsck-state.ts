@@ -3,10 +3,11 @@
  *
  * Needs no open repository: any of these may be what keeps it from opening.
  */
-import { isMissing, listDirectory, readSmallFile, statOrNull } from '../../base/bytes/files.js';
+
 import type { Id } from '../../base/bytes/hash.js';
-import { TEMPORARY_PREFIX } from '../../base/bytes/temporary-name.js';
 import { ConfigError, type DlvError, isDamage, objectFault } from '../../base/errors.js';
+import { isMissing, listDirectory, readSmallFile, statOrNull } from '../../base/files/files.js';
+import { TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';

@@ -6,8 +6,9 @@
  * commands change meanwhile must not look like damage: see `checkRepository`. Memory: ids of the needed
  * objects, a set's index while it is read, 96 MiB of planes. The checks are in fsck-check.ts.
  */
-import { isMissing } from '../../base/bytes/files.js';
+
 import { type DlvError, isDamage } from '../../base/errors.js';
+import { isMissing } from '../../base/files/files.js';
 import type { Layout } from '../repo/layout.js';
 import type { SetId } from '../store/types.js';
 import { Check, type CheckedRepository } from './fsck-check.js';

@@ -6,10 +6,10 @@
  * on it. Start at `collectGarbage`; `mergeSmallSets` is what a commit runs by itself.
  */
 
-import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../base/bytes/files.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { isMissing } from '../../base/bytes/io.js';
 import { ConflictError } from '../../base/errors.js';
+import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../base/files/files.js';
+import { isMissing } from '../../base/files/io.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
 import { isTrashName } from '../repo/layout.js';
 import { listOtherReaders } from '../repo/processes/readers.js';

@@ -1,8 +1,8 @@
 /** Keeps a copy of a file in trash before it is replaced. */
 
 import path from 'node:path';
-import { copyFile, io, ioError, isMissing, makeDirectory } from '../../base/bytes/files.js';
-import { retryTaken } from '../../base/bytes/temporary-name.js';
+import { copyFile, io, ioError, isMissing, makeDirectory } from '../../base/files/files.js';
+import { retryTaken } from '../../base/files/temporary-name.js';
 import type { Layout } from '../repo/layout.js';
 
 /**

@@ -8,10 +8,10 @@
  */
 
 import path from 'node:path';
-import { io, ioError, listDirectory, removeFile, statOrNull } from '../../base/bytes/files.js';
-import { type OwnerMark, parseOwnName } from '../../base/bytes/process.js';
-import { listTree } from '../../base/bytes/small-files.js';
-import { parseTemporaryName, TEMPORARY_PREFIX } from '../../base/bytes/temporary-name.js';
+import { io, ioError, listDirectory, removeFile, statOrNull } from '../../base/files/files.js';
+import { type OwnerMark, parseOwnName } from '../../base/files/process.js';
+import { listTree } from '../../base/files/small-files.js';
+import { parseTemporaryName, TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import { isBreakLockName, isTrashName, isWorkName, type Layout } from '../repo/layout.js';
 import { lockState } from '../repo/processes/lock.js';
 import { isAbandoned, type Liveness, ownerState } from '../repo/processes/process-identity.js';

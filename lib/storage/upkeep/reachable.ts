@@ -5,10 +5,7 @@
  * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
  */
 
-import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
 import { type BlobKind, ID_BYTES, type Id } from '../../base/bytes/hash.js';
-import { Pace } from '../../base/bytes/pace.js';
-import { forEachInTurns } from '../../base/bytes/small-files.js';
 import {
   CorruptError,
   FormatVersionError,
@@ -17,6 +14,9 @@ import {
   type ObjectFault,
   objectFault,
 } from '../../base/errors.js';
+import { isMissing, throwIfAborted } from '../../base/files/files.js';
+import { Pace } from '../../base/files/pace.js';
+import { forEachInTurns } from '../../base/files/small-files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';

@@ -1,5 +1,5 @@
 /** The parts of `fsck --rebuild` before and after refs: newer repositories, lines of staging, budgets. */
-import { readSmallFile, removeFile, statOrNull, syncDirectory } from '../../base/bytes/files.js';
+import { readSmallFile, removeFile, statOrNull, syncDirectory } from '../../base/files/files.js';
 import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';

@@ -4,17 +4,17 @@
  */
 
 import path from 'node:path';
+import { type Id, isId } from '../../base/bytes/hash.js';
+import { eachLine } from '../../base/bytes/lines.js';
+import { sealReadable } from '../../base/bytes/sealed.js';
+import { isDamage, objectFault } from '../../base/errors.js';
 import {
   isMissing,
   makeDirectory,
   readSmallFile,
   writeFileAtomic,
-} from '../../base/bytes/files.js';
-import { type Id, isId } from '../../base/bytes/hash.js';
-import { eachLine } from '../../base/bytes/lines.js';
-import { sealReadable } from '../../base/bytes/sealed.js';
-import { readTail } from '../../base/bytes/small-files.js';
-import { isDamage, objectFault } from '../../base/errors.js';
+} from '../../base/files/files.js';
+import { readTail } from '../../base/files/small-files.js';
 import { MANIFEST_BYTES_MAX, NOTES_BYTES_MAX, REFLOG_BYTES_MAX } from '../../base/limits.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';

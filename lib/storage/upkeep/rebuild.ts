@@ -8,18 +8,19 @@
  * at the end: an interrupted rebuild changes nothing but indexes. State files are in rebuild-state.ts.
  * The caller holds the lock.
  */
-import { isMissing, throwIfAborted } from '../../base/bytes/files.js';
+
 import { isDamage } from '../../base/errors.js';
+import { isMissing, throwIfAborted } from '../../base/files/files.js';
 import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import { type Layout, newWorkName } from '../repo/layout.js';
-import type { Backend } from '../store/backend.js';
-import { FolderBackend } from '../store/folder-backend.js';
+import type { Backend } from '../store/backends/backend.js';
+import { FolderBackend } from '../store/backends/folder-backend.js';
 import { findUnresolved, planPromotion } from '../store/forest.js';
 import { decodeManifest, encodeManifest, type Manifest } from '../store/manifest.js';
 import { MANIFEST_NAME, PACKS_DIR, packName, stemOf } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
-import { readBlobAt, readSegmentAt } from '../store/read-records.js';
-import { RollingWriter, removeSealed } from '../store/rolling-writer.js';
+import { readBlobAt, readSegmentAt } from '../store/packs/read-records.js';
+import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import { decodeRow, SetRows } from '../store/set-rows.js';
 import {
   FILE_CLASSES,

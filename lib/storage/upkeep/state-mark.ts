@@ -1,8 +1,9 @@
 /** Whether a repository changed: what decides which objects it needs, and where they are. */
-import { isMissing, readSmallFile, statOrNull } from '../../base/bytes/files.js';
+
 import { sha256 } from '../../base/bytes/hash.js';
-import { listTree, readFiles } from '../../base/bytes/small-files.js';
 import { isDamage } from '../../base/errors.js';
+import { isMissing, readSmallFile, statOrNull } from '../../base/files/files.js';
+import { listTree, readFiles } from '../../base/files/small-files.js';
 import { MANIFEST_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from '../repo/layout.js';
 

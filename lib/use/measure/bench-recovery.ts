@@ -4,16 +4,16 @@
  * in memory and from files that it has to read; and of all snapshots together.
  */
 import { spawn } from 'node:child_process';
-import { ReadFile, throwIfAborted } from '../../base/bytes/files.js';
-import { checkPlace } from '../../base/bytes/gate.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { readSystemText } from '../../base/bytes/process.js';
+import { ReadFile, throwIfAborted } from '../../base/files/files.js';
+import { checkPlace } from '../../base/files/gate.js';
+import { readSystemText } from '../../base/files/process.js';
 import type { Survey } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { RetrievalScheme } from '../../storage/objects/planes/chain-forest.js';
 import { totalBytes } from '../../storage/objects/planes/read-counts.js';
 import { readSegments } from '../../storage/objects/planes/read-segments.js';
-import { FolderBackend } from '../../storage/store/folder-backend.js';
+import { FolderBackend } from '../../storage/store/backends/folder-backend.js';
 import { ObjectStore } from '../../storage/store/object-store.js';
 import { FILE_CLASSES } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';

@@ -5,7 +5,7 @@ import type { Role } from '../../pure/tensor/layout.js';
 import { joinBySketch, type Survey, surveyRepository } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
-import { resolveId } from '../history/resolve.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { Describer } from '../history/versions.js';
 
 /** A snapshot that is measured. */

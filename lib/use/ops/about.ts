@@ -1,6 +1,6 @@
 /** Says which dlv this is, where it runs and which repositories it reads. */
 import { fileURLToPath } from 'node:url';
-import { readSmallFile } from '../../base/bytes/files.js';
+import { readSmallFile } from '../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
 import { type KernelInfo, kernelFellBack, loadKernel } from '../../base/native/kernel.js';
 import { CURRENT_FORMAT, type Format } from '../../storage/repo/format.js';

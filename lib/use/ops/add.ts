@@ -4,7 +4,7 @@ import type { PackSession } from '../../storage/objects/session.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
-import { publishedBytes } from '../history/stored-bytes.js';
+import { publishedBytes } from '../history/commit/stored-bytes.js';
 import type { Repository } from '../repository.js';
 import {
   applyChanges,

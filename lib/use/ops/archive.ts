@@ -47,7 +47,7 @@ import { readBudgets, writeBudgets } from '../../storage/repo/budgets.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { countReads } from '../../storage/repo/reads.js';
 import type { OpContext } from '../context.js';
-import { resolveId } from '../history/resolve.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 

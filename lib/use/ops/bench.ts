@@ -8,9 +8,9 @@
 
 import os from 'node:os';
 import path from 'node:path';
-import { statOrNull, writeFileAtomic } from '../../base/bytes/files.js';
-import { copyTo, makeTemporaryFolder, removeFolder } from '../../base/bytes/temporary.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
+import { statOrNull, writeFileAtomic } from '../../base/files/files.js';
+import { copyTo, makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import { calibrate } from '../../storage/archive/calibrate.js';
 import type { CostUnit, RecreationUnit } from '../../storage/archive/storage-graph.js';

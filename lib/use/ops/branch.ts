@@ -17,10 +17,10 @@ import {
   newBranchName,
   noBranch,
   readBranch,
-} from '../history/branches.js';
-import { currentLine, needTip } from '../history/lines.js';
-import { moveReason } from '../history/moves.js';
-import { resolveId } from '../history/resolve.js';
+} from '../history/lines/branches.js';
+import { currentLine, needTip } from '../history/lines/lines.js';
+import { moveReason } from '../history/lines/moves.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 

@@ -4,7 +4,7 @@ import { noteRead } from '../../storage/repo/reads.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
-import { resolve } from '../history/resolve.js';
+import { resolve } from '../history/lines/resolve.js';
 import type { AcceptTier } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
 import { type CheckedOut, checkoutPaths, checkoutVersion } from '../worktree/checkout-version.js';

@@ -7,7 +7,7 @@ import { type Moment, momentOf } from '../../storage/repo/settings/author.js';
 import type { Param } from '../../storage/repo/version/version.js';
 import { mergeSmallSets } from '../../storage/upkeep/gc.js';
 import type { OpContext } from '../context.js';
-import { resolveId } from '../history/resolve.js';
+import { resolveId } from '../history/lines/resolve.js';
 import {
   type MetricValues,
   type ParamValues,

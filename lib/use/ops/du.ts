@@ -1,12 +1,12 @@
 /** `dlv du`: where the bytes are, by model, version, path and kind of pack file. */
 
-import { listDirectory, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
+import { listDirectory, statOrNull } from '../../base/files/files.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { FILE_CLASSES, type FileClass } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
-import { resolveId } from '../history/resolve.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes.js';
 import {
   type ModelBytes,

@@ -1,8 +1,8 @@
 /** `dlv fsck`: verifies the repository; with `rebuild`, makes anew what is derived first. */
 
-import { isMissing, statOrNull } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, isUnreadable } from '../../base/errors.js';
+import { isMissing, statOrNull } from '../../base/files/files.js';
 import { findRepository } from '../../storage/repo/find-repository.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import { type RepositoryLock, withLock } from '../../storage/repo/processes/lock.js';
@@ -21,7 +21,7 @@ import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.j
 import { rebuildBudgets, rebuildLines, refuseNewer } from '../../storage/upkeep/rebuild-lines.js';
 import { rebuildFrame, rebuildRefs } from '../../storage/upkeep/rebuild-state.js';
 import type { OpContext } from '../context.js';
-import { moveLine, stagedEntriesOf } from '../history/staged-version.js';
+import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { Repository } from '../repository.js';
 
 export interface FsckOpOptions {

@@ -1,7 +1,7 @@
 /** `dlv init`: makes an empty repository. */
 import path from 'node:path';
-import { makeDirectory, statOrNull } from '../../base/bytes/files.js';
 import { UsageError } from '../../base/errors.js';
+import { makeDirectory, statOrNull } from '../../base/files/files.js';
 import { findRepositoryOrNull } from '../../storage/repo/layout.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
 import { checkBranchName, checkModelName } from '../../storage/repo/refs/ref-name.js';

@@ -5,7 +5,7 @@ import { NotFoundError } from '../../base/errors.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
-import { listBranchTips } from '../history/branches.js';
+import { listBranchTips } from '../history/lines/branches.js';
 import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes.js';
 import { modelBytes } from '../history/usage.js';
 import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';

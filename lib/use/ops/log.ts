@@ -1,15 +1,15 @@
 /** `dlv log`: versions and how they follow from one another, newest first. */
 
-import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
+import { throwIfAborted } from '../../base/files/files.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
 import type { Version } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
-import { resolveId } from '../history/resolve.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { PathInput } from '../worktree/path-input.js';

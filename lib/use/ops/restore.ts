@@ -1,7 +1,7 @@
 /** `dlv restore`: takes back changes of files, in the work tree or in what is staged. */
 
 import type { OpContext } from '../context.js';
-import { resolveId } from '../history/resolve.js';
+import { resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 import { type Restored, type RestoreFiles, restoreFiles } from '../worktree/restore-files.js';
 

@@ -1,19 +1,19 @@
 /** `dlv rm`: takes files out of the next version and, unless told otherwise, out of the work tree. */
 import nodePath from 'node:path';
+import { ConflictError, NotFoundError } from '../../base/errors.js';
 import {
   removeEmptyFolder,
   removeFile,
   statOrNull,
   syncDirectory,
-} from '../../base/bytes/files.js';
-import { ConflictError, NotFoundError } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
-import { currentLine } from '../history/lines.js';
-import { stagedChanges } from '../history/staged-changes.js';
+import { stagedChanges } from '../history/commit/staged-changes.js';
+import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
 import { workState } from '../worktree/changes.js';
 import { PathInput } from '../worktree/path-input.js';

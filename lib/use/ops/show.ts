@@ -1,7 +1,7 @@
 /** `dlv show`: all that a version says, or how one of its files is made. */
 
-import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { throwIfAborted } from '../../base/files/files.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { TierErrors } from '../../pure/tensor/quantize.js';
@@ -13,7 +13,7 @@ import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.j
 import type { GitState } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { fileOf } from '../history/find-file.js';
-import { resolveId } from '../history/resolve.js';
+import { resolveId } from '../history/lines/resolve.js';
 import {
   Describer,
   formatMoment,

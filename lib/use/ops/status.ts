@@ -6,8 +6,8 @@
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
-import { currentLine } from '../history/lines.js';
-import { type PathChange, stagedChanges } from '../history/staged-changes.js';
+import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
+import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
 import { workChanges } from '../worktree/changes.js';
 import { walkFiles } from '../worktree/work-tree.js';

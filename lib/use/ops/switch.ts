@@ -11,6 +11,7 @@ import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js'
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
+import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import {
   type BranchName,
   checkModel,
@@ -20,11 +21,10 @@ import {
   newBranchName,
   noBranch,
   readBranch,
-} from '../history/branches.js';
-import { currentLine } from '../history/lines.js';
-import { moveHead, moveReason } from '../history/moves.js';
-import { resolve, resolveId } from '../history/resolve.js';
-import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
+} from '../history/lines/branches.js';
+import { currentLine } from '../history/lines/lines.js';
+import { moveHead, moveReason } from '../history/lines/moves.js';
+import { resolve, resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 import { checkoutVersion } from '../worktree/checkout-version.js';
 

@@ -10,8 +10,8 @@ import { checkTagName } from '../../storage/repo/refs/ref-name.js';
 import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import { encodeNote, noteId, packExactBody } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
-import { moveReason } from '../history/moves.js';
-import { resolveId } from '../history/resolve.js';
+import { moveReason } from '../history/lines/moves.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 

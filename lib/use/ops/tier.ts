@@ -6,9 +6,9 @@
  * any moment leaves each version exact or tiered, never neither.
  */
 
-import { throwIfAborted } from '../../base/bytes/files.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
+import { throwIfAborted } from '../../base/files/files.js';
 import { ErrorSum, type TierErrors } from '../../pure/tensor/quantize.js';
 import { formatTier, type Tier } from '../../pure/tensor/tier.js';
 import type { BaseFile } from '../../storage/ingest/bases.js';
@@ -35,8 +35,8 @@ import {
   type TierPlan,
 } from '../../storage/tiers/tier-plan.js';
 import type { OpContext } from '../context.js';
-import { resolveId } from '../history/resolve.js';
-import { publishedBytes } from '../history/stored-bytes.js';
+import { publishedBytes } from '../history/commit/stored-bytes.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 

@@ -5,7 +5,7 @@
  * command again goes on from there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FileStat, sameStat, statOrNull } from '../../base/bytes/files.js';
+import { type FileStat, sameStat, statOrNull } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';

@@ -1,11 +1,11 @@
 /** How work files differ from what is staged. */
 
-import { ReadFile, statOrNull } from '../../base/bytes/files.js';
 import { sha256 } from '../../base/bytes/hash.js';
+import { ReadFile, statOrNull } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
-import type { PathChange } from '../history/staged-changes.js';
+import type { PathChange } from '../history/commit/staged-changes.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
 

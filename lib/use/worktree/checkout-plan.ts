@@ -6,13 +6,13 @@
  * be lost: a conflict, unless forced. Files of other models and links in the way always are one.
  */
 import nodePath from 'node:path';
+import { ConflictError } from '../../base/errors.js';
 import {
   type FileStat,
   listDirectory,
   statOrNull,
   throwIfAborted,
-} from '../../base/bytes/files.js';
-import { ConflictError } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
@@ -24,8 +24,8 @@ import {
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
+import { sameFile } from '../history/commit/staged-version.js';
 import { versionRoots, versionsByModel } from '../history/sizes.js';
-import { sameFile } from '../history/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { Describer } from '../history/versions.js';
 import { hashFile } from './changes.js';

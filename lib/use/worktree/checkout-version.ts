@@ -8,8 +8,8 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
-import { moveHead, moveReason } from '../history/moves.js';
-import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/staged-version.js';
+import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
+import { moveHead, moveReason } from '../history/lines/moves.js';
 import { type Applied, applyPlan, withStates } from './apply-checkout.js';
 import { planCheckout } from './checkout-plan.js';
 import { checkPlaceable } from './portable-places.js';

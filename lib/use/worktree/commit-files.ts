@@ -1,6 +1,7 @@
 /** Stores work files, if asked, and makes a version of what is staged: one session, one move. */
-import { statOrNull } from '../../base/bytes/files.js';
+
 import type { Id } from '../../base/bytes/hash.js';
+import { statOrNull } from '../../base/files/files.js';
 import type { Level } from '../../pure/codec/segment.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { PackSession } from '../../storage/objects/session.js';
@@ -17,9 +18,9 @@ import {
   type StagedLine,
   storeVersion,
   type VersionContent,
-} from '../history/make-version.js';
-import type { PathChange } from '../history/staged-changes.js';
-import type { PublishedBytes } from '../history/stored-bytes.js';
+} from '../history/commit/make-version.js';
+import type { PathChange } from '../history/commit/staged-changes.js';
+import type { PublishedBytes } from '../history/commit/stored-bytes.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
 import { someOf } from './checkout-plan.js';

@@ -3,15 +3,15 @@
  * tensors are opened only when they are needed.
  */
 
+import type { Id } from '../../base/bytes/hash.js';
+import { ChangedError, UsageError } from '../../base/errors.js';
 import {
   type ByteSource,
   type FileStat,
   ReadFile,
   sameStat,
   statOrNull,
-} from '../../base/bytes/files.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { ChangedError, UsageError } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
@@ -22,8 +22,8 @@ import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.j
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
-import { currentLine, needTip } from '../history/lines.js';
-import { resolveId } from '../history/resolve.js';
+import { currentLine, needTip } from '../history/lines/lines.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { hashFile, workState } from './changes.js';
 import { selectPaths } from './select-paths.js';
 

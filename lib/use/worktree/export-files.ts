@@ -1,13 +1,13 @@
 /** Writes files of a version into a folder that has nothing to do with the work tree. */
 import nodePath from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
+import { ExistsError, UsageError } from '../../base/errors.js';
 import {
   leadsTo,
   listDirectory,
   makeDurableDirectory,
   statOrNull,
-} from '../../base/bytes/files.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { ExistsError, UsageError } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';

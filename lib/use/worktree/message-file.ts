@@ -1,6 +1,7 @@
 /** A message of a version that stands in a file. */
-import { isMissing, readSmallFile } from '../../base/bytes/files.js';
+
 import { DlvError, NotFoundError, UsageError } from '../../base/errors.js';
+import { isMissing, readSmallFile } from '../../base/files/files.js';
 import { MESSAGE_BYTES_MAX } from '../../base/limits.js';
 
 /** The bytes of a file. @throws {NotFoundError}; {UsageError} if a message cannot be so long. */

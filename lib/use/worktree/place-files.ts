@@ -7,6 +7,7 @@
  * side by side because they share stored data.
  */
 import nodePath from 'node:path';
+import { ConflictError, DlvError, IoError } from '../../base/errors.js';
 import {
   deviceOf,
   type FileStat,
@@ -21,8 +22,7 @@ import {
   statOrNull,
   syncDirectory,
   WriteFile,
-} from '../../base/bytes/files.js';
-import { ConflictError, DlvError, IoError } from '../../base/errors.js';
+} from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   fitsGroup,

@@ -1,7 +1,7 @@
 /** Refuses to place files whose names the system or file system of the folder cannot hold. */
 import nodePath from 'node:path';
-import { statOrNull } from '../../base/bytes/files.js';
 import { ConflictError } from '../../base/errors.js';
+import { statOrNull } from '../../base/files/files.js';
 import { findTwins, type Platform, platformProblem } from '../../pure/paths/portable-names.js';
 
 /**

@@ -7,8 +7,8 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
-import { currentLine, type Line } from '../history/lines.js';
-import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/staged-version.js';
+import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
+import { currentLine, type Line } from '../history/lines/lines.js';
 import { applyPlan, withStates } from './apply-checkout.js';
 import { planCheckout } from './checkout-plan.js';
 import { checkPlaceable } from './portable-places.js';

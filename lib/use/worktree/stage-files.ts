@@ -4,8 +4,9 @@
  * Storing needs no lock and may take long; staging happens afterwards, under the lock or compared
  * under it.
  */
-import { statOrNull } from '../../base/bytes/files.js';
+
 import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
+import { statOrNull } from '../../base/files/files.js';
 import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segment.js';
 import { portabilityWarnings } from '../../pure/paths/portable-names.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
@@ -19,9 +20,9 @@ import {
 import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
-import { checkLive } from '../history/check-live.js';
-import { baseCandidates, currentLine, type Line } from '../history/lines.js';
-import { publishedSets } from '../history/stored-bytes.js';
+import { checkLive } from '../history/commit/check-live.js';
+import { publishedSets } from '../history/commit/stored-bytes.js';
+import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
 import { selectFiles, selectTracked } from './work-tree.js';
 
 /** Which files, and how they are stored. */

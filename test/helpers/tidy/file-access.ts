@@ -1,18 +1,18 @@
 /**
- * Who may call the file system: all other files go through lib/base/bytes/files.ts and so through the
+ * Who may call the file system: all other files go through lib/base/files/files.ts and so through the
  * gate, which follows no symbolic link below a repository's folder.
  */
 import { parseImports } from './imports.js';
 
 /** The files that import node's `fs`, and why each may. */
 export const FILE_ACCESS: ReadonlyMap<string, string> = new Map([
-  ['lib/base/bytes/gate.ts', 'is the gate'],
-  ['lib/base/bytes/io.ts', 'calls the file system behind the gate'],
-  ['lib/base/bytes/files.ts', 'calls the file system behind the gate'],
-  ['lib/base/bytes/byte-source.ts', 'names the type of an open file'],
-  ['lib/base/bytes/small-files.ts', 'reads many small files at once, behind the gate'],
-  ['lib/base/bytes/temporary.ts', 'makes and removes whole folders, behind the gate'],
-  ['lib/base/bytes/process.ts', 'reads files of the system below /proc'],
+  ['lib/base/files/gate.ts', 'is the gate'],
+  ['lib/base/files/io.ts', 'calls the file system behind the gate'],
+  ['lib/base/files/files.ts', 'calls the file system behind the gate'],
+  ['lib/base/files/byte-source.ts', 'names the type of an open file'],
+  ['lib/base/files/small-files.ts', 'reads many small files at once, behind the gate'],
+  ['lib/base/files/temporary.ts', 'makes and removes whole folders, behind the gate'],
+  ['lib/base/files/process.ts', 'reads files of the system below /proc'],
   ['lib/base/native/kernel.ts', 'loads the WebAssembly that lies beside the code'],
   ['lib/cli/run.ts', 'looks whether the folder of -C exists'],
   ['lib/cli/docs.ts', 'writes a page of the documentation when a developer runs it'],
@@ -24,7 +24,7 @@ export function checkFileAccess(file: string, source: string): string[] {
   if (uses === FILE_ACCESS.has(file)) return [];
   return [
     uses
-      ? `${file}: calls the file system itself; use lib/base/bytes/files.ts`
+      ? `${file}: calls the file system itself; use lib/base/files/files.ts`
       : `${file}: may call the file system and does not; take it out of FILE_ACCESS`,
   ];
 }

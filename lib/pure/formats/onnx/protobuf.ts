@@ -5,9 +5,10 @@
  * It knows no schema: onnx-*.ts say which field is what. Groups (wire types 3 and 4) are refused;
  * no format read here uses them.
  */
-import type { ByteSource } from '../../../base/bytes/files.js';
-import { throwIfAborted } from '../../../base/bytes/files.js';
+
 import { assert, CorruptError, LimitError, TruncatedError } from '../../../base/errors.js';
+import type { ByteSource } from '../../../base/files/files.js';
+import { throwIfAborted } from '../../../base/files/files.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
 
 /** Wire types of the encoding. */

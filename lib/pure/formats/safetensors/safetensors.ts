@@ -4,8 +4,9 @@
  * As strict as the reference implementation: what it refuses to load (holes, overlaps, wrong sizes,
  * duplicate names, a header above 100 MB) is a blob here. Start at `safetensorsReader`.
  */
-import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
+
 import { LimitError, TruncatedError } from '../../../base/errors.js';
+import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import {
   RANK_MAX,
   SAFETENSORS_HEADER_BYTES_MAX,

@@ -1,7 +1,7 @@
 /** Checksums of zip archives whose stored data were changed in place: which bytes make them right. */
 
 import { crc32 } from '../../../base/bytes/checksum.js';
-import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
+import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import { readZip, ZIP_STORED } from './zip.js';
 import type { ZipEntry } from './zip-directory.js';
 

@@ -4,8 +4,8 @@
  * Names are names and no paths: dlv never writes a file under one, so any text is one.
  */
 
-import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
+import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import type { MemoryBudget } from '../memory-budget.js';

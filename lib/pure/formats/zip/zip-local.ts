@@ -2,8 +2,9 @@
  * Local headers and data descriptors of zip entries: where the data really starts, and whether the
  * entry says of itself what the central directory says.
  */
-import type { ByteSource } from '../../../base/bytes/files.js';
+
 import { ByteReader } from '../../../base/bytes/reader.js';
+import type { ByteSource } from '../../../base/files/files.js';
 import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import { decodeCp437 } from './cp437.js';

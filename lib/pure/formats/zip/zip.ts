@@ -10,8 +10,8 @@
  */
 import { inflateRawSync } from 'node:zlib';
 import { crc32 } from '../../../base/bytes/checksum.js';
-import { type ByteSource, throwIfAborted } from '../../../base/bytes/files.js';
 import { LimitError } from '../../../base/errors.js';
+import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import { corrupt } from '../format.js';
 import { MemoryBudget } from '../memory-budget.js';
 import { NearSource } from '../near-source.js';

@@ -6,10 +6,11 @@
  * stands on it. Reads indexes, and heads where only leading planes are wanted; no planes. Start at
  * `planChains`; forest-reader.ts carries it out.
  */
-import { throwIfAborted } from '../../../base/bytes/files.js';
+
 import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError } from '../../../base/errors.js';
-import type { SegmentHeadAt } from '../../store/read-records.js';
+import { throwIfAborted } from '../../../base/files/files.js';
+import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
 import { checkBase, stopOf } from './link.js';

@@ -8,7 +8,7 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError } from '../../../base/errors.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
-import type { SegmentHeadAt } from '../../store/read-records.js';
+import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
 import { type ChainLink, checkBase, decodeLink, readLink, stopOf } from './link.js';

@@ -8,7 +8,7 @@
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError } from '../../../base/errors.js';
-import type { SegmentHeadAt } from '../../store/read-records.js';
+import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { PlaneClass, SegmentEntry, SegmentRecord } from '../../store/types.js';
 import type { PlaneLease } from './plane-pool.js';
 import { segmentElements } from './segment-head.js';

@@ -9,6 +9,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { sha256Hex } from '../../../base/bytes/hash.js';
+import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { assert, isDamage, LockedError } from '../../../base/errors.js';
 import {
   io,
   ioError,
@@ -17,10 +20,7 @@ import {
   removeFile,
   throwIfAborted,
   WriteFile,
-} from '../../../base/bytes/files.js';
-import { sha256Hex } from '../../../base/bytes/hash.js';
-import { seal, unseal } from '../../../base/bytes/sealed.js';
-import { assert, isDamage, LockedError } from '../../../base/errors.js';
+} from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import {

@@ -10,7 +10,7 @@
  * @see docs/format/refs.md
  */
 import path from 'node:path';
-import { isLocalDisk } from '../../../base/bytes/files.js';
+import { isLocalDisk } from '../../../base/files/files.js';
 import {
   bootTimeMs,
   lookForProcess,
@@ -18,9 +18,9 @@ import {
   ownerMark,
   ownIdentity,
   type ProcessIdentity,
-} from '../../../base/bytes/process.js';
+} from '../../../base/files/process.js';
 
-export { ownIdentity, type ProcessIdentity } from '../../../base/bytes/process.js';
+export { ownIdentity, type ProcessIdentity } from '../../../base/files/process.js';
 
 /** 'unknown': this process cannot tell. */
 export type Liveness = 'alive' | 'dead' | 'unknown';

@@ -5,6 +5,8 @@
  * reads all the same. @see docs/format/refs.md
  */
 import path from 'node:path';
+import { seal, unseal } from '../../../base/bytes/sealed.js';
+import { DlvError, isDamage } from '../../../base/errors.js';
 import {
   isMissing,
   listDirectory,
@@ -15,9 +17,7 @@ import {
   statOrNull,
   touchFile,
   WriteFile,
-} from '../../../base/bytes/files.js';
-import { seal, unseal } from '../../../base/bytes/sealed.js';
-import { DlvError, isDamage } from '../../../base/errors.js';
+} from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { isReaderName, type Layout } from '../layout.js';
 import {

@@ -1,8 +1,9 @@
 /** HEAD: the line that commands work on when none is named. @see docs/format/refs.md */
-import { isMissing, readSmallFile, writeFileAtomic } from '../../../base/bytes/files.js';
+
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
 import { CorruptError } from '../../../base/errors.js';
+import { isMissing, readSmallFile, writeFileAtomic } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { branchRefName, type Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';

@@ -6,11 +6,11 @@
  * what a power cut tears is reported as damaged and costs no version. @see docs/format/refs.md
  */
 import path from 'node:path';
-import { appendLines, makeDirectory } from '../../../base/bytes/files.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { eachLine } from '../../../base/bytes/lines.js';
 import { checkReadable, lineSum } from '../../../base/bytes/sealed.js';
-import { readTail } from '../../../base/bytes/small-files.js';
+import { appendLines, makeDirectory } from '../../../base/files/files.js';
+import { readTail } from '../../../base/files/small-files.js';
 import { DAMAGED_LINES_MAX, REFLOG_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';

@@ -5,6 +5,10 @@
  * lock. HEAD is in head.ts, names in ref-name.ts. @see docs/format/refs.md
  */
 import path from 'node:path';
+import { type Id, isId } from '../../../base/bytes/hash.js';
+import { linesOf } from '../../../base/bytes/lines.js';
+import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
+import { ConflictError, CorruptError } from '../../../base/errors.js';
 import {
   io,
   isMissing,
@@ -15,13 +19,9 @@ import {
   statOrNull,
   syncDirectory,
   writeFileAtomic,
-} from '../../../base/bytes/files.js';
-import { type Id, isId } from '../../../base/bytes/hash.js';
-import { linesOf } from '../../../base/bytes/lines.js';
-import { sealReadable, unseal } from '../../../base/bytes/sealed.js';
-import { listTree, readFiles } from '../../../base/bytes/small-files.js';
-import { TEMPORARY_PREFIX } from '../../../base/bytes/temporary-name.js';
-import { ConflictError, CorruptError } from '../../../base/errors.js';
+} from '../../../base/files/files.js';
+import { listTree, readFiles } from '../../../base/files/small-files.js';
+import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { NOTES_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { type Layout, notesRefName } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';

@@ -6,14 +6,14 @@
  */
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { checkReadable } from '../../../base/bytes/sealed.js';
+import { ConfigError } from '../../../base/errors.js';
 import {
   isMissing,
   makeDirectory,
   readSmallFile,
   writeFileAtomic,
-} from '../../../base/bytes/files.js';
-import { checkReadable } from '../../../base/bytes/sealed.js';
-import { ConfigError } from '../../../base/errors.js';
+} from '../../../base/files/files.js';
 import { CHAIN_DEPTH_MAX, USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import { closestNames } from '../refs/closest.js';

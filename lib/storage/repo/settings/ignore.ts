@@ -4,8 +4,9 @@
  * The file of an inner folder wins over those of the folders above, as a later line wins over an
  * earlier one. What lies in an ignored folder stays ignored. `.dlv` and `.git` are always ignored.
  */
-import { isMissing, readSmallFile, statOrNull } from '../../../base/bytes/files.js';
+
 import { DlvError } from '../../../base/errors.js';
+import { isMissing, readSmallFile, statOrNull } from '../../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
 import { IgnorePatterns } from '../../../pure/paths/ignore-patterns.js';
 import type { Layout } from '../layout.js';

@@ -4,7 +4,7 @@
  * Replaced as a whole, under the lock. Its mtime is part of its meaning (isClean).
  * @see docs/format/staging.md
  */
-import { type FileStat, isMissing, ReadFile, writeFileAtomic } from '../../../base/bytes/files.js';
+
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import {
   decodeAnyForm,
@@ -14,6 +14,7 @@ import {
 } from '../../../base/bytes/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';
 import { CorruptError, DlvError, FormatVersionError, LimitError } from '../../../base/errors.js';
+import { type FileStat, isMissing, ReadFile, writeFileAtomic } from '../../../base/files/files.js';
 import { PARENTS_MAX, STAGING_BYTES_MAX } from '../../../base/limits.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';

@@ -5,9 +5,10 @@
  * one model. Trees in memory and their rules are here; bytes are in staging-file.ts.
  * @see docs/format/staging.md
  */
-import { type FileStat, sameStat } from '../../../base/bytes/files.js';
+
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
+import { type FileStat, sameStat } from '../../../base/files/files.js';
 import { checkPath, comparePaths } from '../../../pure/paths/version-path.js';
 import { checkModelName } from '../refs/ref-name.js';
 import type { FileEntry } from '../version/file-page.js';

@@ -5,7 +5,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { ReadFile } from '../../../../lib/base/bytes/files.js';
+import { ReadFile } from '../../../../lib/base/files/files.js';
 import { FileFeed } from '../../../../lib/storage/ingest/file-feed.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { PackSession } from '../../../../lib/storage/objects/session.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import { randomBytes } from '../../../helpers/rng.js';
 

@@ -2,9 +2,9 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { io, isLocalDisk } from '../../../../lib/base/bytes/files.js';
 import { seal, unseal } from '../../../../lib/base/bytes/sealed.js';
 import { LockedError } from '../../../../lib/base/errors.js';
+import { io, isLocalDisk } from '../../../../lib/base/files/files.js';
 import { lockHolder, withLock } from '../../../../lib/storage/repo/processes/lock.js';
 import {
   ABANDONED_MS,

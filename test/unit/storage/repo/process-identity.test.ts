@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { isLocalDisk } from '../../../../lib/base/bytes/files.js';
+import { isLocalDisk } from '../../../../lib/base/files/files.js';
 import {
   bootTimeMs,
   newOwnName,
@@ -12,8 +12,8 @@ import {
   ownIdentity,
   type ProcessIdentity,
   parseOwnName,
-} from '../../../../lib/base/bytes/process.js';
-import { newTemporaryName, parseTemporaryName } from '../../../../lib/base/bytes/temporary-name.js';
+} from '../../../../lib/base/files/process.js';
+import { newTemporaryName, parseTemporaryName } from '../../../../lib/base/files/temporary-name.js';
 import {
   formatIdentity,
   isSameProcess,

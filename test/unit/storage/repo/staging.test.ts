@@ -3,7 +3,6 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { type FileStat, statOrNull } from '../../../../lib/base/bytes/files.js';
 import { sha256 } from '../../../../lib/base/bytes/hash.js';
 import {
   decodeCanonical,
@@ -11,6 +10,7 @@ import {
   type Packed,
 } from '../../../../lib/base/bytes/msgpack.js';
 import { ConflictError } from '../../../../lib/base/errors.js';
+import { type FileStat, statOrNull } from '../../../../lib/base/files/files.js';
 import {
   isClean,
   nowNs,

@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import { type DlvError, isDamage } from '../../../../lib/base/errors.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import {
   rebuildIndex,

@@ -4,12 +4,12 @@
  */
 import test from 'ava';
 import { IoError } from '../../../../lib/base/errors.js';
-import type { Backend, BackendWriter } from '../../../../lib/storage/store/backend.js';
+import type { Backend, BackendWriter } from '../../../../lib/storage/store/backends/backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { encodeManifest } from '../../../../lib/storage/store/manifest.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
 import { mergeSets } from '../../../../lib/storage/store/merge.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
 import { rebuildIndex, scanPacks } from '../../../../lib/storage/store/verify.js';
 import { addAll } from './records.js';
 import { blobOf, plain, problemsOf, readSame, SAMPLE, sampleStore, segmentOf } from './sample.js';

@@ -5,6 +5,7 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { CHAIN_DEPTH_MAX } from '../../../../lib/base/limits.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import {
   checkOrder,
   findPinnedSets,
@@ -12,7 +13,6 @@ import {
   keyText,
   planPromotion,
 } from '../../../../lib/storage/store/forest.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import { decodeRow, SetRows } from '../../../../lib/storage/store/set-rows.js';
 import type { SetInfo } from '../../../../lib/storage/store/types.js';

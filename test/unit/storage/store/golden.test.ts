@@ -6,8 +6,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { encodeManifest } from '../../../../lib/storage/store/manifest.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import { FILE_CLASSES } from '../../../../lib/storage/store/types.js';
 import { fixture, PROJECT_ROOT } from '../../../helpers/paths.js';

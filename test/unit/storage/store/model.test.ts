@@ -5,10 +5,10 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { BLOB_KINDS, type BlobKind, type Id } from '../../../../lib/base/bytes/hash.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { mergeSets } from '../../../../lib/storage/store/merge.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
 import type { BlobRecord, SegmentRecord, SetId } from '../../../../lib/storage/store/types.js';
 import { blobOf, idOf, plain, problemsOf, readSame, segmentOf, writeSet } from './sample.js';
 

@@ -4,12 +4,12 @@
  */
 import test, { type ExecutionContext } from 'ava';
 import { type BlobKind, type Id, objectId } from '../../../../lib/base/bytes/hash.js';
-import { FolderBackend } from '../../../../lib/storage/store/folder-backend.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import { FolderBackend } from '../../../../lib/storage/store/backends/folder-backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { mergeSets } from '../../../../lib/storage/store/merge.js';
 import { packName } from '../../../../lib/storage/store/names.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
 import { FILE_CLASSES, type SetInfo } from '../../../../lib/storage/store/types.js';
 import { seededRandom } from '../../../helpers/rng.js';
 import { tempDir } from '../../../helpers/temp-dir.js';

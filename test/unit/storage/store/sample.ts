@@ -1,10 +1,10 @@
 /** Records, sets and stores for the tests of the store. */
 import { type BlobKind, type Id, objectId } from '../../../../lib/base/bytes/hash.js';
 import { SEGMENT_ELEMENTS } from '../../../../lib/base/limits.js';
-import type { Backend } from '../../../../lib/storage/store/backend.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import type { Backend } from '../../../../lib/storage/store/backends/backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
 import {
   type BlobRecord,
   FILE_CLASSES,

@@ -1,11 +1,11 @@
 /** A store that another process changes while this one reads. */
 import test, { type ExecutionContext } from 'ava';
-import type { Backend } from '../../../../lib/storage/store/backend.js';
-import { FolderBackend } from '../../../../lib/storage/store/folder-backend.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import type { Backend } from '../../../../lib/storage/store/backends/backend.js';
+import { FolderBackend } from '../../../../lib/storage/store/backends/folder-backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { mergeSets } from '../../../../lib/storage/store/merge.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { blobOf, idOf, plain, readSame, SAMPLE, sampleStore, writeSet } from './sample.js';
 

@@ -5,10 +5,10 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { isDamage } from '../../../../lib/base/errors.js';
-import { MemoryBackend } from '../../../../lib/storage/store/memory-backend.js';
+import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-backend.js';
 import { packName } from '../../../../lib/storage/store/names.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
 import {
   FILE_CLASSES,
   type Problem,

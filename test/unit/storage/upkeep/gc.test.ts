@@ -6,8 +6,8 @@
 import fs from 'node:fs/promises';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
-import { ownerMark, ownIdentity } from '../../../../lib/base/bytes/process.js';
 import { ConflictError } from '../../../../lib/base/errors.js';
+import { ownerMark, ownIdentity } from '../../../../lib/base/files/process.js';
 import { ABANDONED_MS } from '../../../../lib/storage/repo/processes/process-identity.js';
 import { storedBytes } from '../../../../lib/storage/store/types.js';
 import { collectGarbage, mergeSmallSets } from '../../../../lib/storage/upkeep/gc.js';
@@ -127,7 +127,7 @@ test('gc: objects that two writers stored are kept once', async (t) => {
   await work.commit({ 'a.safetensors': checkpoint(1, 0) });
   // The same records again in another set, as a second writer that had not seen the first makes it.
   await work.open(async (repo) => {
-    const { PackSetWriter } = await import('../../../../lib/storage/store/pack-writer.js');
+    const { PackSetWriter } = await import('../../../../lib/storage/store/packs/pack-writer.js');
     const { mergeSets } = await import('../../../../lib/storage/store/merge.js');
     const writer = await PackSetWriter.create(repo.store.backend, 'tmp/twice');
     const ids = repo.store.sets().map((info) => info.id);

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { objectId } from '../../../../lib/base/bytes/hash.js';
 import { ConflictError } from '../../../../lib/base/errors.js';
-import { PackSetWriter } from '../../../../lib/storage/store/pack-writer.js';
+import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
 import { replaceSets } from '../../../../lib/storage/upkeep/replace-sets.js';
 import { WorkRepository } from '../objects/work-repository.js';
 

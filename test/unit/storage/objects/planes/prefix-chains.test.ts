@@ -18,7 +18,7 @@ import { ChainReader } from '../../../../../lib/storage/objects/planes/chain-rea
 import type { SegmentRecords } from '../../../../../lib/storage/objects/planes/plane-reader.js';
 import { RunHashes } from '../../../../../lib/storage/objects/planes/run-hashes.js';
 import { encodeSegmentHead } from '../../../../../lib/storage/objects/planes/segment-head.js';
-import type { SegmentHeadAt } from '../../../../../lib/storage/store/read-records.js';
+import type { SegmentHeadAt } from '../../../../../lib/storage/store/packs/read-records.js';
 import type {
   PlaneClass,
   SegmentEntry,

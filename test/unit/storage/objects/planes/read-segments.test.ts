@@ -17,7 +17,7 @@ import { ForestReader } from '../../../../../lib/storage/objects/planes/forest-r
 import type { SegmentRequest } from '../../../../../lib/storage/objects/planes/plane-reader.js';
 import { newStats, totalBytes } from '../../../../../lib/storage/objects/planes/read-counts.js';
 import { readSegments } from '../../../../../lib/storage/objects/planes/read-segments.js';
-import { MemoryBackend } from '../../../../../lib/storage/store/memory-backend.js';
+import { MemoryBackend } from '../../../../../lib/storage/store/backends/memory-backend.js';
 import { ObjectStore } from '../../../../../lib/storage/store/object-store.js';
 import {
   type MadeChains,

@@ -1,0 +1,102 @@
+/** How versions, moves and sizes read on a terminal; shared by the commands that show them. */
+
+import type { Id, VersionSummary } from '../../use/history/versions.js';
+import type { TierErrors } from '../../use/ops/tier.js';
+import { formatBytes, formatShare, formatTime, type Ui } from './ui.js';
+
+/** An id for the examples of `--help`. */
+export function exampleId(digits: string): Id {
+  return digits.repeat(64).slice(0, 64) as Id;
+}
+
+/** The first ten digits of an id. */
+export function shortId(id: string): string {
+  return id.slice(0, 10);
+}
+
+/** The first line of a message. */
+export function subject(message: string): string {
+  return message.split('\n', 1)[0] as string;
+}
+
+/** `9c1f0e6f0b mnist@3 (HEAD, mnist/main)`. */
+export function versionTitle(ui: Ui, version: VersionSummary): string {
+  const { style } = ui;
+  const refs = version.refs.join(', ');
+  return [
+    style.yellow(shortId(version.version)),
+    style.cyan(`${version.model}@${version.number}`),
+    ...(refs === '' ? [] : [style.green(`(${refs})`)]),
+    ...(version.tier === null ? [] : [style.red(`[${version.tier}, not exact]`)]),
+  ].join(' ');
+}
+
+/** `name value` pairs, one after another. */
+export function formatPairs(pairs: Readonly<Record<string, number | string>>): string {
+  return Object.entries(pairs)
+    .map(([name, value]) => `${name} ${String(value)}`)
+    .join(', ');
+}
+
+/** The lines below the title of a version, message included. */
+export function versionLines(version: VersionSummary): string[] {
+  const lines = [`Author:  ${version.author}`];
+  lines.push(`Date:    ${formatTime(new Date(version.time))}`);
+  const lineage = version.lineage.map((parent) => `${parent.model}@${parent.number}`);
+  if (lineage.length > 0) lines.push(`From:    ${lineage.join(', ')}`);
+  if (version.parents.length > 1) lines.push(`Parents: ${version.parents.map(shortId).join(' ')}`);
+  if (version.step !== null) lines.push(`Step:    ${version.step}`);
+  if (Object.keys(version.params).length > 0) {
+    lines.push(`Params:  ${formatPairs(version.params)}`);
+  }
+  if (Object.keys(version.metrics).length > 0) {
+    lines.push(`Metrics: ${formatPairs(version.metrics)}`);
+  }
+  lines.push('');
+  for (const line of version.message.trimEnd().split('\n')) lines.push(`    ${line}`);
+  return lines;
+}
+
+/** `12.3 MiB (41 %)`: bytes and their share of a whole. */
+export function bytesOf(bytes: number, whole: number): string {
+  return `${formatBytes(bytes)} (${formatShare(bytes, whole)})`;
+}
+
+/** `4,096 values, largest error 1.2e-3, RMS 2.5e-4, relative 1.6e-3`. */
+export function formatErrors(errors: TierErrors): string {
+  const { elements, maxAbs, rms, relative } = errors;
+  const digits = (value: number): string => value.toPrecision(3);
+  const share = relative === null ? '' : `, relative ${digits(relative)}`;
+  const count = elements.toLocaleString('en');
+  return `${count} values, largest error ${digits(maxAbs)}, RMS ${digits(rms)}${share}`;
+}
+
+/** Tells what happened to the work tree. */
+export function noteFiles(
+  ui: Ui,
+  done: { written: readonly string[]; removed: readonly string[] },
+): void {
+  const { written, removed } = done;
+  const many = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
+  const parts = [];
+  if (written.length > 0) parts.push(`${many(written.length)} written`);
+  if (removed.length > 0) parts.push(`${many(removed.length)} removed`);
+  if (parts.length > 0) ui.note(parts.join(', '));
+}
+
+/** A version for the examples of `--help`. */
+export const EXAMPLE_VERSION: VersionSummary = {
+  version: exampleId('9c1f0e6f0b'),
+  model: 'mnist',
+  number: 2,
+  message: 'train 10 more epochs',
+  author: 'Ada <ada@example.org>',
+  time: '2026-01-31T12:00:00.000+02:00',
+  parents: [exampleId('4be2a97d10')],
+  lineage: [{ version: exampleId('4be2a97d10'), model: 'base', number: 7 }],
+  metrics: { accuracy: 0.981, loss: 0.061 },
+  params: { lr: '0.001' },
+  step: 500,
+  refs: ['HEAD', 'mnist/main', 'tag: v1'],
+  tier: null,
+};

@@ -1,0 +1,96 @@
+/**
+ * Writes records into one pack set after another: a set that is full is finished and handed on before
+ * the next record is added.
+ *
+ * Calls may overlap: they take turns. After a failure the open set is gone, and nothing of it is
+ * handed on.
+ */
+import type { Backend } from '../backends/backend.js';
+import type { BlobRecord, RecordSink, SealedSet, SegmentRecord } from '../types.js';
+import { PackSetWriter } from './pack-writer.js';
+
+export interface RollingWriterOptions {
+  readonly backend: Backend;
+  /** A name under tmp/ for the files of the next set, another at every call. */
+  tmpName(): string;
+  /** Takes a finished set: its files are still in tmp/, and are the receiver's from now on. */
+  onSealed(sealed: SealedSet): Promise<void> | void;
+  /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
+  readonly fullBytes?: number;
+}
+
+export class RollingWriter implements RecordSink {
+  readonly #options: RollingWriterOptions;
+  #open: PackSetWriter | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: RollingWriterOptions) {
+    this.#options = options;
+  }
+
+  /** The set that is being written, or being handed on; null if there is none. */
+  get open(): PackSetWriter | null {
+    return this.#open;
+  }
+
+  addBlob(record: BlobRecord): Promise<void> {
+    return this.write((set) => set.addBlob(record));
+  }
+
+  addSegment(record: SegmentRecord): Promise<void> {
+    return this.write((set) => set.addSegment(record));
+  }
+
+  /** Runs `add` on the open set, in its turn, and hands the set on if it is full then. */
+  write(add: (set: PackSetWriter) => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => {
+      const { backend, tmpName, fullBytes } = this.#options;
+      const how = fullBytes === undefined ? {} : { fullBytes };
+      this.#open ??= await PackSetWriter.create(backend, tmpName(), how);
+      await add(this.#open);
+      if (this.#open.isFull) await this.#finish(this.#open);
+    });
+  }
+
+  /** Finishes the open set, unless it is empty, and hands it on. */
+  flush(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#open?.isEmpty) await this.#drop();
+      else if (this.#open !== null) await this.#finish(this.#open);
+    });
+  }
+
+  /** Removes the open set. */
+  abort(): Promise<void> {
+    return this.#inTurn(() => this.#drop());
+  }
+
+  async #finish(set: PackSetWriter): Promise<void> {
+    try {
+      await this.#options.onSealed(await set.finish());
+      this.#open = null;
+    } catch (error) {
+      await this.#drop();
+      throw error;
+    }
+  }
+
+  async #drop(): Promise<void> {
+    const set = this.#open;
+    this.#open = null;
+    await set?.abort();
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+}
+
+/** Removes the files of finished sets that were not published; those of published ones are elsewhere. */
+export async function removeSealed(backend: Backend, sets: readonly SealedSet[]): Promise<void> {
+  for (const { files } of sets) {
+    for (const name of Object.values(files)) await backend.remove(name).catch(() => {});
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * Makes a version of what is staged for a line: drafts it, stores it, moves the branch to it.
+ *
+ * Everything that the version names is in published packs before the branch moves, and the branch
+ * moves only if neither it nor staging changed since the draft.
+ */
+
+import type { Id } from '../../../base/bytes/hash.js';
+import { ConflictError, DlvError, NotFoundError, UsageError } from '../../../base/errors.js';
+import { readSmallFile } from '../../../base/files/files.js';
+import { BLOB_BYTES_MAX } from '../../../base/limits.js';
+import type { PackSession } from '../../../storage/objects/session.js';
+import { openStoredFile } from '../../../storage/objects/stored-file.js';
+import { branchRefName } from '../../../storage/repo/layout.js';
+import { readHead } from '../../../storage/repo/refs/head.js';
+import { appendReflog } from '../../../storage/repo/refs/reflog.js';
+import { updateRef } from '../../../storage/repo/refs/refs.js';
+import {
+  currentAuthor,
+  currentMoment,
+  formatAuthor,
+  type Moment,
+} from '../../../storage/repo/settings/author.js';
+import { readGitState } from '../../../storage/repo/settings/gitinfo.js';
+import type { StagedEntry, Staging } from '../../../storage/repo/staging/staging.js';
+import {
+  encodeStaging,
+  readStaging,
+  writeStaging,
+} from '../../../storage/repo/staging/staging-file.js';
+import { buildTree, type FileTree } from '../../../storage/repo/version/file-tree.js';
+import { makeSnapshots } from '../../../storage/repo/version/snapshots.js';
+import {
+  type Author,
+  type LogRef,
+  type Metric,
+  type Param,
+  type Version,
+  writeVersion,
+} from '../../../storage/repo/version/version.js';
+import type { ChangeAccess, LineAccess } from '../access.js';
+import { checkBase, currentLine, type Line } from '../lines/lines.js';
+import { checkLive } from './check-live.js';
+import { type PathChange, stagedChanges } from './staged-changes.js';
+import { blobWriter, bytesOfSets, publishedSets } from './stored-bytes.js';
+
+/** What a version says besides its files. */
+export interface VersionContent {
+  /** May be left out where the version takes the place of another. */
+  message?: string;
+  params?: readonly Param[];
+  metrics?: readonly Metric[];
+  /** Files with training logs, stored with the version: absolute paths. */
+  logs?: readonly string[];
+  /** Training step of the snapshots that changed. */
+  step?: number;
+  /** Further parents: versions that this one derives from, also of other models. */
+  parents?: readonly Id[];
+  /** Makes a version even if no file changed. */
+  allowEmpty?: boolean;
+  /** Default: whom the environment and the settings name. */
+  author?: Author;
+  /** Default: now. */
+  moment?: Moment;
+}
+
+/** A line and its staged files, from which a version is made. */
+export interface StagedLine {
+  line: Line;
+  /** The new version takes the place of the tip. */
+  amend?: boolean;
+  /** Staging, with changes that are not on disk yet. */
+  staging: Staging;
+  /** Its bytes as they were read. */
+  stagingBefore: Uint8Array;
+}
+
+/** A version that is about to be made. */
+export interface Draft extends StagedLine {
+  content: VersionContent & { message: string };
+  entries: StagedEntry[];
+  /** Staged files against the version's first parent. */
+  changes: PathChange[];
+  parents: Id[];
+  previous: FileTree | null;
+  /** The version whose place it takes, or null. */
+  amended: Version | null;
+}
+
+/** The line of `model` (default: HEAD's), to commit to. @throws {ConflictError} without a branch. */
+export async function branchLine(
+  repo: LineAccess,
+  staging: Staging,
+  model?: string,
+): Promise<Line & { branch: string }> {
+  const line = await currentLine(repo, staging, model);
+  const { branch } = line;
+  if (branch !== null) return { ...line, branch };
+  throw new ConflictError(`HEAD is at a version of '${line.model}', on no branch`, {
+    hint: "make a branch for your work first: 'dlv switch -c <name>'",
+  });
+}
+
+/**
+ * Looks at what is staged for a line and what a version of it derives from.
+ * @throws {ConflictError} if nothing changed; {NotFoundError} if nothing is staged, or for a parent
+ *   that is not in the repository.
+ */
+export async function draftVersion(
+  repo: LineAccess,
+  source: StagedLine,
+  content: VersionContent,
+): Promise<Draft> {
+  const { line, staging } = source;
+  const staged = staging.get(line.model);
+  const entries = staging.entries(line.model);
+  if (staged === undefined) {
+    throw new NotFoundError(`nothing is staged for model '${line.model}'`, {
+      kind: 'staging',
+      name: line.model,
+      hint:
+        line.tip === null
+          ? "run 'dlv add <paths>' first"
+          : `run 'dlv switch ${line.model}' first, or 'dlv fsck --rebuild' if its staging was lost`,
+    });
+  }
+  await checkBase(repo, staging, line);
+  const amended = source.amend ? await tipToAmend(repo, line) : null;
+  const before = amended === null ? line.tip : (amended.parents[0] ?? null);
+  const changes = await stagedChanges(repo, { ...line, tip: before }, entries);
+  const extra = [...staged.otherParents, ...(content.parents ?? [])];
+  const first = amended === null ? [line.tip] : amended.parents;
+  const parents = [...new Set([...first, ...extra])].filter((id) => id !== null);
+  const isNew = line.tip === null || extra.length > 0 || amended !== null;
+  if (changes.length === 0 && !content.allowEmpty && !isNew) {
+    throw new ConflictError(`nothing to commit: '${line.model}' is as in its last version`, {
+      model: line.model,
+      hint: "change and 'dlv add' a file, or use --allow-empty",
+    });
+  }
+  for (const id of parents) {
+    if ((await repo.store.findBlob(id)) !== null) continue;
+    throw new NotFoundError(`parent '${id}' is not in the repository`, {
+      kind: 'version',
+      name: id,
+    });
+  }
+  const message = content.message ?? amended?.message ?? '';
+  if (message.trim() === '') {
+    throw new UsageError('no message is given', {
+      hint: 'say what this version is with -m <text> or -F <file>',
+    });
+  }
+  const previous = line.tip === null ? null : (await repo.version(line.tip)).tree;
+  return {
+    ...source,
+    content: { ...content, message },
+    entries,
+    changes,
+    parents,
+    previous,
+    amended,
+  };
+}
+
+/** The version that the new one takes the place of. @throws {NotFoundError} if there is none. */
+async function tipToAmend(repo: LineAccess, line: Line): Promise<Version> {
+  if (line.tip !== null) return repo.version(line.tip);
+  throw new NotFoundError(`'${line.model}' has no version to amend yet`, {
+    kind: 'version',
+    name: line.model,
+    hint: 'make the first one without --amend',
+  });
+}
+
+/** Stores the version in the session. Flush the session, then `landVersion`. */
+export async function storeVersion(
+  repo: LineAccess,
+  session: PackSession,
+  draft: Draft,
+  signal?: AbortSignal,
+): Promise<{ id: Id; version: Version }> {
+  const { content, line, amended } = draft;
+  const writer = blobWriter(session);
+  const snapshots = makeSnapshots(withStep(draft));
+  const tree = await buildTree(draft.entries, snapshots, writer, draft.previous);
+  const version: Version = {
+    model: line.model,
+    parents: draft.parents,
+    author:
+      content.author ?? amended?.author ?? (await currentAuthor(repo.config, repo.layout.workTree)),
+    ...(content.moment ?? currentMoment()),
+    message: content.message,
+    tree,
+    params: merge(amended?.params, content.params, ({ name }) => name),
+    metrics: merge(amended?.metrics, content.metrics, ({ name, step }) => `${step}/${name}`),
+    logs: merge(amended?.logs, await storeLogs(session, content.logs ?? []), ({ name }) => name),
+    network: null,
+    git: await readGitState(repo.layout.workTree, signal),
+    extensions: [],
+  };
+  return { id: await writeVersion(version, writer), version };
+}
+
+/** What a version had, with what is given instead of it and besides it. Names given twice stay. */
+function merge<T>(
+  had: readonly T[] = [],
+  given: readonly T[] = [],
+  keyOf: (row: T) => string,
+): T[] {
+  const keys = new Set(given.map(keyOf));
+  return [...had.filter((row) => !keys.has(keyOf(row))), ...given];
+}
+
+/** The user's step holds for the files that changed. */
+function withStep({ content, entries, changes }: Draft): StagedEntry[] {
+  const { step } = content;
+  if (step === undefined) return entries;
+  const changed = new Set(changes.map(({ path }) => path));
+  return entries.map((entry) => (changed.has(entry.path) ? { ...entry, step } : entry));
+}
+
+/**
+ * Moves the branch to the new version and brings staging up to it, under the lock.
+ * @returns bytes of pack files written for the version since its parent, whichever command wrote them.
+ * @throws {ConflictError} if the branch or staging changed since the draft.
+ */
+export async function landVersion(
+  repo: ChangeAccess,
+  session: PackSession,
+  draft: Draft,
+  { id, version }: { id: Id; version: Version },
+): Promise<{ storedBytes: number; metadataBytes: number }> {
+  const { line, staging, content } = draft;
+  return repo.locked(async (lock) => {
+    const now = encodeStaging((await readStaging(repo.layout)).staging);
+    const tip = (await currentLine(repo, staging, line.model)).tip;
+    if (Buffer.compare(now, draft.stagingBefore) !== 0 || tip !== line.tip) {
+      throw new ConflictError(`'${line.model}' changed while it was committed`, {
+        hint: 'another command staged or committed meanwhile; run yours again',
+      });
+    }
+    await checkNamed(session, draft, version, id);
+    const why = {
+      who: formatAuthor(version.author),
+      time: version.time,
+      reason: `commit${draft.amended ? ' (amend)' : ''}: ${version.message.split('\n', 1)[0]}`,
+    };
+    const model = staging.open(line.model, line.branch);
+    const stored = bytesOfSets([...model.sets, ...publishedSets(session)]);
+    model.base = id;
+    model.branch = line.branch;
+    model.sets = [];
+    model.otherParents = [];
+    if (content.step !== undefined) {
+      for (const entry of withStep(draft)) staging.put(line.model, entry);
+    }
+    // Staging goes first: a branch that has moved is an acknowledged version (see checkBase).
+    await writeStaging(lock, staging);
+    await updateRef(lock, branchRefName(line.model, line.branch as string), line.tip, id, why);
+    const head = await readHead(repo.layout);
+    if (head.kind === 'branch' && head.model === line.model) {
+      await appendReflog(lock, 'HEAD', { before: line.tip, after: id, ...why });
+    }
+    return stored;
+  });
+}
+
+/**
+ * Checks, under the lock, that everything the version names is live.
+ * @throws {ConflictError} if something was collected; running the command again stores it anew.
+ */
+async function checkNamed(
+  session: PackSession,
+  draft: Draft,
+  version: Version,
+  id: Id,
+): Promise<void> {
+  if (await session.isUndisturbed()) return;
+  const named = [id, ...version.tree.pages.map((page) => page.id), ...draft.parents];
+  for (const log of version.logs) named.push(log.id);
+  for (const blob of named) {
+    if (await session.hasBlob(blob)) continue;
+    throw new ConflictError('an object of the new version was collected as garbage meanwhile', {
+      id: blob,
+      hint: 'run the command again',
+    });
+  }
+  await checkLive(session, draft.entries);
+}
+
+/** Tensors of staged files that belong to a checkpoint. */
+export async function countTensors(
+  repo: LineAccess,
+  entries: readonly StagedEntry[],
+): Promise<number> {
+  let tensors = 0;
+  for (const entry of entries) {
+    if (entry.hint.roles.length === 0) continue;
+    tensors += (await openStoredFile(repo, entry)).skeleton?.tensors.length ?? 0;
+  }
+  return tensors;
+}
+
+async function storeLogs(session: PackSession, files: readonly string[]): Promise<LogRef[]> {
+  const logs: LogRef[] = [];
+  for (const file of files) {
+    let bytes: Uint8Array;
+    try {
+      bytes = await readSmallFile(file, BLOB_BYTES_MAX);
+    } catch (error) {
+      if (error instanceof DlvError && error.code === 'DLV_LIMIT') {
+        throw new UsageError(`log '${file}' is larger than ${BLOB_BYTES_MAX} bytes`, {
+          hint: "version it as a file with 'dlv add'",
+        });
+      }
+      throw error;
+    }
+    const name = file.split(/[\\/]/).at(-1) as string;
+    logs.push({ name, id: await session.putBlob('blob', bytes), bytes: bytes.length });
+  }
+  return logs;
+}

@@ -1,0 +1,33 @@
+/** How the staged files of a line differ from those of the version that it stands on. */
+
+import { comparePaths } from '../../../pure/paths/version-path.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import type { StagedEntry } from '../../../storage/repo/staging/staging.js';
+import type { FileEntry } from '../../../storage/repo/version/file-page.js';
+import type { Line } from '../lines/lines.js';
+
+export interface PathChange {
+  path: string;
+  status: 'added' | 'modified' | 'deleted';
+}
+
+/** Staged files of a line against the files of its tip. */
+export async function stagedChanges(
+  repo: ReadAccess,
+  line: Line,
+  entries: readonly StagedEntry[],
+): Promise<PathChange[]> {
+  const files = line.tip === null ? [] : (await repo.tree(line.tip)).files;
+  const before = new Map<string, FileEntry>(files.map((file) => [file.path, file]));
+  const changes: PathChange[] = [];
+  for (const entry of entries) {
+    const old = before.get(entry.path);
+    before.delete(entry.path);
+    if (old === undefined) changes.push({ path: entry.path, status: 'added' });
+    else if (old.sha256 !== entry.sha256 || old.mode !== entry.mode) {
+      changes.push({ path: entry.path, status: 'modified' });
+    }
+  }
+  for (const path of before.keys()) changes.push({ path, status: 'deleted' });
+  return changes.sort((a, b) => comparePaths(a.path, b.path));
+}

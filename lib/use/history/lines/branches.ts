@@ -1,0 +1,147 @@
+/** Branches of model lines, by the names that people type: `<branch>`, `<model>/<branch>`. */
+
+import type { Id } from '../../../base/bytes/hash.js';
+import { AmbiguousError, NotFoundError, UsageError } from '../../../base/errors.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { branchRefName } from '../../../storage/repo/layout.js';
+import { closestNames } from '../../../storage/repo/refs/closest.js';
+import { readHead } from '../../../storage/repo/refs/head.js';
+import {
+  checkBranchName,
+  checkModelName,
+  parseRefName,
+  refNameProblem,
+} from '../../../storage/repo/refs/ref-name.js';
+import { listModels, listRefNames, listRefs, readRef } from '../../../storage/repo/refs/refs.js';
+import type { Staging } from '../../../storage/repo/staging/staging.js';
+
+/** A branch of a model. */
+export interface BranchName {
+  model: string;
+  branch: string;
+}
+
+/** A branch of a model and the version that it names. */
+export interface BranchTip extends BranchName {
+  version: Id;
+}
+
+/** All branches with their tips, by model and name. @throws {CorruptError} for a damaged ref. */
+export async function listBranchTips(repo: ReadAccess, model?: string): Promise<BranchTip[]> {
+  const prefix = model === undefined ? 'refs/heads' : `refs/heads/${checkModelName(model)}`;
+  const tips: BranchTip[] = [];
+  for (const { name, id } of await listRefs(repo.layout, prefix)) {
+    const place = parseRefName(name);
+    if (place?.kind !== 'head') continue;
+    tips.push({ model: place.model, branch: place.branch, version: id });
+  }
+  return tips;
+}
+
+/** All branches, by model and name. */
+export async function listBranches(repo: ReadAccess, model?: string): Promise<BranchName[]> {
+  const prefix = model === undefined ? 'refs/heads' : `refs/heads/${checkModelName(model)}`;
+  const branches: BranchName[] = [];
+  for (const name of await listRefNames(repo.layout, prefix)) {
+    const place = parseRefName(name);
+    if (place?.kind === 'head') branches.push({ model: place.model, branch: place.branch });
+  }
+  return branches;
+}
+
+/** Models that have a branch or staged files, and HEAD's. */
+export async function knownModels(repo: ReadAccess, staging: Staging): Promise<Set<string>> {
+  const models = new Set(await listModels(repo.layout));
+  for (const { model } of staging.models()) models.add(model);
+  models.add((await readHead(repo.layout)).model);
+  return models;
+}
+
+/** Tip of a branch, or null if there is none. */
+export function readBranch(repo: ReadAccess, name: BranchName): Promise<Id | null> {
+  return readRef(repo.layout, branchRefName(name.model, name.branch));
+}
+
+/**
+ * The branch that a new name means: of `model`, unless it begins with the name of a known model.
+ * @throws {UsageError} for a name that no branch can have.
+ */
+export function newBranchName(
+  name: string,
+  model: string,
+  models: ReadonlySet<string>,
+): BranchName {
+  const at = name.indexOf('/');
+  const first = name.slice(0, Math.max(0, at));
+  if (at > 0 && models.has(first)) {
+    return { model: first, branch: checkBranchName(name.slice(at + 1)) };
+  }
+  return { model: checkModelName(model), branch: checkBranchName(name) };
+}
+
+/**
+ * The existing branch that a name means: of `model`, or `<model>/<branch>`; null if there is none.
+ * @throws {AmbiguousError} if both exist.
+ */
+export async function findBranch(
+  repo: ReadAccess,
+  name: string,
+  model: string,
+): Promise<BranchName | null> {
+  if (refNameProblem(name) !== null) return null;
+  const at = name.indexOf('/');
+  const candidates: BranchName[] = [{ model, branch: name }];
+  if (at > 0) candidates.push({ model: name.slice(0, at), branch: name.slice(at + 1) });
+  const found: BranchName[] = [];
+  for (const candidate of candidates) {
+    const ref = branchRefName(candidate.model, candidate.branch);
+    if (parseRefName(ref) !== null && (await readRef(repo.layout, ref)) !== null) {
+      found.push(candidate);
+    }
+  }
+  if (found.length > 1) {
+    throw new AmbiguousError(`'${name}' names more than one branch`, {
+      kind: 'branch',
+      name,
+      candidates: found.map((branch) => `${branch.model}/${branch.branch}`),
+      hint: `write ${model}/${name} for the branch of '${model}'`,
+    });
+  }
+  return found[0] ?? null;
+}
+
+/** The error for a branch that is not there, with the nearest names. */
+export async function noBranch(
+  repo: ReadAccess,
+  name: string,
+  others: Iterable<string> = [],
+  remedy = "'dlv branch --all' lists the branches",
+): Promise<NotFoundError> {
+  const names = new Set(others);
+  for (const { model, branch } of await listBranches(repo)) {
+    names.add(branch);
+    names.add(`${model}/${branch}`);
+  }
+  const near = closestNames(name, names);
+  return new NotFoundError(`there is no branch '${name}'`, {
+    kind: 'branch',
+    name,
+    candidates: near,
+    hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : remedy,
+  });
+}
+
+/** @throws {UsageError} if a branch would hold a version of another model. */
+export async function checkModel(
+  repo: ReadAccess,
+  version: Id,
+  to: BranchName,
+  revision: string,
+): Promise<void> {
+  const { model } = await repo.version(version);
+  if (model === to.model) return;
+  throw new UsageError(`'${revision}' is a version of '${model}', not of '${to.model}'`, {
+    model,
+    hint: `'dlv copy ${revision} <name>' begins a new model there`,
+  });
+}

@@ -1,0 +1,47 @@
+/** Making a version: what it counts as stored. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import {
+  encodeStaging,
+  readStaging,
+} from '../../../../../lib/storage/repo/staging/staging-file.js';
+import {
+  branchLine,
+  draftVersion,
+  landVersion,
+  storeVersion,
+} from '../../../../../lib/use/history/commit/make-version.js';
+import { applyChanges, storeChanges } from '../../../../../lib/use/worktree/stage-files.js';
+import { TestRepository } from '../../../../helpers/repository.js';
+import { randomTensors, safetensors } from '../../../../helpers/safetensors.js';
+
+test('version: a set that was published before the version was made counts once', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('model.safetensors', safetensors(randomTensors({ a: [64, 128] }, 1)));
+  const stored = await repo.with(async (open) => {
+    const session = open.session();
+    const onDisk = await readStaging(open.layout);
+    const { staging } = onDisk;
+    const stagingBefore = encodeStaging(staging);
+    const line = await branchLine(open, staging);
+    const options = { paths: ['.'] };
+    const changes = await storeChanges(open, session, onDisk, options, repo.context);
+    // As when the set was full: it is published while the command still stores.
+    await session.flush();
+    await applyChanges(open, session, staging, changes, options);
+    const draft = await draftVersion(open, { line, staging, stagingBefore }, { message: 'one' });
+    const made = await storeVersion(open, session, draft);
+    await session.flush();
+    return landVersion(open, session, draft, made);
+  });
+  const packs = path.join(repo.dir, '.dlv', 'packs');
+  let storedBytes = 0;
+  let metadataBytes = 0;
+  for (const name of await fs.readdir(packs)) {
+    const { size } = await fs.stat(path.join(packs, name));
+    if (name.endsWith('.idx')) metadataBytes += size;
+    else storedBytes += size;
+  }
+  t.deepEqual(stored, { storedBytes, metadataBytes });
+});
