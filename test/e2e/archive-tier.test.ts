@@ -8,7 +8,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { trainChain } from '../../benchmarks/train/chain.js';
-import { MemorySource } from '../../lib/base/files/files.js';
+import { MemorySource } from '../../lib/base/bytes/byte-source.js';
 import { readZip, readZipEntry } from '../../lib/pure/formats/zip/zip.js';
 import type { VersionSummary } from '../../lib/use/history/versions.js';
 import type { CatResult } from '../../lib/use/ops/cat.js';

@@ -7,9 +7,9 @@
  * more than the input's size explains.
  */
 
+import type { ByteSource } from '../../lib/base/bytes/byte-source.js';
+import { MemorySource } from '../../lib/base/bytes/byte-source.js';
 import { isDamage } from '../../lib/base/errors.js';
-import type { ByteSource } from '../../lib/base/files/files.js';
-import { MemorySource } from '../../lib/base/files/files.js';
 import { layoutWith, readLayout } from '../../lib/pure/formats/detect.js';
 import type { FormatReader } from '../../lib/pure/formats/format.js';
 import { seededRandom } from './rng.js';

@@ -1,7 +1,7 @@
 /** A file in memory with long runs of zeros that take no memory: for files beyond 4 GiB. */
 
+import type { ByteSource } from '../../lib/base/bytes/byte-source.js';
 import { TruncatedError } from '../../lib/base/errors.js';
-import type { ByteSource } from '../../lib/base/files/files.js';
 
 /** Parts in file order; a number is a run of that many zero bytes. */
 export class HoleSource implements ByteSource {

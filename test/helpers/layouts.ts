@@ -1,6 +1,6 @@
 /** Looks into files the way a layout says, for tests of format readers. */
 import { isDeepStrictEqual } from 'node:util';
-import { type ByteSource, MemorySource } from '../../lib/base/files/files.js';
+import { type ByteSource, MemorySource } from '../../lib/base/bytes/byte-source.js';
 import { readLayout } from '../../lib/pure/formats/detect.js';
 import { DTYPES, dtypeBytes } from '../../lib/pure/tensor/dtype.js';
 import { elementCount, type FileLayout, type TensorSpan } from '../../lib/pure/tensor/layout.js';

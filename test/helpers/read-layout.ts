@@ -2,7 +2,9 @@
  * Reads the layout of one file in a process of its own, for tests of memory: prints what it found and
  * what it took. Run it with a small heap: `node --max-old-space-size=… read-layout.js <file>`.
  */
-import { type ByteSource, ReadFile } from '../../lib/base/files/files.js';
+
+import type { ByteSource } from '../../lib/base/bytes/byte-source.js';
+import { ReadFile } from '../../lib/base/files/files.js';
 import { readLayout } from '../../lib/pure/formats/detect.js';
 
 /** What the process prints as JSON. */

@@ -7,14 +7,14 @@
 import type { Dirent } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { AbortedError, IoError, LimitError, UnsafeError } from '../errors.js';
-import { type FileStat, ReadFile, toFileStat } from './byte-source.js';
+import { IoError, LimitError, UnsafeError } from '../errors.js';
 import { checkFolders, checkPlace } from './gate.js';
 import { io, ioError, isMissing } from './io.js';
+import { type FileStat, ReadFile, toFileStat } from './read-file.js';
 import { withTemporaryName } from './temporary-name.js';
 
-export * from './byte-source.js';
 export { io, ioError, isMissing } from './io.js';
+export * from './read-file.js';
 
 /** lstat of a path, or null if nothing is there. */
 export async function statOrNull(
@@ -437,9 +437,4 @@ export async function deviceOf(folder: string): Promise<number> {
   } catch (error) {
     throw ioError('stat', folder, error);
   }
-}
-
-/** @throws {AbortedError} if the signal was raised: called between chunks of long work. */
-export function throwIfAborted(signal?: AbortSignal): void {
-  if (signal?.aborted) throw new AbortedError();
 }

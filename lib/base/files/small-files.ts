@@ -8,7 +8,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ioError, isMissing, throwIfAborted } from './files.js';
+import { throwIfAborted } from '../bytes/abort.js';
+import { ioError, isMissing } from './files.js';
 import { checkPlace } from './gate.js';
 
 /** Files read between two turns of the event loop: some 10 ms on a warm page cache. */

@@ -5,8 +5,9 @@
  * To add a format, write a reader (format.ts) and add it to READERS.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { DlvError, type ErrorCode, isDamage } from '../../base/errors.js';
-import { type ByteSource, throwIfAborted } from '../../base/files/files.js';
 import { blobLayout, type FileLayout } from '../tensor/layout.js';
 import { type FormatReader, HEAD_BYTES } from './format.js';
 import { npyReader } from './npy/npy.js';

@@ -6,8 +6,8 @@
  * with a warning. It must check every number before it allocates or seeks by it.
  */
 
+import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { CorruptError } from '../../base/errors.js';
-import type { ByteSource } from '../../base/files/files.js';
 import type { FileLayout } from '../tensor/layout.js';
 
 /** Bytes of the head that `matches` sees, at most. */

@@ -6,7 +6,7 @@
  * grows while they do; a piece that stands alone costs little more than itself, so the data between
  * the headers of large entries are never read.
  */
-import type { ByteSource } from '../../base/files/files.js';
+import type { ByteSource } from '../../base/bytes/byte-source.js';
 
 /** Window of a piece that stands alone, and the largest one. */
 const WINDOW_BYTES_MIN = 512;

@@ -6,9 +6,9 @@
  * extent no longer than that is its own sample, and the measure exact.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { ARCHIVE_PLANES_BYTES, SAMPLE_CACHE_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';

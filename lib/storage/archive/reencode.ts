@@ -7,10 +7,10 @@
  * run that is killed leaves a whole repository, and the next one finds the work that was done.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, isDamage } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { ARCHIVE_PLANES_BYTES } from '../../base/limits.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import { verifySegment } from '../../pure/codec/segment.js';

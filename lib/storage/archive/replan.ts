@@ -5,9 +5,9 @@
  * Changes nothing on disk. Start at `planRepository`; reencode.ts carries a plan out.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import { BugError } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { Scheme, StorageGraph } from '../../pure/plan/graph.js';
 import {

@@ -6,8 +6,8 @@
  * graph are. Start at `surveyRepository`.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { BaseGraph } from '../ingest/base-graph.js';

@@ -10,10 +10,11 @@
  * Node's pool. What is in flight is bounded by bytes.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { cutChunk } from '../../base/bytes/chunker.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { assert, BugError, ChangedError, isUnreadable, LimitError } from '../../base/errors.js';
-import { type ReadFile, throwIfAborted } from '../../base/files/files.js';
+import type { ReadFile } from '../../base/files/files.js';
 import {
   CDC_MAX_BYTES,
   ENCODED_AHEAD_BYTES,

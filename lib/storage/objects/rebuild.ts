@@ -6,9 +6,9 @@
  * the version says: write to a temporary place.
  */
 import { createHash } from 'node:crypto';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { REBUILT_AHEAD_BYTES } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import { swapBytes } from '../../pure/tensor/planes.js';

@@ -4,9 +4,9 @@
  * Start here: `tensorsOf` lists them; `readTensor` streams one.
  */
 
+import type { ByteSource } from '../../base/bytes/byte-source.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, LimitError } from '../../base/errors.js';
-import type { ByteSource } from '../../base/files/files.js';
 import { LITERAL_BLOB_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { DTYPES, type DType, dtypeBytes } from '../../pure/tensor/dtype.js';
 import {

@@ -1,7 +1,8 @@
 /** Copies the live records of some sets into others, without re-encoding. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ConflictError } from '../../base/errors.js';
-import { isMissing, throwIfAborted } from '../../base/files/files.js';
+import { isMissing } from '../../base/files/files.js';
 import { packName } from './names.js';
 import type { ObjectStore } from './object-store.js';
 import { readBlobAt, readSegmentAt } from './packs/read-records.js';

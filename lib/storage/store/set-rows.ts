@@ -1,7 +1,7 @@
 /** Index rows of any list of sets, also of one that no manifest lists yet. Within a bound of memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { INDEX_CACHE_BYTES } from '../../base/limits.js';
 import type { Backend } from './backends/backend.js';
 import { packName } from './names.js';

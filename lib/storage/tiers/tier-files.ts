@@ -8,6 +8,7 @@
  */
 
 import path from 'node:path';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { assert } from '../../base/errors.js';
 import {
@@ -15,7 +16,6 @@ import {
   patchFile,
   ReadFile,
   removeFile,
-  throwIfAborted,
   WriteFile,
 } from '../../base/files/files.js';
 import { RUN_ELEMENTS } from '../../base/limits.js';

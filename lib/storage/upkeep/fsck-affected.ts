@@ -1,8 +1,8 @@
 /** Finds the versions and files that cannot be rebuilt because of what is broken. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import type { ReadAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import type { Staging } from '../repo/staging/staging.js';

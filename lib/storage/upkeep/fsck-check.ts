@@ -1,8 +1,9 @@
 /** What fsck looks at in a repository that opens: its pack sets and the objects that it needs. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
-import { isMissing, throwIfAborted } from '../../base/files/files.js';
+import { isMissing } from '../../base/files/files.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';

@@ -1,8 +1,8 @@
 /** `fsck --files`: rebuilds every distinct file and compares size and sha256. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable, objectFault } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import type { ReadAccess } from '../objects/access.js';
 import { streamFile } from '../objects/rebuild.js';
 import { openStoredFile } from '../objects/stored-file.js';

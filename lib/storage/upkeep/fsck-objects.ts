@@ -6,9 +6,9 @@
  * planes of bases wait in a cache of bounded size.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { type DlvError, isUnreadable, objectFault } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';

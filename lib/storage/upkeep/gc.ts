@@ -6,9 +6,10 @@
  * on it. Start at `collectGarbage`; `mergeSmallSets` is what a commit runs by itself.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
-import { listDirectory, removeFile, statOrNull, throwIfAborted } from '../../base/files/files.js';
+import { listDirectory, removeFile, statOrNull } from '../../base/files/files.js';
 import { isMissing } from '../../base/files/io.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
 import { isTrashName } from '../repo/layout.js';

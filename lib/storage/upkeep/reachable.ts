@@ -5,7 +5,9 @@
  * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type BlobKind, ID_BYTES, type Id } from '../../base/bytes/hash.js';
+import { Pace } from '../../base/bytes/pace.js';
 import {
   CorruptError,
   FormatVersionError,
@@ -14,8 +16,7 @@ import {
   type ObjectFault,
   objectFault,
 } from '../../base/errors.js';
-import { isMissing, throwIfAborted } from '../../base/files/files.js';
-import { Pace } from '../../base/files/pace.js';
+import { isMissing } from '../../base/files/files.js';
 import { forEachInTurns } from '../../base/files/small-files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';

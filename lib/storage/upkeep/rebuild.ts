@@ -9,8 +9,9 @@
  * The caller holds the lock.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { isDamage } from '../../base/errors.js';
-import { isMissing, throwIfAborted } from '../../base/files/files.js';
+import { isMissing } from '../../base/files/files.js';
 import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import { type Layout, newWorkName } from '../repo/layout.js';
 import type { Backend } from '../store/backends/backend.js';

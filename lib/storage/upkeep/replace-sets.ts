@@ -5,9 +5,9 @@
  * key keeps the very encoding that it had, and the live delta graph stays the forest that it was.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, CorruptError } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import type { PackAccess } from '../objects/access.js';
 import { newWorkName } from '../repo/layout.js';
 import { mergeSets } from '../store/merge.js';

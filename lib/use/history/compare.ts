@@ -4,7 +4,7 @@
  * Values are widened to float64 and taken in pieces of 2^20 elements in order; sums are compensated
  * (Neumaier), so the same tensors give the same digits everywhere.
  */
-import { throwIfAborted } from '../../base/files/files.js';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { DTYPES, isNumeric, widen } from '../../pure/tensor/dtype.js';
 import type { Readers } from '../../storage/objects/stored-file.js';
 import {

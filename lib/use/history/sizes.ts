@@ -4,8 +4,8 @@
  * Objects are numbered once; a recipe that many versions share is opened once.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../storage/objects/stored-file.js';
 import { readHead } from '../../storage/repo/refs/head.js';

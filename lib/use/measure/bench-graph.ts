@@ -3,7 +3,7 @@
  * others by samples. One graph for everything in view.
  */
 
-import { throwIfAborted } from '../../base/files/files.js';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import { ROOT, type Scheme, type StorageGraph } from '../../pure/plan/graph.js';
 import { verifyPlan } from '../../pure/plan/verify.js';

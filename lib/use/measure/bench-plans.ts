@@ -6,7 +6,7 @@
  * storage graph; bench-graph.ts makes that of a repository.
  */
 
-import { throwIfAborted } from '../../base/files/files.js';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { planStorage } from '../../pure/plan/auto.js';
 import { type Scheme, type StorageGraph, withBudgets } from '../../pure/plan/graph.js';
 import {

@@ -4,8 +4,9 @@
  * in memory and from files that it has to read; and of all snapshots together.
  */
 import { spawn } from 'node:child_process';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { ReadFile, throwIfAborted } from '../../base/files/files.js';
+import { ReadFile } from '../../base/files/files.js';
 import { checkPlace } from '../../base/files/gate.js';
 import { readSystemText } from '../../base/files/process.js';
 import type { Survey } from '../../storage/archive/survey.js';

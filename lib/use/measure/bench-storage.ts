@@ -8,7 +8,7 @@
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { compress as lz4Compress } from 'lz4-napi';
-import { throwIfAborted } from '../../base/files/files.js';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';

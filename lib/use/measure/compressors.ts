@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import { throwIfAborted } from '../../base/files/files.js';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { mergeFast } from '../../pure/codec/planes.js';
 import type { SurveyedExtent } from '../../storage/archive/survey.js';

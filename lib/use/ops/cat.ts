@@ -1,8 +1,8 @@
 /** `dlv cat`: the bytes of a file, of a tensor, or of all tensors as one safetensors file. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { streamFile } from '../../storage/objects/rebuild.js';
 import { readTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';

@@ -1,7 +1,7 @@
 /** `dlv diff`: files that differ, and for every tensor by how much. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { openPlanes } from '../../storage/objects/planes/read-segments.js';

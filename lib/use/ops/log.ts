@@ -1,8 +1,8 @@
 /** `dlv log`: versions and how they follow from one another, newest first. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';

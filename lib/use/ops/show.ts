@@ -1,7 +1,7 @@
 /** `dlv show`: all that a version says, or how one of its files is made. */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { TierErrors } from '../../pure/tensor/quantize.js';

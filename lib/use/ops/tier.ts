@@ -6,9 +6,9 @@
  * any moment leaves each version exact or tiered, never neither.
  */
 
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, UsageError } from '../../base/errors.js';
-import { throwIfAborted } from '../../base/files/files.js';
 import { ErrorSum, type TierErrors } from '../../pure/tensor/quantize.js';
 import { formatTier, type Tier } from '../../pure/tensor/tier.js';
 import type { BaseFile } from '../../storage/ingest/bases.js';

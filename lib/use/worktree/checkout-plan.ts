@@ -6,13 +6,9 @@
  * be lost: a conflict, unless forced. Files of other models and links in the way always are one.
  */
 import nodePath from 'node:path';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ConflictError } from '../../base/errors.js';
-import {
-  type FileStat,
-  listDirectory,
-  statOrNull,
-  throwIfAborted,
-} from '../../base/files/files.js';
+import { type FileStat, listDirectory, statOrNull } from '../../base/files/files.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {

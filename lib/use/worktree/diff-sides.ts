@@ -3,15 +3,10 @@
  * tensors are opened only when they are needed.
  */
 
+import type { ByteSource } from '../../base/bytes/byte-source.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ChangedError, UsageError } from '../../base/errors.js';
-import {
-  type ByteSource,
-  type FileStat,
-  ReadFile,
-  sameStat,
-  statOrNull,
-} from '../../base/files/files.js';
+import { type FileStat, ReadFile, sameStat, statOrNull } from '../../base/files/files.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';

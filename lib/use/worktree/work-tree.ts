@@ -5,8 +5,9 @@
  * gone, so that `add <folder>` and `status` see deletions.
  */
 import nodePath from 'node:path';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { IoError, NotFoundError, UsageError } from '../../base/errors.js';
-import { listEntries, statOrNull, throwIfAborted } from '../../base/files/files.js';
+import { listEntries, statOrNull } from '../../base/files/files.js';
 import { isGlob } from '../../pure/paths/glob.js';
 import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
 import { holdsRepository, type Layout } from '../../storage/repo/layout.js';

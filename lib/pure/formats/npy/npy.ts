@@ -4,8 +4,8 @@
  * The header parser is shared with npz.ts, where the same bytes lie inside a zip archive.
  */
 
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { LimitError, TruncatedError } from '../../../base/errors.js';
-import type { ByteSource } from '../../../base/files/files.js';
 import { NPY_HEADER_BYTES_MAX, RANK_MAX } from '../../../base/limits.js';
 import {
   blobLayout,

@@ -6,8 +6,9 @@
  * in one file the last.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { isDamage } from '../../../base/errors.js';
-import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import { blobLayout, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import type { FormatReader } from '../format.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';

@@ -7,8 +7,8 @@
  * @see onnx.proto3 of ONNX for the field numbers.
  */
 
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { LimitError } from '../../../base/errors.js';
-import type { ByteSource } from '../../../base/files/files.js';
 import { NESTING_MAX, RANK_MAX } from '../../../base/limits.js';
 import { holdsTensors, readAttribute } from './onnx-attribute.js';
 import type { RawFunction, RawGraph, RawModel, RawNode, RawValueInfo } from './onnx-model.js';

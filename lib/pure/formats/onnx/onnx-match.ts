@@ -2,7 +2,7 @@
  * Tells an ONNX model by its first bytes. Protobuf has no magic, so the fields themselves must make
  * sense: ir_version first, then only fields of ModelProto with values that such fields have.
  */
-import type { ByteSource } from '../../../base/files/files.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 
 /** ModelProto fields of text, with the most bytes that a sane one has. */
 const TEXT_FIELDS: Record<number, number> = { 2: 1024, 3: 1024, 4: 4096 };

@@ -1,5 +1,5 @@
 /** The scanner of an ONNX file: what of it is wanted. */
-import type { ByteSource } from '../../../base/files/files.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { ONNX_STRUCTURE_BYTES_MAX } from '../../../base/limits.js';
 import { ProtoScanner } from './protobuf.js';
 

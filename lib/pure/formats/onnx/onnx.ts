@@ -5,7 +5,7 @@
  * Fixed-width data (raw_data, packed float_data and double_data) are extents. Varints and strings
  * stay literal: no tensor can view them. Start at `layoutOf`.
  */
-import type { ByteSource } from '../../../base/files/files.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { SMALL_TENSOR_BYTES } from '../../../base/limits.js';
 import { pathProblem } from '../../paths/version-path.js';
 import { DTYPES, dtypeBytes } from '../../tensor/dtype.js';

@@ -6,9 +6,9 @@
  * no format read here uses them.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { assert, CorruptError, LimitError, TruncatedError } from '../../../base/errors.js';
-import type { ByteSource } from '../../../base/files/files.js';
-import { throwIfAborted } from '../../../base/files/files.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
 
 /** Wire types of the encoding. */

@@ -5,8 +5,8 @@
  * The file itself is literal; what it gives is the list of files that belong together.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { LimitError } from '../../../base/errors.js';
-import { throwIfAborted } from '../../../base/files/files.js';
 import { INDEX_JSON_BYTES_MAX } from '../../../base/limits.js';
 import { blobLayout } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';

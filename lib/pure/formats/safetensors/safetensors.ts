@@ -5,8 +5,9 @@
  * duplicate names, a header above 100 MB) is a blob here. Start at `safetensorsReader`.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { LimitError, TruncatedError } from '../../../base/errors.js';
-import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import {
   RANK_MAX,
   SAFETENSORS_HEADER_BYTES_MAX,

@@ -6,8 +6,8 @@
  * The two older forms, a stream of pickles and a tar file, are told and kept as blobs.
  */
 
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { LimitError } from '../../../base/errors.js';
-import type { ByteSource } from '../../../base/files/files.js';
 import { PICKLE_BYTES_MAX } from '../../../base/limits.js';
 import { DTYPES } from '../../tensor/dtype.js';
 import { blobLayout, type FileLayout, type VariableRange } from '../../tensor/layout.js';

@@ -1,7 +1,8 @@
 /** Checksums of zip archives whose stored data were changed in place: which bytes make them right. */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { crc32 } from '../../../base/bytes/checksum.js';
-import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import { readZip, ZIP_STORED } from './zip.js';
 import type { ZipEntry } from './zip-directory.js';
 

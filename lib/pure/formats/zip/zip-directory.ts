@@ -4,8 +4,9 @@
  * Names are names and no paths: dlv never writes a file under one, so any text is one.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
-import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import type { MemoryBudget } from '../memory-budget.js';

@@ -7,9 +7,9 @@
  * several parts are refused.
  */
 
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
 import { LimitError } from '../../../base/errors.js';
-import type { ByteSource } from '../../../base/files/files.js';
 import { ZIP_DIRECTORY_BYTES_MAX, ZIP_ENTRIES_MAX } from '../../../base/limits.js';
 import { corrupt } from '../format.js';
 

@@ -3,8 +3,8 @@
  * entry says of itself what the central directory says.
  */
 
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
-import type { ByteSource } from '../../../base/files/files.js';
 import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import { decodeCp437 } from './cp437.js';

@@ -9,9 +9,10 @@
  * @see APPNOTE.TXT 6.3 of PKWARE for the records.
  */
 import { inflateRawSync } from 'node:zlib';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { crc32 } from '../../../base/bytes/checksum.js';
 import { LimitError } from '../../../base/errors.js';
-import { type ByteSource, throwIfAborted } from '../../../base/files/files.js';
 import { corrupt } from '../format.js';
 import { MemoryBudget } from '../memory-budget.js';
 import { NearSource } from '../near-source.js';

@@ -7,9 +7,9 @@
  * `planChains`; forest-reader.ts carries it out.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError } from '../../../base/errors.js';
-import { throwIfAborted } from '../../../base/files/files.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';

@@ -7,7 +7,7 @@
  * comes. What was not announced, and a record that was encoded anew since its chain was laid out, is
  * read through its own chain.
  */
-import { throwIfAborted } from '../../../base/files/files.js';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { SHARED_PLANES_BYTES } from '../../../base/limits.js';
 import type { SegmentRecord } from '../../store/types.js';
 import type { ChainForest, ChainNode, PlannedSegment } from './chain-forest.js';

@@ -1,7 +1,7 @@
 /** One link of a chain of segments: looked up, opened, read, decoded over its base. */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { CorruptError } from '../../../base/errors.js';
-import { throwIfAborted } from '../../../base/files/files.js';
 import { decodeSegment, segmentStop } from '../../../pure/codec/segment.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';

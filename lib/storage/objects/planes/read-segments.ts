@@ -6,9 +6,9 @@
  * files; at `readSegments` to get each once, in whatever order suits the chains.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import { isUnreadable } from '../../../base/errors.js';
-import { throwIfAborted } from '../../../base/files/files.js';
 import { CHECKOUT_PLANES_BYTES } from '../../../base/limits.js';
 import {
   type PlannedSegment,

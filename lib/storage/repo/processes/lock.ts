@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { sha256Hex } from '../../../base/bytes/hash.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { assert, isDamage, LockedError } from '../../../base/errors.js';
@@ -18,7 +19,6 @@ import {
   isMissing,
   ReadFile,
   removeFile,
-  throwIfAborted,
   WriteFile,
 } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';

@@ -1,5 +1,6 @@
 /** Detection never refuses a file and never hides an error of reading; layouts are checked once more. */
 import test, { type ExecutionContext } from 'ava';
+import { type ByteSource, MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import {
   AbortedError,
   BugError,
@@ -7,7 +8,6 @@ import {
   IoError,
   LimitError,
 } from '../../../../lib/base/errors.js';
-import { type ByteSource, MemorySource } from '../../../../lib/base/files/files.js';
 import { readLayout } from '../../../../lib/pure/formats/detect.js';
 import type { FormatReader } from '../../../../lib/pure/formats/format.js';
 import { validateLayout } from '../../../../lib/pure/formats/validate.js';

@@ -4,7 +4,7 @@
  * that: a reader that takes much more ends the process, and the test fails.
  */
 import test from 'ava';
-import { MemorySource } from '../../../../lib/base/files/files.js';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { LAYOUT_MEMORY_BASE_BYTES } from '../../../../lib/base/limits.js';
 import { readLayout } from '../../../../lib/pure/formats/detect.js';
 import { MemoryBudget } from '../../../../lib/pure/formats/memory-budget.js';

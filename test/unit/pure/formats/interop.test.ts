@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import test from 'ava';
-import { MemorySource } from '../../../../lib/base/files/files.js';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { layoutOf, tensorBytes } from '../../../helpers/layouts.js';
 import { fixture } from '../../../helpers/paths.js';
 

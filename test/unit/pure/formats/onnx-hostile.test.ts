@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import test from 'ava';
-import { MemorySource } from '../../../../lib/base/files/files.js';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { onnxReader } from '../../../../lib/pure/formats/onnx/onnx.js';
 import { readOnnxGraph, readOnnxModel } from '../../../../lib/pure/formats/onnx/onnx-graph.js';
 import { validateLayout } from '../../../../lib/pure/formats/validate.js';

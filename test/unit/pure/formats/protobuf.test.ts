@@ -3,7 +3,7 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { MemorySource } from '../../../../lib/base/files/files.js';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { type ProtoField, ProtoScanner, WIRE } from '../../../../lib/pure/formats/onnx/protobuf.js';
 import { HoleSource } from '../../../helpers/hole-source.js';
 import { bytes, int, varint } from '../../../helpers/protobuf.js';

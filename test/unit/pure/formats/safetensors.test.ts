@@ -1,7 +1,7 @@
 /** safetensors: what the reference accepts is laid out, what it refuses is a blob that says why. */
 import test, { type ExecutionContext } from 'ava';
+import type { ByteSource } from '../../../../lib/base/bytes/byte-source.js';
 import { TruncatedError } from '../../../../lib/base/errors.js';
-import type { ByteSource } from '../../../../lib/base/files/files.js';
 import { readLayout } from '../../../../lib/pure/formats/detect.js';
 import { safetensorsReader } from '../../../../lib/pure/formats/safetensors/safetensors.js';
 import { fuzzReader, MeteredSource } from '../../../helpers/fuzz.js';

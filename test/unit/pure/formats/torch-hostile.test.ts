@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import test from 'ava';
-import { MemorySource } from '../../../../lib/base/files/files.js';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import type { FormatReader } from '../../../../lib/pure/formats/format.js';
 import { torchReader } from '../../../../lib/pure/formats/torch/torch.js';
 import { validateLayout } from '../../../../lib/pure/formats/validate.js';

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import test from 'ava';
-import { MemorySource } from '../../../../lib/base/files/files.js';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { DTYPES, type DType } from '../../../../lib/pure/tensor/dtype.js';
 import type { FileLayout, TensorSpan } from '../../../../lib/pure/tensor/layout.js';
 import { layoutOf, sharesSkeleton, tensorBytes } from '../../../helpers/layouts.js';

@@ -1,7 +1,7 @@
 /** zip: every legal form is read, every lie is refused, nothing is inflated beyond its bound. */
 import test, { type ExecutionContext } from 'ava';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { CorruptError, DlvError, LimitError } from '../../../../lib/base/errors.js';
-import { MemorySource } from '../../../../lib/base/files/files.js';
 import { decodeCp437 } from '../../../../lib/pure/formats/zip/cp437.js';
 import { firstZipName, readZip, readZipEntry } from '../../../../lib/pure/formats/zip/zip.js';
 import { MeteredSource } from '../../../helpers/fuzz.js';

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import glob from 'fast-glob';
-import { MemorySource } from '../../../../lib/base/files/files.js';
+import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { widen } from '../../../../lib/pure/tensor/dtype.js';
 import {
   readTensor,

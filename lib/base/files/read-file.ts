@@ -1,51 +1,8 @@
-/** Bytes that are read from any place: a buffer, or an open file that knows whether it changed. */
+/** An open file that is read at any offset and knows whether it changed since. */
 import type { FileHandle } from 'node:fs/promises';
-import { ChangedError, TruncatedError } from '../errors.js';
+import { type ByteSource, checkRange } from '../bytes/byte-source.js';
+import { ChangedError } from '../errors.js';
 import { io, ioError } from './io.js';
-
-/** Random access to immutable bytes: what format readers and pack readers work on. */
-export interface ByteSource {
-  /** Name for messages. */
-  readonly name: string;
-  readonly size: number;
-  /** Exactly `length` bytes at `offset`, in a buffer the caller owns. @throws {TruncatedError} beyond the end. */
-  read(offset: number, length: number): Promise<Uint8Array>;
-}
-
-/** A byte source over a buffer in memory. */
-export class MemorySource implements ByteSource {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array, name = 'memory') {
-    this.bytes = bytes;
-    this.name = name;
-  }
-
-  get size(): number {
-    return this.bytes.length;
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    checkRange(this, offset, length);
-    // Not slice(): that of a Buffer is a view.
-    return new Uint8Array(this.bytes.subarray(offset, offset + length));
-  }
-}
-
-function checkRange(source: ByteSource, offset: number, length: number): void {
-  if (!(offset >= 0 && length >= 0 && offset + length <= source.size)) {
-    throw new TruncatedError(
-      `'${source.name}' ends early: ${length} bytes wanted at ${offset}, the file has ${source.size}`,
-      {
-        file: source.name,
-        offset,
-        neededBytes: length,
-        gotBytes: Math.max(0, source.size - offset),
-      },
-    );
-  }
-}
 
 /** Errors of files that have nothing to flush: pipes, read-only media, handles without the right. */
 const NOTHING_TO_FLUSH = new Set(['EINVAL', 'EROFS', 'EPERM', 'EBADF', 'ENOTSUP', 'ENOSYS']);

@@ -1,6 +1,6 @@
 /** Lets a long loop hear signals: work that finds everything in memory never leaves its turn otherwise. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { throwIfAborted } from './files.js';
+import { throwIfAborted } from './abort.js';
 
 /** Longest time between two turns of the event loop. */
 const TURN_MS = 50;
