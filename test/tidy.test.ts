@@ -19,12 +19,14 @@ import {
   checkOp,
   checkTable,
   findCircles,
+  LAYERS,
   parseImports,
   parseImportTable,
   roomOf,
 } from './helpers/tidy/imports.js';
 import { checkLinks, checkMentions, headingAnchors } from './helpers/tidy/links.js';
 import { checkPaths } from './helpers/tidy/paths.js';
+import { checkNamedFiles, checkRoom, roomFolders } from './helpers/tidy/rooms.js';
 import { checkFolders, checkLockfile, checkText, FILE_BYTES_MAX } from './helpers/tidy/text.js';
 
 const TEXT = /\.(ts|mjs|js|json|md|c|h|cc|py|sh|yml|yaml)$|^\.ci\/|^(LICENSE|\.gitignore)$/;
@@ -68,6 +70,26 @@ test('imports: every room keeps to the table of ARCHITECTURE.md', (t) => {
     sources.flatMap((file) => checkImports(file, read(file), table, packages)),
     [],
   );
+});
+
+test('rooms: each has a README of one form, and the files that it names exist', (t) => {
+  const folders = roomFolders(sources);
+  t.true(folders.includes('lib/base/bytes') && folders.includes('lib/cli'));
+  t.deepEqual(
+    folders.flatMap((folder) => checkRoom(folder, lookup(`${folder}/README.md`), lookup)),
+    [],
+  );
+});
+
+test('rooms: the files and functions that ARCHITECTURE.md names exist', (t) => {
+  const roots = [
+    '',
+    'lib',
+    ...LAYERS.map((layer) => `lib/${layer}`),
+    'lib/pure/formats',
+    'lib/cli',
+  ];
+  t.deepEqual(checkNamedFiles('ARCHITECTURE.md', read('ARCHITECTURE.md'), roots, lookup), []);
 });
 
 test('ops: no op imports another', (t) => {
@@ -312,6 +334,24 @@ test('text: planted marks, paths, hosts, lengths and folders are found', (t) => 
     2,
   );
   t.is(checkLockfile('{"resolved": "https://example.org/a.tgz"}').length, 1);
+});
+
+test('rooms: a missing README, a missing part, a long one and dead names are found', (t) => {
+  const find = (file: string) => (file === 'lib/a/x.ts' ? 'export function go() {}' : undefined);
+  const parts = ['Owns', 'Refuses', 'Start', 'Invariants', 'Bytes'].map((part) => `**${part}** a`);
+  const check = (...lines: string[]) => checkRoom('lib/a', lines.join('\n'), find).length;
+  t.is(checkRoom('lib/a', undefined, find).length, 1);
+  t.is(check(...parts, '`x.ts: go`'), 0);
+  t.is(check(...parts, '`x.ts: gone`'), 1);
+  t.is(check(...parts, '`y.ts`'), 1);
+  t.is(check(...parts, '`z/`'), 1);
+  t.is(check(...parts.slice(1), 'a'), 1);
+  t.is(check(...parts.toReversed()), 4);
+  t.is(check(...parts, ...Array<string>(8).fill('a')), 1);
+  t.deepEqual(roomFolders(['lib/cli/a.ts', 'lib/base/b.ts', 'lib/pure/c/d/e.ts', 'test/x/y.ts']), [
+    'lib/cli',
+    'lib/pure/c',
+  ]);
 });
 
 test('links: a planted dead link, dead anchor and dead mention are found', (t) => {
