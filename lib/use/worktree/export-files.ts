@@ -13,8 +13,9 @@ import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { type CheckedOut, pickFiles } from './checkout-version.js';
-import { FilePlacer, type WantedFile } from './place-files.js';
+import { writeFiles } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
+import { type WantedFile, WorkFolder } from './work-folder.js';
 
 export interface ExportOptions extends AcceptTier {
   /** The folder, relative to the context's. */
@@ -44,7 +45,7 @@ export async function exportFiles(
   );
   const bytes = target.reduce((sum, file) => sum + file.size, 0);
   const reader = await registerReader(repo.layout, repo.store.generation);
-  const placer = new FilePlacer(repo, root, context);
+  const folder = new WorkFolder(repo.layout, root, context.cwd);
   context.progress.start('checking out', bytes);
   try {
     const wanted: WantedFile[] = [];
@@ -52,11 +53,11 @@ export async function exportFiles(
       const there = await statOrNull(nodePath.join(root, ...entry.path.split('/')));
       wanted.push({ entry, seen: there?.stat ?? null });
     }
-    await placer.writeAll(wanted);
-    await placer.sync();
+    await writeFiles(repo, folder, wanted, context);
+    await folder.sync();
   } finally {
     context.progress.finish();
-    await placer.close();
+    await folder.close();
     await reader.close();
   }
   const written = target.map((file) => file.path);

@@ -1,28 +1,13 @@
 /**
- * Writes files of versions into a folder: each is rebuilt in a temporary place, checked, and renamed.
+ * Places files of versions in a folder: each is rebuilt in a temporary place, compared with its sha256,
+ * and renamed. A checkout writes all its files here, and only then staging and HEAD, under the lock.
  *
- * A file that cannot be rebuilt, a process that is killed or a power cut leaves the old file as it was;
- * after `sync` the new one is on the disk. Nothing
- * is written through a symbolic link. One file at a time exists twice, or as many as are rebuilt
- * side by side because they share stored data.
+ * A file that cannot be rebuilt leaves the old file as it was. A process that dies leaves whole files,
+ * old or new, and the old staging: running the command again resumes. One file at a time exists twice,
+ * or as many as are rebuilt side by side because they share stored data.
  */
-import nodePath from 'node:path';
-import { ConflictError, DlvError, IoError } from '../../base/errors.js';
-import {
-  deviceOf,
-  type FileStat,
-  freeBytes,
-  listEntries,
-  makeDirectory,
-  makeDurableDirectory,
-  removeEmptyFolder,
-  removeFile,
-  renameFile,
-  sameStat,
-  statOrNull,
-  syncDirectory,
-  WriteFile,
-} from '../../base/files/files.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type FileStat, removeFile, sameStat, statOrNull } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   fitsGroup,
@@ -31,262 +16,155 @@ import {
   weightOf,
 } from '../../storage/objects/rebuild.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored-file.js';
-import type { FileEntry } from '../../storage/repo/version/file-page.js';
-import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
+import { registerReader } from '../../storage/repo/processes/readers.js';
+import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
+import type { CheckoutPlan } from './checkout-plan.js';
+import { type UnfinishedFile, type WantedFile, WorkFolder } from './work-folder.js';
 
-/** A file to be written. */
-export interface WantedFile {
-  readonly entry: FileEntry;
-  /** State of the file when its content was judged; null: there was none. */
-  readonly seen: FileStat | null;
+/** A file whose time stamp is younger than this may change without its time changing. */
+const RACY_MS = 20;
+
+/** What a checkout did to the work tree. */
+export interface Applied {
+  /** State of the files that were written or found to be right, by path. */
+  states: Map<string, { stat: FileStat; stagedAtNs: string }>;
+  written: string[];
+  removed: string[];
+}
+
+/** Writes and removes what the plan says. @throws {CorruptError} {ConflictError} {IoError} */
+export async function applyPlan(
+  repo: ReadAccess,
+  plan: CheckoutPlan,
+  context: OpContext,
+): Promise<Applied> {
+  const applied: Applied = { states: new Map(plan.kept), written: [], removed: [] };
+  if (plan.writes.length === 0 && plan.removes.length === 0) return applied;
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  const folder = new WorkFolder(repo.layout, repo.layout.workTree, context.cwd);
+  const written = new Map<string, FileStat>();
+  context.progress.start('checking out', plan.bytes);
+  try {
+    const early = await writeFiles(
+      repo,
+      folder,
+      plan.writes.filter(({ late }) => !late),
+      context,
+    );
+    for (const [path, stat] of early) written.set(path, stat);
+    for (const path of plan.removes) {
+      await folder.remove(path);
+      applied.removed.push(path);
+    }
+    for (const { entry, seen, late } of plan.writes) {
+      if (!late) continue;
+      await folder.removeFolder(entry.path);
+      const [stat] = (await writeFiles(repo, folder, [{ entry, seen }], context)).values();
+      written.set(entry.path, stat as FileStat);
+    }
+    await folder.sync();
+  } finally {
+    context.progress.finish();
+    await folder.close();
+    await reader.close();
+  }
+  await settle(repo, written, applied);
+  applied.written.push(...written.keys());
+  return applied;
+}
+
+/**
+ * Notes the state of files that were just written. They are looked at again when the clock of the
+ * file system has moved on, so that `status` need not read them: a later change shows in their times.
+ */
+async function settle(
+  repo: ReadAccess,
+  written: ReadonlyMap<string, FileStat>,
+  applied: Applied,
+): Promise<void> {
+  if (written.size === 0) return;
+  await sleep(RACY_MS);
+  for (const [path, stat] of written) {
+    const there = await statOrNull(repo.layout.workFile(path));
+    if (there !== null && sameStat(there.stat, stat)) {
+      applied.states.set(path, { stat: there.stat, stagedAtNs: nowNs() });
+    }
+  }
+}
+
+/** Entries with the states that a checkout left. */
+export function withStates(entries: readonly StagedEntry[], applied: Applied): StagedEntry[] {
+  return entries.map((entry) => ({ ...entry, ...applied.states.get(entry.path) }));
 }
 
 interface OpenedFile extends WantedFile, GroupMember {}
 
-interface UnfinishedFile {
-  readonly file: WriteFile;
-  readonly temporary: string;
-}
-
-export class FilePlacer {
-  readonly #repo: ReadAccess;
-  readonly #root: string;
-  readonly #context: OpContext;
-  readonly #guard: LinkGuard;
-  readonly #devices = new Map<string, number>();
-  /** Folder under .dlv/tmp, or null if it cannot be made (read-only media). */
-  #tmp: { dir: string; device: number } | null | undefined;
-  #files = 0;
-  /** Folders whose names changed since they were synced. */
-  readonly #changed = new Set<string>();
-
-  /** @param root folder that the paths of the entries start from; it exists. */
-  constructor(repo: ReadAccess, root: string, context: OpContext) {
-    this.#repo = repo;
-    this.#root = root;
-    this.#context = context;
-    this.#guard = new LinkGuard(root);
-  }
-
-  #target(path: string): string {
-    return nodePath.join(this.#root, ...path.split('/'));
-  }
-
-  /**
-   * Writes files in place of what is there. Those that share stored data are rebuilt side by side; a
-   * file that comes before one that cannot be rebuilt is written all the same, unless they share.
-   * @returns  states of the new files by path.
-   * @throws {CorruptError} if one cannot be rebuilt; {ConflictError} if a link or folder is in the
-   *   way, or a file is not as it was seen.
-   */
-  async writeAll(wanted: readonly WantedFile[]): Promise<Map<string, FileStat>> {
-    await this.#checkRoom(wanted);
-    const states = new Map<string, FileStat>();
-    let group: OpenedFile[] = [];
-    const flush = async (): Promise<void> => {
-      const files = group;
-      group = [];
-      await this.#writeGroup(files, states);
-    };
-    for (const { entry, seen } of wanted) {
-      let stored: StoredFile;
-      try {
-        stored = await openStoredFile(this.#repo, entry);
-      } catch (error) {
-        await flush();
-        throw error;
-      }
-      if (!fitsGroup(group, stored)) await flush();
-      group.push({ entry, seen, stored, weight: weightOf(stored) });
-    }
-    await flush();
-    return states;
-  }
-
-  /**
-   * Looks whether the disk has room before anything is written: a version of few bytes can stand for
-   * files of terabytes. Each file exists twice until it takes the place of the old one.
-   */
-  async #checkRoom(wanted: readonly WantedFile[]): Promise<void> {
-    let free = await freeBytes(this.#root);
-    if (free === null) return;
-    const before = free;
-    for (const { entry, seen } of wanted) {
-      if (entry.size > free && (await this.#isOnDiskOfRoot(entry.path))) {
-        const bytes = wanted.reduce((sum, file) => sum + file.entry.size, 0);
-        throw new IoError(
-          `cannot write '${entry.path}': the disk has no room for ${bytes} bytes, ${before} are free`,
-          {
-            file: this.#target(entry.path),
-            errno: 'ENOSPC',
-            hint: 'free some disk space, or take single files or tensors; nothing was written',
-          },
-        );
-      }
-      free += (seen?.size ?? 0) - entry.size;
-    }
-  }
-
-  /** False if another disk is mounted in between. */
-  async #isOnDiskOfRoot(path: string): Promise<boolean> {
-    const parts = path.split('/');
-    while (parts.pop() !== undefined && parts.length > 0) {
-      const folder = this.#target(parts.join('/'));
-      if ((await statOrNull(folder)) === null) continue;
-      return (await this.#device(folder)) === (await this.#device(this.#root));
-    }
-    return true;
-  }
-
-  async #writeGroup(group: readonly OpenedFile[], states: Map<string, FileStat>): Promise<void> {
-    const { progress, signal } = this.#context;
-    const unfinished = new Map<number, UnfinishedFile>();
-    const stored = group.map((file) => file.stored);
+/**
+ * Writes files in place of what is there. Those that share stored data are rebuilt side by side; a
+ * file that comes before one that cannot be rebuilt is written all the same, unless they share.
+ * @returns  states of the new files by path.
+ * @throws {CorruptError} if one cannot be rebuilt; {ConflictError} if a link or folder is in the
+ *   way, or a file is not as it was seen.
+ */
+export async function writeFiles(
+  repo: ReadAccess,
+  folder: WorkFolder,
+  wanted: readonly WantedFile[],
+  context: OpContext,
+): Promise<Map<string, FileStat>> {
+  await folder.checkRoom(wanted);
+  const states = new Map<string, FileStat>();
+  let group: OpenedFile[] = [];
+  const flush = async (): Promise<void> => {
+    const files = group;
+    group = [];
+    const placed = await writeGroup(repo, folder, files, context);
+    for (const [path, stat] of placed) states.set(path, stat);
+  };
+  for (const { entry, seen } of wanted) {
+    let stored: StoredFile;
     try {
-      for await (const { file, bytes } of rebuildFiles(
-        this.#repo,
-        stored,
-        signal ? { signal } : {},
-      )) {
-        const job = group[file] as OpenedFile;
-        const open = unfinished.get(file) ?? (await this.#begin(job.entry));
-        unfinished.set(file, open);
-        if (bytes === null) {
-          states.set(job.entry.path, await this.#place(job, open));
-          unfinished.delete(file);
-          continue;
-        }
-        await open.file.write(bytes);
-        progress.advance(bytes.length);
-      }
-    } finally {
-      for (const { file, temporary } of unfinished.values()) {
-        await file.close().catch(() => {});
-        await removeFile(temporary).catch(() => {});
-      }
-    }
-  }
-
-  async #begin({ path, mode }: FileEntry): Promise<UnfinishedFile> {
-    const target = this.#target(path);
-    await this.#guard.check(path);
-    await makeDurableDirectory(nodePath.dirname(target));
-    const file = await this.#create(nodePath.dirname(target), mode === 0o755 ? 0o777 : 0o666);
-    return { file, temporary: file.path };
-  }
-
-  async #place(
-    { entry, seen }: WantedFile,
-    { file, temporary }: UnfinishedFile,
-  ): Promise<FileStat> {
-    const { path } = entry;
-    const target = this.#target(path);
-    await file.syncAndClose();
-    await this.#checkSeen(path, seen);
-    await renameFile(temporary, target);
-    this.#changed.add(nodePath.dirname(target));
-    const there = await statOrNull(target);
-    if (there === null) {
-      throw new ConflictError(`'${path}' was removed while it was checked out`, { path });
-    }
-    return there.stat;
-  }
-
-  async #checkSeen(path: string, seen: FileStat | null): Promise<void> {
-    const there = await statOrNull(this.#target(path));
-    if (there?.isDirectory) throw inTheWay(path);
-    const unchanged = there === null ? seen === null : seen !== null && sameStat(there.stat, seen);
-    if (unchanged || there === null) return;
-    throw new ConflictError(`'${path}' was changed while it was checked out`, {
-      path,
-      hint: 'it was left as it is; run the command again',
-    });
-  }
-
-  /** Makes the unfinished file: under .dlv/tmp if a rename can reach `folder` from there. */
-  async #create(folder: string, mode: number): Promise<WriteFile> {
-    const tmp = await this.#ownTmp();
-    if (tmp === null || tmp.device !== (await this.#device(folder))) {
-      return WriteFile.createTemporary(folder, mode);
-    }
-    return WriteFile.create(nodePath.join(tmp.dir, String(this.#files++)), mode);
-  }
-
-  async #device(folder: string): Promise<number> {
-    let device = this.#devices.get(folder);
-    if (device === undefined) {
-      device = await deviceOf(folder);
-      this.#devices.set(folder, device);
-    }
-    return device;
-  }
-
-  async #ownTmp(): Promise<{ dir: string; device: number } | null> {
-    if (this.#tmp !== undefined) return this.#tmp;
-    const dir = this.#repo.layout.newWork('files');
-    try {
-      await makeDirectory(dir);
-      this.#tmp = { dir, device: await this.#device(dir) };
+      stored = await openStoredFile(repo, entry);
     } catch (error) {
-      // A repository on read-only media can still be checked out to another place.
-      if (!(error instanceof DlvError) || error.code !== 'DLV_IO') throw error;
-      this.#tmp = null;
+      await flush();
+      throw error;
     }
-    return this.#tmp;
+    if (!fitsGroup(group, stored)) await flush();
+    group.push({ entry, seen, stored, weight: weightOf(stored) });
   }
-
-  /** Removes a file or link and the folders that become empty. A missing one is fine. */
-  async remove(path: string): Promise<void> {
-    if ((await this.#guard.findLink(path)) !== null) return;
-    const target = this.#target(path);
-    if ((await statOrNull(target))?.isDirectory) return;
-    await removeFile(target);
-    const parts = path.split('/').slice(0, -1);
-    for (; parts.length > 0; parts.pop()) {
-      const folder = this.#target(parts.join('/'));
-      if (holdsFolder(folder, this.#context.cwd) || !(await removeEmptyFolder(folder))) break;
-    }
-    this.#changed.add(this.#target(parts.join('/')));
-    this.#guard.forget();
-  }
-
-  /** Removes a folder that holds nothing but empty folders. @throws {ConflictError} if it holds more. */
-  async removeFolder(path: string): Promise<void> {
-    const target = this.#target(path);
-    if (!(await statOrNull(target))?.isDirectory) return;
-    const walk = async (dir: string): Promise<void> => {
-      for (const entry of await listEntries(dir)) {
-        if (!entry.isDirectory()) throw inTheWay(path);
-        await walk(nodePath.join(dir, entry.name));
-      }
-      await removeEmptyFolder(dir);
-    };
-    await walk(target);
-    this.#changed.add(nodePath.dirname(target));
-    this.#guard.forget();
-  }
-
-  /** Waits until what was written and removed is on the disk: until then nobody may be told of it. */
-  async sync(): Promise<void> {
-    for (const folder of this.#changed) {
-      // One that is gone was removed after it had changed; the folder above it is here too.
-      if ((await statOrNull(folder)) !== null) await syncDirectory(folder);
-    }
-    this.#changed.clear();
-  }
-
-  /** Removes the temporary folder. */
-  async close(): Promise<void> {
-    if (!this.#tmp) return;
-    await removeEmptyFolder(this.#tmp.dir);
-    await removeEmptyFolder(nodePath.dirname(this.#tmp.dir));
-  }
+  await flush();
+  return states;
 }
 
-function inTheWay(path: string): ConflictError {
-  return new ConflictError(`cannot write '${path}': a folder of that name holds other files`, {
-    path,
-    hint: `move the files in '${path}' away`,
-  });
+/** Rebuilds some files side by side and places each as soon as it is whole. */
+async function writeGroup(
+  repo: ReadAccess,
+  folder: WorkFolder,
+  group: readonly OpenedFile[],
+  { progress, signal }: OpContext,
+): Promise<Map<string, FileStat>> {
+  const states = new Map<string, FileStat>();
+  const unfinished = new Map<number, UnfinishedFile>();
+  const stored = group.map((file) => file.stored);
+  try {
+    for await (const { file, bytes } of rebuildFiles(repo, stored, signal ? { signal } : {})) {
+      const job = group[file] as OpenedFile;
+      const open = unfinished.get(file) ?? (await folder.begin(job.entry));
+      unfinished.set(file, open);
+      if (bytes === null) {
+        states.set(job.entry.path, await folder.place(job, open));
+        unfinished.delete(file);
+        continue;
+      }
+      await open.file.write(bytes);
+      progress.advance(bytes.length);
+    }
+  } finally {
+    for (const { file, temporary } of unfinished.values()) {
+      await file.close().catch(() => {});
+      await removeFile(temporary).catch(() => {});
+    }
+  }
+  return states;
 }

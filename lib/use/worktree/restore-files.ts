@@ -9,8 +9,8 @@ import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { currentLine, type Line } from '../history/lines/lines.js';
-import { applyPlan, withStates } from './apply-checkout.js';
 import { planCheckout } from './checkout-plan.js';
+import { applyPlan, withStates } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
 import { selectPaths } from './select-paths.js';
 
