@@ -81,3 +81,21 @@ export function parseAuthor(text: string): { name: string; email: string } {
   }
   return { name, email };
 }
+
+/** A regular expression that is looked for in each line of a text. @throws {UsageError} */
+export function parsePattern(text: string, flag: string, ignoreCase: boolean): RegExp {
+  try {
+    return new RegExp(text, ignoreCase ? 'imu' : 'mu');
+  } catch {
+    throw new UsageError(`${flag} is '${text}', not a regular expression`, {
+      option: flag,
+      hint: "write a backslash before a character that is meant as it is, as '\\('",
+    });
+  }
+}
+
+/** A date, as milliseconds since 1970. @param day which end of a day one without a time means. */
+export async function parseTime(text: string, day: 'begin' | 'end'): Promise<number> {
+  const { parseDate } = await import('../use/history/dates.js');
+  return parseDate(text, new Date(), day).time;
+}

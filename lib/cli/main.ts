@@ -105,12 +105,28 @@ function withoutHelp(argv: readonly string[]): readonly string[] {
   return isKnown ? argv : [topic];
 }
 
+/** `-5` is `-n 5` where a command has that flag, as in git; not where it is the value of a flag. */
+function withCounts(argv: readonly string[], command: Command | undefined): readonly string[] {
+  const flags = command?.options ?? [];
+  if (!flags.some(({ short }) => short === '-n')) return argv;
+  const takesValue = new Set(
+    flags.flatMap(({ required, short, long }) => (required ? [short, long] : [])),
+  );
+  const end = argv.indexOf('--');
+  return argv.map((word, i) => {
+    const isOperand = (end >= 0 && i > end) || takesValue.has(argv[i - 1]);
+    return !isOperand && /^-\d+$/.test(word) ? `-n${word.slice(1)}` : word;
+  });
+}
+
 /** Runs one command line. @returns the exit code. */
 export async function runCli(host: CliHost): Promise<number> {
   const cli = new Cli(host);
   try {
     const program = await buildProgram(cli, host.argv);
-    await program.parseAsync(withoutHelp(host.argv), { from: 'user' });
+    const command = program.commands.find((one) => one.name() === findVerb(host.argv));
+    const words = withCounts(withoutHelp(host.argv), command);
+    await program.parseAsync(words, { from: 'user' });
     return cli.exitCode;
   } catch (thrown) {
     // Help and version are thrown too, by commander.

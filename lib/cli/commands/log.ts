@@ -1,82 +1,197 @@
 /** `dlv log` on the command line. */
 import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { VersionSummary } from '../../use/history/versions.js';
-import type { History } from '../../use/ops/log.js';
-import { parseCount } from '../arguments.js';
-import { besideGraph, drawGraph } from '../output/graph.js';
+import type { History, LogEntry, LogOptions } from '../../use/ops/log.js';
+import { parseCount, parsePattern, parseTime } from '../arguments.js';
+import {
+  addChangeOptions,
+  type ChangeFlags,
+  type ChangeForm,
+  changeForm,
+  changeLines,
+} from '../output/changes.js';
+import { besideGraph, drawGraph, type GraphRow } from '../output/graph.js';
 import { EXAMPLE_VERSION, subject, versionLines, versionTitle } from '../output/render.js';
 import type { Ui } from '../output/ui.js';
-import type { Cli } from '../run.js';
+import { FORMAT_HELP, VersionFormat } from '../output/version-format.js';
+import { type Cli, collect } from '../run.js';
 
-interface Flags {
+interface Flags extends ChangeFlags {
   graph?: boolean;
   all?: boolean;
   oneline?: boolean;
+  decorate?: boolean;
   model?: string;
   maxCount?: string;
+  skip?: string;
+  reverse?: boolean;
+  firstParent?: boolean;
+  merges?: boolean;
+  grep?: string[];
+  author?: string[];
+  regexpIgnoreCase?: boolean;
+  since?: string;
+  after?: string;
+  until?: string;
+  before?: string;
+  format?: string;
+  pretty?: string;
 }
 
-function textOf(ui: Ui, version: VersionSummary, oneline: boolean): string[] {
-  const title = versionTitle(ui, version);
-  if (oneline) return [`${title} ${subject(version.message)}`];
-  return [title, ...versionLines(version), ''];
-}
+/** How versions read: whole, in a line, or after a format. */
+type Look = 'medium' | 'oneline' | VersionFormat;
 
-function print(ui: Ui, history: History, flags: Flags): void {
-  const { versions, ancestors } = history;
-  const oneline = flags.oneline === true;
-  if (!flags.graph) {
-    for (const version of versions) for (const line of textOf(ui, version, oneline)) ui.line(line);
-    return;
-  }
-  const nodes = versions.map(({ version }) => ({
-    id: version,
-    parents: ancestors.get(version) ?? [],
-  }));
-  drawGraph(nodes).forEach((row, i) => {
-    for (const line of besideGraph(row, textOf(ui, versions[i] as VersionSummary, oneline))) {
-      ui.line(line);
-    }
+function lookOf(flags: Flags): Look {
+  const text = flags.format ?? flags.pretty;
+  if (text === undefined) return flags.oneline ? 'oneline' : 'medium';
+  if (text === 'oneline' || text === 'medium') return text;
+  if (text.includes('%')) return new VersionFormat(text);
+  throw new UsageError(`--format is '${text}', which is no format`, {
+    option: '--format',
+    hint: "write oneline, medium, or placeholders as '%h %s'; --json prints everything",
   });
 }
 
+async function optionsOf(flags: Flags, form: ChangeForm | null): Promise<LogOptions> {
+  const pattern = (flag: string) => (text: string) =>
+    parsePattern(text, flag, flags.regexpIgnoreCase === true);
+  const { maxCount, skip, grep, author, model, merges } = flags;
+  const since = flags.since ?? flags.after;
+  const until = flags.until ?? flags.before;
+  return {
+    topological: flags.graph === true,
+    all: flags.all === true,
+    reverse: flags.reverse === true,
+    firstParent: flags.firstParent === true,
+    ...(model === undefined ? {} : { model }),
+    ...(merges === undefined ? {} : { merges }),
+    ...(maxCount === undefined ? {} : { maxCount: parseCount(maxCount, '-n') }),
+    ...(skip === undefined ? {} : { skip: parseCount(skip, '--skip') }),
+    ...(grep === undefined ? {} : { grep: grep.map(pattern('--grep')) }),
+    ...(author === undefined ? {} : { author: author.map(pattern('--author')) }),
+    ...(since === undefined ? {} : { since: await parseTime(since, 'begin') }),
+    ...(until === undefined ? {} : { until: await parseTime(until, 'end') }),
+    ...(form === null ? {} : { changes: form === 'patch' ? 'tensors' : 'files' }),
+  };
+}
+
+/** Prints versions one after another. */
+class Printer {
+  readonly #ui: Ui;
+  readonly #look: Look;
+  readonly #form: ChangeForm | null;
+  readonly #flags: Flags;
+  #drawing: Map<string, GraphRow> | null = null;
+
+  constructor(ui: Ui, flags: Flags, form: ChangeForm | null) {
+    this.#ui = ui;
+    this.#look = lookOf(flags);
+    this.#form = form;
+    this.#flags = flags;
+  }
+
+  #row(id: string, history: History): GraphRow {
+    this.#drawing ??= new Map(
+      drawGraph(
+        history.versions.map(({ version }) => ({
+          id: version,
+          parents: history.ancestors.get(version) ?? [],
+        })),
+      ).map((row) => [row.id, row]),
+    );
+    return this.#drawing.get(id) as GraphRow;
+  }
+
+  #lines(entry: LogEntry): string[] {
+    const shown: VersionSummary = this.#flags.decorate === false ? { ...entry, refs: [] } : entry;
+    const lines: string[] = [];
+    if (typeof this.#look !== 'string') lines.push(...this.#look.format(shown).split('\n'));
+    else {
+      const title = versionTitle(this.#ui, shown);
+      if (this.#look === 'oneline') lines.push(`${title} ${subject(entry.message)}`);
+      else lines.push(title, ...versionLines(shown), '');
+    }
+    if (this.#form === null) return lines;
+    const { files = [], snapshots = [] } = entry;
+    const changes = changeLines(this.#ui, this.#form, { files, snapshots });
+    const isApart = this.#look === 'medium' && changes.length > 0;
+    return [...lines, ...changes, ...(isApart ? [''] : [])];
+  }
+
+  print(entry: LogEntry, history: History): void {
+    const lines = this.#lines(entry);
+    const shown = this.#flags.graph ? besideGraph(this.#row(entry.version, history), lines) : lines;
+    for (const line of shown) this.#ui.line(line);
+  }
+}
+
 export function register(program: Command, cli: Cli): void {
-  cli
+  const command = cli
     .command(program, 'log', {
       summary: 'show versions, newest first',
       about:
         'Shows the version that a revision names (default: HEAD) and all that it derives from, also ' +
-        'in other models. With paths after --, only versions that changed one of them.',
+        'in other models; with a..b, what b derives from and a does not. With paths, only versions ' +
+        'that changed one of them; they stand last, after -- if a revision has the same name. Dates ' +
+        "are as '2026-01-31', '2026-01-31T12:00:00+02:00', 'yesterday' or '2 weeks ago'.\n\n" +
+        `--format knows ${FORMAT_HELP}. With --json, --stat adds files, and -p files and snapshots, ` +
+        'as dlv diff has them.',
       examples: [
         ['dlv log', 'the history of the current model'],
         ['dlv log --graph --all --oneline', 'all lines, drawn, one line each'],
-        ['dlv log -n 5 bert', 'the last five versions of the model bert'],
-        ['dlv log v1 -- model.safetensors', 'the versions up to v1 that changed a file'],
+        ['dlv log -5 bert', 'the last five versions of the model bert'],
+        ['dlv log --stat v1..HEAD', 'the versions since v1 and the files that each changed'],
+        ['dlv log -p -1 model.safetensors', 'what the last change did to every tensor of a file'],
+        ["dlv log --since '2 weeks ago' --author ada", 'what Ada committed lately'],
+        ["dlv log --format '%h %{loss} %s'", 'ids with a metric and the first line of the message'],
       ],
       json: [EXAMPLE_VERSION],
       exitCodes: { 1: 'no such revision, or no version yet' },
     })
-    .argument('[revisions...]', 'where to start')
+    .argument('[revisions...]', 'where to start: revisions or a..b, then paths')
     .option('--graph', 'draw how versions follow from one another')
     .option('--oneline', 'one line for each version')
     .option('--all', 'start from every branch and tag')
-    .option('-n, --max-count <n>', 'show at most <n> versions')
-    .option('--model <name>', 'show only versions of this model')
+    .option('-n, --max-count <n>', 'show at most <n> versions; -5 is the same as -n 5')
+    .option('--skip <n>', 'leave out the first <n>')
+    .option('--model <name>', 'show only versions of this model');
+  addChangeOptions(command)
+    .option('--since <date>', 'show versions of this time or later (also --after)')
+    .option('--until <date>', 'show versions of this time or earlier (also --before)')
+    .option('--after <date>', 'the same as --since')
+    .option('--before <date>', 'the same as --until')
+    .option('--grep <pattern>', 'message fits a regular expression (repeatable)', collect)
+    .option('--author <pattern>', "author fits, as 'ada' (repeatable)", collect)
+    .option('-i, --regexp-ignore-case', 'patterns fit upper and lower case alike')
+    .option('--merges', 'show only versions with several parents')
+    .option('--no-merges', 'show only versions with one parent or none')
+    .option('--first-parent', 'follow the first parent alone')
+    .option('--reverse', 'show the oldest first')
+    .option('--format <format>', 'oneline, medium, or a text with placeholders')
+    .option('--pretty <format>', 'the same as --format')
+    .option('--decorate', 'show the names of branches and tags (the default)')
+    .option('--no-decorate', 'show no names of branches and tags')
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
-        const { readHistory } = await import('../../use/ops/log.js');
+        const { walkLog } = await import('../../use/ops/log.js');
         const { before, after } = run.split(operands);
-        const { maxCount, all, model, graph } = flags;
+        const form = changeForm(flags);
+        const printer = new Printer(run.ui, flags, form);
         const options = {
+          ...(await optionsOf(flags, form)),
           revisions: before,
           paths: after ?? [],
-          topological: graph === true,
-          ...(all ? { all } : {}),
-          ...(model === undefined ? {} : { model }),
-          ...(maxCount === undefined ? {} : { maxCount: parseCount(maxCount, '-n') }),
         };
-        const history = await run.repository((repo) => readHistory(repo, options, run.context));
-        run.answer(history.versions, (ui) => print(ui, history, flags));
+        const entries: LogEntry[] = [];
+        await run.repository((repo) =>
+          walkLog(repo, options, run.context, async (entry, history) => {
+            if (run.ui.json) entries.push(entry);
+            else printer.print(entry, history);
+            return !run.outputClosed();
+          }),
+        );
+        run.answer(entries, () => {});
         return 0;
       }),
     );

@@ -5,7 +5,8 @@ import { type Moment, momentOf, parseMoment } from '../../storage/repo/settings/
 export type { Moment } from '../../storage/repo/settings/author.js';
 
 const LOCAL = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?$/;
-const AGO = /^(\d{1,9}|an?)[ .](second|minute|hour|day|week|month|year)s?[ .]ago$/;
+const AGO = /^(\d{1,9}|an?)[ .](second|minute|hour|day|week|month|year)s?(?:[ .]ago)?$/;
+const LAST = /^last[ .](day|week|month|year)$/;
 
 /** Milliseconds of units that are always equally long. */
 const LENGTHS: Readonly<Record<string, number>> = {
@@ -16,7 +17,8 @@ const LENGTHS: Readonly<Record<string, number>> = {
 
 /**
  * Reads a date: 'YYYY-MM-DD', with a time after it, both in the zone of this machine; the same with a
- * zone; seconds as git writes them; 'now', 'today', 'yesterday', '2 weeks ago'.
+ * zone; seconds as git writes them; 'now', 'today', 'yesterday', 'last week',
+ * '2 weeks ago', '2 weeks'.
  * @param now   what words are relative to.
  * @param day   which end of a day a date without a time means.
  * @throws {UsageError} DLV_USAGE for anything else.
@@ -34,6 +36,8 @@ export function parseDate(
   }
   const ago = AGO.exec(word);
   if (ago) return before(now, Number.parseInt(ago[1] as string, 10) || 1, ago[2] as string);
+  const last = LAST.exec(word);
+  if (last) return before(now, 1, last[1] as string);
   const local = LOCAL.exec(text.trim());
   if (local) return localTime(text, local, day);
   try {

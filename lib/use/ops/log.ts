@@ -2,20 +2,32 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { NotFoundError } from '../../base/errors.js';
+import { NotFoundError, UsageError } from '../../base/errors.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
+import { formatAuthor } from '../../storage/repo/settings/author.js';
 import type { Version } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
+import { collectVersions, orderVersions, ShownAncestors } from '../history/lines/ancestry.js';
+import { resolveRanges, type VersionRange } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
+import {
+  type ChangeDetail,
+  type VersionChanges,
+  versionChanges,
+} from '../history/version-changes.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { PathInput } from '../worktree/path-input.js';
+import { splitWords } from '../worktree/revisions-or-paths.js';
 
 export interface LogOptions {
-  /** Where to start; default: HEAD, or the branches of `model`. */
+  /**
+   * Where to start: revisions, `a..b` (what b derives from and a does not), `^a`; default: HEAD, or
+   * the branches of `model`. Unless `paths` is given, the last ones may be paths.
+   */
   revisions?: string[];
   /** Starts from every branch, tag and remote branch. */
   all?: boolean;
@@ -23,11 +35,30 @@ export interface LogOptions {
   model?: string;
   /** Shows only versions that changed one of these paths, or something below it. */
   paths?: string[];
-  /** Shows at most so many. */
+  /** Shows only versions whose message fits one of these. */
+  grep?: RegExp[];
+  /** Shows only versions whose author ('name <email>') fits one of these. */
+  author?: RegExp[];
+  /** Shows only versions of this time or later, or earlier, in milliseconds since 1970. */
+  since?: number;
+  until?: number;
+  /** Shows only versions with several parents, or only others. */
+  merges?: boolean;
+  /** Follows first parents alone. */
+  firstParent?: boolean;
+  /** Leaves out so many of those that fit, then shows at most so many. */
+  skip?: number;
   maxCount?: number;
+  /** Turns round what is shown: the oldest first. */
+  reverse?: boolean;
   /** Keeps the versions of one line together, as a drawing needs it; else newest first. */
   topological?: boolean;
+  /** Says what each version changed against its first parent. */
+  changes?: ChangeDetail;
 }
+
+/** A version, and what it changed if that was asked for. */
+export interface LogEntry extends VersionSummary, Partial<VersionChanges> {}
 
 /** A history and what a drawing of it needs. */
 export interface History {
@@ -36,40 +67,105 @@ export interface History {
   ancestors: Map<Id, Id[]>;
 }
 
+type PathTest = (path: string) => boolean;
+
 /** Versions, newest first. @throws {NotFoundError} {UsageError} {AmbiguousError} */
 export async function log(
   repo: Repository,
   options: LogOptions,
   context: OpContext,
-): Promise<VersionSummary[]> {
-  return (await readHistory(repo, options, context)).versions;
+): Promise<LogEntry[]> {
+  const entries: LogEntry[] = [];
+  await walkLog(repo, options, context, async (entry) => entries.push(entry) > 0);
+  return entries;
 }
 
-/** As `log`, with what connects the versions that are shown. */
-export async function readHistory(
+/**
+ * As `log`, one version after another: with `changes`, the next one is read once `visit` has answered.
+ * @param visit is told the history as a whole, too; false ends the walk.
+ */
+export async function walkLog(
   repo: Repository,
   options: LogOptions,
   context: OpContext,
+  visit: (entry: LogEntry, history: History) => Promise<boolean>,
+): Promise<void> {
+  const words = await splitLogWords(repo, options, context);
+  const isWanted = pathTest(repo, words.paths, context);
+  const history = await readHistory(repo, { ...options, ...words }, isWanted, context);
+  for (const version of history.versions) {
+    throwIfAborted(context.signal);
+    const { changes: detail } = options;
+    const changes =
+      detail === undefined
+        ? {}
+        : await versionChanges(
+            repo,
+            version.version,
+            { detail, ...(isWanted === null ? {} : { isWanted }) },
+            context,
+          );
+    const { files, snapshots } = changes as Partial<VersionChanges>;
+    const entry: LogEntry = {
+      ...version,
+      ...(files === undefined ? {} : { files }),
+      ...(detail === 'tensors' && snapshots !== undefined ? { snapshots } : {}),
+    };
+    if (!(await visit(entry, history))) return;
+  }
+}
+
+async function splitLogWords(
+  repo: Repository,
+  { revisions = [], paths }: LogOptions,
+  context: OpContext,
+): Promise<{ revisions: string[]; paths: string[] }> {
+  return paths !== undefined && paths.length > 0
+    ? { revisions, paths }
+    : splitWords(repo, revisions, context);
+}
+
+/** Whether a path is one of those that the user names; null if all are. */
+function pathTest(repo: Repository, paths: readonly string[], context: OpContext): PathTest | null {
+  const inputs = paths.map((text) => new PathInput(repo.layout, context.cwd, text));
+  if (inputs.length === 0 || inputs.some(({ path }) => path === '')) return null;
+  return (file) =>
+    inputs.some((input) => (input.findByName(file) ?? input.findByGlob(file)) !== null);
+}
+
+async function readHistory(
+  repo: Repository,
+  options: LogOptions,
+  isWanted: PathTest | null,
+  context: OpContext,
 ): Promise<History> {
-  const starts = await startingPoints(repo, options);
-  const versions = await collect(repo, starts, context);
-  const ordered = order(versions, starts, options.topological === true);
+  const { include, exclude } = await startingPoints(repo, options, context);
+  const walk = { firstParent: options.firstParent === true, signal: context.signal };
+  const versions = await collectVersions(repo, include, walk);
+  if (exclude.length > 0) {
+    for (const id of (await collectVersions(repo, exclude, { signal: context.signal })).keys()) {
+      versions.delete(id);
+    }
+  }
   const describer = new Describer(repo);
-  const shown = new Set<Id>();
-  const wanted = await pathFilter(repo, describer, options, context);
+  const fits = versionFilter(options);
+  const changed = changeFilter(repo, describer, isWanted);
   const ids: Id[] = [];
-  for (const id of ordered) {
-    if (ids.length >= (options.maxCount ?? Number.POSITIVE_INFINITY)) break;
+  const { skip = 0, maxCount = Number.POSITIVE_INFINITY } = options;
+  let skipped = 0;
+  for (const id of orderVersions(versions, include, options.topological === true)) {
+    if (ids.length >= maxCount) break;
     throwIfAborted(context.signal);
     const version = versions.get(id) as Version;
-    if (options.model !== undefined && version.model !== options.model) continue;
-    if (!(await wanted(version))) continue;
-    shown.add(id);
-    ids.push(id);
+    if (!fits(version) || !(await changed(version))) continue;
+    if (skipped < skip) skipped++;
+    else ids.push(id);
   }
-  const filtered = options.model !== undefined || (options.paths?.length ?? 0) > 0;
-  const found = filtered ? new ShownAncestors(versions, shown) : null;
+  // A drawing shows parents even where they are beyond its end, unless versions between are left out.
+  const isFiltered = isWanted !== null || fits !== ANY || options.firstParent === true;
+  const found = isFiltered ? new ShownAncestors(versions, new Set(ids)) : null;
   const history: History = { versions: [], ancestors: new Map() };
+  if (options.reverse) ids.reverse();
   for (const id of ids) {
     const summary = await describer.describe(id);
     history.versions.push(summary);
@@ -78,24 +174,31 @@ export async function readHistory(
   return history;
 }
 
-async function startingPoints(repo: Repository, options: LogOptions): Promise<Id[]> {
-  const { revisions = [], all, model } = options;
+async function startingPoints(
+  repo: Repository,
+  options: LogOptions,
+  context: OpContext,
+): Promise<VersionRange> {
+  const { revisions = [], all, model, reverse, topological } = options;
+  if (reverse && topological) {
+    throw new UsageError('a drawing goes from the newest version down: it cannot be reversed');
+  }
   if (model !== undefined) checkModelName(model);
-  const starts = new Set<Id>();
-  for (const revision of revisions) starts.add(await resolveId(repo, revision));
+  const { include, exclude } = await resolveRanges(repo, revisions, context.signal);
+  const starts = new Set(include);
   if (all) for (const { id } of await listRefs(repo.layout)) starts.add(id);
-  if (all || (revisions.length === 0 && model === undefined)) {
+  if (all || (include.length === 0 && model === undefined)) {
     const head = await resolveHead(repo.layout);
     if (head !== null) starts.add(head);
     else if (!all) throw await noVersion(repo);
-  } else if (model !== undefined && revisions.length === 0) {
+  } else if (model !== undefined && include.length === 0) {
     for (const { id } of await listRefs(repo.layout, `refs/heads/${model}`)) starts.add(id);
     if (starts.size === 0) {
       // Says which names are near, or that there is no such model.
       starts.add(await resolveId(repo, model));
     }
   }
-  return [...starts];
+  return { include: [...starts], exclude };
 }
 
 async function noVersion(repo: Repository): Promise<NotFoundError> {
@@ -108,80 +211,33 @@ async function noVersion(repo: Repository): Promise<NotFoundError> {
   });
 }
 
-/** All versions that the starting points derive from, themselves among them. */
-async function collect(
-  repo: Repository,
-  starts: readonly Id[],
-  context: OpContext,
-): Promise<Map<Id, Version>> {
-  const versions = new Map<Id, Version>();
-  const queue = [...starts];
-  for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-    if (versions.has(id)) continue;
-    throwIfAborted(context.signal);
-    const version = await repo.version(id);
-    versions.set(id, version);
-    queue.push(...version.parents);
-  }
-  return versions;
-}
+const ANY = (): boolean => true;
 
-/**
- * Children before parents; among those that may come next the newest, or, if `topological`, the
- * parent of what came last.
- */
-function order(
-  versions: ReadonlyMap<Id, Version>,
-  starts: readonly Id[],
-  topological: boolean,
-): Id[] {
-  const children = new Map<Id, number>();
-  for (const { parents } of versions.values()) {
-    for (const parent of parents) children.set(parent, (children.get(parent) ?? 0) + 1);
+/** Whether a version fits, by what it says itself. */
+function versionFilter(options: LogOptions): (version: Version) => boolean {
+  const { model, grep = [], author = [], since, until, merges } = options;
+  const tests: ((version: Version) => boolean)[] = [];
+  if (model !== undefined) tests.push((version) => version.model === model);
+  if (grep.length > 0)
+    tests.push(({ message }) => grep.some((words) => message.search(words) >= 0));
+  if (author.length > 0) {
+    tests.push((version) =>
+      author.some((words) => formatAuthor(version.author).search(words) >= 0),
+    );
   }
-  const timeOf = (id: Id): number => (versions.get(id) as Version).time;
-  const older = (a: Id, b: Id): number => timeOf(a) - timeOf(b) || (a < b ? 1 : -1);
-  /** Those whose children all came: the last is the next. */
-  const ready = starts.filter((id) => !children.has(id)).sort(older);
-  const ordered: Id[] = [];
-  for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
-    ordered.push(id);
-    const free: Id[] = [];
-    for (const parent of (versions.get(id) as Version).parents) {
-      const left = (children.get(parent) as number) - 1;
-      children.set(parent, left);
-      if (left === 0) free.push(parent);
-    }
-    // The last one in is the next: the first parent, which goes on the line.
-    if (topological) ready.push(...free.reverse());
-    else for (const parent of free) insert(ready, parent, older);
-  }
-  return ordered;
-}
-
-/** Puts `item` into a sorted list. */
-function insert<T>(sorted: T[], item: T, compare: (a: T, b: T) => number): void {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compare(sorted[middle] as T, item) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  sorted.splice(low, 0, item);
+  if (since !== undefined) tests.push(({ time }) => time >= since);
+  if (until !== undefined) tests.push(({ time }) => time <= until);
+  if (merges !== undefined) tests.push(({ parents }) => parents.length > 1 === merges);
+  return tests.length === 0 ? ANY : (version) => tests.every((test) => test(version));
 }
 
 /** Tells whether a version changed one of the paths against each of its parents. */
-async function pathFilter(
+function changeFilter(
   repo: Repository,
   describer: Describer,
-  options: LogOptions,
-  context: OpContext,
-): Promise<(version: Version) => Promise<boolean>> {
-  const inputs = (options.paths ?? []).map((text) => new PathInput(repo.layout, context.cwd, text));
-  if (inputs.length === 0 || inputs.some(({ path }) => path === '')) return async () => true;
-  const isWanted = (file: string): boolean =>
-    inputs.some((input) => (input.findByName(file) ?? input.findByGlob(file)) !== null);
+  isWanted: PathTest | null,
+): (version: Version) => Promise<boolean> {
+  if (isWanted === null) return async () => true;
   const states = new WeakMap<Version, Promise<string>>();
   /** The files below the paths, as one text: equal texts are equal files. */
   const stateOf = (version: Version): Promise<string> => {
@@ -207,28 +263,4 @@ async function pathFilter(
     }
     return version.parents.length > 0 || own !== '';
   };
-}
-
-/** The nearest ancestors that are shown, where versions between are left out. */
-class ShownAncestors {
-  readonly #versions: ReadonlyMap<Id, Version>;
-  readonly #shown: ReadonlySet<Id>;
-
-  constructor(versions: ReadonlyMap<Id, Version>, shown: ReadonlySet<Id>) {
-    this.#versions = versions;
-    this.#shown = shown;
-  }
-
-  of(id: Id): Id[] {
-    const found = new Set<Id>();
-    const seen = new Set<Id>();
-    const queue = [...(this.#versions.get(id)?.parents ?? [])];
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      if (seen.has(next)) continue;
-      seen.add(next);
-      if (this.#shown.has(next)) found.add(next);
-      else queue.push(...(this.#versions.get(next)?.parents ?? []));
-    }
-    return [...found];
-  }
 }

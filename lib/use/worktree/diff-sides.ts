@@ -4,28 +4,41 @@
  */
 
 import type { ByteSource } from '../../base/bytes/byte-source.js';
-import type { Id } from '../../base/bytes/hash.js';
 import { ChangedError, UsageError } from '../../base/errors.js';
 import { type FileStat, ReadFile, sameStat, statOrNull } from '../../base/files/files.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
-import { openStoredFile } from '../../storage/objects/stored-file.js';
-import { type StoredTensor, tensorsOf, tensorsOfFile } from '../../storage/objects/tensors.js';
+import { tensorsOfFile } from '../../storage/objects/tensors.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
-import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
-import { currentLine, needTip } from '../history/lines/lines.js';
+import {
+  type DiffFile,
+  type DiffSide,
+  emptySide,
+  narrowSide,
+  storedFile,
+  versionSide,
+} from '../history/differences.js';
+import { currentLine } from '../history/lines/lines.js';
+import { parseRange, resolveEnds } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { hashFile, workState } from './changes.js';
+import { splitWords } from './revisions-or-paths.js';
 import { selectPaths } from './select-paths.js';
 
 export interface DiffOptions {
-  /** None: work tree against staging. One: work tree against it. Two: the second against the first. */
+  /**
+   * None: work tree against staging. One: work tree against it. Two, or `a..b`: the second against
+   * the first. Unless `paths` is given, the last ones may be paths.
+   */
   revisions?: string[];
-  /** Staging instead of the work tree; against HEAD's version if no revision is given. */
+  /**
+   * Staging instead of the work tree; against HEAD's version (or, before the first, nothing) if no
+   * revision is given.
+   */
   staged?: boolean;
   model?: string;
   /** Only files at or below these paths, and snapshots with such a file. */
@@ -36,93 +49,70 @@ export interface DiffOptions {
   all?: boolean;
 }
 
-export interface DiffFile {
-  size: number;
-  sha256: string;
-  mode: number;
-  /** Tensors of the file, opened at the first call. */
-  tensors(): Promise<StoredTensor[]>;
-}
-
-export interface DiffSide {
-  label: string;
-  version: Id | null;
-  /** Tiers that stand for exact files of it. */
-  tier: string | null;
-  files: Map<string, DiffFile>;
-  snapshots: Snapshot[];
-}
-
 /** Opens the two sides that the options name. No file stays open. */
 export async function openSides(
   repo: LineAccess,
   options: DiffOptions,
   context: OpContext,
 ): Promise<{ before: DiffSide; after: DiffSide }> {
-  const [first, second, ...rest] = options.revisions ?? [];
-  if (rest.length > 0 || (options.staged && second !== undefined)) {
-    throw new UsageError('too many revisions', { hint: "as in 'dlv diff HEAD~1 HEAD'" });
-  }
-  let before: DiffSide;
-  let after: DiffSide;
-  if (second !== undefined) {
-    before = await versionSide(repo, await resolveId(repo, first as string), first as string);
-    after = await versionSide(repo, await resolveId(repo, second), second);
-  } else {
-    const { staging, writtenNs } = await readStaging(repo.layout);
-    const version = first === undefined ? null : await resolveId(repo, first);
-    const model =
-      options.model ?? (version === null ? undefined : (await repo.version(version)).model);
-    const line = await currentLine(repo, staging, model);
-    const entries = staging.entries(line.model);
-    if (version !== null) before = await versionSide(repo, version, first as string);
-    else if (options.staged) before = await versionSide(repo, needTip(line), 'HEAD');
-    else before = stagedSide(repo, entries);
-    after = options.staged
-      ? stagedSide(repo, entries)
-      : await workSide(repo, entries, writtenNs, context);
-  }
-  if (options.paths && options.paths.length > 0) {
+  const { revisions, paths } = await splitDiffWords(repo, options, context);
+  const { before, after } = await chooseSides(repo, options, revisions, context);
+  if (paths.length > 0) {
     const known = new Set([...before.files.keys(), ...after.files.keys()]);
     const label = 'either side';
-    const wanted = selectPaths(repo.layout, context.cwd, options.paths, [...known], label);
-    narrow([before, after], wanted);
+    const wanted = selectPaths(repo.layout, context.cwd, paths, [...known], label);
+    for (const side of [before, after]) narrowSide(side, (path) => wanted.has(path));
   }
   return { before, after };
 }
 
-/** Keeps the wanted files, and the snapshots that have no others. */
-function narrow(sides: readonly DiffSide[], wanted: ReadonlySet<string>): void {
-  for (const side of sides) {
-    for (const path of [...side.files.keys()]) if (!wanted.has(path)) side.files.delete(path);
-    side.snapshots = side.snapshots.filter((snapshot) =>
-      snapshot.members.every((path) => side.files.has(path)),
-    );
+async function splitDiffWords(
+  repo: LineAccess,
+  { revisions = [], paths = [] }: DiffOptions,
+  context: OpContext,
+): Promise<{ revisions: string[]; paths: string[] }> {
+  return paths.length > 0 ? { revisions, paths } : splitWords(repo, revisions, context);
+}
+
+async function chooseSides(
+  repo: LineAccess,
+  options: DiffOptions,
+  revisions: readonly string[],
+  context: OpContext,
+): Promise<{ before: DiffSide; after: DiffSide }> {
+  const [first, second, ...rest] = revisions;
+  const range = first === undefined ? null : parseRange(first);
+  const isPair = range !== null || second !== undefined;
+  if (rest.length > 0 || (isPair && options.staged) || (range !== null && second !== undefined)) {
+    throw new UsageError('too many revisions', { hint: "as in 'dlv diff HEAD~1 HEAD'" });
   }
-}
-
-function storedFile(repo: LineAccess, entry: FileEntry): DiffFile {
-  let tensors: Promise<StoredTensor[]> | null = null;
-  return {
-    size: entry.size,
-    sha256: entry.sha256,
-    mode: entry.mode,
-    tensors() {
-      tensors ??= openStoredFile(repo, entry).then(tensorsOf);
-      return tensors;
-    },
-  };
-}
-
-async function versionSide(repo: LineAccess, id: Id, label: string): Promise<DiffSide> {
-  const tree = await repo.tree(id);
-  return {
-    label,
-    version: id,
-    tier: (await repo.tier(id))?.label ?? null,
-    files: new Map(tree.files.map((entry) => [entry.path, storedFile(repo, entry)])),
-    snapshots: tree.snapshots,
-  };
+  if (range !== null) {
+    const ends = await resolveEnds(repo, range, context.signal);
+    return {
+      before: await versionSide(repo, ends.before, range.from),
+      after: await versionSide(repo, ends.after, range.to),
+    };
+  }
+  if (second !== undefined) {
+    return {
+      before: await versionSide(repo, await resolveId(repo, first as string), first as string),
+      after: await versionSide(repo, await resolveId(repo, second), second),
+    };
+  }
+  const { staging, writtenNs } = await readStaging(repo.layout);
+  const version = first === undefined ? null : await resolveId(repo, first);
+  const model =
+    options.model ?? (version === null ? undefined : (await repo.version(version)).model);
+  const line = await currentLine(repo, staging, model);
+  const entries = staging.entries(line.model);
+  let before: DiffSide;
+  if (version !== null) before = await versionSide(repo, version, first as string);
+  else if (!options.staged) before = stagedSide(repo, entries);
+  else before = line.tip === null ? emptySide() : await versionSide(repo, line.tip, 'HEAD');
+  const after = options.staged
+    ? stagedSide(repo, entries)
+    : await workSide(repo, entries, writtenNs, context);
+  return { before, after };
 }
 
 function stagedSide(repo: LineAccess, entries: readonly StagedEntry[]): DiffSide {

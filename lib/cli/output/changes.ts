@@ -1,0 +1,178 @@
+/** How changes of files and tensors read: shared by `diff`, `log` and `show`. */
+import { type Command, Option } from 'commander';
+import { UsageError } from '../../base/errors.js';
+import type { FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
+import { type Cell, formatTable } from './table.js';
+import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
+
+/** What is shown of changes: every tensor in numbers, or a list of files. */
+export type ChangeForm = 'patch' | 'stat' | 'name-only' | 'name-status';
+
+/** The flags of `addChangeOptions`. */
+export interface ChangeFlags {
+  patch?: boolean;
+  stat?: boolean;
+  nameOnly?: boolean;
+  nameStatus?: boolean;
+}
+
+/** Adds the flags that say how changes are shown. */
+export function addChangeOptions(command: Command): Command {
+  return command
+    .addOption(new Option('-p, --patch', 'show every tensor that changed, in numbers'))
+    .addOption(new Option('--stat', 'list the files that changed, with their sizes'))
+    .addOption(new Option('--name-only', 'list the paths of the files that changed'))
+    .addOption(new Option('--name-status', 'the same, with A, M or D: added, modified, deleted'));
+}
+
+/** The form that flags ask for; null for none. @throws {UsageError} if they ask for several. */
+export function changeForm(flags: ChangeFlags): ChangeForm | null {
+  const forms: ChangeForm[] = [];
+  if (flags.patch) forms.push('patch');
+  if (flags.stat) forms.push('stat');
+  if (flags.nameOnly) forms.push('name-only');
+  if (flags.nameStatus) forms.push('name-status');
+  const [form = null, other] = forms;
+  if (other !== undefined && form !== 'patch') {
+    throw new UsageError(`--${form} and --${other} exclude each other`);
+  }
+  // The tensors come with the list of files.
+  if (other !== undefined && other !== 'stat') {
+    throw new UsageError(`--patch and --${other} exclude each other`);
+  }
+  return form;
+}
+
+const LETTERS = { added: 'A', removed: 'D', modified: 'M' } as const;
+
+/** The lines of changes in a form. `--stat` reads no tensor, so `snapshots` may be empty. */
+export function changeLines(
+  ui: Ui,
+  form: ChangeForm,
+  changes: { files: readonly FileDiff[]; snapshots: readonly SnapshotDiff[] },
+): string[] {
+  const { files, snapshots } = changes;
+  switch (form) {
+    case 'name-only':
+      return files.map(({ path }) => path);
+    case 'name-status':
+      return files.map(({ path, status }) => `${LETTERS[status]}  ${path}`);
+    case 'stat':
+      return [...statLines(ui, files), ...summary(files)];
+    case 'patch':
+      return [
+        ...files.map((file) => describeFile(ui, file)),
+        ...snapshots.flatMap((snapshot) => snapshotLines(ui, snapshot)),
+      ];
+  }
+}
+
+function statLines(ui: Ui, files: readonly FileDiff[]): string[] {
+  const rows = files.map((file): Cell[] => {
+    const before = file.bytesBefore ?? 0;
+    const after = file.bytesAfter ?? 0;
+    const grown = after - before;
+    const sign = grown > 0 ? '+' : '';
+    const styles = fileStyles(ui);
+    return [
+      { text: LETTERS[file.status], style: styles[file.status] },
+      file.path,
+      formatBytes(after),
+      grown === 0 ? '' : `${sign}${formatBytes(grown)}`,
+    ];
+  });
+  const right = 'right' as const;
+  return formatTable([{}, {}, { align: right }, { align: right }], rows, { indent: ' ' });
+}
+
+function summary(files: readonly FileDiff[]): string[] {
+  if (files.length === 0) return [];
+  const count = (status: FileDiff['status']): number =>
+    files.filter((file) => file.status === status).length;
+  const parts = (['added', 'modified', 'removed'] as const)
+    .filter((status) => count(status) > 0)
+    .map((status) => `${count(status)} ${status}`);
+  return [` ${formatCount(files.length, 'file')} changed: ${parts.join(', ')}`];
+}
+
+function fileStyles(ui: Ui): Record<FileDiff['status'], (text: string) => string> {
+  return { added: ui.style.green, removed: ui.style.red, modified: ui.style.yellow };
+}
+
+/** `modified  model.safetensors  (5.47 MiB)`. */
+function describeFile(ui: Ui, file: FileDiff): string {
+  const styles = fileStyles(ui);
+  const sizes = [file.bytesBefore, file.bytesAfter]
+    .filter((bytes) => bytes !== null)
+    .map(formatBytes);
+  const size = new Set(sizes).size === 1 ? sizes[0] : sizes.join(' → ');
+  return `${styles[file.status](file.status.padEnd(8))}  ${file.path}  (${size})`;
+}
+
+function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
+  const lines: string[] = [];
+  const key =
+    diff.keyBefore === diff.keyAfter || diff.keyBefore === null || diff.keyAfter === null
+      ? (diff.keyAfter ?? diff.keyBefore)
+      : `${diff.keyBefore} → ${diff.keyAfter}`;
+  const steps = [diff.stepBefore, diff.stepAfter].filter((step) => step !== null);
+  const step = steps.length === 0 ? '' : `, step ${[...new Set(steps)].join(' → ')}`;
+  lines.push('', ui.style.bold(`${key as string} (${diff.role}${step})`));
+  if (diff.tensors.length > 0) {
+    const columns = [
+      { title: 'tensor', limit: 48 },
+      { title: 'dtype' },
+      { title: 'shape' },
+      { title: 'changed', align: 'right' as const },
+      { title: 'max |Δ|', align: 'right' as const },
+      { title: 'rel. L2', align: 'right' as const },
+      { title: 'cosine', align: 'right' as const },
+    ];
+    const rows = diff.tensors.map((tensor) => tensorRow(ui, tensor));
+    lines.push(...formatTable(columns, rows, { header: ui.style.dim, indent: '  ' }));
+  }
+  lines.push(
+    `  ${formatCount(diff.changed, 'tensor')} changed, ${diff.equal} equal, ${diff.added} added, ${diff.removed} removed`,
+  );
+  return lines;
+}
+
+function tensorRow(ui: Ui, tensor: TensorDiff): Cell[] {
+  const { before, after, numbers, status } = tensor;
+  const pair = (a: string | undefined, b: string | undefined): string =>
+    a === undefined || b === undefined || a === b ? (b ?? a ?? '') : `${a} → ${b}`;
+  const shape = (side: { shape: number[] } | null) => side && `[${side.shape.join(', ')}]`;
+  const style = {
+    added: ui.style.green,
+    removed: ui.style.red,
+    changed: ui.style.yellow,
+    equal: ui.style.dim,
+  };
+  const cells: Cell[] = [
+    { text: tensor.name, style: style[status] },
+    pair(before?.dtype, after?.dtype),
+    pair(shape(before) ?? undefined, shape(after) ?? undefined),
+  ];
+  if (numbers === null) return [...cells, status, '', '', ''];
+  const extra = numbers.nonFinite > 0 ? ` (${numbers.nonFinite} not finite)` : '';
+  return [
+    ...cells,
+    numbers.changed === null ? '–' : percent(numbers.changed),
+    numbers.maxAbs === null ? '–' : `${significant(numbers.maxAbs)}${extra}`,
+    numbers.relativeL2 === null ? '–' : significant(numbers.relativeL2),
+    numbers.cosine === null ? '–' : numbers.cosine.toFixed(6),
+  ];
+}
+
+/** A share as a percentage that is 0 % or 100 % only if it is exactly so. */
+function percent(share: number): string {
+  if (share === 0 || share === 1) return `${share * 100} %`;
+  const shown = (share * 100).toFixed(share > 0.999 || share < 0.001 ? 4 : 1);
+  return `${shown} %`;
+}
+
+function significant(value: number | string): string {
+  if (typeof value === 'string') return value;
+  if (Number.isInteger(value)) return formatNumber(value);
+  return value >= 0.001 && value < 1e6 ? value.toPrecision(4) : value.toExponential(3);
+}

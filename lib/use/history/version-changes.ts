@@ -1,0 +1,45 @@
+/** What a version changed against its first parent. */
+import type { Id } from '../../base/bytes/hash.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
+import type { OpContext } from '../context.js';
+import {
+  diffFiles,
+  diffSnapshots,
+  emptySide,
+  type FileDiff,
+  narrowSide,
+  type SnapshotDiff,
+  versionSide,
+} from './differences.js';
+
+/** How much is said: the files, which reads no tensor, or every tensor in numbers as well. */
+export type ChangeDetail = 'files' | 'tensors';
+
+/** What a version changed. */
+export interface VersionChanges {
+  files: FileDiff[];
+  /** Empty unless tensors are asked for. */
+  snapshots: SnapshotDiff[];
+}
+
+/** Compares a version with its first parent, or with nothing if it has none. */
+export async function versionChanges(
+  repo: ReadAccess,
+  version: Id,
+  options: { detail: ChangeDetail; isWanted?: (path: string) => boolean },
+  context: OpContext,
+): Promise<VersionChanges> {
+  const [parent] = (await repo.version(version)).parents;
+  const before = parent === undefined ? emptySide() : await versionSide(repo, parent, parent);
+  const after = await versionSide(repo, version, version);
+  if (options.isWanted) for (const side of [before, after]) narrowSide(side, options.isWanted);
+  try {
+    return {
+      files: diffFiles(before, after),
+      snapshots:
+        options.detail === 'files' ? [] : await diffSnapshots(repo, before, after, {}, context),
+    };
+  } finally {
+    context.progress.finish();
+  }
+}
