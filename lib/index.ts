@@ -27,7 +27,6 @@ export {
   LockedError,
   NoRepositoryError,
   NotFoundError,
-  PlanInfeasibleError,
   TierError,
   TruncatedError,
   UnsafeError,

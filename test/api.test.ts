@@ -16,7 +16,7 @@ import { tempDir } from './helpers/temp-dir.js';
 const VALUES =
   'AbortedError AmbiguousError BugError ChangedError ConfigError ConflictError CorruptError ' +
   'DlvError ExistsError FormatVersionError IoError LimitError LockedError NoRepositoryError ' +
-  'NotFoundError PlanInfeasibleError TierError TruncatedError UnsafeError UsageError about fsck init open';
+  'NotFoundError TierError TruncatedError UnsafeError UsageError about fsck init open';
 
 const TYPES =
   'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot BranchChange ' +

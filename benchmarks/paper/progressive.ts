@@ -9,13 +9,13 @@
  */
 import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
 import { splitPlanes } from '../../lib/pure/tensor/planes.js';
-import { prefixBounds } from '../../lib/pure/tensor/prefix-bounds.js';
 import { segmentOf } from '../codec/models.js';
 import { markdownTable } from '../harness.js';
 import { type DataSet, loadDigits, PIXELS } from '../train/digits.js';
 import type { Layer } from '../train/mlp.js';
 import type { PaperData } from './checkpoints.js';
 import { bytesOf, planeBytes } from './floats.js';
+import { prefixBounds } from './prefix-bounds.js';
 
 /** Images of the test set that are answered at most. */
 const IMAGES_MAX = 200;

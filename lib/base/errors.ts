@@ -24,7 +24,6 @@ export const ERROR_TABLE = {
   DLV_CONFIG: 1,
   DLV_IO: 1,
   DLV_UNSAFE: 1,
-  DLV_PLAN_INFEASIBLE: 1,
   DLV_NO_REPOSITORY: 10,
   DLV_LOCKED: 11,
   DLV_CORRUPT: 12,
@@ -128,13 +127,6 @@ export class IoError extends DlvError {
 export class UnsafeError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
     super('DLV_UNSAFE', message, data);
-  }
-}
-
-/** Recreation budgets that no storage plan meets, or that none was found for. */
-export class PlanInfeasibleError extends DlvError {
-  constructor(message: string, data: ErrorData = {}) {
-    super('DLV_PLAN_INFEASIBLE', message, data);
   }
 }
 

@@ -8,12 +8,12 @@
 
 import test from 'ava';
 import fc from 'fast-check';
+import { type PrefixBounds, prefixBounds } from '../../../../../benchmarks/paper/prefix-bounds.js';
 import type { Id } from '../../../../../lib/base/bytes/hash.js';
 import type { DType } from '../../../../../lib/pure/tensor/dtype.js';
 import { widen } from '../../../../../lib/pure/tensor/dtype.js';
 import { idOfHashes, runHash } from '../../../../../lib/pure/tensor/extent-id.js';
 import { mergePlanes, splitPlanes } from '../../../../../lib/pure/tensor/planes.js';
-import { type PrefixBounds, prefixBounds } from '../../../../../lib/pure/tensor/prefix-bounds.js';
 import { ChainReader } from '../../../../../lib/storage/objects/planes/chain-reader.js';
 import type { SegmentRecords } from '../../../../../lib/storage/objects/planes/plane-reader.js';
 import { RunHashes } from '../../../../../lib/storage/objects/planes/run-hashes.js';

@@ -6,9 +6,9 @@
  * magnitude with their bits, integers in value, so these two ends are the bounds.
  * @see docs/format/plane.md §Deltas and stops
  */
-import { assert } from '../../base/errors.js';
-import { DTYPES, type DType, isNumeric, widen } from './dtype.js';
-import { mergePlanes } from './planes.js';
+import { assert } from '../../lib/base/errors.js';
+import { DTYPES, type DType, isNumeric, widen } from '../../lib/pure/tensor/dtype.js';
+import { mergePlanes } from '../../lib/pure/tensor/planes.js';
 
 /** An element that may not be, may be, or is NaN, whatever its other bytes are. */
 export const NAN_NEVER = 0;

@@ -6,15 +6,15 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { DTYPES, type DType, isNumeric, widen } from '../../../../lib/pure/tensor/dtype.js';
-import { splitPlanes } from '../../../../lib/pure/tensor/planes.js';
 import {
   NAN_ALWAYS,
   NAN_MAYBE,
   NAN_NEVER,
   type PrefixBounds,
   prefixBounds,
-} from '../../../../lib/pure/tensor/prefix-bounds.js';
+} from '../../../benchmarks/paper/prefix-bounds.js';
+import { DTYPES, type DType, isNumeric, widen } from '../../../lib/pure/tensor/dtype.js';
+import { splitPlanes } from '../../../lib/pure/tensor/planes.js';
 
 const NUMERIC = (Object.keys(DTYPES) as DType[]).filter(isNumeric);
 
