@@ -3,7 +3,7 @@
  * where no view crosses.
  */
 import { assert } from '../../base/errors.js';
-import type { ExtentSpan } from '../tensor/layout.js';
+import type { ExtentSpan, VariableRange } from '../tensor/layout.js';
 
 /** A byte range that holds tensor data. */
 export interface SpanClaim {
@@ -119,4 +119,34 @@ function cutGroup(group: readonly SpanClaim[], end: number): ExtentSpan[] {
     const pieceEnd = pieces[i + 1]?.start ?? end;
     return spanOf([...piece.views, { ...storage, storage: true }], piece.start, pieceEnd);
   });
+}
+
+/**
+ * What of `ranges` lies outside `spans`, in file order; both are disjoint, `spans` sorted. Pieces of a
+ * range of fixed length are of fixed length too.
+ */
+export function outside(
+  ranges: readonly VariableRange[],
+  spans: readonly ExtentSpan[],
+): VariableRange[] {
+  const kept: VariableRange[] = [];
+  let next = 0;
+  for (const { offset, length, fixedLength } of [...ranges].sort((a, b) => a.offset - b.offset)) {
+    let at = offset;
+    const end = offset + length;
+    const keep = (until: number): void => {
+      if (until > at) kept.push({ offset: at, length: until - at, fixedLength });
+    };
+    while (next < spans.length && endOfSpan(spans[next] as ExtentSpan) <= at) next++;
+    for (let i = next; i < spans.length && (spans[i] as ExtentSpan).offset < end; i++) {
+      keep((spans[i] as ExtentSpan).offset);
+      at = Math.max(at, endOfSpan(spans[i] as ExtentSpan));
+    }
+    keep(end);
+  }
+  return kept;
+}
+
+function endOfSpan({ offset, width, count }: ExtentSpan): number {
+  return offset + width * count;
 }

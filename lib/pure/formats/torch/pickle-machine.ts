@@ -6,7 +6,14 @@
 import { ByteReader } from '../../../base/bytes/reader.js';
 import { CorruptError } from '../../../base/errors.js';
 import { CHARGES, type MemoryBudget } from '../memory-budget.js';
-import { PickleDict, PickleObject, PickleSequence, type PickleValue } from './pickle-value.js';
+import {
+  PickleDict,
+  PickleGlobal,
+  PickleObject,
+  PickleSequence,
+  type PickleValue,
+  PlacedTuple,
+} from './pickle-value.js';
 
 /** A place of the stack or of the marks, in arrays that are copied when they grow. */
 const PLACE_BYTES = 40;
@@ -83,6 +90,22 @@ export class PickleMachine {
   pushSequence(kind: PickleSequence['kind'], items: PickleValue[]): void {
     this.charge(SEQUENCE_BYTES + 8 * items.length);
     this.push(new PickleSequence(kind, items));
+  }
+
+  /** Pops three values and pushes a tuple of them. */
+  pushTriple(): void {
+    const base = this.stack.length - 3;
+    const items = this.popItems(3);
+    if (!(items[0] instanceof PickleGlobal)) {
+      this.pushSequence('tuple', items);
+      return;
+    }
+    const places = this.origins.slice(base, base + 3).map((origin) => {
+      if (origin < 0) return null;
+      return { offset: origin + 1, length: integerBytes(this.input.bytes, origin) - 1 };
+    });
+    this.charge(2 * SEQUENCE_BYTES + 3 * (2 * 8 + PLACE_BYTES));
+    this.push(new PlacedTuple(items, places));
   }
 
   pushDict(): PickleDict {

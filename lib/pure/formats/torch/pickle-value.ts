@@ -24,8 +24,11 @@ Object.freeze(NOTHING);
 
 export class PickleFloat {
   readonly value: number;
-  constructor(value: number) {
+  /** Where its 8 bytes stand in the pickle, big-endian; −1 if it is written as text. */
+  readonly offset: number;
+  constructor(value: number, offset = -1) {
     this.value = value;
+    this.offset = offset;
   }
 }
 
@@ -36,6 +39,18 @@ export class PickleSequence {
   constructor(kind: 'list' | 'tuple' | 'set', items: PickleValue[]) {
     this.kind = kind;
     this.items = items;
+  }
+}
+
+/**
+ * A tuple of three that begins with a global, as the parameters of a quantised tensor do. It knows
+ * where the bytes of its integers stand in the pickle; null for what is no integer of 1, 2 or 4 bytes.
+ */
+export class PlacedTuple extends PickleSequence {
+  readonly places: readonly ({ offset: number; length: number } | null)[];
+  constructor(items: PickleValue[], places: PlacedTuple['places']) {
+    super('tuple', items);
+    this.places = places;
   }
 }
 

@@ -27,7 +27,7 @@ const STOP = 0x2e;
 const PROTOCOL_MAX = 5;
 
 /** A boxed float; the name of a global, joined from the two texts that are charged apart. */
-const FLOAT_BYTES = 48;
+const FLOAT_BYTES = 56;
 const GLOBAL_BYTES = 32 + 32;
 
 /** A pickle as data. */
@@ -158,10 +158,11 @@ define({
     m.push(new PickleFloat((line.startsWith('-') ? -1 : 1) * Number(unsigned)));
   },
   G: (m) => {
-    m.note(m.input.offset, 8, true);
+    const { offset } = m.input;
+    m.note(offset, 8, true);
     const bytes = m.input.take(8, 'float');
     m.charge(FLOAT_BYTES);
-    m.push(new PickleFloat(new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0)));
+    m.push(new PickleFloat(new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0), offset));
   },
 });
 
@@ -255,7 +256,7 @@ define({
   t: (m) => m.pushSequence('tuple', m.popMark()),
   '0x85': (m) => m.pushSequence('tuple', m.popItems(1)),
   '0x86': (m) => m.pushSequence('tuple', m.popItems(2)),
-  '0x87': (m) => m.pushSequence('tuple', m.popItems(3)),
+  '0x87': (m) => m.pushTriple(),
   '0x8f': (m) => m.pushSequence('set', []),
   '0x91': (m) => m.pushSequence('set', m.popMark()),
   '}': (m) => void m.pushDict(),

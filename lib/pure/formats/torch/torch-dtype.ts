@@ -7,12 +7,9 @@ import type { DType } from '../../tensor/dtype.js';
 export interface StorageClass {
   /** null: bytes without a type (UntypedStorage). */
   dtype: DType | null;
-  /** Elements are integer codes of a quantised tensor. */
-  quantised: boolean;
 }
 
-const plain = (dtype: DType | null): StorageClass => ({ dtype, quantised: false });
-const codes = (dtype: DType): StorageClass => ({ dtype, quantised: true });
+const plain = (dtype: DType | null): StorageClass => ({ dtype });
 
 const STORAGES: Record<string, StorageClass> = {
   DoubleStorage: plain('F64'),
@@ -27,9 +24,10 @@ const STORAGES: Record<string, StorageClass> = {
   BoolStorage: plain('BOOL'),
   ComplexFloatStorage: plain('C64'),
   ComplexDoubleStorage: plain('C128'),
-  QInt8Storage: codes('I8'),
-  QUInt8Storage: codes('U8'),
-  QInt32Storage: codes('I32'),
+  // Integer codes of quantised tensors.
+  QInt8Storage: plain('I8'),
+  QUInt8Storage: plain('U8'),
+  QInt32Storage: plain('I32'),
   UntypedStorage: plain(null),
 };
 

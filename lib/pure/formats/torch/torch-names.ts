@@ -6,8 +6,7 @@ import type { MemoryBudget } from '../memory-budget.js';
 import { assignRoles, STEP_KEYS } from '../roles.js';
 import { TensorNames } from '../tensor-names.js';
 import type { PickleValue } from './pickle-value.js';
-import type { TorchView } from './torch-tensor.js';
-import type { FoundTensor } from './torch-walk.js';
+import { type FoundTensor, nameOf } from './torch-walk.js';
 
 const OPTIMIZER_KEYS = new Set([
   'optimizer',
@@ -24,33 +23,28 @@ const WRAPPER_KEYS = new Set(['model_state_dict', 'state_dict', 'model']);
 
 /**
  * Gives every tensor its role and a name that is unique in it.
- * @param budget   charged for names and tensors.
- * @param offsetOf byte offset in the file of the first element of a view.
+ * @param placed  tensors with the byte offset of their first element.
+ * @param budget  charged for names and tensors.
  */
 export function nameTensors(
-  found: readonly FoundTensor[],
+  placed: readonly { tensor: FoundTensor; offset: number }[],
   budget: MemoryBudget,
-  offsetOf: (view: TorchView) => number,
 ): TensorSpan[] {
-  const roles = rolesOf(found);
+  const roles = rolesOf(placed.map(({ tensor }) => tensor));
   const names = new Map<Role, TensorNames>();
-  return found.map((tensor, i): TensorSpan => {
+  return placed.map(({ tensor, offset }, i): TensorSpan => {
     const { top, rest, view } = tensor;
     const role = roles[i] as Role;
     const given = names.get(role) ?? new TensorNames(budget);
     names.set(role, given);
-    const full = fullName(tensor);
+    const full = nameOf(tensor);
     const drops = role === 'weights' && top !== null && WRAPPER_KEYS.has(top) && rest !== '';
     const name = given.add(drops && !given.has(rest) ? rest : full);
-    const { dtype, shape, strides } = view;
+    const { dtype } = view;
+    const { shape, strides } = view.storage === null ? { shape: [], strides: null } : view;
     budget.chargeTensor(name, 2 * shape.length);
-    return { name, dtype, shape, strides, offset: offsetOf(view), role };
+    return { name, dtype, shape, strides, offset, role };
   });
-}
-
-function fullName({ top, rest }: FoundTensor): string {
-  if (top === null) return 'tensor';
-  return rest === '' ? top : `${top}.${rest}`;
 }
 
 function rolesOf(found: readonly FoundTensor[]): Role[] {
@@ -60,7 +54,7 @@ function rolesOf(found: readonly FoundTensor[]): Role[] {
     if (OPTIMIZER_KEYS.has(top)) return 'optimizer';
     return EMA_KEYS.has(top) ? 'ema' : null;
   });
-  const others = assignRoles(found.filter((_, i) => byKey[i] === null).map(fullName));
+  const others = assignRoles(found.filter((_, i) => byKey[i] === null).map(nameOf));
   let next = 0;
   return byKey.map((role) => role ?? (others[next++] as Role));
 }

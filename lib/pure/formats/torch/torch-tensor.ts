@@ -1,8 +1,6 @@
 /**
- * Understands the objects by which PyTorch rebuilds tensors: which storage, which view of it.
- *
- * Structure only. A callable that is not in the tables below stays an object of which dlv knows the
- * name and nothing else.
+ * Storages of a PyTorch pickle and the strided views of them that its tensors are; torch-object.ts says
+ * which object is which kind of tensor.
  */
 import { CorruptError, LimitError } from '../../../base/errors.js';
 import { RANK_MAX } from '../../../base/limits.js';
@@ -35,78 +33,19 @@ export interface TorchView {
   /** null for row-major contiguous. */
   strides: number[] | null;
   offset: number;
-  quantised: boolean;
 }
 
-/** What one object of the pickle is. */
-export type TorchObject =
-  | { kind: 'view'; view: TorchView }
-  /** Another value stands for it. */
-  | { kind: 'same'; value: PickleValue }
-  /** Tensors under names of their own: the parts of a sparse tensor. */
-  | { kind: 'parts'; parts: [string, PickleValue][] }
-  /** A tensor that cannot be viewed. */
-  | { kind: 'unsupported'; what: string }
-  | { kind: 'other' };
+/** A number that stands in the pickle itself: a tensor without dimensions. */
+export interface TorchNumber {
+  storage: null;
+  dtype: DType;
+  /** Byte offset in the pickle. */
+  offset: number;
+  byteSwap: boolean;
+}
 
 /** An expanded view (stride 0) may have more elements than its storage, up to this many. */
 const EXPANDED_ELEMENTS_MAX = 2 ** 32;
-
-const OTHER: TorchObject = { kind: 'other' };
-const SPARSE_PARTS: Record<string, string[]> = {
-  'torch._utils._rebuild_sparse_tensor': ['indices', 'values'],
-  'torch._utils._rebuild_sparse_csr_tensor': ['crow_indices', 'col_indices', 'values'],
-};
-
-/**
- * Says what `object` rebuilds.
- * @param file named in errors.
- * @throws {CorruptError} for a view that leaves its storage or has impossible numbers; {LimitError}.
- */
-export function understandObject(object: PickleObject, file: string): TorchObject {
-  return understandCall(object.callable, object.args, file);
-}
-
-function understandCall(
-  callable: PickleValue,
-  args: readonly PickleValue[],
-  file: string,
-): TorchObject {
-  const name = callable instanceof PickleGlobal ? callable.name : '';
-  switch (name) {
-    case 'torch._utils._rebuild_tensor':
-    case 'torch._utils._rebuild_tensor_v2':
-      return readView(args, null, file);
-    case 'torch._utils._rebuild_tensor_v3':
-      return readView(args, args[6] ?? null, file);
-    case 'torch._utils._rebuild_qtensor':
-      return readView(args, null, file);
-    case 'torch._utils._rebuild_parameter':
-    case 'torch._utils._rebuild_parameter_with_state':
-    case 'torch.nn.parameter.Parameter':
-    case 'torch.nn.parameter.Buffer':
-      return args.length > 0 ? { kind: 'same', value: args[0] as PickleValue } : OTHER;
-    case 'torch._tensor._rebuild_from_type':
-    case 'torch._tensor._rebuild_from_type_v2': {
-      const [inner, , innerArgs] = args;
-      // Only one level: a constructor that wraps itself says nothing.
-      const wraps = inner instanceof PickleGlobal && inner.name.startsWith('torch._tensor.');
-      if (wraps || !(innerArgs instanceof PickleSequence)) return OTHER;
-      return understandCall(inner ?? null, innerArgs.items, file);
-    }
-    case 'torch._utils._rebuild_sparse_tensor':
-    case 'torch._utils._rebuild_sparse_csr_tensor': {
-      const [, data] = args;
-      if (!(data instanceof PickleSequence)) return { kind: 'unsupported', what: 'sparse' };
-      const names = SPARSE_PARTS[name] as string[];
-      return { kind: 'parts', parts: names.map((part, i) => [part, data.items[i] ?? null]) };
-    }
-    default: {
-      const rebuild = /^torch\.(?:_utils|_tensor)\._rebuild_(\w+)$/.exec(name)?.[1];
-      return rebuild === undefined ? OTHER : { kind: 'unsupported', what: rebuild };
-    }
-  }
-}
 
 /** The storage of a persistent id, or null if it refers to something else. @throws {CorruptError} */
 export function readStorage(value: PickleValue, file: string): TorchStorage | null {
@@ -118,9 +57,19 @@ export function readStorage(value: PickleValue, file: string): TorchStorage | nu
   return { key, className: type.name, class: storageClass(type.name), count };
 }
 
-function readView(args: readonly PickleValue[], dtypeName: PickleValue, file: string): TorchObject {
+/**
+ * The view that a call of a `_rebuild_tensor` function describes, or why it cannot be one.
+ * @param args       storage, offset, shape, strides and what does not matter here.
+ * @param dtypeName  the dtype of a view of an untyped storage, else null: that of the storage.
+ * @throws {CorruptError} for a view that leaves its storage or has impossible numbers; {LimitError}.
+ */
+export function readView(
+  args: readonly PickleValue[],
+  dtypeName: PickleValue,
+  file: string,
+): TorchView | { what: string } {
   const storage = readStorage(args[0] ?? null, file);
-  if (storage === null) return { kind: 'unsupported', what: 'tensor without a storage' };
+  if (storage === null) return { what: 'it has no storage' };
   const offset = args[1];
   const shape = counts(args[2]);
   const strides = counts(args[3]);
@@ -142,21 +91,14 @@ function readView(args: readonly PickleValue[], dtypeName: PickleValue, file: st
   }
   if (storage.class === null || dtype === null) {
     const type = dtypeName instanceof PickleGlobal ? dtypeName.name : storage.className;
-    return { kind: 'unsupported', what: type };
+    return { what: type };
   }
   checkInside({ storage, dtype, shape, strides, offset }, where, file);
   const isContiguous = contiguousStrides(shape).every(
     (stride, i) => (shape[i] as number) <= 1 || stride === strides[i],
   );
-  const view = {
-    storage,
-    dtype,
-    shape,
-    strides: isContiguous || shape.includes(0) ? null : strides,
-    offset,
-    quantised: storage.class.quantised,
-  };
-  return { kind: 'view', view };
+  const kept = isContiguous || shape.includes(0) ? null : strides;
+  return { storage, dtype, shape, strides: kept, offset };
 }
 
 function checkInside(
@@ -195,7 +137,7 @@ function isCount(value: PickleValue | undefined): value is number {
 }
 
 /** The numbers of a tuple, of a `torch.Size` or of a list. */
-function counts(value: PickleValue | undefined): number[] | null {
+export function counts(value: PickleValue | undefined): number[] | null {
   const inner =
     value instanceof PickleObject && value.name === 'torch.Size' ? value.args[0] : value;
   if (!(inner instanceof PickleSequence) || !inner.items.every(isCount)) return null;

@@ -15,22 +15,25 @@ import {
   PickleSequence,
   type PickleValue,
 } from './pickle-value.js';
+import { dictOf, entriesOf } from './torch-dict.js';
+import { TorchNotes } from './torch-notes.js';
+import { type TorchObject, type TorchPart, understandObject } from './torch-object.js';
 import {
   readStorage,
+  type TorchNumber,
   type TorchStorage,
   type TorchView,
-  understandObject,
 } from './torch-tensor.js';
 
 /** The keys that lead to a value: the first, or null at the root, and the others joined by dots. */
-interface Path {
+export interface Path {
   top: string | null;
   rest: string;
 }
 
 /** A tensor and the keys that lead to it. */
 export interface FoundTensor extends Path {
-  view: TorchView;
+  view: TorchView | TorchNumber;
 }
 
 /** What a walk found. */
@@ -42,24 +45,14 @@ export interface TorchContent {
   root: Map<string, PickleValue> | null;
   /** Names of calls that are none of PyTorch's, NumPy's or Python's own containers. */
   foreign: string[];
-  /** Kinds of tensors that could not be viewed. */
-  unsupported: string[];
-  quantised: number;
-  sparse: number;
+  /** What the user is told of tensors that are not simply views. */
+  notes: TorchNotes;
 }
 
 /** Memory of a tensor that was found, its view and its storage, until it is one of the layout. */
 const FOUND_BYTES = 400;
 /** What entering a container counts for. */
 const CONTAINER_STEPS = 8;
-/** Dicts of these classes are walked like plain ones. */
-const DICTS = new Set([
-  'collections.OrderedDict',
-  'collections.defaultdict',
-  'collections.Counter',
-  '__builtin__.dict',
-  'builtins.dict',
-]);
 /** Attributes of a module that its parameters are not named by. */
 const MODULE_PARTS = new Set(['_parameters', '_modules', '_buffers']);
 /** Callables that are expected in a checkpoint and need no warning. */
@@ -92,14 +85,11 @@ class Walk {
     tensors: [],
     storages: new Map(),
     foreign: [],
-    unsupported: [],
-    quantised: 0,
-    sparse: 0,
+    notes: new TorchNotes(),
   };
   readonly #file: string;
   readonly #open = new Set<PickleValue>();
   readonly #foreign = new Set<string>();
-  readonly #unsupported = new Set<string>();
   readonly #budget: MemoryBudget;
   #steps = 0;
 
@@ -157,30 +147,71 @@ class Walk {
 
   #object(object: PickleObject, path: Path, depth: number): void {
     const meaning = understandObject(object, this.#file);
+    if (!this.#meaning(meaning, path, depth)) this.#otherObject(object, path, depth);
+  }
+
+  /** Takes what an object means; false if that is nothing known. */
+  #meaning(meaning: TorchObject, path: Path, depth: number): boolean {
+    const { notes } = this.found;
     switch (meaning.kind) {
-      case 'view':
-        this.#storage(meaning.view.storage);
-        this.#tensor({ ...path, view: meaning.view });
-        if (meaning.view.quantised) this.found.quantised++;
-        return;
+      case 'view': {
+        const place = meaning.lazy === '' ? path : below(path, meaning.lazy);
+        if (meaning.lazy !== '') notes.add('lazy', nameOf(place));
+        this.#view(meaning.view, place);
+        return true;
+      }
       case 'same':
         this.visit(meaning.value, path, depth + 1);
-        return;
+        this.#state(meaning.state, path, depth);
+        return true;
+      case 'typed': {
+        const isKnown = this.#meaning(meaning.inner, path, depth);
+        if (isKnown) this.#state(meaning.state, path, depth);
+        return isKnown;
+      }
       case 'parts':
-        this.found.sparse++;
-        for (const [name, part] of meaning.parts) this.visit(part, below(path, name), depth + 1);
-        return;
-      case 'unsupported':
-        if (!this.#unsupported.has(meaning.what)) {
-          this.#unsupported.add(meaning.what);
-          this.found.unsupported.push(meaning.what);
-        }
+        notes.add(meaning.note, nameOf(path), meaning.detail);
+        for (const part of meaning.parts) this.#part(part, path, depth);
+        return true;
+      case 'quantised':
+        notes.add('quantised', nameOf(path), meaning.detail);
+        this.#view(meaning.view, path);
+        for (const part of meaning.parts) this.#part(part, path, depth);
+        return true;
+      case 'distributed':
+        this.#distributed(meaning.local, meaning.shape, path, depth);
+        return true;
+      case 'opaque':
+        notes.add('opaque', nameOf(path), meaning.what);
         // Its storages are data all the same.
-        this.#items(object.args, path, depth);
-        return;
-      default:
-        this.#otherObject(object, path, depth);
+        this.#items(meaning.inside, path, depth);
+        return true;
+      case 'other':
+        return false;
     }
+  }
+
+  #view(view: TorchView, path: Path): void {
+    this.#storage(view.storage);
+    this.#tensor({ ...path, view });
+  }
+
+  #part([name, value]: TorchPart, path: Path, depth: number): void {
+    const place = below(path, name);
+    if (isNumber(value)) this.#tensor({ ...place, view: value });
+    else this.visit(value, place, depth + 1);
+  }
+
+  /** A distributed tensor has the name of the whole only if the shard is the whole. */
+  #distributed(local: PickleValue, shape: number[] | null, path: Path, depth: number): void {
+    const meaning = local instanceof PickleObject ? understandObject(local, this.#file) : null;
+    const own = meaning?.kind === 'view' ? meaning.view.shape : null;
+    const isWhole = own !== null && shape !== null && String(own) === String(shape);
+    if (!isWhole) {
+      const all = shape === null ? '' : `of shape [${shape.join(', ')}]`;
+      this.found.notes.add('shard', nameOf(path), all);
+    }
+    this.visit(local, isWhole ? path : below(path, '_local_tensor'), depth + 1);
   }
 
   #otherObject(object: PickleObject, path: Path, depth: number): void {
@@ -199,6 +230,16 @@ class Walk {
 
   /** State of an object of an unknown class: a dict of attributes, or a tuple that holds one. */
   #state(state: PickleValue, path: Path, depth: number): void {
+    if (state instanceof PickleSequence) {
+      // Attributes and slots stand side by side.
+      this.#step(CONTAINER_STEPS + state.items.length);
+      if (depth >= NESTING_MAX) throw this.#limit('NESTING_MAX', NESTING_MAX);
+      for (const item of state.items) {
+        if (item instanceof PickleDict) this.#state(item, path, depth + 1);
+        else this.visit(item, path, depth + 1);
+      }
+      return;
+    }
     if (!(state instanceof PickleDict)) {
       this.visit(state, path, depth + 1);
       return;
@@ -221,7 +262,8 @@ class Walk {
     const { top, rest, view } = tensor;
     // The names are joined later, each in memory of its own.
     const nameBytes = (top?.length ?? 0) + rest.length;
-    this.#budget.charge(FOUND_BYTES + nameBytes + 16 * view.shape.length);
+    const rank = view.storage === null ? 0 : view.shape.length;
+    this.#budget.charge(FOUND_BYTES + nameBytes + 16 * rank);
     tensors.push(tensor);
   }
 
@@ -248,6 +290,16 @@ function below({ top, rest }: Path, key: string): Path {
   return { top, rest: rest === '' ? key : `${rest}.${key}` };
 }
 
+/** The keys that lead to a value, joined by dots. */
+export function nameOf({ top, rest }: Path): string {
+  if (top === null) return 'tensor';
+  return rest === '' ? top : `${top}.${rest}`;
+}
+
+function isNumber(value: PickleValue | TorchNumber): value is TorchNumber {
+  return typeof value === 'object' && value !== null && 'storage' in value;
+}
+
 /** True for values that can hold or be tensors. */
 function isOpen(value: PickleValue): boolean {
   return (
@@ -256,41 +308,4 @@ function isOpen(value: PickleValue): boolean {
     !(value instanceof Uint8Array) &&
     !(value instanceof PickleGlobal)
   );
-}
-
-/** The entries of a dict or of an object of a dict class, or null. */
-function dictOf(value: PickleValue): PickleDict | null {
-  if (value instanceof PickleDict) return value;
-  if (!(value instanceof PickleObject) || !DICTS.has(value.name ?? '')) return null;
-  const [pairs] = value.args;
-  if (!(pairs instanceof PickleSequence)) return value.dict ?? new PickleDict();
-  // Python 2 and protocol 0 give the entries of an OrderedDict as a list of pairs.
-  const dict = new PickleDict();
-  dict.keys = [];
-  dict.values = [];
-  for (const pair of pairs.items) {
-    if (!(pair instanceof PickleSequence) || pair.items.length !== 2) continue;
-    dict.keys.push(pair.items[0] as PickleValue);
-    dict.values.push(pair.items[1] as PickleValue);
-  }
-  for (const [i, key] of value.dict?.keys.entries() ?? []) {
-    dict.keys.push(key);
-    dict.values.push(value.dict?.values[i] as PickleValue);
-  }
-  return dict;
-}
-
-/** Entries by the text of their key; a later entry of one key replaces the earlier. */
-function entriesOf(dict: PickleDict): Map<string, PickleValue> {
-  const entries = new Map<string, PickleValue>();
-  for (const [i, key] of dict.keys.entries()) {
-    entries.set(keyText(key, i), dict.values[i] as PickleValue);
-  }
-  return entries;
-}
-
-function keyText(key: PickleValue, index: number): string {
-  if (typeof key === 'string') return key;
-  if (typeof key === 'number' || typeof key === 'bigint') return String(key);
-  return `#${index}`;
 }

@@ -1,7 +1,7 @@
 /** Extents from claims: what overlaps is one extent, what touches is not, widths are the views'. */
 import test from 'ava';
 import fc from 'fast-check';
-import { buildSpans, type SpanClaim } from '../../../../lib/pure/formats/spans.js';
+import { buildSpans, outside, type SpanClaim } from '../../../../lib/pure/formats/spans.js';
 
 const view = (offset: number, bytes: number, width: SpanClaim['width'] = 4): SpanClaim => ({
   offset,
@@ -97,4 +97,33 @@ test('spans: any claims give sorted disjoint spans that hold each view whole', (
     { numRuns: 500 },
   );
   t.pass();
+});
+
+test('spans: what of the ranges lies outside is what no span covers, byte by byte', (t) => {
+  const piece = fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 1, max: 6 }));
+  /** Disjoint pieces from gaps and lengths. */
+  const laid = (pieces: [number, number][]): { offset: number; length: number }[] => {
+    let end = 0;
+    return pieces.map(([gap, length]) => {
+      const offset = end + gap;
+      end = offset + length;
+      return { offset, length };
+    });
+  };
+  const covered = (pieces: readonly { offset: number; length: number }[]): Set<number> =>
+    new Set(
+      pieces.flatMap(({ offset, length }) => [...Array(length).keys()].map((i) => offset + i)),
+    );
+  fc.assert(
+    fc.property(fc.array(piece), fc.array(piece), (first, second) => {
+      const ranges = laid(first).map((range) => ({ ...range, fixedLength: false }));
+      const spans = laid(second).map(({ offset, length }) => span(offset, 1, length));
+      const kept = outside([...ranges].reverse(), spans as never);
+      const taken = covered(laid(second));
+      t.deepEqual(covered(kept), new Set([...covered(ranges)].filter((at) => !taken.has(at))));
+      for (const [i, { offset }] of kept.entries()) {
+        if (i > 0) t.true(offset >= kept[i - 1]!.offset + kept[i - 1]!.length);
+      }
+    }),
+  );
 });
