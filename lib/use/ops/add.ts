@@ -1,10 +1,10 @@
 /** `dlv add`: stores files and stages them for the next version of a model. */
 
 import type { PackSession } from '../../storage/objects/session.js';
+import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
-import { publishedBytes } from '../history/commit/stored-bytes.js';
 import type { Repository } from '../repository.js';
 import {
   applyChanges,

@@ -3,6 +3,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';
 import type { PackSession } from '../../storage/objects/session.js';
+import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
@@ -17,7 +18,6 @@ import { buildTree } from '../../storage/repo/version/file-tree.js';
 import { type Version, writeVersion } from '../../storage/repo/version/version.js';
 import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
-import { publishedBytes } from '../history/commit/stored-bytes.js';
 import { knownModels } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { resolveId } from '../history/lines/resolve.js';

@@ -5,6 +5,7 @@ import { statOrNull } from '../../base/files/files.js';
 import type { Level } from '../../pure/codec/segment.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { PackSession } from '../../storage/objects/session.js';
+import type { PublishedBytes } from '../../storage/objects/stored-bytes.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { encodeStaging, readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
@@ -20,7 +21,6 @@ import {
   type VersionContent,
 } from '../history/commit/make-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import type { PublishedBytes } from '../history/commit/stored-bytes.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
 import { someOf } from './checkout-plan.js';

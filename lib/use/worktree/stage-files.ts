@@ -11,6 +11,7 @@ import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segmen
 import { portabilityWarnings } from '../../pure/paths/portable-names.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
+import { publishedSets } from '../../storage/objects/stored-bytes.js';
 import {
   isClean,
   nowNs,
@@ -21,7 +22,6 @@ import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { checkLive } from '../history/commit/check-live.js';
-import { publishedSets } from '../history/commit/stored-bytes.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
 import { selectFiles, selectTracked } from './work-tree.js';
 

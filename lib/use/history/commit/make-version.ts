@@ -10,6 +10,7 @@ import { ConflictError, DlvError, NotFoundError, UsageError } from '../../../bas
 import { readSmallFile } from '../../../base/files/files.js';
 import { BLOB_BYTES_MAX } from '../../../base/limits.js';
 import type { PackSession } from '../../../storage/objects/session.js';
+import { blobWriter, bytesOfSets, publishedSets } from '../../../storage/objects/stored-bytes.js';
 import { openStoredFile } from '../../../storage/objects/stored-file.js';
 import { branchRefName } from '../../../storage/repo/layout.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
@@ -42,7 +43,6 @@ import type { ChangeAccess, LineAccess } from '../access.js';
 import { checkBase, currentLine, type Line } from '../lines/lines.js';
 import { checkLive } from './check-live.js';
 import { type PathChange, stagedChanges } from './staged-changes.js';
-import { blobWriter, bytesOfSets, publishedSets } from './stored-bytes.js';
 
 /** What a version says besides its files. */
 export interface VersionContent {

@@ -5,9 +5,9 @@
  */
 import fs from 'node:fs/promises';
 import test from 'ava';
-import { bytesOfSets, publishedSets } from '../../../../../lib/use/history/commit/stored-bytes.js';
-import { randomBytes } from '../../../../helpers/rng.js';
-import { WorkRepository } from '../../../storage/objects/work-repository.js';
+import { bytesOfSets, publishedSets } from '../../../../lib/storage/objects/stored-bytes.js';
+import { randomBytes } from '../../../helpers/rng.js';
+import { WorkRepository } from './work-repository.js';
 
 test('stored bytes: sets that staging and the session both name are counted once', async (t) => {
   const work = await WorkRepository.make(t);

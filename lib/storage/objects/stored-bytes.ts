@@ -1,8 +1,9 @@
 /** What a session wrote, and a writer of the blobs that versions are made of. */
-import type { PackSession } from '../../../storage/objects/session.js';
-import type { StagedSet } from '../../../storage/repo/staging/staging.js';
-import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
-import { recordBytesOf } from '../../../storage/store/types.js';
+
+import type { StagedSet } from '../repo/staging/staging.js';
+import type { BlobWriter } from '../repo/version/blobs.js';
+import { recordBytesOf } from '../store/types.js';
+import type { PackSession } from './session.js';
 
 /** Bytes of pack files, and of their indexes. */
 export interface PublishedBytes {
