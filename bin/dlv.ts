@@ -1,4 +1,6 @@
 #!/usr/bin/env node
-import { main } from '../lib/cli/main.js';
+import { findBundle, loadBundle } from './load.js';
 
+const bundle = findBundle();
+const { main } = bundle === null ? await import('../lib/cli/main.js') : loadBundle(bundle).main;
 process.exitCode = await main(process.argv.slice(2));
