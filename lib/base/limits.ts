@@ -86,6 +86,9 @@ export const REF_PART_BYTES_MAX = 200;
 export const REFLOG_BYTES_MAX = 1 << 25;
 /** config file and .dlvignore: texts that people write. */
 export const USER_TEXT_BYTES_MAX = 1 << 20;
+/** Folders that one `add --follow` enters through symbolic links: links that cross can make folders
+ *  without end, and no real cache has so many. */
+export const LINKED_FOLDERS_MAX = 10_000;
 /** Longest path in a version, in UTF-8 bytes (PATH_MAX of Linux). */
 export const PATH_BYTES_MAX = 4096;
 /** git's blob sha1 is recorded for files up to this size. */

@@ -63,6 +63,7 @@ test('commit -a: what became a link or lies below one stays as it was, with a wa
   await fs.symlink('other', repo.file('last'));
   await fs.rename(repo.file('ck'), repo.file('moved'));
   await fs.symlink('moved', repo.file('ck'));
+  await repo.write('moved/w', 'trained on');
   await fs.rm(repo.file('run'), { recursive: true });
   await repo.write('run', 'a file now');
   await repo.write('other', 'two, longer');

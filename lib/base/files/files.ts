@@ -356,6 +356,23 @@ export async function leadsTo(place: string): Promise<'folder' | 'file' | 'other
   }
 }
 
+/**
+ * What a path leads to when links are followed, with what tells whether it changed; null if it leads
+ * nowhere, round in circles, or to where this user may not look. For paths of the user.
+ */
+export async function statThrough(
+  place: string,
+): Promise<{ stat: FileStat; isFile: boolean; isDirectory: boolean } | null> {
+  try {
+    const stat = await fs.stat(place, { bigint: true });
+    return { stat: toFileStat(stat), isFile: stat.isFile(), isDirectory: stat.isDirectory() };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM'].includes(code)) return null;
+    throw ioError('stat', place, error);
+  }
+}
+
 /** A path without links; as it was given if nothing is there. For paths of the user. */
 export async function realPath(place: string): Promise<string> {
   return fs.realpath(place).catch(() => path.resolve(place));

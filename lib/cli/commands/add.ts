@@ -10,6 +10,7 @@ interface Flags {
   step?: string;
   force?: boolean;
   rehash?: boolean;
+  follow?: boolean;
   level?: Level;
 }
 
@@ -38,11 +39,23 @@ export function register(program: Command, cli: Cli): void {
         'Takes files, folders and globs. Folders are walked with the rules of .dlvignore; tracked ' +
         'files that are gone are staged as removed. The content is stored now: later edits do not ' +
         'change what is staged. The format is told by content: safetensors, ONNX, PyTorch, NumPy; ' +
-        'anything else is kept as it is.',
+        'anything else is kept as it is.\n\n' +
+        'Globs are quoted, so that dlv reads them and not the shell: * and ? match within one name, ' +
+        '** any folders, [a-z] and [!a-z] one character, {a,b} either text, and \\ makes the next ' +
+        'character plain. A glob that matches a folder means all files in it; a name that begins with ' +
+        'a dot is matched like any other. checkout, restore, rm, diff and log read the same language; ' +
+        '.dlvignore has the patterns of .gitignore.\n\n' +
+        'Symbolic links are left out with a warning. With --follow, dlv reads through the links that ' +
+        'are named and those in folders that are: as in a model cache, whose snapshots/… are links ' +
+        'into blobs/…. What a link leads to, also outside of the work tree, is stored as a regular ' +
+        'file; status then compares through the link, and a checkout that would have to write there ' +
+        'refuses, or with --force replaces the link itself. Circles and links into .dlv are left out.',
       examples: [
         ['dlv add model.safetensors config.json', 'stages two files for the model that HEAD names'],
         ['dlv add .', 'stages everything that is not ignored'],
         ["dlv add 'runs/**/*.pt' --model bert", 'stages what the glob matches for the model bert'],
+        ["dlv add 'ckpt/{last,best}.pt'", 'stages two files of a folder'],
+        ['dlv add --follow snapshots/9c1f0e', 'stages files of a cache, which are links'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such file, a file of another model, or a file that changed meanwhile' },
@@ -51,6 +64,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', "model that new files belong to (default: HEAD's)")
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
+    .option('--follow', 'read through symbolic links')
     .option('--rehash', 'read every file, whatever its size and times say')
     .addOption(levelOption('effort of the encoder (default: the setting codec.level)'))
     .action(

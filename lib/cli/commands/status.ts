@@ -1,7 +1,7 @@
 /** `dlv status` on the command line. */
 import type { Command } from 'commander';
-import type { PathChange } from '../../use/history/commit/staged-changes.js';
 import type { ModelStatus, StatusResult } from '../../use/ops/status.js';
+import type { WorkChange } from '../../use/worktree/changes.js';
 import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
@@ -78,13 +78,14 @@ function printModel(ui: Ui, model: ModelStatus): void {
 function printChanges(
   ui: Ui,
   title: string,
-  changes: readonly PathChange[],
+  changes: readonly WorkChange[],
   style: (text: string) => string,
 ): void {
   if (changes.length === 0) return;
   ui.line('');
   ui.line(title);
-  for (const { path, status } of changes) {
-    ui.line(`  ${style(`${`${status}:`.padEnd(10)} ${path}`)}`);
+  for (const { path, status, became } of changes) {
+    const what = became === undefined ? '' : ` (${became})`;
+    ui.line(`  ${style(`${`${status}:`.padEnd(10)} ${path}`)}${what}`);
   }
 }

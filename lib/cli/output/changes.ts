@@ -77,8 +77,8 @@ function statLines(ui: Ui, files: readonly FileDiff[]): string[] {
     return [
       { text: LETTERS[file.status], style: styles[file.status] },
       file.path,
-      formatBytes(after),
-      grown === 0 ? '' : `${sign}${formatBytes(grown)}`,
+      file.became ?? formatBytes(after),
+      file.became !== undefined || grown === 0 ? '' : `${sign}${formatBytes(grown)}`,
     ];
   });
   const right = 'right' as const;
@@ -105,6 +105,7 @@ function describeFile(ui: Ui, file: FileDiff): string {
   const sizes = [file.bytesBefore, file.bytesAfter]
     .filter((bytes) => bytes !== null)
     .map(formatBytes);
+  if (file.became !== undefined) sizes.push(file.became);
   const size = new Set(sizes).size === 1 ? sizes[0] : sizes.join(' → ');
   return `${styles[file.status](file.status.padEnd(8))}  ${file.path}  (${size})`;
 }

@@ -246,6 +246,11 @@ export function tagRefName(tag: string): string {
   return `refs/tags/${tag}`;
 }
 
+/** True if a path, without links, is or lies in the data of a repository: of this one or any other. */
+export function isRepositoryData(place: string): boolean {
+  return place.split(path.sep).includes(REPOSITORY_DIR);
+}
+
 /** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
 export async function holdsRepository(folder: string): Promise<boolean> {
   // Any of them alone, whatever it is, means a repository, which its readers will judge.

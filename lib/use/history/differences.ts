@@ -26,7 +26,10 @@ export interface FileDiff {
   path: string;
   status: 'added' | 'removed' | 'modified';
   bytesBefore: number | null;
+  /** null for a removed file and for one that became something else. */
   bytesAfter: number | null;
+  /** What it became that is no plain file; left out for one that is. */
+  became?: string;
 }
 
 export interface TensorSide {
@@ -57,9 +60,12 @@ export interface SnapshotDiff {
 }
 
 export interface DiffFile {
-  size: number;
+  /** null for what is no plain file. */
+  size: number | null;
   sha256: string;
   mode: number;
+  /** What a work file became that is no plain file: 'symbolic link', 'unreadable', …; else null. */
+  became: string | null;
   /** Tensors of the file, opened at the first call. */
   tensors(): Promise<StoredTensor[]>;
 }
@@ -93,6 +99,7 @@ export function storedFile(repo: ReadAccess, entry: FileEntry): DiffFile {
     size: entry.size,
     sha256: entry.sha256,
     mode: entry.mode,
+    became: null,
     tensors() {
       tensors ??= openStoredFile(repo, entry).then(tensorsOf);
       return tensors;
@@ -120,7 +127,9 @@ export function diffFiles(before: DiffSide, after: DiffSide): FileDiff[] {
     if (old === undefined) {
       diffs.push({ path, status: 'added', bytesBefore: null, bytesAfter: file.size });
     } else if (old.sha256 !== file.sha256 || old.mode !== file.mode) {
-      diffs.push({ path, status: 'modified', bytesBefore: old.size, bytesAfter: file.size });
+      const became = file.became === null ? {} : { became: file.became };
+      const bytes = { bytesBefore: old.size, bytesAfter: file.size };
+      diffs.push({ path, status: 'modified', ...bytes, ...became });
     }
   }
   for (const [path, file] of before.files) {
@@ -175,7 +184,11 @@ export async function diffSnapshots(
   const work: { pair: SnapshotPair; a: Map<string, StoredTensor>; b: Map<string, StoredTensor> }[] =
     [];
   let totalBytes = 0;
-  for (const pair of pairSnapshots(before.snapshots, after.snapshots)) {
+  // A snapshot with a file that became something else has nothing to be compared with.
+  const isOdd = ({ members }: Snapshot): boolean =>
+    members.some((path) => (after.files.get(path)?.became ?? null) !== null);
+  const plain = before.snapshots.filter((snapshot) => !isOdd(snapshot));
+  for (const pair of pairSnapshots(plain, after.snapshots)) {
     if (isUntouched(pair, before, after)) continue;
     const a = await tensorsOfSnapshot(before, pair.before, pair.role);
     const b = await tensorsOfSnapshot(after, pair.after, pair.role);

@@ -15,7 +15,7 @@ import type { OpContext } from '../context.js';
 import { stagedChanges } from '../history/commit/staged-changes.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
-import { workState } from '../worktree/changes.js';
+import { WorkStates } from '../worktree/changes.js';
 import { PathInput } from '../worktree/path-input.js';
 
 export interface RmOptions {
@@ -75,9 +75,16 @@ export async function rm(
         .filter((change) => change.status !== 'deleted')
         .map((change) => change.path),
     );
+    const states = new WorkStates(repo, writtenNs, context.signal);
     for (const entry of chosen.values()) {
-      const state = await workState(repo, entry, writtenNs, context.signal);
-      if (state === 'modified' || (state === 'same' && staged.has(entry.path))) {
+      const { status, odd } = await states.of(entry);
+      if (odd !== null) {
+        throw new ConflictError(`'${entry.path}' ${odd.says} now`, {
+          path: entry.path,
+          hint: 'stop tracking it with --cached, or remove what stands there with --force',
+        });
+      }
+      if (status === 'modified' || (status === 'same' && staged.has(entry.path))) {
         throw new ConflictError(`'${entry.path}' has content that is in no version`, {
           path: entry.path,
           hint: 'commit it first, keep the file with --cached, or lose it with --force',

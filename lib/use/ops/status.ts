@@ -9,8 +9,8 @@ import type { OpContext } from '../context.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
-import { workChanges } from '../worktree/changes.js';
-import { walkFiles } from '../worktree/work-tree.js';
+import { type WorkChange, workChanges } from '../worktree/changes.js';
+import { walkFiles } from '../worktree/walk-files.js';
 
 export interface ModelStatus {
   model: string;
@@ -22,7 +22,7 @@ export interface ModelStatus {
   /** Staged files against the version. */
   staged: PathChange[];
   /** Work tree against the staged files. */
-  unstaged: PathChange[];
+  unstaged: WorkChange[];
   trackedFiles: number;
 }
 

@@ -1,13 +1,32 @@
 /** How work files differ from what is staged. */
 
 import { sha256 } from '../../base/bytes/hash.js';
-import { ReadFile, statOrNull } from '../../base/files/files.js';
+import { type FileStat, ReadFile } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js';
+import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
+import { isDenied, lookAtWork, type Oddity, UNREADABLE } from './work-file.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
+
+/** How a work file differs from its staged entry. */
+export interface WorkState {
+  status: 'same' | 'modified' | 'deleted';
+  /** What it became that is no plain file, with what to say of it; null for a file or nothing. */
+  odd: { became: Oddity; says: string } | null;
+}
+
+const SAME: WorkState = { status: 'same', odd: null };
+const MODIFIED: WorkState = { status: 'modified', odd: null };
+const DELETED: WorkState = { status: 'deleted', odd: null };
+
+/** A tracked path that differs in the work tree. */
+export interface WorkChange extends PathChange {
+  /** What it became, if that is no plain file. */
+  became?: Oddity;
+}
 
 /** Work files that differ from their staged entries. */
 export async function workChanges(
@@ -15,34 +34,60 @@ export async function workChanges(
   entries: readonly StagedEntry[],
   writtenNs: bigint,
   context: OpContext,
-): Promise<PathChange[]> {
-  const changes: PathChange[] = [];
+): Promise<WorkChange[]> {
+  const changes: WorkChange[] = [];
+  const states = new WorkStates(repo, writtenNs, context.signal);
   for (const entry of entries) {
-    const state = await workState(repo, entry, writtenNs, context.signal);
-    if (state !== 'same') changes.push({ path: entry.path, status: state });
+    const { status, odd } = await states.of(entry);
+    if (status === 'same') continue;
+    changes.push({ path: entry.path, status, ...(odd === null ? {} : { became: odd.became }) });
   }
   return changes;
 }
 
 /**
- * How a work file differs from its staged entry. Only a file whose times prove nothing, of equal
- * size, is read.
+ * Compares work files with staged entries. Only a file whose times prove nothing, of equal size, is
+ * read. A symbolic link whose file has the staged content is the same: `add --follow` staged it so.
  */
-export async function workState(
-  repo: ReadAccess,
-  entry: StagedEntry,
-  writtenNs: bigint,
-  signal?: AbortSignal,
-): Promise<'same' | 'modified' | 'deleted'> {
-  const there = await statOrNull(repo.layout.workFile(entry.path));
-  if (there === null) return 'deleted';
-  if (!there.isFile || there.stat.size !== entry.size) return 'modified';
-  const executable = (there.stat.mode & 0o100) !== 0;
-  if (executable !== (entry.mode === 0o755)) return 'modified';
-  if (isClean(entry, there.stat, writtenNs)) return 'same';
-  return (await hashFile(repo.layout.workFile(entry.path), signal)) === entry.sha256
-    ? 'same'
-    : 'modified';
+export class WorkStates {
+  readonly #repo: Pick<ReadAccess, 'layout'>;
+  readonly #writtenNs: bigint;
+  readonly #signal: AbortSignal | undefined;
+  readonly #guard: LinkGuard;
+
+  /** @param writtenNs mtime of the staging file. */
+  constructor(repo: Pick<ReadAccess, 'layout'>, writtenNs: bigint, signal?: AbortSignal) {
+    this.#repo = repo;
+    this.#writtenNs = writtenNs;
+    this.#signal = signal;
+    this.#guard = new LinkGuard(repo.layout.workTree);
+  }
+
+  async of(entry: StagedEntry): Promise<WorkState> {
+    const there = await lookAtWork(this.#repo.layout, this.#guard, entry.path);
+    if (there.kind === 'gone') return DELETED;
+    try {
+      if (there.kind === 'file') return await this.#compare(entry, there.stat);
+      const same = there.behind !== null && (await this.#compare(entry, there.behind)) === SAME;
+      return same ? SAME : { status: 'modified', odd: there };
+    } catch (error) {
+      if (isDenied(error)) return { status: 'modified', odd: UNREADABLE };
+      throw error;
+    }
+  }
+
+  async #compare(entry: StagedEntry, stat: FileStat): Promise<WorkState> {
+    if (stat.size !== entry.size) return MODIFIED;
+    if (modeOf(stat) !== entry.mode) return MODIFIED;
+    if (isClean(entry, stat, this.#writtenNs)) return SAME;
+    const hash = await hashFile(this.#repo.layout.workFile(entry.path), this.#signal);
+    return hash === entry.sha256 ? SAME : MODIFIED;
+  }
+}
+
+/** The mode of a version's file that a work file has. */
+export function modeOf(stat: FileStat): 0o644 | 0o755 {
+  return stat.mode & 0o100 ? 0o755 : 0o644;
 }
 
 /** Hex sha256 of a file. */

@@ -3,13 +3,13 @@
  *
  * A file may be replaced or removed only if what it holds, and what is staged of it, is in a version:
  * the one that the line stands on, or, asked only if need be, any other. All else is work that would
- * be lost: a conflict, unless forced. Files of other models and links in the way always are one.
+ * be lost: a conflict, unless forced, as is a symbolic link in the way, which would be replaced itself.
+ * Files of other models always are one.
  */
 import nodePath from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ConflictError } from '../../base/errors.js';
-import { type FileStat, listDirectory, statOrNull } from '../../base/files/files.js';
-import { comparePaths } from '../../pure/paths/version-path.js';
+import { type FileStat, listDirectory, statOrNull, statThrough } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   isClean,
@@ -17,14 +17,13 @@ import {
   type StagedEntry,
   type Staging,
 } from '../../storage/repo/staging/staging.js';
-import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { sameFile } from '../history/commit/staged-version.js';
-import { versionRoots, versionsByModel } from '../history/sizes.js';
 import { checkTiers } from '../history/tier-gate.js';
-import { Describer } from '../history/versions.js';
-import { hashFile } from './changes.js';
+import { hashFile, modeOf } from './changes.js';
+import { LostWork, someOf } from './lost-work.js';
 
 /** A file to be written. */
 export interface PlannedWrite {
@@ -76,7 +75,8 @@ export async function planCheckout(
   for (const entry of options.removes) await planner.remove(entry);
   for (const entry of options.target) await planner.place(entry);
   await planner.checkFolders();
-  if (!options.force) await planner.checkLost();
+  planner.replaceLinks();
+  if (!options.force) await planner.lost.check();
   const { writes } = planner.plan;
   checkTiers(
     writes.map(({ entry }) => entry),
@@ -88,7 +88,11 @@ export async function planCheckout(
 
 /** What stands at a path. */
 interface Found {
+  /** Of what stands there itself. */
   stat: FileStat;
+  /** Of the file that it leads to, where it is a link or lies below one; else null. */
+  behind: FileStat | null;
+  isLink: boolean;
   /** Hex sha256; null for what is no file, or if its size shows that it is none of the wanted. */
   sha256: string | null;
   mode: number;
@@ -101,16 +105,21 @@ class Planner {
   readonly #options: PlanOptions;
   readonly #context: OpContext;
   readonly #guard: LinkGuard;
-  /** Contents that would be lost, by path: sha256, or null for what has to be read to know it. */
-  readonly #lost = new Map<string, (string | null)[]>();
+  /** What the plan would destroy. */
+  readonly lost: LostWork;
   readonly #removed = new Set<string>();
   readonly #folders: string[] = [];
+  /** Links to folders that stand above files and are removed. */
+  readonly #linksAbove = new Set<string>();
+  /** Wanted files that lie below a link and are right as they are. */
+  readonly #keptBelow: FileEntry[] = [];
 
   constructor(repo: ReadAccess, options: PlanOptions, context: OpContext) {
     this.#repo = repo;
     this.#options = options;
     this.#context = context;
     this.#guard = new LinkGuard(repo.layout.workTree);
+    this.lost = new LostWork(repo, options.model, context);
   }
 
   /** True if what is staged at a path is in the version that the line stands on. */
@@ -119,20 +128,17 @@ class Planner {
     return committed !== undefined && sameFile(committed, entry);
   }
 
-  #lose(path: string, sha256: string | null): void {
-    this.#lost.set(path, [...(this.#lost.get(path) ?? []), sha256]);
-  }
-
   async remove(entry: StagedEntry): Promise<void> {
     throwIfAborted(this.#context.signal);
     const { path } = entry;
     this.#removed.add(path);
-    if (!this.#isCommitted(entry)) this.#lose(path, entry.sha256);
+    if (!this.#isCommitted(entry)) this.lost.add(path, entry.sha256);
     if ((await this.#guard.findLink(path)) !== null) return;
     const found = await this.#look(path, entry, []);
     if (found === null) return;
     if (found === 'folder') return;
-    if (!isEntry(found, entry)) this.#lose(path, found.sha256);
+    if (found.isLink) this.lost.addLink(path);
+    else if (!isEntry(found, entry)) this.lost.add(path, found.sha256);
     this.plan.removes.push(path);
   }
 
@@ -143,22 +149,23 @@ class Planner {
     staging.checkOwner(model, path);
     const staged = staging.entry(path);
     if (staged !== null && !sameFile(staged, entry) && !this.#isCommitted(staged)) {
-      this.#lose(path, staged.sha256);
+      this.lost.add(path, staged.sha256);
     }
     const blocking = await this.#guard.findLink(path);
-    if (blocking !== null) {
-      await this.#replaceAbove(entry, blocking);
-      return;
-    }
-    const found = await this.#look(path, staged, force ? [] : [entry]);
-    if (found === 'folder') {
+    const found = await this.#look(path, staged, force ? [] : [entry], blocking !== null);
+    if (found !== null && found !== 'folder' && isEntry(found, entry)) {
+      // Also what 'add --follow' staged: the link stays as it is.
+      const stat = found.behind ?? found.stat;
+      this.plan.kept.set(path, { stat, stagedAtNs: found.readAtNs });
+      if (blocking !== null) this.#keptBelow.push(entry);
+    } else if (blocking !== null) await this.#replaceAbove(entry, blocking);
+    else if (found === 'folder') {
       this.#folders.push(path);
       this.#write(entry, null, true);
     } else if (found === null) this.#write(entry, null, false);
-    else if (isEntry(found, entry)) {
-      this.plan.kept.set(path, { stat: found.stat, stagedAtNs: found.readAtNs });
-    } else {
-      if (staged === null || !isEntry(found, staged)) this.#lose(path, found.sha256);
+    else {
+      if (found.isLink) this.lost.addLink(path);
+      else if (staged === null || !isEntry(found, staged)) this.lost.add(path, found.sha256);
       this.#write(entry, found.stat, false);
     }
   }
@@ -168,16 +175,20 @@ class Planner {
     this.plan.bytes += entry.size;
   }
 
-  /** A part of the path above the file is no folder: a file that goes, or something in the way. */
+  /** A part of the path above the file is no folder: a file or link that goes, or what is in the way. */
   async #replaceAbove(entry: FileEntry, blocking: string): Promise<void> {
     const there = await statOrNull(this.#repo.layout.workFile(blocking));
     const owner = this.#options.staging.ownerOf(blocking);
-    if (!there?.isFile || (owner !== null && owner !== this.#options.model)) {
+    const isLink = there?.isSymlink === true;
+    if ((!there?.isFile && !isLink) || (owner !== null && owner !== this.#options.model)) {
       await this.#guard.check(entry.path);
     }
     if (!this.#removed.has(blocking)) {
       this.#removed.add(blocking);
-      this.#lose(blocking, null);
+      if (isLink) {
+        this.#linksAbove.add(blocking);
+        this.lost.addLink(blocking);
+      } else this.lost.add(blocking, null);
       this.plan.removes.push(blocking);
     }
     this.#write(entry, null, true);
@@ -185,27 +196,69 @@ class Planner {
 
   /**
    * What stands at a path. A file is read only if its size is that of a file it may be and its times
-   * do not say which it is.
+   * do not say which it is; so is the file behind a link.
+   * @param below a folder above the path is a link or a file.
    */
   async #look(
     path: string,
     staged: StagedEntry | null,
     candidates: readonly FileEntry[],
+    below = false,
   ): Promise<Found | 'folder' | null> {
     const file = this.#repo.layout.workFile(path);
     const there = await statOrNull(file);
     if (there === null) return null;
     if (there.isDirectory) return 'folder';
-    const { stat } = there;
-    const found: Found = { stat, sha256: null, mode: 0, readAtNs: nowNs() };
-    if (!there.isFile) return found;
-    found.mode = stat.mode & 0o100 ? 0o755 : 0o644;
+    const isLink = there.isSymlink || below;
+    const target = isLink ? await statThrough(file) : null;
+    const behind = target?.isFile ? target.stat : null;
+    const found: Found = {
+      stat: there.stat,
+      behind,
+      isLink: there.isSymlink,
+      sha256: null,
+      mode: 0,
+      readAtNs: nowNs(),
+    };
+    const stat = isLink ? behind : there.isFile ? there.stat : null;
+    if (stat === null) return found;
+    found.mode = modeOf(stat);
     if (staged !== null && isClean(staged, stat, this.#options.writtenNs)) {
       return { ...found, sha256: staged.sha256, readAtNs: staged.stagedAtNs };
     }
     const sizes = [staged?.size, ...candidates.map((candidate) => candidate.size)];
     if (sizes.includes(stat.size)) found.sha256 = await hashFile(file, this.#context.signal);
     return found;
+  }
+
+  /**
+   * Where a link to a folder goes, the files that were right below it are written too.
+   * @throws {ConflictError} if other tracked files lie below it, which would be gone.
+   */
+  replaceLinks(): void {
+    const { staging, target } = this.#options;
+    const wanted = new Set(target.map(({ path }) => path));
+    for (const link of this.#linksAbove) {
+      const isBelow = ({ path }: { path: string }): boolean => path.startsWith(`${link}/`);
+      const other = staging
+        .models()
+        .flatMap(({ model }) => staging.entries(model))
+        .find(
+          (entry) => isBelow(entry) && !wanted.has(entry.path) && !this.#removed.has(entry.path),
+        );
+      if (other !== undefined) {
+        throw new ConflictError(
+          `cannot replace the symbolic link '${link}': '${other.path}' lies below it too`,
+          {
+            path: link,
+            hint: `name '${link}', so that all its files are written, or move the link away`,
+          },
+        );
+      }
+      for (const entry of this.#keptBelow.filter(isBelow)) {
+        if (this.plan.kept.delete(entry.path)) this.#write(entry, null, true);
+      }
+    }
   }
 
   /** A folder where a file shall be: it may hold nothing but files that go. */
@@ -227,67 +280,8 @@ class Planner {
       { paths: blocked, hint: `move away: ${someOf(blocked)}` },
     );
   }
-
-  /** @throws {ConflictError} if content would be lost that is in no version. */
-  async checkLost(): Promise<void> {
-    if (this.#lost.size === 0) return;
-    await this.#readUnknown();
-    await this.#forgetKept();
-    if (this.#lost.size === 0) return;
-    const paths = [...this.#lost.keys()].sort(comparePaths);
-    const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
-    throw new ConflictError(`${what} changes that are in no version: ${someOf(paths)}`, {
-      paths,
-      hint: "commit or move them away first, or lose them with 'dlv checkout --force'",
-    });
-  }
-
-  async #readUnknown(): Promise<void> {
-    for (const [path, contents] of this.#lost) {
-      if (!contents.includes(null)) continue;
-      const file = this.#repo.layout.workFile(path);
-      if (!(await statOrNull(file))?.isFile) continue; // a link, which no version has
-      const sha256 = await hashFile(file, this.#context.signal);
-      this.#lost.set(
-        path,
-        contents.map((known) => known ?? sha256),
-      );
-    }
-  }
-
-  /** Looks for the contents in all versions and takes from the lost what is found. */
-  async #forgetKept(): Promise<void> {
-    const describer = new Describer(this.#repo);
-    const models = await versionsByModel(this.#repo, await versionRoots(this.#repo));
-    const seen = new WeakSet<FilePage>();
-    for (const id of models.get(this.#options.model) ?? []) {
-      throwIfAborted(this.#context.signal);
-      const { tree } = await this.#repo.version(id);
-      const tier = await this.#repo.tier(id);
-      for await (const page of describer.pages(tree)) {
-        if (tier === null && seen.has(page)) continue;
-        if (tier === null) seen.add(page);
-        for (const file of page.files) {
-          // What was given up for a tier is in no version any more.
-          const { path, sha256 } = tier?.entryOf(file) ?? file;
-          const contents = this.#lost.get(path);
-          if (contents === undefined) continue;
-          const left = contents.filter((content) => content !== sha256);
-          if (left.length > 0) this.#lost.set(path, left);
-          else this.#lost.delete(path);
-        }
-      }
-      if (this.#lost.size === 0) return;
-    }
-  }
 }
 
 function isEntry(found: Found, entry: FileEntry): boolean {
   return found.sha256 === entry.sha256 && found.mode === entry.mode;
-}
-
-/** The first few of some paths, as text. */
-export function someOf(paths: readonly string[]): string {
-  const shown = paths.slice(0, 5).map((path) => `'${path}'`);
-  return paths.length > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
 }

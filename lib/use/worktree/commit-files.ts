@@ -1,7 +1,7 @@
 /** Stores work files, if asked, and makes a version of what is staged: one session, one move. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { statOrNull } from '../../base/files/files.js';
+import { statThrough } from '../../base/files/files.js';
 import type { Level } from '../../pure/codec/segment.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { PackSession } from '../../storage/objects/session.js';
@@ -23,7 +23,7 @@ import {
 import type { PathChange } from '../history/commit/staged-changes.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
-import { someOf } from './checkout-plan.js';
+import { someOf } from './lost-work.js';
 import {
   applyChanges,
   type StageOptions,
@@ -130,7 +130,7 @@ export async function previewCommit(
     const { path, status } = change;
     const isNew = changes.get(path)?.status === 'added';
     if (status !== 'deleted') {
-      files.set(path, (await statOrNull(repo.layout.workFile(path)))?.stat.size ?? 0);
+      files.set(path, (await statThrough(repo.layout.workFile(path)))?.stat.size ?? 0);
       if (!isNew) changes.set(path, change);
       continue;
     }

@@ -5,7 +5,7 @@
 
 import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { ChangedError, UsageError } from '../../base/errors.js';
-import { type FileStat, ReadFile, sameStat, statOrNull } from '../../base/files/files.js';
+import { type FileStat, isMissing, ReadFile, sameStat } from '../../base/files/files.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
 import { tensorsOfFile } from '../../storage/objects/tensors.js';
@@ -25,9 +25,10 @@ import {
 import { currentLine } from '../history/lines/lines.js';
 import { parseRange, resolveEnds } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { hashFile, workState } from './changes.js';
+import { hashFile, modeOf, type WorkState, WorkStates } from './changes.js';
 import { splitWords } from './revisions-or-paths.js';
 import { selectPaths } from './select-paths.js';
+import { isDenied, type Oddity, UNREADABLE } from './work-file.js';
 
 export interface DiffOptions {
   /**
@@ -133,19 +134,19 @@ class WorkSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #file: string;
-  readonly #stat: FileStat;
+  readonly stat: FileStat;
 
   constructor(file: string, name: string, stat: FileStat) {
     this.name = name;
     this.size = stat.size;
     this.#file = file;
-    this.#stat = stat;
+    this.stat = stat;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const source = await ReadFile.open(this.#file, this.name);
     try {
-      if (!sameStat(source.stat, this.#stat)) {
+      if (!sameStat(source.stat, this.stat)) {
         throw new ChangedError(`'${this.name}' changed while it was compared`, {
           file: this.name,
           hint: 'wait until nothing writes the file, then run the command again',
@@ -172,6 +173,29 @@ async function readWorkFile(
   }
 }
 
+/** A work file that changed; what it became if it may not be read; null if it is gone by now. */
+async function openChanged(
+  file: string,
+  name: string,
+  context: OpContext,
+): Promise<
+  { source: WorkSource; layout: FileLayout; sha256: string } | NonNullable<WorkState['odd']> | null
+> {
+  try {
+    const opened = await readWorkFile(file, name, context);
+    return { ...opened, sha256: await hashFile(file, context.signal) };
+  } catch (error) {
+    if (isDenied(error)) return UNREADABLE;
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/** What stands for a file that is no plain one: it equals no other, and has no tensors. */
+function oddFile(became: Oddity): DiffFile {
+  return { size: null, sha256: became, mode: 0, became, tensors: async () => [] };
+}
+
 /** Tracked files as they are in the work tree; unchanged ones are taken from the packs. */
 async function workSide(
   repo: LineAccess,
@@ -181,22 +205,30 @@ async function workSide(
 ): Promise<DiffSide> {
   const files = new Map<string, DiffFile>();
   const hints: StagedEntry[] = [];
+  const states = new WorkStates(repo, writtenNs, context.signal);
   for (const entry of entries) {
-    const state = await workState(repo, entry, writtenNs, context.signal);
-    if (state === 'deleted') continue;
-    if (state === 'same') {
+    const { status, odd } = await states.of(entry);
+    if (status === 'deleted') continue;
+    if (status === 'same') {
       files.set(entry.path, storedFile(repo, entry));
       hints.push(entry);
       continue;
     }
     const file = repo.layout.workFile(entry.path);
-    const there = await statOrNull(file);
-    if (!there?.isFile) continue;
-    const { source, layout } = await readWorkFile(file, entry.path, context);
+    const changed = odd === null ? await openChanged(file, entry.path, context) : odd;
+    if (changed === null) continue;
+    if ('became' in changed) {
+      // Its tensors are not compared, and count neither as removed nor as equal.
+      context.warn(`'${entry.path}' ${changed.says} now: its content is not compared`);
+      files.set(entry.path, oddFile(changed.became));
+      continue;
+    }
+    const { source, layout, sha256 } = changed;
     files.set(entry.path, {
       size: source.size,
-      sha256: await hashFile(file, context.signal),
-      mode: there.stat.mode & 0o100 ? 0o755 : 0o644,
+      sha256,
+      mode: modeOf(source.stat),
+      became: null,
       tensors: async () => tensorsOfFile(source, layout),
     });
     hints.push({

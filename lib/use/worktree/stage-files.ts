@@ -6,7 +6,6 @@
  */
 
 import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
-import { statOrNull } from '../../base/files/files.js';
 import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segment.js';
 import { portabilityWarnings } from '../../pure/paths/portable-names.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
@@ -19,11 +18,14 @@ import {
   type Staging,
 } from '../../storage/repo/staging/staging.js';
 import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
+import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { checkLive } from '../history/commit/check-live.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
-import { selectFiles, selectTracked } from './work-tree.js';
+import { modeOf, WorkStates } from './changes.js';
+import { lookAtWork } from './work-file.js';
+import { type Selection, selectFiles, selectTracked } from './work-tree.js';
 
 /** Which files, and how they are stored. */
 export interface StageOptions {
@@ -35,6 +37,8 @@ export interface StageOptions {
   step?: number;
   /** Adds ignored files that are named explicitly. */
   force?: boolean;
+  /** Reads through symbolic links: what they lead to is stored as a regular file. */
+  follow?: boolean;
   /** `paths` are tracked files, as paths of the version (`commit --all`). */
   update?: boolean;
   /** Reads every file, whatever its size and times say. */
@@ -93,6 +97,7 @@ async function planStage(
     : await selectFiles(repo.layout, context.cwd, options.paths, {
         tracked,
         ...(options.force ? { force: true } : {}),
+        ...(options.follow ? { follow: true } : {}),
         ...(context.signal ? { signal: context.signal } : {}),
       });
   const plan: StagePlan = {
@@ -103,9 +108,11 @@ async function planStage(
     known: own,
     totalBytes: 0,
     named: options.update ? new Set() : selection.named,
-    failures: [],
+    failures: [...selection.failures],
   };
   for (const warning of selection.warnings) context.warn(warning);
+  await warnOfOdd(repo, { staging, writtenNs }, selection, context);
+  const guard = new LinkGuard(repo.layout.workTree);
   for (const path of selection.files) {
     const owner = staging.ownerOf(path);
     if (owner !== null && owner !== line.model) {
@@ -114,15 +121,17 @@ async function planStage(
       continue;
     }
     if (options.update && !own.has(path)) continue;
-    const there = await statOrNull(repo.layout.workFile(path));
-    if (there === null) continue;
+    const there = await lookAtWork(repo.layout, guard, path);
+    const behind = there.kind === 'odd' && options.follow ? there.behind : null;
+    const stat = there.kind === 'file' ? there.stat : behind;
+    if (stat === null) continue; // gone, or changed into something odd, since it was selected
     const entry = staging.entry(path);
     const isKnown = !options.rehash && options.step === undefined;
-    if (entry && isKnown && isClean(entry, there.stat, writtenNs)) {
+    if (entry && isKnown && isClean(entry, stat, writtenNs)) {
       plan.unchanged.push(entry);
     } else {
       plan.changed.push(path);
-      plan.totalBytes += there.stat.size;
+      plan.totalBytes += stat.size;
     }
   }
   const added = plan.changed.filter((path) => !own.has(path));
@@ -130,6 +139,28 @@ async function planStage(
     context.warn(warning);
   }
   return plan;
+}
+
+/**
+ * Says which tracked files stay as they were added, since something odd stands in their place. A link
+ * whose file has the staged content is not odd: `add --follow` staged it.
+ */
+async function warnOfOdd(
+  repo: LineAccess,
+  { staging, writtenNs }: StagingOnDisk,
+  { odd }: Selection,
+  context: OpContext,
+): Promise<void> {
+  const states = new WorkStates(repo, writtenNs, context.signal);
+  for (const { path, says } of odd) {
+    const entry = staging.entry(path);
+    if (entry !== null && (await states.of(entry)).status === 'same') continue;
+    const isLink = says.includes('symbolic link');
+    const remedy = isLink ? "'dlv add --follow' reads through it, " : '';
+    context.warn(
+      `'${path}' ${says} now: it stays as it was added last (${remedy}'dlv rm --cached' takes it out)`,
+    );
+  }
 }
 
 export interface Stored extends BatchResult {
@@ -205,7 +236,7 @@ export async function applyChanges(
 function entryOf(result: Stored, options: StageOptions): StagedEntry {
   return {
     path: result.path,
-    mode: result.stat.mode & 0o100 ? 0o755 : 0o644,
+    mode: modeOf(result.stat),
     size: result.size,
     sha256: result.sha256,
     gitSha1: result.gitSha1,

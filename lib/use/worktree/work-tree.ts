@@ -1,28 +1,34 @@
 /**
  * The files of the work tree that a command means: paths, folders and globs → paths of versions.
  *
- * Walks folders with the ignore rules, follows no symbolic link, and lists tracked files that are
- * gone, so that `add <folder>` and `status` see deletions.
+ * Walks folders with the ignore rules, follows a symbolic link only if asked to, and lists tracked
+ * files that are gone, so that `add <folder>` sees deletions. Nothing odd is taken for a deletion.
  */
 import nodePath from 'node:path';
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import { IoError, NotFoundError, UsageError } from '../../base/errors.js';
-import { listEntries, statOrNull } from '../../base/files/files.js';
+import { DlvError, NotFoundError, UsageError } from '../../base/errors.js';
+import { statOrNull } from '../../base/files/files.js';
 import { isGlob } from '../../pure/paths/glob.js';
-import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
-import { holdsRepository, type Layout } from '../../storage/repo/layout.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
+import type { Layout } from '../../storage/repo/layout.js';
 import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
 import { LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
+import { LinkFollower } from './follow-links.js';
 import { PathInput } from './path-input.js';
+import { foldersOf, NestedRepositories, type WalkOptions, walkFiles } from './walk-files.js';
+import { isDenied, lookAtWork } from './work-file.js';
 
 /** What a selection of the work tree gave. Paths are those of versions, in order. */
 export interface Selection {
-  /** Regular files that exist. */
+  /** Files that exist: regular ones, or with `follow` links to such. */
   files: string[];
   /** Those of them that were named themselves, not found in a folder or by a glob. */
   named: Set<string>;
   /** Tracked paths that the selection covers and that do not exist. */
   missing: string[];
+  /** Tracked paths that the selection covers and that are no plain files now. */
+  odd: { path: string; says: string }[];
+  /** Paths that were named and are no plain files: an error, but no reason to drop the others. */
+  failures: { path: string; error: unknown }[];
   /** Sentences about what was left out. */
   warnings: string[];
 }
@@ -32,109 +38,9 @@ export interface SelectOptions {
   tracked: ReadonlySet<string>;
   /** Takes ignored files that are named explicitly. */
   force?: boolean;
+  /** Reads through symbolic links, also out of the work tree. */
+  follow?: boolean;
   signal?: AbortSignal;
-}
-
-export interface WalkOptions extends SelectOptions {
-  warn?: (message: string) => void;
-  /** Says whether to go into a folder; default: into all. */
-  enter?: (folder: string) => boolean;
-}
-
-/** Every file below `folder` ('' is the work tree) that is tracked or, unless forced, not ignored. */
-export async function* walkFiles(
-  layout: Layout,
-  folder: string,
-  options: WalkOptions,
-): AsyncGenerator<string> {
-  const rules = new IgnoreRules(layout, options.warn);
-  const trackedFolders = foldersOf(options.tracked);
-  const nested = new NestedRepositories(layout);
-  const queue = [folder];
-  for (let dir = queue.pop(); dir !== undefined; dir = queue.pop()) {
-    throwIfAborted(options.signal);
-    let entries: Awaited<ReturnType<typeof listEntries>>;
-    try {
-      entries = await listEntries(dir === '' ? layout.workTree : layout.workFile(dir));
-    } catch (error) {
-      if (!isDenied(error) || dir === '' || trackedFolders.has(dir)) throw error;
-      options.warn?.(`'${dir}' is left out: it may not be read`);
-      continue;
-    }
-    for (const entry of entries) {
-      const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
-      const isFolder = entry.isDirectory();
-      if (isFolder && options.enter?.(path) === false) continue;
-      const known = isFolder ? trackedFolders.has(path) : options.tracked.has(path);
-      if (!known && (await rules.isIgnored(path, isFolder, options.force))) continue;
-      if (!known && (await nested.around(path, isFolder)) !== null) continue;
-      if (isFolder) queue.push(path);
-      else if (entry.isFile()) {
-        const problem = pathProblem(path) ?? (await nameProblem(layout, path));
-        if (problem === null) yield path;
-        else options.warn?.(`'${path}' is left out: ${problem}`);
-      } else if (!known) {
-        const what = entry.isSymbolicLink() ? 'it is a symbolic link' : 'it is not a regular file';
-        options.warn?.(`'${path}' is left out: ${what}`);
-      }
-    }
-  }
-}
-
-/**
- * Repositories inside the work tree: each looks after its own files, so that none of these counts as
- * a file of the outer one unless it was tracked before.
- */
-class NestedRepositories {
-  readonly #layout: Layout;
-  /** By folder: the repository that it is or lies in, or null. */
-  readonly #known = new Map<string, string | null>([['', null]]);
-
-  constructor(layout: Layout) {
-    this.#layout = layout;
-  }
-
-  /** The folder of the repository that a path lies in, or is if it is a folder; null for the outer. */
-  async around(path: string, isFolder: boolean): Promise<string | null> {
-    const folder = isFolder ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')));
-    const known = this.#known.get(folder);
-    if (known !== undefined) return known;
-    const above = await this.around(folder, false);
-    const found = above ?? ((await isRepository(this.#layout.workFile(folder))) ? folder : null);
-    this.#known.set(folder, found);
-    return found;
-  }
-}
-
-/** True if the system refuses to let this user look. */
-function isDenied(error: unknown): boolean {
-  const errno = error instanceof IoError ? error.data.errno : null;
-  return errno === 'EACCES' || errno === 'EPERM';
-}
-
-/** True if `folder` is the work tree of a repository; a folder that may not be entered is none. */
-async function isRepository(folder: string): Promise<boolean> {
-  try {
-    return await holdsRepository(folder);
-  } catch (error) {
-    if (isDenied(error)) return false;
-    throw error;
-  }
-}
-
-/** What is wrong with a name that was listed: bytes that are no UTF-8 are shown as U+FFFD. */
-async function nameProblem(layout: Layout, path: string): Promise<string | null> {
-  if (!path.includes('\uFFFD')) return null;
-  return (await statOrNull(layout.workFile(path))) === null ? 'its name is no valid UTF-8' : null;
-}
-
-function foldersOf(paths: ReadonlySet<string>): Set<string> {
-  const folders = new Set<string>();
-  for (const path of paths) {
-    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
-      folders.add(path.slice(0, at));
-  }
-  return folders;
 }
 
 /**
@@ -148,128 +54,183 @@ export async function selectFiles(
   inputs: readonly string[],
   options: SelectOptions,
 ): Promise<Selection> {
-  const files = new Set<string>();
-  const missing = new Set<string>();
-  const named = new Set<string>();
-  const warnings = new Set<string>();
-  const warn = (message: string) => {
-    warnings.add(message);
-  };
-  const rules = new IgnoreRules(layout, warn);
-  const guard = new LinkGuard(layout.workTree);
-  const nested = new NestedRepositories(layout);
-  const trackedFolders = foldersOf(options.tracked);
-  const isTracked = (path: string): boolean =>
-    options.tracked.has(path) || trackedFolders.has(path);
-  const coverTracked = (folder: string): boolean => {
-    let any = false;
-    for (const path of options.tracked) {
-      if (folder !== '' && path !== folder && !path.startsWith(`${folder}/`)) continue;
-      any = true;
-      if (!files.has(path)) missing.add(path);
+  const selector = new Selector(layout, cwd, options);
+  for (const input of inputs) await selector.add(input);
+  return selector.finish();
+}
+
+class Selector {
+  readonly #layout: Layout;
+  readonly #cwd: string;
+  readonly #options: SelectOptions;
+  readonly #files = new Set<string>();
+  readonly #missing = new Set<string>();
+  readonly #named = new Set<string>();
+  readonly #warnings = new Set<string>();
+  readonly #failures: Selection['failures'] = [];
+  readonly #guard: LinkGuard;
+  readonly #rules: IgnoreRules;
+  readonly #nested: NestedRepositories;
+  readonly #follower: LinkFollower | null;
+  readonly #trackedFolders: ReadonlySet<string>;
+
+  constructor(layout: Layout, cwd: string, options: SelectOptions) {
+    this.#layout = layout;
+    this.#cwd = cwd;
+    this.#options = options;
+    this.#guard = new LinkGuard(layout.workTree);
+    this.#rules = new IgnoreRules(layout, (message) => this.#warnings.add(message));
+    this.#nested = new NestedRepositories(layout);
+    this.#follower = options.follow ? new LinkFollower(layout) : null;
+    this.#trackedFolders = foldersOf(options.tracked);
+  }
+
+  /** Takes what one word means. What is odd there is a failure of its own; a mistyped word throws. */
+  async add(input: string): Promise<void> {
+    const place = nodePath.resolve(this.#cwd, input);
+    const isNothing = (await statOrNull(place).catch(() => undefined)) === null;
+    if (isNothing && isGlob(input)) {
+      await this.#addGlob(new PathInput(this.#layout, this.#cwd, input));
+      return;
     }
-    return any;
-  };
-  for (const input of inputs) {
-    const there = await statOrNull(nodePath.resolve(cwd, input));
-    if (there === null && isGlob(input)) {
-      await addGlob(new PathInput(layout, cwd, input));
-      continue;
-    }
-    const path = toVersionPath(layout, cwd, input);
-    if (path !== '') await guard.check(path);
-    const inner = await nested.around(path, there?.isDirectory === true);
-    if (there === null || (!there.isFile && !there.isDirectory)) {
-      if (there === null && coverTracked(path)) continue;
-      throw there === null
-        ? notFound(input)
-        : new UsageError(
-            `'${input}' is ${there.isSymlink ? 'a symbolic link' : 'not a regular file'}`,
-            {
-              path: input,
-              hint: there.isSymlink
-                ? 'dlv follows no symbolic links: add the file that it leads to'
-                : 'dlv versions regular files',
-            },
-          );
-    }
-    if (inner !== null && !isTracked(path)) throw inNested(input, inner);
-    if (there.isDirectory) {
-      const walk = { ...options, force: false, warn };
-      for await (const file of walkFiles(layout, path, walk)) files.add(file);
-      coverTracked(path);
-    } else {
-      if (!options.tracked.has(path) && !options.force && (await isIgnored(rules, path))) {
-        throw new UsageError(`'${input}' is ignored by a .dlvignore file`, {
-          path: input,
-          hint: 'use --force to add it all the same',
-        });
-      }
-      files.add(path);
-      named.add(path);
+    const path = toVersionPath(this.#layout, this.#cwd, input);
+    try {
+      await this.#addPath(input, path);
+    } catch (error) {
+      const isOdd = isDenied(error) || (error instanceof DlvError && error.data.path === path);
+      if (!isOdd || (error as DlvError).code === 'DLV_NOT_FOUND') throw error;
+      this.#failures.push({ path, error });
     }
   }
 
+  async #addPath(input: string, path: string): Promise<void> {
+    const kind = await this.#kindOf(input, path);
+    const inner = await this.#nested.around(path, kind === 'folder');
+    if (kind === null) {
+      if (this.#coverTracked(path)) return;
+      throw notFound(input);
+    }
+    const isTracked = this.#options.tracked.has(path) || this.#trackedFolders.has(path);
+    if (inner !== null && !isTracked) throw inNested(input, inner);
+    if (kind === 'folder') {
+      for await (const file of walkFiles(this.#layout, path, this.#walk())) this.#files.add(file);
+      this.#coverTracked(path);
+      return;
+    }
+    const isKnown = this.#options.tracked.has(path) || this.#options.force;
+    if (!isKnown && (await isIgnored(this.#rules, path))) {
+      throw new UsageError(`'${input}' is ignored by a .dlvignore file`, {
+        hint: 'use --force to add it all the same',
+      });
+    }
+    this.#files.add(path);
+    this.#named.add(path);
+  }
+
+  /** What stands at a path that was named; null for nothing. @throws {UsageError} for what is odd. */
+  async #kindOf(input: string, path: string): Promise<'file' | 'folder' | null> {
+    const below = path === '' ? null : await this.#guard.findLink(path);
+    if (below !== null && this.#follower === null) await this.#guard.check(path);
+    const there = await statOrNull(this.#layout.workFile(path));
+    if (there === null) return null;
+    if (this.#follower !== null && (there.isSymlink || below !== null)) {
+      const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+      const target = await this.#follower.target(path, await this.#follower.chainOf(folder));
+      if (target.kind !== 'none') return target.kind;
+      throw new UsageError(`cannot add '${input}': ${target.why}`, { path });
+    }
+    if (there.isFile) return 'file';
+    if (there.isDirectory) return 'folder';
+    throw there.isSymlink
+      ? new UsageError(`'${input}' is a symbolic link`, {
+          path,
+          hint: "'dlv add --follow' stores the file that it leads to",
+        })
+      : new UsageError(`'${input}' is not a regular file`, {
+          path,
+          hint: 'dlv versions regular files',
+        });
+  }
+
+  #walk(): WalkOptions {
+    const { tracked, follow, signal } = this.#options;
+    return {
+      tracked,
+      warn: (message) => this.#warnings.add(message),
+      ...(follow ? { follow } : {}),
+      ...(signal ? { signal } : {}),
+    };
+  }
+
+  /** Notes tracked files at or below a path that were not found. @returns whether there are any. */
+  #coverTracked(folder: string): boolean {
+    let any = false;
+    for (const path of this.#options.tracked) {
+      if (folder !== '' && path !== folder && !path.startsWith(`${folder}/`)) continue;
+      any = true;
+      if (!this.#files.has(path)) this.#missing.add(path);
+    }
+    return any;
+  }
+
   /** Files that are there and match, and tracked ones that are gone, as for a folder. */
-  async function addGlob(input: PathInput): Promise<void> {
+  async #addGlob(input: PathInput): Promise<void> {
     let taken = 0;
-    const walk: WalkOptions = { ...options, warn, enter: (folder) => input.mayMatchBelow(folder) };
-    for await (const path of walkFiles(layout, '', walk)) {
+    const walk: WalkOptions = {
+      ...this.#walk(),
+      ...(this.#options.force ? { force: true } : {}),
+      enter: (folder) => input.mayMatchBelow(folder),
+    };
+    for await (const path of walkFiles(this.#layout, '', walk)) {
       if (input.findByGlob(path) === null) continue;
-      files.add(path);
+      this.#files.add(path);
       taken++;
     }
-    for (const path of input.select(options.tracked).keys()) {
-      if (!files.has(path)) missing.add(path);
+    for (const path of input.select(this.#options.tracked).keys()) {
+      if (!this.#files.has(path)) this.#missing.add(path);
       taken++;
     }
     if (taken === 0) throw notFound(input.text);
   }
 
-  for (const path of missing) {
-    if (files.has(path)) missing.delete(path);
-    else {
-      const found = await lookAt(layout, guard, path);
-      if (found !== 'gone') missing.delete(path);
-      if (found !== 'gone' && found !== 'file') warn(staysStaged(path, found));
-    }
+  async finish(): Promise<Selection> {
+    const candidates = [...this.#missing].filter((path) => !this.#files.has(path));
+    const { missing, odd } = await sortOut(this.#layout, candidates, this.#options.follow === true);
+    return {
+      files: [...this.#files].sort(comparePaths),
+      named: this.#named,
+      missing: missing.sort(comparePaths),
+      odd,
+      failures: this.#failures,
+      warnings: [...this.#warnings],
+    };
   }
-  return {
-    files: [...files].sort(comparePaths),
-    named,
-    missing: [...missing].sort(comparePaths),
-    warnings: [...warnings],
-  };
 }
 
-/** What stands where a tracked file was: itself, nothing (or a folder), or what it became. */
-async function lookAt(layout: Layout, guard: LinkGuard, path: string): Promise<string> {
-  const blocking = await guard.findLink(path);
-  if (blocking !== null) {
-    const above = await statOrNull(layout.workFile(blocking));
-    return above?.isSymlink ? `lies below a symbolic link, '${blocking}'` : 'gone';
+/**
+ * Tells tracked paths that are gone from those that became something odd.
+ * @param follow  a file that is gone from behind a link to a folder counts as gone.
+ */
+async function sortOut(
+  layout: Layout,
+  paths: readonly string[],
+  follow: boolean,
+): Promise<Pick<Selection, 'files' | 'missing' | 'odd'>> {
+  const guard = new LinkGuard(layout.workTree);
+  const sorted: Pick<Selection, 'files' | 'missing' | 'odd'> = { files: [], missing: [], odd: [] };
+  for (const path of paths) {
+    const found = await lookAtWork(layout, guard, path);
+    if (found.kind === 'file') sorted.files.push(path);
+    else if (found.kind === 'gone' || (follow && found.isGoneBehind)) sorted.missing.push(path);
+    else sorted.odd.push({ path, says: found.says });
   }
-  const there = await statOrNull(layout.workFile(path));
-  if (there === null || there.isDirectory) return 'gone';
-  if (there.isFile) return 'file';
-  return there.isSymlink ? 'is a symbolic link' : 'is not a regular file';
-}
-
-function staysStaged(path: string, what: string): string {
-  return `'${path}' ${what} now: it stays as it was added last ('dlv rm --cached' takes it out)`;
+  return sorted;
 }
 
 /** The tracked files among `paths`, as they are in the work tree; none is an error by itself. */
 export async function selectTracked(layout: Layout, paths: readonly string[]): Promise<Selection> {
-  const guard = new LinkGuard(layout.workTree);
-  const selection: Selection = { files: [], named: new Set(), missing: [], warnings: [] };
-  for (const path of paths) {
-    const found = await lookAt(layout, guard, path);
-    if (found === 'file') selection.files.push(path);
-    else if (found === 'gone') selection.missing.push(path);
-    else selection.warnings.push(staysStaged(path, found));
-  }
-  return selection;
+  const sorted = await sortOut(layout, paths, false);
+  return { ...sorted, named: new Set(), failures: [], warnings: [] };
 }
 
 /** True if the file or a folder above it is ignored. */
@@ -282,7 +243,6 @@ async function isIgnored(rules: IgnoreRules, path: string): Promise<boolean> {
 
 function inNested(input: string, repository: string): UsageError {
   return new UsageError(`'${input}' lies in a repository of its own, '${repository}'`, {
-    path: input,
     hint: `add it there: 'dlv -C ${repository} add …'`,
   });
 }
