@@ -54,10 +54,27 @@ export const VERBS: readonly Verb[] = [
     prepare: (dir) => setting(dir, '1'),
     landed: ['DLV_CONFLICT'],
   },
+  { name: 'commit --amend', argv: ['commit', '--amend', '-a', '-m', 'other'] },
+  {
+    name: 'commit of a new model',
+    argv: ['commit', '--model', 'o', '-m', 'first'],
+    prepare: async (dir) => {
+      await fs.writeFile(path.join(dir, 'other.txt'), 'other\n');
+      await must(['add', '--model', 'o', 'other.txt'], dir);
+    },
+    landed: ['DLV_CONFLICT'],
+  },
   { name: 'tag', argv: ['tag', 'v3'], landed: ['DLV_EXISTS'] },
   { name: 'tag -d', argv: ['tag', '-d', 'first'], landed: ['DLV_NOT_FOUND'] },
+  { name: 'tag -f', argv: ['tag', '-f', 'first', 'topic'] },
+  { name: 'tag --exact', argv: ['tag', '--exact', 'kept'] },
   { name: 'branch', argv: ['branch', 'a/deep/name'], landed: ['DLV_EXISTS'] },
   { name: 'branch -m', argv: ['branch', '-m', 'trunk'], landed: ['DLV_EXISTS', 'DLV_NOT_FOUND'] },
+  {
+    name: 'branch -m of another',
+    argv: ['branch', '-m', 'topic', 'a/deep/name'],
+    landed: ['DLV_EXISTS', 'DLV_NOT_FOUND'],
+  },
   { name: 'branch -d', argv: ['branch', '-d', 'topic'], landed: ['DLV_NOT_FOUND'] },
   { name: 'switch -c', argv: ['switch', '-c', 'trial'], landed: ['DLV_EXISTS'] },
   {
@@ -65,6 +82,7 @@ export const VERBS: readonly Verb[] = [
     argv: ['switch', 'topic'],
     prepare: (dir) => must(['reset', '--hard'], dir),
   },
+  { name: 'switch to a model', argv: ['switch', 'n'] },
   { name: 'copy', argv: ['copy', 'HEAD', 'o'], landed: ['DLV_EXISTS'] },
   {
     name: 'copy --checkout',
@@ -72,9 +90,16 @@ export const VERBS: readonly Verb[] = [
     landed: ['DLV_EXISTS'],
   },
   { name: 'reset', argv: ['reset', 'topic'] },
+  { name: 'reset --soft', argv: ['reset', '--soft', 'm@1'] },
+  {
+    name: 'reset of HEAD alone',
+    argv: ['reset', 'm@1'],
+    prepare: (dir) => must(['checkout', 'm@2', '--force'], dir),
+  },
   { name: 'reset --hard', argv: ['reset', '--hard', 'm@1'] },
   { name: 'rm', argv: ['rm', '-f', 'notes.txt'], landed: ['DLV_NOT_FOUND'] },
   { name: 'restore', argv: ['restore', '.'] },
+  { name: 'restore --staged', argv: ['restore', '--staged', '.'] },
   { name: 'restore --source', argv: ['restore', '--source', 'm@1', '.'] },
   { name: 'checkout', argv: ['checkout', 'm@1', '--force'] },
   { name: 'checkout --out', argv: ['checkout', 'HEAD', '--out', 'out', '--force'] },

@@ -233,12 +233,17 @@ const COPY_BYTES = 4 * 1024 * 1024;
 const LINE_FEED = 0x0a;
 
 /**
- * Appends lines to a file, which is made if it is not there; not synced. A last line that was torn is
- * ended first. A file that has other names (hard links) is replaced by a copy of its own, since the
- * other names may be anybody's.
+ * Appends lines to a file, which is made if it is not there. A last line that was torn is ended first.
+ * A file that has other names (hard links) is replaced by a copy of its own, since the other names may
+ * be anybody's.
+ * @param how.sync  puts the lines, and the name of the file, on the disk before this returns.
  * @returns the size of the file before.
  */
-export async function appendLines(file: string, lines: string): Promise<number> {
+export async function appendLines(
+  file: string,
+  lines: string,
+  how: { sync?: boolean } = {},
+): Promise<number> {
   try {
     let handle = await io.open(file, 'a+');
     try {
@@ -252,6 +257,8 @@ export async function appendLines(file: string, lines: string): Promise<number> 
       if (size > 0) await handle.read(tail, 0, 1, size - 1);
       let rest: Uint8Array = Buffer.from((tail[0] === LINE_FEED ? '' : '\n') + lines);
       while (rest.length > 0) rest = rest.subarray(await io.write(handle, rest));
+      if (how.sync) await io.fsync(handle);
+      if (how.sync) await syncDirectory(path.dirname(file));
       return size;
     } finally {
       await handle.close();

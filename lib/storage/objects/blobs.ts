@@ -5,7 +5,7 @@
  */
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { CorruptError, NotFoundError } from '../../base/errors.js';
+import { CorruptError, isUnreadable, NotFoundError } from '../../base/errors.js';
 import { BLOB_CACHE_BYTES } from '../../base/limits.js';
 import { decodeBlob } from '../../pure/codec/blob-coder.js';
 import type { BlobRecord } from '../store/types.js';
@@ -61,7 +61,15 @@ export class Blobs {
 
   /** A blob that is kept, with no base to go on to, or a record. */
   async #find(id: Id): Promise<DecodedBlob | BlobRecord | null> {
-    return this.#cache.get(id) ?? this.#records.readBlob(id);
+    const kept = this.#cache.get(id);
+    if (kept !== undefined) return kept;
+    try {
+      return await this.#records.readBlob(id);
+    } catch (error) {
+      // The store names a file and an offset; which object is broken, only its caller knows.
+      if (isUnreadable(error)) error.data.id ??= id;
+      throw error;
+    }
   }
 
   async #decode(record: BlobRecord, base: DecodedBlob | null): Promise<DecodedBlob> {

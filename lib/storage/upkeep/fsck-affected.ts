@@ -46,8 +46,8 @@ class Search {
   #add(finding: Finding, affected: Affected): void {
     const { problem } = finding;
     const { affects } = problem;
-    const last = affects.at(-1);
-    if (last?.version === affected.version && last.path === affected.path) return;
+    const { version, path } = affected;
+    if (affects.some((known) => known.version === version && known.path === path)) return;
     problem.affectedFiles++;
     if (affects.length < AFFECTED_MAX) affects.push(affected);
   }

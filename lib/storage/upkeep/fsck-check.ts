@@ -1,7 +1,7 @@
 /** What fsck looks at in a repository that opens: its pack sets and the objects that it needs. */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, isId } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
@@ -27,6 +27,7 @@ import {
 import type { CheckedState } from './fsck-state.js';
 import { unlistedSets } from './leftovers.js';
 import { type BrokenLink, findReachable, type Reachable } from './reachable.js';
+import type { Suspect } from './wrong-records.js';
 
 /** What fsck is handed of a repository. */
 export interface CheckedRepository extends ReadAccess, SettingAccess {
@@ -150,10 +151,12 @@ export class Check {
       ...abort,
     });
     const onBytes = (count: number) => this.#options.onBytes?.(count);
+    const onSuspect = (suspect: Suspect) => this.#options.onSuspect?.(suspect);
+    const how = { onBytes, onSuspect, ...abort };
     this.#options.onStart?.('checking objects', this.#checked.packBytes);
     await this.#forgetHidden();
-    await checkBlobs(this.#repo, reachable.blobs, this.#findings, { onBytes, ...abort });
-    await checkExtents(this.#repo, reachable.extents, this.#findings, { onBytes, ...abort });
+    await checkBlobs(this.#repo, reachable.blobs, this.#findings, how);
+    await checkExtents(this.#repo, reachable.extents, this.#findings, how);
     for (const link of broken) this.#addBroken(link);
     this.#addLostRefs();
     this.#checked.versions = reachable.versions.size;
@@ -226,6 +229,7 @@ export class Check {
     if (link.version !== null && findings.of(link.version) !== undefined) return;
     const finding = findings.add(
       problemOf(link.what, 'object', null, link.message, remedyOf(link.what, null)),
+      isId(link.name) ? [link.name] : [],
     );
     finding.problem.affects.push({ version: link.version, path: link.path });
     finding.problem.affectedFiles = 1;

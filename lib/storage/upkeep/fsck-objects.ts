@@ -17,10 +17,13 @@ import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
 import { storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './fsck-report.js';
+import type { Suspect } from './wrong-records.js';
 
 export interface ObjectCheckOptions {
   /** Called with stored bytes that were checked. */
   onBytes(count: number): void;
+  /** Called for each object that is here and does not give what its id says. */
+  onSuspect?(suspect: Suspect): void;
   signal?: AbortSignal;
 }
 
@@ -49,18 +52,20 @@ export async function checkBlobs(
       await repo.blobs.readBlob(id, kind);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      await addBlobFailure(repo, findings, id, kind, error);
+      const found = await addBlobFailure(repo, findings, id, kind, error);
+      if (found !== null) options.onSuspect?.({ id: found, segment: null });
     }
   }
 }
 
+/** @returns the blob that is damaged, if it is here and no finding knew it. */
 async function addBlobFailure(
   repo: ObjectAccess,
   findings: Findings,
   id: Id,
   kind: BlobKind,
   error: DlvError,
-): Promise<void> {
+): Promise<Id | null> {
   const broken = objectOf(error, id);
   let known = findings.of(broken);
   const met = new Set<Id>();
@@ -71,20 +76,21 @@ async function addBlobFailure(
   }
   if (known !== undefined) {
     known.objects.add(id);
-    return;
+    return null;
   }
   const entry = await repo.store.findBlob(broken);
   if (entry === null) {
     const message = `blob ${broken} is missing`;
     const remedy = remedyOf('missing', kind);
     findings.add(problemOf('missing', 'object', null, message, remedy), [broken, id]);
-    return;
+    return null;
   }
   const file = packName(entry.set, 'blob');
   const fault = objectFault(error) ?? 'damaged';
   const problem = problemOf(fault, 'object', file, error.message, remedyOf(fault, kind));
   const place = { offset: entry.offset, object: broken, segment: null };
   findings.addPlace(problem, place).objects.add(id);
+  return fault === 'damaged' ? broken : null;
 }
 
 function keyOf(id: Id, segment: number): string {
@@ -222,6 +228,7 @@ class ExtentCheck {
     const file = entry === null ? null : packName(entry.set, 'hi');
     const fault = objectFault(error) ?? 'damaged';
     const problem = problemOf(fault, 'object', file, error.message, remedyOf(fault, null));
+    if (fault === 'damaged') this.#options.onSuspect?.({ id: broken, segment });
     const place = { offset: entry?.offset ?? null, object: broken, segment };
     this.#findings.addPlace(problem, place).objects.add(id);
   }

@@ -7,6 +7,7 @@
  */
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import type { ObjectFault } from '../../base/errors.js';
+import type { Suspect } from './wrong-records.js';
 
 /** What fsck is asked. */
 export interface FsckOptions {
@@ -14,6 +15,8 @@ export interface FsckOptions {
   files?: boolean;
   onStart?(label: string, totalBytes: number): void;
   onBytes?(count: number): void;
+  /** Called for each object that is here and does not give what its id says. */
+  onSuspect?(suspect: Suspect): void;
   signal?: AbortSignal;
 }
 

@@ -13,7 +13,7 @@ import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';
 import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { type Head, readHead } from '../repo/refs/head.js';
-import { DELETED_LOG, readReflog } from '../repo/refs/reflog.js';
+import { DELETED_LOG, listReflogs, NOT_A_VERSION, readReflog } from '../repo/refs/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
 import { Config, readConfigFile } from '../repo/settings/config.js';
 import { Staging } from '../repo/staging/staging.js';
@@ -116,9 +116,10 @@ class StateCheck {
   }
 
   async reflogs(refs: ReadonlyMap<string, Id>): Promise<void> {
-    for (const name of await logNames(this.#layout)) {
+    for (const name of await listReflogs(this.#layout)) {
       this.files++;
-      const { damaged, entries } = await readReflog(this.#layout, name, refs.get(name) ?? null);
+      const current = refs.get(name) ?? NOT_A_VERSION;
+      const { damaged, entries } = await readReflog(this.#layout, name, current);
       const file = this.#layout.nameOf(this.#layout.log(name));
       if (damaged.length > 0) {
         const lines = damaged.slice(0, 10).join(', ') + (damaged.length > 10 ? ', …' : '');
@@ -135,7 +136,7 @@ class StateCheck {
       const last = entries.at(-1);
       // A deletion that was cut short says so in the last line.
       if (last !== undefined && last.after !== null) {
-        // A move that never took effect is no entry: these say that the ref was there.
+        // Even one line says so: that of a new ref is written after the ref.
         const message = `'${name}' is missing, but its reflog says that it was there`;
         this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
       }
@@ -178,19 +179,4 @@ class StateCheck {
 
 function isAbout(name: string): (finding: { problem: { file: string | null } }) => boolean {
   return (finding) => finding.problem.file === name;
-}
-
-/** Names of all reflogs: 'HEAD' and names of refs. */
-export async function logNames(layout: Layout): Promise<string[]> {
-  const names: string[] = [];
-  const walk = async (prefix: string): Promise<void> => {
-    for (const entry of await listDirectory(layout.log(prefix))) {
-      const name = prefix === '' ? entry : `${prefix}/${entry}`;
-      const there = await statOrNull(layout.log(name));
-      if (there?.isDirectory) await walk(name);
-      else if (there?.isFile && !entry.startsWith(TEMPORARY_PREFIX)) names.push(name);
-    }
-  };
-  await walk('');
-  return names.sort();
 }

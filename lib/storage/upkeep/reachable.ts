@@ -24,7 +24,14 @@ import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';
-import { type ReflogEntry, readDeletedReflogs, readReflog } from '../repo/refs/reflog.js';
+import {
+  DELETED_LOG,
+  listReflogs,
+  NOT_A_VERSION,
+  type ReflogEntry,
+  readDeletedReflogs,
+  readReflog,
+} from '../repo/refs/reflog.js';
 import { listNotedVersions, readEachRef, readNotes } from '../repo/refs/refs.js';
 import type { Staging } from '../repo/staging/staging.js';
 import type { FileEntry } from '../repo/version/file-page.js';
@@ -98,9 +105,6 @@ export async function findReachable(
   return walk.found;
 }
 
-/** Tells readReflog that nothing is known of where a ref points: it then leaves no move out. */
-const NOT_A_VERSION = '0'.repeat(64) as Id;
-
 /** Versions that refs, HEAD, reflogs and notes name. */
 async function rootsOf(
   repo: ObjectAccess & NoteReader,
@@ -136,9 +140,11 @@ async function rootsOf(
     const head = await readHead(layout);
     if (head.kind === 'detached') roots.add(head.id);
   });
-  const logs = ['HEAD'];
+  const logs = new Set(await listReflogs(layout)).add('HEAD');
+  logs.delete(DELETED_LOG);
+  const present = new Set(['HEAD']);
   for await (const { name, parse } of readEachRef(layout)) {
-    logs.push(name);
+    present.add(name);
     await tryRead(name, async () => {
       roots.add(parse());
     });
@@ -159,6 +165,11 @@ async function rootsOf(
         });
       }
       await addMoves(log.entries);
+      // The ref of a log that ends at a version was lost: fsck says so, and nothing of it goes until then.
+      const last = log.entries.at(-1)?.after ?? null;
+      if (!present.has(name) && last !== null && (await repo.store.findBlob(last)) !== null) {
+        roots.add(last);
+      }
     },
     options.signal,
   );

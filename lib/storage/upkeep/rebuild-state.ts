@@ -26,6 +26,8 @@ import { parseRefName } from '../repo/refs/ref-name.js';
 import {
   appendReflog,
   DELETED_LOG,
+  listReflogs,
+  NOT_A_VERSION,
   parseReflogLine,
   type ReflogEntry,
   readReflog,
@@ -39,7 +41,6 @@ import {
   readNotes,
   readRef,
 } from '../repo/refs/refs.js';
-import { logNames } from './fsck-state.js';
 import { keepAside } from './keep-aside.js';
 import type { RebuildReport } from './rebuild.js';
 
@@ -86,7 +87,7 @@ export async function rebuildRefs(
 ): Promise<void> {
   const { layout } = repo;
   const names = new Set(await listRefNames(layout));
-  for (const name of await logNames(layout)) if (parseRefName(name) !== null) names.add(name);
+  for (const name of await listReflogs(layout)) if (parseRefName(name) !== null) names.add(name);
   const found = new Map<string, Id>();
   for (const name of [...names].sort()) {
     if (name.startsWith('refs/notes/')) await rebuildNotes(repo, name, report);
@@ -97,7 +98,7 @@ export async function rebuildRefs(
   }
   await restoreLostNotes(repo, report);
   await rebuildHead(repo, lock, found, report);
-  for (const name of await logNames(layout)) await rebuildReflog(layout, name, report);
+  for (const name of await listReflogs(layout)) await rebuildReflog(layout, name, report);
 }
 
 /** True for a version that is here, also if only a newer dlv can read it. */
@@ -158,9 +159,6 @@ async function rebuildRef(
   }
   return current;
 }
-
-/** Tells readReflog that nothing is known of where a ref points. */
-const NOT_A_VERSION = '0'.repeat(64) as Id;
 
 async function lastReadable(repo: RefRepair, entries: readonly ReflogEntry[]): Promise<Id | null> {
   for (const { after } of entries.toReversed()) {

@@ -28,13 +28,14 @@ import {
   type FileClass,
   isSetId,
   PLANE_CLASSES,
-  type RecordSink,
   type SealedSet,
   type SetId,
   type SetInfo,
 } from '../store/types.js';
 import { salvageSet, scanPacks, scanSet } from '../store/verify.js';
 import { keepAside } from './keep-aside.js';
+import { SalvageSink } from './salvage-sink.js';
+import type { WrongRecords } from './wrong-records.js';
 
 export interface RebuildReport {
   /** What was done, one sentence each. */
@@ -44,6 +45,8 @@ export interface RebuildReport {
 }
 
 export interface RebuildOptions {
+  /** Records that decode to something else than their ids say: left out like damaged ones. */
+  wrong?: WrongRecords;
   signal?: AbortSignal;
 }
 
@@ -55,7 +58,7 @@ export async function rebuildPacks(
 ): Promise<void> {
   const backend = new FolderBackend(layout.dir);
   try {
-    await new PackRebuild(layout, backend, report, options.signal).run();
+    await new PackRebuild(layout, backend, report, options).run();
   } finally {
     await backend.close();
   }
@@ -66,6 +69,7 @@ class PackRebuild {
   readonly #backend: Backend;
   readonly #report: RebuildReport;
   readonly #signal: AbortSignal | undefined;
+  readonly #wrong: WrongRecords;
   /** Sets whose records or sizes are not as they should be. */
   readonly #damaged = new Set<SetId>();
   readonly #writers: RollingWriter[] = [];
@@ -76,12 +80,13 @@ class PackRebuild {
     layout: Layout,
     backend: Backend,
     report: RebuildReport,
-    signal: AbortSignal | undefined,
+    { signal, wrong = new Map() }: RebuildOptions,
   ) {
     this.#layout = layout;
     this.#backend = backend;
     this.#report = report;
     this.#signal = signal;
+    this.#wrong = wrong;
   }
 
   async run(): Promise<void> {
@@ -92,6 +97,8 @@ class PackRebuild {
       if (!(await this.#mendIndex(id))) this.#damaged.add(id);
     }
     const listed = manifest?.sets ?? (await this.#soundSets());
+    // One that is listed no more since it was found to be wrong has gone already.
+    for (const { id } of listed) if (this.#wrong.has(id)) this.#damaged.add(id);
     if (manifest !== null) await this.#findOtherSizes(listed);
     try {
       const salvaged = await this.#salvageAll(listed);
@@ -191,10 +198,12 @@ class PackRebuild {
     const writer = this.#openWriter((sealed) => {
       saved.push(sealed);
     });
-    const counter = new CountingSink(writer);
+    const counter = new SalvageSink(writer, this.#wrong.get(id));
     const problems = await salvageSet(this.#backend, id, counter);
     await writer.flush();
-    const lost = problems.length === 0 ? '' : `; ${problems.length} places are damaged`;
+    const damaged = problems.length === 0 ? '' : `; ${problems.length} places are damaged`;
+    const wrong = counter.left === 0 ? '' : `; ${counter.left} decode to other bytes`;
+    const lost = damaged + wrong;
     const names = saved.map(({ info }) => info.id).join(', ');
     this.#report.done.push(
       saved.length === 0
@@ -277,24 +286,5 @@ class PackRebuild {
       `${lost.length} records are deltas of something that is gone: they serve again ` +
         'once the original files are added again',
     );
-  }
-}
-
-class CountingSink implements RecordSink {
-  records = 0;
-  readonly #sink: RecordSink;
-
-  constructor(sink: RecordSink) {
-    this.#sink = sink;
-  }
-
-  async addBlob(record: Parameters<RecordSink['addBlob']>[0]): Promise<void> {
-    await this.#sink.addBlob({ ...record, payload: new Uint8Array(record.payload) });
-    this.records++;
-  }
-
-  async addSegment(record: Parameters<RecordSink['addSegment']>[0]): Promise<void> {
-    await this.#sink.addSegment(record);
-    this.records++;
   }
 }

@@ -14,9 +14,11 @@ import {
   findBranch,
   knownModels,
   listBranchTips,
+  makeBranch,
   newBranchName,
   noBranch,
   readBranch,
+  wasMadeFor,
 } from '../history/lines/branches.js';
 import { currentLine, needTip } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
@@ -190,11 +192,10 @@ export async function renameBranch(
   await repo.locked(async (lock) => {
     const now = await readHead(repo.layout);
     const { staging } = await readStaging(repo.layout);
-    const name = branchRefName(to.model, to.branch);
-    const isMade =
-      (await readBranch(repo, to)) === tip &&
-      (await lastReason(repo.layout, name, tip)) === why.reason;
-    if (!isMade) await updateRef(lock, name, null, tip, why);
+    const there = await readBranch(repo, to);
+    const isOurs = there === tip && (await wasMadeFor(repo, to, tip, why.reason));
+    if (isOurs) await makeBranch(lock, to, tip, why);
+    else await updateRef(lock, branchRefName(to.model, to.branch), null, tip, why);
     const line = staging.get(to.model);
     if (line?.branch === place.branch) {
       line.branch = to.branch;

@@ -4,21 +4,26 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
-import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
-import { updateRef } from '../../storage/repo/refs/refs.js';
 import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
 import { readGitState } from '../../storage/repo/settings/gitinfo.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
+import type { BlobWriter } from '../../storage/repo/version/blobs.js';
 import type { FilePage } from '../../storage/repo/version/file-page.js';
 import { buildTree } from '../../storage/repo/version/file-tree.js';
 import { type Version, writeVersion } from '../../storage/repo/version/version.js';
 import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
-import { knownModels } from '../history/lines/branches.js';
+import {
+  type BranchName,
+  knownModels,
+  makeBranch,
+  readBranch,
+  wasMadeFor,
+} from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
@@ -57,7 +62,11 @@ export interface CopyResult {
   written: string[];
 }
 
-/** @throws {ExistsError} if there is such a model; {NotFoundError} {ConflictError} {UsageError} */
+/**
+ * Begins a model. A run with `checkout` that was interrupted after it had made the model is finished by
+ * the next one.
+ * @throws {ExistsError} if there is such a model; {NotFoundError} {ConflictError} {UsageError}
+ */
 export async function copy(
   repo: Repository,
   options: CopyOptions,
@@ -66,13 +75,8 @@ export async function copy(
   const source = await resolveId(repo, options.revision);
   const { staging } = await readStaging(repo.layout);
   const model = checkModelName(options.name);
-  if ((await knownModels(repo, staging)).has(model)) {
-    throw new ExistsError(`model '${model}' exists already`, {
-      kind: 'model',
-      name: model,
-      hint: 'choose another name',
-    });
-  }
+  const isKnown = (await knownModels(repo, staging)).has(model);
+  if (isKnown && (!options.checkout || staging.get(model) !== undefined)) throw exists(model);
   const from = await repo.version(source);
   const number = await new Describer(repo).number(source);
   const tree = options.empty ? { files: [], snapshots: [] } : await repo.tree(source);
@@ -80,43 +84,30 @@ export async function copy(
   const into = folderFor(repo, options, tree, staging, context);
   const page = moveInto(tree, into);
   for (const { path } of options.checkout ? page.files : []) staging.checkOwner(model, path);
+  const message = options.message ?? `copy of ${from.model}@${number}`;
+  const why = await moveReason(repo, `copy: from ${options.revision}`);
+  const line = { model, branch: repo.config.get('init.branch') };
+  const wanted: Version = { ...from, parents: [source], model, message };
+  const made = isKnown ? await findMade(repo, line, wanted, page, why.reason) : null;
+  if (isKnown && made === null) throw exists(model);
   const reader = await registerReader(repo.layout, repo.store.generation);
   const session = repo.session();
   try {
-    const message = options.message ?? `copy of ${from.model}@${number}`;
-    const version = await draft(repo, session, { ...from, parents: [source] }, page, context);
-    const id = await writeVersion(
-      { ...version, model, message },
-      { writeBlob: (kind, bytes, base) => session.putBlob(kind, bytes, 1, base ?? null) },
-    );
+    const id = made ?? (await storeVersion(repo, session, wanted, page, context));
     await session.flush();
-    const branch = repo.config.get('init.branch');
-    const why = await moveReason(repo, `copy: from ${options.revision}`);
-    const create = (lock: RepositoryLock): Promise<void> =>
-      updateRef(lock, branchRefName(model, branch), null, id, why);
-    let written: string[] = [];
-    if (options.checkout) {
-      const head = { kind: 'branch', model, branch } as const;
-      const accept = { acceptTier: options.acceptTier === true };
-      const how = {
-        force: false,
-        ...accept,
-        context,
-        reason: why.reason,
-        first: create,
-        keepHead: true,
-      };
-      written = (await checkoutVersion(repo, id, head, how)).written;
-    } else await repo.locked(create);
+    const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, line, id, why);
+    const written = options.checkout
+      ? await placeFiles(repo, id, { line, options, reason: why.reason, create, context })
+      : [];
+    if (!options.checkout) await repo.locked(create);
     return {
       version: id,
-      model,
-      branch,
+      ...line,
       number: 1,
       source: { version: source, model: from.model, number },
       into,
       files: page.files.length,
-      logicalBytes: version.tree.bytes,
+      logicalBytes: page.files.reduce((sum, { size }) => sum + size, 0),
       ...publishedBytes(session),
       written,
     };
@@ -124,6 +115,59 @@ export async function copy(
     await session.abort();
     await reader.close();
   }
+}
+
+function exists(model: string): ExistsError {
+  return new ExistsError(`model '${model}' exists already`, {
+    kind: 'model',
+    name: model,
+    hint: 'choose another name',
+  });
+}
+
+/** The version of a model that an interrupted run of the same command made; null if it is another's. */
+async function findMade(
+  repo: Repository,
+  line: BranchName,
+  wanted: Version,
+  page: FilePage,
+  reason: string,
+): Promise<Id | null> {
+  const tip = await readBranch(repo, line);
+  if (tip === null || !(await wasMadeFor(repo, line, tip, reason))) return null;
+  const { parents, message } = await repo.version(tip);
+  const { files } = await repo.tree(tip);
+  const told = (of: Pick<Version, 'parents' | 'message'>, listed: FilePage['files']): string =>
+    JSON.stringify([of.parents, of.message, listed.map(({ path, sha256 }) => [path, sha256])]);
+  return told({ parents, message }, files) === told(wanted, page.files) ? tip : null;
+}
+
+/** Writes the files of the new model into the work tree; HEAD stays. @returns their paths. */
+async function placeFiles(
+  repo: Repository,
+  id: Id,
+  how: {
+    line: BranchName;
+    options: CopyOptions;
+    reason: string;
+    create(lock: RepositoryLock): Promise<void>;
+    context: OpContext;
+  },
+): Promise<string[]> {
+  const done = await checkoutVersion(
+    repo,
+    id,
+    { kind: 'branch', ...how.line },
+    {
+      force: false,
+      acceptTier: how.options.acceptTier === true,
+      context: how.context,
+      reason: how.reason,
+      first: how.create,
+      keepHead: true,
+    },
+  );
+  return done.written;
 }
 
 /** Where the files go: as asked, else where they are, or below the model's name if they are taken. */
@@ -151,28 +195,26 @@ function moveInto(tree: FilePage, into: string): FilePage {
   };
 }
 
-/** The first version of the new model: the network and hyperparameters of its source, no results. */
-async function draft(
+/** Stores the first version of the new model: network and hyperparameters of its source, no results. */
+async function storeVersion(
   repo: Repository,
   session: PackSession,
-  from: Version,
+  wanted: Version,
   page: FilePage,
   context: OpContext,
-): Promise<Version> {
-  const tree = await buildTree(
-    page.files,
-    page.snapshots,
-    { writeBlob: (kind, bytes, base) => session.putBlob(kind, bytes, 1, base ?? null) },
-    from.tree,
-  );
-  return {
-    ...from,
+): Promise<Id> {
+  const writer: BlobWriter = {
+    writeBlob: (kind, bytes, base) => session.putBlob(kind, bytes, 1, base ?? null),
+  };
+  const version: Version = {
+    ...wanted,
     author: await currentAuthor(repo.config, repo.layout.workTree),
     ...currentMoment(),
-    tree,
+    tree: await buildTree(page.files, page.snapshots, writer, wanted.tree),
     metrics: [],
     logs: [],
     git: await readGitState(repo.layout.workTree, context.signal),
     extensions: [],
   };
+  return writeVersion(version, writer);
 }

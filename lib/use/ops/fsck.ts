@@ -20,6 +20,12 @@ import { keepAside } from '../../storage/upkeep/keep-aside.js';
 import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.js';
 import { rebuildBudgets, rebuildLines, refuseNewer } from '../../storage/upkeep/rebuild-lines.js';
 import { rebuildFrame, rebuildRefs } from '../../storage/upkeep/rebuild-state.js';
+import {
+  findWrongRecords,
+  recordKey,
+  type Suspect,
+  type WrongRecords,
+} from '../../storage/upkeep/wrong-records.js';
 import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { Repository } from '../repository.js';
@@ -36,33 +42,69 @@ export interface FsckOpResult extends FsckResult {
   rebuilt: RebuildReport | null;
 }
 
+/** Times that records which decode to other bytes are left out: what stood on them is then looked at. */
+const ROUNDS = 8;
+
 /** Verifies the repository around `context.cwd`, also one that cannot be opened. */
 export async function fsck(context: OpContext, options: FsckOpOptions = {}): Promise<FsckOpResult> {
   const layout = await findRepository(context.cwd);
-  const rebuilt = options.rebuild ? await rebuild(layout, context) : null;
-  const { progress, signal } = context;
+  if (!options.rebuild) return { ...(await check(layout, options, context)).result, rebuilt: null };
+  const rebuilt: RebuildReport = { done: [], failed: [] };
+  let wrong: WrongRecords = new Map();
+  for (let round = 1; ; round++) {
+    await rebuild(layout, rebuilt, wrong, context);
+    const { result, suspects } = await check(layout, options, context);
+    if (suspects.length === 0 || round === ROUNDS) return { ...result, rebuilt };
+    wrong = await findWrong(layout, suspects, context);
+    if (wrong.size === 0) return { ...result, rebuilt };
+  }
+}
+
+async function check(
+  layout: Layout,
+  options: FsckOpOptions,
+  { progress, signal }: OpContext,
+): Promise<{ result: FsckResult; suspects: Suspect[] }> {
+  const suspects = new Map<string, Suspect>();
   const result = await checkRepository(layout, {
     files: options.files === true,
     onStart: (label, total) => progress.start(label, total),
     onBytes: (count) => progress.advance(count),
+    onSuspect: (suspect) => suspects.set(recordKey(suspect), suspect),
     open: (found) => Repository.openForRepair(found, signal ? { signal } : {}),
     ...(signal ? { signal } : {}),
   });
   progress.finish();
-  return { ...result, rebuilt };
+  return { result, suspects: [...suspects.values()] };
+}
+
+async function findWrong(
+  layout: Layout,
+  suspects: readonly Suspect[],
+  { signal }: OpContext,
+): Promise<WrongRecords> {
+  const repo = await Repository.openForRepair(layout, signal ? { signal } : {});
+  try {
+    return await findWrongRecords(repo, suspects);
+  } finally {
+    await repo.close();
+  }
 }
 
 /** Mends a repository, alone in it. @throws {LockedError} {IoError} {FormatVersionError} */
-async function rebuild(layout: Layout, context: OpContext): Promise<RebuildReport> {
-  const report: RebuildReport = { done: [], failed: [] };
-  const { signal } = context;
+async function rebuild(
+  layout: Layout,
+  report: RebuildReport,
+  wrong: WrongRecords,
+  { signal }: OpContext,
+): Promise<void> {
   const abort = signal ? { signal } : {};
   await withLock(
     layout,
     async (lock) => {
       await refuseNewer(layout);
       await rebuildFrame(layout, report);
-      await rebuildPacks(layout, report, abort);
+      await rebuildPacks(layout, report, { wrong, ...abort });
       const repo = await Repository.openForRepair(layout, abort);
       try {
         await rebuildRefs(repo, lock, report);
@@ -75,7 +117,6 @@ async function rebuild(layout: Layout, context: OpContext): Promise<RebuildRepor
     },
     abort,
   );
-  return report;
 }
 
 /**

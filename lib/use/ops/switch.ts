@@ -2,11 +2,8 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
-import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
-import { lastReason } from '../../storage/repo/refs/reflog.js';
-import { updateRef } from '../../storage/repo/refs/refs.js';
 import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
@@ -18,9 +15,11 @@ import {
   findBranch,
   knownModels,
   listBranches,
+  makeBranch,
   newBranchName,
   noBranch,
   readBranch,
+  wasMadeFor,
 } from '../history/lines/branches.js';
 import { currentLine } from '../history/lines/lines.js';
 import { moveHead, moveReason } from '../history/lines/moves.js';
@@ -202,13 +201,14 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
   const models = await knownModels(repo, staging);
   const to = newBranchName(options.name, job.head.model, models);
   const why = await moveReason(repo, `switch: created from ${options.start ?? 'HEAD'}`);
-  const name = branchRefName(to.model, to.branch);
   const there = await readBranch(repo, to);
+  const line = await currentLine(repo, staging, to.model);
+  const start = options.start === undefined ? line.tip : await resolveId(repo, options.start);
+  const { head: now } = job;
+  const isOnIt = now.kind === 'branch' && now.model === to.model && now.branch === to.branch;
   // A run that was interrupted before HEAD moved may have made the branch.
   const isOurs =
-    there !== null &&
-    !(job.head.kind === 'branch' && job.head.model === to.model && job.head.branch === to.branch) &&
-    (await lastReason(repo.layout, name, there)) === why.reason;
+    !isOnIt && there === start && there !== null && (await wasMadeFor(repo, to, there, why.reason));
   if (there !== null && !isOurs) {
     throw new ExistsError(`branch '${to.model}/${to.branch}' exists already`, {
       kind: 'branch',
@@ -216,9 +216,6 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
       hint: `'dlv switch ${options.name}' goes there`,
     });
   }
-  const line = await currentLine(repo, staging, to.model);
-  const start =
-    there ?? (options.start === undefined ? line.tip : await resolveId(repo, options.start));
   const head: Head = { kind: 'branch', ...to };
   const reason = `switch: moving to new branch ${to.model}/${to.branch}`;
   if (start === null) {
@@ -228,9 +225,7 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
     return report(job, head, null, { created: true });
   }
   await checkModel(repo, start, to, options.start ?? to.model);
-  const create = async (lock: RepositoryLock): Promise<void> => {
-    if (there === null) await updateRef(lock, name, null, start, why);
-  };
+  const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, to, start, why);
   if (staging.get(to.model)?.base === start) {
     await moveOnly(job, head, start, reason, create);
     return report(job, head, start, { created: true });

@@ -8,10 +8,7 @@ import { rehearse, replay } from './replay.js';
 /** For each command. */
 const SECONDS = 6;
 
-/** Commands that are not yet durable at each step, or cannot be run again; they join with their repair. */
-const OPEN = ['branch -m', 'switch -c', 'copy --checkout'];
-
-for (const verb of VERBS.filter(({ name }) => !OPEN.includes(name))) {
+for (const verb of VERBS) {
   test.serial(`crash: ${verb.name} loses nothing, wherever the power is cut`, async (t) => {
     t.timeout(timeoutMs(SECONDS));
     const library = await libraryOrSkip(t);

@@ -7,7 +7,7 @@ import { encodeBlob } from '../../../lib/pure/codec/blob-coder.js';
 import { FolderBackend } from '../../../lib/storage/store/backends/folder-backend.js';
 import { packName } from '../../../lib/storage/store/names.js';
 import { PackSetWriter } from '../../../lib/storage/store/packs/pack-writer.js';
-import type { BlobRecord, FileClass } from '../../../lib/storage/store/types.js';
+import type { BlobRecord, FileClass, SegmentRecord } from '../../../lib/storage/store/types.js';
 import type { Hostile } from '../hostile-repositories.js';
 import type { Forge } from './forge.js';
 
@@ -108,11 +108,17 @@ const INDEXES: readonly Hostile[] = [
   },
 ];
 
-/** Lists a set with these blob records in front of all others, unchecked. */
-async function withRecords(forge: Forge, records: readonly BlobRecord[]): Promise<void> {
+/** Lists a set with these records in front of all others, unchecked. */
+export async function withRecords(
+  forge: Forge,
+  records: readonly (BlobRecord | SegmentRecord)[],
+): Promise<void> {
   const backend = new FolderBackend(forge.layout.dir);
   const writer = await PackSetWriter.create(backend, 'tmp/1-1/forged');
-  for (const record of records) await writer.addBlob(record);
+  for (const record of records) {
+    if ('segment' in record) await writer.addSegment(record);
+    else await writer.addBlob(record);
+  }
   const { info, files } = await writer.finish();
   for (const [fileClass, from] of Object.entries(files)) {
     await fs.rename(forge.file(from), forge.file(packName(info.id, fileClass as FileClass)));

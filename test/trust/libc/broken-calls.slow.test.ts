@@ -11,10 +11,7 @@ const SECONDS = 4;
 const WHOLE_SECONDS = 40;
 const TO_THE_END = ['commit', 'restore', 'gc', 'archive'];
 
-/** Commands that cannot be run again after each failure yet; they join with their repair. */
-const OPEN = ['copy --checkout'];
-
-for (const verb of VERBS.filter(({ name }) => !OPEN.includes(name))) {
+for (const verb of VERBS) {
   const isWhole = TO_THE_END.includes(verb.name);
   test.serial(`calls: ${verb.name} gets over failures, or says what failed`, async (t) => {
     const seconds = isWhole ? WHOLE_SECONDS : SECONDS;

@@ -1,16 +1,19 @@
 /**
  * Reflogs: where a ref pointed, when, and why it moved. One line for each move, with a checksum.
  *
- * A line is written before its ref moves, so that a move that fails leaves a line that never took
- * effect: such a line is told by the next one, which starts from another id. Lines are not synced;
- * what a power cut tears is reported as damaged and costs no version. @see docs/format/refs.md
+ * The line of a move is written before its ref moves, so that a move that fails leaves a line that never
+ * took effect: such a line is told by the next one, which starts from another id. These lines are not
+ * synced; what a power cut tears is reported as damaged and costs no version. The line of a creation is
+ * written after its ref, that of a deletion before, and both are synced: a log whose last line leads to
+ * a version belongs to a ref that has to be there. @see docs/format/refs.md
  */
 import path from 'node:path';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { eachLine } from '../../../base/bytes/lines.js';
 import { checkReadable, lineSum } from '../../../base/bytes/sealed.js';
-import { appendLines, makeDirectory } from '../../../base/files/files.js';
-import { readTail } from '../../../base/files/small-files.js';
+import { appendLines, makeDurableDirectory } from '../../../base/files/files.js';
+import { listTree, readTail } from '../../../base/files/small-files.js';
+import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { DAMAGED_LINES_MAX, REFLOG_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
@@ -40,6 +43,9 @@ export interface Reflog {
 }
 
 const NO_VERSION = '0'.repeat(64);
+
+/** Tells readReflog that nothing is known of where a ref points: it then leaves no move out. */
+export const NOT_A_VERSION = NO_VERSION as Id;
 
 function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
@@ -83,8 +89,10 @@ export async function appendReflog(
 ): Promise<void> {
   lock.assertHeld();
   const file = lock.layout.log(name);
-  await makeDirectory(path.dirname(file));
-  await appendLines(file, readableLine(file, entry));
+  await makeDurableDirectory(path.dirname(file));
+  // A ref begins or ends: what is missing later is told by such lines alone.
+  const sync = name !== 'HEAD' && (entry.before === null || entry.after === null);
+  await appendLines(file, readableLine(file, entry), { sync });
 }
 
 /** Why a ref came to where it is: the reason of the last move, if that led to `current`; else null. */
@@ -95,6 +103,15 @@ export async function lastReason(
 ): Promise<string | null> {
   const last = (await readReflog(layout, name, current)).entries.at(-1);
   return last?.after === current ? last.reason : null;
+}
+
+/**
+ * True if no line says how a ref that is there came to be: the command that made it was interrupted
+ * between the ref and its line.
+ */
+export async function isUnlogged(layout: Layout, name: string, current: Id): Promise<boolean> {
+  const { entries } = await readReflog(layout, name, current);
+  return (entries.at(-1)?.after ?? null) === null;
 }
 
 /** Name, as of a reflog, of the lines of refs that were deleted; no ref can be called so. */
@@ -109,7 +126,7 @@ export async function keepReflog(lock: RepositoryLock, name: string): Promise<vo
     if (parseReflogLine(line) !== null) lines.push(`${line}\n`);
   }
   // Begins on a line of its own, in case the one before is torn.
-  await appendLines(lock.layout.log(DELETED_LOG), `\n${lines.join('')}`);
+  await appendLines(lock.layout.log(DELETED_LOG), `\n${lines.join('')}`, { sync: true });
 }
 
 /** Lines of deleted refs, in no order; damaged ones are left out. */
@@ -162,4 +179,9 @@ export async function readReflog(
     next = entry.before;
   }
   return { entries: entries.reverse(), damaged };
+}
+
+/** Names of all reflogs, sorted: 'HEAD', DELETED_LOG, and names of refs, present and lost. */
+export function listReflogs(layout: Layout): Promise<string[]> {
+  return listTree(layout.log(''), { skip: (name) => name.startsWith(TEMPORARY_PREFIX) });
 }

@@ -179,8 +179,8 @@ async function pruneAbove(file: string, top: string): Promise<void> {
 /**
  * Moves, creates (`expected` null) or deletes (`next` null) a ref, if it still names `expected`.
  *
- * The new value is on the disk when this returns. A reflog line is written first; deleting moves the
- * reflog to that of deleted refs.
+ * The new value is on the disk when this returns. A reflog line is written first, but that of a new ref
+ * after it; deleting moves the reflog to that of deleted refs.
  * @throws {ConflictError} DLV_CONFLICT if the ref moved meanwhile, or its name is taken as a folder.
  */
 export async function updateRef(
@@ -213,12 +213,13 @@ export async function updateRef(
     await pruneAbove(layout.log(name), layout.log(kind.join('/')));
     return;
   }
+  const line = { before: current, after: next, ...why };
   if (current === null) {
     await checkRoom(layout, name);
     await makeDurableDirectory(path.dirname(file));
-  }
-  await appendReflog(lock, name, { before: current, after: next, ...why });
+  } else await appendReflog(lock, name, line);
   await writeFileAtomic(file, sealReadable(formatRef(next), file, parseRef));
+  if (current === null) await appendReflog(lock, name, line);
 }
 
 /** Text of a notes ref before its checksum line: sorted ids, one a line. */

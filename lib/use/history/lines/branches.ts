@@ -4,6 +4,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { branchRefName } from '../../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { closestNames } from '../../../storage/repo/refs/closest.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import {
@@ -12,7 +13,19 @@ import {
   parseRefName,
   refNameProblem,
 } from '../../../storage/repo/refs/ref-name.js';
-import { listModels, listRefNames, listRefs, readRef } from '../../../storage/repo/refs/refs.js';
+import {
+  appendReflog,
+  isUnlogged,
+  lastReason,
+  type MoveReason,
+} from '../../../storage/repo/refs/reflog.js';
+import {
+  listModels,
+  listRefNames,
+  listRefs,
+  readRef,
+  updateRef,
+} from '../../../storage/repo/refs/refs.js';
 import type { Staging } from '../../../storage/repo/staging/staging.js';
 
 /** A branch of a model. */
@@ -55,6 +68,37 @@ export async function knownModels(repo: ReadAccess, staging: Staging): Promise<S
   for (const { model } of staging.models()) models.add(model);
   models.add((await readHead(repo.layout)).model);
   return models;
+}
+
+/**
+ * True if a command that gives `reason` made a branch at `tip` and was interrupted before it could note
+ * anything else: run again, it goes on.
+ */
+export async function wasMadeFor(
+  repo: ReadAccess,
+  { model, branch }: BranchName,
+  tip: Id,
+  reason: string,
+): Promise<boolean> {
+  const name = branchRefName(model, branch);
+  return (
+    (await lastReason(repo.layout, name, tip)) === reason ||
+    (await isUnlogged(repo.layout, name, tip))
+  );
+}
+
+/** Makes a branch, or ends its making: one at `tip` was made by an interrupted run (`wasMadeFor`). */
+export async function makeBranch(
+  lock: RepositoryLock,
+  { model, branch }: BranchName,
+  tip: Id,
+  why: MoveReason,
+): Promise<void> {
+  const name = branchRefName(model, branch);
+  if ((await readRef(lock.layout, name)) !== tip) await updateRef(lock, name, null, tip, why);
+  else if (await isUnlogged(lock.layout, name, tip)) {
+    await appendReflog(lock, name, { before: null, after: tip, ...why });
+  }
 }
 
 /** Tip of a branch, or null if there is none. */

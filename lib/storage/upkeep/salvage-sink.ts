@@ -1,0 +1,35 @@
+/** What a salvage puts records into: counts them, and leaves out those that are known to be wrong. */
+import type { BlobRecord, RecordSink, SegmentRecord } from '../store/types.js';
+import { recordKey } from './wrong-records.js';
+
+export class SalvageSink implements RecordSink {
+  /** Records taken. */
+  records = 0;
+  /** Records left out. */
+  left = 0;
+  readonly #sink: RecordSink;
+  readonly #wrong: ReadonlySet<string>;
+
+  /** @param wrong  keys of records to leave out. */
+  constructor(sink: RecordSink, wrong: ReadonlySet<string> = new Set()) {
+    this.#sink = sink;
+    this.#wrong = wrong;
+  }
+
+  async addBlob(record: BlobRecord): Promise<void> {
+    if (this.#leavesOut(recordKey({ id: record.id, segment: null }))) return;
+    await this.#sink.addBlob({ ...record, payload: new Uint8Array(record.payload) });
+  }
+
+  async addSegment(record: SegmentRecord): Promise<void> {
+    if (this.#leavesOut(recordKey(record))) return;
+    await this.#sink.addSegment(record);
+  }
+
+  #leavesOut(key: string): boolean {
+    const isWrong = this.#wrong.has(key);
+    if (isWrong) this.left++;
+    else this.records++;
+    return isWrong;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Records whose bytes are as they were written, and that decode to something else than their id says:
+ * no checksum tells them from sound ones. `fsck --rebuild` leaves them out, so that another copy serves,
+ * or the original file when it is added again.
+ */
+import type { Id } from '../../base/bytes/hash.js';
+import { CorruptError, TruncatedError } from '../../base/errors.js';
+import type { ObjectAccess } from '../objects/access.js';
+import { linksOf } from '../objects/chain.js';
+import { ChainReader } from '../objects/planes/chain-reader.js';
+import { PLANE_CLASSES, type SetId } from '../store/types.js';
+
+/** An object that a check could not decode; segment null: a blob. */
+export interface Suspect {
+  readonly id: Id;
+  readonly segment: number | null;
+}
+
+/** Records to leave out, by the set that they are in. */
+export type WrongRecords = Map<SetId, Set<string>>;
+
+/** How a record is told in WrongRecords. */
+export function recordKey({ id, segment }: Suspect): string {
+  return segment === null ? id : `${id}:${segment}`;
+}
+
+/**
+ * Finds the live records that are wrong by themselves, in the chains of suspects. A record that cannot be
+ * read, or is a delta of a wrong one, or needs a newer dlv, is none.
+ */
+export async function findWrongRecords(
+  repo: ObjectAccess,
+  suspects: Iterable<Suspect>,
+): Promise<WrongRecords> {
+  const wrong: WrongRecords = new Map();
+  const planes = new ChainReader(repo.store);
+  for (const suspect of suspects) {
+    const found =
+      suspect.segment === null
+        ? await wrongBlob(repo, suspect.id)
+        : await wrongSegment(repo, planes, suspect.id, suspect.segment);
+    if (found === null) continue;
+    const keys = wrong.get(found.set) ?? new Set();
+    wrong.set(found.set, keys.add(found.key));
+  }
+  return wrong;
+}
+
+/** The links of a chain, the root first, if there is one. */
+async function chainOf<E extends { readonly base: Id | null; readonly set: SetId }>(
+  id: Id,
+  find: (id: Id) => Promise<E | null>,
+): Promise<{ id: Id; entry: E }[]> {
+  const chain: { id: Id; entry: E }[] = [];
+  for await (const { id: at, entry } of linksOf(id, find)) {
+    if (entry === null || chain.some((link) => link.id === at)) return [];
+    chain.push({ id: at, entry });
+  }
+  return chain.reverse();
+}
+
+/** True if an action finds damage; other errors are no answer, and are thrown. */
+async function findsDamage(action: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await action();
+    return false;
+  } catch (error) {
+    if (error instanceof CorruptError || error instanceof TruncatedError) return true;
+    throw error;
+  }
+}
+
+interface Found {
+  set: SetId;
+  key: string;
+}
+
+async function wrongBlob({ store, blobs }: ObjectAccess, suspect: Id): Promise<Found | null> {
+  for (const { id, entry } of await chainOf(suspect, (next) => store.findBlob(next))) {
+    if (await findsDamage(() => store.readBlob(id))) return null;
+    if (await findsDamage(() => blobs.readBlob(id, entry.kind))) {
+      return { set: entry.set, key: recordKey({ id, segment: null }) };
+    }
+  }
+  return null;
+}
+
+async function wrongSegment(
+  { store, hashes }: ObjectAccess,
+  planes: ChainReader,
+  suspect: Id,
+  segment: number,
+): Promise<Found | null> {
+  const find = (next: Id) => store.findSegment(next, segment);
+  for (const { id, entry } of await chainOf(suspect, find)) {
+    if (await findsDamage(() => store.readSegment(id, segment, PLANE_CLASSES))) return null;
+    // The first segment holds the hashes of all.
+    if (await findsDamage(() => hashes.of(id))) {
+      const first = await store.findSegment(id, 0);
+      return first && { set: first.set, key: recordKey({ id, segment: 0 }) };
+    }
+    const isWrong = await findsDamage(async () => {
+      const lease = await planes.lend({ id, segment });
+      try {
+        await hashes.check(id, segment, lease.planes);
+      } finally {
+        lease.release();
+      }
+    });
+    if (isWrong) return { set: entry.set, key: recordKey({ id, segment }) };
+  }
+  return null;
+}
