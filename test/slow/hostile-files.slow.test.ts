@@ -12,12 +12,14 @@ import { dlvJson } from '../helpers/dlv.js';
 import { type HostileFile, hostileFiles } from '../helpers/hostile-files.js';
 import { checkMemory } from '../helpers/hostile-memory.js';
 import { tempDir } from '../helpers/temp-dir.js';
+import { inSeedOrder, isOver } from '../trust/budget.js';
 
 const MINUTES = 60_000;
 
-for (const [what, make] of Object.entries(hostileFiles())) {
+for (const [what, make] of inSeedOrder(Object.entries(hostileFiles()))) {
   test.serial(`memory: bounded for ${what}`, async (t) => {
     t.timeout(5 * MINUTES);
+    if (isOver(t)) return;
     await checkMemory(t, make());
   });
 }
@@ -34,6 +36,7 @@ const WORST: Record<string, string> = {
 for (const [what, name] of Object.entries(WORST)) {
   test.serial(`add: a heap of FILE_HEAP_BYTES stores ${what}, by the million`, async (t) => {
     t.timeout(20 * MINUTES);
+    if (isOver(t)) return;
     const cwd = await tempDir(t);
     const env = { NODE_OPTIONS: `--max-old-space-size=${FILE_HEAP_BYTES >> 20}` };
     await dlvJson(['init', '--model', 'm'], { cwd });

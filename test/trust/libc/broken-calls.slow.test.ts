@@ -1,6 +1,6 @@
 /** Calls that fail under every command that changes something. */
 import test from 'ava';
-import { SEED, searchMs, timeoutMs } from '../budget.js';
+import { inSeedOrder, isOver, SEED, SHARE, searchMs, timeoutMs } from '../budget.js';
 import { VERBS } from '../verbs.js';
 import { breakCalls } from './broken-calls.js';
 import { libraryOrSkip } from './calls.js';
@@ -11,14 +11,16 @@ const SECONDS = 4;
 const WHOLE_SECONDS = 40;
 const TO_THE_END = ['commit', 'restore', 'gc', 'archive'];
 
-for (const verb of VERBS) {
+for (const verb of inSeedOrder(VERBS)) {
   const isWhole = TO_THE_END.includes(verb.name);
   test.serial(`calls: ${verb.name} gets over failures, or says what failed`, async (t) => {
     const seconds = isWhole ? WHOLE_SECONDS : SECONDS;
     t.timeout(timeoutMs(seconds));
+    if (isOver(t)) return;
     const library = await libraryOrSkip(t);
     if (library === null) return;
-    const { failures, ...tried } = await breakCalls(t, library, verb, SEED, searchMs(seconds));
+    const milliseconds = searchMs(seconds, SHARE);
+    const { failures, ...tried } = await breakCalls(t, library, verb, SEED, milliseconds);
     process.stdout.write(`# calls: ${verb.name}, seed ${SEED}: ${JSON.stringify(tried)}\n`);
     t.deepEqual(failures, []);
     t.true(tried.faults > 0);
