@@ -1,61 +1,194 @@
-/** Settings of the lock and of new repositories are obeyed. */
+/** Every setting is obeyed: for each, two values whose effects differ. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { io } from '../../lib/base/files/files.js';
 import { withLock } from '../../lib/storage/repo/processes/lock.js';
+import { CONFIG_KEYS, type ConfigKey } from '../../lib/storage/repo/settings/config.js';
+import { add } from '../../lib/use/ops/add.js';
+import { gc } from '../../lib/use/ops/gc.js';
+import { log } from '../../lib/use/ops/log.js';
+import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { Repository } from '../../lib/use/repository.js';
+import { SHAPES, TestRepository } from '../helpers/repository.js';
+import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
 
-/** Makes a repository while the user's settings are `text`, and runs `action` on it. */
-async function withSettings(
-  t: ExecutionContext,
-  text: string,
-  action: (repo: Repository) => Promise<void>,
-): Promise<void> {
-  const dir = await tempDir(t);
-  const before = process.env.DLV_CONFIG;
-  process.env.DLV_CONFIG = path.join(dir, 'user-config');
-  await fs.writeFile(process.env.DLV_CONFIG, text);
-  await fs.mkdir(path.join(dir, 'net'));
-  const repo = await Repository.init(path.join(dir, 'net'), 'net');
+/** Runs `action` while the user's settings are `text` and the environment names no author. */
+async function asUser<T>(t: ExecutionContext, text: string, action: () => Promise<T>): Promise<T> {
+  const names = ['DLV_CONFIG', 'DLV_AUTHOR_NAME', 'DLV_AUTHOR_EMAIL', 'DLV_SAFE_DIRECTORY'];
+  const before = names.map((name) => process.env[name]);
+  for (const name of names) delete process.env[name];
+  const file = path.join(await tempDir(t), 'user-config');
+  await fs.writeFile(file, text);
+  Object.assign(process.env, { DLV_CONFIG: file });
   try {
-    await action(repo);
+    return await action();
   } finally {
-    await repo.close();
-    if (before === undefined) delete process.env.DLV_CONFIG;
-    else process.env.DLV_CONFIG = before;
+    for (const [i, name] of names.entries()) {
+      if (before[i] === undefined) delete process.env[name];
+      else process.env[name] = before[i];
+    }
   }
 }
 
-test.serial(
-  'settings: core.lockTimeoutMs says how long a command waits for the lock',
-  async (t) => {
-    await withSettings(t, '[core]\n  lockTimeoutMs = 0\n', (repo) =>
-      withLock(repo.layout, async () => {
-        // Each try makes a link to the name of the lock; a wait of ten seconds makes a hundred.
-        let tries = 0;
-        const { link } = io;
-        io.link = (from, to) => {
-          tries++;
-          return link(from, to);
-        };
-        try {
-          await t.throwsAsync(
-            repo.locked(async () => {}),
-            { code: 'DLV_LOCKED' },
-          );
-        } finally {
-          io.link = link;
-        }
-        t.is(tries, 1);
-      }),
+/** A repository whose own settings are `text`. */
+async function withOwn(t: ExecutionContext, text: string): Promise<TestRepository> {
+  const repo = await TestRepository.create(t);
+  await fs.appendFile(repo.file('.dlv/config'), `\n${text}`);
+  return repo;
+}
+
+async function author(repo: TestRepository): Promise<string | undefined> {
+  await repo.write('a', 'a');
+  await repo.commit('first');
+  return (await repo.with((open) => log(open, {}, repo.context)))[0]?.author;
+}
+
+/** Versions of one checkpoint, each a small change. */
+async function train(repo: TestRepository, versions: number): Promise<number[]> {
+  let tensors = randomTensors(SHAPES, 1);
+  const stored: number[] = [];
+  for (let i = 0; i < versions; i++) {
+    await repo.write('m.safetensors', safetensors(tensors));
+    stored.push((await repo.commit(`step ${i}`)).storedBytes);
+    tensors = nudge(tensors, 1e-4, i + 2);
+  }
+  return stored;
+}
+
+function deepest(repo: TestRepository): Promise<number> {
+  return repo.with(async (open) => {
+    let depth = 0;
+    for await (const entry of open.store.segments()) depth = Math.max(depth, entry.depth);
+    return depth;
+  });
+}
+
+function setCount(repo: TestRepository): Promise<number> {
+  return repo.with(async (open) => open.store.sets().length);
+}
+
+/** Extent segments that nothing needs and that are there after a collection. */
+async function garbageAfterGc(repo: TestRepository): Promise<number> {
+  const tensors = randomTensors(SHAPES, 1);
+  await repo.write('m.safetensors', safetensors(tensors));
+  await repo.commit('first');
+  // What is staged and then replaced before it is committed is garbage.
+  for (const [name, seed] of [
+    ['lost', 7],
+    ['kept', 8],
+  ] as const) {
+    await repo.write('other.safetensors', safetensors(randomTensors(SHAPES, seed), { name }));
+    await repo.with((open) => add(open, { paths: ['other.safetensors'] }, repo.context));
+  }
+  await repo.with((open) => gc(open, {}, repo.context));
+  return repo.with(async (open) => {
+    let segments = 0;
+    for await (const _ of open.store.segments()) segments++;
+    return segments - 2;
+  });
+}
+
+const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
+  'user.name': async (t) => {
+    const repo = await TestRepository.create(t);
+    const text = '[user]\n  name = Grace\n  email = g@example.org\n';
+    t.is(await asUser(t, text, () => author(repo)), 'Grace <g@example.org>');
+  },
+  'user.email': async (t) => {
+    const repo = await TestRepository.create(t);
+    const text = '[user]\n  name = Grace\n  email = other@example.org\n';
+    t.is(await asUser(t, text, () => author(repo)), 'Grace <other@example.org>');
+  },
+  'safe.directory': async (t) => {
+    const repo = await TestRepository.create(t);
+    const linked = path.join(path.dirname(repo.dir), 'linked');
+    await fs.mkdir(linked);
+    await fs.symlink(path.join(repo.dir, '.dlv'), path.join(linked, '.dlv'));
+    const open = (): Promise<void> =>
+      withRepository({ ...repo.context, cwd: linked }, async () => {});
+    await asUser(t, '', () => t.throwsAsync(open(), { code: 'DLV_UNSAFE' }));
+    await asUser(t, `[safe]\n  directory = ${linked}\n`, open);
+    t.pass();
+  },
+  'safe.config': async (t) => {
+    const repo = await withOwn(t, '[user]\n  name = Own\n  email = own@example.org\n');
+    const trust = `[safe]\n  config = ${repo.dir}\n`;
+    t.is(await asUser(t, trust, () => author(repo)), 'Own <own@example.org>');
+    const stranger = await withOwn(t, '[user]\n  name = Own\n  email = own@example.org\n');
+    t.not(await asUser(t, '', () => author(stranger)), 'Own <own@example.org>');
+  },
+  'init.branch': async (t) => {
+    const dir = await tempDir(t);
+    await asUser(t, '[init]\n  branch = trunk\n', async () => {
+      const repo = await Repository.init(dir, 'net');
+      t.deepEqual(await repo.head(), { kind: 'branch', model: 'net', branch: 'trunk' });
+      await repo.close();
+    });
+  },
+  'core.lockTimeoutMs': async (t) => {
+    const repo = await TestRepository.create(t);
+    await asUser(t, '[core]\n  lockTimeoutMs = 0\n', () =>
+      repo.with((open) =>
+        withLock(open.layout, async () => {
+          // Each try makes a link to the name of the lock; a wait of ten seconds makes a hundred.
+          let tries = 0;
+          const { link } = io;
+          io.link = (from, to) => {
+            tries++;
+            return link(from, to);
+          };
+          try {
+            await t.throwsAsync(
+              open.locked(async () => {}),
+              { code: 'DLV_LOCKED' },
+            );
+          } finally {
+            io.link = link;
+          }
+          t.is(tries, 1);
+        }),
+      ),
     );
   },
-);
+  'chain.depth': async (t) => {
+    const [long, short] = [
+      await TestRepository.create(t),
+      await withOwn(t, '[chain]\ndepth = 1\n'),
+    ];
+    await train(long, 3);
+    await train(short, 3);
+    t.deepEqual([await deepest(long), await deepest(short)], [2, 1]);
+  },
+  'chain.cost': async (t) => {
+    const [free, bound] = [await TestRepository.create(t), await withOwn(t, '[chain]\ncost = 1\n')];
+    await train(free, 3);
+    await train(bound, 3);
+    // A delta is read with its base: that costs more than the tensor alone.
+    t.deepEqual([await deepest(free), await deepest(bound)], [2, 0]);
+  },
+  'codec.level': async (t) => {
+    const sizes: number[] = [];
+    for (const level of ['fast', 'max']) {
+      sizes.push(...(await train(await withOwn(t, `[codec]\nlevel = ${level}\n`), 2)).slice(1));
+    }
+    t.true((sizes[1] as number) < (sizes[0] as number), sizes.join(' '));
+  },
+  'gc.graceDays': async (t) => {
+    const own = '[gc]\nautoSets = 2\ngraceDays = ';
+    t.true((await garbageAfterGc(await withOwn(t, `${own}14\n`))) > 0);
+    t.is(await garbageAfterGc(await withOwn(t, `${own}0\n`)), 0);
+  },
+  'gc.autoSets': async (t) => {
+    const [many, few] = [await TestRepository.create(t), await withOwn(t, '[gc]\nautoSets = 2\n')];
+    await train(many, 4);
+    await train(few, 4);
+    t.true((await setCount(many)) > 2);
+    t.true((await setCount(few)) <= 2);
+  },
+};
 
-test.serial('settings: init.branch names the first branch, also in the library', async (t) => {
-  await withSettings(t, '[init]\n  branch = trunk\n', async (repo) => {
-    t.deepEqual(await repo.head(), { kind: 'branch', model: 'net', branch: 'trunk' });
-  });
-});
+for (const key of Object.keys(CONFIG_KEYS) as ConfigKey[]) {
+  test.serial(`settings: ${key} is obeyed`, (t) => OBEYED[key](t));
+}
