@@ -19,10 +19,12 @@ Made from the commands by \`node dist/lib/cli/docs.js\`; do not edit.
 
 Every command answers on stdout and says what it does on stderr. With \`--json\` stdout holds one JSON
 document and nothing else; the documents below are examples, their members are stable. Ids are written
-in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds. Every document that
-is an object has \`warnings\`: the sentences that stderr shows as \`warning: …\`, an empty list if there
-are none. A command that answers with a list (\`log\`, \`list\`, \`branch\`, \`tag\`, \`config --list\`) has its
-warnings on stderr alone.
+in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds.
+
+With \`--json\` every warning of every command is a line \`{"warning":"…"}\` on stderr, where lines that begin
+with \`{\` are nothing else. Every document that is an object, that of an error too, also has \`warnings\`: the
+same sentences, an empty list if there are none. A command that answers with a list (\`log\`, \`list\`, \`branch\`,
+\`tag\`, \`config --list\`) prints the list alone ([why](decisions/0012-warnings-of-lists.md)).
 
 A *revision* is a version id or at least four of its first digits, \`HEAD\`, a branch, \`model/branch\`, a
 tag, a model (its current branch), \`model@n\` (the n-th version of its line), or any of them followed by
@@ -146,6 +148,7 @@ export async function renderDocs(): Promise<string> {
             hint: 'did you mean main?',
           },
         },
+        warnings: [],
       },
       null,
       2,

@@ -39,9 +39,9 @@ function usageError(error: CommanderError): UsageError {
   return new UsageError(first.replace(/\.$/, ''), hint === undefined ? {} : { hint });
 }
 
-/** The JSON document of an error. */
-export function errorDocument(error: DlvError): unknown {
-  return { error: error.toJSON() };
+/** The JSON document of an error, with what was warned of before. */
+export function errorDocument(error: DlvError, warnings: readonly string[]): unknown {
+  return { error: error.toJSON(), warnings };
 }
 
 /** Writes an error for people: message, hint, and the stack if DLV_DEBUG is set. */

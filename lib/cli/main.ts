@@ -156,7 +156,7 @@ function report(cli: Cli, error: DlvError): void {
     const hint = usageHint(error.message, names, command) ?? error.data.hint;
     error.data.hint = hint ?? `run 'dlv ${verb === undefined ? '' : `${verb} `}--help'`;
   }
-  if (flags.includes('--json')) stdout.write(formatJson(errorDocument(error)));
+  if (flags.includes('--json')) stdout.write(formatJson(errorDocument(error, cli.warnings)));
   else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);
 }
 

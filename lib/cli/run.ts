@@ -119,7 +119,8 @@ export class Cli {
   exitCode = 0;
   /** The answer of a command with --json. It is printed last, with the warnings of the whole run. */
   #document: object | null = null;
-  readonly #warnings: string[] = [];
+  /** What was warned of so far. */
+  readonly warnings: string[] = [];
 
   constructor(host: CliHost) {
     this.host = host;
@@ -145,7 +146,7 @@ export class Cli {
         this.exitCode = (await action(run, ...(args as A))) ?? 0;
         const note = globals.quiet ? null : await readKernelNote();
         if (note !== null) run.context.warn(note);
-        if (this.#document !== null) run.ui.document(withWarnings(this.#document, this.#warnings));
+        if (this.#document !== null) run.ui.document(withWarnings(this.#document, this.warnings));
       } finally {
         run.context.progress.finish();
       }
@@ -163,7 +164,7 @@ export class Cli {
       cwd: workingFolder(cwd, globals.folders),
       progress,
       warn: (message) => {
-        this.#warnings.push(message);
+        this.warnings.push(message);
         ui.warn(message);
       },
       signal,
@@ -187,7 +188,10 @@ export class Cli {
   }
 }
 
-/** The document of a command: a list is as it is, anything else also says what was warned of. */
+/**
+ * The document of a command. A list is as it is: its warnings are lines of JSON on stderr, as those of
+ * every command are. Anything else says them itself, too. @see docs/decisions/0012
+ */
 export function withWarnings(document: object, warnings: readonly string[]): object {
   return Array.isArray(document) ? document : { ...document, warnings };
 }

@@ -130,7 +130,7 @@ test('documents: what a command warns of is in its document, and on stderr', asy
     const { warnings } = JSON.parse(stdout) as { warnings: string[] };
     t.is(warnings.length, 1, args.join(' '));
     t.regex(warnings[0] as string, about);
-    t.is(stderr, `warning: ${warnings[0]}\n`);
+    t.deepEqual(JSON.parse(stderr), { warning: warnings[0] });
   }
 });
 

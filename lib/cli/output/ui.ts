@@ -42,7 +42,7 @@ export interface Ui {
   bytes(chunk: Uint8Array): Promise<void>;
   /** Writes a line of chatter to stderr; nothing with `-q`. */
   note(text: string): void;
-  /** Writes a warning to stderr, also with `-q`. */
+  /** Writes a warning to stderr, also with `-q`; with `--json` as a line `{"warning": …}`. */
   warn(text: string): void;
 }
 
@@ -72,7 +72,10 @@ export function createUi(options: UiOptions = {}): Ui {
     },
     note: (text) => void (quiet || stderr.write(`${toTerminal(text)}\n`)),
     warn: (text) => {
-      stderr.write(`${toTerminal(`${chatterStyle.yellow('warning:')} ${text}`)}\n`);
+      const line = json
+        ? escapeJson(JSON.stringify({ warning: text }))
+        : toTerminal(`${chatterStyle.yellow('warning:')} ${text}`);
+      stderr.write(`${line}\n`);
     },
   };
 }

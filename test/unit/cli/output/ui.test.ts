@@ -51,6 +51,12 @@ test('ui: -q drops chatter and keeps warnings', (t) => {
   t.is(run.stderr.text, 'warning: careful\n');
 });
 
+test('ui: --json makes a warning one line of JSON, whatever is in it', (t) => {
+  const run = ui({ json: true, quiet: true });
+  run.ui.warn('a\nb \u202e "c"');
+  t.is(run.stderr.text, '{"warning":"a\\nb \\u202e \\"c\\""}\n');
+});
+
 test('ui: --json leaves exactly one document on stdout', (t) => {
   const run = ui({ json: true });
   run.ui.line('data');
