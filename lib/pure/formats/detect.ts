@@ -9,13 +9,14 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { DlvError, type ErrorCode, isDamage } from '../../base/errors.js';
 import { blobLayout, type FileLayout } from '../tensor/layout.js';
-import { type FormatReader, HEAD_BYTES } from './format.js';
+import { type FormatReader, HEAD_BYTES, type Neighbours } from './format.js';
 import { npyReader } from './npy/npy.js';
 import { npzReader } from './npy/npz.js';
 import { onnxReader } from './onnx/onnx.js';
 import { safetensorsReader } from './safetensors/safetensors.js';
 import { safetensorsIndexReader } from './safetensors/safetensors-index.js';
 import { torchReader } from './torch/torch.js';
+import { distributedReader } from './torch/torch-distributed.js';
 import { validateLayout } from './validate.js';
 
 /** Every reader, those with the surest signature first. */
@@ -25,14 +26,17 @@ export const READERS: readonly FormatReader[] = [
   // Before npz, which takes any zip archive.
   torchReader,
   npzReader,
+  distributedReader,
   safetensorsIndexReader,
   onnxReader,
 ];
 
-/** Settings of `readLayout` for tests. */
 export interface DetectOptions {
+  /** Files beside the one that is read. */
+  neighbours?: Neighbours;
   /** Throw what is a mistake of a reader instead of keeping the file as a blob. */
   strict?: boolean;
+  /** Default: READERS. */
   readers?: readonly FormatReader[];
 }
 
@@ -53,7 +57,7 @@ export async function readLayout(
     throwIfAborted(signal);
     try {
       if (!reader.matches(head, source)) continue;
-      const layout = await layoutWith(reader, source, signal);
+      const layout = await layoutWith(reader, source, signal, options.neighbours);
       if (layout.format !== 'blob') return layout;
       warnings.push(...layout.warnings);
     } catch (error) {
@@ -70,8 +74,9 @@ export async function layoutWith(
   reader: FormatReader,
   source: ByteSource,
   signal?: AbortSignal,
+  neighbours?: Neighbours,
 ): Promise<FileLayout> {
-  const layout = await reader.layout(source, signal);
+  const layout = await reader.layout(source, signal, neighbours);
   validateLayout(layout, source.size);
   return { ...layout, warnings: readable(layout.warnings) };
 }

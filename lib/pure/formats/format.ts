@@ -13,6 +13,15 @@ import type { FileLayout } from '../tensor/layout.js';
 /** Bytes of the head that `matches` sees, at most. */
 export const HEAD_BYTES = 64 * 1024;
 
+/** Files that lie beside the one that is read, for formats whose names stand in another file. */
+export interface Neighbours {
+  /**
+   * What `parse` makes of a file of the same folder, read once for all that ask; null if there is no
+   * such file, or it is not what `parse` reads.
+   */
+  parsed<T>(name: string, parse: (source: ByteSource) => Promise<T>): Promise<T | null>;
+}
+
 /** Reads one container format. */
 export interface FormatReader {
   /** The format's name, as in `FileLayout.format` and in warnings. */
@@ -24,10 +33,11 @@ export interface FormatReader {
   matches(head: Uint8Array, source: ByteSource): boolean;
   /**
    * Says where the extents and tensors of the file lie.
+   * @param neighbours  files beside it; absent where there are none or they do not matter.
    * @throws {CorruptError} DLV_CORRUPT, {TruncatedError} or {LimitError} for content that lies, is
    * not supported, or is beyond a bound; errors of reading and aborts pass through.
    */
-  layout(source: ByteSource, signal?: AbortSignal): Promise<FileLayout>;
+  layout(source: ByteSource, signal?: AbortSignal, neighbours?: Neighbours): Promise<FileLayout>;
 }
 
 /** An error that says what of `source` is wrong or not supported, to be thrown by a reader. */

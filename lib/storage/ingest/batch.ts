@@ -1,13 +1,10 @@
 /**
- * Ingest of several files at once: formats are read first, so that a file can say how another one is
- * laid out (ONNX external data), then each file is stored with the bases that the line's tip offers.
+ * Ingest of several files: each is laid out with what the files beside it say of it, and stored with
+ * the bases that the line's tip offers.
  */
-import path from 'node:path';
-import { BugError, DlvError, isDamage, isUnreadable } from '../../base/errors.js';
-import { type FileStat, listDirectory, ReadFile, statOrNull } from '../../base/files/files.js';
+import { isUnreadable } from '../../base/errors.js';
+import { type FileStat, ReadFile } from '../../base/files/files.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
-import { readLayout } from '../../pure/formats/detect.js';
-import { validateLayout } from '../../pure/formats/validate.js';
 import { cutFile, type FileParts } from '../../pure/tensor/file-parts.js';
 import type { FileLayout, Role } from '../../pure/tensor/layout.js';
 import type { PackSession } from '../objects/session.js';
@@ -16,6 +13,7 @@ import type { FileEntry } from '../repo/version/file-page.js';
 import { resolveReferences } from '../repo/version/snapshots.js';
 import { type BaseFile, BaseFinder, orderBaseFiles } from './bases.js';
 import { type IngestedFile, ingestFile } from './ingest.js';
+import { isChanged, isOfFile, WorkLayouts } from './work-layouts.js';
 
 /** A file to store: its path in the version and where it is. */
 export interface BatchFile {
@@ -61,14 +59,14 @@ export async function* ingestBatch(
   files: readonly BatchFile[],
   options: BatchOptions,
 ): AsyncGenerator<BatchResult> {
-  const dictated = await externalLayouts(files, options.signal);
+  const layouts = new WorkLayouts(options.signal);
   const bases = new BaseFiles(session, options);
   for (const file of files) {
     let result: BatchResult | null = null;
     for (let attempt = 1; result === null; attempt++) {
       options.onFile?.(file.path);
       try {
-        result = await storeFile(session, file, { dictated, bases }, options);
+        result = await storeFile(session, file, { layouts, bases }, options);
       } catch (error) {
         if (isChanged(error) && attempt < ATTEMPTS) continue;
         if (options.onSkip === undefined || !isOfFile(error, file.path)) throw error;
@@ -86,12 +84,12 @@ export async function* ingestBatch(
 async function storeFile(
   session: PackSession,
   { path: name, file }: BatchFile,
-  known: { dictated: ReadonlyMap<string, FileLayout>; bases: BaseFiles },
+  known: { layouts: WorkLayouts; bases: BaseFiles },
   options: BatchOptions,
 ): Promise<BatchResult> {
   const source = await ReadFile.openFlushed(file, name);
   try {
-    const { about, parts } = await cutByLayout(source, known.dictated.get(name), options.signal);
+    const { about, parts } = cutByLayout(await known.layouts.of(source, name, file), source.size);
     const found = await known.bases.forFile(name, about.step);
     const ingested = await ingestFile(session, source, parts, {
       bases: new BaseFinder(found),
@@ -115,99 +113,14 @@ async function storeFile(
   }
 }
 
-function isChanged(error: unknown): boolean {
-  return error instanceof DlvError && error.code === 'DLV_CHANGED';
-}
-
-const FILE_ERRORS = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENXIO']);
-
-/** True for errors of one work file; a full disk and the like concern all of them. */
-function isOfFile(error: unknown, name: string): boolean {
-  if (isChanged(error)) return true;
-  const { file, errno } = error instanceof DlvError ? error.data : {};
-  return file === name && FILE_ERRORS.has(errno as string);
-}
-
 /** What staging remembers of a layout. */
 type AboutLayout = Pick<BatchResult, 'format' | 'step' | 'roles' | 'references' | 'warnings'>;
 
-/** Reads how a file is laid out and cuts it. The layout, which may be large, is dropped. */
-async function cutByLayout(
-  source: ReadFile,
-  dictated: FileLayout | undefined,
-  signal?: AbortSignal,
-): Promise<{ about: AboutLayout; parts: FileParts }> {
-  const layout = withDictated(await readLayout(source, signal), dictated, source.size);
+/** Cuts a file. The layout, which may be large, is dropped. */
+function cutByLayout(layout: FileLayout, size: number): { about: AboutLayout; parts: FileParts } {
   const { format, step, references, warnings } = layout;
   const roles = [...new Set(layout.tensors.map((t) => t.role))];
-  return {
-    about: { format, step, roles, references, warnings },
-    parts: cutFile(layout, source.size),
-  };
-}
-
-/** ONNX files of one folder that are asked what they dictate for their neighbours. */
-const MODELS_PER_FOLDER_MAX = 64;
-
-/**
- * Layouts that models dictate for other files of the batch, by path in the version. Models are those
- * of the batch and those that lie beside its files; the name only says where to look.
- */
-async function externalLayouts(
-  files: readonly BatchFile[],
-  signal?: AbortSignal,
-): Promise<Map<string, FileLayout>> {
-  const dictated = new Map<string, FileLayout>();
-  const wanted = new Set(files.map((entry) => entry.path));
-  const folders = new Map<string, string>();
-  for (const entry of files) {
-    folders.set(path.posix.dirname(entry.path), path.dirname(entry.file));
-  }
-  for (const [folder, dir] of folders) {
-    const names = (await listDirectory(dir)).filter((name) => /\.onnx$/i.test(name));
-    for (const name of names.slice(0, MODELS_PER_FOLDER_MAX)) {
-      const model = path.posix.join(folder, name);
-      const file = path.join(dir, name);
-      try {
-        for (const other of await readExternal(file, model, signal)) {
-          const target = path.posix.join(folder, other.path);
-          if (wanted.has(target)) dictated.set(target, other.layout);
-        }
-      } catch (error) {
-        // A neighbour that is gone, unreadable or being written dictates nothing.
-        if (!isOfFile(error, model) && !isOfFile(error, file)) throw error;
-      }
-    }
-  }
-  return dictated;
-}
-
-async function readExternal(
-  file: string,
-  name: string,
-  signal?: AbortSignal,
-): Promise<FileLayout['external']> {
-  if (!(await statOrNull(file))?.isFile) return [];
-  const source = await ReadFile.open(file, name);
-  try {
-    return (await readLayout(source, signal)).external;
-  } finally {
-    await source.close();
-  }
-}
-
-/** A file that nothing is known of takes the layout that another file dictates, if it holds. */
-function withDictated(own: FileLayout, dictated: FileLayout | undefined, size: number): FileLayout {
-  if (dictated === undefined || own.format !== 'blob') return own;
-  try {
-    validateLayout(dictated, size);
-    return dictated;
-  } catch (error) {
-    // The model is wrong or was written at another time than its data; the reader made no mistake.
-    if (!isDamage(error) && !(error instanceof BugError)) throw error;
-    const why = `its model lays it out in a way that does not fit: ${(error as DlvError).message}`;
-    return { ...own, warnings: [...own.warnings, why] };
-  }
+  return { about: { format, step, roles, references, warnings }, parts: cutFile(layout, size) };
 }
 
 /** Candidate base files: those of the parent, opened when first needed, and earlier ones of the batch. */

@@ -6,8 +6,8 @@
 import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { ChangedError, UsageError } from '../../base/errors.js';
 import { type FileStat, isMissing, ReadFile, sameStat } from '../../base/files/files.js';
-import { readLayout } from '../../pure/formats/detect.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
+import { WorkLayouts } from '../../storage/ingest/work-layouts.js';
 import { tensorsOfFile } from '../../storage/objects/tensors.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -162,11 +162,11 @@ class WorkSource implements ByteSource {
 async function readWorkFile(
   file: string,
   name: string,
-  context: OpContext,
+  layouts: WorkLayouts,
 ): Promise<{ source: WorkSource; layout: FileLayout }> {
   const opened = await ReadFile.open(file, name);
   try {
-    const layout = await readLayout(opened, context.signal);
+    const layout = await layouts.of(opened, name, file);
     return { source: new WorkSource(file, name, opened.stat), layout };
   } finally {
     await opened.close();
@@ -177,12 +177,13 @@ async function readWorkFile(
 async function openChanged(
   file: string,
   name: string,
+  layouts: WorkLayouts,
   context: OpContext,
 ): Promise<
   { source: WorkSource; layout: FileLayout; sha256: string } | NonNullable<WorkState['odd']> | null
 > {
   try {
-    const opened = await readWorkFile(file, name, context);
+    const opened = await readWorkFile(file, name, layouts);
     return { ...opened, sha256: await hashFile(file, context.signal) };
   } catch (error) {
     if (isDenied(error)) return UNREADABLE;
@@ -206,6 +207,7 @@ async function workSide(
   const files = new Map<string, DiffFile>();
   const hints: StagedEntry[] = [];
   const states = new WorkStates(repo, writtenNs, context.signal);
+  const layouts = new WorkLayouts(context.signal);
   for (const entry of entries) {
     const { status, odd } = await states.of(entry);
     if (status === 'deleted') continue;
@@ -215,7 +217,7 @@ async function workSide(
       continue;
     }
     const file = repo.layout.workFile(entry.path);
-    const changed = odd === null ? await openChanged(file, entry.path, context) : odd;
+    const changed = odd === null ? await openChanged(file, entry.path, layouts, context) : odd;
     if (changed === null) continue;
     if ('became' in changed) {
       // Its tensors are not compared, and count neither as removed nor as equal.

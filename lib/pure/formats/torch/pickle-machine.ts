@@ -188,6 +188,11 @@ export class PickleMachine {
     if (this.numbers !== null && this.numbers.length > NUMBERS_MAX) this.numbers = null;
   }
 
+  /** Notes an integer by the place of its opcode. */
+  noteInteger(origin: number): void {
+    this.note(origin, integerBytes(this.input.bytes, origin), false);
+  }
+
   /** Adds key–value pairs to the dict or object on top. `base` is the place of the first on the stack. */
   setItems(pairs: readonly PickleValue[], base: number): void {
     if (pairs.length % 2 !== 0) throw this.corrupt('a key has no value');
@@ -199,7 +204,7 @@ export class PickleMachine {
       keys[i] = pairs[2 * i] as PickleValue;
       values[i] = pairs[2 * i + 1] as PickleValue;
       const origin = this.origins[base + 2 * i + 1] ?? -1;
-      if (origin >= 0) this.note(origin, integerBytes(this.input.bytes, origin), false);
+      if (origin >= 0) this.noteInteger(origin);
     }
     dict.keys = this.#joined(dict.keys, keys);
     dict.values = this.#joined(dict.values, values);

@@ -64,7 +64,10 @@ export function parsePickle(bytes: Uint8Array, file: string, budget: MemoryBudge
     if (run === undefined) throw machine.corrupt(`opcode 0x${code.toString(16)} is not read`);
     run(machine);
   }
+  // A pickle that is one integer, as the step in a distributed checkpoint.
+  const origin = machine.origins[machine.stack.length - 1] ?? -1;
   const value = machine.pop();
+  if (typeof value === 'number' && origin >= 0) machine.noteInteger(origin);
   const numbers = machine.numbers?.sort((a, b) => a.offset - b.offset) ?? null;
   return { value, numbers: numbers && withoutOverlap(numbers), length: input.offset };
 }

@@ -9,10 +9,10 @@ import { PICKLE_BYTES_MAX } from '../../../base/limits.js';
 import type { VariableRange } from '../../tensor/layout.js';
 import { corrupt } from '../format.js';
 import type { MemoryBudget } from '../memory-budget.js';
-import { readZip, readZipEntry, ZIP_STORED, type ZipOptions } from '../zip/zip.js';
+import { readZip, readZipEntry, ZIP_STORED } from '../zip/zip.js';
 import type { ZipEntry } from '../zip/zip-directory.js';
 import { type Pickle, parsePickle } from './pickle.js';
-import { type TorchContent, walkTorch } from './torch-walk.js';
+import { type Path, type TorchContent, walkTorch } from './torch-walk.js';
 
 /** One pickle of an archive with the folder of its storages. */
 export interface Program {
@@ -25,8 +25,8 @@ export interface Program {
 
 /** An archive whose pickles were read. */
 export interface TorchArchive {
-  /** First byte in the file. */
-  start: number;
+  /** The path that the names of its tensors begin with. */
+  path: Path;
   entries: ZipEntry[];
   byName: ReadonlyMap<string, ZipEntry>;
   /** What was saved, and the constants of a TorchScript archive behind it; none: not PyTorch's. */
@@ -37,19 +37,29 @@ export interface TorchArchive {
   serializationId: string;
 }
 
+export interface TorchArchiveOptions {
+  signal: AbortSignal | undefined;
+  budget: MemoryBudget;
+  /** Where the archive lies in the file. */
+  start: number;
+  end: number;
+  path: Path;
+}
+
 /**
- * Reads the archive that ends at `end`.
+ * Reads one archive of a file.
  * @throws {CorruptError} {TruncatedError} {LimitError} for an archive that lies or has no pickle.
  */
 export async function readTorchArchive(
   source: ByteSource,
-  options: ZipOptions & { budget: MemoryBudget },
+  { signal, budget, start, end, path }: TorchArchiveOptions,
 ): Promise<TorchArchive> {
-  const { entries, start } = await readZip(source, options);
+  const { entries, start: found } = await readZip(source, { signal, budget, end });
+  if (found !== start) throw corrupt(source, `an archive begins at byte ${found}, not ${start}`);
   const byName = uniqueNames(source, entries);
   const root = entries[0]?.name.split('/')[0] ?? '';
   const archive: TorchArchive = {
-    start,
+    path,
     entries,
     byName,
     programs: [],
@@ -62,7 +72,9 @@ export async function readTorchArchive(
   ]) {
     const entry = byName.get(`${root}/${name}`);
     if (entry !== undefined) {
-      archive.programs.push(await readProgram(source, entry, `${root}/${folder}/`, options.budget));
+      archive.programs.push(
+        await readProgram(source, entry, { folder: `${root}/${folder}/`, path, budget }),
+      );
     } else if (name === 'data.pkl') {
       // Only by the name of its first entry did it look like PyTorch's; other tools use such names too.
       if (!byName.has(`${root}/version`)) return archive;
@@ -96,8 +108,7 @@ async function readByteOrder(source: ByteSource, entry?: ZipEntry): Promise<bool
 async function readProgram(
   source: ByteSource,
   entry: ZipEntry,
-  folder: string,
-  budget: MemoryBudget,
+  { folder, path, budget }: { folder: string; path: Path; budget: MemoryBudget },
 ): Promise<Program> {
   let bytes: Uint8Array;
   if (entry.method === ZIP_STORED) {
@@ -116,7 +127,7 @@ async function readProgram(
   }
   budget.grant(bytes.length);
   const pickle = parsePickle(bytes, source.name, budget);
-  return { entry, pickle, content: walkTorch(pickle.value, source.name, budget), folder };
+  return { entry, pickle, content: walkTorch(pickle.value, path, source.name, budget), folder };
 }
 
 /** Checksums and times of an archive, numbers in its pickles, its random id: what checkpoints differ in. */

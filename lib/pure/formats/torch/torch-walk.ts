@@ -68,14 +68,29 @@ const FAMILIAR = new RegExp(
   ].join('|'),
 );
 
+/** Where a walk begins that is the whole file. */
+export const ROOT: Path = { top: null, rest: '' };
+
+/** The path that a name spells: its first key and the rest. */
+export function pathOf(name: string): Path {
+  const dot = name.indexOf('.');
+  return dot < 0 ? { top: name, rest: '' } : { top: name.slice(0, dot), rest: name.slice(dot + 1) };
+}
+
 /**
+ * @param path    where the value stands: names begin with it.
  * @param file    named in errors.
  * @param budget  charged for what is found.
  * @throws {CorruptError} {LimitError}
  */
-export function walkTorch(value: PickleValue, file: string, budget: MemoryBudget): TorchContent {
+export function walkTorch(
+  value: PickleValue,
+  path: Path,
+  file: string,
+  budget: MemoryBudget,
+): TorchContent {
   const walk = new Walk(file, budget);
-  walk.visit(value, { top: null, rest: '' }, 0);
+  walk.visit(value, path, 0);
   const dict = dictOf(value);
   return { ...walk.found, root: dict && entriesOf(dict) };
 }

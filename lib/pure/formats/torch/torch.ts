@@ -1,21 +1,25 @@
 /**
- * PyTorch checkpoints (`.pt`, `.pth`): a zip archive of one pickle and one stored entry per storage.
+ * PyTorch checkpoints (`.pt`, `.pth`): a zip archive of one pickle and one stored entry per storage, or
+ * several of them, one after another (`.distcp`).
  *
  * Each storage is one extent, each tensor a view of it, named by its path through the pickle. The
  * pickle is read as data (pickle.ts) and never run. TorchScript archives have the same parts and more.
  * The two older forms, a stream of pickles and a tar file, are told and kept as blobs.
  */
 
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { blobLayout, type FileLayout } from '../../tensor/layout.js';
-import { corrupt, type FormatReader, quoteSome } from '../format.js';
+import { type FormatReader, type Neighbours, quoteSome } from '../format.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { buildSpans, outside, type SpanClaim } from '../spans.js';
 import { firstZipName } from '../zip/zip.js';
+import type { PickleValue } from './pickle-value.js';
 import { readTorchArchive, type TorchArchive, variableRanges } from './torch-archive.js';
+import { findArchives } from './torch-joined.js';
 import { nameTensors, stepOfRoot } from './torch-names.js';
 import { type Placed, placeStorages } from './torch-storages.js';
-import type { TorchContent } from './torch-walk.js';
+import { nameOf, pathOf, ROOT, type TorchContent } from './torch-walk.js';
 
 /** Names of entries, without the folder of the archive, that a PyTorch archive begins with. */
 const FIRST_ENTRY =
@@ -28,10 +32,10 @@ const TAR_NAMES = /^(\.\/)?(sys_info|storages|tensors|pickle)\0/;
 export const torchReader: FormatReader = {
   name: 'torch',
   matches: (head) => isArchive(head) || isStream(head) || isTar(head),
-  layout: async (source, signal) => {
+  layout: async (source, signal, neighbours) => {
     const head = await source.read(0, Math.min(source.size, 512));
     if (isStream(head) || isTar(head)) return blobLayout([OLD_FORM]);
-    return readArchive(source, signal);
+    return readArchives(source, signal, neighbours);
   },
 };
 
@@ -53,12 +57,24 @@ function isTar(head: Uint8Array): boolean {
   return text(257, 262) === 'ustar' && TAR_NAMES.test(text(0, 100));
 }
 
-async function readArchive(source: ByteSource, signal?: AbortSignal): Promise<FileLayout> {
+async function readArchives(
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+  neighbours: Neighbours | undefined,
+): Promise<FileLayout> {
   const budget = new MemoryBudget(source.name);
-  const archive = await readTorchArchive(source, { signal, budget });
-  if (archive.start > 0) throw corrupt(source, 'it is several archives, one after another');
-  if (archive.programs.length === 0) return blobLayout();
-  return layoutOfArchives(source, [archive], budget);
+  const { archives: places, warnings } = await findArchives(source, neighbours);
+  const archives: TorchArchive[] = [];
+  for (const { start, end, name } of places) {
+    throwIfAborted(signal);
+    const path = name === null ? ROOT : pathOf(name);
+    const archive = await readTorchArchive(source, { signal, budget, start, end, path });
+    // Other tools write archives too.
+    if (archive.programs.length === 0 && places.length === 1) return blobLayout();
+    archives.push(archive);
+  }
+  const layout = layoutOfArchives(source, archives, budget);
+  return { ...layout, warnings: [...warnings, ...layout.warnings] };
 }
 
 /** The layout of a file that is these archives, one after another. */
@@ -89,8 +105,20 @@ function layoutOfArchives(
     extents,
     tensors: nameTensors(tensors, budget),
     variable: outside(archives.flatMap(variableRanges), extents),
-    step: stepOfRoot(archives[0]?.programs[0]?.content.root ?? null),
+    step: stepOfRoot(rootOf(archives)),
   });
+}
+
+/** The top-level dict of one archive, or what each of several holds by its name. */
+function rootOf(archives: readonly TorchArchive[]): Map<string, PickleValue> | null {
+  const [first, ...more] = archives;
+  if (more.length === 0 && first?.path.top === null) return first.programs[0]?.content.root ?? null;
+  const values = new Map<string, PickleValue>();
+  for (const { path, programs } of archives) {
+    const [program] = programs;
+    if (program !== undefined) values.set(nameOf(path), program.pickle.value);
+  }
+  return values;
 }
 
 function contentWarnings({ foreign, notes }: TorchContent): string[] {

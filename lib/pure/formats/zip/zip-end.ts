@@ -21,6 +21,8 @@ const END_BYTES = 4 + 4 * 2 + 2 * 4 + 2;
 const LOCATOR64_BYTES = 4 + 4 + 8 + 4;
 const END64_BYTES = 4 + 8 + 2 + 2 + 4 + 4 + 4 * 8;
 const COMMENT_BYTES_MAX = 0xffff;
+/** The end of an archive without a comment: of many archives in one file, each costs one short read. */
+const SHORT_TAIL_BYTES = 512;
 
 /** Where the archive and its central directory lie in the file. */
 export interface ZipEnd {
@@ -40,10 +42,15 @@ type SaidEnd = Omit<ZipEnd, 'start'>;
  * @throws {CorruptError} DLV_CORRUPT if there are none or they contradict the file.
  */
 export async function readZipEnd(source: ByteSource, end = source.size): Promise<ZipEnd> {
-  const tailBytes = Math.min(end, END_BYTES + COMMENT_BYTES_MAX + LOCATOR64_BYTES);
-  const tailOffset = end - tailBytes;
-  const tail = await source.read(tailOffset, tailBytes);
-  const at = findEnd(tail);
+  let tailOffset = Math.max(0, end - SHORT_TAIL_BYTES);
+  let tail = await source.read(tailOffset, end - tailOffset);
+  let at = findEnd(tail);
+  if (at < LOCATOR64_BYTES && tailOffset > 0) {
+    // A long comment, which is rare.
+    tailOffset = Math.max(0, end - (END_BYTES + COMMENT_BYTES_MAX + LOCATOR64_BYTES));
+    tail = await source.read(tailOffset, end - tailOffset);
+    at = findEnd(tail);
+  }
   if (at < 0) throw corrupt(source, 'the end record of the zip directory is missing');
   const reader = new ByteReader(tail, source.name);
   reader.offset = at + 4;

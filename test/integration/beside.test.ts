@@ -1,0 +1,83 @@
+/** Files that are laid out by what lies beside them: ONNX data and distributed checkpoints. */
+import fs from 'node:fs/promises';
+import test from 'ava';
+import { add } from '../../lib/use/ops/add.js';
+import { cat } from '../../lib/use/ops/cat.js';
+import { diff } from '../../lib/use/ops/diff.js';
+import { showFile } from '../../lib/use/ops/show.js';
+import { fixture } from '../helpers/paths.js';
+import { bytes, externalData, onnxModel, tensorProto } from '../helpers/protobuf.js';
+import { TestRepository } from '../helpers/repository.js';
+
+const COUNT = 8192;
+const DATA_BYTES = 4 * COUNT;
+const values = (value: number): Buffer => Buffer.from(new Float32Array(COUNT).fill(value).buffer);
+const model = (location: string, tensors: Record<string, number>): Buffer =>
+  onnxModel(
+    ...Object.entries(tensors).map(([name, place]) => {
+      const more = externalData({ location, offset: String(place * DATA_BYTES) });
+      return bytes(5, tensorProto({ name, dims: [COUNT], raw: null, more }));
+    }),
+  );
+
+async function shown(repo: TestRepository, path: string): Promise<[string, string[], number]> {
+  const { format, tensors, extents } = await repo.with((open) =>
+    showFile(open, 'HEAD', path, repo.context),
+  );
+  return [format, tensors.map(({ name }) => name), extents];
+}
+
+async function firstValue(repo: TestRepository, path: string): Promise<number> {
+  const parts: Uint8Array[] = [];
+  await repo.with((open) =>
+    cat(open, { revision: 'HEAD', path }, async (part) => parts.push(part) > 0, repo.context),
+  );
+  return Buffer.concat(parts).readFloatLE(0);
+}
+
+test('add: external data in a folder below its models is theirs, and stored once', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('m/data/shared.bin', Buffer.concat([values(1), values(2), values(3)]));
+  await repo.write('m/decoder.onnx', model('./data/shared.bin', { w0: 0, w1: 1 }));
+  await repo.write('m/past.onnx', model('data\\shared.bin', { p1: 1, p2: 2 }));
+  await repo.commit('first', { paths: ['m/data'] });
+  t.deepEqual(await shown(repo, 'm/data/shared.bin'), ['onnx-data', ['w0', 'w1', 'p1', 'p2'], 3]);
+  t.is(await firstValue(repo, 'm/data/shared.bin#p2'), 3);
+  t.deepEqual(repo.warnings, []);
+  await repo.write('m/data/shared.bin', Buffer.concat([values(1), values(2), values(4)]));
+  const { snapshots, files } = await repo.with((open) => diff(open, {}, repo.context));
+  t.deepEqual(
+    files.map(({ path }) => path),
+    ['m/data/shared.bin'],
+  );
+  t.deepEqual(
+    snapshots.map(({ tensors }) => tensors.map(({ name, status }) => [name, status])),
+    [[['p2', 'changed']]],
+  );
+});
+
+test('add: archives of a distributed checkpoint have the names of its metadata', async (t) => {
+  const repo = await TestRepository.create(t);
+  const folder = fixture('torch', 'distributed');
+  await fs.mkdir(repo.file('ck'));
+  for (const name of ['.metadata', '__0_0.distcp', '__1_0.distcp']) {
+    await fs.copyFile(`${folder}/${name}`, repo.file(`ck/${name}`));
+  }
+  // The files alone: the metadata is read where it lies.
+  await repo.with((open) => add(open, { paths: ['ck/__0_0.distcp'] }, repo.context));
+  await repo.commit('first');
+  t.deepEqual(repo.warnings, []);
+  const [format, names] = await shown(repo, 'ck/__0_0.distcp');
+  t.is(format, 'torch');
+  t.true(names.includes('fc.weight[0:3,0:4]'));
+  const { snapshots } = await repo.json<{
+    snapshots: { key: string; role: string; step: number; files: number }[];
+  }>('show', 'HEAD');
+  t.deepEqual(
+    snapshots.map(({ key, role, step, files }) => [key, role, step, files]),
+    [
+      ['ck/.metadata', 'weights', 300, 3],
+      ['ck/.metadata', 'optimizer', 300, 3],
+    ],
+  );
+});
