@@ -39,9 +39,12 @@ const EXAMPLE: DiffResult = {
       removed: 0,
       changed: 1,
       equal: 25,
+      renamed: 0,
+      renamedAs: null,
       tensors: [
         {
           name: 'fc.weight',
+          nameBefore: 'fc.weight',
           status: 'changed',
           before: { dtype: 'F32', shape: [10, 256] },
           after: { dtype: 'F32', shape: [10, 256] },
@@ -70,8 +73,9 @@ export function register(program: Command, cli: Cli): void {
         'Without a revision: the work tree against what is staged. With one: the work tree against ' +
         'it. With two, or a..b: the second against the first; with a...b, against the version that ' +
         'both derive from. For each tensor that changed: the share of elements with other bits, the ' +
-        'largest |b − a|, ‖b − a‖ / ‖a‖ and the cosine, over pairs of finite values. Paths stand ' +
-        'last, after -- if a revision has the same name. --stat, --name-only and --name-status read ' +
+        'largest |b − a|, ‖b − a‖ / ‖a‖ and the cosine, over pairs of finite values. Tensors whose ' +
+        "names differ only by what frameworks add, as 'module.' or '_orig_mod.', are compared too. " +
+        'Paths stand last, after -- if a revision has the same name. --stat, --name-only and --name-status read ' +
         'no tensor. -q behind the command prints nothing: the exit code is the answer.',
       examples: [
         ['dlv diff HEAD~1 HEAD', 'the last version against the one before'],

@@ -135,6 +135,12 @@ function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
   lines.push(
     `  ${formatCount(diff.changed, 'tensor')} changed, ${diff.equal} equal, ${diff.added} added, ${diff.removed} removed`,
   );
+  if (diff.renamedAs !== null) {
+    const { before, after } = diff.renamedAs;
+    lines.push(
+      `  ${formatCount(diff.renamed, 'tensor')} matched although the names differ by a prefix: ${before} → ${after}`,
+    );
+  }
   return lines;
 }
 

@@ -7,6 +7,7 @@
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
+import { byCanonicalName, canonicalName } from '../../pure/tensor/canonical-name.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { dataBlobLengths, type Recipe, type Skeleton } from '../../pure/tensor/recipe.js';
 import { extentsOf } from '../../pure/tensor/recipe-extents.js';
@@ -40,21 +41,50 @@ export function tensorKey(role: Role, name: string): string {
   return `${role}\0${name}`;
 }
 
+/** A candidate with its extents by role and tensor name. */
+interface NamedFile {
+  file: BaseFile;
+  names: Map<string, NamedExtent>;
+  /** Keys by their canonical form, made when first needed. */
+  canonical: Map<string, string> | null;
+}
+
+/** A key with the canonical form of its name. */
+function canonicalKey(key: string): string {
+  const end = key.indexOf('\0');
+  return `${key.slice(0, end)}\0${canonicalName(key.slice(end + 1))}`;
+}
+
 /** Finds bases for the extents and data literals of one new file. */
 export class BaseFinder {
-  readonly #files: { file: BaseFile; names: Map<string, NamedExtent> }[];
+  readonly #files: NamedFile[];
 
   /** @param files  candidates, best first: see `orderBaseFiles`. */
   constructor(files: readonly BaseFile[]) {
-    this.#files = files.map((file) => ({ file, names: extentsByName(file.recipe, file.skeleton) }));
+    this.#files = files.map((file) => {
+      return { file, names: extentsByName(file.recipe, file.skeleton), canonical: null };
+    });
   }
 
-  /** Extents of the same size that tensors of these keys view, the best first, none twice. */
+  /**
+   * Extents of the same size that tensors of these keys view, the best first, none twice. If there are
+   * none, those whose names differ only by prefixes that frameworks add.
+   */
   namesakes(keys: readonly string[], width: number, count: number): Id[] {
+    const exact = this.#withKeys(width, count, () => keys);
+    if (exact.length > 0) return exact;
+    const wanted = keys.map(canonicalKey);
+    return this.#withKeys(width, count, (file) => {
+      file.canonical ??= byCanonicalName(file.names.keys(), canonicalKey);
+      return wanted.map((key) => file.canonical?.get(key) ?? '');
+    });
+  }
+
+  #withKeys(width: number, count: number, keysOf: (file: NamedFile) => readonly string[]): Id[] {
     const found = new Set<Id>();
-    for (const { names } of this.#files) {
-      for (const key of keys) {
-        const extent = names.get(key);
+    for (const file of this.#files) {
+      for (const key of keysOf(file)) {
+        const extent = file.names.get(key);
         if (extent && extent.width === width && extent.count === count) found.add(extent.id);
         if (found.size === NAMESAKES_MAX) return [...found];
       }

@@ -7,6 +7,7 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
+import { matchNames } from '../../pure/tensor/canonical-name.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { openPlanes } from '../../storage/objects/planes/read-segments.js';
@@ -38,7 +39,10 @@ export interface TensorSide {
 }
 
 export interface TensorDiff {
+  /** Name on the second side; of a removed tensor, on the first. */
   name: string;
+  /** Name on the first side, which may have other prefixes of frameworks; null for an added tensor. */
+  nameBefore: string | null;
   status: 'added' | 'removed' | 'changed' | 'equal';
   before: TensorSide | null;
   after: TensorSide | null;
@@ -56,6 +60,10 @@ export interface SnapshotDiff {
   removed: number;
   changed: number;
   equal: number;
+  /** Changed and equal tensors whose names differ by prefixes that frameworks add. */
+  renamed: number;
+  /** The first of them. */
+  renamedAs: { before: string; after: string } | null;
   tensors: TensorDiff[];
 }
 
@@ -173,6 +181,14 @@ function pairSnapshots(before: readonly Snapshot[], after: readonly Snapshot[]):
   return pairs;
 }
 
+/** Tensors of a pair of snapshots by name, and the name before of each that has one. */
+interface SnapshotWork {
+  pair: SnapshotPair;
+  a: Map<string, StoredTensor>;
+  b: Map<string, StoredTensor>;
+  names: Map<string, string>;
+}
+
 /** Snapshots whose files differ, with the tensors that do; `all` lists equal ones as well. */
 export async function diffSnapshots(
   repo: ReadAccess,
@@ -181,8 +197,7 @@ export async function diffSnapshots(
   options: { all?: boolean },
   context: OpContext,
 ): Promise<SnapshotDiff[]> {
-  const work: { pair: SnapshotPair; a: Map<string, StoredTensor>; b: Map<string, StoredTensor> }[] =
-    [];
+  const work: SnapshotWork[] = [];
   let totalBytes = 0;
   // A snapshot with a file that became something else has nothing to be compared with.
   const isOdd = ({ members }: Snapshot): boolean =>
@@ -192,17 +207,16 @@ export async function diffSnapshots(
     if (isUntouched(pair, before, after)) continue;
     const a = await tensorsOfSnapshot(before, pair.before, pair.role);
     const b = await tensorsOfSnapshot(after, pair.after, pair.role);
-    work.push({ pair, a, b });
+    const names = matchNames(a, b);
+    work.push({ pair, a, b, names });
     for (const [name, tensor] of b) {
-      const old = a.get(name);
+      const old = a.get(names.get(name) ?? '');
       if (old && !sameBytes(old, tensor)) totalBytes += tensorBytes(tensor);
     }
   }
   context.progress.start('comparing', totalBytes);
   const diffs: SnapshotDiff[] = [];
-  for (const { pair, a, b } of work) {
-    diffs.push(await diffTensors(repo, pair, a, b, options, context));
-  }
+  for (const pair of work) diffs.push(await diffTensors(repo, pair, options, context));
   return diffs;
 }
 
@@ -234,9 +248,7 @@ async function tensorsOfSnapshot(
 
 async function diffTensors(
   repo: ReadAccess,
-  pair: SnapshotPair,
-  a: Map<string, StoredTensor>,
-  b: Map<string, StoredTensor>,
+  { pair, a, b, names }: SnapshotWork,
   options: { all?: boolean },
   context: OpContext,
 ): Promise<SnapshotDiff> {
@@ -250,28 +262,38 @@ async function diffTensors(
     removed: 0,
     changed: 0,
     equal: 0,
+    renamed: 0,
+    renamedAs: null,
     tensors: [],
   };
   const push = (tensor: TensorDiff): void => {
     result[tensor.status]++;
     if (tensor.status !== 'equal' || options.all) result.tensors.push(tensor);
   };
-  for (const [name, after] of b) {
+  for (const [name, tensor] of b) {
     throwIfAborted(context.signal);
-    const before = a.get(name);
-    if (before === undefined) {
-      push({ name, status: 'added', before: null, after: sideOf(after), numbers: null });
+    const after = sideOf(tensor);
+    const nameBefore = names.get(name) ?? null;
+    if (nameBefore === null) {
+      push({ name, nameBefore, status: 'added', before: null, after, numbers: null });
       continue;
     }
-    const numbers = await comparePair(repo, before, after, context);
-    if (!sameBytes(before, after)) context.progress.advance(tensorBytes(after));
+    const old = a.get(nameBefore) as StoredTensor;
+    const numbers = await comparePair(repo, old, tensor, context);
+    if (!sameBytes(old, tensor)) context.progress.advance(tensorBytes(tensor));
+    if (nameBefore !== name) {
+      result.renamed++;
+      result.renamedAs ??= { before: nameBefore, after: name };
+    }
     const equal = numbers.equal && !numbers.reshaped && !numbers.dtypeChanged;
     const status = equal ? 'equal' : 'changed';
-    push({ name, status, before: sideOf(before), after: sideOf(after), numbers });
+    push({ name, nameBefore, status, before: sideOf(old), after, numbers });
   }
-  for (const [name, before] of a) {
-    if (!b.has(name))
-      push({ name, status: 'removed', before: sideOf(before), after: null, numbers: null });
+  const kept = new Set(names.values());
+  for (const [name, tensor] of a) {
+    if (kept.has(name)) continue;
+    const before = sideOf(tensor);
+    push({ name, nameBefore: name, status: 'removed', before, after: null, numbers: null });
   }
   return result;
 }

@@ -75,6 +75,23 @@ test('bases: a base has the name, role, width and count of the tensor', (t) => {
   t.deepEqual(new BaseFinder(many).namesakes(w, 4, 100), ['p:w', 'q:w', 'r:w'].map(idOf));
 });
 
+test('bases: without a namesake, names that differ by a prefix of a framework', (t) => {
+  const files = [fileOf('a', 1, { 'module.w': 100, 'model.v': 100, v: 50, x: 100 })];
+  const finder = new BaseFinder(files);
+  const find = (...names: string[]) =>
+    finder.namesakes(
+      names.map((name) => tensorKey('weights', name)),
+      4,
+      100,
+    );
+  t.deepEqual(find('_orig_mod.w'), [idOf('a:module.w')]);
+  t.deepEqual(find('base_model.model.x', 'none'), [idOf('a:x')]);
+  // 'model.v' and 'v' become the same: neither is meant.
+  t.deepEqual(find('_orig_mod.v'), []);
+  t.deepEqual(find('model.v'), [idOf('a:model.v')]);
+  t.deepEqual(finder.namesakes([tensorKey('optimizer', '_orig_mod.w')], 4, 100), []);
+});
+
 test('bases: a line of versions never gets a chain that is too long or too costly', async (t) => {
   const bytes = fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 1, maxLength: 60 });
   await fc.assert(
