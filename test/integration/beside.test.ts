@@ -1,4 +1,4 @@
-/** Files that are laid out by what lies beside them: ONNX data and distributed checkpoints. */
+/** Formats of files, and layouts by what lies beside them: ONNX data and distributed checkpoints. */
 import fs from 'node:fs/promises';
 import test from 'ava';
 import { add } from '../../lib/use/ops/add.js';
@@ -8,6 +8,7 @@ import { showFile } from '../../lib/use/ops/show.js';
 import { fixture } from '../helpers/paths.js';
 import { bytes, externalData, onnxModel, tensorProto } from '../helpers/protobuf.js';
 import { TestRepository } from '../helpers/repository.js';
+import { randomTensors, safetensors } from '../helpers/safetensors.js';
 
 const COUNT = 8192;
 const DATA_BYTES = 4 * COUNT;
@@ -80,4 +81,39 @@ test('add: archives of a distributed checkpoint have the names of its metadata',
       ['ck/.metadata', 'optimizer', 300, 3],
     ],
   );
+});
+
+test('add and show name one format, also of a file without tensors', async (t) => {
+  const repo = await TestRepository.create(t);
+  const tensors = randomTensors({ w: [4] }, 1);
+  await repo.write('a.safetensors', safetensors(tensors));
+  await repo.write(
+    'a.safetensors.index.json',
+    JSON.stringify({ weight_map: { w: 'a.safetensors' } }),
+  );
+  await repo.write('cut.safetensors', safetensors(tensors).subarray(0, 50));
+  await repo.write('empty.pt', '');
+  await repo.write('data.txt', 'text');
+  await fs.mkdir(repo.file('ck'));
+  await fs.copyFile(fixture('torch', 'distributed', '.metadata'), repo.file('ck/.metadata'));
+  await repo.write('m.onnx', model('w.bin', { w: 0 }));
+  const { files } = await repo.with((open) => add(open, { paths: ['.'] }, repo.context));
+  await repo.commit('first', { paths: [] });
+  const formats: [string, string][] = [];
+  for (const { path } of files) formats.push([path, (await shown(repo, path))[0]]);
+  t.deepEqual(
+    formats,
+    files.map(({ path, format }) => [path, format]),
+  );
+  t.deepEqual(Object.fromEntries(formats), {
+    'a.safetensors': 'safetensors',
+    'a.safetensors.index.json': 'safetensors-index',
+    'ck/.metadata': 'torch-distributed',
+    'cut.safetensors': 'blob',
+    'data.txt': 'blob',
+    'empty.pt': 'blob',
+    'm.onnx': 'onnx',
+  });
+  t.is(repo.warnings.filter((text) => text.startsWith("'cut.safetensors' ")).length, 1);
+  t.is(repo.warnings.filter((text) => text.startsWith("'empty.pt' is named like")).length, 1);
 });

@@ -9,7 +9,8 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { DlvError, type ErrorCode, isDamage } from '../../base/errors.js';
 import { blobLayout, type FileLayout } from '../tensor/layout.js';
-import { type FormatReader, HEAD_BYTES, type Neighbours } from './format.js';
+import { CUT_HINT, type FormatReader, HEAD_BYTES, type Neighbours } from './format.js';
+import { describeLookalike } from './lookalike.js';
 import { npyReader } from './npy/npy.js';
 import { npzReader } from './npy/npz.js';
 import { onnxReader } from './onnx/onnx.js';
@@ -42,7 +43,8 @@ export interface DetectOptions {
 
 /**
  * The layout of a file, checked by `validateLayout`. A file that no reader knows is a blob; one that
- * looks like a format but lies or is not supported is a blob with a warning.
+ * looks like a format but lies or is not supported, or is named like a model and is none, is a blob with
+ * a warning.
  *
  * @throws {IoError} {ChangedError} {AbortedError} only: errors of reading, never of the content.
  */
@@ -65,6 +67,10 @@ export async function readLayout(
       if (options.strict && !isDamage(error)) throw error;
       warnings.push(...readable([warningOf(reader, error)]));
     }
+  }
+  if (warnings.length === 0) {
+    const looksLike = await describeLookalike(source, head);
+    if (looksLike !== null) warnings.push(looksLike);
   }
   return blobLayout(warnings);
 }
@@ -107,5 +113,11 @@ function passesThrough(error: unknown, signal?: AbortSignal): boolean {
 function warningOf(reader: FormatReader, error: unknown): string {
   const reason = error instanceof Error ? error.message : String(error);
   const why = isDamage(error) ? reason : `dlv's own reader failed: ${reason}`;
-  return `looks like ${reader.name} but is kept as opaque bytes: ${why}`;
+  const hint = error instanceof DlvError ? (error.data.hint ?? hintOf(error.code)) : undefined;
+  const remedy = hint === undefined ? '' : `; ${hint}`;
+  return `looks like ${reader.name} but is kept as opaque bytes: ${why}${remedy}`;
+}
+
+function hintOf(code: ErrorCode): string | undefined {
+  return code === 'DLV_TRUNCATED' ? CUT_HINT : undefined;
 }

@@ -23,7 +23,7 @@ export interface FileStreams {
   chunks: ChunkRef[][];
 }
 
-/** Stores what rebuilds a file. A file that is one blob needs no recipe. */
+/** Stores what rebuilds a file. A file of no format that is one blob needs no recipe. */
 export async function storeRecipe(
   session: PackSession,
   file: FileParts,
@@ -35,12 +35,14 @@ export async function storeRecipe(
     return { kind: 'blob', id: await session.putBlob('blob', new Uint8Array(0)) };
   }
   const run = chunks[0];
-  const onlyChunks = parts.every((part) => part.kind === 'chunks') && chunks.length === 1;
+  const { format, tensors } = file;
+  const isPlain = format === 'blob';
+  const onlyChunks =
+    isPlain && parts.every((part) => part.kind === 'chunks') && chunks.length === 1;
   if (onlyChunks && run?.length === 1) return { kind: 'blob', id: (run[0] as ChunkRef).id };
-  if (parts.length === 1 && parts[0]?.kind === 'fixed' && file.tensors.length === 0) {
+  if (isPlain && parts.length === 1 && parts[0]?.kind === 'fixed') {
     return { kind: 'blob', id: await session.putBlob('blob', fixed) };
   }
-  const { format, tensors } = file;
   const skeleton = encodeSkeleton({ format, fixed, parts, tensors });
   if (!onlyChunks) checkReadable('skeleton', () => checkSkeleton(skeleton, 'skeleton'));
   const recipe: Recipe = {

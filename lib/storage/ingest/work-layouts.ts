@@ -80,7 +80,8 @@ function joined(own: FileLayout, source: ByteSource, said: readonly SaidOfData[]
   try {
     const layout = layoutOfData(source, said);
     validateLayout(layout, source.size);
-    return { ...layout, warnings: [...own.warnings, ...layout.warnings] };
+    // What the file looks like alone does not matter if its tensors are known.
+    return layout.format === 'blob' && layout.warnings.length === 0 ? own : layout;
   } catch (error) {
     // The model is wrong or was written at another time than its data; the reader made no mistake.
     if (!isDamage(error) && !(error instanceof BugError)) throw error;

@@ -54,6 +54,12 @@ export const safetensorsIndexReader: FormatReader = {
     });
     scan.end();
     if (!keys.has('weight_map')) throw corrupt(source, 'there is no weight_map');
-    return { ...blobLayout(), format: 'safetensors-index', references: [...shards].sort() };
+    const variable = [{ offset: 0, length: source.size, fixedLength: false }];
+    return {
+      ...blobLayout(),
+      variable,
+      format: 'safetensors-index',
+      references: [...shards].sort(),
+    };
   },
 };

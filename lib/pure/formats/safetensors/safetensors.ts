@@ -23,7 +23,7 @@ import {
   type TensorSpan,
   type VariableRange,
 } from '../../tensor/layout.js';
-import { corrupt, type FormatReader } from '../format.js';
+import { CUT_HINT, corrupt, type FormatReader } from '../format.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { assignRoles, STEP_KEYS, stepOf } from '../roles.js';
 import { JsonScanner } from './json-scan.js';
@@ -129,10 +129,12 @@ function checkCoverage(
     at = end;
   }
   if (at !== source.size) {
-    throw corrupt(
+    const error = corrupt(
       source,
       `the tensors have ${at - dataStart} bytes, the file has ${source.size - dataStart} for them`,
     );
+    if (at > source.size) error.data.hint = CUT_HINT;
+    throw error;
   }
 }
 

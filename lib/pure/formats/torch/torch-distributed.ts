@@ -43,7 +43,8 @@ export const distributedReader: FormatReader = {
   async layout(source) {
     const items = await readMetadata(source);
     const references = [...items.keys()].sort();
-    return { ...blobLayout(), format: 'torch-distributed', references };
+    const variable = [{ offset: 0, length: source.size, fixedLength: false }];
+    return { ...blobLayout(), variable, format: 'torch-distributed', references };
   },
 };
 

@@ -11,7 +11,7 @@ import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { ByteReader } from '../../../base/bytes/reader.js';
 import { LimitError } from '../../../base/errors.js';
 import { ZIP_DIRECTORY_BYTES_MAX, ZIP_ENTRIES_MAX } from '../../../base/limits.js';
-import { corrupt } from '../format.js';
+import { CUT_HINT, corrupt } from '../format.js';
 
 const END_SIGNATURE = 0x06054b50;
 const END64_SIGNATURE = 0x06064b50;
@@ -51,7 +51,11 @@ export async function readZipEnd(source: ByteSource, end = source.size): Promise
     tail = await source.read(tailOffset, end - tailOffset);
     at = findEnd(tail);
   }
-  if (at < 0) throw corrupt(source, 'the end record of the zip directory is missing');
+  if (at < 0) {
+    const error = corrupt(source, 'the end record of the zip directory is missing');
+    error.data.hint = CUT_HINT;
+    throw error;
+  }
   const reader = new ByteReader(tail, source.name);
   reader.offset = at + 4;
   const disks = [reader.u16('disk'), reader.u16('directory disk')];
