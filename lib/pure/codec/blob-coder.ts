@@ -55,7 +55,8 @@ export async function encodeBlob(
   const transform = Math.log2(width) << 4;
   let best: CodedBlob = { codec: CODER_RAW | transform, payload: prepared };
   if (bytes.length >= 32) {
-    const lz4 = (await lz4Compress(Buffer.from(prepared))).subarray(4);
+    const { buffer, byteOffset, length } = prepared;
+    const lz4 = (await lz4Compress(Buffer.from(buffer, byteOffset, length))).subarray(4);
     // Noise costs deflate a hundred times what LZ4 takes to see it: ask the histogram first.
     const noise =
       lz4.length >= prepared.length &&
