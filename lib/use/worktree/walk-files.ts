@@ -3,6 +3,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import { isMissing, listEntries, statOrNull } from '../../base/files/files.js';
 import { pathProblem } from '../../pure/paths/version-path.js';
 import { holdsRepository, type Layout } from '../../storage/repo/layout.js';
+import { isUnfinishedName } from '../../storage/repo/processes/abandoned.js';
 import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
 import { LinkFollower, type LinkTarget } from './follow-links.js';
 import { isDenied } from './work-file.js';
@@ -58,14 +59,15 @@ export async function* walkFiles(
   }
 }
 
-/** What lies in a folder; one that may not be read, or is gone by now, holds nothing. */
+/** What lies in a folder, but no files that dlv has not finished; one that may not be read, or is gone by now, holds nothing. */
 async function entriesOf(
   layout: Layout,
   dir: string,
   leaveOut: (path: string, why: string) => void,
 ): ReturnType<typeof listEntries> {
   try {
-    return await listEntries(dir === '' ? layout.workTree : layout.workFile(dir));
+    const entries = await listEntries(dir === '' ? layout.workTree : layout.workFile(dir));
+    return entries.filter(({ name }) => !isUnfinishedName(name));
   } catch (error) {
     if (dir === '') throw error;
     if (isDenied(error)) leaveOut(dir, 'it may not be read');

@@ -23,6 +23,7 @@ import {
   WriteFile,
 } from '../../base/files/files.js';
 import type { Layout } from '../../storage/repo/layout.js';
+import { removeUnfinished } from '../../storage/repo/processes/abandoned.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
 
@@ -51,6 +52,8 @@ export class WorkFolder {
   #files = 0;
   /** Folders whose names changed since they were synced. */
   readonly #changed = new Set<string>();
+  /** Folders on another disk from which leftovers of killed commands were removed. */
+  readonly #cleared = new Set<string>();
 
   /**
    * @param root  folder that the paths of the entries start from; it exists.
@@ -145,6 +148,8 @@ export class WorkFolder {
   async #create(folder: string, mode: number): Promise<WriteFile> {
     const tmp = await this.#ownTmp();
     if (tmp === null || tmp.device !== (await this.#device(folder))) {
+      if (!this.#cleared.has(folder)) await removeUnfinished(folder);
+      this.#cleared.add(folder);
       return WriteFile.createTemporary(folder, mode);
     }
     return WriteFile.create(nodePath.join(tmp.dir, String(this.#files++)), mode);

@@ -8,11 +8,8 @@ import test from 'ava';
 import { type ByteSource, MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { isDamage } from '../../../../lib/base/errors.js';
 import { readLayout } from '../../../../lib/pure/formats/detect.js';
-import type { FormatReader, Neighbours } from '../../../../lib/pure/formats/format.js';
-import { torchReader } from '../../../../lib/pure/formats/torch/torch.js';
-import { distributedReader } from '../../../../lib/pure/formats/torch/torch-distributed.js';
+import type { Neighbours } from '../../../../lib/pure/formats/format.js';
 import type { FileLayout } from '../../../../lib/pure/tensor/layout.js';
-import { fuzzReader } from '../../../helpers/fuzz.js';
 import { tensorBytes } from '../../../helpers/layouts.js';
 import { fixture } from '../../../helpers/paths.js';
 import {
@@ -174,32 +171,4 @@ test('distributed: joined archives of two saves are both read', async (t) => {
     ['archive.0.w', 1],
     ['archive.1.w', 2],
   ]);
-});
-
-test.serial('distributed: mutations of shards and of metadata are read or refused', async (t) => {
-  const corpus = SHARDS.map(read);
-  const dictionary = ['PK\x05\x06', 'PK\x01\x02', 'PK\x03\x04', '\x80\x02', '\0\0\0\0'];
-  const shards = await fuzzReader(torchReader, { corpus, count: 1500, seed: 21, dictionary });
-  t.true(shards.accepted > 50 && shards.refused > 50, JSON.stringify(shards));
-  const words = ['\x85', 'K\xff', '}', ')\x81', 'N', 'u', 'b', '\x94'];
-  const program = { corpus: [read('.metadata')], count: 1500, seed: 22, dictionary: words };
-  const metadata = await fuzzReader(distributedReader, program);
-  t.true(metadata.accepted > 50 && metadata.refused > 50, JSON.stringify(metadata));
-});
-
-test.serial('distributed: whatever the metadata says, a shard is laid out', async (t) => {
-  const [file] = SHARDS as [string];
-  const shard = read(file);
-  const reader: FormatReader = {
-    ...distributedReader,
-    layout: async (source) => {
-      const layout = await layoutOf(file, shard, await source.read(0, source.size));
-      t.is(layout.tensors.length, 3);
-      return { ...layout, extents: [], tensors: [], variable: [] };
-    },
-  };
-  const words = [file, 'K\x01', 'M\x99\x06', 'J\0\0\0\x80', 'N', '\x85'];
-  const program = { corpus: [read('.metadata')], count: 500, seed: 23, dictionary: words };
-  const tally = await fuzzReader(reader, program);
-  t.is(tally.refused, 0);
 });

@@ -10,7 +10,7 @@ import { torchReader } from '../../../../lib/pure/formats/torch/torch.js';
 import { validateLayout } from '../../../../lib/pure/formats/validate.js';
 import { readZip, readZipEntry } from '../../../../lib/pure/formats/zip/zip.js';
 import type { FileLayout } from '../../../../lib/pure/tensor/layout.js';
-import { type FuzzTally, fuzzReader } from '../../../helpers/fuzz.js';
+import { fuzzReader } from '../../../helpers/fuzz.js';
 import { HoleSource } from '../../../helpers/hole-source.js';
 import { layoutOf } from '../../../helpers/layouts.js';
 import { fixture } from '../../../helpers/paths.js';
@@ -313,36 +313,19 @@ test('torch: a large flat storage is cut where its views meet', async (t) => {
 });
 
 test.serial('torch: mutations of real files are read or refused, within bounds', async (t) => {
-  const files = [
-    'checkpoint-1',
-    'views',
-    'dtypes',
-    'extras',
-    'special',
-    'later',
-    'big-endian',
-    'kinds',
-  ];
+  const files = ['checkpoint-1', 'views', 'dtypes', 'extras', 'special', 'later', 'big-endian'];
   const corpus = files.map((file) => fs.readFileSync(fixture('torch', `${file}.pt`)));
   const dictionary = ['\x80\x02', 'h\0', 'q\0', 'R', 'b', 'Q', 'ctorch\nFloatStorage\n', 'u', 't'];
   const tally = await fuzzReader(torchReader, { corpus, count: 3000, seed: 11, dictionary });
   t.true(tally.accepted > 100 && tally.refused > 100, JSON.stringify(tally));
 });
 
-for (const name of ['views', 'kinds']) {
-  test.serial(`torch: mutations of the program of ${name}.pt are read or refused`, async (t) => {
-    const tally = await fuzzProgram(name);
-    t.true(tally.accepted > 100 && tally.refused > 100, JSON.stringify(tally));
-  });
-}
-
-/** Mutates the pickle of a file and leaves the storages as they are. */
-async function fuzzProgram(name: string): Promise<FuzzTally> {
-  const file = new MemorySource(fs.readFileSync(fixture('torch', `${name}.pt`)));
-  const { entries } = await readZip(file);
+test.serial('torch: mutations of the program alone are read or refused', async (t) => {
+  const views = new MemorySource(fs.readFileSync(fixture('torch', 'views.pt')));
+  const { entries } = await readZip(views);
   const content = new Map<string, Uint8Array>();
   for (const entry of entries) {
-    content.set(entry.name.replace(/^[^/]+\//, ''), await readZipEntry(file, entry, 1 << 20));
+    content.set(entry.name.replace(/^archive\//, ''), await readZipEntry(views, entry, 1 << 20));
   }
   const program = content.get('data.pkl') as Uint8Array;
   content.delete('data.pkl');
@@ -359,5 +342,6 @@ async function fuzzProgram(name: string): Promise<FuzzTally> {
     },
   };
   const dictionary = ['h\0', 'R', '\x85', '\x93', 'b', 'K\xff', '\x88', '}', 'N'];
-  return fuzzReader(reader, { corpus: [program], count: 2000, seed: 12, dictionary });
-}
+  const tally = await fuzzReader(reader, { corpus: [program], count: 3000, seed: 12, dictionary });
+  t.true(tally.accepted > 100 && tally.refused > 100, JSON.stringify(tally));
+});

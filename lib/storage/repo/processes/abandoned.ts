@@ -1,0 +1,28 @@
+/**
+ * Unfinished files that killed commands left in folders of the user. They stand there where the work tree
+ * lies on another disk than .dlv: a rename from .dlv/tmp cannot reach it. gc does not know these folders,
+ * so whoever writes into one again clears it.
+ */
+import path from 'node:path';
+import { listEntries, removeFile, statOrNull } from '../../../base/files/files.js';
+import { parseTemporaryName } from '../../../base/files/temporary-name.js';
+import { isAbandoned, ownerState } from './process-identity.js';
+
+/** True for names that dlv gives to unfinished files, and nobody else. */
+export function isUnfinishedName(name: string): boolean {
+  return parseTemporaryName(name) !== null;
+}
+
+/** Removes what ended processes left unfinished in a folder, not in the folders below it. @throws {IoError} */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const entry of await listEntries(folder)) {
+    const owner = entry.isFile() ? parseTemporaryName(entry.name) : null;
+    if (owner === null) continue;
+    const file = path.join(folder, entry.name);
+    const there = await statOrNull(file);
+    if (there === null || !there.isFile) continue;
+    const { mtimeNs } = there.stat;
+    const state = await ownerState(owner, { file, mtimeNs });
+    if (state === 'dead' || (state === 'unknown' && isAbandoned(mtimeNs))) await removeFile(file);
+  }
+}
