@@ -11,39 +11,20 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import { cutChunk } from '../../base/bytes/chunker.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { assert, BugError, ChangedError, isUnreadable, LimitError } from '../../base/errors.js';
+import { LimitError } from '../../base/errors.js';
 import type { ReadFile } from '../../base/files/files.js';
-import {
-  CDC_MAX_BYTES,
-  ENCODED_AHEAD_BYTES,
-  FILE_BYTES_MAX,
-  GIT_SHA1_BYTES_MAX,
-  INGEST_PLANES_BYTES,
-  KEPT_EXTENT_BYTES,
-  LITERAL_BLOB_BYTES,
-  RUN_ELEMENTS,
-  SEGMENT_ELEMENTS,
-} from '../../base/limits.js';
-import { splitFast } from '../../pure/codec/planes.js';
-import { type CodecLevel, encodeSegment, verifySegment } from '../../pure/codec/segment.js';
-import { Sketcher } from '../../pure/codec/sketch.js';
-import { ExtentHasher, type ExtentHashes } from '../../pure/tensor/extent-id.js';
+import { FILE_BYTES_MAX, GIT_SHA1_BYTES_MAX } from '../../base/limits.js';
+import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { FileParts, PlacedPart } from '../../pure/tensor/file-parts.js';
-import { swapBytes } from '../../pure/tensor/planes.js';
-import { type ChunkRef, dataBlobLengths, type Part } from '../../pure/tensor/recipe.js';
-import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
-import { lendWhole } from '../objects/planes/plane-reader.js';
-import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
+import type { ChunkRef } from '../../pure/tensor/recipe.js';
 import type { PackSession } from '../objects/session.js';
-import { segmentCount } from '../store/types.js';
-import { type BaseFinder, type FittedBase, tensorKey } from './bases.js';
-import { BaseChooser } from './choose-base.js';
+import { type BaseFinder, tensorKey } from './bases.js';
+import { storeChunks } from './chunks.js';
 import { FileFeed } from './file-feed.js';
-import { splitNext } from './split-next.js';
+import { Literals } from './literals.js';
+import { ExtentStore } from './store-extents.js';
 import { storeRecipe } from './store-recipe.js';
-import { WorkInFlight, type Write } from './work-in-flight.js';
 
 /** What ingest says about a file. */
 export interface IngestedFile {
@@ -71,10 +52,6 @@ export interface IngestOptions {
   signal?: AbortSignal;
 }
 
-const READ_BYTES = 4 * 1024 * 1024;
-/** Chunks of unknown bytes being coded at once, on Node's pool. */
-const CHUNKS_IN_FLIGHT = 8;
-
 /**
  * Stores one file.
  * @param file  the source, cut by `cutFile`; its layout is not needed any more and should not be held.
@@ -97,132 +74,83 @@ export async function ingestFile(
   return new FileIngest(session, source, file, options).run();
 }
 
-/** An extent that was read: its hashes and its sketch. */
-interface ReadExtent extends ExtentHashes {
-  sketch: Uint8Array;
-}
+/** The hashes of a whole file, fed block by block. */
+class FileHashes {
+  readonly #sha256: Hash = createHash('sha256');
+  readonly #gitSha1: Hash | null;
 
-/** The part of a file that an extent is. */
-interface ExtentPlace {
-  width: number;
-  count: number;
-  byteSwap: boolean;
-  offset: number;
-}
-
-interface DataStream {
-  ids: Id[];
-  /** The blob that is being filled. */
-  pending: GatheredBytes;
-  /** Length of each blob, from the skeleton's parts. */
-  lengths: number[];
-}
-
-/** Many short pieces of a file in one piece of memory of a length that is known before. */
-class GatheredBytes {
-  readonly bytes: Uint8Array;
-  #used = 0;
-
-  constructor(length: number) {
-    this.bytes = new Uint8Array(length);
+  constructor(size: number) {
+    this.#gitSha1 = size <= GIT_SHA1_BYTES_MAX ? createHash('sha1').update(`blob ${size}\0`) : null;
   }
 
-  get isFull(): boolean {
-    return this.#used === this.bytes.length;
+  update(block: Uint8Array): void {
+    this.#sha256.update(block);
+    this.#gitSha1?.update(block);
   }
 
-  /** Memory for the next `length` bytes. */
-  next(length: number): Uint8Array {
-    this.#used += length;
-    assert(this.#used <= this.bytes.length, 'parts give the lengths of their streams');
-    return this.bytes.subarray(this.#used - length, this.#used);
+  finish(): Pick<IngestedFile, 'sha256' | 'gitSha1'> {
+    return { sha256: this.#sha256.digest('hex'), gitSha1: this.#gitSha1?.digest('hex') ?? null };
   }
 }
 
-/** Bytes of all parts of one kind. */
-function bytesOfKind(file: FileParts, kind: Part['kind']): number {
-  return file.parts.reduce((sum, { part, length }) => sum + (part.kind === kind ? length : 0), 0);
+/** Names under which bases of an extent are looked for, by the place of its part. */
+function extentKeys(file: FileParts): Map<number, string[]> {
+  const keys = new Map<number, string[]>();
+  for (const { part, role, name } of file.tensors) {
+    // Only extents have bases of their own.
+    if (file.parts[part]?.part.kind !== 'extent') continue;
+    const known = keys.get(part) ?? [];
+    known.push(tensorKey(role, name));
+    keys.set(part, known);
+  }
+  return keys;
 }
 
 class FileIngest {
   readonly #session: PackSession;
   readonly #source: ReadFile;
   readonly #file: FileParts;
-  readonly #options: IngestOptions;
-  readonly #fileHash: Hash = createHash('sha256');
-  readonly #gitHash: Hash | null;
+  readonly #hashes: FileHashes;
   readonly #feed: FileFeed;
-  readonly #fixed: GatheredBytes;
-  readonly #variable: GatheredBytes;
-  readonly #variableLengths: number[] = [];
-  readonly #data = new Map<number, DataStream>();
-  readonly #extents: Id[] = [];
-  readonly #chunks: ChunkRef[][] = [];
-  readonly #partKeys = new Map<number, string[]>();
-  readonly #work = new WorkInFlight();
-  #run = new Uint8Array(0);
-  readonly #started = new Set<Id>();
-  readonly #chooser: BaseChooser;
+  readonly #literals: Literals;
+  readonly #extents: ExtentStore;
+  readonly #keys: ReadonlyMap<number, string[]>;
+  readonly #ids: { readonly extents: Id[]; readonly chunks: ChunkRef[][] } = {
+    extents: [],
+    chunks: [],
+  };
 
   constructor(session: PackSession, source: ReadFile, file: FileParts, options: IngestOptions) {
     this.#session = session;
     this.#source = source;
     this.#file = file;
-    this.#options = options;
-    this.#chooser = new BaseChooser(session, options);
-    this.#gitHash =
-      source.size <= GIT_SHA1_BYTES_MAX ? createHash('sha1').update(`blob ${source.size}\0`) : null;
-    this.#feed = new FileFeed(source, (block) => {
+    this.#hashes = new FileHashes(source.size);
+    const feed = new FileFeed(source, (block) => {
       throwIfAborted(options.signal);
-      this.#fileHash.update(block);
-      this.#gitHash?.update(block);
+      this.#hashes.update(block);
       options.onBytes?.(block.length);
     });
-    this.#fixed = new GatheredBytes(bytesOfKind(file, 'fixed'));
-    this.#variable = new GatheredBytes(bytesOfKind(file, 'variable'));
-    for (const tensor of file.tensors) {
-      // Only extents have bases of their own.
-      if (file.parts[tensor.part]?.part.kind !== 'extent') continue;
-      const keys = this.#partKeys.get(tensor.part) ?? [];
-      keys.push(tensorKey(tensor.role, tensor.name));
-      this.#partKeys.set(tensor.part, keys);
-    }
-    const parts = file.parts.map((p) => p.part);
-    for (const width of [1, 2, 4, 8]) {
-      const lengths = dataBlobLengths(parts, width, LITERAL_BLOB_BYTES);
-      if (lengths.length > 0)
-        this.#data.set(width, {
-          ids: [],
-          pending: new GatheredBytes(lengths[0] as number),
-          lengths,
-        });
-    }
+    this.#feed = feed;
+    this.#literals = new Literals({ session, feed, bases: options.bases }, file);
+    this.#extents = new ExtentStore({ session, source, feed, options });
+    this.#keys = extentKeys(file);
   }
 
   async run(): Promise<IngestedFile> {
     try {
       for (const [index, part] of this.#file.parts.entries()) await this.#readPart(part, index);
     } finally {
-      // Encoders still at work must not outlive a failure: they write into the session.
-      await this.#work.settle();
+      await this.#extents.settle();
       await this.#feed.settle();
     }
     await this.#source.checkUnchanged();
-    this.#work.check();
-    const recipe = await storeRecipe(this.#session, this.#file, {
-      fixed: this.#fixed.bytes,
-      variable: this.#variable.bytes,
-      variableLengths: this.#variableLengths,
-      data: [...this.#data].map(([width, { ids }]) => ({ width, ids })),
-      extents: this.#extents,
-      chunks: this.#chunks,
-    });
+    this.#extents.check();
+    const streams = { ...this.#literals.streams(), ...this.#ids };
     return {
       size: this.#source.size,
-      sha256: this.#fileHash.digest('hex'),
-      gitSha1: this.#gitHash?.digest('hex') ?? null,
-      recipe,
-      extents: this.#extents.length,
+      ...this.#hashes.finish(),
+      recipe: await storeRecipe(this.#session, this.#file, streams),
+      extents: this.#ids.extents.length,
       tensors: this.#file.tensors.length,
     };
   }
@@ -230,268 +158,18 @@ class FileIngest {
   async #readPart({ part, offset, length }: PlacedPart, index: number): Promise<void> {
     switch (part.kind) {
       case 'fixed':
-        await this.#feed.readInto(this.#fixed.next(length));
-        break;
+        return this.#literals.readFixed(length);
       case 'variable':
-        await this.#feed.readInto(this.#variable.next(length));
-        if (part.length === null) this.#variableLengths.push(length);
-        break;
+        return this.#literals.readVariable(length, part.length === null);
       case 'data':
-        await this.#readData(part.width, length);
-        break;
+        return this.#literals.readData(part.width, length);
       case 'chunks':
-        this.#chunks.push(await this.#readChunks(length));
-        break;
+        this.#ids.chunks.push(await storeChunks(this.#session, this.#feed, length));
+        return;
       case 'extent':
-        this.#extents.push(
-          await this.#readExtent({ ...part, offset }, this.#partKeys.get(index) ?? []),
+        this.#ids.extents.push(
+          await this.#extents.read({ ...part, offset }, this.#keys.get(index) ?? []),
         );
-        break;
     }
-  }
-
-  /** The next bytes of the file, in memory of their own. */
-  async #read(length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    await this.#feed.readInto(bytes);
-    return bytes;
-  }
-
-  async #readData(width: number, length: number): Promise<void> {
-    const stream = this.#data.get(width);
-    if (!stream) throw new BugError(`no data literal of width ${width}`);
-    const { ids, lengths, pending } = stream;
-    await this.#feed.readInto(pending.next(length));
-    if (!pending.isFull) return;
-    const base = this.#options.bases.dataBlob(width, ids.length, lengths);
-    ids.push(await this.#session.putBlob('blob', pending.bytes, width, base));
-    stream.pending = new GatheredBytes(lengths[ids.length] ?? 0);
-  }
-
-  async #readChunks(length: number): Promise<ChunkRef[]> {
-    const refs: ChunkRef[] = [];
-    const pending: Promise<ChunkRef>[] = [];
-    try {
-      await this.#cutChunks(length, pending, refs);
-      refs.push(...(await Promise.all(pending)));
-    } finally {
-      // As encoders: what is being stored must not outlive a failure and reach the session after it.
-      await Promise.allSettled(pending);
-    }
-    return refs;
-  }
-
-  /** Stores the chunks of `length` bytes: those that are done go to `refs`, the last stay pending. */
-  async #cutChunks(length: number, pending: Promise<ChunkRef>[], refs: ChunkRef[]): Promise<void> {
-    let buffer: Uint8Array = new Uint8Array(0);
-    let left = length;
-    while (left > 0 || buffer.length > 0) {
-      if (buffer.length < CDC_MAX_BYTES && left > 0) {
-        const block = await this.#read(Math.min(READ_BYTES, left));
-        left -= block.length;
-        buffer = buffer.length === 0 ? block : Buffer.concat([buffer, block]);
-      }
-      while (buffer.length >= CDC_MAX_BYTES || (left === 0 && buffer.length > 0)) {
-        const chunk = buffer.subarray(0, cutChunk(buffer));
-        buffer = buffer.subarray(chunk.length);
-        const stored = this.#session
-          .putBlob('blob', chunk)
-          .then((id) => ({ id, length: chunk.length }));
-        // It is awaited later: a failure while the file is read on is not unhandled.
-        stored.catch(() => {});
-        pending.push(stored);
-        if (pending.length < CHUNKS_IN_FLIGHT) continue;
-        refs.push(...(await Promise.all(pending)));
-        pending.length = 0;
-      }
-    }
-  }
-
-  async #readExtent(part: ExtentPlace, keys: readonly string[]): Promise<Id> {
-    const { width, count } = part;
-    const segments = segmentCount(count);
-    const { hashes, kept } = await this.#hashExtent(part);
-    if (this.#started.has(hashes.id) || (await this.#session.hasExtent(hashes.id, segments))) {
-      for (const lease of kept) lease?.release();
-      return hashes.id;
-    }
-    this.#started.add(hashes.id);
-    const candidate = await this.#choose(hashes, keys, kept[0]?.planes ?? null);
-    this.#session.sketches.add(hashes.id, width, count, hashes.sketch);
-    for (let segment = 0; segment < segments; segment++) {
-      const base =
-        candidate === null ? null : await this.#chooser.fit(hashes.id, candidate, segment);
-      const lease = kept[segment] ?? (await this.#rereadSegment(part, segment, hashes));
-      await this.#encodeSoon(hashes, segment, lease, base);
-    }
-    return hashes.id;
-  }
-
-  /** Reads an extent: its hashes, and the planes of its segments unless they are too many. */
-  async #hashExtent(
-    part: ExtentPlace,
-  ): Promise<{ hashes: ReadExtent; kept: (PlaneLease | null)[] }> {
-    const { width, count, byteSwap } = part;
-    const hasher = new ExtentHasher(width, count);
-    const sketcher = new Sketcher(width, count);
-    const keep = count * width <= KEPT_EXTENT_BYTES;
-    // Two in turn: the run before the one being read is still being hashed.
-    const passing = keep
-      ? []
-      : [planePool.lend(width, RUN_ELEMENTS), planePool.lend(width, RUN_ELEMENTS)];
-    const kept: (PlaneLease | null)[] = [];
-    for (let segment = 0; segment < segmentCount(count); segment++) {
-      const elements = segmentElements(count, segment);
-      if (keep)
-        await this.#work.roomFor(
-          (segment * SEGMENT_ELEMENTS + elements) * width,
-          INGEST_PLANES_BYTES,
-        );
-      const lease = keep ? planePool.lend(width, elements) : null;
-      kept.push(lease);
-      for (let first = 0; first < elements; first += RUN_ELEMENTS) {
-        const run = Math.min(RUN_ELEMENTS, elements - first);
-        const memory = lease ?? passing[(first / RUN_ELEMENTS) % 2];
-        const from = lease ? first : 0;
-        const target = memory?.planes.map((plane) =>
-          plane.subarray(from, from + run),
-        ) as Uint8Array[];
-        await splitNext(this.#feed, target, byteSwap);
-        sketcher.add(target);
-        await hasher.addRun(target);
-      }
-    }
-    const hashes = { ...(await hasher.finish()), sketch: sketcher.finish() };
-    for (const lease of passing) lease.release();
-    return { hashes, kept };
-  }
-
-  /** Memory for one run as the file has it; only one is read at a time. */
-  #runBytes(length: number): Uint8Array {
-    if (this.#run.length < length) this.#run = new Uint8Array(length);
-    return this.#run;
-  }
-
-  /** The candidate for its base. Segments of one extent may stand on different ones of its chain. */
-  async #choose(
-    extent: ReadExtent,
-    keys: readonly string[],
-    planes: readonly Uint8Array[] | null,
-  ): Promise<Id | null> {
-    const namesakes = this.#options.bases.namesakes(keys, extent.width, extent.count);
-    // A candidate that this file brought may still be at work; if it failed, the check below says so.
-    const candidate = await this.#chooser.choose(extent, namesakes, planes, (id) =>
-      this.#work.written(id),
-    );
-    this.#work.check();
-    return candidate;
-  }
-
-  /** Reads a segment of a long extent again and checks that it still has the hashes of pass 1. */
-  async #rereadSegment(
-    part: ExtentPlace,
-    segment: number,
-    hashes: ExtentHashes,
-  ): Promise<PlaneLease> {
-    const { width } = part;
-    const elements = segmentElements(part.count, segment);
-    const lease = planePool.lend(width, elements);
-    const check = new ExtentHasher(width, elements);
-    const runBytes = this.#runBytes(Math.min(elements, RUN_ELEMENTS) * width);
-    const from = part.offset + segment * SEGMENT_ELEMENTS * width;
-    for (let first = 0; first < elements; first += RUN_ELEMENTS) {
-      throwIfAborted(this.#options.signal);
-      const run = Math.min(RUN_ELEMENTS, elements - first);
-      const bytes = runBytes.subarray(0, run * width);
-      await this.#source.readInto(bytes, from + first * width);
-      if (part.byteSwap) swapBytes(bytes, width);
-      const target = lease.planes.map((plane) => plane.subarray(first, first + run));
-      splitFast(bytes, target);
-      await check.addRun(target);
-    }
-    const found = await check.finish();
-    const start = (32 * segment * SEGMENT_ELEMENTS) / RUN_ELEMENTS;
-    const same = found.hashes.every(
-      (run, k) =>
-        Buffer.compare(
-          run,
-          (hashes.hashes[k] as Uint8Array).subarray(start, start + run.length),
-        ) === 0,
-    );
-    if (!same) {
-      throw new ChangedError(`'${this.#source.name}' changed while it was being read`, {
-        file: this.#source.name,
-        hint: 'wait until nothing writes the file, then run the command again',
-      });
-    }
-    return lease;
-  }
-
-  /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
-  async #encodeSoon(
-    hashes: ReadExtent,
-    segment: number,
-    lease: PlaneLease,
-    base: FittedBase | null,
-  ): Promise<void> {
-    const bytes = hashes.width * segmentElements(hashes.count, segment);
-    await this.#work.roomFor(bytes, ENCODED_AHEAD_BYTES);
-    this.#work.start(hashes.id, bytes, this.#encode(hashes, segment, lease, base));
-  }
-
-  /** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
-  async #basePlanes(
-    id: Id,
-    segment: number,
-    width: number,
-    count: number,
-  ): Promise<PlaneLease | null> {
-    try {
-      return await lendWhole(this.#session.planes, { id, width, count }, segment);
-    } catch (error) {
-      if (isUnreadable(error)) return null;
-      throw error;
-    }
-  }
-
-  async #encode(
-    hashes: ReadExtent,
-    segment: number,
-    lease: PlaneLease,
-    base: FittedBase | null,
-  ): Promise<Write> {
-    const { width, count, id } = hashes;
-    const { level, signal } = this.#options;
-    const elements = segmentElements(count, segment);
-    const baseLease = base === null ? null : await this.#basePlanes(base.id, segment, width, count);
-    const room = planePool.lendRoom(width, elements);
-    const scratch = planePool.lend(width, elements);
-    const { planes } = lease;
-    const basePlanes = baseLease?.planes ?? null;
-    const coded = await encodeSegment(planes, basePlanes, { level, signal, room: room?.planes[0] });
-    await verifySegment(coded, planes, basePlanes, this.#source.name, scratch.planes);
-    scratch.release();
-    lease.release();
-    baseLease?.release();
-    const head = encodeSegmentHead({
-      codec: coded.head,
-      ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
-    });
-    return async () => {
-      await this.#session.putSegment({
-        id,
-        segment,
-        segments: segmentCount(count),
-        width,
-        count,
-        base: coded.usesBase ? (base as FittedBase).id : null,
-        depth: coded.usesBase ? (base as FittedBase).depth : 0,
-        head,
-        hi: coded.hi,
-        mid: coded.mid,
-        low: coded.low,
-      });
-      room?.release();
-    };
   }
 }

@@ -1,0 +1,162 @@
+/**
+ * The extents of a file while it is read: each is hashed, and what is new is encoded beside the reading
+ * and written to the session in the order of the file.
+ */
+import type { Id } from '../../base/bytes/hash.js';
+import { isUnreadable } from '../../base/errors.js';
+import type { ReadFile } from '../../base/files/files.js';
+import { ENCODED_AHEAD_BYTES } from '../../base/limits.js';
+import { encodeSegment, verifySegment } from '../../pure/codec/segment.js';
+import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
+import { lendWhole, type NamedExtent } from '../objects/planes/plane-reader.js';
+import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
+import type { PackSession } from '../objects/session.js';
+import { segmentCount } from '../store/types.js';
+import type { BaseFinder, FittedBase } from './bases.js';
+import { BaseChooser, type ChooserOptions } from './choose-base.js';
+import type { FileFeed } from './file-feed.js';
+import { type ExtentPlace, hashExtent, type ReadExtent, rereadSegment } from './read-extent.js';
+import { WorkInFlight, type Write } from './work-in-flight.js';
+
+/** Where extents come from and go to. */
+export interface ExtentTarget {
+  readonly session: PackSession;
+  readonly source: ReadFile;
+  readonly feed: FileFeed;
+  readonly options: ChooserOptions & { readonly bases: BaseFinder; readonly signal?: AbortSignal };
+}
+
+/** A segment to be encoded, and what it may be a delta against. */
+interface SegmentJob {
+  readonly hashes: ReadExtent;
+  readonly segment: number;
+  readonly lease: PlaneLease;
+  readonly base: FittedBase | null;
+}
+
+export class ExtentStore {
+  readonly #target: ExtentTarget;
+  readonly #chooser: BaseChooser;
+  readonly #work = new WorkInFlight();
+  /** Extents of this file that are being stored or are stored. */
+  readonly #started = new Set<Id>();
+
+  constructor(target: ExtentTarget) {
+    this.#target = target;
+    this.#chooser = new BaseChooser(target.session, target.options);
+  }
+
+  /**
+   * Reads the next bytes of the file as an extent, and stores it if it is new.
+   * @param keys  of the tensors that view it, by which bases with its name are found.
+   */
+  async read(part: ExtentPlace, keys: readonly string[]): Promise<Id> {
+    const { width, count } = part;
+    const { session, source, options } = this.#target;
+    const segments = segmentCount(count);
+    const { hashes, kept } = await hashExtent(this.#target.feed, part, this.#work);
+    if (this.#started.has(hashes.id) || (await session.hasExtent(hashes.id, segments))) {
+      for (const lease of kept) lease?.release();
+      return hashes.id;
+    }
+    this.#started.add(hashes.id);
+    const candidate = await this.#choose(hashes, keys, kept[0]?.planes ?? null);
+    session.sketches.add(hashes.id, width, count, hashes.sketch);
+    for (let segment = 0; segment < segments; segment++) {
+      const base =
+        candidate === null ? null : await this.#chooser.fit(hashes.id, candidate, segment);
+      const lease =
+        kept[segment] ?? (await rereadSegment(source, part, { segment, hashes }, options.signal));
+      await this.#encodeSoon({ hashes, segment, lease, base });
+    }
+    return hashes.id;
+  }
+
+  /** The candidate for its base. Segments of one extent may stand on different ones of its chain. */
+  async #choose(
+    extent: ReadExtent,
+    keys: readonly string[],
+    planes: readonly Uint8Array[] | null,
+  ): Promise<Id | null> {
+    const namesakes = this.#target.options.bases.namesakes(keys, extent.width, extent.count);
+    // A candidate that this file brought may still be at work; if it failed, the check below says so.
+    const candidate = await this.#chooser.choose(extent, namesakes, planes, (id) =>
+      this.#work.written(id),
+    );
+    this.#work.check();
+    return candidate;
+  }
+
+  /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
+  async #encodeSoon(job: SegmentJob): Promise<void> {
+    const { hashes, segment } = job;
+    const bytes = hashes.width * segmentElements(hashes.count, segment);
+    await this.#work.roomFor(bytes, ENCODED_AHEAD_BYTES);
+    this.#work.start(hashes.id, bytes, encodeJob(this.#target, job));
+  }
+
+  /** Waits for all encoders: they write into the session, and must not outlive a failure. */
+  settle(): Promise<void> {
+    return this.#work.settle();
+  }
+
+  /** @throws what an encoder failed with. */
+  check(): void {
+    this.#work.check();
+  }
+}
+
+/** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
+async function basePlanes(
+  session: PackSession,
+  base: NamedExtent,
+  segment: number,
+): Promise<PlaneLease | null> {
+  try {
+    return await lendWhole(session.planes, base, segment);
+  } catch (error) {
+    if (isUnreadable(error)) return null;
+    throw error;
+  }
+}
+
+/** Encodes a segment and checks what it decodes to. @returns  what writes it, once it is its turn. */
+async function encodeJob(
+  { session, source, options }: ExtentTarget,
+  { hashes, segment, lease, base }: SegmentJob,
+): Promise<Write> {
+  const { width, count, id } = hashes;
+  const { level, signal } = options;
+  const elements = segmentElements(count, segment);
+  const baseLease =
+    base === null ? null : await basePlanes(session, { id: base.id, width, count }, segment);
+  const room = planePool.lendRoom(width, elements);
+  const scratch = planePool.lend(width, elements);
+  const { planes } = lease;
+  const under = baseLease?.planes ?? null;
+  const coded = await encodeSegment(planes, under, { level, signal, room: room?.planes[0] });
+  await verifySegment(coded, planes, under, source.name, scratch.planes);
+  scratch.release();
+  lease.release();
+  baseLease?.release();
+  const head = encodeSegmentHead({
+    codec: coded.head,
+    ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
+  });
+  return async () => {
+    await session.putSegment({
+      id,
+      segment,
+      segments: segmentCount(count),
+      width,
+      count,
+      base: coded.usesBase ? (base as FittedBase).id : null,
+      depth: coded.usesBase ? (base as FittedBase).depth : 0,
+      head,
+      hi: coded.hi,
+      mid: coded.mid,
+      low: coded.low,
+    });
+    room?.release();
+  };
+}
