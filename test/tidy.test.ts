@@ -26,6 +26,8 @@ import {
 } from './helpers/tidy/imports.js';
 import { checkLinks, checkMentions, headingAnchors } from './helpers/tidy/links.js';
 import { checkPaths } from './helpers/tidy/paths.js';
+import { checkHops, checkPicture, parseHops, parsePictures } from './helpers/tidy/pictures.js';
+import { checkRecords } from './helpers/tidy/records.js';
 import { checkNamedFiles, checkRoom, roomFolders } from './helpers/tidy/rooms.js';
 import { checkFolders, checkLockfile, checkText, FILE_BYTES_MAX } from './helpers/tidy/text.js';
 
@@ -90,6 +92,31 @@ test('rooms: the files and functions that ARCHITECTURE.md names exist', (t) => {
     'lib/cli',
   ];
   t.deepEqual(checkNamedFiles('ARCHITECTURE.md', read('ARCHITECTURE.md'), roots, lookup), []);
+});
+
+test('pictures: the sequences and hops of ARCHITECTURE.md are those of the code', (t) => {
+  const page = read('ARCHITECTURE.md');
+  const table = parseImportTable(page);
+  const code = new Map(sources.map((file) => [file, read(file)]));
+  const pictures = parsePictures(page);
+  t.is(pictures.length, 3, 'commit, checkout and archive');
+  t.deepEqual(
+    pictures.flatMap((lines) => checkPicture(lines, table, code)),
+    [],
+  );
+  const hops = parseHops(page);
+  t.is(hops.length, 1, 'checkout');
+  t.deepEqual(
+    hops.flatMap((list) => checkHops(list, code)),
+    [],
+  );
+});
+
+test('records: only objects reads records of the store', (t) => {
+  t.deepEqual(
+    sources.flatMap((file) => checkRecords(file, read(file))),
+    [],
+  );
 });
 
 test('ops: no op imports another', (t) => {
@@ -352,6 +379,35 @@ test('rooms: a missing README, a missing part, a long one and dead names are fou
     'lib/cli',
     'lib/pure/c',
   ]);
+});
+
+test('pictures: too many boxes, a wrong call and a broken hop are found', (t) => {
+  const table = new Map([
+    ['ops', new Set(['repo'])],
+    ['repo', new Set<string>()],
+  ]);
+  const code = new Map([
+    ['lib/use/ops/a.ts', "import { save } from '../../storage/repo/b.js';\nsave(1);\n"],
+    ['lib/storage/repo/b.ts', 'export function save() {}\nexport function other() {}\n'],
+  ]);
+  const check = (...lines: string[]) =>
+    checkPicture(['participant ops', 'participant repo', ...lines], table, code).length;
+  t.is(check('ops->>repo: save'), 0);
+  t.is(check('ops->>repo: other'), 1);
+  t.is(check('ops->>repo: load'), 2);
+  t.is(check('repo->>ops: save'), 3);
+  t.is(check(...[1, 2, 3, 4, 5, 6].map((box) => `participant x${box}`)), 1);
+  const hops = parseHops('<!-- hops -->\n1. `a.ts: go`\n2. `repo/b.ts: save`\n<!-- /hops -->');
+  t.deepEqual(checkHops(hops[0]!, code), []);
+  t.is(checkHops([...hops[0]!].reverse(), code).length, 1);
+  t.is(checkHops(Array(7).fill(hops[0]![0]), new Map()).length, 7);
+});
+
+test('records: a read from another room is found', (t) => {
+  const source =
+    "import { readBlobAt } from '../store/packs/read-records.js';\nrepo.store.readBlob(id);";
+  t.is(checkRecords('lib/storage/upkeep/gc.ts', source).length, 2);
+  t.deepEqual(checkRecords('lib/storage/objects/session.ts', source), []);
 });
 
 test('links: a planted dead link, dead anchor and dead mention are found', (t) => {

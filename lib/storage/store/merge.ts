@@ -1,8 +1,9 @@
-/** Copies the live records of some sets into others, without re-encoding. */
+/** Copies records of some sets into others, without re-encoding: the live ones, or those that are named. */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ConflictError } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
+import type { Backend } from './backends/backend.js';
 import { packName } from './names.js';
 import type { ObjectStore } from './object-store.js';
 import { readBlobAt, readSegmentAt } from './packs/read-records.js';
@@ -54,6 +55,22 @@ export async function mergeSets(
     await sink.addSegment(await readEntry(store, entry));
   }
   return { blobs: blobs.length, segments: segments.length };
+}
+
+/** Copies the records that entries name, live or hidden, in the order given. @throws {CorruptError} */
+export async function copyRecords(
+  backend: Backend,
+  entries: Iterable<BlobEntry | SegmentEntry>,
+  sink: RecordSink,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const entry of entries) {
+    throwIfAborted(signal);
+    const names = (fileClass: FileClass): string => packName(entry.set, fileClass);
+    if ('segment' in entry) {
+      await sink.addSegment(await readSegmentAt(backend, names, entry, PLANE_CLASSES));
+    } else await sink.addBlob(await readBlobAt(backend, names, entry));
+  }
 }
 
 /** The record of an entry; if another process merged its set away meanwhile, from where it is now. */

@@ -18,16 +18,14 @@ import type { Backend } from '../store/backends/backend.js';
 import { FolderBackend } from '../store/backends/folder-backend.js';
 import { findUnresolved, planPromotion } from '../store/forest.js';
 import { decodeManifest, encodeManifest, type Manifest } from '../store/manifest.js';
+import { copyRecords } from '../store/merge.js';
 import { MANIFEST_NAME, PACKS_DIR, packName, stemOf } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
-import { readBlobAt, readSegmentAt } from '../store/packs/read-records.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import { decodeRow, SetRows } from '../store/set-rows.js';
 import {
   FILE_CLASSES,
-  type FileClass,
   isSetId,
-  PLANE_CLASSES,
   type SealedSet,
   type SetId,
   type SetInfo,
@@ -258,14 +256,8 @@ class PackRebuild {
       await this.#moveIn(sealed);
       fronts.push(sealed.info);
     });
-    for (const { table, row } of chosen) {
-      throwIfAborted(this.#signal);
-      const entry = decodeRow(table, row);
-      const names = (fileClass: FileClass): string => packName(entry.set, fileClass);
-      if ('segment' in entry) {
-        await writer.addSegment(await readSegmentAt(this.#backend, names, entry, PLANE_CLASSES));
-      } else await writer.addBlob(await readBlobAt(this.#backend, names, entry));
-    }
+    const entries = chosen.map(({ table, row }) => decodeRow(table, row));
+    await copyRecords(this.#backend, entries, writer, this.#signal);
     await writer.flush();
     const known = new Set(fronts.map((info) => info.id));
     const list = [...fronts, ...sets.filter((info) => !known.has(info.id))];
