@@ -338,7 +338,7 @@ class Replanner {
   #graph(family: Family, edges: readonly EncodingEdge[] = this.#edges): StorageGraph {
     const { scheme, cost } = this.#options;
     const options = { ...cost, scheme, budgets: this.#budgets };
-    return buildFamilyGraph(this.#survey, edges, this.#groups, family, options);
+    return buildFamilyGraph({ survey: this.#survey, edges, groups: this.#groups }, family, options);
   }
 
   /** Plans every family; those without a changed vertex keep their plans. */

@@ -159,11 +159,16 @@ export function liveRecreation(survey: Survey, scheme: Scheme): (number | undefi
   });
 }
 
+/** What a graph is made of: encodings that were measured, and the snapshots that want extents. */
+export interface OfferedEdges {
+  readonly survey: Survey;
+  readonly edges: readonly EncodingEdge[];
+  readonly groups: readonly SnapshotGroup[];
+}
+
 /** The graph of one family; edge i of it is family.edges[i]. @param budgets per group of the survey. */
 export function buildFamilyGraph(
-  survey: Survey,
-  edges: readonly EncodingEdge[],
-  groups: readonly SnapshotGroup[],
+  { survey, edges, groups }: OfferedEdges,
   family: Family,
   options: CostUnit & { scheme: Scheme; budgets: ArrayLike<number> },
 ): StorageGraph {

@@ -253,7 +253,7 @@ class Surveyor {
       const tensors = (await this.#tensorsOf(file)).get(snapshot.role) ?? [];
       for (const { key, vertex } of tensors) {
         vertices.add(vertex);
-        this.#joinNear(vertex, path, key, own, parents);
+        this.#joinNear(vertex, { path, key }, own, parents);
       }
     }
     return [...vertices].sort((a, b) => a - b);
@@ -262,8 +262,7 @@ class Surveyor {
   /** Joins a tensor to its namesakes: those of the parents, then the one of the step before. */
   #joinNear(
     vertex: number,
-    path: string,
-    key: string,
+    { path, key }: { path: string; key: string },
     own: NamedTensors,
     parents: readonly NamedTensors[],
   ): void {

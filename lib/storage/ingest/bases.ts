@@ -139,19 +139,24 @@ export interface FittedBase {
   depth: number;
 }
 
+/** How long chains may be. */
+export interface ChainLimits {
+  /** In links. */
+  readonly maxDepth: number;
+  /** Bytes read along the chain, as a multiple of the bytes of its materialized root. */
+  readonly maxCost: number;
+}
+
 /**
  * Goes from a candidate towards the root of its chain until a delta against it keeps the limits.
  * @param lookup    gives the link of an extent's segment, or null if it is not stored.
- * @param maxDepth  longest chain, in links.
- * @param maxCost   bytes read along the chain as a multiple of the materialized root's bytes.
  * @param self      the extent that is to be stored: a chain through it would go in a circle.
  * @returns         the base and the depth a delta against it has, or null: materialize.
  */
 export async function fitBase(
   candidate: Id,
   lookup: (id: Id) => Promise<ChainLink | null>,
-  maxDepth: number,
-  maxCost: number,
+  { maxDepth, maxCost }: ChainLimits,
   self: Id | null = null,
 ): Promise<FittedBase | null> {
   const chain: { id: Id; bytes: number }[] = [];

@@ -93,12 +93,12 @@ export class BaseChooser {
 
   /** Goes from a candidate to the base of one segment of `extent`, or null: materialize. */
   async fit(extent: Id, candidate: Id, segment: number): Promise<FittedBase | null> {
-    const { chainDepth, chainCost } = this.#options;
+    const { chainDepth: maxDepth, chainCost: maxCost } = this.#options;
     const lookup = async (id: Id) => {
       const entry = await this.#session.findSegment(id, segment);
       return entry && { base: entry.base, bytes: storedBytes(entry) };
     };
-    const fitted = await fitBase(candidate, lookup, chainDepth, chainCost, extent);
+    const fitted = await fitBase(candidate, lookup, { maxDepth, maxCost }, extent);
     return fitted !== null && this.#isUsable(fitted.id) ? fitted : null;
   }
 

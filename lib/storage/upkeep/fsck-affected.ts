@@ -5,17 +5,15 @@ import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import type { ReadAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
-import type { Staging } from '../repo/staging/staging.js';
 import { readPages } from '../repo/version/file-tree.js';
-import { AFFECTED_MAX, type Affected, type Finding } from './fsck-report.js';
+import { AFFECTED_MAX, type Affected, type Finding, type NamedFiles } from './fsck-report.js';
 import type { NamedFile } from './reachable.js';
 
 /** Adds to each finding the files that need one of its objects. Reads recipes, no data. */
 export async function addAffected(
   repo: ReadAccess,
   findings: readonly Finding[],
-  versions: Iterable<Id>,
-  staging: Staging,
+  { versions, staging }: NamedFiles,
   signal?: AbortSignal,
 ): Promise<void> {
   const search = new Search(

@@ -162,7 +162,12 @@ export class Check {
     this.#checked.versions = reachable.versions.size;
     this.#checked.blobs = reachable.blobs.size;
     this.#checked.extents = reachable.extents.size;
-    await addAffected(this.#repo, this.#findings.list, reachable.versions, staging, signal);
+    await addAffected(
+      this.#repo,
+      this.#findings.list,
+      { versions: reachable.versions, staging },
+      signal,
+    );
     for (const problem of this.#findings.problems) nameLostVersions(problem);
     await this.#tiers(reachable);
     if (this.#options.files) await this.#files(reachable);
@@ -260,8 +265,7 @@ export class Check {
   async #files(reachable: Reachable): Promise<void> {
     this.#checked.files = await checkFiles(
       this.#repo,
-      reachable.versions,
-      this.#state.staging,
+      { versions: reachable.versions, staging: this.#state.staging },
       this.#findings,
       this.#options,
     );

@@ -6,16 +6,20 @@ import { isUnreadable, objectFault } from '../../base/errors.js';
 import type { ReadAccess } from '../objects/access.js';
 import { streamFile } from '../objects/rebuild.js';
 import { openStoredFile } from '../objects/stored-file.js';
-import type { Staging } from '../repo/staging/staging.js';
 import { readPages } from '../repo/version/file-tree.js';
-import { type Findings, type FsckOptions, problemOf, remedyOf } from './fsck-report.js';
+import {
+  type Findings,
+  type FsckOptions,
+  type NamedFiles,
+  problemOf,
+  remedyOf,
+} from './fsck-report.js';
 import type { NamedFile } from './reachable.js';
 
 /** Rebuilds the files of versions and staging. @returns how many distinct ones there are. */
 export async function checkFiles(
   repo: ReadAccess,
-  versions: Iterable<Id>,
-  staging: Staging,
+  { versions, staging }: NamedFiles,
   findings: Findings,
   options: FsckOptions,
 ): Promise<number> {

@@ -52,7 +52,7 @@ export async function checkBlobs(
       await repo.blobs.readBlob(id, kind);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      const found = await addBlobFailure(repo, findings, id, kind, error);
+      const found = await addBlobFailure(repo, findings, { id, kind }, error);
       if (found !== null) options.onSuspect?.({ id: found, segment: null });
     }
   }
@@ -62,8 +62,7 @@ export async function checkBlobs(
 async function addBlobFailure(
   repo: ObjectAccess,
   findings: Findings,
-  id: Id,
-  kind: BlobKind,
+  { id, kind }: { id: Id; kind: BlobKind },
   error: DlvError,
 ): Promise<Id | null> {
   const broken = objectOf(error, id);

@@ -7,7 +7,14 @@
  */
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import type { ObjectFault } from '../../base/errors.js';
+import type { Staging } from '../repo/staging/staging.js';
 import type { Suspect } from './wrong-records.js';
+
+/** What names files: versions, and staging. */
+export interface NamedFiles {
+  readonly versions: Iterable<Id>;
+  readonly staging: Staging;
+}
 
 /** What fsck is asked. */
 export interface FsckOptions {

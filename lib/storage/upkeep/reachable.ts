@@ -62,6 +62,12 @@ export function refuseBroken(what: string, { name, what: fault, message }: Broke
   });
 }
 
+/** Where a link stands: what it names, and the version and file that need it. */
+interface LinkPlace extends Partial<Pick<BrokenLink, 'path' | 'kind'>> {
+  readonly id: Id;
+  readonly version: Id | null;
+}
+
 /** Objects that are needed, by id. */
 export class Reachable {
   readonly versions = new Set<Id>();
@@ -203,11 +209,8 @@ class Walk {
 
   /** Reports an object that cannot be read instead of failing. @returns null then. */
   async #guard<T>(
-    id: Id,
-    version: Id | null,
-    path: string | null,
+    { id, version, path = null, kind = 'blob' }: LinkPlace,
     action: () => Promise<T>,
-    kind: BrokenLink['kind'] = 'blob',
   ): Promise<T | null> {
     try {
       return await action();
@@ -236,22 +239,19 @@ class Walk {
       this.found.versions.add(id);
       this.#add(id, 'version', id, path);
       const current = id;
-      const version = await this.#guard(current, current, null, () =>
-        readVersion(current, this.#repo),
-      );
+      const place: LinkPlace = { id, version: id };
+      const version = await this.#guard(place, () => readVersion(current, this.#repo));
       if (version === null) continue;
       queue.push(...version.parents);
       for (const log of version.logs) this.#add(log.id, 'blob', current, log.name);
       if (version.network !== null) this.#add(version.network, 'blob', current, null);
       for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
-      const notes = await this.#guard(current, current, null, () => this.#notes(current), 'ref');
+      const notes = await this.#guard({ ...place, kind: 'ref' }, () => this.#notes(current));
       for (const note of notes ?? []) this.#add(note, 'note', current, null);
       if (this.#options.without?.has(current)) continue;
       const noted = (notes ?? []).length > 0;
-      const tier = noted
-        ? await this.#guard(current, current, null, () => readTier(this.#repo, current))
-        : null;
-      await this.#guard(current, current, null, async () => {
+      const tier = noted ? await this.#guard(place, () => readTier(this.#repo, current)) : null;
+      await this.#guard(place, async () => {
         const members = new Map<string, string>();
         for await (const page of readPages(version.tree, this.#repo)) {
           for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, current);
@@ -279,7 +279,7 @@ class Walk {
   async file(file: NamedFile, version: Id | null): Promise<void> {
     const { id, kind } = file.recipe;
     if (!this.#add(id, kind === 'blob' ? 'blob' : 'recipe', version, file.path)) return;
-    const stored = await this.#guard(id, version, file.path, () =>
+    const stored = await this.#guard({ id, version, path: file.path }, () =>
       openStoredFile(this.#repo, file),
     );
     if (stored === null) return;

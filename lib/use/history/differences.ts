@@ -189,14 +189,21 @@ interface SnapshotWork {
   names: Map<string, string>;
 }
 
+/** What is asked of a comparison. */
+export interface DiffRequest {
+  /** Lists equal tensors too. */
+  readonly all?: boolean;
+  readonly context: OpContext;
+}
+
 /** Snapshots whose files differ, with the tensors that do; `all` lists equal ones as well. */
 export async function diffSnapshots(
   repo: ReadAccess,
   before: DiffSide,
   after: DiffSide,
-  options: { all?: boolean },
-  context: OpContext,
+  request: DiffRequest,
 ): Promise<SnapshotDiff[]> {
+  const { context } = request;
   const work: SnapshotWork[] = [];
   let totalBytes = 0;
   // A snapshot with a file that became something else has nothing to be compared with.
@@ -216,7 +223,7 @@ export async function diffSnapshots(
   }
   context.progress.start('comparing', totalBytes);
   const diffs: SnapshotDiff[] = [];
-  for (const pair of work) diffs.push(await diffTensors(repo, pair, options, context));
+  for (const pair of work) diffs.push(await diffTensors(repo, pair, request));
   return diffs;
 }
 
@@ -249,8 +256,7 @@ async function tensorsOfSnapshot(
 async function diffTensors(
   repo: ReadAccess,
   { pair, a, b, names }: SnapshotWork,
-  options: { all?: boolean },
-  context: OpContext,
+  { all, context }: DiffRequest,
 ): Promise<SnapshotDiff> {
   const result: SnapshotDiff = {
     role: pair.role,
@@ -268,7 +274,7 @@ async function diffTensors(
   };
   const push = (tensor: TensorDiff): void => {
     result[tensor.status]++;
-    if (tensor.status !== 'equal' || options.all) result.tensors.push(tensor);
+    if (tensor.status !== 'equal' || all) result.tensors.push(tensor);
   };
   for (const [name, tensor] of b) {
     throwIfAborted(context.signal);

@@ -37,7 +37,7 @@ export async function versionChanges(
     return {
       files: diffFiles(before, after),
       snapshots:
-        options.detail === 'files' ? [] : await diffSnapshots(repo, before, after, {}, context),
+        options.detail === 'files' ? [] : await diffSnapshots(repo, before, after, { context }),
     };
   } finally {
     context.progress.finish();

@@ -65,7 +65,7 @@ function graphOf(
     groups: groups.map((_, number) => number),
   };
   const budgets = groups.map(() => Infinity);
-  return buildFamilyGraph(survey, edges, groups, everything, { ...cost, scheme, budgets });
+  return buildFamilyGraph({ survey, edges, groups }, everything, { ...cost, scheme, budgets });
 }
 
 async function measureEdges(

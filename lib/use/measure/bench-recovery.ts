@@ -175,8 +175,7 @@ async function rebuild(
  */
 export async function timeSnapshot(
   repo: ReadAccess,
-  survey: Survey,
-  vertices: readonly number[],
+  { survey, vertices }: { survey: Survey; vertices: readonly number[] },
   context: OpContext,
   wantsMore: (runs: number) => boolean,
 ): Promise<{ ms: Spread; readBytes: number }> {

@@ -155,7 +155,12 @@ class Brief {
       const { survey, vertices } = this.#subjects;
       const wantsMore = (runs: number): boolean => runs < READ_RUNS && this.#hasTime(UNTIL.reads);
       const list = vertices[snapshot] as readonly number[];
-      const measured = await timeSnapshot(this.#repo, survey, list, this.#context, wantsMore);
+      const measured = await timeSnapshot(
+        this.#repo,
+        { survey, vertices: list },
+        this.#context,
+        wantsMore,
+      );
       this.#result.reads.push({ which, snapshot, ...measured });
     }
   }

@@ -44,7 +44,7 @@ export async function diff(
     const files = diffFiles(before, after);
     const snapshots = options.filesOnly
       ? []
-      : await diffSnapshots(repo, before, after, options, context);
+      : await diffSnapshots(repo, before, after, { ...options, context });
     return {
       before: endOf(before),
       after: endOf(after),

@@ -53,7 +53,7 @@ export async function reset(
   const { revision = 'HEAD', mode = 'mixed', paths = [] } = options;
   const { staging } = await readStaging(repo.layout);
   const line = await currentLine(repo, staging);
-  if (paths.length > 0) return resetPaths(repo, line, options, paths, context);
+  if (paths.length > 0) return resetPaths(repo, line, { ...options, paths }, context);
   const id = await resolveId(repo, revision);
   const before = needTip(line);
   const { model } = await repo.version(id);
@@ -74,7 +74,7 @@ export async function reset(
     removed: [],
   };
   const why = await moveReason(repo, `reset: moving to ${revision}`);
-  const move = (lock: RepositoryLock): Promise<void> => moveTip(lock, line, before, id, why);
+  const move = (lock: RepositoryLock): Promise<void> => moveTip(lock, line, { before, id }, why);
   if (mode === 'hard') {
     const head: Head =
       line.branch === null
@@ -109,8 +109,7 @@ export async function reset(
 async function moveTip(
   lock: RepositoryLock,
   line: Line,
-  before: Id,
-  id: Id,
+  { before, id }: { before: Id; id: Id },
   why: MoveReason,
 ): Promise<void> {
   if (before === id) return;
@@ -124,8 +123,7 @@ async function moveTip(
 async function resetPaths(
   repo: Repository,
   line: Line,
-  options: ResetOptions,
-  paths: string[],
+  options: ResetOptions & { paths: string[] },
   context: OpContext,
 ): Promise<ResetResult> {
   if (options.mode === 'soft' || options.mode === 'hard') {
@@ -136,7 +134,7 @@ async function resetPaths(
           : 'without it, the staged state of the paths is reset',
     });
   }
-  const { revision } = options;
+  const { revision, paths } = options;
   const source = revision === undefined ? {} : { source: await resolveId(repo, revision) };
   const done = await restoreFiles(repo, { paths, staged: true, ...source }, context);
   return {

@@ -63,7 +63,7 @@ export async function storeChanges(
 ): Promise<StoredChanges> {
   const level = parseLevel(options.level ?? repo.config.get('codec.level'));
   const plan = await planStage(repo, onDisk, options, context);
-  return { plan, results: await storeFiles(repo, session, plan, level, context) };
+  return { plan, results: await storeFiles(repo, session, { plan, level }, context) };
 }
 
 export interface StagePlan {
@@ -170,8 +170,7 @@ export interface Stored extends BatchResult {
 async function storeFiles(
   repo: LineAccess,
   session: PackSession,
-  plan: StagePlan,
-  level: CodecLevel,
+  { plan, level }: { plan: StagePlan; level: CodecLevel },
   context: OpContext,
 ): Promise<Stored[]> {
   const results: Stored[] = [];

@@ -64,7 +64,7 @@ export class FolderBackend implements Backend {
       if (offset + length <= file.size) {
         const isSmall = offset >= 0 && length <= SMALL_READ_BYTES && BLOCK_FILES.test(name);
         return isSmall
-          ? await this.#readSmall(open, file, name, offset, length)
+          ? await this.#readSmall(open, file, { name, offset, length })
           : await readRange(file, name, offset, length);
       }
     } finally {
@@ -84,9 +84,7 @@ export class FolderBackend implements Backend {
   async #readSmall(
     open: OpenFile,
     file: ReadFile,
-    name: string,
-    offset: number,
-    length: number,
+    { name, offset, length }: { name: string; offset: number; length: number },
   ): Promise<Uint8Array> {
     const start = offset - (offset % BLOCK_BYTES);
     if (offset + length > start + BLOCK_BYTES) return file.read(offset, length);

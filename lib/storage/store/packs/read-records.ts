@@ -57,7 +57,10 @@ export async function readSegmentAt(
   const { end } = rangeInHi(entry, classes);
   const bytes = await backend.read(name, entry.offset, headerBytes + end);
   const head = decodeHead(bytes.subarray(0, headerBytes), name, entry);
-  return readPlanes(backend, names, head, classes, bytes.subarray(headerBytes), 0);
+  return readPlanes({ backend, names }, head, classes, {
+    bytes: bytes.subarray(headerBytes),
+    start: 0,
+  });
 }
 
 /** Reads header and head alone. @throws {CorruptError} */
@@ -83,7 +86,7 @@ export async function readPlanesAt(
   const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
   const from = entry.offset + headerBytes + start;
   const bytes = end > start ? await backend.read(names('hi'), from, end - start) : EMPTY;
-  return readPlanes(backend, names, head, classes, bytes, start);
+  return readPlanes({ backend, names }, head, classes, { bytes, start });
 }
 
 /** The payload bytes of `.hi`, counted from behind the head, that hold the wanted classes. */
@@ -114,14 +117,12 @@ function decodeHead(bytes: Uint8Array, name: string, entry: SegmentEntry): Segme
   return { entry, record, crcs: header.crcs };
 }
 
-/** @param inHi  payload bytes of `.hi` from `start` on, counted from behind the head. */
+/** @param inHi  payload bytes of `.hi` from `start` on, which is counted from the end of the head. */
 async function readPlanes(
-  backend: Backend,
-  names: FileNames,
+  { backend, names }: { readonly backend: Backend; readonly names: FileNames },
   { entry, record: head, crcs }: SegmentHeadAt,
   classes: readonly PlaneClass[],
-  inHi: Uint8Array,
-  start: number,
+  inHi: { readonly bytes: Uint8Array; readonly start: number },
 ): Promise<SegmentRecord> {
   const name = names('hi');
   const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
@@ -132,10 +133,10 @@ async function readPlanes(
     if (!classes.includes(plane) || sizes[plane] === 0) continue;
     const apart = plane !== 'hi' && !entry.inline;
     const offset = plane === 'mid' ? entry.midOffset : entry.lowOffset;
-    const from = places[plane] - start;
+    const from = places[plane] - inHi.start;
     const payload = apart
       ? await backend.read(names(plane), offset, sizes[plane])
-      : inHi.subarray(from, from + sizes[plane]);
+      : inHi.bytes.subarray(from, from + sizes[plane]);
     if (crc32(payload) !== crcs[plane]) {
       throw damaged(
         apart ? names(plane) : name,

@@ -102,7 +102,7 @@ test('storage graph: planning a family gives the cheapest within its budget', (t
   const family = findFamilies(3, edges, groups)[0] as Family;
   const plan = (budget: number) => {
     const budgets = [Infinity, Infinity, budget];
-    const graph = buildFamilyGraph(data, edges, groups, family, {
+    const graph = buildFamilyGraph({ survey: data, edges, groups }, family, {
       unit: 'bytes',
       scheme: 'independent',
       budgets,
@@ -124,7 +124,7 @@ test('storage graph: milliseconds are those of the model, rounded up', (t) => {
       edge.isDelta ? edge.bytes / 3 : edge.elements / 1e4,
   };
   const options = { unit: 'ms', time, scheme: 'independent', budgets: [99] } as const;
-  const graph = buildFamilyGraph(data, edges, groups, family, options);
+  const graph = buildFamilyGraph({ survey: data, edges, groups }, family, options);
   t.is(graph.recreation[0], 1);
   t.is(graph.recreation[2], Math.ceil((10 / 3) * 1024) / 1024);
   t.true(graph.exactRecreation);

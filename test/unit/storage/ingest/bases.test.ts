@@ -103,7 +103,7 @@ test('bases: a line of versions never gets a chain that is too long or too costl
         const links = new Map<Id, ChainLink>();
         const lookup = async (id: Id) => links.get(id) ?? null;
         for (const [n, size] of deltas.entries()) {
-          const base = n === 0 ? null : await fitBase(idOf(n - 1), lookup, maxDepth, maxCost);
+          const base = n === 0 ? null : await fitBase(idOf(n - 1), lookup, { maxDepth, maxCost });
           // What is materialized costs 1000 bytes.
           links.set(idOf(n), { base: base?.id ?? null, bytes: base === null ? 1000 : size });
           let depth = 0;
@@ -127,7 +127,7 @@ test('bases: a line of versions never gets a chain that is too long or too costl
 
 test('bases: a candidate whose chain is broken or endless gives none', async (t) => {
   const broken = async (id: Id) => (id === idOf(1) ? { base: idOf(2), bytes: 5 } : null);
-  t.is(await fitBase(idOf(1), broken, 10, 4), null);
+  t.is(await fitBase(idOf(1), broken, { maxDepth: 10, maxCost: 4 }), null);
   const circle = async () => ({ base: idOf(1), bytes: 5 });
-  t.is(await fitBase(idOf(1), circle, 10, 4), null);
+  t.is(await fitBase(idOf(1), circle, { maxDepth: 10, maxCost: 4 }), null);
 });
