@@ -62,7 +62,7 @@ export function compareWithOptimum(seed: number, vertices: number): OptimumRow {
   let isProven = heuristic.status === 'optimal' || lowerBound === best;
   const budgets = compileBudgets(graph);
   if (!isProven) {
-    const exact = solveExactly(graph, budgets, plan.parentEdge, new Steps(EXACT_STEPS));
+    const exact = solveExactly(graph, budgets, new Steps(EXACT_STEPS), { start: plan.parentEdge });
     best = exact.storage;
     lowerBound = Math.max(lowerBound, exact.bound);
     isProven = exact.isProven;
@@ -71,7 +71,7 @@ export function compareWithOptimum(seed: number, vertices: number): OptimumRow {
   if (!isProven && plan.storage > lowerBound * (1 + NEAR)) {
     const steps = new Steps(PROOF_STEPS);
     const cutoff = plan.storage / (1 + NEAR);
-    const proof = solveExactly(graph, budgets, plan.parentEdge, steps, { cutoff });
+    const proof = solveExactly(graph, budgets, steps, { start: plan.parentEdge, cutoff });
     best = Math.min(best, proof.storage);
     lowerBound = Math.max(lowerBound, proof.bound);
   }
@@ -99,7 +99,10 @@ export function deepenProof(row: OptimumRow, vertices: number, proofSteps: numbe
     throw new Error(`seed ${row.seed}: the row is of other code`);
   const cutoff = row.heuristic / (1 + NEAR);
   const steps = new Steps(proofSteps);
-  const proof = solveExactly(graph, compileBudgets(graph), plan!.parentEdge, steps, { cutoff });
+  const proof = solveExactly(graph, compileBudgets(graph), steps, {
+    start: plan!.parentEdge,
+    cutoff,
+  });
   const best = Math.min(row.best, proof.storage);
   const lowerBound = Math.max(row.lowerBound, proof.bound);
   if (lowerBound > best) throw new Error(`seed ${row.seed}: bound ${lowerBound} above ${best}`);

@@ -7,7 +7,7 @@ test('selection: files, folders and globs, relative to where the user stands', (
   const layout = new Layout('/repo');
   const known = ['a.pt', 'd/a.pt', 'd/e/b.pt', 'odd[1].pt'];
   const pick = (cwd: string, ...inputs: string[]): string[] =>
-    [...selectPaths(layout, cwd, inputs, known, 'it')].sort();
+    [...selectPaths({ layout, cwd }, inputs, known, 'it')].sort();
   t.deepEqual(pick('/repo', 'd'), ['d/a.pt', 'd/e/b.pt']);
   t.deepEqual(pick('/repo', 'd/', 'a.pt'), ['a.pt', 'd/a.pt', 'd/e/b.pt']);
   t.deepEqual(pick('/repo/d', '*.pt'), ['d/a.pt']);

@@ -58,7 +58,7 @@ test('shortest paths: no tree rebuilds any extent faster', (t) => {
 test('exact: finds the optimum, or that there is none, from nothing', (t) => {
   fc.assert(
     fc.property(arbitraryGraph(6), (graph) => {
-      const found = solveExactly(graph, compileBudgets(graph), undefined, new Steps());
+      const found = solveExactly(graph, compileBudgets(graph), new Steps());
       t.true(found.isProven);
       t.is(found.storage, leastStorage(graph));
     }),
@@ -71,13 +71,13 @@ test('exact: below a cutoff it finds the optimum, or proves that nothing is ther
     fc.property(arbitraryGraph(6), fc.integer({ min: 1, max: 250 }), (graph, cutoff) => {
       const optimum = leastStorage(graph);
       const budgets = compileBudgets(graph);
-      const found = solveExactly(graph, budgets, undefined, new Steps(), { cutoff });
+      const found = solveExactly(graph, budgets, new Steps(), { cutoff });
       t.true(found.isProven);
       t.true(found.bound <= Math.max(optimum, 0));
       if (optimum < cutoff) t.is(found.storage, optimum);
       else t.is(found.bound, cutoff);
       // Cut short, it still gives a bound.
-      const short = solveExactly(graph, budgets, undefined, new Steps(200), { branchesMax: 2 });
+      const short = solveExactly(graph, budgets, new Steps(200), { branchesMax: 2 });
       t.true(short.bound <= optimum && short.storage >= optimum);
     }),
     RUNS,
@@ -168,7 +168,7 @@ test('tree program: exact on forests with limits per vertex', (t) => {
         );
       });
       const limit = budgets.nodeLimit;
-      const found = planOverTree(graph, skeleton, limit, free, shortest, new Steps());
+      const found = planOverTree(graph, skeleton, { limit, price: free, shortest }, new Steps());
       t.true(found.isExact);
       t.is(found.value, leastStorage(graph));
       if (found.value < Infinity) t.true(verifyPlan(graph, found.parentEdge).isWithin);

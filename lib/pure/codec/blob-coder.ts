@@ -74,7 +74,7 @@ export async function encodeBlob(
     if (payload.length < best.payload.length) best = { codec: CODER_SEGMENT | transform, payload };
   }
   if (base === null && best.payload === prepared) return { codec: CODER_RAW, payload: bytes };
-  const check = await decodeBlob(best.codec, best.payload, bytes.length, base, 'a new blob');
+  const check = await decodeBlob({ ...best, rawBytes: bytes.length }, base, 'a new blob');
   if (Buffer.compare(check, bytes) !== 0) throw new BugError('a blob does not survive coding');
   return best;
 }
@@ -96,8 +96,7 @@ async function encodeNumbers(
 
 async function decodeNumbers(
   payload: Uint8Array,
-  rawBytes: number,
-  width: number,
+  { rawBytes, width }: { rawBytes: number; width: number },
   base: Uint8Array | null,
   file: string,
 ): Promise<Uint8Array> {
@@ -118,14 +117,18 @@ async function decodeNumbers(
   return bytes;
 }
 
+/** A blob as its record has it. */
+export interface StoredBlob extends CodedBlob {
+  /** Bytes that the payload has to give. */
+  readonly rawBytes: number;
+}
+
 /**
  * Decodes a blob of exactly `rawBytes` bytes.
  * @throws {CorruptError} if the payload does not give them.
  */
 export async function decodeBlob(
-  codec: number,
-  payload: Uint8Array,
-  rawBytes: number,
+  { codec, payload, rawBytes }: StoredBlob,
   base: Uint8Array | null,
   file: string,
 ): Promise<Uint8Array> {
@@ -144,7 +147,7 @@ export async function decodeBlob(
     const elements = rawBytes >> widthLog;
     if (widthLog === 0 || elements === 0 || elements > SEGMENT_ELEMENTS)
       fail(`codec byte ${codec} for ${rawBytes} bytes`);
-    return decodeNumbers(payload, rawBytes, 1 << widthLog, base, `blob in '${file}'`);
+    return decodeNumbers(payload, { rawBytes, width: 1 << widthLog }, base, `blob in '${file}'`);
   }
   let prepared: Uint8Array = payload;
   try {

@@ -92,8 +92,7 @@ export async function verifySegment(
   coded: EncodedSegment,
   planes: readonly Uint8Array[],
   basePlanes: readonly Uint8Array[] | null,
-  file: string,
-  scratch?: readonly Uint8Array[],
+  { file, scratch }: { file: string; scratch?: readonly Uint8Array[] },
 ): Promise<void> {
   const width = planes.length;
   const count = (planes[0] as Uint8Array).length;

@@ -303,7 +303,7 @@ class AutoPlanner {
     const start = this.#pool[0]?.parentEdge;
     const { budgets } = this.#input;
     const options = { branchesMax };
-    const found = yield* searchExactly(this.#graph, budgets, start, steps, options);
+    const found = yield* searchExactly(this.#graph, budgets, steps, { ...options, start });
     this.#bound = Math.max(this.#bound, found.bound);
     if (found.parentEdge !== undefined) {
       this.#forest.load(found.parentEdge);

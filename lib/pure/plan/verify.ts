@@ -46,7 +46,7 @@ export function verifyPlan(graph: StorageGraph, parentEdge: Int32Array): Verifie
   }
   for (let node = 1; node < graph.nodeCount; node++) storage += graph.storage[parentEdge[node]!]!;
   const groups = graph.groups.map((group): GroupCost => {
-    const cost = recreationCost(graph, parentEdge, recreation, group.scheme, group.members);
+    const cost = recreationCost(graph, parentEdge, recreation, group);
     const isWithin = cost <= group.budget + budgetTolerance(graph, group.budget);
     return { cost, budget: group.budget, isWithin };
   });
@@ -58,8 +58,7 @@ function recreationCost(
   graph: StorageGraph,
   parentEdge: Int32Array,
   recreation: Float64Array,
-  scheme: string,
-  members: Int32Array,
+  { scheme, members }: { scheme: string; members: Int32Array },
 ): number {
   let cost = 0;
   if (scheme === 'independent') {

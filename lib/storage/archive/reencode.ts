@@ -164,7 +164,7 @@ class Reencoder {
     const encoding = { level, noPrefix, room: room?.planes[0] };
     const coded = await encodeRans(planes, basePlanes, encoding);
     const scratch = planePool.lend(width, elements);
-    await verifySegment(coded, planes, basePlanes, name, scratch.planes);
+    await verifySegment(coded, planes, basePlanes, { file: name, scratch: scratch.planes });
     scratch.release();
     lease.release();
     under?.release();

@@ -135,7 +135,7 @@ async function encodeJob(
   const { planes } = lease;
   const under = baseLease?.planes ?? null;
   const coded = await encodeSegment(planes, under, { level, signal, room: room?.planes[0] });
-  await verifySegment(coded, planes, under, source.name, scratch.planes);
+  await verifySegment(coded, planes, under, { file: source.name, scratch: scratch.planes });
   scratch.release();
   lease.release();
   baseLease?.release();

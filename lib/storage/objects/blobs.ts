@@ -75,7 +75,7 @@ export class Blobs {
   async #decode(record: BlobRecord, base: DecodedBlob | null): Promise<DecodedBlob> {
     const { id, kind, codec, payload, rawBytes } = record;
     const under = record.base === null ? null : (base as DecodedBlob).bytes;
-    const bytes = await decodeBlob(codec, payload, rawBytes, under, `object ${id}`);
+    const bytes = await decodeBlob({ codec, payload, rawBytes }, under, `object ${id}`);
     if (objectId(kind, bytes) !== id) {
       throw new CorruptError(`object '${id}' is damaged: its bytes give another id`, {
         id,

@@ -41,9 +41,8 @@ export interface TensorComparison {
  * @throws {CorruptError} {LimitError} as `readTensor`; {AbortedError} between pieces.
  */
 export async function compareTensors(
-  readersA: Readers,
+  readers: Readers,
   a: StoredTensor,
-  readersB: Readers,
   b: StoredTensor,
   signal?: AbortSignal,
 ): Promise<TensorComparison> {
@@ -74,8 +73,8 @@ export async function compareTensors(
   }
   const numeric = isNumeric(a.dtype) && isNumeric(b.dtype);
   if (dtypeChanged && !numeric) return result;
-  const left = readTensor(readersA, a);
-  const right = readTensor(readersB, b);
+  const left = readTensor(readers, a);
+  const right = readTensor(readers, b);
   const statistics = new PairStatistics(a, b);
   for (;;) {
     const [x, y] = await Promise.all([left.next(), right.next()]);

@@ -320,7 +320,7 @@ async function comparePair(
   const planes = await openPlanes(repo.store, requests, signal ? { signal } : {});
   try {
     const readers = { blobs: repo.blobs, planes: planes.reader, hashes: repo.hashes };
-    return await compareTensors(readers, before, readers, after, signal);
+    return await compareTensors(readers, before, after, signal);
   } finally {
     planes.close();
   }

@@ -46,12 +46,12 @@ export async function add(
   const session = repo.session();
   try {
     const { staging, writtenNs } = await readStaging(repo.layout);
-    const changes = await storeChanges(repo, session, { staging, writtenNs }, options, context);
+    const changes = await storeChanges({ repo, session }, { staging, writtenNs }, options, context);
     await session.flush();
     if (changes.results.length > 0 || changes.plan.missing.length > 0) {
       await repo.locked(async (lock) => {
         const now = (await readStaging(repo.layout)).staging;
-        await applyChanges(repo, session, now, changes, options);
+        await applyChanges({ repo, session }, now, changes, options);
         await writeStaging(lock, now);
       });
     }

@@ -120,8 +120,7 @@ function report(
  */
 async function moveOnly(
   job: Job,
-  head: Head,
-  version: Id | null,
+  { head, version }: { head: Head; version: Id | null },
   reason: string,
   first?: (lock: RepositoryLock, staging: Staging) => Promise<void>,
 ): Promise<void> {
@@ -146,7 +145,7 @@ async function goToBranch(job: Job, to: BranchName, tip: Id): Promise<SwitchResu
   const head: Head = { kind: 'branch', ...to };
   const reason = `switch: moving to ${to.model}/${to.branch}`;
   if (job.staging.get(to.model)?.base === tip) {
-    await moveOnly(job, head, tip, reason);
+    await moveOnly(job, { head, version: tip }, reason);
     return report(job, head, tip, {});
   }
   const { context } = job;
@@ -170,7 +169,7 @@ async function goToModel(job: Job, model: string): Promise<SwitchResult> {
       branch === null && base !== null
         ? { kind: 'detached', model, id: base }
         : { kind: 'branch', model, branch: branch ?? repo.config.get('init.branch') };
-    await moveOnly(job, head, base, reason);
+    await moveOnly(job, { head, version: base }, reason);
     return report(job, head, base, {});
   }
   const branch = await currentBranch({ layout: repo.layout, branchOf: async () => null }, model);
@@ -187,7 +186,7 @@ async function goToModel(job: Job, model: string): Promise<SwitchResult> {
   const entries = await stagedEntriesOf(repo, await repo.tree(tip), staging);
   for (const { path } of entries) staging.checkOwner(model, path);
   const head: Head = { kind: 'branch', model, branch };
-  await moveOnly(job, head, tip, reason, async (_lock, now) => {
+  await moveOnly(job, { head, version: tip }, reason, async (_lock, now) => {
     moveLine(now, model, { version: tip, branch, entries });
   });
   job.context.warn(
@@ -221,13 +220,13 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
   if (start === null) {
     // A line before its first version has no branch to leave: only its name changes.
     if (to.model !== job.head.model) throw noStart(to.model);
-    await moveOnly(job, head, null, reason);
+    await moveOnly(job, { head, version: null }, reason);
     return report(job, head, null, { created: true });
   }
   await checkModel(repo, start, to, options.start ?? to.model);
   const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, to, start, why);
   if (staging.get(to.model)?.base === start) {
-    await moveOnly(job, head, start, reason, create);
+    await moveOnly(job, { head, version: start }, reason, create);
     return report(job, head, start, { created: true });
   }
   const how = { force: false, context, reason, first: create };

@@ -123,7 +123,12 @@ export async function checkoutPaths(
   const { model } = await repo.version(id);
   const { staging, writtenNs } = await readStaging(repo.layout);
   const tree = await repo.tree(id);
-  const target = pickFiles(repo.layout, id, tree.files, options.paths, context);
+  const target = pickFiles(
+    { layout: repo.layout, cwd: context.cwd },
+    id,
+    tree.files,
+    options.paths,
+  );
   await checkPlaceable(
     repo.layout.workTree,
     target.map((file) => file.path),
@@ -159,15 +164,14 @@ export async function checkoutPaths(
 
 /** Files of a version that paths and globs name; all if there are none. @throws {NotFoundError} */
 export function pickFiles(
-  layout: Layout,
+  { layout, cwd }: { readonly layout: Layout; readonly cwd: string },
   id: Id,
   files: readonly FileEntry[],
   paths: readonly string[],
-  context: OpContext,
 ): FileEntry[] {
   if (paths.length === 0) return [...files];
   const known = files.map((file) => file.path);
   const where = `version ${id.slice(0, 10)}`;
-  const chosen = selectPaths(layout, context.cwd, paths, known, where);
+  const chosen = selectPaths({ layout, cwd }, paths, known, where);
   return files.filter((file) => chosen.has(file.path));
 }

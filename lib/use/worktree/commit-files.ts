@@ -165,9 +165,9 @@ async function stageFirst(
     const options = stage === 'tracked' ? trackedFiles(staging, line.model) : stage;
     if (level !== undefined) options.level = level;
     if (options.paths.length > 0) {
-      const changes = await storeChanges(repo, session, onDisk, options, context);
+      const changes = await storeChanges({ repo, session }, onDisk, options, context);
       throwFailures(changes);
-      await applyChanges(repo, session, staging, changes, options);
+      await applyChanges({ repo, session }, staging, changes, options);
     }
   }
   return { line, staging, stagingBefore, amend: request.amend };

@@ -61,7 +61,7 @@ export async function openSides(
   if (paths.length > 0) {
     const known = new Set([...before.files.keys(), ...after.files.keys()]);
     const label = 'either side';
-    const wanted = selectPaths(repo.layout, context.cwd, paths, [...known], label);
+    const wanted = selectPaths({ layout: repo.layout, cwd: context.cwd }, paths, [...known], label);
     for (const side of [before, after]) narrowSide(side, (path) => wanted.has(path));
   }
   return { before, after };

@@ -36,7 +36,12 @@ export async function exportFiles(
   const root = nodePath.resolve(context.cwd, options.out);
   const { model } = await repo.version(id);
   const { files } = await repo.tree(id);
-  const target = pickFiles(repo.layout, id, files, options.paths ?? [], context);
+  const target = pickFiles(
+    { layout: repo.layout, cwd: context.cwd },
+    id,
+    files,
+    options.paths ?? [],
+  );
   checkTiers(target, options.acceptTier, context);
   await prepareFolder(repo, root, options);
   await checkPlaceable(

@@ -101,7 +101,12 @@ function choose(job: Job, files: readonly FileEntry[]): Set<string> {
   const chosen = new Set<string>();
   for (const input of options.paths) {
     const pick = (paths: Iterable<string>): Set<string> =>
-      selectPaths(repo.layout, context.cwd, [input], [...paths], `model '${line.model}'`);
+      selectPaths(
+        { layout: repo.layout, cwd: context.cwd },
+        [input],
+        [...paths],
+        `model '${line.model}'`,
+      );
     try {
       for (const path of pick(known)) chosen.add(path);
     } catch (error) {

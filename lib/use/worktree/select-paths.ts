@@ -14,8 +14,7 @@ import { PathInput } from './path-input.js';
  * @throws {NotFoundError} DLV_NOT_FOUND for an input that names none; {UsageError} for one outside.
  */
 export function selectPaths(
-  layout: Layout,
-  cwd: string,
+  { layout, cwd }: { readonly layout: Layout; readonly cwd: string },
   inputs: readonly string[],
   known: readonly string[],
   where: string,

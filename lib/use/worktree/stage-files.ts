@@ -55,15 +55,20 @@ export interface StoredChanges {
 
 /** Stores the files that differ from what is staged, in the session's open pack set. */
 export async function storeChanges(
-  repo: LineAccess,
-  session: PackSession,
+  { repo, session }: StageTarget,
   onDisk: StagingOnDisk,
   options: StageOptions,
   context: OpContext,
 ): Promise<StoredChanges> {
   const level = parseLevel(options.level ?? repo.config.get('codec.level'));
   const plan = await planStage(repo, onDisk, options, context);
-  return { plan, results: await storeFiles(repo, session, { plan, level }, context) };
+  return { plan, results: await storeFiles({ repo, session }, { plan, level }, context) };
+}
+
+/** The repository that files are staged in, and the session that stores them. */
+export interface StageTarget {
+  readonly repo: LineAccess;
+  readonly session: PackSession;
 }
 
 export interface StagePlan {
@@ -168,8 +173,7 @@ export interface Stored extends BatchResult {
 }
 
 async function storeFiles(
-  repo: LineAccess,
-  session: PackSession,
+  { repo, session }: StageTarget,
   { plan, level }: { plan: StagePlan; level: CodecLevel },
   context: OpContext,
 ): Promise<Stored[]> {
@@ -207,8 +211,7 @@ async function storeFiles(
  * @throws {ConflictError} if the model's line moved, or a stored object was collected meanwhile.
  */
 export async function applyChanges(
-  repo: LineAccess,
-  session: PackSession,
+  { repo, session }: StageTarget,
   staging: Staging,
   { plan, results }: StoredChanges,
   options: StageOptions,

@@ -27,6 +27,8 @@ const OPEN_BYTES_MAX = 128 * 2 ** 20;
 
 /** How far branch and bound goes. */
 export interface ExactOptions {
+  /** A plan within the budgets to beat, if one is known. */
+  readonly start?: Int32Array | undefined;
   /** Most branches looked at; 1 for the bound and the plans of the relaxation alone. */
   readonly branchesMax?: number;
   /**
@@ -66,27 +68,24 @@ interface Split {
 
 /**
  * Searches for the plan of least storage within the budgets.
- * @param start  a plan within the budgets to beat, if one is known.
  */
 export function solveExactly(
   graph: StorageGraph,
   budgets: Budgets,
-  start: Int32Array | undefined,
   steps: Steps,
   options: ExactOptions = {},
 ): ExactResult {
-  return finish(searchExactly(graph, budgets, start, steps, options));
+  return finish(searchExactly(graph, budgets, steps, options));
 }
 
 /** The same, giving way now and then. */
 export function searchExactly(
   graph: StorageGraph,
   budgets: Budgets,
-  start: Int32Array | undefined,
   steps: Steps,
   options: ExactOptions = {},
 ): Generator<void, ExactResult> {
-  return new BranchAndBound(graph, budgets, start, steps, options).run();
+  return new BranchAndBound(graph, budgets, steps, options).run();
 }
 
 class BranchAndBound {
@@ -107,9 +106,8 @@ class BranchAndBound {
   constructor(
     graph: StorageGraph,
     budgets: Budgets,
-    start: Int32Array | undefined,
     steps: Steps,
-    { branchesMax = Infinity, cutoff = Infinity }: ExactOptions,
+    { start, branchesMax = Infinity, cutoff = Infinity }: ExactOptions,
   ) {
     this.#graph = graph;
     this.#budgets = budgets;

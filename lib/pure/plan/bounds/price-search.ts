@@ -52,7 +52,7 @@ function* searchOverSkeleton(
   for (let round = 0; round < input.rounds && !steps.isOver; round++) {
     yield;
     const price = pricePerNode(graph, budgets, prices);
-    const found = planOverTree(graph, skeleton, cap, price, shortest, steps);
+    const found = planOverTree(graph, skeleton, { limit: cap, price, shortest }, steps);
     const upper = input.offer(found.parentEdge);
     if (!budgets.hasSum && !budgets.hasUnion) {
       return found.isExact ? tightenBound(graph, found.value) : 0;

@@ -82,7 +82,7 @@ export function runPlanner(
     case 'tree-dp': {
       const free = new Float64Array(graph.nodeCount);
       const limit = limitPerNode(input);
-      const found = planOverTree(graph, light, limit, free, shortest, steps);
+      const found = planOverTree(graph, light, { limit, price: free, shortest }, steps);
       // Trees without a plan took shortest paths, perhaps through slower extents of other trees.
       const forest = new Forest(graph, input.budgets).load(found.parentEdge);
       if (forest.excess() > 0) fallBackToShortest(forest, shortest);

@@ -38,19 +38,24 @@ interface Skeleton {
   readonly isExact: boolean;
 }
 
+/** What paths may cost, and what their cost is worth. */
+export interface TreePrices {
+  /** Most path cost of each vertex. */
+  readonly limit: Float64Array;
+  /** Worth of one unit of path cost at each vertex, in storage. */
+  readonly price: Float64Array;
+  /** Stand in for trees that have no plan within the limits. */
+  readonly shortest: ShortestPaths;
+}
+
 /**
  * Solves over the forest of `light`'s deltas.
- * @param light    parent edges of a spanning tree of the graph; its deltas are the forest.
- * @param limit    most path cost per vertex.
- * @param price    worth of one unit of path cost per vertex, in storage.
- * @param shortest stands in for trees that have no plan within the limits.
+ * @param light  parent edges of a spanning tree of the graph; its deltas are the forest.
  */
 export function planOverTree(
   graph: StorageGraph,
   light: Int32Array,
-  limit: Float64Array,
-  price: Float64Array,
-  shortest: ShortestPaths,
+  { limit, price, shortest }: TreePrices,
   steps: Steps,
 ): TreePlan {
   const skeleton = buildSkeleton(graph, light, price);
@@ -58,7 +63,7 @@ export function planOverTree(
   let value = 0;
   for (let start = 0; start < skeleton.order.length && !steps.isOver; ) {
     const size = skeleton.size[skeleton.order[start]!]!;
-    const tree = new TreeTable(graph, skeleton, start, size, limit, price, steps);
+    const tree = new TreeTable(graph, skeleton, { start, size }, { limit, price, steps });
     value += tree.solve(parentEdge);
     start += size;
   }
@@ -87,11 +92,8 @@ class TreeTable {
   constructor(
     graph: StorageGraph,
     skeleton: Skeleton,
-    start: number,
-    size: number,
-    limit: Float64Array,
-    price: Float64Array,
-    steps: Steps,
+    { start, size }: { start: number; size: number },
+    { limit, price, steps }: { limit: Float64Array; price: Float64Array; steps: Steps },
   ) {
     this.#graph = graph;
     this.#skeleton = skeleton;

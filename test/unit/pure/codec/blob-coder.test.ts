@@ -25,7 +25,7 @@ test('blob: decode is the inverse of encode for every width, with base and witho
       for (const width of [1, 2, 4, 8]) {
         for (const base of [null, near, randomBytes(length, 3)]) {
           const { codec, payload } = await encodeBlob(bytes, width, base);
-          const found = await decodeBlob(codec, payload, length, base, 'blob');
+          const found = await decodeBlob({ codec, payload, rawBytes: length }, base, 'blob');
           t.deepEqual(Buffer.from(found), Buffer.from(bytes), `${length}/${width}`);
           if (base === null) t.true(payload.length <= length, 'never larger than the bytes');
         }
@@ -53,7 +53,7 @@ test('blob: random bytes in place of a payload are refused as damage, or give th
       async (codec, payload, rawBytes, withBase) => {
         const base = withBase ? randomBytes(rawBytes, 1) : null;
         try {
-          const found = await decodeBlob(codec, payload, rawBytes, base, 'blob');
+          const found = await decodeBlob({ codec, payload, rawBytes }, base, 'blob');
           t.is(found.length, rawBytes);
         } catch (error) {
           if (!isDamage(error)) throw error;
@@ -71,9 +71,11 @@ test('blob: a truncated payload never gives other bytes', async (t) => {
     for (const cut of [0, 1, payload.length >> 1, payload.length - 1]) {
       if (cut >= payload.length) continue;
       // A coder may not need the last bits of its stream: what it gives then is what it would give.
-      const found = await decodeBlob(codec, payload.subarray(0, cut), 3000, null, 'blob').catch(
-        (error: unknown) => error,
-      );
+      const found = await decodeBlob(
+        { codec, payload: payload.subarray(0, cut), rawBytes: 3000 },
+        null,
+        'blob',
+      ).catch((error: unknown) => error);
       const isSame = found instanceof Uint8Array && Buffer.compare(found, bytes) === 0;
       t.true(isDamage(found) || isSame, `cut at ${cut}`);
     }
@@ -83,10 +85,12 @@ test('blob: a truncated payload never gives other bytes', async (t) => {
 test('blob: a bomb is refused without being inflated', async (t) => {
   const { codec, payload } = await encodeBlob(new Uint8Array(8_000_000));
   const before = process.memoryUsage().arrayBuffers;
-  t.true(isDamage(await t.throwsAsync(decodeBlob(codec, payload, 100, null, 'blob'))));
+  t.true(
+    isDamage(await t.throwsAsync(decodeBlob({ codec, payload, rawBytes: 100 }, null, 'blob'))),
+  );
   t.true(process.memoryUsage().arrayBuffers - before < 4_000_000);
-  const lie = decodeBlob(codec, payload, BLOB_BYTES_MAX + 1, null, 'blob');
+  const lie = decodeBlob({ codec, payload, rawBytes: BLOB_BYTES_MAX + 1 }, null, 'blob');
   t.true(isDamage(await t.throwsAsync(lie)));
-  const base = decodeBlob(codec, payload, 8_000_000, new Uint8Array(5), 'blob');
+  const base = decodeBlob({ codec, payload, rawBytes: 8_000_000 }, new Uint8Array(5), 'blob');
   t.true(isDamage(await t.throwsAsync(base)));
 });

@@ -11,7 +11,9 @@ test('blob: a segment of no or too many elements is damage', async (t) => {
   const { codec, payload } = await encodeBlob(values, 4);
   t.is(codec & 0x0f, 3, 'coded as a segment');
   for (const elements of [0, 1, 1023, 1025, SEGMENT_ELEMENTS, SEGMENT_ELEMENTS + 1]) {
-    const error = await t.throwsAsync(decodeBlob(codec, payload, 4 * elements, null, 'blob'));
+    const error = await t.throwsAsync(
+      decodeBlob({ codec, payload, rawBytes: 4 * elements }, null, 'blob'),
+    );
     t.true(isDamage(error), `${elements}: ${error?.message}`);
   }
 });

@@ -51,7 +51,7 @@ test('segment: every stop is exact, with and without a base', async (t) => {
         );
         const under = withBase ? base : null;
         const coded = await encodeSegment(child, under);
-        await verifySegment(coded, child, under, 'test');
+        await verifySegment(coded, child, under, { file: 'test' });
         for (let asked = 1; asked <= width; asked++) {
           const wanted = segmentStop(coded.head, width, asked, 'test');
           t.true(wanted >= asked && wanted <= width);
@@ -93,7 +93,9 @@ test('segment: a check finds planes that differ in one byte', async (t) => {
     for (let k = 0; k < 2; k++) {
       const other = planes.map((plane) => plane.slice());
       other[k]![4999]! ^= 1;
-      await t.throwsAsync(verifySegment(coded, other, against, 'a segment'), { code: 'DLV_BUG' });
+      await t.throwsAsync(verifySegment(coded, other, against, { file: 'a segment' }), {
+        code: 'DLV_BUG',
+      });
     }
   }
 });

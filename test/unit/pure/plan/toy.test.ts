@@ -53,10 +53,10 @@ test('toy graph: auto stores 24 with and without the exact solver, and proves it
 test('toy graph: the exact solver ends alone, and below its optimum finds nothing', (t) => {
   const graph = toyGraph();
   const budgets = compileBudgets(graph);
-  const found = solveExactly(graph, budgets, undefined, new Steps());
+  const found = solveExactly(graph, budgets, new Steps());
   t.true(found.isProven);
   t.is(found.storage, 24);
-  const below = solveExactly(graph, budgets, undefined, new Steps(), { cutoff: 24 });
+  const below = solveExactly(graph, budgets, new Steps(), { cutoff: 24 });
   t.true(below.isProven);
   t.is(below.bound, 24);
 });

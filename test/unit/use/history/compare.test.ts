@@ -46,7 +46,7 @@ test('compare: views of one extent are equal only if they read the same elements
   const values = Float32Array.from({ length: COUNT }, (_, i) => i);
   const tensor = await stored(work, values);
   await work.open(async (repo) => {
-    const compare = (a: StoredTensor, b: StoredTensor) => compareTensors(repo, a, repo, b);
+    const compare = (a: StoredTensor, b: StoredTensor) => compareTensors(repo, a, b);
     const flat = view(tensor, [COUNT], [1]);
     const rows = view(tensor, [2, COUNT / 2], null);
     const reshaped = await compare(flat, rows);
@@ -72,7 +72,7 @@ test('compare: sums beyond float64 give no number', async (t) => {
   await work.add({ 'a.safetensors': file('F64', ones), 'b.safetensors': file('F64', other) });
   await work.open(async (repo) => {
     const [a, b] = (await stagedFiles(repo)).map((made) => tensorsOf(made)[0] as StoredTensor);
-    const found = await compareTensors(repo, a as StoredTensor, repo, b as StoredTensor);
+    const found = await compareTensors(repo, a as StoredTensor, b as StoredTensor);
     t.like(found, { equal: false, maxAbs: 1e200, relativeL2: null, cosine: null, nonFinite: 0 });
   });
 });

@@ -26,10 +26,10 @@ test('version: a set that was published before the version was made counts once'
     const stagingBefore = encodeStaging(staging);
     const line = await branchLine(open, staging);
     const options = { paths: ['.'] };
-    const changes = await storeChanges(open, session, onDisk, options, repo.context);
+    const changes = await storeChanges({ repo: open, session }, onDisk, options, repo.context);
     // As when the set was full: it is published while the command still stores.
     await session.flush();
-    await applyChanges(open, session, staging, changes, options);
+    await applyChanges({ repo: open, session }, staging, changes, options);
     const draft = await draftVersion(open, { line, staging, stagingBefore }, { message: 'one' });
     const made = await storeVersion(open, session, draft);
     await session.flush();
