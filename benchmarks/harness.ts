@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import type { Accounting } from './accounting.js';
 
 /** The folder of package.json, seen from dist/benchmarks/. */
+export { type Spread, spreadOf } from '../lib/use/measure/bench-machine.js';
+
 export const PROJECT_ROOT = path.resolve(fileURLToPath(import.meta.url), '../../..');
 const ACCOUNTING = path.join(PROJECT_ROOT, 'dist/benchmarks/accounting.js');
 const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
@@ -89,25 +91,6 @@ export function sumOf(...parts: readonly Measured[]): Measured {
     sum.peakBytes = Math.max(sum.peakBytes, part.peakBytes);
   }
   return sum;
-}
-
-/** Middle, smallest and largest of some numbers. */
-export interface Spread {
-  median: number;
-  min: number;
-  max: number;
-  n: number;
-}
-
-export function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  const n = sorted.length;
-  const middle = n >> 1;
-  const median =
-    n % 2 === 1
-      ? (sorted[middle] as number)
-      : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-  return { median, min: sorted[0] as number, max: sorted[n - 1] as number, n };
 }
 
 /** Where and of what something was measured. */

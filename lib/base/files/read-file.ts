@@ -30,19 +30,8 @@ export class ReadFile implements ByteSource {
   }
 
   /** @param name shown in messages instead of `file`. @throws {IoError} if it cannot be opened. */
-  static async open(file: string, name = file): Promise<ReadFile> {
-    let handle: FileHandle;
-    try {
-      handle = await io.open(file, 'r');
-    } catch (error) {
-      throw ioError('open', name, error);
-    }
-    try {
-      return new ReadFile(handle, name, toFileStat(await handle.stat({ bigint: true })));
-    } catch (error) {
-      await handle.close();
-      throw ioError('stat', name, error);
-    }
+  static open(file: string, name = file): Promise<ReadFile> {
+    return ReadFile.#open(file, name, null);
   }
 
   /**
@@ -53,7 +42,15 @@ export class ReadFile implements ByteSource {
    * size and times but not its bytes.
    * @throws {IoError} if it cannot be opened, or the device cannot take what was written to it.
    */
-  static async openFlushed(file: string, name = file): Promise<ReadFile> {
+  static openFlushed(file: string, name = file): Promise<ReadFile> {
+    return ReadFile.#open(file, name, flush);
+  }
+
+  static async #open(
+    file: string,
+    name: string,
+    prepare: ((handle: FileHandle) => Promise<void>) | null,
+  ): Promise<ReadFile> {
     let handle: FileHandle;
     try {
       handle = await io.open(file, 'r');
@@ -61,11 +58,11 @@ export class ReadFile implements ByteSource {
       throw ioError('open', name, error);
     }
     try {
-      await flush(handle);
+      await prepare?.(handle);
       return new ReadFile(handle, name, toFileStat(await handle.stat({ bigint: true })));
     } catch (error) {
       await handle.close();
-      throw ioError('flush', name, error);
+      throw ioError(prepare === null ? 'stat' : 'flush', name, error);
     }
   }
 

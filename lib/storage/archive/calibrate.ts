@@ -28,6 +28,7 @@ import {
   type Sample,
   type SampledWidth,
 } from './calibration-samples.js';
+import type { EdgeWork, TimeModel } from './storage-graph.js';
 
 /** Times of links of one width and kind. */
 export interface LinkRate {
@@ -79,7 +80,7 @@ export const DEFAULT_TABLE: CalibrationTable = {
 };
 
 /** Predicts times from a table. */
-export class Calibration {
+export class Calibration implements TimeModel {
   readonly table: CalibrationTable;
   /** Where the table comes from. */
   readonly source: 'measured' | 'kept' | 'default';
@@ -101,13 +102,7 @@ export class Calibration {
   }
 
   /** As predictMs, for an edge of a storage graph. */
-  edgeMs(edge: {
-    bytes: number;
-    elements: number;
-    width: number;
-    segments: number;
-    isDelta: boolean;
-  }): number {
+  edgeMs(edge: EdgeWork): number {
     const { bytes, elements, width, segments, isDelta } = edge;
     const kind = isDelta ? 'delta' : 'alone';
     return this.predictMs({ bytesRead: bytes, elements, width, kind, records: segments });

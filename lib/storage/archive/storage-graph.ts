@@ -27,20 +27,21 @@ export interface EncodingEdge {
   isExact: boolean;
 }
 
+/** What applying one edge takes. */
+export interface EdgeWork {
+  /** Read from packs. */
+  readonly bytes: number;
+  /** Decoded. */
+  readonly elements: number;
+  /** Bytes of one element. */
+  readonly width: number;
+  readonly segments: number;
+  readonly isDelta: boolean;
+}
+
 /** Predicts the time to apply one edge, its base being in memory: read and decode. */
 export interface TimeModel {
-  /**
-   * @param bytes     read from packs.
-   * @param elements  decoded.
-   * @param width     bytes of one element.
-   */
-  edgeMs(edge: {
-    bytes: number;
-    elements: number;
-    width: number;
-    segments: number;
-    isDelta: boolean;
-  }): number;
+  edgeMs(edge: EdgeWork): number;
 }
 
 /** Snapshots with the same extents: one group. */

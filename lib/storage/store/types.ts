@@ -54,8 +54,8 @@ export interface BlobRecord {
   payload: Uint8Array;
 }
 
-/** One encoded segment of an extent. On a partial read the classes not asked for are empty. */
-export interface SegmentRecord {
+/** Which segment of which extent, its size, and what it is a delta of: what record and index say alike. */
+export interface SegmentPlace {
   id: Id;
   /** 0 … segments − 1. */
   segment: number;
@@ -68,6 +68,10 @@ export interface SegmentRecord {
   base: Id | null;
   /** Links of deltas below this record: 0 exactly when `base` is null. */
   depth: number;
+}
+
+/** One encoded segment of an extent. On a partial read the classes not asked for are empty. */
+export interface SegmentRecord extends SegmentPlace {
   /** Tagged fields (tags.ts), opaque to packs. */
   head: Uint8Array;
   hi: Uint8Array;
@@ -92,14 +96,7 @@ export interface BlobEntry {
 }
 
 /** What the index says about a segment. */
-export interface SegmentEntry {
-  id: Id;
-  segment: number;
-  segments: number;
-  width: number;
-  count: number;
-  base: Id | null;
-  depth: number;
+export interface SegmentEntry extends SegmentPlace {
   headBytes: number;
   hiBytes: number;
   midBytes: number;

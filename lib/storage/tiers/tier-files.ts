@@ -24,7 +24,7 @@ import { encodeSegment } from '../../pure/codec/segment.js';
 import { findChecksumPatches } from '../../pure/formats/zip/zip-checksums.js';
 import { DTYPES } from '../../pure/tensor/dtype.js';
 import { cutFile } from '../../pure/tensor/file-parts.js';
-import type { FileLayout } from '../../pure/tensor/layout.js';
+import { blobLayout, type FileLayout } from '../../pure/tensor/layout.js';
 import {
   ErrorSum,
   type Quantizer,
@@ -90,16 +90,7 @@ export function tierExtents(file: StoredFile, tier: Tier): Map<Id, TierExtent | 
 export function layoutOf(file: StoredFile): FileLayout {
   const { recipe, skeleton } = file;
   assert(recipe !== null && skeleton !== null, 'a file with extents has a skeleton');
-  const layout: FileLayout = {
-    format: skeleton.format,
-    extents: [],
-    tensors: [],
-    variable: [],
-    step: null,
-    references: [],
-    external: [],
-    warnings: [],
-  };
+  const layout: FileLayout = { ...blobLayout(), format: skeleton.format };
   const starts: number[] = [];
   let offset = 0;
   let variable = 0;

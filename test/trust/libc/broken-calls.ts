@@ -130,6 +130,17 @@ export interface Tried {
   failures: string[];
 }
 
+/** What both ways of breaking calls start from: the command that is tried, and where. */
+async function prepare(t: ExecutionContext, library: string, verb: Verb, seed: number) {
+  const trial = await makeTrial(t, verb, runInside);
+  const random = seededRandom(seed);
+  const under = path.join(await fs.realpath(await tempDir(t)), 'tried');
+  await fs.mkdir(under);
+  const serving = new Serving(library, under);
+  const tried: Tried = { faults: 0, failed: 0, calls: 0, failures: [] };
+  return { trial, random, under, serving, tried };
+}
+
 /**
  * Makes calls of a command fail, each in one of the ways that its kind can, until all have failed or
  * the time is over. The seed decides the order and the ways.
@@ -142,12 +153,7 @@ export async function breakCalls(
   seed: number,
   searchMs: number,
 ): Promise<Tried> {
-  const trial = await makeTrial(t, verb, runInside);
-  const random = seededRandom(seed);
-  const under = path.join(await fs.realpath(await tempDir(t)), 'tried');
-  await fs.mkdir(under);
-  const serving = new Serving(library, under);
-  const tried: Tried = { faults: 0, failed: 0, calls: 0, failures: [] };
+  const { trial, random, under, serving, tried } = await prepare(t, library, verb, seed);
   try {
     const places = await countCalls(serving, trial);
     tried.calls = places.length;
@@ -191,12 +197,7 @@ export async function breakProcesses(
   seed: number,
   count: number,
 ): Promise<Tried> {
-  const trial = await makeTrial(t, verb, runInside);
-  const random = seededRandom(seed);
-  const under = path.join(await fs.realpath(await tempDir(t)), 'tried');
-  await fs.mkdir(under);
-  const serving = new Serving(library, under);
-  const tried: Tried = { faults: 0, failed: 0, calls: 0, failures: [] };
+  const { trial, random, under, serving, tried } = await prepare(t, library, verb, seed);
   try {
     const places = shuffle(await countCalls(serving, trial), random);
     tried.calls = places.length;

@@ -21,6 +21,7 @@ import {
 import {
   type BlobRecord,
   type FileClass,
+  type SegmentPlace,
   type SegmentRecord,
   segmentCount,
   segmentHeaderBytes,
@@ -159,14 +160,7 @@ export function decodeBlobRecord(
 }
 
 /** A segment's header: the record without its bytes, plus lengths, checksums and places. */
-export interface SegmentHeader {
-  id: Id;
-  segment: number;
-  segments: number;
-  width: number;
-  count: number;
-  base: Id | null;
-  depth: number;
+export interface SegmentHeader extends SegmentPlace {
   headBytes: number;
   bytes: Record<'hi' | 'mid' | 'low', number>;
   crcs: Record<'hi' | 'mid' | 'low', number>;

@@ -22,27 +22,10 @@ import {
   encodeVersion,
   versionId,
 } from '../../../../lib/storage/repo/version/version.js';
-import { fixture, PROJECT_ROOT } from '../../../helpers/paths.js';
+import { hexdump, page } from '../../../helpers/golden.js';
+import { fixture } from '../../../helpers/paths.js';
 import { fileEntry, idOf, MemoryBlobs, makeVersion } from './memory-blobs.js';
 import { WHY } from './temp-repo.js';
-
-function page(name: string): string {
-  return fs.readFileSync(path.join(PROJECT_ROOT, 'docs', 'format', name), 'utf8');
-}
-
-/** Sixteen bytes a line: offset, hex digits, printable characters. */
-function hexdump(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = bytes.subarray(at, at + 16);
-    const hex = [...row].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    const shown = Buffer.from(row)
-      .toString('latin1')
-      .replace(/[^ -~]/g, '.');
-    text += `${`${at.toString(16).padStart(4, '0')}  ${hex.padEnd(47)}  ${shown}`.trimEnd()}\n`;
-  }
-  return text;
-}
 
 /** Compares with the golden file, and the golden file with the page that shows it. */
 function golden(t: ExecutionContext, name: string, bytes: Uint8Array, doc: string, shown: string) {

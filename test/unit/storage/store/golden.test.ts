@@ -10,7 +10,8 @@ import { MemoryBackend } from '../../../../lib/storage/store/backends/memory-bac
 import { encodeManifest } from '../../../../lib/storage/store/manifest.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import { FILE_CLASSES } from '../../../../lib/storage/store/types.js';
-import { fixture, PROJECT_ROOT } from '../../../helpers/paths.js';
+import { hexdump, page } from '../../../helpers/golden.js';
+import { fixture } from '../../../helpers/paths.js';
 import { blobOf, plain, problemsOf, readSame, segmentOf, writeSet } from './sample.js';
 
 /** The records of docs/format/pack.md: one small set, one whose classes are apart. */
@@ -24,24 +25,6 @@ const SPLIT = [
   segmentOf('second', { base: 'first', count: 3, hi: 2, mid: 1, low: 0, seed: 7 }),
 ];
 const NAMES = ['small', 'split'] as const;
-
-function page(name: string): string {
-  return fs.readFileSync(path.join(PROJECT_ROOT, 'docs', 'format', name), 'utf8');
-}
-
-/** Sixteen bytes a line: offset, hex digits, printable characters. */
-function hexdump(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = bytes.subarray(at, at + 16);
-    const hex = [...row].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    const shown = Buffer.from(row)
-      .toString('latin1')
-      .replace(/[^ -~]/g, '.');
-    text += `${`${at.toString(16).padStart(4, '0')}  ${hex.padEnd(47)}  ${shown}`.trimEnd()}\n`;
-  }
-  return text;
-}
 
 function golden(t: ExecutionContext, name: string, bytes: Uint8Array): void {
   const file = fixture('format', name);
