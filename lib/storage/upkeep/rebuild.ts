@@ -23,13 +23,7 @@ import { MANIFEST_NAME, PACKS_DIR, packName, stemOf } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import { decodeRow, SetRows } from '../store/set-rows.js';
-import {
-  FILE_CLASSES,
-  isSetId,
-  type SealedSet,
-  type SetId,
-  type SetInfo,
-} from '../store/types.js';
+import { FILE_CLASSES, isSetId, type SealedSet, type SetId, type SetInfo } from '../store/types.js';
 import { salvageSet, scanPacks, scanSet } from '../store/verify.js';
 import { keepAside } from './keep-aside.js';
 import { SalvageSink } from './salvage-sink.js';

@@ -8,7 +8,8 @@ import { CorruptError, TruncatedError } from '../../base/errors.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
-import { PLANE_CLASSES, type SetId } from '../store/types.js';
+import { readRecord } from '../objects/records.js';
+import type { SetId } from '../store/types.js';
 
 /** An object that a check could not decode; segment null: a blob. */
 export interface Suspect {
@@ -77,7 +78,7 @@ interface Found {
 
 async function wrongBlob({ store, blobs }: ObjectAccess, suspect: Id): Promise<Found | null> {
   for (const { id, entry } of await chainOf(suspect, (next) => store.findBlob(next))) {
-    if (await findsDamage(() => store.readBlob(id))) return null;
+    if (await findsDamage(() => readRecord({ store }, { id, segment: null }))) return null;
     if (await findsDamage(() => blobs.readBlob(id, entry.kind))) {
       return { set: entry.set, key: recordKey({ id, segment: null }) };
     }
@@ -93,7 +94,7 @@ async function wrongSegment(
 ): Promise<Found | null> {
   const find = (next: Id) => store.findSegment(next, segment);
   for (const { id, entry } of await chainOf(suspect, find)) {
-    if (await findsDamage(() => store.readSegment(id, segment, PLANE_CLASSES))) return null;
+    if (await findsDamage(() => readRecord({ store }, { id, segment }))) return null;
     // The first segment holds the hashes of all.
     if (await findsDamage(() => hashes.of(id))) {
       const first = await store.findSegment(id, 0);
