@@ -110,7 +110,7 @@ function elsewhere(): string[] {
   const intro = [
     '## Coming from git or DVC',
     '',
-    'Commands and flags that dlv has not answer with exit code 2 and this hint:',
+    'Commands and flags of git and DVC that dlv lacks end with exit code 2 and this hint:',
     '',
   ];
   return [...intro, ...table(['typed', 'what to do instead'], [...verbs, ...flags])];

@@ -23,12 +23,12 @@ export function addTierOptions(command: Command): Command {
   return command
     .option('--tier <name>', 'give up exact bytes: bf16, fp16, fixed<k>, quant<k> or normalised')
     .addOption(
-      new Option('--codebook <kind>', 'codes of quant<k>: even over the range, or drawn').choices([
-        'uniform',
-        'random',
-      ]),
+      new Option(
+        '--codebook <kind>',
+        'codes of quant<k>: even over the range, or drawn at random',
+      ).choices(['uniform', 'random']),
     )
-    .option('--seed <n>', 'of --codebook random (default: 0)')
+    .option('--seed <n>', 'seed of --codebook random (default: 0)')
     .option('--yes', 'give up exact bytes without being asked');
 }
 
@@ -97,7 +97,7 @@ function print(ui: Ui, result: TierResult, preview: boolean): void {
     );
   }
   if (replacedExtents === 0) {
-    ui.note('nothing is there to replace');
+    ui.note('there is nothing to replace');
     return;
   }
   ui.line(
@@ -106,7 +106,7 @@ function print(ui: Ui, result: TierResult, preview: boolean): void {
   );
   if (baseBytes > 0) {
     ui.note(
-      `deltas of others stand on ${formatBytes(baseBytes)} of them: 'dlv archive' encodes those anew`,
+      `${formatBytes(baseBytes)} of them are still bases of other deltas: 'dlv archive' re-encodes those`,
     );
   }
   if (!preview) ui.note("'dlv gc' drops the exact bytes (at once with --prune=now)");

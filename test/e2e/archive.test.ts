@@ -8,7 +8,7 @@ import { type Id, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { SEGMENT_ELEMENTS } from '../../lib/base/limits.js';
 import { encodeRans } from '../../lib/pure/codec/planes-rans.js';
 import { parseBudget } from '../../lib/pure/plan/budget-text.js';
-import { FrontWriter } from '../../lib/storage/archive/front-writer.js';
+import { ReencodedWriter } from '../../lib/storage/archive/reencoded-writer.js';
 import { surveyRepository } from '../../lib/storage/archive/survey.js';
 import { recodedRecord, storedSegment } from '../../lib/storage/objects/recode.js';
 import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js';
@@ -289,7 +289,7 @@ async function encodeInFront(
   edges: readonly { id: Id; base: Id | null; valuesOf?: Id }[],
 ): Promise<void> {
   await repo.with(async (open) => {
-    const writer = new FrontWriter(open);
+    const writer = new ReencodedWriter(open);
     for (const { id, base, valuesOf = id } of edges) {
       const stored = await storedSegment(open.store, id, segment);
       const { planes } = await open.planes.lend({ id: valuesOf, segment });

@@ -191,7 +191,7 @@ test('opposite deltas: a circle without any full record is said, and what is add
   t.deepEqual(await fsckProblems(work.dir), []);
 });
 
-test('opposite deltas: a lost manifest is made anew with a full record in front', async (t) => {
+test('opposite deltas: a lost manifest is rebuilt with a full record in front', async (t) => {
   const { work } = await circle(t);
   await fs.rm(work.file('.dlv/manifest'));
   const result = await fsck(work.context, { rebuild: true });

@@ -12,7 +12,7 @@ test('kill: 200 times, nothing that was acknowledged is lost and no file is torn
 test('kill: 100 archive runs, nothing is lost and the next run ends', async (t) => {
   t.timeout(3_600_000);
   const { ended, encoded } = await killArchives(t, 100, 3);
-  t.log(`${ended} runs ended before they were killed, ${encoded} extents encoded anew by them`);
+  t.log(`${ended} runs ended before they were killed, ${encoded} extents re-encoded by them`);
   t.true(ended > 0);
 });
 

@@ -148,7 +148,7 @@ async function work(dir: string, seed: number): Promise<void> {
   }
 }
 
-/** Stores everything anew under a random budget. */
+/** Stores everything again under a random budget. */
 async function archiveOnce(dir: string, random: () => number): Promise<void> {
   const budget = ['1', '1.3', '2', 'none'][Math.floor(random() * 4)] as string;
   const scheme = random() < 0.3 ? 'reusable' : 'independent';

@@ -107,7 +107,7 @@ function refusal({ snapshots, planners }: ArchiveResult): string {
   const tooTight = snapshots.filter(({ budget, least }) => budget !== null && budget < least);
   const why =
     tooTight.length > 0
-      ? `${formatCount(tooTight.length, 'budget')} cannot be kept by any plan`
+      ? `no plan can keep ${formatCount(tooTight.length, 'budget')}`
       : `${planners.join(', ')} found no plan within the budgets`;
   return `${why}: nothing was changed`;
 }
@@ -138,8 +138,8 @@ function print(ui: Ui, result: ArchiveResult): void {
   }
   ui.note(
     dryRun
-      ? `${formatCount(result.encodedExtents, 'extent')} would be encoded anew`
-      : `${formatCount(result.encodedExtents, 'extent')} encoded anew`,
+      ? `${formatCount(result.encodedExtents, 'extent')} would be re-encoded`
+      : `${formatCount(result.encodedExtents, 'extent')} re-encoded`,
   );
   if (result.retiredSets > 0) {
     const sets = formatCount(result.retiredSets, 'replaced pack set');
@@ -192,10 +192,10 @@ function options(revisions: string[], flags: Flags): ArchiveOptions {
 export function register(program: Command, cli: Cli): void {
   const command = cli
     .command(program, 'archive', {
-      summary: 'store everything in the fewest bytes that keep a budget of recreation',
+      summary: 'find and write the smallest storage that rebuilds fast enough',
       about:
-        'Says how fast each snapshot must come back, finds the smallest repository that keeps the ' +
-        'promise, and stores it so. A budget is a factor over the least possible cost (1.5), bytes ' +
+        'You say how fast each snapshot must come back; dlv finds the smallest storage that keeps ' +
+        'that promise, and re-encodes the repository accordingly. A budget is a factor over the least possible cost (1.5), bytes ' +
         "read (300MB), a time (400ms) or 'none', for all snapshots or for those of one model or " +
         'version (bert=1.2). What was promised before is left alone unless --all is given or the ' +
         'budgets change. Every version stays byte-exact; replaced packs wait in trash for gc. A run ' +
@@ -204,19 +204,19 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         [
           'dlv archive --budget 1.5 --dry-run',
-          'the plan, what it saves and how near the best it is',
+          'the plan, what it saves, and how close it is to the best possible',
         ],
         ['dlv archive --budget 1.5', 'no snapshot costs more than 1.5 times the least to read'],
         [
           'dlv archive --budget 4 --budget bert/main=1 --unit ms',
-          'a tip that is served comes fastest',
+          'the tip that is served comes back fastest',
         ],
         ['dlv archive --budget 400ms --scheme parallel', 'each tensor within 400 ms, all at once'],
         [
           'dlv archive --tier bf16 bert@1 bert@2 --dry-run',
           'what two versions would lose and save',
         ],
-        ['dlv archive', 'plans what was committed since, under the budgets of the last run'],
+        ['dlv archive', 'plan what was committed since, with the budgets of the last run'],
       ],
       json: EXAMPLE,
       exitCodes: {
@@ -224,7 +224,7 @@ export function register(program: Command, cli: Cli): void {
         12: 'the repository is damaged: see dlv fsck',
       },
     })
-    .argument('[revisions...]', 'plan only these versions anew; with --tier, those that it is for')
+    .argument('[revisions...]', 'plan only these versions again; with --tier, replace these')
     .option(
       '--budget <limit>',
       "[<revision or model>=]<factor|bytes|time|'none'>; repeatable",
@@ -237,12 +237,18 @@ export function register(program: Command, cli: Cli): void {
         'reusable',
       ]),
     )
-    .addOption(new Option('--unit <unit>', 'what a factor is of').choices(['bytes', 'ms']))
-    .addOption(new Option('--planner <name>', 'who plans; auto: the best of all').choices(PLANNERS))
+    .addOption(
+      new Option('--unit <unit>', 'the unit that a factor multiplies').choices(['bytes', 'ms']),
+    )
+    .addOption(
+      new Option('--planner <name>', 'planner to use; auto tries all and takes the best').choices(
+        PLANNERS,
+      ),
+    )
     .addOption(levelOption('effort of the encoder'))
-    .option('--no-prefix', 'also offer deltas that can only be read whole, which are smaller')
+    .option('--no-prefix', 'also allow deltas that can only be read whole, which are smaller')
     .option('--all', 'plan again what was promised before')
-    .option('--time-limit <seconds>', 'for planning, without measuring (60)')
+    .option('--time-limit <seconds>', 'time for planning, measuring not counted (60)')
     .option('--measure <times>', 'how often each snapshot is rebuilt to measure it (1); 0: never')
     .option('--weigh-reads', 'tighter factors for versions that are checked out often')
     .option('--dry-run', 'only say what would be done');

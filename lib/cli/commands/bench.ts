@@ -240,7 +240,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--files <files...>', 'measure these checkpoints instead of a repository')
     .option('--full', 'measure everything: takes minutes')
     .option('--only <parts>', `(full) some of ${PARTS.join(', ')}, with commas between`)
-    .option('--last <n>', 'snapshots that are measured if none is named (10)')
+    .option('--last <n>', 'measure the last <n> snapshots if none is named (10)')
     .option('--repeat <n>', '(full) runs of each recovery (5)')
     .option(
       '--budgets <factors>',
@@ -259,7 +259,7 @@ export function register(program: Command, cli: Cli): void {
         'ms',
       ]),
     )
-    .option('--most <MiB>', '(full) tensors whose encodings are measured at most (256)')
+    .option('--most <MiB>', '(full) measure encodings of at most so many MiB of tensors (256)')
     .option('--time-limit <seconds>', 'for all (12); full: for one planner on one budget (5)')
     .option('--html <file>', '(full) also write a page with tables and plots')
     .action(cli.action(action));

@@ -90,7 +90,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('[name]', 'branch, or <model>/<branch>')
     .argument('[start]', 'version that it begins at; with -m: the new name')
     .option('-a, --all', 'list the branches of all models')
-    .option('--model <name>', "model that is meant (default: HEAD's)")
+    .option('--model <name>', "model of the branch (default: HEAD's)")
     .option('-d, --delete', 'delete a branch')
     .option('-D, --force-delete', 'delete it even if versions are on no other branch or tag')
     .option('-m, --move', 'rename a branch: -m [old] <new>')

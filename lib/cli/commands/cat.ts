@@ -42,7 +42,7 @@ export function register(program: Command, cli: Cli): void {
         'safetensors',
       ]),
     )
-    .option('--accept-tier', 'take a file whose exact bytes were given up, as it is kept')
+    .option('--accept-tier', 'accept a file whose exact bytes were replaced by a tier')
     .action(
       cli.action(
         async (run, place: string, flags: { format?: CatFormat; acceptTier?: boolean }) => {

@@ -77,7 +77,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('[rev]', 'version to take the files from (default: HEAD)')
     .argument('[paths...]', 'only these files, folders or globs')
     .option('--out <dir>', 'write into this folder, which must be empty or not exist')
-    .option('--accept-tier', 'take files whose exact bytes were given up, as they are kept')
+    .option('--accept-tier', 'accept files whose exact bytes were replaced by a tier')
     .option('-f, --force', 'overwrite changes that are in no version; with --out, files that exist')
     .action(
       cli.action((run, revision: string | undefined, paths: string[], flags: Flags) =>

@@ -40,7 +40,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('<name>', 'name of the new model')
     .option('--into <dir>', 'folder of the work tree for its files')
     .option('--empty', 'take no files')
-    .option('--accept-tier', 'take files whose exact bytes were given up, as they are kept')
+    .option('--accept-tier', 'accept files whose exact bytes were replaced by a tier')
     .option('--checkout', 'write its files into the work tree')
     .option('-m, --message <text>', "message of its first version (default: 'copy of …')")
     .action(

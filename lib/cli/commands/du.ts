@@ -115,8 +115,8 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[revisions...]', 'only these versions')
     .option('--model <name>', 'only this model')
-    .option('--versions', 'also tell the versions apart')
-    .option('--paths', 'also tell the paths apart')
+    .option('--versions', 'also list each version')
+    .option('--paths', 'also list each path')
     .action(
       cli.action(async (run, revisions: string[], flags: Omit<DuOptions, 'revisions'>) => {
         const { du } = await import('../../use/ops/du.js');

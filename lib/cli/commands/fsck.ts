@@ -59,7 +59,7 @@ export function register(program: Command, cli: Cli): void {
         'all planes of all tensors against their ids. What is wrong is named with the versions and ' +
         'files that it affects. Other commands may work meanwhile: what they change is looked at ' +
         'again before it is called damage. --rebuild makes indexes, manifest, HEAD, refs and staging ' +
-        'anew from what they are derived from, saves the undamaged records of a damaged pack, and ' +
+        'again from the data that they follow from, saves the undamaged records of a damaged pack, and ' +
         'moves a branch whose version cannot be read to the last one of its reflog that can; it ' +
         'deletes nothing: what it replaces is kept in .dlv/trash.',
       examples: [
@@ -75,7 +75,7 @@ export function register(program: Command, cli: Cli): void {
       },
     })
     .option('--files', 'also rebuild every distinct file and compare its sha256')
-    .option('--rebuild', 'make anew what is derived and save what is undamaged')
+    .option('--rebuild', 'rebuild derived files and save undamaged data')
     .action(
       cli.action(async (run, flags: { files?: boolean; rebuild?: boolean }) => {
         const { fsck } = await import('../../use/ops/fsck.js');

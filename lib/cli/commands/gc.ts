@@ -23,7 +23,7 @@ const EXAMPLE: GcOpResult = {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'gc', {
-      summary: 'reclaim what nothing needs and merge small packs',
+      summary: 'delete unneeded data and merge small packs',
       about:
         'Keeps everything that branches, tags, notes, staging and the reflogs of the last days name, ' +
         'with all that it is built on. Replaced packs go to .dlv/trash and are deleted after ' +
@@ -46,7 +46,7 @@ export function register(program: Command, cli: Cli): void {
         const { gc } = await import('../../use/ops/gc.js');
         if (flags.prune !== undefined && flags.prune !== 'now') {
           throw new UsageError(`--prune takes 'now', not '${flags.prune}'`, {
-            hint: 'the age that garbage is kept is the setting gc.graceDays',
+            hint: 'the setting gc.graceDays says how long garbage is kept',
           });
         }
         const options = { pruneNow: flags.prune === 'now', dryRun: flags.dryRun === true };

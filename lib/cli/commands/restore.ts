@@ -29,7 +29,7 @@ export async function restoreFiles(run: Run, options: RestoreOptions): Promise<n
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'restore', {
-      summary: 'take back changes of files',
+      summary: 'undo changes of files',
       about:
         'Work files become what is staged; with --staged, what is staged becomes what the version ' +
         'of HEAD has; with --source, both come from that version. Changes of work files are lost: ' +
@@ -46,7 +46,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--staged', 'restore what is staged')
     .option('--worktree', 'restore the work files (the default without --staged)')
     .option('--source <rev>', 'take the files from this version')
-    .option('--model <name>', "model whose files are meant (default: the source's, else HEAD's)")
+    .option('--model <name>', "model of the files (default: the source's, else HEAD's)")
     .action(
       cli.action((run, paths: string[], flags: Omit<RestoreOptions, 'paths'>) =>
         restoreFiles(run, { paths, ...flags }),

@@ -89,7 +89,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-l, --list', 'list the tags')
     .option('-d, --delete', 'delete a tag')
     .option('-f, --force', 'move a tag that exists')
-    .option('--exact', 'keep its exact bytes: no tier can take their place while the tag names it')
+    .option('--exact', 'protect its exact bytes: no tier can replace them while the tag exists')
     .action(
       cli.action(async (run, name: string | undefined, rev: string | undefined, flags: Flags) => {
         if (name !== undefined && !flags.list) {

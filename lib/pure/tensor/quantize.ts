@@ -121,7 +121,7 @@ function* randomWords(seed: number): Generator<number, never> {
 function drawPlaces(codes: number, count: number, seed: number, key: number): number[] {
   const words = randomWords(seed ^ key);
   const places = new Set<number>();
-  // A place met again is drawn anew, a few times: extents are far longer than codebooks.
+  // A place met again is drawn again, a few times: extents are far longer than codebooks.
   for (let draws = 0; places.size < Math.min(codes, count) && draws < 16 * codes; draws++) {
     const unit = (words.next().value * 2 ** 21 + (words.next().value >>> 11)) / 2 ** 53;
     places.add(Math.floor(unit * count));

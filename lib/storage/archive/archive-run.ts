@@ -1,5 +1,5 @@
 /**
- * One archive run: survey what is stored, plan under the budgets, encode anew what the plan stores
+ * One archive run: survey what is stored, plan under the budgets, re-encode what the plan stores
  * otherwise, write down the promises, and measure how each snapshot comes back.
  *
  * Start at `runArchive`. Each step is a function of its own below; what they share is an `ArchiveJob`.
@@ -20,10 +20,10 @@ import {
   frozenVertices,
   groupBudget,
   keptPromises,
-  placeOf,
   promisesOf,
   type RunSettings,
   settleRun,
+  snapshotKey,
 } from './promises.js';
 import { reencode } from './reencode.js';
 import { type ArchivePlan, type PlannedGroup, type PlannerName, planRepository } from './replan.js';
@@ -41,7 +41,7 @@ export interface ArchiveAccess extends PackAccess, ReadAccess {}
 
 /** What a run is asked for. */
 export interface RunRequest extends Omit<AskedRun, 'isNamed'> {
-  /** Versions whose snapshots are planned anew; none: all that have no promise. */
+  /** Versions whose snapshots are planned again; none: all that have no promise. */
   readonly revisions: readonly string[];
   /** Default 'auto'. */
   readonly planner?: PlannerName;
@@ -209,7 +209,7 @@ async function carryOut(
   });
   const { scheme, unit, kept } = settings;
   const isPromised = (snapshot: SurveyedSnapshot): boolean =>
-    isAsked(snapshot) || promised.has(placeOf(snapshot));
+    isAsked(snapshot) || promised.has(snapshotKey(snapshot));
   const snapshots = promisesOf(plan.groups, isPromised);
   await repo.locked((lock) => writeBudgets(lock, { scheme, unit, asked: [...kept], snapshots }));
   return done;

@@ -2,7 +2,7 @@
  * What archive runs promise to snapshots, and what becomes of the promises of the run before.
  *
  * No I/O: what the last run promised is read by the caller, and what this one promises is written by
- * it. A promise is kept until its version is planned anew, or until what is stored by now breaks it.
+ * it. A promise is kept until its version is planned again, or until what is stored by now breaks it.
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { asBudget, type Budget, formatBudget, parseBudget } from '../../pure/plan/budget-text.js';
@@ -15,7 +15,7 @@ import type { Survey, SurveyedSnapshot } from './survey.js';
 
 /** What is asked for if neither the caller nor an earlier run says: twice the cost of no deltas. */
 const DEFAULT_BUDGET = 2;
-/** Records stand in sets with longer headers after a merge: no reason to plan anew. */
+/** Records stand in sets with longer headers after a merge: no reason to plan again. */
 const KEPT_SHARE = 1.01;
 
 /** What a run is asked for. */
@@ -23,9 +23,9 @@ export interface AskedRun {
   readonly budgets?: readonly (Budget | number)[];
   readonly scheme?: Scheme;
   readonly unit?: RecreationUnit;
-  /** True if versions are named: their snapshots alone are planned anew. */
+  /** True if versions are named: their snapshots alone are planned again. */
   readonly isNamed: boolean;
-  /** True if what was promised before is planned anew as well. */
+  /** True if what was promised before is planned again as well. */
   readonly all: boolean;
 }
 
@@ -62,12 +62,12 @@ export function settleRun(asked: AskedRun, before: Budgets | null): RunSettings 
 }
 
 /** What tells a snapshot from all others of a repository. */
-export function placeOf(place: Pick<SurveyedSnapshot, 'version' | 'key' | 'role'>): string {
+export function snapshotKey(place: Pick<SurveyedSnapshot, 'version' | 'key' | 'role'>): string {
   return `${place.version}\0${place.key}\0${place.role}`;
 }
 
 /**
- * Promises that hold, by place: not those of versions that are planned anew, nor those that what is
+ * Promises that hold, by place: not those of versions that are planned again, nor those that what is
  * stored by now does not keep. Times are those of the machine that promised: they are left alone.
  * @param wanted  versions that are named; none: all are planned.
  */
@@ -77,18 +77,18 @@ export function keptPromises(
   wanted: ReadonlySet<Id>,
 ): Map<string, SnapshotPromise> {
   const kept = new Map<string, SnapshotPromise>();
-  for (const row of promises) if (!wanted.has(row.version)) kept.set(placeOf(row), row);
+  for (const row of promises) if (!wanted.has(row.version)) kept.set(snapshotKey(row), row);
   if (unit !== 'bytes') return kept;
   const now = liveRecreation(survey, scheme);
   for (const [index, snapshot] of survey.snapshots.entries()) {
-    const row = kept.get(placeOf(snapshot));
+    const row = kept.get(snapshotKey(snapshot));
     const bytes = now[index] ?? Infinity;
-    if (row && bytes > (row.budget ?? Infinity) * KEPT_SHARE) kept.delete(placeOf(snapshot));
+    if (row && bytes > (row.budget ?? Infinity) * KEPT_SHARE) kept.delete(snapshotKey(snapshot));
   }
   return kept;
 }
 
-/** Vertices that are not planned anew: promised before, or of versions that are not asked for. */
+/** Vertices that are not planned again: promised before, or of versions that are not asked for. */
 export function frozenVertices(
   survey: Survey,
   promised: ReadonlyMap<string, unknown>,
@@ -97,7 +97,7 @@ export function frozenVertices(
   const open = new Set<number>();
   for (const snapshot of survey.snapshots) {
     const isOpen =
-      wanted.size > 0 ? wanted.has(snapshot.version) : !promised.has(placeOf(snapshot));
+      wanted.size > 0 ? wanted.has(snapshot.version) : !promised.has(snapshotKey(snapshot));
     if (isOpen) for (const vertex of snapshot.extents) open.add(vertex);
   }
   const frozen = new Set<number>();
@@ -127,7 +127,7 @@ export function groupBudget(
   { least, now }: { least: number; now: number | undefined },
   rule: BudgetRule,
 ): number {
-  const rows = group.snapshots.map((snapshot) => rule.promised.get(placeOf(snapshot)));
+  const rows = group.snapshots.map((snapshot) => rule.promised.get(snapshotKey(snapshot)));
   const promise = Math.max(least, Math.min(...rows.map((row) => row?.budget ?? Infinity)));
   const asked = group.snapshots.filter(
     (snapshot, index) => rows[index] === undefined && rule.isAsked(snapshot),

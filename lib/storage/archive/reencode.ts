@@ -1,5 +1,5 @@
 /**
- * Carries out a storage plan: encodes anew what is to be stored otherwise, lists it, rebuilds it from
+ * Carries out a storage plan: re-encodes what is to be stored otherwise, lists it, rebuilds it from
  * the disk, and only then retires what it replaces.
  *
  * Extents are encoded bases first. Whatever prefix of that order is listed, the live graph is a
@@ -24,7 +24,7 @@ import { recodedRecord, storedSegment } from '../objects/recode.js';
 import { findPinnedSets } from '../store/forest.js';
 import { recordBytesOf, type SegmentEntry, setBytes, storedBytes } from '../store/types.js';
 import { replaceSets } from '../upkeep/replace-sets.js';
-import { FrontWriter } from './front-writer.js';
+import { ReencodedWriter } from './reencoded-writer.js';
 import type { ArchivePlan } from './replan.js';
 import type { EncodingEdge } from './storage-graph.js';
 import type { SurveyedExtent } from './survey.js';
@@ -37,7 +37,7 @@ export interface ReencodeOptions {
 }
 
 export interface Reencoded {
-  /** Extents that were encoded anew. */
+  /** Extents that were re-encoded. */
   readonly extents: number;
   /** Bytes of their records. */
   readonly bytes: number;
@@ -71,7 +71,7 @@ class Reencoder {
   readonly #repo: PackAccess;
   readonly #plan: ArchivePlan;
   readonly #options: ReencodeOptions;
-  readonly #writer: FrontWriter;
+  readonly #writer: ReencodedWriter;
   readonly #planes: PlaneReader;
   readonly #children = new Map<number, number[]>();
   /** Vertices under which something changes, themselves included. */
@@ -84,7 +84,7 @@ class Reencoder {
     this.#repo = repo;
     this.#plan = plan;
     this.#options = options;
-    this.#writer = new FrontWriter(repo);
+    this.#writer = new ReencodedWriter(repo);
     const { signal } = options;
     this.#planes = new ChainReader(repo.store, {
       cacheBytes: ARCHIVE_PLANES_BYTES,

@@ -277,7 +277,7 @@ export class PackSession implements Readers, SegmentRecords {
 
   /**
    * Every base of the new set must be live when the set is listed.
-   * @throws {ConflictError} if garbage collection took one: the command has to store it anew.
+   * @throws {ConflictError} if garbage collection took one: the command has to store it again.
    */
   async #checkBases(): Promise<void> {
     const { store } = this.#host;

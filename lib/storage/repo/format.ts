@@ -113,7 +113,7 @@ export async function writeFormat(layout: Layout, format = CURRENT_FORMAT): Prom
   await writeFileAtomic(file, sealReadable(formatFormat(format), file, parseFormat));
 }
 
-/** The flags that a damaged `format` is made anew with: all that any repository may need. */
+/** The flags that a damaged `format` is rebuilt with: all that any repository may need. */
 export const REBUILT_FORMAT: Format = { ...CURRENT_FORMAT, writeRequired: [...WRITE_FLAGS] };
 
 /** Adds a write-required flag, on the disk when this returns. */

@@ -19,7 +19,7 @@ import {
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from './layout.js';
 
-/** From here on the file is written anew: some 4,000 reads of single versions. */
+/** From here on the file is written again: some 4,000 reads of single versions. */
 const LINES_BYTES = STATE_FILE_BYTES_MAX / 4;
 
 /** Notes that a version was read. Never fails: a repository on read-only media has no counts. */

@@ -437,7 +437,7 @@ async function readManifestBytes(backend: Backend): Promise<Uint8Array> {
     if (!isMissing(error)) throw error;
     throw new CorruptError(`the repository has no '${MANIFEST_NAME}'`, {
       file: MANIFEST_NAME,
-      hint: "run 'dlv fsck --rebuild' to make it anew from the packs",
+      hint: "run 'dlv fsck --rebuild' to rebuild it from the packs",
     });
   }
 }
@@ -448,7 +448,7 @@ function goneError(error: unknown): CorruptError {
   const isIndex = file.endsWith('.idx');
   return new CorruptError(`'${file}' is missing, but the manifest lists its set`, {
     file,
-    hint: isIndex ? "run 'dlv fsck --rebuild' to make it anew" : "run 'dlv fsck'",
+    hint: isIndex ? "run 'dlv fsck --rebuild' to rebuild it" : "run 'dlv fsck'",
   });
 }
 

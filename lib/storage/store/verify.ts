@@ -140,7 +140,7 @@ export async function scanSet(backend: Backend, id: SetId): Promise<SetScan> {
   };
 }
 
-/** Writes the idx of a set anew if the rebuilt one has the set's own id; else returns the problems. */
+/** Writes the idx of a set again if the rebuilt one has the set's own id; else returns the problems. */
 export async function rebuildIndex(backend: Backend, id: SetId): Promise<SetScan> {
   const scan = await scanSet(backend, id);
   if (scan.index !== null && scan.info?.id === id) {

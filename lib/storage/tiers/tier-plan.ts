@@ -31,7 +31,7 @@ export interface TierPlan {
   shared: Set<Id>;
   /** Extents that anything but the named versions needs. */
   needed: ReadonlyMap<Id, number>;
-  /** Extents that deltas of others stand on: their bytes are free once those are encoded anew. */
+  /** Extents that deltas of others stand on: their bytes are free once those are re-encoded. */
   bases: Set<Id>;
 }
 

@@ -98,8 +98,8 @@ export const AFFECTED_MAX = 100;
 export const REMEDY = {
   rebuild: "run 'dlv fsck --rebuild'",
   restore:
-    "run 'dlv fsck --rebuild' to set the damaged data aside, then add the original files again: what is stored anew serves all versions",
-  add: 'add the original files again: what is stored anew serves all versions',
+    "run 'dlv fsck --rebuild' to set the damaged data aside, then add the original files again: what is stored again serves all versions",
+  add: 'add the original files again: what is stored again serves all versions',
   version:
     "run 'dlv fsck --rebuild': it moves the refs that name what is lost to what can be read; " +
     'the lost itself is only in a backup or a clone',

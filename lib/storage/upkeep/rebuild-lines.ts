@@ -9,7 +9,7 @@ import { readHead } from '../repo/refs/head.js';
 import { readRef } from '../repo/refs/refs.js';
 import { readStaging, writeStaging } from '../repo/staging/staging-file.js';
 import { decodeManifest } from '../store/manifest.js';
-import { keepAside } from './keep-aside.js';
+import { copyToTrash } from './copy-to-trash.js';
 import type { RebuildReport } from './rebuild.js';
 import { isReadable, isSound, type RefRepair } from './rebuild-state.js';
 
@@ -58,7 +58,7 @@ export async function rebuildLines(
     );
   }
   if (!isChanged) return;
-  await keepAside(layout, 'staging');
+  await copyToTrash(layout, 'staging');
   await writeStaging(lock, staging);
 }
 
@@ -66,8 +66,8 @@ export async function rebuildLines(
 export async function rebuildBudgets(layout: Layout, report: RebuildReport): Promise<void> {
   if ((await statOrNull(layout.budgets)) === null) return;
   if (await isSound(() => readBudgets(layout))) return;
-  await keepAside(layout, 'budgets');
+  await copyToTrash(layout, 'budgets');
   await removeFile(layout.budgets);
   await syncDirectory(layout.dir);
-  report.done.push("moved the damaged 'budgets' to trash: the next archive run plans anew");
+  report.done.push("moved the damaged 'budgets' to trash: the next archive run plans again");
 }

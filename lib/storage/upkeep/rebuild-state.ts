@@ -41,16 +41,16 @@ import {
   readNotes,
   readRef,
 } from '../repo/refs/refs.js';
-import { keepAside } from './keep-aside.js';
+import { copyToTrash } from './copy-to-trash.js';
 import type { RebuildReport } from './rebuild.js';
 
 /** Makes folders, format and .gitignore: what opening a repository needs. */
 export async function rebuildFrame(layout: Layout, report: RebuildReport): Promise<void> {
   for (const folder of layout.folders()) await makeDirectory(folder);
   if (!(await isSound(() => readFormat(layout)))) {
-    await keepAside(layout, 'format');
+    await copyToTrash(layout, 'format');
     await writeFormat(layout, REBUILT_FORMAT);
-    report.done.push("made 'format' anew: that of this dlv");
+    report.done.push("rebuilt 'format' as this dlv writes it");
   }
   const ignore = await readSmallFile(layout.gitignore, MANIFEST_BYTES_MAX).catch(
     (error: unknown) => {
@@ -59,9 +59,9 @@ export async function rebuildFrame(layout: Layout, report: RebuildReport): Promi
     },
   );
   if (Buffer.from(ignore).toString('latin1') !== SELF_IGNORE) {
-    await keepAside(layout, '.gitignore');
+    await copyToTrash(layout, '.gitignore');
     await writeFileAtomic(layout.gitignore, Buffer.from(SELF_IGNORE));
-    report.done.push("made '.gitignore' anew");
+    report.done.push("rebuilt '.gitignore'");
   }
 }
 
@@ -79,7 +79,7 @@ export async function isSound(read: () => Promise<unknown>): Promise<boolean> {
 /** What the rebuild of refs is handed. */
 export type RefRepair = ReadAccess & SettingAccess;
 
-/** Makes refs, notes, HEAD and reflogs anew where they are damaged or name what cannot be read. */
+/** Makes refs, notes, HEAD and reflogs again where they are damaged or name what cannot be read. */
 export async function rebuildRefs(
   repo: RefRepair,
   lock: RepositoryLock,
@@ -133,7 +133,7 @@ async function rebuildRef(
   const isMoved = current !== null;
   const id = isMoved && name.startsWith('refs/tags/') ? null : await lastReadable(repo, entries);
   if (id !== null) {
-    await keepAside(layout, name);
+    await copyToTrash(layout, name);
     if (isMoved) await appendReflog(lock, name, moveOfRebuild(current, id));
     await makeDirectory(path.dirname(layout.ref(name)));
     await writeFileAtomic(
@@ -186,7 +186,7 @@ async function rebuildNotes(
   for (const line of eachLine(tail?.bytes ?? new Uint8Array(0))) {
     if (isId(line) && (await repo.store.findBlob(line))?.kind === 'note') kept.push(line);
   }
-  await keepAside(layout, name);
+  await copyToTrash(layout, name);
   const file = layout.ref(name);
   await writeFileAtomic(file, sealReadable(formatNotes(kept), file, parseNotes));
   report.done.push(`kept ${kept.length} notes of '${name}'`);
@@ -235,7 +235,7 @@ async function rebuildHead(
     place?.kind === 'head'
       ? { kind: 'branch', model: place.model, branch: place.branch }
       : { kind: 'branch', model: model ?? 'model', branch: repo.config.get('init.branch') };
-  await keepAside(layout, 'HEAD');
+  await copyToTrash(layout, 'HEAD');
   if (lost !== null) await appendReflog(lock, 'HEAD', moveOfRebuild(lost, chosen?.[1] ?? null));
   await writeFileAtomic(layout.head, sealReadable(formatHead(head), layout.head, parseHead));
   const why = chosen?.[1] === last && last !== null ? 'where its reflog ends' : 'a guess';
@@ -262,7 +262,7 @@ async function rebuildReflog(layout: Layout, name: string, report: RebuildReport
   }
   if (damaged === 0) return;
   const shown = layout.nameOf(file);
-  await keepAside(layout, shown);
+  await copyToTrash(layout, shown);
   await writeFileAtomic(file, Buffer.from(sound.join('')));
   report.done.push(`took ${damaged} damaged lines out of '${shown}'`);
 }

@@ -1,5 +1,5 @@
 /**
- * `fsck --rebuild`: makes anew what is derived and saves what is undamaged. Deletes nothing: what is
+ * `fsck --rebuild`: rebuilds derived files and saves what is undamaged. Deletes nothing: what is
  * replaced goes to trash.
  *
  * Indexes come from the records of `.blob` and `.hi`; the manifest from packs/ alone; of a damaged set
@@ -25,7 +25,7 @@ import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import { decodeRow, SetRows } from '../store/set-rows.js';
 import { FILE_CLASSES, isSetId, type SealedSet, type SetId, type SetInfo } from '../store/types.js';
 import { salvageSet, scanPacks, scanSet } from '../store/verify.js';
-import { keepAside } from './keep-aside.js';
+import { copyToTrash } from './copy-to-trash.js';
 import { SalvageSink } from './salvage-sink.js';
 import type { WrongRecords } from './wrong-records.js';
 
@@ -119,10 +119,10 @@ class PackRebuild {
   async #writeList(manifest: Manifest | null, sets: SetInfo[]): Promise<void> {
     const encode = (generation: number): Uint8Array => encodeManifest({ generation, sets });
     if (manifest === null) {
-      await keepAside(this.#layout, MANIFEST_NAME);
+      await copyToTrash(this.#layout, MANIFEST_NAME);
       // Any number above the last one does; it is not known, and no repository counts milliseconds.
       await this.#backend.writeAtomic(MANIFEST_NAME, encode(Date.now()));
-      this.#report.done.push(`made 'manifest' anew from packs: ${sets.length} sets`);
+      this.#report.done.push(`rebuilt 'manifest' from packs: ${sets.length} sets`);
       return;
     }
     const { generation } = manifest;
@@ -150,9 +150,9 @@ class PackRebuild {
       throw error;
     });
     if (found !== null && Buffer.compare(found, scan.index) === 0) return true;
-    if (found !== null) await keepAside(this.#layout, name);
+    if (found !== null) await copyToTrash(this.#layout, name);
     await this.#backend.writeAtomic(name, scan.index);
-    this.#report.done.push(`made '${name}' anew from its records`);
+    this.#report.done.push(`rebuilt '${name}' from its records`);
     return true;
   }
 
@@ -225,7 +225,7 @@ class PackRebuild {
   async #keepSet(id: SetId): Promise<void> {
     for (const fileClass of FILE_CLASSES) {
       const name = packName(id, fileClass);
-      if (await this.#backend.exists(name)) await keepAside(this.#layout, name);
+      if (await this.#backend.exists(name)) await copyToTrash(this.#layout, name);
     }
   }
 

@@ -144,7 +144,7 @@ class RecoveryBench {
   }
 }
 
-/** Rebuilds segments with the packs opened anew: nothing is left of the run before. */
+/** Rebuilds segments with the packs opened again: nothing is left of the run before. */
 async function rebuild(
   repo: ReadAccess,
   segments: readonly Wanted[],

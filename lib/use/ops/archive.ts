@@ -23,7 +23,7 @@ const DEFAULT_TIME_LIMIT_MS = 60_000;
 const ATTEMPTS = 3;
 
 export interface ArchiveOptions {
-  /** Versions whose snapshots are planned anew; default: every one that has no promise yet. */
+  /** Versions whose snapshots are planned again; default: every one that has no promise yet. */
   revisions?: string[];
   /** A number is a factor for all. Default: the budgets of the last run, else 2. */
   budgets?: readonly (Budget | number)[];
@@ -33,11 +33,11 @@ export interface ArchiveOptions {
   unit?: RecreationUnit;
   /** Default 'auto'. */
   planner?: PlannerName;
-  /** Encoder effort of what is encoded anew; default: 'default'. */
+  /** Encoder effort of what is re-encoded; default: 'default'. */
   level?: Level;
   /** Offers differences that are exact only when read whole. */
   noPrefix?: boolean;
-  /** Plans what was promised before anew as well. */
+  /** Plans what was promised before again. */
   all?: boolean;
   /** Plans and changes nothing. */
   dryRun?: boolean;
@@ -92,7 +92,7 @@ export interface ArchiveResult {
   extents: number;
   /** Extents that are deltas by the plan. */
   deltas: number;
-  /** Encodings that were weighed, and extents that were (or would be) encoded anew. */
+  /** Encodings that were weighed, and extents that were (or would be) re-encoded. */
   candidates: number;
   encodedExtents: number;
   newSets: number;

@@ -1,4 +1,4 @@
-/** `dlv fsck`: verifies the repository; with `rebuild`, makes anew what is derived first. */
+/** `dlv fsck`: verifies the repository; with `rebuild`, rebuilds derived files first. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, isUnreadable } from '../../base/errors.js';
@@ -15,8 +15,8 @@ import {
   readSoundStaging,
   type SalvagedStaging,
 } from '../../storage/repo/staging/staging-salvage.js';
+import { copyToTrash } from '../../storage/upkeep/copy-to-trash.js';
 import { checkRepository, type FsckResult } from '../../storage/upkeep/fsck.js';
-import { keepAside } from '../../storage/upkeep/keep-aside.js';
 import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.js';
 import { rebuildBudgets, rebuildLines, refuseNewer } from '../../storage/upkeep/rebuild-lines.js';
 import { rebuildFrame, rebuildRefs } from '../../storage/upkeep/rebuild-state.js';
@@ -120,7 +120,7 @@ async function rebuild(
 }
 
 /**
- * Makes the staging file anew if it is damaged or lost: of what is sound in it, and from the tips of
+ * Makes the staging file again if it is damaged or lost: of what is sound in it, and from the tips of
  * the branches for lines and files of which nothing is.
  */
 async function rebuildStaging(
@@ -149,14 +149,14 @@ async function rebuildStaging(
       );
     }
   }
-  await keepAside(layout, 'staging');
+  await copyToTrash(layout, 'staging');
   await writeStaging(lock, staging);
   if (salvaged === null) {
-    report.done.push("made 'staging' anew from the last versions; add uncommitted changes again");
+    report.done.push("rebuilt 'staging' from the last versions; add uncommitted changes again");
     return;
   }
   const kept = staging.models().reduce((sum, line) => sum + staging.count(line.model), 0);
-  report.done.push(`made 'staging' anew and kept ${kept} files in it`, ...salvaged.lost);
+  report.done.push(`rebuilt 'staging' and kept ${kept} files in it`, ...salvaged.lost);
 }
 
 /** What is sound in a staging file that cannot be read; null if its bytes changed since it was written. */

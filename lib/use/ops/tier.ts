@@ -50,7 +50,7 @@ export interface TierResult {
   /** Bytes in packs of the exact extents given up, and of what stands for them. */
   exactBytes: number;
   tierBytes: number;
-  /** Bytes of `exactBytes` that deltas of others still stand on: free once those are encoded anew. */
+  /** Bytes of `exactBytes` that deltas of others still stand on: free once those are re-encoded. */
   baseBytes: number;
   /** True if versions were changed; false for a dry run, a refusal, or if nothing can be replaced. */
   done: boolean;

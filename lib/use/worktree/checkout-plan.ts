@@ -23,7 +23,7 @@ import type { OpContext } from '../context.js';
 import { sameFile } from '../history/commit/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { hashFile, modeOf } from './changes.js';
-import { LostWork, someOf } from './lost-work.js';
+import { LostWork, nameSome } from './lost-work.js';
 
 /** A file to be written. */
 export interface PlannedWrite {
@@ -277,7 +277,7 @@ class Planner {
     if (blocked.length === 0) return;
     throw new ConflictError(
       `cannot write '${this.#folders[0]}': a folder of that name holds other files`,
-      { paths: blocked, hint: `move away: ${someOf(blocked)}` },
+      { paths: blocked, hint: `move away: ${nameSome(blocked)}` },
     );
   }
 }

@@ -15,7 +15,7 @@ import {
   countTensors,
   type Draft,
   draftVersion,
-  landVersion,
+  publishVersion,
   type StagedLine,
   storeVersion,
   type VersionContent,
@@ -23,7 +23,7 @@ import {
 import type { PathChange } from '../history/commit/staged-changes.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
-import { someOf } from './lost-work.js';
+import { nameSome } from './lost-work.js';
 import {
   applyChanges,
   type StageOptions,
@@ -87,7 +87,7 @@ export async function commitFiles(
     const draft = await draftVersion(repo, staged, request);
     const made = await storeVersion(repo, session, draft, context.signal);
     await session.flush();
-    const stored = await landVersion(repo, session, draft, made);
+    const stored = await publishVersion(repo, session, draft, made);
     warnOfMissing(draft, context);
     return {
       version: made.id,
@@ -182,6 +182,6 @@ function warnOfMissing({ entries, changes }: Draft, context: OpContext): void {
     const missing = hint.references.filter((reference) => !paths.has(reference));
     if (missing.length === 0) continue;
     const what = missing.length === 1 ? 'a file that is' : `${missing.length} files that are`;
-    context.warn(`'${path}' needs ${what} not in this version: ${someOf(missing)}`);
+    context.warn(`'${path}' needs ${what} not in this version: ${nameSome(missing)}`);
   }
 }

@@ -43,7 +43,7 @@ export class LostWork {
     if (this.#lost.size === 0) return;
     const paths = [...this.#lost.keys()].sort(comparePaths);
     const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
-    throw new ConflictError(`${what} changes that are in no version: ${someOf(paths)}`, {
+    throw new ConflictError(`${what} changes that are in no version: ${nameSome(paths)}`, {
       paths,
       hint: "commit or move them away first, or lose them with 'dlv checkout --force'",
     });
@@ -91,14 +91,14 @@ export class LostWork {
 
 function linksInTheWay(paths: readonly string[]): ConflictError {
   const what = paths.length === 1 ? 'a symbolic link is' : `${paths.length} symbolic links are`;
-  return new ConflictError(`${what} in the way: ${someOf(paths)}`, {
+  return new ConflictError(`${what} in the way: ${nameSome(paths)}`, {
     paths,
     hint: "move them away, or let 'dlv checkout --force' replace the links themselves",
   });
 }
 
 /** The first few of some paths, as text. */
-export function someOf(paths: readonly string[]): string {
+export function nameSome(paths: readonly string[]): string {
   const shown = paths.slice(0, 5).map((path) => `'${path}'`);
   return paths.length > shown.length ? `${shown.join(', ')}, …` : shown.join(', ');
 }

@@ -79,7 +79,7 @@ export function crashStates(
   const add = (cut: number, model: Model, names: Names, content: Content): void => {
     crashes++;
     const left = disk.tree(names, content);
-    // A killed process leaves a system that goes on; after a power cut it starts anew.
+    // A killed process leaves a system that goes on; after a power cut it starts again.
     const key = `${hashTree(left)} ${acknowledged} ${model === 'kill'}`;
     if (found.has(key)) return;
     const what = `names: ${nameOf(names, disk)}, bytes: ${content}`;

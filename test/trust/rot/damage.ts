@@ -8,7 +8,7 @@ export function kindOf(name: string): string {
   return first;
 }
 
-/** Kinds that are made anew from others, or stand for nothing: no version depends on their bytes. */
+/** Kinds that are rebuilt from others, or stand for nothing: no version depends on their bytes. */
 export const DERIVED: ReadonlySet<string> = new Set([
   '.gitignore',
   'HEAD',

@@ -51,7 +51,7 @@ export class PathReach {
   }
 
   /**
-   * Looks at every edge anew.
+   * Looks at every edge again.
    * @param distance   shortest path per vertex.
    * @param cap        most that a vertex's path may cost.
    * @param forbidden  edges that no path uses.

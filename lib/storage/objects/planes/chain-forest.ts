@@ -146,7 +146,7 @@ async function openHeads(
     if (at.head.entry.base === base) continue;
     throw new CorruptError(`the base of extent '${id}' changed while its chain was read`, {
       id,
-      hint: 'another command encodes the repository anew; run the command again',
+      hint: 'another command is re-encoding the repository; run the command again',
     });
   }
   return bytes;

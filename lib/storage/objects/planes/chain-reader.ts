@@ -28,7 +28,7 @@ export interface ChainReaderOptions {
   keeps?(id: Id, segment: number): boolean;
 }
 
-/** Looks at a chain that others keep encoding anew before it counts as damaged. */
+/** Looks at a chain that others keep re-encoding before it counts as damaged. */
 const REREADS_MAX = 5;
 
 function keyOf(id: Id, segment: number): string {
@@ -136,5 +136,5 @@ export class ChainReader implements PlaneReader {
   }
 }
 
-/** A record was encoded anew, on another base, after its chain was looked up. */
+/** A record was re-encoded, on another base, after its chain was looked up. */
 class ReplacedRecord extends Error {}

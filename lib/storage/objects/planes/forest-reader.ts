@@ -4,7 +4,7 @@
  *
  * Planes of bases that are used again are kept within `cacheBytes`. Future uses are known, so the
  * planes that are needed furthest in the future are evicted; they are decoded again when their time
- * comes. What was not announced, and a record that was encoded anew since its chain was laid out, is
+ * comes. What was not announced, and a record that was re-encoded since its chain was laid out, is
  * read through its own chain.
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';

@@ -8,7 +8,7 @@ import { segmentCount } from '../../../storage/store/types.js';
 /**
  * Checks that everything the new entries name is still live: another process may have collected
  * objects that were garbage until now.
- * @throws {ConflictError} if something is gone; running the command again stores it anew.
+ * @throws {ConflictError} if something is gone; running the command again stores it again.
  */
 export async function checkLive(
   session: PackSession,

@@ -173,7 +173,7 @@ async function tipToAmend(repo: LineAccess, line: Line): Promise<Version> {
   });
 }
 
-/** Stores the version in the session. Flush the session, then `landVersion`. */
+/** Stores the version in the session. Flush the session, then `publishVersion`. */
 export async function storeVersion(
   repo: LineAccess,
   session: PackSession,
@@ -225,7 +225,7 @@ function withStep({ content, entries, changes }: Draft): StagedEntry[] {
  * @returns bytes of pack files written for the version since its parent, whichever command wrote them.
  * @throws {ConflictError} if the branch or staging changed since the draft.
  */
-export async function landVersion(
+export async function publishVersion(
   repo: ChangeAccess,
   session: PackSession,
   draft: Draft,
@@ -268,7 +268,7 @@ export async function landVersion(
 
 /**
  * Checks, under the lock, that everything the version names is live.
- * @throws {ConflictError} if something was collected; running the command again stores it anew.
+ * @throws {ConflictError} if something was collected; running the command again stores it again.
  */
 async function checkNamed(
   session: PackSession,

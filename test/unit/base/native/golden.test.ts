@@ -1,6 +1,6 @@
 /**
  * Goal: what was written once is read for ever, by every kernel and by a reader in another language.
- * Method: the golden segments of test/fixtures/codec/2 (UPDATE_GOLDEN=1 makes them anew) decoded at
+ * Method: the golden segments of test/fixtures/codec/2 (UPDATE_GOLDEN=1 makes them again) decoded at
  * every stop; that they take every path is checked too.
  */
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-/** The worked examples of docs/format/identity.md and recipe.md, computed anew. */
+/** The worked examples of docs/format/identity.md and recipe.md, computed again. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';

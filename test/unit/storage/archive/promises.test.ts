@@ -10,9 +10,9 @@ import {
   frozenVertices,
   groupBudget,
   keptPromises,
-  placeOf,
   promisesOf,
   settleRun,
+  snapshotKey,
 } from '../../../../lib/storage/archive/promises.js';
 import type { Survey, SurveyedSnapshot } from '../../../../lib/storage/archive/survey.js';
 import { BaseGraph } from '../../../../lib/storage/ingest/base-graph.js';
@@ -77,7 +77,7 @@ const SETTLED: {
     is: { asked: ['1.5'], kept: ['1.5'], promises: 2 },
   },
   {
-    name: 'another budget plans everything anew, and is the default from now on',
+    name: 'another budget plans everything again, and is the default from now on',
     asked: asked({ budgets: [3] }),
     before: before(),
     is: { asked: ['3'], kept: ['3'], promises: 0 },
@@ -139,7 +139,7 @@ test('settleRun: budgets in two units are refused', (t) => {
   t.throws(() => settleRun(inBytes, null), { instanceOf: UsageError });
 });
 
-test('keptPromises: a promise ends when its version is planned anew or what is stored breaks it', (t) => {
+test('keptPromises: a promise ends when its version is planned again or what is stored breaks it', (t) => {
   // 1 alone, 2 on 1, 3 on 2: 100, 200 and 300 bytes to read; 4 has crossed chains.
   const survey = surveyOf([0, 1, 2, undefined], [snapshot(A, 1), snapshot(B, 2), snapshot(C, 3)]);
   const rows = (...of: SnapshotPromise[]) => ({
@@ -148,7 +148,7 @@ test('keptPromises: a promise ends when its version is planned anew or what is s
     promises: of,
   });
   const placesOf = (kept: Map<string, SnapshotPromise>) => [...kept.keys()];
-  const place = (of: Id) => placeOf(snapshot(of));
+  const place = (of: Id) => snapshotKey(snapshot(of));
   const all = rows(promise(A, 100), promise(B, 198.5), promise(C, null));
   // 200 bytes are within a hundredth of 198.5: a longer header after a merge breaks no promise.
   t.deepEqual(placesOf(keptPromises(survey, all, new Set())), [place(A), place(B), place(C)]);
@@ -165,7 +165,7 @@ test('keptPromises: a promise ends when its version is planned anew or what is s
 
 test('frozenVertices: what was promised, or of versions that are not named, unless something shares it', (t) => {
   const survey = surveyOf([0, 0, 0, 0], [snapshot(A, 1, 2), snapshot(B, 2, 3), snapshot(C, 4)]);
-  const promised = (...of: Id[]) => new Map(of.map((id) => [placeOf(snapshot(id)), 1]));
+  const promised = (...of: Id[]) => new Map(of.map((id) => [snapshotKey(snapshot(id)), 1]));
   const frozen = (promises: Map<string, number>, ...wanted: Id[]) =>
     [...frozenVertices(survey, promises, new Set(wanted))].sort();
   t.deepEqual(frozen(promised()), []);
@@ -230,7 +230,7 @@ for (const { name, promised, isAsked, now, is } of BUDGETS) {
   test(`groupBudget: ${name}`, (t) => {
     const group = { members: [1], snapshots: [snapshot(A, 1), snapshot(B, 1)] };
     const found = groupBudget(group, now === null ? { least: 100, now: undefined } : COSTS, {
-      promised: new Map(promised.map((row) => [placeOf(row), row])),
+      promised: new Map(promised.map((row) => [snapshotKey(row), row])),
       isAsked: ({ version: of }) => isAsked.includes(of),
       asked: (of, least) => {
         t.true(

@@ -12,7 +12,7 @@ import { Repository } from '../../../../lib/use/repository.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { hashFiles } from '../../../trust/record.js';
 
-/** What a test does in its repository. Every call opens it anew, as a command does. */
+/** What a test does in its repository. Every call opens it again, as a command does. */
 export class WorkRepository {
   readonly dir: string;
   readonly context: OpContext;

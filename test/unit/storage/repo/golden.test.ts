@@ -1,6 +1,6 @@
 /**
  * Golden files: what earlier builds wrote is written the same today and shown as it is in the docs.
- * UPDATE_GOLDEN=1 writes the files anew, which a change of the format must say in docs/format.
+ * UPDATE_GOLDEN=1 writes the files again, which a change of the format must say in docs/format.
  */
 import fs from 'node:fs';
 import path from 'node:path';

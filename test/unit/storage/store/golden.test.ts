@@ -1,6 +1,6 @@
 /**
  * Golden files of the pack format: what earlier builds wrote is written the same today, still read,
- * and shown as it is in docs/format. UPDATE_GOLDEN=1 writes the files anew, which a change of the
+ * and shown as it is in docs/format. UPDATE_GOLDEN=1 writes the files again, which a change of the
  * format must say in docs/format.
  */
 import fs from 'node:fs';

@@ -280,7 +280,7 @@ test('retire: a set can be listed again after it was retired', async (t) => {
   }
 });
 
-test('a damaged file that another process repaired is read anew', async (t) => {
+test('a damaged file that another process repaired is read again', async (t) => {
   const make = await folder(t);
   await ObjectStore.init(make());
   const [one, two] = [await ObjectStore.open(make()), await ObjectStore.open(make())];

@@ -8,7 +8,7 @@ import fs from 'node:fs/promises';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { seal } from '../../../../lib/base/bytes/sealed.js';
-import { FrontWriter } from '../../../../lib/storage/archive/front-writer.js';
+import { ReencodedWriter } from '../../../../lib/storage/archive/reencoded-writer.js';
 import { recodedRecord } from '../../../../lib/storage/objects/recode.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { updateRef } from '../../../../lib/storage/repo/refs/refs.js';
@@ -152,7 +152,7 @@ test('fsck --files: an encoding of a newer dlv is reported and the rest is check
       if (width !== 4) continue;
       const old = await repo.store.readSegment(id, 0, PLANE_CLASSES);
       const coded = { ...old!, head: Buffer.of(99, 1), usesBase: false };
-      const writer = new FrontWriter(repo);
+      const writer = new ReencodedWriter(repo);
       await writer.add(recodedRecord(old!, coded, null, 0));
       await writer.flush();
       break;

@@ -2,7 +2,7 @@
 
 import fs from 'node:fs/promises';
 import test from 'ava';
-import { FrontWriter } from '../../../../lib/storage/archive/front-writer.js';
+import { ReencodedWriter } from '../../../../lib/storage/archive/reencoded-writer.js';
 import { recodedRecord, storedSegment } from '../../../../lib/storage/objects/recode.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { checkRepository } from '../../../../lib/storage/upkeep/fsck.js';
@@ -68,7 +68,7 @@ test('fsck: a damaged record is named with its place, versions, paths and remedy
   t.is(mended.problems.length, 1);
   t.like(mended.problems[0], { kind: 'missing', affectedFiles: 3 });
   t.true((await fs.readdir(work.file('.dlv/trash'))).length > 0, 'the damaged set is kept');
-  // The same content stored anew serves all versions.
+  // The same content stored again serves all versions.
   await work.add({ 'copy.bin': noise });
   t.deepEqual(await fsckProblems(work.dir), []);
   t.deepEqual(await compareVersions(work.dir, work.versions), []);
@@ -189,7 +189,7 @@ test('fsck: an object of a newer format is named, with no advice that would lose
   await work.commit({ 'a.safetensors': model(1), 'b.txt': 'b' });
   const { id } = await work.open(async (repo) => {
     for await (const entry of repo.store.segments()) {
-      const writer = new FrontWriter(repo);
+      const writer = new ReencodedWriter(repo);
       const none = new Uint8Array(0);
       const coded = { head: Uint8Array.of(250, 0, 0), hi: none, mid: none, low: none };
       const stored = await storedSegment(repo.store, entry.id, 0);

@@ -175,7 +175,7 @@ test('prefix: planes through any chain are exact at the next common stop, and re
         const chain: number[] = [];
         for (const [link, planes] of versions.entries()) {
           const transform = link === 0 ? RAW : (transforms[link] as number);
-          // Without a mask raw planes need no base: they begin a chain anew.
+          // Without a mask raw planes need no base: they begin a new chain.
           if (!masked && transform === RAW) {
             base = null;
             chain.length = 0;

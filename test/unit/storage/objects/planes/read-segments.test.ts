@@ -261,7 +261,7 @@ test('read: an abort ends it between segments', async (t) => {
   }
 });
 
-test('read: a record that is encoded anew meanwhile is read as it is now', async (t) => {
+test('read: a record that is re-encoded meanwhile is read as it is now', async (t) => {
   const made = await makeChains([null, 0, 1]);
   const again = await makeChains([null, null, 0], { backend: new MemoryBackend() });
   t.deepEqual(again.ids.slice(0, 1), made.ids.slice(0, 1));

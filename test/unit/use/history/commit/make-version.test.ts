@@ -9,7 +9,7 @@ import {
 import {
   branchLine,
   draftVersion,
-  landVersion,
+  publishVersion,
   storeVersion,
 } from '../../../../../lib/use/history/commit/make-version.js';
 import { applyChanges, storeChanges } from '../../../../../lib/use/worktree/stage-files.js';
@@ -33,7 +33,7 @@ test('version: a set that was published before the version was made counts once'
     const draft = await draftVersion(open, { line, staging, stagingBefore }, { message: 'one' });
     const made = await storeVersion(open, session, draft);
     await session.flush();
-    return landVersion(open, session, draft, made);
+    return publishVersion(open, session, draft, made);
   });
   const packs = path.join(repo.dir, '.dlv', 'packs');
   let storedBytes = 0;

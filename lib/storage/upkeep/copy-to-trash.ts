@@ -10,7 +10,7 @@ import type { Layout } from '../repo/layout.js';
  * @param name relative to .dlv, with '/'. A file that is not there is fine.
  * @returns the path of the copy relative to .dlv, or null.
  */
-export async function keepAside(layout: Layout, name: string): Promise<string | null> {
+export async function copyToTrash(layout: Layout, name: string): Promise<string | null> {
   const file = layout.file(name);
   await makeDirectory(layout.trash);
   return retryTaken(() => keepAs(layout, file, layout.newTrashName(path.posix.basename(name))));

@@ -12,7 +12,7 @@ import { newWorkName } from '../repo/layout.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
 import type { SealedSet, SegmentRecord, SetId, SetInfo } from '../store/types.js';
 
-export class FrontWriter {
+export class ReencodedWriter {
   /** Sets listed by this writer, the last first. */
   readonly listed: SetInfo[] = [];
   readonly #repo: PackAccess;
@@ -75,7 +75,7 @@ export class FrontWriter {
     const isInFront = firstNew >= 0 && sets.slice(firstNew).some((id) => known.has(id));
     if (!isGone && !isInFront) return;
     throw new ConflictError('another command changed the packs while they were being archived', {
-      hint: 'run dlv archive again: it goes on from where it was',
+      hint: "run 'dlv archive' again: it resumes",
     });
   }
 }
