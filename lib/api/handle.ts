@@ -1,4 +1,4 @@
-/** What every part of the open repository stands on: the repository, how calls are run, and its end. */
+/** What every part of the open repository shares: the repository, how calls are run, and its end. */
 import { UsageError } from '../base/errors.js';
 import type { OpContext, Warned } from '../use/context.js';
 import type { Repository as OpenRepository } from '../use/repository.js';

@@ -153,7 +153,7 @@ export const CHECKOUT_PLANES_BYTES = 48 * 1024 * 1024;
 export const SHARED_PLANES_BYTES = 64 * 1024 * 1024;
 /** Planes of the segments that archive used last: eight segments of fp32. */
 export const ARCHIVE_PLANES_BYTES = 128 * 1024 * 1024;
-/** Planes of bases that fsck keeps for what stands on them. */
+/** Planes of bases that fsck keeps for their deltas. */
 export const FSCK_PLANES_BYTES = 96 * 1024 * 1024;
 /** Pieces of a file that are rebuilt before they are asked for; each takes twice that meanwhile. */
 export const REBUILT_AHEAD_BYTES = 48 * 1024 * 1024;

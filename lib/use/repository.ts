@@ -156,7 +156,7 @@ export class Repository implements Readers {
     return version;
   }
 
-  /** Files and snapshots of a version; files whose exact bytes were given up as they can be had. */
+  /** Files and snapshots of a version; files whose exact bytes were given up as they can be read now. */
   async tree(id: Id): Promise<FilePage> {
     const { files, snapshots } = await readTree((await this.version(id)).tree, this);
     const tier = await this.tier(id);

@@ -2,7 +2,7 @@
  * Every command, in the order of `dlv --help`.
  *
  * A command is a file beside this one that exports `register`, and a line here. Its file is loaded
- * only when its name stands on the command line, or when all of them are shown.
+ * only when its name is on the command line, or when all of them are shown.
  */
 import type { Command } from 'commander';
 import type { Cli } from '../run.js';

@@ -449,7 +449,7 @@ class Replanner {
     };
   }
 
-  /** Bytes of extents that nothing stands on any more and no version wants: gc gives them up. */
+  /** Bytes of extents that no delta and no version needs any more: gc drops them. */
   #freed(chosen: readonly EncodingEdge[]): number {
     const isKept = new Uint8Array(chosen.length + 1);
     for (const [index, { isWanted }] of this.#survey.extents.entries()) {

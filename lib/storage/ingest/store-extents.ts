@@ -72,7 +72,7 @@ export class ExtentStore {
     return hashes.id;
   }
 
-  /** The candidate for its base. Segments of one extent may stand on different ones of its chain. */
+  /** The candidate for its base. Segments of one extent may have different bases from its chain. */
   async #choose(
     extent: ReadExtent,
     keys: readonly string[],

@@ -23,7 +23,7 @@ export interface ObjectAccess extends Readers {
 export interface VersionAccess extends NoteReader {
   /** @throws {NotFoundError} {CorruptError} */
   version(id: Id): Promise<Version>;
-  /** Files and snapshots of a version; files whose exact bytes were given up as they can be had. */
+  /** Files and snapshots of a version; files whose exact bytes were given up as they can be read now. */
   tree(id: Id): Promise<FilePage>;
   /** Which files of a version are not exact any more; null if all are. @throws {CorruptError} */
   tier(id: Id): Promise<VersionTier | null>;

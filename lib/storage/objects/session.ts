@@ -150,7 +150,7 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   /**
-   * True if the chain under a listed record is complete. After a repair a delta may stand on a base
+   * True if the chain under a listed record is complete. After a repair a delta may have a base
    * that was lost: it is stored once more then, in a set that comes first in the manifest.
    */
   async #isWhole(id: Id, segment: number | null): Promise<boolean> {

@@ -1,5 +1,5 @@
 /**
- * Tiers of versions: which files of a version stand for exact ones that were given up, as its notes
+ * Tiers of versions: which files of a version replace exact ones that were given up, as its notes
  * say. Readers of files go through here; `tier-files.ts` makes such files.
  *
  * A version keeps naming its exact files: its id stays, and so does what it says of their sha256.
@@ -92,12 +92,12 @@ export class VersionTier {
       .join('+');
   }
 
-  /** The file that stands for the one of a recipe, and the note that says so. */
+  /** The file that replaces the one of a recipe, and the note that says so. */
   fileOf(recipe: Id): { file: TierFile; note: TierNote } | null {
     return this.#files.get(recipe) ?? null;
   }
 
-  /** The entry as it can be had: of another recipe and sha256, and marked, if it was replaced. */
+  /** The entry as it can be read now: of another recipe and sha256, and marked, if it was replaced. */
   entryOf<T extends Pick<FileEntry, 'sha256' | 'recipe' | 'gitSha1' | 'tier'>>(entry: T): T {
     const found = this.fileOf(entry.recipe.id);
     if (found === null) return entry;

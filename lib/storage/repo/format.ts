@@ -26,7 +26,7 @@ export const CURRENT_FORMAT: Format = {
   optional: ['preview'],
 };
 
-/** Write-required once a version has a tier: an older dlv would collect what stands for its files. */
+/** Write-required once a version has a tier: an older dlv would collect the replacements of its files. */
 export const TIERS_FLAG = 'tiers-1';
 /** The write-required flags that this dlv knows. */
 const WRITE_FLAGS: readonly string[] = [...CURRENT_FORMAT.writeRequired, TIERS_FLAG];

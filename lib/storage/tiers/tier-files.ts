@@ -1,8 +1,8 @@
 /**
- * Makes the files that stand for exact ones: the values of chosen extents are replaced by those of a
+ * Makes the replacements of exact files: the values of chosen extents are replaced by those of a
  * tier, the file is written once to a temporary place, and stored like any other file.
  *
- * What stands for a file has its size, its tensors, its names and its format; checksums inside it
+ * A replacement has the size of the file, its tensors, its names and its format; checksums inside it
  * are made right. Every exact segment is verified against its extent id before its values are used.
  * Start at `TierWork`. @see docs/format/tier.md
  */
@@ -181,7 +181,7 @@ export class TierWork {
   }
 
   /**
-   * Stores the file that stands for another.
+   * Stores the replacement of a file.
    * @param bases     tiered files that it is probably close to, best first.
    * @param isUsable  false for extents that must not become bases: what is given up would stay.
    * @throws {CorruptError} if an exact segment is damaged; {IoError}.

@@ -1,7 +1,7 @@
 /**
  * A tier for some versions: which extents it replaces, what that costs, and the notes that say so.
  *
- * Order of writes: what stands for the files, and the notes that say so, are in listed packs before
+ * Order of writes: replacements of files, and the notes that name them, are in listed packs before
  * a note takes effect. The exact bytes are garbage from then on and gc's to drop, so that a crash at
  * any moment leaves each version exact or tiered, never neither.
  */
@@ -43,7 +43,7 @@ export interface TierOutcome {
   changedOf(file: TierCandidate): readonly Id[];
   /** How far the values of extents are from the exact ones. */
   errorsOf(ids: Iterable<Id>): TierErrors;
-  /** Bytes of what stands for them. */
+  /** Bytes of their replacements. */
   readonly tierBytes: number;
   /** True if versions were changed. */
   readonly done: boolean;
@@ -77,9 +77,9 @@ export class TierJob {
   readonly #ids: readonly Id[];
   readonly #host: TierHost;
   #plan: TierPlan | null = null;
-  /** By path, what stands for its file in the version before. */
+  /** By path, the replacement of its file in the version before. */
   readonly #bases = new Map<string, BaseFile>();
-  /** Extents that stand for others now. */
+  /** Extents of replacements. */
   readonly #fresh = new Set<Id>();
 
   /** @param ids  versions, the oldest first: each finds its predecessor as a base. */
@@ -123,7 +123,7 @@ export class TierJob {
     return { plan, changed, changedOf, errorsOf: sumsOf(work), tierBytes, done: false };
   }
 
-  /** Stores what stands for the files, then the notes, then makes them known. */
+  /** Stores the replacements, then the notes, then publishes the notes. */
   async store(): Promise<TierOutcome> {
     const plan = await this.plan();
     const { versions } = plan;
@@ -164,7 +164,7 @@ export class TierJob {
     }
   }
 
-  /** Files that stand for those of the parent, where it has the same tier: bases for the next ones. */
+  /** Replacements of the parent's files, where it has the same tier: bases for the next ones. */
   async #parentBases(session: PackSession, version: Id): Promise<void> {
     const [parent] = (await this.#repo.version(version)).parents;
     if (parent === undefined || this.#ids.includes(parent)) return;

@@ -14,7 +14,7 @@ import { type TierExtent, tierExtents } from './tier-files.js';
 
 /** A file of a named version with extents to be replaced. */
 export interface TierCandidate {
-  /** As it can be had now: of an earlier tier, perhaps. */
+  /** As it can be read now: of an earlier tier, perhaps. */
   entry: FileEntry;
   /** Recipe that the version names. */
   recipe: Id;
@@ -31,7 +31,7 @@ export interface TierPlan {
   shared: Set<Id>;
   /** Extents that anything but the named versions needs. */
   needed: ReadonlyMap<Id, number>;
-  /** Extents that deltas of others stand on: their bytes are free once those are re-encoded. */
+  /** Extents that are bases of other deltas: their bytes are free once those are re-encoded. */
   bases: Set<Id>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Checks that needed objects can be rebuilt: every blob gives its id, every plane of every extent the
- * hashes its id stands for, and chains of deltas end.
+ * hashes of its id, and chains of deltas end.
  *
  * Extents are decoded from the roots of their chains on, so that each record is decoded about once; the
  * planes of bases wait in a cache of bounded size.
@@ -131,7 +131,7 @@ class ExtentCheck {
     this.#repo = repo;
     this.#findings = findings;
     this.#options = options;
-    // Only planes that others stand on are worth keeping.
+    // Only planes of bases are worth keeping.
     this.#planes = new ChainReader(repo.store, {
       cacheBytes: FSCK_PLANES_BYTES,
       keeps: (id, segment) => this.#children.has(keyOf(id, segment)),
@@ -140,7 +140,7 @@ class ExtentCheck {
   }
 
   /**
-   * Follows the chain of a segment to its root and notes who stands on whom.
+   * Follows the chain of a segment to its root and notes which is whose base.
    * @returns false if the segment or a base under it is missing.
    */
   async walk(id: Id, segment: number): Promise<boolean> {
@@ -179,7 +179,7 @@ class ExtentCheck {
     this.#findings.add(problemOf('damaged', 'graph', null, message, REMEDY.restore), circle);
   }
 
-  /** Decodes everything that has a root, bases before what stands on them. */
+  /** Decodes everything that has a root, bases before their deltas. */
   async decode(): Promise<void> {
     const stack = this.#roots.splice(0).reverse();
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
@@ -195,7 +195,7 @@ class ExtentCheck {
       }
       for (const child of children) stack.push([child, segment]);
     }
-    // What stands on a broken record is affected by it.
+    // Deltas of a broken record are affected by it.
     for (const finding of this.#findings.list) {
       for (const id of finding.objects) {
         const record = await this.#repo.store.findSegment(id, 0).catch(() => null);

@@ -84,7 +84,7 @@ export type NamedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
 export interface ReachableOptions {
   /** Reflog lines from this time on keep their versions; milliseconds since 1970. Default: all. */
   reflogSince?: number;
-  /** The staging area: its files, and the versions that its lines stand on or will derive from. */
+  /** The staging area: its files, and the versions that its lines are based on or will derive from. */
   staging: Staging;
   onBroken(link: BrokenLink): void;
   /** Called for a file that a snapshot of a version names and the version does not hold. */

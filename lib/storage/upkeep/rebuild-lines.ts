@@ -26,7 +26,7 @@ export async function refuseNewer(layout: Layout): Promise<void> {
 }
 
 /**
- * Lines of staging that stand on a version which cannot be read stand on the tip of their branch from
+ * Lines of staging that are based on an unreadable version are based on the tip of their branch from
  * now on: what is staged stays staged.
  */
 export async function rebuildLines(
@@ -53,7 +53,7 @@ export async function rebuildLines(
     line.base = tip !== null && (await isReadable(repo, tip)) ? tip : null;
     isChanged = true;
     report.done.push(
-      `the staged files of '${model}' stand on ${line.base?.slice(0, 10) ?? 'no version'} now: ` +
+      `the staged files of '${model}' are based on ${line.base?.slice(0, 10) ?? 'no version'} now: ` +
         `version ${base} cannot be read`,
     );
   }

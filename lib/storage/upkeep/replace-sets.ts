@@ -132,7 +132,7 @@ function checkNothingInFront(repo: PackAccess, known: ReadonlySet<SetId>): void 
   }
 }
 
-/** Sets that were added meanwhile may stand on records that are about to go. */
+/** Deltas in sets that were added meanwhile may need records that are about to go. */
 async function checkNewSets(
   repo: PackAccess,
   plan: Replacement,

@@ -81,7 +81,7 @@ export interface DiffFile {
 export interface DiffSide {
   label: string;
   version: Id | null;
-  /** Tiers that stand for exact files of it. */
+  /** Tiers that replace exact files of it. */
   tier: string | null;
   files: Map<string, DiffFile>;
   snapshots: Snapshot[];

@@ -51,7 +51,7 @@ export interface VersionSummary {
   step: number | null;
   /** HEAD, branches (model/branch), tags (tag: name) and remote branches that name it. */
   refs: string[];
-  /** Tiers that stand for exact files of it, as 'bf16' or 'bf16+fixed8'; null if all are exact. */
+  /** Tiers that replace exact files of it, as 'bf16' or 'bf16+fixed8'; null if all are exact. */
   tier: string | null;
 }
 

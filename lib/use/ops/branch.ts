@@ -118,7 +118,7 @@ async function existing(
 
 /**
  * Deletes a branch.
- * @throws {ConflictError} for the branch that HEAD or the files of its model stand on; unless
+ * @throws {ConflictError} for the branch that HEAD or the files of its model are on; unless
  *   forced, also if some version would be on no branch and no tag any more.
  */
 export async function deleteBranch(

@@ -20,7 +20,7 @@ export interface DiffEnd {
   label: string;
   /** null: staging or the work tree. */
   version: Id | null;
-  /** Tiers that stand for exact files of it: those are compared. */
+  /** Tiers that replace exact files of it: those are compared. */
   tier: string | null;
 }
 

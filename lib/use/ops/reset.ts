@@ -34,7 +34,7 @@ export interface ResetResult {
   model: string;
   branch: string | null;
   mode: ResetMode;
-  /** Version that the line stood on, and stands on now; null before its first. */
+  /** Version that the line was at, and is at now; null before its first. */
   before: Id | null;
   version: Id | null;
   /** Paths given whose staged state changed. */

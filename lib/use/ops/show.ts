@@ -48,7 +48,7 @@ export interface ShownTier {
   tier: string;
   author: string;
   time: string;
-  /** Files that it stands for now. */
+  /** Files that it replaces now. */
   files: ShownTierFile[];
 }
 
@@ -77,7 +77,7 @@ export interface ShowResult extends VersionSummary {
   series: ShownMetric[];
   logs: { name: string; bytes: number }[];
   git: GitState | null;
-  /** Tiers that stand for exact files, the oldest first. */
+  /** Tiers that replace exact files, the oldest first. */
   tiers: ShownTier[];
   /** Ids of notes made later. */
   notes: Id[];

@@ -15,7 +15,7 @@ import { walkFiles } from '../worktree/walk-files.js';
 export interface ModelStatus {
   model: string;
   branch: string | null;
-  /** Version that the line stands on. */
+  /** Version that the line is at. */
   version: string | null;
   /** True for HEAD's model. */
   current: boolean;

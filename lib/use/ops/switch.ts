@@ -38,9 +38,9 @@ export interface SwitchOptions {
 
 export interface SwitchResult {
   model: string;
-  /** null if the model stands on a version without a branch. */
+  /** null if the model is at a version without a branch. */
   branch: string | null;
-  /** Version that it stands on; null before the first. */
+  /** Version that it is at; null before the first. */
   version: Id | null;
   /** True if the branch was made. */
   created: boolean;

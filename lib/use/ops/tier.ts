@@ -47,10 +47,10 @@ export interface TierResult {
   /** Extents replaced, and those that stay exact since other versions, tags or staging need them. */
   replacedExtents: number;
   sharedExtents: number;
-  /** Bytes in packs of the exact extents given up, and of what stands for them. */
+  /** Bytes in packs of the exact extents given up, and of their replacements. */
   exactBytes: number;
   tierBytes: number;
-  /** Bytes of `exactBytes` that deltas of others still stand on: free once those are re-encoded. */
+  /** Bytes of `exactBytes` that are still bases of other deltas: free once those are re-encoded. */
   baseBytes: number;
   /** True if versions were changed; false for a dry run, a refusal, or if nothing can be replaced. */
   done: boolean;

@@ -2,7 +2,7 @@
  * What a checkout does to the work tree, decided before anything is written.
  *
  * A file may be replaced or removed only if what it holds, and what is staged of it, is in a version:
- * the one that the line stands on, or, asked only if need be, any other. All else is work that would
+ * the one that the line is at, or, asked only if need be, any other. All else is work that would
  * be lost: a conflict, unless forced, as is a symbolic link in the way, which would be replaced itself.
  * Files of other models always are one.
  */
@@ -58,7 +58,7 @@ export interface PlanOptions {
   target: readonly FileEntry[];
   /** Staged files of the model that shall not be there. */
   removes: readonly StagedEntry[];
-  /** Files of the version that the line stands on, by path. */
+  /** Files of the version that the line is at, by path. */
   committed: ReadonlyMap<string, FileEntry>;
   force: boolean;
   /** Writes files of a tier as well. */
@@ -122,7 +122,7 @@ class Planner {
     this.lost = new LostWork(repo, options.model, context);
   }
 
-  /** True if what is staged at a path is in the version that the line stands on. */
+  /** True if what is staged at a path is in the version that the line is at. */
   #isCommitted(entry: StagedEntry): boolean {
     const committed = this.#options.committed.get(entry.path);
     return committed !== undefined && sameFile(committed, entry);

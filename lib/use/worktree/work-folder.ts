@@ -71,7 +71,7 @@ export class WorkFolder {
   }
 
   /**
-   * Looks whether the disk has room before anything is written: a version of few bytes can stand for
+   * Looks whether the disk has room before anything is written: a version of few bytes can expand to
    * files of terabytes. Each file exists twice until it takes the place of the old one.
    * @throws {IoError}
    */

@@ -27,7 +27,7 @@ export type RetrievalScheme = 'independent' | 'parallel' | 'reusable';
 export interface ChainNode {
   readonly entry: SegmentEntry;
   readonly base: ChainNode | null;
-  /** Nodes that stand on it, of those that were asked for. */
+  /** Its deltas, of those that were asked for. */
   readonly children: ChainNode[];
   /** Its head, if it had to be read to know its stops. */
   head: SegmentHeadAt | null;

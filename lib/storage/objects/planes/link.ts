@@ -20,7 +20,7 @@ export interface ChainLink {
   readonly planes: number;
 }
 
-/** @throws {CorruptError} unless a base has the size of what stands on it. */
+/** @throws {CorruptError} unless a base has the size of its delta. */
 export function checkBase(base: SegmentEntry, child: SegmentEntry | undefined): void {
   if (child === undefined || (base.width === child.width && base.count === child.count)) return;
   throw new CorruptError(`base '${base.id}' of extent '${child.id}' has another size`, {

@@ -1,5 +1,5 @@
 /**
- * Reading planes of stored segments, whatever chains they stand on.
+ * Reading planes of stored segments, whatever chains they end.
  *
  * Start here: every reader of extents holds a `PlaneReader`. `ChainReader` follows one chain at a
  * time; `ForestReader` reads many segments that were announced, and decodes once what their chains

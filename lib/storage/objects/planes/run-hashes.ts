@@ -26,7 +26,7 @@ export class RunHashes {
     this.#records = records;
   }
 
-  /** Checks leading planes of a segment. @throws {CorruptError} unless they are what the id stands for. */
+  /** Checks leading planes of a segment. @throws {CorruptError} unless they match the id. */
   async check(id: Id, segment: number, planes: readonly Uint8Array[]): Promise<void> {
     const hashes = await this.of(id);
     const first = (segment * SEGMENT_ELEMENTS) / RUN_ELEMENTS;

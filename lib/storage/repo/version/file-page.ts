@@ -32,7 +32,7 @@ export interface FileEntry {
   recipe: RecipeRef;
   /**
    * Set on the files of a version whose exact bytes were given up: sha256 and recipe above are then
-   * those of what stands for them. Never written: versions name their exact files.
+   * those of their replacements. Never written: versions name their exact files.
    */
   tier?: FileTier;
 }

@@ -36,9 +36,9 @@ export interface Note {
 export interface TierFile {
   /** The recipe that the version names. */
   recipe: Id;
-  /** The recipe of the file that stands for it; the size is the same. */
+  /** The recipe of its replacement; the size is the same. */
   tierRecipe: Id;
-  /** 64 hex digits: sha256 of the file that stands for it. */
+  /** 64 hex digits: sha256 of its replacement. */
   sha256: string;
   /** Extents that were replaced, and their values. */
   extents: number;

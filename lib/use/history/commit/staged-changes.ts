@@ -1,4 +1,4 @@
-/** How the staged files of a line differ from those of the version that it stands on. */
+/** How the staged files of a line differ from those of the version that it is at. */
 
 import { comparePaths } from '../../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';

@@ -16,7 +16,7 @@ import type { LineAccess } from '../access.js';
 export interface Line {
   model: string;
   branch: string | null;
-  /** The version that the line stands on, or null before its first. */
+  /** The version that the line is at, or null before its first. */
   tip: Id | null;
 }
 
@@ -96,7 +96,7 @@ export async function checkBase(repo: LineAccess, staging: Staging, line: Line):
   }
   const from = staged.base?.slice(0, 10) ?? 'no version';
   throw new ConflictError(
-    `the files of '${line.model}' come from ${from}, but its branch stands on ${line.tip?.slice(0, 10) ?? 'no version'}`,
+    `the files of '${line.model}' come from ${from}, but its branch is at ${line.tip?.slice(0, 10) ?? 'no version'}`,
     {
       model: line.model,
       hint: `another command moved the branch: run 'dlv reset --soft ${line.branch ?? 'HEAD'}' to keep your files, then commit again`,
