@@ -86,7 +86,12 @@ const LINES: Record<string, Line> = {
   reset: { args: ['reset', '--hard', 'net@1'] },
   copy: { args: ['copy', 'net', 'x', '--checkout'] },
   du: { args: ['du', '--versions', '--paths'] },
-  config: { args: ['config', '--user', 'user.name', 'Ada'] },
+  config: {
+    args: ['config', '--user', 'user.name', 'Ada'],
+    prepare: async (repo) => {
+      repo.hasUserSettings = true;
+    },
+  },
   bench: { args: ['bench', '--repeat', '1', '--budgets', '2'] },
   archive: { args: ['archive', '--budget', '1.5'] },
   gc: { args: ['gc'] },

@@ -37,6 +37,7 @@ test('init: warns inside another repository', async (t) => {
 
 test('config: sets, shows, lists and unsets; the repository wins over the user', async (t) => {
   const repo = await TestRepository.create(t);
+  repo.hasUserSettings = true;
   t.is((await repo.dlv('config', 'user.name')).code, 1);
   t.like(await repo.json('config', '--user', 'user.name', 'Ada'), {
     key: 'user.name',
@@ -54,6 +55,7 @@ test('config: sets, shows, lists and unsets; the repository wins over the user',
 
 test('config: a repository may say who the user is once the user allows it', async (t) => {
   const repo = await TestRepository.create(t);
+  repo.hasUserSettings = true;
   const refused = await repo.fails(1, 'config', 'user.name', 'Grace');
   t.is(refused.code, 'DLV_CONFIG');
   const allow = `dlv config --user safe.config '${repo.dir}'`;
@@ -84,8 +86,10 @@ test('config: an unknown key names the nearest, a bad value says why', async (t)
 
 test('config: works for the user outside of a repository', async (t) => {
   const cwd = await tempDir(t);
-  t.is((await dlv(['config', '--user', 'init.branch', 'trunk'], { cwd })).code, 0);
-  const made = await dlvJson(['init', 'sub'], { cwd: cwd }).catch((error: Error) => error);
+  t.is((await dlv(['config', '--user', 'init.branch', 'trunk'], { cwd, process: true })).code, 0);
+  const made = await dlvJson(['init', 'sub'], { cwd, process: true }).catch(
+    (error: Error) => error,
+  );
   t.like(made, { branch: 'trunk' });
-  t.is((await dlv(['config', 'user.name', 'Ada'], { cwd })).code, 10);
+  t.is((await dlv(['config', 'user.name', 'Ada'], { cwd, process: true })).code, 10);
 });

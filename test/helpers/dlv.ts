@@ -1,6 +1,13 @@
-/** Runs the real command, compiled, in its own process. */
+/**
+ * Runs the command, from its command line to its exit code.
+ *
+ * In this process unless the test is about processes: a start of Node costs more than what most
+ * tests look at.
+ */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { runCli } from '../../lib/cli/main.js';
+import type { Stdio } from '../../lib/cli/output/stdio.js';
 import { PROJECT_ROOT } from './paths.js';
 
 /** The compiled command. */
@@ -14,22 +21,69 @@ export interface DlvResult {
   stderr: string;
 }
 
-/** Options of `dlv`: the working folder, extra environment, bytes for stdin. */
+/** Options of `dlv`: the working folder; extra environment or bytes for stdin want a process. */
 export interface DlvOptions {
   cwd: string;
   env?: Record<string, string>;
   input?: Uint8Array | string;
+  /** Runs the compiled command in a process of its own. */
+  process?: boolean;
+}
+
+const ENVIRONMENT = {
+  NO_COLOR: '1',
+  DLV_AUTHOR_NAME: 'Tester',
+  DLV_AUTHOR_EMAIL: 'tester@example.org',
+  // Settings of whoever runs the tests must not matter. This file is not there and cannot be made.
+  DLV_CONFIG: '/proc/dlv-tests/config',
+};
+
+/** Settings of the user for processes in a folder, which they can write. */
+function ownSettings(cwd: string): { DLV_CONFIG: string } {
+  return { DLV_CONFIG: path.join(cwd, '.no-config') };
+}
+
+/** Collects what a command writes. */
+function collect(chunks: Buffer[]): Stdio {
+  return {
+    write: (chunk) => {
+      chunks.push(Buffer.from(chunk));
+      return true;
+    },
+    once: (_event, listener) => listener(),
+    closed: false,
+    isTTY: false,
+    columns: undefined,
+  };
+}
+
+async function dlvHere(argv: string[], cwd: string): Promise<DlvResult> {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  const code = await runCli({
+    argv,
+    cwd,
+    env: process.env,
+    stdout: collect(out),
+    stderr: collect(err),
+    signal: new AbortController().signal,
+  });
+  const stdoutBytes = Buffer.concat(out);
+  const stderr = Buffer.concat(err).toString();
+  return { code, stdoutBytes, stdout: stdoutBytes.toString(), stderr };
 }
 
 /** Runs `dlv <args>` in `options.cwd`; never throws for a non-zero exit code. */
 export async function dlv(args: string[], options: DlvOptions): Promise<DlvResult> {
+  if (!options.process && options.env === undefined && options.input === undefined) {
+    Object.assign(process.env, ENVIRONMENT);
+    delete process.env.FORCE_COLOR;
+    return dlvHere(args, options.cwd);
+  }
   const env: NodeJS.ProcessEnv = {
     ...process.env,
-    NO_COLOR: '1',
-    DLV_AUTHOR_NAME: 'Tester',
-    DLV_AUTHOR_EMAIL: 'tester@example.org',
-    // A file that does not exist: the settings of whoever runs the tests must not matter.
-    DLV_CONFIG: path.join(options.cwd, '.no-config'),
+    ...ENVIRONMENT,
+    ...ownSettings(options.cwd),
     ...options.env,
   };
   delete env.FORCE_COLOR;

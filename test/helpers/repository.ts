@@ -1,8 +1,7 @@
 /**
  * A repository in a folder of its own, for tests of the command.
  *
- * It is set up in this process, which is faster; what a test is about it runs through the real
- * command: `dlv` and `json`.
+ * It is set up through ops; what a test is about it runs through the command: `dlv` and `json`.
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -27,6 +26,8 @@ export class TestRepository {
   readonly dir: string;
   readonly context: OpContext;
   readonly warnings: string[] = [];
+  /** True for a test that changes the settings of the user: its commands are processes. */
+  hasUserSettings = false;
 
   constructor(dir: string) {
     this.dir = dir;
@@ -43,12 +44,12 @@ export class TestRepository {
 
   /** Runs the command here. */
   dlv(...args: string[]): Promise<DlvResult> {
-    return dlv(args, { cwd: this.dir });
+    return dlv(args, { cwd: this.dir, process: this.hasUserSettings });
   }
 
   /** Runs the command with --json, expects success and gives the document. */
   json<T>(...args: string[]): Promise<T> {
-    return dlvJson<T>(args, { cwd: this.dir });
+    return dlvJson<T>(args, { cwd: this.dir, process: this.hasUserSettings });
   }
 
   /** Runs the command with --json, expects this exit code and gives the error. */

@@ -73,7 +73,7 @@ test('containers: a killed command never blocks those after it, and its files go
       [],
       `fsync ${n}`,
     );
-    const checked = await dlv(repo, 'fsck', '--files');
+    const checked = await repo.dlv('fsck', '--files');
     t.is(checked.code, 0, `fsync ${n}: ${checked.stdout}${checked.stderr}`);
   }
   t.true(
@@ -149,6 +149,7 @@ test('containers: a lock of another is never taken over, and the error says what
   holder.kill();
   await holder.ended;
   await refused();
+  repo.hasUserSettings = true;
   await repo.json('config', '--user', 'core.lockTimeoutMs', '100');
   const outside = await repo.fails(11, 'commit', '-a', '-m', 'two');
   t.true(outside.data.hint?.includes(`remove '${lock}'`));

@@ -5,7 +5,7 @@ import { killArchives, killWorkers } from './kills.js';
 
 test('kill: nothing that was acknowledged is lost and no file is torn', async (t) => {
   t.timeout(600_000);
-  t.true((await killWorkers(t, 20, 1)) > 1);
+  t.true((await killWorkers(t, 8, 1)) > 1);
 });
 
 test('kill: archive runs lose nothing, and the next one ends', async (t) => {
@@ -15,5 +15,5 @@ test('kill: archive runs lose nothing, and the next one ends', async (t) => {
 
 test('kill: a version whose exact bytes are given up is exact or of a tier, never neither', async (t) => {
   t.timeout(600_000);
-  t.true((await killTiers(t, 5, 1)) > 0);
+  t.true((await killTiers(t, 2, 1)) > 0);
 });
