@@ -3,6 +3,8 @@
  *
  *     node native/checks/fuzz.mjs [inputs] [seed]
  *     node native/checks/fuzz.mjs --seconds 60      new seeds until the time is over, each one printed
+ *     node native/checks/fuzz.mjs --valgrind [inputs] [seed]     under valgrind instead, which also sees
+ *                                                   memory that was never written, and leaks
  *
  * Exit code 1 if anything was found or it cannot be built. With --seconds a compiler without
  * sanitizers is said loudly and is no failure.
@@ -29,13 +31,13 @@ function hasSanitizers() {
   return built.status === 0 && spawnSync(probe).status === 0;
 }
 
-function build() {
+function build(flags) {
   const args = [
     '-std=gnu11',
     '-Wall',
     '-Wextra',
     '-pthread',
-    ...SANITIZE,
+    ...flags,
     '-I.',
     ...CORE,
     'checks/fuzz.c',
@@ -46,6 +48,14 @@ function build() {
   if (built.status === 0) return true;
   process.stderr.write(`cannot build the fuzzer: ${built.stderr ?? built.error}\n`);
   return false;
+}
+
+function underValgrind(args) {
+  if (!build(['-g', '-O1'])) return 1;
+  const check = ['-q', '--error-exitcode=9', '--leak-check=full', PROGRAM];
+  const { status, error } = spawnSync('valgrind', [...check, ...args], { stdio: 'inherit' });
+  if (error) process.stderr.write(`cannot run valgrind: ${error.message}\n`);
+  return status ?? 1;
 }
 
 function fuzz(args) {
@@ -64,6 +74,7 @@ function fuzzFor(seconds) {
 
 function main(args) {
   fs.mkdirSync(BUILD, { recursive: true });
+  if (args[0] === '--valgrind') return underValgrind(args.slice(1));
   const timed = args[0] === '--seconds';
   if (timed && !hasSanitizers()) {
     process.stdout.write(
@@ -71,7 +82,7 @@ function main(args) {
     );
     return 0;
   }
-  if (!build()) return 1;
+  if (!build(SANITIZE)) return 1;
   return timed ? fuzzFor(Number(args[1])) : fuzz(args);
 }
 
