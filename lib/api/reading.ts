@@ -9,7 +9,7 @@ import type { ListedModel, ListOptions } from '../use/ops/list.js';
 import type { LogOptions } from '../use/ops/log.js';
 import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.js';
 import type { StatusOptions, StatusResult } from '../use/ops/status.js';
-import type { TagEntry } from '../use/ops/tag.js';
+import type { TagEntry, TagListOptions } from '../use/ops/tag.js';
 import { type CallOptions, inTable, withoutCall } from './call.js';
 import { Handle, type Options } from './handle.js';
 
@@ -87,9 +87,10 @@ export abstract class ReadingRepository extends Handle {
   }
 
   /** Tags, by name. */
-  async tags(options: CallOptions = {}): Promise<TagEntry[]> {
+  async tags(options: Options<TagListOptions> = {}): Promise<TagEntry[]> {
     const ops = await import('../use/ops/tag.js');
-    return this.ask(options, (repo, context) => ops.listTags(repo, context));
+    const own = withoutCall(options);
+    return this.ask(options, (repo, context) => ops.listTags(repo, own, context));
   }
 
   /** Tensors of all files of a version, or of one, without their elements. */

@@ -108,7 +108,7 @@ function withoutHelp(argv: readonly string[]): readonly string[] {
 /** `-5` is `-n 5` where a command has that flag, as in git; not where it is the value of a flag. */
 function withCounts(argv: readonly string[], command: Command | undefined): readonly string[] {
   const flags = command?.options ?? [];
-  if (!flags.some(({ short }) => short === '-n')) return argv;
+  if (!flags.some(({ long }) => long === '--max-count')) return argv;
   const takesValue = new Set(
     flags.flatMap(({ required, short, long }) => (required ? [short, long] : [])),
   );

@@ -11,6 +11,10 @@ interface Flags {
   force?: boolean;
   rehash?: boolean;
   follow?: boolean;
+  all?: boolean;
+  update?: boolean;
+  dryRun?: boolean;
+  verbose?: boolean;
   level?: Level;
 }
 
@@ -28,6 +32,7 @@ const EXAMPLE: AddResult = {
   logicalBytes: 5733472,
   storedBytes: 4731392,
   metadataBytes: 2320,
+  dryRun: false,
   seconds: 0.31,
 };
 
@@ -53,6 +58,7 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         ['dlv add model.safetensors config.json', 'stages two files for the model that HEAD names'],
         ['dlv add .', 'stages everything that is not ignored'],
+        ['dlv add -u', 'stages what changed of the files that are tracked'],
         ["dlv add 'runs/**/*.pt' --model bert", 'stages what the glob matches for the model bert'],
         ["dlv add 'ckpt/{last,best}.pt'", 'stages two files of a folder'],
         ['dlv add --follow snapshots/9c1f0e', 'stages files of a cache, which are links'],
@@ -60,7 +66,11 @@ export function register(program: Command, cli: Cli): void {
       json: EXAMPLE,
       exitCodes: { 1: 'no such file, a file of another model, or a file that changed meanwhile' },
     })
-    .argument('<paths...>', 'files, folders or globs')
+    .argument('[paths...]', 'files, folders or globs')
+    .option('-A, --all', 'without paths: the whole work tree')
+    .option('-u, --update', 'only files that are tracked: those named, or all')
+    .option('-n, --dry-run', 'only say what would be staged')
+    .option('-v, --verbose', 'name each file (the default)')
     .option('--model <name>', "model that new files belong to (default: HEAD's)")
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
@@ -70,10 +80,11 @@ export function register(program: Command, cli: Cli): void {
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         const { add } = await import('../../use/ops/add.js');
-        const { step, ...rest } = flags;
+        const { step, update, verbose: _, ...rest } = flags;
         const options = {
           ...rest,
           paths,
+          ...(update ? { trackedOnly: true } : {}),
           ...(step === undefined ? {} : { step: parseStep(step) }),
         };
         const result = await run.repository((repo) => add(repo, options, run.context));
@@ -83,6 +94,10 @@ export function register(program: Command, cli: Cli): void {
             const what =
               file.tensors > 0 ? ` (${file.format}, ${formatCount(file.tensors, 'tensor')})` : '';
             ui.note(`${file.status} '${file.path}'${what}`);
+          }
+          if (result.dryRun) {
+            ui.note(`${formatCount(touched.length, 'file')} would be staged for '${result.model}'`);
+            return;
           }
           ui.note(
             `${formatCount(touched.length, 'file')} staged for '${result.model}': ` +

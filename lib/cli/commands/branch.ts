@@ -13,6 +13,10 @@ interface Flags {
   delete?: boolean;
   forceDelete?: boolean;
   move?: boolean;
+  copy?: boolean;
+  list?: boolean;
+  contains?: string;
+  showCurrent?: boolean;
 }
 
 const EXAMPLE: BranchEntry[] = [
@@ -54,7 +58,9 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
   if (more.length > 0 || (removes && second !== undefined)) {
     throw new UsageError('too many names', { hint: 'delete one branch at a time' });
   }
-  if (removes && flags.move) throw new UsageError('-d and -m exclude each other');
+  if ([removes, flags.move, flags.copy].filter(Boolean).length > 1) {
+    throw new UsageError('-d, -m and -c exclude each other');
+  }
   const result = await run.repository((repo) => {
     if (removes) {
       const force = flags.forceDelete === true;
@@ -64,8 +70,10 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
       const names = second === undefined ? { to: first } : { from: first, to: second };
       return ops.renameBranch(repo, { ...names, ...model }, run.context);
     }
-    const start = second === undefined ? {} : { start: second };
-    return ops.createBranch(repo, { name: first, ...start, ...model }, run.context);
+    const isCopy = flags.copy && second !== undefined;
+    const [name, start] = isCopy ? [second, first] : [first, second];
+    const options = { name, ...(start === undefined ? {} : { start }), ...model };
+    return ops.createBranch(repo, options, run.context);
   });
   run.answer(result, (ui) => printChange(ui, result));
 }
@@ -81,6 +89,7 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         ['dlv branch', 'the branches of the current model and their versions'],
         ['dlv branch wider mnist@3', 'makes a branch at the third version'],
+        ["dlv branch --list 'exp/*'", 'the branches whose names begin so'],
         ['dlv branch -m wider narrower', 'renames it'],
         ['dlv branch -d narrower', 'deletes it, if its versions are on another branch or tag'],
       ],
@@ -93,21 +102,38 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', "model of the branch (default: HEAD's)")
     .option('-d, --delete', 'delete a branch')
     .option('-D, --force-delete', 'delete it even if versions are on no other branch or tag')
+    .option('-l, --list', 'list the branches, or those whose names fit globs: -l [pattern]')
+    .option('-v, --verbose', 'show versions and messages, too (the default)')
+    .option('--show-current', 'print the name of the branch that HEAD names, and nothing else')
+    .option('--contains <rev>', 'list the branches whose versions are <rev> or derive from it')
+    .option('-c, --copy', 'make a branch where another one is: -c [old] <new>')
     .option('-m, --move', 'rename a branch: -m [old] <new>')
     .action(
       cli.action(async (run, name: string | undefined, start: string | undefined, flags: Flags) => {
-        if (name !== undefined) {
+        const isList = flags.list || flags.contains !== undefined || flags.showCurrent;
+        if (name !== undefined && !isList) {
           await change(run, start === undefined ? [name] : [name, start], flags);
           return 0;
         }
-        if (flags.delete || flags.forceDelete || flags.move) {
+        if (flags.delete || flags.forceDelete || flags.move || flags.copy) {
           throw new UsageError('no branch is named');
         }
+        const { all, model, contains } = flags;
+        const options = {
+          patterns: [name, start].filter((pattern) => pattern !== undefined),
+          current: flags.showCurrent === true,
+          ...(all ? { all } : {}),
+          ...(model === undefined ? {} : { model }),
+          ...(contains === undefined ? {} : { contains }),
+        };
         const { listBranchEntries } = await import('../../use/ops/branch.js');
         const branches = await run.repository((repo) =>
-          listBranchEntries(repo, flags, run.context),
+          listBranchEntries(repo, options, run.context),
         );
-        run.answer(branches, (ui) => printList(ui, branches));
+        run.answer(branches, (ui) => {
+          if (!flags.showCurrent) printList(ui, branches);
+          else for (const { model, branch } of branches) ui.line(`${model}/${branch}`);
+        });
         return 0;
       }),
     );

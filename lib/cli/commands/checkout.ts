@@ -1,12 +1,14 @@
 /** `dlv checkout` on the command line. */
 import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { CheckoutOptions, CheckoutResult } from '../../use/ops/checkout.js';
 import { exampleId, noteFiles, shortId } from '../output/render.js';
 import { formatBytes, formatDuration, type Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
 import { restoreFiles } from './restore.js';
+import { goTo } from './switch.js';
 
-type Flags = Pick<CheckoutOptions, 'out' | 'force' | 'acceptTier'>;
+type Flags = Pick<CheckoutOptions, 'out' | 'force' | 'acceptTier'> & { branch?: string };
 
 const EXAMPLE: CheckoutResult = {
   version: exampleId('9c1f0e6f0b'),
@@ -34,9 +36,19 @@ function print(ui: Ui, result: CheckoutResult, flags: Flags): void {
   }
 }
 
+function withoutBranch({ branch: _, ...flags }: Flags): Omit<Flags, 'branch'> {
+  return flags;
+}
+
 async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promise<number> {
   const { before, after } = run.split(operands);
   const [revision, ...paths] = before;
+  if (flags.branch !== undefined) {
+    if (paths.length > 0 || after !== null) throw new UsageError('-b takes a name and a start');
+    const start = revision === undefined ? {} : { start: revision };
+    return goTo(run, { name: flags.branch, create: true, ...start });
+  }
+  if (revision === '-' && paths.length === 0 && after === null) return goTo(run, { name: null });
   if (revision === undefined && after !== null && after.length > 0 && flags.out === undefined) {
     return restoreFiles(run, { paths: after });
   }
@@ -44,7 +56,7 @@ async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promis
   const options: CheckoutOptions = {
     revision: revision ?? 'HEAD',
     paths: [...paths, ...(after ?? [])],
-    ...flags,
+    ...withoutBranch(flags),
   };
   const result = await run.repository((repo) => checkout(repo, options, run.context));
   run.answer(result, (ui) => print(ui, result, flags));
@@ -65,6 +77,7 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         ['dlv checkout mnist@3', 'the files of the third version'],
         ['dlv checkout main', 'back to the branch main'],
+        ['dlv checkout -b retry mnist@3', 'makes a branch at the third version and goes there'],
         ['dlv checkout HEAD~1 model.safetensors', 'one file of the version before'],
         ['dlv checkout v1 --out /tmp/v1', 'all files of the version v1 in a folder of their own'],
       ],
@@ -74,8 +87,12 @@ export function register(program: Command, cli: Cli): void {
         12: 'a file cannot be rebuilt; the old one was left',
       },
     })
-    .argument('[rev]', 'version to take the files from (default: HEAD)')
+    .argument('[rev]', 'version to take the files from (default: HEAD); - is where HEAD was before')
     .argument('[paths...]', 'only these files, folders or globs')
+    .option(
+      '-b, --branch <name>',
+      'make a branch at <rev> (default: here) and go there, as dlv switch -c',
+    )
     .option('--out <dir>', 'write into this folder, which must be empty or not exist')
     .option('--accept-tier', 'accept files whose exact bytes were replaced by a tier')
     .option('-f, --force', 'overwrite changes that are in no version; with --out, files that exist')

@@ -1,6 +1,6 @@
 /** `dlv list` on the command line. */
-import type { Command } from 'commander';
-import type { ListedModel, ListOptions } from '../../use/ops/list.js';
+import { type Command, Option } from 'commander';
+import type { ListedModel, ListOptions, ListOrder } from '../../use/ops/list.js';
 import { parseCount } from '../arguments.js';
 import { bytesOf, EXAMPLE_VERSION, exampleId, subject, versionTitle } from '../output/render.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
@@ -10,6 +10,7 @@ interface Flags {
   model?: string;
   message?: string;
   last?: string;
+  sort?: ListOrder;
 }
 
 const EXAMPLE: ListedModel[] = [
@@ -55,6 +56,7 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         ['dlv list', 'all models and the last version of each'],
         ['dlv list --model bert --last 10', 'the last ten versions of one model'],
+        ['dlv list --sort stored', 'those that take most bytes first'],
         ["dlv list -m 'lr 0.1' --last 100", 'versions whose message holds a text'],
       ],
       json: EXAMPLE,
@@ -63,6 +65,11 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', 'only this model')
     .option('-m, --message <text>', 'only versions whose message holds <text>')
     .option('--last <n>', 'show the last <n> versions of each model (default: 1)')
+    .addOption(
+      new Option('--sort <key>', 'order of the models, the largest or newest first (name)').choices(
+        ['name', 'stored', 'logical', 'versions', 'time'],
+      ),
+    )
     .action(
       cli.action(async (run, flags: Flags) => {
         const { list } = await import('../../use/ops/list.js');

@@ -43,9 +43,9 @@ export function register(program: Command, cli: Cli): void {
       exitCodes: { 1: 'no such version, or a path that is not tracked' },
     })
     .argument('<paths...>', 'files, folders or globs')
-    .option('--staged', 'restore what is staged')
-    .option('--worktree', 'restore the work files (the default without --staged)')
-    .option('--source <rev>', 'take the files from this version')
+    .option('-S, --staged', 'restore what is staged')
+    .option('-W, --worktree', 'restore the work files (the default without --staged)')
+    .option('-s, --source <rev>', 'take the files from this version')
     .option('--model <name>', "model of the files (default: the source's, else HEAD's)")
     .action(
       cli.action((run, paths: string[], flags: Omit<RestoreOptions, 'paths'>) =>

@@ -1,7 +1,15 @@
 /** `dlv show` on the command line. */
 import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { ShowFileResult, ShowResult } from '../../use/ops/show.js';
 import { splitPlace } from '../arguments.js';
+import {
+  addChangeOptions,
+  type ChangeFlags,
+  type ChangeForm,
+  changeForm,
+  changeLines,
+} from '../output/changes.js';
 import {
   bytesOf,
   EXAMPLE_VERSION,
@@ -12,6 +20,7 @@ import {
 } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
+import { VersionFormat } from '../output/version-format.js';
 import type { Cli } from '../run.js';
 
 const EXAMPLE: ShowResult = {
@@ -106,37 +115,70 @@ function printFile(ui: Ui, file: ShowFileResult): void {
   for (const line of formatTable(columns, rows, { indent: '  ' })) ui.line(line);
 }
 
+interface Flags extends ChangeFlags {
+  format?: string;
+}
+
 export function register(program: Command, cli: Cli): void {
-  cli
+  const command = cli
     .command(program, 'show', {
       summary: 'show what a version holds, or how a file is made',
       about:
         'For <rev>:<path>, shows the format of the file and its tensors: with --json an object with ' +
         'version, path, mode, size, sha256, gitSha1, format, recipe, extents and tensors, each with ' +
-        'name, role, dtype, shape, bytes, kind and extent.',
+        'name, role, dtype, shape, bytes, kind and extent. --stat, --name-only, --name-status and -p ' +
+        'show what the version changed against its first parent; with --json as changes, an object ' +
+        'of files and snapshots.',
       examples: [
         ['dlv show', 'the version that HEAD names'],
         ['dlv show bert@3', 'the third version of the model bert'],
+        ['dlv show --stat v1', 'a version and the files that it changed'],
+        ['dlv show -s --format %H v1', 'the id of a version alone'],
         ['dlv show HEAD:model.safetensors', 'the tensors of a file'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such revision or file' },
     })
-    .argument('[revision]', 'version, or <rev>:<path>', 'HEAD')
+    .argument('[revision]', 'version, or <rev>:<path>', 'HEAD');
+  addChangeOptions(command)
+    .option('--format <format>', 'a text with placeholders, as in dlv log')
+    .option('-s, --no-patch', 'with --format: nothing below it (the default)')
     .action(
-      cli.action(async (run, place: string) => {
+      cli.action(async (run, place: string, flags: Flags) => {
         const { show, showFile } = await import('../../use/ops/show.js');
         const { revision, path } = splitPlace(place);
+        const form = changeForm({ ...flags, patch: flags.patch === true });
+        const format = flags.format === undefined ? null : new VersionFormat(flags.format);
         await run.repository(async (repo) => {
-          if (path === undefined) {
-            const shown = await show(repo, revision, run.context);
-            run.answer(shown, (ui) => printVersion(ui, shown));
-          } else {
+          if (path !== undefined) {
+            if (form !== null || format !== null) {
+              throw new UsageError('a file is shown as it is: name a version alone');
+            }
             const file = await showFile(repo, revision, path, run.context);
             run.answer(file, (ui) => printFile(ui, file));
+            return;
           }
+          const detail = form === 'patch' ? 'tensors' : 'files';
+          const options = form === null ? {} : { changes: detail as 'tensors' | 'files' };
+          const shown = await show(repo, revision, run.context, options);
+          run.answer(shown, (ui) => printShown(ui, shown, form, format));
         });
         return 0;
       }),
     );
+}
+
+/** The version: whole, or its title with what it changed, or after a format. */
+function printShown(
+  ui: Ui,
+  shown: ShowResult,
+  form: ChangeForm | null,
+  format: VersionFormat | null,
+): void {
+  if (format !== null) for (const line of format.format(shown).split('\n')) ui.line(line);
+  else if (form === null) printVersion(ui, shown);
+  else for (const line of [versionTitle(ui, shown), ...versionLines(shown), '']) ui.line(line);
+  if (form === null) return;
+  const changes = shown.changes ?? { files: [], snapshots: [] };
+  for (const line of changeLines(ui, form, changes)) ui.line(line);
 }

@@ -1,9 +1,18 @@
 /** `dlv status` on the command line. */
 import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { ModelStatus, StatusResult } from '../../use/ops/status.js';
 import type { WorkChange } from '../../use/worktree/changes.js';
 import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
+
+interface Flags {
+  short?: boolean;
+  porcelain?: boolean;
+  branch?: boolean;
+  untrackedFiles?: string;
+  rehash?: boolean;
+}
 
 const EXAMPLE: StatusResult = {
   head: { model: 'mnist', branch: 'main', version: null },
@@ -32,20 +41,62 @@ export function register(program: Command, cli: Cli): void {
         "were; 'dlv add --rehash' then stages what it finds.",
       examples: [
         ['dlv status', 'all models of the work tree'],
+        ['dlv status -s', 'one line for each file: staged and work tree, then the path'],
         ['dlv status --json', 'the same for scripts'],
+        ['dlv status -uno runs', 'tracked files of a folder'],
         ['dlv status --rehash', 'compare contents, not times'],
       ],
       json: EXAMPLE,
     })
+    .argument('[paths...]', 'only these files, folders or globs')
+    .option('-s, --short', 'one line for each file, as git status -s has it')
+    .option('--porcelain', 'the same, without the line of -b')
+    .option('-b, --branch', 'with -s: begin with the model and its branch')
+    .option('-u, --untracked-files <mode>', 'no: list tracked files alone; all (the default)')
     .option('--rehash', 'read every tracked file, whatever its times say')
     .action(
-      cli.action(async (run, flags: { rehash?: boolean }) => {
+      cli.action(async (run, paths: string[], flags: Flags) => {
         const { status } = await import('../../use/ops/status.js');
-        const result = await run.repository((repo) => status(repo, run.context, flags));
-        run.answer(result, (ui) => print(ui, result));
+        const options = {
+          paths,
+          untracked: !isNo(flags.untrackedFiles),
+          rehash: flags.rehash === true,
+        };
+        const result = await run.repository((repo) => status(repo, run.context, options));
+        const isShort = flags.short || flags.porcelain;
+        run.answer(result, (ui) => (isShort ? printShort(ui, result, flags) : print(ui, result)));
         return 0;
       }),
     );
+}
+
+/** @throws {UsageError} unless the mode is one of git's. */
+function isNo(mode: string | undefined): boolean {
+  if (mode === undefined || mode === 'all' || mode === 'normal') return false;
+  if (mode === 'no') return true;
+  throw new UsageError(`--untracked-files is '${mode}'`, { hint: 'write no or all' });
+}
+
+const LETTERS = { added: 'A', modified: 'M', deleted: 'D' } as const;
+
+/** Letters of the staged and of the work file, then the path; `??` for what is not tracked. */
+function printShort(ui: Ui, { head, models, untracked }: StatusResult, flags: Flags): void {
+  if (flags.branch && !flags.porcelain) {
+    ui.line(`## ${head.model}${head.branch === null ? ' (no branch)' : `/${head.branch}`}`);
+  }
+  const rows = new Map<string, { staged: string; work: string }>();
+  for (const { staged, unstaged } of models) {
+    for (const { path, status } of staged) rows.set(path, { staged: LETTERS[status], work: ' ' });
+    for (const { path, status, became } of unstaged) {
+      // T as in git: the type of the file changed.
+      const work = became === undefined || became === 'unreadable' ? LETTERS[status] : 'T';
+      rows.set(path, { staged: rows.get(path)?.staged ?? ' ', work });
+    }
+  }
+  for (const [path, { staged, work }] of [...rows].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    ui.line(`${ui.style.green(staged)}${ui.style.red(work)} ${path}`);
+  }
+  for (const path of untracked) ui.line(`${ui.style.red('??')} ${path}`);
 }
 
 function print(ui: Ui, result: StatusResult): void {

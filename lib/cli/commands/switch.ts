@@ -1,8 +1,8 @@
 /** `dlv switch` on the command line. */
 import type { Command } from 'commander';
-import type { SwitchResult } from '../../use/ops/switch.js';
+import type { SwitchOptions, SwitchResult } from '../../use/ops/switch.js';
 import { exampleId, noteFiles, shortId } from '../output/render.js';
-import type { Cli } from '../run.js';
+import type { Cli, Run } from '../run.js';
 
 const EXAMPLE: SwitchResult = {
   model: 'mnist',
@@ -13,6 +13,21 @@ const EXAMPLE: SwitchResult = {
   written: [],
   removed: [],
 };
+
+/** Runs the op and answers; `dlv checkout -b` and `dlv checkout -` do the same. */
+export async function goTo(run: Run, options: SwitchOptions): Promise<number> {
+  const { switchTo } = await import('../../use/ops/switch.js');
+  const result = await run.repository((repo) => switchTo(repo, options, run.context));
+  run.answer(result, (ui) => {
+    noteFiles(ui, result);
+    const { model, branch, version, created } = result;
+    if (branch !== null) ui.note(`${created ? 'new branch' : 'on branch'} '${model}/${branch}'`);
+    else if (version !== null) {
+      ui.note(`HEAD is at ${shortId(version)} of '${model}', on no branch`);
+    }
+  });
+  return 0;
+}
 
 export function register(program: Command, cli: Cli): void {
   cli
@@ -25,32 +40,26 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         ['dlv switch bert', 'works on the model bert; files stay'],
         ['dlv switch bert/wider', 'goes to the branch wider of bert'],
+        ['dlv switch -', 'goes back to the branch before'],
         ['dlv switch -c wider', 'makes a branch here and goes there; changes stay'],
         ['dlv switch -c retry mnist@3', 'makes a branch at the third version'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such model or branch, it exists already, or changes would be lost' },
     })
-    .argument('<name>', 'model, branch of the current model, or <model>/<branch>')
+    .argument(
+      '<name>',
+      'model, branch of the current model, or <model>/<branch>; - is where HEAD was before',
+    )
     .argument('[start]', 'with -c: version that the branch begins at')
     .option('-c, --create', 'make the branch')
     .action(
-      cli.action(
-        async (run, name: string, start: string | undefined, flags: { create?: boolean }) => {
-          const { switchTo } = await import('../../use/ops/switch.js');
-          const options = { name, ...flags, ...(start === undefined ? {} : { start }) };
-          const result = await run.repository((repo) => switchTo(repo, options, run.context));
-          run.answer(result, (ui) => {
-            noteFiles(ui, result);
-            const { model, branch, version, created } = result;
-            if (branch !== null) {
-              ui.note(`${created ? 'new branch' : 'on branch'} '${model}/${branch}'`);
-            } else if (version !== null) {
-              ui.note(`HEAD is at ${shortId(version)} of '${model}', on no branch`);
-            }
-          });
-          return 0;
-        },
+      cli.action((run, name: string, start: string | undefined, flags: { create?: boolean }) =>
+        goTo(run, {
+          name: name === '-' ? null : name,
+          ...flags,
+          ...(start === undefined ? {} : { start }),
+        }),
       ),
     );
 }

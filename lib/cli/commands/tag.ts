@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { TagChange, TagEntry } from '../../use/ops/tag.js';
+import { parseCount } from '../arguments.js';
 import { exampleId, shortId, subject } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import type { Ui } from '../output/ui.js';
@@ -9,6 +10,8 @@ import type { Cli, Run } from '../run.js';
 
 interface Flags {
   list?: boolean;
+  lines?: string | boolean;
+  contains?: string;
   delete?: boolean;
   force?: boolean;
   exact?: boolean;
@@ -26,14 +29,18 @@ const EXAMPLE: TagEntry[] = [
   },
 ];
 
-function printList(ui: Ui, tags: readonly TagEntry[]): void {
+function printList(ui: Ui, tags: readonly TagEntry[], lines: number): void {
   const rows = tags.map(({ tag, version, model, number, message, exact }) => [
     exact ? `${tag} (exact)` : tag,
     { text: shortId(version), style: ui.style.yellow },
     `${model}@${number}`,
     subject(message),
   ]);
-  for (const line of formatTable([{}, {}, {}, {}], rows)) ui.line(line);
+  formatTable([{}, {}, {}, {}], rows).forEach((row, i) => {
+    ui.line(row);
+    const more = (tags[i] as TagEntry).message.trimEnd().split('\n').slice(1, lines);
+    for (const line of more) ui.line(line === '' ? '' : `    ${line}`);
+  });
 }
 
 function printChange(ui: Ui, change: TagChange): void {
@@ -76,6 +83,7 @@ export function register(program: Command, cli: Cli): void {
         'With --json, a change answers with an object of action, tag, version and before.',
       examples: [
         ['dlv tag', 'the tags and their versions'],
+        ["dlv tag -l 'v1.*'", 'the tags whose names begin so'],
         ['dlv tag v1', 'names the version of HEAD'],
         ['dlv tag best mnist@3', 'names the third version'],
         ['dlv tag --exact v1', 'and keeps its exact bytes from dlv archive --tier'],
@@ -86,22 +94,29 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[name]', 'tag')
     .argument('[rev]', 'version to name (default: HEAD)')
-    .option('-l, --list', 'list the tags')
+    .option('-l, --list', 'list the tags, or those whose names fit globs: -l [pattern]')
+    .option('-n, --lines [lines]', 'list the tags with so many lines of the message (1)')
+    .option('--contains <rev>', 'list the tags of versions that are <rev> or derive from it')
     .option('-d, --delete', 'delete a tag')
     .option('-f, --force', 'move a tag that exists')
     .option('--exact', 'protect its exact bytes: no tier can replace them while the tag exists')
     .action(
       cli.action(async (run, name: string | undefined, rev: string | undefined, flags: Flags) => {
-        if (name !== undefined && !flags.list) {
+        const isList = flags.list || flags.lines !== undefined || flags.contains !== undefined;
+        if (name !== undefined && !isList) {
           await change(run, name, rev, flags);
           return 0;
         }
-        if (flags.delete || name !== undefined) {
-          throw new UsageError(flags.delete ? 'no tag is named' : '--list takes no name');
-        }
+        if (flags.delete) throw new UsageError('no tag is named');
+        const lines = typeof flags.lines === 'string' ? parseCount(flags.lines, '-n') : 1;
+        const { contains } = flags;
+        const options = {
+          patterns: [name, rev].filter((pattern) => pattern !== undefined),
+          ...(contains === undefined ? {} : { contains }),
+        };
         const { listTags } = await import('../../use/ops/tag.js');
-        const tags = await run.repository((repo) => listTags(repo, run.context));
-        run.answer(tags, (ui) => printList(ui, tags));
+        const tags = await run.repository((repo) => listTags(repo, options, run.context));
+        run.answer(tags, (ui) => printList(ui, tags, lines));
         return 0;
       }),
     );

@@ -1,20 +1,34 @@
 /** `dlv add`: stores files and stages them for the next version of a model. */
 
+import { UsageError } from '../../base/errors.js';
+import { statThrough } from '../../base/files/files.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
+import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
+import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
+import { selectPaths } from '../worktree/select-paths.js';
 import {
   applyChanges,
+  planStage,
   type StageOptions,
   type StoredChanges,
   storeChanges,
   throwFailures,
+  trackedFiles,
 } from '../worktree/stage-files.js';
 
-export type AddOptions = StageOptions;
+export interface AddOptions extends Omit<StageOptions, 'update'> {
+  /** Takes the whole work tree if no path is given. */
+  all?: boolean;
+  /** Takes tracked files alone, those that the paths name or all of the model. */
+  trackedOnly?: boolean;
+  /** Only says what would be staged: nothing is read or stored. */
+  dryRun?: boolean;
+}
 
 export interface AddedFile {
   path: string;
@@ -32,6 +46,8 @@ export interface AddResult {
   /** Bytes of pack files written, without their indexes. */
   storedBytes: number;
   metadataBytes: number;
+  /** True if nothing was stored; a file that may have changed counts as modified then. */
+  dryRun: boolean;
   seconds: number;
 }
 
@@ -42,16 +58,18 @@ export async function add(
   context: OpContext,
 ): Promise<AddResult> {
   const started = performance.now();
+  if (options.dryRun) return previewAdd(repo, options, context, started);
   const reader = await registerReader(repo.layout, repo.store.generation);
   const session = repo.session();
   try {
     const { staging, writtenNs } = await readStaging(repo.layout);
-    const changes = await storeChanges({ repo, session }, { staging, writtenNs }, options, context);
+    const stage = await stageOptions(repo, staging, options, context);
+    const changes = await storeChanges({ repo, session }, { staging, writtenNs }, stage, context);
     await session.flush();
     if (changes.results.length > 0 || changes.plan.missing.length > 0) {
       await repo.locked(async (lock) => {
         const now = (await readStaging(repo.layout)).staging;
-        await applyChanges({ repo, session }, now, changes, options);
+        await applyChanges({ repo, session }, now, changes, stage);
         await writeStaging(lock, now);
       });
     }
@@ -92,6 +110,7 @@ function report(
     files,
     logicalBytes: results.reduce((sum, result) => sum + result.size, 0),
     ...publishedBytes(session),
+    dryRun: false,
     seconds: (performance.now() - started) / 1000,
   };
 }
@@ -99,4 +118,62 @@ function report(
 function statusOf(before: string | undefined, now: string): AddedFile['status'] {
   if (before === undefined) return 'added';
   return before === now ? 'unchanged' : 'modified';
+}
+
+/** What `options` stage. @throws {UsageError} if nothing is named; {NotFoundError} */
+async function stageOptions(
+  repo: Repository,
+  staging: Staging,
+  { all, trackedOnly, dryRun: _, ...stage }: AddOptions,
+  context: OpContext,
+): Promise<StageOptions> {
+  if (trackedOnly) {
+    const { model } = await currentLine(repo, staging, stage.model);
+    const known = trackedFiles(staging, model);
+    if (stage.paths.length === 0) return { ...stage, ...known };
+    const where = `model '${model}'`;
+    const place = { layout: repo.layout, cwd: context.cwd };
+    const paths = selectPaths(place, stage.paths, known.paths, where);
+    return { ...stage, ...known, paths: [...paths] };
+  }
+  if (stage.paths.length > 0) return stage;
+  if (all) return { ...stage, paths: [repo.layout.workTree] };
+  throw new UsageError('no path is given', { hint: "name files, or 'dlv add .' for all" });
+}
+
+async function previewAdd(
+  repo: Repository,
+  options: AddOptions,
+  context: OpContext,
+  started: number,
+): Promise<AddResult> {
+  const onDisk = await readStaging(repo.layout);
+  const stage = await stageOptions(repo, onDisk.staging, options, context);
+  const plan = await planStage(repo, onDisk, stage, context);
+  throwFailures({ plan, results: [] });
+  const row = (path: string, status: AddedFile['status'], bytes: number): AddedFile => ({
+    path,
+    status,
+    bytes,
+    format: null,
+    tensors: 0,
+  });
+  const changed: AddedFile[] = [];
+  for (const path of plan.changed) {
+    const bytes = (await statThrough(repo.layout.workFile(path)))?.stat.size ?? 0;
+    changed.push(row(path, plan.known.has(path) ? 'modified' : 'added', bytes));
+  }
+  return {
+    model: plan.line.model,
+    files: [
+      ...changed,
+      ...plan.unchanged.map(({ path, size }) => row(path, 'unchanged', size)),
+      ...plan.missing.map((path) => row(path, 'deleted', 0)),
+    ],
+    logicalBytes: plan.totalBytes,
+    storedBytes: 0,
+    metadataBytes: 0,
+    dryRun: true,
+    seconds: (performance.now() - started) / 1000,
+  };
 }

@@ -22,6 +22,7 @@ import {
 } from '../history/lines/branches.js';
 import { currentLine, needTip } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
+import { containsTest, nameTest } from '../history/lines/name-filters.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
@@ -42,24 +43,34 @@ export interface BranchListOptions {
   model?: string;
   /** Branches of all models. */
   all?: boolean;
+  /** Only branches whose names, or `model/branch`, one of these globs matches. */
+  patterns?: string[];
+  /** Only branches of versions that are this one or derive from it. */
+  contains?: string;
+  /** Only the branch that HEAD names. */
+  current?: boolean;
 }
 
 /** Branches with their tips, by model and name. @throws {UsageError} for a bad model name. */
 export async function listBranchEntries(
   repo: Repository,
   options: BranchListOptions,
-  _context: OpContext,
+  context: OpContext,
 ): Promise<BranchEntry[]> {
+  const isMeant = nameTest(options.patterns ?? []);
+  const holds = await containsTest(repo, options.contains, context.signal);
   const head = await readHead(repo.layout);
   const onlyModel = options.all ? undefined : (options.model ?? head.model);
   const describer = new Describer(repo);
   const entries: BranchEntry[] = [];
   for (const { model, branch, version } of await listBranchTips(repo, onlyModel)) {
+    const isHead = head.kind === 'branch' && head.model === model && head.branch === branch;
+    if ((options.current && !isHead) || !isMeant(branch, `${model}/${branch}`)) continue;
+    if (!(await holds(version))) continue;
     const number = await describer.number(version);
     const { message, time, tzMinutes } = await repo.version(version);
-    const current = head.kind === 'branch' && head.model === model && head.branch === branch;
     const moment = formatMoment(time, tzMinutes);
-    entries.push({ model, branch, current, version, number, message, time: moment });
+    entries.push({ model, branch, current: isHead, version, number, message, time: moment });
   }
   return entries;
 }

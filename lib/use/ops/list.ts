@@ -11,11 +11,16 @@ import { modelBytes } from '../history/usage.js';
 import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
+/** What models are listed by: bytes in packs, bytes of files, count of versions, time of the last. */
+export type ListOrder = 'name' | 'stored' | 'logical' | 'versions' | 'time';
+
 export interface ListOptions {
   /** Only this model. */
   model?: string;
   /** Only versions whose message holds this text, whatever its case. */
   message?: string;
+  /** Order of the models; default: by name. The largest, or the newest, is the first. */
+  sort?: ListOrder;
   /** The last so many versions of each model; 0 lists none. Default 1. */
   last?: number;
 }
@@ -60,6 +65,7 @@ export async function list(
   const bytes = new Map((await modelBytes(repo, sizes, all)).map((row) => [row.model, row]));
   const describer = new Describer(repo);
   const models: ListedModel[] = [];
+  const times = new Map<string, number>();
   for (const [model, ids] of lines) {
     if (options.model !== undefined && model !== options.model) continue;
     const lineage = new Map<Id, Lineage>();
@@ -67,6 +73,7 @@ export async function list(
     let fits = 0;
     for (const id of ids) {
       const version = await repo.version(id);
+      times.set(model, Math.max(times.get(model) ?? 0, version.time));
       const isWanted =
         message === undefined || version.message.toLowerCase().includes(message.toLowerCase());
       for (const parent of await describer.lineage(version)) lineage.set(parent.version, parent);
@@ -88,7 +95,22 @@ export async function list(
       latest,
     });
   }
-  return models;
+  return order(models, times, options.sort ?? 'name');
+}
+
+function order(
+  models: ListedModel[],
+  times: ReadonlyMap<string, number>,
+  by: ListOrder,
+): ListedModel[] {
+  const keys: Record<Exclude<ListOrder, 'name'>, (model: ListedModel) => number> = {
+    stored: (model) => model.storedBytes,
+    logical: (model) => model.logicalBytes,
+    versions: (model) => model.versions,
+    time: (model) => times.get(model.model) ?? 0,
+  };
+  if (by === 'name') return models;
+  return models.sort((a, b) => keys[by](b) - keys[by](a));
 }
 
 function checkExists(name: string, models: readonly string[]): void {

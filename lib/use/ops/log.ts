@@ -20,7 +20,7 @@ import {
 } from '../history/version-changes.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { PathInput } from '../worktree/path-input.js';
+import { type PathTest, pathTest } from '../worktree/path-input.js';
 import { splitWords } from '../worktree/revisions-or-paths.js';
 
 export interface LogOptions {
@@ -67,8 +67,6 @@ export interface History {
   ancestors: Map<Id, Id[]>;
 }
 
-type PathTest = (path: string) => boolean;
-
 /** Versions, newest first. @throws {NotFoundError} {UsageError} {AmbiguousError} */
 export async function log(
   repo: Repository,
@@ -91,7 +89,7 @@ export async function walkLog(
   visit: (entry: LogEntry, history: History) => Promise<boolean>,
 ): Promise<void> {
   const words = await splitLogWords(repo, options, context);
-  const isWanted = pathTest(repo, words.paths, context);
+  const isWanted = pathTest(repo.layout, context.cwd, words.paths);
   const history = await readHistory(repo, { ...options, ...words }, isWanted, context);
   for (const version of history.versions) {
     throwIfAborted(context.signal);
@@ -123,14 +121,6 @@ async function splitLogWords(
   return paths !== undefined && paths.length > 0
     ? { revisions, paths }
     : splitWords(repo, revisions, context);
-}
-
-/** Whether a path is one of those that the user names; null if all are. */
-function pathTest(repo: Repository, paths: readonly string[], context: OpContext): PathTest | null {
-  const inputs = paths.map((text) => new PathInput(repo.layout, context.cwd, text));
-  if (inputs.length === 0 || inputs.some(({ path }) => path === '')) return null;
-  return (file) =>
-    inputs.some((input) => (input.findByName(file) ?? input.findByGlob(file)) !== null);
 }
 
 async function readHistory(

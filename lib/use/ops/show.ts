@@ -15,6 +15,11 @@ import type { OpContext } from '../context.js';
 import { fileOf } from '../history/find-file.js';
 import { resolveId } from '../history/lines/resolve.js';
 import {
+  type ChangeDetail,
+  type VersionChanges,
+  versionChanges,
+} from '../history/version-changes.js';
+import {
   Describer,
   formatMoment,
   type MetricValue,
@@ -81,6 +86,8 @@ export interface ShowResult extends VersionSummary {
   tiers: ShownTier[];
   /** Ids of notes made later. */
   notes: Id[];
+  /** What it changed against its first parent; left out unless that was asked for. */
+  changes?: VersionChanges;
 }
 
 /** One tensor of a file. */
@@ -143,12 +150,15 @@ export async function listTensors(
 export async function show(
   repo: Repository,
   revision: string,
-  _context: OpContext,
+  context: OpContext,
+  options: { changes?: ChangeDetail } = {},
 ): Promise<ShowResult> {
   const id = await resolveId(repo, revision);
   const version = await repo.version(id);
   const { files, snapshots } = await repo.tree(id);
   const sizes = new Map(files.map((file) => [file.path, file.size]));
+  const { changes: detail } = options;
+  const changes = detail && (await versionChanges(repo, id, { detail }, context));
   return {
     ...(await new Describer(repo).describe(id)),
     files: files.map(shownFile),
@@ -163,6 +173,7 @@ export async function show(
     git: version.git,
     tiers: shownTiers(await repo.tier(id), files),
     notes: await readNotes(repo.layout, id),
+    ...(changes ? { changes } : {}),
   };
 }
 

@@ -10,6 +10,7 @@ import { type PathChange, stagedChanges } from '../history/commit/staged-changes
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
 import { type WorkChange, workChanges } from '../worktree/changes.js';
+import { pathTest } from '../worktree/path-input.js';
 import { walkFiles } from '../worktree/walk-files.js';
 
 export interface ModelStatus {
@@ -37,6 +38,10 @@ export interface StatusResult {
 export interface StatusOptions {
   /** Reads every tracked file, whatever its size and times say. */
   rehash?: boolean;
+  /** Only files at or below these paths, or that these globs match. */
+  paths?: string[];
+  /** False leaves out what is not tracked: the work tree is not walked. */
+  untracked?: boolean;
 }
 
 /** No file is older than this: as the time of staging it makes every file worth reading. */
@@ -50,6 +55,9 @@ export async function status(
 ): Promise<StatusResult> {
   const { staging, writtenNs } = await readStaging(repo.layout);
   const trustedNs = options.rehash ? NEVER_CLEAN : writtenNs;
+  const isWanted = pathTest(repo.layout, context.cwd, options.paths ?? []) ?? (() => true);
+  const only = <T extends PathChange>(changes: T[]): T[] =>
+    changes.filter(({ path }) => isWanted(path));
   const head = await currentLine(repo, staging);
   const models: ModelStatus[] = [];
   const names = new Set([head.model, ...staging.models().map((line) => line.model)]);
@@ -61,23 +69,39 @@ export async function status(
       branch: line.branch,
       version: line.tip,
       current: model === head.model,
-      staged: await stagedChanges(repo, line, entries),
-      unstaged: await workChanges(repo, entries, trustedNs, context),
+      staged: only(await stagedChanges(repo, line, entries)),
+      unstaged: await workChanges(
+        repo,
+        entries.filter(({ path }) => isWanted(path)),
+        trustedNs,
+        context,
+      ),
       trackedFiles: entries.length,
     });
   }
   const tracked = new Set(models.flatMap(({ model }) => staging.entries(model).map((e) => e.path)));
-  const untracked: string[] = [];
-  const warn = (message: string): void => context.warn(message);
-  const signal = context.signal ? { signal: context.signal } : {};
-  for await (const path of walkFiles(repo.layout, '', { tracked, warn, ...signal })) {
-    if (!tracked.has(path)) untracked.push(path);
-  }
+  const untracked =
+    options.untracked === false ? [] : await listUntracked(repo, tracked, isWanted, context);
   const busy = models.some((m) => m.staged.length + m.unstaged.length > 0);
   return {
     head: { model: head.model, branch: head.branch, version: head.tip },
     models,
-    untracked: untracked.sort(comparePaths),
+    untracked,
     clean: !busy && untracked.length === 0,
   };
+}
+
+async function listUntracked(
+  repo: Repository,
+  tracked: ReadonlySet<string>,
+  isWanted: (path: string) => boolean,
+  context: OpContext,
+): Promise<string[]> {
+  const untracked: string[] = [];
+  const warn = (message: string): void => context.warn(message);
+  const signal = context.signal ? { signal: context.signal } : {};
+  for await (const path of walkFiles(repo.layout, '', { tracked, warn, ...signal })) {
+    if (!tracked.has(path) && isWanted(path)) untracked.push(path);
+  }
+  return untracked.sort(comparePaths);
 }

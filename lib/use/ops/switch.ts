@@ -1,6 +1,6 @@
 /** `dlv switch`: goes to another model or branch, or makes a branch and goes there. */
 
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, isId } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
@@ -22,14 +22,14 @@ import {
   wasMadeFor,
 } from '../history/lines/branches.js';
 import { currentLine } from '../history/lines/lines.js';
-import { moveHead, moveReason } from '../history/lines/moves.js';
+import { moveHead, moveReason, previousPlace } from '../history/lines/moves.js';
 import { resolve, resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 import { checkoutVersion } from '../worktree/checkout-version.js';
 
 export interface SwitchOptions {
-  /** A model, a branch of HEAD's model, or `<model>/<branch>`. */
-  name: string;
+  /** A model, a branch of HEAD's model, or `<model>/<branch>`; null: where HEAD was before. */
+  name: string | null;
   /** Makes the branch. */
   create?: boolean;
   /** Where a new branch starts; default: where its line stands. */
@@ -59,11 +59,12 @@ export async function switchTo(
   const head = await readHead(repo.layout);
   const { staging } = await readStaging(repo.layout);
   const job: Job = { repo, head, staging, context };
-  if (options.create) return createBranch(job, options);
+  const { name } = options;
+  if (name === null) return goBack(job, options);
+  if (options.create) return createBranch(job, name, options.start);
   if (options.start !== undefined) {
     throw new UsageError('a starting point is given, but no new branch', { hint: 'use -c' });
   }
-  const { name } = options;
   const branch = await findBranch(repo, name, head.model);
   const models = await knownModels(repo, staging);
   if (branch !== null && models.has(name)) {
@@ -195,14 +196,47 @@ async function goToModel(job: Job, model: string): Promise<SwitchResult> {
   return report(job, head, tip, {});
 }
 
-async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchResult> {
+/** Goes to where HEAD was before: a branch, or a version. */
+async function goBack(job: Job, options: SwitchOptions): Promise<SwitchResult> {
+  if (options.create || options.start !== undefined) {
+    throw new UsageError('the place that HEAD was at before is no name of a new branch');
+  }
+  const { repo, head, context } = job;
+  const place = await previousPlace(repo.layout);
+  if (place === null) {
+    throw new NotFoundError('HEAD was on no other branch before', {
+      kind: 'branch',
+      hint: "'dlv branch --all' lists the branches",
+    });
+  }
+  if (!isId(place)) {
+    const branch = await findBranch(repo, place, head.model);
+    if (branch === null) throw await noBranch(repo, place);
+    return goToBranch(job, branch, (await readBranch(repo, branch)) as Id);
+  }
+  const { model } = await repo.version(place);
+  const to: Head = { kind: 'detached', model, id: place };
+  const reason = `switch: moving to ${place.slice(0, 10)}`;
+  const { written, removed } = await checkoutVersion(repo, place, to, {
+    force: false,
+    context,
+    reason,
+  });
+  return report(job, to, place, { written, removed });
+}
+
+async function createBranch(
+  job: Job,
+  given: string,
+  from: string | undefined,
+): Promise<SwitchResult> {
   const { repo, staging, context } = job;
   const models = await knownModels(repo, staging);
-  const to = newBranchName(options.name, job.head.model, models);
-  const why = await moveReason(repo, `switch: created from ${options.start ?? 'HEAD'}`);
+  const to = newBranchName(given, job.head.model, models);
+  const why = await moveReason(repo, `switch: created from ${from ?? 'HEAD'}`);
   const there = await readBranch(repo, to);
   const line = await currentLine(repo, staging, to.model);
-  const start = options.start === undefined ? line.tip : await resolveId(repo, options.start);
+  const start = from === undefined ? line.tip : await resolveId(repo, from);
   const { head: now } = job;
   const isOnIt = now.kind === 'branch' && now.model === to.model && now.branch === to.branch;
   // A run that was interrupted before HEAD moved may have made the branch.
@@ -211,8 +245,8 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
   if (there !== null && !isOurs) {
     throw new ExistsError(`branch '${to.model}/${to.branch}' exists already`, {
       kind: 'branch',
-      name: options.name,
-      hint: `'dlv switch ${options.name}' goes there`,
+      name: given,
+      hint: `'dlv switch ${given}' goes there`,
     });
   }
   const head: Head = { kind: 'branch', ...to };
@@ -223,7 +257,7 @@ async function createBranch(job: Job, options: SwitchOptions): Promise<SwitchRes
     await moveOnly(job, { head, version: null }, reason);
     return report(job, head, null, { created: true });
   }
-  await checkModel(repo, start, to, options.start ?? to.model);
+  await checkModel(repo, start, to, from ?? to.model);
   const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, to, start, why);
   if (staging.get(to.model)?.base === start) {
     await moveOnly(job, { head, version: start }, reason, create);

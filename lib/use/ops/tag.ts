@@ -11,6 +11,7 @@ import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/
 import { encodeNote, noteId, packExactBody } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
 import { moveReason } from '../history/lines/moves.js';
+import { containsTest, nameTest } from '../history/lines/name-filters.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
@@ -26,13 +27,27 @@ export interface TagEntry {
   exact: boolean;
 }
 
-/** All tags, by name. */
-export async function listTags(repo: Repository, _context: OpContext): Promise<TagEntry[]> {
+export interface TagListOptions {
+  /** Only tags whose names one of these globs matches. */
+  patterns?: string[];
+  /** Only tags of versions that are this one or derive from it. */
+  contains?: string;
+}
+
+/** Tags, by name. @throws {NotFoundError} {UsageError} */
+export async function listTags(
+  repo: Repository,
+  options: TagListOptions,
+  context: OpContext,
+): Promise<TagEntry[]> {
+  const isMeant = nameTest(options.patterns ?? []);
+  const holds = await containsTest(repo, options.contains, context.signal);
   const describer = new Describer(repo);
   const tags: TagEntry[] = [];
   for (const { name, id } of await listRefs(repo.layout, 'refs/tags')) {
-    const { version, model, number, message, time } = await describer.describe(id);
     const tag = name.slice('refs/tags/'.length);
+    if (!isMeant(tag) || !(await holds(id))) continue;
+    const { version, model, number, message, time } = await describer.describe(id);
     const exact = (await exactTags(repo, id)).has(tag);
     tags.push({ tag, version, model, number, message, time, exact });
   }

@@ -71,6 +71,17 @@ export class PathInput {
   }
 }
 
+/** Whether a path of a version is meant. */
+export type PathTest = (path: string) => boolean;
+
+/** Whether a path is one of those that the user names, or below; null if all are. @throws {UsageError} */
+export function pathTest(layout: Layout, cwd: string, texts: readonly string[]): PathTest | null {
+  const inputs = texts.map((text) => new PathInput(layout, cwd, text));
+  if (inputs.length === 0 || inputs.some(({ path }) => path === '')) return null;
+  return (file) =>
+    inputs.some((input) => (input.findByName(file) ?? input.findByGlob(file)) !== null);
+}
+
 /** The pattern that means at the root of the work tree what `text` means in `cwd`. */
 function globPattern(layout: Layout, cwd: string, text: string): string {
   const root = nodePath.resolve(layout.workTree).split(nodePath.sep);

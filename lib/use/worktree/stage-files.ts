@@ -86,7 +86,8 @@ export interface StagePlan {
   failures: { path: string; error: unknown }[];
 }
 
-async function planStage(
+/** Says what would be stored and staged; nothing is read but times and sizes. */
+export async function planStage(
   repo: LineAccess,
   { staging, writtenNs }: StagingOnDisk,
   options: StageOptions,

@@ -1,9 +1,11 @@
 /** Who moves a ref and why, and the move of HEAD. */
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess, SettingAccess } from '../../../storage/objects/access.js';
+import type { Layout } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { type Head, writeHead } from '../../../storage/repo/refs/head.js';
-import { appendReflog, type MoveReason } from '../../../storage/repo/refs/reflog.js';
+import { appendReflog, type MoveReason, readReflog } from '../../../storage/repo/refs/reflog.js';
+import { resolveHead } from '../../../storage/repo/refs/revision.js';
 import {
   currentAuthor,
   currentMoment,
@@ -19,6 +21,25 @@ export async function moveReason(
   return { who: formatAuthor(author), time: currentMoment().time, reason };
 }
 
+/** `model/branch`, or the version that a HEAD without a branch names. */
+function nameOf(head: Head): string {
+  return head.kind === 'branch' ? `${head.model}/${head.branch}` : head.id;
+}
+
+/**
+ * Where HEAD was before it went to another branch or version: `model/branch` or an id; null if it never
+ * did, or an older dlv noted it.
+ */
+export async function previousPlace(layout: Layout): Promise<string | null> {
+  const { entries } = await readReflog(layout, 'HEAD', await resolveHead(layout));
+  for (const { reason } of entries.reverse()) {
+    // The subject of a commit stands in its reason, and may end like this.
+    const [, from] = /^(?:switch|checkout|copy): .*, from (\S+)$/.exec(reason) ?? [];
+    if (from !== undefined) return from;
+  }
+  return null;
+}
+
 /** Replaces HEAD and notes the move in its reflog, unless it already is so. */
 export async function moveHead(
   lock: RepositoryLock,
@@ -27,6 +48,7 @@ export async function moveHead(
   why: MoveReason,
 ): Promise<void> {
   if (JSON.stringify(before.head) === JSON.stringify(after.head)) return;
-  await appendReflog(lock, 'HEAD', { before: before.id, after: after.id, ...why });
+  const reason = `${why.reason}, from ${nameOf(before.head)}`;
+  await appendReflog(lock, 'HEAD', { before: before.id, after: after.id, ...why, reason });
   await writeHead(lock, after.head);
 }
