@@ -8,7 +8,7 @@ import { assert, type DlvError, UsageError } from '../base/errors.js';
 import { COMMANDS } from './commands/index.js';
 import { errorDocument, toDlvError, writeError } from './exit-codes.js';
 import { wrapStream } from './output/stdio.js';
-import { createStyle, printable, wantsColor } from './output/terminal.js';
+import { createStyle, printable, terminalColumns, wantsColor } from './output/terminal.js';
 import { formatJson } from './output/ui.js';
 import {
   addGlobalOptions,
@@ -49,7 +49,7 @@ export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<C
       // What commander would say of a mistake is said by `report`.
       writeErr: () => {},
       outputError: () => {},
-      getOutHelpWidth: () => Math.min(cli.host.stdout.columns ?? 100, 100),
+      getOutHelpWidth: () => Math.min(terminalColumns(cli.host.stdout, 100), 100),
       getOutHasColors: () => wantsColor(cli.host.stdout, cli.host.env),
     })
     .enablePositionalOptions()

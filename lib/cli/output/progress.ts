@@ -4,8 +4,10 @@
  * It appears only when the work has lasted over a second. On a terminal one line is redrawn; elsewhere
  * a line is written every five seconds, so that a log stays readable. It never writes to stdout.
  */
+
 import type { ProgressSink } from '../../use/progress.js';
-import { displayWidth, type Output, printable } from './terminal.js';
+import { shorten } from './table.js';
+import { displayWidth, type Output, printable, terminalColumns } from './terminal.js';
 import { formatBytes, formatDuration, formatNumber } from './ui.js';
 
 const SHOW_AFTER_MS = 1000;
@@ -167,15 +169,14 @@ class Bar implements Progress {
 
   /** The line of a terminal: label, bar if there is room, text; never wider than the terminal. */
   #fit(text: string): string {
-    const columns = (this.#stream.columns ?? 80) - 1;
+    const columns = terminalColumns(this.#stream) - 1;
     let line = `${printable(this.#label)}  `;
     if (this.#total > 0 && displayWidth(line) + BAR_COLUMNS + 4 + text.length <= columns) {
       const filled = Math.round(BAR_COLUMNS * Math.min(1, this.#done / this.#total));
       line += `[${'#'.repeat(filled)}${'-'.repeat(BAR_COLUMNS - filled)}]  `;
     }
     line += text.trimStart();
-    while (displayWidth(line) > columns) line = line.slice(0, -1);
-    return line;
+    return shorten(line, columns);
   }
 
   #amount(value: number): string {

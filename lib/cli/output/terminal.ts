@@ -15,6 +15,16 @@ export interface Output {
   columns?: number;
 }
 
+/** Widths that a terminal may state: others, as the 0 of a CI's terminal, say that it knows none. */
+const COLUMNS_MIN = 20;
+const COLUMNS_MAX = 1000;
+
+/** Columns of the terminal behind a stream, or `unknown` where it states none that can be. */
+export function terminalColumns({ columns }: Output, unknown = 80): number {
+  if (columns === undefined || !(columns >= COLUMNS_MIN)) return unknown;
+  return Math.min(Math.floor(columns), COLUMNS_MAX);
+}
+
 /** Text attributes; each returns its text unchanged where colour is off. */
 export interface Style {
   bold(text: string): string;

@@ -57,6 +57,18 @@ test('progress: a wide terminal shows the bar and no line is wider than the term
   bar.finish();
 });
 
+test('progress: a terminal of no width, or of one that cannot be, ends no command', (t) => {
+  for (const columns of [0, 1, -5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
+    const { stream, clock, bar } = setup(true);
+    stream.columns = columns;
+    bar.start('adding', 4 * MIB);
+    clock.ms = 2000;
+    bar.advance(MIB);
+    t.true(stream.text.includes('adding'), `${columns} columns`);
+    t.true(stream.text.length < 1100, `${columns} columns`);
+  }
+});
+
 test('progress: without a terminal there is a line every five seconds and one at the end', (t) => {
   const { stream, clock, bar } = setup(false);
   bar.start('reading', 100 * MIB);
