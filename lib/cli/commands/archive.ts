@@ -107,7 +107,7 @@ function refusal({ snapshots, planners }: ArchiveResult): string {
   const tooTight = snapshots.filter(({ budget, least }) => budget !== null && budget < least);
   const why =
     tooTight.length > 0
-      ? `no plan can keep ${formatCount(tooTight.length, 'budget')}`
+      ? `${formatCount(tooTight.length, 'budget')} cannot be kept by any plan`
       : `${planners.join(', ')} found no plan within the budgets`;
   return `${why}: nothing was changed`;
 }
