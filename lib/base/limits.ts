@@ -8,8 +8,13 @@ export const RUN_ELEMENTS = 1 << 20;
 /** Elements of one segment: the unit of encoding and decoding. 4 runs keep one fp32 segment at
  *  16 MiB, so that several are in flight on two cores within 512 MiB (docs/decisions/0003). */
 export const SEGMENT_ELEMENTS = 4 * RUN_ELEMENTS;
-/** A tensor below this many bytes is a view of a literal of its recipe. */
-export const SMALL_TENSOR_BYTES = 16 * 1024;
+/** A tensor below this many bytes is a view of a literal of its recipe. An extent takes some 500 bytes
+ *  beside its values, which is 12 % of 4 KiB; a literal is stored again when its neighbours change. */
+export const SMALL_TENSOR_BYTES = 4 * 1024;
+/** Shorter extents take bases by name alone: files hold them by the thousand, all of one shape. */
+export const SEARCHED_EXTENT_BYTES = 16 * 1024;
+/** Shorter extents stay exact in a tier: norms and biases, which are few bytes and weigh much. */
+export const TIERED_EXTENT_BYTES = 16 * 1024;
 /** Widest element of an extent; complex128 is two elements of 8. */
 export const WIDTH_MAX = 8;
 

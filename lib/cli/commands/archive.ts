@@ -114,7 +114,7 @@ function refusal({ snapshots, planners }: ArchiveResult): string {
 
 function print(ui: Ui, result: ArchiveResult): void {
   if (result.extents === 0) {
-    ui.line('there are no tensors of 16 KiB or more: nothing to archive');
+    ui.line('there are no tensors of 4 KiB or more: nothing to archive');
     return;
   }
   printSnapshots(ui, result);

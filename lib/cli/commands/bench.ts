@@ -216,7 +216,7 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'bench', {
       summary: 'measure storage, recovery and plans',
       about:
-        'Says in some ten seconds what the tensors (of 16 KiB and more) of some snapshots take kept ' +
+        'Says in some ten seconds what the tensors (of 4 KiB and more) of some snapshots take kept ' +
         'whole, compressed, in dlv now and after dlv archive, and how long the newest, the oldest ' +
         'and the slowest of them take to come back. Ctrl-C ends it early and prints what is known. ' +
         '--full measures every encoding, way of reading, depth and planner over a sweep of budgets, ' +

@@ -144,7 +144,7 @@ async function wantedVersions(
       throw new NotFoundError(`'${revision}' has no tensors that can be planned`, {
         kind: 'snapshot',
         name: revision,
-        hint: 'name versions with tensors of 16 KiB or more that a branch, a tag or HEAD leads to',
+        hint: 'name versions with tensors of 4 KiB or more that a branch, a tag or HEAD leads to',
       });
     }
     wanted.add(id);

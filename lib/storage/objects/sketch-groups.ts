@@ -12,7 +12,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ByteReader } from '../../base/bytes/reader.js';
 import { ByteWriter } from '../../base/bytes/writer.js';
 import { CorruptError } from '../../base/errors.js';
-import { WIDTH_MAX } from '../../base/limits.js';
+import { SEARCHED_EXTENT_BYTES, WIDTH_MAX } from '../../base/limits.js';
 import { sketchBytes } from '../../pure/codec/sketch.js';
 
 const MAGIC = 'DLVK';
@@ -68,8 +68,9 @@ export class SketchGroup {
 export class SketchGroups {
   readonly #groups = new Map<string, SketchGroup>();
 
-  /** Adds an extent; one whose sketch is empty or of another length is left out. */
+  /** Adds an extent; a short one, and one whose sketch is empty or of another length, is left out. */
   add(id: Id, width: number, count: number, sketch: Uint8Array): void {
+    if (width * count < SEARCHED_EXTENT_BYTES) return;
     if (sketch.length === 0 || sketch.length !== sketchBytes(width, count)) return;
     const key = `${width}:${count}`;
     let group = this.#groups.get(key);

@@ -18,7 +18,7 @@ import {
   removeFile,
   WriteFile,
 } from '../../base/files/files.js';
-import { RUN_ELEMENTS } from '../../base/limits.js';
+import { RUN_ELEMENTS, TIERED_EXTENT_BYTES } from '../../base/limits.js';
 import { splitFast } from '../../pure/codec/planes.js';
 import { encodeSegment } from '../../pure/codec/segment.js';
 import { findChecksumPatches } from '../../pure/formats/zip/zip-checksums.js';
@@ -61,8 +61,8 @@ interface RunOptions {
 }
 
 /**
- * The extents of a file and what a tier can do with each: its dtype if all its views are of one
- * float dtype with more bits than the tier, else null.
+ * The extents of a file and what a tier can do with each: its dtype if it is long enough and all its
+ * views are of one float dtype with more bits than the tier, else null.
  */
 export function tierExtents(file: StoredFile, tier: Tier): Map<Id, TierExtent | null> {
   const found = new Map<Id, TierExtent | null>();
@@ -76,6 +76,7 @@ export function tierExtents(file: StoredFile, tier: Tier): Map<Id, TierExtent | 
     const fits =
       dtype !== undefined &&
       dtypes.length === 1 &&
+      width * count >= TIERED_EXTENT_BYTES &&
       appliesTo(tier, dtype) &&
       DTYPES[dtype].width === width;
     const extent = fits ? { dtype, width, count } : null;

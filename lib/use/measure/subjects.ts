@@ -18,7 +18,7 @@ export interface BenchSnapshot {
   key: string;
   role: Role;
   step: number | null;
-  /** Extents: tensors of 16 KiB and more. */
+  /** Extents: tensors of 4 KiB and more. */
   extents: number;
   /** Bytes of their elements. */
   tensorBytes: number;
@@ -65,7 +65,7 @@ export async function chooseSubjects(
   if (chosen.length === 0) {
     throw new NotFoundError('there is no tensor to measure', {
       kind: 'tensor',
-      hint: `measured are versions with tensors of 16 KiB and more`,
+      hint: `measured are versions with tensors of 4 KiB and more`,
     });
   }
   const describer = new Describer(repo);

@@ -108,21 +108,24 @@ test('sketches: those of a large set are kept, and made again if they are damage
 test('sketches: a file of sketches gives back what went in, and damage is an error of the table', (t) => {
   const groups = new SketchGroups();
   const ids = Array.from({ length: 9 }, (_, i) => objectId('blob', Uint8Array.of(i)));
-  const sketchOf = (width: number, i: number) => randomBytes(sketchBytes(width, 8000), i);
+  const sketchOf = (width: number, i: number) => randomBytes(sketchBytes(width, 20_000), i);
   for (const [i, id] of ids.entries())
-    groups.add(id, 1 << (i % 3), 8000, sketchOf(1 << (i % 3), i));
+    groups.add(id, 1 << (i % 3), 20_000, sketchOf(1 << (i % 3), i));
   groups.add(ids[0]!, 4, 5, new Uint8Array(0));
+  // Short extents are not searched.
+  groups.add(ids[0]!, 4, 4000, randomBytes(sketchBytes(4, 4000), 1));
   const bytes = groups.encode();
   const read = SketchGroups.decode(bytes, 'x');
   for (const width of [1, 2, 4]) {
-    const group = read.get(width, 8000)!;
+    const group = read.get(width, 20_000)!;
     t.is(group.rows, 3);
-    t.is(Buffer.compare(group.bytes, groups.get(width, 8000)!.bytes), 0);
-    for (let row = 0; row < 3; row++) t.is(group.id(row), groups.get(width, 8000)!.id(row));
+    t.is(Buffer.compare(group.bytes, groups.get(width, 20_000)!.bytes), 0);
+    for (let row = 0; row < 3; row++) t.is(group.id(row), groups.get(width, 20_000)!.id(row));
   }
   t.is(read.get(4, 5), undefined);
-  read.add(ids[0]!, 4, 8000, sketchOf(4, 1));
-  t.is(read.get(4, 8000)!.rows, 4);
+  t.is(read.get(4, 4000), undefined);
+  read.add(ids[0]!, 4, 20_000, sketchOf(4, 1));
+  t.is(read.get(4, 20_000)!.rows, 4);
   for (let length = 0; length < bytes.length; length += 7) {
     t.true(isDamage(t.throws(() => SketchGroups.decode(bytes.subarray(0, length), 'x'))));
   }
