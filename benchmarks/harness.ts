@@ -148,13 +148,18 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
  * Keeps results in benchmarks/results: the numbers as JSON, the tables as a page.
  * @param text  what the page says below its title.
  */
-export async function publish(name: string, results: unknown, text: string): Promise<void> {
+export async function publish(
+  name: string,
+  results: unknown,
+  text: string,
+  bench = name,
+): Promise<void> {
   const folder = path.join(PROJECT_ROOT, 'benchmarks/results');
   const page = path.join(folder, `${name}.md`);
   const [title] = (await fs.readFile(page, 'utf8')).split('\n\n', 1);
   if (!title?.startsWith('# ')) throw new Error(`'${page}' has no title`);
   const about =
-    `Written by \`npm run bench:${name}\`. What it measures and how: ` +
+    `Written by \`npm run bench:${bench}\`. What it measures and how: ` +
     '[docs/benchmarks.md](../../docs/benchmarks.md).';
   await fs.writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`);
   await fs.writeFile(page, `${title}\n\n${about}\n\n${text}\n`);

@@ -32,6 +32,7 @@ import {
   measureDlv,
   measureNode,
   publish,
+  type Setting,
   type Spread,
   settingOf,
   spreadOf,
@@ -220,6 +221,31 @@ function milliseconds(seconds: number): string {
   return `${value >= 100 ? Math.round(value) : value.toPrecision(3)} ms`;
 }
 
+/** The tables that are published, each once all its parts have run. */
+const TABLES = {
+  scale: ['status', 'log', 'lookup'],
+  'scale-names': ['branches', 'files', 'versions'],
+};
+
+function tableOf(rows: readonly Row[], setting: Setting): string {
+  return [
+    markdownTable([
+      ['what', 'median', 'min … max', 'n', 'cpu', 'peak memory', ''],
+      ...rows.map(({ what, seconds, cpuSeconds, peakBytes, notes }) => [
+        what,
+        milliseconds(seconds.median),
+        `${milliseconds(seconds.min)} … ${milliseconds(seconds.max)}`,
+        String(seconds.n),
+        cpuSeconds === null ? '' : milliseconds(cpuSeconds),
+        peakBytes === null ? '' : formatBytes(peakBytes),
+        notes,
+      ]),
+    ]),
+    '',
+    describeSetting(setting),
+  ].join('\n');
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -227,7 +253,7 @@ async function main(): Promise<void> {
       commits: { type: 'string', default: '2000' },
       extents: { type: 'string', default: '1000000' },
       branches: { type: 'string', default: '8000' },
-      only: { type: 'string', default: 'status,log,lookup,branches,files,versions' },
+      only: { type: 'string', default: Object.values(TABLES).flat().join(',') },
       'no-write': { type: 'boolean', default: false },
     },
   });
@@ -247,30 +273,18 @@ async function main(): Promise<void> {
       files: (dir) => fileRows(dir, Math.min(runs, 3)),
       versions: (dir) => versionRows(dir, Math.min(runs, 3)),
     };
-    const rows: Row[] = [];
+    const rows = new Map<string, Row[]>();
     for (const name of values.only.split(',')) {
       const part = parts[name];
       if (part === undefined) throw new Error(`'--only ${name}': choose of ${Object.keys(parts)}`);
-      rows.push(...(await part(await folder(name))));
+      rows.set(name, await part(await folder(name)));
+      process.stdout.write(`${tableOf(rows.get(name) ?? [], setting)}\n`);
     }
-    const text = [
-      markdownTable([
-        ['what', 'median', 'min … max', 'n', 'cpu', 'peak memory', ''],
-        ...rows.map(({ what, seconds, cpuSeconds, peakBytes, notes }) => [
-          what,
-          milliseconds(seconds.median),
-          `${milliseconds(seconds.min)} … ${milliseconds(seconds.max)}`,
-          String(seconds.n),
-          cpuSeconds === null ? '' : milliseconds(cpuSeconds),
-          peakBytes === null ? '' : formatBytes(peakBytes),
-          notes,
-        ]),
-      ]),
-      '',
-      describeSetting(setting),
-    ].join('\n');
-    process.stdout.write(`${text}\n`);
-    if (!values['no-write']) await publish('scale', { setting, rows }, text);
+    for (const [name, wanted] of Object.entries(TABLES)) {
+      if (values['no-write'] || !wanted.every((part) => rows.has(part))) continue;
+      const found = wanted.flatMap((part) => rows.get(part) ?? []);
+      await publish(name, { setting, rows: found }, tableOf(found, setting), 'scale');
+    }
   } finally {
     await fs.rm(work, { recursive: true, force: true });
   }

@@ -12,7 +12,7 @@ import {
 import type { Repository } from '../repository.js';
 import { type DiffOptions, openSides } from '../worktree/diff-sides.js';
 
-export type { FileDiff, SnapshotDiff, TensorDiff, TensorSide } from '../history/differences.js';
+export type { FileDiff, SnapshotDiff, TensorDiff } from '../history/differences.js';
 export type { DiffOptions } from '../worktree/diff-sides.js';
 
 /** One side of a comparison. */
