@@ -87,6 +87,11 @@ export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<C
 /** `dlv --version`, or a command line without a command. */
 async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
   if (program.opts<{ version?: boolean }>().version !== true) {
+    if (!readGlobals(program).json) {
+      program.outputHelp();
+      cli.exitCode = new UsageError('').exitCode;
+      return;
+    }
     throw new UsageError('no command is given', { hint: "run 'dlv --help' to see all commands" });
   }
   const { about } = await import('../use/ops/about.js');

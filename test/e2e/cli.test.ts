@@ -40,7 +40,6 @@ test('version: as text and as JSON, flags in any order', async (t) => {
 test('usage: mistakes end with 2 and name what was meant', async (t) => {
   const cwd = await tempDir(t);
   const cases: [string[], RegExp, RegExp][] = [
-    [[], /no command/, /--help/],
     [['comit'], /unknown command 'comit'/, /commit/],
     [['help', 'comit'], /unknown command 'comit'/, /commit/],
     [['log', '--grph'], /unknown option '--grph'/, /--graph/],
@@ -154,4 +153,14 @@ test('a signal ends a command with 130 and leaves the work tree whole', async (t
     t.deepEqual(await repo.changes(), []);
   }
   t.deepEqual(await fs.readdir(tmp), []);
+});
+
+test('cli: without a command it shows what there is, and that is no success', async (t) => {
+  const cwd = await tempDir(t);
+  const { code, stdout, stderr } = await dlv([], { cwd });
+  t.is(code, 2);
+  t.regex(stdout, /^Usage: dlv .*\n/);
+  t.regex(stdout, /\n {2}commit /);
+  t.is(stderr, '');
+  t.is((await dlv(['--json'], { cwd })).code, 2);
 });

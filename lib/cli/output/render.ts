@@ -57,8 +57,9 @@ export function versionLines(version: VersionSummary): string[] {
   return lines;
 }
 
-/** `12.3 MiB (41 %)`: bytes and their share of a whole. */
+/** `12.3 MiB (41 %)`: bytes and their share of a whole; of a whole that is less, no share is told. */
 export function bytesOf(bytes: number, whole: number): string {
+  if (bytes > whole || whole === 0) return formatBytes(bytes);
   return `${formatBytes(bytes)} (${formatShare(bytes, whole)})`;
 }
 
