@@ -146,10 +146,11 @@ function packedBytes(value: number): number {
   return value < 2 ** 32 ? 5 : 9;
 }
 
-function spanPart({ width, count, byteSwap }: ExtentSpan): Part {
+function spanPart({ width, count, byteSwap, as }: ExtentSpan): Part {
   const length = width * count;
   // Big-endian data is always an extent: only extents carry the byte-swap flag.
-  if (length >= SMALL_TENSOR_BYTES || byteSwap) return { kind: 'extent', width, count, byteSwap };
+  const isLong = as === undefined ? length >= SMALL_TENSOR_BYTES : as === 'extent';
+  if (isLong || byteSwap) return { kind: 'extent', width, count, byteSwap };
   return { kind: 'data', width, length };
 }
 

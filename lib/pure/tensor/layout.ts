@@ -20,6 +20,8 @@ export interface ExtentSpan {
   count: number;
   /** Elements are big-endian in the file; the extent holds them little-endian. */
   byteSwap: boolean;
+  /** What it is stored as already; the writer's limit decides where this is left out. */
+  as?: 'extent' | 'data';
 }
 
 /** A named view of an extent. */

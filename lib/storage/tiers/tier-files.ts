@@ -102,11 +102,23 @@ export function layoutOf(file: StoredFile): FileLayout {
     if (part.kind === 'extent') {
       const { width, count, byteSwap } = part;
       length = width * count;
-      layout.extents.push({ offset, width: width as 1 | 2 | 4 | 8, count, byteSwap });
+      layout.extents.push({
+        offset,
+        width: width as 1 | 2 | 4 | 8,
+        count,
+        byteSwap,
+        as: part.kind,
+      });
     } else if (part.kind === 'data') {
       const width = part.width as 1 | 2 | 4 | 8;
       length = part.length;
-      layout.extents.push({ offset, width, count: length / width, byteSwap: false });
+      layout.extents.push({
+        offset,
+        width,
+        count: length / width,
+        byteSwap: false,
+        as: part.kind,
+      });
     } else if (part.kind === 'chunks') {
       length = (recipe.chunks[chunks++] ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
       layout.variable.push({ offset, length, fixedLength: false });

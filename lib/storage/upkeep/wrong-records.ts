@@ -3,8 +3,10 @@
  * no checksum tells them from sound ones. `fsck --rebuild` leaves them out, so that another copy serves,
  * or the original file when it is added again.
  */
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, TruncatedError } from '../../base/errors.js';
+import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
@@ -32,10 +34,13 @@ export function recordKey({ id, segment }: Suspect): string {
 export async function findWrongRecords(
   repo: ObjectAccess,
   suspects: Iterable<Suspect>,
+  signal?: AbortSignal,
 ): Promise<WrongRecords> {
   const wrong: WrongRecords = new Map();
-  const planes = new ChainReader(repo.store);
+  // A chain is looked at from its root: what one link took is kept for the next.
+  const planes = new ChainReader(repo.store, { signal, cacheBytes: FSCK_PLANES_BYTES });
   for (const suspect of suspects) {
+    throwIfAborted(signal);
     const found =
       suspect.segment === null
         ? await wrongBlob(repo, suspect.id)
@@ -53,8 +58,10 @@ async function chainOf<E extends { readonly base: Id | null; readonly set: SetId
   find: (id: Id) => Promise<E | null>,
 ): Promise<{ id: Id; entry: E }[]> {
   const chain: { id: Id; entry: E }[] = [];
+  const seen = new Set<Id>();
   for await (const { id: at, entry } of linksOf(id, find)) {
-    if (entry === null || chain.some((link) => link.id === at)) return [];
+    if (entry === null || seen.has(at)) return [];
+    seen.add(at);
     chain.push({ id: at, entry });
   }
   return chain.reverse();

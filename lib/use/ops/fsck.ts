@@ -85,7 +85,7 @@ async function findWrong(
 ): Promise<WrongRecords> {
   const repo = await Repository.openForRepair(layout, signal ? { signal } : {});
   try {
-    return await findWrongRecords(repo, suspects);
+    return await findWrongRecords(repo, suspects, signal);
   } finally {
     await repo.close();
   }

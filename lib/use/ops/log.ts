@@ -139,7 +139,7 @@ async function readHistory(
   }
   const describer = new Describer(repo);
   const fits = versionFilter(options);
-  const changed = changeFilter(repo, describer, isWanted);
+  const changed = changeFilter(repo, describer, isWanted, walk.firstParent);
   const ids: Id[] = [];
   const { skip = 0, maxCount = Number.POSITIVE_INFINITY } = options;
   let skipped = 0;
@@ -221,11 +221,12 @@ function versionFilter(options: LogOptions): (version: Version) => boolean {
   return tests.length === 0 ? ANY : (version) => tests.every((test) => test(version));
 }
 
-/** Tells whether a version changed one of the paths against each of its parents. */
+/** Tells whether a version changed one of the paths against each of its parents, or the first. */
 function changeFilter(
   repo: Repository,
   describer: Describer,
   isWanted: PathTest | null,
+  firstParent: boolean,
 ): (version: Version) => Promise<boolean> {
   if (isWanted === null) return async () => true;
   const states = new WeakMap<Version, Promise<string>>();
@@ -248,7 +249,7 @@ function changeFilter(
   };
   return async (version) => {
     const own = await stateOf(version);
-    for (const parent of version.parents) {
+    for (const parent of firstParent ? version.parents.slice(0, 1) : version.parents) {
       if ((await stateOf(await repo.version(parent))) === own) return false;
     }
     return version.parents.length > 0 || own !== '';

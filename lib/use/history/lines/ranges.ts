@@ -13,10 +13,10 @@ export interface Range {
   common: boolean;
 }
 
-/** Takes `a..b` apart; an end that is left out is HEAD. null for a single revision. */
+/** Takes `a..b` apart; an end that is left out is HEAD. null for a single revision, and for the path `..`. */
 export function parseRange(word: string): Range | null {
   const [, from, dots, to] = /^(.*?)(\.{2,3})(.*)$/s.exec(word) ?? [];
-  if (from === undefined || to === undefined) return null;
+  if (from === undefined || to === undefined || (from === '' && to === '')) return null;
   return { from: from || 'HEAD', to: to || 'HEAD', common: dots === '...' };
 }
 

@@ -81,6 +81,16 @@ test('cut: small spans are literals, unless only an extent can say that they are
   t.is(cut(8, true), 'extent');
 });
 
+test('cut: a stored part keeps its kind, whatever the limit was when it was written', (t) => {
+  const kindOf = (count: number, as: 'extent' | 'data') => {
+    const layout = { ...blobLayout(), format: 'x' };
+    layout.extents = [{ offset: 0, width: 4, count, byteSwap: false, as }];
+    return cutFile(layout, 4 * count).parts[0]!.part.kind;
+  };
+  t.is(kindOf(SMALL_TENSOR_BYTES, 'data'), 'data');
+  t.is(kindOf(10, 'extent'), 'extent');
+});
+
 test('cut: many gaps never make more than 16 MiB of fixed literals', (t) => {
   const layout = blobLayout();
   const step = 60_000;
