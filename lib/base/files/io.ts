@@ -5,8 +5,42 @@
  * them fail. Errors of the operating system become `IoError`s that name the file and the remedy.
  */
 import fs, { type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
 import { IoError } from '../errors.js';
 import { checkFolders, checkPlace, openFlags } from './gate.js';
+
+async function isFolder(dir: string): Promise<boolean> {
+  return fs.stat(dir).then(
+    (stat) => stat.isDirectory(),
+    () => false,
+  );
+}
+
+/**
+ * Makes a folder and those above it. Node's own way never ends where a folder cannot be made below one
+ * that exists, as in /proc.
+ * @returns the topmost folder that was made, or undefined.
+ */
+async function makeFolders(dir: string): Promise<string | undefined> {
+  const make = async (): Promise<string | undefined> => {
+    try {
+      await fs.mkdir(dir);
+      return dir;
+    } catch (error) {
+      if (await isFolder(dir)) return undefined;
+      throw error;
+    }
+  };
+  try {
+    return await make();
+  } catch (error) {
+    const above = path.dirname(dir);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === dir) throw error;
+    const first = await makeFolders(above);
+    const own = await make();
+    return first ?? own;
+  }
+}
 
 /** The primitives; tests replace members to inject faults. Nothing else in lib touches `fs` to write. */
 export const io = {
@@ -38,7 +72,7 @@ export const io = {
   },
   mkdir: async (dir: string): Promise<unknown> => {
     checkPlace(dir);
-    return fs.mkdir(dir, { recursive: true });
+    return makeFolders(path.resolve(dir));
   },
 };
 
