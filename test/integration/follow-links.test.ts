@@ -10,27 +10,9 @@ import { diff } from '../../lib/use/ops/diff.js';
 import { restore } from '../../lib/use/ops/restore.js';
 import { rm } from '../../lib/use/ops/rm.js';
 import { status } from '../../lib/use/ops/status.js';
+import { changes, warned } from '../helpers/odd-work.js';
 import { SHAPES, TestRepository } from '../helpers/repository.js';
 import { randomTensors, safetensors } from '../helpers/safetensors.js';
-
-/** What status says, as 'staged added a' and 'modified b (symbolic link)'. */
-async function changes(repo: TestRepository): Promise<string[]> {
-  const { models, untracked } = await repo.with((open) => status(open, repo.context));
-  return models
-    .flatMap(({ staged, unstaged }) => [
-      ...staged.map((change) => `staged ${change.status} ${change.path}`),
-      ...unstaged.map(({ path: file, status: how, became }) =>
-        became === undefined ? `${how} ${file}` : `${how} ${file} (${became})`,
-      ),
-    ])
-    .concat(untracked.map((file) => `untracked ${file}`));
-}
-
-async function warned(repo: TestRepository, action: () => Promise<unknown>): Promise<string> {
-  repo.warnings.length = 0;
-  await action();
-  return repo.warnings.join('\n');
-}
 
 /** A model cache as Hugging Face makes it, beside the repository; its snapshot is links into blobs. */
 async function cache(t: ExecutionContext): Promise<{ repo: TestRepository; blobs: string }> {

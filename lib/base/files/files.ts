@@ -363,19 +363,30 @@ export async function leadsTo(place: string): Promise<'folder' | 'file' | 'other
   }
 }
 
-/**
- * What a path leads to when links are followed, with what tells whether it changed; null if it leads
- * nowhere, round in circles, or to where this user may not look. For paths of the user.
- */
-export async function statThrough(
-  place: string,
-): Promise<{ stat: FileStat; isFile: boolean; isDirectory: boolean } | null> {
+/** What a path leads to when links are followed, with what tells whether it changed. */
+export type Through =
+  | { kind: 'file' | 'folder' | 'other'; stat: FileStat }
+  /** Nothing, links that go round in circles, or a place where this user may not look. */
+  | { kind: 'nothing' | 'circle' | 'denied'; stat: null };
+
+const LEADS_NOWHERE: Record<string, Through & { stat: null }> = {
+  ENOENT: { kind: 'nothing', stat: null },
+  ENOTDIR: { kind: 'nothing', stat: null },
+  ENAMETOOLONG: { kind: 'nothing', stat: null },
+  ELOOP: { kind: 'circle', stat: null },
+  EACCES: { kind: 'denied', stat: null },
+  EPERM: { kind: 'denied', stat: null },
+};
+
+/** Follows links. For paths of the user. @throws {IoError} if the disk fails. */
+export async function statThrough(place: string): Promise<Through> {
   try {
-    const stat = await fs.stat(place, { bigint: true });
-    return { stat: toFileStat(stat), isFile: stat.isFile(), isDirectory: stat.isDirectory() };
+    const found = await fs.stat(place, { bigint: true });
+    const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
+    return { kind, stat: toFileStat(found) };
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM'].includes(code)) return null;
+    const nowhere = LEADS_NOWHERE[(error as NodeJS.ErrnoException).code ?? ''];
+    if (nowhere !== undefined) return nowhere;
     throw ioError('stat', place, error);
   }
 }

@@ -160,7 +160,7 @@ async function previewAdd(
   });
   const changed: AddedFile[] = [];
   for (const path of plan.changed) {
-    const bytes = (await statThrough(repo.layout.workFile(path)))?.stat.size ?? 0;
+    const bytes = (await statThrough(repo.layout.workFile(path))).stat?.size ?? 0;
     changed.push(row(path, plan.known.has(path) ? 'modified' : 'added', bytes));
   }
   return {

@@ -211,7 +211,7 @@ class Planner {
     if (there.isDirectory) return 'folder';
     const isLink = there.isSymlink || below;
     const target = isLink ? await statThrough(file) : null;
-    const behind = target?.isFile ? target.stat : null;
+    const behind = target?.kind === 'file' ? target.stat : null;
     const found: Found = {
       stat: there.stat,
       behind,

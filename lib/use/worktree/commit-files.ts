@@ -130,7 +130,7 @@ export async function previewCommit(
     const { path, status } = change;
     const isNew = changes.get(path)?.status === 'added';
     if (status !== 'deleted') {
-      files.set(path, (await statThrough(repo.layout.workFile(path)))?.stat.size ?? 0);
+      files.set(path, (await statThrough(repo.layout.workFile(path))).stat?.size ?? 0);
       if (!isNew) changes.set(path, change);
       continue;
     }

@@ -49,15 +49,18 @@ export class LinkFollower {
   async target(path: string, chain: FolderChain): Promise<LinkTarget> {
     const file = this.#layout.workFile(path);
     const there = await statThrough(file);
-    if (there === null) {
-      return { kind: 'none', why: 'it is a symbolic link that leads nowhere, or may not be read' };
+    if (there.kind === 'denied') {
+      return { kind: 'none', why: 'it is a symbolic link to where you may not look' };
+    }
+    if (there.stat === null) {
+      return { kind: 'none', why: 'it is a symbolic link that leads nowhere' };
     }
     const real = await realPath(file);
     if (isRepositoryData(real)) {
       return { kind: 'none', why: "it is a symbolic link into a '.dlv' folder" };
     }
-    if (there.isFile) return { kind: 'file' };
-    if (!there.isDirectory) {
+    if (there.kind === 'file') return { kind: 'file' };
+    if (there.kind !== 'folder') {
       return { kind: 'none', why: 'it is a symbolic link to what is not a regular file' };
     }
     const here = [...chain, await realPath(nodePath.dirname(file))];

@@ -117,7 +117,7 @@ export async function planStage(
     failures: [...selection.failures],
   };
   for (const warning of selection.warnings) context.warn(warning);
-  await warnOfOdd(repo, { staging, writtenNs }, selection, context);
+  await warnOfOdd(repo, { staging, writtenNs }, { ...selection, follow: options.follow }, context);
   const guard = new LinkGuard(repo.layout.workTree);
   for (const path of selection.files) {
     const owner = staging.ownerOf(path);
@@ -130,7 +130,11 @@ export async function planStage(
     const there = await lookAtWork(repo.layout, guard, path);
     const behind = there.kind === 'odd' && options.follow ? there.behind : null;
     const stat = there.kind === 'file' ? there.stat : behind;
-    if (stat === null) continue; // gone, or changed into something odd, since it was selected
+    if (stat === null) {
+      // Gone, or changed since it was listed; or in a folder whose names may be listed and no more.
+      if (there.kind === 'odd') context.warn(`'${path}' is left out: it ${there.says}`);
+      continue;
+    }
     const entry = staging.entry(path);
     const isKnown = !options.rehash && options.step === undefined;
     if (entry && isKnown && isClean(entry, stat, writtenNs)) {
@@ -154,7 +158,7 @@ export async function planStage(
 async function warnOfOdd(
   repo: LineAccess,
   { staging, writtenNs }: StagingOnDisk,
-  { odd }: Selection,
+  { odd, follow }: Pick<Selection, 'odd'> & { follow: boolean | undefined },
   context: OpContext,
 ): Promise<void> {
   const states = new WorkStates(repo, writtenNs, context.signal);
@@ -162,7 +166,7 @@ async function warnOfOdd(
     const entry = staging.entry(path);
     if (entry !== null && (await states.of(entry)).status === 'same') continue;
     const isLink = says.includes('symbolic link');
-    const remedy = isLink ? "'dlv add --follow' reads through it, " : '';
+    const remedy = isLink && !follow ? "'dlv add --follow' reads through it, " : '';
     context.warn(
       `'${path}' ${says} now: it stays as it was added last (${remedy}'dlv rm --cached' takes it out)`,
     );

@@ -19,7 +19,7 @@ export type WorkFile =
       says: string;
       /** The regular file that it leads to, if it is a link or lies below one. */
       behind: FileStat | null;
-      /** Whether a folder above is a link to a folder, which has no such file. */
+      /** Whether the links above it lead to where it would be, and it is not there. */
       isGoneBehind: boolean;
     };
 
@@ -48,16 +48,31 @@ export async function lookAtWork(
     const above = layout.workFile(blocking);
     if ((await statOrNull(above))?.isSymlink !== true) return { kind: 'gone' };
     const behind = await statThrough(layout.workFile(path));
-    const isFolder = (await statThrough(above))?.isDirectory === true;
+    if (behind.kind === 'denied') return UNREADABLE;
     return {
       ...odd('below a symbolic link', `lies below a symbolic link, '${blocking}'`),
-      behind: behind?.isFile ? behind.stat : null,
-      isGoneBehind: isFolder && behind === null,
+      behind: behind.kind === 'file' ? behind.stat : null,
+      isGoneBehind: behind.kind === 'nothing' && (await isGoneBelow(layout, blocking, path)),
     };
   } catch (error) {
     if (isDenied(error)) return UNREADABLE;
     throw error;
   }
+}
+
+/**
+ * True if the folders from `link` on lack a part of the path, or have a file in its place. A link on the
+ * way that leads nowhere, say to a disk that is not mounted, says nothing of what it led to.
+ */
+async function isGoneBelow(layout: Layout, link: string, path: string): Promise<boolean> {
+  for (let end = link.length; end >= 0; end = path.indexOf('/', end + 1)) {
+    const place = layout.workFile(path.slice(0, end));
+    const there = await statOrNull(place);
+    if (there === null) return true;
+    const kind = there.isSymlink ? (await statThrough(place)).kind : 'folder';
+    if (kind !== 'folder') return kind === 'file';
+  }
+  return (await statOrNull(layout.workFile(path))) === null;
 }
 
 async function lookAtPlace(file: string): Promise<WorkFile> {
@@ -66,8 +81,9 @@ async function lookAtPlace(file: string): Promise<WorkFile> {
   if (there.isFile) return { kind: 'file', stat: there.stat };
   if (!there.isSymlink) return odd('special file', 'is not a regular file');
   const behind = await statThrough(file);
+  if (behind.kind === 'denied') return UNREADABLE;
   return {
     ...odd('symbolic link', 'is a symbolic link'),
-    behind: behind?.isFile ? behind.stat : null,
+    behind: behind.kind === 'file' ? behind.stat : null,
   };
 }

@@ -209,7 +209,8 @@ class Selector {
 
 /**
  * Tells tracked paths that are gone from those that became something odd.
- * @param follow  a file that is gone from behind a link to a folder counts as gone.
+ * @param follow  a file that is gone from behind a link to a folder counts as gone. One that cannot be
+ *   looked at, or to which a link on the way leads nowhere, never does.
  */
 async function sortOut(
   layout: Layout,

@@ -1,0 +1,83 @@
+/** Files behind links that are added again: what is taken, kept and removed of them. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { add } from '../../lib/use/ops/add.js';
+import { commit } from '../../lib/use/ops/commit.js';
+import { changes, warned, whileDenied } from '../helpers/odd-work.js';
+import { TestRepository } from '../helpers/repository.js';
+
+test.serial(
+  'add --follow: what may not be read behind a link is kept, with a warning',
+  async (t) => {
+    const repo = await TestRepository.create(t);
+    const elsewhere = path.join(await fs.realpath(path.dirname(repo.dir)), 'elsewhere');
+    await fs.mkdir(path.join(elsewhere, 'run1'), { recursive: true });
+    await fs.writeFile(path.join(elsewhere, 'run1', 'model.pt'), 'weights');
+    await fs.writeFile(path.join(elsewhere, 'log'), 'one');
+    await fs.symlink(elsewhere, repo.file('data'));
+    await fs.symlink(path.join(elsewhere, 'run1', 'model.pt'), repo.file('best'));
+    await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
+    await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+    await fs.writeFile(path.join(elsewhere, 'log'), 'two, longer');
+    await whileDenied(path.join(elsewhere, 'run1'), async () => {
+      for (const paths of [['.'], ['data'], ['data/**']]) {
+        const said = await warned(repo, () =>
+          repo.with((open) => add(open, { paths, follow: true }, repo.context)),
+        );
+        t.regex(said, /'data\/run1\/model\.pt' may not be read now: it stays/, paths[0]);
+        t.notRegex(said, /--follow/);
+        t.deepEqual(await changes(repo), [
+          'staged modified data/log',
+          'modified best (unreadable)',
+          'modified data/run1/model.pt (unreadable)',
+        ]);
+      }
+    });
+    t.deepEqual(await changes(repo), ['staged modified data/log']);
+  },
+);
+
+test('add --follow: a link behind a link that leads nowhere is no deletion', async (t) => {
+  for (const target of ['gone', 'circle', 'n'.repeat(300), 'file']) {
+    const repo = await TestRepository.create(t);
+    const elsewhere = path.join(path.dirname(repo.dir), 'elsewhere');
+    await fs.mkdir(path.join(elsewhere, 'disk'), { recursive: true });
+    for (const name of ['file', 'disk/model.pt', 'disk/old.pt']) {
+      await fs.writeFile(path.join(elsewhere, name), `content of ${name}`);
+    }
+    await fs.symlink('disk', path.join(elsewhere, 'run1'));
+    await fs.symlink('disk/model.pt', path.join(elsewhere, 'best'));
+    await fs.symlink(elsewhere, repo.file('data'));
+    await repo.with((open) => add(open, { paths: ['data'], follow: true }, repo.context));
+    await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+    // What is gone itself is a deletion. What its link does not lead to any more is none.
+    await fs.rm(path.join(elsewhere, 'disk', 'old.pt'));
+    for (const link of ['run1', 'best']) {
+      await fs.rm(path.join(elsewhere, link));
+      await fs.symlink(target === 'circle' ? link : target, path.join(elsewhere, link));
+    }
+    const said = await warned(repo, () =>
+      repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context)),
+    );
+    if (target === 'file') {
+      // A file in the place of a folder leaves nothing below it.
+      t.deepEqual(await changes(repo), [
+        'staged modified data/best',
+        'staged deleted data/disk/old.pt',
+        'staged added data/run1',
+        'staged deleted data/run1/model.pt',
+        'staged deleted data/run1/old.pt',
+      ]);
+      continue;
+    }
+    const left = ['data/best', 'data/run1/model.pt', 'data/run1/old.pt'];
+    for (const name of left) {
+      t.true(said.includes(`'${name}' lies below a symbolic link, 'data' now: it stays`), said);
+    }
+    t.deepEqual(await changes(repo), [
+      'staged deleted data/disk/old.pt',
+      ...left.map((name) => `modified ${name} (below a symbolic link)`),
+    ]);
+  }
+});
