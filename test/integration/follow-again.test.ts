@@ -81,3 +81,55 @@ test('add --follow: a link behind a link that leads nowhere is no deletion', asy
     ]);
   }
 });
+
+test('restore and reset --hard: a link above a file stays, and checkout --force replaces it', async (t) => {
+  const repo = await TestRepository.create(t);
+  const elsewhere = path.join(path.dirname(repo.dir), 'elsewhere');
+  await fs.mkdir(elsewhere);
+  await fs.writeFile(path.join(elsewhere, 'model.pt'), 'one');
+  await fs.symlink(elsewhere, repo.file('data'));
+  await repo.write('plain', 'one');
+  await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
+  await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+  await fs.writeFile(path.join(elsewhere, 'model.pt'), 'trained on');
+  await fs.writeFile(path.join(elsewhere, 'other'), 'other');
+  await repo.write('plain', 'two!');
+  const before = await fs.readFile(repo.file('.dlv/HEAD'), 'utf8');
+  for (const command of [
+    ['restore', 'data/model.pt'],
+    ['restore', '--source', 'HEAD', '--staged', '--worktree', '.'],
+    ['checkout', '--', 'data/model.pt'],
+    ['checkout', 'HEAD', 'data/model.pt'],
+    ['reset', '--hard'],
+    ['reset', '--hard', 'HEAD'],
+  ]) {
+    const refused = await repo.fails(1, ...command);
+    t.is(refused.code, 'DLV_CONFLICT');
+    t.is(refused.message, "a symbolic link is in the way: 'data'");
+    t.regex(refused.data.hint ?? '', /'dlv checkout --force'/);
+    t.is(await fs.readlink(repo.file('data')), elsewhere);
+    t.is(await repo.text('plain'), 'two!');
+    t.is(await fs.readFile(repo.file('.dlv/HEAD'), 'utf8'), before);
+  }
+  // What lies beside the link is restored, and what is right below it is in nobody's way.
+  await repo.json('restore', 'plain');
+  t.is(await repo.text('plain'), 'one');
+  await fs.writeFile(path.join(elsewhere, 'model.pt'), 'one');
+  await repo.write('plain', 'two!');
+  await repo.json('reset', '--hard');
+  t.is(await fs.readlink(repo.file('data')), elsewhere);
+  for (const command of [
+    ['checkout', '--force', '--', 'data/model.pt'],
+    ['checkout', '--force', 'HEAD', 'data'],
+    ['checkout', '--force', 'HEAD'],
+  ]) {
+    await fs.writeFile(path.join(elsewhere, 'model.pt'), 'trained on');
+    await fs.rm(repo.file('data'), { recursive: true });
+    await fs.symlink(elsewhere, repo.file('data'));
+    await repo.json(...command);
+    t.false((await fs.lstat(repo.file('data'))).isSymbolicLink());
+    t.is(await repo.text('data/model.pt'), 'one');
+  }
+  t.deepEqual((await fs.readdir(elsewhere)).sort(), ['model.pt', 'other']);
+  t.is(await fs.readFile(path.join(elsewhere, 'model.pt'), 'utf8'), 'trained on');
+});

@@ -50,7 +50,7 @@ async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promis
   }
   if (revision === '-' && paths.length === 0 && after === null) return goTo(run, { name: null });
   if (revision === undefined && after !== null && after.length > 0 && flags.out === undefined) {
-    return restoreFiles(run, { paths: after });
+    return restoreFiles(run, { paths: after, ...(flags.force ? { replaceLinks: true } : {}) });
   }
   const { checkout } = await import('../../use/ops/checkout.js');
   const options: CheckoutOptions = {

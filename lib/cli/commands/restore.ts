@@ -33,7 +33,8 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Work files become what is staged; with --staged, what is staged becomes what the version ' +
         'of HEAD has; with --source, both come from that version. Changes of work files are lost: ' +
-        'that is what this command is for.',
+        'that is what this command is for. A symbolic link to a folder in which they belong stays and ' +
+        "is an error: 'dlv checkout --force' replaces it.",
       examples: [
         ['dlv restore model.safetensors', 'undoes changes that were not staged'],
         ['dlv restore --staged .', 'unstages everything; the work files stay'],

@@ -48,7 +48,13 @@ async function run(
   if (paths.length > 0) return checkoutPaths(repo, id, how, context);
   const head = headFor(ref, (await repo.version(id)).model, id);
   const reason = `checkout: moving to ${revision}`;
-  return checkoutVersion(repo, id, head, { force, acceptTier, context, reason });
+  return checkoutVersion(repo, id, head, {
+    force,
+    replaceLinks: force,
+    acceptTier,
+    context,
+    reason,
+  });
 }
 
 /** What HEAD names after a checkout: the branch, if that is what the revision names. */

@@ -4,7 +4,7 @@
  * A file may be replaced or removed only if what it holds, and what is staged of it, is in a version:
  * the one that the line is at, or, asked only if need be, any other. All else is work that would
  * be lost: a conflict, unless forced, as is a symbolic link in the way, which would be replaced itself.
- * Files of other models always are one.
+ * A link above files is one unless that was asked for by itself. Files of other models always are one.
  */
 import nodePath from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
@@ -23,7 +23,7 @@ import type { OpContext } from '../context.js';
 import { sameFile } from '../history/commit/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { hashFile, modeOf } from './changes.js';
-import { LostWork, nameSome } from './lost-work.js';
+import { LostWork, linksInTheWay, nameSome } from './lost-work.js';
 
 /** A file to be written. */
 export interface PlannedWrite {
@@ -61,6 +61,8 @@ export interface PlanOptions {
   /** Files of the version that the line is at, by path. */
   committed: ReadonlyMap<string, FileEntry>;
   force: boolean;
+  /** Replaces links above files too, each of which may stand for a whole folder of other files. */
+  replaceLinks: boolean;
   /** Writes files of a tier as well. */
   acceptTier?: boolean;
 }
@@ -75,6 +77,7 @@ export async function planCheckout(
   for (const entry of options.removes) await planner.remove(entry);
   for (const entry of options.target) await planner.place(entry);
   await planner.checkFolders();
+  if (!options.replaceLinks) planner.checkLinks();
   planner.replaceLinks();
   if (!options.force) await planner.lost.check();
   const { writes } = planner.plan;
@@ -229,6 +232,11 @@ class Planner {
     const sizes = [staged?.size, ...candidates.map((candidate) => candidate.size)];
     if (sizes.includes(stat.size)) found.sha256 = await hashFile(file, this.#context.signal);
     return found;
+  }
+
+  /** @throws {ConflictError} if a link above a file would be replaced. */
+  checkLinks(): void {
+    if (this.#linksAbove.size > 0) throw linksInTheWay([...this.#linksAbove]);
   }
 
   /**

@@ -60,6 +60,8 @@ export async function checkoutVersion(
   head: Head,
   how: {
     force: boolean;
+    /** Replaces links to folders in which files belong; default: false. */
+    replaceLinks?: boolean;
     acceptTier?: boolean;
     context: OpContext;
     reason: string;
@@ -90,6 +92,7 @@ export async function checkoutVersion(
       removes: staging.entries(model).filter((entry) => !wanted.has(entry.path)),
       committed: new Map(committed.map((file) => [file.path, file])),
       force: how.force,
+      replaceLinks: how.replaceLinks === true,
       acceptTier: how.acceptTier === true,
     },
     how.context,
@@ -145,6 +148,7 @@ export async function checkoutPaths(
       removes: [],
       committed: new Map(committed.map((file) => [file.path, file])),
       force: options.force === true,
+      replaceLinks: options.force === true,
       acceptTier: options.acceptTier === true,
     },
     context,

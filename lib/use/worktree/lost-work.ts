@@ -36,7 +36,7 @@ export class LostWork {
 
   /** @throws {ConflictError} if a link would be lost, or content that is in no version. */
   async check(): Promise<void> {
-    if (this.#links.size > 0) throw linksInTheWay([...this.#links].sort(comparePaths));
+    if (this.#links.size > 0) throw linksInTheWay([...this.#links]);
     if (this.#lost.size === 0) return;
     await this.#readUnknown();
     await this.#forgetKept();
@@ -89,7 +89,9 @@ export class LostWork {
   }
 }
 
-function linksInTheWay(paths: readonly string[]): ConflictError {
+/** The error for links that only a forced checkout replaces. @param links paths, in any order. */
+export function linksInTheWay(links: readonly string[]): ConflictError {
+  const paths = links.toSorted(comparePaths);
   const what = paths.length === 1 ? 'a symbolic link is' : `${paths.length} symbolic links are`;
   return new ConflictError(`${what} in the way: ${nameSome(paths)}`, {
     paths,

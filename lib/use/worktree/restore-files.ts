@@ -22,6 +22,8 @@ export interface RestoreFiles {
   staged?: boolean;
   /** Restores the work tree; the default unless `staged` is set. */
   worktree?: boolean;
+  /** Replaces a link to a folder in which files belong by a folder; else that is a conflict. */
+  replaceLinks?: boolean;
   /** Version to take the files from instead. */
   source?: Id;
   /** Model whose files are meant; default: the source's, else HEAD's. */
@@ -127,7 +129,7 @@ async function restoreWork(
   files: readonly FileEntry[],
   chosen: ReadonlySet<string>,
 ): Promise<void> {
-  const { repo, line, staging, writtenNs, context, result } = job;
+  const { repo, line, staging, writtenNs, options, context, result } = job;
   const target = files.filter((file) => chosen.has(file.path));
   const kept = new Set(target.map((file) => file.path));
   const entries = staging.entries(line.model).filter((entry) => chosen.has(entry.path));
@@ -142,6 +144,7 @@ async function restoreWork(
       removes: entries.filter((entry) => !kept.has(entry.path)),
       committed: new Map(),
       force: true,
+      replaceLinks: options.replaceLinks === true,
     },
     context,
   );
