@@ -4,7 +4,10 @@ import path from 'node:path';
 import test from 'ava';
 import { add } from '../../lib/use/ops/add.js';
 import { commit } from '../../lib/use/ops/commit.js';
+import { showFile } from '../../lib/use/ops/show.js';
 import { changes, warned, whileDenied } from '../helpers/odd-work.js';
+import { fixture } from '../helpers/paths.js';
+import { bytes, externalData, onnxModel, tensorProto } from '../helpers/protobuf.js';
 import { TestRepository } from '../helpers/repository.js';
 
 test.serial(
@@ -132,4 +135,52 @@ test('restore and reset --hard: a link above a file stays, and checkout --force 
   }
   t.deepEqual((await fs.readdir(elsewhere)).sort(), ['model.pt', 'other']);
   t.is(await fs.readFile(path.join(elsewhere, 'model.pt'), 'utf8'), 'trained on');
+});
+
+const COUNT = 8192;
+const floats = (value: number): Buffer => Buffer.from(new Float32Array(COUNT).fill(value).buffer);
+
+test('add --follow: links beside a file say how it is laid out, as files would', async (t) => {
+  const repo = await TestRepository.create(t);
+  const blobs = path.join(path.dirname(repo.dir), 'blobs');
+  const distributed = fixture('torch', 'distributed');
+  await fs.mkdir(blobs);
+  await fs.mkdir(repo.file('ck/data'), { recursive: true });
+  const tensors = [0, 1].map((place) => {
+    const more = externalData({ location: 'model.onnx_data', offset: String(place * 4 * COUNT) });
+    return bytes(5, tensorProto({ name: `w${place}`, dims: [COUNT], raw: null, more }));
+  });
+  await fs.writeFile(path.join(blobs, 'a0'), onnxModel(...tensors));
+  await fs.writeFile(path.join(blobs, 'a1'), Buffer.concat([floats(1), floats(2)]));
+  await fs.symlink(path.join(blobs, 'a0'), repo.file('model.onnx'));
+  await fs.symlink(path.join(blobs, 'a1'), repo.file('model.onnx_data'));
+  for (const name of ['.metadata', '__0_0.distcp']) {
+    await fs.symlink(path.join(distributed, name), repo.file(`ck/${name}`));
+  }
+  const { files } = await repo.with((open) =>
+    add(open, { paths: ['.'], follow: true }, repo.context),
+  );
+  t.deepEqual(repo.warnings, []);
+  await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+  t.deepEqual(
+    files.map(({ path: file, format }) => `${file} ${format}`),
+    [
+      'ck/.metadata torch-distributed',
+      'ck/__0_0.distcp torch',
+      'model.onnx onnx',
+      'model.onnx_data onnx-data',
+    ],
+  );
+  const shown = (file: string) => repo.with((open) => showFile(open, 'HEAD', file, repo.context));
+  const data = await shown('model.onnx_data');
+  t.deepEqual([data.tensors.map(({ name }) => name), data.extents], [['w0', 'w1'], 2]);
+  const shard = await shown('ck/__0_0.distcp');
+  t.true(shard.tensors.some(({ name }) => name === 'fc.weight[0:3,0:4]'));
+  // Who does not ask for links gets nothing from behind them.
+  await fs.rm(repo.file('model.onnx_data'));
+  await fs.copyFile(path.join(blobs, 'a1'), repo.file('model.onnx_data'));
+  const plain = await repo.with((open) =>
+    add(open, { paths: ['model.onnx_data'], rehash: true }, repo.context),
+  );
+  t.is(plain.files[0]?.format, 'blob');
 });

@@ -40,6 +40,8 @@ export interface BatchOptions {
   chainDepth: number;
   chainCost: number;
   level: CodecLevel;
+  /** Reads through symbolic links what the files beside a file say of it. */
+  follow?: boolean;
   onBytes?: (count: number) => void;
   onFile?: (path: string) => void;
   /** Is told of a file that is gone, may not be read or keeps changing; without it that is thrown. */
@@ -59,7 +61,7 @@ export async function* ingestBatch(
   files: readonly BatchFile[],
   options: BatchOptions,
 ): AsyncGenerator<BatchResult> {
-  const layouts = new WorkLayouts(options.signal);
+  const layouts = new WorkLayouts(options);
   const bases = new BaseFiles(session, options);
   for (const file of files) {
     let result: BatchResult | null = null;

@@ -3,12 +3,12 @@
  *
  * A PyTorch shard has its names in the `.metadata` file beside it; a file of external data is laid out
  * by the ONNX models of its folder and of the folders above. Files beside it that are gone, unreadable
- * or damaged say nothing.
+ * or damaged say nothing, nor do symbolic links unless they shall be followed.
  */
 import path from 'node:path';
 import type { ByteSource } from '../../base/bytes/byte-source.js';
 import { BugError, DlvError, isDamage } from '../../base/errors.js';
-import { listDirectory, ReadFile, statOrNull } from '../../base/files/files.js';
+import { listDirectory, ReadFile, statOrNull, statThrough } from '../../base/files/files.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { Neighbours } from '../../pure/formats/format.js';
 import { layoutOfData, type SaidOfData } from '../../pure/formats/onnx/onnx-data.js';
@@ -32,14 +32,21 @@ export function isChanged(error: unknown): boolean {
   return error instanceof DlvError && error.code === 'DLV_CHANGED';
 }
 
+/** How the files beside a file are read. */
+export interface ReadingBeside {
+  signal?: AbortSignal;
+  /** Reads through symbolic links. */
+  follow?: boolean;
+}
+
 /** Layouts of many files; what a folder says is read once while files below it are asked for. */
 export class WorkLayouts {
-  readonly #signal: AbortSignal | undefined;
+  readonly #how: ReadingBeside;
   /** By folder on disk: the last one asked for and those above it. */
   #folders = new Map<string, Folder>();
 
-  constructor(signal?: AbortSignal) {
-    this.#signal = signal;
+  constructor(how: ReadingBeside = {}) {
+    this.#how = how;
   }
 
   /**
@@ -51,7 +58,7 @@ export class WorkLayouts {
   async of(source: ByteSource, name: string, file: string): Promise<FileLayout> {
     const folders = this.#foldersOf(name, file);
     const neighbours = folders[0] as Folder;
-    const own = await readLayout(source, this.#signal, { neighbours });
+    const own = await readLayout(source, this.#how.signal, { neighbours });
     if (own.format !== 'blob') return own;
     const said: SaidOfData[] = [];
     for (const folder of folders) {
@@ -67,7 +74,7 @@ export class WorkLayouts {
     const kept = new Map<string, Folder>();
     let dir = path.dirname(file);
     for (let depth = name.split('/').length; depth > 0; depth--) {
-      kept.set(dir, this.#folders.get(dir) ?? new Folder(dir, this.#signal));
+      kept.set(dir, this.#folders.get(dir) ?? new Folder(dir, this.#how));
       dir = path.dirname(dir);
     }
     this.#folders = kept;
@@ -93,13 +100,13 @@ function joined(own: FileLayout, source: ByteSource, said: readonly SaidOfData[]
 /** What the files of one folder say of others. */
 class Folder implements Neighbours {
   readonly dir: string;
-  readonly #signal: AbortSignal | undefined;
+  readonly #how: ReadingBeside;
   readonly #parsed = new Map<string, Promise<unknown>>();
   #models: Promise<Map<string, SaidOfData[]>> | null = null;
 
-  constructor(dir: string, signal: AbortSignal | undefined) {
+  constructor(dir: string, how: ReadingBeside) {
     this.dir = dir;
-    this.#signal = signal;
+    this.#how = how;
   }
 
   parsed<T>(name: string, parse: (source: ByteSource) => Promise<T>): Promise<T | null> {
@@ -125,7 +132,7 @@ class Folder implements Neighbours {
     }
     const models = names.filter((name) => /\.onnx$/i.test(name)).sort();
     for (const model of models.slice(0, MODELS_PER_FOLDER_MAX)) {
-      const read = (source: ByteSource) => readLayout(source, this.#signal);
+      const read = (source: ByteSource) => readLayout(source, this.#how.signal);
       for (const { path: target, layout } of (await this.#open(model, read))?.external ?? []) {
         const list = said.get(target) ?? [];
         said.set(target, list);
@@ -139,7 +146,10 @@ class Folder implements Neighbours {
   async #open<T>(name: string, parse: (source: ByteSource) => Promise<T>): Promise<T | null> {
     const file = path.join(this.dir, name);
     try {
-      if (!(await statOrNull(file))?.isFile) return null;
+      const isFile = this.#how.follow
+        ? (await statThrough(file)).kind === 'file'
+        : (await statOrNull(file))?.isFile === true;
+      if (!isFile) return null;
       const source = await ReadFile.open(file, name);
       try {
         return await parse(source);

@@ -207,7 +207,7 @@ async function workSide(
   const files = new Map<string, DiffFile>();
   const hints: StagedEntry[] = [];
   const states = new WorkStates(repo, writtenNs, context.signal);
-  const layouts = new WorkLayouts(context.signal);
+  const layouts = new WorkLayouts(context.signal ? { signal: context.signal } : {});
   for (const entry of entries) {
     const { status, odd } = await states.of(entry);
     if (status === 'deleted') continue;

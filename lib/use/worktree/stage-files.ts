@@ -62,7 +62,8 @@ export async function storeChanges(
 ): Promise<StoredChanges> {
   const level = parseLevel(options.level ?? repo.config.get('codec.level'));
   const plan = await planStage(repo, onDisk, options, context);
-  return { plan, results: await storeFiles({ repo, session }, { plan, level }, context) };
+  const how = { plan, level, follow: options.follow === true };
+  return { plan, results: await storeFiles({ repo, session }, how, context) };
 }
 
 /** The repository that files are staged in, and the session that stores them. */
@@ -179,7 +180,7 @@ export interface Stored extends BatchResult {
 
 async function storeFiles(
   { repo, session }: StageTarget,
-  { plan, level }: { plan: StagePlan; level: CodecLevel },
+  { plan, level, follow }: { plan: StagePlan; level: CodecLevel; follow: boolean },
   context: OpContext,
 ): Promise<Stored[]> {
   const results: Stored[] = [];
@@ -193,6 +194,7 @@ async function storeFiles(
     chainDepth: repo.config.get('chain.depth'),
     chainCost: repo.config.get('chain.cost'),
     level,
+    follow,
     onBytes: (count) => context.progress.advance(count),
     onFile: () => {
       stagedAtNs = nowNs();
