@@ -7,6 +7,7 @@
  * or as many as are rebuilt side by side because they share stored data.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
 import { type FileStat, removeFile, sameStat, statOrNull } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
@@ -20,10 +21,14 @@ import { registerReader } from '../../storage/repo/processes/readers.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
 import type { CheckoutPlan } from './checkout-plan.js';
+import { nameSome } from './lost-work.js';
 import { type UnfinishedFile, type WantedFile, WorkFolder } from './work-folder.js';
 
 /** A file whose time stamp is younger than this may change without its time changing. */
 const RACY_MS = 20;
+
+/** What is nowhere although a version names it is damage, unlike a name that somebody wrote. */
+const STORED_KINDS: ReadonlySet<unknown> = new Set(['blob', 'extent']);
 
 /** What a checkout did to the work tree. */
 export interface Applied {
@@ -128,13 +133,24 @@ export async function writeFiles(
       stored = await openStoredFile(repo, entry);
     } catch (error) {
       await flush();
-      throw error;
+      throw cannotRebuild([entry.path], error);
     }
     if (!fitsGroup(group, stored)) await flush();
     group.push({ entry, seen, stored, weight: weightOf(stored) });
   }
   await flush();
   return states;
+}
+
+/** Damage of stored data names the files that need it. Other errors pass through. */
+function cannotRebuild(paths: readonly string[], error: unknown): unknown {
+  const isGone = error instanceof NotFoundError && STORED_KINDS.has(error.data.kind);
+  if (!isGone && !isDamage(error)) return error;
+  return new CorruptError(`cannot rebuild ${nameSome(paths)}: ${error.message}`, {
+    ...error.data,
+    paths: [...paths],
+    hint: "run 'dlv fsck' to see what is damaged; to mend it, 'dlv add' the original file again",
+  });
 }
 
 /** Rebuilds some files side by side and places each as soon as it is whole. */
@@ -160,6 +176,9 @@ async function writeGroup(
       await open.file.write(bytes);
       progress.advance(bytes.length);
     }
+  } catch (error) {
+    const paths = group.map(({ entry }) => entry.path).filter((path) => !states.has(path));
+    throw cannotRebuild(paths, error);
   } finally {
     for (const { file, temporary } of unfinished.values()) {
       await file.close().catch(() => {});
