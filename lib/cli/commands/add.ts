@@ -53,9 +53,11 @@ export function register(program: Command, cli: Cli): void {
         'Symbolic links are left out with a warning. With --follow, dlv reads through the links that ' +
         'are named and those in folders that are: as in a model cache, whose snapshots/… are links ' +
         'into blobs/…. What a link leads to, also outside of the work tree, is stored as a regular ' +
-        'file; status then compares through the link. A checkout that would have to write there ' +
-        'refuses, or with --force replaces the link itself; restore and reset --hard refuse where the ' +
-        'link stands above the file. Circles and links into .dlv are left out.',
+        'file; status then compares through the link, and is silent while the content is the same. A ' +
+        'checkout that would have to write there refuses. checkout --force, reset --hard, and restore ' +
+        'of a file that is named put the regular file in the place of its link, whatever that leads ' +
+        'to; restore and reset --hard refuse where a link stands above the file. Circles and links ' +
+        'into .dlv are left out.',
       examples: [
         ['dlv add model.safetensors config.json', 'stages two files for the model that HEAD names'],
         ['dlv add .', 'stages everything that is not ignored'],

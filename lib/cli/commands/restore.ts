@@ -33,7 +33,9 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Work files become what is staged; with --staged, what is staged becomes what the version ' +
         'of HEAD has; with --source, both come from that version. Changes of work files are lost: ' +
-        'that is what this command is for. A symbolic link to a folder in which they belong stays and ' +
+        'that is what this command is for. What may not be read is replaced unread. A symbolic link in ' +
+        'the place of a file that is named gives way to the file; one of a folder or glob does unless ' +
+        'it leads to the same content. A link to a folder in which files belong stays and ' +
         "is an error: 'dlv checkout --force' replaces it.",
       examples: [
         ['dlv restore model.safetensors', 'undoes changes that were not staged'],

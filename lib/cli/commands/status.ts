@@ -38,7 +38,8 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Reads no file contents: a file whose size and times are as they were is unchanged. ' +
         '--rehash reads every tracked file instead, for disks and programs that leave times as they ' +
-        "were; 'dlv add --rehash' then stages what it finds.",
+        "were; 'dlv add --rehash' then stages what it finds. A symbolic link that leads to the content " +
+        "of the file in its place counts as unchanged: 'dlv add --follow' stores files so.",
       examples: [
         ['dlv status', 'all models of the work tree'],
         ['dlv status -s', 'one line for each file: staged and work tree, then the path'],

@@ -24,6 +24,7 @@ import { sameFile } from '../history/commit/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { hashFile, modeOf } from './changes.js';
 import { LostWork, linksInTheWay, nameSome } from './lost-work.js';
+import { isDenied } from './work-file.js';
 
 /** A file to be written. */
 export interface PlannedWrite {
@@ -63,6 +64,11 @@ export interface PlanOptions {
   force: boolean;
   /** Replaces links above files too, each of which may stand for a whole folder of other files. */
   replaceLinks: boolean;
+  /**
+   * Whether a link at this path gives way to the file even if it leads to the same content: nothing
+   * says whether it was added so or took the place of the file later.
+   */
+  isWrittenOver: (path: string) => boolean;
   /** Writes files of a tier as well. */
   acceptTier?: boolean;
 }
@@ -156,7 +162,9 @@ class Planner {
     }
     const blocking = await this.#guard.findLink(path);
     const found = await this.#look(path, staged, force ? [] : [entry], blocking !== null);
-    if (found !== null && found !== 'folder' && isEntry(found, entry)) {
+    const isLink = blocking === null && found !== null && found !== 'folder' && found.isLink;
+    const isLeft = !isLink || !this.#options.isWrittenOver(path);
+    if (found !== null && found !== 'folder' && isEntry(found, entry) && isLeft) {
       // Also what 'add --follow' staged: the link stays as it is.
       const stat = found.behind ?? found.stat;
       this.plan.kept.set(path, { stat, stagedAtNs: found.readAtNs });
@@ -230,8 +238,18 @@ class Planner {
       return { ...found, sha256: staged.sha256, readAtNs: staged.stagedAtNs };
     }
     const sizes = [staged?.size, ...candidates.map((candidate) => candidate.size)];
-    if (sizes.includes(stat.size)) found.sha256 = await hashFile(file, this.#context.signal);
+    if (sizes.includes(stat.size)) found.sha256 = await this.#hash(file);
     return found;
+  }
+
+  /** Hex sha256; null for a file that may not be read, which only a forced checkout replaces. */
+  async #hash(file: string): Promise<string | null> {
+    try {
+      return await hashFile(file, this.#context.signal);
+    } catch (error) {
+      if (this.#options.force && isDenied(error)) return null;
+      throw error;
+    }
   }
 
   /** @throws {ConflictError} if a link above a file would be replaced. */

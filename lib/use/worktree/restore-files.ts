@@ -10,6 +10,7 @@ import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { currentLine, type Line } from '../history/lines/lines.js';
 import { planCheckout } from './checkout-plan.js';
+import { PathInput } from './path-input.js';
 import { applyPlan, withStates } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
 import { selectPaths } from './select-paths.js';
@@ -134,6 +135,9 @@ async function restoreWork(
   const kept = new Set(target.map((file) => file.path));
   const entries = staging.entries(line.model).filter((entry) => chosen.has(entry.path));
   await checkPlaceable(repo.layout.workTree, [...kept]);
+  const named = new Set(
+    options.paths.map((text) => new PathInput(repo.layout, context.cwd, text).path),
+  );
   const plan = await planCheckout(
     repo,
     {
@@ -145,6 +149,7 @@ async function restoreWork(
       committed: new Map(),
       force: true,
       replaceLinks: options.replaceLinks === true,
+      isWrittenOver: (path) => options.replaceLinks === true || named.has(path),
     },
     context,
   );
