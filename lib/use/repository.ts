@@ -23,7 +23,7 @@ import { initRepository } from '../storage/repo/init.js';
 import { Layout, newWorkName } from '../storage/repo/layout.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
-import { modelNameProblem } from '../storage/repo/refs/ref-name.js';
+import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';
 import { Config, readConfig } from '../storage/repo/settings/config.js';
 import type { FileEntry, FilePage } from '../storage/repo/version/file-page.js';
 import { readTree } from '../storage/repo/version/file-tree.js';
@@ -216,5 +216,5 @@ export class Repository implements Readers {
 function defaultModelName(dir: string): string {
   const base = dir.split(/[\\/]/).filter(Boolean).at(-1) ?? 'model';
   const name = base.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[-.]+|[-.]+$/g, '');
-  return modelNameProblem(name) === null ? name : 'model';
+  return (modelNameProblem(name) ?? takenByRevision(name)) === null ? name : 'model';
 }

@@ -6,7 +6,7 @@ import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
-import { checkModelName } from '../../storage/repo/refs/ref-name.js';
+import { checkModelName, checkNewBranchName } from '../../storage/repo/refs/ref-name.js';
 import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
 import { readGitState } from '../../storage/repo/settings/gitinfo.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
@@ -19,6 +19,7 @@ import { toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import {
   type BranchName,
+  checkNewModel,
   knownModels,
   makeBranch,
   readBranch,
@@ -77,6 +78,7 @@ export async function copy(
   const model = checkModelName(options.name);
   const isKnown = (await knownModels(repo, staging)).has(model);
   if (isKnown && (!options.checkout || staging.get(model) !== undefined)) throw exists(model);
+  await checkNewModel(repo, staging, model);
   const from = await repo.version(source);
   const number = await new Describer(repo).number(source);
   const tree = options.empty ? { files: [], snapshots: [] } : await repo.tree(source);
@@ -87,6 +89,7 @@ export async function copy(
   const message = options.message ?? `copy of ${from.model}@${number}`;
   const why = await moveReason(repo, `copy: from ${options.revision}`);
   const line = { model, branch: repo.config.get('init.branch') };
+  if (!isKnown) checkNewBranchName(line.branch);
   const wanted: Version = { ...from, parents: [source], model, message };
   const made = isKnown ? await findMade(repo, line, wanted, page, why.reason) : null;
   if (isKnown && made === null) throw exists(model);

@@ -4,7 +4,7 @@ import { UsageError } from '../../base/errors.js';
 import { makeDirectory, statOrNull } from '../../base/files/files.js';
 import { findRepositoryOrNull } from '../../storage/repo/layout.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
-import { checkBranchName, checkModelName } from '../../storage/repo/refs/ref-name.js';
+import { checkNewBranchName, checkNewModelName } from '../../storage/repo/refs/ref-name.js';
 import { readConfig } from '../../storage/repo/settings/config.js';
 import type { OpContext } from '../context.js';
 import { Repository } from '../repository.js';
@@ -28,9 +28,9 @@ export interface InitResult {
 /** Makes a repository. @throws {ExistsError} DLV_EXISTS if there is one in that folder. */
 export async function init(context: OpContext, options: InitOptions = {}): Promise<InitResult> {
   const dir = path.resolve(context.cwd, options.dir ?? '.');
-  if (options.model !== undefined) checkModelName(options.model);
+  if (options.model !== undefined) checkNewModelName(options.model);
   const branch = options.branch ?? (await readConfig(null)).get('init.branch');
-  checkBranchName(branch);
+  checkNewBranchName(branch);
   const there = await statOrNull(dir);
   if (there?.isFile) {
     throw new UsageError(`'${options.dir}' is a file, not a folder`, { path: dir });

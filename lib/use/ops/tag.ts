@@ -6,10 +6,12 @@ import { exactTags } from '../../storage/objects/tiers.js';
 import { tagRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
-import { checkTagName } from '../../storage/repo/refs/ref-name.js';
+import { checkNewTagName, checkTagName } from '../../storage/repo/refs/ref-name.js';
 import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
+import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import { encodeNote, noteId, packExactBody } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
+import { knownModels } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { containsTest, nameTest } from '../history/lines/name-filters.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -74,6 +76,7 @@ export async function createTag(
 ): Promise<TagChange> {
   const { name: tag, revision = 'HEAD', force, exact = false } = options;
   const name = tagRefName(checkTagName(tag));
+  if ((await readRef(repo.layout, name)) === null) await checkNewTag(repo, tag);
   const version = await resolveId(repo, revision);
   if (exact) await storeExactNote(repo, version, tag);
   const why = await moveReason(repo, `tag: ${revision}`);
@@ -92,6 +95,17 @@ export async function createTag(
     if (exact) await markExact(repo, lock, version, tag);
     if (before !== version) await updateRef(lock, name, before, version, why);
     return { action: before === null ? 'created' : 'moved', tag, version, before };
+  });
+}
+
+/** @throws {UsageError} for a name that reads as another revision; {ExistsError} for a model's. */
+async function checkNewTag(repo: Repository, tag: string): Promise<void> {
+  const { staging } = await readStaging(repo.layout);
+  if (!(await knownModels(repo, staging)).has(checkNewTagName(tag))) return;
+  throw new ExistsError(`'${tag}' is the name of a model`, {
+    kind: 'model',
+    name: tag,
+    hint: 'choose another name for the tag, such as trial-2',
   });
 }
 
@@ -142,7 +156,7 @@ async function markExact(
 }
 
 /**
- * Deletes a tag; the version stays for as long as anything else names it.
+ * Deletes a tag, `<tag>` or `refs/tags/<tag>`; the version stays for as long as anything else names it.
  * @throws {NotFoundError} with the nearest names; {ConflictError} if it moved meanwhile.
  */
 export async function deleteTag(
@@ -150,7 +164,10 @@ export async function deleteTag(
   options: { name: string },
   _context: OpContext,
 ): Promise<TagChange> {
-  const tag = checkTagName(options.name);
+  const typed = checkTagName(options.name);
+  const inFull = typed.startsWith('refs/tags/') ? checkTagName(typed.slice(10)) : null;
+  const isTyped = inFull === null || (await readRef(repo.layout, tagRefName(typed))) !== null;
+  const tag = isTyped ? typed : inFull;
   const name = tagRefName(tag);
   const version = await readRef(repo.layout, name);
   if (version === null) {

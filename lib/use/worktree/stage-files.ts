@@ -22,6 +22,7 @@ import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { checkLive } from '../history/commit/check-live.js';
+import { checkNewModel } from '../history/lines/branches.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
 import { modeOf, WorkStates } from './changes.js';
 import { lookAtWork } from './work-file.js';
@@ -95,6 +96,7 @@ export async function planStage(
   context: OpContext,
 ): Promise<StagePlan> {
   const line = await currentLine(repo, staging, options.model);
+  await checkNewModel(repo, staging, line.model);
   const tracked = new Set(
     staging.models().flatMap((m) => staging.entries(m.model).map((entry) => entry.path)),
   );

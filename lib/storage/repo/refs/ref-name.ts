@@ -11,7 +11,7 @@ export function refNameProblem(name: string): string | null {
   if (/\p{Cs}|\p{Cc}/u.test(name)) return 'holds a character that cannot be shown';
   const bad = /[ ~^:?*[\\]|\.\.|@\{/.exec(name);
   if (bad) return `holds '${bad[0]}'`;
-  if (name === '@' || name === 'HEAD') return `is '${name}'`;
+  if (name === '@' || name === 'HEAD') return 'names the current version already';
   if (name.startsWith('-')) return "begins with '-'";
   if (Buffer.byteLength(name) > REF_NAME_BYTES_MAX) return `is over ${REF_NAME_BYTES_MAX} bytes`;
   for (const part of name.split('/')) {
@@ -33,11 +33,24 @@ export function modelNameProblem(name: string): string | null {
   return refNameProblem(name);
 }
 
+/** As a version id, or its first digits, is written. */
+const ID_DIGITS = /^[0-9a-f]{4,64}$/i;
+
+/**
+ * Why nothing new may get `name`, as the rest of a sentence; or null: `model@n` and the first digits
+ * of a version id are revisions, and a ref of that name would stand before them. Refs of older
+ * repositories may have such names.
+ */
+export function takenByRevision(name: string): string | null {
+  if (name.includes('@')) return "holds '@', which is kept for revisions such as model@2";
+  return ID_DIGITS.test(name) ? 'could be the first digits of a version id' : null;
+}
+
 function check(kind: string, name: string, problem: string | null): string {
   if (problem !== null) {
     throw new UsageError(`'${name.replace(/\p{Cc}|\p{Cs}/gu, '?')}' ${problem}`, {
       name,
-      hint: `choose another name for the ${kind}: letters, digits, '.', '_' and '-' always do`,
+      hint: `choose another name for the ${kind}, such as trial-2`,
     });
   }
   return name;
@@ -51,6 +64,21 @@ export function checkModelName(name: string): string {
 /** Gives a branch name back. @throws {UsageError} DLV_USAGE */
 export function checkBranchName(name: string): string {
   return check('branch', name, refNameProblem(name));
+}
+
+/** Gives the name of a model that is to be made back. @throws {UsageError} DLV_USAGE */
+export function checkNewModelName(name: string): string {
+  return check('model', name, modelNameProblem(name) ?? takenByRevision(name));
+}
+
+/** Gives the name of a branch that is to be made back. @throws {UsageError} DLV_USAGE */
+export function checkNewBranchName(name: string): string {
+  return check('branch', name, refNameProblem(name) ?? takenByRevision(name));
+}
+
+/** Gives the name of a tag that is to be made back. @throws {UsageError} DLV_USAGE */
+export function checkNewTagName(name: string): string {
+  return check('tag', name, refNameProblem(name) ?? takenByRevision(name));
 }
 
 /** Gives a tag name back. @throws {UsageError} DLV_USAGE */

@@ -6,7 +6,8 @@
  *              | model | model '/' branch | remote '/' model '/' branch | model '@' n
  *              | version id, full or from 4 hex digits
  *
- * A name wins over a short id of the same letters; two names of different versions are ambiguous.
+ * Two names of different versions are ambiguous, and so is a name that reads as the id or number of
+ * another version: only older repositories have such names.
  */
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../../base/errors.js';
@@ -14,7 +15,7 @@ import { branchRefName, type Layout } from '../layout.js';
 import { shortId, type Version } from '../version/version.js';
 import { closestNames } from './closest.js';
 import { readHead } from './head.js';
-import { modelNameProblem, parseRefName, refNameProblem } from './ref-name.js';
+import { modelNameProblem, parseRefName, refNameProblem, takenByRevision } from './ref-name.js';
 import { readReflog } from './reflog.js';
 import { listRefNames, listRefs, readRef } from './refs.js';
 
@@ -131,6 +132,19 @@ async function refCandidates(source: RevisionSource, name: string): Promise<stri
   return [...new Set(names)].filter((candidate) => parseRefName(candidate) !== null);
 }
 
+/** Versions that the name of a ref means if it is read as a version id or as model@n. */
+async function otherReadings(source: RevisionSource, name: string): Promise<Id[]> {
+  if (takenByRevision(name) === null) return [];
+  try {
+    const other = (await resolveNumber(source, name)) ?? (await resolveId(source, name));
+    return other === null ? [] : [other.id];
+  } catch (error) {
+    if (error instanceof NotFoundError) return [];
+    if (error instanceof AmbiguousError) return error.data.candidates as Id[];
+    throw error;
+  }
+}
+
 async function resolveName(source: RevisionSource, name: string): Promise<ResolvedRevision | null> {
   const found: { ref: string; id: Id }[] = [];
   for (const ref of await refCandidates(source, name)) {
@@ -140,12 +154,14 @@ async function resolveName(source: RevisionSource, name: string): Promise<Resolv
   }
   const [first] = found;
   if (first === undefined) return null;
-  if (found.some(({ id }) => id !== first.id)) {
+  const others = name.startsWith('refs/') ? [] : await otherReadings(source, name);
+  if ([...found.map(({ id }) => id), ...others].some((id) => id !== first.id)) {
+    const candidates: string[] = [...found.map(({ ref }) => ref), ...others];
     throw new AmbiguousError(`'${name}' names more than one version`, {
       kind: 'revision',
       name,
-      candidates: found.map(({ ref }) => ref),
-      hint: `write one of these in full: ${found.map(({ ref }) => ref).join(', ')}`,
+      candidates,
+      hint: `write one of these in full: ${candidates.join(', ')}`,
     });
   }
   const branch = found.find(({ ref }) => ref.startsWith('refs/heads/'));

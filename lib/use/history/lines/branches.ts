@@ -1,15 +1,16 @@
 /** Branches of model lines, by the names that people type: `<branch>`, `<model>/<branch>`. */
 
 import type { Id } from '../../../base/bytes/hash.js';
-import { AmbiguousError, NotFoundError, UsageError } from '../../../base/errors.js';
+import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { branchRefName } from '../../../storage/repo/layout.js';
+import { branchRefName, tagRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { closestNames } from '../../../storage/repo/refs/closest.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import {
-  checkBranchName,
   checkModelName,
+  checkNewBranchName,
+  checkNewModelName,
   parseRefName,
   refNameProblem,
 } from '../../../storage/repo/refs/ref-name.js';
@@ -71,6 +72,26 @@ export async function knownModels(repo: ReadAccess, staging: Staging): Promise<S
 }
 
 /**
+ * Sees to it that a model of this name may begin, if there is none yet.
+ * @throws {UsageError} for a name that reads as another revision; {ExistsError} for that of a tag.
+ */
+export async function checkNewModel(
+  repo: ReadAccess,
+  staging: Staging,
+  name: string,
+): Promise<void> {
+  if ((await knownModels(repo, staging)).has(name)) return;
+  const version = await readRef(repo.layout, tagRefName(checkNewModelName(name)));
+  if (version === null) return;
+  throw new ExistsError(`there is a tag '${name}': it and a model of that name would be one`, {
+    kind: 'tag',
+    name,
+    version,
+    hint: 'choose another name for the model, or delete the tag first with -d',
+  });
+}
+
+/**
  * True if a command that gives `reason` made a branch at `tip` and was interrupted before it could note
  * anything else: run again, it goes on.
  */
@@ -118,9 +139,9 @@ export function newBranchName(
   const at = name.indexOf('/');
   const first = name.slice(0, Math.max(0, at));
   if (at > 0 && models.has(first)) {
-    return { model: first, branch: checkBranchName(name.slice(at + 1)) };
+    return { model: first, branch: checkNewBranchName(name.slice(at + 1)) };
   }
-  return { model: checkModelName(model), branch: checkBranchName(name) };
+  return { model: checkModelName(model), branch: checkNewBranchName(name) };
 }
 
 /**

@@ -155,7 +155,7 @@ test('revision: what names nothing is refused with the nearest names', async (t)
 });
 
 test('revision: two meanings are ambiguous, one version under two names is not', async (t) => {
-  const { repo, m1, m2, m4 } = await sample(t);
+  const { repo, m1, m4 } = await sample(t);
   await repo.point('refs/tags/main', m1);
   const error = await t.throwsAsync(resolveRevision(repo, 'main'), { code: 'DLV_AMBIGUOUS' });
   t.deepEqual((error as unknown as { data: { candidates: string[] } }).data.candidates, [
@@ -164,9 +164,34 @@ test('revision: two meanings are ambiguous, one version under two names is not',
   ]);
   await repo.point('refs/tags/main', m4);
   t.deepEqual(await resolveRevision(repo, 'main'), { id: m4, ref: 'refs/heads/mnist/main' });
-  // A branch may look like an id: the name wins.
-  await repo.point(`refs/heads/mnist/${m1.slice(0, 6)}`, m2);
-  t.is((await resolveRevision(repo, m1.slice(0, 6))).id, m2);
+});
+
+test('revision: a ref that reads as the id or number of another version is ambiguous', async (t) => {
+  const { repo, m1, m2, m3 } = await sample(t);
+  const digits = m1.slice(0, 6);
+  const ambiguous = async (text: string, ...candidates: string[]): Promise<void> => {
+    const error = await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_AMBIGUOUS' }, text);
+    t.deepEqual(
+      (error as unknown as { data: { candidates: string[] } }).data.candidates,
+      candidates,
+    );
+  };
+  await repo.point(`refs/heads/mnist/${digits}`, m2);
+  await ambiguous(digits, `refs/heads/mnist/${digits}`, m1);
+  t.is((await resolveRevision(repo, `mnist/${digits}`)).id, m2);
+  t.is((await resolveRevision(repo, `refs/heads/mnist/${digits}`)).id, m2);
+  await repo.point('refs/tags/mnist@3', m1);
+  await ambiguous('mnist@3', 'refs/tags/mnist@3', m3);
+  t.is((await resolveRevision(repo, 'refs/tags/mnist@3')).id, m1);
+  await repo.point(`refs/tags/${m1}`, m2);
+  await ambiguous(m1, `refs/tags/${m1}`, m1);
+  // What has one meaning alone, or two of one version, is no danger.
+  await repo.point('refs/tags/mnist@9', m1);
+  t.is((await resolveRevision(repo, 'mnist@9')).id, m1);
+  await repo.point('refs/tags/mnist@3', m3);
+  t.is((await resolveRevision(repo, 'mnist@3')).id, m3);
+  await repo.point('refs/tags/beadfeed', m1);
+  t.is((await resolveRevision(repo, 'beadfeed')).id, m1);
 });
 
 test('revision: a short id that several versions share names them', async (t) => {
