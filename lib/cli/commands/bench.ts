@@ -218,7 +218,7 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Says in some ten seconds what the tensors (of 4 KiB and more) of some snapshots take kept ' +
         'whole, compressed, in dlv now and after dlv archive, and how long the newest, the oldest ' +
-        'and the slowest of them take to come back. Ctrl-C ends it early and prints what is known. ' +
+        'and the one that reads most take to come back. Ctrl-C ends it early and prints what is known. ' +
         '--full measures every encoding, way of reading, depth and planner over a sweep of budgets, ' +
         'which takes minutes; each option marked (full) asks for that too. Without revisions it ' +
         "takes the last snapshots of HEAD's history; with --files it stores checkpoints in a " +

@@ -1,6 +1,6 @@
 /**
  * The short answer of `dlv bench`: what the versions take kept whole, compressed, in dlv now and after
- * `dlv archive`, and how long the newest, the oldest and the slowest take to come back.
+ * `dlv archive`, and how long the newest, the oldest and the one that reads most take to come back.
  *
  * Everything is done within a time limit, the cheapest and most wanted first. What there was no time
  * for, or what Ctrl-C cut off, is named in `leftOut`; what was measured until then is kept.
@@ -38,10 +38,10 @@ export interface BriefPlan {
   lowerBound: number;
 }
 
-/** How long one snapshot takes to come back, from files that the system holds in memory. The slowest
- * is named where it is neither the newest nor the oldest. */
+/** How long one snapshot takes to come back, from files that the system holds in memory. The one
+ * that reads most is named where it is neither the newest nor the oldest. */
 export interface BriefRead {
-  which: 'newest' | 'oldest' | 'slowest';
+  which: 'newest' | 'oldest' | 'reads most';
   /** Place in `snapshots` of the result. */
   snapshot: number;
   ms: Spread;
@@ -142,10 +142,10 @@ class Brief {
   async #read(): Promise<void> {
     const { snapshots } = this.#subjects;
     const costs = chainBytes(this.#subjects);
-    const slowest = costs.indexOf(Math.max(...costs));
+    const largest = costs.indexOf(Math.max(...costs));
     const wanted: [BriefRead['which'], number][] = [['newest', snapshots.length - 1]];
     if (snapshots.length > 1) wanted.push(['oldest', 0]);
-    if (!wanted.some(([, known]) => known === slowest)) wanted.push(['slowest', slowest]);
+    if (!wanted.some(([, known]) => known === largest)) wanted.push(['reads most', largest]);
     this.#context.progress.start('rebuilding', 0);
     for (const [which, snapshot] of wanted) {
       if (!this.#hasTime(UNTIL.reads)) {
