@@ -184,3 +184,48 @@ test('add --follow: links beside a file say how it is laid out, as files would',
   );
   t.is(plain.files[0]?.format, 'blob');
 });
+
+test('add -u --follow: tracked files behind links are taken, and no others', async (t) => {
+  const repo = await TestRepository.create(t);
+  const elsewhere = path.join(path.dirname(repo.dir), 'elsewhere');
+  await fs.mkdir(elsewhere);
+  for (const name of ['one', 'two', 'three', 'best']) {
+    await fs.writeFile(path.join(elsewhere, name), `first ${name}`);
+  }
+  await fs.symlink(elsewhere, repo.file('data'));
+  await fs.symlink(path.join(elsewhere, 'best'), repo.file('best'));
+  await repo.write('own', 'HEAD');
+  await repo.write('plain', 'plain');
+  await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
+  await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+  for (const name of ['one', 'best', 'new']) {
+    await fs.writeFile(path.join(elsewhere, name), `second ${name}`);
+  }
+  await fs.rm(path.join(elsewhere, 'two'));
+  await fs.rm(path.join(elsewhere, 'three'));
+  await fs.symlink('nowhere', path.join(elsewhere, 'three'));
+  await fs.rm(repo.file('own'));
+  await fs.symlink('.dlv/HEAD', repo.file('own'));
+  const update = (paths: string[], follow: boolean): Promise<string> =>
+    warned(repo, () =>
+      repo.with((open) => add(open, { paths, follow, trackedOnly: true }, repo.context)),
+    );
+  const left = ['modified data/three (below a symbolic link)', 'modified own (symbolic link)'];
+  t.regex(await update([], false), /'data\/one' lies below a symbolic link, 'data' now: it stays/);
+  t.false((await changes(repo)).some((change) => change.startsWith('staged')));
+  t.is(await update(['best'], true), '');
+  t.true((await changes(repo)).includes('staged modified best'));
+  const said = await update([], true);
+  t.deepEqual(
+    (await changes(repo)).filter((change) => !change.startsWith('untracked')),
+    [
+      'staged modified best',
+      'staged modified data/best',
+      'staged modified data/one',
+      'staged deleted data/two',
+      ...left,
+    ],
+  );
+  for (const name of ['data/three', 'own']) t.true(said.includes(`'${name}' `), said);
+  t.is(said.split('\n').length, 2, said);
+});

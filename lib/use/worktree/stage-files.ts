@@ -102,7 +102,7 @@ export async function planStage(
   );
   const own = new Map(staging.entries(line.model).map((entry) => [entry.path, entry.sha256]));
   const selection = options.update
-    ? await selectTracked(repo.layout, options.paths)
+    ? await selectTracked(repo.layout, options.paths, options.follow === true)
     : await selectFiles(repo.layout, context.cwd, options.paths, {
         tracked,
         ...(options.force ? { force: true } : {}),

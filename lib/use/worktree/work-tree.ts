@@ -211,11 +211,13 @@ class Selector {
  * Tells tracked paths that are gone from those that became something odd.
  * @param follow  a file that is gone from behind a link to a folder counts as gone. One that cannot be
  *   looked at, or to which a link on the way leads nowhere, never does.
+ * @param follower  takes files behind links; without it they are odd, since a walk left them out.
  */
 async function sortOut(
   layout: Layout,
   paths: readonly string[],
   follow: boolean,
+  follower: LinkFollower | null = null,
 ): Promise<Pick<Selection, 'files' | 'missing' | 'odd'>> {
   const guard = new LinkGuard(layout.workTree);
   const sorted: Pick<Selection, 'files' | 'missing' | 'odd'> = { files: [], missing: [], odd: [] };
@@ -223,14 +225,27 @@ async function sortOut(
     const found = await lookAtWork(layout, guard, path);
     if (found.kind === 'file') sorted.files.push(path);
     else if (found.kind === 'gone' || (follow && found.isGoneBehind)) sorted.missing.push(path);
-    else sorted.odd.push({ path, says: found.says });
+    else if (
+      follower !== null &&
+      found.behind !== null &&
+      (await follower.target(path, [])).kind === 'file'
+    ) {
+      sorted.files.push(path);
+    } else sorted.odd.push({ path, says: found.says });
   }
   return sorted;
 }
 
-/** The tracked files among `paths`, as they are in the work tree; none is an error by itself. */
-export async function selectTracked(layout: Layout, paths: readonly string[]): Promise<Selection> {
-  const sorted = await sortOut(layout, paths, false);
+/**
+ * The tracked files among `paths`, as they are in the work tree; none is an error by itself.
+ * @param follow  takes the files that links lead to as well, but for a repository's own data.
+ */
+export async function selectTracked(
+  layout: Layout,
+  paths: readonly string[],
+  follow: boolean,
+): Promise<Selection> {
+  const sorted = await sortOut(layout, paths, follow, follow ? new LinkFollower(layout) : null);
   return { ...sorted, named: new Set(), failures: [], warnings: [] };
 }
 
