@@ -60,6 +60,10 @@ export class PickleDict {
   values: PickleValue[] = NOTHING;
 }
 
+/** Longer than any name of a class or key of a storage that is known here: such a name is not looked at,
+ *  for a pickle can refer to it again and again. */
+export const NAME_CHARACTERS_MAX = 256;
+
 /** The name of a class, function or constant: only its name. */
 export class PickleGlobal {
   readonly name: string;

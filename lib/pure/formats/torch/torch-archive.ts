@@ -12,6 +12,7 @@ import type { MemoryBudget } from '../memory-budget.js';
 import { readZip, readZipEntry, ZIP_STORED } from '../zip/zip.js';
 import type { ZipEntry } from '../zip/zip-directory.js';
 import { type Pickle, parsePickle } from './pickle.js';
+import { PickleSteps } from './pickle-steps.js';
 import { type Path, type TorchContent, walkTorch } from './torch-walk.js';
 
 /** One pickle of an archive with the folder of its storages. */
@@ -54,7 +55,7 @@ export async function readTorchArchive(
   source: ByteSource,
   { signal, budget, start, end, path }: TorchArchiveOptions,
 ): Promise<TorchArchive> {
-  const { entries, start: found } = await readZip(source, { signal, budget, end });
+  const { entries, start: found } = await readZip(source, { signal, budget, start, end });
   if (found !== start) throw corrupt(source, `an archive begins at byte ${found}, not ${start}`);
   const byName = uniqueNames(source, entries);
   const root = entries[0]?.name.split('/')[0] ?? '';
@@ -127,7 +128,8 @@ async function readProgram(
   }
   budget.grant(bytes.length);
   const pickle = parsePickle(bytes, source.name, budget);
-  return { entry, pickle, content: walkTorch(pickle.value, path, source.name, budget), folder };
+  const steps = new PickleSteps(source.name, budget);
+  return { entry, pickle, content: walkTorch(pickle.value, path, steps), folder };
 }
 
 /** Checksums and times of an archive, numbers in its pickles, its random id: what checkpoints differ in. */

@@ -1,6 +1,7 @@
 /**
  * Dicts of a pickle with the names of their keys: two keys that Python tells apart never have one name.
  */
+import type { PickleSteps } from './pickle-steps.js';
 import {
   PickleDict,
   PickleFloat,
@@ -18,13 +19,26 @@ const DICTS = new Set([
   'builtins.dict',
 ]);
 
-/** The entries of a dict or of an object of a dict class, or null. */
-export function dictOf(value: PickleValue): PickleDict | null {
+/** A pair of a list that is read as an entry: places in two arrays. */
+const PAIR_BYTES = 16;
+/** One step: to compare so many characters of a key, to write so many digits of one. */
+const COMPARED_CHARACTERS = 256;
+const CONVERTED_DIGITS = 4;
+
+/**
+ * The entries of a dict or of an object of a dict class, or null.
+ * @param steps counts the pairs of an object that has its entries as a list.
+ * @throws {LimitError}
+ */
+export function dictOf(value: PickleValue, steps: PickleSteps): PickleDict | null {
   if (value instanceof PickleDict) return value;
   if (!(value instanceof PickleObject) || !DICTS.has(value.name ?? '')) return null;
   const [pairs] = value.args;
   if (!(pairs instanceof PickleSequence)) return value.dict ?? new PickleDict();
   // Python 2 and protocol 0 give the entries of an OrderedDict as a list of pairs.
+  const count = pairs.items.length + (value.dict?.keys.length ?? 0);
+  steps.take(count);
+  steps.charge(PAIR_BYTES * count);
   const dict = new PickleDict();
   dict.keys = [];
   dict.values = [];
@@ -45,18 +59,28 @@ export function dictOf(value: PickleValue): PickleDict | null {
  *
  * A text names itself and a number is named by its digits. Where a text reads like another key of the
  * dict, it is put in quotes: 0 and '0' are two keys.
+ * @param steps counts the entries; memory for them is the caller's to charge.
+ * @throws {LimitError}
  */
-export function entriesOf(dict: PickleDict): Map<string, PickleValue> {
+export function entriesOf(dict: PickleDict, steps: PickleSteps): Map<string, PickleValue> {
+  steps.take(dict.keys.length);
   const places = new Map<unknown, number>();
   let isPlain = true;
   for (const [i, key] of dict.keys.entries()) {
-    isPlain &&= typeof key === 'string';
+    if (typeof key === 'string') steps.take(Math.floor(key.length / COMPARED_CHARACTERS));
+    else isPlain = false;
     places.set(identityOf(key), i);
   }
   const entries = new Map<string, PickleValue>();
+  const next = new Map<string, number>();
   const put = (name: string, place: number): void => {
     let unique = name;
-    for (let n = 2; entries.has(unique); n++) unique = `${name}~${n}`;
+    // Every NaN is a key of its own, and all have one name: the numbers that are taken are not tried again.
+    for (let n = next.get(name) ?? 2; entries.has(unique); n++) {
+      steps.take(1);
+      unique = `${name}~${n}`;
+      next.set(name, n + 1);
+    }
     entries.set(unique, dict.values[place] as PickleValue);
   };
   if (isPlain) {
@@ -67,7 +91,10 @@ export function entriesOf(dict: PickleDict): Map<string, PickleValue> {
   const taken = new Set<string>();
   for (const place of places.values()) {
     const key = dict.keys[place] as PickleValue;
-    if (typeof key !== 'string') taken.add(nameOf(key, place));
+    if (typeof key === 'string') continue;
+    const name = nameOf(key, place);
+    if (typeof key === 'bigint') steps.take(Math.floor(name.length / CONVERTED_DIGITS));
+    taken.add(name);
   }
   for (const place of places.values()) {
     const key = dict.keys[place] as PickleValue;
@@ -82,6 +109,8 @@ function identityOf(key: PickleValue): unknown {
   if (typeof key === 'boolean') return Number(key);
   // A NaN equals no other key, not even itself.
   if (key instanceof PickleFloat) return Number.isNaN(key.value) ? key : key.value;
+  // V8 hashes an integer by its lowest 64 bits alone. No text of a pickle has half of a surrogate pair.
+  if (typeof key === 'bigint') return `\ud800${key.toString(16)}`;
   return key;
 }
 

@@ -12,12 +12,37 @@ import { blobLayout } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
 import { parsePickle } from './pickle.js';
+import { PickleSteps } from './pickle-steps.js';
 import { PickleDict, PickleObject, PickleSequence, type PickleValue } from './pickle-value.js';
-import { counts } from './torch-tensor.js';
+import { counts, isSameShape } from './torch-tensor.js';
 
 /** The file that names the pieces of all others of its folder. */
 export const METADATA_NAME = '.metadata';
 const MODULE = 'torch.distributed.checkpoint.metadata';
+
+/** A class of the metadata, and those of its attributes that are read. */
+interface KnownClass {
+  name: string;
+  fields: readonly string[];
+}
+
+const ROOT: KnownClass = {
+  name: `${MODULE}.Metadata`,
+  fields: ['storage_data', 'state_dict_metadata'],
+};
+const INDEX: KnownClass = { name: `${MODULE}.MetadataIndex`, fields: ['fqn', 'offset'] };
+const PLACE: KnownClass = {
+  name: 'torch.distributed.checkpoint.filesystem._StorageInfo',
+  fields: ['relative_path', 'offset', 'length'],
+};
+const TENSOR: KnownClass = { name: `${MODULE}.TensorStorageMetadata`, fields: ['size', 'chunks'] };
+const CHUNK: KnownClass = {
+  name: `${MODULE}.ChunkStorageMetadata`,
+  fields: ['offsets', 'sizes'],
+};
+/** An array of numbers without them; what is known of a tensor without its chunks. */
+const ARRAY_BYTES = 32;
+const CHUNKS_BYTES = 160;
 
 /** One piece of a checkpoint: an archive of its own in a file. */
 export interface StoredItem {
@@ -64,18 +89,17 @@ export async function readMetadata(source: ByteSource): Promise<StoredItems> {
   const budget = new MemoryBudget(source.name);
   budget.grant(source.size);
   const { value } = parsePickle(await source.read(0, source.size), source.name, budget);
-  const root = fieldsOf(value, `${MODULE}.Metadata`);
+  const steps = new PickleSteps(source.name, budget);
+  const root = fieldsOf(value, ROOT, steps);
   const storage = root?.get('storage_data');
   if (!(storage instanceof PickleDict))
     throw corrupt(source, 'it does not say what is stored where');
-  const shapes = chunkShapes(root?.get('state_dict_metadata'));
+  const shapes = chunkShapes(root?.get('state_dict_metadata'), steps);
   const files = new Map<string, StoredItem[]>();
+  steps.take(storage.keys.length);
   for (const [i, key] of storage.keys.entries()) {
-    const index = fieldsOf(key, `${MODULE}.MetadataIndex`);
-    const place = fieldsOf(
-      storage.values[i] ?? null,
-      'torch.distributed.checkpoint.filesystem._StorageInfo',
-    );
+    const index = fieldsOf(key, INDEX, steps);
+    const place = fieldsOf(storage.values[i] ?? null, PLACE, steps);
     const fqn = index?.get('fqn');
     const file = place?.get('relative_path');
     const [offset, length] = [place?.get('offset'), place?.get('length')];
@@ -87,7 +111,7 @@ export async function readMetadata(source: ByteSource): Promise<StoredItems> {
     ) {
       throw corrupt(source, 'it names a piece without a place');
     }
-    const name = fqn + sliceOf(index?.get('offset') ?? null, shapes.get(fqn) ?? null);
+    const name = fqn + sliceOf(index?.get('offset') ?? null, shapes.get(fqn) ?? null, steps);
     budget.charge(CHARGES.entry + 2 * (CHARGES.text + name.length + file.length));
     const items = files.get(file);
     if (items) items.push({ name, offset, length });
@@ -97,49 +121,96 @@ export async function readMetadata(source: ByteSource): Promise<StoredItems> {
   return files;
 }
 
-/** The attributes of an object of this class, or null. */
-function fieldsOf(value: PickleValue, className: string): Map<PickleValue, PickleValue> | null {
-  if (!(value instanceof PickleObject) || value.name !== className) return null;
+/** What is read of an object of this class, by attribute; null for another. The later state counts. */
+function fieldsOf(
+  value: PickleValue,
+  known: KnownClass,
+  steps: PickleSteps,
+): Map<PickleValue, PickleValue> | null {
+  if (!(value instanceof PickleObject) || value.name !== known.name) return null;
   const fields = new Map<PickleValue, PickleValue>();
+  steps.take(1 + value.states.length);
   for (const state of value.states) {
     if (!(state instanceof PickleDict)) continue;
-    for (const [i, key] of state.keys.entries()) fields.set(key, state.values[i] as PickleValue);
+    steps.take(state.keys.length);
+    for (const [i, key] of state.keys.entries()) {
+      if (typeof key !== 'string' || !known.fields.includes(key)) continue;
+      fields.set(key, state.values[i] as PickleValue);
+    }
   }
   return fields;
 }
 
-/** What is known of the pieces of one tensor: its whole shape and, by their offsets, their shapes. */
+/** Shapes of pieces by their offsets, joined by commas. */
+type Sizes = ReadonlyMap<string, number[]>;
+
+/** What is known of the pieces of one tensor: its whole shape and theirs. */
 interface Chunks {
   size: number[];
-  sizes: Map<string, number[]>;
+  sizes: Sizes;
 }
 
-function chunkShapes(state: PickleValue | undefined): Map<string, Chunks> {
+/**
+ * What is known of the pieces of each tensor, by its name. Names can share a tensor, and tensors a list
+ * of chunks: each is read once.
+ */
+function chunkShapes(state: PickleValue | undefined, steps: PickleSteps): Map<string, Chunks> {
   const known = new Map<string, Chunks>();
   if (!(state instanceof PickleDict)) return known;
+  const tensors = new WeakMap<PickleObject, Chunks | null>();
+  const lists = new WeakMap<PickleSequence, Sizes>();
+  steps.entries(state.keys.length);
   for (const [i, fqn] of state.keys.entries()) {
-    const fields = fieldsOf(state.values[i] ?? null, `${MODULE}.TensorStorageMetadata`);
-    const size = counts(fields?.get('size'));
-    const chunks = fields?.get('chunks');
-    if (typeof fqn !== 'string' || size === null || !(chunks instanceof PickleSequence)) continue;
-    const sizes = new Map<string, number[]>();
-    for (const chunk of chunks.items) {
-      const place = fieldsOf(chunk, `${MODULE}.ChunkStorageMetadata`);
-      const offsets = counts(place?.get('offsets'));
-      const shape = counts(place?.get('sizes'));
-      if (offsets !== null && shape !== null) sizes.set(String(offsets), shape);
+    const tensor = state.values[i];
+    if (typeof fqn !== 'string' || !(tensor instanceof PickleObject)) continue;
+    let chunks = tensors.get(tensor);
+    if (chunks === undefined) {
+      chunks = chunksOf(tensor, lists, steps);
+      tensors.set(tensor, chunks);
     }
-    known.set(fqn, { size, sizes });
+    if (chunks !== null) known.set(fqn, chunks);
   }
   return known;
 }
 
+function chunksOf(
+  tensor: PickleObject,
+  lists: WeakMap<PickleSequence, Sizes>,
+  steps: PickleSteps,
+): Chunks | null {
+  const fields = fieldsOf(tensor, TENSOR, steps);
+  const size = counts(fields?.get('size'));
+  const chunks = fields?.get('chunks');
+  if (size === null || !(chunks instanceof PickleSequence)) return null;
+  steps.charge(CHUNKS_BYTES + ARRAY_BYTES + 8 * size.length);
+  const sizes = lists.get(chunks) ?? sizesOf(chunks, steps);
+  lists.set(chunks, sizes);
+  return { size, sizes };
+}
+
+function sizesOf(chunks: PickleSequence, steps: PickleSteps): Sizes {
+  const sizes = new Map<string, number[]>();
+  steps.take(chunks.items.length);
+  for (const chunk of chunks.items) {
+    const place = fieldsOf(chunk, CHUNK, steps);
+    const offsets = counts(place?.get('offsets'));
+    const shape = counts(place?.get('sizes'));
+    if (offsets === null || shape === null) continue;
+    steps.take(offsets.length + shape.length);
+    const key = String(offsets);
+    steps.charge(CHARGES.entry + CHARGES.text + key.length + ARRAY_BYTES + 8 * shape.length);
+    sizes.set(key, shape);
+  }
+  return sizes;
+}
+
 /** Where a piece stands in its tensor, as a slice in Python is written; nothing for the whole. */
-function sliceOf(offset: PickleValue, chunks: Chunks | null): string {
+function sliceOf(offset: PickleValue, chunks: Chunks | null, steps: PickleSteps): string {
   const start = counts(offset);
   if (start === null || chunks === null) return '';
+  steps.take(start.length);
   const shape = chunks.sizes.get(String(start));
-  if (String(shape) === String(chunks.size)) return '';
+  if (shape !== undefined && isSameShape(shape, chunks.size)) return '';
   const ranges = start.map((from, i) => {
     return shape?.[i] === undefined ? `${from}:` : `${from}:${from + shape[i]}`;
   });

@@ -2,6 +2,7 @@
  * PyTorch's storage classes and dtypes by name.
  */
 import type { DType } from '../../tensor/dtype.js';
+import { NAME_CHARACTERS_MAX } from './pickle-value.js';
 
 /** What a storage class says of its elements. */
 export interface StorageClass {
@@ -33,6 +34,7 @@ const STORAGES: Record<string, StorageClass> = {
 
 /** The class of a storage by its full name (`torch.FloatStorage`), or null if it is not known. */
 export function storageClass(name: string): StorageClass | null {
+  if (name.length > NAME_CHARACTERS_MAX) return null;
   const short = /^torch\.(?:cuda\.|storage\.)?(_?[A-Za-z0-9]+)$/.exec(name)?.[1];
   if (short === undefined) return null;
   // PyTorch 1.10 to 1.13 wrote the untyped class with an underscore.
@@ -75,6 +77,7 @@ const DTYPES_BY_NAME: Record<string, DType> = {
 
 /** The dtype that `torch.<name>` means, or null if it is not known. */
 export function torchDType(name: string): DType | null {
-  const short = name.startsWith('torch.') ? name.slice('torch.'.length) : '';
+  const isShort = name.length <= NAME_CHARACTERS_MAX;
+  const short = isShort && name.startsWith('torch.') ? name.slice('torch.'.length) : '';
   return Object.hasOwn(DTYPES_BY_NAME, short) ? (DTYPES_BY_NAME[short] as DType) : null;
 }

@@ -2,10 +2,11 @@
  * The archives that one PyTorch file is made of. Most files are one; a file of a distributed checkpoint
  * (`.distcp`) is one for each piece, named by the `.metadata` file beside it.
  */
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { isDamage } from '../../../base/errors.js';
 import { type Neighbours, quoteSome } from '../format.js';
-import { readZipEnd } from '../zip/zip-end.js';
+import { END_BYTES, readZipEnd } from '../zip/zip-end.js';
 import { METADATA_NAME, readMetadata, type StoredItem } from './torch-distributed.js';
 
 /** A range of the file that is an archive. */
@@ -22,20 +23,22 @@ const ARCHIVES_MAX = 200_000;
 /**
  * Finds the archives of a file, in its order.
  * @returns also what the user is told where some of the file is none of them.
- * @throws {CorruptError} {LimitError} if the file does not end in an archive.
+ * @throws {CorruptError} {LimitError} if the file does not end in an archive; {AbortedError}.
  */
 export async function findArchives(
   source: ByteSource,
   neighbours: Neighbours | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<{ archives: ArchivePlace[]; warnings: string[] }> {
   const items = await itemsOf(source, neighbours);
   if (items !== null) {
-    const named = await findNamed(source, items);
+    const named = await findNamed(source, items, signal);
     if (named !== null) return named;
   }
   const ends = [source.size];
   let start = (await readZipEnd(source)).start;
   while (start > 0 && ends.length < ARCHIVES_MAX) {
+    throwIfAborted(signal);
     ends.push(start);
     try {
       start = (await readZipEnd(source, start)).start;
@@ -74,6 +77,7 @@ async function itemsOf(
 async function findNamed(
   source: ByteSource,
   items: readonly StoredItem[],
+  signal: AbortSignal | undefined,
 ): Promise<{ archives: ArchivePlace[]; warnings: string[] } | null> {
   const archives: ArchivePlace[] = [];
   const other: string[] = [];
@@ -82,6 +86,7 @@ async function findNamed(
     const end = offset + length;
     if (offset < at || end > source.size) return null;
     at = end;
+    throwIfAborted(signal);
     if (await isArchive(source, offset, end)) archives.push({ start: offset, end, name });
     else other.push(name);
   }
@@ -95,9 +100,11 @@ async function findNamed(
   return { archives, warnings };
 }
 
+/** Looks no further back than the piece begins: of pieces that do not overlap, that is the file once. */
 async function isArchive(source: ByteSource, start: number, end: number): Promise<boolean> {
+  if (end - start < END_BYTES) return false;
   try {
-    return (await readZipEnd(source, end)).start === start;
+    return (await readZipEnd(source, end, start)).start === start;
   } catch (error) {
     if (isDamage(error)) return false;
     throw error;

@@ -6,7 +6,10 @@
  * name and nothing else. A tensor whose elements are not those of one storage is shown by its parts
  * or said to be opaque, never as something that it is not.
  */
+import { CHARGES } from '../memory-budget.js';
+import type { PickleSteps } from './pickle-steps.js';
 import {
+  NAME_CHARACTERS_MAX,
   PickleDict,
   PickleFloat,
   PickleGlobal,
@@ -40,6 +43,8 @@ export type TorchObject =
   | { kind: 'opaque'; what: string; inside: readonly PickleValue[] }
   | { kind: 'other' };
 
+/** An attribute in a list: a pair of its name and value, and the place of that. */
+const ATTRIBUTE_BYTES = 48;
 const OTHER: TorchObject = { kind: 'other' };
 const COMPRESSED_ROWS = ['crow_indices', 'col_indices', 'values'];
 const COMPRESSED_COLUMNS = ['ccol_indices', 'row_indices', 'values'];
@@ -54,28 +59,34 @@ const DISTRIBUTED = /^torch\.distributed\.(_tensor|tensor)\b.*\.DTensor$/;
 
 /**
  * Says what `object` rebuilds.
- * @param file named in errors.
+ * @param steps counts the attributes and keywords that are looked at.
  * @throws {CorruptError} for a view that leaves its storage or has impossible numbers; {LimitError}.
  */
-export function understandObject(object: PickleObject, file: string): TorchObject {
-  return understandCall(object.callable, object.args, file);
+export function understandObject(object: PickleObject, steps: PickleSteps): TorchObject {
+  return understandCall(object.callable, object.args, steps);
+}
+
+/** The name of a class or function, or nothing for what is none or is called like nothing known. */
+function knownName(value: PickleValue | undefined): string {
+  const isKnown = value instanceof PickleGlobal && value.name.length <= NAME_CHARACTERS_MAX;
+  return isKnown ? value.name : '';
 }
 
 function understandCall(
   callable: PickleValue,
   args: readonly PickleValue[],
-  file: string,
+  steps: PickleSteps,
 ): TorchObject {
-  const name = callable instanceof PickleGlobal ? callable.name : '';
+  const name = knownName(callable);
   switch (name) {
     case 'torch._utils._rebuild_tensor':
-      return viewOf(args, {}, file);
+      return viewOf(args, {}, steps);
     case 'torch._utils._rebuild_tensor_v2':
-      return viewOf(args, { metadata: args[6] ?? null }, file);
+      return viewOf(args, { metadata: args[6] ?? null }, steps);
     case 'torch._utils._rebuild_tensor_v3':
-      return viewOf(args, { dtype: args[6] ?? null, metadata: args[7] ?? null }, file);
+      return viewOf(args, { dtype: args[6] ?? null, metadata: args[7] ?? null }, steps);
     case 'torch._utils._rebuild_qtensor':
-      return quantised(args, file);
+      return quantised(args, steps.file);
     case 'torch._utils._rebuild_parameter':
     case 'torch._utils._rebuild_parameter_with_state':
     case 'torch.nn.parameter.Parameter':
@@ -85,14 +96,14 @@ function understandCall(
     }
     case 'torch._tensor._rebuild_from_type':
     case 'torch._tensor._rebuild_from_type_v2':
-      return typed(args, file);
+      return typed(args, steps);
     case 'torch._utils._rebuild_sparse_tensor':
     case 'torch._utils._rebuild_sparse_csr_tensor':
       return sparse(args);
     case 'torch._utils._rebuild_nested_tensor':
       return nested(args);
     case 'torch.nested._internal.nested_tensor._rebuild_njt':
-      return jagged(args);
+      return jagged(args, steps);
     case 'torch._utils._rebuild_device_tensor_from_cpu_tensor':
       return { kind: 'same', value: args[0] ?? null, state: null };
     case 'torch._utils._rebuild_meta_tensor_no_storage':
@@ -111,18 +122,22 @@ interface ViewExtras {
   metadata?: PickleValue;
 }
 
-function viewOf(args: readonly PickleValue[], extras: ViewExtras, file: string): TorchObject {
-  const view = readView(args, extras.dtype ?? null, file);
+function viewOf(args: readonly PickleValue[], extras: ViewExtras, steps: PickleSteps): TorchObject {
+  const view = readView(args, extras.dtype ?? null, steps.file);
   if ('what' in view) return { kind: 'opaque', what: view.what, inside: args };
-  const lazy: string[] = [];
+  const lazy = new Set<string>();
   if (extras.metadata instanceof PickleDict) {
+    steps.take(extras.metadata.keys.length);
     for (const [i, key] of extras.metadata.keys.entries()) {
       if (extras.metadata.values[i] === false) continue;
-      if (key === 'conj' || key === 'neg') lazy.push(key);
-      else return { kind: 'opaque', what: `a view of the kind '${key}'`, inside: args };
+      if (key === 'conj' || key === 'neg') lazy.add(key);
+      else {
+        const what = typeof key === 'string' ? `'${key}'` : 'that is no text';
+        return { kind: 'opaque', what: `a view of the kind ${what}`, inside: args };
+      }
     }
   }
-  return { kind: 'view', view, lazy: lazy.sort().join('.') };
+  return { kind: 'view', view, lazy: [...lazy].sort().join('.') };
 }
 
 function quantised(args: readonly PickleValue[], file: string): TorchObject {
@@ -130,7 +145,7 @@ function quantised(args: readonly PickleValue[], file: string): TorchObject {
   if ('what' in view) return { kind: 'opaque', what: view.what, inside: args };
   const parameters = args[4];
   const items = parameters instanceof PickleSequence ? parameters.items : [];
-  const scheme = items[0] instanceof PickleGlobal ? items[0].name : '';
+  const scheme = knownName(items[0]);
   if (/^torch\.per_channel_affine/.test(scheme)) {
     const parts: TorchPart[] = [
       ['scales', items[1] ?? null],
@@ -167,21 +182,21 @@ function integerAt(place: PlacedTuple['places'][0], value: PickleValue): TorchNu
 }
 
 /** An object of a subclass: what it wraps, with the attributes that it was given. */
-function typed(args: readonly PickleValue[], file: string): TorchObject {
+function typed(args: readonly PickleValue[], steps: PickleSteps): TorchObject {
   const [inner, , innerArgs, state = null] = args;
   // Only one level: a constructor that wraps itself says nothing.
   const wraps = inner instanceof PickleGlobal && inner.name.startsWith('torch._tensor.');
   if (wraps || !(innerArgs instanceof PickleSequence)) return OTHER;
   const { items } = innerArgs;
   if (!(inner instanceof PickleGlobal) || !inner.name.endsWith('._rebuild_wrapper_subclass')) {
-    const meaning = understandCall(inner ?? null, items, file);
+    const meaning = understandCall(inner ?? null, items, steps);
     // What a nested tensor is made of stands in its state once more.
     return meaning.kind === 'parts' ? meaning : { kind: 'typed', inner: meaning, state };
   }
   const className = items[0] instanceof PickleGlobal ? items[0].name : 'a class that is not known';
-  const attributes = attributesOf(state);
+  const attributes = attributesOf(state, steps);
   const local = attributes.find(([key]) => key === '_local_tensor')?.[1];
-  if (DISTRIBUTED.test(className) && local !== undefined) {
+  if (DISTRIBUTED.test(knownName(items[0])) && local !== undefined) {
     return { kind: 'distributed', local, shape: counts(items[2]) };
   }
   return attributes.length === 0
@@ -190,9 +205,14 @@ function typed(args: readonly PickleValue[], file: string): TorchObject {
 }
 
 /** Attributes of an object: a dict, or a tuple of those of its class with and without slots. */
-function attributesOf(state: PickleValue): [string, PickleValue][] {
+function attributesOf(state: PickleValue, steps: PickleSteps): [string, PickleValue][] {
   const dicts = state instanceof PickleSequence ? state.items : [state];
-  return dicts.flatMap((dict) => (dict instanceof PickleDict ? [...entriesOf(dict)] : []));
+  steps.take(dicts.length);
+  return dicts.flatMap((dict) => {
+    if (!(dict instanceof PickleDict)) return [];
+    steps.charge((CHARGES.entry + ATTRIBUTE_BYTES) * dict.keys.length);
+    return [...entriesOf(dict, steps)];
+  });
 }
 
 function sparse(args: readonly PickleValue[]): TorchObject {
@@ -228,13 +248,17 @@ function nested(args: readonly PickleValue[]): TorchObject {
 }
 
 /** A nested tensor of jagged layout; its call has one dict of keyword arguments. */
-function jagged(args: readonly PickleValue[]): TorchObject {
+function jagged(args: readonly PickleValue[], steps: PickleSteps): TorchObject {
   const [given] = args;
   if (!(given instanceof PickleDict)) {
     return { kind: 'opaque', what: 'a nested tensor of a form that is not known', inside: args };
   }
-  const parts = ['values', 'offsets', 'lengths'].map((name): TorchPart => {
-    return [name, given.values[given.keys.indexOf(name)] ?? null];
-  });
+  const names = ['values', 'offsets', 'lengths'];
+  const found = new Map<PickleValue, PickleValue>();
+  steps.take(given.keys.length);
+  for (const [i, key] of given.keys.entries()) {
+    if (typeof key === 'string' && names.includes(key)) found.set(key, given.values[i] ?? null);
+  }
+  const parts = names.map((name): TorchPart => [name, found.get(name) ?? null]);
   return { kind: 'parts', parts, note: 'nested', detail: 'jagged' };
 }

@@ -7,6 +7,7 @@ import { RANK_MAX } from '../../../base/limits.js';
 import { type DType, dtypeBytes } from '../../tensor/dtype.js';
 import { contiguousStrides, elementCount } from '../../tensor/layout.js';
 import {
+  NAME_CHARACTERS_MAX,
   PickleGlobal,
   PickleObject,
   PicklePersistent,
@@ -53,8 +54,12 @@ export function readStorage(value: PickleValue, file: string): TorchStorage | nu
   const [kind, type, key, , count] = value.id.items;
   if (kind !== 'storage' || !(type instanceof PickleGlobal)) return null;
   if (typeof key !== 'string') throw lie(file, 'a storage has no key');
+  if (key.length > NAME_CHARACTERS_MAX) {
+    throw lie(file, `a storage has a key of ${key.length} characters`);
+  }
   if (!isCount(count)) throw lie(file, `storage '${key}' has an impossible size`);
-  return { key, className: type.name, class: storageClass(type.name), count };
+  const className = type.name.slice(0, NAME_CHARACTERS_MAX);
+  return { key, className, class: storageClass(type.name), count };
 }
 
 /**
@@ -71,19 +76,20 @@ export function readView(
   const storage = readStorage(args[0] ?? null, file);
   if (storage === null) return { what: 'it has no storage' };
   const offset = args[1];
-  const shape = counts(args[2]);
-  const strides = counts(args[3]);
   const where = `a view of storage '${storage.key}'`;
-  if (!isCount(offset) || shape === null || strides?.length !== shape.length) {
-    throw lie(file, `${where} has an impossible offset, shape or stride`);
-  }
-  if (shape.length > RANK_MAX) {
-    throw new LimitError(`'${file}': ${where} has ${shape.length} dimensions`, {
+  const rank = itemsOf(args[2])?.length ?? 0;
+  if (rank > RANK_MAX) {
+    throw new LimitError(`'${file}': ${where} has ${rank} dimensions`, {
       file,
       limit: 'RANK_MAX',
-      value: shape.length,
+      value: rank,
       max: RANK_MAX,
     });
+  }
+  const shape = counts(args[2]);
+  const strides = counts(args[3]);
+  if (!isCount(offset) || shape === null || strides?.length !== shape.length) {
+    throw lie(file, `${where} has an impossible offset, shape or stride`);
   }
   let dtype = storage.class?.dtype ?? null;
   if (dtypeName !== null) {
@@ -136,12 +142,22 @@ function isCount(value: PickleValue | undefined): value is number {
   return typeof value === 'number' && value >= 0;
 }
 
-/** The numbers of a tuple, of a `torch.Size` or of a list. */
+/** The numbers of a tuple, of a `torch.Size` or of a list; null for other values and beyond RANK_MAX. */
 export function counts(value: PickleValue | undefined): number[] | null {
+  const items = itemsOf(value);
+  if (items === null || items.length > RANK_MAX || !items.every(isCount)) return null;
+  return items.slice() as number[];
+}
+
+/** True if two shapes are one. */
+export function isSameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+function itemsOf(value: PickleValue | undefined): readonly PickleValue[] | null {
   const inner =
     value instanceof PickleObject && value.name === 'torch.Size' ? value.args[0] : value;
-  if (!(inner instanceof PickleSequence) || !inner.items.every(isCount)) return null;
-  return inner.items.slice() as number[];
+  return inner instanceof PickleSequence ? inner.items : null;
 }
 
 function lie(file: string, what: string): CorruptError {

@@ -4,10 +4,12 @@
  * Values are shared by reference, so the walk bounds its depth and all its steps, and goes round no
  * cycle. Only dicts, sequences and objects are entered; nothing is called.
  */
-import { CorruptError, LimitError } from '../../../base/errors.js';
-import { NESTING_MAX, PICKLE_STEPS_MAX, TENSORS_PER_FILE_MAX } from '../../../base/limits.js';
-import { CHARGES, type MemoryBudget } from '../memory-budget.js';
+import { CorruptError } from '../../../base/errors.js';
+import { NESTING_MAX, TENSORS_PER_FILE_MAX } from '../../../base/limits.js';
+import { CHARGES } from '../memory-budget.js';
+import type { PickleSteps } from './pickle-steps.js';
 import {
+  NAME_CHARACTERS_MAX,
   PickleDict,
   PickleGlobal,
   PickleObject,
@@ -19,6 +21,7 @@ import { dictOf, entriesOf } from './torch-dict.js';
 import { TorchNotes } from './torch-notes.js';
 import { type TorchObject, type TorchPart, understandObject } from './torch-object.js';
 import {
+  isSameShape,
   readStorage,
   type TorchNumber,
   type TorchStorage,
@@ -78,21 +81,16 @@ export function pathOf(name: string): Path {
 }
 
 /**
- * @param path    where the value stands: names begin with it.
- * @param file    named in errors.
- * @param budget  charged for what is found.
+ * @param path   where the value stands: names begin with it.
+ * @param steps  counts the walk; memory for what is found is charged through it.
  * @throws {CorruptError} {LimitError}
  */
-export function walkTorch(
-  value: PickleValue,
-  path: Path,
-  file: string,
-  budget: MemoryBudget,
-): TorchContent {
-  const walk = new Walk(file, budget);
+export function walkTorch(value: PickleValue, path: Path, steps: PickleSteps): TorchContent {
+  const walk = new Walk(steps);
   walk.visit(value, path, 0);
-  const dict = dictOf(value);
-  return { ...walk.found, root: dict && entriesOf(dict) };
+  // In the memory that the walk was charged for: it has dropped its entries of the root.
+  const dict = dictOf(value, steps);
+  return { ...walk.found, root: dict && entriesOf(dict, steps) };
 }
 
 class Walk {
@@ -102,28 +100,25 @@ class Walk {
     foreign: [],
     notes: new TorchNotes(),
   };
-  readonly #file: string;
+  readonly #steps: PickleSteps;
   readonly #open = new Set<PickleValue>();
   readonly #foreign = new Set<string>();
-  readonly #budget: MemoryBudget;
-  #steps = 0;
 
-  constructor(file: string, budget: MemoryBudget) {
-    this.#file = file;
-    this.#budget = budget;
+  constructor(steps: PickleSteps) {
+    this.#steps = steps;
   }
 
   visit(value: PickleValue, path: Path, depth: number): void {
     if (value instanceof PicklePersistent) {
-      const storage = readStorage(value, this.#file);
+      const storage = readStorage(value, this.#steps.file);
       if (storage) this.#storage(storage);
       return;
     }
     const isDict = value instanceof PickleDict;
     if (!isDict && !(value instanceof PickleSequence) && !(value instanceof PickleObject)) return;
     if (this.#open.has(value)) return;
-    if (depth >= NESTING_MAX) throw this.#limit('NESTING_MAX', NESTING_MAX);
-    this.#step(CONTAINER_STEPS);
+    if (depth >= NESTING_MAX) throw this.#steps.limit('NESTING_MAX', NESTING_MAX);
+    this.#steps.take(CONTAINER_STEPS);
     this.#open.add(value);
     if (value instanceof PickleSequence) this.#items(value.items, path, depth);
     else if (isDict) this.#dict(value, path, depth);
@@ -131,37 +126,23 @@ class Walk {
     this.#open.delete(value);
   }
 
-  #step(count: number): void {
-    this.#steps += count;
-    if (this.#steps > PICKLE_STEPS_MAX) throw this.#limit('PICKLE_STEPS_MAX', PICKLE_STEPS_MAX);
-  }
-
-  #limit(limit: string, max: number): LimitError {
-    return new LimitError(`'${this.#file}': the pickle is nested or shared too much (${limit})`, {
-      file: this.#file,
-      limit,
-      max,
-    });
-  }
-
   #items(items: readonly PickleValue[], path: Path, depth: number): void {
-    this.#step(items.length);
+    this.#steps.take(items.length);
     for (const [i, item] of items.entries()) {
       if (isOpen(item)) this.visit(item, below(path, String(i)), depth + 1);
     }
   }
 
   #dict(dict: PickleDict, path: Path, depth: number): void {
-    this.#step(dict.keys.length);
     // Entries by key, until all were visited.
-    this.#budget.charge(CHARGES.entry * dict.keys.length);
-    for (const [key, value] of entriesOf(dict)) {
+    this.#steps.charge(CHARGES.entry * dict.keys.length);
+    for (const [key, value] of entriesOf(dict, this.#steps)) {
       if (isOpen(value)) this.visit(value, below(path, key), depth + 1);
     }
   }
 
   #object(object: PickleObject, path: Path, depth: number): void {
-    const meaning = understandObject(object, this.#file);
+    const meaning = understandObject(object, this.#steps);
     if (!this.#meaning(meaning, path, depth)) this.#otherObject(object, path, depth);
   }
 
@@ -185,6 +166,7 @@ class Walk {
         return isKnown;
       }
       case 'parts':
+        this.#steps.take(meaning.parts.length);
         notes.add(meaning.note, nameOf(path), meaning.detail);
         for (const part of meaning.parts) this.#part(part, path, depth);
         return true;
@@ -219,9 +201,9 @@ class Walk {
 
   /** A distributed tensor has the name of the whole only if the shard is the whole. */
   #distributed(local: PickleValue, shape: number[] | null, path: Path, depth: number): void {
-    const meaning = local instanceof PickleObject ? understandObject(local, this.#file) : null;
+    const meaning = local instanceof PickleObject ? understandObject(local, this.#steps) : null;
     const own = meaning?.kind === 'view' ? meaning.view.shape : null;
-    const isWhole = own !== null && shape !== null && String(own) === String(shape);
+    const isWhole = own !== null && shape !== null && isSameShape(own, shape);
     if (!isWhole) {
       const all = shape === null ? '' : `of shape [${shape.join(', ')}]`;
       this.found.notes.add('shard', nameOf(path), all);
@@ -231,8 +213,9 @@ class Walk {
 
   #otherObject(object: PickleObject, path: Path, depth: number): void {
     const { name } = object;
-    if (name === null || !FAMILIAR.test(name)) this.#note(name ?? 'a computed callable');
-    const dict = dictOf(object);
+    const isShort = name !== null && name.length <= NAME_CHARACTERS_MAX;
+    if (!isShort || !FAMILIAR.test(name)) this.#note(name ?? 'a computed callable');
+    const dict = dictOf(object, this.#steps);
     if (dict !== null) {
       this.#dict(dict, path, depth);
       return;
@@ -240,6 +223,7 @@ class Walk {
     this.#items(object.args, path, depth);
     this.#items(object.items, path, depth);
     if (object.dict !== null) this.#dict(object.dict, path, depth);
+    this.#steps.take(object.states.length);
     for (const state of object.states) this.#state(state, path, depth);
   }
 
@@ -247,8 +231,8 @@ class Walk {
   #state(state: PickleValue, path: Path, depth: number): void {
     if (state instanceof PickleSequence) {
       // Attributes and slots stand side by side.
-      this.#step(CONTAINER_STEPS + state.items.length);
-      if (depth >= NESTING_MAX) throw this.#limit('NESTING_MAX', NESTING_MAX);
+      this.#steps.take(CONTAINER_STEPS + state.items.length);
+      if (depth >= NESTING_MAX) throw this.#steps.limit('NESTING_MAX', NESTING_MAX);
       for (const item of state.items) {
         if (item instanceof PickleDict) this.#state(item, path, depth + 1);
         else this.visit(item, path, depth + 1);
@@ -259,33 +243,37 @@ class Walk {
       this.visit(state, path, depth + 1);
       return;
     }
-    this.#step(CONTAINER_STEPS + state.keys.length);
+    this.#steps.take(CONTAINER_STEPS);
     if (this.#open.has(state)) return;
+    const bytes = CHARGES.entry * state.keys.length;
+    this.#steps.charge(bytes);
     this.#open.add(state);
-    for (const [key, value] of entriesOf(state)) {
+    for (const [key, value] of entriesOf(state, this.#steps)) {
       const inner = MODULE_PARTS.has(key) ? path : below(path, key);
       if (isOpen(value)) this.visit(value, inner, depth + 1);
     }
     this.#open.delete(state);
+    this.#steps.release(bytes);
   }
 
   #tensor(tensor: FoundTensor): void {
     const { tensors } = this.found;
     if (tensors.length >= TENSORS_PER_FILE_MAX) {
-      throw this.#limit('TENSORS_PER_FILE_MAX', TENSORS_PER_FILE_MAX);
+      throw this.#steps.limit('TENSORS_PER_FILE_MAX', TENSORS_PER_FILE_MAX);
     }
     const { top, rest, view } = tensor;
     // The names are joined later, each in memory of its own.
     const nameBytes = (top?.length ?? 0) + rest.length;
     const rank = view.storage === null ? 0 : view.shape.length;
-    this.#budget.charge(FOUND_BYTES + nameBytes + 16 * rank);
+    this.#steps.charge(FOUND_BYTES + nameBytes + 16 * rank);
     tensors.push(tensor);
   }
 
   #note(name: string): void {
-    if (this.#foreign.has(name)) return;
-    this.#foreign.add(name);
-    this.found.foreign.push(name);
+    const shown = name.slice(0, NAME_CHARACTERS_MAX);
+    if (this.#foreign.has(shown)) return;
+    this.#foreign.add(shown);
+    this.found.foreign.push(shown);
   }
 
   #storage(storage: TorchStorage): void {
@@ -293,9 +281,12 @@ class Walk {
     if (known === undefined) {
       this.found.storages.set(storage.key, storage);
     } else if (known.className !== storage.className || known.count !== storage.count) {
-      throw new CorruptError(`'${this.#file}': storage '${storage.key}' is described in two ways`, {
-        file: this.#file,
-      });
+      throw new CorruptError(
+        `'${this.#steps.file}': storage '${storage.key}' is described in two ways`,
+        {
+          file: this.#steps.file,
+        },
+      );
     }
   }
 }

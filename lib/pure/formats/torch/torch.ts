@@ -63,7 +63,7 @@ async function readArchives(
   neighbours: Neighbours | undefined,
 ): Promise<FileLayout> {
   const budget = new MemoryBudget(source.name);
-  const { archives: places, warnings } = await findArchives(source, neighbours);
+  const { archives: places, warnings } = await findArchives(source, neighbours, signal);
   const archives: TorchArchive[] = [];
   for (const { start, end, name } of places) {
     throwIfAborted(signal);

@@ -16,13 +16,15 @@ import { CUT_HINT, corrupt } from '../format.js';
 const END_SIGNATURE = 0x06054b50;
 const END64_SIGNATURE = 0x06064b50;
 const LOCATOR64_SIGNATURE = 0x07064b50;
-/** End record: signature, 4 u16 of disks and counts, size and offset of the directory, comment length. */
-const END_BYTES = 4 + 4 * 2 + 2 * 4 + 2;
+/** Shortest end record, which is an archive of no entries: signature, 4 u16 of disks and counts, size and offset of the directory, comment length. */
+export const END_BYTES = 4 + 4 * 2 + 2 * 4 + 2;
 const LOCATOR64_BYTES = 4 + 4 + 8 + 4;
 const END64_BYTES = 4 + 8 + 2 + 2 + 4 + 4 + 4 * 8;
 const COMMENT_BYTES_MAX = 0xffff;
 /** The end of an archive without a comment: of many archives in one file, each costs one short read. */
 const SHORT_TAIL_BYTES = 512;
+const TAIL_GROWTH = 8;
+const LONG_TAIL_BYTES = END_BYTES + COMMENT_BYTES_MAX + LOCATOR64_BYTES;
 
 /** Where the archive and its central directory lie in the file. */
 export interface ZipEnd {
@@ -38,19 +40,12 @@ type SaidEnd = Omit<ZipEnd, 'start'>;
 
 /**
  * Finds and checks the end records.
- * @param end  offset just past the archive.
+ * @param end   offset just past the archive.
+ * @param from  the end record is not looked for before it.
  * @throws {CorruptError} DLV_CORRUPT if there are none or they contradict the file.
  */
-export async function readZipEnd(source: ByteSource, end = source.size): Promise<ZipEnd> {
-  let tailOffset = Math.max(0, end - SHORT_TAIL_BYTES);
-  let tail = await source.read(tailOffset, end - tailOffset);
-  let at = findEnd(tail);
-  if (at < LOCATOR64_BYTES && tailOffset > 0) {
-    // A long comment, which is rare.
-    tailOffset = Math.max(0, end - (END_BYTES + COMMENT_BYTES_MAX + LOCATOR64_BYTES));
-    tail = await source.read(tailOffset, end - tailOffset);
-    at = findEnd(tail);
-  }
+export async function readZipEnd(source: ByteSource, end = source.size, from = 0): Promise<ZipEnd> {
+  const { tail, tailOffset, at } = await readTail(source, from, end);
   if (at < 0) {
     const error = corrupt(source, 'the end record of the zip directory is missing');
     error.data.hint = CUT_HINT;
@@ -83,6 +78,24 @@ export async function readZipEnd(source: ByteSource, end = source.size): Promise
     throw corrupt(source, 'the zip archive is one part of several');
   }
   return placeEnd(source, said, recordAt, start);
+}
+
+/**
+ * The last bytes before `end`, with the end record at `at` of them, or −1. A long comment is rare; as
+ * each tail is a few times the one before, an archive is read a few times at most, however short it is.
+ */
+async function readTail(
+  source: ByteSource,
+  from: number,
+  end: number,
+): Promise<{ tail: Uint8Array; tailOffset: number; at: number }> {
+  for (let length = SHORT_TAIL_BYTES; ; length *= TAIL_GROWTH) {
+    const tailOffset = Math.max(from, end - Math.min(length, LONG_TAIL_BYTES));
+    const tail = await source.read(tailOffset, end - tailOffset);
+    const at = findEnd(tail);
+    const isAll = tailOffset === from || length >= LONG_TAIL_BYTES;
+    if (isAll || at >= LOCATOR64_BYTES) return { tail, tailOffset, at };
+  }
 }
 
 /** Index of the last end record whose comment fills the rest of `tail`, or −1. */

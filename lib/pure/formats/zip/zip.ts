@@ -47,6 +47,8 @@ export function firstZipName(head: Uint8Array): string | null {
 /** Settings of `readZip`. */
 export interface ZipOptions {
   signal?: AbortSignal | undefined;
+  /** The end record is not looked for before this offset; default: anywhere. */
+  start?: number;
   /** Offset just past the archive; default: the end of the file. */
   end?: number;
   /** Granted what the directory and the headers explain, and charged for the entries. */
@@ -61,7 +63,7 @@ export interface ZipOptions {
  */
 export async function readZip(source: ByteSource, options: ZipOptions = {}): Promise<ZipArchive> {
   const { signal, budget = new MemoryBudget(source.name) } = options;
-  const end = await readZipEnd(source, options.end ?? source.size);
+  const end = await readZipEnd(source, options.end ?? source.size, options.start);
   budget.grant(end.directoryBytes);
   const entries = await readCentralDirectory(source, end, budget, signal);
   const inFileOrder = [...entries].sort((a, b) => a.headerOffset - b.headerOffset);

@@ -7,9 +7,13 @@ import fs from 'node:fs';
 import test from 'ava';
 import { type ByteSource, MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { isDamage } from '../../../../lib/base/errors.js';
+import { RANK_MAX } from '../../../../lib/base/limits.js';
 import { readLayout } from '../../../../lib/pure/formats/detect.js';
 import type { Neighbours } from '../../../../lib/pure/formats/format.js';
+import { readMetadata } from '../../../../lib/pure/formats/torch/torch-distributed.js';
+import { findArchives } from '../../../../lib/pure/formats/torch/torch-joined.js';
 import type { FileLayout } from '../../../../lib/pure/tensor/layout.js';
+import { MeteredSource } from '../../../helpers/fuzz.js';
 import { tensorBytes } from '../../../helpers/layouts.js';
 import { fixture } from '../../../helpers/paths.js';
 import {
@@ -19,6 +23,7 @@ import {
   tensor,
   text,
   torchArchive,
+  tuple,
 } from '../../../helpers/pickle.js';
 
 const SHARDS = ['__0_0.distcp', '__1_0.distcp'];
@@ -105,21 +110,36 @@ test('distributed: without metadata, or with that of another file, tensors are n
   t.deepEqual(names(shorter), ['w']);
 });
 
-/** Metadata by hand: pieces of whole objects. */
-function metadata(items: { name: string; file: string; offset: number; length: number }[]): Buffer {
-  const made = (module: string, name: string, fields: Record<string, string>): string => {
-    const pairs = Object.entries(fields).map(([key, value]) => text(key) + value);
-    return `c${module}\n${name}\n)\x81}(${pairs.join('')}ub`;
-  };
-  const own = 'torch.distributed.checkpoint.metadata';
-  const entries = items.map(({ name, file, offset, length }) => {
+/** An object of a class with these attributes. */
+function made(module: string, name: string, fields: Record<string, string>): string {
+  const pairs = Object.entries(fields).map(([key, value]) => text(key) + value);
+  return `c${module}\n${name}\n)\x81}(${pairs.join('')}ub`;
+}
+
+const OWN = 'torch.distributed.checkpoint.metadata';
+
+interface Item {
+  name: string;
+  file: string;
+  offset: number;
+  length: number;
+  /** Where it begins in its tensor. */
+  start?: string;
+}
+
+/** Metadata by hand: pieces of whole objects, or of the tensors of `state`. */
+function metadata(items: Item[], state = 'N'): Buffer {
+  const entries = items.map(({ name, file, offset, length, start = 'N' }) => {
     const place = { relative_path: text(file), offset: integer(offset), length: integer(length) };
     return (
-      made(own, 'MetadataIndex', { fqn: text(name) }) +
+      made(OWN, 'MetadataIndex', { fqn: text(name), offset: start }) +
       made('torch.distributed.checkpoint.filesystem', '_StorageInfo', place)
     );
   });
-  const root = made(own, 'Metadata', { storage_data: `}(${entries.join('')}u` });
+  const root = made(OWN, 'Metadata', {
+    state_dict_metadata: state,
+    storage_data: `}(${entries.join('')}u`,
+  });
   return Buffer.from(`\x80\x02${root}.`, 'latin1');
 }
 
@@ -171,4 +191,148 @@ test('distributed: joined archives of two saves are both read', async (t) => {
     ['archive.0.w', 1],
     ['archive.1.w', 2],
   ]);
+});
+
+/** Memorizes what `value` makes under an index, or gets it back. */
+function memo(index: number, value?: string): string {
+  const at = Buffer.alloc(4);
+  at.writeUInt32LE(index);
+  return value === undefined ? `j${at.toString('latin1')}` : `${value}r${at.toString('latin1')}`;
+}
+
+const each = (count: number, make: (i: number) => string): string => {
+  return Array.from({ length: count }, (_, i) => make(i)).join('');
+};
+const sizes = (...numbers: number[]): string => tuple(...numbers.map(integer));
+const chunk = (offset: string, size: string): string => {
+  return made(OWN, 'ChunkStorageMetadata', { offsets: offset, sizes: size });
+};
+const tensorOf = (size: string, chunks: string): string => {
+  return made(OWN, 'TensorStorageMetadata', { size, chunks });
+};
+const piece = (name: string, start: string): Item => {
+  return { name, file: 'x.distcp', offset: 0, length: 0, start };
+};
+async function namesOf(bytes: Uint8Array): Promise<string[] | undefined> {
+  const files = await readMetadata(new MemorySource(bytes, '.metadata'));
+  return files.get('x.distcp')?.map(({ name }) => name);
+}
+
+test('distributed: names that share a tensor, and tensors that share chunks, are told by them', async (t) => {
+  const count = 2000;
+  // 4 million entries, if each name had its own: 1,000 names of one tensor, 1,000 tensors of one list.
+  const chunks = `](${each(count, (i) => chunk(sizes(i), sizes(1)))}e`;
+  const state = `}(${text('n')}${memo(1, tensorOf(sizes(count), memo(0, chunks)))}${each(
+    count / 2,
+    (i) => text(`a${i}`) + memo(1) + text(`b${i}`) + tensorOf(sizes(1), memo(0)),
+  )}u`;
+  const items = [
+    piece('a7', sizes(1999)),
+    piece('a8', sizes(count)),
+    piece('b9', sizes(3)),
+    piece('c', sizes(0)),
+  ];
+  t.deepEqual(await namesOf(metadata(items, state)), ['a7[1999:2000]', 'a8[2000:]', 'b9', 'c']);
+});
+
+test('distributed: lists without number that share their chunks are a blob', async (t) => {
+  const lists = (count: number): string => {
+    const first = `](${each(1000, (i) => memo(i, chunk(sizes(i), sizes(1))))}e`;
+    const more = each(count, (i) => text(`t${i}`) + tensorOf(sizes(9), `](${each(1000, memo)}e`));
+    return `}(${text('n')}${tensorOf(sizes(9), first)}${more}u`;
+  };
+  const items = [piece('t0', sizes(5))];
+  t.deepEqual(await namesOf(metadata(items, lists(2))), ['t0[5:6]']);
+  const layout = await readLayout(new MemorySource(metadata(items, lists(1200)), '.metadata'));
+  t.is(layout.format, 'blob');
+  t.regex(layout.warnings.join(), /takes more than \d+ MiB of memory/);
+});
+
+test('distributed: attributes that pieces share count for each of them', async (t) => {
+  const shared = memo(
+    0,
+    `}(${text('fqn')}${text('w')}${each(20_000, (i) => `${text(`a${i}`)}N`)}u`,
+  );
+  const index = (fields: string): string => `c${OWN}\nMetadataIndex\n)\x81${fields}b`;
+  const place = memo(
+    1,
+    made('torch.distributed.checkpoint.filesystem', '_StorageInfo', {
+      relative_path: text('x.distcp'),
+      offset: integer(0),
+      length: integer(1),
+    }),
+  );
+  const program = (count: number): Buffer => {
+    const storage = `}(${index(shared)}${place}${each(count, () => index(memo(0)) + memo(1))}u`;
+    const root = made(OWN, 'Metadata', { storage_data: storage });
+    return Buffer.from(`\x80\x02${root}.`, 'latin1');
+  };
+  t.is((await namesOf(program(9)))?.length, 10);
+  await t.throwsAsync(namesOf(program(2000)), { code: 'DLV_LIMIT', message: /shared too much/ });
+});
+
+test('distributed: a shape of too many dimensions names no piece', async (t) => {
+  const long = sizes(...new Array(RANK_MAX + 1).fill(1));
+  const state = `}(${text('w')}${tensorOf(sizes(4), `](${chunk(sizes(0), sizes(2))}e`)}${text(
+    'long',
+  )}${tensorOf(long, `](${chunk(long, long)}e`)}u`;
+  const items = [piece('w', sizes(0)), piece('w', long), piece('long', long)];
+  t.deepEqual(await namesOf(metadata(items, state)), ['w[0:2]', 'w', 'long']);
+});
+
+test('distributed: pieces that are too short for an archive cost no read', async (t) => {
+  const archive = torchArchive(bare);
+  const items = Array.from({ length: 3000 }, (_, i) => {
+    return { name: `z${i}`, file: 'x.distcp', offset: 0, length: 0 };
+  });
+  items.push({ name: 'w', file: 'x.distcp', offset: 0, length: archive.length });
+  const source = new MeteredSource(archive, 'ck/x.distcp');
+  const folder = new MemoryFolder({ '.metadata': metadata(items) });
+  const { archives, warnings } = await findArchives(source, folder, undefined);
+  t.deepEqual(archives, [{ start: 0, end: archive.length, name: 'w' }]);
+  t.regex(warnings.join(), /'z0', .* and 2995 more/);
+  t.is(source.reads, 1);
+});
+
+test('distributed: of each piece no more is read than it has', async (t) => {
+  const length = 30;
+  const archive = torchArchive(bare);
+  const items = Array.from({ length: 3000 }, (_, i) => {
+    return { name: `z${i}`, file: 'x.distcp', offset: length * i, length };
+  });
+  const offset = length * items.length;
+  items.push({ name: 'w', file: 'x.distcp', offset, length: archive.length });
+  const bytes = Buffer.concat([Buffer.alloc(offset), archive]);
+  const source = new MeteredSource(bytes, 'ck/x.distcp');
+  const folder = new MemoryFolder({ '.metadata': metadata(items) });
+  const { archives } = await findArchives(source, folder, undefined);
+  t.deepEqual(archives, [{ start: offset, end: bytes.length, name: 'w' }]);
+  t.true(source.bytesRead <= bytes.length, `${source.bytesRead} bytes read`);
+});
+
+/** A source that raises a signal at its third read. */
+class AbortingSource extends MeteredSource {
+  readonly controller = new AbortController();
+
+  override async read(offset: number, length: number): Promise<Uint8Array> {
+    if (this.reads === 2) this.controller.abort();
+    return super.read(offset, length);
+  }
+}
+
+test('distributed: the search for archives ends when it is aborted', async (t) => {
+  const archive = torchArchive(bare);
+  const bytes = Buffer.concat(new Array(20).fill(archive));
+  const items = Array.from({ length: 20 }, (_, i) => {
+    return { name: `w${i}`, file: 'x.distcp', offset: archive.length * i, length: archive.length };
+  });
+  const folders: Record<string, Uint8Array>[] = [{}, { '.metadata': metadata(items) }];
+  for (const files of folders) {
+    const source = new AbortingSource(bytes, 'ck/x.distcp');
+    const { signal } = source.controller;
+    await t.throwsAsync(findArchives(source, new MemoryFolder(files), signal), {
+      code: 'DLV_ABORTED',
+    });
+    t.is(source.reads, 3);
+  }
 });
