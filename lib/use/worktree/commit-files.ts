@@ -7,7 +7,11 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import type { PublishedBytes } from '../../storage/objects/stored-bytes.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
-import { encodeStaging, readStaging } from '../../storage/repo/staging/staging-file.js';
+import {
+  encodeStaging,
+  readStaging,
+  type StagingOnDisk,
+} from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess, StoreAccess } from '../history/access.js';
 import {
@@ -26,6 +30,7 @@ import { workChanges } from './changes.js';
 import { nameSome } from './lost-work.js';
 import {
   applyChanges,
+  planStage,
   type StageOptions,
   storeChanges,
   throwFailures,
@@ -113,13 +118,12 @@ export async function previewCommit(
   request: CommitRequest & { stage?: 'tracked' },
   context: OpContext,
 ): Promise<CommitPreview> {
-  const { staging, writtenNs } = await readStaging(repo.layout);
+  const onDisk = await readStaging(repo.layout);
+  const { staging } = onDisk;
   const line = await branchLine(repo, staging, request.model);
   const source = { line, staging, stagingBefore: new Uint8Array(0), amend: request.amend };
   const unstaged =
-    request.stage === undefined
-      ? []
-      : await workChanges(repo, staging.entries(line.model), writtenNs, context);
+    request.stage === undefined ? [] : await trackedChanges(repo, line.model, onDisk, context);
   // The message of a version that is not made does not matter, nor that only -a brings a change.
   const allowEmpty = request.allowEmpty === true || unstaged.length > 0;
   const content = { ...request, message: request.message ?? 'none', allowEmpty };
@@ -147,6 +151,25 @@ export async function previewCommit(
     files: files.size,
     logicalBytes: [...files.values()].reduce((sum, size) => sum + size, 0),
   };
+}
+
+/** What storing the tracked files would change: what it leaves out is left out here, and said. */
+async function trackedChanges(
+  repo: LineAccess,
+  model: string,
+  onDisk: StagingOnDisk,
+  context: OpContext,
+): Promise<PathChange[]> {
+  const { staging, writtenNs } = onDisk;
+  const plan = await planStage(repo, onDisk, trackedFiles(staging, model), context);
+  const taken = new Set([...plan.changed, ...plan.missing]);
+  const entries = staging.entries(model).filter(({ path }) => taken.has(path));
+  const changes: PathChange[] = [];
+  for (const { path, status, became } of await workChanges(repo, entries, writtenNs, context)) {
+    if (became === undefined) changes.push({ path, status });
+    else context.warn(`'${path}' stays as it was added last (${became})`);
+  }
+  return changes;
 }
 
 /** Reads staging and puts into it, in memory, what the request stores first. */
