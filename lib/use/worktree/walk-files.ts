@@ -21,7 +21,10 @@ export interface WalkOptions {
   signal?: AbortSignal;
 }
 
-/** Every file below `folder` ('' is the work tree) that is tracked or, unless forced, not ignored. */
+/**
+ * Every file below `folder` ('' is the work tree) that is tracked or, unless forced, not ignored.
+ * @throws {IoError} if `folder` itself may not be read; folders below are left out with a warning.
+ */
 export async function* walkFiles(
   layout: Layout,
   folder: string,
@@ -37,7 +40,7 @@ export async function* walkFiles(
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     const { dir, chain } = at;
     throwIfAborted(options.signal);
-    for (const entry of await entriesOf(layout, dir, leaveOut)) {
+    for (const entry of await entriesOf(layout, dir, dir === folder ? null : leaveOut)) {
       const path = dir === '' ? entry.name : `${dir}/${entry.name}`;
       const isLink = entry.isSymbolicLink();
       const target = isLink && follower !== null ? await follower.target(path, chain) : null;
@@ -59,18 +62,21 @@ export async function* walkFiles(
   }
 }
 
-/** What lies in a folder, but no files that dlv has not finished; one that may not be read, or is gone by now, holds nothing. */
+/**
+ * What lies in a folder, but no files that dlv has not finished; one that is gone by now holds nothing.
+ * @param leaveOut told of a folder that may not be read, which then holds nothing; null: that is an error.
+ */
 async function entriesOf(
   layout: Layout,
   dir: string,
-  leaveOut: (path: string, why: string) => void,
+  leaveOut: ((path: string, why: string) => void) | null,
 ): ReturnType<typeof listEntries> {
   try {
     const entries = await listEntries(dir === '' ? layout.workTree : layout.workFile(dir));
     return entries.filter(({ name }) => !isUnfinishedName(name));
   } catch (error) {
     if (dir === '') throw error;
-    if (isDenied(error)) leaveOut(dir, 'it may not be read');
+    if (leaveOut !== null && isDenied(error)) leaveOut(dir, 'it may not be read');
     else if (!isMissing(error)) throw error;
     return [];
   }
