@@ -5,10 +5,10 @@ import test from 'ava';
 import { io } from '../../lib/base/files/files.js';
 import { add } from '../../lib/use/ops/add.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
-import { commit } from '../../lib/use/ops/commit.js';
+import { type CommitPreview, commit, dryCommit } from '../../lib/use/ops/commit.js';
 import { reset } from '../../lib/use/ops/reset.js';
 import { restore } from '../../lib/use/ops/restore.js';
-import { changes } from '../helpers/odd-work.js';
+import { changes, warned, whileDenied } from '../helpers/odd-work.js';
 import { TestRepository } from '../helpers/repository.js';
 
 /** Commands that take a file back, by what they are called. */
@@ -96,3 +96,67 @@ test.serial('a file that may not be read is replaced without a look into it', as
     io.open = open;
   }
 });
+
+test('commit -a --dry-run: a changed file behind a link is left as it was added, as commit -a leaves it', async (t) => {
+  const repo = await TestRepository.create(t);
+  const elsewhere = path.join(path.dirname(repo.dir), 'elsewhere');
+  await fs.mkdir(elsewhere);
+  for (const name of ['f', 'own']) await fs.writeFile(path.join(elsewhere, name), 'one');
+  await fs.symlink(elsewhere, repo.file('d'));
+  await fs.symlink(path.join(elsewhere, 'own'), repo.file('own'));
+  for (const name of ['gone', 'plain']) await repo.write(name, 'one');
+  await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
+  await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+  for (const name of ['f', 'own']) await fs.writeFile(path.join(elsewhere, name), 'trained on');
+  const all = { message: 'two', all: true };
+  const dry = (): Promise<CommitPreview> => repo.with((open) => dryCommit(open, all, repo.context));
+  const said = await warned(repo, () => t.throwsAsync(dry(), { message: /nothing to commit/ }));
+  for (const name of ['d/f', 'own']) t.regex(said, new RegExp(`'${name}' .*it stays as it was`));
+  await repo.write('plain', 'two!');
+  await repo.remove('gone');
+  const preview = await dry();
+  const made = await repo.with((open) => commit(open, all, repo.context));
+  t.deepEqual(preview.changes, made.changes);
+  t.deepEqual(
+    made.changes.map((change) => change.path),
+    ['gone', 'plain'],
+  );
+  t.is(preview.files, made.files);
+  t.is(preview.logicalBytes, made.logicalBytes);
+});
+
+test('status: a file behind a link is modified, and says how its content is taken', async (t) => {
+  const repo = await TestRepository.create(t);
+  const outside = path.join(path.dirname(repo.dir), 'outside');
+  await fs.writeFile(outside, 'one');
+  for (const name of ['f', 'dangling']) await fs.symlink(outside, repo.file(name));
+  await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
+  await repo.with((open) => commit(open, { message: 'one' }, repo.context));
+  await fs.writeFile(outside, 'two, longer');
+  await fs.rm(repo.file('dangling'));
+  await fs.symlink('nowhere', repo.file('dangling'));
+  const { stdout } = await repo.dlv('status');
+  t.regex(stdout, /modified: +f \(symbolic link; 'dlv add --follow f' takes what it leads to\)/);
+  t.regex(stdout, /modified: +dangling \(symbolic link\)\n/);
+  t.is((await repo.dlv('status', '--short')).stdout, ' M dangling\n M f\n');
+  await repo.json('add', '--follow', 'f');
+  t.deepEqual(await changes(repo), ['staged modified f', 'modified dangling (symbolic link)']);
+});
+
+test.serial(
+  'add: a folder that is named and may not be read is an error, one below is not',
+  async (t) => {
+    const repo = await TestRepository.create(t);
+    for (const name of ['d/s/x', 'd/y', 'e']) await repo.write(name, name);
+    const denied = path.join(await fs.realpath(repo.dir), 'd', 's');
+    await whileDenied(denied, async () => {
+      await repo.with((open) => add(open, { paths: ['d'] }, repo.context));
+      t.regex(repo.warnings.join('\n'), /'d\/s' is left out: it may not be read/);
+      await t.throwsAsync(
+        repo.with((open) => add(open, { paths: ['d/s', 'e'] }, repo.context)),
+        { code: 'DLV_IO', message: /d\/s'/ },
+      );
+    });
+    t.deepEqual(await changes(repo), ['staged added d/y', 'staged added e', 'untracked d/s/x']);
+  },
+);

@@ -39,7 +39,8 @@ export function register(program: Command, cli: Cli): void {
         'Reads no file contents: a file whose size and times are as they were is unchanged. ' +
         '--rehash reads every tracked file instead, for disks and programs that leave times as they ' +
         "were; 'dlv add --rehash' then stages what it finds. A symbolic link that leads to the content " +
-        "of the file in its place counts as unchanged: 'dlv add --follow' stores files so.",
+        "of the file in its place counts as unchanged: 'dlv add --follow' stores files so. If that " +
+        'content changed, the file is modified, and the same command takes it.',
       examples: [
         ['dlv status', 'all models of the work tree'],
         ['dlv status -s', 'one line for each file: staged and work tree, then the path'],
@@ -89,8 +90,8 @@ function printShort(ui: Ui, { head, models, untracked }: StatusResult, flags: Fl
   for (const { staged, unstaged } of models) {
     for (const { path, status } of staged) rows.set(path, { staged: LETTERS[status], work: ' ' });
     for (const { path, status, became } of unstaged) {
-      // T as in git: the type of the file changed.
-      const work = became === undefined || became === 'unreadable' ? LETTERS[status] : 'T';
+      // T as in git: the type of the file changed. A link may have been one when it was added.
+      const work = became === 'special file' ? 'T' : LETTERS[status];
       rows.set(path, { staged: rows.get(path)?.staged ?? ' ', work });
     }
   }
@@ -136,8 +137,16 @@ function printChanges(
   if (changes.length === 0) return;
   ui.line('');
   ui.line(title);
-  for (const { path, status, became } of changes) {
-    const what = became === undefined ? '' : ` (${became})`;
-    ui.line(`  ${style(`${`${status}:`.padEnd(10)} ${path}`)}${what}`);
+  for (const change of changes) {
+    const { path, status } = change;
+    ui.line(`  ${style(`${`${status}:`.padEnd(10)} ${path}`)}${noteOf(change)}`);
   }
+}
+
+/** What stands in the place of a file, if it is no plain one, and how its content is taken. */
+function noteOf({ path, became, isBehind }: WorkChange): string {
+  if (became === undefined) return '';
+  return isBehind
+    ? ` (${became}; 'dlv add --follow ${path}' takes what it leads to)`
+    : ` (${became})`;
 }

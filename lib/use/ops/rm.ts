@@ -79,7 +79,7 @@ export async function rm(
     for (const entry of chosen.values()) {
       const { status, odd } = await states.of(entry);
       if (odd !== null) {
-        throw new ConflictError(`'${entry.path}' ${odd.says} now`, {
+        throw new ConflictError(`'${entry.path}' ${odd.says}`, {
           path: entry.path,
           hint: 'stop tracking it with --cached, or remove what stands there with --force',
         });

@@ -15,7 +15,7 @@ const READ_BYTES = 4 * 1024 * 1024;
 export interface WorkState {
   status: 'same' | 'modified' | 'deleted';
   /** What it became that is no plain file, with what to say of it; null for a file or nothing. */
-  odd: { became: Oddity; says: string } | null;
+  odd: { became: Oddity; says: string; behind: FileStat | null } | null;
 }
 
 const SAME: WorkState = { status: 'same', odd: null };
@@ -26,6 +26,8 @@ const DELETED: WorkState = { status: 'deleted', odd: null };
 export interface WorkChange extends PathChange {
   /** What it became, if that is no plain file. */
   became?: Oddity;
+  /** True for a link, or what lies below one, that leads to a file: 'add --follow' takes its content. */
+  isBehind?: true;
 }
 
 /** Work files that differ from their staged entries. */
@@ -40,7 +42,12 @@ export async function workChanges(
   for (const entry of entries) {
     const { status, odd } = await states.of(entry);
     if (status === 'same') continue;
-    changes.push({ path: entry.path, status, ...(odd === null ? {} : { became: odd.became }) });
+    changes.push({
+      path: entry.path,
+      status,
+      ...(odd === null ? {} : { became: odd.became }),
+      ...(odd === null || odd.behind === null ? {} : { isBehind: true }),
+    });
   }
   return changes;
 }

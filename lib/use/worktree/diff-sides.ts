@@ -221,7 +221,7 @@ async function workSide(
     if (changed === null) continue;
     if ('became' in changed) {
       // Its tensors are not compared, and count neither as removed nor as equal.
-      context.warn(`'${entry.path}' ${changed.says} now: its content is not compared`);
+      context.warn(`'${entry.path}' ${changed.says}: its content is not compared`);
       files.set(entry.path, oddFile(changed.became));
       continue;
     }
