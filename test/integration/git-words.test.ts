@@ -1,4 +1,5 @@
 /** Flags of status, add, branch, tag, show, list, switch and checkout that git's users know. */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
@@ -47,6 +48,10 @@ test('status -s: letters of staging and work tree, paths, and no walk with -uno'
   await repo.remove('a');
   await fs.symlink('new', repo.file('a'));
   await repo.remove('d');
+  // It may have been a link when it was added: nothing says that its type changed.
+  t.deepEqual(await short(repo, '-uno'), ['MM a', ' D d/b']);
+  await repo.remove('a');
+  execFileSync('mkfifo', [repo.file('a')]);
   t.deepEqual(await short(repo, '-uno'), ['MT a', ' D d/b']);
   t.is(await code(repo, 'status', '-u', 'some'), 2);
 });
