@@ -145,11 +145,14 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--detach': "'dlv checkout <rev>' goes to a version and to no branch",
     '-f': "'dlv checkout --force <branch>' goes there and loses changes",
     '--discard-changes': "'dlv checkout --force <branch>' goes there and loses changes",
+    '--force-create': "'dlv switch -c <name>' makes a branch; 'dlv reset <rev>' moves one",
   },
   branch: {
     '-f': "'dlv reset --soft <rev>' moves the current branch",
     '--force': "'dlv reset --soft <rev>' moves the current branch",
     '-r': 'dlv has no remotes yet',
+    '-M': "'dlv branch -m <old> <new>' renames; 'dlv branch -D <new>' deletes what has that name",
+    '--sort': "'dlv branch --json' has the time of every version",
     '--merged': "'dlv branch --contains <rev>' lists the branches that derive from a version",
     '-u': 'dlv has no remotes yet',
   },
@@ -161,9 +164,9 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--points-at': "'dlv show <rev>' names the tags of a version",
   },
   rm: {
-    '-n': "'dlv status' shows what is tracked; rm without -r removes only files that are named",
+    '-n': "'dlv show' lists the files of a version; rm without -r removes only files that are named",
     '--dry-run':
-      "'dlv status' shows what is tracked; rm without -r removes only files that are named",
+      "'dlv show' lists the files of a version; rm without -r removes only files that are named",
   },
   gc: {
     '--aggressive': "'dlv archive --budget 1.5' stores everything anew in fewer bytes",
@@ -177,6 +180,14 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
   restore: {
     '-p': 'files are restored whole',
   },
+};
+
+/** `-C` after a command: git has another flag of that letter there; here it names a folder. */
+export const FOLDER_FLAG_ELSEWHERE: Readonly<Record<string, string>> = {
+  branch: "-C is the folder to start in; 'dlv branch -c <old> <new>' makes a branch where one is",
+  commit:
+    "-C is the folder to start in; 'dlv commit --amend' keeps the message of the last version",
+  switch: "-C is the folder to start in; 'dlv switch -c <name>' makes a branch",
 };
 
 /** What operands of a command that takes none were probably meant for. */

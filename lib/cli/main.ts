@@ -19,7 +19,7 @@ import {
   readGlobals,
   readKernelNote,
 } from './run.js';
-import { usageHint } from './usage-hints.js';
+import { folderFlagHint, usageHint } from './usage-hints.js';
 
 const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.
 
@@ -102,12 +102,15 @@ async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
   cli.host.stdout.write(json ? formatJson(result) : `dlv ${result.version}\n`);
 }
 
-/** `dlv help comit` is understood as `dlv comit`, so that it says which command is near. */
+/**
+ * `dlv help commit` is understood as `dlv commit --help`, whatever flags stand there; `dlv help comit`
+ * as `dlv comit`, so that it says which command is near.
+ */
 function withoutHelp(argv: readonly string[]): readonly string[] {
-  const at = argv.indexOf('help');
-  const topic = findVerb(argv) === 'help' ? findVerb(argv.slice(at + 1)) : null;
-  const isKnown = topic === null || COMMANDS.some(({ name }) => name === topic);
-  return isKnown ? argv : [topic];
+  if (findVerb(argv) !== 'help') return argv;
+  const topic = findVerb(argv.slice(argv.indexOf('help') + 1));
+  if (topic === null || topic === 'help') return ['--help'];
+  return COMMANDS.some(({ name }) => name === topic) ? [topic, '--help'] : [topic];
 }
 
 /** `-5` is `-n 5` where a command has that flag, as in git; not where it is the value of a flag. */
@@ -136,11 +139,20 @@ export async function runCli(host: CliHost): Promise<number> {
   } catch (thrown) {
     // Help and version are thrown too, by commander.
     const { code, exitCode } = thrown as { code?: unknown; exitCode?: unknown };
-    if (typeof code === 'string' && code.startsWith('commander.') && exitCode === 0) return 0;
+    if (typeof code === 'string' && code.startsWith('commander.') && exitCode === 0) {
+      if (host.argv.includes('--json')) warnOfText(host);
+      return 0;
+    }
     const error = host.signal.aborted ? interrupted(thrown) : toDlvError(thrown);
     report(cli, error);
     return error.exitCode;
   }
+}
+
+/** Help has no document of its own: what was asked to be JSON is text, and says so. */
+function warnOfText({ stderr }: CliHost): void {
+  const warning = "help is text, with --json too; 'dlv --version --json' is a document";
+  stderr.write(`${JSON.stringify({ warning })}\n`);
 }
 
 /** After Ctrl-C whatever failed, failed because of it, unless it is a mistake or damage. */
@@ -154,13 +166,16 @@ function report(cli: Cli, error: DlvError): void {
   const { stdout, stderr, env, argv } = cli.host;
   const operandsAt = argv.indexOf('--');
   const flags = operandsAt < 0 ? argv : argv.slice(0, operandsAt);
+  const names = COMMANDS.map(({ name }) => name);
+  const verb = names.find((name) => name === findVerb(argv));
   if (error.code === 'DLV_USAGE') {
-    const names = COMMANDS.map(({ name }) => name);
-    const verb = names.find((name) => name === findVerb(argv));
     const command = [...cli.declared.keys()].find((one) => one.name() === verb) ?? null;
     const hint = usageHint(error.message, names, command) ?? error.data.hint;
     error.data.hint = hint ?? `run 'dlv ${verb === undefined ? '' : `${verb} `}--help'`;
   }
+  const isOfFolder = error.code === 'DLV_USAGE' || error.data.kind === 'folder';
+  const folderHint = isOfFolder && verb !== undefined ? folderFlagHint(verb, flags) : null;
+  if (folderHint !== null) error.data.hint = folderHint;
   if (flags.includes('--json')) stdout.write(formatJson(errorDocument(error, cli.warnings)));
   else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);
 }

@@ -1,6 +1,12 @@
 /** What a command line that is not understood was probably meant to be. */
 import type { Command } from 'commander';
-import { FLAGS_ELSEWHERE, OPERANDS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from './elsewhere.js';
+import {
+  FLAGS_ELSEWHERE,
+  FOLDER_FLAG_ELSEWHERE,
+  OPERANDS_ELSEWHERE,
+  SHORT_NAMES,
+  VERBS_ELSEWHERE,
+} from './elsewhere.js';
 
 /** A word of the tables that an error of commander names. */
 const UNKNOWN = /^unknown (command|option) '([^']+)'$/;
@@ -20,6 +26,12 @@ export function usageHint(
   if (command === null) return null;
   if (/^too many arguments/.test(message)) return OPERANDS_ELSEWHERE[command.name()] ?? null;
   return kind === 'option' ? flagHint(word, command) : null;
+}
+
+/** The remedy for a command line whose -C, after the command, was meant as git's; null for others. */
+export function folderFlagHint(verb: string, flags: readonly string[]): string | null {
+  const isAfter = flags.slice(flags.indexOf(verb) + 1).some((word) => word.startsWith('-C'));
+  return isAfter ? (FOLDER_FLAG_ELSEWHERE[verb] ?? null) : null;
 }
 
 function verbHint(verb: string, names: readonly string[]): string | null {

@@ -2,7 +2,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { UsageError } from '../../base/errors.js';
+import { NotFoundError, UsageError } from '../../base/errors.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { streamFile } from '../../storage/objects/rebuild.js';
 import { readTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
@@ -97,7 +97,9 @@ interface Job {
 
 async function plan(repo: Repository, options: CatOptions, context: OpContext): Promise<Job> {
   const { revision, path, format = 'raw' } = options;
-  const version = await resolveId(repo, revision);
+  const version = await resolveId(repo, revision).catch(async (error) => {
+    throw path === undefined ? await withFileHint(repo, revision, error) : error;
+  });
   if (path === undefined && options.tensor === undefined) {
     if (format !== 'safetensors') {
       throw new UsageError(`'${revision}' names a version, not a file`, {
@@ -131,6 +133,18 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
   const { dtype, shape } = tensor;
   const one = { ...where, tensor: { name: tensor.name, dtype, shape } };
   return tensorsJob(repo, one, format, [{ name: tensor.name, tensor }]);
+}
+
+/** The same error; its hint says so if the text is a file of the current version. */
+async function withFileHint(repo: Repository, text: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof NotFoundError || error instanceof UsageError)) return error;
+  try {
+    await findPlace(repo, await resolveId(repo, 'HEAD'), text);
+    error.data.hint = `write HEAD:${text} for the file of that name`;
+  } catch {
+    // No such file, or none that can be read: the first error says more.
+  }
+  return error;
 }
 
 type Where = Pick<CatResult, 'version' | 'path' | 'tensor'>;

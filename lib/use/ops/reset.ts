@@ -1,7 +1,7 @@
 /** `dlv reset`: moves HEAD's line to a version; what is staged and the work tree follow if asked. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, UsageError } from '../../base/errors.js';
+import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { Head } from '../../storage/repo/refs/head.js';
@@ -54,6 +54,7 @@ export async function reset(
   const { staging } = await readStaging(repo.layout);
   const line = await currentLine(repo, staging);
   if (paths.length > 0) return resetPaths(repo, line, { ...options, paths }, context);
+  if (line.tip === null && mode !== 'soft' && revision === 'HEAD') throw nothingYet(line);
   const id = await resolveId(repo, revision);
   const before = needTip(line);
   const { model } = await repo.version(id);
@@ -103,6 +104,15 @@ export async function reset(
     await writeStaging(lock, now.staging);
   });
   return result;
+}
+
+/** Before the first version there is nothing to go back to; files can be unstaged all the same. */
+function nothingYet({ model, branch }: Line): NotFoundError {
+  return new NotFoundError(`'${model}/${branch}' has no version yet`, {
+    kind: 'revision',
+    name: 'HEAD',
+    hint: "'dlv restore --staged .' takes files back out of the first version",
+  });
 }
 
 /** Moves the branch of a line, or HEAD if it names a version. */

@@ -101,7 +101,7 @@ function notTracked(text: string, model: string, isFolder: boolean): NotFoundErr
   return new NotFoundError(message, {
     kind: 'path',
     name: text,
-    hint: isFolder ? 'use -r to remove a folder' : "'dlv status' lists what is tracked",
+    hint: isFolder ? 'use -r to remove a folder' : "'dlv show' lists the files of the last version",
   });
 }
 

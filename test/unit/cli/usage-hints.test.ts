@@ -3,7 +3,7 @@ import test from 'ava';
 import { COMMANDS } from '../../../lib/cli/commands/index.js';
 import { declaredCommands } from '../../../lib/cli/docs.js';
 import { FLAGS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from '../../../lib/cli/elsewhere.js';
-import { usageHint } from '../../../lib/cli/usage-hints.js';
+import { folderFlagHint, usageHint } from '../../../lib/cli/usage-hints.js';
 
 const NAMES = COMMANDS.map(({ name }) => name);
 
@@ -69,5 +69,10 @@ test('hints: flags', async (t) => {
   t.is(hint('log', '--onel'), 'did you mean --oneline?');
   t.is(hint('log', '--onel=x'), 'did you mean --oneline?');
   t.is(hint('log', '--zzz'), null);
+  t.regex(hint('branch', '-M') ?? '', /dlv branch -m/);
+  t.regex(hint('branch', '--sort=-time') ?? '', /dlv branch --json/);
+  t.regex(folderFlagHint('switch', ['switch', '-C', 'foo']) ?? '', /dlv switch -c/);
+  t.is(folderFlagHint('switch', ['-C', 'foo', 'switch']), null);
+  t.is(folderFlagHint('log', ['log', '-C', 'foo']), null);
   t.is(usageHint('too many arguments', NAMES, null), null);
 });

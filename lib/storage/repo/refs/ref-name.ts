@@ -114,6 +114,11 @@ export function parseRefName(name: string): RefPlace | null {
   return kind === 'remotes' ? { kind: 'remote', remote: first, rest: tail } : null;
 }
 
+/** A ref as people write it: a branch as `model/branch`, others in full. */
+export function shownRef(name: string): string {
+  return name.replace(/^refs\/heads\/(?=[^/]+\/.)/, '');
+}
+
 /** Gives a full ref name back. @throws {UsageError} DLV_USAGE if it is none. */
 export function checkRefName(name: string): string {
   const problem = refNameProblem(name) ?? (parseRefName(name) ? null : 'is no name of a ref');

@@ -25,7 +25,7 @@ import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { NOTES_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { type Layout, notesRefName } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
-import { checkRefName, parseRefName } from './ref-name.js';
+import { checkRefName, parseRefName, shownRef } from './ref-name.js';
 import { appendReflog, keepReflog, type MoveReason } from './reflog.js';
 
 /** A ref and the version that it names. */
@@ -149,7 +149,7 @@ async function checkRoom(layout: Layout, name: string): Promise<void> {
 }
 
 function noRoom(name: string, other: string): ConflictError {
-  return new ConflictError(`cannot create '${name}': '${other}' exists`, {
+  return new ConflictError(`cannot create '${shownRef(name)}': '${shownRef(other)}' exists`, {
     name,
     other,
     hint: 'a name cannot also be the folder of another; choose another name or delete the other',
@@ -196,7 +196,7 @@ export async function updateRef(
   if (current !== expected) {
     const moved = current === null ? 'is gone' : `names ${current.slice(0, 10)} now`;
     throw new ConflictError(
-      `cannot update '${name}': it ${moved}, not ${expected?.slice(0, 10) ?? 'nothing'}`,
+      `cannot update '${shownRef(name)}': it ${moved}, not ${expected?.slice(0, 10) ?? 'nothing'}`,
       { name, expected, current, hint: 'another command moved it meanwhile; run yours again' },
     );
   }

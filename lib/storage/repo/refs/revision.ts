@@ -15,7 +15,13 @@ import { branchRefName, type Layout } from '../layout.js';
 import { shortId, type Version } from '../version/version.js';
 import { closestNames } from './closest.js';
 import { readHead } from './head.js';
-import { modelNameProblem, parseRefName, refNameProblem, takenByRevision } from './ref-name.js';
+import {
+  modelNameProblem,
+  parseRefName,
+  refNameProblem,
+  shownRef,
+  takenByRevision,
+} from './ref-name.js';
 import { readReflog } from './reflog.js';
 import { listRefNames, listRefs, readRef } from './refs.js';
 
@@ -240,7 +246,7 @@ async function resolveBase(source: RevisionSource, base: string): Promise<Resolv
     const id = await resolveHead(source.layout);
     const ref = head.kind === 'branch' ? branchRefName(head.model, head.branch) : null;
     if (id !== null) return { id, ref };
-    throw new NotFoundError(`HEAD names '${ref}', which has no version yet`, {
+    throw new NotFoundError(`HEAD names '${shownRef(ref ?? 'HEAD')}', which has no version yet`, {
       kind: 'revision',
       name: 'HEAD',
       hint: "'dlv commit' makes the first one",

@@ -1,0 +1,62 @@
+/** Remedies that errors name: each is of use where it is given. */
+import test from 'ava';
+import { TestRepository } from '../helpers/repository.js';
+
+test('help with --json is text that says so', async (t) => {
+  const repo = await TestRepository.create(t);
+  const plain = await repo.dlv('--help');
+  const commit = await repo.dlv('commit', '--help');
+  for (const [words, wanted] of [
+    [['help', '--json'], plain],
+    [['--json', 'help'], plain],
+    [['--help', '--json'], plain],
+    [['help', 'help'], plain],
+    [['help', 'commit', '--json'], commit],
+    [['help', '--json', 'commit'], commit],
+    [['commit', '--json', '--help'], commit],
+  ] as const) {
+    const { code, stdout, stderr } = await repo.dlv(...words);
+    t.is(code, 0, words.join(' '));
+    t.is(stdout, wanted.stdout, words.join(' '));
+    if ((words as readonly string[]).includes('--json')) {
+      t.regex(JSON.parse(stderr).warning, /^help is text/);
+    } else t.is(stderr, '');
+  }
+  t.is((await repo.fails(2, 'help', 'comit')).message, "unknown command 'comit'");
+});
+
+test('reset before the first version names the way to unstage, which works', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.json('add', '.');
+  for (const words of [['reset'], ['reset', '--hard'], ['reset', 'HEAD']]) {
+    const { message, data } = await repo.fails(1, ...words);
+    t.is(message, "'net/main' has no version yet");
+    t.regex(String(data.hint), /^'dlv restore --staged \.' /);
+  }
+  t.regex((await repo.fails(1, 'show')).message, /^HEAD names 'net\/main'/);
+  await repo.json('restore', '--staged', '.');
+  t.deepEqual(await repo.changes(), ['untracked a.txt']);
+});
+
+test('messages name a branch as people write it', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.commit('first');
+  const { message } = await repo.fails(1, 'branch', 'main/x');
+  t.is(message, "cannot create 'net/main/x': 'net/main' exists");
+});
+
+test('hints: a file without its version, what is tracked, flags of git', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('model.pt', 'a');
+  await repo.commit('first');
+  const hint = async (code: number, ...words: string[]): Promise<string> =>
+    String((await repo.fails(code, ...words)).data.hint);
+  t.is(await hint(1, 'cat', 'model.pt'), 'write HEAD:model.pt for the file of that name');
+  t.notRegex(await hint(1, 'cat', 'other.pt'), /HEAD:/);
+  t.regex(await hint(1, 'rm', 'nope'), /'dlv show'/);
+  t.regex(await hint(2, 'switch', '-C', 'foo'), /'dlv switch -c <name>'/);
+  t.regex(await hint(1, 'commit', '-C', 'HEAD'), /--amend/);
+  t.regex(await hint(2, 'branch', '-M', 'foo'), /'dlv branch -m /);
+});
