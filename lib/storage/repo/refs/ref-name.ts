@@ -33,13 +33,19 @@ export function modelNameProblem(name: string): string | null {
   return refNameProblem(name);
 }
 
-/** As a version id, or its first digits, is written. */
-const ID_DIGITS = /^[0-9a-f]{4,64}$/i;
+/** As a version id, or the ten digits and more of it that are shown, is written; a date is not. */
+const ID_DIGITS = /^(?=.*[a-f])[0-9a-f]{10,64}$/i;
+
+/** True if a name may be read as another revision: as `model@n`, or as first digits of a version id. */
+export function mayBeRevision(name: string): boolean {
+  return name.includes('@') || /^[0-9a-f]{4,64}$/i.test(name);
+}
 
 /**
  * Why nothing new may get `name`, as the rest of a sentence; or null: `model@n` and the first digits
  * of a version id are revisions, and a ref of that name would stand before them. Refs of older
- * repositories may have such names.
+ * repositories may have such names, and shorter digits may turn out to be those of a version: where
+ * a name has two readings, it is ambiguous.
  */
 export function takenByRevision(name: string): string | null {
   if (name.includes('@')) return "holds '@', which is kept for revisions such as model@2";

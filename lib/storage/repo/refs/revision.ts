@@ -16,11 +16,11 @@ import { shortId, type Version } from '../version/version.js';
 import { closestNames } from './closest.js';
 import { readHead } from './head.js';
 import {
+  mayBeRevision,
   modelNameProblem,
   parseRefName,
   refNameProblem,
   shownRef,
-  takenByRevision,
 } from './ref-name.js';
 import { readReflog } from './reflog.js';
 import { listRefNames, listRefs, readRef } from './refs.js';
@@ -140,7 +140,7 @@ async function refCandidates(source: RevisionSource, name: string): Promise<stri
 
 /** Versions that the name of a ref means if it is read as a version id or as model@n. */
 async function otherReadings(source: RevisionSource, name: string): Promise<Id[]> {
-  if (takenByRevision(name) === null) return [];
+  if (!mayBeRevision(name)) return [];
   try {
     const other = (await resolveNumber(source, name)) ?? (await resolveId(source, name));
     return other === null ? [] : [other.id];
