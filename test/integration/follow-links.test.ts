@@ -70,7 +70,7 @@ test('add --follow: files of a cache are stored, and status does not call them c
   const why = await warned(repo, () =>
     t.throwsAsync(repo.with((open) => commit(open, { message: 'two', all: true }, repo.context))),
   );
-  t.regex(why, /'model\/config\.json' lies below a symbolic link, 'model' now: .*--follow/);
+  t.regex(why, /'model\/config\.json' lies below a symbolic link, 'model': .*--follow/);
   await repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context));
   t.deepEqual(await changes(repo), ['staged modified model/config.json']);
 });
@@ -223,7 +223,7 @@ test('add --follow: what is gone from behind a link is staged as removed, a dang
   const said = await warned(repo, () =>
     repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context)),
   );
-  t.regex(said, /'last' is a symbolic link now: it stays/);
+  t.regex(said, /'last' is a symbolic link: it stays/);
   t.deepEqual(await changes(repo), [
     'staged deleted model/config.json',
     'modified last (symbolic link)',

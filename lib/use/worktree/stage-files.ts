@@ -171,7 +171,7 @@ async function warnOfOdd(
     const isLink = says.includes('symbolic link');
     const remedy = isLink && !follow ? "'dlv add --follow' reads through it, " : '';
     context.warn(
-      `'${path}' ${says} now: it stays as it was added last (${remedy}'dlv rm --cached' takes it out)`,
+      `'${path}' ${says}: it stays as it was added last (${remedy}'dlv rm --cached' takes it out)`,
     );
   }
 }
