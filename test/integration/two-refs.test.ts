@@ -1,6 +1,6 @@
 /** Verbs that change more than one ref: a run that was cut short is finished by the next one. */
 import fs from 'node:fs/promises';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { io } from '../../lib/base/files/files.js';
 import { branchRefName } from '../../lib/storage/repo/layout.js';
 import { readHead } from '../../lib/storage/repo/refs/head.js';
@@ -30,24 +30,40 @@ const verbs: [string, string[], Verb][] = [
   ],
 ];
 
+/** Cuts a verb short before each rename of a file in turn, runs it again, and looks at what is there. */
+async function cutAndRepeat(
+  t: ExecutionContext,
+  verb: Verb,
+  check: (work: WorkRepository) => Promise<void>,
+): Promise<void> {
+  const rename = io.rename;
+  for (let last = 1; ; last++) {
+    const work = await WorkRepository.make(t);
+    await work.commit({ 'a.txt': 'a' });
+    let calls = 0;
+    io.rename = async (from, to) => {
+      if (++calls >= last) throw Object.assign(new Error('cut'), { code: 'EIO' });
+      return rename(from, to);
+    };
+    const failed = await verb(work).then(
+      () => false,
+      () => true,
+    );
+    io.rename = rename;
+    if (!failed) {
+      t.true(last > 1, 'it was cut at least once');
+      return;
+    }
+    await t.notThrowsAsync(verb(work), `cut before rename ${last}`);
+    await check(work);
+    t.deepEqual(await fsckProblems(work.dir), []);
+    await fs.rm(work.dir, { recursive: true, force: true });
+  }
+}
+
 for (const [name, branches, verb] of verbs) {
-  test.serial(`${name}: cut short before any rename of a file, it can be run again`, async (t) => {
-    const rename = io.rename;
-    for (let last = 1; ; last++) {
-      const work = await WorkRepository.make(t);
-      await work.commit({ 'a.txt': 'a' });
-      let calls = 0;
-      io.rename = async (from, to) => {
-        if (++calls >= last) throw Object.assign(new Error('cut'), { code: 'EIO' });
-        return rename(from, to);
-      };
-      const failed = await verb(work).then(
-        () => false,
-        () => true,
-      );
-      io.rename = rename;
-      if (!failed) break;
-      await t.notThrowsAsync(verb(work), `cut before rename ${last}`);
+  test.serial(`${name}: cut short before any rename of a file, it can be run again`, (t) =>
+    cutAndRepeat(t, verb, async (work) => {
       await work.open(async ({ layout }) => {
         const names = await listRefNames(layout, 'refs/heads');
         t.deepEqual(
@@ -56,41 +72,20 @@ for (const [name, branches, verb] of verbs) {
         );
         t.like(await readHead(layout), { kind: 'branch', branch: branches.at(-1) });
       });
-      t.deepEqual(await fsckProblems(work.dir), []);
-      await fs.rm(work.dir, { recursive: true, force: true });
-    }
-  });
+    }),
+  );
 }
 
-test.serial(
-  'copy --checkout: cut short before any rename of a file, it can be run again',
-  async (t) => {
-    const verb = (work: WorkRepository) =>
-      work.open((repo, context) =>
-        copy(repo, { revision: 'HEAD', name: 'o', into: 'sub', checkout: true }, context),
-      );
-    const rename = io.rename;
-    for (let last = 1; ; last++) {
-      const work = await WorkRepository.make(t);
-      await work.commit({ 'a.txt': 'a' });
-      let calls = 0;
-      io.rename = async (from, to) => {
-        if (++calls >= last) throw Object.assign(new Error('cut'), { code: 'EIO' });
-        return rename(from, to);
-      };
-      const failed = await verb(work).then(
-        () => false,
-        () => true,
-      );
-      io.rename = rename;
-      if (!failed) break;
-      await t.notThrowsAsync(verb(work), `cut before rename ${last}`);
-      t.is(await fs.readFile(work.file('sub/a.txt'), 'utf8'), 'a');
-      await t.throwsAsync(verb(work), { code: 'DLV_EXISTS' } as object, 'it is done now');
-      t.deepEqual(await fsckProblems(work.dir), []);
-    }
-  },
-);
+test.serial('copy --checkout: cut short before any rename of a file, it can be run again', (t) => {
+  const verb: Verb = (work) =>
+    work.open((repo, context) =>
+      copy(repo, { revision: 'HEAD', name: 'o', into: 'sub', checkout: true }, context),
+    );
+  return cutAndRepeat(t, verb, async (work) => {
+    t.is(await fs.readFile(work.file('sub/a.txt'), 'utf8'), 'a');
+    await t.throwsAsync(verb(work), { code: 'DLV_EXISTS' } as object, 'it is done now');
+  });
+});
 
 test('copy --checkout: takes no model of another command for its own', async (t) => {
   const work = await WorkRepository.make(t);

@@ -199,7 +199,7 @@ async function goToModel(job: Job, model: string): Promise<SwitchResult> {
 /** Goes to where HEAD was before: a branch, or a version. */
 async function goBack(job: Job, options: SwitchOptions): Promise<SwitchResult> {
   if (options.create || options.start !== undefined) {
-    throw new UsageError('the place that HEAD was at before is no name of a new branch');
+    throw new UsageError("'-' means where HEAD was before: it cannot name a new branch");
   }
   const { repo, head, context } = job;
   const place = await previousPlace(repo.layout);

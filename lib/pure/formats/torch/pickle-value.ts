@@ -43,8 +43,8 @@ export class PickleSequence {
 }
 
 /**
- * A tuple of three that begins with a global, as the parameters of a quantised tensor do. It knows
- * where the bytes of its integers stand in the pickle; null for what is no integer of 1, 2 or 4 bytes.
+ * A tuple of three that begins with a global, as the parameters of a quantised tensor do. It also
+ * says where in the pickle each integer of 1, 2 or 4 bytes stands; null for any other item.
  */
 export class PlacedTuple extends PickleSequence {
   readonly places: readonly ({ offset: number; length: number } | null)[];
