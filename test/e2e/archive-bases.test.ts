@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import test from 'ava';
 import { sha256Hex } from '../../lib/base/bytes/hash.js';
 import { surveyRepository } from '../../lib/storage/archive/survey.js';
-import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
+import { checkRepository } from '../../lib/storage/fsck/fsck.js';
 import { archive } from '../../lib/use/ops/archive.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
 import { Repository } from '../../lib/use/repository.js';

@@ -2,8 +2,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import { checkRepository } from '../../lib/storage/fsck/fsck.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
-import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
 import { init } from '../../lib/use/ops/init.js';
 import { noProgress } from '../../lib/use/progress.js';
 import { Repository } from '../../lib/use/repository.js';

@@ -7,9 +7,9 @@ import path from 'node:path';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import { sha256, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { DlvError } from '../../lib/base/errors.js';
+import { checkRepository } from '../../lib/storage/fsck/fsck.js';
 import { streamFile } from '../../lib/storage/objects/rebuild.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
-import { checkRepository } from '../../lib/storage/upkeep/fsck.js';
 import { Repository } from '../../lib/use/repository.js';
 
 /** Path → sha256. */

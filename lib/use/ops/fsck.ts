@@ -3,6 +3,17 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, isUnreadable } from '../../base/errors.js';
 import { isMissing, statOrNull } from '../../base/files/files.js';
+import { copyToTrash } from '../../storage/fsck/copy-to-trash.js';
+import { checkRepository, type FsckResult } from '../../storage/fsck/fsck.js';
+import { type RebuildReport, rebuildPacks } from '../../storage/fsck/rebuild.js';
+import { rebuildBudgets, rebuildLines, refuseNewer } from '../../storage/fsck/rebuild-lines.js';
+import { rebuildFrame, rebuildRefs } from '../../storage/fsck/rebuild-state.js';
+import {
+  findWrongRecords,
+  recordKey,
+  type Suspect,
+  type WrongRecords,
+} from '../../storage/fsck/wrong-records.js';
 import { findRepository } from '../../storage/repo/find-repository.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import { type RepositoryLock, withLock } from '../../storage/repo/processes/lock.js';
@@ -15,17 +26,6 @@ import {
   readSoundStaging,
   type SalvagedStaging,
 } from '../../storage/repo/staging/staging-salvage.js';
-import { copyToTrash } from '../../storage/upkeep/copy-to-trash.js';
-import { checkRepository, type FsckResult } from '../../storage/upkeep/fsck.js';
-import { type RebuildReport, rebuildPacks } from '../../storage/upkeep/rebuild.js';
-import { rebuildBudgets, rebuildLines, refuseNewer } from '../../storage/upkeep/rebuild-lines.js';
-import { rebuildFrame, rebuildRefs } from '../../storage/upkeep/rebuild-state.js';
-import {
-  findWrongRecords,
-  recordKey,
-  type Suspect,
-  type WrongRecords,
-} from '../../storage/upkeep/wrong-records.js';
 import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { Repository } from '../repository.js';

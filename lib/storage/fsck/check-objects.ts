@@ -16,7 +16,7 @@ import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
 import { storedBytes } from '../store/types.js';
-import { type Findings, problemOf, REMEDY, remedyOf } from './fsck-report.js';
+import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
 
 export interface ObjectCheckOptions {

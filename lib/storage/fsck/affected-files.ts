@@ -6,8 +6,8 @@ import { isUnreadable } from '../../base/errors.js';
 import type { ReadAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import { readPages } from '../repo/version/file-tree.js';
-import { AFFECTED_MAX, type Affected, type Finding, type NamedFiles } from './fsck-report.js';
-import type { NamedFile } from './reachable.js';
+import type { NamedFile } from '../upkeep/reachable.js';
+import { AFFECTED_MAX, type Affected, type Finding, type NamedFiles } from './report.js';
 
 /** Adds to each finding the files that need one of its objects. Reads recipes, no data. */
 export async function addAffected(

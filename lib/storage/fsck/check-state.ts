@@ -18,7 +18,7 @@ import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
 import { Config, readConfigFile } from '../repo/settings/config.js';
 import { Staging } from '../repo/staging/staging.js';
 import { readStaging } from '../repo/staging/staging-file.js';
-import { type Findings, type ProblemArea, problemOf, REMEDY } from './fsck-report.js';
+import { type Findings, type ProblemArea, problemOf, REMEDY } from './report.js';
 
 /** What could be read. */
 export interface CheckedState {

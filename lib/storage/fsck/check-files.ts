@@ -7,14 +7,8 @@ import type { ReadAccess } from '../objects/access.js';
 import { streamFile } from '../objects/rebuild.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import { readPages } from '../repo/version/file-tree.js';
-import {
-  type Findings,
-  type FsckOptions,
-  type NamedFiles,
-  problemOf,
-  remedyOf,
-} from './fsck-report.js';
-import type { NamedFile } from './reachable.js';
+import type { NamedFile } from '../upkeep/reachable.js';
+import { type Findings, type FsckOptions, type NamedFiles, problemOf, remedyOf } from './report.js';
 
 /** Rebuilds the files of versions and staging. @returns how many distinct ones there are. */
 export async function checkFiles(

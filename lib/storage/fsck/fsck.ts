@@ -11,7 +11,9 @@ import { type DlvError, isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { Layout } from '../repo/layout.js';
 import type { SetId } from '../store/types.js';
-import { Check, type CheckedRepository } from './fsck-check.js';
+import { trashBytes, unfinished } from '../upkeep/leftovers.js';
+import { Check, type CheckedRepository } from './check.js';
+import { checkState } from './check-state.js';
 import {
   Findings,
   type FsckChecked,
@@ -19,9 +21,7 @@ import {
   type FsckProblem,
   problemOf,
   REMEDY,
-} from './fsck-report.js';
-import { checkState } from './fsck-state.js';
-import { trashBytes, unfinished } from './leftovers.js';
+} from './report.js';
 import { markState } from './state-mark.js';
 
 export interface CheckOptions extends FsckOptions {

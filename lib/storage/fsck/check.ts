@@ -12,9 +12,12 @@ import type { Backend } from '../store/backends/backend.js';
 import { packName } from '../store/names.js';
 import { type Problem, type SetId, type SetInfo, setBytes } from '../store/types.js';
 import { verifySet } from '../store/verify.js';
-import { addAffected } from './fsck-affected.js';
-import { checkFiles } from './fsck-files.js';
-import { checkBlobs, checkExtents } from './fsck-objects.js';
+import { unlistedSets } from '../upkeep/leftovers.js';
+import { type BrokenLink, findReachable, type Reachable } from '../upkeep/reachable.js';
+import { addAffected } from './affected-files.js';
+import { checkFiles } from './check-files.js';
+import { checkBlobs, checkExtents } from './check-objects.js';
+import type { CheckedState } from './check-state.js';
 import {
   type Findings,
   type FsckChecked,
@@ -23,10 +26,7 @@ import {
   problemOf,
   REMEDY,
   remedyOf,
-} from './fsck-report.js';
-import type { CheckedState } from './fsck-state.js';
-import { unlistedSets } from './leftovers.js';
-import { type BrokenLink, findReachable, type Reachable } from './reachable.js';
+} from './report.js';
 import type { Suspect } from './wrong-records.js';
 
 /** What fsck is handed of a repository. */

@@ -3,10 +3,10 @@
 import fs from 'node:fs/promises';
 import test from 'ava';
 import { ReencodedWriter } from '../../../../lib/storage/archive/reencoded-writer.js';
+import { checkRepository } from '../../../../lib/storage/fsck/fsck.js';
+import type { FsckProblem } from '../../../../lib/storage/fsck/report.js';
 import { recodedRecord, storedSegment } from '../../../../lib/storage/objects/recode.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
-import { checkRepository } from '../../../../lib/storage/upkeep/fsck.js';
-import type { FsckProblem } from '../../../../lib/storage/upkeep/fsck-report.js';
 import { fsck } from '../../../../lib/use/ops/fsck.js';
 import { status } from '../../../../lib/use/ops/status.js';
 import { createTag } from '../../../../lib/use/ops/tag.js';
