@@ -1,7 +1,7 @@
 /** Goal: `add` warns about names of other systems, and a system that cannot create one places nothing. */
 import test from 'ava';
 import { ConflictError } from '../../lib/base/errors.js';
-import { checkPlaceable } from '../../lib/use/worktree/portable-places.js';
+import { checkPlaceable } from '../../lib/use/checkout/portable-places.js';
 import { TestRepository } from '../helpers/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';
 

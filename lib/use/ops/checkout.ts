@@ -3,12 +3,12 @@ import type { Id } from '../../base/bytes/hash.js';
 import { noteRead } from '../../storage/repo/reads.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { type CheckedOut, checkoutPaths, checkoutVersion } from '../checkout/checkout-version.js';
+import { exportFiles } from '../checkout/export-files.js';
 import type { OpContext } from '../context.js';
 import { resolve } from '../history/lines/resolve.js';
 import type { AcceptTier } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
-import { type CheckedOut, checkoutPaths, checkoutVersion } from '../worktree/checkout-version.js';
-import { exportFiles } from '../worktree/export-files.js';
 
 export interface CheckoutOptions extends AcceptTier {
   revision: string;

@@ -16,6 +16,7 @@ import type { FilePage } from '../../storage/repo/version/file-page.js';
 import { buildTree } from '../../storage/repo/version/file-tree.js';
 import { type Version, writeVersion } from '../../storage/repo/version/version.js';
 import { toVersionPath } from '../../storage/repo/work-path.js';
+import { checkoutVersion } from '../checkout/checkout-version.js';
 import type { OpContext } from '../context.js';
 import {
   type BranchName,
@@ -30,7 +31,6 @@ import { resolveId } from '../history/lines/resolve.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { Describer, type Lineage } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { checkoutVersion } from '../worktree/checkout-version.js';
 
 export interface CopyOptions extends AcceptTier {
   revision: string;

@@ -10,14 +10,14 @@ import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js
 import { updateRef } from '../../storage/repo/refs/refs.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { checkoutVersion } from '../checkout/checkout-version.js';
+import { restoreFiles } from '../checkout/restore-files.js';
 import type { OpContext } from '../context.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { currentLine, type Line, needTip } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
 import { resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
-import { checkoutVersion } from '../worktree/checkout-version.js';
-import { restoreFiles } from '../worktree/restore-files.js';
 
 /** soft: the line; mixed: and what is staged; hard: and the work tree. */
 export type ResetMode = 'soft' | 'mixed' | 'hard';

@@ -1,9 +1,9 @@
 /** `dlv restore`: takes back changes of files, in the work tree or in what is staged. */
 
+import { type Restored, type RestoreFiles, restoreFiles } from '../checkout/restore-files.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
-import { type Restored, type RestoreFiles, restoreFiles } from '../worktree/restore-files.js';
 
 export interface RestoreOptions extends Omit<RestoreFiles, 'source'> {
   /** Revision to take the files from instead. */

@@ -7,6 +7,7 @@ import { type Head, readHead } from '../../storage/repo/refs/head.js';
 import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { checkoutVersion } from '../checkout/checkout-version.js';
 import type { OpContext } from '../context.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import {
@@ -25,7 +26,6 @@ import { currentLine } from '../history/lines/lines.js';
 import { moveHead, moveReason, previousPlace } from '../history/lines/moves.js';
 import { resolve, resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
-import { checkoutVersion } from '../worktree/checkout-version.js';
 
 export interface SwitchOptions {
   /** A model, a branch of HEAD's model, or `<model>/<branch>`; null: where HEAD was before. */

@@ -20,8 +20,8 @@ import { openStoredFile, type StoredFile } from '../../storage/objects/stored-fi
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
+import { nameSome } from '../worktree/lost-work.js';
 import type { CheckoutPlan } from './checkout-plan.js';
-import { nameSome } from './lost-work.js';
 import { type UnfinishedFile, type WantedFile, WorkFolder } from './work-folder.js';
 
 /** A file whose time stamp is younger than this may change without its time changing. */

@@ -10,10 +10,10 @@ import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { moveHead, moveReason } from '../history/lines/moves.js';
+import { selectPaths } from '../worktree/select-paths.js';
 import { planCheckout } from './checkout-plan.js';
 import { type Applied, applyPlan, withStates } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
-import { selectPaths } from './select-paths.js';
 
 /** What a checkout did. */
 export interface CheckedOut {

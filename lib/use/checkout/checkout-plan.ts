@@ -22,9 +22,9 @@ import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { sameFile } from '../history/commit/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
-import { hashFile, modeOf } from './changes.js';
-import { LostWork, linksInTheWay, nameSome } from './lost-work.js';
-import { isDenied } from './work-file.js';
+import { hashFile, modeOf } from '../worktree/changes.js';
+import { LostWork, linksInTheWay, nameSome } from '../worktree/lost-work.js';
+import { isDenied } from '../worktree/work-file.js';
 
 /** A file to be written. */
 export interface PlannedWrite {

@@ -9,11 +9,11 @@ import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { currentLine, type Line } from '../history/lines/lines.js';
+import { PathInput } from '../worktree/path-input.js';
+import { selectPaths } from '../worktree/select-paths.js';
 import { planCheckout } from './checkout-plan.js';
-import { PathInput } from './path-input.js';
 import { applyPlan, withStates } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
-import { selectPaths } from './select-paths.js';
 
 /** Which files, and where. */
 export interface RestoreFiles {
