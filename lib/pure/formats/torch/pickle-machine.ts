@@ -19,14 +19,19 @@ import {
 const PLACE_BYTES = 40;
 /** A sequence, a dict and an object without what they hold. */
 const SEQUENCE_BYTES = 88;
-const DICT_BYTES = 136;
+const DICT_BYTES = 40;
 const OBJECT_BYTES = 64;
 /** What an array keeps free when a second item is pushed, and the room for each further one. */
 const SPARE_BYTES = 136;
 const ITEM_BYTES = 12;
 /** An entry of the memo, where the indices of a pickle leave no gaps and where they do. */
-const MEMO_BYTES = 20;
+const MEMO_BYTES = 9;
 const SPARSE_MEMO_BYTES = 60;
+/** A page of the memo: pages are never copied, as one array that grows would be. */
+const MEMO_PAGE = 1024;
+/** Objects of one class have dicts of the same keys: up to so many keys, each so long, are kept once. */
+const SHARED_KEYS_MAX = 16;
+const SHARED_KEY_CHARACTERS_MAX = 64;
 /** More numbers than this are no longer told apart: the whole pickle counts as one of them. */
 const NUMBERS_MAX = 4096;
 
@@ -46,7 +51,10 @@ export class PickleMachine {
   readonly marks: number[] = [];
   /** Numbers that training changes; null once there are too many. */
   numbers: NumberRange[] | null = [];
-  readonly #memo: PickleValue[] = [];
+  readonly #memo: PickleValue[][] = [];
+  #memorized = 0;
+  /** Keys of the last dict with so many, frozen once another dict has them too. */
+  readonly #lastKeys: PickleValue[][] = [];
   /** What was memorized out of order. */
   readonly #sparseMemo = new Map<number, PickleValue>();
   readonly #budget: MemoryBudget;
@@ -157,15 +165,18 @@ export class PickleMachine {
 
   /** Memorizes the value on top under the next free index. */
   rememberNext(): void {
-    this.remember(this.#memo.length + this.#sparseMemo.size);
+    this.remember(this.#memorized + this.#sparseMemo.size);
   }
 
   remember(index: number): void {
     const value = this.top();
-    if (index < this.#memo.length) this.#memo[index] = value;
-    else if (index === this.#memo.length) {
+    const [page, place] = [Math.floor(index / MEMO_PAGE), index % MEMO_PAGE];
+    if (index < this.#memorized) (this.#memo[page] as PickleValue[])[place] = value;
+    else if (index === this.#memorized) {
       this.charge(MEMO_BYTES);
-      this.#memo.push(value);
+      if (place === 0) this.#memo.push([]);
+      this.#memo[page]?.push(value);
+      this.#memorized++;
       this.#sparseMemo.delete(index);
     } else {
       this.charge(SPARSE_MEMO_BYTES);
@@ -174,12 +185,11 @@ export class PickleMachine {
   }
 
   recall(index: number): void {
-    const value = this.#memo[index] ?? this.#sparseMemo.get(index);
+    const page = index < this.#memorized ? this.#memo[Math.floor(index / MEMO_PAGE)] : undefined;
+    const value = page === undefined ? this.#sparseMemo.get(index) : page[index % MEMO_PAGE];
     // null is a value that can be memorized.
-    if (value === undefined && this.#memo[index] === undefined) {
-      throw this.corrupt(`nothing was memorized as ${index}`);
-    }
-    this.push(value ?? null);
+    if (value === undefined) throw this.corrupt(`nothing was memorized as ${index}`);
+    this.push(value);
   }
 
   /** Notes a number that may differ from checkpoint to checkpoint. */
@@ -206,7 +216,7 @@ export class PickleMachine {
       const origin = this.origins[base + 2 * i + 1] ?? -1;
       if (origin >= 0) this.noteInteger(origin);
     }
-    dict.keys = this.#joined(dict.keys, keys);
+    dict.keys = this.#joinedKeys(dict.keys, keys);
     dict.values = this.#joined(dict.values, values);
   }
 
@@ -244,6 +254,24 @@ export class PickleMachine {
     target.states = this.#joined(target.states, [state]);
   }
 
+  /** As `#joined`; keys that the last dict of this size had as well are that one's. */
+  #joinedKeys(keys: PickleValue[], more: PickleValue[]): PickleValue[] {
+    if (keys.length > 0) {
+      // Shared keys are copied before more are added.
+      const own = Object.isFrozen(keys) ? this.#joined([], [...keys]) : keys;
+      return this.#joined(own, more);
+    }
+    const last = this.#lastKeys[more.length];
+    if (last !== undefined && last.length === more.length && last.every((k, i) => k === more[i])) {
+      return Object.freeze(last) as PickleValue[];
+    }
+    const joined = this.#joined(keys, more);
+    if (more.every(isShortText) && more.length <= SHARED_KEYS_MAX) {
+      this.#lastKeys[more.length] = joined;
+    }
+    return joined;
+  }
+
   /** `more` itself where there was nothing, so that it takes no more room than it needs. */
   #joined(items: PickleValue[], more: PickleValue[]): PickleValue[] {
     if (items.length === 0) {
@@ -273,6 +301,10 @@ export class PickleMachine {
     this.charge(CHARGES.text + (text.length === length ? length : 2 * text.length));
     return text;
   }
+}
+
+function isShortText(value: PickleValue): boolean {
+  return typeof value === 'string' && value.length <= SHARED_KEY_CHARACTERS_MAX;
 }
 
 /** Bytes of BININT1, BININT2 and BININT with their opcode. */

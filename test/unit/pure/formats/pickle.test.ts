@@ -85,6 +85,38 @@ for (const line of lines) {
   });
 }
 
+test("pickle: a key that one of two dicts alike gets later is not the other's", (t) => {
+  // {'a': 1, 'b': 2}, and the same with 'c': 3 set afterwards; then both orders.
+  const both = '(U\x01aK\x01U\x01bK\x02u';
+  const later = 'U\x01cK\x03s';
+  const two = [
+    ['a', 1],
+    ['b', 2],
+  ];
+  const three = [...two, ['c', 3]];
+  t.deepEqual(plain(resultOf('\x80\x02', `}${both}`, `}${both}${later}`, '\x86.')), {
+    tuple: [{ dict: two }, { dict: three }],
+  });
+  t.deepEqual(plain(resultOf('\x80\x02', `}${both}`, `}${both}${later}`, `}${both}`, '\x87.')), {
+    tuple: [{ dict: two }, { dict: three }, { dict: two }],
+  });
+});
+
+test('pickle: memorized values come back under their index, whatever the page', (t) => {
+  const push = (i: number): string => `J${String.fromCharCode(i & 255, i >> 8, 0, 0)}\x940`;
+  const all = Array.from({ length: 3000 }, (_, i) => push(i)).join('');
+  const back = [0, 1023, 1024, 2999].map((i) => `j${String.fromCharCode(i & 255, i >> 8, 0, 0)}`);
+  t.deepEqual(plain(resultOf('\x80\x04', all, `(${back.join('')}t.`)), {
+    tuple: [0, 1023, 1024, 2999],
+  });
+  t.throws(
+    () => resultOf('\x80\x04', all, `j${String.fromCharCode(3000 & 255, 3000 >> 8, 0, 0)}.`),
+    {
+      message: /nothing was memorized as 3000/,
+    },
+  );
+});
+
 test('pickle: numbers that training changes are noted with their place', (t) => {
   const bytes = program(
     '\x80\x02}(X\x04\0\0\0stepK\x07X\x02\0\0\0lrG',

@@ -235,6 +235,87 @@ test('distributed: names that share a tensor, and tensors that share chunks, are
   t.deepEqual(await namesOf(metadata(items, state)), ['a7[1999:2000]', 'a8[2000:]', 'b9', 'c']);
 });
 
+/** Metadata as PyTorch writes it: every value memorized, classes, keys and names of the first use. */
+class SavedMetadata {
+  readonly #known = new Map<string, number>();
+  #next = 0;
+
+  /** A value that is memorized. */
+  once(value: string): string {
+    this.#next++;
+    return `${value}\x94`;
+  }
+
+  /** A value that is memorized when it comes first, and got back later. */
+  shared(value: string): string {
+    const index = this.#known.get(value);
+    if (index !== undefined) return memo(index);
+    this.#known.set(value, this.#next);
+    return this.once(value);
+  }
+
+  size(...numbers: number[]): string {
+    const items = numbers.map((number) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeInt32LE(number);
+      return `J${bytes.toString('latin1')}`;
+    });
+    const type = this.shared('ctorch\nSize\n');
+    const tuple = this.once(`${this.once(`${items.join('')}\x86`)}\x85`);
+    return this.once(`${type}${tuple}R`);
+  }
+
+  made(module: string, name: string, fields: Record<string, () => string>): string {
+    const start = `${this.once(`${this.shared(`c${module}\n${name}\n`)})\x81`)}${this.once('}')}`;
+    const pairs = Object.entries(fields).map(([key, value]) => this.shared(text(key)) + value());
+    return `${start}(${pairs.join('')}ub`;
+  }
+}
+
+test('distributed: the metadata of 5,000 tensors in 8 pieces each is read', async (t) => {
+  const [tensors, pieces, rows] = [5000, 8, 512];
+  const saved = new SavedMetadata();
+  const name = (i: number): string => `optim.state.model.layers.${i}.mlp.down_proj.weight.exp_avg`;
+  const chunk = (i: number): string => {
+    const offsets = () => saved.size(rows * i, 0);
+    return saved.made(OWN, 'ChunkStorageMetadata', { offsets, sizes: () => saved.size(rows, 64) });
+  };
+  const state = (): string => {
+    const entry = (i: number): string => {
+      const size = () => saved.size(rows * pieces, 64);
+      const chunks = () => `${saved.once(']')}(${each(pieces, chunk)}e`;
+      const fqn = saved.shared(text(name(i)));
+      return fqn + saved.made(OWN, 'TensorStorageMetadata', { size, chunks });
+    };
+    return `${saved.once('}')}(${each(tensors, entry)}u`;
+  };
+  const place = (at: number): string => {
+    return saved.made('torch.distributed.checkpoint.filesystem', '_StorageInfo', {
+      relative_path: () => saved.once(text('x.distcp')),
+      offset: () => integer(at * 2 ** 33),
+      length: () => integer(2 ** 33),
+      transform_descriptors: () => 'N',
+    });
+  };
+  const storage = (): string => {
+    const entry = (at: number): string => {
+      const [i, start] = [Math.floor(at / pieces), rows * (at % pieces)];
+      const index = saved.made(OWN, 'MetadataIndex', {
+        fqn: () => saved.shared(text(name(i))),
+        offset: () => saved.size(start, 0),
+        index: () => integer(at % pieces),
+      });
+      return index + place(at);
+    };
+    return `${saved.once('}')}(${each(tensors * pieces, entry)}u`;
+  };
+  const root = saved.made(OWN, 'Metadata', { state_dict_metadata: state, storage_data: storage });
+  const names = await namesOf(Buffer.from(`\x80\x04${root}.`, 'latin1'));
+  t.is(names?.length, tensors * pieces);
+  t.is(names?.[0], `${name(0)}[0:512,0:64]`);
+  t.is(names?.at(-1), `${name(tensors - 1)}[3584:4096,0:64]`);
+});
+
 test('distributed: lists without number that share their chunks are a blob', async (t) => {
   const lists = (count: number): string => {
     const first = `](${each(1000, (i) => memo(i, chunk(sizes(i), sizes(1))))}e`;
