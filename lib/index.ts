@@ -58,6 +58,13 @@ export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from '.
 export type { GcOpOptions as GcOptions, GcOpResult as GcResult } from './use/ops/gc.js';
 export type { InitOptions } from './use/ops/init.js';
 export type { ListedModel, ListOptions } from './use/ops/list.js';
+export type {
+  LoadedTensor,
+  LoadOptions,
+  LoadResult,
+  OtherSnapshot,
+  TypedValues,
+} from './use/ops/load.js';
 export type { LogOptions } from './use/ops/log.js';
 export type { ResetOptions, ResetResult } from './use/ops/reset.js';
 export type { RestoreOptions, RestoreResult } from './use/ops/restore.js';

@@ -23,10 +23,10 @@ const TYPES =
   'BranchEntry Budget CallOptions CheckoutOptions CheckoutResult CommitOptions CommitResult ' +
   'ConfigEntry CopyOptions CopyResult DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
   'FileDiff FsckOptions FsckResult GcOptions GcResult Id InitOptions Level Limit Lineage ListOptions ' +
-  'ListedModel ListedTensor LogOptions MetricPoint MetricValues ModelStatus ParamValues Paths ' +
+  'ListedModel ListedTensor LoadOptions LoadResult LoadedTensor LogOptions MetricPoint MetricValues ModelStatus OtherSnapshot ParamValues Paths ' +
   'ProgressSink Repository ResetOptions ResetResult RestoreOptions RestoreResult RmOptions RmResult ' +
   'ShowFileResult ShowResult ShownFile SnapshotDiff StatusResult SwitchOptions SwitchResult ' +
-  'TagChange TagEntry TensorDiff TensorValue Tier TierOptions TierResult VersionSummary Warned';
+  'TagChange TagEntry TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary Warned';
 
 test('api: exports these names and no others', async (t) => {
   t.is(Object.keys(dlv).sort().join(' '), VALUES);

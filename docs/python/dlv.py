@@ -5,10 +5,14 @@ safetensors bytes, so it needs `dlv` on the PATH (or the environment variable DL
 "node /opt/dlv/dist/bin/dlv.js").
 
     import dlv
-    weights = dlv.load("HEAD")                    # {name: array} of all weights of a version
+    weights = dlv.load("HEAD")                    # {name: array} of the weights of a version
     weights = dlv.load("bert@3", path="model.pt")  # of one file, whatever its format
+    weights = dlv.load("HEAD", path="checkpoint-500")  # of a folder
     w = dlv.tensor("HEAD", "model.safetensors", "fc.weight")
     for version in dlv.log(): print(version["version"], version["message"])
+
+Arrays are the caller's own and can be written. Where a version has several checkpoints, load takes one
+that stands outside numbered folders, else that of the last step, and a warning names the others.
 
 bfloat16 and the 8-bit floats become ml_dtypes arrays if that package is installed; otherwise bfloat16
 is widened to float32 (exactly) and 8-bit floats are given as uint8 bit patterns.
@@ -18,6 +22,8 @@ import json
 import os
 import shlex
 import subprocess
+import threading
+import warnings
 
 import numpy as np
 
@@ -44,7 +50,7 @@ class DlvError(RuntimeError):
 
 
 def _command(repo):
-    return shlex.split(os.environ.get("DLV", "dlv")) + ["-C", os.fspath(repo), "-q"]
+    return shlex.split(os.environ.get("DLV", "dlv")) + ["-C", os.fspath(repo)]
 
 
 def _fail(process, stderr):
@@ -52,24 +58,44 @@ def _fail(process, stderr):
     raise DlvError(process.returncode, text or f"dlv ended with exit code {process.returncode}")
 
 
+def _warn(stderr):
+    """Passes on what dlv warned of; this calls for the frame of whoever called load or tensor."""
+    for line in stderr.decode("utf-8", "replace").splitlines():
+        if line.startswith("warning: "):
+            warnings.warn(line[len("warning: "):], stacklevel=4)
+
+
+def _fill(stream, array):
+    """Reads exactly the bytes of an array into it."""
+    view = memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+    done = 0
+    while done < len(view):
+        count = stream.readinto(view[done:])
+        if not count:
+            raise DlvError("DLV_TRUNCATED", f"dlv's answer ends {len(view) - done} bytes early")
+        done += count
+
+
 def _read_exactly(stream, count):
-    parts = []
-    while count > 0:
-        part = stream.read(min(count, 1 << 24))
-        if not part:
-            raise DlvError("DLV_TRUNCATED", f"dlv's answer ends {count} bytes early")
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
+    data = np.empty(count, np.uint8)
+    _fill(stream, data)
+    return data.tobytes()
 
 
-def _array(dtype, shape, data):
-    if dtype in _DTYPES:
-        return np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
-    if dtype not in _EXTENDED:
+def _array(dtype, shape, size, stream):
+    """A new array, so one that can be written, of the elements that come next."""
+    name, plain = _EXTENDED.get(dtype, (None, _DTYPES.get(dtype)))
+    if plain is None:
         raise DlvError("DLV_DTYPE", f"NumPy has no type for {dtype}; use dlv cat for the raw bytes")
-    name, plain = _EXTENDED[dtype]
-    bits = np.frombuffer(data, plain).reshape(shape)
+    count = 1
+    for extent in shape:
+        count *= extent
+    if count * np.dtype(plain).itemsize != size:
+        raise DlvError("DLV_CORRUPT", f"{dtype} of shape {shape} in {size} bytes")
+    bits = np.empty(shape, plain)
+    _fill(stream, bits)
+    if name is None:
+        return bits
     try:
         import ml_dtypes
         return bits.view(getattr(ml_dtypes, name))
@@ -89,40 +115,44 @@ def _safetensors(stream):
         if start != position or end < start:
             raise DlvError("DLV_CORRUPT", f"tensor {name} lies at {start}, expected {position}")
         position = end
-        yield name, _array(entry["dtype"], entry["shape"], _read_exactly(stream, end - start))
+        yield name, _array(entry["dtype"], entry["shape"], end - start, stream)
+
+
+def _cat(target, repo):
+    """The arrays of what `dlv cat --format safetensors` writes, with its warnings."""
+    command = _command(repo) + ["cat", "--format", "safetensors", target]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        # Read meanwhile: a full pipe of warnings would stop dlv.
+        stderr = []
+        reader = threading.Thread(target=lambda: stderr.append(process.stderr.read()))
+        reader.start()
+        try:
+            arrays, broken = dict(_safetensors(process.stdout)), None
+        except DlvError as error:
+            arrays, broken = {}, error
+        process.stdout.close()
+        reader.join()
+        if process.wait() != 0:
+            _fail(process, stderr[0])
+    if broken is not None:
+        raise broken
+    _warn(stderr[0])
+    return arrays
 
 
 def load(rev="HEAD", repo=".", path=None):
-    """All tensors of a version's weights, or of one of its files, as {name: numpy array}."""
-    target = rev if path is None else f"{rev}:{path}"
-    command = _command(repo) + ["cat", "--format", "safetensors", target]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            arrays = dict(_safetensors(process.stdout))
-        except DlvError:
-            stderr = process.stderr.read()
-            if process.wait() != 0:
-                _fail(process, stderr)
-            raise
-        stderr = process.stderr.read()
-        if process.wait() != 0:
-            _fail(process, stderr)
-    return arrays
+    """The weights of a version, or the tensors of one of its files or folders, as {name: array}."""
+    return _cat(rev if path is None else f"{rev}:{path}", repo)
 
 
 def tensor(rev, path, name, repo="."):
     """One tensor of one file of a version."""
-    command = _command(repo) + ["cat", "--format", "safetensors", f"{rev}:{path}#{name}"]
-    process = subprocess.run(command, capture_output=True, check=False)
-    if process.returncode != 0:
-        _fail(process, process.stderr)
-    import io
-    return dict(_safetensors(io.BytesIO(process.stdout)))[name]
+    return _cat(f"{rev}:{path}#{name}", repo)[name]
 
 
 def log(rev="HEAD", repo="."):
     """Versions from `rev` back, newest first, as the JSON of `dlv log`."""
-    command = _command(repo) + ["--json", "log", rev]
+    command = _command(repo) + ["-q", "--json", "log", rev]
     process = subprocess.run(command, capture_output=True, check=False)
     if process.returncode != 0:
         _fail(process, process.stdout + process.stderr)

@@ -42,6 +42,19 @@ export async function inTable<T>(action: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What a stream gives, in order; whatever it throws becomes an error of the table. */
+export async function* inTableEach<T>(stream: AsyncGenerator<T>): AsyncGenerator<T> {
+  try {
+    for (;;) {
+      const next = await inTable(() => stream.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await stream.return(undefined);
+  }
+}
+
 /** Runs a use case and puts what it warned of beside what it answers. */
 export async function callOp<T extends object>(
   cwd: string,

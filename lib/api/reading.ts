@@ -6,11 +6,12 @@ import type { ConfigEntry } from '../use/ops/config.js';
 import type { DiffOptions, DiffResult } from '../use/ops/diff.js';
 import type { DuOptions, DuResult } from '../use/ops/du.js';
 import type { ListedModel, ListOptions } from '../use/ops/list.js';
+import type { LoadedTensor, LoadOptions, LoadResult } from '../use/ops/load.js';
 import type { LogOptions } from '../use/ops/log.js';
 import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.js';
 import type { StatusOptions, StatusResult } from '../use/ops/status.js';
 import type { TagEntry, TagListOptions } from '../use/ops/tag.js';
-import { type CallOptions, inTable, withoutCall } from './call.js';
+import { type CallOptions, inTableEach, withoutCall } from './call.js';
 import { Handle, type Options } from './handle.js';
 
 /** A tensor with its elements. */
@@ -125,6 +126,26 @@ export abstract class ReadingRepository extends Handle {
     });
   }
 
+  /** The weights of a version by name, as typed arrays: of one of its checkpoints if it has several. */
+  async load(
+    revision = 'HEAD',
+    options: Options<LoadOptions, 'revision'> = {},
+  ): Promise<Warned<LoadResult>> {
+    const { load } = await import('../use/ops/load.js');
+    const own = { ...withoutCall(options), revision };
+    return this.call(options, (repo, context) => load(repo, own, context));
+  }
+
+  /** The same one after another, for what is larger than memory. */
+  async *loadEach(
+    revision = 'HEAD',
+    options: Options<LoadOptions, 'revision'> = {},
+  ): AsyncGenerator<LoadedTensor> {
+    const { loadEach } = await import('../use/ops/load.js');
+    const own = { ...withoutCall(options), revision };
+    yield* inTableEach(loadEach(this.openRepository, own, this.context(options)));
+  }
+
   /** The bytes of a file in order. The last step throws if they are not those of the version. */
   async *stream(
     revision: string,
@@ -133,16 +154,7 @@ export abstract class ReadingRepository extends Handle {
   ): AsyncGenerator<Uint8Array> {
     const { streamBytes } = await import('../use/ops/cat.js');
     const own = { ...withoutCall(options), revision, path };
-    const stream = streamBytes(this.openRepository, own, this.context(options));
-    try {
-      for (;;) {
-        const next = await inTable(() => stream.next());
-        if (next.done) return;
-        yield next.value;
-      }
-    } finally {
-      await stream.return(undefined);
-    }
+    yield* inTableEach(streamBytes(this.openRepository, own, this.context(options)));
   }
 
   /** All settings, their values, and where they come from. */

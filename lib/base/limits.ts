@@ -160,5 +160,7 @@ export const SHARED_PLANES_BYTES = 64 * 1024 * 1024;
 export const ARCHIVE_PLANES_BYTES = 128 * 1024 * 1024;
 /** Planes of bases that fsck keeps for their deltas. */
 export const FSCK_PLANES_BYTES = 96 * 1024 * 1024;
+/** Tensors that are loaded at once while many are streamed; a larger one goes in pieces. */
+export const LOADED_AHEAD_BYTES = 64 * 1024 * 1024;
 /** Pieces of a file that are rebuilt before they are asked for; each takes twice that meanwhile. */
 export const REBUILT_AHEAD_BYTES = 48 * 1024 * 1024;

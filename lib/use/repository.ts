@@ -27,6 +27,7 @@ import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name
 import { Config, readConfig } from '../storage/repo/settings/config.js';
 import type { FileEntry, FilePage } from '../storage/repo/version/file-page.js';
 import { readTree } from '../storage/repo/version/file-tree.js';
+import { isOfRole } from '../storage/repo/version/snapshots.js';
 import { decodeVersion, shortId, type Version } from '../storage/repo/version/version.js';
 import { FolderBackend } from '../storage/store/backends/folder-backend.js';
 import { ObjectStore } from '../storage/store/object-store.js';
@@ -158,7 +159,9 @@ export class Repository implements Readers {
 
   /** Files and snapshots of a version; files whose exact bytes were given up as they can be read now. */
   async tree(id: Id): Promise<FilePage> {
-    const { files, snapshots } = await readTree((await this.version(id)).tree, this);
+    const { files, snapshots: stored } = await readTree((await this.version(id)).tree, this);
+    // Older versions call the tensors of every file weights, those of 'rng_state.pth' too.
+    const snapshots = stored.filter(({ key, role }) => isOfRole(key, role));
     const tier = await this.tier(id);
     if (tier === null) return { files, snapshots };
     return { files: files.map((file) => tier.entryOf(file)), snapshots };

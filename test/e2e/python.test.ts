@@ -24,7 +24,15 @@ repo = sys.argv[2]
 arrays = dlv.load("HEAD", repo)
 one = dlv.tensor("HEAD", "model.safetensors", "fc1.weight", repo)
 assert one.shape == arrays["fc1.weight"].shape and (one == arrays["fc1.weight"]).all()
+one += 1
+assert all(array.flags.writeable for array in arrays.values())
 old = dlv.load("HEAD~1", repo, path="model.safetensors")
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    series = dlv.load("series", repo)
+said = [(str(warning.message), warning.filename) for warning in caught]
+by_folder = dlv.load("series", repo, path="checkpoint-1")
 try:
     dlv.load("no-such-version", repo)
     refused = False
@@ -36,6 +44,9 @@ print(json.dumps({
     "changed": sorted(name for name in arrays if digest(arrays[name]) != digest(old[name])),
     "messages": [v["message"] for v in dlv.log("HEAD", repo)],
     "refused": refused,
+    "said": said,
+    "last": digest(series["fc1.bias"]) == digest(arrays["fc1.bias"]),
+    "first": digest(by_folder["fc1.bias"]) == digest(old["fc1.bias"]),
 }))
 `;
 
@@ -63,12 +74,27 @@ test('python: load gives the arrays of a version, by name, bit for bit', async (
     dlv('add', 'model.safetensors');
     dlv('commit', '-m', `step ${checkpoint.step}`);
   }
+  const [before, after] = checkpoints.slice(-2);
+  for (const [step, checkpoint] of [before, after].entries()) {
+    await fs.mkdir(path.join(dir, `checkpoint-${step + 1}`));
+    const file = path.join(dir, `checkpoint-${step + 1}`, 'model.safetensors');
+    await fs.writeFile(file, checkpoint?.weights as Uint8Array);
+  }
+  dlv('tag', 'plain');
+  dlv('rm', 'model.safetensors');
+  dlv('add', 'checkpoint-1', 'checkpoint-2');
+  dlv('commit', '-m', 'a series');
+  dlv('tag', 'series');
+  dlv('reset', '--soft', 'plain');
   const output = run(python, ['-c', SCRIPT, path.join(PROJECT_ROOT, 'docs/python'), dir], { DLV });
   const answer = JSON.parse(output) as {
     new: Record<string, [string, number[], string]>;
     changed: string[];
     messages: string[];
     refused: boolean;
+    said: [string, string][];
+    first: boolean;
+    last: boolean;
   };
   t.deepEqual(Object.keys(answer.new).sort(), ['fc1.bias', 'fc1.weight', 'fc2.bias', 'fc2.weight']);
   const { createHash } = await import('node:crypto');
@@ -89,4 +115,11 @@ test('python: load gives the arrays of a version, by name, bit for bit', async (
   t.true(answer.changed.length > 0);
   t.is(answer.messages.length, checkpoints.length);
   t.true(answer.refused);
+  t.true(answer.first && answer.last);
+  t.deepEqual(answer.said, [
+    [
+      "took weights of 'checkpoint-2/model.safetensors'; there are also 'checkpoint-1/model.safetensors'",
+      '<string>',
+    ],
+  ]);
 });

@@ -11,6 +11,8 @@ const EXAMPLE: CatResult = {
   path: 'model.safetensors',
   tensor: { name: 'fc.weight', dtype: 'F32', shape: [10, 128] },
   format: 'raw',
+  snapshot: null,
+  others: [],
   tensors: 1,
   bytes: 5120,
 };
@@ -22,14 +24,16 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Writes the file as it was added, or the elements of one tensor, row-major and ' +
         'little-endian. --format safetensors makes one safetensors file of the tensor, of all ' +
-        'tensors of the file whatever its own format, or, for a version, of all its weights; if a ' +
-        "version has several weight snapshots, names begin with the snapshot's path and ':'. The " +
+        'tensors of the file whatever its own format, or, for an index of shards, a folder or a ' +
+        'version, of the weights of one checkpoint: one that stands outside numbered checkpoints, ' +
+        'else that of the last step; a warning names the others. The ' +
         'bytes are checked at the end: an exit code other than 0 means that they cannot be ' +
         'trusted. With --json nothing is written but what would be.',
       examples: [
         ['dlv cat HEAD~1:model.safetensors > old.safetensors', 'a file of the version before'],
         ['dlv cat HEAD:model.pt#fc.weight --format npy > fc.npy', 'one tensor, for NumPy'],
-        ['dlv cat bert --format safetensors > bert.safetensors', 'all weights of a version'],
+        ['dlv cat bert --format safetensors > bert.safetensors', 'the weights of a version'],
+        ['dlv cat HEAD:checkpoint-500 --format safetensors > old.safetensors', 'of a folder of it'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such version, file or tensor', 12: 'the stored bytes are damaged' },

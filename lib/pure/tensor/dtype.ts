@@ -121,6 +121,11 @@ const SMALL_FLOATS: Partial<Record<DType, Float64Array>> = {
   ),
 };
 
+/** The value of every bit pattern of an 8-bit float; undefined for other types. */
+export function smallFloatValues(dtype: DType): Float64Array | undefined {
+  return SMALL_FLOATS[dtype];
+}
+
 /** Widens an fp16 bit pattern exactly. */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;

@@ -22,6 +22,7 @@ import {
 import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { compareTensors, type TensorComparison } from './compare.js';
+import { uniqueNames } from './find-tensors.js';
 
 export interface FileDiff {
   path: string;
@@ -243,14 +244,12 @@ async function tensorsOfSnapshot(
   snapshot: Snapshot | null,
   role: Role,
 ): Promise<Map<string, StoredTensor>> {
-  const tensors = new Map<string, StoredTensor>();
+  const tensors: StoredTensor[] = [];
   for (const path of snapshot?.members ?? []) {
     const file = side.files.get(path) as DiffFile;
-    for (const tensor of await file.tensors()) {
-      if (tensor.role === role) tensors.set(tensor.name, tensor);
-    }
+    tensors.push(...(await file.tensors()).filter((tensor) => tensor.role === role));
   }
-  return tensors;
+  return new Map(uniqueNames(tensors).map(({ name, tensor }) => [name, tensor]));
 }
 
 async function diffTensors(

@@ -5,36 +5,19 @@ import type { ReadAccess } from '../../storage/objects/access.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
 import { type StoredTensor, tensorsOf } from '../../storage/objects/tensors.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
-import type { FileEntry } from '../../storage/repo/version/file-page.js';
-import type { OpContext } from '../context.js';
+import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/file-page.js';
 import { fileOf } from './find-file.js';
-import { checkTiers } from './tier-gate.js';
 
-/** The tensor of a name, that of the weights if there are several. @throws {NotFoundError} */
+/** The tensor of a name as `uniqueNames` gives it. @throws {NotFoundError} */
 export function pickTensor(
   tensors: readonly StoredTensor[],
   name: string,
   path: string,
 ): StoredTensor {
-  const found =
-    tensors.find((t) => t.name === name && t.role === 'weights') ??
-    tensors.find((t) => t.name === name);
-  if (found !== undefined) return found;
-  const near = closestNames(
-    name,
-    tensors.slice(0, 20_000).map((t) => t.name),
-  );
-  throw new NotFoundError(`'${path}' has no tensor '${name}'`, {
-    kind: 'tensor',
-    name,
-    candidates: near,
-    hint:
-      near.length > 0
-        ? `did you mean ${near.join(' or ')}?`
-        : tensors.length === 0
-          ? 'no tensors were found in this file when it was added'
-          : `'dlv show <rev>:${path}' lists its ${tensors.length} tensors`,
-  });
+  const named = uniqueNames(tensors);
+  const found = named.find((tensor) => tensor.name === name);
+  if (found === undefined) throw noTensor(named, name, path);
+  return found.tensor;
 }
 
 /**
@@ -52,8 +35,9 @@ export async function fileWithTensor(
   const names = new Set<string>();
   for (const entry of (await repo.tree(version)).files) {
     const tensors = tensorsOf(await openStoredFile(repo, entry));
-    for (const tensor of tensors) if (names.size < 20_000) names.add(tensor.name);
-    if (tensors.some((tensor) => tensor.name === name)) found.push(entry);
+    const named = uniqueNames(tensors);
+    for (const tensor of named) if (names.size < 20_000) names.add(tensor.name);
+    if (named.some((tensor) => tensor.name === name)) found.push(entry);
   }
   const [first, ...more] = found;
   if (first === undefined) {
@@ -81,49 +65,68 @@ export interface NamedTensor {
   tensor: StoredTensor;
 }
 
-/** Tensors under names that are unique: weights keep theirs, others put their role before if needed. */
-export function uniqueNames(tensors: readonly StoredTensor[], prefix = ''): NamedTensor[] {
+/**
+ * Tensors of one file or one checkpoint under the names by which people know them: their own. Where
+ * two have one, the weights keep it, others put their role before it, or get a number.
+ */
+export function uniqueNames(tensors: readonly StoredTensor[]): NamedTensor[] {
   const taken = new Set<string>();
+  const names = new Map<StoredTensor, string>();
   const weights = tensors.filter((t) => t.role === 'weights');
-  return [...weights, ...tensors.filter((t) => t.role !== 'weights')].map((tensor) => {
-    let name = `${prefix}${tensor.name}`;
-    if (taken.has(name)) name = `${prefix}${tensor.role}:${tensor.name}`;
-    for (let n = 2; taken.has(name); n++) name = `${prefix}${tensor.name}#${n}`;
+  for (const tensor of [...weights, ...tensors.filter((t) => t.role !== 'weights')]) {
+    let name = tensor.name;
+    if (taken.has(name)) name = `${tensor.role}:${tensor.name}`;
+    for (let n = 2; taken.has(name); n++) name = `${tensor.name}#${n}`;
     taken.add(name);
-    return { name, tensor };
-  });
+    names.set(tensor, name);
+  }
+  return tensors.map((tensor) => ({ name: names.get(tensor) as string, tensor }));
 }
 
-/** All tensors of the weight snapshots of a version, named by path if there are several. */
-export async function weightsOf(
+/** The tensors of a snapshot, over all its files, that are of its role. */
+export async function namedTensorsOf(
   repo: ReadAccess,
-  version: Id,
-  acceptTier: boolean | undefined,
-  context: OpContext,
+  { files }: Pick<FilePage, 'files'>,
+  { members, role }: Pick<Snapshot, 'members' | 'role'>,
 ): Promise<NamedTensor[]> {
-  const { files, snapshots } = await repo.tree(version);
   const byPath = new Map(files.map((file) => [file.path, file]));
-  const weights = snapshots.filter(({ role }) => role === 'weights');
-  const used = new Set(weights.flatMap(({ members }) => members));
-  const taken = files.filter(({ path }) => used.has(path));
-  checkTiers(taken, acceptTier, context);
-  const named: NamedTensor[] = [];
-  for (const { key, members } of weights) {
-    const tensors: StoredTensor[] = [];
-    for (const path of members) {
-      const entry = byPath.get(path);
-      if (entry === undefined) continue;
-      const stored = tensorsOf(await openStoredFile(repo, entry));
-      tensors.push(...stored.filter(({ role }) => role === 'weights'));
-    }
-    named.push(...uniqueNames(tensors, weights.length > 1 ? `${key}:` : ''));
+  const tensors: StoredTensor[] = [];
+  for (const path of members) {
+    const entry = byPath.get(path);
+    if (entry === undefined) continue;
+    const stored = tensorsOf(await openStoredFile(repo, entry));
+    tensors.push(...stored.filter((tensor) => tensor.role === role));
   }
-  if (named.length === 0) {
-    throw new NotFoundError(`version ${version.slice(0, 10)} has no weights`, {
-      kind: 'snapshot',
-      name: version,
-      hint: 'none of its files has tensors that dlv can read',
-    });
-  }
-  return named;
+  return uniqueNames(tensors);
+}
+
+/** The tensors that are wanted, in the order of the file. @throws {NotFoundError} for a name of none. */
+export function pickNames(
+  tensors: readonly NamedTensor[],
+  names: readonly string[],
+  place: string,
+): NamedTensor[] {
+  const wanted = new Set(names);
+  const found = tensors.filter(({ name }) => wanted.delete(name));
+  const [missing] = wanted;
+  if (missing !== undefined) throw noTensor(tensors, missing, place);
+  return found;
+}
+
+function noTensor(tensors: readonly NamedTensor[], name: string, place: string): NotFoundError {
+  const near = closestNames(
+    name,
+    tensors.slice(0, 20_000).map((tensor) => tensor.name),
+  );
+  return new NotFoundError(`'${place}' has no tensor '${name}'`, {
+    kind: 'tensor',
+    name,
+    candidates: near,
+    hint:
+      near.length > 0
+        ? `did you mean ${near.join(' or ')}?`
+        : tensors.length === 0
+          ? 'no tensors were found in this file when it was added'
+          : `'dlv show <rev>:${place}' lists its ${tensors.length} tensors`,
+  });
 }

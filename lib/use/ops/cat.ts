@@ -4,20 +4,23 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
+import { streamTensors } from '../../storage/objects/load-tensors.js';
 import { streamFile } from '../../storage/objects/rebuild.js';
-import { readTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
+import { tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { findPlace } from '../history/find-file.js';
 import {
   fileWithTensor,
   type NamedTensor,
+  namedTensorsOf,
   pickTensor,
   uniqueNames,
-  weightsOf,
 } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
+import { chooseSnapshot, isBelow } from '../history/pick-snapshot.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
 
@@ -25,7 +28,10 @@ export type CatFormat = 'raw' | 'npy' | 'safetensors';
 
 export interface CatOptions extends AcceptTier {
   revision: string;
-  /** File of the version, or '<path>#<tensor>'. Without it, for safetensors: all weights. */
+  /**
+   * File of the version, or '<path>#<tensor>'. For safetensors also an index of shards or a folder;
+   * without it, the weights of the version, of one of its checkpoints if it has several.
+   */
   path?: string;
   /** Tensor of the file, or of the only file that has one of that name. */
   tensor?: string;
@@ -39,6 +45,10 @@ export interface CatResult {
   path: string | null;
   tensor: { name: string; dtype: string; shape: number[] } | null;
   format: CatFormat;
+  /** Path of the checkpoint whose weights were taken, or of its index; null for a file or a tensor. */
+  snapshot: string | null;
+  /** Other checkpoints of the version, or of the folder, that have weights. */
+  others: string[];
   /** Tensors in the output; 0 for a file as it is. */
   tensors: number;
   bytes: number;
@@ -106,8 +116,10 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
         hint: `write ${revision}:<path>, or use --format safetensors for all its weights`,
       });
     }
-    const tensors = await weightsOf(repo, version, options.acceptTier, context);
-    return tensorsJob(repo, { version, path: null, tensor: null }, format, tensors);
+    return snapshotJob(repo, version, options, context);
+  }
+  if (format === 'safetensors' && (await isCheckpoint(repo, version, options))) {
+    return snapshotJob(repo, version, options, context);
   }
   const { entry, name } =
     options.tensor === undefined
@@ -117,7 +129,7 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
           name: options.tensor,
         };
   checkTiers([entry], options.acceptTier, context);
-  const where = { version, path: entry.path, tensor: null };
+  const where = { version, path: entry.path, tensor: null, snapshot: null, others: [] };
   if (name === null && format === 'raw') return fileJob(repo, where, entry, context);
   const tensors = tensorsOf(await repo.openFile(entry));
   if (name === null) {
@@ -131,8 +143,47 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
   }
   const tensor = pickTensor(tensors, name, entry.path);
   const { dtype, shape } = tensor;
-  const one = { ...where, tensor: { name: tensor.name, dtype, shape } };
-  return tensorsJob(repo, one, format, [{ name: tensor.name, tensor }]);
+  const one = { ...where, tensor: { name, dtype, shape } };
+  return tensorsJob(repo, one, format, [{ name, tensor }]);
+}
+
+/** True if a path is that of a folder, or of an index of shards. */
+async function isCheckpoint(
+  repo: Repository,
+  version: Id,
+  { path, tensor }: CatOptions,
+): Promise<boolean> {
+  if (path === undefined || tensor !== undefined) return false;
+  const { files, snapshots } = await repo.tree(version);
+  const folder = path.replace(/\/+$/, '');
+  if (snapshots.some(({ key, members }) => key === folder && members.length > 1)) return true;
+  return (
+    !files.some((file) => file.path === path) &&
+    files.some(({ path: file }) => isBelow(file, folder))
+  );
+}
+
+/** The weights of one checkpoint. */
+async function snapshotJob(
+  repo: Repository,
+  version: Id,
+  options: CatOptions,
+  context: OpContext,
+): Promise<Job> {
+  const page = await repo.tree(version);
+  const label = `version ${shortId(version)}`;
+  const { snapshot, others } = chooseSnapshot(page, { path: options.path }, label, context);
+  const members = new Set(snapshot.members);
+  const files = page.files.filter(({ path }) => members.has(path));
+  checkTiers(files, options.acceptTier, context);
+  const where = {
+    version,
+    path: options.path ?? null,
+    tensor: null,
+    snapshot: snapshot.key,
+    others: others.map(({ key }) => key),
+  };
+  return tensorsJob(repo, where, 'safetensors', await namedTensorsOf(repo, page, snapshot));
 }
 
 /** The same error; its hint says so if the text is a file of the current version. */
@@ -147,7 +198,7 @@ async function withFileHint(repo: Repository, text: string, error: unknown): Pro
   return error;
 }
 
-type Where = Pick<CatResult, 'version' | 'path' | 'tensor'>;
+type Where = Pick<CatResult, 'version' | 'path' | 'tensor' | 'snapshot' | 'others'>;
 
 function fileJob(repo: Repository, where: Where, entry: FileEntry, context: OpContext): Job {
   const { signal } = context;
@@ -172,7 +223,8 @@ function tensorsJob(
     result: { ...where, format, tensors: tensors.length, bytes },
     stream: async function* () {
       if (header.length > 0) yield header;
-      for (const { tensor } of tensors) yield* readTensor(repo, tensor);
+      const stored = tensors.map(({ tensor }) => tensor);
+      for await (const { bytes } of streamTensors(repo, stored)) yield bytes;
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { TierErrors } from '../../pure/tensor/quantize.js';
-import { type StoredTensor, tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
+import { tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import type { VersionTier } from '../../storage/objects/tiers.js';
 import { readNotes } from '../../storage/repo/refs/refs.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
@@ -13,6 +13,7 @@ import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.j
 import type { GitState } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { fileOf } from '../history/find-file.js';
+import { type NamedTensor, uniqueNames } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
 import {
   type ChangeDetail,
@@ -141,7 +142,7 @@ export async function listTensors(
   for (const file of files) {
     throwIfAborted(context.signal);
     const stored = tensorsOf(await repo.openFile(file));
-    tensors.push(...stored.map((tensor) => ({ path: file.path, ...shownTensor(tensor) })));
+    tensors.push(...uniqueNames(stored).map((one) => ({ path: file.path, ...shownTensor(one) })));
   }
   return tensors;
 }
@@ -233,12 +234,12 @@ export async function showFile(
     format: stored.skeleton?.format ?? 'blob',
     recipe: entry.recipe,
     extents: stored.recipe?.extents.length ?? 0,
-    tensors: tensorsOf(stored).map(shownTensor),
+    tensors: uniqueNames(tensorsOf(stored)).map(shownTensor),
   };
 }
 
-function shownTensor(tensor: StoredTensor): ShownTensor {
-  const { name, role, dtype, shape, home } = tensor;
+function shownTensor({ name, tensor }: NamedTensor): ShownTensor {
+  const { role, dtype, shape, home } = tensor;
   const extent = home.kind === 'extent' ? home.id : null;
   const kind = home.kind === 'extent' || home.kind === 'none' ? home.kind : 'literal';
   return { name, role, dtype, shape, bytes: tensorBytes(tensor), kind, extent };

@@ -4,6 +4,7 @@
  */
 
 import { REFERENCES_MAX } from '../../../base/limits.js';
+import { roleOfName, stepOfPath } from '../../../pure/paths/checkpoint-names.js';
 import { comparePaths, pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
 import { compareSnapshots, type Snapshot } from './file-page.js';
@@ -24,19 +25,6 @@ export interface HintedFile {
   /** Step that the user or the file itself gives. */
   step: number | null;
   hint: SnapshotHint;
-}
-
-const STEP_WORD =
-  /(?:^|[^a-z])(?:global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch)s?[-_=]?(\d{1,15})(?!\d)/gi;
-const LAST_NUMBER = /[-_.](\d{1,15})\.[A-Za-z0-9]+$/;
-const SHARD = /-\d+-of-\d+/g;
-
-/** The step that the digits of a path give: 'checkpoint-500/model.pt', 'step_20.npz', 'm-300.pt'. */
-export function stepOfPath(path: string): number | null {
-  const plain = path.replace(SHARD, '');
-  const words = [...plain.matchAll(STEP_WORD)];
-  const digits = words.at(-1)?.[1] ?? LAST_NUMBER.exec(plain)?.[1];
-  return digits === undefined ? null : Number(digits);
 }
 
 /** A path that `from` names, relative to its folder, as a path of the version; null if it leads out. */
@@ -111,6 +99,7 @@ export function makeSnapshots(files: Iterable<HintedFile>): Snapshot[] {
     const step =
       all.map((member) => member.step).find((known) => known !== null) ?? stepOfPath(file.path);
     for (const role of ROLES) {
+      if (!isOfRole(file.path, role)) continue;
       const holders = all.filter((member) => member.hint.roles.includes(role));
       if (holders.length === 0) continue;
       const paths = new Set([file.path, ...holders.map((member) => member.path)]);
@@ -120,6 +109,11 @@ export function makeSnapshots(files: Iterable<HintedFile>): Snapshot[] {
   }
   joinSteps(snapshots);
   return snapshots.sort(compareSnapshots);
+}
+
+/** False for tensors that look like weights in a file whose name says that it holds none. */
+export function isOfRole(key: string, role: Role): boolean {
+  return role !== 'weights' || roleOfName(key) === null;
 }
 
 function folderOf(path: string): string {

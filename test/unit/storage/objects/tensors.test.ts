@@ -5,6 +5,7 @@ import test from 'ava';
 import glob from 'fast-glob';
 import { MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { widen } from '../../../../lib/pure/tensor/dtype.js';
+import { loadTensors, streamTensors } from '../../../../lib/storage/objects/load-tensors.js';
 import {
   readTensor,
   type StoredTensor,
@@ -48,6 +49,21 @@ test('tensors: every tensor of every fixture is stored and read back as its layo
         t.deepEqual(found, expected, `${entry.path}: ${tensor.name}`);
         tensors++;
       }
+      // All at once, in the order of their chains: the same bytes.
+      const loaded = await loadTensors(repo, stored);
+      for (const [i, array] of loaded.entries()) {
+        const one = await collect(readTensor(repo, stored[i]!));
+        t.deepEqual(Buffer.from(array), one, `${entry.path}: ${stored[i]!.name} loaded`);
+      }
+      const streamed: Buffer[] = stored.map(() => Buffer.alloc(0));
+      for await (const { tensor, bytes } of streamTensors(repo, stored)) {
+        streamed[tensor] = Buffer.concat([streamed[tensor]!, bytes]);
+      }
+      t.deepEqual(
+        streamed,
+        loaded.map((array) => Buffer.from(array)),
+        entry.path,
+      );
     }
   });
   t.true(tensors > 100);
@@ -68,6 +84,33 @@ async function storedTensors(
 
 const view = (array: Float32Array | BigInt64Array | Uint8Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+test('load: a view of a part of an extent, and two of the whole, in one pass', async (t) => {
+  const work = await WorkRepository.make(t);
+  const random = seededRandom(5);
+  const values = Float32Array.from({ length: 5000 }, () => random() - 0.5);
+  const stored = await storedTensors(
+    work,
+    safetensors([{ name: 'w', dtype: 'F32', shape: [50, 100], bytes: view(values) }]),
+  );
+  const whole = stored.get('w')!;
+  const part = { ...whole, shape: [7, 100], byteOffset: 400 * 3 };
+  const turned = { ...whole, shape: [100, 50], strides: [1, 100] };
+  await work.open(async (repo) => {
+    const views = [part, whole, turned, whole];
+    const loaded = await loadTensors(repo, views);
+    const again = await loadTensors(repo, [whole, part]);
+    t.deepEqual(
+      again.map((array) => Buffer.from(array)),
+      [loaded[1], loaded[0]].map((array) => Buffer.from(array!)),
+    );
+    for (const [i, array] of loaded.entries()) {
+      t.deepEqual(Buffer.from(array), await collect(readTensor(repo, views[i]!)));
+      t.is(array.byteOffset, 0);
+      t.is(array.buffer.byteLength, array.length, 'memory of its own');
+    }
+  });
+});
 
 test('compare: numbers are those of a plain loop over all pairs', async (t) => {
   const work = await WorkRepository.make(t);

@@ -1,13 +1,13 @@
 /** Snapshots: which files make a checkpoint, and its step. */
 import test from 'ava';
 import { REFERENCES_MAX } from '../../../../lib/base/limits.js';
+import { stepOfPath } from '../../../../lib/pure/paths/checkpoint-names.js';
 import type { Role } from '../../../../lib/pure/tensor/layout.js';
 import {
   type HintedFile,
   makeSnapshots,
   resolveReference,
   resolveReferences,
-  stepOfPath,
 } from '../../../../lib/storage/repo/version/snapshots.js';
 
 function file(

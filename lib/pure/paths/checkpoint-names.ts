@@ -1,0 +1,98 @@
+/**
+ * What the names of a trainer's files say: which step a path belongs to, which checkpoints are one
+ * series, and what a file beside the weights is for. The one table of such names.
+ *
+ * A name says what content does not: the state of a random generator is a tensor as any other.
+ */
+
+/** What a file of a checkpoint is for, beside the weights, as far as its name tells. */
+export type NamedRole =
+  | 'optimizer'
+  | 'scheduler'
+  | 'rng'
+  | 'scaler'
+  | 'trainer'
+  | 'tokenizer'
+  | 'config';
+
+/** Base names, in lower case, by role. Of PyTorch, transformers, accelerate, DeepSpeed and PEFT. */
+const FILE_ROLES: readonly (readonly [NamedRole, RegExp])[] = [
+  ['optimizer', /^optim(izer)?([_-]?\d+)?\.(pt|pth|bin|pkl|safetensors|npz|ckpt)$/],
+  ['optimizer', /_optim_states\.pt$/],
+  ['scheduler', /^(lr_?)?scheduler([_-]?\d+)?\.(pt|pth|bin|pkl)$/],
+  ['rng', /^(rng_states?|random_states?)([_-]?\d+)?\.(pt|pth|bin|pkl|npz|npy)$/],
+  ['scaler', /^(grad_?)?scaler([_-]?\d+)?\.(pt|pth|bin)$/],
+  ['trainer', /^training_args\.(bin|json)$|^trainer_state\.json$/],
+  ['trainer', /^(all|train|eval|test|predict)_results\.json$/],
+  ['trainer', /^(sampler|dl_state_dict|custom_checkpoint)(_\d+){0,2}\.(bin|pkl)$/],
+  ['tokenizer', /^(tokenizer(_config)?|special_tokens_map|added_tokens)\.json$/],
+  ['tokenizer', /^(vocab\.(txt|json)|merges\.txt|chat_template\.(jinja|json))$/],
+  ['tokenizer', /^(tokenizer|spiece|sentencepiece[\w.-]*)\.(model|vocab)$/],
+  ['config', /^([a-z0-9]+_)*config(_[a-z0-9_]+)?\.json$|^modules\.json$/],
+  ['config', /^hparams\.ya?ml$/],
+];
+
+/** Folders that hold optimizer state, as sharded training writes them. */
+const OPTIMIZER_FOLDER = /^optimizer(_\d+)?$/;
+
+/** What the name of a file says it is for; null: its content says it. */
+export function roleOfName(path: string): NamedRole | null {
+  const folders = path.toLowerCase().split('/');
+  const name = folders.pop() as string;
+  for (const [role, pattern] of FILE_ROLES) if (pattern.test(name)) return role;
+  return folders.some((folder) => OPTIMIZER_FOLDER.test(folder)) ? 'optimizer' : null;
+}
+
+const STEP_WORD =
+  /(?:^|[^a-z])(?:global[-_]?step|step|checkpoint|ckpt|iter(?:ation)?|epoch)s?[-_=]?(\d{1,15})(?!\d)/gi;
+const LAST_NUMBER = /[-_.](\d{1,15})\.[A-Za-z0-9]+$/;
+const SHARD = /-\d+-of-\d+/g;
+
+/** The step that the digits of a path give: 'checkpoint-500/model.pt', 'step_20.npz', 'm-300.pt'. */
+export function stepOfPath(path: string): number | null {
+  const plain = path.replace(SHARD, '');
+  const words = [...plain.matchAll(STEP_WORD)];
+  const digits = words.at(-1)?.[1] ?? LAST_NUMBER.exec(plain)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/** Where a file stands in a series of checkpoints. */
+export interface SeriesPlace {
+  /** What the checkpoints of the series have in common: 'runs/a/checkpoint-*'. */
+  series: string;
+  /** The folder, or the one file, that is the checkpoint: 'runs/a/checkpoint-500'. */
+  checkpoint: string;
+  step: number;
+}
+
+/**
+ * The checkpoint that a path belongs to, if its names number it by step, epoch or iteration: the
+ * outermost folder, else the file itself. A number alone says nothing: 'bert-2.pt' is no step.
+ */
+export function seriesOf(path: string): SeriesPlace | null {
+  const parts = path.split('/');
+  for (const [i, part] of parts.entries()) {
+    const words = [...part.replace(SHARD, '').matchAll(STEP_WORD)];
+    const digits = words.at(-1)?.[1];
+    if (digits === undefined) continue;
+    const above = parts.slice(0, i);
+    // Metrics may stand in the name as well: 'epoch=3-val_loss=0.25.ckpt'.
+    const common = part.replace(/\d+(\.\d+)*/g, '*');
+    return {
+      series: [...above, common].join('/'),
+      checkpoint: [...above, part].join('/'),
+      step: Number(digits),
+    };
+  }
+  return null;
+}
+
+/** Numbers that stand in the name of a checkpoint: 'epoch=3-val_loss=0.25.ckpt' → val_loss 0.25. */
+export function metricsOfName(checkpoint: string): Map<string, number> {
+  const name = checkpoint.slice(checkpoint.lastIndexOf('/') + 1);
+  const found = new Map<string, number>();
+  for (const [, key, text] of name.matchAll(/([A-Za-z_][A-Za-z0-9_]*)=(-?\d+(?:\.\d+)?)/g)) {
+    found.set(key as string, Number(text));
+  }
+  return found;
+}
