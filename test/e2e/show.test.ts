@@ -116,21 +116,27 @@ function readSafetensors(bytes: Buffer): Record<string, string> {
   );
 }
 
-test('cat: all weights of a version; several snapshots are told apart by path', async (t) => {
+test('cat: the weights of one snapshot of a version; a folder picks another', async (t) => {
   const { repo, tensors } = await threeVersions(t);
   const hex = (values: Float32Array): string => Buffer.from(values.buffer).toString('hex');
-  const expected = (all: Tensors, prefix = ''): Record<string, string> =>
-    Object.fromEntries(Object.entries(all).map(([k, v]) => [prefix + k, hex(v.values)]));
+  const expected = (all: Tensors): Record<string, string> =>
+    Object.fromEntries(Object.entries(all).map(([k, v]) => [k, hex(v.values)]));
   const one = await repo.dlv('cat', 'net', '--format', 'safetensors');
   t.deepEqual(readSafetensors(one.stdoutBytes), expected(tensors[2] as Tensors));
   const teacher = randomTensors({ 'a#b': [3] }, 9);
   await repo.write('t/teacher.safetensors', safetensors(teacher));
   await repo.commit('two');
   const two = await repo.dlv('cat', 'HEAD', '--format', 'safetensors');
-  t.deepEqual(readSafetensors(two.stdoutBytes), {
-    ...expected(tensors[2] as Tensors, 'model.safetensors:'),
-    ...expected(teacher, 't/teacher.safetensors:'),
-  });
+  t.deepEqual(readSafetensors(two.stdoutBytes), expected(tensors[2] as Tensors));
+  t.regex(
+    two.stderr,
+    /took weights of 'model.safetensors'; there are also 't\/teacher.safetensors'/,
+  );
+  const other = await repo.dlv('cat', 'HEAD:t/', '--format', 'safetensors');
+  t.deepEqual(readSafetensors(other.stdoutBytes), expected(teacher));
+  t.is(other.stderr, '');
+  const said = await repo.json<CatResult>('cat', 'HEAD', '--format', 'safetensors');
+  t.like(said, { snapshot: 'model.safetensors', others: ['t/teacher.safetensors'] });
   const odd = await repo.dlv('cat', 'HEAD:t/teacher.safetensors#a#b');
   t.is(odd.stdoutBytes.toString('hex'), hex((teacher['a#b'] as Tensors[string]).values));
 });
