@@ -35,14 +35,14 @@ function prefixBytes({ head, hi, mid, low }: Coded): number[] {
 }
 
 function smallestOf(transform: number, child: Planes, base: Planes): Coded {
-  const plain = encodeReferenceAs(transform, false, child, base, LEVEL);
+  const plain = encodeReferenceAs({ transform, masked: false }, child, base, LEVEL);
   const n = (child[0] as Uint8Array).length;
   let resting = 0;
   for (let i = 0; i < n; i++) {
     if (child.every((plane, k) => plane[i] === (base[k] as Uint8Array)[i])) resting++;
   }
   if (resting < REST_MIN) return plain;
-  const masked = encodeReferenceAs(transform, true, child, base, LEVEL);
+  const masked = encodeReferenceAs({ transform, masked: true }, child, base, LEVEL);
   return (prefixBytes(masked)[2] as number) < (prefixBytes(plain)[2] as number) ? masked : plain;
 }
 

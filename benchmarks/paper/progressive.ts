@@ -163,7 +163,7 @@ export function prove(
   const others = [...scores.low.keys()].filter((c) => c !== answer);
   const least = scores.low[answer] as number;
   const byScores = others.every((c) => least > (scores.high[c] as number));
-  const byMargins = others.every((c) => marginBelow(last, low, high, answer, c) > 0);
+  const byMargins = others.every((c) => marginBelow(last, { low, high }, answer, c) > 0);
   return { byScores, byMargins };
 }
 
@@ -190,8 +190,7 @@ function forward(layer: IntervalLayer, low: Float64Array, high: Float64Array) {
 /** The least that score `a` can be above score `b`. */
 function marginBelow(
   { inputs, low: from, high: to, lowBias, highBias }: IntervalLayer,
-  low: Float64Array,
-  high: Float64Array,
+  { low, high }: { low: Float64Array; high: Float64Array },
   a: number,
   b: number,
 ): number {

@@ -52,8 +52,10 @@ const MAKERS: Record<GraphFamily, Maker> = {
   chains: (random, extents, scheme) => makeVersions(random, extents, scheme, () => 1),
   lineage: (random, extents, scheme) =>
     makeVersions(random, extents, scheme, (version) => 1 + random.below(version)),
-  sparse: (random, extents, scheme) => makeRandom(random, extents, scheme, 3, false),
-  dense: (random, extents, scheme) => makeRandom(random, extents, scheme, 10, true),
+  sparse: (random, extents, scheme) =>
+    makeRandom(random, extents, scheme, { degree: 3, isEqual: false }),
+  dense: (random, extents, scheme) =>
+    makeRandom(random, extents, scheme, { degree: 10, isEqual: true }),
   plane: makePlane,
   levels: makeLevels,
   overlap: makeOverlap,
@@ -123,8 +125,7 @@ function makeRandom(
   random: SeededRandom,
   extents: number,
   scheme: Scheme,
-  degree: number,
-  isEqual: boolean,
+  { degree, isEqual }: { degree: number; isEqual: boolean },
 ): StorageGraph {
   const builder = new GraphBuilder(extents);
   for (let node = 1; node <= extents; node++) {

@@ -136,7 +136,7 @@ export function lossAndGradients(
   const gradients: Gradient[] = [];
   for (let l = layers.length - 1; l >= lowest; l--) {
     const input = activations[l] as Float32Array;
-    const back = backwardLayer(layers[l] as Layer, input, delta, labels.length, l > lowest);
+    const back = backwardLayer(layers[l] as Layer, input, delta, l > lowest);
     gradients[l] = back.gradient;
     delta = back.delta;
   }
@@ -148,10 +148,10 @@ function backwardLayer(
   layer: Layer,
   input: Float32Array,
   delta: Float32Array,
-  rows: number,
   below: boolean,
 ): { gradient: Gradient; delta: Float32Array } {
   const { inputs, outputs, weight } = layer;
+  const rows = delta.length / outputs;
   const gradient = { weight: new Float32Array(weight.length), bias: new Float32Array(outputs) };
   const lower = new Float32Array(below ? rows * inputs : 0);
   for (let r = 0; r < rows; r++) {
@@ -183,9 +183,7 @@ function update(
   values: Float32Array,
   gradient: Float32Array,
   moments: Moments,
-  optimizer: Optimizer,
-  rate: number,
-  step: number,
+  { optimizer, rate, step }: { optimizer: Optimizer; rate: number; step: number },
 ): void {
   const { first, second } = moments;
   for (let i = 0; i < values.length; i++) {
@@ -237,7 +235,11 @@ export function train(
       for (const [p, part] of (['weight', 'bias'] as const).entries()) {
         const values = (layers[l] as Layer)[part];
         const gradient = (gradients[l] as Gradient)[part];
-        update(values, gradient, moments[2 * l + p] as Moments, options.optimizer, rate, step);
+        update(values, gradient, moments[2 * l + p] as Moments, {
+          optimizer: options.optimizer,
+          rate,
+          step,
+        });
       }
     }
     if (options.checkpoints.includes(step)) options.onCheckpoint(step, loss);

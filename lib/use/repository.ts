@@ -42,6 +42,15 @@ export interface RepositoryOptions {
 const VERSION_OBJECT_BYTES = 1024;
 const VERSION_MEMORY_FACTOR = 4;
 
+/** What is opened before there is a repository. */
+interface OpenedParts {
+  layout: Layout;
+  format: Format;
+  store: ObjectStore;
+  config: Config;
+  options: RepositoryOptions;
+}
+
 export class Repository implements Readers {
   readonly layout: Layout;
   readonly format: Format;
@@ -55,13 +64,7 @@ export class Repository implements Readers {
   #config: Config;
   readonly #versions = new LruCache<Id, Version>(VERSION_CACHE_BYTES);
 
-  private constructor(
-    layout: Layout,
-    format: Format,
-    store: ObjectStore,
-    config: Config,
-    options: RepositoryOptions,
-  ) {
+  private constructor({ layout, format, store, config, options }: OpenedParts) {
     this.layout = layout;
     this.format = format;
     this.store = store;
@@ -108,7 +111,7 @@ export class Repository implements Readers {
     const format = await readFormat(layout);
     const config = await readConfig(layout);
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
-    return new Repository(layout, format, store, config, options);
+    return new Repository({ layout, format, store, config, options });
   }
 
   /**
@@ -125,7 +128,7 @@ export class Repository implements Readers {
       throw error;
     });
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
-    return new Repository(layout, format, store, config, options);
+    return new Repository({ layout, format, store, config, options });
   }
 
   /** The settings, as they were read last. */

@@ -90,7 +90,7 @@ function transformSegments(transform: number): GoldenSegment[] {
     for (const masked of [false, true]) {
       for (const level of [0, 1, 2] as const) {
         const pair = makeElements(width, 200 - width, 100 * transform + 10 * width + level);
-        const coded = encodeReferenceAs(transform, masked, pair.child, pair.base, level);
+        const coded = encodeReferenceAs({ transform, masked }, pair.child, pair.base, level);
         const name = `width ${width}, level ${level}${masked ? ', mask' : ''}`;
         all.push(golden(name, level, pair, coded));
       }
@@ -171,7 +171,7 @@ function contextSegments(): GoldenSegment[] {
         `base, width ${width}`,
         1,
         { child, base },
-        encodeReferenceAs(1, false, child, base, 1),
+        encodeReferenceAs({ transform: 1, masked: false }, child, base, 1),
       ),
     );
     if (width === 1) continue;
@@ -191,7 +191,7 @@ function contextSegments(): GoldenSegment[] {
       fill(count, (i) => (base[1]?.[i] as number) + below(spread[steps[i] as number] ?? 250)),
       ...rest,
     ];
-    const coded = encodeReferenceAs(1, false, child, base, 2);
+    const coded = encodeReferenceAs({ transform: 1, masked: false }, child, base, 2);
     all.push(golden(`above, width ${width}`, 2, { child, base }, coded));
   }
   return all;

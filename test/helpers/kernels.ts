@@ -186,9 +186,7 @@ export async function decodeOrNull(
   kind: string,
   { head, hi, mid, low }: Pick<KernelSegment, 'head' | 'hi' | 'mid' | 'low'>,
   base: readonly Uint8Array[] | null,
-  count: number,
-  width: number,
-  wanted: number,
+  { count, width, wanted }: { count: number; width: number; wanted: number },
 ): Promise<Uint8Array[] | null> {
   try {
     return await kernelOf(kind).decode(head, [hi, mid, low], base, count, width, wanted);

@@ -98,8 +98,13 @@ test('names: those of an older repository are ambiguous, and can be deleted', as
   const digits = second.slice(0, 10);
   await repo.with((open) =>
     open.locked(async (lock) => {
-      await updateRef(lock, 'refs/heads/net/net@1', null, second, WHY);
-      await updateRef(lock, `refs/tags/${digits}`, null, first, WHY);
+      await updateRef(lock, {
+        name: 'refs/heads/net/net@1',
+        before: null,
+        after: second,
+        why: WHY,
+      });
+      await updateRef(lock, { name: `refs/tags/${digits}`, before: null, after: first, why: WHY });
     }),
   );
   const ambiguous = { code: 'DLV_AMBIGUOUS' };

@@ -33,7 +33,7 @@ for (const [width, count] of [
       for (const stop of stopsOf(segment.head, width)) {
         const under = segment.usesBase ? (base?.slice(0, stop) ?? null) : null;
         for (const kind of kinds) {
-          const found = await decodeOrNull(kind, segment, under, count, width, stop);
+          const found = await decodeOrNull(kind, segment, under, { count, width, wanted: stop });
           const isEqual = found?.every(
             (plane, k) => Buffer.compare(plane, child[k] as Uint8Array) === 0,
           );

@@ -36,7 +36,13 @@ export async function checkFiles(
       );
       if (isKnown) return;
       const { problem } = findings.add(
-        problemOf(fault, 'file', null, error.message, remedyOf(fault, null)),
+        problemOf({
+          kind: fault,
+          area: 'file',
+          file: null,
+          message: error.message,
+          remedy: remedyOf(fault, null),
+        }),
       );
       problem.affects.push({ version, path: file.path });
       problem.affectedFiles = 1;

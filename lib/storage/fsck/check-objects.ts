@@ -81,12 +81,21 @@ async function addBlobFailure(
   if (entry === null) {
     const message = `blob ${broken} is missing`;
     const remedy = remedyOf('missing', kind);
-    findings.add(problemOf('missing', 'object', null, message, remedy), [broken, id]);
+    findings.add(problemOf({ kind: 'missing', area: 'object', file: null, message, remedy }), [
+      broken,
+      id,
+    ]);
     return null;
   }
   const file = packName(entry.set, 'blob');
   const fault = objectFault(error) ?? 'damaged';
-  const problem = problemOf(fault, 'object', file, error.message, remedyOf(fault, kind));
+  const problem = problemOf({
+    kind: fault,
+    area: 'object',
+    file,
+    message: error.message,
+    remedy: remedyOf(fault, kind),
+  });
   const place = { offset: entry.offset, object: broken, segment: null };
   findings.addPlace(problem, place).objects.add(id);
   return fault === 'damaged' ? broken : null;
@@ -156,10 +165,10 @@ class ExtentCheck {
       this.#met.add(key);
       if (entry === null) {
         const message = `segment ${segment} of extent ${current} is missing`;
-        this.#findings.add(problemOf('missing', 'object', null, message, REMEDY.add), [
-          current,
-          ...chain,
-        ]);
+        this.#findings.add(
+          problemOf({ kind: 'missing', area: 'object', file: null, message, remedy: REMEDY.add }),
+          [current, ...chain],
+        );
         return false;
       }
       chain.push(current);
@@ -176,7 +185,10 @@ class ExtentCheck {
   #addCircle(chain: readonly Id[], start: Id, segment: number): void {
     const circle = chain.slice(chain.indexOf(start));
     const message = `segment ${segment} of extent ${start} is a delta whose bases lead back to itself`;
-    this.#findings.add(problemOf('damaged', 'graph', null, message, REMEDY.restore), circle);
+    this.#findings.add(
+      problemOf({ kind: 'damaged', area: 'graph', file: null, message, remedy: REMEDY.restore }),
+      circle,
+    );
   }
 
   /** Decodes everything that has a root, bases before their deltas. */
@@ -226,7 +238,13 @@ class ExtentCheck {
     const entry = await this.#repo.store.findSegment(broken, segment);
     const file = entry === null ? null : packName(entry.set, 'hi');
     const fault = objectFault(error) ?? 'damaged';
-    const problem = problemOf(fault, 'object', file, error.message, remedyOf(fault, null));
+    const problem = problemOf({
+      kind: fault,
+      area: 'object',
+      file,
+      message: error.message,
+      remedy: remedyOf(fault, null),
+    });
     if (fault === 'damaged') this.#options.onSuspect?.({ id: broken, segment });
     const place = { offset: entry?.offset ?? null, object: broken, segment };
     this.#findings.addPlace(problem, place).objects.add(id);

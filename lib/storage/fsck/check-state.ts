@@ -71,7 +71,7 @@ class StateCheck {
       if (fault === null || (fault === 'newer' && area === 'format')) throw error;
       const message = gone ? `'${file}' is missing` : (error as Error).message;
       const what = fault === 'newer' ? REMEDY.upgrade : remedy;
-      this.#findings.add(problemOf(fault, area, file, message, what));
+      this.#findings.add(problemOf({ kind: fault, area, file, message, remedy: what }));
       return null;
     }
   }
@@ -89,7 +89,15 @@ class StateCheck {
       const isBad = error instanceof ConfigError || isDamage(error);
       if (!isBad) throw error;
       const remedy = String((error as DlvError).data.hint ?? 'mend the file');
-      this.#findings.add(problemOf('damaged', 'config', 'config', error.message, remedy));
+      this.#findings.add(
+        problemOf({
+          kind: 'damaged',
+          area: 'config',
+          file: 'config',
+          message: error.message,
+          remedy,
+        }),
+      );
     }
   }
 
@@ -99,7 +107,15 @@ class StateCheck {
     );
     if (bytes === null || Buffer.from(bytes).toString('latin1') === SELF_IGNORE) return;
     const message = "'.gitignore' does not keep git from looking into .dlv";
-    this.#findings.add(problemOf('damaged', 'state', '.gitignore', message, REMEDY.rebuild));
+    this.#findings.add(
+      problemOf({
+        kind: 'damaged',
+        area: 'state',
+        file: '.gitignore',
+        message,
+        remedy: REMEDY.rebuild,
+      }),
+    );
   }
 
   async refs(): Promise<Map<string, Id>> {
@@ -124,7 +140,9 @@ class StateCheck {
       if (damaged.length > 0) {
         const lines = damaged.slice(0, 10).join(', ') + (damaged.length > 10 ? ', …' : '');
         const message = `'${file}' is damaged in line ${lines}; no version depends on it`;
-        this.#findings.add(problemOf('damaged', 'reflog', file, message, REMEDY.rebuild));
+        this.#findings.add(
+          problemOf({ kind: 'damaged', area: 'reflog', file, message, remedy: REMEDY.rebuild }),
+        );
       }
       if (
         name === 'HEAD' ||
@@ -138,7 +156,9 @@ class StateCheck {
       if (last !== undefined && last.after !== null) {
         // Even one line says so: that of a new ref is written after the ref.
         const message = `'${name}' is missing, but its reflog says that it was there`;
-        this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
+        this.#findings.add(
+          problemOf({ kind: 'missing', area: 'ref', file: name, message, remedy: REMEDY.rebuild }),
+        );
       }
     }
   }
@@ -150,7 +170,15 @@ class StateCheck {
       (head.kind === 'detached' || refs.has(branchRefName(head.model, head.branch)));
     if (read !== null && hasVersions && (await this.#isGone('staging'))) {
       const message = "'staging' is missing: nothing is tracked any more";
-      this.#findings.add(problemOf('missing', 'staging', 'staging', message, REMEDY.rebuild));
+      this.#findings.add(
+        problemOf({
+          kind: 'missing',
+          area: 'staging',
+          file: 'staging',
+          message,
+          remedy: REMEDY.rebuild,
+        }),
+      );
     }
     return read?.staging ?? new Staging();
   }

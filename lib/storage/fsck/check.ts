@@ -130,7 +130,13 @@ export class Check {
     if (isIndex) this.#blind = true;
     const kind = found.what === 'missing-file' ? 'missing' : 'damaged';
     const remedy = isIndex ? REMEDY.rebuild : REMEDY.restore;
-    const problem = problemOf(kind, 'pack', found.file, found.message, remedy);
+    const problem = problemOf({
+      kind,
+      area: 'pack',
+      file: found.file,
+      message: found.message,
+      remedy,
+    });
     this.#findings.addPlace(problem, {
       offset: found.offset ?? null,
       object: found.blob ?? found.extent ?? null,
@@ -211,7 +217,9 @@ export class Check {
       if (!reachable.versions.has(version)) continue;
       const name = notesRefName(version);
       const message = `'${name}' does not list ${notes.length} of the tiers of its version`;
-      this.#findings.add(problemOf('missing', 'ref', name, message, REMEDY.rebuild));
+      this.#findings.add(
+        problemOf({ kind: 'missing', area: 'ref', file: name, message, remedy: REMEDY.rebuild }),
+      );
     }
   }
 
@@ -226,14 +234,28 @@ export class Check {
     if (link.kind === 'ref') {
       const isKnown = findings.list.some(({ problem }) => problem.file?.endsWith(link.name));
       if (!isKnown) {
-        findings.add(problemOf(link.what, 'ref', link.name, link.message, REMEDY.rebuild));
+        findings.add(
+          problemOf({
+            kind: link.what,
+            area: 'ref',
+            file: link.name,
+            message: link.message,
+            remedy: REMEDY.rebuild,
+          }),
+        );
       }
       return;
     }
     if (findings.of(link.name as never) !== undefined) return;
     if (link.version !== null && findings.of(link.version) !== undefined) return;
     const finding = findings.add(
-      problemOf(link.what, 'object', null, link.message, remedyOf(link.what, null)),
+      problemOf({
+        kind: link.what,
+        area: 'object',
+        file: null,
+        message: link.message,
+        remedy: remedyOf(link.what, null),
+      }),
       isId(link.name) ? [link.name] : [],
     );
     finding.problem.affects.push({ version: link.version, path: link.path });
@@ -250,14 +272,16 @@ export class Check {
       if (found === undefined) continue;
       const message = `'${name}' names version ${id}, which cannot be read`;
       const remedy = found.kind === 'newer' ? REMEDY.upgrade : REMEDY.rebuild;
-      this.#findings.add(problemOf(found.kind, 'ref', name, message, remedy));
+      this.#findings.add(problemOf({ kind: found.kind, area: 'ref', file: name, message, remedy }));
     }
   }
 
   #addMissingMember(version: Id, key: string, path: string): void {
     const message = `snapshot '${key}' of version ${version} names '${path}', which the version lacks`;
     const remedy = 'the version stays as it is: commit the file in a new one';
-    const { problem } = this.#findings.add(problemOf('missing', 'version', null, message, remedy));
+    const { problem } = this.#findings.add(
+      problemOf({ kind: 'missing', area: 'version', file: null, message, remedy }),
+    );
     problem.affects.push({ version, path });
     problem.affectedFiles = 1;
   }

@@ -128,7 +128,9 @@ async function openDamaged(
     if (!isDamage(error) && !isMissing(error)) throw error;
     const kind = isMissing(error) ? 'missing' : 'damaged';
     const message = isMissing(error) ? "'manifest' is missing" : (error as DlvError).message;
-    findings.add(problemOf(kind, 'manifest', 'manifest', message, REMEDY.rebuild));
+    findings.add(
+      problemOf({ kind, area: 'manifest', file: 'manifest', message, remedy: REMEDY.rebuild }),
+    );
     findings.information.push('without the manifest no object can be read, so none was checked');
     return null;
   }

@@ -121,12 +121,9 @@ export interface Finding {
 
 /** Makes a problem without places and effects. */
 export function problemOf(
-  kind: ProblemKind,
-  area: ProblemArea,
-  file: string | null,
-  message: string,
-  remedy: string,
+  found: Pick<FsckProblem, 'kind' | 'area' | 'message' | 'file' | 'remedy'>,
 ): FsckProblem {
+  const { kind, area, message, file, remedy } = found;
   return { kind, area, message, file, places: [], affects: [], affectedFiles: 0, remedy };
 }
 

@@ -65,6 +65,11 @@ interface Tally {
   classes: { hi: number; mid: number; low: number } | null;
 }
 
+/** One measurement of a codec; the time is 0 where it was not taken. */
+interface Measured extends Omit<Tally, 'bytes'> {
+  sizes: readonly number[];
+}
+
 /** Ways of the kernel, in the order of tables. */
 const ENCODINGS = [
   { codec: 'dlv fast', level: 0, isDelta: false, noPrefix: false },
@@ -149,7 +154,7 @@ async function measurePeers(
 ): Promise<void> {
   const hi = classOf(planes.length);
   const { length } = bytes;
-  add(tallies, 'raw', 0, [length], null);
+  add(tallies, 'raw', { seconds: 0, sizes: [length], classes: null });
   const raw = tallies.get('raw') as Tally;
   raw.classes ??= { hi: 0, mid: 0, low: 0 };
   for (const [k, plane] of planes.entries()) raw.classes[hi(k)] += plane.length;
@@ -160,7 +165,7 @@ async function measurePeers(
     sizes[hi(k)] += (await deflate(plane, { level: ZLIB_LEVEL })).length;
   }
   const seconds = (performance.now() - started) / 1000;
-  add(tallies, 'zlib by plane', seconds, Object.values(sizes), sizes);
+  add(tallies, 'zlib by plane', { seconds, sizes: Object.values(sizes), classes: sizes });
   await timed(tallies, 'lz4', async () => {
     const pieces: number[] = [];
     for (let at = 0; at < length; at += LZ4_PIECE_BYTES) {
@@ -173,7 +178,10 @@ async function measurePeers(
   if (zstd === null) return;
   if (zstd.isTimed)
     await timed(tallies, `zstd -${ZSTD_LEVEL}`, async () => [await zstd.run(bytes)]);
-  else add(tallies, `zstd -${ZSTD_LEVEL}`, 0, [await zstd.run(bytes)], null);
+  else {
+    const sizes = [await zstd.run(bytes)];
+    add(tallies, `zstd -${ZSTD_LEVEL}`, { seconds: 0, sizes, classes: null });
+  }
 }
 
 async function measureOwn(
@@ -187,7 +195,7 @@ async function measureOwn(
     const seconds = (performance.now() - started) / 1000;
     const { head, hi, mid, low } = coded;
     const classes = { hi: head.length + hi.length, mid: mid.length, low: low.length };
-    add(tallies, codec, seconds, Object.values(classes), classes);
+    add(tallies, codec, { seconds, sizes: Object.values(classes), classes });
   }
 }
 
@@ -204,15 +212,14 @@ async function timed(
 ): Promise<void> {
   const started = performance.now();
   const sizes = await work();
-  add(tallies, codec, (performance.now() - started) / 1000, sizes, null);
+  const seconds = (performance.now() - started) / 1000;
+  add(tallies, codec, { seconds, sizes, classes: null });
 }
 
 function add(
   tallies: Map<string, Tally>,
   codec: string,
-  seconds: number,
-  sizes: readonly number[],
-  classes: Tally['classes'],
+  { seconds, sizes, classes }: Measured,
 ): void {
   const tally = tallies.get(codec) ?? { bytes: 0, seconds: 0, classes: null };
   for (const size of sizes) tally.bytes += size;

@@ -103,7 +103,7 @@ export async function createBranch(
   await checkModel(repo, start, to, options.start ?? to.model);
   const why = await moveReason(repo, `branch: created from ${options.start ?? 'HEAD'}`);
   await repo.locked((lock) =>
-    updateRef(lock, branchRefName(to.model, to.branch), null, start, why),
+    updateRef(lock, { name: branchRefName(to.model, to.branch), before: null, after: start, why }),
   );
   return { action: 'created', ...to, version: start, from: null };
 }
@@ -160,7 +160,12 @@ export async function deleteBranch(
         },
       );
     }
-    await updateRef(lock, name, tip, null, await moveReason(repo, 'branch: deleted'));
+    await updateRef(lock, {
+      name,
+      before: tip,
+      after: null,
+      why: await moveReason(repo, 'branch: deleted'),
+    });
   });
   return { action: 'deleted', ...place, version: tip, from: null };
 }
@@ -206,7 +211,13 @@ export async function renameBranch(
     const there = await readBranch(repo, to);
     const isOurs = there === tip && (await wasMadeFor(repo, to, tip, why.reason));
     if (isOurs) await makeBranch(lock, to, tip, why);
-    else await updateRef(lock, branchRefName(to.model, to.branch), null, tip, why);
+    else
+      await updateRef(lock, {
+        name: branchRefName(to.model, to.branch),
+        before: null,
+        after: tip,
+        why,
+      });
     const line = staging.get(to.model);
     if (line?.branch === place.branch) {
       line.branch = to.branch;
@@ -215,7 +226,12 @@ export async function renameBranch(
     if (now.kind === 'branch' && now.model === place.model && now.branch === place.branch) {
       await writeHead(lock, { kind: 'branch', ...to });
     }
-    await updateRef(lock, branchRefName(place.model, place.branch), tip, null, why);
+    await updateRef(lock, {
+      name: branchRefName(place.model, place.branch),
+      before: tip,
+      after: null,
+      why,
+    });
   });
   return { action: 'renamed', ...to, version: tip, from: place.branch };
 }

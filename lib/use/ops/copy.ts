@@ -83,20 +83,23 @@ export async function copy(
   const number = await new Describer(repo).number(source);
   const tree = options.empty ? { files: [], snapshots: [] } : await repo.tree(source);
   checkTiers(tree.files, options.acceptTier, context);
-  const into = folderFor(repo, options, tree, staging, context);
+  const into =
+    options.into === undefined
+      ? defaultFolder(tree, staging, model)
+      : toVersionPath(repo.layout, context.cwd, options.into);
   const page = moveInto(tree, into);
   for (const { path } of options.checkout ? page.files : []) staging.checkOwner(model, path);
   const message = options.message ?? `copy of ${from.model}@${number}`;
   const why = await moveReason(repo, `copy: from ${options.revision}`);
   const line = { model, branch: repo.config.get('init.branch') };
   if (!isKnown) checkNewBranchName(line.branch);
-  const wanted: Version = { ...from, parents: [source], model, message };
-  const made = isKnown ? await findMade(repo, line, wanted, page, why.reason) : null;
+  const wanted: Wanted = { version: { ...from, parents: [source], model, message }, page };
+  const made = isKnown ? await findMade(repo, line, wanted, why.reason) : null;
   if (isKnown && made === null) throw exists(model);
   const reader = await registerReader(repo.layout, repo.store.generation);
   const session = repo.session();
   try {
-    const id = made ?? (await storeVersion(repo, session, wanted, page, context));
+    const id = made ?? (await storeVersion(repo, session, wanted, context));
     await session.flush();
     const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, line, id, why);
     const written = options.checkout
@@ -128,12 +131,17 @@ function exists(model: string): ExistsError {
   });
 }
 
+/** The first version of the new model, without what only storing gives it, and its files. */
+interface Wanted {
+  version: Version;
+  page: FilePage;
+}
+
 /** The version of a model that an interrupted run of the same command made; null if it is another's. */
 async function findMade(
   repo: Repository,
   line: BranchName,
-  wanted: Version,
-  page: FilePage,
+  wanted: Wanted,
   reason: string,
 ): Promise<Id | null> {
   const tip = await readBranch(repo, line);
@@ -142,7 +150,8 @@ async function findMade(
   const { files } = await repo.tree(tip);
   const told = (of: Pick<Version, 'parents' | 'message'>, listed: FilePage['files']): string =>
     JSON.stringify([of.parents, of.message, listed.map(({ path, sha256 }) => [path, sha256])]);
-  return told({ parents, message }, files) === told(wanted, page.files) ? tip : null;
+  const isSame = told({ parents, message }, files) === told(wanted.version, wanted.page.files);
+  return isSame ? tip : null;
 }
 
 /** Writes the files of the new model into the work tree; HEAD stays. @returns their paths. */
@@ -173,16 +182,9 @@ async function placeFiles(
   return done.written;
 }
 
-/** Where the files go: as asked, else where they are, or below the model's name if they are taken. */
-function folderFor(
-  repo: Repository,
-  options: CopyOptions,
-  tree: FilePage,
-  staging: Staging,
-  context: OpContext,
-): string {
-  if (options.into !== undefined) return toVersionPath(repo.layout, context.cwd, options.into);
-  return tree.files.some(({ path }) => staging.ownerOf(path) !== null) ? options.name : '';
+/** Where the files go if nobody says: where they are, or below the model's name if a path is taken. */
+function defaultFolder(tree: FilePage, staging: Staging, model: string): string {
+  return tree.files.some(({ path }) => staging.ownerOf(path) !== null) ? model : '';
 }
 
 /** The same files below a folder. */
@@ -202,8 +204,7 @@ function moveInto(tree: FilePage, into: string): FilePage {
 async function storeVersion(
   repo: Repository,
   session: PackSession,
-  wanted: Version,
-  page: FilePage,
+  { version: wanted, page }: Wanted,
   context: OpContext,
 ): Promise<Id> {
   const writer: BlobWriter = {

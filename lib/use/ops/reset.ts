@@ -124,7 +124,7 @@ async function moveTip(
 ): Promise<void> {
   if (before === id) return;
   if (line.branch !== null) {
-    await updateRef(lock, branchRefName(line.model, line.branch), before, id, why);
+    await updateRef(lock, { name: branchRefName(line.model, line.branch), before, after: id, why });
   }
   await appendReflog(lock, 'HEAD', { before, after: id, ...why });
   if (line.branch === null) await writeHead(lock, { kind: 'detached', model: line.model, id });

@@ -93,7 +93,7 @@ export async function createTag(
       });
     }
     if (exact) await markExact(repo, lock, version, tag);
-    if (before !== version) await updateRef(lock, name, before, version, why);
+    if (before !== version) await updateRef(lock, { name, before, after: version, why });
     return { action: before === null ? 'created' : 'moved', tag, version, before };
   });
 }
@@ -181,6 +181,6 @@ export async function deleteTag(
     });
   }
   const why = await moveReason(repo, 'tag: deleted');
-  await repo.locked((lock) => updateRef(lock, name, version, null, why));
+  await repo.locked((lock) => updateRef(lock, { name, before: version, after: null, why }));
   return { action: 'deleted', tag, version, before: version };
 }

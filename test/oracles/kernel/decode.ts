@@ -38,9 +38,7 @@ export function decodeReference(
   bytes: Uint8Array,
   classes: Classes,
   base: readonly Uint8Array[] | null,
-  count: number,
-  width: number,
-  wanted: number,
+  { count, width, wanted }: { count: number; width: number; wanted: number },
 ): Uint8Array[] {
   if (![1, 2, 4, 8].includes(width) || count < 1 || count > SEGMENT_ELEMENTS)
     throw failure(ERROR_ARGUMENT, 'sizes that no segment has');

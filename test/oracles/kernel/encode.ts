@@ -115,14 +115,13 @@ export function encodeReference(
  * a mask of the changed elements if `masked`. For tests of decoders.
  */
 export function encodeReferenceAs(
-  transform: number,
-  masked: boolean,
+  { transform, masked }: { transform: number; masked: boolean },
   child: Planes,
   base: Planes | null,
   level: Level,
 ): ReferenceSegment {
   const changed = masked && base !== null ? changedElements(child, base) : null;
-  return finish(writeBody(child, base, changed, transform, level));
+  return finish(writeBody({ child, base, changed }, transform, { level }));
 }
 
 function finish({ head, classes, usesBase }: Output): ReferenceSegment {
@@ -195,7 +194,7 @@ function encodeSmallest(
     if (cost > quotient(least, 1000) * TRIED_FROM) continue;
     for (const masked of mayMask ? [false, true] : [false]) {
       const changed = masked ? worthwhileMask(child, base) : null;
-      const output = writeBody(child, base, changed, transform, level);
+      const output = writeBody({ child, base, changed }, transform, { level });
       if (best === null || output.length < best.length) best = output;
     }
   }
@@ -234,13 +233,12 @@ function unchangedShare(child: Planes, base: Planes): number {
 
 /** Writes planes, those of changed elements only if `masked` and worth it, by the cheapest transform. */
 function encodeBody(child: Planes, base: Planes | null, masked: boolean, options: Options): Output {
-  const { level, trial } = options;
-  if (base === null) return writeBody(child, null, null, TRANSFORM_RAW, level, trial);
+  if (base === null) return writeBody({ child, base, changed: null }, TRANSFORM_RAW, options);
   const changed = masked ? worthwhileMask(child, base) : null;
   const [values, under] = [child, base].map((planes) => pickElements(planes, changed));
   const transform =
     options.transform ?? chooseTransform(values as Planes, under as Planes, options);
-  return writeBody(child, base, changed, transform, level, trial);
+  return writeBody({ child, base, changed }, transform, options);
 }
 
 /** Elements that differ from the base; null if a mask of them would be all, or leave out too few. */
@@ -256,13 +254,17 @@ function pickElements(planes: Planes, changed: readonly number[] | null): Planes
   return planes.map((plane) => Uint8Array.from(changed, (i) => plane[i] as number));
 }
 
+/** What is written: all elements, or those numbered by `changed`. */
+interface Body {
+  child: Planes;
+  base: Planes | null;
+  changed: readonly number[] | null;
+}
+
 function writeBody(
-  child: Planes,
-  base: Planes | null,
-  changed: readonly number[] | null,
+  { child, base, changed }: Body,
   transform: number,
-  level: Level,
-  trial?: Trial,
+  { level, trial }: Pick<Options, 'level' | 'trial'>,
 ): Output {
   const output = new Output();
   output.transform = transform;

@@ -20,7 +20,7 @@ export const referenceKernel: Kernel = {
   async decode(head, classes, base, count, width, wanted, out, abort) {
     const given = readDecode(head, classes, base, count, width, wanted, out, abort);
     if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
-    const planes = decodeReference(head, given.classes, given.base, count, width, wanted);
+    const planes = decodeReference(head, given.classes, given.base, { count, width, wanted });
     for (const [k, plane] of planes.entries()) given.out?.[k]?.set(plane);
     return given.out ?? planes;
   },

@@ -27,15 +27,15 @@ function flatShare(total: number, log: number, i: number): number {
 /** Reads 256 frequencies. */
 export function readFrequencies(bits: BitInput): Uint16Array {
   const freq = new Uint16Array(256);
-  readNode(bits, freq, 0, 8, SCALE);
+  readNode(bits, freq, { from: 0, log: 8 }, SCALE);
   return freq;
 }
 
+/** Reads the frequencies of the 2^log symbols from `from` on, which add up to `total`. */
 function readNode(
   bits: BitInput,
   freq: Uint16Array,
-  from: number,
-  log: number,
+  { from, log }: { from: number; log: number },
   total: number,
 ): void {
   if (total === 0) return;
@@ -48,8 +48,9 @@ function readNode(
     for (let i = 0; i < 2 ** log; i++) freq[from + i] = flatShare(total, log, i);
     return;
   }
-  readNode(bits, freq, from, log - 1, lower);
-  readNode(bits, freq, from + 2 ** (log - 1), log - 1, total - lower);
+  const half = log - 1;
+  readNode(bits, freq, { from, log: half }, lower);
+  readNode(bits, freq, { from: from + 2 ** half, log: half }, total - lower);
 }
 
 /** What the lower half of a node gets, or null if all its symbols share equally. */

@@ -20,7 +20,11 @@ for (const verb of inSeedOrder(VERBS)) {
     const library = await libraryOrSkip(t);
     if (library === null) return;
     const milliseconds = searchMs(seconds, SHARE);
-    const { failures, ...tried } = await breakCalls(t, library, verb, SEED, milliseconds);
+    const { failures, ...tried } = await breakCalls(t, library, {
+      verb,
+      seed: SEED,
+      searchMs: milliseconds,
+    });
     process.stdout.write(`# calls: ${verb.name}, seed ${SEED}: ${JSON.stringify(tried)}\n`);
     t.deepEqual(failures, []);
     t.true(tried.faults > 0);

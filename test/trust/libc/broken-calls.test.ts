@@ -13,7 +13,11 @@ for (const name of ['tag', 'commit']) {
     t.timeout(timeoutMs(SECONDS));
     const library = await libraryOrSkip(t);
     if (library === null) return;
-    const { failures, ...tried } = await breakCalls(t, library, verb, SEED, searchMs(SECONDS));
+    const { failures, ...tried } = await breakCalls(t, library, {
+      verb,
+      seed: SEED,
+      searchMs: searchMs(SECONDS),
+    });
     t.log(`seed ${SEED}, ${JSON.stringify(tried)}`);
     t.deepEqual(failures, []);
     t.true(tried.faults > 0);
@@ -25,7 +29,7 @@ test.serial('calls: a process whose call fails says once what failed, and ends',
   const library = await libraryOrSkip(t);
   if (library === null) return;
   const verb = VERBS.find(({ name }) => name === 'commit')!;
-  const { failures, failed } = await breakProcesses(t, library, verb, SEED, 8);
+  const { failures, failed } = await breakProcesses(t, library, { verb, seed: SEED, count: 8 });
   t.deepEqual(failures, []);
   t.true(failed > 0);
 });

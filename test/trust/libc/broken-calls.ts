@@ -75,8 +75,7 @@ async function tryFault(
   serving: Serving,
   dir: string,
   trial: Trial,
-  { kind, n }: Place,
-  fault: Fault,
+  { kind, n, fault }: Place & { fault: Fault },
 ): Promise<Outcome> {
   await writeTree(dir, trial.tree, null);
   serving.plan.arm(kind, n, fault);
@@ -130,8 +129,14 @@ export interface Tried {
   failures: string[];
 }
 
+/** The command whose calls are broken, and what decides the order of faults. */
+interface Breaking {
+  verb: Verb;
+  seed: number;
+}
+
 /** What both ways of breaking calls start from: the command that is tried, and where. */
-async function prepare(t: ExecutionContext, library: string, verb: Verb, seed: number) {
+async function prepare(t: ExecutionContext, library: string, { verb, seed }: Breaking) {
   const trial = await makeTrial(t, verb, runInside);
   const random = seededRandom(seed);
   const under = path.join(await fs.realpath(await tempDir(t)), 'tried');
@@ -149,11 +154,9 @@ async function prepare(t: ExecutionContext, library: string, verb: Verb, seed: n
 export async function breakCalls(
   t: ExecutionContext,
   library: string,
-  verb: Verb,
-  seed: number,
-  searchMs: number,
+  { verb, seed, searchMs }: Breaking & { searchMs: number },
 ): Promise<Tried> {
-  const { trial, random, under, serving, tried } = await prepare(t, library, verb, seed);
+  const { trial, random, under, serving, tried } = await prepare(t, library, { verb, seed });
   try {
     const places = await countCalls(serving, trial);
     tried.calls = places.length;
@@ -163,7 +166,7 @@ export async function breakCalls(
       const ways = FAULTS[place.kind];
       const fault = ways[Math.floor(random() * ways.length)] as Fault;
       const dir = path.join(under, String(tried.faults++));
-      const { wrong, hit, failed } = await tryFault(serving, dir, trial, place, fault);
+      const { wrong, hit, failed } = await tryFault(serving, dir, trial, { ...place, fault });
       await fs.rm(dir, { recursive: true });
       if (failed) tried.failed++;
       if (wrong.length === 0) continue;
@@ -193,11 +196,9 @@ function textProblems(code: number | null, stderr: string): string[] {
 export async function breakProcesses(
   t: ExecutionContext,
   library: string,
-  verb: Verb,
-  seed: number,
-  count: number,
+  { verb, seed, count }: Breaking & { count: number },
 ): Promise<Tried> {
-  const { trial, random, under, serving, tried } = await prepare(t, library, verb, seed);
+  const { trial, random, under, serving, tried } = await prepare(t, library, { verb, seed });
   try {
     const places = shuffle(await countCalls(serving, trial), random);
     tried.calls = places.length;

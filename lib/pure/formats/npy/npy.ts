@@ -91,12 +91,13 @@ export async function readNpyArray(
   if (dataStart > bytes) throw truncated(name, dataStart, bytes);
   const header = await source.read(start + PREFIX_BYTES + lengthBytes, headerBytes);
   const text = Buffer.from(header).toString(major === 3 ? 'utf8' : 'latin1');
-  const { type, shape, fortran } = parseNpyHeader(text, named);
+  const array = parseNpyHeader(text, named);
+  const { type, shape } = array;
   // Without this, a shape of huge numbers and a 0 would multiply to NaN.
   const empty = type.itemBytes === 0 || shape.includes(0);
   const dataBytes = empty ? 0 : elementCount(shape) * type.itemBytes;
   if (dataBytes > bytes - dataStart) throw truncated(name, dataStart + dataBytes, bytes);
-  return placeArray(type, shape, fortran, start + dataStart, dataBytes);
+  return placeArray(array, start + dataStart, dataBytes);
 }
 
 function truncated(name: string, needed: number, got: number): TruncatedError {
@@ -107,10 +108,15 @@ function truncated(name: string, needed: number, got: number): TruncatedError {
   });
 }
 
-function parseNpyHeader(
-  text: string,
-  source: { name: string },
-): { type: NpyType; shape: number[]; fortran: boolean } {
+/** What the header of an array says. */
+interface NpyHeader {
+  type: NpyType;
+  shape: number[];
+  /** True for column-major order. */
+  fortran: boolean;
+}
+
+function parseNpyHeader(text: string, source: { name: string }): NpyHeader {
   const dict = parsePyLiteral(text, source);
   const known = ['descr', 'fortran_order', 'shape'];
   if (!(dict instanceof Map) || dict.size !== 3 || !known.every((key) => dict.has(key))) {
@@ -135,10 +141,9 @@ function parseNpyHeader(
   return { type, shape: shape as number[], fortran };
 }
 
+/** The array whose data begin at `offset`. */
 function placeArray(
-  type: NpyType,
-  shape: readonly number[],
-  fortran: boolean,
+  { type, shape, fortran }: NpyHeader,
   offset: number,
   dataBytes: number,
 ): NpyArray {

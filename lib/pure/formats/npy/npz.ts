@@ -51,7 +51,7 @@ export const npzReader: FormatReader = {
       const short = entry.name.slice(0, -SUFFIX.length);
       // NumPy gives an entry that is called 'a' for the key 'a', if there is one.
       const name = names.has(short) ? entry.name : short;
-      await addArray(near, entry, name, layout, budget);
+      await addArray({ source: near, layout, budget }, entry, name);
     }
     const roles = assignRoles(layout.tensors.map((tensor) => tensor.name));
     for (const [i, role] of roles.entries()) (layout.tensors[i] as TensorSpan).role = role;
@@ -88,11 +88,9 @@ function lastOfEachName(entries: readonly ZipEntry[]): ZipEntry[] {
 
 /** Adds the array of one stored entry, or a warning if the entry is not what it seems. */
 async function addArray(
-  source: ByteSource,
+  { source, layout, budget }: { source: ByteSource; layout: FileLayout; budget: MemoryBudget },
   entry: ZipEntry,
   name: string,
-  layout: FileLayout,
-  budget: MemoryBudget,
 ): Promise<void> {
   try {
     const file = `${source.name}/${entry.name}`;

@@ -116,7 +116,7 @@ export async function readGraph(
     if (scan.tensorsOnly && VALUE_FIELDS.has(part.number)) return;
     switch (part.number) {
       case 1:
-        await addNode(scan, graph.nodes, part, depth, nodes++);
+        await addNode(scan, { nodes: graph.nodes, index: nodes++ }, part, depth);
         return;
       case 2:
         graph.name = await scan.text(part, TEXT_BYTES_MAX, 'graph name');
@@ -145,14 +145,15 @@ export async function readGraph(
 /** GraphProto fields of inputs, outputs and values. */
 const VALUE_FIELDS = new Set([11, 12, 13]);
 
-/** Reads a node and adds it; where only tensors are wanted, if it has any, under the name that its
- *  place in the file gives it. */
+/**
+ * Reads a node and adds it. Where only tensors are wanted, a node without tensors is left out, and one
+ * without a name is named after its `index` in the file.
+ */
 async function addNode(
   scan: OnnxScanner,
-  nodes: RawNode[],
+  { nodes, index }: { nodes: RawNode[]; index: number },
   field: ProtoField,
   depth: number,
-  index: number,
 ): Promise<void> {
   const { charged } = scan.budget;
   const node = await readNode(scan, field, depth);
@@ -338,7 +339,7 @@ async function readFunction(scan: OnnxScanner, field: ProtoField): Promise<RawFu
         made.attributes.push(await text(part, 'attribute'));
         return;
       case 7:
-        await addNode(scan, made.nodes, part, 1, nodes++);
+        await addNode(scan, { nodes: made.nodes, index: nodes++ }, part, 1);
         return;
       case 10:
         made.domain = await text(part, 'function domain');

@@ -242,7 +242,10 @@ function finishTensor(scan: OnnxScanner, draft: Draft, field: ProtoField): RawTe
     const offset = payload?.start ?? field.end;
     return { ...base, data: { kind: 'inline', offset, length: 0 }, value: new Uint8Array(0) };
   }
-  checkPayload(scan, draft, payload.field, dtype, field);
+  if (!canHold(payload.field, dtype)) {
+    const what = `tensor '${draft.name}' is ${dtype} but has ${payload.field}_data`;
+    throw scan.corrupt(field.start, what);
+  }
   if (inlineBytes !== wanted) {
     throw scan.corrupt(
       payload.start,
@@ -253,17 +256,11 @@ function finishTensor(scan: OnnxScanner, draft: Draft, field: ProtoField): RawTe
   return { ...base, data, value: draft.bytes };
 }
 
-function checkPayload(
-  scan: OnnxScanner,
-  draft: Draft,
-  payload: 'raw' | 'float' | 'double',
-  dtype: DType,
-  field: ProtoField,
-): void {
+/** True if a field of TensorProto can hold elements of a dtype. */
+function canHold(field: 'raw' | 'float' | 'double', dtype: DType): boolean {
+  if (field === 'raw') return true;
   const { kind, width } = DTYPES[dtype];
-  const allowed = kind === 'float' || kind === 'complex' ? width : 0;
-  if (payload === 'raw' || allowed === (payload === 'float' ? 4 : 8)) return;
-  throw scan.corrupt(field.start, `tensor '${draft.name}' is ${dtype} but has ${payload}_data`);
+  return (kind === 'float' || kind === 'complex') && width === (field === 'float' ? 4 : 8);
 }
 
 function externalData(scan: OnnxScanner, draft: Draft, field: ProtoField): RawTensorData {

@@ -130,7 +130,7 @@ export class FlowRelaxation {
    */
   limitPaths(distance: Float64Array, cap: Float64Array, forbidden: Uint8Array): void {
     this.#distance = distance;
-    this.#reach.rebuild(distance, cap, forbidden);
+    this.#reach.rebuild({ distance, cap, forbidden });
   }
 
   /** Steps that one evaluation costs. */

@@ -5,6 +5,16 @@
 import { betweenAll, type Family } from '../families.js';
 import type { StorageGraph } from '../graph.js';
 
+/** What paths may cost in a branch. */
+export interface PathBounds {
+  /** Shortest path per vertex. */
+  distance: Float64Array;
+  /** Most that a vertex's path may cost. */
+  cap: Float64Array;
+  /** Edges that no path uses. */
+  forbidden: Uint8Array;
+}
+
 /** Places of edges in the family's list, per vertex and by tail. */
 export class PathReach {
   /** Those of a vertex begin at its `flowAt`, and by tail at starts[startOf(vertex) + local tail]. */
@@ -50,35 +60,26 @@ export class PathReach {
     return this.#endAt[node]!;
   }
 
-  /**
-   * Looks at every edge again.
-   * @param distance   shortest path per vertex.
-   * @param cap        most that a vertex's path may cost.
-   * @param forbidden  edges that no path uses.
-   */
-  rebuild(distance: Float64Array, cap: Float64Array, forbidden: Uint8Array): void {
+  /** Looks at every edge again. */
+  rebuild(bounds: PathBounds): void {
     this.count = 0;
     this.#families.forEach((family, index) => {
       for (let goal = 1; goal <= family.nodes.length; goal++) {
         const node = family.nodes[goal - 1]!;
-        const end = this.#fill(index, goal, distance, cap[node]!, forbidden);
+        const end = this.#fill(index, goal, bounds);
         this.#endAt[node] = end;
         this.count += end - this.#flowAt[node]!;
       }
     });
   }
 
-  #fill(
-    index: number,
-    goal: number,
-    distance: Float64Array,
-    most: number,
-    forbidden: Uint8Array,
-  ): number {
+  /** Lists the edges of one vertex. @returns where its places end. */
+  #fill(index: number, goal: number, { distance, cap, forbidden }: PathBounds): number {
     const family = this.#families[index]!;
     const between = this.#between[index]!;
     const count = family.nodes.length;
     const target = family.nodes[goal - 1]!;
+    const most = cap[target]!;
     const start = this.#startAt[target]!;
     let fill = this.#flowAt[target]!;
     for (let tail = 0; tail <= count; tail++) {

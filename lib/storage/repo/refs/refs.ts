@@ -176,8 +176,16 @@ async function pruneAbove(file: string, top: string): Promise<void> {
   }
 }
 
+/** One move of a ref: created if `before` is null, deleted if `after` is. */
+export interface RefMove {
+  name: string;
+  before: Id | null;
+  after: Id | null;
+  why: MoveReason;
+}
+
 /**
- * Moves, creates (`expected` null) or deletes (`next` null) a ref, if it still names `expected`.
+ * Moves, creates or deletes a ref, if it still names `before`.
  *
  * The new value is on the disk when this returns. A reflog line is written first, but that of a new ref
  * after it; deleting moves the reflog to that of deleted refs.
@@ -185,25 +193,27 @@ async function pruneAbove(file: string, top: string): Promise<void> {
  */
 export async function updateRef(
   lock: RepositoryLock,
-  name: string,
-  expected: Id | null,
-  next: Id | null,
-  why: MoveReason,
+  { name, before, after, why }: RefMove,
 ): Promise<void> {
   lock.assertHeld();
   const { layout } = lock;
   const current = await readRef(layout, name);
-  if (current !== expected) {
+  if (current !== before) {
     const moved = current === null ? 'is gone' : `names ${current.slice(0, 10)} now`;
     throw new ConflictError(
-      `cannot update '${shownRef(name)}': it ${moved}, not ${expected?.slice(0, 10) ?? 'nothing'}`,
-      { name, expected, current, hint: 'another command moved it meanwhile; run yours again' },
+      `cannot update '${shownRef(name)}': it ${moved}, not ${before?.slice(0, 10) ?? 'nothing'}`,
+      {
+        name,
+        expected: before,
+        current,
+        hint: 'another command moved it meanwhile; run yours again',
+      },
     );
   }
   const file = layout.ref(name);
-  if (next === null) {
-    if (current === null) return;
-    await appendReflog(lock, name, { before: current, after: null, ...why });
+  if (after === null) {
+    if (before === null) return;
+    await appendReflog(lock, name, { before, after, ...why });
     await keepReflog(lock, name);
     await removeFile(file);
     await syncDirectory(path.dirname(file));
@@ -213,13 +223,13 @@ export async function updateRef(
     await pruneAbove(layout.log(name), layout.log(kind.join('/')));
     return;
   }
-  const line = { before: current, after: next, ...why };
-  if (current === null) {
+  const line = { before, after, ...why };
+  if (before === null) {
     await checkRoom(layout, name);
     await makeDurableDirectory(path.dirname(file));
   } else await appendReflog(lock, name, line);
-  await writeFileAtomic(file, sealReadable(formatRef(next), file, parseRef));
-  if (current === null) await appendReflog(lock, name, line);
+  await writeFileAtomic(file, sealReadable(formatRef(after), file, parseRef));
+  if (before === null) await appendReflog(lock, name, line);
 }
 
 /** Text of a notes ref before its checksum line: sorted ids, one a line. */

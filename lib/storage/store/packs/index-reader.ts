@@ -39,6 +39,17 @@ interface Table {
   start: number;
 }
 
+/** What `open` has read. */
+interface Opened {
+  backend: Backend;
+  info: SetInfo;
+  name: string;
+  head: Uint8Array;
+  tables: Record<IndexTable, Table>;
+  /** The file, if it is kept in memory. */
+  whole: Uint8Array | null;
+}
+
 export class IndexReader {
   readonly info: SetInfo;
   /** Bytes that this reader keeps in memory. */
@@ -49,14 +60,7 @@ export class IndexReader {
   readonly #tables: Record<IndexTable, Table>;
   readonly #whole: Uint8Array | null;
 
-  private constructor(
-    backend: Backend,
-    info: SetInfo,
-    head: Uint8Array,
-    tables: Record<IndexTable, Table>,
-    whole: Uint8Array | null,
-    name: string,
-  ) {
+  private constructor({ backend, info, name, head, tables, whole }: Opened) {
     this.info = info;
     this.#backend = backend;
     this.#name = name;
@@ -111,7 +115,7 @@ export class IndexReader {
     }
     if (whole !== null) checkSum(whole, info, name);
     const tables = readTables(head, counts, name);
-    return new IndexReader(backend, info, head, tables, whole, name);
+    return new IndexReader({ backend, info, name, head, tables, whole });
   }
 
   /** The row of a key, or null. @throws {CorruptError} */

@@ -257,7 +257,12 @@ export async function publishVersion(
     }
     // Staging goes first: a branch that has moved is an acknowledged version (see checkBase).
     await writeStaging(lock, staging);
-    await updateRef(lock, branchRefName(line.model, line.branch as string), line.tip, id, why);
+    await updateRef(lock, {
+      name: branchRefName(line.model, line.branch as string),
+      before: line.tip,
+      after: id,
+      why,
+    });
     const head = await readHead(repo.layout);
     if (head.kind === 'branch' && head.model === line.model) {
       await appendReflog(lock, 'HEAD', { before: line.tip, after: id, ...why });

@@ -116,7 +116,8 @@ export async function makeBranch(
   why: MoveReason,
 ): Promise<void> {
   const name = branchRefName(model, branch);
-  if ((await readRef(lock.layout, name)) !== tip) await updateRef(lock, name, null, tip, why);
+  if ((await readRef(lock.layout, name)) !== tip)
+    await updateRef(lock, { name, before: null, after: tip, why });
   else if (await isUnlogged(lock.layout, name, tip)) {
     await appendReflog(lock, name, { before: null, after: tip, ...why });
   }

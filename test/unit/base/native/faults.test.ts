@@ -37,13 +37,18 @@ async function inUse({ faultState }: Faults): Promise<number[]> {
   return faultState().slice(1);
 }
 
+interface Tried {
+  operation: () => unknown;
+  /** Compares what the operation gives, if it gives anything. */
+  check: (given: unknown) => void;
+}
+
 /** Tries an operation with every failure. @returns how many of the calls were rejected. */
 async function failInTurn(
   t: ExecutionContext,
   addon: NativeKernel & Faults,
   forever: boolean,
-  operation: () => unknown,
-  check: (given: unknown) => void,
+  { operation, check }: Tried,
 ): Promise<number> {
   let failures = 0;
   for (let n = 1; n < CALLS_MAX; n++) {
@@ -59,17 +64,15 @@ async function failInTurn(
   return failures;
 }
 
-/** @param check  compares what the operation gives, if it gives anything. */
 async function failEverywhere(
   t: ExecutionContext,
   addon: NativeKernel & Faults,
   name: string,
-  operation: () => unknown,
-  check: (given: unknown) => void,
+  tried: Tried,
 ): Promise<void> {
   const before = await inUse(addon);
   for (const forever of [false, true]) {
-    t.true((await failInTurn(t, addon, forever, operation, check)) > 0, name);
+    t.true((await failInTurn(t, addon, forever, tried)) > 0, name);
   }
   t.deepEqual(await inUse(addon), before, `${name}: blocks and handles in use`);
 }
@@ -103,28 +106,19 @@ if (native === null || !('failAt' in native)) {
       const coded = await native.encode(child, base, 1, false);
       const same = (given: unknown) => t.deepEqual(given, coded);
       const room = native.allocate(2 * count);
-      await failEverywhere(
-        t,
-        native,
-        'copies',
-        () => native.encode(child, base, 1, false, flag),
-        same,
-      );
-      await failEverywhere(
-        t,
-        native,
-        'in place',
-        () => native.encode(ownChild, ownBase, 1, false, undefined, room),
-        same,
-      );
+      await failEverywhere(t, native, 'copies', {
+        operation: () => native.encode(child, base, 1, false, flag),
+        check: same,
+      });
+      await failEverywhere(t, native, 'in place', {
+        operation: () => native.encode(ownChild, ownBase, 1, false, undefined, room),
+        check: same,
+      });
       const alone = await native.encode(child, null, 2, true);
-      await failEverywhere(
-        t,
-        native,
-        'alone',
-        () => native.encode(ownChild, null, 2, true),
-        (given) => t.deepEqual(given, alone),
-      );
+      await failEverywhere(t, native, 'alone', {
+        operation: () => native.encode(ownChild, null, 2, true),
+        check: (given) => t.deepEqual(given, alone),
+      });
     });
 
     test.serial(`faults: decoding ${size} planes`, async (t) => {
@@ -132,46 +126,49 @@ if (native === null || !('failAt' in native)) {
       const decode = (under: Uint8Array[], out?: Uint8Array[]) => () =>
         native.decode(head, [hi, mid, low], under, count, 2, 2, out, flag);
       const same = (given: unknown) => t.deepEqual(given, child);
-      await failEverywhere(t, native, 'fresh', decode(base), same);
-      await failEverywhere(t, native, 'in place', decode(ownBase, child.map(kept)), same);
+      await failEverywhere(t, native, 'fresh', { operation: decode(base), check: same });
+      await failEverywhere(t, native, 'in place', {
+        operation: decode(ownBase, child.map(kept)),
+        check: same,
+      });
       const copies = child.map((plane) => new Uint8Array(plane.length));
-      await failEverywhere(t, native, 'copies', decode(base, copies), same);
+      await failEverywhere(t, native, 'copies', { operation: decode(base, copies), check: same });
     });
 
     test.serial(`faults: hashing, splitting and joining ${size} planes`, async (t) => {
       const prefix = noise(8);
       const digests = await native.sha256Many(prefix, child);
       const same = (given: unknown) => t.deepEqual(given, digests);
-      await failEverywhere(t, native, 'hash', () => native.sha256Many(prefix, ownChild), same);
+      await failEverywhere(t, native, 'hash', {
+        operation: () => native.sha256Many(prefix, ownChild),
+        check: same,
+      });
       const bytes = new Uint8Array(2 * count);
       const nothing = (given: unknown) => t.is(given, undefined);
-      await failEverywhere(t, native, 'merge', () => native.merge(child, bytes), nothing);
+      await failEverywhere(t, native, 'merge', {
+        operation: () => native.merge(child, bytes),
+        check: nothing,
+      });
       const planes = child.map((plane) => new Uint8Array(plane.length));
-      await failEverywhere(t, native, 'split', () => native.splitInto(bytes, planes), nothing);
+      await failEverywhere(t, native, 'split', {
+        operation: () => native.splitInto(bytes, planes),
+        check: nothing,
+      });
       const cut = native.cutChunk(bytes);
-      await failEverywhere(
-        t,
-        native,
-        'cut',
-        () => native.cutChunk(bytes),
-        (given) => t.is(given, cut),
-      );
+      await failEverywhere(t, native, 'cut', {
+        operation: () => native.cutChunk(bytes),
+        check: (given) => t.is(given, cut),
+      });
       const [sketch, rows] = [bytes.subarray(0, 8), bytes.subarray(0, 80)];
       const sums = native.sketchDistances(sketch, 2, rows, 8);
-      await failEverywhere(
-        t,
-        native,
-        'sketches',
-        () => native.sketchDistances(sketch, 2, rows, 8),
-        (given) => t.deepEqual(given, sums),
-      );
-      await failEverywhere(
-        t,
-        native,
-        'allocate',
-        () => native.allocate(count),
-        (given) => t.is((given as Uint8Array).length, count),
-      );
+      await failEverywhere(t, native, 'sketches', {
+        operation: () => native.sketchDistances(sketch, 2, rows, 8),
+        check: (given) => t.deepEqual(given, sums),
+      });
+      await failEverywhere(t, native, 'allocate', {
+        operation: () => native.allocate(count),
+        check: (given) => t.is((given as Uint8Array).length, count),
+      });
       t.is(allocate(count).length, count);
     });
   }

@@ -38,7 +38,11 @@ for (const file of FILES) {
       for (const stop of golden.stops) {
         const base = golden.base?.slice(0, stop).map(bytesOf) ?? null;
         for (const kind of KERNEL_KINDS) {
-          const found = await decodeOrNull(kind, { head, hi, mid, low }, base, count, width, stop);
+          const found = await decodeOrNull(kind, { head, hi, mid, low }, base, {
+            count,
+            width,
+            wanted: stop,
+          });
           const planes = found?.map((plane) => Buffer.from(plane).toString('hex'));
           t.deepEqual(planes, golden.planes.slice(0, stop), `${name}, ${stop} planes by ${kind}`);
         }

@@ -97,9 +97,7 @@ function decodeWith(
   kernel: Loaded,
   segment: KernelSegment,
   base: Uint8Array[] | null,
-  count: number,
-  width: number,
-  wanted = width,
+  { count, width, wanted = width }: { count: number; width: number; wanted?: number },
 ): Promise<Uint8Array[]> {
   const { head, hi, mid, low, usesBase } = segment;
   return kernel.kernel.decode(head, [hi, mid, low], usesBase ? base : null, count, width, wanted);
@@ -113,14 +111,16 @@ const sizes = fc.oneof(
 test('kernel: all builds write the same bytes and give every value back', async (t) => {
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...Object.keys(SHAPES)),
-      fc.constantFrom(1, 2, 4, 8),
-      sizes,
-      fc.integer({ min: 0, max: 2 }),
-      fc.boolean(),
-      fc.boolean(),
-      fc.nat(),
-      async (shape, width, count, level, withBase, noPrefix, seed) => {
+      fc.record({
+        shape: fc.constantFrom(...Object.keys(SHAPES)),
+        width: fc.constantFrom(1, 2, 4, 8),
+        count: sizes,
+        level: fc.integer({ min: 0, max: 2 }),
+        withBase: fc.boolean(),
+        noPrefix: fc.boolean(),
+        seed: fc.nat(),
+      }),
+      async ({ shape, width, count, level, withBase, noPrefix, seed }) => {
         const { child, base } = (SHAPES[shape] as Make)(seededRandom(seed), width, count);
         const under = withBase ? base : null;
         let first: KernelSegment | null = null;
@@ -131,7 +131,7 @@ test('kernel: all builds write the same bytes and give every value back', async 
           for (const part of ['head', 'hi', 'mid', 'low'] as const) {
             t.deepEqual(Buffer.from(segment[part]), Buffer.from(first[part]), `${kind} ${part}`);
           }
-          const decoded = await decodeWith(kernel, first, under, count, width);
+          const decoded = await decodeWith(kernel, first, under, { count, width });
           for (const [k, plane] of decoded.entries()) {
             if (Buffer.compare(plane, child[k] as Uint8Array) !== 0) t.fail(`${kind}: plane ${k}`);
           }
@@ -178,7 +178,11 @@ test('kernel: two and three planes alone are exact, and need no class that holds
     for (const wanted of [2, 3]) {
       const empty = new Uint8Array(0);
       const part = { ...segment, low: empty, mid: wanted === 3 ? segment.mid : empty };
-      const planes = await decodeWith(kernel, part, base.slice(0, wanted), 5000, 4, wanted);
+      const planes = await decodeWith(kernel, part, base.slice(0, wanted), {
+        count: 5000,
+        width: 4,
+        wanted,
+      });
       t.is(planes.length, wanted);
       for (const [k, plane] of planes.entries())
         t.deepEqual(plane, child[k], `${shape}, plane ${k}`);
@@ -239,7 +243,10 @@ test('kernel: a damaged head or payload is an error or gives other values, and n
       bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
       tried++;
       try {
-        await decodeWith(kernel, { ...segment, [part]: bytes.subarray(0, cut) }, base, 3000, 4);
+        await decodeWith(kernel, { ...segment, [part]: bytes.subarray(0, cut) }, base, {
+          count: 3000,
+          width: 4,
+        });
       } catch (error) {
         t.true(isDamage(kernelError(error, 'test')), String(error));
         refused++;
@@ -254,7 +261,7 @@ test('kernel: a delta without its base is refused', async (t) => {
   for (const kind of kinds()) {
     const kernel = loadKind(kind);
     const segment = await kernel.kernel.encode(child, base, 1, false);
-    const error = await t.throwsAsync(decodeWith(kernel, segment, null, 100, 4));
+    const error = await t.throwsAsync(decodeWith(kernel, segment, null, { count: 100, width: 4 }));
     t.true(isDamage(kernelError(error, 'test')));
   }
 });

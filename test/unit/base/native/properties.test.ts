@@ -54,7 +54,7 @@ async function decodeAll(pair: Pair, segment: KernelSegment): Promise<void> {
     for (const kind of KERNEL_KINDS) {
       const under = base?.slice(0, stop) ?? null;
       const count = (child[0] as Uint8Array).length;
-      const found = await decodeOrNull(kind, needed, under, count, width, stop);
+      const found = await decodeOrNull(kind, needed, under, { count, width, wanted: stop });
       for (let k = 0; k < stop; k++) {
         const plane = found?.[k];
         if (!plane || Buffer.compare(plane, child[k] as Uint8Array) !== 0) {
@@ -146,7 +146,7 @@ test('codec: a length of 2^53 or more is refused by all, also of a plane that is
     const empty = new Uint8Array(0);
     const segment = { head, hi: Uint8Array.of(1, 2, 3, 4), mid: empty, low: empty };
     for (const kind of KERNEL_KINDS) {
-      const found = await decodeOrNull(kind, segment, null, 2, 4, 2);
+      const found = await decodeOrNull(kind, segment, null, { count: 2, width: 4, wanted: 2 });
       t.is(found !== null, isTaken, kind);
     }
   }
@@ -195,9 +195,9 @@ test('codec: damaged heads and payloads are refused by all, or give all the same
         const stops = stopsOf(damaged.head, width);
         const wanted = stops[Math.floor(random() * stops.length)] as number;
         const under = random() < 0.9 ? (base?.slice(0, wanted) ?? null) : null;
-        const expected = await decodeOrNull(REFERENCE, damaged, under, count, width, wanted);
+        const expected = await decodeOrNull(REFERENCE, damaged, under, { count, width, wanted });
         for (const kind of KERNEL_KINDS) {
-          const found = await decodeOrNull(kind, damaged, under, count, width, wanted);
+          const found = await decodeOrNull(kind, damaged, under, { count, width, wanted });
           const same =
             found === null || expected === null
               ? found === expected

@@ -125,7 +125,12 @@ test('fsck: a version of a newer dlv is no damage, and no ref is moved away from
     });
     await session.flush();
     await repo.locked((lock) =>
-      updateRef(lock, 'refs/heads/m/main', first, id, { who: 'x', time: Date.now(), reason: 'x' }),
+      updateRef(lock, {
+        name: 'refs/heads/m/main',
+        before: first,
+        after: id,
+        why: { who: 'x', time: Date.now(), reason: 'x' },
+      }),
     );
     return id;
   });
@@ -203,7 +208,9 @@ test('fsck: a file that a snapshot names and its version lacks is missing', asyn
     );
     await session.flush();
     const why = { who: 'x', time: Date.now(), reason: 'x' };
-    await repo.locked((lock) => updateRef(lock, 'refs/heads/m/main', first, id, why));
+    await repo.locked((lock) =>
+      updateRef(lock, { name: 'refs/heads/m/main', before: first, after: id, why }),
+    );
   });
   const { problems } = await fsck(work.context);
   t.is(problems.length, 1, texts(problems).join('\n'));

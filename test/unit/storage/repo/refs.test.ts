@@ -32,7 +32,7 @@ import { startWorker } from './worker.js';
 const MAIN = 'refs/heads/mnist/main';
 
 function move(layout: Layout, name: string, from: Id | null, to: Id | null): Promise<void> {
-  return locked(layout, (lock) => updateRef(lock, name, from, to, WHY));
+  return locked(layout, (lock) => updateRef(lock, { name, before: from, after: to, why: WHY }));
 }
 
 test('ref names: the rules of git, and models of one part', (t) => {
@@ -138,7 +138,9 @@ test('refs: create, move and delete by compare-and-swap', async (t) => {
 test('refs: an update without the lock is a bug, not an update', async (t) => {
   const layout = await tempRepo(t);
   const stale = await locked(layout, async (lock) => lock);
-  await t.throwsAsync(updateRef(stale, MAIN, null, idOf('a'), WHY), { code: 'DLV_BUG' });
+  await t.throwsAsync(updateRef(stale, { name: MAIN, before: null, after: idOf('a'), why: WHY }), {
+    code: 'DLV_BUG',
+  });
   await t.throwsAsync(writeHead(stale, { kind: 'branch', model: 'a', branch: 'b' }), {
     code: 'DLV_BUG',
   });

@@ -52,7 +52,7 @@ class Repo implements RevisionSource {
 
   async point(name: string, id: Id): Promise<void> {
     const before = await readRef(this.layout, name);
-    await locked(this.layout, (lock) => updateRef(lock, name, before, id, WHY));
+    await locked(this.layout, (lock) => updateRef(lock, { name, before, after: id, why: WHY }));
   }
 
   head(head: Head): Promise<void> {

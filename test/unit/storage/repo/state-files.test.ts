@@ -78,7 +78,7 @@ test('state files: every flipped bit and every missing tail is found', async (t)
   const version = idOf('v');
   const name = 'refs/heads/mnist/main';
   await locked(layout, async (lock) => {
-    await updateRef(lock, name, null, version, WHY);
+    await updateRef(lock, { name, before: null, after: version, why: WHY });
     await addNotes(lock, version, [idOf('a'), idOf('b')]);
     await writeHead(lock, { kind: 'detached', model: 'mnist', id: version });
   });
@@ -110,14 +110,17 @@ test('reflog: lines read back; any text fits in one', (t) => {
   const id = fc.option(fc.string().map(idOf), { nil: null });
   const text = fc.string({ unit: 'binary' });
   fc.assert(
-    fc.property(id, id, fc.nat(), text, text, (before, after, time, who, reason) => {
-      const line = formatReflogLine({ before, after, time, who, reason });
-      t.is(line.indexOf('\n'), line.length - 1);
-      const back = parseReflogLine(Buffer.from(line).toString().slice(0, -1));
-      t.is(back?.before, before);
-      t.is(back?.after, after);
-      t.is(back?.time, time);
-    }),
+    fc.property(
+      fc.record({ before: id, after: id, time: fc.nat(), who: text, reason: text }),
+      (entry) => {
+        const line = formatReflogLine(entry);
+        t.is(line.indexOf('\n'), line.length - 1);
+        const back = parseReflogLine(Buffer.from(line).toString().slice(0, -1));
+        t.is(back?.before, entry.before);
+        t.is(back?.after, entry.after);
+        t.is(back?.time, entry.time);
+      },
+    ),
   );
 });
 
@@ -190,7 +193,12 @@ test('state files: names and reasons with separators of lines are read back', as
   await locked(layout, async (lock) => {
     await writeHead(lock, { kind: 'branch', model: 'mnist', branch });
     const why = { ...WHY, reason: 'commit: one\u2028two\u0085three' };
-    await updateRef(lock, `refs/heads/mnist/${branch}`, null, idOf('v'), why);
+    await updateRef(lock, {
+      name: `refs/heads/mnist/${branch}`,
+      before: null,
+      after: idOf('v'),
+      why,
+    });
   });
   t.deepEqual(await readHead(layout), { kind: 'branch', model: 'mnist', branch });
   const log = await readReflog(layout, `refs/heads/mnist/${branch}`, idOf('v'));

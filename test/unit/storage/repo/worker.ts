@@ -79,7 +79,7 @@ async function main([verb, dir = '', first = '', second = '']: string[]): Promis
       const after = objectId('blob', Buffer.from(`${first} ${i}`));
       const why = { who: first, time: i, reason: 'chain' };
       try {
-        await withLock(layout, (lock) => updateRef(lock, name, before, after, why), options);
+        await withLock(layout, (lock) => updateRef(lock, { name, before, after, why }), options);
         i++;
       } catch (error) {
         if ((error as { code?: string }).code !== 'DLV_CONFLICT') throw error;

@@ -89,14 +89,13 @@ function addLink(
   records: CountedRecords,
   planes: readonly Uint8Array[],
   base: { id: Id; planes: readonly Uint8Array[] } | null,
-  transform: number,
-  masked: boolean,
+  how: { transform: number; masked: boolean },
 ): Id {
   const count = (planes[0] as Uint8Array).length;
   const width = planes.length;
   const hashes = planes.map(runHash);
   const id = idOfHashes(width, count, hashes);
-  const coded = encodeReferenceAs(transform, masked, planes, base?.planes ?? null, 1);
+  const coded = encodeReferenceAs(how, planes, base?.planes ?? null, 1);
   const head = encodeSegmentHead({ codec: coded.head, runHashes: Buffer.concat(hashes) });
   records.records.set(id, {
     ...{ id, segment: 0, segments: 1, width, count, head },
@@ -181,7 +180,10 @@ test('prefix: planes through any chain are exact at the next common stop, and re
             chain.length = 0;
             records.records.clear();
           }
-          const id: Id = addLink(records, planes, base, transform, masked && link > 0);
+          const id: Id = addLink(records, planes, base, {
+            transform,
+            masked: masked && link > 0,
+          });
           chain.push(transform);
           base = { id, planes };
         }
