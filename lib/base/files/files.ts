@@ -152,9 +152,11 @@ export async function syncDirectory(dir: string): Promise<void> {
   }
 }
 
-export async function makeDirectory(dir: string): Promise<void> {
+/** Makes a folder and those above it. @returns the topmost that was made; null if all were there. */
+export async function makeDirectory(dir: string): Promise<string | null> {
   try {
-    await io.mkdir(dir);
+    const first = await io.mkdir(dir);
+    return typeof first === 'string' ? first : null;
   } catch (error) {
     throw ioError('create folder', dir, isMissing(error) ? await whyNoFolder(dir, error) : error);
   }
@@ -165,14 +167,8 @@ export async function makeDirectory(dir: string): Promise<void> {
  * sync of that folder, as always.
  */
 export async function makeDurableDirectory(dir: string): Promise<void> {
-  let first: unknown;
-  try {
-    first = await io.mkdir(dir);
-  } catch (error) {
-    throw ioError('create folder', dir, isMissing(error) ? await whyNoFolder(dir, error) : error);
-  }
-  // Node gives the topmost folder that it had to make, or nothing.
-  if (typeof first !== 'string') return;
+  const first = await makeDirectory(dir);
+  if (first === null) return;
   const top = path.dirname(first);
   for (let above = path.dirname(dir); ; above = path.dirname(above)) {
     await syncDirectory(above);

@@ -3,7 +3,7 @@
  * the bases that the line's tip offers.
  */
 import { isUnreadable } from '../../base/errors.js';
-import { type FileStat, ReadFile } from '../../base/files/files.js';
+import type { FileStat } from '../../base/files/files.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import { cutFile, type FileParts } from '../../pure/tensor/file-parts.js';
 import type { FileLayout, Role } from '../../pure/tensor/layout.js';
@@ -13,18 +13,15 @@ import type { FileEntry } from '../repo/version/file-page.js';
 import { resolveReferences } from '../repo/version/snapshots.js';
 import { type BaseFile, BaseFinder, orderBaseFiles } from './bases.js';
 import { type IngestedFile, ingestFile } from './ingest.js';
+import { type BatchFile, OpenAhead, type OpenedWork, openWork } from './open-ahead.js';
 import { isChanged, isOfFile, WorkLayouts } from './work-layouts.js';
-
-/** A file to store: its path in the version and where it is. */
-export interface BatchFile {
-  path: string;
-  file: string;
-}
 
 /** What staging remembers of a stored file. */
 export interface BatchResult extends IngestedFile {
   path: string;
   stat: FileStat;
+  /** When it was about to be opened. */
+  openedAtNs: string;
   format: string;
   step: number | null;
   /** Roles of its tensors, without repetition. */
@@ -43,7 +40,6 @@ export interface BatchOptions {
   /** Reads through symbolic links what the files beside a file say of it. */
   follow?: boolean;
   onBytes?: (count: number) => void;
-  onFile?: (path: string) => void;
   /** Is told of a file that is gone, may not be read or keeps changing; without it that is thrown. */
   onSkip?: (path: string, error: unknown) => void;
   signal?: AbortSignal;
@@ -63,33 +59,37 @@ export async function* ingestBatch(
 ): AsyncGenerator<BatchResult> {
   const layouts = new WorkLayouts(options);
   const bases = new BaseFiles(session, options);
-  for (const file of files) {
-    let result: BatchResult | null = null;
-    for (let attempt = 1; result === null; attempt++) {
-      options.onFile?.(file.path);
-      try {
-        result = await storeFile(session, file, { layouts, bases }, options);
-      } catch (error) {
-        if (isChanged(error) && attempt < ATTEMPTS) continue;
-        if (options.onSkip === undefined || !isOfFile(error, file.path)) throw error;
-        options.onSkip(file.path, error);
-        break;
+  const ahead = new OpenAhead(files);
+  try {
+    for (const file of files) {
+      let result: BatchResult | null = null;
+      for (let attempt = 1; result === null; attempt++) {
+        try {
+          const opened = attempt === 1 ? await ahead.take() : await openWork(file);
+          result = await storeFile(session, { ...file, ...opened }, { layouts, bases }, options);
+        } catch (error) {
+          if (isChanged(error) && attempt < ATTEMPTS) continue;
+          if (options.onSkip === undefined || !isOfFile(error, file.path)) throw error;
+          options.onSkip(file.path, error);
+          break;
+        }
       }
+      if (result === null) continue;
+      await bases.add(result);
+      yield result;
     }
-    if (result === null) continue;
-    await bases.add(result);
-    yield result;
+  } finally {
+    await ahead.close();
   }
 }
 
-/** Stores one file. What an attempt that failed left in the set is garbage that nothing names. */
+/** Stores one file and closes it. What an attempt that failed left in the set is garbage that nothing names. */
 async function storeFile(
   session: PackSession,
-  { path: name, file }: BatchFile,
+  { path: name, file, source, openedAtNs }: BatchFile & OpenedWork,
   known: { layouts: WorkLayouts; bases: BaseFiles },
   options: BatchOptions,
 ): Promise<BatchResult> {
-  const source = await ReadFile.openFlushed(file, name);
   try {
     const { about, parts } = cutByLayout(await known.layouts.of(source, name, file), source.size);
     const found = await known.bases.forFile(name, about.step);
@@ -107,6 +107,7 @@ async function storeFile(
       ...about,
       path: name,
       stat: source.stat,
+      openedAtNs,
       references,
       warnings: [...about.warnings, ...warnings],
     };

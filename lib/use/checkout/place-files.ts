@@ -3,8 +3,8 @@
  * and renamed. A checkout writes all its files here, and only then staging and HEAD, under the lock.
  *
  * A file that cannot be rebuilt leaves the old file as it was. A process that dies leaves whole files,
- * old or new, and the old staging: running the command again resumes. One file at a time exists twice,
- * or as many as are rebuilt side by side because they share stored data.
+ * old or new, and the old staging: running the command again resumes. One large file at a time exists
+ * twice, a few small ones, or as many as are rebuilt side by side because they share stored data.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
@@ -22,6 +22,7 @@ import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
 import { nameSome } from '../worktree/lost-work.js';
 import type { CheckoutPlan } from './checkout-plan.js';
+import { PlaceQueue } from './place-queue.js';
 import { type UnfinishedFile, type WantedFile, WorkFolder } from './work-folder.js';
 
 /** A file whose time stamp is younger than this may change without its time changing. */
@@ -119,27 +120,31 @@ export async function writeFiles(
   context: OpContext,
 ): Promise<Map<string, FileStat>> {
   await folder.checkRoom(wanted);
-  const states = new Map<string, FileStat>();
+  const found = new Map<string, FileStat>();
+  const queue = new PlaceQueue(folder, (path, stat) => found.set(path, stat));
   let group: OpenedFile[] = [];
   const flush = async (): Promise<void> => {
     const files = group;
     group = [];
-    const placed = await writeGroup(repo, folder, files, context);
-    for (const [path, stat] of placed) states.set(path, stat);
+    await writeGroup({ repo, folder, queue }, files, context);
   };
-  for (const { entry, seen } of wanted) {
-    let stored: StoredFile;
-    try {
-      stored = await openStoredFile(repo, entry);
-    } catch (error) {
-      await flush();
-      throw cannotRebuild([entry.path], error);
+  try {
+    for (const { entry, seen } of wanted) {
+      let stored: StoredFile;
+      try {
+        stored = await openStoredFile(repo, entry);
+      } catch (error) {
+        await flush();
+        throw cannotRebuild([entry.path], error);
+      }
+      if (!fitsGroup(group, stored)) await flush();
+      group.push({ entry, seen, stored, weight: weightOf(stored) });
     }
-    if (!fitsGroup(group, stored)) await flush();
-    group.push({ entry, seen, stored, weight: weightOf(stored) });
+    await flush();
+  } finally {
+    await queue.finish();
   }
-  await flush();
-  return states;
+  return new Map(wanted.map(({ entry }) => [entry.path, found.get(entry.path) as FileStat]));
 }
 
 /** Damage of stored data names the files that need it. Other errors pass through. */
@@ -153,14 +158,13 @@ function cannotRebuild(paths: readonly string[], error: unknown): unknown {
   });
 }
 
-/** Rebuilds some files side by side and places each as soon as it is whole. */
+/** Rebuilds some files side by side and hands each on as soon as it is whole. */
 async function writeGroup(
-  repo: ReadAccess,
-  folder: WorkFolder,
+  { repo, folder, queue }: { repo: ReadAccess; folder: WorkFolder; queue: PlaceQueue },
   group: readonly OpenedFile[],
   { progress, signal }: OpContext,
-): Promise<Map<string, FileStat>> {
-  const states = new Map<string, FileStat>();
+): Promise<void> {
+  const whole = new Set<string>();
   const unfinished = new Map<number, UnfinishedFile>();
   const stored = group.map((file) => file.stored);
   try {
@@ -169,15 +173,16 @@ async function writeGroup(
       const open = unfinished.get(file) ?? (await folder.begin(job.entry));
       unfinished.set(file, open);
       if (bytes === null) {
-        states.set(job.entry.path, await folder.place(job, open));
+        whole.add(job.entry.path);
         unfinished.delete(file);
+        await queue.add(job, open);
         continue;
       }
       await open.file.write(bytes);
       progress.advance(bytes.length);
     }
   } catch (error) {
-    const paths = group.map(({ entry }) => entry.path).filter((path) => !states.has(path));
+    const paths = group.map(({ entry }) => entry.path).filter((path) => !whole.has(path));
     throw cannotRebuild(paths, error);
   } finally {
     for (const { file, temporary } of unfinished.values()) {
@@ -185,5 +190,4 @@ async function writeGroup(
       await removeFile(temporary).catch(() => {});
     }
   }
-  return states;
 }

@@ -6,6 +6,7 @@
  * ones are on the disk. Nothing is written through a symbolic link.
  */
 import nodePath from 'node:path';
+import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import { ConflictError, DlvError, IoError } from '../../base/errors.js';
 import {
   deviceOf,
@@ -13,7 +14,6 @@ import {
   freeBytes,
   listEntries,
   makeDirectory,
-  makeDurableDirectory,
   removeEmptyFolder,
   removeFile,
   renameFile,
@@ -26,6 +26,9 @@ import type { Layout } from '../../storage/repo/layout.js';
 import { removeUnfinished } from '../../storage/repo/processes/abandoned.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { holdsFolder, LinkGuard } from '../../storage/repo/work-path.js';
+
+/** Folders that are synced at once: the disk takes many in one wait. */
+const SYNCS_AT_ONCE = 32;
 
 /** A file to be written. */
 export interface WantedFile {
@@ -50,6 +53,8 @@ export class WorkFolder {
   /** Folder under .dlv/tmp, or null if it cannot be made (read-only media). */
   #tmp: { dir: string; device: number } | null | undefined;
   #files = 0;
+  /** Folders that are there. */
+  readonly #there = new Set<string>();
   /** Folders whose names changed since they were synced. */
   readonly #changed = new Set<string>();
   /** Folders on another disk from which leftovers of killed commands were removed. */
@@ -110,9 +115,21 @@ export class WorkFolder {
   async begin({ path, mode }: FileEntry): Promise<UnfinishedFile> {
     const target = this.#target(path);
     await this.#guard.check(path);
-    await makeDurableDirectory(nodePath.dirname(target));
+    await this.#makeFolder(nodePath.dirname(target));
     const file = await this.#create(nodePath.dirname(target), mode === 0o755 ? 0o777 : 0o666);
     return { file, temporary: file.path };
+  }
+
+  /** Makes a folder; `sync` puts its name on the disk. */
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#there.has(folder)) return;
+    const top = await makeDirectory(folder);
+    this.#there.add(folder);
+    if (top === null) return;
+    for (let made = folder; ; made = nodePath.dirname(made)) {
+      this.#changed.add(nodePath.dirname(made));
+      if (made === top) return;
+    }
   }
 
   /**
@@ -190,7 +207,7 @@ export class WorkFolder {
       if (holdsFolder(folder, this.#cwd) || !(await removeEmptyFolder(folder))) break;
     }
     this.#changed.add(this.#target(parts.join('/')));
-    this.#guard.forget();
+    this.#forget();
   }
 
   /** Removes a folder that holds nothing but empty folders. @throws {ConflictError} if it holds more. */
@@ -206,15 +223,21 @@ export class WorkFolder {
     };
     await walk(target);
     this.#changed.add(nodePath.dirname(target));
+    this.#forget();
+  }
+
+  /** Forgets which folders are there and plain. */
+  #forget(): void {
     this.#guard.forget();
+    this.#there.clear();
   }
 
   /** Waits until what was written and removed is on the disk: until then nobody may be told of it. */
   async sync(): Promise<void> {
-    for (const folder of this.#changed) {
+    await forEachLimit([...this.#changed], SYNCS_AT_ONCE, async (folder) => {
       // One that is gone was removed after it had changed; the folder above it is here too.
       if ((await statOrNull(folder)) !== null) await syncDirectory(folder);
-    }
+    });
     this.#changed.clear();
   }
 

@@ -11,12 +11,7 @@ import { portabilityWarnings } from '../../pure/paths/portable-names.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedSets } from '../../storage/objects/stored-bytes.js';
-import {
-  isClean,
-  nowNs,
-  type StagedEntry,
-  type Staging,
-} from '../../storage/repo/staging/staging.js';
+import { isClean, type StagedEntry, type Staging } from '../../storage/repo/staging/staging.js';
 import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
@@ -51,7 +46,7 @@ export interface StageOptions {
 /** What `storeChanges` stored, not staged yet. */
 export interface StoredChanges {
   plan: StagePlan;
-  results: Stored[];
+  results: BatchResult[];
 }
 
 /** Stores the files that differ from what is staged, in the session's open pack set. */
@@ -176,21 +171,16 @@ async function warnOfOdd(
   }
 }
 
-export interface Stored extends BatchResult {
-  stagedAtNs: string;
-}
-
 async function storeFiles(
   { repo, session }: StageTarget,
   { plan, level, follow }: { plan: StagePlan; level: CodecLevel; follow: boolean },
   context: OpContext,
-): Promise<Stored[]> {
-  const results: Stored[] = [];
+): Promise<BatchResult[]> {
+  const results: BatchResult[] = [];
   if (plan.changed.length === 0) return results;
   const parentFiles = await baseCandidates(repo, plan.line);
   context.progress.start('adding', plan.totalBytes);
   const files = plan.changed.map((path) => ({ path, file: repo.layout.workFile(path) }));
-  let stagedAtNs = nowNs();
   for await (const result of ingestBatch(session, files, {
     parentFiles,
     chainDepth: repo.config.get('chain.depth'),
@@ -198,16 +188,13 @@ async function storeFiles(
     level,
     follow,
     onBytes: (count) => context.progress.advance(count),
-    onFile: () => {
-      stagedAtNs = nowNs();
-    },
     onSkip: (path, error) => {
       if (plan.named.has(path)) plan.failures.push({ path, error });
       else context.warn(`'${path}' is left out: ${(error as Error).message}`);
     },
     ...(context.signal ? { signal: context.signal } : {}),
   })) {
-    results.push({ ...result, stagedAtNs });
+    results.push(result);
     for (const warning of result.warnings) context.warn(`'${result.path}' ${warning}`);
   }
   context.progress.finish();
@@ -244,7 +231,7 @@ export async function applyChanges(
   model.sets.push(...publishedSets(session));
 }
 
-function entryOf(result: Stored, options: StageOptions): StagedEntry {
+function entryOf(result: BatchResult, options: StageOptions): StagedEntry {
   return {
     path: result.path,
     mode: modeOf(result.stat),
@@ -253,7 +240,7 @@ function entryOf(result: Stored, options: StageOptions): StagedEntry {
     gitSha1: result.gitSha1,
     recipe: result.recipe,
     stat: result.stat,
-    stagedAtNs: result.stagedAtNs,
+    stagedAtNs: result.openedAtNs,
     format: result.format,
     step: options.step ?? result.step,
     hint: { references: result.references, roles: result.roles },

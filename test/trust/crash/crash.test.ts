@@ -1,14 +1,34 @@
 /** Crashes of some commands, replayed for seconds; crash.slow.test.ts does it for all of them. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import { SEED, searchMs, timeoutMs } from '../budget.js';
+import { must } from '../cli.js';
 import { libraryOrSkip } from '../libc/calls.js';
-import { VERBS } from '../verbs.js';
+import { VERBS, type Verb } from '../verbs.js';
 import { rehearse, replay } from './replay.js';
 
 const SECONDS = 2.5;
 
-for (const name of ['init', 'tag', 'commit']) {
-  const verb = VERBS.find((candidate) => candidate.name === name)!;
+/** Small files in new folders, which are synced and put in their places several at once. */
+const MANY_FILES: Verb = {
+  name: 'checkout --out of many files',
+  argv: ['checkout', 'm@3', '--out', 'out', '--force'],
+  prepare: async (dir) => {
+    for (let i = 0; i < 12; i++) {
+      const file = path.join(dir, `part-${i % 3}`, 'deep', `${i}.txt`);
+      await fs.mkdir(path.dirname(file), { recursive: true });
+      await fs.writeFile(file, `content ${i}\n`);
+    }
+    await must(['add', '.'], dir);
+    await must(['commit', '-m', 'many'], dir);
+  },
+};
+
+const named = (name: string) => VERBS.find((verb) => verb.name === name)!;
+
+for (const verb of [named('init'), named('tag'), named('commit'), MANY_FILES]) {
+  const { name } = verb;
   test.serial(`crash: ${name} loses nothing, wherever the power is cut`, async (t) => {
     t.timeout(timeoutMs(SECONDS));
     const library = await libraryOrSkip(t);

@@ -19,6 +19,7 @@ import {
   stopsOf,
 } from '../../../helpers/kernels.js';
 import { seededRandom } from '../../../helpers/rng.js';
+import { runsOf } from '../../../helpers/runs.js';
 
 const PARTS = ['head', 'hi', 'mid', 'low'] as const;
 const LEVELS = fc.constantFrom(0, 1, 2);
@@ -71,7 +72,7 @@ test('codec: every kernel writes the same bytes and gives every element back at 
       const pair = makePair(plan);
       await decodeAll(pair, await encodeAll(pair, level, noPrefix));
     }),
-    { numRuns: 250, includeErrorInReport: true },
+    { numRuns: runsOf(250), includeErrorInReport: true },
   );
   t.pass();
 });
@@ -83,7 +84,7 @@ test('codec: level fast around the size of its sample, and where the sample is n
       const pair = makePair(plan);
       await decodeAll(pair, await encodeAll(pair, 0, false));
     }),
-    { numRuns: 6, includeErrorInReport: true },
+    { numRuns: runsOf(6), includeErrorInReport: true },
   );
   // What the encoder looks at is nearly constant, all else is noise: coding would take more than storing.
   const count = 400_000;
@@ -107,7 +108,7 @@ test('codec: around the bound of 256 Ki elements', async (t) => {
       const pair = makePair(plan);
       await decodeAll(pair, await encodeAll(pair, level, false));
     }),
-    { numRuns: 4, includeErrorInReport: true },
+    { numRuns: runsOf(4), includeErrorInReport: true },
   );
   t.pass();
 });
@@ -212,7 +213,7 @@ test('codec: damaged heads and payloads are refused by all, or give all the same
         else accepted++;
       }
     }),
-    { numRuns: 120, includeErrorInReport: true },
+    { numRuns: runsOf(120), includeErrorInReport: true },
   );
   t.true(refused > accepted && accepted > 0, `${refused} refused, ${accepted} accepted`);
 });
