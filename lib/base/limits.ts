@@ -80,6 +80,8 @@ export const FILES_PAGE_MAX = 512;
 export const REFERENCES_MAX = 100_000;
 /** Parents of one version: merges of more lines than this are no use to a reader. */
 export const PARENTS_MAX = 256;
+/** n of `model@n`: as many digits as a revision may have. */
+export const NUMBER_MAX = 999_999_999;
 /** Commit message, in UTF-8 bytes. */
 export const MESSAGE_BYTES_MAX = 1 << 20;
 /** One name or short text of a version (author, hyperparameter, metric), in UTF-8 bytes. */

@@ -85,8 +85,8 @@ async function ask(question: string): Promise<boolean> {
 
 function print(ui: Ui, result: TierResult, preview: boolean): void {
   const { versions, replacedExtents, sharedExtents, exactBytes, tierBytes, baseBytes } = result;
-  for (const { version, model, number, files } of versions) {
-    const title = `${ui.style.yellow(shortId(version))} ${ui.style.cyan(`${model}@${number}`)}`;
+  for (const { version, name, files } of versions) {
+    const title = `${ui.style.yellow(shortId(version))} ${ui.style.cyan(name)}`;
     ui.line(files.length === 0 ? `${title} stays as it is` : title);
     for (const file of files) ui.line(`  ${file.path}: ${formatErrors(file)}`);
   }

@@ -63,7 +63,9 @@ test('commit --amend: takes the place of the last version and keeps what is not 
   await repo.json('add', 'note.txt');
   const args = ['--metric', 'loss=0.5', '--metric', 'accuracy=0.9'];
   const amended = await repo.json<CommitResult>('commit', '--amend', ...args);
-  t.like(amended, { number: 4, amended: last.version });
+  t.like(amended, { number: 5, name: 'net@5', amended: last.version });
+  // A number is not given twice: that of the version before still means it.
+  t.is((await repo.json<ShowResult>('show', 'net@4')).version, last.version);
   t.deepEqual(amended.changes, [{ path: 'note.txt', status: 'modified' }]);
   const shown = await repo.json<ShowResult>('show');
   t.like(shown, {
@@ -74,7 +76,7 @@ test('commit --amend: takes the place of the last version and keeps what is not 
   } as never);
   t.deepEqual(await repo.changes(), []);
   await repo.json('commit', '--amend', '--no-edit', '-m', 'renamed');
-  t.like(await repo.json<ShowResult>('show'), { message: 'renamed', number: 4 });
+  t.like(await repo.json<ShowResult>('show'), { message: 'renamed', number: 6 });
   // The version before is where HEAD was before.
   t.is((await repo.json<ShowResult>('show', 'HEAD@{2}')).version, last.version);
   t.is((await repo.json<unknown[]>('log')).length, 4);
@@ -89,7 +91,7 @@ test('commit --amend: of the first version, and of none', async (t) => {
   await repo.json('commit', '-m', 'first');
   await repo.write('a.txt', 'b');
   await repo.json('commit', '-a', '--amend');
-  t.like(await repo.json<ShowResult>('show'), { number: 1, parents: [], message: 'first' });
+  t.like(await repo.json<ShowResult>('show'), { number: 2, parents: [], message: 'first' });
   t.is((await repo.dlv('cat', 'HEAD:a.txt')).stdout, 'b');
 });
 

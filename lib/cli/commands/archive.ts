@@ -48,6 +48,7 @@ const EXAMPLE: ArchiveResult = {
       version: exampleId('eb134e37ac'),
       model: 'cnn',
       number: 5,
+      name: 'mnist@5',
       key: 'model.safetensors',
       role: 'weights',
       step: 3000,
@@ -81,7 +82,7 @@ function printSnapshots(ui: Ui, result: ArchiveResult): void {
     { ...right, title: 'measured' },
   ];
   const cells = result.snapshots.map((row) => [
-    `${shortId(row.version)} ${row.model}@${row.number}`,
+    `${shortId(row.version)} ${row.name}`,
     row.role === 'weights' ? row.key : `${row.key} (${row.role})`,
     formatCost(row.least, unit),
     formatCost(row.before, unit),

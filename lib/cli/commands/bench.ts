@@ -37,6 +37,7 @@ const EXAMPLE: BenchResult = {
       version: exampleId('9c1f0e6f0b'),
       model: 'mnist',
       number: 3,
+      name: 'mnist@3',
       message: 'third epoch',
       key: 'model.safetensors',
       role: 'weights',

@@ -26,17 +26,18 @@ const EXAMPLE: BranchEntry[] = [
     current: true,
     version: exampleId('9c1f0e6f0b'),
     number: 3,
+    name: 'mnist@3',
     message: 'train 10 more epochs',
     time: '2026-01-31T12:00:00.000+02:00',
   },
 ];
 
 function printList(ui: Ui, branches: readonly BranchEntry[]): void {
-  const rows = branches.map(({ model, branch, current, version, number, message }) => [
+  const rows = branches.map(({ model, branch, current, version, name, message }) => [
     current ? '*' : ' ',
     { text: `${model}/${branch}`, style: current ? ui.style.green : (text: string) => text },
     { text: shortId(version), style: ui.style.yellow },
-    `${model}@${number}`,
+    name,
     subject(message),
   ]);
   for (const line of formatTable([{}, {}, {}, {}, {}], rows)) ui.line(line);

@@ -40,6 +40,7 @@ const EXAMPLE: CommitResult = {
   model: 'mnist',
   branch: 'main',
   number: 3,
+  name: 'mnist@3',
   files: 2,
   tensors: 26,
   logicalBytes: 5733904,
@@ -77,7 +78,7 @@ function print(ui: Ui, result: CommitResult, title: string, flags: Flags): void 
   ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
   if (flags.verbose) noteChanges(ui, result.changes);
   ui.note(
-    `${result.model}@${result.number}: ${formatCount(result.files, 'file')}, ` +
+    `${result.name}: ${formatCount(result.files, 'file')}, ` +
       `${formatCount(result.tensors, 'tensor')}, ${formatBytes(result.logicalBytes)} ` +
       `stored in ${formatBytes(result.storedBytes)}, ${formatDuration(result.seconds)}`,
   );

@@ -10,7 +10,8 @@ const EXAMPLE: CopyResult = {
   model: 'mnist-wide',
   branch: 'main',
   number: 1,
-  source: { version: exampleId('9c1f0e6f0b'), model: 'mnist', number: 3 },
+  name: 'mnist-low@1',
+  source: { version: exampleId('9c1f0e6f0b'), model: 'mnist', number: 3, name: 'mnist@3' },
   into: 'mnist-wide',
   files: 2,
   logicalBytes: 5733915,
@@ -59,7 +60,7 @@ export function register(program: Command, cli: Cli): void {
             const { model, source, files, logicalBytes, into } = result;
             const where = into === '' ? '' : ` in '${into}'`;
             ui.note(
-              `new model '${model}' from ${source.model}@${source.number}: ` +
+              `new model '${model}' from ${source.name}: ` +
                 `${formatCount(files, 'file')}, ${formatBytes(logicalBytes)}${where}`,
             );
             ui.note(`'dlv switch ${model}' goes there`);

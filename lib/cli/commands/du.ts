@@ -22,6 +22,7 @@ const EXAMPLE: DuResult = {
       version: exampleId('9c1f0e6f0b'),
       model: 'mnist',
       number: 3,
+      name: 'mnist@3',
       logicalBytes: 5733472,
       storedBytes: 7002311,
       uniqueBytes: 2290401,
@@ -76,7 +77,7 @@ function print(ui: Ui, result: DuResult): void {
   });
   if (result.versions) {
     printGroups(ui, 'version', result.versions, (row) => {
-      return `${shortId(row.version)} ${row.model}@${row.number}`;
+      return `${shortId(row.version)} ${row.name}`;
     });
   }
   if (result.paths) printGroups(ui, 'path', result.paths, (row) => row.path);

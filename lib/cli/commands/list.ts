@@ -19,7 +19,7 @@ const EXAMPLE: ListedModel[] = [
     current: true,
     branches: [{ branch: 'main', version: exampleId('9c1f0e6f0b') }],
     versions: 3,
-    lineage: [{ version: exampleId('4be2a97d10'), model: 'base', number: 7 }],
+    lineage: [{ version: exampleId('4be2a97d10'), model: 'base', number: 7, name: 'base@7' }],
     logicalBytes: 17200416,
     storedBytes: 9341822,
     uniqueBytes: 4610430,
@@ -31,7 +31,7 @@ function print(ui: Ui, models: readonly ListedModel[]): void {
   models.forEach((model, i) => {
     if (i > 0) ui.line();
     const mark = model.current ? '* ' : '  ';
-    const lineage = model.lineage.map((parent) => `${parent.model}@${parent.number}`);
+    const lineage = model.lineage.map((parent) => parent.name);
     const from = lineage.length > 0 ? `, from ${lineage.join(', ')}` : '';
     const branches = model.branches.map(({ branch }) => branch).join(', ');
     ui.line(

@@ -23,6 +23,7 @@ const EXAMPLE: TagEntry[] = [
     version: exampleId('9c1f0e6f0b'),
     model: 'mnist',
     number: 3,
+    name: 'mnist@3',
     message: 'train 10 more epochs',
     time: '2026-01-31T12:00:00.000+02:00',
     exact: false,
@@ -30,10 +31,10 @@ const EXAMPLE: TagEntry[] = [
 ];
 
 function printList(ui: Ui, tags: readonly TagEntry[], lines: number): void {
-  const rows = tags.map(({ tag, version, model, number, message, exact }) => [
+  const rows = tags.map(({ tag, version, name, message, exact }) => [
     exact ? `${tag} (exact)` : tag,
     { text: shortId(version), style: ui.style.yellow },
-    `${model}@${number}`,
+    name,
     subject(message),
   ]);
   formatTable([{}, {}, {}, {}], rows).forEach((row, i) => {

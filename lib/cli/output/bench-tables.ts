@@ -13,8 +13,8 @@ export interface BenchTable {
 }
 
 /** 'net@3', with the step or the file where that tells more. */
-export function snapshotName({ model, number, step, role, message }: BenchSnapshot): string {
-  const parts = [`${model}@${number}`];
+export function snapshotName({ name, model, step, role, message }: BenchSnapshot): string {
+  const parts = [name];
   if (model === 'files') parts[0] = message;
   if (step !== null) parts.push(`step ${step}`);
   if (role !== 'weights') parts.push(role);

@@ -25,7 +25,7 @@ export function versionTitle(ui: Ui, version: VersionSummary): string {
   const refs = version.refs.join(', ');
   return [
     style.yellow(shortId(version.version)),
-    style.cyan(`${version.model}@${version.number}`),
+    style.cyan(version.name),
     ...(refs === '' ? [] : [style.green(`(${refs})`)]),
     ...(version.tier === null ? [] : [style.red(`[${version.tier}, not exact]`)]),
   ].join(' ');
@@ -42,7 +42,7 @@ export function formatPairs(pairs: Readonly<Record<string, number | string>>): s
 export function versionLines(version: VersionSummary): string[] {
   const lines = [`Author:  ${version.author}`];
   lines.push(`Date:    ${formatTime(new Date(version.time))}`);
-  const lineage = version.lineage.map((parent) => `${parent.model}@${parent.number}`);
+  const lineage = version.lineage.map((parent) => parent.name);
   if (lineage.length > 0) lines.push(`From:    ${lineage.join(', ')}`);
   if (version.parents.length > 1) lines.push(`Parents: ${version.parents.map(shortId).join(' ')}`);
   if (version.step !== null) lines.push(`Step:    ${version.step}`);
@@ -90,11 +90,12 @@ export const EXAMPLE_VERSION: VersionSummary = {
   version: exampleId('9c1f0e6f0b'),
   model: 'mnist',
   number: 2,
+  name: 'mnist@2',
   message: 'train 10 more epochs',
   author: 'Ada <ada@example.org>',
   time: '2026-01-31T12:00:00.000+02:00',
   parents: [exampleId('4be2a97d10')],
-  lineage: [{ version: exampleId('4be2a97d10'), model: 'base', number: 7 }],
+  lineage: [{ version: exampleId('4be2a97d10'), model: 'base', number: 7, name: 'base@7' }],
   metrics: { accuracy: 0.981, loss: 0.061 },
   params: { lr: '0.001' },
   step: 500,

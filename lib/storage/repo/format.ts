@@ -28,8 +28,10 @@ export const CURRENT_FORMAT: Format = {
 
 /** Write-required once a version has a tier: an older dlv would collect the replacements of its files. */
 export const TIERS_FLAG = 'tiers-1';
+/** Write-required once a version has a number: an older dlv would make versions without one. */
+export const NUMBERS_FLAG = 'numbers-1';
 /** The write-required flags that this dlv knows. */
-const WRITE_FLAGS: readonly string[] = [...CURRENT_FORMAT.writeRequired, TIERS_FLAG];
+const WRITE_FLAGS: readonly string[] = [...CURRENT_FORMAT.writeRequired, NUMBERS_FLAG, TIERS_FLAG];
 
 const FIRST_LINE = 'dlv repository';
 const FLAG = /^[a-z0-9]+(-[a-z0-9]+)*$/;

@@ -132,6 +132,10 @@ export class Layout {
   get budgets(): string {
     return this.#in('budgets');
   }
+  /** The highest number that each model gave. */
+  get numbers(): string {
+    return this.#in('numbers');
+  }
   get lock(): string {
     return this.#in('lock');
   }

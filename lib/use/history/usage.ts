@@ -4,7 +4,7 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import { type GroupBytes, type StoredSizes, Tally } from './sizes.js';
-import { Describer } from './versions.js';
+import { type CalledVersion, Describer } from './versions.js';
 
 export interface ModelBytes extends GroupBytes {
   model: string;
@@ -13,10 +13,7 @@ export interface ModelBytes extends GroupBytes {
   logicalBytes: number;
 }
 
-export interface VersionBytes extends GroupBytes {
-  version: Id;
-  model: string;
-  number: number;
+export interface VersionBytes extends GroupBytes, CalledVersion {
   logicalBytes: number;
 }
 
@@ -62,12 +59,12 @@ export async function versionBytes(
   const tally = new Tally(sizes);
   const describer = new Describer(repo);
   const rows: Omit<VersionBytes, keyof GroupBytes>[] = [];
-  for (const [model, ids] of chosen) {
+  for (const ids of chosen.values()) {
     for (const id of ids) {
       tally.next();
       await addVersion(tally, sizes, id);
-      const number = await describer.number(id);
-      rows.push({ version: id, model, number, logicalBytes: (await repo.version(id)).tree.bytes });
+      const called = await describer.called(id);
+      rows.push({ ...called, logicalBytes: (await repo.version(id)).tree.bytes });
     }
   }
   const bytes = tally.finish();

@@ -16,25 +16,36 @@ import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
 import type { FileTree } from '../../storage/repo/version/file-tree.js';
 import type { Metric, Version } from '../../storage/repo/version/version.js';
+import { VersionNames } from './lines/version-names.js';
 
 export type { Id } from '../../base/bytes/hash.js';
 
 /** A number as JSON can hold it: what is not finite is 'NaN', 'Infinity' or '-Infinity'. */
 export type MetricValue = number | string;
 
-/** A version of another model that a version derives from. */
-export interface Lineage {
+/** A version and what it is called. */
+export interface CalledVersion {
   version: Id;
   model: string;
   number: number;
+  /** A revision that names it, as in VersionSummary. */
+  name: string;
 }
+
+/** A version of another model that a version derives from. */
+export type Lineage = CalledVersion;
 
 /** What every list of versions says of each. */
 export interface VersionSummary {
   version: Id;
   model: string;
-  /** `model@number` names it while the branch that it is on is the current one. */
+  /** Counted in its model when it was committed; see `name`. */
   number: number;
+  /**
+   * A revision that names it whatever HEAD is on: `model@number`; where several versions have the number,
+   * `model/branch@number`, or first digits of its id if it is on no branch's own line.
+   */
+  name: string;
   message: string;
   /** 'name <email>'. */
   author: string;
@@ -93,7 +104,7 @@ function lastStep(snapshots: readonly Pick<Snapshot, 'role' | 'step'>[]): number
 /** Describes versions of one repository. */
 export class Describer {
   readonly #repo: ReadAccess;
-  readonly #numbers = new Map<Id, number>();
+  readonly #names: VersionNames;
   readonly #pages = new LruCache<Id, FilePage>(PAGE_CACHE_ITEMS);
   readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
   readonly #shortRefs = new Map<Id, string[]>();
@@ -102,6 +113,7 @@ export class Describer {
 
   constructor(repo: ReadAccess) {
     this.#repo = repo;
+    this.#names = new VersionNames(repo);
   }
 
   /** Full names of the refs that name each version, 'HEAD' among them. */
@@ -122,24 +134,20 @@ export class Describer {
     return (await this.#noted).has(id) ? ((await this.#repo.tier(id))?.label ?? null) : null;
   }
 
-  /** Position of a version on its first-parent line within its model, from 1. */
-  async number(id: Id): Promise<number> {
-    const line: Id[] = [];
+  /** n of `model@n`. */
+  number(id: Id): Promise<number> {
+    return this.#names.number(id);
+  }
+
+  /** A revision that names a version, whatever HEAD is on: see VersionSummary. */
+  name(id: Id): Promise<string> {
+    return this.#names.name(id);
+  }
+
+  /** A version with what it is called, as lists of versions hold it. */
+  async called(id: Id): Promise<CalledVersion> {
     const { model } = await this.#repo.version(id);
-    let below = 0;
-    for (let next: Id | undefined = id; next !== undefined; ) {
-      const known = this.#numbers.get(next);
-      if (known !== undefined) {
-        below = known;
-        break;
-      }
-      line.push(next);
-      const version: Version = await this.#repo.version(next);
-      next = version.parents[0];
-      if (next !== undefined && (await this.#repo.version(next)).model !== model) break;
-    }
-    for (const version of line.reverse()) this.#numbers.set(version, ++below);
-    return this.#numbers.get(id) as number;
+    return { version: id, model, number: await this.number(id), name: await this.name(id) };
   }
 
   /** Pages of a tree; each page is read once for all versions that share it. */
@@ -181,6 +189,7 @@ export class Describer {
       version: id,
       model: version.model,
       number: await this.number(id),
+      name: await this.name(id),
       message: version.message,
       author: formatAuthor(version.author),
       time: formatMoment(version.time, version.tzMinutes),
@@ -209,9 +218,7 @@ export class Describer {
     const lineage: Lineage[] = [];
     for (const parent of version.parents) {
       const { model } = await this.#repo.version(parent);
-      if (model !== version.model) {
-        lineage.push({ version: parent, model, number: await this.number(parent) });
-      }
+      if (model !== version.model) lineage.push(await this.called(parent));
     }
     return lineage;
   }

@@ -6,13 +6,10 @@ import { joinBySketch, type Survey, surveyRepository } from '../../storage/archi
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { Describer } from '../history/versions.js';
+import { type CalledVersion, Describer } from '../history/versions.js';
 
 /** A snapshot that is measured. */
-export interface BenchSnapshot {
-  version: Id;
-  model: string;
-  number: number;
+export interface BenchSnapshot extends CalledVersion {
   /** The version's message: for given files their name. */
   message: string;
   key: string;
@@ -71,7 +68,7 @@ export async function chooseSubjects(
   const describer = new Describer(repo);
   const depth = depthsOf(survey);
   const snapshots = await Promise.all(
-    chosen.map(async ({ version, model, key, role, step, extents }): Promise<BenchSnapshot> => {
+    chosen.map(async ({ version, key, role, step, extents }): Promise<BenchSnapshot> => {
       let tensorBytes = 0;
       let storedBytes = 0;
       let weighed = 0;
@@ -82,9 +79,7 @@ export async function chooseSubjects(
         weighed += width * count * (depth[vertex] as number);
       }
       return {
-        version,
-        model,
-        number: await describer.number(version),
+        ...(await describer.called(version)),
         message: (await repo.version(version)).message.split('\n', 1)[0] as string,
         key,
         role,

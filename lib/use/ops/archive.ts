@@ -3,7 +3,6 @@
  * The run itself is in lib/storage/archive/archive-run.ts.
  */
 
-import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import type { Level } from '../../pure/codec/segment.js';
 import type { Budget } from '../../pure/plan/budget-text.js';
@@ -16,7 +15,7 @@ import type { RecreationUnit } from '../../storage/archive/storage-graph.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { Describer } from '../history/versions.js';
+import { type CalledVersion, Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 const DEFAULT_TIME_LIMIT_MS = 60_000;
@@ -50,10 +49,7 @@ export interface ArchiveOptions {
 }
 
 /** A snapshot beside its promise. Costs are in the unit of the result. */
-export interface ArchivedSnapshot {
-  version: Id;
-  model: string;
-  number: number;
+export interface ArchivedSnapshot extends CalledVersion {
   key: string;
   role: Role;
   step: number | null;
@@ -196,11 +192,9 @@ async function describeSnapshots(
   const rows: ArchivedSnapshot[] = [];
   for (const snapshot of plan.survey.snapshots) {
     const group = groupOf.get(snapshot) as PlannedGroup;
-    const { version, model, key, role, step } = snapshot;
+    const { version, key, role, step } = snapshot;
     rows.push({
-      version,
-      model,
-      number: await describer.number(version),
+      ...(await describer.called(version)),
       key,
       role,
       step,

@@ -34,6 +34,8 @@ export interface BranchEntry {
   current: boolean;
   version: Id;
   number: number;
+  /** A revision that names the version whatever HEAD is on: `model@number` where that does. */
+  name: string;
   message: string;
   time: string;
 }
@@ -67,10 +69,10 @@ export async function listBranchEntries(
     const isHead = head.kind === 'branch' && head.model === model && head.branch === branch;
     if ((options.current && !isHead) || !isMeant(branch, `${model}/${branch}`)) continue;
     if (!(await holds(version))) continue;
-    const number = await describer.number(version);
+    const { number, name } = await describer.called(version);
     const { message, time, tzMinutes } = await repo.version(version);
     const moment = formatMoment(time, tzMinutes);
-    entries.push({ model, branch, current: isHead, version, number, message, time: moment });
+    entries.push({ model, branch, current: isHead, version, number, name, message, time: moment });
   }
   return entries;
 }

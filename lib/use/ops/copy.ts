@@ -18,6 +18,7 @@ import { type Version, writeVersion } from '../../storage/repo/version/version.j
 import { toVersionPath } from '../../storage/repo/work-path.js';
 import { checkoutVersion } from '../checkout/checkout-version.js';
 import type { OpContext } from '../context.js';
+import { giveNumber } from '../history/commit/give-number.js';
 import {
   type BranchName,
   checkNewModel,
@@ -50,6 +51,8 @@ export interface CopyResult {
   model: string;
   branch: string;
   number: number;
+  /** `model@number`, which names the version for good. */
+  name: string;
   /** The version that it derives from. */
   source: Lineage;
   /** Folder that its files are in, '' for the root of the work tree. */
@@ -80,7 +83,7 @@ export async function copy(
   if (isKnown && (!options.checkout || staging.get(model) !== undefined)) throw exists(model);
   await checkNewModel(repo, staging, model);
   const from = await repo.version(source);
-  const number = await new Describer(repo).number(source);
+  const called = await new Describer(repo).called(source);
   const tree = options.empty ? { files: [], snapshots: [] } : await repo.tree(source);
   checkTiers(tree.files, options.acceptTier, context);
   const into =
@@ -89,7 +92,7 @@ export async function copy(
       : toVersionPath(repo.layout, context.cwd, options.into);
   const page = moveInto(tree, into);
   for (const { path } of options.checkout ? page.files : []) staging.checkOwner(model, path);
-  const message = options.message ?? `copy of ${from.model}@${number}`;
+  const message = options.message ?? `copy of ${called.name}`;
   const why = await moveReason(repo, `copy: from ${options.revision}`);
   const line = { model, branch: repo.config.get('init.branch') };
   if (!isKnown) checkNewBranchName(line.branch);
@@ -107,10 +110,9 @@ export async function copy(
       : [];
     if (!options.checkout) await repo.locked(create);
     return {
-      version: id,
+      ...(await new Describer(repo).called(id)),
       ...line,
-      number: 1,
-      source: { version: source, model: from.model, number },
+      source: called,
       into,
       files: page.files.length,
       logicalBytes: page.files.reduce((sum, { size }) => sum + size, 0),
@@ -212,6 +214,7 @@ async function storeVersion(
   };
   const version: Version = {
     ...wanted,
+    number: await giveNumber(repo, wanted.model, []),
     author: await currentAuthor(repo.config, repo.layout.workTree),
     ...currentMoment(),
     tree: await buildTree(page.files, page.snapshots, writer, wanted.tree),

@@ -23,6 +23,8 @@ export interface TagEntry {
   version: Id;
   model: string;
   number: number;
+  /** A revision that names the version whatever HEAD is on: `model@number` where that does. */
+  name: string;
   message: string;
   time: string;
   /** True if it keeps the version's exact bytes from `dlv archive --tier`. */
@@ -49,9 +51,9 @@ export async function listTags(
   for (const { name, id } of await listRefs(repo.layout, 'refs/tags')) {
     const tag = name.slice('refs/tags/'.length);
     if (!isMeant(tag) || !(await holds(id))) continue;
-    const { version, model, number, message, time } = await describer.describe(id);
+    const { version, model, number, name: called, message, time } = await describer.describe(id);
     const exact = (await exactTags(repo, id)).has(tag);
-    tags.push({ tag, version, model, number, message, time, exact });
+    tags.push({ tag, version, model, number, name: called, message, time, exact });
   }
   return tags;
 }

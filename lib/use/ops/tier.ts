@@ -16,7 +16,7 @@ import {
 import { extentBytes } from '../../storage/tiers/tier-plan.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { Describer } from '../history/versions.js';
+import { type CalledVersion, Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 export type { TierErrors } from '../../pure/tensor/quantize.js';
@@ -41,7 +41,7 @@ export interface TieredFile extends TierErrors {
 export interface TierResult {
   /** Canonical name: 'bf16', 'fixed12', 'quant4:random:7'. */
   tier: string;
-  versions: { version: Id; model: string; number: number; files: TieredFile[] }[];
+  versions: (CalledVersion & { files: TieredFile[] })[];
   /** Over all values that are replaced. */
   errors: TierErrors;
   /** Extents replaced, and those that stay exact since other versions, tags or staging need them. */
@@ -118,14 +118,13 @@ async function describe(repo: Repository, tier: Tier, outcome: TierOutcome): Pro
   const describer = new Describer(repo);
   const versions: TierResult['versions'] = [];
   for (const { version, files } of plan.versions) {
-    const { model } = await repo.version(version);
     const rows: TieredFile[] = [];
     for (const file of files) {
       const ids = outcome.changedOf(file);
       if (ids.length === 0) continue;
       rows.push({ path: file.entry.path, extents: ids.length, ...outcome.errorsOf(ids) });
     }
-    versions.push({ version, model, number: await describer.number(version), files: rows });
+    versions.push({ ...(await describer.called(version)), files: rows });
   }
   return {
     tier: formatTier(tier),

@@ -53,8 +53,9 @@ export interface CommittedVersion extends PublishedBytes {
   version: Id;
   model: string;
   branch: string;
-  /** `model@number` names the version. */
   number: number;
+  /** `model@number`, which names the version for good. */
+  name: string;
   files: number;
   tensors: number;
   logicalBytes: number;
@@ -95,10 +96,8 @@ export async function commitFiles(
     const stored = await publishVersion(repo, session, draft, made);
     warnOfMissing(draft, context);
     return {
-      version: made.id,
-      model: draft.line.model,
+      ...(await new Describer(repo).called(made.id)),
       branch: draft.line.branch as string,
-      number: await new Describer(repo).number(made.id),
       files: made.version.tree.count,
       tensors: await countTensors(repo, draft.entries),
       logicalBytes: made.version.tree.bytes,

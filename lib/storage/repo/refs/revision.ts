@@ -3,16 +3,17 @@
  *
  *     revision = base { '~' [n] | '^' [n] }
  *     base     = name '@{' n '}' | HEAD | '@' | full ref name | tag | branch of HEAD's model
- *              | model | model '/' branch | remote '/' model '/' branch | model '@' n
+ *              | model | model '/' branch | remote '/' model '/' branch
+ *              | model '@' n | model '/' branch '@' n | remote '/' model '/' branch '@' n
  *              | version id, full or from 4 hex digits
  *
  * Two names of different versions are ambiguous, and so is a name that reads as the id or number of
- * another version: only older repositories have such names.
+ * another version: only older repositories have such names. A number never depends on HEAD.
  */
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../../base/errors.js';
 import { branchRefName, type Layout } from '../layout.js';
-import { shortId, type Version } from '../version/version.js';
+import { shortId } from '../version/version.js';
 import { closestNames } from './closest.js';
 import { readHead } from './head.js';
 import {
@@ -24,12 +25,11 @@ import {
 } from './ref-name.js';
 import { readReflog } from './reflog.js';
 import { listRefNames, listRefs, readRef } from './refs.js';
+import { resolveNumber } from './resolve-number.js';
+import type { NumberSource } from './version-numbers.js';
 
 /** What resolving a revision needs to know of a repository. */
-export interface RevisionSource {
-  readonly layout: Layout;
-  /** @throws {NotFoundError} if there is no such version here. */
-  readVersion(id: Id): Promise<Pick<Version, 'model' | 'parents'>>;
+export interface RevisionSource extends NumberSource {
   /** Ids of the versions here that begin with `prefix` (4 to 64 hex digits); a few are enough. */
   findVersions(prefix: string): Promise<Id[]>;
   /** Branch that the files of `model` belong to, or null if none is known (staging says). */
@@ -52,7 +52,6 @@ export interface ParsedRevision {
   steps: { kind: '~' | '^'; n: number }[];
 }
 
-const MODEL_NUMBER = /^([^@]+)@(\d{1,9})$/;
 const SHORT_ID = /^[0-9a-fA-F]{4,64}$/;
 /** Where a chain of '~' may lead at most; longer is a mistyped number. */
 const STEP_MAX = 10_000_000;
@@ -69,7 +68,7 @@ export function parseRevision(text: string): ParsedRevision {
   if (match === null || isEmpty || steps.some(({ n }) => n > STEP_MAX)) {
     throw new UsageError(`'${text}' is no revision`, {
       revision: text,
-      hint: 'write a version id, branch, tag, model, model@n or HEAD, then ~n or ^n',
+      hint: 'write a version id, branch, tag, model, model@n, model/branch@n or HEAD, then ~n or ^n',
     });
   }
   return {
@@ -105,25 +104,6 @@ export async function currentBranch(
   return branches.length === 1 ? (branches[0] as string) : null;
 }
 
-/**
- * The versions of `tip`'s model on its first-parent line, newest first: `model@n` counts them from
- * the other end. A parent of another model (after copy) ends the line.
- */
-export async function* firstParentLine(
-  source: Pick<RevisionSource, 'readVersion'>,
-  tip: Id,
-): AsyncGenerator<Id> {
-  let id: Id | undefined = tip;
-  let model: string | null = null;
-  while (id !== undefined) {
-    const version: Pick<Version, 'model' | 'parents'> = await source.readVersion(id);
-    model ??= version.model;
-    if (version.model !== model) return;
-    yield id;
-    id = version.parents[0];
-  }
-}
-
 /** Full names of the refs that `name` may stand for. */
 async function refCandidates(source: RevisionSource, name: string): Promise<string[]> {
   if (refNameProblem(name) !== null) return [];
@@ -143,7 +123,7 @@ async function otherReadings(source: RevisionSource, name: string): Promise<Id[]
   if (!mayBeRevision(name)) return [];
   try {
     const other = (await resolveNumber(source, name)) ?? (await resolveId(source, name));
-    return other === null ? [] : [other.id];
+    return other === null ? [] : [other];
   } catch (error) {
     if (error instanceof NotFoundError) return [];
     if (error instanceof AmbiguousError) return error.data.candidates as Id[];
@@ -174,35 +154,12 @@ async function resolveName(source: RevisionSource, name: string): Promise<Resolv
   return branch ?? first;
 }
 
-async function resolveNumber(
-  source: RevisionSource,
-  name: string,
-): Promise<ResolvedRevision | null> {
-  const [, model, digits] = MODEL_NUMBER.exec(name) ?? [];
-  if (model === undefined || modelNameProblem(model) !== null) return null;
-  const branch = await currentBranch(source, model);
-  const tip = branch === null ? null : await readRef(source.layout, branchRefName(model, branch));
-  if (tip === null) return null;
-  const line: Id[] = [];
-  for await (const id of firstParentLine(source, tip)) line.push(id);
-  const id = line[line.length - Number(digits)];
-  if (id === undefined) {
-    const first = line.length === 1 ? 'only' : `${model}@1 to`;
-    throw new NotFoundError(`there is no '${name}' on '${model}/${branch}'`, {
-      kind: 'revision',
-      name,
-      hint: `that branch has ${first} ${model}@${line.length}`,
-    });
-  }
-  return { id, ref: null };
-}
-
-async function resolveId(source: RevisionSource, text: string): Promise<ResolvedRevision | null> {
+async function resolveId(source: RevisionSource, text: string): Promise<Id | null> {
   if (!SHORT_ID.test(text)) return null;
   const prefix = text.toLowerCase();
   if (isId(prefix)) {
     await source.readVersion(prefix);
-    return { id: prefix, ref: null };
+    return prefix;
   }
   const ids = await source.findVersions(prefix);
   if (ids.length > 1) {
@@ -214,7 +171,7 @@ async function resolveId(source: RevisionSource, text: string): Promise<Resolved
       hint: `it begins ${shown.join(', ')}${ids.length > 8 ? ', …' : ''}: give more digits`,
     });
   }
-  return ids[0] === undefined ? null : { id: ids[0], ref: null };
+  return ids[0] ?? null;
 }
 
 async function notFound(source: RevisionSource, name: string): Promise<NotFoundError> {
@@ -252,12 +209,11 @@ async function resolveBase(source: RevisionSource, base: string): Promise<Resolv
       hint: "'dlv commit' makes the first one",
     });
   }
-  const found =
-    (await resolveName(source, base)) ??
-    (await resolveNumber(source, base)) ??
-    (await resolveId(source, base));
-  if (found === null) throw await notFound(source, base);
-  return found;
+  const named = await resolveName(source, base);
+  if (named !== null) return named;
+  const id = (await resolveNumber(source, base)) ?? (await resolveId(source, base));
+  if (id === null) throw await notFound(source, base);
+  return { id, ref: null };
 }
 
 /** The version that a ref named n moves ago. */

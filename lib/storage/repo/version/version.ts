@@ -17,6 +17,7 @@ import {
   BLOB_BYTES_MAX,
   MESSAGE_BYTES_MAX,
   NAME_BYTES_MAX,
+  NUMBER_MAX,
   PARENTS_MAX,
 } from '../../../base/limits.js';
 import { comparePaths, isWellFormed } from '../../../pure/paths/version-path.js';
@@ -69,6 +70,8 @@ export interface Extension {
 /** A committed model version. Immutable; its id is the hash of its canonical bytes. */
 export interface Version {
   model: string;
+  /** n of `model@n`, which no other version of the model was given; null if an older dlv made it. */
+  number: number | null;
   /** First parent first; none for the first version of a line. */
   parents: Id[];
   author: Author;
@@ -87,11 +90,13 @@ export interface Version {
   /** Blob with the layer graph, or null. */
   network: Id | null;
   git: GitState | null;
-  /** By tag; tags are unique. Empty in versions that this release writes. */
+  /** By tag; tags are unique. That of the number is not among them. */
   extensions: Extension[];
 }
 
 const VERSION_FORMAT = 1;
+/** Tag of the extension that holds the number: a reader that does not know it may go without. */
+const NUMBER_TAG = 'number';
 const TZ_MINUTES_MAX = 24 * 60;
 
 function compareMetrics(a: Metric, b: Metric): number {
@@ -165,6 +170,8 @@ function versionProblem(version: Version): string | null {
   const { parents, time, tzMinutes, git } = version;
   const model = modelNameProblem(version.model);
   if (model !== null) return `the model name ${model}`;
+  const { number } = version;
+  if (number !== null && !isVersionNumber(number)) return `its number is ${number}`;
   if (parents.length > PARENTS_MAX) return `it has ${parents.length} parents`;
   if (new Set(parents).size !== parents.length) return 'it has one parent twice';
   if (!Number.isSafeInteger(time) || time < 0) return `its time is ${time}`;
@@ -175,6 +182,28 @@ function versionProblem(version: Version): string | null {
   return peopleProblem(version) ?? listsProblem(version);
 }
 
+/** True for what may stand behind the '@' of `model@n`. */
+export function isVersionNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= NUMBER_MAX;
+}
+
+/** Extensions as they are stored: with the number, if there is one. */
+function storedExtensions({ extensions, number }: Version): Extension[] {
+  if (number === null) return [...extensions];
+  return [...extensions, { tag: NUMBER_TAG, value: encodeCanonical(number) }];
+}
+
+/** The mirror of storedExtensions. */
+function takeNumber(stored: Extension[], file: string): Pick<Version, 'number' | 'extensions'> {
+  const found = stored.find(({ tag }) => tag === NUMBER_TAG);
+  if (found === undefined) return { number: null, extensions: stored };
+  const number = decodeCanonical(found.value, file);
+  if (isVersionNumber(number)) {
+    return { number, extensions: stored.filter((extension) => extension !== found) };
+  }
+  throw new CorruptError(`'${file}' is damaged: bad number`, { file });
+}
+
 /** The same version with its lists in canonical order. */
 function sortLists(version: Version): Version {
   return {
@@ -182,7 +211,7 @@ function sortLists(version: Version): Version {
     params: [...version.params].sort(byName),
     metrics: [...version.metrics].sort(compareMetrics),
     logs: [...version.logs].sort(byName),
-    extensions: [...version.extensions].sort(byTag),
+    extensions: storedExtensions(version).sort(byTag),
   };
 }
 
@@ -255,6 +284,7 @@ export function decodeVersion(bytes: Uint8Array, file: string): Version {
   if (format !== VERSION_FORMAT) throw newerVersion(file, `version format ${format}`);
   const version: Version = {
     model: f.string('model'),
+    number: null,
     parents: f.array('parents').map((id) => {
       if (!(id instanceof Uint8Array)) throw new CorruptError(`'${file}': bad parent`, { file });
       return idFromBytes(id, file);
@@ -289,6 +319,7 @@ export function decodeVersion(bytes: Uint8Array, file: string): Version {
     })),
   };
   f.end();
+  Object.assign(version, takeNumber(version.extensions, file));
   const problem = versionProblem(version);
   if (problem !== null) throw new CorruptError(`'${file}' is damaged: ${problem}`, { file });
   const required = version.extensions.find(({ tag }) => tag.startsWith('!'));

@@ -42,6 +42,7 @@ import {
 import type { ChangeAccess, LineAccess } from '../access.js';
 import { checkBase, currentLine, type Line } from '../lines/lines.js';
 import { checkLive } from './check-live.js';
+import { giveNumber } from './give-number.js';
 import { type PathChange, stagedChanges } from './staged-changes.js';
 
 /** What a version says besides its files. */
@@ -175,7 +176,7 @@ async function tipToAmend(repo: LineAccess, line: Line): Promise<Version> {
 
 /** Stores the version in the session. Flush the session, then `publishVersion`. */
 export async function storeVersion(
-  repo: LineAccess,
+  repo: ChangeAccess,
   session: PackSession,
   draft: Draft,
   signal?: AbortSignal,
@@ -186,6 +187,7 @@ export async function storeVersion(
   const tree = await buildTree(draft.entries, snapshots, writer, draft.previous);
   const version: Version = {
     model: line.model,
+    number: await giveNumber(repo, line.model, numberedAfter(draft)),
     parents: draft.parents,
     author:
       content.author ?? amended?.author ?? (await currentAuthor(repo.config, repo.layout.workTree)),
@@ -200,6 +202,11 @@ export async function storeVersion(
     extensions: [],
   };
   return { id: await writeVersion(version, writer), version };
+}
+
+/** Versions whose numbers are below the new one's: its parents, and the one whose place it takes. */
+function numberedAfter({ line, parents }: Draft): Id[] {
+  return line.tip === null ? parents : [...parents, line.tip];
 }
 
 /** What a version had, with what is given instead of it and besides it. Names given twice stay. */

@@ -58,6 +58,7 @@ export function makeVersion(fields: Partial<Version> = {}): Version {
     logs: [],
     network: null,
     git: null,
+    number: null,
     extensions: [],
     ...fields,
   };

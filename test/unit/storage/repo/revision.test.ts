@@ -11,26 +11,29 @@ import { appendReflog } from '../../../../lib/storage/repo/refs/reflog.js';
 import { readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';
 import {
   currentBranch,
-  firstParentLine,
   parseRevision,
   type RevisionSource,
   refsByVersion,
   resolveHead,
   resolveRevision,
 } from '../../../../lib/storage/repo/refs/revision.js';
+import {
+  firstParentLine,
+  type NumberedVersion,
+} from '../../../../lib/storage/repo/refs/version-numbers.js';
 import { idOf } from './memory-blobs.js';
 import { locked, tempRepo, WHY } from './temp-repo.js';
 
 class Repo implements RevisionSource {
   readonly layout: Layout;
-  readonly versions = new Map<Id, { model: string; parents: Id[] }>();
+  readonly versions = new Map<Id, NumberedVersion>();
   readonly branches = new Map<string, string>();
 
   constructor(layout: Layout) {
     this.layout = layout;
   }
 
-  async readVersion(id: Id): Promise<{ model: string; parents: Id[] }> {
+  async readVersion(id: Id): Promise<NumberedVersion> {
     const version = this.versions.get(id);
     if (version === undefined) throw new NotFoundError(`no version ${id}`);
     return version;
@@ -46,7 +49,14 @@ class Repo implements RevisionSource {
 
   add(text: string, model: string, ...parents: Id[]): Id {
     const id = idOf(text);
-    this.versions.set(id, { model, parents });
+    this.versions.set(id, { model, parents, number: null });
+    return id;
+  }
+
+  /** A version that holds its number. */
+  addNumbered(text: string, model: string, number: number, ...parents: Id[]): Id {
+    const id = idOf(text);
+    this.versions.set(id, { model, parents, number });
     return id;
   }
 
@@ -167,7 +177,7 @@ test('revision: two meanings are ambiguous, one version under two names is not',
 });
 
 test('revision: a ref that reads as the id or number of another version is ambiguous', async (t) => {
-  const { repo, m1, m2, m3 } = await sample(t);
+  const { repo, m1, m2, m4 } = await sample(t);
   const digits = m1.slice(0, 6);
   const ambiguous = async (text: string, ...candidates: string[]): Promise<void> => {
     const error = await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_AMBIGUOUS' }, text);
@@ -180,16 +190,16 @@ test('revision: a ref that reads as the id or number of another version is ambig
   await ambiguous(digits, `refs/heads/mnist/${digits}`, m1);
   t.is((await resolveRevision(repo, `mnist/${digits}`)).id, m2);
   t.is((await resolveRevision(repo, `refs/heads/mnist/${digits}`)).id, m2);
-  await repo.point('refs/tags/mnist@3', m1);
-  await ambiguous('mnist@3', 'refs/tags/mnist@3', m3);
-  t.is((await resolveRevision(repo, 'refs/tags/mnist@3')).id, m1);
+  await repo.point('refs/tags/mnist@4', m1);
+  await ambiguous('mnist@4', 'refs/tags/mnist@4', m4);
+  t.is((await resolveRevision(repo, 'refs/tags/mnist@4')).id, m1);
   await repo.point(`refs/tags/${m1}`, m2);
   await ambiguous(m1, `refs/tags/${m1}`, m1);
   // What has one meaning alone, or two of one version, is no danger.
   await repo.point('refs/tags/mnist@9', m1);
   t.is((await resolveRevision(repo, 'mnist@9')).id, m1);
-  await repo.point('refs/tags/mnist@3', m3);
-  t.is((await resolveRevision(repo, 'mnist@3')).id, m3);
+  await repo.point('refs/tags/mnist@4', m4);
+  t.is((await resolveRevision(repo, 'mnist@4')).id, m4);
   await repo.point('refs/tags/beadfeed', m1);
   t.is((await resolveRevision(repo, 'beadfeed')).id, m1);
 });
@@ -197,7 +207,7 @@ test('revision: a ref that reads as the id or number of another version is ambig
 test('revision: a short id that several versions share names them', async (t) => {
   const { repo } = await sample(t);
   const twins = [0, 1].map((i) => `abcdef${String(i).repeat(58)}` as Id);
-  for (const id of twins) repo.versions.set(id, { model: 'mnist', parents: [] });
+  for (const id of twins) repo.versions.set(id, { model: 'mnist', parents: [], number: null });
   const error = await t.throwsAsync(resolveRevision(repo, 'abcd'), { code: 'DLV_AMBIGUOUS' });
   t.deepEqual((error as unknown as { data: { candidates: Id[] } }).data.candidates, twins);
   t.is((await resolveRevision(repo, 'abcdef1')).id, twins[1]!);

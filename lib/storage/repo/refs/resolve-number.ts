@@ -1,0 +1,110 @@
+/**
+ * `model@n` and `model/branch@n` as revisions: they never depend on HEAD, and where a number has two
+ * owners they name none. @see docs/decisions/0015-numbers-that-stay.md
+ */
+import type { Id } from '../../../base/bytes/hash.js';
+import { AmbiguousError, isDamage, NotFoundError } from '../../../base/errors.js';
+import { readNumbers } from '../numbers.js';
+import { shortId } from '../version/version.js';
+import { modelNameProblem, parseRefName, refNameProblem } from './ref-name.js';
+import { readRef } from './refs.js';
+import {
+  findInHistory,
+  findNumbered,
+  namedVersions,
+  namesOnLines,
+  type NumberSource,
+  NumberWalk,
+} from './version-numbers.js';
+
+/** What stands before the last '@' is a model, or a branch: `model/branch`, `remote/model/branch`. */
+const NUMBERED = /^(.+)@(\d{1,9})$/s;
+
+/** `model@n` and `model/branch@n`; null if it is neither, or there is no such model. */
+export async function resolveNumber(
+  source: NumberSource,
+  name: string,
+): Promise<Id | null> {
+  const [, line = '', digits] = NUMBERED.exec(name) ?? [];
+  if (digits === undefined || refNameProblem(line) !== null) return null;
+  const number = Number(digits);
+  if (line.includes('/')) return resolveOnLine(source, name, line, number);
+  if (modelNameProblem(line) !== null) return null;
+  const ids = await findNumbered(source, line, number);
+  const [id] = ids;
+  if (id === undefined) return noNumber(source, name, line, number);
+  if (ids.length > 1) throw await sharedNumber(source, name, line, ids);
+  return id;
+}
+
+async function resolveOnLine(
+  source: NumberSource,
+  name: string,
+  line: string,
+  number: number,
+): Promise<Id | null> {
+  for (const ref of [`refs/heads/${line}`, `refs/remotes/${line}`]) {
+    const tip = parseRefName(ref) === null ? null : await readRef(source.layout, ref);
+    if (tip === null) continue;
+    const ids = await findInHistory(source, tip, number);
+    const [id] = ids;
+    const { model } = await source.readVersion(tip);
+    if (ids.length > 1) throw await sharedNumber(source, name, model, ids);
+    if (id !== undefined) return id;
+    throw new NotFoundError(`there is no '${name}' in the history of '${line}'`, {
+      kind: 'revision',
+      name,
+      hint: `'dlv log ${line}' lists what it has`,
+    });
+  }
+  return null;
+}
+
+/** The error for a number that several versions have, with a name for each. */
+async function sharedNumber(
+  source: NumberSource,
+  name: string,
+  model: string,
+  ids: readonly Id[],
+): Promise<AmbiguousError> {
+  const names = await namesOnLines(source, model, new Set(ids));
+  const rows = ids.map((id) => ({ id, name: names.get(id) ?? shortId(id) }));
+  rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const shown = rows.slice(0, 8).map((row) => {
+    return row.name === shortId(row.id) ? row.name : `${row.name} (${shortId(row.id)})`;
+  });
+  return new AmbiguousError(`'${name}' names ${ids.length} versions of '${model}'`, {
+    kind: 'revision',
+    name,
+    candidates: rows.map(({ id }) => id),
+    names: rows.map((row) => row.name),
+    hint: `write the one that you mean: ${shown.join(', ')}${rows.length > 8 ? ', …' : ''}`,
+  });
+}
+
+/** Why no version has a number; null if nothing is known of the model. @throws {NotFoundError} */
+async function noNumber(
+  source: NumberSource,
+  name: string,
+  model: string,
+  number: number,
+): Promise<null> {
+  let last = 0;
+  for await (const found of new NumberWalk(source).from(await namedVersions(source.layout))) {
+    if (found.model === model) last = Math.max(last, found.number);
+  }
+  const marks = await readNumbers(source.layout).catch((error: unknown) => {
+    if (!isDamage(error)) throw error;
+    return null;
+  });
+  const given = Math.max(marks?.get(model)?.highest ?? 0, last);
+  if (given === 0) return null;
+  const isGone = number >= 1 && number <= given;
+  throw new NotFoundError(`there is no '${name}'${isGone ? ' any more' : ''}`, {
+    kind: 'revision',
+    name,
+    hint: isGone
+      ? 'no branch, tag or reflog reaches the version that had this number; it is not given again'
+      : `the numbers of '${model}' go up to ${model}@${given}`,
+  });
+}

@@ -1,0 +1,248 @@
+/**
+ * Numbers of versions: n of `model@n` and `model/branch@n`.
+ *
+ * A version made by this dlv holds its number, which no other version of its model was given. One of an
+ * older dlv has the number that follows from its first parents alone, so it never changes either; two
+ * of those may share one. @see docs/decisions/0015-numbers-that-stay.md
+ */
+import type { Id } from '../../../base/bytes/hash.js';
+import { isDamage, isUnreadable } from '../../../base/errors.js';
+import { isMissing } from '../../../base/files/files.js';
+import { branchRefName, type Layout } from '../layout.js';
+import type { Version } from '../version/version.js';
+import { readHead } from './head.js';
+import { parseRefName, shownRef } from './ref-name.js';
+import { listReflogs, NOT_A_VERSION, readDeletedReflogs, readReflog } from './reflog.js';
+import { readEachRef } from './refs.js';
+
+/** What is asked of a version here. */
+export type NumberedVersion = Pick<Version, 'model' | 'parents' | 'number'>;
+
+/** Where versions are read. */
+export interface NumberSource {
+  readonly layout: Layout;
+  /** @throws {NotFoundError} if there is no such version here. */
+  readVersion(id: Id): Promise<NumberedVersion>;
+}
+
+/** Numbers of versions; each is worked out once. */
+export class VersionNumbers {
+  readonly #readVersion: NumberSource['readVersion'];
+  readonly #known = new Map<Id, number>();
+
+  constructor(readVersion: NumberSource['readVersion']) {
+    this.#readVersion = readVersion;
+  }
+
+  /**
+   * The number that a version holds; else one more than that of its first parent, if that is of its
+   * model; else 1.
+   */
+  async of(id: Id): Promise<number> {
+    const line: Id[] = [];
+    const { model } = await this.#readVersion(id);
+    let below = 0;
+    for (let next: Id | undefined = id; next !== undefined; ) {
+      const version: NumberedVersion = await this.#readVersion(next);
+      if (version.model !== model) break;
+      const known = version.number ?? this.#known.get(next);
+      if (known !== undefined) {
+        if (line.length === 0) return known;
+        below = known;
+        break;
+      }
+      line.push(next);
+      next = version.parents[0];
+    }
+    for (const version of line.reverse()) this.#known.set(version, ++below);
+    return below;
+  }
+}
+
+/**
+ * The versions of `tip`'s model on its first-parent line, newest first. A parent of another model (after
+ * copy) ends the line.
+ */
+export async function* firstParentLine(
+  source: { readVersion(id: Id): Promise<Pick<Version, 'model' | 'parents'>> },
+  tip: Id,
+): AsyncGenerator<Id> {
+  let id: Id | undefined = tip;
+  let model: string | null = null;
+  while (id !== undefined) {
+    const version: Pick<Version, 'model' | 'parents'> = await source.readVersion(id);
+    model ??= version.model;
+    if (version.model !== model) return;
+    yield id;
+    id = version.parents[0];
+  }
+}
+
+/** The number of a version that may be damaged, or stand on one that is; null then. */
+async function numberOrNull(numbers: VersionNumbers, id: Id): Promise<number | null> {
+  try {
+    return await numbers.of(id);
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return null;
+  }
+}
+
+/** A walk over versions and all that they derive from, around those that cannot be read. */
+export class NumberWalk {
+  readonly #source: NumberSource;
+  readonly #numbers: VersionNumbers;
+  readonly #seen = new Set<Id>();
+
+  constructor(source: NumberSource, numbers = new VersionNumbers((id) => source.readVersion(id))) {
+    this.#source = source;
+    this.#numbers = numbers;
+  }
+
+  /** Versions that were not met yet, each with its model and number. */
+  async *from(starts: Iterable<Id>): AsyncGenerator<{ id: Id; model: string; number: number }> {
+    const queue = [...starts];
+    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+      if (this.#seen.has(id)) continue;
+      this.#seen.add(id);
+      let version: NumberedVersion;
+      try {
+        version = await this.#source.readVersion(id);
+      } catch (error) {
+        // fsck's business; what is sound beside it keeps its names.
+        if (!isUnreadable(error)) throw error;
+        continue;
+      }
+      queue.push(...version.parents);
+      const number = await numberOrNull(this.#numbers, id);
+      if (number !== null) yield { id, model: version.model, number };
+    }
+  }
+}
+
+/** Versions that branches, tags, remote branches and HEAD name; damaged refs are left out. */
+export async function namedVersions(layout: Layout): Promise<Set<Id>> {
+  const found = new Set<Id>();
+  for await (const { parse } of readEachRef(layout)) {
+    try {
+      found.add(parse());
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+  try {
+    const head = await readHead(layout);
+    if (head.kind === 'detached') found.add(head.id);
+  } catch (error) {
+    if (!isDamage(error) && !isMissing(error)) throw error;
+  }
+  return found;
+}
+
+/** Versions that refs named before, as far as reflogs remember. */
+async function rememberedVersions(layout: Layout): Promise<Set<Id>> {
+  const found = new Set<Id>();
+  const entries = await readDeletedReflogs(layout);
+  for (const name of await listReflogs(layout)) {
+    entries.push(...(await readReflog(layout, name, NOT_A_VERSION)).entries);
+  }
+  for (const { before, after } of entries) {
+    for (const id of [before, after]) if (id !== null) found.add(id);
+  }
+  return found;
+}
+
+/**
+ * The versions of a model that have a number: those that refs reach, else those that only reflogs
+ * remember, as after `commit --amend` or the end of a branch.
+ */
+export async function findNumbered(
+  source: NumberSource,
+  model: string,
+  number: number,
+): Promise<Id[]> {
+  const walk = new NumberWalk(source);
+  for (const read of [namedVersions, rememberedVersions]) {
+    const ids: Id[] = [];
+    for await (const found of walk.from(await read(source.layout))) {
+      if (found.model === model && found.number === number) ids.push(found.id);
+    }
+    if (ids.length > 0) return ids;
+  }
+  return [];
+}
+
+/**
+ * The version of `tip`'s model that has a number in the history of `tip`: that on its own line, else
+ * those among all that it derives from.
+ */
+export async function findInHistory(source: NumberSource, tip: Id, number: number): Promise<Id[]> {
+  const numbers = new VersionNumbers((id) => source.readVersion(id));
+  for await (const id of firstParentLine(source, tip)) {
+    const own = await numbers.of(id);
+    if (own === number) return [id];
+    // Numbers only grow along a line.
+    if (own < number) break;
+  }
+  const { model } = await source.readVersion(tip);
+  const ids: Id[] = [];
+  for await (const found of new NumberWalk(source, numbers).from([tip])) {
+    if (found.model === model && found.number === number) ids.push(found.id);
+  }
+  return ids;
+}
+
+/** Branches of a model, remote ones last, HEAD's and `main` first: where a version is named after one. */
+async function linesOf(layout: Layout, model: string): Promise<{ name: string; tip: Id }[]> {
+  const head = await readHead(layout).catch(() => null);
+  const rank = (name: string): number => {
+    const place = parseRefName(name);
+    if (place?.kind !== 'head') return 3;
+    const isHead = head?.kind === 'branch' && name === branchRefName(head.model, head.branch);
+    return isHead ? 0 : place.branch === 'main' ? 1 : 2;
+  };
+  const found: { name: string; tip: Id }[] = [];
+  for await (const { name, parse } of readEachRef(layout)) {
+    const place = parseRefName(name);
+    const isOf =
+      place?.kind === 'head'
+        ? place.model === model
+        : place?.kind === 'remote' && place.rest.startsWith(`${model}/`);
+    if (!isOf) continue;
+    try {
+      found.push({ name, tip: parse() });
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+  return found.sort((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * `model/branch@n` for each of some versions of a model that is on the own line of a branch: within one
+ * line a number stands once. Versions on no such line are left out.
+ */
+export async function namesOnLines(
+  source: NumberSource,
+  model: string,
+  ids: ReadonlySet<Id>,
+): Promise<Map<Id, string>> {
+  const names = new Map<Id, string>();
+  const seen = new Set<Id>();
+  const numbers = new VersionNumbers((id) => source.readVersion(id));
+  for (const { name, tip } of await linesOf(source.layout, model)) {
+    if (names.size === ids.size) break;
+    const branch = shownRef(name).replace(/^refs\/remotes\//, '');
+    try {
+      for await (const id of firstParentLine(source, tip)) {
+        // From here on the line is that of a branch before this one.
+        if (seen.has(id)) break;
+        seen.add(id);
+        if (ids.has(id)) names.set(id, `${branch}@${await numbers.of(id)}`);
+      }
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
+  }
+  return names;
+}

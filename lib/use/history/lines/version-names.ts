@@ -1,0 +1,93 @@
+/** What versions are called: `model@n`, or a longer name where several versions have the number. */
+import type { Id } from '../../../base/bytes/hash.js';
+import { isDamage } from '../../../base/errors.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { type NumberMarks, readNumbers } from '../../../storage/repo/numbers.js';
+import {
+  namedVersions,
+  namesOnLines,
+  type NumberSource,
+  NumberWalk,
+  VersionNumbers,
+} from '../../../storage/repo/refs/version-numbers.js';
+import { shortId } from '../../../storage/repo/version/version.js';
+
+/** Where numbers of a repository's versions are read. */
+export function numberSource(repo: ReadAccess): NumberSource {
+  return { layout: repo.layout, readVersion: (id) => repo.version(id) };
+}
+
+/** Names of versions of one repository; keeps what it learned. */
+export class VersionNames {
+  readonly #repo: ReadAccess;
+  readonly #source: NumberSource;
+  readonly #numbers: VersionNumbers;
+  #marks: Promise<NumberMarks | null> | null = null;
+  /** Versions that refs reach, by `model@n`; read only where a number may be shared. */
+  #owners: Promise<Map<string, Set<Id>>> | null = null;
+  readonly #onLines = new Map<string, Promise<Map<Id, string>>>();
+
+  constructor(repo: ReadAccess) {
+    this.#repo = repo;
+    this.#source = numberSource(repo);
+    this.#numbers = new VersionNumbers((id) => repo.version(id));
+  }
+
+  /** n of `model@n`. */
+  number(id: Id): Promise<number> {
+    return this.#numbers.of(id);
+  }
+
+  /** A revision that names the version, whatever HEAD is on. */
+  async name(id: Id): Promise<string> {
+    const { model } = await this.#repo.version(id);
+    const number = await this.number(id);
+    const plain = `${model}@${number}`;
+    if (await this.#isUnique(model, number)) return plain;
+    const owners = (await this.#readOwners()).get(plain) ?? new Set();
+    // Of versions that only reflogs remember one with a number of its own has its name.
+    if (owners.size === 0 || (owners.size === 1 && owners.has(id))) return plain;
+    return (await this.#namesOnLines(model)).get(id) ?? shortId(id);
+  }
+
+  /** True if the marks say that no other version here has the number. */
+  async #isUnique(model: string, number: number): Promise<boolean> {
+    this.#marks ??= readNumbers(this.#repo.layout).catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
+      return null;
+    });
+    const mark = (await this.#marks)?.get(model);
+    return mark !== undefined && number > mark.shared;
+  }
+
+  #readOwners(): Promise<Map<string, Set<Id>>> {
+    this.#owners ??= (async () => {
+      const owners = new Map<string, Set<Id>>();
+      const walk = new NumberWalk(this.#source, this.#numbers);
+      for await (const found of walk.from(await namedVersions(this.#repo.layout))) {
+        const key = `${found.model}@${found.number}`;
+        const ids = owners.get(key);
+        if (ids === undefined) owners.set(key, new Set([found.id]));
+        else ids.add(found.id);
+      }
+      return owners;
+    })();
+    return this.#owners;
+  }
+
+  #namesOnLines(model: string): Promise<Map<Id, string>> {
+    let names = this.#onLines.get(model);
+    if (names === undefined) {
+      names = this.#readOwners().then((owners) => {
+        const shared = new Set<Id>();
+        for (const [name, ids] of owners) {
+          if (!name.startsWith(`${model}@`) || ids.size === 1) continue;
+          for (const id of ids) shared.add(id);
+        }
+        return namesOnLines(this.#source, model, shared);
+      });
+      this.#onLines.set(model, names);
+    }
+    return names;
+  }
+}
