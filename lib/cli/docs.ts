@@ -27,8 +27,10 @@ same sentences, an empty list if there are none. A command that answers with a l
 \`tag\`, \`config --list\`) prints the list alone ([why](decisions/0012-warnings-of-lists.md)).
 
 A *revision* is a version id or at least four of its first digits, \`HEAD\`, a branch, \`model/branch\`, a
-tag, a model (its current branch), \`model@n\` (the n-th version of its line), or any of them followed by
-\`~n\` (n first parents up), \`^n\` (the n-th parent) or \`@{n}\` (what a ref named n moves ago).
+tag, a model (its current branch), \`model@n\` (the version that was given the number n in its model),
+\`model/branch@n\` (the one in the history of that branch), or any of them followed by \`~n\` (n first parents
+up), \`^n\` (the n-th parent) or \`@{n}\` (what a ref named n moves ago). A number names one version for
+good ([how](decisions/0015-numbers-that-stay.md)): \`name\` in a document is the revision to write down.
 
 Colour is used on a terminal unless \`NO_COLOR\` is set. \`DLV_DEBUG=1\` shows where an error comes from;
 \`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when. \`DLV_KERNEL\`

@@ -23,8 +23,8 @@ import { folderFlagHint, usageHint } from './usage-hints.js';
 
 const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.
 
-A revision is a version id (or its first digits), a branch, a tag, a model, model@n, HEAD, or any of \
-them with ~n or ^n.`;
+A revision is a version id (or its first digits), a branch, a tag, a model, model@n, model/branch@n, HEAD, \
+or any of them with ~n or ^n.`;
 
 /** The name of the command on a command line, or null: global flags may stand before it. */
 export function findVerb(argv: readonly string[]): string | null {

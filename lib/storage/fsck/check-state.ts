@@ -10,8 +10,9 @@ import { isMissing, listDirectory, readSmallFile, statOrNull } from '../../base/
 import { TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
-import { readFormat } from '../repo/format.js';
+import { type Format, NUMBERS_FLAG, readFormat } from '../repo/format.js';
 import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
+import { readNumbers } from '../repo/numbers.js';
 import { type Head, readHead } from '../repo/refs/head.js';
 import { DELETED_LOG, listReflogs, NOT_A_VERSION, readReflog } from '../repo/refs/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
@@ -32,7 +33,7 @@ export interface CheckedState {
 /** Checks every state file but the manifest. @throws {FormatVersionError} of a newer repository. */
 export async function checkState(layout: Layout, findings: Findings): Promise<CheckedState> {
   const check = new StateCheck(layout, findings);
-  await check.read('format', 'format', () => readFormat(layout));
+  const format = await check.read('format', 'format', () => readFormat(layout));
   await check.config();
   await check.selfIgnore();
   const head = await check.read('head', 'HEAD', () => readHead(layout));
@@ -40,6 +41,7 @@ export async function checkState(layout: Layout, findings: Findings): Promise<Ch
   await check.reflogs(refs);
   const staging = await check.staging(head, refs);
   await check.budgets();
+  await check.numbers(format);
   await check.strangers();
   return { files: check.files, head, refs, staging };
 }
@@ -189,11 +191,18 @@ class StateCheck {
     await this.read('state', 'budgets', () => readBudgets(this.#layout));
   }
 
+  /** The numbers file is there once a version was made. */
+  async numbers(format: Format | null): Promise<void> {
+    const isNeeded = format?.writeRequired.includes(NUMBERS_FLAG) === true;
+    if (!isNeeded && (await this.#isGone('numbers'))) return;
+    await this.read('state', 'numbers', () => readNumbers(this.#layout));
+  }
+
   /** Files that are none of ours. */
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs staging manifest packs trash budgets catalog promised lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs staging manifest packs trash budgets numbers catalog promised lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

@@ -7,6 +7,7 @@ import { isMissing } from '../../base/files/files.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
+import { readNumbers } from '../repo/numbers.js';
 import { listNotedVersions } from '../repo/refs/refs.js';
 import type { Backend } from '../store/backends/backend.js';
 import { packName } from '../store/names.js';
@@ -176,6 +177,7 @@ export class Check {
     );
     for (const problem of this.#findings.problems) nameLostVersions(problem);
     await this.#tiers(reachable);
+    await this.#numbers(reachable);
     if (this.#options.files) await this.#files(reachable);
     await this.#countGarbage(reachable);
   }
@@ -191,6 +193,33 @@ export class Check {
         const find = segment === null ? store.findBlob(object) : store.findSegment(object, segment);
         if ((await find)?.set !== set) objects.delete(object);
       }
+    }
+  }
+
+  /** Finds versions whose numbers could be given again. The marks are read after what they bound. */
+  async #numbers(reachable: Reachable): Promise<void> {
+    const given = new Map<string, { number: number; id: Id }>();
+    for (const id of reachable.versions) {
+      const version = await this.#repo.version(id).catch((error: unknown) => {
+        if (isUnreadable(error)) return null; // found before
+        throw error;
+      });
+      if (version === null || version.number === null) continue;
+      const { model, number } = version;
+      if (number > (given.get(model)?.number ?? 0)) given.set(model, { number, id });
+    }
+    const marks = await readNumbers(this.#repo.layout).catch((error: unknown) => {
+      if (isUnreadable(error)) return null; // found before
+      throw error;
+    });
+    if (marks === null) return;
+    for (const [model, { number, id }] of given) {
+      const highest = marks.get(model)?.highest ?? 0;
+      if (highest >= number) continue;
+      const message =
+        `'numbers' says that the highest number of model '${model}' is ${highest}, ` +
+        `but version ${id.slice(0, 10)} has ${number}`;
+      this.#findings.add(problemOf('damaged', 'state', 'numbers', message, REMEDY.rebuild));
     }
   }
 

@@ -1,9 +1,19 @@
 /** The parts of `fsck --rebuild` before and after refs: newer repositories, lines of staging, budgets. */
+import { isDamage } from '../../base/errors.js';
 import { readSmallFile, removeFile, statOrNull, syncDirectory } from '../../base/files/files.js';
 import { MANIFEST_BYTES_MAX } from '../../base/limits.js';
+import type { ReadAccess } from '../objects/access.js';
+import { countNumbers } from '../objects/count-numbers.js';
 import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';
 import { branchRefName, type Layout } from '../repo/layout.js';
+import {
+  formatNumbers,
+  type NumberMarks,
+  raiseMark,
+  readNumbers,
+  writeNumbers,
+} from '../repo/numbers.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { readHead } from '../repo/refs/head.js';
 import { readRef } from '../repo/refs/refs.js';
@@ -21,6 +31,7 @@ export async function refuseNewer(layout: Layout): Promise<void> {
       decodeManifest(await readSmallFile(layout.manifest, MANIFEST_BYTES_MAX), 'manifest'),
     () => readStaging(layout),
     () => readBudgets(layout),
+    () => readNumbers(layout),
   ];
   for (const read of reads) await isSound(read);
 }
@@ -60,6 +71,43 @@ export async function rebuildLines(
   if (!isChanged) return;
   await copyToTrash(layout, 'staging');
   await writeStaging(lock, staging);
+}
+
+/**
+ * Raises the highest numbers to those of the versions that are here, and counts them all where they are
+ * damaged or lost: what was given to versions that are gone is not known then.
+ */
+export async function rebuildNumbers(
+  repo: ReadAccess,
+  lock: RepositoryLock,
+  report: RebuildReport,
+): Promise<void> {
+  const { layout } = repo;
+  const sound = await soundNumbers(layout);
+  // Before the first number was given there is nothing to keep.
+  if (sound === 'none') return;
+  await repo.store.reload();
+  const marks = await countNumbers(repo);
+  const old: NumberMarks = sound ?? new Map();
+  for (const [model, { highest }] of old) raiseMark(marks, model, highest);
+  if (sound !== null && formatNumbers(marks) === formatNumbers(sound)) return;
+  await copyToTrash(layout, 'numbers');
+  await writeNumbers(lock, marks);
+  report.done.push(
+    sound === null
+      ? "rebuilt 'numbers' from the versions that are here: numbers of versions that are gone may be given again"
+      : "raised 'numbers' to the numbers of the versions that are here",
+  );
+}
+
+/** null if they are damaged or lost. */
+async function soundNumbers(layout: Layout): Promise<NumberMarks | 'none' | null> {
+  try {
+    return (await readNumbers(layout)) ?? 'none';
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return null;
+  }
 }
 
 /** Sets a damaged list of promises aside: the next archive run plans everything again. */

@@ -6,7 +6,12 @@ import { isMissing, statOrNull } from '../../base/files/files.js';
 import { copyToTrash } from '../../storage/fsck/copy-to-trash.js';
 import { checkRepository, type FsckResult } from '../../storage/fsck/fsck.js';
 import { type RebuildReport, rebuildPacks } from '../../storage/fsck/rebuild.js';
-import { rebuildBudgets, rebuildLines, refuseNewer } from '../../storage/fsck/rebuild-lines.js';
+import {
+  rebuildBudgets,
+  rebuildLines,
+  rebuildNumbers,
+  refuseNewer,
+} from '../../storage/fsck/rebuild-lines.js';
 import { rebuildFrame, rebuildRefs } from '../../storage/fsck/rebuild-state.js';
 import {
   findWrongRecords,
@@ -111,6 +116,7 @@ async function rebuild(
         await rebuildStaging(repo, lock, report);
         await rebuildLines(repo, lock, report);
         await rebuildBudgets(layout, report);
+        await rebuildNumbers(repo, lock, report);
       } finally {
         await repo.close();
       }

@@ -11,20 +11,17 @@ import { readRef } from './refs.js';
 import {
   findInHistory,
   findNumbered,
-  namedVersions,
-  namesOnLines,
   type NumberSource,
   NumberWalk,
+  namedVersions,
+  namesOnLines,
 } from './version-numbers.js';
 
 /** What stands before the last '@' is a model, or a branch: `model/branch`, `remote/model/branch`. */
 const NUMBERED = /^(.+)@(\d{1,9})$/s;
 
 /** `model@n` and `model/branch@n`; null if it is neither, or there is no such model. */
-export async function resolveNumber(
-  source: NumberSource,
-  name: string,
-): Promise<Id | null> {
+export async function resolveNumber(source: NumberSource, name: string): Promise<Id | null> {
   const [, line = '', digits] = NUMBERED.exec(name) ?? [];
   if (digits === undefined || refNameProblem(line) !== null) return null;
   const number = Number(digits);

@@ -2,18 +2,11 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { LimitError } from '../../../base/errors.js';
 import { NUMBER_MAX } from '../../../base/limits.js';
-import type { ReadAccess } from '../../../storage/objects/access.js';
+import { countNumbers } from '../../../storage/objects/count-numbers.js';
 import { NUMBERS_FLAG, requireWriteFlag } from '../../../storage/repo/format.js';
-import {
-  marksOf,
-  type NumberMarks,
-  raiseMark,
-  readNumbers,
-  writeNumbers,
-} from '../../../storage/repo/numbers.js';
-import { NumberWalk, VersionNumbers } from '../../../storage/repo/refs/version-numbers.js';
+import { raiseMark, readNumbers, writeNumbers } from '../../../storage/repo/numbers.js';
+import { VersionNumbers } from '../../../storage/repo/refs/version-numbers.js';
 import type { ChangeAccess } from '../access.js';
-import { numberSource } from '../lines/version-names.js';
 
 /**
  * One more than the highest number that its model ever gave here, and than those of its parents. The
@@ -49,14 +42,4 @@ export async function giveNumber(
     await requireWriteFlag(lock, NUMBERS_FLAG);
     return number;
   });
-}
-
-/** The marks that all versions of a repository make, whether a ref reaches them or not. */
-export async function countNumbers(repo: ReadAccess): Promise<NumberMarks> {
-  const found: { model: string; number: number }[] = [];
-  const walk = new NumberWalk(numberSource(repo));
-  const ids: Id[] = [];
-  for await (const { id } of repo.store.blobs('version')) ids.push(id);
-  for await (const { model, number } of walk.from(ids)) found.push({ model, number });
-  return marksOf(found);
 }

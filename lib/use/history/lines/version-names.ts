@@ -4,18 +4,13 @@ import { isDamage } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { type NumberMarks, readNumbers } from '../../../storage/repo/numbers.js';
 import {
-  namedVersions,
-  namesOnLines,
   type NumberSource,
   NumberWalk,
+  namedVersions,
+  namesOnLines,
   VersionNumbers,
 } from '../../../storage/repo/refs/version-numbers.js';
 import { shortId } from '../../../storage/repo/version/version.js';
-
-/** Where numbers of a repository's versions are read. */
-export function numberSource(repo: ReadAccess): NumberSource {
-  return { layout: repo.layout, readVersion: (id) => repo.version(id) };
-}
 
 /** Names of versions of one repository; keeps what it learned. */
 export class VersionNames {
@@ -29,7 +24,7 @@ export class VersionNames {
 
   constructor(repo: ReadAccess) {
     this.#repo = repo;
-    this.#source = numberSource(repo);
+    this.#source = { layout: repo.layout, readVersion: (id) => repo.version(id) };
     this.#numbers = new VersionNumbers((id) => repo.version(id));
   }
 

@@ -290,3 +290,64 @@ test('closest names: near ones, nearest first', (t) => {
   t.deepEqual(closestNames('resnet', ['resnet50', 'bert']), ['resnet50']);
   t.deepEqual(closestNames('x', []), []);
 });
+
+test('revision: a number names one version whatever HEAD is on, or none', async (t) => {
+  const { repo, m1, m2, m3, m4, side } = await sample(t);
+  const shared = async (text: string): Promise<Record<string, unknown>> => {
+    const error = await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_AMBIGUOUS' }, text);
+    return (error as unknown as { data: Record<string, unknown> }).data;
+  };
+  // Versions of an older dlv: both branches have a third one.
+  const data = await shared('mnist@3');
+  t.deepEqual(data.names, ['mnist/feat/x@3', 'mnist/main@3']);
+  t.deepEqual(data.candidates, [side, m3]);
+  t.regex(String(data.hint), new RegExp(`mnist/main@3 \\(${m3.slice(0, 10)}\\)`));
+  for (const branch of ['main', 'feat/x']) {
+    await repo.head({ kind: 'branch', model: 'mnist', branch });
+    await shared('mnist@3');
+    t.is((await resolveRevision(repo, 'mnist/main@3')).id, m3);
+    t.is((await resolveRevision(repo, 'mnist/feat/x@3')).id, side);
+    t.is((await resolveRevision(repo, 'mnist@2')).id, m2);
+    t.is((await resolveRevision(repo, 'mnist/feat/x@3~2')).id, m1);
+  }
+  t.is((await resolveRevision(repo, 'origin/bert/dev@1')).ref, null);
+  for (const text of ['mnist/main@9', 'mnist/feat/x@4', 'mnist/none@1', 'origin/bert/dev@2']) {
+    await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_NOT_FOUND' }, text);
+  }
+  // Numbers that are held, given while both lines went on, with holes.
+  const n7 = repo.addNumbered('n7', 'mnist', 7, m4);
+  const n6 = repo.addNumbered('n6', 'mnist', 6, side);
+  await repo.point('refs/heads/mnist/main', n7);
+  await repo.point('refs/heads/mnist/feat/x', n6);
+  t.is((await resolveRevision(repo, 'mnist@7')).id, n7);
+  t.is((await resolveRevision(repo, 'mnist@6')).id, n6);
+  const gone = await t.throwsAsync(resolveRevision(repo, 'mnist@5'), { code: 'DLV_NOT_FOUND' });
+  t.regex(gone.message, /any more$/);
+  // The same number from another clone, merged: never silently one of the two.
+  const other7 = repo.addNumbered('other7', 'mnist', 7, m4);
+  await repo.point('refs/remotes/origin/mnist/main', other7);
+  t.deepEqual((await shared('mnist@7')).names, ['mnist/main@7', 'origin/mnist/main@7']);
+  const merged = repo.addNumbered('n8', 'mnist', 8, n7, other7);
+  await repo.point('refs/heads/mnist/main', merged);
+  t.is((await resolveRevision(repo, 'mnist/main@7')).id, n7, 'its own line goes first');
+  t.is((await resolveRevision(repo, 'origin/mnist/main@7')).id, other7);
+  t.is((await resolveRevision(repo, 'mnist/main@3')).id, m3);
+  await repo.point('refs/heads/mnist/feat/x', repo.addNumbered('n9', 'mnist', 9, n6, other7));
+  t.is((await resolveRevision(repo, 'mnist/feat/x@7')).id, other7, 'else what it derives from');
+});
+
+test('revision: a number of a version that no ref reaches is known to reflogs, after those of refs', async (t) => {
+  const { repo, m4 } = await sample(t);
+  const n5 = repo.addNumbered('n5', 'mnist', 5, m4);
+  const n6 = repo.addNumbered('n6', 'mnist', 6, m4);
+  await repo.point('refs/heads/mnist/main', n5);
+  await repo.point('refs/heads/mnist/main', n6);
+  t.is((await resolveRevision(repo, 'mnist@5')).id, n5, 'amended');
+  // Written anew, with another parent: it takes the place of the first.
+  const again = repo.addNumbered('n5 again', 'mnist', 5);
+  await repo.point('refs/heads/mnist/anew', again);
+  t.is((await resolveRevision(repo, 'mnist@5')).id, again);
+  // What cannot be read has no name, and costs no other version its name.
+  repo.versions.delete(again);
+  t.is((await resolveRevision(repo, 'mnist@5')).id, n5);
+});

@@ -33,6 +33,7 @@ const id = fc.string({ maxLength: 3 }).map(idOf);
 const anyVersion: fc.Arbitrary<Version> = fc
   .record({
     model: fc.constantFrom('mnist', 'bert-base', 'x_1'),
+    number: fc.option(fc.integer({ min: 1, max: 999_999_999 }), { nil: null }),
     parents: fc.uniqueArray(id, { maxLength: 3 }),
     author: fc.record({ name, email: fc.constantFrom('', 'a@b.c') }),
     time: fc.nat(2 ** 43),
@@ -57,6 +58,8 @@ test('version: encoding what was decoded gives the same bytes and the same value
       const decoded = decodeVersion(bytes, 'version');
       t.deepEqual(encodeVersion(decoded), bytes);
       t.is(decoded.message, version.message);
+      t.is(decoded.number, version.number);
+      t.deepEqual(decoded.extensions, []);
       t.deepEqual(decoded.author, version.author);
       t.deepEqual(decoded.parents, version.parents);
       t.is(decoded.metrics.length, version.metrics.length);
@@ -153,6 +156,31 @@ test('version: counts that lie cost no memory and nesting is bounded', (t) => {
   for (const hex of ['', '92', 'a3', 'c6ffffffff', 'db00', '81a161', 'd40000', 'c1', 'cb00']) {
     t.throws(() => decodeVersion(Buffer.from(hex, 'hex'), 'version'), { code: 'DLV_CORRUPT' }, hex);
   }
+});
+
+test('version: a number is an extension that older readers may ignore, and is checked', (t) => {
+  const plain = makeVersion();
+  const without = decodeCanonical(encodeVersion(plain), 'v') as Packed[];
+  const fields = decodeCanonical(encodeVersion({ ...plain, number: 7 }), 'v') as Packed[];
+  t.deepEqual(fields.slice(0, 13), without.slice(0, 13));
+  t.deepEqual(fields[13], [['number', encodeCanonical(7)]] as never);
+  for (const number of [0, -1, 1.5, 1e9]) {
+    t.throws(() => encodeVersion({ ...plain, number }), { code: 'DLV_USAGE' });
+  }
+  const bad: Packed[] = [0, -1, 1.5, 1e9, '7', null, [7]];
+  for (const value of bad) {
+    const bytes = encodeCanonical([...without.slice(0, 13), [['number', encodeCanonical(value)]]]);
+    t.throws(() => decodeVersion(bytes, 'v'), { code: 'DLV_CORRUPT' }, String(value));
+  }
+  for (const value of [new Uint8Array(0), Uint8Array.of(0xcd, 0, 7), Uint8Array.of(7, 7)]) {
+    const bytes = encodeCanonical([...without.slice(0, 13), [['number', value]]]);
+    t.throws(() => decodeVersion(bytes, 'v'), { code: 'DLV_CORRUPT' });
+  }
+  // Other extensions stay beside it.
+  const other = { tag: 'zeta', value: Uint8Array.of(1) };
+  const both = decodeVersion(encodeVersion({ ...plain, number: 3, extensions: [other] }), 'v');
+  t.is(both.number, 3);
+  t.deepEqual(both.extensions, [other]);
 });
 
 test('version: later forms and required extensions are told from damage', (t) => {
