@@ -219,7 +219,8 @@ export class Check {
       const message =
         `'numbers' says that the highest number of model '${model}' is ${highest}, ` +
         `but version ${id.slice(0, 10)} has ${number}`;
-      this.#findings.add(problemOf('damaged', 'state', 'numbers', message, REMEDY.rebuild));
+      const where = { area: 'state', file: 'numbers' } as const;
+      this.#findings.add(problemOf({ kind: 'damaged', ...where, message, remedy: REMEDY.rebuild }));
     }
   }
 
