@@ -18,7 +18,13 @@ import { Sketches } from '../storage/objects/sketches.js';
 import { openStoredFile, type Readers, type StoredFile } from '../storage/objects/stored-file.js';
 import { readTier, type VersionTier } from '../storage/objects/tiers.js';
 import { checkTrusted, findRepository } from '../storage/repo/find-repository.js';
-import { CURRENT_FORMAT, checkWritable, type Format, readFormat } from '../storage/repo/format.js';
+import {
+  CURRENT_FORMAT,
+  checkWritable,
+  type Format,
+  readFormat,
+  requireReadFlag,
+} from '../storage/repo/format.js';
 import { initRepository } from '../storage/repo/init.js';
 import { Layout, newWorkName } from '../storage/repo/layout.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
@@ -196,7 +202,9 @@ export class Repository implements Readers {
       sketches: this.sketches,
       chainDepth: this.config.get('chain.depth'),
       ...(this.options.signal ? { signal: this.options.signal } : {}),
-      locked: (action) => this.locked(action),
+      locked: (action) => {
+        return this.locked((lock) => action((flag) => requireReadFlag(lock, flag)));
+      },
       tmpName: () => newWorkName('add'),
     });
   }

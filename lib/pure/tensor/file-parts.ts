@@ -148,10 +148,9 @@ function packedBytes(value: number): number {
 
 function spanPart({ width, count, byteSwap, as }: ExtentSpan): Part {
   const length = width * count;
-  // Big-endian data is always an extent: only extents carry the byte-swap flag.
   const isLong = as === undefined ? length >= SMALL_TENSOR_BYTES : as === 'extent';
-  if (isLong || byteSwap) return { kind: 'extent', width, count, byteSwap };
-  return { kind: 'data', width, length };
+  if (isLong) return { kind: 'extent', width, count, byteSwap };
+  return { kind: 'data', width, length, byteSwap };
 }
 
 /** @param partOfSpan the part that each extent of the layout became. */

@@ -22,7 +22,7 @@ export type Part =
   /** The next bytes of the variable literal; `length` null means that the recipe says how many. */
   | { kind: 'variable'; length: number | null }
   /** The next `length` bytes of the data literal of this element width: small tensors. */
-  | { kind: 'data'; width: number; length: number }
+  | { kind: 'data'; width: number; length: number; byteSwap: boolean }
   /** The next extent. */
   | { kind: 'extent'; width: number; count: number; byteSwap: boolean }
   /** The next run of content-defined chunks; the recipe lists them. */

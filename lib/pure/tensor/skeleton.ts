@@ -28,7 +28,7 @@ import {
 
 /** Version, format, fixed literal, parts, tensors. */
 const SKELETON_FIELDS = 5;
-const PART_CODES = { fixed: 0, variable: 1, data: 2, extent: 3, chunks: 4 } as const;
+const PART_CODES = { fixed: 0, variable: 1, data: 2, extent: 3, chunks: 4, swapped: 5 } as const;
 
 /** Parts that are equal to a late one are the same object: a million small tensors are often alike. */
 export class RepeatedParts {
@@ -46,7 +46,8 @@ function isSamePart(a: Part, b: Part): boolean {
   if (a.kind === 'extent' || b.kind === 'extent') return false;
   if (a.kind === 'chunks' || b.kind === 'chunks') return a.kind === b.kind;
   if (a.kind !== b.kind || a.length !== b.length) return false;
-  return a.kind !== 'data' || b.kind !== 'data' || a.width === b.width;
+  if (a.kind !== 'data' || b.kind !== 'data') return true;
+  return a.width === b.width && a.byteSwap === b.byteSwap;
 }
 
 function packPart(part: Part): Packed[] {
@@ -56,7 +57,7 @@ function packPart(part: Part): Packed[] {
     case 'variable':
       return [PART_CODES.variable, part.length];
     case 'data':
-      return [PART_CODES.data, part.width, part.length];
+      return [part.byteSwap ? PART_CODES.swapped : PART_CODES.data, part.width, part.length];
     case 'extent':
       return [PART_CODES.extent, part.width, part.count, part.byteSwap ? 1 : 0];
     case 'chunks':
@@ -90,7 +91,7 @@ function* packedTensors(tensors: readonly SkeletonTensor[]): Generator<Packed> {
 
 function unpackPart(value: Packed, file: string): Part {
   const fields = new Fields(value, file);
-  const code = fields.count('part kind', 4);
+  const code = fields.count('part kind', PART_CODES.swapped);
   let part: Part;
   if (code === PART_CODES.fixed) part = { kind: 'fixed', length: fields.count('length') };
   else if (code === PART_CODES.variable) {
@@ -102,8 +103,12 @@ function unpackPart(value: Packed, file: string): Part {
       throw new CorruptError(`'${file}': bad variable length`, { file });
     }
     part = { kind: 'variable', length };
-  } else if (code === PART_CODES.data) {
-    part = { kind: 'data', width: unpackWidth(fields), length: fields.count('length') };
+  } else if (code === PART_CODES.data || code === PART_CODES.swapped) {
+    const byteSwap = code === PART_CODES.swapped;
+    part = { kind: 'data', width: unpackWidth(fields), length: fields.count('length'), byteSwap };
+    if (byteSwap && (part.width === 1 || part.length % part.width !== 0)) {
+      throw new CorruptError(`'${file}': ${part.length} swapped bytes`, { file });
+    }
   } else if (code === PART_CODES.extent) {
     part = {
       kind: 'extent',

@@ -10,6 +10,7 @@ import {
 } from '../../pure/tensor/recipe.js';
 import { checkSkeleton, encodeSkeleton } from '../../pure/tensor/skeleton.js';
 import type { PackSession } from '../objects/session.js';
+import { OBJECTS_FLAG } from '../repo/format.js';
 
 /** What the parts of a file gave, in file order. */
 export interface FileStreams {
@@ -45,6 +46,7 @@ export async function storeRecipe(
   }
   const skeleton = encodeSkeleton({ format, fixed, parts, tensors });
   if (!onlyChunks) checkReadable('skeleton', () => checkSkeleton(skeleton, 'skeleton'));
+  if (parts.some((part) => part.kind === 'data' && part.byteSwap)) session.needsFlag(OBJECTS_FLAG);
   const recipe: Recipe = {
     skeleton: onlyChunks ? null : await session.putBlob('skeleton', skeleton),
     variableLengths,

@@ -40,8 +40,8 @@ export interface SessionHost {
   tmpName(): string;
   /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
   fullBytes?: number;
-  /** Runs `action` under the repository's lock. */
-  locked<T>(action: () => Promise<T>): Promise<T>;
+  /** Runs `action` under the repository's lock; `requireFlag` adds what readers must know to its format. */
+  locked<T>(action: (requireFlag: (flag: string) => Promise<void>) => Promise<T>): Promise<T>;
   /** Longest chain of deltas that a writer makes. */
   chainDepth: number;
   /** Sketches of the listed sets; default: read for this session. */
@@ -67,6 +67,8 @@ export class PackSession implements Readers, SegmentRecords {
   #seenGeneration = -1;
   /** Records whose chains were followed to the end. */
   readonly #whole = new Set<string>();
+  /** What readers of the open set must know. */
+  readonly #flags = new Set<string>();
   /** True if the open set holds records that are listed already, on chains that are broken. */
   #restores = false;
 
@@ -234,6 +236,11 @@ export class PackSession implements Readers, SegmentRecords {
     });
   }
 
+  /** Says that what is stored from now on needs a flag of `format`; before it is stored. */
+  needsFlag(flag: string): void {
+    this.#flags.add(flag);
+  }
+
   /** Makes everything stored so far durable and lists it in the manifest. */
   flush(): Promise<void> {
     return this.#writer.flush();
@@ -241,8 +248,9 @@ export class PackSession implements Readers, SegmentRecords {
 
   async #publish(sealed: SealedSet): Promise<void> {
     const { info } = sealed;
-    await this.#host.locked(async () => {
+    await this.#host.locked(async (requireFlag) => {
       await this.#checkBases();
+      for (const flag of this.#flags) await requireFlag(flag);
       const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
       await this.#host.store.publish([sealed], this.#restores ? inFront : undefined);
     });

@@ -33,8 +33,8 @@ const GATHERED_BYTES_MAX = 2 ** 36;
 export type TensorHome =
   | { kind: 'none' }
   | { kind: 'extent'; id: Id; width: number; count: number; byteSwap: boolean }
-  /** A range of a data literal blob; the file's own byte order (little-endian). */
-  | { kind: 'literal'; id: Id; offset: number; length: number }
+  /** A range of a data literal blob, in the file's own byte order. */
+  | { kind: 'literal'; id: Id; offset: number; length: number; width: number; byteSwap: boolean }
   /** A span of a file that is not stored (yet): the work tree. */
   | { kind: 'file'; source: ByteSource; span: ExtentSpan };
 
@@ -79,7 +79,8 @@ export function tensorsOf(file: StoredFile): StoredTensor[] {
         place.at = 0;
       }
       const id = recipe.data.find((d) => d.width === part.width)?.ids[place.blob] as Id;
-      homes.push({ kind: 'literal', id, offset: place.at, length: part.length });
+      const { length, width, byteSwap } = part;
+      homes.push({ kind: 'literal', id, offset: place.at, length, width, byteSwap });
       place.at += part.length;
       cursor.set(part.width, place);
     } else homes.push({ kind: 'none' });
@@ -125,7 +126,9 @@ export function sameBytes(a: StoredTensor, b: StoredTensor): boolean {
   if (x.kind === 'none' || y.kind === 'none') return x.kind === y.kind;
   if (x.kind === 'file' || y.kind === 'file') return false;
   if (x.id !== y.id || a.byteOffset !== b.byteOffset || a.dtype !== b.dtype) return false;
-  if (x.kind === 'literal' && (y.kind !== 'literal' || x.offset !== y.offset)) return false;
+  if (x.kind === 'literal') {
+    if (y.kind !== 'literal' || x.offset !== y.offset || x.byteSwap !== y.byteSwap) return false;
+  }
   return JSON.stringify(a.shape) === JSON.stringify(b.shape) && sameStrides(a, b);
 }
 
@@ -214,7 +217,14 @@ async function* rangeOf(
       throw new CorruptError(`tensor '${tensor.name}' lies outside its literal`, {
         file: tensor.path,
       });
-    yield blob.subarray(start, start + length);
+    if (!home.byteSwap) {
+      yield blob.subarray(start, start + length);
+      return;
+    }
+    // A copy: the blob is others' as well.
+    const turned = blob.slice(home.offset, home.offset + home.length);
+    swapBytes(turned, home.width);
+    yield turned.subarray(offset, offset + length);
     return;
   }
   if (home.kind === 'none') return;

@@ -26,6 +26,14 @@ export const CURRENT_FORMAT: Format = {
   optional: ['preview'],
 };
 
+/**
+ * Read-required once a literal with big-endian elements is stored (docs/format/recipe.md): an older dlv
+ * would call its file damaged.
+ */
+export const OBJECTS_FLAG = 'objects-2';
+/** The read-required flags that this dlv knows. */
+const READ_FLAGS: readonly string[] = [...CURRENT_FORMAT.readRequired, OBJECTS_FLAG].sort();
+
 /** Write-required once a version has a tier: an older dlv would collect the replacements of its files. */
 export const TIERS_FLAG = 'tiers-1';
 /** Write-required once a version has a number: an older dlv would make versions without one. */
@@ -70,7 +78,7 @@ function newer(file: string, does: string, flag: string): FormatVersionError {
   return new FormatVersionError(`cannot ${does} this repository: '${file}' requires '${flag}'`, {
     file,
     found: flag,
-    readable: [...CURRENT_FORMAT.readRequired, ...WRITE_FLAGS],
+    readable: [...READ_FLAGS, ...WRITE_FLAGS],
     hint: 'it was written by a newer dlv: upgrade dlv',
   });
 }
@@ -93,7 +101,7 @@ export async function readFormat(layout: Layout): Promise<Format> {
     });
   }
   const format = parseFormat(unseal(bytes, file), file);
-  const unknown = format.readRequired.find((flag) => !CURRENT_FORMAT.readRequired.includes(flag));
+  const unknown = format.readRequired.find((flag) => !READ_FLAGS.includes(flag));
   if (unknown !== undefined) throw newer(file, 'read', unknown);
   return format;
 }
@@ -116,13 +124,29 @@ export async function writeFormat(layout: Layout, format = CURRENT_FORMAT): Prom
 }
 
 /** The flags that a damaged `format` is rebuilt with: all that any repository may need. */
-export const REBUILT_FORMAT: Format = { ...CURRENT_FORMAT, writeRequired: [...WRITE_FLAGS] };
+export const REBUILT_FORMAT: Format = {
+  ...CURRENT_FORMAT,
+  readRequired: [...READ_FLAGS],
+  writeRequired: [...WRITE_FLAGS],
+};
 
-/** Adds a write-required flag, on the disk when this returns. */
-export async function requireWriteFlag(lock: RepositoryLock, flag: string): Promise<void> {
+/** Adds a flag that writers must know, on the disk when this returns. */
+export function requireWriteFlag(lock: RepositoryLock, flag: string): Promise<void> {
+  return requireFlag(lock, 'writeRequired', flag);
+}
+
+/** Adds a flag that readers must know, on the disk when this returns. */
+export function requireReadFlag(lock: RepositoryLock, flag: string): Promise<void> {
+  return requireFlag(lock, 'readRequired', flag);
+}
+
+async function requireFlag(
+  lock: RepositoryLock,
+  list: 'readRequired' | 'writeRequired',
+  flag: string,
+): Promise<void> {
   lock.assertHeld();
   const format = await readFormat(lock.layout);
-  if (format.writeRequired.includes(flag)) return;
-  const writeRequired = [...format.writeRequired, flag].sort();
-  await writeFormat(lock.layout, { ...format, writeRequired });
+  if (format[list].includes(flag)) return;
+  await writeFormat(lock.layout, { ...format, [list]: [...format[list], flag].sort() });
 }

@@ -116,7 +116,7 @@ export function layoutOf(file: StoredFile): FileLayout {
         offset,
         width,
         count: length / width,
-        byteSwap: false,
+        byteSwap: part.byteSwap,
         as: part.kind,
       });
     } else if (part.kind === 'chunks') {

@@ -37,7 +37,7 @@ test('recipe: the skeleton of the page', (t) => {
       { kind: 'variable', length: 8 },
       { kind: 'fixed', length: 4 },
       { kind: 'variable', length: null },
-      { kind: 'data', width: 4, length: 8 },
+      { kind: 'data', width: 4, length: 8, byteSwap: false },
       { kind: 'extent', width: 4, count: 4096, byteSwap: false },
     ],
     tensors: [

@@ -27,7 +27,18 @@ const id = fc
 const part: fc.Arbitrary<Part> = fc.oneof(
   fc.record({ kind: fc.constant('fixed' as const), length: fc.integer({ min: 0, max: 9 }) }),
   fc.record({ kind: fc.constant('variable' as const), length: fc.option(size) }),
-  fc.record({ kind: fc.constant('data' as const), width, length: size }),
+  fc.record({
+    kind: fc.constant('data' as const),
+    width,
+    length: size,
+    byteSwap: fc.constant(false),
+  }),
+  fc.record({
+    kind: fc.constant('data' as const),
+    width: fc.constantFrom(2, 4, 8),
+    length: size.map((length) => 8 * Math.floor(length / 8)),
+    byteSwap: fc.constant(true),
+  }),
   fc.record({
     kind: fc.constant('extent' as const),
     width,
@@ -205,8 +216,8 @@ test('data literals: cuts gather whole parts up to the target and use every byte
   fc.assert(
     fc.property(lengths, fc.integer({ min: 1, max: 900 }), (sizes, target) => {
       const parts = sizes.flatMap((length): Part[] => [
-        { kind: 'data', width: 4, length },
-        { kind: 'data', width: 2, length: 5 },
+        { kind: 'data', width: 4, length, byteSwap: false },
+        { kind: 'data', width: 2, length: 5, byteSwap: false },
       ]);
       const cuts = dataBlobLengths(parts, 4, target);
       t.is(

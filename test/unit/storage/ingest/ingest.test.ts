@@ -33,7 +33,7 @@ test('ingest: no chunk is being stored any more when a failure is reported', asy
   const session = new PackSession({
     store: await ObjectStore.open(backend),
     chainDepth: 10,
-    locked: (action) => action(),
+    locked: (action) => action(async () => {}),
     tmpName: () => 'tmp/1-1/0',
   });
   let atWork = 0;

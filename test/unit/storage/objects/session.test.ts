@@ -20,7 +20,7 @@ test('session: blobs put at the same time survive sets that are full meanwhile',
     chainDepth: 10,
     async locked(action) {
       await sleep(2);
-      return action();
+      return action(async () => {});
     },
     tmpName: () => `tmp/1-1/${sets++}`,
     fullBytes: 5000,
@@ -39,7 +39,7 @@ test('session: blobs put at the same time survive sets that are full meanwhile',
   const fresh = new PackSession({
     store: await ObjectStore.open(backend),
     chainDepth: 10,
-    locked: (action) => action(),
+    locked: (action) => action(async () => {}),
     tmpName: () => 'tmp/1-1/none',
   });
   for (const [i, id] of ids.entries()) {

@@ -43,7 +43,7 @@ test('stream: a large literal is read once, however many parts it is cut into', 
     const { id } = made.ref.recipe;
     const parts = (kind: 'data' | 'variable'): Part[] =>
       Array.from({ length: 1500 }, () =>
-        kind === 'data' ? { kind, width: 1, length: 2 } : { kind, length: 2 },
+        kind === 'data' ? { kind, width: 1, length: 2, byteSwap: false } : { kind, length: 2 },
       );
     for (const kind of ['data', 'variable'] as const) {
       const lying: StoredFile = {
@@ -84,7 +84,7 @@ test('stream: literals of another length than their parts are damage', async (t)
     const empty = { skeleton: id, variableLengths: [], extents: [], chunks: [] };
     const lies: { part: Part; recipe: Recipe }[] = [2999, 3001].flatMap((length) => [
       {
-        part: { kind: 'data', width: 1, length },
+        part: { kind: 'data', width: 1, length, byteSwap: false },
         recipe: { ...empty, variable: null, data: [{ width: 1, ids: [id] }] },
       },
       { part: { kind: 'variable', length }, recipe: { ...empty, variable: id, data: [] } },
