@@ -47,6 +47,7 @@ export type { CommitOptions, CommitResult } from './use/ops/commit.js';
 export type { ConfigEntry } from './use/ops/config.js';
 export type { CopyOptions, CopyResult } from './use/ops/copy.js';
 export type {
+  CheckpointDiff,
   DiffOptions,
   DiffResult,
   FileDiff,
@@ -69,7 +70,14 @@ export type { LogOptions } from './use/ops/log.js';
 export type { ResetOptions, ResetResult } from './use/ops/reset.js';
 export type { RestoreOptions, RestoreResult } from './use/ops/restore.js';
 export type { RmOptions, RmResult } from './use/ops/rm.js';
-export type { ListedTensor, ShowFileResult, ShownFile, ShowResult } from './use/ops/show.js';
+export type {
+  ListedTensor,
+  ShowFileResult,
+  ShownCheckpoint,
+  ShownFile,
+  ShownSeries,
+  ShowResult,
+} from './use/ops/show.js';
 export type { ModelStatus, StatusResult } from './use/ops/status.js';
 export type { SwitchOptions, SwitchResult } from './use/ops/switch.js';
 export type { TagChange, TagEntry } from './use/ops/tag.js';

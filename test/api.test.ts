@@ -20,12 +20,12 @@ const VALUES =
 
 const TYPES =
   'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot BranchChange ' +
-  'BranchEntry Budget CallOptions CheckoutOptions CheckoutResult CommitOptions CommitResult ' +
+  'BranchEntry Budget CallOptions CheckpointDiff CheckoutOptions CheckoutResult CommitOptions CommitResult ' +
   'ConfigEntry CopyOptions CopyResult DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
   'FileDiff FsckOptions FsckResult GcOptions GcResult Id InitOptions Level Limit Lineage ListOptions ' +
   'ListedModel ListedTensor LoadOptions LoadResult LoadedTensor LogOptions MetricPoint MetricValues ModelStatus OtherSnapshot ParamValues Paths ' +
   'ProgressSink Repository ResetOptions ResetResult RestoreOptions RestoreResult RmOptions RmResult ' +
-  'ShowFileResult ShowResult ShownFile SnapshotDiff StatusResult SwitchOptions SwitchResult ' +
+  'ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StatusResult SwitchOptions SwitchResult ' +
   'TagChange TagEntry TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary Warned';
 
 test('api: exports these names and no others', async (t) => {

@@ -68,6 +68,9 @@ export const NPY_HEADER_BYTES_MAX = 1 << 20;
 /** JSON index of a sharded checkpoint. */
 export const INDEX_JSON_BYTES_MAX = 256 * 1024 * 1024;
 
+/** trainer_state.json, which holds a line for each step that was logged. */
+export const TRAINER_STATE_BYTES_MAX = 64 * 1024 * 1024;
+
 /** Size of one file: that of the largest file of ext4. */
 export const FILE_BYTES_MAX = 2 ** 44;
 /** Files of one version. */

@@ -28,6 +28,7 @@ const EXAMPLE: DiffResult = {
   files: [
     { path: 'model.safetensors', status: 'modified', bytesBefore: 5733472, bytesAfter: 5733472 },
   ],
+  checkpoints: [],
   snapshots: [
     {
       role: 'weights',
@@ -72,7 +73,11 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Without a revision: the work tree against what is staged. With one: the work tree against ' +
         'it. With two, or a..b: the second against the first; with a...b, against the version that ' +
-        'both derive from. For each tensor that changed: the share of elements with other bits, the ' +
+        'both derive from. <rev>:<path> is one folder or file of a version: two are compared with each ' +
+        'other, whatever their names; one with that path of the work tree, or with the path behind it. ' +
+        'A file that was moved is found by its content or by how close its tensors are, and shown as ' +
+        'renamed; folders of checkpoints that came, went or moved as a whole are one row, in JSON of ' +
+        'checkpoints, and a new checkpoint is compared with the last one before it. For each tensor that changed: the share of elements with other bits, the ' +
         'largest |b − a|, ‖b − a‖ / ‖a‖ and the cosine, over pairs of finite values. Tensors whose ' +
         "names differ only by what frameworks add, as 'module.' or '_orig_mod.', are compared too. " +
         'Paths stand last, after -- if a revision has the same name. --stat, --name-only and --name-status read ' +
@@ -83,12 +88,14 @@ export function register(program: Command, cli: Cli): void {
         ['dlv diff --staged', 'what the next version will change'],
         ['dlv diff --stat v1..HEAD', 'the files that changed since v1, with their sizes'],
         ['dlv diff mnist@1 mnist@4 -- model.safetensors', 'one file only'],
+        ['dlv diff HEAD:checkpoint-500 HEAD:checkpoint-1000', 'two checkpoints of one version'],
+        ['dlv diff base@1:model.pt HEAD:model.safetensors', 'two files of any versions'],
         ['dlv diff --quiet HEAD', 'exit code 1 if the work tree differs from the last version'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'with --exit-code or --quiet: something differs' },
     })
-    .argument('[revisions...]', 'none, one or two revisions, then paths')
+    .argument('[revisions...]', 'none, one or two revisions or <rev>:<path>, then paths')
     .option('--staged', 'compare what is staged instead of the work tree')
     .option('--cached', 'the same as --staged')
     .option('--model <name>', "model line of the work tree (default: HEAD's)");

@@ -113,8 +113,8 @@ class Printer {
       else lines.push(title, ...versionLines(shown), '');
     }
     if (this.#form === null) return lines;
-    const { files = [], snapshots = [] } = entry;
-    const changes = changeLines(this.#ui, this.#form, { files, snapshots });
+    const { files = [], checkpoints = [], snapshots = [] } = entry;
+    const changes = changeLines(this.#ui, this.#form, { files, checkpoints, snapshots });
     const isApart = this.#look === 'medium' && changes.length > 0;
     return [...lines, ...changes, ...(isApart ? [''] : [])];
   }

@@ -1,7 +1,12 @@
 /** `dlv show` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { ShowFileResult, ShowResult } from '../../use/ops/show.js';
+import type {
+  ShowFileResult,
+  ShowFolderResult,
+  ShownCheckpoint,
+  ShowResult,
+} from '../../use/ops/show.js';
 import { splitPlace } from '../arguments.js';
 import {
   addChangeOptions,
@@ -31,11 +36,27 @@ const EXAMPLE: ShowResult = {
       mode: '644',
       size: 5733472,
       sha256: exampleId('8d2f6c1a97'),
+      role: 'weights',
       tier: null,
     },
   ],
   logicalBytes: 5733472,
   snapshots: [{ key: 'model.safetensors', role: 'weights', step: 500, files: 1, bytes: 5733472 }],
+  checkpoints: [
+    {
+      name: 'checkpoint-*',
+      checkpoints: [
+        {
+          path: 'checkpoint-500',
+          step: 500,
+          files: 2,
+          bytes: 17212948,
+          roles: { weights: 5733472, optimizer: 11479476 },
+          metrics: { eval_loss: 0.061 },
+        },
+      ],
+    },
+  ],
   series: [
     { name: 'accuracy', step: null, value: 0.981 },
     { name: 'loss', step: 500, value: 0.061 },
@@ -46,6 +67,88 @@ const EXAMPLE: ShowResult = {
   notes: [],
 };
 
+type Print = (title: string, rows: (string | number)[][]) => void;
+
+/** Tables of what a version or a folder holds: a row for a checkpoint of a series, one for any other file. */
+function printContent(shown: ShowResult | ShowFolderResult, print: Print): void {
+  const grouped = shown.checkpoints.flatMap(({ checkpoints }) => checkpoints);
+  for (const { name, checkpoints } of shown.checkpoints) {
+    const bytes = checkpoints.reduce((sum, checkpoint) => sum + checkpoint.bytes, 0);
+    const count = formatCount(checkpoints.length, 'checkpoint');
+    print(`${name}: ${count}, ${formatBytes(bytes)}`, checkpoints.map(checkpointRow));
+  }
+  const isApart = (path: string): boolean =>
+    !grouped.some((checkpoint) => isPartOf(path, checkpoint.path));
+  const files = shown.files.filter(({ path }) => isApart(path));
+  const count = formatCount(shown.files.length, 'file');
+  const beside = grouped.length > 0 ? `; ${files.length} beside checkpoints` : '';
+  print(
+    `${count}, ${formatBytes(shown.logicalBytes)}${beside}`,
+    files.map(({ path, size, sha256, role, tier }) => [
+      formatBytes(size),
+      path,
+      tier === null ? sha256.slice(0, 10) : `${sha256.slice(0, 10)}, kept as ${tier}`,
+      role === 'other' ? '' : role,
+    ]),
+  );
+  print(
+    'Snapshots',
+    shown.snapshots
+      .filter(({ key }) => isApart(key))
+      .map(({ key, role, step, bytes }) => [
+        formatBytes(bytes),
+        key,
+        step === null ? role : `${role}, step ${step}`,
+      ]),
+  );
+}
+
+function isPartOf(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+/** Numbers of a checkpoint that one row has room for: those of an evaluation first. */
+const METRICS_SHOWN = 3;
+
+function checkpointRow({ path, step, files, bytes, roles, metrics }: ShownCheckpoint): string[] {
+  const parts = Object.entries(roles)
+    .filter(([role]) => role === 'weights' || role === 'optimizer' || role === 'ema')
+    .map(([role, size]) => `${role} ${formatBytes(size)}`);
+  const rank = (name: string): number => (/^(eval|val|test)/.test(name) ? 0 : 1);
+  const numbers = Object.entries(metrics)
+    .filter(([name]) => name !== 'step' && name !== 'epoch')
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .slice(0, METRICS_SHOWN)
+    .map(
+      ([name, value]) =>
+        `${name} ${typeof value === 'number' ? Number(value.toPrecision(6)) : value}`,
+    );
+  return [
+    formatBytes(bytes),
+    path,
+    `step ${step}`,
+    formatCount(files, 'file'),
+    parts.join(', '),
+    numbers.join(', '),
+  ];
+}
+
+function printFolder(ui: Ui, folder: ShowFolderResult): void {
+  ui.line(ui.style.bold(`${folder.path}/`));
+  printContent(folder, tablePrinter(ui));
+}
+
+function tablePrinter(ui: Ui): Print {
+  const columns = [{ align: 'right' as const }, {}, {}, {}, {}, {}];
+  return (title, rows) => {
+    if (rows.length === 0) return;
+    ui.line('');
+    ui.line(ui.style.bold(title));
+    const wide = Math.max(...rows.map((row) => row.length));
+    for (const line of formatTable(columns.slice(0, wide), rows, { indent: '  ' })) ui.line(line);
+  };
+}
+
 function printVersion(ui: Ui, shown: ShowResult): void {
   ui.line(versionTitle(ui, shown));
   for (const line of versionLines(shown)) ui.line(line);
@@ -53,30 +156,8 @@ function printVersion(ui: Ui, shown: ShowResult): void {
     ui.line('');
     ui.line(`Git:     ${shown.git.commit}${shown.git.dirty ? ' (with changes)' : ''}`);
   }
-  const columns = [{ align: 'right' as const }, {}, {}];
-  const print = (title: string, rows: (string | number)[][]): void => {
-    if (rows.length === 0) return;
-    ui.line('');
-    ui.line(ui.style.bold(title));
-    for (const line of formatTable(columns, rows, { indent: '  ' })) ui.line(line);
-  };
-  const count = formatCount(shown.files.length, 'file');
-  print(
-    `${count}, ${formatBytes(shown.logicalBytes)}`,
-    shown.files.map(({ path, size, sha256, tier }) => [
-      formatBytes(size),
-      path,
-      tier === null ? sha256.slice(0, 10) : `${sha256.slice(0, 10)}, kept as ${tier}`,
-    ]),
-  );
-  print(
-    'Snapshots',
-    shown.snapshots.map(({ key, role, step, bytes }) => [
-      formatBytes(bytes),
-      key,
-      step === null ? role : `${role}, step ${step}`,
-    ]),
-  );
+  const print = tablePrinter(ui);
+  printContent(shown, print);
   print(
     'Logs',
     shown.logs.map(({ name, bytes }) => [formatBytes(bytes), name]),
@@ -126,7 +207,10 @@ export function register(program: Command, cli: Cli): void {
       about:
         'For <rev>:<path>, shows the format of the file and its tensors: with --json an object with ' +
         'version, path, mode, size, sha256, gitSha1, format, recipe, extents and tensors, each with ' +
-        'name, role, dtype, shape, bytes, kind and extent. --stat, --name-only, --name-status and -p ' +
+        'name, role, dtype, shape, bytes, kind and extent; for a folder what it holds, an object with ' +
+        'version, path, files, logicalBytes, snapshots and checkpoints. Folders and files with a step in ' +
+        'their name (checkpoint-500, step_20, epoch=3-step=120.ckpt) are series of checkpoints, one row a ' +
+        'step, with what was measured then: by the version, by trainer_state.json, by the name. --stat, --name-only, --name-status and -p ' +
         'show what the version changed against its first parent; with --json as changes, an object ' +
         'of files and snapshots.',
       examples: [
@@ -135,6 +219,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv show --stat v1', 'a version and the files that it changed'],
         ['dlv show -s --format %H v1', 'the id of a version alone'],
         ['dlv show HEAD:model.safetensors', 'the tensors of a file'],
+        ['dlv show HEAD:checkpoint-500', 'what a folder holds'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such revision or file' },
@@ -145,7 +230,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-s, --no-patch', 'with --format: nothing below it (the default)')
     .action(
       cli.action(async (run, place: string, flags: Flags) => {
-        const { show, showFile } = await import('../../use/ops/show.js');
+        const { show, showPath } = await import('../../use/ops/show.js');
         const { revision, path } = splitPlace(place);
         const form = changeForm({ ...flags, patch: flags.patch === true });
         const format = flags.format === undefined ? null : new VersionFormat(flags.format);
@@ -154,8 +239,10 @@ export function register(program: Command, cli: Cli): void {
             if (form !== null || format !== null) {
               throw new UsageError('a file is shown as it is: name a version alone');
             }
-            const file = await showFile(repo, revision, path, run.context);
-            run.answer(file, (ui) => printFile(ui, file));
+            const found = await showPath(repo, revision, path, run.context);
+            run.answer(found, (ui) =>
+              'files' in found ? printFolder(ui, found) : printFile(ui, found),
+            );
             return;
           }
           const detail = form === 'patch' ? 'tensors' : 'files';
@@ -179,6 +266,6 @@ function printShown(
   else if (form === null) printVersion(ui, shown);
   else for (const line of [versionTitle(ui, shown), ...versionLines(shown), '']) ui.line(line);
   if (form === null) return;
-  const changes = shown.changes ?? { files: [], snapshots: [] };
+  const changes = shown.changes ?? { files: [], checkpoints: [], snapshots: [] };
   for (const line of changeLines(ui, form, changes)) ui.line(line);
 }

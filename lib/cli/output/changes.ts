@@ -1,7 +1,7 @@
 /** How changes of files and tensors read: shared by `diff`, `log` and `show`. */
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
+import type { CheckpointDiff, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
 import { type Cell, formatTable } from './table.js';
 import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
 
@@ -43,31 +43,94 @@ export function changeForm(flags: ChangeFlags): ChangeForm | null {
   return form;
 }
 
-const LETTERS = { added: 'A', removed: 'D', modified: 'M' } as const;
+const LETTERS = { added: 'A', removed: 'D', modified: 'M', renamed: 'R' } as const;
 
 /** The lines of changes in a form. `--stat` reads no tensor, so `snapshots` may be empty. */
 export function changeLines(
   ui: Ui,
   form: ChangeForm,
-  changes: { files: readonly FileDiff[]; snapshots: readonly SnapshotDiff[] },
+  changes: {
+    files: readonly FileDiff[];
+    checkpoints: readonly CheckpointDiff[];
+    snapshots: readonly SnapshotDiff[];
+  },
 ): string[] {
-  const { files, snapshots } = changes;
+  const { files, checkpoints, snapshots } = changes;
+  const rows = files.filter((file) => !checkpoints.some((folder) => belongs(file, folder)));
   switch (form) {
     case 'name-only':
       return files.map(({ path }) => path);
     case 'name-status':
-      return files.map(({ path, status }) => `${LETTERS[status]}  ${path}`);
+      return files.map((file) => `${LETTERS[file.status]}  ${pathText(file)}`);
     case 'stat':
-      return [...statLines(ui, files), ...summary(files)];
+      return [...statLines(ui, rows, checkpoints), ...summary(files)];
     case 'patch':
       return [
-        ...files.map((file) => describeFile(ui, file)),
+        ...checkpoints.map((folder) => describeCheckpoint(ui, folder)),
+        ...rows.map((file) => describeFile(ui, file)),
         ...snapshots.flatMap((snapshot) => snapshotLines(ui, snapshot)),
       ];
   }
 }
 
-function statLines(ui: Ui, files: readonly FileDiff[]): string[] {
+/** True if a file is told by the row of its folder. */
+function belongs(file: FileDiff, folder: CheckpointDiff): boolean {
+  if (file.status !== folder.status || !file.path.startsWith(`${folder.path}/`)) return false;
+  const { pathBefore = '' } = file;
+  return folder.pathBefore === undefined || pathBefore.startsWith(`${folder.pathBefore}/`);
+}
+
+/** A path, or where it was and is: 'old.pt → new.pt', 'a/{x → y}/model.pt'. */
+function pathText({ path, pathBefore }: Pick<FileDiff, 'path' | 'pathBefore'>): string {
+  if (pathBefore === undefined) return path;
+  const [a, b] = [pathBefore.split('/'), path.split('/')];
+  const least = Math.min(a.length, b.length) - 1;
+  let start = 0;
+  while (start < least && a[start] === b[start]) start++;
+  let end = 0;
+  while (end < least - start && a.at(-1 - end) === b.at(-1 - end)) end++;
+  if (start + end === 0) return `${pathBefore} → ${path}`;
+  const middle = (parts: readonly string[]): string =>
+    parts.slice(start, parts.length - end).join('/');
+  const change = `{${middle(a)} → ${middle(b)}}`;
+  return [...a.slice(0, start), change, ...b.slice(b.length - end)].join('/');
+}
+
+function similarText(similar: number | undefined): string {
+  return similar === undefined ? '' : `${percent(similar)} similar`;
+}
+
+/** `added     checkpoint-1500/  (step 1500, 9 files, 412 MiB)`. */
+function describeCheckpoint(ui: Ui, folder: CheckpointDiff): string {
+  const { status } = folder;
+  return `${fileStyles(ui)[status](status.padEnd(8))}  ${folderText(folder)}  (${folderFacts(folder)})`;
+}
+
+function folderText({ path, pathBefore }: CheckpointDiff): string {
+  return pathText(pathBefore === undefined ? { path: `${path}/` } : { path, pathBefore });
+}
+
+function folderFacts({ step, files, bytes, similar }: CheckpointDiff): string {
+  const facts = [
+    step === null ? '' : `step ${step}`,
+    formatCount(files, 'file'),
+    formatBytes(bytes),
+  ];
+  return [...facts, similarText(similar)].filter((fact) => fact !== '').join(', ');
+}
+
+function statLines(
+  ui: Ui,
+  files: readonly FileDiff[],
+  checkpoints: readonly CheckpointDiff[],
+): string[] {
+  const folders = checkpoints.map((folder): Cell[] => [
+    { text: LETTERS[folder.status], style: fileStyles(ui)[folder.status] },
+    folderText(folder),
+    formatBytes(folder.bytes),
+    '',
+    formatCount(folder.files, 'file'),
+  ]);
   const rows = files.map((file): Cell[] => {
     const before = file.bytesBefore ?? 0;
     const after = file.bytesAfter ?? 0;
@@ -76,27 +139,30 @@ function statLines(ui: Ui, files: readonly FileDiff[]): string[] {
     const styles = fileStyles(ui);
     return [
       { text: LETTERS[file.status], style: styles[file.status] },
-      file.path,
+      pathText(file),
       file.became ?? formatBytes(after),
       file.became !== undefined || grown === 0 ? '' : `${sign}${formatBytes(grown)}`,
+      similarText(file.similar),
     ];
   });
   const right = 'right' as const;
-  return formatTable([{}, {}, { align: right }, { align: right }], rows, { indent: ' ' });
+  const columns = [{}, {}, { align: right }, { align: right }, {}];
+  return formatTable(columns, [...folders, ...rows], { indent: ' ' });
 }
 
 function summary(files: readonly FileDiff[]): string[] {
   if (files.length === 0) return [];
   const count = (status: FileDiff['status']): number =>
     files.filter((file) => file.status === status).length;
-  const parts = (['added', 'modified', 'removed'] as const)
+  const parts = (['added', 'modified', 'renamed', 'removed'] as const)
     .filter((status) => count(status) > 0)
     .map((status) => `${count(status)} ${status}`);
   return [` ${formatCount(files.length, 'file')} changed: ${parts.join(', ')}`];
 }
 
 function fileStyles(ui: Ui): Record<FileDiff['status'], (text: string) => string> {
-  return { added: ui.style.green, removed: ui.style.red, modified: ui.style.yellow };
+  const { green, red, yellow } = ui.style;
+  return { added: green, removed: red, modified: yellow, renamed: yellow };
 }
 
 /** `modified  model.safetensors  (5.47 MiB)`. */
@@ -107,7 +173,8 @@ function describeFile(ui: Ui, file: FileDiff): string {
     .map(formatBytes);
   if (file.became !== undefined) sizes.push(file.became);
   const size = new Set(sizes).size === 1 ? sizes[0] : sizes.join(' → ');
-  return `${styles[file.status](file.status.padEnd(8))}  ${file.path}  (${size})`;
+  const similar = file.similar === undefined ? '' : `, ${similarText(file.similar)}`;
+  return `${styles[file.status](file.status.padEnd(8))}  ${pathText(file)}  (${size}${similar})`;
 }
 
 function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
@@ -115,11 +182,13 @@ function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
   const key =
     diff.keyBefore === diff.keyAfter || diff.keyBefore === null || diff.keyAfter === null
       ? (diff.keyAfter ?? diff.keyBefore)
-      : `${diff.keyBefore} → ${diff.keyAfter}`;
+      : pathText({ path: diff.keyAfter, pathBefore: diff.keyBefore });
   const steps = [diff.stepBefore, diff.stepAfter].filter((step) => step !== null);
   const step = steps.length === 0 ? '' : `, step ${[...new Set(steps)].join(' → ')}`;
   lines.push('', ui.style.bold(`${key as string} (${diff.role}${step})`));
-  if (diff.tensors.length > 0) {
+  // One that came or went has nothing to be told but how many tensors it has.
+  const isPair = diff.keyBefore !== null && diff.keyAfter !== null;
+  if (isPair && diff.tensors.length > 0) {
     const columns = [
       { title: 'tensor', limit: 48 },
       { title: 'dtype' },

@@ -16,7 +16,12 @@ import {
   writeFileAtomic,
 } from '../../base/files/files.js';
 import { INDEX_BYTES_MAX } from '../../base/limits.js';
-import { sketchBytes, sketchDistances, sketchSamples } from '../../pure/codec/sketch.js';
+import {
+  sketchBytes,
+  sketchDistance,
+  sketchDistances,
+  sketchSamples,
+} from '../../pure/codec/sketch.js';
 import type { Layout } from '../repo/layout.js';
 import { packName } from '../store/names.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -78,6 +83,18 @@ export class Sketches {
   async sketchOf(id: Id): Promise<Uint8Array | null> {
     const record = await this.#store.readSegmentHead(id, 0);
     return record === null ? null : sketchOfHead(record);
+  }
+
+  /**
+   * The share of their bits that two stored extents of one width and count have in common, as their
+   * sketches tell: 1 for equal ones, about an eighth for unrelated floats, 0 if there are no sketches.
+   * @throws {CorruptError}
+   */
+  async closeness(a: Id, b: Id, width: number): Promise<number> {
+    const [x, y] = [await this.sketchOf(a), await this.sketchOf(b)];
+    if (x === null || y === null) return 0;
+    const distance = sketchDistance(x, y, width);
+    return Number.isFinite(distance) ? Math.max(0, 1 - distance / (8 * width)) : 0;
   }
 
   /** Makes an extent that is not listed yet a neighbour of later ones. */

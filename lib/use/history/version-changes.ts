@@ -2,15 +2,10 @@
 import type { Id } from '../../base/bytes/hash.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
-import {
-  diffFiles,
-  diffSnapshots,
-  emptySide,
-  type FileDiff,
-  narrowSide,
-  type SnapshotDiff,
-  versionSide,
-} from './differences.js';
+import { type CheckpointDiff, diffCheckpoints } from './diff/checkpoints.js';
+import { diffFiles, type FileDiff } from './diff/files.js';
+import { emptySide, narrowSide, versionSide } from './diff/sides.js';
+import { diffSnapshots, type SnapshotDiff } from './diff/snapshots.js';
 
 /** How much is said: the files, which reads no tensor, or every tensor in numbers as well. */
 export type ChangeDetail = 'files' | 'tensors';
@@ -18,6 +13,8 @@ export type ChangeDetail = 'files' | 'tensors';
 /** What a version changed. */
 export interface VersionChanges {
   files: FileDiff[];
+  /** Folders of checkpoints that came, went or moved as a whole; `files` has their files too. */
+  checkpoints: CheckpointDiff[];
   /** Empty unless tensors are asked for. */
   snapshots: SnapshotDiff[];
 }
@@ -34,10 +31,13 @@ export async function versionChanges(
   const after = await versionSide(repo, version, version);
   if (options.isWanted) for (const side of [before, after]) narrowSide(side, options.isWanted);
   try {
+    const files = await diffFiles(repo, before, after, context.signal);
+    const request = { files, context };
     return {
-      files: diffFiles(before, after),
+      files,
+      checkpoints: diffCheckpoints(before, after, files),
       snapshots:
-        options.detail === 'files' ? [] : await diffSnapshots(repo, before, after, { context }),
+        options.detail === 'files' ? [] : await diffSnapshots(repo, before, after, request),
     };
   } finally {
     context.progress.finish();

@@ -2,17 +2,16 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import type { OpContext } from '../context.js';
-import {
-  type DiffSide,
-  diffFiles,
-  diffSnapshots,
-  type FileDiff,
-  type SnapshotDiff,
-} from '../history/differences.js';
+import { type CheckpointDiff, diffCheckpoints } from '../history/diff/checkpoints.js';
+import { diffFiles, type FileDiff } from '../history/diff/files.js';
+import type { DiffSide } from '../history/diff/sides.js';
+import { diffSnapshots, type SnapshotDiff } from '../history/diff/snapshots.js';
 import type { Repository } from '../repository.js';
 import { type DiffOptions, openSides } from '../worktree/diff-sides.js';
 
-export type { FileDiff, SnapshotDiff, TensorDiff } from '../history/differences.js';
+export type { CheckpointDiff } from '../history/diff/checkpoints.js';
+export type { FileDiff } from '../history/diff/files.js';
+export type { SnapshotDiff, TensorDiff } from '../history/diff/snapshots.js';
 export type { DiffOptions } from '../worktree/diff-sides.js';
 
 /** One side of a comparison. */
@@ -30,6 +29,8 @@ export interface DiffResult {
   /** True if nothing differs. */
   same: boolean;
   files: FileDiff[];
+  /** Folders of checkpoints that came, went or moved as a whole; `files` has their files too. */
+  checkpoints: CheckpointDiff[];
   snapshots: SnapshotDiff[];
 }
 
@@ -41,15 +42,16 @@ export async function diff(
 ): Promise<DiffResult> {
   const { before, after } = await openSides(repo, options, context);
   try {
-    const files = diffFiles(before, after);
+    const files = await diffFiles(repo, before, after, context.signal);
     const snapshots = options.filesOnly
       ? []
-      : await diffSnapshots(repo, before, after, { ...options, context });
+      : await diffSnapshots(repo, before, after, { ...options, files, context });
     return {
       before: endOf(before),
       after: endOf(after),
       same: files.length === 0,
       files,
+      checkpoints: diffCheckpoints(before, after, files),
       snapshots,
     };
   } finally {

@@ -103,10 +103,10 @@ export async function walkLog(
             { detail, ...(isWanted === null ? {} : { isWanted }) },
             context,
           );
-    const { files, snapshots } = changes as Partial<VersionChanges>;
+    const { files, checkpoints, snapshots } = changes as Partial<VersionChanges>;
     const entry: LogEntry = {
       ...version,
-      ...(files === undefined ? {} : { files }),
+      ...(files === undefined ? {} : { files, checkpoints }),
       ...(detail === 'tensors' && snapshots !== undefined ? { snapshots } : {}),
     };
     if (!(await visit(entry, history))) return;

@@ -9,9 +9,10 @@ import { tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import type { VersionTier } from '../../storage/objects/tiers.js';
 import { readNotes } from '../../storage/repo/refs/refs.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
-import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
+import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/file-page.js';
 import type { GitState } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
+import { type FileRole, fileRoles, groupSeries, readMetrics } from '../history/checkpoints.js';
 import { fileOf } from '../history/find-file.js';
 import { type NamedTensor, uniqueNames } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -36,8 +37,29 @@ export interface ShownFile {
   size: number;
   /** Of the exact bytes, as they were added. */
   sha256: string;
+  /** What it is for: 'weights', 'optimizer', 'ema', 'scheduler', 'rng', 'tokenizer', … or 'other'. */
+  role: FileRole;
   /** Tier that the file is kept as; null if its exact bytes are kept. */
   tier: string | null;
+}
+
+/** A checkpoint of a series: a folder, or a file, with a step in its name. */
+export interface ShownCheckpoint {
+  path: string;
+  step: number;
+  files: number;
+  bytes: number;
+  /** Bytes by what the files are for. */
+  roles: Partial<Record<FileRole, number>>;
+  /** What was measured at its step: by the version, by trainer_state.json, by its name. */
+  metrics: Record<string, MetricValue>;
+}
+
+/** Checkpoints of one run, by step. */
+export interface ShownSeries {
+  /** What their paths have in common: 'checkpoint-*'. */
+  name: string;
+  checkpoints: ShownCheckpoint[];
 }
 
 /** What was given up of one file. */
@@ -79,6 +101,8 @@ export interface ShowResult extends VersionSummary {
   files: ShownFile[];
   logicalBytes: number;
   snapshots: ShownSnapshot[];
+  /** Series of checkpoints; their files are among `files` too. */
+  checkpoints: ShownSeries[];
   /** Every measured number; `metrics` has the last of each name. */
   series: ShownMetric[];
   logs: { name: string; bytes: number }[];
@@ -102,6 +126,15 @@ export interface ShownTensor {
   kind: 'extent' | 'literal' | 'none';
   /** Id of the extent, or null. */
   extent: Id | null;
+}
+
+export interface ShowFolderResult {
+  version: Id;
+  path: string;
+  files: ShownFile[];
+  logicalBytes: number;
+  snapshots: ShownSnapshot[];
+  checkpoints: ShownSeries[];
 }
 
 export interface ShowFileResult {
@@ -157,14 +190,13 @@ export async function show(
   const id = await resolveId(repo, revision);
   const version = await repo.version(id);
   const { files, snapshots } = await repo.tree(id);
-  const sizes = new Map(files.map((file) => [file.path, file.size]));
   const { changes: detail } = options;
   const changes = detail && (await versionChanges(repo, id, { detail }, context));
   return {
     ...(await new Describer(repo).describe(id)),
-    files: files.map(shownFile),
+    ...shownFiles(files, snapshots),
     logicalBytes: version.tree.bytes,
-    snapshots: snapshots.map((snapshot) => shownSnapshot(snapshot, sizes)),
+    checkpoints: await shownSeries(repo, id, { files, snapshots }, context),
     series: version.metrics.map(({ name, step, value }) => ({
       name,
       step,
@@ -182,9 +214,78 @@ function modeText(mode: number): '644' | '755' {
   return mode === 0o755 ? '755' : '644';
 }
 
-function shownFile({ path, mode, size, sha256, tier }: FileEntry): ShownFile {
-  const exact = tier?.exactSha256 ?? sha256;
-  return { path, mode: modeText(mode), size, sha256: exact, tier: tier?.name ?? null };
+function shownFiles(
+  files: readonly FileEntry[],
+  snapshots: readonly Snapshot[],
+): Pick<ShowResult, 'files' | 'snapshots'> {
+  const roles = fileRoles(files, snapshots);
+  const sizes = new Map(files.map((file) => [file.path, file.size]));
+  return {
+    files: files.map(({ path, mode, size, sha256, tier }) => ({
+      path,
+      mode: modeText(mode),
+      size,
+      sha256: tier?.exactSha256 ?? sha256,
+      role: roles.get(path) ?? 'other',
+      tier: tier?.name ?? null,
+    })),
+    snapshots: snapshots.map((snapshot) => shownSnapshot(snapshot, sizes)),
+  };
+}
+
+async function shownSeries(
+  repo: Repository,
+  version: Id,
+  { files, snapshots }: FilePage,
+  { signal }: OpContext,
+): Promise<ShownSeries[]> {
+  const series = groupSeries(files);
+  await readMetrics(repo, series, (await repo.version(version)).metrics, signal);
+  const roles = fileRoles(files, snapshots);
+  return series.map(({ name, checkpoints }) => ({
+    name,
+    checkpoints: checkpoints.map((checkpoint): ShownCheckpoint => {
+      const byRole: ShownCheckpoint['roles'] = {};
+      for (const { path, size } of checkpoint.files) {
+        const role = roles.get(path) ?? 'other';
+        byRole[role] = (byRole[role] ?? 0) + size;
+      }
+      const { path, step, bytes, metrics } = checkpoint;
+      return {
+        path,
+        step,
+        files: checkpoint.files.length,
+        bytes,
+        roles: byRole,
+        metrics: Object.fromEntries([...metrics].map(([key, value]) => [key, metricValue(value)])),
+      };
+    }),
+  }));
+}
+
+/** A file of a version, or what a folder holds. @throws {NotFoundError} */
+export async function showPath(
+  repo: Repository,
+  revision: string,
+  path: string,
+  context: OpContext,
+): Promise<ShowFileResult | ShowFolderResult> {
+  const version = await resolveId(repo, revision);
+  const page = await repo.tree(version);
+  const folder = path.replace(/\/+$/, '');
+  const files = page.files.filter((file) => file.path.startsWith(`${folder}/`));
+  if (files.length === 0 || folder === '') return showFile(repo, revision, path, context);
+  const snapshots = page.snapshots.filter(({ key }) => key.startsWith(`${folder}/`));
+  return {
+    version,
+    path: folder,
+    ...shownFiles(files, snapshots),
+    logicalBytes: files.reduce((sum, { size }) => sum + size, 0),
+    checkpoints: (await shownSeries(repo, version, { files, snapshots }, context)).filter(
+      // A folder that is a checkpoint itself is shown file by file.
+      ({ checkpoints }) => checkpoints.every((one) => one.path.startsWith(`${folder}/`)),
+    ),
+  };
 }
 
 function shownTiers(tier: VersionTier | null, files: readonly FileEntry[]): ShownTier[] {

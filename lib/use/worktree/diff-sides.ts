@@ -14,6 +14,7 @@ import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
+import { narrowToPlace, renameFile, splitPlace } from '../history/diff/places.js';
 import {
   type DiffFile,
   type DiffSide,
@@ -21,11 +22,13 @@ import {
   narrowSide,
   storedFile,
   versionSide,
-} from '../history/differences.js';
+} from '../history/diff/sides.js';
 import { currentLine } from '../history/lines/lines.js';
 import { parseRange, resolveEnds } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
+import { isBelow } from '../history/pick-snapshot.js';
 import { hashFile, modeOf, type WorkState, WorkStates } from './changes.js';
+import { PathInput } from './path-input.js';
 import { splitWords } from './revisions-or-paths.js';
 import { selectPaths } from './select-paths.js';
 import { isDenied, type Oddity, UNREADABLE } from './work-file.js';
@@ -33,7 +36,8 @@ import { isDenied, type Oddity, UNREADABLE } from './work-file.js';
 export interface DiffOptions {
   /**
    * None: work tree against staging. One: work tree against it. Two, or `a..b`: the second against
-   * the first. Unless `paths` is given, the last ones may be paths.
+   * the first. Unless `paths` is given, the last ones may be paths. `<rev>:<path>` is one folder or
+   * file: two are compared with each other, one with that path of the work tree, or with `paths`.
    */
   revisions?: string[];
   /**
@@ -56,15 +60,61 @@ export async function openSides(
   options: DiffOptions,
   context: OpContext,
 ): Promise<{ before: DiffSide; after: DiffSide }> {
-  const { revisions, paths } = await splitDiffWords(repo, options, context);
+  const words = await splitDiffWords(repo, options, context);
+  const { paths } = words;
+  const places = words.revisions.map(splitPlace);
+  const revisions = words.revisions.map((word, i) => places[i]?.revision ?? word);
   const { before, after } = await chooseSides(repo, options, revisions, context);
-  if (paths.length > 0) {
+  if (places.some((place) => place !== null)) {
+    const cwd = { layout: repo.layout, cwd: context.cwd };
+    await narrowToPlaces(before, after, placesOf(places, paths, cwd));
+  } else if (paths.length > 0) {
     const known = new Set([...before.files.keys(), ...after.files.keys()]);
     const label = 'either side';
     const wanted = selectPaths({ layout: repo.layout, cwd: context.cwd }, paths, [...known], label);
     for (const side of [before, after]) narrowSide(side, (path) => wanted.has(path));
   }
   return { before, after };
+}
+
+/** The path of each side: '' for all of it, null for the same path as the first, if it is there. @throws {UsageError} for paths that name no second one. */
+function placesOf(
+  places: readonly ({ path: string } | null)[],
+  paths: readonly string[],
+  { layout, cwd }: { layout: LineAccess['layout']; cwd: string },
+): [string, string | null] {
+  const [first, second] = places;
+  const [other, ...more] = paths;
+  if (more.length > 0 || (other !== undefined && second !== undefined)) {
+    throw new UsageError('a place and paths at once', {
+      hint: "name two places, as in 'dlv diff HEAD~1:a HEAD:b'",
+    });
+  }
+  const path = first?.path ?? '';
+  if (second !== undefined) return [path, second?.path ?? ''];
+  return [path, other === undefined ? null : new PathInput(layout, cwd, other).path];
+}
+
+async function narrowToPlaces(
+  before: DiffSide,
+  after: DiffSide,
+  [first, second]: [string, string | null],
+): Promise<void> {
+  const from = await narrowToPlace(before, first);
+  const isGone = second === null && !holds(after, first);
+  if (isGone) narrowSide(after, () => false);
+  const to = isGone ? null : await narrowToPlace(after, second ?? first);
+  if (from !== null && to !== null) renameFile(before, from, to);
+  for (const [side, path] of [
+    [before, first],
+    [after, second ?? first],
+  ] as const) {
+    if (path !== '') side.label = `${side.label}:${path}`;
+  }
+}
+
+function holds({ files }: DiffSide, path: string): boolean {
+  return [...files.keys()].some((file) => isBelow(file, path.replace(/\/+$/, '')));
 }
 
 async function splitDiffWords(
@@ -193,8 +243,8 @@ async function openChanged(
 }
 
 /** What stands for a file that is no plain one: it equals no other, and has no tensors. */
-function oddFile(became: Oddity): DiffFile {
-  return { size: null, sha256: became, mode: 0, became, tensors: async () => [] };
+function oddFile(path: string, became: Oddity): DiffFile {
+  return { path, size: null, sha256: became, mode: 0, became, tensors: async () => [] };
 }
 
 /** Tracked files as they are in the work tree; unchanged ones are taken from the packs. */
@@ -222,11 +272,12 @@ async function workSide(
     if ('became' in changed) {
       // Its tensors are not compared, and count neither as removed nor as equal.
       context.warn(`'${entry.path}' ${changed.says}: its content is not compared`);
-      files.set(entry.path, oddFile(changed.became));
+      files.set(entry.path, oddFile(entry.path, changed.became));
       continue;
     }
     const { source, layout, sha256 } = changed;
     files.set(entry.path, {
+      path: entry.path,
       size: source.size,
       sha256,
       mode: modeOf(source.stat),

@@ -5,6 +5,7 @@ import { statOrNull } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
+import { splitPlace } from '../history/diff/places.js';
 import { parseRange } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { PathInput } from './path-input.js';
@@ -22,7 +23,8 @@ export async function splitWords(
   for (const [i, word] of words.entries()) {
     try {
       const range = parseRange(word);
-      const ends = range === null ? [word.replace(/^\^/, '')] : [range.from, range.to];
+      const place = splitPlace(word)?.revision ?? word.replace(/^\^/, '');
+      const ends = range === null || place !== word ? [place] : [range.from, range.to];
       for (const end of ends) await resolveId(repo, end);
     } catch (error) {
       const isUnknown =

@@ -1,38 +1,23 @@
-/**
- * How two states of a model's files differ: files by path, and every tensor in numbers.
- *
- * A side is a version, what is staged or the work tree; its tensors are opened only when needed.
- */
+/** Checkpoints that differ between two sides, every tensor in numbers. */
 
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { comparePaths } from '../../pure/paths/version-path.js';
-import { matchNames } from '../../pure/tensor/canonical-name.js';
-import type { Role } from '../../pure/tensor/layout.js';
-import type { ReadAccess } from '../../storage/objects/access.js';
-import { openPlanes } from '../../storage/objects/planes/read-segments.js';
-import { openStoredFile } from '../../storage/objects/stored-file.js';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { type NamedRole, roleOfName, seriesOf } from '../../../pure/paths/checkpoint-names.js';
+import { matchNames } from '../../../pure/tensor/canonical-name.js';
+import type { Role } from '../../../pure/tensor/layout.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { openPlanes } from '../../../storage/objects/planes/read-segments.js';
 import {
   pairSegments,
   type StoredTensor,
   sameBytes,
   tensorBytes,
-  tensorsOf,
-} from '../../storage/objects/tensors.js';
-import type { FileEntry, Snapshot } from '../../storage/repo/version/file-page.js';
-import type { OpContext } from '../context.js';
-import { compareTensors, type TensorComparison } from './compare.js';
-import { uniqueNames } from './find-tensors.js';
-
-export interface FileDiff {
-  path: string;
-  status: 'added' | 'removed' | 'modified';
-  bytesBefore: number | null;
-  /** null for a removed file and for one that became something else. */
-  bytesAfter: number | null;
-  /** What it became that is no plain file; left out for one that is. */
-  became?: string;
-}
+} from '../../../storage/objects/tensors.js';
+import type { Snapshot } from '../../../storage/repo/version/file-page.js';
+import type { OpContext } from '../../context.js';
+import { compareTensors, type TensorComparison } from '../compare.js';
+import { uniqueNames } from '../find-tensors.js';
+import type { FileDiff } from './files.js';
+import type { DiffFile, DiffSide } from './sides.js';
 
 export interface TensorSide {
   dtype: string;
@@ -52,7 +37,8 @@ export interface TensorDiff {
 }
 
 export interface SnapshotDiff {
-  role: Role;
+  /** What its tensors are for: as the name of its file says, else they themselves. */
+  role: Role | NamedRole;
   keyBefore: string | null;
   keyAfter: string | null;
   stepBefore: number | null;
@@ -68,87 +54,6 @@ export interface SnapshotDiff {
   tensors: TensorDiff[];
 }
 
-export interface DiffFile {
-  /** null for what is no plain file. */
-  size: number | null;
-  sha256: string;
-  mode: number;
-  /** What a work file became that is no plain file: 'symbolic link', 'unreadable', …; else null. */
-  became: string | null;
-  /** Tensors of the file, opened at the first call. */
-  tensors(): Promise<StoredTensor[]>;
-}
-
-export interface DiffSide {
-  label: string;
-  version: Id | null;
-  /** Tiers that replace exact files of it. */
-  tier: string | null;
-  files: Map<string, DiffFile>;
-  snapshots: Snapshot[];
-}
-
-/** Keeps the wanted files, and the snapshots that have no others. */
-export function narrowSide(side: DiffSide, isWanted: (path: string) => boolean): void {
-  for (const path of [...side.files.keys()]) if (!isWanted(path)) side.files.delete(path);
-  side.snapshots = side.snapshots.filter((snapshot) =>
-    snapshot.members.every((path) => side.files.has(path)),
-  );
-}
-
-/** The side before a first version. */
-export function emptySide(): DiffSide {
-  return { label: 'nothing', version: null, tier: null, files: new Map(), snapshots: [] };
-}
-
-/** A stored file as one side of a comparison. */
-export function storedFile(repo: ReadAccess, entry: FileEntry): DiffFile {
-  let tensors: Promise<StoredTensor[]> | null = null;
-  return {
-    size: entry.size,
-    sha256: entry.sha256,
-    mode: entry.mode,
-    became: null,
-    tensors() {
-      tensors ??= openStoredFile(repo, entry).then(tensorsOf);
-      return tensors;
-    },
-  };
-}
-
-/** A version as one side of a comparison. */
-export async function versionSide(repo: ReadAccess, id: Id, label: string): Promise<DiffSide> {
-  const tree = await repo.tree(id);
-  return {
-    label,
-    version: id,
-    tier: (await repo.tier(id))?.label ?? null,
-    files: new Map(tree.files.map((entry) => [entry.path, storedFile(repo, entry)])),
-    snapshots: tree.snapshots,
-  };
-}
-
-/** Files that differ, by path. */
-export function diffFiles(before: DiffSide, after: DiffSide): FileDiff[] {
-  const diffs: FileDiff[] = [];
-  for (const [path, file] of after.files) {
-    const old = before.files.get(path);
-    if (old === undefined) {
-      diffs.push({ path, status: 'added', bytesBefore: null, bytesAfter: file.size });
-    } else if (old.sha256 !== file.sha256 || old.mode !== file.mode) {
-      const became = file.became === null ? {} : { became: file.became };
-      const bytes = { bytesBefore: old.size, bytesAfter: file.size };
-      diffs.push({ path, status: 'modified', ...bytes, ...became });
-    }
-  }
-  for (const [path, file] of before.files) {
-    if (!after.files.has(path)) {
-      diffs.push({ path, status: 'removed', bytesBefore: file.size, bytesAfter: null });
-    }
-  }
-  return diffs.sort((a, b) => comparePaths(a.path, b.path));
-}
-
 interface SnapshotPair {
   role: Role;
   before: Snapshot | null;
@@ -156,30 +61,57 @@ interface SnapshotPair {
 }
 
 /**
- * Pairs snapshots by key and role; of those left over, the last ones of each role, so that a
- * checkpoint that was renamed or saved in other shards is compared with what it came from.
+ * Pairs snapshots by key and role, then with what a moved file was. A checkpoint of a series that is
+ * new is compared with the last one before it; of those left over, the last ones of each role, so that
+ * a checkpoint that was saved in other shards is compared with what it came from.
  */
-function pairSnapshots(before: readonly Snapshot[], after: readonly Snapshot[]): SnapshotPair[] {
+function pairSnapshots(
+  before: readonly Snapshot[],
+  after: readonly Snapshot[],
+  nameBefore: (key: string) => string,
+): SnapshotPair[] {
   const left = [...before];
+  const take = (isWanted: (old: Snapshot) => boolean): Snapshot | null => {
+    const at = left.findLastIndex(isWanted);
+    return at < 0 ? null : (left.splice(at, 1)[0] as Snapshot);
+  };
   const pairs: SnapshotPair[] = [];
   const unpaired: Snapshot[] = [];
   for (const snapshot of after) {
-    const at = left.findIndex((old) => old.key === snapshot.key && old.role === snapshot.role);
-    if (at < 0) unpaired.push(snapshot);
-    else
-      pairs.push({
-        role: snapshot.role,
-        before: left.splice(at, 1)[0] as Snapshot,
-        after: snapshot,
-      });
+    const { key, role } = snapshot;
+    const old = take((other) => other.key === nameBefore(key) && other.role === role);
+    if (old === null) unpaired.push(snapshot);
+    else pairs.push({ role, before: old, after: snapshot });
   }
   for (const snapshot of unpaired.reverse()) {
-    const at = left.findLastIndex((old) => old.role === snapshot.role);
-    const old = at < 0 ? null : (left.splice(at, 1)[0] as Snapshot);
-    pairs.push({ role: snapshot.role, before: old, after: snapshot });
+    const { role } = snapshot;
+    const earlier = stepBefore(before, snapshot);
+    const old = earlier ?? take((other) => other.role === role && seriesOf(other.key) === null);
+    pairs.push({ role, before: old, after: snapshot });
   }
-  for (const old of left) pairs.push({ role: old.role, before: old, after: null });
-  return pairs;
+  const used = new Set(pairs.map((pair) => pair.before));
+  for (const old of left) {
+    if (!used.has(old)) pairs.push({ role: old.role, before: old, after: null });
+  }
+  const order = new Map(after.map((snapshot, i) => [snapshot, i]));
+  const rank = (pair: SnapshotPair): number =>
+    pair.after === null ? after.length : (order.get(pair.after) as number);
+  return pairs.sort((a, b) => rank(a) - rank(b));
+}
+
+/** The checkpoint of the same series with the greatest step before that of `snapshot`. */
+function stepBefore(before: readonly Snapshot[], { key, role }: Snapshot): Snapshot | null {
+  const place = seriesOf(key);
+  if (place === null) return null;
+  const below = key.slice(place.checkpoint.length);
+  let best: { snapshot: Snapshot; step: number } | null = null;
+  for (const snapshot of before) {
+    const other = seriesOf(snapshot.key);
+    if (other?.series !== place.series || snapshot.role !== role) continue;
+    if (snapshot.key.slice(other.checkpoint.length) !== below || other.step >= place.step) continue;
+    if (best === null || other.step > best.step) best = { snapshot, step: other.step };
+  }
+  return best?.snapshot ?? null;
 }
 
 /** Tensors of a pair of snapshots by name, and the name before of each that has one. */
@@ -192,6 +124,8 @@ interface SnapshotWork {
 
 /** What is asked of a comparison. */
 export interface DiffRequest {
+  /** Files that differ, so that moved ones are compared with what they were. */
+  readonly files: readonly FileDiff[];
   /** Lists equal tensors too. */
   readonly all?: boolean;
   readonly context: OpContext;
@@ -211,7 +145,8 @@ export async function diffSnapshots(
   const isOdd = ({ members }: Snapshot): boolean =>
     members.some((path) => (after.files.get(path)?.became ?? null) !== null);
   const plain = before.snapshots.filter((snapshot) => !isOdd(snapshot));
-  for (const pair of pairSnapshots(plain, after.snapshots)) {
+  const nameBefore = movedNames(before, after, request.files);
+  for (const pair of pairSnapshots(plain, after.snapshots, nameBefore)) {
     if (isUntouched(pair, before, after)) continue;
     const a = await tensorsOfSnapshot(before, pair.before, pair.role);
     const b = await tensorsOfSnapshot(after, pair.after, pair.role);
@@ -224,19 +159,44 @@ export async function diffSnapshots(
   }
   context.progress.start('comparing', totalBytes);
   const diffs: SnapshotDiff[] = [];
-  for (const pair of work) diffs.push(await diffTensors(repo, pair, request));
+  for (const pair of work) {
+    const keys = {
+      before: pathOf(before, pair.pair.before),
+      after: pathOf(after, pair.pair.after),
+    };
+    diffs.push(await diffTensors(repo, pair, keys, request));
+  }
   return diffs;
 }
 
-/** True if both snapshots are made of the same files. */
+/** Tells the name of a file on the first side from that on the second. */
+function movedNames(
+  before: DiffSide,
+  after: DiffSide,
+  files: readonly FileDiff[],
+): (key: string) => string {
+  const from = new Map(files.map(({ path, pathBefore }) => [path, pathBefore]));
+  const keys = new Map([...before.files].map(([key, { path }]) => [path, key]));
+  return (key) => {
+    const old = from.get(after.files.get(key)?.path ?? key);
+    return (old === undefined ? undefined : keys.get(old)) ?? key;
+  };
+}
+
+function pathOf(side: DiffSide, snapshot: Snapshot | null): string | null {
+  return snapshot === null ? null : (side.files.get(snapshot.key)?.path ?? snapshot.key);
+}
+
+/** True if both snapshots are made of the same bytes, wherever they stand. */
 function isUntouched(pair: SnapshotPair, before: DiffSide, after: DiffSide): boolean {
   const { before: a, after: b } = pair;
-  if (a === null || b === null || a.key !== b.key || a.members.length !== b.members.length)
-    return false;
-  return b.members.every((path) => {
-    const old = before.files.get(path);
-    return old !== undefined && old.sha256 === after.files.get(path)?.sha256;
-  });
+  if (a === null || b === null || a.members.length !== b.members.length) return false;
+  const contents = (side: DiffSide, { members }: Snapshot): string =>
+    members
+      .map((path) => side.files.get(path)?.sha256)
+      .sort()
+      .join();
+  return contents(before, a) === contents(after, b);
 }
 
 async function tensorsOfSnapshot(
@@ -255,12 +215,13 @@ async function tensorsOfSnapshot(
 async function diffTensors(
   repo: ReadAccess,
   { pair, a, b, names }: SnapshotWork,
+  keys: { before: string | null; after: string | null },
   { all, context }: DiffRequest,
 ): Promise<SnapshotDiff> {
   const result: SnapshotDiff = {
-    role: pair.role,
-    keyBefore: pair.before?.key ?? null,
-    keyAfter: pair.after?.key ?? null,
+    role: roleOfName(keys.after ?? keys.before ?? '') ?? pair.role,
+    keyBefore: keys.before,
+    keyAfter: keys.after,
     stepBefore: pair.before?.step ?? null,
     stepAfter: pair.after?.step ?? null,
     added: 0,

@@ -1,0 +1,216 @@
+/** Folders of checkpoints as trainers write them: shown by step, compared, moved. */
+import fs from 'node:fs/promises';
+import test, { type ExecutionContext } from 'ava';
+import type { DiffResult } from '../../lib/use/ops/diff.js';
+import type { LogEntry } from '../../lib/use/ops/log.js';
+import type { ShowFolderResult, ShowResult } from '../../lib/use/ops/show.js';
+import { TestRepository } from '../helpers/repository.js';
+import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+
+const SHAPES = { 'fc1.weight': [64, 128], 'fc1.bias': [64], 'fc2.weight': [64, 64] };
+const OPTIMIZER = { 'state.0.exp_avg': [64, 128], 'state.0.exp_avg_sq': [64, 128] };
+const GENERATOR = { cpu: [1200] };
+
+/** Losses of the evaluation at each step. */
+const LOSSES: Record<number, number> = { 10: 0.5, 20: 0.25, 30: 0.3 };
+
+/** Writes a checkpoint of a step, as the Trainer of transformers does. */
+async function writeCheckpoint(
+  repo: TestRepository,
+  step: number,
+  weights: Tensors,
+): Promise<void> {
+  const folder = `checkpoint-${step}`;
+  const history = Object.entries(LOSSES)
+    .filter(([at]) => Number(at) <= step)
+    .map(([at, loss]) => ({ step: Number(at), epoch: 1, eval_loss: loss }));
+  await repo.write(`${folder}/model.safetensors`, safetensors(weights));
+  await repo.write(`${folder}/optimizer.safetensors`, safetensors(randomTensors(OPTIMIZER, step)));
+  await repo.write(`${folder}/rng_state.npz`, `no archive ${step}`);
+  await repo.write(`${folder}/random_states_0.bin`, safetensors(randomTensors(GENERATOR, step)));
+  await repo.write(`${folder}/scheduler.pt`, 'the same at every step');
+  await repo.write(`${folder}/trainer_state.json`, JSON.stringify({ log_history: history }));
+}
+
+/** Versions of a run that keeps its last two checkpoints: steps 10 and 20, then 20 and 30. */
+async function rotated(t: ExecutionContext): Promise<{ repo: TestRepository; weights: Tensors[] }> {
+  const repo = await TestRepository.create(t);
+  const weights = [randomTensors(SHAPES, 1)];
+  for (const seed of [2, 3]) weights.push(nudge(weights.at(-1) as Tensors, 1e-3, seed));
+  await writeCheckpoint(repo, 10, weights[0] as Tensors);
+  await writeCheckpoint(repo, 20, weights[1] as Tensors);
+  await repo.commit('first');
+  await repo.dlv('rm', '-r', 'checkpoint-10');
+  await writeCheckpoint(repo, 30, weights[2] as Tensors);
+  await repo.commit('second');
+  return { repo, weights };
+}
+
+test('show: checkpoints by step, with what was measured, and roles that names give', async (t) => {
+  const { repo } = await rotated(t);
+  const shown = await repo.json<ShowResult>('show');
+  t.is(shown.checkpoints.length, 1);
+  const [series] = shown.checkpoints;
+  t.is(series?.name, 'checkpoint-*');
+  t.deepEqual(
+    series?.checkpoints.map(({ path, step, files, metrics }) => ({ path, step, files, metrics })),
+    [20, 30].map((step) => ({
+      path: `checkpoint-${step}`,
+      step,
+      files: 6,
+      metrics: { epoch: 1, eval_loss: LOSSES[step] as number },
+    })),
+  );
+  const roles = Object.fromEntries(shown.files.map(({ path, role }) => [path, role]));
+  t.is(roles['checkpoint-20/model.safetensors'], 'weights');
+  t.is(roles['checkpoint-20/optimizer.safetensors'], 'optimizer');
+  t.is(roles['checkpoint-20/random_states_0.bin'], 'rng');
+  t.is(roles['checkpoint-20/scheduler.pt'], 'scheduler');
+  // The state of a generator is a tensor, and none of the network's.
+  t.false(shown.snapshots.some(({ key }) => key.includes('random_states')));
+  t.is(shown.step, 30);
+
+  const text = (await repo.dlv('show')).stdout;
+  t.regex(text, /checkpoint-\*: 2 checkpoints/);
+  t.regex(text, /checkpoint-30 +step 30 +6 files +weights .*optimizer .*eval_loss 0\.3/);
+  t.notRegex(text, /scheduler\.pt/);
+});
+
+test('show: a folder is what it holds, a checkpoint file by file', async (t) => {
+  const { repo } = await rotated(t);
+  const folder = await repo.json<ShowFolderResult>('show', 'HEAD:checkpoint-20/');
+  t.is(folder.path, 'checkpoint-20');
+  t.is(folder.files.length, 6);
+  t.deepEqual(folder.snapshots.map(({ role }) => role).sort(), ['optimizer', 'weights']);
+  t.regex(
+    (await repo.dlv('show', 'HEAD:checkpoint-20')).stdout,
+    /scheduler\.pt +[0-9a-f]+ +scheduler/,
+  );
+  t.is((await repo.fails(1, 'show', 'HEAD:checkpoint-99')).code, 'DLV_NOT_FOUND');
+});
+
+test('diff: a new step is compared with the last before it, and no move of one that went', async (t) => {
+  const { repo, weights } = await rotated(t);
+  const diff = await repo.json<DiffResult>('diff', 'HEAD~1', 'HEAD');
+  t.deepEqual(
+    diff.checkpoints.map(({ path, status, step, files }) => ({ path, status, step, files })),
+    [
+      { path: 'checkpoint-10', status: 'removed', step: 10, files: 6 },
+      { path: 'checkpoint-30', status: 'added', step: 30, files: 6 },
+    ],
+  );
+  t.true(diff.files.every(({ status }) => status === 'added' || status === 'removed'));
+  const pairs = diff.snapshots.map(({ keyBefore, keyAfter, role }) => [keyBefore, keyAfter, role]);
+  t.deepEqual(pairs, [
+    ['checkpoint-20/model.safetensors', 'checkpoint-30/model.safetensors', 'weights'],
+    ['checkpoint-20/optimizer.safetensors', 'checkpoint-30/optimizer.safetensors', 'optimizer'],
+    ['checkpoint-10/model.safetensors', null, 'weights'],
+    ['checkpoint-10/optimizer.safetensors', null, 'optimizer'],
+  ]);
+  const numbers = diff.snapshots[0]?.tensors.find(({ name }) => name === 'fc1.weight')?.numbers;
+  t.is(numbers?.maxAbs, largestStep(weights[1] as Tensors, weights[2] as Tensors));
+  const stat = (await repo.dlv('diff', '--stat', 'HEAD~1', 'HEAD')).stdout;
+  t.is(stat.trimEnd().split('\n').length, 3, stat);
+  const [logged] = await repo.json<LogEntry[]>('log', '-1', '--stat');
+  t.deepEqual(logged?.checkpoints, diff.checkpoints);
+});
+
+function largestStep(a: Tensors, b: Tensors): number {
+  const [x, y] = [a['fc1.weight'], b['fc1.weight']].map((tensor) => tensor?.values as Float32Array);
+  return (x as Float32Array).reduce(
+    (most, value, i) => Math.max(most, Math.abs(((y as Float32Array)[i] as number) - value)),
+    0,
+  );
+}
+
+test('diff: two places of any versions, folders and files, and of the work tree', async (t) => {
+  const { repo, weights } = await rotated(t);
+  const folders = await repo.json<DiffResult>(
+    'diff',
+    'HEAD~1:checkpoint-10',
+    'HEAD:checkpoint-20/',
+  );
+  t.is(folders.before.label, 'HEAD~1:checkpoint-10');
+  const model = folders.files.find(({ path }) => path.endsWith('model.safetensors'));
+  t.like(model, {
+    path: 'checkpoint-20/model.safetensors',
+    pathBefore: 'checkpoint-10/model.safetensors',
+    status: 'modified',
+  });
+  // Files that are the same in both are not there.
+  t.false(folders.files.some(({ path }) => path.endsWith('scheduler.pt')));
+
+  await repo.write('tuned.safetensors', safetensors(weights[2] as Tensors));
+  await repo.commit('third');
+  const files = ['HEAD:checkpoint-20/model.safetensors', 'HEAD:tuned.safetensors'];
+  const { snapshots } = await repo.json<DiffResult>('diff', ...files);
+  t.is(snapshots.length, 1);
+  t.like(snapshots[0], {
+    keyBefore: 'checkpoint-20/model.safetensors',
+    keyAfter: 'tuned.safetensors',
+  });
+  t.is(snapshots[0]?.changed, 3);
+  // A file that is no checkpoint has tensors too.
+  const generators = [20, 30].map((step) => `HEAD:checkpoint-${step}/random_states_0.bin`);
+  const states = await repo.json<DiffResult>('diff', ...generators);
+  t.like(states.snapshots[0], { role: 'rng', changed: 1 });
+
+  await repo.write('tuned.safetensors', safetensors(weights[0] as Tensors));
+  const work = await repo.json<DiffResult>('diff', 'HEAD:tuned.safetensors');
+  t.like(work.files[0], { path: 'tuned.safetensors', status: 'modified' });
+  const other = await repo.json<DiffResult>(
+    'diff',
+    'HEAD~1:checkpoint-20/model.safetensors',
+    'tuned.safetensors',
+  );
+  t.like(other.files[0], {
+    path: 'tuned.safetensors',
+    pathBefore: 'checkpoint-20/model.safetensors',
+  });
+  t.is((await repo.dlv('diff', 'HEAD:checkpoint-20', 'HEAD~1:checkpoint-20')).stdout, '');
+  t.is(
+    (await repo.fails(1, 'diff', 'HEAD:checkpoint-2', 'HEAD:checkpoint-20')).code,
+    'DLV_NOT_FOUND',
+  );
+  t.is((await repo.fails(2, 'diff', 'HEAD:a', 'HEAD:b', '--', 'c')).code, 'DLV_USAGE');
+});
+
+test('diff: what was moved or renamed is matched by content, then by how close it is', async (t) => {
+  const { repo, weights } = await rotated(t);
+  await repo.dlv('rm', '-r', '--cached', 'checkpoint-30');
+  await fs.rename(repo.file('checkpoint-30'), repo.file('best'));
+  await repo.commit('moved');
+  const moved = await repo.json<DiffResult>('diff', 'HEAD~1', 'HEAD');
+  t.deepEqual(moved.checkpoints, [
+    {
+      path: 'best',
+      pathBefore: 'checkpoint-30',
+      status: 'renamed',
+      series: null,
+      step: null,
+      files: 6,
+      bytes: moved.checkpoints[0]?.bytes as number,
+      similar: 1,
+    },
+  ]);
+  t.true(moved.files.every(({ status, similar }) => status === 'renamed' && similar === 1));
+  t.deepEqual(moved.snapshots, []);
+  t.regex(
+    (await repo.dlv('diff', 'HEAD~1', 'HEAD')).stdout,
+    /^renamed +checkpoint-30 → best +\(6 files/,
+  );
+
+  // Trained on under another name; and another network of the same shapes.
+  await repo.dlv('rm', '-r', 'best');
+  await repo.write('tuned.safetensors', safetensors(nudge(weights[2] as Tensors, 1e-4, 9)));
+  await repo.write('other.safetensors', safetensors(randomTensors(SHAPES, 77)));
+  await repo.commit('trained on');
+  const tuned = await repo.json<DiffResult>('diff', 'HEAD~1', 'HEAD');
+  const byPath = new Map(tuned.files.map((file) => [file.path, file]));
+  const file = byPath.get('tuned.safetensors');
+  t.like(file, { status: 'renamed', pathBefore: 'best/model.safetensors' });
+  t.true((file?.similar as number) > 0.4 && (file?.similar as number) < 1);
+  t.is(byPath.get('other.safetensors')?.status, 'added');
+  const shown = (await repo.dlv('log', '-1', '--name-status')).stdout;
+  t.regex(shown, /^R {2}best\/model\.safetensors → tuned\.safetensors$/m);
+});
