@@ -18,6 +18,7 @@ const EXAMPLE: CheckoutResult = {
   path: '/home/ada/mnist',
   written: ['model.safetensors'],
   removed: ['old.safetensors'],
+  carried: ['notes.txt'],
   unchanged: 1,
   bytes: 5733472,
   seconds: 0.12,
@@ -72,7 +73,8 @@ export function register(program: Command, cli: Cli): void {
         'there: to the branch, if that is what <rev> names, else to the version itself. With paths, ' +
         'only these files are written (and staged). With --out, files are written into a folder of ' +
         'their own and nothing else changes. Files are byte for byte what was added, checked by ' +
-        'sha256. A file with changes that are in no version is never overwritten without --force. ' +
+        'sha256. Changes of a file that is the same in both versions stay, staged ones too; another file ' +
+        'with changes that are in no version is never overwritten without --force. ' +
         "'dlv checkout -- <paths>' takes files back as 'dlv restore <paths>' does, and answers alike.",
       examples: [
         ['dlv checkout mnist@3', 'the files of the third version'],

@@ -12,6 +12,7 @@ const EXAMPLE: SwitchResult = {
   before: { model: 'mnist', branch: 'main' },
   written: [],
   removed: [],
+  carried: ['notes.txt'],
 };
 
 /** Runs the op and answers; `dlv checkout -b` and `dlv checkout -` do the same. */

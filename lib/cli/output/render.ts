@@ -75,15 +75,25 @@ export function formatErrors(errors: TierErrors): string {
 /** Tells what happened to the work tree. */
 export function noteFiles(
   ui: Ui,
-  done: { written: readonly string[]; removed: readonly string[] },
+  done: {
+    written: readonly string[];
+    removed: readonly string[];
+    carried?: readonly string[];
+  },
 ): void {
-  const { written, removed } = done;
+  const { written, removed, carried = [] } = done;
   const many = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
   const parts = [];
   if (written.length > 0) parts.push(`${many(written.length)} written`);
   if (removed.length > 0) parts.push(`${many(removed.length)} removed`);
   if (parts.length > 0) ui.note(parts.join(', '));
+  for (const path of carried.slice(0, CARRIED_SHOWN)) ui.note(`kept your changes of '${path}'`);
+  const more = carried.length - CARRIED_SHOWN;
+  if (more > 0) ui.note(`kept your changes of ${many(more)} more`);
 }
+
+/** Changed files that are named one by one. */
+const CARRIED_SHOWN = 10;
 
 /** A version for the examples of `--help`. */
 export const EXAMPLE_VERSION: VersionSummary = {

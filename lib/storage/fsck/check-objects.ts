@@ -230,6 +230,9 @@ class ExtentCheck {
 
   async #addFailure(id: Id, segment: number, error: DlvError): Promise<void> {
     const broken = objectOf(error, id);
+    const fault = objectFault(error) ?? 'damaged';
+    // Each segment has a record of its own, though one problem tells of the extent.
+    if (fault === 'damaged') this.#options.onSuspect?.({ id: broken, segment });
     const known = this.#findings.of(broken);
     if (known !== undefined) {
       known.objects.add(id);
@@ -237,7 +240,6 @@ class ExtentCheck {
     }
     const entry = await this.#repo.store.findSegment(broken, segment);
     const file = entry === null ? null : packName(entry.set, 'hi');
-    const fault = objectFault(error) ?? 'damaged';
     const problem = problemOf({
       kind: fault,
       area: 'object',
@@ -245,7 +247,6 @@ class ExtentCheck {
       message: error.message,
       remedy: remedyOf(fault, null),
     });
-    if (fault === 'damaged') this.#options.onSuspect?.({ id: broken, segment });
     const place = { offset: entry?.offset ?? null, object: broken, segment };
     this.#findings.addPlace(problem, place).objects.add(id);
   }

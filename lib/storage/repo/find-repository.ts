@@ -63,9 +63,12 @@ export async function checkTrusted(
   const list = (await readConfigFile(userConfigFile(env))).get('safe.directory') ?? null;
   if (list !== null && (await listsFolder(list, layout.workTree))) return;
   const folder = path.resolve(layout.workTree);
-  throw new UnsafeError(`cannot use the repository '${folder}': ${why}`, {
+  const isThere = (await statOrNull(layout.dir)) !== null;
+  const what = isThere ? `the repository '${folder}'` : `a repository in '${folder}'`;
+  throw new UnsafeError(`cannot use ${what}: ${why}`, {
     file: layout.dir,
     hint:
+      (isThere ? '' : 'make a folder of your own in it for the repository; ') +
       `if you trust it, run: dlv config --user safe.directory '${addFolder(list, folder)}' ` +
       `(in a container or CI: ${SAFE_DIRECTORY_VARIABLE}='${folder}')`,
   });

@@ -1,9 +1,10 @@
 /**
  * What a checkout does to the work tree, decided before anything is written.
  *
- * A file may be replaced or removed only if what it holds, and what is staged of it, is in a version:
- * the one that the line is at, or, asked only if need be, any other. All else is work that would
- * be lost: a conflict, unless forced, as is a symbolic link in the way, which would be replaced itself.
+ * A checkout of a whole version leaves changes of a file alone if both versions say the same of it, as
+ * git does. Any other file may be replaced or removed only if what it holds, and what is staged of it, is
+ * in a version: the one that the line is at, or, asked only if need be, any other. All else is work that
+ * would be lost: a conflict, unless forced, as is a symbolic link in the way, which would be replaced.
  * A link above files is one unless that was asked for by itself. Files of other models always are one.
  */
 import nodePath from 'node:path';
@@ -46,6 +47,8 @@ export interface CheckoutPlan {
   writes: PlannedWrite[];
   removes: string[];
   kept: Map<string, KeptFile>;
+  /** Paths whose changes stay, staged ones too. */
+  carried: string[];
   /** Bytes to be written. */
   bytes: number;
 }
@@ -62,6 +65,8 @@ export interface PlanOptions {
   /** Files of the version that the line is at, by path. */
   committed: ReadonlyMap<string, FileEntry>;
   force: boolean;
+  /** Leaves changes alone of what is the same in the version that the line is at and in the target. */
+  carries: boolean;
   /** Replaces links above files too, each of which may stand for a whole folder of other files. */
   replaceLinks: boolean;
   /**
@@ -109,7 +114,7 @@ interface Found {
 }
 
 class Planner {
-  readonly plan: CheckoutPlan = { writes: [], removes: [], kept: new Map(), bytes: 0 };
+  readonly plan: CheckoutPlan = { writes: [], removes: [], kept: new Map(), carried: [], bytes: 0 };
   readonly #repo: ReadAccess;
   readonly #options: PlanOptions;
   readonly #context: OpContext;
@@ -140,6 +145,10 @@ class Planner {
   async remove(entry: StagedEntry): Promise<void> {
     throwIfAborted(this.#context.signal);
     const { path } = entry;
+    if (this.#options.carries && !this.#options.committed.has(path)) {
+      this.plan.carried.push(path);
+      return;
+    }
     this.#removed.add(path);
     if (!this.#isCommitted(entry)) this.lost.add(path, entry.sha256);
     if ((await this.#guard.findLink(path)) !== null) return;
@@ -151,17 +160,29 @@ class Planner {
     this.plan.removes.push(path);
   }
 
+  /** True if a file of the user stays: it was changed or staged, and the versions say the same of it. */
+  #isCarried(entry: FileEntry, staged: StagedEntry, found: Found | 'folder' | null): boolean {
+    const committed = this.#options.committed.get(entry.path);
+    if (!this.#options.carries || committed === undefined) return false;
+    if (found === null || found === 'folder' || found.isLink) return false;
+    return sameFile(committed, entry) && !(sameFile(staged, entry) && isEntry(found, entry));
+  }
+
   async place(entry: FileEntry): Promise<void> {
     throwIfAborted(this.#context.signal);
     const { path } = entry;
     const { staging, model, force } = this.#options;
     staging.checkOwner(model, path);
     const staged = staging.entry(path);
+    const blocking = await this.#guard.findLink(path);
+    const found = await this.#look(path, staged, force ? [] : [entry], blocking !== null);
+    if (staged !== null && blocking === null && this.#isCarried(entry, staged, found)) {
+      this.plan.carried.push(path);
+      return;
+    }
     if (staged !== null && !sameFile(staged, entry) && !this.#isCommitted(staged)) {
       this.lost.add(path, staged.sha256);
     }
-    const blocking = await this.#guard.findLink(path);
-    const found = await this.#look(path, staged, force ? [] : [entry], blocking !== null);
     const isLink = blocking === null && found !== null && found !== 'folder' && found.isLink;
     const isLeft = !isLink || !this.#options.isWrittenOver(path);
     if (found !== null && found !== 'folder' && isEntry(found, entry) && isLeft) {

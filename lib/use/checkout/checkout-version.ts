@@ -9,9 +9,9 @@ import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
-import { moveHead, moveReason } from '../history/lines/moves.js';
+import { checkHead, moveHead, moveReason } from '../history/lines/moves.js';
 import { selectPaths } from '../worktree/select-paths.js';
-import { planCheckout } from './checkout-plan.js';
+import { type CheckoutPlan, planCheckout } from './checkout-plan.js';
 import { type Applied, applyPlan, withStates } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
 
@@ -27,6 +27,8 @@ export interface CheckedOut {
   path: string;
   written: string[];
   removed: string[];
+  /** Paths whose changes, in the work tree or staged, were left as they are. */
+  carried: string[];
   /** Files that were right already. */
   unchanged: number;
   /** Bytes of the files written. */
@@ -37,7 +39,7 @@ function report(
   repo: ChangeAccess,
   place: { version: Id; model: string; head: Head | null },
   applied: Applied,
-  bytes: number,
+  plan: Pick<CheckoutPlan, 'bytes' | 'carried'>,
 ): CheckedOut {
   const { version, model, head } = place;
   return {
@@ -48,8 +50,9 @@ function report(
     path: repo.layout.workTree,
     written: applied.written,
     removed: applied.removed,
+    carried: plan.carried,
     unchanged: applied.states.size - applied.written.length,
-    bytes,
+    bytes: plan.bytes,
   };
 }
 
@@ -92,19 +95,25 @@ export async function checkoutVersion(
       removes: staging.entries(model).filter((entry) => !wanted.has(entry.path)),
       committed: new Map(committed.map((file) => [file.path, file])),
       force: how.force,
+      carries: !how.force,
       replaceLinks: how.replaceLinks === true,
       isWrittenOver: () => how.force,
       acceptTier: how.acceptTier === true,
     },
     how.context,
   );
-  const entries = await stagedEntriesOf(repo, tree, staging);
+  const carried = new Set(plan.carried);
+  const entries = [
+    ...(await stagedEntriesOf(repo, tree, staging)).filter(({ path }) => !carried.has(path)),
+    ...staging.entries(model).filter(({ path }) => carried.has(path)),
+  ];
   const before = { head: await readHead(repo.layout), id: await resolveHead(repo.layout) };
   const why = await moveReason(repo, how.reason);
   const applied = await applyPlan(repo, plan, how.context);
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     checkUnchanged(staging, now.staging, model);
+    if (!how.keepHead) await checkHead(repo.layout, before.head);
     await how.first?.(lock);
     moveLine(now.staging, model, {
       version: id,
@@ -114,7 +123,7 @@ export async function checkoutVersion(
     await writeStaging(lock, now.staging);
     if (!how.keepHead) await moveHead(lock, before, { head, id }, why);
   });
-  return report(repo, { version: id, model, head }, applied, plan.bytes);
+  return report(repo, { version: id, model, head }, applied, plan);
 }
 
 /** Brings some files of a version into the work tree and into staging. */
@@ -149,6 +158,7 @@ export async function checkoutPaths(
       removes: [],
       committed: new Map(committed.map((file) => [file.path, file])),
       force: options.force === true,
+      carries: false,
       replaceLinks: options.force === true,
       isWrittenOver: () => options.force === true,
       acceptTier: options.acceptTier === true,
@@ -165,7 +175,7 @@ export async function checkoutPaths(
     for (const entry of withStates(entries, applied)) now.staging.put(model, entry);
     await writeStaging(lock, now.staging);
   });
-  return report(repo, { version: id, model, head: null }, applied, plan.bytes);
+  return report(repo, { version: id, model, head: null }, applied, plan);
 }
 
 /** Files of a version that paths and globs name; all if there are none. @throws {NotFoundError} */

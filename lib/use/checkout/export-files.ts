@@ -67,7 +67,17 @@ export async function exportFiles(
   }
   const written = target.map((file) => file.path);
   const head = { branch: null, detached: false };
-  return { version: id, model, ...head, path: root, written, removed: [], unchanged: 0, bytes };
+  return {
+    version: id,
+    model,
+    ...head,
+    path: root,
+    written,
+    removed: [],
+    carried: [],
+    unchanged: 0,
+    bytes,
+  };
 }
 
 /** Makes the folder of an export. @throws {ExistsError} if something is in it. */

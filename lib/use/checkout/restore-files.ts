@@ -148,6 +148,7 @@ async function restoreWork(
       removes: entries.filter((entry) => !kept.has(entry.path)),
       committed: new Map(),
       force: true,
+      carries: false,
       replaceLinks: options.replaceLinks === true,
       isWrittenOver: (path) => options.replaceLinks === true || named.has(path),
     },

@@ -47,21 +47,22 @@ export interface FsckOpResult extends FsckResult {
   rebuilt: RebuildReport | null;
 }
 
-/** Times that records which decode to other bytes are left out: what stood on them is then looked at. */
-const ROUNDS = 8;
-
 /** Verifies the repository around `context.cwd`, also one that cannot be opened. */
 export async function fsck(context: OpContext, options: FsckOpOptions = {}): Promise<FsckOpResult> {
   const layout = await findRepository(context.cwd);
   if (!options.rebuild) return { ...(await check(layout, options, context)).result, rebuilt: null };
   const rebuilt: RebuildReport = { done: [], failed: [] };
   let wrong: WrongRecords = new Map();
-  for (let round = 1; ; round++) {
+  // Each round takes wrong records away, and looks at what stood on them; so there is a last one.
+  const known = new Set<string>();
+  for (;;) {
     await rebuild(layout, rebuilt, wrong, context);
     const { result, suspects } = await check(layout, options, context);
-    if (suspects.length === 0 || round === ROUNDS) return { ...result, rebuilt };
+    if (suspects.length === 0) return { ...result, rebuilt };
     wrong = await findWrong(layout, suspects, context);
-    if (wrong.size === 0) return { ...result, rebuilt };
+    const before = known.size;
+    for (const [set, keys] of wrong) for (const key of keys) known.add(`${set} ${key}`);
+    if (known.size === before) return { ...result, rebuilt };
   }
 }
 

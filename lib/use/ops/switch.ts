@@ -23,7 +23,7 @@ import {
   wasMadeFor,
 } from '../history/lines/branches.js';
 import { currentLine } from '../history/lines/lines.js';
-import { moveHead, moveReason, previousPlace } from '../history/lines/moves.js';
+import { checkHead, moveHead, moveReason, previousPlace } from '../history/lines/moves.js';
 import { resolve, resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 
@@ -48,6 +48,8 @@ export interface SwitchResult {
   before: { model: string; branch: string | null };
   written: string[];
   removed: string[];
+  /** Paths whose changes were left as they are. */
+  carried: string[];
 }
 
 /** @throws {NotFoundError} {ConflictError} over uncommitted changes; {ExistsError} {UsageError} */
@@ -100,7 +102,7 @@ function report(
   job: Job,
   head: Head,
   version: Id | null,
-  done: Partial<Pick<SwitchResult, 'created' | 'written' | 'removed'>>,
+  done: Partial<Pick<SwitchResult, 'created' | 'written' | 'removed' | 'carried'>>,
 ): SwitchResult {
   const { head: before } = job;
   return {
@@ -111,6 +113,7 @@ function report(
     before: { model: before.model, branch: before.kind === 'branch' ? before.branch : null },
     written: [],
     removed: [],
+    carried: [],
     ...done,
   };
 }
@@ -131,6 +134,7 @@ async function moveOnly(
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     checkUnchanged(staging, now.staging, head.model);
+    await checkHead(repo.layout, job.head);
     await first?.(lock, now.staging);
     const line = now.staging.get(head.model);
     const branch = head.kind === 'branch' ? head.branch : null;
@@ -150,12 +154,12 @@ async function goToBranch(job: Job, to: BranchName, tip: Id): Promise<SwitchResu
     return report(job, head, tip, {});
   }
   const { context } = job;
-  const { written, removed } = await checkoutVersion(job.repo, tip, head, {
+  const { written, removed, carried } = await checkoutVersion(job.repo, tip, head, {
     force: false,
     context,
     reason,
   });
-  return report(job, head, tip, { written, removed });
+  return report(job, head, tip, { written, removed, carried });
 }
 
 /** Goes to a model where it stands: HEAD moves, no file is touched. */
@@ -217,12 +221,12 @@ async function goBack(job: Job, options: SwitchOptions): Promise<SwitchResult> {
   const { model } = await repo.version(place);
   const to: Head = { kind: 'detached', model, id: place };
   const reason = `switch: moving to ${place.slice(0, 10)}`;
-  const { written, removed } = await checkoutVersion(repo, place, to, {
+  const { written, removed, carried } = await checkoutVersion(repo, place, to, {
     force: false,
     context,
     reason,
   });
-  return report(job, to, place, { written, removed });
+  return report(job, to, place, { written, removed, carried });
 }
 
 async function createBranch(
@@ -264,8 +268,8 @@ async function createBranch(
     return report(job, head, start, { created: true });
   }
   const how = { force: false, context, reason, first: create };
-  const { written, removed } = await checkoutVersion(repo, start, head, how);
-  return report(job, head, start, { created: true, written, removed });
+  const { written, removed, carried } = await checkoutVersion(repo, start, head, how);
+  return report(job, head, start, { created: true, written, removed, carried });
 }
 
 function noStart(model: string): NotFoundError {

@@ -230,7 +230,28 @@ async function resolveReflog(source: RevisionSource, base: string, n: number): P
       hint: `its log has ${entries.length} moves`,
     });
   }
+  await checkPast(source, past, `${base}@{${n}}`);
   return past;
+}
+
+/** A version that only a reflog names may be gone, which is no damage. @throws {NotFoundError} */
+async function checkPast(source: RevisionSource, id: Id, name: string): Promise<void> {
+  try {
+    await source.readVersion(id);
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new NotFoundError(
+      `version ${id.slice(0, 10)}, which '${name}' names, is not here any more`,
+      {
+        kind: 'revision',
+        name,
+        version: id,
+        hint:
+          "no branch or tag leads to it, so 'dlv gc' removed it, at once with --prune=now, " +
+          'else after the days that gc.graceDays says',
+      },
+    );
+  }
 }
 
 /**

@@ -1,9 +1,10 @@
 /** Who moves a ref and why, and the move of HEAD. */
 import type { Id } from '../../../base/bytes/hash.js';
+import { ConflictError } from '../../../base/errors.js';
 import type { ReadAccess, SettingAccess } from '../../../storage/objects/access.js';
 import type { Layout } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
-import { type Head, writeHead } from '../../../storage/repo/refs/head.js';
+import { type Head, readHead, writeHead } from '../../../storage/repo/refs/head.js';
 import { appendReflog, type MoveReason, readReflog } from '../../../storage/repo/refs/reflog.js';
 import { resolveHead } from '../../../storage/repo/refs/revision.js';
 import {
@@ -19,6 +20,10 @@ export async function moveReason(
 ): Promise<MoveReason> {
   const author = await currentAuthor(repo.config, repo.layout.workTree);
   return { who: formatAuthor(author), time: currentMoment().time, reason };
+}
+
+function isSameHead(a: Head, b: Head): boolean {
+  return a.model === b.model && a.kind === b.kind && nameOf(a) === nameOf(b);
 }
 
 /** `model/branch`, or the version that a HEAD without a branch names. */
@@ -40,14 +45,26 @@ export async function previousPlace(layout: Layout): Promise<string | null> {
   return null;
 }
 
-/** Replaces HEAD and notes the move in its reflog, unless it already is so. */
+/** Called under the lock before anything is written. @throws {ConflictError} if HEAD moved since it was read. */
+export async function checkHead(layout: Layout, head: Head): Promise<void> {
+  const now = await readHead(layout);
+  if (isSameHead(now, head)) return;
+  throw new ConflictError(`another command moved HEAD to ${nameOf(now)} meanwhile`, {
+    hint: "run the command again; 'dlv status' shows the state",
+  });
+}
+
+/**
+ * Replaces HEAD and notes the move in its reflog, unless it already is so.
+ * @param before  HEAD as it is: see checkHead.
+ */
 export async function moveHead(
   lock: RepositoryLock,
   before: { head: Head; id: Id | null },
   after: { head: Head; id: Id | null },
   why: MoveReason,
 ): Promise<void> {
-  if (JSON.stringify(before.head) === JSON.stringify(after.head)) return;
+  if (isSameHead(before.head, after.head)) return;
   const reason = `${why.reason}, from ${nameOf(before.head)}`;
   await appendReflog(lock, 'HEAD', { before: before.id, after: after.id, ...why, reason });
   await writeHead(lock, after.head);

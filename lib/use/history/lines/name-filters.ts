@@ -1,8 +1,8 @@
 /** Which branches and tags a list shows: by a glob over their names, by what their versions derive from. */
+import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { Glob } from '../../../pure/paths/glob.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { collectVersions } from './ancestry.js';
 import { resolveId } from './resolve.js';
 
 /** Whether one of some globs matches a name; all are meant if there are none. */
@@ -22,6 +22,25 @@ export async function containsTest(
   signal?: AbortSignal,
 ): Promise<(version: Id) => Promise<boolean>> {
   if (revision === undefined) return async () => true;
-  const wanted = await resolveId(repo, revision);
-  return async (version) => (await collectVersions(repo, [version], { signal })).has(wanted);
+  // What is known of each version met: branches share most of their history, which is walked once.
+  const known = new Map<Id, boolean>([[await resolveId(repo, revision), true]]);
+  return async (version) => {
+    const stack = [version];
+    for (let id = stack.at(-1); id !== undefined; id = stack.at(-1)) {
+      throwIfAborted(signal);
+      const { parents } = await repo.version(id);
+      const next = known.has(id) ? undefined : parents.find((parent) => !known.has(parent));
+      if (next !== undefined) {
+        stack.push(next);
+        continue;
+      }
+      if (!known.has(id))
+        known.set(
+          id,
+          parents.some((parent) => known.get(parent)),
+        );
+      stack.pop();
+    }
+    return known.get(version) === true;
+  };
 }

@@ -11,7 +11,7 @@ import { gc } from '../../../../lib/use/ops/gc.js';
 import { randomBytes } from '../../../helpers/rng.js';
 import { Forge } from '../../../trust/hostile/forge.js';
 import { withRecords } from '../../../trust/hostile/packs.js';
-import { checkpoint } from '../../../trust/model-files.js';
+import { checkpoint, safetensors } from '../../../trust/model-files.js';
 import { compareVersions, fsckProblems } from '../../../trust/record.js';
 import { WorkRepository } from '../objects/work-repository.js';
 
@@ -90,3 +90,32 @@ for (const [what, makeRecord] of WRONG) {
     t.deepEqual(await fsckProblems(work.dir), []);
   });
 }
+
+test('fsck --rebuild: finds every link of a long chain that decodes to other bytes', async (t) => {
+  const work = await WorkRepository.make(t, '[gc]\nautoSets = 0\n[chain]\ndepth = 30\ncost = 30\n');
+  const weights = randomBytes(80_000, 2);
+  for (let step = 0; step < 12; step++) {
+    // Other elements each time: the version before is the closest by far.
+    weights.set(randomBytes(4_000, 10 + step), 4_000 * step);
+    const tensor = { name: 'w', dtype: 'F32', shape: [20_000], bytes: weights };
+    await work.commit({ 'a.safetensors': safetensors([tensor]) });
+  }
+  const wrong = await work.open(async (repo) => {
+    const records: SegmentRecord[] = [];
+    for await (const { id } of repo.store.segments()) {
+      const record = (await repo.store.readSegment(id, 0)) as SegmentRecord;
+      const hi = Buffer.from(record.hi);
+      if (hi.length === 0) continue;
+      hi[hi.length >> 1]! ^= 1;
+      records.push({ ...record, hi });
+    }
+    return records;
+  });
+  t.true(Math.max(...wrong.map(({ depth }) => depth)) > 8, 'the chain is long');
+  await withRecords(new Forge(work.dir), wrong);
+  t.false((await fsck(work.context)).ok);
+  const { ok, problems } = await fsck(work.context, { rebuild: true });
+  t.true(ok, JSON.stringify(problems));
+  t.deepEqual(await fsckProblems(work.dir), []);
+  t.deepEqual(await compareVersions(work.dir, work.versions), []);
+});

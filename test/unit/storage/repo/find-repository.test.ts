@@ -2,6 +2,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { UnsafeError } from '../../../../lib/base/errors.js';
 import {
   checkTrusted,
   findRepository,
@@ -140,7 +141,14 @@ test('init: makes nothing in a folder of another user', async (t) => {
   if (!mayGiveAway(t)) return;
   const layout = new Layout(await tempDir(t));
   await fs.chown(layout.workTree, STRANGER, STRANGER);
-  await t.throwsAsync(checkTrusted(layout, await userSettings(t)), { code: 'DLV_UNSAFE' });
+  const error = await t.throwsAsync(checkTrusted(layout, await userSettings(t)), {
+    code: 'DLV_UNSAFE',
+    message: /cannot use a repository in/,
+  });
+  t.regex(
+    String((error as UnsafeError).data.hint),
+    /make a folder of your own in it.*safe\.directory/,
+  );
   t.deepEqual(await fs.readdir(layout.workTree), []);
   await fs.chown(layout.workTree, 0, 0);
   await checkTrusted(layout, await userSettings(t));
