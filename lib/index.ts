@@ -58,6 +58,7 @@ export type { DuOptions, DuResult } from './use/ops/du.js';
 export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';
 export type { GcOpOptions as GcOptions, GcOpResult as GcResult } from './use/ops/gc.js';
 export type { InitOptions } from './use/ops/init.js';
+export type { KeepOptions, KeepResult, KeptCheckpoint } from './use/ops/keep.js';
 export type { ListedModel, ListOptions } from './use/ops/list.js';
 export type {
   LoadedTensor,

@@ -22,7 +22,7 @@ const TYPES =
   'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot BranchChange ' +
   'BranchEntry Budget CallOptions CheckpointDiff CheckoutOptions CheckoutResult CommitOptions CommitResult ' +
   'ConfigEntry CopyOptions CopyResult DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
-  'FileDiff FsckOptions FsckResult GcOptions GcResult Id InitOptions Level Limit Lineage ListOptions ' +
+  'FileDiff FsckOptions FsckResult GcOptions GcResult Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ListOptions ' +
   'ListedModel ListedTensor LoadOptions LoadResult LoadedTensor LogOptions MetricPoint MetricValues ModelStatus OtherSnapshot ParamValues Paths ' +
   'ProgressSink Repository ResetOptions ResetResult RestoreOptions RestoreResult RmOptions RmResult ' +
   'ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StatusResult SwitchOptions SwitchResult ' +

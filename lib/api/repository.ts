@@ -16,6 +16,7 @@ import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
+import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
 import type { ResetOptions, ResetResult } from '../use/ops/reset.js';
 import type { RestoreOptions, RestoreResult } from '../use/ops/restore.js';
 import type { RmOptions, RmResult } from '../use/ops/rm.js';
@@ -43,6 +44,13 @@ export class Repository extends ReadingRepository {
     const { rm } = await import('../use/ops/rm.js');
     const own = { ...withoutCall(options), paths: listOf(paths) };
     return this.call(options, (repo, context) => rm(repo, own, context));
+  }
+
+  /** Takes checkpoints that a rule does not name out of the next version. */
+  async keep(options: Options<KeepOptions>): Promise<Warned<KeepResult>> {
+    const { keep } = await import('../use/ops/keep.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => keep(repo, own, context));
   }
 
   /** Takes back changes of files, in the work tree or (`staged`) in what is staged. */

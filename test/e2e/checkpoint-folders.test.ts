@@ -2,6 +2,7 @@
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { DiffResult } from '../../lib/use/ops/diff.js';
+import type { KeepResult } from '../../lib/use/ops/keep.js';
 import type { LogEntry } from '../../lib/use/ops/log.js';
 import type { ShowFolderResult, ShowResult } from '../../lib/use/ops/show.js';
 import { TestRepository } from '../helpers/repository.js';
@@ -213,4 +214,96 @@ test('diff: what was moved or renamed is matched by content, then by how close i
   t.is(byPath.get('other.safetensors')?.status, 'added');
   const shown = (await repo.dlv('log', '-1', '--name-status')).stdout;
   t.regex(shown, /^R {2}best\/model\.safetensors → tuned\.safetensors$/m);
+});
+
+/** What is tracked, as folders with their files. */
+async function tracked(repo: TestRepository): Promise<string[]> {
+  return (await repo.json<ShowResult>('show')).files.map(({ path }) => path);
+}
+
+test('keep: the best by the trainer and the last stay; the state of training for the last alone', async (t) => {
+  const repo = await TestRepository.create(t);
+  let weights = randomTensors(SHAPES, 1);
+  for (const step of [10, 20, 30]) {
+    weights = nudge(weights, 1e-3, step);
+    await writeCheckpoint(repo, step, weights);
+  }
+  await repo.write('config.json', '{}');
+  await repo.commit('all');
+  const rule = ['keep', '--best', '1', '--by', 'eval_loss', '--last', '1', '--optimizer', '1'];
+  const dry = await repo.json<KeepResult>(...rule, '--dry-run');
+  t.deepEqual(await repo.changes(), []);
+  const said = dry.checkpoints.map(({ step, value, status, reasons }) => ({
+    step,
+    value,
+    status,
+    reasons,
+  }));
+  t.deepEqual(said, [
+    { step: 10, value: 0.5, status: 'removed', reasons: [] },
+    { step: 20, value: 0.25, status: 'state removed', reasons: ['best'] },
+    { step: 30, value: 0.3, status: 'kept', reasons: ['last'] },
+  ]);
+  const done = await repo.json<KeepResult>(...rule);
+  t.deepEqual({ ...done, dryRun: true }, dry);
+  t.false(await repo.exists('checkpoint-10'));
+  await repo.dlv('commit', '-m', 'kept');
+  t.deepEqual(await tracked(repo), [
+    'checkpoint-20/model.safetensors',
+    'checkpoint-20/trainer_state.json',
+    ...[
+      'model.safetensors',
+      'optimizer.safetensors',
+      'random_states_0.bin',
+      'rng_state.npz',
+      'scheduler.pt',
+      'trainer_state.json',
+    ].map((name) => `checkpoint-30/${name}`),
+    'config.json',
+  ]);
+  // Again it has nothing to do, and the version before has all.
+  t.deepEqual((await repo.json<KeepResult>(...rule)).removed, []);
+  t.is((await repo.json<ShowResult>('show', 'HEAD~1')).files.length, 19);
+});
+
+test('keep: refuses what it cannot decide, and what would lose content', async (t) => {
+  const { repo } = await rotated(t);
+  const metric = await repo.fails(1, 'keep', '--best', '1', '--by', 'accuracy');
+  t.regex(metric.data.hint ?? '', /eval_loss/);
+  for (const args of [
+    [],
+    ['--best', '1'],
+    ['--last', '0'],
+    ['--best', '1', '--by', 'epoch'],
+    ['--last', 'x'],
+  ]) {
+    t.is((await repo.fails(2, 'keep', ...args)).code, 'DLV_USAGE', args.join(' '));
+  }
+  await repo.write('checkpoint-20/model.safetensors', 'trained on, and never committed');
+  t.is((await repo.fails(1, 'keep', '--last', '1')).code, 'DLV_CONFLICT');
+  t.true(await repo.exists('checkpoint-20/scheduler.pt'));
+  await repo.dlv('rm', '-r', '--cached', 'checkpoint-20', 'checkpoint-30');
+  await repo.write('model.safetensors', 'x');
+  await repo.commit('none', { paths: ['model.safetensors'] });
+  t.is((await repo.fails(1, 'keep', '--last', '1')).code, 'DLV_NOT_FOUND');
+});
+
+test('keep: numbers in names, metrics of the version, and a series of one folder', async (t) => {
+  const repo = await TestRepository.create(t);
+  for (const [step, loss] of [
+    [1, 0.5],
+    [2, 0.25],
+    [3, 0.4],
+  ]) {
+    const bytes = safetensors(randomTensors(SHAPES, step as number));
+    await repo.write(`a/epoch=${step}-val_loss=${loss}.ckpt`, bytes);
+    await repo.write(`b/step_${step}.safetensors`, bytes);
+  }
+  await repo.commit('two runs', {
+    metrics: [3, 1, 2].map((step) => ({ name: 'f1', step, value: step / 10 })),
+  });
+  await repo.json<KeepResult>('keep', '--best', '1', '--by', 'val_loss', 'a');
+  await repo.json<KeepResult>('keep', '--best', '1', '--by', 'f1', 'b');
+  await repo.dlv('commit', '-m', 'kept');
+  t.deepEqual(await tracked(repo), ['a/epoch=2-val_loss=0.25.ckpt', 'b/step_3.safetensors']);
 });

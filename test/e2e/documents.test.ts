@@ -57,6 +57,13 @@ const LINES: Record<string, Line> = {
   init: { args: ['init', 'sub'], warnings: 1 },
   add: { args: ['add', '.'], prepare: (repo) => repo.write('note.txt', 'x') },
   rm: { args: ['rm', 'note.txt'] },
+  keep: {
+    args: ['keep', '--last', '1', '--dry-run'],
+    prepare: async (repo) => {
+      for (const step of [1, 2]) await repo.write(`step_${step}.bin`, `${step}`);
+      await repo.json('add', 'step_1.bin', 'step_2.bin');
+    },
+  },
   status: {
     args: ['status'],
     prepare: async (repo) => {

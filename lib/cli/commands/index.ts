@@ -36,6 +36,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('init', WORK, () => import('./init.js')),
   entry('add', WORK, () => import('./add.js')),
   entry('rm', WORK, () => import('./rm.js')),
+  entry('keep', WORK, () => import('./keep.js')),
   entry('status', WORK, () => import('./status.js')),
   entry('restore', WORK, () => import('./restore.js')),
   entry('commit', WORK, () => import('./commit.js')),
