@@ -1,4 +1,4 @@
-/* Decoding of a segment: docs/format/codec.md, codec 2. Every byte of the input is hostile. */
+/* Decoding of a segment: docs/format/codec.md, codecs 2 and 3. Every byte of the input is hostile. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 typedef struct {
   uint32_t width;
   uint32_t count; /* elements that are coded */
+  uint32_t differences; /* planes that are differences from the base's: all, or the leading ones */
   const uint8_t *const *base;
   dlv_input head;
   dlv_input classes[3];
@@ -112,32 +113,64 @@ static int read_plane(decoder *d, uint32_t n, const known_planes *known, dlv_inp
   return read_coded(d, n, known, payload, out);
 }
 
-/* Reads codec, transform and flags. */
-static int read_start(dlv_input *head, uint8_t *transform, uint8_t *flags) {
+/* How a head starts. */
+typedef struct {
+  uint8_t transform;
+  uint8_t flags;
+  uint8_t differences; /* planes that are differences from the base's; DLV_WIDTH_MAX: all of them */
+} head_start;
+
+/* Reads codec, transform and flags, and of codec 3 how many planes are differences. */
+static int read_start(dlv_input *head, head_start *start) {
   uint8_t codec;
-  if (input_byte(head, &codec) || codec != CODEC_RANS) return DLV_ERR_CORRUPT;
-  if (input_byte(head, transform) || *transform > DLV_PALETTE) return DLV_ERR_CORRUPT;
-  if (input_byte(head, flags) || *flags > FLAG_MASK) return DLV_ERR_CORRUPT;
-  if (*transform >= DLV_SAME && *flags != 0) return DLV_ERR_CORRUPT;
-  return DLV_OK;
+  start->differences = DLV_WIDTH_MAX;
+  if (input_byte(head, &codec) || (codec != CODEC_RANS && codec != CODEC_RANS_OWN)) {
+    return DLV_ERR_CORRUPT;
+  }
+  if (input_byte(head, &start->transform) || start->transform > DLV_PALETTE) return DLV_ERR_CORRUPT;
+  if (input_byte(head, &start->flags) || start->flags > FLAG_MASK) return DLV_ERR_CORRUPT;
+  if (start->transform >= DLV_SAME && start->flags != 0) return DLV_ERR_CORRUPT;
+  if (codec == CODEC_RANS) return DLV_OK;
+  if (start->transform != DLV_BSUB && start->transform != DLV_SUB16) return DLV_ERR_CORRUPT;
+  if (start->flags != 0 || input_byte(head, &start->differences)) return DLV_ERR_CORRUPT;
+  return start->differences < DIFFERENCES_MIN ? DLV_ERR_CORRUPT : DLV_OK;
 }
 
-int dlv_segment_needs_base(const uint8_t *head, size_t head_length) {
+/* 1 if the transform, and the planes that are differences, are possible for elements of this width. */
+static int start_fits(const head_start *start, uint32_t width) {
+  if (!dlv_transform_fits(start->transform, width)) return 0;
+  return start->differences == DLV_WIDTH_MAX || start->differences < width;
+}
+
+static int needs_base(const head_start *start) {
+  return (start->transform != DLV_RAW && start->transform != DLV_PALETTE) || start->flags != 0;
+}
+
+/* Planes of the base that the first `wanted` planes are made of. */
+static uint32_t base_planes_of(const head_start *start, uint32_t wanted) {
+  if (!needs_base(start)) return 0;
+  return wanted < start->differences ? wanted : start->differences;
+}
+
+int dlv_segment_base_planes(const uint8_t *head, size_t head_length, uint32_t width,
+                            uint32_t wanted) {
   dlv_input input = {head, head + head_length};
-  uint8_t transform, flags;
-  if (read_start(&input, &transform, &flags)) return DLV_ERR_CORRUPT;
-  return (transform != DLV_RAW && transform != DLV_PALETTE) || flags != 0;
+  head_start start;
+  if (width == 0 || width > DLV_WIDTH_MAX || wanted == 0 || wanted > width) {
+    return DLV_ERR_ARGUMENT;
+  }
+  if (read_start(&input, &start) || !start_fits(&start, width)) return DLV_ERR_CORRUPT;
+  return (int)base_planes_of(&start, dlv_transform_stop(start.transform, width, wanted));
 }
 
 int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, uint32_t wanted) {
   dlv_input input = {head, head + head_length};
-  uint8_t transform, flags;
+  head_start start;
   if (width == 0 || width > DLV_WIDTH_MAX || wanted == 0 || wanted > width) {
     return DLV_ERR_ARGUMENT;
   }
-  if (read_start(&input, &transform, &flags)) return DLV_ERR_CORRUPT;
-  if (!dlv_transform_fits(transform, width)) return DLV_ERR_CORRUPT;
-  return (int)dlv_transform_stop(transform, width, wanted);
+  if (read_start(&input, &start) || !start_fits(&start, width)) return DLV_ERR_CORRUPT;
+  return (int)dlv_transform_stop(start.transform, width, wanted);
 }
 
 /* Decodes all planes of the head, the first `wanted` into `out`. */
@@ -146,13 +179,15 @@ static int read_planes(decoder *d, int transform, uint32_t wanted, uint8_t *cons
     /* What is above a plane that is not wanted is not looked at. */
     const known_planes delta = {k, d->base, NULL, out[k > 0 && k < wanted ? k - 1 : 0]};
     const known_planes raw = {k, NULL, (const uint8_t *const *)out, NULL};
-    const known_planes *known = transform == DLV_RAW ? &raw : &delta;
+    const known_planes own = {k, NULL, NULL, NULL};
+    const known_planes *known = transform == DLV_RAW ? &raw : k < d->differences ? &delta : &own;
     dlv_input *payload = &d->classes[plane_class(d->width, k)];
     const int failed = read_plane(d, d->count, known, payload, k < wanted ? out[k] : NULL);
     if (failed) return failed;
   }
   if (d->head.at != d->head.end) return DLV_ERR_CORRUPT;
-  if (transform != DLV_RAW) dlv_undigits(transform, out, d->base, wanted, d->count);
+  const uint32_t differences = wanted < d->differences ? wanted : d->differences;
+  if (transform != DLV_RAW) dlv_undigits(transform, out, d->base, differences, d->count);
   return DLV_OK;
 }
 
@@ -215,22 +250,24 @@ static int decode_palette(decoder *d, uint32_t wanted, uint8_t *const *planes) {
 }
 
 int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *const *classes,
-                       const size_t *class_lengths, const uint8_t *const *base, uint32_t count,
-                       uint32_t width, uint32_t wanted, uint8_t *const *planes) {
+                       const size_t *class_lengths, const uint8_t *const *base,
+                       uint32_t base_planes, uint32_t count, uint32_t width, uint32_t wanted,
+                       uint8_t *const *planes) {
   if (width == 0 || width > DLV_WIDTH_MAX || count == 0 || count > DLV_SEGMENT_ELEMENTS ||
       wanted == 0 || wanted > width) {
     return DLV_ERR_ARGUMENT;
   }
-  decoder d = {width, count, base, {head, head + head_length}, {{NULL, NULL}}, NULL, NULL};
+  decoder d = {width, count, width, base, {head, head + head_length}, {{NULL, NULL}}, NULL, NULL};
   for (int c = 0; c < 3; c++) {
     d.classes[c].at = classes[c];
     d.classes[c].end = classes[c] + class_lengths[c];
   }
-  uint8_t transform, flags;
-  if (read_start(&d.head, &transform, &flags)) return DLV_ERR_CORRUPT;
-  if (!dlv_transform_fits(transform, width)) return DLV_ERR_CORRUPT;
+  head_start start;
+  if (read_start(&d.head, &start) || !start_fits(&start, width)) return DLV_ERR_CORRUPT;
+  const int transform = start.transform;
   if (dlv_transform_stop(transform, width, wanted) != wanted) return DLV_ERR_ARGUMENT;
-  if (dlv_segment_needs_base(head, head_length) && base == NULL) return DLV_ERR_BASE;
+  if (base_planes_of(&start, wanted) > (base ? base_planes : 0)) return DLV_ERR_BASE;
+  if (start.differences < width) d.differences = start.differences;
   if (transform == DLV_SAME) {
     if (d.head.at != d.head.end) return DLV_ERR_CORRUPT;
     for (uint32_t k = 0; k < wanted; k++) memcpy(planes[k], base[k], count);
@@ -241,7 +278,7 @@ int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *c
   int failed = DLV_ERR_MEMORY;
   if (d.entries && d.rows) {
     if (transform == DLV_PALETTE) failed = decode_palette(&d, wanted, planes);
-    else if (flags & FLAG_MASK) failed = decode_masked(&d, transform, count, wanted, planes);
+    else if (start.flags & FLAG_MASK) failed = decode_masked(&d, transform, count, wanted, planes);
     else failed = read_planes(&d, transform, wanted, planes);
   }
   scratch_give(d.entries);

@@ -1,4 +1,4 @@
-/* Encoding of a segment: docs/format/codec.md, codec 2. */
+/* Encoding of a segment: docs/format/codec.md, codecs 2 and 3. */
 #include "encode.h"
 
 #include <stdlib.h>
@@ -137,7 +137,49 @@ static int same(const uint8_t *const *child, const uint8_t *const *base, uint32_
   return 1;
 }
 
-static int put_planes(encoder *e, int transform, const uint8_t *const *child, uint8_t *scratch) {
+/* What was written before plane k: where it starts in the head, and in the payload of its class. */
+typedef struct {
+  size_t head;
+  size_t payload;
+} plane_start;
+
+/*
+ * The first of the deepest planes whose differences were stored as they are: noise, so that the child's
+ * own bytes take no more and need no base. `width` if there is none.
+ */
+static uint32_t first_own(const encoder *e, const plane_start *starts) {
+  uint32_t first = e->width;
+  while (first > DIFFERENCES_MIN && e->out->head.bytes[starts[first - 1].head] == MODE_STORE) first--;
+  return first;
+}
+
+/* Writes the planes from `first` on again, as they are, and makes the segment one of codec 3. */
+static int put_own(encoder *e, const uint8_t *const *child, const plane_start *starts,
+                   uint32_t first) {
+  dlv_buffer *head = &e->out->head;
+  head->length = starts[first].head;
+  for (uint32_t k = e->width; k-- > first;) {
+    e->out->classes[plane_class(e->width, k)].length = starts[k].payload;
+  }
+  for (uint32_t k = first; k < e->width; k++) {
+    if (aborted_now(e)) return DLV_ERR_ABORTED;
+    dlv_buffer *payload = &e->out->classes[plane_class(e->width, k)];
+    const int failed = put_plane(e, child[k], e->count, &NO_CONTEXTS, NULL, payload);
+    if (failed) return failed;
+  }
+  /* Codec, transform and flags, then how many planes are differences. */
+  const size_t fixed = 3;
+  if (buffer_put_byte(head, 0)) return DLV_ERR_MEMORY;
+  memmove(head->bytes + fixed + 1, head->bytes + fixed, head->length - fixed - 1);
+  head->bytes[fixed] = (uint8_t)first;
+  head->bytes[0] = CODEC_RANS_OWN;
+  return DLV_OK;
+}
+
+/* own_below: the deepest planes may be the child's own where their differences are noise. */
+static int put_planes(encoder *e, int transform, const uint8_t *const *child, int own_below,
+                      uint8_t *scratch) {
+  plane_start starts[DLV_WIDTH_MAX];
   const uint8_t *planes[DLV_WIDTH_MAX];
   uint8_t *digits[DLV_WIDTH_MAX];
   for (uint32_t k = 0; k < e->width; k++) {
@@ -154,10 +196,13 @@ static int put_planes(encoder *e, int transform, const uint8_t *const *child, ui
     set_planes(&may, kind, e->width, k, e->base, child, NULL);
     const uint8_t *above = transform != DLV_RAW && k > 0 ? planes[k - 1] : NULL;
     dlv_buffer *payload = &e->out->classes[plane_class(e->width, k)];
+    starts[k] = (plane_start){e->out->head.length, payload->length};
     const int failed = put_plane(e, planes[k], e->count, &may, above, payload);
     if (failed) return failed;
   }
-  return DLV_OK;
+  if (!own_below || e->whole || (transform != DLV_BSUB && transform != DLV_SUB16)) return DLV_OK;
+  const uint32_t first = first_own(e, starts);
+  return first < e->width ? put_own(e, child, starts, first) : DLV_OK;
 }
 
 /* Planes of the changed elements: those of the child, then those of the base. NULL without memory. */
@@ -225,7 +270,7 @@ static int put_body(encoder *e, const uint8_t *const *planes, const uint8_t *con
       failed = put_plane(e, mask, (count + 7) / 8, &NO_CONTEXTS, NULL, &e->out->classes[0]);
     }
   }
-  if (!failed) failed = put_planes(e, transform, child_now, digits);
+  if (!failed) failed = put_planes(e, transform, child_now, !masked, digits);
 done:
   scratch_give(digits);
   scratch_give(mask);

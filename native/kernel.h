@@ -7,7 +7,7 @@
  * encoder and decoder even if other threads change planes and payloads meanwhile; only the head must
  * stay as it is while it is decoded.
  *
- * Bytes: docs/format/codec.md, codec 2.
+ * Bytes: docs/format/codec.md, codecs 2 and 3.
  */
 #ifndef DLV_KERNEL_H
 #define DLV_KERNEL_H
@@ -66,16 +66,21 @@ void dlv_encoded_lend(dlv_encoded *encoded, uint8_t *room, uint32_t count, uint3
 /* Planes that have to be decoded to know the leading `wanted` exactly; negative on a damaged head. */
 int dlv_segment_stop(const uint8_t *head, size_t head_length, uint32_t width, uint32_t wanted);
 
-/* 1 if the head needs a base, 0 if not, negative if it is damaged. */
-int dlv_segment_needs_base(const uint8_t *head, size_t head_length);
+/*
+ * Leading planes of the base that the least stop of at least `wanted` planes is made of, 0 for none;
+ * negative on a damaged head.
+ */
+int dlv_segment_base_planes(const uint8_t *head, size_t head_length, uint32_t width,
+                            uint32_t wanted);
 
 /*
  * Decodes the leading `wanted` planes (a stop) into planes[0 … wanted − 1], `count` bytes each.
- * classes: hi, mid, low; those that hold no wanted plane may be empty.
+ * classes: hi, mid, low; those that hold no wanted plane may be empty. base: `base_planes` planes.
  */
 int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *const *classes,
-                       const size_t *class_lengths, const uint8_t *const *base, uint32_t count,
-                       uint32_t width, uint32_t wanted, uint8_t *const *planes);
+                       const size_t *class_lengths, const uint8_t *const *base,
+                       uint32_t base_planes, uint32_t count, uint32_t width, uint32_t wanted,
+                       uint8_t *const *planes);
 
 /* Splits little-endian elements into planes, and back. */
 void dlv_split(const uint8_t *bytes, uint32_t count, uint32_t width, uint8_t *const *planes);

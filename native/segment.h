@@ -8,6 +8,10 @@
 #include "rans.h"
 
 #define CODEC_RANS 2
+/* The same, with differences of the leading planes alone: those below are the child's own. */
+#define CODEC_RANS_OWN 3
+/* Planes of a difference at least: contexts and 16-bit numbers take two. */
+#define DIFFERENCES_MIN 2u
 #define FLAG_MASK 1
 
 enum { MODE_CONST = 0, MODE_STORE = 1, MODE_RANS = 2 };

@@ -108,17 +108,18 @@ int wasm_encode(const uint8_t *child, const uint8_t *base, uint32_t count, uint3
 
 int wasm_decode(const uint8_t *head, size_t head_length, const uint8_t *hi, size_t hi_length,
                 const uint8_t *mid, size_t mid_length, const uint8_t *low, size_t low_length,
-                const uint8_t *base, uint32_t count, uint32_t width, uint32_t wanted,
-                uint8_t *out) {
+                const uint8_t *base, uint32_t base_count, uint32_t count, uint32_t width,
+                uint32_t wanted, uint8_t *out) {
   const uint8_t *classes[3] = {hi, mid, low};
   const size_t lengths[3] = {hi_length, mid_length, low_length};
   const uint8_t *base_planes[DLV_WIDTH_MAX];
   uint8_t *planes[DLV_WIDTH_MAX];
   if (wanted == 0 || wanted > DLV_WIDTH_MAX) return DLV_ERR_ARGUMENT;
-  if (base) point(base, count, wanted, base_planes);
+  if (base_count > DLV_WIDTH_MAX) return DLV_ERR_ARGUMENT;
+  if (base) point(base, count, base_count, base_planes);
   point(out, count, wanted, (const uint8_t **)planes);
-  return dlv_segment_decode(head, head_length, classes, lengths, base ? base_planes : NULL, count,
-                            width, wanted, planes);
+  return dlv_segment_decode(head, head_length, classes, lengths, base ? base_planes : NULL,
+                            base_count, count, width, wanted, planes);
 }
 
 size_t wasm_cut_chunk(const uint8_t *bytes, size_t length) { return dlv_cut_chunk(bytes, length); }

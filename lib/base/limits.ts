@@ -157,6 +157,8 @@ export const ENCODED_AHEAD_BYTES = 32 * 1024 * 1024;
 export const INGEST_PLANES_BYTES = 80 * 1024 * 1024;
 /** A longer extent is read twice: its planes are not kept until its id is known. */
 export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;
+/** Planes of candidates for a base that were compared, until the winner is encoded against. */
+export const CANDIDATE_PLANES_BYTES = 48 * 1024 * 1024;
 /** Planes of bases that checkout and diff keep for the segments read next. */
 export const CHECKOUT_PLANES_BYTES = 48 * 1024 * 1024;
 /** The same for readers in an order of their own choice: archive runs and measurements. */

@@ -109,7 +109,8 @@ static void execute(napi_env env, void *data) {
                                    j->aborted, &j->encoded);
   } else {
     j->result = dlv_segment_decode(j->head, j->head_length, j->classes, j->class_lengths, base,
-                                   j->count, j->width, j->wanted, (uint8_t *const *)j->out);
+                                   j->base_width, j->count, j->width, j->wanted,
+                                   (uint8_t *const *)j->out);
   }
 }
 

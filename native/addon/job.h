@@ -32,6 +32,7 @@ typedef struct {
   const char *why; /* NULL: what the result says */
   uint32_t count, width, wanted;
   int level, no_prefix, has_base;
+  uint32_t base_width; /* DECODE: planes of the base that were given */
   const uint8_t *planes[DLV_WIDTH_MAX];
   const uint8_t *base[DLV_WIDTH_MAX];
   const uint8_t *head;

@@ -59,7 +59,7 @@ napi_value decode(napi_env env, napi_callback_info info) {
   j->width = number_of(&c, "width", args[4], 1, DLV_WIDTH_MAX);
   j->wanted = number_of(&c, "wanted", args[5], 1, j->width);
   list_of(&c, "classes", args[1], 3, 3, classes, &class_count);
-  if (j->has_base) list_of(&c, "base", args[2], j->wanted, DLV_WIDTH_MAX, base, &base_width);
+  if (j->has_base) list_of(&c, "base", args[2], 1, DLV_WIDTH_MAX, base, &base_width);
   if (has_out) list_of(&c, "out", args[6], j->wanted, j->wanted, out, &out_width);
   head.value = args[0];
   look(&c, NAME("head"), &head);
@@ -77,8 +77,10 @@ napi_value decode(napi_env env, napi_callback_info info) {
     job_reads(j, &classes[k], &j->classes[k]);
     j->class_lengths[k] = classes[k].length;
   }
+  /* More planes of a base than those that are wanted are not looked at. */
+  j->base_width = base_width < j->wanted ? base_width : j->wanted;
   for (uint32_t k = 0; k < j->wanted; k++) {
-    if (j->has_base) job_reads(j, &base[k], &j->base[k]);
+    if (k < j->base_width) job_reads(j, &base[k], &j->base[k]);
     if (j->result == DLV_OK) j->result = job_writes(env, j, k, has_out ? &out[k] : NULL);
   }
   return job_start(&c, j);

@@ -104,8 +104,10 @@ static int round_trip(uint32_t inputs_per_segment) {
       wanted = (uint32_t)stop;
       const uint8_t *const classes[3] = {p[1], p[2], p[3]};
       const size_t class_lengths[3] = {l[1], l[2], l[3]};
+      const int needed = dlv_segment_base_planes(p[0], l[0], width, wanted);
+      const uint32_t given = below(50) ? (uint32_t)needed : below(width + 1);
       const int result = dlv_segment_decode(p[0], l[0], classes, class_lengths,
-                                            below(50) ? under : NULL, n, width, wanted, out);
+                                            below(50) ? under : NULL, given, n, width, wanted, out);
       if (i == 0 && result != DLV_ERR_BASE) {
         failed = result != DLV_OK;
         for (uint32_t k = 0; k < wanted && !failed; k++) failed = memcmp(child[k], out[k], n) != 0;
@@ -170,8 +172,8 @@ static int change_meanwhile(void) {
       const uint8_t *const classes[3] = {e.classes[0].bytes, e.classes[1].bytes,
                                          e.classes[2].bytes};
       const size_t lengths[3] = {e.classes[0].length, e.classes[1].length, e.classes[2].length};
-      dlv_segment_decode(e.head.bytes, e.head.length, classes, lengths, child + width, n, width,
-                         width, out);
+      dlv_segment_decode(e.head.bytes, e.head.length, classes, lengths, child + width, width, n,
+                         width, width, out);
     }
     dlv_encoded_free(&e);
   }

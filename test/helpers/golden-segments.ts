@@ -1,5 +1,5 @@
 /**
- * Golden segments of codec 2: what test/fixtures/codec/2 is made of, by a seed. Each is small and takes
+ * Golden segments: what test/fixtures/codec is made of, by a seed. Each is small and takes
  * one path through the codec; together they take all.
  */
 
@@ -207,6 +207,35 @@ function laneSegments(): GoldenSegment[] {
   );
 }
 
+/** Deltas whose deepest planes have noise for differences: stored, of one value, or coded. */
+function ownSegments(): GoldenSegment[] {
+  const all: GoldenSegment[] = [];
+  for (const width of [4, 8]) {
+    for (const transform of [1, 2]) {
+      for (const level of [0, 1, 2] as const) {
+        for (const last of ['noise', 'one value', 'coded'] as const) {
+          const random = seededRandom(1000 * width + 100 * transform + 10 * level + last.length);
+          const below = (bound: number): number => Math.floor(bound * random());
+          const plane = (make: (i: number) => number): Uint8Array =>
+            Uint8Array.from({ length: 300 }, (_, i) => make(i));
+          const base = Array.from({ length: width }, (_, k) =>
+            plane(() => (k === 0 ? 56 + below(6) : below(256))),
+          );
+          const child = base.map((bytes, k) => {
+            if (k === width - 1 && last !== 'noise')
+              return plane(() => (last === 'coded' ? below(4) : 7));
+            return plane((i) => (k < 2 ? (bytes[i] as number) + below(2) : below(256)));
+          });
+          const coded = encodeReferenceAs(transform, false, child, base, level);
+          const name = `width ${width}, transform ${transform}, level ${level}, ${last}`;
+          all.push(golden(name, level, { child, base }, coded));
+        }
+      }
+    }
+  }
+  return all;
+}
+
 /** All golden segments by the name of their file. */
 export function makeGoldenSegments(): Record<string, GoldenSegment[]> {
   return {
@@ -218,5 +247,6 @@ export function makeGoldenSegments(): Record<string, GoldenSegment[]> {
     plain: plainSegments(),
     contexts: contextSegments(),
     lanes: laneSegments(),
+    own: ownSegments(),
   };
 }

@@ -143,7 +143,7 @@ export function readDecode(
   checkNumber('width', width, 1, WIDTH_MAX);
   checkNumber('wanted', wanted, 1, width as number);
   const payloads = listOf('classes', classes, 3, 3) as DecodeArguments['classes'];
-  const under = base === null ? null : listOf('base', base, wanted as number, WIDTH_MAX);
+  const under = base === null ? null : listOf('base', base, 1, WIDTH_MAX);
   const target = out === undefined ? null : listOf('out', out, wanted as number, wanted as number);
   checkBytes('head', head);
   for (const [k, payload] of payloads.entries()) checkBytes(`classes[${k}]`, payload);

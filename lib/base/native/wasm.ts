@@ -35,6 +35,7 @@ interface Exports {
     low: number,
     lowBytes: number,
     base: number,
+    basePlanes: number,
     count: number,
     width: number,
     wanted: number,
@@ -129,7 +130,8 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
       const hiAt = copyIn([hi]);
       const midAt = copyIn([mid]);
       const lowAt = copyIn([low]);
-      const under = given.base === null ? 0 : copyIn(given.base.slice(0, wanted));
+      const basePlanes = given.base?.slice(0, wanted) ?? [];
+      const under = given.base === null ? 0 : copyIn(basePlanes);
       const code = exports.wasm_decode(
         headAt,
         head.length,
@@ -140,6 +142,7 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
         lowAt,
         low.length,
         under,
+        basePlanes.length,
         count,
         width,
         wanted,

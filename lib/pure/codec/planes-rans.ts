@@ -1,10 +1,11 @@
 /**
- * Codec 2: byte planes, differences from a base, static rANS with contexts of the base's exponents.
+ * Codecs 2 and 3: byte planes, differences from a base, static rANS with contexts of the base's exponents.
  * The work is the kernel's (native/); this file knows the start of a head.
  *
  *     codec head := 2 transform:u8 flags:u8 …
+ *     codec head := 3 transform:u8 flags:u8 differences:u8 …
  *
- * @see docs/format/codec.md §codec 2
+ * @see docs/format/codec.md §Segment codecs
  */
 import { CorruptError } from '../../base/errors.js';
 import { abortFlag, kernelError, loadKernel } from '../../base/native/kernel.js';
@@ -16,6 +17,8 @@ import type {
 } from './segment-types.js';
 
 export const CODEC_PLANES_RANS = 2;
+/** The same, with differences of the leading planes alone: those below are the child's own. */
+export const CODEC_PLANES_RANS_OWN = 3;
 
 /** fp32 as two 16-bit numbers: exact at 2 and 4 planes. */
 const TRANSFORM_SUB16_FULL = 3;
@@ -50,6 +53,12 @@ export function ransStop(head: Uint8Array, width: number, wanted: number, file: 
   let stop = Math.max(2, wanted);
   if (transform === TRANSFORM_SUB32 || (transform === TRANSFORM_SUB16_FULL && stop > 2)) stop = 4;
   return Math.min(stop, width);
+}
+
+/** Planes of the base that the leading `stop` planes, a stop, are made of at most. */
+export function ransBasePlanes(head: Uint8Array, stop: number): number {
+  if (head[0] !== CODEC_PLANES_RANS_OWN) return stop;
+  return Math.min(stop, head[3] ?? stop);
 }
 
 /** Decodes the leading planes, into `target` (not the base's planes) if given. @throws {CorruptError} */

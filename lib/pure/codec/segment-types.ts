@@ -43,7 +43,7 @@ export interface DecodeOptions {
   count: number;
   /** Planes to decode: a stop of the head, 1 … width. */
   wanted: number;
-  /** At least `wanted` planes of the base segment if the head needs one. */
+  /** Planes of the base segment, as many as `segmentBasePlanes` says or more, if the head needs one. */
   base: readonly Uint8Array[] | null;
   /** Name for messages. */
   file: string;

@@ -1,11 +1,18 @@
 /**
  * Segments, whatever codec wrote them: encoded by the kernel, decoded by what the head names.
  *
- * Start here. There is one codec, planes-rans.ts (2).
+ * Start here. planes-rans.ts has both codecs that there are (2 and 3).
  * @see docs/format/codec.md
  */
 import { BugError, CorruptError, FormatVersionError, UsageError } from '../../base/errors.js';
-import { CODEC_PLANES_RANS, decodeRans, encodeRans, ransStop } from './planes-rans.js';
+import {
+  CODEC_PLANES_RANS,
+  CODEC_PLANES_RANS_OWN,
+  decodeRans,
+  encodeRans,
+  ransBasePlanes,
+  ransStop,
+} from './planes-rans.js';
 import type {
   CodecLevel,
   DecodeOptions,
@@ -49,7 +56,7 @@ export function encodeSegment(
 
 function checkCodec(head: Uint8Array, file: string): void {
   const codec = head[0];
-  if (codec === CODEC_PLANES_RANS) return;
+  if (codec === CODEC_PLANES_RANS || codec === CODEC_PLANES_RANS_OWN) return;
   if (codec === undefined) throw new CorruptError(`'${file}' has an empty codec field`, { file });
   throw new FormatVersionError(`'${file}' uses codec ${codec}, which this dlv does not know`, {
     file,
@@ -65,6 +72,15 @@ function checkCodec(head: Uint8Array, file: string): void {
 export function segmentStop(head: Uint8Array, width: number, wanted: number, file: string): number {
   checkCodec(head, file);
   return ransStop(head, width, wanted, file);
+}
+
+/**
+ * Leading planes of the base that `stop` planes, a stop, are made of, if they are made of any.
+ * @throws {CorruptError} {FormatVersionError}
+ */
+export function segmentBasePlanes(head: Uint8Array, stop: number, file: string): number {
+  checkCodec(head, file);
+  return ransBasePlanes(head, stop);
 }
 
 /**

@@ -8,9 +8,11 @@
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
+import { CANDIDATE_PLANES_BYTES } from '../../base/limits.js';
 import { type CodecLevel, encodeSegment } from '../../pure/codec/segment.js';
 import { sketchDistance } from '../../pure/codec/sketch.js';
-import { lendWhole } from '../objects/planes/plane-reader.js';
+import { ChainReader } from '../objects/planes/chain-reader.js';
+import { lendWhole, type PlaneReader } from '../objects/planes/plane-reader.js';
 import type { PackSession } from '../objects/session.js';
 import { storedBytes } from '../store/types.js';
 import { type FittedBase, fitBase } from './bases.js';
@@ -62,12 +64,25 @@ interface Candidate {
 }
 
 export class BaseChooser {
+  /**
+   * Reads bases. Candidates that are compared are kept: mostly one stands on the other, and the winner is
+   * what the extent is encoded against a moment later.
+   */
+  readonly planes: PlaneReader;
   readonly #session: PackSession;
   readonly #options: ChooserOptions;
+  /** Segments of candidates of the extent at hand. */
+  #compared: ReadonlySet<Id> = new Set();
 
-  constructor(session: PackSession, options: ChooserOptions) {
+  constructor(session: PackSession, options: ChooserOptions & { readonly signal?: AbortSignal }) {
+    const { signal } = options;
     this.#session = session;
     this.#options = options;
+    this.planes = new ChainReader(session, {
+      cacheBytes: CANDIDATE_PLANES_BYTES,
+      keeps: (id) => this.#compared.has(id),
+      ...(signal ? { signal } : {}),
+    });
   }
 
   /**
@@ -179,18 +194,20 @@ export class BaseChooser {
   ): Promise<Candidate> {
     const child = sampleBlocks(planes);
     let best = { candidate: candidates[0] as Candidate, bytes: Number.POSITIVE_INFINITY };
-    for (const candidate of candidates) {
+    this.#compared = new Set(candidates.map(({ fitted }) => fitted.id));
+    // From the root on: what one stands on is kept when its turn comes.
+    for (const candidate of [...candidates].sort((a, b) => a.fitted.depth - b.fitted.depth)) {
       try {
         const lease = await lendWhole(
-          this.#session.planes,
+          this.planes,
           { id: candidate.fitted.id, width, count },
           0,
         );
         const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(lease.planes));
         lease.release();
         const bytes = head.length + hi.length + mid.length + low.length;
-        const shorter = candidate.fitted.depth < best.candidate.fitted.depth;
-        if (bytes < best.bytes * (shorter ? 1 + EQUAL_SHARE : 1 - EQUAL_SHARE)) {
+        // Those that come later have longer chains, or equal ones.
+        if (bytes < best.bytes * (1 - EQUAL_SHARE)) {
           best = { candidate, bytes };
         }
       } catch (error) {

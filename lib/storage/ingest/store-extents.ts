@@ -8,7 +8,7 @@ import type { ReadFile } from '../../base/files/files.js';
 import { ENCODED_AHEAD_BYTES } from '../../base/limits.js';
 import { encodeSegment, verifySegment } from '../../pure/codec/segment.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
-import { lendWhole, type NamedExtent } from '../objects/planes/plane-reader.js';
+import { lendWhole, type NamedExtent, type PlaneReader } from '../objects/planes/plane-reader.js';
 import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
 import type { PackSession } from '../objects/session.js';
 import { segmentCount } from '../store/types.js';
@@ -92,7 +92,7 @@ export class ExtentStore {
     const { hashes, segment } = job;
     const bytes = hashes.width * segmentElements(hashes.count, segment);
     await this.#work.roomFor(bytes, ENCODED_AHEAD_BYTES);
-    this.#work.start(hashes.id, bytes, encodeJob(this.#target, job));
+    this.#work.start(hashes.id, bytes, encodeJob(this.#target, this.#chooser.planes, job));
   }
 
   /** Waits for all encoders: they write into the session, and must not outlive a failure. */
@@ -108,12 +108,12 @@ export class ExtentStore {
 
 /** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
 async function basePlanes(
-  session: PackSession,
+  reader: PlaneReader,
   base: NamedExtent,
   segment: number,
 ): Promise<PlaneLease | null> {
   try {
-    return await lendWhole(session.planes, base, segment);
+    return await lendWhole(reader, base, segment);
   } catch (error) {
     if (isUnreadable(error)) return null;
     throw error;
@@ -123,13 +123,14 @@ async function basePlanes(
 /** Encodes a segment and checks what it decodes to. @returns  what writes it, once it is its turn. */
 async function encodeJob(
   { session, source, options }: ExtentTarget,
+  bases: PlaneReader,
   { hashes, segment, lease, base }: SegmentJob,
 ): Promise<Write> {
   const { width, count, id } = hashes;
   const { level, signal } = options;
   const elements = segmentElements(count, segment);
   const baseLease =
-    base === null ? null : await basePlanes(session, { id: base.id, width, count }, segment);
+    base === null ? null : await basePlanes(bases, { id: base.id, width, count }, segment);
   const room = planePool.lendRoom(width, elements);
   const scratch = planePool.lend(width, elements);
   const { planes } = lease;

@@ -31,7 +31,7 @@ export function classOfPlane(width: number, k: number): number {
 
 /**
  * Decodes the leading `wanted` planes of a segment, a stop.
- * @param base  at least `wanted` planes, or null. @returns planes in fresh memory.
+ * @param base  as many planes as the head needs, or more, or null. @returns planes in fresh memory.
  * @throws an Error with a `kernel` number.
  */
 export function decodeReference(
@@ -44,8 +44,9 @@ export function decodeReference(
     throw failure(ERROR_ARGUMENT, 'sizes that no segment has');
   const head = readHead(bytes, count, width);
   if (!isStop(head.transform, width, wanted)) throw failure(ERROR_ARGUMENT, 'not a stop');
-  const under = (base ?? []).slice(0, wanted);
-  if (needsBase(head) && base === null) throw failure(ERROR_BASE, 'no base');
+  const needed = needsBase(head) ? Math.min(wanted, head.differences) : 0;
+  const under = (base ?? []).slice(0, needed);
+  if (under.length < needed) throw failure(ERROR_BASE, 'no base, or too little of it');
   if (head.transform === TRANSFORM_SAME) return under.map((plane) => new Uint8Array(plane));
 
   const inputs = classes.map((payload) => new ByteInput(payload));
@@ -62,7 +63,10 @@ export function decodeReference(
     const input = inputs[classOfPlane(width, k)] as ByteInput;
     digits.push(decodePlane(coding, input, n, { k, width, base: from, digits }));
   }
-  const values = undoDigits(head.transform, digits, from);
+  const values = [
+    ...undoDigits(head.transform, digits.slice(0, head.differences), from),
+    ...digits.slice(head.differences),
+  ];
   if (!changed) return values;
   return values.map((plane, k) => {
     const whole = new Uint8Array(under[k] as Uint8Array);

@@ -17,9 +17,12 @@ import {
 } from './encode-plane.js';
 import {
   CODEC,
+  CODEC_OWN,
+  DIFFERENCES_MIN,
   KIND_BASE,
   KIND_NONE,
   KIND_OWN,
+  MODE_STORED,
   TRANSFORM_BSUB,
   TRANSFORM_PALETTE,
   TRANSFORM_RAW,
@@ -57,12 +60,16 @@ type Planes = readonly Uint8Array[];
 
 /** Head and class payloads while they are written. */
 class Output {
-  readonly head = new ByteOutput().u8(CODEC);
+  readonly head: ByteOutput;
   readonly classes = [new ByteOutput(), new ByteOutput(), new ByteOutput()] as const;
   transform = TRANSFORM_RAW;
   usesBase = false;
   /** Of a trial: what the planes would take, in 1/65536 bit. */
   cost = 0;
+
+  constructor(codec = CODEC) {
+    this.head = new ByteOutput().u8(codec);
+  }
 
   /** Writes a plane into a class, or in a trial adds up its cost. */
   putPlane(plane: PlaneToWrite, payload: ByteOutput, trial?: Trial): void {
@@ -261,31 +268,49 @@ interface Body {
   changed: readonly number[] | null;
 }
 
+/** The first of the deepest planes whose differences would be stored; the width if there is none. */
+function firstOwn(planes: readonly PlaneToWrite[]): number {
+  let first = planes.length;
+  while (first > DIFFERENCES_MIN) {
+    const head = new ByteOutput();
+    putPlane(planes[first - 1] as PlaneToWrite, head, new ByteOutput());
+    if (head.finish()[0] !== MODE_STORED) break;
+    first--;
+  }
+  return first;
+}
+
 function writeBody(
   { child, base, changed }: Body,
   transform: number,
   { level, trial }: Pick<Options, 'level' | 'trial'>,
 ): Output {
-  const output = new Output();
+  const values = pickElements(child, changed);
+  const under = pickElements(base ?? [], changed);
+  const digits = makeDigits(transform, values, under);
+  const width = child.length;
+  const raw = transform === TRANSFORM_RAW;
+  const planes = digits.map((bytes, k): PlaneToWrite => {
+    const kind = !raw ? KIND_BASE : k > 0 ? KIND_OWN : KIND_NONE;
+    return { bytes, level, kind, around: { k, width, base: under, digits }, above: !raw && k > 0 };
+  });
+  const mayOwn = transform === TRANSFORM_BSUB || transform === TRANSFORM_SUB16;
+  const first = mayOwn && changed === null && !trial ? firstOwn(planes) : width;
+  const output = new Output(first < width ? CODEC_OWN : CODEC);
   output.transform = transform;
-  output.usesBase = changed !== null || transform !== TRANSFORM_RAW;
+  output.usesBase = changed !== null || !raw;
   output.head.u8(transform).u8(changed === null ? 0 : 1);
+  if (first < width) output.head.u8(first);
   if (changed !== null) {
     output.head.varint(changed.length);
     const bytes = new Uint8Array(Math.ceil((child[0] as Uint8Array).length / 8));
     for (const i of changed) bytes[i >> 3] = (bytes[i >> 3] as number) | (1 << (i % 8));
     output.putPlane(alone(bytes, level), output.classes[0], trial);
   }
-  const values = pickElements(child, changed);
-  const under = pickElements(base ?? [], changed);
-  const digits = makeDigits(transform, values, under);
-  const width = child.length;
-  for (const [k, bytes] of digits.entries()) {
-    const raw = transform === TRANSFORM_RAW;
-    const kind = !raw ? KIND_BASE : k > 0 ? KIND_OWN : KIND_NONE;
-    const around = { k, width, base: under, digits };
+  for (const [k, plane] of planes.entries()) {
     const payload = output.classes[classOfPlane(width, k)] as ByteOutput;
-    output.putPlane({ bytes, level, kind, around, above: !raw && k > 0 }, payload, trial);
+    const written = k < first ? plane : alone(values[k] as Uint8Array, level);
+    output.putPlane(written, payload, trial);
   }
   return output;
 }

@@ -1,11 +1,15 @@
 /**
- * The head of a segment, read into one structure: docs/format/codec.md §Segment codec 2.
+ * The head of a segment, read into one structure: docs/format/codec.md §Segment codecs.
  */
 import { BitInput, ByteInput, damage } from './input.js';
 import { makeTable, type Table } from './rans.js';
 import { readFrequencies } from './table.js';
 
 export const CODEC = 2;
+/** The same, with differences of the leading planes alone: those below are the child's own. */
+export const CODEC_OWN = 3;
+export const DIFFERENCES_MIN = 2;
+export const MODE_STORED = 1;
 
 export const TRANSFORM_RAW = 0;
 export const TRANSFORM_BSUB = 1;
@@ -57,6 +61,8 @@ export interface Palette {
 /** What a head says. */
 export interface Head {
   transform: number;
+  /** Planes that are differences from the base's, the leading ones. */
+  differences: number;
   mask: Mask | null;
   palette: Palette | null;
   /** One for each plane; none for SAME and a palette. */
@@ -75,7 +81,8 @@ export function needsBase(head: Head): boolean {
  */
 export function readHead(bytes: Uint8Array, count: number, width: number): Head {
   const input = new ByteInput(bytes);
-  if (input.u8() !== CODEC) throw damage('another codec');
+  const codec = input.u8();
+  if (codec !== CODEC && codec !== CODEC_OWN) throw damage('another codec');
   const transform = input.u8();
   const flags = input.u8();
   if (transform > TRANSFORM_PALETTE) throw damage('an unknown transform');
@@ -87,14 +94,33 @@ export function readHead(bytes: Uint8Array, count: number, width: number): Head 
   const many = transform === TRANSFORM_SUB16 || transform === TRANSFORM_PALETTE;
   if (many && width === 1) throw damage('a transform of wider elements');
 
-  const head: Head = { transform, mask: null, palette: null, planes: [] };
+  const differences = codec === CODEC_OWN ? readDifferences(input, transform, flags, width) : width;
+  const head: Head = { transform, differences, mask: null, palette: null, planes: [] };
   if (transform === TRANSFORM_PALETTE) head.palette = readPalette(input, width);
   if (!plain) {
     if (flags === 1) head.mask = readMask(input, count);
-    for (let k = 0; k < width; k++) head.planes.push(readCoding(input, kindsOf(transform, k)));
+    for (let k = 0; k < width; k++) {
+      const kinds = k < differences ? kindsOf(transform, k) : [KIND_NONE];
+      head.planes.push(readCoding(input, kinds));
+    }
   }
   if (input.remaining > 0) throw damage('bytes behind the head');
   return head;
+}
+
+function readDifferences(
+  input: ByteInput,
+  transform: number,
+  flags: number,
+  width: number,
+): number {
+  if (transform !== TRANSFORM_BSUB && transform !== TRANSFORM_SUB16)
+    throw damage('own planes of another transform');
+  if (flags !== 0) throw damage('own planes and a mask');
+  const differences = input.u8();
+  if (differences < DIFFERENCES_MIN || differences >= width)
+    throw damage('another number of own planes');
+  return differences;
 }
 
 /** Kinds of contexts that plane k of a transform may have. */

@@ -13,7 +13,7 @@ import { CorruptError } from '../../../base/errors.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
-import { checkBase, stopOf } from './link.js';
+import { basePlanesOf, checkBase, stopOf, wantsHead } from './link.js';
 import type { SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { addReadBytes, headBytesOf, noBytes, type ReadBytes } from './read-counts.js';
 
@@ -29,7 +29,7 @@ export interface ChainNode {
   readonly base: ChainNode | null;
   /** Its deltas, of those that were asked for. */
   readonly children: ChainNode[];
-  /** Its head, if it had to be read to know its stops. */
+  /** Its head, if it was read to know its stops and what it takes of its base. */
   head: SegmentHeadAt | null;
   /** Leading planes that it has to give, where its planes are shared. */
   planes: number;
@@ -79,11 +79,7 @@ export async function planChains(
     const node = await findNode(records, nodes, id, segment);
     const leading = Math.min(planes ?? node.entry.width, node.entry.width);
     wanted.push({ id, segment, request, node, planes: leading });
-    headBytes += await openHeads(records, node, leading);
-    for (const { node: link, planes: stop } of pathOf(node, leading)) {
-      if (link.planes >= stop) break;
-      link.planes = stop;
-    }
+    headBytes += await layPath(records, node, leading);
   }
   const roots = [...nodes.values()].filter((node) => node.base === null);
   const { order, starts } = options.keepOrder
@@ -130,26 +126,51 @@ async function findNode(
   return node as ChainNode;
 }
 
-/** Reads the heads of a chain if they say how deep its links have to be read. @returns their bytes. */
-async function openHeads(
+/**
+ * Notes what each link of a chain has to give for the leading `wanted` planes of a node. Reads the heads
+ * that say so. @returns their bytes.
+ */
+async function layPath(
   records: SegmentRecords,
   node: ChainNode,
-  planes: number,
+  wanted: number,
 ): Promise<number> {
   let bytes = 0;
-  if (planes === node.entry.width) return bytes;
-  for (let at: ChainNode | null = node; at !== null && at.head === null; at = at.base) {
-    const { id, segment, base } = at.entry;
-    at.head = await records.openSegment(id, segment);
-    if (at.head === null) throw missingExtent(id);
-    bytes += headBytesOf(at.entry);
-    if (at.head.entry.base === base) continue;
-    throw new CorruptError(`the base of extent '${id}' changed while its chain was read`, {
-      id,
-      hint: 'another command is re-encoding the repository; run the command again',
-    });
+  let planes = wanted;
+  for (let at: ChainNode | null = node; at !== null; at = at.base) {
+    if (at.head === null && wantsHead(at.entry, planes)) {
+      at.head = await openHead(records, at.entry);
+      bytes += headBytesOf(at.entry);
+    }
+    const { stop, ofBase } = stepOf(at, planes);
+    if (at.planes >= stop) break;
+    at.planes = stop;
+    planes = ofBase;
   }
   return bytes;
+}
+
+async function openHead(
+  records: SegmentRecords,
+  { id, segment, base }: SegmentEntry,
+): Promise<SegmentHeadAt> {
+  const head = await records.openSegment(id, segment);
+  if (head === null) throw missingExtent(id);
+  if (head.entry.base === base) return head;
+  throw new CorruptError(`the base of extent '${id}' changed while its chain was read`, {
+    id,
+    hint: 'another command is re-encoding the repository; run the command again',
+  });
+}
+
+/**
+ * Planes that a link has to give for `wanted` of them, and what these take of its base. A head that
+ * was read for fewer planes is not looked at: nor does a reader of this chain alone.
+ */
+function stepOf({ entry, head }: ChainNode, wanted: number): { stop: number; ofBase: number } {
+  const known = wantsHead(entry, wanted) ? head : null;
+  const stop = stopOf(entry, known, wanted);
+  return { stop, ofBase: basePlanesOf(entry, known, stop) };
 }
 
 /** Links of a chain from the wanted one to the root, with the planes that each has to give. */
@@ -157,10 +178,11 @@ export function* pathOf(
   node: ChainNode,
   planes: number,
 ): Generator<{ node: ChainNode; planes: number }> {
-  let stop = planes;
+  let wanted = planes;
   for (let at: ChainNode | null = node; at !== null; at = at.base) {
-    stop = stopOf(at.entry, at.head, stop);
+    const { stop, ofBase } = stepOf(at, wanted);
     yield { node: at, planes: stop };
+    wanted = ofBase;
   }
 }
 

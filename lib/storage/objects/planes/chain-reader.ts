@@ -11,7 +11,15 @@ import { WIDTH_MAX } from '../../../base/limits.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
-import { type ChainLink, checkBase, decodeLink, readLink, stopOf } from './link.js';
+import {
+  basePlanesOf,
+  type ChainLink,
+  checkBase,
+  decodeLink,
+  readLink,
+  stopOf,
+  wantsHead,
+} from './link.js';
 import { PlaneCache } from './plane-cache.js';
 import { leadingPlanes, type PlaneLease } from './plane-pool.js';
 import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
@@ -72,24 +80,27 @@ export class ChainReader implements PlaneReader {
   /** Links from the segment to its root, or to the one whose base is kept, and that base. */
   async #layOut(id: Id, segment: number, wanted: number): Promise<LaidOut> {
     const links: ChainLink[] = [];
-    let stop = wanted;
+    let planes = wanted;
     const find = (next: Id) => this.#records.findSegment(next, segment);
     for await (const { id: at, entry } of linksOf(id, find)) {
       if (entry === null) throw missingExtent(at);
       checkBase(entry, links.at(-1)?.entry);
-      const head = stop < entry.width ? await this.#open(at, segment) : null;
-      stop = stopOf(entry, head, stop);
+      const head = wantsHead(entry, planes) ? await this.#open(entry) : null;
+      const stop = stopOf(entry, head, planes);
       links.push({ entry, head, planes: stop });
-      const kept = stop === entry.width ? this.#kept(entry.base, segment) : null;
+      const kept = this.#kept(entry.base, segment);
       if (kept !== null) return { links, under: await kept };
+      planes = basePlanesOf(entry, head, stop);
     }
     return { links, under: null };
   }
 
-  async #open(id: Id, segment: number): Promise<SegmentHeadAt> {
+  /** @throws {ReplacedRecord} if it has another base than its chain was laid out with. */
+  async #open({ id, segment, base }: SegmentEntry): Promise<SegmentHeadAt> {
     const head = await this.#records.openSegment(id, segment);
     if (head === null) throw missingExtent(id);
     this.#how.stats.bytes.head += headBytesOf(head.entry);
+    if (head.entry.base !== base) throw new ReplacedRecord();
     return head;
   }
 

@@ -2,7 +2,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { CorruptError } from '../../../base/errors.js';
-import { decodeSegment, segmentStop } from '../../../pure/codec/segment.js';
+import { decodeSegment, segmentBasePlanes, segmentStop } from '../../../pure/codec/segment.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
 import { missingExtent } from '../chain.js';
@@ -14,7 +14,7 @@ import { decodeSegmentHead, segmentElements } from './segment-head.js';
 /** A link as it is read. */
 export interface ChainLink {
   readonly entry: SegmentEntry;
-  /** Its head, if that had to be read to know its stops. */
+  /** Its head, if that was read to know its stops and what it takes of its base. */
   readonly head: SegmentHeadAt | null;
   /** Leading planes that it has to give. */
   readonly planes: number;
@@ -29,14 +29,39 @@ export function checkBase(base: SegmentEntry, child: SegmentEntry | undefined): 
   });
 }
 
+/** A smaller segment is read whole sooner than its head is read for its own sake. */
+const OPENED_ELEMENTS_MIN = 64 * 1024;
+
 /**
- * Leading planes that a link gives, and needs of its base, so that `wanted` of them are exact.
+ * True if the head of a link is worth reading before its base is: it says where the leading `wanted`
+ * planes stop, or how few planes of the base all of them take. A low plane that is stored whole may be the
+ * link's own.
+ */
+export function wantsHead(entry: SegmentEntry, wanted: number): boolean {
+  const { width, count, segment, base, lowBytes } = entry;
+  if (wanted < width) return true;
+  const elements = segmentElements(count, segment);
+  return base !== null && width >= 4 && elements >= OPENED_ELEMENTS_MIN && lowBytes >= elements;
+}
+
+/**
+ * Leading planes that a link has to give so that `wanted` of them are exact.
  * @param head  of the link; not needed if all planes are wanted.
  */
 export function stopOf(entry: SegmentEntry, head: SegmentHeadAt | null, wanted: number): number {
   const { width, id } = entry;
   if (wanted >= width || head === null) return width;
   return segmentStop(decodeSegmentHead(head.record).codec, width, wanted, `extent ${id}`);
+}
+
+/** Leading planes that a link which gives `planes`, a stop, takes of its base; all of them without its head. */
+export function basePlanesOf(
+  entry: SegmentEntry,
+  head: SegmentHeadAt | null,
+  planes: number,
+): number {
+  if (head === null) return planes;
+  return segmentBasePlanes(decodeSegmentHead(head.record).codec, planes, `extent ${entry.id}`);
 }
 
 /**
@@ -63,7 +88,7 @@ export function readLink(
 
 /**
  * Decodes the leading planes of a record into memory of the pool.
- * @param base  as many planes of its base, or more.
+ * @param base  as many planes of its base as it takes, or more.
  * @throws {CorruptError} {FormatVersionError} {AbortedError}
  */
 export async function decodeLink(

@@ -163,9 +163,9 @@ const WRONG: Readonly<Record<string, readonly [Call, string]>> = {
     decode(HEAD, NONE, null, COUNT, 2, 3),
     "'wanted' is not a whole number from 1 to 2",
   ],
-  'decode, base: fewer than wanted': [
-    decode(HEAD, NONE, planes(1), COUNT, 2, 2),
-    "'base' is not an array of 2 to 8 Uint8Arrays",
+  'decode, base: no planes': [
+    decode(HEAD, NONE, [], COUNT, 2, 2),
+    "'base' is not an array of 1 to 8 Uint8Arrays",
   ],
   'decode, base: shorter': [
     decode(HEAD, NONE, planes(1, 3), COUNT, 1, 1),

@@ -1,12 +1,12 @@
-"""Decodes segments of codec 2, by docs/format/codec.md alone: the reader that a stranger would write.
+"""Decodes segments of codecs 2 and 3, by docs/format/codec.md alone: the reader that a stranger would write.
 
 One file, standard library only, made to be read beside the document; it is slow. Planes are bytes
 objects, the most significant first.
 
-    import codec2
-    planes = codec2.decode(head, (hi, mid, low), base_planes, count, width, wanted)
+    import codec
+    planes = codec.decode(head, (hi, mid, low), base_planes, count, width, wanted)
 
-`python3 codec2.py <folder>` decodes the golden segments in the JSON files of a folder, at every stop,
+`python3 codec.py <folder>` decodes the golden segments in the JSON files below a folder, at every stop,
 and says how many there were; exit code 1 if one of them is not what the file says.
 """
 
@@ -250,10 +250,11 @@ def undo(transform, digits, base):
 
 
 def decode(head, classes, base, count, width, wanted):
-    """The leading `wanted` planes (a stop) of a segment. base: at least as many, or None."""
+    """The leading `wanted` planes (a stop) of a segment. base: as many planes as it takes, or None."""
     payloads = [Bytes(payload) for payload in classes]
     source = Bytes(head)
-    check(source.u8() == 2, "another codec")
+    codec = source.u8()
+    check(codec in (2, 3), "another codec")
     transform, flags = source.u8(), source.u8()
     check(transform <= PALETTE, "an unknown transform")
     check(flags <= 1 and not (flags and transform in (SAME, PALETTE)), "unknown flags")
@@ -261,7 +262,13 @@ def decode(head, classes, base, count, width, wanted):
     check(width == 4 or transform not in (SUB16_TWICE, SUB32), "a transform of other widths")
     if wanted not in stops(head, width):
         raise ValueError(f"{wanted} planes are no stop")
-    check(base is not None or not (flags or BSUB <= transform <= SAME), "the base is missing")
+    differences = width
+    if codec == 3:
+        check(transform in (BSUB, SUB16) and not flags, "own planes of another kind of segment")
+        differences = source.u8()
+        check(2 <= differences < width, "another number of own planes")
+    if flags or BSUB <= transform <= SAME:
+        check(len(base or ()) >= min(wanted, differences), "the base is missing")
     if transform == SAME:
         planes = [bytes(base[k]) for k in range(wanted)]
     elif transform == PALETTE:
@@ -272,12 +279,13 @@ def decode(head, classes, base, count, width, wanted):
         check(max(indices) < size, "an index that names no value")
         planes = [bytes(values[k][index] for index in indices) for k in range(wanted)]
     else:
-        planes = decode_planes(source, payloads, base, count, width, wanted, transform, flags)
+        planes = decode_planes(source, payloads, base, count, width, wanted, transform, flags,
+                               differences)
     check(source.at == len(source.data), "bytes behind the head")
     return planes
 
 
-def decode_planes(source, payloads, base, count, width, wanted, transform, masked):
+def decode_planes(source, payloads, base, count, width, wanted, transform, masked, differences):
     places = range(count)
     if masked:
         changed = source.varint()
@@ -292,11 +300,13 @@ def decode_planes(source, payloads, base, count, width, wanted, transform, maske
         kinds = {NONE} | (({OWN} if k else set()) if transform == RAW else {BASE})
         if transform != RAW and k:
             kinds.add(ABOVE)
+        if k >= differences:
+            kinds = {NONE}
         plane = Plane(source, kinds)
         if k < wanted:
             payload = payloads[class_of(width, k)]
             digits.append(plane.decode(len(places), payload, width, k, under, digits, digits))
-    values = undo(transform, digits, under)
+    values = undo(transform, digits[:differences], under) + digits[differences:]
     if not masked:
         return values
     whole = [bytearray(plane[:count]) for plane in base[:wanted]]
@@ -320,7 +330,8 @@ def verify(golden):
     for wanted in golden["stops"]:
         needed = [c if any(class_of(width, k) == at for k in range(wanted)) else b""
                   for at, c in enumerate(classes)]
-        under = base and base[:wanted]
+        differences = head[3] if head[0] == 3 else width
+        under = base and base[:min(wanted, differences)]
         if decode(head, needed, under, count, width, wanted) != planes[:wanted]:
             return f"other planes at stop {wanted}"
     return None
@@ -328,7 +339,7 @@ def verify(golden):
 
 def main(folder):
     good = bad = 0
-    for path in sorted(pathlib.Path(folder).glob("*.json")):
+    for path in sorted(pathlib.Path(folder).rglob("*.json")):
         for golden in json.loads(path.read_text()):
             try:
                 problem = verify(golden)
