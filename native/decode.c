@@ -14,7 +14,7 @@ typedef struct {
   dlv_input head;
   dlv_input classes[3];
   uint32_t *entries; /* RANS_CLASSES_MAX × RANS_TOTAL */
-  uint8_t *rows;     /* BLOCK_ELEMENTS */
+  uint8_t *rows; /* BLOCK_ELEMENTS */
 } decoder;
 
 /* Reads how the contexts of a coded plane are cut into classes, and which table each class has. */
@@ -49,10 +49,10 @@ static int read_contexts(dlv_input *head, contexts *c) {
 
 /* The planes that may tell contexts; NULL where there are none. */
 typedef struct {
-  uint32_t k;                 /* the plane to decode */
+  uint32_t k; /* the plane to decode */
   const uint8_t *const *base; /* of a difference */
-  const uint8_t *const *own;  /* of raw planes: those decoded before */
-  const uint8_t *above;       /* of a difference: the digits of the plane above */
+  const uint8_t *const *own; /* of raw planes: those decoded before */
+  const uint8_t *above; /* of a difference: the digits of the plane above */
 } known_planes;
 
 static int read_coded(decoder *d, uint32_t n, const known_planes *known, dlv_input *payload,

@@ -149,7 +149,8 @@ typedef struct {
  */
 static uint32_t first_own(const encoder *e, const plane_start *starts) {
   uint32_t first = e->width;
-  while (first > DIFFERENCES_MIN && e->out->head.bytes[starts[first - 1].head] == MODE_STORE) first--;
+  while (first > DIFFERENCES_MIN && e->out->head.bytes[starts[first - 1].head] == MODE_STORE)
+    first--;
   return first;
 }
 

@@ -108,9 +108,9 @@ static void execute(napi_env env, void *data) {
     j->result = dlv_segment_encode(j->planes, base, j->count, j->width, j->level, j->no_prefix,
                                    j->aborted, &j->encoded);
   } else {
-    j->result = dlv_segment_decode(j->head, j->head_length, j->classes, j->class_lengths, base,
-                                   j->base_width, j->count, j->width, j->wanted,
-                                   (uint8_t *const *)j->out);
+    j->result =
+        dlv_segment_decode(j->head, j->head_length, j->classes, j->class_lengths, base,
+                           j->base_width, j->count, j->width, j->wanted, (uint8_t *const *)j->out);
   }
 }
 

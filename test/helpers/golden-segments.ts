@@ -226,7 +226,7 @@ function ownSegments(): GoldenSegment[] {
               return plane(() => (last === 'coded' ? below(4) : 7));
             return plane((i) => (k < 2 ? (bytes[i] as number) + below(2) : below(256)));
           });
-          const coded = encodeReferenceAs(transform, false, child, base, level);
+          const coded = encodeReferenceAs({ transform, masked: false }, child, base, level);
           const name = `width ${width}, transform ${transform}, level ${level}, ${last}`;
           all.push(golden(name, level, { child, base }, coded));
         }

@@ -198,11 +198,7 @@ export class BaseChooser {
     // From the root on: what one stands on is kept when its turn comes.
     for (const candidate of [...candidates].sort((a, b) => a.fitted.depth - b.fitted.depth)) {
       try {
-        const lease = await lendWhole(
-          this.planes,
-          { id: candidate.fitted.id, width, count },
-          0,
-        );
+        const lease = await lendWhole(this.planes, { id: candidate.fitted.id, width, count }, 0);
         const { head, hi, mid, low } = await encodeSegment(child, sampleBlocks(lease.planes));
         lease.release();
         const bytes = head.length + hi.length + mid.length + low.length;

@@ -130,11 +130,7 @@ async function findNode(
  * Notes what each link of a chain has to give for the leading `wanted` planes of a node. Reads the heads
  * that say so. @returns their bytes.
  */
-async function layPath(
-  records: SegmentRecords,
-  node: ChainNode,
-  wanted: number,
-): Promise<number> {
+async function layPath(records: SegmentRecords, node: ChainNode, wanted: number): Promise<number> {
   let bytes = 0;
   let planes = wanted;
   for (let at: ChainNode | null = node; at !== null; at = at.base) {

@@ -7,8 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { type GoldenSegment, makeGoldenSegments } from '../../../helpers/golden-segments.js';
 import { segmentBasePlanes } from '../../../../lib/pure/codec/segment.js';
+import { type GoldenSegment, makeGoldenSegments } from '../../../helpers/golden-segments.js';
 import { decodeOrNull, KERNEL_KINDS, stopsOf } from '../../../helpers/kernels.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 import { type Head, readHead } from '../../../oracles/kernel/head.js';
@@ -76,7 +76,11 @@ function pathsOf(head: Head, width: number, count: number): string[] {
   if (head.mask) codings.push(head.mask.bits);
   if (head.palette) codings.push(head.palette.indices);
   const own = head.differences < width ? [`own, transform ${head.transform}, width ${width}`] : [];
-  const found = [...own, `transform ${head.transform}`, `transform ${head.transform}, width ${width}`];
+  const found = [
+    ...own,
+    `transform ${head.transform}`,
+    `transform ${head.transform}, width ${width}`,
+  ];
   if (head.mask) found.push(`mask, transform ${head.transform}`, `mask ${head.mask.bits.mode}`);
   for (const coding of codings) {
     found.push(coding.mode);
