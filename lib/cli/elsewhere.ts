@@ -126,7 +126,7 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
   },
   status: {
     '-v': "'dlv diff' shows what changed, 'dlv diff --staged' what is staged",
-    '--ignored': 'the patterns of .dlvignore say what is ignored',
+    '--ignored': "'dlv help ignore' tells what .dlvignore and .gitignore leave out",
     '-z': "'dlv status --json' is for scripts",
   },
   show: {

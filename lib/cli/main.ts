@@ -19,6 +19,7 @@ import {
   readGlobals,
   readKernelNote,
 } from './run.js';
+import { TOPICS, type Topic, topicList } from './topics.js';
 import { folderFlagHint, usageHint } from './usage-hints.js';
 
 const ABOUT = `Git for model weights: byte-exact versions of checkpoints that cost what changed.
@@ -54,7 +55,9 @@ export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<C
     })
     .enablePositionalOptions()
     .showSuggestionAfterError()
-    .addHelpCommand(new Command('help').argument('[command]').summary('show the help of a command'))
+    .addHelpCommand(
+      new Command('help').argument('[command]').summary('show the help of a command or topic'),
+    )
     .addOption(new Option('-V, --version', 'show the version').helpGroup(GLOBAL_OPTIONS))
     .addHelpText('after', () =>
       [
@@ -66,6 +69,7 @@ export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<C
         '      show how versions follow from one another',
         '  dlv help commit',
         '      show what a command takes',
+        topicList(),
         exitCodeTable(),
       ].join('\n'),
     );
@@ -102,13 +106,18 @@ async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
   cli.host.stdout.write(json ? formatJson(result) : `dlv ${result.version}\n`);
 }
 
+/** The word after `help`; null if there is none, or no `help`. */
+function topicOf(argv: readonly string[]): string | null {
+  return findVerb(argv) === 'help' ? findVerb(argv.slice(argv.indexOf('help') + 1)) : null;
+}
+
 /**
  * `dlv help commit` is understood as `dlv commit --help`, whatever flags stand there; `dlv help comit`
  * as `dlv comit`, so that it says which command is near.
  */
 function withoutHelp(argv: readonly string[]): readonly string[] {
   if (findVerb(argv) !== 'help') return argv;
-  const topic = findVerb(argv.slice(argv.indexOf('help') + 1));
+  const topic = topicOf(argv);
   if (topic === null || topic === 'help') return ['--help'];
   return COMMANDS.some(({ name }) => name === topic) ? [topic, '--help'] : [topic];
 }
@@ -131,6 +140,12 @@ function withCounts(argv: readonly string[], command: Command | undefined): read
 export async function runCli(host: CliHost): Promise<number> {
   const cli = new Cli(host);
   try {
+    const topic = topicOf(host.argv);
+    if (topic !== null && Object.hasOwn(TOPICS, topic)) {
+      host.stdout.write((TOPICS[topic] as Topic).text);
+      if (host.argv.includes('--json')) warnOfText(host);
+      return 0;
+    }
     const program = await buildProgram(cli, host.argv);
     const command = program.commands.find((one) => one.name() === findVerb(host.argv));
     const words = withCounts(withoutHelp(host.argv), command);

@@ -21,6 +21,7 @@ export interface Globals {
   json: boolean;
   quiet: boolean;
   progress: boolean;
+  verbose: boolean;
 }
 
 /** What is said about a command in `--help` and in the documentation. */
@@ -86,21 +87,33 @@ export function addGlobalOptions(command: Command): void {
     new Option('--json', 'print one JSON document on stdout and nothing else'),
     new Option('-q, --quiet', 'no chatter on stderr'),
     new Option('--no-progress', 'no progress bar'),
+    new Option('--verbose', 'also tell of packs, extents and planes, where there is more to tell'),
   ];
-  for (const option of options) command.addOption(option.helpGroup(GLOBAL_OPTIONS));
+  const own = new Set(command.options.map(({ long }) => long));
+  for (const option of options) {
+    // Some commands have a flag of this name, which says more in their own way.
+    if (!own.has(option.long)) command.addOption(option.helpGroup(GLOBAL_OPTIONS));
+  }
   const help = new Option('-h, --help', 'show this help');
   command.addHelpOption(help.helpGroup(GLOBAL_OPTIONS));
 }
 
 /** The flags of a command and of all above it, together. */
 export function readGlobals(command: Command): Globals {
-  const globals: Globals = { folders: [], json: false, quiet: false, progress: true };
+  const globals: Globals = {
+    folders: [],
+    json: false,
+    quiet: false,
+    progress: true,
+    verbose: false,
+  };
   for (let at: Command | null = command; at !== null; at = at.parent) {
-    const { C, json, quiet, progress } = at.opts<Record<string, unknown>>();
+    const { C, json, quiet, progress, verbose } = at.opts<Record<string, unknown>>();
     globals.folders.unshift(...((C as string[] | undefined) ?? []));
     globals.json ||= json === true;
     globals.quiet ||= quiet === true;
     globals.progress &&= progress !== false;
+    globals.verbose ||= verbose === true;
   }
   return globals;
 }
@@ -109,6 +122,12 @@ export function readGlobals(command: Command): Globals {
 export async function readKernelNote(): Promise<string | null> {
   const { kernelNote } = await import('../use/ops/about.js');
   return kernelNote();
+}
+
+/** The same, once a day. */
+async function readDailyKernelNote(env: NodeJS.ProcessEnv): Promise<string | null> {
+  const { dailyKernelNote } = await import('../use/ops/about.js');
+  return dailyKernelNote(env);
 }
 
 /** Declares commands and runs their actions. */
@@ -121,6 +140,8 @@ export class Cli {
   #document: object | null = null;
   /** What was warned of so far. */
   readonly warnings: string[] = [];
+  /** Warnings that are said when the command has answered. */
+  readonly #late: string[] = [];
 
   constructor(host: CliHost) {
     this.host = host;
@@ -144,11 +165,12 @@ export class Cli {
       const run = this.#run(globals);
       try {
         this.exitCode = (await action(run, ...(args as A))) ?? 0;
-        const note = globals.quiet ? null : await readKernelNote();
-        if (note !== null) run.context.warn(note);
+        const note = globals.quiet ? null : await readDailyKernelNote(this.host.env);
+        if (note !== null) run.context.warn(note, 'last');
         if (this.#document !== null) run.ui.document(withWarnings(this.#document, this.warnings));
       } finally {
         run.context.progress.finish();
+        for (const message of this.#late) run.ui.warn(message);
       }
     };
   }
@@ -163,9 +185,10 @@ export class Cli {
     const context: OpContext = {
       cwd: workingFolder(cwd, globals.folders),
       progress,
-      warn: (message) => {
+      warn: (message, when) => {
         this.warnings.push(message);
-        ui.warn(message);
+        if (when === 'last') this.#late.push(message);
+        else ui.warn(message);
       },
       signal,
     };

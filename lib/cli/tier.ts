@@ -47,7 +47,9 @@ export async function runTier(
   flags: TierFlags,
 ): Promise<number> {
   const { tierVersions } = await import('../use/ops/tier.js');
-  const { tier = '', codebook, seed, yes, dryRun } = flags;
+  const { codebook, seed, yes, dryRun } = flags;
+  const seedNumber = seed === undefined ? undefined : parseCount(seed, '--seed');
+  const tier = parseTier(flags.tier ?? '', codebook, seedNumber);
   const canAsk = process.stdin.isTTY === true && process.stderr.isTTY === true && !run.ui.json;
   if (!yes && !dryRun && !canAsk) {
     throw new UsageError('a tier gives up exact bytes for good: nothing was changed', {
@@ -64,7 +66,7 @@ export async function runTier(
   };
   const options: TierOptions = {
     revisions,
-    tier: parseTier(tier, codebook, seed === undefined ? undefined : parseCount(seed, '--seed')),
+    tier,
     ...(dryRun ? { dryRun } : {}),
     ...(yes || dryRun ? {} : { confirm }),
   };

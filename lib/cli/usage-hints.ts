@@ -21,6 +21,8 @@ export function usageHint(
   names: readonly string[],
   command: Command | null,
 ): string | null {
+  const [, flag] = /^option '([^']+)' argument missing$/.exec(message) ?? [];
+  if (flag !== undefined) return `write it with its value: ${flag.split(', ').at(-1)}`;
   const [, kind, word = ''] = UNKNOWN.exec(message) ?? [];
   if (kind === 'command') return verbHint(word, names);
   if (command === null) return null;

@@ -10,8 +10,8 @@ export interface OpContext {
   /** Folder the user stands in; relative paths are taken from it. */
   cwd: string;
   progress: ProgressSink;
-  /** Receives one sentence each, for stderr. */
-  warn(message: string): void;
+  /** Receives one sentence each, for stderr; 'last': to be said below the answer, where it is seen. */
+  warn(message: string, when?: 'last'): void;
   signal?: AbortSignal;
 }
 

@@ -47,7 +47,7 @@ test('usage: mistakes end with 2 and name what was meant', async (t) => {
     [['copy', 'only-one'], /missing required argument/, /dlv copy --help/],
     [['config', 'a', 'b', 'c'], /too many arguments/, /dlv config --help/],
     [['--nope'], /unknown option '--nope'/, /--help/],
-    [['-C'], /argument missing/, /--help/],
+    [['-C'], /argument missing/, /with its value: -C <dir>/],
   ];
   for (const [args, message, hint] of cases) {
     const text = await dlv(args, { cwd });

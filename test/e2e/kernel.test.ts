@@ -39,6 +39,7 @@ test('kernel: where the addon was not built, one line says that WebAssembly runs
   }
   await fs.symlink(path.join(PROJECT_ROOT, 'node_modules'), path.join(copy, 'node_modules'));
   const env: NodeJS.ProcessEnv = { ...process.env, DLV_AUTHOR_NAME: 'A', DLV_AUTHOR_EMAIL: 'a@b' };
+  env.XDG_CACHE_HOME = path.join(dir, 'cache');
   delete env.DLV_KERNEL;
   const run = (...args: string[]) =>
     spawnSync(process.execPath, [path.join(copy, 'dist/bin/dlv.js'), '-C', dir, ...args], {
@@ -61,6 +62,12 @@ test('kernel: where the addon was not built, one line says that WebAssembly runs
   const added = run('--no-progress', 'add', 'a.safetensors');
   t.is(added.status, 0, added.stderr);
   t.is(added.stderr.match(/WebAssembly/g)?.length, 1, added.stderr);
+  const again = run('--no-progress', 'fsck');
+  t.is(again.stderr.match(/WebAssembly/g), null, 'once a day is enough');
+  const notice = path.join(dir, 'cache/dlv/kernel-notice');
+  await fs.utimes(notice, new Date(), new Date(Date.now() - 25 * 3600 * 1000));
+  t.is(run('--no-progress', 'fsck').stderr.match(/WebAssembly/g)?.length, 1, 'a day later');
+  t.is(run('--no-progress', 'fsck').stderr.match(/WebAssembly/g), null);
   t.is(run('-q', 'commit', '-m', 'one').stderr, '');
   t.is(run('-q', 'fsck').stderr, '');
 });

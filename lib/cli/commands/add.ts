@@ -41,7 +41,8 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'add', {
       summary: 'store files and stage them for the next version',
       about:
-        'Takes files, folders and globs. Folders are walked with the rules of .dlvignore; tracked ' +
+        'Takes files, folders and globs. Folders are walked without what .dlvignore and .gitignore ' +
+        "name (see 'dlv help ignore'); tracked " +
         'files that are gone are staged as removed. The content is stored now: later edits do not ' +
         'change what is staged. The format is told by content: safetensors, ONNX, PyTorch, NumPy; ' +
         'anything else is kept as it is.\n\n' +
@@ -103,9 +104,11 @@ export function register(program: Command, cli: Cli): void {
             return;
           }
           ui.note(
-            `${formatCount(touched.length, 'file')} staged for '${result.model}': ` +
-              `${formatBytes(result.logicalBytes)} stored in ${formatBytes(result.storedBytes)}, ` +
-              formatDuration(result.seconds),
+            result.logicalBytes === 0
+              ? `${formatCount(touched.length, 'file')} staged for '${result.model}'`
+              : `${formatCount(touched.length, 'file')} staged for '${result.model}': ` +
+                  `${formatBytes(result.logicalBytes)} read; the repository grew by ` +
+                  `${formatBytes(result.storedBytes)}; ${formatDuration(result.seconds)}`,
           );
         });
         return 0;

@@ -79,11 +79,11 @@ function print(ui: Ui, result: CommitResult, title: string, flags: Flags): void 
   if (flags.verbose) noteChanges(ui, result.changes);
   ui.note(
     `${result.name}: ${formatCount(result.files, 'file')}, ` +
-      `${formatCount(result.tensors, 'tensor')}, ${formatBytes(result.logicalBytes)} ` +
-      `stored in ${formatBytes(result.storedBytes)}, ${formatDuration(result.seconds)}`,
+      `${formatCount(result.tensors, 'tensor')}, ${formatBytes(result.logicalBytes)}; ` +
+      `the repository grew by ${formatBytes(result.storedBytes)}; ${formatDuration(result.seconds)}`,
   );
   if (result.amended !== null) {
-    ui.note(`the version before stays as ${result.amended.slice(0, 10)} until 'dlv gc' drops it`);
+    ui.note(`the version before it stays as ${result.amended.slice(0, 10)} for now: see 'dlv gc'`);
   }
 }
 

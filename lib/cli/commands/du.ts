@@ -4,7 +4,7 @@ import type { GroupBytes } from '../../use/history/sizes.js';
 import type { DuOptions, DuResult } from '../../use/ops/du.js';
 import { exampleId, shortId } from '../output/render.js';
 import { formatTable } from '../output/table.js';
-import { formatBytes, formatCount, formatShare, type Ui } from '../output/ui.js';
+import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
 const EXAMPLE: DuResult = {
@@ -55,15 +55,13 @@ function printGroups<T extends GroupBytes & { logicalBytes: number }>(
   const columns = [
     { title },
     { ...right, title: 'files' },
-    { ...right, title: 'stored' },
-    { ...right, title: '' },
-    { ...right, title: 'alone' },
+    { ...right, title: 'needs' },
+    { ...right, title: 'freed if deleted' },
   ];
   const cells = rows.map((row) => [
     nameOf(row),
     formatBytes(row.logicalBytes),
     formatBytes(row.storedBytes),
-    formatShare(row.storedBytes, row.logicalBytes),
     formatBytes(row.uniqueBytes),
   ]);
   for (const line of formatTable(columns, cells, { header: ui.style.bold })) ui.line(line);
@@ -71,7 +69,6 @@ function printGroups<T extends GroupBytes & { logicalBytes: number }>(
 }
 
 function print(ui: Ui, result: DuResult): void {
-  const { packs } = result;
   printGroups(ui, 'model', result.models, (row) => {
     return `${row.model} (${formatCount(row.versions, 'version')})`;
   });
@@ -81,16 +78,25 @@ function print(ui: Ui, result: DuResult): void {
     });
   }
   if (result.paths) printGroups(ui, 'path', result.paths, (row) => row.path);
+  const notes = [
+    result.garbageBytes > 0 ? `${formatBytes(result.garbageBytes)} that no version needs` : '',
+    result.trashBytes > 0 ? `${formatBytes(result.trashBytes)} in trash` : '',
+  ].filter((note) => note !== '');
+  const of = notes.length > 0 ? `, with ${notes.join(' and ')} ('dlv gc' deletes it)` : '';
+  ui.line(`The repository takes ${formatBytes(result.diskBytes)}${of}.`);
+  ui.note('needs: all that it is rebuilt from, also what others share');
+  if (ui.verbose) printPacks(ui, result);
+}
+
+function printPacks(ui: Ui, { packs }: DuResult): void {
   const rows = [
     ['blobs', packs.blob],
     ['first planes', packs.hi],
     ['middle planes', packs.mid],
     ['last planes', packs.low],
     ['indexes', packs.idx],
-    ['trash', result.trashBytes],
-    ['on disk', result.diskBytes],
-    ['of it garbage, about', result.garbageBytes],
   ] as const;
+  ui.line();
   ui.line(ui.style.bold(formatCount(packs.sets, 'pack set')));
   const cells = rows.map(([what, bytes]) => [what, formatBytes(bytes)]);
   const columns = [{}, { align: 'right' as const }];
@@ -102,9 +108,11 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'du', {
       summary: 'show where the bytes are',
       about:
-        'Shows for each model the sum of its files (logicalBytes), the bytes in packs of all that ' +
-        'they need (storedBytes), and those that no other of the list needs (uniqueBytes). ' +
-        'garbageBytes are records that no branch, tag or staged file needs; the reflog may still ' +
+        'Shows for each model the sum of its files (logicalBytes), the bytes in the repository that ' +
+        'they are rebuilt from (needs, storedBytes), and those of them that nothing else needs (freed ' +
+        "if deleted, uniqueBytes; by 'dlv gc', once the reflog has forgotten them). What several need " +
+        'counts in each row, so that needs may add up to more than there is. --verbose tells the kinds ' +
+        'of data apart. garbageBytes are records that no branch, tag or staged file needs; the reflog may still ' +
         'hold some of them. versions and paths are null unless they are asked for.',
       examples: [
         ['dlv du', 'by model'],

@@ -38,6 +38,7 @@ const EXAMPLE: FsckOpResult = {
     },
   ],
   information: [],
+  details: [],
   checked: {
     stateFiles: 9,
     sets: 3,
@@ -94,13 +95,15 @@ function show(ui: Ui, result: FsckOpResult): void {
   for (const line of result.rebuilt?.failed ?? []) ui.line(`not mended: ${line}`);
   for (const problem of result.problems) showProblem(ui, problem);
   for (const line of result.information) ui.note(line);
+  for (const line of ui.verbose ? result.details : []) ui.note(line);
   const { sets, packBytes, versions, blobs, extents, files } = result.checked;
   const rebuilt = files > 0 ? `, ${formatCount(files, 'file')} rebuilt` : '';
+  const objects = ui.verbose
+    ? `, ${formatCount(blobs, 'blob')}, ${formatCount(extents, 'extent')} in ${formatCount(sets, 'pack set')}`
+    : '';
   ui.line(
     `${result.ok ? 'no problems' : formatCount(result.problems.length, 'problem')}: checked ` +
-      `${formatCount(versions, 'version')}, ${formatCount(blobs, 'blob')}, ` +
-      `${formatCount(extents, 'extent')} in ${formatCount(sets, 'pack set')} ` +
-      `(${formatBytes(packBytes)})${rebuilt}`,
+      `${formatCount(versions, 'version')}${objects}, ${formatBytes(packBytes)}${rebuilt}`,
   );
 }
 

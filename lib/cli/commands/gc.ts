@@ -52,20 +52,31 @@ export function register(program: Command, cli: Cli): void {
         const options = { pruneNow: flags.prune === 'now', dryRun: flags.dryRun === true };
         const result = await run.repository((repo) => gc(repo, options, run.context));
         run.answer(result, (ui) => {
-          const { droppedBlobs, droppedExtentSegments: segments } = result;
+          const saved = result.packBytesBefore - result.packBytesAfter;
           const would = result.dryRun ? 'would be ' : '';
           ui.line(
-            `packs: ${formatBytes(result.packBytesBefore)} in ` +
-              `${formatCount(result.setsBefore, 'set')}, ${would}now ` +
-              `${formatBytes(result.packBytesAfter)} in ${formatCount(result.setsAfter, 'set')}`,
+            saved === 0
+              ? 'there is no data that nothing needs'
+              : `${formatBytes(saved)} that nothing needs ${would}taken out`,
           );
-          ui.line(
-            `dropped: ${formatCount(droppedBlobs, 'blob')}, ${formatCount(segments, 'extent segment')}`,
-          );
-          ui.line(
-            `deleted: ${formatBytes(result.deletedBytes)}; ` +
-              `${formatBytes(result.trashBytes)} wait in trash`,
-          );
+          if (ui.verbose) {
+            const { setsBefore, setsAfter, droppedBlobs, droppedExtentSegments } = result;
+            ui.line(
+              `packs: ${formatBytes(result.packBytesBefore)} in ${formatCount(setsBefore, 'set')}, ` +
+                `${would}now ${formatBytes(result.packBytesAfter)} in ${formatCount(setsAfter, 'set')}`,
+            );
+            const segments = formatCount(droppedExtentSegments, 'extent segment');
+            ui.line(`dropped: ${formatCount(droppedBlobs, 'blob')}, ${segments}`);
+          }
+          if (result.deletedBytes > 0) {
+            ui.line(`${formatBytes(result.deletedBytes)} ${would}deleted from the disk`);
+          }
+          if (result.trashBytes > 0) {
+            ui.line(
+              `${formatBytes(result.trashBytes)} of replaced files wait in trash for gc.graceDays days ` +
+                "('dlv gc --prune=now' deletes them at once)",
+            );
+          }
           if (result.unfinishedBytes > 0) {
             ui.line(
               `kept: ${formatBytes(result.unfinishedBytes)} of unfinished files, whose ` +

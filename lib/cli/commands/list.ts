@@ -37,8 +37,11 @@ function print(ui: Ui, models: readonly ListedModel[]): void {
     ui.line(
       `${mark}${ui.style.bold(model.model)}  ${formatCount(model.versions, 'version')} on ${branches || 'no branch'}${from}`,
     );
+    const needs = bytesOf(model.storedBytes, model.logicalBytes);
     ui.line(
-      `    ${formatBytes(model.logicalBytes)} stored in ${bytesOf(model.storedBytes, model.logicalBytes)}`,
+      model.logicalBytes === 0
+        ? '    no files'
+        : `    ${formatBytes(model.logicalBytes)} of files, which need ${needs} in the repository`,
     );
     for (const version of model.latest) {
       ui.line(`    ${versionTitle(ui, version)} ${subject(version.message)}`);

@@ -177,7 +177,8 @@ function printVersion(ui: Ui, shown: ShowResult): void {
 function printFile(ui: Ui, file: ShowFileResult): void {
   const { style } = ui;
   ui.line(`${style.bold(file.path)}  ${formatBytes(file.size)}, mode ${file.mode}`);
-  ui.line(`Format:  ${file.format}, ${formatCount(file.extents, 'extent')}`);
+  const extents = ui.verbose ? `, ${formatCount(file.extents, 'extent')}` : '';
+  ui.line(`Format:  ${file.format}${extents}`);
   ui.line(`sha256:  ${file.sha256}${file.tier === null ? '' : `, of the tier ${file.tier}`}`);
   if (file.tensors.length === 0) return;
   const inExtents = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
@@ -189,7 +190,7 @@ function printFile(ui: Ui, file: ShowFileResult): void {
     dtype,
     `[${shape.join(', ')}]`,
     formatBytes(bytes),
-    extent?.slice(0, 10) ?? kind,
+    ui.verbose ? (extent?.slice(0, 10) ?? kind) : '',
     role === 'weights' ? '' : role,
   ]);
   const columns = [{}, {}, {}, { align: 'right' as const }, {}, {}];

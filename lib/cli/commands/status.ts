@@ -28,6 +28,7 @@ const EXAMPLE: StatusResult = {
     },
   ],
   untracked: ['notes.txt'],
+  gitIgnored: [],
   clean: false,
 };
 
@@ -115,6 +116,11 @@ function print(ui: Ui, result: StatusResult): void {
     ui.line('');
     ui.line("Not tracked (use 'dlv add <path>'):");
     for (const path of untracked) ui.line(`  ${ui.style.red(path)}`);
+  }
+  if (result.gitIgnored.length > 0) {
+    ui.line('');
+    ui.line("Left out by .gitignore (use 'dlv add <path>', or see 'dlv help ignore'):");
+    for (const path of result.gitIgnored) ui.line(`  ${ui.style.dim(path)}`);
   }
   if (result.clean) ui.line('Nothing to commit: the work tree is as in the version.');
 }

@@ -1,6 +1,6 @@
 /** How versions, moves and sizes read on a terminal; shared by the commands that show them. */
 
-import type { Id, VersionSummary } from '../../use/history/versions.js';
+import type { Id, MetricSteps, MetricValue, VersionSummary } from '../../use/history/versions.js';
 import type { TierErrors } from '../../use/ops/tier.js';
 import { formatBytes, formatShare, formatTime, type Ui } from './ui.js';
 
@@ -32,10 +32,40 @@ export function versionTitle(ui: Ui, version: VersionSummary): string {
 }
 
 /** `name value` pairs, one after another. */
-export function formatPairs(pairs: Readonly<Record<string, number | string>>): string {
+function formatPairs(pairs: Readonly<Record<string, number | string>>): string {
   return Object.entries(pairs)
     .map(([name, value]) => `${name} ${String(value)}`)
     .join(', ');
+}
+
+/** A metric in at most six digits; --json has them all. */
+export function formatMetric(value: MetricValue): string {
+  if (typeof value === 'string' || Number.isInteger(value)) return String(value);
+  return String(Number(value.toPrecision(6)));
+}
+
+/** `loss 0.31 at step 300 (of 12 steps: least 0.29 at step 200, most 2.3 at step 0)`. */
+function formatSteps(value: MetricValue, { step, count, least, most }: MetricSteps): string {
+  const at = `${formatMetric(value)} at step ${step}`;
+  if (count === 1) return at;
+  const extremes = [
+    ...(least.step === step ? [] : [`least ${formatMetric(least.value)} at step ${least.step}`]),
+    ...(most.step === step ? [] : [`most ${formatMetric(most.value)} at step ${most.step}`]),
+  ];
+  return `${at} (of ${count} steps${extremes.length > 0 ? `: ${extremes.join(', ')}` : ''})`;
+}
+
+/** Metrics on one line; those with several steps on a line of their own. */
+function metricLines({ metrics, metricSteps }: VersionSummary): string[] {
+  const plain: string[] = [];
+  const own: string[] = [];
+  for (const [name, value] of Object.entries(metrics)) {
+    const steps = Object.hasOwn(metricSteps, name) ? metricSteps[name] : undefined;
+    const shown = steps === undefined ? formatMetric(value) : formatSteps(value, steps);
+    ((steps?.count ?? 1) > 1 ? own : plain).push(`${name} ${shown}`);
+  }
+  const lines = [...(plain.length > 0 ? [plain.join(', ')] : []), ...own];
+  return lines.map((line, i) => `${i === 0 ? 'Metrics: ' : '         '}${line}`);
 }
 
 /** The lines below the title of a version, message included. */
@@ -49,9 +79,7 @@ export function versionLines(version: VersionSummary): string[] {
   if (Object.keys(version.params).length > 0) {
     lines.push(`Params:  ${formatPairs(version.params)}`);
   }
-  if (Object.keys(version.metrics).length > 0) {
-    lines.push(`Metrics: ${formatPairs(version.metrics)}`);
-  }
+  lines.push(...metricLines(version));
   lines.push('');
   for (const line of version.message.trimEnd().split('\n')) lines.push(`    ${line}`);
   return lines;
@@ -107,6 +135,14 @@ export const EXAMPLE_VERSION: VersionSummary = {
   parents: [exampleId('4be2a97d10')],
   lineage: [{ version: exampleId('4be2a97d10'), model: 'base', number: 7, name: 'base@7' }],
   metrics: { accuracy: 0.981, loss: 0.061 },
+  metricSteps: {
+    loss: {
+      step: 500,
+      count: 2,
+      least: { step: 500, value: 0.061 },
+      most: { step: 250, value: 0.19 },
+    },
+  },
   params: { lr: '0.001' },
   step: 500,
   refs: ['HEAD', 'mnist/main', 'tag: v1'],

@@ -19,6 +19,7 @@ import {
 export interface UiOptions {
   json?: boolean;
   quiet?: boolean;
+  verbose?: boolean;
   stdout?: Output;
   stderr?: Output;
   env?: NodeJS.ProcessEnv;
@@ -28,6 +29,8 @@ export interface UiOptions {
 export interface Ui {
   readonly json: boolean;
   readonly quiet: boolean;
+  /** True if the user wants to know what dlv is made of: packs, extents, planes. */
+  readonly verbose: boolean;
   readonly stdout: Output;
   readonly stderr: Output;
   /** Attributes for what goes to stdout. */
@@ -48,7 +51,7 @@ export interface Ui {
 
 /** Makes the outputs of one run, by default over the process's own streams. */
 export function createUi(options: UiOptions = {}): Ui {
-  const { json = false, quiet = false, env = process.env } = options;
+  const { json = false, quiet = false, verbose = false, env = process.env } = options;
   const stdout: Output = options.stdout ?? process.stdout;
   const stderr: Output = options.stderr ?? process.stderr;
   const chatterStyle = createStyle(wantsColor(stderr, env));
@@ -56,6 +59,7 @@ export function createUi(options: UiOptions = {}): Ui {
   return {
     json,
     quiet,
+    verbose,
     stdout,
     stderr,
     style: createStyle(!json && wantsColor(stdout, env)),

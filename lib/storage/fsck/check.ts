@@ -73,7 +73,7 @@ export class Check {
     const { layout, store } = this.#repo;
     const unlisted = await unlistedSets(layout, store.sets());
     if (unlisted.length > 0) {
-      this.#findings.information.push(
+      this.#findings.details.push(
         `${unlisted.length} pack sets of interrupted commands are not listed; 'dlv gc' removes them`,
       );
     }
@@ -335,7 +335,7 @@ export class Check {
       else if (!isNeeded) garbage++;
     }
     if (garbage + hidden > 0) {
-      this.#findings.information.push(
+      this.#findings.details.push(
         `${garbage} objects are in no version (bases of others among them), ${hidden} are stored twice`,
       );
     }

@@ -36,8 +36,10 @@ export interface FsckResult {
   /** True if there are no problems. */
   ok: boolean;
   problems: FsckProblem[];
-  /** Sentences about what is no fault. */
+  /** Sentences about what is no fault and matters all the same. */
   information: string[];
+  /** Sentences about garbage, leftovers and copies: what 'dlv gc' sees to by itself. */
+  details: string[];
   checked: FsckChecked;
 }
 
@@ -112,8 +114,8 @@ async function checkOnce(
     }
   }
   await addLeftovers(layout, findings);
-  const { problems, information } = findings;
-  return { ok: isOk(problems), problems, information, checked };
+  const { problems, information, details } = findings;
+  return { ok: isOk(problems), problems, information, details, checked };
 }
 
 /** Opens what opens; a manifest that cannot be read leaves only the packs to be looked at. */
@@ -138,10 +140,10 @@ async function openDamaged(
 
 async function addLeftovers(layout: Layout, findings: Findings): Promise<void> {
   const trash = await trashBytes(layout);
-  if (trash > 0) findings.information.push(`${trash} bytes wait in trash for 'dlv gc'`);
+  if (trash > 0) findings.details.push(`${trash} bytes wait in trash for 'dlv gc'`);
   const left = (await unfinished(layout)).filter((place) => place.state !== 'alive').length;
   if (left > 0) {
-    findings.information.push(
+    findings.details.push(
       `${left} unfinished files, of processes that ended or cannot be seen from here, wait for 'dlv gc'`,
     );
   }

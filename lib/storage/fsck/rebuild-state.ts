@@ -19,6 +19,7 @@ import { MANIFEST_BYTES_MAX, NOTES_BYTES_MAX, REFLOG_BYTES_MAX } from '../../bas
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
+import { markForGit } from '../repo/git-markers.js';
 import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { formatHead, type Head, parseHead, readHead } from '../repo/refs/head.js';
@@ -47,6 +48,7 @@ import type { RebuildReport } from './rebuild.js';
 /** Makes folders, format and .gitignore: what opening a repository needs. */
 export async function rebuildFrame(layout: Layout, report: RebuildReport): Promise<void> {
   for (const folder of layout.folders()) await makeDirectory(folder);
+  await markForGit(layout);
   if (!(await isSound(() => readFormat(layout)))) {
     await copyToTrash(layout, 'format');
     await writeFormat(layout, REBUILT_FORMAT);
@@ -229,6 +231,9 @@ async function rebuildHead(
   const branches = [...refs].filter(([name]) =>
     name.startsWith(model === undefined ? 'refs/heads/' : `refs/heads/${model}/`),
   );
+  // Several branches may be there: the one that is made first is the likelier one.
+  const first = `/${repo.config.get('init.branch')}`;
+  branches.sort(([a], [b]) => Number(b.endsWith(first)) - Number(a.endsWith(first)));
   const chosen = branches.find(([, id]) => id === last) ?? branches[0];
   const place = chosen === undefined ? null : parseRefName(chosen[0]);
   const head: Head =

@@ -130,8 +130,10 @@ export function problemOf(
 /** Collects what is found; one finding for each pack file, so that a lost disk block is one problem. */
 export class Findings {
   readonly list: Finding[] = [];
-  /** Sentences about what is no fault: garbage, leftovers, parts that were not checked. */
+  /** Sentences about what is no fault and matters: tiers, parts that were not checked. */
   readonly information: string[] = [];
+  /** Sentences about garbage and leftovers. */
+  readonly details: string[] = [];
   readonly #byFile = new Map<string, Finding>();
 
   add(problem: FsckProblem, objects: Iterable<Id> = []): Finding {

@@ -92,7 +92,7 @@ function joined(own: FileLayout, source: ByteSource, said: readonly SaidOfData[]
   } catch (error) {
     // The model is wrong or was written at another time than its data; the reader made no mistake.
     if (!isDamage(error) && !(error instanceof BugError)) throw error;
-    const why = `its model lays it out in a way that does not fit: ${(error as DlvError).message}`;
+    const why = `is laid out by its model in a way that does not fit: ${(error as DlvError).message}`;
     return { ...own, warnings: [...own.warnings, why] };
   }
 }

@@ -97,7 +97,9 @@ export async function readFormat(layout: Layout): Promise<Format> {
     if (!isMissing(error)) throw error;
     throw new CorruptError(`'${file}' is missing`, {
       file,
-      hint: "run 'dlv init' again if it was interrupted, else 'dlv fsck --rebuild'",
+      hint:
+        "run 'dlv init' again if it was interrupted; if files of '.dlv' were deleted, as 'git clean' " +
+        "does, 'dlv fsck --rebuild' makes them again",
     });
   }
   const format = parseFormat(unseal(bytes, file), file);

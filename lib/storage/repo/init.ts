@@ -9,7 +9,8 @@ import {
   writeFileAtomic,
 } from '../../base/files/files.js';
 import { writeFormat } from './format.js';
-import { type Layout, SELF_IGNORE } from './layout.js';
+import { markForGit } from './git-markers.js';
+import { holdsPacks, type Layout, SELF_IGNORE } from './layout.js';
 import { formatHead, parseHead } from './refs/head.js';
 import { checkBranchName, checkModelName } from './refs/ref-name.js';
 
@@ -40,7 +41,14 @@ export async function initRepository(layout: Layout, options: InitOptions): Prom
       hint: "use it as it is; 'dlv status' shows its state",
     });
   }
+  if (await holdsPacks(layout.dir)) {
+    throw new ExistsError(`'${layout.dir}' holds versions, but its 'format' is gone`, {
+      path: layout.dir,
+      hint: "run 'dlv fsck --rebuild', which makes the missing files again",
+    });
+  }
   for (const folder of layout.folders()) await makeDirectory(folder);
+  await markForGit(layout);
   await writeFileAtomic(layout.gitignore, Buffer.from(SELF_IGNORE));
   if ((await statOrNull(layout.config)) === null) {
     await writeFileAtomic(layout.config, Buffer.from(CONFIG_TEXT));

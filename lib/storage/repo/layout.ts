@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
-import { statOrNull } from '../../base/files/files.js';
+import { listDirectory, statOrNull } from '../../base/files/files.js';
 import { guardBelow } from '../../base/files/gate.js';
 import { newOwnName, parseOwnName } from '../../base/files/process.js';
 import { MANIFEST_NAME, PACKS_DIR, packName, TMP_DIR, TRASH_DIR } from '../store/names.js';
@@ -17,6 +17,9 @@ import type { FileClass, SetId } from '../store/types.js';
 export const REPOSITORY_DIR = '.dlv';
 /** Content of .dlv/.gitignore: git sees nothing of the repository. */
 export const SELF_IGNORE = '*\n';
+
+/** Name of the folder that makes the folder that it is in a repository to git. */
+export const GIT_MARKER = '.git';
 
 /** What works under tmp/: the kinds of its folders (calibration: of a file). */
 const WORK_KINDS = ['add', 'files', 'archive', 'gc', 'rebuild', 'calibration', 'tier'] as const;
@@ -218,6 +221,11 @@ export class Layout {
     return path.join(this.workTree, ...file.split('/'));
   }
 
+  /** Folders that make others repositories to git: those of packs, of what names them, and of reflogs. */
+  gitMarkers(): string[] {
+    return [this.packs, this.refs, this.logs].map((folder) => path.join(folder, GIT_MARKER));
+  }
+
   /** The folders that a new repository has. */
   folders(): string[] {
     return [
@@ -257,11 +265,20 @@ export function isRepositoryData(place: string): boolean {
 
 /** True if a folder is the work tree of a repository, perhaps of a damaged or dangerous one. */
 export async function holdsRepository(folder: string): Promise<boolean> {
+  const dir = path.join(folder, REPOSITORY_DIR);
+  if ((await statOrNull(dir))?.isFile !== false) return false;
   // Any of them alone, whatever it is, means a repository, which its readers will judge.
   for (const file of ['format', 'HEAD', 'manifest']) {
-    if ((await statOrNull(path.join(folder, REPOSITORY_DIR, file))) !== null) return true;
+    if ((await statOrNull(path.join(dir, file))) !== null) return true;
   }
-  return false;
+  return holdsPacks(dir);
+}
+
+/** True if there are packs in .dlv. Where 'git clean' was at work, the state files beside them are gone. */
+export async function holdsPacks(dir: string): Promise<boolean> {
+  const packs = path.join(dir, PACKS_DIR);
+  if ((await statOrNull(packs))?.isDirectory !== true) return false;
+  return (await listDirectory(packs)).some((name) => /^[0-9a-f]{32}\.blob$/.test(name));
 }
 
 /** Finds the repository whose work tree holds `startDir`, walking up. @returns null if there is none. */

@@ -123,7 +123,7 @@ export class StoredSizes {
 export interface GroupBytes {
   /** Bytes in pack files of all that it needs. */
   storedBytes: number;
-  /** Those of them that no other group of the same list needs. */
+  /** Those of them that nothing else needs: what its deletion frees in the end. */
   uniqueBytes: number;
 }
 

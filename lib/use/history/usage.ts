@@ -29,11 +29,71 @@ async function addVersion(tally: Tally, sizes: StoredSizes, id: Id): Promise<voi
   for (const file of await sizes.files(id)) tally.add(await sizes.file(file));
 }
 
-/** By model: rows in the order of `chosen`. */
+/** What is needed beside the versions that a list shows: what deleting one of those does not free. */
+export interface OtherNeeds {
+  /** Objects of all other versions. */
+  versions: readonly number[];
+  /** By model, objects of files that are staged and in no version. */
+  staged: ReadonlyMap<string, readonly number[]>;
+}
+
+const NO_OTHERS: OtherNeeds = { versions: [], staged: new Map() };
+
+/** @param all every version that is kept; `chosen` those of the list. */
+export async function otherNeeds(
+  repo: ReadAccess,
+  sizes: StoredSizes,
+  all: ReadonlyMap<string, Id[]>,
+  chosen: ReadonlyMap<string, Id[]>,
+): Promise<OtherNeeds> {
+  const shown = new Set([...chosen.values()].flat());
+  const versions = new Set<number>();
+  const committed = new Set<Id>();
+  for (const id of [...all.values()].flat()) {
+    const files = await sizes.files(id);
+    for (const file of files) committed.add(file.recipe.id);
+    if (shown.has(id)) continue;
+    for (const object of await sizes.record(id)) versions.add(object);
+    for (const file of files) for (const object of await sizes.file(file)) versions.add(object);
+  }
+  const staged = new Map<string, number[]>();
+  const { staging } = await readStaging(repo.layout);
+  for (const { model } of staging.models()) {
+    const objects = new Set<number>();
+    for (const entry of staging.entries(model)) {
+      if (committed.has(entry.recipe.id)) continue;
+      for (const object of await sizes.file(entry)) objects.add(object);
+    }
+    staged.set(model, [...objects]);
+  }
+  return { versions: [...versions], staged };
+}
+
+/** Ends a tally with a last group, of what the list does not show. @returns the groups of the list. */
+function finishWith(
+  tally: Tally,
+  { versions, staged }: OtherNeeds,
+  isCounted: (model: string) => boolean,
+): GroupBytes[] {
+  tally.next();
+  tally.add(versions);
+  for (const [model, objects] of staged) if (!isCounted(model)) tally.add(objects);
+  return tally.finish().slice(0, -1);
+}
+
+/** The rows with their bytes, those that need most first. */
+function withBytes<T>(rows: readonly T[], bytes: readonly GroupBytes[]): (T & GroupBytes)[] {
+  return rows
+    .map((row, i) => ({ ...row, ...(bytes[i] as GroupBytes) }))
+    .sort((a, b) => b.storedBytes - a.storedBytes);
+}
+
+/** By model, those that need most first; what is staged for a model belongs to it. */
 export async function modelBytes(
   repo: ReadAccess,
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
+  others = NO_OTHERS,
 ): Promise<ModelBytes[]> {
   const tally = new Tally(sizes);
   const rows: Omit<ModelBytes, keyof GroupBytes>[] = [];
@@ -44,17 +104,21 @@ export async function modelBytes(
       await addVersion(tally, sizes, id);
       logicalBytes += (await repo.version(id)).tree.bytes;
     }
+    tally.add(others.staged.get(model) ?? []);
     rows.push({ model, versions: ids.length, logicalBytes });
   }
-  const bytes = tally.finish();
-  return rows.map((row, i) => ({ ...row, ...(bytes[i] as GroupBytes) }));
+  return withBytes(
+    rows,
+    finishWith(tally, others, (model) => chosen.has(model)),
+  );
 }
 
-/** By version. */
+/** By version, those that need most first. */
 export async function versionBytes(
   repo: ReadAccess,
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
+  others: OtherNeeds,
 ): Promise<VersionBytes[]> {
   const tally = new Tally(sizes);
   const describer = new Describer(repo);
@@ -67,14 +131,17 @@ export async function versionBytes(
       rows.push({ ...called, logicalBytes: (await repo.version(id)).tree.bytes });
     }
   }
-  const bytes = tally.finish();
-  return rows.map((row, i) => ({ ...row, ...(bytes[i] as GroupBytes) }));
+  return withBytes(
+    rows,
+    finishWith(tally, others, () => false),
+  );
 }
 
-/** By path, in order. */
+/** By path, those that need most first; of equals, in order. */
 export async function pathBytes(
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
+  others: OtherNeeds,
 ): Promise<PathBytes[]> {
   const contents = new Map<
     string,
@@ -95,13 +162,10 @@ export async function pathBytes(
     tally.next();
     tally.add([...objects]);
   }
-  const bytes = tally.finish();
-  return rows.map(([path, { versions, logicalBytes }], i) => ({
-    path,
-    versions,
-    logicalBytes,
-    ...(bytes[i] as GroupBytes),
-  }));
+  return withBytes(
+    rows.map(([path, { versions, logicalBytes }]) => ({ path, versions, logicalBytes })),
+    finishWith(tally, others, () => false),
+  );
 }
 
 /** Bytes of all that refs and staging need, deltas' bases included. */

@@ -17,7 +17,7 @@ export type MetricValues = Readonly<Record<string, number>> | readonly MetricPoi
 
 /** Hyperparameters of a version. @throws {UsageError} for a value of another type. */
 export function toParams(values: ParamValues | readonly Param[] = []): Param[] {
-  if (isList(values)) return [...values];
+  if (isList(values)) return onlyOnce(values, 'hyperparameter', ({ name }) => name);
   return Object.entries(values).map(([name, value]) => {
     if (!['string', 'number', 'boolean'].includes(typeof value)) {
       throw new UsageError(`hyperparameter '${name}' is neither text nor a number`, {
@@ -34,7 +34,7 @@ export function toMetrics(values: MetricValues = []): Metric[] {
   const points = isList(values)
     ? values
     : Object.entries(values).map(([name, value]): MetricPoint => ({ name, value }));
-  return points.map(({ name, value, step = null }) => {
+  const metrics = points.map(({ name, value, step = null }): Metric => {
     if (typeof value !== 'number' || Number.isNaN(value)) {
       throw new UsageError(`metric '${name}' has the value '${value}', which is not a number`, {
         name,
@@ -43,6 +43,21 @@ export function toMetrics(values: MetricValues = []): Metric[] {
     }
     return { name, value, step };
   });
+  return onlyOnce(metrics, 'metric', ({ name, step }) =>
+    step === null ? name : `${name}@${step}`,
+  );
+}
+
+/** @throws {UsageError} if two have one name. */
+function onlyOnce<T>(values: readonly T[], what: string, nameOf: (value: T) => string): T[] {
+  const seen = new Set<string>();
+  for (const name of values.map(nameOf)) {
+    if (seen.has(name)) {
+      throw new UsageError(`${what} '${name}' is given twice`, { name, hint: 'give it once' });
+    }
+    seen.add(name);
+  }
+  return [...values];
 }
 
 function isList<T>(values: object | readonly T[]): values is readonly T[] {

@@ -57,6 +57,8 @@ export interface VersionSummary {
   lineage: Lineage[];
   /** Name → value; of a metric with steps, the one at the last step. */
   metrics: Record<string, MetricValue>;
+  /** Metrics that were given with steps: where the value in `metrics` is from, and the extremes. */
+  metricSteps: Record<string, MetricSteps>;
   params: Record<string, string>;
   /** Last step of its weight snapshots, or null if none is known. */
   step: number | null;
@@ -83,6 +85,44 @@ export function metricValue(value: number): MetricValue {
 /** Name → last value. Metrics of a version stand in order of name, then step. */
 export function lastMetrics(metrics: readonly Metric[]): Record<string, MetricValue> {
   return Object.fromEntries(metrics.map(({ name, value }) => [name, metricValue(value)]));
+}
+
+/** A metric over the steps of a version. */
+export interface MetricSteps {
+  /** The last one, whose value `metrics` has. */
+  step: number;
+  /** Steps that have a value. */
+  count: number;
+  least: { step: number; value: MetricValue };
+  most: { step: number; value: MetricValue };
+}
+
+/** By name, for metrics that have steps. They stand in order of name, then step. */
+export function metricSteps(metrics: readonly Metric[]): Record<string, MetricSteps> {
+  const extremes = new Map<string, { count: number; least: Metric; most: Metric; last: Metric }>();
+  for (const metric of metrics) {
+    if (metric.step === null) continue;
+    const known = extremes.get(metric.name) ?? {
+      count: 0,
+      least: metric,
+      most: metric,
+      last: metric,
+    };
+    known.count++;
+    known.last = metric;
+    if (metric.value < known.least.value) known.least = metric;
+    if (metric.value > known.most.value) known.most = metric;
+    extremes.set(metric.name, known);
+  }
+  const place = ({ step, value }: Metric): MetricSteps['least'] => {
+    return { step: step as number, value: metricValue(value) };
+  };
+  return Object.fromEntries(
+    [...extremes].map(([name, { count, least, most, last }]) => [
+      name,
+      { step: last.step as number, count, least: place(least), most: place(most) },
+    ]),
+  );
 }
 
 /** A ref as people read it: 'bert/main', 'tag: v1', 'origin/bert/main'. */
@@ -196,6 +236,7 @@ export class Describer {
       parents: version.parents,
       lineage: await this.lineage(version),
       metrics: lastMetrics(version.metrics),
+      metricSteps: metricSteps(version.metrics),
       params: Object.fromEntries(version.params.map(({ name, text }) => [name, text])),
       step: await this.step(version.tree),
       refs: await this.#shortRefsOf(id),

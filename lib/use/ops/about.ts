@@ -1,6 +1,13 @@
 /** Says which dlv this is, where it runs and which repositories it reads. */
+import { homedir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readSmallFile } from '../../base/files/files.js';
+import {
+  makeDirectory,
+  readSmallFile,
+  statOrNull,
+  writeFileAtomic,
+} from '../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
 import { type KernelInfo, kernelFellBack, loadKernel } from '../../base/native/kernel.js';
 import { CURRENT_FORMAT, type Format } from '../../storage/repo/format.js';
@@ -36,4 +43,24 @@ export async function about(): Promise<About> {
 export function kernelNote(): string | null {
   if (!kernelFellBack()) return null;
   return "the native kernel was not built, the slower WebAssembly one ran; 'node native/build.mjs' in dlv's folder says why";
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** The same, but only if nobody was told for a day: an empty file in the user's cache has the time. */
+export async function dailyKernelNote(env: NodeJS.ProcessEnv): Promise<string | null> {
+  const note = kernelNote();
+  if (note === null) return null;
+  const cache = env.XDG_CACHE_HOME || path.join(homedir(), '.cache');
+  const file = path.join(cache, 'dlv', 'kernel-notice');
+  try {
+    const told = (await statOrNull(file))?.stat.mtimeNs;
+    const ago = told === undefined ? DAY_MS : Date.now() - Number(BigInt(told) / 1_000_000n);
+    if (ago >= 0 && ago < DAY_MS) return null;
+    await makeDirectory(path.dirname(file));
+    await writeFileAtomic(file, new Uint8Array(0));
+  } catch {
+    // Without a cache it is said each time.
+  }
+  return note;
 }

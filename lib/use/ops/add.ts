@@ -5,11 +5,12 @@ import { statThrough } from '../../base/files/files.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
-import type { Staging } from '../../storage/repo/staging/staging.js';
+import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
+import { warnOfMissing } from '../worktree/missing-references.js';
 import { selectPaths } from '../worktree/select-paths.js';
 import {
   applyChanges,
@@ -66,13 +67,17 @@ export async function add(
     const stage = await stageOptions(repo, staging, options, context);
     const changes = await storeChanges({ repo, session }, { staging, writtenNs }, stage, context);
     await session.flush();
+    let entries: readonly StagedEntry[] = [];
     if (changes.results.length > 0 || changes.plan.missing.length > 0) {
       await repo.locked(async (lock) => {
         const now = (await readStaging(repo.layout)).staging;
         await applyChanges({ repo, session }, now, changes, stage);
         await writeStaging(lock, now);
+        entries = now.entries(changes.plan.line.model);
       });
     }
+    const changed = new Set(changes.results.map(({ path }) => path));
+    await warnOfMissing(repo.layout, { entries, changed, where: 'staged' }, context);
     throwFailures(changes);
     return report(changes, session, started);
   } finally {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { AbortedError, ConflictError, LockedError, UsageError } from '../../base/errors.js';
 import type { Level } from '../../pure/codec/segment.js';
+import { markForGit } from '../../storage/repo/git-markers.js';
 import { type Moment, momentOf } from '../../storage/repo/settings/author.js';
 import type { Param } from '../../storage/repo/version/version.js';
 import { mergeSmallSets } from '../../storage/upkeep/gc.js';
@@ -107,6 +108,7 @@ async function requestOf(
 /** Keeps the number of packs small. The version has landed: nothing here makes the commit fail. */
 async function mergeQuietly(repo: Repository, context: OpContext): Promise<void> {
   try {
+    await markForGit(repo.layout);
     await mergeSmallSets(repo, context.signal);
   } catch (error) {
     if (error instanceof AbortedError) return;

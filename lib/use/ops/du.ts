@@ -12,6 +12,7 @@ import {
   type ModelBytes,
   modelBytes,
   neededBytes,
+  otherNeeds,
   type PathBytes,
   pathBytes,
   type VersionBytes,
@@ -56,9 +57,10 @@ export async function du(
   const sizes = new StoredSizes(repo, context.signal);
   const all = await versionsByModel(repo, await versionRoots(repo));
   const chosen = await choose(repo, all, options);
-  const models = await modelBytes(repo, sizes, chosen);
-  const versions = options.versions ? await versionBytes(repo, sizes, chosen) : null;
-  const paths = options.paths ? await pathBytes(sizes, chosen) : null;
+  const others = await otherNeeds(repo, sizes, all, chosen);
+  const models = await modelBytes(repo, sizes, chosen, others);
+  const versions = options.versions ? await versionBytes(repo, sizes, chosen, others) : null;
+  const paths = options.paths ? await pathBytes(sizes, chosen, others) : null;
   const liveBytes = await neededBytes(repo, sizes, all);
   const packs = packBytes(repo);
   const trashBytes = await folderBytes(repo.layout.trash);

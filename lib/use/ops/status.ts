@@ -10,6 +10,7 @@ import { type PathChange, stagedChanges } from '../history/commit/staged-changes
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
 import { type WorkChange, workChanges } from '../worktree/changes.js';
+import { modelsAmong } from '../worktree/left-out.js';
 import { pathTest } from '../worktree/path-input.js';
 import { walkFiles } from '../worktree/walk-files.js';
 
@@ -31,6 +32,8 @@ export interface StatusResult {
   head: { model: string; branch: string | null; version: string | null };
   models: ModelStatus[];
   untracked: string[];
+  /** Model files that are not tracked because git ignores them, and folders (with '/') that hold one. */
+  gitIgnored: string[];
   /** True if nothing is staged, changed or untracked. */
   clean: boolean;
 }
@@ -80,15 +83,24 @@ export async function status(
     });
   }
   const tracked = new Set(models.flatMap(({ model }) => staging.entries(model).map((e) => e.path)));
-  const untracked =
-    options.untracked === false ? [] : await listUntracked(repo, tracked, isWanted, context);
+  const { untracked, gitIgnored } =
+    options.untracked === false
+      ? { untracked: [], gitIgnored: [] }
+      : await listUntracked(repo, tracked, isWanted, context);
   const busy = models.some((m) => m.staged.length + m.unstaged.length > 0);
   return {
     head: { model: head.model, branch: head.branch, version: head.tip },
     models,
     untracked,
+    gitIgnored,
     clean: !busy && untracked.length === 0,
   };
+}
+
+interface Untracked {
+  untracked: string[];
+  /** Model files among what git ignores, and folders that hold one. */
+  gitIgnored: string[];
 }
 
 async function listUntracked(
@@ -96,12 +108,19 @@ async function listUntracked(
   tracked: ReadonlySet<string>,
   isWanted: (path: string) => boolean,
   context: OpContext,
-): Promise<string[]> {
+): Promise<Untracked> {
   const untracked: string[] = [];
+  const ignored: string[] = [];
   const warn = (message: string): void => context.warn(message);
   const signal = context.signal ? { signal: context.signal } : {};
-  for await (const path of walkFiles(repo.layout, '', { tracked, warn, ...signal })) {
+  const onGitIgnored = (path: string): void => void ignored.push(path);
+  const walk = { tracked, warn, onGitIgnored, ...signal };
+  for await (const path of walkFiles(repo.layout, '', walk)) {
     if (!tracked.has(path) && isWanted(path)) untracked.push(path);
   }
-  return untracked.sort(comparePaths);
+  const gitIgnored = await modelsAmong(repo.layout, ignored.filter(isWanted));
+  return {
+    untracked: untracked.sort(comparePaths),
+    gitIgnored: gitIgnored.sort(comparePaths),
+  };
 }

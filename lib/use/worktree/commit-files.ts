@@ -17,7 +17,6 @@ import type { LineAccess, StoreAccess } from '../history/access.js';
 import {
   branchLine,
   countTensors,
-  type Draft,
   draftVersion,
   publishVersion,
   type StagedLine,
@@ -27,7 +26,7 @@ import {
 import type { PathChange } from '../history/commit/staged-changes.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
-import { nameSome } from './lost-work.js';
+import { warnOfMissing } from './missing-references.js';
 import {
   applyChanges,
   planStage,
@@ -94,7 +93,12 @@ export async function commitFiles(
     const made = await storeVersion(repo, session, draft, context.signal);
     await session.flush();
     const stored = await publishVersion(repo, session, draft, made);
-    warnOfMissing(draft, context);
+    const changed = new Set(draft.changes.map(({ path }) => path));
+    await warnOfMissing(
+      repo.layout,
+      { entries: draft.entries, changed, where: 'in this version' },
+      context,
+    );
     return {
       ...(await new Describer(repo).called(made.id)),
       branch: draft.line.branch as string,
@@ -193,17 +197,4 @@ async function stageFirst(
     }
   }
   return { line, staging, stagingBefore, amend: request.amend };
-}
-
-/** Warns of checkpoints whose other files (shards, external data) are not in the version. */
-function warnOfMissing({ entries, changes }: Draft, context: OpContext): void {
-  const paths = new Set(entries.map((entry) => entry.path));
-  const changed = new Set(changes.map((change) => change.path));
-  for (const { path, hint } of entries) {
-    if (!changed.has(path)) continue;
-    const missing = hint.references.filter((reference) => !paths.has(reference));
-    if (missing.length === 0) continue;
-    const what = missing.length === 1 ? 'a file that is' : `${missing.length} files that are`;
-    context.warn(`'${path}' needs ${what} not in this version: ${nameSome(missing)}`);
-  }
 }

@@ -20,6 +20,7 @@ import { checkLive } from '../history/commit/check-live.js';
 import { checkNewModel } from '../history/lines/branches.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
 import { modeOf, WorkStates } from './changes.js';
+import { leftOutWarning, modelsAmong } from './left-out.js';
 import { lookAtWork } from './work-file.js';
 import { type Selection, selectFiles, selectTracked } from './work-tree.js';
 
@@ -115,6 +116,8 @@ export async function planStage(
     failures: [...selection.failures],
   };
   for (const warning of selection.warnings) context.warn(warning);
+  const leftOut = leftOutWarning(await modelsAmong(repo.layout, selection.gitIgnored));
+  if (leftOut !== null) context.warn(leftOut, 'last');
   await warnOfOdd(repo, { staging, writtenNs }, { ...selection, follow: options.follow }, context);
   const guard = new LinkGuard(repo.layout.workTree);
   for (const path of selection.files) {

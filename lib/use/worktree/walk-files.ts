@@ -5,6 +5,7 @@ import { pathProblem } from '../../pure/paths/version-path.js';
 import { holdsRepository, type Layout } from '../../storage/repo/layout.js';
 import { isUnfinishedName } from '../../storage/repo/processes/abandoned.js';
 import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
+import { GIT_IGNORE_FILE } from '../../storage/repo/settings/pattern-file.js';
 import { LinkFollower, type LinkTarget } from './follow-links.js';
 import { isDenied } from './work-file.js';
 
@@ -13,6 +14,10 @@ export interface WalkOptions {
   tracked: ReadonlySet<string>;
   /** Takes ignored files as well. */
   force?: boolean;
+  /** Takes what git ignores: the files are named by a glob, not by a folder alone. */
+  withGitIgnored?: boolean;
+  /** Told of what is left out because git ignores it; folders end with '/'. */
+  onGitIgnored?: (path: string) => void;
   /** Reads through symbolic links. */
   follow?: boolean;
   /** Says whether to go into a folder; default: into all. */
@@ -30,7 +35,8 @@ export async function* walkFiles(
   folder: string,
   options: WalkOptions,
 ): AsyncGenerator<string> {
-  const rules = new IgnoreRules(layout, options.warn);
+  const rules = new IgnoreRules(layout, options.warn, !options.withGitIgnored);
+  if (folder !== '') await rules.takeNamed(folder);
   const trackedFolders = foldersOf(options.tracked);
   const nested = new NestedRepositories(layout);
   const follower = options.follow ? new LinkFollower(layout) : null;
@@ -49,7 +55,9 @@ export async function* walkFiles(
       // Files below a link are tracked if 'add --follow' stored them.
       const knowsFolder = (isFolder || isLink) && trackedFolders.has(path);
       const known = knowsFolder || (!isFolder && options.tracked.has(path));
-      if (!known && (await rules.isIgnored(path, isFolder, options.force))) continue;
+      const ignoredBy = known ? null : await rules.ignoredBy(path, isFolder, options.force);
+      if (ignoredBy === GIT_IGNORE_FILE) options.onGitIgnored?.(isFolder ? `${path}/` : path);
+      if (ignoredBy !== null) continue;
       if (!known && (await nested.around(path, isFolder)) !== null) continue;
       const isFile = entry.isFile() || target?.kind === 'file';
       const problem = isFile || isFolder ? await nameProblem(layout, path) : null;

@@ -10,7 +10,8 @@ import { statOrNull } from '../../base/files/files.js';
 import { isGlob } from '../../pure/paths/glob.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { Layout } from '../../storage/repo/layout.js';
-import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
+import { type IgnoredBy, IgnoreRules } from '../../storage/repo/settings/ignore.js';
+import { GIT_IGNORE_FILE } from '../../storage/repo/settings/pattern-file.js';
 import { LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
 import { LinkFollower } from './follow-links.js';
 import { PathInput } from './path-input.js';
@@ -31,6 +32,8 @@ export interface Selection {
   failures: { path: string; error: unknown }[];
   /** Sentences about what was left out. */
   warnings: string[];
+  /** What folders hold and was left out because git ignores it; folders end with '/'. */
+  gitIgnored: string[];
 }
 
 export interface SelectOptions {
@@ -67,6 +70,7 @@ class Selector {
   readonly #missing = new Set<string>();
   readonly #named = new Set<string>();
   readonly #warnings = new Set<string>();
+  readonly #gitIgnored = new Set<string>();
   readonly #failures: Selection['failures'] = [];
   readonly #guard: LinkGuard;
   readonly #rules: IgnoreRules;
@@ -118,7 +122,7 @@ class Selector {
       return;
     }
     const isKnown = this.#options.tracked.has(path) || this.#options.force;
-    if (!isKnown && (await isIgnored(this.#rules, path))) {
+    if (!isKnown && (await isRefused(this.#rules, path))) {
       throw new UsageError(`'${input}' is ignored by a .dlvignore file`, {
         hint: 'use --force to add it all the same',
       });
@@ -157,6 +161,7 @@ class Selector {
     return {
       tracked,
       warn: (message) => this.#warnings.add(message),
+      onGitIgnored: (path) => this.#gitIgnored.add(path),
       ...(follow ? { follow } : {}),
       ...(signal ? { signal } : {}),
     };
@@ -178,6 +183,7 @@ class Selector {
     let taken = 0;
     const walk: WalkOptions = {
       ...this.#walk(),
+      withGitIgnored: true,
       ...(this.#options.force ? { force: true } : {}),
       enter: (folder) => input.mayMatchBelow(folder),
     };
@@ -203,6 +209,7 @@ class Selector {
       odd,
       failures: this.#failures,
       warnings: [...this.#warnings],
+      gitIgnored: [...this.#gitIgnored].filter((path) => !this.#files.has(path)).sort(comparePaths),
     };
   }
 }
@@ -246,15 +253,19 @@ export async function selectTracked(
   follow: boolean,
 ): Promise<Selection> {
   const sorted = await sortOut(layout, paths, follow, follow ? new LinkFollower(layout) : null);
-  return { ...sorted, named: new Set(), failures: [], warnings: [] };
+  return { ...sorted, named: new Set(), failures: [], warnings: [], gitIgnored: [] };
 }
 
-/** True if the file or a folder above it is ignored. */
-async function isIgnored(rules: IgnoreRules, path: string): Promise<boolean> {
+/** True if the file or a folder above it is ignored, and not by git alone: who names a file means it. */
+async function isRefused(rules: IgnoreRules, path: string): Promise<boolean> {
   for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
-    if (await rules.isIgnored(path.slice(0, at), true)) return true;
+    if (isOurs(await rules.ignoredBy(path.slice(0, at), true))) return true;
   }
-  return rules.isIgnored(path, false);
+  return isOurs(await rules.ignoredBy(path, false));
+}
+
+function isOurs(ignoredBy: IgnoredBy | null): boolean {
+  return ignoredBy !== null && ignoredBy !== GIT_IGNORE_FILE;
 }
 
 function inNested(input: string, repository: string): UsageError {

@@ -3,6 +3,7 @@ import test from 'ava';
 import { COMMANDS } from '../../../lib/cli/commands/index.js';
 import { declaredCommands } from '../../../lib/cli/docs.js';
 import { FLAGS_ELSEWHERE, SHORT_NAMES, VERBS_ELSEWHERE } from '../../../lib/cli/elsewhere.js';
+import { TOPICS } from '../../../lib/cli/topics.js';
 import { folderFlagHint, usageHint } from '../../../lib/cli/usage-hints.js';
 
 const NAMES = COMMANDS.map(({ name }) => name);
@@ -35,6 +36,7 @@ test('hints: what they tell to run is understood', async (t) => {
     for (const [, line] of hint.matchAll(/'dlv ([^']+)'/g)) {
       const [verb, ...words] = (line as string).split(' ');
       if (verb?.startsWith('-')) continue;
+      if (verb === 'help' && Object.hasOwn(TOPICS, words[0] as string)) continue;
       const command = declared.find(({ name }) => name === verb)?.command;
       if (command === undefined) return t.fail(hint);
       const own = command.options.flatMap(({ short, long }) => [short, long]);

@@ -70,7 +70,7 @@ export function placeStorages(
     }
   }
   const why = (names: string[], what: string): void => {
-    if (names.length > 0) placed.warnings.push(`storages ${what}: ${quoteSome(names)}`);
+    if (names.length > 0) placed.warnings.push(`holds storages ${what}: ${quoteSome(names)}`);
   };
   why(compressed, 'that are compressed inside the archive are kept as opaque bytes');
   why(mixed, 'of big-endian data seen under several widths are kept as opaque bytes');

@@ -121,8 +121,24 @@ function rootOf(archives: readonly TorchArchive[]): Map<string, PickleValue> | n
   return values;
 }
 
-function contentWarnings({ foreign, notes }: TorchContent): string[] {
-  if (foreign.length === 0) return notes.warnings();
-  const calls = `the pickle calls what dlv does not know and never runs: ${quoteSome(foreign)}`;
-  return [calls, ...notes.warnings()];
+/** Modules whose functions run programs or load code. */
+const DANGEROUS =
+  /^((os|posix|nt|sys|subprocess|pty|runpy|code|importlib|ctypes|shutil|socket|pip|builtins|__builtin__|numpy\.testing)\.|torch\.(hub|jit|load|compile))/;
+/** Names of other calls that a warning shows. */
+const CALLS_SHOWN = 2;
+
+/**
+ * Settings of a training script, which hold no tensor, call the classes of its libraries: that is no news.
+ * Calls that would do harm if they were run are, and any beside tensors.
+ */
+function contentWarnings({ tensors, foreign, notes }: TorchContent): string[] {
+  const dangerous = foreign.filter((name) => DANGEROUS.test(name));
+  if (dangerous.length === 0 && (tensors.length === 0 || foreign.length === 0)) {
+    return notes.warnings();
+  }
+  const others = foreign.filter((name) => !DANGEROUS.test(name));
+  const shown = dangerous.length > 0 ? [...dangerous, ...others] : others.slice(0, CALLS_SHOWN);
+  const more = foreign.length - shown.length;
+  const names = quoteSome(shown) + (more > 0 ? ` and ${more} more` : '');
+  return [`calls what dlv does not know and never runs: ${names}`, ...notes.warnings()];
 }

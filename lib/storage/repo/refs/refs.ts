@@ -23,7 +23,7 @@ import {
 import { listTree, readFiles } from '../../../base/files/small-files.js';
 import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { NOTES_BYTES_MAX, STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
-import { type Layout, notesRefName } from '../layout.js';
+import { GIT_MARKER, type Layout, notesRefName } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { checkRefName, parseRefName, shownRef } from './ref-name.js';
 import { appendReflog, keepReflog, type MoveReason } from './reflog.js';
@@ -77,8 +77,9 @@ export async function listRefNames(layout: Layout, prefix = 'refs'): Promise<str
   return names.map((name) => `${prefix}/${name}`).filter((name) => parseRefName(name) !== null);
 }
 
+/** True for what is not finished, and for what is there for git alone. */
 function isTemporary(name: string): boolean {
-  return name.startsWith(TEMPORARY_PREFIX);
+  return name.startsWith(TEMPORARY_PREFIX) || name === GIT_MARKER;
 }
 
 /** A ref that was read; `parse` gives its version. */

@@ -191,8 +191,9 @@ export function parseConfigValue(
   const value = Number(text);
   const isNumber =
     /^\d+(\.\d+)?$/.test(text) && (spec.type === 'number' || Number.isSafeInteger(value));
-  if (!isNumber) fail(spec.type === 'integer' ? 'is no whole number' : 'is no number');
-  if (value < spec.min || value > spec.max) fail(`is not between ${spec.min} and ${spec.max}`);
+  const kind = spec.type === 'integer' ? 'a whole number' : 'a number';
+  const range = `${kind} from ${spec.min} to ${spec.max}`;
+  if (!isNumber || value < spec.min || value > spec.max) fail(`is not ${range}`);
   return value;
 }
 

@@ -176,6 +176,19 @@ test('torch: what would run code is named, never run, and costs no tensor', asyn
   t.regex(layout.warnings[0] ?? '', /never runs/);
 });
 
+test('torch: a pickle of settings is no news unless it would run code', async (t) => {
+  const settings = Object.fromEntries(
+    Array.from({ length: 9 }, (_, i) => [`k${i}`, `ctransformers.trainer\nClass${i}\n(tR`]),
+  );
+  t.deepEqual((await layoutOf(torchArchive(dictProgram(settings)))).warnings, []);
+  const beside = await layoutOf(torchArchive(dictProgram({ ...settings, w })));
+  t.is(beside.warnings.length, 1);
+  t.regex(beside.warnings[0] ?? '', /'transformers\.trainer\.Class1' and 7 more$/);
+  t.true((beside.warnings[0] ?? '').length < 150);
+  const harm = { ...settings, x: 'cos\nsystem\n(tR' };
+  t.regex((await layoutOf(torchArchive(dictProgram(harm)))).warnings[0] ?? '', /'os\.system'/);
+});
+
 test('torch: tensors inside unknown objects are found by their attributes', async (t) => {
   const module = `cmy.net\nNet\n)\x81}(${text('_parameters')}}(${text('w')}${w}u${text(
     '_modules',

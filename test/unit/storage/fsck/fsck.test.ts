@@ -22,7 +22,7 @@ async function problemsOf(work: WorkRepository): Promise<FsckProblem[]> {
 
 const rebuild = (work: WorkRepository) => fsck(work.context, { rebuild: true });
 
-test('fsck: a sound repository has no problems; garbage and leftovers are information', async (t) => {
+test('fsck: a sound repository has no problems; garbage and leftovers are details', async (t) => {
   const work = await WorkRepository.make(t);
   await work.commit({ 'a.safetensors': checkpoint(1, 0), 'b.txt': 'b' });
   await work.commit({ 'a.safetensors': checkpoint(1, 1) });
@@ -33,7 +33,7 @@ test('fsck: a sound repository has no problems; garbage and leftovers are inform
   const result = await fsck(work.context, { files: true });
   t.deepEqual(result.problems, []);
   t.true(result.ok);
-  t.true(result.information.length >= 3, result.information.join('; '));
+  t.true(result.details.length >= 3, result.details.join('; '));
   t.like(result.checked, { versions: 2, files: 4 });
   t.true(result.checked.extents >= 3 && result.checked.blobs > 4, JSON.stringify(result.checked));
 });

@@ -17,6 +17,10 @@ async function writeTree(dir: string, files: Record<string, string>): Promise<vo
   }
 }
 
+async function isIgnored(rules: IgnoreRules, name: string, isFolder: boolean, force = false) {
+  return (await rules.ignoredBy(name, isFolder, force)) !== null;
+}
+
 test('ignore: patterns of nested folders, negation and folders', async (t) => {
   const dir = await tempDir(t);
   await writeTree(dir, {
@@ -58,7 +62,7 @@ test('ignore: patterns of nested folders, negation and folders', async (t) => {
   ];
   for (const [name, expected] of answers) {
     const isFolder = name.endsWith('/');
-    t.is(await rules.isIgnored(name.replace(/\/$/, ''), isFolder), expected, name);
+    t.is(await isIgnored(rules, name.replace(/\/$/, ''), isFolder), expected, name);
   }
 });
 
@@ -71,8 +75,8 @@ test('ignore: a file with patterns that is odd counts as none, with a warning', 
   const warnings: string[] = [];
   const rules = new IgnoreRules(new Layout(dir), (message) => warnings.push(message));
   for (const folder of ['link', 'folder', 'big']) {
-    t.false(await rules.isIgnored(`${folder}/x`, false), folder);
-    t.true(await rules.isIgnored(`${folder}/x.tmp`, false), folder);
+    t.false(await isIgnored(rules, `${folder}/x`, false), folder);
+    t.true(await isIgnored(rules, `${folder}/x.tmp`, false), folder);
   }
   t.is(warnings.length, 3);
   t.regex(warnings[0] as string, /link\/\.dlvignore' are left out: it is a symbolic link/);
@@ -84,9 +88,9 @@ test('ignore: with force only .dlv and .git stay ignored', async (t) => {
   const dir = await tempDir(t);
   await writeTree(dir, { '.dlvignore': '*\n' });
   const rules = new IgnoreRules(new Layout(dir));
-  t.true(await rules.isIgnored('a', false));
-  t.false(await rules.isIgnored('a', false, true));
-  t.true(await rules.isIgnored('a/.git', true, true));
+  t.true(await isIgnored(rules, 'a', false));
+  t.false(await isIgnored(rules, 'a', false, true));
+  t.true(await isIgnored(rules, 'a/.git', true, true));
 });
 
 test('ignore: patterns of a stranger take no time to speak of', async (t) => {
@@ -98,10 +102,10 @@ test('ignore: patterns of a stranger take no time to speak of', async (t) => {
   const rules = new IgnoreRules(new Layout(dir));
   // A matcher that backtracks would not come to the end of the first name.
   for (let i = 0; i < 50; i++) {
-    t.false(await rules.isIgnored(`${name}${i}`, false));
-    t.false(await rules.isIgnored(`${'a/'.repeat(100)}${i}`, false));
+    t.false(await isIgnored(rules, `${name}${i}`, false));
+    t.false(await isIgnored(rules, `${'a/'.repeat(100)}${i}`, false));
   }
-  t.true(await rules.isIgnored(`${name}.pt`, false));
+  t.true(await isIgnored(rules, `${name}.pt`, false));
 });
 
 function hasGit(): boolean {
@@ -198,9 +202,10 @@ test('ignore: random patterns get the answers of git', async (t) => {
   for (const files of fc.sample(round, { numRuns: 10, seed: 7 })) {
     for (const [i, place] of places.entries()) {
       for (const [k, folder] of folders.entries()) {
-        for (const name of ['.gitignore', '.dlvignore']) {
-          await fs.writeFile(path.join(dir, place, folder, name), files[i]![k]!);
-        }
+        // One file is enough, and the same text in both changes nothing.
+        await fs.writeFile(path.join(dir, place, folder, '.gitignore'), files[i]![k]!);
+        const own = i % 2 === 0 ? files[i]![k]! : '';
+        await fs.writeFile(path.join(dir, place, folder, '.dlvignore'), own);
       }
     }
     const all = places.flatMap((place) => inside.map((name) => place + name));
@@ -208,7 +213,7 @@ test('ignore: random patterns get the answers of git', async (t) => {
     const rules = new IgnoreRules(new Layout(dir));
     for (const name of all) {
       const isFolder = made.has(name);
-      const found = await rules.isIgnored(name, isFolder);
+      const found = await isIgnored(rules, name, isFolder);
       if (found === expected.has(name)) continue;
       const place = places.findIndex((start) => name.startsWith(start));
       t.fail(`${name} is ${found} here, in ${JSON.stringify(files[place])}`);
@@ -216,6 +221,69 @@ test('ignore: random patterns get the answers of git', async (t) => {
     }
   }
   t.pass();
+});
+
+test('ignore: a work tree below that of git gets the answers of git', async (t) => {
+  if (!hasGit()) {
+    t.log('SKIPPED: there is no git on this machine to compare with');
+    t.pass();
+    return;
+  }
+  const dir = await tempDir(t);
+  execFileSync('git', ['init', '-q'], { cwd: dir, stdio: 'ignore' });
+  await writeTree(dir, {
+    '.gitignore': '*.bin\n/models/net/top\n!keep.bin\nruns/\nmodels/*/deep/x\n',
+    '.git/info/exclude': '*.log\n*.keep\n/only\n/models/net/excluded\n',
+    'models/.gitignore': '!*.keep\nnet/here\n*.mid\n',
+    'models/net/.gitignore': '!b.mid\n*.own\n',
+    'models/net/sub/.gitignore': '!*.bin\n',
+  });
+  const names = ['a.bin', 'keep.bin', 'top', 'sub/top', 'runs/x', 'sub/runs/x', 'a.log', 'a.keep'];
+  names.push('only', 'excluded', 'here', 'a.mid', 'b.mid', 'a.own', 'sub/a.bin', 'deep/x', 'fine');
+  for (const workTree of ['models/net', 'models', '']) {
+    const rules = new IgnoreRules(new Layout(path.join(dir, workTree)));
+    const inner = 'models/net/'.slice(workTree === '' ? 0 : workTree.length + 1);
+    const expected = gitIgnores(
+      dir,
+      names.map((name) => `models/net/${name}`),
+    );
+    for (const name of names) {
+      // Git answers for a path; a folder above that is ignored counts as well.
+      const folders = name.split('/').slice(0, -1);
+      let found = await isIgnored(rules, inner + name, false);
+      for (let i = 1; i <= folders.length; i++) {
+        found ||= await isIgnored(rules, inner + folders.slice(0, i).join('/'), true);
+      }
+      t.is(found, expected.has(`models/net/${name}`), `${name} in '${workTree}'`);
+    }
+  }
+});
+
+test('ignore: .dlvignore wins over .gitignore, and a work tree that git ignores is whole', async (t) => {
+  const dir = await tempDir(t);
+  await writeTree(dir, {
+    '.git/HEAD': 'ref: refs/heads/main\n',
+    '.gitignore': 'net/\n*.tmp\n',
+    'net/.gitignore': '*.pt\nruns/\ndata/\n',
+    'net/.dlvignore': '!*.pt\n!runs/\n/data/x\n',
+    'net/runs/.gitignore': '*.pt\n',
+    'net/runs/old/.dlvignore': '*.pt\n',
+  });
+  const rules = new IgnoreRules(new Layout(path.join(dir, 'net')));
+  const by = (name: string, isFolder = false) => rules.ignoredBy(name, isFolder);
+  t.is(await by('a'), null, 'the folder above ignores all of the work tree');
+  t.is(await by('a.tmp'), null);
+  t.is(await by('a.pt'), null);
+  t.is(await by('runs', true), null);
+  t.is(await by('runs/a.pt'), null, 'any .dlvignore wins over every .gitignore');
+  t.is(await by('runs/old/a.pt'), '.dlvignore');
+  t.is(await by('data', true), '.gitignore');
+  t.is(await by('data/y'), '.gitignore');
+  t.is(await by('.git', true), 'always');
+  await rules.takeNamed('data');
+  t.is(await by('data/y'), null, 'who names the folder means it');
+  t.is(await by('data/x'), '.dlvignore');
+  t.is(await by('data', true), '.gitignore');
 });
 
 test('paths of users: relative to where they stand, never outside', (t) => {

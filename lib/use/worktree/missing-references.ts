@@ -1,0 +1,42 @@
+/** Checkpoints whose other files (shards, external data) are not beside them. */
+import { statOrNull } from '../../base/files/files.js';
+import type { Layout } from '../../storage/repo/layout.js';
+import type { StagedEntry } from '../../storage/repo/staging/staging.js';
+import type { OpContext } from '../context.js';
+import { nameSome } from './lost-work.js';
+
+/** What is looked through. */
+export interface Referring {
+  /** All files of a version, made or to be made. */
+  entries: readonly Pick<StagedEntry, 'path' | 'hint'>[];
+  /** Those that are told of. */
+  changed: ReadonlySet<string>;
+  /** 'staged' or 'in this version'. */
+  where: string;
+}
+
+/** Warns, below the answer, of files that need others which are not among the entries. */
+export async function warnOfMissing(
+  layout: Layout,
+  { entries, changed, where }: Referring,
+  context: OpContext,
+): Promise<void> {
+  const paths = new Set(entries.map((entry) => entry.path));
+  for (const { path, hint } of entries) {
+    if (!changed.has(path)) continue;
+    const missing = hint.references.filter((reference) => !paths.has(reference));
+    if (missing.length === 0) continue;
+    let here = 0;
+    for (const file of missing) if (await isFile(layout, file)) here++;
+    const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them'];
+    const says =
+      here === missing.length
+        ? `${are} not ${where}: 'dlv add' takes ${them}`
+        : `${are} not here: copy ${them} here and add ${them}, or the model cannot be loaded`;
+    context.warn(`'${path}' needs ${nameSome(missing)}, which ${says}`, 'last');
+  }
+}
+
+async function isFile(layout: Layout, path: string): Promise<boolean> {
+  return (await statOrNull(layout.workFile(path)).catch(() => null)) !== null;
+}

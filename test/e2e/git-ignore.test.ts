@@ -1,0 +1,57 @@
+/** `dlv add` and `dlv status` beside a .gitignore. */
+import fs from 'node:fs/promises';
+import test from 'ava';
+import { TestRepository } from '../helpers/repository.js';
+
+type Added = { files: { path: string }[]; warnings: string[] };
+const paths = ({ files }: Added): string[] => files.map(({ path }) => path).sort();
+
+async function repository(t: Parameters<typeof TestRepository.create>[0]): Promise<TestRepository> {
+  const repo = await TestRepository.create(t);
+  const files = ['code.py', 'model.pt', 'notes.tmp', 'runs/1/model.pt', 'cache/x.txt'];
+  for (const file of files) await repo.write(file, file);
+  await repo.write('.gitignore', '*.pt\nruns/\ncache/\n*.tmp\n');
+  return repo;
+}
+
+test('add: a folder obeys .gitignore and says which model files it leaves out', async (t) => {
+  const repo = await repository(t);
+  const { gitIgnored, untracked } = await repo.json<Record<string, string[]>>('status');
+  t.deepEqual(gitIgnored, ['model.pt', 'runs/']);
+  t.deepEqual(untracked, ['.gitignore', 'code.py']);
+  const dry = await repo.json<Added>('add', '.', '-n');
+  t.deepEqual(paths(dry), ['.gitignore', 'code.py']);
+  const { stderr } = await repo.dlv('add', '.');
+  const lines = stderr.trimEnd().split('\n');
+  t.regex(lines.at(-1) ?? '', /^warning: \.gitignore leaves out 'model\.pt' and 1 more: /);
+  t.regex(lines.at(-2) ?? '', /2 files staged/, 'the warning stands below the answer');
+});
+
+test('add: what is named is taken, as a file, a folder, a glob, or with !pattern in .dlvignore', async (t) => {
+  const repo = await repository(t);
+  t.deepEqual(paths(await repo.json<Added>('add', '-n', 'model.pt')), ['model.pt']);
+  t.deepEqual(paths(await repo.json<Added>('add', '-n', 'runs')), ['runs/1/model.pt']);
+  t.deepEqual(paths(await repo.json<Added>('add', '-n', '**/*.pt')), [
+    'model.pt',
+    'runs/1/model.pt',
+  ]);
+  await repo.write('.dlvignore', '!*.pt\n!runs/\n*.py\n');
+  const all = await repo.json<Added>('add', '.');
+  t.deepEqual(paths(all), ['.dlvignore', '.gitignore', 'model.pt', 'runs/1/model.pt']);
+  t.false(all.warnings.some((warning) => warning.includes('gitignore')));
+});
+
+test('add: a tracked file stays tracked when git begins to ignore it', async (t) => {
+  const repo = await repository(t);
+  await repo.json('add', 'model.pt');
+  await repo.json('commit', '-m', 'one');
+  await repo.write('model.pt', 'changed');
+  t.deepEqual(paths(await repo.json<Added>('add', '.', '-n')), [
+    '.gitignore',
+    'code.py',
+    'model.pt',
+  ]);
+  await fs.rm(repo.file('model.pt'));
+  const { files } = await repo.json<{ files: { path: string; status: string }[] }>('add', '.');
+  t.is(files.find(({ path }) => path === 'model.pt')?.status, 'deleted');
+});
