@@ -16,6 +16,7 @@ import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js
 import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
 import { Repository } from '../../lib/use/repository.js';
+import { packFiles } from '../helpers/pack-files.js';
 import { TestRepository } from '../helpers/repository.js';
 import { randomBytes } from '../helpers/rng.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
@@ -448,7 +449,7 @@ test('archive: words for what had no effect', async (t) => {
 test('archive: new packs that are damaged on disk are taken back', async (t) => {
   const [repo, sums] = await line(t, 4);
   const packs = path.join(repo.dir, '.dlv/packs');
-  const before = new Set(await fs.readdir(packs));
+  const before = new Set(await packFiles(packs));
   const progress = {
     start(name: string): void {
       if (name !== 'rebuilding what was encoded') return;
@@ -467,7 +468,7 @@ test('archive: new packs that are damaged on disk are taken back', async (t) => 
     archive(open, { budgets: [1] }, { ...repo.context, progress }),
   );
   await t.throwsAsync(failed, { code: 'DLV_CORRUPT', message: /does not give back/ });
-  t.deepEqual(new Set(await fs.readdir(packs)), before);
+  t.deepEqual(new Set(await packFiles(packs)), before);
   await checkVersions(t, repo, sums);
 });
 

@@ -10,13 +10,14 @@ import { sweepPlans } from '../../lib/use/measure/bench-plans.js';
 import type { BenchResult } from '../../lib/use/ops/bench.js';
 import { noProgress } from '../../lib/use/progress.js';
 import { dlv, dlvJson } from '../helpers/dlv.js';
+import { packFiles } from '../helpers/pack-files.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { toyGraph } from '../helpers/storage-graphs.js';
 import { tempDir } from '../helpers/temp-dir.js';
 
 async function packsOf(repo: TestRepository): Promise<string[]> {
-  const names = await fs.readdir(repo.file('.dlv/packs'));
+  const names = await packFiles(repo.file('.dlv/packs'));
   return names.sort();
 }
 

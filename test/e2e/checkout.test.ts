@@ -5,6 +5,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type { CheckoutResult } from '../../lib/use/ops/checkout.js';
+import { packFiles } from '../helpers/pack-files.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { safetensors, type Tensors } from '../helpers/safetensors.js';
 
@@ -178,7 +179,7 @@ test('checkout: a file that cannot be rebuilt leaves the old one', async (t) => 
   const { recipe } = await repo.json<{ recipe: { id: string } }>('show', 'net@1:note.txt');
   t.truthy(recipe.id);
   const packs = repo.file('.dlv/packs');
-  for (const name of await fs.readdir(packs)) {
+  for (const name of await packFiles(packs)) {
     if (!name.endsWith('.hi')) continue;
     const bytes = await fs.readFile(`${packs}/${name}`);
     const at = bytes.length - 100;

@@ -11,7 +11,7 @@ import { PROJECT_ROOT } from '../helpers/paths.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 
 /** Members whose keys are data: only the types of their values are compared. */
-const MAPS = new Set(['metrics', 'params']);
+const MAPS = new Set(['metrics', 'metricSteps', 'params']);
 
 /**
  * How `actual` differs from `example` in shape. null fits anything, since an example cannot show both;
@@ -132,17 +132,21 @@ test('documents: what a command warns of is in its document, and on stderr', asy
   const map = { weight_map: { a: 'part-1.safetensors' } };
   await repo.write('big.safetensors.index.json', JSON.stringify(map));
   await fs.symlink('note.txt', repo.file('link.txt'));
-  const warned: [string[], RegExp][] = [
+  const warned: [string[], ...RegExp[]][] = [
     [['status'], /link\.txt/],
-    [['add', '.'], /link\.txt/],
+    [['add', '.'], /link\.txt/, /part-1\.safetensors/],
     [['commit', '-m', 'an index without its part'], /part-1\.safetensors/],
   ];
-  for (const [args, about] of warned) {
+  for (const [args, ...about] of warned) {
     const { stdout, stderr } = await repo.dlv('--json', '--no-progress', ...args);
     const { warnings } = JSON.parse(stdout) as { warnings: string[] };
-    t.is(warnings.length, 1, args.join(' '));
-    t.regex(warnings[0] as string, about);
-    t.deepEqual(JSON.parse(stderr), { warning: warnings[0] });
+    t.is(warnings.length, about.length, args.join(' '));
+    for (const [i, warning] of warnings.entries()) t.regex(warning, about[i] as RegExp);
+    const lines = stderr.trimEnd().split('\n');
+    t.deepEqual(
+      lines.map((text) => JSON.parse(text) as unknown),
+      warnings.map((warning) => ({ warning })),
+    );
   }
 });
 

@@ -5,6 +5,7 @@ import type { CopyResult } from '../../lib/use/ops/copy.js';
 import type { DuResult } from '../../lib/use/ops/du.js';
 import type { ListedModel } from '../../lib/use/ops/list.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
+import { packFiles } from '../helpers/pack-files.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { safetensors, type Tensors } from '../helpers/safetensors.js';
 
@@ -60,7 +61,7 @@ test('du: adds up to the packs on disk', async (t) => {
   const du = await repo.json<DuResult>('du', '--versions', '--paths');
   const packs = repo.file('.dlv/packs');
   let onDisk = 0;
-  const names = (await fs.readdir(packs)).filter((name) => name !== '.git');
+  const names = await packFiles(packs);
   for (const name of names) onDisk += (await fs.stat(`${packs}/${name}`)).size;
   t.is(du.diskBytes, onDisk + du.trashBytes);
   const { blob, hi, mid, low } = du.packs;

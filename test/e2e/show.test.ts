@@ -5,6 +5,7 @@ import test from 'ava';
 import type { CatResult } from '../../lib/use/ops/cat.js';
 import type { ShowFileResult, ShowResult } from '../../lib/use/ops/show.js';
 import { dlv } from '../helpers/dlv.js';
+import { packFiles } from '../helpers/pack-files.js';
 import { SHAPES, TestRepository, threeVersions } from '../helpers/repository.js';
 import { randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
 
@@ -162,7 +163,7 @@ test('cat: names what is near, and refuses what makes no sense', async (t) => {
 test('cat: damaged bytes end with 12', async (t) => {
   const { repo } = await threeVersions(t);
   const packs = repo.file('.dlv/packs');
-  for (const name of await fs.readdir(packs)) {
+  for (const name of await packFiles(packs)) {
     if (name.endsWith('.idx')) continue;
     const bytes = await fs.readFile(`${packs}/${name}`);
     for (let i = 64; i < bytes.length; i += 7) bytes[i] = (bytes[i] as number) ^ 0x10;

@@ -7,14 +7,14 @@ test('log, show: metrics in six digits; of several steps the last, with the extr
   const repo = await TestRepository.create(t);
   await repo.write('a', 'a');
   await repo.json('add', 'a');
-  const metrics = ['acc=0.9212345678', 'loss@100=2.30258509', 'loss@200=0.25', 'loss@300=0.31'];
+  const metrics = ['acc=0.9212345678', 'loss@100=2.3456789', 'loss@200=0.25', 'loss@300=0.31'];
   metrics.push('f1@300=0.5', 'n=12345678');
   await repo.json('commit', '-m', 'one', ...metrics.flatMap((text) => ['--metric', text]));
   for (const verb of ['log', 'show']) {
     const { stdout } = await repo.dlv(verb);
     t.true(stdout.includes('Metrics: acc 0.921235, f1 0.5 at step 300, n 12345678\n'), stdout);
     const loss =
-      '         loss 0.31 at step 300 (of 3 steps: least 0.25 at step 200, most 2.30259 at step 100)\n';
+      '         loss 0.31 at step 300 (of 3 steps: least 0.25 at step 200, most 2.34568 at step 100)\n';
     t.true(stdout.includes(loss), stdout);
   }
   const [entry] = await repo.json<Record<string, unknown>[]>('log');
@@ -24,7 +24,7 @@ test('log, show: metrics in six digits; of several steps the last, with the extr
       step: 300,
       count: 3,
       least: { step: 200, value: 0.25 },
-      most: { step: 100, value: 2.30258509 },
+      most: { step: 100, value: 2.3456789 },
     },
     f1: { step: 300, count: 1 },
   });

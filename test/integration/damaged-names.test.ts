@@ -1,6 +1,7 @@
 /** Damage of what a version holds is told by the names of its files, in every command that writes them. */
 import fs from 'node:fs/promises';
 import test from 'ava';
+import { packFiles } from '../helpers/pack-files.js';
 import { TestRepository } from '../helpers/repository.js';
 import { randomBytes } from '../helpers/rng.js';
 
@@ -11,7 +12,7 @@ test('checkout, restore: damage names the file and the remedy, and adding it aga
   await repo.commit('one');
   const packs = repo.file('.dlv/packs');
   const sizes = await Promise.all(
-    (await fs.readdir(packs)).map(async (name) => {
+    (await packFiles(packs)).map(async (name) => {
       return { name, size: (await fs.stat(`${packs}/${name}`)).size };
     }),
   );

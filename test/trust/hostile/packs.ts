@@ -8,6 +8,7 @@ import { FolderBackend } from '../../../lib/storage/store/backends/folder-backen
 import { packName } from '../../../lib/storage/store/names.js';
 import { PackSetWriter } from '../../../lib/storage/store/packs/pack-writer.js';
 import type { BlobRecord, FileClass, SegmentRecord } from '../../../lib/storage/store/types.js';
+import { packFiles } from '../../helpers/pack-files.js';
 import type { Hostile } from '../hostile-repositories.js';
 import type { Forge } from './forge.js';
 
@@ -44,7 +45,7 @@ const MANIFESTS: readonly Hostile[] = [
 
 /** Changes the index of the first set and makes its checksums, its name and the manifest right. */
 async function withIndex(forge: Forge, change: (bytes: Buffer) => Buffer): Promise<void> {
-  const names = (await fs.readdir(forge.layout.packs)).sort();
+  const names = await packFiles(forge.layout.packs);
   const old = (names.find((name) => name.endsWith('.idx')) as string).slice(0, 32);
   const body = change((await fs.readFile(forge.file(`packs/${old}.idx`))).subarray(0, -16));
   const sum = sha256().update(body).digest().subarray(0, 16);

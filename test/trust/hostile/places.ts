@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { packFiles } from '../../helpers/pack-files.js';
 import type { Hostile } from '../hostile-repositories.js';
 import type { Forge } from './forge.js';
 
@@ -34,7 +35,7 @@ const STATE_FILES = [
 
 /** Name of a file of the first set. */
 async function packFile(forge: Forge, fileClass: string): Promise<string> {
-  const names = (await fs.readdir(forge.layout.packs)).sort();
+  const names = await packFiles(forge.layout.packs);
   return `packs/${names.find((name) => name.endsWith(`.${fileClass}`))}`;
 }
 

@@ -9,6 +9,7 @@ import { type CommitResult, commit } from '../../../../lib/use/ops/commit.js';
 import { init } from '../../../../lib/use/ops/init.js';
 import { noProgress } from '../../../../lib/use/progress.js';
 import { Repository } from '../../../../lib/use/repository.js';
+import { packFiles } from '../../../helpers/pack-files.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { hashFiles } from '../../../trust/record.js';
 
@@ -70,7 +71,7 @@ export class WorkRepository {
 
   /** Names of files under .dlv/packs with a suffix. */
   async packs(suffix = ''): Promise<string[]> {
-    const names = await fs.readdir(this.file('.dlv/packs'));
+    const names = await packFiles(this.file('.dlv/packs'));
     return names.filter((name) => name.endsWith(suffix)).sort();
   }
 

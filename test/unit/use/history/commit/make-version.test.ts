@@ -13,6 +13,7 @@ import {
   storeVersion,
 } from '../../../../../lib/use/history/commit/make-version.js';
 import { applyChanges, storeChanges } from '../../../../../lib/use/worktree/stage-files.js';
+import { packFiles } from '../../../../helpers/pack-files.js';
 import { TestRepository } from '../../../../helpers/repository.js';
 import { randomTensors, safetensors } from '../../../../helpers/safetensors.js';
 
@@ -38,7 +39,7 @@ test('version: a set that was published before the version was made counts once'
   const packs = path.join(repo.dir, '.dlv', 'packs');
   let storedBytes = 0;
   let metadataBytes = 0;
-  for (const name of await fs.readdir(packs)) {
+  for (const name of await packFiles(packs)) {
     const { size } = await fs.stat(path.join(packs, name));
     if (name.endsWith('.idx')) metadataBytes += size;
     else storedBytes += size;
