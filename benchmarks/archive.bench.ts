@@ -78,7 +78,7 @@ async function makeRepository(dir: string, snapshots: number, bytes: number): Pr
 }
 
 async function runPlan(dir: string, plan: Plan, repeat: number): Promise<PlanRow> {
-  const args = ['archive', ...plan.args, '--all', '--measure', String(repeat)];
+  const args = ['archive', '--yes', ...plan.args, '--all', '--measure', String(repeat)];
   const run: Measured = await measureDlv(args, dir);
   const result = JSON.parse(run.stdout) as ArchiveResult;
   const shares = result.snapshots.map(({ budget, measured }) => {

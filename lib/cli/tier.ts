@@ -29,15 +29,15 @@ export function addTierOptions(command: Command): Command {
       ).choices(['uniform', 'random']),
     )
     .option('--seed <n>', 'seed of --codebook random (default: 0)')
-    .option('--yes', 'give up exact bytes without being asked');
+    .option('--yes', 'do not ask: give up exact bytes, or let the repository grow');
 }
 
 /** True if a flag of tiers is given. */
 export function isForTier(flags: TierFlags): boolean {
-  const { tier, codebook, seed, yes } = flags;
+  const { tier, codebook, seed } = flags;
   if (tier !== undefined) return true;
-  if (codebook === undefined && seed === undefined && yes === undefined) return false;
-  throw new UsageError('--codebook, --seed and --yes belong to --tier');
+  if (codebook === undefined && seed === undefined) return false;
+  throw new UsageError('--codebook and --seed belong to --tier');
 }
 
 /** Runs `dlv archive --tier`. @returns the exit code: 1 if the user said no. */
@@ -50,8 +50,7 @@ export async function runTier(
   const { codebook, seed, yes, dryRun } = flags;
   const seedNumber = seed === undefined ? undefined : parseCount(seed, '--seed');
   const tier = parseTier(flags.tier ?? '', codebook, seedNumber);
-  const canAsk = process.stdin.isTTY === true && process.stderr.isTTY === true && !run.ui.json;
-  if (!yes && !dryRun && !canAsk) {
+  if (!yes && !dryRun && !canAsk(run)) {
     throw new UsageError('a tier gives up exact bytes for good: nothing was changed', {
       option: '--yes',
       hint: 'see what would be given up with --dry-run, then say --yes',
@@ -76,7 +75,13 @@ export async function runTier(
   return refused ? 1 : 0;
 }
 
-async function ask(question: string): Promise<boolean> {
+/** True if somebody sits there who can answer. */
+export function canAsk(run: Run): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true && !run.ui.json;
+}
+
+/** True if the answer is 'yes'. */
+export async function ask(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return (await lines.question(question)).trim() === 'yes';

@@ -83,7 +83,7 @@ async function bytesOnDisk(repo: TestRepository, version: string): Promise<numbe
 
 test('archive: keeps the budget to the byte and every version exact', async (t) => {
   const [repo, sums] = await line(t, 8);
-  const result = await repo.json<ArchiveResult>('archive', '--budget', '1.4');
+  const result = await repo.json<ArchiveResult>('archive', '--yes', '--budget', '1.4');
   t.true(result.within && result.optimal);
   t.is(result.snapshots.length, 8);
   t.true(result.deltas > 0 && result.deltas < result.extents);
@@ -137,7 +137,7 @@ test('archive: --dry-run says what the run does, and changes nothing', async (t)
   const dry = await repo.json<ArchiveResult>('archive', '--budget', '1.3', '--dry-run');
   t.deepEqual(await fs.readFile(path.join(repo.dir, '.dlv', 'manifest')), manifest);
   t.false(await repo.exists('.dlv/budgets'));
-  const real = await repo.json<ArchiveResult>('archive', '--budget', '1.3');
+  const real = await repo.json<ArchiveResult>('archive', '--yes', '--budget', '1.3');
   for (const key of ['storedBytes', 'deltas', 'encodedExtents', 'lowerBound'] as const) {
     t.is(dry[key], real[key], key);
   }
@@ -148,7 +148,7 @@ test('archive: --dry-run says what the run does, and changes nothing', async (t)
 
 test('archive: what was promised is left alone when versions are added', async (t) => {
   const [repo, sums] = await line(t, 4);
-  const first = await repo.json<ArchiveResult>('archive', '--budget', '1.4');
+  const first = await repo.json<ArchiveResult>('archive', '--yes', '--budget', '1.4');
   const again = await run(repo, {});
   t.is(again.encodedExtents, 0);
   t.deepEqual(again.budgets, ['1.4']);
@@ -172,7 +172,7 @@ test('archive: budgets for a version and a model', async (t) => {
   await repo.json('tag', 'v1', 'net@5');
   const result = await repo.json<ArchiveResult>(
     'archive',
-    ...['--budget', 'none', '--budget', 'net=3', '--budget', 'v1=1'],
+    ...['--yes', '--budget', 'none', '--budget', 'net=3', '--budget', 'v1=1'],
   );
   const [first, last] = [result.snapshots[0], result.snapshots.at(-1)];
   t.is(last?.planned, last?.least);
@@ -264,6 +264,7 @@ test('archive: --no-prefix is smaller and can still be read whole', async (t) =>
     'none',
     '--all',
     '--no-prefix',
+    '--yes',
   );
   t.true(whole.storedBytes <= prefix.storedBytes);
   await checkVersions(t, repo, sums);
@@ -334,7 +335,7 @@ test('archive: after a kill segments of two extents may stand on one another', a
     checkRepository(open.layout, { open: Repository.openForRepair }),
   );
   t.deepEqual(problems, []);
-  const result = await repo.json<ArchiveResult>('archive', '--budget', '1.5');
+  const result = await repo.json<ArchiveResult>('archive', '--yes', '--budget', '1.5');
   t.true(result.within);
   await checkVersions(t, repo, sums);
 });
@@ -349,7 +350,7 @@ test('archive: an encoding that would make a chain go in a circle is not listed'
 test('archive: what a killed run left is rebuilt, and then what it hides is retired', async (t) => {
   const { repo, sums, second } = await pair(t, 50_000);
   await encodeInFront(repo, 0, [{ id: second, base: null }]);
-  const result = await repo.json<ArchiveResult>('archive', '--budget', '1');
+  const result = await repo.json<ArchiveResult>('archive', '--yes', '--budget', '1');
   t.is(result.encodedExtents, 0);
   t.true(result.retiredSets > 0);
   await repo.with(async (open) => {
@@ -361,7 +362,7 @@ test('archive: what a killed run left is rebuilt, and then what it hides is reti
 test('archive: an encoding that gives other values retires nothing', async (t) => {
   const { repo, first, second } = await pair(t, 50_000);
   await encodeInFront(repo, 0, [{ id: second, base: null, valuesOf: first }]);
-  t.is((await repo.fails(12, 'archive', '--budget', '1')).code, 'DLV_CORRUPT');
+  t.is((await repo.fails(12, 'archive', '--yes', '--budget', '1')).code, 'DLV_CORRUPT');
   const hidden: Id[] = [];
   await repo.with(async (open) => {
     for await (const { entry, live } of open.store.records()) if (!live) hidden.push(entry.id);
@@ -431,6 +432,49 @@ test('archive: an abort ends every stage and leaves nothing behind', async (t) =
   }
   await run(repo, { budgets: [1.4] });
   await checkVersions(t, repo, sums);
+});
+
+test('archive: a plan that grows the repository says so, and wants --yes', async (t) => {
+  const [repo, sums] = await line(t, 4);
+  await run(repo, { budgets: [parseBudget('none')], all: true });
+  const before = await repo.json<{ liveBytes: number }>('du');
+  const dry = await repo.dlv('archive', '--budget', '1', '--dry-run');
+  t.regex(
+    dry.stdout,
+    /would make the repository grow by .* and the slowest version .* faster to read/,
+  );
+  const refused = await repo.fails(2, 'archive', '--budget', '1');
+  t.regex(refused.message, /would make the repository grow by .*: nothing was changed/);
+  t.is((await repo.json<{ liveBytes: number }>('du')).liveBytes, before.liveBytes);
+  const done = await repo.json<ArchiveResult>('archive', '--budget', '1', '--yes');
+  t.like(done, { done: true, verdict: 'grows', isDefaultBudget: false });
+  t.true(done.savedBytes < 0);
+  t.is(done.storedBytesBefore - done.storedBytes, done.savedBytes);
+  await checkVersions(t, repo, sums);
+});
+
+test('archive: without a budget only what is worth it is done; one line for each model', async (t) => {
+  const [repo] = await line(t, 3);
+  const { stdout } = await repo.dlv('archive', '--dry-run');
+  const lines = stdout.trimEnd().split('\n');
+  t.is(lines.length, 3, stdout);
+  t.regex(lines[0] ?? '', /^budget: 2 times the least read \(the default\)/);
+  t.regex(lines[1] ?? '', /^net: 3 versions; net@\d reads most, /);
+  t.notRegex(stdout, /extent|delta|plane|pack/);
+  const result = await repo.json<ArchiveResult>('archive');
+  const isGood = result.verdict === 'worth' || result.verdict === 'nothing';
+  t.is(result.done, isGood, result.verdict);
+  t.true(result.isDefaultBudget);
+});
+
+test('archive: versions with the same files are one row', async (t) => {
+  const [repo] = await line(t, 2);
+  for (const message of ['again', 'and again']) {
+    await repo.json('commit', '--allow-empty', '-m', message);
+  }
+  const { stdout } = await repo.dlv('archive', '--dry-run', '--verbose', '--budget', '2');
+  t.is(stdout.match(/model\.safetensors/g)?.length, 2, stdout);
+  t.regex(stdout, /net@2 and 2 more/);
 });
 
 test('archive: words for what had no effect', async (t) => {

@@ -100,7 +100,7 @@ const LINES: Record<string, Line> = {
     },
   },
   bench: { args: ['bench', '--repeat', '1', '--budgets', '2'] },
-  archive: { args: ['archive', '--budget', '1.5'] },
+  archive: { args: ['archive', '--yes', '--budget', '1.5'] },
   gc: { args: ['gc'] },
   fsck: { args: ['fsck'] },
 };

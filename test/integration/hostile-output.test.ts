@@ -118,7 +118,7 @@ const MORE: Line[] = [
   [0, ['du', '--paths']],
   [0, ['config', '--user', 'user.name', HIDDEN]],
   [0, ['config', '--list']],
-  [0, ['archive', '--budget', '2', '--measure', '0']],
+  [0, ['archive', '--yes', '--budget', '2', '--measure', '0']],
   [0, ['archive', '--tier', 'bf16', '--dry-run', 'HEAD~1']],
   [0, ['bench', '--time-limit', '1']],
   [0, ['gc']],

@@ -103,7 +103,7 @@ export const VERBS: readonly Verb[] = [
   { name: 'restore --source', argv: ['restore', '--source', 'm@1', '.'] },
   { name: 'checkout', argv: ['checkout', 'm@1', '--force'] },
   { name: 'checkout --out', argv: ['checkout', 'HEAD', '--out', 'out', '--force'] },
-  { name: 'archive', argv: ['archive', '--budget', 'none', '--all'] },
+  { name: 'archive', argv: ['archive', '--yes', '--budget', 'none', '--all'] },
   {
     name: 'archive --tier',
     argv: ['archive', '--tier', 'bf16', 'm@1', '--yes'],
@@ -114,7 +114,7 @@ export const VERBS: readonly Verb[] = [
     name: 'gc',
     argv: ['gc'],
     prepare: async (dir) => {
-      await must(['archive', '--budget', '1'], dir);
+      await must(['archive', '--yes', '--budget', '1'], dir);
       await setting(dir, '1');
     },
   },

@@ -2,13 +2,20 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import { parseBudget } from '../../pure/plan/budget-text.js';
-import type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from '../../use/ops/archive.js';
+import type { ArchiveOptions, ArchiveResult, PlanWorth } from '../../use/ops/archive.js';
 import { type Level, levelOption } from '../arguments.js';
-import { exampleId, shortId } from '../output/render.js';
-import { formatTable } from '../output/table.js';
-import { formatBytes, formatCount, formatDuration, formatShare, type Ui } from '../output/ui.js';
-import { type Cli, collect } from '../run.js';
-import { addTierOptions, isForTier, runTier, TIER_ABOUT, type TierFlags } from '../tier.js';
+import { printArchive, worthLine } from '../output/archive-report.js';
+import { exampleId } from '../output/render.js';
+import { type Cli, collect, type Run } from '../run.js';
+import {
+  addTierOptions,
+  ask,
+  canAsk,
+  isForTier,
+  runTier,
+  TIER_ABOUT,
+  type TierFlags,
+} from '../tier.js';
 
 interface Flags extends TierFlags {
   budget?: string[];
@@ -26,7 +33,14 @@ interface Flags extends TierFlags {
 const PLANNERS = 'auto mst spt last lmg-all modified-prim pas-mt pas-pt tree-dp'.split(' ');
 
 const EXAMPLE: ArchiveResult = {
+  savedBytes: -4683850,
+  savedShare: -0.1246,
+  slowestBefore: 16638128,
+  slowestPlanned: 5221482,
+  verdict: 'grows',
   dryRun: false,
+  done: true,
+  isDefaultBudget: false,
   scheme: 'independent',
   unit: 'bytes',
   budgets: ['1.5'],
@@ -43,6 +57,16 @@ const EXAMPLE: ArchiveResult = {
   encodedExtents: 32,
   newSets: 1,
   retiredSets: 9,
+  models: [
+    {
+      model: 'cnn',
+      versions: 5,
+      slowest: 'cnn@5',
+      least: 4682842,
+      before: 16638128,
+      planned: 5221482,
+    },
+  ],
   snapshots: [
     {
       version: exampleId('eb134e37ac'),
@@ -53,6 +77,7 @@ const EXAMPLE: ArchiveResult = {
       role: 'weights',
       step: 3000,
       extents: 5,
+      group: 0,
       least: 4682842,
       before: 16638128,
       budget: 7024263,
@@ -62,92 +87,6 @@ const EXAMPLE: ArchiveResult = {
   ],
   seconds: 4.1,
 };
-
-function formatCost(cost: number | null, unit: ArchiveResult['unit']): string {
-  if (cost === null) return '–';
-  return unit === 'bytes' ? formatBytes(cost) : formatDuration(cost / 1000);
-}
-
-function printSnapshots(ui: Ui, result: ArchiveResult): void {
-  const { unit } = result;
-  const right = { align: 'right' as const };
-  const columns = [
-    { title: 'version' },
-    { title: 'snapshot' },
-    { ...right, title: 'least' },
-    { ...right, title: 'before' },
-    { ...right, title: 'budget' },
-    { ...right, title: 'planned' },
-    { ...right, title: '' },
-    { ...right, title: 'measured' },
-  ];
-  const cells = result.snapshots.map((row) => [
-    `${shortId(row.version)} ${row.name}`,
-    row.role === 'weights' ? row.key : `${row.key} (${row.role})`,
-    formatCost(row.least, unit),
-    formatCost(row.before, unit),
-    formatCost(row.budget, unit),
-    formatCost(row.planned, unit),
-    timesLeast(row),
-    formatMeasured(row),
-  ]);
-  for (const line of formatTable(columns, cells, { header: ui.style.bold })) ui.line(line);
-}
-
-function formatMeasured({ measured }: ArchivedSnapshot): string {
-  if (measured === null) return '';
-  return `${formatBytes(measured.bytes)} in ${formatDuration(measured.ms / 1000)}`;
-}
-
-function timesLeast({ planned, least }: ArchivedSnapshot): string {
-  return least > 0 ? `${(planned / least).toFixed(2)} x` : '';
-}
-
-/** Why nothing was changed: what no plan can keep, or what this planner did not. */
-function refusal({ snapshots, planners }: ArchiveResult): string {
-  const tooTight = snapshots.filter(({ budget, least }) => budget !== null && budget < least);
-  const why =
-    tooTight.length > 0
-      ? `${formatCount(tooTight.length, 'budget')} cannot be kept by any plan`
-      : `${planners.join(', ')} found no plan within the budgets`;
-  return `${why}: nothing was changed`;
-}
-
-function print(ui: Ui, result: ArchiveResult): void {
-  if (result.extents === 0) {
-    ui.line('there are no tensors of 4 KiB or more: nothing to archive');
-    return;
-  }
-  printSnapshots(ui, result);
-  ui.line();
-  const { storedBytes, storedBytesBefore, dryRun, within } = result;
-  const would = dryRun || !within ? 'would take' : 'take';
-  ui.line(
-    `${formatCount(result.extents, 'extent')} ${would} ${formatBytes(storedBytes)} ` +
-      `instead of ${formatBytes(storedBytesBefore)}: ${formatCount(result.deltas, 'delta')} ` +
-      `(${formatShare(result.deltas, result.extents)}), by ${result.planners.join(', ')}`,
-  );
-  ui.line(
-    result.optimal
-      ? `no plan over ${formatCount(result.candidates, 'encoding')} takes less`
-      : `no plan over ${formatCount(result.candidates, 'encoding')} takes less than ` +
-          `${formatBytes(result.lowerBound)}: at most ${(result.gap * 100).toFixed(2)} % could be saved`,
-  );
-  if (!within) {
-    ui.line(ui.style.bold(refusal(result)));
-    return;
-  }
-  ui.note(
-    dryRun
-      ? `${formatCount(result.encodedExtents, 'extent')} would be re-encoded`
-      : `${formatCount(result.encodedExtents, 'extent')} re-encoded`,
-  );
-  if (result.retiredSets > 0) {
-    const sets = formatCount(result.retiredSets, 'replaced pack set');
-    ui.note(`${sets} in trash until 'dlv gc' (at once with --prune=now)`);
-  }
-  ui.note(formatDuration(result.seconds));
-}
 
 /** @throws {UsageError} if a flag of plans stands beside --tier: one of them would be ignored. */
 function refusePlanFlags(flags: Flags): void {
@@ -190,6 +129,19 @@ function options(revisions: string[], flags: Flags): ArchiveOptions {
   };
 }
 
+/** A plan that keeps the promise may need more bytes than there are now. @throws {UsageError} */
+async function askGrowth(run: Run, plan: PlanWorth): Promise<boolean> {
+  const says = worthLine(plan, { done: false });
+  if (canAsk(run)) {
+    run.context.progress.finish();
+    return ask(`${says}; do it? type 'yes': `);
+  }
+  throw new UsageError(`the plan ${says}: nothing was changed`, {
+    option: '--yes',
+    hint: '--yes does it all the same, --dry-run shows the plan, a larger --budget needs fewer bytes',
+  });
+}
+
 export function register(program: Command, cli: Cli): void {
   const command = cli
     .command(program, 'archive', {
@@ -198,7 +150,9 @@ export function register(program: Command, cli: Cli): void {
         'You say how fast each snapshot must come back; dlv finds the smallest storage that keeps ' +
         'that promise, and re-encodes the repository accordingly. A budget is a factor over the least possible cost (1.5), bytes ' +
         "read (300MB), a time (400ms) or 'none', for all snapshots or for those of one model or " +
-        'version (bert=1.2). What was promised before is left alone unless --all is given or the ' +
+        'version (bert=1.2). ' +
+        'Without any budget, now or in an earlier run, it is 2, and a plan that is hardly worth it is ' +
+        'only shown; a plan that makes the repository grow asks first, or wants --yes. What was promised before is left alone unless --all is given or the ' +
         'budgets change. Every version stays byte-exact; replaced packs wait in trash for gc. A run ' +
         'that was killed is resumed by the next one.\n\n' +
         TIER_ABOUT,
@@ -217,7 +171,7 @@ export function register(program: Command, cli: Cli): void {
           'dlv archive --tier bf16 bert@1 bert@2 --dry-run',
           'what two versions would lose and save',
         ],
-        ['dlv archive', 'plan what was committed since, with the budgets of the last run'],
+        ['dlv archive', 'what is worth it, with the budgets of the last run or 2'],
       ],
       json: EXAMPLE,
       exitCodes: {
@@ -228,7 +182,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('[revisions...]', 'plan only these versions again; with --tier, replace these')
     .option(
       '--budget <limit>',
-      "[<revision or model>=]<factor|bytes|time|'none'>; repeatable",
+      "[<revision or model>=]<factor|bytes|time|'none'>; repeatable (that of the last run, else 2)",
       collect,
     )
     .addOption(
@@ -260,9 +214,12 @@ export function register(program: Command, cli: Cli): void {
         return runTier(run, revisions, flags);
       }
       const { archive } = await import('../../use/ops/archive.js');
-      const asked = options(revisions, flags);
+      const asked: ArchiveOptions = {
+        ...options(revisions, flags),
+        ...(flags.yes ? {} : { confirmGrowth: (plan: PlanWorth) => askGrowth(run, plan) }),
+      };
       const result = await run.repository((repo) => archive(repo, asked, run.context));
-      run.answer(result, (ui) => print(ui, result));
+      run.answer(result, (ui) => printArchive(ui, result));
       return result.within ? 0 : 1;
     }),
   );

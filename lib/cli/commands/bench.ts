@@ -118,6 +118,7 @@ const EXAMPLE: BenchResult = {
     ],
     bounds: [{ budget: 1.5, storage: 11201332, optimal: true }],
   },
+  leftOut: [],
   seconds: 41.2,
 };
 
@@ -185,6 +186,8 @@ function print(ui: Ui, result: BenchResult): void {
   ui.line(machineLine(result));
   ui.line(noiseLine(result));
   for (const table of benchTables(result)) printTable(ui, table);
+  const { leftOut } = result;
+  if (leftOut.length > 0) ui.line(`interrupted; not measured: ${leftOut.join(', ')}`);
   ui.note(formatDuration(result.seconds));
 }
 
@@ -219,7 +222,7 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Says in some ten seconds what the tensors (of 4 KiB and more) of some snapshots take kept ' +
         'whole, compressed, in dlv now and after dlv archive, and how long the newest, the oldest ' +
-        'and the one that reads most take to come back. Ctrl-C ends it early and prints what is known. ' +
+        'and the one that reads most take to come back. Ctrl-C ends it early and prints what is known (leftOut: the parts that are not). ' +
         '--full measures every encoding, way of reading, depth and planner over a sweep of budgets, ' +
         'which takes minutes; each option marked (full) asks for that too. Without revisions it ' +
         "takes the last snapshots of HEAD's history; with --files it stores checkpoints in a " +

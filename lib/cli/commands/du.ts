@@ -82,7 +82,7 @@ function print(ui: Ui, result: DuResult): void {
     result.garbageBytes > 0 ? `${formatBytes(result.garbageBytes)} that no version needs` : '',
     result.trashBytes > 0 ? `${formatBytes(result.trashBytes)} in trash` : '',
   ].filter((note) => note !== '');
-  const of = notes.length > 0 ? `, with ${notes.join(' and ')} ('dlv gc' deletes it)` : '';
+  const of = notes.length > 0 ? `, with ${notes.join(' and ')} ('dlv gc' deletes it in time)` : '';
   ui.line(`The repository takes ${formatBytes(result.diskBytes)}${of}.`);
   ui.note('needs: all that it is rebuilt from, also what others share');
   if (ui.verbose) printPacks(ui, result);

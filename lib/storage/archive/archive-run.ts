@@ -64,6 +64,8 @@ export interface RunHost {
   start(label: string, bytes: number): void;
   advance(bytes: number): void;
   warn(message: string): void;
+  /** Asked before a plan is carried out that keeps the budgets; false: nothing is changed. Default: yes. */
+  agrees?(plan: ArchivePlan, settings: RunSettings): Promise<boolean>;
   readonly signal?: AbortSignal;
 }
 
@@ -76,6 +78,8 @@ export interface MeasuredCost {
 export interface RunResult {
   readonly settings: RunSettings;
   readonly plan: ArchivePlan;
+  /** False for a dry run, a plan beyond a budget, and one that was not agreed to. */
+  readonly done: boolean;
   readonly newSets: number;
   readonly retiredSets: number;
   /** Empty if nothing was carried out. */
@@ -110,11 +114,13 @@ export async function runArchive(
   const job: ArchiveJob = { repo, request, host, settings, survey, wanted };
   const rule = await budgetRule(job);
   const plan = await makePlan(job, rule);
-  if (!plan.isWithin || request.dryRun) {
-    return { settings, plan, newSets: 0, retiredSets: 0, measured: new Map() };
+  const isAgreed =
+    plan.isWithin && !request.dryRun && ((await host.agrees?.(plan, settings)) ?? true);
+  if (!isAgreed) {
+    return { settings, plan, done: false, newSets: 0, retiredSets: 0, measured: new Map() };
   }
   const { newSets, retiredSets } = await carryOut(job, plan, rule);
-  return { settings, plan, newSets, retiredSets, measured: await measure(job, plan) };
+  return { settings, plan, done: true, newSets, retiredSets, measured: await measure(job, plan) };
 }
 
 /** What the caller asks for, completed by what the last run was asked for. */

@@ -36,6 +36,8 @@ export interface RunSettings {
   /** Budgets of this run, and in the words of `--budget`. */
   readonly budgets: readonly Budget[];
   readonly asked: readonly string[];
+  /** True if nobody gave a budget, now or before. */
+  readonly isDefault: boolean;
   /** Default budgets for later runs. */
   readonly kept: readonly string[];
   /** Promises of the last run that hold under these settings. */
@@ -52,7 +54,8 @@ export function settleRun(asked: AskedRun, before: Budgets | null): RunSettings 
   const words = budgets.map(formatBudget);
   const scheme = asked.scheme ?? before?.scheme ?? 'independent';
   const unit = unitOf(budgets, asked.unit ?? null) ?? before?.unit ?? 'bytes';
-  const settings = { scheme, unit, budgets, asked: words };
+  const isDefault = asked.budgets === undefined && before === null;
+  const settings = { scheme, unit, budgets, asked: words, isDefault };
   const isLike = before !== null && before.scheme === scheme && before.unit === unit;
   if (!isLike) return { ...settings, kept: words, promises: [] };
   const isSame = earlier?.map(formatBudget).join('\0') === words.join('\0') && !asked.all;

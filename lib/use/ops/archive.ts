@@ -12,6 +12,7 @@ import { type RunRequest, type RunResult, runArchive } from '../../storage/archi
 import { finiteOrNull } from '../../storage/archive/promises.js';
 import type { ArchivePlan, PlannedGroup, PlannerName } from '../../storage/archive/replan.js';
 import type { RecreationUnit } from '../../storage/archive/storage-graph.js';
+import { type PlanWorth, worthOf } from '../../storage/archive/worth.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -44,9 +45,16 @@ export interface ArchiveOptions {
   timeLimit?: number;
   /** Tightens the factors of versions that are checked out often and loosens those of the others. */
   weighReads?: boolean;
+  /**
+   * Asked before a plan is carried out that makes the repository grow; false leaves all as it is.
+   * Default: it is carried out.
+   */
+  confirmGrowth?: (plan: PlanWorth) => Promise<boolean>;
   /** How often each snapshot is rebuilt afterwards to measure it; default 1, 0: not at all. */
   measure?: number;
 }
+
+export type { PlanWorth } from '../../storage/archive/worth.js';
 
 /** A snapshot beside its promise. Costs are in the unit of the result. */
 export interface ArchivedSnapshot extends CalledVersion {
@@ -54,6 +62,8 @@ export interface ArchivedSnapshot extends CalledVersion {
   role: Role;
   step: number | null;
   extents: number;
+  /** Snapshots of one number have the same files: what is said of one holds for all. */
+  group: number;
   /** The least that any plan can make of it. */
   least: number;
   /** What it cost before; null if chains crossed so that no single number stands for it. */
@@ -68,8 +78,23 @@ export interface ArchivedSnapshot extends CalledVersion {
   measured: { bytes: number; ms: number } | null;
 }
 
-export interface ArchiveResult {
+/** The version of a model that costs most to read by the plan. */
+export interface ArchivedModel {
+  model: string;
+  versions: number;
+  /** Its name, as 'net@3'. */
+  slowest: string;
+  least: number;
+  before: number | null;
+  planned: number;
+}
+
+export interface ArchiveResult extends PlanWorth {
   dryRun: boolean;
+  /** True if the plan was carried out. Without any budget a plan that is not worth it is not. */
+  done: boolean;
+  /** True if nobody gave a budget, now or before: it is the default then. */
+  isDefaultBudget: boolean;
   scheme: Scheme;
   unit: RecreationUnit;
   /** As asked for. */
@@ -93,6 +118,8 @@ export interface ArchiveResult {
   encodedExtents: number;
   newSets: number;
   retiredSets: number;
+  /** By model, what reads most. */
+  models: ArchivedModel[];
   snapshots: ArchivedSnapshot[];
   seconds: number;
 }
@@ -148,18 +175,41 @@ function runOnce(
     start: (label, bytes) => progress.start(label, bytes),
     advance: (bytes) => progress.advance(bytes),
     warn: (message) => context.warn(message),
+    agrees: async (plan, settings) => {
+      const worth = worthOf(plan);
+      // Who asks for nothing in particular is served by a plan that is good.
+      const isOpen = settings.isDefault && !asksForSomething(options);
+      if (isOpen && worth.verdict !== 'worth' && worth.verdict !== 'nothing') return false;
+      if (worth.verdict !== 'grows' || options.confirmGrowth === undefined) return true;
+      return options.confirmGrowth(worth);
+    },
     ...(signal ? { signal } : {}),
   });
 }
 
+function asksForSomething({
+  scheme,
+  unit,
+  planner,
+  level,
+  all,
+  noPrefix,
+}: ArchiveOptions): boolean {
+  return all === true || noPrefix === true || [scheme, unit, planner, level].some(Boolean);
+}
+
 async function describe(
   repo: Repository,
-  { settings, plan, measured, newSets, retiredSets }: RunResult,
+  { settings, plan, done, measured, newSets, retiredSets }: RunResult,
   dryRun: boolean,
 ): Promise<Omit<ArchiveResult, 'seconds'>> {
   const { storage, lowerBound } = plan;
+  const snapshots = await describeSnapshots(repo, plan, measured);
   return {
+    ...worthOf(plan),
     dryRun,
+    done,
+    isDefaultBudget: settings.isDefault,
     scheme: settings.scheme,
     unit: settings.unit,
     budgets: [...settings.asked],
@@ -176,8 +226,19 @@ async function describe(
     encodedExtents: plan.chosen.filter(({ how }) => how !== 'live').length,
     newSets,
     retiredSets,
-    snapshots: await describeSnapshots(repo, plan, measured),
+    models: describeModels(snapshots),
+    snapshots,
   };
+}
+
+function describeModels(snapshots: readonly ArchivedSnapshot[]): ArchivedModel[] {
+  const models = new Map<string, ArchivedSnapshot[]>();
+  for (const row of snapshots) models.set(row.model, [...(models.get(row.model) ?? []), row]);
+  return [...models].map(([model, rows]) => {
+    const { name, least, before, planned } = rows.reduce((a, b) => (b.planned > a.planned ? b : a));
+    const versions = new Set(rows.map(({ version }) => version)).size;
+    return { model, versions, slowest: name, least, before, planned };
+  });
 }
 
 async function describeSnapshots(
@@ -189,9 +250,11 @@ async function describeSnapshots(
   const groupOf = new Map(
     plan.groups.flatMap((group) => group.snapshots.map((snapshot) => [snapshot, group] as const)),
   );
+  const numbers = new Map<PlannedGroup, number>();
   const rows: ArchivedSnapshot[] = [];
   for (const snapshot of plan.survey.snapshots) {
     const group = groupOf.get(snapshot) as PlannedGroup;
+    if (!numbers.has(group)) numbers.set(group, numbers.size);
     const { version, key, role, step } = snapshot;
     rows.push({
       ...(await describer.called(version)),
@@ -199,6 +262,7 @@ async function describeSnapshots(
       role,
       step,
       extents: group.members.length,
+      group: numbers.get(group) as number,
       least: group.least,
       before: group.now ?? null,
       budget: finiteOrNull(group.budget),

@@ -8,6 +8,7 @@
 
 import os from 'node:os';
 import path from 'node:path';
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import { statOrNull, writeFileAtomic } from '../../base/files/files.js';
 import { copyTo, makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
@@ -21,7 +22,12 @@ import { type PlansResult, sweepPlans } from '../measure/bench-plans.js';
 import { benchRecovery, type RecoveryResult } from '../measure/bench-recovery.js';
 import { benchStorage, type StorageResult } from '../measure/bench-storage.js';
 import { type BriefResult, benchBriefly } from '../measure/brief.js';
-import { type BenchSnapshot, chooseSubjects, LAST_SNAPSHOTS } from '../measure/subjects.js';
+import {
+  type BenchSnapshot,
+  chooseSubjects,
+  LAST_SNAPSHOTS,
+  type Subjects,
+} from '../measure/subjects.js';
 import { noProgress } from '../progress.js';
 import { Repository } from '../repository.js';
 import { commitFiles } from '../worktree/commit-files.js';
@@ -75,6 +81,8 @@ export interface BenchResult {
   storage: StorageResult | null;
   recovery: RecoveryResult | null;
   plans: PlansResult | null;
+  /** Parts that were asked for and not measured to the end, since the run was interrupted. */
+  leftOut: BenchPart[];
   seconds: number;
 }
 
@@ -118,8 +126,8 @@ async function measure(
   repo: Repository,
   options: BenchOptions,
   context: OpContext,
-): Promise<Pick<BenchResult, 'snapshots' | 'brief' | BenchPart>> {
-  const { revisions = [], last = LAST_SNAPSHOTS, scheme = 'independent' } = options;
+): Promise<Pick<BenchResult, 'snapshots' | 'brief' | 'leftOut' | BenchPart>> {
+  const { revisions = [], last = LAST_SNAPSHOTS } = options;
   context.progress.start('looking at what is stored', 0);
   const subjects = await chooseSubjects(repo, revisions, last, context);
   if (!options.full) {
@@ -127,40 +135,54 @@ async function measure(
     const { budgets } = options;
     const how = { limitMs, ...(budgets === undefined ? {} : { budgets }) };
     const brief = await benchBriefly(repo, subjects, how, context);
-    return { snapshots: subjects.snapshots, brief, storage: null, recovery: null, plans: null };
+    const none = { storage: null, recovery: null, plans: null };
+    return { snapshots: subjects.snapshots, brief, ...none, leftOut: [] };
   }
-  const isWanted = (part: BenchPart): boolean => options.only?.includes(part) ?? true;
+  const leftOut: BenchPart[] = [];
+  // What was measured before an interruption is told all the same.
+  const part = async <T>(name: BenchPart, run: () => Promise<T>): Promise<T | null> => {
+    if (options.only?.includes(name) === false) return null;
+    try {
+      throwIfAborted(context.signal);
+      return await run();
+    } catch (error) {
+      if (!context.signal?.aborted) throw error;
+      leftOut.push(name);
+      return null;
+    }
+  };
   const { mostBytes = DEFAULT_MOST_BYTES, repeat = DEFAULT_REPEAT } = options;
-  const storage = isWanted('storage')
-    ? await benchStorage(repo, subjects, mostBytes, context)
-    : null;
+  const storage = await part('storage', () => benchStorage(repo, subjects, mostBytes, context));
   for (const missing of storage?.missing ?? []) context.warn(`not measured: ${missing}`);
-  const recovery = isWanted('recovery')
-    ? await benchRecovery(repo, subjects, { repeat }, context)
-    : null;
+  const recovery = await part('recovery', () => benchRecovery(repo, subjects, { repeat }, context));
   if (recovery !== null && recovery.notCold !== null) {
     context.warn(`nothing is read cold: ${recovery.notCold}`);
   }
-  let plans: PlansResult | null = null;
-  if (isWanted('plans')) {
-    const { survey } = subjects;
-    const { unit = 'bytes' } = options;
-    const cost: CostUnit = unit === 'ms' ? { unit, time: await calibrate(repo) } : { unit };
-    const measured = await measureGraph(repo, survey, { scheme, cost, level: 1 }, context);
-    const timeLimitMs = 1000 * (options.timeLimitSeconds ?? DEFAULT_TIME_LIMIT_SECONDS);
-    const budgets = options.budgets ?? DEFAULT_BUDGETS;
-    const swept = await sweepPlans(measured.graph, { budgets, timeLimitMs }, context);
-    plans = {
-      scheme,
-      unit,
-      extents: survey.extents.length,
-      candidates: measured.graph.edgeCount,
-      snapshots: measured.graph.groups.length,
-      now: costsNow(measured),
-      ...swept,
-    };
-  }
-  return { snapshots: subjects.snapshots, brief: null, storage, recovery, plans };
+  const plans = await part('plans', () => benchPlans(repo, subjects, options, context));
+  return { snapshots: subjects.snapshots, brief: null, storage, recovery, plans, leftOut };
+}
+
+async function benchPlans(
+  repo: Repository,
+  { survey }: Subjects,
+  options: BenchOptions,
+  context: OpContext,
+): Promise<PlansResult> {
+  const { unit = 'bytes', scheme = 'independent' } = options;
+  const cost: CostUnit = unit === 'ms' ? { unit, time: await calibrate(repo) } : { unit };
+  const measured = await measureGraph(repo, survey, { scheme, cost, level: 1 }, context);
+  const timeLimitMs = 1000 * (options.timeLimitSeconds ?? DEFAULT_TIME_LIMIT_SECONDS);
+  const budgets = options.budgets ?? DEFAULT_BUDGETS;
+  const swept = await sweepPlans(measured.graph, { budgets, timeLimitMs }, context);
+  return {
+    scheme,
+    unit,
+    extents: survey.extents.length,
+    candidates: measured.graph.edgeCount,
+    snapshots: measured.graph.groups.length,
+    now: costsNow(measured),
+    ...swept,
+  };
 }
 
 /**

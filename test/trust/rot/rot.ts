@@ -35,7 +35,7 @@ async function makeSample(t: ExecutionContext, scale: number): Promise<Sample> {
   const { acknowledged } = await makeSpecimen(dir);
   await must(['branch', 'gone', 'topic'], dir);
   await must(['branch', '-d', 'gone'], dir);
-  await must(['archive', '--budget', '1.5'], dir);
+  await must(['archive', '--yes', '--budget', '1.5'], dir);
   await must(['tag', '-d', 'first'], dir);
   await must(['tag', 'kept'], dir);
   await must(['archive', '--tier', 'bf16', 'm@1', '--yes'], dir);

@@ -159,7 +159,7 @@ export class Actor {
     else if (dice < 0.84) await this.#run(['gc', '--prune=now']);
     else if (dice < 0.9) {
       const budget = ['1', '1.5', 'none'][Math.floor(this.#random() * 3)] as string;
-      await this.#run(['archive', '--budget', budget, '--time-limit', '2']);
+      await this.#run(['archive', '--yes', '--budget', budget, '--time-limit', '2']);
     } else if (dice < 0.96) await this.#fsck();
     else await this.#run(['list']);
   }
