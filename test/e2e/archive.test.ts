@@ -434,49 +434,6 @@ test('archive: an abort ends every stage and leaves nothing behind', async (t) =
   await checkVersions(t, repo, sums);
 });
 
-test('archive: a plan that grows the repository says so, and wants --yes', async (t) => {
-  const [repo, sums] = await line(t, 4);
-  await run(repo, { budgets: [parseBudget('none')], all: true });
-  const before = await repo.json<{ liveBytes: number }>('du');
-  const dry = await repo.dlv('archive', '--budget', '1', '--dry-run');
-  t.regex(
-    dry.stdout,
-    /would make the repository grow by .* and the slowest version .* faster to read/,
-  );
-  const refused = await repo.fails(2, 'archive', '--budget', '1');
-  t.regex(refused.message, /would make the repository grow by .*: nothing was changed/);
-  t.is((await repo.json<{ liveBytes: number }>('du')).liveBytes, before.liveBytes);
-  const done = await repo.json<ArchiveResult>('archive', '--budget', '1', '--yes');
-  t.like(done, { done: true, verdict: 'grows', isDefaultBudget: false });
-  t.true(done.savedBytes < 0);
-  t.is(done.storedBytesBefore - done.storedBytes, done.savedBytes);
-  await checkVersions(t, repo, sums);
-});
-
-test('archive: without a budget only what is worth it is done; one line for each model', async (t) => {
-  const [repo] = await line(t, 3);
-  const { stdout } = await repo.dlv('archive', '--dry-run');
-  const lines = stdout.trimEnd().split('\n');
-  t.is(lines.length, 3, stdout);
-  t.regex(lines[0] ?? '', /^budget: 2 times the least read \(the default\)/);
-  t.regex(lines[1] ?? '', /^net: 3 versions; net@\d reads most, /);
-  t.notRegex(stdout, /extent|delta|plane|pack/);
-  const result = await repo.json<ArchiveResult>('archive');
-  const isGood = result.verdict === 'worth' || result.verdict === 'nothing';
-  t.is(result.done, isGood, result.verdict);
-  t.true(result.isDefaultBudget);
-});
-
-test('archive: versions with the same files are one row', async (t) => {
-  const [repo] = await line(t, 2);
-  for (const message of ['again', 'and again']) {
-    await repo.json('commit', '--allow-empty', '-m', message);
-  }
-  const { stdout } = await repo.dlv('archive', '--dry-run', '--verbose', '--budget', '2');
-  t.is(stdout.match(/model\.safetensors/g)?.length, 2, stdout);
-  t.regex(stdout, /net@2 and 2 more/);
-});
-
 test('archive: words for what had no effect', async (t) => {
   const [repo] = await line(t, 2);
   const empty = await TestRepository.create(t);
