@@ -212,6 +212,7 @@ export async function renameBranch(
     const { staging } = await readStaging(repo.layout);
     const there = await readBranch(repo, to);
     const isOurs = there === tip && (await wasMadeFor(repo, to, tip, why.reason));
+    if (there !== null && !isOurs) throw exists(to);
     if (isOurs) await makeBranch(lock, to, tip, why);
     else
       await updateRef(lock, {
