@@ -105,10 +105,13 @@ export class ReadFile implements ByteSource {
     }
   }
 
-  /** @throws {ChangedError} if size, mtime, ctime or inode differ from when it was opened. */
+  /**
+   * @throws {ChangedError} if size, mtime, ctime or inode differ from when it was opened, or it has no
+   *   name any more: another file was put in its place.
+   */
   async checkUnchanged(): Promise<void> {
-    const now = toFileStat(await this.#handle.stat({ bigint: true }));
-    if (!sameStat(now, this.stat)) {
+    const now = await this.#handle.stat({ bigint: true });
+    if (now.nlink === 0n || !sameStat(toFileStat(now), this.stat)) {
       throw new ChangedError(`'${this.name}' changed while it was being read`, {
         file: this.name,
         hint: 'wait until nothing writes the file, then run the command again',
