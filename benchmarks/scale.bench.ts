@@ -3,7 +3,8 @@
  * files, a commit without a change, log over 2,000 versions, a cold look-up among 10^6 extents,
  * 8,000 branches; and does the time grow with the number of files and versions, or faster?
  *
- *     npm run bench:scale -- [--runs N] [--commits N] [--extents N] [--branches N] [--only NAMES] [--no-write]
+ *     npm run bench:scale -- [--runs N] [--commits N] [--extents N] [--branches N] [--versions N,N]
+ *         [--only NAMES] [--no-write]
  *
  * NAMES: status, log, lookup, branches, files, versions, with commas between; default all.
  *
@@ -174,12 +175,13 @@ async function fileRows(dir: string, runs: number): Promise<Row[]> {
   return rows;
 }
 
-async function versionRows(dir: string, runs: number): Promise<Row[]> {
+/** @param counts  after how many versions the commands are measured. */
+async function versionRows(dir: string, runs: number, counts: readonly number[]): Promise<Row[]> {
   const rows: Row[] = [];
   const context = { cwd: dir, progress: noProgress, warn() {} };
   const repo = await Repository.init(dir, 'm');
   let made = 0;
-  for (const count of [1_000, 10_000]) {
+  for (const count of counts) {
     await unsynced(async () => {
       for (; made < count; made++) {
         await fs.writeFile(path.join(dir, 'config.txt'), `version ${made}`);
@@ -285,6 +287,11 @@ function tableOf(rows: readonly Row[], setting: Setting): string {
   ].join('\n');
 }
 
+function commandOf(only: string, runs: number, versions: string): string {
+  const counts = only.includes('versions') ? ` --versions ${versions}` : '';
+  return `npm run bench:scale -- --only ${only} --runs ${runs}${counts}`;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -292,6 +299,7 @@ async function main(): Promise<void> {
       commits: { type: 'string', default: '2000' },
       extents: { type: 'string', default: '1000000' },
       branches: { type: 'string', default: '8000' },
+      versions: { type: 'string', default: '1000,10000' },
       only: { type: 'string', default: [...SCALE, ...NAMES].join(',') },
       'no-write': { type: 'boolean', default: false },
     },
@@ -313,14 +321,15 @@ async function main(): Promise<void> {
       lookup: async (dir) => [await lookUpRow(dir, runs, Number(values.extents))],
       branches: (dir) => branchRows(dir, runs, Number(values.branches)),
       files: (dir) => fileRows(dir, Math.min(runs, 3)),
-      versions: (dir) => versionRows(dir, Math.min(runs, 3)),
+      versions: (dir) =>
+        versionRows(dir, Math.min(runs, 3), values.versions.split(',').map(Number)),
     };
     const rows = new Map<string, Row[]>();
     for (const name of values.only.split(',')) {
       const part = parts[name];
       if (part === undefined) throw new Error(`'--only ${name}': choose of ${Object.keys(parts)}`);
       // What the machine does otherwise is asked before each part.
-      const setting = settingOf(`npm run bench:scale -- --only ${values.only} --runs ${runs}`);
+      const setting = settingOf(commandOf(values.only, runs, values.versions));
       const found = await part(await folder(name));
       rows.set(name, found);
       process.stdout.write(`${tableOf(found, setting)}\n`);
