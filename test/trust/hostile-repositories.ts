@@ -40,7 +40,7 @@ const LOOKS: readonly (readonly string[])[] = [
   ['status'],
   ['log'],
   ['log', '--all', '--graph', '-p'],
-  ['log', 'm@1..HEAD', '--name-status', '--', 'notes.txt'],
+  ['log', 'm@1..HEAD', '--name-status', 'notes.txt'],
   ['list'],
   ['show', 'HEAD'],
   ['diff', 'm@1', 'HEAD'],
