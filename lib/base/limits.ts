@@ -157,6 +157,8 @@ export const ENCODED_AHEAD_BYTES = 32 * 1024 * 1024;
 export const INGEST_PLANES_BYTES = 80 * 1024 * 1024;
 /** A longer extent is read twice: its planes are not kept until its id is known. */
 export const KEPT_EXTENT_BYTES = 64 * 1024 * 1024;
+/** Memory of payloads that were decoded, for those that are read next. */
+export const PAYLOAD_POOL_BYTES = 32 * 1024 * 1024;
 /** Planes of candidates for a base that were compared, until the winner is encoded against. */
 export const CANDIDATE_PLANES_BYTES = 48 * 1024 * 1024;
 /** Planes of bases that checkout and diff keep for the segments read next. */

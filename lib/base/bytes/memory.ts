@@ -4,6 +4,7 @@
  * (native/addon/blocks.h). So planes and long payloads belong in here, and nothing breaks if they do
  * not: they only take longer.
  */
+import { PAYLOAD_POOL_BYTES } from '../limits.js';
 import { kernelIfLoaded, loadKernel } from '../native/kernel.js';
 
 /** Memory with any content; loads the kernel. */
@@ -11,7 +12,59 @@ export function kernelMemory(bytes: number): Uint8Array {
   return loadKernel().allocate(bytes);
 }
 
-/** The same for bytes that a kernel may be given. None is loaded for that alone. */
+/** Shorter payloads are cheap to make. */
+const POOLED_BYTES_MIN = 64 * 1024;
+/** What memory that was given back holds where that is checked, as in every test. */
+const POISON = 0xa5;
+
+/**
+ * Memory for payloads, used again once its owner gives it back: fresh memory for each would cost page
+ * faults, and collections of the whole heap, since V8 counts what stands outside of it.
+ */
+class PayloadPool {
+  /** Memory that was taken and is not back. */
+  readonly #taken = new WeakSet<ArrayBufferLike>();
+  /** Memory that waits, by its size. */
+  readonly #free = new Map<number, ArrayBufferLike[]>();
+  #freeBytes = 0;
+
+  take(bytes: number): Uint8Array {
+    const kernel = kernelIfLoaded();
+    if (kernel === null) return Buffer.allocUnsafeSlow(bytes);
+    if (bytes < POOLED_BYTES_MIN) return kernel.allocate(bytes);
+    const size = 2 ** Math.ceil(Math.log2(bytes));
+    const known = this.#free.get(size)?.pop();
+    if (known !== undefined) this.#freeBytes -= size;
+    const buffer = known ?? kernel.allocate(size).buffer;
+    this.#taken.add(buffer);
+    return new Uint8Array(buffer, 0, bytes);
+  }
+
+  give(bytes: Uint8Array): void {
+    const { buffer } = bytes;
+    if (!this.#taken.delete(buffer)) return;
+    const size = buffer.byteLength;
+    if (process.env.DLV_POISON === '1') new Uint8Array(buffer).fill(POISON);
+    if (this.#freeBytes + size > PAYLOAD_POOL_BYTES) return;
+    const free = this.#free.get(size);
+    if (free) free.push(buffer);
+    else this.#free.set(size, [buffer]);
+    this.#freeBytes += size;
+  }
+}
+
+const pool = new PayloadPool();
+
+/** Memory with any content for bytes that a kernel may be given. No kernel is loaded for that alone. */
 export function payloadMemory(bytes: number): Uint8Array {
-  return kernelIfLoaded()?.allocate(bytes) ?? Buffer.allocUnsafeSlow(bytes);
+  return pool.take(bytes);
+}
+
+/**
+ * Gives memory of `payloadMemory` back, to be used again: neither these bytes nor any other view of their
+ * memory may be looked at afterwards. Only whoever owns them may; who does not drops them. Other
+ * memory, and memory that is back already, is left alone.
+ */
+export function recyclePayload(bytes: Uint8Array): void {
+  pool.give(bytes);
 }

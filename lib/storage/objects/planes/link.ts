@@ -1,5 +1,6 @@
 /** One link of a chain of segments: looked up, opened, read, decoded over its base. */
 
+import { recyclePayload } from '../../../base/bytes/memory.js';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { CorruptError } from '../../../base/errors.js';
 import { decodeSegment, segmentBasePlanes, segmentStop } from '../../../pure/codec/segment.js';
@@ -87,7 +88,8 @@ export function readLink(
 }
 
 /**
- * Decodes the leading planes of a record into memory of the pool.
+ * Decodes the leading planes of a record into memory of the pool. The memory of its payloads is used
+ * again: nothing else may read the record's bytes afterwards.
  * @param base  as many planes of its base as it takes, or more.
  * @throws {CorruptError} {FormatVersionError} {AbortedError}
  */
@@ -104,6 +106,8 @@ export async function decodeLink(
   const lease = planePool.lend(planes, count);
   const options = { width, count, wanted: planes, base, file: `extent ${id}`, signal: how.signal };
   await decodeSegment({ head: codec, hi, mid, low }, options, lease.planes);
+  // The record was read for this link alone, and its planes are known now.
+  for (const payload of [hi, mid, low]) recyclePayload(payload);
   how.stats.decodes++;
   how.stats.decodedElements += count;
   return lease;
