@@ -1,7 +1,7 @@
 /** One link of a chain of segments: looked up, opened, read, decoded over its base. */
 
-import { recyclePayload } from '../../../base/bytes/memory.js';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { recyclePayload } from '../../../base/bytes/memory.js';
 import { CorruptError } from '../../../base/errors.js';
 import { decodeSegment, segmentBasePlanes, segmentStop } from '../../../pure/codec/segment.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
