@@ -28,6 +28,7 @@ interface Flags {
   step?: string;
   parent?: string[];
   allowEmpty?: boolean;
+  allowRemovals?: boolean;
   author?: string;
   date?: string;
   dryRun?: boolean;
@@ -57,6 +58,7 @@ async function options(run: Run, flags: Flags): Promise<CommitOptions> {
     all: flags.all === true,
     amend: flags.amend === true,
     allowEmpty: flags.allowEmpty === true,
+    allowRemovals: flags.allowRemovals === true,
     params: parseParams(flags.param ?? []),
     metrics: parseMetrics(flags.metric ?? []),
     logs: flags.log ?? [],
@@ -136,7 +138,9 @@ export function register(program: Command, cli: Cli): void {
         ],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'nothing to commit, or the branch moved meanwhile' },
+      exitCodes: {
+        1: 'nothing to commit, most files would be gone, or the branch moved meanwhile',
+      },
     })
     .option('-m, --message <text>', 'what this version is; again for another paragraph', collect)
     .option('-F, --file <file>', 'take the message from a file, or from stdin with -')
@@ -154,6 +158,7 @@ export function register(program: Command, cli: Cli): void {
       collect,
     )
     .option('--allow-empty', 'make a version even if no file changed')
+    .option('--allow-removals', 'make a version even if most files are gone')
     .option('--author <name>', "who made it, as 'Ada <ada@example.org>'")
     .option('--date <date>', "when it was made: '2026-01-31 12:00', '2 days ago'")
     .option('--dry-run', 'only say what would be committed')

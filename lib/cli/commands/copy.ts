@@ -20,6 +20,13 @@ const EXAMPLE: CopyResult = {
   written: [],
 };
 
+/** What a person does next: files that are not in the work tree are there after a second command. */
+function nextStep({ model, into, files, written }: CopyResult): string {
+  const goes = `'dlv switch ${model}' goes there`;
+  if (files === 0 || written.length > 0) return goes;
+  return `${goes}; 'dlv restore ${into === '' ? '.' : into}' at the root of the work tree then writes its files`;
+}
+
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'copy', {
@@ -63,7 +70,7 @@ export function register(program: Command, cli: Cli): void {
               `new model '${model}' from ${source.name}: ` +
                 `${formatCount(files, 'file')}, ${formatBytes(logicalBytes)}${where}`,
             );
-            ui.note(`'dlv switch ${model}' goes there`);
+            ui.note(nextStep(result));
           });
           return 0;
         },

@@ -15,15 +15,17 @@ interface Flags {
 }
 
 const EXAMPLE: StatusResult = {
-  head: { model: 'mnist', branch: 'main', version: null },
+  head: { model: 'mnist', branch: 'main', version: null, name: null },
   models: [
     {
       model: 'mnist',
       branch: 'main',
       version: null,
+      name: null,
       current: true,
       staged: [{ path: 'model.safetensors', status: 'added' }],
       unstaged: [],
+      absent: [],
       trackedFiles: 1,
     },
   ],
@@ -80,6 +82,9 @@ function isNo(mode: string | undefined): boolean {
   throw new UsageError(`--untracked-files is '${mode}'`, { hint: 'write no or all' });
 }
 
+/** Files that were never written here are named up to so many. */
+const ABSENT_SHOWN = 10;
+
 const LETTERS = { added: 'A', modified: 'M', deleted: 'D' } as const;
 
 /** Letters of the staged and of the work file, then the path; `??` for what is not tracked. */
@@ -105,11 +110,13 @@ function printShort(ui: Ui, { head, models, untracked }: StatusResult, flags: Fl
 function print(ui: Ui, result: StatusResult): void {
   const { head, models, untracked } = result;
   const where = head.branch === null ? 'no branch' : `branch ${head.branch}`;
-  const version = head.version === null ? 'no version yet' : `version ${head.version.slice(0, 10)}`;
+  const version =
+    head.version === null ? 'no version yet' : `${head.name} (${head.version.slice(0, 10)})`;
   ui.line(`On model ${head.model}, ${where}, ${version}`);
   // What stands below the first line is HEAD's model; the others follow under lines of their own.
   for (const model of [...models].sort((a, b) => Number(b.current) - Number(a.current))) {
-    if (!model.current && model.staged.length + model.unstaged.length === 0) continue;
+    const { current, staged, unstaged, absent } = model;
+    if (!current && staged.length + unstaged.length + absent.length === 0) continue;
     printModel(ui, model);
   }
   if (untracked.length > 0) {
@@ -122,7 +129,10 @@ function print(ui: Ui, result: StatusResult): void {
     ui.line("Left out by .gitignore (use 'dlv add <path>', or see 'dlv help ignore'):");
     for (const path of result.gitIgnored) ui.line(`  ${ui.style.dim(path)}`);
   }
-  if (result.clean) ui.line('Nothing to commit: the work tree is as in the version.');
+  if (!result.clean) return;
+  const isWhole = models.every(({ absent }) => absent.length === 0);
+  if (!isWhole) ui.line('');
+  ui.line(`Nothing to commit${isWhole ? ': the work tree is as in the version' : ''}.`);
 }
 
 function printModel(ui: Ui, model: ModelStatus): void {
@@ -132,6 +142,12 @@ function printModel(ui: Ui, model: ModelStatus): void {
   }
   printChanges(ui, 'Staged for the next version:', model.staged, ui.style.green);
   printChanges(ui, "Changed but not staged (use 'dlv add <path>'):", model.unstaged, ui.style.red);
+  const { absent } = model;
+  if (absent.length === 0) return;
+  ui.line('');
+  ui.line("Never written here (use 'dlv restore <path>'):");
+  for (const path of absent.slice(0, ABSENT_SHOWN)) ui.line(`  ${path}`);
+  if (absent.length > ABSENT_SHOWN) ui.line(`  … ${absent.length - ABSENT_SHOWN} more`);
 }
 
 function printChanges(

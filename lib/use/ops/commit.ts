@@ -44,6 +44,8 @@ export interface CommitOptions {
   parents?: readonly string[];
   /** Makes a version even if no file changed. */
   allowEmpty?: boolean;
+  /** Makes a version that has less than half of the files of the one before. */
+  allowRemovals?: boolean;
   /** Takes the place of the line's last version and keeps what is not given. */
   amend?: boolean;
   /** Default: whom the environment and the settings name. */

@@ -7,9 +7,10 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
-import { currentLine } from '../history/lines/lines.js';
+import { currentLine, type Line } from '../history/lines/lines.js';
+import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { type WorkChange, workChanges } from '../worktree/changes.js';
+import { absentFiles, type WorkChange, workChanges } from '../worktree/changes.js';
 import { modelsAmong } from '../worktree/left-out.js';
 import { pathTest } from '../worktree/path-input.js';
 import { walkFiles } from '../worktree/walk-files.js';
@@ -17,19 +18,22 @@ import { walkFiles } from '../worktree/walk-files.js';
 export interface ModelStatus {
   model: string;
   branch: string | null;
-  /** Version that the line is at. */
+  /** Version that the line is at, and what it is called. */
   version: string | null;
+  name: string | null;
   /** True for HEAD's model. */
   current: boolean;
   /** Staged files against the version. */
   staged: PathChange[];
   /** Work tree against the staged files. */
   unstaged: WorkChange[];
+  /** Tracked files that are not in the work tree and never were, as after `copy` and `switch`. */
+  absent: string[];
   trackedFiles: number;
 }
 
 export interface StatusResult {
-  head: { model: string; branch: string | null; version: string | null };
+  head: { model: string; branch: string | null; version: string | null; name: string | null };
   models: ModelStatus[];
   untracked: string[];
   /** Model files that are not tracked because git ignores them, and folders (with '/') that hold one. */
@@ -62,23 +66,24 @@ export async function status(
   const only = <T extends PathChange>(changes: T[]): T[] =>
     changes.filter(({ path }) => isWanted(path));
   const head = await currentLine(repo, staging);
+  const describer = new Describer(repo);
+  const nameOf = async ({ tip }: Line): Promise<string | null> =>
+    tip === null ? null : describer.name(tip);
   const models: ModelStatus[] = [];
   const names = new Set([head.model, ...staging.models().map((line) => line.model)]);
   for (const model of [...names].sort(comparePaths)) {
     const line = await currentLine(repo, staging, model);
     const entries = staging.entries(model);
+    const wanted = entries.filter(({ path }) => isWanted(path));
     models.push({
       model,
       branch: line.branch,
       version: line.tip,
+      name: await nameOf(line),
       current: model === head.model,
       staged: only(await stagedChanges(repo, line, entries)),
-      unstaged: await workChanges(
-        repo,
-        entries.filter(({ path }) => isWanted(path)),
-        trustedNs,
-        context,
-      ),
+      unstaged: await workChanges(repo, wanted, trustedNs, context),
+      absent: await absentFiles(repo, wanted),
       trackedFiles: entries.length,
     });
   }
@@ -89,7 +94,12 @@ export async function status(
       : await listUntracked(repo, tracked, isWanted, context);
   const busy = models.some((m) => m.staged.length + m.unstaged.length > 0);
   return {
-    head: { model: head.model, branch: head.branch, version: head.tip },
+    head: {
+      model: head.model,
+      branch: head.branch,
+      version: head.tip,
+      name: await nameOf(head),
+    },
     models,
     untracked,
     gitIgnored,

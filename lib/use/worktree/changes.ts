@@ -13,7 +13,8 @@ const READ_BYTES = 4 * 1024 * 1024;
 
 /** How a work file differs from its staged entry. */
 export interface WorkState {
-  status: 'same' | 'modified' | 'deleted';
+  /** absent: not there, and never written here. That says nothing of what a person wants. */
+  status: 'same' | 'modified' | 'deleted' | 'absent';
   /** What it became that is no plain file, with what to say of it; null for a file or nothing. */
   odd: { became: Oddity; says: string; behind: FileStat | null } | null;
 }
@@ -21,6 +22,7 @@ export interface WorkState {
 const SAME: WorkState = { status: 'same', odd: null };
 const MODIFIED: WorkState = { status: 'modified', odd: null };
 const DELETED: WorkState = { status: 'deleted', odd: null };
+const ABSENT: WorkState = { status: 'absent', odd: null };
 
 /** A tracked path that differs in the work tree. */
 export interface WorkChange extends PathChange {
@@ -30,7 +32,15 @@ export interface WorkChange extends PathChange {
   isBehind?: true;
 }
 
-/** Work files that differ from their staged entries. */
+/**
+ * True if the work file of an entry was seen here with its content: written by a checkout, or added. One
+ * that was not is no deletion when it is not there.
+ */
+export function wasHere(entry: Pick<StagedEntry, 'stat'>): boolean {
+  return entry.stat !== null;
+}
+
+/** Work files that differ from their staged entries; those that were never written here do not. */
 export async function workChanges(
   repo: ReadAccess,
   entries: readonly StagedEntry[],
@@ -41,7 +51,7 @@ export async function workChanges(
   const states = new WorkStates(repo, writtenNs, context.signal);
   for (const entry of entries) {
     const { status, odd } = await states.of(entry);
-    if (status === 'same') continue;
+    if (status === 'same' || status === 'absent') continue;
     changes.push({
       path: entry.path,
       status,
@@ -50,6 +60,20 @@ export async function workChanges(
     });
   }
   return changes;
+}
+
+/** Tracked files that are not in the work tree and never were. */
+export async function absentFiles(
+  repo: ReadAccess,
+  entries: readonly StagedEntry[],
+): Promise<string[]> {
+  const guard = new LinkGuard(repo.layout.workTree);
+  const absent: string[] = [];
+  for (const entry of entries) {
+    if (wasHere(entry)) continue;
+    if ((await lookAtWork(repo.layout, guard, entry.path)).kind === 'gone') absent.push(entry.path);
+  }
+  return absent;
 }
 
 /**
@@ -72,7 +96,7 @@ export class WorkStates {
 
   async of(entry: StagedEntry): Promise<WorkState> {
     const there = await lookAtWork(this.#repo.layout, this.#guard, entry.path);
-    if (there.kind === 'gone') return DELETED;
+    if (there.kind === 'gone') return wasHere(entry) ? DELETED : ABSENT;
     try {
       if (there.kind === 'file') return await this.#compare(entry, there.stat);
       const same = there.behind !== null && (await this.#compare(entry, there.behind)) === SAME;

@@ -261,7 +261,7 @@ async function workSide(
   for (const entry of entries) {
     const { status, odd } = await states.of(entry);
     if (status === 'deleted') continue;
-    if (status === 'same') {
+    if (status === 'same' || status === 'absent') {
       files.set(entry.path, storedFile(repo, entry));
       hints.push(entry);
       continue;

@@ -19,7 +19,7 @@ import type { LineAccess } from '../history/access.js';
 import { checkLive } from '../history/commit/check-live.js';
 import { checkNewModel } from '../history/lines/branches.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
-import { modeOf, WorkStates } from './changes.js';
+import { modeOf, WorkStates, wasHere } from './changes.js';
 import { leftOutWarning, modelsAmong } from './left-out.js';
 import { lookAtWork } from './work-file.js';
 import { type Selection, selectFiles, selectTracked } from './work-tree.js';
@@ -75,6 +75,8 @@ export interface StagePlan {
   changed: string[];
   unchanged: StagedEntry[];
   missing: string[];
+  /** Tracked files that are not there and were never written here: they stay as they are. */
+  absent: string[];
   /** sha256 of the staged files of the line, by path. */
   known: ReadonlyMap<string, string>;
   totalBytes: number;
@@ -109,13 +111,14 @@ export async function planStage(
     line,
     changed: [],
     unchanged: [],
-    missing: selection.missing.filter((path) => own.has(path)),
+    ...sortMissing(staging, line.model, selection, options.update === true),
     known: own,
     totalBytes: 0,
     named: options.update ? new Set() : selection.named,
     failures: [...selection.failures],
   };
   for (const warning of selection.warnings) context.warn(warning);
+  if (plan.absent.length > 0) context.warn(leftAsTheyAre(line.model, plan.absent));
   const leftOut = leftOutWarning(await modelsAmong(repo.layout, selection.gitIgnored));
   if (leftOut !== null) context.warn(leftOut, 'last');
   await warnOfOdd(repo, { staging, writtenNs }, { ...selection, follow: options.follow }, context);
@@ -150,6 +153,30 @@ export async function planStage(
     context.warn(warning);
   }
   return plan;
+}
+
+/** Tells files of a line that a person removed from those that were never written here. */
+function sortMissing(
+  staging: Staging,
+  model: string,
+  { missing, named }: Pick<Selection, 'missing' | 'named'>,
+  isUpdate: boolean,
+): Pick<StagePlan, 'missing' | 'absent'> {
+  const sorted: Pick<StagePlan, 'missing' | 'absent'> = { missing: [], absent: [] };
+  for (const path of missing) {
+    const entry = staging.ownerOf(path) === model ? staging.entry(path) : null;
+    if (entry === null) continue;
+    // Who names a file that is not there says that it is gone.
+    const isGone = wasHere(entry) || (!isUpdate && named.has(path));
+    (isGone ? sorted.missing : sorted.absent).push(path);
+  }
+  return sorted;
+}
+
+function leftAsTheyAre(model: string, absent: readonly string[]): string {
+  const many = `${absent.length} files of '${model}' were never written here and stay`;
+  const what = absent.length === 1 ? `'${absent[0]}' was never written here and stays` : many;
+  return `${what} as in its version: 'dlv restore <path>' writes a file, 'dlv rm --cached <path>' takes it out`;
 }
 
 /**

@@ -59,6 +59,8 @@ export interface VersionContent {
   parents?: readonly Id[];
   /** Makes a version even if no file changed. */
   allowEmpty?: boolean;
+  /** Makes a version that has less than half of the files of the one before. */
+  allowRemovals?: boolean;
   /** Default: whom the environment and the settings name. */
   author?: Author;
   /** Default: now. */
@@ -153,6 +155,7 @@ export async function draftVersion(
     });
   }
   const previous = line.tip === null ? null : (await repo.version(line.tip)).tree;
+  if (!content.allowRemovals) checkRemovals(line, entries.length, previous?.count ?? 0);
   return {
     ...source,
     content: { ...content, message },
@@ -162,6 +165,25 @@ export async function draftVersion(
     previous,
     amended,
   };
+}
+
+/**
+ * A version that loses most files of its line is rarely meant.
+ * @throws {ConflictError} if less than half as many would be left.
+ */
+function checkRemovals({ model }: Line, left: number, before: number): void {
+  if (left * 2 >= before) return;
+  throw new ConflictError(
+    `this would take most files out of '${model}': ${left} of ${before} would be left`,
+    {
+      model,
+      files: left,
+      filesBefore: before,
+      hint:
+        "'dlv status' lists what is gone and 'dlv restore <paths>' brings it back; " +
+        'if that is meant, commit with --allow-removals',
+    },
+  );
 }
 
 /** The version that the new one takes the place of. @throws {NotFoundError} if there is none. */
