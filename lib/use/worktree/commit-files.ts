@@ -16,6 +16,7 @@ import type { OpContext } from '../context.js';
 import type { LineAccess, StoreAccess } from '../history/access.js';
 import {
   branchLine,
+  checkRemovals,
   countTensors,
   draftVersion,
   publishVersion,
@@ -144,6 +145,9 @@ export async function previewCommit(
     files.delete(path);
     if (isNew) changes.delete(path);
     else changes.set(path, change);
+  }
+  if (!request.allowRemovals) {
+    checkRemovals(line.model, files.size, draft.previous?.count ?? 0);
   }
   return {
     dryRun: true,

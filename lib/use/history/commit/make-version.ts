@@ -155,7 +155,7 @@ export async function draftVersion(
     });
   }
   const previous = line.tip === null ? null : (await repo.version(line.tip)).tree;
-  if (!content.allowRemovals) checkRemovals(line, entries.length, previous?.count ?? 0);
+  if (!content.allowRemovals) checkRemovals(line.model, entries.length, previous?.count ?? 0);
   return {
     ...source,
     content: { ...content, message },
@@ -171,7 +171,7 @@ export async function draftVersion(
  * A version that loses most files of its line is rarely meant.
  * @throws {ConflictError} if less than half as many would be left.
  */
-function checkRemovals({ model }: Line, left: number, before: number): void {
+export function checkRemovals(model: string, left: number, before: number): void {
   if (left * 2 >= before) return;
   throw new ConflictError(
     `this would take most files out of '${model}': ${left} of ${before} would be left`,
