@@ -99,3 +99,18 @@ export async function parseTime(text: string, day: 'begin' | 'end'): Promise<num
   const { parseDate } = await import('../use/history/dates.js');
   return parseDate(text, new Date(), day).time;
 }
+
+/** `--branch`, of commands that stage or commit. */
+export function branchOption(what: string): Option {
+  const elsewhere = 'HEAD and the work tree stay; default: DLV_BRANCH, else where HEAD is';
+  return new Option('--branch <model/branch>', `${what} (${elsewhere})`);
+}
+
+/** The branch that a flag or the environment names, for the options of an op. */
+export function branchOf(
+  flag: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): { branch?: string } {
+  const branch = flag ?? (env.DLV_BRANCH || undefined);
+  return branch === undefined ? {} : { branch };
+}

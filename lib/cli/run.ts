@@ -58,6 +58,8 @@ export type OpenRepository = Parameters<
 export interface Run {
   /** For the op. */
   context: OpContext;
+  /** The environment of the process. */
+  readonly env: NodeJS.ProcessEnv;
   /** Opens the repository around the context's folder for as long as `action` runs. */
   repository<T>(action: (repo: OpenRepository) => Promise<T>): Promise<T>;
   ui: Ui;
@@ -195,6 +197,7 @@ export class Cli {
     return {
       ui,
       context,
+      env,
       repository: async (action) => {
         const { withRepository } = await import('../use/ops/with-repository.js');
         return withRepository(context, action);

@@ -1,12 +1,13 @@
 /** `dlv add` on the command line. */
 import type { Command } from 'commander';
 import type { AddResult } from '../../use/ops/add.js';
-import { type Level, levelOption, parseStep } from '../arguments.js';
+import { branchOf, branchOption, type Level, levelOption, parseStep } from '../arguments.js';
 import { formatBytes, formatCount, formatDuration } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
 interface Flags {
   model?: string;
+  branch?: string;
   step?: string;
   force?: boolean;
   rehash?: boolean;
@@ -20,6 +21,7 @@ interface Flags {
 
 const EXAMPLE: AddResult = {
   model: 'mnist',
+  branch: 'main',
   files: [
     {
       path: 'model.safetensors',
@@ -35,6 +37,11 @@ const EXAMPLE: AddResult = {
   dryRun: false,
   seconds: 0.31,
 };
+
+/** The model; with its branch where that was chosen. */
+function placeOf({ model, branch }: AddResult): string {
+  return branch === null ? model : `${model}/${branch}`;
+}
 
 export function register(program: Command, cli: Cli): void {
   cli
@@ -76,6 +83,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-n, --dry-run', 'only say what would be staged')
     .option('-v, --verbose', 'name each file (the default)')
     .option('--model <name>', "model that new files belong to (default: HEAD's)")
+    .addOption(branchOption('branch to stage them for'))
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
     .option('--follow', 'read through symbolic links')
@@ -84,9 +92,10 @@ export function register(program: Command, cli: Cli): void {
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         const { add } = await import('../../use/ops/add.js');
-        const { step, update, verbose: _, ...rest } = flags;
+        const { step, update, verbose: _, branch, ...rest } = flags;
         const options = {
           ...rest,
+          ...branchOf(branch, run.env),
           paths,
           ...(update ? { trackedOnly: true } : {}),
           ...(step === undefined ? {} : { step: parseStep(step) }),
@@ -100,13 +109,15 @@ export function register(program: Command, cli: Cli): void {
             ui.note(`${file.status} '${file.path}'${what}`);
           }
           if (result.dryRun) {
-            ui.note(`${formatCount(touched.length, 'file')} would be staged for '${result.model}'`);
+            ui.note(
+              `${formatCount(touched.length, 'file')} would be staged for '${placeOf(result)}'`,
+            );
             return;
           }
           ui.note(
             result.logicalBytes === 0
-              ? `${formatCount(touched.length, 'file')} staged for '${result.model}'`
-              : `${formatCount(touched.length, 'file')} staged for '${result.model}': ` +
+              ? `${formatCount(touched.length, 'file')} staged for '${placeOf(result)}'`
+              : `${formatCount(touched.length, 'file')} staged for '${placeOf(result)}': ` +
                   `${formatBytes(result.logicalBytes)} read; the repository grew by ` +
                   `${formatBytes(result.storedBytes)}; ${formatDuration(result.seconds)}`,
           );

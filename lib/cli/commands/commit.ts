@@ -4,6 +4,8 @@ import type { PathChange } from '../../use/history/commit/staged-changes.js';
 import { parseDate } from '../../use/history/dates.js';
 import type { CommitOptions, CommitPreview, CommitResult } from '../../use/ops/commit.js';
 import {
+  branchOf,
+  branchOption,
   type Level,
   levelOption,
   parseAuthor,
@@ -22,6 +24,7 @@ interface Flags {
   all?: boolean;
   amend?: boolean;
   model?: string;
+  branch?: string;
   param?: string[];
   metric?: string[];
   log?: string[];
@@ -65,6 +68,7 @@ async function options(run: Run, flags: Flags): Promise<CommitOptions> {
     parents: flags.parent ?? [],
     ...(message === null ? {} : { message }),
     ...(flags.model === undefined ? {} : { model: flags.model }),
+    ...branchOf(flags.branch, run.env),
     ...(flags.level === undefined ? {} : { level: flags.level }),
     ...(flags.step === undefined ? {} : { step: parseStep(flags.step) }),
     ...(flags.author === undefined ? {} : { author: parseAuthor(flags.author) }),
@@ -148,6 +152,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--amend', 'take the place of the last version of the line')
     .option('--no-edit', 'with --amend: keep the message, which it does anyway')
     .option('--model <name>', "model line to commit (default: HEAD's)")
+    .addOption(branchOption('branch that the version goes to'))
     .option('--param <name=value>', 'hyperparameter; may be repeated', collect)
     .option('--metric <name=number>', 'measured result; may be repeated', collect)
     .option('--log <file>', 'training log to keep with the version; may be repeated', collect)

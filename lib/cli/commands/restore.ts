@@ -1,6 +1,7 @@
 /** `dlv restore` on the command line. */
 import type { Command } from 'commander';
 import type { RestoreOptions, RestoreResult } from '../../use/ops/restore.js';
+import { branchOf, branchOption } from '../arguments.js';
 import { noteFiles } from '../output/render.js';
 import { formatCount } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
@@ -49,10 +50,13 @@ export function register(program: Command, cli: Cli): void {
     .option('-S, --staged', 'restore what is staged')
     .option('-W, --worktree', 'restore the work files (the default without --staged)')
     .option('-s, --source <rev>', 'take the files from this version')
+    .addOption(branchOption('with --staged: what is staged for that branch'))
     .option('--model <name>', "model of the files (default: the source's, else HEAD's)")
     .action(
-      cli.action((run, paths: string[], flags: Omit<RestoreOptions, 'paths'>) =>
-        restoreFiles(run, { paths, ...flags }),
-      ),
+      cli.action((run, paths: string[], flags: Omit<RestoreOptions, 'paths'>) => {
+        const isStagedOnly = flags.staged === true && flags.worktree !== true;
+        const branch = branchOf(flags.branch, isStagedOnly ? run.env : {});
+        return restoreFiles(run, { paths, ...flags, ...branch });
+      }),
     );
 }

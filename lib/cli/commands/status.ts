@@ -29,6 +29,7 @@ const EXAMPLE: StatusResult = {
       trackedFiles: 1,
     },
   ],
+  apart: [],
   untracked: ['notes.txt'],
   gitIgnored: [],
   clean: false,
@@ -118,6 +119,10 @@ function print(ui: Ui, result: StatusResult): void {
     const { current, staged, unstaged, absent } = model;
     if (!current && staged.length + unstaged.length + absent.length === 0) continue;
     printModel(ui, model);
+  }
+  for (const { model, branch, staged } of result.apart) {
+    const title = `Staged for ${model}/${branch} (use 'dlv commit --branch ${model}/${branch}'):`;
+    printChanges(ui, title, staged, ui.style.green);
   }
   if (untracked.length > 0) {
     ui.line('');

@@ -202,7 +202,7 @@ class StateCheck {
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs staging manifest packs trash budgets numbers catalog promised lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs staging manifest packs trash budgets numbers lines catalog promised lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

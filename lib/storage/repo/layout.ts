@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { listDirectory, statOrNull } from '../../base/files/files.js';
 import { guardBelow } from '../../base/files/gate.js';
 import { newOwnName, parseOwnName } from '../../base/files/process.js';
@@ -102,6 +102,14 @@ export class Layout {
   }
   get staging(): string {
     return this.#in('staging');
+  }
+  /** Folder of what is staged for branches apart from where HEAD is. */
+  get lines(): string {
+    return this.#in('lines');
+  }
+  /** What is staged for one branch: its name may clash with that of another, a hash does not. */
+  lineStaging(model: string, branch: string): string {
+    return path.join(this.lines, sha256Hex(`${model}/${branch}`).slice(0, 32));
   }
   get manifest(): string {
     return this.#in(MANIFEST_NAME);

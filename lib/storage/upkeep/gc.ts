@@ -16,7 +16,7 @@ import { isTrashName } from '../repo/layout.js';
 import { listOtherReaders } from '../repo/processes/readers.js';
 import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
-import { encodeStaging, readStaging } from '../repo/staging/staging-file.js';
+import { encodeStaging, readLineStagings, readStaging } from '../repo/staging/staging-file.js';
 import { findPinnedSets } from '../store/forest.js';
 import { stemOf } from '../store/names.js';
 import {
@@ -137,7 +137,11 @@ async function rootsFingerprint(repo: CollectedRepository): Promise<string> {
   }
   const head = await readHead(repo.layout);
   const { staging } = await readStaging(repo.layout);
-  return sha256Hex(JSON.stringify([refs, notes, head, sha256Hex(encodeStaging(staging))]));
+  const apart = await readLineStagings(repo.layout, (_file, error) => {
+    throw error;
+  });
+  const staged = [staging, ...apart].map((one) => sha256Hex(encodeStaging(one)));
+  return sha256Hex(JSON.stringify([refs, notes, head, staged]));
 }
 
 /** Ids of what must stay. */

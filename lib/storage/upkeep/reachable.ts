@@ -16,13 +16,13 @@ import {
   type ObjectFault,
   objectFault,
 } from '../../base/errors.js';
-import { isMissing } from '../../base/files/files.js';
+import { isMissing, statOrNull } from '../../base/files/files.js';
 import { forEachInTurns } from '../../base/files/small-files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
 import { namedObjects, openStoredFile } from '../objects/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
-import { notesRefName } from '../repo/layout.js';
+import { branchRefName, type Layout, notesRefName } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';
 import {
   DELETED_LOG,
@@ -33,7 +33,8 @@ import {
   readReflog,
 } from '../repo/refs/reflog.js';
 import { listNotedVersions, readEachRef, readNotes } from '../repo/refs/refs.js';
-import type { Staging } from '../repo/staging/staging.js';
+import type { StagedBranch, Staging } from '../repo/staging/staging.js';
+import { readLineStagings } from '../repo/staging/staging-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { type FileTree, readPages } from '../repo/version/file-tree.js';
 import { readVersion } from '../repo/version/version.js';
@@ -101,14 +102,49 @@ export async function findReachable(
 ): Promise<Reachable> {
   const walk = new Walk(repo, options);
   const roots = await rootsOf(repo, options);
-  for (const line of options.staging.models()) {
+  const stagings = [options.staging, ...(await stagedApart(repo.layout, options))];
+  for (const line of stagings.flatMap((staging) => staging.models())) {
     for (const id of [line.base, ...line.otherParents]) if (id !== null) roots.add(id);
   }
   for (const id of roots) await walk.version(id, null);
-  for (const line of options.staging.models()) {
-    for (const file of options.staging.entries(line.model)) await walk.file(file, null);
+  for (const staging of stagings) {
+    for (const line of staging.models()) {
+      for (const file of staging.entries(line.model)) await walk.file(file, null);
+    }
   }
   return walk.found;
+}
+
+/**
+ * What is staged for branches apart from where HEAD is. That of a branch that is gone counts no more:
+ * its base is in no history.
+ */
+async function stagedApart(layout: Layout, options: ReachableOptions): Promise<Staging[]> {
+  const found = await readLineStagings(layout, (file, error) => {
+    if (!isDamage(error)) throw error;
+    const name = layout.nameOf(file);
+    const message = (error as Error).message;
+    options.onBroken({
+      kind: 'staging',
+      name,
+      what: 'damaged',
+      message,
+      version: null,
+      path: null,
+    });
+  });
+  const kept: Staging[] = [];
+  for (const staging of found) {
+    const { model, branch } = staging.only as StagedBranch;
+    const isNew = staging.get(model)?.base === null;
+    if (isNew || (await hasRef(layout, branchRefName(model, branch)))) kept.push(staging);
+  }
+  return kept;
+}
+
+/** True also for a ref that is damaged. */
+async function hasRef(layout: Layout, name: string): Promise<boolean> {
+  return (await statOrNull(layout.ref(name)))?.isFile === true;
 }
 
 /** Versions that refs, HEAD, reflogs and notes name. */

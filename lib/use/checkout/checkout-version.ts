@@ -10,6 +10,7 @@ import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { checkHead, moveHead, moveReason } from '../history/lines/moves.js';
+import { takeIn } from '../history/lines/open-staging.js';
 import { selectPaths } from '../worktree/select-paths.js';
 import { type CheckoutPlan, planCheckout } from './checkout-plan.js';
 import { type Applied, applyPlan, withStates } from './place-files.js';
@@ -120,6 +121,7 @@ export async function checkoutVersion(
       branch: head.kind === 'branch' ? head.branch : null,
       entries: withStates(entries, applied),
     });
+    if (head.kind === 'branch') await takeIn(repo, lock, now.staging, head);
     await writeStaging(lock, now.staging);
     if (!how.keepHead) await moveHead(lock, before, { head, id }, why);
   });

@@ -9,6 +9,7 @@ import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { currentLine, type Line } from '../history/lines/lines.js';
+import { openStaging, reopenStaging } from '../history/lines/open-staging.js';
 import { PathInput } from '../worktree/path-input.js';
 import { selectPaths } from '../worktree/select-paths.js';
 import { planCheckout } from './checkout-plan.js';
@@ -27,6 +28,8 @@ export interface RestoreFiles {
   replaceLinks?: boolean;
   /** Version to take the files from instead. */
   source?: Id;
+  /** `model/branch` whose staged files are meant, wherever HEAD is. */
+  branch?: string;
   /** Model whose files are meant; default: the source's, else HEAD's. */
   model?: string;
 }
@@ -58,10 +61,18 @@ export async function restoreFiles(
     throw new UsageError('no path is given', { hint: "name files, or '.' for all" });
   }
   const source = options.source ?? null;
-  const { staging, writtenNs } = await readStaging(repo.layout);
-  const model = options.model ?? (source === null ? undefined : (await repo.version(source)).model);
+  const opened = await openStaging(repo, options);
+  const { staging, writtenNs } = opened;
+  const ofSource = source === null ? undefined : (await repo.version(source)).model;
+  const model = opened.model ?? ofSource;
   const line = await currentLine(repo, staging, model);
   const worktree = options.worktree ?? !options.staged;
+  if (worktree && staging.only !== null) {
+    throw new UsageError('the files of the work tree are not those of that branch', {
+      option: '--branch',
+      hint: "use it with --staged alone; 'dlv checkout <rev> <paths>' brings files of a version",
+    });
+  }
   const result: Restored = {
     model: line.model,
     source,
@@ -174,7 +185,7 @@ async function restoreWork(
 
 async function restoreStaged(job: Job, tree: FilePage, chosen: ReadonlySet<string>): Promise<void> {
   const { repo, line, result } = job;
-  const { staging: planned } = await readStaging(repo.layout);
+  const { staging: planned } = await reopenStaging(repo, job.staging);
   const part = {
     files: tree.files.filter((file) => chosen.has(file.path)),
     snapshots: tree.snapshots,
@@ -189,7 +200,7 @@ async function restoreStaged(job: Job, tree: FilePage, chosen: ReadonlySet<strin
       : !sameFile(before, after);
   };
   await repo.locked(async (lock) => {
-    const now = await readStaging(repo.layout);
+    const now = await reopenStaging(repo, job.staging);
     checkUnchanged(planned, now.staging, line.model);
     result.staged = [...chosen].filter((path) => changed(path, now.staging)).sort();
     if (result.staged.length === 0) return;

@@ -6,9 +6,10 @@ import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
-import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines/lines.js';
+import { openStaging, reopenStaging } from '../history/lines/open-staging.js';
 import type { Repository } from '../repository.js';
 import { warnOfMissing } from '../worktree/missing-references.js';
 import { selectPaths } from '../worktree/select-paths.js';
@@ -23,6 +24,8 @@ import {
 } from '../worktree/stage-files.js';
 
 export interface AddOptions extends Omit<StageOptions, 'update'> {
+  /** `model/branch` that the files are staged for, wherever HEAD is. */
+  branch?: string;
   /** Takes the whole work tree if no path is given. */
   all?: boolean;
   /** Takes tracked files alone, those that the paths name or all of the model. */
@@ -41,6 +44,8 @@ export interface AddedFile {
 
 export interface AddResult {
   model: string;
+  /** Branch that they are staged for; null for a version without one. */
+  branch: string | null;
   files: AddedFile[];
   /** Bytes of the files that were read. */
   logicalBytes: number;
@@ -63,14 +68,15 @@ export async function add(
   const reader = await registerReader(repo.layout, repo.store.generation);
   const session = repo.session();
   try {
-    const { staging, writtenNs } = await readStaging(repo.layout);
-    const stage = await stageOptions(repo, staging, options, context);
+    const { staging, writtenNs, model } = await openStaging(repo, options);
+    const asked = { ...options, ...(model === undefined ? {} : { model }) };
+    const stage = await stageOptions(repo, staging, asked, context);
     const changes = await storeChanges({ repo, session }, { staging, writtenNs }, stage, context);
     await session.flush();
     let entries: readonly StagedEntry[] = [];
     if (changes.results.length > 0 || changes.plan.missing.length > 0) {
       await repo.locked(async (lock) => {
-        const now = (await readStaging(repo.layout)).staging;
+        const now = (await reopenStaging(repo, staging)).staging;
         await applyChanges({ repo, session }, now, changes, stage);
         await writeStaging(lock, now);
         entries = now.entries(changes.plan.line.model);
@@ -112,6 +118,7 @@ function report(
   }
   return {
     model: plan.line.model,
+    branch: plan.line.branch,
     files,
     logicalBytes: results.reduce((sum, result) => sum + result.size, 0),
     ...publishedBytes(session),
@@ -129,7 +136,7 @@ function statusOf(before: string | undefined, now: string): AddedFile['status'] 
 async function stageOptions(
   repo: Repository,
   staging: Staging,
-  { all, trackedOnly, dryRun: _, ...stage }: AddOptions,
+  { all, trackedOnly, dryRun: _, branch: _branch, ...stage }: AddOptions,
   context: OpContext,
 ): Promise<StageOptions> {
   if (trackedOnly) {
@@ -152,8 +159,10 @@ async function previewAdd(
   context: OpContext,
   started: number,
 ): Promise<AddResult> {
-  const onDisk = await readStaging(repo.layout);
-  const stage = await stageOptions(repo, onDisk.staging, options, context);
+  const onDisk = await openStaging(repo, options);
+  const { model } = onDisk;
+  const asked = { ...options, ...(model === undefined ? {} : { model }) };
+  const stage = await stageOptions(repo, onDisk.staging, asked, context);
   const plan = await planStage(repo, onDisk, stage, context);
   throwFailures({ plan, results: [] });
   const row = (path: string, status: AddedFile['status'], bytes: number): AddedFile => ({
@@ -170,6 +179,7 @@ async function previewAdd(
   }
   return {
     model: plan.line.model,
+    branch: plan.line.branch,
     files: [
       ...changed,
       ...plan.unchanged.map(({ path, size }) => row(path, 'unchanged', size)),

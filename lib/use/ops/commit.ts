@@ -32,6 +32,8 @@ export interface CommitOptions {
   /** Adds every tracked file that changed first. */
   all?: boolean;
   model?: string;
+  /** `model/branch` that the version goes to; where HEAD is and its files stay. */
+  branch?: string;
   /** Hyperparameters. */
   params?: ParamValues | readonly Param[];
   /** Measured results. */

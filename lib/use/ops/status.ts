@@ -4,10 +4,12 @@
  */
 
 import { comparePaths } from '../../pure/paths/version-path.js';
-import { readStaging } from '../../storage/repo/staging/staging-file.js';
+import { readLineStagings, readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
+import { readBranch } from '../history/lines/branches.js';
 import { currentLine, type Line } from '../history/lines/lines.js';
+import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { absentFiles, type WorkChange, workChanges } from '../worktree/changes.js';
@@ -32,9 +34,18 @@ export interface ModelStatus {
   trackedFiles: number;
 }
 
+/** What is staged for a branch that no files of the work tree are on: `add --branch`. */
+export interface StagedApart {
+  model: string;
+  branch: string;
+  staged: PathChange[];
+}
+
 export interface StatusResult {
   head: { model: string; branch: string | null; version: string | null; name: string | null };
   models: ModelStatus[];
+  /** Branches for which something is staged apart from where HEAD is. */
+  apart: StagedApart[];
   untracked: string[];
   /** Model files that are not tracked because git ignores them, and folders (with '/') that hold one. */
   gitIgnored: string[];
@@ -101,6 +112,7 @@ export async function status(
       name: await nameOf(head),
     },
     models,
+    apart: await stagedApart(repo, only),
     untracked,
     gitIgnored,
     clean: !busy && untracked.length === 0,
@@ -111,6 +123,25 @@ interface Untracked {
   untracked: string[];
   /** Model files among what git ignores, and folders that hold one. */
   gitIgnored: string[];
+}
+
+async function stagedApart(
+  repo: Repository,
+  only: (changes: PathChange[]) => PathChange[],
+): Promise<StagedApart[]> {
+  const found: StagedApart[] = [];
+  const damage = (_file: string, error: unknown): never => {
+    throw error;
+  };
+  for (const { only: place } of await readLineStagings(repo.layout, damage)) {
+    if (place === null || (await readBranch(repo, place)) === null) continue;
+    const { staging } = await openStaging(repo, { branch: `${place.model}/${place.branch}` });
+    if (staging.only === null) continue;
+    const line = await currentLine(repo, staging);
+    const staged = only(await stagedChanges(repo, line, staging.entries(place.model)));
+    if (staged.length > 0) found.push({ ...place, staged });
+  }
+  return found.sort((a, b) => comparePaths(`${a.model}/${a.branch}`, `${b.model}/${b.branch}`));
 }
 
 async function listUntracked(

@@ -24,6 +24,7 @@ import {
 } from '../history/lines/branches.js';
 import { currentLine } from '../history/lines/lines.js';
 import { checkHead, moveHead, moveReason, previousPlace } from '../history/lines/moves.js';
+import { takeIn } from '../history/lines/open-staging.js';
 import { resolve, resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 
@@ -140,6 +141,7 @@ async function moveOnly(
     const branch = head.kind === 'branch' ? head.branch : null;
     if (line !== undefined && (line.branch !== branch || first !== undefined)) {
       line.branch = branch;
+      if (head.kind === 'branch') await takeIn(repo, lock, now.staging, head);
       await writeStaging(lock, now.staging);
     }
     await moveHead(lock, before, { head, id: version }, why);

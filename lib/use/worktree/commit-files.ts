@@ -7,11 +7,7 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import type { PublishedBytes } from '../../storage/objects/stored-bytes.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
-import {
-  encodeStaging,
-  readStaging,
-  type StagingOnDisk,
-} from '../../storage/repo/staging/staging-file.js';
+import { encodeStaging, type StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess, StoreAccess } from '../history/access.js';
 import {
@@ -25,6 +21,7 @@ import {
   type VersionContent,
 } from '../history/commit/make-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
+import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
 import { warnOfMissing } from './missing-references.js';
@@ -40,6 +37,8 @@ import {
 export interface CommitRequest extends VersionContent {
   /** Model whose line gets the version; default: HEAD's. */
   model?: string;
+  /** `model/branch` that the version goes to; where HEAD is and its files stay. */
+  branch?: string;
   /** What is stored and staged first: files, or every tracked file that changed. */
   stage?: StageOptions | 'tracked';
   /** The version takes the place of the line's last one, and keeps what is not given. */
@@ -122,9 +121,9 @@ export async function previewCommit(
   request: CommitRequest & { stage?: 'tracked' },
   context: OpContext,
 ): Promise<CommitPreview> {
-  const onDisk = await readStaging(repo.layout);
+  const onDisk = await openStaging(repo, request);
   const { staging } = onDisk;
-  const line = await branchLine(repo, staging, request.model);
+  const line = await branchLine(repo, staging, onDisk.model);
   const source = { line, staging, stagingBefore: new Uint8Array(0), amend: request.amend };
   const unstaged =
     request.stage === undefined ? [] : await trackedChanges(repo, line.model, onDisk, context);
@@ -186,10 +185,10 @@ async function stageFirst(
   request: CommitRequest,
   context: OpContext,
 ): Promise<StagedLine> {
-  const onDisk = await readStaging(repo.layout);
+  const onDisk = await openStaging(repo, request);
   const { staging } = onDisk;
   const stagingBefore = encodeStaging(staging);
-  const line = await branchLine(repo, staging, request.model);
+  const line = await branchLine(repo, staging, onDisk.model);
   const { stage, level } = request;
   if (stage !== undefined) {
     const options = stage === 'tracked' ? trackedFiles(staging, line.model) : stage;

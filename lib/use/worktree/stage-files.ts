@@ -12,7 +12,7 @@ import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedSets } from '../../storage/objects/stored-bytes.js';
 import { isClean, type StagedEntry, type Staging } from '../../storage/repo/staging/staging.js';
-import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
+import { readStaging, type StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
@@ -123,11 +123,13 @@ export async function planStage(
   if (leftOut !== null) context.warn(leftOut, 'last');
   await warnOfOdd(repo, { staging, writtenNs }, { ...selection, follow: options.follow }, context);
   const guard = new LinkGuard(repo.layout.workTree);
+  // What is staged for one branch alone may hold no file of another model's work tree either.
+  const shared = staging.only === null ? staging : (await readStaging(repo.layout)).staging;
   for (const path of selection.files) {
-    const owner = staging.ownerOf(path);
+    const owner = shared.ownerOf(path);
     if (owner !== null && owner !== line.model) {
       // A folder may hold files of other models: only a path that was named itself is an error.
-      if (selection.named.has(path)) staging.checkOwner(line.model, path);
+      if (selection.named.has(path)) shared.checkOwner(line.model, path);
       continue;
     }
     if (options.update && !own.has(path)) continue;
@@ -290,13 +292,17 @@ export function throwFailures({ plan }: StoredChanges): void {
   throw first.error;
 }
 
-/** Options that add every tracked file of a model; what `commit --all` stores first. */
+/**
+ * Options that add every tracked file of a model; what `commit --all` stores first. For a branch that no
+ * files of the work tree are on, only files that were added for it: what else has their names is of HEAD's.
+ */
 export function trackedFiles(staging: Staging, model: string): StageOptions {
   if (staging.models().length === 0) {
     throw new UsageError('nothing is tracked yet', {
       hint: "name the files of your model: 'dlv add <paths>'",
     });
   }
-  const paths = staging.entries(model).map((entry) => entry.path);
+  const entries = staging.entries(model).filter((entry) => staging.only === null || wasHere(entry));
+  const paths = entries.map((entry) => entry.path);
   return { paths, model, update: true };
 }

@@ -5,6 +5,7 @@
  * @see docs/format/staging.md
  */
 
+import path from 'node:path';
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import {
   decodeAnyForm,
@@ -14,7 +15,16 @@ import {
 } from '../../../base/bytes/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';
 import { CorruptError, DlvError, FormatVersionError, LimitError } from '../../../base/errors.js';
-import { type FileStat, isMissing, ReadFile, writeFileAtomic } from '../../../base/files/files.js';
+import {
+  type FileStat,
+  isMissing,
+  makeDurableDirectory,
+  ReadFile,
+  removeFile,
+  writeFileAtomic,
+} from '../../../base/files/files.js';
+import { listTree } from '../../../base/files/small-files.js';
+import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
 import { PARENTS_MAX, STAGING_BYTES_MAX } from '../../../base/limits.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import { ROLES, type Role } from '../../../pure/tensor/layout.js';
@@ -22,7 +32,13 @@ import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
 import { modelNameProblem, refNameProblem } from '../refs/ref-name.js';
 import { type FileEntry, packFile, unpackFile } from '../version/file-page.js';
-import { type StagedEntry, type StagedModel, type StagedSet, Staging } from './staging.js';
+import {
+  type StagedBranch,
+  type StagedEntry,
+  type StagedModel,
+  type StagedSet,
+  Staging,
+} from './staging.js';
 
 const MAGIC = Buffer.from('DLVS\x01\0\0\0', 'latin1');
 const SUM_BYTES = 32;
@@ -175,8 +191,12 @@ export function bodyOf(bytes: Uint8Array, file: string): Uint8Array {
 }
 
 /** The mirror of encodeStaging. @throws {CorruptError} DLV_CORRUPT, {FormatVersionError} DLV_FORMAT_VERSION */
-export function decodeStaging(bytes: Uint8Array, file: string): Staging {
-  const staging = new Staging();
+export function decodeStaging(
+  bytes: Uint8Array,
+  file: string,
+  only: StagedBranch | null = null,
+): Staging {
+  const staging = new Staging(only);
   // Their canonical form is checked below: the lines and files are encoded again and compared.
   const models = new Fields(decodeAnyForm(bodyOf(bytes, file), file), file).items;
   const refuse = (what: string, { path }: FileEntry): never => {
@@ -199,10 +219,17 @@ export function decodeStaging(bytes: Uint8Array, file: string): Staging {
     if (isRule) throw new CorruptError(`'${file}' is damaged: ${error.message}`, { file });
     throw error;
   }
+  if (only !== null) checkOnly(staging, only, file);
   if (Buffer.compare(encodeStaging(staging), bytes) !== 0) {
     throw new CorruptError(`'${file}' is not in canonical form`, { file });
   }
   return staging;
+}
+
+function checkOnly(staging: Staging, { model, branch }: StagedBranch, file: string): void {
+  const [line, ...others] = staging.models();
+  if (others.length === 0 && line?.model === model && line.branch === branch) return;
+  throw new CorruptError(`'${file}' is damaged: it is not that of '${model}/${branch}'`, { file });
 }
 
 /** Staging as read from disk. */
@@ -212,26 +239,75 @@ export interface StagingOnDisk {
   writtenNs: bigint;
 }
 
-/** Reads the staging file; without one nothing is staged. @throws {CorruptError} DLV_CORRUPT */
-export async function readStaging(layout: Layout): Promise<StagingOnDisk> {
-  const found = await readStagingBytes(layout);
-  if (found === null) return { staging: new Staging(), writtenNs: 0n };
-  return { staging: decodeStaging(found.bytes, layout.staging), writtenNs: found.writtenNs };
+/**
+ * Reads the staging file, or that of one branch; without one nothing is staged.
+ * @throws {CorruptError} DLV_CORRUPT
+ */
+export async function readStaging(
+  layout: Layout,
+  only: StagedBranch | null = null,
+): Promise<StagingOnDisk> {
+  const file = fileOf(layout, only);
+  const found = await readStagingBytes(file);
+  if (found === null) return { staging: new Staging(only), writtenNs: 0n };
+  return { staging: decodeStaging(found.bytes, file, only), writtenNs: found.writtenNs };
+}
+
+function fileOf(layout: Layout, only: StagedBranch | null): string {
+  return only === null ? layout.staging : layout.lineStaging(only.model, only.branch);
+}
+
+/** What is staged for branches apart from where HEAD is, each with its file; damage is told to `onDamage`. */
+export async function readLineStagings(
+  layout: Layout,
+  onDamage: (file: string, error: unknown) => void,
+): Promise<Staging[]> {
+  const found: Staging[] = [];
+  for (const name of await listTree(layout.lines, { skip: isUnfinished })) {
+    const file = path.join(layout.lines, name);
+    try {
+      const read = await readStagingBytes(file);
+      if (read === null) continue;
+      const [line] = decodeStaging(read.bytes, file).models();
+      const only = { model: line?.model ?? '', branch: line?.branch ?? '' };
+      if (fileOf(layout, only) !== file) throw misplaced(file);
+      found.push(decodeStaging(read.bytes, file, only));
+    } catch (error) {
+      onDamage(file, error);
+    }
+  }
+  return found;
+}
+
+function isUnfinished(name: string): boolean {
+  return name.startsWith(TEMPORARY_PREFIX);
+}
+
+function misplaced(file: string): CorruptError {
+  return new CorruptError(`'${file}' is damaged: it is that of another branch`, { file });
+}
+
+/** Forgets what is staged for a branch apart from where HEAD is. */
+export async function removeLineStaging(lock: RepositoryLock, only: StagedBranch): Promise<void> {
+  lock.assertHeld();
+  await removeFile(fileOf(lock.layout, only)).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
 }
 
 /** The bytes of the staging file and its mtime; null if there is none. @throws {LimitError} */
 export async function readStagingBytes(
-  layout: Layout,
+  file: string,
 ): Promise<{ bytes: Uint8Array; writtenNs: bigint } | null> {
   let source: ReadFile;
   try {
-    source = await ReadFile.open(layout.staging);
+    source = await ReadFile.open(file);
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;
   }
   try {
-    checkSize(source.size, layout.staging);
+    checkSize(source.size, file);
     const bytes = await source.read(0, source.size);
     return { bytes, writtenNs: BigInt(source.stat.mtimeNs) };
   } finally {
@@ -255,9 +331,10 @@ function checkSize(size: number, file: string): void {
  */
 export async function writeStaging(lock: RepositoryLock, staging: Staging): Promise<void> {
   lock.assertHeld();
-  const file = lock.layout.staging;
+  const file = fileOf(lock.layout, staging.only);
+  if (staging.only !== null) await makeDurableDirectory(lock.layout.lines);
   const bytes = encodeStaging(staging);
   checkSize(bytes.length, file);
-  checkReadable(file, () => decodeStaging(bytes, file));
+  checkReadable(file, () => decodeStaging(bytes, file, staging.only));
   await writeFileAtomic(file, bytes);
 }

@@ -73,6 +73,6 @@ function pathOf(row: Packed): string | null {
 
 /** Reads a staging file that `readStaging` refuses. @throws {CorruptError} if its checksum is wrong. */
 export async function readSoundStaging(layout: Layout): Promise<SalvagedStaging | null> {
-  const found = await readStagingBytes(layout);
+  const found = await readStagingBytes(layout.staging);
   return found === null ? null : salvageStaging(found.bytes, layout.staging);
 }

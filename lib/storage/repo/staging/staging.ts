@@ -89,13 +89,25 @@ function* foldersOf(path: string): Generator<string> {
   for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) yield path.slice(0, at);
 }
 
+/** A branch of a model. */
+export interface StagedBranch {
+  model: string;
+  branch: string;
+}
+
 /** All that is staged, in memory. */
 export class Staging {
+  /** The one branch that this is for, apart from where HEAD is; null for the lines of the work tree. */
+  readonly only: StagedBranch | null;
   readonly #models = new Map<string, StagedModel>();
   readonly #trees = new Map<string, Map<string, StagedEntry>>();
   readonly #owners = new Map<string, string>();
   /** Folder → number of staged files below it. */
   readonly #folders = new Map<string, number>();
+
+  constructor(only: StagedBranch | null = null) {
+    this.only = only;
+  }
 
   /** The models that have a line here, by name. */
   models(): StagedModel[] {

@@ -24,11 +24,7 @@ import {
 } from '../../../storage/repo/settings/author.js';
 import { readGitState } from '../../../storage/repo/settings/gitinfo.js';
 import type { StagedEntry, Staging } from '../../../storage/repo/staging/staging.js';
-import {
-  encodeStaging,
-  readStaging,
-  writeStaging,
-} from '../../../storage/repo/staging/staging-file.js';
+import { encodeStaging, writeStaging } from '../../../storage/repo/staging/staging-file.js';
 import { buildTree, type FileTree } from '../../../storage/repo/version/file-tree.js';
 import { makeSnapshots } from '../../../storage/repo/version/snapshots.js';
 import {
@@ -41,6 +37,7 @@ import {
 } from '../../../storage/repo/version/version.js';
 import type { ChangeAccess, LineAccess } from '../access.js';
 import { checkBase, currentLine, type Line } from '../lines/lines.js';
+import { reopenStaging } from '../lines/open-staging.js';
 import { checkLive } from './check-live.js';
 import { giveNumber } from './give-number.js';
 import { type PathChange, stagedChanges } from './staged-changes.js';
@@ -262,7 +259,7 @@ export async function publishVersion(
 ): Promise<{ storedBytes: number; metadataBytes: number }> {
   const { line, staging, content } = draft;
   return repo.locked(async (lock) => {
-    const now = encodeStaging((await readStaging(repo.layout)).staging);
+    const now = encodeStaging((await reopenStaging(repo, staging)).staging);
     const tip = (await currentLine(repo, staging, line.model)).tip;
     if (Buffer.compare(now, draft.stagingBefore) !== 0 || tip !== line.tip) {
       throw new ConflictError(`'${line.model}' changed while it was committed`, {
@@ -293,7 +290,7 @@ export async function publishVersion(
       why,
     });
     const head = await readHead(repo.layout);
-    if (head.kind === 'branch' && head.model === line.model) {
+    if (head.kind === 'branch' && head.model === line.model && head.branch === line.branch) {
       await appendReflog(lock, 'HEAD', { before: line.tip, after: id, ...why });
     }
     return stored;

@@ -20,12 +20,19 @@ export interface Line {
   tip: Id | null;
 }
 
-/** The line of `model` (default: HEAD's): HEAD's branch, else the staged one, else `main`. */
+/**
+ * The line of `model` (default: HEAD's): HEAD's branch, else the staged one, else `main`. That of staging
+ * for one branch is that branch.
+ */
 export async function currentLine(
   repo: LineAccess,
   staging: Staging,
   model?: string,
 ): Promise<Line> {
+  if (staging.only !== null) {
+    const { only } = staging;
+    return { ...only, tip: await readRef(repo.layout, branchRefName(only.model, only.branch)) };
+  }
   const head = await readHead(repo.layout);
   const name = checkModelName(model ?? head.model);
   if (head.model === name && head.kind === 'detached')
