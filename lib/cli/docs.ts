@@ -33,7 +33,8 @@ up), \`^n\` (the n-th parent) or \`@{n}\` (what a ref named n moves ago). A numb
 good ([how](decisions/0015-numbers-that-stay.md)): \`name\` in a document is the revision to write down.
 
 Colour is used on a terminal unless \`NO_COLOR\` is set. \`DLV_DEBUG=1\` shows where an error comes from;
-\`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when. \`DLV_KERNEL\`
+\`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when, \`DLV_BRANCH\`
+on which branch \`add\` and \`commit\` work. \`DLV_KERNEL\`
 forces the codec's kernel: \`native\`, \`portable\` (without SIMD) or \`wasm\`.
 `;
 

@@ -72,6 +72,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv add -u', 'stages what changed of the files that are tracked'],
         ["dlv add 'runs/**/*.pt' --model bert", 'stages what the glob matches for the model bert'],
         ["dlv add 'ckpt/{last,best}.pt'", 'stages two files of a folder'],
+        ['dlv add --branch bert/run-2 out', 'stages a folder for another branch; HEAD stays'],
         ['dlv add --follow snapshots/9c1f0e', 'stages files of a cache, which are links'],
       ],
       json: EXAMPLE,

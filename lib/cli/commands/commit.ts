@@ -126,13 +126,23 @@ export function register(program: Command, cli: Cli): void {
         'storedBytes counts the pack files written for this version since its parent, also by ' +
         "'dlv add'. A metric may carry a step: --metric loss@2000=0.31. With --amend the version " +
         'takes the place of the last one: message, author, hyperparameters, metrics and logs that ' +
-        'are not given are kept. With --dry-run the JSON document has dryRun, model, branch, ' +
+        'are not given are kept; it gets a number of its own.\n\n' +
+        'With --branch, or DLV_BRANCH in the environment, the version goes to that branch while HEAD, ' +
+        'the files here and what is staged for them stay as they are: what was staged with the same ' +
+        'flag, laid over the tip of the branch. -a then takes the files that were added for it. Where ' +
+        'HEAD is on that branch, it is as without the flag.\n\n' +
+        'Files that were never written here, as after copy and switch, are no deletions. A version ' +
+        'with less than half of the files of the one before wants --allow-removals. With --dry-run the JSON document has dryRun, model, branch, ' +
         'parents, changes, files and logicalBytes.',
       examples: [
         ["dlv commit -m 'first run'", 'makes a version of the staged files'],
         [
           "dlv commit -a -m 'step 3000' --step 3000 --metric accuracy=0.92",
           'stages tracked files first',
+        ],
+        [
+          "dlv commit -a --branch bert/run-2 -m 'step 500' --step 500",
+          'from a trainer, while somebody works on another branch here',
         ],
         ['dlv commit --amend --metric accuracy=0.93', 'adds a result to the last version'],
         ['dlv commit -a -F notes.txt --dry-run', 'says what would be committed'],

@@ -261,13 +261,13 @@ export class Check {
   /** Damage that the checks of single objects cannot see: bytes that are whole and mean nothing. */
   #addBroken(link: BrokenLink): void {
     const findings = this.#findings;
-    if (link.kind === 'ref') {
+    if (link.kind === 'ref' || link.kind === 'staging') {
       const isKnown = findings.list.some(({ problem }) => problem.file?.endsWith(link.name));
       if (!isKnown) {
         findings.add(
           problemOf({
             kind: link.what,
-            area: 'ref',
+            area: link.kind,
             file: link.name,
             message: link.message,
             remedy: REMEDY.rebuild,

@@ -17,7 +17,7 @@ import {
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { readHead } from '../repo/refs/head.js';
 import { readRef } from '../repo/refs/refs.js';
-import { readStaging, writeStaging } from '../repo/staging/staging-file.js';
+import { readLineStagings, readStaging, writeStaging } from '../repo/staging/staging-file.js';
 import { decodeManifest } from '../store/manifest.js';
 import { copyToTrash } from './copy-to-trash.js';
 import type { RebuildReport } from './rebuild.js';
@@ -107,6 +107,24 @@ async function soundNumbers(layout: Layout): Promise<NumberMarks | 'none' | null
   } catch (error) {
     if (!isDamage(error)) throw error;
     return null;
+  }
+}
+
+/** Sets what is staged for a branch apart aside where it is damaged: it is added again with `--branch`. */
+export async function rebuildStagedApart(layout: Layout, report: RebuildReport): Promise<void> {
+  const damaged: string[] = [];
+  await readLineStagings(layout, (file, error) => {
+    if (!isDamage(error)) throw error;
+    damaged.push(file);
+  });
+  for (const file of damaged) {
+    const name = layout.nameOf(file);
+    await copyToTrash(layout, name);
+    await removeFile(file);
+    await syncDirectory(layout.lines);
+    report.done.push(
+      `moved the damaged '${name}' to trash: add what was staged with --branch again`,
+    );
   }
 }
 

@@ -111,6 +111,10 @@ export class Layout {
   lineStaging(model: string, branch: string): string {
     return path.join(this.lines, sha256Hex(`${model}/${branch}`).slice(0, 32));
   }
+  /** A file of that folder. @param name  of the file alone. */
+  lineFile(name: string): string {
+    return path.join(this.lines, name);
+  }
   get manifest(): string {
     return this.#in(MANIFEST_NAME);
   }

@@ -10,6 +10,7 @@ import {
   rebuildBudgets,
   rebuildLines,
   rebuildNumbers,
+  rebuildStagedApart,
   refuseNewer,
 } from '../../storage/fsck/rebuild-lines.js';
 import { rebuildFrame, rebuildRefs } from '../../storage/fsck/rebuild-state.js';
@@ -118,6 +119,7 @@ async function rebuild(
         await rebuildLines(repo, lock, report);
         await rebuildBudgets(layout, report);
         await rebuildNumbers(repo, lock, report);
+        await rebuildStagedApart(layout, report);
       } finally {
         await repo.close();
       }

@@ -3,6 +3,7 @@
  * asked to.
  */
 
+import { isDamage } from '../../base/errors.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { readLineStagings, readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
@@ -112,7 +113,7 @@ export async function status(
       name: await nameOf(head),
     },
     models,
-    apart: await stagedApart(repo, only),
+    apart: await stagedApart(repo, only, context),
     untracked,
     gitIgnored,
     clean: !busy && untracked.length === 0,
@@ -128,10 +129,12 @@ interface Untracked {
 async function stagedApart(
   repo: Repository,
   only: (changes: PathChange[]) => PathChange[],
+  context: OpContext,
 ): Promise<StagedApart[]> {
   const found: StagedApart[] = [];
-  const damage = (_file: string, error: unknown): never => {
-    throw error;
+  const damage = (_file: string, error: unknown): void => {
+    if (!isDamage(error)) throw error;
+    context.warn(`${(error as Error).message}: run 'dlv fsck --rebuild'`);
   };
   for (const { only: place } of await readLineStagings(repo.layout, damage)) {
     if (place === null || (await readBranch(repo, place)) === null) continue;

@@ -5,7 +5,6 @@
  * @see docs/format/staging.md
  */
 
-import path from 'node:path';
 import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
 import {
   decodeAnyForm,
@@ -264,7 +263,7 @@ export async function readLineStagings(
 ): Promise<Staging[]> {
   const found: Staging[] = [];
   for (const name of await listTree(layout.lines, { skip: isUnfinished })) {
-    const file = path.join(layout.lines, name);
+    const file = layout.lineFile(name);
     try {
       const read = await readStagingBytes(file);
       if (read === null) continue;
