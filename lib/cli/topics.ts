@@ -59,10 +59,38 @@ file comes back with its own sha256, whatever its format.
 'dlv show HEAD:<path>' says how a file was read, and lists its tensors.
 `;
 
+const REVISIONS = `How versions are named
+
+A revision names a version:
+
+  HEAD, @              where you are
+  model                the tip of the branch that the model is on
+  branch               the tip of a branch of the current model
+  model/branch         the tip of a branch of any model
+  tag                  the version that a tag names
+  model@7              the version that was given the number 7 in its model
+  model/branch@7       the 7 in the history of that branch
+  9c1f0e6f0b           a version id, or at least four of its first digits
+
+and after any of them:
+
+  ~2                   two first parents up
+  ^2                   the second parent
+  @{1}                 what the branch named one move ago
+
+A number is given once: after commit, amend, switch, reset, gc and the end of a
+branch model@7 means the version that it meant before, or nothing. Where clones
+gave one number twice, or older versions of dlv counted each branch for itself,
+model@7 is ambiguous, and the error lists the names to choose from. log, show and
+list print the name that is good for a paper or a configuration; with --json it is
+the member 'name'.
+`;
+
 /** By name. */
 export const TOPICS: Readonly<Record<string, Topic>> = {
   formats: { summary: 'which model files are understood', text: FORMATS },
   ignore: { summary: 'which files are left alone: .dlvignore and .gitignore', text: IGNORE },
+  revisions: { summary: 'how versions are named: model@7, HEAD~1 and others', text: REVISIONS },
 };
 
 /** The list of topics at the end of `dlv --help`. */
