@@ -49,5 +49,5 @@ const list = (title: string, rows: readonly string[]): void => {
 };
 list('Skipped', report.skipped);
 list('Not as expected', report.surprises);
-await fs.writeFile(out, report.text().replaceAll(dir, '/work'));
+await fs.writeFile(out, report.text().replaceAll(dir, '/home/ada'));
 process.exitCode = report.surprises.length > 0 ? 1 : 0;
