@@ -6,7 +6,7 @@
 /** Elements of one hash run: the unit by which a plane verifies alone. */
 export const RUN_ELEMENTS = 1 << 20;
 /** Elements of one segment: the unit of encoding and decoding. 4 runs keep one fp32 segment at
- *  16 MiB, so that several are in flight on two cores within 512 MiB (docs/decisions/0003). */
+ *  16 MiB, so that several are in flight on two cores within 512 MiB (docs/decisions/0001-segments-of-4-mi-elements.md). */
 export const SEGMENT_ELEMENTS = 4 * RUN_ELEMENTS;
 /** A tensor below this many bytes is a view of a literal of its recipe. An extent takes some 500 bytes
  *  beside its values, which is 12 % of 4 KiB; a literal is stored again when its neighbours change. */
