@@ -48,58 +48,57 @@ export function createProgress(options: ProgressOptions = {}): Progress {
   return bar;
 }
 
+/** One piece of work that a bar shows. */
+interface Work {
+  label: string;
+  total: number;
+  unit: string;
+  done: number;
+  readonly startedAt: number;
+  /** When the bar was drawn last; null while it has not appeared. */
+  shownAt: number | null;
+  /** What was done at some times of the rate window. */
+  readonly samples: { at: number; done: number }[];
+  readonly timer: NodeJS.Timeout;
+}
+
 class Bar implements Progress {
   readonly #stream: Output;
   readonly #now: () => number;
-  readonly #defaultUnit: string;
-  #unit: string;
+  readonly #unit: string;
   readonly #enabled: boolean;
-  #open = false;
-  #label = '';
-  #total = 0;
-  #done = 0;
-  #startedAt = 0;
-  #shownAt = Number.NEGATIVE_INFINITY;
-  #shown = false;
-  #samples: { at: number; done: number }[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #work: Work | null = null;
 
   constructor(options: ProgressOptions) {
     this.#stream = options.stream ?? process.stderr;
     this.#now = options.now ?? (() => performance.now());
-    this.#defaultUnit = options.unit ?? 'bytes';
-    this.#unit = this.#defaultUnit;
+    this.#unit = options.unit ?? 'bytes';
     this.#enabled = options.enabled ?? true;
   }
 
-  start(label: string, total: number, unit = this.#defaultUnit): void {
+  start(label: string, total: number, unit = this.#unit): void {
     this.finish();
     if (!this.#enabled) return;
-    this.#unit = unit;
-    this.#open = true;
-    this.#label = label;
-    this.#total = total;
-    this.#done = 0;
-    this.#startedAt = this.#now();
-    this.#shownAt = Number.NEGATIVE_INFINITY;
-    this.#samples = [{ at: this.#startedAt, done: 0 }];
+    const startedAt = this.#now();
     // The timer keeps the time left true while nothing advances; it must not hold the process.
-    this.#timer = setInterval(() => this.#tick(), this.#stream.isTTY ? REDRAW_MS : SHOW_AFTER_MS);
-    this.#timer.unref();
+    const timer = setInterval(() => this.#tick(), this.#stream.isTTY ? REDRAW_MS : SHOW_AFTER_MS);
+    timer.unref();
+    const samples = [{ at: startedAt, done: 0 }];
+    this.#work = { label, total, unit, done: 0, startedAt, shownAt: null, samples, timer };
   }
 
   advance(amount: number): void {
-    if (!this.#open) return;
-    this.#done += amount;
+    if (this.#work === null) return;
+    this.#work.done += amount;
     this.#tick();
   }
 
   setTotal(total: number): void {
-    this.#total = total;
+    if (this.#work !== null) this.#work.total = total;
   }
 
   label(text: string): void {
-    this.#label = text;
+    if (this.#work !== null) this.#work.label = text;
   }
 
   done(): void {
@@ -107,80 +106,82 @@ class Bar implements Progress {
   }
 
   finish(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    clearInterval(this.#timer);
-    if (!this.#shown) return;
-    this.#shown = false;
+    const work = this.#work;
+    if (work === null) return;
+    this.#work = null;
+    clearInterval(work.timer);
+    if (work.shownAt === null) return;
     if (this.#stream.isTTY) this.#stream.write('\r\x1b[K');
     else {
-      const seconds = (this.#now() - this.#startedAt) / 1000;
-      const rate = this.#amount(this.#done / seconds);
-      const took = this.#isCounted()
-        ? `${this.#amount(this.#done)} in ${formatDuration(seconds)}, ${rate}/s`
+      const seconds = (this.#now() - work.startedAt) / 1000;
+      const took = isCounted(work)
+        ? `${amount(work, work.done)} in ${formatDuration(seconds)}, ${amount(work, work.done / seconds)}/s`
         : formatDuration(seconds);
-      this.#stream.write(`${printable(this.#label)}: ${took}\n`);
+      this.#stream.write(`${printable(work.label)}: ${took}\n`);
     }
   }
 
   #tick(): void {
+    const work = this.#work;
+    if (work === null) return;
     const now = this.#now();
-    const last = this.#samples.at(-1)!;
-    if (now - last.at >= SAMPLE_EVERY_MS) {
-      this.#samples.push({ at: now, done: this.#done });
-      while (this.#samples.length > 2 && now - this.#samples[1]!.at > RATE_WINDOW_MS) {
-        this.#samples.shift();
-      }
-    }
+    sample(work, now);
     const pause = this.#stream.isTTY ? REDRAW_MS : LINE_EVERY_MS;
-    if (now - this.#startedAt < SHOW_AFTER_MS || now - this.#shownAt < pause) return;
-    this.#shownAt = now;
-    this.#shown = true;
-    const text = this.#text(now);
-    if (!this.#stream.isTTY) this.#stream.write(`${printable(this.#label)}: ${text}\n`);
-    else this.#stream.write(`\r${this.#fit(text)}\x1b[K`);
-  }
-
-  /** False for work whose size is unknown and of which nothing is known to be done: time alone counts. */
-  #isCounted(): boolean {
-    return this.#total > 0 || this.#done > 0;
-  }
-
-  /** Amounts, rate and time left. */
-  #text(now: number): string {
-    if (!this.#isCounted()) return formatDuration((now - this.#startedAt) / 1000);
-    const first = this.#samples[0]!;
-    const seconds = (now - first.at) / 1000;
-    const rate = seconds > 0 ? (this.#done - first.done) / seconds : 0;
-    const parts: string[] = [];
-    if (this.#total > 0) {
-      // A file that grew meanwhile must not show more than the whole.
-      const share = Math.min(1, this.#done / this.#total);
-      parts.push(`${Math.floor(share * 100)} %`.padStart(5));
-      parts.push(`${this.#amount(this.#done)} of ${this.#amount(this.#total)}`);
-    } else parts.push(this.#amount(this.#done));
-    parts.push(`${this.#amount(rate)}/s`);
-    if (this.#total > this.#done && rate > 0) {
-      const left = Math.max(1, Math.round((this.#total - this.#done) / rate));
-      parts.push(`${formatDuration(left)} left`);
-    }
-    return parts.join('  ');
+    if (now - work.startedAt < SHOW_AFTER_MS) return;
+    if (work.shownAt !== null && now - work.shownAt < pause) return;
+    work.shownAt = now;
+    const text = textOf(work, now);
+    if (!this.#stream.isTTY) this.#stream.write(`${printable(work.label)}: ${text}\n`);
+    else this.#stream.write(`\r${this.#fit(work, text)}\x1b[K`);
   }
 
   /** The line of a terminal: label, bar if there is room, text; never wider than the terminal. */
-  #fit(text: string): string {
+  #fit({ label, total, done }: Work, text: string): string {
     const columns = terminalColumns(this.#stream) - 1;
-    let line = `${printable(this.#label)}  `;
-    if (this.#total > 0 && displayWidth(line) + BAR_COLUMNS + 4 + text.length <= columns) {
-      const filled = Math.round(BAR_COLUMNS * Math.min(1, this.#done / this.#total));
+    let line = `${printable(label)}  `;
+    if (total > 0 && displayWidth(line) + BAR_COLUMNS + 4 + text.length <= columns) {
+      const filled = Math.round(BAR_COLUMNS * Math.min(1, done / total));
       line += `[${'#'.repeat(filled)}${'-'.repeat(BAR_COLUMNS - filled)}]  `;
     }
     line += text.trimStart();
     return shorten(line, columns);
   }
+}
 
-  #amount(value: number): string {
-    if (this.#unit === 'bytes') return formatBytes(value);
-    return `${formatNumber(Math.round(value))} ${this.#unit}`;
+/** Notes what is done now, and forgets what was done before the rate window. */
+function sample({ samples, done }: Work, now: number): void {
+  if (now - samples.at(-1)!.at < SAMPLE_EVERY_MS) return;
+  samples.push({ at: now, done });
+  while (samples.length > 2 && now - samples[1]!.at > RATE_WINDOW_MS) samples.shift();
+}
+
+/** False for work whose size is unknown and of which nothing is known to be done: time alone counts. */
+function isCounted({ total, done }: Work): boolean {
+  return total > 0 || done > 0;
+}
+
+/** Amounts, rate and time left. */
+function textOf(work: Work, now: number): string {
+  const { total, done, startedAt, samples } = work;
+  if (!isCounted(work)) return formatDuration((now - startedAt) / 1000);
+  const first = samples[0]!;
+  const seconds = (now - first.at) / 1000;
+  const rate = seconds > 0 ? (done - first.done) / seconds : 0;
+  const parts: string[] = [];
+  if (total > 0) {
+    // A file that grew meanwhile must not show more than the whole.
+    const share = Math.min(1, done / total);
+    parts.push(`${Math.floor(share * 100)} %`.padStart(5));
+    parts.push(`${amount(work, done)} of ${amount(work, total)}`);
+  } else parts.push(amount(work, done));
+  parts.push(`${amount(work, rate)}/s`);
+  if (total > done && rate > 0) {
+    const left = Math.max(1, Math.round((total - done) / rate));
+    parts.push(`${formatDuration(left)} left`);
   }
+  return parts.join('  ');
+}
+
+function amount({ unit }: Work, value: number): string {
+  return unit === 'bytes' ? formatBytes(value) : `${formatNumber(Math.round(value))} ${unit}`;
 }

@@ -8,7 +8,9 @@
  */
 import { assert } from '../../base/errors.js';
 import { type Budgets, KIND_SUM, KIND_UNION } from './budgets.js';
+import { ChildLists } from './child-lists.js';
 import { ROOT, type StorageGraph } from './graph.js';
+import { Subtree } from './subtree.js';
 
 const NONE = -1;
 
@@ -25,25 +27,14 @@ export class Forest {
   readonly groupCost: Float64Array;
   storage = 0;
 
-  /** After `scan`: the vertex, its subtree (itself first, parents before children). */
-  scanned: number = NONE;
-  readonly subtree: Int32Array;
-  subtreeSize = 0;
-  /** After `scan`: groups with members in the subtree, and how many. */
-  readonly touched: Int32Array;
-  readonly touchedCount: Int32Array;
-  touchedSize = 0;
-  /** After `scan`: how much the subtree's paths may grow by the limits per vertex. */
-  nodeSlack = Infinity;
+  /** What `scan` looked at last; read only for callers. */
+  readonly scanned: Subtree;
 
   /** After `weigh`: change of storage and of the scanned vertex's path cost. */
   storageChange = 0;
   recreationChange = 0;
 
-  readonly #first: Int32Array;
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
-  readonly #isTouched: Int32Array;
+  readonly #children: ChildLists;
   /** Members of a union group at or below a vertex, by group · nodeCount + vertex. */
   readonly #uses = new Map<number, number>();
   #journal: number[] | undefined;
@@ -56,13 +47,8 @@ export class Forest {
     this.recreation = new Float64Array(nodeCount);
     this.depth = new Int32Array(nodeCount);
     this.groupCost = new Float64Array(graph.groups.length);
-    this.subtree = new Int32Array(nodeCount);
-    this.touched = new Int32Array(graph.groups.length);
-    this.touchedCount = new Int32Array(graph.groups.length);
-    this.#first = new Int32Array(nodeCount);
-    this.#next = new Int32Array(nodeCount);
-    this.#previous = new Int32Array(nodeCount);
-    this.#isTouched = new Int32Array(graph.groups.length).fill(NONE);
+    this.scanned = new Subtree(graph);
+    this.#children = new ChildLists(nodeCount);
   }
 
   /** Takes over a spanning tree; the array is copied. */
@@ -70,18 +56,18 @@ export class Forest {
     const { graph } = this;
     this.parentEdge.set(parentEdge);
     this.parentEdge[ROOT] = NONE;
-    this.#first.fill(NONE);
+    this.#children.clear();
     this.#journal = undefined;
-    this.scanned = NONE;
+    this.scanned.top = NONE;
     this.storage = 0;
     for (let node = graph.nodeCount - 1; node > ROOT; node--) {
-      this.#link(node, graph.from[parentEdge[node]!]!);
+      this.#children.add(node, graph.from[parentEdge[node]!]!);
       this.storage += graph.storage[parentEdge[node]!]!;
     }
     this.recreation[ROOT] = 0;
     this.depth[ROOT] = 0;
-    this.#collect(ROOT);
-    assert(this.subtreeSize === graph.nodeCount, 'a loaded plan spans the graph');
+    this.scanned.collect(ROOT, this.#children);
+    assert(this.scanned.size === graph.nodeCount, 'a loaded plan spans the graph');
     this.#sumPaths(1);
     this.#sumGroups();
     return this;
@@ -97,11 +83,11 @@ export class Forest {
   }
 
   firstChild(node: number): number {
-    return this.#first[node]!;
+    return this.#children.first(node);
   }
 
   nextSibling(node: number): number {
-    return this.#next[node]!;
+    return this.#children.next(node);
   }
 
   /** True if `node` is `top` or hangs below it. */
@@ -113,33 +99,13 @@ export class Forest {
     return walk === top;
   }
 
-  /** Looks at the subtree of `node`: fills subtree, touched groups and nodeSlack. */
+  /** Looks at the subtree of `node`, for `weigh` and what follows it. */
   scan(node: number): void {
-    if (this.scanned === node) return;
-    this.#collect(node);
-    this.scanned = node;
-    this.touchedSize = 0;
-    this.nodeSlack = Infinity;
-    const { groupStart, groupsOf } = this.graph;
-    const { kind, nodeLimit } = this.budgets;
-    for (let position = 0; position < this.subtreeSize; position++) {
-      const below = this.subtree[position]!;
-      const slack = nodeLimit[below]! - this.recreation[below]!;
-      if (slack < this.nodeSlack) this.nodeSlack = slack;
-      for (let at = groupStart[below]!; at < groupStart[below + 1]!; at++) {
-        const group = groupsOf[at]!;
-        if (kind[group] === 0) continue;
-        let slot = this.#isTouched[group]!;
-        if (slot === NONE) {
-          slot = this.touchedSize++;
-          this.#isTouched[group] = slot;
-          this.touched[slot] = group;
-          this.touchedCount[slot] = 0;
-        }
-        this.touchedCount[slot]!++;
-      }
-    }
-    for (let slot = 0; slot < this.touchedSize; slot++) this.#isTouched[this.touched[slot]!] = NONE;
+    const { scanned } = this;
+    if (scanned.top === node) return;
+    scanned.collect(node, this.#children);
+    scanned.top = node;
+    scanned.measure(this.graph, this.budgets, this.recreation);
   }
 
   /**
@@ -147,27 +113,25 @@ export class Forest {
    * recreationChange. @returns false if it would close a cycle or is in use.
    */
   weigh(edge: number): boolean {
-    const { graph, scanned } = this;
-    const current = this.parentEdge[scanned]!;
+    const { graph } = this;
+    const { top } = this.scanned;
+    const current = this.parentEdge[top]!;
     const tail = graph.from[edge]!;
-    if (edge === current || this.isAtOrBelow(tail, scanned)) return false;
+    if (edge === current || this.isAtOrBelow(tail, top)) return false;
     this.storageChange = graph.storage[edge]! - graph.storage[current]!;
     this.recreationChange =
-      this.recreation[tail]! + graph.recreation[edge]! - this.recreation[scanned]!;
+      this.recreation[tail]! + graph.recreation[edge]! - this.recreation[top]!;
     return true;
   }
 
   /** True if the weighed edge breaks no budget, nor makes a broken one worse. */
   fits(edge: number): boolean {
     const rise = this.recreationChange;
-    if (rise > this.nodeSlack && rise > 0) return false;
-    const { kind, limit } = this.budgets;
-    for (let slot = 0; slot < this.touchedSize; slot++) {
-      const group = this.touched[slot]!;
-      const change =
-        kind[group] === KIND_SUM
-          ? rise * this.touchedCount[slot]!
-          : this.#unionChange(group, this.touchedCount[slot]!, edge);
+    if (rise > this.scanned.slack && rise > 0) return false;
+    const { limit } = this.budgets;
+    for (let slot = 0; slot < this.scanned.groupCount; slot++) {
+      const group = this.scanned.groups[slot]!;
+      const change = this.#groupChange(slot, edge);
       if (change > 0 && this.groupCost[group]! + change > limit[group]!) return false;
     }
     return true;
@@ -176,20 +140,17 @@ export class Forest {
   /** How much the total excess over all budgets changes by the weighed edge. */
   excessChange(edge: number): number {
     const rise = this.recreationChange;
-    const { kind, limit, nodeLimit, hasNodeLimit } = this.budgets;
+    const { limit, nodeLimit, hasNodeLimit } = this.budgets;
     let total = 0;
-    for (let slot = 0; slot < this.touchedSize; slot++) {
-      const group = this.touched[slot]!;
-      const change =
-        kind[group] === KIND_SUM
-          ? rise * this.touchedCount[slot]!
-          : this.#unionChange(group, this.touchedCount[slot]!, edge);
+    for (let slot = 0; slot < this.scanned.groupCount; slot++) {
+      const group = this.scanned.groups[slot]!;
+      const change = this.#groupChange(slot, edge);
       const over = this.groupCost[group]! - limit[group]!;
       total += Math.max(0, over + change) - Math.max(0, over);
     }
-    if (hasNodeLimit && (rise > this.nodeSlack || this.nodeSlack < 0)) {
-      for (let position = 0; position < this.subtreeSize; position++) {
-        const node = this.subtree[position]!;
+    if (hasNodeLimit && (rise > this.scanned.slack || this.scanned.slack < 0)) {
+      for (let position = 0; position < this.scanned.size; position++) {
+        const node = this.scanned.nodes[position]!;
         const over = this.recreation[node]! - nodeLimit[node]!;
         total += Math.max(0, over + rise) - Math.max(0, over);
       }
@@ -200,15 +161,12 @@ export class Forest {
   /** Share of the free budgets that the weighed edge would use up; at most 0 if it frees some. */
   slackUse(edge: number): number {
     const rise = this.recreationChange;
-    const { kind, limit } = this.budgets;
+    const { limit } = this.budgets;
     let use = 0;
-    if (this.nodeSlack < Infinity) use += rise / Math.max(this.nodeSlack, 1e-9);
-    for (let slot = 0; slot < this.touchedSize; slot++) {
-      const group = this.touched[slot]!;
-      const change =
-        kind[group] === KIND_SUM
-          ? rise * this.touchedCount[slot]!
-          : this.#unionChange(group, this.touchedCount[slot]!, edge);
+    if (this.scanned.slack < Infinity) use += rise / Math.max(this.scanned.slack, 1e-9);
+    for (let slot = 0; slot < this.scanned.groupCount; slot++) {
+      const group = this.scanned.groups[slot]!;
+      const change = this.#groupChange(slot, edge);
       use += change / Math.max(limit[group]! - this.groupCost[group]!, 1e-9);
     }
     return use;
@@ -224,18 +182,18 @@ export class Forest {
     this.#moveUses(edge);
     const before = this.recreation[node]!;
     this.#journal?.push(current);
-    this.#unlink(node);
+    this.#children.remove(node, graph.from[current]!);
     this.parentEdge[node] = edge;
-    this.#link(node, graph.from[edge]!);
+    this.#children.add(node, graph.from[edge]!);
     this.storage += graph.storage[edge]! - graph.storage[current]!;
     this.#sumPaths(0);
     const rise = this.recreation[node]! - before;
-    for (let slot = 0; slot < this.touchedSize; slot++) {
-      const group = this.touched[slot]!;
+    for (let slot = 0; slot < this.scanned.groupCount; slot++) {
+      const group = this.scanned.groups[slot]!;
       if (this.budgets.kind[group] !== KIND_SUM) continue;
-      this.groupCost[group]! += rise * this.touchedCount[slot]!;
+      this.groupCost[group]! += rise * this.scanned.members[slot]!;
     }
-    this.scanned = NONE;
+    this.scanned.top = NONE;
   }
 
   /** Total excess over all budgets; 0 if the plan meets every one. */
@@ -270,38 +228,10 @@ export class Forest {
     return this.#journal ?? [];
   }
 
-  #link(node: number, parent: number): void {
-    const first = this.#first[parent]!;
-    this.#next[node] = first;
-    this.#previous[node] = NONE;
-    if (first !== NONE) this.#previous[first] = node;
-    this.#first[parent] = node;
-  }
-
-  #unlink(node: number): void {
-    const next = this.#next[node]!;
-    const previous = this.#previous[node]!;
-    if (next !== NONE) this.#previous[next] = previous;
-    if (previous !== NONE) this.#next[previous] = next;
-    else this.#first[this.parentOf(node)] = next;
-  }
-
-  /** Fills `subtree` in breadth-first order. */
-  #collect(top: number): void {
-    const { subtree } = this;
-    let size = 1;
-    subtree[0] = top;
-    for (let position = 0; position < size; position++) {
-      let child = this.#first[subtree[position]!]!;
-      for (; child !== NONE; child = this.#next[child]!) subtree[size++] = child;
-    }
-    this.subtreeSize = size;
-  }
-
   #sumPaths(start: number): void {
     const { from, recreation } = this.graph;
-    for (let position = start; position < this.subtreeSize; position++) {
-      const node = this.subtree[position]!;
+    for (let position = start; position < this.scanned.size; position++) {
+      const node = this.scanned.nodes[position]!;
       const edge = this.parentEdge[node]!;
       const parent = from[edge]!;
       this.recreation[node] = this.recreation[parent]! + recreation[edge]!;
@@ -338,22 +268,30 @@ export class Forest {
 
   #moveUses(edge: number): void {
     if (!this.budgets.hasUnion) return;
-    const current = this.parentEdge[this.scanned]!;
-    for (let slot = 0; slot < this.touchedSize; slot++) {
-      const group = this.touched[slot]!;
+    const current = this.parentEdge[this.scanned.top]!;
+    for (let slot = 0; slot < this.scanned.groupCount; slot++) {
+      const group = this.scanned.groups[slot]!;
       if (this.budgets.kind[group] !== KIND_UNION) continue;
-      const count = this.touchedCount[slot]!;
+      const count = this.scanned.members[slot]!;
       this.groupCost[group]! += this.#unionChange(group, count, edge);
       this.#addUses(group, this.graph.from[current]!, -count);
       this.#addUses(group, this.graph.from[edge]!, count);
     }
   }
 
+  /** How much the weighed edge changes the cost of the group at `slot` of the subtree. */
+  #groupChange(slot: number, edge: number): number {
+    const group = this.scanned.groups[slot]!;
+    const members = this.scanned.members[slot]!;
+    if (this.budgets.kind[group] === KIND_SUM) return this.recreationChange * members;
+    return this.#unionChange(group, members, edge);
+  }
+
   /** How much the union of a group's paths changes if `edge` replaces the scanned vertex's edge. */
   #unionChange(group: number, count: number, edge: number): number {
     const { from, recreation, nodeCount } = this.graph;
     const base = group * nodeCount;
-    const current = this.parentEdge[this.scanned]!;
+    const current = this.parentEdge[this.scanned.top]!;
     let change = recreation[edge]! - recreation[current]!;
     let joined = from[edge]!;
     while (joined !== ROOT && !this.#uses.has(base + joined)) {

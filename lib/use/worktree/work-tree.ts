@@ -66,12 +66,14 @@ class Selector {
   readonly #layout: Layout;
   readonly #cwd: string;
   readonly #options: SelectOptions;
-  readonly #files = new Set<string>();
-  readonly #missing = new Set<string>();
-  readonly #named = new Set<string>();
-  readonly #warnings = new Set<string>();
-  readonly #gitIgnored = new Set<string>();
-  readonly #failures: Selection['failures'] = [];
+  readonly #found = {
+    files: new Set<string>(),
+    missing: new Set<string>(),
+    named: new Set<string>(),
+    warnings: new Set<string>(),
+    gitIgnored: new Set<string>(),
+    failures: [] as Selection['failures'],
+  };
   readonly #guard: LinkGuard;
   readonly #rules: IgnoreRules;
   readonly #nested: NestedRepositories;
@@ -83,7 +85,7 @@ class Selector {
     this.#cwd = cwd;
     this.#options = options;
     this.#guard = new LinkGuard(layout.workTree);
-    this.#rules = new IgnoreRules(layout, (message) => this.#warnings.add(message));
+    this.#rules = new IgnoreRules(layout, (message) => this.#found.warnings.add(message));
     this.#nested = new NestedRepositories(layout);
     this.#follower = options.follow ? new LinkFollower(layout) : null;
     this.#trackedFolders = foldersOf(options.tracked);
@@ -103,7 +105,7 @@ class Selector {
     } catch (error) {
       const isOdd = isDenied(error) || (error instanceof DlvError && error.data.path === path);
       if (!isOdd || (error as DlvError).code === 'DLV_NOT_FOUND') throw error;
-      this.#failures.push({ path, error });
+      this.#found.failures.push({ path, error });
     }
   }
 
@@ -118,7 +120,7 @@ class Selector {
     const isTracked = this.#options.tracked.has(path) || this.#trackedFolders.has(path);
     if (inner !== null && !isTracked) throw inNested(input, inner);
     if (kind === 'folder') {
-      for await (const file of walkFiles(this.#layout, path, this.#walk())) this.#files.add(file);
+      for await (const file of walkFiles(this.#layout, path, this.#walk())) this.#found.files.add(file);
       this.#coverTracked(path);
       return;
     }
@@ -128,8 +130,8 @@ class Selector {
         hint: 'use --force to add it all the same',
       });
     }
-    this.#files.add(path);
-    this.#named.add(path);
+    this.#found.files.add(path);
+    this.#found.named.add(path);
   }
 
   /** What stands at a path that was named; null for nothing. @throws {UsageError} for what is odd. */
@@ -161,8 +163,8 @@ class Selector {
     const { tracked, follow, signal } = this.#options;
     return {
       tracked,
-      warn: (message) => this.#warnings.add(message),
-      onGitIgnored: (path) => this.#gitIgnored.add(path),
+      warn: (message) => this.#found.warnings.add(message),
+      onGitIgnored: (path) => this.#found.gitIgnored.add(path),
       ...(follow ? { follow } : {}),
       ...(signal ? { signal } : {}),
     };
@@ -174,7 +176,7 @@ class Selector {
     for (const path of this.#options.tracked) {
       if (folder !== '' && path !== folder && !path.startsWith(`${folder}/`)) continue;
       any = true;
-      if (!this.#files.has(path)) this.#missing.add(path);
+      if (!this.#found.files.has(path)) this.#found.missing.add(path);
     }
     return any;
   }
@@ -190,27 +192,27 @@ class Selector {
     };
     for await (const path of walkFiles(this.#layout, '', walk)) {
       if (input.findByGlob(path) === null) continue;
-      this.#files.add(path);
+      this.#found.files.add(path);
       taken++;
     }
     for (const path of input.select(this.#options.tracked).keys()) {
-      if (!this.#files.has(path)) this.#missing.add(path);
+      if (!this.#found.files.has(path)) this.#found.missing.add(path);
       taken++;
     }
     if (taken === 0) throw notFound(input.text);
   }
 
   async finish(): Promise<Selection> {
-    const candidates = [...this.#missing].filter((path) => !this.#files.has(path));
+    const candidates = [...this.#found.missing].filter((path) => !this.#found.files.has(path));
     const { missing, odd } = await sortOut(this.#layout, candidates, this.#options.follow === true);
     return {
-      files: [...this.#files].sort(comparePaths),
-      named: this.#named,
+      files: [...this.#found.files].sort(comparePaths),
+      named: this.#found.named,
       missing: missing.sort(comparePaths),
       odd,
-      failures: this.#failures,
-      warnings: [...this.#warnings],
-      gitIgnored: [...this.#gitIgnored].filter((path) => !this.#files.has(path)).sort(comparePaths),
+      failures: this.#found.failures,
+      warnings: [...this.#found.warnings],
+      gitIgnored: [...this.#found.gitIgnored].filter((path) => !this.#found.files.has(path)).sort(comparePaths),
     };
   }
 }

@@ -13,7 +13,8 @@ import { ROOT, type StorageGraph } from '../graph.js';
 import { LocalSearch } from '../planners/local-search.js';
 import { findShortestPaths } from '../planners/shortest-paths.js';
 import { finish, SeededRandom, type Steps } from '../steps.js';
-import { FlowRelaxation, type SavedPoint } from './flow-relaxation.js';
+import type { SavedPoint } from './flow-ascent.js';
+import { FlowRelaxation } from './flow-relaxation.js';
 import { tightenBound } from './price-bound.js';
 
 const ROOT_ROUNDS = 1000;

@@ -98,6 +98,13 @@ export function typicalCosts(graph: StorageGraph, distance: Float64Array): Float
   });
 }
 
+/** What there is one of for each group, vertex and delta. */
+interface DualPoint<Edges> {
+  readonly group: Float64Array;
+  readonly node: Float64Array;
+  readonly edge: Edges;
+}
+
 class PricedRelaxation {
   readonly parentEdge: Int32Array;
   readonly #graph: StorageGraph;
@@ -107,18 +114,14 @@ class PricedRelaxation {
   readonly #solver: ArborescenceSolver;
   readonly #scale: Float64Array;
   /** Least path cost of a vertex if it is materialised, and if it is not. */
-  readonly #rootReach: Float64Array;
-  readonly #secondReach: Float64Array;
+  readonly #reach: { readonly direct: Float64Array; readonly second: Float64Array };
   readonly #cost: Float64Array;
   /** Path cost that the tail of a delta is charged with, and whether as materialised. */
   readonly #tailCost: Float64Array;
   readonly #isDirect: Uint8Array;
-  readonly #groupPrice: Float64Array;
-  readonly #nodePrice: Float64Array;
-  readonly #multiplier: Float64Array;
-  readonly #groupSlope: Float64Array;
-  readonly #nodeSlope: Float64Array;
-  readonly #slope: Int8Array;
+  /** Prices per group and vertex, and multipliers per delta. */
+  readonly #price: DualPoint<Float64Array>;
+  readonly #slope: DualPoint<Int8Array>;
 
   constructor({ graph, budgets, distance, cap }: PricedBoundInput) {
     const { nodeCount, edgeCount } = graph;
@@ -129,31 +132,32 @@ class PricedRelaxation {
     this.#solver = new ArborescenceSolver(graph);
     this.parentEdge = this.#solver.parentEdge;
     this.#scale = typicalCosts(graph, distance);
-    this.#rootReach = new Float64Array(nodeCount).fill(Infinity);
-    this.#secondReach = new Float64Array(nodeCount).fill(Infinity);
+    const direct = new Float64Array(nodeCount).fill(Infinity);
+    const second = new Float64Array(nodeCount).fill(Infinity);
+    this.#reach = { direct, second };
     for (let edge = 0; edge < edgeCount; edge++) {
       const tail = graph.from[edge]!;
-      const reach = tail === ROOT ? this.#rootReach : this.#secondReach;
+      const reach = tail === ROOT ? direct : second;
       const head = graph.to[edge]!;
       reach[head] = Math.min(reach[head]!, distance[tail]! + graph.recreation[edge]!);
     }
     this.#cost = new Float64Array(edgeCount);
     this.#tailCost = new Float64Array(edgeCount);
     this.#isDirect = new Uint8Array(edgeCount);
-    this.#groupPrice = new Float64Array(graph.groups.length);
-    this.#nodePrice = new Float64Array(nodeCount);
-    this.#multiplier = new Float64Array(edgeCount);
-    this.#groupSlope = new Float64Array(graph.groups.length);
-    this.#nodeSlope = new Float64Array(nodeCount);
-    this.#slope = new Int8Array(edgeCount);
+    const zero = () => ({
+      group: new Float64Array(graph.groups.length),
+      node: new Float64Array(nodeCount),
+    });
+    this.#price = { ...zero(), edge: new Float64Array(edgeCount) };
+    this.#slope = { ...zero(), edge: new Int8Array(edgeCount) };
   }
 
   /** The bound at the present prices, unrounded; Infinity if no plan is left. */
   evaluate(): number {
     const { nodeCount, inStart, inEdges, from } = this.#graph;
     const returned = new Float64Array(nodeCount);
-    for (let edge = 0; edge < this.#multiplier.length; edge++) {
-      returned[from[edge]!]! += this.#multiplier[edge]!;
+    for (let edge = 0; edge < this.#price.edge.length; edge++) {
+      returned[from[edge]!]! += this.#price.edge[edge]!;
     }
     for (let node = 1; node < nodeCount; node++) {
       const { perPath, perEdge } = this.#pricesOf(node);
@@ -172,18 +176,21 @@ class PricedRelaxation {
     const norm = this.#findSlope();
     if (norm === 0) return false;
     const step = rise / norm;
-    for (let edge = 0; edge < this.#slope.length; edge++) {
-      if (this.#slope[edge] === 0) continue;
-      this.#multiplier[edge] = Math.max(0, this.#multiplier[edge]! + step * this.#slope[edge]!);
+    for (let edge = 0; edge < this.#slope.edge.length; edge++) {
+      if (this.#slope.edge[edge] === 0) continue;
+      this.#price.edge[edge] = Math.max(
+        0,
+        this.#price.edge[edge]! + step * this.#slope.edge[edge]!,
+      );
     }
-    for (let group = 0; group < this.#groupPrice.length; group++) {
-      const change = (step * this.#groupSlope[group]!) / this.#scale[group]!;
-      this.#groupPrice[group] = Math.max(0, this.#groupPrice[group]! + change);
+    for (let group = 0; group < this.#price.group.length; group++) {
+      const change = (step * this.#slope.group[group]!) / this.#scale[group]!;
+      this.#price.group[group] = Math.max(0, this.#price.group[group]! + change);
     }
-    for (let node = 1; node < this.#nodePrice.length; node++) {
-      if (this.#nodeSlope[node] === 0) continue;
-      const change = (step * this.#nodeSlope[node]!) / this.#nodeScale(node);
-      this.#nodePrice[node] = Math.max(0, this.#nodePrice[node]! + change);
+    for (let node = 1; node < this.#price.node.length; node++) {
+      if (this.#slope.node[node] === 0) continue;
+      const change = (step * this.#slope.node[node]!) / this.#nodeScale(node);
+      this.#price.node[node] = Math.max(0, this.#price.node[node]! + change);
     }
     return true;
   }
@@ -194,12 +201,12 @@ class PricedRelaxation {
 
   #pricesOf(node: number): { perPath: number; perEdge: number } {
     const { groupStart, groupsOf } = this.#graph;
-    let perPath = this.#nodePrice[node]!;
+    let perPath = this.#price.node[node]!;
     let perEdge = 0;
     for (let at = groupStart[node]!; at < groupStart[node + 1]!; at++) {
       const group = groupsOf[at]!;
-      if (this.#budgets.kind[group] === KIND_SUM) perPath += this.#groupPrice[group]!;
-      else if (this.#budgets.kind[group] !== KIND_NONE) perEdge += this.#groupPrice[group]!;
+      if (this.#budgets.kind[group] === KIND_SUM) perPath += this.#price.group[group]!;
+      else if (this.#budgets.kind[group] !== KIND_NONE) perEdge += this.#price.group[group]!;
     }
     return { perPath, perEdge };
   }
@@ -216,11 +223,11 @@ class PricedRelaxation {
     const own = recreation[edge]!;
     const tail = from[edge]!;
     const most = this.#cap[to[edge]!]! - own;
-    const direct = this.#rootReach[tail]!;
-    const second = this.#secondReach[tail]!;
+    const direct = this.#reach.direct[tail]!;
+    const second = this.#reach.second[tail]!;
     const hasDirect = direct <= most && direct < Infinity;
     const hasSecond = second <= most && second < Infinity;
-    const ifDirect = hasDirect ? perPath * direct + this.#multiplier[edge]! : Infinity;
+    const ifDirect = hasDirect ? perPath * direct + this.#price.edge[edge]! : Infinity;
     const ifSecond = hasSecond ? perPath * second : Infinity;
     const isDirect = ifDirect <= ifSecond;
     this.#isDirect[edge] = isDirect ? 1 : 0;
@@ -233,10 +240,10 @@ class PricedRelaxation {
     const { limit, nodeLimit } = this.#budgets;
     let total = 0;
     for (let group = 0; group < limit.length; group++) {
-      if (this.#groupPrice[group]! > 0) total += this.#groupPrice[group]! * limit[group]!;
+      if (this.#price.group[group]! > 0) total += this.#price.group[group]! * limit[group]!;
     }
     for (let node = 1; node < nodeLimit.length; node++) {
-      if (this.#nodePrice[node]! > 0) total += this.#nodePrice[node]! * nodeLimit[node]!;
+      if (this.#price.node[node]! > 0) total += this.#price.node[node]! * nodeLimit[node]!;
     }
     return total;
   }
@@ -250,18 +257,19 @@ class PricedRelaxation {
       return this.#tailCost[edge]! + recreation[edge]!;
     };
     let norm = 0;
-    for (let edge = 0; edge < this.#slope.length; edge++) {
+    for (let edge = 0; edge < this.#slope.edge.length; edge++) {
       const tail = from[edge]!;
-      this.#slope[edge] = 0;
+      this.#slope.edge[edge] = 0;
       if (tail === ROOT) continue;
       const isUsed = this.parentEdge[to[edge]!] === edge && this.#isDirect[edge] === 1;
       const isMaterialized = from[this.parentEdge[tail]!] === ROOT;
-      if (isUsed && !isMaterialized) this.#slope[edge] = 1;
-      else if (!isUsed && isMaterialized && this.#multiplier[edge]! > 0) this.#slope[edge] = -1;
-      if (this.#slope[edge] !== 0) norm++;
+      if (isUsed && !isMaterialized) this.#slope.edge[edge] = 1;
+      else if (!isUsed && isMaterialized && this.#price.edge[edge]! > 0)
+        this.#slope.edge[edge] = -1;
+      if (this.#slope.edge[edge] !== 0) norm++;
     }
     groups.forEach((group, index) => {
-      this.#groupSlope[index] = 0;
+      this.#slope.group[index] = 0;
       if (kind[index] === KIND_NONE) return;
       let sum = 0;
       for (const member of group.members) {
@@ -269,16 +277,16 @@ class PricedRelaxation {
         sum += isSum ? pathOf(member) : recreation[this.parentEdge[member]!]!;
       }
       const excess = (sum - limit[index]!) / this.#scale[index]!;
-      if (excess <= 0 && this.#groupPrice[index] === 0) return;
-      this.#groupSlope[index] = excess;
+      if (excess <= 0 && this.#price.group[index] === 0) return;
+      this.#slope.group[index] = excess;
       norm += excess * excess;
     });
     for (let node = 1; node < nodeLimit.length; node++) {
-      this.#nodeSlope[node] = 0;
+      this.#slope.node[node] = 0;
       if (nodeLimit[node] === Infinity) continue;
       const excess = (pathOf(node) - nodeLimit[node]!) / this.#nodeScale(node);
-      if (excess <= 0 && this.#nodePrice[node] === 0) continue;
-      this.#nodeSlope[node] = excess;
+      if (excess <= 0 && this.#price.node[node] === 0) continue;
+      this.#slope.node[node] = excess;
       norm += excess * excess;
     }
     return norm;

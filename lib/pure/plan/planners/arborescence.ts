@@ -4,10 +4,11 @@
  *
  * Edmonds' algorithm as refined by Tarjan (1977, corrected by Camerini et al. 1979) and Gabow et al.
  * (1986): grow one path backwards over cheapest in-edges, contract each cycle, keep the in-edges of
- * each contraction in a mergeable heap with lazy additions (skew heaps, melded iteratively).
+ * each contraction in a mergeable heap with lazy additions (skew-heaps.ts).
  * O(m log n) time, O(m + n) space, no recursion. Also gives the dual solution, hence reduced costs.
  */
 import { ROOT, type StorageGraph } from '../graph.js';
+import { SkewHeaps } from './skew-heaps.js';
 
 const NONE = -1;
 
@@ -16,11 +17,7 @@ export class ArborescenceSolver {
   /** Cheapest in-edge per vertex after `solve`, -1 at the root. Owned by the solver. */
   readonly parentEdge: Int32Array;
   readonly #graph: StorageGraph;
-  // Skew heaps over edges.
-  readonly #key: Float64Array;
-  readonly #added: Float64Array;
-  readonly #left: Int32Array;
-  readonly #right: Int32Array;
+  readonly #heaps: SkewHeaps;
   // Super-vertices: the first nodeCount are the vertices themselves.
   readonly #top: Int32Array;
   readonly #chosen: Int32Array;
@@ -37,10 +34,7 @@ export class ArborescenceSolver {
     const { nodeCount, edgeCount } = graph;
     this.#graph = graph;
     this.parentEdge = new Int32Array(nodeCount).fill(NONE);
-    this.#key = new Float64Array(edgeCount);
-    this.#added = new Float64Array(edgeCount);
-    this.#left = new Int32Array(edgeCount);
-    this.#right = new Int32Array(edgeCount);
+    this.#heaps = new SkewHeaps(edgeCount);
     const supers = 2 * nodeCount;
     this.#top = new Int32Array(supers);
     this.#chosen = new Int32Array(supers);
@@ -104,11 +98,7 @@ export class ArborescenceSolver {
       for (let position = inStart[node]!; position < inStart[node + 1]!; position++) {
         const edge = inEdges[position]!;
         if (cost[edge] === Infinity) continue;
-        this.#key[edge] = cost[edge]!;
-        this.#added[edge] = 0;
-        this.#left[edge] = NONE;
-        this.#right[edge] = NONE;
-        top = this.#meld(top, edge);
+        top = this.#heaps.meld(top, this.#heaps.single(edge, cost[edge]!));
       }
       this.#top[node] = top;
     }
@@ -132,7 +122,7 @@ export class ArborescenceSolver {
       const edge = this.#popOutside(current);
       if (edge === NONE) return false;
       this.#chosen[current] = edge;
-      this.#dual[current] = this.#key[edge]!;
+      this.#dual[current] = this.#heaps.keyOf(edge);
       state[current] = 1;
       this.#path[length++] = current;
       const tail = this.#find(from[edge]!);
@@ -146,7 +136,8 @@ export class ArborescenceSolver {
       let member: number;
       do {
         member = this.#path[--length]!;
-        top = this.#meld(top, this.#addTo(this.#top[member]!, -this.#dual[member]!));
+        const heap = this.#heaps.addTo(this.#top[member]!, -this.#dual[member]!);
+        top = this.#heaps.meld(top, heap);
         this.#parent[member] = merged;
         this.#sets[member] = merged;
       } while (member !== tail);
@@ -163,8 +154,7 @@ export class ArborescenceSolver {
     for (;;) {
       const edge = this.#top[node]!;
       if (edge === NONE) return NONE;
-      this.#pushDown(edge);
-      this.#top[node] = this.#meld(this.#left[edge]!, this.#right[edge]!);
+      this.#top[node] = this.#heaps.withoutTop(edge);
       if (this.#find(from[edge]!) !== node) return edge;
     }
   }
@@ -180,46 +170,6 @@ export class ArborescenceSolver {
       walk = next;
     }
     return top;
-  }
-
-  #addTo(heap: number, amount: number): number {
-    if (heap !== NONE) {
-      this.#key[heap]! += amount;
-      this.#added[heap]! += amount;
-    }
-    return heap;
-  }
-
-  #pushDown(heap: number): void {
-    const amount = this.#added[heap]!;
-    if (amount === 0) return;
-    this.#addTo(this.#left[heap]!, amount);
-    this.#addTo(this.#right[heap]!, amount);
-    this.#added[heap] = 0;
-  }
-
-  #meld(first: number, second: number): number {
-    if (first === NONE) return second;
-    if (second === NONE) return first;
-    const key = this.#key;
-    const left = this.#left;
-    const right = this.#right;
-    let upper = first;
-    let other = second;
-    if (key[other]! < key[upper]!) [upper, other] = [other, upper];
-    const top = upper;
-    for (;;) {
-      this.#pushDown(upper);
-      let next = right[upper]!;
-      right[upper] = left[upper]!;
-      if (next === NONE) {
-        left[upper] = other;
-        return top;
-      }
-      if (key[other]! < key[next]!) [next, other] = [other, next];
-      left[upper] = next;
-      upper = next;
-    }
   }
 
   /** Undoes the contractions from the outermost in, and sums the duals from the outermost in. */

@@ -140,7 +140,7 @@ export class LocalSearch {
     if (forest.storageChange < -this.#epsilon()) return true;
     return (
       forest.storageChange <= 0 &&
-      forest.recreationChange < -1e-9 * forest.recreation[forest.scanned]!
+      forest.recreationChange < -1e-9 * forest.recreation[forest.scanned.top]!
     );
   }
 
@@ -155,7 +155,7 @@ export class LocalSearch {
       if (forest.graph.storage[edge]! > current) continue;
       if (!isScanned) {
         forest.scan(node);
-        this.#steps.spend(forest.subtreeSize);
+        this.#steps.spend(forest.scanned.size);
         isScanned = true;
       }
       if (!forest.weigh(edge) || !this.#isReclaim() || !forest.fits(edge)) continue;
@@ -175,7 +175,7 @@ export class LocalSearch {
     for (const node of this.#overNodes()) {
       if (this.#isLocked[node]) continue;
       forest.scan(node);
-      if (!this.#steps.spend(forest.subtreeSize + inStart[node + 1]! - inStart[node]!)) return -1;
+      if (!this.#steps.spend(forest.scanned.size + inStart[node + 1]! - inStart[node]!)) return -1;
       for (let at = inStart[node]!; at < inStart[node + 1]!; at++) {
         const edge = inEdges[at]!;
         if (!forest.weigh(edge)) continue;
@@ -227,7 +227,7 @@ export class LocalSearch {
     this.#steps.spend(1);
     if (change === 0) return false;
     forest.scan(node);
-    this.#steps.spend(forest.subtreeSize);
+    this.#steps.spend(forest.scanned.size);
     if (!forest.weigh(edge)) return false;
     const isInvestment = forest.storageChange > 0;
     if (isInvestment && forest.recreationChange >= 0 && !forest.budgets.hasUnion) return false;
@@ -266,7 +266,7 @@ export class LocalSearch {
     if (turned.length === 0) return false;
     const goal = forest.storage - this.#epsilon();
     forest.scan(walk);
-    this.#steps.spend(forest.subtreeSize);
+    this.#steps.spend(forest.scanned.size);
     const near = this.#neighbourhood();
     forest.mark();
     forest.apply(edge);
@@ -302,9 +302,9 @@ export class LocalSearch {
       this.#stamp[node] = stamp;
       nodes.push(node);
     };
-    for (let at = 0; at < Math.min(forest.subtreeSize, 128); at++) add(forest.subtree[at]!);
-    for (let slot = 0; slot < forest.touchedSize; slot++) {
-      for (const member of forest.graph.groups[forest.touched[slot]!]!.members) add(member);
+    for (let at = 0; at < Math.min(forest.scanned.size, 128); at++) add(forest.scanned.nodes[at]!);
+    for (let slot = 0; slot < forest.scanned.groupCount; slot++) {
+      for (const member of forest.graph.groups[forest.scanned.groups[slot]!]!.members) add(member);
     }
     const { outStart, outEdges, to } = forest.graph;
     const near = nodes.length;

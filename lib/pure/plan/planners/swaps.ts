@@ -111,10 +111,10 @@ class GreedySwaps {
       this.#worth[node] = worth;
     }
     this.#worthBelow.set(this.#worth);
-    this.#forest.scanned = -1;
+    this.#forest.scanned.top = -1;
     this.#forest.scan(ROOT);
-    for (let position = this.#forest.subtreeSize - 1; position > 0; position--) {
-      const node = this.#forest.subtree[position]!;
+    for (let position = this.#forest.scanned.size - 1; position > 0; position--) {
+      const node = this.#forest.scanned.nodes[position]!;
       this.#worthBelow[this.#forest.parentOf(node)]! += this.#worthBelow[node]!;
     }
   }
@@ -139,8 +139,8 @@ class GreedySwaps {
     if (this.#whose === 'violated') this.#dropSatisfied(moved);
     this.#enterInto(moved);
     forest.scan(moved);
-    for (let position = 0; position < forest.subtreeSize; position++) {
-      const node = forest.subtree[position]!;
+    for (let position = 0; position < forest.scanned.size; position++) {
+      const node = forest.scanned.nodes[position]!;
       const end = graph.outStart[node + 1]!;
       for (let at = graph.outStart[node]!; at < end; at++) this.#enter(graph.outEdges[at]!);
       this.#steps.spend(end - graph.outStart[node]!);
@@ -158,7 +158,7 @@ class GreedySwaps {
     const { nodeLimit, hasNodeLimit } = forest.budgets;
     forest.scan(moved);
     if (hasNodeLimit) {
-      const paths = forest.subtree.slice(0, forest.subtreeSize);
+      const paths = forest.scanned.nodes.slice(0, forest.scanned.size);
       for (const node of paths) {
         if (nodeLimit[node] === Infinity || forest.recreation[node]! > nodeLimit[node]!) continue;
         let groups = 0;
@@ -169,8 +169,8 @@ class GreedySwaps {
         this.#lower(node, this.#worth[node]! - groups);
       }
     }
-    for (let slot = 0; slot < forest.touchedSize; slot++) {
-      const group = forest.touched[slot]!;
+    for (let slot = 0; slot < forest.scanned.groupCount; slot++) {
+      const group = forest.scanned.groups[slot]!;
       if (!this.#isOver[group] || this.#isGroupOver(group)) continue;
       this.#isOver[group] = 0;
       for (const member of forest.graph.groups[group]!.members) this.#lower(member, 1);

@@ -63,22 +63,26 @@ export function planOverTree(
   let value = 0;
   for (let start = 0; start < skeleton.order.length && !steps.isOver; ) {
     const size = skeleton.size[skeleton.order[start]!]!;
-    const tree = new TreeTable(graph, skeleton, { start, size }, { limit, price, steps });
+    const tree = new TreeTable(graph, skeleton, { start, size, limit, price, steps });
     value += tree.solve(parentEdge);
     start += size;
   }
   return { parentEdge, value: steps.isOver ? Infinity : value, isExact: skeleton.isExact };
 }
 
+/** Which tree of the skeleton, and what its paths may cost. */
+interface TreeAndPrices extends Omit<TreePrices, 'shortest'> {
+  /** Where its vertices begin in the skeleton's order, and how many there are. */
+  readonly start: number;
+  readonly size: number;
+  readonly steps: Steps;
+}
+
 /** One tree and its table of states. */
 class TreeTable {
   readonly #graph: StorageGraph;
   readonly #skeleton: Skeleton;
-  readonly #start: number;
-  readonly #size: number;
-  readonly #limit: Float64Array;
-  readonly #price: Float64Array;
-  readonly #steps: Steps;
+  readonly #tree: TreeAndPrices;
   /** Materialisations into the tree, and per one the position of its vertex in the tree. */
   readonly #sources: Int32Array;
   readonly #home: Int32Array;
@@ -89,19 +93,11 @@ class TreeTable {
   readonly #best: Float64Array;
   readonly #bestSource: Int32Array;
 
-  constructor(
-    graph: StorageGraph,
-    skeleton: Skeleton,
-    { start, size }: { start: number; size: number },
-    { limit, price, steps }: { limit: Float64Array; price: Float64Array; steps: Steps },
-  ) {
+  constructor(graph: StorageGraph, skeleton: Skeleton, options: TreeAndPrices) {
     this.#graph = graph;
     this.#skeleton = skeleton;
-    this.#start = start;
-    this.#size = size;
-    this.#limit = limit;
-    this.#price = price;
-    this.#steps = steps;
+    this.#tree = options;
+    const { start, size } = options;
     this.#position = new Map();
     const sources: number[] = [];
     const home: number[] = [];
@@ -126,7 +122,7 @@ class TreeTable {
   /** Writes the optimum's edges into `parentEdge`. @returns its value. */
   solve(parentEdge: Int32Array): number {
     for (let source = 0; source < this.#sources.length; source++) this.#reach(source);
-    for (let position = this.#size - 1; position >= 0; position--) this.#fill(position);
+    for (let position = this.#tree.size - 1; position >= 0; position--) this.#fill(position);
     if (this.#best[0] === Infinity) return Infinity;
     this.#choose(parentEdge);
     return this.#best[0]!;
@@ -142,18 +138,18 @@ class TreeTable {
     ];
     while (stack.length > 0) {
       const [position, edge, cost] = stack.pop()!;
-      const node = order[this.#start + position]!;
+      const node = order[this.#tree.start + position]!;
       const state = position * width + source;
-      if (this.#via[state] !== -1 || cost > this.#limit[node]!) continue;
+      if (this.#via[state] !== -1 || cost > this.#tree.limit[node]!) continue;
       this.#via[state] = edge;
-      this.#value[state] = storage[edge]! + this.#price[node]! * cost;
-      this.#steps.spend(1);
+      this.#value[state] = storage[edge]! + this.#tree.price[node]! * cost;
+      this.#tree.steps.spend(1);
       if (position > 0 && up[node]! >= 0) {
         stack.push([this.#position.get(above[node]!)!, up[node]!, cost + recreation[up[node]!]!]);
       }
       const end = position + size[node]!;
       for (let child = position + 1; child < end; ) {
-        const below = order[this.#start + child]!;
+        const below = order[this.#tree.start + child]!;
         const edgeDown = down[below]!;
         if (edgeDown >= 0) stack.push([child, edgeDown, cost + recreation[edgeDown]!]);
         child += size[below]!;
@@ -165,11 +161,11 @@ class TreeTable {
   #fill(position: number): void {
     const { order, size } = this.#skeleton;
     const width = this.#sources.length;
-    const node = order[this.#start + position]!;
+    const node = order[this.#tree.start + position]!;
     const end = position + size[node]!;
     for (let child = position + 1; child < end; ) {
-      const childEnd = child + size[order[this.#start + child]!]!;
-      this.#steps.spend(width);
+      const childEnd = child + size[order[this.#tree.start + child]!]!;
+      this.#tree.steps.spend(width);
       for (let source = 0; source < width; source++) {
         const state = position * width + source;
         if (this.#via[state] === -1) continue;
@@ -197,11 +193,11 @@ class TreeTable {
     const stack: [position: number, source: number][] = [[0, this.#bestSource[0]!]];
     while (stack.length > 0) {
       const [position, source] = stack.pop()!;
-      const node = order[this.#start + position]!;
+      const node = order[this.#tree.start + position]!;
       parentEdge[node] = this.#via[position * width + source]!;
       const end = position + size[node]!;
       for (let child = position + 1; child < end; ) {
-        const childEnd = child + size[order[this.#start + child]!]!;
+        const childEnd = child + size[order[this.#tree.start + child]!]!;
         const home = this.#home[source]!;
         const isBelow = home >= child && home < childEnd;
         const isShared = isBelow || this.#value[child * width + source]! <= this.#best[child]!;
