@@ -29,7 +29,7 @@ static const uint32_t *make_gear(void) {
 }
 
 /*
- * Goes on from byte `i` to the first cut before `end`: the index after it, or 0. Four bytes in turn:
+ * Searches from byte `i` on for the first cut before `end`. Returns the index after it, or 0. Four bytes at a time:
  * the hash four bytes on needs one shift and one sum of what does not depend on it.
  */
 static size_t scan(const uint8_t *bytes, size_t i, size_t end, uint32_t mask, const uint32_t *g,

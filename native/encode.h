@@ -12,8 +12,8 @@ typedef struct {
   const uint8_t *const *base; /* planes of the base at these elements, or NULL */
   dlv_encoded *out;
   /*
-   * Of a trial: the elements are `sampled` of `whole`; nothing is written, `cost` adds up what
-   * their planes would take, in 1/65536 bit. `whole` is 0 if it is not one.
+   * In a trial, the elements are a sample of `sampled` of `whole`. Nothing is written; `cost` adds up what
+   * the planes would take, in 1/65536 bit. `whole` is 0 if this is no trial.
    */
   uint32_t sampled;
   uint32_t whole;

@@ -1,7 +1,7 @@
 /*
- * Encoding of one plane: constant, stored, or rANS with classes of contexts. What to do is decided on
- * a sample; the tables are made of all symbols (level fast: of the sample), and the result is weighed
- * again with them.
+ * Encoding of one plane: constant, stored, or rANS with classes of contexts. The choice is made from
+ * a sample. The tables are then made from all symbols (level fast: from the sample), and with them the choice
+ * is checked again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -246,7 +246,7 @@ static uint64_t join_cells(cells *all, uint32_t *counts) {
 
 /*
  * Finds tables by class and digit above: `c` is of kind CONTEXT_BASE and becomes CONTEXT_ABOVE.
- * Answers what the plane costs then.
+ * Returns what the plane costs then.
  */
 static uint64_t find_above(encoder *e, const uint8_t *plane, uint32_t n, const uint8_t *above,
                            contexts *c) {
@@ -297,7 +297,7 @@ static uint32_t store_from(const encoder *e, int kind, uint32_t n) {
 }
 
 /*
- * Chooses contexts; answers what the symbols of the sample would cost then. whole: how many symbols the
+ * Chooses contexts; returns what the symbols of the sample would cost then. whole: how many symbols the
  * tables are for. *counted: whether e->counts has the counts of all n symbols for the contexts.
  */
 static uint64_t choose_contexts(encoder *e, const uint8_t *plane, uint32_t n, uint32_t whole,

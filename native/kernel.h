@@ -1,8 +1,8 @@
 /*
  * dlv kernel: byte planes, deltas, static rANS. Public C interface.
  *
- * One core with two faces (N-API in addon.c, WebAssembly in wasm.c). Integer arithmetic only where a
- * choice is made, so that every build writes the same bytes. Every decoder is safe on hostile input:
+ * One core with two interfaces: N-API in addon/, WebAssembly in wasm.c. Choices are made by integer
+ * arithmetic alone, so that every build writes the same bytes. Every decoder is safe on hostile input:
  * it returns a negative error and never reads or writes outside the given ranges. That holds for
  * encoder and decoder even if other threads change planes and payloads meanwhile; only the head must
  * stay as it is while it is decoded.

@@ -14,8 +14,8 @@ typedef struct {
 } palette;
 
 /*
- * Finds the distinct values and writes each element's index. Answers 0 if there are more than
- * PALETTE_MAX, or so many for the number of elements that listing them cannot pay.
+ * Finds the distinct values and writes each element's index. Returns 0 if there are more than
+ * PALETTE_MAX, or so many that a palette cannot save anything.
  */
 int palette_find(const uint8_t *const *planes, uint32_t width, uint32_t n, palette *found,
                  uint8_t *indices);

@@ -240,8 +240,8 @@ int rans_decode(rans_reader *reader, const uint8_t *classes, uint32_t n, const u
     i = rounds(&reader->at, last, classes, 0, n, reader->states, entries, out);
   }
   /*
-   * The last words are read from a copy with zeros behind it, so that a plane of almost no words is
-   * not left to the loop that looks at each.
+   * The last words are read from a copy with zeros behind it. Otherwise a plane with few words would be
+   * decoded entirely by the slow loop, which checks each word.
    */
   const size_t left = (size_t)(reader->end - reader->at);
   if (n - i >= reader->lanes && left < RANS_ROUND_BYTES) {

@@ -34,7 +34,7 @@ enum { STATS_DIGITS, STATS_BYTES };
 
 /*
  * Finds the cheapest cut of contexts into at most `classes_max` classes.
- * whole: symbols that will be coded: tables weigh less the smaller the sample is.
+ * whole: symbols that will be coded: the smaller the sample, the less tables count.
  * groups_max: neighbouring contexts are joined to at most so many, ≤ 64.
  * buckets: STATS_DIGITS: finer around 0 (mod 256); STATS_BYTES: all of one size.
  */

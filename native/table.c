@@ -40,8 +40,8 @@ static uint32_t share_bits(uint32_t low, uint32_t sum, uint32_t root) {
 }
 
 /*
- * What others pay if `size` symbols that occur `count` times get a frequency of 1 each: what that is
- * more than their share, times log2(e) / RANS_TOTAL for each of the `root` symbols.
+ * What the other symbols cost more if `size` symbols that occur `count` times get a frequency of 1 each: the
+ * excess over their share, times log2(e) / RANS_TOTAL for each of the `root` symbols.
  */
 static inline uint64_t least_cost(uint32_t size, uint32_t count, uint32_t root) {
   const int64_t more = (int64_t)((uint64_t)size * root) - (int64_t)((uint64_t)count * RANS_TOTAL);

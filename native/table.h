@@ -6,8 +6,8 @@
 #include "rans.h"
 
 /*
- * What coding symbols with these counts costs with the table that table_fit would give them, and
- * that table, in 1/65536 bit. counts: of `sampled` of `whole` symbols, so tables weigh less.
+ * Cost in 1/65536 bit of coding symbols with these counts by the table that table_fit makes, and of that
+ * table. counts: of a sample of `sampled` of `whole` symbols, so the cost of the table counts in part.
  */
 uint64_t table_cost(const uint32_t *counts, uint32_t sampled, uint32_t whole);
 /*

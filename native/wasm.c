@@ -1,5 +1,5 @@
 /*
- * WebAssembly face of the kernel, without a C library: memory, allocation, entry points.
+ * WebAssembly interface of the kernel, without a C library: memory, allocation, entry points.
  *
  * JavaScript calls wasm_reset, takes room with wasm_alloc, fills it, and calls encode or decode.
  * Planes are given as one block, plane after plane.

@@ -1,9 +1,10 @@
 /*
- * N-API face of the kernel. Start here; calls on the pool are in jobs.c.
+ * N-API interface of the kernel. Start here; calls on the pool are in jobs.c.
  *
  * JavaScript can detach, transfer, resize or share every buffer, and getters of an array run in the
- * middle of a call. So arguments.h reads them in two steps, and a job works on memory that stays
- * (blocks.h) or on copies. `allocate` gives such memory; buffers of other origin are only slower.
+ * middle of a call. So arguments.h reads them in two steps, and a job works on copies, or on memory
+ * that JavaScript cannot take away (blocks.h). `allocate` returns such memory; other buffers also work, but
+ * are copied.
  *
  * What is refused is an Error whose `kernel` is a number of kernel.h: thrown here, a rejection there.
  */

@@ -184,7 +184,9 @@ test('archive: a budget that cannot be kept changes nothing and ends with 1', as
   const manifest = await fs.readFile(path.join(repo.dir, '.dlv', 'manifest'));
   const failed = await repo.dlv('archive', '--json', '--budget', '10KB');
   t.is(failed.code, 1);
-  t.false((JSON.parse(failed.stdout) as ArchiveResult).within);
+  const result = JSON.parse(failed.stdout) as ArchiveResult;
+  t.false(result.within);
+  t.is(result.impossible, result.snapshots.length);
   t.deepEqual(await fs.readFile(path.join(repo.dir, '.dlv', 'manifest')), manifest);
 });
 

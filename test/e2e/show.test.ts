@@ -58,6 +58,11 @@ test('show: the tensors of a file', async (t) => {
     Object.fromEntries(file.tensors.map(({ name, shape }) => [name, shape])),
     SHAPES as Record<string, number[]>,
   );
+  const bytes = file.tensors.map((tensor) => tensor.bytes);
+  t.is(
+    file.tensorBytes,
+    bytes.reduce((sum, one) => sum + one),
+  );
   const weight = file.tensors.find(({ name }) => name === 'fc.weight');
   t.like(weight, { dtype: 'F32', bytes: 64 * 128 * 4, kind: 'extent' });
   t.regex(weight?.extent ?? '', /^[0-9a-f]{64}$/);

@@ -134,3 +134,22 @@ export async function runAgain(
   const after = await lookAt(dir, trial, harmless ? { ...look, harmless } : look);
   return [...wrong, ...after.wrong].map((text) => `run again, ${text}`);
 }
+
+/**
+ * Looks at a repository after a command met a fault, and runs a command that failed again. What was
+ * answered has to be so; what failed may be done in part, each thing whole.
+ * @returns what is wrong, in sentences.
+ */
+export async function lookAfter(dir: string, trial: Trial, failed: boolean): Promise<string[]> {
+  const { verb, beforeByContent, afterByContent } = trial;
+  const wrong: string[] = [];
+  let isThere = false;
+  if (!verb.mends || !failed) {
+    const allowed = failed ? [beforeByContent, afterByContent] : [afterByContent];
+    const left = await lookAt(dir, trial, { allowed, byContent: true, fsck: true });
+    wrong.push(...left.wrong);
+    isThere = left.state !== null && differences(left.state, afterByContent).length === 0;
+  }
+  if (failed) wrong.push(...(await runAgain(dir, trial, isThere)));
+  return wrong;
+}

@@ -135,3 +135,10 @@ export const VERBS: readonly Verb[] = [
     landed: ['DLV_NOT_FOUND'],
   },
 ];
+
+/** The command of a name. */
+export function verbOf(name: string): Verb {
+  const found = VERBS.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`there is no command '${name}'`);
+  return found;
+}

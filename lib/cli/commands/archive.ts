@@ -51,6 +51,7 @@ const EXAMPLE: ArchiveResult = {
   gap: 0,
   optimal: true,
   within: true,
+  impossible: 0,
   extents: 48,
   deltas: 27,
   candidates: 210,

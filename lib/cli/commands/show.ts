@@ -181,10 +181,9 @@ function printFile(ui: Ui, file: ShowFileResult): void {
   ui.line(`Format:  ${file.format}${extents}`);
   ui.line(`sha256:  ${file.sha256}${file.tier === null ? '' : `, of the tier ${file.tier}`}`);
   if (file.tensors.length === 0) return;
-  const inExtents = file.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const count = formatCount(file.tensors.length, 'tensor');
   ui.line('');
-  ui.line(style.bold(`${count}, ${bytesOf(inExtents, file.size)}`));
+  ui.line(style.bold(`${count}, ${bytesOf(file.tensorBytes, file.size)}`));
   const rows = file.tensors.map(({ name, dtype, shape, bytes, kind, extent, role }) => [
     name,
     dtype,
@@ -207,7 +206,7 @@ export function register(program: Command, cli: Cli): void {
       summary: 'show what a version holds, or how a file is made',
       about:
         'For <rev>:<path>, shows the format of the file and its tensors: with --json an object with ' +
-        'version, path, mode, size, sha256, gitSha1, format, recipe, extents and tensors, each with ' +
+        'version, path, mode, size, sha256, gitSha1, format, recipe, extents, tensorBytes and tensors, each with ' +
         'name, role, dtype, shape, bytes, kind and extent; for a folder what it holds, an object with ' +
         'version, path, files, logicalBytes, snapshots and checkpoints. Folders and files with a step in ' +
         'their name (checkpoint-500, step_20, epoch=3-step=120.ckpt) are series of checkpoints, one row a ' +

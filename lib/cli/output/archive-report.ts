@@ -123,11 +123,10 @@ function printSnapshots(ui: Ui, result: ArchiveResult): void {
 }
 
 /** Why nothing was changed: what no plan can keep, or what this planner did not. */
-function refusal({ snapshots, planners }: ArchiveResult): string {
-  const tooTight = snapshots.filter(({ budget, least }) => budget !== null && budget < least);
+function refusal({ impossible, planners }: ArchiveResult): string {
   const why =
-    tooTight.length > 0
-      ? `${formatCount(tooTight.length, 'budget')} cannot be kept by any plan`
+    impossible > 0
+      ? `${formatCount(impossible, 'budget')} cannot be kept by any plan`
       : `${planners.join(', ')} found no plan within the budgets`;
   return `${why}: nothing was changed`;
 }

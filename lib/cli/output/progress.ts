@@ -20,12 +20,6 @@ const BAR_COLUMNS = 24;
 
 /** How a bar is made. */
 export interface ProgressOptions {
-  /** Starts at once under this label; without it, `start` does. */
-  label?: string;
-  /** Amount of work; 0 or absent if unknown. */
-  total?: number;
-  /** `bytes` (default) shows MiB and MiB/s; any other noun is shown as it is. */
-  unit?: string;
   /** False with -q and --no-progress: then nothing is ever written. */
   enabled?: boolean;
   stream?: Output;
@@ -33,26 +27,20 @@ export interface ProgressOptions {
   now?: () => number;
 }
 
-/** A bar for one piece of work after another. */
-export interface Progress extends ProgressSink {
-  setTotal(total: number): void;
-  label(text: string): void;
-  /** The same as `finish`. */
-  done(): void;
-}
-
-/** Makes a bar; it holds no process open and, until a second has passed, shows nothing. */
-export function createProgress(options: ProgressOptions = {}): Progress {
-  const bar = new Bar(options);
-  if (options.label !== undefined) bar.start(options.label, options.total ?? 0);
-  return bar;
+/**
+ * Makes a bar for one piece of work after another; it holds no process open and, until a second has
+ * passed, shows nothing.
+ */
+export function createProgress(options: ProgressOptions = {}): ProgressSink {
+  return new Bar(options);
 }
 
 /** One piece of work that a bar shows. */
 interface Work {
-  label: string;
-  total: number;
-  unit: string;
+  readonly label: string;
+  /** Amount of work; 0 if unknown. */
+  readonly total: number;
+  readonly unit: string;
   done: number;
   readonly startedAt: number;
   /** When the bar was drawn last; null while it has not appeared. */
@@ -62,21 +50,20 @@ interface Work {
   readonly timer: NodeJS.Timeout;
 }
 
-class Bar implements Progress {
+class Bar implements ProgressSink {
   readonly #stream: Output;
   readonly #now: () => number;
-  readonly #unit: string;
   readonly #enabled: boolean;
   #work: Work | null = null;
 
   constructor(options: ProgressOptions) {
     this.#stream = options.stream ?? process.stderr;
     this.#now = options.now ?? (() => performance.now());
-    this.#unit = options.unit ?? 'bytes';
     this.#enabled = options.enabled ?? true;
   }
 
-  start(label: string, total: number, unit = this.#unit): void {
+  /** @param unit  'bytes' shows MiB and MiB/s; any other noun is shown as it is. */
+  start(label: string, total: number, unit = 'bytes'): void {
     this.finish();
     if (!this.#enabled) return;
     const startedAt = this.#now();
@@ -91,18 +78,6 @@ class Bar implements Progress {
     if (this.#work === null) return;
     this.#work.done += amount;
     this.#tick();
-  }
-
-  setTotal(total: number): void {
-    if (this.#work !== null) this.#work.total = total;
-  }
-
-  label(text: string): void {
-    if (this.#work !== null) this.#work.label = text;
-  }
-
-  done(): void {
-    this.finish();
   }
 
   finish(): void {

@@ -1,7 +1,7 @@
 /**
  * Sketches: a few elements of an extent, taken at positions that depend on its count alone, so that two
  * extents of equal width and count can be compared without reading them. The mean bit length of the
- * differences tells about how many bits an element of a delta between them takes.
+ * differences is about the number of bits that an element of a delta between them takes.
  *
  *     bytes     = ⌊count · width / 2048⌋, at least 24 and at most 96
  *     samples   = min(32, ⌊bytes / width⌋), none if the extent has fewer elements

@@ -101,8 +101,8 @@ export function planStorage(graph: StorageGraph, options: AutoOptions = {}): Pla
 }
 
 /**
- * The same as a generator, which gives way every some ten milliseconds (on graphs of 100,000 extents,
- * seconds) and tells how far it is. The report does not depend on when or how often it is resumed.
+ * The same as a generator. It yields its progress every ten milliseconds or so; on graphs of 100,000
+ * extents, every few seconds. The report does not depend on when or how often it is resumed.
  */
 export function* planStepwise(
   graph: StorageGraph,
@@ -184,7 +184,7 @@ class AutoPlanner {
     return { stage, stepsSpent, stepsMax, storage: this.#upper, lowerBound: this.#bound };
   }
 
-  /** Runs a part of the search and tells how far it is wherever that gives way. */
+  /** Runs a part of the search and yields the progress whenever that part yields. */
   *#tell(stage: string, part: Generator<void, void>): Generator<PlanProgress, void> {
     for (const _ of part) yield this.#progress(stage);
   }

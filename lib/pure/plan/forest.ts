@@ -215,7 +215,7 @@ export class Forest {
     this.#journal = [];
   }
 
-  /** Undoes every swap since `mark` and goes on remembering. */
+  /** Undoes every swap since `mark`; later swaps are remembered too. */
   rollback(): void {
     const journal = this.#journal!;
     this.#journal = undefined;

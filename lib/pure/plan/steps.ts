@@ -72,7 +72,7 @@ class PartOfSteps extends Steps {
   }
 }
 
-/** Runs a search that gives way now and then to its end. @returns its result. */
+/** Runs a search, which yields now and then, to its end. @returns its result. */
 export function finish<Result>(search: Generator<unknown, Result>): Result {
   for (;;) {
     const turn = search.next();

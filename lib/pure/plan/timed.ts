@@ -15,14 +15,14 @@ import {
 import type { StorageGraph } from './graph.js';
 
 export interface TimedOptions extends AutoOptions {
-  /** About how long one core may be busy; stands for `maxSteps` where that is not given. */
+  /** About how long one core may be busy; sets `maxSteps` if that is not given. */
   readonly seconds?: number;
   readonly signal?: AbortSignal;
   /** Called often; cheap calls please. */
   readonly onProgress?: (progress: PlanProgress) => void;
 }
 
-/** The step budget that stands for a time. */
+/** The number of steps that takes about this time. */
 export function stepsForSeconds(seconds: number): number {
   assert(seconds >= 0, 'a time limit is not negative');
   return seconds * STEPS_PER_SECOND;

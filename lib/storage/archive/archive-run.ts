@@ -56,7 +56,7 @@ export interface RunRequest extends Omit<AskedRun, 'isNamed'> {
   readonly measure: number;
 }
 
-/** Who asks for a run, and how it tells them what it does. */
+/** The caller of a run: what it provides, and how it learns of the progress. */
 export interface RunHost {
   /** Finds the version that a revision names. @throws {NotFoundError} */
   resolve(revision: string): Promise<Id>;

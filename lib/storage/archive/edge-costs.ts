@@ -92,7 +92,7 @@ export class EdgeCosts {
   }
 
   /**
-   * Measures the encoding of one segment by making it. Whoever measures many goes along histories,
+   * Measures the encoding of one segment by making it. To measure many, go along histories:
    * segment by segment, so that planes are still there.
    * @returns bytes of its record.
    */

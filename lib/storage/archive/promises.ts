@@ -1,5 +1,5 @@
 /**
- * What archive runs promise to snapshots, and what becomes of the promises of the run before.
+ * What archive runs promise to snapshots, and which promises of the run before stay.
  *
  * No I/O: what the last run promised is read by the caller, and what this one promises is written by
  * it. A promise is kept until its version is planned again, or until what is stored by now breaks it.
@@ -59,12 +59,12 @@ export function settleRun(asked: AskedRun, before: Budgets | null): RunSettings 
   const isLike = before !== null && before.scheme === scheme && before.unit === unit;
   if (!isLike) return { ...settings, kept: words, promises: [] };
   const isSame = earlier?.map(formatBudget).join('\0') === words.join('\0') && !asked.all;
-  // A budget for versions that are named is theirs alone: what others were promised goes on.
+  // A budget for named versions applies to them alone: promises to other versions stay.
   const promises = isSame || asked.isNamed ? before.snapshots : [];
   return { ...settings, kept: asked.isNamed ? before.asked : words, promises };
 }
 
-/** What tells a snapshot from all others of a repository. */
+/** What identifies a snapshot within a repository. */
 export function snapshotKey(place: Pick<SurveyedSnapshot, 'version' | 'key' | 'role'>): string {
   return `${place.version}\0${place.key}\0${place.role}`;
 }

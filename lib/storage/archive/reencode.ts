@@ -136,7 +136,7 @@ class Reencoder {
     await forEachLimit(jobs, JOBS_AT_ONCE, ({ root, segment }) => this.#encodeTree(root, segment));
   }
 
-  /** One segment of a tree, depth first: a base is at hand when its deltas are made. */
+  /** One segment of a tree, depth first: each base is in memory when its deltas are made. */
   async #encodeTree(root: number, segment: number): Promise<void> {
     const stack = [root];
     for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {

@@ -2,13 +2,12 @@
  * Plans how a repository is to be stored: measures candidate encodings, asks the planners, measures
  * what they chose, and asks again until every chosen cost is exact.
  *
- * Changes nothing on disk. Start at `planRepository`; reencode.ts carries a plan out.
+ * Changes nothing on disk. Start at `planRepository`; measure-edges.ts measures,
+ * reencode.ts carries a plan out.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import { BugError } from '../../base/errors.js';
-import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { Scheme, StorageGraph } from '../../pure/plan/graph.js';
 import {
   type BasicPlanner,
@@ -20,8 +19,8 @@ import { Steps } from '../../pure/plan/steps.js';
 import { planStorageWithin } from '../../pure/plan/timed.js';
 import { verifyPlan } from '../../pure/plan/verify.js';
 import type { ObjectAccess } from '../objects/access.js';
-import { segmentElements } from '../objects/planes/segment-head.js';
-import { EdgeCosts, type Encoding } from './edge-costs.js';
+import type { Encoding } from './edge-costs.js';
+import { EdgeMeasurer, type MeasureOptions } from './measure-edges.js';
 import {
   buildFamilyGraph,
   type CostUnit,
@@ -36,34 +35,25 @@ import type { Survey, SurveyedExtent } from './survey.js';
 /** Planners that a user can name; 'auto' takes the best of all. */
 export type PlannerName = 'auto' | BasicPlanner;
 
-export interface ReplanOptions {
+export interface ReplanOptions extends MeasureOptions {
   readonly scheme: Scheme;
   readonly cost: CostUnit;
   readonly planner: PlannerName;
-  readonly level: CodecLevel;
-  /** Offers differences that are exact only when read whole. */
-  readonly noPrefix: boolean;
-  /** Vertices that stay as they are stored if a single edge stands for that. */
-  readonly frozen: ReadonlySet<number>;
   /**
    * Upper bound on the recreation cost of a group.
    * @param least  what the group costs if every extent takes its cheapest path.
-   * @param now    what it costs as stored now, if a single number stands for that.
+   * @param now    what it costs as stored now, if a single number can say that.
    */
   budgetOf(group: SnapshotGroup, least: number, now: number | undefined): number;
   /** Time for planning, without measuring, in milliseconds. */
   readonly timeLimitMs: number;
-  readonly signal?: AbortSignal;
-  /** Begins a piece of work of so many bytes of tensors, 0 if unknown. */
-  onStart?(what: 'measure' | 'plan' | 'check', bytes: number): void;
-  onBytes?(bytes: number): void;
 }
 
 /** What a group costs under the plan, beside what was promised. */
 export interface PlannedGroup extends SnapshotGroup {
   readonly budget: number;
   readonly least: number;
-  /** As stored now; undefined if an extent is stored in a way that no single edge stands for. */
+  /** As stored now; undefined if no single edge can say how an extent is stored. */
   readonly now: number | undefined;
   readonly planned: number;
 }
@@ -93,8 +83,6 @@ const QUICK_ROUNDS_MAX = 4;
 const QUICK_STEPS = 20_000;
 /** Share of the time that one plan at full effort may take: there are at most two. */
 const FULL_SHARE = 0.45;
-/** Encodings measured at once: what they decode is 2 segments each. */
-const MEASURED_AT_ONCE = 3;
 /** Longest chain that is written: a reader would follow longer ones, a commit on top would not. */
 const DEPTH_MAX = 48;
 
@@ -106,9 +94,6 @@ export async function planRepository(
 ): Promise<ArchivePlan> {
   return new Replanner(repo, survey, options).run();
 }
-
-/** An encoding to be made and dropped. */
-type Measurable = Pick<EncodingEdge, 'vertex' | 'base' | 'how'> & { bytes: number };
 
 /** A quick plan shows what to measure, a full one is carried out. */
 type Effort = 'quick' | 'full';
@@ -123,10 +108,8 @@ interface FamilyPlan {
 class Replanner {
   readonly #survey: Survey;
   readonly #options: ReplanOptions;
-  readonly #costs: EdgeCosts;
+  readonly #measurer: EdgeMeasurer;
   readonly #groups: SnapshotGroup[];
-  /** Where each vertex stands in the order of histories. */
-  readonly #place: Int32Array;
   #edges: EncodingEdge[] = [];
   #share = FULL_SHARE;
   #least = new Float64Array(0);
@@ -136,16 +119,12 @@ class Replanner {
   constructor(repo: ObjectAccess, survey: Survey, options: ReplanOptions) {
     this.#survey = survey;
     this.#options = options;
-    this.#costs = new EdgeCosts(repo, options.signal);
+    this.#measurer = new EdgeMeasurer(repo, survey, options);
     this.#groups = groupSnapshots(survey);
-    this.#place = new Int32Array(survey.extents.length + 1);
-    for (const [place, vertex] of survey.near.order(survey.extents.length).entries()) {
-      this.#place[vertex] = place;
-    }
   }
 
   async run(): Promise<ArchivePlan> {
-    await this.#offerEdges();
+    this.#edges = await this.#measurer.offer();
     this.#setBudgets();
     const offered = this.#edges;
     const others = this.#edgesWithoutBases();
@@ -160,8 +139,9 @@ class Replanner {
   }
 
   /**
-   * Edges that do without extents which only stand under others, so that these can be given up; they
-   * keep one that costs nothing. Undefined if there are none, or what is wanted cannot do without.
+   * Edges that use no extent that is kept only as a base of deltas, so that these extents can be dropped;
+   * each of them gets one edge that costs nothing. Undefined if there are no such extents, or if a wanted
+   * extent cannot be stored without one.
    */
   #edgesWithoutBases(): EncodingEdge[] | undefined {
     const isWanted = (vertex: number): boolean => vertex === 0 || this.#extent(vertex).isWanted;
@@ -197,113 +177,11 @@ class Replanner {
     return findFamilies(this.#survey.extents.length, this.#edges, this.#groups);
   }
 
-  // --- edges -------------------------------------------------------------------------------------
-
-  /** Collects every edge: present encodings as they are, alone in full, deltas by samples. */
-  async #offerEdges(): Promise<void> {
-    const { extents, near } = this.#survey;
-    const jobs: { vertex: number; base: number; how: 'prefix' | 'whole' }[] = [];
-    extents.forEach((extent, index) => {
-      const vertex = index + 1;
-      const { base, mostBytes: bytes } = extent.live;
-      if (base !== undefined) {
-        this.#edges.push({ base, vertex, how: 'live', bytes, isExact: true });
-        if (this.#options.frozen.has(vertex) || !extent.isWanted) return;
-      }
-      const isAnew = this.#options.level === 2;
-      if (base !== 0 || isAnew) jobs.push({ vertex, base: 0, how: 'prefix' });
-      for (const candidate of near.candidates(vertex)) {
-        if (base !== candidate || isAnew) jobs.push({ vertex, base: candidate, how: 'prefix' });
-        if (this.#options.noPrefix && extent.width === 4) {
-          jobs.push({ vertex, base: candidate, how: 'whole' });
-        }
-      }
-    });
-    this.#inOrder(jobs);
-    const alone = new Map<number, number>();
-    for (const { vertex, base, bytes } of this.#edges) if (base === 0) alone.set(vertex, bytes);
-    const inFull = jobs.filter(({ base }) => base === 0).map((job) => ({ ...job, bytes: 0 }));
-    const sampled = jobs.filter(({ base }) => base !== 0);
-    this.#start('measure', [...inFull, ...sampled]);
-    await this.#measureInFull(inFull);
-    for (const edge of inFull) {
-      alone.set(edge.vertex, Math.min(edge.bytes, alone.get(edge.vertex) ?? Infinity));
-      this.#edges.push({ ...edge, isExact: true });
-    }
-    await forEachLimit(sampled, MEASURED_AT_ONCE, async ({ vertex, base, how }) => {
-      const encoding = { level: this.#options.level, noPrefix: how === 'whole' };
-      const found = await this.#costs.sampled(this.#extent(vertex), this.#extent(base), encoding);
-      this.#options.onBytes?.(tensorBytes(this.#extent(vertex)));
-      const { bytes, isExact } = found;
-      if (found.usesBase) this.#edges.push({ base, vertex, how, bytes, isExact });
-    });
-    // A delta that takes as much as the extent alone costs more in every way.
-    this.#edges = this.#edges.filter(
-      ({ base, how, vertex, bytes }) =>
-        base === 0 || how === 'live' || bytes < (alone.get(vertex) ?? Infinity),
-    );
-    // Jobs end in any order; the plan must not depend on it.
-    this.#edges.sort((a, b) => a.vertex - b.vertex || a.base - b.base || (a.how < b.how ? -1 : 1));
-  }
-
   /** Measures in full what plans chose by samples. @returns vertices whose edges changed. */
   async #measureChosen(plans: ReadonlyMap<Family, FamilyPlan>): Promise<Set<number>> {
-    const changed = new Set<number>();
     const edges = this.#chosen(plans).filter((edge) => !edge.isExact);
-    if (edges.length === 0) return changed;
-    this.#inOrder(edges);
-    this.#start('check', edges);
-    await this.#measureInFull(edges);
-    for (const edge of edges) {
-      edge.isExact = true;
-      changed.add(edge.vertex);
-    }
-    return changed;
-  }
-
-  /** Makes each encoding, segment by segment along histories, and adds up what it takes. */
-  async #measureInFull(edges: readonly Measurable[]): Promise<void> {
-    const jobs: { edge: Measurable; segment: number }[] = [];
-    for (let from = 0; from < edges.length; ) {
-      // Vertices of one history have one size, and so one number of segments.
-      const { width, count, segments } = this.#extent((edges[from] as Measurable).vertex);
-      let to = from;
-      while (to < edges.length) {
-        const other = this.#extent((edges[to] as Measurable).vertex);
-        if (other.width !== width || other.count !== count) break;
-        to++;
-      }
-      for (let segment = 0; segment < segments; segment++) {
-        for (const edge of edges.slice(from, to)) jobs.push({ edge, segment });
-      }
-      from = to;
-    }
-    for (const edge of edges) edge.bytes = 0;
-    await forEachLimit(jobs, MEASURED_AT_ONCE, async ({ edge, segment }) => {
-      const encoding = { level: this.#options.level, noPrefix: edge.how === 'whole' };
-      const child = this.#extent(edge.vertex);
-      const base = edge.base === 0 ? null : this.#extent(edge.base);
-      // Segments of one extent are measured side by side: the sum is read after the wait.
-      const bytes = await this.#costs.exactSegment(child, base, segment, encoding);
-      edge.bytes += bytes;
-      this.#options.onBytes?.(child.width * segmentElements(child.count, segment));
-    });
-  }
-
-  /** Sorts along histories. */
-  #inOrder(edges: { vertex: number; base: number }[]): void {
-    edges.sort(
-      (a, b) =>
-        (this.#place[a.vertex] as number) - (this.#place[b.vertex] as number) || a.base - b.base,
-    );
-  }
-
-  #start(what: 'measure' | 'check', edges: readonly { vertex: number }[]): void {
-    const sizes = edges.map(({ vertex }) => tensorBytes(this.#extent(vertex)));
-    this.#options.onStart?.(
-      what,
-      sizes.reduce((sum, size) => sum + size, 0),
-    );
+    if (edges.length > 0) await this.#measurer.measure(edges);
+    return new Set(edges.map(({ vertex }) => vertex));
   }
 
   #extent(vertex: number): SurveyedExtent {
@@ -431,7 +309,7 @@ class Replanner {
     }
     const { extents } = this.#survey;
     total.storage -= this.#freed(chosen);
-    // Whatever is kept of them, all that only stand under others would cost no more than now on top.
+    // Extents kept only as bases would add at most what they take now, however many of them are kept.
     const under = extents.filter((extent) => !extent.isWanted);
     total.lowerBound -= under.reduce((sum, extent) => sum + extent.live.mostBytes, 0);
     total.lowerBound = Math.max(0, total.lowerBound);
@@ -482,7 +360,7 @@ class Replanner {
   }
 }
 
-/** How a family is stored now, as a plan; undefined if no edges stand for it. */
+/** How a family is stored now, as a plan; undefined if edges cannot say it. */
 function livePlan(family: Family, edges: readonly EncodingEdge[]): Int32Array | undefined {
   const place = new Map(family.vertices.map((vertex, index) => [vertex, index + 1]));
   const parentEdge = new Int32Array(family.vertices.length + 1).fill(-1);
@@ -491,8 +369,4 @@ function livePlan(family: Family, edges: readonly EncodingEdge[]): Int32Array | 
     if (edge.how === 'live') parentEdge[place.get(edge.vertex) as number] = index;
   });
   return parentEdge.indexOf(-1, 1) === -1 ? parentEdge : undefined;
-}
-
-function tensorBytes({ width, count }: SurveyedExtent): number {
-  return width * count;
 }

@@ -50,7 +50,7 @@ export interface SurveyedExtent {
   readonly count: number;
   readonly segments: number;
   readonly live: LiveEncoding;
-  /** False for one that only stands under others as a base: no version in view needs it. */
+  /** False for an extent kept only as a base of deltas: no version in view needs it. */
   readonly isWanted: boolean;
 }
 

@@ -179,7 +179,7 @@ class PackRebuild {
       for (const info of infos) if (!sets.has(info.id)) sets.set(info.id, info);
     };
     for (const info of listed) add(fresh.get(info.id) ?? [info]);
-    // Without a manifest nobody knows where a damaged set stood.
+    // Without a manifest, the place of a damaged set in the list is unknown.
     for (const infos of fresh.values()) add(infos);
     return [...sets.values()];
   }

@@ -1,7 +1,7 @@
 /**
  * What fsck is asked and says: problems with what they affect and how to mend them, and the collector of both.
  *
- * Missing, damaged and promised are told apart: missing means that nothing of that name is here,
+ * Missing, damaged and promised are different: missing means that nothing of that name is here,
  * damaged that the bytes contradict themselves, newer that they are whole and this dlv cannot read
  * them, promised that a remote is known to hold the object.
  */

@@ -22,7 +22,7 @@ export interface Suspect {
 /** Records to leave out, by the set that they are in. */
 export type WrongRecords = Map<SetId, Set<string>>;
 
-/** How a record is told in WrongRecords. */
+/** How WrongRecords names a record. */
 export function recordKey({ id, segment }: Suspect): string {
   return segment === null ? id : `${id}:${segment}`;
 }

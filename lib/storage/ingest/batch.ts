@@ -40,7 +40,7 @@ export interface BatchOptions {
   /** Reads through symbolic links what the files beside a file say of it. */
   follow?: boolean;
   onBytes?: (count: number) => void;
-  /** Is told of a file that is gone, may not be read or keeps changing; without it that is thrown. */
+  /** Receives each file that is gone, cannot be read or keeps changing; without it, such a file is an error. */
   onSkip?: (path: string, error: unknown) => void;
   signal?: AbortSignal;
 }

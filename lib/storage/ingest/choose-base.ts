@@ -158,7 +158,7 @@ export class BaseChooser {
     const scores = new Map<Id, number>();
     for (const id of namesakes) {
       if (id === own || !this.#isUsable(id)) continue;
-      // One without a sketch is taken for what its name says: near.
+      // An extent of the same name and without a sketch counts as close.
       const distance = (await this.#distanceTo(extent, id)) ?? 4 * width;
       scores.set(id, Math.max(0, distance - NAMESAKE_BITS));
     }

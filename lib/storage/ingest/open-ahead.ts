@@ -51,13 +51,13 @@ export class OpenAhead {
   #fill(): void {
     while (this.#opening.length < this.#wanted && this.#next < this.#files.length) {
       const opening = openWork(this.#files[this.#next++] as BatchFile);
-      // An error is told when it is the file's turn.
+      // An error is thrown when it is the file's turn.
       opening.catch(() => {});
       this.#opening.push(opening);
     }
   }
 
-  /** Closes what nobody took. */
+  /** Closes files that were not taken. */
   async close(): Promise<void> {
     for (const opening of this.#opening.splice(0)) {
       const opened = await opening.catch(() => null);

@@ -11,7 +11,7 @@ export interface Link<E> {
 }
 
 /**
- * Gives the links of a chain from `id` to its root; whoever needs only the first ones breaks off.
+ * Gives the links of a chain from `id` to its root; a caller that needs only the first links stops early.
  * @param find  looks a record up, in whatever form the caller needs; null if it is nowhere.
  * @throws {CorruptError} after CHAIN_DEPTH_MAX links: a chain may lead back into itself.
  */

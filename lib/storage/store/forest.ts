@@ -212,7 +212,7 @@ export async function checkOrder(
   }
 }
 
-/** Tells records of one key apart: a row ends with the base and the checksum of its record. */
+/** Distinguishes records of one key: a row ends with the base and the checksum of its record. */
 function recordText({ row }: RowOfSet): string {
   return Buffer.from(row.subarray(row.length - ID_BYTES - 4)).toString('hex');
 }

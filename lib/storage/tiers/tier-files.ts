@@ -196,7 +196,7 @@ export class TierWork {
   /**
    * Stores the replacement of a file.
    * @param bases     tiered files that it is probably close to, best first.
-   * @param isUsable  false for extents that must not become bases: what is given up would stay.
+   * @param isUsable  false for extents that are being replaced: as a base, such an extent would have to stay.
    * @throws {CorruptError} if an exact segment is damaged; {IoError}.
    */
   async store(
@@ -318,7 +318,7 @@ class TieredPlanes implements PlaneReader {
     const known = this.#quantizers.get(id);
     if (known !== undefined) return known;
     const made = this.#fit(id, extent);
-    // Its failure is thrown to whoever waits for it.
+    // A failure is thrown where the promise is awaited.
     made.catch(() => {});
     this.#quantizers.set(id, made);
     return made;

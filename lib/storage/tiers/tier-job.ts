@@ -28,7 +28,7 @@ import { planTier, type TierCandidate, type TierPlan } from './tier-plan.js';
 /** What a tier needs of an open repository. */
 export interface TierAccess extends ReadAccess, SettingAccess, LockAccess, SessionAccess {}
 
-/** Who asks for a tier, and how it tells them how far it is. */
+/** The caller of a tier run: what it provides, and how it learns of the progress. */
 export interface TierHost {
   start(label: string, bytes: number): void;
   advance(bytes: number): void;

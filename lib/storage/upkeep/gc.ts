@@ -3,7 +3,7 @@
  *
  * Records are copied, never encoded again (replace-sets.ts). What stays is closed under bases: a
  * record that is listed can always be decoded, garbage too, since a later `add` may find it and rely
- * on it. Start at `collectGarbage`; `mergeSmallSets` is what a commit runs by itself.
+ * on it. Start at `collectGarbage`; a commit runs `mergeSmallSets` alone.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
@@ -128,7 +128,7 @@ async function refuseWithReaders(repo: CollectedRepository): Promise<void> {
   });
 }
 
-/** Tells whether anything that decides reachability changed. */
+/** True if anything that decides reachability changed. */
 async function rootsFingerprint(repo: CollectedRepository): Promise<string> {
   const refs = await listRefs(repo.layout);
   const notes: Id[][] = [];
@@ -285,7 +285,7 @@ async function retireUnlisted(repo: CollectedRepository, options: GcOptions): Pr
   if (options.dryRun) return (await unlistedSets(layout, store.sets())).length;
   if ((await unlistedSets(layout, store.sets())).length === 0) return 0;
   return repo.locked(async () => {
-    // Whoever publishes holds the lock: what is not listed now never will be.
+    // Sets are published under the lock: a set that is not listed now never will be.
     await store.reload();
     const left = await unlistedSets(layout, store.sets());
     await store.retire(left);
@@ -296,7 +296,7 @@ async function retireUnlisted(repo: CollectedRepository, options: GcOptions): Pr
 /**
  * Merges the small sets if there are more than `gc.autoSets`. Drops nothing that is live, so it needs
  * no walk of the versions; since every record was copied and verified, the old files need no grace
- * period unless somebody is reading them.
+ * period unless another process is reading them.
  */
 export async function mergeSmallSets(
   repo: CollectedRepository,

@@ -30,7 +30,7 @@ export interface LeftoverBytes {
   deletedBytes: number;
   /** Bytes in trash that stay. */
   trashBytes: number;
-  /** Bytes that a process elsewhere may still be writing: nobody here can see whether it lives. */
+  /** Bytes that a process elsewhere may still be writing: it cannot be seen from here whether it is alive. */
   unfinishedBytes: number;
 }
 

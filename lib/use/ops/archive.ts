@@ -110,6 +110,8 @@ export interface ArchiveResult extends PlanWorth {
   optimal: boolean;
   /** False if a budget cannot be kept: nothing was changed then. */
   within: boolean;
+  /** Snapshots whose budget is below the least that any plan can make of them. */
+  impossible: number;
   extents: number;
   /** Extents that are deltas by the plan. */
   deltas: number;
@@ -220,6 +222,7 @@ async function describe(
     gap: storage > 0 ? Math.max(0, (storage - lowerBound) / storage) : 0,
     optimal: plan.isOptimal,
     within: plan.isWithin,
+    impossible: snapshots.filter(({ budget, least }) => budget !== null && budget < least).length,
     extents: plan.chosen.length,
     deltas: plan.chosen.filter(({ base }) => base !== 0).length,
     candidates: plan.edges,

@@ -152,6 +152,8 @@ export interface ShowFileResult {
   recipe: { kind: 'blob' | 'recipe'; id: Id };
   /** Extents that the file is made of. */
   extents: number;
+  /** Bytes of all its tensors; views of the same bytes count each. */
+  tensorBytes: number;
   tensors: ShownTensor[];
 }
 
@@ -324,6 +326,7 @@ export async function showFile(
   const version = await resolveId(repo, revision);
   const entry = await fileOf(repo, version, path);
   const stored = await repo.openFile(entry);
+  const tensors = uniqueNames(tensorsOf(stored)).map(shownTensor);
   return {
     version,
     path,
@@ -335,7 +338,8 @@ export async function showFile(
     format: stored.skeleton?.format ?? 'blob',
     recipe: entry.recipe,
     extents: stored.recipe?.extents.length ?? 0,
-    tensors: uniqueNames(tensorsOf(stored)).map(shownTensor),
+    tensorBytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+    tensors,
   };
 }
 

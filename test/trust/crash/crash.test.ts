@@ -5,7 +5,7 @@ import test from 'ava';
 import { SEED, searchMs, timeoutMs } from '../budget.js';
 import { must } from '../cli.js';
 import { libraryOrSkip } from '../libc/calls.js';
-import { VERBS, type Verb } from '../verbs.js';
+import { type Verb, verbOf } from '../verbs.js';
 import { rehearse, replay } from './replay.js';
 
 const SECONDS = 2.5;
@@ -25,9 +25,7 @@ const MANY_FILES: Verb = {
   },
 };
 
-const named = (name: string) => VERBS.find((verb) => verb.name === name)!;
-
-for (const verb of [named('init'), named('tag'), named('commit'), MANY_FILES]) {
+for (const verb of [verbOf('init'), verbOf('tag'), verbOf('commit'), MANY_FILES]) {
   const { name } = verb;
   test.serial(`crash: ${name} loses nothing, wherever the power is cut`, async (t) => {
     t.timeout(timeoutMs(SECONDS));

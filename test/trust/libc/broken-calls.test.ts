@@ -1,14 +1,14 @@
 /** Calls that fail under some commands; broken-calls.slow.test.ts has all commands. */
 import test from 'ava';
 import { SEED, searchMs, timeoutMs } from '../budget.js';
-import { VERBS } from '../verbs.js';
+import { verbOf } from '../verbs.js';
 import { breakCalls, breakProcesses } from './broken-calls.js';
 import { libraryOrSkip } from './calls.js';
 
 const SECONDS = 3;
 
 for (const name of ['tag', 'commit']) {
-  const verb = VERBS.find((candidate) => candidate.name === name)!;
+  const verb = verbOf(name);
   test.serial(`calls: ${name} gets over failing calls, or says what failed`, async (t) => {
     t.timeout(timeoutMs(SECONDS));
     const library = await libraryOrSkip(t);
@@ -28,7 +28,7 @@ test.serial('calls: a process whose call fails says once what failed, and ends',
   t.timeout(timeoutMs(SECONDS));
   const library = await libraryOrSkip(t);
   if (library === null) return;
-  const verb = VERBS.find(({ name }) => name === 'commit')!;
+  const verb = verbOf('commit');
   const { failures, failed } = await breakProcesses(t, library, { verb, seed: SEED, count: 8 });
   t.deepEqual(failures, []);
   t.true(failed > 0);

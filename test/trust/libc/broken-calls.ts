@@ -10,9 +10,8 @@ import { seededRandom } from '../../helpers/rng.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 import { type Answer, answerProblems, errorOf, isDocumented, runInside } from '../cli.js';
 import { Served } from '../served.js';
-import { differences } from '../specimen.js';
 import { writeTree } from '../tree.js';
-import { lookAt, makeTrial, runAgain, type Trial } from '../trial.js';
+import { lookAfter, makeTrial, type Trial } from '../trial.js';
 import type { Verb } from '../verbs.js';
 import { preloaded, runDlv } from './calls.js';
 import { FAULTS, type Fault, FaultPlan, KINDS, type Kind } from './fault-plan.js';
@@ -102,21 +101,6 @@ async function tryFault(
     wrong.push(`throws ${(error as Error).stack}`);
   }
   return { wrong, hit, failed };
-}
-
-async function lookAfter(dir: string, trial: Trial, failed: boolean): Promise<string[]> {
-  const { verb, beforeByContent, afterByContent } = trial;
-  const wrong: string[] = [];
-  let isThere = false;
-  if (!verb.mends || !failed) {
-    // What was answered is so; what was refused may have been done in part, each thing whole.
-    const allowed = failed ? [beforeByContent, afterByContent] : [afterByContent];
-    const left = await lookAt(dir, trial, { allowed, byContent: true, fsck: true });
-    wrong.push(...left.wrong);
-    isThere = left.state !== null && differences(left.state, afterByContent).length === 0;
-  }
-  if (failed) wrong.push(...(await runAgain(dir, trial, isThere)));
-  return wrong;
 }
 
 /** What was tried. */

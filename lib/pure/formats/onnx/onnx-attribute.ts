@@ -26,7 +26,7 @@ interface Draft {
   listBytes: number;
 }
 
-/** AttributeProto.type of the lists: an empty list is told by it alone. */
+/** AttributeProto.type of the lists: only this tells which kind an empty list is. */
 const LIST_TYPES: Record<number, 'floats' | 'ints' | 'strings' | 'tensors' | 'graphs' | 'sparses'> =
   { 6: 'floats', 7: 'ints', 8: 'strings', 9: 'tensors', 10: 'graphs', 12: 'sparses' };
 /** AttributeProto.type of the scalars, whose zero a proto3 writer may leave out. */

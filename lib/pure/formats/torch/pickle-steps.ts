@@ -1,6 +1,6 @@
 /**
  * Counts the work on the values of a pickle. Values are shared by reference, so that a few bytes can ask
- * for a long list again and again: whoever goes through one counts its items first.
+ * for a long list again and again: so the items of a list are counted before they are read.
  */
 import { LimitError } from '../../../base/errors.js';
 import { PICKLE_STEPS_MAX } from '../../../base/limits.js';

@@ -1,5 +1,5 @@
 /**
- * What a user is told of the tensors of a PyTorch file that are not simply what their name says. Each
+ * Warnings about tensors of a PyTorch file that are not exactly what their name says. Each
  * kind of note names its first tensors, so that a file of a million odd tensors takes no memory here.
  */
 

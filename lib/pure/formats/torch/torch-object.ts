@@ -33,7 +33,7 @@ export type TorchObject =
   | { kind: 'same'; value: PickleValue; state: PickleValue }
   /** An object with attributes of its own. */
   | { kind: 'typed'; inner: TorchObject; state: PickleValue }
-  /** Tensors under names of their own, and how the user is told. */
+  /** Tensors under names of their own, and the warning about them. */
   | { kind: 'parts'; parts: TorchPart[]; note: NoteKind; detail: string }
   /** Codes of a quantised tensor with its scales and zero points. */
   | { kind: 'quantised'; view: TorchView; parts: TorchPart[]; detail: string }

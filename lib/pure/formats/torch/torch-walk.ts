@@ -48,7 +48,7 @@ export interface TorchContent {
   root: Map<string, PickleValue> | null;
   /** Names of calls that are none of PyTorch's, NumPy's or Python's own containers. */
   foreign: string[];
-  /** What the user is told of tensors that are not simply views. */
+  /** Warnings about tensors that are more than plain views. */
   notes: TorchNotes;
 }
 

@@ -4,7 +4,7 @@
  *
  * Each storage is one extent, each tensor a view of it, named by its path through the pickle. The
  * pickle is read as data (pickle.ts) and never run. TorchScript archives have the same parts and more.
- * The two older forms, a stream of pickles and a tar file, are told and kept as blobs.
+ * The two older forms, a stream of pickles and a tar file, are recognised and kept as blobs.
  */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';

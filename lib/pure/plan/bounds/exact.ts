@@ -101,7 +101,7 @@ class BranchAndBound {
   #best: Int32Array | undefined;
   #storage = Infinity;
   #branches = 0;
-  /** Shortest paths in the branch at hand. */
+  /** Shortest paths in the present branch. */
   #distance: Float64Array;
 
   constructor(

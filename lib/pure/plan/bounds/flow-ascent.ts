@@ -14,7 +14,7 @@ export type MultiplierCounts = Readonly<Record<keyof Multipliers, number>>;
 
 export class FlowAscent {
   readonly point: Multipliers;
-  /** The subgradient; whoever evaluates the relaxation fills it. */
+  /** The subgradient; FlowRelaxation fills it after each evaluation. */
   readonly slope: Multipliers;
   readonly #direction: Multipliers;
   readonly #paths: FlowPaths;

@@ -38,7 +38,7 @@ export class FlowPaths {
   readonly #position: Int32Array;
   readonly #value: Float64Array;
   readonly #heap: IndexedHeap;
-  /** What the edges into each local vertex cost the path at hand per unit, for union groups. */
+  /** What edges into each local vertex cost the present path per unit, for union groups. */
   readonly #headPrice: Float64Array;
 
   constructor(graph: StorageGraph, budgets: Budgets) {

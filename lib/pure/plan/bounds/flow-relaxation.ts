@@ -38,7 +38,7 @@ export class FlowRelaxation {
   /** Recreation cost that counts as one step, per group and per vertex. */
   readonly #scale: { readonly group: Float64Array; readonly node: Float64Array };
   readonly #isInTree: Uint8Array;
-  /** Places in a family's list of edges that are on the path at hand. */
+  /** 1 for places in a family's list of edges that are on the present path. */
   readonly #isOnPath: Uint8Array;
 
   /**

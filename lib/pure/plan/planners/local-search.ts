@@ -12,7 +12,7 @@ import { finish, type SeededRandom, type Steps } from '../steps.js';
 
 /** Below this share of the storage a change is rounding, not progress. */
 const RELATIVE_EPSILON = 1e-12;
-/** Swaps that are tried before a search gives way. */
+/** Swaps that are tried before a search yields. */
 const EDGES_PER_TURN = 256;
 
 /** Searches around one forest, which it changes in place. */
@@ -35,7 +35,7 @@ export class LocalSearch {
 
   /**
    * Swaps until every budget is met, by most excess removed per storage added.
-   * @param storageMax  gives up as soon as the plan stores this much.
+   * @param storageMax  stops as soon as the plan stores no more than this.
    * @returns true if every budget is met.
    */
   repair(storageMax = Infinity): boolean {
@@ -104,7 +104,7 @@ export class LocalSearch {
 
   /**
    * Kicks the plan by a few random swaps and improves it again, until the steps are used up or
-   * `rounds` kicks in a row brought nothing; the best plan stays. Gives way now and then.
+   * `rounds` kicks in a row brought nothing; the best plan stays. Yields now and then.
    */
   *kicking(rounds: number): Generator<void, void> {
     const forest = this.#forest;

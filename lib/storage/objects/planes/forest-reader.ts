@@ -56,7 +56,7 @@ export class ForestReader implements PlaneReader {
   readonly #places = new Map<string, number[]>();
   /** What is decoded, being decoded or in use, by node. */
   readonly #held = new Map<ChainNode, Held>();
-  /** Those of them that are kept with nobody reading them, or were when a reader came. */
+  /** Those of them that are kept although no reader uses them, or were until a reader came. */
   readonly #kept = new Map<ChainNode, number>();
   #keptBytes = 0;
 
@@ -121,7 +121,7 @@ export class ForestReader implements PlaneReader {
     for (; at !== null && !this.#held.has(at); at = at.base) path.push(at);
     let base: Held | null = at === null ? null : (this.#held.get(at) as Held);
     if (base !== null) base.users++;
-    // All of the path is announced at once: whoever wants part of it meanwhile waits for it.
+    // The whole path is registered at once: another reader that needs part of it waits for it.
     const made = path.reverse().map((link) => {
       const held = new Held(link);
       this.#held.set(link, held);
@@ -175,7 +175,7 @@ export class ForestReader implements PlaneReader {
     return this.#single.lend({ id: entry.id, segment: entry.segment, planes });
   }
 
-  /** Ends one use: planes that nobody reads are kept if they are used again and there is room. */
+  /** Ends one use: planes without a reader are kept if they will be used again and there is room. */
   #release(held: Held): void {
     held.users--;
     if (held.users > 0) return;

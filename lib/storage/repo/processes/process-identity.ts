@@ -5,7 +5,7 @@
  * - Same boot and pid namespace: the system is asked, and the answer is sure.
  * - An earlier boot, on a disk that only one kernel mounts: dead.
  * - Anything else (another host, another container, a clone of this machine on a shared disk): unknown.
- *   Nobody takes such a process for dead by a look from here; time or a person decides.
+ *   Such a process is never counted as dead from here; time or a person decides.
  *
  * @see docs/format/refs.md
  */

@@ -44,7 +44,7 @@ export interface Reflog {
 
 const NO_VERSION = '0'.repeat(64);
 
-/** Tells readReflog that nothing is known of where a ref points: it then leaves no move out. */
+/** Tells readReflog that the ref's value is not known: it then leaves no move out. */
 export const NOT_A_VERSION = NO_VERSION as Id;
 
 function oneLine(text: string): string {
@@ -90,7 +90,7 @@ export async function appendReflog(
   lock.assertHeld();
   const file = lock.layout.log(name);
   await makeDurableDirectory(path.dirname(file));
-  // A ref begins or ends: what is missing later is told by such lines alone.
+  // A ref begins or ends: only these lines show later that a ref is missing.
   const sync = name !== 'HEAD' && (entry.before === null || entry.after === null);
   await appendLines(file, readableLine(file, entry), { sync });
 }

@@ -220,7 +220,7 @@ function maySet({ origin, trusted }: Pick<ConfigSource, 'origin' | 'trusted'>, k
 
 /** The settings of one repository (or of none), all sources together. */
 export class Config {
-  /** What the repository's file says and may not say: it does not hold, and people are told. */
+  /** Settings in the repository's file that it may not set: they are ignored with a warning. */
   readonly ignored: IgnoredSetting[] = [];
   /** True if the user lets this repository say who they are. */
   readonly trusted: boolean;
@@ -342,7 +342,7 @@ export async function checkRepositoryKey(
   });
 }
 
-/** What people are told of a setting that does not hold. */
+/** The warning about a setting that is ignored. */
 export async function ignoredMessage(
   layout: Layout,
   { key, file, line }: IgnoredSetting,

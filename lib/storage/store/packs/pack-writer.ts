@@ -120,7 +120,8 @@ export class PackSetWriter implements RecordSink {
         this.#pending.set(keyOf(record.id, record.segment), withOwnMemory(record));
         return;
       }
-      // Never among those that wait: whoever read it there would hold memory of the caller.
+      // Written now instead of queued: queued records can be read, and this one still points into the
+      // caller's buffer.
       await this.#writePending(false);
       await this.#writeSegment(record, false);
     });
@@ -174,7 +175,7 @@ export class PackSetWriter implements RecordSink {
 
   #enqueue(action: () => Promise<void>): Promise<void> {
     const run = this.#queue.then(async () => {
-      // Who comes after a failure is told of the failure: a full disk is no mistake of ours.
+      // Later calls fail with the first failure, such as a full disk, and not as a mistake of dlv.
       if (this.#state === 'broken') throw this.#failure;
       if (this.#state !== 'open') throw new BugError(`the pack set writer is ${this.#state}`);
       try {

@@ -36,7 +36,7 @@ import {
 
 /** Bytes searched at once for the next magic. */
 const SEARCH_BYTES = 1 << 20;
-/** Bytes that a search may read in vain beyond a few times the file: a hostile file is all magics. */
+/** Bytes that a search may read in vain, beyond a few times the file: a hostile file may consist of magics. */
 const SEARCH_SLACK_BYTES = 64 * 1024 * 1024;
 
 /** What one candidate costs at least, in bytes read. */

@@ -38,7 +38,7 @@ test('progress: a terminal line has share, amounts, rate and time left, and is w
   clock.ms = 2050;
   bar.advance(MIB);
   t.is(stream.text, '', 'redrawn at most every 100 ms');
-  bar.done();
+  bar.finish();
   t.is(stream.text, '\r\x1b[K');
 });
 
@@ -114,17 +114,10 @@ test('progress: the rate follows the last ten seconds', (t) => {
 test('progress: other units than bytes', (t) => {
   const stream = { text: '', write: (chunk: string | Uint8Array) => !!(stream.text += chunk) };
   const clock = { ms: 0 };
-  const bar = createProgress({
-    label: 'checking',
-    total: 10,
-    unit: 'files',
-    stream,
-    now: () => clock.ms,
-  });
+  const bar = createProgress({ stream, now: () => clock.ms });
+  bar.start('checking', 10, 'files');
   clock.ms = 2000;
   bar.advance(5);
   t.is(stream.text, 'checking:  50 %  5 files of 10 files  3 files/s  2.0 s left\n');
-  bar.setTotal(20);
-  bar.label('still checking');
-  bar.done();
+  bar.finish();
 });

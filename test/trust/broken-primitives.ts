@@ -1,0 +1,61 @@
+/**
+ * Commands on a failing device: the n-th write, fsync, rename, open, link, mkdir or unlink of
+ * lib/base/files fails, for every n until the command makes fewer. After each failure the answer names
+ * the file and a remedy, what the command said is so, and the command run again works.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { tempDir } from '../helpers/temp-dir.js';
+import { type Answer, answerProblems, runInside } from './cli.js';
+import { type Fault, type Faulty, injectFault } from './faults.js';
+import { writeTree } from './tree.js';
+import { lookAfter, makeTrial } from './trial.js';
+import type { Verb } from './verbs.js';
+
+/** What a person would miss in the answer of a command that failed: which file, and what to do. */
+function errorProblems({ stdout }: Answer): string[] {
+  const { error } = JSON.parse(stdout) as {
+    error?: { code: string; message: string; data: { file?: unknown; hint?: unknown } };
+  };
+  // fsck that found damage.
+  if (error === undefined) return [];
+  // A pack that cannot be read back after it was written counts as damaged: it is not used.
+  const isUnread = error.code === 'DLV_CORRUPT' && error.message.endsWith('EIO');
+  if (error.code !== 'DLV_IO' && !isUnread) return [`${error.code}: ${error.message}`];
+  const wrong: string[] = [];
+  if (typeof error.data.file !== 'string') wrong.push(`names no file: ${error.message}`);
+  if (typeof error.data.hint !== 'string') wrong.push(`gives no remedy: ${error.message}`);
+  return wrong;
+}
+
+/** Tries n = 1, 2, … until the command makes fewer than n calls. @returns how many failed. */
+export async function exhaust(
+  t: ExecutionContext,
+  verb: Verb,
+  fault: Fault,
+  among: readonly Faulty[],
+): Promise<number> {
+  const trial = await makeTrial(t, verb, runInside);
+  const under = await tempDir(t);
+  let failures = 0;
+  for (let n = 1; ; n++) {
+    const dir = path.join(under, String(n));
+    await writeTree(dir, trial.tree, null);
+    const injection = injectFault(fault, n, among);
+    const answer = await runInside(trial.argv, dir).finally(() => injection.restore());
+    const where = `${verb.name}, ${fault} at call ${n} (${injection.hit})`;
+    const wrong = answerProblems(answer);
+    const failed = answer.code !== 0;
+    if (failed) {
+      failures++;
+      if (injection.hit === null) wrong.push('failed without a fault');
+      if (fault === 'short') wrong.push('does not go on after a short write');
+      wrong.push(...errorProblems(answer));
+    }
+    wrong.push(...(await lookAfter(dir, trial, failed)));
+    t.deepEqual(wrong, [], where);
+    await fs.rm(dir, { recursive: true });
+    if (injection.hit === null) return failures;
+  }
+}
