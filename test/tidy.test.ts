@@ -18,6 +18,7 @@ import {
   checkImports,
   checkOp,
   checkTable,
+  checkUnused,
   findCircles,
   LAYERS,
   parseImports,
@@ -72,6 +73,7 @@ test('imports: every room keeps to the table of ARCHITECTURE.md', (t) => {
     sources.flatMap((file) => checkImports(file, read(file), table, packages)),
     [],
   );
+  t.deepEqual(checkUnused(table, new Map(sources.map((file) => [file, read(file)]))), []);
 });
 
 test('rooms: each has a README of one form, and the files that it names exist', (t) => {
@@ -343,6 +345,12 @@ test('imports: a room without a row, a row without a room and a circle are found
     ['store', new Set(['bytes'])],
   ]);
   t.is(checkTable(circle, new Set(['bytes', 'store'])).length, 2);
+});
+
+test('imports: what the table allows and nothing uses is found', (t) => {
+  const use = "import { a } from '../../base/bytes/a.js';\n";
+  t.deepEqual(checkUnused(TABLE, new Map([['lib/storage/store/s.ts', use]])), []);
+  t.is(checkUnused(TABLE, new Map([['lib/storage/store/s.ts', '']])).length, 1);
 });
 
 test('text: planted marks, paths, hosts, lengths and folders are found', (t) => {

@@ -90,6 +90,26 @@ export function checkImports(
   return problems;
 }
 
+/** What the table allows and no file uses. @param sources  text by path in the project. */
+export function checkUnused(table: ImportTable, sources: ReadonlyMap<string, string>): string[] {
+  const used = new Map<string, Set<string>>();
+  for (const [file, source] of sources) {
+    const room = roomOf(file)!;
+    const targets = used.get(room) ?? new Set<string>();
+    used.set(room, targets);
+    for (const specifier of parseImports(source)) {
+      if (!specifier.startsWith('.')) continue;
+      const target = path.posix.join(path.posix.dirname(file), specifier);
+      targets.add(roomOf(target.replace(/\.js$/, '')) ?? '');
+    }
+  }
+  return [...table].flatMap(([room, allowed]) =>
+    [...allowed]
+      .filter((target) => !used.get(room)?.has(target))
+      .map((target) => `'${room}' may import '${target}', which no file of it does`),
+  );
+}
+
 /** Files of ops that every op may import: how a repository is opened. */
 const SHARED_OPS: readonly string[] = ['./with-repository.js'];
 
