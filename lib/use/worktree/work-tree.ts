@@ -120,7 +120,8 @@ class Selector {
     const isTracked = this.#options.tracked.has(path) || this.#trackedFolders.has(path);
     if (inner !== null && !isTracked) throw inNested(input, inner);
     if (kind === 'folder') {
-      for await (const file of walkFiles(this.#layout, path, this.#walk())) this.#found.files.add(file);
+      for await (const file of walkFiles(this.#layout, path, this.#walk()))
+        this.#found.files.add(file);
       this.#coverTracked(path);
       return;
     }
@@ -212,7 +213,9 @@ class Selector {
       odd,
       failures: this.#found.failures,
       warnings: [...this.#found.warnings],
-      gitIgnored: [...this.#found.gitIgnored].filter((path) => !this.#found.files.has(path)).sort(comparePaths),
+      gitIgnored: [...this.#found.gitIgnored]
+        .filter((path) => !this.#found.files.has(path))
+        .sort(comparePaths),
     };
   }
 }
