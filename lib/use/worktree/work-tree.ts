@@ -113,7 +113,7 @@ class Selector {
     const kind = await this.#kindOf(input, path);
     const inner = await this.#nested.around(path, kind === 'folder');
     if (kind === null) {
-      if (this.#options.tracked.has(path)) this.#named.add(path);
+      if (this.#options.tracked.has(path)) this.#found.named.add(path);
       if (this.#coverTracked(path)) return;
       throw notFound(input);
     }
