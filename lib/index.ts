@@ -41,7 +41,7 @@ export type { Lineage, VersionSummary } from './use/history/versions.js';
 export { type About, about } from './use/ops/about.js';
 export type { AddedFile, AddOptions, AddResult } from './use/ops/add.js';
 export type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from './use/ops/archive.js';
-export type { BranchChange, BranchEntry } from './use/ops/branch.js';
+export type { BranchChange, BranchDeletion, BranchEntry } from './use/ops/branch.js';
 export type { CheckoutOptions, CheckoutResult } from './use/ops/checkout.js';
 export type { CommitOptions, CommitResult } from './use/ops/commit.js';
 export type { ConfigEntry } from './use/ops/config.js';
@@ -55,6 +55,7 @@ export type {
   TensorDiff,
 } from './use/ops/diff.js';
 export type { DuOptions, DuResult } from './use/ops/du.js';
+export type { ForgetOptions, ForgetResult } from './use/ops/forget.js';
 export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';
 export type { GcOpOptions as GcOptions, GcOpResult as GcResult } from './use/ops/gc.js';
 export type { InitOptions } from './use/ops/init.js';
@@ -68,8 +69,12 @@ export type {
   TypedValues,
 } from './use/ops/load.js';
 export type { LogOptions } from './use/ops/log.js';
+export type { ModelDeletion, ModelRenaming } from './use/ops/model.js';
+export type { MvOptions, MvResult } from './use/ops/mv.js';
+export type { ReflogLine, ReflogOptions } from './use/ops/reflog.js';
 export type { ResetOptions, ResetResult } from './use/ops/reset.js';
 export type { RestoreOptions, RestoreResult } from './use/ops/restore.js';
+export type { RevertOptions, RevertResult } from './use/ops/revert.js';
 export type { RmOptions, RmResult } from './use/ops/rm.js';
 export type {
   ListedTensor,
@@ -79,6 +84,7 @@ export type {
   ShownSeries,
   ShowResult,
 } from './use/ops/show.js';
+export type { StashEntry, StashPushOptions, StashResult } from './use/ops/stash.js';
 export type { ModelStatus, StatusResult } from './use/ops/status.js';
 export type { SwitchOptions, SwitchResult } from './use/ops/switch.js';
 export type { TagChange, TagEntry } from './use/ops/tag.js';

@@ -19,14 +19,19 @@ const VALUES =
   'NotFoundError TierError TruncatedError UnsafeError UsageError about fsck init open';
 
 const TYPES =
-  'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot BranchChange ' +
-  'BranchEntry Budget CallOptions CheckpointDiff CheckoutOptions CheckoutResult CommitOptions CommitResult ' +
-  'ConfigEntry CopyOptions CopyResult DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
-  'FileDiff FsckOptions FsckResult GcOptions GcResult Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ListOptions ' +
-  'ListedModel ListedTensor LoadOptions LoadResult LoadedTensor LogOptions MetricPoint MetricValues ModelStatus OtherSnapshot ParamValues Paths ' +
-  'ProgressSink Repository ResetOptions ResetResult RestoreOptions RestoreResult RmOptions RmResult ' +
-  'ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StatusResult SwitchOptions SwitchResult ' +
-  'TagChange TagEntry TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary Warned';
+  'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot ' +
+  'BranchChange BranchDeletion BranchEntry Budget CallOptions CheckoutOptions CheckoutResult ' +
+  'CheckpointDiff CommitOptions CommitResult ConfigEntry CopyOptions CopyResult DiffOptions ' +
+  'DiffResult DuOptions DuResult ErrorCode ErrorData FileDiff ForgetOptions ForgetResult ' +
+  'FsckOptions FsckResult GcOptions GcResult Id InitOptions KeepOptions KeepResult ' +
+  'KeptCheckpoint Level Limit Lineage ListOptions ListedModel ListedTensor LoadOptions ' +
+  'LoadResult LoadedTensor LogOptions MetricPoint MetricValues ModelDeletion ModelRenaming ' +
+  'ModelStatus MvOptions MvResult OtherSnapshot ParamValues Paths ProgressSink ReflogLine ' +
+  'ReflogOptions Repository ResetOptions ResetResult RestoreOptions RestoreResult RevertOptions ' +
+  'RevertResult RmOptions RmResult ShowFileResult ShowResult ShownCheckpoint ShownFile ' +
+  'ShownSeries SnapshotDiff StashEntry StashPushOptions StashResult StatusResult SwitchOptions ' +
+  'SwitchResult TagChange TagEntry TensorDiff TensorValue Tier TierOptions TierResult ' +
+  'TypedValues VersionSummary Warned';
 
 test('api: exports these names and no others', async (t) => {
   t.is(Object.keys(dlv).sort().join(' '), VALUES);

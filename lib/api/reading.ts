@@ -8,7 +8,9 @@ import type { DuOptions, DuResult } from '../use/ops/du.js';
 import type { ListedModel, ListOptions } from '../use/ops/list.js';
 import type { LoadedTensor, LoadOptions, LoadResult } from '../use/ops/load.js';
 import type { LogOptions } from '../use/ops/log.js';
+import type { ReflogLine, ReflogOptions } from '../use/ops/reflog.js';
 import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.js';
+import type { StashEntry } from '../use/ops/stash.js';
 import type { StatusOptions, StatusResult } from '../use/ops/status.js';
 import type { TagEntry, TagListOptions } from '../use/ops/tag.js';
 import { type CallOptions, inTableEach, withoutCall } from './call.js';
@@ -35,6 +37,19 @@ export abstract class ReadingRepository extends Handle {
     const { log } = await import('../use/ops/log.js');
     const own = withoutCall(options);
     return this.ask(options, (repo, context) => log(repo, own, context));
+  }
+
+  /** Work of HEAD's model that was put aside, the newest first. */
+  async stashes(): Promise<StashEntry[]> {
+    const { listStashes } = await import('../use/ops/stash.js');
+    return this.ask({}, (repo, context) => listStashes(repo, {}, context));
+  }
+
+  /** Where HEAD or a ref was, the last move first. */
+  async reflog(options: Options<ReflogOptions> = {}): Promise<ReflogLine[]> {
+    const { reflog } = await import('../use/ops/reflog.js');
+    const own = withoutCall(options);
+    return this.ask(options, (repo, context) => reflog(repo, own, context));
   }
 
   /** All that a version says: files, snapshots, metrics, lineage. */

@@ -9,17 +9,22 @@ import type { ConfigKey } from '../storage/repo/settings/config.js';
 import type { Warned } from '../use/context.js';
 import type { AddOptions, AddResult } from '../use/ops/add.js';
 import type { ArchiveOptions, ArchiveResult } from '../use/ops/archive.js';
-import type { BranchChange } from '../use/ops/branch.js';
+import type { BranchChange, BranchDeletion } from '../use/ops/branch.js';
 import type { CheckoutOptions, CheckoutResult } from '../use/ops/checkout.js';
 import type { CommitOptions, CommitResult } from '../use/ops/commit.js';
 import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
+import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
+import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
+import type { MvOptions, MvResult } from '../use/ops/mv.js';
 import type { ResetOptions, ResetResult } from '../use/ops/reset.js';
 import type { RestoreOptions, RestoreResult } from '../use/ops/restore.js';
+import type { RevertOptions, RevertResult } from '../use/ops/revert.js';
 import type { RmOptions, RmResult } from '../use/ops/rm.js';
+import type { StashPushOptions, StashResult } from '../use/ops/stash.js';
 import type { SwitchOptions, SwitchResult } from '../use/ops/switch.js';
 import type { TagChange } from '../use/ops/tag.js';
 import type { TierOptions, TierResult } from '../use/ops/tier.js';
@@ -51,6 +56,17 @@ export class Repository extends ReadingRepository {
     const { keep } = await import('../use/ops/keep.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => keep(repo, own, context));
+  }
+
+  /** Moves or renames tracked files; a destination that is a folder takes them in. */
+  async mv(
+    sources: Paths,
+    destination: string,
+    options: Options<MvOptions, 'sources' | 'destination'> = {},
+  ): Promise<Warned<MvResult>> {
+    const { mv } = await import('../use/ops/mv.js');
+    const own = { ...withoutCall(options), sources: listOf(sources), destination };
+    return this.call(options, (repo, context) => mv(repo, own, context));
   }
 
   /** Takes back changes of files, in the work tree or (`staged`) in what is staged. */
@@ -129,14 +145,75 @@ export class Repository extends ReadingRepository {
     return this.call(options, (repo, context) => ops.renameBranch(repo, own, context));
   }
 
-  /** Deletes a branch. */
+  /** Deletes a branch, also that of HEAD. */
   async deleteBranch(
     name: string,
     options: { model?: string; force?: boolean } & CallOptions = {},
-  ): Promise<Warned<BranchChange>> {
+  ): Promise<Warned<BranchDeletion>> {
     const ops = await import('../use/ops/branch.js');
     const own = { ...withoutCall(options), name };
     return this.call(options, (repo, context) => ops.deleteBranch(repo, own, context));
+  }
+
+  /** Gives a model another name: its versions get new ids, to which the old ones lead. */
+  async renameModel(
+    from: string,
+    to: string,
+    options: { dryRun?: boolean } & CallOptions = {},
+  ): Promise<Warned<ModelRenaming>> {
+    const ops = await import('../use/ops/model.js');
+    const own = { ...withoutCall(options), from, to };
+    return this.call(options, (repo, context) => ops.renameModel(repo, own, context));
+  }
+
+  /** Deletes a model: all its branches. Its files stay in the work tree. */
+  async deleteModel(
+    name: string,
+    options: { force?: boolean; dryRun?: boolean } & CallOptions = {},
+  ): Promise<Warned<ModelDeletion>> {
+    const ops = await import('../use/ops/model.js');
+    const own = { ...withoutCall(options), name };
+    return this.call(options, (repo, context) => ops.deleteModel(repo, own, context));
+  }
+
+  /** Puts changes aside: the work files become those of the line's version. */
+  async stash(options: Options<StashPushOptions> = {}): Promise<Warned<StashResult>> {
+    const { pushStash } = await import('../use/ops/stash.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => pushStash(repo, own, context));
+  }
+
+  /** Brings what was put aside back; `drop` deletes the stash then. The newest is 0. */
+  async applyStash(
+    index = 0,
+    options: { drop?: boolean } & CallOptions = {},
+  ): Promise<Warned<StashResult>> {
+    const { applyStash } = await import('../use/ops/stash.js');
+    const own = { ...withoutCall(options), index };
+    return this.call(options, (repo, context) => applyStash(repo, own, context));
+  }
+
+  /** Deletes what was put aside. */
+  async dropStash(index = 0, options: CallOptions = {}): Promise<Warned<StashResult>> {
+    const { dropStash } = await import('../use/ops/stash.js');
+    return this.call(options, (repo, context) => dropStash(repo, { index }, context));
+  }
+
+  /** Makes a version that takes back what an earlier one changed. */
+  async revert(
+    revision: string,
+    options: Options<RevertOptions, 'revision'> = {},
+  ): Promise<Warned<RevertResult>> {
+    const { revert } = await import('../use/ops/revert.js');
+    const own = { ...withoutCall(options), revision };
+    return this.call(options, (repo, context) => revert(repo, own, context));
+  }
+
+  /** Takes versions, or files, out of history. */
+  async forget(options: Options<ForgetOptions>): Promise<Warned<ForgetResult>> {
+    const { forget } = await import('../use/ops/forget.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => forget(repo, own, context));
   }
 
   /** Names a version. */

@@ -94,6 +94,8 @@ export const REF_NAME_BYTES_MAX = 1024;
 export const REF_PART_BYTES_MAX = 200;
 /** Reflog of one ref: some 100,000 lines are read back, older ones are skipped. */
 export const REFLOG_BYTES_MAX = 1 << 25;
+/** Largest list of refs and versions that change together: some 100,000 versions. */
+export const MOVES_BYTES_MAX = 1 << 26;
 /** config file and .dlvignore: texts that people write. */
 export const USER_TEXT_BYTES_MAX = 1 << 20;
 /** Folders that one `add --follow` enters through symbolic links: links that cross can make folders

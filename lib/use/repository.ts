@@ -6,7 +6,14 @@
 import path from 'node:path';
 import type { BlobKind, Id } from '../base/bytes/hash.js';
 import { LruCache } from '../base/bytes/lru-cache.js';
-import { ConfigError, ExistsError, isDamage } from '../base/errors.js';
+import {
+  ConfigError,
+  ExistsError,
+  FormatVersionError,
+  IoError,
+  isDamage,
+  LockedError,
+} from '../base/errors.js';
 import { io, listDirectory } from '../base/files/files.js';
 import { VERSION_CACHE_BYTES } from '../base/limits.js';
 import { Blobs } from '../storage/objects/blobs.js';
@@ -27,6 +34,7 @@ import {
 } from '../storage/repo/format.js';
 import { initRepository } from '../storage/repo/init.js';
 import { Layout, newWorkName } from '../storage/repo/layout.js';
+import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';
@@ -42,6 +50,8 @@ export interface RepositoryOptions {
   signal?: AbortSignal;
   /** How long to wait for another holder of the lock. */
   lockTimeoutMs?: number;
+  /** Takes one sentence each that the user should see. */
+  warn?: (message: string) => void;
 }
 
 /** What a decoded version takes in memory, by the bytes that it is stored as. */
@@ -117,7 +127,9 @@ export class Repository implements Readers {
     const format = await readFormat(layout);
     const config = await readConfig(layout);
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
-    return new Repository({ layout, format, store, config, options });
+    const repo = new Repository({ layout, format, store, config, options });
+    if (await hasMoves(layout)) await repo.#finishMoves();
+    return repo;
   }
 
   /**
@@ -145,6 +157,11 @@ export class Repository implements Readers {
   /** Reads the settings again, after they were changed. */
   async readSettings(): Promise<void> {
     this.#config = await readConfig(this.layout);
+  }
+
+  /** Warns whoever opened it. */
+  warn(message: string): void {
+    this.options.warn?.(message);
   }
 
   head(): Promise<Head> {
@@ -192,7 +209,31 @@ export class Repository implements Readers {
       ...(this.options.signal ? { signal: this.options.signal } : {}),
       timeoutMs: this.options.lockTimeoutMs ?? this.config.get('core.lockTimeoutMs'),
     };
-    return withLock(this.layout, action, lockOptions);
+    return withLock(
+      this.layout,
+      async (lock) => {
+        await finishMoves(lock);
+        return action(lock);
+      },
+      lockOptions,
+    );
+  }
+
+  /**
+   * Carries out the moves of a command that was killed. Where that cannot be done now, because another
+   * process does it or nothing may be written, every ref is still one that was or will be.
+   */
+  async #finishMoves(): Promise<void> {
+    try {
+      await this.locked(async () => {});
+    } catch (error) {
+      const isHarmless =
+        error instanceof LockedError ||
+        error instanceof IoError ||
+        error instanceof FormatVersionError ||
+        isDamage(error);
+      if (!isHarmless) throw error;
+    }
   }
 
   /** A new pack session. Flush or abort it. */

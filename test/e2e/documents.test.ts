@@ -84,6 +84,7 @@ const LINES: Record<string, Line> = {
     prepare: async (repo) => void (await repo.json('copy', 'net', 'x')),
   },
   show: { args: ['show'] },
+  reflog: { args: ['reflog'] },
   diff: { args: ['diff', 'net@1', 'net@3'] },
   cat: { args: ['cat', 'HEAD:model.safetensors#fc.bias'] },
   checkout: { args: ['checkout', 'net@1'] },
@@ -102,6 +103,11 @@ const LINES: Record<string, Line> = {
   bench: { args: ['bench', '--repeat', '1', '--budgets', '2'] },
   archive: { args: ['archive', '--yes', '--budget', '1.5'] },
   gc: { args: ['gc'] },
+  stash: { args: ['stash'], prepare: (repo) => repo.write('note.txt', 'x') },
+  mv: { args: ['mv', 'model.safetensors', 'base.safetensors'] },
+  forget: { args: ['forget', 'net@2'] },
+  revert: { args: ['revert', 'HEAD'] },
+  model: { args: ['model'] },
   fsck: { args: ['fsck'] },
 };
 

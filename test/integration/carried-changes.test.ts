@@ -124,7 +124,7 @@ test('log: a version that gc removed is not called damage', async (t) => {
   await repo.json('gc', '--prune=now');
   const error = await repo.fails(1, 'log', 'main@{1}');
   t.is(error.code, 'DLV_NOT_FOUND');
-  t.regex(error.message, /'main@\{1\}' names, is not here any more/);
+  t.regex(error.message, /was dropped by gc on/);
   t.regex(String(error.data.hint), /gc/);
 });
 

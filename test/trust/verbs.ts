@@ -76,6 +76,42 @@ export const VERBS: readonly Verb[] = [
     landed: ['DLV_EXISTS', 'DLV_NOT_FOUND'],
   },
   { name: 'branch -d', argv: ['branch', '-d', 'topic'], landed: ['DLV_NOT_FOUND'] },
+  {
+    name: 'branch -D of where HEAD is',
+    argv: ['branch', '-D', 'm/main'],
+    landed: ['DLV_NOT_FOUND'],
+  },
+  {
+    name: 'model rename',
+    argv: ['model', 'rename', 'm', 'o'],
+    landed: ['DLV_NOT_FOUND'],
+  },
+  {
+    name: 'model delete',
+    argv: ['model', 'delete', 'm', '--force'],
+    landed: ['DLV_NOT_FOUND'],
+  },
+  {
+    name: 'forget',
+    argv: ['forget', '--force', 'm@2'],
+    landed: ['DLV_CONFLICT'],
+  },
+  {
+    name: 'revert',
+    argv: ['revert', 'm@3'],
+    prepare: (dir) => must(['reset', '--hard'], dir),
+    landed: ['DLV_CONFLICT'],
+  },
+  {
+    name: 'forget of the last version',
+    argv: ['forget', '--force', 'm@3'],
+    landed: ['DLV_CONFLICT'],
+  },
+  {
+    name: 'forget --path',
+    argv: ['forget', '--force', '--path', 'notes.txt'],
+    landed: ['DLV_NOT_FOUND'],
+  },
   { name: 'switch -c', argv: ['switch', '-c', 'trial'], landed: ['DLV_EXISTS'] },
   {
     name: 'switch',
@@ -98,6 +134,18 @@ export const VERBS: readonly Verb[] = [
   },
   { name: 'reset --hard', argv: ['reset', '--hard', 'm@1'] },
   { name: 'rm', argv: ['rm', '-f', 'notes.txt'], landed: ['DLV_NOT_FOUND'] },
+  { name: 'stash', argv: ['stash'], landed: ['DLV_CONFLICT'] },
+  {
+    name: 'stash pop',
+    argv: ['stash', 'pop'],
+    prepare: (dir) => must(['stash'], dir),
+    landed: ['DLV_NOT_FOUND'],
+  },
+  {
+    name: 'mv',
+    argv: ['mv', 'model.safetensors', 'sub/base.safetensors'],
+    landed: ['DLV_NOT_FOUND'],
+  },
   { name: 'restore', argv: ['restore', '.'] },
   { name: 'restore --staged', argv: ['restore', '--staged', '.'] },
   { name: 'restore --source', argv: ['restore', '--source', 'm@1', '.'] },

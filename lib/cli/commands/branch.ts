@@ -1,10 +1,10 @@
 /** `dlv branch` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { BranchChange, BranchEntry } from '../../use/ops/branch.js';
+import type { BranchChange, BranchDeletion, BranchEntry } from '../../use/ops/branch.js';
 import { exampleId, shortId, subject } from '../output/render.js';
 import { formatTable } from '../output/table.js';
-import type { Ui } from '../output/ui.js';
+import { formatCount, type Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
 
 interface Flags {
@@ -43,6 +43,21 @@ function printList(ui: Ui, branches: readonly BranchEntry[]): void {
   for (const line of formatTable([{}, {}, {}, {}, {}], rows)) ui.line(line);
 }
 
+/** What deleting a branch left. */
+function printDeletion(
+  ui: Ui,
+  { lost, derived, detached, version, model, branch }: BranchDeletion,
+): void {
+  if (derived.length > 0) ui.note(`kept, and derived from it: ${derived.join(', ')}`);
+  if (lost.length > 0) {
+    ui.note(
+      `${formatCount(lost.length, 'version')} on no branch or tag any more; gc keeps what reflogs ` +
+        `name for gc.graceDays: 'dlv branch ${model}/${branch} ${shortId(version)}' brings it back`,
+    );
+  }
+  if (detached) ui.note(`HEAD is at ${shortId(version)}, on no branch; no file changed`);
+}
+
 function printChange(ui: Ui, change: BranchChange): void {
   const name = `'${change.model}/${change.branch}'`;
   const was = change.from === null ? '' : `, was '${change.from}'`;
@@ -62,7 +77,7 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
   if ([removes, flags.move, flags.copy].filter(Boolean).length > 1) {
     throw new UsageError('-d, -m and -c exclude each other');
   }
-  const result = await run.repository((repo) => {
+  const result = await run.repository<BranchChange | BranchDeletion>((repo) => {
     if (removes) {
       const force = flags.forceDelete === true;
       return ops.deleteBranch(repo, { name: first, force, ...model }, run.context);
@@ -76,7 +91,10 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
     const options = { name, ...(start === undefined ? {} : { start }), ...model };
     return ops.createBranch(repo, options, run.context);
   });
-  run.answer(result, (ui) => printChange(ui, result));
+  run.answer(result, (ui) => {
+    printChange(ui, result);
+    if ('lost' in result) printDeletion(ui, result);
+  });
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -86,7 +104,8 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Without a name, lists the branches of the current model. With one, makes a branch at ' +
         '<start> (default: where the line stands) and stays where it is. With --json, a change ' +
-        'answers with an object of action, model, branch, version and from.',
+        'answers with an object of action, model, branch, version and from; a deletion also with lost, ' +
+        'derived and detached. The branch that HEAD is on can be deleted, too: HEAD then names its version.',
       examples: [
         ['dlv branch', 'the branches of the current model and their versions'],
         ['dlv branch wider mnist@3', 'makes a branch at the third version'],

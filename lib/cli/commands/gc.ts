@@ -1,7 +1,7 @@
 /** `dlv gc` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { GcOpResult } from '../../use/ops/gc.js';
+import type { GcOpResult, KeptRow } from '../../use/ops/gc.js';
 import { formatBytes, formatCount, formatDuration } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
@@ -10,15 +10,44 @@ const EXAMPLE: GcOpResult = {
   setsAfter: 1,
   droppedBlobs: 2,
   droppedExtentSegments: 26,
+  droppedBytes: 4714496,
   packBytesBefore: 91222016,
   packBytesAfter: 86507520,
   leftoverSets: 0,
   deletedBytes: 0,
   trashBytes: 91222016,
   unfinishedBytes: 0,
+  kept: [
+    {
+      why: 'reflog',
+      bytes: 6291456,
+      versions: 3,
+      until: '2026-02-14T10:00:00.000Z',
+      command: 'dlv gc --prune=now',
+    },
+  ],
   dryRun: false,
   seconds: 0.8,
 };
+
+const REASONS: Readonly<Record<KeptRow['why'], string>> = {
+  reflog: 'that only reflogs name',
+  base: 'that other versions are stored as differences from',
+  young: 'that nothing names, written within gc.graceDays',
+  share: 'of garbage, too small a part of its packs to write them again',
+  trash: 'of replaced packs in trash',
+  unfinished:
+    'of unfinished files, whose process runs on another host or in another container, or ended there; ' +
+    'they go once nothing was written for a day',
+};
+
+/** `kept: 6.00 MiB (3 versions) that only reflogs name, until 2026-02-14; now: dlv gc --prune=now`. */
+function keptLine({ why, bytes, versions, until, command }: KeptRow): string {
+  const of = versions === null ? '' : ` (${formatCount(versions, 'version')})`;
+  const end = until === null ? '' : `, until ${until.slice(0, 10)}`;
+  const free = command === null ? '' : `; to free it now: ${command}`;
+  return `kept: ${formatBytes(bytes)}${of} ${REASONS[why]}${end}${free}`;
+}
 
 export function register(program: Command, cli: Cli): void {
   cli
@@ -27,7 +56,8 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Keeps everything that branches, tags, notes, staging and the reflogs of the last days name, ' +
         'with all that it is built on. Replaced packs go to .dlv/trash and are deleted after ' +
-        'gc.graceDays (14) days. A commit merges small packs by itself.',
+        'gc.graceDays (14) days. What it keeps besides is listed with the reason, the day on which it ' +
+        'goes by itself, and the command that frees it now. A commit merges small packs by itself.',
       examples: [
         ['dlv gc', 'collects garbage that is older than the grace period'],
         ['dlv gc --dry-run', 'says what that would do'],
@@ -71,19 +101,7 @@ export function register(program: Command, cli: Cli): void {
           if (result.deletedBytes > 0) {
             ui.line(`${formatBytes(result.deletedBytes)} ${would}deleted from the disk`);
           }
-          if (result.trashBytes > 0) {
-            ui.line(
-              `${formatBytes(result.trashBytes)} of replaced files wait in trash for gc.graceDays days ` +
-                "('dlv gc --prune=now' deletes them at once)",
-            );
-          }
-          if (result.unfinishedBytes > 0) {
-            ui.line(
-              `kept: ${formatBytes(result.unfinishedBytes)} of unfinished files, whose ` +
-                'process runs on another host or in another container, or ended there; they go once ' +
-                'nothing was written for a day',
-            );
-          }
+          for (const row of result.kept) ui.line(keptLine(row));
           ui.note(formatDuration(result.seconds));
         });
         return 0;

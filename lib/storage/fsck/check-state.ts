@@ -12,9 +12,10 @@ import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { type Format, NUMBERS_FLAG, readFormat } from '../repo/format.js';
 import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
+import { readMoves } from '../repo/moves/journal.js';
 import { readNumbers } from '../repo/numbers.js';
 import { type Head, readHead } from '../repo/refs/head.js';
-import { DELETED_LOG, listReflogs, NOT_A_VERSION, readReflog } from '../repo/refs/reflog.js';
+import { isListLog, listReflogs, NOT_A_VERSION, readReflog } from '../repo/refs/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
 import { Config, readConfigFile } from '../repo/settings/config.js';
 import { Staging } from '../repo/staging/staging.js';
@@ -42,6 +43,7 @@ export async function checkState(layout: Layout, findings: Findings): Promise<Ch
   const staging = await check.staging(head, refs);
   await check.budgets();
   await check.numbers(format);
+  await check.moves();
   await check.strangers();
   return { files: check.files, head, refs, staging };
 }
@@ -148,7 +150,7 @@ class StateCheck {
       }
       if (
         name === 'HEAD' ||
-        name === DELETED_LOG ||
+        isListLog(name) ||
         refs.has(name) ||
         this.#findings.list.some(isAbout(name))
       )
@@ -198,11 +200,17 @@ class StateCheck {
     await this.read('state', 'numbers', () => readNumbers(this.#layout));
   }
 
+  /** Moves of a command that was killed: whoever opens the repository carries them out. */
+  async moves(): Promise<void> {
+    if (await this.#isGone('moves')) return;
+    await this.read('state', 'moves', () => readMoves(this.#layout));
+  }
+
   /** Files that are none of ours. */
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs staging manifest packs trash budgets numbers lines catalog promised lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs staging moves moves-staging manifest packs trash budgets numbers lines catalog promised lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

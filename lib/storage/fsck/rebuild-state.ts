@@ -12,6 +12,7 @@ import {
   isMissing,
   makeDirectory,
   readSmallFile,
+  removeFile,
   writeFileAtomic,
 } from '../../base/files/files.js';
 import { readTail } from '../../base/files/small-files.js';
@@ -21,12 +22,13 @@ import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { markForGit } from '../repo/git-markers.js';
 import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
+import { finishMoves, hasMoves } from '../repo/moves/carry-out.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 import { formatHead, type Head, parseHead, readHead } from '../repo/refs/head.js';
 import { parseRefName } from '../repo/refs/ref-name.js';
 import {
   appendReflog,
-  DELETED_LOG,
+  isListLog,
   listReflogs,
   NOT_A_VERSION,
   parseReflogLine,
@@ -76,6 +78,19 @@ export async function isSound(read: () => Promise<unknown>): Promise<boolean> {
     if (!isDamage(error) && !isMissing(error)) throw error;
     return false;
   }
+}
+
+/** Ends the moves of a command that was killed, if the list of them is sound; else drops it. */
+export async function rebuildMoves(lock: RepositoryLock, report: RebuildReport): Promise<void> {
+  const { layout } = lock;
+  if (!(await hasMoves(layout))) return;
+  if (await isSound(() => finishMoves(lock))) {
+    report.done.push('carried out what an interrupted command had begun to move');
+    return;
+  }
+  await copyToTrash(layout, 'moves');
+  await removeFile(layout.moves);
+  report.done.push("dropped 'moves', which is damaged: refs stay as they are");
 }
 
 /** What the rebuild of refs is handed. */
@@ -259,7 +274,7 @@ async function rebuildReflog(layout: Layout, name: string, report: RebuildReport
   let damaged = 0;
   // Of a longer one the last lines are kept: readers read no more.
   for (const line of eachLine(readTail(file, REFLOG_BYTES_MAX)?.bytes ?? new Uint8Array(0))) {
-    if (line === '' && name === DELETED_LOG) {
+    if (line === '' && isListLog(name)) {
       // It stands between two refs; more than one tell nothing.
       if (sound.at(-1) !== '\n') sound.push('\n');
     } else if (parseReflogLine(line) === null) damaged++;

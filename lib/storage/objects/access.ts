@@ -47,7 +47,10 @@ export interface SessionAccess {
 }
 
 /** For what reads versions down to their bytes. */
-export interface ReadAccess extends ObjectAccess, VersionAccess {}
+export interface ReadAccess extends ObjectAccess, VersionAccess {
+  /** Takes one sentence that the user should see, where one listens. */
+  readonly warn?: (message: string) => void;
+}
 
 /** For what lists and retires pack sets. */
 export interface PackAccess extends ObjectAccess, LockAccess {}

@@ -38,8 +38,21 @@ const READ_FLAGS: readonly string[] = [...CURRENT_FORMAT.readRequired, OBJECTS_F
 export const TIERS_FLAG = 'tiers-1';
 /** Write-required once a version has a number: an older dlv would make versions without one. */
 export const NUMBERS_FLAG = 'numbers-1';
+/**
+ * Write-required once refs were moved together: an older dlv would not end the moves of a killed command,
+ * and would take the list of versions that are gone for the log of a lost ref.
+ */
+export const MOVES_FLAG = 'moves-1';
+/** Write-required once work was stashed: an older dlv would collect it as garbage. */
+export const STASH_FLAG = 'stash-1';
 /** The write-required flags that this dlv knows. */
-const WRITE_FLAGS: readonly string[] = [...CURRENT_FORMAT.writeRequired, NUMBERS_FLAG, TIERS_FLAG];
+const WRITE_FLAGS: readonly string[] = [
+  ...CURRENT_FORMAT.writeRequired,
+  MOVES_FLAG,
+  NUMBERS_FLAG,
+  STASH_FLAG,
+  TIERS_FLAG,
+];
 
 const FIRST_LINE = 'dlv repository';
 const FLAG = /^[a-z0-9]+(-[a-z0-9]+)*$/;

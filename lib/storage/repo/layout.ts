@@ -144,6 +144,14 @@ export class Layout {
   get promised(): string {
     return this.#in('promised');
   }
+  /** Refs that change together, while they do. */
+  get moves(): string {
+    return this.#in('moves');
+  }
+  /** What staging becomes then. */
+  get movesStaging(): string {
+    return this.#in('moves-staging');
+  }
   get budgets(): string {
     return this.#in('budgets');
   }
@@ -263,6 +271,11 @@ export function notesRefName(version: Id): string {
 /** Name of the ref of a branch. */
 export function branchRefName(model: string, branch: string): string {
   return `refs/heads/${model}/${branch}`;
+}
+
+/** Name of the ref of stashed work. @param number  from 1, in the order of stashing. */
+export function stashRefName(model: string, number: number): string {
+  return `refs/stash/${model}/${number}`;
 }
 
 /** Name of the ref of a tag. */

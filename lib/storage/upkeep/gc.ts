@@ -8,14 +8,16 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { ConflictError } from '../../base/errors.js';
-import { listDirectory, removeFile, statOrNull } from '../../base/files/files.js';
+import { ConflictError, isUnreadable } from '../../base/errors.js';
+import { listDirectory, removeFile } from '../../base/files/files.js';
 import { isMissing } from '../../base/files/io.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
 import { isTrashName } from '../repo/layout.js';
 import { listOtherReaders } from '../repo/processes/readers.js';
+import { type GoneVersion, noteGone } from '../repo/refs/gone.js';
 import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
+import type { Staging } from '../repo/staging/staging.js';
 import { encodeStaging, readLineStagings, readStaging } from '../repo/staging/staging-file.js';
 import { findPinnedSets } from '../store/forest.js';
 import { stemOf } from '../store/names.js';
@@ -28,8 +30,23 @@ import {
   setBytes,
   storedBytes,
 } from '../store/types.js';
+import {
+  type FoundObjects,
+  isIn,
+  type KeptBytes,
+  KeptObjects,
+  keptLeftovers,
+  type Needed,
+  youngSets,
+} from './kept.js';
 import { deleteLeftovers, unlistedSets } from './leftovers.js';
-import { findReachable, refuseBroken, withBases } from './reachable.js';
+import {
+  findReachable,
+  type PlannedHistory,
+  type ReachableOptions,
+  refuseBroken,
+  withBases,
+} from './reachable.js';
 import { replaceSets } from './replace-sets.js';
 
 /** Sets below this are merged. */
@@ -57,6 +74,8 @@ export interface GcResult {
   /** Objects that nothing needs and that were dropped. */
   droppedBlobs: number;
   droppedExtentSegments: number;
+  /** Bytes of their records, and of records that others hide. */
+  droppedBytes: number;
   /** Bytes of packs before and after, indexes included. */
   packBytesBefore: number;
   packBytesAfter: number;
@@ -68,6 +87,8 @@ export interface GcResult {
   trashBytes: number;
   /** Bytes that processes of other hosts or containers may still be writing. */
   unfinishedBytes: number;
+  /** What stays besides what branches, tags, notes and staging name, and why. */
+  kept: KeptBytes[];
 }
 
 function totalBytes(sets: readonly SetInfo[]): number {
@@ -93,10 +114,14 @@ export async function collectGarbage(
     setsAfter: options.dryRun ? after.length - Math.max(0, chosen - 1) : after.length,
     droppedBlobs: blobs,
     droppedExtentSegments: segments,
+    droppedBytes: bytes,
     packBytesBefore: totalBytes(before),
     packBytesAfter: options.dryRun ? totalBytes(after) - bytes : totalBytes(after),
     leftoverSets,
-    ...left,
+    deletedBytes: left.deletedBytes,
+    trashBytes: left.trashBytes,
+    unfinishedBytes: left.unfinishedBytes,
+    kept: [...dropped.kept, ...(await keptLeftovers(repo.layout, left, graceMs))],
   };
 }
 
@@ -144,44 +169,32 @@ async function rootsFingerprint(repo: CollectedRepository): Promise<string> {
   return sha256Hex(JSON.stringify([refs, notes, head, staged]));
 }
 
-/** Ids of what must stay. */
-interface Needed {
-  blobs: Set<Id>;
-  extents: Set<Id>;
-}
-
-function isIn(needed: Needed, entry: BlobEntry | SegmentEntry): boolean {
-  return ('kind' in entry ? needed.blobs : needed.extents).has(entry.id);
-}
-
 /** What roots reach. @throws {CorruptError} if something of it is damaged: gc must not guess then. */
-async function findNeeded(repo: CollectedRepository, options: GcOptions): Promise<Needed> {
+async function findNeeded(repo: CollectedRepository, options: GcOptions): Promise<FoundObjects> {
   const { staging } = await readStaging(repo.layout);
   const since = options.pruneNow ? Number.POSITIVE_INFINITY : Date.now() - graceOf(repo, options);
-  const reachable = await findReachable(repo, {
+  const how: ReachableOptions = {
     staging,
     reflogSince: since,
     onBroken: (link) => refuseBroken('cannot collect garbage', link),
     ...(options.signal ? { signal: options.signal } : {}),
-  });
-  return withBases(repo, reachable, options.signal);
-}
-
-/** Sets whose records are too young to be dropped. */
-async function youngSets(repo: CollectedRepository, graceMs: number): Promise<Set<SetId>> {
-  const young = new Set<SetId>();
-  for (const info of repo.store.sets()) {
-    const there = await statOrNull(repo.layout.packFile(info.id, 'idx'));
-    const ageMs = there === null ? 0 : Date.now() - Number(BigInt(there.stat.mtimeNs) / 1_000_000n);
-    if (ageMs < graceMs) young.add(info.id);
-  }
-  return young;
+  };
+  const reachable = await findReachable(repo, how);
+  const found = { reachable, needed: await withBases(repo, reachable, options.signal) };
+  if (options.pruneNow) return { ...found, now: reachable };
+  const refsAlone = { ...how, reflogSince: Number.POSITIVE_INFINITY };
+  // Versions alone cost little to find; files are walked again only where reflogs name others.
+  const { versions } = await findReachable(repo, { ...refsAlone, without: reachable.versions });
+  const isSame = versions.size === reachable.versions.size;
+  return { ...found, now: isSame ? reachable : await findReachable(repo, refsAlone) };
 }
 
 interface Dropped {
   blobs: number;
   segments: number;
   bytes: number;
+  versions: Id[];
+  kept: KeptBytes[];
   /** Sets that are (or would be) replaced. */
   chosen: number;
 }
@@ -189,21 +202,13 @@ interface Dropped {
 async function rewriteSets(repo: CollectedRepository, options: GcOptions): Promise<Dropped> {
   const roots = await rootsFingerprint(repo);
   const seen = [...repo.store.sets()];
-  const needed = await findNeeded(repo, options);
-  const young = await youngSets(repo, graceOf(repo, options));
-  const chosen = await chooseSets(repo, needed, young, options);
-  const chosenIds = new Set(chosen.map((info) => info.id));
-  const stays = (entry: BlobEntry | SegmentEntry): boolean =>
-    !chosenIds.has(entry.set) || young.has(entry.set);
-  await keepWithBases(repo, needed, stays, options.signal);
-  const dropped: Dropped = { blobs: 0, segments: 0, bytes: 0, chosen: chosen.length };
-  for await (const { entry, live } of repo.store.records()) {
-    throwIfAborted(options.signal);
-    if (!chosenIds.has(entry.set) || (live && isIn(needed, entry))) continue;
-    dropped.bytes += storedBytes(entry);
-    if (live) dropped['kind' in entry ? 'blobs' : 'segments']++;
-  }
+  const found = await findNeeded(repo, options);
+  const { needed } = found;
+  const kept = new KeptObjects(repo, found, graceOf(repo, options));
+  const { chosen, dropped } = await planDrop(repo, needed, options);
+  dropped.kept = await kept.count(new Set(chosen.map((info) => info.id)), options.signal);
   if (options.dryRun || chosen.length === 0) return dropped;
+  await notePruned(repo, dropped.versions, options);
   await replaceSets(repo, {
     seen,
     chosen,
@@ -212,6 +217,85 @@ async function rewriteSets(repo: CollectedRepository, options: GcOptions): Promi
     ...(options.signal ? { signal: options.signal } : {}),
   });
   return dropped;
+}
+
+/** Which sets are replaced, and what is dropped with them. Adds to `needed` what stays in any case. */
+async function planDrop(
+  repo: CollectedRepository,
+  needed: Needed,
+  options: GcOptions,
+): Promise<{ chosen: SetInfo[]; dropped: Dropped }> {
+  const young = await youngSets(repo, graceOf(repo, options));
+  const chosen = await chooseSets(repo, needed, young, options);
+  const chosenIds = new Set(chosen.map((info) => info.id));
+  const stays = (entry: BlobEntry | SegmentEntry): boolean =>
+    !chosenIds.has(entry.set) || young.has(entry.set);
+  await keepWithBases(repo, needed, stays, options.signal);
+  const dropped: Dropped = {
+    blobs: 0,
+    segments: 0,
+    bytes: 0,
+    versions: [],
+    kept: [],
+    chosen: chosen.length,
+  };
+  for await (const { entry, live } of repo.store.records()) {
+    throwIfAborted(options.signal);
+    if (!chosenIds.has(entry.set) || (live && isIn(needed, entry))) continue;
+    dropped.bytes += storedBytes(entry);
+    if (live) dropped['kind' in entry ? 'blobs' : 'segments']++;
+    if (live && 'kind' in entry && entry.kind === 'version') dropped.versions.push(entry.id);
+  }
+  return { chosen, dropped };
+}
+
+/**
+ * Bytes of records that `gc --prune=now` drops once history is as planned, over those that it drops now.
+ * @throws {CorruptError} if something that is needed is damaged.
+ */
+export async function freedBytes(
+  repo: CollectedRepository,
+  planned: PlannedHistory,
+  staging: Staging,
+  signal?: AbortSignal,
+): Promise<number> {
+  const options: GcOptions = { pruneNow: true, dryRun: true, ...(signal ? { signal } : {}) };
+  const { needed } = await findNeeded(repo, options);
+  const now = await planDrop(repo, needed, options);
+  const found = await findReachable(repo, {
+    staging,
+    history: planned,
+    onBroken: (link) => refuseBroken('cannot say what is freed', link),
+    ...(signal ? { signal } : {}),
+  });
+  const then = await planDrop(repo, await withBases(repo, found, signal), options);
+  return then.dropped.bytes - now.dropped.bytes;
+}
+
+/**
+ * Says of versions that they are about to be dropped, so that who asks for one later is told. It is
+ * asked of versions that are not here alone, so a run that is cut short here has said nothing wrong.
+ */
+async function notePruned(
+  repo: CollectedRepository,
+  versions: readonly Id[],
+  options: GcOptions,
+): Promise<void> {
+  const reason = options.pruneNow ? 'gc --prune=now' : 'gc';
+  const gone: GoneVersion[] = [];
+  for (const id of versions) {
+    throwIfAborted(options.signal);
+    // Garbage may be damaged: then its model is not known.
+    const version = await repo.version(id).catch((error: unknown) => {
+      if (isUnreadable(error)) return null;
+      throw error;
+    });
+    const { model = '?', number = null } = version ?? {};
+    const name = number === null ? model : `${model}@${number}`;
+    const when = { who: 'dlv gc', time: Date.now() };
+    gone.push({ id, becomes: null, fate: 'pruned', name, reason, ...when });
+  }
+  if (gone.length > 0) await repo.locked((lock) => noteGone(lock, gone));
 }
 
 /** As findPinnedSets. @throws {ConflictError} if another command took a set away meanwhile. */
@@ -234,7 +318,7 @@ async function pinnedSets(
 async function chooseSets(
   repo: CollectedRepository,
   needed: Needed,
-  young: ReadonlySet<SetId>,
+  young: { has(id: SetId): boolean },
   options: GcOptions,
 ): Promise<SetInfo[]> {
   const dead = new Map<SetId, number>();

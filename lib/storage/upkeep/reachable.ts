@@ -26,10 +26,11 @@ import { branchRefName, type Layout, notesRefName } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';
 import {
   DELETED_LOG,
+  isListLog,
   listReflogs,
   NOT_A_VERSION,
   type ReflogEntry,
-  readDeletedReflogs,
+  readListLog,
   readReflog,
 } from '../repo/refs/reflog.js';
 import { listNotedVersions, readEachRef, readNotes } from '../repo/refs/refs.js';
@@ -37,7 +38,7 @@ import type { StagedBranch, Staging } from '../repo/staging/staging.js';
 import { readLineStagings } from '../repo/staging/staging-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { type FileTree, readPages } from '../repo/version/file-tree.js';
-import { readVersion } from '../repo/version/version.js';
+import { readVersion, type Version } from '../repo/version/version.js';
 import { segmentCount } from '../store/types.js';
 
 /** An object that is named but cannot be read, and by what. */
@@ -92,7 +93,17 @@ export interface ReachableOptions {
   onMissingMember?(version: Id, snapshot: string, path: string): void;
   /** Versions whose files are left out: what others need is found then. */
   without?: ReadonlySet<Id>;
+  /** What history shall be like, in place of what refs, HEAD and reflogs say. */
+  history?: PlannedHistory;
   signal?: AbortSignal;
+}
+
+/** Versions as they shall be once some of them are rewritten. */
+export interface PlannedHistory {
+  /** Versions that stay, with all that they derive from. */
+  roots: ReadonlySet<Id>;
+  /** Versions that get another id: files that they leave out. Else they need what they need now. */
+  rewritten: ReadonlyMap<Id, ReadonlySet<string>>;
 }
 
 /** Finds what is needed. Bases are not in it: see `withBases`. */
@@ -101,12 +112,15 @@ export async function findReachable(
   options: ReachableOptions,
 ): Promise<Reachable> {
   const walk = new Walk(repo, options);
-  const roots = await rootsOf(repo, options);
+  const roots = new Set(options.history?.roots ?? (await rootsOf(repo, options)));
   const stagings = [options.staging, ...(await stagedApart(repo.layout, options))];
   for (const line of stagings.flatMap((staging) => staging.models())) {
+    // A planned history has its new versions nowhere yet.
+    if (options.history !== undefined) continue;
     for (const id of [line.base, ...line.otherParents]) if (id !== null) roots.add(id);
   }
   for (const id of roots) await walk.version(id, null);
+  for (const [id, leftOut] of options.history?.rewritten ?? []) await walk.rewritten(id, leftOut);
   for (const staging of stagings) {
     for (const line of staging.models()) {
       for (const file of staging.entries(line.model)) await walk.file(file, null);
@@ -182,8 +196,7 @@ async function rootsOf(
     const head = await readHead(layout);
     if (head.kind === 'detached') roots.add(head.id);
   });
-  const logs = new Set(await listReflogs(layout)).add('HEAD');
-  logs.delete(DELETED_LOG);
+  const logs = new Set((await listReflogs(layout)).filter((name) => !isListLog(name))).add('HEAD');
   const present = new Set(['HEAD']);
   for await (const { name, parse } of readEachRef(layout)) {
     present.add(name);
@@ -215,7 +228,7 @@ async function rootsOf(
     },
     options.signal,
   );
-  await addMoves(await readDeletedReflogs(layout));
+  await addMoves(await readListLog(layout, DELETED_LOG));
   return roots;
 }
 
@@ -279,25 +292,49 @@ class Walk {
       const version = await this.#guard(place, () => readVersion(current, this.#repo));
       if (version === null) continue;
       queue.push(...version.parents);
-      for (const log of version.logs) this.#add(log.id, 'blob', current, log.name);
-      if (version.network !== null) this.#add(version.network, 'blob', current, null);
       for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
-      const notes = await this.#guard({ ...place, kind: 'ref' }, () => this.#notes(current));
-      for (const note of notes ?? []) this.#add(note, 'note', current, null);
-      if (this.#options.without?.has(current)) continue;
-      const noted = (notes ?? []).length > 0;
-      const tier = noted ? await this.#guard(place, () => readTier(this.#repo, current)) : null;
-      await this.#guard(place, async () => {
-        const members = new Map<string, string>();
-        for await (const page of readPages(version.tree, this.#repo)) {
-          for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, current);
-          for (const { key, members: named } of page.snapshots) {
-            for (const path of named) if (path !== key) members.set(path, key);
-          }
-        }
-        await this.#members(current, version.tree, members);
-      });
+      await this.#content(current, version, null);
     }
+  }
+
+  /** Adds what a version needs that gets another id: all but its own bytes and the files it leaves out. */
+  async rewritten(id: Id, leftOut: ReadonlySet<string>): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    const version = await this.#guard({ id, version: id }, () => readVersion(id, this.#repo));
+    if (version === null) return;
+    if (leftOut.size === 0) {
+      for (const page of version.tree.pages) this.#add(page.id, 'files', id, null);
+    }
+    await this.#content(id, version, leftOut);
+  }
+
+  /** @param leftOut  files of a version that is rewritten; null: it stays, and so do its notes. */
+  async #content(
+    current: Id,
+    version: Version,
+    leftOut: ReadonlySet<string> | null,
+  ): Promise<void> {
+    const place: LinkPlace = { id: current, version: current };
+    for (const log of version.logs) this.#add(log.id, 'blob', current, log.name);
+    if (version.network !== null) this.#add(version.network, 'blob', current, null);
+    const notes = await this.#guard({ ...place, kind: 'ref' }, () => this.#notes(current));
+    for (const note of leftOut === null ? (notes ?? []) : [])
+      this.#add(note, 'note', current, null);
+    if (this.#options.without?.has(current)) return;
+    const noted = (notes ?? []).length > 0;
+    const tier = noted ? await this.#guard(place, () => readTier(this.#repo, current)) : null;
+    await this.#guard(place, async () => {
+      const members = new Map<string, string>();
+      for await (const page of readPages(version.tree, this.#repo)) {
+        for (const file of page.files) {
+          if (!leftOut?.has(file.path)) await this.file(tier?.entryOf(file) ?? file, current);
+        }
+        for (const { key, members: named } of page.snapshots) {
+          for (const path of named) if (path !== key) members.set(path, key);
+        }
+      }
+      await this.#members(current, version.tree, members);
+    });
   }
 
   /** @param members  files that snapshots name, and the key of one that does. */

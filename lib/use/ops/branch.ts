@@ -3,10 +3,9 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError } from '../../base/errors.js';
 import { branchRefName } from '../../storage/repo/layout.js';
-import { type Head, readHead, writeHead } from '../../storage/repo/refs/head.js';
-import { lastReason } from '../../storage/repo/refs/reflog.js';
-import { listRefs, updateRef } from '../../storage/repo/refs/refs.js';
-import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { readHead } from '../../storage/repo/refs/head.js';
+import { type Ref, updateRef } from '../../storage/repo/refs/refs.js';
+import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import {
   type BranchName,
@@ -14,16 +13,16 @@ import {
   findBranch,
   knownModels,
   listBranchTips,
-  makeBranch,
   newBranchName,
   noBranch,
   readBranch,
-  wasMadeFor,
 } from '../history/lines/branches.js';
 import { currentLine, needTip } from '../history/lines/lines.js';
-import { moveReason } from '../history/lines/moves.js';
+import { deletionReason, moveReason } from '../history/lines/moves.js';
 import { containsTest, nameTest } from '../history/lines/name-filters.js';
+import { lossOf } from '../history/lines/reach.js';
 import { resolveId } from '../history/lines/resolve.js';
+import { moveTogether, readLines } from '../history/lines/together.js';
 import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
@@ -96,12 +95,12 @@ export async function createBranch(
   const { staging } = await readStaging(repo.layout);
   const head = await readHead(repo.layout);
   const models = await knownModels(repo, staging);
+  const given = options.start === undefined ? null : await resolveId(repo, options.start);
+  // A model that was deleted comes back with a branch at one of its versions.
+  if (given !== null) models.add((await repo.version(given)).model);
   const to = newBranchName(options.name, options.model ?? head.model, models);
   if ((await readBranch(repo, to)) !== null) throw exists(to);
-  const start =
-    options.start === undefined
-      ? needTip(await currentLine(repo, staging, to.model))
-      : await resolveId(repo, options.start);
+  const start = given ?? needTip(await currentLine(repo, staging, to.model));
   await checkModel(repo, start, to, options.start ?? to.model);
   const why = await moveReason(repo, `branch: created from ${options.start ?? 'HEAD'}`);
   await repo.locked((lock) =>
@@ -129,123 +128,93 @@ async function existing(
   return { place, tip };
 }
 
+/** A branch that was deleted. */
+export interface BranchDeletion extends BranchChange {
+  /** Versions that no ref names any more; the reflog keeps them from gc for a while. */
+  lost: Id[];
+  /** Branches and tags that derive from the branch's version. They stay. */
+  derived: string[];
+  /** True if HEAD was on the branch: it names the version now, and no file changed. */
+  detached: boolean;
+}
+
 /**
- * Deletes a branch.
- * @throws {ConflictError} for the branch that HEAD or the files of its model are on; unless
- *   forced, also if some version would be on no branch and no tag any more.
+ * Deletes a branch, also that of HEAD, which then names its version.
+ * @throws {ConflictError} unless forced, if some version would be on no branch and no tag any more.
  */
 export async function deleteBranch(
   repo: Repository,
   options: { name: string; model?: string; force?: boolean },
-  _context: OpContext,
-): Promise<BranchChange> {
+  context: OpContext,
+): Promise<BranchDeletion> {
+  const lines = await readLines(repo);
   const { place, tip } = await existing(repo, options.name, options.model);
   const { model, branch } = place;
+  const { head, staging, refs } = lines;
   const name = branchRefName(model, branch);
-  await repo.locked(async (lock) => {
-    const head = await readHead(repo.layout);
-    const { staging } = await readStaging(repo.layout);
-    const isHead = head.kind === 'branch' && head.model === model && head.branch === branch;
-    if (isHead || staging.get(model)?.branch === branch) {
-      throw new ConflictError(`cannot delete '${model}/${branch}': you are on it`, {
-        name: `${model}/${branch}`,
-        hint: `go to another branch of '${model}' first: 'dlv switch <branch>'`,
-      });
-    }
-    if (!options.force && !(await isReachable(repo, tip, name))) {
-      throw new ConflictError(
-        `'${model}/${branch}' has versions that are on no other branch or tag`,
-        {
-          name: `${model}/${branch}`,
-          version: tip,
-          hint: 'delete it all the same with -D, or tag its version first',
-        },
-      );
-    }
-    await updateRef(lock, {
-      name,
-      before: tip,
-      after: null,
-      why: await moveReason(repo, 'branch: deleted'),
+  const isGoing = (ref: Ref): boolean => ref.name === name;
+  const versions = head.kind === 'detached' ? [head.id] : [];
+  const { lost, derived } = await lossOf(
+    repo,
+    {
+      going: refs.filter(isGoing),
+      staying: { refs: refs.filter((ref) => !isGoing(ref)), versions },
+    },
+    (id) => id === tip,
+    context.signal,
+  );
+  const title = `${model}/${branch}`;
+  if (lost.length > 0 && !options.force) {
+    const what = lost.length === 1 ? 'a version that is' : `${lost.length} versions that are`;
+    throw new ConflictError(`'${title}' has ${what} on no other branch or tag`, {
+      name: title,
+      version: tip,
+      versions: lost,
+      hint: `delete it all the same with -D, or keep its version with 'dlv tag <name> ${title}' first`,
     });
-  });
-  return { action: 'deleted', ...place, version: tip, from: null };
-}
-
-/** True if a version is, or is an ancestor of, what a ref other than `except` names. */
-async function isReachable(repo: Repository, version: Id, except: string): Promise<boolean> {
-  const head = await readHead(repo.layout);
-  const queue: Id[] = head.kind === 'detached' ? [head.id] : [];
-  for (const { name, id } of await listRefs(repo.layout)) if (name !== except) queue.push(id);
-  const seen = new Set<Id>();
-  for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-    if (id === version) return true;
-    if (seen.has(id)) continue;
-    seen.add(id);
-    queue.push(...(await repo.version(id)).parents);
   }
-  return false;
+  const line = staging.get(model);
+  if (line?.branch === branch) line.branch = null;
+  const detached = head.kind === 'branch' && head.model === model && head.branch === branch;
+  const reason = deletionReason('branch', title);
+  await moveTogether(repo, lines, {
+    refs: [{ name, before: tip, after: null }],
+    ...(detached ? { head: { kind: 'detached', model, id: tip } } : {}),
+    reason,
+  });
+  return { action: 'deleted', ...place, version: tip, from: null, lost, derived, detached };
 }
 
-const RENAMED = 'branch: renamed from ';
-
-/**
- * Renames a branch within its model; HEAD and staged files go with it. The new branch is made first and
- * the old one deleted last; a run that was interrupted in between is finished by the next one.
- */
+/** Renames a branch within its model; HEAD and staged files go with it. */
 export async function renameBranch(
   repo: Repository,
   options: { from?: string; to: string; model?: string },
   _context: OpContext,
 ): Promise<BranchChange> {
-  const head = await readHead(repo.layout);
-  let from = options.from ?? (head.kind === 'branch' ? head.branch : null);
+  const lines = await readLines(repo);
+  const { head, staging } = lines;
+  const from = options.from ?? (head.kind === 'branch' ? head.branch : null);
   if (from === null) throw await noBranch(repo, 'HEAD', [], 'HEAD is on no branch: name one');
-  // HEAD may have gone to the new name already.
-  if (options.from === undefined) from = (await renamedFrom(repo, head, options.to)) ?? from;
   const { place, tip } = await existing(repo, from, options.model);
   const to = newBranchName(options.to, place.model, new Set([place.model]));
-  if (to.branch === place.branch) throw exists(to);
-  const why = await moveReason(repo, `${RENAMED}${place.branch}`);
-  await repo.locked(async (lock) => {
-    const now = await readHead(repo.layout);
-    const { staging } = await readStaging(repo.layout);
-    const there = await readBranch(repo, to);
-    const isOurs = there === tip && (await wasMadeFor(repo, to, tip, why.reason));
-    if (there !== null && !isOurs) throw exists(to);
-    if (isOurs) await makeBranch(lock, to, tip, why);
-    else
-      await updateRef(lock, {
-        name: branchRefName(to.model, to.branch),
-        before: null,
-        after: tip,
-        why,
-      });
-    const line = staging.get(to.model);
-    if (line?.branch === place.branch) {
-      line.branch = to.branch;
-      await writeStaging(lock, staging);
-    }
-    if (now.kind === 'branch' && now.model === place.model && now.branch === place.branch) {
-      await writeHead(lock, { kind: 'branch', ...to });
-    }
-    await updateRef(lock, {
-      name: branchRefName(place.model, place.branch),
-      before: tip,
-      after: null,
-      why,
-    });
+  if (to.branch === place.branch || (await readBranch(repo, to)) !== null) throw exists(to);
+  const line = staging.get(to.model);
+  if (line?.branch === place.branch) line.branch = to.branch;
+  const isHead =
+    head.kind === 'branch' && head.model === place.model && head.branch === place.branch;
+  const old = `${place.model}/${place.branch}`;
+  await moveTogether(repo, lines, {
+    refs: [
+      { name: branchRefName(to.model, to.branch), before: null, after: tip },
+      {
+        name: branchRefName(place.model, place.branch),
+        before: tip,
+        after: null,
+        reason: deletionReason('branch', old),
+      },
+    ],
+    ...(isHead ? { head: { kind: 'branch', ...to } } : {}),
+    reason: `branch: renamed from ${old}`,
   });
   return { action: 'renamed', ...to, version: tip, from: place.branch };
-}
-
-/** The branch that HEAD's branch `to` is being renamed from, if that still stands beside it; else null. */
-async function renamedFrom(repo: Repository, head: Head, to: string): Promise<string | null> {
-  if (head.kind !== 'branch' || head.branch !== to) return null;
-  const tip = await readBranch(repo, head);
-  if (tip === null) return null;
-  const reason = await lastReason(repo.layout, branchRefName(head.model, to), tip);
-  if (reason === null || !reason.startsWith(RENAMED)) return null;
-  const old = reason.slice(RENAMED.length);
-  return (await readBranch(repo, { model: head.model, branch: old })) === tip ? old : null;
 }

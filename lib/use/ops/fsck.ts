@@ -13,7 +13,7 @@ import {
   rebuildStagedApart,
   refuseNewer,
 } from '../../storage/fsck/rebuild-lines.js';
-import { rebuildFrame, rebuildRefs } from '../../storage/fsck/rebuild-state.js';
+import { rebuildFrame, rebuildMoves, rebuildRefs } from '../../storage/fsck/rebuild-state.js';
 import {
   findWrongRecords,
   recordKey,
@@ -115,6 +115,7 @@ async function rebuild(
       const repo = await Repository.openForRepair(layout, abort);
       try {
         await rebuildRefs(repo, lock, report);
+        await rebuildMoves(lock, report);
         await rebuildStaging(repo, lock, report);
         await rebuildLines(repo, lock, report);
         await rebuildBudgets(layout, report);

@@ -1,6 +1,7 @@
 /** `dlv gc`: reclaims what nothing needs and merges small packs. */
 
 import { collectGarbage, type GcResult } from '../../storage/upkeep/gc.js';
+import type { KeptBytes } from '../../storage/upkeep/kept.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
 
@@ -11,7 +12,13 @@ export interface GcOpOptions {
   dryRun?: boolean;
 }
 
-export interface GcOpResult extends GcResult {
+/** Bytes that stay for one reason; `until` is ISO 8601, UTC. */
+export interface KeptRow extends Omit<KeptBytes, 'untilMs'> {
+  until: string | null;
+}
+
+export interface GcOpResult extends Omit<GcResult, 'kept'> {
+  kept: KeptRow[];
   dryRun: boolean;
   seconds: number;
 }
@@ -29,5 +36,8 @@ export async function gc(
     dryRun,
     ...(context.signal ? { signal: context.signal } : {}),
   });
-  return { ...result, dryRun, seconds: (performance.now() - started) / 1000 };
+  const kept = result.kept.map(({ untilMs, ...row }): KeptRow => {
+    return { ...row, until: untilMs === null ? null : new Date(untilMs).toISOString() };
+  });
+  return { ...result, kept, dryRun, seconds: (performance.now() - started) / 1000 };
 }

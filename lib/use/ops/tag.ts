@@ -12,7 +12,7 @@ import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import { encodeNote, noteId, packExactBody } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
 import { knownModels } from '../history/lines/branches.js';
-import { moveReason } from '../history/lines/moves.js';
+import { deletionReason, moveReason } from '../history/lines/moves.js';
 import { containsTest, nameTest } from '../history/lines/name-filters.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { Describer } from '../history/versions.js';
@@ -182,7 +182,7 @@ export async function deleteTag(
       hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : "'dlv tag' lists the tags",
     });
   }
-  const why = await moveReason(repo, 'tag: deleted');
+  const why = await moveReason(repo, deletionReason('tag', tag));
   await repo.locked((lock) => updateRef(lock, { name, before: version, after: null, why }));
   return { action: 'deleted', tag, version, before: version };
 }

@@ -6,7 +6,10 @@ import { Repository } from '../repository.js';
 
 /** Opens the repository around `context.cwd`; warns of settings of it that do not count. */
 export async function openRepository(context: OpContext): Promise<Repository> {
-  const repo = await Repository.open(context.cwd, context.signal ? { signal: context.signal } : {});
+  const repo = await Repository.open(context.cwd, {
+    warn: (message) => context.warn(message),
+    ...(context.signal ? { signal: context.signal } : {}),
+  });
   for (const setting of repo.config.ignored) {
     context.warn(await ignoredMessage(repo.layout, setting));
   }

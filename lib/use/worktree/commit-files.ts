@@ -179,7 +179,7 @@ async function trackedChanges(
 }
 
 /** Reads staging and puts into it, in memory, what the request stores first. */
-async function stageFirst(
+export async function stageFirst(
   repo: StoreAccess,
   session: PackSession,
   request: CommitRequest,

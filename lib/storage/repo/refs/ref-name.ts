@@ -97,6 +97,7 @@ export type RefPlace =
   | { kind: 'head'; model: string; branch: string }
   | { kind: 'tag'; tag: string }
   | { kind: 'notes'; version: string }
+  | { kind: 'stash'; model: string; number: number }
   | { kind: 'remote'; remote: string; rest: string };
 
 /** Takes a full ref name apart; null if it is none. */
@@ -114,6 +115,11 @@ export function parseRefName(name: string): RefPlace | null {
     return isVersion ? { kind: 'notes', version: tail } : null;
   }
   if (rest.length === 0 || modelNameProblem(first) !== null) return null;
+  if (kind === 'stash') {
+    return /^[1-9]\d{0,8}$/.test(tail)
+      ? { kind: 'stash', model: first, number: Number(tail) }
+      : null;
+  }
   if (kind === 'heads') {
     return refNameProblem(tail) === null ? { kind: 'head', model: first, branch: tail } : null;
   }

@@ -95,6 +95,20 @@ export async function appendReflog(
   await appendLines(file, readableLine(file, entry), { sync });
 }
 
+/** Appends lines to a log that is a list; they are on the disk when this returns. */
+export async function appendListLog(
+  lock: RepositoryLock,
+  name: string,
+  entries: readonly ReflogEntry[],
+): Promise<void> {
+  lock.assertHeld();
+  if (entries.length === 0) return;
+  const file = lock.layout.log(name);
+  await makeDurableDirectory(path.dirname(file));
+  const lines = entries.map((entry) => readableLine(file, entry));
+  await appendLines(file, lines.join(''), { sync: true });
+}
+
 /** Why a ref came to where it is: the reason of the last move, if that led to `current`; else null. */
 export async function lastReason(
   layout: Layout,
@@ -129,14 +143,28 @@ export async function keepReflog(lock: RepositoryLock, name: string): Promise<vo
   await appendLines(lock.layout.log(DELETED_LOG), `\n${lines.join('')}`, { sync: true });
 }
 
-/** Lines of deleted refs, in no order; damaged ones are left out. */
-export async function readDeletedReflogs(layout: Layout): Promise<ReflogEntry[]> {
-  const entries: ReflogEntry[] = [];
-  for (const line of readLines(layout.log(DELETED_LOG))) {
+/** Name, as of a reflog, of the lines that say what became of versions; no ref can be called so. */
+export const GONE_LOG = 'gone';
+
+/** True for a log whose lines are not the moves of one ref. */
+export function isListLog(name: string): boolean {
+  return name === DELETED_LOG || name === GONE_LOG;
+}
+
+/** Lines of a log that is a list, oldest first; damaged ones are left out. */
+export async function readListLog(layout: Layout, name: string): Promise<ReflogEntry[]> {
+  return (await readListGroups(layout, name)).flat();
+}
+
+/** The same, cut at its empty lines: of deleted refs, the lines of each are a group. */
+export async function readListGroups(layout: Layout, name: string): Promise<ReflogEntry[][]> {
+  const groups: ReflogEntry[][] = [[]];
+  for (const line of readLines(layout.log(name))) {
+    if (line === '') groups.push([]);
     const entry = parseReflogLine(line);
-    if (entry !== null) entries.push(entry);
+    if (entry !== null) groups.at(-1)?.push(entry);
   }
-  return entries;
+  return groups.filter((group) => group.length > 0);
 }
 
 /** Lines of the last REFLOG_BYTES_MAX bytes of the file, one after another. */
@@ -164,7 +192,7 @@ export async function readReflog(
   let number = 0;
   for (const line of readLines(layout.log(name))) {
     number++;
-    if (line === '' && name === DELETED_LOG) continue; // it stands between two refs
+    if (line === '' && isListLog(name)) continue; // it stands between two refs
     const entry = parseReflogLine(line);
     if (entry) all.push(entry);
     else if (damaged.length < DAMAGED_LINES_MAX) damaged.push(number);
@@ -181,7 +209,7 @@ export async function readReflog(
   return { entries: entries.reverse(), damaged };
 }
 
-/** Names of all reflogs, sorted: 'HEAD', DELETED_LOG, and names of refs, present and lost. */
+/** Names of all reflogs, sorted: 'HEAD', DELETED_LOG, GONE_LOG, and names of refs, present and lost. */
 export function listReflogs(layout: Layout): Promise<string[]> {
   return listTree(layout.log(''), {
     skip: (name) => name.startsWith(TEMPORARY_PREFIX) || name === GIT_MARKER,

@@ -136,8 +136,11 @@ async function holdsRef(layout: Layout, folder: string): Promise<boolean> {
   return false;
 }
 
-/** Refuses a ref beside which `name` cannot stand: 'a' and 'a/b' are a file and a folder. */
-async function checkRoom(layout: Layout, name: string): Promise<void> {
+/**
+ * Refuses a ref beside which `name` cannot stand: 'a' and 'a/b' are a file and a folder.
+ * @throws {ConflictError} DLV_CONFLICT
+ */
+export async function checkRoom(layout: Layout, name: string): Promise<void> {
   const parts = name.split('/');
   for (let i = 3; i < parts.length; i++) {
     const above = parts.slice(0, i).join('/');

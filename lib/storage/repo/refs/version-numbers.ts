@@ -12,7 +12,14 @@ import { branchRefName, type Layout } from '../layout.js';
 import type { Version } from '../version/version.js';
 import { readHead } from './head.js';
 import { parseRefName, shownRef } from './ref-name.js';
-import { listReflogs, NOT_A_VERSION, readDeletedReflogs, readReflog } from './reflog.js';
+import {
+  DELETED_LOG,
+  isListLog,
+  listReflogs,
+  NOT_A_VERSION,
+  readListLog,
+  readReflog,
+} from './reflog.js';
 import { readEachRef } from './refs.js';
 
 /** What is asked of a version here. */
@@ -142,8 +149,9 @@ export async function namedVersions(layout: Layout): Promise<Set<Id>> {
 /** Versions that refs named before, as far as reflogs remember. */
 async function rememberedVersions(layout: Layout): Promise<Set<Id>> {
   const found = new Set<Id>();
-  const entries = await readDeletedReflogs(layout);
+  const entries = await readListLog(layout, DELETED_LOG);
   for (const name of await listReflogs(layout)) {
+    if (isListLog(name)) continue;
     entries.push(...(await readReflog(layout, name, NOT_A_VERSION)).entries);
   }
   for (const { before, after } of entries) {

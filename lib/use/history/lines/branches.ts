@@ -16,9 +16,11 @@ import {
 } from '../../../storage/repo/refs/ref-name.js';
 import {
   appendReflog,
+  DELETED_LOG,
   isUnlogged,
   lastReason,
   type MoveReason,
+  readListGroups,
 } from '../../../storage/repo/refs/reflog.js';
 import {
   listModels,
@@ -28,6 +30,7 @@ import {
   updateRef,
 } from '../../../storage/repo/refs/refs.js';
 import type { Staging } from '../../../storage/repo/staging/staging.js';
+import { deletedName } from './moves.js';
 
 /** A branch of a model. */
 export interface BranchName {
@@ -189,12 +192,25 @@ export async function noBranch(
     names.add(`${model}/${branch}`);
   }
   const near = closestNames(name, names);
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : remedy;
   return new NotFoundError(`there is no branch '${name}'`, {
     kind: 'branch',
     name,
     candidates: near,
-    hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : remedy,
+    hint: (await bringBack(repo, name)) ?? hint,
   });
+}
+
+/** How a branch of that name that was deleted comes back; null if none is known, or its version is gone. */
+async function bringBack(repo: ReadAccess, name: string): Promise<string | null> {
+  for (const group of (await readListGroups(repo.layout, DELETED_LOG)).reverse()) {
+    const { before = null, reason = '' } = group.at(-1) ?? {};
+    const deleted = deletedName(reason);
+    if (deleted !== name && !deleted?.endsWith(`/${name}`)) continue;
+    if (before === null || (await repo.store.findBlob(before)) === null) continue;
+    return `it was deleted: 'dlv branch ${deleted} ${before.slice(0, 10)}' brings it back`;
+  }
+  return null;
 }
 
 /** @throws {UsageError} if a branch would hold a version of another model. */

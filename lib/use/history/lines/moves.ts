@@ -26,6 +26,16 @@ function isSameHead(a: Head, b: Head): boolean {
   return a.model === b.model && a.kind === b.kind && nameOf(a) === nameOf(b);
 }
 
+/** The reason for deleting a ref; its name stands nowhere else then. @param name as people write it. */
+export function deletionReason(kind: 'branch' | 'tag' | 'stash', name: string): string {
+  return `${kind}: deleted ${name}`;
+}
+
+/** The name in a reason that `deletionReason` gave; null in others. */
+export function deletedName(reason: string): string | null {
+  return /^(?:branch|tag|stash): deleted (\S+)$/.exec(reason)?.[1] ?? null;
+}
+
 /** `model/branch`, or the version that a HEAD without a branch names. */
 function nameOf(head: Head): string {
   return head.kind === 'branch' ? `${head.model}/${head.branch}` : head.id;

@@ -1,0 +1,142 @@
+/**
+ * Versions in the place of others: the same, but for parents, files that are left out, or the model's name.
+ *
+ * Parents come before children. What is not asked to change and derives from nothing that changed keeps
+ * its id. Nothing but these members differs, so the same rewrite makes the same ids every time.
+ */
+
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { VersionNumbers } from '../../../storage/repo/refs/version-numbers.js';
+import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
+import type { FilePage } from '../../../storage/repo/version/file-page.js';
+import { buildTree, type FileTree, readTree } from '../../../storage/repo/version/file-tree.js';
+import { type Version, writeVersion } from '../../../storage/repo/version/version.js';
+
+/** What is asked of one version. */
+export interface VersionChange {
+  /** Takes it out: its parents take its place. */
+  forget?: true;
+  /** Its model's new name. */
+  model?: string;
+  /** Files that are left out. */
+  leaveOut?: ReadonlySet<string>;
+}
+
+/** A version that has another id now, or none. */
+export interface RewrittenVersion {
+  id: Id;
+  /** null: it was forgotten. */
+  becomes: Id | null;
+  /** Parents that it has, or those that took its place. */
+  parents: Id[];
+  leftOut: ReadonlySet<string>;
+}
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+/** Parents before children, of `versions` alone. */
+export function parentsFirst(versions: ReadonlyMap<Id, Version>): Id[] {
+  const ordered: Id[] = [];
+  const done = new Set<Id>();
+  for (const start of versions.keys()) {
+    const stack = [start];
+    for (let id = stack.at(-1); id !== undefined; id = stack.at(-1)) {
+      const { parents } = versions.get(id) as Version;
+      const open = done.has(id) ? [] : parents.filter((p) => versions.has(p) && !done.has(p));
+      if (open.length > 0) {
+        stack.push(...open);
+        continue;
+      }
+      stack.pop();
+      if (!done.has(id)) ordered.push(id);
+      done.add(id);
+    }
+  }
+  return ordered;
+}
+
+/** Which versions change, and how. */
+export interface RewritePlan {
+  /** All that may have to change, with all that derives from them. */
+  versions: ReadonlyMap<Id, Version>;
+  /** What is asked of a version; null: nothing. */
+  changeOf: (id: Id, version: Version) => Promise<VersionChange | null>;
+}
+
+/** Stores the new versions and says which took which place, in order: parents first. */
+export async function rewriteVersions(
+  repo: ReadAccess,
+  { versions, changeOf }: RewritePlan,
+  writer: BlobWriter,
+  signal?: AbortSignal,
+): Promise<Map<Id, RewrittenVersion>> {
+  const rewritten = new Map<Id, RewrittenVersion>();
+  const numbers = new VersionNumbers((id) => repo.version(id));
+  /** Trees of versions that are new, by new id: bases of the pages of their children. */
+  const trees = new Map<Id, FileTree>();
+  for (const id of parentsFirst(versions)) {
+    throwIfAborted(signal);
+    const version = versions.get(id) as Version;
+    const change = await changeOf(id, version);
+    const parents = placesOf(version.parents, rewritten);
+    const leftOut = change?.leaveOut ?? NOTHING;
+    if (change?.forget) {
+      rewritten.set(id, { id, becomes: null, parents, leftOut });
+      continue;
+    }
+    const model = change?.model ?? version.model;
+    const isSame = parents.join() === version.parents.join() && model === version.model;
+    if (isSame && leftOut.size === 0) continue;
+    const [first] = parents;
+    const before = first === undefined ? null : (trees.get(first) ?? versions.get(first)?.tree);
+    const tree =
+      leftOut.size === 0
+        ? version.tree
+        : await treeWithout(repo, { tree: version.tree, before: before ?? null }, leftOut, writer);
+    // One of an older release has its number from its ancestors, which may change now.
+    const number = await numbers.of(id);
+    const becomes = await writeVersion({ ...version, parents, model, tree, number }, writer);
+    trees.set(becomes, tree);
+    rewritten.set(id, { id, becomes, parents, leftOut });
+  }
+  return rewritten;
+}
+
+/** What took the place of some versions, each once, in order. */
+function placesOf(ids: readonly Id[], rewritten: ReadonlyMap<Id, RewrittenVersion>): Id[] {
+  const places = new Set<Id>();
+  for (const id of ids) {
+    const found = rewritten.get(id);
+    if (found === undefined) places.add(id);
+    else
+      for (const place of found.becomes === null ? found.parents : [found.becomes])
+        places.add(place);
+  }
+  return [...places];
+}
+
+/** Files and snapshots without some files; a snapshot goes with its key file. */
+export function pageWithout(page: FilePage, leftOut: ReadonlySet<string>): FilePage {
+  return {
+    files: page.files.filter(({ path }) => !leftOut.has(path)),
+    snapshots: page.snapshots
+      .filter(({ key }) => !leftOut.has(key))
+      .map((snapshot) => ({
+        ...snapshot,
+        members: snapshot.members.filter((path) => !leftOut.has(path)),
+      })),
+  };
+}
+
+async function treeWithout(
+  repo: ReadAccess,
+  { tree, before }: { tree: FileTree; before: FileTree | null },
+  leftOut: ReadonlySet<string>,
+  writer: BlobWriter,
+): Promise<FileTree> {
+  // As the version names them: exact files, also where a tier stands for them now.
+  const { files, snapshots } = pageWithout(await readTree(tree, repo), leftOut);
+  return buildTree(files, snapshots, writer, before);
+}

@@ -1,0 +1,199 @@
+/** `dlv mv`: moves or renames tracked files, in the work tree and in what is staged. */
+import nodePath from 'node:path';
+import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
+import {
+  makeDirectory,
+  removeEmptyFolder,
+  renameFile,
+  statOrNull,
+  syncDirectory,
+} from '../../base/files/files.js';
+import { checkPath } from '../../pure/paths/version-path.js';
+import { isClean, nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
+import {
+  readStaging,
+  type StagingOnDisk,
+  writeStaging,
+} from '../../storage/repo/staging/staging-file.js';
+import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
+import type { OpContext } from '../context.js';
+import { checkUnchanged } from '../history/commit/staged-version.js';
+import { currentLine } from '../history/lines/lines.js';
+import type { Repository } from '../repository.js';
+import { PathInput } from '../worktree/path-input.js';
+
+export interface MvOptions {
+  /** Tracked files, folders or globs. */
+  sources: string[];
+  /** New name, or the folder that they go into. */
+  destination: string;
+  model?: string;
+  /** Replaces a file that has the new name. */
+  force?: boolean;
+  /** Says what would move. */
+  dryRun?: boolean;
+}
+
+export interface MvResult {
+  dryRun: boolean;
+  model: string;
+  moved: { from: string; to: string }[];
+}
+
+interface Move {
+  entry: StagedEntry;
+  to: string;
+}
+
+/** @throws {NotFoundError} for what is not tracked; {ExistsError} {ConflictError} {UsageError} */
+export async function mv(
+  repo: Repository,
+  options: MvOptions,
+  context: OpContext,
+): Promise<MvResult> {
+  const onDisk = await readStaging(repo.layout);
+  const { model } = await currentLine(repo, onDisk.staging, options.model);
+  const moves = await planMoves(repo, { staging: onDisk.staging, model }, options, context);
+  const moved = moves.map(({ entry, to }) => ({ from: entry.path, to }));
+  const result = { dryRun: options.dryRun === true, model, moved };
+  if (options.dryRun) return result;
+  await checkMoves(repo, onDisk, moves, options.force === true);
+  // Files go first: mv that was interrupted finds them under the new name, and is run again.
+  const entries = await moveFiles(repo, onDisk, moves, context);
+  await repo.locked(async (lock) => {
+    const { staging } = await readStaging(repo.layout);
+    checkUnchanged(onDisk.staging, staging, model);
+    const names = new Map(moved.map(({ from, to }) => [from, to]));
+    const rename = (path: string): string => names.get(path) ?? path;
+    const others = staging.entries(model).filter((entry) => !names.has(entry.path));
+    for (const { from } of moved) staging.remove(from);
+    for (const entry of [...others, ...entries]) {
+      const { hint } = entry;
+      staging.put(model, { ...entry, hint: { ...hint, references: hint.references.map(rename) } });
+    }
+    await writeStaging(lock, staging);
+  });
+  return result;
+}
+
+/** What moves where. */
+async function planMoves(
+  repo: Repository,
+  { staging, model }: Pick<StagingOnDisk, 'staging'> & { model: string },
+  { sources, destination }: MvOptions,
+  { cwd }: OpContext,
+): Promise<Move[]> {
+  const target = toVersionPath(repo.layout, cwd, destination);
+  const entries = staging.entries(model);
+  const known = entries.map(({ path }) => path);
+  const isFolder = await isInto(repo, target, { sources, destination, known });
+  const moves = new Map<string, Move>();
+  for (const text of sources) {
+    const input = new PathInput(repo.layout, cwd, text);
+    const found = input.select(known);
+    if (found.size === 0) {
+      if (input.path !== null) staging.checkOwner(model, input.path);
+      throw new NotFoundError(`'${text}' is not tracked in model '${model}'`, {
+        kind: 'path',
+        name: text,
+        hint: 'a file that is not tracked is moved without dlv',
+      });
+    }
+    for (const [path, how] of found) {
+      // A folder goes with its name; what a glob finds goes by its own.
+      const top = how === 'below' && input.path !== null ? input.path : path;
+      const below = path.slice(top.length);
+      const name = top.slice(top.lastIndexOf('/') + 1);
+      const to = isFolder ? `${target === '' ? '' : `${target}/`}${name}${below}` : target + below;
+      if (to !== path) moves.set(path, { entry: staging.entry(path) as StagedEntry, to });
+    }
+  }
+  return [...moves.values()];
+}
+
+/** True if the destination is a folder that files go into, not a new name. */
+async function isInto(
+  repo: Repository,
+  target: string,
+  { sources, destination, known }: { sources: string[]; destination: string; known: string[] },
+): Promise<boolean> {
+  if (target === '' || /[\\/]$/.test(destination)) return true;
+  const there = await statOrNull(repo.layout.workFile(target));
+  if (there?.isDirectory || known.some((path) => path.startsWith(`${target}/`))) return true;
+  if (sources.length === 1) return false;
+  throw new NotFoundError(`'${destination}' is no folder`, {
+    kind: 'path',
+    name: destination,
+    hint: `several files go into a folder: write '${destination}/'`,
+  });
+}
+
+async function checkMoves(
+  repo: Repository,
+  { staging }: StagingOnDisk,
+  moves: readonly Move[],
+  force: boolean,
+): Promise<void> {
+  const guard = new LinkGuard(repo.layout.workTree);
+  const going = new Set(moves.map(({ entry }) => entry.path));
+  const targets = new Set<string>();
+  for (const { entry, to } of moves) {
+    checkPath(to);
+    await guard.check(to);
+    if (targets.has(to)) {
+      throw new ConflictError(`two files would be called '${to}'`, { path: to });
+    }
+    targets.add(to);
+    const isTracked = staging.ownerOf(to) !== null && !going.has(to);
+    const there = await statOrNull(repo.layout.workFile(to));
+    const isMoved = (await statOrNull(repo.layout.workFile(entry.path))) === null && there?.isFile;
+    if (going.has(to) || isMoved) continue;
+    if (there !== null && !there.isFile) {
+      throw new ConflictError(`cannot move to '${to}': no file is there`, { path: to });
+    }
+    if ((there !== null || isTracked) && !force) {
+      throw new ExistsError(`'${to}' exists already`, {
+        kind: 'path',
+        name: to,
+        hint: 'choose another name, or replace it with --force',
+      });
+    }
+  }
+}
+
+/** Renames the work files. @returns their entries under the new names. */
+async function moveFiles(
+  repo: Repository,
+  { writtenNs }: StagingOnDisk,
+  moves: readonly Move[],
+  context: OpContext,
+): Promise<StagedEntry[]> {
+  const { layout } = repo;
+  const folders = new Set<string>();
+  const entries: StagedEntry[] = [];
+  for (const { entry, to } of moves) {
+    const [from, target] = [layout.workFile(entry.path), layout.workFile(to)];
+    const before = await statOrNull(from);
+    const wasClean = before?.isFile === true && isClean(entry, before.stat, writtenNs);
+    if (before !== null) {
+      await makeDirectory(nodePath.dirname(target));
+      await renameFile(from, target);
+      folders.add(nodePath.dirname(target)).add(nodePath.dirname(from));
+    }
+    // Renaming changes one of its times: the file is as it was before.
+    const there = wasClean ? await statOrNull(target) : null;
+    const state = { stat: there?.stat ?? null, stagedAtNs: nowNs() };
+    entries.push({ ...entry, ...state, path: to });
+  }
+  for (const { entry } of moves) {
+    let dir = nodePath.dirname(layout.workFile(entry.path));
+    while (dir !== layout.workTree && !holdsFolder(dir, context.cwd)) {
+      if (!(await removeEmptyFolder(dir))) break;
+      folders.delete(dir);
+      dir = nodePath.dirname(dir);
+      folders.add(dir);
+    }
+  }
+  for (const folder of folders) await syncDirectory(folder);
+  return entries;
+}

@@ -1,0 +1,183 @@
+/** `dlv revert`: a new version that takes back what an earlier one changed. */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError, NotFoundError } from '../../base/errors.js';
+import { registerReader } from '../../storage/repo/processes/readers.js';
+import {
+  encodeStaging,
+  readStaging,
+  writeStaging,
+} from '../../storage/repo/staging/staging-file.js';
+import {
+  changesOnto,
+  changeWorkFiles,
+  checkNothingStaged,
+  type FileChanges,
+  stageFiles,
+} from '../checkout/change-files.js';
+import type { OpContext } from '../context.js';
+import {
+  branchLine,
+  draftVersion,
+  publishVersion,
+  storeVersion,
+} from '../history/commit/make-version.js';
+import type { PathChange } from '../history/commit/staged-changes.js';
+import { checkUnchanged } from '../history/commit/staged-version.js';
+import { needTip } from '../history/lines/lines.js';
+import { resolveId } from '../history/lines/resolve.js';
+import { checkTiers } from '../history/tier-gate.js';
+import { Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
+import { nameSome } from '../worktree/lost-work.js';
+
+export interface RevertOptions {
+  revision: string;
+  /** Which parent the changes of the version are told from; default: 1, the first. */
+  mainline?: number;
+  /** Default: says what it takes back. */
+  message?: string;
+  /** Changes the files and stages them, and makes no version. */
+  noCommit?: boolean;
+  /** Says what would change. */
+  dryRun?: boolean;
+}
+
+export interface RevertResult {
+  dryRun: boolean;
+  /** The new version; null if none was made. */
+  version: Id | null;
+  model: string;
+  branch: string;
+  number: number | null;
+  /** The version whose changes were taken back. */
+  reverted: Id;
+  message: string;
+  changes: PathChange[];
+  written: string[];
+  removed: string[];
+}
+
+/**
+ * @throws {ConflictError} if a file was changed again since, changes are staged, or there is nothing to
+ *   take back; {NotFoundError} {UsageError}
+ */
+export async function revert(
+  repo: Repository,
+  options: RevertOptions,
+  context: OpContext,
+): Promise<RevertResult> {
+  const onDisk = await readStaging(repo.layout);
+  const { staging } = onDisk;
+  const stagingBefore = encodeStaging(staging);
+  const line = await branchLine(repo, staging);
+  const tip = needTip(line);
+  const reverted = await resolveId(repo, options.revision);
+  await checkNothingStaged(repo, line, staging, 'take a version back');
+  const changes = await changesBack(repo, options, line.model, { tip, reverted });
+  const message = options.message ?? (await messageFor(repo, reverted));
+  const result: RevertResult = {
+    dryRun: options.dryRun === true,
+    version: null,
+    model: line.model,
+    branch: line.branch,
+    number: null,
+    reverted,
+    message,
+    changes: await pathChanges(repo, tip, changes),
+    written: [],
+    removed: [],
+  };
+  if (options.dryRun) return result;
+  checkTiers(changes.target.files, false, context);
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  const session = repo.session();
+  try {
+    const done = await changeWorkFiles(
+      repo,
+      { ...onDisk, model: line.model, tip },
+      changes,
+      context,
+    );
+    result.written = done.written;
+    result.removed = done.removed;
+    if (options.noCommit) {
+      await repo.locked(async (lock) => {
+        const now = await readStaging(repo.layout);
+        checkUnchanged(staging, now.staging, line.model);
+        stageFiles(now.staging, line.model, changes, done);
+        await writeStaging(lock, now.staging);
+      });
+      return result;
+    }
+    stageFiles(staging, line.model, changes, done);
+    const draft = await draftVersion(repo, { line, staging, stagingBefore }, { message });
+    const made = await storeVersion(repo, session, draft, context.signal);
+    await session.flush();
+    await publishVersion(repo, session, draft, made);
+    result.version = made.id;
+    result.number = await new Describer(repo).number(made.id);
+    return result;
+  } finally {
+    await session.abort();
+    await reader.close();
+  }
+}
+
+/** What takes the changes of a version back, on the files of the tip. */
+async function changesBack(
+  repo: Repository,
+  { revision, mainline = 1 }: RevertOptions,
+  model: string,
+  { tip, reverted }: { tip: Id; reverted: Id },
+): Promise<FileChanges> {
+  const version = await repo.version(reverted);
+  if (version.model !== model) {
+    throw new ConflictError(`'${revision}' is a version of '${version.model}', not of '${model}'`, {
+      model: version.model,
+      hint: `run 'dlv switch ${version.model}' first`,
+    });
+  }
+  const parent = version.parents[mainline - 1];
+  if (parent === undefined && (mainline > 1 || version.parents.length > 0)) {
+    throw new NotFoundError(`'${revision}' has no parent ${mainline}`, {
+      kind: 'version',
+      name: revision,
+    });
+  }
+  const before = parent === undefined ? { files: [], snapshots: [] } : await repo.tree(parent);
+  const { files } = await repo.tree(reverted);
+  const { changes, conflicts } = changesOnto(files, before, (await repo.tree(tip)).files);
+  if (conflicts.length > 0) {
+    const from =
+      parent === undefined ? revision : `${revision}${mainline > 1 ? `^${mainline}` : '~1'}`;
+    throw new ConflictError(`changed again since '${revision}': ${nameSome(conflicts)}`, {
+      paths: conflicts,
+      hint: `nothing was changed; take such a file as it was with 'dlv checkout ${from} ${conflicts[0]}'`,
+    });
+  }
+  if (changes.target.files.length + changes.removes.length > 0) return changes;
+  throw new ConflictError(`nothing to take back: no file is as '${revision}' made it`, {
+    version: reverted,
+  });
+}
+
+async function messageFor(repo: Repository, id: Id): Promise<string> {
+  const { model, message } = await repo.version(id);
+  const subject = message.split('\n', 1)[0] as string;
+  const name = `${model}@${await new Describer(repo).number(id)}`;
+  return `Revert "${subject}"\n\nThis takes back ${name} (${id}).`;
+}
+
+async function pathChanges(
+  repo: Repository,
+  tip: Id,
+  { target, removes }: FileChanges,
+): Promise<PathChange[]> {
+  const known = new Set((await repo.tree(tip)).files.map(({ path }) => path));
+  const changes: PathChange[] = target.files.map(({ path }) => {
+    return { path, status: known.has(path) ? 'modified' : 'added' };
+  });
+  for (const path of removes) changes.push({ path, status: 'deleted' });
+  return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+}

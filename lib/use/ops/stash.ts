@@ -1,0 +1,289 @@
+/** `dlv stash`: puts unfinished work aside and brings it back. A stash is a version that `refs/stash` names. */
+
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError, NotFoundError } from '../../base/errors.js';
+import type { PackSession } from '../../storage/objects/session.js';
+import { requireWriteFlag, STASH_FLAG } from '../../storage/repo/format.js';
+import { stashRefName } from '../../storage/repo/layout.js';
+import { registerReader } from '../../storage/repo/processes/readers.js';
+import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { listRefs, type Ref, updateRef } from '../../storage/repo/refs/refs.js';
+import {
+  encodeStaging,
+  readStaging,
+  writeStaging,
+} from '../../storage/repo/staging/staging-file.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { changesOnto, changeWorkFiles, stageFiles } from '../checkout/change-files.js';
+import type { OpContext } from '../context.js';
+import { draftVersion, storeVersion } from '../history/commit/make-version.js';
+import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
+import { checkUnchanged, sameFile } from '../history/commit/staged-version.js';
+import { currentLine, needTip } from '../history/lines/lines.js';
+import { deletionReason, moveReason } from '../history/lines/moves.js';
+import { formatMoment } from '../history/versions.js';
+import type { Repository } from '../repository.js';
+import { stageFirst } from '../worktree/commit-files.js';
+import { nameSome } from '../worktree/lost-work.js';
+
+/** Work that was put aside. */
+export interface StashEntry {
+  /** `stash@{0}` is the newest of its model. */
+  name: string;
+  /** A revision that names its version. */
+  ref: string;
+  version: Id;
+  model: string;
+  /** The version that it was changed from. */
+  base: Id;
+  message: string;
+  time: string;
+  /** Against `base`. */
+  changes: PathChange[];
+}
+
+export interface StashPushOptions {
+  message?: string;
+  /** Takes files that are not tracked, too. */
+  untracked?: boolean;
+}
+
+export interface StashResult {
+  action: 'pushed' | 'applied' | 'popped' | 'dropped';
+  stash: StashEntry;
+  /** Work files written and removed. */
+  written: string[];
+  removed: string[];
+}
+
+/** Stashes of HEAD's model, the newest first. */
+export async function listStashes(
+  repo: Repository,
+  _options: object,
+  _context: OpContext,
+): Promise<StashEntry[]> {
+  const { model } = await repo.head();
+  const entries: StashEntry[] = [];
+  for (const ref of await stashRefs(repo, model)) {
+    entries.push(await describe(repo, ref, entries.length));
+  }
+  return entries;
+}
+
+/** Refs of the stashes of a model, the newest first. */
+async function stashRefs(repo: Repository, model: string): Promise<Ref[]> {
+  const numberOf = ({ name }: Ref): number => {
+    const place = parseRefName(name);
+    return place?.kind === 'stash' ? place.number : 0;
+  };
+  const refs = await listRefs(repo.layout, `refs/stash/${model}`);
+  return refs.sort((a, b) => numberOf(b) - numberOf(a));
+}
+
+async function describe(repo: Repository, ref: Ref, index: number): Promise<StashEntry> {
+  const { model, parents, message, time, tzMinutes } = await repo.version(ref.id);
+  const base = parents[0] as Id;
+  return {
+    name: `stash@{${index}}`,
+    ref: ref.name,
+    version: ref.id,
+    model,
+    base,
+    message,
+    time: formatMoment(time, tzMinutes),
+    changes: await changesBetween(repo, base, ref.id),
+  };
+}
+
+async function changesBetween(repo: Repository, before: Id, after: Id): Promise<PathChange[]> {
+  const { files: old } = await repo.tree(before);
+  const { files: now } = await repo.tree(after);
+  const { changes } = changesOnto(old, { files: now, snapshots: [] }, old);
+  const known = new Set(old.map(({ path }) => path));
+  const found: PathChange[] = changes.target.files.map(({ path }) => {
+    return { path, status: known.has(path) ? 'modified' : 'added' };
+  });
+  for (const path of changes.removes) found.push({ path, status: 'deleted' });
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * Puts the changes of the line aside: the work files become those of its version. The stash is kept
+ * before a file is touched; a run that was interrupted in between is finished by the next one.
+ * @throws {ConflictError} if nothing changed.
+ */
+export async function pushStash(
+  repo: Repository,
+  options: StashPushOptions,
+  context: OpContext,
+): Promise<StashResult> {
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  const session = repo.session();
+  try {
+    const stage = options.untracked ? { paths: ['.'] } : 'tracked';
+    const root = { ...context, cwd: repo.layout.workTree };
+    const { writtenNs } = await readStaging(repo.layout);
+    const staged = await stageFirst(repo, session, { stage }, root);
+    const { line, staging, stagingBefore } = staged;
+    const { model } = line;
+    const tip = needTip(line);
+    const changes = await stagedChanges(repo, line, staging.entries(model));
+    if (changes.length === 0) {
+      throw new ConflictError(`nothing to put aside: '${model}' is as in its last version`, {
+        model,
+        hint: options.untracked ? '' : "files that are not tracked are taken with '-u'",
+      });
+    }
+    const ref =
+      (await sameStash(repo, model, tip, staging.entries(model))) ??
+      (await keepStash({ repo, session, context }, staged, options.message));
+    const tree = await repo.tree(tip);
+    const back = changesOnto(staging.entries(model), tree, staging.entries(model)).changes;
+    const work = { staging, writtenNs, model, tip };
+    const done = await changeWorkFiles(repo, work, back, context);
+    await repo.locked(async (lock) => {
+      const now = await readStaging(repo.layout);
+      if (Buffer.compare(encodeStaging(now.staging), stagingBefore) !== 0) throw changed(model);
+      stageFiles(now.staging, model, back, done);
+      // What was removed and staged so is tracked again; what was staged alone is as in the version.
+      await writeStaging(lock, now.staging);
+    });
+    const { written, removed } = done;
+    return { action: 'pushed', stash: await describe(repo, ref, 0), written, removed };
+  } finally {
+    await session.abort();
+    await reader.close();
+  }
+}
+
+function changed(model: string): ConflictError {
+  return new ConflictError(`another command changed what is staged for '${model}' meanwhile`, {
+    model,
+    hint: "the work is kept: 'dlv stash list' shows it; run the command again",
+  });
+}
+
+/** The newest stash, if it keeps these very files: an interrupted run made it. */
+async function sameStash(
+  repo: Repository,
+  model: string,
+  tip: Id,
+  entries: readonly FileEntry[],
+): Promise<Ref | null> {
+  const [newest] = await stashRefs(repo, model);
+  if (newest === undefined) return null;
+  const { parents } = await repo.version(newest.id);
+  const { files } = await repo.tree(newest.id);
+  const isSame =
+    parents[0] === tip &&
+    files.length === entries.length &&
+    files.every((file, i) => {
+      const entry = entries[i] as FileEntry;
+      return file.path === entry.path && sameFile(file, entry);
+    });
+  return isSame ? newest : null;
+}
+
+/** Stores the version and names it. */
+async function keepStash(
+  job: { repo: Repository; session: PackSession; context: OpContext },
+  staged: Awaited<ReturnType<typeof stageFirst>>,
+  message: string | undefined,
+): Promise<Ref> {
+  const { repo, session, context } = job;
+  const { line, stagingBefore } = staged;
+  const tip = needTip(line);
+  const subject = (await repo.version(tip)).message.split('\n', 1)[0];
+  const text = message ?? `WIP on ${line.model}/${line.branch}: ${subject}`;
+  const draft = await draftVersion(repo, staged, { message: text });
+  const made = await storeVersion(repo, session, draft, context.signal);
+  await session.flush();
+  const why = await moveReason(repo, `stash: ${text.split('\n', 1)[0]}`);
+  return repo.locked(async (lock) => {
+    const now = encodeStaging((await readStaging(repo.layout)).staging);
+    const isSame = Buffer.compare(now, stagingBefore) === 0 && (await session.isUndisturbed());
+    if (!isSame) throw changed(line.model);
+    const [newest] = await stashRefs(repo, line.model);
+    const place = newest === undefined ? null : parseRefName(newest.name);
+    const number = place?.kind === 'stash' ? place.number + 1 : 1;
+    const name = stashRefName(line.model, number);
+    await requireWriteFlag(lock, STASH_FLAG);
+    await updateRef(lock, { name, before: null, after: made.id, why });
+    return { name, id: made.id };
+  });
+}
+
+async function findStash(repo: Repository, index: number): Promise<StashEntry> {
+  const { model } = await repo.head();
+  const refs = await stashRefs(repo, model);
+  const ref = refs[index];
+  if (ref !== undefined) return describe(repo, ref, index);
+  const what = refs.length === 0 ? 'nothing is put aside' : `there is no stash@{${index}}`;
+  throw new NotFoundError(`${what} for model '${model}'`, {
+    kind: 'stash',
+    name: `stash@{${index}}`,
+    hint: refs.length === 0 ? "'dlv stash' puts changes aside" : "'dlv stash list' shows them",
+  });
+}
+
+/** One stash and its changes. @throws {NotFoundError} */
+export function showStash(
+  repo: Repository,
+  { index = 0 }: { index?: number },
+  _context: OpContext,
+): Promise<StashEntry> {
+  return findStash(repo, index);
+}
+
+/**
+ * Brings the changes of a stash back into the work tree; files that it added are staged.
+ * @param options.drop  deletes the stash then.
+ * @throws {ConflictError} if a file changed since, in the line's version or in the work tree.
+ */
+export async function applyStash(
+  repo: Repository,
+  { index = 0, drop = false }: { index?: number; drop?: boolean },
+  context: OpContext,
+): Promise<StashResult> {
+  const stash = await findStash(repo, index);
+  const onDisk = await readStaging(repo.layout);
+  const { staging } = onDisk;
+  const { model, tip } = await currentLine(repo, staging);
+  const base = (await repo.tree(stash.base)).files;
+  const present = tip === null ? [] : (await repo.tree(tip)).files;
+  const { changes, conflicts } = changesOnto(base, await repo.tree(stash.version), present);
+  if (conflicts.length > 0) {
+    throw new ConflictError(`changed since the stash, too: ${nameSome(conflicts)}`, {
+      paths: conflicts,
+      hint: `nothing was changed; take such a file with 'dlv checkout ${stash.ref} ${conflicts[0]}'`,
+    });
+  }
+  const done = await changeWorkFiles(repo, { ...onDisk, model, tip }, changes, context);
+  const known = new Set(present.map(({ path }) => path));
+  const added = done.entries.filter(({ path }) => !known.has(path));
+  await repo.locked(async (lock) => {
+    const now = await readStaging(repo.layout);
+    checkUnchanged(staging, now.staging, model);
+    stageFiles(now.staging, model, { removes: [] }, { entries: added });
+    await writeStaging(lock, now.staging);
+  });
+  if (drop) await deleteStash(repo, stash);
+  const { written, removed } = done;
+  return { action: drop ? 'popped' : 'applied', stash, written, removed };
+}
+
+/** Deletes a stash; reflogs keep its version from gc for a while. @throws {NotFoundError} */
+export async function dropStash(
+  repo: Repository,
+  { index = 0 }: { index?: number },
+  _context: OpContext,
+): Promise<StashResult> {
+  const stash = await findStash(repo, index);
+  await deleteStash(repo, stash);
+  return { action: 'dropped', stash, written: [], removed: [] };
+}
+
+async function deleteStash(repo: Repository, { ref, version }: StashEntry): Promise<void> {
+  const why = await moveReason(repo, deletionReason('stash', ref));
+  await repo.locked((lock) => updateRef(lock, { name: ref, before: version, after: null, why }));
+}

@@ -1,0 +1,207 @@
+/** `dlv forget`: what is taken out is gone, all else is as it was, and what it says it frees comes back. */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import test, { type ExecutionContext } from 'ava';
+import type { ForgetResult } from '../../lib/use/ops/forget.js';
+import type { GcOpResult } from '../../lib/use/ops/gc.js';
+import type { LogEntry } from '../../lib/use/ops/log.js';
+import type { ShowResult } from '../../lib/use/ops/show.js';
+import { type TestRepository, threeVersions } from '../helpers/repository.js';
+import { seededRandom } from '../helpers/rng.js';
+import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+
+/** Path → sha256 of the files of a version, read out of the repository. */
+async function filesOf(repo: TestRepository, revision: string): Promise<Record<string, string>> {
+  const { files } = await repo.json<ShowResult>('show', revision);
+  const found: Record<string, string> = {};
+  for (const { path } of files) {
+    const { stdoutBytes } = await repo.dlv('cat', `${revision}:${path}`);
+    found[path] = createHash('sha256').update(stdoutBytes).digest('hex');
+  }
+  return found;
+}
+
+/** What gc --prune=now drops. */
+const prune = (repo: TestRepository, ...flags: string[]): Promise<GcOpResult> =>
+  repo.json<GcOpResult>('gc', '--prune=now', ...flags);
+
+test('a mistake under other versions is taken out of all of them, and its bytes come back', async (t) => {
+  const { repo } = await threeVersions(t);
+  const noise = Buffer.from(Array.from({ length: 300_000 }, seededRandom(1)).map((x) => x * 256));
+  await repo.write('raw/big.bin', noise);
+  const mistake = await repo.commit('oops');
+  for (const i of [5, 6, 7]) {
+    await repo.write('note.txt', `version ${i}\n`);
+    if (i === 6) await repo.remove('raw/big.bin');
+    await repo.commit(`step ${i}`, { metrics: { loss: i } });
+  }
+  await repo.json('tag', 'release', 'HEAD~1');
+  await repo.json('branch', 'side', 'HEAD~2');
+  await repo.json('copy', 'HEAD', 'other');
+  const before = new Map<string, Record<string, string>>();
+  const log = await repo.json<LogEntry[]>('log', '--all');
+  for (const { version } of log) before.set(version, await filesOf(repo, version));
+
+  const dry = await repo.json<ForgetResult>('forget', '--dry-run', '--path', 'raw');
+  t.true(dry.dryRun);
+  t.deepEqual(
+    (await repo.json<LogEntry[]>('log', '--all')).map(({ version }) => version),
+    log.map(({ version }) => version),
+  );
+  const done = await repo.json<ForgetResult>('forget', '--path', 'raw');
+  t.deepEqual(
+    { ...done, dryRun: true, freedFrom: '' },
+    { ...dry, freedFrom: '' },
+    'a dry run says what happens',
+  );
+  t.deepEqual(done.paths, ['raw/big.bin']);
+  t.is(done.versions.length, 2);
+  t.deepEqual(done.refs.map(({ name }) => name).sort(), [
+    'net/main',
+    'net/side',
+    'other/main',
+    'tag: release',
+  ]);
+  t.true(done.freedBytes > noise.length);
+
+  const after = await repo.json<LogEntry[]>('log', '--all');
+  const told = (entries: LogEntry[]) =>
+    entries.map(({ model, number, message, author, time, metrics, step, refs }) => {
+      return { model, number, message, author, time, metrics, step, refs };
+    });
+  t.deepEqual(told(after), told(log), 'all else that versions say is as it was');
+  for (const [i, { version }] of after.entries()) {
+    const { 'raw/big.bin': _gone, ...kept } = before.get(log[i]!.version)!;
+    t.deepEqual(await filesOf(repo, version), kept);
+  }
+  t.deepEqual(await repo.changes(), []);
+
+  // Old ids still lead somewhere, before and after gc.
+  const last = log.find(({ message }) => message === 'step 7')!.version;
+  for (const drop of [false, true]) {
+    if (drop) t.is((await prune(repo)).droppedBytes, done.freedBytes);
+    const now = await repo.dlv('show', last, '--json');
+    if (drop) t.regex(now.stderr, /was rewritten on .* \(forget --path raw\)/);
+    t.is(now.code, 0);
+  }
+  const { message, data } = await repo.fails(1, 'checkout', mistake.version);
+  t.regex(message, /was rewritten .*; it is [0-9a-f]{10} now, with other files/);
+  t.is((await filesOf(repo, String(data.becomes)))['raw/big.bin'], undefined);
+  t.is((await repo.dlv('fsck', '--files')).code, 0);
+  t.is(await fs.readFile(repo.file('note.txt'), 'utf8'), 'version 7\n');
+});
+
+test('a version is taken out of the middle of its line, and back by the reflog', async (t) => {
+  const { repo, versions } = await threeVersions(t);
+  const done = await repo.json<ForgetResult>('forget', 'net@2');
+  t.like(done.versions[0], { number: 2, message: 'second', becomes: null });
+  const log = await repo.json<LogEntry[]>('log');
+  t.deepEqual(
+    log.map(({ message }) => message),
+    ['third', 'first'],
+  );
+  t.is(log[0]?.parents[0], versions[0]?.version);
+  t.deepEqual(await repo.changes(), []);
+  await repo.json('reset', '--hard', 'HEAD@{1}');
+  t.deepEqual(
+    (await repo.json<LogEntry[]>('log')).map(({ version }) => version),
+    versions.map(({ version }) => version).reverse(),
+  );
+  // The same once more makes the same ids.
+  const again = await repo.json<ForgetResult>('forget', versions[1]!.version);
+  t.is(again.refs[0]?.after, log[0]?.version);
+  t.is((await prune(repo)).droppedBytes, again.freedBytes);
+  t.regex((await repo.fails(1, 'show', versions[1]!.version)).message, /was forgotten on/);
+});
+
+test('the last version: the line goes back, work files stay', async (t) => {
+  const { repo, versions } = await threeVersions(t);
+  await repo.json('forget', 'HEAD');
+  t.is((await repo.json<LogEntry[]>('log'))[0]?.version, versions[1]?.version);
+  t.deepEqual((await repo.changes()).sort(), ['modified model.safetensors', 'modified note.txt']);
+  await repo.json('reset', '--hard');
+  await repo.json('forget', 'HEAD~1');
+  await repo.json('forget', 'HEAD');
+  t.regex((await repo.fails(1, 'log')).message, /no version yet/);
+  t.deepEqual((await repo.changes()).sort(), ['untracked model.safetensors', 'untracked note.txt']);
+  await repo.commit('anew');
+  t.is((await repo.json<LogEntry[]>('log')).length, 1);
+});
+
+test('what would be lost is refused, and named', async (t) => {
+  const { repo, versions } = await threeVersions(t);
+  await repo.json('tag', 'best', 'net@2');
+  t.regex((await repo.fails(1, 'forget', 'net@2')).data.hint ?? '', /tag -d best/);
+  await repo.write('note.txt', 'staged');
+  await repo.json('add', 'note.txt');
+  t.regex((await repo.fails(1, 'forget', 'HEAD')).message, /staged changes/);
+  t.regex((await repo.fails(1, 'forget', '--path', 'note.txt')).message, /staged changes/);
+  t.regex((await repo.fails(1, 'forget', '--path', 'nothing.pt')).message, /matches no file/);
+  t.is((await repo.fails(2, 'forget')).code, 'DLV_USAGE');
+  t.is((await repo.json<LogEntry[]>('log'))[0]?.version, versions[2]?.version, 'nothing moved');
+  await repo.json('forget', '--force', 'net@2');
+  t.deepEqual(await repo.json('tag'), []);
+});
+
+test('--path with a range leaves other versions alone', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('forget', '--path', 'note.txt', 'net@1..net@2');
+  const names = async (revision: string) => Object.keys(await filesOf(repo, revision));
+  t.deepEqual(await names('net@1'), ['model.safetensors', 'note.txt']);
+  t.deepEqual(await names('net@2'), ['model.safetensors']);
+  t.deepEqual(await names('net@3'), ['model.safetensors', 'note.txt']);
+});
+
+/** Makes a random history: branches, copies, merges, tags. */
+async function randomHistory(t: ExecutionContext, random: () => number): Promise<TestRepository> {
+  const { repo } = await threeVersions(t);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+  let tensors: Tensors = randomTensors({ 'fc.weight': [64, 128] }, random() * 1e6);
+  for (let i = 0; i < 8; i++) {
+    tensors = nudge(tensors, 1e-3, random() * 1e6);
+    await repo.write(pick(['a.safetensors', 'b.safetensors']), safetensors(tensors));
+    if (random() < 0.5) await repo.write(`logs/${pick(['x', 'y'])}.txt`, String(random()));
+    const log = await repo.json<LogEntry[]>('log', '--all');
+    const parents = random() < 0.3 ? [pick(log).version] : [];
+    await repo.commit(`random ${i}`, { parents });
+    if (random() < 0.3) await repo.json('tag', `t${i}`, pick(log).version);
+    if (random() < 0.3) await repo.json('branch', `b${i}`);
+    if (random() < 0.2) await repo.json('copy', 'HEAD', `copy${i}`);
+  }
+  return repo;
+}
+
+for (const seed of [1, 2, 3]) {
+  test(`random histories: kept versions are byte-equal, gc frees what was said (seed ${seed})`, async (t) => {
+    const random = seededRandom(seed);
+    const repo = await randomHistory(t, random);
+    for (let round = 0; round < 3; round++) {
+      const log = await repo.json<LogEntry[]>('log', '--all');
+      const before = new Map<string, Record<string, string>>();
+      for (const { version } of log) before.set(version, await filesOf(repo, version));
+      const isPath = random() < 0.5;
+      const target = log[Math.floor(random() * log.length)]!.version;
+      const what = isPath ? ['--path', random() < 0.5 ? 'logs' : 'b.safetensors'] : [target];
+      const { droppedBytes: garbage } = await prune(repo, '--dry-run');
+      const result = await repo.dlv('--json', 'forget', '--force', ...what);
+      if (result.code !== 0) continue; // nothing of that name is left
+      const done = JSON.parse(result.stdout) as ForgetResult;
+      const left = new Set(done.paths);
+      const isLeftOut = new Set(done.versions.map(({ version }) => version as string));
+      const now = await repo.json<LogEntry[]>('log', '--all');
+      t.is(now.length, log.length - (isPath ? 0 : 1));
+      const keyOf = ({ model, message, time }: LogEntry) => `${model} ${message} ${time}`;
+      const olds = new Map(log.map((entry) => [keyOf(entry), entry.version as string]));
+      for (const entry of now) {
+        const old = olds.get(keyOf(entry))!;
+        const kept = Object.entries(before.get(old)!).filter(
+          ([path]) => !(isLeftOut.has(old) && left.has(path)),
+        );
+        t.deepEqual(await filesOf(repo, entry.version), Object.fromEntries(kept));
+      }
+      for (const id of before.keys()) t.is((await repo.dlv('show', id)).code, 0, 'until gc');
+      t.is((await prune(repo)).droppedBytes, garbage + done.freedBytes);
+      t.is((await repo.dlv('fsck', '--files')).code, 0);
+    }
+  });
+}

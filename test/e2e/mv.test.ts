@@ -1,0 +1,55 @@
+/** `dlv mv`: files and what is staged go together, and nothing is stored again. */
+import test from 'ava';
+import type { MvResult } from '../../lib/use/ops/mv.js';
+import { threeVersions } from '../helpers/repository.js';
+
+test('mv: a file, a folder, a glob', async (t) => {
+  const { repo } = await threeVersions(t);
+  const model = await repo.read('model.safetensors');
+  await repo.json('mv', 'model.safetensors', 'best/base.safetensors');
+  t.deepEqual(await repo.read('best/base.safetensors'), model);
+  t.deepEqual(await repo.changes(), [
+    'staged added best/base.safetensors',
+    'staged deleted model.safetensors',
+  ]);
+  const dry = await repo.json<MvResult>('mv', '-n', 'best', 'old');
+  t.deepEqual(dry.moved, [{ from: 'best/base.safetensors', to: 'old/base.safetensors' }]);
+  t.true(await repo.exists('best/base.safetensors'));
+  await repo.json('mv', 'best', 'old');
+  t.false(await repo.exists('best'));
+  await repo.json('mv', '*.txt', 'old/');
+  await repo.json('mv', 'old', 'new/place/');
+  t.is(await repo.text('new/place/old/note.txt'), 'version 3\n');
+  const made = await repo.commit('moved', { paths: [] });
+  t.true(made.storedBytes < 3000, 'no tensor is stored again');
+  t.deepEqual(await repo.changes(), []);
+});
+
+test('mv: what is changed moves as it is, what is in the way stays', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('other.txt', 'mine');
+  t.is((await repo.fails(1, 'mv', 'note.txt', 'other.txt')).code, 'DLV_EXISTS');
+  t.is((await repo.fails(1, 'mv', 'other.txt', 'x.txt')).code, 'DLV_NOT_FOUND');
+  t.is((await repo.fails(1, 'mv', 'note.txt', 'model.safetensors', 'x')).code, 'DLV_NOT_FOUND');
+  t.is((await repo.fails(2, 'mv', 'note.txt', '../x')).code, 'DLV_USAGE');
+  t.is((await repo.fails(2, 'mv', 'note.txt')).code, 'DLV_USAGE');
+  t.deepEqual(await repo.changes(), ['untracked other.txt']);
+  await repo.write('note.txt', 'changed');
+  await repo.json('mv', 'note.txt', 'n.txt');
+  t.deepEqual(await repo.changes(), [
+    'staged added n.txt',
+    'staged deleted note.txt',
+    'modified n.txt',
+    'untracked other.txt',
+  ]);
+  await repo.json('mv', '--force', 'n.txt', 'other.txt');
+  t.is(await repo.text('other.txt'), 'changed');
+});
+
+test('mv: a file that was moved without dlv is only staged', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('sub/note.txt', (await repo.read('note.txt')).toString());
+  await repo.remove('note.txt');
+  await repo.json('mv', 'note.txt', 'sub/');
+  t.deepEqual(await repo.changes(), ['staged deleted note.txt', 'staged added sub/note.txt']);
+});

@@ -1,0 +1,90 @@
+/** `dlv stash`: work goes aside and comes back as it was, whatever happens in between. */
+import test from 'ava';
+import type { StashEntry, StashResult } from '../../lib/use/ops/stash.js';
+import { type TestRepository, threeVersions } from '../helpers/repository.js';
+
+/** Changes a file, stages another, adds one, removes one. */
+async function work(repo: TestRepository): Promise<void> {
+  await repo.write('sub/kept.txt', 'kept');
+  await repo.commit('four');
+  await repo.write('note.txt', 'changed');
+  await repo.write('model.safetensors', Buffer.concat([await repo.read('model.safetensors')]));
+  await repo.write('added.txt', 'added');
+  await repo.json('add', 'added.txt');
+  await repo.remove('sub/kept.txt');
+  await repo.write('new.txt', 'new');
+}
+
+test('stash and pop: changed, added, removed and untracked files', async (t) => {
+  const { repo } = await threeVersions(t);
+  await work(repo);
+  const before = await repo.changes();
+  const pushed = await repo.json<StashResult>('stash');
+  t.deepEqual(pushed.stash.changes, [
+    { path: 'added.txt', status: 'added' },
+    { path: 'note.txt', status: 'modified' },
+    { path: 'sub/kept.txt', status: 'deleted' },
+  ]);
+  t.deepEqual(await repo.changes(), ['untracked new.txt']);
+  t.is(await repo.text('note.txt'), 'version 3\n');
+  t.is(await repo.text('sub/kept.txt'), 'kept');
+  t.false(await repo.exists('added.txt'));
+  await repo.json('stash', 'push', '-u', '-m', 'the new one');
+  t.false(await repo.exists('new.txt'));
+  t.deepEqual(
+    (await repo.json<StashEntry[]>('stash', 'list')).map(({ name, message }) => [name, message]),
+    [
+      ['stash@{0}', 'the new one'],
+      ['stash@{1}', 'WIP on net/main: four'],
+    ],
+  );
+  // Other versions, a collection of garbage: what is put aside stays.
+  await repo.write('other.txt', 'other');
+  await repo.commit('five');
+  await repo.json('gc', '--prune=now');
+  t.is((await repo.dlv('fsck', '--files')).code, 0);
+  await repo.json('stash', 'pop', 'stash@{1}');
+  await repo.json('stash', 'pop');
+  t.deepEqual(await repo.json('stash', 'list'), []);
+  t.deepEqual(
+    (await repo.changes()).map((line) => line.replace('staged added new', 'untracked new')).sort(),
+    before.sort(),
+  );
+  t.is(await repo.text('note.txt'), 'changed');
+  t.is(await repo.text('new.txt'), 'new');
+});
+
+test('stash: conflicts are named and nothing is changed', async (t) => {
+  const { repo } = await threeVersions(t);
+  t.regex((await repo.fails(1, 'stash')).message, /nothing to put aside/);
+  t.is((await repo.fails(1, 'stash', 'pop')).code, 'DLV_NOT_FOUND');
+  t.is((await repo.fails(2, 'stash', 'no')).code, 'DLV_USAGE');
+  await repo.write('note.txt', 'aside');
+  await repo.json('stash');
+  await repo.write('note.txt', 'mine');
+  t.regex((await repo.fails(1, 'stash', 'pop')).message, /in no version: 'note.txt'/);
+  t.is(await repo.text('note.txt'), 'mine');
+  await repo.commit('mine');
+  const { message, data } = await repo.fails(1, 'stash', 'apply');
+  t.regex(message, /changed since the stash, too: 'note.txt'/);
+  const [, command = ''] = /'dlv (.*)'/.exec(data.hint ?? '') ?? [];
+  await repo.json(...command.split(' '));
+  t.is(await repo.text('note.txt'), 'aside');
+  const dropped = await repo.json<StashResult>('stash', 'drop');
+  t.is((await repo.dlv('show', dropped.stash.version)).code, 0, 'until gc');
+});
+
+test('stashes go with their model', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('note.txt', 'aside');
+  await repo.json('stash');
+  await repo.json('model', 'rename', 'net', 'bert');
+  await repo.json('forget', 'bert@2');
+  t.is((await repo.json<StashEntry[]>('stash', 'list'))[0]?.model, 'bert');
+  await repo.json('stash', 'pop');
+  t.is(await repo.text('note.txt'), 'aside');
+  await repo.json('stash');
+  await repo.json('tag', 'all');
+  const { data } = await repo.fails(1, 'model', 'delete', 'bert');
+  t.is((data.versions as string[]).length, 1, 'the work that is put aside');
+});
