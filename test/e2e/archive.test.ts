@@ -299,7 +299,7 @@ async function encodeInFront(
       const { planes } = await open.planes.lend({ id: valuesOf, segment });
       const under = base === null ? null : await open.planes.lend({ id: base, segment });
       const coded = await encodeRans(planes, under?.planes ?? null);
-      await writer.add(recodedRecord(stored, coded, base, 1));
+      await writer.add(recodedRecord(stored, coded, base && { id: base }, 1));
     }
     await writer.flush();
   });

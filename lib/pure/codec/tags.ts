@@ -14,6 +14,7 @@ export const TAG_CODEC = 1;
 export const TAG_RUN_HASHES = 2;
 export const TAG_SKETCH = 3;
 // 4 (contexts), 5 (stops) and 6 (tier) are reserved for later codecs.
+export const TAG_OPERATION = 7;
 
 const REQUIRED = 1;
 

@@ -14,9 +14,10 @@ import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
+import { lendUnder } from '../objects/planes/operated.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
-import { recodedHeadBytes, storedSegment } from '../objects/recode.js';
+import { recodeBase, recodedHeadBytes, storedSegment } from '../objects/recode.js';
 import { segmentHeaderBytes } from '../store/types.js';
 import type { SurveyedExtent } from './survey.js';
 
@@ -43,6 +44,9 @@ export interface MeasuredBytes {
   readonly isExact: boolean;
 }
 
+/** What cannot be. */
+const NO_WAY: MeasuredBytes = { bytes: Infinity, usesBase: false, isExact: true };
+
 interface Sample {
   readonly planes: readonly Uint8Array[];
   readonly isWhole: boolean;
@@ -64,8 +68,8 @@ export class EdgeCosts {
   }
 
   /**
-   * Measures an encoding on samples.
-   * @param base  of equal width and count; null: alone.
+   * Measures an encoding on samples; in full if the base has another size or order.
+   * @param base  null: alone.
    */
   async sampled(
     child: SurveyedExtent,
@@ -73,6 +77,10 @@ export class EdgeCosts {
     encoding: Encoding,
   ): Promise<MeasuredBytes> {
     throwIfAborted(this.#signal);
+    const stored = await storedSegment(this.#repo.store, child.id, 0);
+    const under = base === null ? null : recodeBase(stored, base);
+    if (base !== null && under === null) return NO_WAY;
+    if (under?.operation !== undefined) return this.#exact(child, base, encoding);
     const sample = await this.#sample(child);
     const baseSample = base === null ? null : await this.#sample(base);
     const { level, noPrefix } = encoding;
@@ -81,7 +89,7 @@ export class EdgeCosts {
     const elements = sample.planes[0]?.length ?? 0;
     const payload = coded.hi.length + coded.mid.length + coded.low.length;
     const share = elements === 0 ? 1 : child.count / elements;
-    const first = recodedHeadBytes(await storedSegment(this.#repo.store, child.id, 0), coded);
+    const first = recodedHeadBytes(stored, coded, under);
     const header = segmentHeaderBytes(coded.usesBase, false);
     const rest = (child.segments - 1) * (header + coded.head.length + 8);
     return {
@@ -102,14 +110,44 @@ export class EdgeCosts {
     segment: number,
     encoding: Encoding,
   ): Promise<number> {
+    return (await this.#segment(child, base, segment, encoding)).bytes;
+  }
+
+  /** The whole extent, by making it. */
+  async #exact(
+    child: SurveyedExtent,
+    base: SurveyedExtent | null,
+    encoding: Encoding,
+  ): Promise<MeasuredBytes> {
+    const sum = { bytes: 0, usesBase: false, isExact: true };
+    for (let segment = 0; segment < child.segments; segment++) {
+      const { bytes, usesBase } = await this.#segment(child, base, segment, encoding);
+      sum.bytes += bytes;
+      sum.usesBase ||= usesBase;
+    }
+    return sum;
+  }
+
+  async #segment(
+    child: SurveyedExtent,
+    base: SurveyedExtent | null,
+    segment: number,
+    encoding: Encoding,
+  ): Promise<{ bytes: number; usesBase: boolean }> {
     throwIfAborted(this.#signal);
-    const lease = await this.#planes.lend({ id: child.id, segment });
-    const under = base === null ? null : await this.#planes.lend({ id: base.id, segment });
+    const { store } = this.#repo;
+    const { id, width, count } = child;
+    const stored = await storedSegment(store, id, segment);
+    const on = base === null ? null : recodeBase(stored, base);
+    const place = on && { id, width, count, segment, base: on.id, operation: on.operation };
+    const lease = await this.#planes.lend({ id, segment });
+    const under = place && (await lendUnder(store, this.#planes, place));
     const coded = await encodeRans(lease.planes, under?.planes ?? null, encoding);
     lease.release();
     under?.release();
-    const head = recodedHeadBytes(await storedSegment(this.#repo.store, child.id, segment), coded);
-    return head + coded.hi.length + coded.mid.length + coded.low.length;
+    const head = recodedHeadBytes(stored, coded, on);
+    const bytes = head + coded.hi.length + coded.mid.length + coded.low.length;
+    return { bytes, usesBase: coded.usesBase };
   }
 
   #sample(extent: SurveyedExtent): Promise<Sample> {

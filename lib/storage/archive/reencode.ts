@@ -16,11 +16,12 @@ import { encodeRans } from '../../pure/codec/planes-rans.js';
 import { verifySegment } from '../../pure/codec/segment.js';
 import type { PackAccess } from '../objects/access.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
+import { lendUnder } from '../objects/planes/operated.js';
 import { planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader, SegmentRequest } from '../objects/planes/plane-reader.js';
 import { readSegments } from '../objects/planes/read-segments.js';
 import { segmentElements } from '../objects/planes/segment-head.js';
-import { recodedRecord, storedSegment } from '../objects/recode.js';
+import { recodeBase, recodedRecord, storedSegment } from '../objects/recode.js';
 import { findPinnedSets } from '../store/forest.js';
 import { recordBytesOf, type SegmentEntry, setBytes, storedBytes } from '../store/types.js';
 import { replaceSets } from '../upkeep/replace-sets.js';
@@ -131,9 +132,20 @@ class Reencoder {
   async #encodeTrees(): Promise<void> {
     const roots = (this.#children.get(0) ?? []).filter((root) => this.#busy.has(root));
     const jobs = roots.flatMap((root) =>
-      Array.from({ length: this.#extent(root).segments }, (_, segment) => ({ root, segment })),
+      Array.from({ length: this.#segmentsOf(root) }, (_, segment) => ({ root, segment })),
     );
     await forEachLimit(jobs, JOBS_AT_ONCE, ({ root, segment }) => this.#encodeTree(root, segment));
+  }
+
+  /** Segments of the longest extent of a tree. */
+  #segmentsOf(root: number): number {
+    let most = 0;
+    const stack = [root];
+    for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
+      most = Math.max(most, this.#extent(vertex).segments);
+      for (const child of this.#children.get(vertex) ?? []) stack.push(child);
+    }
+    return most;
   }
 
   /** One segment of a tree, depth first: each base is in memory when its deltas are made. */
@@ -141,7 +153,8 @@ class Reencoder {
     const stack = [root];
     for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
       throwIfAborted(this.#options.signal);
-      if (this.#edge(vertex).how !== 'live') await this.#encode(vertex, segment);
+      const isNew = this.#edge(vertex).how !== 'live';
+      if (isNew && segment < this.#extent(vertex).segments) await this.#encode(vertex, segment);
       for (const child of this.#children.get(vertex) ?? []) {
         if (this.#busy.has(child)) stack.push(child);
       }
@@ -152,8 +165,11 @@ class Reencoder {
     const { id, width, count } = this.#extent(vertex);
     const { base, how } = this.#edge(vertex);
     const name = `extent ${id}`;
-    const under =
-      base === 0 ? null : await this.#planes.lend({ id: this.#extent(base).id, segment });
+    const { store } = this.#repo;
+    const stored = await storedSegment(store, id, segment);
+    const on = base === 0 ? null : recodeBase(stored, this.#extent(base));
+    const place = on && { id, width, count, segment, base: on.id, operation: on.operation };
+    const under = place && (await lendUnder(store, this.#planes, place));
     const lease = await this.#planes.lend({ id, segment });
     const { planes } = lease;
     const basePlanes = under?.planes ?? null;
@@ -168,10 +184,8 @@ class Reencoder {
     scratch.release();
     lease.release();
     under?.release();
-    const stored = await storedSegment(this.#repo.store, id, segment);
-    const baseId = base === 0 ? null : this.#extent(base).id;
-    const record = recodedRecord(stored, coded, baseId, this.#depth(vertex));
-    await this.#writer.add(record);
+    const record = recodedRecord(stored, coded, on, this.#depth(vertex));
+    await this.#writer.add(record, coded.usesBase && on?.operation !== undefined);
     room?.release();
     this.#bytes += record.head.length + record.hi.length + record.mid.length + record.low.length;
     this.#options.onBytes?.(width * elements);

@@ -8,6 +8,7 @@
 
 import { ConflictError } from '../../base/errors.js';
 import type { PackAccess } from '../objects/access.js';
+import { OBJECTS_FLAG, requireReadFlag } from '../repo/format.js';
 import { newWorkName } from '../repo/layout.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
 import type { SealedSet, SegmentRecord, SetId, SetInfo } from '../store/types.js';
@@ -19,6 +20,8 @@ export class ReencodedWriter {
   /** Sets that must still be there, in the order of the manifest when the writer was made. */
   readonly #seen: readonly SetId[];
   readonly #writer: RollingWriter;
+  /** True if a record has a base with an operation. */
+  #hasOperations = false;
 
   constructor(repo: PackAccess) {
     this.#repo = repo;
@@ -30,8 +33,12 @@ export class ReencodedWriter {
     });
   }
 
-  /** Adds a record; its base is in this set, or listed. @throws {ConflictError} */
-  add(record: SegmentRecord): Promise<void> {
+  /**
+   * Adds a record; its base is in this set, or listed.
+   * @param isDerived  true if something is done to the base first. @throws {ConflictError}
+   */
+  add(record: SegmentRecord, isDerived = false): Promise<void> {
+    this.#hasOperations ||= isDerived;
     return this.#writer.addSegment(record);
   }
 
@@ -48,9 +55,10 @@ export class ReencodedWriter {
   async #list(sealed: SealedSet): Promise<void> {
     const { store } = this.#repo;
     const { info } = sealed;
-    await this.#repo.locked(async () => {
+    await this.#repo.locked(async (lock) => {
       await store.reload();
       this.#check();
+      if (this.#hasOperations) await requireReadFlag(lock, OBJECTS_FLAG);
       await store.publish([sealed], (sets) => [
         info,
         ...sets.filter((other) => other.id !== info.id),

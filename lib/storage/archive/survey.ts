@@ -106,6 +106,8 @@ export async function surveyRepository(
   return surveyor.finish();
 }
 
+/** Elements that two lengths of one tensor have in common, as a share of the longer. */
+const LEAST_SHARE = 0.5;
 /** Nearest extents that are joined, and most extents of one size for which all are compared. */
 const NEAREST = 3;
 const COMPARED_MAX = 1024;
@@ -280,7 +282,9 @@ class Surveyor {
   #join(earlier: number | undefined, later: number): void {
     if (earlier === undefined || earlier === later) return;
     const [a, b] = [this.#extents[earlier - 1], this.#extents[later - 1]];
-    if (a?.width === b?.width && a?.count === b?.count) this.#near.join(earlier, later);
+    if (a === undefined || b === undefined || a.width !== b.width) return;
+    const [fewer, more] = [Math.min(a.count, b.count), Math.max(a.count, b.count)];
+    if (fewer >= LEAST_SHARE * more) this.#near.join(earlier, later);
   }
 
   async #tensorsOf(file: FileEntry): Promise<FileTensors> {
@@ -328,7 +332,7 @@ class Surveyor {
     let isCrossed = false;
     for (const base of bases) {
       if (base === null) continue;
-      const under = await this.#vertex(base, width, count, false);
+      const under = await this.#baseVertex(base);
       vertices.set(base, under);
       if (this.#open.has(under)) {
         await this.#checkChains(id, segments);
@@ -344,6 +348,15 @@ class Surveyor {
       mostBytes: entries.reduce((sum, entry) => sum + mostBytes(entry), 0),
     };
     return vertex;
+  }
+
+  /** The number of a base, which may have another size than what stands on it. */
+  async #baseVertex(id: Id): Promise<number> {
+    const known = this.#vertices.get(id);
+    if (known !== undefined) return known;
+    const first = await this.#repo.store.findSegment(id, 0);
+    if (first === null) throw missingExtent(id);
+    return this.#vertex(id, first.width, first.count, false);
   }
 
   /** @throws {CorruptError} if the chain of a segment leads back into itself. */

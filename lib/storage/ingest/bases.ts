@@ -8,11 +8,18 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
 import { byCanonicalName, canonicalName } from '../../pure/tensor/canonical-name.js';
-import type { Role } from '../../pure/tensor/layout.js';
-import { dataBlobLengths, type Recipe, type Skeleton } from '../../pure/tensor/recipe.js';
+import { DTYPES } from '../../pure/tensor/dtype.js';
+import { elementCount, type Role } from '../../pure/tensor/layout.js';
+import {
+  dataBlobLengths,
+  type Recipe,
+  type Skeleton,
+  type SkeletonTensor,
+} from '../../pure/tensor/recipe.js';
 import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { linksOf } from '../objects/chain.js';
 import type { NamedExtent } from '../objects/planes/plane-reader.js';
+import type { ExtentView, ViewedExtent } from './derived-bases.js';
 
 /** A stored file that may serve bases. */
 export interface BaseFile {
@@ -25,14 +32,25 @@ export interface BaseFile {
 /** Extents of one name that are compared: the parent's and those of earlier snapshots. */
 const NAMESAKES_MAX = 3;
 
+/** How a tensor sees its extent if it is all of it, in order; else null. */
+export function viewOf(
+  { dtype, shape, strides, byteOffset }: SkeletonTensor,
+  { width, count }: Omit<NamedExtent, 'id'>,
+): ExtentView | null {
+  if (byteOffset !== 0 || strides !== null || DTYPES[dtype].bits !== 8 * width) return null;
+  return elementCount(shape) === count ? { dtype, shape } : null;
+}
+
 /** Extents of one stored file by role and tensor name. */
-export function extentsByName(recipe: Recipe, skeleton: Skeleton): Map<string, NamedExtent> {
+export function extentsByName(recipe: Recipe, skeleton: Skeleton): Map<string, ViewedExtent> {
   const byPart = new Map<number, NamedExtent>();
   for (const extent of extentsOf({ recipe, skeleton })) byPart.set(extent.part, extent);
-  const names = new Map<string, NamedExtent>();
+  const names = new Map<string, ViewedExtent>();
   for (const tensor of skeleton.tensors) {
     const extent = byPart.get(tensor.part);
-    if (extent) names.set(tensorKey(tensor.role, tensor.name), extent);
+    if (extent === undefined) continue;
+    const view = viewOf(tensor, extent);
+    names.set(tensorKey(tensor.role, tensor.name), { ...extent, view });
   }
   return names;
 }
@@ -44,7 +62,7 @@ export function tensorKey(role: Role, name: string): string {
 /** A candidate with its extents by role and tensor name. */
 interface NamedFile {
   file: BaseFile;
-  names: Map<string, NamedExtent>;
+  names: Map<string, ViewedExtent>;
   /** Keys by their canonical form, made when first needed. */
   canonical: Map<string, string> | null;
 }
@@ -71,25 +89,42 @@ export class BaseFinder {
    * none, those whose names differ only by prefixes that frameworks add.
    */
   namesakes(keys: readonly string[], width: number, count: number): Id[] {
-    const exact = this.#withKeys(width, count, () => keys);
+    const isAlike = (extent: ViewedExtent) => extent.width === width && extent.count === count;
+    return this.#named(keys, isAlike).map(({ id }) => id);
+  }
+
+  /** The same of those that differ in size or shape, of any. */
+  relatives(keys: readonly string[], extent: Omit<ViewedExtent, 'id'>): ViewedExtent[] {
+    const { width, count, view } = extent;
+    const shape = String(view?.shape);
+    return this.#named(keys, (other) => {
+      return other.width !== width || other.count !== count || String(other.view?.shape) !== shape;
+    });
+  }
+
+  #named(keys: readonly string[], isWanted: (extent: ViewedExtent) => boolean): ViewedExtent[] {
+    const exact = this.#withKeys(isWanted, () => keys);
     if (exact.length > 0) return exact;
     const wanted = keys.map(canonicalKey);
-    return this.#withKeys(width, count, (file) => {
+    return this.#withKeys(isWanted, (file) => {
       file.canonical ??= byCanonicalName(file.names.keys(), canonicalKey);
       return wanted.map((key) => file.canonical?.get(key) ?? '');
     });
   }
 
-  #withKeys(width: number, count: number, keysOf: (file: NamedFile) => readonly string[]): Id[] {
-    const found = new Set<Id>();
+  #withKeys(
+    isWanted: (extent: ViewedExtent) => boolean,
+    keysOf: (file: NamedFile) => readonly string[],
+  ): ViewedExtent[] {
+    const found = new Map<Id, ViewedExtent>();
     for (const file of this.#files) {
       for (const key of keysOf(file)) {
         const extent = file.names.get(key);
-        if (extent && extent.width === width && extent.count === count) found.add(extent.id);
-        if (found.size === NAMESAKES_MAX) return [...found];
+        if (extent && !found.has(extent.id) && isWanted(extent)) found.set(extent.id, extent);
+        if (found.size === NAMESAKES_MAX) return [...found.values()];
       }
     }
-    return [...found];
+    return [...found.values()];
   }
 
   /**
@@ -131,6 +166,8 @@ export function orderBaseFiles(
 export interface ChainLink {
   base: Id | null;
   bytes: number;
+  /** True if something is done to its base first; asked for only where the chain is too long. */
+  isDerived?(): Promise<boolean>;
 }
 
 /** A base that keeps the limits, and the depth of a delta against it. */
@@ -148,7 +185,8 @@ export interface ChainLimits {
 }
 
 /**
- * Goes from a candidate towards the root of its chain until a delta against it keeps the limits.
+ * Goes from a candidate towards the root of its chain until a delta against it keeps the limits, or
+ * to a link whose base is of another kind.
  * @param lookup    gives the link of an extent's segment, or null if it is not stored.
  * @param self      the extent that is to be stored: a chain through it would go in a circle.
  * @returns         the base and the depth a delta against it has, or null: materialize.
@@ -159,10 +197,10 @@ export async function fitBase(
   { maxDepth, maxCost }: ChainLimits,
   self: Id | null = null,
 ): Promise<FittedBase | null> {
-  const chain: { id: Id; bytes: number }[] = [];
+  const chain: ({ id: Id } & ChainLink)[] = [];
   for await (const { id, entry } of linksOf(candidate, lookup)) {
     if (id === self || entry === null || chain.length > 4 * maxDepth + 16) return null;
-    chain.push({ id, bytes: entry.bytes });
+    chain.push({ id, ...entry });
   }
   const rootBytes = (chain.at(-1) as { bytes: number }).bytes;
   // What the new delta will cost is not known yet: the one before it is the best guess.
@@ -176,6 +214,7 @@ export async function fitBase(
   // next versions find room again instead of all hanging off one ancestor.
   const half = { depth: Math.min(maxDepth, Math.max(1, maxDepth >> 1)), cost: (1 + maxCost) / 2 };
   for (let from = 1; from < chain.length; from++) {
+    if (await chain[from - 1]?.isDerived?.()) return null;
     if (fits(from, half.depth, half.cost))
       return { id: (chain[from] as { id: Id }).id, depth: chain.length - from };
   }

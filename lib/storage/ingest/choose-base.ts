@@ -9,6 +9,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import { CANDIDATE_PLANES_BYTES } from '../../base/limits.js';
+import type { Operation } from '../../pure/codec/operation.js';
 import { type CodecLevel, encodeSegment } from '../../pure/codec/segment.js';
 import { sketchDistance } from '../../pure/codec/sketch.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
@@ -16,6 +17,7 @@ import { lendWhole, type PlaneReader } from '../objects/planes/plane-reader.js';
 import type { PackSession } from '../objects/session.js';
 import { storedBytes } from '../store/types.js';
 import { type FittedBase, fitBase } from './bases.js';
+import type { DerivedBase } from './derived-bases.js';
 
 /** A new extent, read and hashed. */
 export interface NewExtent {
@@ -23,6 +25,24 @@ export interface NewExtent {
   width: number;
   count: number;
   sketch: Uint8Array;
+}
+
+/** What is known of a new extent that may help to find its base. */
+export interface BaseHints {
+  /** Stored extents of its name, the best first. */
+  namesakes: readonly Id[];
+  /** Its first segment, if that is at hand: lets even candidates be compared. */
+  planes: readonly Uint8Array[] | null;
+  /** Waits until a stored extent can be read. */
+  settle: (id: Id) => Promise<void>;
+  /** Looks for a base of another size, order or dtype. @param isLost  as DerivedBases.nearest. */
+  derive: (isLost: boolean) => Promise<DerivedBase | null>;
+}
+
+/** A stored extent to fit bases from, and what is done to them. */
+export interface ChosenBase {
+  id: Id;
+  operation: Operation | undefined;
 }
 
 export interface ChooserOptions {
@@ -39,6 +59,10 @@ const NAMESAKE_BITS = 0.5;
 const EVEN_BITS = 1;
 /** Below this nearly all elements are equal, and any of the candidates does. */
 const EQUAL_BITS = 1;
+/** Bits per element by which a base has to be nearer to be worth an operation on every read. */
+const DERIVED_BITS = 1;
+/** From this share of what strangers differ by, the best candidate tells nothing of the extent. */
+const LOST_SHARE = 0.75;
 /** Neighbours that are looked at, and of even ones those whose blocks are coded, by level. */
 const NEIGHBOURS_MAX = 4;
 const CODED_MAX: Record<CodecLevel, number> = { 0: 1, 1: 2, 2: 4 };
@@ -87,19 +111,41 @@ export class BaseChooser {
 
   /**
    * The candidate to fit each segment's base from, or null: nothing stored is close.
-   * @param namesakes  stored extents of its name, the best first.
-   * @param planes     its first segment, if that is at hand: lets even candidates be compared.
-   * @param settle     waits until a stored extent can be read.
    */
-  async choose(
-    extent: NewExtent,
-    namesakes: readonly Id[],
-    planes: readonly Uint8Array[] | null,
-    settle: (id: Id) => Promise<void>,
-  ): Promise<Id | null> {
+  async choose(extent: NewExtent, hints: BaseHints): Promise<ChosenBase | null> {
+    const { namesakes, planes, settle } = hints;
     const found = await this.#rank(extent, namesakes, settle);
     const best = found[0];
+    const derived = await this.#derived(extent, best?.score, hints);
+    if (derived !== null) return derived;
     if (best === undefined) return null;
+    const id = await this.#bestOf(extent, found, planes);
+    return { id, operation: undefined };
+  }
+
+  /** A base by an operation, where it promises clearly less than the best without one. */
+  async #derived(
+    extent: NewExtent,
+    best: number | undefined,
+    { derive, settle }: BaseHints,
+  ): Promise<ChosenBase | null> {
+    const unrelated = unrelatedBits(extent.width);
+    if (best !== undefined && best < EQUAL_BITS) return null;
+    const found = await derive(best === undefined || best >= LOST_SHARE * unrelated);
+    if (found === null || found.distance >= Math.min(best ?? unrelated, unrelated) - DERIVED_BITS)
+      return null;
+    await settle(found.id);
+    const { id, operation } = found;
+    return (await this.fit(extent.id, { id, operation }, 0)) === null ? null : { id, operation };
+  }
+
+  /** Of ranked candidates that are about even, the one against which blocks are smallest. */
+  async #bestOf(
+    extent: NewExtent,
+    found: readonly Candidate[],
+    planes: readonly Uint8Array[] | null,
+  ): Promise<Id> {
+    const best = found[0] as Candidate;
     const even = found.filter(({ score }) => score < best.score + EVEN_BITS);
     const coded = even.slice(0, CODED_MAX[this.#options.level]);
     if (planes === null || coded.length < 2 || best.score < EQUAL_BITS) return best.id;
@@ -107,13 +153,21 @@ export class BaseChooser {
   }
 
   /** Goes from a candidate to the base of one segment of `extent`, or null: materialize. */
-  async fit(extent: Id, candidate: Id, segment: number): Promise<FittedBase | null> {
-    const { chainDepth: maxDepth, chainCost: maxCost } = this.#options;
-    const lookup = async (id: Id) => {
-      const entry = await this.#session.findSegment(id, segment);
-      return entry && { base: entry.base, bytes: storedBytes(entry) };
+  async fit(
+    extent: Id,
+    { id, operation }: ChosenBase,
+    segment: number,
+  ): Promise<FittedBase | null> {
+    const { chainDepth, chainCost } = this.#options;
+    // What follows from another kind of extent stands on the end of its chain, however long that is.
+    const more = operation === undefined ? 0 : 1;
+    const limits = { maxDepth: chainDepth + more, maxCost: chainCost + more };
+    const lookup = async (next: Id) => {
+      const entry = await this.#session.findSegment(next, segment);
+      const isDerived = () => this.#session.isDerived(next, segment);
+      return entry && { base: entry.base, bytes: storedBytes(entry), isDerived };
     };
-    const fitted = await fitBase(candidate, lookup, { maxDepth, maxCost }, extent);
+    const fitted = await fitBase(id, lookup, limits, extent);
     return fitted !== null && this.#isUsable(fitted.id) ? fitted : null;
   }
 
@@ -131,7 +185,7 @@ export class BaseChooser {
     const ranked: Candidate[] = [];
     for (const { id, score } of wanted) {
       await settle(id);
-      const fitted = await this.fit(extent.id, id, 0);
+      const fitted = await this.fit(extent.id, { id, operation: undefined }, 0);
       if (fitted === null) continue;
       const first = ranked[0];
       if (fitted.id !== id) {

@@ -19,8 +19,9 @@ import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { FileParts, PlacedPart } from '../../pure/tensor/file-parts.js';
 import type { ChunkRef } from '../../pure/tensor/recipe.js';
 import type { PackSession } from '../objects/session.js';
-import { type BaseFinder, tensorKey } from './bases.js';
+import { type BaseFinder, tensorKey, viewOf } from './bases.js';
 import { storeChunks } from './chunks.js';
+import type { ExtentView } from './derived-bases.js';
 import { FileFeed } from './file-feed.js';
 import { Literals } from './literals.js';
 import { ExtentStore } from './store-extents.js';
@@ -93,17 +94,25 @@ class FileHashes {
   }
 }
 
-/** Names under which bases of an extent are looked for, by the place of its part. */
-function extentKeys(file: FileParts): Map<number, string[]> {
-  const keys = new Map<number, string[]>();
-  for (const { part, role, name } of file.tensors) {
+/** How tensors name and see an extent. */
+interface ExtentViews {
+  readonly keys: string[];
+  view: ExtentView | null;
+}
+
+/** Names under which bases of an extent are looked for, and its view, by the place of its part. */
+function viewsOf(file: FileParts): Map<number, ExtentViews> {
+  const views = new Map<number, ExtentViews>();
+  for (const tensor of file.tensors) {
+    const placed = file.parts[tensor.part]?.part;
     // Only extents have bases of their own.
-    if (file.parts[part]?.part.kind !== 'extent') continue;
-    const known = keys.get(part) ?? [];
-    known.push(tensorKey(role, name));
-    keys.set(part, known);
+    if (placed?.kind !== 'extent') continue;
+    const known = views.get(tensor.part) ?? { keys: [], view: null };
+    known.keys.push(tensorKey(tensor.role, tensor.name));
+    known.view ??= viewOf(tensor, placed);
+    views.set(tensor.part, known);
   }
-  return keys;
+  return views;
 }
 
 class FileIngest {
@@ -114,7 +123,7 @@ class FileIngest {
   readonly #feed: FileFeed;
   readonly #literals: Literals;
   readonly #extents: ExtentStore;
-  readonly #keys: ReadonlyMap<number, string[]>;
+  readonly #views: ReadonlyMap<number, ExtentViews>;
   readonly #ids: { readonly extents: Id[]; readonly chunks: ChunkRef[][] } = {
     extents: [],
     chunks: [],
@@ -133,7 +142,7 @@ class FileIngest {
     this.#feed = feed;
     this.#literals = new Literals({ session, feed, bases: options.bases }, file);
     this.#extents = new ExtentStore({ session, source, feed, options });
-    this.#keys = extentKeys(file);
+    this.#views = viewsOf(file);
   }
 
   async run(): Promise<IngestedFile> {
@@ -168,7 +177,11 @@ class FileIngest {
         return;
       case 'extent':
         this.#ids.extents.push(
-          await this.#extents.read({ ...part, offset }, this.#keys.get(index) ?? []),
+          await this.#extents.read({
+            ...part,
+            offset,
+            ...(this.#views.get(index) ?? { keys: [], view: null }),
+          }),
         );
     }
   }

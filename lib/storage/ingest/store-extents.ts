@@ -5,15 +5,19 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import type { ReadFile } from '../../base/files/files.js';
-import { ENCODED_AHEAD_BYTES } from '../../base/limits.js';
+import { ENCODED_AHEAD_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
+import type { Operation } from '../../pure/codec/operation.js';
 import { encodeSegment, verifySegment } from '../../pure/codec/segment.js';
+import { type DeltaPlace, lendUnder } from '../objects/planes/operated.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
-import { lendWhole, type NamedExtent, type PlaneReader } from '../objects/planes/plane-reader.js';
+import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
 import type { PackSession } from '../objects/session.js';
+import { OBJECTS_FLAG } from '../repo/format.js';
 import { segmentCount } from '../store/types.js';
 import type { BaseFinder, FittedBase } from './bases.js';
-import { BaseChooser, type ChooserOptions } from './choose-base.js';
+import { BaseChooser, type ChooserOptions, type ChosenBase } from './choose-base.js';
+import { DerivedBases, type ExtentView } from './derived-bases.js';
 import type { FileFeed } from './file-feed.js';
 import { type ExtentPlace, hashExtent, type ReadExtent, rereadSegment } from './read-extent.js';
 import { WorkInFlight, type Write } from './work-in-flight.js';
@@ -32,25 +36,37 @@ interface SegmentJob {
   readonly segment: number;
   readonly lease: PlaneLease;
   readonly base: FittedBase | null;
+  /** What is done to the base first. */
+  readonly operation: Operation | undefined;
+}
+
+/** An extent to be stored: where it is, and what sees it. */
+export interface NewExtentPlace extends ExtentPlace {
+  /** Of the tensors that view it, by which bases with its name are found. */
+  readonly keys: readonly string[];
+  /** How a tensor sees it that is all of it, or null. */
+  readonly view: ExtentView | null;
 }
 
 export class ExtentStore {
   readonly #target: ExtentTarget;
   readonly #chooser: BaseChooser;
+  readonly #derived: DerivedBases;
   readonly #work = new WorkInFlight();
   /** Extents of this file that are being stored or are stored. */
   readonly #started = new Set<Id>();
 
   constructor(target: ExtentTarget) {
     this.#target = target;
-    this.#chooser = new BaseChooser(target.session, target.options);
+    const { session, options } = target;
+    this.#chooser = new BaseChooser(session, options);
+    this.#derived = new DerivedBases(session, options.isUsable ?? (() => true));
   }
 
   /**
    * Reads the next bytes of the file as an extent, and stores it if it is new.
-   * @param keys  of the tensors that view it, by which bases with its name are found.
    */
-  async read(part: ExtentPlace, keys: readonly string[]): Promise<Id> {
+  async read(part: NewExtentPlace): Promise<Id> {
     const { width, count } = part;
     const { session, source, options } = this.#target;
     const segments = segmentCount(count);
@@ -60,31 +76,55 @@ export class ExtentStore {
       return hashes.id;
     }
     this.#started.add(hashes.id);
-    const candidate = await this.#choose(hashes, keys, kept[0]?.planes ?? null);
+    const candidate = await this.#choose(part, hashes, kept);
     session.sketches.add(hashes.id, width, count, hashes.sketch);
     for (let segment = 0; segment < segments; segment++) {
       const base =
         candidate === null ? null : await this.#chooser.fit(hashes.id, candidate, segment);
       const lease =
         kept[segment] ?? (await rereadSegment(source, part, { segment, hashes }, options.signal));
-      await this.#encodeSoon({ hashes, segment, lease, base });
+      await this.#encodeSoon({ hashes, segment, lease, base, operation: candidate?.operation });
     }
     return hashes.id;
   }
 
   /** The candidate for its base. Segments of one extent may have different bases from its chain. */
   async #choose(
+    part: NewExtentPlace,
     extent: ReadExtent,
-    keys: readonly string[],
-    planes: readonly Uint8Array[] | null,
-  ): Promise<Id | null> {
-    const namesakes = this.#target.options.bases.namesakes(keys, extent.width, extent.count);
-    // A candidate that this file brought may still be at work; if it failed, the check below says so.
-    const candidate = await this.#chooser.choose(extent, namesakes, planes, (id) =>
-      this.#work.written(id),
-    );
+    kept: readonly (PlaneLease | null)[],
+  ): Promise<ChosenBase | null> {
+    const { width, count } = extent;
+    const { keys, view } = part;
+    const { bases } = this.#target.options;
+    const elementAt = (place: number) => this.#elementAt(part, kept, place);
+    const planes = kept.length === 1 ? (kept[0]?.planes ?? null) : null;
+    const candidate = await this.#chooser.choose(extent, {
+      namesakes: bases.namesakes(keys, width, count),
+      planes: kept[0]?.planes ?? null,
+      // A candidate that this file brought may still be at work; if it failed, the check below says so.
+      settle: (base) => this.#work.written(base),
+      derive: (isLost) => {
+        const relatives = bases.relatives(keys, { width, count, view });
+        return this.#derived.nearest({ ...extent, view, planes, elementAt }, relatives, isLost);
+      },
+    });
     this.#work.check();
     return candidate;
+  }
+
+  /** Bytes of one element, the most significant first: from planes at hand, else from the file. */
+  async #elementAt(
+    { width, offset, byteSwap }: ExtentPlace,
+    kept: readonly (PlaneLease | null)[],
+    place: number,
+  ): Promise<Uint8Array> {
+    const planes = kept[Math.floor(place / SEGMENT_ELEMENTS)]?.planes;
+    if (planes)
+      return Uint8Array.from(planes, (plane) => plane[place % SEGMENT_ELEMENTS] as number);
+    const bytes = new Uint8Array(width);
+    await this.#target.source.readInto(bytes, offset + place * width);
+    return byteSwap ? bytes : bytes.reverse();
   }
 
   /** Starts the encoding of a segment; waits while too many are in flight. Records stay in order. */
@@ -108,12 +148,12 @@ export class ExtentStore {
 
 /** Planes of a base; null if it is damaged, which must not keep new work from being stored. */
 async function basePlanes(
+  session: PackSession,
   reader: PlaneReader,
-  base: NamedExtent,
-  segment: number,
+  place: DeltaPlace,
 ): Promise<PlaneLease | null> {
   try {
-    return await lendWhole(reader, base, segment);
+    return await lendUnder(session, reader, place);
   } catch (error) {
     if (isUnreadable(error)) return null;
     throw error;
@@ -124,13 +164,15 @@ async function basePlanes(
 async function encodeJob(
   { session, source, options }: ExtentTarget,
   bases: PlaneReader,
-  { hashes, segment, lease, base }: SegmentJob,
+  { hashes, segment, lease, base, operation }: SegmentJob,
 ): Promise<Write> {
   const { width, count, id } = hashes;
   const { level, signal } = options;
   const elements = segmentElements(count, segment);
   const baseLease =
-    base === null ? null : await basePlanes(bases, { id: base.id, width, count }, segment);
+    base === null
+      ? null
+      : await basePlanes(session, bases, { id, width, count, segment, base: base.id, operation });
   const room = planePool.lendRoom(width, elements);
   const scratch = planePool.lend(width, elements);
   const { planes } = lease;
@@ -143,8 +185,10 @@ async function encodeJob(
   const head = encodeSegmentHead({
     codec: coded.head,
     ...(segment === 0 ? { runHashes: Buffer.concat(hashes.hashes), sketch: hashes.sketch } : {}),
+    ...(coded.usesBase ? { operation } : {}),
   });
   return async () => {
+    if (coded.usesBase && operation !== undefined) session.needsFlag(OBJECTS_FLAG);
     await session.putSegment({
       id,
       segment,

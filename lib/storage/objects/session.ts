@@ -30,6 +30,7 @@ import { linksOf } from './chain.js';
 import { ChainReader } from './planes/chain-reader.js';
 import type { PlaneReader, SegmentRecords } from './planes/plane-reader.js';
 import { RunHashes } from './planes/run-hashes.js';
+import { decodeSegmentHead } from './planes/segment-head.js';
 import { Sketches, sketchOfHead } from './sketches.js';
 import type { Readers } from './stored-file.js';
 
@@ -102,6 +103,12 @@ export class PackSession implements Readers, SegmentRecords {
   async sketchOf(id: Id): Promise<Uint8Array | null> {
     const record = await this.readSegment(id, 0, []);
     return record === null ? null : sketchOfHead(record);
+  }
+
+  /** True if something is done to the base of a segment before it is a delta of it. */
+  async isDerived(id: Id, segment: number): Promise<boolean> {
+    const record = await this.readSegment(id, segment, []);
+    return record !== null && decodeSegmentHead(record).operation !== undefined;
   }
 
   /** The entry of a segment, live or of this session's open set; null if it is nowhere. */

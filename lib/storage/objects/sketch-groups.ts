@@ -58,6 +58,11 @@ export class SketchGroup {
     return this.#bytes.subarray(0, this.#rows * this.stride);
   }
 
+  sketch(row: number): Uint8Array {
+    const from = row * this.stride;
+    return this.#bytes.subarray(from, from + this.stride - DIGEST_BYTES);
+  }
+
   id(row: number): Id {
     const end = (row + 1) * this.stride;
     return Buffer.from(this.#bytes.subarray(end - DIGEST_BYTES, end)).toString('hex') as Id;

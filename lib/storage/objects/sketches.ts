@@ -41,6 +41,8 @@ export interface Neighbour {
   id: Id;
   /** Mean bit length of the differences: about the bits that an element of a delta takes. */
   distance: number;
+  /** Its sketch, not to be changed. */
+  sketch: Uint8Array;
 }
 
 /** The sketch in the head of a first segment, or null if it has none that fits. @throws {CorruptError} */
@@ -64,6 +66,12 @@ function insert(best: Neighbour[], neighbour: Neighbour, limit: number): void {
   const at = best.findIndex(({ distance }) => distance > neighbour.distance);
   best.splice(at < 0 ? best.length : at, 0, neighbour);
   if (best.length > limit) best.pop();
+}
+
+/** True if the samples of two sketches of float32 have the same signs. */
+function haveSameSigns(a: Uint8Array, b: Uint8Array): boolean {
+  for (let at = 0; at < a.length; at += 4) if ((a[at]! ^ b[at]!) & 0x80) return false;
+  return true;
 }
 
 export class Sketches {
@@ -128,11 +136,33 @@ export class Sketches {
       for (let i = sums.length - 1; i >= 0; i--) {
         const distance = (sums[i] as number) / samples;
         if (best.length < limit || distance < (best.at(-1) as Neighbour).distance) {
-          insert(best, { id: group.id(first + i), distance }, limit);
+          const row = group.sketch(first + i);
+          insert(best, { id: group.id(first + i), distance, sketch: row }, limit);
         }
       }
     }
     return best;
+  }
+
+  /**
+   * Stored extents of float32 whose samples have the signs of a sketch, those stored last first: what was
+   * scaled by positive factors.
+   */
+  async sameSigns(sketch: Uint8Array, count: number, limit: number): Promise<Id[]> {
+    const found = new Set<Id>();
+    if (sketch.length === 0 || sketch.length !== sketchBytes(4, count)) return [];
+    const sets: SketchGroups[] = [];
+    for (const info of this.#store.sets()) sets.push(await this.#groupsOf(info));
+    let left = ROWS_MAX;
+    for (const groups of [this.#fresh, ...sets.reverse()]) {
+      const group = groups.get(4, count);
+      for (let row = (group?.rows ?? 0) - 1; group && row >= 0 && left > 0; row--, left--) {
+        if (!haveSameSigns(sketch, group.sketch(row))) continue;
+        found.add(group.id(row));
+        if (found.size === limit) return [...found];
+      }
+    }
+    return [...found];
   }
 
   #groupsOf(info: SetInfo): Promise<SketchGroups> {

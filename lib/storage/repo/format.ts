@@ -27,8 +27,8 @@ export const CURRENT_FORMAT: Format = {
 };
 
 /**
- * Read-required once a literal with big-endian elements is stored (docs/format/recipe.md): an older dlv
- * would call its file damaged.
+ * Read-required once one of them is stored: bases with operations (docs/format/codec.md) and literals with
+ * big-endian elements (docs/format/recipe.md). An older dlv would call either damaged.
  */
 export const OBJECTS_FLAG = 'objects-2';
 /** The read-required flags that this dlv knows. */

@@ -14,6 +14,9 @@ import { mergeFast } from '../../pure/codec/planes.js';
 import { encodeRans } from '../../pure/codec/planes-rans.js';
 import type { SurveyedExtent } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
+import { lendUnder } from '../../storage/objects/planes/operated.js';
+import type { PlaneLease } from '../../storage/objects/planes/plane-pool.js';
+import { recodeBase, storedSegment } from '../../storage/objects/recode.js';
 import type { OpContext } from '../context.js';
 import {
   type Compressor,
@@ -108,7 +111,7 @@ export async function benchStorage(
     const { id } = job.extent;
     const { segment, base } = job;
     const lease = await repo.planes.lend({ id, segment });
-    const under = base === null ? null : await repo.planes.lend({ id: base.id, segment });
+    const under = base === null ? null : await underPlanes(repo, job, base);
     if (under !== null) delta += sizeOf(job);
     const bytes = new Uint8Array(sizeOf(job));
     mergeFast(lease.planes, bytes);
@@ -129,6 +132,19 @@ export async function benchStorage(
   }
   const deltaShare = measuredBytes > 0 ? delta / measuredBytes : 0;
   return { tensorBytes, measuredBytes, deltaShare, rows, missing };
+}
+
+/** Planes of a base as a delta takes them; null if it cannot stand on it. */
+async function underPlanes(
+  { store, planes }: ReadAccess,
+  { extent, segment }: Job,
+  base: SurveyedExtent,
+): Promise<PlaneLease | null> {
+  const on = recodeBase(await storedSegment(store, extent.id, segment), base);
+  if (on === null) return null;
+  const { id, width, count } = extent;
+  const { operation } = on;
+  return lendUnder(store, planes, { id, width, count, segment, base: on.id, operation });
 }
 
 /** Every segment of every wanted extent, and what it would be a delta of. */

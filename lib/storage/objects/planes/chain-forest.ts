@@ -13,7 +13,7 @@ import { CorruptError } from '../../../base/errors.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
-import { basePlanesOf, checkBase, stopOf, wantsHead } from './link.js';
+import { basePlanesOf, stopOf, wantsHead } from './link.js';
 import type { SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { addReadBytes, headBytesOf, noBytes, type ReadBytes } from './read-counts.js';
 
@@ -102,12 +102,9 @@ async function findNode(
   let node: ChainNode | null = null;
   for await (const { id: at, entry } of linksOf(id, (next) => records.findSegment(next, segment))) {
     if (entry === null) throw missingExtent(at);
-    checkBase(entry, fresh.at(-1));
     fresh.push(entry);
     node = nodes.get(`${entry.base}/${segment}`) ?? null;
-    if (node === null) continue;
-    checkBase(node.entry, entry);
-    break;
+    if (node !== null) break;
   }
   for (const entry of fresh.reverse()) {
     const made: ChainNode = {

@@ -11,15 +11,7 @@ import { WIDTH_MAX } from '../../../base/limits.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
 import { linksOf, missingExtent } from '../chain.js';
-import {
-  basePlanesOf,
-  type ChainLink,
-  checkBase,
-  decodeLink,
-  readLink,
-  stopOf,
-  wantsHead,
-} from './link.js';
+import { basePlanesOf, type ChainLink, decodeLink, readLink, stopOf, wantsHead } from './link.js';
 import { PlaneCache } from './plane-cache.js';
 import { leadingPlanes, type PlaneLease } from './plane-pool.js';
 import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
@@ -47,6 +39,8 @@ function keyOf(id: Id, segment: number): string {
 interface LaidOut {
   readonly links: readonly ChainLink[];
   readonly under: PlaneLease | null;
+  /** What the index says of it. */
+  readonly underEntry: SegmentEntry | null;
 }
 
 export class ChainReader implements PlaneReader {
@@ -84,15 +78,17 @@ export class ChainReader implements PlaneReader {
     const find = (next: Id) => this.#records.findSegment(next, segment);
     for await (const { id: at, entry } of linksOf(id, find)) {
       if (entry === null) throw missingExtent(at);
-      checkBase(entry, links.at(-1)?.entry);
       const head = wantsHead(entry, planes) ? await this.#open(entry) : null;
       const stop = stopOf(entry, head, planes);
       links.push({ entry, head, planes: stop });
       const kept = this.#kept(entry.base, segment);
-      if (kept !== null) return { links, under: await kept };
+      if (kept !== null) {
+        const underEntry = await this.#records.findSegment(entry.base as Id, segment);
+        return { links, under: await kept, underEntry };
+      }
       planes = basePlanesOf(entry, head, stop);
     }
-    return { links, under: null };
+    return { links, under: null, underEntry: null };
   }
 
   /** @throws {ReplacedRecord} if it has another base than its chain was laid out with. */
@@ -105,13 +101,14 @@ export class ChainReader implements PlaneReader {
   }
 
   /** Decodes links from the last one on; the record of the next is read meanwhile. */
-  async #decode({ links, under: kept }: LaidOut): Promise<PlaneLease> {
+  async #decode({ links, under: kept, underEntry }: LaidOut): Promise<PlaneLease> {
     const read = (at: number): Promise<SegmentRecord> | null => {
       const link = links[at];
       return link === undefined ? null : readLink(this.#records, link, this.#how.stats);
     };
     let at = links.length - 1;
     let under = kept;
+    let below = underEntry;
     let ahead = read(at);
     try {
       for (; at >= 0; at--) {
@@ -120,10 +117,10 @@ export class ChainReader implements PlaneReader {
         if (record.base !== entry.base) throw new ReplacedRecord();
         ahead = read(at - 1);
         const base: PlaneLease | null = under;
-        under = await this.#keep(entry, planes, () =>
-          decodeLink(record, planes, base?.planes ?? null, this.#how),
-        );
+        const from = below === null || base === null ? null : { ...below, planes: base.planes };
+        under = await this.#keep(entry, planes, () => decodeLink(record, planes, from, this.#how));
         base?.release();
+        below = entry;
       }
       return under as PlaneLease;
     } finally {

@@ -13,6 +13,7 @@ import type { SegmentRecord } from '../../store/types.js';
 import type { ChainForest, ChainNode, PlannedSegment } from './chain-forest.js';
 import { ChainReader } from './chain-reader.js';
 import { decodeLink, readLink } from './link.js';
+import type { LinkBase } from './operated.js';
 import { leadingPlanes, leaseOf, type PlaneLease } from './plane-pool.js';
 import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { newStats, type RetrievalStats } from './read-counts.js';
@@ -138,7 +139,8 @@ export class ForestReader implements PlaneReader {
         throwIfAborted(this.#signal);
         const next = made[link + 1];
         ahead = next === undefined ? null : this.#read(next.node);
-        held.lease = await this.#decode(held.node, record, basePlanes);
+        const from = base === null ? null : { ...base.node.entry, planes: basePlanes ?? [] };
+        held.lease = await this.#decode(held.node, record, from);
         held.settle.resolve(held.lease.planes);
         if (base !== null) {
           endDue(held.node);
@@ -167,7 +169,7 @@ export class ForestReader implements PlaneReader {
   #decode(
     { entry, planes }: ChainNode,
     record: SegmentRecord,
-    base: readonly Uint8Array[] | null,
+    base: LinkBase | null,
   ): Promise<PlaneLease> {
     if (record.base === entry.base) {
       return decodeLink(record, planes, base, { stats: this.stats, signal: this.#signal });

@@ -2,11 +2,13 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { recyclePayload } from '../../../base/bytes/memory.js';
-import { CorruptError } from '../../../base/errors.js';
+import { WIDTH_MAX } from '../../../base/limits.js';
+import { keepsPlanes } from '../../../pure/codec/operation.js';
 import { decodeSegment, segmentBasePlanes, segmentStop } from '../../../pure/codec/segment.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
 import type { SegmentEntry, SegmentRecord } from '../../store/types.js';
 import { missingExtent } from '../chain.js';
+import { type LinkBase, underOperation } from './operated.js';
 import { type PlaneLease, planePool } from './plane-pool.js';
 import type { SegmentRecords } from './plane-reader.js';
 import { addReadBytes, classesFor, type RetrievalStats } from './read-counts.js';
@@ -19,15 +21,6 @@ export interface ChainLink {
   readonly head: SegmentHeadAt | null;
   /** Leading planes that it has to give. */
   readonly planes: number;
-}
-
-/** @throws {CorruptError} unless a base has the size of its delta. */
-export function checkBase(base: SegmentEntry, child: SegmentEntry | undefined): void {
-  if (child === undefined || (base.width === child.width && base.count === child.count)) return;
-  throw new CorruptError(`base '${base.id}' of extent '${child.id}' has another size`, {
-    id: base.id,
-    hint: "run 'dlv fsck'",
-  });
 }
 
 /** A smaller segment is read whole sooner than its head is read for its own sake. */
@@ -55,14 +48,19 @@ export function stopOf(entry: SegmentEntry, head: SegmentHeadAt | null, wanted: 
   return segmentStop(decodeSegmentHead(head.record).codec, width, wanted, `extent ${id}`);
 }
 
-/** Leading planes that a link which gives `planes`, a stop, takes of its base; all of them without its head. */
+/**
+ * Leading planes that a link which gives `planes`, a stop, takes of its base: all of them without its head,
+ * and where values are changed first.
+ */
 export function basePlanesOf(
   entry: SegmentEntry,
   head: SegmentHeadAt | null,
   planes: number,
 ): number {
-  if (head === null) return planes;
-  return segmentBasePlanes(decodeSegmentHead(head.record).codec, planes, `extent ${entry.id}`);
+  if (head === null) return WIDTH_MAX;
+  const { codec, operation } = decodeSegmentHead(head.record);
+  if (operation !== undefined && !keepsPlanes(operation)) return WIDTH_MAX;
+  return segmentBasePlanes(codec, planes, `extent ${entry.id}`);
 }
 
 /**
@@ -96,18 +94,23 @@ export function readLink(
 export async function decodeLink(
   record: SegmentRecord,
   planes: number,
-  base: readonly Uint8Array[] | null,
+  base: LinkBase | null,
   how: { readonly stats: RetrievalStats; readonly signal: AbortSignal | undefined },
 ): Promise<PlaneLease> {
   throwIfAborted(how.signal);
   const { id, width, segment, hi, mid, low } = record;
   const count = segmentElements(record.count, segment);
-  const { codec } = decodeSegmentHead(record);
+  const { codec, operation } = decodeSegmentHead(record);
+  const result = { id, width, elements: count, planes };
+  const operated = base === null ? null : underOperation(operation, base, result, segment);
   const lease = planePool.lend(planes, count);
-  const options = { width, count, wanted: planes, base, file: `extent ${id}`, signal: how.signal };
+  const under = operated?.planes ?? base?.planes ?? null;
+  const file = `extent ${id}`;
+  const options = { width, count, wanted: planes, base: under, file, signal: how.signal };
   await decodeSegment({ head: codec, hi, mid, low }, options, lease.planes);
   // The record was read for this link alone, and its planes are known now.
   for (const payload of [hi, mid, low]) recyclePayload(payload);
+  operated?.release();
   how.stats.decodes++;
   how.stats.decodedElements += count;
   return lease;

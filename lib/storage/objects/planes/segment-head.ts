@@ -6,10 +6,12 @@
 
 import { CorruptError } from '../../../base/errors.js';
 import { SEGMENT_ELEMENTS } from '../../../base/limits.js';
+import { decodeOperation, encodeOperation, type Operation } from '../../../pure/codec/operation.js';
 import {
   decodeTags,
   encodeTags,
   TAG_CODEC,
+  TAG_OPERATION,
   TAG_RUN_HASHES,
   TAG_SKETCH,
 } from '../../../pure/codec/tags.js';
@@ -23,24 +25,42 @@ export interface SegmentHead {
   runHashes?: Uint8Array | undefined;
   /** codec/sketch.ts; segment 0 only. */
   sketch?: Uint8Array | undefined;
+  /** What is done to the base first. */
+  operation?: Operation | undefined;
 }
 
 /** The bytes of `record.head`. */
-export function encodeSegmentHead({ codec, runHashes, sketch }: SegmentHead): Uint8Array {
+export function encodeSegmentHead({
+  codec,
+  runHashes,
+  sketch,
+  operation,
+}: SegmentHead): Uint8Array {
   return encodeTags([
     { tag: TAG_CODEC, required: true, value: codec },
     ...(runHashes ? [{ tag: TAG_RUN_HASHES, required: true, value: runHashes }] : []),
     ...(sketch?.length ? [{ tag: TAG_SKETCH, required: false, value: sketch }] : []),
+    ...(operation
+      ? [{ tag: TAG_OPERATION, required: true, value: encodeOperation(operation) }]
+      : []),
   ]);
 }
+
+const KNOWN_TAGS = [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH, TAG_OPERATION];
 
 /** Reads `record.head`. @throws {CorruptError} {FormatVersionError} */
 export function decodeSegmentHead(record: Pick<SegmentRecord, 'id' | 'head'>): SegmentHead {
   const file = `extent ${record.id}`;
-  const tags = decodeTags(record.head, [TAG_CODEC, TAG_RUN_HASHES, TAG_SKETCH], file);
+  const tags = decodeTags(record.head, KNOWN_TAGS, file);
   const codec = tags.get(TAG_CODEC);
   if (!codec) throw new CorruptError(`'${file}' has no codec field`, { file, id: record.id });
-  return { codec, runHashes: tags.get(TAG_RUN_HASHES), sketch: tags.get(TAG_SKETCH) };
+  const operation = tags.get(TAG_OPERATION);
+  return {
+    codec,
+    runHashes: tags.get(TAG_RUN_HASHES),
+    sketch: tags.get(TAG_SKETCH),
+    operation: operation && decodeOperation(operation, file),
+  };
 }
 
 /** Elements of segment `segment` of an extent of `count`. */
