@@ -133,6 +133,7 @@ export class DerivedBases {
       if (sketch !== null) take(way, await distanceBy(way, sketch, extent));
     }
     for (const { width, operation, back } of operationsTo(extent, isLost)) {
+      if (!(await this.#session.sketches.has(width, extent.count))) continue;
       const way = { width, count: extent.count, operation };
       const wanted = await wantedSketch(way, back, extent);
       const { count } = extent;

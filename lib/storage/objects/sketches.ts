@@ -34,7 +34,7 @@ import {
   type SetInfo,
 } from '../store/types.js';
 import { decodeSegmentHead } from './planes/segment-head.js';
-import { SketchGroups } from './sketch-groups.js';
+import { type SketchGroup, SketchGroups } from './sketch-groups.js';
 
 /** A stored extent near a sketch. */
 export interface Neighbour {
@@ -68,9 +68,11 @@ function insert(best: Neighbour[], neighbour: Neighbour, limit: number): void {
   if (best.length > limit) best.pop();
 }
 
-/** True if the samples of two sketches of float32 have the same signs. */
-function haveSameSigns(a: Uint8Array, b: Uint8Array): boolean {
-  for (let at = 0; at < a.length; at += 4) if ((a[at]! ^ b[at]!) & 0x80) return false;
+/** True if the samples of a sketch of float32 and of the one that begins at `from` have the same signs. */
+function haveSameSigns(sketch: Uint8Array, rows: Uint8Array, from: number): boolean {
+  for (let at = 0; at < sketch.length; at += 4) {
+    if ((sketch[at]! ^ rows[from + at]!) & 0x80) return false;
+  }
   return true;
 }
 
@@ -123,12 +125,9 @@ export class Sketches {
     const samples = sketchSamples(width, count);
     if (samples === 0 || sketch.length !== samples * width) return [];
     const best: Neighbour[] = [];
-    const sets: SketchGroups[] = [];
-    for (const info of this.#store.sets()) sets.push(await this.#groupsOf(info));
     let left = ROWS_MAX;
-    for (const groups of [this.#fresh, ...sets.reverse()]) {
-      const group = groups.get(width, count);
-      if (group === undefined || left === 0) continue;
+    for (const group of await this.#groups(width, count)) {
+      if (left === 0) break;
       const first = Math.max(0, group.rows - left);
       left -= group.rows - first;
       const rows = group.bytes.subarray(first * group.stride);
@@ -144,20 +143,30 @@ export class Sketches {
     return best;
   }
 
+  /** True if there are stored extents of a width and count. */
+  async has(width: number, count: number): Promise<boolean> {
+    return (await this.#groups(width, count)).length > 0;
+  }
+
+  /** Groups of a width and count, those stored last first. */
+  async #groups(width: number, count: number): Promise<SketchGroup[]> {
+    const sets: SketchGroups[] = [];
+    for (const info of this.#store.sets()) sets.push(await this.#groupsOf(info));
+    return [this.#fresh, ...sets.reverse()].flatMap((groups) => groups.get(width, count) ?? []);
+  }
+
   /**
    * Stored extents of float32 whose samples have the signs of a sketch, those stored last first: what was
-   * scaled by positive factors.
+   * scaled by positive factors. Only so many are compared that few agree by chance.
    */
   async sameSigns(sketch: Uint8Array, count: number, limit: number): Promise<Id[]> {
     const found = new Set<Id>();
     if (sketch.length === 0 || sketch.length !== sketchBytes(4, count)) return [];
-    const sets: SketchGroups[] = [];
-    for (const info of this.#store.sets()) sets.push(await this.#groupsOf(info));
-    let left = ROWS_MAX;
-    for (const groups of [this.#fresh, ...sets.reverse()]) {
-      const group = groups.get(4, count);
-      for (let row = (group?.rows ?? 0) - 1; group && row >= 0 && left > 0; row--, left--) {
-        if (!haveSameSigns(sketch, group.sketch(row))) continue;
+    let left = Math.min(ROWS_MAX, 2 ** (sketch.length / 4 - 2));
+    for (const group of await this.#groups(4, count)) {
+      const { bytes, stride } = group;
+      for (let row = group.rows - 1; row >= 0 && left > 0; row--, left--) {
+        if (!haveSameSigns(sketch, bytes, row * stride)) continue;
         found.add(group.id(row));
         if (found.size === limit) return [...found];
       }
