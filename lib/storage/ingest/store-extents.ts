@@ -120,9 +120,11 @@ export class ExtentStore {
     place: number,
   ): Promise<Uint8Array> {
     const planes = kept[Math.floor(place / SEGMENT_ELEMENTS)]?.planes;
-    if (planes)
-      return Uint8Array.from(planes, (plane) => plane[place % SEGMENT_ELEMENTS] as number);
     const bytes = new Uint8Array(width);
+    if (planes) {
+      for (let k = 0; k < width; k++) bytes[k] = planes[k]?.[place % SEGMENT_ELEMENTS] ?? 0;
+      return bytes;
+    }
     await this.#target.source.readInto(bytes, offset + place * width);
     return byteSwap ? bytes : bytes.reverse();
   }

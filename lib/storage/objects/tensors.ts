@@ -222,7 +222,7 @@ async function* rangeOf(
       return;
     }
     // A copy: the blob is others' as well.
-    const turned = blob.slice(home.offset, home.offset + home.length);
+    const turned = Uint8Array.from(blob.subarray(home.offset, home.offset + home.length));
     swapBytes(turned, home.width);
     yield turned.subarray(offset, offset + length);
     return;

@@ -136,8 +136,8 @@ async function layPath(records: SegmentRecords, node: ChainNode, wanted: number)
       bytes += headBytesOf(at.entry);
     }
     const { stop, ofBase } = stepOf(at, planes);
-    if (at.planes >= stop) break;
-    at.planes = stop;
+    // A link that gives more already may have been laid without the heads that fewer planes need.
+    at.planes = Math.max(at.planes, stop);
     planes = ofBase;
   }
   return bytes;
