@@ -77,7 +77,7 @@ export function measureDlv(
   cwd: string,
   codes: readonly number[] = [0],
 ): Promise<Measured> {
-  const env = { DLV_AUTHOR: 'Bench <bench@example.org>', NO_COLOR: '1' };
+  const env = { DLV_AUTHOR_NAME: 'Bench', DLV_AUTHOR_EMAIL: 'bench@example.org', NO_COLOR: '1' };
   return measureNode([DLV, '--json', ...args], { cwd, env, codes });
 }
 

@@ -23,7 +23,11 @@ const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'dlv-week-'));
 const report = new Report();
 const started = performance.now();
 try {
-  const env = { DLV_AUTHOR: 'Ada <ada@example.org>', DLV_CONFIG: path.join(dir, 'no-settings') };
+  const env = {
+    DLV_AUTHOR_NAME: 'Ada',
+    DLV_AUTHOR_EMAIL: 'ada@example.org',
+    DLV_CONFIG: path.join(dir, 'no-settings'),
+  };
   const work = path.join(dir, 'encoder');
   await fs.mkdir(work);
   const machine: Machine = { report, dir, shell: new Shell(work, report, env), env };
