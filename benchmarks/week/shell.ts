@@ -80,6 +80,12 @@ export class Shell {
     return this.#run(`dlv ${line}`, [process.execPath, DLV, ...words(line)], expected);
   }
 
+  /** True if this build has a command; not shown. */
+  async knows(verb: string): Promise<boolean> {
+    const { text } = await run([process.execPath, DLV, verb, '--help'], this.dir, this.#env, {});
+    return text.includes(`dlv ${verb}`);
+  }
+
   /** Any other program. @param shown how a person would have typed it. */
   program(shown: string, argv: readonly string[], expected: Expected = {}): Promise<Answer> {
     return this.#run(shown, argv, expected);
