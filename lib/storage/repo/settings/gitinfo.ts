@@ -3,6 +3,8 @@
  * never prompts, never takes git's locks and never runs for long.
  */
 import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { realPath, statOrNull } from '../../../base/files/files.js';
 import type { GitState } from '../version/version.js';
 
 const TIMEOUT_MS = 5000;
@@ -67,6 +69,19 @@ async function withoutFilters(dir: string, signal?: AbortSignal): Promise<string
   return options;
 }
 
+/** False if `dir` is surely in no git repository: then no process has to be started to learn it. */
+async function mayHaveGit(dir: string): Promise<boolean> {
+  if (process.env.GIT_DIR !== undefined) return true;
+  for (let at = dir; ; at = path.dirname(at)) {
+    // A bare repository has HEAD itself where others have .git.
+    for (const name of ['.git', 'HEAD']) {
+      const found = await statOrNull(path.join(at, name)).catch(() => null);
+      if (found !== null) return true;
+    }
+    if (path.dirname(at) === at) return false;
+  }
+}
+
 /**
  * Commit and state of the git repository that holds `dir`; null without git, outside of a
  * repository, and before its first commit. Where git takes too long to compare its files, or would
@@ -74,6 +89,7 @@ async function withoutFilters(dir: string, signal?: AbortSignal): Promise<string
  * Changes inside of submodules are not looked for, since git reads their settings for that.
  */
 export async function readGitState(dir: string, signal?: AbortSignal): Promise<GitState | null> {
+  if (!(await mayHaveGit(await realPath(dir)))) return null;
   const head = await git(dir, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], signal);
   const commit = head.stdout.trim();
   if (head.code !== 0 || !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(commit)) return null;

@@ -70,6 +70,10 @@ test('git: commit and dirty flag of the repository around, null without one', as
   t.is(git(dir, 'status', '--porcelain'), '', 'git does not see the repository');
   await fs.writeFile(path.join(dir, 'new'), 'untracked');
   t.deepEqual(await readGitState(path.join(dir, '.dlv')), { commit, dirty: false });
+  await fs.mkdir(path.join(dir, 'deep', 'er'), { recursive: true });
+  const link = path.join(await tempDir(t), 'link');
+  await fs.symlink(path.join(dir, 'deep', 'er'), link);
+  t.deepEqual(await readGitState(link), { commit, dirty: false }, 'what a link leads to counts');
   await fs.writeFile(path.join(dir, 'a'), '22');
   t.deepEqual(await readGitState(dir), { commit, dirty: true });
 });
