@@ -23,12 +23,28 @@ import {
   fsckProblems,
   hashFiles,
 } from './record.js';
-import { startWorker } from './worker.js';
+import { startWorker, type Worker } from './worker.js';
 
-/** Longest time that a worker is left alone after it began to work. */
-const LIFE_MS = 1500;
-/** The same for one that archives: a run over the small repository takes about half of it. */
-const ARCHIVE_LIFE_MS = 1000;
+/** The first worker lives until it has done one whole step; the others at most this many times as long. */
+const LIVES = 4;
+/** The same for one that archives. */
+const ARCHIVE_LIVES = 2;
+
+/** Lets a worker live for a random time, or until it says `word` if the length of a life is not known. */
+async function liveAndDie(
+  worker: Worker,
+  word: string,
+  life: number | undefined,
+  random: () => number,
+): Promise<number | undefined> {
+  const took = life === undefined ? await worker.said(word) : undefined;
+  if (life !== undefined) {
+    await worker.printed(1);
+    await new Promise((resolve) => setTimeout(resolve, random() * life));
+  }
+  worker.kill();
+  return took;
+}
 
 async function makeRepository(dir: string): Promise<[Id, FileHashes]> {
   const context = { cwd: dir, progress: noProgress, warn: () => {} };
@@ -59,11 +75,11 @@ export async function killWorkers(
   const contents = new Set(Object.values(files));
   const random = seededRandom(seed);
   const steps: Record<string, number> = {};
+  let life: number | undefined;
   for (let kill = 1; kill <= count; kill++) {
     const worker = startWorker('work', dir, String(seed * 1000 + kill));
-    await worker.printed(1);
-    await new Promise((resolve) => setTimeout(resolve, random() * LIFE_MS));
-    worker.kill();
+    const took = await liveAndDie(worker, 'ack', life, random);
+    life ??= LIVES * (took ?? 0);
     const { stderr } = await worker.ended;
     const where = `seed ${seed}, kill ${kill} after '${worker.lines.at(-1) ?? ''}'`;
     t.is(stderr, '', where);
@@ -121,11 +137,11 @@ export async function killArchives(
   const random = seededRandom(seed);
   let ended = 0;
   let encoded = 0;
+  let life: number | undefined;
   for (let kill = 1; kill <= count; kill++) {
     const worker = startWorker('archive', dir, String(seed * 1000 + kill));
-    await worker.printed(1);
-    await new Promise((resolve) => setTimeout(resolve, random() * ARCHIVE_LIFE_MS));
-    worker.kill();
+    const took = await liveAndDie(worker, 'archived', life, random);
+    life ??= ARCHIVE_LIVES * (took ?? 0);
     const { stderr } = await worker.ended;
     const where = `seed ${seed}, kill ${kill} after '${worker.lines.at(-1) ?? ''}'`;
     t.is(stderr, '', where);

@@ -46,6 +46,8 @@ export interface Worker {
   ended: Promise<{ code: number | null; stderr: string }>;
   /** Resolves when `count` lines were printed, or the worker ended. */
   printed(count: number): Promise<void>;
+  /** Resolves when a line begins with `word`, or the worker ended. @returns ms since its first line. */
+  said(word: string): Promise<number>;
 }
 
 export function startWorker(...args: string[]): Worker {
@@ -71,12 +73,22 @@ export function startWorker(...args: string[]): Worker {
   const printed = async (count: number): Promise<void> => {
     while (lines.length < count && !over) await new Promise<void>((resolve) => (wake = resolve));
   };
+  const said = async (word: string): Promise<number> => {
+    await printed(1);
+    const started = performance.now();
+    for (let seen = 0; !over && !lines.slice(seen).some((line) => line.startsWith(word)); ) {
+      seen = lines.length;
+      await printed(seen + 1);
+    }
+    return performance.now() - started;
+  };
   return {
     lines,
     kill: () => child.kill('SIGKILL'),
     release: () => child.stdin.end(),
     ended,
     printed,
+    said,
   };
 }
 
