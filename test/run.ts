@@ -1,17 +1,18 @@
 /**
  * The test command: runs ava over the compiled tests and ends with the line `N passed, N failed`.
  *
- * Usage: node dist/test/run.js [--slow] [globs of sources or compiled files…]. Without globs it runs
- * every test but `*.slow.test.ts`; with `--slow`, only those. The list is made from the sources, so a
- * compiled file whose source is gone never runs. Exit code 1 if a test failed, if ava itself failed,
- * or if nothing ran.
+ * Usage: node dist/test/run.js [--slow] [--apart] [globs of sources or compiled files…]. Without globs
+ * it runs every test but `*.slow.test.ts`; with `--slow`, only those. Files share processes
+ * (helpers/groups.ts) unless `--apart` is given. The list is made from the sources, so a compiled file
+ * whose source is gone never runs. Exit code 1 if a test failed, if ava itself failed, or if nothing ran.
  */
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import glob from 'fast-glob';
-import { PROJECT_ROOT } from './helpers/paths.js';
+import { GROUP_IN_TITLE, nameOfTest, withGroups } from './helpers/groups.js';
+import { NO_SETTINGS, PROJECT_ROOT, TESTER } from './helpers/paths.js';
 import { TapReader, type TapResult } from './helpers/tap.js';
 
 const PROGRESS_EVERY_MS = 5000;
@@ -53,16 +54,30 @@ function printFailure(result: TapResult): void {
   process.stdout.write('\n');
 }
 
+/** What the user of this machine says of themselves is no matter of the tests. */
+const OF_THE_USER = [
+  ...['DLV_DATE', 'DLV_DEBUG', 'DLV_SAFE_DIRECTORY', 'XDG_CONFIG_HOME', 'SUDO_UID'],
+  ...['FORCE_COLOR', 'NO_COLOR', 'GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE'],
+];
+
+function testEnvironment(): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { ...process.env, ...TESTER, DLV_CONFIG: NO_SETTINGS };
+  for (const name of OF_THE_USER) delete env[name];
+  return env;
+}
+
 /** Runs ava over `files`. Returns what it reported and its exit code (or the signal that ended it). */
-async function runAva(files: string[]): Promise<{ reader: TapReader; exit: number | string }> {
+async function runAva(
+  files: string[],
+  nameOf: (title: string) => string,
+): Promise<{ reader: TapReader; exit: number | string }> {
   const child = spawn(process.execPath, [avaCommand(), '--tap', ...files], {
     cwd: PROJECT_ROOT,
+    env: testEnvironment(),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const only =
-    files.length === 1 ? `${files[0]!.slice('dist/test/'.length, -'.test.js'.length)} › ` : '';
   const reader = new TapReader((result) => {
-    if (result.outcome === 'failed') printFailure({ ...result, title: only + result.title });
+    if (result.outcome === 'failed') printFailure({ ...result, title: nameOf(result.title) });
   });
   const timer = setInterval(() => {
     process.stdout.write(`  ${reader.passed} passed, ${reader.failed} failed so far\n`);
@@ -83,16 +98,23 @@ async function runAva(files: string[]): Promise<{ reader: TapReader; exit: numbe
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const slow = args.includes('--slow');
+  const apart = args.includes('--apart');
   const files = await selectFiles(
     slow,
-    args.filter((arg) => arg !== '--slow'),
+    args.filter((arg) => arg !== '--slow' && arg !== '--apart'),
   );
   if (files.length === 0) {
     process.stdout.write('no test file matches\n0 passed, 0 failed\n');
     return 1;
   }
   process.stdout.write(`${files.length} test ${files.length === 1 ? 'file' : 'files'}\n`);
-  const { reader, exit } = await runAva(files);
+  // ava names the file in a title where there are several; a group is no name that helps.
+  const only = files.length === 1 ? `${nameOfTest(files[0] as string)} › ` : '';
+  const { reader, exit } = apart
+    ? await runAva(files, (title) => only + title)
+    : await withGroups(files, (bundles) =>
+        runAva(bundles, (title) => title.replace(GROUP_IN_TITLE, '')),
+      );
   let failed = reader.failed;
   if (!reader.complete) {
     // A reporter of ava that dies cannot name the test; its plain reporter can.

@@ -16,6 +16,9 @@ import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { toyGraph } from '../helpers/storage-graphs.js';
 import { tempDir } from '../helpers/temp-dir.js';
 
+/** Nothing is left out for want of time on a busy machine. */
+const UNHURRIED = ['--time-limit', '600'];
+
 async function packsOf(repo: TestRepository): Promise<string[]> {
   const names = await packFiles(repo.file('.dlv/packs'));
   return names.sort();
@@ -91,7 +94,7 @@ test('bench: what it measures of a repository fits together, and nothing changes
 test('bench: the short answer fits together and fits on a screen', async (t) => {
   const { repo } = await threeVersions(t);
   const before = await packsOf(repo);
-  const { brief, snapshots, ...full } = await repo.json<BenchResult>('bench');
+  const { brief, snapshots, ...full } = await repo.json<BenchResult>('bench', ...UNHURRIED);
   t.deepEqual(await packsOf(repo), before);
   t.deepEqual([full.storage, full.recovery, full.plans], [null, null, null]);
   const raw = snapshots.reduce((sum, { tensorBytes }) => sum + tensorBytes, 0);
@@ -117,7 +120,7 @@ test('bench: the short answer fits together and fits on a screen', async (t) => 
   );
   for (const { bytes, lowerBound } of brief?.plans ?? []) t.true(lowerBound <= bytes);
 
-  const shown = await repo.dlv('bench', 'net@1', 'net@3', '--budgets', '3');
+  const shown = await repo.dlv('bench', 'net@1', 'net@3', '--budgets', '3', ...UNHURRIED);
   t.is(shown.code, 0, shown.stderr);
   const lines = shown.stdout.split('\n');
   t.true(lines.length <= 24 && lines.every((line) => line.length <= 80), shown.stdout);

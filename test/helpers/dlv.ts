@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { runCli } from '../../lib/cli/main.js';
 import type { Stdio } from '../../lib/cli/output/stdio.js';
-import { PROJECT_ROOT } from './paths.js';
+import { NO_SETTINGS, PROJECT_ROOT, TESTER } from './paths.js';
 
 /** The compiled command. */
 export const DLV_BIN = path.join(PROJECT_ROOT, 'dist', 'bin', 'dlv.js');
@@ -32,10 +32,8 @@ export interface DlvOptions {
 
 const ENVIRONMENT = {
   NO_COLOR: '1',
-  DLV_AUTHOR_NAME: 'Tester',
-  DLV_AUTHOR_EMAIL: 'tester@example.org',
-  // Settings of whoever runs the tests must not matter. This file is not there and cannot be made.
-  DLV_CONFIG: '/proc/dlv-tests/config',
+  ...TESTER,
+  DLV_CONFIG: NO_SETTINGS,
 };
 
 /** Settings of the user for processes in a folder, which they can write. */

@@ -9,3 +9,9 @@ export const PROJECT_ROOT = path.resolve(fileURLToPath(import.meta.url), '../../
 export function fixture(...parts: string[]): string {
   return path.join(PROJECT_ROOT, 'test', 'fixtures', ...parts);
 }
+
+/** Settings of a user for tests: this file is not there and cannot be made. */
+export const NO_SETTINGS = '/proc/dlv-tests/config';
+
+/** The author of what tests commit. */
+export const TESTER = { DLV_AUTHOR_NAME: 'Tester', DLV_AUTHOR_EMAIL: 'tester@example.org' };

@@ -1,0 +1,56 @@
+/**
+ * Test files that share a process: their titles say the file, and the files take turns.
+ *
+ * ava starts all tests of a process at once. Here the tests of a file start when those of the files
+ * before it are over, as if each file had its process; serial tests run first, one by one, as ever.
+ */
+import type { ExecutionContext, Implementation, TestFn } from 'ava';
+
+/** Tests of one file that are not over yet. */
+class Turn {
+  readonly #before: Promise<void>;
+  #open = 0;
+  #end!: () => void;
+  readonly #over = new Promise<void>((resolve) => {
+    this.#end = resolve;
+  });
+
+  constructor(before: Promise<void>) {
+    this.#before = before;
+  }
+
+  /** Adds a test, which runs in this turn and ends with its last teardown. */
+  join(run: (t: ExecutionContext) => unknown): (t: ExecutionContext) => Promise<void> {
+    this.#open++;
+    return async (t) => {
+      // The first teardown that is named is the last that runs.
+      t.teardown(() => {
+        this.#open--;
+        if (this.#open === 0) this.#end();
+      });
+      await this.#before;
+      await run(t);
+    };
+  }
+
+  /** When all of this turn and of those before it is over. */
+  get over(): Promise<void> {
+    return this.#open === 0 ? this.#before : this.#over;
+  }
+}
+
+let last: Turn | undefined;
+
+/** What a test file that shares its process gets for `test`. Files must be loaded one by one. */
+export function testOf(file: string, test: TestFn): TestFn {
+  const turn = new Turn(last === undefined ? Promise.resolve() : last.over);
+  last = turn;
+  const named = (title: string): string => `${file} › ${title}`;
+  const inTurn = (title: string, run: Implementation<[]>): void => {
+    test(named(title), turn.join(run as (t: ExecutionContext) => unknown));
+  };
+  const serial = (title: string, run: Implementation<[]>): void => {
+    test.serial(named(title), run);
+  };
+  return Object.assign(inTurn, { serial }) as unknown as TestFn;
+}
