@@ -3,7 +3,7 @@ import test from 'ava';
 import { SEED, searchMs, timeoutMs } from './budget.js';
 import { HOSTILE, HostileTests } from './hostile-repositories.js';
 
-const SECONDS = 6;
+const SECONDS = 3;
 
 test('hostile: every repository meets commands that answer within bounds', async (t) => {
   t.timeout(timeoutMs(SECONDS));
