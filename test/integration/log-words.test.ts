@@ -85,7 +85,7 @@ test('log: what each version changed, as files and as tensors', async (t) => {
   );
   t.is(entry?.snapshots?.[0]?.changed, 3);
   const files = JSON.parse((await runInside(['log', '--json', '--stat'], repo.dir)).stdout);
-  t.deepEqual(Object.keys(files[0]).slice(-2), ['tier', 'files']);
+  t.deepEqual(Object.keys(files[0]).slice(-3), ['tier', 'files', 'checkpoints']);
   t.regex((await lines(repo, 'log', '--stat', '-1', 'side')).join('\n'), /1 file changed: 1 added/);
 });
 

@@ -87,9 +87,12 @@ async function noNumber(
   number: number,
 ): Promise<null> {
   let last = 0;
-  for await (const found of new NumberWalk(source).from(await namedVersions(source.layout))) {
+  const walk = new NumberWalk(source);
+  for await (const found of walk.from(await namedVersions(source.layout))) {
     if (found.model === model) last = Math.max(last, found.number);
   }
+  // The version may be there and damaged: nobody may be told that it is gone.
+  if (walk.unread !== undefined) throw walk.unread;
   const marks = await readNumbers(source.layout).catch((error: unknown) => {
     if (!isDamage(error)) throw error;
     return null;

@@ -85,21 +85,13 @@ export async function* firstParentLine(
   }
 }
 
-/** The number of a version that may be damaged, or stand on one that is; null then. */
-async function numberOrNull(numbers: VersionNumbers, id: Id): Promise<number | null> {
-  try {
-    return await numbers.of(id);
-  } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    return null;
-  }
-}
-
 /** A walk over versions and all that they derive from, around those that cannot be read. */
 export class NumberWalk {
   readonly #source: NumberSource;
   readonly #numbers: VersionNumbers;
   readonly #seen = new Set<Id>();
+  /** Why the first version that was left out could not be read; undefined if all were. */
+  unread: unknown;
 
   constructor(source: NumberSource, numbers = new VersionNumbers((id) => source.readVersion(id))) {
     this.#source = source;
@@ -112,17 +104,23 @@ export class NumberWalk {
     for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
       if (this.#seen.has(id)) continue;
       this.#seen.add(id);
-      let version: NumberedVersion;
-      try {
-        version = await this.#source.readVersion(id);
-      } catch (error) {
-        // fsck's business; what is sound beside it keeps its names.
-        if (!isUnreadable(error)) throw error;
-        continue;
-      }
+      const version = await this.#readable(() => this.#source.readVersion(id));
+      if (version === null) continue;
       queue.push(...version.parents);
-      const number = await numberOrNull(this.#numbers, id);
+      // It may stand on one that is damaged.
+      const number = await this.#readable(() => this.#numbers.of(id));
       if (number !== null) yield { id, model: version.model, number };
+    }
+  }
+
+  /** What `read` gives; null if it is damaged: what is sound beside it keeps its names. */
+  async #readable<T>(read: () => Promise<T>): Promise<T | null> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      this.unread ??= error;
+      return null;
     }
   }
 }
