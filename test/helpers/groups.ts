@@ -25,22 +25,19 @@ export function nameOfTest(file: string): string {
     .slice(0, -'.test.js'.length);
 }
 
-/** Groups of neighbours, each of at most FILES_MAX. */
+/** Groups of neighbours in one folder of test/, each of at most FILES_MAX. */
 function groupFiles(files: readonly string[]): string[][] {
   const groups: string[][] = [];
-  let open: string[] = [];
-  let room = '';
+  let room: string | undefined;
   for (const file of files) {
     const name = nameOfTest(file);
     const folder = name.slice(0, Math.max(0, name.indexOf('/')));
-    // What they import changes the process: nothing is synced, or the author is another.
-    const isAlone = folder === 'trust';
-    if (folder !== room || isAlone || open.length === FILES_MAX) {
-      open = [];
-      groups.push(open);
-      room = folder;
-    }
-    open.push(file);
+    const open = groups.at(-1);
+    // What files of `trust` import changes the process: nothing is synced, or the author is another.
+    const fits = folder === room && folder !== 'trust' && (open?.length ?? 0) < FILES_MAX;
+    if (fits && open !== undefined) open.push(file);
+    else groups.push([file]);
+    room = folder;
   }
   return groups;
 }
