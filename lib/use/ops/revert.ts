@@ -8,6 +8,7 @@ import {
   readStaging,
   writeStaging,
 } from '../../storage/repo/staging/staging-file.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import {
   changesOnto,
   changeWorkFiles,
@@ -23,7 +24,7 @@ import {
   storeVersion,
 } from '../history/commit/make-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import { checkUnchanged } from '../history/commit/staged-version.js';
+import { checkUnchanged, sameFile } from '../history/commit/staged-version.js';
 import { needTip } from '../history/lines/lines.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { checkTiers } from '../history/tier-gate.js';
@@ -73,8 +74,11 @@ export async function revert(
   const line = await branchLine(repo, staging);
   const tip = needTip(line);
   const reverted = await resolveId(repo, options.revision);
-  await checkNothingStaged(repo, line, staging, 'take a version back');
   const changes = await changesBack(repo, options, line.model, { tip, reverted });
+  // A run that was killed before the branch moved has staged this very change.
+  if (!isStaged(staging.entries(line.model), (await repo.tree(tip)).files, changes)) {
+    await checkNothingStaged(repo, line, staging, 'take a version back');
+  }
   const message = options.message ?? (await messageFor(repo, reverted));
   const result: RevertResult = {
     dryRun: options.dryRun === true,
@@ -122,6 +126,24 @@ export async function revert(
     await session.abort();
     await reader.close();
   }
+}
+
+/** True if what is staged is the tip with the changes made. */
+function isStaged(
+  entries: readonly FileEntry[],
+  tip: readonly FileEntry[],
+  { target, removes }: FileChanges,
+): boolean {
+  const wanted = new Map(tip.map((file) => [file.path, file]));
+  for (const path of removes) wanted.delete(path);
+  for (const file of target.files) wanted.set(file.path, file);
+  return (
+    entries.length === wanted.size &&
+    entries.every((entry) => {
+      const file = wanted.get(entry.path);
+      return file !== undefined && sameFile(file, entry);
+    })
+  );
 }
 
 /** What takes the changes of a version back, on the files of the tip. */

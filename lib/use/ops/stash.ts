@@ -129,6 +129,8 @@ export async function pushStash(
     const tip = needTip(line);
     const changes = await stagedChanges(repo, line, staging.entries(model));
     if (changes.length === 0) {
+      const ended = await endPush(repo, staged);
+      if (ended !== null) return ended;
       throw new ConflictError(`nothing to put aside: '${model}' is as in its last version`, {
         model,
         hint: options.untracked ? '' : "files that are not tracked are taken with '-u'",
@@ -154,6 +156,31 @@ export async function pushStash(
     await session.abort();
     await reader.close();
   }
+}
+
+/** Ends a run that was killed when the work files were as in the version, and staging was not yet. */
+async function endPush(
+  repo: Repository,
+  { line, staging, stagingBefore }: Awaited<ReturnType<typeof stageFirst>>,
+): Promise<StashResult | null> {
+  const { model, tip } = line;
+  const [newest] = await stashRefs(repo, model);
+  const { staging: onDisk } = await readStaging(repo.layout);
+  const odd = await stagedChanges(repo, line, onDisk.entries(model));
+  if (newest === undefined || odd.length === 0) return null;
+  const stash = await describe(repo, newest, 0);
+  const kept = new Map((await repo.tree(newest.id)).files.map((file) => [file.path, file]));
+  const isKept = odd.every(({ path }) => {
+    const [entry, file] = [onDisk.entry(path), kept.get(path)];
+    return entry === null || (file !== undefined && sameFile(file, entry));
+  });
+  if (stash.base !== tip || !isKept) return null;
+  await repo.locked(async (lock) => {
+    const now = encodeStaging((await readStaging(repo.layout)).staging);
+    if (Buffer.compare(now, stagingBefore) !== 0) throw changed(model);
+    await writeStaging(lock, staging);
+  });
+  return { action: 'pushed', stash, written: [], removed: [] };
 }
 
 function changed(model: string): ConflictError {
