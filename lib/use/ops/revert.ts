@@ -115,7 +115,11 @@ export async function revert(
       return result;
     }
     stageFiles(staging, line.model, changes, done);
-    const draft = await draftVersion(repo, { line, staging, stagingBefore }, { message });
+    const draft = await draftVersion(
+      repo,
+      { line, staging, stagingBefore },
+      { message, allowRemovals: true },
+    );
     const made = await storeVersion(repo, session, draft, context.signal);
     await session.flush();
     await publishVersion(repo, session, draft, made);

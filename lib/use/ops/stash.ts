@@ -222,7 +222,7 @@ async function keepStash(
   const tip = needTip(line);
   const subject = (await repo.version(tip)).message.split('\n', 1)[0];
   const text = message ?? `WIP on ${line.model}/${line.branch}: ${subject}`;
-  const draft = await draftVersion(repo, staged, { message: text });
+  const draft = await draftVersion(repo, staged, { message: text, allowRemovals: true });
   const made = await storeVersion(repo, session, draft, context.signal);
   await session.flush();
   const why = await moveReason(repo, `stash: ${text.split('\n', 1)[0]}`);
