@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import test from 'ava';
 import type { CatResult } from '../../lib/use/ops/cat.js';
+import type { DiffResult } from '../../lib/use/ops/diff.js';
 import type { ShowFileResult, ShowResult } from '../../lib/use/ops/show.js';
 import { dlv } from '../helpers/dlv.js';
 import { packFiles } from '../helpers/pack-files.js';
@@ -47,6 +48,33 @@ test('show: a number that is not finite stays what it is', async (t) => {
     ],
   );
   t.deepEqual(shown.metrics, { loss: 3 });
+});
+
+test('show, diff: a change of the executable bit, alone or with other bytes', async (t) => {
+  const repo = await TestRepository.create(t);
+  for (const name of ['both.sh', 'mode.sh', 'bytes.sh']) await repo.write(name, 'echo');
+  await repo.commit('one');
+  await repo.write('both.sh', 'echo two');
+  await repo.write('bytes.sh', 'echo two');
+  for (const name of ['both.sh', 'mode.sh']) await fs.chmod(repo.file(name), 0o755);
+  const rows = [
+    ['both.sh', 4, 8, '644', '755'],
+    ['bytes.sh', 4, 8, undefined, undefined],
+    ['mode.sh', 4, 4, '644', '755'],
+  ];
+  const facts = ({ files }: Pick<DiffResult, 'files'>): unknown =>
+    files.map((f) => [f.path, f.bytesBefore, f.bytesAfter, f.modeBefore, f.modeAfter]);
+  const work = await repo.json<DiffResult>('diff');
+  t.deepEqual(facts(work), rows);
+  await repo.json('commit', '-a', '-m', 'two');
+  t.deepEqual(facts(await repo.json<DiffResult>('diff', 'HEAD~1', 'HEAD')), rows);
+  t.deepEqual(facts((await repo.json<ShowResult>('show', '--stat')).changes as DiffResult), rows);
+  const said = (await repo.dlv('diff', 'HEAD', 'HEAD~1')).stdout;
+  t.regex(said, /mode\.sh {2}\(4 B, mode 755 → 644\)/);
+  t.regex(said, /both\.sh {2}\(8 B → 4 B, mode 755 → 644\)/);
+  t.regex(said, /bytes\.sh {2}\(8 B → 4 B\)/);
+  t.regex((await repo.dlv('show', '--stat')).stdout, /M {2}mode\.sh .*mode 644 → 755\n/);
+  t.regex((await repo.dlv('show')).stdout, /mode\.sh .* executable\n/);
 });
 
 test('show: the tensors of a file', async (t) => {
@@ -174,9 +202,16 @@ test('cat: damaged bytes end with 12', async (t) => {
     for (let i = 64; i < bytes.length; i += 7) bytes[i] = (bytes[i] as number) ^ 0x10;
     await fs.writeFile(`${packs}/${name}`, bytes);
   }
-  const result = await dlv(['cat', 'net@1:model.safetensors'], { cwd: repo.dir });
-  t.is(result.code, 12);
-  t.regex(result.stderr, /hint: .*dlv fsck/);
+  for (const version of ['net@1', 'net/main@1', 'net', 'HEAD']) {
+    const result = await dlv(['cat', `${version}:model.safetensors`], { cwd: repo.dir });
+    t.is(result.code, 12, `${version}: ${result.stderr}`);
+    t.regex(result.stderr, /hint: .*dlv fsck/, version);
+    t.notRegex(result.stderr, /there is no|any more/, version);
+  }
+  // No version was given the number: that is known without any.
+  const never = await dlv(['cat', 'net@9:model.safetensors'], { cwd: repo.dir });
+  t.is(never.code, 1);
+  t.regex(never.stderr, /the numbers of 'net' go up to net@3/);
 });
 
 test('cat: a file of many chunks comes out whole', async (t) => {

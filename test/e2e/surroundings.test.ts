@@ -72,6 +72,12 @@ test('add: says what it leaves out of a folder', async (t) => {
   await fs.symlink('good.bin', repo.file('link'));
   const { stderr } = await repo.dlv('add', '.');
   t.regex(stderr, /warning: 'link' is left out: it is a symbolic link/);
+  for (let i = 0; i < 20; i++) await fs.symlink('good.bin', repo.file(`link-${i}`));
+  for (const args of [['add', '.'], ['status']]) {
+    const { warnings } = await repo.json<Warned<AddResult | StatusResult>>(...args);
+    t.is(warnings.length, 1, 'one line, however many there are');
+    t.regex(warnings[0] ?? '', /^21 symbolic links are left out: 'link', 'link-0', .*…$/);
+  }
   t.like(await repo.json<AddResult>('add', '.'), { files: [{ path: 'good.bin' }] });
 });
 

@@ -84,11 +84,11 @@ function printContent(shown: ShowResult | ShowFolderResult, print: Print): void 
   const beside = grouped.length > 0 ? `; ${files.length} beside checkpoints` : '';
   print(
     `${count}, ${formatBytes(shown.logicalBytes)}${beside}`,
-    files.map(({ path, size, sha256, role, tier }) => [
+    files.map(({ path, mode, size, sha256, role, tier }) => [
       formatBytes(size),
       path,
       tier === null ? sha256.slice(0, 10) : `${sha256.slice(0, 10)}, kept as ${tier}`,
-      role === 'other' ? '' : role,
+      [...(role === 'other' ? [] : [role]), ...(mode === '755' ? ['executable'] : [])].join(', '),
     ]),
   );
   print(

@@ -100,6 +100,11 @@ function similarText(similar: number | undefined): string {
   return similar === undefined ? '' : `${percent(similar)} similar`;
 }
 
+/** `mode 644 → 755`, where the executable bit changed. */
+function modeChange({ modeBefore, modeAfter }: FileDiff): string {
+  return modeBefore === undefined ? '' : `mode ${modeBefore} → ${modeAfter}`;
+}
+
 /** `added     checkpoint-1500/  (step 1500, 9 files, 412 MiB)`. */
 function describeCheckpoint(ui: Ui, folder: CheckpointDiff): string {
   const { status } = folder;
@@ -142,7 +147,7 @@ function statLines(
       pathText(file),
       file.became ?? formatBytes(after),
       file.became !== undefined || grown === 0 ? '' : `${sign}${formatBytes(grown)}`,
-      similarText(file.similar),
+      [similarText(file.similar), modeChange(file)].filter((fact) => fact !== '').join(', '),
     ];
   });
   const right = 'right' as const;
@@ -173,8 +178,8 @@ function describeFile(ui: Ui, file: FileDiff): string {
     .map(formatBytes);
   if (file.became !== undefined) sizes.push(file.became);
   const size = new Set(sizes).size === 1 ? sizes[0] : sizes.join(' → ');
-  const similar = file.similar === undefined ? '' : `, ${similarText(file.similar)}`;
-  return `${styles[file.status](file.status.padEnd(8))}  ${pathText(file)}  (${size}${similar})`;
+  const facts = [size, similarText(file.similar), modeChange(file)].filter((fact) => fact !== '');
+  return `${styles[file.status](file.status.padEnd(8))}  ${pathText(file)}  (${facts.join(', ')})`;
 }
 
 function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {

@@ -13,6 +13,7 @@ import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/f
 import type { GitState } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { type FileRole, fileRoles, groupSeries, readMetrics } from '../history/checkpoints.js';
+import { type FileMode, modeText } from '../history/diff/files.js';
 import { fileOf } from '../history/find-file.js';
 import { type NamedTensor, uniqueNames } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -33,7 +34,7 @@ import type { Repository } from '../repository.js';
 /** One file of a version. */
 export interface ShownFile {
   path: string;
-  mode: '644' | '755';
+  mode: FileMode;
   size: number;
   /** Of the exact bytes, as they were added. */
   sha256: string;
@@ -140,7 +141,7 @@ export interface ShowFolderResult {
 export interface ShowFileResult {
   version: Id;
   path: string;
-  mode: '644' | '755';
+  mode: FileMode;
   size: number;
   sha256: string;
   /** Tier that the file is kept as, and sha256 and tensors are of; null if it is exact. */
@@ -210,10 +211,6 @@ export async function show(
     notes: await readNotes(repo.layout, id),
     ...(changes ? { changes } : {}),
   };
-}
-
-function modeText(mode: number): '644' | '755' {
-  return mode === 0o755 ? '755' : '644';
 }
 
 function shownFiles(

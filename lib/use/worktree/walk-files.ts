@@ -6,7 +6,8 @@ import { holdsRepository, type Layout } from '../../storage/repo/layout.js';
 import { isUnfinishedName } from '../../storage/repo/processes/abandoned.js';
 import { IgnoreRules } from '../../storage/repo/settings/ignore.js';
 import { GIT_IGNORE_FILE } from '../../storage/repo/settings/pattern-file.js';
-import { LinkFollower, type LinkTarget } from './follow-links.js';
+import { LinkFollower } from './follow-links.js';
+import { nameSome } from './lost-work.js';
 import { isDenied } from './work-file.js';
 
 export interface WalkOptions {
@@ -42,6 +43,7 @@ export async function* walkFiles(
   const follower = options.follow ? new LinkFollower(layout) : null;
   const leaveOut = (path: string, why: string): void =>
     options.warn?.(`'${path}' is left out: ${why}`);
+  const odd = new Map<string, string[]>();
   const queue = [{ dir: folder, chain: follower === null ? [] : await follower.chainOf(folder) }];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     const { dir, chain } = at;
@@ -65,9 +67,22 @@ export async function* walkFiles(
       else if (isFile) yield path;
       else if (isFolder) {
         queue.push({ dir: path, chain: target?.kind === 'folder' ? target.chain : chain });
-      } else if (!known) leaveOut(path, whyNot(isLink, target));
+      } else if (!known && target?.kind === 'none') leaveOut(path, target.why);
+      else if (!known) {
+        const kind = isLink ? 'symbolic link' : 'special file';
+        const paths = odd.get(kind) ?? [];
+        odd.set(kind, paths);
+        paths.push(path);
+      }
     }
   }
+  for (const [kind, paths] of odd) options.warn?.(leftOut(kind, paths));
+}
+
+/** One sentence for all that is no file, however many there are. */
+function leftOut(kind: string, paths: readonly string[]): string {
+  if (paths.length > 1) return `${paths.length} ${kind}s are left out: ${nameSome(paths)}`;
+  return `'${paths[0]}' is left out: it is a ${kind}`;
 }
 
 /**
@@ -88,11 +103,6 @@ async function entriesOf(
     else if (!isMissing(error)) throw error;
     return [];
   }
-}
-
-function whyNot(isLink: boolean, target: LinkTarget | null): string {
-  if (target?.kind === 'none') return target.why;
-  return isLink ? 'it is a symbolic link' : 'it is not a regular file';
 }
 
 /**

@@ -3,7 +3,15 @@
  * owners they name none. @see docs/decisions/0015-numbers-that-stay.md
  */
 import type { Id } from '../../../base/bytes/hash.js';
-import { AmbiguousError, isDamage, NotFoundError } from '../../../base/errors.js';
+import {
+  AmbiguousError,
+  CorruptError,
+  type DlvError,
+  FormatVersionError,
+  isDamage,
+  isUnreadable,
+  NotFoundError,
+} from '../../../base/errors.js';
 import { readNumbers } from '../numbers.js';
 import { shortId } from '../version/version.js';
 import { modelNameProblem, parseRefName, refNameProblem } from './ref-name.js';
@@ -15,6 +23,7 @@ import {
   NumberWalk,
   namedVersions,
   namesOnLines,
+  rememberedVersions,
 } from './version-numbers.js';
 
 /** What stands before the last '@' is a model, or a branch: `model/branch`, `remote/model/branch`. */
@@ -43,7 +52,9 @@ async function resolveOnLine(
   for (const ref of [`refs/heads/${line}`, `refs/remotes/${line}`]) {
     const tip = parseRefName(ref) === null ? null : await readRef(source.layout, ref);
     if (tip === null) continue;
-    const ids = await findInHistory(source, tip, number);
+    const ids = await findInHistory(source, tip, number).catch((error: unknown) => {
+      throw isUnreadable(error) ? notLookedUp(name, error) : error;
+    });
     const [id] = ids;
     const { model } = await source.readVersion(tip);
     if (ids.length > 1) throw await sharedNumber(source, name, model, ids);
@@ -79,25 +90,25 @@ async function sharedNumber(
   });
 }
 
-/** Why no version has a number; null if nothing is known of the model. @throws {NotFoundError} */
+/**
+ * Why no version has a number; null if nothing is known of the model.
+ * @throws {NotFoundError} {CorruptError} if a version that may have it cannot be read.
+ */
 async function noNumber(
   source: NumberSource,
   name: string,
   model: string,
   number: number,
 ): Promise<null> {
-  let last = 0;
-  const walk = new NumberWalk(source);
-  for await (const found of walk.from(await namedVersions(source.layout))) {
-    if (found.model === model) last = Math.max(last, found.number);
-  }
-  // The version may be there and damaged: nobody may be told that it is gone.
-  if (walk.unread !== undefined) throw walk.unread;
   const marks = await readNumbers(source.layout).catch((error: unknown) => {
     if (!isDamage(error)) throw error;
     return null;
   });
-  const given = Math.max(marks?.get(model)?.highest ?? 0, last);
+  const known = await highestNumber(source, model);
+  const given = Math.max(marks?.get(model)?.highest ?? 0, known.highest);
+  // Where there are marks, no number above them was ever given.
+  const mayBe = number >= 1 && (marks === null || number <= given);
+  if (mayBe && known.unread !== null) throw notLookedUp(name, known.unread);
   if (given === 0) return null;
   const isGone = number >= 1 && number <= given;
   throw new NotFoundError(`there is no '${name}'${isGone ? ' any more' : ''}`, {
@@ -107,4 +118,37 @@ async function noNumber(
       ? 'no branch, tag or reflog reaches the version that had this number; it is not given again'
       : `the numbers of '${model}' go up to ${model}@${given}`,
   });
+}
+
+/** The highest number of the versions of a model that refs reach, and why not all could be read. */
+async function highestNumber(
+  source: NumberSource,
+  model: string,
+): Promise<{ highest: number; unread: DlvError | null }> {
+  let highest = 0;
+  let unread: DlvError | null = null;
+  const walk = new NumberWalk(source);
+  const named = await namedVersions(source.layout, (error) => {
+    unread ??= error;
+  });
+  for await (const found of walk.from(named)) {
+    if (found.model === model) highest = Math.max(highest, found.number);
+  }
+  unread ??= walk.unread;
+  if (unread !== null) return { highest, unread };
+  // What only reflogs remember may be gone, which is no damage.
+  for await (const _ of walk.from(await rememberedVersions(source.layout)));
+  return { highest, unread: isDamage(walk.unread) ? walk.unread : null };
+}
+
+/** The error for a number that a version which cannot be read may have. */
+function notLookedUp(name: string, error: DlvError): DlvError {
+  if (error instanceof FormatVersionError) return error;
+  return new CorruptError(
+    `'${name}' cannot be looked up, as not every version can be read: ${error.message}`,
+    {
+      ...error.data,
+      hint: "'dlv fsck' lists what is damaged; 'dlv log' shows the versions that can be read, with their ids",
+    },
+  );
 }

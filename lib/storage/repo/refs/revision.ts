@@ -11,7 +11,7 @@
  * another version: only older repositories have such names. A number never depends on HEAD.
  */
 import { type Id, isId } from '../../../base/bytes/hash.js';
-import { AmbiguousError, NotFoundError, UsageError } from '../../../base/errors.js';
+import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
 import { branchRefName, type Layout } from '../layout.js';
 import { shortId } from '../version/version.js';
 import { closestNames } from './closest.js';
@@ -125,7 +125,8 @@ async function otherReadings(source: RevisionSource, name: string): Promise<Id[]
     const other = (await resolveNumber(source, name)) ?? (await resolveId(source, name));
     return other === null ? [] : [other];
   } catch (error) {
-    if (error instanceof NotFoundError) return [];
+    // What is damaged elsewhere takes no name from a ref that is sound.
+    if (error instanceof NotFoundError || isDamage(error)) return [];
     if (error instanceof AmbiguousError) return error.data.candidates as Id[];
     throw error;
   }

@@ -6,7 +6,7 @@
  * of those may share one. @see docs/decisions/0015-numbers-that-stay.md
  */
 import type { Id } from '../../../base/bytes/hash.js';
-import { isDamage, isUnreadable } from '../../../base/errors.js';
+import { type DlvError, isDamage, isUnreadable } from '../../../base/errors.js';
 import { isMissing } from '../../../base/files/files.js';
 import { branchRefName, type Layout } from '../layout.js';
 import type { Version } from '../version/version.js';
@@ -90,12 +90,19 @@ export class NumberWalk {
   readonly #source: NumberSource;
   readonly #numbers: VersionNumbers;
   readonly #seen = new Set<Id>();
-  /** Why the first version that was left out could not be read; undefined if all were. */
-  unread: unknown;
+  #unread: DlvError | null = null;
 
   constructor(source: NumberSource, numbers = new VersionNumbers((id) => source.readVersion(id))) {
     this.#source = source;
     this.#numbers = numbers;
+  }
+
+  /**
+   * Why the first of the versions that it went around cannot be read; null if it read them all. While
+   * there is one, nothing is known of what it, and all before it, would have been.
+   */
+  get unread(): DlvError | null {
+    return this.#unread;
   }
 
   /** Versions that were not met yet, each with its model and number. */
@@ -119,33 +126,44 @@ export class NumberWalk {
       return await read();
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      this.unread ??= error;
+      // Damage says more than absence, which gc may have brought about.
+      if (this.#unread === null || (isDamage(error) && !isDamage(this.#unread))) {
+        this.#unread = error;
+      }
       return null;
     }
   }
 }
 
-/** Versions that branches, tags, remote branches and HEAD name; damaged refs are left out. */
-export async function namedVersions(layout: Layout): Promise<Set<Id>> {
+/**
+ * Versions that branches, tags, remote branches and HEAD name; damaged refs are left out.
+ * @param onDamage told of each of those.
+ */
+export async function namedVersions(
+  layout: Layout,
+  onDamage: (error: DlvError) => void = () => {},
+): Promise<Set<Id>> {
   const found = new Set<Id>();
   for await (const { parse } of readEachRef(layout)) {
     try {
       found.add(parse());
     } catch (error) {
       if (!isDamage(error)) throw error;
+      onDamage(error);
     }
   }
   try {
     const head = await readHead(layout);
     if (head.kind === 'detached') found.add(head.id);
   } catch (error) {
-    if (!isDamage(error) && !isMissing(error)) throw error;
+    if (isDamage(error)) onDamage(error);
+    else if (!isMissing(error)) throw error;
   }
   return found;
 }
 
 /** Versions that refs named before, as far as reflogs remember. */
-async function rememberedVersions(layout: Layout): Promise<Set<Id>> {
+export async function rememberedVersions(layout: Layout): Promise<Set<Id>> {
   const found = new Set<Id>();
   const entries = await readListLog(layout, DELETED_LOG);
   for (const name of await listReflogs(layout)) {
@@ -181,6 +199,7 @@ export async function findNumbered(
 /**
  * The version of `tip`'s model that has a number in the history of `tip`: that on its own line, else
  * those among all that it derives from.
+ * @throws {NotFoundError} {CorruptError} if none was found, and not all of it could be read.
  */
 export async function findInHistory(source: NumberSource, tip: Id, number: number): Promise<Id[]> {
   const numbers = new VersionNumbers((id) => source.readVersion(id));
@@ -192,9 +211,11 @@ export async function findInHistory(source: NumberSource, tip: Id, number: numbe
   }
   const { model } = await source.readVersion(tip);
   const ids: Id[] = [];
-  for await (const found of new NumberWalk(source, numbers).from([tip])) {
+  const walk = new NumberWalk(source, numbers);
+  for await (const found of walk.from([tip])) {
     if (found.model === model && found.number === number) ids.push(found.id);
   }
+  if (ids.length === 0 && walk.unread !== null) throw walk.unread;
   return ids;
 }
 

@@ -349,9 +349,13 @@ export async function ignoredMessage(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<string> {
   const user = await readConfigFile(userConfigFile(env));
+  const trust = orTrust(user, layout, key);
+  // The end of the sentence names the work tree: once is enough.
+  const below = path.relative(layout.workTree, file);
+  const isNamed = trust !== '' && !path.isAbsolute(below) && !below.startsWith('..');
   return (
-    `'${key}' in line ${line} of '${file}' is ignored: a repository may not set it; ` +
-    `use dlv config --user ${key} …${orTrust(user, layout, key)}`
+    `'${key}' in line ${line} of '${isNamed ? below : file}' is ignored: ` +
+    `a repository may not set it; use dlv config --user ${key} …${trust}`
   );
 }
 

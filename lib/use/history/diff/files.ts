@@ -4,6 +4,13 @@ import type { ReadAccess } from '../../../storage/objects/access.js';
 import { findMoves } from './moves.js';
 import type { DiffFile, DiffSide } from './sides.js';
 
+/** The executable bit, as git has it. */
+export type FileMode = '644' | '755';
+
+export function modeText(mode: number): FileMode {
+  return mode === 0o755 ? '755' : '644';
+}
+
 export interface FileDiff {
   /** On the second side; of a removed file, on the first. */
   path: string;
@@ -15,6 +22,9 @@ export interface FileDiff {
   bytesAfter: number | null;
   /** What it became that is no plain file; left out for one that is. */
   became?: string;
+  /** Where the executable bit changed: what it was and is. Without other bytes it is all that did. */
+  modeBefore?: FileMode;
+  modeAfter?: FileMode;
   /** Of a renamed file: the share of its bits that are as before, 1 if all are. */
   similar?: number;
 }
@@ -33,13 +43,13 @@ export async function diffFiles(
     if (old === undefined) added.set(key, file);
     else if (old.sha256 !== file.sha256 || old.mode !== file.mode) {
       const became = file.became === null ? {} : { became: file.became };
-      diffs.push({ ...pathsOf(old, file), status: 'modified', ...bytesOf(old, file), ...became });
+      diffs.push({ ...pathsOf(old, file), status: 'modified', ...factsOf(old, file), ...became });
     }
   }
   const removed = new Map([...before.files].filter(([key]) => !after.files.has(key)));
   for (const { from, to, similar } of await findMoves(repo, removed, added, signal)) {
     const [old, file] = [removed.get(from), added.get(to)] as [DiffFile, DiffFile];
-    diffs.push({ ...pathsOf(old, file), status: 'renamed', ...bytesOf(old, file), similar });
+    diffs.push({ ...pathsOf(old, file), status: 'renamed', ...factsOf(old, file), similar });
     removed.delete(from);
     added.delete(to);
   }
@@ -57,9 +67,12 @@ function pathsOf(old: DiffFile, file: DiffFile): Pick<FileDiff, 'path' | 'pathBe
   return old.path === path ? { path } : { path, pathBefore: old.path };
 }
 
-function bytesOf(
-  { size: bytesBefore }: DiffFile,
-  { size: bytesAfter }: DiffFile,
-): Pick<FileDiff, 'bytesBefore' | 'bytesAfter'> {
-  return { bytesBefore, bytesAfter };
+type Facts = Pick<FileDiff, 'bytesBefore' | 'bytesAfter' | 'modeBefore' | 'modeAfter'>;
+
+function factsOf(old: DiffFile, file: DiffFile): Facts {
+  const bytes = { bytesBefore: old.size, bytesAfter: file.size };
+  // What is no plain file has no mode that a version could hold.
+  const isPair = old.became === null && file.became === null;
+  if (!isPair || old.mode === file.mode) return bytes;
+  return { ...bytes, modeBefore: modeText(old.mode), modeAfter: modeText(file.mode) };
 }

@@ -1,10 +1,12 @@
 /** Revisions: the grammar, what each form names, and what is said when it names nothing or too much. */
 
+import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { NotFoundError } from '../../../../lib/base/errors.js';
 import type { Layout } from '../../../../lib/storage/repo/layout.js';
+import { writeNumbers } from '../../../../lib/storage/repo/numbers.js';
 import { closestNames, editDistance } from '../../../../lib/storage/repo/refs/closest.js';
 import { type Head, writeHead } from '../../../../lib/storage/repo/refs/head.js';
 import { appendReflog } from '../../../../lib/storage/repo/refs/reflog.js';
@@ -350,4 +352,31 @@ test('revision: a number of a version that no ref reaches is known to reflogs, a
   // What cannot be read has no name, and costs no other version its name.
   repo.versions.delete(again);
   t.is((await resolveRevision(repo, 'mnist@5')).id, n5);
+});
+
+test('revision: a number that a version which cannot be read may have is no number that is gone', async (t) => {
+  const { repo, m4, b1 } = await sample(t);
+  const n5 = repo.addNumbered('n5', 'mnist', 5, m4);
+  const n7 = repo.addNumbered('n7', 'mnist', 7, n5);
+  await repo.point('refs/heads/mnist/main', n7);
+  await t.throwsAsync(resolveRevision(repo, 'mnist@6'), { message: /any more$/ });
+  repo.versions.delete(n5);
+  for (const text of ['mnist@5', 'mnist@6', 'mnist/main@5', 'mnist/main@2']) {
+    const error = await t.throwsAsync(resolveRevision(repo, text), { code: 'DLV_CORRUPT' }, text);
+    t.regex(error.message, new RegExp(`^'${text}' cannot be looked up`));
+  }
+  // What is sound beside it keeps its name.
+  t.is((await resolveRevision(repo, 'mnist@7')).id, n7);
+  t.is((await resolveRevision(repo, 'bert@1')).id, b1);
+  // With marks, it is known which numbers were never given.
+  const marks = new Map([['mnist', { highest: 7, shared: 3 }]]);
+  await locked(repo.layout, (lock) => writeNumbers(lock, marks));
+  await t.throwsAsync(resolveRevision(repo, 'mnist@8'), { message: /^there is no 'mnist@8'$/ });
+  await t.throwsAsync(resolveRevision(repo, 'mnist@5'), { code: 'DLV_CORRUPT' });
+  // So it is with a ref that is damaged.
+  await repo.point('refs/heads/mnist/main', m4);
+  await fs.rm(repo.layout.logs, { recursive: true });
+  await t.throwsAsync(resolveRevision(repo, 'mnist@5'), { message: /any more$/ });
+  await fs.writeFile(repo.layout.ref('refs/heads/mnist/feat/x'), 'no ref');
+  await t.throwsAsync(resolveRevision(repo, 'mnist@5'), { code: 'DLV_CORRUPT' });
 });
