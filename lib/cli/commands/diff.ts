@@ -77,7 +77,7 @@ export function register(program: Command, cli: Cli): void {
         'other, whatever their names; one with that path of the work tree, or with the path behind it. ' +
         'A file that was moved is found by its content or by how close its tensors are, and shown as ' +
         'renamed; folders of checkpoints that came, went or moved as a whole are one row, in JSON of ' +
-        'checkpoints, and a new checkpoint is compared with the last one before it. For each tensor that changed: the share of elements with other bits, the ' +
+        'checkpoints, and a new checkpoint is compared with the last one before it. Where the executable bit changed, the modes stand behind the size, in JSON as modeBefore and modeAfter. For each tensor that changed: the share of elements with other bits, the ' +
         'largest |b − a|, ‖b − a‖ / ‖a‖ and the cosine, over pairs of finite values. Tensors whose ' +
         "names differ only by what frameworks add, as 'module.' or '_orig_mod.', are compared too. " +
         'Paths stand last, after -- if a revision has the same name. --stat, --name-only and --name-status read ' +
