@@ -168,7 +168,7 @@ test('config: a repository says who the user is only where the user allows it', 
     ],
   );
   const message = await ignoredMessage(layout, config.ignored[0]!, env);
-  t.true(message.includes(`'user.name' in line 2 of '${layout.config}' is ignored`), message);
+  t.true(message.includes("'user.name' in line 2 of '.dlv/config' is ignored"), message);
   t.true(message.includes(`safe.config '${layout.workTree}'`), message);
   await t.throwsAsync(checkRepositoryKey(layout, 'user.name', env), { code: 'DLV_CONFIG' });
   await checkRepositoryKey(layout, 'chain.depth', env);
