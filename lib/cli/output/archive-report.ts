@@ -35,7 +35,7 @@ export function worthLine(plan: PlanWorth, { done }: Pick<ArchiveResult, 'done'>
   const { savedBytes, verdict } = plan;
   if (verdict === 'nothing') return 'everything is stored as the plan wants it: nothing to do';
   const share = formatShare(Math.abs(plan.savedBytes), plan.savedBytes / plan.savedShare);
-  const bytes = `${formatBytes(Math.abs(savedBytes))} (${share})`;
+  const bytes = savedBytes === 0 ? 'nothing' : `${formatBytes(Math.abs(savedBytes))} (${share})`;
   const [saves, grows] = done
     ? [`saved ${bytes} and made`, `made the repository grow by ${bytes} and`]
     : [`would save ${bytes} and make`, `would make the repository grow by ${bytes} and`];
