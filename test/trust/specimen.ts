@@ -8,7 +8,7 @@ import { type Id, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { readHead } from '../../lib/storage/repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../../lib/storage/repo/refs/refs.js';
-import { readStaging } from '../../lib/storage/repo/staging/staging-file.js';
+import { readLineStagings, readStaging } from '../../lib/storage/repo/staging/staging-file.js';
 import { Repository } from '../../lib/use/repository.js';
 import { must } from './cli.js';
 import { checkpoint } from './model-files.js';
@@ -68,6 +68,16 @@ export async function describe(dir: string): Promise<State | null> {
     state.set(`line ${model}`, String(branch));
     for (const { path: file, sha256 } of staging.entries(model)) {
       state.set(`staged ${model} ${file}`, sha256);
+    }
+  }
+  const apart = await readLineStagings(layout, (file, error) => {
+    throw new Error(`'${file}' cannot be read`, { cause: error });
+  });
+  for (const one of apart) {
+    for (const { model, branch } of one.models()) {
+      for (const { path: file, sha256 } of one.entries(model)) {
+        state.set(`staged apart ${model}/${branch} ${file}`, sha256);
+      }
     }
   }
   for (const [file, hash] of await hashTree(dir)) state.set(`work ${file}`, hash);

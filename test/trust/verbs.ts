@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { ErrorCode } from '../../lib/base/errors.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { must } from './cli.js';
+import { checkpoint } from './model-files.js';
 
 /** A command and where it starts. */
 export interface Verb {
@@ -52,6 +53,13 @@ export const VERBS: readonly Verb[] = [
     name: 'commit that merges packs',
     argv: ['commit', '-m', 'third'],
     prepare: (dir) => setting(dir, '1'),
+    landed: ['DLV_CONFLICT'],
+  },
+  { name: 'add --branch', argv: ['add', '--branch', 'm/topic', '.'] },
+  {
+    name: 'commit --branch',
+    argv: ['commit', '--branch', 'm/topic', '-m', 'apart'],
+    prepare: (dir) => must(['add', '--branch', 'm/topic', '.'], dir),
     landed: ['DLV_CONFLICT'],
   },
   { name: 'commit --amend', argv: ['commit', '--amend', '-a', '-m', 'other'] },
@@ -140,6 +148,31 @@ export const VERBS: readonly Verb[] = [
     argv: ['stash', 'pop'],
     prepare: (dir) => must(['stash'], dir),
     landed: ['DLV_NOT_FOUND'],
+  },
+  {
+    name: 'stash apply',
+    argv: ['stash', 'apply'],
+    prepare: (dir) => must(['stash'], dir),
+  },
+  {
+    name: 'stash drop',
+    argv: ['stash', 'drop'],
+    prepare: (dir) => must(['stash'], dir),
+    landed: ['DLV_NOT_FOUND'],
+  },
+  {
+    name: 'keep',
+    argv: ['keep', '--last', '1', '--force'],
+    prepare: async (dir) => {
+      for (const step of [1, 2, 3]) {
+        await fs.mkdir(path.join(dir, `checkpoint-${step}`));
+        await fs.writeFile(
+          path.join(dir, `checkpoint-${step}`, 'a.safetensors'),
+          checkpoint(5, step),
+        );
+      }
+      await must(['add', 'checkpoint-1', 'checkpoint-2', 'checkpoint-3'], dir);
+    },
   },
   {
     name: 'mv',

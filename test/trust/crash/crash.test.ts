@@ -25,7 +25,10 @@ const MANY_FILES: Verb = {
   },
 };
 
-for (const verb of [verbOf('init'), verbOf('tag'), verbOf('commit'), MANY_FILES]) {
+/** Also two that move refs, HEAD and what is staged together. */
+const CRASHED = ['init', 'tag', 'commit', 'forget', 'model delete'].map(verbOf);
+
+for (const verb of [...CRASHED, MANY_FILES]) {
   const { name } = verb;
   test.serial(`crash: ${name} loses nothing, wherever the power is cut`, async (t) => {
     t.timeout(timeoutMs(SECONDS));
