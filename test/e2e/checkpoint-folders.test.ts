@@ -246,8 +246,9 @@ test('keep: the best by the trainer and the last stay; the state of training for
   ]);
   const done = await repo.json<KeepResult>(...rule);
   t.deepEqual({ ...done, dryRun: true }, dry);
+  t.true(done.removesMost);
   t.false(await repo.exists('checkpoint-10'));
-  await repo.dlv('commit', '-m', 'kept');
+  await repo.json('commit', '--allow-removals', '-m', 'kept');
   t.deepEqual(await tracked(repo), [
     'checkpoint-20/model.safetensors',
     'checkpoint-20/trainer_state.json',
@@ -284,7 +285,8 @@ test('keep: refuses what it cannot decide, and what would lose content', async (
   t.true(await repo.exists('checkpoint-20/scheduler.pt'));
   await repo.dlv('rm', '-r', '--cached', 'checkpoint-20', 'checkpoint-30');
   await repo.write('model.safetensors', 'x');
-  await repo.commit('none', { paths: ['model.safetensors'] });
+  await repo.json('add', 'model.safetensors');
+  await repo.json('commit', '--allow-removals', '-m', 'none');
   t.is((await repo.fails(1, 'keep', '--last', '1')).code, 'DLV_NOT_FOUND');
 });
 
@@ -304,6 +306,6 @@ test('keep: numbers in names, metrics of the version, and a series of one folder
   });
   await repo.json<KeepResult>('keep', '--best', '1', '--by', 'val_loss', 'a');
   await repo.json<KeepResult>('keep', '--best', '1', '--by', 'f1', 'b');
-  await repo.dlv('commit', '-m', 'kept');
+  await repo.json('commit', '--allow-removals', '-m', 'kept');
   t.deepEqual(await tracked(repo), ['a/epoch=2-val_loss=0.25.ckpt', 'b/step_3.safetensors']);
 });

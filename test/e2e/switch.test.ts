@@ -104,7 +104,8 @@ test('branch: lists, makes, renames', async (t) => {
   t.is(head.branch, 'trunk');
   await repo.write('note.txt', 'fourth');
   t.is((await repo.commit('fourth')).branch, 'trunk');
-  t.is((await repo.fails(1, 'branch', '-m', 'old', 'trunk')).code, 'DLV_CONFLICT');
+  t.is((await repo.fails(1, 'branch', '-m', 'old', 'trunk')).code, 'DLV_EXISTS');
+  t.like(await repo.json('branch', '-m', 'trunk', 'trunk'), { branch: 'trunk', from: 'trunk' });
   t.is((await repo.fails(1, 'branch', 'old')).code, 'DLV_EXISTS');
 });
 

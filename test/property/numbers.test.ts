@@ -32,6 +32,7 @@ import { log } from '../../lib/use/ops/log.js';
 import { reset } from '../../lib/use/ops/reset.js';
 import { switchTo } from '../../lib/use/ops/switch.js';
 import type { Repository } from '../../lib/use/repository.js';
+import { packFiles } from '../helpers/pack-files.js';
 import { TestRepository } from '../helpers/repository.js';
 
 const WHY = { who: 'ada <ada@example.org>', time: 0, reason: 'test' };
@@ -308,7 +309,7 @@ test('numbers: two clones that are joined have no name for two versions', async 
 
 /** Brings the packs of `b` to `a`, and its branches as those of a remote. */
 async function join(a: World, b: World, refs: readonly { name: string; id: Id }[]): Promise<void> {
-  for (const name of await fs.readdir(b.repo.file('.dlv/packs'))) {
+  for (const name of await packFiles(b.repo.file('.dlv/packs'))) {
     await fs.copyFile(b.repo.file(`.dlv/packs/${name}`), a.repo.file(`.dlv/packs/${name}`));
   }
   // Without a list of sets, all that are there count.

@@ -44,6 +44,7 @@ const EXAMPLE: KeepResult = {
     },
   ],
   removed: ['checkpoint-500/model.safetensors', 'checkpoint-500/optimizer.pt'],
+  removesMost: false,
   dryRun: false,
 };
 
@@ -97,7 +98,8 @@ export function register(program: Command, cli: Cli): void {
     );
 }
 
-function print(ui: Ui, { model, checkpoints, removed, dryRun }: KeepResult, by = ''): void {
+function print(ui: Ui, result: KeepResult, by = ''): void {
+  const { model, checkpoints, removed, removesMost, dryRun } = result;
   const styles = { kept: ui.style.green, 'state removed': ui.style.yellow, removed: ui.style.red };
   const rows = checkpoints.map(({ path, value, status, reasons, files, bytes }): Cell[] => [
     { text: status, style: styles[status] },
@@ -112,6 +114,7 @@ function print(ui: Ui, { model, checkpoints, removed, dryRun }: KeepResult, by =
   else if (removed.length === 0) ui.note('nothing to remove');
   else
     ui.note(
-      `${count} of '${model}' staged as removed; 'dlv commit' makes the version without them`,
+      `${count} of '${model}' staged as removed; ` +
+        `'dlv commit${removesMost ? ' --allow-removals' : ''}' makes the version without them`,
     );
 }

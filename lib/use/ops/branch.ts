@@ -197,7 +197,11 @@ export async function renameBranch(
   if (from === null) throw await noBranch(repo, 'HEAD', [], 'HEAD is on no branch: name one');
   const { place, tip } = await existing(repo, from, options.model);
   const to = newBranchName(options.to, place.model, new Set([place.model]));
-  if (to.branch === place.branch || (await readBranch(repo, to)) !== null) throw exists(to);
+  // As git does, and as a run finds it that was cut short and whose move was ended since.
+  if (to.branch === place.branch) {
+    return { action: 'renamed', ...to, version: tip, from: place.branch };
+  }
+  if ((await readBranch(repo, to)) !== null) throw exists(to);
   const line = staging.get(to.model);
   if (line?.branch === place.branch) line.branch = to.branch;
   const isHead =

@@ -31,6 +31,8 @@ export interface KeepResult {
   checkpoints: KeptCheckpoint[];
   /** Files taken out of the next version. */
   removed: string[];
+  /** True if less than half of the files stay: the commit then has to be told that this is meant. */
+  removesMost: boolean;
   dryRun: boolean;
 }
 
@@ -81,6 +83,7 @@ export async function keep(
     model: line.model,
     checkpoints: verdicts.map(({ checkpoint }) => checkpoint),
     removed,
+    removesMost: (entries.length - drop.length) * 2 < entries.length,
     dryRun: isDry,
   };
 }
