@@ -13,3 +13,11 @@ test('hostile: every repository meets commands that answer within bounds', async
   t.log(`seed ${SEED}, ${JSON.stringify(done)}`);
   t.deepEqual(failures, []);
 });
+
+test('hostile: forget reads a list of nothing but ends of lines within bounds', async (t) => {
+  t.timeout(timeoutMs(SECONDS));
+  const tests = await HostileTests.make(t);
+  const row = HOSTILE.find(({ name }) => name.startsWith('logs/deleted: as many ends of lines'));
+  if (row === undefined) throw new Error('there is no such row');
+  t.deepEqual(await tests.run(row, ['forget', '--force', 'm@3']), []);
+});

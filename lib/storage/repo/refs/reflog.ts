@@ -158,13 +158,20 @@ export async function readListLog(layout: Layout, name: string): Promise<ReflogE
 
 /** The same, cut at its empty lines: of deleted refs, the lines of each are a group. */
 export async function readListGroups(layout: Layout, name: string): Promise<ReflogEntry[][]> {
-  const groups: ReflogEntry[][] = [[]];
+  const groups: ReflogEntry[][] = [];
+  let group: ReflogEntry[] = [];
   for (const line of readLines(layout.log(name))) {
-    if (line === '') groups.push([]);
+    // A file may be of nothing but empty lines: a group is made when it has an entry.
+    if (line === '') {
+      group = [];
+      continue;
+    }
     const entry = parseReflogLine(line);
-    if (entry !== null) groups.at(-1)?.push(entry);
+    if (entry === null) continue;
+    if (group.length === 0) groups.push(group);
+    group.push(entry);
   }
-  return groups.filter((group) => group.length > 0);
+  return groups;
 }
 
 /** Lines of the last REFLOG_BYTES_MAX bytes of the file, one after another. */
