@@ -46,6 +46,8 @@ class World {
   readonly versions = new Set<Id>();
   /** The highest number of the versions that an older dlv made. */
   mark = 0;
+  /** Numbers that several versions of an older dlv have. */
+  readonly shared = new Set<number>();
   count = 0;
 
   constructor(repo: TestRepository) {
@@ -59,6 +61,7 @@ class World {
     const world = new World(new TestRepository(dir));
     for (const [name, id] of this.names) world.names.set(name, id);
     for (const id of this.versions) world.versions.add(id);
+    for (const number of this.shared) world.shared.add(number);
     Object.assign(world, { mark: this.mark, count: this.count });
     return world;
   }
@@ -198,7 +201,9 @@ async function check(world: World, where: string): Promise<void> {
       if (model === 'net') world.versions.add(version);
       const isPlain = name === `${model}@${number}`;
       // A branch that is set elsewhere may show another of several versions of an older dlv.
-      if (isPlain || number > world.mark) world.names.set(name, version);
+      // Of versions that share a number the plain name may be that of the one that is left.
+      const isOnes = isPlain && !world.shared.has(number);
+      if (isOnes || number > world.mark) world.names.set(name, version);
       if (number > world.mark && !isPlain) throw new Error(`${where}: ${name} has no plain name`);
     }
     for (const { model, branch, number, version } of await branches(open, world)) {
@@ -229,8 +234,11 @@ async function makeOld(world: World, steps: readonly number[]): Promise<void> {
     });
   }
   await repo.with(async (open) => {
+    const owned = new Set<number>();
     for (const { number } of await log(open, { all: true }, repo.context)) {
       world.mark = Math.max(world.mark, number);
+      if (owned.has(number)) world.shared.add(number);
+      owned.add(number);
     }
   });
   await check(world, 'old');
