@@ -8,6 +8,8 @@ import type { ExecutionContext } from 'ava';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import type { ErrorCode } from '../../lib/base/errors.js';
 import { io } from '../../lib/base/files/files.js';
+import { Layout } from '../../lib/storage/repo/layout.js';
+import { hasMoves } from '../../lib/storage/repo/moves/carry-out.js';
 import { Repository } from '../../lib/use/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { errorOf, runInside } from './cli.js';
@@ -92,15 +94,28 @@ export interface Look {
   harmless?: RegExp;
 }
 
-/** Looks at a repository. @returns its state, or null if there is none; what is wrong, in sentences. */
+/** What was found. */
+interface Found {
+  /** Null if there is no repository. */
+  state: State | null;
+  /** The list of moves is there: the command has taken effect, whoever comes next ends it. */
+  isMoving: boolean;
+  /** In sentences. */
+  wrong: string[];
+}
+
+/** Looks at a repository. */
 export async function lookAt(
   dir: string,
   trial: Trial,
   { allowed, byContent: told, fsck, harmless }: Look,
-): Promise<{ state: State | null; wrong: string[] }> {
+): Promise<Found> {
+  // Asked first: what looks at versions opens the repository, and so ends the moves.
+  const isMoving = await hasMoves(new Layout(dir));
   const found = await describe(dir);
   if (found === null) {
-    return { state: null, wrong: allowed.includes(null) ? [] : ['there is no repository'] };
+    const wrong = allowed.includes(null) ? [] : ['there is no repository'];
+    return { state: null, isMoving, wrong };
   }
   const state = told ? await byContent(dir, found) : found;
   const wrong = differences(state, ...allowed.map((one) => one ?? new Map()));
@@ -109,7 +124,12 @@ export async function lookAt(
     const problems = (await fsckProblems(dir)).filter((text) => !harmless?.test(text));
     wrong.push(...problems.map((text) => `fsck says ${text}`));
   }
-  return { state, wrong };
+  return { state, isMoving, wrong };
+}
+
+/** True if the command has taken effect. @param after  where it leads, told as the state that was found. */
+export function isDone({ state, isMoving }: Found, after: State): boolean {
+  return isMoving || (state !== null && differences(state, after).length === 0);
 }
 
 /**
@@ -148,7 +168,7 @@ export async function lookAfter(dir: string, trial: Trial, failed: boolean): Pro
     const allowed = failed ? [beforeByContent, afterByContent] : [afterByContent];
     const left = await lookAt(dir, trial, { allowed, byContent: true, fsck: true });
     wrong.push(...left.wrong);
-    isThere = left.state !== null && differences(left.state, afterByContent).length === 0;
+    isThere = isDone(left, afterByContent);
   }
   if (failed) wrong.push(...(await runAgain(dir, trial, isThere)));
   return wrong;

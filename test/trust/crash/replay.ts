@@ -7,14 +7,11 @@ import fs from 'node:fs/promises';
 import { uptime } from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { Layout } from '../../../lib/storage/repo/layout.js';
-import { hasMoves } from '../../../lib/storage/repo/moves/carry-out.js';
 import { seededRandom } from '../../helpers/rng.js';
 import { tempDir } from '../../helpers/temp-dir.js';
 import { type Call, recordDlv } from '../libc/calls.js';
-import { differences } from '../specimen.js';
 import { hashTree, readTree, type Tree, writeTree } from '../tree.js';
-import { lookAt, makeTrial, runAgain, type Trial } from '../trial.js';
+import { isDone, lookAt, makeTrial, runAgain, type Trial } from '../trial.js';
 import type { Verb } from '../verbs.js';
 import { CONTENTS, type Content, Disk, type Names } from './disk.js';
 
@@ -143,11 +140,9 @@ async function examine(
     let isThere = false;
     if (!verb.mends || state.acknowledged) {
       const allowed = state.acknowledged ? [after] : [before, after];
-      // Once the list of moves is there, the command has taken effect: whoever comes next ends it.
-      const isMoving = await hasMoves(new Layout(dir));
       const left = await lookAt(dir, trial, { allowed, byContent: false, fsck, ...harmless });
       wrong.push(...left.wrong);
-      isThere = isMoving || (left.state !== null && differences(left.state, after).length === 0);
+      isThere = isDone(left, after);
     }
     wrong.push(...(await runAgain(dir, trial, isThere, harmless.harmless)));
   } catch (error) {
