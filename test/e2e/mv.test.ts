@@ -53,3 +53,62 @@ test('mv: a file that was moved without dlv is only staged', async (t) => {
   await repo.json('mv', 'note.txt', 'sub/');
   t.deepEqual(await repo.changes(), ['staged deleted note.txt', 'staged added sub/note.txt']);
 });
+
+test('globs that find folders: each goes with its own name, a folder never into itself', async (t) => {
+  const { repo } = await threeVersions(t);
+  const files = [
+    'checkpoint-5/a',
+    'checkpoint-5/deep/b',
+    'checkpoint-1000/a',
+    'runs/checkpoint-20/a',
+  ];
+  for (const path of files) await repo.write(path, path);
+  await repo.commit('checkpoints');
+  // Without a folder of that name, several folders have no place.
+  t.is((await repo.fails(1, 'mv', 'checkpoint-*', 'old')).code, 'DLV_NOT_FOUND');
+  const [dry, done] = [
+    await repo.json<MvResult>('mv', '-n', 'checkpoint-*', 'old/'),
+    await repo.json<MvResult>('mv', 'checkpoint-*', 'old/'),
+  ];
+  t.deepEqual(dry, { ...done, dryRun: true });
+  t.deepEqual(
+    done.moved.map(({ from, to }) => `${from} ${to}`).sort(),
+    files
+      .slice(0, 3)
+      .map((path) => `${path} old/${path}`)
+      .sort(),
+  );
+  await repo.json('mv', 'runs/checkpoint-{1,2}*', 'old');
+  t.is(await repo.text('old/checkpoint-20/a'), 'runs/checkpoint-20/a');
+  // One folder that a glob finds is renamed as one that is named.
+  await repo.json('mv', 'old/checkpoint-2?', 'last');
+  t.is(await repo.text('last/a'), 'runs/checkpoint-20/a');
+  // With '**' in the place of any folders: the files and folders that match, not the way to them.
+  await repo.json('mv', '**/deep', 'top/');
+  t.is(await repo.text('top/deep/b'), 'checkpoint-5/deep/b');
+
+  for (const [from, to] of [
+    ['old', 'old'],
+    ['old', 'old/deeper'],
+    ['old', './old/'],
+    ['*', 'old'],
+  ]) {
+    const { code, message } = await repo.fails(1, 'mv', from as string, to as string);
+    t.is(code, 'DLV_CONFLICT');
+    t.regex(message, /'old' into itself/);
+  }
+  t.regex((await repo.fails(1, 'mv', '.', 'old')).message, /'\.' into itself/);
+  t.is(await repo.text('old/checkpoint-5/a'), 'checkpoint-5/a');
+
+  // What is refused is refused by --dry-run as well.
+  for (const flags of [[], ['-n']]) {
+    const { message } = await repo.fails(1, 'mv', ...flags, '{old/*,last}/a', 'top');
+    t.regex(message, /two files would be called 'top\/a'/);
+    t.is((await repo.fails(1, 'mv', ...flags, 'last/a', 'note.txt')).code, 'DLV_EXISTS');
+  }
+  await repo.json('rm', '-r', '--cached', 'old/checkpoint-*');
+  t.deepEqual((await repo.changes()).filter((line) => line.includes('staged added')).sort(), [
+    'staged added last/a',
+    'staged added top/deep/b',
+  ]);
+});

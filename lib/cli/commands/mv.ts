@@ -28,9 +28,12 @@ export function register(program: Command, cli: Cli): void {
         ['dlv mv model.safetensors base.safetensors', 'renames a file'],
         ['dlv mv checkpoint-500 archive/', 'moves a folder into another'],
         ["dlv mv 'logs/*.txt' old/", 'moves what a glob finds'],
+        ["dlv mv 'checkpoint-*' old/", 'moves each folder that a glob finds, with its name'],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'a path is not tracked, or there is a file of the new name' },
+      exitCodes: {
+        1: 'a path is not tracked, there is a file of the new name, or a folder would go into itself',
+      },
     })
     .argument('<paths...>', 'tracked files, folders or globs, then the new name or a folder')
     .option('--model <name>', "model that the files belong to (default: HEAD's)")

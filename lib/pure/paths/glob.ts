@@ -62,13 +62,22 @@ export class Glob {
 
   /** Whether `path` matches, or a folder that it lies in; null if neither does. */
   find(path: string): GlobMatch | null {
+    const top = this.findTop(path);
+    if (top === null) return null;
+    return top === path ? 'itself' : 'below';
+  }
+
+  /** The outermost folder of `path` that matches, or `path` itself; null if neither does. */
+  findTop(path: string): string | null {
     let states = this.#start();
+    let length = 0;
     for (const char of path) {
-      if (char === '/' && this.#accepts(states)) return 'below';
+      if (char === '/' && this.#accepts(states)) return path.slice(0, length);
       states = this.#step(states, char);
       if (states.length === 0) return null;
+      length += char.length;
     }
-    return this.#accepts(states) ? 'itself' : null;
+    return this.#accepts(states) ? path : null;
   }
 
   /** True if a path below `folder` may match: a walk need not enter the others. */

@@ -56,8 +56,8 @@ export async function mv(
   const moves = await planMoves(repo, { staging: onDisk.staging, model }, options, context);
   const moved = moves.map(({ entry, to }) => ({ from: entry.path, to }));
   const result = { dryRun: options.dryRun === true, model, moved };
-  if (options.dryRun) return result;
   await checkMoves(repo, onDisk, moves, options.force === true);
+  if (options.dryRun) return result;
   // Files go first: mv that was interrupted finds them under the new name, and is run again.
   const entries = await moveFiles(repo, onDisk, moves, context);
   await repo.locked(async (lock) => {
@@ -86,8 +86,7 @@ async function planMoves(
   const target = toVersionPath(repo.layout, cwd, destination);
   const entries = staging.entries(model);
   const known = entries.map(({ path }) => path);
-  const isFolder = await isInto(repo, target, { sources, destination, known });
-  const moves = new Map<string, Move>();
+  const named = new Map<string, string>();
   for (const text of sources) {
     const input = new PathInput(repo.layout, cwd, text);
     const found = input.select(known);
@@ -99,28 +98,42 @@ async function planMoves(
         hint: 'a file that is not tracked is moved without dlv',
       });
     }
-    for (const [path, how] of found) {
-      // A folder goes with its name; what a glob finds goes by its own.
-      const top = how === 'below' && input.path !== null ? input.path : path;
-      const below = path.slice(top.length);
-      const name = top.slice(top.lastIndexOf('/') + 1);
-      const to = isFolder ? `${target === '' ? '' : `${target}/`}${name}${below}` : target + below;
-      if (to !== path) moves.set(path, { entry: staging.entry(path) as StagedEntry, to });
-    }
+    for (const path of found.keys()) named.set(path, input.topOf(path));
+  }
+  const tops = new Set(named.values());
+  const isFolder = await isInto(repo, target, { tops, destination, known });
+  const moves = new Map<string, Move>();
+  for (const [path, top] of named) {
+    // A folder goes with its name, and so does each that a glob finds.
+    const below = path.slice(top.length);
+    const name = top.slice(top.lastIndexOf('/') + 1);
+    const goal = isFolder ? [target, name].filter((part) => part !== '').join('/') : target;
+    checkOutside(top, { goal, isFolder: below !== '' });
+    const to = goal + below;
+    if (to !== path) moves.set(path, { entry: staging.entry(path) as StagedEntry, to });
   }
   return [...moves.values()];
+}
+
+/** @throws {ConflictError} for a folder that would go into itself. */
+function checkOutside(top: string, { goal, isFolder }: { goal: string; isFolder: boolean }): void {
+  if (!isFolder || (top !== '' && !goal.startsWith(`${top}/`))) return;
+  throw new ConflictError(`cannot move '${top === '' ? '.' : top}' into itself: '${goal}'`, {
+    path: top,
+    hint: 'name a folder that lies outside of it',
+  });
 }
 
 /** True if the destination is a folder that files go into, not a new name. */
 async function isInto(
   repo: Repository,
   target: string,
-  { sources, destination, known }: { sources: string[]; destination: string; known: string[] },
+  { tops, destination, known }: { tops: Set<string>; destination: string; known: string[] },
 ): Promise<boolean> {
   if (target === '' || /[\\/]$/.test(destination)) return true;
   const there = await statOrNull(repo.layout.workFile(target));
   if (there?.isDirectory || known.some((path) => path.startsWith(`${target}/`))) return true;
-  if (sources.length === 1) return false;
+  if (tops.size === 1) return false;
   throw new NotFoundError(`'${destination}' is no folder`, {
     kind: 'path',
     name: destination,

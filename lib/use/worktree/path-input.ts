@@ -50,6 +50,12 @@ export class PathInput {
     return this.#glob?.find(path) ?? null;
   }
 
+  /** What it names of a path that it selects: the path, or the folder of it that it is or matches. */
+  topOf(path: string): string {
+    if (this.findByName(path) !== null) return this.path as string;
+    return this.#glob?.findTop(path) ?? path;
+  }
+
   /** True if the glob may match something below a folder. */
   mayMatchBelow(folder: string): boolean {
     return this.#glob?.mayMatchBelow(folder) === true;
