@@ -309,3 +309,49 @@ test('keep: numbers in names, metrics of the version, and a series of one folder
   await repo.json('commit', '--allow-removals', '-m', 'kept');
   t.deepEqual(await tracked(repo), ['a/epoch=2-val_loss=0.25.ckpt', 'b/step_3.safetensors']);
 });
+
+/** What a diff says of folders, and how many rows it has in all. */
+async function rowsOf(repo: TestRepository, ...args: string[]): Promise<[string[], number]> {
+  const { checkpoints } = await repo.json<DiffResult>('diff', ...args);
+  const stat = (await repo.dlv('diff', '--stat', ...args)).stdout.trimEnd().split('\n');
+  const folders = checkpoints.map(({ path, pathBefore, status }) => {
+    return pathBefore === undefined ? `${status} ${path}` : `${status} ${pathBefore} ${path}`;
+  });
+  return [folders, stat.length - 1];
+}
+
+test('diff: each folder that was moved is a row, and no other folder', async (t) => {
+  const { repo } = await rotated(t);
+  // Into a folder, which had another before.
+  await repo.json('mv', 'checkpoint-20', 'checkpoint-30', 'runs/');
+  await repo.commit('into runs');
+  const both = ['checkpoint-20', 'checkpoint-30'].map((name) => `renamed ${name} runs/${name}`);
+  t.deepEqual(await rowsOf(repo, 'HEAD~1', 'HEAD'), [both, 2]);
+  // One of two: the folder that holds them stays.
+  await repo.json('mv', 'runs/checkpoint-20', 'kept/checkpoint-20');
+  const one = 'renamed runs/checkpoint-20 kept/checkpoint-20';
+  t.deepEqual(await rowsOf(repo, '--staged'), [[one], 1]);
+  // The two of a folder go to two others: neither is where the folder went.
+  await repo.json('mv', 'runs/checkpoint-30', 'other/checkpoint-30');
+  const other = 'renamed runs/checkpoint-30 other/checkpoint-30';
+  t.deepEqual(await rowsOf(repo, '--staged'), [[one, other], 2]);
+  await repo.json('mv', 'other/checkpoint-30', 'kept/');
+  t.deepEqual(await rowsOf(repo, '--staged'), [['renamed runs kept'], 1]);
+});
+
+test('diff: a checkpoint with another step that is the same in whole was renamed', async (t) => {
+  const { repo } = await rotated(t);
+  await repo.write('checkpoint-30/empty', '');
+  await repo.commit('an empty file');
+  await repo.json('mv', 'checkpoint-30', 'checkpoint-40');
+  await repo.json('mv', 'checkpoint-20', 'runs/checkpoint-25');
+  t.deepEqual(await rowsOf(repo, '--staged'), [
+    ['renamed checkpoint-30 checkpoint-40', 'renamed checkpoint-20 runs/checkpoint-25'],
+    2,
+  ]);
+  // With other weights it is another checkpoint.
+  await repo.write('checkpoint-40/model.safetensors', safetensors(randomTensors(SHAPES, 9)));
+  await repo.json('add', 'checkpoint-40');
+  const [folders] = await rowsOf(repo, '--staged');
+  t.deepEqual(folders.slice(0, 2), ['removed checkpoint-30', 'added checkpoint-40']);
+});

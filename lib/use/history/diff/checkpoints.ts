@@ -27,54 +27,91 @@ export function diffCheckpoints(
   after: DiffSide,
   files: readonly FileDiff[],
 ): CheckpointDiff[] {
-  const groups = new Map<string, { folder: Folder; diffs: FileDiff[] }>();
+  const groups = new Map<string, Group>();
+  const choices: Group[][] = [];
   for (const diff of files) {
-    const folder = folderOf(diff);
-    if (folder === null) continue;
-    const name = JSON.stringify(folder);
-    const group = groups.get(name) ?? { folder, diffs: [] };
-    group.diffs.push(diff);
-    groups.set(name, group);
+    const own = foldersOf(diff).map((folder) => {
+      const name = JSON.stringify(folder);
+      const group = groups.get(name) ?? { folder, diffs: [] };
+      groups.set(name, group);
+      group.diffs.push(diff);
+      return group;
+    });
+    choices.push(own);
   }
-  const found: CheckpointDiff[] = [];
-  for (const { folder, diffs } of groups.values()) {
-    const side = folder.status === 'removed' ? before : after;
-    if (diffs.length < FILES_MIN || diffs.length < filesBelow(side, folder.path)) continue;
-    const place = seriesOf(`${folder.path}/`);
-    const bytes = diffs.reduce((sum, { bytesBefore, bytesAfter }) => {
-      return sum + ((folder.status === 'removed' ? bytesBefore : bytesAfter) ?? 0);
-    }, 0);
-    const { series = null, step = null } = place ?? {};
-    const row = { ...folder, series, step, files: diffs.length, bytes };
-    found.push(folder.status === 'renamed' ? { ...row, similar: similarOf(diffs) } : row);
+  const removed = files.filter(({ status }) => status === 'removed');
+  const counts = {
+    before: countBelow([...before.files.values()]),
+    after: countBelow([...after.files.values()]),
+    removed: countBelow(removed),
+  };
+  const found = new Set<Group>();
+  for (const own of choices) {
+    const whole = own.find((group) => isWhole(group, counts));
+    if (whole !== undefined) found.add(whole);
   }
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return [...found].map(rowOf).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Files that share a fate and a folder. */
+interface Group {
+  folder: Folder;
+  diffs: FileDiff[];
+}
+
+/** How many files lie below each folder. */
+type Counts = ReadonlyMap<string, number>;
+
+/** True if nothing else is in the folder, nor was in the one that it was moved from. */
+function isWhole(
+  { folder: { path, pathBefore, status }, diffs }: Group,
+  counts: Record<'before' | 'after' | 'removed', Counts>,
+): boolean {
+  const there = status === 'removed' ? counts.before : counts.after;
+  if (diffs.length < FILES_MIN || diffs.length < (there.get(path) ?? 0)) return false;
+  if (pathBefore === undefined) return true;
+  const gone = diffs.length + (counts.removed.get(pathBefore) ?? 0);
+  return gone >= (counts.before.get(pathBefore) ?? 0);
+}
+
+function rowOf({ folder, diffs }: Group): CheckpointDiff {
+  const bytes = diffs.reduce((sum, { bytesBefore, bytesAfter }) => {
+    return sum + ((folder.status === 'removed' ? bytesBefore : bytesAfter) ?? 0);
+  }, 0);
+  const { series = null, step = null } = seriesOf(`${folder.path}/`) ?? {};
+  const row = { ...folder, series, step, files: diffs.length, bytes };
+  return folder.status === 'renamed' ? { ...row, similar: similarOf(diffs) } : row;
 }
 
 type Folder = Pick<CheckpointDiff, 'path' | 'pathBefore' | 'status'>;
 
-/** The folder that a file shares its fate with: a numbered one, or the one that it was moved to. */
-function folderOf({ path, pathBefore, status }: FileDiff): Folder | null {
+/** The folders that a file may share its fate with, outermost first: a numbered one, or those that it was moved to. */
+function foldersOf({ path, pathBefore, status }: FileDiff): Folder[] {
   if (status === 'renamed' && pathBefore !== undefined) {
     // What stands below both folders under the same name moved with them.
-    let common = 0;
+    const folders: Folder[] = [];
     const [a, b] = [pathBefore.split('/'), path.split('/')];
-    while (common < Math.min(a.length, b.length) && a.at(-1 - common) === b.at(-1 - common))
-      common++;
-    const [from, to] = [a.slice(0, a.length - common), b.slice(0, b.length - common)];
-    if (common === 0 || from.length === 0 || to.length === 0) return null;
-    return { path: to.join('/'), pathBefore: from.join('/'), status };
+    for (let i = 1; i < Math.min(a.length, b.length) && a.at(-i) === b.at(-i); i++) {
+      const [from, to] = [a.slice(0, -i).join('/'), b.slice(0, -i).join('/')];
+      if (from !== to) folders.unshift({ path: to, pathBefore: from, status });
+    }
+    return folders;
   }
-  if (status !== 'added' && status !== 'removed') return null;
+  if (status !== 'added' && status !== 'removed') return [];
   const place = seriesOf(path);
-  if (place === null || place.checkpoint === path) return null;
-  return { path: place.checkpoint, status };
+  if (place === null || place.checkpoint === path) return [];
+  return [{ path: place.checkpoint, status }];
 }
 
-function filesBelow(side: DiffSide, folder: string): number {
-  let count = 0;
-  for (const { path } of side.files.values()) if (path.startsWith(`${folder}/`)) count++;
-  return count;
+function countBelow(files: readonly { path: string }[]): Counts {
+  const counts = new Map<string, number>();
+  for (const { path } of files) {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+      const folder = path.slice(0, at);
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+  }
+  return counts;
 }
 
 function similarOf(diffs: readonly FileDiff[]): number {

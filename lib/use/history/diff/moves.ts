@@ -33,9 +33,14 @@ export async function findMoves(
   signal?: AbortSignal,
 ): Promise<Move[]> {
   if (removed.size === 0 || added.size === 0) return [];
-  const moves = equalFiles(removed, added);
+  const moves = equalCheckpoints(removed, added);
   const gone = new Set(moves.map(({ from }) => from));
   const there = new Set(moves.map(({ to }) => to));
+  for (const move of equalFiles(without(removed, gone), without(added, there))) {
+    gone.add(move.from);
+    there.add(move.to);
+    moves.push(move);
+  }
   const before = await withTensors(removed, gone);
   const after = await withTensors(added, there);
   const found: Move[] = [];
@@ -56,7 +61,50 @@ export async function findMoves(
   return moves;
 }
 
-/** Files with the same bytes; of several, those with the same name first. */
+type Files = ReadonlyMap<string, DiffFile>;
+
+function without(files: Files, keys: ReadonlySet<string>): Files {
+  return new Map([...files].filter(([key]) => !keys.has(key)));
+}
+
+/** Files of folders of checkpoints that vanished and appear with the very same files, all of them. */
+function equalCheckpoints(removed: Files, added: Files): Move[] {
+  const before = new Map<string, Map<string, string>[]>();
+  for (const { content, keys } of checkpointsOf(removed)) {
+    const known = before.get(content);
+    if (known === undefined) before.set(content, [keys]);
+    else known.push(keys);
+  }
+  const moves: Move[] = [];
+  for (const { content, keys } of checkpointsOf(added)) {
+    const from = before.get(content)?.shift();
+    for (const [name, to] of from === undefined ? [] : keys) {
+      moves.push({ from: from?.get(name) as string, to, similar: 1 });
+    }
+  }
+  return moves;
+}
+
+/** Folders of checkpoints: what is in them as one text, and the keys of their files by name below. */
+function checkpointsOf(files: Files): { content: string; keys: Map<string, string> }[] {
+  const folders = new Map<string, [name: string, key: string, sha256: string][]>();
+  for (const [key, { path, sha256, became }] of files) {
+    const place = seriesOf(path);
+    if (place === null || place.checkpoint === path) continue;
+    const members = folders.get(place.checkpoint) ?? [];
+    // What is no plain file any more has no content that another could have.
+    const content = became === null ? sha256 : path;
+    members.push([path.slice(place.checkpoint.length), key, content]);
+    folders.set(place.checkpoint, members);
+  }
+  return [...folders.values()].map((members) => {
+    const content = members.map(([name, , sha256]) => [name, sha256]).sort();
+    const keys = new Map(members.map(([name, key]) => [name, key]));
+    return { content: JSON.stringify(content), keys };
+  });
+}
+
+/** Files with the same bytes; of several, those with the same name in a folder of the same name first. */
 function equalFiles(
   removed: ReadonlyMap<string, DiffFile>,
   added: ReadonlyMap<string, DiffFile>,
@@ -78,20 +126,25 @@ function equalFiles(
     moves.push({ from: keys.splice(at, 1)[0] as string, to, similar: 1 });
     return true;
   };
-  const left = [...added].filter(
-    ([to, file]) => !take(to, file, (from) => nameOf(from) === nameOf(to)),
-  );
+  let left = [...added];
+  for (const parts of [2, 1]) {
+    left = left.filter(
+      ([to, file]) => !take(to, file, (from) => nameOf(from, parts) === nameOf(to, parts)),
+    );
+  }
   for (const [to, file] of left) take(to, file, () => true);
   return moves;
 }
 
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
+/** The last parts of a path. */
+function nameOf(path: string, parts: number): string {
+  return path.split('/').slice(-parts).join('/');
 }
 
 /**
  * True for files of two checkpoints of one series: a later step is no move of an earlier one, though
- * their settings are the same. A checkpoint of one file that has the same bytes was renamed.
+ * their settings are the same. A checkpoint that is the same in whole was renamed: a folder is found
+ * before this is asked, one file is here.
  */
 function areSteps(a: DiffFile, b: DiffFile): boolean {
   const [x, y] = [seriesOf(a.path), seriesOf(b.path)];
