@@ -67,6 +67,11 @@ export function parseCount(text: string, flag: string): number {
 export function splitPlace(place: string): { revision: string; path?: string } {
   const at = place.indexOf(':');
   if (at < 0) return { revision: place };
+  if (at === place.length - 1) {
+    throw new UsageError(`'${place}' has no path after the colon`, {
+      hint: `'dlv show ${place.slice(0, at) || 'HEAD'}' lists the files of a version: write <rev>:<path>`,
+    });
+  }
   return { revision: place.slice(0, at) || 'HEAD', path: place.slice(at + 1) };
 }
 
@@ -112,5 +117,13 @@ export function branchOf(
   env: Readonly<Record<string, string | undefined>>,
 ): { branch?: string } {
   const branch = flag ?? (env.DLV_BRANCH || undefined);
-  return branch === undefined ? {} : { branch };
+  if (branch === undefined) return {};
+  if (branch.split('/').includes('')) {
+    const source = flag === undefined ? 'DLV_BRANCH' : '--branch';
+    throw new UsageError(`${source} is '${branch}', which names no branch`, {
+      option: source,
+      hint: 'write a branch, or model/branch, such as net/trial-2',
+    });
+  }
+  return { branch };
 }

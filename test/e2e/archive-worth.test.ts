@@ -45,3 +45,17 @@ test('archive: versions with the same files are one row', async (t) => {
   t.is(stdout.match(/model\.safetensors/g)?.length, 3, stdout);
   t.regex(stdout, /net@3 and 2 more/);
 });
+
+test('archive: what was promised before is said beside its budget, not as its least', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('archive', '--budget', '4', '--all', '--yes');
+  const again = await repo.dlv('archive', '--budget', '4', '--dry-run');
+  t.notRegex(again.stdout, /× its least|nothing to do/);
+  t.regex(again.stdout, /net@\d reads most, .* \(promised before: at most [\d.,]+ \w+\)/);
+  t.regex(again.stdout, /'dlv archive --all' plans it again/);
+  const kept = await repo.json<ArchiveResult>('archive', '--budget', '4', '--dry-run');
+  t.true(kept.snapshots.every((row) => row.kept && row.planned <= (row.budget ?? Infinity)));
+  const all = await repo.json<ArchiveResult>('archive', '--budget', '4', '--dry-run', '--all');
+  t.true(all.snapshots.every((row) => !row.kept));
+  t.regex((await repo.dlv('archive', '--budget', '4', '--dry-run', '--all')).stdout, /× its least/);
+});

@@ -67,3 +67,12 @@ test('revert: the first version, and one of another model', async (t) => {
   t.deepEqual(done.removed, ['model.safetensors', 'note.txt']);
   t.deepEqual(await repo.changes(), []);
 });
+
+test('revert: a first version that was changed since names the removal, not its own content', async (t) => {
+  const { repo } = await threeVersions(t);
+  const { data } = await repo.fails(1, 'revert', '--dry-run', 'net@1');
+  const path = (data.paths as string[])[0] as string;
+  t.regex(data.hint ?? '', new RegExp(`was not there before: 'dlv rm ${path}'`));
+  const later = await repo.fails(1, 'revert', '--dry-run', 'net@2');
+  t.regex(later.data.hint ?? '', /'dlv checkout net@2~1 /);
+});

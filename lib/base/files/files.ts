@@ -13,7 +13,7 @@ import { io, ioError, isMissing } from './io.js';
 import { type FileStat, ReadFile, toFileStat } from './read-file.js';
 import { withTemporaryName } from './temporary-name.js';
 
-export { io, ioError, isMissing } from './io.js';
+export { io, ioError, isMissing, refusedWrite } from './io.js';
 export * from './read-file.js';
 
 /** lstat of a path, or null if nothing is there. */

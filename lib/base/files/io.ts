@@ -98,6 +98,16 @@ export function ioError(action: string, file: string, error: unknown): unknown {
   );
 }
 
+const WRITING = /^cannot (create|create folder|write|append to|rename to|remove|touch) '/;
+const REFUSED: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS']);
+
+/** The file that an error of `ioError` says may not be written; null for other errors. */
+export function refusedWrite(error: unknown): { file: string; errno: string } | null {
+  if (!(error instanceof IoError) || !WRITING.test(error.message)) return null;
+  const { file, errno } = error.data;
+  return REFUSED.has(errno) ? { file: String(file), errno: String(errno) } : null;
+}
+
 /** True if `error` (or its cause) says that the file does not exist. */
 export function isMissing(error: unknown): boolean {
   const errno = (error as NodeJS.ErrnoException)?.code;

@@ -81,7 +81,8 @@ function noteChanges(ui: Ui, changes: readonly PathChange[]): void {
 }
 
 function print(ui: Ui, result: CommitResult, title: string, flags: Flags): void {
-  ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
+  if (!ui.quiet)
+    ui.line(`[${result.model}/${result.branch} ${result.version.slice(0, 10)}] ${title}`);
   if (flags.verbose) noteChanges(ui, result.changes);
   ui.note(
     `${result.name}: ${formatCount(result.files, 'file')}, ` +

@@ -47,7 +47,8 @@ function print(ui: Ui, result: ForgetResult): void {
   const would = dryRun ? 'would get' : 'got';
   if (moved > 0) {
     ui.line(
-      `${formatCount(moved, 'version')} that derive from them ${would} new ids; the files are the same`,
+      `${formatCount(moved, 'version')} that ${moved === 1 ? 'derives' : 'derive'} from ` +
+        `them ${would} ${moved === 1 ? 'a new id' : 'new ids'}; the files are the same`,
     );
   }
   ui.line(

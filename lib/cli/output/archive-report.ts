@@ -16,7 +16,7 @@ export function printArchive(ui: Ui, result: ArchiveResult): void {
   );
   for (const line of modelLines(result)) ui.line(line);
   if (ui.verbose) printDetails(ui, result);
-  ui.line(ui.style.bold(worthLine(result, result)));
+  ui.line(ui.style.bold(isAllKept(result) ? ALL_KEPT : worthLine(result, result)));
   if (!result.within) ui.line(ui.style.bold(refusal(result)));
   else if (!result.done && !result.dryRun) {
     const asked = result.isDefaultBudget
@@ -28,6 +28,14 @@ export function printArchive(ui: Ui, result: ArchiveResult): void {
     ui.note("replaced files are in trash until 'dlv gc' (at once with --prune=now)");
   }
   ui.note(formatDuration(result.seconds));
+}
+
+const ALL_KEPT =
+  "everything keeps what an earlier run promised and is left as it is: 'dlv archive --all' plans it again";
+
+/** True if nothing was planned: what could be saved is not known then. */
+function isAllKept({ snapshots, verdict }: ArchiveResult): boolean {
+  return verdict === 'nothing' && snapshots.every(({ kept }) => kept);
 }
 
 /** `would save 11 MiB (1 %) and make the slowest version 1.5 × slower to read: hardly worth it`. */
@@ -52,11 +60,18 @@ function speed({ slowestBefore, slowestPlanned }: PlanWorth): string {
 }
 
 function modelLines({ models, unit }: ArchiveResult): string[] {
-  return models.map(({ model, versions, slowest, before, planned, least }) => {
+  return models.map(({ model, versions, slowest, before, planned, least, kept, budget }) => {
     const was = before === null || before === planned ? '' : `, before ${formatCost(before, unit)}`;
-    const times = least > 0 ? ` (${(planned / least).toFixed(2)} × its least${was})` : '';
-    return `${model}: ${formatCount(versions, 'version')}; ${slowest} reads most, ${formatCost(planned, unit)}${times}`;
+    const promised = budget === null ? 'without limit' : `at most ${formatCost(budget, unit)}`;
+    const known = least > 0 ? `${times(planned, least)} × its least` : '';
+    const beside = kept ? `promised before: ${promised}` : known;
+    const note = beside === '' ? '' : ` (${beside}${was})`;
+    return `${model}: ${formatCount(versions, 'version')}; ${slowest} reads most, ${formatCost(planned, unit)}${note}`;
   });
+}
+
+function times(planned: number, least: number): string {
+  return (planned / least).toFixed(2);
 }
 
 function formatCost(cost: number | null, unit: ArchiveResult['unit']): string {
@@ -113,7 +128,7 @@ function printSnapshots(ui: Ui, result: ArchiveResult): void {
       formatCost(row.before, unit),
       formatCost(row.budget, unit),
       formatCost(row.planned, unit),
-      row.least > 0 ? `${(row.planned / row.least).toFixed(2)} x` : '',
+      row.least > 0 && !row.kept ? `${times(row.planned, row.least)} x` : '',
       row.measured === null
         ? ''
         : `${formatBytes(row.measured.bytes)} in ${formatDuration(row.measured.ms / 1000)}`,

@@ -52,7 +52,10 @@ export interface ReplanOptions extends MeasureOptions {
 /** What a group costs under the plan, beside what was promised. */
 export interface PlannedGroup extends SnapshotGroup {
   readonly budget: number;
+  /** Of the encodings that were offered. */
   readonly least: number;
+  /** True if none but those of today were offered: all its extents are frozen. */
+  readonly isKept: boolean;
   /** As stored now; undefined if no single edge can say how an extent is stored. */
   readonly now: number | undefined;
   readonly planned: number;
@@ -298,8 +301,10 @@ class Replanner {
         chosen[vertex - 1] = this.#edges[number] as EncodingEdge;
       });
       family.groups.forEach((number, index) => {
+        const group = this.#groups[number] as SnapshotGroup;
         groups[number] = {
-          ...(this.#groups[number] as SnapshotGroup),
+          ...group,
+          isKept: group.members.every((vertex) => this.#options.frozen.has(vertex)),
           budget: this.#budgets[number] as number,
           least: this.#least[number] as number,
           now: this.#now[number],

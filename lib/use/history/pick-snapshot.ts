@@ -92,7 +92,7 @@ export function chooseSnapshot(
       hint:
         roles.length === 0
           ? 'none of its files has tensors that dlv can read'
-          : `there is ${roles.join(' and ')}: 'dlv show' lists what a version has`,
+          : `${elsewhere(page.snapshots, choice, roles)}: 'dlv show' lists what a version has`,
     });
   }
   const { snapshot, others } = picked;
@@ -103,4 +103,17 @@ export function chooseSnapshot(
     context.warn(`took ${role} of '${snapshot.key}'; there are also ${names.join(', ')}${rest}`);
   }
   return picked;
+}
+
+/** Where else there is what was looked for, or what there is instead. */
+function elsewhere(
+  snapshots: readonly Snapshot[],
+  { role = 'weights', path }: SnapshotChoice,
+  roles: readonly Role[],
+): string {
+  const keys = snapshots.filter((snapshot) => snapshot.role === role).map(({ key }) => key);
+  if (path === undefined || keys.length === 0) return `there is ${roles.join(' and ')}`;
+  const names = keys.slice(0, NAMES_SHOWN).map((key) => `'${key}'`);
+  const more = keys.length - names.length;
+  return `there is ${role} in ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -64,8 +64,10 @@ export interface ArchivedSnapshot extends CalledVersion {
   extents: number;
   /** Snapshots of one number have the same files: what is said of one holds for all. */
   group: number;
-  /** The least that any plan can make of it. */
+  /** The least that any plan over the encodings that were weighed can make of it. */
   least: number;
+  /** True if an earlier promise was left as it is: how it is stored was the only encoding weighed. */
+  kept: boolean;
   /** What it cost before; null if chains crossed so that no single number stands for it. */
   before: number | null;
   /** null: no limit. */
@@ -84,7 +86,10 @@ export interface ArchivedModel {
   versions: number;
   /** Its name, as 'net@3'. */
   slowest: string;
+  /** As of that snapshot. */
   least: number;
+  kept: boolean;
+  budget: number | null;
   before: number | null;
   planned: number;
 }
@@ -238,9 +243,10 @@ function describeModels(snapshots: readonly ArchivedSnapshot[]): ArchivedModel[]
   const models = new Map<string, ArchivedSnapshot[]>();
   for (const row of snapshots) models.set(row.model, [...(models.get(row.model) ?? []), row]);
   return [...models].map(([model, rows]) => {
-    const { name, least, before, planned } = rows.reduce((a, b) => (b.planned > a.planned ? b : a));
+    const most = rows.reduce((a, b) => (b.planned > a.planned ? b : a));
+    const { name, least, kept, before, budget, planned } = most;
     const versions = new Set(rows.map(({ version }) => version)).size;
-    return { model, versions, slowest: name, least, before, planned };
+    return { model, versions, slowest: name, least, kept, before, budget, planned };
   });
 }
 
@@ -267,6 +273,7 @@ async function describeSnapshots(
       extents: group.members.length,
       group: numbers.get(group) as number,
       least: group.least,
+      kept: group.isKept,
       before: group.now ?? null,
       budget: finiteOrNull(group.budget),
       planned: group.planned,

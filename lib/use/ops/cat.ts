@@ -123,7 +123,9 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
   }
   const { entry, name } =
     options.tensor === undefined
-      ? await findPlace(repo, version, path as string)
+      ? await findPlace(repo, version, path as string).catch(async (error) => {
+          throw (await isCheckpoint(repo, version, options)) ? folderError(options) : error;
+        })
       : {
           entry: await fileWithTensor(repo, version, options.tensor, path),
           name: options.tensor,
@@ -145,6 +147,18 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
   const { dtype, shape } = tensor;
   const one = { ...where, tensor: { name, dtype, shape } };
   return tensorsJob(repo, one, format, [{ name, tensor }]);
+}
+
+function folderError({ revision, path = '' }: CatOptions): NotFoundError {
+  const folder = path.replace(/\/+$/, '');
+  const place = `${revision}:${folder}`;
+  return new NotFoundError(`'${place}' names a folder, not a file`, {
+    kind: 'path',
+    name: folder,
+    hint:
+      `'dlv cat ${place} --format safetensors' writes its weights as one file; ` +
+      `'dlv show ${folder === '' ? revision : place}' lists its files`,
+  });
 }
 
 /** True if a path is that of a folder, or of an index of shards. */

@@ -175,11 +175,16 @@ async function changesBack(
   const { files } = await repo.tree(reverted);
   const { changes, conflicts } = changesOnto(files, before, (await repo.tree(tip)).files);
   if (conflicts.length > 0) {
-    const from =
-      parent === undefined ? revision : `${revision}${mainline > 1 ? `^${mainline}` : '~1'}`;
+    const from = `${revision}${mainline > 1 ? `^${mainline}` : '~1'}`;
+    // Before a first version there was no file: to take one back is to remove it.
+    const [path] = conflicts;
+    const remedy =
+      parent === undefined
+        ? `such a file was not there before: 'dlv rm ${path}' removes it`
+        : `take such a file as it was with 'dlv checkout ${from} ${path}'`;
     throw new ConflictError(`changed again since '${revision}': ${nameSome(conflicts)}`, {
       paths: conflicts,
-      hint: `nothing was changed; take such a file as it was with 'dlv checkout ${from} ${conflicts[0]}'`,
+      hint: `nothing was changed; ${remedy}`,
     });
   }
   if (changes.target.files.length + changes.removes.length > 0) return changes;

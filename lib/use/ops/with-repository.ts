@@ -1,5 +1,8 @@
 /** Runs one piece of work on the repository around a folder. */
 
+import path from 'node:path';
+import { IoError } from '../../base/errors.js';
+import { refusedWrite } from '../../base/files/files.js';
 import { ignoredMessage } from '../../storage/repo/settings/config.js';
 import type { OpContext } from '../context.js';
 import { Repository } from '../repository.js';
@@ -24,7 +27,24 @@ export async function withRepository<T>(
   const repo = await openRepository(context);
   try {
     return await action(repo);
+  } catch (error) {
+    throw notWritable(repo, error);
   } finally {
     await repo.close();
   }
+}
+
+/** An error that says so, for a file of the repository's own that may not be written; others as they are. */
+function notWritable({ layout }: Repository, error: unknown): unknown {
+  const refused = refusedWrite(error);
+  if (refused === null) return error;
+  const { file, errno } = refused;
+  const inside = path.relative(layout.dir, path.resolve(file));
+  if (inside.startsWith('..') || path.isAbsolute(inside)) return error;
+  const why = errno === 'EROFS' ? 'its file system is read-only' : 'you may not write there';
+  return new IoError(
+    `the repository '${layout.dir}' cannot be written: ${why} (${errno})`,
+    { file, errno, hint: 'ask its owner for the right to write, or work on a copy of the folder' },
+    error,
+  );
 }

@@ -1,0 +1,75 @@
+/** Places, branches and repositories that cannot be used as named: what the errors say. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { dlv } from '../helpers/dlv.js';
+import { TestRepository, threeVersions } from '../helpers/repository.js';
+import { randomTensors, safetensors } from '../helpers/safetensors.js';
+
+const WEIGHTS = randomTensors({ 'fc.weight': [64, 64] }, 1);
+
+test('cat: a folder says how its weights are had, one without names where there are some', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('checkpoint-400/notes.txt', 'none here');
+  await repo.write('checkpoint-500/model.safetensors', safetensors(WEIGHTS));
+  await repo.commit('first');
+  const folder = await repo.fails(1, 'cat', 'HEAD:checkpoint-500/');
+  t.regex(folder.message, /'HEAD:checkpoint-500' names a folder/);
+  t.regex(folder.data.hint ?? '', /'dlv cat HEAD:checkpoint-500 --format safetensors'/);
+  await repo.json('cat', 'HEAD:checkpoint-500', '--format', 'safetensors');
+  const none = await repo.fails(1, 'cat', 'HEAD:checkpoint-400', '--format', 'safetensors');
+  t.regex(none.message, /'checkpoint-400' of .* has no weights/);
+  t.regex(none.data.hint ?? '', /there is weights in 'checkpoint-500/);
+  for (const verb of ['cat', 'show']) {
+    const empty = await repo.fails(2, verb, 'HEAD:');
+    t.regex(empty.message, /'HEAD:' has no path/);
+    t.regex(empty.data.hint ?? '', /'dlv show HEAD'/);
+  }
+});
+
+test('branch: a name that is none is told with where it was given', async (t) => {
+  const { repo } = await threeVersions(t);
+  const answer = await dlv(['add', '.'], { cwd: repo.dir, env: { DLV_BRANCH: 'bad/' } });
+  t.is(answer.code, 2);
+  t.regex(answer.stderr, /DLV_BRANCH is 'bad\/', which names no branch/);
+  t.regex((await repo.fails(2, 'add', '--branch', '/x', '.')).message, /--branch is '\/x'/);
+});
+
+test('read-only: the error names the repository', async (t) => {
+  const { repo } = await threeVersions(t);
+  const { dir } = repo;
+  const folders = [path.join(dir, '.dlv')];
+  for (const entry of await fs.readdir(path.join(dir, '.dlv'), {
+    recursive: true,
+    withFileTypes: true,
+  })) {
+    if (entry.isDirectory()) folders.push(path.join(entry.parentPath, entry.name));
+  }
+  const all = async (mode: number): Promise<void> => {
+    for (const folder of folders) await fs.chmod(folder, mode);
+  };
+  await all(0o555);
+  try {
+    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    // The other user must get here at all.
+    await fs.chmod(path.dirname(dir), 0o755);
+    const bin = path.resolve('dist/bin/dlv.js');
+    for (const args of [
+      ['tag', 'v'],
+      ['model', 'rename', 'net', 'web'],
+    ]) {
+      const env = { ...process.env, HOME: dir, DLV_SAFE_DIRECTORY: dir };
+      const { status, stderr } = spawnSync(process.execPath, [bin, ...args], {
+        cwd: dir,
+        env,
+        encoding: 'utf8',
+        ...user,
+      });
+      t.is(status, 1, stderr);
+      t.regex(stderr, /the repository '.*\.dlv' cannot be written: you may not write there/);
+    }
+  } finally {
+    await all(0o755);
+  }
+});
