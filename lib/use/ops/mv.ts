@@ -2,7 +2,7 @@
 import nodePath from 'node:path';
 import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
 import {
-  makeDirectory,
+  makeDurableDirectory,
   removeEmptyFolder,
   renameFile,
   statOrNull,
@@ -189,7 +189,8 @@ async function moveFiles(
     const before = await statOrNull(from);
     const wasClean = before?.isFile === true && isClean(entry, before.stat, writtenNs);
     if (before !== null) {
-      await makeDirectory(nodePath.dirname(target));
+      // A power cut may not keep the rename and lose the folder that it led into.
+      await makeDurableDirectory(nodePath.dirname(target));
       await renameFile(from, target);
       folders.add(nodePath.dirname(target)).add(nodePath.dirname(from));
     }
