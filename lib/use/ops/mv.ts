@@ -20,6 +20,7 @@ import type { OpContext } from '../context.js';
 import { checkUnchanged } from '../history/commit/staged-version.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
+import { hashFile } from '../worktree/changes.js';
 import { PathInput } from '../worktree/path-input.js';
 
 export interface MvOptions {
@@ -164,7 +165,9 @@ async function checkMoves(
     if (there !== null && !there.isFile) {
       throw new ConflictError(`cannot move to '${to}': no file is there`, { path: to });
     }
-    if ((there !== null || isTracked) && !force) {
+    // After a power cut a file may stand under both names: nothing is lost then.
+    const isTwin = !isTracked && there !== null && (await isSame(repo, entry.path, to));
+    if ((there !== null || isTracked) && !isTwin && !force) {
       throw new ExistsError(`'${to}' exists already`, {
         kind: 'path',
         name: to,
@@ -172,6 +175,15 @@ async function checkMoves(
       });
     }
   }
+}
+
+/** True if two work files are there and hold the same. */
+async function isSame({ layout }: Repository, a: string, b: string): Promise<boolean> {
+  const [one, other] = [layout.workFile(a), layout.workFile(b)];
+  const [first, second] = [await statOrNull(one), await statOrNull(other)];
+  if (first?.isFile !== true || second?.isFile !== true) return false;
+  if (first.stat.size !== second.stat.size) return false;
+  return (await hashFile(one)) === (await hashFile(other));
 }
 
 /** Renames the work files. @returns their entries under the new names. */
