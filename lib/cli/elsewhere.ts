@@ -102,6 +102,8 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--short': "'dlv commit --dry-run' lists what would be committed",
   },
   log: {
+    '-g': "'dlv reflog' shows where HEAD was, 'dlv reflog <ref>' where a branch was",
+    '--walk-reflogs': "'dlv reflog' shows where HEAD was, 'dlv reflog <ref>' where a branch was",
     '--follow': 'name the old path of a renamed file too: dlv log -- <new> <old>',
     '-S': "'dlv log -p -- <path>' shows what each version changed in the tensors of a file",
     '-G': "'dlv log -p -- <path>' shows what each version changed in the tensors of a file",
@@ -178,6 +180,21 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--get': "'dlv config <key>' prints a setting",
     '--add': "'dlv config <key> <value>' sets a setting; none has several values",
   },
+  revert: {
+    '-n': 'write --no-commit to make no version, or --dry-run to only see what would change',
+    '-e': 'dlv opens no editor: give the message with -m',
+    '--edit': 'dlv opens no editor: give the message with -m',
+    '--no-edit': 'dlv opens no editor: leave the flag out',
+    '--abort': 'a revert that meets a conflict changes nothing: there is nothing to abort',
+    '--continue': 'a revert that meets a conflict changes nothing: there is nothing to continue',
+  },
+  reflog: {
+    '--all': "'dlv reflog <ref>' shows one branch or tag, 'dlv reflog --deleted' the deleted ones",
+  },
+  stash: {
+    '-p': "files are put aside whole; 'dlv stash show' says the id that 'dlv diff' takes",
+    '--patch': "files are put aside whole; 'dlv stash show' says the id that 'dlv diff' takes",
+  },
   restore: {
     '-p': 'files are restored whole',
   },
@@ -194,4 +211,5 @@ export const FOLDER_FLAG_ELSEWHERE: Readonly<Record<string, string>> = {
 /** What operands of a command that takes none were probably meant for. */
 export const OPERANDS_ELSEWHERE: Readonly<Record<string, string>> = {
   commit: "stage the files first: 'dlv add <paths>', or 'dlv commit -a' for all that are tracked",
+  reflog: "'dlv reflog <ref>' shows the moves of a branch or tag, 'dlv reflog' those of HEAD",
 };

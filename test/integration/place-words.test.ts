@@ -73,3 +73,21 @@ test('read-only: the error names the repository', async (t) => {
     await all(0o755);
   }
 });
+
+test('words of git: each is answered with what dlv has', async (t) => {
+  const { repo } = await threeVersions(t);
+  for (const [line, hint] of [
+    ['revert -n HEAD', /--no-commit/],
+    ['revert HEAD --no-edit', /leave the flag out/],
+    ['revert --abort', /nothing to abort/],
+    ['log -g', /'dlv reflog'/],
+    ['reflog show main', /'dlv reflog <ref>'/],
+    ['stash show -p', /'dlv stash show'/],
+    ['show HEAD@{yesterday}', /HEAD@\{1\}/],
+    ['show HEAD:./note.txt', /top of the work tree/],
+    ['cat HEAD:../note.txt', /top of the work tree/],
+  ] as const) {
+    const { data } = await repo.fails(2, ...line.split(' '));
+    t.regex(data.hint ?? '', hint, line);
+  }
+});

@@ -64,11 +64,15 @@ export function parseRevision(text: string): ParsedRevision {
     kind: kind as '~' | '^',
     n: digits === '' ? 1 : Number(digits),
   }));
+  // No ref is named so.
+  const isDate = base.includes('@{');
   const isEmpty = base === '' && reflog === undefined;
-  if (match === null || isEmpty || steps.some(({ n }) => n > STEP_MAX)) {
+  if (match === null || isEmpty || isDate || steps.some(({ n }) => n > STEP_MAX)) {
     throw new UsageError(`'${text}' is no revision`, {
       revision: text,
-      hint: 'write a version id, branch, tag, model, model@n, model/branch@n or HEAD, then ~n or ^n',
+      hint: /@\{[^}]*\D[^}]*\}/.test(text)
+        ? "a move is named by its number, as in HEAD@{1}: 'dlv reflog' lists moves and their times"
+        : 'write a version id, branch, tag, model, model@n, model/branch@n or HEAD, then ~n or ^n',
     });
   }
   return {
