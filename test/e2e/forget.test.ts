@@ -80,13 +80,13 @@ test('a mistake under other versions is taken out of all of them, and its bytes 
   const last = log.find(({ message }) => message === 'step 7')!.version;
   for (const drop of [false, true]) {
     if (drop) t.is((await prune(repo)).droppedBytes, done.freedBytes);
-    const now = await repo.dlv('show', last, '--json');
-    if (drop) t.regex(now.stderr, /was rewritten on .* \(forget --path raw\)/);
-    t.is(now.code, 0);
+    const now = await repo.dlv('show', last, '--format', '%H');
+    t.regex(now.stderr, /was rewritten as [0-9a-f]{10} on .* \(forget --path raw\)/);
+    t.is(now.stdout.trim(), after.find(({ message }) => message === 'step 7')!.version);
+    const { message, data } = await repo.fails(1, 'checkout', mistake.version);
+    t.regex(message, /was rewritten .*; it is [0-9a-f]{10} now, with other files/);
+    t.is((await filesOf(repo, String(data.becomes)))['raw/big.bin'], undefined);
   }
-  const { message, data } = await repo.fails(1, 'checkout', mistake.version);
-  t.regex(message, /was rewritten .*; it is [0-9a-f]{10} now, with other files/);
-  t.is((await filesOf(repo, String(data.becomes)))['raw/big.bin'], undefined);
   t.is((await repo.dlv('fsck', '--files')).code, 0);
   t.is(await fs.readFile(repo.file('note.txt'), 'utf8'), 'version 7\n');
 });
@@ -114,6 +114,48 @@ test('a version is taken out of the middle of its line, and back by the reflog',
   t.regex((await repo.fails(1, 'show', versions[1]!.version)).message, /was forgotten on/);
 });
 
+test('an old name of what was forgotten says so, and how it comes back while it can', async (t) => {
+  const { repo, versions } = await threeVersions(t);
+  await repo.json('forget', 'net@1');
+  const [third, second] = await repo.json<LogEntry[]>('log');
+  // An old id of what was rewritten is the new version; the whole id takes changes back.
+  const { stdout, stderr } = await repo.dlv(
+    'show',
+    versions[2]!.version.slice(0, 12),
+    '--format',
+    '%H',
+  );
+  t.is(stdout.trim(), third!.version);
+  t.regex(stderr, /was rewritten as [0-9a-f]{10} on/);
+  t.is(
+    (await repo.json<{ version: string }>('show', `${versions[2]!.version}~1`)).version,
+    second!.version,
+  );
+  t.is((await repo.json<{ version: string }>('show', 'HEAD@{1}')).version, versions[2]!.version);
+  await repo.json('forget', 'net@2');
+  // Two versions had the number, and both are gone.
+  for (const name of ['net@2', versions[1]!.version, second!.version.slice(0, 10)]) {
+    const { message, data } = await repo.fails(1, 'show', name);
+    t.regex(message, /was forgotten on/);
+    t.regex(data.hint ?? '', new RegExp(`'dlv branch net/back ${second!.version}' brings it back`));
+  }
+  const back = await repo.json<{ version: string }>('branch', 'net/back', second!.version);
+  t.is(back.version, second!.version);
+  t.is(
+    (await repo.dlv('show', 'net@2', '--format', '%s')).stdout.trim(),
+    'second',
+    'on a branch again',
+  );
+  await repo.json('branch', '-D', 'back');
+  await repo.json('reset', '--hard', versions[2]!.version);
+  t.is((await repo.dlv('show', 'net@2', '--format', '%H')).stdout.trim(), versions[1]!.version);
+  await repo.json('reset', '--hard', third!.version);
+  await repo.json('forget', '--force', 'net@2');
+  await prune(repo);
+  const { data } = await repo.fails(1, 'show', second!.version);
+  t.regex(data.hint ?? '', /cannot be brought back/);
+});
+
 test('the last version: the line goes back, work files stay', async (t) => {
   const { repo, versions } = await threeVersions(t);
   await repo.json('forget', 'HEAD');
@@ -124,8 +166,20 @@ test('the last version: the line goes back, work files stay', async (t) => {
   await repo.json('forget', 'HEAD');
   t.regex((await repo.fails(1, 'log')).message, /no version yet/);
   t.deepEqual((await repo.changes()).sort(), ['untracked model.safetensors', 'untracked note.txt']);
+  for (const flags of [['--hard'], ['--soft'], []]) {
+    await repo.json('reset', ...flags, 'HEAD@{1}');
+    t.is((await repo.json<LogEntry[]>('log')).length, 1);
+    await repo.json('reset', '--hard');
+    t.deepEqual(await repo.changes(), []);
+    await repo.json('forget', 'HEAD');
+  }
+  // As in a repository without versions: nothing is tracked, so nothing is committed.
+  t.is((await repo.fails(2, 'commit', '-am', 'empty')).code, 'DLV_USAGE');
   await repo.commit('anew');
   t.is((await repo.json<LogEntry[]>('log')).length, 1);
+  const { message, data } = await repo.fails(1, 'reset', 'HEAD@{1}');
+  t.regex(message, /named no version before/);
+  t.regex(data.hint ?? '', /dlv reflog/);
 });
 
 test('what would be lost is refused, and named', async (t) => {
@@ -199,7 +253,12 @@ for (const seed of [1, 2, 3]) {
         );
         t.deepEqual(await filesOf(repo, entry.version), Object.fromEntries(kept));
       }
-      for (const id of before.keys()) t.is((await repo.dlv('show', id)).code, 0, 'until gc');
+      for (const { version, model } of log) {
+        // Until gc, each is still there as it was.
+        const back = ['branch', `${model}/back`];
+        t.is((await repo.json<{ version: string }>(...back, version)).version, version);
+        await repo.json('branch', '-D', `${model}/back`);
+      }
       t.is((await prune(repo)).droppedBytes, garbage + done.freedBytes);
       t.is((await repo.dlv('fsck', '--files')).code, 0);
     }

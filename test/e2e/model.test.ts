@@ -59,14 +59,33 @@ test('model rename: versions keep all but their model, old ids and names lead to
     log.map(({ number, message, time }) => ({ number, message, time })),
   );
   t.deepEqual(now.find(({ model }) => model === 'fine')?.lineage[0]?.model, 'bert');
-  await repo.json('gc', '--prune=now');
-  for (const [i, { version }] of versions.entries()) {
-    for (const name of [version, `net@${i + 1}`]) {
-      const { code, stdout, stderr } = await repo.dlv('show', name, '--format', '%H %s');
-      t.is(code, 0, stderr);
-      t.regex(stdout, new RegExp(['first', 'second', 'third'][i] as string));
-      t.regex(stderr, /was rewritten .* \(model: renamed net to bert\)/);
+  for (const drop of [false, true]) {
+    if (drop) await repo.json('gc', '--prune=now');
+    for (const [i, { version }] of versions.entries()) {
+      for (const name of [version, version.slice(0, 10), `net@${i + 1}`, `bert@${i + 1}`]) {
+        const { code, stdout, stderr } = await repo.dlv('show', name, '--format', '%H %s');
+        t.is(code, 0, stderr);
+        t.is(
+          stdout.trim(),
+          `${now.find(({ number, model }) => model === 'bert' && number === i + 1)!.version} ${['first', 'second', 'third'][i]}`,
+        );
+        if (name.startsWith('bert')) t.is(stderr, '');
+        else t.regex(stderr, /was rewritten as .* \(model: renamed net to bert\)/);
+      }
     }
+    for (const name of ['net', 'net/main', 'net/main@3']) {
+      const { stdout, stderr } = await repo.dlv('show', name, '--format', '%s');
+      t.regex(stdout, /third/);
+      t.regex(stderr, /model 'net' was renamed to 'bert' on/);
+    }
+    t.is((await repo.dlv('log', 'net')).code, 0);
+    t.regex((await repo.fails(1, 'switch', 'net')).data.hint ?? '', /was renamed: write 'bert'/);
+    const old = `bert/old${drop}`;
+    t.is(
+      (await repo.json<{ version: string }>('branch', old, 'net@2')).version,
+      now.find(({ model, number }) => model === 'bert' && number === 2)!.version,
+    );
+    await repo.json('branch', '-D', old);
   }
   t.is((await repo.fails(1, 'model', 'rename', 'bert', 'fine')).code, 'DLV_EXISTS');
   t.is((await repo.fails(1, 'model', 'rename', 'net', 'x')).code, 'DLV_NOT_FOUND');

@@ -26,6 +26,7 @@ const EXAMPLE: ForgetResult = {
   paths: [],
   moved: 10,
   refs: [{ name: 'mnist/main', before: exampleId('4be2a97d10'), after: exampleId('77d0a1e95c') }],
+  headMoved: true,
   freedBytes: 94371840,
   freedFrom: '2026-02-14T10:00:00.000Z',
 };
@@ -55,8 +56,13 @@ function print(ui: Ui, result: ForgetResult): void {
     `frees ${formatBytes(result.freedBytes)}: 'dlv gc --prune=now' at once, with all that only reflogs ` +
       `keep; 'dlv gc' from ${result.freedFrom.slice(0, 10)} on`,
   );
-  if (!dryRun) ui.note("until then 'dlv reflog' and 'dlv reset --hard HEAD@{1}' take it back");
-  else ui.note('nothing was changed');
+  if (!dryRun) {
+    ui.note(
+      result.headMoved
+        ? "until then 'dlv reset HEAD@{1}' takes it back, and leaves work files as they are"
+        : "until then 'dlv reflog <branch>' and 'dlv reflog --deleted' show where they were",
+    );
+  } else ui.note('nothing was changed');
 }
 
 export function register(program: Command, cli: Cli): void {

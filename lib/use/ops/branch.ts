@@ -18,7 +18,7 @@ import {
   readBranch,
 } from '../history/lines/branches.js';
 import { currentLine, needTip } from '../history/lines/lines.js';
-import { deletionReason, moveReason } from '../history/lines/moves.js';
+import { deletionReason, moveReason, renamingReason } from '../history/lines/moves.js';
 import { containsTest, nameTest } from '../history/lines/name-filters.js';
 import { lossOf } from '../history/lines/reach.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -95,7 +95,8 @@ export async function createBranch(
   const { staging } = await readStaging(repo.layout);
   const head = await readHead(repo.layout);
   const models = await knownModels(repo, staging);
-  const given = options.start === undefined ? null : await resolveId(repo, options.start);
+  const given =
+    options.start === undefined ? null : await resolveId(repo, options.start, { old: true });
   // A model that was deleted comes back with a branch at one of its versions.
   if (given !== null) models.add((await repo.version(given)).model);
   const to = newBranchName(options.name, options.model ?? head.model, models);
@@ -214,7 +215,7 @@ export async function renameBranch(
         name: branchRefName(place.model, place.branch),
         before: tip,
         after: null,
-        reason: deletionReason('branch', old),
+        reason: renamingReason('branch', old, `${to.model}/${to.branch}`),
       },
     ],
     ...(isHead ? { head: { kind: 'branch', ...to } } : {}),

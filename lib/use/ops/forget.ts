@@ -48,6 +48,8 @@ export interface ForgetResult {
   moved: number;
   /** Branches and tags that moved, `after` null if they are gone. */
   refs: { name: string; before: Id | null; after: Id | null }[];
+  /** True if HEAD names another version, or none: `reset HEAD@{1}` takes that back. */
+  headMoved: boolean;
   /** Bytes that `gc --prune=now` will drop, over those that it drops now. */
   freedBytes: number;
   /** When a plain gc begins to drop them; ISO 8601, UTC. */
@@ -96,6 +98,7 @@ export async function forget(
     paths: [...new Set([...plan.values()].flatMap(({ leaveOut }) => [...(leaveOut ?? [])]))].sort(),
     moved: rewritten.size - plan.size,
     refs: refs.map(shownMove),
+    headMoved: lines.headId !== null && rewritten.has(lines.headId),
     freedBytes: freed,
     freedFrom: new Date(Date.now() + repo.config.get('gc.graceDays') * DAY_MS).toISOString(),
   };

@@ -11,7 +11,7 @@ import {
 } from '../../storage/repo/refs/reflog.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
 import type { OpContext } from '../context.js';
-import { deletedName } from '../history/lines/moves.js';
+import { parseEnd } from '../history/lines/moves.js';
 import { resolve } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
 
@@ -83,7 +83,7 @@ function shownName(ref: string): string {
 async function deletedLines(repo: Repository): Promise<ReflogLine[]> {
   const lines: ReflogLine[] = [];
   for (const group of (await readListGroups(repo.layout, DELETED_LOG)).reverse()) {
-    const name = deletedName(group.at(-1)?.reason ?? '');
+    const name = parseEnd(group.at(-1)?.reason ?? '')?.name ?? null;
     for (const entry of group.reverse()) {
       lines.push(await lineOf(repo, entry, name, entry.after ?? entry.before));
     }

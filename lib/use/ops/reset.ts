@@ -7,7 +7,7 @@ import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { writeHead } from '../../storage/repo/refs/head.js';
 import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
-import { updateRef } from '../../storage/repo/refs/refs.js';
+import { listModels, updateRef } from '../../storage/repo/refs/refs.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { checkoutVersion } from '../checkout/checkout-version.js';
@@ -55,13 +55,13 @@ export async function reset(
   const line = await currentLine(repo, staging);
   if (paths.length > 0) return resetPaths(repo, line, { ...options, paths }, context);
   if (line.tip === null && mode !== 'soft' && revision === 'HEAD') throw nothingYet(line);
-  const id = await resolveId(repo, revision);
-  const before = needTip(line);
+  const id = await resolveId(repo, revision, { old: true });
+  const before = line.tip;
   const { model } = await repo.version(id);
   if (model !== line.model) {
     throw new ConflictError(`'${revision}' is a version of '${model}', not of '${line.model}'`, {
       model,
-      hint: `run 'dlv switch ${model}' first, or 'dlv checkout ${revision}' to look at it`,
+      hint: await wayTo(repo, model, revision),
     });
   }
   const result: ResetResult = {
@@ -79,7 +79,7 @@ export async function reset(
   if (mode === 'hard') {
     const head: Head =
       line.branch === null
-        ? { kind: 'detached', model, id: before }
+        ? { kind: 'detached', model, id: needTip(line) }
         : { kind: 'branch', model, branch: line.branch };
     const done = await checkoutVersion(repo, id, head, {
       force: true,
@@ -93,8 +93,9 @@ export async function reset(
   }
   const keep = mode === 'soft' && staging.get(model) !== undefined;
   // A line that was never staged here stands as its tip is; soft leaves it so.
-  const tree = await repo.tree(mode === 'soft' ? before : id);
-  const entries: StagedEntry[] = keep ? [] : await stagedEntriesOf(repo, tree, staging);
+  const shown = mode === 'soft' ? before : id;
+  const entries: StagedEntry[] =
+    keep || shown === null ? [] : await stagedEntriesOf(repo, await repo.tree(shown), staging);
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     checkUnchanged(staging, now.staging, model);
@@ -104,6 +105,14 @@ export async function reset(
     await writeStaging(lock, now.staging);
   });
   return result;
+}
+
+/** How one comes to a version of another model. */
+async function wayTo(repo: Repository, model: string, revision: string): Promise<string> {
+  if ((await listModels(repo.layout)).includes(model)) {
+    return `run 'dlv switch ${model}' first, or 'dlv checkout ${revision}' to look at it`;
+  }
+  return `'dlv branch ${model}/back ${revision}' makes a branch of it`;
 }
 
 /** Before the first version there is nothing to go back to; files can be unstaged all the same. */
@@ -119,7 +128,7 @@ function nothingYet({ model, branch }: Line): NotFoundError {
 async function moveTip(
   lock: RepositoryLock,
   line: Line,
-  { before, id }: { before: Id; id: Id },
+  { before, id }: { before: Id | null; id: Id },
   why: MoveReason,
 ): Promise<void> {
   if (before === id) return;

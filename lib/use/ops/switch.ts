@@ -22,6 +22,7 @@ import {
   readBranch,
   wasMadeFor,
 } from '../history/lines/branches.js';
+import { findFormerModel, findFormerRef } from '../history/lines/former-refs.js';
 import { currentLine } from '../history/lines/lines.js';
 import { checkHead, moveHead, moveReason, previousPlace } from '../history/lines/moves.js';
 import { takeIn } from '../history/lines/open-staging.js';
@@ -93,7 +94,9 @@ interface Job {
 
 async function unknownName(job: Job, name: string, models: Iterable<string>): Promise<Error> {
   const error = await noBranch(job.repo, name, models);
-  const version = await resolve(job.repo, name).catch(() => null);
+  const to =
+    (await findFormerModel(job.repo, name)) ?? (await findFormerRef(job.repo, name))?.to ?? null;
+  const version = to === null ? await resolve(job.repo, name).catch(() => null) : null;
   if (version !== null) error.data.hint = `'dlv checkout ${name}' goes to that version`;
   error.message = `there is no branch or model '${name}'`;
   return error;
@@ -242,7 +245,7 @@ async function createBranch(
   const why = await moveReason(repo, `switch: created from ${from ?? 'HEAD'}`);
   const there = await readBranch(repo, to);
   const line = await currentLine(repo, staging, to.model);
-  const start = from === undefined ? line.tip : await resolveId(repo, from);
+  const start = from === undefined ? line.tip : await resolveId(repo, from, { old: true });
   const { head: now } = job;
   const isOnIt = now.kind === 'branch' && now.model === to.model && now.branch === to.branch;
   // A run that was interrupted before HEAD moved may have made the branch.

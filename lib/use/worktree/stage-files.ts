@@ -297,7 +297,11 @@ export function throwFailures({ plan }: StoredChanges): void {
  * files of the work tree are on, only files that were added for it: what else has their names is of HEAD's.
  */
 export function trackedFiles(staging: Staging, model: string): StageOptions {
-  if (staging.models().length === 0) {
+  // A line whose versions were all forgotten stands there with no version and no file.
+  const isTracked = staging.models().some((line) => {
+    return line.base !== null || staging.entries(line.model).length > 0;
+  });
+  if (!isTracked) {
     throw new UsageError('nothing is tracked yet', {
       hint: "name the files of your model: 'dlv add <paths>'",
     });

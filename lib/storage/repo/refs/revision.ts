@@ -221,22 +221,31 @@ async function resolveBase(source: RevisionSource, base: string): Promise<Resolv
   return { id, ref: null };
 }
 
-/** The version that a ref named n moves ago. */
+/** The version that a ref named n moves ago; of HEAD also where its branch has none any more. */
 async function resolveReflog(source: RevisionSource, base: string, n: number): Promise<Id> {
-  const { id, ref } = await resolveBase(source, base);
+  const unborn = base === 'HEAD' && n > 0 && (await resolveHead(source.layout)) === null;
+  const { id, ref } = unborn ? { id: null, ref: null } : await resolveBase(source, base);
   const log = base === 'HEAD' ? 'HEAD' : ref;
-  if (n === 0) return id;
+  if (n === 0 && id !== null) return id;
   const { entries } = log === null ? { entries: [] } : await readReflog(source.layout, log, id);
-  const past = entries.at(-n)?.before ?? null;
-  if (past === null || n > entries.length) {
+  const name = `${base}@{${n}}`;
+  const move = n > entries.length ? undefined : entries.at(-n);
+  if (move === undefined) {
     throw new NotFoundError(`'${base}' is not known to have moved ${n} times`, {
       kind: 'revision',
-      name: `${base}@{${n}}`,
+      name,
       hint: `its log has ${entries.length} moves`,
     });
   }
-  await checkPast(source, past, `${base}@{${n}}`);
-  return past;
+  if (move.before === null) {
+    throw new NotFoundError(`'${base}' named no version before it moved ${n} times`, {
+      kind: 'revision',
+      name,
+      hint: "'dlv reflog' shows the versions that it named",
+    });
+  }
+  await checkPast(source, move.before, name);
+  return move.before;
 }
 
 /** A version that only a reflog names may be gone, which is no damage. @throws {NotFoundError} */

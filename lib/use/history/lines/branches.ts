@@ -16,11 +16,9 @@ import {
 } from '../../../storage/repo/refs/ref-name.js';
 import {
   appendReflog,
-  DELETED_LOG,
   isUnlogged,
   lastReason,
   type MoveReason,
-  readListGroups,
 } from '../../../storage/repo/refs/reflog.js';
 import {
   listModels,
@@ -30,7 +28,7 @@ import {
   updateRef,
 } from '../../../storage/repo/refs/refs.js';
 import type { Staging } from '../../../storage/repo/staging/staging.js';
-import { deletedName } from './moves.js';
+import { findFormerModel, findFormerRef } from './former-refs.js';
 
 /** A branch of a model. */
 export interface BranchName {
@@ -197,20 +195,20 @@ export async function noBranch(
     kind: 'branch',
     name,
     candidates: near,
-    hint: (await bringBack(repo, name)) ?? hint,
+    hint: (await whatBecame(repo, name)) ?? hint,
   });
 }
 
-/** How a branch of that name that was deleted comes back; null if none is known, or its version is gone. */
-async function bringBack(repo: ReadAccess, name: string): Promise<string | null> {
-  for (const group of (await readListGroups(repo.layout, DELETED_LOG)).reverse()) {
-    const { before = null, reason = '' } = group.at(-1) ?? {};
-    const deleted = deletedName(reason);
-    if (deleted !== name && !deleted?.endsWith(`/${name}`)) continue;
-    if (before === null || (await repo.store.findBlob(before)) === null) continue;
-    return `it was deleted: 'dlv branch ${deleted} ${before.slice(0, 10)}' brings it back`;
-  }
-  return null;
+/** What became of a branch or model of that name, and how it comes back; null if nothing is known. */
+async function whatBecame(repo: ReadAccess, name: string): Promise<string | null> {
+  const model = await findFormerModel(repo, name);
+  if (model !== null) return `model '${name}' was renamed: write '${model.model}'`;
+  const former = await findFormerRef(repo, name);
+  if (former === null || former.kind !== 'branch') return null;
+  if (former.to !== null) return `it was renamed: write '${former.to}'`;
+  const { version } = former;
+  if (version === null || (await repo.store.findBlob(version)) === null) return null;
+  return `it was deleted: 'dlv branch ${former.name} ${version.slice(0, 10)}' brings it back`;
 }
 
 /** @throws {UsageError} if a branch would hold a version of another model. */

@@ -1,4 +1,4 @@
-/** What is said of a version that is not here any more, and where one is that got another id. */
+/** What is said of a version that is in no history any more, and where one is that got another id. */
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { NotFoundError } from '../../../base/errors.js';
@@ -9,6 +9,7 @@ import {
   readGone,
   stepsSince,
 } from '../../../storage/repo/refs/gone.js';
+import { NumberWalk, namedVersions } from '../../../storage/repo/refs/version-numbers.js';
 import { shortId } from '../../../storage/repo/version/version.js';
 
 /** A day as people write it, in the zone of this machine: 2026-01-31. */
@@ -47,6 +48,15 @@ export async function goneError(repo: ReadAccess, id: Id, text: string): Promise
   });
 }
 
+/** How a version that was forgotten comes back, while it is here. */
+async function bringBack(repo: ReadAccess, { id, name }: GoneVersion): Promise<string> {
+  if ((await repo.store.findBlob(id)) === null) {
+    return 'gc has dropped it since: it cannot be brought back';
+  }
+  const model = name.replace(/@\d+$/, '');
+  return `'dlv branch ${model}/back ${id}' brings it back, until gc drops it`;
+}
+
 async function explain(
   repo: ReadAccess,
   all: readonly GoneVersion[],
@@ -62,18 +72,33 @@ async function explain(
     : whatHappened(last);
   const hint = isHere
     ? `use ${shortId(now)}`
-    : gone.fate === 'pruned'
+    : last.fate === 'pruned'
       ? 'no branch or tag named it any more, and no reflog line that is younger than gc.graceDays'
-      : "'dlv reflog' shows what can still be brought back";
+      : await bringBack(repo, last);
   const data = { kind: 'version', name: gone.name, version: gone.id, becomes: isHere ? now : null };
   return new NotFoundError(`version ${titleOf(gone)} ${told}`, { ...data, hint });
 }
 
-/** Where a name or id leads that no version here has. */
+/** Where a name or id leads whose version was rewritten. */
 export interface Followed {
   id: Id;
   /** A sentence that says so. */
   message: string;
+}
+
+async function follow(
+  repo: ReadAccess,
+  all: readonly GoneVersion[],
+  gone: GoneVersion,
+): Promise<Followed> {
+  const steps = stepsSince(all, gone);
+  const now = (steps.at(-1) as GoneVersion).becomes;
+  const isSame = steps.every(({ fate }) => fate === 'moved');
+  const isHere = now !== null && (await repo.store.findBlob(now)) !== null;
+  if (!isHere || !isSame) throw await explain(repo, all, gone);
+  const when = `on ${formatDay(gone.time)} (${gone.reason})`;
+  const message = `version ${titleOf(gone)} was rewritten as ${shortId(now)} ${when}, with the same files`;
+  return { id: now, message };
 }
 
 /**
@@ -82,14 +107,48 @@ export interface Followed {
  */
 export async function followName(repo: ReadAccess, text: string): Promise<Followed | null> {
   const all = await readGone(repo.layout);
-  const found = findGone(all, text).sort((a, b) => b.time - a.time);
-  const [gone] = found;
-  if (gone === undefined) return null;
+  const [gone] = findGone(all, text).sort((a, b) => b.time - a.time);
+  return gone === undefined ? null : follow(repo, all, gone);
+}
+
+/** What is known of versions that are here, and that only reflogs may name. */
+export interface FormerVersion {
+  /** The version itself if files of it were rewritten or it was forgotten, as it was last. */
+  last: Id;
+  /** True if another version with the same files took its place. */
+  isMoved: boolean;
+  /** @throws {NotFoundError} that says what became of it. */
+  follow(): Promise<Followed>;
+}
+
+/**
+ * What became of one of several versions that are here, whose ways all lead to the same end; null if
+ * nothing did, if one is still part of a history, or if the ways part.
+ */
+export async function formerVersion(
+  repo: ReadAccess,
+  ids: readonly Id[],
+): Promise<FormerVersion | null> {
+  const all = await readGone(repo.layout);
+  const found = ids.flatMap((id) => findGone(all, id).filter(({ fate }) => fate !== 'pruned'));
+  const [gone] = found.sort((a, b) => b.time - a.time);
+  if (gone === undefined || found.length < ids.length) return null;
+  const ends = found.map((one) => (stepsSince(all, one).at(-1) as GoneVersion).becomes);
+  if (new Set(ends).size > 1 || (await isAnyLive(repo, new Set(ids)))) return null;
   const steps = stepsSince(all, gone);
-  const now = (steps.at(-1) as GoneVersion).becomes;
-  const isSame = steps.every(({ fate }) => fate === 'moved');
-  const isHere = now !== null && (await repo.store.findBlob(now)) !== null;
-  if (!isHere || !isSame) throw await explain(repo, all, gone);
-  const message = `version ${titleOf(gone)} ${whatHappened(gone)}: it is ${shortId(now)} now, with the same files`;
-  return { id: now, message };
+  const { id, becomes } = steps.at(-1) as GoneVersion;
+  return {
+    last: becomes ?? id,
+    isMoved: becomes !== null && steps.every(({ fate }) => fate === 'moved'),
+    follow: () => follow(repo, all, gone),
+  };
+}
+
+/** True if a branch, a tag or HEAD leads to one of the versions: what was rewritten may be taken back. */
+async function isAnyLive(repo: ReadAccess, ids: ReadonlySet<Id>): Promise<boolean> {
+  const walk = new NumberWalk({ layout: repo.layout, readVersion: (id) => repo.version(id) });
+  for await (const { id } of walk.from(await namedVersions(repo.layout))) {
+    if (ids.has(id)) return true;
+  }
+  return false;
 }

@@ -31,9 +31,20 @@ export function deletionReason(kind: 'branch' | 'tag' | 'stash', name: string): 
   return `${kind}: deleted ${name}`;
 }
 
-/** The name in a reason that `deletionReason` gave; null in others. */
-export function deletedName(reason: string): string | null {
-  return /^(?:branch|tag|stash): deleted (\S+)$/.exec(reason)?.[1] ?? null;
+/** The reason for the end of a ref's name when it goes on under another one. */
+export function renamingReason(kind: 'branch' | 'stash', from: string, to: string): string {
+  return `${kind}: renamed ${from} to ${to}`;
+}
+
+/** What a reason for the end of a ref says: its name, and the one in its place; null for others. */
+export function parseEnd(
+  reason: string,
+): { kind: 'branch' | 'tag' | 'stash'; name: string; to: string | null } | null {
+  const match = /^(branch|tag|stash): (?:deleted (\S+)|renamed (\S+) to (\S+))$/.exec(reason);
+  if (match === null) return null;
+  const [, kind, deleted, from, to] = match;
+  const name = deleted ?? from ?? '';
+  return { kind: kind as 'branch' | 'tag' | 'stash', name, to: to ?? null };
 }
 
 /** `model/branch`, or the version that a HEAD without a branch names. */

@@ -12,7 +12,7 @@ import type { FilePage } from '../../../storage/repo/version/file-page.js';
 import type { LineAccess } from '../access.js';
 import { stagedChanges } from '../commit/staged-changes.js';
 import { moveLine, sameFile, stagedEntriesOf } from '../commit/staged-version.js';
-import { deletionReason } from '../lines/moves.js';
+import { deletionReason, renamingReason } from '../lines/moves.js';
 import type { LineMoves, Lines } from '../lines/together.js';
 import { Describer } from '../versions.js';
 import { pageWithout, type RewrittenVersion } from './rewrite-versions.js';
@@ -102,7 +102,8 @@ class Mover {
       const shown = isTag ? place.tag : shownRef(name);
       const what = isTag ? 'tag' : place?.kind === 'stash' ? 'stash' : 'branch';
       const reason = deletionReason(what, shown);
-      if (next !== name) {
+      if (next !== name && what !== 'tag') {
+        const reason = renamingReason(what, shown, shownRef(next));
         moves.push({ name: next, before: null, after }, { name, before: id, after: null, reason });
       } else if (after !== id) {
         moves.push({ name, before: id, after, ...(after === null ? { reason } : {}) });
