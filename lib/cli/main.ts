@@ -204,15 +204,29 @@ function startFolder(): string {
   }
 }
 
+/** One Ctrl-C may come twice: from the terminal, and from a parent that hands it on. */
+const SAME_INTERRUPT_MS = 300;
+
 /**
  * Runs the command of this process: its arguments, streams and signals.
  * @returns the exit code; the caller sets it and lets the process end, so that output is flushed.
  */
 export async function main(argv: readonly string[]): Promise<number> {
   const abort = new AbortController();
+  let stoppedAt = 0;
+  let hasEnded = false;
   const stop = (): void => {
-    // The second time the user does not want to wait until things are in order.
-    if (abort.signal.aborted) process.exit(130);
+    // The work is done and its exit code is known, unless somebody still waits to read the answer.
+    if (hasEnded && process.stdout.writableLength === 0) return;
+    const now = performance.now();
+    const isSame = abort.signal.aborted && now - stoppedAt < SAME_INTERRUPT_MS;
+    if (isSame && !hasEnded) return;
+    if (hasEnded || abort.signal.aborted) {
+      // The second time the user does not want to wait until things are in order.
+      stderr.write('dlv: interrupted\n');
+      process.exit(130);
+    }
+    stoppedAt = now;
     abort.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
@@ -227,5 +241,6 @@ export async function main(argv: readonly string[]): Promise<number> {
   const stdout = wrapStream(process.stdout, failed);
   const host = { stdout, stderr, env: process.env, cwd: startFolder(), argv, signal: abort.signal };
   const code = await runCli(host);
+  hasEnded = true;
   return outputLost ? 1 : code;
 }

@@ -1,5 +1,6 @@
 /** `dlv stash`: work goes aside and comes back as it was, whatever happens in between. */
 import test from 'ava';
+import type { ShowResult } from '../../lib/use/ops/show.js';
 import type { StashEntry, StashResult } from '../../lib/use/ops/stash.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 
@@ -87,4 +88,25 @@ test('stashes go with their model', async (t) => {
   await repo.json('tag', 'all');
   const { data } = await repo.fails(1, 'model', 'delete', 'bert');
   t.is((data.versions as string[]).length, 1, 'the work that is put aside');
+});
+
+test('a stash has a name by number only while it is there', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('note.txt', 'aside');
+  const { stash } = await repo.json<StashResult>('stash');
+  t.is((await repo.json<ShowResult>('show', 'net@4')).version, stash.version);
+  await repo.json('stash', 'pop');
+  const { message, data } = await repo.fails(1, 'show', 'net@4');
+  t.regex(message, /there is no 'net@4': work that was put aside/);
+  const [, id = ''] = /'dlv show (\w+)'/.exec(data.hint ?? '') ?? [];
+  const shown = await repo.json<ShowResult>('show', id);
+  t.is(shown.version, stash.version);
+  t.is(shown.name, id);
+  await repo.commit('next');
+  t.is((await repo.json<ShowResult>('show')).name, 'net@5');
+  // On a branch it is a version as any other.
+  await repo.json('branch', 'aside', stash.version);
+  t.is((await repo.json<ShowResult>('show', 'net@4')).name, 'net@4');
+  await repo.json('branch', '-D', 'aside');
+  t.is((await repo.json<ShowResult>('show', 'net@4')).version, stash.version);
 });

@@ -19,11 +19,13 @@ import { readRef } from './refs.js';
 import {
   findInHistory,
   findNumbered,
+  formerStashes,
   type NumberSource,
   NumberWalk,
   namedVersions,
   namesOnLines,
   rememberedVersions,
+  VersionNumbers,
 } from './version-numbers.js';
 
 /** What stands before the last '@' is a model, or a branch: `model/branch`, `remote/model/branch`. */
@@ -111,6 +113,14 @@ async function noNumber(
   if (mayBe && known.unread !== null) throw notLookedUp(name, known.unread);
   if (given === 0) return null;
   const isGone = number >= 1 && number <= given;
+  const stash = isGone ? await findFormerStash(source, model, number) : null;
+  if (stash !== null) {
+    throw new NotFoundError(`there is no '${name}': work that was put aside had this number`, {
+      kind: 'revision',
+      name,
+      hint: `'dlv show ${shortId(stash)}' shows it until gc drops it`,
+    });
+  }
   throw new NotFoundError(`there is no '${name}'${isGone ? ' any more' : ''}`, {
     kind: 'revision',
     name,
@@ -118,6 +128,24 @@ async function noNumber(
       ? 'no branch, tag or reflog reaches the version that had this number; it is not given again'
       : `the numbers of '${model}' go up to ${model}@${given}`,
   });
+}
+
+/** The stash with a number that was popped or dropped; null if none is known. */
+async function findFormerStash(
+  source: NumberSource,
+  model: string,
+  number: number,
+): Promise<Id | null> {
+  const numbers = new VersionNumbers((id) => source.readVersion(id));
+  for (const id of await formerStashes(source.layout)) {
+    try {
+      const isOf = (await source.readVersion(id)).model === model;
+      if (isOf && (await numbers.of(id)) === number) return id;
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
+  }
+  return null;
 }
 
 /** The highest number of the versions of a model that refs reach, and why not all could be read. */

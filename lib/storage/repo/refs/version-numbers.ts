@@ -17,7 +17,8 @@ import {
   isListLog,
   listReflogs,
   NOT_A_VERSION,
-  readListLog,
+  type ReflogEntry,
+  readListGroups,
   readReflog,
 } from './reflog.js';
 import { readEachRef } from './refs.js';
@@ -164,21 +165,53 @@ export async function namedVersions(
 
 /** Versions that refs named before, as far as reflogs remember. */
 export async function rememberedVersions(layout: Layout): Promise<Set<Id>> {
+  const { lines, stashes } = await readRemembered(layout);
+  return new Set([...lines, ...stashes]);
+}
+
+/** Versions that were work put aside, and that reflogs remember as nothing else. */
+export async function formerStashes(layout: Layout): Promise<Set<Id>> {
+  const stashes = await deletedStashes(layout);
+  const { lines } = stashes.size === 0 ? { lines: stashes } : await readRemembered(layout);
+  return new Set([...stashes].filter((id) => !lines.has(id)));
+}
+
+/** Versions of the stashes that were popped or dropped; one list is read, not each reflog. */
+export async function deletedStashes(layout: Layout): Promise<Set<Id>> {
   const found = new Set<Id>();
-  const entries = await readListLog(layout, DELETED_LOG);
-  for (const name of await listReflogs(layout)) {
-    if (isListLog(name)) continue;
-    entries.push(...(await readReflog(layout, name, NOT_A_VERSION)).entries);
-  }
-  for (const { before, after } of entries) {
-    for (const id of [before, after]) if (id !== null) found.add(id);
+  for (const group of await readListGroups(layout, DELETED_LOG)) {
+    if (isOfStash(group)) addVersions(group, found);
   }
   return found;
 }
 
+function isOfStash(group: readonly ReflogEntry[]): boolean {
+  return group.at(-1)?.reason.startsWith('stash: deleted ') === true;
+}
+
+function addVersions(entries: readonly ReflogEntry[], found: Set<Id>): void {
+  for (const { before, after } of entries) {
+    for (const id of [before, after]) if (id !== null) found.add(id);
+  }
+}
+
+async function readRemembered(layout: Layout): Promise<Record<'lines' | 'stashes', Set<Id>>> {
+  const [lines, stashes] = [new Set<Id>(), new Set<Id>()];
+  for (const group of await readListGroups(layout, DELETED_LOG)) {
+    addVersions(group, isOfStash(group) ? stashes : lines);
+  }
+  for (const name of await listReflogs(layout)) {
+    if (isListLog(name)) continue;
+    const { entries } = await readReflog(layout, name, NOT_A_VERSION);
+    addVersions(entries, parseRefName(name)?.kind === 'stash' ? stashes : lines);
+  }
+  return { lines, stashes };
+}
+
 /**
  * The versions of a model that have a number: those that refs reach, else those that only reflogs
- * remember, as after `commit --amend` or the end of a branch.
+ * remember, as after `commit --amend` or the end of a branch. Work that was put aside and is no more has
+ * none: it was never a version of the line.
  */
 export async function findNumbered(
   source: NumberSource,
@@ -187,9 +220,12 @@ export async function findNumbered(
 ): Promise<Id[]> {
   const walk = new NumberWalk(source);
   for (const read of [namedVersions, rememberedVersions]) {
+    const starts = await read(source.layout);
+    const aside = read === namedVersions ? new Set<Id>() : await formerStashes(source.layout);
     const ids: Id[] = [];
-    for await (const found of walk.from(await read(source.layout))) {
-      if (found.model === model && found.number === number) ids.push(found.id);
+    for await (const found of walk.from(starts)) {
+      const isOf = found.model === model && found.number === number;
+      if (isOf && !aside.has(found.id)) ids.push(found.id);
     }
     if (ids.length > 0) return ids;
   }

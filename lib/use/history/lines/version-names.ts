@@ -4,6 +4,8 @@ import { isDamage } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { type NumberMarks, readNumbers } from '../../../storage/repo/numbers.js';
 import {
+  deletedStashes,
+  formerStashes,
   type NumberSource,
   NumberWalk,
   namedVersions,
@@ -20,6 +22,7 @@ export class VersionNames {
   #marks: Promise<NumberMarks | null> | null = null;
   /** Versions that refs reach, by `model@n`; read only where a number may be shared. */
   #owners: Promise<Map<string, Set<Id>>> | null = null;
+  #deletedStashes: Promise<Set<Id>> | null = null;
   readonly #onLines = new Map<string, Promise<Map<Id, string>>>();
 
   constructor(repo: ReadAccess) {
@@ -38,11 +41,21 @@ export class VersionNames {
     const { model } = await this.#repo.version(id);
     const number = await this.number(id);
     const plain = `${model}@${number}`;
+    if (await this.#isFormerStash(id, plain)) return shortId(id);
     if (await this.#isUnique(model, number)) return plain;
     const owners = (await this.#readOwners()).get(plain) ?? new Set();
     // Of versions that only reflogs remember one with a number of its own has its name.
     if (owners.size === 0 || (owners.size === 1 && owners.has(id))) return plain;
     return (await this.#namesOnLines(model)).get(id) ?? shortId(id);
+  }
+
+  /** True for work that was put aside once, unless a ref or a reflog of a line has it as a version. */
+  async #isFormerStash(id: Id, plain: string): Promise<boolean> {
+    const { layout } = this.#repo;
+    this.#deletedStashes ??= deletedStashes(layout);
+    if (!(await this.#deletedStashes).has(id)) return false;
+    if ((await this.#readOwners()).get(plain)?.has(id)) return false;
+    return (await formerStashes(layout)).has(id);
   }
 
   /** True if the marks say that no other version here has the number. */
