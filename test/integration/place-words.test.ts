@@ -91,3 +91,17 @@ test('words of git: each is answered with what dlv has', async (t) => {
     t.regex(data.hint ?? '', hint, line);
   }
 });
+
+test('add: a file that cannot be read as a model is warned of once, until it changes', async (t) => {
+  const repo = await TestRepository.create(t);
+  const warnings = async (...args: string[]): Promise<number> =>
+    (await repo.json<{ warnings: string[] }>(...args)).warnings.length;
+  await repo.write('net.pt', 'no archive, and no pickle');
+  t.is(await warnings('add', '.'), 1);
+  t.is(await warnings('add', '--rehash', '.'), 0);
+  t.is(await warnings('commit', '-am', 'first'), 0);
+  await fs.utimes(repo.file('net.pt'), 1, 1);
+  t.is(await warnings('add', '.'), 0);
+  await repo.write('net.pt', 'another text');
+  t.is(await warnings('add', '.'), 1);
+});

@@ -227,6 +227,8 @@ async function storeFiles(
     ...(context.signal ? { signal: context.signal } : {}),
   })) {
     results.push(result);
+    // What is staged with this content was warned of when it was staged.
+    if (plan.known.get(result.path) === result.sha256) continue;
     for (const warning of result.warnings) context.warn(`'${result.path}' ${warning}`);
   }
   context.progress.finish();
