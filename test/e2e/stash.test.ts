@@ -110,3 +110,25 @@ test('a stash has a name by number only while it is there', async (t) => {
   await repo.json('branch', '-D', 'aside');
   t.is((await repo.json<ShowResult>('show', 'net@4')).version, stash.version);
 });
+
+test('stash and pop: what was staged as removed or moved is so again', async (t) => {
+  const { repo } = await threeVersions(t);
+  for (const name of ['a', 'b', 'c']) await repo.write(`${name}.txt`, name);
+  await repo.commit('files');
+  await repo.json('mv', 'a.txt', 'sub/a.txt');
+  await repo.json('rm', 'b.txt');
+  await repo.remove('c.txt');
+  const before = (await repo.changes()).sort();
+  t.true(before.includes('staged deleted b.txt'));
+  await repo.json('stash');
+  t.deepEqual(await repo.changes(), []);
+  await repo.json('gc', '--prune=now');
+  await repo.json('stash', 'pop');
+  t.deepEqual((await repo.changes()).sort(), before);
+  const { version } = await repo.commit('moved', { paths: [] });
+  const { files } = await repo.json<ShowResult>('show', version);
+  t.deepEqual(
+    files.map(({ path }) => path).filter((path) => /[abc]\.txt$/.test(path)),
+    ['c.txt', 'sub/a.txt'],
+  );
+});

@@ -113,7 +113,7 @@ export function register(program: Command, cli: Cli): void {
         'push (the default) stores the changes of the current model and makes the work files those of ' +
         'its version again. pop brings them back and deletes the stash; apply keeps it. A file that ' +
         'changed since, too, is a conflict: it is named, and nothing is changed. Files come back as ' +
-        'changes, added ones as staged; what was staged of a file that was changed again since is not ' +
+        'changes, added ones as staged, as are removals that were; what was staged of a file that was changed again since is not ' +
         "kept apart. A stash is a version: 'dlv diff' and 'dlv checkout' take its id. With --json, list " +
         'answers with an array of stashes and show with one.',
       examples: [

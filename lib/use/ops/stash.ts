@@ -14,9 +14,11 @@ import {
   writeStaging,
 } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { stagedRemovals, stashExtensions } from '../../storage/repo/version/staged-removals.js';
+import { shortId } from '../../storage/repo/version/version.js';
 import { changesOnto, changeWorkFiles, stageFiles } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
-import { draftVersion, storeVersion } from '../history/commit/make-version.js';
+import { draftVersion, storeVersion, type VersionContent } from '../history/commit/make-version.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
 import { checkUnchanged, sameFile } from '../history/commit/staged-version.js';
 import { currentLine, needTip } from '../history/lines/lines.js';
@@ -122,7 +124,7 @@ export async function pushStash(
   try {
     const stage = options.untracked ? { paths: ['.'] } : 'tracked';
     const root = { ...context, cwd: repo.layout.workTree };
-    const { writtenNs } = await readStaging(repo.layout);
+    const { staging: before, writtenNs } = await readStaging(repo.layout);
     const staged = await stageFirst(repo, session, { stage }, root);
     const { line, staging, stagingBefore } = staged;
     const { model } = line;
@@ -136,10 +138,16 @@ export async function pushStash(
         hint: options.untracked ? '' : "files that are not tracked are taken with '-u'",
       });
     }
+    const tree = await repo.tree(tip);
+    const gone = tree.files.filter(({ path }) => before.ownerOf(path) !== model);
+    const extensions = stashExtensions(gone.map(({ path }) => path));
+    const content = {
+      ...(options.message === undefined ? {} : { message: options.message }),
+      extensions,
+    };
     const ref =
       (await sameStash(repo, model, tip, staging.entries(model))) ??
-      (await keepStash({ repo, session, context }, staged, options.message));
-    const tree = await repo.tree(tip);
+      (await keepStash({ repo, session, context }, staged, content));
     const back = changesOnto(staging.entries(model), tree, staging.entries(model)).changes;
     const work = { staging, writtenNs, model, tip };
     const done = await changeWorkFiles(repo, work, back, context);
@@ -215,14 +223,18 @@ async function sameStash(
 async function keepStash(
   job: { repo: Repository; session: PackSession; context: OpContext },
   staged: Awaited<ReturnType<typeof stageFirst>>,
-  message: string | undefined,
+  { message, extensions }: Pick<VersionContent, 'message' | 'extensions'>,
 ): Promise<Ref> {
   const { repo, session, context } = job;
   const { line, stagingBefore } = staged;
   const tip = needTip(line);
   const subject = (await repo.version(tip)).message.split('\n', 1)[0];
   const text = message ?? `WIP on ${line.model}/${line.branch}: ${subject}`;
-  const draft = await draftVersion(repo, staged, { message: text, allowRemovals: true });
+  const draft = await draftVersion(repo, staged, {
+    message: text,
+    extensions,
+    allowRemovals: true,
+  });
   const made = await storeVersion(repo, session, draft, context.signal);
   await session.flush();
   const why = await moveReason(repo, `stash: ${text.split('\n', 1)[0]}`);
@@ -263,7 +275,8 @@ export function showStash(
 }
 
 /**
- * Brings the changes of a stash back into the work tree; files that it added are staged.
+ * Brings the changes of a stash back into the work tree; files that it added are staged, and so are
+ * removals that were.
  * @param options.drop  deletes the stash then.
  * @throws {ConflictError} if a file changed since, in the line's version or in the work tree.
  */
@@ -288,10 +301,13 @@ export async function applyStash(
   const done = await changeWorkFiles(repo, { ...onDisk, model, tip }, changes, context);
   const known = new Set(present.map(({ path }) => path));
   const added = done.entries.filter(({ path }) => !known.has(path));
+  const { extensions } = await repo.version(stash.version);
+  const wereStaged = stagedRemovals(extensions, `version ${shortId(stash.version)}`);
+  const removes = changes.removes.filter((path) => wereStaged.has(path));
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     checkUnchanged(staging, now.staging, model);
-    stageFiles(now.staging, model, { removes: [] }, { entries: added });
+    stageFiles(now.staging, model, { removes }, { entries: added });
     await writeStaging(lock, now.staging);
   });
   if (drop) await deleteStash(repo, stash);

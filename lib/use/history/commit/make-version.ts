@@ -29,6 +29,7 @@ import { buildTree, type FileTree } from '../../../storage/repo/version/file-tre
 import { makeSnapshots } from '../../../storage/repo/version/snapshots.js';
 import {
   type Author,
+  type Extension,
   type LogRef,
   type Metric,
   type Param,
@@ -58,6 +59,7 @@ export interface VersionContent {
   allowEmpty?: boolean;
   /** Makes a version that has less than half of the files of the one before. */
   allowRemovals?: boolean;
+  extensions?: readonly Extension[];
   /** Default: whom the environment and the settings name. */
   author?: Author;
   /** Default: now. */
@@ -218,7 +220,7 @@ export async function storeVersion(
     logs: merge(amended?.logs, await storeLogs(session, content.logs ?? []), ({ name }) => name),
     network: null,
     git: await readGitState(repo.layout.workTree, signal),
-    extensions: [],
+    extensions: [...(content.extensions ?? [])],
   };
   return { id: await writeVersion(version, writer), version };
 }
