@@ -105,3 +105,11 @@ test('add: a file that cannot be read as a model is warned of once, until it cha
   await repo.write('net.pt', 'another text');
   t.is(await warnings('add', '.'), 1);
 });
+
+test('commit: -q prints nothing, and makes the version', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('note.txt', 'quiet');
+  const { code, stdout, stderr } = await repo.dlv('commit', '-q', '-am', 'quiet');
+  t.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '', stderr: '' });
+  t.is((await repo.json<unknown[]>('log')).length, 4);
+});
