@@ -172,6 +172,10 @@ test('the last version: the line goes back, work files stay', async (t) => {
     await repo.json('reset', '--hard');
     t.deepEqual(await repo.changes(), []);
     await repo.json('forget', 'HEAD');
+    t.true(
+      (await repo.json<{ here: boolean }[]>('reflog')).every(({ here }) => here),
+      'no gc ran',
+    );
   }
   // As in a repository without versions: nothing is tracked, so nothing is committed.
   t.is((await repo.fails(2, 'commit', '-am', 'empty')).code, 'DLV_USAGE');
@@ -192,9 +196,15 @@ test('what would be lost is refused, and named', async (t) => {
   t.regex((await repo.fails(1, 'forget', '--path', 'note.txt')).message, /staged changes/);
   t.regex((await repo.fails(1, 'forget', '--path', 'nothing.pt')).message, /matches no file/);
   t.is((await repo.fails(2, 'forget')).code, 'DLV_USAGE');
+  t.regex((await repo.fails(2, 'forget', 'net@1..net@2')).data.hint ?? '', /--path/);
   t.is((await repo.json<LogEntry[]>('log'))[0]?.version, versions[2]?.version, 'nothing moved');
   await repo.json('forget', '--force', 'net@2');
   t.deepEqual(await repo.json('tag'), []);
+  const { message, data } = await repo.fails(1, 'show', 'best');
+  t.regex(message, /the tag 'best' was deleted on/);
+  t.true(data.hint?.includes(`'dlv tag best ${versions[1]?.version}' brings it back`));
+  await prune(repo);
+  t.regex((await repo.fails(1, 'show', 'best')).data.hint ?? '', /gc has dropped its version/);
 });
 
 test('--path with a range leaves other versions alone', async (t) => {

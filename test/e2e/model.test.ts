@@ -25,6 +25,11 @@ test('branch -m of where HEAD is and of another model', async (t) => {
   await repo.json('copy', 'net@2', 'fine');
   await repo.json('branch', '-m', 'trunk');
   await repo.json('branch', '-m', 'fine/main', 'other');
+  const [renamed] = await repo.json<{ name: string; reason: string }[]>('reflog', '--deleted');
+  t.like(renamed, { name: 'fine/main', reason: 'branch: renamed fine/main to fine/other' });
+  for (const command of ['show', 'switch']) {
+    t.regex((await repo.fails(1, command, 'fine/main')).data.hint ?? '', /write 'fine\/other'/);
+  }
   const log = await repo.json<LogEntry[]>('log', '--all');
   t.true(log.some(({ refs }) => refs.includes('fine/other')));
   t.deepEqual(log.find(({ version }) => version === versions[2]?.version)?.refs, [
@@ -104,7 +109,7 @@ test('model delete: what derives from it stays and is named, HEAD goes elsewhere
   await repo.json('tag', 'v1', 'net@1');
   const { data } = await repo.fails(1, 'model', 'delete', 'net');
   t.deepEqual(data.versions, [versions[2]?.version]);
-  const dry = await repo.json<ModelDeletion>('model', 'delete', '--force', '--dry-run', 'net');
+  const dry = await repo.json<ModelDeletion>('model', 'delete', '--dry-run', 'net');
   t.is((await repo.json<LogEntry[]>('log')).length, 3);
   const done = await repo.json<ModelDeletion>('model', 'rm', '--force', 'net');
   t.deepEqual({ ...done, dryRun: true }, dry);

@@ -32,6 +32,9 @@ test('reflog --deleted: a deleted branch comes back where it was', async (t) => 
   await repo.json('branch', '-d', 'side');
   const [last] = await repo.json<ReflogLine[]>('reflog', '--deleted');
   t.like(last, { name: 'net/side', version: null, before: versions[1]?.version, here: true });
+  const shown = await repo.fails(1, 'show', 'side');
+  t.regex(shown.message, /the branch 'net\/side' was deleted on/);
+  t.true(shown.data.hint?.includes(`'dlv branch net/side ${versions[1]?.version}' brings it back`));
   const { data } = await repo.fails(1, 'switch', 'side');
   t.regex(data.hint ?? '', /'dlv branch net\/side [0-9a-f]{10}' brings it back/);
   const back = await repo.json<BranchChange>('branch', 'side', last?.before ?? '');

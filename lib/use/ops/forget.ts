@@ -125,6 +125,12 @@ function shownMove({ name, before, after }: RefMove): ForgetResult['refs'][numbe
 async function planVersions(job: Job, revisions: readonly string[]): Promise<Plan> {
   const plan = new Map<Id, VersionChange>();
   for (const revision of revisions) {
+    if (revision.includes('..')) {
+      throw new UsageError(`'${revision}' is a range: whole versions are forgotten one by one`, {
+        revision,
+        hint: 'name each version; a range says in which versions --path leaves files out',
+      });
+    }
     const id = await resolveId(job.repo, revision);
     if (!job.versions.has(id)) {
       throw new ConflictError(`'${revision}' is on no branch and no tag: only reflogs keep it`, {

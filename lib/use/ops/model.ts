@@ -159,7 +159,8 @@ export async function deleteModel(
     (_id, version) => version.model === model,
     context.signal,
   );
-  if (!force) await checkNothingLost(repo, lines, model, lost);
+  // A dry run says what would be lost, with or without --force.
+  if (!force && !dryRun) await checkNothingLost(repo, lines, model, lost);
   const untracked = staging.entries(model).map(({ path }) => path);
   const to = head.model === model ? await nextHead(repo, lines, model) : null;
   staging.drop(model);

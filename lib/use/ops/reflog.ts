@@ -105,7 +105,8 @@ async function lineOf(
     time: new Date(time).toISOString(),
     who,
     reason,
-    here: meant !== null && (await repo.store.findBlob(meant)) !== null,
+    // A line may lead to no version, as that of a branch whose versions were all forgotten.
+    here: meant === null || (await repo.store.findBlob(meant)) !== null,
     keptUntil: new Date(time + keptMs).toISOString(),
   };
 }
