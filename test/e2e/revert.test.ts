@@ -76,3 +76,10 @@ test('revert: a first version that was changed since names the removal, not its 
   const later = await repo.fails(1, 'revert', '--dry-run', 'net@2');
   t.regex(later.data.hint ?? '', /'dlv checkout net@2~1 /);
 });
+
+test('a range is refused: one version is taken back at a time', async (t) => {
+  const { repo } = await threeVersions(t);
+  const { message, data } = await repo.fails(2, 'revert', 'HEAD~1..HEAD');
+  t.regex(message, /is a range/);
+  t.regex(data.hint ?? '', /name each version/);
+});

@@ -1,7 +1,7 @@
 /** `dlv revert`: a new version that takes back what an earlier one changed. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, NotFoundError } from '../../base/errors.js';
+import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import {
   encodeStaging,
@@ -73,6 +73,12 @@ export async function revert(
   const stagingBefore = encodeStaging(staging);
   const line = await branchLine(repo, staging);
   const tip = needTip(line);
+  if (options.revision.includes('..')) {
+    throw new UsageError(`'${options.revision}' is a range: one version is taken back at a time`, {
+      revision: options.revision,
+      hint: "name each version, the last one first: 'dlv revert HEAD'",
+    });
+  }
   const reverted = await resolveId(repo, options.revision);
   const changes = await changesBack(repo, options, line.model, { tip, reverted });
   // A run that was killed before the branch moved has staged this very change.
