@@ -135,6 +135,7 @@ const MORE: Line[] = [
   [0, ['stash', '-m', STEERING]],
   [0, ['stash', 'list']],
   [0, ['stash', 'pop']],
+  [0, ['restore', '--staged', `${HIDDEN}.txt`]],
   [0, ['rm', '--cached', '-f', `${HIDDEN}.txt`]],
   [0, ['restore', '--staged', `${HIDDEN}.txt`]],
 ];

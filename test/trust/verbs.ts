@@ -102,7 +102,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'forget',
     argv: ['forget', '--force', 'm@2'],
-    landed: ['DLV_CONFLICT'],
+    landed: ['DLV_CONFLICT', 'DLV_NOT_FOUND'],
   },
   {
     name: 'revert',
@@ -113,7 +113,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'forget of the last version',
     argv: ['forget', '--force', 'm@3'],
-    landed: ['DLV_CONFLICT'],
+    landed: ['DLV_CONFLICT', 'DLV_NOT_FOUND'],
   },
   {
     name: 'forget --path',
