@@ -86,7 +86,7 @@ export function register(program: Command, cli: Cli): void {
           const would = result.dryRun ? 'would be ' : '';
           ui.line(
             saved === 0
-              ? 'there is no data that nothing needs'
+              ? 'nothing to take out'
               : `${formatBytes(saved)} that nothing needs ${would}taken out`,
           );
           if (ui.verbose) {

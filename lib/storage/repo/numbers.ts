@@ -58,7 +58,7 @@ export function parseNumbers(text: string, file: string): NumberMarks {
       modelNameProblem(model) === null && isVersionNumber(highest) && shared <= highest,
   );
   if (!isSound || formatNumbers(marks) !== text) {
-    throw new CorruptError(`'${file}' is damaged: it is no list of the numbers of models`, {
+    throw new CorruptError(`'${file}' is damaged: the numbers of models cannot be read from it`, {
       file,
       hint: "run 'dlv fsck --rebuild'",
     });

@@ -56,7 +56,7 @@ export function formatMoves(moves: Moves): string {
 }
 
 function damaged(file: string): CorruptError {
-  return new CorruptError(`'${file}' is damaged: it is no list of moves`, {
+  return new CorruptError(`'${file}' is damaged: its list of moves cannot be read`, {
     file,
     hint: "run 'dlv fsck --rebuild'",
   });

@@ -142,7 +142,7 @@ function nameOf(path: string, parts: number): string {
 }
 
 /**
- * True for files of two checkpoints of one series: a later step is no move of an earlier one, though
+ * True for files of two checkpoints of one series: a later step is not an earlier one that moved, though
  * their settings are the same. A checkpoint that is the same in whole was renamed: a folder is found
  * before this is asked, one file is here.
  */

@@ -58,7 +58,7 @@ function rename(side: DiffSide, name: (path: string) => string): void {
   }));
 }
 
-/** What stands for a file that is no checkpoint of its own: a shard, or state of a trainer. */
+/** Snapshots for a file that is not a checkpoint itself (a shard, the state of a trainer): one for each role. */
 async function snapshotsOf(side: DiffSide, path: string): Promise<DiffSide['snapshots']> {
   const tensors = (await side.files.get(path)?.tensors()) ?? [];
   return ROLES.filter((role) => tensors.some((tensor) => tensor.role === role)).map((role) => ({
