@@ -182,7 +182,8 @@ async function findNeeded(repo: CollectedRepository, options: GcOptions): Promis
   const reachable = await findReachable(repo, how);
   const found = { reachable, needed: await withBases(repo, reachable, options.signal) };
   if (options.pruneNow) return { ...found, now: reachable };
-  const refsAlone = { ...how, reflogSince: Number.POSITIVE_INFINITY };
+  const refsAlone: ReachableOptions = { ...how, reflogSince: Number.POSITIVE_INFINITY };
+  if (reachable.roots !== null) refsAlone.roots = reachable.roots;
   // Versions alone cost little to find; files are walked again only where reflogs name others.
   const { versions } = await findReachable(repo, { ...refsAlone, without: reachable.versions });
   const isSame = versions.size === reachable.versions.size;

@@ -76,6 +76,8 @@ export class Reachable {
   readonly blobs = new Map<Id, BlobKind>();
   /** Extents and the number of their segments. */
   readonly extents = new Map<Id, number>();
+  /** What it was found from; null if history was planned. */
+  roots: Roots | null = null;
   /** First version and path seen that need an object. */
   readonly users = new Map<Id, { version: Id | null; path: string | null }>();
 }
@@ -95,7 +97,17 @@ export interface ReachableOptions {
   without?: ReadonlySet<Id>;
   /** What history shall be like, in place of what refs, HEAD and reflogs say. */
   history?: PlannedHistory;
+  /** What refs, HEAD and reflogs say, where a walk a moment ago read them: `Reachable.roots` of it. */
+  roots?: Roots;
   signal?: AbortSignal;
+}
+
+/** Versions that a repository names, apart from those that are staged. */
+export interface Roots {
+  /** Those of refs, HEAD, and of refs that were lost. */
+  named: ReadonlySet<Id>;
+  /** Those of reflogs, with the time of the last line that names each; milliseconds since 1970. */
+  moved: ReadonlyMap<Id, number>;
 }
 
 /** Versions as they shall be once some of them are rewritten. */
@@ -112,7 +124,13 @@ export async function findReachable(
   options: ReachableOptions,
 ): Promise<Reachable> {
   const walk = new Walk(repo, options);
-  const roots = new Set(options.history?.roots ?? (await rootsOf(repo, options)));
+  const roots = new Set(options.history?.roots);
+  if (options.history === undefined) {
+    const known = options.roots ?? (await readRoots(repo, options));
+    walk.found.roots = known;
+    for (const id of known.named) roots.add(id);
+    for (const [id, time] of known.moved) if (time >= (options.reflogSince ?? 0)) roots.add(id);
+  }
   const stagings = [options.staging, ...(await stagedApart(repo.layout, options))];
   for (const line of stagings.flatMap((staging) => staging.models())) {
     // A planned history has its new versions nowhere yet.
@@ -161,19 +179,20 @@ async function hasRef(layout: Layout, name: string): Promise<boolean> {
   return (await statOrNull(layout.ref(name)))?.isFile === true;
 }
 
-/** Versions that refs, HEAD, reflogs and notes name. */
-async function rootsOf(
+/** Versions that refs, HEAD and reflogs name. */
+async function readRoots(
   repo: ObjectAccess & NoteReader,
   options: ReachableOptions,
-): Promise<Set<Id>> {
+): Promise<Roots> {
   const { layout } = repo;
-  const roots = new Set<Id>();
+  const named = new Set<Id>();
+  const moved = new Map<Id, number>();
   const addMoves = async (entries: readonly ReflogEntry[]): Promise<void> => {
     for (const entry of entries) {
-      if (entry.time < (options.reflogSince ?? 0)) continue;
       for (const id of [entry.before, entry.after]) {
+        if (id === null || entry.time <= (moved.get(id) ?? Number.NEGATIVE_INFINITY)) continue;
         // A reflog keeps what is there; what was pruned before is no damage.
-        if (id !== null && (await repo.store.findBlob(id)) !== null) roots.add(id);
+        if ((await repo.store.findBlob(id)) !== null) moved.set(id, entry.time);
       }
     }
   };
@@ -194,14 +213,14 @@ async function rootsOf(
   };
   await tryRead('HEAD', async () => {
     const head = await readHead(layout);
-    if (head.kind === 'detached') roots.add(head.id);
+    if (head.kind === 'detached') named.add(head.id);
   });
   const logs = new Set((await listReflogs(layout)).filter((name) => !isListLog(name))).add('HEAD');
   const present = new Set(['HEAD']);
   for await (const { name, parse } of readEachRef(layout)) {
     present.add(name);
     await tryRead(name, async () => {
-      roots.add(parse());
+      named.add(parse());
     });
   }
   await forEachInTurns(
@@ -223,13 +242,13 @@ async function rootsOf(
       // The ref of a log that ends at a version was lost: fsck says so, and nothing of it goes until then.
       const last = log.entries.at(-1)?.after ?? null;
       if (!present.has(name) && last !== null && (await repo.store.findBlob(last)) !== null) {
-        roots.add(last);
+        named.add(last);
       }
     },
     options.signal,
   );
   await addMoves(await readListLog(layout, DELETED_LOG));
-  return roots;
+  return { named, moved };
 }
 
 class Walk {

@@ -9,7 +9,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../storage/objects/stored-file.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { listRefs } from '../../storage/repo/refs/refs.js';
+import { listRefs, type Ref } from '../../storage/repo/refs/refs.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { type BlobEntry, segmentCount, storedBytes } from '../../storage/store/types.js';
 import { Describer } from './versions.js';
@@ -182,10 +182,10 @@ export class Tally {
   }
 }
 
-/** Versions that refs and HEAD name. */
-export async function versionRoots(repo: ReadAccess): Promise<Id[]> {
+/** Versions that refs and HEAD name. @param refs  all of them, where the caller has read them. */
+export async function versionRoots(repo: ReadAccess, refs?: readonly Ref[]): Promise<Id[]> {
   const head = await readHead(repo.layout);
-  const ids = (await listRefs(repo.layout)).map((ref) => ref.id);
+  const ids = (refs ?? (await listRefs(repo.layout))).map((ref) => ref.id);
   return head.kind === 'detached' ? [...ids, head.id] : ids;
 }
 

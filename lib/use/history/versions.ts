@@ -10,7 +10,7 @@ import { decodeCanonical } from '../../base/bytes/msgpack.js';
 import { PAGE_CACHE_ITEMS } from '../../base/limits.js';
 import { PathOrder } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { listNotedVersions } from '../../storage/repo/refs/refs.js';
+import { listNotedVersions, listRefs, type Ref } from '../../storage/repo/refs/refs.js';
 import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
@@ -144,6 +144,7 @@ function lastStep(snapshots: readonly Pick<Snapshot, 'role' | 'step'>[]): number
 /** Describes versions of one repository. */
 export class Describer {
   readonly #repo: ReadAccess;
+  readonly #read: readonly Ref[] | undefined;
   readonly #names: VersionNames;
   readonly #pages = new LruCache<Id, FilePage>(PAGE_CACHE_ITEMS);
   readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
@@ -151,8 +152,10 @@ export class Describer {
   #refs: Promise<Map<Id, string[]>> | null = null;
   #noted: Promise<Set<Id>> | null = null;
 
-  constructor(repo: ReadAccess) {
+  /** @param read  all refs, where the caller has read them: some repositories have thousands. */
+  constructor(repo: ReadAccess, read?: readonly Ref[]) {
     this.#repo = repo;
+    this.#read = read;
     this.#names = new VersionNames(repo);
   }
 
@@ -160,7 +163,7 @@ export class Describer {
   refs(): Promise<Map<Id, string[]>> {
     this.#refs ??= (async () => {
       const { layout } = this.#repo;
-      const refs = await refsByVersion(layout);
+      const refs = refsByVersion(this.#read ?? (await listRefs(layout)));
       const head = await resolveHead(layout);
       if (head !== null) refs.set(head, ['HEAD', ...(refs.get(head) ?? [])]);
       return refs;

@@ -4,8 +4,9 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
+import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
-import { listBranchTips } from '../history/lines/branches.js';
+import { branchTips } from '../history/lines/branches.js';
 import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes.js';
 import { modelBytes } from '../history/usage.js';
 import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
@@ -52,7 +53,8 @@ export async function list(
   const { last = 1, message } = options;
   const head = await repo.head();
   const tips = new Map<string, { branch: string; version: Id }[]>();
-  for (const { model, branch, version } of await listBranchTips(repo)) {
+  const refs = await listRefs(repo.layout);
+  for (const { model, branch, version } of branchTips(refs)) {
     const rows = tips.get(model) ?? [];
     rows.push({ branch, version });
     tips.set(model, rows);
@@ -61,9 +63,9 @@ export async function list(
   const starts = [...tips.values()].flat().map((row) => row.version);
   const lines = await versionsByModel(repo, starts);
   const sizes = new StoredSizes(repo, context.signal);
-  const all = await versionsByModel(repo, await versionRoots(repo));
+  const all = await versionsByModel(repo, await versionRoots(repo, refs));
   const bytes = new Map((await modelBytes(repo, sizes, all)).map((row) => [row.model, row]));
-  const describer = new Describer(repo);
+  const describer = new Describer(repo, refs);
   const models: ListedModel[] = [];
   const times = new Map<string, number>();
   for (const [model, ids] of lines) {

@@ -24,7 +24,7 @@ import {
   shownRef,
 } from './ref-name.js';
 import { readReflog } from './reflog.js';
-import { listRefNames, listRefs, readRef } from './refs.js';
+import { listRefNames, type Ref, readRef } from './refs.js';
 import { resolveNumber } from './resolve-number.js';
 import type { NumberSource } from './version-numbers.js';
 
@@ -301,9 +301,9 @@ export async function resolveRevision(
 }
 
 /** Names of the branches, tags and remote branches that name each version, for log and show. */
-export async function refsByVersion(layout: Layout): Promise<Map<Id, string[]>> {
+export function refsByVersion(refs: readonly Ref[]): Map<Id, string[]> {
   const map = new Map<Id, string[]>();
-  for (const { name, id } of await listRefs(layout)) {
+  for (const { name, id } of refs) {
     const names = map.get(id);
     if (names) names.push(name);
     else map.set(id, [name]);

@@ -24,6 +24,7 @@ import {
   listModels,
   listRefNames,
   listRefs,
+  type Ref,
   readRef,
   updateRef,
 } from '../../../storage/repo/refs/refs.js';
@@ -44,8 +45,13 @@ export interface BranchTip extends BranchName {
 /** All branches with their tips, by model and name. @throws {CorruptError} for a damaged ref. */
 export async function listBranchTips(repo: ReadAccess, model?: string): Promise<BranchTip[]> {
   const prefix = model === undefined ? 'refs/heads' : `refs/heads/${checkModelName(model)}`;
+  return branchTips(await listRefs(repo.layout, prefix));
+}
+
+/** The branches among refs, with their tips. */
+export function branchTips(refs: readonly Ref[]): BranchTip[] {
   const tips: BranchTip[] = [];
-  for (const { name, id } of await listRefs(repo.layout, prefix)) {
+  for (const { name, id } of refs) {
     const place = parseRefName(name);
     if (place?.kind !== 'head') continue;
     tips.push({ model: place.model, branch: place.branch, version: id });

@@ -10,7 +10,7 @@ import { writeNumbers } from '../../../../lib/storage/repo/numbers.js';
 import { closestNames, editDistance } from '../../../../lib/storage/repo/refs/closest.js';
 import { type Head, writeHead } from '../../../../lib/storage/repo/refs/head.js';
 import { appendReflog } from '../../../../lib/storage/repo/refs/reflog.js';
-import { readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';
+import { listRefs, readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';
 import {
   currentBranch,
   parseRevision,
@@ -258,7 +258,7 @@ test('revision: a line ends where another model begins', async (t) => {
   };
   t.deepEqual(await line(b2), [b2, b1]);
   t.deepEqual(await line(m4), [m4, m3, m2, m1]);
-  t.deepEqual((await refsByVersion(repo.layout)).get(m4), ['refs/heads/mnist/main']);
+  t.deepEqual(refsByVersion(await listRefs(repo.layout)).get(m4), ['refs/heads/mnist/main']);
 });
 
 test('revision: parsing takes apart what was put together', (t) => {
