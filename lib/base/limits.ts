@@ -63,6 +63,11 @@ export const ZIP_ENTRIES_MAX = 4_000_000;
 export const ZIP_DIRECTORY_BYTES_MAX = 1 << 30;
 /** Bytes of ONNX structure (everything but tensor data) that are read. */
 export const ONNX_STRUCTURE_BYTES_MAX = 256 * 1024 * 1024;
+/** Nodes of one network, with those of its bodies and of the functions it calls: a language model of 100
+ *  layers has some 20,000. */
+export const NETWORK_NODES_MAX = 200_000;
+/** The same of everything else: parameters, and names of inputs and outputs. */
+export const NETWORK_VALUES_MAX = 2_000_000;
 /** Header dictionary of a .npy file. */
 export const NPY_HEADER_BYTES_MAX = 1 << 20;
 /** JSON index of a sharded checkpoint. */

@@ -182,6 +182,8 @@ async function readNode(scan: OnnxScanner, field: ProtoField, depth: number): Pr
     name: '',
     opType: '',
     domain: '',
+    overload: '',
+    modules: [],
     inputs: [],
     outputs: [],
     attributes: [],
@@ -212,11 +214,42 @@ async function readNode(scan: OnnxScanner, field: ProtoField, depth: number): Pr
       case 7:
         node.domain = await text(part, 'operator domain');
         return;
+      case 8:
+        node.overload = await text(part, 'overload');
+        return;
+      case 9:
+        if (!scan.tensorsOnly) await readModule(scan, part, node.modules);
+        return;
       default:
     }
   });
   return node;
 }
+
+/** Keys of metadata_props of a node that PyTorch writes the modules around it under. */
+const MODULE_KEYS: ReadonlySet<string> = new Set(['namespace', 'pkg.torch.onnx.name_scopes']);
+
+/** Keeps an entry of metadata_props that says of which module a node is; others hold stack traces. */
+async function readModule(
+  scan: OnnxScanner,
+  field: ProtoField,
+  modules: RawNode['modules'],
+): Promise<void> {
+  scan.expect(field, WIRE.bytes, 'entry');
+  let key = '';
+  await scan.fields(field.start, field.end, async (part) => {
+    if (part.number === 1 && part.end - part.start <= KEY_BYTES_MAX) {
+      key = await scan.text(part, KEY_BYTES_MAX, 'key');
+    }
+    if (part.number !== 2 || !MODULE_KEYS.has(key)) return;
+    if (part.end - part.start > TEXT_BYTES_MAX) return;
+    scan.charge(OBJECT_BYTES);
+    modules.push({ key, value: await scan.text(part, TEXT_BYTES_MAX, 'module') });
+  });
+}
+
+/** Longer keys are none of MODULE_KEYS. */
+const KEY_BYTES_MAX = 64;
 
 const VALUE_KINDS: Record<number, RawValueInfo['kind']> = {
   1: 'tensor',
@@ -320,6 +353,7 @@ async function readFunction(scan: OnnxScanner, field: ProtoField): Promise<RawFu
     inputs: [],
     outputs: [],
     attributes: [],
+    defaults: [],
     nodes: [],
   };
   const text = (part: ProtoField, name: string) => scan.text(part, TEXT_BYTES_MAX, name);
@@ -343,6 +377,9 @@ async function readFunction(scan: OnnxScanner, field: ProtoField): Promise<RawFu
         return;
       case 10:
         made.domain = await text(part, 'function domain');
+        return;
+      case 11:
+        if (!scan.tensorsOnly) made.defaults.push(await readAttribute(scan, part, 1, readGraph));
         return;
       case 13:
         made.overload = await text(part, 'overload');

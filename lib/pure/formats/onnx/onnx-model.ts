@@ -42,6 +42,10 @@ export interface RawNode {
   opType: string;
   /** Empty for the standard operators. */
   domain: string;
+  /** Tells functions of one name apart; empty for most. */
+  overload: string;
+  /** metadata_props that say which module the operator belongs to (`MODULE_KEYS`). */
+  modules: { key: string; value: string }[];
   /** Names of values; an empty name is an omitted optional input. */
   inputs: string[];
   outputs: string[];
@@ -68,6 +72,8 @@ export interface RawFunction {
   inputs: string[];
   outputs: string[];
   attributes: string[];
+  /** Attributes that a call may leave out, with their values then. */
+  defaults: RawAttribute[];
   nodes: RawNode[];
 }
 
