@@ -24,8 +24,7 @@ export function rawNode(
   opType: string,
   inputs: string[],
   outputs: string[],
-  name = '',
-  attributes: RawAttribute[] = [],
+  { name = '', attributes = [] }: { name?: string; attributes?: RawAttribute[] } = {},
 ): RawNode {
   return { name, opType, domain: '', overload: '', modules: [], inputs, outputs, attributes };
 }
@@ -73,4 +72,10 @@ export function rawModel(graph: RawGraph): RawModel {
     training: [],
     metadata: [],
   };
+}
+
+/** The text of a golden fixture; with UPDATE_GOLDEN=1 in the environment, `text` is written there first. */
+export function goldenText(name: string, text: string): string {
+  if (process.env.UPDATE_GOLDEN === '1') fs.writeFileSync(fixture(name), text);
+  return fs.readFileSync(fixture(name), 'utf8');
 }

@@ -3,6 +3,7 @@
  * the constant of an activation does; a bias of three numbers is learned, and a network that kept it would
  * differ from the next checkpoint of itself.
  */
+import { nameOfWeight } from './layers/names.js';
 import type { Graph, GraphNode, Parameter } from './network.js';
 
 /** Inputs that say how an operator works; those of others are data or weights. `-1`: all of them. */
@@ -87,16 +88,18 @@ function collect(graph: Graph, says: Set<string>): void {
         // Weights kept as fp16 pass through a Cast, and initial states through Concat or Where.
         if (isWhole.has(name) || scalars.has(name)) says.add(name);
       } else if (ARITHMETIC.has(node.op)) {
-        const isBias = node.inputs.some((other) => PRODUCTS.has(makers.get(other) ?? ''));
-        if (isWhole.has(name) || (scalars.has(name) && !isBias)) says.add(name);
+        const isBias =
+          node.op === 'Add' && node.inputs.some((other) => PRODUCTS.has(makers.get(other) ?? ''));
+        const isLearned = isBias || nameOfWeight(name) !== null;
+        if (isWhole.has(name) || (scalars.has(name) && !isLearned)) says.add(name);
       } else if (/^Reduce/.test(node.op) && i === 1) says.add(name);
     });
     for (const { graph: body } of node.bodies) collect(body, says);
   }
 }
 
-/** Operators whose result a bias is added to, or a learned scale multiplied with. */
-const PRODUCTS = new Set(['MatMul', 'Conv', 'ConvTranspose', 'Gemm', 'BatchNormalization']);
+/** Operators whose result a bias is added to. */
+const PRODUCTS = new Set(['MatMul', 'Conv', 'ConvTranspose', 'Gemm']);
 
 function strip(graph: Graph, says: ReadonlySet<string>): Graph {
   const foreign = new Set<string>();

@@ -84,7 +84,10 @@ test('a circle, a value made twice and one that nothing makes are refused by nam
     });
   };
   refuse(
-    [rawNode('Add', ['x', 'd'], ['b'], 'first'), rawNode('Relu', ['b'], ['d'], 'second')],
+    [
+      rawNode('Add', ['x', 'd'], ['b'], { name: 'first' }),
+      rawNode('Relu', ['b'], ['d'], { name: 'second' }),
+    ],
     /'m\.onnx'.*circle through '(first|second)'/,
   );
   refuse([rawNode('Relu', ['x'], ['d']), rawNode('Exp', ['x'], ['d'])], /'d' is made twice/);
@@ -102,9 +105,10 @@ test('calls of functions are replaced by their nodes, in each other too, with th
     attributes: ['slope'],
     defaults: [],
     nodes: [
-      rawNode('LeakyRelu', ['a'], ['b'], 'leaky', [
-        { name: 'alpha', kind: 'reference', value: 'slope' },
-      ]),
+      rawNode('LeakyRelu', ['a'], ['b'], {
+        name: 'leaky',
+        attributes: [{ name: 'alpha', kind: 'reference', value: 'slope' }],
+      }),
     ],
   };
   const outer = {
@@ -113,9 +117,12 @@ test('calls of functions are replaced by their nodes, in each other too, with th
     attributes: [],
     defaults: [{ name: 'k', kind: 'float' as const, value: 0.25 }],
     nodes: [
-      rawNode('Exp', ['a'], ['t'], 'exp'),
+      rawNode('Exp', ['a'], ['t'], { name: 'exp' }),
       {
-        ...rawNode('Act', ['t'], ['b'], 'act', [{ name: 'slope', kind: 'reference', value: 'k' }]),
+        ...rawNode('Act', ['t'], ['b'], {
+          name: 'act',
+          attributes: [{ name: 'slope', kind: 'reference', value: 'k' }],
+        }),
         domain: 'my',
       },
     ],
@@ -124,7 +131,7 @@ test('calls of functions are replaced by their nodes, in each other too, with th
     const next = all[i + 1];
     return next === undefined
       ? []
-      : [{ ...rawNode('Block', [name], [next], `block${i}`), domain: 'my' }];
+      : [{ ...rawNode('Block', [name], [next], { name: `block${i}` }), domain: 'my' }];
   });
   const model = { ...rawModel(rawGraph(['x'], ['z'], calls)), functions: [inner, outer] };
   const { nodes } = networkOfOnnx(model, 'm.onnx').graph;
