@@ -47,6 +47,12 @@ export type { CommitOptions, CommitResult } from './use/ops/commit.js';
 export type { ConfigEntry } from './use/ops/config.js';
 export type { CopyOptions, CopyResult } from './use/ops/copy.js';
 export type {
+  DescOptions,
+  DescResult,
+  DescribedLayer,
+  DescribedNetworkFile,
+} from './use/ops/desc.js';
+export type {
   CheckpointDiff,
   DiffOptions,
   DiffResult,

@@ -21,7 +21,8 @@ const VALUES =
 const TYPES =
   'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot ' +
   'BranchChange BranchDeletion BranchEntry Budget CallOptions CheckoutOptions CheckoutResult ' +
-  'CheckpointDiff CommitOptions CommitResult ConfigEntry CopyOptions CopyResult DiffOptions ' +
+  'CheckpointDiff CommitOptions CommitResult ConfigEntry CopyOptions CopyResult DescOptions DescResult ' +
+  'DescribedLayer DescribedNetworkFile DiffOptions ' +
   'DiffResult DuOptions DuResult ErrorCode ErrorData FileDiff ForgetOptions ForgetResult ' +
   'FsckOptions FsckResult GcOptions GcResult Id InitOptions KeepOptions KeepResult ' +
   'KeptCheckpoint Level Limit Lineage ListOptions ListedModel ListedTensor LoadOptions ' +

@@ -3,6 +3,7 @@ import type { Warned } from '../use/context.js';
 import type { Id, VersionSummary } from '../use/history/versions.js';
 import type { BranchEntry, BranchListOptions } from '../use/ops/branch.js';
 import type { ConfigEntry } from '../use/ops/config.js';
+import type { DescOptions, DescResult } from '../use/ops/desc.js';
 import type { DiffOptions, DiffResult } from '../use/ops/diff.js';
 import type { DuOptions, DuResult } from '../use/ops/du.js';
 import type { ListedModel, ListOptions } from '../use/ops/list.js';
@@ -56,6 +57,13 @@ export abstract class ReadingRepository extends Handle {
   async show(revision = 'HEAD', options: CallOptions = {}): Promise<Warned<ShowResult>> {
     const { show } = await import('../use/ops/show.js');
     return this.call(options, (repo, context) => show(repo, revision, context));
+  }
+
+  /** What the networks of a version are, and what a pass through them costs. */
+  async desc(revision = 'HEAD', options: Options<DescOptions> = {}): Promise<Warned<DescResult>> {
+    const { desc } = await import('../use/ops/desc.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => desc(repo, revision, own, context));
   }
 
   /** How a file of a version is made: format, extents, tensors. */

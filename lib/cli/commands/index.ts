@@ -45,6 +45,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('list', LOOK, () => import('./list.js')),
   entry('log', LOOK, () => import('./log.js')),
   entry('show', LOOK, () => import('./show.js')),
+  entry('desc', LOOK, () => import('./desc.js')),
   entry('reflog', LOOK, () => import('./reflog.js')),
   entry('diff', LOOK, () => import('./diff.js')),
   entry('cat', LOOK, () => import('./cat.js')),

@@ -7,7 +7,7 @@ import { usedBy } from '../topology.js';
 
 /** Bytes of activations. A text is an expression of open dimensions, null is not known. */
 export interface ActivationMemory {
-  /** Of all outputs of all nodes. */
+  /** Of all outputs of all nodes; of the bodies of a node the larger counts. */
   total: Dim | null;
   /** Of those that are needed at once, at most: each is freed after its last use, nothing is written in place. */
   peak: number | null;
@@ -62,10 +62,13 @@ export function activationMemory(
       }
     }
     let inside: number | null = 0;
+    let within: Dim | null = 0;
     for (const body of node.bodies) {
       const inner = activationMemory(body.graph, shapes, isHidden);
       inside = inside === null || inner.peak === null ? null : Math.max(inside, inner.peak);
+      within = within === null || inner.total === null ? null : dims.max(within, inner.total);
     }
+    total = total === null || within === null ? null : dims.add(total, within);
     if (peak !== null) peak = inside === null ? null : Math.max(peak, live + inside);
     for (const name of frees[i] ?? []) live -= size(name);
   });

@@ -152,6 +152,8 @@ function squeezed(at: NodeShapes): Shaped {
   const shape = at.shape(0);
   const given = at.list('axes', 1);
   const axes = given?.map((axis) => at.axis(axis, shape.length));
+  // A dimension that is open may be 1, and then it goes as well.
+  if (axes === undefined && shape.some((dim) => typeof dim === 'string')) throw new UnknownShape();
   const kept = shape.filter((dim, i) => (axes === undefined ? dim !== 1 : !axes.includes(i)));
   return shaped(at.dtype(), kept, at.input(0).elements);
 }

@@ -42,6 +42,7 @@ import { reopenStaging } from '../lines/open-staging.js';
 import { checkLive } from './check-live.js';
 import { giveNumber } from './give-number.js';
 import { type PathChange, stagedChanges } from './staged-changes.js';
+import { storeNetworks } from './store-networks.js';
 
 /** What a version says besides its files. */
 export interface VersionContent {
@@ -218,7 +219,7 @@ export async function storeVersion(
     params: merge(amended?.params, content.params, ({ name }) => name),
     metrics: merge(amended?.metrics, content.metrics, ({ name, step }) => `${step}/${name}`),
     logs: merge(amended?.logs, await storeLogs(session, content.logs ?? []), ({ name }) => name),
-    network: null,
+    network: await storeNetworks(repo, session, draft, signal),
     git: await readGitState(repo.layout.workTree, signal),
     extensions: [...(content.extensions ?? [])],
   };
@@ -312,6 +313,7 @@ async function checkNamed(
   if (await session.isUndisturbed()) return;
   const named = [id, ...version.tree.pages.map((page) => page.id), ...draft.parents];
   for (const log of version.logs) named.push(log.id);
+  if (version.network !== null) named.push(version.network);
   for (const blob of named) {
     if (await session.hasBlob(blob)) continue;
     throw new ConflictError('an object of the new version was collected as garbage meanwhile', {

@@ -1,0 +1,97 @@
+/** What is known of the checkpoints of a version that no network describes. */
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { isUnreadable } from '../../base/errors.js';
+import type { CountedTensor, ParameterCounts } from '../../pure/network/cost/parameter-counts.js';
+import type { LayerKind } from '../../pure/network/layers/kinds.js';
+import {
+  type Architecture,
+  architectureOfConfig,
+  inferArchitecture,
+} from '../../pure/network/weights/architecture.js';
+import { groupParameters, totalOf } from '../../pure/network/weights/groups.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
+import { streamFile } from '../../storage/objects/rebuild.js';
+import { openStoredFile } from '../../storage/objects/stored-file.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
+
+/** Files that say what an architecture is; no longer than this. */
+const CONFIG_NAMES = ['config.json', 'adapter_config.json', 'model_index.json'];
+const CONFIG_BYTES_MAX = 1024 * 1024;
+
+/** A layer as the names and shapes of its tensors tell it. */
+export interface WeightLayer extends ParameterCounts {
+  name: string;
+  kind: LayerKind;
+  type: string;
+  tensors: { name: string; dtype: string | null; shape: readonly number[] }[];
+}
+
+/** A checkpoint without a network. */
+export interface DescribedWeights extends ParameterCounts {
+  /** Path of its file, or of the index of its shards. */
+  key: string;
+  step: number | null;
+  tensors: number;
+  layers: WeightLayer[];
+}
+
+/**
+ * Describes the weights of a version whose files define no network.
+ * @param networks paths of the files that define one.
+ */
+export async function describeWeights(
+  repo: ReadAccess,
+  id: Id,
+  networks: readonly { path: string }[],
+  signal?: AbortSignal,
+): Promise<{ weights: DescribedWeights[]; architecture: Architecture | null }> {
+  const { files, snapshots } = await repo.tree(id);
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const described = new Set(networks.map(({ path }) => path));
+  const weights: DescribedWeights[] = [];
+  let inferred: Architecture | null = null;
+  for (const { key, role, step, members } of snapshots) {
+    if (role !== 'weights' || described.has(key)) continue;
+    const tensors: CountedTensor[] = [];
+    for (const path of members) {
+      throwIfAborted(signal);
+      const file = byPath.get(path);
+      const stored = file && (await openStoredFile(repo, file));
+      for (const { name, dtype, shape, role: own } of stored?.skeleton?.tensors ?? []) {
+        if (own === 'weights') tensors.push({ name, dtype, shape });
+      }
+    }
+    const groups = groupParameters(tensors);
+    inferred ??= inferArchitecture(tensors);
+    const layers = groups.map((group) => ({ ...group, tensors: [...group.tensors] }));
+    weights.push({ key, step, tensors: tensors.length, ...totalOf(groups), layers });
+  }
+  return { weights, architecture: (await readConfig(repo, files)) ?? inferred };
+}
+
+/** What the config.json that stands highest says. */
+async function readConfig(
+  repo: ReadAccess,
+  files: readonly FileEntry[],
+): Promise<Architecture | null> {
+  const depth = ({ path }: FileEntry): number => path.split('/').length;
+  const found = files
+    .filter(({ path, size }) => {
+      return CONFIG_NAMES.includes(path.split('/').at(-1) ?? '') && size <= CONFIG_BYTES_MAX;
+    })
+    .sort((a, b) => depth(a) - depth(b));
+  for (const file of found) {
+    try {
+      const pieces: Uint8Array[] = [];
+      for await (const bytes of streamFile(repo, await openStoredFile(repo, file))) {
+        pieces.push(Buffer.from(bytes));
+      }
+      const made = architectureOfConfig(Buffer.concat(pieces).toString('utf8'), file.path);
+      if (made !== null) return made;
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+    }
+  }
+  return null;
+}
