@@ -177,13 +177,14 @@ function printNodes(ui: Ui, { alias, nodes }: DescribedLayer): void {
 }
 
 function printWeights(ui: Ui, { weights }: DescResult, all: boolean): void {
-  for (const { key, tensors, parameters, buffers, layers } of weights) {
+  for (const { key, tensors, parameters, buffers, layers, pairing } of weights) {
     ui.line('');
     ui.line(`${ui.style.bold(`Weights of ${key}`)}  (layers as the names of tensors tell)`);
     const beside = buffers > 0 ? `, ${formatNumber(buffers)} in buffers` : '';
     ui.line(
       `  ${'Parameters'.padEnd(13)}${formatNumber(parameters)}${beside}, in ${formatCount(tensors, 'tensor')}`,
     );
+    if (pairing !== null) ui.line(`  ${'Pairs'.padEnd(13)}${pairingText(pairing)}`);
     const shown = all ? layers : layers.slice(0, LAYERS_SHOWN);
     const rows = shown.map((layer) => [
       layer.name,
@@ -205,6 +206,27 @@ function printWeights(ui: Ui, { weights }: DescResult, all: boolean): void {
     const hidden = layers.length - shown.length;
     if (hidden > 0) ui.line(`  … and ${formatCount(hidden, 'more layer')} (--all shows them)`);
   }
+}
+
+/** `10 of 12 parameters of net.onnx: 4 by name, 6 by layer; 4 norms folded in, checked on 4 to 3e-7`. */
+function pairingText(pairing: NonNullable<DescResult['weights'][number]['pairing']>): string {
+  const { network, pairs, unpaired, foldsChecked, foldError } = pairing;
+  const by = (['name', 'layer', 'shape'] as const).flatMap((evidence) => {
+    const found = pairs.filter((pair) => pair.evidence === evidence).length;
+    return found === 0
+      ? []
+      : [`${found} by ${evidence === 'shape' ? 'shape and order' : evidence}`];
+  });
+  const norms = new Set(pairs.flatMap(({ foldedNorm }) => foldedNorm ?? [])).size;
+  const folds =
+    norms === 0
+      ? ''
+      : `; ${formatCount(norms, 'norm')} folded in` +
+        (foldError === null
+          ? ''
+          : `, ${foldsChecked} of them checked: error ${foldError.toPrecision(2)}`);
+  const whole = pairs.length + unpaired.length;
+  return `${pairs.length} of ${whole} parameters of ${network}: ${by.join(', ')}${folds}`;
 }
 
 function printDesc(ui: Ui, result: DescResult, all: boolean): void {

@@ -4,6 +4,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import type { CountedTensor, ParameterCounts } from '../../pure/network/cost/parameter-counts.js';
 import type { LayerKind } from '../../pure/network/layers/kinds.js';
+import type { LayerView } from '../../pure/network/layers/layer-view.js';
 import {
   type Architecture,
   architectureOfConfig,
@@ -14,6 +15,7 @@ import type { ReadAccess } from '../../storage/objects/access.js';
 import { streamFile } from '../../storage/objects/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { type DescribedPairing, pairCheckpoint } from './pairings.js';
 
 /** Files that say what an architecture is; no longer than this. */
 const CONFIG_NAMES = ['config.json', 'adapter_config.json', 'model_index.json'];
@@ -34,16 +36,18 @@ export interface DescribedWeights extends ParameterCounts {
   step: number | null;
   tensors: number;
   layers: WeightLayer[];
+  /** How it goes together with a network of the version; null if with none. */
+  pairing: DescribedPairing | null;
 }
 
 /**
  * Describes the weights of a version whose files define no network.
- * @param networks paths of the files that define one.
+ * @param networks those that files of the version define.
  */
 export async function describeWeights(
   repo: ReadAccess,
   id: Id,
-  networks: readonly { path: string }[],
+  networks: readonly { path: string; view: LayerView }[],
   signal?: AbortSignal,
 ): Promise<{ weights: DescribedWeights[]; architecture: Architecture | null }> {
   const { files, snapshots } = await repo.tree(id);
@@ -65,7 +69,10 @@ export async function describeWeights(
     const groups = groupParameters(tensors);
     inferred ??= inferArchitecture(tensors);
     const layers = groups.map((group) => ({ ...group, tensors: [...group.tensors] }));
-    weights.push({ key, step, tensors: tensors.length, ...totalOf(groups), layers });
+    const checkpoint = { key, paths: members, tensors };
+    let pairing: DescribedPairing | null = null;
+    for (const network of networks) pairing ??= await pairCheckpoint(repo, id, network, checkpoint);
+    weights.push({ key, step, tensors: tensors.length, ...totalOf(groups), layers, pairing });
   }
   return { weights, architecture: (await readConfig(repo, files)) ?? inferred };
 }

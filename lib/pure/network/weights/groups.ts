@@ -87,7 +87,7 @@ function kindOf(
   }
   if (has(/^in_proj_weight$/)) return { kind: 'attn', type: 'ATTENTION' };
   const weight = parts.get('weight') ?? parts.get('kernel') ?? parts.get('w_0') ?? mainOf(tensors);
-  const rank = weight?.shape.length ?? 0;
+  const rank = weight === undefined || isBuffer(weight) ? 0 : weight.shape.length;
   if (rank >= 3)
     return { kind: 'conv', type: rank === 3 ? 'CONV1D' : rank === 4 ? 'CONV' : 'CONV3D' };
   if (rank === 2) {
