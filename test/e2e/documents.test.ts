@@ -7,11 +7,11 @@ import path from 'node:path';
 import test from 'ava';
 import { declaredCommands, renderDocs } from '../../lib/cli/docs.js';
 import { withWarnings } from '../../lib/cli/run.js';
-import { PROJECT_ROOT } from '../helpers/paths.js';
+import { fixture, PROJECT_ROOT } from '../helpers/paths.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 
 /** Members whose keys are data: only the types of their values are compared. */
-const MAPS = new Set(['metrics', 'metricSteps', 'params']);
+const MAPS = new Set(['metrics', 'metricSteps', 'params', 'opsets', 'uncounted', 'sizes']);
 
 /**
  * How `actual` differs from `example` in shape. null fits anything, since an example cannot show both;
@@ -84,6 +84,14 @@ const LINES: Record<string, Line> = {
     prepare: async (repo) => void (await repo.json('copy', 'net', 'x')),
   },
   show: { args: ['show'] },
+  desc: {
+    args: ['desc'],
+    prepare: async (repo) => {
+      await repo.write('lenet.onnx', await fs.readFile(fixture('networks', 'fashion-lenet.onnx')));
+      await repo.json('add', 'lenet.onnx');
+      await repo.json('commit', '-m', 'a network');
+    },
+  },
   reflog: { args: ['reflog'] },
   diff: { args: ['diff', 'net@1', 'net@3'] },
   cat: { args: ['cat', 'HEAD:model.safetensors#fc.bias'] },
