@@ -245,8 +245,10 @@ function containersOf(names: readonly (string | null)[]): Set<string> {
   const all = new Set(names);
   for (const name of all) {
     if (name === null) continue;
-    for (let at = name.lastIndexOf('.'); at > 0; at = name.lastIndexOf('.', at - 1)) {
+    let at = name.lastIndexOf('.');
+    for (let depth = 0; at > 0 && depth < CONTAINERS_MAX; depth++) {
       found.add(name.slice(0, at));
+      at = name.lastIndexOf('.', at - 1);
     }
   }
   return found;
@@ -267,6 +269,11 @@ function producerOf(
   }
   return null;
 }
+
+/** Successors of a layer that are kept: dense networks have some dozen. */
+const NEXT_MAX = 128;
+/** Modules around a layer that are told from layers. */
+const CONTAINERS_MAX = 32;
 
 /** The relations of the layers of a graph: for each the places of others, ascending. */
 export interface LayerLinks {
@@ -300,7 +307,7 @@ export function linkLayers({ graph, layers }: Pick<LayerGraph, 'graph' | 'layers
   const beyond: (readonly number[])[] = [];
   const reach = (from: readonly number[]): number[] => {
     const found = from.flatMap((to) => (passes[to] ? (beyond[to] ?? []) : [to]));
-    return [...new Set(found)].sort((a, b) => a - b);
+    return [...new Set(found)].sort((a, b) => a - b).slice(0, NEXT_MAX);
   };
   for (let i = layers.length - 1; i >= 0; i--) beyond[i] = passes[i] ? reach(succ[i] ?? []) : [];
   return { succ, next: succ.map(reach) };

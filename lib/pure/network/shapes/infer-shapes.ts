@@ -5,6 +5,7 @@
  * A node whose inputs do not fit is told of and its outputs are unknown: nothing is thrown, and what does
  * not depend on it keeps its shapes. O(nodes) for each pass; a loop's body has at most two.
  */
+import { RANK_MAX } from '../../../base/limits.js';
 import type { Body, Dim, Graph, GraphNode, GraphValue, Network, Shape } from '../network.js';
 import { Dims } from './dims.js';
 import { ELEMENTWISE } from './elementwise-rules.js';
@@ -50,6 +51,8 @@ export interface NetworkShapes {
 }
 
 const NOTHING: Shaped = { dtype: null, shape: null, elements: null };
+/** Loops in loops double the work with each level: after so many nodes a body is worked through once. */
+const STEPS_MAX = 2_000_000;
 /** More problems tell nothing new. */
 const PROBLEMS_MAX = 1000;
 
@@ -68,6 +71,8 @@ class Inference {
   readonly #values = new Map<Graph, Map<string, Shaped>>();
   readonly #outer = new Map<Graph, Graph>();
   #conflicts = 0;
+  /** Nodes that were worked through, each time counted. */
+  #steps = 0;
 
   constructor(network: Network, options: ShapeOptions) {
     this.#network = network;
@@ -112,6 +117,7 @@ class Inference {
       values.set(input.name, inputs[i] ?? this.#stated(input));
     });
     const stated = new Map(graph.stated.map((value) => [value.name, value]));
+    this.#steps += graph.nodes.length;
     for (const node of graph.nodes) {
       const outputs = this.#outputsOf(graph, node);
       node.outputs.forEach((name, i) => {
@@ -154,8 +160,9 @@ class Inference {
     const bad = made.shape?.find((dim) => {
       return typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0);
     });
-    if (bad === undefined) return made;
-    this.#tell(node, `has a dimension of ${bad}`);
+    const rank = made.shape?.length ?? 0;
+    if (bad === undefined && rank <= RANK_MAX) return made;
+    this.#tell(node, bad === undefined ? `has ${rank} dimensions` : `has a dimension of ${bad}`);
     return { ...made, shape: null, elements: null };
   }
 
@@ -222,7 +229,8 @@ class Inference {
     const grown = carried.map((one, i) =>
       this.#either(one, made[i + 1] ?? NOTHING, `${node.outputs[i] ?? ''}`),
     );
-    if (grown.some(({ shape }, i) => String(shape) !== String(carried[i]?.shape))) {
+    const changes = grown.some(({ shape }, i) => String(shape) !== String(carried[i]?.shape));
+    if (changes && this.#steps < STEPS_MAX) {
       carried = grown;
       made = this.#run(body.graph, [...fixed, ...carried]);
     }
@@ -284,13 +292,16 @@ class Inference {
   }
 }
 
+/** Copies that are followed back: exporters put one or two in a row. */
+const COPIES_MAX = 8;
+
 function throughIdentity(graph: Graph, name: string): string {
   let at = name;
-  for (;;) {
-    const maker = graph.nodes.find(
-      ({ op, outputs }) => outputs[0] === at && (op === 'Identity' || op === 'Cast'),
-    );
-    if (maker?.inputs[0] === undefined) return at;
+  for (let i = 0; i < COPIES_MAX; i++) {
+    const maker = graph.nodes.findLast(({ outputs }) => outputs[0] === at);
+    const isCopy = maker?.op === 'Identity' || maker?.op === 'Cast';
+    if (!isCopy || maker.inputs[0] === undefined) break;
     at = maker.inputs[0];
   }
+  return at;
 }

@@ -192,9 +192,10 @@ function joined(at: NodeShapes): Shaped {
       else if (typeof made[i] === 'string') made[i] = dim;
     });
   }
-  const lists = at.inputs.map(({ elements }) => elements);
+  const isShort = first.length === 1 && typeof made[0] === 'number' && made[0] <= ELEMENTS_MAX;
+  const lists = isShort ? at.inputs.map(({ elements }) => elements) : [null];
   const elements = lists.every((list) => list !== null) ? lists.flat() : null;
-  return shaped(at.dtype(), made, first.length === 1 ? (elements as Dim[] | null) : null);
+  return shaped(at.dtype(), made, elements);
 }
 
 function parts(at: NodeShapes): Shaped[] {

@@ -176,3 +176,46 @@ test('dims: expressions that grow without end become symbols, and names of symbo
   t.is(dims.fresh('N + 1'), '"N + 1"');
   t.not(dims.add(dims.fresh('N + 1'), 0), dims.add('N', 1));
 });
+
+test('loops in loops, ranks without end and lists joined a thousand times stay cheap', (t) => {
+  const loop = (depth: number): ReturnType<typeof rawGraph> => {
+    const inner: ReturnType<typeof rawNode>[] =
+      depth === 0
+        ? [
+            rawNode('Concat', ['s', 's'], ['r'], {
+              attributes: [{ name: 'axis', kind: 'int', value: 0 }],
+            }),
+          ]
+        : [
+            rawNode('Loop', ['', '', 's'], ['r'], {
+              attributes: [{ name: 'body', kind: 'graph', value: loop(depth - 1) }],
+            }),
+          ];
+    return rawGraph(['i', 'c', 's'], ['c', 'r'], inner);
+  };
+  const graph = rawGraph(
+    ['x'],
+    ['y'],
+    [
+      rawNode('Loop', ['', '', 'x'], ['y'], {
+        attributes: [{ name: 'body', kind: 'graph', value: loop(60) }],
+      }),
+    ],
+  );
+  graph.inputs[0]!.shape = [4];
+  const made = networkOfOnnx(rawModel(graph), 'm');
+  const found = inferShapes(made).of(made.graph, 'y').shape;
+  t.true(found === null || typeof found[0] === 'string', 'its length is open');
+  const axes = {
+    name: 'axes',
+    kind: 'ints' as const,
+    value: Array.from({ length: 60 }, (_, i) => i),
+  };
+  const deep = Array.from({ length: 50 }, (_, i) =>
+    rawNode('Unsqueeze', [i === 0 ? 'x' : `u${i}`], [i === 49 ? 'y' : `u${i + 1}`], {
+      attributes: [axes],
+    }),
+  );
+  const ranks = inferShapes(network(deep, [2], { opset: 11 }));
+  t.regex(ranks.problems[0]!.what, /has 121 dimensions/);
+});
