@@ -3,6 +3,7 @@
  * weights, and bytes that contradict themselves are refused.
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import test from 'ava';
 import {
   decodeCanonical,
@@ -21,6 +22,7 @@ import {
   rawNode,
   rawTensor,
 } from '../../../helpers/networks.js';
+import { PROJECT_ROOT } from '../../../helpers/paths.js';
 
 function stored(network: Network, path: string | null = null): Uint8Array {
   return encodeNetworks([{ path, network, view: layerView(network) }]);
@@ -68,7 +70,7 @@ test('the bytes of a small network are those of docs/format/network.md', (t) => 
       /```text\n(?:[0-9a-f]{4} .*\n|HEXDUMP)*```/,
       `\`\`\`text\n${dump}\`\`\``,
     );
-    fs.writeFileSync(new URL('../../../../../docs/format/network.md', import.meta.url), text);
+    fs.writeFileSync(path.join(PROJECT_ROOT, 'docs', 'format', 'network.md'), text);
   }
   t.true(page('network.md').includes(dump));
 });
