@@ -135,3 +135,21 @@ test('desc: weights alone, with the architecture of config.json or as names tell
     /BertModel, num_hidden_layers 2, hidden_size 8 \(from config\.json\)/,
   );
 });
+
+test('desc: a file that is forgotten takes its network with it; one beside it leaves it', async (t) => {
+  const { repo } = await withNetwork(t, 'fashion-lenet');
+  await repo.write('note.txt', 'text');
+  await repo.write('other.txt', 'text');
+  await repo.commit('one');
+  const networkNow = async (): Promise<unknown> => {
+    const { version } = await repo.json<DescResult>('desc');
+    return repo.with(async (open) => (await open.version(version)).network);
+  };
+  const before = await networkNow();
+  t.truthy(before);
+  t.is((await repo.dlv('forget', '--path', 'note.txt')).code, 0);
+  t.is(await networkNow(), before);
+  t.is((await repo.dlv('forget', '--path', 'fashion-lenet.onnx')).code, 0);
+  t.is(await networkNow(), null);
+  t.deepEqual((await repo.json<DescResult>('desc')).networks, []);
+});

@@ -22,6 +22,7 @@ import {
   type StoredFile,
 } from '../../storage/objects/stored-file.js';
 import { structureSource } from '../../storage/objects/stored-structure.js';
+import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 
 /** The format whose files define networks. */
@@ -106,9 +107,7 @@ export async function networksOfVersion(
   { signal, warn }: OpContext,
 ): Promise<VersionNetwork[]> {
   const version = await repo.version(id);
-  const { files, snapshots } = await repo.tree(id);
-  const keys = new Set(snapshots.filter(({ role }) => role === 'weights').map(({ key }) => key));
-  const candidates = files.filter(({ path }) => keys.has(path) || path.endsWith(NETWORK_SUFFIX));
+  const candidates = definingCandidates(await repo.tree(id));
   if (version.network !== null) {
     try {
       const kept = await keptNetworks(repo, version.network);
@@ -130,6 +129,12 @@ export async function networksOfVersion(
     onProblem: (path, why) => warn(`'${path}' is described by its tensors alone: ${why}`),
   });
   return found.map((one) => ({ ...one, stored: false }));
+}
+
+/** Files that may define a network, by their names and places alone. */
+export function definingCandidates({ files, snapshots }: FilePage): FileEntry[] {
+  const keys = new Set(snapshots.filter(({ role }) => role === 'weights').map(({ key }) => key));
+  return files.filter(({ path }) => keys.has(path) || path.endsWith(NETWORK_SUFFIX));
 }
 
 /** The first file that defines a network. */

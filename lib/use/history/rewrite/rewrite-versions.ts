@@ -13,6 +13,7 @@ import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
 import type { FilePage } from '../../../storage/repo/version/file-page.js';
 import { buildTree, type FileTree, readTree } from '../../../storage/repo/version/file-tree.js';
 import { type Version, writeVersion } from '../../../storage/repo/version/version.js';
+import { definingCandidates } from '../networks.js';
 
 /** What is asked of one version. */
 export interface VersionChange {
@@ -91,13 +92,16 @@ export async function rewriteVersions(
     if (isSame && leftOut.size === 0) continue;
     const [first] = parents;
     const before = first === undefined ? null : (trees.get(first) ?? versions.get(first)?.tree);
-    const tree =
+    const { tree, network } =
       leftOut.size === 0
-        ? version.tree
-        : await treeWithout(repo, { tree: version.tree, before: before ?? null }, leftOut, writer);
+        ? version
+        : await versionWithout(repo, { version, before: before ?? null }, leftOut, writer);
     // One of an older release has its number from its ancestors, which may change now.
     const number = await numbers.of(id);
-    const becomes = await writeVersion({ ...version, parents, model, tree, number }, writer);
+    const becomes = await writeVersion(
+      { ...version, parents, model, tree, network, number },
+      writer,
+    );
     trees.set(becomes, tree);
     rewritten.set(id, { id, becomes, parents, leftOut });
   }
@@ -130,13 +134,19 @@ export function pageWithout(page: FilePage, leftOut: ReadonlySet<string>): FileP
   };
 }
 
-async function treeWithout(
+/** A network goes with the files that may define it: what is forgotten leaves no trace. */
+async function versionWithout(
   repo: ReadAccess,
-  { tree, before }: { tree: FileTree; before: FileTree | null },
+  { version, before }: { version: Version; before: FileTree | null },
   leftOut: ReadonlySet<string>,
   writer: BlobWriter,
-): Promise<FileTree> {
+): Promise<Pick<Version, 'tree' | 'network'>> {
   // As the version names them: exact files, also where a tier stands for them now.
-  const { files, snapshots } = pageWithout(await readTree(tree, repo), leftOut);
-  return buildTree(files, snapshots, writer, before);
+  const page = await readTree(version.tree, repo);
+  const { files, snapshots } = pageWithout(page, leftOut);
+  const isKept = definingCandidates(page).every(({ path }) => !leftOut.has(path));
+  return {
+    tree: await buildTree(files, snapshots, writer, before),
+    network: isKept ? version.network : null,
+  };
 }
