@@ -1,23 +1,31 @@
 /**
  * The test command: runs ava over the compiled tests and ends with the line `N passed, N failed`.
  *
- * Usage: node dist/test/run.js [--slow] [--apart] [globs of sources or compiled files…]. Without globs
- * it runs every test but `*.slow.test.ts`; with `--slow`, only those. Files share processes
- * (helpers/groups.ts) unless `--apart` is given. The list is made from the sources, so a compiled file
- * whose source is gone never runs. Exit code 1 if a test failed, if ava itself failed, or if nothing ran.
+ * Usage: node dist/test/run.js [--slow] [--apart] [--busy] [--costs] [globs of sources or compiled files…].
+ * Without globs it runs every test but `*.slow.test.ts`; with `--slow`, only those. Files share processes
+ * (helpers/groups.ts) unless `--apart` is given. `--busy` keeps all cores busy with other work meanwhile;
+ * `--costs` prints what each file cost. The list is made from the sources, so a compiled file whose source
+ * is gone never runs. Exit code 1 if a test failed or left something in the temporary folder, if ava
+ * itself failed, or if nothing ran.
  */
 import { spawn } from 'node:child_process';
+import fs from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
 import glob from 'fast-glob';
+import { occupyCores } from './helpers/busy-cores.js';
+import { childSeconds, costTable } from './helpers/costs.js';
 import { GROUP_IN_TITLE, nameOfTest, withGroups } from './helpers/groups.js';
 import { NO_SETTINGS, PROJECT_ROOT, TESTER } from './helpers/paths.js';
+import { makeRunFolder, removeRunFolder } from './helpers/run-folder.js';
 import { TapReader, type TapResult } from './helpers/tap.js';
 
 const PROGRESS_EVERY_MS = 5000;
 /** Two large values that differ would fill the screen. */
 const DETAIL_LINES_MAX = 200;
+const LEFT_NAMES_MAX = 20;
 
 /** `dist/test/a.test.js`, `test/a.test.ts` and globs of either → a glob over the sources. */
 function sourceGlob(pattern: string): string {
@@ -60,22 +68,34 @@ const OF_THE_USER = [
   ...['FORCE_COLOR', 'NO_COLOR', 'GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE'],
 ];
 
-function testEnvironment(): NodeJS.ProcessEnv {
+function testEnvironment(more: Record<string, string>): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env, ...TESTER, DLV_CONFIG: NO_SETTINGS };
   for (const name of OF_THE_USER) delete env[name];
-  return env;
+  return { ...env, ...more };
 }
 
-/** Runs ava over `files`. Returns what it reported and its exit code (or the signal that ended it). */
-async function runAva(
-  files: string[],
-  nameOf: (title: string) => string,
-): Promise<{ reader: TapReader; exit: number | string }> {
+/** What ava reported, and its exit code or the signal that ended it. */
+interface AvaResult {
+  reader: TapReader;
+  exit: number | string;
+}
+
+interface AvaOptions {
+  /** What the environment of tests has besides. */
+  env: Record<string, string>;
+  nameOf: (title: string) => string;
+}
+
+async function runAva(files: string[], { env, nameOf }: AvaOptions): Promise<AvaResult> {
   const child = spawn(process.execPath, [avaCommand(), '--tap', ...files], {
     cwd: PROJECT_ROOT,
-    env: testEnvironment(),
+    env: testEnvironment(env),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  // Whoever interrupts this run interrupts ava; what is in memory must not stay there.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => child.kill(signal));
+  }
   const reader = new TapReader((result) => {
     if (result.outcome === 'failed') printFailure({ ...result, title: nameOf(result.title) });
   });
@@ -95,40 +115,71 @@ async function runAva(
   }
 }
 
-async function main(): Promise<number> {
-  const args = process.argv.slice(2);
-  const slow = args.includes('--slow');
-  const apart = args.includes('--apart');
-  const files = await selectFiles(
-    slow,
-    args.filter((arg) => arg !== '--slow' && arg !== '--apart'),
-  );
-  if (files.length === 0) {
-    process.stdout.write('no test file matches\n0 passed, 0 failed\n');
-    return 1;
+function runFiles(files: string[], apart: boolean, env: Record<string, string>) {
+  if (!apart) {
+    return withGroups(files, (bundles) =>
+      runAva(bundles, { env, nameOf: (title) => title.replace(GROUP_IN_TITLE, '') }),
+    );
   }
-  process.stdout.write(`${files.length} test ${files.length === 1 ? 'file' : 'files'}\n`);
   // ava names the file in a title where there are several; a group is no name that helps.
   const only = files.length === 1 ? `${nameOfTest(files[0] as string)} › ` : '';
-  const { reader, exit } = apart
-    ? await runAva(files, (title) => only + title)
-    : await withGroups(files, (bundles) =>
-        runAva(bundles, (title) => title.replace(GROUP_IN_TITLE, '')),
-      );
-  let failed = reader.failed;
+  return runAva(files, { env, nameOf: (title) => only + title });
+}
+
+/** Says what ended other than it should. @returns how many failures there are in all. */
+function countFailures({ reader, exit }: AvaResult, left: readonly string[]): number {
+  let { failed } = reader;
   if (!reader.complete) {
     // A reporter of ava that dies cannot name the test; its plain reporter can.
     process.stdout.write(
       'ava ended before its report did: a test hung or left its process; npx ava names it\n',
     );
-    failed += 1;
+    failed++;
   } else if (exit !== 0 && failed === 0) {
     process.stdout.write(`ava ended with ${exit} although no test failed\n`);
     failed = 1;
   }
-  if (reader.skipped > 0) process.stdout.write(`${reader.skipped} skipped\n`);
-  process.stdout.write(`${reader.passed} passed, ${failed} failed\n`);
-  return failed > 0 || reader.passed === 0 ? 1 : 0;
+  if (left.length > 0) {
+    const names = left.slice(0, LEFT_NAMES_MAX).join(' ');
+    process.stdout.write(`tests left ${left.length} in the temporary folder: ${names}\n`);
+    failed++;
+  }
+  return failed;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      slow: { type: 'boolean', default: false },
+      apart: { type: 'boolean', default: false },
+      busy: { type: 'boolean', default: false },
+      costs: { type: 'boolean', default: false },
+    },
+  });
+  const files = await selectFiles(values.slow, positionals);
+  if (files.length === 0) {
+    process.stdout.write('no test file matches\n0 passed, 0 failed\n');
+    return 1;
+  }
+  process.stdout.write(`${files.length} test ${files.length === 1 ? 'file' : 'files'}\n`);
+  // Slow tests hold more than memory may have.
+  const folder = await makeRunFolder(!values.slow);
+  const costs = `${folder}.costs`;
+  const env = { TMPDIR: folder, ...(values.costs ? { DLV_TEST_COSTS: costs } : {}) };
+  const others = values.busy ? occupyCores() : undefined;
+  const result = await runFiles(files, values.apart, env);
+  await others?.release();
+  const failed = countFailures(result, await removeRunFolder(folder));
+  if (values.costs) {
+    if (!values.apart) process.stdout.write(`${costTable(costs)}\n`);
+    process.stdout.write(`${childSeconds().toFixed(0)} s of processor time in all\n`);
+    await fs.rm(costs, { force: true });
+  }
+  const { passed, skipped } = result.reader;
+  if (skipped > 0) process.stdout.write(`${skipped} skipped\n`);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  return failed > 0 || passed === 0 ? 1 : 0;
 }
 
 process.exitCode = await main();

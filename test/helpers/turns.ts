@@ -5,9 +5,11 @@
  * before it are over, as if each file had its process; serial tests run first, one by one, as ever.
  */
 import type { ExecutionContext, Implementation, TestFn } from 'ava';
+import { noteCost } from './costs.js';
 
 /** Tests of one file that are not over yet. */
 class Turn {
+  readonly #file: string;
   readonly #before: Promise<void>;
   #open = 0;
   #end!: () => void;
@@ -15,7 +17,8 @@ class Turn {
     this.#end = resolve;
   });
 
-  constructor(before: Promise<void>) {
+  constructor(file: string, before: Promise<void>) {
+    this.#file = file;
     this.#before = before;
   }
 
@@ -26,7 +29,9 @@ class Turn {
       // The first teardown that is named is the last that runs.
       t.teardown(() => {
         this.#open--;
-        if (this.#open === 0) this.#end();
+        if (this.#open > 0) return;
+        noteCost(this.#file);
+        this.#end();
       });
       await this.#before;
       await run(t);
@@ -43,14 +48,18 @@ let last: Turn | undefined;
 
 /** What a test file that shares its process gets for `test`. Files must be loaded one by one. */
 export function testOf(file: string, test: TestFn): TestFn {
-  const turn = new Turn(last === undefined ? Promise.resolve() : last.over);
+  const turn = new Turn(file, last === undefined ? Promise.resolve() : last.over);
   last = turn;
+  noteCost('loading');
   const named = (title: string): string => `${file} › ${title}`;
   const inTurn = (title: string, run: Implementation<[]>): void => {
     test(named(title), turn.join(run as (t: ExecutionContext) => unknown));
   };
   const serial = (title: string, run: Implementation<[]>): void => {
-    test.serial(named(title), run);
+    test.serial(named(title), async (t) => {
+      t.teardown(() => noteCost(file));
+      await (run as (t: ExecutionContext) => unknown)(t);
+    });
   };
   return Object.assign(inTurn, { serial }) as unknown as TestFn;
 }

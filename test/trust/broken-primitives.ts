@@ -1,6 +1,6 @@
 /**
  * Commands on a failing device: the n-th write, fsync, rename, open, link, mkdir or unlink of
- * lib/base/files fails, for every n until the command makes fewer. After each failure the answer names
+ * lib/base/files fails, for n = 1, 2, … until the command makes fewer. After each failure the answer names
  * the file and a remedy, what the command said is so, and the command run again works.
  */
 import fs from 'node:fs/promises';
@@ -29,17 +29,24 @@ function errorProblems({ stdout }: Answer): string[] {
   return wrong;
 }
 
-/** Tries n = 1, 2, … until the command makes fewer than n calls. @returns how many failed. */
-export async function exhaust(
+/** Which calls fail, and how. */
+export interface Faults {
+  fault: Fault;
+  among: readonly Faulty[];
+  /** Calls from one that fails to the next; default 1, which is all. */
+  stride?: number;
+}
+
+/** Makes one call after another fail, until the command makes fewer. @returns how many commands failed. */
+export async function breakEach(
   t: ExecutionContext,
   verb: Verb,
-  fault: Fault,
-  among: readonly Faulty[],
+  { fault, among, stride = 1 }: Faults,
 ): Promise<number> {
   const trial = await makeTrial(t, verb, runInside);
   const under = await tempDir(t);
   let failures = 0;
-  for (let n = 1; ; n++) {
+  for (let n = 1; ; n += stride) {
     const dir = path.join(under, String(n));
     await writeTree(dir, trial.tree, null);
     const injection = injectFault(fault, n, among);

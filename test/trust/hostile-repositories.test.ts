@@ -1,15 +1,18 @@
-/** Hostile repositories: each meets a command or a few; the slow test runs all commands in all. */
+/** Hostile repositories: some of each kind meet a command; the slow test runs all commands in all. */
 import test from 'ava';
 import { SEED, searchMs, timeoutMs } from './budget.js';
 import { HOSTILE, HostileTests } from './hostile-repositories.js';
 
-const SECONDS = 3;
+const SECONDS = 1;
+/** One of so many is tried. They stand by kind, so that some of each kind are. */
+const STRIDE = 7;
 
-test('hostile: every repository meets commands that answer within bounds', async (t) => {
+test('hostile: repositories of every kind meet commands that answer within bounds', async (t) => {
   t.timeout(timeoutMs(SECONDS));
   const tests = await HostileTests.make(t);
   const until = performance.now() + searchMs(SECONDS);
-  const { failures, ...done } = await tests.runAll(HOSTILE, SEED, until);
+  const rows = HOSTILE.filter((_, i) => i % STRIDE === SEED % STRIDE);
+  const { failures, ...done } = await tests.runAll(rows, SEED, until);
   t.log(`seed ${SEED}, ${JSON.stringify(done)}`);
   t.deepEqual(failures, []);
 });

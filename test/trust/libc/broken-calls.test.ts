@@ -5,7 +5,7 @@ import { verbOf } from '../verbs.js';
 import { breakCalls, breakProcesses } from './broken-calls.js';
 import { libraryOrSkip } from './calls.js';
 
-const SECONDS = 3;
+const SECONDS = 1.5;
 
 for (const name of ['tag', 'commit']) {
   const verb = verbOf(name);
@@ -29,7 +29,7 @@ test.serial('calls: a process whose call fails says once what failed, and ends',
   const library = await libraryOrSkip(t);
   if (library === null) return;
   const verb = verbOf('commit');
-  const { failures, failed } = await breakProcesses(t, library, { verb, seed: SEED, count: 8 });
+  const { failures, failed } = await breakProcesses(t, library, { verb, seed: SEED, count: 4 });
   t.deepEqual(failures, []);
   t.true(failed > 0);
 });
