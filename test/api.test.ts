@@ -166,7 +166,7 @@ test('api: settings, branches, tags and warnings of one open repository', async 
   t.deepEqual(heard, warnings);
   const { version } = await repo.commit({ message: 'one', params: { deep: true } });
   const [only] = await repo.log();
-  t.like(only, { version, params: { deep: 'true' } });
+  t.like(only, { version, params: { deep: true } });
   await repo.tag('v1');
   await repo.branch('side');
   t.deepEqual(

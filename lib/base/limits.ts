@@ -75,6 +75,14 @@ export const INDEX_JSON_BYTES_MAX = 256 * 1024 * 1024;
 
 /** trainer_state.json, which holds a line for each step that was logged. */
 export const TRAINER_STATE_BYTES_MAX = 64 * 1024 * 1024;
+/** Points that are read from the logs of one version: their series then take 24 MiB. */
+export const LOG_POINTS_MAX = 1_000_000;
+/** Metrics, and hyperparameters, that are read from the logs of one version: trackers advise 10,000 at most. */
+export const LOG_NAMES_MAX = 10_000;
+/** Files of one log folder: a run of MLflow has one for each metric and hyperparameter. */
+export const LOG_FILES_MAX = 2_000;
+/** Bytes of all logs of one version: what several days of training write, without pictures. */
+export const LOG_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Size of one file: that of the largest file of ext4. */
 export const FILE_BYTES_MAX = 2 ** 44;

@@ -24,19 +24,52 @@ export function parseParams(texts: readonly string[]): Params {
   });
 }
 
-/** Metrics of `--metric name=number` or `name@step=number`. @throws {UsageError} */
+/**
+ * Metrics of `--metric name=number` or `name@step=number`; `:min` or `:max` behind the number, or the
+ * name alone, says which is better. @throws {UsageError}
+ */
 export function parseMetrics(texts: readonly string[]): Metrics {
-  return texts.map((text) => {
-    const [name, number] = parsePair(text, 'metric', '--metric accuracy=0.91');
-    const value = Number(number);
-    if (number.trim() === '' || Number.isNaN(value)) {
-      throw new UsageError(`metric '${name}' has the value '${number}', which is not a number`);
-    }
-    const stepped = /^(.+)@(\d{1,15})$/.exec(name);
-    return stepped
-      ? { name: stepped[1] as string, step: Number(stepped[2]), value }
-      : { name, step: null, value };
+  return texts.map((whole) => {
+    const [, text = whole, ending] = /^(.+):(min|max)$/.exec(whole) ?? [];
+    const direction = ending === undefined ? {} : { direction: ending as 'min' | 'max' };
+    if (ending !== undefined && !text.includes('=')) return { name: text, ...direction };
+    return { ...parseMetric(text), ...direction };
   });
+}
+
+function parseMetric(text: string): Metrics[number] {
+  const [name, number] = parsePair(text, 'metric', '--metric accuracy=0.91');
+  const value = Number(number);
+  if (number.trim() === '' || Number.isNaN(value)) {
+    throw new UsageError(`metric '${name}' has the value '${number}', which is not a number`);
+  }
+  const stepped = /^(.+)@(\d{1,15})$/.exec(name);
+  return stepped
+    ? { name: stepped[1] as string, step: Number(stepped[2]), value }
+    : { name, step: null, value };
+}
+
+/** Name → text of `name=text` flags. @throws {UsageError} also if a name is given twice. */
+export function parseNamed(
+  texts: readonly string[],
+  what: string,
+  example: string,
+): Record<string, string> {
+  const named = new Map<string, string>();
+  for (const text of texts) {
+    const [name, value] = parsePair(text, what, example);
+    if (named.has(name)) throw new UsageError(`${what} '${name}' is given twice`, { name });
+    named.set(name, value);
+  }
+  return Object.fromEntries(named);
+}
+
+/** `fine-tune` or `fine-tune: what was done`. */
+export function parseOperation(text: string): NonNullable<CommitOptions['operation']> {
+  const [, kind = '', detail = ''] = /^([^:]*):?(.*)$/s.exec(text) ?? [];
+  type Kind = NonNullable<CommitOptions['operation']>['kind'];
+  const plain = kind.trim().toLowerCase().replace('quantise', 'quantize');
+  return { kind: (plain === 'finetune' ? 'fine-tune' : plain) as Kind, detail: detail.trim() };
 }
 
 function parsePair(text: string, what: string, example: string): [string, string] {

@@ -11,7 +11,9 @@ import { fixture, PROJECT_ROOT } from '../helpers/paths.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 
 /** Members whose keys are data: only the types of their values are compared. */
-const MAPS = new Set(['metrics', 'metricSteps', 'params', 'opsets', 'uncounted', 'sizes']);
+const MAPS = new Set(
+  'metrics metricSteps params environment data opsets uncounted sizes'.split(' '),
+);
 
 /**
  * How `actual` differs from `example` in shape. null fits anything, since an example cannot show both;

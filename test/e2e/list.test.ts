@@ -112,7 +112,7 @@ test('copy: a new model with lineage, no data, and no metrics', async (t) => {
   const shown = await repo.json<ShowResult>('show', 'fine');
   t.deepEqual(shown.parents, [versions[1]?.version as ShowResult['version']]);
   t.deepEqual(shown.metrics, {});
-  t.deepEqual(shown.params, { lr: '0.1' });
+  t.deepEqual(shown.params, { lr: 0.1 });
   t.deepEqual(
     shown.files.map(({ path }) => path),
     ['fine/model.safetensors', 'fine/note.txt'],

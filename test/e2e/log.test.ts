@@ -12,7 +12,7 @@ interface Entry {
   parents: string[];
   lineage: { model: string; number: number }[];
   metrics: Record<string, number>;
-  params: Record<string, string>;
+  params: Record<string, unknown>;
   step: number | null;
   refs: string[];
 }
@@ -30,7 +30,7 @@ test('log: newest first, with numbers, parents, metrics, step and refs', async (
   t.deepEqual(log[0]?.parents, [versions[1]?.version as string]);
   t.deepEqual(log[2]?.parents, []);
   t.deepEqual(log[0]?.metrics, { accuracy: 0.7 });
-  t.deepEqual(log[0]?.params, { lr: '0.1' });
+  t.deepEqual(log[0]?.params, { lr: 0.1 });
   t.deepEqual(
     log.map((entry) => entry.step),
     [300, 200, 100],

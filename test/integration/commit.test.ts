@@ -70,7 +70,7 @@ test('commit --amend: takes the place of the last version and keeps what is not 
   const shown = await repo.json<ShowResult>('show');
   t.like(shown, {
     message: 'marked',
-    params: { lr: '0.1' },
+    params: { lr: 0.1 },
     metrics: { loss: 0.5, accuracy: 0.9 },
     parents: [versions[2]?.version],
   } as never);

@@ -17,10 +17,16 @@ const EXAMPLE: CatResult = {
   bytes: 5120,
 };
 
+interface Flags {
+  format?: CatFormat;
+  acceptTier?: boolean;
+  log?: string;
+}
+
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'cat', {
-      summary: 'write a file or a tensor to stdout',
+      summary: 'write a file, a tensor or a log to stdout',
       about:
         'Writes the file as it was added, or the elements of one tensor, row-major and ' +
         'little-endian. --format safetensors makes one safetensors file of the tensor, of all ' +
@@ -33,6 +39,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv cat HEAD~1:model.safetensors > old.safetensors', 'a file of the version before'],
         ['dlv cat HEAD:model.pt#fc.weight --format npy > fc.npy', 'one tensor, for NumPy'],
         ['dlv cat bert --format safetensors > bert.safetensors', 'the weights of a version'],
+        ['dlv cat bert@3 --log train.log', 'a log that came with a version'],
         ['dlv cat HEAD:checkpoint-500 --format safetensors > old.safetensors', 'of a folder of it'],
       ],
       json: EXAMPLE,
@@ -46,22 +53,21 @@ export function register(program: Command, cli: Cli): void {
         'safetensors',
       ]),
     )
+    .option('--log <name>', 'a log of the version, as dlv show lists it')
     .option('--accept-tier', 'accept a file whose exact bytes were replaced by a tier')
     .action(
-      cli.action(
-        async (run, place: string, flags: { format?: CatFormat; acceptTier?: boolean }) => {
-          const { cat } = await import('../../use/ops/cat.js');
-          const { ui } = run;
-          const sink = async (bytes: Uint8Array): Promise<boolean> => {
-            await ui.bytes(bytes);
-            return !run.outputClosed();
-          };
-          const result = await run.repository((repo) =>
-            cat(repo, { ...splitPlace(place), ...flags }, ui.json ? null : sink, run.context),
-          );
-          run.answer(result, () => {});
-          return 0;
-        },
-      ),
+      cli.action(async (run, place: string, flags: Flags) => {
+        const { cat } = await import('../../use/ops/cat.js');
+        const { ui } = run;
+        const sink = async (bytes: Uint8Array): Promise<boolean> => {
+          await ui.bytes(bytes);
+          return !run.outputClosed();
+        };
+        const result = await run.repository((repo) =>
+          cat(repo, { ...splitPlace(place), ...flags }, ui.json ? null : sink, run.context),
+        );
+        run.answer(result, () => {});
+        return 0;
+      }),
     );
 }

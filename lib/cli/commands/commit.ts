@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { PathChange } from '../../use/history/commit/staged-changes.js';
 import { parseDate } from '../../use/history/dates.js';
-import type { CommitOptions, CommitPreview, CommitResult } from '../../use/ops/commit.js';
+import type { CommitOptions, CommitPreview, CommitResult, KeptLog } from '../../use/ops/commit.js';
 import {
   branchOf,
   branchOption,
@@ -10,6 +10,8 @@ import {
   levelOption,
   parseAuthor,
   parseMetrics,
+  parseNamed,
+  parseOperation,
   parseParams,
   parseStep,
 } from '../arguments.js';
@@ -28,6 +30,9 @@ interface Flags {
   param?: string[];
   metric?: string[];
   log?: string[];
+  operation?: string;
+  env?: string[];
+  data?: string[];
   step?: string;
   parent?: string[];
   allowEmpty?: boolean;
@@ -50,6 +55,17 @@ const EXAMPLE: CommitResult = {
   logicalBytes: 5733904,
   changes: [{ path: 'model.safetensors', status: 'modified' }],
   amended: null,
+  logs: [
+    {
+      log: 'runs/low-rate',
+      files: 1,
+      format: 'tensorboard',
+      metrics: 2,
+      points: 1200,
+      params: 4,
+      problem: null,
+    },
+  ],
   storedBytes: 2913280,
   metadataBytes: 2320,
   seconds: 0.42,
@@ -66,6 +82,9 @@ async function options(run: Run, flags: Flags): Promise<CommitOptions> {
     metrics: parseMetrics(flags.metric ?? []),
     logs: flags.log ?? [],
     parents: flags.parent ?? [],
+    environment: parseNamed(flags.env ?? [], 'environment', '--env python=3.12'),
+    data: parseNamed(flags.data ?? [], 'data set', '--data train=./train.npz'),
+    ...(flags.operation === undefined ? {} : { operation: parseOperation(flags.operation) }),
     ...(message === null ? {} : { message }),
     ...(flags.model === undefined ? {} : { model: flags.model }),
     ...branchOf(flags.branch, run.env),
@@ -89,9 +108,20 @@ function print(ui: Ui, result: CommitResult, title: string, flags: Flags): void 
       `${formatCount(result.tensors, 'tensor')}, ${formatBytes(result.logicalBytes)}; ` +
       `the repository grew by ${formatBytes(result.storedBytes)}; ${formatDuration(result.seconds)}`,
   );
+  for (const log of result.logs) ui.note(logLine(log));
   if (result.amended !== null) {
     ui.note(`the version before it stays as ${result.amended.slice(0, 10)} for now: see 'dlv gc'`);
   }
+}
+
+/** What was made of a log. */
+function logLine({ log, format, metrics, points, params, problem }: KeptLog): string {
+  if (format === null) return `log '${log}': kept; its format is not known, so nothing was read`;
+  const read = [
+    `${formatCount(metrics, 'metric')} with ${formatCount(points, 'point')}`,
+    ...(params > 0 ? [formatCount(params, 'hyperparameter')] : []),
+  ];
+  return `log '${log}' (${format}): read ${read.join(', ')}${problem === null ? '' : `; ${problem}`}`;
 }
 
 function printPreview(ui: Ui, preview: CommitPreview): void {
@@ -134,7 +164,12 @@ export function register(program: Command, cli: Cli): void {
         'HEAD is on that branch, it is as without the flag.\n\n' +
         'Files that were never written here, as after copy and switch, are no deletions. A version ' +
         'with less than half of the files of the one before wants --allow-removals. With --dry-run the JSON document has dryRun, model, branch, ' +
-        'parents, changes, files and logicalBytes.',
+        'parents, changes, files and logicalBytes.\n\n' +
+        'A value of --param is a number, a boolean, null or a list where JSON has it so (1e-3, true, ' +
+        '[64, 32]), else a text; a text that looks like a number is put in double quotes. --log keeps a file, ' +
+        'or the logs of a folder, and reads metrics and hyperparameters of JSON lines, CSV (also of ' +
+        'Keras and Lightning), name=value lines, trainer_state.json, TensorBoard event files, MLflow ' +
+        'run folders and offline runs of W&B, told by their content. --param and --metric win over logs.',
       examples: [
         ["dlv commit -m 'first run'", 'makes a version of the staged files'],
         [
@@ -147,6 +182,10 @@ export function register(program: Command, cli: Cli): void {
         ],
         ['dlv commit --amend --metric accuracy=0.93', 'adds a result to the last version'],
         ['dlv commit -a -F notes.txt --dry-run', 'says what would be committed'],
+        [
+          'dlv commit -a -m sweep --param lr=1e-3 --param opt=adam --log runs/7 --operation train',
+          'reads the curves of a TensorBoard folder',
+        ],
         [
           "dlv commit -m 'fine-tuned' --parent bert@4",
           'records that it derives from another model too',
@@ -165,8 +204,23 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', "model line to commit (default: HEAD's)")
     .addOption(branchOption('branch that the version goes to'))
     .option('--param <name=value>', 'hyperparameter; may be repeated', collect)
-    .option('--metric <name=number>', 'measured result; may be repeated', collect)
-    .option('--log <file>', 'training log to keep with the version; may be repeated', collect)
+    .option(
+      '--metric <name=number>',
+      'measured result, name@step=number at a step; with :min or :max behind it, or behind the name ' +
+        'alone, which is better; may be repeated',
+      collect,
+    )
+    .option('--log <path>', 'training log to keep and read; may be repeated', collect)
+    .option(
+      '--operation <kind>',
+      'what made the version: train, fine-tune, merge, convert or quantize; more about it after a colon',
+    )
+    .option('--env <name=text>', 'fact about machine or programs; may be repeated', collect)
+    .option(
+      '--data <name=id>',
+      'data set by its id, or by a file (./train.npz) whose sha256 is kept; may be repeated',
+      collect,
+    )
     .option('--step <n>', 'training step of the snapshots that changed')
     .option(
       '--parent <rev>',

@@ -62,6 +62,8 @@ const EXAMPLE: ShowResult = {
     { name: 'loss', step: 500, value: 0.061 },
   ],
   logs: [{ name: 'train.log', bytes: 1834 }],
+  environment: { python: '3.12.1' },
+  data: { train: `sha256:${exampleId('5f')}` },
   git: { commit: exampleId('b2').slice(0, 40), dirty: false },
   tiers: [],
   notes: [],
@@ -158,6 +160,14 @@ function printVersion(ui: Ui, shown: ShowResult): void {
   }
   const print = tablePrinter(ui);
   printContent(shown, print);
+  print(
+    'Data',
+    Object.entries(shown.data).map(([name, id]) => ['', name, id]),
+  );
+  print(
+    'Environment',
+    Object.entries(shown.environment).map(([name, text]) => ['', name, text]),
+  );
   print(
     'Logs',
     shown.logs.map(({ name, bytes }) => [formatBytes(bytes), name]),

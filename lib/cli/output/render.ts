@@ -1,6 +1,12 @@
 /** How versions, moves and sizes read on a terminal; shared by the commands that show them. */
 
-import type { Id, MetricSteps, MetricValue, VersionSummary } from '../../use/history/versions.js';
+import type {
+  Id,
+  MetricSteps,
+  MetricValue,
+  ParamValue,
+  VersionSummary,
+} from '../../use/history/versions.js';
 import type { TierErrors } from '../../use/ops/tier.js';
 import { formatBytes, formatShare, formatTime, type Ui } from './ui.js';
 
@@ -32,9 +38,9 @@ export function versionTitle(ui: Ui, version: VersionSummary): string {
 }
 
 /** `name value` pairs, one after another. */
-function formatPairs(pairs: Readonly<Record<string, number | string>>): string {
+function formatPairs(pairs: Readonly<Record<string, ParamValue>>): string {
   return Object.entries(pairs)
-    .map(([name, value]) => `${name} ${String(value)}`)
+    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(', ');
 }
 
@@ -68,6 +74,11 @@ function metricLines({ metrics, metricSteps }: VersionSummary): string[] {
   return lines.map((line, i) => `${i === 0 ? 'Metrics: ' : '         '}${line}`);
 }
 
+/** `fine-tune: on digits of 2026`. */
+function formatOperation({ kind, detail }: NonNullable<VersionSummary['operation']>): string {
+  return detail === '' ? kind : `${kind}: ${detail}`;
+}
+
 /** The lines below the title of a version, message included. */
 export function versionLines(version: VersionSummary): string[] {
   const lines = [`Author:  ${version.author}`];
@@ -75,6 +86,7 @@ export function versionLines(version: VersionSummary): string[] {
   const lineage = version.lineage.map((parent) => parent.name);
   if (lineage.length > 0) lines.push(`From:    ${lineage.join(', ')}`);
   if (version.parents.length > 1) lines.push(`Parents: ${version.parents.map(shortId).join(' ')}`);
+  if (version.operation !== null) lines.push(`Made by: ${formatOperation(version.operation)}`);
   if (version.step !== null) lines.push(`Step:    ${version.step}`);
   if (Object.keys(version.params).length > 0) {
     lines.push(`Params:  ${formatPairs(version.params)}`);
@@ -141,9 +153,12 @@ export const EXAMPLE_VERSION: VersionSummary = {
       count: 2,
       least: { step: 500, value: 0.061 },
       most: { step: 250, value: 0.19 },
+      direction: 'min',
+      best: { step: 500, value: 0.061 },
     },
   },
-  params: { lr: '0.001' },
+  params: { lr: 0.001, optimizer: 'adam' },
+  operation: { kind: 'train', detail: '' },
   step: 500,
   refs: ['HEAD', 'mnist/main', 'tag: v1'],
   tier: null,

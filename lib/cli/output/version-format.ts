@@ -119,7 +119,8 @@ function parse(text: string): Part[] {
 function namedValue(name: string): Field {
   return ({ metrics, params }) => {
     if (Object.hasOwn(metrics, name)) return String(metrics[name]);
-    return Object.hasOwn(params, name) ? (params[name] as string) : '';
+    const value = Object.hasOwn(params, name) ? params[name] : '';
+    return typeof value === 'string' ? value : JSON.stringify(value);
   };
 }
 

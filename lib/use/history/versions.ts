@@ -8,6 +8,8 @@ import type { Id } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { decodeCanonical } from '../../base/bytes/msgpack.js';
 import { PAGE_CACHE_ITEMS } from '../../base/limits.js';
+import { type Direction, directionOf } from '../../pure/logs/direction.js';
+import { type ParamValue, parseParam } from '../../pure/logs/param-value.js';
 import { PathOrder } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { listNotedVersions, listRefs, type Ref } from '../../storage/repo/refs/refs.js';
@@ -15,10 +17,16 @@ import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js'
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
 import type { FileTree } from '../../storage/repo/version/file-tree.js';
-import type { Metric, Version } from '../../storage/repo/version/version.js';
+import {
+  type MetricFacts,
+  type Operation,
+  readKnowledge,
+} from '../../storage/repo/version/knowledge.js';
+import { type Metric, shortId, type Version } from '../../storage/repo/version/version.js';
 import { VersionNames } from './lines/version-names.js';
 
 export type { Id } from '../../base/bytes/hash.js';
+export type { ParamValue } from '../../pure/logs/param-value.js';
 
 /** A number as JSON can hold it: what is not finite is 'NaN', 'Infinity' or '-Infinity'. */
 export type MetricValue = number | string;
@@ -59,7 +67,10 @@ export interface VersionSummary {
   metrics: Record<string, MetricValue>;
   /** Metrics that were given with steps: where the value in `metrics` is from, and the extremes. */
   metricSteps: Record<string, MetricSteps>;
-  params: Record<string, string>;
+  /** Name → value: a number, a boolean, a text or a list, as it was given. */
+  params: Record<string, ParamValue>;
+  /** The recorded operation that made it; null if none was. */
+  operation: Operation | null;
   /** Last step of its weight snapshots, or null if none is known. */
   step: number | null;
   /** HEAD, branches (model/branch), tags (tag: name) and remote branches that name it. */
@@ -87,42 +98,79 @@ export function lastMetrics(metrics: readonly Metric[]): Record<string, MetricVa
   return Object.fromEntries(metrics.map(({ name, value }) => [name, metricValue(value)]));
 }
 
+/** A value and where it was measured. */
+export interface MetricPlace {
+  step: number;
+  value: MetricValue;
+}
+
 /** A metric over the steps of a version. */
 export interface MetricSteps {
   /** The last one, whose value `metrics` has. */
   step: number;
   /** Steps that have a value. */
   count: number;
-  least: { step: number; value: MetricValue };
-  most: { step: number; value: MetricValue };
+  least: MetricPlace;
+  most: MetricPlace;
+  /** Whether less or more is better: as declared, else as the name says; null if neither tells. */
+  direction: Direction | null;
+  /** The least or the most, as the direction says. */
+  best: MetricPlace | null;
 }
 
-/** By name, for metrics that have steps. They stand in order of name, then step. */
-export function metricSteps(metrics: readonly Metric[]): Record<string, MetricSteps> {
+/**
+ * By name, for metrics that have steps. They stand in order of name, then step.
+ * @param facts  what the version says of them besides.
+ */
+export function metricSteps(
+  metrics: readonly Metric[],
+  facts: readonly MetricFacts[] = [],
+): Record<string, MetricSteps> {
+  const known = new Map(facts.map((fact) => [fact.name, fact]));
   const extremes = new Map<string, { count: number; least: Metric; most: Metric; last: Metric }>();
   for (const metric of metrics) {
     if (metric.step === null) continue;
-    const known = extremes.get(metric.name) ?? {
+    const found = extremes.get(metric.name) ?? {
       count: 0,
       least: metric,
       most: metric,
       last: metric,
     };
-    known.count++;
-    known.last = metric;
-    if (metric.value < known.least.value) known.least = metric;
-    if (metric.value > known.most.value) known.most = metric;
-    extremes.set(metric.name, known);
+    found.count++;
+    found.last = metric;
+    // What is not a number is neither: it gives way to any number.
+    if (!(metric.value >= found.least.value)) found.least = numberOf(metric, found.least);
+    if (!(metric.value <= found.most.value)) found.most = numberOf(metric, found.most);
+    extremes.set(metric.name, found);
   }
-  const place = ({ step, value }: Metric): MetricSteps['least'] => {
+  const place = ({ step, value }: Metric): MetricPlace => {
     return { step: step as number, value: metricValue(value) };
   };
   return Object.fromEntries(
-    [...extremes].map(([name, { count, least, most, last }]) => [
-      name,
-      { step: last.step as number, count, least: place(least), most: place(most) },
-    ]),
+    [...extremes].map(([name, { count, least, most, last }]) => {
+      const direction = known.get(name)?.direction ?? directionOf(name);
+      const best = direction === null ? null : place(direction === 'min' ? least : most);
+      const steps: MetricSteps = {
+        step: last.step as number,
+        count: known.get(name)?.count ?? count,
+        least: place(least),
+        most: place(most),
+        direction,
+        best,
+      };
+      return [name, steps];
+    }),
   );
+}
+
+/** The metric whose value is a number; the first if both are or none is. */
+function numberOf(metric: Metric, other: Metric): Metric {
+  return Number.isNaN(metric.value) ? other : metric;
+}
+
+/** Hyperparameters by name, as values. */
+export function typedParams({ params }: Pick<Version, 'params'>): Record<string, ParamValue> {
+  return Object.fromEntries(params.map(({ name, text }) => [name, parseParam(text)]));
 }
 
 /** A ref as people read it: 'bert/main', 'tag: v1', 'origin/bert/main'. */
@@ -228,6 +276,7 @@ export class Describer {
 
   async describe(id: Id): Promise<VersionSummary> {
     const version = await this.#repo.version(id);
+    const knowledge = readKnowledge(version.extensions, `version ${shortId(id)}`);
     return {
       version: id,
       model: version.model,
@@ -239,8 +288,9 @@ export class Describer {
       parents: version.parents,
       lineage: await this.lineage(version),
       metrics: lastMetrics(version.metrics),
-      metricSteps: metricSteps(version.metrics),
-      params: Object.fromEntries(version.params.map(({ name, text }) => [name, text])),
+      metricSteps: metricSteps(version.metrics, knowledge.metrics),
+      params: typedParams(version),
+      operation: knowledge.operation,
       step: await this.step(version.tree),
       refs: await this.#shortRefsOf(id),
       tier: await this.tier(id),

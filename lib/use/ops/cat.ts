@@ -9,6 +9,7 @@ import { streamFile } from '../../storage/objects/rebuild.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { SERIES_LOG } from '../../storage/repo/version/series.js';
 import { shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { findPlace } from '../history/find-file.js';
@@ -35,6 +36,8 @@ export interface CatOptions extends AcceptTier {
   path?: string;
   /** Tensor of the file, or of the only file that has one of that name. */
   tensor?: string;
+  /** A log of the version, by its name: writes it as it was given to commit. */
+  log?: string;
   /** raw: the file as it is, or the tensor's elements, little-endian and row-major. */
   format?: CatFormat;
 }
@@ -110,6 +113,7 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
   const version = await resolveId(repo, revision).catch(async (error) => {
     throw path === undefined ? await withFileHint(repo, revision, error) : error;
   });
+  if (options.log !== undefined) return logJob(repo, version, options.log, options);
   if (path === undefined && options.tensor === undefined) {
     if (format !== 'safetensors') {
       throw new UsageError(`'${revision}' names a version, not a file`, {
@@ -147,6 +151,42 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
   const { dtype, shape } = tensor;
   const one = { ...where, tensor: { name, dtype, shape } };
   return tensorsJob(repo, one, format, [{ name, tensor }]);
+}
+
+/** A log of the version, checked against its id. */
+async function logJob(repo: Repository, id: Id, name: string, options: CatOptions): Promise<Job> {
+  const { path, tensor, format = 'raw', revision } = options;
+  if (path !== undefined || tensor !== undefined || format !== 'raw') {
+    throw new UsageError('a log is of a version: name no file, no tensor and no format', {
+      hint: `'dlv cat ${revision} --log <name>' writes it`,
+    });
+  }
+  const { logs } = await repo.version(id);
+  const found = logs.find((log) => log.name === name);
+  if (found === undefined) {
+    const names = logs.map((log) => log.name).filter((log) => log !== SERIES_LOG);
+    throw new NotFoundError(`'${revision}' has no log '${name}'`, {
+      kind: 'log',
+      name,
+      candidates: names,
+      hint: names.length === 0 ? 'it has none' : `it has ${names.slice(0, 10).join(', ')}`,
+    });
+  }
+  return {
+    result: {
+      version: id,
+      path: null,
+      tensor: null,
+      format,
+      snapshot: null,
+      others: [],
+      tensors: 0,
+      bytes: found.bytes,
+    },
+    stream: async function* () {
+      yield await repo.readBlob(found.id, 'blob');
+    },
+  };
 }
 
 function folderError({ revision, path = '' }: CatOptions): NotFoundError {

@@ -1,17 +1,25 @@
 /** `dlv commit`: makes a version of what is staged for a model. */
 import path from 'node:path';
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, sha256 } from '../../base/bytes/hash.js';
 import { AbortedError, ConflictError, LockedError, UsageError } from '../../base/errors.js';
+import { ReadFile } from '../../base/files/read-file.js';
 import type { Level } from '../../pure/codec/segment.js';
 import { markForGit } from '../../storage/repo/git-markers.js';
 import { type Moment, momentOf } from '../../storage/repo/settings/author.js';
+import {
+  type NamedText,
+  OPERATION_KINDS,
+  type OperationKind,
+} from '../../storage/repo/version/knowledge.js';
 import type { Param } from '../../storage/repo/version/version.js';
 import { mergeSmallSets } from '../../storage/upkeep/gc.js';
 import type { OpContext } from '../context.js';
+import type { GivenKnowledge } from '../history/commit/tell.js';
 import { resolveId } from '../history/lines/resolve.js';
 import {
   type MetricValues,
   type ParamValues,
+  toDirections,
   toMetrics,
   toParams,
 } from '../history/version-content.js';
@@ -24,6 +32,7 @@ import {
   previewCommit,
 } from '../worktree/commit-files.js';
 
+export type { KeptLog } from '../history/commit/store-logs.js';
 export type { CommitPreview } from '../worktree/commit-files.js';
 
 export interface CommitOptions {
@@ -38,8 +47,17 @@ export interface CommitOptions {
   params?: ParamValues | readonly Param[];
   /** Measured results. */
   metrics?: MetricValues;
-  /** Files with training logs, stored with the version; relative to the context's folder. */
+  /**
+   * Files and folders with training logs, stored with the version and read: metrics and hyperparameters
+   * that they hold are those of the version, too. Relative to the context's folder.
+   */
   logs?: readonly string[];
+  /** What made the version: `kind` is 'train', 'fine-tune', 'merge', 'convert' or 'quantize'. */
+  operation?: { kind: OperationKind; detail?: string };
+  /** Facts about the machine and the programs, name → text. */
+  environment?: Readonly<Record<string, string>>;
+  /** Data sets, name → id. What begins with '/', './' or '../' is a file, whose sha256 is its id. */
+  data?: Readonly<Record<string, string>>;
   /** Training step of the snapshots that changed. */
   step?: number;
   /** Revisions of further parents: versions that this one derives from, also of other models. */
@@ -88,7 +106,8 @@ async function requestOf(
   options: CommitOptions,
   context: OpContext,
 ): Promise<CommitRequest & { stage?: 'tracked' }> {
-  const { all, logs = [], parents = [], author, date, message, ...rest } = options;
+  const { all, logs = [], parents = [], author, date, message, ...others } = options;
+  const { operation, environment, data, ...rest } = others;
   if (message !== undefined && message.trim() === '') {
     throw new UsageError('the message is empty', {
       hint: 'say what this version is with -m <text> or -F <file>',
@@ -98,6 +117,7 @@ async function requestOf(
   for (const revision of parents) derivedFrom.push(await resolveId(repo, revision));
   return {
     ...rest,
+    knowledge: await toKnowledge({ ...options }, context.cwd),
     params: toParams(options.params),
     metrics: toMetrics(options.metrics),
     parents: derivedFrom,
@@ -107,6 +127,46 @@ async function requestOf(
     ...(date ? { moment: date instanceof Date ? momentOf(date) : date } : {}),
     ...(all ? { stage: 'tracked' } : {}),
   };
+}
+
+/** @throws {UsageError} for an operation that is none; {NotFoundError} for a file of data. */
+async function toKnowledge(
+  { operation, environment = {}, data = {}, metrics }: CommitOptions,
+  cwd: string,
+): Promise<GivenKnowledge> {
+  if (operation !== undefined && !OPERATION_KINDS.includes(operation.kind)) {
+    throw new UsageError(`the operation is '${operation.kind}', which is none`, {
+      hint: `it is one of ${OPERATION_KINDS.join(', ')}`,
+    });
+  }
+  const sets: NamedText[] = [];
+  for (const [name, id] of Object.entries(data)) {
+    const isFile = /^\.{0,2}\//.test(id);
+    sets.push({ name, text: isFile ? await hashOfFile(path.resolve(cwd, id)) : id });
+  }
+  return {
+    ...(operation ? { operation: { kind: operation.kind, detail: operation.detail ?? '' } } : {}),
+    environment: Object.entries(environment).map(([name, text]) => ({ name, text })),
+    data: sets,
+    directions: toDirections(metrics),
+  };
+}
+
+/** Bytes of a data file that are hashed at once. */
+const HASHED_BYTES = 4 * 1024 * 1024;
+
+/** `sha256:<hex>` of a file, as other tools write ids of data. */
+async function hashOfFile(file: string): Promise<string> {
+  const source = await ReadFile.open(file);
+  try {
+    const hash = sha256();
+    for (let at = 0; at < source.size; at += HASHED_BYTES) {
+      hash.update(await source.read(at, Math.min(HASHED_BYTES, source.size - at)));
+    }
+    return `sha256:${hash.digest('hex')}`;
+  } finally {
+    await source.close();
+  }
 }
 
 /** Keeps the number of packs small. The version has landed: nothing here makes the commit fail. */

@@ -10,7 +10,8 @@ import type { VersionTier } from '../../storage/objects/tiers.js';
 import { readNotes } from '../../storage/repo/refs/refs.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/file-page.js';
-import type { GitState } from '../../storage/repo/version/version.js';
+import { type NamedText, readKnowledge } from '../../storage/repo/version/knowledge.js';
+import { type GitState, shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { type FileRole, fileRoles, groupSeries, readMetrics } from '../history/checkpoints.js';
 import { type FileMode, modeText } from '../history/diff/files.js';
@@ -104,9 +105,14 @@ export interface ShowResult extends VersionSummary {
   snapshots: ShownSnapshot[];
   /** Series of checkpoints; their files are among `files` too. */
   checkpoints: ShownSeries[];
-  /** Every measured number; `metrics` has the last of each name. */
+  /** Measured numbers that it lists; of a long series of a log the last, the least and the most. */
   series: ShownMetric[];
+  /** Logs that came with it; 'dlv cat --log' writes one. The series of metrics are not among them. */
   logs: { name: string; bytes: number }[];
+  /** Facts about the machine and the programs that made it. */
+  environment: Record<string, string>;
+  /** Ids of data sets. */
+  data: Record<string, string>;
   git: GitState | null;
   /** Tiers that replace exact files, the oldest first. */
   tiers: ShownTier[];
@@ -194,6 +200,7 @@ export async function show(
   const version = await repo.version(id);
   const { files, snapshots } = await repo.tree(id);
   const { changes: detail } = options;
+  const knowledge = readKnowledge(version.extensions, `version ${shortId(id)}`);
   const changes = detail && (await versionChanges(repo, id, { detail }, context));
   return {
     ...(await new Describer(repo).describe(id)),
@@ -205,12 +212,20 @@ export async function show(
       step,
       value: metricValue(value),
     })),
-    logs: version.logs.map(({ name, bytes }) => ({ name, bytes })),
+    logs: version.logs
+      .filter(({ name }) => name !== knowledge.series)
+      .map(({ name, bytes }) => ({ name, bytes })),
+    environment: namedTexts(knowledge.environment),
+    data: namedTexts(knowledge.data),
     git: version.git,
     tiers: shownTiers(await repo.tier(id), files),
     notes: await readNotes(repo.layout, id),
     ...(changes ? { changes } : {}),
   };
+}
+
+function namedTexts(rows: readonly NamedText[]): Record<string, string> {
+  return Object.fromEntries(rows.map(({ name, text }) => [name, text]));
 }
 
 function shownFiles(

@@ -21,6 +21,7 @@ import {
   type VersionContent,
 } from '../history/commit/make-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
+import type { KeptLog } from '../history/commit/store-logs.js';
 import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import { workChanges } from './changes.js';
@@ -62,6 +63,8 @@ export interface CommittedVersion extends PublishedBytes {
   changes: PathChange[];
   /** The version whose place it took; null without `amend`. */
   amended: Id | null;
+  /** What was made of each log. */
+  logs: KeptLog[];
 }
 
 /** What a commit would make. */
@@ -107,6 +110,7 @@ export async function commitFiles(
       logicalBytes: made.version.tree.bytes,
       changes: draft.changes,
       amended: draft.amended === null ? null : draft.line.tip,
+      logs: made.kept,
       ...stored,
     };
   } finally {

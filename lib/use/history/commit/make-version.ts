@@ -6,9 +6,7 @@
  */
 
 import type { Id } from '../../../base/bytes/hash.js';
-import { ConflictError, DlvError, NotFoundError, UsageError } from '../../../base/errors.js';
-import { readSmallFile } from '../../../base/files/files.js';
-import { BLOB_BYTES_MAX } from '../../../base/limits.js';
+import { ConflictError, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import { blobWriter, bytesOfSets, publishedSets } from '../../../storage/objects/stored-bytes.js';
 import { openStoredFile } from '../../../storage/objects/stored-file.js';
@@ -30,7 +28,6 @@ import { makeSnapshots } from '../../../storage/repo/version/snapshots.js';
 import {
   type Author,
   type Extension,
-  type LogRef,
   type Metric,
   type Param,
   type Version,
@@ -42,7 +39,9 @@ import { reopenStaging } from '../lines/open-staging.js';
 import { checkLive } from './check-live.js';
 import { giveNumber } from './give-number.js';
 import { type PathChange, stagedChanges } from './staged-changes.js';
+import type { KeptLog } from './store-logs.js';
 import { storeNetworks } from './store-networks.js';
+import { type GivenKnowledge, tellOf } from './tell.js';
 
 /** What a version says besides its files. */
 export interface VersionContent {
@@ -50,8 +49,10 @@ export interface VersionContent {
   message?: string;
   params?: readonly Param[];
   metrics?: readonly Metric[];
-  /** Files with training logs, stored with the version: absolute paths. */
+  /** Files and folders with training logs, read and stored with the version: absolute paths. */
   logs?: readonly string[];
+  /** What is said of how it was made. */
+  knowledge?: GivenKnowledge;
   /** Training step of the snapshots that changed. */
   step?: number;
   /** Further parents: versions that this one derives from, also of other models. */
@@ -88,6 +89,14 @@ export interface Draft extends StagedLine {
   previous: FileTree | null;
   /** The version whose place it takes, or null. */
   amended: Version | null;
+}
+
+/** A version that was stored. */
+export interface MadeVersion {
+  id: Id;
+  version: Version;
+  /** What was made of its logs. */
+  kept: KeptLog[];
 }
 
 /** The line of `model` (default: HEAD's), to commit to. @throws {ConflictError} without a branch. */
@@ -202,11 +211,12 @@ export async function storeVersion(
   session: PackSession,
   draft: Draft,
   signal?: AbortSignal,
-): Promise<{ id: Id; version: Version }> {
+): Promise<MadeVersion> {
   const { content, line, amended } = draft;
   const writer = blobWriter(session);
   const snapshots = makeSnapshots(withStep(draft));
   const tree = await buildTree(draft.entries, snapshots, writer, draft.previous);
+  const told = await tellOf(repo, session, draft, signal);
   const version: Version = {
     model: line.model,
     number: await giveNumber(repo, line.model, numberedAfter(draft)),
@@ -216,29 +226,19 @@ export async function storeVersion(
     ...(content.moment ?? currentMoment()),
     message: content.message,
     tree,
-    params: merge(amended?.params, content.params, ({ name }) => name),
-    metrics: merge(amended?.metrics, content.metrics, ({ name, step }) => `${step}/${name}`),
-    logs: merge(amended?.logs, await storeLogs(session, content.logs ?? []), ({ name }) => name),
+    params: told.params,
+    metrics: told.metrics,
+    logs: told.logs,
     network: await storeNetworks(repo, session, draft, signal),
     git: await readGitState(repo.layout.workTree, signal),
-    extensions: [...(content.extensions ?? [])],
+    extensions: [...(content.extensions ?? []), ...told.extensions],
   };
-  return { id: await writeVersion(version, writer), version };
+  return { id: await writeVersion(version, writer), version, kept: told.kept };
 }
 
 /** Versions whose numbers are below the new one's: its parents, and the one whose place it takes. */
 function numberedAfter({ line, parents }: Draft): Id[] {
   return line.tip === null ? parents : [...parents, line.tip];
-}
-
-/** What a version had, with what is given instead of it and besides it. Names given twice stay. */
-function merge<T>(
-  had: readonly T[] = [],
-  given: readonly T[] = [],
-  keyOf: (row: T) => string,
-): T[] {
-  const keys = new Set(given.map(keyOf));
-  return [...had.filter((row) => !keys.has(keyOf(row))), ...given];
 }
 
 /** The user's step holds for the files that changed. */
@@ -335,24 +335,4 @@ export async function countTensors(
     tensors += (await openStoredFile(repo, entry)).skeleton?.tensors.length ?? 0;
   }
   return tensors;
-}
-
-async function storeLogs(session: PackSession, files: readonly string[]): Promise<LogRef[]> {
-  const logs: LogRef[] = [];
-  for (const file of files) {
-    let bytes: Uint8Array;
-    try {
-      bytes = await readSmallFile(file, BLOB_BYTES_MAX);
-    } catch (error) {
-      if (error instanceof DlvError && error.code === 'DLV_LIMIT') {
-        throw new UsageError(`log '${file}' is larger than ${BLOB_BYTES_MAX} bytes`, {
-          hint: "version it as a file with 'dlv add'",
-        });
-      }
-      throw error;
-    }
-    const name = file.split(/[\\/]/).at(-1) as string;
-    logs.push({ name, id: await session.putBlob('blob', bytes), bytes: bytes.length });
-  }
-  return logs;
 }

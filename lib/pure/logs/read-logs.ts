@@ -1,0 +1,52 @@
+/**
+ * Which format a log has, told by its content, and what it says.
+ *
+ * Start here: `readLog` takes one file, `readLogFolder` the files of a folder. What no reader knows is
+ * kept all the same; it says nothing.
+ */
+import { readCsvLog } from './csv-log.js';
+import { readJsonLog } from './json-log.js';
+import { readKeyValueLog } from './key-value-log.js';
+import type { LogContent, LogFile } from './log-content.js';
+import { isMlflowFile, isMlflowRun, readMlflowRun } from './mlflow-log.js';
+import { isTensorBoardLog, readTensorBoardLog } from './tensorboard-log.js';
+import { isWandbLog, readWandbLog } from './wandb-log.js';
+
+/** One log that was looked at. */
+export interface ReadLog {
+  name: string;
+  /** null if no reader knows the format. */
+  content: LogContent | null;
+}
+
+/** Bytes at the beginning of a text that are looked at: none holds a NUL. */
+const TEXT_HEAD_BYTES = 8 * 1024;
+
+/** What a file says; null if it is in no known format. @param prefix  of metrics, for event files. */
+export function readLog(bytes: Uint8Array, prefix = ''): LogContent | null {
+  if (isWandbLog(bytes)) return readWandbLog(bytes);
+  if (isTensorBoardLog(bytes)) return readTensorBoardLog(bytes, prefix);
+  if (bytes.subarray(0, TEXT_HEAD_BYTES).includes(0)) return null;
+  const json = readJsonLog(bytes);
+  if (json !== null) return json;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+  return readCsvLog(text) ?? readKeyValueLog(bytes);
+}
+
+/** True for a file of a folder that is worth keeping as a log, as far as its name tells. */
+export function isFileOfLog(name: string, isRun: boolean): boolean {
+  if (isRun) return isMlflowFile(name);
+  const last = name.split('/').at(-1) as string;
+  return /tfevents|\.wandb$|\.(csv|tsv|jsonl|ndjson|log)$|^(trainer_state|metrics)\.json$/.test(
+    last,
+  );
+}
+
+/** What the files of a folder say: one run of MLflow, or each file by itself. */
+export function readLogFolder(files: readonly LogFile[]): ReadLog[] {
+  if (isMlflowRun(files)) return [{ name: '', content: readMlflowRun(files) }];
+  return files.map(({ name, bytes }) => {
+    const folder = name.split('/').slice(0, -1).join('/');
+    return { name, content: readLog(bytes, folder === '' ? '' : `${folder}/`) };
+  });
+}
