@@ -35,9 +35,15 @@ export const CORE = [
   'chunk.c',
   'sketch.c',
 ];
-export const ADDON = ['module.c', 'arguments.c', 'blocks.c', 'job.c', 'answers.c', 'jobs.c'].map(
-  (name) => `addon/${name}`,
-);
+export const ADDON = [
+  'module.c',
+  'arguments.c',
+  'blocks.c',
+  'job.c',
+  'answers.c',
+  'jobs.c',
+  'streams.c',
+].map((name) => `addon/${name}`);
 
 /** sha256 over names and contents of everything that goes into the .wasm. */
 export function sourceHash() {

@@ -113,3 +113,59 @@ void dlv_sha256_many(const uint8_t *prefix, size_t prefix_length, const uint8_t 
     }
   }
 }
+
+int dlv_hashes_fast(void) {
+#ifdef DLV_X86
+  return dlv_has_sha();
+#else
+  return 0;
+#endif
+}
+
+void dlv_sha256_start(sha256_state *s) {
+  memset(s, 0, sizeof *s);
+  memcpy(s->words, START, sizeof START);
+}
+
+/* Fills the block that was begun; returns how many bytes went into it. */
+static size_t fill(sha256_state *s, const uint8_t *bytes, size_t length) {
+  const size_t used = s->total % 64;
+  size_t taken = used == 0 ? 0 : 64 - used;
+  if (taken > length) taken = length;
+  memcpy(s->rest + used, bytes, taken);
+  s->total += taken;
+  if (taken > 0 && used + taken == 64) one(s->words, s->rest, 1);
+  return taken;
+}
+
+/* Takes what is left, of which less than a block is only kept. */
+static void take(sha256_state *s, const uint8_t *bytes, size_t length) {
+  one(s->words, bytes, length / 64);
+  memcpy(s->rest, bytes + length / 64 * 64, length % 64);
+  s->total += length;
+}
+
+void dlv_sha256_update(sha256_state *s, const uint8_t *bytes, size_t length) {
+  const size_t filled = fill(s, bytes, length);
+  if (filled < length) take(s, bytes + filled, length - filled);
+}
+
+void dlv_sha256_update_two(sha256_state *s, const uint8_t *bytes, size_t length, sha256_state *t,
+                           const uint8_t *others, size_t other_length) {
+  size_t a = fill(s, bytes, length), b = fill(t, others, other_length);
+  size_t blocks = (length - a) / 64;
+  if ((other_length - b) / 64 < blocks) blocks = (other_length - b) / 64;
+  two(s->words, t->words, bytes + a, others + b, blocks);
+  s->total += 64 * blocks;
+  t->total += 64 * blocks;
+  a += 64 * blocks;
+  b += 64 * blocks;
+  if (a < length) take(s, bytes + a, length - a);
+  if (b < other_length) take(t, others + b, other_length - b);
+}
+
+void dlv_sha256_digest(const sha256_state *s, uint8_t *digest) {
+  uint32_t words[8];
+  memcpy(words, s->words, sizeof words);
+  finish(words, s->rest, s->total % 64, s->total, digest);
+}

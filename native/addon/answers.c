@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "job.h"
+#include "streams.h"
 
 /* A shorter payload is copied: a finalizer costs more. */
 #define HANDED_OVER_MIN (64u * 1024u)
@@ -117,10 +118,19 @@ static napi_value decoded_answer(napi_env env, job *j) {
   return planes;
 }
 
+/* Bytes written, or −1 if nothing was done at all. */
+static napi_value written_answer(napi_env env, const job *j) {
+  napi_value number;
+  const double bytes = j->is_hashed ? (double)j->done : -1;
+  return napi_create_double(env, bytes, &number) == napi_ok ? number : NULL;
+}
+
 napi_value answer_of(napi_env env, job *j) {
   switch (j->task) {
     case ENCODE: return encoded_answer(env, j);
     case DECODE: return decoded_answer(env, j);
+    case WRITE: return written_answer(env, j);
+    case READ: return read_answer(env, j);
     default: return copy_of(env, j->digests, (size_t)j->width * SHA256_BYTES);
   }
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "streams.h"
 
 /* A shorter plane is copied in the end: a finalizer costs more. */
 #define FRESH_MIN (64u * 1024u)
@@ -102,6 +103,10 @@ static void execute(napi_env env, void *data) {
   const uint8_t *const *base = j->has_base ? j->base : NULL;
   if (j->task == HASH) {
     dlv_sha256_many(j->prefix, j->prefix_length, j->planes, j->width, j->count, j->digests);
+  } else if (j->task == WRITE) {
+    stream_write(j);
+  } else if (j->task == READ) {
+    stream_read(j);
   } else if (j->aborted && *j->aborted) {
     j->result = DLV_ERR_ABORTED;
   } else if (j->task == ENCODE) {

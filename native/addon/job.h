@@ -15,9 +15,9 @@
 #include "sha256.h"
 
 /* Child and base, three classes, planes that are written. */
-#define JOB_VIEWS_MAX (3 * DLV_WIDTH_MAX + 3)
+#define JOB_VIEWS_MAX (3 * DLV_WIDTH_MAX + 4)
 
-typedef enum { ENCODE, DECODE, HASH } task;
+typedef enum { ENCODE, DECODE, HASH, WRITE, READ } task;
 
 /* Where a job finds bytes that it copies, or copies back. */
 typedef struct {
@@ -43,6 +43,13 @@ typedef struct {
   const uint8_t *prefix;
   size_t prefix_length;
   uint8_t digests[DLV_WIDTH_MAX * SHA256_BYTES];
+  /* WRITE, READ: a file, where in it, the state of its sha256, and how many bytes it came to. */
+  int fd, big_endian;
+  int64_t offset;
+  uint8_t *state;
+  uint32_t most, done;
+  int is_elsewhere; /* memory that no block holds: nothing is done */
+  int is_hashed;    /* WRITE: the state holds all of the planes */
   dlv_encoded encoded;
   uint8_t *room;
   /* Set by JavaScript meanwhile; may be NULL. */

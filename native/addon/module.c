@@ -21,9 +21,10 @@
 #include "jobs.h"
 #include "kernel.h"
 #include "sketch.h"
+#include "streams.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 3
+#define INTERFACE_VERSION 4
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */
@@ -184,6 +185,11 @@ NAPI_MODULE_INIT() {
       {"encode", encode},
       {"decode", decode},
       {"sha256Many", sha256_many},
+      {"sha256State", sha256_state_new},
+      {"sha256Update", sha256_state_update},
+      {"sha256Digest", sha256_state_digest},
+      {"writePlanes", write_planes},
+      {"readPlanes", read_planes},
       {"splitInto", split_into},
       {"merge", merge},
       {"cutChunk", cut_chunk},

@@ -3,7 +3,16 @@ import type { FileHandle } from 'node:fs/promises';
 import { io } from '../../lib/base/files/files.js';
 
 /** The primitives that fail. `open` counts opens to read too. */
-export const FAULTY = ['open', 'write', 'fsync', 'rename', 'link', 'mkdir', 'unlink'] as const;
+export const FAULTY = [
+  'open',
+  'write',
+  'writeBy',
+  'fsync',
+  'rename',
+  'link',
+  'mkdir',
+  'unlink',
+] as const;
 export type Faulty = (typeof FAULTY)[number];
 
 /** What the n-th call does: an errno, or write only some of the bytes. */
@@ -52,6 +61,10 @@ export function injectFault(
     wrapped[name] = async (...args: unknown[]) => {
       if (!count(name)) return call(...args);
       if (fault !== 'short') throw failure(fault, name);
+      if (name === 'writeBy') {
+        const [handle, write, most] = args as Parameters<typeof io.writeBy>;
+        return real.writeBy(handle, write, most >> 1);
+      }
       const [handle, bytes] = args as [FileHandle, Uint8Array];
       return real.write(handle, bytes.subarray(0, Math.max(1, bytes.length >> 1)));
     };

@@ -5,7 +5,7 @@
  * Start here: `objectId` for blobs of every kind; docs/format/identity.md has the byte tables.
  */
 import { createHash, type Hash, webcrypto } from 'node:crypto';
-import { CorruptError } from '../errors.js';
+import { assert, CorruptError } from '../errors.js';
 import { loadKernel } from '../native/kernel.js';
 
 /** 64 lower-case hex digits: the sha256 that names a blob, version, recipe or extent. */
@@ -43,6 +43,26 @@ export function objectId(kind: BlobKind, bytes: Uint8Array): Id {
 /** A running sha256 over raw bytes, for file hashes. */
 export function sha256(): Hash {
   return createHash('sha256');
+}
+
+/** A running sha256 that the kernel can go on with on its threads. */
+export class RunningSha256 {
+  /** For calls of the kernel; null: it has none, and Node hashes. */
+  readonly state: Uint8Array | null = loadKernel().native?.sha256State() ?? null;
+  readonly #hash: Hash | null = this.state === null ? createHash('sha256') : null;
+
+  update(bytes: Uint8Array): void {
+    if (this.state === null) this.#hash?.update(bytes);
+    else loadKernel().native?.sha256Update(this.state, bytes);
+  }
+
+  /** As hex; once. */
+  digest(): string {
+    if (this.#hash !== null) return this.#hash.digest('hex');
+    const { native } = loadKernel();
+    assert(native !== null && this.state !== null, 'the state is of the kernel');
+    return Buffer.from(native.sha256Digest(this.state)).toString('hex');
+  }
 }
 
 /** sha256 of `bytes` as hex, no domain. */

@@ -68,15 +68,11 @@ export class WriteFile {
 
   /** Appends all of `bytes`; short writes are continued. */
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#handle === null || this.#broken) {
-      throw new IoError(`cannot write '${this.path}': an earlier write failed`, {
-        file: this.path,
-      });
-    }
+    const handle = this.#open();
     let done = 0;
     while (done < bytes.length) {
       try {
-        const wrote = await io.write(this.#handle, done === 0 ? bytes : bytes.subarray(done));
+        const wrote = await io.write(handle, done === 0 ? bytes : bytes.subarray(done));
         if (wrote <= 0) throw Object.assign(new Error('nothing written'), { code: 'ENOSPC' });
         done += wrote;
       } catch (error) {
@@ -85,6 +81,32 @@ export class WriteFile {
       }
     }
     this.#offset += bytes.length;
+  }
+
+  /**
+   * Lets the kernel append `bytes` bytes.
+   * @param write  gets the number of the file and how many bytes to write at most.
+   * @returns how many it says that it wrote: the caller writes the rest, and so meets the error if there was
+   *   one. Less than 0: it has done nothing.
+   */
+  async writeBy(
+    bytes: number,
+    write: (fd: number, most: number) => Promise<number>,
+  ): Promise<number> {
+    const handle = this.#open();
+    try {
+      const wrote = await io.writeBy(handle, write, bytes);
+      this.#offset += Math.max(0, wrote);
+      return wrote;
+    } catch (error) {
+      this.#broken = true;
+      throw ioError('write', this.path, error);
+    }
+  }
+
+  #open(): FileHandle {
+    if (this.#handle !== null && !this.#broken) return this.#handle;
+    throw new IoError(`cannot write '${this.path}': an earlier write failed`, { file: this.path });
   }
 
   /** Flushes to the device, then closes. */

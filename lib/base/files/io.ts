@@ -55,6 +55,15 @@ export const io = {
   /** Returns the bytes written, which may be fewer than asked. */
   write: async (handle: FileHandle, bytes: Uint8Array): Promise<number> =>
     (await handle.write(bytes, 0, Math.min(bytes.length, WRITE_BYTES_MAX))).bytesWritten,
+  /**
+   * Lets somebody else append to a file, by its number; they are told how many bytes at most.
+   * @returns what they say that they wrote: after an error fewer, or less than none.
+   */
+  writeBy: async (
+    handle: FileHandle,
+    write: (fd: number, most: number) => Promise<number>,
+    most: number,
+  ): Promise<number> => write(handle.fd, most),
   writeAt: async (handle: FileHandle, bytes: Uint8Array, offset: number): Promise<number> =>
     (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten,
   fsync: (handle: FileHandle): Promise<void> => handle.sync(),

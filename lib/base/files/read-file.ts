@@ -105,6 +105,11 @@ export class ReadFile implements ByteSource {
     }
   }
 
+  /** Lets the kernel read from the file, by its number. */
+  readBy<T>(read: (fd: number) => Promise<T>): Promise<T> {
+    return read(this.#handle.fd);
+  }
+
   /**
    * @throws {ChangedError} if size, mtime, ctime or inode differ from when it was opened, or it has no
    *   name any more: another file was put in its place.

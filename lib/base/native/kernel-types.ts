@@ -68,6 +68,41 @@ export interface NativeKernel extends Kernel, KernelServices {
    * @param parts  1 … 8 of equal length; not to be changed before the promise is settled.
    */
   sha256Many(prefix: Uint8Array, parts: readonly Uint8Array[]): Promise<Uint8Array>;
+  /**
+   * A running sha256 at its start, to be given to the calls below and changed by nothing else; null where
+   * the processor has no instructions for it.
+   */
+  sha256State(): Uint8Array | null;
+  sha256Update(state: Uint8Array, bytes: Uint8Array): void;
+  /** The digest of what the state holds; it can be gone on with. */
+  sha256Digest(state: Uint8Array): Uint8Array;
+  /**
+   * Merges planes, adds the bytes to a running sha256 and appends up to `most` of them to a file, on the pool.
+   * @returns how many were written: fewer after an error, which the next write will meet. −1 if nothing
+   *   was done at all, because some memory is not of `allocate`.
+   */
+  writePlanes(
+    fd: number,
+    planes: readonly Uint8Array[],
+    bigEndian: boolean,
+    state: Uint8Array,
+    most: number,
+  ): Promise<number>;
+  /**
+   * Reads elements from a file, adds them to a running sha256 and splits them into planes of up to 2^20
+   * bytes, on the pool.
+   * @param prefix  of `digests`: the sha256 of the prefix followed by each plane, which hold if all was read.
+   * @returns how many bytes that was done with: whole elements, fewer after an error or at the end of the
+   *   file; none if some memory is not of `allocate`.
+   */
+  readPlanes(
+    fd: number,
+    offset: number,
+    planes: readonly Uint8Array[],
+    bigEndian: boolean,
+    state: Uint8Array,
+    prefix: Uint8Array,
+  ): Promise<{ bytes: number; digests: Uint8Array }>;
   /** See LoadedKernel. */
   allocate(bytes: number): Uint8Array;
   isa(): string;

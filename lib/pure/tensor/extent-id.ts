@@ -12,7 +12,8 @@ import { type Id, sha256Each } from '../../base/bytes/hash.js';
 import { assert } from '../../base/errors.js';
 import { RUN_ELEMENTS } from '../../base/limits.js';
 
-const RUN_DOMAIN = Buffer.from('dlv:run\0', 'latin1');
+/** What the bytes of a run are hashed behind. */
+export const RUN_DOMAIN = Buffer.from('dlv:run\0', 'latin1');
 
 /** sha256 of one run of one plane: 32 bytes. */
 export function runHash(plane: Uint8Array): Uint8Array {
@@ -97,10 +98,20 @@ export class ExtentHasher {
     this.#pending.catch(() => {});
   }
 
+  /** Adds the hashes of the next run, 32 bytes for each plane. */
+  async addHashed(digests: Uint8Array): Promise<void> {
+    assert(digests.length === 32 * this.#width, 'a hash of each plane');
+    await this.#pending;
+    this.#put(digests, 32 * this.#runs++);
+  }
+
   async #addHashes(planes: readonly Uint8Array[], at: number): Promise<void> {
-    const found = await runHashes(planes);
+    this.#put(await runHashes(planes), at);
+  }
+
+  #put(digests: Uint8Array, at: number): void {
     for (let k = 0; k < this.#width; k++) {
-      (this.#hashes[k] as Uint8Array).set(found.subarray(32 * k, 32 * (k + 1)), at);
+      (this.#hashes[k] as Uint8Array).set(digests.subarray(32 * k, 32 * (k + 1)), at);
     }
   }
 

@@ -11,7 +11,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, RunningSha256 } from '../../base/bytes/hash.js';
 import { LimitError } from '../../base/errors.js';
 import type { ReadFile } from '../../base/files/files.js';
 import { FILE_BYTES_MAX, GIT_SHA1_BYTES_MAX } from '../../base/limits.js';
@@ -77,7 +77,7 @@ export async function ingestFile(
 
 /** The hashes of a whole file, fed block by block. */
 class FileHashes {
-  readonly #sha256: Hash = createHash('sha256');
+  readonly sha256 = new RunningSha256();
   readonly #gitSha1: Hash | null;
 
   constructor(size: number) {
@@ -85,12 +85,17 @@ class FileHashes {
   }
 
   update(block: Uint8Array): void {
-    this.#sha256.update(block);
+    this.sha256.update(block);
     this.#gitSha1?.update(block);
   }
 
+  /** True if sha256 is all that is hashed, so that the kernel can do it. */
+  get isPlain(): boolean {
+    return this.#gitSha1 === null && this.sha256.state !== null;
+  }
+
   finish(): Pick<IngestedFile, 'sha256' | 'gitSha1'> {
-    return { sha256: this.#sha256.digest('hex'), gitSha1: this.#gitSha1?.digest('hex') ?? null };
+    return { sha256: this.sha256.digest(), gitSha1: this.#gitSha1?.digest('hex') ?? null };
   }
 }
 
@@ -115,6 +120,16 @@ function viewsOf(file: FileParts): Map<number, ExtentViews> {
   return views;
 }
 
+/** Shorter extents are split where they lie in a block: a call of the kernel for each would take longer. */
+const DIRECT_BYTES_MIN = 256 * 1024;
+
+/** Where extents begin that the kernel reads. */
+function directStarts(file: FileParts): number[] {
+  return file.parts
+    .filter(({ part, length }) => part.kind === 'extent' && length >= DIRECT_BYTES_MIN)
+    .map(({ offset }) => offset);
+}
+
 class FileIngest {
   readonly #session: PackSession;
   readonly #source: ReadFile;
@@ -134,11 +149,16 @@ class FileIngest {
     this.#source = source;
     this.#file = file;
     this.#hashes = new FileHashes(source.size);
-    const feed = new FileFeed(source, (block) => {
+    const onBytes = (count: number): void => {
       throwIfAborted(options.signal);
+      options.onBytes?.(count);
+    };
+    const onBlock = (block: Uint8Array): void => {
+      onBytes(block.length);
       this.#hashes.update(block);
-      options.onBytes?.(block.length);
-    });
+    };
+    const direct = { starts: directStarts(file), hash: this.#hashes.sha256, onBytes };
+    const feed = new FileFeed(source, onBlock, this.#hashes.isPlain ? direct : null);
     this.#feed = feed;
     this.#literals = new Literals({ session, feed, bases: options.bases }, file);
     this.#extents = new ExtentStore({ session, source, feed, options });

@@ -63,9 +63,10 @@ export async function hashExtent(
       const target = memory?.planes.map((plane) =>
         plane.subarray(from, from + run),
       ) as Uint8Array[];
-      await splitNext(feed, target, byteSwap);
+      const digests = await feed.readRun(target, byteSwap);
+      if (digests === undefined) await splitNext(feed, target, byteSwap);
       sketcher.add(target);
-      await hasher.addRun(target);
+      await (digests ? hasher.addHashed(digests) : hasher.addRun(target));
     }
   }
   const hashes = { ...(await hasher.finish()), sketch: sketcher.finish() };

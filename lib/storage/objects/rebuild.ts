@@ -5,17 +5,18 @@
  * side; `streamFile` for one. Both end with an error unless the bytes have the size and sha256 that
  * the version says: write to a temporary place.
  */
-import { createHash } from 'node:crypto';
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, RunningSha256 } from '../../base/bytes/hash.js';
 import { CorruptError } from '../../base/errors.js';
+import type { WriteFile } from '../../base/files/files.js';
 import { REBUILT_AHEAD_BYTES } from '../../base/limits.js';
-import { mergeFast } from '../../pure/codec/planes.js';
+import { mergeFast, writeMerged } from '../../pure/codec/planes.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
 import type { Part } from '../../pure/tensor/recipe.js';
 import { extentsOf, type PlacedExtent } from '../../pure/tensor/recipe-extents.js';
 import { segmentCount } from '../store/types.js';
 import { LiteralStreams } from './literal-streams.js';
+import type { PlaneLease } from './planes/plane-pool.js';
 import {
   lendWhole,
   type PlaneReader,
@@ -49,22 +50,84 @@ export async function* streamFile(
   file: StoredFile,
   options: StreamOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const bytes of filePieces(readers, file, options.aheadBytes)) {
-    throwIfAborted(options.signal);
-    hash.update(bytes);
-    size += bytes.length;
-    // A recipe that gives more than the version says could go on until the disk is full.
-    if (size > file.ref.size) break;
-    options.onBytes?.(bytes.length);
+  const check = new FileCheck(file, options);
+  for await (const rebuilt of filePieces(readers, file, options.aheadBytes)) {
+    if (!check.takes(sizeOf(rebuilt))) break;
+    const bytes = bytesOf(rebuilt);
+    check.hash.update(bytes);
     yield bytes;
   }
-  const found = hash.digest('hex');
-  if (size !== file.ref.size || found !== file.ref.sha256) {
+  check.finish();
+}
+
+/**
+ * As streamFile, into a new file: merged, hashed and written piece by piece while it is in the
+ * processor's cache.
+ * @returns gives the length of each piece.
+ */
+async function* writeFile(
+  readers: FileReaders,
+  file: StoredFile,
+  target: () => Promise<WriteFile>,
+  options: StreamOptions,
+): AsyncGenerator<number> {
+  const check = new FileCheck(file, options);
+  for await (const rebuilt of filePieces(readers, file, options.aheadBytes)) {
+    const size = sizeOf(rebuilt);
+    if (!check.takes(size)) break;
+    await writePiece(await target(), rebuilt, check.hash);
+    yield size;
+  }
+  check.finish();
+}
+
+async function writePiece(target: WriteFile, rebuilt: Rebuilt, hash: RunningSha256): Promise<void> {
+  const size = sizeOf(rebuilt);
+  const isApart = 'lease' in rebuilt && size >= WRITTEN_APART_BYTES;
+  const wrote = isApart
+    ? await target.writeBy(size, (fd, most) => {
+        const { lease, byteSwap } = rebuilt;
+        return writeMerged(fd, { planes: lease.planes, bigEndian: byteSwap }, hash, most);
+      })
+    : -1;
+  if (wrote === size) {
+    if (isApart) rebuilt.lease.release();
+    return;
+  }
+  const bytes = bytesOf(rebuilt);
+  if (wrote < 0) hash.update(bytes);
+  await target.write(bytes.subarray(Math.max(0, wrote)));
+}
+
+/** What is checked of a file that is rebuilt. */
+class FileCheck {
+  readonly hash = new RunningSha256();
+  readonly #file: StoredFile;
+  readonly #options: StreamOptions;
+  #size = 0;
+
+  constructor(file: StoredFile, options: StreamOptions) {
+    this.#file = file;
+    this.#options = options;
+  }
+
+  /** @returns false if the file would be longer than the version says: it could go on until the disk is full. */
+  takes(size: number): boolean {
+    throwIfAborted(this.#options.signal);
+    this.#size += size;
+    if (this.#size > this.#file.ref.size) return false;
+    this.#options.onBytes?.(size);
+    return true;
+  }
+
+  /** @throws {CorruptError} if size or sha256 are not those of the version. */
+  finish(): void {
+    const { ref } = this.#file;
+    const found = this.hash.digest();
+    if (this.#size === ref.size && found === ref.sha256) return;
     throw new CorruptError(
-      `'${file.ref.path}' cannot be rebuilt: its bytes give sha256 ${found.slice(0, 10)}…, the version says ${file.ref.sha256.slice(0, 10)}…`,
-      { file: file.ref.path, expected: file.ref.sha256, actual: found, hint: "run 'dlv fsck'" },
+      `'${ref.path}' cannot be rebuilt: its bytes give sha256 ${found.slice(0, 10)}…, the version says ${ref.sha256.slice(0, 10)}…`,
+      { file: ref.path, expected: ref.sha256, actual: found, hint: "run 'dlv fsck'" },
     );
   }
 }
@@ -73,18 +136,41 @@ export async function* streamFile(
  * As streamFile, without a check of the whole: for readers that change what they read on purpose.
  * @param readers  whose planes may be others than those stored.
  */
-export function streamUnchecked(
+export async function* streamUnchecked(
   readers: FileReaders,
   file: StoredFile,
 ): AsyncGenerator<Uint8Array> {
-  return filePieces(readers, file);
+  for await (const rebuilt of filePieces(readers, file)) yield bytesOf(rebuilt);
+}
+
+/** A piece of a file: its bytes, or planes that have still to be merged. */
+type Rebuilt = Uint8Array | { lease: PlaneLease; byteSwap: boolean };
+
+/** Shorter pieces are merged and hashed at once: handing them over would take longer. */
+const WRITTEN_APART_BYTES = 128 * 1024;
+
+function sizeOf(rebuilt: Rebuilt): number {
+  if (!('lease' in rebuilt)) return rebuilt.length;
+  const { planes } = rebuilt.lease;
+  return planes.length * (planes[0]?.length ?? 0);
+}
+
+/** The bytes of a piece; ends the loan of its planes. */
+function bytesOf(rebuilt: Rebuilt): Uint8Array {
+  if (!('lease' in rebuilt)) return rebuilt;
+  const { lease, byteSwap } = rebuilt;
+  const bytes = new Uint8Array(sizeOf(rebuilt));
+  mergeFast(lease.planes, bytes);
+  if (byteSwap) swapBytes(bytes, lease.planes.length);
+  lease.release();
+  return bytes;
 }
 
 /** A piece of a file that is to be rebuilt. */
 interface Piece {
   bytes: number;
   /** Rebuilds it. Literals are consumed in order, so theirs runs only when it is the next. */
-  run: () => Promise<Uint8Array>;
+  run: () => Promise<Rebuilt>;
   ahead: boolean;
 }
 
@@ -93,8 +179,8 @@ async function* filePieces(
   readers: FileReaders,
   file: StoredFile,
   aheadBytes = REBUILT_AHEAD_BYTES,
-): AsyncGenerator<Uint8Array> {
-  const queue: { piece: Piece; started: Promise<Uint8Array> | null }[] = [];
+): AsyncGenerator<Rebuilt> {
+  const queue: { piece: Piece; started: Promise<Rebuilt> | null }[] = [];
   let bytes = 0;
   const pieces = piecesOf(readers, file);
   let next = pieces.next();
@@ -116,7 +202,7 @@ async function* filePieces(
       const rebuilt = await (started ?? piece.run());
       queue.shift();
       bytes -= piece.bytes;
-      if (rebuilt.length > 0) yield rebuilt;
+      if (sizeOf(rebuilt) > 0) yield rebuilt;
     }
   } finally {
     await Promise.allSettled(queue.flatMap(({ started }) => started ?? []));
@@ -182,14 +268,7 @@ function* extentPieces(reader: PlaneReader, extent: PlacedExtent): Generator<Pie
     yield {
       bytes: size,
       ahead: true,
-      run: async () => {
-        const lease = await lendWhole(reader, extent, segment);
-        const bytes = new Uint8Array(size);
-        mergeFast(lease.planes, bytes);
-        lease.release();
-        if (byteSwap) swapBytes(bytes, width);
-        return bytes;
-      },
+      run: async () => ({ lease: await lendWhole(reader, extent, segment), byteSwap }),
     };
   }
 }
@@ -203,8 +282,8 @@ const PIECES_AHEAD = 2;
 export interface GroupPiece {
   /** Its place among the files. */
   readonly file: number;
-  /** null: the file is whole and has its sha256. */
-  readonly bytes: Uint8Array | null;
+  /** How many bytes were written. null: the file is whole and has its sha256. */
+  readonly bytes: number | null;
 }
 
 /** A file that may be rebuilt together with others. */
@@ -254,13 +333,15 @@ export interface RebuildOptions {
 }
 
 /**
- * Rebuilds a group of files. Those whose chains have records in common advance side by side, a piece
+ * Rebuilds a group of files and writes them. Those whose chains have records in common advance side by side, a piece
  * of each in turn; else one comes after another.
+ * @param target  the new file for the one at a place, asked for each of its pieces.
  * @throws {CorruptError} as streamFile; {AbortedError}
  */
 export async function* rebuildFiles(
   readers: GroupReaders,
   files: readonly StoredFile[],
+  target: (file: number) => Promise<WriteFile>,
   options: RebuildOptions = {},
 ): AsyncGenerator<GroupPiece> {
   const { signal } = options;
@@ -268,7 +349,7 @@ export async function* rebuildFiles(
   const planes = await openPlanes(readers.store, requests, options);
   const own = { blobs: readers.blobs, planes: planes.reader };
   const how = { ...(signal ? { signal } : {}), ...(planes.isShared ? { aheadBytes: 0 } : {}) };
-  const streams = files.map((stored) => streamFile(own, stored, how));
+  const streams = files.map((stored, at) => writeFile(own, stored, () => target(at), how));
   try {
     if (planes.isShared) yield* inRotation(streams);
     else yield* oneByOne(streams);
@@ -277,9 +358,7 @@ export async function* rebuildFiles(
   }
 }
 
-async function* oneByOne(
-  streams: readonly AsyncGenerator<Uint8Array>[],
-): AsyncGenerator<GroupPiece> {
+async function* oneByOne(streams: readonly AsyncGenerator<number>[]): AsyncGenerator<GroupPiece> {
   for (const [file, stream] of streams.entries()) {
     for await (const bytes of stream) yield { file, bytes };
     yield { file, bytes: null };
@@ -297,11 +376,9 @@ export function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
 }
 
 /** A piece of each stream in turn, the next few being made meanwhile. */
-async function* inRotation(
-  streams: readonly AsyncGenerator<Uint8Array>[],
-): AsyncGenerator<GroupPiece> {
+async function* inRotation(streams: readonly AsyncGenerator<number>[]): AsyncGenerator<GroupPiece> {
   const waiting = streams.map((_, file) => file);
-  const asked: { file: number; next: Promise<IteratorResult<Uint8Array>> }[] = [];
+  const asked: { file: number; next: Promise<IteratorResult<number>> }[] = [];
   try {
     while (waiting.length > 0 || asked.length > 0) {
       while (asked.length < PIECES_AHEAD && waiting.length > 0) {

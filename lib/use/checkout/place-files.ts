@@ -8,7 +8,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CorruptError, isDamage, NotFoundError } from '../../base/errors.js';
-import { type FileStat, removeFile, sameStat, statOrNull } from '../../base/files/files.js';
+import {
+  type FileStat,
+  removeFile,
+  sameStat,
+  statOrNull,
+  type WriteFile,
+} from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import {
   fitsGroup,
@@ -168,18 +174,24 @@ async function writeGroup(
   const unfinished = new Map<number, UnfinishedFile>();
   const stored = group.map((file) => file.stored);
   try {
-    for await (const { file, bytes } of rebuildFiles(repo, stored, signal ? { signal } : {})) {
-      const job = group[file] as OpenedFile;
-      const open = unfinished.get(file) ?? (await folder.begin(job.entry));
+    const begin = async (file: number): Promise<UnfinishedFile> => {
+      const known = unfinished.get(file);
+      if (known) return known;
+      const open = await folder.begin((group[file] as OpenedFile).entry);
       unfinished.set(file, open);
-      if (bytes === null) {
-        whole.add(job.entry.path);
-        unfinished.delete(file);
-        await queue.add(job, open);
+      return open;
+    };
+    const target = async (file: number): Promise<WriteFile> => (await begin(file)).file;
+    for await (const { file, bytes } of rebuildFiles(repo, stored, target, signal && { signal })) {
+      if (bytes !== null) {
+        progress.advance(bytes);
         continue;
       }
-      await open.file.write(bytes);
-      progress.advance(bytes.length);
+      const job = group[file] as OpenedFile;
+      const open = await begin(file);
+      whole.add(job.entry.path);
+      unfinished.delete(file);
+      await queue.add(job, open);
     }
   } catch (error) {
     const paths = group.map(({ entry }) => entry.path).filter((path) => !whole.has(path));

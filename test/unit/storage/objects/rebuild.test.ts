@@ -7,6 +7,7 @@ import path from 'node:path';
 import test from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { AbortedError, CorruptError } from '../../../../lib/base/errors.js';
+import { WriteFile } from '../../../../lib/base/files/files.js';
 import { fitsGroup, rebuildFiles, weightOf } from '../../../../lib/storage/objects/rebuild.js';
 import { storedBytes } from '../../../../lib/storage/store/types.js';
 import { checkout } from '../../../../lib/use/ops/checkout.js';
@@ -27,6 +28,12 @@ function steps(count: number): Record<string, Buffer> {
     files[`step-${step}.safetensors`] = checkpoint(1, step, 8);
   }
   return files;
+}
+
+/** New files 0, 1, … in a folder. */
+function newFiles(dir: string, count: number): Promise<WriteFile[]> {
+  const names = Array.from({ length: count }, (_, i) => path.join(dir, `${i}`));
+  return Promise.all(names.map((name) => WriteFile.create(name)));
 }
 
 async function segmentBytes(repo: Repository): Promise<number> {
@@ -96,25 +103,35 @@ test('rebuildFiles: any files in any order, with and without shared records', as
     for (const names of [Object.keys(files), ['other.safetensors', 'empty.bin'], ['notes.txt']]) {
       const chosen = entries.filter(({ path: name }) => names.includes(name)).reverse();
       const stored = await Promise.all(chosen.map((entry) => repo.openFile(entry)));
-      const parts = stored.map(() => [] as Uint8Array[]);
+      const dir = await tempDir(t);
+      const targets = await newFiles(dir, chosen.length);
+      const written = chosen.map(() => 0);
       const ended = new Set<number>();
-      for await (const { file, bytes } of rebuildFiles(repo, stored, { cacheBytes: 50_000 })) {
+      const target = async (file: number): Promise<WriteFile> => targets[file]!;
+      const how = { cacheBytes: 50_000 };
+      for await (const { file, bytes } of rebuildFiles(repo, stored, target, how)) {
         t.false(ended.has(file));
         if (bytes === null) ended.add(file);
-        else parts[file]!.push(bytes.slice());
+        else written[file]! += bytes;
       }
       t.is(ended.size, chosen.length);
       for (const [i, entry] of chosen.entries()) {
         const content = files[entry.path as keyof typeof files];
-        t.is(Buffer.compare(Buffer.concat(parts[i]!), content), 0, entry.path);
+        await targets[i]!.close();
+        t.is(Buffer.compare(await fs.readFile(path.join(dir, `${i}`)), content), 0, entry.path);
+        t.is(written[i], content.length);
       }
     }
     const stop = new AbortController();
     const stored = await Promise.all(entries.map((entry) => repo.openFile(entry)));
+    const targets = await newFiles(await tempDir(t), stored.length);
     const run = async (): Promise<void> => {
-      for await (const _ of rebuildFiles(repo, stored, { signal: stop.signal })) stop.abort();
+      const target = async (file: number): Promise<WriteFile> => targets[file]!;
+      const how = { signal: stop.signal };
+      for await (const _ of rebuildFiles(repo, stored, target, how)) stop.abort();
     };
     await t.throwsAsync(run, { instanceOf: AbortedError });
+    for (const file of targets) await file.close();
     const member = { stored: stored[0]!, weight: weightOf(stored[0]!) };
     t.true(fitsGroup(new Array(15).fill(member), stored[1]!));
     t.false(fitsGroup(new Array(16).fill(member), stored[1]!));
