@@ -1,6 +1,7 @@
 /**
  * Builds the kernel: `node native/build.mjs` (the addon; run by npm at install) or with `--wasm`;
- * `--check-wasm` says whether the shipped WebAssembly is what its sources give.
+ * `--check-wasm` says whether the shipped WebAssembly is what its sources give. `--if-stale` builds the addon only
+ * if its sources have changed since, as `npm run build` does: an addon of other sources may not be used.
  *
  * Calls the compiler directly on Node's own headers: no node-gyp, no Python, no download. Without a
  * compiler it says so in one line and succeeds: the shipped WebAssembly kernel is used then.
@@ -13,6 +14,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
+const ADDON_FILE = path.join(HERE, 'build', 'kernel.node');
 export const CORE = [
   'planes.c',
   'planes_avx2.c',
@@ -45,11 +47,11 @@ export const ADDON = [
   'streams.c',
 ].map((name) => `addon/${name}`);
 
-/** sha256 over names and contents of everything that goes into the .wasm. */
-export function sourceHash() {
+/** sha256 over names and contents of everything that goes into the .wasm, or with 'addon' into the addon. */
+export function sourceHash(folder = 'wasm-include') {
   const hash = createHash('sha256');
   const files = fs.readdirSync(HERE).filter((name) => /\.[ch]$/.test(name));
-  const extra = fs.readdirSync(path.join(HERE, 'wasm-include')).map((n) => `wasm-include/${n}`);
+  const extra = fs.readdirSync(path.join(HERE, folder)).map((n) => `${folder}/${n}`);
   for (const name of [...files, ...extra].sort()) {
     hash.update(`${name}\0`).update(fs.readFileSync(path.join(HERE, name)));
   }
@@ -75,7 +77,7 @@ function run(command, args) {
  * @param faults  with calls that fail on demand, for tests (checks/faults.h).
  * @returns null, or why it was not built.
  */
-export function buildAddon(output = path.join(HERE, 'build', 'kernel.node'), faults = false) {
+export function buildAddon(output = ADDON_FILE, faults = false) {
   const headers = headerFolder();
   if (headers === undefined) return "Node's headers (node_api.h) are not installed";
   fs.mkdirSync(path.dirname(output), { recursive: true });
@@ -118,6 +120,25 @@ export function buildAddon(output = path.join(HERE, 'build', 'kernel.node'), fau
     return `${compiler} failed:\n${result.stderr}`;
   }
   return 'no C compiler was found';
+}
+
+/** What the addon was made of: its sources, and the compiler that was asked for. */
+const ADDON_SOURCES = `${ADDON_FILE}.sources`;
+
+function addonOrigin() {
+  const { CC = '', CFLAGS = '' } = process.env;
+  return `${sourceHash('addon')} ${CC} ${CFLAGS}\n`;
+}
+
+function isStale() {
+  if (!fs.existsSync(ADDON_FILE) || !fs.existsSync(ADDON_SOURCES)) return true;
+  return fs.readFileSync(ADDON_SOURCES, 'utf8') !== addonOrigin();
+}
+
+function buildOwnAddon() {
+  const problem = buildAddon();
+  if (problem === null) fs.writeFileSync(ADDON_SOURCES, addonOrigin());
+  return problem;
 }
 
 const WASM = path.join(HERE, 'kernel.wasm');
@@ -198,7 +219,9 @@ function checkWasm() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const check = process.argv.includes('--check-wasm');
   const wasm = check || process.argv.includes('--wasm');
-  const problem = check ? checkWasm() : wasm ? buildWasm() : buildAddon();
+  const isNeeded = !process.argv.includes('--if-stale') || isStale();
+  const addon = () => (isNeeded ? buildOwnAddon() : null);
+  const problem = check ? checkWasm() : wasm ? buildWasm() : addon();
   if (problem !== null) {
     const text = problem.trimEnd();
     process.stderr.write(

@@ -187,4 +187,4 @@ export const FSCK_PLANES_BYTES = 96 * 1024 * 1024;
 /** Tensors that are loaded at once while many are streamed; a larger one goes in pieces. */
 export const LOADED_AHEAD_BYTES = 64 * 1024 * 1024;
 /** Pieces of a file that are rebuilt before they are asked for; each takes twice that meanwhile. */
-export const REBUILT_AHEAD_BYTES = 48 * 1024 * 1024;
+export const REBUILT_AHEAD_BYTES = 32 * 1024 * 1024;

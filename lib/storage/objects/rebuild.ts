@@ -36,7 +36,7 @@ const PIECES_AHEAD_MAX = 32;
 export interface StreamOptions {
   signal?: AbortSignal;
   onBytes?: (count: number) => void;
-  /** Bytes of pieces that are rebuilt before they are asked for; default 48 MiB. */
+  /** Bytes of pieces that are rebuilt before they are asked for; default 32 MiB. */
   aheadBytes?: number;
 }
 
