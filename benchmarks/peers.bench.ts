@@ -103,7 +103,9 @@ await fs.mkdir(values.dir, { recursive: true });
 
 const sha256 = await findSha256();
 const { tools, versions } = await findTools(values.tools?.split(','));
-const skipped = RIVALS.filter((tool) => !tools.includes(tool)).map(
+const isWanted = (tool: Tool): boolean =>
+  !values.tools || values.tools.split(',').includes(tool.name);
+const skipped = RIVALS.filter((tool) => isWanted(tool) && !tools.includes(tool)).map(
   (tool) => `${tool.name} (${tool.hint})`,
 );
 for (const line of skipped) say(`SKIPPED: ${line}`);

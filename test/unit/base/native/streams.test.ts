@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { RunningSha256 } from '../../../../lib/base/bytes/hash.js';
 import { loadKernel } from '../../../../lib/base/native/kernel.js';
 import { mergePlanes, swapBytes } from '../../../../lib/pure/tensor/planes.js';
@@ -13,8 +13,15 @@ import { randomBytes } from '../../../helpers/rng.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 
 const { native } = loadKernel();
-const canStream = native !== null && native.sha256State() !== null;
-const whenStreaming = canStream ? test : test.skip;
+/** A test of the addon on processors with instructions for sha256; elsewhere Node does all of this. */
+function whenStreaming(title: string, run: (t: ExecutionContext) => Promise<void>): void {
+  test(title, async (t) => {
+    if (native !== null && native.sha256State() !== null) return run(t);
+    t.log('no addon, or no instructions for sha256');
+    t.pass();
+  });
+}
+
 const PREFIX = Buffer.from('prefix\0');
 /** Several pieces of 256 KiB and a part of one. */
 const COUNT = 300_001;
