@@ -6,9 +6,9 @@
  *     npm run bench:scale -- [--runs N] [--commits N] [--extents N] [--branches N] [--versions N,N]
  *         [--only NAMES] [--no-write]
  *
- * NAMES: status, log, lookup, branches, files, versions, with commas between; default all.
+ * NAMES: status, log, lookup, branches, files, versions, table, with commas between; default all.
  *
- * The parts of names (branches, files, versions) are published each by itself when it has run, beside
+ * The parts of names (branches, files, versions, table) are published each by itself when it has run, beside
  * what the others gave before: together they take an hour.
  *
  * Commands are processes of their own. A cold look-up opens the store anew and asks for one extent;
@@ -198,6 +198,54 @@ async function versionRows(dir: string, runs: number, counts: readonly number[])
   return rows;
 }
 
+/** Versions with the metrics and hyperparameters of a sweep, listed by processes that know nothing yet. */
+async function tableRows(dir: string, runs: number, counts: readonly number[]): Promise<Row[]> {
+  const rows: Row[] = [];
+  const context = { cwd: dir, progress: noProgress, warn() {} };
+  const repo = await Repository.init(dir, 'm');
+  await fs.writeFile(path.join(dir, 'config.txt'), 'one');
+  await add(repo, { paths: ['config.txt'] }, context);
+  let made = 0;
+  for (const count of counts) {
+    await unsynced(async () => {
+      for (; made < count; made++) {
+        const at = (i: number): number => ((made * 7919 + i * 104729) % 10007) / 10007;
+        const params = {
+          lr: 10 ** (-5 * at(0)),
+          batch: 2 ** (4 + (made % 5)),
+          opt: made % 3 ? 'adam' : 'sgd',
+        };
+        const metrics = [100, 200, 300].flatMap((step) => [
+          { name: 'acc', step, value: at(step) },
+          { name: 'loss', step, value: 3 * at(step + 1) },
+        ]);
+        await commit(repo, { message: `run ${made}`, params, metrics, allowEmpty: true }, context);
+      }
+    });
+    const notes = `${count} versions`;
+    const ask = [
+      'list',
+      '--where',
+      "acc > 0.5 and lr < 1e-2 and opt = 'adam'",
+      '--sort',
+      '-best(acc)',
+    ];
+    await measureDlv(['list', '--versions'], dir);
+    const what = 'dlv list --where … --sort';
+    rows.push(await repeat(what, runs, notes, () => measureDlv(ask, dir)));
+    rows.push(await repeat('dlv log', runs, notes, () => measureDlv(['log'], dir)));
+    const catalog = path.join(dir, '.dlv/catalog/versions-1');
+    rows.push(
+      await repeat(`${what}, without its catalog`, runs, notes, async () => {
+        await fs.rm(catalog, { recursive: true, force: true });
+        return measureDlv(ask, dir);
+      }),
+    );
+  }
+  await repo.close();
+  return rows;
+}
+
 function extentId(number: number): Id {
   return createHash('sha256').update(`extent ${number}`).digest('hex') as Id;
 }
@@ -246,7 +294,7 @@ function milliseconds(seconds: number): string {
 /** The parts of the table that is published once all of them have run. */
 const SCALE = ['status', 'log', 'lookup'];
 /** The parts that are published one by one. */
-const NAMES = ['branches', 'files', 'versions'];
+const NAMES = ['branches', 'files', 'versions', 'table'];
 
 interface Part {
   setting: Setting;
@@ -288,7 +336,7 @@ function tableOf(rows: readonly Row[], setting: Setting): string {
 }
 
 function commandOf(only: string, runs: number, versions: string): string {
-  const counts = only.includes('versions') ? ` --versions ${versions}` : '';
+  const counts = /versions|table/.test(only) ? ` --versions ${versions}` : '';
   return `npm run bench:scale -- --only ${only} --runs ${runs}${counts}`;
 }
 
@@ -323,6 +371,7 @@ async function main(): Promise<void> {
       files: (dir) => fileRows(dir, Math.min(runs, 3)),
       versions: (dir) =>
         versionRows(dir, Math.min(runs, 3), values.versions.split(',').map(Number)),
+      table: (dir) => tableRows(dir, Math.min(runs, 5), values.versions.split(',').map(Number)),
     };
     const rows = new Map<string, Row[]>();
     for (const name of values.only.split(',')) {

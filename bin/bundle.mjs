@@ -42,7 +42,7 @@ async function bundle() {
     format: 'cjs',
     target: 'node20',
     // Packages with machine code find it beside their own files.
-    external: ['lz4-napi'],
+    external: ['level', 'lz4-napi'],
     plugins: [keepModuleUrls],
     banner: {
       js: "const moduleUrl = (place) => require('node:url').pathToFileURL(require('node:path').join(__dirname, '..', place)).href;",

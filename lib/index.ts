@@ -95,4 +95,12 @@ export type { ModelStatus, StatusResult } from './use/ops/status.js';
 export type { SwitchOptions, SwitchResult } from './use/ops/switch.js';
 export type { TagChange, TagEntry } from './use/ops/tag.js';
 export type { TierOptions, TierResult } from './use/ops/tier.js';
+export type {
+  CellValue,
+  GroupCell,
+  GroupRow,
+  ListedVersion,
+  VersionsOptions,
+  VersionTable,
+} from './use/ops/versions.js';
 export type { ProgressSink } from './use/progress.js';

@@ -14,6 +14,7 @@ import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.j
 import type { StashEntry } from '../use/ops/stash.js';
 import type { StatusOptions, StatusResult } from '../use/ops/status.js';
 import type { TagEntry, TagListOptions } from '../use/ops/tag.js';
+import type { VersionsOptions, VersionTable } from '../use/ops/versions.js';
 import { type CallOptions, inTableEach, withoutCall } from './call.js';
 import { Handle, type Options } from './handle.js';
 
@@ -94,6 +95,13 @@ export abstract class ReadingRepository extends Handle {
     const { list } = await import('../use/ops/list.js');
     const own = withoutCall(options);
     return this.ask(options, (repo, context) => list(repo, own, context));
+  }
+
+  /** Versions that fit a condition, as a table of metrics and hyperparameters. */
+  async versions(options: Options<VersionsOptions> = {}): Promise<Warned<VersionTable>> {
+    const { versions } = await import('../use/ops/versions.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => versions(repo, own, context));
   }
 
   /** Where the bytes are. */

@@ -165,3 +165,26 @@ export function branchOf(
   }
   return { branch };
 }
+
+/** Names of a list with commas between; none in parentheses or quotes cuts. @throws {UsageError} */
+export function splitNames(text: string, flag: string): string[] {
+  const names: string[] = [];
+  let depth = 0;
+  let quote = '';
+  let name = '';
+  for (const char of text) {
+    if (quote !== '') quote = char === quote ? '' : quote;
+    else if (char === '`' || char === '"') quote = char;
+    else if (char === '(') depth++;
+    else if (char === ')') depth--;
+    if (char === ',' && depth === 0 && quote === '') {
+      names.push(name.trim());
+      name = '';
+    } else name += char;
+  }
+  names.push(name.trim());
+  if (names.includes('')) {
+    throw new UsageError(`${flag} is '${text}', where a name is empty`, { option: flag });
+  }
+  return names;
+}

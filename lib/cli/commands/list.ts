@@ -1,7 +1,9 @@
 /** `dlv list` on the command line. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { ListedModel, ListOptions, ListOrder } from '../../use/ops/list.js';
-import { parseCount } from '../arguments.js';
+import type { VersionsOptions } from '../../use/ops/versions.js';
+import { parseCount, splitNames } from '../arguments.js';
 import { bytesOf, EXAMPLE_VERSION, exampleId, subject, versionTitle } from '../output/render.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
@@ -10,7 +12,51 @@ interface Flags {
   model?: string;
   message?: string;
   last?: string;
-  sort?: ListOrder;
+  sort?: string;
+  versions?: boolean;
+  where?: string;
+  columns?: string;
+  group?: string;
+  baseline?: string;
+  onlyChanged?: boolean;
+  md?: boolean;
+  csv?: boolean;
+}
+
+const ORDERS: readonly string[] = ['name', 'stored', 'logical', 'versions', 'time'];
+
+/** True if versions are asked for, a row each, and not models. */
+function asksForVersions(flags: Flags, revisions: readonly string[]): boolean {
+  const { versions, where, columns, group, baseline, onlyChanged, md, csv, sort } = flags;
+  return (
+    revisions.length > 0 ||
+    [versions, onlyChanged, md, csv].includes(true) ||
+    [where, columns, group, baseline].some((flag) => flag !== undefined) ||
+    (sort !== undefined && !ORDERS.includes(sort))
+  );
+}
+
+/** @throws {UsageError} */
+function versionsOptions(flags: Flags, revisions: string[]): VersionsOptions {
+  const { model, where, columns, group, sort, baseline, last, message } = flags;
+  if (message !== undefined) {
+    throw new UsageError('rows are chosen by --where, not by --message', {
+      option: '--message',
+      hint: `write --where "message ilike '%${message}%'"`,
+    });
+  }
+  if (flags.md && flags.csv) throw new UsageError('--md and --csv exclude each other');
+  return {
+    revisions,
+    onlyChanged: flags.onlyChanged === true,
+    ...(model === undefined ? {} : { model }),
+    ...(where === undefined ? {} : { where }),
+    ...(baseline === undefined ? {} : { baseline }),
+    ...(columns === undefined ? {} : { columns: splitNames(columns, '--columns') }),
+    ...(group === undefined ? {} : { group: splitNames(group, '--group') }),
+    ...(sort === undefined ? {} : { sort: splitNames(sort, '--sort') }),
+    ...(last === undefined ? {} : { last: parseCount(last, '--last') }),
+  };
 }
 
 const EXAMPLE: ListedModel[] = [
@@ -52,33 +98,78 @@ function print(ui: Ui, models: readonly ListedModel[]): void {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'list', {
-      summary: 'list the models of the repository',
+      summary: 'list the models of the repository, or versions as a table',
       about:
         'Shows for each model its branches, its versions and the bytes that it takes: in packs all ' +
-        'that it needs, also what it shares with other models (uniqueBytes: what it does not share).',
+        'that it needs, also what it shares with other models (uniqueBytes: what it does not share).\n\n' +
+        'With revisions or any of --versions, --where, --columns, --group, --baseline, --only-changed, --md, ' +
+        '--csv or --sort by a column, shows versions instead, a row each: of the revisions and all that they ' +
+        'derive from, else of all branches and tags, the newest first. Columns are metrics.NAME, params.NAME, ' +
+        'env.NAME, data.NAME, or version, name, model, number, message, author, email, time, step, files, bytes, ' +
+        'parents, refs, operation; a bare NAME where one thing alone has it; other characters in backticks. ' +
+        'A metric is its last value; best(NAME), best_step, min, max, last_step and count ask for others.\n\n' +
+        "Conditions have =, !=, <, <=, >, >=, and, or, not, parentheses, in ('a', 'b'), between 1 and 2, is null, " +
+        'like and ilike with % and _, ~ and ~* with a regular expression (!~ for what does not fit). A version ' +
+        'without a value fits no comparison, also not with not before it. --csv puts an apostrophe before texts ' +
+        'that a spreadsheet would run.\n\n' +
+        'With --json the document of versions has versions, fit, columns, hidden, baseline, rows (version, name, ' +
+        'model, number, values, steps, deltas) and groups (group, versions, cells with count, value, mean, min, max).',
       examples: [
         ['dlv list', 'all models and the last version of each'],
         ['dlv list --model bert --last 10', 'the last ten versions of one model'],
         ['dlv list --sort stored', 'those that take most bytes first'],
         ["dlv list -m 'lr 0.1' --last 100", 'versions whose message holds a text'],
+        [
+          "dlv list --where 'metrics.acc > 0.9 and params.lr < 1e-3' --sort -best(acc)",
+          'versions that fit, the best first',
+        ],
+        [
+          "dlv list --versions --columns 'name,best(acc),params.*' --only-changed --baseline bert@3",
+          'what differs, with differences to a version',
+        ],
+        [
+          'dlv list --group params.opt --columns acc,loss --md',
+          'means and extremes for each optimizer',
+        ],
+        ['dlv list v1..HEAD --csv', 'the versions since v1, for a spreadsheet'],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'no such model' },
+      exitCodes: { 1: 'no such model, revision or column' },
     })
+    .argument('[revisions...]', 'versions to list, as a revision or a..b')
     .option('--model <name>', 'only this model')
     .option('-m, --message <text>', 'only versions whose message holds <text>')
-    .option('--last <n>', 'show the last <n> versions of each model (default: 1)')
-    .addOption(
-      new Option('--sort <key>', 'order of the models, the largest or newest first (name)').choices(
-        ['name', 'stored', 'logical', 'versions', 'time'],
-      ),
+    .option('--last <n>', 'show the last <n> versions of each model (default: 1), or <n> rows')
+    .option(
+      '--sort <keys>',
+      'of models: name (default), stored, logical, versions or time, the largest first; of versions: ' +
+        'columns, with - before one or :desc behind it for the largest first',
     )
+    .option('--versions', 'show versions, a row each')
+    .option('--where <condition>', 'only versions that fit, as "acc > 0.9 and opt = \'adam\'"')
+    .option('--columns <names>', 'columns to show; metrics.* is all metrics')
+    .option('--group <names>', 'one row for all versions that have the same values there')
+    .option('--baseline <rev>', 'show how far numbers are from those of a version')
+    .option('--only-changed', 'leave out columns in which all rows are equal')
+    .option('--md', 'as a table in Markdown')
+    .option('--csv', 'as CSV, with all digits')
     .action(
-      cli.action(async (run, flags: Flags) => {
+      cli.action(async (run, revisions: string[], flags: Flags) => {
+        if (asksForVersions(flags, revisions)) {
+          const { versions } = await import('../../use/ops/versions.js');
+          const { printVersionTable } = await import('../output/version-table.js');
+          const asked = versionsOptions(flags, revisions);
+          const table = await run.repository((repo) => versions(repo, asked, run.context));
+          const form = flags.md ? 'md' : flags.csv ? 'csv' : 'text';
+          run.answer(table, (ui) => printVersionTable(ui, table, form));
+          return 0;
+        }
         const { list } = await import('../../use/ops/list.js');
-        const { last, ...rest } = flags;
+        const { last, model, message, sort } = flags;
         const options: ListOptions = {
-          ...rest,
+          ...(model === undefined ? {} : { model }),
+          ...(message === undefined ? {} : { message }),
+          ...(sort === undefined ? {} : { sort: sort as ListOrder }),
           ...(last === undefined ? {} : { last: parseCount(last, '--last') }),
         };
         const models = await run.repository((repo) => list(repo, options, run.context));

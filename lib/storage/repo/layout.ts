@@ -141,6 +141,10 @@ export class Layout {
   get sketches(): string {
     return this.#in('catalog', 'sketches');
   }
+  /** Database of what lists need of versions; its form is in its name. */
+  get versionRows(): string {
+    return this.#in('catalog', 'versions-1');
+  }
   get promised(): string {
     return this.#in('promised');
   }

@@ -8,6 +8,8 @@ import type { Id } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { decodeCanonical } from '../../base/bytes/msgpack.js';
 import { PAGE_CACHE_ITEMS } from '../../base/limits.js';
+import { factsOf, type VersionFacts } from '../../knowledge/catalog/facts.js';
+import { VersionCatalog } from '../../knowledge/catalog/version-catalog.js';
 import { type Direction, directionOf } from '../../pure/logs/direction.js';
 import { type ParamValue, parseParam } from '../../pure/logs/param-value.js';
 import { PathOrder } from '../../pure/paths/version-path.js';
@@ -17,12 +19,8 @@ import { refsByVersion, resolveHead } from '../../storage/repo/refs/revision.js'
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import { type FilePage, type Snapshot, unpackPage } from '../../storage/repo/version/file-page.js';
 import type { FileTree } from '../../storage/repo/version/file-tree.js';
-import {
-  type MetricFacts,
-  type Operation,
-  readKnowledge,
-} from '../../storage/repo/version/knowledge.js';
-import { type Metric, shortId, type Version } from '../../storage/repo/version/version.js';
+import type { MetricFacts, Operation } from '../../storage/repo/version/knowledge.js';
+import type { Metric, Version } from '../../storage/repo/version/version.js';
 import { VersionNames } from './lines/version-names.js';
 
 export type { Id } from '../../base/bytes/hash.js';
@@ -189,10 +187,24 @@ function lastStep(snapshots: readonly Pick<Snapshot, 'role' | 'step'>[]): number
   return last;
 }
 
+/** Gives what lists say of a version. @throws {NotFoundError} {CorruptError} */
+type ReadFacts = (id: Id) => Promise<VersionFacts>;
+
+/** The catalog of a repository, for lists of many versions; call its `save` when all are read. */
+export function openCatalog(repo: ReadAccess): VersionCatalog {
+  const steps = new Describer(repo);
+  return new VersionCatalog({
+    layout: repo.layout,
+    version: (id) => repo.version(id),
+    stepOf: ({ tree }) => steps.step(tree),
+  });
+}
+
 /** Describes versions of one repository. */
 export class Describer {
   readonly #repo: ReadAccess;
   readonly #read: readonly Ref[] | undefined;
+  readonly #facts: ReadFacts | null;
   readonly #names: VersionNames;
   readonly #pages = new LruCache<Id, FilePage>(PAGE_CACHE_ITEMS);
   readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
@@ -200,11 +212,21 @@ export class Describer {
   #refs: Promise<Map<Id, string[]>> | null = null;
   #noted: Promise<Set<Id>> | null = null;
 
-  /** @param read  all refs, where the caller has read them: some repositories have thousands. */
-  constructor(repo: ReadAccess, read?: readonly Ref[]) {
+  /**
+   * @param read   all refs, where the caller has read them: some repositories have thousands.
+   * @param facts  gives what is said of a version; default: of the version itself.
+   */
+  constructor(repo: ReadAccess, read?: readonly Ref[], facts?: ReadFacts) {
     this.#repo = repo;
     this.#read = read;
-    this.#names = new VersionNames(repo);
+    this.#facts = facts ?? null;
+    this.#names = new VersionNames(repo, facts);
+  }
+
+  async #factsOf(id: Id): Promise<VersionFacts> {
+    if (this.#facts !== null) return this.#facts(id);
+    const version = await this.#repo.version(id);
+    return factsOf(id, version, await this.step(version.tree));
   }
 
   /** Full names of the refs that name each version, 'HEAD' among them. */
@@ -275,8 +297,8 @@ export class Describer {
   }
 
   async describe(id: Id): Promise<VersionSummary> {
-    const version = await this.#repo.version(id);
-    const knowledge = readKnowledge(version.extensions, `version ${shortId(id)}`);
+    const version = await this.#factsOf(id);
+    const { knowledge } = version;
     return {
       version: id,
       model: version.model,
@@ -291,14 +313,14 @@ export class Describer {
       metricSteps: metricSteps(version.metrics, knowledge.metrics),
       params: typedParams(version),
       operation: knowledge.operation,
-      step: await this.step(version.tree),
-      refs: await this.#shortRefsOf(id),
+      step: version.step,
+      refs: await this.shortRefs(id),
       tier: await this.tier(id),
     };
   }
 
   /** One array for all who ask: thousands of branches may name one version. */
-  async #shortRefsOf(id: Id): Promise<string[]> {
+  async shortRefs(id: Id): Promise<string[]> {
     let short = this.#shortRefs.get(id);
     if (short === undefined) {
       short = ((await this.refs()).get(id) ?? []).map(shortRef);
@@ -308,10 +330,11 @@ export class Describer {
   }
 
   /** Versions of other models that a version derives from, one for each such parent. */
-  async lineage(version: Version): Promise<Lineage[]> {
+  async lineage(version: Pick<Version, 'model' | 'parents'>): Promise<Lineage[]> {
     const lineage: Lineage[] = [];
+    const read = this.#facts ?? ((id: Id) => this.#repo.version(id));
     for (const parent of version.parents) {
-      const { model } = await this.#repo.version(parent);
+      const { model } = await read(parent);
       if (model !== version.model) lineage.push(await this.called(parent));
     }
     return lineage;

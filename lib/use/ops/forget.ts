@@ -2,6 +2,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
+import { dropRows } from '../../knowledge/catalog/rows.js';
 import type { RefMove } from '../../storage/repo/moves/journal.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import type { Version } from '../../storage/repo/version/version.js';
@@ -92,6 +93,8 @@ export async function forget(
     },
     context,
   );
+  // It holds messages and names of versions that are to be forgotten.
+  if (!dryRun) await dropRows(repo.layout.versionRows);
   return {
     dryRun,
     versions: await describe(job, plan, rewritten),

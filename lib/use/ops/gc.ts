@@ -1,5 +1,6 @@
 /** `dlv gc`: reclaims what nothing needs and merges small packs. */
 
+import { dropRows } from '../../knowledge/catalog/rows.js';
 import { collectGarbage, type GcResult } from '../../storage/upkeep/gc.js';
 import type { KeptBytes } from '../../storage/upkeep/kept.js';
 import type { OpContext } from '../context.js';
@@ -36,6 +37,8 @@ export async function gc(
     dryRun,
     ...(context.signal ? { signal: context.signal } : {}),
   });
+  // Versions may be gone: the catalog is made again of those that are there.
+  if (!dryRun) await dropRows(repo.layout.versionRows);
   const kept = result.kept.map(({ untilMs, ...row }): KeptRow => {
     return { ...row, until: untilMs === null ? null : new Date(untilMs).toISOString() };
   });

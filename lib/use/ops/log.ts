@@ -3,6 +3,7 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
+import type { VersionFacts } from '../../knowledge/catalog/facts.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
@@ -10,7 +11,7 @@ import { resolveHead } from '../../storage/repo/refs/revision.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import type { Version } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
-import { collectVersions, orderVersions, ShownAncestors } from '../history/lines/ancestry.js';
+import { collectFacts, orderVersions, ShownAncestors } from '../history/lines/ancestry.js';
 import { resolveRanges, type VersionRange } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
 import {
@@ -18,7 +19,7 @@ import {
   type VersionChanges,
   versionChanges,
 } from '../history/version-changes.js';
-import { Describer, type VersionSummary } from '../history/versions.js';
+import { Describer, openCatalog, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { type PathTest, pathTest } from '../worktree/path-input.js';
 import { splitWords } from '../worktree/revisions-or-paths.js';
@@ -131,13 +132,15 @@ async function readHistory(
 ): Promise<History> {
   const { include, exclude } = await startingPoints(repo, options, context);
   const walk = { firstParent: options.firstParent === true, signal: context.signal };
-  const versions = await collectVersions(repo, include, walk);
+  const catalog = openCatalog(repo);
+  const factsOf = (id: Id): Promise<VersionFacts> => catalog.facts(id);
+  const versions = await collectFacts(factsOf, include, walk);
   if (exclude.length > 0) {
-    for (const id of (await collectVersions(repo, exclude, { signal: context.signal })).keys()) {
-      versions.delete(id);
-    }
+    const without = await collectFacts(factsOf, exclude, { signal: context.signal });
+    for (const id of without.keys()) versions.delete(id);
   }
-  const describer = new Describer(repo);
+  await catalog.save();
+  const describer = new Describer(repo, undefined, factsOf);
   const fits = versionFilter(options);
   const changed = changeFilter(repo, describer, isWanted, walk.firstParent);
   const ids: Id[] = [];
@@ -146,8 +149,8 @@ async function readHistory(
   for (const id of orderVersions(versions, include, options.topological === true)) {
     if (ids.length >= maxCount) break;
     throwIfAborted(context.signal);
-    const version = versions.get(id) as Version;
-    if (!fits(version) || !(await changed(version))) continue;
+    if (!fits(versions.get(id) as VersionFacts)) continue;
+    if (isWanted !== null && !(await changed(await repo.version(id)))) continue;
     if (skipped < skip) skipped++;
     else ids.push(id);
   }
@@ -204,9 +207,9 @@ async function noVersion(repo: Repository): Promise<NotFoundError> {
 const ANY = (): boolean => true;
 
 /** Whether a version fits, by what it says itself. */
-function versionFilter(options: LogOptions): (version: Version) => boolean {
+function versionFilter(options: LogOptions): (version: VersionFacts) => boolean {
   const { model, grep = [], author = [], since, until, merges } = options;
-  const tests: ((version: Version) => boolean)[] = [];
+  const tests: ((version: VersionFacts) => boolean)[] = [];
   if (model !== undefined) tests.push((version) => version.model === model);
   if (grep.length > 0)
     tests.push(({ message }) => grep.some((words) => message.search(words) >= 0));

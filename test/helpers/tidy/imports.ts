@@ -13,7 +13,7 @@ export type ImportTable = ReadonlyMap<string, ReadonlySet<string>>;
 export const FREE_ROOMS: readonly string[] = ['errors', 'limits'];
 
 /** Folders of lib/ that hold rooms, the lowest first. */
-export const LAYERS: readonly string[] = ['base', 'pure', 'storage', 'use'];
+export const LAYERS: readonly string[] = ['base', 'pure', 'storage', 'knowledge', 'use'];
 
 const TABLE = /<!-- imports -->([\s\S]*?)<!-- \/imports -->/;
 const STATIC = /^(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]/gm;

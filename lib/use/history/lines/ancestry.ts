@@ -5,18 +5,36 @@ import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import type { Version } from '../../../storage/repo/version/version.js';
 
+/** How far a walk goes, and what stops it. */
+interface Walk {
+  firstParent?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** What the order of versions needs of each. */
+type Placed = Pick<Version, 'parents' | 'time'>;
+
 /** All versions that the starting points derive from, themselves among them. */
 export async function collectVersions(
   repo: ReadAccess,
   starts: readonly Id[],
-  { firstParent = false, signal }: { firstParent?: boolean; signal?: AbortSignal | undefined },
+  walk: Walk,
 ): Promise<Map<Id, Version>> {
-  const versions = new Map<Id, Version>();
+  return collectFacts((id) => repo.version(id), starts, walk);
+}
+
+/** The same with what `read` gives of each version. */
+export async function collectFacts<V extends Pick<Version, 'parents'>>(
+  read: (id: Id) => Promise<V>,
+  starts: readonly Id[],
+  { firstParent = false, signal }: Walk,
+): Promise<Map<Id, V>> {
+  const versions = new Map<Id, V>();
   const queue = [...starts];
   for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
     if (versions.has(id)) continue;
     throwIfAborted(signal);
-    const version = await repo.version(id);
+    const version = await read(id);
     versions.set(id, version);
     queue.push(...(firstParent ? version.parents.slice(0, 1) : version.parents));
   }
@@ -28,7 +46,7 @@ export async function collectVersions(
  * parent of what came last.
  */
 export function orderVersions(
-  versions: ReadonlyMap<Id, Version>,
+  versions: ReadonlyMap<Id, Placed>,
   starts: readonly Id[],
   topological: boolean,
 ): Id[] {
@@ -37,8 +55,8 @@ export function orderVersions(
     for (const parent of parents) children.set(parent, (children.get(parent) ?? 0) + 1);
   }
   const parentsOf = (id: Id): Id[] =>
-    (versions.get(id) as Version).parents.filter((parent) => versions.has(parent));
-  const timeOf = (id: Id): number => (versions.get(id) as Version).time;
+    (versions.get(id) as Placed).parents.filter((parent) => versions.has(parent));
+  const timeOf = (id: Id): number => (versions.get(id) as Placed).time;
   const older = (a: Id, b: Id): number => timeOf(a) - timeOf(b) || (a < b ? 1 : -1);
   /** Those whose children all came: the last is the next. */
   const known = new Set(starts.filter((id) => versions.has(id)));
@@ -89,10 +107,10 @@ export async function commonAncestor(
 
 /** The nearest ancestors that are shown, where versions between are left out. */
 export class ShownAncestors {
-  readonly #versions: ReadonlyMap<Id, Version>;
+  readonly #versions: ReadonlyMap<Id, Placed>;
   readonly #shown: ReadonlySet<Id>;
 
-  constructor(versions: ReadonlyMap<Id, Version>, shown: ReadonlySet<Id>) {
+  constructor(versions: ReadonlyMap<Id, Placed>, shown: ReadonlySet<Id>) {
     this.#versions = versions;
     this.#shown = shown;
   }

@@ -16,7 +16,7 @@ import { shortId } from '../../../storage/repo/version/version.js';
 
 /** Names of versions of one repository; keeps what it learned. */
 export class VersionNames {
-  readonly #repo: ReadAccess;
+  readonly #repo: Pick<ReadAccess, 'layout'>;
   readonly #source: NumberSource;
   readonly #numbers: VersionNumbers;
   #marks: Promise<NumberMarks | null> | null = null;
@@ -25,10 +25,11 @@ export class VersionNames {
   #deletedStashes: Promise<Set<Id>> | null = null;
   readonly #onLines = new Map<string, Promise<Map<Id, string>>>();
 
-  constructor(repo: ReadAccess) {
+  /** @param read  gives what names need of a version; default: the version itself. */
+  constructor(repo: ReadAccess, read: NumberSource['readVersion'] = (id) => repo.version(id)) {
     this.#repo = repo;
-    this.#source = { layout: repo.layout, readVersion: (id) => repo.version(id) };
-    this.#numbers = new VersionNumbers((id) => repo.version(id));
+    this.#source = { layout: repo.layout, readVersion: read };
+    this.#numbers = new VersionNumbers(read);
   }
 
   /** n of `model@n`. */
@@ -38,7 +39,7 @@ export class VersionNames {
 
   /** A revision that names the version, whatever HEAD is on. */
   async name(id: Id): Promise<string> {
-    const { model } = await this.#repo.version(id);
+    const { model } = await this.#source.readVersion(id);
     const number = await this.number(id);
     const plain = `${model}@${number}`;
     if (await this.#isFormerStash(id, plain)) return shortId(id);

@@ -1,0 +1,209 @@
+/** `dlv list` with rows: conditions, order, columns, groups, baselines, and names from strangers. */
+import test from 'ava';
+import { type CommitOptions, commit } from '../../lib/use/ops/commit.js';
+import type { VersionTable } from '../../lib/use/ops/versions.js';
+import { versions } from '../../lib/use/ops/versions.js';
+import { withRepository } from '../../lib/use/ops/with-repository.js';
+import { TestRepository } from '../helpers/repository.js';
+
+const RUNS: CommitOptions[] = [
+  {
+    message: 'one',
+    params: { lr: 0.1, opt: 'sgd', seed: 1 },
+    metrics: [{ name: 'acc', value: 0.8 }],
+  },
+  {
+    message: 'two',
+    params: { lr: 0.01, opt: 'adam', seed: 1 },
+    metrics: [
+      { name: 'acc', value: 0.95, step: 10 },
+      { name: 'acc', value: 0.9, step: 20 },
+      { name: 'eval/loss', value: 0.5 },
+    ],
+    operation: { kind: 'fine-tune' },
+  },
+  { message: 'three', params: { lr: 0.001, opt: 'adam', seed: 1 }, metrics: { acc: 0.85 } },
+];
+
+/** One version each, a second apart. */
+async function commitRuns(repo: TestRepository, runs: readonly CommitOptions[]): Promise<void> {
+  await withRepository(repo.context, async (open) => {
+    for (const [i, run] of runs.entries()) {
+      const date = new Date(1_700_000_000_000 + 1000 * i);
+      await commit(open, { allowEmpty: true, date, ...run }, repo.context);
+    }
+  });
+}
+
+async function threeRuns(t: Parameters<typeof TestRepository.create>[0]): Promise<TestRepository> {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.json('add', 'a.txt');
+  await commitRuns(repo, RUNS);
+  return repo;
+}
+
+function names({ rows }: VersionTable): string[] {
+  return rows.map(({ name }) => name);
+}
+
+test('list --where, --sort, --last: versions that fit, in order', async (t) => {
+  const repo = await threeRuns(t);
+  const ask = async (...args: string[]) => names(await repo.json<VersionTable>('list', ...args));
+  t.deepEqual(await ask('--versions'), ['net@3', 'net@2', 'net@1']);
+  t.deepEqual(await ask('--where', "acc > 0.8 and opt = 'adam'"), ['net@3', 'net@2']);
+  t.deepEqual(await ask('--where', 'metrics.`eval/loss` is not null'), ['net@2']);
+  t.deepEqual(await ask('--where', "message ~ '^t' and not operation = 'fine-tune'"), []);
+  t.deepEqual(await ask('--where', 'operation is null'), ['net@3', 'net@1']);
+  t.deepEqual(await ask('--sort', '-best(acc)'), ['net@2', 'net@3', 'net@1']);
+  t.deepEqual(await ask('--versions', '--sort', 'params.opt:desc,lr'), ['net@1', 'net@3', 'net@2']);
+  t.deepEqual(await ask('--sort', '-eval/loss', '--last', '2'), ['net@2', 'net@3']);
+  t.deepEqual(await ask('net@1..net@2'), ['net@2']);
+  t.deepEqual(await ask('--versions', '--model', 'net', '--last', '1'), ['net@3']);
+  t.deepEqual(await ask('--where', "time >= '2023-11-14' and time < '2023-11-16'"), [
+    'net@3',
+    'net@2',
+    'net@1',
+  ]);
+  // Without such flags models are listed, as ever.
+  const [model] = await repo.json<{ model: string }[]>('list', '--sort', 'versions');
+  t.is(model?.model, 'net');
+});
+
+test('list: the best value with its step, columns that differ, differences to a baseline', async (t) => {
+  const repo = await threeRuns(t);
+  const table = await repo.json<VersionTable>('list', '--versions', '--baseline', 'net@1');
+  t.deepEqual(table.columns, [
+    'name',
+    'time',
+    'best(metrics.acc)',
+    'metrics.eval/loss',
+    'params.lr',
+    'params.opt',
+    'message',
+  ]);
+  const two = table.rows[1];
+  t.is(two?.values['best(metrics.acc)'], 0.95);
+  t.deepEqual(two?.steps, { 'best(metrics.acc)': 10 });
+  t.is(table.baseline?.name, 'net@1');
+  t.deepEqual(Object.keys(two?.deltas ?? {}), ['best(metrics.acc)', 'params.lr']);
+  t.true(Math.abs((two?.deltas?.['best(metrics.acc)'] as number) - 0.15) < 1e-12);
+  const chosen = await repo.json<VersionTable>(
+    ...['list', '--columns', 'name,params.*,acc,last_step(acc),count(acc)', '--only-changed'],
+  );
+  t.deepEqual(chosen.hidden, ['params.seed']);
+  t.deepEqual(chosen.rows[1]?.values, {
+    name: 'net@2',
+    'params.lr': 0.01,
+    'params.opt': 'adam',
+    'metrics.acc': 0.9,
+    'last_step(metrics.acc)': 20,
+    'count(metrics.acc)': 2,
+  });
+  const text = await repo.dlv('list', '--versions', '--baseline', 'net@1');
+  t.regex(text.stdout, /net@2 .* 0\.95 @10 {2}\+0\.15/);
+  t.regex(text.stderr, /3 versions of 3; Δ against net@1/);
+});
+
+test('list --group: counts all versions, means and extremes', async (t) => {
+  const repo = await threeRuns(t);
+  const table = await repo.json<VersionTable>('list', '--group', 'opt', '--columns', 'acc,lr,seed');
+  t.deepEqual(table.rows, []);
+  t.deepEqual(
+    table.groups.map(({ group, versions }) => [group, versions]),
+    [
+      [{ 'params.opt': 'adam' }, 2],
+      [{ 'params.opt': 'sgd' }, 1],
+    ],
+  );
+  const cell = table.groups[0]?.cells['metrics.acc'];
+  t.like(cell, { count: 2, value: null, min: 0.85, max: 0.9 });
+  t.true(Math.abs((cell?.mean as number) - 0.875) < 1e-12);
+  t.is(table.groups[0]?.cells['params.seed']?.value, 1);
+  const text = await repo.dlv('list', '--group', 'opt', '--columns', 'acc', '--md');
+  t.deepEqual(text.stdout.trim().split('\n'), [
+    '| params.opt | versions | metrics.acc |',
+    '| --- | ---: | ---: |',
+    '| adam | 2 | 0.875 (0.85…0.9) |',
+    '| sgd | 1 | 0.8 |',
+  ]);
+});
+
+test('list: what is wrong is said with names that are near', async (t) => {
+  const repo = await threeRuns(t);
+  const column = await repo.fails(1, 'list', '--where', 'metrics.ac > 0.9');
+  t.is(column.code, 'DLV_NOT_FOUND');
+  t.regex(column.data.hint ?? '', /metrics\.acc/);
+  const syntax = await repo.fails(2, 'list', '--where', 'acc > 0.9 andd lr < 1');
+  t.regex(syntax.message, /at 'andd lr < 1' \(character 11\)/);
+  const direction = await repo.fails(2, 'list', '--columns', 'best(seed)');
+  t.regex(direction.message, /is none/);
+  await commitRuns(repo, [{ message: 'four', metrics: { grad: 1, lr: 2 } }]);
+  const unknown = await repo.fails(2, 'list', '--columns', 'best(grad)');
+  t.regex(unknown.data.hint ?? '', /min\(grad\) or max\(grad\)/);
+  const both = await repo.fails(2, 'list', '--where', 'lr > 1');
+  t.regex(both.message, /metrics\.lr or params\.lr/);
+  await repo.fails(1, 'list', '--sort', 'nothing');
+  await repo.fails(2, 'list', '--versions', '--md', '--csv');
+  await repo.fails(2, 'list', '--versions', '-m', 'x');
+  await repo.fails(1, 'list', '--versions', '--model', 'nope');
+});
+
+const STRANGE = '=1+1|"x",<b>\u001b[31m';
+
+test('list: names and values of strangers run nowhere', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.json('add', 'a.txt');
+  const name = '@x`|=y';
+  await commitRuns(repo, [
+    {
+      message: STRANGE,
+      params: { [name]: '-2+3', __proto__: '+1', n: -2 },
+      metrics: { acc: -0.5 },
+    },
+    { message: 'plain', params: { [name]: 'b\nc', n: -3 } },
+  ]);
+  const columns = ['--columns', 'message,params.*,acc'];
+  const csv = (await repo.dlv('list', ...columns, '--csv')).stdout.split('\n');
+  t.is(csv[0], 'message,params.@x`|=y,params.n,metrics.acc');
+  // A row is a line: what would break it, or steer a terminal, is written as everywhere.
+  t.is(csv[1], 'plain,"b\\x0ac",-3,');
+  // Numbers of ours stay numbers; whatever is a text and would run gets an apostrophe.
+  t.is(csv[2], `"'=1+1|""x"",<b>\\x1b[31m",'-2+3,-2,-0.5`);
+  const md = (await repo.dlv('list', ...columns, '--md')).stdout;
+  t.false(md.includes('<b>') || md.includes('\u001b'));
+  t.is(md.trim().split('\n').length, 4);
+  for (const line of md.trim().split('\n')) t.is(line.match(/(?<!\\)\|/g)?.length, 5, line);
+  const text = await repo.dlv('list', ...columns);
+  t.false(text.stdout.includes('\u001b'));
+  const table = await repo.json<VersionTable>('list', ...columns);
+  t.is(table.rows[1]?.values.message, STRANGE);
+});
+
+test('versions: many are read from the catalog, and are the same', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.json('add', 'a.txt');
+  const runs = Array.from({ length: 40 }, (_, i) => ({ message: `run ${i}`, metrics: { acc: i } }));
+  await commitRuns(repo, runs);
+  const ask = { where: 'acc >= 10', sort: ['-acc'], last: 3 };
+  const tables: VersionTable[] = [];
+  for (let i = 0; i < 2; i++) {
+    await withRepository(repo.context, async (open) => {
+      tables.push(await versions(open, ask, repo.context));
+    });
+  }
+  t.deepEqual(tables[1], tables[0]);
+  t.deepEqual(names(tables[0] as VersionTable), ['net@40', 'net@39', 'net@38']);
+  const log = await repo.json<{ name: string }[]>('log');
+  t.is(log.length, 40);
+  await repo.json('commit', '--allow-empty', '-m', 'newest');
+  t.is((await repo.json<{ name: string }[]>('log'))[0]?.name, 'net@41');
+  await repo.json('gc');
+  const after = await repo.json<{ name: string }[]>('log');
+  t.deepEqual(
+    after.slice(1).map(({ name }) => name),
+    log.map(({ name }) => name),
+  );
+});
