@@ -136,6 +136,26 @@ test('desc: weights alone, with the architecture of config.json or as names tell
   );
 });
 
+test('desc: metadata of the file and a card say what the names of tensors do not', async (t) => {
+  const repo = await TestRepository.create(t);
+  const tensors = randomTensors({ 'fc.weight': [8, 8] }, 1);
+  await repo.write(
+    'model.safetensors',
+    safetensors(tensors, { 'modelspec.architecture': 'tiny-v1' }),
+  );
+  await repo.commit('one');
+  t.like((await repo.json<DescResult>('desc')).architecture, {
+    name: 'tiny-v1',
+    source: 'the metadata of model.safetensors',
+  });
+  await repo.write('README.md', '---\nbase_model: org/base\n---\n# A card\n');
+  await repo.commit('two');
+  t.like((await repo.json<DescResult>('desc')).architecture, {
+    name: 'org/base',
+    source: 'the card README.md',
+  });
+});
+
 test('desc: a file that is forgotten takes its network with it; one beside it leaves it', async (t) => {
   const { repo } = await withNetwork(t, 'fashion-lenet');
   await repo.write('note.txt', 'text');

@@ -108,8 +108,10 @@ export function register(program: Command, cli: Cli): void {
         'not change. MACs count convolutions and products; FLOPs are 2·MACs and all other operations; special ' +
         'functions such as exp count apart. Dimensions that are open stay names in shapes and numbers, but for ' +
         'the batch, which is 1 or --batch. For a checkpoint without a network, shows its layers as names and ' +
-        'shapes of tensors tell, and the architecture that config.json beside it names, or that the names ' +
-        'of the tensors look like.',
+        'shapes of tensors tell, and the architecture that config.json or a model card beside it names, or its ' +
+        'metadata, or that the names of the tensors look like; and how its tensors pair with the weights of a ' +
+        'network in the version, with the evidence: equal names, the name of the layer, shape and order, and ' +
+        'whether norms that were folded into convolutions give the weights of the network.',
       examples: [
         ['dlv desc', 'the network of the version that HEAD names'],
         ['dlv desc lenet@3 --json', 'the same of another version, for programs'],

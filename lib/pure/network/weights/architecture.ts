@@ -62,6 +62,65 @@ export function architectureOfConfig(text: string, path: string): Architecture |
   return { name: named, source: path, isInferred: false, sizes };
 }
 
+/** Keys of a safetensors header's metadata that name an architecture, the surest first. */
+const METADATA_NAMES = [
+  'modelspec.architecture',
+  'architecture',
+  'model_type',
+  'ss_base_model_version',
+];
+const METADATA_SIZES = [
+  'modelspec.resolution',
+  'ss_network_module',
+  'ss_network_dim',
+  'ss_network_alpha',
+];
+
+/** The architecture that the metadata of a safetensors file names; null if it names none. */
+export function architectureOfMetadata(
+  metadata: ReadonlyMap<string, string>,
+  path: string,
+): Architecture | null {
+  const name = METADATA_NAMES.map((key) => metadata.get(key)).find(isShortText);
+  if (name === undefined) return null;
+  const sizes: Record<string, string> = {};
+  for (const key of METADATA_SIZES) {
+    const value = metadata.get(key);
+    if (isShortText(value)) sizes[key] = value;
+  }
+  return { name, source: `the metadata of ${path}`, isInferred: false, sizes };
+}
+
+function isShortText(value: string | undefined): value is string {
+  return value !== undefined && value !== '' && value.length <= 200;
+}
+
+/** Lines of a model card's front matter that say what a model is. */
+const CARD_KEYS = ['base_model', 'library_name', 'pipeline_tag', 'model_name'];
+
+/**
+ * What the front matter of a model card (README.md) says: the model that this one derives from, if it names
+ * one. Only lines of the form 'key: text' are read; lists and nested values say nothing here.
+ */
+export function architectureOfCard(text: string, path: string): Architecture | null {
+  const found = /^---\r?\n([\s\S]{0,20000}?)\r?\n---\s*(\n|$)/.exec(text);
+  if (found === null) return null;
+  const fields = new Map<string, string>();
+  for (const line of (found[1] as string).split('\n')) {
+    const [, key = '', value = ''] = /^(\w+):\s*["']?([^"'#[\]{}]+?)["']?\s*$/.exec(line) ?? [];
+    if (CARD_KEYS.includes(key) && isShortText(value)) fields.set(key, value);
+  }
+  const base = fields.get('base_model') ?? fields.get('model_name');
+  if (base === undefined) return null;
+  fields.delete('model_name');
+  return {
+    name: base,
+    source: `the card ${path}`,
+    isInferred: false,
+    sizes: Object.fromEntries(fields),
+  };
+}
+
 /** One family: names that its checkpoints have, all of them. */
 interface Family {
   name: string;

@@ -1,5 +1,6 @@
 /** The networks that a new version keeps: those that its files define, with the names of their layers. */
 import type { Id } from '../../../base/bytes/hash.js';
+import { BLOB_BYTES_MAX } from '../../../base/limits.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import type { StagedEntry } from '../../../storage/repo/staging/staging.js';
 import type { LineAccess } from '../access.js';
@@ -37,5 +38,7 @@ export async function storeNetworks(
   // Names of layers last as long as their files do, whatever would find names now.
   if (before !== null && isSame) return before;
   const bytes = packNetworks(await findNetworks(session, defining, { signal }));
-  return bytes === null ? null : session.putBlob('blob', bytes, 1, before);
+  // One that is too large for a blob is found in its file each time.
+  if (bytes === null || bytes.length > BLOB_BYTES_MAX) return null;
+  return session.putBlob('blob', bytes, 1, before);
 }

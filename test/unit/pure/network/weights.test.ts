@@ -6,7 +6,9 @@ import test from 'ava';
 import { layerView } from '../../../../lib/pure/network/layers/layer-view.js';
 import { networkOfOnnx } from '../../../../lib/pure/network/onnx-network.js';
 import {
+  architectureOfCard,
   architectureOfConfig,
+  architectureOfMetadata,
   inferArchitecture,
 } from '../../../../lib/pure/network/weights/architecture.js';
 import { groupParameters, totalOf } from '../../../../lib/pure/network/weights/groups.js';
@@ -132,6 +134,38 @@ test('architectures: what config.json says, and nothing from what is no config',
     `{"model_type": "${'a'.repeat(300)}"}`,
   ]) {
     t.is(architectureOfConfig(text, 'c'), null, text.slice(0, 40));
+  }
+});
+
+test('architectures: the metadata of a safetensors file, and the front matter of a card', (t) => {
+  const metadata = new Map([
+    ['format', 'pt'],
+    ['ss_base_model_version', 'sd_v1'],
+    ['ss_network_dim', '16'],
+  ]);
+  t.deepEqual(architectureOfMetadata(metadata, 'a.safetensors'), {
+    name: 'sd_v1',
+    source: 'the metadata of a.safetensors',
+    isInferred: false,
+    sizes: { ss_network_dim: '16' },
+  });
+  t.is(architectureOfMetadata(new Map([['format', 'pt']]), 'a'), null);
+  const card =
+    '---\nlicense: mit\nbase_model: "org/base-7b"\nlibrary_name: peft\ntags:\n- a\n---\n# Text';
+  t.deepEqual(architectureOfCard(card, 'README.md'), {
+    name: 'org/base-7b',
+    source: 'the card README.md',
+    isInferred: false,
+    sizes: { base_model: 'org/base-7b', library_name: 'peft' },
+  });
+  for (const text of [
+    '',
+    '# base_model: x',
+    '---\nbase_model:\n- a\n- b\n---\n',
+    '---\nbase_model: [a, b]\n---\n',
+    '---\nbase_model: x',
+  ]) {
+    t.is(architectureOfCard(text, 'README.md'), null, text);
   }
 });
 
