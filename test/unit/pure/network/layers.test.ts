@@ -5,7 +5,9 @@
 import test from 'ava';
 import { layerView, linkLayers } from '../../../../lib/pure/network/layers/layer-view.js';
 import { nameOfPath, nameOfWeight } from '../../../../lib/pure/network/layers/names.js';
+import type { Network } from '../../../../lib/pure/network/network.js';
 import { networkOfOnnx } from '../../../../lib/pure/network/onnx-network.js';
+import { alexnet, caffeAlexnet, lenet5, resnet, vgg } from '../../../helpers/known-networks.js';
 import {
   fixtureNetwork,
   goldenText,
@@ -243,4 +245,22 @@ test('modules of the exporter come first; names that stand twice get a number', 
     main!.layers.map(({ name }) => name),
     ['net.conv', 'net.conv#2', 'shared'],
   );
+});
+
+test('conv1, conv3 and conv5 are followed by the largest of a window, as their papers say', (t) => {
+  const after = (network: Network, alias: string): string[] => {
+    const [main] = layerView(network);
+    const { next } = linkLayers(main!);
+    const at = main!.layers.findIndex((layer) => layer.alias === alias);
+    return next[at]!.map((to) => `${main!.layers[to]!.kind} ${main!.layers[to]!.type}`);
+  };
+  // (conv pool){2} (conv{2} pool){2} … of AlexNet; ReLU and LRN lie between.
+  for (const alias of ['conv1', 'conv2', 'conv5']) {
+    t.deepEqual(after(alexnet(), alias), ['pool MAX'], alias);
+    t.deepEqual(after(caffeAlexnet(), alias), ['pool MAX'], alias);
+  }
+  t.deepEqual(after(alexnet(), 'conv3'), ['conv CONV']);
+  t.deepEqual(after(vgg(16), 'conv2'), ['pool MAX']);
+  t.deepEqual(after(lenet5(), 'conv1'), ['pool MAX']);
+  t.deepEqual(after(resnet(18), 'conv20'), ['add ADD']);
 });
