@@ -32,7 +32,8 @@ const TYPES =
   'RevertResult RmOptions RmResult ShowFileResult ShowResult ShownCheckpoint ShownFile ' +
   'ShownSeries SnapshotDiff StashEntry StashPushOptions StashResult StatusResult SwitchOptions ' +
   'SwitchResult TagChange TagEntry TensorDiff TensorValue Tier TierOptions TierResult ' +
-  'TypedValues VersionSummary Warned';
+  'TypedValues VersionSummary Warned CellValue GroupCell GroupRow ListedVersion VersionTable ' +
+  'VersionsOptions';
 
 test('api: exports these names and no others', async (t) => {
   t.is(Object.keys(dlv).sort().join(' '), VALUES);
