@@ -11,7 +11,7 @@ import type { PackSession } from '../objects/session.js';
 import { openStoredFile } from '../objects/stored-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { resolveReferences } from '../repo/version/snapshots.js';
-import { type BaseFile, BaseFinder, orderBaseFiles } from './bases.js';
+import { type BaseFile, BaseFinder, orderBaseFiles } from './bases/named-bases.js';
 import { type IngestedFile, ingestFile } from './ingest.js';
 import { type BatchFile, OpenAhead, type OpenedWork, openWork } from './open-ahead.js';
 import { isChanged, isOfFile, WorkLayouts } from './work-layouts.js';

@@ -8,7 +8,7 @@ import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
 import type { FileParts } from '../../pure/tensor/file-parts.js';
 import { dataBlobLengths, type Part } from '../../pure/tensor/recipe.js';
 import type { PackSession } from '../objects/session.js';
-import type { BaseFinder } from './bases.js';
+import type { BaseFinder } from './bases/named-bases.js';
 import type { FileFeed } from './file-feed.js';
 import type { FileStreams } from './store-recipe.js';
 

@@ -15,9 +15,9 @@ import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-he
 import type { PackSession } from '../objects/session.js';
 import { OBJECTS_FLAG } from '../repo/format.js';
 import { segmentCount } from '../store/types.js';
-import type { BaseFinder, FittedBase } from './bases.js';
-import { BaseChooser, type ChooserOptions, type ChosenBase } from './choose-base.js';
-import { DerivedBases, type ExtentView } from './derived-bases.js';
+import { BaseChooser, type ChooserOptions, type ChosenBase } from './bases/choose-base.js';
+import { DerivedBases, type ExtentView } from './bases/derived-bases.js';
+import type { BaseFinder, FittedBase } from './bases/named-bases.js';
 import type { FileFeed } from './file-feed.js';
 import { type ExtentPlace, hashExtent, type ReadExtent, rereadSegment } from './read-extent.js';
 import { WorkInFlight, type Write } from './work-in-flight.js';

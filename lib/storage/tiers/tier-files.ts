@@ -34,7 +34,7 @@ import {
 } from '../../pure/tensor/quantize.js';
 import { extentsOf } from '../../pure/tensor/recipe-extents.js';
 import { appliesTo, type FloatDType, type Tier } from '../../pure/tensor/tier.js';
-import { type BaseFile, BaseFinder } from '../ingest/bases.js';
+import { type BaseFile, BaseFinder } from '../ingest/bases/named-bases.js';
 import { type IngestedFile, ingestFile } from '../ingest/ingest.js';
 import type { ObjectAccess, SettingAccess } from '../objects/access.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';

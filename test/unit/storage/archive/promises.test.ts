@@ -15,7 +15,7 @@ import {
   snapshotKey,
 } from '../../../../lib/storage/archive/promises.js';
 import type { Survey, SurveyedSnapshot } from '../../../../lib/storage/archive/survey.js';
-import { BaseGraph } from '../../../../lib/storage/ingest/base-graph.js';
+import { BaseGraph } from '../../../../lib/storage/ingest/bases/base-graph.js';
 import type { Budgets, SnapshotPromise } from '../../../../lib/storage/repo/budgets.js';
 
 const version = (letter: string): Id => letter.repeat(64) as Id;

@@ -16,7 +16,7 @@ import type {
   SurveyedExtent,
   SurveyedSnapshot,
 } from '../../../../lib/storage/archive/survey.js';
-import { BaseGraph, CANDIDATES_MAX } from '../../../../lib/storage/ingest/base-graph.js';
+import { BaseGraph, CANDIDATES_MAX } from '../../../../lib/storage/ingest/bases/base-graph.js';
 
 function extent(vertex: number): SurveyedExtent {
   const id = String(vertex).padStart(64, '0') as Id;

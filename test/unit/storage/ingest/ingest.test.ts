@@ -8,7 +8,7 @@ import { ReadFile } from '../../../../lib/base/files/files.js';
 import { CDC_MAX_BYTES } from '../../../../lib/base/limits.js';
 import { cutFile } from '../../../../lib/pure/tensor/file-parts.js';
 import { blobLayout } from '../../../../lib/pure/tensor/layout.js';
-import { BaseFinder } from '../../../../lib/storage/ingest/bases.js';
+import { BaseFinder } from '../../../../lib/storage/ingest/bases/named-bases.js';
 import { ingestFile } from '../../../../lib/storage/ingest/ingest.js';
 import { streamFile } from '../../../../lib/storage/objects/rebuild.js';
 import { PackSession } from '../../../../lib/storage/objects/session.js';

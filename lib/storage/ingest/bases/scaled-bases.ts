@@ -2,7 +2,7 @@
  * Factors by which the rows of a stored float32 tensor were multiplied, as when a normalization is folded
  * into the weights before it: found from the values, and verified on all of them.
  */
-import { SCALED_ROWS_MAX } from '../../pure/codec/operation.js';
+import { SCALED_ROWS_MAX } from '../../../pure/codec/operation.js';
 
 /** Neighbours of the quotient that are tried: it is off by less than one place. */
 const PLACES = [0, 1, -1, 2, -2];

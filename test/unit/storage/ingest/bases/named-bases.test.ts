@@ -1,7 +1,7 @@
 /** Which base an extent is stored against, and that chains of them keep their limits. */
 import test from 'ava';
 import fc from 'fast-check';
-import { type Id, objectId } from '../../../../lib/base/bytes/hash.js';
+import { type Id, objectId } from '../../../../../lib/base/bytes/hash.js';
 import {
   type BaseFile,
   BaseFinder,
@@ -9,7 +9,7 @@ import {
   fitBase,
   orderBaseFiles,
   tensorKey,
-} from '../../../../lib/storage/ingest/bases.js';
+} from '../../../../../lib/storage/ingest/bases/named-bases.js';
 
 const idOf = (n: number | string): Id => objectId('blob', Buffer.from(String(n)));
 

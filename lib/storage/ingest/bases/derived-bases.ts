@@ -5,17 +5,17 @@
  * They are found by name, and by sketch: the samples that the base would have are taken from the new
  * extent where its elements would stand. Whatever is found is measured on the samples of its sketch.
  */
-import type { Id } from '../../base/bytes/hash.js';
-import { isUnreadable } from '../../base/errors.js';
-import { SEARCHED_EXTENT_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
-import { CASTS, type Cast, castBits } from '../../pure/codec/cast.js';
-import { type Operation, placeIn } from '../../pure/codec/operation.js';
-import { type Permutation, permutation } from '../../pure/codec/permute.js';
-import { sketchDistance, sketchPositions } from '../../pure/codec/sketch.js';
-import type { DType } from '../../pure/tensor/dtype.js';
-import { lendWhole, type NamedExtent } from '../objects/planes/plane-reader.js';
-import { segmentElements } from '../objects/planes/segment-head.js';
-import type { PackSession } from '../objects/session.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { isUnreadable } from '../../../base/errors.js';
+import { SEARCHED_EXTENT_BYTES, SEGMENT_ELEMENTS } from '../../../base/limits.js';
+import { CASTS, type Cast, castBits } from '../../../pure/codec/cast.js';
+import { type Operation, placeIn } from '../../../pure/codec/operation.js';
+import { type Permutation, permutation } from '../../../pure/codec/permute.js';
+import { sketchDistance, sketchPositions } from '../../../pure/codec/sketch.js';
+import type { DType } from '../../../pure/tensor/dtype.js';
+import { lendWhole, type NamedExtent } from '../../objects/planes/plane-reader.js';
+import { segmentElements } from '../../objects/planes/segment-head.js';
+import type { PackSession } from '../../objects/session.js';
 import { factorsOf, valuesOf } from './scaled-bases.js';
 
 /** How a tensor that is all of an extent sees it. */

@@ -1,8 +1,8 @@
 /** Factors of scaled rows: found where they are, to the last bit, and not where training changed the values. */
 import test from 'ava';
-import { splitPlanes } from '../../../../lib/pure/tensor/planes.js';
-import { factorsOf, valuesOf } from '../../../../lib/storage/ingest/scaled-bases.js';
-import { seededRandom } from '../../../helpers/rng.js';
+import { splitPlanes } from '../../../../../lib/pure/tensor/planes.js';
+import { factorsOf, valuesOf } from '../../../../../lib/storage/ingest/bases/scaled-bases.js';
+import { seededRandom } from '../../../../helpers/rng.js';
 
 const ROWS = 30;
 const LENGTH = 50;

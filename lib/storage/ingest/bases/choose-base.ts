@@ -4,20 +4,20 @@
  * Candidates are ranked by the distance of their sketches, which is about the bits that an element of
  * the delta takes; the names of parents come first where distances cannot tell. Of candidates that
  * are nearly equal, blocks are coded and the smaller one is taken. The encoder still compares the
- * winner with no base at all. Chains keep their limits (bases.ts).
+ * winner with no base at all. Chains keep their limits (named-bases.ts).
  */
-import type { Id } from '../../base/bytes/hash.js';
-import { isUnreadable } from '../../base/errors.js';
-import { CANDIDATE_PLANES_BYTES } from '../../base/limits.js';
-import type { Operation } from '../../pure/codec/operation.js';
-import { type CodecLevel, encodeSegment } from '../../pure/codec/segment.js';
-import { sketchDistance } from '../../pure/codec/sketch.js';
-import { ChainReader } from '../objects/planes/chain-reader.js';
-import { lendWhole, type PlaneReader } from '../objects/planes/plane-reader.js';
-import type { PackSession } from '../objects/session.js';
-import { storedBytes } from '../store/types.js';
-import { type FittedBase, fitBase } from './bases.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { isUnreadable } from '../../../base/errors.js';
+import { CANDIDATE_PLANES_BYTES } from '../../../base/limits.js';
+import type { Operation } from '../../../pure/codec/operation.js';
+import { type CodecLevel, encodeSegment } from '../../../pure/codec/segment.js';
+import { sketchDistance } from '../../../pure/codec/sketch.js';
+import { ChainReader } from '../../objects/planes/chain-reader.js';
+import { lendWhole, type PlaneReader } from '../../objects/planes/plane-reader.js';
+import type { PackSession } from '../../objects/session.js';
+import { storedBytes } from '../../store/types.js';
 import type { DerivedBase } from './derived-bases.js';
+import { type FittedBase, fitBase } from './named-bases.js';
 
 /** A new extent, read and hashed. */
 export interface NewExtent {

@@ -5,20 +5,20 @@
  *
  * choose-base.ts compares them with what is close whatever its name.
  */
-import type { Id } from '../../base/bytes/hash.js';
-import { LITERAL_BLOB_BYTES } from '../../base/limits.js';
-import { byCanonicalName, canonicalName } from '../../pure/tensor/canonical-name.js';
-import { DTYPES } from '../../pure/tensor/dtype.js';
-import { elementCount, type Role } from '../../pure/tensor/layout.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { LITERAL_BLOB_BYTES } from '../../../base/limits.js';
+import { byCanonicalName, canonicalName } from '../../../pure/tensor/canonical-name.js';
+import { DTYPES } from '../../../pure/tensor/dtype.js';
+import { elementCount, type Role } from '../../../pure/tensor/layout.js';
 import {
   dataBlobLengths,
   type Recipe,
   type Skeleton,
   type SkeletonTensor,
-} from '../../pure/tensor/recipe.js';
-import { extentsOf } from '../../pure/tensor/recipe-extents.js';
-import { linksOf } from '../objects/chain.js';
-import type { NamedExtent } from '../objects/planes/plane-reader.js';
+} from '../../../pure/tensor/recipe.js';
+import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
+import { linksOf } from '../../objects/chain.js';
+import type { NamedExtent } from '../../objects/planes/plane-reader.js';
 import type { ExtentView, ViewedExtent } from './derived-bases.js';
 
 /** A stored file that may serve bases. */
