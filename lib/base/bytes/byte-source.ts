@@ -32,7 +32,11 @@ export class MemorySource implements ByteSource {
 }
 
 /** @throws {TruncatedError} if the range is not inside the source. */
-export function checkRange(source: ByteSource, offset: number, length: number): void {
+export function checkRange(
+  source: Pick<ByteSource, 'name' | 'size'>,
+  offset: number,
+  length: number,
+): void {
   if (!(offset >= 0 && length >= 0 && offset + length <= source.size)) {
     throw new TruncatedError(
       `'${source.name}' ends early: ${length} bytes wanted at ${offset}, the file has ${source.size}`,

@@ -2,7 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { type ByteSource, checkRange } from '../bytes/byte-source.js';
 import { ChangedError } from '../errors.js';
-import { io, ioError } from './io.js';
+import { io, ioError, isMissing } from './io.js';
 
 /** Errors of files that have nothing to flush: pipes, read-only media, handles without the right. */
 const NOTHING_TO_FLUSH = new Set(['EINVAL', 'EROFS', 'EPERM', 'EBADF', 'ENOTSUP', 'ENOSYS']);
@@ -32,6 +32,16 @@ export class ReadFile implements ByteSource {
   /** @param name shown in messages instead of `file`. @throws {IoError} if it cannot be opened. */
   static open(file: string, name = file): Promise<ReadFile> {
     return ReadFile.#open(file, name, null);
+  }
+
+  /** The file, or null if there is none. @throws {IoError} if it cannot be opened. */
+  static async openIfThere(file: string): Promise<ReadFile | null> {
+    try {
+      return await ReadFile.#open(file, file, null);
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { Id } from '../../base/bytes/hash.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
+import { registerReader } from '../repo/processes/readers.js';
 import type { Config } from '../repo/settings/config.js';
 import type { FilePage } from '../repo/version/file-page.js';
 import type { Version } from '../repo/version/version.js';
@@ -54,3 +55,21 @@ export interface ReadAccess extends ObjectAccess, VersionAccess {
 
 /** For what lists and retires pack sets. */
 export interface PackAccess extends ObjectAccess, LockAccess {}
+
+/**
+ * Runs `action` with a new session, as a registered reader of the packs; what it has not flushed is
+ * dropped at the end.
+ */
+export async function withSession<T>(
+  repo: ObjectAccess & SessionAccess & Pick<VersionAccess, 'layout'>,
+  action: (session: PackSession) => Promise<T>,
+): Promise<T> {
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  const session = repo.session();
+  try {
+    return await action(session);
+  } finally {
+    await session.abort();
+    await reader.close();
+  }
+}

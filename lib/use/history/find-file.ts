@@ -2,7 +2,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../storage/repo/refs/closest.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { findFile, readFiles } from '../../storage/repo/version/file-tree.js';
 
@@ -16,15 +16,10 @@ export async function fileOf(repo: ReadAccess, version: Id, path: string): Promi
     paths.push(file.path);
     if (paths.length >= 10_000) break;
   }
-  const near = closestNames(path, paths);
   throw new NotFoundError(`there is no file '${path}' in version ${version.slice(0, 10)}`, {
     kind: 'path',
     name: path,
-    candidates: near,
-    hint:
-      near.length > 0
-        ? `did you mean ${near.join(' or ')}?`
-        : `'dlv show ${version.slice(0, 10)}' lists its files`,
+    ...suggestNames(path, paths, `'dlv show ${version.slice(0, 10)}' lists its files`),
   });
 }
 

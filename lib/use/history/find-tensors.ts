@@ -4,7 +4,7 @@ import { AmbiguousError, NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
 import { type StoredTensor, tensorsOf } from '../../storage/objects/tensors.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../storage/repo/refs/closest.js';
 import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/file-page.js';
 import { fileOf } from './find-file.js';
 
@@ -41,12 +41,10 @@ export async function fileWithTensor(
   }
   const [first, ...more] = found;
   if (first === undefined) {
-    const near = closestNames(name, names);
     throw new NotFoundError(`version ${version.slice(0, 10)} has no tensor '${name}'`, {
       kind: 'tensor',
       name,
-      candidates: near,
-      ...(near.length > 0 ? { hint: `did you mean ${near.join(' or ')}?` } : {}),
+      ...suggestNames(name, names),
     });
   }
   if (more.length === 0) return first;
@@ -114,19 +112,14 @@ export function pickNames(
 }
 
 function noTensor(tensors: readonly NamedTensor[], name: string, place: string): NotFoundError {
-  const near = closestNames(
-    name,
-    tensors.slice(0, 20_000).map((tensor) => tensor.name),
-  );
+  const names = tensors.slice(0, 20_000).map((tensor) => tensor.name);
+  const remedy =
+    names.length === 0
+      ? 'no tensors were found in this file when it was added'
+      : `'dlv show <rev>:${place}' lists its ${tensors.length} tensors`;
   return new NotFoundError(`'${place}' has no tensor '${name}'`, {
     kind: 'tensor',
     name,
-    candidates: near,
-    hint:
-      near.length > 0
-        ? `did you mean ${near.join(' or ')}?`
-        : tensors.length === 0
-          ? 'no tensors were found in this file when it was added'
-          : `'dlv show <rev>:${place}' lists its ${tensors.length} tensors`,
+    ...suggestNames(name, names, remedy),
   });
 }

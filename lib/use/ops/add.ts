@@ -2,9 +2,9 @@
 
 import { UsageError } from '../../base/errors.js';
 import { statThrough } from '../../base/files/files.js';
+import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
-import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import { writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
@@ -65,9 +65,7 @@ export async function add(
 ): Promise<AddResult> {
   const started = performance.now();
   if (options.dryRun) return previewAdd(repo, options, context, started);
-  const reader = await registerReader(repo.layout, repo.store.generation);
-  const session = repo.session();
-  try {
+  return withSession(repo, async (session) => {
     const { staging, writtenNs, model } = await openStaging(repo, options);
     const asked = { ...options, ...(model === undefined ? {} : { model }) };
     const stage = await stageOptions(repo, staging, asked, context);
@@ -86,10 +84,7 @@ export async function add(
     await warnOfMissing(repo.layout, { entries, changed, where: 'staged' }, context);
     throwFailures(changes);
     return report(changes, session, started);
-  } finally {
-    await session.abort();
-    await reader.close();
-  }
+  });
 }
 
 function report(

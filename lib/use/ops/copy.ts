@@ -2,10 +2,10 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';
+import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import { registerReader } from '../../storage/repo/processes/readers.js';
 import { checkModelName, checkNewBranchName } from '../../storage/repo/refs/ref-name.js';
 import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
 import { readGitState } from '../../storage/repo/settings/gitinfo.js';
@@ -99,9 +99,7 @@ export async function copy(
   const wanted: Wanted = { version: { ...from, parents: [source], model, message }, page };
   const made = isKnown ? await findMade(repo, line, wanted, why.reason) : null;
   if (isKnown && made === null) throw exists(model);
-  const reader = await registerReader(repo.layout, repo.store.generation);
-  const session = repo.session();
-  try {
+  return withSession(repo, async (session) => {
     const id = made ?? (await storeVersion(repo, session, wanted, context));
     await session.flush();
     const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, line, id, why);
@@ -119,10 +117,7 @@ export async function copy(
       ...publishedBytes(session),
       written,
     };
-  } finally {
-    await session.abort();
-    await reader.close();
-  }
+  });
 }
 
 function exists(model: string): ExistsError {

@@ -2,7 +2,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../storage/repo/refs/closest.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
@@ -117,11 +117,9 @@ function order(
 
 function checkExists(name: string, models: readonly string[]): void {
   if (models.includes(checkModelName(name))) return;
-  const near = closestNames(name, models);
   throw new NotFoundError(`there is no model '${name}'`, {
     kind: 'model',
     name,
-    candidates: near,
-    hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : "'dlv list' shows the models",
+    ...suggestNames(name, models, "'dlv list' shows the models"),
   });
 }

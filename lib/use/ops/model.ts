@@ -2,7 +2,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../storage/repo/refs/closest.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { parseRefName, shownRef } from '../../storage/repo/refs/ref-name.js';
 import type { Ref } from '../../storage/repo/refs/refs.js';
@@ -45,12 +45,10 @@ function branchesOf({ refs }: Lines, model: string): Ref[] {
 async function checkKnown(repo: Repository, lines: Lines, model: string): Promise<void> {
   const models = await knownModels(repo, lines.staging);
   if (models.has(model)) return;
-  const near = closestNames(model, models);
   throw new NotFoundError(`there is no model '${model}'`, {
     kind: 'model',
     name: model,
-    candidates: near,
-    hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : "'dlv model' lists the models",
+    ...suggestNames(model, models, "'dlv model' lists the models"),
   });
 }
 

@@ -2,7 +2,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import { registerReader } from '../../storage/repo/processes/readers.js';
+import { withSession } from '../../storage/objects/access.js';
 import {
   encodeStaging,
   readStaging,
@@ -100,9 +100,7 @@ export async function revert(
   };
   if (options.dryRun) return result;
   checkTiers(changes.target.files, false, context);
-  const reader = await registerReader(repo.layout, repo.store.generation);
-  const session = repo.session();
-  try {
+  return withSession(repo, async (session) => {
     const done = await changeWorkFiles(
       repo,
       { ...onDisk, model: line.model, tip },
@@ -132,10 +130,7 @@ export async function revert(
     result.version = made.id;
     result.number = await new Describer(repo).number(made.id);
     return result;
-  } finally {
-    await session.abort();
-    await reader.close();
-  }
+  });
 }
 
 /** True if what is staged is the tip with the changes made. */

@@ -2,10 +2,10 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';
+import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { requireWriteFlag, STASH_FLAG } from '../../storage/repo/format.js';
 import { stashRefName } from '../../storage/repo/layout.js';
-import { registerReader } from '../../storage/repo/processes/readers.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, type Ref, updateRef } from '../../storage/repo/refs/refs.js';
 import {
@@ -119,9 +119,7 @@ export async function pushStash(
   options: StashPushOptions,
   context: OpContext,
 ): Promise<StashResult> {
-  const reader = await registerReader(repo.layout, repo.store.generation);
-  const session = repo.session();
-  try {
+  return withSession(repo, async (session) => {
     const stage = options.untracked ? { paths: ['.'] } : 'tracked';
     const root = { ...context, cwd: repo.layout.workTree };
     const { staging: before, writtenNs } = await readStaging(repo.layout);
@@ -160,10 +158,7 @@ export async function pushStash(
     });
     const { written, removed } = done;
     return { action: 'pushed', stash: await describe(repo, ref, 0), written, removed };
-  } finally {
-    await session.abort();
-    await reader.close();
-  }
+  });
 }
 
 /** Ends a run that was killed when the work files were as in the version, and staging was not yet. */

@@ -5,7 +5,7 @@ import { ConflictError, ExistsError, NotFoundError, TierError } from '../../base
 import { exactTags } from '../../storage/objects/tiers.js';
 import { tagRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../storage/repo/refs/closest.js';
 import { checkNewTagName, checkTagName } from '../../storage/repo/refs/ref-name.js';
 import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -174,12 +174,10 @@ export async function deleteTag(
   const version = await readRef(repo.layout, name);
   if (version === null) {
     const tags = (await listRefs(repo.layout, 'refs/tags')).map((ref) => ref.name.slice(10));
-    const near = closestNames(tag, tags);
     throw new NotFoundError(`there is no tag '${tag}'`, {
       kind: 'tag',
       name: tag,
-      candidates: near,
-      hint: near.length > 0 ? `did you mean ${near.join(' or ')}?` : "'dlv tag' lists the tags",
+      ...suggestNames(tag, tags, "'dlv tag' lists the tags"),
     });
   }
   const why = await moveReason(repo, deletionReason('tag', tag));

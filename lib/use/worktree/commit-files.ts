@@ -4,9 +4,9 @@ import type { Id } from '../../base/bytes/hash.js';
 import { statThrough } from '../../base/files/files.js';
 import type { Level } from '../../pure/codec/segment.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
+import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import type { PublishedBytes } from '../../storage/objects/stored-bytes.js';
-import { registerReader } from '../../storage/repo/processes/readers.js';
 import { encodeStaging, type StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess, StoreAccess } from '../history/access.js';
@@ -87,9 +87,7 @@ export async function commitFiles(
   request: CommitRequest,
   context: OpContext,
 ): Promise<CommittedVersion> {
-  const reader = await registerReader(repo.layout, repo.store.generation);
-  const session = repo.session();
-  try {
+  return withSession(repo, async (session) => {
     context.signal?.throwIfAborted();
     const staged = await stageFirst(repo, session, request, context);
     const draft = await draftVersion(repo, staged, request);
@@ -113,10 +111,7 @@ export async function commitFiles(
       logs: made.kept,
       ...stored,
     };
-  } finally {
-    await session.abort();
-    await reader.close();
-  }
+  });
 }
 
 /** Says what `commitFiles` would make. Nothing is stored. @throws as `commitFiles`. */

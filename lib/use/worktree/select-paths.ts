@@ -4,7 +4,7 @@
  */
 import { NotFoundError } from '../../base/errors.js';
 import type { Layout } from '../../storage/repo/layout.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../storage/repo/refs/closest.js';
 import { PathInput } from './path-input.js';
 
 /**
@@ -29,11 +29,9 @@ export function selectPaths(
 }
 
 function notFound(text: string, known: readonly string[], where: string): NotFoundError {
-  const near = closestNames(text, known.slice(0, 10_000));
   return new NotFoundError(`'${text}' matches no file of ${where}`, {
     kind: 'path',
     name: text,
-    candidates: near,
-    ...(near.length > 0 ? { hint: `did you mean ${near.join(' or ')}?` } : {}),
+    ...suggestNames(text, known.slice(0, 10_000)),
   });
 }

@@ -13,14 +13,7 @@ import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { sha256Hex } from '../../../base/bytes/hash.js';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { assert, isDamage, LockedError } from '../../../base/errors.js';
-import {
-  io,
-  ioError,
-  isMissing,
-  ReadFile,
-  removeFile,
-  WriteFile,
-} from '../../../base/files/files.js';
+import { io, ioError, ReadFile, removeFile, WriteFile } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import {
@@ -75,13 +68,8 @@ const NONCE = /^[0-9a-f]{32}$/;
 
 /** What a lock file says; null if nothing is there. */
 async function readHolder(file: string): Promise<LockHolder | null> {
-  let source: ReadFile;
-  try {
-    source = await ReadFile.open(file);
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
+  const source = await ReadFile.openIfThere(file);
+  if (source === null) return null;
   const { inode, mtimeNs, size } = source.stat;
   try {
     const text = unseal(await source.read(0, Math.min(size, STATE_FILE_BYTES_MAX)), file);

@@ -23,6 +23,20 @@ export function editDistance(a: string, b: string): number {
   return last[b.length] as number;
 }
 
+/**
+ * What an error says of a name that does not exist: the names nearest to it, and a hint that asks for
+ * them. @param remedy  the hint if none is near.
+ */
+export function suggestNames(
+  name: string,
+  names: Iterable<string>,
+  remedy?: string,
+): { candidates: string[]; hint?: string } {
+  const candidates = closestNames(name, names);
+  const hint = candidates.length > 0 ? `did you mean ${candidates.join(' or ')}?` : remedy;
+  return { candidates, ...(hint === undefined ? {} : { hint }) };
+}
+
 /** Up to three of `names` that are near `name`, the nearest first. */
 export function closestNames(name: string, names: Iterable<string>): string[] {
   const wanted = name.toLowerCase().slice(0, 200);

@@ -14,7 +14,7 @@ import { type Id, isId } from '../../../base/bytes/hash.js';
 import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
 import { branchRefName, type Layout } from '../layout.js';
 import { shortId } from '../version/version.js';
-import { closestNames } from './closest.js';
+import { suggestNames } from './closest.js';
 import { readHead } from './head.js';
 import {
   mayBeRevision,
@@ -190,15 +190,10 @@ async function notFound(source: RevisionSource, name: string): Promise<NotFoundE
       }
     }
   }
-  const near = closestNames(name, names);
   return new NotFoundError(`there is no version, branch, tag or model '${name}'`, {
     kind: 'revision',
     name,
-    candidates: near,
-    hint:
-      near.length > 0
-        ? `did you mean ${near.join(' or ')}?`
-        : "'dlv log' and 'dlv branch' show what there is",
+    ...suggestNames(name, names, "'dlv log' and 'dlv branch' show what there is"),
   });
 }
 

@@ -16,7 +16,7 @@ import {
 } from '../../../base/files/files.js';
 import { CHAIN_DEPTH_MAX, USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
-import { closestNames } from '../refs/closest.js';
+import { suggestNames } from '../refs/closest.js';
 import { refNameProblem } from '../refs/ref-name.js';
 import { ConfigFile } from './config-file.js';
 import { addFolder, folderListProblem, listsFolder } from './safe.js';
@@ -160,16 +160,11 @@ export function isConfigKey(key: string): key is ConfigKey {
 /** @throws {ConfigError} DLV_CONFIG that names the nearest keys. */
 export function checkConfigKey(key: string, where?: { file: string; line: number }): ConfigKey {
   if (isConfigKey(key)) return key;
-  const near = closestNames(key, Object.keys(CONFIG_KEYS));
   const place = where ? `cannot read '${where.file}', line ${where.line}: ` : '';
   throw new ConfigError(`${place}there is no setting '${key}'`, {
     ...where,
     key,
-    candidates: near,
-    hint:
-      near.length > 0
-        ? `did you mean ${near.join(' or ')}?`
-        : "'dlv config --list' shows all settings",
+    ...suggestNames(key, Object.keys(CONFIG_KEYS), "'dlv config --list' shows all settings"),
   });
 }
 

@@ -298,13 +298,8 @@ export async function removeLineStaging(lock: RepositoryLock, only: StagedBranch
 export async function readStagingBytes(
   file: string,
 ): Promise<{ bytes: Uint8Array; writtenNs: bigint } | null> {
-  let source: ReadFile;
-  try {
-    source = await ReadFile.open(file);
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
+  const source = await ReadFile.openIfThere(file);
+  if (source === null) return null;
   try {
     checkSize(source.size, file);
     const bytes = await source.read(0, source.size);

@@ -1,5 +1,5 @@
 /** Sequential reading of a pack file in pieces of 1 MiB, so that small records cost no call each. */
-import { TruncatedError } from '../../../base/errors.js';
+import { checkRange } from '../../../base/bytes/byte-source.js';
 import type { Backend } from './backend.js';
 
 const WINDOW_BYTES = 1 << 20;
@@ -20,17 +20,7 @@ export class FileWindow {
 
   /** A view of `length` bytes at `offset`; it stays valid. @throws {TruncatedError} beyond the end. */
   async get(offset: number, length: number): Promise<Uint8Array> {
-    if (offset + length > this.size) {
-      throw new TruncatedError(
-        `'${this.name}' ends early: ${length} bytes wanted at ${offset}, the file has ${this.size}`,
-        {
-          file: this.name,
-          offset,
-          neededBytes: length,
-          gotBytes: Math.max(0, this.size - offset),
-        },
-      );
-    }
+    checkRange(this, offset, length);
     const inside = offset >= this.#start && offset + length <= this.#start + this.#bytes.length;
     if (!inside) {
       const wanted = Math.min(this.size - offset, Math.max(length, WINDOW_BYTES));

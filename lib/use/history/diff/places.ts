@@ -1,7 +1,7 @@
 /** One folder or file of a side, so that any two of any versions are compared: `HEAD:a HEAD:b`. */
 import { NotFoundError } from '../../../base/errors.js';
 import { ROLES } from '../../../pure/tensor/layout.js';
-import { closestNames } from '../../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../../storage/repo/refs/closest.js';
 import type { DiffSide } from './sides.js';
 
 /** Takes `<rev>:<path>` apart; null for a revision alone and for a range. */
@@ -70,11 +70,9 @@ async function snapshotsOf(side: DiffSide, path: string): Promise<DiffSide['snap
 }
 
 function notFound(path: string, known: readonly string[], label: string): NotFoundError {
-  const near = closestNames(path, known.slice(0, 10_000));
   return new NotFoundError(`there is no file or folder '${path}' in ${label}`, {
     kind: 'path',
     name: path,
-    candidates: near,
-    ...(near.length > 0 ? { hint: `did you mean ${near.join(' or ')}?` } : {}),
+    ...suggestNames(path, known.slice(0, 10_000)),
   });
 }

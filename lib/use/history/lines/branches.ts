@@ -5,7 +5,7 @@ import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../..
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { branchRefName, tagRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
-import { closestNames } from '../../../storage/repo/refs/closest.js';
+import { suggestNames } from '../../../storage/repo/refs/closest.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import {
   checkModelName,
@@ -195,13 +195,12 @@ export async function noBranch(
     names.add(branch);
     names.add(`${model}/${branch}`);
   }
-  const near = closestNames(name, names);
-  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : remedy;
+  const became = await whatBecame(repo, name);
   return new NotFoundError(`there is no branch '${name}'`, {
     kind: 'branch',
     name,
-    candidates: near,
-    hint: (await whatBecame(repo, name)) ?? hint,
+    ...suggestNames(name, names, remedy),
+    ...(became === null ? {} : { hint: became }),
   });
 }
 

@@ -2,13 +2,13 @@
 
 import { type Id, objectId } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
+import { withSession } from '../../../storage/objects/access.js';
 import { countNumbers } from '../../../storage/objects/count-numbers.js';
 import { blobWriter } from '../../../storage/objects/stored-bytes.js';
 import { NUMBERS_FLAG, requireWriteFlag } from '../../../storage/repo/format.js';
 import type { RefMove } from '../../../storage/repo/moves/journal.js';
 import { type NumberMarks, readNumbers, writeNumbers } from '../../../storage/repo/numbers.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
-import { registerReader } from '../../../storage/repo/processes/readers.js';
 import { readLineStagings } from '../../../storage/repo/staging/staging-file.js';
 import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
 import type { Version } from '../../../storage/repo/version/version.js';
@@ -63,9 +63,7 @@ export async function rewriteHistory(
   { signal }: OpContext,
 ): Promise<RewrittenHistory> {
   const { lines, versions, changeOf, dryRun, force, reason, rename } = request;
-  const reader = await registerReader(repo.layout, repo.store.generation);
-  const session = repo.session();
-  try {
+  return withSession(repo, async (session) => {
     const writer = dryRun ? NAMER : blobWriter(session);
     const rewritten = await rewriteVersions(repo, { versions, changeOf }, writer, signal);
     await checkStagedApart(repo, rewritten, rename);
@@ -85,10 +83,7 @@ export async function rewriteHistory(
       });
     });
     return { rewritten, refs };
-  } finally {
-    await session.abort();
-    await reader.close();
-  }
+  });
 }
 
 /** @throws {ConflictError} if files are staged for a branch apart, on a version that changes. */

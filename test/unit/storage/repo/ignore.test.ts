@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
 import { IgnoreRules } from '../../../../lib/storage/repo/settings/ignore.js';
@@ -117,6 +117,18 @@ function hasGit(): boolean {
   }
 }
 
+/** A new repository of git; null where there is no git, which the test then says. */
+async function gitFolder(t: ExecutionContext): Promise<string | null> {
+  if (!hasGit()) {
+    t.log('SKIPPED: there is no git on this machine to compare with');
+    t.pass();
+    return null;
+  }
+  const dir = await tempDir(t);
+  execFileSync('git', ['init', '-q'], { cwd: dir, stdio: 'ignore' });
+  return dir;
+}
+
 function gitIgnores(dir: string, names: string[]): Set<string> {
   const args = ['check-ignore', '--no-index', '-z', '--stdin'];
   const env = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
@@ -166,13 +178,8 @@ const NAMES = ['f', 'a1', 'bb', '*', ']', 'a b', '{a,b}', '!a', '#a', 'a\t', '[a
 // Names are ASCII: '?' and sets take one character here, and one byte in git.
 // Each round asks git once about 60 folders with patterns of their own: some 4,500 patterns in all.
 test('ignore: random patterns get the answers of git', async (t) => {
-  if (!hasGit()) {
-    t.log('SKIPPED: there is no git on this machine to compare with');
-    t.pass();
-    return;
-  }
-  const dir = await tempDir(t);
-  execFileSync('git', ['init', '-q'], { cwd: dir, stdio: 'ignore' });
+  const dir = await gitFolder(t);
+  if (dir === null) return;
   const folders = ['', 'a/', 'a/b/', 'ab/'];
   const inside: string[] = ['a', 'a/b', 'ab', 'b'];
   for (const folder of ['', 'a/', 'b/', 'a/a/', 'a/b/', 'a/b/ab/', 'ab/', 'ab/b/']) {
@@ -224,13 +231,8 @@ test('ignore: random patterns get the answers of git', async (t) => {
 });
 
 test('ignore: a work tree below that of git gets the answers of git', async (t) => {
-  if (!hasGit()) {
-    t.log('SKIPPED: there is no git on this machine to compare with');
-    t.pass();
-    return;
-  }
-  const dir = await tempDir(t);
-  execFileSync('git', ['init', '-q'], { cwd: dir, stdio: 'ignore' });
+  const dir = await gitFolder(t);
+  if (dir === null) return;
   await writeTree(dir, {
     '.gitignore': '*.bin\n/models/net/top\n!keep.bin\nruns/\nmodels/*/deep/x\n',
     '.git/info/exclude': '*.log\n*.keep\n/only\n/models/net/excluded\n',
