@@ -13,7 +13,7 @@ typedef struct {
   dlv_encoded *out;
   /*
    * In a trial, the elements are a sample of `sampled` of `whole`. Nothing is written; `cost` adds up what
-   * the planes would take, in 1/65536 bit. `whole` is 0 if this is no trial.
+   * the planes would take, in 1/65536 bit. `whole` is 0 if this is not a trial.
    */
   uint32_t sampled;
   uint32_t whole;

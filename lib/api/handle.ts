@@ -4,7 +4,7 @@ import type { OpContext, Warned } from '../use/context.js';
 import type { Repository as OpenRepository } from '../use/repository.js';
 import { type CallOptions, callOp, contextOf, inTable } from './call.js';
 
-/** Options of a method: those of its use case that are no arguments, and those of every call. */
+/** Options of a method: those of its use case that are not arguments, and those of every call. */
 export type Options<T, Arguments extends keyof T = never> = Omit<T, Arguments> & CallOptions;
 
 /** A use case on an open repository. */

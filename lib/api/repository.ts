@@ -281,7 +281,7 @@ export class Repository extends ReadingRepository {
   }
 }
 
-/** @throws {UsageError} for what is no path. */
+/** @throws {UsageError} for what is not a path. */
 function listOf(paths: Paths): string[] {
   const list: unknown = typeof paths === 'string' ? [paths] : paths;
   if (Array.isArray(list) && list.every((path) => typeof path === 'string')) return [...list];

@@ -17,25 +17,25 @@ const INTRO = `# The command
 
 Made from the commands by \`node dist/lib/cli/docs.js\`; do not edit.
 
-Every command answers on stdout and says what it does on stderr. With \`--json\` stdout holds one JSON
-document and nothing else; the documents below are examples, their members are stable. Ids are written
-in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds.
+Every command prints its result on stdout, and progress and notes on stderr. With \`--json\`, stdout holds one
+JSON document and nothing else; the documents below are examples, and their members are stable. Ids are
+written in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations in seconds.
 
-With \`--json\` every warning of every command is a line \`{"warning":"…"}\` on stderr, where lines that begin
-with \`{\` are nothing else. Every document that is an object, that of an error too, also has \`warnings\`: the
-same sentences, an empty list if there are none. A command that answers with a list (\`log\`, \`list\`, \`branch\`,
-\`tag\`, \`config --list\`) prints the list alone ([why](decisions/0012-warnings-of-lists.md)).
+With \`--json\`, every command prints each warning as a line \`{"warning":"…"}\` on stderr; no other line there
+begins with \`{\`. Every document that is an object, errors included, also has \`warnings\`: the same sentences,
+or an empty list. Commands that print a list (\`log\`, \`list\`, \`branch\`, \`tag\`, \`config --list\`) print only the
+list ([why](decisions/0012-warnings-of-lists.md)).
 
 A *revision* is a version id or at least four of its first digits, \`HEAD\`, a branch, \`model/branch\`, a
 tag, a model (its current branch), \`model@n\` (the version that was given the number n in its model),
 \`model/branch@n\` (the one in the history of that branch), or any of them followed by \`~n\` (n first parents
 up), \`^n\` (the n-th parent) or \`@{n}\` (what a ref named n moves ago). A number names one version for
-good ([how](decisions/0015-numbers-that-stay.md)): \`name\` in a document is the revision to write down.
+good ([how](decisions/0015-numbers-that-stay.md)): in a document, \`name\` is the revision to write down.
 
 Colour is used on a terminal unless \`NO_COLOR\` is set. \`DLV_DEBUG=1\` shows where an error comes from;
-\`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` say who makes a version and when, \`DLV_BRANCH\`
-on which branch \`add\` and \`commit\` work. \`DLV_KERNEL\`
-forces the codec's kernel: \`native\`, \`portable\` (without SIMD) or \`wasm\`.
+\`DLV_AUTHOR_NAME\`, \`DLV_AUTHOR_EMAIL\` and \`DLV_DATE\` set the author and time of a version, and \`DLV_BRANCH\`
+the branch that \`add\` and \`commit\` work on. \`DLV_KERNEL\` selects the codec's kernel: \`native\`, \`portable\`
+(without SIMD) or \`wasm\`.
 `;
 
 const SILENT: Stdio = { write: () => true, once: () => {}, closed: false };

@@ -1,5 +1,5 @@
 /**
- * Words of git and DVC that dlv has not, each with what to do instead: for hints and docs/cli.md.
+ * Words of git and DVC that dlv lacks, each with what to do instead: for hints and docs/cli.md.
  *
  * A command or flag that dlv gets leaves these tables; a test sees to it.
  */
@@ -53,7 +53,7 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   submodule: "a work tree holds several models: 'dlv add --model <name> <paths>'",
   'filter-branch': "'dlv forget --path <glob>' takes files out of all versions",
   'filter-repo': "'dlv forget --path <glob>' takes files out of all versions",
-  prune: "'dlv gc --prune=now' drops what nothing names",
+  prune: "'dlv gc --prune=now' deletes what nothing names",
   undo:
     "'dlv reset --soft HEAD~1' takes the last commit back and keeps its files; 'dlv revert' makes a version " +
     "that does; 'dlv reflog' shows where you were",

@@ -96,7 +96,7 @@ async function runWithoutCommand(cli: Cli, program: Command): Promise<void> {
       cli.exitCode = new UsageError('').exitCode;
       return;
     }
-    throw new UsageError('no command is given', { hint: "run 'dlv --help' to see all commands" });
+    throw new UsageError('no command given', { hint: "run 'dlv --help' to see all commands" });
   }
   const { about } = await import('../use/ops/about.js');
   const result = await about();

@@ -85,11 +85,11 @@ export const GLOBAL_OPTIONS = 'Global options:';
 /** Adds the flags that every command has; they are listed after its own. */
 export function addGlobalOptions(command: Command): void {
   const options = [
-    new Option('-C <dir>', 'work as if started in <dir>').argParser(collect),
+    new Option('-C <dir>', 'run as if started in <dir>').argParser(collect),
     new Option('--json', 'print one JSON document on stdout and nothing else'),
-    new Option('-q, --quiet', 'no chatter on stderr'),
+    new Option('-q, --quiet', 'print no notes on stderr'),
     new Option('--no-progress', 'no progress bar'),
-    new Option('--verbose', 'also tell of packs, extents and planes, where there is more to tell'),
+    new Option('--verbose', 'also print details of packs, extents and planes'),
   ];
   const own = new Set(command.options.map(({ long }) => long));
   for (const option of options) {

@@ -21,15 +21,15 @@ export interface TierFlags {
 /** Declares the flags. `--dry-run` is the command's own. */
 export function addTierOptions(command: Command): Command {
   return command
-    .option('--tier <name>', 'give up exact bytes: bf16, fp16, fixed<k>, quant<k> or normalised')
+    .option('--tier <name>', 'replace exact bytes: bf16, fp16, fixed<k>, quant<k> or normalised')
     .addOption(
       new Option(
         '--codebook <kind>',
-        'codes of quant<k>: even over the range, or drawn at random',
+        'codes of quant<k>: evenly spaced over the range, or drawn at random',
       ).choices(['uniform', 'random']),
     )
     .option('--seed <n>', 'seed of --codebook random (default: 0)')
-    .option('--yes', 'do not ask: give up exact bytes, or let the repository grow');
+    .option('--yes', 'do not ask before giving up exact bytes or letting the repository grow');
 }
 
 /** True if a flag of tiers is given. */
@@ -53,7 +53,7 @@ export async function runTier(
   if (!yes && !dryRun && !canAsk(run)) {
     throw new UsageError('a tier gives up exact bytes for good: nothing was changed', {
       option: '--yes',
-      hint: 'see what would be given up with --dry-run, then say --yes',
+      hint: '--dry-run shows what would be given up; then add --yes',
     });
   }
   let refused = false;
@@ -123,9 +123,9 @@ function print(ui: Ui, result: TierResult, preview: boolean): void {
 /** What `dlv archive --help` says of tiers. */
 export const TIER_ABOUT =
   'With --tier, and only then, exact bytes are given up: the float tensors of the named versions ' +
-  'are kept as bf16, fp16, fixed<k> (k bits, one exponent for each tensor), quant<k> (2^k codes ' +
-  'for each tensor) or normalised (fixed23), where nothing else needs them exact. This cannot be ' +
-  'taken back, so it asks, or wants --yes. Such a version says so in log, show and diff, and is ' +
-  'checked out with --accept-tier only. A version with a tag made by dlv tag --exact is refused. ' +
-  'The JSON document then has tier, versions (files with path, extents, elements, maxAbs, rms and ' +
+  'are stored as bf16, fp16, fixed<k> (k bits, one exponent for each tensor), quant<k> (2^k codes ' +
+  'for each tensor) or normalised (fixed23), unless another version needs them exactly. This ' +
+  'cannot be undone, so the command asks, or needs --yes. log, show and diff mark such a version, ' +
+  "and checkout needs --accept-tier. A version tagged by 'dlv tag --exact' is refused. The JSON " +
+  'document then has tier, versions (files with path, extents, elements, maxAbs, rms and ' +
   'relative), errors, replacedExtents, sharedExtents, exactBytes, tierBytes, baseBytes and done.';

@@ -1,5 +1,5 @@
 /**
- * `dlv help <topic>`: what concerns several commands.
+ * `dlv help <topic>`: subjects that concern several commands.
  *
  * A topic has a name that no command has, a line for the list in `dlv --help`, and a text.
  */
@@ -9,33 +9,33 @@ export interface Topic {
   text: string;
 }
 
-const IGNORE = `Files that dlv leaves alone
+const IGNORE = `Files that dlv ignores
 
-'dlv add <folder>' and 'dlv status' leave out what .dlvignore and .gitignore name. A file that is tracked
-already is never left out.
+'dlv add <folder>' and 'dlv status' skip files that .dlvignore or .gitignore names. Files that are already
+tracked are never skipped.
 
-  .dlvignore      patterns for dlv, in any folder; any of them wins over every .gitignore
-  .gitignore      as git reads it, in any folder of the work tree and above it up to that of git
+  .dlvignore      patterns for dlv, in any folder; they override every .gitignore
+  .gitignore      read as git reads it, from the root of the git work tree down
   .git/info/exclude
 
-What you name yourself is taken although git ignores it: a file, a folder, or a glob as 'runs/**/*.pt'. What
-.dlvignore names is taken only with 'dlv add --force'. '.git' and '.dlv' are never taken.
+Files, folders and globs (such as 'runs/**/*.pt') that you name are added even if git ignores them. What
+.dlvignore names is added only with 'dlv add --force'. '.git' and '.dlv' are never added.
 
-Patterns are those of .gitignore, one in a line:
+The patterns are those of .gitignore, one in each line:
 
-  *.tmp           files and folders with such a name, in this folder and below
-  /build          only in this folder, since there is a slash at the front
-  runs/old        the same, since there is a slash inside
-  logs/           folders only, and all that lies in them
+  *.tmp           files and folders whose name matches, in this folder and below
+  /build          only in this folder, because of the slash at the front
+  runs/old        only in this folder, because of the slash inside
+  logs/           only folders, with everything in them
   run/**/x        x at any depth below run
-  !keep.tmp       not ignored after all; a later line wins, and the file of an inner folder
-  # text          nothing
+  !keep.tmp       an exception; later lines override earlier ones, and inner folders outer ones
+  # text          a comment
   \\#x \\!x         names that begin with # or !
-  [ab] ? \\*       one of a and b, any character, a star
+  [ab] ? \\*       a or b, any character, a star
 
-What lies in an ignored folder stays ignored, whatever is said of it: bring the folder back first.
+A file in an ignored folder stays ignored, even if an exception matches it: except the folder first.
 
-Model files in a folder of git are usually in .gitignore. To have 'dlv add .' take them, write into .dlvignore:
+In a git repository, model files are usually in .gitignore. To have 'dlv add .' add them, write in .dlvignore:
 
   !*.safetensors
   !checkpoints/
@@ -43,8 +43,8 @@ Model files in a folder of git are usually in .gitignore. To have 'dlv add .' ta
 
 const FORMATS = `Formats that dlv understands
 
-The content tells the format, not the name. Tensors are stored one by one, equal ones once and related ones as
-differences, and 'dlv diff' compares them in numbers.
+dlv detects the format from the content, not from the name. Each tensor is stored by itself: equal tensors once,
+related ones as differences. 'dlv diff' compares tensors number by number.
 
   safetensors     single files and sharded ones (model.safetensors.index.json and its shards)
   PyTorch         .pt, .pth, .bin, .ckpt: zip and older files, torch.distributed checkpoints; the pickle is
@@ -52,24 +52,24 @@ differences, and 'dlv diff' compares them in numbers.
   ONNX            initializers, constants, external data in files beside the model
   NumPy           .npy and .npz
 
-Anything else is kept byte for byte in pieces, and equal pieces are stored once. A file that is cut, lies about
-itself or is compressed is kept in the same way, with a warning where its name says that it is a model. Every
-file comes back with its own sha256, whatever its format.
+Any other file is stored byte for byte in pieces, and equal pieces are stored once. A model file that is truncated,
+inconsistent or compressed is stored in the same way, with a warning if its name is that of a model. Every file,
+whatever its format, is restored with the same sha256.
 
-'dlv show HEAD:<path>' says how a file was read, and lists its tensors.
+'dlv show HEAD:<path>' shows how dlv read a file, and lists its tensors.
 `;
 
 const REVISIONS = `How versions are named
 
 A revision names a version:
 
-  HEAD, @              where you are
+  HEAD, @              the current version
   model                the tip of the branch that the model is on
   branch               the tip of a branch of the current model
   model/branch         the tip of a branch of any model
   tag                  the version that a tag names
-  model@7              the version that was given the number 7 in its model
-  model/branch@7       the 7 in the history of that branch
+  model@7              the version with the number 7 in its model
+  model/branch@7       the version 7 in the history of that branch
   9c1f0e6f0b           a version id, or at least four of its first digits
 
 and after any of them:
@@ -78,18 +78,17 @@ and after any of them:
   ^2                   the second parent
   @{1}                 what the branch named one move ago
 
-A number is given once: after commit, amend, switch, reset, gc and the end of a
-branch model@7 means the version that it meant before, or nothing. Where clones
-gave one number twice, or older versions of dlv counted each branch for itself,
-model@7 is ambiguous, and the error lists the names to choose from. log, show and
-list print the name that is good for a paper or a configuration; with --json it is
-the member 'name'.
+A number is never reused: after commit, amend, switch, reset, gc or the deletion
+of a branch, model@7 names the same version as before, or none. If two clones used
+the same number, or an older dlv numbered each branch separately, model@7 is
+ambiguous, and the error lists the names to choose from. log, show and list print
+the name to use in a paper or a configuration; with --json it is the member 'name'.
 `;
 
 /** By name. */
 export const TOPICS: Readonly<Record<string, Topic>> = {
   formats: { summary: 'which model files are understood', text: FORMATS },
-  ignore: { summary: 'which files are left alone: .dlvignore and .gitignore', text: IGNORE },
+  ignore: { summary: 'which files are ignored: .dlvignore and .gitignore', text: IGNORE },
   revisions: { summary: 'how versions are named: model@7, HEAD~1 and others', text: REVISIONS },
 };
 

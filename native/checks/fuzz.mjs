@@ -7,7 +7,7 @@
  *                                                   memory that was never written, and leaks
  *
  * Exit code 1 if anything was found or it cannot be built. With --seconds a compiler without
- * sanitizers is said loudly and is no failure.
+ * sanitizers is said loudly and is not a failure.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -150,7 +150,7 @@ test('archive --tier: gives up the named versions, says so everywhere, and gc dr
   await repo.with(async (open) => {
     for await (const { id, base } of open.store.segments()) {
       if (!standIns.has(id) || base === null) continue;
-      t.true(needed.has(base), 'what is given up is no base of what stands for it');
+      t.true(needed.has(base), 'what is given up is not a base of what stands for it');
     }
   });
   await repo.json('archive', '--yes', '--budget', '2');
@@ -278,7 +278,7 @@ test('archive --tier: each scheme, one after another, with errors that grow', as
   );
 });
 
-test('archive --tier: a tier that changes nothing is no tier', async (t) => {
+test('archive --tier: a tier that changes nothing is not a tier', async (t) => {
   const { repo } = await trained(t);
   t.true((await repo.json<TierResult>('archive', '--yes', 'net@1', '--tier', 'bf16')).done);
   const again = await repo.json<TierResult>('archive', '--yes', 'net@1', '--tier', 'bf16');

@@ -218,7 +218,7 @@ test('archive: --weigh-reads gives versions that are read the tighter budgets', 
   t.true((times[2] as number) < 1, 'read most');
   t.true((times[1] as number) > (times[2] as number));
   t.true((times[0] as number) >= (times[1] as number) && (times[0] as number) <= 4);
-  // A torn line and a missing file are no hindrance.
+  // A torn line and a missing file do no harm.
   await fs.appendFile(path.join(repo.dir, '.dlv/catalog/reads'), 'torn');
   t.true((await run(repo, { budgets: [2], weighReads: true, all: true })).within);
   await fs.rm(path.join(repo.dir, '.dlv/catalog/reads'));

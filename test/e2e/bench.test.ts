@@ -112,7 +112,7 @@ test('bench: the short answer fits together and fits on a screen', async (t) => 
       ['oldest', 0],
     ],
   );
-  t.is(brief?.reads[1]?.readBytes, snapshots[0]?.storedBytes, 'the oldest is no delta');
+  t.is(brief?.reads[1]?.readBytes, snapshots[0]?.storedBytes, 'the oldest is not a delta');
   t.is(brief?.reads[0]?.readBytes, stored, 'the newest needs all');
   t.deepEqual(
     brief?.plans.map(({ budget }) => budget),

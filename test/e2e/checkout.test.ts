@@ -61,7 +61,7 @@ test('checkout: refuses to lose work, unless forced', async (t) => {
   t.deepEqual(await repo.changes(), []);
 });
 
-test('checkout: refuses to lose staged work and untracked files; equal files are no conflict', async (t) => {
+test('checkout: refuses to lose staged work and untracked files; equal files are not a conflict', async (t) => {
   const { repo } = await threeVersions(t);
   await repo.write('note.txt', 'staged');
   await repo.json('add', 'note.txt');

@@ -151,7 +151,7 @@ test('diff: two places of any versions, folders and files, and of the work tree'
     keyAfter: 'tuned.safetensors',
   });
   t.is(snapshots[0]?.changed, 3);
-  // A file that is no checkpoint has tensors too.
+  // A file that is not a checkpoint has tensors too.
   const generators = [20, 30].map((step) => `HEAD:checkpoint-${step}/random_states_0.bin`);
   const states = await repo.json<DiffResult>('diff', ...generators);
   t.like(states.snapshots[0], { role: 'rng', changed: 1 });

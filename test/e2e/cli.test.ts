@@ -105,7 +105,7 @@ test('a newer repository ends with 13, a damaged one with 12', async (t) => {
   t.is((await repo.dlv('log')).code, 0);
 });
 
-test('a reader that goes away is no error', async (t) => {
+test('a reader that goes away is not an error', async (t) => {
   const { repo } = await threeVersions(t);
   await repo.write('big.bin', Buffer.alloc(3_000_000, 7));
   await repo.commit('big');

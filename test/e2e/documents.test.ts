@@ -22,7 +22,7 @@ const MAPS = new Set(
 function differences(example: unknown, actual: unknown, at: string): string[] {
   if (example === null || actual === null) return [];
   if (Array.isArray(example) || Array.isArray(actual)) {
-    if (!Array.isArray(example) || !Array.isArray(actual)) return [`${at}: one is no list`];
+    if (!Array.isArray(example) || !Array.isArray(actual)) return [`${at}: one is not a list`];
     if (example.length === 0) return [];
     return actual.flatMap((item, i) => differences(example[0], item, `${at}[${i}]`));
   }

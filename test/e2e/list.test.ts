@@ -147,7 +147,7 @@ test('copy: without --checkout the files come with restore', async (t) => {
   await repo.json('copy', 'net@1', 'fine');
   const result = await repo.dlv('switch', 'fine');
   t.regex(result.stderr, /warning: .*dlv restore/);
-  t.deepEqual(await repo.changes(), [], 'files that were never written here are no deletions');
+  t.deepEqual(await repo.changes(), [], 'files that were never written here are not deletions');
   await repo.json('restore', 'fine');
   t.is(await repo.text('fine/note.txt'), 'version 1\n');
   t.deepEqual(await repo.changes(), []);

@@ -126,7 +126,7 @@ test('model delete: what derives from it stays and is named, HEAD goes elsewhere
   t.is(back.version, versions[2]!.version);
 });
 
-test('model delete: the only one, staged files, and what is no model', async (t) => {
+test('model delete: the only one, staged files, and what is not a model', async (t) => {
   const { repo } = await threeVersions(t);
   t.is((await repo.fails(1, 'model', 'delete', 'nett')).code, 'DLV_NOT_FOUND');
   t.is((await repo.fails(2, 'model', 'nett')).code, 'DLV_USAGE');

@@ -118,7 +118,7 @@ test('python: load gives the arrays of a version, by name, bit for bit', async (
   t.true(answer.first && answer.last);
   t.deepEqual(answer.said, [
     [
-      "took weights of 'checkpoint-2/model.safetensors'; there are also 'checkpoint-1/model.safetensors'",
+      "using weights of 'checkpoint-2/model.safetensors'; there are also 'checkpoint-1/model.safetensors'",
       '<string>',
     ],
   ]);

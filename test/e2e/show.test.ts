@@ -164,7 +164,7 @@ test('cat: the weights of one snapshot of a version; a folder picks another', as
   t.deepEqual(readSafetensors(two.stdoutBytes), expected(tensors[2] as Tensors));
   t.regex(
     two.stderr,
-    /took weights of 'model.safetensors'; there are also 't\/teacher.safetensors'/,
+    /using weights of 'model.safetensors'; there are also 't\/teacher.safetensors'/,
   );
   const other = await repo.dlv('cat', 'HEAD:t/', '--format', 'safetensors');
   t.deepEqual(readSafetensors(other.stdoutBytes), expected(teacher));

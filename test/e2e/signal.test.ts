@@ -112,5 +112,5 @@ test('mistakes: one clear error each', async (t) => {
   const message = await repo.fails(2, 'commit', '-am');
   t.is(message.data.hint, 'write it with its value: --message <text>');
   const tier = await repo.fails(2, 'archive', '--tier', 'foo');
-  t.is(tier.message, "'foo' is no tier");
+  t.is(tier.message, "'foo' is not a tier");
 });

@@ -57,7 +57,7 @@ test('stash and pop: changed, added, removed and untracked files', async (t) => 
 
 test('stash: conflicts are named and nothing is changed', async (t) => {
   const { repo } = await threeVersions(t);
-  t.regex((await repo.fails(1, 'stash')).message, /nothing to put aside/);
+  t.regex((await repo.fails(1, 'stash')).message, /nothing to stash/);
   t.is((await repo.fails(1, 'stash', 'pop')).code, 'DLV_NOT_FOUND');
   t.is((await repo.fails(2, 'stash', 'no')).code, 'DLV_USAGE');
   await repo.write('note.txt', 'aside');

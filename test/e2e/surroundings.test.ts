@@ -1,5 +1,5 @@
 /**
- * What stands around a repository: folders that are gone or closed, names that are no UTF-8, a full
+ * What stands around a repository: folders that are gone or closed, names that are not UTF-8, a full
  * disk, an output that cannot be written. The command says so and does the rest.
  */
 import { spawn } from 'node:child_process';
@@ -71,17 +71,17 @@ test('add: says what it leaves out of a folder', async (t) => {
   await repo.write('good.bin', 'x');
   await fs.symlink('good.bin', repo.file('link'));
   const { stderr } = await repo.dlv('add', '.');
-  t.regex(stderr, /warning: 'link' is left out: it is a symbolic link/);
+  t.regex(stderr, /warning: 'link' is skipped: it is a symbolic link/);
   for (let i = 0; i < 20; i++) await fs.symlink('good.bin', repo.file(`link-${i}`));
   for (const args of [['add', '.'], ['status']]) {
     const { warnings } = await repo.json<Warned<AddResult | StatusResult>>(...args);
     t.is(warnings.length, 1, 'one line, however many there are');
-    t.regex(warnings[0] ?? '', /^21 symbolic links are left out: 'link', 'link-0', .*…$/);
+    t.regex(warnings[0] ?? '', /^21 symbolic links are skipped: 'link', 'link-0', .*…$/);
   }
   t.like(await repo.json<AddResult>('add', '.'), { files: [{ path: 'good.bin' }] });
 });
 
-test('names that are no UTF-8 are left out, and it is said', async (t) => {
+test('names that are not UTF-8 are left out, and it is said', async (t) => {
   const repo = await TestRepository.create(t);
   await repo.write('good.bin', 'x');
   const name = Buffer.concat([Buffer.from(repo.file('bad')), Buffer.from([0xff])]);
@@ -93,7 +93,7 @@ test('names that are no UTF-8 are left out, and it is said', async (t) => {
   const { untracked, warnings } = await repo.json<Warned<StatusResult>>('status');
   t.deepEqual(untracked, ['good.bin']);
   t.is(warnings.length, made ? 1 : 0);
-  if (made) t.regex(warnings[0] ?? '', /is left out: its name is no valid UTF-8/);
+  if (made) t.regex(warnings[0] ?? '', /is skipped: its name is not valid UTF-8/);
 });
 
 // By itself: it takes writing away from the whole process.

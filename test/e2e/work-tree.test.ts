@@ -93,7 +93,7 @@ test('branch -D: gc keeps the versions of a deleted branch for the grace period,
   await age();
   await repo.json('gc');
   t.is((await repo.json<{ version: string }>('show', version)).version, version);
-  t.true((await repo.json<{ ok: boolean }>('fsck')).ok, 'a deleted branch is no lost one');
+  t.true((await repo.json<{ ok: boolean }>('fsck')).ok, 'a deleted branch is not a lost one');
 
   await repo.json('branch', 'trial', version);
   const late = await dlv(['branch', '-D', 'trial'], {

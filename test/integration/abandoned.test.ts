@@ -43,7 +43,7 @@ test.serial(
   },
 );
 
-test('status: an unfinished file of dlv in the work tree is no file to add', async (t) => {
+test('status: an unfinished file of dlv in the work tree is not a file to add', async (t) => {
   const work = await WorkRepository.make(t);
   await work.commit({ 'a.txt': 'a' });
   await fs.writeFile(work.file(newTemporaryName()), 'x');

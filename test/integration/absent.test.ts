@@ -1,4 +1,4 @@
-/** Files that were never written here are no deletions, and few commits take most files of a line out. */
+/** Files that were never written here are not deletions, and few commits take most files of a line out. */
 import fs from 'node:fs/promises';
 import test from 'ava';
 import type { CommitResult } from '../../lib/use/ops/commit.js';

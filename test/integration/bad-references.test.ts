@@ -2,6 +2,8 @@
  * Files that name others by paths which no version may hold: they are stored, the name is told, and
  * no later command minds. Staging files that an older dlv wrote without that check are mended.
  */
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { writeFileAtomic } from '../../lib/base/files/files.js';
 import { encodeStaging, readStaging } from '../../lib/storage/repo/staging/staging-file.js';
@@ -93,4 +95,21 @@ test('references: fsck --rebuild keeps what is sound in a staging file of an old
   );
   await repo.commit('second', { paths: [] });
   t.deepEqual(await repo.changes(), []);
+});
+
+test('references: of a file that is here, the warning says what stores it, also for a link', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('m.index.json', JSON.stringify({ weight_map: { w: 'w.safetensors' } }));
+  await repo.write('w.safetensors', 'weights');
+  const warned = async (): Promise<string> => {
+    repo.warnings.length = 0;
+    await repo.with((open) => add(open, { paths: ['m.index.json'], rehash: true }, repo.context));
+    return repo.warnings.join('\n');
+  };
+  t.regex(await warned(), /needs 'w\.safetensors', which is not staged: 'dlv add' stores it/);
+  await repo.write('m.index.json', JSON.stringify({ weight_map: { w: 'link.safetensors' } }));
+  await fs.symlink('w.safetensors', path.join(repo.dir, 'link.safetensors'));
+  t.regex(await warned(), /'link\.safetensors', which is not staged: 'dlv add --follow' stores it/);
+  await repo.write('m.index.json', JSON.stringify({ weight_map: { w: 'gone.safetensors' } }));
+  t.regex(await warned(), /'gone\.safetensors', which is not here: copy it here/);
 });

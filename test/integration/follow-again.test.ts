@@ -41,7 +41,7 @@ test.serial(
   },
 );
 
-test('add --follow: a link behind a link that leads nowhere is no deletion', async (t) => {
+test('add --follow: a link behind a link that leads nowhere is not a deletion', async (t) => {
   for (const target of ['gone', 'circle', 'n'.repeat(300), 'file']) {
     const repo = await TestRepository.create(t);
     const elsewhere = path.join(path.dirname(repo.dir), 'elsewhere');

@@ -39,7 +39,7 @@ test('add --follow: files of a cache are stored, and status does not call them c
   const before = await warned(repo, () =>
     repo.with((open) => add(open, { paths: ['.'] }, repo.context)),
   );
-  t.regex(before, /'model' is left out: it is a symbolic link/);
+  t.regex(before, /'model' is skipped: it is a symbolic link/);
   t.deepEqual(await changes(repo), ['staged added plain.txt']);
   const result = await repo.with((open) =>
     add(open, { paths: ['model'], follow: true }, repo.context),
@@ -171,12 +171,12 @@ test('add --follow: circles, dangling links, special files and .dlv are left out
   for (const name of ['self', 'up', 'root', 'a/x/y', 'b/y/x']) {
     t.regex(
       said,
-      new RegExp(`'${name}' is left out: it is a symbolic link to a folder that it lies`),
+      new RegExp(`'${name}' is skipped: it is a symbolic link to a folder that it lies`),
     );
   }
   for (const name of ['loop', 'dangling']) t.regex(said, new RegExp(`'${name}' .* leads nowhere`));
   for (const name of ['inside', 'config']) t.regex(said, new RegExp(`'${name}' .* '.dlv' folder`));
-  t.regex(said, /'device' is left out: it is a symbolic link to what is not a regular file/);
+  t.regex(said, /'device' is skipped: it is a symbolic link to what is not a regular file/);
 });
 
 test('add: a named link is an error, and the other paths are staged', async (t) => {

@@ -31,14 +31,14 @@ async function whenOpened<T>(
   }
 }
 
-test.serial('add: a file that goes meanwhile is left out with a warning', async (t) => {
+test.serial('add: a file that disappears meanwhile is skipped with a warning', async (t) => {
   const repo = await TestRepository.create(t);
   for (const name of ['a', 'b', 'c']) await repo.write(name, name);
   const gone = () => fs.rm(repo.file('b'), { force: true });
   await whenOpened(repo.file('b'), gone, () =>
     repo.with((open) => add(open, { paths: ['.'] }, repo.context)),
   );
-  t.regex(repo.warnings.join('\n'), /'b' is left out: .*ENOENT/);
+  t.regex(repo.warnings.join('\n'), /'b' is skipped: .*ENOENT/);
   t.deepEqual(await staged(repo), ['staged added a', 'staged added c']);
 });
 

@@ -151,7 +151,7 @@ test.serial(
     const denied = path.join(await fs.realpath(repo.dir), 'd', 's');
     await whileDenied(denied, async () => {
       await repo.with((open) => add(open, { paths: ['d'] }, repo.context));
-      t.regex(repo.warnings.join('\n'), /'d\/s' is left out: it may not be read/);
+      t.regex(repo.warnings.join('\n'), /'d\/s' is skipped: it may not be read/);
       await t.throwsAsync(
         repo.with((open) => add(open, { paths: ['d/s', 'e'] }, repo.context)),
         { code: 'DLV_IO', message: /d\/s'/ },

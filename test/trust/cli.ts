@@ -79,7 +79,7 @@ export function answerProblems(answer: Answer, isJson = true): string[] {
   try {
     document = JSON.parse(stdout);
   } catch {
-    return [...wrong, `stdout is no JSON document: ${stdout}`];
+    return [...wrong, `stdout is not a JSON document: ${stdout}`];
   }
   const { error } = document;
   if (code === 0) {

@@ -106,7 +106,7 @@ const ARCHIVED_VERSIONS = 6;
 
 /**
  * Kills `count` archive runs at random moments, most of them while packs are written and listed. Then
- * lets one end: what the killed ones left is no hindrance.
+ * lets one end: what the killed ones left is not a hindrance.
  * @returns runs that ended before they were killed, and extents that those re-encoded.
  */
 export async function killArchives(

@@ -52,7 +52,7 @@ function sorted(hashes: FileHashes): FileHashes {
   return Object.fromEntries(Object.entries(hashes).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Files of versions, or why one cannot be rebuilt. @throws what is no error of the table. */
+/** Files of versions, or why one cannot be rebuilt. @throws what is not an error of the table. */
 export async function readVersions(
   dir: string,
   ids: Iterable<Id>,

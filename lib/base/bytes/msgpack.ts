@@ -130,7 +130,7 @@ function tooLarge(file: string, memory: number): LimitError | IoError {
     return new IoError(`cannot read '${file}': it takes more memory than this process has`, {
       file,
       errno: 'ENOMEM',
-      hint: 'give it more: NODE_OPTIONS=--max-old-space-size=8192',
+      hint: 'give Node more memory: NODE_OPTIONS=--max-old-space-size=8192',
     });
   }
   return new LimitError(`'${file}' would take too much memory`, {
@@ -207,7 +207,7 @@ function checkClaims(bytes: Uint8Array, file: string): void {
   }
 }
 
-/** @throws {CorruptError} if the bytes are no msgpack or not the canonical form of their value. */
+/** @throws {CorruptError} if the bytes are not msgpack or not the canonical form of their value. */
 export function decodeCanonical(bytes: Uint8Array, file: string): Packed {
   const value = decodeAnyForm(bytes, file);
   if (Buffer.compare(encodeCanonical(value), bytes) !== 0) {

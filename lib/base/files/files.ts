@@ -7,14 +7,16 @@
 import type { Dirent } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { IoError, LimitError, UnsafeError } from '../errors.js';
+import { LimitError, UnsafeError } from '../errors.js';
 import { checkFolders, checkPlace } from './gate.js';
 import { io, ioError, isMissing } from './io.js';
 import { type FileStat, ReadFile, toFileStat } from './read-file.js';
 import { withTemporaryName } from './temporary-name.js';
+import { WriteFile } from './write-file.js';
 
 export { io, ioError, isMissing, refusedWrite } from './io.js';
 export * from './read-file.js';
+export { patchFile, WriteFile } from './write-file.js';
 
 /** lstat of a path, or null if nothing is there. */
 export async function statOrNull(
@@ -32,126 +34,6 @@ export async function statOrNull(
   } catch (error) {
     if (isMissing(error)) return null;
     throw ioError('stat', file, error);
-  }
-}
-
-/** A new file that is written from start to end. After a failed write it refuses further use. */
-export class WriteFile {
-  readonly path: string;
-  #handle: FileHandle | null;
-  #offset = 0;
-  #broken = false;
-
-  private constructor(handle: FileHandle, file: string) {
-    this.#handle = handle;
-    this.path = file;
-  }
-
-  /** Creates `file`; it must not exist. @param mode permission bits. */
-  static async create(file: string, mode = 0o666): Promise<WriteFile> {
-    try {
-      return new WriteFile(await io.open(file, 'wx', mode), file);
-    } catch (error) {
-      throw ioError('create', file, error);
-    }
-  }
-
-  /** Creates a file of a new name in a folder, to be renamed; `path` tells the name. */
-  static createTemporary(folder: string, mode = 0o666): Promise<WriteFile> {
-    return withTemporaryName(folder, (file) => WriteFile.create(file, mode));
-  }
-
-  /** Bytes written so far. */
-  get offset(): number {
-    return this.#offset;
-  }
-
-  /** Appends all of `bytes`; short writes are continued. */
-  async write(bytes: Uint8Array): Promise<void> {
-    const handle = this.#open();
-    let done = 0;
-    while (done < bytes.length) {
-      try {
-        const wrote = await io.write(handle, done === 0 ? bytes : bytes.subarray(done));
-        if (wrote <= 0) throw Object.assign(new Error('nothing written'), { code: 'ENOSPC' });
-        done += wrote;
-      } catch (error) {
-        this.#broken = true;
-        throw ioError('write', this.path, error);
-      }
-    }
-    this.#offset += bytes.length;
-  }
-
-  /**
-   * Lets the kernel append `bytes` bytes.
-   * @param write  gets the number of the file and how many bytes to write at most.
-   * @returns how many it says that it wrote: the caller writes the rest, and so meets the error if there was
-   *   one. Less than 0: it has done nothing.
-   */
-  async writeBy(
-    bytes: number,
-    write: (fd: number, most: number) => Promise<number>,
-  ): Promise<number> {
-    const handle = this.#open();
-    try {
-      const wrote = await io.writeBy(handle, write, bytes);
-      this.#offset += Math.max(0, wrote);
-      return wrote;
-    } catch (error) {
-      this.#broken = true;
-      throw ioError('write', this.path, error);
-    }
-  }
-
-  #open(): FileHandle {
-    if (this.#handle !== null && !this.#broken) return this.#handle;
-    throw new IoError(`cannot write '${this.path}': an earlier write failed`, { file: this.path });
-  }
-
-  /** Flushes to the device, then closes. */
-  async syncAndClose(): Promise<void> {
-    const handle = this.#handle;
-    if (handle === null) return;
-    this.#handle = null;
-    try {
-      if (this.#broken)
-        throw new IoError(`cannot finish '${this.path}': an earlier write failed`, {
-          file: this.path,
-        });
-      await io.fsync(handle);
-    } catch (error) {
-      await handle.close().catch(() => {});
-      throw ioError('fsync', this.path, error);
-    }
-    await handle.close();
-  }
-
-  /** Closes without flushing (for files that are thrown away or need no durability). */
-  async close(): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = null;
-    await handle?.close();
-  }
-}
-
-/** Overwrites a few bytes of an own unfinished file, in place; not synced. */
-export async function patchFile(
-  file: string,
-  patches: readonly { offset: number; bytes: Uint8Array }[],
-): Promise<void> {
-  if (patches.length === 0) return;
-  let handle: FileHandle | null = null;
-  try {
-    handle = await io.open(file, 'r+');
-    for (const { offset, bytes } of patches) {
-      const wrote = await io.writeAt(handle, bytes, offset);
-      if (wrote !== bytes.length) throw Object.assign(new Error('cut'), { code: 'ENOSPC' });
-    }
-  } catch (error) {
-    throw ioError('write', file, error);
-  } finally {
-    await handle?.close();
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The gate: below a guarded folder nothing follows a symbolic link or opens what is no plain file.
+ * The gate: below a guarded folder nothing follows a symbolic link or opens what is not a plain file.
  *
  * A repository may come from anywhere: out of an archive, from a shared folder, from a stranger. So
  * every folder between the guarded one and a file is looked at right before the file is used, and a

@@ -108,7 +108,7 @@ export class ReadFile implements ByteSource {
         throw new ChangedError(`'${this.name}' became shorter while it was being read`, {
           file: this.name,
           offset: offset + done,
-          hint: 'wait until nothing writes the file, then run the command again',
+          hint: 'wait until no other program writes to the file, then run the command again',
         });
       }
       done += got;
@@ -129,7 +129,7 @@ export class ReadFile implements ByteSource {
     if (now.nlink === 0n || !sameStat(toFileStat(now), this.stat)) {
       throw new ChangedError(`'${this.name}' changed while it was being read`, {
         file: this.name,
-        hint: 'wait until nothing writes the file, then run the command again',
+        hint: 'wait until no other program writes to the file, then run the command again',
       });
     }
   }

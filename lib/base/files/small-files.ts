@@ -113,7 +113,7 @@ export async function* readFiles(
 }
 
 /**
- * The last bytes of a regular file that is no symbolic link, read with blocking calls.
+ * The last bytes of a regular file that is not a symbolic link, read with blocking calls.
  * @param maxBytes  the most that are read.
  * @returns         the bytes and where in the file they begin; null if there is no such file.
  * @throws {IoError} if it cannot be read; {UnsafeError} if a link stands in a repository.

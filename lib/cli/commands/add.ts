@@ -48,24 +48,24 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'add', {
       summary: 'store files and stage them for the next version',
       about:
-        'Takes files, folders and globs. Folders are walked without what .dlvignore and .gitignore ' +
-        "name (see 'dlv help ignore'); tracked " +
-        'files that are gone are staged as removed. The content is stored now: later edits do not ' +
-        'change what is staged. The format is told by content: safetensors, ONNX, PyTorch, NumPy; ' +
-        'anything else is kept as it is.\n\n' +
-        'Globs are quoted, so that dlv reads them and not the shell: * and ? match within one name, ' +
-        '** any folders, [a-z] and [!a-z] one character, {a,b} either text, and \\ makes the next ' +
-        'character plain. A glob that matches a folder means all files in it; a name that begins with ' +
-        'a dot is matched like any other. checkout, restore, rm, diff and log read the same language; ' +
-        '.dlvignore has the patterns of .gitignore.\n\n' +
-        'Symbolic links are left out with a warning. With --follow, dlv reads through the links that ' +
-        'are named and those in folders that are: as in a model cache, whose snapshots/… are links ' +
-        'into blobs/…. What a link leads to, also outside of the work tree, is stored as a regular ' +
-        'file; status then compares through the link, and is silent while the content is the same. A ' +
-        'checkout that would have to write there refuses. checkout --force, reset --hard, and restore ' +
-        'of a file that is named put the regular file in the place of its link, whatever that leads ' +
-        'to; restore and reset --hard refuse where a link stands above the file. Circles and links ' +
-        'into .dlv are left out.',
+        'Stores files, folders and globs, and stages them. In folders, files that .dlvignore or ' +
+        ".gitignore names are skipped (see 'dlv help ignore'), and tracked files that no longer " +
+        'exist are staged as removed. The content is stored now: later edits do not change what ' +
+        'is staged. dlv detects the format from the content: safetensors, ONNX, PyTorch or ' +
+        'NumPy. Any other file is stored as it is.\n\nQuote globs, so that dlv expands them and ' +
+        'not the shell: * and ? match within one name, ** matches any folders, [a-z] and [!a-z] ' +
+        'match one character, {a,b} matches either text, and \\ escapes the next character. A ' +
+        'glob that matches a folder selects all files in it. Names that begin with a dot are ' +
+        'matched like any others. checkout, restore, rm, diff and log use the same globs; ' +
+        '.dlvignore uses the patterns of .gitignore.\n\nSymbolic links are skipped with a ' +
+        'warning. With --follow, dlv reads through links that are named and through links in the ' +
+        'given folders, as in a model cache, where snapshots/… are links into blobs/…. The ' +
+        "target of a link, even outside of the work tree, is stored as a regular file. 'dlv " +
+        "status' then compares through the link and reports nothing while the content is the " +
+        'same. A checkout that would have to write through a link fails. checkout --force, reset ' +
+        '--hard, and restore of a named file replace the link by a regular file, whatever it ' +
+        'points to; restore and reset --hard fail if one of the folders above the file is a ' +
+        'link. Cycles and links into .dlv are skipped.',
       examples: [
         ['dlv add model.safetensors config.json', 'stages two files for the model that HEAD names'],
         ['dlv add .', 'stages everything that is not ignored'],
@@ -76,19 +76,21 @@ export function register(program: Command, cli: Cli): void {
         ['dlv add --follow snapshots/9c1f0e', 'stages files of a cache, which are links'],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'no such file, a file of another model, or a file that changed meanwhile' },
+      exitCodes: {
+        1: 'no such file, a file of another model, or a file that changed while it was read',
+      },
     })
     .argument('[paths...]', 'files, folders or globs')
-    .option('-A, --all', 'without paths: the whole work tree')
-    .option('-u, --update', 'only files that are tracked: those named, or all')
-    .option('-n, --dry-run', 'only say what would be staged')
-    .option('-v, --verbose', 'name each file (the default)')
+    .option('-A, --all', 'without paths: add the whole work tree')
+    .option('-u, --update', 'only tracked files: the named ones, or all')
+    .option('-n, --dry-run', 'only print what would be staged')
+    .option('-v, --verbose', 'list each file (the default)')
     .option('--model <name>', "model that new files belong to (default: HEAD's)")
     .addOption(branchOption('branch to stage them for'))
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
     .option('--follow', 'read through symbolic links')
-    .option('--rehash', 'read every file, whatever its size and times say')
+    .option('--rehash', 'read every file, even if its size and times are unchanged')
     .addOption(levelOption('effort of the encoder (default: the setting codec.level)'))
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {

@@ -149,16 +149,17 @@ async function askGrowth(run: Run, plan: PlanWorth): Promise<boolean> {
 export function register(program: Command, cli: Cli): void {
   const command = cli
     .command(program, 'archive', {
-      summary: 'find and write the smallest storage that rebuilds fast enough',
+      summary: 'find the smallest storage that still rebuilds fast enough, and use it',
       about:
-        'You say how fast each snapshot must come back; dlv finds the smallest storage that keeps ' +
-        'that promise, and re-encodes the repository accordingly. A budget is a factor over the least possible cost (1.5), bytes ' +
-        "read (300MB), a time (400ms) or 'none', for all snapshots or for those of one model or " +
-        'version (bert=1.2). ' +
-        'Without any budget, now or in an earlier run, it is 2, and a plan that is hardly worth it is ' +
-        'only shown; a plan that makes the repository grow asks first, or wants --yes. What was promised before is left alone unless --all is given or the ' +
-        'budgets change. Every version stays byte-exact; replaced packs wait in trash for gc. A run ' +
-        'that was killed is resumed by the next one.\n\n' +
+        'You say how fast each snapshot must come back; dlv finds the smallest storage that ' +
+        'meets this budget and re-encodes the repository. A budget is a factor of the least ' +
+        "possible cost (1.5), a number of bytes read (300MB), a time (400ms) or 'none', for all " +
+        'snapshots or for those of one model or version (bert=1.2). If no budget was ever given, ' +
+        'it is 2, and a plan that saves little is only shown. A plan that makes the repository ' +
+        'larger asks first, or needs --yes. Snapshots planned in an earlier run are not planned ' +
+        'again unless the budgets change or --all is given. Every version stays byte-exact. ' +
+        'Replaced packs stay in .dlv/trash until gc deletes them. If a run is interrupted, the ' +
+        'next one resumes it.\n\n' +
         TIER_ABOUT,
       examples: [
         [
@@ -168,22 +169,25 @@ export function register(program: Command, cli: Cli): void {
         ['dlv archive --budget 1.5', 'no snapshot costs more than 1.5 times the least to read'],
         [
           'dlv archive --budget 4 --budget bert/main=1 --unit ms',
-          'the tip that is served comes back fastest',
+          'the version that is served comes back fastest',
         ],
         ['dlv archive --budget 400ms --scheme parallel', 'each tensor within 400 ms, all at once'],
         [
           'dlv archive --tier bf16 bert@1 bert@2 --dry-run',
-          'what two versions would lose and save',
+          'what two versions would lose, and the space saved',
         ],
-        ['dlv archive', 'what is worth it, with the budgets of the last run or 2'],
+        ['dlv archive', 'if it is worth it, with the budgets of the last run or 2'],
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'a budget cannot be kept, or a version is kept exact (nothing was changed)',
+        1: 'a budget cannot be met, or a version is protected (nothing was changed)',
         12: 'the repository is damaged: see dlv fsck',
       },
     })
-    .argument('[revisions...]', 'plan only these versions again; with --tier, replace these')
+    .argument(
+      '[revisions...]',
+      'plan only these versions again; with --tier: the versions to replace',
+    )
     .option(
       '--budget <limit>',
       "[<revision or model>=]<factor|bytes|time|'none'>; repeatable (that of the last run, else 2)",
@@ -200,17 +204,17 @@ export function register(program: Command, cli: Cli): void {
       new Option('--unit <unit>', 'the unit that a factor multiplies').choices(['bytes', 'ms']),
     )
     .addOption(
-      new Option('--planner <name>', 'planner to use; auto tries all and takes the best').choices(
+      new Option('--planner <name>', 'planner to use; auto tries all and uses the best').choices(
         PLANNERS,
       ),
     )
     .addOption(levelOption('effort of the encoder'))
-    .option('--no-prefix', 'also allow deltas that can only be read whole, which are smaller')
-    .option('--all', 'plan again what was promised before')
-    .option('--time-limit <seconds>', 'time for planning, measuring not counted (60)')
-    .option('--measure <times>', 'how often each snapshot is rebuilt to measure it (1); 0: never')
-    .option('--weigh-reads', 'tighter factors for versions that are checked out often')
-    .option('--dry-run', 'only say what would be done');
+    .option('--no-prefix', 'also allow smaller deltas that can only be read whole')
+    .option('--all', 'plan all snapshots again')
+    .option('--time-limit <seconds>', 'time limit for planning, without measuring (60)')
+    .option('--measure <times>', 'how often to rebuild each snapshot to measure it (1); 0: never')
+    .option('--weigh-reads', 'use tighter factors for versions that are checked out often')
+    .option('--dry-run', 'only print what would be done');
   addTierOptions(command).action(
     cli.action(async (run, revisions: string[], flags: Flags) => {
       if (isForTier(flags)) {

@@ -220,22 +220,29 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'bench', {
       summary: 'measure storage, recovery and plans',
       about:
-        'Says in some ten seconds what the tensors (of 4 KiB and more) of some snapshots take kept ' +
-        'whole, compressed, in dlv now and after dlv archive, and how long the newest, the oldest ' +
-        'and the one that reads most take to come back. Ctrl-C ends it early and prints what is known (leftOut: the parts that are not). ' +
-        '--full measures every encoding, way of reading, depth and planner over a sweep of budgets, ' +
-        'which takes minutes; each option marked (full) asks for that too. Without revisions it ' +
-        "takes the last snapshots of HEAD's history; with --files it stores checkpoints in a " +
-        'temporary repository, one version each, oldest first. Nothing in the repository changes, ' +
-        'but for a file of times of this machine that --unit ms writes. Times mean little while ' +
-        'other work uses the machine. In JSON, brief is null with --full; storage, recovery and ' +
-        'plans are null without it, and where --only leaves them out.',
+        'In about ten seconds, measures how much space the tensors (of 4 KiB or more) of some ' +
+        "snapshots take uncompressed, compressed, in dlv now, and after 'dlv archive', and how " +
+        'long it takes to rebuild the newest snapshot, the oldest, and the one that reads most. ' +
+        'Ctrl-C stops early and prints the results so far (leftOut lists the missing parts). ' +
+        '--full measures every encoding, retrieval scheme, depth and planner over a range of ' +
+        'budgets, which takes minutes; options marked (full) imply it. Without revisions, ' +
+        'measures the last snapshots in the history of HEAD. With --files, stores checkpoints in ' +
+        'a temporary repository, one version each, oldest first. The repository is not changed, ' +
+        'except that --unit ms saves timings of this machine. Times are unreliable while other ' +
+        'programs use the machine. In JSON, brief is null with --full; storage, recovery and ' +
+        'plans are null without it, or if --only leaves them out.',
       examples: [
         ['dlv bench', 'the last ten snapshots, on one screen'],
         ['dlv bench --full --html bench.html', 'every table, and a page with plots'],
-        ['dlv bench net@1 net@5 --only recovery --repeat 9', 'how fast two versions come back'],
+        [
+          'dlv bench net@1 net@5 --only recovery --repeat 9',
+          'how long it takes to rebuild two versions',
+        ],
         ['dlv bench --only plans --budgets 1.1,1.5,2,4 --html plans.html', 'plans, with plots'],
-        ['dlv bench --files base.safetensors tuned.safetensors', 'files that are in no repository'],
+        [
+          'dlv bench --files base.safetensors tuned.safetensors',
+          'checkpoints that are in no repository',
+        ],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such version or file, or no tensors to measure' },
@@ -243,28 +250,30 @@ export function register(program: Command, cli: Cli): void {
     .argument('[revisions...]', 'versions whose snapshots are measured')
     .option('--files <files...>', 'measure these checkpoints instead of a repository')
     .option('--full', 'measure everything: takes minutes')
-    .option('--only <parts>', `(full) some of ${PARTS.join(', ')}, with commas between`)
-    .option('--last <n>', 'measure the last <n> snapshots if none is named (10)')
-    .option('--repeat <n>', '(full) runs of each recovery (5)')
+    .option('--only <parts>', `(full) parts to measure, separated by commas: ${PARTS.join(', ')}`)
+    .option('--last <n>', 'without revisions: measure the last <n> snapshots (10)')
+    .option('--repeat <n>', '(full) how often to measure each recovery (5)')
     .option(
       '--budgets <factors>',
-      'budgets of plans, times the least cost (1.5,2,4; full: 1,1.1 … 4)',
+      'budgets to plan for, as factors of the least cost (1.5,2,4; full: 1,1.1 … 4)',
     )
     .addOption(
-      new Option('--scheme <scheme>', '(full) how plans rebuild a snapshot (independent)').choices([
-        'independent',
-        'parallel',
-        'reusable',
-      ]),
+      new Option(
+        '--scheme <scheme>',
+        '(full) how the tensors of a snapshot are rebuilt (independent)',
+      ).choices(['independent', 'parallel', 'reusable']),
     )
     .addOption(
-      new Option('--unit <unit>', '(full) what plans count as recreation (bytes)').choices([
+      new Option('--unit <unit>', '(full) the unit of recreation costs (bytes)').choices([
         'bytes',
         'ms',
       ]),
     )
-    .option('--most <MiB>', '(full) measure encodings of at most so many MiB of tensors (256)')
-    .option('--time-limit <seconds>', 'for all (12); full: for one planner on one budget (5)')
-    .option('--html <file>', '(full) also write a page with tables and plots')
+    .option('--most <MiB>', '(full) measure the encodings of at most <MiB> of tensors (256)')
+    .option(
+      '--time-limit <seconds>',
+      'time limit for everything (12); full: for one planner and one budget (5)',
+    )
+    .option('--html <file>', '(full) also write an HTML page with tables and plots')
     .action(cli.action(action));
 }

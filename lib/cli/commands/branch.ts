@@ -100,16 +100,17 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'branch', {
-      summary: 'list, make, rename or delete branches',
+      summary: 'list, create, rename or delete branches',
       about:
-        'Without a name, lists the branches of the current model. With one, makes a branch at ' +
-        '<start> (default: where the line stands) and stays where it is. With --json, a change ' +
-        'answers with an object of action, model, branch, version and from; a deletion also with lost, ' +
-        'derived and detached. The branch that HEAD is on can be deleted, too: HEAD then names its version.',
+        'Without a name, lists the branches of the current model. With a name, creates a branch ' +
+        'at <start> (default: the current version) and does not switch to it. The branch that ' +
+        'HEAD is on can also be deleted: HEAD then names its version. With --json, a change ' +
+        'prints an object with action, model, branch, version and from; a deletion also has ' +
+        'lost, derived and detached.',
       examples: [
         ['dlv branch', 'the branches of the current model and their versions'],
-        ['dlv branch wider mnist@3', 'makes a branch at the third version'],
-        ["dlv branch --list 'exp/*'", 'the branches whose names begin so'],
+        ['dlv branch wider mnist@3', 'creates a branch at the third version'],
+        ["dlv branch --list 'exp/*'", 'the branches whose names match'],
         ['dlv branch -m wider narrower', 'renames it'],
         ['dlv branch -d narrower', 'deletes it, if its versions are on another branch or tag'],
       ],
@@ -117,16 +118,16 @@ export function register(program: Command, cli: Cli): void {
       exitCodes: { 1: 'no such branch, it exists already, or versions would be lost' },
     })
     .argument('[name]', 'branch, or <model>/<branch>')
-    .argument('[start]', 'version that it begins at; with -m: the new name')
+    .argument('[start]', 'version at which it starts; with -m: the new name')
     .option('-a, --all', 'list the branches of all models')
     .option('--model <name>', "model of the branch (default: HEAD's)")
     .option('-d, --delete', 'delete a branch')
-    .option('-D, --force-delete', 'delete it even if versions are on no other branch or tag')
+    .option('-D, --force-delete', 'delete it even if its versions are on no other branch or tag')
     .option('-l, --list', 'list the branches, or those whose names fit globs: -l [pattern]')
-    .option('-v, --verbose', 'show versions and messages, too (the default)')
-    .option('--show-current', 'print the name of the branch that HEAD names, and nothing else')
-    .option('--contains <rev>', 'list the branches whose versions are <rev> or derive from it')
-    .option('-c, --copy', 'make a branch where another one is: -c [old] <new>')
+    .option('-v, --verbose', 'also show versions and messages (the default)')
+    .option('--show-current', 'print only the name of the branch that HEAD is on')
+    .option('--contains <rev>', 'list the branches whose tip is <rev> or descends from it')
+    .option('-c, --copy', 'copy a branch: -c [old] <new>')
     .option('-m, --move', 'rename a branch: -m [old] <new>')
     .action(
       cli.action(async (run, name: string | undefined, start: string | undefined, flags: Flags) => {

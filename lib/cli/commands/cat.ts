@@ -29,32 +29,35 @@ export function register(program: Command, cli: Cli): void {
       summary: 'write a file, a tensor or a log to stdout',
       about:
         'Writes the file as it was added, or the elements of one tensor, row-major and ' +
-        'little-endian. --format safetensors makes one safetensors file of the tensor, of all ' +
-        'tensors of the file whatever its own format, or, for an index of shards, a folder or a ' +
-        'version, of the weights of one checkpoint: one that stands outside numbered checkpoints, ' +
-        'else that of the last step; a warning names the others. The ' +
-        'bytes are checked at the end: an exit code other than 0 means that they cannot be ' +
-        'trusted. With --json nothing is written but what would be.',
+        'little-endian. --format safetensors writes one safetensors file. For a tensor it holds ' +
+        'that tensor; for a file, all tensors of the file, whatever its format; for an index of ' +
+        'shards, a folder or a version, the weights of one checkpoint: one without a step in its ' +
+        'path if there is one, else the one with the last step (a warning names the others). ' +
+        'Checksums are verified at the end: if the exit code is not 0, do not trust the output. ' +
+        'With --json, no data is written, only a description of it.',
       examples: [
-        ['dlv cat HEAD~1:model.safetensors > old.safetensors', 'a file of the version before'],
+        ['dlv cat HEAD~1:model.safetensors > old.safetensors', 'a file of the previous version'],
         ['dlv cat HEAD:model.pt#fc.weight --format npy > fc.npy', 'one tensor, for NumPy'],
         ['dlv cat bert --format safetensors > bert.safetensors', 'the weights of a version'],
-        ['dlv cat bert@3 --log train.log', 'a log that came with a version'],
-        ['dlv cat HEAD:checkpoint-500 --format safetensors > old.safetensors', 'of a folder of it'],
+        ['dlv cat bert@3 --log train.log', 'a log of a version'],
+        [
+          'dlv cat HEAD:checkpoint-500 --format safetensors > old.safetensors',
+          'the weights in one of its folders',
+        ],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such version, file or tensor', 12: 'the stored bytes are damaged' },
     })
     .argument('<place>', '<rev>:<path>, <rev>:<path>#<tensor> or <rev>')
     .addOption(
-      new Option('--format <format>', 'what to make of tensors').choices([
+      new Option('--format <format>', 'output format of tensors').choices([
         'raw',
         'npy',
         'safetensors',
       ]),
     )
     .option('--log <name>', 'a log of the version, as dlv show lists it')
-    .option('--accept-tier', 'accept a file whose exact bytes were replaced by a tier')
+    .option('--accept-tier', 'accept a file whose exact bytes a tier has replaced')
     .action(
       cli.action(async (run, place: string, flags: Flags) => {
         const { cat } = await import('../../use/ops/cat.js');

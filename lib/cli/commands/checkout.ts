@@ -67,37 +67,41 @@ async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promis
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'checkout', {
-      summary: 'bring the files of a version into the work tree or a folder',
+      summary: 'write the files of a version into the work tree or a folder',
       about:
-        'Without paths, the tracked files of the model become those of the version, and HEAD goes ' +
-        'there: to the branch, if that is what <rev> names, else to the version itself. With paths, ' +
-        'only these files are written (and staged). With --out, files are written into a folder of ' +
-        'their own and nothing else changes. Files are byte for byte what was added, checked by ' +
-        'sha256. Changes of a file that is the same in both versions stay, staged ones too; another file ' +
-        'with changes that are in no version is never overwritten without --force. ' +
-        "'dlv checkout -- <paths>' takes files back as 'dlv restore <paths>' does, and answers alike.",
+        'Without paths, the tracked files of the model become those of the version, and HEAD ' +
+        'moves: to the branch if <rev> names one, else to the version itself. With paths, only ' +
+        'these files are written (and staged). With --out, files are written into a separate ' +
+        'folder and nothing else changes. Every file is byte for byte what was added, and is ' +
+        'checked by its sha256.\n\nLocal changes, staged or not, are kept if the file is the ' +
+        'same in both versions. Any other changed file is overwritten only with --force, if its ' +
+        "content is in no version. 'dlv checkout -- <paths>' does the same as 'dlv restore " +
+        "<paths>' and prints the same document.",
       examples: [
         ['dlv checkout mnist@3', 'the files of the third version'],
         ['dlv checkout main', 'back to the branch main'],
-        ['dlv checkout -b retry mnist@3', 'makes a branch at the third version and goes there'],
-        ['dlv checkout HEAD~1 model.safetensors', 'one file of the version before'],
-        ['dlv checkout v1 --out /tmp/v1', 'all files of the version v1 in a folder of their own'],
+        [
+          'dlv checkout -b retry mnist@3',
+          'creates a branch at the third version and switches to it',
+        ],
+        ['dlv checkout HEAD~1 model.safetensors', 'one file of the previous version'],
+        ['dlv checkout v1 --out /tmp/v1', 'all files of the version v1, in a separate folder'],
       ],
       json: EXAMPLE,
       exitCodes: {
         1: 'no such version or file, or changes would be lost',
-        12: 'a file cannot be rebuilt; the old one was left',
+        12: 'a file cannot be rebuilt; the old one was kept',
       },
     })
-    .argument('[rev]', 'version to take the files from (default: HEAD); - is where HEAD was before')
+    .argument('[rev]', 'version to check out (default: HEAD); - is the previous position of HEAD')
     .argument('[paths...]', 'only these files, folders or globs')
     .option(
       '-b, --branch <name>',
-      'make a branch at <rev> (default: here) and go there, as dlv switch -c',
+      'create a branch at <rev> (default: HEAD) and switch to it, like dlv switch -c',
     )
-    .option('--out <dir>', 'write into this folder, which must be empty or not exist')
-    .option('--accept-tier', 'accept files whose exact bytes were replaced by a tier')
-    .option('-f, --force', 'overwrite changes that are in no version; with --out, files that exist')
+    .option('--out <dir>', 'write into this folder, which must be empty or new')
+    .option('--accept-tier', 'accept files whose exact bytes a tier has replaced')
+    .option('-f, --force', 'overwrite changes that are in no version; with --out, existing files')
     .action(
       cli.action((run, revision: string | undefined, paths: string[], flags: Flags) =>
         checkoutFiles(run, [...(revision === undefined ? [] : [revision]), ...paths], flags),

@@ -152,86 +152,81 @@ async function action(run: Run, flags: Flags): Promise<number> {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'commit', {
-      summary: 'make a version of what is staged',
+      summary: 'make a version from the staged files',
       about:
-        'storedBytes counts the pack files written for this version since its parent, also by ' +
-        "'dlv add'. A metric may carry a step: --metric loss@2000=0.31. With --amend the version " +
-        'takes the place of the last one: message, author, hyperparameters, metrics and logs that ' +
-        'are not given are kept; it gets a number of its own.\n\n' +
-        'With --branch, or DLV_BRANCH in the environment, the version goes to that branch while HEAD, ' +
-        'the files here and what is staged for them stay as they are: what was staged with the same ' +
-        'flag, laid over the tip of the branch. -a then takes the files that were added for it. Where ' +
-        'HEAD is on that branch, it is as without the flag.\n\n' +
-        'Files that were never written here, as after copy and switch, are no deletions. A version ' +
-        'with less than half of the files of the one before wants --allow-removals. With --dry-run the JSON document has dryRun, model, branch, ' +
-        'parents, changes, files and logicalBytes.\n\n' +
-        'A value of --param is a number, a boolean, null or a list where JSON has it so (1e-3, true, ' +
-        '[64, 32]), else a text; a text that looks like a number is put in double quotes. --log keeps a file, ' +
-        'or the logs of a folder, and reads metrics and hyperparameters of JSON lines, CSV (also of ' +
-        'Keras and Lightning), name=value lines, trainer_state.json, TensorBoard event files, MLflow ' +
-        'run folders and offline runs of W&B, told by their content. --param and --metric win over logs.',
+        'A metric may have a step: --metric loss@2000=0.31. With --amend, the new version ' +
+        'replaces the last one on the branch: it keeps the message, author, hyperparameters, ' +
+        'metrics and logs that are not given again, and gets a number of its own. In the JSON ' +
+        'document, storedBytes counts all pack files written for this version since its parent, ' +
+        "including those of 'dlv add'.\n\nWith --branch, or DLV_BRANCH in the environment, the " +
+        'version goes to that branch, and HEAD, the work files and what is staged for them do ' +
+        "not change. The version is the tip of that branch with what was staged by 'dlv add " +
+        "--branch'; -a takes only files that were added in this way. If HEAD is on that branch, " +
+        'the flag has no effect.\n\nTracked files that were never written to the work tree, as ' +
+        'after copy and switch, are not deletions. A version with fewer than half of the files ' +
+        'of the previous one needs --allow-removals. With --dry-run, the JSON document has ' +
+        'dryRun, model, branch, parents, changes, files and logicalBytes.\n\n' +
+        'A value of --param is a number, a boolean, null or a list if it is valid JSON (1e-3, true, ' +
+        '[64, 32]), else a text; put a text that looks like a number in double quotes. --log stores a ' +
+        'file, or the logs of a folder, and reads metrics and hyperparameters from JSON lines, CSV ' +
+        '(also of Keras and Lightning), name=value lines, trainer_state.json, TensorBoard event files, ' +
+        'MLflow run folders and offline runs of W&B; the format is detected from the content. --param ' +
+        'and --metric override logs.',
       examples: [
-        ["dlv commit -m 'first run'", 'makes a version of the staged files'],
+        ["dlv commit -m 'first run'", 'makes a version from the staged files'],
         [
           "dlv commit -a -m 'step 3000' --step 3000 --metric accuracy=0.92",
-          'stages tracked files first',
+          'stages changed tracked files first',
         ],
         [
           "dlv commit -a --branch bert/run-2 -m 'step 500' --step 500",
-          'from a trainer, while somebody works on another branch here',
+          'from a training script, while you work on another branch here',
         ],
         ['dlv commit --amend --metric accuracy=0.93', 'adds a result to the last version'],
-        ['dlv commit -a -F notes.txt --dry-run', 'says what would be committed'],
+        ['dlv commit -a -F notes.txt --dry-run', 'prints what would be committed'],
         [
           'dlv commit -a -m sweep --param lr=1e-3 --param opt=adam --log runs/7 --operation train',
           'reads the curves of a TensorBoard folder',
         ],
-        [
-          "dlv commit -m 'fine-tuned' --parent bert@4",
-          'records that it derives from another model too',
-        ],
+        ["dlv commit -m 'fine-tuned' --parent bert@4", 'records another model as a second parent'],
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'nothing to commit, most files would be gone, or the branch moved meanwhile',
+        1: 'nothing to commit, most files would be removed, or another command moved the branch',
       },
     })
-    .option('-m, --message <text>', 'what this version is; again for another paragraph', collect)
+    .option('-m, --message <text>', 'message of the version; repeat for more paragraphs', collect)
     .option('-F, --file <file>', 'take the message from a file, or from stdin with -')
-    .option('-a, --all', 'stage every tracked file that changed or is gone first')
-    .option('--amend', 'take the place of the last version of the line')
-    .option('--no-edit', 'with --amend: keep the message, which it does anyway')
+    .option('-a, --all', 'first stage every tracked file that was changed or deleted')
+    .option('--amend', 'replace the last version on the branch')
+    .option('--no-edit', 'with --amend: keep the message (the default)')
     .option('--model <name>', "model line to commit (default: HEAD's)")
     .addOption(branchOption('branch that the version goes to'))
     .option('--param <name=value>', 'hyperparameter; may be repeated', collect)
     .option(
       '--metric <name=number>',
-      'measured result, name@step=number at a step; with :min or :max behind it, or behind the name ' +
-        'alone, which is better; may be repeated',
+      'measured result, or name@step=number; :min or :max after the number or the name says which ' +
+        'values are better; may be repeated',
       collect,
     )
-    .option('--log <path>', 'training log to keep and read; may be repeated', collect)
+    .option('--log <path>', 'training log to store and read; may be repeated', collect)
     .option(
       '--operation <kind>',
-      'what made the version: train, fine-tune, merge, convert or quantize; more about it after a colon',
+      'what made the version: train, fine-tune, merge, convert or quantize; details may follow a colon',
     )
-    .option('--env <name=text>', 'fact about machine or programs; may be repeated', collect)
+    .option('--env <name=text>', 'fact about the machine or the software; may be repeated', collect)
     .option(
       '--data <name=id>',
-      'data set by its id, or by a file (./train.npz) whose sha256 is kept; may be repeated',
+      'data set by its id, or by a file (./train.npz) whose sha256 is stored; may be repeated',
       collect,
     )
     .option('--step <n>', 'training step of the snapshots that changed')
-    .option(
-      '--parent <rev>',
-      'further version that this one derives from; may be repeated',
-      collect,
-    )
+    .option('--parent <rev>', 'additional parent version; may be repeated', collect)
     .option('--allow-empty', 'make a version even if no file changed')
-    .option('--allow-removals', 'make a version even if most files are gone')
+    .option('--allow-removals', 'make a version even if most files are removed')
     .option('--author <name>', "who made it, as 'Ada <ada@example.org>'")
     .option('--date <date>', "when it was made: '2026-01-31 12:00', '2 days ago'")
-    .option('--dry-run', 'only say what would be committed')
+    .option('--dry-run', 'only print what would be committed')
     .option('-v, --verbose', 'list the files that changed')
     .addOption(levelOption('effort of the encoder for --all'))
     .action(cli.action(action));

@@ -33,14 +33,14 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'config', {
       summary: 'show or change settings',
       about:
-        'With a key, prints its value; with a value too, sets it in the file of this repository ' +
-        "(.dlv/config) or, with --user, in the user's. The repository's value wins over the user's. " +
-        'What says who you are (user.name, user.email) and whom you trust holds from your own file alone: ' +
-        "a repository may be a stranger's. safe.config names repositories that may set it too. " +
-        'With --json, --list prints an array of such entries.',
+        'With a key, prints its value. With a key and a value, sets it in .dlv/config or, with ' +
+        "--user, in your own settings file. The repository's value overrides the user's. " +
+        'user.name, user.email and safe.* are read only from your own file, because a repository ' +
+        'may come from a stranger; safe.config lists repositories that may set them too. With ' +
+        '--json, --list prints an array of entries.',
       examples: [
         ['dlv config --list', 'all settings, their values, and where they come from'],
-        ['dlv config chain.depth 5', 'sets the longest chain of deltas in this repository'],
+        ['dlv config chain.depth 5', 'limits chains of deltas in this repository to 5 links'],
         ['dlv config --user user.name Ada', 'sets the author of new versions in all repositories'],
         ['dlv config --unset chain.depth', 'removes the setting'],
       ],

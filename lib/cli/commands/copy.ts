@@ -30,26 +30,26 @@ function nextStep({ model, into, files, written }: CopyResult): string {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'copy', {
-      summary: 'begin a new model from a version',
+      summary: 'start a new model from a version',
       about:
-        'Makes a model whose first version has the source as its parent, and its files, network and ' +
-        'hyperparameters, but no metrics. No data is copied. A path of the work tree belongs to one ' +
-        'model only: where the files of the source are in use here, those of the new model go into ' +
-        'a folder of its name, or into --into.',
+        'Makes a model whose first version has <rev> as its parent and the same files, network ' +
+        'and hyperparameters, but no metrics. No data is copied. Each path of the work tree ' +
+        "belongs to one model: if the work tree has files of the source, the new model's files " +
+        'go into a folder with its name, or into --into.',
       examples: [
         ['dlv copy mnist mnist-wide --checkout', 'a new model with its files in mnist-wide/'],
-        ['dlv copy bert@3 bert-ft --into runs/ft', 'its files belong in runs/ft'],
+        ['dlv copy bert@3 bert-ft --into runs/ft', 'a new model with its files in runs/ft'],
         ['dlv copy bert@3 sketch --empty', 'only the lineage, no files'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such version, the model exists, or files are in the way' },
     })
-    .argument('<rev>', 'version to begin from')
+    .argument('<rev>', 'version to start from')
     .argument('<name>', 'name of the new model')
-    .option('--into <dir>', 'folder of the work tree for its files')
-    .option('--empty', 'take no files')
-    .option('--accept-tier', 'accept files whose exact bytes were replaced by a tier')
-    .option('--checkout', 'write its files into the work tree')
+    .option('--into <dir>', 'folder of the work tree for the files of the model')
+    .option('--empty', 'copy no files')
+    .option('--accept-tier', 'accept files whose exact bytes a tier has replaced')
+    .option('--checkout', 'write the files of the model into the work tree')
     .option('-m, --message <text>', "message of its first version (default: 'copy of …')")
     .action(
       cli.action(

@@ -69,25 +69,29 @@ const EXAMPLE: DiffResult = {
 export function register(program: Command, cli: Cli): void {
   const command = cli
     .command(program, 'diff', {
-      summary: 'show what differs: files, and every tensor in numbers',
+      summary: 'show which files and tensors differ, and by how much',
       about:
-        'Without a revision: the work tree against what is staged. With one: the work tree against ' +
-        'it. With two, or a..b: the second against the first; with a...b, against the version that ' +
-        'both derive from. <rev>:<path> is one folder or file of a version: two are compared with each ' +
-        'other, whatever their names; one with that path of the work tree, or with the path behind it. ' +
-        'A file that was moved is found by its content or by how close its tensors are, and shown as ' +
-        'renamed; folders of checkpoints that came, went or moved as a whole are one row, in JSON of ' +
-        'checkpoints, and a new checkpoint is compared with the last one before it. Where the executable bit changed, the modes stand behind the size, in JSON as modeBefore and modeAfter. For each tensor that changed: the share of elements with other bits, the ' +
-        'largest |b − a|, ‖b − a‖ / ‖a‖ and the cosine, over pairs of finite values. Tensors whose ' +
-        "names differ only by what frameworks add, as 'module.' or '_orig_mod.', are compared too. " +
-        'Paths stand last, after -- if a revision has the same name. --stat, --name-only and --name-status read ' +
-        'no tensor. -q behind the command prints nothing: the exit code is the answer.',
+        'Without a revision, compares the work tree with what is staged; with one revision, the ' +
+        'work tree with that version; with two, or a..b, the second version with the first; with ' +
+        'a...b, b with the last common ancestor of both. <rev>:<path> is one folder or file of a ' +
+        'version: two of them are compared with each other, whatever their names, and one is ' +
+        'compared with the same path in the work tree, or with the path given after it.\n\nA ' +
+        'moved file is found by its content or by its tensors and shown as renamed. Folders of ' +
+        'checkpoints that were added, removed or moved as a whole are one row (in JSON, ' +
+        'checkpoints), and a new checkpoint is compared with the last one before it. If the ' +
+        'executable bit changed, both modes are shown after the size (in JSON, modeBefore and ' +
+        'modeAfter).\n\nFor each changed tensor, dlv shows the share of elements whose bits ' +
+        'differ, and over pairs of finite values the largest |b − a|, ‖b − a‖ / ‖a‖ and the ' +
+        'cosine. Tensors whose names differ only by a prefix that frameworks add, such as ' +
+        "'module.' or '_orig_mod.', are compared too. Paths come last, after -- if a revision " +
+        'has the same name. --stat, --name-only and --name-status read no tensors. -q after the ' +
+        'command prints nothing: the exit code is the answer.',
       examples: [
         ['dlv diff HEAD~1 HEAD', 'the last version against the one before'],
         ['dlv diff', 'what changed since dlv add'],
         ['dlv diff --staged', 'what the next version will change'],
         ['dlv diff --stat v1..HEAD', 'the files that changed since v1, with their sizes'],
-        ['dlv diff mnist@1 mnist@4 -- model.safetensors', 'one file only'],
+        ['dlv diff mnist@1 mnist@4 -- model.safetensors', 'only one file'],
         ['dlv diff HEAD:checkpoint-500 HEAD:checkpoint-1000', 'two checkpoints of one version'],
         ['dlv diff base@1:model.pt HEAD:model.safetensors', 'two files of any versions'],
         ['dlv diff --quiet HEAD', 'exit code 1 if the work tree differs from the last version'],
@@ -102,7 +106,7 @@ export function register(program: Command, cli: Cli): void {
   addChangeOptions(command)
     .option('--files', 'list files only')
     .option('--all', 'list equal tensors as well')
-    .option('--exit-code', 'answer with exit code 1 if something differs')
+    .option('--exit-code', 'exit with 1 if something differs')
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
         const { diff } = await import('../../use/ops/diff.js');
@@ -130,5 +134,5 @@ function print(ui: Ui, result: DiffResult, form: ChangeForm): void {
     ui.line(ui.style.red(`${label} is kept as ${tier}: its exact values were given up`));
   }
   for (const line of changeLines(ui, form, result)) ui.line(line);
-  if (result.same) ui.note('nothing differs');
+  if (result.same) ui.note('no differences');
 }

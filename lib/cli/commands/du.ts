@@ -84,7 +84,7 @@ function print(ui: Ui, result: DuResult): void {
   ].filter((note) => note !== '');
   const of = notes.length > 0 ? `, with ${notes.join(' and ')} ('dlv gc' deletes it in time)` : '';
   ui.line(`The repository takes ${formatBytes(result.diskBytes)}${of}.`);
-  ui.note('needs: all that it is rebuilt from, also what others share');
+  ui.note('needs: all stored data that it is rebuilt from, including data that others share');
   if (ui.verbose) printPacks(ui, result);
 }
 
@@ -106,18 +106,19 @@ function printPacks(ui: Ui, { packs }: DuResult): void {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'du', {
-      summary: 'show where the bytes are',
+      summary: 'show what takes up space',
       about:
-        'Shows for each model the sum of its files (logicalBytes), the bytes in the repository that ' +
-        'they are rebuilt from (needs, storedBytes), and those of them that nothing else needs (freed ' +
-        "if deleted, uniqueBytes; by 'dlv gc', once the reflog has forgotten them). What several need " +
-        'counts in each row, so that needs may add up to more than there is. --verbose tells the kinds ' +
-        'of data apart. garbageBytes are records that no branch, tag or staged file needs; the reflog may still ' +
-        'hold some of them. versions and paths are null unless they are asked for.',
+        'For each model: the total size of its files (logicalBytes), the stored bytes that they ' +
+        'need (needs; storedBytes), and the part that nothing else needs (freed if deleted; ' +
+        "uniqueBytes). 'dlv gc' frees that part after the model is deleted and the reflog has " +
+        'expired. Data that several models need counts in each row, so the column can add up to ' +
+        'more than the total. --verbose lists the kinds of data separately. garbageBytes are ' +
+        'records that no branch, tag or staged file needs; the reflog may still need some of ' +
+        'them. In JSON, versions and paths are null unless asked for.',
       examples: [
-        ['dlv du', 'by model'],
-        ['dlv du --versions --model bert', 'also by version, of one model'],
-        ['dlv du --paths HEAD', 'by path, of one version'],
+        ['dlv du', 'for each model'],
+        ['dlv du --versions --model bert', 'also for each version of one model'],
+        ['dlv du --paths HEAD', 'for each path of one version'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such version or model' },

@@ -68,30 +68,33 @@ function print(ui: Ui, result: ForgetResult): void {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'forget', {
-      summary: 'take a version, or files, out of history',
+      summary: 'remove versions or files from history',
       about:
-        'A version is taken out of the middle of its line: the versions after it get its parents, ' +
-        'and with them new ids; their files, numbers, messages and metrics stay. With --path, files ' +
-        'are left out of all versions, or of those that are named. Branches, tags and notes go to the ' +
-        'new versions. An old id or name then answers with what became of it. Work files stay as they ' +
-        'are. The bytes go with gc; until then the reflog takes everything back.',
+        'Removes a version from the middle of its line: its children get its parents, and so new ' +
+        'ids; their files, numbers, messages and metrics stay. With --path, removes files from ' +
+        'all versions, or from those that are named. Branches, tags and notes move to the new ' +
+        'versions. If you use an old id or name later, dlv says what became of it. Work files do ' +
+        'not change. gc frees the space; until then the reflog can undo everything.',
       examples: [
-        ['dlv forget --dry-run mnist@3', 'says what that would change and free'],
-        ['dlv forget mnist@3', 'takes the third version out'],
-        ['dlv forget --path big.pt', 'takes a file out of every version'],
+        [
+          'dlv forget --dry-run mnist@3',
+          'prints what this would change and how much space it would free',
+        ],
+        ['dlv forget mnist@3', 'removes the third version'],
+        ['dlv forget --path big.pt', 'removes a file from every version'],
         [
           "dlv forget --path 'raw/*.npz' mnist@2..mnist@5",
           'only in the versions after @2, up to @5',
         ],
-        ['dlv gc --prune=now', 'gives the bytes back at once'],
+        ['dlv gc --prune=now', 'frees the space at once'],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'nothing fits, or a tag or staged changes would be lost' },
+      exitCodes: { 1: 'no version or path matches, or a tag or staged changes would be lost' },
     })
-    .argument('[revisions...]', 'versions to forget; with --path, versions or ranges a..b')
-    .option('--path <glob>', 'leave these files out (repeatable)', collect)
-    .option('-f, --force', 'delete tags of forgotten versions, drop staged changes in the way')
-    .option('-n, --dry-run', 'only say what would be done')
+    .argument('[revisions...]', 'versions to remove; with --path, versions or ranges a..b')
+    .option('--path <glob>', 'remove these files (repeatable)', collect)
+    .option('-f, --force', 'delete tags of removed versions, and drop conflicting staged changes')
+    .option('-n, --dry-run', 'only print what would be done')
     .action(
       cli.action(async (run, revisions: string[], flags: Flags) => {
         const { forget } = await import('../../use/ops/forget.js');

@@ -54,29 +54,29 @@ const EXAMPLE: FsckOpResult = {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'fsck', {
-      summary: 'verify the repository; with --rebuild, mend what can be mended',
+      summary: 'verify the repository; with --rebuild, repair it',
       about:
-        'Checks every state file, every byte of every pack, and that each version can be rebuilt: ' +
-        'all planes of all tensors against their ids. What is wrong is named with the versions and ' +
-        'files that it affects. Other commands may work meanwhile: what they change is looked at ' +
-        'again before it is called damage. --rebuild makes indexes, manifest, HEAD, refs and staging ' +
-        'again from the data that they follow from, saves the undamaged records of a damaged pack, and ' +
-        'moves a branch whose version cannot be read to the last one of its reflog that can; it ' +
-        'deletes nothing: what it replaces is kept in .dlv/trash.',
+        'Checks every state file, every byte of every pack, and that each version can be ' +
+        'rebuilt: all planes of all tensors against their ids. Each problem is listed with the ' +
+        'versions and files that it affects. Other commands may run at the same time: what they ' +
+        'change is checked again before it is reported. --rebuild recreates indexes, manifest, ' +
+        'HEAD, refs and staging from other data, salvages the undamaged records of a damaged ' +
+        'pack, and moves a branch whose version cannot be read to the last readable one in its ' +
+        'reflog. It deletes nothing: what it replaces is kept in .dlv/trash.',
       examples: [
-        ['dlv fsck', 'verifies everything but the order of bytes in files'],
+        ['dlv fsck', 'verifies everything except that each rebuilt file has its sha256'],
         ['dlv fsck --files', 'also rebuilds every file and compares its sha256'],
-        ['dlv fsck --rebuild', 'mends, then verifies'],
+        ['dlv fsck --rebuild', 'repairs, then verifies'],
       ],
       json: EXAMPLE,
       exitCodes: {
         0: 'no problems',
         12: 'there are problems',
-        13: 'the only problem is what a newer dlv wrote',
+        13: 'the only problem is data that a newer dlv wrote',
       },
     })
     .option('--files', 'also rebuild every distinct file and compare its sha256')
-    .option('--rebuild', 'rebuild derived files and save undamaged data')
+    .option('--rebuild', 'rebuild derived files and salvage undamaged data')
     .action(
       cli.action(async (run, flags: { files?: boolean; rebuild?: boolean }) => {
         const { fsck } = await import('../../use/ops/fsck.js');

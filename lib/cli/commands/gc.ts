@@ -54,23 +54,23 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'gc', {
       summary: 'delete unneeded data and merge small packs',
       about:
-        'Keeps everything that branches, tags, notes, staging and the reflogs of the last days name, ' +
-        'with all that it is built on. Replaced packs go to .dlv/trash and are deleted after ' +
-        'gc.graceDays (14) days. What it keeps besides is listed with the reason, the day on which it ' +
-        'goes by itself, and the command that frees it now. A commit merges small packs by itself.',
+        'Keeps everything that branches, tags, notes, staged files and recent reflog lines need. ' +
+        'Replaced packs go to .dlv/trash and are deleted after gc.graceDays (14) days. The ' +
+        'output lists what else is kept and why, when it expires, and the command that frees it ' +
+        "now. 'dlv commit' merges small packs automatically.",
       examples: [
-        ['dlv gc', 'collects garbage that is older than the grace period'],
-        ['dlv gc --dry-run', 'says what that would do'],
-        ['dlv gc --prune=now', 'drops garbage of any age; no other dlv may be at work here'],
+        ['dlv gc', 'deletes garbage that is older than the grace period'],
+        ['dlv gc --dry-run', 'prints what would be deleted'],
+        ['dlv gc --prune=now', 'deletes garbage of any age; no other dlv may be running here'],
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'another dlv is at work here',
+        1: 'another dlv is running here',
         12: 'the repository is damaged: see dlv fsck',
       },
     })
-    .option('--prune <when>', "'now': drop garbage of any age and empty trash")
-    .option('--dry-run', 'only say what would be done')
+    .option('--prune <when>', "'now': delete garbage of any age and empty the trash")
+    .option('--dry-run', 'only print what would be done')
     .action(
       cli.action(async (run, flags: { prune?: string; dryRun?: boolean }) => {
         const { gc } = await import('../../use/ops/gc.js');

@@ -29,8 +29,8 @@ function entry(name: string, group: string, load: () => Promise<{ register: Regi
 
 const WORK = 'Work on the current version:';
 const LOOK = 'Look at versions:';
-const MOVE = 'Go to versions and grow lines:';
-const KEEP = 'Keep the repository:';
+const MOVE = 'Move between versions, branches and models:';
+const KEEP = 'Maintain the repository:';
 
 export const COMMANDS: readonly CommandEntry[] = [
   entry('init', WORK, () => import('./init.js')),

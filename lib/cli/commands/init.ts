@@ -8,10 +8,10 @@ const EXAMPLE: InitResult = { path: '/home/ada/mnist', model: 'mnist', branch: '
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'init', {
-      summary: 'make an empty repository',
+      summary: 'create an empty repository',
       about:
-        'Makes the folder .dlv in <dir> (default: here). Files beside it are not touched. Git sees ' +
-        'nothing of .dlv: it ignores itself.',
+        'Creates the folder .dlv in <dir> (default: the current folder). Other files are not ' +
+        'changed. git ignores .dlv automatically.',
       examples: [
         ['dlv init', 'in the folder that holds the models; the first model is named after it'],
         ['dlv init runs --model bert', 'in the folder runs, made if needed, for a model bert'],

@@ -51,40 +51,43 @@ const EXAMPLE: KeepResult = {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'keep', {
-      summary: 'keep the best and the last checkpoints of a series, remove the others',
+      summary: 'keep the best and the last checkpoints of a series and remove the others',
       about:
-        'A series is folders or files with a step in their name: checkpoint-500, step_20, ' +
-        'epoch=3-step=120.ckpt. Of each tracked series those that a rule names stay; the files of the ' +
-        'others leave the work tree and the next version, as with dlv rm, and versions that are ' +
-        'committed keep them. What a checkpoint measured is taken from the metrics of the last version ' +
-        '(--metric eval_loss@500=0.25), from its trainer_state.json or from its name. --optimizer keeps ' +
-        'what training goes on from (optimizer, scheduler, scaler, random generators) for the last ones ' +
-        'alone.',
+        'A series is a set of folders or files with a step in their names: checkpoint-500, ' +
+        'step_20, epoch=3-step=120.ckpt. In each tracked series, the checkpoints that a rule ' +
+        'selects are kept. The files of all others are removed from the work tree and from the ' +
+        "next version, as 'dlv rm' does; committed versions keep them. The value of a metric is " +
+        "taken from the last version (--metric eval_loss@500=0.25), else from the checkpoint's " +
+        'trainer_state.json, else from its name. --optimizer keeps the training state ' +
+        '(optimizer, scheduler, scaler, random generators) of the last checkpoints only.',
       examples: [
-        ['dlv keep --best 1 --by eval_loss --last 2 --dry-run', 'says what would go'],
+        ['dlv keep --best 1 --by eval_loss --last 2 --dry-run', 'prints what would be removed'],
         [
           'dlv keep --best 1 --by eval_loss --last 2 --optimizer 1',
-          'and the optimizer of the last',
+          'also removes the training state of all but the last checkpoint',
         ],
-        ['dlv keep --optimizer 1', 'all weights, the optimizer of the last one alone'],
-        ['dlv keep --last 3 runs/low-rate', 'of the series in a folder'],
+        [
+          'dlv keep --optimizer 1',
+          'keeps all weights, and the training state of the last checkpoint only',
+        ],
+        ['dlv keep --last 3 runs/low-rate', 'only the series in a folder'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'there is no series or no such metric, or content would be lost' },
     })
     .argument('[folders...]', 'folders of series (default: all)')
-    .option('--best <n>', 'how many of the best stay', (text) => parseCount(text, '--best'))
-    .option('--by <metric>', 'what makes one better: eval_loss, eval_accuracy, …')
-    .option('--lower', 'less of the metric is better (the default for losses and errors)')
-    .option('--higher', 'more of it is better (the default for accuracies and scores)')
-    .option('--last <n>', 'how many of the last stay', (text) => parseCount(text, '--last'))
-    .option('--optimizer <n>', 'for how many of the last the state of training stays', (text) =>
+    .option('--best <n>', 'keep the <n> best checkpoints', (text) => parseCount(text, '--best'))
+    .option('--by <metric>', 'the metric that decides: eval_loss, eval_accuracy, …')
+    .option('--lower', 'lower values are better (the default for losses and errors)')
+    .option('--higher', 'higher values are better (the default for accuracies and scores)')
+    .option('--last <n>', 'keep the <n> last checkpoints', (text) => parseCount(text, '--last'))
+    .option('--optimizer <n>', 'keep the training state of the <n> last checkpoints', (text) =>
       parseCount(text, '--optimizer'),
     )
     .option('--model <name>', "model that the files belong to (default: HEAD's)")
-    .option('--cached', 'leave the files in the work tree')
+    .option('--cached', 'keep the files in the work tree')
     .option('-f, --force', 'remove files whose content is in no version')
-    .option('-n, --dry-run', 'only say what would go')
+    .option('-n, --dry-run', 'only print what would be removed')
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         const { keep } = await import('../../use/ops/keep.js');

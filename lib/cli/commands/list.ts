@@ -100,8 +100,9 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'list', {
       summary: 'list the models of the repository, or versions as a table',
       about:
-        'Shows for each model its branches, its versions and the bytes that it takes: in packs all ' +
-        'that it needs, also what it shares with other models (uniqueBytes: what it does not share).\n\n' +
+        'Shows the branches and versions of each model and its size. storedBytes counts all stored ' +
+        'data that the model needs, including data shared with other models; uniqueBytes counts ' +
+        'only data that no other model needs.\n\n' +
         'With revisions or any of --versions, --where, --columns, --group, --baseline, --only-changed, --md, ' +
         '--csv or --sort by a column, shows versions instead, a row each: of the revisions and all that they ' +
         'derive from, else of all branches and tags, the newest first. Columns are metrics.NAME, params.NAME, ' +
@@ -117,8 +118,8 @@ export function register(program: Command, cli: Cli): void {
       examples: [
         ['dlv list', 'all models and the last version of each'],
         ['dlv list --model bert --last 10', 'the last ten versions of one model'],
-        ['dlv list --sort stored', 'those that take most bytes first'],
-        ["dlv list -m 'lr 0.1' --last 100", 'versions whose message holds a text'],
+        ['dlv list --sort stored', 'the models that need the most stored bytes first'],
+        ["dlv list -m 'lr 0.1' --last 100", 'versions whose message contains a text'],
         [
           "dlv list --where 'metrics.acc > 0.9 and params.lr < 1e-3' --sort -best(acc)",
           'versions that fit, the best first',
@@ -138,7 +139,7 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[revisions...]', 'versions to list, as a revision or a..b')
     .option('--model <name>', 'only this model')
-    .option('-m, --message <text>', 'only versions whose message holds <text>')
+    .option('-m, --message <text>', 'only versions whose message contains <text>')
     .option('--last <n>', 'show the last <n> versions of each model (default: 1), or <n> rows')
     .option(
       '--sort <keys>',

@@ -47,7 +47,7 @@ function lookOf(flags: Flags): Look {
   if (text === undefined) return flags.oneline ? 'oneline' : 'medium';
   if (text === 'oneline' || text === 'medium') return text;
   if (text.includes('%')) return new VersionFormat(text);
-  throw new UsageError(`--format is '${text}', which is no format`, {
+  throw new UsageError(`--format is '${text}', which is not a format`, {
     option: '--format',
     hint: "write oneline, medium, or placeholders as '%h %s'; --json prints everything",
   });
@@ -131,42 +131,47 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'log', {
       summary: 'show versions, newest first',
       about:
-        'Shows the version that a revision names (default: HEAD) and all that it derives from, also ' +
-        'in other models; with a..b, what b derives from and a does not. With paths, only versions ' +
-        'that changed one of them; they stand last, after -- if a revision has the same name. Dates ' +
-        "are as '2026-01-31', '2026-01-31T12:00:00+02:00', 'yesterday' or '2 weeks ago'.\n\n" +
-        `--format knows ${FORMAT_HELP}. With --json, --stat adds files, and -p files and snapshots, ` +
-        'as dlv diff has them.',
+        'Shows the version that a revision names (default: HEAD) and all of its ancestors, also ' +
+        'in other models; a..b shows the ancestors of b that are not ancestors of a. With paths, ' +
+        'only versions that changed one of them are shown; paths come last, after -- if a ' +
+        "revision has the same name. Dates have a form such as '2026-01-31', " +
+        "'2026-01-31T12:00:00+02:00', 'yesterday' or '2 weeks ago'.\n\n" +
+        `Placeholders of --format: ${FORMAT_HELP}. ` +
+        'With --json, --stat adds files, and -p adds files and snapshots, as in dlv diff.',
       examples: [
         ['dlv log', 'the history of the current model'],
         ['dlv log --graph --all --oneline', 'all lines, drawn, one line each'],
         ['dlv log -5 bert', 'the last five versions of the model bert'],
         ['dlv log --stat v1..HEAD', 'the versions since v1 and the files that each changed'],
-        ['dlv log -p -1 model.safetensors', 'what the last change did to every tensor of a file'],
-        ["dlv log --since '2 weeks ago' --author ada", 'what Ada committed lately'],
+        ['dlv log -p -1 model.safetensors', 'how the last change affected every tensor of a file'],
+        ["dlv log --since '2 weeks ago' --author ada", 'what Ada committed in the last two weeks'],
         ["dlv log --format '%h %{loss} %s'", 'ids with a metric and the first line of the message'],
       ],
       json: [EXAMPLE_VERSION],
       exitCodes: { 1: 'no such revision, or no version yet' },
     })
     .argument('[revisions...]', 'where to start: revisions or a..b, then paths')
-    .option('--graph', 'draw how versions follow from one another')
+    .option('--graph', 'draw the graph of versions')
     .option('--oneline', 'one line for each version')
     .option('--all', 'start from every branch and tag')
     .option('-n, --max-count <n>', 'show at most <n> versions; -5 is the same as -n 5')
-    .option('--skip <n>', 'leave out the first <n>')
+    .option('--skip <n>', 'skip the first <n>')
     .option('--model <name>', 'show only versions of this model');
   addChangeOptions(command)
     .option('--since <date>', 'show versions of this time or later (also --after)')
     .option('--until <date>', 'show versions of this time or earlier (also --before)')
     .option('--after <date>', 'the same as --since')
     .option('--before <date>', 'the same as --until')
-    .option('--grep <pattern>', 'message fits a regular expression (repeatable)', collect)
-    .option('--author <pattern>', "author fits, as 'ada' (repeatable)", collect)
-    .option('-i, --regexp-ignore-case', 'patterns fit upper and lower case alike')
+    .option('--grep <pattern>', 'show versions whose message matches (repeatable)', collect)
+    .option(
+      '--author <pattern>',
+      "show versions whose author matches, such as 'ada' (repeatable)",
+      collect,
+    )
+    .option('-i, --regexp-ignore-case', 'patterns ignore case')
     .option('--merges', 'show only versions with several parents')
     .option('--no-merges', 'show only versions with one parent or none')
-    .option('--first-parent', 'follow the first parent alone')
+    .option('--first-parent', 'follow only first parents')
     .option('--reverse', 'show the oldest first')
     .option('--format <format>', 'oneline, medium, or a text with placeholders')
     .option('--pretty <format>', 'the same as --format')

@@ -98,17 +98,18 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'model', {
       summary: 'list, rename or delete models',
       about:
-        'rename (or mv) gives a model another name. The name is part of each version, so its versions ' +
-        'and those that derive from them get new ids; old ids and old names lead to the new ones. ' +
-        'delete (or rm) deletes all branches of a model wherever HEAD is; work files stay, and so does ' +
-        'what derives from it. Versions that nothing else names are only deleted with --force, and ' +
-        'stay in the reflog until gc. With --json, a change answers with an object: rename with ' +
-        'action, dryRun, model, from, branches, versions, derived and refs; delete with action, dryRun, ' +
-        'model, branches, lost, derived, untracked and head.',
+        'rename (or mv) gives a model another name. The name is part of each version, so its ' +
+        'versions and their descendants get new ids; old ids and the old name lead to the new ' +
+        'ones. delete (or rm) deletes all branches of a model, wherever HEAD is. Work files and ' +
+        'models derived from it are kept. Versions that no other branch or tag reaches are ' +
+        'deleted only with --force, and stay in the reflog until gc. With --json, a change ' +
+        'prints an object: rename with action, dryRun, model, from, branches, versions, derived ' +
+        'and refs; delete with action, dryRun, model, branches, lost, derived, untracked and ' +
+        'head.',
       examples: [
         ['dlv model', 'the models here and their branches'],
-        ['dlv model rename minst mnist', 'mends a name'],
-        ['dlv model delete --dry-run trial', 'says what would be lost and what would stay'],
+        ['dlv model rename minst mnist', 'corrects a name'],
+        ['dlv model delete --dry-run trial', 'prints what would be lost and what would be kept'],
         ['dlv model delete --force trial', 'deletes it and its versions'],
       ],
       json: EXAMPLE,
@@ -118,8 +119,8 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[action]', 'list (the default), rename or delete')
     .argument('[names...]', 'rename: <old> <new>; delete: <name>')
-    .option('-f, --force', 'delete versions that nothing else names, and staged files')
-    .option('-n, --dry-run', 'only say what would be done')
+    .option('-f, --force', 'delete versions that no other branch or tag reaches, and staged files')
+    .option('-n, --dry-run', 'only print what would be done')
     .action(
       cli.action(async (run, word: string | undefined, names: string[], flags: Flags) => {
         const action = ACTIONS[word ?? 'list'];

@@ -22,13 +22,14 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'mv', {
       summary: 'move or rename tracked files',
       about:
-        'Moves the files in the work tree and stages that; nothing is stored again. If the last name ' +
-        'is a folder, the others go into it. Files that are not tracked stay where they are.',
+        'Moves the files in the work tree and stages the move; no data is stored again. If the ' +
+        'last operand is an existing folder, the files are moved into it. Untracked files stay ' +
+        'where they are.',
       examples: [
         ['dlv mv model.safetensors base.safetensors', 'renames a file'],
         ['dlv mv checkpoint-500 archive/', 'moves a folder into another'],
-        ["dlv mv 'logs/*.txt' old/", 'moves what a glob finds'],
-        ["dlv mv 'checkpoint-*' old/", 'moves each folder that a glob finds, with its name'],
+        ["dlv mv 'logs/*.txt' old/", 'moves the files that a glob matches'],
+        ["dlv mv 'checkpoint-*' old/", 'moves each folder that a glob matches, under its own name'],
       ],
       json: EXAMPLE,
       exitCodes: {
@@ -38,7 +39,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('<paths...>', 'tracked files, folders or globs, then the new name or a folder')
     .option('--model <name>', "model that the files belong to (default: HEAD's)")
     .option('-f, --force', 'replace a file that has the new name')
-    .option('-n, --dry-run', 'only say what would move')
+    .option('-n, --dry-run', 'only print what would be moved')
     .action(
       cli.action(async (run, paths: string[], { force, dryRun, model }: Flags) => {
         const { mv } = await import('../../use/ops/mv.js');

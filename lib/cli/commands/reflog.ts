@@ -40,21 +40,21 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'reflog', {
       summary: 'show where HEAD or a branch pointed, and why it moved',
       about:
-        'The last move comes first. Each line names a version as a revision that any command takes: ' +
-        "'dlv reset --hard HEAD@{1}' goes back one move. A line keeps its version from gc for " +
-        'gc.graceDays (14) days; of one that gc has dropped since, it says so.',
+        'The latest move comes first. The name in each line is a revision that every command ' +
+        "accepts: 'dlv reset --hard HEAD@{1}' goes back one move. gc keeps the version of a line " +
+        'for gc.graceDays (14) days; if gc has deleted it since, the line says so.',
       examples: [
-        ['dlv reflog', 'what HEAD did'],
-        ['dlv reflog mnist/main', 'what a branch did'],
-        ['dlv reflog --deleted', 'branches and tags that were deleted, and where they were'],
-        ['dlv branch wider 9c1f0e6f0b', 'brings a deleted branch back'],
+        ['dlv reflog', 'the moves of HEAD'],
+        ['dlv reflog mnist/main', 'the moves of a branch'],
+        ['dlv reflog --deleted', 'deleted branches and tags, and the versions they named'],
+        ['dlv branch wider 9c1f0e6f0b', 'restores a deleted branch'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such branch or tag' },
     })
     .argument('[ref]', 'HEAD, a branch or a tag (default: HEAD)')
-    .option('--deleted', 'the moves of branches and tags that were deleted')
-    .option('-n, --max-count <n>', 'show at most n moves')
+    .option('--deleted', 'list deleted branches and tags')
+    .option('-n, --max-count <n>', 'show at most <n> moves')
     .action(
       cli.action(async (run, ref: string | undefined, flags: Flags) => {
         const { reflog } = await import('../../use/ops/reflog.js');

@@ -32,16 +32,19 @@ function modeOf(flags: Flags): { mode?: ResetMode } {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'reset', {
-      summary: 'move the current line to a version',
+      summary: 'move the current branch to a version',
       about:
-        'Moves the branch of HEAD. What is staged becomes what the version has, unless --soft; work ' +
-        'files too with --hard, which loses changes that are in no version. With paths, only what ' +
-        'is staged of them is reset and the branch stays. The versions left behind stay in the ' +
-        "reflog: 'dlv reset HEAD@{1}' goes back.",
+        'Moves the branch of HEAD. Also resets what is staged to the version, unless --soft is ' +
+        'given; with --hard, the work files too, and changes that are in no version are lost. ' +
+        'With paths, only resets what is staged for these files, and the branch does not move. ' +
+        "The reflog keeps the versions left behind: 'dlv reset HEAD@{1}' goes back.",
       examples: [
         ['dlv reset --soft HEAD~1', 'undoes the last commit and keeps everything staged'],
         ['dlv reset', 'unstages everything'],
-        ['dlv reset --hard mnist@3', 'makes line, staged and work files those of a version'],
+        [
+          'dlv reset --hard mnist@3',
+          'resets the branch, what is staged and the work files to a version',
+        ],
         ['dlv reset -- model.safetensors', 'unstages one file'],
       ],
       json: EXAMPLE,

@@ -30,17 +30,18 @@ export async function restoreFiles(run: Run, options: RestoreOptions): Promise<n
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'restore', {
-      summary: 'undo changes of files',
+      summary: 'discard changes of files',
       about:
-        'Work files become what is staged; with --staged, what is staged becomes what the version ' +
-        'of HEAD has; with --source, both come from that version. Changes of work files are lost: ' +
-        'that is what this command is for. What may not be read is replaced unread. A symbolic link in ' +
-        'the place of a file that is named gives way to the file; one of a folder or glob does unless ' +
-        'it leads to the same content. A link to a folder in which files belong stays and ' +
-        "is an error: 'dlv checkout --force' replaces it.",
+        'By default, resets work files to what is staged. With --staged, resets what is staged ' +
+        'to the version of HEAD; with --source, takes the files from that version instead. ' +
+        'Changes of the work files are lost. Files without read permission are replaced without ' +
+        'being read. If a file is named and a symbolic link stands in its place, the link is ' +
+        'replaced; in folders and globs, a link is replaced only if its target has other ' +
+        "content. If a folder on the path is a link, the command fails: 'dlv checkout --force' " +
+        'replaces it.',
       examples: [
-        ['dlv restore model.safetensors', 'undoes changes that were not staged'],
-        ['dlv restore --staged .', 'unstages everything; the work files stay'],
+        ['dlv restore model.safetensors', 'discards changes that are not staged'],
+        ['dlv restore --staged .', 'unstages everything; the work files do not change'],
         ['dlv restore --source HEAD~2 model.safetensors', 'the file as it was two versions ago'],
       ],
       json: EXAMPLE,

@@ -37,14 +37,15 @@ function print(ui: Ui, result: RevertResult): void {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'revert', {
-      summary: 'make a version that takes back what an earlier one changed',
+      summary: 'make a version that undoes the changes of an earlier one',
       about:
-        'Each file that the version changed becomes what it was before, in a new version on the current ' +
-        'branch and in the work tree. A file that was changed again since is a conflict: it is named, ' +
-        'and nothing is changed. History stays: to take a version out of it, see dlv forget.',
+        'Makes a new version on the current branch, and in the work tree, in which each file ' +
+        'that <rev> changed is what it was before. If a file has changed again since, the ' +
+        'command names it as a conflict and changes nothing. The reverted version stays in ' +
+        "history: 'dlv forget' removes a version.",
       examples: [
-        ['dlv revert HEAD', 'takes the last version back'],
-        ['dlv revert --dry-run mnist@2', 'says which files would change'],
+        ['dlv revert HEAD', 'undoes the last version'],
+        ['dlv revert --dry-run mnist@2', 'prints which files would change'],
         ['dlv revert --no-commit mnist@2', 'changes and stages the files, and makes no version'],
       ],
       json: EXAMPLE,
@@ -52,11 +53,11 @@ export function register(program: Command, cli: Cli): void {
         1: 'a file was changed again since, changes are staged, or there is no such version',
       },
     })
-    .argument('<rev>', 'version whose changes are taken back')
+    .argument('<rev>', 'version whose changes are undone')
     .option('-m, --message <text>', 'message of the new version')
-    .option('--mainline <n>', 'tell the changes of the version from its n-th parent (default: 1)')
-    .option('--no-commit', 'only change and stage the files')
-    .option('--dry-run', 'only say what would change')
+    .option('--mainline <n>', 'compare the version with its <n>-th parent (default: 1)')
+    .option('--no-commit', 'change and stage the files, but make no version')
+    .option('--dry-run', 'only print what would change')
     .action(
       cli.action(async (run, revision: string, flags: Flags) => {
         const { revert } = await import('../../use/ops/revert.js');

@@ -16,10 +16,10 @@ const EXAMPLE: RmResult = { model: 'mnist', removed: ['old.safetensors'] };
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'rm', {
-      summary: 'take files out of the next version and out of the work tree',
+      summary: 'remove files from the next version and from the work tree',
       about:
-        'Versions that are committed keep the files. A file with content that is in no version is ' +
-        'only removed with --force.',
+        'Committed versions keep the files. A file whose content is in no version is removed ' +
+        'only with --force.',
       examples: [
         ['dlv rm old.safetensors', 'removes the file and stages its removal'],
         ['dlv rm --cached notes.txt', 'stops tracking the file and leaves it in place'],
@@ -30,7 +30,7 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('<paths...>', 'tracked files, or folders with -r')
     .option('--model <name>', "model that the files belong to (default: HEAD's)")
-    .option('--cached', 'leave the files in the work tree')
+    .option('--cached', 'keep the files in the work tree')
     .option('-r, --recursive', 'remove the files of folders')
     .option('-f, --force', 'remove files whose content is in no version')
     .action(

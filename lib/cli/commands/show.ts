@@ -213,23 +213,25 @@ interface Flags extends ChangeFlags {
 export function register(program: Command, cli: Cli): void {
   const command = cli
     .command(program, 'show', {
-      summary: 'show what a version holds, or how a file is made',
+      summary: 'show a version, a folder or a file',
       about:
-        'For <rev>:<path>, shows the format of the file and its tensors: with --json an object with ' +
-        'version, path, mode, size, sha256, gitSha1, format, recipe, extents, tensorBytes and tensors, each with ' +
-        'name, role, dtype, shape, bytes, kind and extent; for a folder what it holds, an object with ' +
-        'version, path, files, logicalBytes, snapshots and checkpoints. Folders and files with a step in ' +
-        'their name (checkpoint-500, step_20, epoch=3-step=120.ckpt) are series of checkpoints, one row a ' +
-        'step, with what was measured then: by the version, by trainer_state.json, by the name. --stat, --name-only, --name-status and -p ' +
-        'show what the version changed against its first parent; with --json as changes, an object ' +
-        'of files and snapshots.',
+        'For a version, shows its message, files, snapshots and metrics. For <rev>:<path>, shows ' +
+        'how a file is stored, and its tensors; with --json, an object with version, path, mode, ' +
+        'size, sha256, gitSha1, format, recipe, extents, tensorBytes and tensors (each with ' +
+        'name, role, dtype, shape, bytes, kind and extent). For a folder, shows its content; ' +
+        'with --json, an object with version, path, files, logicalBytes, snapshots and ' +
+        'checkpoints.\n\nFolders and files with a step in their names (checkpoint-500, step_20, ' +
+        'epoch=3-step=120.ckpt) form series of checkpoints. They are shown with one row for each ' +
+        'step and its metrics, which come from the version, from trainer_state.json or from the ' +
+        'name. --stat, --name-only, --name-status and -p show what the version changed since its ' +
+        'first parent; with --json, as changes, an object with files and snapshots.',
       examples: [
         ['dlv show', 'the version that HEAD names'],
         ['dlv show bert@3', 'the third version of the model bert'],
         ['dlv show --stat v1', 'a version and the files that it changed'],
-        ['dlv show -s --format %H v1', 'the id of a version alone'],
+        ['dlv show -s --format %H v1', 'only the id of a version'],
         ['dlv show HEAD:model.safetensors', 'the tensors of a file'],
-        ['dlv show HEAD:checkpoint-500', 'what a folder holds'],
+        ['dlv show HEAD:checkpoint-500', 'the content of a folder'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such revision or file' },
@@ -237,7 +239,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('[revision]', 'version, or <rev>:<path>', 'HEAD');
   addChangeOptions(command)
     .option('--format <format>', 'a text with placeholders, as in dlv log')
-    .option('-s, --no-patch', 'with --format: nothing below it (the default)')
+    .option('-s, --no-patch', 'with --format: print nothing else (the default)')
     .action(
       cli.action(async (run, place: string, flags: Flags) => {
         const { show, showPath } = await import('../../use/ops/show.js');

@@ -38,7 +38,9 @@ function parseIndex(text: string | undefined): { index?: number } {
   if (text === undefined) return {};
   const [, digits] = /^(?:stash@\{)?(\d{1,9})\}?$/.exec(text) ?? [];
   if (digits === undefined) {
-    throw new UsageError(`'${text}' is no stash`, { hint: 'write stash@{0}, or 0 for the newest' });
+    throw new UsageError(`'${text}' is not a stash`, {
+      hint: 'write stash@{0}, or 0 for the newest',
+    });
   }
   return { index: Number(digits) };
 }
@@ -63,7 +65,7 @@ function print(ui: Ui, result: StashResult): void {
   noteFiles(ui, result);
   ui.note(`${action} ${stash.name} (${shortId(stash.version)}): ${subject(stash.message)}`);
   if (action === 'dropped') {
-    ui.note(`until gc drops it, 'dlv checkout ${shortId(stash.version)}' has its files`);
+    ui.note(`until gc deletes it, 'dlv checkout ${shortId(stash.version)}' has its files`);
   }
 }
 
@@ -108,28 +110,29 @@ async function change(
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'stash', {
-      summary: 'put unfinished work aside, and bring it back',
+      summary: 'set unfinished work aside, and bring it back',
       about:
-        'push (the default) stores the changes of the current model and makes the work files those of ' +
-        'its version again. pop brings them back and deletes the stash; apply keeps it. A file that ' +
-        'changed since, too, is a conflict: it is named, and nothing is changed. Files come back as ' +
-        'changes, added ones as staged, as are removals that were; what was staged of a file that was changed again since is not ' +
-        "kept apart. A stash is a version: 'dlv diff' and 'dlv checkout' take its id. With --json, list " +
-        'answers with an array of stashes and show with one.',
+        'push (the default) stores the changes of the current model and resets the work files to ' +
+        'its version. pop applies a stash and deletes it; apply keeps it. If a file has changed ' +
+        'since the stash was made, the command names it as a conflict and changes nothing. ' +
+        'Changed files come back as changes, and added files and staged removals come back ' +
+        'staged. If a file was staged and then changed again, only the later content is kept. A ' +
+        "stash is a version: 'dlv diff' and 'dlv checkout' accept its id. With --json, list " +
+        'prints an array of stashes, and show prints one.',
       examples: [
-        ['dlv stash', 'puts all changes of tracked files aside'],
-        ["dlv stash push -u -m 'wider layers'", 'also files that are not tracked, with a message'],
-        ['dlv stash list', 'what is put aside, the newest first'],
+        ['dlv stash', 'sets all changes of tracked files aside'],
+        ["dlv stash push -u -m 'wider layers'", 'also untracked files, with a message'],
+        ['dlv stash list', 'lists the stashes, the newest first'],
         ['dlv stash pop', 'brings the newest back'],
-        ['dlv stash drop stash@{1}', 'deletes the one before'],
+        ['dlv stash drop stash@{1}', 'deletes the second newest'],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'nothing to put aside or no such stash, or a file changed since' },
+      exitCodes: { 1: 'nothing to set aside, no such stash, or a file has changed since' },
     })
     .argument('[action]', 'push, list, show, pop, apply or drop')
-    .argument('[stash]', 'stash@{n} or n: of the newest, 0')
-    .option('-m, --message <text>', 'what is put aside (push)')
-    .option('-u, --include-untracked', 'take files that are not tracked, too (push)')
+    .argument('[stash]', 'stash@{n} or n; the newest is 0')
+    .option('-m, --message <text>', 'description of the stash (push)')
+    .option('-u, --include-untracked', 'include untracked files (push)')
     .action(
       cli.action(async (run, word: string | undefined, name: string | undefined, flags: Flags) => {
         const action = ACTIONS.find((known) => known === (word ?? 'push'));

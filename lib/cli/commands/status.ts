@@ -38,28 +38,32 @@ const EXAMPLE: StatusResult = {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'status', {
-      summary: 'show what is staged, changed and not tracked',
+      summary: 'show staged, changed and untracked files',
       about:
-        'Reads no file contents: a file whose size and times are as they were is unchanged. ' +
-        '--rehash reads every tracked file instead, for disks and programs that leave times as they ' +
-        "were; 'dlv add --rehash' then stages what it finds. A symbolic link that leads to the content " +
-        "of the file in its place counts as unchanged: 'dlv add --follow' stores files so. If that " +
-        'content changed, the file is modified, and the same command takes it.',
+        'Does not read file contents: a file whose size and times are the same counts as ' +
+        'unchanged. With --rehash, dlv reads every tracked file, for disks and programs that do ' +
+        "not update times; 'dlv add --rehash' then stages the changes. A symbolic link counts as " +
+        "unchanged while its target has the content of the tracked file, as after 'dlv add " +
+        "--follow'. If the target changes, the file is shown as modified, and the same command " +
+        'stages it.',
       examples: [
         ['dlv status', 'all models of the work tree'],
-        ['dlv status -s', 'one line for each file: staged and work tree, then the path'],
+        ['dlv status -s', 'one line for each file: staged state, work tree state, path'],
         ['dlv status --json', 'the same for scripts'],
-        ['dlv status -uno runs', 'tracked files of a folder'],
-        ['dlv status --rehash', 'compare contents, not times'],
+        ['dlv status -uno runs', 'only the tracked files of a folder'],
+        ['dlv status --rehash', 'compares contents instead of times'],
       ],
       json: EXAMPLE,
     })
     .argument('[paths...]', 'only these files, folders or globs')
-    .option('-s, --short', 'one line for each file, as git status -s has it')
-    .option('--porcelain', 'the same, without the line of -b')
-    .option('-b, --branch', 'with -s: begin with the model and its branch')
-    .option('-u, --untracked-files <mode>', 'no: list tracked files alone; all (the default)')
-    .option('--rehash', 'read every tracked file, whatever its times say')
+    .option('-s, --short', 'one line for each file, in the form of git status -s')
+    .option('--porcelain', 'the same as -s, for scripts; without the line that -b adds')
+    .option('-b, --branch', 'with -s: print the model and its branch first')
+    .option(
+      '-u, --untracked-files <mode>',
+      'no: list only tracked files; all: list untracked ones too (the default)',
+    )
+    .option('--rehash', 'read every tracked file, even if its size and times are unchanged')
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         const { status } = await import('../../use/ops/status.js');
@@ -137,7 +141,7 @@ function print(ui: Ui, result: StatusResult): void {
   if (!result.clean) return;
   const isWhole = models.every(({ absent }) => absent.length === 0);
   if (!isWhole) ui.line('');
-  ui.line(`Nothing to commit${isWhole ? ': the work tree is as in the version' : ''}.`);
+  ui.line(`Nothing to commit${isWhole ? ': the work tree matches the version' : ''}.`);
 }
 
 function printModel(ui: Ui, model: ModelStatus): void {
@@ -170,7 +174,7 @@ function printChanges(
   }
 }
 
-/** What stands in the place of a file, if it is no plain one, and how its content is taken. */
+/** What stands in the place of a file, if it is not a plain one, and how its content is taken. */
 function noteOf({ path, became, isBehind }: WorkChange): string {
   if (became === undefined) return '';
   return isBehind

@@ -33,27 +33,28 @@ export async function goTo(run: Run, options: SwitchOptions): Promise<number> {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'switch', {
-      summary: 'go to another model or branch',
+      summary: 'switch to another model or branch',
       about:
-        'A model: HEAD goes where that model stands, and no file is touched. A branch: the tracked ' +
-        'files of its model become those of its version; refused over changes that are in no ' +
-        'version. -c makes the branch first, where its line stands or at <start>.',
+        "If <name> is a model, HEAD moves to that model's current branch, and no file changes. " +
+        'If it is a branch, the tracked files of its model become those of the branch; the ' +
+        'command fails if that would overwrite changes that are in no version. -c creates the ' +
+        'branch first, at <start> or at the current version.',
       examples: [
-        ['dlv switch bert', 'works on the model bert; files stay'],
-        ['dlv switch bert/wider', 'goes to the branch wider of bert'],
-        ['dlv switch -', 'goes back to the branch before'],
-        ['dlv switch -c wider', 'makes a branch here and goes there; changes stay'],
-        ['dlv switch -c retry mnist@3', 'makes a branch at the third version'],
+        ['dlv switch bert', 'switches to the model bert; no file changes'],
+        ['dlv switch bert/wider', 'switches to the branch wider of bert'],
+        ['dlv switch -', 'goes back to the previous branch'],
+        ['dlv switch -c wider', 'creates a branch here and switches to it; changes are kept'],
+        ['dlv switch -c retry mnist@3', 'creates a branch at the third version'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such model or branch, it exists already, or changes would be lost' },
     })
     .argument(
       '<name>',
-      'model, branch of the current model, or <model>/<branch>; - is where HEAD was before',
+      'model, branch of the current model, or <model>/<branch>; - is the previous position of HEAD',
     )
-    .argument('[start]', 'with -c: version that the branch begins at')
-    .option('-c, --create', 'make the branch')
+    .argument('[start]', 'with -c: version at which the branch starts')
+    .option('-c, --create', 'create the branch')
     .action(
       cli.action((run, name: string, start: string | undefined, flags: { create?: boolean }) =>
         goTo(run, {

@@ -78,17 +78,17 @@ async function change(
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'tag', {
-      summary: 'list, make or delete tags',
+      summary: 'list, create or delete tags',
       about:
-        'Without a name, lists the tags. A tag names a version and does not move, unless -f says so. ' +
-        'With --json, a change answers with an object of action, tag, version and before.',
+        'Without a name, lists the tags. A tag names a version and does not move, except with ' +
+        '-f. With --json, a change prints an object with action, tag, version and before.',
       examples: [
         ['dlv tag', 'the tags and their versions'],
-        ["dlv tag -l 'v1.*'", 'the tags whose names begin so'],
-        ['dlv tag v1', 'names the version of HEAD'],
-        ['dlv tag best mnist@3', 'names the third version'],
-        ['dlv tag --exact v1', 'and keeps its exact bytes from dlv archive --tier'],
-        ['dlv tag -d best', 'deletes the name; the version stays'],
+        ["dlv tag -l 'v1.*'", 'the tags whose names match'],
+        ['dlv tag v1', 'tags the version of HEAD'],
+        ['dlv tag best mnist@3', 'tags the third version'],
+        ['dlv tag --exact v1', 'and protects its exact bytes from dlv archive --tier'],
+        ['dlv tag -d best', 'deletes the tag; the version is kept'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such tag or version, or the tag exists already' },
@@ -96,10 +96,10 @@ export function register(program: Command, cli: Cli): void {
     .argument('[name]', 'tag')
     .argument('[rev]', 'version to name (default: HEAD)')
     .option('-l, --list', 'list the tags, or those whose names fit globs: -l [pattern]')
-    .option('-n, --lines [lines]', 'list the tags with so many lines of the message (1)')
-    .option('--contains <rev>', 'list the tags of versions that are <rev> or derive from it')
+    .option('-n, --lines [lines]', 'list the tags with this many lines of the message (default: 1)')
+    .option('--contains <rev>', 'list the tags of <rev> and of its descendants')
     .option('-d, --delete', 'delete a tag')
-    .option('-f, --force', 'move a tag that exists')
+    .option('-f, --force', 'move an existing tag')
     .option('--exact', 'protect its exact bytes: no tier can replace them while the tag exists')
     .action(
       cli.action(async (run, name: string | undefined, rev: string | undefined, flags: Flags) => {

@@ -19,10 +19,10 @@ export interface ChangeFlags {
 /** Adds the flags that say how changes are shown. */
 export function addChangeOptions(command: Command): Command {
   return command
-    .addOption(new Option('-p, --patch', 'show every tensor that changed, in numbers'))
+    .addOption(new Option('-p, --patch', 'show how much each tensor changed'))
     .addOption(new Option('--stat', 'list the files that changed, with their sizes'))
     .addOption(new Option('--name-only', 'list the paths of the files that changed'))
-    .addOption(new Option('--name-status', 'the same, with A, M or D: added, modified, deleted'));
+    .addOption(new Option('--name-status', 'list paths with A, M or D: added, modified, deleted'));
 }
 
 /** The form that flags ask for; null for none. @throws {UsageError} if they ask for several. */

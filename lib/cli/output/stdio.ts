@@ -1,5 +1,5 @@
 /**
- * stdout and stderr as the commands see them: a reader that goes away is no error.
+ * stdout and stderr as the commands see them: a reader that goes away is not an error.
  *
  * After EPIPE (`dlv log | head`) writes are dropped, those who wait for the reader are let go, and
  * `closed` says that nobody listens any more; a command that changes something still ends its work.

@@ -106,7 +106,7 @@ function parse(text: string): Part[] {
       parts.push(FIELDS[key] as Field);
       rest = rest.slice(key.length);
     } else {
-      throw new UsageError(`--format has '%${rest.slice(0, 2)}', which is no placeholder`, {
+      throw new UsageError(`--format has '%${rest.slice(0, 2)}', which is not a placeholder`, {
         option: '--format',
         hint: `there are ${FORMAT_HELP}`,
       });

@@ -14,7 +14,7 @@ import type { FileLayout } from '../tensor/layout.js';
 export const HEAD_BYTES = 64 * 1024;
 
 /** What to do about a file that ends too early. */
-export const CUT_HINT = 'it may be cut: copy or export it again';
+export const CUT_HINT = 'it may be truncated: copy or export it again';
 
 /** Files that lie beside the one that is read, for formats whose names stand in another file. */
 export interface Neighbours {

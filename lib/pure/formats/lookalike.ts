@@ -104,7 +104,7 @@ export async function describeLookalike(
   const expected = EXPECTED.find(({ name }) => name.test(source.name));
   if (expected === undefined || (await expected.fits(bytes, source))) return null;
   return (
-    `is named like ${expected.what} and cannot be read as one: it may be cut or of another format; ` +
+    `is named like ${expected.what} and cannot be read as one: it may be truncated or in another format; ` +
     'copy or export it again'
   );
 }

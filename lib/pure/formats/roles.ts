@@ -36,7 +36,7 @@ export function assignRoles(names: readonly string[]): Role[] {
   return roles.map((role) => role ?? (state || slots ? 'optimizer' : 'weights'));
 }
 
-/** Keys under which trainers write the step; an epoch is no step. */
+/** Keys under which trainers write the step; an epoch is not a step. */
 export const STEP_KEYS: readonly string[] = ['step', 'global_step', 'iteration'];
 
 /** The training step that text metadata names, or null. */

@@ -67,7 +67,7 @@ export interface SeriesPlace {
 
 /**
  * The checkpoint that a path belongs to, if its names number it by step, epoch or iteration: the
- * outermost folder, else the file itself. A number alone says nothing: 'bert-2.pt' is no step.
+ * outermost folder, else the file itself. A number alone says nothing: 'bert-2.pt' is not a step.
  */
 export function seriesOf(path: string): SeriesPlace | null {
   const parts = path.split('/');

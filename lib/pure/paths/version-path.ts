@@ -31,7 +31,7 @@ function isReserved(part: string): boolean {
 /** Why `path` cannot be the path of a file in a version, or null if it can. */
 export function pathProblem(path: string): string | null {
   if (path === '') return 'it is empty';
-  if (!isWellFormed(path)) return 'it is no valid UTF-8';
+  if (!isWellFormed(path)) return 'it is not valid UTF-8';
   if (/\p{Cc}/u.test(path)) return 'it holds a control character';
   if (path.includes('\\')) return 'it holds a backslash';
   if (/^[A-Za-z]:/.test(path)) return 'it begins with a drive letter';

@@ -133,7 +133,7 @@ export class GraphBuilder {
   #edge(from: number, to: number, storage: number, recreation: number): number {
     const nodes = this.#nodeCount;
     assert(from >= 0 && from < nodes && to > ROOT && to < nodes, 'an edge joins known vertices');
-    assert(from !== to, 'an extent is no delta of itself');
+    assert(from !== to, 'an extent is not a delta of itself');
     assert(storage >= 0 && storage < Infinity, 'storage costs are finite and not negative');
     assert(recreation >= 0 && recreation < Infinity, 'recreation costs are finite, not negative');
     if (this.#from.length >= PLAN_EDGES_MAX) {

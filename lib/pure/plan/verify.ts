@@ -31,7 +31,7 @@ export interface VerifiedPlan {
 /**
  * Checks that the parent edges are a spanning tree out of the root and recomputes every cost.
  * Budgets that are not met do not throw; see `isWithin`.
- * @throws {CorruptError} DLV_CORRUPT if they are no spanning tree of this graph.
+ * @throws {CorruptError} DLV_CORRUPT if they are not a spanning tree of this graph.
  */
 export function verifyPlan(graph: StorageGraph, parentEdge: Int32Array): VerifiedPlan {
   const order = orderFromRoot(graph, parentEdge);

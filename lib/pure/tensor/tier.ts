@@ -71,7 +71,7 @@ export function formatTier(tier: Tier): string {
 export function parseTier(text: string, codebook?: string, seed?: number): Tier {
   const tier = text.includes(':') ? null : tierOfText(text);
   if (tier === null) {
-    throw new UsageError(`'${text}' is no tier`, {
+    throw new UsageError(`'${text}' is not a tier`, {
       option: '--tier',
       hint:
         `tiers are bf16, fp16, fixed<k> (k from ${FIXED_BITS_MIN} to ${FIXED_BITS_MAX}), ` +
@@ -91,7 +91,7 @@ export function parseTier(text: string, codebook?: string, seed?: number): Tier 
     throw new UsageError('a seed needs --codebook random');
   }
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0 && seed <= SEED_MAX)) {
-    throw new UsageError(`the seed ${seed} is no integer from 0 to ${SEED_MAX}`);
+    throw new UsageError(`the seed ${seed} is not an integer from 0 to ${SEED_MAX}`);
   }
   return { ...tier, codebook: codebook ?? 'uniform', seed: seed ?? 0 };
 }

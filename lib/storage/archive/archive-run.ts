@@ -150,7 +150,7 @@ async function wantedVersions(
       throw new NotFoundError(`'${revision}' has no tensors that can be planned`, {
         kind: 'snapshot',
         name: revision,
-        hint: 'name versions with tensors of 4 KiB or more that a branch, a tag or HEAD leads to',
+        hint: 'name versions that have tensors of 4 KiB or more and that a branch, a tag or HEAD reaches',
       });
     }
     wanted.add(id);
@@ -177,7 +177,9 @@ async function makePlan(job: ArchiveJob, rule: BudgetRule): Promise<ArchivePlan>
   const frozen = frozenVertices(survey, rule.promised, wanted);
   const open = [...survey.extents.keys()].map((i) => i + 1).filter((v) => !frozen.has(v));
   if (open.length === 0 && survey.extents.length > 0 && asksForMore(request)) {
-    host.warn('everything was promised before and is left as it is: see --all');
+    host.warn(
+      'all snapshots were planned in an earlier run and are kept as they are; --all plans them again',
+    );
   }
   await joinBySketch(repo, survey, open, host.signal);
   const cost: CostUnit =

@@ -133,7 +133,7 @@ async function makeLinks(width: SampledWidth, elements: number): Promise<Link[]>
   const links: Link[] = [];
   for (const { planes, base } of contents) {
     const coded = await encodeSegment(planes, base, { level: 0 });
-    // Numbers of one byte hardly move: a delta that does not pay is no sample of deltas.
+    // Numbers of one byte hardly move: a delta that does not pay is not a sample of deltas.
     if (base !== null && !coded.usesBase) continue;
     const kind = base === null ? 'alone' : 'delta';
     const target = planePool.lend(width, elements).planes;

@@ -217,7 +217,7 @@ class StateCheck {
     for (const name of await listDirectory(dir)) {
       if (known.has(name) || name.startsWith(TEMPORARY_PREFIX) || name.startsWith('lock.'))
         continue;
-      this.#findings.information.push(`'${name}' is no file of a repository`);
+      this.#findings.information.push(`'${name}' is not a file of a repository`);
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Layout } from '../repo/layout.js';
 
 /**
  * A text that is another one once a command changed manifest, HEAD, staging, refs or notes. Bytes are
- * taken as they are, so damage is no hindrance.
+ * taken as they are, so damage is not a hindrance.
  */
 export async function markState(layout: Layout): Promise<string> {
   const hash = sha256();

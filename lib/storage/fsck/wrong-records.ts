@@ -67,7 +67,7 @@ async function chainOf<E extends { readonly base: Id | null; readonly set: SetId
   return chain.reverse();
 }
 
-/** True if an action finds damage; other errors are no answer, and are thrown. */
+/** True if an action finds damage; other errors are not an answer, and are thrown. */
 async function findsDamage(action: () => Promise<unknown>): Promise<boolean> {
   try {
     await action();

@@ -107,7 +107,7 @@ export async function rereadSegment(
   if (!same) {
     throw new ChangedError(`'${source.name}' changed while it was being read`, {
       file: source.name,
-      hint: 'wait until nothing writes the file, then run the command again',
+      hint: 'wait until no other program writes to the file, then run the command again',
     });
   }
   return lease;

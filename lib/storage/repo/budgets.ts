@@ -91,7 +91,7 @@ function parsePromise(line: string, file: string): SnapshotPromise {
 }
 
 function damaged(file: string): CorruptError {
-  return new CorruptError(`'${file}' is damaged: it is no list of budgets`, {
+  return new CorruptError(`'${file}' is damaged: it is not a list of budgets`, {
     file,
     hint: "run 'dlv fsck --rebuild': the next 'dlv archive' plans everything again",
   });

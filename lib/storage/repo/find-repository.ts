@@ -33,7 +33,7 @@ export async function findRepository(
   return layout;
 }
 
-/** A file '.dlv' on the way is no repository, and must not silently mean one further up. */
+/** A file '.dlv' on the way is not a repository, and must not silently mean one further up. */
 async function refuseFile(startDir: string, found: Layout | null): Promise<void> {
   let dir = path.resolve(startDir);
   for (; dir !== found?.workTree; dir = path.dirname(dir)) {
@@ -41,7 +41,7 @@ async function refuseFile(startDir: string, found: Layout | null): Promise<void>
     if ((await statOrNull(place))?.isFile) {
       throw new NoRepositoryError(`'${place}' is a file, not a folder`, {
         path: place,
-        hint: 'a repository is a folder; dlv has no files that lead to another one: move it away',
+        hint: 'a repository is a folder; dlv does not use a file of that name: move it away',
       });
     }
     if (dir === path.dirname(dir)) return;

@@ -79,7 +79,7 @@ export function parseFormat(text: string, file: string): Format {
   const flags = [...format.readRequired, ...format.writeRequired, ...format.optional];
   const isKnown = flags.every((flag) => FLAG.test(flag)) && new Set(flags).size === flags.length;
   if (!isKnown || formatFormat(format) !== text) {
-    throw new CorruptError(`'${file}' is damaged: it is no list of feature flags`, {
+    throw new CorruptError(`'${file}' is damaged: it is not a list of feature flags`, {
       file,
       hint: "run 'dlv fsck --rebuild'",
     });

@@ -1,4 +1,4 @@
-/** Makes a new repository. `format` is written last: what lacks it is no repository yet. */
+/** Makes a new repository. `format` is written last: what lacks it is not a repository yet. */
 
 import { sealReadable } from '../../base/bytes/sealed.js';
 import { ExistsError } from '../../base/errors.js';

@@ -8,13 +8,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { assert, CorruptError, ExistsError, isDamage } from '../../base/errors.js';
+import { CorruptError, ExistsError, isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
-import { INDEX_CACHE_BYTES, MANIFEST_BYTES_MAX } from '../../base/limits.js';
+import { INDEX_CACHE_BYTES } from '../../base/limits.js';
 import type { Backend } from './backends/backend.js';
-import { checkOrder } from './forest.js';
-import { decodeManifest, encodeManifest, type Manifest } from './manifest.js';
-import { MANIFEST_NAME, PACKS_DIR, packName, retiredName, TRASH_DIR } from './names.js';
+import { decodeManifest, encodeManifest } from './manifest.js';
+import { MANIFEST_NAME, packName } from './names.js';
 import { IndexReader } from './packs/index-reader.js';
 import {
   decodeBlobRow,
@@ -31,10 +30,15 @@ import {
   type SegmentHeadAt,
 } from './packs/read-records.js';
 import {
+  publishSets,
+  type ReadManifest,
+  readManifest,
+  readManifestBytes,
+  retireSets,
+} from './publish.js';
+import {
   type BlobEntry,
   type BlobRecord,
-  FILE_CLASSES,
-  type FileClass,
   PLANE_CLASSES,
   type PlaneClass,
   type SealedSet,
@@ -61,11 +65,6 @@ export interface FoundRecord {
   live: boolean;
 }
 
-/** The manifest as read, with its bytes: equal bytes mean that nothing changed. */
-interface ReadManifest extends Manifest {
-  bytes: Uint8Array;
-}
-
 export class ObjectStore {
   readonly backend: Backend;
   readonly #cacheBytes: number;
@@ -90,8 +89,7 @@ export class ObjectStore {
 
   /** @throws {CorruptError} if the manifest is missing or damaged. */
   static async open(backend: Backend, options: ObjectStoreOptions = {}): Promise<ObjectStore> {
-    const bytes = await readManifestBytes(backend);
-    const manifest = { ...decodeManifest(bytes, MANIFEST_NAME), bytes };
+    const manifest = await readManifest(backend);
     return new ObjectStore(backend, manifest, options.indexCacheBytes ?? INDEX_CACHE_BYTES);
   }
 
@@ -376,69 +374,20 @@ export class ObjectStore {
     sealed: readonly SealedSet[],
     edit: (sets: readonly SetInfo[]) => readonly SetInfo[] = (sets) => sets,
   ): Promise<void> {
-    const current = decodeManifest(await readManifestBytes(this.backend), MANIFEST_NAME);
-    const listed = new Set(current.sets.map((info) => info.id));
-    const fresh = new Map<SetId, SetInfo>();
-    for (const { info } of sealed) if (!listed.has(info.id)) fresh.set(info.id, info);
-    const appended = [...current.sets, ...fresh.values()];
-    const sets = [...edit(appended)];
-    assert(new Set(sets.map((info) => info.id)).size === sets.length, 'a set is listed twice');
-    const isAppended =
-      sets.length === appended.length && sets.every((info, i) => info.id === appended[i]?.id);
-    if (!isAppended) await checkOrder(this.backend, current.sets, sets, sealed);
-    for (const { info, files } of sealed) {
-      // The index comes last: a set is complete if it is there.
-      for (const fileClass of FILE_CLASSES) {
-        const from = files[fileClass];
-        if (from !== undefined) await this.backend.rename(from, packName(info.id, fileClass));
-      }
-    }
-    if (sealed.length > 0) await this.backend.syncDir(PACKS_DIR);
-    const manifest = { generation: current.generation + 1, sets };
-    const bytes = encodeManifest(manifest);
-    await this.backend.writeAtomic(MANIFEST_NAME, bytes);
+    const manifest = await publishSets(this.backend, sealed, edit);
     // A set that was damaged and is written again has the same name: its old index must go.
     for (const { info } of sealed) this.#indexes.delete(info.id);
-    this.#use({ ...manifest, bytes });
+    this.#use(manifest);
   }
 
   /** Moves sets that the manifest no longer lists to trash/. The caller holds the lock. */
-  async retire(setIds: readonly SetId[]): Promise<void> {
-    // Read now: to move a set that is listed would be to lose it.
-    const { sets } = decodeManifest(await readManifestBytes(this.backend), MANIFEST_NAME);
-    const listed = new Set(sets.map((info) => info.id));
-    let moved = 0;
-    for (const id of setIds) {
-      if (listed.has(id)) continue;
-      // The index first: without it the rest counts as garbage, not as a set.
-      for (const fileClass of [...FILE_CLASSES].reverse() as FileClass[]) {
-        const name = packName(id, fileClass);
-        if (!(await this.backend.exists(name))) continue;
-        await this.backend.rename(name, retiredName(id, fileClass));
-        moved++;
-      }
-    }
-    if (moved > 0) {
-      await this.backend.syncDir(TRASH_DIR);
-      await this.backend.syncDir(PACKS_DIR);
-    }
+  retire(setIds: readonly SetId[]): Promise<void> {
+    return retireSets(this.backend, setIds);
   }
 
   async close(): Promise<void> {
     this.#indexes.clear();
     await this.backend.close();
-  }
-}
-
-async function readManifestBytes(backend: Backend): Promise<Uint8Array> {
-  try {
-    return await backend.readAll(MANIFEST_NAME, MANIFEST_BYTES_MAX);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    throw new CorruptError(`the repository has no '${MANIFEST_NAME}'`, {
-      file: MANIFEST_NAME,
-      hint: "run 'dlv fsck --rebuild' to rebuild it from the packs",
-    });
   }
 }
 

@@ -57,7 +57,7 @@ export async function refuseExact(repo: TierAccess, ids: readonly Id[]): Promise
       throw new ConflictError(`version ${id.slice(0, 10)} is kept exact by the tag '${tag}'`, {
         version: id,
         tag,
-        hint: `delete the tag first ('dlv tag -d ${tag}') if its exact bytes may be given up`,
+        hint: `if its exact bytes may be given up, delete the tag first: 'dlv tag -d ${tag}'`,
       });
     }
   }

@@ -191,7 +191,7 @@ async function readRoots(
     for (const entry of entries) {
       for (const id of [entry.before, entry.after]) {
         if (id === null || entry.time <= (moved.get(id) ?? Number.NEGATIVE_INFINITY)) continue;
-        // A reflog keeps what is there; what was pruned before is no damage.
+        // A reflog keeps what is there; what was pruned before is not damage.
         if ((await repo.store.findBlob(id)) !== null) moved.set(id, entry.time);
       }
     }

@@ -78,7 +78,7 @@ export async function checkNothingStaged(
   throw new ConflictError(`cannot ${what}: changes are staged: ${nameSome(paths)}`, {
     model: line.model,
     paths,
-    hint: "commit them, keep them with 'dlv stash', or take them back with 'dlv reset'",
+    hint: "commit them, set them aside with 'dlv stash', or unstage them with 'dlv reset'",
   });
 }
 

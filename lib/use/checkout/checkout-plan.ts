@@ -107,7 +107,7 @@ interface Found {
   /** Of the file that it leads to, where it is a link or lies below one; else null. */
   behind: FileStat | null;
   isLink: boolean;
-  /** Hex sha256; null for what is no file, or if its size shows that it is none of the wanted. */
+  /** Hex sha256; null for what is not a file, or if its size shows that it is none of the wanted. */
   sha256: string | null;
   mode: number;
   readAtNs: string;
@@ -207,7 +207,7 @@ class Planner {
     this.plan.bytes += entry.size;
   }
 
-  /** A part of the path above the file is no folder: a file or link that goes, or what is in the way. */
+  /** A part of the path above the file is not a folder: a file or link that goes, or what is in the way. */
   async #replaceAbove(entry: FileEntry, blocking: string): Promise<void> {
     const there = await statOrNull(this.#repo.layout.workFile(blocking));
     const owner = this.#options.staging.ownerOf(blocking);

@@ -90,7 +90,7 @@ async function prepareFolder(
   if (root === dir || root.startsWith(dir + nodePath.sep) || root === workTree) {
     throw new UsageError(`'${options.out}' cannot be written to: the repository lies there`, {
       path: root,
-      hint: 'name a folder of its own, or leave out --out to write into the work tree',
+      hint: 'name another folder, or omit --out to write into the work tree',
     });
   }
   const there = await leadsTo(root);
@@ -100,7 +100,7 @@ async function prepareFolder(
   if (there !== null && !options.force && (await listDirectory(root)).length > 0) {
     throw new ExistsError(`'${options.out}' is not empty`, {
       path: root,
-      hint: 'name another folder, or write over files of the same names with --force',
+      hint: 'name another folder, or overwrite files of the same names with --force',
     });
   }
   await makeDurableDirectory(root);

@@ -26,7 +26,7 @@ export async function checkPlaceable(
   if (twins === null || !(await ignoresCase(folder))) return;
   throw new ConflictError(`'${twins[0]}' and '${twins[1]}' are one file here`, {
     paths: twins,
-    hint: 'the file system does not tell upper from lower case: check out one of them with --out',
+    hint: 'the file system does not distinguish upper and lower case: check out one of them with --out',
   });
 }
 

@@ -58,7 +58,7 @@ export async function restoreFiles(
   context: OpContext,
 ): Promise<Restored> {
   if (options.paths.length === 0) {
-    throw new UsageError('no path is given', { hint: "name files, or '.' for all" });
+    throw new UsageError('no path given', { hint: "name files, or '.' for all" });
   }
   const source = options.source ?? null;
   const opened = await openStaging(repo, options);
@@ -70,7 +70,7 @@ export async function restoreFiles(
   if (worktree && staging.only !== null) {
     throw new UsageError('the files of the work tree are not those of that branch', {
       option: '--branch',
-      hint: "use it with --staged alone; 'dlv checkout <rev> <paths>' brings files of a version",
+      hint: "use it only with --staged; 'dlv checkout <rev> <paths>' writes files of a version",
     });
   }
   const result: Restored = {

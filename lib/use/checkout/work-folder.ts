@@ -92,7 +92,7 @@ export class WorkFolder {
           {
             file: this.#target(entry.path),
             errno: 'ENOSPC',
-            hint: 'free some disk space, or take single files or tensors; nothing was written',
+            hint: 'free some disk space, or check out single files or tensors; nothing was written',
           },
         );
       }
@@ -157,7 +157,7 @@ export class WorkFolder {
     if (unchanged || there === null) return;
     throw new ConflictError(`'${path}' was changed while it was checked out`, {
       path,
-      hint: 'it was left as it is; run the command again',
+      hint: 'it was not changed; run the command again',
     });
   }
 

@@ -131,7 +131,7 @@ class PairStatistics {
       const u = a[i] as number;
       const v = b[i] as number;
       const d = v - u;
-      // A difference that is no finite number comes from an operand that is none, or from overflow.
+      // A difference that is not a finite number comes from an operand that is none, or from overflow.
       if (!(d - d === 0) && !(Number.isFinite(u) && Number.isFinite(v))) {
         this.#nonFinite++;
         continue;

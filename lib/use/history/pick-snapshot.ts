@@ -100,7 +100,7 @@ export function chooseSnapshot(
     const names = others.slice(0, NAMES_SHOWN).map(({ key }) => `'${key}'`);
     const more = others.length - names.length;
     const rest = more > 0 ? ` and ${more} more` : '';
-    context.warn(`took ${role} of '${snapshot.key}'; there are also ${names.join(', ')}${rest}`);
+    context.warn(`using ${role} of '${snapshot.key}'; there are also ${names.join(', ')}${rest}`);
   }
   return picked;
 }

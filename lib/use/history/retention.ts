@@ -132,7 +132,7 @@ function direction(by: string | undefined, better: RetentionRule['better']): 'lo
   if (by !== undefined && LOWER.test(by) !== HIGHER.test(by))
     return LOWER.test(by) ? 'lower' : 'higher';
   throw new UsageError(
-    by === undefined ? 'best by what is not said' : `whether more of '${by}' is better is not said`,
+    by === undefined ? '--best needs a metric' : `whether more of '${by}' is better is not said`,
     { hint: by === undefined ? 'name a metric: --by eval_loss' : 'add --lower or --higher' },
   );
 }

@@ -30,6 +30,6 @@ export function checkTiers(
   throw new TierError(`${what} kept as ${tiers} only: the exact bytes were given up`, {
     paths: tiered.map((file) => file.path),
     tiers,
-    hint: "take what is kept with --accept-tier (dlv checkout, cat, copy); 'dlv show' tells its errors",
+    hint: "use the replacement with --accept-tier (dlv checkout, cat, copy); 'dlv show' shows its errors",
   });
 }

@@ -62,7 +62,7 @@ export async function chooseSubjects(
   if (chosen.length === 0) {
     throw new NotFoundError('there is no tensor to measure', {
       kind: 'tensor',
-      hint: `measured are versions with tensors of 4 KiB and more`,
+      hint: `only versions with tensors of 4 KiB or more are measured`,
     });
   }
   const describer = new Describer(repo);

@@ -145,7 +145,7 @@ async function stageOptions(
   }
   if (stage.paths.length > 0) return stage;
   if (all) return { ...stage, paths: [repo.layout.workTree] };
-  throw new UsageError('no path is given', { hint: "name files, or 'dlv add .' for all" });
+  throw new UsageError('no path given', { hint: "name files, or 'dlv add .' for all" });
 }
 
 async function previewAdd(

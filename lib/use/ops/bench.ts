@@ -156,7 +156,7 @@ async function measure(
   for (const missing of storage?.missing ?? []) context.warn(`not measured: ${missing}`);
   const recovery = await part('recovery', () => benchRecovery(repo, subjects, { repeat }, context));
   if (recovery !== null && recovery.notCold !== null) {
-    context.warn(`nothing is read cold: ${recovery.notCold}`);
+    context.warn(`cold reads were not measured: ${recovery.notCold}`);
   }
   const plans = await part('plans', () => benchPlans(repo, subjects, options, context));
   return { snapshots: subjects.snapshots, brief: null, storage, recovery, plans, leftOut };
@@ -203,7 +203,7 @@ async function withFiles<T>(
       throw new NotFoundError(`there is no file '${name}'`, { kind: 'file', name });
     }
     if (!there.isFile) {
-      throw new UsageError(`'${files[i]}' is no file`, { hint: 'name checkpoint files' });
+      throw new UsageError(`'${files[i]}' is not a file`, { hint: 'name checkpoint files' });
     }
   }
   const folder = await makeTemporaryFolder(path.join(os.tmpdir(), 'dlv-bench-'));

@@ -171,7 +171,7 @@ export async function deleteBranch(
       name: title,
       version: tip,
       versions: lost,
-      hint: `delete it all the same with -D, or keep its version with 'dlv tag <name> ${title}' first`,
+      hint: `delete it anyway with -D, or keep its version with 'dlv tag <name> ${title}' first`,
     });
   }
   const line = staging.get(model);

@@ -131,14 +131,14 @@ async function planVersions(job: Job, revisions: readonly string[]): Promise<Pla
     if (revision.includes('..')) {
       throw new UsageError(`'${revision}' is a range: whole versions are forgotten one by one`, {
         revision,
-        hint: 'name each version; a range says in which versions --path leaves files out',
+        hint: 'name each version; ranges are only for --path',
       });
     }
     const id = await resolveId(job.repo, revision);
     if (!job.versions.has(id)) {
       throw new ConflictError(`'${revision}' is on no branch and no tag: only reflogs keep it`, {
         version: id,
-        hint: "'dlv gc --prune=now' drops what only reflogs keep",
+        hint: "'dlv gc --prune=now' deletes what only reflogs keep",
       });
     }
     plan.set(id, { forget: true });
@@ -174,7 +174,7 @@ async function planPaths(
   throw new NotFoundError(`'${missed.text}' matches no file of ${wanted.length} versions`, {
     kind: 'path',
     name: missed.text,
-    hint: "'dlv du --paths' lists all paths of all versions, with what they take",
+    hint: "'dlv du --paths' lists all paths of all versions and their sizes",
   });
 }
 

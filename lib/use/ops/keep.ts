@@ -99,9 +99,9 @@ function checkRule({ best, by, last, state }: RetentionRule): void {
     });
   }
   if (best !== undefined && by === undefined) {
-    throw new UsageError('best by what is not said', { hint: 'name a metric: --by eval_loss' });
+    throw new UsageError('--best needs a metric', { hint: 'name a metric: --by eval_loss' });
   }
   if ((best ?? 1) + (last ?? 0) === 0 || (best === undefined && last === 0)) {
-    throw new UsageError('that keeps nothing', { hint: "'dlv rm -r' removes folders" });
+    throw new UsageError('these rules keep no checkpoint', { hint: "'dlv rm -r' removes folders" });
   }
 }

@@ -150,7 +150,7 @@ function checkMemory({ key }: Snapshot, bytes: number): void {
   if (bytes <= memory) return;
   throw new LimitError(`the tensors of '${key}' take ${bytes} bytes; the machine has ${memory}`, {
     file: key,
-    hint: 'take them one after another with loadEach, or some of them with names',
+    hint: 'load them one after another with loadEach, or only some with names',
   });
 }
 

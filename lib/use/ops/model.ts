@@ -193,7 +193,7 @@ async function checkNothingLost(
   lost: readonly Id[],
 ): Promise<void> {
   const { staging } = lines;
-  const hint = "delete it all the same with --force; 'dlv model delete --dry-run' says what stays";
+  const hint = "delete it anyway with --force; 'dlv model delete --dry-run' says what stays";
   if (lost.length > 0) {
     const what = lost.length === 1 ? 'a version that is' : `${lost.length} versions that are`;
     throw new ConflictError(`'${model}' has ${what} on no branch of another model and no tag`, {

@@ -96,7 +96,7 @@ async function planMoves(
       throw new NotFoundError(`'${text}' is not tracked in model '${model}'`, {
         kind: 'path',
         name: text,
-        hint: 'a file that is not tracked is moved without dlv',
+        hint: 'move an untracked file without dlv',
       });
     }
     for (const path of found.keys()) named.set(path, input.topOf(path));
@@ -121,7 +121,7 @@ function checkOutside(top: string, { goal, isFolder }: { goal: string; isFolder:
   if (!isFolder || (top !== '' && !goal.startsWith(`${top}/`))) return;
   throw new ConflictError(`cannot move '${top === '' ? '.' : top}' into itself: '${goal}'`, {
     path: top,
-    hint: 'name a folder that lies outside of it',
+    hint: 'name a folder outside of it',
   });
 }
 
@@ -135,10 +135,10 @@ async function isInto(
   const there = await statOrNull(repo.layout.workFile(target));
   if (there?.isDirectory || known.some((path) => path.startsWith(`${target}/`))) return true;
   if (tops.size === 1) return false;
-  throw new NotFoundError(`'${destination}' is no folder`, {
+  throw new NotFoundError(`'${destination}' is not a folder`, {
     kind: 'path',
     name: destination,
-    hint: `several files go into a folder: write '${destination}/'`,
+    hint: `to move several files, name a folder: write '${destination}/'`,
   });
 }
 

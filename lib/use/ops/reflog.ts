@@ -43,7 +43,7 @@ export interface ReflogLine {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Moves, the last one first. @throws {NotFoundError} for what is no ref. */
+/** Moves, the last one first. @throws {NotFoundError} for what is not a ref. */
 export async function reflog(
   repo: Repository,
   options: ReflogOptions,
@@ -62,7 +62,7 @@ async function refLines(repo: Repository, text = 'HEAD'): Promise<ReflogLine[]> 
     throw new NotFoundError(`'${text}' is a version, which never moves`, {
       kind: 'ref',
       name: text,
-      hint: "name HEAD, a branch or a tag; 'dlv reflog --deleted' has those that were deleted",
+      hint: "name HEAD, a branch or a tag; 'dlv reflog --deleted' lists deleted ones",
     });
   }
   const { entries } = await readReflog(repo.layout, ref, id);

@@ -120,7 +120,7 @@ function nothingYet({ model, branch }: Line): NotFoundError {
   return new NotFoundError(`'${model}/${branch}' has no version yet`, {
     kind: 'revision',
     name: 'HEAD',
-    hint: "'dlv restore --staged .' takes files back out of the first version",
+    hint: "'dlv restore --staged .' unstages files for the first version",
   });
 }
 

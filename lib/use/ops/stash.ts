@@ -131,10 +131,13 @@ export async function pushStash(
     if (changes.length === 0) {
       const ended = await endPush(repo, staged);
       if (ended !== null) return ended;
-      throw new ConflictError(`nothing to put aside: '${model}' is as in its last version`, {
-        model,
-        hint: options.untracked ? '' : "files that are not tracked are taken with '-u'",
-      });
+      throw new ConflictError(
+        `nothing to stash: '${model}' has not changed since its last version`,
+        {
+          model,
+          hint: options.untracked ? '' : "'-u' includes untracked files",
+        },
+      );
     }
     const tree = await repo.tree(tip);
     const gone = tree.files.filter(({ path }) => before.ownerOf(path) !== model);
@@ -252,11 +255,11 @@ async function findStash(repo: Repository, index: number): Promise<StashEntry> {
   const refs = await stashRefs(repo, model);
   const ref = refs[index];
   if (ref !== undefined) return describe(repo, ref, index);
-  const what = refs.length === 0 ? 'nothing is put aside' : `there is no stash@{${index}}`;
+  const what = refs.length === 0 ? 'there are no stashes' : `there is no stash@{${index}}`;
   throw new NotFoundError(`${what} for model '${model}'`, {
     kind: 'stash',
     name: `stash@{${index}}`,
-    hint: refs.length === 0 ? "'dlv stash' puts changes aside" : "'dlv stash list' shows them",
+    hint: refs.length === 0 ? "'dlv stash' sets changes aside" : "'dlv stash list' shows them",
   });
 }
 

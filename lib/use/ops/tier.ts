@@ -71,7 +71,7 @@ export async function tierVersions(
   const { tier } = options;
   if (options.revisions.length === 0) {
     throw new UsageError('no version is named', {
-      hint: 'a tier is for versions named one by one',
+      hint: 'name each version',
     });
   }
   const ids: Id[] = [];

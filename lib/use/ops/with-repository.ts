@@ -44,7 +44,7 @@ function notWritable({ layout }: Repository, error: unknown): unknown {
   const why = errno === 'EROFS' ? 'its file system is read-only' : 'you may not write there';
   return new IoError(
     `the repository '${layout.dir}' cannot be written: ${why} (${errno})`,
-    { file, errno, hint: 'ask its owner for the right to write, or work on a copy of the folder' },
+    { file, errno, hint: 'ask its owner for write permission, or work on a copy of the folder' },
     error,
   );
 }

@@ -15,7 +15,7 @@ const READ_BYTES = 4 * 1024 * 1024;
 export interface WorkState {
   /** absent: not there, and never written here. That says nothing of what a person wants. */
   status: 'same' | 'modified' | 'deleted' | 'absent';
-  /** What it became that is no plain file, with what to say of it; null for a file or nothing. */
+  /** What it became that is not a plain file, with what to say of it; null for a file or nothing. */
   odd: { became: Oddity; says: string; behind: FileStat | null } | null;
 }
 
@@ -26,7 +26,7 @@ const ABSENT: WorkState = { status: 'absent', odd: null };
 
 /** A tracked path that differs in the work tree. */
 export interface WorkChange extends PathChange {
-  /** What it became, if that is no plain file. */
+  /** What it became, if that is not a plain file. */
   became?: Oddity;
   /** True for a link, or what lies below one, that leads to a file: 'add --follow' takes its content. */
   isBehind?: true;
@@ -34,7 +34,7 @@ export interface WorkChange extends PathChange {
 
 /**
  * True if the work file of an entry was seen here with its content: written by a checkout, or added. One
- * that was not is no deletion when it is not there.
+ * that was not is not a deletion when it is not there.
  */
 export function wasHere(entry: Pick<StagedEntry, 'stat'>): boolean {
   return entry.stat !== null;

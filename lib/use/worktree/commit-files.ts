@@ -172,7 +172,7 @@ async function trackedChanges(
   const changes: PathChange[] = [];
   for (const { path, status, became } of await workChanges(repo, entries, writtenNs, context)) {
     if (became === undefined) changes.push({ path, status });
-    else context.warn(`'${path}' stays as it was added last (${became})`);
+    else context.warn(`'${path}' keeps the content that was added last (${became})`);
   }
   return changes;
 }

@@ -199,7 +199,7 @@ class WorkSource implements ByteSource {
       if (!sameStat(source.stat, this.stat)) {
         throw new ChangedError(`'${this.name}' changed while it was compared`, {
           file: this.name,
-          hint: 'wait until nothing writes the file, then run the command again',
+          hint: 'wait until no other program writes to the file, then run the command again',
         });
       }
       return await source.read(offset, length);
@@ -242,7 +242,7 @@ async function openChanged(
   }
 }
 
-/** What stands for a file that is no plain one: it equals no other, and has no tensors. */
+/** What stands for a file that is not a plain one: it equals no other, and has no tensors. */
 function oddFile(path: string, became: Oddity): DiffFile {
   return { path, size: null, sha256: became, mode: 0, became, tensors: async () => [] };
 }

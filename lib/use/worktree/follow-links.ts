@@ -72,7 +72,7 @@ export class LinkFollower {
         limit: 'LINKED_FOLDERS_MAX',
         value: this.#folders,
         max: LINKED_FOLDERS_MAX,
-        hint: "name the folders that are meant, or leave links out with '.dlvignore'",
+        hint: "name single folders, or exclude links with '.dlvignore'",
       });
     }
     return { kind: 'folder', chain: [...here, real] };

@@ -45,7 +45,7 @@ export class LostWork {
     const what = paths.length === 1 ? 'a file has' : `${paths.length} files have`;
     throw new ConflictError(`${what} changes that are in no version: ${nameSome(paths)}`, {
       paths,
-      hint: "commit or move them away first, or lose them with 'dlv checkout --force <revision>'",
+      hint: "commit or move them first, or discard them with 'dlv checkout --force <revision>'",
     });
   }
 

@@ -26,17 +26,19 @@ export async function warnOfMissing(
     if (!changed.has(path)) continue;
     const missing = hint.references.filter((reference) => !paths.has(reference));
     if (missing.length === 0) continue;
-    let here = 0;
-    for (const file of missing) if (await isFile(layout, file)) here++;
+    const there = await Promise.all(missing.map((file) => look(layout, file)));
     const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them'];
-    const says =
-      here === missing.length
-        ? `${are} not ${where}: 'dlv add' takes ${them}`
-        : `${are} not here: copy ${them} here and add ${them}, or the model cannot be loaded`;
+    const add = there.includes('link') ? 'dlv add --follow' : 'dlv add';
+    const says = !there.includes(null)
+      ? `${are} not ${where}: '${add}' stores ${them}`
+      : `${are} not here: copy ${them} here and add ${them}, or the model cannot be loaded`;
     context.warn(`'${path}' needs ${nameSome(missing)}, which ${says}`, 'last');
   }
 }
 
-async function isFile(layout: Layout, path: string): Promise<boolean> {
-  return (await statOrNull(layout.workFile(path)).catch(() => null)) !== null;
+/** What is in the place of a file; null if nothing is, or if it cannot be told. */
+async function look(layout: Layout, path: string): Promise<'link' | 'other' | null> {
+  const there = await statOrNull(layout.workFile(path)).catch(() => null);
+  if (there === null) return null;
+  return there.isSymlink ? 'link' : 'other';
 }

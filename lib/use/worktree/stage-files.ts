@@ -138,7 +138,7 @@ export async function planStage(
     const stat = there.kind === 'file' ? there.stat : behind;
     if (stat === null) {
       // Gone, or changed since it was listed; or in a folder whose names may be listed and no more.
-      if (there.kind === 'odd') context.warn(`'${path}' is left out: it ${there.says}`);
+      if (there.kind === 'odd') context.warn(`'${path}' is skipped: it ${there.says}`);
       continue;
     }
     const entry = staging.entry(path);
@@ -198,7 +198,7 @@ async function warnOfOdd(
     const isLink = says.includes('symbolic link');
     const remedy = isLink && !follow ? "'dlv add --follow' reads through it, " : '';
     context.warn(
-      `'${path}' ${says}: it stays as it was added last (${remedy}'dlv rm --cached' takes it out)`,
+      `'${path}' ${says}: it keeps the content that was added last (${remedy}'dlv rm --cached' takes it out)`,
     );
   }
 }
@@ -222,7 +222,7 @@ async function storeFiles(
     onBytes: (count) => context.progress.advance(count),
     onSkip: (path, error) => {
       if (plan.named.has(path)) plan.failures.push({ path, error });
-      else context.warn(`'${path}' is left out: ${(error as Error).message}`);
+      else context.warn(`'${path}' is skipped: ${(error as Error).message}`);
     },
     ...(context.signal ? { signal: context.signal } : {}),
   })) {

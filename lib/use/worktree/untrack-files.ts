@@ -72,13 +72,13 @@ async function checkNothingLost(
     if (odd !== null) {
       throw new ConflictError(`'${entry.path}' ${odd.says}`, {
         path: entry.path,
-        hint: 'stop tracking it with --cached, or remove what stands there with --force',
+        hint: 'stop tracking it with --cached, or remove what is in its place with --force',
       });
     }
     if (status === 'modified' || (status === 'same' && fresh.has(entry.path))) {
       throw new ConflictError(`'${entry.path}' has content that is in no version`, {
         path: entry.path,
-        hint: 'commit it first, keep the file with --cached, or lose it with --force',
+        hint: 'commit it first, keep the file with --cached, or discard it with --force',
       });
     }
   }

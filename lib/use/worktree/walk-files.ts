@@ -42,7 +42,7 @@ export async function* walkFiles(
   const nested = new NestedRepositories(layout);
   const follower = options.follow ? new LinkFollower(layout) : null;
   const leaveOut = (path: string, why: string): void =>
-    options.warn?.(`'${path}' is left out: ${why}`);
+    options.warn?.(`'${path}' is skipped: ${why}`);
   const odd = new Map<string, string[]>();
   const queue = [{ dir: folder, chain: follower === null ? [] : await follower.chainOf(folder) }];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
@@ -79,14 +79,14 @@ export async function* walkFiles(
   for (const [kind, paths] of odd) options.warn?.(leftOut(kind, paths));
 }
 
-/** One sentence for all that is no file, however many there are. */
+/** One sentence for all that is not a file, however many there are. */
 function leftOut(kind: string, paths: readonly string[]): string {
   if (paths.length > 1) return `${paths.length} ${kind}s are left out: ${nameSome(paths)}`;
-  return `'${paths[0]}' is left out: it is a ${kind}`;
+  return `'${paths[0]}' is skipped: it is a ${kind}`;
 }
 
 /**
- * What lies in a folder, but no files that dlv has not finished; one that is gone by now holds nothing.
+ * What lies in a folder, but no files that dlv lacks finished; one that is gone by now holds nothing.
  * @param leaveOut told of a folder that may not be read, which then holds nothing; null: that is an error.
  */
 async function entriesOf(
@@ -140,12 +140,12 @@ async function isRepository(folder: string): Promise<boolean> {
   }
 }
 
-/** What is wrong with a name that was listed: bytes that are no UTF-8 are shown as U+FFFD. */
+/** What is wrong with a name that was listed: bytes that are not UTF-8 are shown as U+FFFD. */
 async function nameProblem(layout: Layout, path: string): Promise<string | null> {
   const problem = pathProblem(path);
   if (problem !== null) return problem;
   if (!path.includes('\uFFFD')) return null;
-  return (await statOrNull(layout.workFile(path))) === null ? 'its name is no valid UTF-8' : null;
+  return (await statOrNull(layout.workFile(path))) === null ? 'its name is not valid UTF-8' : null;
 }
 
 /** The folders that paths lie in. */

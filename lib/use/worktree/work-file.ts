@@ -4,7 +4,7 @@ import { type FileStat, statOrNull, statThrough } from '../../base/files/files.j
 import type { Layout } from '../../storage/repo/layout.js';
 import type { LinkGuard } from '../../storage/repo/work-path.js';
 
-/** What a tracked file became that is no plain file any more. */
+/** What a tracked file became that is not a plain file any more. */
 export type Oddity = 'symbolic link' | 'below a symbolic link' | 'special file' | 'unreadable';
 
 /** What stands at a path. */

@@ -26,9 +26,9 @@ export interface Selection {
   named: Set<string>;
   /** Tracked paths that the selection covers and that do not exist. */
   missing: string[];
-  /** Tracked paths that the selection covers and that are no plain files now. */
+  /** Tracked paths that the selection covers and that are not plain files now. */
   odd: { path: string; says: string }[];
-  /** Paths that were named and are no plain files: an error, but no reason to drop the others. */
+  /** Paths that were named and are not plain files: an error, but no reason to drop the others. */
   failures: { path: string; error: unknown }[];
   /** Sentences about what was left out. */
   warnings: string[];
@@ -128,7 +128,7 @@ class Selector {
     const isKnown = this.#options.tracked.has(path) || this.#options.force;
     if (!isKnown && (await isRefused(this.#rules, path))) {
       throw new UsageError(`'${input}' is ignored by a .dlvignore file`, {
-        hint: 'use --force to add it all the same',
+        hint: 'use --force to add it anyway',
       });
     }
     this.#found.files.add(path);

@@ -80,7 +80,7 @@ export function undoDigits(
   digits: readonly Uint8Array[],
   base: readonly Uint8Array[],
 ): Uint8Array[] {
-  // Planes may be Buffers, whose slice() is no copy.
+  // Planes may be Buffers, whose slice() is not a copy.
   const child = digits.map((plane) => new Uint8Array(plane));
   if (transform === TRANSFORM_RAW) return child;
   const n = (digits[0] as Uint8Array).length;

@@ -60,7 +60,7 @@ export class Forge {
     await this.seal(name, change(unseal(await fs.readFile(this.file(name)), name)));
   }
 
-  /** Puts something that is no file in the place of one. */
+  /** Puts something that is not a file in the place of one. */
   async replace(name: string, make: (file: string) => Promise<unknown>): Promise<void> {
     const file = this.file(name);
     await fs.rm(file, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Things that are no files where files are looked for: named pipes, folders, links that lead away. */
+/** Things that are not files where files are looked for: named pipes, folders, links that lead away. */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';

@@ -36,7 +36,7 @@ export const BAD_PATHS: readonly string[] = [
 
 const REFS: readonly Hostile[] = [
   {
-    name: 'a ref names a blob that is no version',
+    name: 'a ref names a blob that is not a version',
     make: async (forge) => forge.point(await forge.plant('blob', Buffer.from('no version'))),
   },
   { name: 'a ref names nothing', make: (forge) => forge.point(NOWHERE as never) },

@@ -75,7 +75,7 @@ const FIELDS: readonly Hostile[] = [
       }),
   },
   {
-    name: 'version: bytes that are no msgpack',
+    name: 'version: bytes that are not msgpack',
     make: async (forge) => forge.point(await forge.plant('version', Buffer.alloc(100, 0xc1))),
   },
   {

@@ -41,7 +41,7 @@ const NUMBERS: Record<string, { dtype: DType; width: 1 | 2 | 4 | 8 }> = {
   m8: { dtype: 'I64', width: 8 },
 };
 
-/** @throws {CorruptError} DLV_CORRUPT for object arrays and what is no description. */
+/** @throws {CorruptError} DLV_CORRUPT for object arrays and what is not a description. */
 export function parseNpyType(descr: PyValue, source: { name: string }): NpyType {
   if (typeof descr === 'string') return parseCode(descr, source);
   const itemBytes = itemSize(descr, source, 0);

@@ -70,7 +70,7 @@ export async function readNpyArray(
 ): Promise<NpyArray> {
   const named = { name };
   const prefix = Buffer.from(await source.read(start, Math.min(bytes, PREFIX_BYTES + 4)));
-  if (!looksLikeNpy(prefix)) throw corrupt(named, 'is no .npy data');
+  if (!looksLikeNpy(prefix)) throw corrupt(named, 'is not .npy data');
   const major = prefix[MAGIC.length] as number;
   if (major < 1 || major > 3 || prefix[MAGIC.length + 1] !== 0) {
     throw corrupt(named, `version ${major}.${prefix[MAGIC.length + 1]} of .npy is not known`);

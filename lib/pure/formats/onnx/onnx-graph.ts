@@ -27,7 +27,7 @@ export async function readOnnxGraph(source: ByteSource, signal?: AbortSignal): P
 /**
  * Reads the structure of an ONNX file in bounded memory.
  *
- * @throws {CorruptError} DLV_CORRUPT if it is no ModelProto or contradicts itself; {TruncatedError}
+ * @throws {CorruptError} DLV_CORRUPT if it is not a ModelProto or contradicts itself; {TruncatedError}
  * if a field reaches beyond its message; {LimitError} beyond ONNX_STRUCTURE_BYTES_MAX or NESTING_MAX.
  */
 export function readOnnxModel(source: ByteSource, signal?: AbortSignal): Promise<RawModel> {

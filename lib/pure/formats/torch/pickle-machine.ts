@@ -224,7 +224,7 @@ export class PickleMachine {
     const target = this.top();
     if (target instanceof PickleDict) return target;
     if (!(target instanceof PickleObject)) {
-      throw this.corrupt('items are set in what is no dict');
+      throw this.corrupt('items are set in what is not a dict');
     }
     if (target.dict === null) {
       this.charge(DICT_BYTES);
@@ -237,7 +237,7 @@ export class PickleMachine {
   extend(items: PickleValue[]): void {
     const target = this.top();
     if (!(target instanceof PickleObject) && !(target instanceof PickleSequence)) {
-      throw this.corrupt('items are added to what is no list');
+      throw this.corrupt('items are added to what is not a list');
     }
     if (target instanceof PickleSequence && target.kind === 'tuple') {
       throw this.corrupt('items are added to a tuple');
@@ -249,7 +249,7 @@ export class PickleMachine {
   addState(state: PickleValue): void {
     const target = this.top();
     if (!(target instanceof PickleObject)) {
-      throw this.corrupt('a state is given to what is no object');
+      throw this.corrupt('a state is given to what is not an object');
     }
     target.states = this.#joined(target.states, [state]);
   }

@@ -3,7 +3,7 @@
  * is a graph and may have cycles; nothing here is ever called.
  */
 
-/** Integers are numbers while exact, else bigints; floats are boxed, so that 1.0 is no integer. */
+/** Integers are numbers while exact, else bigints; floats are boxed, so that 1.0 is not an integer. */
 export type PickleValue =
   | null
   | boolean
@@ -89,7 +89,7 @@ export class PickleObject {
     this.args = args;
   }
 
-  /** `module.name` of the callable, or null if it is no global. */
+  /** `module.name` of the callable, or null if it is not a global. */
   get name(): string | null {
     return this.callable instanceof PickleGlobal ? this.callable.name : null;
   }

@@ -117,7 +117,7 @@ function length8(m: PickleMachine, what: string): number {
 }
 
 function asText(m: PickleMachine, value: PickleValue, what: string): string {
-  if (typeof value !== 'string') throw m.corrupt(`${what} is no text`);
+  if (typeof value !== 'string') throw m.corrupt(`${what} is not text`);
   return value;
 }
 
@@ -154,7 +154,7 @@ define({
   F: (m) => {
     const line = numberLine(m, 'float');
     if (!/^[-+]?(\d+(\.\d*)?([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|inf|nan)$/.test(line)) {
-      throw m.corrupt('a float is no number');
+      throw m.corrupt('a float is not a number');
     }
     m.charge(FLOAT_BYTES);
     const unsigned = line.replace(/^[-+]/, '').replace('inf', 'Infinity').replace('nan', 'NaN');
@@ -182,7 +182,7 @@ function longOf(m: PickleMachine, length: number): number | bigint {
 }
 
 function decimal(m: PickleMachine, line: string): number | bigint {
-  if (!/^[-+]?\d{1,2400}$/.test(line)) throw m.corrupt('an integer is no number');
+  if (!/^[-+]?\d{1,2400}$/.test(line)) throw m.corrupt('an integer is not a number');
   m.charge(line.length);
   return exact(BigInt(line.startsWith('+') ? line.slice(1) : line));
 }
@@ -285,7 +285,7 @@ define({
 // The memo.
 const memoIndex = (m: PickleMachine): number => {
   const line = m.line('memo index');
-  if (!/^\d{1,15}$/.test(line)) throw m.corrupt('a memo index is no number');
+  if (!/^\d{1,15}$/.test(line)) throw m.corrupt('a memo index is not a number');
   return Number(line);
 };
 define({
@@ -304,7 +304,8 @@ const global = (m: PickleMachine, module: string, name: string): PickleGlobal =>
   return new PickleGlobal(`${module}.${name}`);
 };
 const argumentsOf = (m: PickleMachine, value: PickleValue): PickleValue[] => {
-  if (!(value instanceof PickleSequence)) throw m.corrupt('the arguments of a call are no tuple');
+  if (!(value instanceof PickleSequence))
+    throw m.corrupt('the arguments of a call are not a tuple');
   return value.items;
 };
 const call: Opcode = (m) => {

@@ -57,7 +57,7 @@ export async function findArchives(
   });
   const what =
     start > 0
-      ? `begins with ${start} bytes that are no archive and are kept as opaque bytes; its tensors are numbered`
+      ? `begins with ${start} bytes that are not an archive and are kept as opaque bytes; its tensors are numbered`
       : `is ${ends.length} archives, one after another; no '${METADATA_NAME}' file beside it names ` +
         'them, so its tensors are numbered: add both together';
   return { archives, warnings: [what] };
@@ -94,7 +94,7 @@ async function findNamed(
   const warnings: string[] = [];
   if (other.length > 0) {
     warnings.push(
-      `holds pieces that are no archives and are kept as opaque bytes: ${quoteSome(other)}`,
+      `holds pieces that are not archives and are kept as opaque bytes: ${quoteSome(other)}`,
     );
   }
   return { archives, warnings };

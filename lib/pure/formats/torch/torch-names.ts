@@ -49,7 +49,7 @@ export function nameTensors(
 
 function rolesOf(found: readonly FoundTensor[]): Role[] {
   const byKey = found.map(({ top, rest }): Role | null => {
-    // A tensor that is itself called 'ema' is no state dict.
+    // A tensor that is itself called 'ema' is not a state dict.
     if (top === null || rest === '') return null;
     if (OPTIMIZER_KEYS.has(top)) return 'optimizer';
     return EMA_KEYS.has(top) ? 'ema' : null;

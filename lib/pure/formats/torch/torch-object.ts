@@ -132,7 +132,7 @@ function viewOf(args: readonly PickleValue[], extras: ViewExtras, steps: PickleS
       if (extras.metadata.values[i] === false) continue;
       if (key === 'conj' || key === 'neg') lazy.add(key);
       else {
-        const what = typeof key === 'string' ? `'${key}'` : 'that is no text';
+        const what = typeof key === 'string' ? `'${key}'` : 'that is not text';
         return { kind: 'opaque', what: `a view of the kind ${what}`, inside: args };
       }
     }

@@ -128,7 +128,7 @@ const DANGEROUS =
 const CALLS_SHOWN = 2;
 
 /**
- * Settings of a training script, which hold no tensor, call the classes of its libraries: that is no news.
+ * Settings of a training script, which hold no tensor, call the classes of its libraries: that is nothing new.
  * Calls that would do harm if they were run are, and any beside tensors.
  */
 function contentWarnings({ tensors, foreign, notes }: TorchContent): string[] {

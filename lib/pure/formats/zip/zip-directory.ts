@@ -160,7 +160,7 @@ function readZip64(
   }
 }
 
-/** The zip64 field (id 1) of an extra field, or null. Trailing bytes that are no field are ignored,
+/** The zip64 field (id 1) of an extra field, or null. Trailing bytes that are not a field are ignored,
  *  as writers pad with them. */
 export function findZip64(extra: Uint8Array, file: string): ByteReader | null {
   const reader = new ByteReader(extra, file);

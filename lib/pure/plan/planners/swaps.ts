@@ -74,7 +74,7 @@ class GreedySwaps {
     return false;
   }
 
-  /** The negated score of an edge: lower is better; 0 or more is no swap. */
+  /** The negated score of an edge: lower is better; 0 or more is not a swap. */
   #key(edge: number): number {
     const { graph, recreation, parentEdge } = this.#forest;
     if (this.#isBanned[edge]) return 0;

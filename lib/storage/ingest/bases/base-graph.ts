@@ -7,7 +7,7 @@
 
 /** Namesakes so many changes away are candidates too: chains then need not be walked link by link. */
 const SKIPS = [4, 8, 16];
-/** Neighbours of one vertex that are looked at: a base of thousands of fine-tunes is no hub of pairs. */
+/** Neighbours of one vertex that are looked at: a base of thousands of fine-tunes is not a hub of pairs. */
 const NEIGHBOURS_MAX = 6;
 /** Candidates of one vertex. */
 export const CANDIDATES_MAX = 10;

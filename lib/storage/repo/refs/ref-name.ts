@@ -133,6 +133,6 @@ export function shownRef(name: string): string {
 
 /** Gives a full ref name back. @throws {UsageError} DLV_USAGE if it is none. */
 export function checkRefName(name: string): string {
-  const problem = refNameProblem(name) ?? (parseRefName(name) ? null : 'is no name of a ref');
+  const problem = refNameProblem(name) ?? (parseRefName(name) ? null : 'is not a name of a ref');
   return check('ref', name, problem);
 }

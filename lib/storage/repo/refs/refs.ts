@@ -156,7 +156,7 @@ function noRoom(name: string, other: string): ConflictError {
   return new ConflictError(`cannot create '${shownRef(name)}': '${shownRef(other)}' exists`, {
     name,
     other,
-    hint: 'a name cannot also be the folder of another; choose another name or delete the other',
+    hint: 'a name cannot also be a folder of another name; choose another name or delete the other ref',
   });
 }
 
@@ -210,7 +210,7 @@ export async function updateRef(
         name,
         expected: before,
         current,
-        hint: 'another command moved it meanwhile; run yours again',
+        hint: 'another command moved it at the same time; run the command again',
       },
     );
   }
@@ -250,7 +250,7 @@ const ID_DIGITS = 64;
 export function parseNotes(text: string, file: string): Id[] {
   const ids = linesOf(text, ID_DIGITS);
   if (ids === null || !ids.every(isId) || formatNotes(ids as Id[]) !== text) {
-    throw new CorruptError(`'${file}' is damaged: it is no sorted list of ids`, {
+    throw new CorruptError(`'${file}' is damaged: it is not a sorted list of ids`, {
       file,
       hint: "run 'dlv fsck --rebuild'",
     });

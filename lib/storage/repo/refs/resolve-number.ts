@@ -118,7 +118,7 @@ async function noNumber(
     throw new NotFoundError(`there is no '${name}': work that was put aside had this number`, {
       kind: 'revision',
       name,
-      hint: `'dlv show ${shortId(stash)}' shows it until gc drops it`,
+      hint: `'dlv show ${shortId(stash)}' shows it until gc deletes it`,
     });
   }
   throw new NotFoundError(`there is no '${name}'${isGone ? ' any more' : ''}`, {
@@ -164,7 +164,7 @@ async function highestNumber(
   }
   unread ??= walk.unread;
   if (unread !== null) return { highest, unread };
-  // What only reflogs remember may be gone, which is no damage.
+  // What only reflogs remember may be gone, which is not damage.
   for await (const _ of walk.from(await rememberedVersions(source.layout)));
   return { highest, unread: isDamage(walk.unread) ? walk.unread : null };
 }

@@ -68,7 +68,7 @@ export function parseRevision(text: string): ParsedRevision {
   const isDate = base.includes('@{');
   const isEmpty = base === '' && reflog === undefined;
   if (match === null || isEmpty || isDate || steps.some(({ n }) => n > STEP_MAX)) {
-    throw new UsageError(`'${text}' is no revision`, {
+    throw new UsageError(`'${text}' is not a revision`, {
       revision: text,
       hint: /@\{[^}]*\D[^}]*\}/.test(text)
         ? "a move is named by its number, as in HEAD@{1}: 'dlv reflog' lists moves and their times"
@@ -173,7 +173,7 @@ async function resolveId(source: RevisionSource, text: string): Promise<Id | nul
       kind: 'version',
       name: text,
       candidates: ids,
-      hint: `it begins ${shown.join(', ')}${ids.length > 8 ? ', …' : ''}: give more digits`,
+      hint: `it is the beginning of ${shown.join(', ')}${ids.length > 8 ? ', …' : ''}: give more digits`,
     });
   }
   return ids[0] ?? null;
@@ -243,7 +243,7 @@ async function resolveReflog(source: RevisionSource, base: string, n: number): P
   return move.before;
 }
 
-/** A version that only a reflog names may be gone, which is no damage. @throws {NotFoundError} */
+/** A version that only a reflog names may be gone, which is not damage. @throws {NotFoundError} */
 async function checkPast(source: RevisionSource, id: Id, name: string): Promise<void> {
   try {
     await source.readVersion(id);

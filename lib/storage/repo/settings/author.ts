@@ -47,7 +47,7 @@ export function parseMoment(text: string): Moment {
     const exists = time >= 0 && local.toISOString().startsWith(bare.slice(0, 10));
     if (exists) return { time, tzMinutes };
   }
-  throw new UsageError(`'${text}' is no date`, {
+  throw new UsageError(`'${text}' is not a date`, {
     hint: "write it as '2026-01-31T12:00:00+02:00' or as seconds and zone, '1769853600 +0200'",
   });
 }

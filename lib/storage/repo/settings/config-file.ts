@@ -52,7 +52,7 @@ export class ConfigFile {
     this.#lines = lines;
   }
 
-  /** @throws {ConfigError} DLV_CONFIG naming the line that is no section, setting or comment. */
+  /** @throws {ConfigError} DLV_CONFIG naming the line that is not a section, setting or comment. */
   static parse(text: string, file: string): ConfigFile {
     const lines: Line[] = [];
     const seen = new Map<string, number>();
@@ -62,7 +62,7 @@ export class ConfigFile {
         file,
         line,
         ...(key ? { key } : {}),
-        hint: `mend that line of '${file}'`,
+        hint: `correct that line of '${file}'`,
       });
     const rows = text.split(/\r?\n/);
     if (rows.at(-1) === '') rows.pop();

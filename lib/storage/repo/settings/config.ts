@@ -265,7 +265,7 @@ export async function readConfigFile(file: string): Promise<ConfigFile> {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     if (error instanceof TypeError) {
-      throw new ConfigError(`cannot read '${file}': it is no UTF-8 text`, { file });
+      throw new ConfigError(`cannot read '${file}': it is not UTF-8 text`, { file });
     }
     if (!isMissing(error)) throw error;
   }

@@ -191,7 +191,7 @@ export class Staging {
       path,
       owner,
       model,
-      hint: `say --model ${owner}, or take it out of that model with 'dlv rm' first`,
+      hint: `use --model ${owner}, or first remove it from that model with 'dlv rm'`,
     });
   }
 

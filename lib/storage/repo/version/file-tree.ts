@@ -123,7 +123,9 @@ function checkDraft(files: readonly FileEntry[], snapshots: readonly Snapshot[])
   for (const { key, members } of snapshots) {
     const missing = [key, ...members].find((path) => !paths.has(path));
     if (missing !== undefined) {
-      throw new UsageError(`snapshot '${key}' names '${missing}', which is no file of the version`);
+      throw new UsageError(
+        `snapshot '${key}' names '${missing}', which is not a file of the version`,
+      );
     }
   }
   const twice = snapshots.find(

@@ -136,7 +136,7 @@ export function unpackTierBody(body: Packed, file: string): TierBody {
   const f = new Fields(body, file, 3);
   const tier = f.string('tier');
   const replaces = f.array('replaced notes').map((id) => {
-    if (!(id instanceof Uint8Array)) throw damaged(file, 'a replaced note is no id');
+    if (!(id instanceof Uint8Array)) throw damaged(file, 'a replaced note is not an id');
     return idFromBytes(id, file);
   });
   const files = f.array('files').map((row): TierFile => {
@@ -153,7 +153,7 @@ export function unpackTierBody(body: Packed, file: string): TierBody {
     };
     const relative = r.any('relative error');
     if (relative !== null && !(typeof relative === 'number' && relative >= 0)) {
-      throw damaged(file, 'the relative error is no number');
+      throw damaged(file, 'the relative error is not a number');
     }
     return { ...tiered, relative };
   });

@@ -104,7 +104,7 @@ function compareMetrics(a: Metric, b: Metric): number {
 }
 
 function lineProblem(text: string, what: string): string | null {
-  if (!isWellFormed(text)) return `${what} is no valid UTF-8`;
+  if (!isWellFormed(text)) return `${what} is not valid UTF-8`;
   if (/\p{Cc}/u.test(text)) return `${what} holds a control character`;
   if (Buffer.byteLength(text) > NAME_BYTES_MAX) return `${what} is over ${NAME_BYTES_MAX} bytes`;
   return null;
@@ -127,7 +127,7 @@ function peopleProblem(version: Version): string | null {
     nameProblem(author.name, 'the author name') ?? lineProblem(author.email, 'the author email');
   if (problem !== null) return problem;
   if (/[<>]/.test(author.name + author.email)) return "the author holds '<' or '>'";
-  if (!isWellFormed(message) || message.includes('\0')) return 'the message is no valid text';
+  if (!isWellFormed(message) || message.includes('\0')) return 'the message is not valid text';
   if (Buffer.byteLength(message) > MESSAGE_BYTES_MAX) {
     return `the message is over ${MESSAGE_BYTES_MAX} bytes`;
   }
@@ -140,7 +140,7 @@ function listsProblem(version: Version): string | null {
     const problem = nameProblem(name, 'the name of a hyperparameter');
     if (problem !== null) return problem;
     if (!isWellFormed(text) || Buffer.byteLength(text) > MESSAGE_BYTES_MAX) {
-      return `hyperparameter '${name}' is no valid text`;
+      return `hyperparameter '${name}' is not valid text`;
     }
   }
   for (const { name, step } of metrics) {

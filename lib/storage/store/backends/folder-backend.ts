@@ -165,7 +165,7 @@ export class FolderBackend implements Backend {
     const parts = name.split('/');
     assert(
       parts.every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\\0]/.test(part)),
-      `'${name}' is no name of the store`,
+      `'${name}' is not a name of the store`,
     );
     return path.join(this.root, ...parts);
   }
@@ -228,7 +228,7 @@ function readRange(
     : file.read(offset, length);
 }
 
-/** Closing a file that was only read cannot lose anything, so a failure is no error. */
+/** Closing a file that was only read cannot lose anything, so a failure is not an error. */
 function closeQuietly(open: OpenFile): void {
   open.file.then((file) => file.close()).catch(() => {});
 }

@@ -85,7 +85,7 @@ export class IndexReader {
   ): Promise<IndexReader> {
     const bytes = info.bytes.idx;
     if (bytes < INDEX_FIXED_BYTES + INDEX_SUM_BYTES)
-      throw damaged(name, 0, `${bytes} bytes are no index`);
+      throw damaged(name, 0, `${bytes} bytes are not an index`);
     const isWhole = bytes <= Math.min(WHOLE_BYTES_MAX, roomBytes);
     const whole = isWhole ? await backend.read(name, 0, bytes) : null;
     const fixed = whole ?? (await backend.read(name, 0, INDEX_FIXED_BYTES));

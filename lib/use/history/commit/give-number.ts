@@ -34,7 +34,7 @@ export async function giveNumber(
         limit: 'NUMBER_MAX',
         value: number,
         max: NUMBER_MAX,
-        hint: `go on with a new model: 'dlv copy ${model} <name>'`,
+        hint: `continue with a new model: 'dlv copy ${model} <name>'`,
       });
     }
     raiseMark(marks, model, number);

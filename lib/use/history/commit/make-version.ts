@@ -145,10 +145,13 @@ export async function draftVersion(
   const parents = [...new Set([...first, ...extra])].filter((id) => id !== null);
   const isNew = line.tip === null || extra.length > 0 || amended !== null;
   if (changes.length === 0 && !content.allowEmpty && !isNew) {
-    throw new ConflictError(`nothing to commit: '${line.model}' is as in its last version`, {
-      model: line.model,
-      hint: "change and 'dlv add' a file, or use --allow-empty",
-    });
+    throw new ConflictError(
+      `nothing to commit: '${line.model}' has not changed since its last version`,
+      {
+        model: line.model,
+        hint: "change and 'dlv add' a file, or use --allow-empty",
+      },
+    );
   }
   for (const id of parents) {
     if ((await repo.store.findBlob(id)) !== null) continue;
@@ -183,7 +186,7 @@ export async function draftVersion(
 export function checkRemovals(model: string, left: number, before: number): void {
   if (left * 2 >= before) return;
   throw new ConflictError(
-    `this would take most files out of '${model}': ${left} of ${before} would be left`,
+    `this would remove most files of '${model}': ${left} of ${before} would be left`,
     {
       model,
       files: left,
@@ -266,7 +269,7 @@ export async function publishVersion(
     const tip = (await currentLine(repo, staging, line.model)).tip;
     if (Buffer.compare(now, draft.stagingBefore) !== 0 || tip !== line.tip) {
       throw new ConflictError(`'${line.model}' changed while it was committed`, {
-        hint: 'another command staged or committed meanwhile; run yours again',
+        hint: 'another command staged or committed at the same time; run the command again',
       });
     }
     await checkNamed(session, draft, version, id);

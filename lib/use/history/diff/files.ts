@@ -20,7 +20,7 @@ export interface FileDiff {
   bytesBefore: number | null;
   /** null for a removed file and for one that became something else. */
   bytesAfter: number | null;
-  /** What it became that is no plain file; left out for one that is. */
+  /** What it became that is not a plain file; left out for one that is. */
   became?: string;
   /** Where the executable bit changed: what it was and is. Without other bytes it is all that did. */
   modeBefore?: FileMode;
@@ -71,7 +71,7 @@ type Facts = Pick<FileDiff, 'bytesBefore' | 'bytesAfter' | 'modeBefore' | 'modeA
 
 function factsOf(old: DiffFile, file: DiffFile): Facts {
   const bytes = { bytesBefore: old.size, bytesAfter: file.size };
-  // What is no plain file has no mode that a version could hold.
+  // What is not a plain file has no mode that a version could hold.
   const isPair = old.became === null && file.became === null;
   if (!isPair || old.mode === file.mode) return bytes;
   return { ...bytes, modeBefore: modeText(old.mode), modeAfter: modeText(file.mode) };

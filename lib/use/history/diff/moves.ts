@@ -92,7 +92,7 @@ function checkpointsOf(files: Files): { content: string; keys: Map<string, strin
     const place = seriesOf(path);
     if (place === null || place.checkpoint === path) continue;
     const members = folders.get(place.checkpoint) ?? [];
-    // What is no plain file any more has no content that another could have.
+    // What is not a plain file any more has no content that another could have.
     const content = became === null ? sha256 : path;
     members.push([path.slice(place.checkpoint.length), key, content]);
     folders.set(place.checkpoint, members);

@@ -11,11 +11,11 @@ import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-pag
 export interface DiffFile {
   /** Its path; the side knows it by its path below the folder that is compared. */
   path: string;
-  /** null for what is no plain file. */
+  /** null for what is not a plain file. */
   size: number | null;
   sha256: string;
   mode: number;
-  /** What a work file became that is no plain file: 'symbolic link', 'unreadable', …; else null. */
+  /** What a work file became that is not a plain file: 'symbolic link', 'unreadable', …; else null. */
   became: string | null;
   /** Tensors of the file, opened at the first call. */
   tensors(): Promise<StoredTensor[]>;

@@ -227,6 +227,6 @@ export async function checkModel(
   if (model === to.model) return;
   throw new UsageError(`'${revision}' is a version of '${model}', not of '${to.model}'`, {
     model,
-    hint: `'dlv copy ${revision} <name>' begins a new model there`,
+    hint: `'dlv copy ${revision} <name>' starts a new model there`,
   });
 }

@@ -123,7 +123,7 @@ class Mover {
       'HEAD is at the version that is forgotten, and nothing comes before it',
       {
         version: head.id,
-        hint: "go elsewhere first: 'dlv switch <branch>'",
+        hint: "switch to another branch first: 'dlv switch <branch>'",
       },
     );
   }
@@ -174,7 +174,7 @@ class Mover {
       throw new ConflictError(`'${model}' has staged changes to the version that is forgotten`, {
         model,
         paths: changes.map(({ path }) => path),
-        hint: "commit them, or take them back with 'dlv reset'; --force drops them",
+        hint: "commit them, or unstage them with 'dlv reset'; --force drops them",
       });
     }
     const place = await this.#placeOf(forgotten);
@@ -202,7 +202,7 @@ class Mover {
       if (!sameFile(entry, file) && !this.#options.force) {
         throw new ConflictError(`'${file.path}' has staged changes`, {
           path: file.path,
-          hint: `take them back with 'dlv restore --staged ${file.path}'; --force drops them`,
+          hint: `unstage them with 'dlv restore --staged ${file.path}'; --force drops them`,
         });
       }
       staging.remove(file.path);

@@ -1,6 +1,6 @@
 /**
  * The gate: every call of bytes/files.ts, below a guarded folder, at a path that leads out of it
- * through a symbolic link or to something that is no plain file. Outside nothing may change, and
+ * through a symbolic link or to something that is not a plain file. Outside nothing may change, and
  * nothing may wait.
  */
 import { execFileSync } from 'node:child_process';
@@ -120,7 +120,7 @@ for (const [name, call] of Object.entries(NAME_CALLS)) {
 }
 
 for (const [name, call] of Object.entries(CALLS)) {
-  test(`gate: ${name} uses neither a link nor what is no plain file`, async (t) => {
+  test(`gate: ${name} uses neither a link nor what is not a plain file`, async (t) => {
     const { root, outside } = await places(t);
     const before = await picture(outside);
     const plain = path.join(root, 'plain', 'file');

@@ -99,7 +99,7 @@ test('npy: a shape of huge numbers with a 0 is an empty array', async (t) => {
   t.deepEqual(layout.extents, []);
 });
 
-test('npy: headers that are no literal make a blob, however deep', async (t) => {
+test('npy: headers that are not literals make a blob, however deep', async (t) => {
   for (const text of [
     `__import__('os')`,
     `{'descr': '<f4', 'shape': (1,)}`,

@@ -50,7 +50,7 @@ test('onnx-data: tensors beyond the end are named, the others are there', (t) =>
   t.deepEqual(places(layout), [['w0', 0, [4]]]);
   t.deepEqual(layout.warnings, [
     "is shorter than 'a.onnx' says: 1 of 2 tensors lie beyond its 40 bytes and cannot be shown ('w1'); " +
-      'it may be cut: copy or export it again',
+      'it may be truncated: copy or export it again',
   ]);
   const empty = layoutOfData({ ...FILE, size: 0 }, [said('a.onnx', vector('w0', 0, 4))]);
   t.is(empty.format, 'blob');

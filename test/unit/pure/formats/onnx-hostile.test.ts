@@ -62,7 +62,7 @@ const blobs: Record<string, [reason: RegExp, content: Buffer]> = {
     /is I64 but has float_data/,
     modelOf(tensorProto({ dataType: 7, raw: null, more: [bytes(4, new Uint8Array(8))] })),
   ],
-  'an external offset that is no number': [
+  'an external offset that is not a number': [
     /external offset '-8'/,
     modelOf(tensorProto({ raw: null, more: externalData({ location: 'w.bin', offset: '-8' }) })),
   ],
@@ -186,7 +186,7 @@ test('onnx: names that stand twice are told apart', async (t) => {
   );
 });
 
-test('onnx: a name that is no UTF-8 is still Unicode', async (t) => {
+test('onnx: a name that is not UTF-8 is still Unicode', async (t) => {
   const tensor = Buffer.concat([int(1, 2), int(2, 1), bytes(8, Buffer.from([0xff, 0x61]))]);
   const layout = await layoutOf(modelOf(Buffer.concat([tensor, bytes(9, new Uint8Array(8))])));
   t.is(layout.tensors[0]?.name, '\ufffda');

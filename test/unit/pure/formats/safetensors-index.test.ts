@@ -32,7 +32,7 @@ test('index: a shard of any name is told as it stands, for ingest to judge', asy
   }
 });
 
-test('index: what is no index is a blob', async (t) => {
+test('index: what is not an index is a blob', async (t) => {
   t.is((await layoutOf(index({ w: 3 }))).format, 'blob');
   t.is((await layoutOf(Buffer.from('{"weight_map":{}'))).format, 'blob');
   t.is((await layoutOf(Buffer.from('{"a":{"weight_map":{}}}'))).format, 'blob');

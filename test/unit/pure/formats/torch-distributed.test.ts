@@ -146,7 +146,7 @@ function metadata(items: Item[], state = 'N'): Buffer {
 /** A program that is one tensor. */
 const bare = `\x80\x02${tensor()}.`;
 
-test('distributed: a piece that is no archive is named, the others are read', async (t) => {
+test('distributed: a piece that is not an archive is named, the others are read', async (t) => {
   const archives = [torchArchive(bare), torchArchive(dictProgram({ a: tensor() }))];
   const [first, last] = archives as [Buffer, Buffer];
   const gap = Buffer.from('compressed by something else');
@@ -159,12 +159,12 @@ test('distributed: a piece that is no archive is named, the others are read', as
   const layout = await layoutOf('x.distcp', file, metadata(items));
   t.deepEqual(names(layout), ['net.w', 'state.a']);
   t.deepEqual(layout.warnings, [
-    "holds pieces that are no archives and are kept as opaque bytes: 'net.z'",
+    "holds pieces that are not archives and are kept as opaque bytes: 'net.z'",
   ]);
   const overlapping = items.map((item) => ({ ...item, length: item.length + 1 }));
   const last2 = await layoutOf('x.distcp', file, metadata(overlapping));
   t.deepEqual(names(last2), ['archive.0.a']);
-  t.regex(last2.warnings.join(), /^begins with \d+ bytes that are no archive/);
+  t.regex(last2.warnings.join(), /^begins with \d+ bytes that are not an archive/);
 });
 
 test('distributed: metadata that lies about its pieces is told', async (t) => {

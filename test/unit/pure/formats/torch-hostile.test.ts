@@ -213,7 +213,7 @@ test('torch: names that clash are told apart', async (t) => {
   t.deepEqual(names(await layoutOf(torchArchive(wrapped))), ['w', 'model.w', 'x.y', 'x.y~2']);
 });
 
-test('torch: a tensor that is no view is kept as bytes with a warning', async (t) => {
+test('torch: a tensor that is not a view is kept as bytes with a warning', async (t) => {
   const unknown = tensor({ key: '1', className: 'FutureStorage', count: 3 });
   const meta = 'ctorch._utils\n_rebuild_meta_tensor_no_storage\n(tR';
   const bare = `ctorch._utils\n_rebuild_tensor_v2\n${tuple('N', 'K\0', tuple(), tuple())}R`;

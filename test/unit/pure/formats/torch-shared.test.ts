@@ -165,7 +165,7 @@ test('torch: a shape beyond the rank is none, at the cost of its length', (t) =>
   t.is(counts(tupleOf(guarded)), null);
 });
 
-test('torch: keys that are no number take steps in proportion, and names of their own', (t) => {
+test('torch: keys that are not numbers take steps in proportion, and names of their own', (t) => {
   const count = 10_000;
   const keys = range(count).map(() => new PickleFloat(Number.NaN));
   const counted = steps();

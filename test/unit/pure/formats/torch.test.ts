@@ -224,7 +224,7 @@ const call = (name: string, ...args: string[]): string => {
 const layoutOfProgram = (entries: Record<string, string>): Promise<FileLayout> =>
   layoutOf(torchArchive(dictProgram(entries)), 'hand.pt');
 
-test('torch: a scale that is no float of the pickle is not shown', async (t) => {
+test('torch: a scale that is not a float of the pickle is not shown', async (t) => {
   const size = [integer(0), tuple(integer(4)), tuple(integer(1))];
   const codes = storage('0', 'QInt32Storage', 4);
   const scheme = 'ctorch\nper_tensor_affine\n';

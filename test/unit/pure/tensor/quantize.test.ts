@@ -284,7 +284,7 @@ test('quantize: errors are those of plain sums, and sums of runs merge', (t) => 
   });
 });
 
-test('tier: names have one canonical text; what is no tier is refused with what there is', (t) => {
+test('tier: names have one canonical text; what is not a tier is refused with what there is', (t) => {
   const names: [string, string | undefined, number | undefined, string][] = [
     ['bf16', undefined, undefined, 'bf16'],
     ['fp16', undefined, undefined, 'fp16'],

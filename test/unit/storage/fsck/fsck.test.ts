@@ -207,7 +207,7 @@ test('fsck: an object of a newer format is named, with no advice that would lose
     t.regex(problems[0]!.remedy, /upgrade dlv/);
     t.is(checked.files, files ? 2 : 0, 'the others are checked all the same');
   }
-  // It is no base for new work, and does not keep it from being stored.
+  // It is not a base for new work, and does not keep it from being stored.
   await work.commit({ 'a.safetensors': model(2) });
   t.deepEqual(await compareVersions(work.dir, new Map([...work.versions].slice(1))), []);
 });

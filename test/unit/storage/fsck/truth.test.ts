@@ -106,7 +106,7 @@ test('fsck: HEAD on a lost version goes to a branch of its model', async (t) => 
   t.regex(mended.problems[0]!.remedy, /backup or a clone/);
 });
 
-test('fsck: a version of a newer dlv is no damage, and no ref is moved away from it', async (t) => {
+test('fsck: a version of a newer dlv is not damage, and no ref is moved away from it', async (t) => {
   const work = await WorkRepository.make(t);
   const first = (await work.commit({ 'a.txt': 'a' })).version;
   const newer = await work.open(async (repo) => {
@@ -245,7 +245,7 @@ test('fsck --rebuild: a repository without HEAD and format is found and mended',
   t.deepEqual(await compareVersions(work.dir, work.versions), []);
 });
 
-test('fsck: sets that a merge retires, and versions that gc drops, while it looks are no damage', async (t) => {
+test('fsck: sets that a merge retires, and versions that gc drops, while it looks are not damage', async (t) => {
   const work = await WorkRepository.make(t, '[gc]\nautoSets = 0\n');
   for (let step = 0; step < 4; step++) await work.commit({ 'a.safetensors': checkpoint(1, step) });
   const run = (...args: string[]): void => {

@@ -32,7 +32,7 @@ function wrongBlob(work: WorkRepository): Promise<BlobRecord> {
       const { codec, payload } = await encodeBlob(Buffer.from(NOISE).reverse(), 1);
       return { id, kind, codec, base: null, depth: 0, rawBytes, payload };
     }
-    throw new Error('the noise is no blob');
+    throw new Error('the noise is not a blob');
   });
 }
 

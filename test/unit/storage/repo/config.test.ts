@@ -191,7 +191,7 @@ test('config: a list of folders holds absolute ones', (t) => {
   }
 });
 
-test('config: the files of the user and bytes that are no text', async (t) => {
+test('config: the files of the user and bytes that are not text', async (t) => {
   t.is(userConfigFile({ DLV_CONFIG: '/x/y' }), '/x/y');
   t.is(userConfigFile({ XDG_CONFIG_HOME: '/x' }), '/x/dlv/config');
   t.regex(userConfigFile({}), /\.config\/dlv\/config$/);

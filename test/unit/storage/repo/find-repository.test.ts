@@ -43,7 +43,7 @@ test('find: a repository is found from any folder below it', async (t) => {
   t.regex(String((error as unknown as { data: { hint: string } }).data.hint), /dlv init/);
 });
 
-test('find: a file .dlv is no repository and does not mean the one above', async (t) => {
+test('find: a file .dlv is not a repository and does not mean the one above', async (t) => {
   const layout = await tempRepo(t);
   const inner = path.join(layout.workTree, 'inner');
   await fs.mkdir(path.join(inner, 'deep'), { recursive: true });

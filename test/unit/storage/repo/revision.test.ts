@@ -197,7 +197,7 @@ test('revision: a ref that reads as the id or number of another version is ambig
   t.is((await resolveRevision(repo, 'refs/tags/mnist@4')).id, m1);
   await repo.point(`refs/tags/${m1}`, m2);
   await ambiguous(m1, `refs/tags/${m1}`, m1);
-  // What has one meaning alone, or two of one version, is no danger.
+  // What has one meaning alone, or two of one version, is not a danger.
   await repo.point('refs/tags/mnist@9', m1);
   t.is((await resolveRevision(repo, 'mnist@9')).id, m1);
   await repo.point('refs/tags/mnist@4', m4);
@@ -354,7 +354,7 @@ test('revision: a number of a version that no ref reaches is known to reflogs, a
   t.is((await resolveRevision(repo, 'mnist@5')).id, n5);
 });
 
-test('revision: a number that a version which cannot be read may have is no number that is gone', async (t) => {
+test('revision: a number that a version which cannot be read may have is not a number that is gone', async (t) => {
   const { repo, m4, b1 } = await sample(t);
   const n5 = repo.addNumbered('n5', 'mnist', 5, m4);
   const n7 = repo.addNumbered('n7', 'mnist', 7, n5);

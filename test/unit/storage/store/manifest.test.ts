@@ -85,7 +85,7 @@ test('manifest: a later form is that of a newer dlv, not damage', (t) => {
   t.regex(String(error.data.hint), /upgrade dlv/);
 });
 
-test('manifest: bytes that are no UTF-8 are damage', (t) => {
+test('manifest: bytes that are not UTF-8 are damage', (t) => {
   const text = Buffer.concat([Buffer.from('dlv manifest 1\ngeneration 3\n'), Buffer.of(0xff, 10)]);
   const sealed = seal(text.toString('latin1'));
   t.throws(() => decodeManifest(sealed, 'manifest'));

@@ -278,7 +278,7 @@ test('gc: 40 commits leave few files under packs', async (t) => {
   t.deepEqual(await fsckProblems(work.dir), []);
 });
 
-test('gc: sets that another command merged away since the list was read are no missing files', async (t) => {
+test('gc: sets that another command merged away since the list was read are not missing files', async (t) => {
   const work = await WorkRepository.make(t, '[gc]\ngraceDays = 0\nautoSets = 1000\n');
   for (let step = 0; step < 4; step++) await work.commit({ 'a.safetensors': checkpoint(1, step) });
   /** The repository with a setting under which every merge pays. */

@@ -110,7 +110,7 @@ test('folder: a name never leaves the folder', async (t) => {
   }
 });
 
-test('folder: a folder is no file', async (t) => {
+test('folder: a folder is not a file', async (t) => {
   const dir = await tempDir(t);
   const backend = new FolderBackend(dir);
   t.teardown(() => backend.close());
