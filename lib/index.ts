@@ -1,7 +1,7 @@
 /**
  * The public API: a repository as an object, with values in and plain objects out.
  *
- * What stands here is kept stable; everything else in lib may change without notice. The page is
+ * What is here is kept stable; everything else in lib may change without notice. The page is
  * docs/api.md, and test/api.test.ts holds this list and runs the examples of the page.
  */
 export type { CallOptions } from './api/call.js';

@@ -35,7 +35,7 @@ export const CDC_MAX_BYTES = 512 * 1024;
 /** Longest chain of deltas a reader follows; a writer stays far below (config chain.depth, 10). */
 export const CHAIN_DEPTH_MAX = 4096;
 
-/** Memory that the description of one file may take while it is read and stored: so many bytes for
+/** Memory that the description of one file may take while it is read and stored: this many bytes for
  *  each byte of its structure (header, directory, program), and so many for a small one. */
 export const LAYOUT_MEMORY_FACTOR = 8;
 export const LAYOUT_MEMORY_BASE_BYTES = 64 * 1024 * 1024;

@@ -27,7 +27,7 @@ const ABOUT = `Git for model weights: byte-exact versions of checkpoints that co
 A revision is a version id (or its first digits), a branch, a tag, a model, model@n, model/branch@n, HEAD, \
 or any of them with ~n or ^n.`;
 
-/** The name of the command on a command line, or null: global flags may stand before it. */
+/** The name of the command on a command line, or null: global flags may be before it. */
 export function findVerb(argv: readonly string[]): string | null {
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i] as string;
@@ -112,7 +112,7 @@ function topicOf(argv: readonly string[]): string | null {
 }
 
 /**
- * `dlv help commit` is understood as `dlv commit --help`, whatever flags stand there; `dlv help comit`
+ * `dlv help commit` is understood as `dlv commit --help`, whatever flags are there; `dlv help comit`
  * as `dlv comit`, so that it says which command is near.
  */
 function withoutHelp(argv: readonly string[]): readonly string[] {

@@ -204,7 +204,7 @@ export class Cli {
       },
       outputClosed: () => stdout.closed,
       answer: (result, human) => {
-        // What is left of a bar would stand between the lines of the answer.
+        // What is left of a bar would be between the lines of the answer.
         progress.finish();
         if (ui.json) this.#document = result;
         else human(ui);

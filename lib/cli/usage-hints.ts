@@ -46,7 +46,7 @@ function verbHint(verb: string, names: readonly string[]): string | null {
 function flagHint(given: string, command: Command): string | null {
   const word = given.replace(/=.*$/, '');
   const table = FLAGS_ELSEWHERE[command.name()] ?? {};
-  // A value may stand at a short flag: -Sname.
+  // A value may be at a short flag: -Sname.
   for (const flag of /^-[^-]/.test(word) ? [word, word.slice(0, 2)] : [word]) {
     if (Object.hasOwn(table, flag)) return table[flag] as string;
   }

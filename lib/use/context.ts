@@ -7,7 +7,7 @@
 import type { ProgressSink } from './progress.js';
 
 export interface OpContext {
-  /** Folder the user stands in; relative paths are taken from it. */
+  /** Folder the user is in; relative paths are taken from it. */
   cwd: string;
   progress: ProgressSink;
   /** Receives one sentence each, for stderr; 'last': to be said below the answer, where it is seen. */

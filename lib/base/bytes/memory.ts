@@ -19,7 +19,7 @@ const POISON = 0xa5;
 
 /**
  * Memory for payloads, used again once its owner gives it back: fresh memory for each would cost page
- * faults, and collections of the whole heap, since V8 counts what stands outside of it.
+ * faults, and collections of the whole heap, since V8 counts what is outside of it.
  */
 class PayloadPool {
   /** Memory that was taken and is not back. */

@@ -45,7 +45,7 @@ export function arrayHeader(count: number): Uint8Array {
   return header;
 }
 
-/** Bytes after the first of a value: of itself, or of the length that stands there. */
+/** Bytes after the first of a value: of itself, or of the length that is there. */
 const FIXED_BYTES: Record<number, number> = {
   192: 0, // nil
   194: 0, // false
@@ -62,7 +62,7 @@ const FIXED_BYTES: Record<number, number> = {
 };
 const LENGTH_BYTES: Record<number, number> = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 };
 
-/** The bytes that stand before `length` bytes of a binary value. */
+/** The bytes that precede `length` bytes of a binary value. */
 export function binaryHeader(length: number): Uint8Array {
   if (length < 2 ** 8) return Uint8Array.of(0xc4, length);
   const header = Buffer.alloc(length < 2 ** 16 ? 1 + 2 : 1 + 4);

@@ -1,6 +1,6 @@
 /**
  * Sealed text: small state files (HEAD, refs, manifest, format) whose last line is a checksum of all
- * that stands before it, so that every flipped byte is found.
+ * that is before it, so that every flipped byte is found.
  *
  *     <text, each line ended by LF>
  *     sum <first 16 hex digits of sha256 of the text>LF

@@ -231,7 +231,7 @@ export async function listDirectory(dir: string): Promise<string[]> {
   }
 }
 
-/** What stands in a folder, sorted by name. @throws {IoError} */
+/** What is in a folder, sorted by name. @throws {IoError} */
 export async function listEntries(dir: string): Promise<Dirent[]> {
   try {
     checkPlace(dir);

@@ -82,7 +82,7 @@ export function checkFolders(place: string): boolean {
   return check(place, false);
 }
 
-/** For calls that act on what stands at a name: open, link, mkdir, list. @throws {UnsafeError} */
+/** For calls that act on what is at a name: open, link, mkdir, list. @throws {UnsafeError} */
 export function checkPlace(place: string): boolean {
   return check(place, true);
 }

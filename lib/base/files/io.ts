@@ -1,7 +1,7 @@
 /**
  * The calls of the file system that dlv makes, behind the gate, and what their errors mean.
  *
- * The primitives stand in one mutable table (`io`) so that the fault harness can make the n-th of
+ * The primitives are in one mutable table (`io`) so that the fault harness can make the n-th of
  * them fail. Errors of the operating system become `IoError`s that name the file and the remedy.
  */
 import fs, { type FileHandle } from 'node:fs/promises';

@@ -104,7 +104,7 @@ export async function* readFiles(
     if (++turn % FILES_PER_TURN === 0) await giveWay(signal);
     const file = path.join(top, name);
     const folder = path.dirname(file);
-    // Names of one folder stand together: one look at it is enough.
+    // Names of one folder are together: one look at it is enough.
     if (folder !== checked) checkPlace(folder);
     checked = folder;
     const tail = readEnd(file, maxBytes);
@@ -116,7 +116,7 @@ export async function* readFiles(
  * The last bytes of a regular file that is not a symbolic link, read with blocking calls.
  * @param maxBytes  the most that are read.
  * @returns         the bytes and where in the file they begin; null if there is no such file.
- * @throws {IoError} if it cannot be read; {UnsafeError} if a link stands in a repository.
+ * @throws {IoError} if it cannot be read; {UnsafeError} if a link is in a repository.
  */
 export function readTail(file: string, maxBytes: number): Tail | null {
   checkPlace(file);

@@ -92,7 +92,7 @@ export function kernelIfLoaded(): LoadedKernel | null {
   return loaded;
 }
 
-/** True if this process has loaded WebAssembly for want of the addon. */
+/** True if this process has loaded WebAssembly for lack of the addon. */
 export function kernelFellBack(): boolean {
   return loaded?.fallback ?? false;
 }

@@ -92,7 +92,7 @@ const EXAMPLE: ArchiveResult = {
   seconds: 4.1,
 };
 
-/** @throws {UsageError} if a flag of plans stands beside --tier: one of them would be ignored. */
+/** @throws {UsageError} if a flag of plans is beside --tier: one of them would be ignored. */
 function refusePlanFlags(flags: Flags): void {
   const { budget, scheme, unit, planner, level, all, timeLimit, prefix } = flags;
   const given = [budget, scheme, unit, planner, level, all, timeLimit].some(

@@ -75,7 +75,7 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
     throw new UsageError('too many names', { hint: 'delete one branch at a time' });
   }
   if ([removes, flags.move, flags.copy].filter(Boolean).length > 1) {
-    throw new UsageError('-d, -m and -c exclude each other');
+    throw new UsageError('-d, -m and -c cannot be used together');
   }
   const result = await run.repository<BranchChange | BranchDeletion>((repo) => {
     if (removes) {
@@ -137,7 +137,7 @@ export function register(program: Command, cli: Cli): void {
           return 0;
         }
         if (flags.delete || flags.forceDelete || flags.move || flags.copy) {
-          throw new UsageError('no branch is named');
+          throw new UsageError('no branch given');
         }
         const { all, model, contains } = flags;
         const options = {

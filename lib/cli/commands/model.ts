@@ -74,7 +74,7 @@ async function change(
   if (action === 'rename') {
     const [from, to, ...more] = names;
     if (from === undefined || to === undefined || more.length > 0) {
-      throw new UsageError('two names are needed', { hint: 'dlv model rename <old> <new>' });
+      throw new UsageError('model rename needs two names', { hint: 'dlv model rename <old> <new>' });
     }
     const result = await run.repository((repo) =>
       ops.renameModel(repo, { from, to, dryRun }, run.context),
@@ -84,7 +84,7 @@ async function change(
   }
   const [name, ...more] = names;
   if (name === undefined || more.length > 0) {
-    throw new UsageError('one name is needed', { hint: 'dlv model delete <name>' });
+    throw new UsageError('model delete needs one name', { hint: 'dlv model delete <name>' });
   }
   const force = flags.force === true;
   const result = await run.repository((repo) =>
@@ -125,7 +125,7 @@ export function register(program: Command, cli: Cli): void {
       cli.action(async (run, word: string | undefined, names: string[], flags: Flags) => {
         const action = ACTIONS[word ?? 'list'];
         if (action === undefined) {
-          throw new UsageError(`'${word}' is none of list, rename and delete`, {
+          throw new UsageError(`'${word}' is not one of list, rename and delete`, {
             hint: `'dlv list --model ${word}' shows a model`,
           });
         }

@@ -249,7 +249,7 @@ export function register(program: Command, cli: Cli): void {
         await run.repository(async (repo) => {
           if (path !== undefined) {
             if (form !== null || format !== null) {
-              throw new UsageError('a file is shown as it is: name a version alone');
+              throw new UsageError('these flags are for versions, not for files');
             }
             const found = await showPath(repo, revision, path, run.context);
             run.answer(found, (ui) =>

@@ -137,7 +137,7 @@ export function register(program: Command, cli: Cli): void {
       cli.action(async (run, word: string | undefined, name: string | undefined, flags: Flags) => {
         const action = ACTIONS.find((known) => known === (word ?? 'push'));
         if (action === undefined) {
-          throw new UsageError(`'${word}' is none of ${ACTIONS.join(', ')}`);
+          throw new UsageError(`'${word}' is not one of ${ACTIONS.join(', ')}`);
         }
         if (action === 'list' || action === 'show') await look(run, action, name);
         else await change(run, action, name, flags);

@@ -118,7 +118,7 @@ function print(ui: Ui, result: StatusResult): void {
   const version =
     head.version === null ? 'no version yet' : `${head.name} (${head.version.slice(0, 10)})`;
   ui.line(`On model ${head.model}, ${where}, ${version}`);
-  // What stands below the first line is HEAD's model; the others follow under lines of their own.
+  // What is below the first line is HEAD's model; the others follow under lines of their own.
   for (const model of [...models].sort((a, b) => Number(b.current) - Number(a.current))) {
     const { current, staged, unstaged, absent } = model;
     if (!current && staged.length + unstaged.length + absent.length === 0) continue;
@@ -174,7 +174,7 @@ function printChanges(
   }
 }
 
-/** What stands in the place of a file, if it is not a plain one, and how its content is taken. */
+/** What is in the place of a file, if it is not a plain one, and how its content is taken. */
 function noteOf({ path, became, isBehind }: WorkChange): string {
   if (became === undefined) return '';
   return isBehind

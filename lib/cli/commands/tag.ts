@@ -108,7 +108,7 @@ export function register(program: Command, cli: Cli): void {
           await change(run, name, rev, flags);
           return 0;
         }
-        if (flags.delete) throw new UsageError('no tag is named');
+        if (flags.delete) throw new UsageError('no tag given');
         const lines = typeof flags.lines === 'string' ? parseCount(flags.lines, '-n') : 1;
         const { contains } = flags;
         const options = {

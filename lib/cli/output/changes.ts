@@ -34,11 +34,11 @@ export function changeForm(flags: ChangeFlags): ChangeForm | null {
   if (flags.nameStatus) forms.push('name-status');
   const [form = null, other] = forms;
   if (other !== undefined && form !== 'patch') {
-    throw new UsageError(`--${form} and --${other} exclude each other`);
+    throw new UsageError(`--${form} and --${other} cannot be used together`);
   }
   // The tensors come with the list of files.
   if (other !== undefined && other !== 'stat') {
-    throw new UsageError(`--patch and --${other} exclude each other`);
+    throw new UsageError(`--patch and --${other} cannot be used together`);
   }
   return form;
 }

@@ -17,7 +17,7 @@ export interface GraphRow {
   id: string;
   /** The row with `*`, then the rows in which lines move. */
   rows: string[];
-  /** What stands beside further lines of text. */
+  /** What is beside further lines of text. */
   rest: string;
 }
 

@@ -141,7 +141,7 @@ function legend(names: readonly string[]): string {
     .join('');
 }
 
-/** Lines and points. Series without points are left out of the plot and stand in the legend. */
+/** Lines and points. Series without points are left out of the plot and are in the legend. */
 export function linePlot(series: readonly Series[], options: PlotOptions): string {
   const all = series.flatMap(({ points }) => points);
   const { xFromZero = false, yFromZero = true, xIsBytes = false, yIsBytes = false } = options;

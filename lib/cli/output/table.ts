@@ -11,7 +11,7 @@ export interface Column {
 /** A cell: text from anywhere, made printable here; `style` is applied after it was measured. */
 export type Cell = string | number | { text: string; style: (text: string) => string };
 
-/** How a table is set: `header` styles the titles, `indent` stands before every line. */
+/** How a table is set: `header` styles the titles, `indent` is before every line. */
 export interface TableOptions {
   header?: (text: string) => string;
   indent?: string;

@@ -14,7 +14,7 @@ function author({ author }: VersionSummary): { name: string; email: string } {
   return { name, email };
 }
 
-/** What stands below the subject and the empty line after it. */
+/** What is below the subject and the empty line after it. */
 function body({ message }: VersionSummary): string {
   return message.split('\n').slice(1).join('\n').replace(/^\n+/, '').trimEnd();
 }

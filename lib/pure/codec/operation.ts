@@ -1,6 +1,6 @@
 /**
  * Operations on a base: what is done to its values before a delta is taken against them, so that an
- * extent of another length, order or dtype can stand on it.
+ * extent of another length, order or dtype can depend on it.
  *
  *     operation := step+                   steps by ascending code, each at most once
  *     permute   := 1 rank:u8 (length:varint axis:u8){rank}
@@ -145,7 +145,7 @@ export interface BaseSegment {
   readonly first: number;
 }
 
-/** True if an operation can be done to a base of such a size for a segment of so many elements. */
+/** True if an operation can be done to a base of such a size for a segment of this many elements. */
 export function fitsOperation(
   operation: Operation,
   { planes, count }: BaseSegment,
@@ -241,7 +241,7 @@ function scalePlanes(
   }
 }
 
-/** Where an element of the base comes to stand in a result of `length` elements; −1 if nowhere. */
+/** Where an element of the base comes to be in a result of `length` elements; −1 if nowhere. */
 export function placeIn({ permute, shift = 0 }: Operation, source: number, length: number): number {
   let at = source;
   if (permute !== undefined) {

@@ -16,7 +16,7 @@ export const HEAD_BYTES = 64 * 1024;
 /** What to do about a file that ends too early. */
 export const CUT_HINT = 'it may be truncated: copy or export it again';
 
-/** Files that lie beside the one that is read, for formats whose names stand in another file. */
+/** Files that lie beside the one that is read, for formats whose names are in another file. */
 export interface Neighbours {
   /**
    * What `parse` makes of a file of the same folder, read once for all that ask; null if there is no

@@ -10,7 +10,7 @@ const OPTIMIZER_NAME = /^(optimizer|optimizer_state|optimizer_states|optimizer_s
 /** Slots that optimizers keep per parameter (PyTorch's, DeepSpeed's and Keras' names). */
 const SLOT_NAME =
   /(^|[./])(exp_avg|exp_avg_sq|exp_inf|max_exp_avg_sq|momentum_buffer|square_avg|grad_avg|acc_delta|sum|exp_avg_sq_row|exp_avg_sq_col|momentums?|velocity|velocities)$/;
-/** What stands beside slots and says nothing alone. */
+/** What is beside slots and says nothing alone. */
 const COUNTER_NAME = /(^|[./])(step|steps|iteration|iterations|learning_rate|lr|ax|mu|eta)$/;
 const STATE_NAME = /^state\./;
 
@@ -19,7 +19,7 @@ const STATE_NAME = /^state\./;
  *
  * Names under `ema.` are averaged weights and names under `optimizer.` optimizer state wherever they
  * stand. The rest is optimizer state only if it looks so as a whole: every name is a slot or a
- * counter, or stands under `state.`; one layer called `momentum` does not make a model an optimizer.
+ * counter, or is under `state.`; one layer called `momentum` does not make a model an optimizer.
  *
  * @param names read only; the answer has the same order.
  */

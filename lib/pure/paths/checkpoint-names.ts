@@ -56,7 +56,7 @@ export function stepOfPath(path: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
-/** Where a file stands in a series of checkpoints. */
+/** Where a file is in a series of checkpoints. */
 export interface SeriesPlace {
   /** What the checkpoints of the series have in common: 'runs/a/checkpoint-*'. */
   series: string;
@@ -76,7 +76,7 @@ export function seriesOf(path: string): SeriesPlace | null {
     const digits = words.at(-1)?.[1];
     if (digits === undefined) continue;
     const above = parts.slice(0, i);
-    // Metrics may stand in the name as well: 'epoch=3-val_loss=0.25.ckpt'.
+    // Metrics may be in the name as well: 'epoch=3-val_loss=0.25.ckpt'.
     const common = part.replace(/\d+(\.\d+)*/g, '*');
     return {
       series: [...above, common].join('/'),
@@ -87,7 +87,7 @@ export function seriesOf(path: string): SeriesPlace | null {
   return null;
 }
 
-/** Numbers that stand in the name of a checkpoint: 'epoch=3-val_loss=0.25.ckpt' → val_loss 0.25. */
+/** Numbers that are in the name of a checkpoint: 'epoch=3-val_loss=0.25.ckpt' → val_loss 0.25. */
 export function metricsOfName(checkpoint: string): Map<string, number> {
   const name = checkpoint.slice(checkpoint.lastIndexOf('/') + 1);
   const found = new Map<string, number>();

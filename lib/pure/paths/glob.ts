@@ -34,7 +34,7 @@ export class Glob {
   readonly #states: readonly State[];
   /** The only path that matches, if the pattern has nothing special. */
   readonly #literal: string | null;
-  /** A pattern with one `*` and nothing else: what stands before and after it. */
+  /** A pattern with one `*` and nothing else: what is before and after it. */
   readonly #affixes: { head: string; tail: string } | null;
   /** Round in which a state was last taken: one visit of each state for one character. */
   readonly #seen: Uint32Array;

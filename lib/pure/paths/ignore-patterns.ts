@@ -22,7 +22,7 @@ interface LastPatterns {
 }
 
 interface GlobPattern extends Pattern {
-  /** What stands before the first wildcard of a pattern for paths, and the rest. */
+  /** What is before the first wildcard of a pattern for paths, and the rest. */
   head: string;
   glob: Glob;
   /** Matches names in any folder, not paths. */
@@ -103,7 +103,7 @@ export class IgnorePatterns {
   }
 }
 
-/** Spaces at the end mean nothing unless a backslash stands before them. */
+/** Spaces at the end mean nothing unless a backslash is before them. */
 function withoutTrailingSpaces(line: string): string {
   let end = line.length;
   while (end > 0 && line[end - 1] === ' ') end--;

@@ -79,7 +79,7 @@ export function comparePaths(a: string, b: string): number {
 
 /**
  * Watches paths in ascending order and finds one that is both a file and a folder of another:
- * `add` gives the path that stands in the way, or null.
+ * `add` gives the path that is in the way, or null.
  */
 export class PathOrder {
   readonly #open: string[] = [];
@@ -92,7 +92,7 @@ export class PathOrder {
 
   add(path: string): string | null {
     this.#last = path;
-    // Sorted by bytes, all paths that begin with p stand together after p, so a stack is enough.
+    // Sorted by bytes, all paths that begin with p are together after p, so a stack is enough.
     while (this.#open.length > 0 && !path.startsWith(this.#open.at(-1) as string)) this.#open.pop();
     for (const open of this.#open) if (path[open.length] === '/') return open;
     this.#open.push(path);

@@ -14,7 +14,7 @@ export interface PlacedExtent {
   readonly part: number;
 }
 
-/** Extents in the order of the file; one that stands in it twice comes twice. */
+/** Extents in the order of the file; one that is in it twice comes twice. */
 export function* extentsOf(file: {
   readonly recipe: Pick<Recipe, 'extents'> | null;
   readonly skeleton: Pick<Skeleton, 'parts'> | null;

@@ -15,7 +15,7 @@ import { TENSORS_PER_FILE_MAX, WIDTH_MAX } from '../../base/limits.js';
 import type { DType } from './dtype.js';
 import type { Role } from './layout.js';
 
-/** One part of a file; parts stand in file order. */
+/** One part of a file; parts are in file order. */
 export type Part =
   /** The next `length` bytes of the skeleton's fixed literal. */
   | { kind: 'fixed'; length: number }

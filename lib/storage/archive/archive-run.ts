@@ -60,7 +60,7 @@ export interface RunRequest extends Omit<AskedRun, 'isNamed'> {
 export interface RunHost {
   /** Finds the version that a revision names. @throws {NotFoundError} */
   resolve(revision: string): Promise<Id>;
-  /** Begins a piece of work of so many bytes of tensors, 0 if unknown. */
+  /** Begins a piece of work of this many bytes of tensors, 0 if unknown. */
   start(label: string, bytes: number): void;
   advance(bytes: number): void;
   warn(message: string): void;

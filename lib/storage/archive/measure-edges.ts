@@ -18,7 +18,7 @@ export interface MeasureOptions {
   /** Vertices that stay as they are stored, if a single edge can say how that is. */
   readonly frozen: ReadonlySet<number>;
   readonly signal?: AbortSignal;
-  /** Begins a piece of work of so many bytes of tensors, 0 if unknown. */
+  /** Begins a piece of work of this many bytes of tensors, 0 if unknown. */
   onStart?(what: 'measure' | 'plan' | 'check', bytes: number): void;
   onBytes?(bytes: number): void;
 }
@@ -33,7 +33,7 @@ export class EdgeMeasurer {
   readonly #survey: Survey;
   readonly #options: MeasureOptions;
   readonly #costs: EdgeCosts;
-  /** Where each vertex stands in the order of histories. */
+  /** Where each vertex is in the order of histories. */
   readonly #place: Int32Array;
 
   constructor(repo: ObjectAccess, survey: Survey, options: MeasureOptions) {

@@ -15,7 +15,7 @@ import type { Survey, SurveyedSnapshot } from './survey.js';
 
 /** What is asked for if neither the caller nor an earlier run says: twice the cost of no deltas. */
 const DEFAULT_BUDGET = 2;
-/** Records stand in sets with longer headers after a merge: no reason to plan again. */
+/** Records are in sets with longer headers after a merge: no reason to plan again. */
 const KEPT_SHARE = 1.01;
 
 /** What a run is asked for. */

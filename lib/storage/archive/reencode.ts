@@ -32,7 +32,7 @@ import type { SurveyedExtent } from './survey.js';
 
 export interface ReencodeOptions {
   readonly signal?: AbortSignal;
-  /** Begins a piece of work of so many bytes of tensors. */
+  /** Begins a piece of work of this many bytes of tensors. */
   onStart?(what: 'encode' | 'rebuild' | 'retire', bytes: number): void;
   onBytes?(bytes: number): void;
 }

@@ -121,7 +121,7 @@ export function edgeRecreation(edge: EncodingEdge, survey: Survey, cost: CostUni
 
 /**
  * Bytes that rebuilding each snapshot of a survey reads, encoded as it is now; undefined if segments of
- * an extent under it stand on different ones.
+ * an extent under it depend on different ones.
  */
 export function liveRecreation(survey: Survey, scheme: Scheme): (number | undefined)[] {
   const { extents, snapshots } = survey;

@@ -29,13 +29,13 @@ import {
 export interface LiveEncoding {
   /**
    * Vertex of its base, 0 if it is stored alone. Undefined if its segments have different bases, or
-   * one of another number stands on this very extent: no single edge stands for that.
+   * one of another number depends on this very extent: no single edge stands for that.
    */
   readonly base: number | undefined;
   /** Bytes of its records, all segments. */
   readonly bytes: number;
   /**
-   * Bytes of its records wherever they may come to lie: one whose planes stand in `.hi` is copied by
+   * Bytes of its records wherever they may end up: one whose planes are in `.hi` is copied by
    * gc and by archive runs into sets where they do not, which takes 16 bytes more. What is promised
    * counts these.
    */
@@ -350,7 +350,7 @@ class Surveyor {
     return vertex;
   }
 
-  /** The number of a base, which may have another size than what stands on it. */
+  /** The number of a base, which may have another size than what depends on it. */
   async #baseVertex(id: Id): Promise<number> {
     const known = this.#vertices.get(id);
     if (known !== undefined) return known;

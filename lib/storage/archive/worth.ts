@@ -17,7 +17,7 @@ export interface PlanWorth {
 
 /** Less than this part of the repository is hardly worth slower reads. */
 const SHARE_MIN = 0.02;
-/** Reads that take up to so many times as long count as equally fast. */
+/** Reads that take up to this many times as long count as equally fast. */
 const EQUAL_SPEED = 1.05;
 
 /** Weighs a plan. */

@@ -275,7 +275,7 @@ async function rebuildReflog(layout: Layout, name: string, report: RebuildReport
   // Of a longer one the last lines are kept: readers read no more.
   for (const line of eachLine(readTail(file, REFLOG_BYTES_MAX)?.bytes ?? new Uint8Array(0))) {
     if (line === '' && isListLog(name)) {
-      // It stands between two refs; more than one tell nothing.
+      // It is between two refs; more than one tell nothing.
       if (sound.at(-1) !== '\n') sound.push('\n');
     } else if (parseReflogLine(line) === null) damaged++;
     else sound.push(`${line}\n`);

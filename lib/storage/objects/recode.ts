@@ -34,7 +34,7 @@ export interface RecodeBase {
 }
 
 /**
- * The way in which a stored segment can stand on an extent: as it does now, or as its own if that has its
+ * The way in which a stored segment can depend on an extent: as it does now, or as its own if that has its
  * size, or with rows cut off or added at the end; null if there is none.
  */
 export function recodeBase(stored: StoredSegment, base: NamedExtent): RecodeBase | null {

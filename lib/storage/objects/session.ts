@@ -61,7 +61,7 @@ export class PackSession implements Readers, SegmentRecords {
   readonly published: SetInfo[] = [];
   readonly #host: SessionHost;
   readonly #writer: RollingWriter;
-  /** Bases of the open set that stand in listed sets. */
+  /** Bases of the open set that are in listed sets. */
   readonly #bases = new Map<string, { id: Id; segment: number | null }>();
   /** Sets that were listed at some time while this session looked things up. */
   readonly #seen = new Set<SetId>();

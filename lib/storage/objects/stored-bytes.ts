@@ -18,7 +18,7 @@ export function publishedSets(session: Pick<PackSession, 'published'>): StagedSe
   });
 }
 
-/** Bytes of pack sets; a set that stands in the list twice counts once. */
+/** Bytes of pack sets; a set that is in the list twice counts once. */
 export function bytesOfSets(sets: Iterable<StagedSet>): PublishedBytes {
   const sum = { storedBytes: 0, metadataBytes: 0 };
   const seen = new Set<string>();

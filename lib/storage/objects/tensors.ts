@@ -138,7 +138,7 @@ function sameStrides(a: StoredTensor, b: StoredTensor): boolean {
   return x.every((stride, i) => stride === y[i]);
 }
 
-/** True if the elements stand in the extent in the order in which the tensor has them. */
+/** True if the elements are in the extent in the order in which the tensor has them. */
 export function isContiguous(tensor: StoredTensor): boolean {
   if (tensor.strides === null) return true;
   const wanted = contiguousStrides(tensor.shape);

@@ -72,7 +72,7 @@ export class LinkGuard {
   }
 }
 
-/** True if `inner` is `folder` or lies in it: a shell that stands there must not lose its folder. */
+/** True if `inner` is `folder` or lies in it: a shell that is there must not lose its folder. */
 export function holdsFolder(folder: string, inner: string): boolean {
   return inner === folder || inner.startsWith(folder + nodePath.sep);
 }

@@ -91,7 +91,7 @@ class LiveRecords {
     return -1;
   }
 
-  /** Orders record `at` and the base that stands at `from`. */
+  /** Orders record `at` and the base that is at `from`. */
   #compare(at: number, from: number, segment: number): number {
     for (let i = 0; i < DIGEST_BYTES; i++) {
       const difference =

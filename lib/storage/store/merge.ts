@@ -95,7 +95,7 @@ async function readEntry(
       ? await store.readSegment(entry.id, entry.segment)
       : await store.readBlob(entry.id);
   if (record !== null) return record;
-  throw new ConflictError(`object '${entry.id}' was dropped while its pack was merged`, {
+  throw new ConflictError(`object '${entry.id}' was deleted while its pack was merged`, {
     id: entry.id,
     hint: 'run the command again',
   });

@@ -104,7 +104,7 @@ export interface SegmentEntry extends SegmentPlace {
   set: SetId;
   /** Where the record starts in `.hi`; the store's own, as are the rest. */
   offset: number;
-  /** True if mid and low stand in `.hi`, right after hi. */
+  /** True if mid and low are in `.hi`, right after hi. */
   inline: boolean;
   /** Where the payloads start in `.mid` and `.low`; 0 if inline or empty. */
   midOffset: number;

@@ -288,7 +288,7 @@ class TieredPlanes implements PlaneReader {
     assert(wanted === undefined, 'a tier is made of whole elements');
     const bytes = await this.#exact(id, extent, segment);
     const quantizer = await this.#quantizer(id, extent);
-    // An extent that stands in a file twice is counted once.
+    // An extent that is in a file twice is counted once.
     const isNew = !this.#counted.has(`${id}/${segment}`);
     this.#counted.add(`${id}/${segment}`);
     const errors = isNew ? this.#errorsOf(id) : new ErrorSum();

@@ -360,7 +360,7 @@ class Walk {
   async #members(version: Id, tree: FileTree, members: Map<string, string>): Promise<void> {
     const report = this.#options.onMissingMember;
     if (report === undefined || members.size === 0) return;
-    // Once more: a snapshot may stand in a page before those of its members.
+    // Once more: a snapshot may be in a page before those of its members.
     for await (const page of readPages(tree, this.#repo)) {
       for (const { path } of page.files) members.delete(path);
     }

@@ -22,7 +22,7 @@ export interface FileChanges {
   removes: string[];
 }
 
-/** What was done to the work tree, and how the files stand in staging then. */
+/** What was done to the work tree, and how the files are in staging then. */
 export interface ChangedFiles {
   entries: StagedEntry[];
   written: string[];

@@ -100,9 +100,9 @@ export async function planCheckout(
   return planner.plan;
 }
 
-/** What stands at a path. */
+/** What is at a path. */
 interface Found {
-  /** Of what stands there itself. */
+  /** Of what is there itself. */
   stat: FileStat;
   /** Of the file that it leads to, where it is a link or lies below one; else null. */
   behind: FileStat | null;
@@ -123,7 +123,7 @@ class Planner {
   readonly lost: LostWork;
   readonly #removed = new Set<string>();
   readonly #folders: string[] = [];
-  /** Links to folders that stand above files and are removed. */
+  /** Links to folders that are above files and are removed. */
   readonly #linksAbove = new Set<string>();
   /** Wanted files that lie below a link and are right as they are. */
   readonly #keptBelow: FileEntry[] = [];
@@ -227,7 +227,7 @@ class Planner {
   }
 
   /**
-   * What stands at a path. A file is read only if its size is that of a file it may be and its times
+   * What is at a path. A file is read only if its size is that of a file it may be and its times
    * do not say which it is; so is the file behind a link.
    * @param below a folder above the path is a link or a file.
    */

@@ -134,7 +134,7 @@ export class WorkFolder {
 
   /**
    * Puts a whole file in its place.
-   * @throws {ConflictError} if what stands there is not as it was seen.
+   * @throws {ConflictError} if what is there is not as it was seen.
    */
   async place({ entry, seen }: WantedFile, { file, temporary }: UnfinishedFile): Promise<FileStat> {
     const { path } = entry;

@@ -62,7 +62,7 @@ export async function compareTensors(
     dtypeChanged,
   };
   if (!sameCount) return result;
-  // Another shape leaves the order of the elements as it is only where they stand in that order.
+  // Another shape leaves the order of the elements as it is only where they are in that order.
   const reshapes = isContiguous(a) && isContiguous(b);
   const plain = (tensor: StoredTensor) => ({ ...tensor, shape: [elements], strides: null });
   if (

@@ -12,7 +12,7 @@ export interface RetentionRule {
   better?: 'lower' | 'higher';
   /** How many of the last stay. */
   last?: number;
-  /** The state of training (optimizer, scheduler, random generators) stays for so many of the last. */
+  /** The state of training (optimizer, scheduler, random generators) stays for this many of the last. */
   state?: number;
 }
 

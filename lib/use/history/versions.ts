@@ -91,7 +91,7 @@ export function metricValue(value: number): MetricValue {
   return Number.isFinite(value) ? value : String(value);
 }
 
-/** Name → last value. Metrics of a version stand in order of name, then step. */
+/** Name → last value. Metrics of a version are in order of name, then step. */
 export function lastMetrics(metrics: readonly Metric[]): Record<string, MetricValue> {
   return Object.fromEntries(metrics.map(({ name, value }) => [name, metricValue(value)]));
 }
@@ -117,7 +117,7 @@ export interface MetricSteps {
 }
 
 /**
- * By name, for metrics that have steps. They stand in order of name, then step.
+ * By name, for metrics that have steps. They are in order of name, then step.
  * @param facts  what the version says of them besides.
  */
 export function metricSteps(

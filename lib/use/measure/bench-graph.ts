@@ -24,7 +24,7 @@ export interface MeasuredGraph {
   graph: StorageGraph;
   /** Parent edges as stored now; null if the segments of an extent have different bases. */
   now: Int32Array | null;
-  /** Candidates that were not measured for want of time. */
+  /** Candidates that were not measured for lack of time. */
   skipped: number;
 }
 

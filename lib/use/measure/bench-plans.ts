@@ -2,7 +2,7 @@
  * The plans part of `dlv bench`: every planner over a sweep of budgets on one storage graph, with the
  * lower bound that no plan can pass.
  *
- * A budget is a factor: each snapshot may cost so many times what it costs at least. Takes any
+ * A budget is a factor: each snapshot may cost this many times what it costs at least. Takes any
  * storage graph; bench-graph.ts makes that of a repository.
  */
 

@@ -134,7 +134,7 @@ export async function benchStorage(
   return { tensorBytes, measuredBytes, deltaShare, rows, missing };
 }
 
-/** Planes of a base as a delta takes them; null if it cannot stand on it. */
+/** Planes of a base as a delta takes them; null if it cannot depend on it. */
 async function underPlanes(
   { store, planes }: ReadAccess,
   { extent, segment }: Job,

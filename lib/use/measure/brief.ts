@@ -30,7 +30,7 @@ export interface BriefStore {
 
 /** What `dlv archive` would make of the repository under one budget. */
 export interface BriefPlan {
-  /** No snapshot reads more than so many times its least. */
+  /** No snapshot reads more than this many times its least. */
   budget: number;
   /** Bytes of all tensors of the repository. */
   bytes: number;

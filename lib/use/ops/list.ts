@@ -22,7 +22,7 @@ export interface ListOptions {
   message?: string;
   /** Order of the models; default: by name. The largest, or the newest, is the first. */
   sort?: ListOrder;
-  /** The last so many versions of each model; 0 lists none. Default 1. */
+  /** How many of the last versions of each model to list; 0 lists none. Default 1. */
   last?: number;
 }
 

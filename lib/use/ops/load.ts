@@ -71,7 +71,7 @@ interface Plan {
 }
 
 /**
- * Loads one checkpoint of a version. Where it has several, one that stands outside numbered folders
+ * Loads one checkpoint of a version. Where it has several, one that is outside numbered folders
  * is taken, else that of the last step; `others` names the rest.
  * @throws {NotFoundError} {LimitError} if it does not fit in memory; {TierError} {CorruptError}
  */

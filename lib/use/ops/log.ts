@@ -47,7 +47,7 @@ export interface LogOptions {
   merges?: boolean;
   /** Follows first parents alone. */
   firstParent?: boolean;
-  /** Leaves out so many of those that fit, then shows at most so many. */
+  /** Leaves out this many of those that fit, then shows at most so many. */
   skip?: number;
   maxCount?: number;
   /** Turns round what is shown: the oldest first. */

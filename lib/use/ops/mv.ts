@@ -165,7 +165,7 @@ async function checkMoves(
     if (there !== null && !there.isFile) {
       throw new ConflictError(`cannot move to '${to}': no file is there`, { path: to });
     }
-    // After a power cut a file may stand under both names: nothing is lost then.
+    // After a power cut a file may be under both names: nothing is lost then.
     const isTwin = !isTracked && there !== null && (await isSame(repo, entry.path, to));
     if ((there !== null || isTracked) && !isTwin && !force) {
       throw new ExistsError(`'${to}' exists already`, {

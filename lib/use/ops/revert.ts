@@ -74,7 +74,7 @@ export async function revert(
   const line = await branchLine(repo, staging);
   const tip = needTip(line);
   if (options.revision.includes('..')) {
-    throw new UsageError(`'${options.revision}' is a range: one version is taken back at a time`, {
+    throw new UsageError(`'${options.revision}' is a range: revert takes one version at a time`, {
       revision: options.revision,
       hint: "name each version, the last one first: 'dlv revert HEAD'",
     });
@@ -189,7 +189,7 @@ async function changesBack(
     });
   }
   if (changes.target.files.length + changes.removes.length > 0) return changes;
-  throw new ConflictError(`nothing to take back: no file is as '${revision}' made it`, {
+  throw new ConflictError(`nothing to revert: no file is as '${revision}' made it`, {
     version: reverted,
   });
 }

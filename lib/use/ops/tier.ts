@@ -70,7 +70,7 @@ export async function tierVersions(
   const started = performance.now();
   const { tier } = options;
   if (options.revisions.length === 0) {
-    throw new UsageError('no version is named', {
+    throw new UsageError('no version given', {
       hint: 'name each version',
     });
   }

@@ -1,4 +1,4 @@
-/** A message of a version that stands in a file. */
+/** A message of a version that is in a file. */
 
 import { DlvError, NotFoundError, UsageError } from '../../base/errors.js';
 import { isMissing, readSmallFile } from '../../base/files/files.js';

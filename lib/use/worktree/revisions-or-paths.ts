@@ -1,4 +1,4 @@
-/** Words that may be revisions, then paths, told apart as git does where no `--` stands between. */
+/** Words that may be revisions, then paths, told apart as git does where no `--` is between. */
 import nodePath from 'node:path';
 import { DlvError } from '../../base/errors.js';
 import { statOrNull } from '../../base/files/files.js';

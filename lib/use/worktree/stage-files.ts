@@ -182,7 +182,7 @@ function leftAsTheyAre(model: string, absent: readonly string[]): string {
 }
 
 /**
- * Says which tracked files stay as they were added, since something odd stands in their place. A link
+ * Says which tracked files stay as they were added, since something odd is in their place. A link
  * whose file has the staged content is not odd: `add --follow` staged it.
  */
 async function warnOfOdd(
@@ -299,7 +299,7 @@ export function throwFailures({ plan }: StoredChanges): void {
  * files of the work tree are on, only files that were added for it: what else has their names is of HEAD's.
  */
 export function trackedFiles(staging: Staging, model: string): StageOptions {
-  // A line whose versions were all forgotten stands there with no version and no file.
+  // A line whose versions were all forgotten is there with no version and no file.
   const isTracked = staging.models().some((line) => {
     return line.base !== null || staging.entries(line.model).length > 0;
   });

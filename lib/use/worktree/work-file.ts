@@ -1,4 +1,4 @@
-/** What stands in the work tree where a version has a file: the file, something odd, or nothing. */
+/** What is in the work tree where a version has a file: the file, something odd, or nothing. */
 import { IoError } from '../../base/errors.js';
 import { type FileStat, statOrNull, statThrough } from '../../base/files/files.js';
 import type { Layout } from '../../storage/repo/layout.js';
@@ -7,7 +7,7 @@ import type { LinkGuard } from '../../storage/repo/work-path.js';
 /** What a tracked file became that is not a plain file any more. */
 export type Oddity = 'symbolic link' | 'below a symbolic link' | 'special file' | 'unreadable';
 
-/** What stands at a path. */
+/** What is at a path. */
 export type WorkFile =
   | { kind: 'file'; stat: FileStat }
   /** Nothing, or a folder. */

@@ -135,7 +135,7 @@ class Selector {
     this.#found.named.add(path);
   }
 
-  /** What stands at a path that was named; null for nothing. @throws {UsageError} for what is odd. */
+  /** What is at a path that was named; null for nothing. @throws {UsageError} for what is odd. */
   async #kindOf(input: string, path: string): Promise<'file' | 'folder' | null> {
     const below = path === '' ? null : await this.#guard.findLink(path);
     if (below !== null && this.#follower === null) await this.#guard.check(path);

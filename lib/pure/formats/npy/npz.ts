@@ -22,7 +22,7 @@ const SUFFIX = '.npy';
 
 export const npzReader: FormatReader = {
   name: 'npz',
-  // Arrays may stand behind other entries: any archive can be one.
+  // Arrays may be behind other entries: any archive can be one.
   matches: looksLikeZip,
 
   async layout(source, signal) {

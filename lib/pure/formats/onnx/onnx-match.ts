@@ -49,7 +49,7 @@ export function matchesOnnx(head: Uint8Array, source: ByteSource): boolean {
     }
     at = end;
   }
-  // Something that fills the whole head (a long doc_string) may stand before the graph.
+  // Something that fills the whole head (a long doc_string) may be before the graph.
   return sawGraph || source.size > head.length;
 }
 

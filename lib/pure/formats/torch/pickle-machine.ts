@@ -29,7 +29,7 @@ const MEMO_BYTES = 9;
 const SPARSE_MEMO_BYTES = 60;
 /** A page of the memo: pages are never copied, as one array that grows would be. */
 const MEMO_PAGE = 1024;
-/** Objects of one class have dicts of the same keys: up to so many keys, each so long, are kept once. */
+/** Objects of one class have dicts of the same keys: up to this many keys, each so long, are kept once. */
 const SHARED_KEYS_MAX = 16;
 const SHARED_KEY_CHARACTERS_MAX = 64;
 /** More numbers than this are no longer told apart: the whole pickle counts as one of them. */

@@ -24,7 +24,7 @@ Object.freeze(NOTHING);
 
 export class PickleFloat {
   readonly value: number;
-  /** Where its 8 bytes stand in the pickle, big-endian; −1 if it is written as text. */
+  /** Where its 8 bytes are in the pickle, big-endian; −1 if it is written as text. */
   readonly offset: number;
   constructor(value: number, offset = -1) {
     this.value = value;

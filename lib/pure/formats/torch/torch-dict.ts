@@ -21,7 +21,7 @@ const DICTS = new Set([
 
 /** A pair of a list that is read as an entry: places in two arrays. */
 const PAIR_BYTES = 16;
-/** One step: to compare so many characters of a key, to write so many digits of one. */
+/** One step: to compare this many characters of a key, to write this many digits of one. */
 const COMPARED_CHARACTERS = 256;
 const CONVERTED_DIGITS = 4;
 

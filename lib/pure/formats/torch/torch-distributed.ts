@@ -204,7 +204,7 @@ function sizesOf(chunks: PickleSequence, steps: PickleSteps): Sizes {
   return sizes;
 }
 
-/** Where a piece stands in its tensor, as a slice in Python is written; nothing for the whole. */
+/** Where a piece is in its tensor, as a slice in Python is written; nothing for the whole. */
 function sliceOf(offset: PickleValue, chunks: Chunks | null, steps: PickleSteps): string {
   const start = counts(offset);
   if (start === null || chunks === null) return '';

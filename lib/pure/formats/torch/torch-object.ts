@@ -190,7 +190,7 @@ function typed(args: readonly PickleValue[], steps: PickleSteps): TorchObject {
   const { items } = innerArgs;
   if (!(inner instanceof PickleGlobal) || !inner.name.endsWith('._rebuild_wrapper_subclass')) {
     const meaning = understandCall(inner ?? null, items, steps);
-    // What a nested tensor is made of stands in its state once more.
+    // What a nested tensor is made of is in its state once more.
     return meaning.kind === 'parts' ? meaning : { kind: 'typed', inner: meaning, state };
   }
   const className = items[0] instanceof PickleGlobal ? items[0].name : 'a class that is not known';

@@ -36,7 +36,7 @@ export interface TorchView {
   offset: number;
 }
 
-/** A number that stands in the pickle itself: a tensor without dimensions. */
+/** A number that is in the pickle itself: a tensor without dimensions. */
 export interface TorchNumber {
   storage: null;
   dtype: DType;

@@ -3,7 +3,7 @@
  *
  * The last end record whose comment reaches exactly the end of the file counts. The directory ends
  * where the end records begin, as every writer puts it; if the record says another offset, the
- * archive begins that much later: other bytes stand before it, or other archives. Archives in
+ * archive begins that much later: other bytes are before it, or other archives. Archives in
  * several parts are refused.
  */
 

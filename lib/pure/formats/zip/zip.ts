@@ -26,7 +26,7 @@ export const ZIP_DEFLATED = 8;
 /** The entries of an archive in the order of its directory. */
 export interface ZipArchive {
   entries: ZipEntry[];
-  /** First byte of the archive in the file: 0, unless other bytes stand before it. */
+  /** First byte of the archive in the file: 0, unless other bytes are before it. */
   start: number;
   directoryOffset: number;
 }

@@ -5,7 +5,7 @@
  * Distance counts changes, not versions: a tensor that ten versions left alone is one vertex.
  */
 
-/** Namesakes so many changes away are candidates too: chains then need not be walked link by link. */
+/** Namesakes this many changes away are candidates too: chains then need not be walked link by link. */
 const SKIPS = [4, 8, 16];
 /** Neighbours of one vertex that are looked at: a base of thousands of fine-tunes is not a hub of pairs. */
 const NEIGHBOURS_MAX = 6;

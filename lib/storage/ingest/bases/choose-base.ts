@@ -89,7 +89,7 @@ interface Candidate {
 
 export class BaseChooser {
   /**
-   * Reads bases. Candidates that are compared are kept: mostly one stands on the other, and the winner is
+   * Reads bases. Candidates that are compared are kept: mostly one depends on the other, and the winner is
    * what the extent is encoded against a moment later.
    */
   readonly planes: PlaneReader;
@@ -159,7 +159,7 @@ export class BaseChooser {
     segment: number,
   ): Promise<FittedBase | null> {
     const { chainDepth, chainCost } = this.#options;
-    // What follows from another kind of extent stands on the end of its chain, however long that is.
+    // What follows from another kind of extent depends on the end of its chain, however long that is.
     const more = operation === undefined ? 0 : 1;
     const limits = { maxDepth: chainDepth + more, maxCost: chainCost + more };
     const lookup = async (next: Id) => {
@@ -249,7 +249,7 @@ export class BaseChooser {
     const child = sampleBlocks(planes);
     let best = { candidate: candidates[0] as Candidate, bytes: Number.POSITIVE_INFINITY };
     this.#compared = new Set(candidates.map(({ fitted }) => fitted.id));
-    // From the root on: what one stands on is kept when its turn comes.
+    // From the root on: what one depends on is kept when its turn comes.
     for (const candidate of [...candidates].sort((a, b) => a.fitted.depth - b.fitted.depth)) {
       try {
         const lease = await lendWhole(this.planes, { id: candidate.fitted.id, width, count }, 0);

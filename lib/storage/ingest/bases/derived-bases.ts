@@ -96,7 +96,7 @@ function permutationsTo(shape: readonly number[], count: number): Permutation[] 
   });
 }
 
-/** A way in which an extent may stand on another one. */
+/** A way in which an extent may depend on another one. */
 interface Way {
   readonly id: Id;
   readonly width: number;
@@ -233,7 +233,7 @@ function* operationsTo(
   }
 }
 
-/** Where an element of a base comes to stand in the new extent; −1 if nowhere. */
+/** Where an element of a base comes to be in the new extent; −1 if nowhere. */
 function placeOf({ operation }: Pick<Way, 'operation'>, from: number, count: number): number {
   const { shift } = operation;
   if (shift === undefined) return placeIn(operation, from, count);

@@ -3,7 +3,7 @@
  * share, which planes each has to give, and in which order they are best rebuilt.
  *
  * Segments of one number form forests of their own: a tree holds segment s of a root and of all that
- * stands on it. Reads indexes, and heads where only leading planes are wanted; no planes. Start at
+ * depends on it. Reads indexes, and heads where only leading planes are wanted; no planes. Start at
  * `planChains`; forest-reader.ts carries it out.
  */
 

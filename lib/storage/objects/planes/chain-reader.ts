@@ -68,7 +68,7 @@ export class ChainReader implements PlaneReader {
         if (!(error instanceof ReplacedRecord)) throw error;
       }
     }
-    throw new CorruptError(`the base of extent '${id}' is another at every look`, { id });
+    throw new CorruptError(`the base of extent '${id}' keeps changing`, { id });
   }
 
   /** Links from the segment to its root, or to the one whose base is kept, and that base. */

@@ -24,7 +24,7 @@ export interface LinkBase {
   readonly planes: readonly Uint8Array[];
 }
 
-/** A segment of the extent that stands on a base. */
+/** A segment of the extent that depends on a base. */
 export interface SegmentOnBase {
   readonly id: Id;
   readonly width: number;
@@ -70,7 +70,7 @@ function otherBase(base: Id, child: Id): CorruptError {
   });
 }
 
-/** A segment that is about to be a delta, and what it is to stand on. */
+/** A segment that is about to be a delta, and what it is to depend on. */
 export interface DeltaPlace extends NamedExtent {
   readonly segment: number;
   readonly base: Id;

@@ -68,7 +68,7 @@ export async function lendWhole(
 
 /** That an extent is not of the size that a recipe says. */
 export function otherSize(id: Id): CorruptError {
-  return new CorruptError(`extent '${id}' has another size than what names it says`, {
+  return new CorruptError(`extent '${id}' does not have the size that its reference says`, {
     id,
     hint: "run 'dlv fsck'",
   });

@@ -32,7 +32,7 @@ export interface Moves extends MoveReason {
   refs: RefMove[];
   /** What HEAD says then and the versions that it names before and then; null: no line in its reflog. */
   head: { to: Head; before: Id | null; after: Id | null } | null;
-  /** Staging becomes what stands in `moves-staging`. */
+  /** Staging becomes what is in `moves-staging`. */
   staging: boolean;
   /** Notes about versions that have new ids. */
   notes: { version: Id; ids: Id[] }[];

@@ -1,5 +1,5 @@
 /**
- * Unfinished files that killed commands left in folders of the user. They stand there where the work tree
+ * Unfinished files that killed commands left in folders of the user. They are there where the work tree
  * lies on another disk than .dlv: a rename from .dlv/tmp cannot reach it. gc does not know these folders,
  * so whoever writes into one again clears it.
  */

@@ -210,7 +210,7 @@ async function lockedError(layout: Layout): Promise<LockedError> {
   const { file, holder } = await findBlocker(layout.lock);
   const where = `repository '${layout.workTree}' is locked`;
   if (holder === null) {
-    return new LockedError(`${where}: it is taken again and again`, {
+    return new LockedError(`${where}: other processes keep taking it`, {
       path: file,
       hint: 'try again in a moment',
     });

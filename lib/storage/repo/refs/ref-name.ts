@@ -43,7 +43,7 @@ export function mayBeRevision(name: string): boolean {
 
 /**
  * Why nothing new may get `name`, as the rest of a sentence; or null: `model@n` and the first digits
- * of a version id are revisions, and a ref of that name would stand before them. Refs of older
+ * of a version id are revisions, and a ref of that name would be before them. Refs of older
  * repositories may have such names, and shorter digits may turn out to be those of a version: where
  * a name has two readings, it is ambiguous.
  */

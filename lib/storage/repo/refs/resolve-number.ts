@@ -28,7 +28,7 @@ import {
   VersionNumbers,
 } from './version-numbers.js';
 
-/** What stands before the last '@' is a model, or a branch: `model/branch`, `remote/model/branch`. */
+/** What is before the last '@' is a model, or a branch: `model/branch`, `remote/model/branch`. */
 const NUMBERED = /^(.+)@(\d{1,9})$/s;
 
 /** `model@n` and `model/branch@n`; null if it is neither, or there is no such model. */

@@ -115,7 +115,7 @@ export class NumberWalk {
       const version = await this.#readable(() => this.#source.readVersion(id));
       if (version === null) continue;
       queue.push(...version.parents);
-      // It may stand on one that is damaged.
+      // It may depend on one that is damaged.
       const number = await this.#readable(() => this.#numbers.of(id));
       if (number !== null) yield { id, model: version.model, number };
     }

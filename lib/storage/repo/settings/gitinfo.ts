@@ -18,7 +18,7 @@ interface GitAnswer {
 
 /**
  * Settings that keep a git repository from naming programs to be run: it may be a stranger's. What
- * stands in the user's own git settings holds.
+ * is in the user's own git settings holds.
  */
 const SAFE = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
 

@@ -136,7 +136,7 @@ function unpackIdOrNull(value: Packed, file: string): Id | null {
   throw new CorruptError(`'${file}' is damaged: bad id`, { file });
 }
 
-/** The state of a line, put into `staging`, and its files as they stand in the bytes. */
+/** The state of a line, put into `staging`, and its files as they are in the bytes. */
 export function unpackLine(
   value: Packed,
   file: string,

@@ -195,7 +195,7 @@ export class Staging {
     });
   }
 
-  /** Staged files that cannot stand beside a file at `path`. */
+  /** Staged files that cannot be beside a file at `path`. */
   #inTheWay(path: string): string[] {
     const found: string[] = [];
     for (const folder of foldersOf(path)) if (this.#owners.has(folder)) found.push(folder);

@@ -45,7 +45,7 @@ export interface FileTier {
   exactRecipe: Id;
 }
 
-/** One checkpoint of a version. Its tensors stand in the recipes of its members. */
+/** One checkpoint of a version. Its tensors are in the recipes of its members. */
 export interface Snapshot {
   /** Path of the checkpoint's file, or of the index that lists its shards. */
   key: string;

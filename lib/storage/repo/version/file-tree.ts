@@ -1,8 +1,8 @@
 /**
  * The files and snapshots of a version, and how they are cut into pages.
  *
- * Up to FILES_INLINE_MAX files stand in the version itself. More are cut where their paths say
- * (content-defined), so that a change of one of 10,000 files rewrites one page. A snapshot stands in
+ * Up to FILES_INLINE_MAX files are in the version itself. More are cut where their paths say
+ * (content-defined), so that a change of one of 10,000 files rewrites one page. A snapshot is in
  * the page of its key file. Start at `buildTree` and `readPages`. @see docs/format/version.md
  */
 import { createHash } from 'node:crypto';

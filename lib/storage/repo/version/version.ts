@@ -182,7 +182,7 @@ function versionProblem(version: Version): string | null {
   return peopleProblem(version) ?? listsProblem(version);
 }
 
-/** True for what may stand behind the '@' of `model@n`. */
+/** True for what may be behind the '@' of `model@n`. */
 export function isVersionNumber(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= NUMBER_MAX;
 }

@@ -53,7 +53,7 @@ export async function readSegmentAt(
 ): Promise<SegmentRecord> {
   const name = names('hi');
   const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
-  // What stands in .hi is read at once, up to the last byte that is needed.
+  // What is in .hi is read at once, up to the last byte that is needed.
   const { end } = rangeInHi(entry, classes);
   const bytes = await backend.read(name, entry.offset, headerBytes + end);
   const head = decodeHead(bytes.subarray(0, headerBytes), name, entry);

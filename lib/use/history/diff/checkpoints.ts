@@ -88,7 +88,7 @@ type Folder = Pick<CheckpointDiff, 'path' | 'pathBefore' | 'status'>;
 /** The folders that a file may share its fate with, outermost first: a numbered one, or those that it was moved to. */
 function foldersOf({ path, pathBefore, status }: FileDiff): Folder[] {
   if (status === 'renamed' && pathBefore !== undefined) {
-    // What stands below both folders under the same name moved with them.
+    // What is below both folders under the same name moved with them.
     const folders: Folder[] = [];
     const [a, b] = [pathBefore.split('/'), path.split('/')];
     for (let i = 1; i < Math.min(a.length, b.length) && a.at(-i) === b.at(-i); i++) {

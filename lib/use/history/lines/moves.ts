@@ -59,7 +59,7 @@ function nameOf(head: Head): string {
 export async function previousPlace(layout: Layout): Promise<string | null> {
   const { entries } = await readReflog(layout, 'HEAD', await resolveHead(layout));
   for (const { reason } of entries.reverse()) {
-    // The subject of a commit stands in its reason, and may end like this.
+    // The subject of a commit is in its reason, and may end like this.
     const [, from] = /^(?:switch|checkout|copy): .*, from (\S+)$/.exec(reason) ?? [];
     if (from !== undefined) return from;
   }

@@ -163,7 +163,7 @@ class Mover {
     }
   }
 
-  /** The line stands before the version that is forgotten; work files stay as they are. */
+  /** The line is before the version that is forgotten; work files stay as they are. */
   async #leaveForgotten(line: StagedModel, forgotten: Id): Promise<void> {
     const { staging } = this.#lines;
     const { model, branch } = line;
