@@ -1,8 +1,8 @@
 /**
- * One archive run: survey what is stored, plan under the budgets, re-encode what the plan stores
- * otherwise, write down the promises, and measure how each snapshot comes back.
+ * One archive run: survey what is stored, plan under the budgets, re-encode what the plan changes,
+ * write the promises, and measure how each snapshot is rebuilt.
  *
- * Start at `runArchive`. Each step is a function of its own below; what they share is an `ArchiveJob`.
+ * Start at `runArchive`. Each step is a function below; they share an `ArchiveJob`.
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { isDamage, NotFoundError } from '../../base/errors.js';

@@ -1,11 +1,14 @@
 /**
- * How long this machine takes to apply one link of a chain, so that plans can be made in milliseconds.
+ * Measures how long this machine takes to apply one link of a chain, so that plans can be made in
+ * milliseconds.
  *
- * For each element width, alone and as a delta, a link takes a time per record, per byte read and per
- * element decoded. Segments of made-up numbers of several kinds are encoded and decoded by the kernel,
- * a file is written and read back, and lines are fitted through the least that each took: what other
- * processes took meanwhile is not the machine's. The result is kept in a file that may be deleted at
- * any time; it counts only if its checksum is right and the machine the same.
+ * For each element width, with and without a base, a link takes a time per record, per byte read
+ * and per element decoded. The kernel encodes and decodes segments of generated numbers, a file is
+ * written and read back, and lines are fitted through the lowest time of each, so that other
+ * processes do not distort the result.
+ *
+ * The result is stored in a file that may be deleted at any time. It is used only if its checksum
+ * is right and the machine is the same.
  */
 import os from 'node:os';
 import { seal, unseal } from '../../base/bytes/sealed.js';

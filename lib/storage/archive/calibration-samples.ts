@@ -1,8 +1,7 @@
 /**
- * Links to measure decoding on: made-up numbers of every width, as the weights of a network, as codes
- * of few values and as noise, alone and as deltas of near and far ones.
- *
- * The numbers are the same on every machine; only times differ. @see calibrate.ts
+ * Links for measuring how long decoding takes: generated numbers of every width, like the weights
+ * of a network, like codes with few values and as noise, without a base and as deltas of near and
+ * far bases. The numbers are the same on every machine; only times differ. @see calibrate.ts
  */
 
 import { crc32 } from '../../base/bytes/checksum.js';

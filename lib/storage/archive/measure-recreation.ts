@@ -1,8 +1,9 @@
 /**
- * What rebuilding a snapshot takes on this machine: bytes read, counted while they are read, and time.
+ * Measures what rebuilding a snapshot costs on this machine: bytes, counted while they are read,
+ * and time.
  *
- * Planes are rebuilt in memory and dropped; no file is written. The bytes are those of the records of
- * all chains, as a plan counts them (`recreationBytes`); heads of links are read once.
+ * Planes are rebuilt in memory and dropped; no file is written. The bytes are those of the records
+ * of all chains, as a plan counts them (`recreationBytes`); heads of links are read once.
  */
 
 import type { Id } from '../../base/bytes/hash.js';

@@ -1,8 +1,9 @@
 /**
- * What archive runs promise to snapshots, and which promises of the run before stay.
+ * What an archive run promises for each snapshot, and which promises of the previous run stay
+ * valid.
  *
- * No I/O: what the last run promised is read by the caller, and what this one promises is written by
- * it. A promise is kept until its version is planned again, or until what is stored by now breaks it.
+ * No I/O: the caller reads the previous promises and writes the new ones. A promise is kept until
+ * its version is planned again, or until the present storage breaks it.
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { asBudget, type Budget, formatBudget, parseBudget } from '../../pure/plan/budget-text.js';

@@ -1,10 +1,11 @@
 /**
- * Carries out a storage plan: re-encodes what is to be stored otherwise, lists it, rebuilds it from
- * the disk, and only then retires what it replaces.
+ * Carries out a storage plan: re-encodes what the plan changes, lists it, rebuilds it from the
+ * disk, and only then retires the records that it replaces.
  *
- * Extents are encoded bases first. Whatever prefix of that order is listed, the live graph is a
- * forest: all under a new record is as the plan has it, and under an old one either old or new. So a
- * run that is killed leaves a whole repository, and the next one finds the work that was done.
+ * Extents are encoded bases first. For every prefix of that order, the live graph is a forest:
+ * everything below a new record is as the plan has it, and everything below an old one is old or
+ * new. So a run that is killed leaves a sound repository, and the next run finds the work that was
+ * done.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -1,9 +1,10 @@
 /**
- * New encodings of objects that are stored already: pack sets that are listed in front of all others,
- * so that their records become the live ones.
+ * New encodings of objects that are stored already: pack sets that are listed before all others, so
+ * that their records become the live ones.
  *
- * Every set is listed as soon as it is full. What relies on the sets listed before is checked under
- * the lock: if another command took one away, or put one in front, nothing more is listed.
+ * Every set is listed as soon as it is full. Under the lock, the writer checks the listed sets that
+ * its deltas depend on: if another command removed one, or listed one before them, nothing more is
+ * listed.
  */
 
 import { ConflictError } from '../../base/errors.js';

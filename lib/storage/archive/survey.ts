@@ -1,9 +1,9 @@
 /**
- * What an archive run looks at: every extent that versions need, how each is stored now, which
- * snapshots want it, and which other extents it is probably close to.
+ * The input of an archive run: every extent that versions need, how each is stored now, which
+ * snapshots need it, and which other extents it is probably close to.
  *
- * Reads recipes and indexes, no planes. Extents are numbered from 1, as the vertices of a storage
- * graph are. Start at `surveyRepository`.
+ * Reads recipes and indexes, no planes. Extents are numbered from 1, like the vertices of a storage
+ * graph. Start at `surveyRepository`.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -1,4 +1,4 @@
-/** Whether a plan is worth carrying out: what it saves, beside what reading costs then. */
+/** Whether a plan is worth carrying out: what it saves, compared with how reading costs change. */
 import type { ArchivePlan } from './replan.js';
 
 /** Nothing changes, it grows, it is worth it, or hardly. */

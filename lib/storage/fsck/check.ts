@@ -1,4 +1,6 @@
-/** What fsck looks at in a repository that opens: its pack sets and the objects that it needs. */
+/**
+ * What fsck checks in a repository that can be opened: its pack sets and the objects that it needs.
+ */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, isId } from '../../base/bytes/hash.js';

@@ -1,12 +1,12 @@
 /**
- * `fsck --rebuild`: rebuilds derived files and saves what is undamaged. Deletes nothing: what is
+ * `fsck --rebuild`: rebuilds derived files and salvages undamaged data. Deletes nothing: what is
  * replaced goes to trash.
  *
- * Indexes come from the records of `.blob` and `.hi`; the manifest from packs/ alone; of a damaged set
- * the undamaged records are copied into a new one in its place. Where the live records that are left
- * form no forest, hidden ones are copied to the front (promotion). The new list of sets is written once,
- * at the end: an interrupted rebuild changes nothing but indexes. State files are in rebuild-state.ts.
- * The caller holds the lock.
+ * Indexes are made from the records of `.blob` and `.hi`, and the manifest from packs/ alone. From
+ * a damaged set, the undamaged records are copied into a new set. If the remaining live records
+ * form no forest, hidden ones are copied to the front (promotion). The new list of sets is written
+ * once, at the end: an interrupted rebuild changes nothing but indexes. State files are in
+ * rebuild-state.ts. The caller holds the lock.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -1,9 +1,10 @@
 /**
- * What fsck is asked and says: problems with what they affect and how to mend them, and the collector of both.
+ * The options and the report of fsck: problems with what they affect and how to repair them, and
+ * the collector of both.
  *
- * Missing, damaged and promised are different: missing means that nothing of that name is here,
- * damaged that the bytes contradict themselves, newer that they are whole and this dlv cannot read
- * them, promised that a remote is known to hold the object.
+ * Missing, damaged, newer and promised are different. Missing: nothing of that name is here.
+ * Damaged: the bytes contradict themselves. Newer: the bytes are whole, but this dlv cannot read
+ * them. Promised: a remote is known to have the object.
  */
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import type { ObjectFault } from '../../base/errors.js';

@@ -1,4 +1,7 @@
-/** What a salvage puts records into: counts them, and leaves out those that are known to be wrong. */
+/**
+ * The target of a salvage: counts the records that it stores, and skips those that are known to be
+ * wrong.
+ */
 import type { BlobRecord, RecordSink, SegmentRecord } from '../store/types.js';
 import { recordKey } from './wrong-records.js';
 

@@ -1,7 +1,7 @@
 /**
- * Records whose bytes are as they were written, and that decode to something else than their id says:
- * no checksum tells them from sound ones. `fsck --rebuild` leaves them out, so that another copy serves,
- * or the original file when it is added again.
+ * Records whose bytes are as they were written, but that decode to something else than their id
+ * says. No checksum tells them from sound ones. `fsck --rebuild` omits them, so that another copy
+ * is used, or the original file when it is added again.
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';

@@ -1,8 +1,6 @@
 /**
- * The budgets file: what the last `dlv archive` was asked for, and what it promised each snapshot.
- *
- * Lost, it is a lost memory and nothing else: the next run plans everything again.
- * @see docs/format/budgets.md
+ * The budgets file: the options of the last `dlv archive`, and what it promised for each snapshot.
+ * If the file is lost, the next run plans everything again. @see docs/format/budgets.md
  */
 
 import { type Id, isId } from '../../base/bytes/hash.js';

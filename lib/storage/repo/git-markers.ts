@@ -1,7 +1,7 @@
 /**
- * Keeps `git clean -fdx` away from packs, refs and reflogs.
+ * Protects packs, refs and reflogs from `git clean -fdx`.
  *
- * Git deletes what it ignores, but passes over a folder that is a repository of its own. What makes one
+ * Git deletes what it ignores, but skips a folder that is a repository of its own. The mark of one
  * is `.git` with a HEAD and the folders objects and refs; nothing in it is ever used.
  * @see docs/decisions/0017-git-clean-passes-over-packs.md
  */

@@ -1,4 +1,6 @@
-/** Makes a new repository. `format` is written last: what lacks it is not a repository yet. */
+/**
+ * Creates a new repository. `format` is written last: a folder without it is not a repository yet.
+ */
 
 import { sealReadable } from '../../base/bytes/sealed.js';
 import { ExistsError } from '../../base/errors.js';

@@ -1,7 +1,7 @@
 /**
- * Where everything lies under .dlv: every path in it is built here and nowhere else.
+ * Every path under .dlv is built here and nowhere else.
  *
- * Owns the names of files and folders and how a repository is found from a folder inside its work
+ * Owns the names of files and folders, and how a repository is found from a folder inside its work
  * tree. Reads and writes no content. @see docs/format/layout.md
  */
 import { randomBytes } from 'node:crypto';

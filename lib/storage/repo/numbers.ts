@@ -1,9 +1,7 @@
 /**
- * The numbers file: the highest number that each model has given a version, so that none is given
- * twice, even if the version that had it is gone.
- *
- * It only grows, under the lock, and is on the disk before a version with the number is made.
- * @see docs/format/numbers.md
+ * The numbers file: the highest number that each model has given to a version, so that no number is
+ * given twice, even if its version is gone. The numbers only grow, under the lock, and are on the
+ * disk before a version with the number is made. @see docs/format/numbers.md
  */
 import { linesOf } from '../../base/bytes/lines.js';
 import { sealReadable, unseal } from '../../base/bytes/sealed.js';

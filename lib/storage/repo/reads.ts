@@ -1,10 +1,10 @@
 /**
- * How often versions were read: one line per checkout, so that an archive run can give the versions
- * that people use the tighter budgets.
+ * How often versions were read: one line for each checkout, so that an archive run can give tighter
+ * budgets to versions that are used often.
  *
- * Derived and best effort: a line that cannot be written or understood is left out, and the file may
- * be deleted. When it has grown it begins again with the counts halved: old reads count less.
- * @see docs/format/layout.md
+ * Derived and best effort: a line that cannot be written or understood is skipped, and the file may
+ * be deleted. When the file has grown, it starts again with halved counts, so that old reads count
+ * less. @see docs/format/layout.md
  */
 
 import { type Id, isId } from '../../base/bytes/hash.js';

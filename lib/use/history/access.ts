@@ -1,6 +1,6 @@
 /**
- * What the rooms below ops are handed of an open repository. What only reads is never given the
- * lock, and what stores nothing is given no session.
+ * The interfaces through which the rooms below ops use an open repository. Code that only reads
+ * never gets the lock, and code that stores nothing gets no session.
  */
 import type {
   LockAccess,

@@ -1,6 +1,6 @@
 /**
- * The checkpoints of a version by step: what folders and files with a step in their name hold, and how
- * good each was, as the version, the trainer and the names say.
+ * The checkpoints of a version by step: the content of folders and files with a step in their name,
+ * and their metrics, as the version, the trainer and the names give them.
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { isUnreadable } from '../../base/errors.js';

@@ -1,6 +1,6 @@
 /**
- * Which checkpoint is meant where a version has several: one that the trainer saved outside its
- * numbered ones, else that of the last step.
+ * Chooses a checkpoint if a version has several: one that the trainer saved outside its numbered
+ * ones, else that of the last step.
  */
 import { NotFoundError } from '../../base/errors.js';
 import { seriesOf } from '../../pure/paths/checkpoint-names.js';

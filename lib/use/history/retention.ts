@@ -1,4 +1,7 @@
-/** Which checkpoints of a series stay: the best by a metric, the last ones, and state for the last alone. */
+/**
+ * Chooses which checkpoints of a series are kept: the best by a metric and the last ones; and which
+ * keep their training state.
+ */
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { Checkpoint, FileRole, Series } from './checkpoints.js';

@@ -1,7 +1,6 @@
 /**
- * What versions cost: which stored objects each needs, delta bases included, and their bytes.
- *
- * Objects are numbered once; a recipe that many versions share is opened once.
+ * The storage cost of versions: which stored objects each needs, including bases of deltas, and
+ * their bytes. Objects are numbered once; a recipe that many versions share is opened once.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -1,4 +1,4 @@
-/** Keeps files whose exact bytes were given up from being taken for exact ones. */
+/** Prevents files whose exact bytes were given up from being used as exact ones. */
 import { TierError } from '../../base/errors.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';

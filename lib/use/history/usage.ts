@@ -1,4 +1,4 @@
-/** What models, versions and paths take in packs: all that each needs, and what only it needs. */
+/** How many stored bytes models, versions and paths need, and how many only they need. */
 import type { Id } from '../../base/bytes/hash.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';

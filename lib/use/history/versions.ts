@@ -1,7 +1,6 @@
 /**
- * What is said about a version wherever one is shown: its number, its refs, its metrics, its lineage.
- *
- * `Describer` keeps what it learned, so that describing a whole history reads each version once.
+ * Describes a version wherever one is shown: its number, its refs, its metrics, its lineage.
+ * `Describer` caches what it reads, so that describing a whole history reads each version once.
  */
 
 import type { Id } from '../../base/bytes/hash.js';

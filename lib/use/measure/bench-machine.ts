@@ -1,4 +1,4 @@
-/** What a measurement ran on, and how much that machine wavered meanwhile. */
+/** The machine that a measurement ran on, and how much its speed varied meanwhile. */
 import { createHash } from 'node:crypto';
 import os from 'node:os';
 import { type KernelInfo, loadKernel } from '../../base/native/kernel.js';

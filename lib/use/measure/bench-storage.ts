@@ -1,9 +1,9 @@
 /**
- * The storage part of `dlv bench`: what general compressors and dlv's own encodings make of the
- * tensors of some snapshots.
+ * The storage part of `dlv bench`: the size of the tensors of some snapshots under general
+ * compressors and under dlv's own encodings.
  *
- * Each extent is measured once, however many snapshots hold it. Where there are more bytes than asked
- * for, segments spread evenly over all of them are measured.
+ * Each extent is measured once, however many snapshots have it. If there are more bytes than asked
+ * for, segments that are spread evenly over all of them are measured.
  */
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';

@@ -1,9 +1,11 @@
 /**
- * The short answer of `dlv bench`: what the versions take kept whole, compressed, in dlv now and after
- * `dlv archive`, and how long the newest, the oldest and the one that reads most take to come back.
+ * The short answer of `dlv bench`: how much space the versions take uncompressed, compressed, in
+ * dlv now and after `dlv archive`, and how long it takes to rebuild the newest, the oldest, and the
+ * one that reads most.
  *
- * Everything is done within a time limit, the cheapest and most wanted first. What there was no time
- * for, or what Ctrl-C cut off, is named in `leftOut`; what was measured until then is kept.
+ * Everything is done within a time limit, the cheapest and most useful parts first. `leftOut` names
+ * the parts for which there was no time, or which Ctrl-C stopped; what was measured until then is
+ * kept.
  */
 import { DlvError } from '../../base/errors.js';
 import { planStorage } from '../../pure/plan/auto.js';

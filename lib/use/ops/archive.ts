@@ -1,6 +1,6 @@
 /**
- * `dlv archive`: the smallest repository in which every snapshot comes back within its budget.
- * The run itself is in lib/storage/archive/archive-run.ts.
+ * `dlv archive`: finds the smallest storage in which every snapshot is within its budget. The run
+ * itself is in lib/storage/archive/archive-run.ts.
  */
 
 import { ConflictError } from '../../base/errors.js';

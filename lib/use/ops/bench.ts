@@ -1,9 +1,7 @@
 /**
- * `dlv bench`: what storing and bringing back the snapshots of a repository, or given checkpoints,
- * costs, and what other ways would cost.
- *
- * The short answer takes seconds; in full there are three parts, each in a file of its own: storage,
- * recovery, plans. Nothing in the repository changes.
+ * `dlv bench`: what it costs to store and rebuild the snapshots of a repository, or given
+ * checkpoints, and what other ways would cost. The short answer takes seconds; the full one has
+ * three parts, each in its own file: storage, recovery, plans. The repository does not change.
  */
 
 import os from 'node:os';

@@ -1,4 +1,4 @@
-/** `dlv checkout`: brings the files of a version into the work tree, or into a folder of their own. */
+/** `dlv checkout`: writes the files of a version into the work tree or into a separate folder. */
 import type { Id } from '../../base/bytes/hash.js';
 import { noteRead } from '../../storage/repo/reads.js';
 import type { Head } from '../../storage/repo/refs/head.js';

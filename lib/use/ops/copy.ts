@@ -1,4 +1,4 @@
-/** `dlv copy`: begins a new model from a version of any model; no data is copied. */
+/** `dlv copy`: starts a new model from a version of any model; no data is copied. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';

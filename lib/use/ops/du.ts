@@ -1,4 +1,4 @@
-/** `dlv du`: where the bytes are, by model, version, path and kind of pack file. */
+/** `dlv du`: what takes up space, by model, version, path and kind of pack file. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';

@@ -1,4 +1,4 @@
-/** `dlv forget`: takes a version, or files, out of history. What derives from it gets other ids. */
+/** `dlv forget`: removes versions or files from history. Descendants get other ids. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';

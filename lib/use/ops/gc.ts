@@ -1,4 +1,4 @@
-/** `dlv gc`: reclaims what nothing needs and merges small packs. */
+/** `dlv gc`: deletes data that nothing needs, and merges small packs. */
 
 import { dropRows } from '../../knowledge/catalog/rows.js';
 import { collectGarbage, type GcResult } from '../../storage/upkeep/gc.js';

@@ -1,4 +1,4 @@
-/** `dlv keep`: takes checkpoints that are not worth keeping out of the next version. */
+/** `dlv keep`: removes checkpoints from the next version, except those that its rules keep. */
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';

@@ -1,4 +1,4 @@
-/** `dlv restore`: takes back changes of files, in the work tree or in what is staged. */
+/** `dlv restore`: discards changes of files, in the work tree or in staging. */
 
 import { type Restored, type RestoreFiles, restoreFiles } from '../checkout/restore-files.js';
 import type { OpContext } from '../context.js';

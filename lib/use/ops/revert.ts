@@ -1,4 +1,4 @@
-/** `dlv revert`: a new version that takes back what an earlier one changed. */
+/** `dlv revert`: makes a version that undoes what an earlier one changed. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';

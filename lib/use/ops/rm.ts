@@ -1,4 +1,4 @@
-/** `dlv rm`: takes files out of the next version and, unless told otherwise, out of the work tree. */
+/** `dlv rm`: removes files from the next version and, unless told otherwise, from the work tree. */
 import { NotFoundError } from '../../base/errors.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';

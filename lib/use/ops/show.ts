@@ -1,4 +1,4 @@
-/** `dlv show`: all that a version says, or how one of its files is made. */
+/** `dlv show`: everything that a version records, or how one of its files is stored. */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';

@@ -1,4 +1,7 @@
-/** `dlv stash`: puts unfinished work aside and brings it back. A stash is a version that `refs/stash` names. */
+/**
+ * `dlv stash`: sets unfinished work aside and brings it back. A stash is a version that a ref under
+ * `refs/stash` names.
+ */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';

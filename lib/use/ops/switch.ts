@@ -1,4 +1,4 @@
-/** `dlv switch`: goes to another model or branch, or makes a branch and goes there. */
+/** `dlv switch`: switches to another model or branch, or creates a branch and switches to it. */
 
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';

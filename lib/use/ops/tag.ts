@@ -1,4 +1,4 @@
-/** `dlv tag`: names for versions that do not move. */
+/** `dlv tag`: permanent names for versions. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError, NotFoundError, TierError } from '../../base/errors.js';

@@ -1,6 +1,6 @@
 /**
- * `dlv archive --tier`: gives up the exact bytes of versions for fewer ones, on request alone.
- * The work itself is in lib/storage/tiers/tier-job.ts.
+ * `dlv archive --tier`: replaces the exact bytes of versions by fewer, only on request. The work
+ * itself is in lib/storage/tiers/tier-job.ts.
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';

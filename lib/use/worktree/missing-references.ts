@@ -1,4 +1,7 @@
-/** Checkpoints whose other files (shards, external data) are not beside them. */
+/**
+ * Warns about checkpoints that need other files (shards, external data) which are not staged with
+ * them.
+ */
 import { statOrNull } from '../../base/files/files.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';

@@ -1,8 +1,8 @@
 /**
- * What the user calls files by: a path, a folder or a glob. All commands read it in the same way.
+ * How users name files: by a path, a folder or a glob. All commands read them in the same way.
  *
- * A glob that matches a folder means the files below it, as the shell would have it. A path that is
- * there under its own name is never taken for a glob.
+ * A glob that matches a folder selects the files below it, as in a shell. A path that exists under
+ * its own name is never read as a glob.
  */
 import nodePath from 'node:path';
 import { UsageError } from '../../base/errors.js';

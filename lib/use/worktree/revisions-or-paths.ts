@@ -1,4 +1,7 @@
-/** Words that may be revisions, then paths, told apart as git does where no `--` is between. */
+/**
+ * Words that may be revisions, then paths. Without a `--` between them, they are told apart as in
+ * git.
+ */
 import nodePath from 'node:path';
 import { DlvError } from '../../base/errors.js';
 import { statOrNull } from '../../base/files/files.js';

@@ -1,4 +1,4 @@
-/** Files that leave the next version and, unless told otherwise, the work tree. */
+/** Removes files from the next version and, unless told otherwise, from the work tree. */
 import nodePath from 'node:path';
 import { ConflictError } from '../../base/errors.js';
 import {

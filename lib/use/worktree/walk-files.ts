@@ -1,4 +1,7 @@
-/** Files of the work tree below a folder, with the ignore rules; repositories inside are left alone. */
+/**
+ * Lists the files of the work tree below a folder, under the ignore rules; it does not enter
+ * repositories inside.
+ */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { isMissing, listEntries, statOrNull } from '../../base/files/files.js';
 import { pathProblem } from '../../pure/paths/version-path.js';

@@ -1,4 +1,7 @@
-/** What is in the work tree where a version has a file: the file, something odd, or nothing. */
+/**
+ * What the work tree has at the path of a versioned file: the file, something odd (such as a link
+ * or a folder), or nothing.
+ */
 import { IoError } from '../../base/errors.js';
 import { type FileStat, statOrNull, statThrough } from '../../base/files/files.js';
 import type { Layout } from '../../storage/repo/layout.js';

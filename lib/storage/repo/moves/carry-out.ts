@@ -1,6 +1,6 @@
 /**
- * Changes refs, HEAD and staging together, as `moves` lists them. Every step asks first whether it was
- * made before, so that a run which was killed is carried to its end by the next one.
+ * Changes refs, HEAD and staging together, as the file `moves` lists them. Every step first checks
+ * whether it was done already, so that the next process can finish the work of one that was killed.
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import {

@@ -1,9 +1,10 @@
 /**
  * The file `moves`: several refs, HEAD and staging that change together.
  *
- * A command that moves more than one of them writes here what they become, and then changes them one
- * after another. Once the file is there the moves are made: if the command is killed, whoever opens
- * the repository or takes the lock next carries them out. @see docs/format/refs.md
+ * A command that changes more than one of them first writes their new values here, and then changes
+ * them one after another. Once the file exists, the changes count as made: if the command is
+ * killed, the next process that opens the repository or takes the lock carries them out.
+ * @see docs/format/refs.md
  */
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { linesOf } from '../../../base/bytes/lines.js';

@@ -1,7 +1,7 @@
 /**
- * Unfinished files that killed commands left in folders of the user. They are there where the work tree
- * lies on another disk than .dlv: a rename from .dlv/tmp cannot reach it. gc does not know these folders,
- * so whoever writes into one again clears it.
+ * Unfinished files that killed commands left in folders of the user. They are there if the work
+ * tree is on another disk than .dlv, where a rename from .dlv/tmp is not possible. gc does not know
+ * these folders, so the next command that writes into one cleans it up.
  */
 import path from 'node:path';
 import { listEntries, removeFile, statOrNull } from '../../../base/files/files.js';

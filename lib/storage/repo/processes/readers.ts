@@ -1,7 +1,8 @@
 /**
- * The register of long readers: who reads packs of which manifest, so that gc leaves them in place.
+ * The register of long-running readers: which process reads the packs of which manifest, so that gc
+ * does not delete them.
  *
- * A reader on read-only media, on a full disk, or without the right to write, is not registered and
+ * A reader on read-only media, on a full disk, or without write permission is not registered, and
  * reads all the same. @see docs/format/refs.md
  */
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** Names that someone may have meant: by edit distance, for hints. */
+/** Finds the names that a user may have meant, by edit distance, for hints. */
 
 /** Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`. */
 export function editDistance(a: string, b: string): number {

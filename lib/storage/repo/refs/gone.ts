@@ -1,9 +1,10 @@
 /**
- * What became of versions that are not what they were: pruned, forgotten, or rewritten under another id.
+ * What became of versions that no longer exist as they were: pruned, forgotten, or rewritten under
+ * another id.
  *
- * One line each in `logs/gone`, in the form of a reflog: from the id to the one that took its place,
- * or to none. The reason begins with the version's name and the word of its fate. The list keeps
- * nothing alive: it is asked about ids and names that lead nowhere. @see docs/format/refs.md
+ * One line for each in `logs/gone`, in the form of a reflog: from the old id to the new one, or to
+ * none. The reason begins with the version's name and a word for what happened. The list keeps no
+ * data; it is consulted for ids and names that cannot be resolved. @see docs/format/refs.md
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import type { Layout } from '../layout.js';

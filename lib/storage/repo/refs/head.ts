@@ -1,4 +1,6 @@
-/** HEAD: the line that commands work on when none is named. @see docs/format/refs.md */
+/**
+ * HEAD: the line that commands work on if none is named. @see docs/format/refs.md
+ */
 
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { sealReadable, unseal } from '../../../base/bytes/sealed.js';

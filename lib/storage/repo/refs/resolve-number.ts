@@ -1,6 +1,6 @@
 /**
- * `model@n` and `model/branch@n` as revisions: they never depend on HEAD, and where a number has two
- * owners they name none. @see docs/decisions/0015-numbers-that-stay.md
+ * `model@n` and `model/branch@n` as revisions. They never depend on HEAD, and if several versions
+ * have the number, the name is ambiguous. @see docs/decisions/0015-numbers-that-stay.md
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import {

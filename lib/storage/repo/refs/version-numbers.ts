@@ -1,9 +1,9 @@
 /**
  * Numbers of versions: n of `model@n` and `model/branch@n`.
  *
- * A version made by this dlv holds its number, which no other version of its model was given. One of an
- * older dlv has the number that follows from its first parents alone, so it never changes either; two
- * of those may share one. @see docs/decisions/0015-numbers-that-stay.md
+ * A version made by this dlv stores its number, which no other version of its model was given. A
+ * version of an older dlv has a number that depends only on its first parents, so it never changes
+ * either; two of those may share one. @see docs/decisions/0015-numbers-that-stay.md
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import { type DlvError, isDamage, isUnreadable } from '../../../base/errors.js';

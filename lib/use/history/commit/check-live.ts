@@ -1,4 +1,4 @@
-/** Tells whether what stored files are made of is still in the repository. */
+/** Checks that the repository still has the objects of stored files. */
 import { ConflictError } from '../../../base/errors.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import { namedObjects, openStoredFile } from '../../../storage/objects/stored-file.js';

@@ -1,4 +1,7 @@
-/** Gives a version that is about to be made its number, which no other version of its model gets. */
+/**
+ * Gives a number to a version that is about to be made. No other version of its model gets the same
+ * number.
+ */
 import type { Id } from '../../../base/bytes/hash.js';
 import { LimitError } from '../../../base/errors.js';
 import { NUMBER_MAX } from '../../../base/limits.js';

@@ -1,8 +1,9 @@
 /**
- * Makes a version of what is staged for a line: drafts it, stores it, moves the branch to it.
+ * Makes a version from the staged files of a line: drafts it, stores it, and moves the branch to
+ * it.
  *
  * Everything that the version names is in published packs before the branch moves, and the branch
- * moves only if neither it nor staging changed since the draft.
+ * moves only if neither it nor staging has changed since the draft.
  */
 
 import type { Id } from '../../../base/bytes/hash.js';

@@ -1,4 +1,4 @@
-/** How the staged files of a line differ from those of the version that it is at. */
+/** How the staged files of a line differ from those of its version. */
 
 import { comparePaths } from '../../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';

@@ -1,4 +1,7 @@
-/** The files of a version as staging holds them, and what a line looks like after a move to it. */
+/**
+ * The files of a version in the form of staging, and the state of a line after it moves to a
+ * version.
+ */
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';

@@ -1,4 +1,7 @@
-/** Folders of checkpoints that came, went or moved as a whole: one row instead of one a file. */
+/**
+ * Folders of checkpoints that were added, removed or moved as a whole: one row instead of one for
+ * each file.
+ */
 import { seriesOf } from '../../../pure/paths/checkpoint-names.js';
 import type { FileDiff } from './files.js';
 import type { DiffSide } from './sides.js';

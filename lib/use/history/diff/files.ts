@@ -1,4 +1,4 @@
-/** Files that differ between two sides, by path; what was moved is one row. */
+/** Files that differ between two sides, by path; a moved file is one row. */
 import { comparePaths } from '../../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { findMoves } from './moves.js';

@@ -1,6 +1,6 @@
 /**
- * Which files that appear are files that vanished: by their bytes, else by the tensors that both
- * hold, equal ones by their ids, others by their sketches. No tensor is read.
+ * Finds which new files are moved old ones: by equal bytes, else by the tensors that both have,
+ * equal ones by their ids, others by their sketches. No tensor is read.
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { isUnreadable } from '../../../base/errors.js';

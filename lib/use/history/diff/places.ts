@@ -1,4 +1,6 @@
-/** One folder or file of a side, so that any two of any versions are compared: `HEAD:a HEAD:b`. */
+/**
+ * One folder or file of a side, so that any two of any versions can be compared: `HEAD:a HEAD:b`.
+ */
 import { NotFoundError } from '../../../base/errors.js';
 import { ROLES } from '../../../pure/tensor/layout.js';
 import { suggestNames } from '../../../storage/repo/refs/closest.js';

@@ -1,4 +1,4 @@
-/** How versions follow from one another: what a version derives from, and in which order to show it. */
+/** The graph of versions: the ancestors of a version, and the order in which to show them. */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';

@@ -1,4 +1,4 @@
-/** Names of refs that were deleted or renamed: what became of them. */
+/** Refs that were deleted or renamed: what became of their names. */
 
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';

@@ -1,4 +1,7 @@
-/** What is said of a version that is in no history any more, and where one is that got another id. */
+/**
+ * What dlv says about a version that is no longer in any history, and where a version is that got
+ * another id.
+ */
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { NotFoundError } from '../../../base/errors.js';

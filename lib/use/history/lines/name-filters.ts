@@ -1,4 +1,7 @@
-/** Which branches and tags a list shows: by a glob over their names, by what their versions derive from. */
+/**
+ * Selects the branches and tags of a list: by a glob over their names, or by the versions that they
+ * descend from.
+ */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { Glob } from '../../../pure/paths/glob.js';

@@ -1,7 +1,7 @@
 /**
- * Where files are staged: with the lines of the work tree, or for one branch apart from where HEAD is
- * (`--branch`), so that two who commit to two branches do not get in each other's way.
- * @see docs/format/staging.md
+ * Opens the staging that a command works on: that of the work tree, or that of one branch apart
+ * from where HEAD is (`--branch`), so that two processes can commit to two branches at the same
+ * time. @see docs/format/staging.md
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError, isUnreadable, UsageError } from '../../../base/errors.js';

@@ -1,4 +1,4 @@
-/** Which versions refs keep, and which only those refs that go. */
+/** Which versions the remaining refs keep, and which only refs that are being deleted. */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';

@@ -1,4 +1,6 @@
-/** Changes refs, HEAD and staging in one step, if they are as a command has seen them. */
+/**
+ * Changes refs, HEAD and staging in one step, if they have not changed since a command read them.
+ */
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';

@@ -1,4 +1,4 @@
-/** What versions are called: `model@n`, or a longer name where several versions have the number. */
+/** Names of versions: `model@n`, or a longer name if several versions have the number. */
 import type { Id } from '../../../base/bytes/hash.js';
 import { isDamage } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';

@@ -1,4 +1,7 @@
-/** Where refs, HEAD and staging go when the versions that they name get other ids, or none. */
+/**
+ * The new values of refs, HEAD and staging when the versions that they name get other ids, or are
+ * removed.
+ */
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';

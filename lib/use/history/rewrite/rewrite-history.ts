@@ -1,4 +1,7 @@
-/** Rewrites versions and moves all that names them, in one step: what `forget` and a model's new name share. */
+/**
+ * Rewrites versions and moves everything that names them, in one step: used by `forget` and by
+ * renaming a model.
+ */
 
 import { type Id, objectId } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';

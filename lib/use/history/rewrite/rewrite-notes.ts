@@ -1,4 +1,4 @@
-/** Notes about versions that have other ids now: the same notes, about the new ones. */
+/** Writes the notes of rewritten versions again, with the new ids. */
 
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';

@@ -1,8 +1,10 @@
 /**
- * Versions in the place of others: the same, but for parents, files that are left out, or the model's name.
+ * Makes rewritten versions: the same as the old ones, except for parents, removed files, or the
+ * name of the model.
  *
- * Parents come before children. What is not asked to change and derives from nothing that changed keeps
- * its id. Nothing but these members differs, so the same rewrite makes the same ids every time.
+ * Parents come before children. A version that does not change and descends from none that changed
+ * keeps its id. Nothing but these members differs, so the same rewrite gives the same ids every
+ * time.
  */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
