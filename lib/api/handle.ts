@@ -1,4 +1,6 @@
-/** What every part of the open repository shares: the repository, how calls are run, and its end. */
+/**
+ * State that all parts of an open repository share: the repository, how calls are run, and closing.
+ */
 import { UsageError } from '../base/errors.js';
 import type { OpContext, Warned } from '../use/context.js';
 import type { Repository as OpenRepository } from '../use/repository.js';

@@ -1,4 +1,4 @@
-/** The doors of the public API: a repository is opened or made, or checked from outside. */
+/** The entry points of the public API: open or create a repository, or check one from outside. */
 import path from 'node:path';
 import type { Warned } from '../use/context.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';

@@ -1,4 +1,4 @@
-/** The methods of an open repository that only look. */
+/** The methods of an open repository that only read. */
 import type { Warned } from '../use/context.js';
 import type { Id, VersionSummary } from '../use/history/versions.js';
 import type { BranchEntry, BranchListOptions } from '../use/ops/branch.js';

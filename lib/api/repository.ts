@@ -1,8 +1,8 @@
 /**
  * The public API of an open repository: every method is one use case of the command.
  *
- * Methods take values, answer with plain objects, print nothing, and throw errors of the table. What
- * they need is loaded when they are first called. Those that only look are in reading.ts.
+ * Methods take values, return plain objects, print nothing, and throw errors of the table. Their
+ * code is loaded at the first call. Methods that only read are in reading.ts.
  */
 import { UsageError } from '../base/errors.js';
 import type { ConfigKey } from '../storage/repo/settings/config.js';

@@ -1,9 +1,9 @@
 /**
- * The error table: every way in which dlv can refuse, with one stable code, class and exit code.
+ * The error table: every error that dlv reports, with one stable code, class and exit code.
  *
- * Owns the classes thrown by every room. Input mistakes get a class of this table; our own mistakes
- * are `BugError`. Only cli maps codes to exit codes. docs/errors.md has one section per code and a
- * test keeps the two equal.
+ * Owns the classes thrown by every room. Mistakes in the input get a class of this table; our own
+ * mistakes are `BugError`. Only cli maps codes to exit codes. docs/errors.md has one section per
+ * code and a test keeps the two equal.
  */
 
 /** Typed details of an error; `hint` is printed on its own line as the remedy. */

@@ -1,5 +1,5 @@
 /**
- * docs/cli.md, made from what the commands say of themselves.
+ * Makes docs/cli.md from the help of the commands.
  *
  * `node dist/lib/cli/docs.js` writes it; a test keeps it equal to the commands.
  */

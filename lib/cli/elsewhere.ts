@@ -1,7 +1,7 @@
 /**
  * Words of git and DVC that dlv lacks, each with what to do instead: for hints and docs/cli.md.
  *
- * A command or flag that dlv gets leaves these tables; a test sees to it.
+ * When dlv gets a command or flag, it leaves these tables; a test checks that.
  */
 
 /** Short names that many have set up for git. */

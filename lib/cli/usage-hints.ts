@@ -1,4 +1,4 @@
-/** What a command line that is not understood was probably meant to be. */
+/** Guesses what a command line that dlv does not understand was meant to be. */
 import type { Command } from 'commander';
 import {
   FLAGS_ELSEWHERE,

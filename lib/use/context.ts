@@ -1,5 +1,6 @@
 /**
- * What every use case takes besides its options: where it runs, who watches, how it is stopped.
+ * The context of every use case: where it runs, who receives progress and warnings, how it is
+ * aborted.
  *
  * Ops never print. They return plain objects (the command's `--json` document), report progress and
  * warnings through the context, and throw errors of the table.

@@ -1,6 +1,7 @@
 /**
- * Runs `action` on every item, at most `limit` at a time, in the order of the items.
- * @throws what the first action failed with, once those under way have ended; the rest are not begun.
+ * Runs `action` on every item, at most `limit` at a time, in the order of the items. @throws the
+ * error of the first action that failed, once the running ones have ended; no further ones are
+ * started.
  */
 export async function forEachLimit<T>(
   items: readonly T[],

@@ -1,4 +1,4 @@
-/** A cache bounded by the weight of what it holds: what was used least recently goes first. */
+/** A cache bounded by the weight of its items: the least recently used one is evicted first. */
 export class LruCache<K, V> {
   readonly #maxWeight: number;
   readonly #onDrop: (value: V, key: K) => void;

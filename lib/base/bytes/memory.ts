@@ -1,8 +1,10 @@
 /**
- * Memory for what the kernel works on. Its threads use memory of `kernelMemory` where it is; any other
- * is copied before a call returns, since JavaScript could detach or shrink it meanwhile
- * (native/addon/blocks.h). So planes and long payloads belong in here, and nothing breaks if they do
- * not: they only take longer.
+ * Memory for data that the kernel works on.
+ *
+ * The kernel's threads work directly in memory from `kernelMemory`. Any other memory is copied
+ * before a call returns, since JavaScript could detach or shrink it meanwhile
+ * (native/addon/blocks.h). So planes and long payloads should be allocated here; otherwise calls
+ * are only slower.
  */
 import { PAYLOAD_POOL_BYTES } from '../limits.js';
 import { kernelIfLoaded, loadKernel } from '../native/kernel.js';

@@ -1,4 +1,7 @@
-/** Lets a long loop hear signals: work that finds everything in memory never leaves its turn otherwise. */
+/**
+ * Lets a long loop react to signals: code that finds everything in memory never yields to the event
+ * loop otherwise.
+ */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { throwIfAborted } from './abort.js';
 

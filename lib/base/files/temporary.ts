@@ -1,4 +1,4 @@
-/** Folders for work that nobody keeps: made, filled, removed. */
+/** Temporary folders: created, used, removed. */
 import fs from 'node:fs/promises';
 import { checkFolders, checkPlace } from './gate.js';
 import { ioError } from './io.js';

@@ -1,4 +1,4 @@
-/** How `dlv archive` tells a plan: one line for each model, or with --verbose every snapshot. */
+/** How `dlv archive` prints a plan: one line for each model, or with --verbose every snapshot. */
 import type { ArchivedSnapshot, ArchiveResult, PlanWorth } from '../../use/ops/archive.js';
 import { shortId } from './render.js';
 import { formatTable } from './table.js';

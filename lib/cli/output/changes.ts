@@ -1,4 +1,4 @@
-/** How changes of files and tensors read: shared by `diff`, `log` and `show`. */
+/** How changes of files and tensors are printed: shared by `diff`, `log` and `show`. */
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { CheckpointDiff, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';

@@ -1,4 +1,6 @@
-/** How versions, moves and sizes read on a terminal; shared by the commands that show them. */
+/**
+ * How versions, moves and sizes are printed on a terminal; shared by the commands that show them.
+ */
 
 import type {
   Id,

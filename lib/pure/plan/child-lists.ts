@@ -1,4 +1,4 @@
-/** Who hangs below whom in a tree that changes: a doubly linked list of children for each vertex. */
+/** The children of each vertex of a tree that changes: a doubly linked list for each vertex. */
 
 const NONE = -1;
 

@@ -1,10 +1,10 @@
 /**
  * Makes the replacements of exact files: the values of chosen extents are replaced by those of a
- * tier, the file is written once to a temporary place, and stored like any other file.
+ * tier, and the file is written once to a temporary place and stored like any other file.
  *
- * A replacement has the size of the file, its tensors, its names and its format; checksums inside it
- * are made right. Every exact segment is verified against its extent id before its values are used.
- * Start at `TierWork`. @see docs/format/tier.md
+ * A replacement has the size of the file, its tensors, its names and its format; checksums inside
+ * it are corrected. Every exact segment is verified against its extent id before its values are
+ * used. Start at `TierWork`. @see docs/format/tier.md
  */
 
 import path from 'node:path';

@@ -1,9 +1,9 @@
 /**
- * Garbage collection: drops what nothing needs, merges small pack sets, empties trash and tmp.
+ * Garbage collection: deletes what nothing needs, merges small pack sets, empties trash and tmp.
  *
- * Records are copied, never encoded again (replace-sets.ts). What stays is closed under bases: a
- * record that is listed can always be decoded, garbage too, since a later `add` may find it and rely
- * on it. Start at `collectGarbage`; a commit runs `mergeSmallSets` alone.
+ * Records are copied, never encoded again (replace-sets.ts). If a record is kept, its bases are
+ * kept too, even for garbage: a later `add` may find a listed record and depend on it. Start at
+ * `collectGarbage`; a commit runs only `mergeSmallSets`.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -1,4 +1,4 @@
-/** What garbage collection leaves although no branch, tag, note or staged file names it, and why. */
+/** What garbage collection keeps although no branch, tag, note or staged file names it, and why. */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';

@@ -1,10 +1,11 @@
 /**
- * What killed processes and retired packs leave behind: trash, tmp, unfinished files, unlisted sets.
+ * What killed processes and retired packs leave behind: trash, tmp, unfinished files, unlisted
+ * sets.
  *
- * None of it is ever read. Deleted is only what carries a name that dlv makes and is a plain file or
- * folder, and only when it is past its grace period, its process is surely dead, or, of a process
- * that cannot be seen from here (another host or container), when nothing was written for a day. Sets
- * in packs/ that no manifest lists move to trash first.
+ * None of it is ever read. A file or folder is deleted only if it has a name that dlv makes, is a
+ * plain file or folder, and one of these holds: its grace period has passed; its process has surely
+ * ended; or its process cannot be seen from here (another host or container) and nothing was
+ * written for a day. Sets in packs/ that no manifest lists move to trash first.
  */
 
 import path from 'node:path';

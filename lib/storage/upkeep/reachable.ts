@@ -1,8 +1,7 @@
 /**
- * What a repository needs: everything that its refs, its recent reflogs, its notes and its staging
- * name, and the bases of all of that.
- *
- * gc keeps it, fsck checks it. Damage met on the way is reported and walked around.
+ * Everything that a repository needs: what its refs, its recent reflogs, its notes and its staging
+ * name, and the bases of all of that. gc keeps it, fsck checks it. Damage on the way is reported,
+ * and the rest is still visited.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -1,8 +1,8 @@
 /**
- * Puts new pack sets in the place of old ones: copy, list, verify, and only then retire.
+ * Replaces pack sets by new ones: copy, list, verify, and only then retire the old ones.
  *
- * The copies are listed in front of all other sets: they hold only records that were live, so every
- * key keeps the very encoding that it had, and the live delta graph stays the forest that it was.
+ * The copies are listed before all other sets. They contain only records that were live, so every
+ * key keeps its encoding, and the live delta graph stays the same forest.
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';

@@ -1,4 +1,4 @@
-/** Changes some files of a line, in the work tree and in what is staged: what revert and stash share. */
+/** Changes some files of a line, in the work tree and in staging: shared by revert and stash. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';

@@ -1,11 +1,12 @@
 /**
- * What a checkout does to the work tree, decided before anything is written.
+ * Decides what a checkout does to the work tree, before anything is written.
  *
- * A checkout of a whole version leaves changes of a file alone if both versions say the same of it, as
- * git does. Any other file may be replaced or removed only if what it holds, and what is staged of it, is
- * in a version: the one that the line is at, or, asked only if need be, any other. All else is work that
- * would be lost: a conflict, unless forced, as is a symbolic link in the way, which would be replaced.
- * A link above files is one unless that was asked for by itself. Files of other models always are one.
+ * A checkout of a whole version keeps local changes of a file if both versions have the same file,
+ * as git does. Any other file may be replaced or removed only if its content, and what is staged of
+ * it, is in a version: the current one of the line or, looked up only if needed, any other.
+ * Everything else is work that would be lost: a conflict, unless forced. So is a symbolic link in
+ * the way, which would be replaced. A link above files is a conflict unless its replacement was
+ * asked for. Files of other models always are.
  */
 import nodePath from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';

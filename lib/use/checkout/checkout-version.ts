@@ -1,4 +1,4 @@
-/** Brings a line of the work tree, or some of its files, to a version. */
+/** Updates a line of the work tree, or some of its files, to a version. */
 import type { Id } from '../../base/bytes/hash.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';

@@ -1,4 +1,4 @@
-/** Writes files of a version into a folder that has nothing to do with the work tree. */
+/** Writes the files of a version into a folder outside of the work tree. */
 import nodePath from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, UsageError } from '../../base/errors.js';

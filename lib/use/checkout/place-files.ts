@@ -1,10 +1,12 @@
 /**
- * Places files of versions in a folder: each is rebuilt in a temporary place, compared with its sha256,
- * and renamed. A checkout writes all its files here, and only then staging and HEAD, under the lock.
+ * Places files of versions in a folder: each is rebuilt in a temporary place, compared with its
+ * sha256, and renamed.
  *
- * A file that cannot be rebuilt leaves the old file as it was. A process that dies leaves whole files,
- * old or new, and the old staging: running the command again resumes. One large file at a time exists
- * twice, a few small ones, or as many as are rebuilt side by side because they share stored data.
+ * A checkout first writes all its files here, and then staging and HEAD, under the lock. If a file
+ * cannot be rebuilt, the old file is kept. A process that dies leaves whole files, old or new, and
+ * the old staging: running the command again resumes. A large file that is being placed exists
+ * twice; so do a few small ones, and files that are rebuilt together because they share stored
+ * data.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CorruptError, isDamage, NotFoundError } from '../../base/errors.js';

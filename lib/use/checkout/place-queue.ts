@@ -1,8 +1,8 @@
 /**
- * Puts whole files in their places, several at once.
+ * Moves whole files to their places, several at once.
  *
- * Each file is synced before it is renamed, and a file system takes many files to the disk in one wait:
- * of 10^5 small files that are synced one after another nearly all the time is waiting.
+ * Each file is synced before it is renamed, and a file system can sync many files in one wait: if
+ * 10^5 small files are synced one after another, nearly all the time is waiting.
  */
 import { type FileStat, removeFile } from '../../base/files/files.js';
 import type { UnfinishedFile, WantedFile, WorkFolder } from './work-folder.js';

@@ -1,4 +1,4 @@
-/** Refuses to place files whose names the system or file system of the folder cannot hold. */
+/** Refuses to place files whose names are not valid on the system or file system of the folder. */
 import nodePath from 'node:path';
 import { ConflictError } from '../../base/errors.js';
 import { statOrNull } from '../../base/files/files.js';

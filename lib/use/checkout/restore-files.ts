@@ -1,4 +1,4 @@
-/** Takes back changes of files, in the work tree or in what is staged. */
+/** Discards changes of files, in the work tree or in staging. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
