@@ -74,7 +74,9 @@ async function change(
   if (action === 'rename') {
     const [from, to, ...more] = names;
     if (from === undefined || to === undefined || more.length > 0) {
-      throw new UsageError('model rename needs two names', { hint: 'dlv model rename <old> <new>' });
+      throw new UsageError('model rename needs two names', {
+        hint: 'dlv model rename <old> <new>',
+      });
     }
     const result = await run.repository((repo) =>
       ops.renameModel(repo, { from, to, dryRun }, run.context),

@@ -25,7 +25,8 @@ const EXAMPLE: ResetResult = {
 
 function modeOf(flags: Flags): { mode?: ResetMode } {
   const modes = (['soft', 'mixed', 'hard'] as const).filter((mode) => flags[mode]);
-  if (modes.length > 1) throw new UsageError(`--${modes[0]} and --${modes[1]} cannot be used together`);
+  if (modes.length > 1)
+    throw new UsageError(`--${modes[0]} and --${modes[1]} cannot be used together`);
   return modes[0] === undefined ? {} : { mode: modes[0] };
 }
 
