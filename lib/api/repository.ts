@@ -5,7 +5,7 @@
  * code is loaded at the first call. Methods that only read are in reading.ts.
  */
 import { UsageError } from '../base/errors.js';
-import type { ConfigKey } from '../storage/repo/settings/config.js';
+import type { ConfigKey } from '../storage/repo/settings/config-keys.js';
 import type { Warned } from '../use/context.js';
 import type { AddOptions, AddResult } from '../use/ops/add.js';
 import type { ArchiveOptions, ArchiveResult } from '../use/ops/archive.js';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { io } from '../../lib/base/files/files.js';
 import { withLock } from '../../lib/storage/repo/processes/lock.js';
-import { CONFIG_KEYS, type ConfigKey } from '../../lib/storage/repo/settings/config.js';
+import { CONFIG_KEYS, type ConfigKey } from '../../lib/storage/repo/settings/config-keys.js';
 import { add } from '../../lib/use/ops/add.js';
 import { gc } from '../../lib/use/ops/gc.js';
 import { log } from '../../lib/use/ops/log.js';

@@ -3,16 +3,18 @@ import { NotFoundError, UnsafeError } from '../../base/errors.js';
 import { checkTrusted, findRepository } from '../../storage/repo/find-repository.js';
 import { findRepositoryOrNull, type Layout } from '../../storage/repo/layout.js';
 import {
-  CONFIG_KEYS,
-  type ConfigKey,
-  type ConfigOrigin,
   changeConfigFile,
-  checkConfigKey,
   checkRepositoryKey,
   ignoredMessage,
   readConfig,
   userConfigFile,
 } from '../../storage/repo/settings/config.js';
+import {
+  CONFIG_KEYS,
+  type ConfigKey,
+  type ConfigOrigin,
+  checkConfigKey,
+} from '../../storage/repo/settings/config-keys.js';
 import type { OpContext } from '../context.js';
 
 /** One setting and where its value comes from. */

@@ -1,8 +1,8 @@
 /**
- * Settings: every key with its type, default and meaning in one table, and where values come from.
+ * Where the values of settings come from, and how they are changed. The keys are in config-keys.ts.
  *
- * The repository's .dlv/config wins over the user's file, which wins over the defaults. Unknown keys
- * and values that do not fit are errors that name the line. @see docs/format/config.md
+ * The repository's .dlv/config overrides the user's file, which overrides the defaults. Unknown keys
+ * and invalid values are errors that name the line. @see docs/format/config.md
  */
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -14,183 +14,20 @@ import {
   readSmallFile,
   writeFileAtomic,
 } from '../../../base/files/files.js';
-import { CHAIN_DEPTH_MAX, USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
+import { USER_TEXT_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
-import { suggestNames } from '../refs/closest.js';
-import { refNameProblem } from '../refs/ref-name.js';
 import { ConfigFile } from './config-file.js';
-import { addFolder, folderListProblem, listsFolder } from './safe.js';
-
-/** Who may set a key: the file of a repository may be a stranger's. */
-interface KeyRules {
-  /**
-   * May a repository's own file set it? 'trusted': if the user's `safe.config` names the repository,
-   * as for all that says who the user is, runs something or signs. 'never': it is about trust itself.
-   */
-  repository: 'yes' | 'trusted' | 'never';
-}
-interface TextKey extends KeyRules {
-  type: 'text';
-  default: string | null;
-  about: string;
-  /** Why a value does not do, or null. */
-  problem?: (value: string) => string | null;
-}
-interface NumberKey extends KeyRules {
-  type: 'integer' | 'number';
-  default: number;
-  min: number;
-  max: number;
-  about: string;
-}
-
-const LINE: TextKey['problem'] = (value) =>
-  /[\p{Cc}\p{Cs}<>]/u.test(value) ? "holds a control character, '<' or '>'" : null;
-
-/** Every key. The table of docs/format/config.md is made from it. */
-export const CONFIG_KEYS = {
-  'user.name': {
-    type: 'text',
-    repository: 'trusted',
-    default: null,
-    about: "author of versions; else git's user.name, else the system user",
-    problem: LINE,
-  },
-  'user.email': {
-    type: 'text',
-    repository: 'trusted',
-    default: null,
-    about: "author's address; else git's user.email, else empty",
-    problem: LINE,
-  },
-  'safe.directory': {
-    type: 'text',
-    repository: 'never',
-    default: null,
-    about: "work trees used although they are another user's, or their '.dlv' is a link",
-    problem: folderListProblem,
-  },
-  'safe.config': {
-    type: 'text',
-    repository: 'never',
-    default: null,
-    about: 'work trees whose own settings may also set what needs trust',
-    problem: folderListProblem,
-  },
-  'init.branch': {
-    type: 'text',
-    repository: 'yes',
-    default: 'main',
-    about: 'first branch of a new model',
-    problem: refNameProblem,
-  },
-  'core.lockTimeoutMs': {
-    type: 'integer',
-    repository: 'trusted',
-    default: 10_000,
-    min: 0,
-    max: 86_400_000,
-    about: 'how long a command waits for another one that holds the lock, in milliseconds',
-  },
-  'chain.depth': {
-    type: 'integer',
-    repository: 'yes',
-    default: 10,
-    min: 1,
-    max: CHAIN_DEPTH_MAX,
-    about: 'longest chain of deltas that a commit makes',
-  },
-  'chain.cost': {
-    type: 'number',
-    repository: 'yes',
-    default: 4,
-    min: 1,
-    max: 1000,
-    about: 'bytes read through a chain, at most this many times the bytes without deltas',
-  },
-  'codec.level': {
-    type: 'text',
-    repository: 'yes',
-    default: 'default',
-    about: 'effort of the encoder: fast, default or max',
-    problem: (value) => (/^(fast|default|max)$/.test(value) ? null : 'is not fast, default or max'),
-  },
-  'gc.graceDays': {
-    type: 'number',
-    repository: 'yes',
-    default: 14,
-    min: 0,
-    max: 36_500,
-    about: 'days that retired packs stay in trash before gc deletes them',
-  },
-  'gc.autoSets': {
-    type: 'integer',
-    repository: 'yes',
-    default: 64,
-    min: 0,
-    max: 1_000_000,
-    about: 'a commit that leaves more small pack sets than this merges them; 0: never',
-  },
-} as const satisfies Record<string, TextKey | NumberKey>;
-
-/** Names of the settings. */
-export type ConfigKey = keyof typeof CONFIG_KEYS;
-/** Type of the value of a setting. */
-export type ConfigValue<K extends ConfigKey> = (typeof CONFIG_KEYS)[K] extends NumberKey
-  ? number
-  : (typeof CONFIG_KEYS)[K]['default'] extends null
-    ? string | null
-    : string;
-
-/** Where a value comes from. */
-export type ConfigOrigin = 'default' | 'user' | 'repository';
-
-/** One setting as `config --list` shows it. */
-export interface ConfigRow {
-  key: ConfigKey;
-  value: string | number | null;
-  origin: ConfigOrigin;
-}
-
-/** True if there is a setting of that name. */
-export function isConfigKey(key: string): key is ConfigKey {
-  return Object.hasOwn(CONFIG_KEYS, key);
-}
-
-/** @throws {ConfigError} DLV_CONFIG that names the nearest keys. */
-export function checkConfigKey(key: string, where?: { file: string; line: number }): ConfigKey {
-  if (isConfigKey(key)) return key;
-  const place = where ? `cannot read '${where.file}', line ${where.line}: ` : '';
-  throw new ConfigError(`${place}there is no setting '${key}'`, {
-    ...where,
-    key,
-    ...suggestNames(key, Object.keys(CONFIG_KEYS), "'dlv config --list' shows all settings"),
-  });
-}
-
-/** The value that a text stands for. @throws {ConfigError} DLV_CONFIG if it does not fit the key. */
-export function parseConfigValue(
-  key: ConfigKey,
-  text: string,
-  where?: { file: string; line: number },
-): string | number {
-  const spec: TextKey | NumberKey = CONFIG_KEYS[key];
-  const place = where ? `cannot read '${where.file}', line ${where.line}: ` : '';
-  const fail = (what: string): never => {
-    throw new ConfigError(`${place}the value '${text}' of ${key} ${what}`, { ...where, key });
-  };
-  if (spec.type === 'text') {
-    const problem = text === '' ? 'is empty' : (spec.problem?.(text) ?? null);
-    return problem === null ? text : fail(problem);
-  }
-  const value = Number(text);
-  const isNumber =
-    /^\d+(\.\d+)?$/.test(text) && (spec.type === 'number' || Number.isSafeInteger(value));
-  const kind = spec.type === 'integer' ? 'a whole number' : 'a number';
-  const range = `${kind} from ${spec.min} to ${spec.max}`;
-  if (!isNumber || value < spec.min || value > spec.max) fail(`is not ${range}`);
-  return value;
-}
+import {
+  CONFIG_KEYS,
+  type ConfigKey,
+  type ConfigOrigin,
+  type ConfigRow,
+  type ConfigValue,
+  checkConfigKey,
+  type KeyRules,
+  parseConfigValue,
+} from './config-keys.js';
+import { addFolder, listsFolder } from './safe.js';
 
 /** A setting of a repository's own file that does not hold. */
 export interface IgnoredSetting {

@@ -11,15 +11,17 @@ import {
 } from '../../../../lib/storage/repo/settings/author.js';
 import {
   Config,
-  type ConfigKey,
   changeConfigFile,
   checkRepositoryKey,
   ignoredMessage,
-  parseConfigValue,
   readConfig,
   userConfigFile,
 } from '../../../../lib/storage/repo/settings/config.js';
 import { ConfigFile } from '../../../../lib/storage/repo/settings/config-file.js';
+import {
+  type ConfigKey,
+  parseConfigValue,
+} from '../../../../lib/storage/repo/settings/config-keys.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { tempRepo } from './temp-repo.js';
 

@@ -12,7 +12,7 @@ import { CURRENT_FORMAT, formatFormat } from '../../../../lib/storage/repo/forma
 import { formatHead } from '../../../../lib/storage/repo/refs/head.js';
 import { formatReflogLine } from '../../../../lib/storage/repo/refs/reflog.js';
 import { formatNotes, formatRef } from '../../../../lib/storage/repo/refs/refs.js';
-import { CONFIG_KEYS } from '../../../../lib/storage/repo/settings/config.js';
+import { CONFIG_KEYS } from '../../../../lib/storage/repo/settings/config-keys.js';
 import { Staging } from '../../../../lib/storage/repo/staging/staging.js';
 import { decodeStaging, encodeStaging } from '../../../../lib/storage/repo/staging/staging-file.js';
 import { packPage, unpackPage } from '../../../../lib/storage/repo/version/file-page.js';
