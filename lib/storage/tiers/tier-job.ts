@@ -8,8 +8,8 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
-import { ErrorSum, type TierErrors } from '../../pure/tensor/quantize.js';
 import { formatTier, type Tier } from '../../pure/tensor/tier.js';
+import { ErrorSum, type TierErrors } from '../../pure/tensor/tier-errors.js';
 import type { BaseFile } from '../ingest/bases/named-bases.js';
 import type { LockAccess, ReadAccess, SessionAccess, SettingAccess } from '../objects/access.js';
 import type { PackSession } from '../objects/session.js';

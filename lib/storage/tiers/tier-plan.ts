@@ -10,7 +10,8 @@ import { readStaging } from '../repo/staging/staging-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { segmentCount, storedBytes } from '../store/types.js';
 import { findReachable, refuseBroken, withBases } from '../upkeep/reachable.js';
-import { type TierExtent, tierExtents } from './tier-files.js';
+import { tierExtents } from './tier-files.js';
+import type { TierExtent } from './tiered-planes.js';
 
 /** A file of a named version with extents to be replaced. */
 export interface TierCandidate {

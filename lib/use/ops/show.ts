@@ -4,7 +4,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
-import type { TierErrors } from '../../pure/tensor/quantize.js';
+import type { TierErrors } from '../../pure/tensor/tier-errors.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
 import type { VersionTier } from '../../storage/objects/tiers.js';
 import { readNotes } from '../../storage/repo/refs/refs.js';

@@ -4,8 +4,8 @@
  */
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import type { TierErrors } from '../../pure/tensor/quantize.js';
 import { formatTier, type Tier } from '../../pure/tensor/tier.js';
+import type { TierErrors } from '../../pure/tensor/tier-errors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import {
   refuseExact,
@@ -19,7 +19,7 @@ import { resolveId } from '../history/lines/resolve.js';
 import { type CalledVersion, Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
-export type { TierErrors } from '../../pure/tensor/quantize.js';
+export type { TierErrors } from '../../pure/tensor/tier-errors.js';
 
 export interface TierOptions {
   /** Versions to be replaced, named one by one. */

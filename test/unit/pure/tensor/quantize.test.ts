@@ -9,7 +9,6 @@ import test from 'ava';
 import fc from 'fast-check';
 import { widen } from '../../../../lib/pure/tensor/dtype.js';
 import {
-  ErrorSum,
   narrow,
   quantizeBytes,
   roundTo,
@@ -24,6 +23,7 @@ import {
   type Tier,
   tierOfText,
 } from '../../../../lib/pure/tensor/tier.js';
+import { ErrorSum } from '../../../../lib/pure/tensor/tier-errors.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 
 const DTYPES: FloatDType[] = ['F64', 'F32', 'F16', 'BF16'];
