@@ -198,7 +198,7 @@ async function warnOfOdd(
     const isLink = says.includes('symbolic link');
     const remedy = isLink && !follow ? "'dlv add --follow' reads through it, " : '';
     context.warn(
-      `'${path}' ${says}: it keeps the content that was added last (${remedy}'dlv rm --cached' takes it out)`,
+      `'${path}' ${says}: it keeps the content that was added last (${remedy}'dlv rm --cached' stops tracking it)`,
     );
   }
 }
