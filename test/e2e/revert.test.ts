@@ -30,7 +30,7 @@ test('revert: the last version, an added and a removed file', async (t) => {
   t.deepEqual(await repo.changes(), []);
   const [last] = await repo.json<LogEntry[]>('log');
   t.is(last?.message, `Revert "three changes"\n\nThis takes back net@4 (${version}).`);
-  t.regex((await repo.fails(1, 'revert', version)).message, /nothing to take back/);
+  t.regex((await repo.fails(1, 'revert', version)).message, /nothing to revert/);
   // Taken back in turn, it is as it was.
   await repo.json('revert', 'HEAD', '-m', 'again');
   t.is(await repo.text('note.txt'), 'changed');

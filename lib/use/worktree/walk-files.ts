@@ -84,7 +84,7 @@ export async function* walkFiles(
 
 /** One sentence for all that is not a file, however many there are. */
 function leftOut(kind: string, paths: readonly string[]): string {
-  if (paths.length > 1) return `${paths.length} ${kind}s are left out: ${nameSome(paths)}`;
+  if (paths.length > 1) return `${paths.length} ${kind}s are skipped: ${nameSome(paths)}`;
   return `'${paths[0]}' is skipped: it is a ${kind}`;
 }
 
