@@ -28,7 +28,7 @@ test.serial(
         const said = await warned(repo, () =>
           repo.with((open) => add(open, { paths, follow: true }, repo.context)),
         );
-        t.regex(said, /'data\/run1\/model\.pt' may not be read: it stays/, paths[0]);
+        t.regex(said, /'data\/run1\/model\.pt' may not be read: it keeps/, paths[0]);
         t.notRegex(said, /--follow/);
         t.deepEqual(await changes(repo), [
           'staged modified data/log',
@@ -76,7 +76,7 @@ test('add --follow: a link behind a link that leads nowhere is not a deletion', 
     }
     const left = ['data/best', 'data/run1/model.pt', 'data/run1/old.pt'];
     for (const name of left) {
-      t.true(said.includes(`'${name}' lies below a symbolic link, 'data': it stays`), said);
+      t.true(said.includes(`'${name}' lies below a symbolic link, 'data': it keeps`), said);
     }
     t.deepEqual(await changes(repo), [
       'staged deleted data/disk/old.pt',
@@ -212,7 +212,7 @@ test('add -u --follow: tracked files behind links are taken, and no others', asy
       repo.with((open) => add(open, { paths, follow, trackedOnly: true }, repo.context)),
     );
   const left = ['modified data/three (below a symbolic link)', 'modified own (symbolic link)'];
-  t.regex(await update([], false), /'data\/one' lies below a symbolic link, 'data': it stays/);
+  t.regex(await update([], false), /'data\/one' lies below a symbolic link, 'data': it keeps/);
   t.false((await changes(repo)).some((change) => change.startsWith('staged')));
   t.is(await update(['best'], true), '');
   t.true((await changes(repo)).includes('staged modified best'));

@@ -223,7 +223,7 @@ test('add --follow: what is gone from behind a link is staged as removed, a dang
   const said = await warned(repo, () =>
     repo.with((open) => add(open, { paths: ['.'], follow: true }, repo.context)),
   );
-  t.regex(said, /'last' is a symbolic link: it stays/);
+  t.regex(said, /'last' is a symbolic link: it keeps/);
   t.deepEqual(await changes(repo), [
     'staged deleted model/config.json',
     'modified last (symbolic link)',

@@ -68,8 +68,8 @@ test('commit -a: what became a link or lies below one stays as it was, with a wa
   await repo.write('run', 'a file now');
   await repo.write('other', 'two, longer');
   await repo.with((open) => commit(open, { message: 'second', all: true }, repo.context));
-  t.regex(repo.warnings.join('\n'), /'last' is a symbolic link: it stays/);
-  t.regex(repo.warnings.join('\n'), /'ck\/w' lies below a symbolic link, 'ck': it stays/);
+  t.regex(repo.warnings.join('\n'), /'last' is a symbolic link: it keeps/);
+  t.regex(repo.warnings.join('\n'), /'ck\/w' lies below a symbolic link, 'ck': it keeps/);
   const { files } = await repo.json<{ files: { path: string }[] }>('show', 'HEAD');
   t.deepEqual(
     files.map((file) => file.path),
