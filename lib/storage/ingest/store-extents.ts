@@ -176,10 +176,10 @@ async function encodeJob(
       ? null
       : await basePlanes(session, bases, { id, width, count, segment, base: base.id, operation });
   const room = planePool.lendRoom(width, elements);
-  const scratch = planePool.lend(width, elements);
   const { planes } = lease;
   const under = baseLease?.planes ?? null;
   const coded = await encodeSegment(planes, under, { level, signal, room: room?.planes[0] });
+  const scratch = planePool.lend(width, elements);
   await verifySegment(coded, planes, under, { file: source.name, scratch: scratch.planes });
   scratch.release();
   lease.release();
