@@ -132,3 +132,44 @@ test('stash and pop: what was staged as removed or moved is so again', async (t)
     ['c.txt', 'sub/a.txt'],
   );
 });
+
+test('stash: a run that was interrupted between two files is ended by the next one', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('other.txt', 'other');
+  await repo.commit('two files');
+  await repo.write('note.txt', 'changed');
+  await repo.json('add', 'note.txt');
+  await repo.write('other.txt', 'changed, too');
+  const staging = await repo.read('.dlv/staging');
+  const { stash } = await repo.json<StashResult>('stash');
+  // As it was when one file was as in the version again, and the other was not.
+  await repo.write('.dlv/staging', staging);
+  await repo.write('other.txt', 'changed, too');
+  const { stash: ended } = await repo.json<StashResult>('stash');
+  t.is(ended.version, stash.version);
+  t.is((await repo.json<StashEntry[]>('stash', 'list')).length, 1);
+  t.deepEqual(await repo.changes(), []);
+  t.is(await repo.text('other.txt'), 'other');
+  await repo.json('stash', 'pop');
+  t.is(await repo.text('note.txt'), 'changed');
+  t.is(await repo.text('other.txt'), 'changed, too');
+});
+
+test('stash: a part of what the newest stash keeps is another stash', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('other.txt', 'other');
+  await repo.commit('two files');
+  await repo.write('note.txt', 'changed');
+  await repo.write('other.txt', 'changed, too');
+  await repo.json('stash');
+  // Times of files that changed in the tick of the clock in which they were staged prove nothing.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await repo.json('restore', '.');
+  await repo.json('add', '.');
+  await repo.write('other.txt', 'changed, too');
+  await repo.json('stash');
+  t.deepEqual(
+    (await repo.json<StashEntry[]>('stash', 'list')).map(({ changes }) => changes.length),
+    [1, 2],
+  );
+});

@@ -1,7 +1,9 @@
 /** `git clean` in a work tree: what it deletes of .dlv is made again, and every version is still there. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs/promises';
+import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
 import { TestRepository } from '../helpers/repository.js';
 
 /** A test that needs git; without it there is nothing to protect from. */
@@ -74,3 +76,40 @@ withGit('git clean: a repository of an earlier dlv is marked by its next commit'
   t.is((await repo.dlv('fsck', '--rebuild')).code, 0);
   t.is((await repo.dlv('log', '--all', '--format', '%H %s')).stdout, before);
 });
+
+/** Ways in which what keeps git away is broken: it then takes the folder for no repository. */
+const BROKEN: Record<string, (marker: string) => Promise<void>> = {
+  'a flipped bit of HEAD': (marker) =>
+    fs.writeFile(path.join(marker, 'HEAD'), 'rdf: refs/heads/none\n'),
+  'an empty HEAD': (marker) => fs.truncate(path.join(marker, 'HEAD'), 0),
+  'no HEAD': (marker) => fs.rm(path.join(marker, 'HEAD')),
+  'no objects': (marker) => fs.rmdir(path.join(marker, 'objects')),
+};
+
+for (const [how, breakMarker] of Object.entries(BROKEN)) {
+  test(`git clean: fsck finds a marker with ${how}, and mends it`, async (t) => {
+    const repo = await TestRepository.create(t);
+    await history(repo);
+    for (const folder of ['packs', 'refs', 'logs']) {
+      await breakMarker(repo.file(`.dlv/${folder}/.git`));
+    }
+    const found = JSON.parse((await repo.dlv('fsck', '--json')).stdout) as FsckOpResult;
+    t.false(found.ok);
+    t.deepEqual(
+      found.problems.map(({ file }) => file),
+      ['packs/.git', 'refs/.git', 'logs/.git'],
+    );
+    for (const { message, remedy } of found.problems) {
+      t.regex(message, /'git clean -fdx' would delete what it protects/);
+      t.regex(remedy, /dlv fsck --rebuild/);
+    }
+    t.is((await repo.dlv('fsck', '--rebuild')).code, 0);
+    t.is((await repo.dlv('fsck')).code, 0);
+    if (spawnSync('git', ['--version']).status !== 0) return;
+    const before = await repo.dlv('log', '--all', '--format', '%H %s');
+    git(repo.dir, 'init', '-q');
+    git(repo.dir, 'clean', '-q', '-fdx');
+    t.is((await repo.dlv('fsck', '--rebuild')).code, 0);
+    t.is((await repo.dlv('log', '--all', '--format', '%H %s')).stdout, before.stdout);
+  });
+}

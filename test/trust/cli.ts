@@ -62,6 +62,9 @@ export function errorOf(answer: Answer): { code: string; message: string } {
   }
 }
 
+/** Names of unfinished files. */
+const TEMPORARY = /\.tmp-\d[\w-]*|\.dlv\/tmp\/[^' ]+/;
+
 /**
  * What is wrong with an answer, whatever it is: its exit code, its text.
  * @param isJson  the command was run with --json.
@@ -71,6 +74,8 @@ export function answerProblems(answer: Answer, isJson = true): string[] {
   const { code, stdout, stderr } = answer;
   if (/^\s+at .*\(|file:\/\//m.test(stdout + stderr))
     wrong.push(`shows a stack: ${stdout}${stderr}`);
+  const unknown = TEMPORARY.exec(stdout + stderr);
+  if (unknown !== null) wrong.push(`names '${unknown[0]}', which only dlv knows`);
   if (!isJson) return code === 0 || isDocumented(code) ? wrong : [...wrong, `exit code ${code}`];
   let document: {
     ok?: boolean;

@@ -142,7 +142,22 @@ export const VERBS: readonly Verb[] = [
   },
   { name: 'reset --hard', argv: ['reset', '--hard', 'm@1'] },
   { name: 'rm', argv: ['rm', '-f', 'notes.txt'], landed: ['DLV_NOT_FOUND'] },
+  {
+    name: 'revert --no-commit',
+    argv: ['revert', '--no-commit', 'm@3'],
+    prepare: (dir) => must(['reset', '--hard'], dir),
+    landed: ['DLV_CONFLICT'],
+  },
   { name: 'stash', argv: ['stash'], landed: ['DLV_CONFLICT'] },
+  {
+    name: 'stash of a removal and a new file',
+    argv: ['stash', '-u'],
+    prepare: async (dir) => {
+      await must(['rm', '-f', 'notes.txt'], dir);
+      await fs.writeFile(path.join(dir, 'new.txt'), 'new\n');
+    },
+    landed: ['DLV_CONFLICT'],
+  },
   {
     name: 'stash pop',
     argv: ['stash', 'pop'],
@@ -177,6 +192,18 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'mv',
     argv: ['mv', 'model.safetensors', 'sub/base.safetensors'],
+    landed: ['DLV_NOT_FOUND'],
+  },
+  {
+    name: 'mv of a folder',
+    argv: ['mv', 'deep', 'sub'],
+    prepare: async (dir) => {
+      await fs.mkdir(path.join(dir, 'deep', 'er'), { recursive: true });
+      for (const name of ['a.txt', 'er/b.txt', 'er/c.txt']) {
+        await fs.writeFile(path.join(dir, 'deep', name), `${name}\n`);
+      }
+      await must(['add', 'deep'], dir);
+    },
     landed: ['DLV_NOT_FOUND'],
   },
   { name: 'restore', argv: ['restore', '.'] },
@@ -216,6 +243,15 @@ export const VERBS: readonly Verb[] = [
     landed: ['DLV_NOT_FOUND'],
   },
 ];
+
+/**
+ * The commands that the searches try: all, or with `DLV_TRUST_VERBS=stash,mv` those whose names begin
+ * with one of these.
+ */
+export function chosenVerbs(): readonly Verb[] {
+  const names = process.env.DLV_TRUST_VERBS?.split(',') ?? [''];
+  return VERBS.filter(({ name }) => names.some((one) => name.startsWith(one)));
+}
 
 /** The command of a name. */
 export function verbOf(name: string): Verb {

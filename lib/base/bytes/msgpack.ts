@@ -155,7 +155,7 @@ function tooLong(file: string, count: number): LimitError {
  * so all values still claimed must fit the bytes that remain, and nesting and memory are bounded: an
  * empty array is one byte here and dozens in memory.
  */
-function checkClaims(bytes: Uint8Array, file: string): void {
+export function checkClaims(bytes: Uint8Array, file: string): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const open = [1];
   let claimed = 1;
@@ -219,6 +219,11 @@ export function decodeCanonical(bytes: Uint8Array, file: string): Packed {
 /** The value of bytes in canonical or any other form, to save what can be. @throws {CorruptError} */
 export function decodeAnyForm(bytes: Uint8Array, file: string): Packed {
   checkClaims(bytes, file);
+  return decodeChecked(bytes, file);
+}
+
+/** The value of bytes that `checkClaims` has passed, or of a value in such bytes. @throws {CorruptError} */
+export function decodeChecked(bytes: Uint8Array, file: string): Packed {
   try {
     return decode(bytes, {
       maxStrLength: bytes.length,

@@ -109,11 +109,15 @@ export async function removeFile(file: string): Promise<void> {
   }
 }
 
-/** Copies a file to a new name, by pieces, onto the disk. @throws {IoError} if there is one. */
-export async function copyFile(from: string, to: string): Promise<void> {
+/**
+ * Copies a file to a new name, by pieces, onto the disk.
+ * @param name  the file that errors name instead of `to`.
+ * @throws {IoError} if there is one.
+ */
+export async function copyFile(from: string, to: string, name = to): Promise<void> {
   const source = await ReadFile.open(from);
   try {
-    const target = await WriteFile.create(to);
+    const target = await WriteFile.create(to, 0o666, name);
     try {
       for (let at = 0; at < source.size; at += COPY_BYTES) {
         await target.write(await source.read(at, Math.min(COPY_BYTES, source.size - at)));
@@ -171,7 +175,7 @@ export async function appendLines(
 /** Replaces a name that shares its file with other names (hard links) by a copy of its own. */
 async function detachFile(file: string): Promise<void> {
   const temporary = await withTemporaryName(path.dirname(file), async (name) => {
-    await copyFile(file, name);
+    await copyFile(file, name, file);
     return name;
   });
   try {
@@ -193,7 +197,7 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const dir = path.dirname(file);
   let renamed = false;
-  const target = await WriteFile.createTemporary(dir, mode);
+  const target = await WriteFile.createTemporary(file, mode);
   const temporary = target.path;
   try {
     await target.write(bytes);

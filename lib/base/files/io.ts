@@ -8,6 +8,8 @@ import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { IoError } from '../errors.js';
 import { checkFolders, checkPlace, openFlags } from './gate.js';
+import { parseOwnName } from './process.js';
+import { parseTemporaryName } from './temporary-name.js';
 
 async function isFolder(dir: string): Promise<boolean> {
   return fs.stat(dir).then(
@@ -101,13 +103,34 @@ const REMEDY: Record<string, string> = {
   EIO: 'the device reported an error; check it, then run dlv fsck',
 };
 
-/** Turns an error of the operating system into an IoError that names the file. Others pass through. */
-export function ioError(action: string, file: string, error: unknown): unknown {
+/** What the codes mean that a person meets without having done anything wrong. */
+const MEANING: Record<string, string> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EIO: 'the device failed',
+  EROFS: 'the file system is read-only',
+};
+
+/** A path without the names that only dlv knows, those of temporary files: the folder that they are in. */
+function knownPlace(file: string): string {
+  const parts = file.split(path.sep);
+  const isOurs = (name: string) => parseTemporaryName(name) !== null || parseOwnName(name) !== null;
+  const at = parts.findIndex(isOurs);
+  return at <= 0 ? file : parts.slice(0, at).join(path.sep);
+}
+
+/**
+ * Turns an error of the operating system into an IoError that names the file, or the folder of a
+ * temporary file. Others pass through.
+ */
+export function ioError(action: string, place: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException)?.code;
   if (typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) return error;
   const hint = REMEDY[code];
+  const file = knownPlace(place);
+  const why = MEANING[code] === undefined ? code : `${MEANING[code]} (${code})`;
   return new IoError(
-    `cannot ${action} '${file}': ${code}`,
+    `cannot ${action} '${file}': ${why}`,
     { file, errno: code, ...(hint ? { hint } : {}) },
     error,
   );

@@ -1,4 +1,5 @@
 /** A file that is written: a new one from start to end, or a few bytes of an unfinished one. */
+import path from 'node:path';
 import { IoError } from '../errors.js';
 import { io, ioError } from './io.js';
 import { withTemporaryName } from './temporary-name.js';
@@ -8,27 +9,35 @@ type FileHandle = Awaited<ReturnType<typeof io.open>>;
 /** A new file that is written from start to end. After a failed write it refuses further use. */
 export class WriteFile {
   readonly path: string;
+  /** The file that errors name. */
+  readonly #name: string;
   #handle: FileHandle | null;
   #offset = 0;
   #broken = false;
 
-  private constructor(handle: FileHandle, file: string) {
+  private constructor(handle: FileHandle, file: string, name: string) {
     this.#handle = handle;
     this.path = file;
+    this.#name = name;
   }
 
-  /** Creates `file`; it must not exist. @param mode permission bits. */
-  static async create(file: string, mode = 0o666): Promise<WriteFile> {
+  /**
+   * Creates `file`; it must not exist.
+   * @param mode  permission bits.
+   * @param name  the file that errors name: for a temporary file, the one that it replaces later.
+   */
+  static async create(file: string, mode = 0o666, name = file): Promise<WriteFile> {
     try {
-      return new WriteFile(await io.open(file, 'wx', mode), file);
+      return new WriteFile(await io.open(file, 'wx', mode), file, name);
     } catch (error) {
-      throw ioError('create', file, error);
+      throw ioError('create', name, error);
     }
   }
 
-  /** Creates a file of a new name in a folder, to be renamed; `path` tells the name. */
-  static createTemporary(folder: string, mode = 0o666): Promise<WriteFile> {
-    return withTemporaryName(folder, (file) => WriteFile.create(file, mode));
+  /** Creates a file with a new name in the folder of `target`, to be renamed to it. `path` is its name. */
+  static createTemporary(target: string, mode = 0o666): Promise<WriteFile> {
+    const folder = path.dirname(target);
+    return withTemporaryName(folder, (file) => WriteFile.create(file, mode, target));
   }
 
   /** Bytes written so far. */
@@ -47,7 +56,7 @@ export class WriteFile {
         done += wrote;
       } catch (error) {
         this.#broken = true;
-        throw ioError('write', this.path, error);
+        throw ioError('write', this.#name, error);
       }
     }
     this.#offset += bytes.length;
@@ -70,13 +79,15 @@ export class WriteFile {
       return wrote;
     } catch (error) {
       this.#broken = true;
-      throw ioError('write', this.path, error);
+      throw ioError('write', this.#name, error);
     }
   }
 
   #open(): FileHandle {
     if (this.#handle !== null && !this.#broken) return this.#handle;
-    throw new IoError(`cannot write '${this.path}': an earlier write failed`, { file: this.path });
+    throw new IoError(`cannot write '${this.#name}': an earlier write failed`, {
+      file: this.#name,
+    });
   }
 
   /** Flushes to the device, then closes. */
@@ -86,13 +97,13 @@ export class WriteFile {
     this.#handle = null;
     try {
       if (this.#broken)
-        throw new IoError(`cannot finish '${this.path}': an earlier write failed`, {
-          file: this.path,
+        throw new IoError(`cannot finish '${this.#name}': an earlier write failed`, {
+          file: this.#name,
         });
       await io.fsync(handle);
     } catch (error) {
       await handle.close().catch(() => {});
-      throw ioError('fsync', this.path, error);
+      throw ioError('fsync', this.#name, error);
     }
     await handle.close();
   }

@@ -11,6 +11,7 @@ import { TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { type Format, NUMBERS_FLAG, readFormat } from '../repo/format.js';
+import { markerState } from '../repo/git-markers.js';
 import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { readMoves } from '../repo/moves/journal.js';
 import { readNumbers } from '../repo/numbers.js';
@@ -37,6 +38,7 @@ export async function checkState(layout: Layout, findings: Findings): Promise<Ch
   const format = await check.read('format', 'format', () => readFormat(layout));
   await check.config();
   await check.selfIgnore();
+  await check.gitMarkers();
   const head = await check.read('head', 'HEAD', () => readHead(layout));
   const refs = await check.refs();
   await check.reflogs(refs);
@@ -120,6 +122,25 @@ class StateCheck {
         remedy: REMEDY.rebuild,
       }),
     );
+  }
+
+  /** What keeps `git clean` away from packs, refs and reflogs. */
+  async gitMarkers(): Promise<void> {
+    for (const marker of this.#layout.gitMarkers()) {
+      this.files++;
+      const state = await markerState(marker);
+      const file = this.#layout.nameOf(marker);
+      if (state === 'none') {
+        this.#findings.information.push(
+          `'${file}' is not there, which keeps 'git clean' away: the next commit makes it`,
+        );
+      }
+      if (state !== 'missing' && state !== 'damaged') continue;
+      const what = state === 'missing' ? 'lacks a part' : 'is damaged';
+      const message = `'${file}' ${what}: 'git clean -fdx' would delete what it protects`;
+      const remedy = REMEDY.rebuild;
+      this.#findings.add(problemOf({ kind: state, area: 'state', file, message, remedy }));
+    }
   }
 
   async refs(): Promise<Map<string, Id>> {

@@ -20,7 +20,7 @@ import { MANIFEST_BYTES_MAX, NOTES_BYTES_MAX, REFLOG_BYTES_MAX } from '../../bas
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
-import { markForGit } from '../repo/git-markers.js';
+import { mendGitMarkers } from '../repo/git-markers.js';
 import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
 import { finishMoves, hasMoves } from '../repo/moves/carry-out.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
@@ -50,7 +50,9 @@ import type { RebuildReport } from './rebuild.js';
 /** Makes folders, format and .gitignore: what opening a repository needs. */
 export async function rebuildFrame(layout: Layout, report: RebuildReport): Promise<void> {
   for (const folder of layout.folders()) await makeDirectory(folder);
-  await markForGit(layout);
+  for (const marker of await mendGitMarkers(layout)) {
+    report.done.push(`made '${marker}' again, which keeps 'git clean' away`);
+  }
   if (!(await isSound(() => readFormat(layout)))) {
     await copyToTrash(layout, 'format');
     await writeFormat(layout, REBUILT_FORMAT);

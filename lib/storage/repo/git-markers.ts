@@ -6,17 +6,61 @@
  * @see docs/decisions/0017-git-clean-passes-over-packs.md
  */
 import path from 'node:path';
-import { makeDirectory, statOrNull, writeFileAtomic } from '../../base/files/files.js';
+import { isDamage } from '../../base/errors.js';
+import {
+  isMissing,
+  makeDirectory,
+  readSmallFile,
+  statOrNull,
+  writeFileAtomic,
+} from '../../base/files/files.js';
+import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from './layout.js';
 
 const GIT_HEAD = 'ref: refs/heads/none\n';
+const GIT_FOLDERS = ['objects', 'refs'] as const;
+
+/** How a marker is found: `none` if there is none yet, as in repositories of earlier versions of dlv. */
+type MarkerState = 'sound' | 'none' | 'missing' | 'damaged';
+
+/** Looks whether git takes a folder for a repository. @param marker  its `.git`. */
+export async function markerState(marker: string): Promise<MarkerState> {
+  if ((await statOrNull(marker)) === null) return 'none';
+  try {
+    const head = await readSmallFile(path.join(marker, 'HEAD'), STATE_FILE_BYTES_MAX);
+    if (Buffer.from(head).toString('latin1') !== GIT_HEAD) return 'damaged';
+  } catch (error) {
+    if (isMissing(error)) return 'missing';
+    if (isDamage(error)) return 'damaged';
+    throw error;
+  }
+  for (const part of GIT_FOLDERS) {
+    const found = await statOrNull(path.join(marker, part));
+    if (!found?.isDirectory) return found === null ? 'missing' : 'damaged';
+  }
+  return 'sound';
+}
+
+/** Makes the markers again that git does not accept. @returns those that were there and are mended. */
+export async function mendGitMarkers(layout: Layout): Promise<string[]> {
+  const mended: string[] = [];
+  for (const marker of layout.gitMarkers()) {
+    const state = await markerState(marker);
+    if (state === 'sound') continue;
+    if (state !== 'none') mended.push(layout.nameOf(marker));
+    await makeMarker(marker);
+  }
+  return mended;
+}
+
+async function makeMarker(marker: string): Promise<void> {
+  for (const part of GIT_FOLDERS) await makeDirectory(path.join(marker, part));
+  await writeFileAtomic(path.join(marker, 'HEAD'), Buffer.from(GIT_HEAD));
+}
 
 /** Marks the folders that cannot be made again from anything else. Those that are marked cost a stat each. */
 export async function markForGit(layout: Layout): Promise<void> {
   for (const marker of layout.gitMarkers()) {
-    const head = path.join(marker, 'HEAD');
-    if ((await statOrNull(head)) !== null) continue;
-    for (const part of ['objects', 'refs']) await makeDirectory(path.join(marker, part));
-    await writeFileAtomic(head, Buffer.from(GIT_HEAD));
+    if ((await statOrNull(path.join(marker, 'HEAD'))) === null) await makeMarker(marker);
   }
 }

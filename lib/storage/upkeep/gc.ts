@@ -18,7 +18,8 @@ import { type GoneVersion, noteGone } from '../repo/refs/gone.js';
 import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import type { Staging } from '../repo/staging/staging.js';
-import { encodeStaging, readLineStagings, readStaging } from '../repo/staging/staging-file.js';
+import { encodeStaging } from '../repo/staging/staging-bytes.js';
+import { readLineStagings, readStaging } from '../repo/staging/staging-file.js';
 import { findPinnedSets } from '../store/forest.js';
 import { stemOf } from '../store/names.js';
 import {

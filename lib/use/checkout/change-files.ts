@@ -61,7 +61,8 @@ function byPath(files: readonly FileEntry[]): Files {
   return new Map(files.map((file) => [file.path, file]));
 }
 
-function isSame(a: FileEntry | undefined, b: FileEntry | undefined): boolean {
+/** True for two files of the same content and mode, or for none. */
+export function isSame(a: FileEntry | undefined, b: FileEntry | undefined): boolean {
   return a === undefined || b === undefined ? a === b : sameFile(a, b);
 }
 

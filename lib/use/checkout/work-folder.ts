@@ -116,7 +116,7 @@ export class WorkFolder {
     const target = this.#target(path);
     await this.#guard.check(path);
     await this.#makeFolder(nodePath.dirname(target));
-    const file = await this.#create(nodePath.dirname(target), mode === 0o755 ? 0o777 : 0o666);
+    const file = await this.#create(target, mode === 0o755 ? 0o777 : 0o666);
     return { file, temporary: file.path };
   }
 
@@ -161,15 +161,16 @@ export class WorkFolder {
     });
   }
 
-  /** Makes the unfinished file: under .dlv/tmp if a rename can reach `folder` from there. */
-  async #create(folder: string, mode: number): Promise<WriteFile> {
+  /** Makes the unfinished file of `target`: under .dlv/tmp if a rename can reach it from there. */
+  async #create(target: string, mode: number): Promise<WriteFile> {
+    const folder = nodePath.dirname(target);
     const tmp = await this.#ownTmp();
     if (tmp === null || tmp.device !== (await this.#device(folder))) {
       if (!this.#cleared.has(folder)) await removeUnfinished(folder);
       this.#cleared.add(folder);
-      return WriteFile.createTemporary(folder, mode);
+      return WriteFile.createTemporary(target, mode);
     }
-    return WriteFile.create(nodePath.join(tmp.dir, String(this.#files++)), mode);
+    return WriteFile.create(nodePath.join(tmp.dir, String(this.#files++)), mode, target);
   }
 
   async #device(folder: string): Promise<number> {

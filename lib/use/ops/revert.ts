@@ -3,11 +3,8 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
-import {
-  encodeStaging,
-  readStaging,
-  writeStaging,
-} from '../../storage/repo/staging/staging-file.js';
+import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import {
   changesOnto,

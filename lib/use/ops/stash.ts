@@ -11,15 +11,13 @@ import { requireWriteFlag, STASH_FLAG } from '../../storage/repo/format.js';
 import { stashRefName } from '../../storage/repo/layout.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, type Ref, updateRef } from '../../storage/repo/refs/refs.js';
-import {
-  encodeStaging,
-  readStaging,
-  writeStaging,
-} from '../../storage/repo/staging/staging-file.js';
+import type { Staging } from '../../storage/repo/staging/staging.js';
+import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { stagedRemovals, stashExtensions } from '../../storage/repo/version/staged-removals.js';
 import { shortId } from '../../storage/repo/version/version.js';
-import { changesOnto, changeWorkFiles, stageFiles } from '../checkout/change-files.js';
+import { changesOnto, changeWorkFiles, isSame, stageFiles } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
 import { draftVersion, storeVersion, type VersionContent } from '../history/commit/make-version.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
@@ -150,7 +148,7 @@ export async function pushStash(
       extensions,
     };
     const ref =
-      (await sameStash(repo, model, tip, staging.entries(model))) ??
+      (await unfinishedStash(repo, { model, tip }, { before, staging })) ??
       (await keepStash({ repo, session, context }, staged, content));
     const back = changesOnto(staging.entries(model), tree, staging.entries(model)).changes;
     const work = { staging, writtenNs, model, tip };
@@ -158,9 +156,10 @@ export async function pushStash(
     await repo.locked(async (lock) => {
       const now = await readStaging(repo.layout);
       if (Buffer.compare(encodeStaging(now.staging), stagingBefore) !== 0) throw changed(model);
-      stageFiles(now.staging, model, back, done);
-      // What was removed and staged so is tracked again; what was staged alone is as in the version.
-      await writeStaging(lock, now.staging);
+      // Every file is as in the version then, also one that only staging had changed, or that an
+      // interrupted run had taken back in the work tree.
+      stageFiles(staging, model, back, done);
+      await writeStaging(lock, staging);
     });
     const { written, removed } = done;
     return { action: 'pushed', stash: await describe(repo, ref, 0), written, removed };
@@ -178,7 +177,7 @@ async function endPush(
   const odd = await stagedChanges(repo, line, onDisk.entries(model));
   if (newest === undefined || odd.length === 0) return null;
   const stash = await describe(repo, newest, 0);
-  const kept = new Map((await repo.tree(newest.id)).files.map((file) => [file.path, file]));
+  const kept = await filesOf(repo, newest.id);
   const isKept = odd.every(({ path }) => {
     const [entry, file] = [onDisk.entry(path), kept.get(path)];
     return entry === null || (file !== undefined && sameFile(file, entry));
@@ -199,25 +198,35 @@ function changed(model: string): ConflictError {
   });
 }
 
-/** The newest stash, if it keeps these very files: an interrupted run made it. */
-async function sameStash(
+/**
+ * The newest stash, if an interrupted run made it: each file is as the stash keeps it, or as in the
+ * version because that run had written it already, which `before` does not know of.
+ * @param before   staging on the disk.
+ * @param staging  the same with all changes of the work tree.
+ */
+async function unfinishedStash(
   repo: Repository,
-  model: string,
-  tip: Id,
-  entries: readonly FileEntry[],
+  { model, tip }: { model: string; tip: Id },
+  { before, staging }: { before: Staging; staging: Staging },
 ): Promise<Ref | null> {
   const [newest] = await stashRefs(repo, model);
-  if (newest === undefined) return null;
-  const { parents } = await repo.version(newest.id);
-  const { files } = await repo.tree(newest.id);
-  const isSame =
-    parents[0] === tip &&
-    files.length === entries.length &&
-    files.every((file, i) => {
-      const entry = entries[i] as FileEntry;
-      return file.path === entry.path && sameFile(file, entry);
-    });
-  return isSame ? newest : null;
+  if (newest === undefined || (await repo.version(newest.id)).parents[0] !== tip) return null;
+  const [kept, old] = [await filesOf(repo, newest.id), await filesOf(repo, tip)];
+  const entries = staging.entries(model);
+  const now = new Map(entries.map((entry) => [entry.path, entry]));
+  for (const path of new Set([...kept.keys(), ...old.keys(), ...now.keys()])) {
+    const entry = now.get(path);
+    if (isSame(entry, kept.get(path))) continue;
+    if (!isSame(entry, old.get(path))) return null;
+    // A file that was seen since, as it is: a person made it so, and means another stash.
+    const seen = before.entry(path);
+    if (seen !== null && seen.stat !== null && seen.stagedAtNs === entry?.stagedAtNs) return null;
+  }
+  return newest;
+}
+
+async function filesOf(repo: Repository, version: Id): Promise<Map<string, FileEntry>> {
+  return new Map((await repo.tree(version)).files.map((file) => [file.path, file]));
 }
 
 /** Stores the version and names it. */

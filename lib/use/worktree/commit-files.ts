@@ -7,7 +7,8 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import type { PublishedBytes } from '../../storage/objects/stored-bytes.js';
-import { encodeStaging, type StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
+import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
+import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess, StoreAccess } from '../history/access.js';
 import {

@@ -1,7 +1,7 @@
 /** Calls that fail under every command that changes something. */
 import test from 'ava';
 import { inSeedOrder, isOver, SEED, SHARE, searchMs, timeoutMs } from '../budget.js';
-import { VERBS } from '../verbs.js';
+import { chosenVerbs } from '../verbs.js';
 import { breakCalls } from './broken-calls.js';
 import { libraryOrSkip } from './calls.js';
 
@@ -11,7 +11,7 @@ const SECONDS = 4;
 const WHOLE_SECONDS = 40;
 const TO_THE_END = ['commit', 'restore', 'gc', 'archive'];
 
-for (const verb of inSeedOrder(VERBS)) {
+for (const verb of inSeedOrder(chosenVerbs())) {
   const isWhole = TO_THE_END.includes(verb.name);
   test.serial(`calls: ${verb.name} gets over failures, or says what failed`, async (t) => {
     const seconds = isWhole ? WHOLE_SECONDS : SECONDS;

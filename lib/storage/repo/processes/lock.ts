@@ -102,7 +102,7 @@ export async function lockState(file: string): Promise<Liveness> {
 
 /** Creates `file` with `bytes` unless it exists. @returns whether it was created. */
 async function createWhole(file: string, bytes: Uint8Array): Promise<boolean> {
-  const target = await WriteFile.createTemporary(path.dirname(file));
+  const target = await WriteFile.createTemporary(file);
   const temporary = target.path;
   try {
     await target.write(bytes);

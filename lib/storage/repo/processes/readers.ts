@@ -5,7 +5,6 @@
  * A reader on read-only media, on a full disk, or without write permission is not registered, and
  * reads all the same. @see docs/format/refs.md
  */
-import path from 'node:path';
 import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { DlvError, isDamage } from '../../../base/errors.js';
 import {
@@ -75,7 +74,7 @@ export async function registerReader(layout: Layout, generation: number): Promis
 
 /** The file appears whole; it need not outlive a power cut, which ends its process as well. */
 async function writeUnsynced(file: string, bytes: Uint8Array): Promise<void> {
-  const target = await WriteFile.createTemporary(path.dirname(file));
+  const target = await WriteFile.createTemporary(file);
   try {
     await target.write(bytes);
     await target.close();

@@ -1,21 +1,14 @@
 /**
- * The bytes of the staging file: magic, canonical msgpack, sha256 of all before.
+ * Staging on disk: one file for the lines of the work tree, one for each branch that files are added for
+ * apart from HEAD.
  *
  * Replaced as a whole, under the lock. Its mtime is part of its meaning (isClean).
  * @see docs/format/staging.md
  */
 
-import { ID_BYTES, type Id, idBytes, idFromBytes, sha256 } from '../../../base/bytes/hash.js';
-import {
-  decodeAnyForm,
-  encodeCanonical,
-  Fields,
-  type Packed,
-} from '../../../base/bytes/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';
-import { CorruptError, DlvError, FormatVersionError, LimitError } from '../../../base/errors.js';
+import { CorruptError, LimitError } from '../../../base/errors.js';
 import {
-  type FileStat,
   isMissing,
   makeDurableDirectory,
   ReadFile,
@@ -24,212 +17,11 @@ import {
 } from '../../../base/files/files.js';
 import { listTree } from '../../../base/files/small-files.js';
 import { TEMPORARY_PREFIX } from '../../../base/files/temporary-name.js';
-import { PARENTS_MAX, STAGING_BYTES_MAX } from '../../../base/limits.js';
-import { pathProblem } from '../../../pure/paths/version-path.js';
-import { ROLES, type Role } from '../../../pure/tensor/layout.js';
+import { STAGING_BYTES_MAX } from '../../../base/limits.js';
 import type { Layout } from '../layout.js';
 import type { RepositoryLock } from '../processes/lock.js';
-import { modelNameProblem, refNameProblem } from '../refs/ref-name.js';
-import { type FileEntry, packFile, unpackFile } from '../version/file-page.js';
-import {
-  type StagedBranch,
-  type StagedEntry,
-  type StagedModel,
-  type StagedSet,
-  Staging,
-} from './staging.js';
-
-const MAGIC = Buffer.from('DLVS\x01\0\0\0', 'latin1');
-const SUM_BYTES = 32;
-const TIME = /^(0|-?[1-9]\d{0,20})$/;
-
-function packStat(stat: FileStat | null): Packed {
-  return stat && [stat.size, stat.mtimeNs, stat.ctimeNs, stat.inode, stat.mode];
-}
-
-function packEntry(entry: StagedEntry): Packed {
-  return [
-    packFile(entry),
-    packStat(entry.stat),
-    entry.stagedAtNs,
-    entry.format,
-    entry.step,
-    entry.hint.references,
-    entry.hint.roles.map((role) => ROLES.indexOf(role)),
-  ];
-}
-
-/** The bytes of the staging file. */
-export function encodeStaging(staging: Staging): Uint8Array {
-  const body = encodeCanonical(
-    staging
-      .models()
-      .map((line) => [
-        line.model,
-        line.branch,
-        line.base === null ? null : idBytes(line.base),
-        line.otherParents.map(idBytes),
-        line.sets.map((set) => [set.id, set.storedBytes, set.metadataBytes]),
-        staging.entries(line.model).map(packEntry),
-      ]),
-  );
-  const digest = sha256().update(MAGIC).update(body).digest();
-  return Buffer.concat([MAGIC, body, digest]);
-}
-
-function time(f: Fields, field: string): string {
-  const text = f.string(field);
-  if (!TIME.test(text)) {
-    throw new CorruptError(`'${f.file}' is damaged: bad ${field}`, { file: f.file, field });
-  }
-  return text;
-}
-
-function unpackStat(value: Packed, file: string): FileStat | null {
-  if (value === null) return null;
-  const f = new Fields(value, file, 5);
-  return {
-    size: f.count('stat size'),
-    mtimeNs: time(f, 'mtime'),
-    ctimeNs: time(f, 'ctime'),
-    inode: time(f, 'inode'),
-    mode: f.count('stat mode'),
-  };
-}
-
-/**
- * One file of a line.
- * @param refuse is told of each path that the file names as a part of its checkpoint and that no
- *   version can hold; the entry goes without it if `refuse` returns.
- */
-export function unpackEntry(
-  value: Packed,
-  file: string,
-  refuse: (what: string, entry: FileEntry) => void,
-): StagedEntry {
-  const f = new Fields(value, file, 7);
-  const entry = unpackFile(f.any('file'), file);
-  const stat = unpackStat(f.any('stat'), file);
-  const stagedAtNs = time(f, 'time of staging');
-  const format = f.string('format');
-  const step = f.any('step');
-  if (step !== null && !(Number.isSafeInteger(step) && (step as number) >= 0)) {
-    throw new CorruptError(`'${file}' is damaged: bad step of '${entry.path}'`, { file });
-  }
-  const references = f.array('references').filter((path): path is string => {
-    if (typeof path === 'string' && pathProblem(path) === null) return true;
-    refuse(typeof path === 'string' ? `the reference '${path}'` : 'a reference', entry);
-    return false;
-  });
-  const roles = f.array('roles').map((index): Role => {
-    const role = ROLES[index as number];
-    if (role === undefined) throw new CorruptError(`'${file}' is damaged: bad role`, { file });
-    return role;
-  });
-  const hint = { references, roles };
-  return { ...entry, stat, stagedAtNs, format, step: step as number | null, hint };
-}
-
-function unpackIdOrNull(value: Packed, file: string): Id | null {
-  if (value === null) return null;
-  if (value instanceof Uint8Array) return idFromBytes(value, file);
-  throw new CorruptError(`'${file}' is damaged: bad id`, { file });
-}
-
-/** The state of a line, put into `staging`, and its files as they are in the bytes. */
-export function unpackLine(
-  value: Packed,
-  file: string,
-  staging: Staging,
-): { line: StagedModel; files: Packed[] } {
-  const f = new Fields(value, file, 6);
-  const model = f.string('model');
-  const branch = f.optionalString('branch');
-  const problem = modelNameProblem(model) ?? (branch === null ? null : refNameProblem(branch));
-  if (problem !== null || staging.get(model) !== undefined) {
-    throw new CorruptError(`'${file}' is damaged: bad model or branch name`, { file });
-  }
-  const base = unpackIdOrNull(f.any('base'), file);
-  const parents = f.array('other parents');
-  if (parents.length > PARENTS_MAX) {
-    throw new CorruptError(`'${file}' is damaged: ${parents.length} parents`, { file });
-  }
-  const ids = new Fields(parents, file);
-  const otherParents = parents.map(() => idFromBytes(ids.bytes('parent', ID_BYTES), file));
-  const sets = f.array('sets').map((row): StagedSet => {
-    const set = new Fields(row, file, 3);
-    return {
-      id: set.string('set id'),
-      storedBytes: set.count('stored bytes'),
-      metadataBytes: set.count('metadata bytes'),
-    };
-  });
-  const files = f.array('files');
-  const line = Object.assign(staging.open(model, branch), { base, otherParents, sets });
-  return { line, files };
-}
-
-/** The msgpack between magic and sum. @throws {CorruptError} {FormatVersionError} */
-export function bodyOf(bytes: Uint8Array, file: string): Uint8Array {
-  const end = bytes.length - SUM_BYTES;
-  const body = bytes.subarray(0, Math.max(0, end));
-  const isWhole = end >= MAGIC.length && sha256().update(body).digest().equals(bytes.subarray(end));
-  if (!isWhole || Buffer.compare(body.subarray(0, 4), MAGIC.subarray(0, 4)) !== 0) {
-    throw new CorruptError(`'${file}' is damaged: its checksum does not match its content`, {
-      file,
-      hint: "run 'dlv fsck --rebuild'; staged but uncommitted changes must be added again",
-    });
-  }
-  if (Buffer.compare(body.subarray(0, MAGIC.length), MAGIC) !== 0) {
-    throw new FormatVersionError(`'${file}' has the version ${body[4]}, this dlv reads 1`, {
-      file,
-      hint: 'upgrade dlv',
-    });
-  }
-  return body.subarray(MAGIC.length);
-}
-
-/** The mirror of encodeStaging. @throws {CorruptError} DLV_CORRUPT, {FormatVersionError} DLV_FORMAT_VERSION */
-export function decodeStaging(
-  bytes: Uint8Array,
-  file: string,
-  only: StagedBranch | null = null,
-): Staging {
-  const staging = new Staging(only);
-  // Their canonical form is checked below: the lines and files are encoded again and compared.
-  const models = new Fields(decodeAnyForm(bodyOf(bytes, file), file), file).items;
-  const refuse = (what: string, { path }: FileEntry): never => {
-    throw new CorruptError(
-      `'${file}' is damaged: ${what} of '${path}' is not a path that a version may hold`,
-      {
-        file,
-        hint: "run 'dlv fsck --rebuild': it keeps what is staged",
-      },
-    );
-  };
-  try {
-    for (const model of models) {
-      const { line, files } = unpackLine(model, file, staging);
-      for (const row of files) staging.put(line.model, unpackEntry(row, file, refuse));
-    }
-  } catch (error) {
-    // A path twice, in two models or both file and folder: rules that only damaged bytes break.
-    const isRule = error instanceof DlvError && /CONFLICT|USAGE/.test(error.code);
-    if (isRule) throw new CorruptError(`'${file}' is damaged: ${error.message}`, { file });
-    throw error;
-  }
-  if (only !== null) checkOnly(staging, only, file);
-  if (Buffer.compare(encodeStaging(staging), bytes) !== 0) {
-    throw new CorruptError(`'${file}' is not in canonical form`, { file });
-  }
-  return staging;
-}
-
-function checkOnly(staging: Staging, { model, branch }: StagedBranch, file: string): void {
-  const [line, ...others] = staging.models();
-  if (others.length === 0 && line?.model === model && line.branch === branch) return;
-  throw new CorruptError(`'${file}' is damaged: it is not that of '${model}/${branch}'`, { file });
-}
+import { type StagedBranch, Staging } from './staging.js';
+import { checkStagingBytes, decodeStaging, encodeStaging } from './staging-bytes.js';
 
 /** Staging as read from disk. */
 export interface StagingOnDisk {
@@ -329,6 +121,6 @@ export async function writeStaging(lock: RepositoryLock, staging: Staging): Prom
   if (staging.only !== null) await makeDurableDirectory(lock.layout.lines);
   const bytes = encodeStaging(staging);
   checkSize(bytes.length, file);
-  checkReadable(file, () => decodeStaging(bytes, file, staging.only));
+  checkReadable(file, () => checkStagingBytes(bytes, file, staging.only));
   await writeFileAtomic(file, bytes);
 }

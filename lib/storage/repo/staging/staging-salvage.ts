@@ -9,7 +9,8 @@ import { pathProblem } from '../../../pure/paths/version-path.js';
 import type { Layout } from '../layout.js';
 import type { FileEntry } from '../version/file-page.js';
 import { Staging } from './staging.js';
-import { bodyOf, readStagingBytes, unpackEntry, unpackLine } from './staging-file.js';
+import { bodyOf, unpackEntry, unpackLine } from './staging-bytes.js';
+import { readStagingBytes } from './staging-file.js';
 
 /** What could be saved of a staging file that `decodeStaging` refuses. */
 export interface SalvagedStaging {

@@ -25,7 +25,7 @@ import {
 } from '../../../base/files/files.js';
 import { guardBelow } from '../../../base/files/gate.js';
 import { BLOCK_CACHE_BYTES, OPEN_FILES_MAX } from '../../../base/limits.js';
-import { TMP_DIR } from '../names.js';
+import { PACKS_DIR, TMP_DIR } from '../names.js';
 import type { Backend, BackendWriter } from './backend.js';
 
 /** One cached handle; closed when it was dropped from the cache and nobody reads from it. */
@@ -122,7 +122,10 @@ export class FolderBackend implements Backend {
 
   async createWriter(name: string): Promise<BackendWriter> {
     await this.#makeFolder(name);
-    return new FolderWriter(name, await WriteFile.create(this.#path(name)));
+    const file = this.#path(name);
+    // What is written in tmp/ becomes a pack.
+    const shown = name.startsWith(`${TMP_DIR}/`) ? this.#path(PACKS_DIR) : file;
+    return new FolderWriter(name, await WriteFile.create(file, 0o666, shown));
   }
 
   async rename(from: string, to: string): Promise<void> {

@@ -23,7 +23,8 @@ import {
 } from '../../../storage/repo/settings/author.js';
 import { readGitState } from '../../../storage/repo/settings/gitinfo.js';
 import type { StagedEntry, Staging } from '../../../storage/repo/staging/staging.js';
-import { encodeStaging, writeStaging } from '../../../storage/repo/staging/staging-file.js';
+import { encodeStaging } from '../../../storage/repo/staging/staging-bytes.js';
+import { writeStaging } from '../../../storage/repo/staging/staging-file.js';
 import { buildTree, type FileTree } from '../../../storage/repo/version/file-tree.js';
 import { makeSnapshots } from '../../../storage/repo/version/snapshots.js';
 import {

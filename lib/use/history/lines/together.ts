@@ -12,7 +12,8 @@ import { type Head, readHead } from '../../../storage/repo/refs/head.js';
 import { listRefs, type Ref } from '../../../storage/repo/refs/refs.js';
 import { resolveHead } from '../../../storage/repo/refs/revision.js';
 import type { Staging } from '../../../storage/repo/staging/staging.js';
-import { encodeStaging, readStaging } from '../../../storage/repo/staging/staging-file.js';
+import { encodeStaging } from '../../../storage/repo/staging/staging-bytes.js';
+import { readStaging } from '../../../storage/repo/staging/staging-file.js';
 import type { ChangeAccess } from '../access.js';
 import { moveReason } from './moves.js';
 

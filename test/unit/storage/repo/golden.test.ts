@@ -14,7 +14,10 @@ import { formatReflogLine } from '../../../../lib/storage/repo/refs/reflog.js';
 import { formatNotes, formatRef } from '../../../../lib/storage/repo/refs/refs.js';
 import { CONFIG_KEYS } from '../../../../lib/storage/repo/settings/config-keys.js';
 import { Staging } from '../../../../lib/storage/repo/staging/staging.js';
-import { decodeStaging, encodeStaging } from '../../../../lib/storage/repo/staging/staging-file.js';
+import {
+  decodeStaging,
+  encodeStaging,
+} from '../../../../lib/storage/repo/staging/staging-bytes.js';
 import { packPage, unpackPage } from '../../../../lib/storage/repo/version/file-page.js';
 import { buildTree } from '../../../../lib/storage/repo/version/file-tree.js';
 import {

@@ -20,9 +20,8 @@ import {
 import {
   decodeStaging,
   encodeStaging,
-  readStaging,
-  writeStaging,
-} from '../../../../lib/storage/repo/staging/staging-file.js';
+} from '../../../../lib/storage/repo/staging/staging-bytes.js';
+import { readStaging, writeStaging } from '../../../../lib/storage/repo/staging/staging-file.js';
 import { salvageStaging } from '../../../../lib/storage/repo/staging/staging-salvage.js';
 import { fileEntry, idOf } from './memory-blobs.js';
 import { locked, tempRepo } from './temp-repo.js';

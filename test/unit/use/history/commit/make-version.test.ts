@@ -2,10 +2,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import {
-  encodeStaging,
-  readStaging,
-} from '../../../../../lib/storage/repo/staging/staging-file.js';
+import { encodeStaging } from '../../../../../lib/storage/repo/staging/staging-bytes.js';
+import { readStaging } from '../../../../../lib/storage/repo/staging/staging-file.js';
 import {
   branchLine,
   draftVersion,
