@@ -1,9 +1,11 @@
 /** `dlv list` with rows: conditions, order, columns, groups, baselines, and names from strangers. */
+import fs from 'node:fs/promises';
 import test from 'ava';
 import { type CommitOptions, commit } from '../../lib/use/ops/commit.js';
 import type { VersionTable } from '../../lib/use/ops/versions.js';
 import { versions } from '../../lib/use/ops/versions.js';
 import { withRepository } from '../../lib/use/ops/with-repository.js';
+import { dlv } from '../helpers/dlv.js';
 import { TestRepository } from '../helpers/repository.js';
 
 const RUNS: CommitOptions[] = [
@@ -200,7 +202,10 @@ test('versions: many are read from the catalog, and are the same', async (t) => 
   t.is(log.length, 40);
   await repo.json('commit', '--allow-empty', '-m', 'newest');
   t.is((await repo.json<{ name: string }[]>('log'))[0]?.name, 'net@41');
+  // The command is one file, which loads the database in a way of its own.
   await repo.json('gc');
+  await dlv(['log'], { cwd: repo.dir, process: true });
+  t.true((await fs.readdir(repo.file('.dlv/catalog/versions-1'))).includes('CURRENT'));
   const after = await repo.json<{ name: string }[]>('log');
   t.deepEqual(
     after.slice(1).map(({ name }) => name),

@@ -2,6 +2,7 @@
  * The database of the catalog: id → row. It is opened for one reading or one writing and closed again,
  * since one process alone can have it open. Whatever goes wrong, callers do without it.
  */
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import {
@@ -11,6 +12,9 @@ import {
   removeEmptyFolder,
   removeFile,
 } from '../../base/files/files.js';
+
+/** Loads the package when it is needed; the one file of the command cannot import at run time. */
+const load = createRequire(import.meta.url);
 
 type Database = import('level').Level<string, Uint8Array>;
 
@@ -65,7 +69,7 @@ async function withDatabase(
     // Reading makes no folder: whoever only looks at a repository leaves it as it is.
     if (create) await makeDirectory(dir);
     else if ((await leadsTo(dir)) !== 'folder') return;
-    const { Level } = await import('level');
+    const { Level } = load('level') as typeof import('level');
     database = new Level<string, Uint8Array>(dir, {
       keyEncoding: 'utf8',
       valueEncoding: 'view',
