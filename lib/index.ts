@@ -5,7 +5,7 @@
  * docs/api.md, and test/api.test.ts holds this list and runs the examples of the page.
  */
 export type { CallOptions } from './api/call.js';
-export { fsck, init, open } from './api/open.js';
+export { clone, fsck, init, open } from './api/open.js';
 export type { TensorValue } from './api/reading.js';
 export type { Paths, Repository } from './api/repository.js';
 export type { Id } from './base/bytes/hash.js';
@@ -27,6 +27,7 @@ export {
   LockedError,
   NoRepositoryError,
   NotFoundError,
+  RemoteError,
   TierError,
   TruncatedError,
   UnsafeError,
@@ -43,6 +44,7 @@ export type { AddedFile, AddOptions, AddResult } from './use/ops/add.js';
 export type { ArchivedSnapshot, ArchiveOptions, ArchiveResult } from './use/ops/archive.js';
 export type { BranchChange, BranchDeletion, BranchEntry } from './use/ops/branch.js';
 export type { CheckoutOptions, CheckoutResult } from './use/ops/checkout.js';
+export type { CloneOptions } from './use/ops/clone.js';
 export type { CommitOptions, CommitResult } from './use/ops/commit.js';
 export type { ConfigEntry } from './use/ops/config.js';
 export type { CopyOptions, CopyResult } from './use/ops/copy.js';
@@ -61,6 +63,7 @@ export type {
   TensorDiff,
 } from './use/ops/diff.js';
 export type { DuOptions, DuResult } from './use/ops/du.js';
+export type { FetchOptions, FetchResult } from './use/ops/fetch.js';
 export type { ForgetOptions, ForgetResult } from './use/ops/forget.js';
 export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';
 export type { GcOpOptions as GcOptions, GcOpResult as GcResult } from './use/ops/gc.js';
@@ -77,7 +80,10 @@ export type {
 export type { LogOptions } from './use/ops/log.js';
 export type { ModelDeletion, ModelRenaming } from './use/ops/model.js';
 export type { MvOptions, MvResult } from './use/ops/mv.js';
+export type { PullOptions, PullResult } from './use/ops/pull.js';
+export type { PushOptions, PushResult } from './use/ops/push.js';
 export type { ReflogLine, ReflogOptions } from './use/ops/reflog.js';
+export type { RemoteChange, RemoteEntry } from './use/ops/remote.js';
 export type { ResetOptions, ResetResult } from './use/ops/reset.js';
 export type { RestoreOptions, RestoreResult } from './use/ops/restore.js';
 export type { RevertOptions, RevertResult } from './use/ops/revert.js';

@@ -16,24 +16,26 @@ import { tempDir } from './helpers/temp-dir.js';
 const VALUES =
   'AbortedError AmbiguousError BugError ChangedError ConfigError ConflictError CorruptError ' +
   'DlvError ExistsError FormatVersionError IoError LimitError LockedError NoRepositoryError ' +
-  'NotFoundError TierError TruncatedError UnsafeError UsageError about fsck init open';
+  'NotFoundError RemoteError TierError TruncatedError UnsafeError UsageError about clone fsck ' +
+  'init open';
 
 const TYPES =
   'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot ' +
-  'BranchChange BranchDeletion BranchEntry Budget CallOptions CheckoutOptions CheckoutResult ' +
-  'CheckpointDiff CommitOptions CommitResult ConfigEntry CopyOptions CopyResult DescOptions DescResult ' +
-  'DescribedLayer DescribedNetworkFile DiffOptions ' +
-  'DiffResult DuOptions DuResult ErrorCode ErrorData FileDiff ForgetOptions ForgetResult ' +
-  'FsckOptions FsckResult GcOptions GcResult Id InitOptions KeepOptions KeepResult ' +
-  'KeptCheckpoint Level Limit Lineage ListOptions ListedModel ListedTensor LoadOptions ' +
-  'LoadResult LoadedTensor LogOptions MetricPoint MetricValues ModelDeletion ModelRenaming ' +
-  'ModelStatus MvOptions MvResult OtherSnapshot ParamValues Paths ProgressSink ReflogLine ' +
-  'ReflogOptions Repository ResetOptions ResetResult RestoreOptions RestoreResult RevertOptions ' +
-  'RevertResult RmOptions RmResult ShowFileResult ShowResult ShownCheckpoint ShownFile ' +
-  'ShownSeries SnapshotDiff StashEntry StashPushOptions StashResult StatusResult SwitchOptions ' +
-  'SwitchResult TagChange TagEntry TensorDiff TensorValue Tier TierOptions TierResult ' +
-  'TypedValues VersionSummary Warned CellValue GroupCell GroupRow ListedVersion VersionTable ' +
-  'VersionsOptions';
+  'BranchChange BranchDeletion BranchEntry Budget CallOptions CellValue CheckoutOptions ' +
+  'CheckoutResult CheckpointDiff CloneOptions CommitOptions CommitResult ConfigEntry ' +
+  'CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
+  'DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData FetchOptions FetchResult ' +
+  'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcResult GroupCell ' +
+  'GroupRow Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
+  'ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
+  'LogOptions MetricPoint MetricValues ModelDeletion ModelRenaming ModelStatus MvOptions ' +
+  'MvResult OtherSnapshot ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
+  'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
+  'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
+  'ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
+  'StashPushOptions StashResult StatusResult SwitchOptions SwitchResult TagChange TagEntry ' +
+  'TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary VersionTable ' +
+  'VersionsOptions Warned';
 
 test('api: exports these names and no others', async (t) => {
   t.is(Object.keys(dlv).sort().join(' '), VALUES);

@@ -1,6 +1,7 @@
 /** The entry points of the public API: open or create a repository, or check one from outside. */
 import path from 'node:path';
 import type { Warned } from '../use/context.js';
+import type { CloneOptions } from '../use/ops/clone.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { InitOptions } from '../use/ops/init.js';
 import { type CallOptions, callOp, contextOf, inTable, withoutCall } from './call.js';
@@ -32,6 +33,23 @@ export async function init(
   const ops = await import('../use/ops/init.js');
   const own = withoutCall(options);
   await callOp(path.resolve(dir), options, (context) => ops.init(context, own));
+  const { signal, progress, onWarning } = options;
+  return open(dir, { signal, progress, onWarning });
+}
+
+/**
+ * Makes a repository of what a remote holds, checks its branch out, and opens it.
+ * @param dir  folder of the new repository; one that an interrupted clone of the same address left is gone on with.
+ * @throws {ExistsError} if the folder holds something else; {RemoteError} {CorruptError}
+ */
+export async function clone(
+  url: string,
+  dir: string,
+  options: Omit<CloneOptions, 'dir' | 'url'> & CallOptions = {},
+): Promise<Repository> {
+  const ops = await import('../use/ops/clone.js');
+  const own = { ...withoutCall(options), url, dir: path.resolve(dir) };
+  await callOp(path.resolve('.'), options, (context) => ops.clone(context, own));
   const { signal, progress, onWarning } = options;
   return open(dir, { signal, progress, onWarning });
 }

@@ -10,6 +10,7 @@ import type { ListedModel, ListOptions } from '../use/ops/list.js';
 import type { LoadedTensor, LoadOptions, LoadResult } from '../use/ops/load.js';
 import type { LogOptions } from '../use/ops/log.js';
 import type { ReflogLine, ReflogOptions } from '../use/ops/reflog.js';
+import type { RemoteEntry } from '../use/ops/remote.js';
 import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.js';
 import type { StashEntry } from '../use/ops/stash.js';
 import type { StatusOptions, StatusResult } from '../use/ops/status.js';
@@ -39,6 +40,12 @@ export abstract class ReadingRepository extends Handle {
     const { log } = await import('../use/ops/log.js');
     const own = withoutCall(options);
     return this.ask(options, (repo, context) => log(repo, own, context));
+  }
+
+  /** Remotes and their addresses, without passwords. */
+  async remotes(): Promise<RemoteEntry[]> {
+    const { listRemotes } = await import('../use/ops/remote.js');
+    return this.ask({}, (repo) => listRemotes(repo));
   }
 
   /** Work of HEAD's model that was put aside, the newest first. */

@@ -14,12 +14,16 @@ import type { CheckoutOptions, CheckoutResult } from '../use/ops/checkout.js';
 import type { CommitOptions, CommitResult } from '../use/ops/commit.js';
 import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
+import type { FetchOptions, FetchResult } from '../use/ops/fetch.js';
 import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
 import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
 import type { MvOptions, MvResult } from '../use/ops/mv.js';
+import type { PullOptions, PullResult } from '../use/ops/pull.js';
+import type { PushOptions, PushResult } from '../use/ops/push.js';
+import type { RemoteChange } from '../use/ops/remote.js';
 import type { ResetOptions, ResetResult } from '../use/ops/reset.js';
 import type { RestoreOptions, RestoreResult } from '../use/ops/restore.js';
 import type { RevertOptions, RevertResult } from '../use/ops/revert.js';
@@ -174,6 +178,43 @@ export class Repository extends ReadingRepository {
     const ops = await import('../use/ops/model.js');
     const own = { ...withoutCall(options), name };
     return this.call(options, (repo, context) => ops.deleteModel(repo, own, context));
+  }
+
+  /** Brings versions to a remote and moves its branches and tags; refused ones have status `rejected`. */
+  async push(options: Options<PushOptions> = {}): Promise<Warned<PushResult>> {
+    const { push } = await import('../use/ops/push.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => push(repo, own, context));
+  }
+
+  /** Brings versions of remotes here; own branches and work files stay. One result for each remote. */
+  async fetch(options: Options<FetchOptions> = {}): Promise<FetchResult[]> {
+    const { fetch } = await import('../use/ops/fetch.js');
+    const own = withoutCall(options);
+    return this.ask(options, (repo, context) => fetch(repo, own, context));
+  }
+
+  /** Fetches, and moves the current branch and its work files on. */
+  async pull(options: Options<PullOptions> = {}): Promise<Warned<PullResult>> {
+    const { pull } = await import('../use/ops/pull.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => pull(repo, own, context));
+  }
+
+  /** Gives an address a name. */
+  async addRemote(
+    name: string,
+    url: string,
+    options: CallOptions = {},
+  ): Promise<Warned<RemoteChange>> {
+    const { addRemote } = await import('../use/ops/remote.js');
+    return this.call(options, (repo, context) => addRemote(repo, { name, url }, context));
+  }
+
+  /** Forgets a remote, and where its branches were seen. */
+  async removeRemote(name: string, options: CallOptions = {}): Promise<Warned<RemoteChange>> {
+    const { removeRemote } = await import('../use/ops/remote.js');
+    return this.call(options, (repo, context) => removeRemote(repo, { name }, context));
   }
 
   /** Puts changes aside: the work files become those of the line's version. */

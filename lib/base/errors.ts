@@ -24,6 +24,7 @@ export const ERROR_TABLE = {
   DLV_CONFIG: 1,
   DLV_IO: 1,
   DLV_UNSAFE: 1,
+  DLV_REMOTE: 1,
   DLV_NO_REPOSITORY: 10,
   DLV_LOCKED: 11,
   DLV_CORRUPT: 12,
@@ -127,6 +128,13 @@ export class IoError extends DlvError {
 export class UnsafeError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
     super('DLV_UNSAFE', message, data);
+  }
+}
+
+/** A remote that cannot be reached, refuses, or answers what it should not. */
+export class RemoteError extends DlvError {
+  constructor(message: string, data: ErrorData = {}, cause?: unknown) {
+    super('DLV_REMOTE', message, data, cause);
   }
 }
 

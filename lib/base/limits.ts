@@ -148,6 +148,23 @@ export const SET_RECORDS_MAX = 1 << 24;
 export const PLAN_NODES_MAX = 2_000_000;
 export const PLAN_EDGES_MAX = 20_000_000;
 
+/** An address of a remote. */
+export const URL_BYTES_MAX = 4096;
+/** The file `remote`: some 100,000 refs. */
+export const REMOTE_BYTES_MAX = 1 << 24;
+/** An older part of a remote's list of sets, and the lines after which a new one is begun: 12 KB. */
+export const REMOTE_LIST_BYTES_MAX = 1 << 20;
+export const REMOTE_LIST_LINES = 128;
+/** Older parts that one remote may name: 13 million sets. */
+export const REMOTE_LISTS_MAX = 100_000;
+/** Bytes of one request, and of what is in flight of one file. */
+export const TRANSFER_PIECE_BYTES = 4 * 1024 * 1024;
+/** Parts of a file that stand this close are fetched in one request. */
+export const TRANSFER_GAP_BYTES = 64 * 1024;
+/** Files with versions and recipes are fetched whole up to this size, else in blocks of BLOCK. */
+export const TRANSFER_WHOLE_BYTES = 4 * 1024 * 1024;
+export const TRANSFER_BLOCK_BYTES = 512 * 1024;
+
 // --- memory budgets, as in the table of ARCHITECTURE.md §6 ------------------------------------------
 
 /** Indexes of pack sets in memory: half of it whole ones, the rest the heads of large ones. */

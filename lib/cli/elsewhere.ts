@@ -13,8 +13,6 @@ export const SHORT_NAMES: Readonly<Record<string, string>> = {
   sw: 'switch',
 };
 
-const NO_REMOTES = 'dlv has no remotes yet';
-const COPY_FOLDER = `${NO_REMOTES}: copy the folder with its .dlv, for example with rsync`;
 const IMMUTABLE = 'versions do not change';
 
 /** Commands. */
@@ -24,13 +22,11 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   'cat-file': "'dlv cat <rev>:<path>' writes a file of a version",
   'cherry-pick': "take files of another version with 'dlv checkout <rev> <paths>', then commit",
   clean: "dlv removes no untracked files: 'dlv status' lists them",
-  clone: COPY_FOLDER,
   data: "'dlv status' shows what is staged, changed and not tracked",
   describe: "'dlv log -n 1' names a version as model@number, with its tags",
   doctor: "'dlv --version --json' says which dlv and kernel run, 'dlv fsck' checks the repository",
   exp: "each run is a version: 'dlv commit --param lr=0.1 --metric loss=0.3'",
   export: "'dlv checkout <rev> --out <dir>' writes a version into a folder",
-  fetch: COPY_FOLDER,
   get: "'dlv checkout <rev> <paths> --out <dir>' writes files of a version into a folder",
   import: "put the files in the work tree and 'dlv add' them",
   lfs: 'dlv stores large files itself: add them with dlv add',
@@ -42,10 +38,7 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   params:
     "'dlv log' and 'dlv show' print hyperparameters; 'dlv commit --param lr=0.1' records them",
   plots: "'dlv log --json' has the metrics of every version",
-  pull: COPY_FOLDER,
-  push: COPY_FOLDER,
   rebase: `${IMMUTABLE}: 'dlv reset --soft <rev>' keeps your files, then commit again`,
-  remote: COPY_FOLDER,
   repro: 'dlv runs nothing: train, then add and commit what came out',
   root: "the folder that holds .dlv: 'dlv -C <dir> status' works from any other",
   run: 'dlv runs nothing: train, then add and commit what came out',
@@ -153,11 +146,9 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
   branch: {
     '-f': "'dlv reset --soft <rev>' moves the current branch",
     '--force': "'dlv reset --soft <rev>' moves the current branch",
-    '-r': 'dlv has no remotes yet',
     '-M': "'dlv branch -m <old> <new>' renames; 'dlv branch -D <new>' deletes what has that name",
     '--sort': "'dlv branch --json' has the time of every version",
     '--merged': "'dlv branch --contains <rev>' lists the branches that derive from a version",
-    '-u': 'dlv has no remotes yet',
   },
   tag: {
     '-m': 'a tag has no message: that of the version is shown',

@@ -54,6 +54,15 @@ interface Line {
   warnings?: number;
 }
 
+async function addRemote(repo: TestRepository): Promise<void> {
+  await repo.json('remote', 'add', 'origin', 'team.dlv');
+}
+
+async function push(repo: TestRepository): Promise<void> {
+  await addRemote(repo);
+  await repo.json('push');
+}
+
 const LINES: Record<string, Line> = {
   // It lies inside another repository, which is said.
   init: { args: ['init', 'sub'], warnings: 1 },
@@ -118,6 +127,11 @@ const LINES: Record<string, Line> = {
   forget: { args: ['forget', 'net@2'] },
   revert: { args: ['revert', 'HEAD'] },
   model: { args: ['model'] },
+  remote: { args: ['remote'], prepare: addRemote },
+  push: { args: ['push', '-u'], prepare: addRemote },
+  fetch: { args: ['fetch'], prepare: push },
+  pull: { args: ['pull'], prepare: push },
+  clone: { args: ['clone', 'team.dlv', 'copy'], prepare: push },
   fsck: { args: ['fsck'] },
 };
 

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { BranchChange, BranchDeletion, BranchEntry } from '../../use/ops/branch.js';
+import { distance } from '../output/distance.js';
 import { exampleId, shortId, subject } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import { formatCount, type Ui } from '../output/ui.js';
@@ -17,10 +18,15 @@ interface Flags {
   list?: boolean;
   contains?: string;
   showCurrent?: boolean;
+  verbose?: boolean;
+  remotes?: boolean;
+  setUpstreamTo?: string;
+  unsetUpstream?: boolean;
 }
 
 const EXAMPLE: BranchEntry[] = [
   {
+    remote: null,
     model: 'mnist',
     branch: 'main',
     current: true,
@@ -29,16 +35,27 @@ const EXAMPLE: BranchEntry[] = [
     name: 'mnist@3',
     message: 'train 10 more epochs',
     time: '2026-01-31T12:00:00.000+02:00',
+    upstream: {
+      name: 'origin/mnist/main',
+      remote: 'origin',
+      version: exampleId('7d1b64f0aa'),
+      ahead: 1,
+      behind: 0,
+    },
   },
 ];
 
-function printList(ui: Ui, branches: readonly BranchEntry[]): void {
-  const rows = branches.map(({ model, branch, current, version, name, message }) => [
+function printList(ui: Ui, branches: readonly BranchEntry[], isVerbose: boolean): void {
+  const rows = branches.map(({ remote, model, branch, current, version, name, ...rest }) => [
     current ? '*' : ' ',
-    { text: `${model}/${branch}`, style: current ? ui.style.green : (text: string) => text },
+    {
+      text: [remote, model, branch].filter((part) => part !== null).join('/'),
+      style: current ? ui.style.green : remote !== null ? ui.style.red : (text: string) => text,
+    },
     { text: shortId(version), style: ui.style.yellow },
     name,
-    subject(message),
+    (isVerbose && rest.upstream !== null ? `[${distance(rest.upstream)}] ` : '') +
+      subject(rest.message),
   ]);
   for (const line of formatTable([{}, {}, {}, {}, {}], rows)) ui.line(line);
 }
@@ -97,6 +114,21 @@ async function change(run: Run, names: string[], flags: Flags): Promise<void> {
   });
 }
 
+/** Sets or takes away what a branch follows. */
+async function follow(run: Run, name: string | undefined, flags: Flags): Promise<void> {
+  const { setUpstream } = await import('../../use/ops/branch.js');
+  const options = {
+    ...(name === undefined ? {} : { name }),
+    ...(flags.model === undefined ? {} : { model: flags.model }),
+    upstream: flags.setUpstreamTo ?? null,
+  };
+  const result = await run.repository((repo) => setUpstream(repo, options, run.context));
+  run.answer(result, (ui) => {
+    const what = result.upstream === null ? 'follows nothing now' : `follows '${result.upstream}'`;
+    ui.note(`'${result.model}/${result.branch}' ${what}`);
+  });
+}
+
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'branch', {
@@ -111,6 +143,11 @@ export function register(program: Command, cli: Cli): void {
         ['dlv branch', 'the branches of the current model and their versions'],
         ['dlv branch wider mnist@3', 'creates a branch at the third version'],
         ["dlv branch --list 'exp/*'", 'the branches whose names match'],
+        [
+          'dlv branch -vv',
+          'also what each follows at a remote, and how far it is ahead and behind',
+        ],
+        ['dlv branch -u origin/mnist/main', 'makes the current branch follow one of a remote'],
         ['dlv branch -m wider narrower', 'renames it'],
         ['dlv branch -d narrower', 'deletes it, if its versions are on another branch or tag'],
       ],
@@ -124,14 +161,25 @@ export function register(program: Command, cli: Cli): void {
     .option('-d, --delete', 'delete a branch')
     .option('-D, --force-delete', 'delete it even if its versions are on no other branch or tag')
     .option('-l, --list', 'list the branches, or those whose names fit globs: -l [pattern]')
-    .option('-v, --verbose', 'also show versions and messages (the default)')
+    .option('-r, --remotes', 'list the branches of remotes, as last seen')
+    .option(
+      '-v, --verbose',
+      'also show which branch of a remote each follows, and how far it is from it',
+    )
+    .option('-u, --set-upstream-to <branch>', 'make a branch follow <remote>/<model>/<branch>')
+    .option('--unset-upstream', 'make a branch follow none')
     .option('--show-current', 'print only the name of the branch that HEAD is on')
     .option('--contains <rev>', 'list the branches whose tip is <rev> or descends from it')
     .option('-c, --copy', 'copy a branch: -c [old] <new>')
     .option('-m, --move', 'rename a branch: -m [old] <new>')
     .action(
       cli.action(async (run, name: string | undefined, start: string | undefined, flags: Flags) => {
-        const isList = flags.list || flags.contains !== undefined || flags.showCurrent;
+        if (flags.setUpstreamTo !== undefined || flags.unsetUpstream) {
+          await follow(run, name, flags);
+          return 0;
+        }
+        const isList =
+          flags.list || flags.remotes || flags.contains !== undefined || flags.showCurrent;
         if (name !== undefined && !isList) {
           await change(run, start === undefined ? [name] : [name, start], flags);
           return 0;
@@ -144,6 +192,7 @@ export function register(program: Command, cli: Cli): void {
           patterns: [name, start].filter((pattern) => pattern !== undefined),
           current: flags.showCurrent === true,
           ...(all ? { all } : {}),
+          ...(flags.remotes ? { remotes: true } : {}),
           ...(model === undefined ? {} : { model }),
           ...(contains === undefined ? {} : { contains }),
         };
@@ -152,7 +201,7 @@ export function register(program: Command, cli: Cli): void {
           listBranchEntries(repo, options, run.context),
         );
         run.answer(branches, (ui) => {
-          if (!flags.showCurrent) printList(ui, branches);
+          if (!flags.showCurrent) printList(ui, branches, flags.verbose === true);
           else for (const { model, branch } of branches) ui.line(`${model}/${branch}`);
         });
         return 0;

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { ModelStatus, StatusResult } from '../../use/ops/status.js';
 import type { WorkChange } from '../../use/worktree/changes.js';
+import { distance, distanceSentence } from '../output/distance.js';
 import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
@@ -15,7 +16,7 @@ interface Flags {
 }
 
 const EXAMPLE: StatusResult = {
-  head: { model: 'mnist', branch: 'main', version: null, name: null },
+  head: { model: 'mnist', branch: 'main', version: null, name: null, upstream: null },
   models: [
     {
       model: 'mnist',
@@ -95,7 +96,10 @@ const LETTERS = { added: 'A', modified: 'M', deleted: 'D' } as const;
 /** Letters of the staged and of the work file, then the path; `??` for what is not tracked. */
 function printShort(ui: Ui, { head, models, untracked }: StatusResult, flags: Flags): void {
   if (flags.branch && !flags.porcelain) {
-    ui.line(`## ${head.model}${head.branch === null ? ' (no branch)' : `/${head.branch}`}`);
+    const follows = head.upstream === null ? '' : `...${distance(head.upstream)}`;
+    ui.line(
+      `## ${head.model}${head.branch === null ? ' (no branch)' : `/${head.branch}`}${follows}`,
+    );
   }
   const rows = new Map<string, { staged: string; work: string }>();
   for (const { staged, unstaged } of models) {
@@ -118,6 +122,7 @@ function print(ui: Ui, result: StatusResult): void {
   const version =
     head.version === null ? 'no version yet' : `${head.name} (${head.version.slice(0, 10)})`;
   ui.line(`On model ${head.model}, ${where}, ${version}`);
+  if (head.upstream !== null) ui.line(distanceSentence(head.upstream));
   // What is below the first line is HEAD's model; the others follow under lines of their own.
   for (const model of [...models].sort((a, b) => Number(b.current) - Number(a.current))) {
     const { current, staged, unstaged, absent } = model;

@@ -18,6 +18,7 @@ import { readNumbers } from '../repo/numbers.js';
 import { type Head, readHead } from '../repo/refs/head.js';
 import { isListLog, listReflogs, NOT_A_VERSION, readReflog } from '../repo/refs/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
+import { readRemotes } from '../repo/remotes.js';
 import { Config, readConfigFile } from '../repo/settings/config.js';
 import { Staging } from '../repo/staging/staging.js';
 import { readStaging } from '../repo/staging/staging-file.js';
@@ -46,6 +47,7 @@ export async function checkState(layout: Layout, findings: Findings): Promise<Ch
   await check.budgets();
   await check.numbers(format);
   await check.moves();
+  await check.remotes();
   await check.strangers();
   return { files: check.files, head, refs, staging };
 }
@@ -221,6 +223,12 @@ class StateCheck {
     await this.read('state', 'numbers', () => readNumbers(this.#layout));
   }
 
+  async remotes(): Promise<void> {
+    if (await this.#isGone('remotes')) return;
+    const remedy = "remove it, then name the remotes again with 'dlv remote add <name> <url>'";
+    await this.read('state', 'remotes', () => readRemotes(this.#layout), remedy);
+  }
+
   /** Moves of a command that was killed: whoever opens the repository carries them out. */
   async moves(): Promise<void> {
     if (await this.#isGone('moves')) return;
@@ -231,7 +239,7 @@ class StateCheck {
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs staging moves moves-staging manifest packs trash budgets numbers lines catalog promised lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs staging moves moves-staging manifest packs trash budgets numbers lines catalog promised remotes incoming lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

@@ -28,6 +28,8 @@ import { namedObjects, openStoredFile } from './stored-file.js';
 export interface NoteReader {
   readonly layout: Layout;
   readBlob(id: Id, kind: BlobKind): Promise<Uint8Array>;
+  /** Ids of the notes about a version, where they are not those of `refs/notes` here. */
+  noteIds?(version: Id): Promise<Id[]>;
 }
 
 /** A note of kind 'tier'. */
@@ -42,7 +44,8 @@ export async function notesOf(
   version: Id,
 ): Promise<(Note & { id: Id; file: string })[]> {
   const notes: (Note & { id: Id; file: string })[] = [];
-  for (const id of await readNotes(reader.layout, version)) {
+  const ids = reader.noteIds?.(version) ?? readNotes(reader.layout, version);
+  for (const id of await ids) {
     const file = `note ${id}`;
     const note = decodeNote(await reader.readBlob(id, 'note'), file);
     if (note.version !== version) {

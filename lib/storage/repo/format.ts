@@ -34,6 +34,9 @@ export const OBJECTS_FLAG = 'objects-2';
 /** The read-required flags that this dlv knows. */
 const READ_FLAGS: readonly string[] = [...CURRENT_FORMAT.readRequired, OBJECTS_FLAG].sort();
 
+/** Read-required of a remote, which has no HEAD, staging and manifest: it is no repository to work in. */
+export const REMOTE_FLAG = 'remote-1';
+
 /** Write-required once a version has a tier: an older dlv would collect the replacements of its files. */
 export const TIERS_FLAG = 'tiers-1';
 /** Write-required once a version has a number: an older dlv would make versions without one. */
@@ -119,6 +122,28 @@ export async function readFormat(layout: Layout): Promise<Format> {
   const unknown = format.readRequired.find((flag) => !READ_FLAGS.includes(flag));
   if (unknown !== undefined) throw newer(file, 'read', unknown);
   return format;
+}
+
+/** The flags of a remote as they were read. @throws {FormatVersionError} for an unknown one; {CorruptError} */
+export function parseRemoteFormat(bytes: Uint8Array, file: string): Format {
+  const format = parseFormat(unseal(bytes, file), file);
+  const unknown = format.readRequired.find(
+    (flag) => flag !== REMOTE_FLAG && !READ_FLAGS.includes(flag),
+  );
+  if (unknown !== undefined) throw newer(file, 'read', unknown);
+  return format;
+}
+
+/** Bytes of the file of a remote. */
+export function encodeFormat(format: Format, file: string): Uint8Array {
+  return sealReadable(formatFormat(format), file, parseFormat);
+}
+
+/** The flags of two formats together. */
+export function joinFormats(a: Format, b: Format): Format {
+  const join = (key: keyof Format): string[] => [...new Set([...a[key], ...b[key]])].sort();
+  const [readRequired, writeRequired] = [join('readRequired'), join('writeRequired')];
+  return { readRequired, writeRequired, optional: join('optional') };
 }
 
 /** True if this dlv may write the repository. */

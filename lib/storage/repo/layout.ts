@@ -22,7 +22,17 @@ export const SELF_IGNORE = '*\n';
 export const GIT_MARKER = '.git';
 
 /** What works under tmp/: the kinds of its folders (calibration: of a file). */
-const WORK_KINDS = ['add', 'files', 'archive', 'gc', 'rebuild', 'calibration', 'tier'] as const;
+const WORK_KINDS = [
+  'add',
+  'files',
+  'archive',
+  'gc',
+  'rebuild',
+  'calibration',
+  'tier',
+  'fetch',
+  'push',
+] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
 /** Folder of this process under tmp/, in this and all other repositories. */
@@ -37,6 +47,20 @@ function ownTmpName(): string {
 /** A name under tmp/ that nothing else has, relative to .dlv, for unfinished work of this process. */
 export function newWorkName(kind: WorkKind): string {
   return `${ownTmpName()}/${kind}-${workNumber++}`;
+}
+
+/** Folder of files that are arriving from a remote, below it one for each process that fetches. */
+const INCOMING_DIR = 'incoming';
+
+/** A name for a file that is arriving for this process, relative to .dlv. @param file  of the file alone. */
+export function incomingName(file: string): string {
+  ownFolder ??= newOwnName();
+  return `${INCOMING_DIR}/${ownFolder}/${file}`;
+}
+
+/** True if dlv makes such a name in a folder of incoming/. */
+export function isIncomingName(name: string): boolean {
+  return /^[0-9a-f]{32}\.(blob|hi|mid|low|idx)(\.have)?$/.test(name);
 }
 
 /** Names below a folder of a process under tmp/, those of earlier versions among them. */
@@ -144,6 +168,35 @@ export class Layout {
   /** Database of what lists need of versions; its form is in its name. */
   get versionRows(): string {
     return this.#in('catalog', 'versions-1');
+  }
+  /** Indexes of pack sets of remotes, and older parts of their lists; derived. */
+  get remoteIndexes(): string {
+    return path.join(this.catalog, 'remote-index');
+  }
+  /** A file of that folder. @param name  of the file alone. */
+  remoteIndex(name: string): string {
+    return path.join(this.remoteIndexes, name);
+  }
+  /** Addresses of remotes, and which branch follows which of theirs. */
+  get remotes(): string {
+    return this.#in('remotes');
+  }
+  /** Folder of what is arriving from remotes. */
+  get incoming(): string {
+    return this.#in(INCOMING_DIR);
+  }
+  /** What a process is fetching. @param owner  a name of its own. */
+  incomingOf(owner: string): string {
+    return path.join(this.incoming, owner);
+  }
+  /** The same of this process. */
+  get ownIncoming(): string {
+    ownFolder ??= newOwnName();
+    return this.incomingOf(ownFolder);
+  }
+  /** A file that is arriving for this process. @param name  of the file alone. */
+  ownIncomingFile(name: string): string {
+    return path.join(this.ownIncoming, name);
   }
   get promised(): string {
     return this.#in('promised');
@@ -280,6 +333,11 @@ export function branchRefName(model: string, branch: string): string {
 /** Name of the ref of stashed work. @param number  from 1, in the order of stashing. */
 export function stashRefName(model: string, number: number): string {
   return `refs/stash/${model}/${number}`;
+}
+
+/** Name of the ref that says where a branch of a remote was seen. */
+export function remoteRefName(remote: string, model: string, branch: string): string {
+  return `refs/remotes/${remote}/${model}/${branch}`;
 }
 
 /** Name of the ref of a tag. */

@@ -55,6 +55,8 @@ export interface ObjectStoreOptions {
 }
 
 const LEADS = 256;
+/** First bytes of ids after which a walk over one set, of which there may be thousands, gives up its turn. */
+const LEADS_A_TURN = 64;
 /** Look-ups of one key; each after the first because the manifest changed under the one before. */
 const LOOK_UPS_MAX = 4;
 
@@ -347,6 +349,20 @@ export class ObjectStore {
       await nextTurn();
       for (const row of await index.rowsOf('segment', lead)) {
         yield decodeSegmentRow(row, info.id, index.sizes, idxName(index));
+      }
+    }
+  }
+
+  /**
+   * Records that one listed set holds, live or not, blobs first, by the first byte of their id.
+   * @throws {CorruptError} {IoError} if its index is gone.
+   */
+  async *recordsIn(info: SetInfo): AsyncGenerator<BlobEntry | SegmentEntry> {
+    const index = await this.#index(info);
+    for (const table of INDEX_TABLES) {
+      for (let lead = 0; lead < LEADS; lead++) {
+        if (lead % LEADS_A_TURN === 0) await nextTurn();
+        for (const row of await index.rowsOf(table, lead)) yield decodeRow(table, row, index);
       }
     }
   }

@@ -13,7 +13,13 @@ import { io, ioError, listDirectory, removeFile, statOrNull } from '../../base/f
 import { type OwnerMark, parseOwnName } from '../../base/files/process.js';
 import { listTree } from '../../base/files/small-files.js';
 import { parseTemporaryName, TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
-import { isBreakLockName, isTrashName, isWorkName, type Layout } from '../repo/layout.js';
+import {
+  isBreakLockName,
+  isIncomingName,
+  isTrashName,
+  isWorkName,
+  type Layout,
+} from '../repo/layout.js';
 import { lockState } from '../repo/processes/lock.js';
 import { isAbandoned, type Liveness, ownerState } from '../repo/processes/process-identity.js';
 import { stemOf } from '../store/names.js';
@@ -78,7 +84,7 @@ export async function deleteLeftovers(
       result.deletedBytes += stat.size;
     }
   }
-  for (const place of await unfinished(layout)) {
+  for (const place of [...(await unfinished(layout)), ...(await arrived(layout, options))]) {
     if (place.state === 'alive') continue;
     const bytes = place.parts.reduce((sum, part) => sum + part.bytes, 0);
     if (place.state === 'unknown' && !isAbandoned(newest(place.parts))) {
@@ -138,6 +144,27 @@ export async function unfinished(layout: Layout): Promise<Unfinished[]> {
     if (!isBreakLockName(name)) continue;
     const parts = await partsOf(file, 0);
     if (parts.length > 0) found.push({ path: file, state: await lockState(file), parts });
+  }
+  return found;
+}
+
+/** What fetches that ended early have left: the next one goes on with it, until its grace period ends. */
+async function arrived(layout: Layout, { graceMs }: LeftoverOptions): Promise<Unfinished[]> {
+  const found: Unfinished[] = [];
+  for (const name of await listDirectory(layout.incoming)) {
+    const owner = parseOwnName(name);
+    const place = layout.incomingOf(name);
+    const there = owner === null ? null : await statOrNull(place);
+    if (owner === null || there === null || !there.isDirectory) continue;
+    const parts: Part[] = [];
+    for (const { file, stat } of await filesIn(place, isIncomingName)) {
+      parts.push({ path: file, isFolder: false, bytes: stat.size, mtimeNs: stat.mtimeNs });
+    }
+    const last = newest([...parts, { ...there.stat, path: place, isFolder: true, bytes: 0 }]);
+    if (ageMs(last) < graceMs) continue;
+    parts.push({ path: place, isFolder: true, bytes: 0, mtimeNs: last });
+    const state = await ownerState(owner, { file: place, mtimeNs: last });
+    found.push({ path: place, state, parts });
   }
   return found;
 }

@@ -117,6 +117,30 @@ export interface PlannedHistory {
   rewritten: ReadonlyMap<Id, ReadonlySet<string>>;
 }
 
+/** Where a walk reads: versions and recipes, and notes. */
+export type ReachSource = Pick<ObjectAccess, 'blobs'> & NoteReader;
+
+/** How some versions are walked, apart from what refs name. */
+export interface ReachFromOptions {
+  /** Versions that are not walked, nor what they derive from: all that they need is known to be there. */
+  isKnown(version: Id): Promise<boolean> | boolean;
+  /** Only the versions given, not what they derive from. */
+  shallow?: boolean;
+  onBroken(link: BrokenLink): void;
+  signal?: AbortSignal;
+}
+
+/** Finds what some versions, and all that they derive from, need. Bases are not in it. */
+export async function reachFrom(
+  source: ReachSource,
+  roots: Iterable<Id>,
+  options: ReachFromOptions,
+): Promise<Reachable> {
+  const walk = new Walk(source, options);
+  for (const id of roots) await walk.version(id, null);
+  return walk.found;
+}
+
 /** Finds what is needed. Bases are not in it: see `withBases`. */
 export async function findReachable(
   repo: ObjectAccess & NoteReader,
@@ -250,19 +274,24 @@ async function readRoots(
   return { named, moved };
 }
 
+type WalkOptions = Pick<ReachableOptions, 'onBroken' | 'onMissingMember' | 'without' | 'signal'> &
+  Partial<Pick<ReachFromOptions, 'isKnown' | 'shallow'>>;
+
 class Walk {
   readonly found = new Reachable();
-  readonly #repo: ObjectAccess & NoteReader;
-  readonly #options: ReachableOptions;
+  readonly #repo: ReachSource;
+  readonly #options: WalkOptions;
   #noted: Promise<Set<Id>> | null = null;
 
-  constructor(repo: ObjectAccess & NoteReader, options: ReachableOptions) {
+  constructor(repo: ReachSource, options: WalkOptions) {
     this.#repo = repo;
     this.#options = options;
   }
 
   async #notes(version: Id): Promise<Id[]> {
     const { layout } = this.#repo;
+    const elsewhere = this.#repo.noteIds?.(version);
+    if (elsewhere !== undefined) return elsewhere;
     this.#noted ??= listNotedVersions(layout).then((ids) => new Set(ids));
     return (await this.#noted).has(version) ? readNotes(layout, version) : [];
   }
@@ -302,14 +331,14 @@ class Walk {
     const queue = [start];
     for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
       throwIfAborted(this.#options.signal);
-      if (this.found.versions.has(id)) continue;
+      if (this.found.versions.has(id) || (await this.#options.isKnown?.(id))) continue;
       this.found.versions.add(id);
       this.#add(id, 'version', id, path);
       const current = id;
       const place: LinkPlace = { id, version: id };
       const version = await this.#guard(place, () => readVersion(current, this.#repo));
       if (version === null) continue;
-      queue.push(...version.parents);
+      if (!this.#options.shallow) queue.push(...version.parents);
       for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);
       await this.#content(current, version, null);
     }

@@ -1,10 +1,17 @@
 /** `dlv branch`: lists, makes, renames and deletes branches of model lines. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, ExistsError } from '../../base/errors.js';
-import { branchRefName } from '../../storage/repo/layout.js';
+import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
+import { branchRefName, remoteRefName } from '../../storage/repo/layout.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { type Ref, updateRef } from '../../storage/repo/refs/refs.js';
+import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import { listRefs, type Ref, readRef, updateRef } from '../../storage/repo/refs/refs.js';
+import {
+  changeRemotes,
+  parseBranchTitle,
+  readRemotes,
+  type Upstream,
+} from '../../storage/repo/remotes.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import {
@@ -25,8 +32,12 @@ import { resolveId } from '../history/lines/resolve.js';
 import { moveTogether, readLines } from '../history/lines/together.js';
 import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
+import { type Followed, followed, upstreamTitle } from '../tracking/ahead-behind.js';
+import { remoteNamed } from '../tracking/remotes.js';
 
 export interface BranchEntry {
+  /** Remote at which it was seen; null for a branch of this repository. */
+  remote: string | null;
   model: string;
   branch: string;
   /** True for the branch that HEAD names. */
@@ -37,9 +48,13 @@ export interface BranchEntry {
   name: string;
   message: string;
   time: string;
+  /** The branch of a remote that it follows, and how far it is from it; null if it follows none. */
+  upstream: Followed | null;
 }
 
 export interface BranchListOptions {
+  /** Branches of remotes instead, as they were seen last. */
+  remotes?: boolean;
   /** Default: HEAD's. */
   model?: string;
   /** Branches of all models. */
@@ -64,16 +79,106 @@ export async function listBranchEntries(
   const onlyModel = options.all ? undefined : (options.model ?? head.model);
   const describer = new Describer(repo);
   const entries: BranchEntry[] = [];
-  for (const { model, branch, version } of await listBranchTips(repo, onlyModel)) {
-    const isHead = head.kind === 'branch' && head.model === model && head.branch === branch;
+  const tips = options.remotes
+    ? await listRemoteTips(repo)
+    : (await listBranchTips(repo, onlyModel)).map((tip) => ({ ...tip, remote: null }));
+  for (const { remote, model, branch, version } of tips) {
+    if (options.remotes && onlyModel !== undefined && options.model !== undefined) {
+      if (model !== onlyModel) continue;
+    }
+    const isHead =
+      remote === null && head.kind === 'branch' && head.model === model && head.branch === branch;
     if ((options.current && !isHead) || !isMeant(branch, `${model}/${branch}`)) continue;
     if (!(await holds(version))) continue;
     const { number, name } = await describer.called(version);
     const { message, time, tzMinutes } = await repo.version(version);
-    const moment = formatMoment(time, tzMinutes);
-    entries.push({ model, branch, current: isHead, version, number, name, message, time: moment });
+    entries.push({
+      remote,
+      model,
+      branch,
+      current: isHead,
+      version,
+      number,
+      name,
+      message,
+      time: formatMoment(time, tzMinutes),
+      upstream:
+        remote === null ? await followed(repo, { model, branch }, version, context.signal) : null,
+    });
   }
   return entries;
+}
+
+/** Branches of remotes as they were seen last. */
+async function listRemoteTips(
+  repo: Repository,
+): Promise<(BranchName & { remote: string; version: Id })[]> {
+  const tips: (BranchName & { remote: string; version: Id })[] = [];
+  for (const { name, id } of await listRefs(repo.layout, 'refs/remotes')) {
+    const place = parseRefName(name);
+    const branch = place?.kind === 'remote' ? parseBranchTitle(place.rest) : null;
+    if (place?.kind === 'remote' && branch !== null) {
+      tips.push({ remote: place.remote, ...branch, version: id });
+    }
+  }
+  return tips;
+}
+
+/** What a branch follows from now on. */
+export interface UpstreamChange extends BranchName {
+  action: 'follows' | 'follows nothing';
+  /** `remote/model/branch`; null if it follows nothing. */
+  upstream: string | null;
+}
+
+/**
+ * Makes a branch follow one of a remote, or (`upstream` null) none.
+ * @param options.upstream  `<remote>/<model>/<branch>`, or `<remote>/<branch>` of the same model.
+ * @throws {NotFoundError} if there is no such remote or branch.
+ */
+export async function setUpstream(
+  repo: Repository,
+  options: { name?: string; model?: string; upstream: string | null },
+  _context: OpContext,
+): Promise<UpstreamChange> {
+  const head = await readHead(repo.layout);
+  const name = options.name ?? (head.kind === 'branch' ? head.branch : null);
+  if (name === null) throw await noBranch(repo, 'HEAD', [], 'HEAD is on no branch: name one');
+  const own = { model: head.model, branch: name };
+  // Before its first version a branch has no ref, and may follow one all the same.
+  const isUnborn = options.name === undefined && (await readBranch(repo, own)) === null;
+  const place = isUnborn ? own : (await existing(repo, name, options.model)).place;
+  const title = `${place.model}/${place.branch}`;
+  const upstream =
+    options.upstream === null ? null : await readUpstream(repo, options.upstream, place);
+  await repo.locked((lock) =>
+    changeRemotes(lock, ({ upstreams }) => {
+      if (upstream === null) upstreams.delete(title);
+      else upstreams.set(title, upstream);
+    }),
+  );
+  const action = upstream === null ? 'follows nothing' : 'follows';
+  return { action, ...place, upstream: upstream && upstreamTitle(upstream) };
+}
+
+async function readUpstream(repo: Repository, text: string, place: BranchName): Promise<Upstream> {
+  const at = text.indexOf('/');
+  const rest = text.slice(at + 1);
+  const { name: remote } = remoteNamed(
+    await readRemotes(repo.layout),
+    text.slice(0, Math.max(0, at)),
+  );
+  for (const title of [rest, `${place.model}/${rest}`]) {
+    const branch = parseBranchTitle(title);
+    if (branch === null || remote === null) continue;
+    const seen = await readRef(repo.layout, remoteRefName(remote, branch.model, branch.branch));
+    if (seen !== null) return { remote, ...branch };
+  }
+  throw new NotFoundError(`no branch '${rest}' was seen at '${remote}'`, {
+    kind: 'branch',
+    name: text,
+    hint: `'dlv fetch ${remote}' looks again, 'dlv branch -r' lists what was seen; 'dlv push -u' makes it there`,
+  });
 }
 
 export interface BranchChange {
@@ -178,11 +283,16 @@ export async function deleteBranch(
   if (line?.branch === branch) line.branch = null;
   const detached = head.kind === 'branch' && head.model === model && head.branch === branch;
   const reason = deletionReason('branch', title);
-  await moveTogether(repo, lines, {
-    refs: [{ name, before: tip, after: null }],
-    ...(detached ? { head: { kind: 'detached', model, id: tip } } : {}),
-    reason,
-  });
+  await moveTogether(
+    repo,
+    lines,
+    {
+      refs: [{ name, before: tip, after: null }],
+      ...(detached ? { head: { kind: 'detached', model, id: tip } } : {}),
+      reason,
+    },
+    (lock) => changeRemotes(lock, ({ upstreams }) => void upstreams.delete(title)),
+  );
   return { action: 'deleted', ...place, version: tip, from: null, lost, derived, detached };
 }
 
@@ -208,18 +318,28 @@ export async function renameBranch(
   const isHead =
     head.kind === 'branch' && head.model === place.model && head.branch === place.branch;
   const old = `${place.model}/${place.branch}`;
-  await moveTogether(repo, lines, {
-    refs: [
-      { name: branchRefName(to.model, to.branch), before: null, after: tip },
-      {
-        name: branchRefName(place.model, place.branch),
-        before: tip,
-        after: null,
-        reason: renamingReason('branch', old, `${to.model}/${to.branch}`),
-      },
-    ],
-    ...(isHead ? { head: { kind: 'branch', ...to } } : {}),
-    reason: `branch: renamed from ${old}`,
-  });
+  await moveTogether(
+    repo,
+    lines,
+    {
+      refs: [
+        { name: branchRefName(to.model, to.branch), before: null, after: tip },
+        {
+          name: branchRefName(place.model, place.branch),
+          before: tip,
+          after: null,
+          reason: renamingReason('branch', old, `${to.model}/${to.branch}`),
+        },
+      ],
+      ...(isHead ? { head: { kind: 'branch', ...to } } : {}),
+      reason: `branch: renamed from ${old}`,
+    },
+    (lock) =>
+      changeRemotes(lock, ({ upstreams }) => {
+        const upstream = upstreams.get(old);
+        upstreams.delete(old);
+        if (upstream !== undefined) upstreams.set(`${to.model}/${to.branch}`, upstream);
+      }),
+  );
   return { action: 'renamed', ...to, version: tip, from: place.branch };
 }

@@ -13,6 +13,7 @@ import { currentLine, type Line } from '../history/lines/lines.js';
 import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
+import { type Followed, followed } from '../tracking/ahead-behind.js';
 import { absentFiles, type WorkChange, workChanges } from '../worktree/changes.js';
 import { modelsAmong } from '../worktree/left-out.js';
 import { pathTest } from '../worktree/path-input.js';
@@ -43,7 +44,14 @@ export interface StagedApart {
 }
 
 export interface StatusResult {
-  head: { model: string; branch: string | null; version: string | null; name: string | null };
+  head: {
+    model: string;
+    branch: string | null;
+    version: string | null;
+    name: string | null;
+    /** The branch of a remote that it follows, and how far it is from it, as seen last. */
+    upstream: Followed | null;
+  };
   models: ModelStatus[];
   /** Branches for which something is staged apart from where HEAD is. */
   apart: StagedApart[];
@@ -111,6 +119,7 @@ export async function status(
       branch: head.branch,
       version: head.tip,
       name: await nameOf(head),
+      upstream: await upstreamOfLine(repo, head, context),
     },
     models,
     apart: await stagedApart(repo, only, context),
@@ -118,6 +127,15 @@ export async function status(
     gitIgnored,
     clean: !busy && untracked.length === 0,
   };
+}
+
+function upstreamOfLine(
+  repo: Repository,
+  { model, branch, tip }: Line,
+  { signal }: OpContext,
+): Promise<Followed | null> {
+  if (branch === null) return Promise.resolve(null);
+  return followed(repo, { model, branch }, tip, signal);
 }
 
 interface Untracked {

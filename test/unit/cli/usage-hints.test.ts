@@ -52,12 +52,12 @@ test('hints: commands', (t) => {
   const hint = (verb: string): string | null => {
     return usageHint(`unknown command '${verb}'`, NAMES, null);
   };
-  t.regex(hint('push') ?? '', /no remotes yet/);
+  t.regex(hint('bisect') ?? '', /dlv checkout/);
   t.regex(hint('rebase') ?? '', /dlv reset --soft/);
   t.is(hint('ci'), 'did you mean commit?');
   t.is(hint('stat'), 'did you mean status?');
   t.is(hint('che'), 'did you mean checkout?');
-  t.is(hint('re'), 'did you mean restore or reflog or reset or revert?');
+  t.is(hint('re'), 'did you mean restore or reflog or reset or revert or remote?');
   t.is(hint('constructor'), null);
   t.is(hint('comit'), null);
 });

@@ -206,9 +206,9 @@ async function findBlocker(file: string): Promise<{ file: string; holder: LockHo
   return blocker;
 }
 
-async function lockedError(layout: Layout): Promise<LockedError> {
-  const { file, holder } = await findBlocker(layout.lock);
-  const where = `repository '${layout.workTree}' is locked`;
+async function lockedError(place: LockPlace): Promise<LockedError> {
+  const { file, holder } = await findBlocker(place.file);
+  const where = `${place.what} is locked`;
   if (holder === null) {
     return new LockedError(`${where}: other processes keep taking it`, {
       path: file,
@@ -254,15 +254,34 @@ function commandLine(): string {
     .slice(0, 200);
 }
 
+/** A lock file, and what it locks as messages say it: `repository '/models/net'`. */
+export interface LockPlace {
+  readonly file: string;
+  readonly what: string;
+}
+
 /**
  * Runs `fn` while this process alone holds the lock of the repository, then releases it.
  *
  * Not re-entrant. `fn` should take milliseconds.
  * @throws {LockedError} DLV_LOCKED naming the holder after `timeoutMs`; {AbortedError} DLV_ABORTED.
  */
-export async function withLock<T>(
+export function withLock<T>(
   layout: Layout,
   fn: (lock: RepositoryLock) => Promise<T>,
+  options: LockOptions = {},
+): Promise<T> {
+  const place = { file: layout.lock, what: `repository '${layout.workTree}'` };
+  return withLockFile(place, (assertHeld) => fn({ layout, assertHeld }), options);
+}
+
+/**
+ * The same for any lock file, that of a remote in a folder.
+ * @param fn  is given a check that the lock is held still.
+ */
+export async function withLockFile<T>(
+  place: LockPlace,
+  fn: (assertHeld: () => void) => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
   const { timeoutMs = TIMEOUT_MS, signal } = options;
@@ -272,22 +291,19 @@ export async function withLock<T>(
   let nonce: string | null;
   for (;;) {
     throwIfAborted(signal);
-    nonce = await tryAcquire(layout.lock, command);
+    nonce = await tryAcquire(place.file, command);
     if (nonce !== null) break;
     const left = deadline - performance.now();
-    if (left <= 0) throw await lockedError(layout);
+    if (left <= 0) throw await lockedError(place);
     // Waiting a random part of the step keeps two waiters from meeting again and again.
     await pause(Math.min(left, wait * (0.5 + Math.random() / 2)), signal);
     wait = Math.min(wait * 1.6, POLL_MS_MAX);
   }
   let held = true;
   try {
-    return await fn({
-      layout,
-      assertHeld: () => assert(held, 'the repository lock is held'),
-    });
+    return await fn(() => assert(held, `the lock of ${place.what} is held`));
   } finally {
     held = false;
-    await release(layout.lock, nonce);
+    await release(place.file, nonce);
   }
 }

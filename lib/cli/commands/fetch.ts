@@ -1,0 +1,106 @@
+/** `dlv fetch` on the command line. */
+import type { Command } from 'commander';
+import type { FetchOptions, FetchResult } from '../../use/ops/fetch.js';
+import { exampleId } from '../output/render.js';
+import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
+import type { Ui } from '../output/ui.js';
+import type { Cli } from '../run.js';
+
+interface Flags {
+  all?: boolean;
+  tags?: boolean;
+  prune?: boolean;
+  force?: boolean;
+  forgotten?: boolean;
+  dryRun?: boolean;
+  verbose?: boolean;
+}
+
+const EXAMPLE: FetchResult[] = [
+  {
+    remote: 'origin',
+    url: '/mnt/team/mnist.dlv',
+    dryRun: false,
+    refs: [
+      {
+        kind: 'branch',
+        name: 'mnist/main',
+        before: exampleId('7d1b64f0aa'),
+        after: exampleId('9c1f0e6f0b'),
+        status: 'updated',
+        reason: null,
+      },
+    ],
+    versions: 1,
+    bytes: 48_213,
+    resumedBytes: 0,
+    requests: 6,
+    receivedBytes: 52_120,
+    sentBytes: 0,
+  },
+];
+
+function print(ui: Ui, result: FetchResult, isVerbose: boolean): void {
+  const { url, dryRun, refs, versions } = result;
+  const moved = refs.some(({ status }) => status !== 'same');
+  if (moved || versions > 0) ui.note(`${dryRun ? 'would fetch from' : 'from'} ${url}`);
+  printRefs(ui, refs, isVerbose);
+  if (versions > 0) ui.note(`${versionsAndBytes(result)}${dryRun ? ' to fetch' : ''}`);
+  else if (!moved) ui.note(`nothing new at ${url}`);
+  if (isVerbose) printTraffic(ui, result);
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'fetch', {
+      summary: 'bring versions of a remote here, and move nothing',
+      about:
+        'Brings the versions of the branches of a remote here and notes where these branches are: ' +
+        "'origin/mnist/main' names a version then, as 'dlv log origin/mnist/main' shows. Work files and own " +
+        "branches stay: 'dlv pull' moves them. Without names, all branches are fetched; a model names all of " +
+        'its branches. Tags of versions that are here then come too. Everything that arrives is decoded and ' +
+        'compared with its ids before anything can see it. An interrupted fetch goes on where it was when ' +
+        'the command is run again. A branch that would bring back a version which was forgotten here is refused ' +
+        'unless --forgotten is given.',
+      examples: [
+        ['dlv fetch', 'from the remote that the current branch follows, else origin'],
+        ['dlv fetch --dry-run', 'says which branches moved and how much would come'],
+        ['dlv fetch origin bert mnist/wider', 'all branches of one model, and one of another'],
+        ['dlv fetch --all --prune', 'from all remotes, and forgets branches that are gone there'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'a ref was refused, no such remote or branch, or it cannot be reached' },
+    })
+    .argument('[remote]', 'name of a remote, or an address')
+    .argument('[branches...]', 'branches, <model>/<branch>, or models (default: all)')
+    .option('-a, --all', 'fetch from all remotes')
+    .option('-t, --tags', 'fetch all tags, with their versions')
+    .option('--no-tags', 'fetch no tags')
+    .option('-p, --prune', 'forget branches that the remote has no more')
+    .option('-f, --force', 'move tags that name another version here')
+    .option('--forgotten', 'also bring back what was forgotten here')
+    .option('-n, --dry-run', 'only say what would come')
+    .option('-v, --verbose', 'show branches that did not move, and what crossed the line')
+    .action(
+      cli.action(async (run, remote: string | undefined, branches: string[], flags: Flags) => {
+        const { fetch } = await import('../../use/ops/fetch.js');
+        const { isWhollyFetched } = await import('../../use/tracking/fetch-refs.js');
+        const { tags, all, prune, force, forgotten, dryRun } = flags;
+        const options: FetchOptions = {
+          ...(remote === undefined ? {} : { remote }),
+          ...(branches.length === 0 ? {} : { branches }),
+          tags: tags === undefined ? 'auto' : tags ? 'all' : 'none',
+          all: all === true,
+          prune: prune === true,
+          force: force === true,
+          forgotten: forgotten === true,
+          dryRun: dryRun === true,
+        };
+        const results = await run.repository((repo) => fetch(repo, options, run.context));
+        run.answer(results, (ui) => {
+          for (const result of results) print(ui, result, flags.verbose === true);
+        });
+        return results.every(isWhollyFetched) ? 0 : 1;
+      }),
+    );
+}

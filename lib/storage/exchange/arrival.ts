@@ -1,0 +1,140 @@
+/**
+ * What has arrived is compared with its checksums and its ids before anything can see it.
+ *
+ * The sets stand in incoming/ or tmp/; a store over them and the listed sets decodes every blob and
+ * every plane of every extent. Deltas without an end, records of another content and files with bytes of no
+ * record are refused here.
+ */
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import { NotFoundError } from '../../base/errors.js';
+import { checkBlobs, checkExtents } from '../fsck/check-objects.js';
+import { Findings } from '../fsck/report.js';
+import type { ReadAccess } from '../objects/access.js';
+import { Blobs } from '../objects/blobs.js';
+import { ChainReader } from '../objects/planes/chain-reader.js';
+import { RunHashes } from '../objects/planes/run-hashes.js';
+import { Sketches } from '../objects/sketches.js';
+import type { Backend, BackendWriter } from '../store/backends/backend.js';
+import { encodeManifest } from '../store/manifest.js';
+import { MANIFEST_NAME, packName } from '../store/names.js';
+import { ObjectStore } from '../store/object-store.js';
+import { FILE_CLASSES, type SealedSet } from '../store/types.js';
+import { verifySet } from '../store/verify.js';
+import type { Reachable } from '../upkeep/reachable.js';
+import { damagedRemote } from './fetch-plan.js';
+import type { TransferOptions } from './transports/transport.js';
+
+export interface ArrivalOptions extends TransferOptions {
+  /** The address, for messages. */
+  readonly shown: string;
+}
+
+/** Sets that are finished and not listed. */
+export interface Arrived {
+  readonly sealed: readonly SealedSet[];
+  /** The first of them, which were taken as they are. */
+  readonly whole: readonly SealedSet[];
+  /** What they hold. */
+  readonly needed: Pick<Reachable, 'blobs' | 'extents'>;
+}
+
+/** @throws {CorruptError} if a byte is not what it should be. */
+export async function checkArrived(
+  repo: ReadAccess,
+  { sealed, whole, needed }: Arrived,
+  options: ArrivalOptions,
+): Promise<void> {
+  const { shown, signal } = options;
+  const backend = new ArrivedBackend(repo.store.backend, sealed);
+  for (const set of whole) {
+    throwIfAborted(signal);
+    for await (const problem of verifySet(backend, set.info)) {
+      throw damagedRemote(shown, problem.message, problem.blob ?? problem.extent);
+    }
+  }
+  const listed = repo.store.sets();
+  const here = new Set(listed.map(({ id }) => id));
+  const fresh = sealed.map(({ info }) => info).filter(({ id }) => !here.has(id));
+  backend.useManifest(encodeManifest({ generation: 0, sets: [...listed, ...fresh] }));
+  const store = await ObjectStore.open(backend);
+  const access = {
+    store,
+    blobs: new Blobs(store),
+    planes: new ChainReader(store, signal ? { signal } : {}),
+    hashes: new RunHashes(store),
+    sketches: new Sketches(store),
+  };
+  const findings = new Findings();
+  const how = { onBytes: options.onBytes ?? (() => {}), ...(signal ? { signal } : {}) };
+  await checkBlobs(access, needed.blobs, findings, how);
+  await checkExtents(access, needed.extents, findings, how);
+  const [first] = findings.problems;
+  if (first !== undefined) throw damagedRemote(shown, first.message);
+}
+
+/** Files of sets that are not listed yet, under the names that they will have. */
+class ArrivedBackend implements Backend {
+  readonly #local: Backend;
+  readonly #names = new Map<string, string>();
+  #manifest: Uint8Array | null = null;
+
+  constructor(local: Backend, sealed: readonly SealedSet[]) {
+    this.#local = local;
+    for (const { info, files } of sealed) {
+      for (const fileClass of FILE_CLASSES) {
+        const file = files[fileClass];
+        if (file !== undefined) this.#names.set(packName(info.id, fileClass), file);
+      }
+    }
+  }
+
+  /** From now on this is the manifest. */
+  useManifest(manifest: Uint8Array): void {
+    this.#manifest = manifest;
+  }
+
+  list(folder: string): Promise<string[]> {
+    return this.#local.list(folder);
+  }
+
+  #name(name: string): string {
+    return this.#names.get(name) ?? name;
+  }
+
+  read(name: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.#local.read(this.#name(name), offset, length);
+  }
+  size(name: string): Promise<number> {
+    return this.#local.size(this.#name(name));
+  }
+  exists(name: string): Promise<boolean> {
+    return this.#local.exists(this.#name(name));
+  }
+  async readAll(name: string, maxBytes: number): Promise<Uint8Array> {
+    if (name === MANIFEST_NAME && this.#manifest !== null) return this.#manifest;
+    return this.#local.readAll(this.#name(name), maxBytes);
+  }
+  refresh(): Promise<void> {
+    return this.#local.refresh();
+  }
+  createWriter(name: string): Promise<BackendWriter> {
+    throw notHere(name);
+  }
+  rename(name: string): Promise<void> {
+    throw notHere(name);
+  }
+  remove(name: string): Promise<void> {
+    throw notHere(name);
+  }
+  writeAtomic(name: string): Promise<void> {
+    throw notHere(name);
+  }
+  syncDir(name: string): Promise<void> {
+    throw notHere(name);
+  }
+  async close(): Promise<void> {}
+}
+
+function notHere(name: string): NotFoundError {
+  return new NotFoundError(`'${name}' has only arrived`, { kind: 'file', name });
+}

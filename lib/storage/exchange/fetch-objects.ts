@@ -1,0 +1,404 @@
+/**
+ * Brings versions of a remote here: plans, downloads, checks what has arrived, and lists it together
+ * with the refs that name it.
+ *
+ * Start at `fetchVersions`. A run that is killed leaves .dlv/incoming, from which the next one goes on; nothing
+ * is visible before `publish`.
+ */
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import { forEachLimit } from '../../base/bytes/for-each-limit.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError, isDamage, LimitError } from '../../base/errors.js';
+import { freeBytes, isMissing } from '../../base/files/files.js';
+import { TRANSFER_GAP_BYTES } from '../../base/limits.js';
+import type { LockAccess, ReadAccess } from '../objects/access.js';
+import { newWorkName } from '../repo/layout.js';
+import type { RepositoryLock } from '../repo/processes/lock.js';
+import { readNotes } from '../repo/refs/refs.js';
+import { namedVersions } from '../repo/refs/version-numbers.js';
+import { copyRecords } from '../store/merge.js';
+import { packName } from '../store/names.js';
+import { ObjectStore } from '../store/object-store.js';
+import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
+import {
+  type BlobEntry,
+  FILE_CLASSES,
+  type FileClass,
+  type SealedSet,
+  type SegmentEntry,
+  type SetId,
+  type SetInfo,
+  setBytes,
+} from '../store/types.js';
+import { checkArrived } from './arrival.js';
+import {
+  bytesOf,
+  type FetchParts,
+  type FetchPlan,
+  isWholly,
+  planFetch,
+  rangesOf,
+} from './fetch-plan.js';
+import { Incoming } from './incoming.js';
+import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
+import { joinRanges } from './ranges.js';
+import type { RemoteReader } from './remote.js';
+import { RemoteCache } from './remote-cache.js';
+import { addRemoteFlags } from './remote-flags.js';
+import { RemoteBackend, remoteFile } from './remote-store.js';
+import type { ByteRange, TransferOptions } from './transports/transport.js';
+
+/** A repository that takes in versions. */
+export interface FetchingRepository extends ReadAccess, LockAccess {}
+
+export interface FetchOptions extends TransferOptions {
+  /** Begins a piece of work of so many bytes. */
+  onStart?(what: 'plan' | 'fetch' | 'check', bytes: number): void;
+  /** Only says what would be fetched. */
+  dryRun?: boolean;
+  /** Asked once the versions that will come are known; throws to refuse them. */
+  checkVersions?(
+    versions: ReadonlySet<Id>,
+    parentsOf: (version: Id) => Promise<readonly Id[]>,
+  ): Promise<void>;
+}
+
+/** What a fetch brought, or would bring. */
+export interface Fetched {
+  versions: number;
+  /** Bytes of packs that were wanted, and of them those that an earlier run had brought. */
+  bytes: number;
+  resumedBytes: number;
+  /** Pack sets taken as they are, and those of which some records were copied. */
+  wholeSets: number;
+  partialSets: number;
+}
+
+/** Notes about a version that the remote has and that are not listed here. */
+export interface NewNotes {
+  version: Id;
+  ids: Id[];
+}
+
+/** Under the lock, once everything is listed: moves refs, and adds notes to those of their versions. */
+export type MoveRefs = (lock: RepositoryLock, notes: NewNotes[]) => Promise<void>;
+
+/** Versions that are wanted, and what is done once they are here. */
+export interface FetchedTips {
+  readonly tips: readonly Id[];
+  readonly moveRefs: MoveRefs;
+}
+
+/** Files of several sets that are fetched at once. */
+const FILES_AT_ONCE = 4;
+/** Left free on the disk. */
+const SPARE_BYTES = 16 * 1024 * 1024;
+/** Sets below this may be merged here, and have another name then. */
+const SMALL_SET_BYTES_MAX = 32 * 1024 * 1024;
+
+/**
+ * Fetches what `tips` need and is not here, then moves refs.
+ * @throws {CorruptError} if the remote is damaged; {ConflictError} if gc was at work here: run it again.
+ */
+export async function fetchVersions(
+  repo: FetchingRepository,
+  source: RemoteReader,
+  { tips, moveRefs }: FetchedTips,
+  options: FetchOptions = {},
+): Promise<Fetched> {
+  for (let attempt = 1; ; attempt++) {
+    const fetch = new Fetch(repo, source, options);
+    try {
+      return await fetch.run(tips, moveRefs);
+    } catch (error) {
+      // What an earlier run left may have been torn by a power cut: it is fetched anew, once.
+      const isTorn = isDamage(error) && fetch.resumed;
+      if (isTorn) await fetch.forget();
+      if (attempt > 1 || !(isTorn || isGone(error))) throw error;
+      await repo.store.reload();
+    }
+  }
+}
+
+/** True if a file of a listed set went away: gc was at work, here or in the repository read from. */
+function isGone(error: unknown): boolean {
+  const data = (error as { data?: { missing?: unknown } }).data;
+  return isMissing(error) || data?.missing === true;
+}
+
+class Fetch {
+  readonly #repo: FetchingRepository;
+  readonly #source: RemoteReader;
+  readonly #options: FetchOptions;
+  readonly #cache: RemoteCache;
+  #incoming: Incoming | null = null;
+
+  constructor(repo: FetchingRepository, source: RemoteReader, options: FetchOptions) {
+    this.#repo = repo;
+    this.#source = source;
+    this.#options = options;
+    this.#cache = new RemoteCache(repo.layout);
+  }
+
+  get resumed(): boolean {
+    return (this.#incoming?.resumedBytes ?? 0) > 0;
+  }
+
+  /** Removes all that has arrived. */
+  async forget(): Promise<void> {
+    await this.#incoming?.remove();
+  }
+
+  async run(tips: readonly Id[], moveRefs: MoveRefs): Promise<Fetched> {
+    const { signal, onBytes } = this.#options;
+    const transfer = { ...(signal ? { signal } : {}), ...(onBytes ? { onBytes } : {}) };
+    const incoming = await Incoming.open(this.#repo.layout, this.#source, transfer);
+    this.#incoming = incoming;
+    try {
+      const fetched = await this.#fetch(incoming, tips, moveRefs);
+      if (this.#options.dryRun) await incoming.close();
+      else await incoming.remove();
+      return fetched;
+    } finally {
+      await incoming.close();
+    }
+  }
+
+  async #fetch(incoming: Incoming, tips: readonly Id[], moveRefs: MoveRefs): Promise<Fetched> {
+    const { signal, onStart, dryRun, checkVersions } = this.#options;
+    const { store } = this.#repo;
+    onStart?.('plan', 0);
+    const seen = new Set<SetId>(store.sets().map(({ id }) => id));
+    const parts = await this.#parts(incoming);
+    const known = await this.#knownVersions(tips);
+    const noted = await this.#newNotes(parts, known);
+    const isKnown = (id: Id): boolean => known.has(id) && !noted.has(id);
+    const roots = [...tips, ...noted.keys()];
+    const plan = await planFetch(parts, roots, isKnown, signal ? { signal } : {});
+    const parentsOf = async (id: Id) => (await plan.readVersion(id)).parents;
+    await checkVersions?.(plan.needed.versions, parentsOf);
+    const whole = plan.sets.filter((set) => set.wanted > 0 && isWholly(set));
+    const partial = plan.sets.filter((set) => set.wanted > 0 && !isWholly(set));
+    const fetched: Fetched = {
+      versions: plan.needed.versions.size,
+      bytes: plan.bytes,
+      resumedBytes: 0,
+      wholeSets: whole.length,
+      partialSets: partial.length,
+    };
+    if (dryRun) return fetched;
+    await this.#checkRoom(plan);
+    incoming.resumedBytes = 0;
+    onStart?.('fetch', plan.bytes);
+    const sealed = await this.#download(parts, plan);
+    fetched.resumedBytes = incoming.resumedBytes;
+    try {
+      const checked = whole.reduce((sum, set) => sum + bytesOf(set), 0);
+      onStart?.('check', Math.max(checked, plan.bytes));
+      const how = { ...this.#options, shown: this.#source.shown };
+      const kept = sealed.slice(0, whole.length);
+      await checkArrived(this.#repo, { sealed, whole: kept, needed: plan.needed }, how);
+      const numbers = await joinNumbers(this.#repo, plan.readVersion, tips);
+      const notes = notesAbout(parts, plan, noted);
+      await this.#publish(sealed, { seen, numbers }, (lock) => moveRefs(lock, notes));
+    } finally {
+      await removeSealed(store.backend, sealed.slice(whole.length));
+    }
+    await this.#keepIndexes(
+      parts,
+      whole.map(({ info }) => info),
+    );
+    return fetched;
+  }
+
+  async #parts(incoming: Incoming): Promise<FetchParts> {
+    const { store } = this.#repo;
+    const { sets, notes } = await this.#source.holdings(this.#options);
+    const places = { local: store.backend, listed: store.sets(), cache: this.#cache, incoming };
+    const remote = await ObjectStore.open(new RemoteBackend(sets, places));
+    const isSeen = async (info: SealedSet['info']): Promise<boolean> =>
+      (await this.#cache.index(info)) !== null;
+    const { shown } = this.#source;
+    return { repo: this.#repo, remote, sets, notes, incoming, shown, isSeen };
+  }
+
+  /** Versions that refs here name, with all that they derive from: they are whole. */
+  async #knownVersions(tips: readonly Id[]): Promise<Set<Id>> {
+    const known = new Set<Id>();
+    // Nothing to find out where no tip is here: a version that is here has its parents here.
+    const queue = [...(await namedVersions(this.#repo.layout))];
+    if (tips.length === 0) return known;
+    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+      if (known.has(id)) continue;
+      throwIfAborted(this.#options.signal);
+      known.add(id);
+      queue.push(...(await this.#repo.version(id)).parents);
+    }
+    return known;
+  }
+
+  /** Notes of the remote about versions that are here, as far as they are new. */
+  async #newNotes(parts: FetchParts, known: ReadonlySet<Id>): Promise<Map<Id, Id[]>> {
+    const found = new Map<Id, Id[]>();
+    for (const [version, ids] of parts.notes) {
+      if (!known.has(version)) continue;
+      const here = new Set(await readNotes(this.#repo.layout, version));
+      const fresh = ids.filter((id) => !here.has(id));
+      if (fresh.length > 0) found.set(version, fresh);
+    }
+    return found;
+  }
+
+  /** @throws {LimitError} if the disk is too full for what will arrive. */
+  async #checkRoom(plan: FetchPlan): Promise<void> {
+    const { layout } = this.#repo;
+    const free = await freeBytes(layout.dir);
+    const copied = plan.sets.filter((set) => set.wanted > 0 && !isWholly(set));
+    const needed = plan.bytes + copied.reduce((sum, set) => sum + bytesOf(set), 0) + SPARE_BYTES;
+    if (free === null || free >= needed) return;
+    throw new LimitError(
+      `cannot fetch: ${needed} bytes are needed on the disk of '${layout.dir}', ${free} are free`,
+      { file: layout.dir, needed, free, hint: 'free some disk space, then run the command again' },
+    );
+  }
+
+  /** Brings everything that is planned; sets that are taken whole come first in the result. */
+  async #download(parts: FetchParts, plan: FetchPlan): Promise<SealedSet[]> {
+    const sets = plan.sets.filter(({ wanted }) => wanted > 0);
+    const jobs: { set: (typeof sets)[number]; fileClass: FileClass; ranges: ByteRange[] }[] = [];
+    for (const set of sets) {
+      const ranges = isWholly(set) ? wholeFiles(set.info) : await partsOf(parts, plan, set.info);
+      for (const [fileClass, wanted] of ranges) jobs.push({ set, fileClass, ranges: wanted });
+    }
+    await forEachLimit(jobs, FILES_AT_ONCE, ({ set, fileClass, ranges }) =>
+      parts.incoming.need(remoteFile(set.info, fileClass), ranges),
+    );
+    const whole: SealedSet[] = [];
+    for (const { info } of sets.filter(isWholly)) {
+      const files: SealedSet['files'] = {};
+      for (const fileClass of FILE_CLASSES) {
+        const file = remoteFile(info, fileClass);
+        if (file.size > 0) files[fileClass] = await parts.incoming.finish(file);
+      }
+      whole.push({ info, files });
+    }
+    return [...whole, ...(await this.#copyWanted(parts, plan))];
+  }
+
+  /** Copies the wanted records of sets that are not taken whole into sets of our own. */
+  async #copyWanted(parts: FetchParts, plan: FetchPlan): Promise<SealedSet[]> {
+    const { backend } = this.#repo.store;
+    const sealed: SealedSet[] = [];
+    const onSealed = (set: SealedSet): void => {
+      sealed.push(set);
+    };
+    const sink = new RollingWriter({ backend, tmpName: () => newWorkName('fetch'), onSealed });
+    try {
+      for (const set of plan.sets) {
+        if (set.wanted === 0 || isWholly(set)) continue;
+        const entries: (BlobEntry | SegmentEntry)[] = [];
+        for await (const entry of parts.remote.recordsIn(set.info)) {
+          if (plan.isWanted(entry)) entries.push(entry);
+        }
+        entries.sort(
+          (a, b) => Number('segment' in a) - Number('segment' in b) || a.offset - b.offset,
+        );
+        await copyRecords(parts.remote.backend, entries, sink, this.#options.signal);
+      }
+      await sink.flush();
+      return sealed;
+    } catch (error) {
+      await removeSealed(backend, sealed);
+      throw error;
+    } finally {
+      await sink.abort();
+    }
+  }
+
+  /** Lists the sets and moves refs, under one lock. @throws {ConflictError} */
+  async #publish(
+    sealed: readonly SealedSet[],
+    { seen, numbers }: { seen: ReadonlySet<SetId>; numbers: FetchedNumbers },
+    moveRefs: (lock: RepositoryLock) => Promise<void>,
+  ): Promise<void> {
+    const { store } = this.#repo;
+    await this.#repo.locked(async (lock) => {
+      await store.reload();
+      const listed = new Set(store.sets().map(({ id }) => id));
+      if ([...seen].some((id) => !listed.has(id))) {
+        throw new ConflictError(
+          'another command collected or merged packs while versions were fetched',
+          {
+            hint: 'run the command again: what has arrived is not fetched again',
+          },
+        );
+      }
+      await addRemoteFlags(lock, this.#source.format);
+      if (sealed.length > 0) await store.publish(sealed);
+      await raiseNumbers(lock, numbers, this.#source.state.numbers);
+      await moveRefs(lock);
+    });
+  }
+
+  /**
+   * Keeps indexes of sets that are not here under their name, or may be merged with others, for the next
+   * fetch and push.
+   */
+  async #keepIndexes(parts: FetchParts, whole: readonly SetInfo[]): Promise<void> {
+    const { backend } = this.#repo.store;
+    for (const info of whole) {
+      if (setBytes(info) >= SMALL_SET_BYTES_MAX) continue;
+      await this.#cache.keepIndex(
+        info.id,
+        await backend.read(packName(info.id, 'idx'), 0, info.bytes.idx),
+      );
+    }
+    const here = new Set(whole.map(({ id }) => id));
+    for (const info of parts.sets.filter(({ id }) => !here.has(id))) {
+      const file = remoteFile(info, 'idx');
+      if (!parts.incoming.has(file) || !(await parts.incoming.isWhole(file))) continue;
+      await this.#cache.keepIndex(info.id, await parts.incoming.read(file, 0, file.size));
+    }
+  }
+}
+
+/** The notes that come with the versions of a plan. */
+function notesAbout(parts: FetchParts, plan: FetchPlan, noted: ReadonlyMap<Id, Id[]>): NewNotes[] {
+  const found: NewNotes[] = [];
+  for (const version of plan.needed.versions) {
+    const ids = noted.get(version) ?? [...(parts.notes.get(version) ?? [])];
+    if (ids.length > 0) found.push({ version, ids });
+  }
+  return found;
+}
+
+function wholeFiles(info: SealedSet['info']): Map<FileClass, ByteRange[]> {
+  const found = new Map<FileClass, ByteRange[]>();
+  for (const fileClass of FILE_CLASSES) {
+    const size = info.bytes[fileClass];
+    if (size > 0) found.set(fileClass, [{ start: 0, end: size }]);
+  }
+  return found;
+}
+
+/** The parts of a set's files that hold wanted records; those that stand close together as one. */
+async function partsOf(
+  parts: FetchParts,
+  plan: FetchPlan,
+  info: SealedSet['info'],
+): Promise<Map<FileClass, ByteRange[]>> {
+  const found = new Map<FileClass, ByteRange[]>();
+  for await (const entry of parts.remote.recordsIn(info)) {
+    if (!plan.isWanted(entry)) continue;
+    for (const { fileClass, range } of rangesOf(entry)) {
+      if (range.end === range.start) continue;
+      const ranges = found.get(fileClass);
+      if (ranges) ranges.push(range);
+      else found.set(fileClass, [range]);
+    }
+  }
+  for (const [fileClass, ranges] of found) {
+    found.set(fileClass, joinRanges(ranges, TRANSFER_GAP_BYTES));
+  }
+  return found;
+}

@@ -1,0 +1,113 @@
+/** From an address to what it leads to: a folder, a web server, a bucket. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RemoteError, UsageError } from '../../base/errors.js';
+import { leadsTo } from '../../base/files/files.js';
+import { holdsRepository } from '../repo/layout.js';
+import { isPlainUrl } from '../repo/remotes.js';
+import { Remote, type RemoteReader } from './remote.js';
+import type { RemoteCache } from './remote-cache.js';
+import { RepositoryReader } from './repository-reader.js';
+import { FolderTransport } from './transports/folder-transport.js';
+import { readOnlyError, type TransferOptions, type Transport } from './transports/transport.js';
+
+/** What an address is. */
+export type Address = { kind: 'folder'; folder: string } | { kind: 'web'; url: string };
+
+const SCHEME = /^([a-z][a-z0-9+.-]+):\/\//i;
+/** `user@host:path`, as ssh and git write it. */
+const SSH = /^[\w.-]+@[\w.-]+:/;
+
+/**
+ * Reads an address as a user wrote it. A folder is taken from `cwd`.
+ * @throws {UsageError} for an address of a kind that there is no transport for.
+ */
+export function parseAddress(url: string, cwd: string): Address {
+  const scheme = SCHEME.exec(url)?.[1]?.toLowerCase();
+  if (scheme === 'file') return { kind: 'folder', folder: fileURLToPath(url) };
+  if (scheme === undefined && !SSH.test(url)) {
+    if (url === '') throw new UsageError('the address of the remote is empty');
+    return { kind: 'folder', folder: path.resolve(cwd, url) };
+  }
+  if (scheme === 'http' || scheme === 'https') {
+    if (!URL.canParse(url)) throw new UsageError(`'${shownUrl(url)}' is no address`, { url });
+    return { kind: 'web', url };
+  }
+  throw new UsageError(`there is no transport for '${shownUrl(url)}'`, {
+    url: shownUrl(url),
+    hint: 'use a folder (also one that is mounted, for example with sshfs), http:// or https://',
+  });
+}
+
+/** The address as it is kept: folders absolute, everything without spaces. @throws {UsageError} */
+export function keptUrl(url: string, cwd: string): string {
+  const address = parseAddress(url, cwd);
+  const kept = address.kind === 'folder' ? address.folder : address.url;
+  const plain = isPlainUrl(kept) ? kept : encodeSpaces(kept);
+  if (isPlainUrl(plain)) return plain;
+  throw new UsageError(`'${shownUrl(url)}' is too long for an address`, { url: shownUrl(url) });
+}
+
+/** A folder whose name has spaces, as a file address. */
+function encodeSpaces(folder: string): string {
+  return `file://${folder.split(path.sep).map(encodeURIComponent).join('/')}`;
+}
+
+/** An address without its password and without control characters, for messages. */
+export function shownUrl(url: string): string {
+  return url
+    .replace(/\p{Cc}|\p{Cs}/gu, '?')
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@]*):[^/@]*@/i, '$1:…@');
+}
+
+/** What reaches a folder is at hand; what speaks to servers is loaded when it is used. */
+async function openTransport(address: Address): Promise<Transport> {
+  if (address.kind === 'folder') return new FolderTransport(address.folder);
+  const { HttpTransport } = await import('./transports/http-transport.js');
+  return new HttpTransport(address.url);
+}
+
+/** Opens a remote to read from it; a repository with a work tree serves as one. @throws {RemoteError} */
+export async function openReader(
+  url: string,
+  cwd: string,
+  cache: RemoteCache | null,
+  options: TransferOptions = {},
+): Promise<RemoteReader> {
+  const address = parseAddress(url, cwd);
+  if (address.kind === 'folder') {
+    const { folder } = address;
+    if (await holdsRepository(folder)) return RepositoryReader.open(folder);
+    if ((await leadsTo(folder)) !== 'folder') {
+      throw new RemoteError(`there is no folder '${folder}'`, {
+        url: folder,
+        hint: 'mount it, or correct the address with dlv remote set-url',
+      });
+    }
+  }
+  const remote = await Remote.open(await openTransport(address), cache, options);
+  remote.checkThere();
+  return remote;
+}
+
+/** Opens a remote to push to it, which may not be there yet. @throws {RemoteError} {UsageError} */
+export async function openWritable(
+  url: string,
+  cwd: string,
+  cache: RemoteCache | null,
+  options: TransferOptions = {},
+): Promise<Remote> {
+  const address = parseAddress(url, cwd);
+  if (address.kind === 'folder' && (await holdsRepository(address.folder))) {
+    throw new UsageError(
+      `cannot push to '${address.folder}': it is a repository with a work tree`,
+      {
+        url: address.folder,
+        hint: "push to a folder of its own, such as '../models.dlv', and pull from that",
+      },
+    );
+  }
+  const transport = await openTransport(address);
+  if (!transport.isWritable) throw readOnlyError(transport.shown, 'a web server only gives');
+  return Remote.open(transport, cache, options);
+}

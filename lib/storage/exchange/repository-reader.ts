@@ -1,0 +1,91 @@
+/**
+ * A repository with a work tree, read as a remote: its refs are listed, its manifest is the list of sets.
+ * It takes no push.
+ */
+import { isDamage, RemoteError } from '../../base/errors.js';
+import { CURRENT_FORMAT, type Format, readFormat } from '../repo/format.js';
+import { Layout } from '../repo/layout.js';
+import { readNumbers } from '../repo/numbers.js';
+import { readHead } from '../repo/refs/head.js';
+import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
+import { FolderBackend } from '../store/backends/folder-backend.js';
+import { ObjectStore } from '../store/object-store.js';
+import type { Holdings, RemoteReader } from './remote.js';
+import type { RemoteState } from './remote-file.js';
+import { FolderTransport } from './transports/folder-transport.js';
+import type { ByteRange, TransferOptions } from './transports/transport.js';
+
+export class RepositoryReader implements RemoteReader {
+  readonly shown: string;
+  readonly concurrency = 2;
+  readonly #layout: Layout;
+  readonly #files: FolderTransport;
+  format: Format = CURRENT_FORMAT;
+  state: Pick<RemoteState, 'head' | 'numbers' | 'refs'> = {
+    head: null,
+    numbers: new Map(),
+    refs: new Map(),
+  };
+
+  private constructor(layout: Layout) {
+    this.#layout = layout;
+    this.shown = layout.workTree;
+    this.#files = new FolderTransport(layout.dir);
+  }
+
+  /** @param folder  the work tree. @throws {CorruptError} {FormatVersionError} */
+  static async open(folder: string): Promise<RepositoryReader> {
+    const reader = new RepositoryReader(new Layout(folder));
+    await reader.#read();
+    return reader;
+  }
+
+  get traffic() {
+    return this.#files.traffic;
+  }
+
+  async #read(): Promise<void> {
+    const layout = this.#layout;
+    this.format = await readFormat(layout);
+    const refs: RemoteState['refs'] = new Map();
+    for (const prefix of ['refs/heads', 'refs/tags']) {
+      for (const { name, id } of await listRefs(layout, prefix)) refs.set(name, id);
+    }
+    const head = await readHead(layout);
+    this.state = {
+      head: head.kind === 'branch' ? { model: head.model, branch: head.branch } : null,
+      numbers: (await readNumbers(layout)) ?? new Map(),
+      refs,
+    };
+  }
+
+  async holdings(): Promise<Holdings> {
+    const store = await ObjectStore.open(new FolderBackend(this.#layout.dir));
+    const notes: Holdings['notes'] = new Map();
+    try {
+      for (const version of await listNotedVersions(this.#layout)) {
+        notes.set(version, await readNotes(this.#layout, version));
+      }
+      return { sets: [...store.sets()], notes };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      throw new RemoteError(`cannot read the notes of '${this.shown}'`, {
+        url: this.shown,
+        hint: "run 'dlv fsck' there",
+      });
+    } finally {
+      await store.close();
+    }
+  }
+
+  read(
+    name: string,
+    range: ByteRange,
+    take: (bytes: Uint8Array) => Promise<void>,
+    options?: TransferOptions,
+  ): Promise<void> {
+    return this.#files.read(name, range, take, options);
+  }
+
+  async close(): Promise<void> {}
+}

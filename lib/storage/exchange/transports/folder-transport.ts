@@ -1,0 +1,244 @@
+/**
+ * A remote in a folder, also one that other machines mount.
+ *
+ * Files appear whole: written below incoming/, synced, renamed. A file that arrived in part is compared
+ * with what is to be sent and gone on with. `remote` is swapped under a lock. Below the folder no link
+ * is followed.
+ */
+import path from 'node:path';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import { sha256Hex } from '../../../base/bytes/hash.js';
+import { assert, DlvError, LimitError, RemoteError } from '../../../base/errors.js';
+import {
+  isMissing,
+  leadsTo,
+  makeDurableDirectory,
+  ReadFile,
+  readSmallFile,
+  removeFile,
+  renameFile,
+  statOrNull,
+  syncDirectory,
+  writeFileAtomic,
+} from '../../../base/files/files.js';
+import { guardBelow } from '../../../base/files/gate.js';
+import { PatchFile } from '../../../base/files/patch-file.js';
+import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
+import { withLockFile } from '../../repo/processes/lock.js';
+import type { ByteRange, Loaded, TransferOptions, Transport, UploadSource } from './transport.js';
+
+/** Largest object that is swapped. */
+const SWAPPED_BYTES_MAX = 1 << 24;
+const INCOMING = 'incoming';
+
+export class FolderTransport implements Transport {
+  readonly shown: string;
+  readonly traffic = { requests: 0, receivedBytes: 0, sentBytes: 0 };
+  readonly isWritable = true;
+  readonly concurrency = 2;
+  readonly #root: string;
+
+  /** @param root  absolute. It may not be there yet: the first thing stored makes it. */
+  constructor(root: string) {
+    this.#root = root;
+    this.shown = root;
+    guardBelow(root);
+  }
+
+  async load(name: string, maxBytes: number): Promise<Loaded | null> {
+    this.traffic.requests++;
+    try {
+      const bytes = await this.#named(() => readSmallFile(this.#path(name), maxBytes));
+      this.traffic.receivedBytes += bytes.length;
+      return { bytes, tag: sha256Hex(bytes) };
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  }
+
+  async read(
+    name: string,
+    { start, end }: ByteRange,
+    take: (bytes: Uint8Array) => Promise<void>,
+    { signal, onBytes }: TransferOptions = {},
+  ): Promise<void> {
+    this.traffic.requests++;
+    const file = await ReadFile.open(this.#path(name)).catch((error: unknown) => {
+      throw isMissing(error) ? missingObject(this.shown, name) : error;
+    });
+    try {
+      if (file.size < end) throw shortObject(this.shown, name, end, file.size);
+      for (let at = start; at < end; at += TRANSFER_PIECE_BYTES) {
+        throwIfAborted(signal);
+        const bytes = await file.read(at, Math.min(TRANSFER_PIECE_BYTES, end - at));
+        this.traffic.receivedBytes += bytes.length;
+        await take(bytes);
+        onBytes?.(bytes.length);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async store(name: string, source: UploadSource, options: TransferOptions = {}): Promise<void> {
+    this.traffic.requests++;
+    const target = this.#path(name);
+    if (await this.#isThere(name, source.size)) {
+      options.onBytes?.(source.size);
+      return;
+    }
+    await this.#makeRoot();
+    await makeDurableDirectory(path.dirname(target));
+    const partial = this.#path(`${INCOMING}/${path.basename(target)}`);
+    await makeDurableDirectory(path.dirname(partial));
+    await this.#fill(partial, source, options);
+    try {
+      await renameFile(partial, target);
+    } catch (error) {
+      // Another push of the same content may have been faster.
+      if (!isMissing(error) || !(await this.#isThere(name, source.size))) throw error;
+    }
+    await syncDirectory(path.dirname(target));
+  }
+
+  /** Writes what `partial` has not of a source, and puts it on the disk. */
+  async #fill(partial: string, source: UploadSource, options: TransferOptions): Promise<void> {
+    const { signal, onBytes } = options;
+    const from = await arrivedBytes(partial, source, signal);
+    onBytes?.(from);
+    const file = await PatchFile.open(partial);
+    try {
+      for (let at = from; at < source.size; at += TRANSFER_PIECE_BYTES) {
+        throwIfAborted(signal);
+        const bytes = await source.read(at, Math.min(TRANSFER_PIECE_BYTES, source.size - at));
+        await file.write(bytes, at);
+        this.traffic.sentBytes += bytes.length;
+        onBytes?.(bytes.length);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** True if an object has arrived whole. @throws {RemoteError} if it has another size. */
+  async #isThere(name: string, size: number): Promise<boolean> {
+    const there = await statOrNull(this.#path(name));
+    if (there === null) return false;
+    if (there.isFile && there.stat.size === size) return true;
+    throw new RemoteError(
+      `'${name}' at '${this.shown}' has ${there.stat.size} bytes, not ${size}`,
+      {
+        url: this.shown,
+        name,
+        hint: `it is damaged: move it out of the way, then push again`,
+      },
+    );
+  }
+
+  async swap(name: string, bytes: Uint8Array, tag: string | null): Promise<string | null> {
+    this.traffic.requests++;
+    await this.#makeRoot();
+    const place = { file: this.#path('lock'), what: `remote '${this.shown}'` };
+    return withLockFile(place, async (assertHeld) => {
+      const now = await this.load(name, SWAPPED_BYTES_MAX);
+      if ((now?.tag ?? null) !== tag) return null;
+      assertHeld();
+      await writeFileAtomic(this.#path(name), bytes);
+      this.traffic.sentBytes += bytes.length;
+      return sha256Hex(bytes);
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  /** Makes the folder, if the one that it is in is there. */
+  async #makeRoot(): Promise<void> {
+    if ((await leadsTo(this.#root)) === 'folder') return;
+    const above = path.dirname(this.#root);
+    if ((await leadsTo(above)) !== 'folder') {
+      throw new RemoteError(
+        `cannot make the remote '${this.shown}': there is no folder '${above}'`,
+        {
+          url: this.shown,
+          hint: 'mount or make that folder, or correct the address with dlv remote set-url',
+        },
+      );
+    }
+    await makeDurableDirectory(this.#root);
+  }
+
+  /** Runs an action whose damage concerns a file of the remote. */
+  async #named<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (error instanceof LimitError || error instanceof DlvError) error.data.url = this.shown;
+      throw error;
+    }
+  }
+
+  #path(name: string): string {
+    const parts = name.split('/');
+    assert(
+      parts.every((part) => /^[0-9A-Za-z][0-9A-Za-z._-]*$/.test(part)),
+      `'${name}' is no name of a remote`,
+    );
+    return path.join(this.#root, ...parts);
+  }
+}
+
+/** How much of a source stands in a file already, from its start. */
+async function arrivedBytes(
+  partial: string,
+  source: UploadSource,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const there = await statOrNull(partial);
+  if (there === null) return 0;
+  if (there.stat.size > source.size) {
+    await removeFile(partial);
+    return 0;
+  }
+  const file = await ReadFile.open(partial);
+  try {
+    const size = Math.min(file.size, source.size);
+    for (let at = 0; at < size; at += TRANSFER_PIECE_BYTES) {
+      throwIfAborted(signal);
+      const length = Math.min(TRANSFER_PIECE_BYTES, size - at);
+      const [have, want] = [await file.read(at, length), await source.read(at, length)];
+      if (Buffer.compare(have, want) !== 0) return at;
+    }
+    return size;
+  } finally {
+    await file.close();
+  }
+}
+
+/** That an object is not at a remote which names it. */
+export function missingObject(shown: string, name: string): RemoteError {
+  return new RemoteError(`'${name}' is not at '${shown}'`, {
+    url: shown,
+    name,
+    missing: true,
+    hint: 'the remote may just have been collected: run the command again; if it stays so, it is damaged',
+  });
+}
+
+/** That an object ends before what is asked of it. */
+export function shortObject(
+  shown: string,
+  name: string,
+  wanted: number,
+  bytes: number,
+): RemoteError {
+  return new RemoteError(
+    `'${name}' at '${shown}' ends early: it has ${bytes} bytes, not ${wanted}`,
+    {
+      url: shown,
+      name,
+      hint: 'the remote is damaged: push again from a repository that is whole',
+    },
+  );
+}

@@ -1,0 +1,95 @@
+/**
+ * How objects of a remote are reached: a folder, a web server, a bucket.
+ *
+ * Names are those of docs/format/remote.md, with '/' between parts. Every transport passes the one suite in
+ * test/conformance/transport.ts.
+ */
+import { UsageError } from '../../../base/errors.js';
+
+/** What crossed the line so far. Requests of a folder are its opened files. */
+export interface Traffic {
+  requests: number;
+  receivedBytes: number;
+  sentBytes: number;
+}
+
+/** A small object that may be swapped. */
+export interface Loaded {
+  bytes: Uint8Array;
+  /** Tells this content from any other that the object had or will have. */
+  tag: string;
+}
+
+/** Bytes that are to be stored, read once or more. */
+export interface UploadSource {
+  readonly size: number;
+  /** Bytes from `offset`; not kept by the transport. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** Part of an object, in bytes; `end` is not in it. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** How a piece of work is watched and stopped. */
+export interface TransferOptions {
+  signal?: AbortSignal;
+  /** Called with bytes that arrived, were sent, or were found to be there. */
+  onBytes?(bytes: number): void;
+}
+
+export interface Transport {
+  /** The address without passwords, for messages. */
+  readonly shown: string;
+  readonly traffic: Traffic;
+  /** False if `store` and `swap` always fail. */
+  readonly isWritable: boolean;
+  /** Parts that are worth being fetched at once. */
+  readonly concurrency: number;
+  /** A small object; null if there is none. @throws {RemoteError} {LimitError} above `maxBytes`. */
+  load(name: string, maxBytes: number, options?: TransferOptions): Promise<Loaded | null>;
+  /**
+   * Gives a part of an object piece by piece, in order. `take` may keep a piece until its promise is fulfilled.
+   * @throws {RemoteError} with `data.missing` if there is no such object; if it ends before the part does.
+   */
+  read(
+    name: string,
+    range: ByteRange,
+    take: (bytes: Uint8Array) => Promise<void>,
+    options?: TransferOptions,
+  ): Promise<void>;
+  /**
+   * Stores an object that never changes, whole or not at all. One that is there is not sent again, and one
+   * that arrived in part is gone on with. @throws {RemoteError}
+   */
+  store(name: string, source: UploadSource, options?: TransferOptions): Promise<void>;
+  /**
+   * Puts `bytes` in the place of what has `tag`; null: of nothing.
+   * @returns the tag of what is there now; null if something else was there.
+   */
+  swap(
+    name: string,
+    bytes: Uint8Array,
+    tag: string | null,
+    options?: TransferOptions,
+  ): Promise<string | null>;
+  close(): Promise<void>;
+}
+
+/** That a remote takes nothing, and what does. */
+export function readOnlyError(shown: string, why: string): UsageError {
+  return new UsageError(`cannot push to '${shown}': ${why}`, {
+    url: shown,
+    hint: 'push to the folder that it serves',
+  });
+}
+
+/** A source of bytes that are in memory. */
+export function bytesSource(bytes: Uint8Array): UploadSource {
+  return {
+    size: bytes.length,
+    read: async (offset, length) => bytes.subarray(offset, offset + length),
+  };
+}

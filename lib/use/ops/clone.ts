@@ -1,0 +1,230 @@
+/** `dlv clone`: makes a repository of what a remote holds, and checks its branch out. */
+import path from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
+import { ExistsError, NotFoundError } from '../../base/errors.js';
+import { leadsTo, listDirectory, makeDirectory } from '../../base/files/files.js';
+import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
+import type { RemoteReader } from '../../storage/exchange/remote.js';
+import { RemoteCache } from '../../storage/exchange/remote-cache.js';
+import { branchRefName, holdsRepository, Layout } from '../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { type Head, readHead, writeHead } from '../../storage/repo/refs/head.js';
+import { listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
+import { changeRemotes, readRemotes } from '../../storage/repo/remotes.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { checkoutVersion } from '../checkout/checkout-version.js';
+import type { OpContext } from '../context.js';
+import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
+import type { BranchName } from '../history/lines/branches.js';
+import { moveReason } from '../history/lines/moves.js';
+import { Repository } from '../repository.js';
+import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
+import { checkRemoteName, DEFAULT_REMOTE } from '../tracking/remotes.js';
+
+export interface CloneOptions {
+  /** Address of the remote. */
+  url: string;
+  /** Folder of the new repository; default: the last part of the address. */
+  dir?: string;
+  /** Branch to check out, `<branch>` or `<model>/<branch>`; default: that of the remote. */
+  branch?: string;
+  /** Name of the remote; default: origin. */
+  origin?: string;
+  /** Writes no work files. */
+  noCheckout?: boolean;
+}
+
+export interface CloneResult extends FetchReport {
+  /** The folder that holds .dlv. */
+  path: string;
+  remote: string;
+  url: string;
+  /** Where HEAD is; the version is null if the remote is empty. */
+  model: string;
+  branch: string;
+  version: Id | null;
+  /** Work files. */
+  written: string[];
+}
+
+/** @throws {ExistsError} if the folder holds something; {RemoteError} {CorruptError} */
+export async function clone(context: OpContext, options: CloneOptions): Promise<CloneResult> {
+  const remote = checkRemoteName(options.origin ?? DEFAULT_REMOTE);
+  const url = keptUrl(options.url, context.cwd);
+  const dir = path.resolve(context.cwd, options.dir ?? folderOf(url));
+  await checkFree(dir, remote, url);
+  const signal = context.signal ? { signal: context.signal } : {};
+  // Asked before anything is made: a wrong address leaves nothing behind.
+  const first = await openReader(url, context.cwd, null, signal);
+  await first.close();
+  await makeDirectory(dir);
+  if (!(await holdsRepository(dir))) {
+    await (await Repository.init(dir, first.state.head?.model)).close();
+  }
+  const repo = await Repository.open(dir, { ...signal, warn: (text) => context.warn(text) });
+  try {
+    await repo.locked((lock) => changeRemotes(lock, ({ urls }) => void urls.set(remote, url)));
+    const source = await openReader(url, context.cwd, new RemoteCache(repo.layout), signal);
+    try {
+      return await fill(repo, source, { remote, url, options, context: { ...context, cwd: dir } });
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    context.warn(
+      `what has arrived is kept in '${dir}': the same command goes on from there`,
+      'last',
+    );
+    throw error;
+  } finally {
+    await repo.close();
+  }
+}
+
+/** The folder that a clone of an address makes. */
+function folderOf(url: string): string {
+  const last =
+    url
+      .replace(/[?#].*$/, '')
+      .split(/[\\/]/)
+      .filter(Boolean)
+      .at(-1) ?? 'clone';
+  const name = decodeName(last).replace(/\.dlv$/, '');
+  return name === '' || name.includes('/') || name === '..' ? 'clone' : name;
+}
+
+function decodeName(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** @throws {ExistsError} unless a folder is empty, or a clone of this address that was interrupted. */
+async function checkFree(dir: string, remote: string, url: string): Promise<void> {
+  const there = await leadsTo(dir);
+  if (there === null) return;
+  if (there === 'folder') {
+    const names = await listDirectory(dir);
+    if (names.length === 0 || (await isInterrupted(dir, remote, url))) return;
+  }
+  throw new ExistsError(`'${dir}' exists and is not empty`, {
+    path: dir,
+    hint: 'name another folder: dlv clone <url> <dir>',
+  });
+}
+
+/** True if a folder holds a repository of this remote without a branch of its own. */
+async function isInterrupted(dir: string, remote: string, url: string): Promise<boolean> {
+  if (!(await holdsRepository(dir))) return false;
+  const layout = new Layout(dir);
+  const { urls } = await readRemotes(layout);
+  return urls.get(remote) === url && (await listRefs(layout, 'refs/heads')).length === 0;
+}
+
+const HEADS = 'refs/heads/';
+
+interface Filling {
+  readonly remote: string;
+  readonly url: string;
+  readonly options: CloneOptions;
+  readonly context: OpContext;
+}
+
+async function fill(
+  repo: Repository,
+  source: RemoteReader,
+  { remote, url, options, context }: Filling,
+): Promise<CloneResult> {
+  const how = { tags: 'all', prune: false, force: false, forgotten: false, dryRun: false } as const;
+  const report = await fetchRefs(repo, { source, remote }, how, context);
+  const head = await headOf(repo, source, options.branch);
+  const place = { path: repo.layout.workTree, remote, url: shownUrl(url), ...head, ...report };
+  const version = source.state.refs.get(branchRefName(head.model, head.branch)) ?? null;
+  if (version === null) {
+    await repo.locked((lock) => writeHead(lock, { kind: 'branch', ...head }));
+    context.warn(`'${source.shown}' has no versions yet`);
+    return { ...place, version, written: [] };
+  }
+  const reason = `clone: from ${shownUrl(url)}`;
+  const why = await moveReason(repo, reason);
+  const make = async (lock: RepositoryLock): Promise<void> => {
+    for (const branch of ownBranches(source, head)) {
+      const name = branchRefName(branch.model, branch.branch);
+      const after = source.state.refs.get(name) as Id;
+      if ((await readRef(repo.layout, name)) === null) {
+        await updateRef(lock, { name, before: null, after, why });
+      }
+      await changeRemotes(lock, ({ upstreams }) => {
+        upstreams.set(`${branch.model}/${branch.branch}`, { remote, ...branch });
+      });
+    }
+  };
+  const to: Head = { kind: 'branch', ...head };
+  if (options.noCheckout) {
+    const { staging } = await readStaging(repo.layout);
+    const entries = await stagedEntriesOf(repo, await repo.tree(version), staging);
+    await repo.locked(async (lock) => {
+      await make(lock);
+      moveLine(staging, head.model, { version, branch: head.branch, entries });
+      await writeStaging(lock, staging);
+      await writeHead(lock, to);
+    });
+    return { ...place, version, written: [] };
+  }
+  const done = await checkoutVersion(repo, version, to, {
+    force: false,
+    context,
+    reason,
+    first: make,
+  });
+  return { ...place, version, written: done.written };
+}
+
+/** The branch that HEAD will name. @throws {NotFoundError} */
+async function headOf(
+  repo: Repository,
+  source: RemoteReader,
+  given: string | undefined,
+): Promise<BranchName> {
+  const { head, refs } = source.state;
+  if (given === undefined) {
+    if (head !== null) return head;
+    const now = await readHead(repo.layout);
+    return { model: now.model, branch: now.kind === 'branch' ? now.branch : 'main' };
+  }
+  const model = head?.model ?? '';
+  const at = given.indexOf('/');
+  const candidates = [
+    { model, branch: given },
+    { model: given.slice(0, Math.max(0, at)), branch: given.slice(at + 1) },
+  ];
+  for (const one of candidates) if (refs.has(branchRefName(one.model, one.branch))) return one;
+  const names = [...refs.keys()].filter((ref) => ref.startsWith(HEADS));
+  throw new NotFoundError(`'${source.shown}' has no branch '${given}'`, {
+    kind: 'branch',
+    name: given,
+    hint: `it has ${names
+      .map((ref) => ref.slice(HEADS.length))
+      .slice(0, 6)
+      .join(', ')}`,
+  });
+}
+
+/** Branches that the clone has of its own: HEAD's, and one of each other model. */
+function ownBranches({ state }: RemoteReader, head: BranchName): BranchName[] {
+  const byModel = new Map<string, string[]>();
+  for (const ref of state.refs.keys()) {
+    if (!ref.startsWith(HEADS)) continue;
+    const [, , model = '', ...rest] = ref.split('/');
+    byModel.set(model, [...(byModel.get(model) ?? []), rest.join('/')]);
+  }
+  const branches: BranchName[] = [head];
+  for (const [model, names] of byModel) {
+    if (model === head.model) continue;
+    const branch = [head.branch, 'main'].find((name) => names.includes(name)) ?? names[0];
+    branches.push({ model, branch: branch as string });
+  }
+  return branches;
+}

@@ -1,0 +1,357 @@
+/**
+ * What clone, fetch and pull share: which refs of a remote are wanted, bringing what they need here, and
+ * remembering where its branches stand.
+ */
+import type { Id } from '../../base/bytes/hash.js';
+import { NotFoundError } from '../../base/errors.js';
+import {
+  type Fetched,
+  type FetchingRepository,
+  fetchVersions,
+  type NewNotes,
+} from '../../storage/exchange/fetch-objects.js';
+import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { SettingAccess } from '../../storage/objects/access.js';
+import { remoteRefName } from '../../storage/repo/layout.js';
+import { makeMoves } from '../../storage/repo/moves/carry-out.js';
+import type { RefMove } from '../../storage/repo/moves/journal.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { closestNames } from '../../storage/repo/refs/closest.js';
+import { readGone } from '../../storage/repo/refs/gone.js';
+import { parseRefName } from '../../storage/repo/refs/ref-name.js';
+import type { MoveReason } from '../../storage/repo/refs/reflog.js';
+import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
+import type { OpContext } from '../context.js';
+import { moveReason } from '../history/lines/moves.js';
+import { derivesFrom } from './ahead-behind.js';
+
+/** What became of one ref. `gone` of the remote, and taken away here with --prune. */
+export type RefStatus = 'new' | 'updated' | 'forced' | 'same' | 'rejected' | 'pruned';
+
+/** A ref of a remote and what fetching it did. */
+export interface FetchedRef {
+  kind: 'branch' | 'tag';
+  /** `model/branch`, or the tag. */
+  name: string;
+  before: Id | null;
+  after: Id | null;
+  status: RefStatus;
+  /** Why it was rejected, as a sentence. */
+  reason: string | null;
+}
+
+export interface FetchRefsOptions {
+  /** Branches, `model/branch`, or models; default: all branches. */
+  only?: readonly string[];
+  /** auto: tags of versions that are here then; all; none. */
+  tags: 'auto' | 'all' | 'none';
+  /** Forgets branches that the remote has no more. */
+  prune: boolean;
+  /** Moves tags that name another version here. */
+  force: boolean;
+  /** Also versions that were forgotten here. */
+  forgotten: boolean;
+  dryRun: boolean;
+}
+
+/** What crossed the line. */
+export interface TrafficReport {
+  requests: number;
+  receivedBytes: number;
+  sentBytes: number;
+}
+
+export interface FetchReport extends TrafficReport {
+  refs: FetchedRef[];
+  /** Versions that were not here. */
+  versions: number;
+  /** Bytes of packs that they take, and of them those that an interrupted run had brought. */
+  bytes: number;
+  resumedBytes: number;
+}
+
+/** A repository that fetches. */
+export type TrackingRepository = FetchingRepository & SettingAccess;
+
+/** A branch or tag of a remote. */
+interface Wanted {
+  kind: 'branch' | 'tag';
+  /** Name at the remote, and here. */
+  name: string;
+  here: string | null;
+  id: Id;
+}
+
+/** Branches of a remote whose model or name is given. @throws {NotFoundError} for one that is not there. */
+function chooseBranches(
+  { state, shown }: RemoteReader,
+  remote: string | null,
+  only: readonly string[] | undefined,
+): Wanted[] {
+  const all: Wanted[] = [];
+  for (const [name, id] of state.refs) {
+    const place = parseRefName(name);
+    if (place?.kind !== 'head') continue;
+    const here = remote === null ? null : remoteRefName(remote, place.model, place.branch);
+    all.push({ kind: 'branch', name: `${place.model}/${place.branch}`, here, id });
+  }
+  if (only === undefined || only.length === 0) return all;
+  const chosen = new Set<Wanted>();
+  for (const text of only) {
+    const found = all.filter(({ name }) => name === text || name.startsWith(`${text}/`));
+    if (found.length === 0) {
+      const names = new Set(all.flatMap(({ name }) => [name, name.split('/')[0] as string]));
+      const near = closestNames(text, names);
+      throw new NotFoundError(`'${shown}' has no branch or model '${text}'`, {
+        kind: 'branch',
+        name: text,
+        candidates: near,
+        hint:
+          near.length > 0
+            ? `did you mean ${near.join(' or ')}?`
+            : `it has ${[...names].slice(0, 6).join(', ') || 'no branches'}`,
+      });
+    }
+    for (const one of found) chosen.add(one);
+  }
+  return [...chosen];
+}
+
+function chooseTags({ state }: RemoteReader): Wanted[] {
+  const tags: Wanted[] = [];
+  for (const [name, id] of state.refs) {
+    const place = parseRefName(name);
+    if (place?.kind === 'tag') tags.push({ kind: 'tag', name: place.tag, here: name, id });
+  }
+  return tags;
+}
+
+/** Thrown when branches would bring back what was forgotten here. */
+class ForgottenVersions extends Error {
+  readonly tips: ReadonlyMap<Id, string>;
+
+  constructor(tips: ReadonlyMap<Id, string>) {
+    super('forgotten versions');
+    this.tips = tips;
+  }
+}
+
+/** An open remote. */
+export interface FetchSource {
+  readonly source: RemoteReader;
+  /** Its name here; null: nothing is noted of its branches. */
+  readonly remote: string | null;
+}
+
+/** Fetches what refs of a remote need, and notes where its branches stand. */
+export async function fetchRefs(
+  repo: TrackingRepository,
+  { source, remote }: FetchSource,
+  options: FetchRefsOptions,
+  context: OpContext,
+): Promise<FetchReport> {
+  const branches = chooseBranches(source, remote, options.only);
+  const rejected = new Map<Id, string>();
+  const why = await moveReason(repo, `fetch: from ${remote ?? source.shown}`);
+  for (;;) {
+    const fetch = new RefFetch(repo, source, { options, rejected, why, context });
+    try {
+      return await fetch.run(branches, remote);
+    } catch (error) {
+      if (!(error instanceof ForgottenVersions)) throw error;
+      for (const [tip, reason] of error.tips) rejected.set(tip, reason);
+    }
+  }
+}
+
+interface RefFetchParts {
+  readonly options: FetchRefsOptions;
+  /** Tips that are not fetched, and why. */
+  readonly rejected: ReadonlyMap<Id, string>;
+  readonly why: MoveReason;
+  readonly context: OpContext;
+}
+
+class RefFetch {
+  readonly #repo: TrackingRepository;
+  readonly #source: RemoteReader;
+  readonly #parts: RefFetchParts;
+
+  constructor(repo: TrackingRepository, source: RemoteReader, parts: RefFetchParts) {
+    this.#repo = repo;
+    this.#source = source;
+    this.#parts = parts;
+  }
+
+  async run(branches: readonly Wanted[], remote: string | null): Promise<FetchReport> {
+    const { options, rejected, context } = this.#parts;
+    const allTags = options.tags === 'none' ? [] : chooseTags(this.#source);
+    const isTaken = ({ id }: Wanted): boolean => !rejected.has(id);
+    const taken = branches.filter(isTaken);
+    const tags = options.tags === 'all' ? allTags.filter(isTaken) : [];
+    const tips = [...new Set([...taken, ...tags].map(({ id }) => id))];
+    const refs: FetchedRef[] = branches
+      .filter((one) => !isTaken(one))
+      .map((one) => rejection(one, rejected.get(one.id) ?? ''));
+    const stale = options.prune && remote !== null ? await this.#stale(remote) : [];
+    const fetched = await fetchVersions(
+      this.#repo,
+      this.#source,
+      {
+        tips,
+        moveRefs: async (lock, notes) => {
+          const following = options.tags === 'auto' ? await this.#followingTags(allTags) : tags;
+          refs.push(...(await this.#move(lock, [...taken, ...following], notes, stale)));
+        },
+      },
+      {
+        ...(context.signal ? { signal: context.signal } : {}),
+        dryRun: options.dryRun,
+        ...progressOf(context, this.#source.shown),
+        checkVersions: (versions, parentsOf) => this.#checkForgotten(versions, parentsOf, tips),
+      },
+    );
+    if (options.dryRun) refs.push(...(await this.#plan([...taken, ...tags])));
+    return report(this.#source, fetched, refs);
+  }
+
+  /** Tags of versions that are here. */
+  async #followingTags(tags: readonly Wanted[]): Promise<Wanted[]> {
+    const found: Wanted[] = [];
+    for (const tag of tags) {
+      if (this.#parts.rejected.has(tag.id)) continue;
+      if ((await this.#repo.store.findBlob(tag.id)) !== null) found.push(tag);
+    }
+    return found;
+  }
+
+  /** What fetching would do to refs. */
+  async #plan(wanted: readonly Wanted[]): Promise<FetchedRef[]> {
+    const refs: FetchedRef[] = [];
+    for (const one of wanted) {
+      const before = one.here === null ? null : await readRef(this.#repo.layout, one.here);
+      const status = before === null ? 'new' : before === one.id ? 'same' : 'updated';
+      refs.push({ kind: one.kind, name: one.name, before, after: one.id, status, reason: null });
+    }
+    return refs;
+  }
+
+  /** Branches that were seen at the remote and are there no more. */
+  async #stale(remote: string): Promise<RefMove[]> {
+    const { refs } = this.#source.state;
+    const seen = await listRefs(this.#repo.layout, `refs/remotes/${remote}`);
+    return seen
+      .filter(({ name }) => !refs.has(name.replace(`refs/remotes/${remote}/`, 'refs/heads/')))
+      .map(({ name, id }) => ({ name, before: id, after: null }));
+  }
+
+  async #move(
+    lock: RepositoryLock,
+    wanted: readonly Wanted[],
+    notes: NewNotes[],
+    stale: readonly RefMove[],
+  ): Promise<FetchedRef[]> {
+    const { why } = this.#parts;
+    const refs: FetchedRef[] = stale.map(({ name, before }) => {
+      const title = name.split('/').slice(3).join('/');
+      return { kind: 'branch', name: title, before, after: null, status: 'pruned', reason: null };
+    });
+    const moves: RefMove[] = [];
+    for (const one of wanted) {
+      const before = one.here === null ? null : await readRef(this.#repo.layout, one.here);
+      const ref = await this.#outcome(one, before);
+      refs.push(ref);
+      if (one.here !== null && !['same', 'rejected'].includes(ref.status)) {
+        moves.push({ name: one.here, before, after: one.id });
+      }
+    }
+    const whole = { ...why, head: null, gone: [] };
+    // A name that goes may be the folder of one that comes.
+    if (stale.length > 0) await makeMoves(lock, { ...whole, refs: [...stale], notes: [] }, null);
+    if (moves.length + notes.length > 0) {
+      await makeMoves(lock, { ...whole, refs: moves, notes }, null);
+    }
+    return refs;
+  }
+
+  async #outcome(one: Wanted, before: Id | null): Promise<FetchedRef> {
+    const { options, context } = this.#parts;
+    const ref = { kind: one.kind, name: one.name, before, after: one.id, reason: null };
+    if (before === null) return { ...ref, status: 'new' };
+    if (before === one.id) return { ...ref, status: 'same' };
+    if (one.kind === 'tag') {
+      if (options.force) return { ...ref, status: 'forced' };
+      return rejection(one, 'there is a tag of that name here, for another version', before);
+    }
+    const isForward = await derivesFrom(this.#repo, one.id, before, context.signal);
+    return { ...ref, status: isForward ? 'updated' : 'forced' };
+  }
+
+  /** @throws {ForgottenVersions} if versions would come back that were forgotten here. */
+  async #checkForgotten(
+    versions: ReadonlySet<Id>,
+    parentsOf: (id: Id) => Promise<readonly Id[]>,
+    tips: readonly Id[],
+  ): Promise<void> {
+    if (this.#parts.options.forgotten) return;
+    const forgotten = new Map<Id, string>();
+    for (const { id, fate, name } of await readGone(this.#repo.layout)) {
+      if (fate === 'pruned' || fate === 'moved') continue;
+      if (versions.has(id)) forgotten.set(id, name);
+    }
+    if (forgotten.size === 0) return;
+    const rejected = new Map<Id, string>();
+    for (const tip of tips) {
+      const queue = [tip];
+      const met = new Set<Id>();
+      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+        if (met.has(id) || !versions.has(id)) continue;
+        met.add(id);
+        const name = forgotten.get(id);
+        if (name !== undefined) {
+          rejected.set(tip, forgottenReason(name, id));
+          break;
+        }
+        queue.push(...(await parentsOf(id)));
+      }
+    }
+    if (rejected.size > 0) throw new ForgottenVersions(rejected);
+  }
+}
+
+function forgottenReason(name: string, id: Id): string {
+  return (
+    `it would bring back ${name} (${id.slice(0, 10)}), which was forgotten here: replace it there with ` +
+    "'dlv push --force-with-lease', or take it back with 'dlv fetch --forgotten'"
+  );
+}
+
+function rejection(
+  { kind, name, id }: Wanted,
+  reason: string,
+  before: Id | null = null,
+): FetchedRef {
+  return { kind, name, before, after: id, status: 'rejected', reason };
+}
+
+function report(source: RemoteReader, fetched: Fetched, refs: FetchedRef[]): FetchReport {
+  const { versions, bytes, resumedBytes } = fetched;
+  const { requests, receivedBytes, sentBytes } = source.traffic;
+  return { refs, versions, bytes, resumedBytes, requests, receivedBytes, sentBytes };
+}
+
+const LABELS = { plan: 'looking at', fetch: 'fetching from', check: 'checking what came from' };
+
+/** Shows the parts of a fetch as progress. */
+function progressOf({ progress }: OpContext, shown: string) {
+  return {
+    onStart: (what: keyof typeof LABELS, bytes: number) =>
+      progress.start(`${LABELS[what]} ${shown}`, bytes),
+    onBytes: (bytes: number) => progress.advance(bytes),
+  };
+}
+
+/** True if nothing was rejected. */
+export function isWhollyFetched({ refs }: Pick<FetchReport, 'refs'>): boolean {
+  return refs.every(({ status }) => status !== 'rejected');
+}

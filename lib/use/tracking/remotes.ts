@@ -1,0 +1,95 @@
+/** Which remote a command means, and which branch of it a branch here follows. */
+
+import { NotFoundError, UsageError } from '../../base/errors.js';
+import type { ReadAccess } from '../../storage/objects/access.js';
+import { closestNames } from '../../storage/repo/refs/closest.js';
+import { modelNameProblem } from '../../storage/repo/refs/ref-name.js';
+import { type Remotes, readRemotes, type Upstream } from '../../storage/repo/remotes.js';
+import type { BranchName } from '../history/lines/branches.js';
+
+/** A remote that a command works with. */
+export interface NamedRemote {
+  /** Null if only an address was given: no branches of it are remembered. */
+  name: string | null;
+  url: string;
+}
+
+/** The remote that a clone comes from, and the one that is meant where none is named. */
+export const DEFAULT_REMOTE = 'origin';
+
+/** `model/branch`. */
+export function branchTitle({ model, branch }: BranchName): string {
+  return `${model}/${branch}`;
+}
+
+/** Gives the name of a remote that is to be made back. @throws {UsageError} */
+export function checkRemoteName(name: string): string {
+  const problem = modelNameProblem(name);
+  if (problem === null) return name;
+  throw new UsageError(`'${name}' ${problem}`, {
+    name,
+    hint: 'choose another name for the remote, such as origin',
+  });
+}
+
+/** @throws {NotFoundError} if there is no remote of that name. */
+export function remoteNamed({ urls }: Remotes, name: string): NamedRemote {
+  const url = urls.get(name);
+  if (url !== undefined) return { name, url };
+  const near = closestNames(name, new Set(urls.keys()));
+  throw new NotFoundError(`there is no remote '${name}'`, {
+    kind: 'remote',
+    name,
+    candidates: near,
+    hint:
+      near.length > 0
+        ? `did you mean ${near.join(' or ')}?`
+        : "'dlv remote add <name> <url>' adds one, 'dlv remote -v' lists them",
+  });
+}
+
+/** True if a text is an address rather than the name of a remote. */
+function isAddress(text: string): boolean {
+  return /[/\\:]/.test(text) || text === '.' || text === '..';
+}
+
+/**
+ * The remote that is meant: the one named, an address, that which the branch follows, `origin`, the only one.
+ * @throws {NotFoundError} {UsageError} if none or several could be meant.
+ */
+export async function findRemote(
+  repo: Pick<ReadAccess, 'layout'>,
+  given: string | undefined,
+  line: BranchName | null,
+): Promise<NamedRemote> {
+  const remotes = await readRemotes(repo.layout);
+  if (given !== undefined && !remotes.urls.has(given) && isAddress(given)) {
+    return { name: null, url: given };
+  }
+  if (given !== undefined) return remoteNamed(remotes, given);
+  const upstream = line === null ? undefined : remotes.upstreams.get(branchTitle(line));
+  if (upstream !== undefined && remotes.urls.has(upstream.remote)) {
+    return remoteNamed(remotes, upstream.remote);
+  }
+  if (remotes.urls.has(DEFAULT_REMOTE)) return remoteNamed(remotes, DEFAULT_REMOTE);
+  const names = [...remotes.urls.keys()];
+  if (names.length === 1) return remoteNamed(remotes, names[0] as string);
+  if (names.length === 0) {
+    throw new NotFoundError('there is no remote yet', {
+      kind: 'remote',
+      hint: "'dlv remote add origin <folder or address>' adds one",
+    });
+  }
+  throw new UsageError('there are several remotes: name the one that is meant', {
+    candidates: names,
+    hint: `one of ${names.slice(0, 4).join(', ')}`,
+  });
+}
+
+/** The branch that a branch follows; null if it follows none. */
+export async function upstreamOf(
+  repo: Pick<ReadAccess, 'layout'>,
+  line: BranchName,
+): Promise<Upstream | null> {
+  return (await readRemotes(repo.layout)).upstreams.get(branchTitle(line)) ?? null;
+}

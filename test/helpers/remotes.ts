@@ -1,0 +1,58 @@
+/** Repositories that share a remote in a folder, for tests. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import type { CloneResult } from '../../lib/use/ops/clone.js';
+import { type DlvResult, dlv, dlvJson } from './dlv.js';
+import { TestRepository, threeVersions } from './repository.js';
+import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
+
+/** A repository of three versions and a remote that has them all. */
+export async function pushed(t: ExecutionContext) {
+  const made = await threeVersions(t);
+  const top = path.dirname(made.repo.dir);
+  const url = path.join(top, 'team.dlv');
+  await made.repo.json('remote', 'add', 'origin', url);
+  await made.repo.json('push', '-u', 'origin');
+  return { ...made, top, url };
+}
+
+/** Clones an address into a folder beside it. */
+export async function cloned(
+  top: string,
+  url: string,
+  name: string,
+  ...flags: string[]
+): Promise<{ repo: TestRepository; result: CloneResult }> {
+  const result = await dlvJson<CloneResult>(['clone', url, name, ...flags], { cwd: top });
+  return { repo: new TestRepository(path.join(top, name)), result };
+}
+
+/** The same where it is expected to fail. */
+export function failingClone(top: string, url: string, name: string): Promise<DlvResult> {
+  return dlv(['--json', 'clone', url, name], { cwd: top });
+}
+
+/** Makes a version of a small change. */
+export async function step(repo: TestRepository, from: Tensors, seed: number): Promise<Tensors> {
+  const next = nudge(from, 1e-3, seed);
+  await repo.write('model.safetensors', safetensors(next));
+  await repo.commit(`step ${seed}`);
+  return next;
+}
+
+/** Tensors of some hundred KB: extents that are worth deltas. */
+export function largeTensors(seed: number): Tensors {
+  return randomTensors({ 'a.weight': [256, 256], 'b.weight': [256, 128], 'b.bias': [128] }, seed);
+}
+
+/** All files below a folder, with their bytes. */
+export async function filesBelow(dir: string): Promise<Map<string, Buffer>> {
+  const found = new Map<string, Buffer>();
+  for (const entry of await fs.readdir(dir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = path.join(entry.parentPath, entry.name);
+    found.set(path.relative(dir, file), await fs.readFile(file));
+  }
+  return found;
+}

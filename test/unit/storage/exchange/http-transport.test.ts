@@ -1,0 +1,225 @@
+/** A web server as a remote: the suite, also on a line that fails all the time, and servers that lie. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { isNear } from '../../../../lib/storage/exchange/transports/http-client.js';
+import { HttpTransport } from '../../../../lib/storage/exchange/transports/http-transport.js';
+import { bytesSource } from '../../../../lib/storage/exchange/transports/transport.js';
+import {
+  type MakeTransport,
+  pattern,
+  readPart,
+  type TestedTransport,
+  transportSuite,
+} from '../../../conformance/transport.js';
+import { tempDir } from '../../../helpers/temp-dir.js';
+import { type Misbehave, serveFolder, type WebServer } from '../../../helpers/web-server.js';
+
+const QUICK = { firstPauseMs: 1, idleMs: 2000 };
+
+async function served(
+  t: ExecutionContext,
+): Promise<TestedTransport & { server: WebServer; root: string }> {
+  const root = await tempDir(t);
+  const server = await serveFolder(t, root);
+  const transport = new HttpTransport(`${server.url}/models/net.dlv`, QUICK);
+  const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+    const file = path.join(root, 'models', 'net.dlv', name);
+    await fs.mkdir(path.dirname(file), { recursive: true });
+    await fs.writeFile(file, bytes);
+  };
+  return { transport, put, server, root };
+}
+
+transportSuite('http', served);
+
+const PACK = `packs/${'a'.repeat(32)}.hi`;
+
+/** Every other request meets the next of many faults. */
+const faulty: Misbehave = async (request, response, count) => {
+  if (count % 2 === 0) return false;
+  switch ((count >> 1) % 6) {
+    case 0:
+      response.writeHead(500).end('oh');
+      return true;
+    case 1:
+      response.writeHead(429, { 'retry-after': '0' }).end();
+      return true;
+    case 2:
+      request.socket.destroy();
+      return true;
+    case 3:
+      if (request.headers.range !== undefined) {
+        request.socket.destroy();
+        return true;
+      }
+      // Promises more than it sends.
+      response.writeHead(200, { 'content-length': 1000 });
+      response.write('x'.repeat(10));
+      setTimeout(() => request.socket.destroy(), 5);
+      return true;
+    case 4:
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return false;
+    default:
+      response.writeHead(503).end();
+      return true;
+  }
+};
+
+const onBadLine: MakeTransport = async (t) => {
+  const tested = await served(t);
+  tested.server.misbehave = faulty;
+  return tested;
+};
+transportSuite('http on a bad line', onBadLine);
+
+const withoutRanges: MakeTransport = async (t) => {
+  const tested = await served(t);
+  tested.server.noRanges = true;
+  return tested;
+};
+transportSuite('http without ranges', withoutRanges);
+
+test('http: what broke off is gone on with, not begun again', async (t) => {
+  const { transport, put, server } = await served(t);
+  const bytes = pattern(2_000_000);
+  await put(PACK, bytes);
+  server.misbehave = (request, response) => {
+    const [, from = '0', to = '0'] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+    const [start, end] = [Number(from), Number(to) + 1];
+    response.writeHead(206, {
+      'content-length': end - start,
+      'content-range': `bytes ${start}-${end - 1}/${bytes.length}`,
+    });
+    const part = bytes.subarray(start, Math.min(end, start + 300_000));
+    server.bytes += part.length;
+    response.write(part, () => {
+      if (start + part.length < end) setTimeout(() => request.socket.destroy(), 5);
+      else response.end();
+    });
+    return true;
+  };
+  t.is(Buffer.compare(await readPart(transport, PACK, 0, bytes.length), bytes), 0);
+  t.true(server.bytes < 2_400_000, `${server.bytes}`);
+  t.is(transport.traffic.requests, server.requests);
+});
+
+test('http: connections are kept, and the report is what the server counted', async (t) => {
+  const { transport, put, server } = await served(t);
+  await put(PACK, pattern(100_000));
+  for (let i = 0; i < 20; i++) await readPart(transport, PACK, i * 1000, i * 1000 + 500);
+  t.is(server.connections, 1);
+  t.deepEqual(transport.traffic, { requests: 20, receivedBytes: server.bytes, sentBytes: 0 });
+});
+
+test('http: a server that keeps failing is an error that says so', async (t) => {
+  const { transport, server } = await served(t);
+  server.misbehave = (_request, response) => {
+    response.writeHead(503).end();
+    return true;
+  };
+  const error = await t.throwsAsync(transport.load('remote', 10), { code: 'DLV_REMOTE' });
+  t.regex(error?.message ?? '', /503/);
+  t.true(server.requests > 2);
+});
+
+test('http: redirects are followed a few times, and not everywhere', async (t) => {
+  const { transport, put, server } = await served(t);
+  await put('moved', Buffer.from('moved'));
+  let to = '/models/net.dlv/moved';
+  server.misbehave = (request, response) => {
+    if (!request.url?.endsWith('/remote')) return false;
+    response.writeHead(302, { location: to }).end();
+    return true;
+  };
+  t.is(Buffer.from((await transport.load('remote', 10))?.bytes ?? []).toString(), 'moved');
+  for (const bad of [
+    'remote',
+    'file:///etc/passwd',
+    'ftp://example.org/x',
+    'http://[',
+    'gopher:x',
+  ]) {
+    to = bad;
+    await t.throwsAsync(transport.load('remote', 10), { code: 'DLV_REMOTE' }, bad);
+  }
+});
+
+test('http: passwords go to the server that was named alone, and into no message', async (t) => {
+  const { put, server, root } = await served(t);
+  await put('remote', Buffer.from('x'));
+  const other = await serveFolder(t, root);
+  const withSecret = server.url.replace('http://', 'http://ada:s3cret@');
+  const transport = new HttpTransport(`${withSecret}/models/net.dlv`, QUICK);
+  t.teardown(() => transport.close());
+  await transport.load('remote', 10);
+  const sent = server.seen.at(-1)?.authorization ?? '';
+  t.is(Buffer.from(sent.replace('Basic ', ''), 'base64').toString(), 'ada:s3cret');
+  server.misbehave = (request, response) => {
+    response.writeHead(307, { location: `${other.url}${request.url}` }).end();
+    return true;
+  };
+  await transport.load('remote', 10);
+  t.is(other.seen.length, 1);
+  t.is(other.seen[0]?.authorization, undefined);
+  server.misbehave = (_request, response) => {
+    response.writeHead(403).end('s3cret');
+    return true;
+  };
+  const error = await t.throwsAsync(transport.load('remote', 10));
+  t.notRegex(JSON.stringify(error), /s3cret/);
+  t.false(transport.shown.includes('s3cret'));
+});
+
+test('http: an answer with another part than was asked for is refused', async (t) => {
+  const { transport, put, server } = await served(t);
+  await put(PACK, pattern(1000));
+  server.misbehave = (_request, response) => {
+    response.writeHead(206, { 'content-range': 'bytes 0-9/1000', 'content-length': 10 });
+    response.end(Buffer.alloc(10));
+    return true;
+  };
+  await t.throwsAsync(readPart(transport, PACK, 500, 510), { code: 'DLV_REMOTE' });
+});
+
+test('http: a server that sends without end is cut off', async (t) => {
+  const { transport, server } = await served(t);
+  let sent = 0;
+  server.misbehave = (_request, response) => {
+    response.writeHead(200);
+    const more = (): void => {
+      if (response.destroyed || sent > 1 << 26) return;
+      sent += 65_536;
+      response.write(Buffer.alloc(65_536), more);
+    };
+    more();
+    return true;
+  };
+  await t.throwsAsync(transport.load('remote', 100_000), { code: 'DLV_LIMIT' });
+  t.true(sent < 1 << 26);
+});
+
+test('http: takes nothing', async (t) => {
+  const { transport } = await served(t);
+  t.false(transport.isWritable);
+  t.throws(() => transport.store(PACK, bytesSource(pattern(1))), { code: 'DLV_USAGE' });
+});
+
+test('http: what is near is known', (t) => {
+  for (const host of [
+    'localhost',
+    '127.0.0.1',
+    '10.1.2.3',
+    '192.168.0.1',
+    '172.20.0.1',
+    '169.254.169.254',
+    '[::1]',
+    '[fd00::1]',
+    'metadata.internal',
+  ]) {
+    t.true(isNear(host), host);
+  }
+  for (const host of ['example.org', '8.8.8.8', '172.32.0.1', '[2001:db8::1]'])
+    t.false(isNear(host), host);
+});
