@@ -336,7 +336,7 @@ test('archive --tier: without a terminal it wants --yes; bad names are told apar
   const cases: [string[], RegExp][] = [
     [['--tier', 'bf16', 'net@1'], /for good/],
     [['--tier', 'bf16', '--yes'], /no version/],
-    [['--tier', 'int4', '--yes', 'net@1'], /no tier/],
+    [['--tier', 'int4', '--yes', 'net@1'], /is not a tier/],
     [['--tier', 'bf16', '--yes', '--budget', '2', 'net@1'], /plans nothing/],
     [['--seed', '3', 'net@1'], /belong to --tier/],
   ];

@@ -54,7 +54,7 @@ export function layoutOfData(
     if (beyond.length === 0) continue;
     warnings.push(
       `is shorter than '${model}' says: ${beyond.length} of ${layout.tensors.length} tensors lie ` +
-        `beyond its ${size} bytes and cannot be shown (${quoteSome(beyond)}); it may be cut: copy or ` +
+        `beyond its ${size} bytes and cannot be shown (${quoteSome(beyond)}); it may be truncated: copy or ` +
         'export it again',
     );
   }
