@@ -48,11 +48,15 @@ export function sealReadable(
 
 /**
  * Runs the reader of an object or file over the bytes that are about to be written.
- * @throws {BugError} DLV_BUG if the reader refuses it; {LimitError} passes through.
+ * @throws {BugError} DLV_BUG if the reader refuses it; {LimitError}, and {IoError} for
+ *   too little memory, pass through.
  */
 export function checkReadable<T>(file: string, read: () => T): T {
   const refuse = (error: unknown): never => {
-    if (error instanceof DlvError && error.code === 'DLV_LIMIT') throw error;
+    // Too large for any process, or for the memory of this one: neither is a mistake in the bytes.
+    const isTooLarge =
+      error instanceof DlvError && (error.code === 'DLV_LIMIT' || error.data.errno === 'ENOMEM');
+    if (isTooLarge) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new BugError(`cannot write '${file}': dlv could not read it again: ${why}`, {
       file,
