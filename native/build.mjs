@@ -45,6 +45,7 @@ export const ADDON = [
   'answers.c',
   'jobs.c',
   'streams.c',
+  'guard.c',
 ].map((name) => `addon/${name}`);
 
 /** sha256 over names and contents of everything that goes into the .wasm, or with 'addon' into the addon. */

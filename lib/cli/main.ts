@@ -5,6 +5,7 @@
  */
 import { Command, Option } from 'commander';
 import { assert, type DlvError, UsageError } from '../base/errors.js';
+import { listenToSignals } from '../base/native/guard.js';
 import { COMMANDS } from './commands/index.js';
 import { errorDocument, toDlvError, writeError } from './exit-codes.js';
 import { wrapStream } from './output/stdio.js';
@@ -207,6 +208,9 @@ function startFolder(): string {
 /** One Ctrl-C may come twice: from the terminal, and from a parent that hands it on. */
 const SAME_INTERRUPT_MS = 300;
 
+/** A process that computes without a pause for so long after a signal is ended by it. */
+const ANSWER_SECONDS = 2;
+
 /**
  * Runs the command of this process: its arguments, streams and signals.
  * @returns the exit code; the caller sets it and lets the process end, so that output is flushed.
@@ -229,7 +233,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     stoppedAt = now;
     abort.abort();
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  listenToSignals(stop, ANSWER_SECONDS);
   let outputLost = false;
   const failed = (error: Error): void => {
     outputLost = true;

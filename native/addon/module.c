@@ -18,6 +18,7 @@
 #include "blocks.h"
 #include "buffer.h"
 #include "chunk.h"
+#include "guard.h"
 #include "jobs.h"
 #include "kernel.h"
 #include "sketch.h"
@@ -196,6 +197,8 @@ NAPI_MODULE_INIT() {
       {"sketchDistances", sketch_distances},
       {"isa", isa},
       {"forcePortable", force_portable},
+      {"guardSignals", guard_signals},
+      {"signalHeard", signal_heard},
   };
   call c = {env, 0, "", NULL};
   napi_value version;

@@ -107,4 +107,7 @@ export interface NativeKernel extends Kernel, KernelServices {
   allocate(bytes: number): Uint8Array;
   isa(): string;
   forcePortable(on: boolean): void;
+  /** See guard.ts; absent in an addon that was built before there was one. */
+  guardSignals?(seconds: number): void;
+  signalHeard?(): boolean;
 }

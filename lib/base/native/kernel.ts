@@ -132,7 +132,8 @@ function plainMemory(bytes: number): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-function loadAddon(): NativeKernel | null {
+/** The addon, whatever DLV_KERNEL says; null if it was not built, or of other sources. */
+export function loadAddon(): NativeKernel | null {
   try {
     const require = createRequire(import.meta.url);
     const addon = require(fileURLToPath(new URL('build/kernel.node', FOLDER))) as NativeKernel;
