@@ -99,7 +99,7 @@ export type {
 export type { StashEntry, StashPushOptions, StashResult } from './use/ops/stash.js';
 export type { ModelStatus, StatusResult } from './use/ops/status.js';
 export type { SwitchOptions, SwitchResult } from './use/ops/switch.js';
-export type { TagChange, TagEntry } from './use/ops/tag.js';
+export type { TagChange, TagEntry, TagMessage } from './use/ops/tag.js';
 export type { TierOptions, TierResult } from './use/ops/tier.js';
 export type {
   CellValue,

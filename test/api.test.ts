@@ -33,7 +33,7 @@ const TYPES =
   'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
   'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
   'ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
-  'StashPushOptions StashResult StatusResult SwitchOptions SwitchResult TagChange TagEntry ' +
+  'StashPushOptions StashResult StatusResult SwitchOptions SwitchResult TagChange TagEntry TagMessage ' +
   'TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary VersionTable ' +
   'VersionsOptions Warned';
 

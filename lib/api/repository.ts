@@ -257,10 +257,15 @@ export class Repository extends ReadingRepository {
     return this.call(options, (repo, context) => forget(repo, own, context));
   }
 
-  /** Names a version. */
+  /** Names a version; a message is kept with its author and time. */
   async tag(
     name: string,
-    options: { revision?: string; force?: boolean; exact?: boolean } & CallOptions = {},
+    options: {
+      revision?: string;
+      force?: boolean;
+      exact?: boolean;
+      message?: string;
+    } & CallOptions = {},
   ): Promise<Warned<TagChange>> {
     const ops = await import('../use/ops/tag.js');
     const own = { ...withoutCall(options), name };

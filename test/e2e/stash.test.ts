@@ -55,6 +55,24 @@ test('stash and pop: changed, added, removed and untracked files', async (t) => 
   t.is(await repo.text('new.txt'), 'new');
 });
 
+test('stash save takes a message as in git; clear drops all, whose ids still answer', async (t) => {
+  const { repo } = await threeVersions(t);
+  for (const text of ['one', 'two']) {
+    await repo.write('note.txt', text);
+    await repo.json('stash', 'save', `the ${text}`);
+  }
+  const before = await repo.json<StashEntry[]>('stash', 'list');
+  t.deepEqual(
+    before.map(({ message }) => message),
+    ['the two', 'the one'],
+  );
+  t.deepEqual(await repo.json('stash', 'clear'), before as unknown);
+  t.deepEqual(await repo.json('stash', 'list'), []);
+  await repo.json('checkout', (before[1] as StashEntry).version, '--out', 'old');
+  t.is(await repo.text('old/note.txt'), 'one');
+  t.regex((await repo.dlv('stash', 'clear')).stderr, /nothing was put aside/);
+});
+
 test('stash: conflicts are named and nothing is changed', async (t) => {
   const { repo } = await threeVersions(t);
   t.regex((await repo.fails(1, 'stash')).message, /nothing to stash/);

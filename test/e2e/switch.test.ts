@@ -130,6 +130,29 @@ test('branch -d: keeps versions that nothing else names, unless -D', async (t) =
   t.is((await repo.fails(1, 'branch', '-d', 'gone')).code, 'DLV_NOT_FOUND');
 });
 
+test('tag -m: message, author and time are kept, through gc and fsck, until another is said', async (t) => {
+  const { repo, versions } = await threeVersions(t);
+  await repo.json('tag', 'bare');
+  await repo.json('tag', '-a', 'paper', 'net@2', '-m', 'the one in the paper\n\ntable 3');
+  t.is((await repo.fails(1, 'tag', '-m', 'again', 'paper', 'net@2')).code, 'DLV_EXISTS');
+  await repo.json('gc', '--prune=now');
+  const listed = await repo.json<TagEntry[]>('tag');
+  t.is(listed[0]?.note, null);
+  t.like(listed[1], { tag: 'paper', version: versions[1]?.version });
+  t.is(listed[1]?.note?.message, 'the one in the paper\n\ntable 3');
+  t.regex(listed[1]?.note?.author ?? '', /<.+@.+>/);
+  t.true(Math.abs(Date.now() - Date.parse(listed[1]?.note?.time ?? '')) < 3_600_000);
+  t.regex((await repo.dlv('tag', '-n3')).stdout, /the one in the paper\n\n {4}table 3\n {4}.*@/);
+  await repo.json('tag', '-f', '-m', 'the other', 'paper', 'net@2');
+  await repo.json('tag', '-f', '-m', 'of the third', 'paper', 'net@3');
+  t.is((await repo.json<TagEntry[]>('tag'))[1]?.note?.message, 'of the third');
+  await repo.json('tag', '-f', 'paper', 'net@2');
+  t.is((await repo.json<TagEntry[]>('tag'))[1]?.note?.message, 'the other');
+  t.is((await repo.fails(2, 'tag', '-a', 'x')).code, 'DLV_USAGE');
+  t.is((await repo.fails(2, 'tag', '-m', ' ', 'x')).code, 'DLV_USAGE');
+  t.is((await repo.dlv('fsck', '--files')).code, 0);
+});
+
 test('tag: makes, lists, refuses to move, moves, deletes', async (t) => {
   const { repo, versions } = await threeVersions(t);
   await repo.json('tag', 'v1', 'net@1');

@@ -30,7 +30,7 @@ const EXAMPLE: StashResult = {
   removed: [],
 };
 
-const ACTIONS = ['push', 'save', 'list', 'show', 'pop', 'apply', 'drop'] as const;
+const ACTIONS = ['push', 'save', 'list', 'show', 'pop', 'apply', 'drop', 'clear'] as const;
 type Action = (typeof ACTIONS)[number];
 
 /** `stash@{2}` or `2`. @throws {UsageError} */
@@ -81,12 +81,27 @@ async function look(run: Run, action: 'list' | 'show', name: string | undefined)
   run.answer(stash, (ui) => printStash(ui, stash));
 }
 
+async function clear(run: Run): Promise<void> {
+  const ops = await import('../../use/ops/stash.js');
+  const stashes = await run.repository((repo) => ops.clearStashes(repo, {}, run.context));
+  run.answer(stashes, (ui) => {
+    for (const { version, message } of stashes) {
+      ui.note(`dropped ${shortId(version)}: ${subject(message)}`);
+    }
+    if (stashes.length === 0) ui.note('nothing was put aside');
+    else ui.note("until gc drops them, 'dlv checkout' takes these ids");
+  });
+}
+
 async function change(
   run: Run,
-  action: Exclude<Action, 'list' | 'show'>,
-  name: string | undefined,
-  { message, includeUntracked }: Flags,
+  action: Exclude<Action, 'list' | 'show' | 'clear'>,
+  word: string | undefined,
+  { message: given, includeUntracked }: Flags,
 ): Promise<void> {
+  // As in git, what follows 'save' is the message.
+  const message = action === 'save' ? (given ?? word) : given;
+  const name = action === 'save' && message === word ? undefined : word;
   const ops = await import('../../use/ops/stash.js');
   const isPush = action === 'push' || action === 'save';
   if (isPush && name !== undefined) {
@@ -125,11 +140,12 @@ export function register(program: Command, cli: Cli): void {
         ['dlv stash list', 'lists the stashes, the newest first'],
         ['dlv stash pop', 'brings the newest back'],
         ['dlv stash drop stash@{1}', 'deletes the second newest'],
+        ['dlv stash clear', 'deletes all stashes of the model'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'nothing to set aside, no such stash, or a file has changed since' },
     })
-    .argument('[action]', 'push, list, show, pop, apply or drop')
+    .argument('[action]', 'push, list, show, pop, apply, drop or clear')
     .argument('[stash]', 'stash@{n} or n; the newest is 0')
     .option('-m, --message <text>', 'description of the stash (push)')
     .option('-u, --include-untracked', 'include untracked files (push)')
@@ -140,6 +156,7 @@ export function register(program: Command, cli: Cli): void {
           throw new UsageError(`'${word}' is not one of ${ACTIONS.join(', ')}`);
         }
         if (action === 'list' || action === 'show') await look(run, action, name);
+        else if (action === 'clear') await clear(run);
         else await change(run, action, name, flags);
         return 0;
       }),

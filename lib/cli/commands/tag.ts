@@ -15,6 +15,8 @@ interface Flags {
   delete?: boolean;
   force?: boolean;
   exact?: boolean;
+  annotate?: boolean;
+  message?: string;
 }
 
 const EXAMPLE: TagEntry[] = [
@@ -27,20 +29,27 @@ const EXAMPLE: TagEntry[] = [
     message: 'train 10 more epochs',
     time: '2026-01-31T12:00:00.000+02:00',
     exact: false,
+    note: {
+      message: 'the one in the paper',
+      author: 'Ada <ada@example.org>',
+      time: '2026-02-01T09:00:00.000+02:00',
+    },
   },
 ];
 
 function printList(ui: Ui, tags: readonly TagEntry[], lines: number): void {
-  const rows = tags.map(({ tag, version, name, message, exact }) => [
+  const rows = tags.map(({ tag, version, name, message, exact, note }) => [
     exact ? `${tag} (exact)` : tag,
     { text: shortId(version), style: ui.style.yellow },
     name,
-    subject(message),
+    subject(note?.message ?? message),
   ]);
   formatTable([{}, {}, {}, {}], rows).forEach((row, i) => {
     ui.line(row);
-    const more = (tags[i] as TagEntry).message.trimEnd().split('\n').slice(1, lines);
+    const { message, note } = tags[i] as TagEntry;
+    const more = (note?.message ?? message).trimEnd().split('\n').slice(1, lines);
     for (const line of more) ui.line(line === '' ? '' : `    ${line}`);
+    if (note !== null && lines > 1) ui.line(`    ${note.author}, ${note.time}`);
   });
 }
 
@@ -57,6 +66,11 @@ async function change(
   flags: Flags,
 ): Promise<void> {
   const ops = await import('../../use/ops/tag.js');
+  const { message } = flags;
+  if (flags.annotate && message === undefined) {
+    throw new UsageError('a tag of its own message needs the message', { hint: 'give it with -m' });
+  }
+  if (flags.delete && message !== undefined) throw new UsageError('-d takes no message');
   if (flags.delete && revision !== undefined) throw new UsageError('-d takes one tag');
   const result = await run.repository((repo) =>
     flags.delete
@@ -67,6 +81,7 @@ async function change(
             name,
             force: flags.force === true,
             exact: flags.exact === true,
+            ...(message === undefined ? {} : { message }),
             ...(revision === undefined ? {} : { revision }),
           },
           run.context,
@@ -81,12 +96,14 @@ export function register(program: Command, cli: Cli): void {
       summary: 'list, create or delete tags',
       about:
         'Without a name, lists the tags. A tag names a version and does not move, except with ' +
-        '-f. With --json, a change prints an object with action, tag, version and before.',
+        '-f. A message is kept with its author and time, and is listed instead of the message of ' +
+        'the version. With --json, a change prints an object with action, tag, version and before.',
       examples: [
         ['dlv tag', 'the tags and their versions'],
         ["dlv tag -l 'v1.*'", 'the tags whose names match'],
         ['dlv tag v1', 'tags the version of HEAD'],
         ['dlv tag best mnist@3', 'tags the third version'],
+        ["dlv tag -m 'the one in the paper' paper", 'tags with a message'],
         ['dlv tag --exact v1', 'and protects its exact bytes from dlv archive --tier'],
         ['dlv tag -d best', 'deletes the tag; the version is kept'],
       ],
@@ -99,6 +116,8 @@ export function register(program: Command, cli: Cli): void {
     .option('-n, --lines [lines]', 'list the tags with this many lines of the message (default: 1)')
     .option('--contains <rev>', 'list the tags of <rev> and of its descendants')
     .option('-d, --delete', 'delete a tag')
+    .option('-m, --message <text>', 'message, kept with its author and time')
+    .option('-a, --annotate', 'require a message: the same as -m')
     .option('-f, --force', 'move an existing tag')
     .option('--exact', 'protect its exact bytes: no tier can replace them while the tag exists')
     .action(

@@ -336,6 +336,17 @@ export async function dropStash(
   return { action: 'dropped', stash, written: [], removed: [] };
 }
 
+/** Deletes all stashes of HEAD's model, the newest first. @returns those. */
+export async function clearStashes(
+  repo: Repository,
+  _options: object,
+  context: OpContext,
+): Promise<StashEntry[]> {
+  const stashes = await listStashes(repo, {}, context);
+  for (const stash of stashes) await deleteStash(repo, stash);
+  return stashes;
+}
+
 async function deleteStash(repo: Repository, { ref, version }: StashEntry): Promise<void> {
   const why = await moveReason(repo, deletionReason('stash', ref));
   await repo.locked((lock) => updateRef(lock, { name: ref, before: version, after: null, why }));

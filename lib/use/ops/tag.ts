@@ -1,21 +1,29 @@
 /** `dlv tag`: permanent names for versions. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, ExistsError, NotFoundError, TierError } from '../../base/errors.js';
+import {
+  ConflictError,
+  ExistsError,
+  NotFoundError,
+  TierError,
+  UsageError,
+} from '../../base/errors.js';
+import { tagNotes } from '../../storage/objects/tag-notes.js';
 import { exactTags } from '../../storage/objects/tiers.js';
 import { tagRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { suggestNames } from '../../storage/repo/refs/closest.js';
 import { checkNewTagName, checkTagName } from '../../storage/repo/refs/ref-name.js';
 import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
+import { currentAuthor, currentMoment, formatAuthor } from '../../storage/repo/settings/author.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
-import { encodeNote, noteId, packExactBody } from '../../storage/repo/version/note.js';
+import { encodeNote, noteId, packExactBody, packTagBody } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
 import { knownModels } from '../history/lines/branches.js';
 import { deletionReason, moveReason } from '../history/lines/moves.js';
 import { containsTest, nameTest } from '../history/lines/name-filters.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { Describer } from '../history/versions.js';
+import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 export interface TagEntry {
@@ -29,6 +37,14 @@ export interface TagEntry {
   time: string;
   /** True if it keeps the version's exact bytes from `dlv archive --tier`. */
   exact: boolean;
+  /** What was said when it was made, by whom and when; null for a bare name. */
+  note: TagMessage | null;
+}
+
+export interface TagMessage {
+  message: string;
+  author: string;
+  time: string;
 }
 
 export interface TagListOptions {
@@ -53,9 +69,17 @@ export async function listTags(
     if (!isMeant(tag) || !(await holds(id))) continue;
     const { version, model, number, name: called, message, time } = await describer.describe(id);
     const exact = (await exactTags(repo, id)).has(tag);
-    tags.push({ tag, version, model, number, name: called, message, time, exact });
+    const note = await messageOf(repo, id, tag);
+    tags.push({ tag, version, model, number, name: called, message, time, exact, note });
   }
   return tags;
+}
+
+async function messageOf(repo: Repository, version: Id, tag: string): Promise<TagMessage | null> {
+  const note = (await tagNotes(repo, version)).get(tag);
+  if (note === undefined) return null;
+  const { message, author, time, tzMinutes } = note;
+  return { message, author: formatAuthor(author), time: formatMoment(time, tzMinutes) };
 }
 
 export interface TagChange {
@@ -67,20 +91,38 @@ export interface TagChange {
   before: Id | null;
 }
 
+export interface TagCreateOptions {
+  name: string;
+  revision?: string;
+  /** Moves a tag that exists. */
+  force?: boolean;
+  /** Keeps the version's exact bytes while the tag names it. */
+  exact?: boolean;
+  /** Kept with author and time; the latest one counts. */
+  message?: string;
+}
+
 /**
- * Makes a tag, or moves it if forced; `exact` keeps the version's exact bytes while the tag names it.
+ * Makes a tag, or moves it if forced.
  * @throws {ExistsError} {NotFoundError} {UsageError}; {TierError} if they were given up already.
  */
 export async function createTag(
   repo: Repository,
-  options: { name: string; revision?: string; force?: boolean; exact?: boolean },
+  options: TagCreateOptions,
   _context: OpContext,
 ): Promise<TagChange> {
-  const { name: tag, revision = 'HEAD', force, exact = false } = options;
+  const { name: tag, revision = 'HEAD', force, exact = false, message } = options;
   const name = tagRefName(checkTagName(tag));
   if ((await readRef(repo.layout, name)) === null) await checkNewTag(repo, tag);
   const version = await resolveId(repo, revision);
-  if (exact) await storeExactNote(repo, version, tag);
+  if (message !== undefined && message.trim() === '') {
+    throw new UsageError('the message of a tag is empty', { option: 'message' });
+  }
+  if (exact) await checkExact(repo, version);
+  const notes: Uint8Array[] = [];
+  if (exact) notes.push(await exactNote(repo, version, tag));
+  if (message !== undefined) notes.push(await messageNote(repo, { version, tag, message }));
+  const ids = await storeNotes(repo, notes);
   const why = await moveReason(repo, `tag: ${revision}`);
   return repo.locked(async (lock) => {
     const before = await readRef(repo.layout, name);
@@ -94,7 +136,8 @@ export async function createTag(
         hint: 'move it with -f, or choose another name',
       });
     }
-    if (exact) await markExact(repo, lock, version, tag);
+    if (exact) await checkExact(repo, version);
+    await addStored(repo, lock, version, ids);
     if (before !== version) await updateRef(lock, { name, before, after: version, why });
     return { action: before === null ? 'created' : 'moved', tag, version, before };
   });
@@ -127,34 +170,47 @@ async function exactNote(repo: Repository, version: Id, tag: string): Promise<Ui
   return encodeNote({ version, kind: 'exact', author, time, tzMinutes, body: packExactBody(tag) });
 }
 
-async function storeExactNote(repo: Repository, version: Id, tag: string): Promise<void> {
-  await checkExact(repo, version);
+/** The note of what is said of a version that gets a tag. */
+async function messageNote(
+  repo: Repository,
+  { version, tag, message }: { version: Id; tag: string; message: string },
+): Promise<Uint8Array> {
+  const { workTree } = repo.layout;
+  const author = await currentAuthor(repo.config, workTree);
+  const body = packTagBody(tag, message);
+  return encodeNote({ version, kind: 'tag', author, ...currentMoment(), body });
+}
+
+/** Stores notes, which nothing names yet. @returns their ids. */
+async function storeNotes(repo: Repository, notes: readonly Uint8Array[]): Promise<Id[]> {
+  if (notes.length === 0) return [];
   const session = repo.session();
   try {
-    await session.putBlob('note', await exactNote(repo, version, tag));
+    for (const note of notes) await session.putBlob('note', note);
     await session.flush();
   } finally {
     await session.abort();
   }
+  return notes.map(noteId);
 }
 
-/** Makes the note known. The lock is held: no tier can come in between. */
-async function markExact(
+/** Makes notes known. The lock is held: no tier can come in between. */
+async function addStored(
   repo: Repository,
   lock: RepositoryLock,
   version: Id,
-  tag: string,
+  ids: readonly Id[],
 ): Promise<void> {
-  await checkExact(repo, version);
-  const id = noteId(await exactNote(repo, version, tag));
+  if (ids.length === 0) return;
   await repo.store.reload();
-  if (!(await repo.store.hasBlob(id))) {
-    throw new ConflictError('the note of an exact tag was collected as garbage meanwhile', {
+  for (const id of ids) {
+    if (await repo.store.hasBlob(id)) continue;
+    throw new ConflictError('the note of a tag was collected as garbage meanwhile', {
       id,
       hint: 'run the command again',
     });
   }
-  await addNotes(lock, version, [id]);
+  await addNotes(lock, version, [...ids]);
 }
 
 /**

@@ -22,7 +22,7 @@ const NOTE_FORMAT = 1;
 export interface Note {
   /** The version that it is about. */
   version: Id;
-  /** 'tier', 'exact', …; decides what `body` holds. */
+  /** 'tier', 'exact', 'tag', …; decides what `body` holds. */
   kind: string;
   author: Author;
   /** Milliseconds since 1970-01-01 UTC. */
@@ -177,4 +177,15 @@ export function packExactBody(tag: string): Packed {
 /** The mirror of packExactBody. @throws {CorruptError} DLV_CORRUPT */
 export function unpackExactBody(body: Packed, file: string): string {
   return new Fields(body, file, 1).string('tag');
+}
+
+/** Body of a note of kind 'tag': what somebody said of a version when they gave it a tag. */
+export function packTagBody(tag: string, message: string): Packed {
+  return [tag, message];
+}
+
+/** The mirror of packTagBody. @throws {CorruptError} DLV_CORRUPT */
+export function unpackTagBody(body: Packed, file: string): { tag: string; message: string } {
+  const f = new Fields(body, file, 2);
+  return { tag: f.string('tag'), message: f.string('message') };
 }
