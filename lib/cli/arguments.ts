@@ -105,11 +105,6 @@ export function splitPlace(place: string): { revision: string; path?: string } {
       hint: `'dlv show ${place.slice(0, at) || 'HEAD'}' lists the files of a version: write <rev>:<path>`,
     });
   }
-  if (/^\.\.?\//.test(place.slice(at + 1))) {
-    throw new UsageError(`'${place}' has a path that begins with a dot`, {
-      hint: `a path after the colon begins at the top of the work tree: ${place.slice(0, at)}:<folder>/<file>`,
-    });
-  }
   return { revision: place.slice(0, at) || 'HEAD', path: place.slice(at + 1) };
 }
 

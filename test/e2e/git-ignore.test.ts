@@ -1,7 +1,9 @@
 /** `dlv add` and `dlv status` beside a .gitignore. */
 import fs from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import { TestRepository } from '../helpers/repository.js';
+import { tempDir } from '../helpers/temp-dir.js';
 
 type Added = { files: { path: string }[]; warnings: string[] };
 const paths = ({ files }: Added): string[] => files.map(({ path }) => path).sort();
@@ -54,4 +56,19 @@ test('add: a tracked file stays tracked when git begins to ignore it', async (t)
   await fs.rm(repo.file('model.pt'));
   const { files } = await repo.json<{ files: { path: string; status: string }[] }>('add', '.');
   t.is(files.find(({ path }) => path === 'model.pt')?.status, 'deleted');
+});
+
+test('add: info/exclude counts in a linked work tree of git and in a submodule, too', async (t) => {
+  const repo = await repository(t);
+  const git = await tempDir(t);
+  const linked = path.join(git, 'worktrees', 'here');
+  for (const dir of [path.join(git, 'info'), linked]) await fs.mkdir(dir, { recursive: true });
+  await fs.writeFile(path.join(git, 'info', 'exclude'), 'code.py\n');
+  await fs.writeFile(path.join(linked, 'commondir'), '../..\n');
+  for (const folder of [linked, git]) {
+    await repo.write('.git', `gitdir: ${folder}\n`);
+    t.deepEqual(paths(await repo.json<Added>('add', '.', '-n')), ['.gitignore'], folder);
+  }
+  await repo.write('.git', 'gitdir: /nowhere/at/all\n');
+  t.deepEqual(paths(await repo.json<Added>('add', '.', '-n')), ['.gitignore', 'code.py']);
 });

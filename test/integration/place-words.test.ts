@@ -84,12 +84,32 @@ test('words of git: each is answered with what dlv has', async (t) => {
     ['reflog show main', /'dlv reflog <ref>'/],
     ['stash show -p', /'dlv stash show'/],
     ['show HEAD@{yesterday}', /HEAD@\{1\}/],
-    ['show HEAD:./note.txt', /top of the work tree/],
-    ['cat HEAD:../note.txt', /top of the work tree/],
   ] as const) {
     const { data } = await repo.fails(2, ...line.split(' '));
     t.regex(data.hint ?? '', hint, line);
   }
+});
+
+test('places: a path after the colon that begins with a dot begins in this folder', async (t) => {
+  const { repo } = await threeVersions(t);
+  for (const text of ['one', 'two']) {
+    await repo.write('sub/a.txt', text);
+    await repo.write('sub/deep/a.txt', 'deep');
+    await repo.commit(text);
+  }
+  const sub = ['-C', repo.file('sub')];
+  const { files } = await repo.json<{ files: unknown[] }>(
+    ...sub,
+    'diff',
+    'HEAD~1:./a.txt',
+    'HEAD:./a.txt',
+  );
+  t.is(files.length, 1);
+  t.like(await repo.json(...sub, 'show', 'HEAD:./a.txt'), { path: 'sub/a.txt' });
+  t.is((await repo.dlv(...sub, 'cat', 'HEAD:./a.txt')).stdout, 'two');
+  t.is((await repo.dlv(...sub, 'cat', 'HEAD:../note.txt')).stdout, 'version 3\n');
+  t.is((await repo.dlv(...sub, 'cat', 'HEAD:note.txt')).stdout, 'version 3\n');
+  t.regex((await repo.fails(2, 'cat', 'HEAD:../note.txt')).message, /outside/);
 });
 
 test('add: a file that cannot be read as a model is warned of once, until it changes', async (t) => {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { CatFormat, CatResult } from '../../use/ops/cat.js';
+import { placePath } from '../../use/worktree/path-input.js';
 import { splitPlace } from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import type { Cli } from '../run.js';
@@ -66,9 +67,12 @@ export function register(program: Command, cli: Cli): void {
           await ui.bytes(bytes);
           return !run.outputClosed();
         };
-        const result = await run.repository((repo) =>
-          cat(repo, { ...splitPlace(place), ...flags }, ui.json ? null : sink, run.context),
-        );
+        const result = await run.repository((repo) => {
+          const { revision, path } = splitPlace(place);
+          const from = (text: string) => placePath(repo.layout, run.context.cwd, text);
+          const where = path === undefined ? { revision } : { revision, path: from(path) };
+          return cat(repo, { ...where, ...flags }, ui.json ? null : sink, run.context);
+        });
         run.answer(result, () => {});
         return 0;
       }),

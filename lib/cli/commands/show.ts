@@ -7,6 +7,7 @@ import type {
   ShownCheckpoint,
   ShowResult,
 } from '../../use/ops/show.js';
+import { placePath } from '../../use/worktree/path-input.js';
 import { splitPlace } from '../arguments.js';
 import {
   addChangeOptions,
@@ -251,7 +252,8 @@ export function register(program: Command, cli: Cli): void {
             if (form !== null || format !== null) {
               throw new UsageError('these flags are for versions, not for files');
             }
-            const found = await showPath(repo, revision, path, run.context);
+            const whole = placePath(repo.layout, run.context.cwd, path);
+            const found = await showPath(repo, revision, whole, run.context);
             run.answer(found, (ui) =>
               'files' in found ? printFolder(ui, found) : printFile(ui, found),
             );

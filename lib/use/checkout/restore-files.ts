@@ -129,7 +129,7 @@ function choose(job: Job, files: readonly FileEntry[]): Set<string> {
       const [path] = pick(others);
       throw new ConflictError(`'${path}' belongs to model '${staging.ownerOf(path as string)}'`, {
         path,
-        hint: `name that model: --model ${staging.ownerOf(path as string)}`,
+        hint: `'dlv restore --model ${staging.ownerOf(path as string)} ${path}' restores it`,
       });
     }
   }

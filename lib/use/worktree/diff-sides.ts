@@ -28,7 +28,7 @@ import { parseRange, resolveEnds } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { isBelow } from '../history/pick-snapshot.js';
 import { hashFile, modeOf, type WorkState, WorkStates } from './changes.js';
-import { PathInput } from './path-input.js';
+import { PathInput, placePath } from './path-input.js';
 import { splitWords } from './revisions-or-paths.js';
 import { selectPaths } from './select-paths.js';
 import { isDenied, type Oddity, UNREADABLE } from './work-file.js';
@@ -83,7 +83,9 @@ function placesOf(
   paths: readonly string[],
   { layout, cwd }: { layout: LineAccess['layout']; cwd: string },
 ): [string, string | null] {
-  const [first, second] = places;
+  const [first, second] = places.map((place) => {
+    return place && { path: placePath(layout, cwd, place.path) };
+  });
   const [other, ...more] = paths;
   if (more.length > 0 || (other !== undefined && second !== undefined)) {
     throw new UsageError('a place and paths at once', {

@@ -77,6 +77,15 @@ export class PathInput {
   }
 }
 
+/**
+ * The path that stands behind the colon of `<rev>:<path>`: from the top of the work tree, or from the
+ * folder that the user is in if it begins with './' or '../', as in git.
+ * @throws {UsageError} if it then lies outside of the work tree.
+ */
+export function placePath(layout: Layout, cwd: string, path: string): string {
+  return /^\.\.?(\/|$)/.test(path) ? toVersionPath(layout, cwd, path) : path;
+}
+
 /** Whether a path of a version is meant. */
 export type PathTest = (path: string) => boolean;
 

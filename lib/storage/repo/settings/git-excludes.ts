@@ -6,7 +6,8 @@
  * on who says it.
  */
 import path from 'node:path';
-import { statOrNull } from '../../../base/files/files.js';
+import { readSmallFile, statOrNull } from '../../../base/files/files.js';
+import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
 import { IgnorePatterns } from '../../../pure/paths/ignore-patterns.js';
 import { GIT_IGNORE_FILE, readPatterns } from './pattern-file.js';
 
@@ -41,7 +42,7 @@ export class GitExcludes {
       if (!patterns.isEmpty) rules.push({ patterns, prefix: way === '' ? '' : `${way}/` });
     };
     for (const folder of folders.slice(1)) await add(folder, path.join(folder, GIT_IGNORE_FILE));
-    await add(top, path.join(top, '.git', 'info', 'exclude'));
+    await add(top, path.join(await gitFolder(top), 'info', 'exclude'));
     const excludes = new GitExcludes(rules);
     return excludes.#ignoresWorkTree() ? new GitExcludes([]) : excludes;
   }
@@ -85,6 +86,30 @@ async function foldersToGit(workTree: string): Promise<string[]> {
     dir = parent;
   }
   return [];
+}
+
+/** The folder that git keeps a work tree's repository in; of linked work trees and submodules another one. */
+async function gitFolder(top: string): Promise<string> {
+  const dotGit = path.join(top, '.git');
+  const own = await lineOf(dotGit);
+  const [, linked] = /^gitdir: (.+)$/.exec(own ?? '') ?? [];
+  if (linked === undefined) return dotGit;
+  const folder = path.resolve(top, linked);
+  // What work trees share, 'info' among it, is in the repository that they are linked to.
+  const common = await lineOf(path.join(folder, 'commondir'));
+  return common === null ? folder : path.resolve(folder, common);
+}
+
+/** The line that a small file is; null if it is no file or cannot be read. */
+async function lineOf(file: string): Promise<string | null> {
+  try {
+    if ((await statOrNull(file))?.isFile !== true) return null;
+    return Buffer.from(await readSmallFile(file, STATE_FILE_BYTES_MAX))
+      .toString()
+      .trim();
+  } catch {
+    return null;
+  }
 }
 
 /** True for the top folder of a git repository; one that may not be looked into is none. */
