@@ -9,6 +9,8 @@ export const CASTS = {
   'F32→BF16': { code: 2, from: 4, to: 2 },
   'F16→F32': { code: 3, from: 2, to: 4 },
   'BF16→F32': { code: 4, from: 2, to: 4 },
+  'F32→F64': { code: 5, from: 4, to: 8 },
+  'F64→F32': { code: 6, from: 8, to: 4 },
 } as const;
 
 export type Cast = keyof typeof CASTS;
@@ -55,17 +57,63 @@ function widened(half: number): number {
   return sign | ((113 - shift) << 23) | ((mantissa << (13 + shift)) & 0x7fffff);
 }
 
-/** Bits of one element after a cast. */
-export function castBits(cast: Cast, bits: number): number {
-  switch (cast) {
-    case 'F32→F16':
-      return halfOf(bits);
-    case 'F32→BF16':
-      return brainOf(bits);
-    case 'F16→F32':
-      return widened(bits) >>> 0;
-    case 'BF16→F32':
-      return (bits << 16) >>> 0;
+/** Casts one element, its bytes the most significant first. */
+export function castElement(cast: Cast, element: Uint8Array): Uint8Array {
+  const { to } = CASTS[cast];
+  const target = Array.from({ length: to }, () => new Uint8Array(1));
+  castPlanes(
+    cast,
+    Array.from(element, (byte) => Uint8Array.of(byte)),
+    target,
+  );
+  return Uint8Array.from(target, (plane) => plane[0]!);
+}
+
+/** Words of planes from `from` on, each of four bytes. */
+function wordAt(planes: readonly Uint8Array[], from: number, i: number): number {
+  const [a, b, c, d] = [planes[from]!, planes[from + 1]!, planes[from + 2]!, planes[from + 3]!];
+  return ((a[i]! << 24) | (b[i]! << 16) | (c[i]! << 8) | d[i]!) >>> 0;
+}
+
+const double = new Float64Array(1);
+const halves = new Uint32Array(double.buffer);
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
+/** Where the upper half of a float64 lies in memory. */
+const UPPER = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 1 : 0;
+
+function putWord(target: readonly Uint8Array[], from: number, i: number, word: number): void {
+  for (let k = 0; k < 4; k++) target[from + k]![i] = word >>> (24 - 8 * k);
+}
+
+/** Float32 to float64: exact; the mantissa of a NaN gets zeros behind it. */
+function widenToDouble(planes: readonly Uint8Array[], target: readonly Uint8Array[]): void {
+  for (let i = 0; i < planes[0]!.length; i++) {
+    const word = wordAt(planes, 0, i);
+    singleBits[0] = word;
+    double[0] = single[0]!;
+    if ((word & 0x7fffffff) > 0x7f800000) {
+      halves[UPPER] = (word & 0x80000000) | 0x7ff00000 | ((word & 0x7fffff) >>> 3);
+      halves[1 - UPPER] = word << 29;
+    }
+    putWord(target, 0, i, halves[UPPER]!);
+    putWord(target, 4, i, halves[1 - UPPER]!);
+  }
+}
+
+/** Float64 to float32: to nearest, ties to even; a NaN keeps its leading bits and is made quiet. */
+function narrowFromDouble(planes: readonly Uint8Array[], target: readonly Uint8Array[]): void {
+  for (let i = 0; i < planes[0]!.length; i++) {
+    const upper = wordAt(planes, 0, i);
+    const lower = wordAt(planes, 4, i);
+    halves[UPPER] = upper;
+    halves[1 - UPPER] = lower;
+    single[0] = double[0]!;
+    if (Number.isNaN(double[0]!)) {
+      const leading = ((upper & 0xfffff) << 3) | (lower >>> 29);
+      singleBits[0] = (upper & 0x80000000) | 0x7fc00000 | leading;
+    }
+    putWord(target, 0, i, singleBits[0]!);
   }
 }
 
@@ -76,6 +124,14 @@ export function castPlanes(
   target: readonly Uint8Array[],
 ): void {
   const { length } = planes[0] as Uint8Array;
+  if (cast === 'F32→F64') {
+    widenToDouble(planes, target);
+    return;
+  }
+  if (cast === 'F64→F32') {
+    narrowFromDouble(planes, target);
+    return;
+  }
   if (CASTS[cast].from === 4) {
     const [p0, p1, p2, p3] = planes as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
     const [t0, t1] = target as [Uint8Array, Uint8Array];

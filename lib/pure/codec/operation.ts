@@ -7,6 +7,7 @@
  *     scale     := 2 rows:varint factor:f32{rows}
  *     cast      := 3 cast:u8
  *     shift     := 4 zigzag:varint
+ *     quantise, dequantise := 5, 6 quantisation        alone or after a permutation (quantise.ts)
  *
  * They are exact and the same on every machine: bits and IEEE arithmetic of single numbers, NaNs by rule.
  * @see docs/format/codec.md §operations
@@ -18,6 +19,13 @@ import { SEGMENT_ELEMENTS } from '../../base/limits.js';
 import { contiguousStrides } from '../tensor/layout.js';
 import { CASTS, type Cast, castPlanes } from './cast.js';
 import { movePlane, PERMUTED_RANK_MAX, type Permutation } from './permute.js';
+import {
+  dequantisePlanes,
+  type Quantisation,
+  quantisePlanes,
+  readQuantisation,
+  writeQuantisation,
+} from './quantise.js';
 
 /** What is done to a base, in the order of the fields. At least one is there. */
 export interface Operation {
@@ -27,17 +35,23 @@ export interface Operation {
   readonly cast?: Cast | undefined;
   /** Element i of the result is element i + shift of the base's segment, 0 where it has none. */
   readonly shift?: number | undefined;
+  /** Float32 to 8-bit integers. Neither this nor its mirror stands beside a scale, a cast or a shift. */
+  readonly quantise?: Quantisation | undefined;
+  readonly dequantise?: Quantisation | undefined;
 }
 
 const STEP_PERMUTE = 1;
 const STEP_SCALE = 2;
 const STEP_CAST = 3;
 const STEP_SHIFT = 4;
+const STEP_QUANTISE = 5;
+const STEP_DEQUANTISE = 6;
 /** Rows that are scaled apart. */
 export const SCALED_ROWS_MAX = 1 << 16;
 
 /** The bytes of an operation. */
-export function encodeOperation({ permute, scale, cast, shift }: Operation): Uint8Array {
+export function encodeOperation(operation: Operation): Uint8Array {
+  const { permute, scale, cast, shift, quantise, dequantise } = operation;
   const writer = new ByteWriter();
   if (permute !== undefined) {
     const { shape, axes } = permute;
@@ -51,6 +65,8 @@ export function encodeOperation({ permute, scale, cast, shift }: Operation): Uin
   }
   if (cast !== undefined) writer.u8(STEP_CAST).u8(CASTS[cast].code);
   if (shift !== undefined) writer.u8(STEP_SHIFT).varint(shift < 0 ? -2 * shift - 1 : 2 * shift);
+  if (quantise !== undefined) writeQuantisation(writer.u8(STEP_QUANTISE), quantise);
+  if (dequantise !== undefined) writeQuantisation(writer.u8(STEP_DEQUANTISE), dequantise);
   return writer.finish().slice();
 }
 
@@ -69,10 +85,22 @@ export function decodeOperation(bytes: Uint8Array, file: string): Operation {
     else if (step === STEP_SHIFT) {
       const zigzag = reader.varint('shift');
       operation.shift = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+    } else if (step === STEP_QUANTISE || step === STEP_DEQUANTISE) {
+      const quantisation = readQuantisation(reader);
+      if (quantisation === null) throw unknown(file, 'another quantised type', step);
+      operation[step === STEP_QUANTISE ? 'quantise' : 'dequantise'] = quantisation;
     } else throw unknown(file, `step ${step}`, step);
   }
   if (last === 0) throw reader.corrupt('an operation of no step');
+  if (!standsAlone(operation)) throw reader.corrupt('a quantisation beside other steps');
   return operation;
+}
+
+/** True unless a quantisation stands beside a step that it does not go with. */
+function standsAlone({ scale, cast, shift, quantise, dequantise }: Operation): boolean {
+  const isQuantised = quantise !== undefined || dequantise !== undefined;
+  const others = scale ?? cast ?? shift ?? (quantise && dequantise);
+  return !isQuantised || others === undefined;
 }
 
 function unknown(file: string, what: string, found: number): FormatVersionError {
@@ -121,17 +149,30 @@ function readCast(reader: ByteReader, file: string): Cast {
 }
 
 /** True if leading planes of the result follow from as many of the base: values are only moved. */
-export function keepsPlanes({ scale, cast }: Operation): boolean {
-  return scale === undefined && cast === undefined;
+export function keepsPlanes({ scale, cast, quantise, dequantise }: Operation): boolean {
+  return (scale ?? cast ?? quantise ?? dequantise) === undefined;
+}
+
+function isQuantisation({ quantise, dequantise }: Operation): boolean {
+  return (quantise ?? dequantise) !== undefined;
+}
+
+/** True if a dlv that knows operations up to shifts and casts of 16 bits cannot do it. */
+export function isLater(operation: Operation): boolean {
+  const { cast } = operation;
+  return isQuantisation(operation) || (cast !== undefined && CASTS[cast].code > 4);
 }
 
 /** True for a shift by nothing: only lengths differ. */
-export function movesNothing({ permute, scale, cast, shift }: Operation): boolean {
-  return permute === undefined && scale === undefined && cast === undefined && shift === 0;
+export function movesNothing(operation: Operation): boolean {
+  return keepsPlanes(operation) && operation.permute === undefined && operation.shift === 0;
 }
 
 /** Width of the elements that an operation gives for those of `width` bytes; 0 if it takes none such. */
-export function resultWidth({ scale, cast }: Operation, width: number): number {
+export function resultWidth(operation: Operation, width: number): number {
+  const { scale, cast, quantise, dequantise } = operation;
+  if (quantise !== undefined) return width === 4 ? 1 : 0;
+  if (dequantise !== undefined) return width === 1 ? 4 : 0;
   if (scale !== undefined && width !== 4) return 0;
   if (cast === undefined) return width;
   return CASTS[cast].from === width ? CASTS[cast].to : 0;
@@ -174,10 +215,10 @@ export function operate(
   base: BaseSegment,
   target: readonly Uint8Array[],
 ): void {
-  const { permute, scale, cast, shift } = operation;
+  const { permute, scale, cast, shift, quantise, dequantise } = operation;
   let { planes } = base;
   const isLast = (step: 'permute' | 'scale' | 'cast'): boolean => {
-    if (shift !== undefined) return false;
+    if (shift !== undefined || isQuantisation(operation)) return false;
     return step === 'cast' || (cast === undefined && (step === 'scale' || scale === undefined));
   };
   const room = (step: 'permute' | 'scale' | 'cast', width: number): readonly Uint8Array[] => {
@@ -200,6 +241,18 @@ export function operate(
     const made = room('cast', CASTS[cast].to);
     castPlanes(cast, planes, made);
     planes = made;
+  }
+  if (quantise !== undefined) {
+    quantisePlanes(quantise, planes, base.first, target[0] as Uint8Array);
+    return;
+  }
+  if (dequantise !== undefined) {
+    const whole = Array.from(
+      { length: 4 },
+      (_, k) => target[k] ?? new Uint8Array(planes[0]!.length),
+    );
+    dequantisePlanes(dequantise, planes[0] as Uint8Array, base.first, whole);
+    return;
   }
   for (const [k, plane] of target.entries()) {
     const from = planes[k] as Uint8Array;

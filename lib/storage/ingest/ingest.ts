@@ -19,7 +19,7 @@ import type { CodecLevel } from '../../pure/codec/segment.js';
 import type { FileParts, PlacedPart } from '../../pure/tensor/file-parts.js';
 import type { ChunkRef } from '../../pure/tensor/recipe.js';
 import type { PackSession } from '../objects/session.js';
-import type { ExtentView } from './bases/derived-bases.js';
+import type { ExtentView } from './bases/derived-extent.js';
 import { type BaseFinder, tensorKey, viewOf } from './bases/named-bases.js';
 import { storeChunks } from './chunks.js';
 import { FileFeed } from './file-feed.js';

@@ -6,17 +6,18 @@ import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import type { ReadFile } from '../../base/files/files.js';
 import { ENCODED_AHEAD_BYTES, SEGMENT_ELEMENTS } from '../../base/limits.js';
-import type { Operation } from '../../pure/codec/operation.js';
+import { isLater, type Operation } from '../../pure/codec/operation.js';
 import { encodeSegment, verifySegment } from '../../pure/codec/segment.js';
 import { type DeltaPlace, lendUnder } from '../objects/planes/operated.js';
 import { type PlaneLease, planePool } from '../objects/planes/plane-pool.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { encodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
 import type { PackSession } from '../objects/session.js';
-import { OBJECTS_FLAG } from '../repo/format.js';
+import { OBJECTS_FLAG, QUANTISED_FLAG } from '../repo/format.js';
 import { segmentCount } from '../store/types.js';
 import { BaseChooser, type ChooserOptions, type ChosenBase } from './bases/choose-base.js';
-import { DerivedBases, type ExtentView } from './bases/derived-bases.js';
+import { DerivedBases } from './bases/derived-bases.js';
+import type { ExtentView } from './bases/derived-extent.js';
 import type { BaseFinder, FittedBase } from './bases/named-bases.js';
 import type { FileFeed } from './file-feed.js';
 import { type ExtentPlace, hashExtent, type ReadExtent, rereadSegment } from './read-extent.js';
@@ -98,7 +99,7 @@ export class ExtentStore {
     const { keys, view } = part;
     const { bases } = this.#target.options;
     const elementAt = (place: number) => this.#elementAt(part, kept, place);
-    const planes = kept.length === 1 ? (kept[0]?.planes ?? null) : null;
+    const planes = kept.map((lease) => lease?.planes ?? null);
     const candidate = await this.#chooser.choose(extent, {
       namesakes: bases.namesakes(keys, width, count),
       planes: kept[0]?.planes ?? null,
@@ -106,7 +107,11 @@ export class ExtentStore {
       settle: (base) => this.#work.written(base),
       derive: (isLost) => {
         const relatives = bases.relatives(keys, { width, count, view });
-        return this.#derived.nearest({ ...extent, view, planes, elementAt }, relatives, isLost);
+        return this.#derived.nearest(
+          { ...extent, view, kept: planes, elementAt },
+          relatives,
+          isLost,
+        );
       },
     });
     this.#work.check();
@@ -190,7 +195,9 @@ async function encodeJob(
     ...(coded.usesBase ? { operation } : {}),
   });
   return async () => {
-    if (coded.usesBase && operation !== undefined) session.needsFlag(OBJECTS_FLAG);
+    if (coded.usesBase && operation !== undefined) {
+      session.needsFlag(isLater(operation) ? QUANTISED_FLAG : OBJECTS_FLAG);
+    }
     await session.putSegment({
       id,
       segment,

@@ -60,6 +60,9 @@ const KEPT_EXTENTS_MIN = 64;
 /** Extents of one width and count that are compared, those stored last: a hundredth of a second. */
 const ROWS_MAX = 1 << 18;
 
+/** The same where each is compared in JavaScript. */
+const COMPARED_MAX = 1 << 12;
+
 /** Puts a neighbour into its place behind those that are as near, unless it is there. */
 function insert(best: Neighbour[], neighbour: Neighbour, limit: number): void {
   if (best.some(({ id }) => id === neighbour.id)) return;
@@ -141,6 +144,16 @@ export class Sketches {
       }
     }
     return best;
+  }
+
+  /** Stored extents of a width and count with their sketches, those stored last first. */
+  async *rows(width: number, count: number): AsyncGenerator<Omit<Neighbour, 'distance'>> {
+    let left = COMPARED_MAX;
+    for (const group of await this.#groups(width, count)) {
+      for (let row = group.rows - 1; row >= 0 && left > 0; row--, left--) {
+        yield { id: group.id(row), sketch: group.sketch(row) };
+      }
+    }
   }
 
   /** True if there are stored extents of a width and count. */

@@ -31,8 +31,14 @@ export const CURRENT_FORMAT: Format = {
  * big-endian elements (docs/format/recipe.md). An older dlv would call either damaged.
  */
 export const OBJECTS_FLAG = 'objects-2';
+/** Read-required once a base is quantised, or cast to or from float64: later operations. */
+export const QUANTISED_FLAG = 'objects-3';
 /** The read-required flags that this dlv knows. */
-const READ_FLAGS: readonly string[] = [...CURRENT_FORMAT.readRequired, OBJECTS_FLAG].sort();
+const READ_FLAGS: readonly string[] = [
+  ...CURRENT_FORMAT.readRequired,
+  OBJECTS_FLAG,
+  QUANTISED_FLAG,
+].sort();
 
 /** Read-required of a remote, which has no HEAD, staging and manifest: it is no repository to work in. */
 export const REMOTE_FLAG = 'remote-1';

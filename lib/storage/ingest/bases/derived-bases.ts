@@ -8,7 +8,7 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { isUnreadable } from '../../../base/errors.js';
 import { SEARCHED_EXTENT_BYTES, SEGMENT_ELEMENTS } from '../../../base/limits.js';
-import { CASTS, type Cast, castBits } from '../../../pure/codec/cast.js';
+import { CASTS, type Cast, castElement } from '../../../pure/codec/cast.js';
 import { type Operation, placeIn } from '../../../pure/codec/operation.js';
 import { type Permutation, permutation } from '../../../pure/codec/permute.js';
 import { sketchDistance, sketchPositions } from '../../../pure/codec/sketch.js';
@@ -16,32 +16,9 @@ import type { DType } from '../../../pure/tensor/dtype.js';
 import { lendWhole, type NamedExtent } from '../../objects/planes/plane-reader.js';
 import { segmentElements } from '../../objects/planes/segment-head.js';
 import type { PackSession } from '../../objects/session.js';
+import type { DerivedExtent, ViewedExtent } from './derived-extent.js';
+import { QuantisedBases } from './quantised-bases.js';
 import { factorsOf, valuesOf } from './scaled-bases.js';
-
-/** How a tensor that is all of an extent sees it. */
-export interface ExtentView {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-}
-
-/** A stored extent and how a tensor of some name sees it. */
-export interface ViewedExtent extends NamedExtent {
-  /** null: no tensor is all of it. */
-  readonly view: ExtentView | null;
-}
-
-/** A new extent: its size, its view, and its elements by place, each most significant byte first. */
-export interface DerivedExtent {
-  readonly id: Id;
-  readonly width: number;
-  readonly count: number;
-  readonly view: ExtentView | null;
-  /** Its sketch. */
-  readonly sketch: Uint8Array;
-  /** All of it, if it is one segment that is at hand. */
-  readonly planes: readonly Uint8Array[] | null;
-  elementAt(place: number): Promise<Uint8Array>;
-}
 
 /** A base that fits by an operation. */
 export interface DerivedBase {
@@ -62,7 +39,9 @@ const NEIGHBOURS_MAX = 16;
 const CASTS_TO: Partial<Record<DType, readonly { cast: Cast; from: DType; back: Cast }[]>> = {
   F16: [{ cast: 'F32→F16', from: 'F32', back: 'F16→F32' }],
   BF16: [{ cast: 'F32→BF16', from: 'F32', back: 'BF16→F32' }],
+  F64: [{ cast: 'F32→F64', from: 'F32', back: 'F64→F32' }],
   F32: [
+    { cast: 'F64→F32', from: 'F64', back: 'F32→F64' },
     { cast: 'F16→F32', from: 'F16', back: 'F32→F16' },
     { cast: 'BF16→F32', from: 'BF16', back: 'F32→BF16' },
   ],
@@ -107,10 +86,12 @@ interface Way {
 export class DerivedBases {
   readonly #session: PackSession;
   readonly #isUsable: (id: Id) => boolean;
+  readonly #quantised: QuantisedBases;
 
   constructor(session: PackSession, isUsable: (id: Id) => boolean) {
     this.#session = session;
     this.#isUsable = isUsable;
+    this.#quantised = new QuantisedBases(session, isUsable);
   }
 
   /**
@@ -148,16 +129,30 @@ export class DerivedBases {
         }
       }
     }
-    return isLost ? ((await this.#scaled(extent, best)) ?? best) : best;
+    return (await this.#computed(extent, best, isLost)) ?? best;
+  }
+
+  /** A base whose values are computed with: quantised, or scaled where nothing else is related. */
+  async #computed(
+    extent: DerivedExtent,
+    best: DerivedBase | null,
+    isLost: boolean,
+  ): Promise<DerivedBase | null> {
+    if (best !== null && best.distance < 1) return null;
+    const scaled = isLost ? await this.#scaled(extent) : null;
+    if (scaled !== null || (!isLost && extent.width !== 1)) return scaled;
+    const orders = permutationsTo(extent.view?.shape ?? [], extent.count);
+    const found = await this.#quantised.find(extent, orders);
+    return found && { ...found, distance: 0 };
   }
 
   /** A base whose rows were scaled, where that gives nearly all elements; null if there is none. */
-  async #scaled(extent: DerivedExtent, best: DerivedBase | null): Promise<DerivedBase | null> {
-    const { id, width, count, view, sketch, planes } = extent;
+  async #scaled(extent: DerivedExtent): Promise<DerivedBase | null> {
+    const { id, width, count, view, sketch, kept } = extent;
+    const planes = kept.length === 1 ? (kept[0] ?? null) : null;
     const rows = view?.shape[0] ?? 0;
     const isLong = count * width >= SEARCHED_EXTENT_BYTES;
     if (view?.dtype !== 'F32' || view.shape.length < 2 || planes === null || !isLong) return null;
-    if (best !== null && best.distance < 1) return null;
     const alike = await this.#session.sketches.sameSigns(sketch, count, SCALED_MAX);
     const values = alike.length === 0 ? null : valuesOf(planes);
     for (const base of alike) {
@@ -279,11 +274,4 @@ async function distanceBy(
   }
   if (made.length < SAMPLES_MIN) return null;
   return sketchDistance(Buffer.concat(made), Buffer.concat(found), extent.width);
-}
-
-/** An element after a cast, most significant byte first. */
-function castElement(cast: Cast, element: Uint8Array): Uint8Array {
-  const bits = castBits(cast, element.reduce((all, byte) => all * 256 + byte, 0) | 0);
-  const { to } = CASTS[cast];
-  return Uint8Array.from({ length: to }, (_, k) => bits >>> (8 * (to - 1 - k)));
 }

@@ -19,7 +19,7 @@ import {
 import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
 import { linksOf } from '../../objects/chain.js';
 import type { NamedExtent } from '../../objects/planes/plane-reader.js';
-import type { ExtentView, ViewedExtent } from './derived-bases.js';
+import type { ExtentView, ViewedExtent } from './derived-extent.js';
 
 /** A stored file that may serve bases. */
 export interface BaseFile {

@@ -5,11 +5,12 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { isDamage } from '../../../../lib/base/errors.js';
-import { CASTS, type Cast, castBits, castPlanes } from '../../../../lib/pure/codec/cast.js';
+import { CASTS, type Cast, castElement, castPlanes } from '../../../../lib/pure/codec/cast.js';
 import {
   decodeOperation,
   encodeOperation,
   fitsOperation,
+  isLater,
   keepsPlanes,
   type Operation,
   operate,
@@ -17,6 +18,11 @@ import {
   resultWidth,
 } from '../../../../lib/pure/codec/operation.js';
 import { permutation } from '../../../../lib/pure/codec/permute.js';
+import {
+  dequantisePlanes,
+  type Quantisation,
+  quantisePlanes,
+} from '../../../../lib/pure/codec/quantise.js';
 import { mergePlanes, splitPlanes } from '../../../../lib/pure/tensor/planes.js';
 import { randomBytes } from '../../../helpers/rng.js';
 
@@ -27,6 +33,13 @@ const floats = new Float32Array(words.buffer);
 function single(bits: number): number {
   words[0] = bits;
   return floats[0] as number;
+}
+
+/** Bits of an element of at most four bytes after a cast to as many. */
+function castBits(cast: Cast, bits: number): number {
+  const { from } = CASTS[cast];
+  const element = Uint8Array.from({ length: from }, (_, k) => bits >>> (8 * (from - 1 - k)));
+  return castElement(cast, element).reduce((all, byte) => all * 256 + byte, 0);
 }
 
 /** The value of a float16, from its definition. */
@@ -113,11 +126,100 @@ test('cast: planes are cast as their elements are', (t) => {
     const made = Buffer.alloc(to * 999);
     mergePlanes(target, to, made);
     for (let i = 0; i < 999; i++) {
-      const bits = from === 4 ? bytes.readInt32LE(4 * i) : bytes.readUInt16LE(2 * i);
-      const found = to === 4 ? made.readUInt32LE(4 * i) : made.readUInt16LE(2 * i);
-      t.is(found, castBits(cast, bits), cast);
+      const element = Uint8Array.from(bytes.subarray(from * i, from * (i + 1))).reverse();
+      const found = Uint8Array.from(made.subarray(to * i, to * (i + 1))).reverse();
+      t.deepEqual(found, castElement(cast, element), cast);
     }
   }
+});
+
+test('cast: float64 is what float32 arithmetic makes of it; NaNs keep their leading bits', (t) => {
+  const wide = (x: number): Uint8Array => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleBE(x);
+    return new Uint8Array(bytes);
+  };
+  const bits = (element: Uint8Array): string => Buffer.from(element).toString('hex');
+  fc.assert(
+    fc.property(bits32, fc.double({ noNaN: true }), (word, double) => {
+      const narrow = Buffer.alloc(4);
+      narrow.writeUInt32BE(word);
+      const value = narrow.readFloatBE();
+      if (!Number.isNaN(value)) {
+        if (bits(castElement('F32→F64', narrow)) !== bits(wide(value))) return false;
+        if (bits(castElement('F64→F32', wide(value))) !== bits(narrow)) return false;
+      }
+      const made = Buffer.from(castElement('F64→F32', wide(double)));
+      return Object.is(made.readFloatBE(), Math.fround(double));
+    }),
+    { numRuns: 5000 },
+  );
+  const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+  t.is(bits(castElement('F32→F64', hex('ff812345'))), 'fff02468a0000000');
+  t.is(bits(castElement('F64→F32', hex('fff02468a0000000'))), 'ffc12345');
+  t.is(bits(castElement('F64→F32', hex('7ff0000000000001'))), '7fc00000');
+});
+
+test('quantise: the nearest integer, of two the even one, cut to the range, from any place on', (t) => {
+  const values = [0, -0, 0.5, 1.5, 2.5, -0.5, -1.5, 126.5, 127.5, 900, -900, Number.NaN];
+  values.push(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e30, 0.49999997);
+  const bytes = Buffer.alloc(4 * values.length);
+  for (const [i, value] of values.entries()) bytes.writeFloatLE(value, 4 * i);
+  const planes = splitPlanes(bytes, 4);
+  const made = new Uint8Array(values.length);
+  const one = { inner: 100, scales: Float32Array.of(1), zeros: Int16Array.of(0) };
+  quantisePlanes({ type: 'I8', ...one }, planes, 0, made);
+  const expected = [0, 0, 0, 2, 2, 0, -2, 126, 127, 127, -128, 0, 127, -128, 127, 0];
+  t.deepEqual([...new Int8Array(made.buffer)], expected);
+  quantisePlanes({ type: 'U8', ...one, zeros: Int16Array.of(3) }, planes, 0, made);
+  const above = [3, 3, 3, 5, 5, 3, 1, 129, 131, 255, 0, 3, 255, 0, 255, 3];
+  t.deepEqual([...made], above);
+  const many = {
+    type: 'I8',
+    inner: 2,
+    scales: Float32Array.of(1, 2, 4),
+    zeros: Int16Array.of(0, 1, -1),
+  };
+  const steps = splitPlanes(new Uint8Array(new Float32Array(9).fill(8).buffer), 4);
+  const nine = new Uint8Array(9);
+  quantisePlanes(many as Quantisation, steps, 5, nine);
+  t.deepEqual([...nine], [1, 8, 8, 5, 5, 1, 1, 8, 8]);
+});
+
+test('quantise: the bytes of an operation are those of the documented example', (t) => {
+  const one = { inner: 1, scales: Float32Array.of(1 / 64), zeros: Int16Array.of(0) };
+  const bytes = encodeOperation({ quantise: { type: 'I8', ...one } });
+  t.is(Buffer.from(bytes).toString('hex'), '050101010000803c00');
+  const planes = splitPlanes(new Uint8Array(Float32Array.of(0.5, 3).buffer), 4);
+  const target = [new Uint8Array(2)];
+  const operation = decodeOperation(bytes, 'x');
+  operate(operation, { planes, count: 2, first: 0 }, target);
+  t.deepEqual([...(target[0] as Uint8Array)], [32, 127]);
+});
+
+test('quantise: integers become values and these the same integers', (t) => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 1, maxLength: 60 }),
+      fc.constantFrom('I8' as const, 'U8' as const),
+      fc.double({ min: 1e-6, max: 10, noNaN: true }),
+      fc.integer({ min: 0, max: 120 }),
+      (integers, type, scale, zero) => {
+        const made: Quantisation = {
+          type,
+          inner: 7,
+          scales: Float32Array.of(scale, scale / 3),
+          zeros: Int16Array.of(zero, 120 - zero),
+        };
+        const planes = Array.from({ length: 4 }, () => new Uint8Array(integers.length));
+        dequantisePlanes(made, integers, 3, planes);
+        const back = new Uint8Array(integers.length);
+        quantisePlanes(made, planes, 3, back);
+        return back.every((byte, i) => byte === integers[i]);
+      },
+    ),
+  );
+  t.pass();
 });
 
 /** Every element of a permuted array, one at a time. */
@@ -241,6 +343,25 @@ test('operation: what does not fit a base is not done to it', (t) => {
   t.true(fits({ scale: new Float32Array(6) }, 4, 12));
 });
 
+const quantisation: fc.Arbitrary<Quantisation> = fc
+  .tuple(
+    fc.constantFrom('I8' as const, 'U8' as const),
+    fc.integer({ min: 1, max: 2 ** 40 }),
+    fc.array(fc.tuple(fc.float({ noNaN: true }), fc.integer({ min: 0, max: 127 })), {
+      minLength: 1,
+      maxLength: 9,
+    }),
+  )
+  .map(([type, inner, channels]) => ({
+    type,
+    inner,
+    scales: Float32Array.from(channels, ([scale]) => scale),
+    zeros: Int16Array.from(channels, ([, zero]) => (type === 'I8' ? -zero - 1 : 2 * zero)),
+  }));
+
+const quantised = ({ quantise, dequantise }: Operation): boolean =>
+  (quantise ?? dequantise) !== undefined;
+
 const operation: fc.Arbitrary<Operation> = fc
   .record({
     permute: fc.option(
@@ -255,6 +376,11 @@ const operation: fc.Arbitrary<Operation> = fc
     ),
     cast: fc.option(fc.constantFrom(...(Object.keys(CASTS) as Cast[])), { nil: undefined }),
     shift: fc.option(fc.integer({ min: -(2 ** 40), max: 2 ** 40 }), { nil: undefined }),
+    kind: fc.constantFrom('quantise' as const, 'dequantise' as const, undefined, undefined),
+    quantisation,
+  })
+  .map(({ kind, quantisation: made, ...steps }): Operation => {
+    return kind === undefined ? steps : { permute: steps.permute, [kind]: made };
   })
   .filter((steps) => Object.values(steps).some((step) => step !== undefined));
 
@@ -266,8 +392,12 @@ test('operation: bytes come back as the same operation', (t) => {
         Object.entries(made).filter(([, step]) => step !== undefined),
       );
       t.deepEqual(back, known as Operation);
-      t.is(keepsPlanes(back), made.scale === undefined && made.cast === undefined);
-      t.true([0, 2, 4].includes(resultWidth(back, 4)));
+      t.is(
+        keepsPlanes(back),
+        made.scale === undefined && made.cast === undefined && !quantised(made),
+      );
+      t.true([0, 1, 2, 4, 8].includes(resultWidth(back, 4)));
+      t.is(isLater(back), quantised(made) || made.cast?.includes('F64') === true);
     }),
   );
 });
@@ -282,6 +412,15 @@ test('operation: hostile bytes are damage or of a newer dlv, and take no memory'
   refused(1, 2, 0xff, 0xff, 0xff, 0x7f, 0, 0xff, 0xff, 0xff, 0x7f, 1);
   refused(2, 0xff, 0xff, 3);
   refused(4, 2, 3, 1);
+  const one = [1, 1, 1, 0, 0, 128, 63, 0];
+  refused(5, 1, 0, 1);
+  refused(5, 1, 1, 0, 0, 0, 128, 63, 0);
+  refused(5, 1, 0xff, 0xff, 3, 1, 0, 0, 128, 63, 0);
+  refused(3, 1, 5, ...one);
+  refused(4, 0, 6, ...one);
+  refused(5, ...one, 6, ...one);
+  t.notThrows(() => decodeOperation(Uint8Array.of(5, ...one), 'x'));
+  t.like(refused(5, 9, ...one.slice(1)), { code: 'DLV_FORMAT_VERSION' });
   t.like(refused(3, 99), { code: 'DLV_FORMAT_VERSION' });
   t.like(refused(9), { code: 'DLV_FORMAT_VERSION' });
   fc.assert(
