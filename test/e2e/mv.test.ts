@@ -81,7 +81,7 @@ test('globs that find folders: each goes with its own name, a folder never into 
   await repo.json('mv', 'runs/checkpoint-{1,2}*', 'old');
   t.is(await repo.text('old/checkpoint-20/a'), 'runs/checkpoint-20/a');
   // One folder that a glob finds is renamed as one that is named.
-  await repo.json('mv', 'old/checkpoint-2?', 'last');
+  await repo.json('mv', 'old/checkpoint-2?/', 'last');
   t.is(await repo.text('last/a'), 'runs/checkpoint-20/a');
   // With '**' in the place of any folders: the files and folders that match, not the way to them.
   await repo.json('mv', '**/deep', 'top/');

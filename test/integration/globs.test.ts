@@ -23,6 +23,7 @@ const WORDS: [cwd: string, word: string, means: string[]][] = [
   ['', 'odd[1].pt', ['odd[1].pt']],
   ['', 'odd\\[1].pt', ['odd[1].pt']],
   ['', './run/../r?n/**', ['run/deep/z.pt']],
+  ['', 'r?n/', ['run/deep/z.pt']],
   ['a', '{b,c}', ['a/b', 'a/c/x.pt']],
   ['a', '../*.pt', ['b.pt', 'c1.pt', 'odd[1].pt', 'odd1.pt']],
   ['a', '.', ['a/b', 'a/c/x.pt', 'a/d']],

@@ -101,6 +101,8 @@ export function pathTest(layout: Layout, cwd: string, texts: readonly string[]):
 function globPattern(layout: Layout, cwd: string, text: string): string {
   const root = nodePath.resolve(layout.workTree).split(nodePath.sep);
   const parts = text.split(nodePath.sep).join('/').split('/');
+  // A '/' at the end, which the shell's completion adds to folders, says nothing more.
+  while (parts.length > 1 && parts.at(-1) === '') parts.pop();
   const isAbsolute = nodePath.isAbsolute(text);
   const folder = isAbsolute ? [parts.shift() as string] : nodePath.resolve(cwd).split(nodePath.sep);
   // The parts before the first wildcard are folders; the last part is what is looked for in them.

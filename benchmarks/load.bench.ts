@@ -1,0 +1,138 @@
+/**
+ * Question: how long does it take to have the weights of a version in code?
+ *
+ *     npm run bench:load -- [--dir D] [--no-write]
+ *
+ * A 90 MB checkpoint, committed alone and as the sixth of a line of dense updates. Baseline: reading the
+ * same file with Node and taking its sha256. Each figure is of a fresh process; loaded tensors and `cat`
+ * are compared with the file within the run.
+ */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { writeCheckpoint } from './data/checkpoint.js';
+import {
+  describeSetting,
+  formatBytes,
+  formatSeconds,
+  markdownTable,
+  measureDlv,
+  PROJECT_ROOT,
+  publish,
+  runProcess,
+  settingOf,
+  spreadOf,
+} from './harness.js';
+
+const BYTES = 90_000_000;
+const VERSIONS = 6;
+const RUNS = 5;
+
+/** Loads a version and prints the seconds of the call, the bytes of the tensors and their sha256. */
+const LOAD = `
+  import { createHash } from 'node:crypto';
+  const { open } = await import(process.argv[1]);
+  const repo = await open('.');
+  const began = performance.now();
+  const { tensors } = await repo.load(process.argv[2]);
+  const seconds = (performance.now() - began) / 1000;
+  const hash = createHash('sha256');
+  for (const [, { values }] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  console.log(JSON.stringify({ seconds, hash: hash.digest('hex') }));
+  await repo.close();
+`;
+
+/** sha256 of the tensors of a safetensors file, in the order of their names. */
+function tensorsHash(file: Buffer): string {
+  const length = Number(file.readBigUInt64LE());
+  const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >;
+  const hash = createHash('sha256');
+  for (const name of Object.keys(header).sort()) {
+    const [from, to] = header[name]?.data_offsets ?? [0, 0];
+    hash.update(file.subarray(8 + length + from, 8 + length + to));
+  }
+  return hash.digest('hex');
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      dir: { type: 'string', default: os.tmpdir() },
+      'no-write': { type: 'boolean', default: false },
+    },
+  });
+  const setting = settingOf('npm run bench:load');
+  const dir = await fs.mkdtemp(path.join(values.dir, 'load-'));
+  const rows: { what: string; seconds: number[] }[] = [];
+  try {
+    const file = path.join(dir, 'model.safetensors');
+    await measureDlv(['init'], dir);
+    for (let steps = 0; steps < VERSIONS; steps++) {
+      await fs.rm(file, { force: true });
+      const change = steps === 0 ? 0 : 0.002;
+      await writeCheckpoint(file, { bytes: BYTES, change, steps });
+      await measureDlv(['add', 'model.safetensors'], dir);
+      await measureDlv(['commit', '-m', `step ${steps}`], dir);
+    }
+    const api = pathToFileURL(path.join(PROJECT_ROOT, 'dist/lib/index.js')).href;
+    for (const [what, revision] of [
+      ['a version alone', `HEAD~${VERSIONS - 1}`],
+      [`the last of ${VERSIONS} dense updates`, 'HEAD'],
+    ] as const) {
+      const out = path.join(dir, 'out');
+      await measureDlv(['checkout', revision, '--out', out], dir);
+      const content = await fs.readFile(path.join(out, 'model.safetensors'));
+      await fs.rm(out, { recursive: true });
+      const expected = tensorsHash(content);
+      const loads: number[] = [];
+      const cats: number[] = [];
+      for (let run = 0; run < RUNS; run++) {
+        const args = ['--input-type=module', '-e', LOAD, api, revision];
+        const { stdout } = await runProcess(process.execPath, args, { cwd: dir });
+        const { seconds, hash } = JSON.parse(stdout) as { seconds: number; hash: string };
+        if (hash !== expected) throw new Error(`${what}: other tensors were loaded`);
+        loads.push(seconds);
+        const target = path.join(dir, 'cat');
+        const shell = `"$0" "$1" cat "$2:model.safetensors" > "$3"`;
+        const bin = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
+        const cat = await runProcess('sh', ['-c', shell, process.execPath, bin, revision, target], {
+          cwd: dir,
+        });
+        cats.push(cat.seconds);
+        if (!(await fs.readFile(target)).equals(content)) throw new Error(`${what}: cat differs`);
+      }
+      rows.push({ what: `\`repo.load\`, ${what}`, seconds: loads });
+      rows.push({ what: `\`dlv cat\` into a file, ${what}`, seconds: cats });
+    }
+    const reads: number[] = [];
+    for (let run = 0; run < RUNS; run++) {
+      const began = performance.now();
+      createHash('sha256')
+        .update(await fs.readFile(file))
+        .digest();
+      reads.push((performance.now() - began) / 1000);
+    }
+    rows.push({ what: 'for comparison: Node reads the file and takes its sha256', seconds: reads });
+  } finally {
+    await fs.rm(dir, { recursive: true, force: true });
+  }
+  const table = [['what', 'median', 'smallest', 'largest']];
+  for (const { what, seconds } of rows) {
+    const { median, min, max } = spreadOf(seconds);
+    table.push([what, ...[median, min, max].map(formatSeconds)]);
+  }
+  const about = `A checkpoint of ${formatBytes(BYTES)} in float32, ${RUNS} runs of each.`;
+  const text = [about, '', markdownTable(table), '', describeSetting(setting)].join('\n');
+  process.stdout.write(`${text}\n`);
+  if (!values['no-write']) await publish('load', { setting, rows }, text);
+}
+
+await main();
