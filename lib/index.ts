@@ -22,6 +22,7 @@ export {
   type ErrorData,
   ExistsError,
   FormatVersionError,
+  InferenceError,
   IoError,
   LimitError,
   LockedError,
@@ -63,6 +64,13 @@ export type {
   TensorDiff,
 } from './use/ops/diff.js';
 export type { DuOptions, DuResult } from './use/ops/du.js';
+export type {
+  EvalComparison,
+  EvalMetric,
+  EvalOptions,
+  EvalResult,
+  EvalVersion,
+} from './use/ops/eval.js';
 export type { FetchOptions, FetchResult } from './use/ops/fetch.js';
 export type { ForgetOptions, ForgetResult } from './use/ops/forget.js';
 export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';

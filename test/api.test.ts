@@ -15,8 +15,8 @@ import { tempDir } from './helpers/temp-dir.js';
 
 const VALUES =
   'AbortedError AmbiguousError BugError ChangedError ConfigError ConflictError CorruptError ' +
-  'DlvError ExistsError FormatVersionError IoError LimitError LockedError NoRepositoryError ' +
-  'NotFoundError RemoteError TierError TruncatedError UnsafeError UsageError about clone fsck ' +
+  'DlvError ExistsError FormatVersionError InferenceError IoError LimitError LockedError ' +
+  'NoRepositoryError NotFoundError RemoteError TierError TruncatedError UnsafeError UsageError about clone fsck ' +
   'init open';
 
 const TYPES =
@@ -24,7 +24,8 @@ const TYPES =
   'BranchChange BranchDeletion BranchEntry Budget CallOptions CellValue CheckoutOptions ' +
   'CheckoutResult CheckpointDiff CloneOptions CommitOptions CommitResult ConfigEntry ' +
   'CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
-  'DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData FetchOptions FetchResult ' +
+  'DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
+  'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcResult GroupCell ' +
   'GroupRow Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
   'ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +

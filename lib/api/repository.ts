@@ -14,6 +14,7 @@ import type { CheckoutOptions, CheckoutResult } from '../use/ops/checkout.js';
 import type { CommitOptions, CommitResult } from '../use/ops/commit.js';
 import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
+import type { EvalOptions, EvalResult } from '../use/ops/eval.js';
 import type { FetchOptions, FetchResult } from '../use/ops/fetch.js';
 import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
@@ -276,6 +277,16 @@ export class Repository extends ReadingRepository {
   async deleteTag(name: string, options: CallOptions = {}): Promise<Warned<TagChange>> {
     const ops = await import('../use/ops/tag.js');
     return this.call(options, (repo, context) => ops.deleteTag(repo, { name }, context));
+  }
+
+  /** Runs versions on a data set, and compares them; outcomes are kept as notes unless `record` is false. */
+  async evaluate(
+    revisions: string | readonly string[],
+    options: Options<EvalOptions, 'revisions'>,
+  ): Promise<Warned<EvalResult>> {
+    const { evaluate } = await import('../use/ops/eval.js');
+    const own = { ...withoutCall(options), revisions: listOf(revisions) };
+    return this.call(options, (repo, context) => evaluate(repo, own, context));
   }
 
   /** Plans and re-encodes the repository within budgets of recreation. */

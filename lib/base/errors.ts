@@ -25,6 +25,7 @@ export const ERROR_TABLE = {
   DLV_IO: 1,
   DLV_UNSAFE: 1,
   DLV_REMOTE: 1,
+  DLV_INFERENCE: 1,
   DLV_NO_REPOSITORY: 10,
   DLV_LOCKED: 11,
   DLV_CORRUPT: 12,
@@ -121,6 +122,13 @@ export class ConfigError extends DlvError {
 export class IoError extends DlvError {
   constructor(message: string, data: ErrorData = {}, cause?: unknown) {
     super('DLV_IO', message, data, cause);
+  }
+}
+
+/** A network that cannot be run: no runtime is installed, it refuses the network, or it died. */
+export class InferenceError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_INFERENCE', message, data);
   }
 }
 

@@ -84,6 +84,14 @@ export const LOG_FILES_MAX = 2_000;
 /** Bytes of all logs of one version: what several days of training write, without pictures. */
 export const LOG_BYTES_MAX = 256 * 1024 * 1024;
 
+/** Content of a data set that is compressed or text, which is held in memory. */
+export const DATA_BYTES_MAX = 1 << 30;
+/** Columns of a data set that is text. */
+export const DATA_COLUMNS_MAX = 100_000;
+/** Bytes of one batch as float64: its inputs, and its outputs. */
+export const BATCH_BYTES_MAX = 1 << 30;
+/** Examples of one evaluation: their outcomes are one note. */
+export const EXAMPLES_MAX = 3_000_000;
 /** Size of one file: that of the largest file of ext4. */
 export const FILE_BYTES_MAX = 2 ** 44;
 /** Files of one version. */

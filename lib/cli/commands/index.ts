@@ -49,6 +49,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('desc', LOOK, () => import('./desc.js')),
   entry('reflog', LOOK, () => import('./reflog.js')),
   entry('diff', LOOK, () => import('./diff.js')),
+  entry('eval', LOOK, () => import('./eval.js')),
   entry('cat', LOOK, () => import('./cat.js')),
   entry('checkout', MOVE, () => import('./checkout.js')),
   entry('switch', MOVE, () => import('./switch.js')),

@@ -1,0 +1,213 @@
+/** `dlv eval` on the command line. */
+import { type Command, Option } from 'commander';
+import { UsageError } from '../../base/errors.js';
+import type { EvalOptions, EvalResult } from '../../use/ops/eval.js';
+import { parseCount } from '../arguments.js';
+import { printEval } from '../output/evaluation.js';
+import { EXAMPLE_VERSION, exampleId } from '../output/render.js';
+import type { Cli } from '../run.js';
+
+const { version, model, number, name } = EXAMPLE_VERSION;
+const RUN = {
+  network: 'lenet.onnx',
+  latency: { milliseconds: 9.4, batch: 64 },
+  runtime: { name: 'onnxruntime-node', version: '1.30.0', threads: 1, optimization: 'all' },
+  ties: 0,
+  notFinite: 0,
+};
+const EXAMPLE: EvalResult = {
+  data: {
+    path: 'images.npy',
+    labels: 'labels.npy',
+    examples: 2000,
+    sha256: '5c2e0d27c6f1f1c1a1fbd6fb8d3a7b9f9bfa5c3a0e4d2f6b7a8c9d0e1f2a3b4c',
+    preprocess: { scale: 0.00392156862745098, mean: [0], std: [1], layout: 'as-is' },
+  },
+  task: 'classes',
+  versions: [
+    {
+      version: exampleId('4be2a97d10'),
+      model,
+      number: 1,
+      name: 'mnist@1',
+      ...RUN,
+      metrics: [{ name: 'accuracy', direction: 'max', value: 0.8585, interval: [0.8425, 0.8731] }],
+      known: true,
+      note: exampleId('71d2c0a9be'),
+    },
+    {
+      version,
+      model,
+      number,
+      name,
+      ...RUN,
+      metrics: [{ name: 'accuracy', direction: 'max', value: 0.8665, interval: [0.8509, 0.8807] }],
+      known: false,
+      note: exampleId('20f3a1b8cd'),
+    },
+  ],
+  comparisons: [
+    {
+      version,
+      baseline: exampleId('4be2a97d10'),
+      metric: 'accuracy',
+      difference: 0.008,
+      interval: [-0.0006, 0.0167],
+      test: 'mcnemar-midp',
+      p: 0.0694,
+      exactP: 0.0853,
+      detectable: 0.0123,
+      onlyFirst: 31,
+      onlySecond: 47,
+      adjustedP: 0.0694,
+      differs: false,
+    },
+  ],
+  seed: 0,
+  seconds: 2.1,
+};
+
+interface Flags {
+  data: string;
+  labels: string;
+  metric?: string;
+  classes?: string;
+  scale?: string;
+  mean?: string;
+  std?: string;
+  layout?: 'as-is' | 'hwc';
+  preprocess?: string;
+  network?: string;
+  output?: string;
+  task?: 'classes' | 'values';
+  scores?: 'logits' | 'probabilities';
+  batch: string;
+  limit?: string;
+  threads: string;
+  seed: string;
+  record: boolean;
+  rerun?: boolean;
+  acceptTier?: boolean;
+}
+
+/** `1/255`, or numbers with commas. @throws {UsageError} */
+function parseNumbers(text: string, flag: string): number[] {
+  return text.split(',').map((one) => {
+    const match = /^\s*([^/]+?)\s*(?:\/\s*([^/]+?)\s*)?$/.exec(one);
+    const value = match === null ? Number.NaN : Number(match[1]) / Number(match[2] ?? 1);
+    if (Number.isFinite(value)) return value;
+    throw new UsageError(`${flag} is '${text}', which is no number`, { option: flag });
+  });
+}
+
+function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
+  const { scale, mean, std, layout } = flags;
+  const list = (text: string): string[] => text.split(',').map((one) => one.trim());
+  const [factor, more] = scale === undefined ? [] : parseNumbers(scale, '--scale');
+  if (more !== undefined) throw new UsageError('--scale is one number', { option: '--scale' });
+  return {
+    revisions: revisions.length === 0 ? ['HEAD'] : revisions,
+    data: flags.data,
+    labels: flags.labels,
+    preprocess: {
+      ...(factor === undefined ? {} : { scale: factor }),
+      ...(mean === undefined ? {} : { mean: parseNumbers(mean, '--mean') }),
+      ...(std === undefined ? {} : { std: parseNumbers(std, '--std') }),
+      ...(layout === undefined ? {} : { layout }),
+    },
+    ...(flags.metric === undefined ? {} : { metrics: list(flags.metric) }),
+    ...(flags.classes === undefined ? {} : { classes: list(flags.classes) }),
+    ...(flags.preprocess === undefined ? {} : { preprocessFile: flags.preprocess }),
+    ...(flags.network === undefined ? {} : { network: flags.network }),
+    ...(flags.output === undefined ? {} : { output: flags.output }),
+    ...(flags.task === undefined ? {} : { task: flags.task }),
+    ...(flags.scores === undefined ? {} : { scores: flags.scores }),
+    ...(flags.limit === undefined ? {} : { limit: parseCount(flags.limit, '--limit') }),
+    batch: parseCount(flags.batch, '--batch'),
+    threads: parseCount(flags.threads, '--threads'),
+    seed: parseCount(flags.seed, '--seed'),
+    record: flags.record,
+    rerun: flags.rerun === true,
+    acceptTier: flags.acceptTier === true,
+  };
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'eval', {
+      summary: 'run versions on a data set and say whether they differ',
+      about:
+        'Runs the ONNX network of each version on a data set, in a process of its own, and shows metrics with ' +
+        'intervals of 95 %, and how long a batch takes. Several versions are compared with the first one on the ' +
+        'same examples: accuracy and top-k by the mid-p McNemar test, other metrics by a paired bootstrap, with ' +
+        'p values adjusted for the number of versions (Holm) and the smallest difference that this many examples ' +
+        'would show. Outcomes are kept as a note on the version, so that a later comparison need not run it ' +
+        'again.\n\n' +
+        'Data and labels are .npy, .npz, IDX (gzip or not) or CSV files; file#name is an array of a .npz or ' +
+        'columns of a CSV. What has to be done to numbers before a network sees them is declared: (x · scale − ' +
+        'mean) / std, by flags or in a JSON file called as the data with .preprocess.json behind it; nothing is ' +
+        'guessed. Metrics of classes are accuracy, top5 (any k), macro-f1, micro-f1, auc, loss, perplexity and ' +
+        'ece; of numbers mae and rmse. Networks are run by onnxruntime-node, which is installed apart.',
+      examples: [
+        [
+          'dlv eval mnist@1 mnist@2 --data t10k-images.gz --labels t10k-labels.gz --scale 1/255',
+          'two versions on a test set',
+        ],
+        [
+          'dlv eval --data x.npy --labels y.npy --metric accuracy,top5,ece --mean 0.286 --std 0.353',
+          'three metrics of the version that HEAD names',
+        ],
+        [
+          'dlv eval --data iris.csv --labels iris.csv#species --classes setosa,versicolor,virginica',
+          'a table whose labels are names',
+        ],
+        ['dlv eval v1 HEAD --data d.npz#x --labels d.npz#y --no-record', 'keeps no outcomes'],
+      ],
+      json: EXAMPLE,
+      exitCodes: {
+        1: 'no such version, or the network cannot be run',
+        2: 'data, labels and network do not fit together',
+        12: 'a data file is damaged',
+      },
+    })
+    .argument('[revisions...]', 'versions; the first is the baseline (default: HEAD)')
+    .requiredOption('--data <file>', 'examples')
+    .requiredOption('--labels <file>', 'what is true of them')
+    .option('--metric <names>', 'metrics, with commas (default: accuracy,loss or mae,rmse)')
+    .option('--classes <names>', 'names of classes in order, where labels are names')
+    .option('--scale <number>', 'factor of every number, as 1/255')
+    .option('--mean <numbers>', 'what is subtracted then: one number, or one a channel')
+    .option('--std <numbers>', 'what is divided by then')
+    .addOption(new Option('--layout <name>', 'axes of an example').choices(['as-is', 'hwc']))
+    .option('--preprocess <file>', 'JSON with scale, mean, std and layout')
+    .option('--network <path>', 'network of the versions, where they have several')
+    .option('--output <name>', 'output of the network (default: the first)')
+    .addOption(
+      new Option('--task <name>', 'what is predicted (default: by labels and outputs)').choices([
+        'classes',
+        'values',
+      ]),
+    )
+    .addOption(
+      new Option('--scores <kind>', 'what outputs are (default: logits)').choices([
+        'logits',
+        'probabilities',
+      ]),
+    )
+    .option('--batch <n>', 'examples of one pass', '64')
+    .option('--limit <n>', 'take the first <n> examples')
+    .option('--threads <n>', 'threads of the runtime', '1')
+    .option('--seed <n>', 'seed of the bootstrap', '0')
+    .option('--no-record', 'keep no outcomes')
+    .option('--rerun', 'run again what notes already say')
+    .option('--accept-tier', 'take files whose exact bytes were given up')
+    .action(
+      cli.action(async (run, revisions: string[], flags: Flags) => {
+        const { evaluate } = await import('../../use/ops/eval.js');
+        const options = parseOptions(revisions, flags);
+        const result = await run.repository((repo) => evaluate(repo, options, run.context));
+        run.answer(result, (ui) => printEval(ui, result));
+        return 0;
+      }),
+    );
+}

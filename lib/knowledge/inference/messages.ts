@@ -1,0 +1,35 @@
+/** What goes between dlv and the process that runs a network. */
+
+/** Types of inputs that can be fed. */
+export type FedType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8';
+
+/** Pinned for one run, and recorded with its outcomes. */
+export interface RunOptions {
+  threads: number;
+  optimization: 'disabled' | 'basic' | 'extended' | 'all';
+}
+
+export type Request =
+  | { kind: 'load'; path: string; options: RunOptions }
+  | {
+      kind: 'run';
+      input: string;
+      output: string;
+      type: FedType;
+      dims: number[];
+      bytes: Uint8Array;
+    };
+
+/** An input or output as the runtime tells of it; open dimensions are names. */
+export interface RuntimeValue {
+  name: string;
+  type: string;
+  shape: (number | string)[];
+}
+
+export type Reply =
+  | { kind: 'loaded'; version: string; inputs: RuntimeValue[]; outputs: RuntimeValue[] }
+  /** `values` are float64 of any number type; `milliseconds` are of the pass alone. */
+  | { kind: 'result'; dims: number[]; values: Float64Array; milliseconds: number }
+  | { kind: 'missing'; message: string }
+  | { kind: 'refused'; message: string };

@@ -1,0 +1,108 @@
+/**
+ * The process that runs a network: loads onnxruntime, takes requests one after another, ends with its
+ * parent. A network that crashes the runtime or takes all memory ends this process alone.
+ */
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import type { FedType, Reply, Request, RuntimeValue } from './messages.js';
+
+/** An optional package: whoever evaluates networks installs it. */
+const PACKAGE = 'onnxruntime-node';
+
+/** The part of onnxruntime's interface that is used here. */
+interface Tensor {
+  readonly dims: readonly number[];
+  readonly data: ArrayLike<number | bigint>;
+}
+
+interface ValueMetadata {
+  name: string;
+  isTensor: boolean;
+  type?: string;
+  shape?: readonly (number | string)[];
+}
+
+interface Session {
+  readonly inputMetadata: readonly ValueMetadata[];
+  readonly outputMetadata: readonly ValueMetadata[];
+  run(feeds: Record<string, Tensor>, fetches: readonly string[]): Promise<Record<string, Tensor>>;
+}
+
+interface Runtime {
+  readonly env: { readonly versions: { readonly node?: string; readonly common?: string } };
+  readonly InferenceSession: {
+    create(path: string, options: Record<string, unknown>): Promise<Session>;
+  };
+  readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => Tensor;
+}
+
+const VIEWS: Record<FedType, new (buffer: ArrayBuffer) => unknown> = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+};
+
+let runtime: Runtime;
+let session: Session;
+
+async function load({ path, options }: Extract<Request, { kind: 'load' }>): Promise<Reply> {
+  let file: string;
+  try {
+    file = createRequire(import.meta.url).resolve(PACKAGE);
+  } catch (error) {
+    return { kind: 'missing', message: messageOf(error) };
+  }
+  const loaded = (await import(pathToFileURL(file).href)) as Runtime & { default?: Runtime };
+  runtime = loaded.default ?? loaded;
+  session = await runtime.InferenceSession.create(path, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: options.optimization,
+    logSeverityLevel: 3,
+  });
+  const { versions } = runtime.env;
+  return {
+    kind: 'loaded',
+    version: versions.node ?? versions.common ?? 'unknown',
+    inputs: session.inputMetadata.map(described),
+    outputs: session.outputMetadata.map(described),
+  };
+}
+
+function described({ name, type, shape }: ValueMetadata): RuntimeValue {
+  return { name, type: type ?? 'unknown', shape: [...(shape ?? [])] };
+}
+
+async function run(request: Extract<Request, { kind: 'run' }>): Promise<Reply> {
+  const { input, output, type, dims, bytes } = request;
+  // A copy, because what came through the channel may begin at any offset.
+  const data = new VIEWS[type](Uint8Array.from(bytes).buffer);
+  const fed = new runtime.Tensor(type, data, dims);
+  const started = performance.now();
+  const results = await session.run({ [input]: fed }, [output]);
+  const milliseconds = performance.now() - started;
+  const result = results[output] as Tensor;
+  return {
+    kind: 'result',
+    dims: [...result.dims],
+    values: Float64Array.from(result.data, Number),
+    milliseconds,
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+process.on('message', (request: Request) => {
+  const answer = request.kind === 'load' ? load(request) : run(request);
+  answer
+    .catch((error: unknown): Reply => ({ kind: 'refused', message: messageOf(error) }))
+    .then((reply) => process.send?.(reply))
+    .catch(() => process.exit(1));
+});
+process.on('disconnect', () => process.exit(0));

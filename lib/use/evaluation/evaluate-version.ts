@@ -1,0 +1,171 @@
+/** What each example comes to in one version: from a note of an earlier run, or by running its network. */
+import type { Id } from '../../base/bytes/hash.js';
+import { sha256Hex } from '../../base/bytes/hash.js';
+import { ConflictError, isUnreadable } from '../../base/errors.js';
+import type { DataSet } from '../../knowledge/inference/data/data-set.js';
+import { checkPreprocess, type Preprocess } from '../../knowledge/inference/data/preprocess.js';
+import type { RunOptions } from '../../knowledge/inference/messages.js';
+import { runNetwork } from '../../knowledge/inference/run-network.js';
+import type { Outcomes, ScoreKind } from '../../pure/metrics/outcomes.js';
+import { notesOf } from '../../storage/objects/tiers.js';
+import { addNotes } from '../../storage/repo/refs/refs.js';
+import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import { encodeNote, noteId } from '../../storage/repo/version/note.js';
+import type { OpContext } from '../context.js';
+import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
+import type { Repository } from '../repository.js';
+import {
+  EVALUATION_NOTE,
+  type Evaluation,
+  packEvaluation,
+  unpackEvaluation,
+} from './outcome-note.js';
+import { chooseNetwork, placeNetwork } from './place-network.js';
+
+/** What is run on each version. */
+export interface EvaluationPlan extends AcceptTier {
+  set: DataSet;
+  /** Names of its files, for people. */
+  data: string;
+  labels: string;
+  preprocess: Partial<Preprocess>;
+  network?: string;
+  output?: string;
+  task?: Outcomes['task'];
+  scores: ScoreKind;
+  batch: number;
+  options: RunOptions;
+  /** Keeps outcomes as a note. */
+  record: boolean;
+  /** Runs even where a note has the outcomes. */
+  rerun: boolean;
+}
+
+/** What came of a version. */
+export interface EvaluatedVersion extends Evaluation {
+  /** True if a note of an earlier run has said it. */
+  isKnown: boolean;
+  /** Id of the note that holds it; null if it was not kept. */
+  note: Id | null;
+}
+
+/** @throws as `runNetwork` and `placeNetwork`; {TierError} for files of a tier that were not asked for. */
+export async function evaluateVersion(
+  repo: Repository,
+  version: Id,
+  plan: EvaluationPlan,
+  context: OpContext,
+): Promise<EvaluatedVersion> {
+  const entry = await chooseNetwork(repo, version, plan.network, context);
+  checkTiers([entry], plan.acceptTier, context);
+  const key = evaluationKey(entry, plan);
+  if (!plan.rerun) {
+    const known = await knownEvaluation(repo, version, key);
+    if (known !== null) return known;
+  }
+  const { signal, progress } = context;
+  const placed = await placeNetwork(repo, version, entry, signal);
+  try {
+    progress.start(
+      `running ${entry.path} of ${version.slice(0, 10)}`,
+      plan.set.examples,
+      'examples',
+    );
+    const result = await runNetwork({
+      path: placed.path,
+      label: entry.path,
+      set: plan.set,
+      preprocess: checkPreprocess(plan.preprocess),
+      batch: plan.batch,
+      options: plan.options,
+      scores: plan.scores,
+      ...(plan.task === undefined ? {} : { task: plan.task }),
+      ...(plan.output === undefined ? {} : { output: plan.output }),
+      ...(signal === undefined ? {} : { signal }),
+      onExamples: (count) => progress.advance(count),
+    });
+    const evaluation: Evaluation = {
+      key,
+      data: plan.data,
+      labels: plan.labels,
+      network: entry.path,
+      runtime: result.version,
+      ...plan.options,
+      batch: result.batch,
+      latency: result.latency,
+      outcomes: result.outcomes,
+    };
+    const note = plan.record ? await keep(repo, version, evaluation) : null;
+    return { ...evaluation, isKnown: false, note };
+  } finally {
+    progress.finish();
+    await placed.remove();
+  }
+}
+
+/** sha256 of what decides about outcomes; batch and threads change their last bits alone. */
+function evaluationKey({ path, recipe }: FileEntry, plan: EvaluationPlan): string {
+  const { scale, mean, std, layout } = checkPreprocess(plan.preprocess);
+  return sha256Hex(
+    JSON.stringify([
+      plan.set.sha256,
+      plan.set.examples,
+      [scale, mean, std, layout],
+      [path, recipe.id],
+      plan.output ?? null,
+      plan.task ?? null,
+      plan.scores,
+    ]),
+  );
+}
+
+/** The latest note with a key; those that cannot be read are passed over. */
+async function knownEvaluation(
+  repo: Repository,
+  version: Id,
+  key: string,
+): Promise<EvaluatedVersion | null> {
+  let latest: { time: number; found: EvaluatedVersion } | null = null;
+  for (const { kind, body, file, id, time } of await notesOf(repo, version)) {
+    if (kind !== EVALUATION_NOTE || (latest !== null && latest.time > time)) continue;
+    try {
+      const evaluation = unpackEvaluation(body, file);
+      if (evaluation.key !== key) continue;
+      latest = { time, found: { ...evaluation, isKnown: true, note: id } };
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      repo.warn?.(`an evaluation cannot be read and is made again: ${error.message}`);
+    }
+  }
+  return latest?.found ?? null;
+}
+
+async function keep(repo: Repository, version: Id, evaluation: Evaluation): Promise<Id> {
+  const bytes = encodeNote({
+    version,
+    kind: EVALUATION_NOTE,
+    author: await currentAuthor(repo.config, repo.layout.workTree),
+    ...currentMoment(),
+    body: packEvaluation(evaluation),
+  });
+  const id = noteId(bytes);
+  const session = repo.session();
+  try {
+    await session.putBlob('note', bytes);
+    await session.flush();
+  } finally {
+    await session.abort();
+  }
+  await repo.locked(async (lock) => {
+    await repo.store.reload();
+    if (!(await repo.store.hasBlob(id))) {
+      throw new ConflictError('the outcomes were collected as garbage meanwhile', {
+        id,
+        hint: 'run the command again',
+      });
+    }
+    await addNotes(lock, version, [id]);
+  });
+  return id;
+}

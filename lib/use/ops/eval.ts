@@ -1,0 +1,246 @@
+/** `dlv eval`: how well versions do on a data set, and whether they differ. */
+import path from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
+import { UsageError } from '../../base/errors.js';
+import { readSmallFile, statOrNull } from '../../base/files/files.js';
+import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
+import { openDataSet } from '../../knowledge/inference/data/data-set.js';
+import {
+  checkPreprocess,
+  type Preprocess,
+  parsePreprocess,
+} from '../../knowledge/inference/data/preprocess.js';
+import type { RunOptions } from '../../knowledge/inference/messages.js';
+import { type Comparison, compareOutcomes } from '../../pure/metrics/compare.js';
+import { measure, metricsNamed } from '../../pure/metrics/metrics.js';
+import { NONE, type Outcomes, type ScoreKind } from '../../pure/metrics/outcomes.js';
+import { holm, type Interval } from '../../pure/metrics/statistics.js';
+import { registerReader } from '../../storage/repo/processes/readers.js';
+import type { OpContext } from '../context.js';
+import { type EvaluatedVersion, evaluateVersion } from '../evaluation/evaluate-version.js';
+import { resolveId } from '../history/lines/resolve.js';
+import type { AcceptTier } from '../history/tier-gate.js';
+import { type CalledVersion, Describer } from '../history/versions.js';
+import type { Repository } from '../repository.js';
+
+const DEFAULT_BATCH = 64;
+const DEFAULT_METRICS = { classes: ['accuracy', 'loss'], values: ['mae', 'rmse'] } as const;
+/** Below this adjusted p, two versions are said to differ. */
+const LEVEL = 0.05;
+
+export interface EvalOptions extends AcceptTier {
+  /** Versions; the first is the baseline of comparisons. */
+  revisions: readonly string[];
+  /** .npy, .npz, IDX or CSV file; `file#part` names an array or columns of it. */
+  data: string;
+  labels: string;
+  /** Names of classes in order, where labels are names. */
+  classes?: readonly string[];
+  /** accuracy, top5, macro-f1, micro-f1, auc, loss, perplexity, ece; mae, rmse. */
+  metrics?: readonly string[];
+  /** Scale, mean, std and layout; they override those of `preprocessFile`. */
+  preprocess?: Partial<Preprocess>;
+  /** JSON with the same; default: the data's name and '.preprocess.json', if there is one. */
+  preprocessFile?: string;
+  /** Path of the network in the versions; default: the only one. */
+  network?: string;
+  output?: string;
+  /** 'classes' or 'values'; default: by labels and outputs. */
+  task?: Outcomes['task'];
+  /** What outputs are: 'logits' (default) or 'probabilities'. */
+  scores?: ScoreKind;
+  batch?: number;
+  /** Takes the first examples only. */
+  limit?: number;
+  threads?: number;
+  optimization?: RunOptions['optimization'];
+  /** Of the bootstrap; default 0. */
+  seed?: number;
+  /** Keeps outcomes as notes; default true. */
+  record?: boolean;
+  /** Runs again what notes already say. */
+  rerun?: boolean;
+}
+
+/** A metric of a version; null where it is not defined. */
+export interface EvalMetric {
+  name: string;
+  direction: 'max' | 'min';
+  value: number | null;
+  /** 95 %. */
+  interval: Interval | null;
+}
+
+/** How well a version did. */
+export interface EvalVersion extends CalledVersion {
+  /** Path of its network. */
+  network: string;
+  metrics: EvalMetric[];
+  /** Milliseconds of one batch (median), and examples of it. */
+  latency: { milliseconds: number; batch: number };
+  runtime: { name: string; version: string; threads: number; optimization: string };
+  /** Examples in which another class has the score of the truth; null for numbers. */
+  ties: number | null;
+  /** Examples whose scores are not finite: they count as wrong. */
+  notFinite: number;
+  /** True if outcomes were kept by an earlier run. */
+  known: boolean;
+  /** Id of the note with the outcomes, or null. */
+  note: string | null;
+}
+
+/** A version against the first one. */
+export interface EvalComparison extends Comparison {
+  version: string;
+  baseline: string;
+  /** Adjusted for the number of versions that are compared (Holm). */
+  adjustedP: number | null;
+  /** True if the adjusted p is below 0.05. */
+  differs: boolean;
+}
+
+export interface EvalResult {
+  data: { path: string; labels: string; examples: number; sha256: string; preprocess: Preprocess };
+  task: Outcomes['task'];
+  versions: EvalVersion[];
+  comparisons: EvalComparison[];
+  seed: number;
+  seconds: number;
+}
+
+/**
+ * Evaluates versions on a data set.
+ * @throws {UsageError} if data, labels and networks do not fit; {InferenceError} {NotFoundError} {IoError}
+ */
+export async function evaluate(
+  repo: Repository,
+  options: EvalOptions,
+  context: OpContext,
+): Promise<EvalResult> {
+  const started = performance.now();
+  const { seed = 0, batch = DEFAULT_BATCH, threads = 1, scores = 'logits' } = options;
+  for (const [name, value] of Object.entries({ batch, threads, limit: options.limit ?? 1 })) {
+    if (Number.isSafeInteger(value) && value > 0) continue;
+    throw new UsageError(`the ${name} is ${value}, not a whole number above 0`);
+  }
+  if (options.revisions.length === 0) throw new UsageError('no version given');
+  const ids: Id[] = [];
+  for (const revision of options.revisions) {
+    const id = await resolveId(repo, revision);
+    if (!ids.includes(id)) ids.push(id);
+  }
+  const preprocess = await declaredPreprocess(options, context);
+  const [data, labels] = [options.data, options.labels].map((file) =>
+    path.resolve(context.cwd, file),
+  ) as [string, string];
+  const set = await openDataSet({ ...options, data, labels }, context.signal);
+  const reader = await registerReader(repo.layout, repo.store.generation);
+  try {
+    const plan = {
+      ...options,
+      set,
+      preprocess,
+      scores,
+      batch,
+      options: { threads, optimization: options.optimization ?? 'all' },
+      record: options.record !== false,
+      rerun: options.rerun === true,
+    };
+    const found: EvaluatedVersion[] = [];
+    for (const id of ids) found.push(await evaluateVersion(repo, id, plan, context));
+    const task = oneTask(found);
+    const truth = task === 'classes' ? Uint32Array.from(set.truth) : null;
+    const basis = { truth, examples: set.examples, seed };
+    const metrics = metricsNamed(options.metrics ?? DEFAULT_METRICS[task], task);
+    const describer = new Describer(repo);
+    const versions: EvalVersion[] = [];
+    for (const [i, one] of found.entries()) {
+      versions.push({
+        ...(await describer.called(ids[i] as Id)),
+        ...described(one),
+        metrics: metrics.map((metric) => ({
+          name: metric.name,
+          direction: metric.direction,
+          ...measure(metric, one.outcomes, basis),
+        })),
+      });
+    }
+    const [first, ...others] = found.map(({ outcomes }, i) => ({ outcomes, id: ids[i] as string }));
+    const comparisons = metrics.flatMap((metric): EvalComparison[] => {
+      if (first === undefined) return [];
+      const each = others.map(({ outcomes }) =>
+        compareOutcomes(metric, [first.outcomes, outcomes], basis),
+      );
+      const adjusted = holm(each.map(({ p }) => p ?? 1));
+      return each.map((one, i) => ({
+        version: others[i]?.id ?? '',
+        baseline: first.id,
+        ...one,
+        adjustedP: one.p === null ? null : (adjusted[i] ?? null),
+        differs: one.p !== null && (adjusted[i] ?? 1) < LEVEL,
+      }));
+    });
+    return {
+      data: {
+        path: options.data,
+        labels: options.labels,
+        examples: set.examples,
+        sha256: set.sha256,
+        preprocess,
+      },
+      task,
+      versions,
+      comparisons,
+      seed,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    await set.close();
+    await reader.close();
+  }
+}
+
+async function declaredPreprocess(
+  { data, preprocessFile, preprocess = {} }: EvalOptions,
+  { cwd }: OpContext,
+): Promise<Preprocess> {
+  const beside = path.resolve(cwd, preprocessFile ?? `${data}.preprocess.json`);
+  const isThere = preprocessFile !== undefined || (await statOrNull(beside)) !== null;
+  const said = isThere
+    ? parsePreprocess(
+        Buffer.from(await readSmallFile(beside, USER_TEXT_BYTES_MAX)).toString('utf8'),
+        beside,
+      )
+    : {};
+  return checkPreprocess({ ...said, ...preprocess });
+}
+
+/** @throws {UsageError} if some versions give classes and others numbers. */
+function oneTask(found: readonly EvaluatedVersion[]): Outcomes['task'] {
+  const tasks = new Set(found.map(({ outcomes }) => outcomes.task));
+  const classes = new Set(
+    found.map(({ outcomes }) => (outcomes.task === 'classes' ? outcomes.classes : 0)),
+  );
+  const [task = 'classes'] = tasks;
+  if (tasks.size < 2 && classes.size < 2) return task;
+  throw new UsageError('the versions do not predict the same', {
+    hint: 'evaluate them one by one, or name the output: --output',
+  });
+}
+
+function described(one: EvaluatedVersion): Omit<EvalVersion, keyof CalledVersion | 'metrics'> {
+  const { outcomes, latency, batch, threads, optimization } = one;
+  const isClasses = outcomes.task === 'classes';
+  const wrong = isClasses
+    ? outcomes.predicted.filter((guess) => guess === NONE)
+    : outcomes.absolute.filter((error) => !Number.isFinite(error));
+  return {
+    network: one.network,
+    latency: { milliseconds: latency, batch },
+    runtime: { name: 'onnxruntime-node', version: one.runtime, threads, optimization },
+    ties: isClasses ? outcomes.ties : null,
+    notFinite: wrong.length,
+    known: one.isKnown,
+    note: one.note,
+  };
+}

@@ -1,0 +1,207 @@
+/**
+ * `dlv eval` on the digits of test/fixtures. Needs onnxruntime-node, which npm ci installs; without it
+ * the tests that run a network say so loudly and check nothing.
+ */
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import test, { type ExecutionContext } from 'ava';
+import type { EvalResult } from '../../lib/use/ops/eval.js';
+import { hasRuntime, linearNetwork } from '../helpers/linear-network.js';
+import { fixture } from '../helpers/paths.js';
+import { TestRepository } from '../helpers/repository.js';
+
+const IMAGES = fixture('digits', 'images.npy');
+const LABELS = fixture('digits', 'labels.npy');
+const SET = ['--data', IMAGES, '--labels', LABELS];
+const PIXELS = 64;
+
+/** The last bytes of the fixtures, which are all values. */
+async function digits(): Promise<{ images: number[][]; labels: number[] }> {
+  const labels = [...(await fs.readFile(LABELS)).subarray(-1797)];
+  const bytes = (await fs.readFile(IMAGES)).subarray(-1797 * PIXELS);
+  const images = labels.map((_, i) => [...bytes.subarray(i * PIXELS, (i + 1) * PIXELS)]);
+  return { images, labels };
+}
+
+/** The nearest mean of some examples, as a linear network on pixels / 16. */
+function nearestMean(images: number[][], labels: number[]) {
+  const means = Array.from({ length: 10 }, (_, digit) => {
+    const own = images.filter((_, i) => labels[i] === digit);
+    return Array.from({ length: PIXELS }, (_, pixel) => {
+      return own.reduce((sum, image) => sum + image[pixel]! / 16, 0) / own.length;
+    });
+  });
+  const weights = Array.from({ length: PIXELS }, (_, pixel) => means.map((mean) => mean[pixel]!));
+  const bias = means.map((mean) => -mean.reduce((sum, one) => sum + one * one, 0) / 2);
+  return { weights, bias };
+}
+
+function score({ weights, bias }: ReturnType<typeof nearestMean>, image: number[]): number[] {
+  return bias.map((one, c) => {
+    return image.reduce((sum, pixel, i) => sum + (pixel / 16) * weights[i]![c]!, one);
+  });
+}
+
+function skipped(t: ExecutionContext): boolean {
+  if (hasRuntime()) return false;
+  t.log('SKIPPED: onnxruntime-node is not installed; dlv eval is NOT tested');
+  t.pass();
+  return true;
+}
+
+/** Two versions: means of 20 examples, and of 900. */
+async function twoVersions(t: ExecutionContext) {
+  const { images, labels } = await digits();
+  const repo = await TestRepository.create(t);
+  const models = [20, 900].map((n) => nearestMean(images.slice(0, n), labels.slice(0, n)));
+  for (const [i, model] of models.entries()) {
+    await repo.write('net.onnx', linearNetwork({ ...model, example: [1, 8, 8] }));
+    await repo.commit(`version ${i + 1}`);
+  }
+  const right = models.map((model) =>
+    images.map((image, i) => {
+      const scores = score(model, image);
+      return scores.indexOf(Math.max(...scores)) === labels[i];
+    }),
+  );
+  return { repo, right };
+}
+
+test('eval: accuracy is that of the network, versions are paired, and a second time nothing is run', async (t) => {
+  if (skipped(t)) return;
+  const { repo, right } = await twoVersions(t);
+  const run = (...more: string[]) =>
+    repo.json<EvalResult>('eval', 'net@1', 'net@2', ...SET, '--scale', '1/16', ...more);
+  const result = await run('--metric', 'accuracy,top3,macro-f1,loss', '--batch', '100');
+  t.is(result.data.examples, 1797);
+  const [first, second] = result.versions;
+  const hits = right.map((list) => list.filter(Boolean).length);
+  t.is(first!.metrics[0]!.value, hits[0]! / 1797);
+  t.is(second!.metrics[0]!.value, hits[1]! / 1797);
+  for (const { metrics, network, known, note, latency, notFinite } of result.versions) {
+    t.like({ network, known, notFinite }, { network: 'net.onnx', known: false, notFinite: 0 });
+    t.regex(note!, /^[0-9a-f]{64}$/);
+    t.true(latency.batch === 100 && latency.milliseconds > 0);
+    for (const { value, interval } of metrics) {
+      t.true(interval![0] < value! && value! < interval![1]);
+    }
+    t.true(metrics[1]!.value! > metrics[0]!.value!);
+  }
+  const [accuracy] = result.comparisons;
+  const alone = (a: boolean[], b: boolean[]) => a.filter((one, i) => one && !b[i]).length;
+  t.like(accuracy, {
+    metric: 'accuracy',
+    test: 'mcnemar-midp',
+    onlyFirst: alone(right[0]!, right[1]!),
+    onlySecond: alone(right[1]!, right[0]!),
+    differs: true,
+  });
+  const again = await run('--metric', 'ece');
+  t.deepEqual(
+    again.versions.map(({ known, note }) => [known, note]),
+    result.versions.map(({ note }) => [true, note]),
+  );
+  const fewer = await run('--limit', '50', '--no-record');
+  t.deepEqual(
+    fewer.versions.map(({ known, note }) => [known, note]),
+    [
+      [false, null],
+      [false, null],
+    ],
+  );
+  t.is((await repo.dlv('fsck')).code, 0);
+  const left = (await fs.readdir(os.tmpdir())).filter((name) => name.startsWith('dlv-eval-'));
+  t.deepEqual(left, []);
+});
+
+test('eval: the text names versions, intervals and whether they differ', async (t) => {
+  if (skipped(t)) return;
+  const { repo } = await twoVersions(t);
+  const scaled = JSON.stringify({ scale: '1/16' });
+  await repo.write('how.json', scaled);
+  const shown = await repo.dlv('eval', 'net@1', 'net@2', ...SET, '--preprocess', 'how.json');
+  t.is(shown.code, 0);
+  for (const words of [
+    '1,797 examples',
+    'net@2',
+    'net.onnx',
+    'accuracy',
+    'differ',
+    'Against net@1',
+  ]) {
+    t.true(shown.stdout.includes(words), words);
+  }
+});
+
+test('eval: a fixed batch is filled up, and batches give the same outcomes', async (t) => {
+  if (skipped(t)) return;
+  const repo = await TestRepository.create(t);
+  const { images, labels } = await digits();
+  const model = nearestMean(images.slice(0, 300), labels.slice(0, 300));
+  await repo.write('fixed.onnx', linearNetwork({ ...model, batch: 7 }));
+  await repo.write('open.onnx', linearNetwork(model));
+  await repo.commit('two networks');
+  const run = (network: string) =>
+    repo.json<EvalResult>(
+      'eval',
+      ...SET,
+      '--scale',
+      '1/16',
+      '--limit',
+      '100',
+      '--network',
+      network,
+    );
+  const [fixed, open] = [await run('fixed.onnx'), await run('open.onnx')];
+  t.is(fixed.versions[0]!.latency.batch, 7);
+  t.is(fixed.versions[0]!.metrics[0]!.value, open.versions[0]!.metrics[0]!.value);
+  const unclear = await repo.dlv('eval', ...SET);
+  t.is(unclear.code, 2);
+  t.regex(unclear.stderr, /defines 2 networks/);
+});
+
+test('eval: numbers of a table, and errors that name what does not fit', async (t) => {
+  if (skipped(t)) return;
+  const repo = await TestRepository.create(t);
+  await repo.write('line.onnx', linearNetwork({ weights: [[2], [1]], bias: [1] }));
+  await repo.write(
+    'broken.onnx',
+    linearNetwork({ weights: [[2], [1]], bias: [1], op: 'NoSuchOp' }),
+  );
+  await repo.commit('a line');
+  await repo.write('t.csv', 'a,b,y\n1,0,3\n0,1,2.5\n1,1,6\n');
+  const table = ['--data', 't.csv', '--labels', 't.csv#y', '--network', 'line.onnx'];
+  const result = await repo.json<EvalResult>('eval', ...table);
+  t.is(result.task, 'values');
+  // 2a + b + 1 is 3, 2 and 4.
+  const [mae, rmse] = result.versions[0]!.metrics;
+  t.is(mae!.value, 2.5 / 3);
+  t.true(Math.abs(rmse!.value! - Math.sqrt(4.25 / 3)) < 1e-7);
+  for (const [args, code, what] of [
+    [[...table, '--metric', 'accuracy'], 2, /no metric of numbers/],
+    [
+      [...table.slice(0, 4), '--network', 'broken.onnx'],
+      1,
+      /'broken\.onnx' cannot be run: .*NoSuchOp/,
+    ],
+    [[...table.slice(0, 4), '--network', 'none.onnx'], 1, /no file 'none\.onnx'/],
+    [[...SET, '--network', 'line.onnx'], 2, /do not fit the input 'x'/],
+    [[...table, '--output', 'y'], 2, /no output 'y'/],
+    [[...table, '--batch', '0'], 2, /batch is 0/],
+    [[...table, '--scale', 'x'], 2, /--scale is 'x'/],
+    [['--data', 't.csv'], 2, /--labels/],
+  ] as const) {
+    const { code: got, stderr } = await repo.dlv('eval', ...args);
+    t.is(got, code, `${args.join(' ')}: ${stderr}`);
+    t.regex(stderr, what);
+  }
+});
+
+test('eval: a version without a network says so', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('note.txt', 'x');
+  await repo.commit('no network');
+  const { code, stderr } = await repo.dlv('eval', ...SET);
+  t.is(code, 1);
+  t.regex(stderr, /defines no network/);
+});

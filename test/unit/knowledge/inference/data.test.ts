@@ -1,0 +1,128 @@
+/** Files of examples and labels, and what is declared to be done to them. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import test, { type ExecutionContext } from 'ava';
+import type { DlvError } from '../../../../lib/base/errors.js';
+import { openArray } from '../../../../lib/knowledge/inference/data/array.js';
+import { openDataSet } from '../../../../lib/knowledge/inference/data/data-set.js';
+import {
+  checkPreprocess,
+  fedShape,
+  parsePreprocess,
+  preprocess,
+} from '../../../../lib/knowledge/inference/data/preprocess.js';
+import { Table } from '../../../../lib/knowledge/inference/data/table.js';
+import { npyHeader } from '../../../../lib/pure/formats/tensor-headers.js';
+import { tempDir } from '../../../helpers/temp-dir.js';
+import { buildZip } from '../../../helpers/zip.js';
+
+async function written(t: ExecutionContext, name: string, bytes: Uint8Array | string) {
+  const file = path.join(await tempDir(t), name);
+  await fs.writeFile(file, bytes);
+  return file;
+}
+
+function npy(shape: number[], values: Float32Array | Uint8Array): Uint8Array {
+  const dtype = values instanceof Float32Array ? 'F32' : 'U8';
+  const header = npyHeader({ name: 'x', dtype, shape, bytes: values.byteLength });
+  return Buffer.concat([header, new Uint8Array(values.buffer)]);
+}
+
+function idx(code: number, sizes: number[], data: Uint8Array): Buffer {
+  const head = Buffer.alloc(4 + 4 * sizes.length);
+  head[2] = code;
+  head[3] = sizes.length;
+  for (const [i, size] of sizes.entries()) head.writeUInt32BE(size, 4 + 4 * i);
+  return Buffer.concat([head, data]);
+}
+
+test('arrays: rows of .npy and of a named part of .npz', async (t) => {
+  const bytes = npy([3, 2], Float32Array.of(1, 2, 3, 4, 5, 6));
+  const array = (await openArray(await written(t, 'x.npy', bytes), null))!;
+  t.deepEqual([...array.shape], [3, 2]);
+  t.deepEqual([...(await array.rows(1, 2))], [3, 4, 5, 6]);
+  t.false(array.isWhole);
+  await array.close();
+  const both = buildZip([
+    { name: 'x.npy', data: bytes },
+    { name: 'y.npy', data: npy([3], Uint8Array.of(0, 1, 2)), deflate: true },
+  ]);
+  const file = await written(t, 'd.npz', both);
+  const labels = (await openArray(file, 'y'))!;
+  t.true(labels.isWhole);
+  t.deepEqual([...(await labels.rows(0, 3))], [0, 1, 2]);
+  await labels.close();
+  await t.throwsAsync(openArray(file, null), { code: 'DLV_USAGE' });
+  const error = await t.throwsAsync<DlvError>(openArray(file, 'z'), { code: 'DLV_USAGE' });
+  t.regex(error.data.hint!, /x, y/);
+});
+
+test('arrays: IDX is big-endian, may be compressed, and has just the bytes of its sizes', async (t) => {
+  const words = idx(0x0b, [2, 2], Uint8Array.of(0, 1, 255, 255, 1, 0, 0, 2));
+  for (const [name, bytes] of [
+    ['plain', words],
+    ['packed', gzipSync(words)],
+  ] as const) {
+    const array = (await openArray(await written(t, name, bytes), null))!;
+    t.deepEqual([...(await array.rows(0, 2))], [1, -1, 256, 2], name);
+    await array.close();
+  }
+  for (const bad of [
+    idx(0x08, [3], Uint8Array.of(1, 2)),
+    idx(0x08, [0xffffffff, 0xffffffff], Uint8Array.of(1)),
+    idx(0x0a, [1], Uint8Array.of(1)),
+    Buffer.from([0, 0, 8, 0]),
+    Buffer.from([0, 0, 8, 9, 0]),
+    gzipSync(words).subarray(0, 20),
+  ]) {
+    await t.throwsAsync(openArray(await written(t, 'bad', bad), null), { code: 'DLV_CORRUPT' });
+  }
+});
+
+test('tables: names of columns, quoted cells, names of classes; ragged rows and words are refused', async (t) => {
+  const table = Table.parse('a,b,kind\n1,"2",cat\n3,4.5,dog\n', 'x.csv');
+  t.deepEqual([...table.columns], ['a', 'b', 'kind']);
+  const numbers = table.array(table.places(['b', 'a']));
+  t.deepEqual([...(await numbers.rows(0, 2))], [2, 1, 4.5, 3]);
+  t.deepEqual([...(await table.array([2], ['cat', 'dog']).rows(0, 2))], [0, 1]);
+  t.throws(() => table.array([2]), { code: 'DLV_USAGE' });
+  t.throws(() => table.places(['c']), { code: 'DLV_NOT_FOUND' });
+  t.throws(() => Table.parse('1,2\n3\n', 'x.csv'), { code: 'DLV_USAGE' });
+  t.deepEqual([...(await Table.parse('1,2\n3,4\n', 'x').array([0, 1]).rows(0, 2))], [1, 2, 3, 4]);
+  t.throws(() => Table.parse('a\n\n1\n,\n', 'x.csv'), { code: 'DLV_USAGE' });
+});
+
+test('data sets: labels of the same table are no inputs; what does not fit is refused', async (t) => {
+  const file = await written(t, 'x.csv', 'a,b,y\n1,2,0\n3,4,1\n5,6,1\n');
+  const set = await openDataSet({ data: file, labels: `${file}#y`, limit: 2 });
+  t.like(set, { examples: 2, truthWidth: 1, areClasses: true });
+  t.deepEqual([...set.data.shape], [3, 2]);
+  t.deepEqual([...set.truth], [0, 1]);
+  const other = await openDataSet({ data: `${file}#a`, labels: `${file}#y`, limit: 2 });
+  t.not(other.sha256, set.sha256);
+  const short = await written(t, 'y.npy', npy([2], Uint8Array.of(0, 1)));
+  await t.throwsAsync(openDataSet({ data: file, labels: short }), { code: 'DLV_USAGE' });
+  await t.throwsAsync(openDataSet({ data: file, labels: `${file}.none` }), { code: 'DLV_IO' });
+});
+
+test('preprocessing: scale, then mean and std of each channel, and channels come first', (t) => {
+  const declared = checkPreprocess({ scale: 0.5, mean: [1, 2], std: [1, 4], layout: 'hwc' });
+  t.deepEqual(fedShape([1, 2, 2], declared), [2, 1, 2]);
+  // Pixels (4, 8) and (12, 16): channel 0 is 4, 12; channel 1 is 8, 16.
+  const fed = preprocess(Float64Array.of(4, 8, 12, 16), [1, 2, 2], declared);
+  t.deepEqual([...fed], [1, 5, 0.5, 1.5]);
+  const flat = checkPreprocess({ mean: [1, 2] });
+  t.deepEqual([...preprocess(Float64Array.of(1, 2, 3, 4), [2], flat)], [0, 0, 2, 2]);
+  t.throws(() => preprocess(Float64Array.of(1, 2, 3), [3], flat), { code: 'DLV_USAGE' });
+  t.throws(() => fedShape([2, 2], declared), { code: 'DLV_USAGE' });
+  t.throws(() => checkPreprocess({ std: [0] }), { code: 'DLV_USAGE' });
+});
+
+test('preprocessing: a declaration in JSON may hold fractions, and nothing that is not understood', (t) => {
+  const text = '{"scale": "1/4", "mean": [0.5], "std": 2, "layout": "hwc"}';
+  t.deepEqual(parsePreprocess(text, 'x'), { scale: 0.25, mean: [0.5], std: [2], layout: 'hwc' });
+  for (const bad of ['', '[]', '{"resize": 3}', '{"scale": "1/0"}', '{"mean": ["a"]}', 'null']) {
+    t.throws(() => parsePreprocess(bad, 'x'), { code: 'DLV_USAGE' }, bad);
+  }
+});

@@ -1,0 +1,49 @@
+/** Bytes of evaluation notes. */
+import test from 'ava';
+import { decodeCanonical, encodeCanonical, type Packed } from '../../../lib/base/bytes/msgpack.js';
+import { emptyClassOutcomes, enterScores } from '../../../lib/pure/metrics/outcomes.js';
+import {
+  type Evaluation,
+  packEvaluation,
+  unpackEvaluation,
+} from '../../../lib/use/evaluation/outcome-note.js';
+
+function evaluation(classes: number): Evaluation {
+  const outcomes = emptyClassOutcomes(2, classes);
+  const scores = Array.from({ length: 2 * classes }, (_, i) => i % 3);
+  enterScores(outcomes, { first: 0, scores, truth: Uint32Array.of(0, 1), kind: 'logits' });
+  const facts = { threads: 1, optimization: 'all', batch: 64, latency: 1.5 };
+  const names = { data: 'x.npy', labels: 'y.npy', network: 'n.onnx', runtime: '1.30.0' };
+  return { key: 'ab'.repeat(32), ...names, ...facts, outcomes };
+}
+
+test('evaluation notes: come back as they were', (t) => {
+  const values: Evaluation = {
+    ...evaluation(2),
+    outcomes: { task: 'values', absolute: Float32Array.of(1, 2), squared: Float32Array.of(1, 4) },
+  };
+  for (const one of [evaluation(2), evaluation(3), values]) {
+    const bytes = encodeCanonical(packEvaluation(one));
+    t.deepEqual(unpackEvaluation(decodeCanonical(bytes, 'note'), 'note'), one);
+  }
+});
+
+test('evaluation notes: damaged ones are told', (t) => {
+  const whole = packEvaluation(evaluation(3)) as Packed[];
+  const outcomes = whole[6] as Packed[];
+  const changed = (at: number, value: Packed): Packed[] => {
+    return [...whole.slice(0, 6), outcomes.map((one, i) => (i === at ? value : one))];
+  };
+  for (const bad of [
+    whole.slice(0, 6),
+    changed(0, 'pictures'),
+    changed(3, new Uint8Array(7)),
+    changed(4, new Uint8Array(4)),
+    changed(5, 'text'),
+    [...whole.slice(0, 6), 5],
+    [...whole.slice(0, 1), new Uint8Array(3), ...whole.slice(2)],
+  ]) {
+    t.throws(() => unpackEvaluation(bad, 'note'), { code: 'DLV_CORRUPT' });
+  }
+  t.throws(() => unpackEvaluation([9, ...whole.slice(1)], 'note'), { code: 'DLV_FORMAT_VERSION' });
+});
