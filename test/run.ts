@@ -11,6 +11,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
@@ -166,7 +167,11 @@ async function main(): Promise<number> {
   // Slow tests hold more than memory may have.
   const folder = await makeRunFolder(!values.slow);
   const costs = `${folder}.costs`;
-  const env = { TMPDIR: folder, ...(values.costs ? { DLV_TEST_COSTS: costs } : {}) };
+  const env = {
+    TMPDIR: folder,
+    DLV_TEST_DISK: os.tmpdir(),
+    ...(values.costs ? { DLV_TEST_COSTS: costs } : {}),
+  };
   const others = values.busy ? occupyCores() : undefined;
   const result = await runFiles(files, values.apart, env);
   await others?.release();

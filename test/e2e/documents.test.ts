@@ -173,6 +173,12 @@ test('documents: every command documents one and is tried', async (t) => {
   for (const { name } of declared) t.truthy(LINES[name], `no line for ${name}`);
 });
 
+/** Warnings of a document, but for what bench cannot do where the test's files are in memory. */
+function warningsOf(document: unknown): string[] {
+  const { warnings } = document as { warnings: string[] };
+  return warnings.filter((warning) => !warning.startsWith('cold reads were not measured'));
+}
+
 for (const [name, line] of Object.entries(LINES)) {
   test(`documents: ${name} prints what it documents`, async (t) => {
     if (line.isOptional === true) {
@@ -189,7 +195,7 @@ for (const [name, line] of Object.entries(LINES)) {
     const example = declared.find((command) => command.name === name)?.help.json as object;
     t.deepEqual(differences(withWarnings(example, []), document, name), []);
     if (Array.isArray(document)) t.true(document.length > 0);
-    else t.is((document as { warnings: string[] }).warnings.length, line.warnings ?? 0);
+    else t.is(warningsOf(document).length, line.warnings ?? 0);
   });
 }
 

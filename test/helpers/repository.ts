@@ -35,8 +35,9 @@ export class TestRepository {
   }
 
   /** Makes an empty one. */
-  static async create(t: ExecutionContext): Promise<TestRepository> {
-    const dir = path.join(await tempDir(t), 'net');
+  /** @param parent  folder that it is made in; default: one of its own. */
+  static async create(t: ExecutionContext, parent?: string): Promise<TestRepository> {
+    const dir = path.join(parent ?? (await tempDir(t)), 'net');
     await fs.mkdir(dir);
     await (await Repository.init(dir, 'net')).close();
     return new TestRepository(dir);

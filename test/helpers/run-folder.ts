@@ -9,7 +9,7 @@ import path from 'node:path';
 
 const SHARED_MEMORY = '/dev/shm';
 /** Type of tmpfs, as statfs says it. */
-const TMPFS_MAGIC = 0x01021994;
+export const TMPFS_MAGIC = 0x01021994;
 /** Far more than all tests hold at one time. */
 const ROOM_BYTES = 4 * 1024 ** 3;
 

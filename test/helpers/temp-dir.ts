@@ -5,8 +5,17 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 
 /** Makes an empty folder and removes it, with all in it, when the test `t` is over. */
-export async function tempDir(t: ExecutionContext): Promise<string> {
-  const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'dlv-test-'));
+export function tempDir(t: ExecutionContext): Promise<string> {
+  return makeDir(t, os.tmpdir());
+}
+
+/** As tempDir, but on a disk even where a run keeps its files in memory: the two differ in what they do. */
+export function diskDir(t: ExecutionContext): Promise<string> {
+  return makeDir(t, process.env.DLV_TEST_DISK ?? os.tmpdir());
+}
+
+async function makeDir(t: ExecutionContext, parent: string): Promise<string> {
+  const dir = await fs.mkdtemp(path.join(parent, 'dlv-test-'));
   t.teardown(() => fs.rm(dir, { recursive: true, force: true, maxRetries: 3 }));
   return dir;
 }

@@ -46,8 +46,3 @@ export function isParamValue(value: unknown, depth = 0): value is ParamValue {
   if (!Array.isArray(value) || depth >= NESTING_MAX) return false;
   return value.every((item) => isParamValue(item, depth + 1));
 }
-
-/** The value as a cell of a table shows it: texts without quotes, lists as JSON. */
-export function showParam(value: ParamValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}

@@ -133,7 +133,9 @@ async function examine(
 
 /** What the findings of fsck leave out. */
 function namedBadly({ problems }: FsckDocument, name: string, lost: readonly Id[]): string[] {
-  const isNamed = problems.some(({ file, message }) => file === name || message.includes(name));
+  // A marker for git is a folder of several files, and is made again as a whole.
+  const place = name.replace(/(?<=\.git)\/.*$/, '');
+  const isNamed = problems.some(({ file, message }) => file === place || message.includes(place));
   if (!isNamed) return [`fsck names ${JSON.stringify(problems.map(({ message }) => message))}`];
   const kind = kindOf(name);
   if (!kind.startsWith('packs ') || kind === 'packs idx') return [];
