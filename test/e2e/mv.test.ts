@@ -1,4 +1,5 @@
 /** `dlv mv`: files and what is staged go together, and nothing is stored again. */
+import fs from 'node:fs/promises';
 import test from 'ava';
 import type { MvResult } from '../../lib/use/ops/mv.js';
 import { threeVersions } from '../helpers/repository.js';
@@ -111,4 +112,47 @@ test('globs that find folders: each goes with its own name, a folder never into 
     'staged added last/a',
     'staged added top/deep/b',
   ]);
+});
+
+test('mv: a folder that an interrupted run renamed, or a part of it, does not go into itself', async (t) => {
+  const { repo } = await threeVersions(t);
+  for (const name of ['a.txt', 'er/b.txt']) await repo.write(`deep/${name}`, name);
+  await repo.commit('folder');
+  const moved = [
+    { from: 'deep/a.txt', to: 'sub/a.txt' },
+    { from: 'deep/er/b.txt', to: 'sub/er/b.txt' },
+  ];
+  // As after a kill before what is staged was written.
+  await fs.rename(repo.file('deep'), repo.file('sub'));
+  t.deepEqual((await repo.json<MvResult>('mv', 'deep', 'sub')).moved, moved);
+  t.deepEqual(await repo.changes(), [
+    'staged deleted deep/a.txt',
+    'staged deleted deep/er/b.txt',
+    'staged added sub/a.txt',
+    'staged added sub/er/b.txt',
+  ]);
+  await repo.json('mv', 'sub', 'deep');
+  t.deepEqual(await repo.changes(), []);
+  // File by file, since one that is not tracked stays.
+  await repo.write('deep/mine.txt', 'mine');
+  await fs.mkdir(repo.file('sub'));
+  await fs.rename(repo.file('deep/a.txt'), repo.file('sub/a.txt'));
+  t.deepEqual((await repo.json<MvResult>('mv', 'deep', 'sub')).moved, moved);
+  t.is(await repo.text('deep/mine.txt'), 'mine');
+  t.is(await repo.text('sub/er/b.txt'), 'er/b.txt');
+});
+
+test('mv: a folder goes into one that is there, whatever is in it', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('deep/a.txt', 'a');
+  await repo.commit('folder');
+  await repo.write('full/a.txt', 'another');
+  await fs.mkdir(repo.file('empty'));
+  const to = async (folder: string) =>
+    (await repo.json<MvResult>('mv', '-n', 'deep', folder)).moved;
+  t.deepEqual(await to('full'), [{ from: 'deep/a.txt', to: 'full/deep/a.txt' }]);
+  t.deepEqual(await to('empty'), [{ from: 'deep/a.txt', to: 'empty/deep/a.txt' }]);
+  t.deepEqual(await to('deep2'), [{ from: 'deep/a.txt', to: 'deep2/a.txt' }]);
+  await repo.json('mv', 'deep/a.txt', 'deep/b.txt');
+  t.is(await repo.text('deep/b.txt'), 'a');
 });

@@ -2,6 +2,7 @@
 import nodePath from 'node:path';
 import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
 import {
+  listEntries,
   makeDurableDirectory,
   removeEmptyFolder,
   renameFile,
@@ -102,7 +103,9 @@ async function planMoves(
     for (const path of found.keys()) named.set(path, input.topOf(path));
   }
   const tops = new Set(named.values());
-  const isFolder = await isInto(repo, target, { tops, destination, known });
+  const isFolder =
+    (await isInto(repo, target, { tops, destination, known })) &&
+    !(await isRenamed(repo, target, { named, tops, known }));
   const moves = new Map<string, Move>();
   for (const [path, top] of named) {
     // A folder goes with its name, and so does each that a glob finds.
@@ -140,6 +143,45 @@ async function isInto(
     name: destination,
     hint: `to move several files, name a folder: write '${destination}/'`,
   });
+}
+
+/**
+ * True if a folder has its new name already: an interrupted run moved files of it there, and nothing else
+ * is there. Without this, the next run would move the folder into itself.
+ */
+async function isRenamed(
+  { layout }: Repository,
+  target: string,
+  { named, tops, known }: { named: Map<string, string>; tops: Set<string>; known: string[] },
+): Promise<boolean> {
+  const [top = ''] = tops;
+  const isNew = target !== '' && !known.some((path) => path.startsWith(`${target}/`));
+  if (tops.size !== 1 || top === '' || named.has(top) || !isNew) return false;
+  const goals = new Map([...named.keys()].map((path) => [target + path.slice(top.length), path]));
+  if (!(await statOrNull(layout.workFile(target)))?.isDirectory) return false;
+  const there = await filesBelow(layout.workFile(target));
+  if (there === null) return false;
+  let isMoved = false;
+  for (const name of there) {
+    const from = goals.get(`${target}/${name}`);
+    if (from === undefined) return false;
+    isMoved ||= (await statOrNull(layout.workFile(from))) === null;
+  }
+  return isMoved;
+}
+
+/** Files below a folder, `/` between the parts of a path; null if it holds anything but files and folders. */
+async function filesBelow(folder: string): Promise<string[] | null> {
+  const found: string[] = [];
+  for (const entry of await listEntries(folder)) {
+    if (entry.isFile()) found.push(entry.name);
+    else if (entry.isDirectory()) {
+      const below = await filesBelow(nodePath.join(folder, entry.name));
+      if (below === null) return null;
+      for (const name of below) found.push(`${entry.name}/${name}`);
+    } else return null;
+  }
+  return found;
 }
 
 async function checkMoves(
@@ -195,21 +237,26 @@ async function moveFiles(
 ): Promise<StagedEntry[]> {
   const { layout } = repo;
   const folders = new Set<string>();
-  const entries: StagedEntry[] = [];
-  for (const { entry, to } of moves) {
-    const [from, target] = [layout.workFile(entry.path), layout.workFile(to)];
+  const clean = new Set<Move>();
+  const renames = new Map<string, string>();
+  for (const move of moves) {
+    const from = layout.workFile(move.entry.path);
     const before = await statOrNull(from);
-    const wasClean = before?.isFile === true && isClean(entry, before.stat, writtenNs);
-    if (before !== null) {
-      // A power cut may not keep the rename and lose the folder that it led into.
-      await makeDurableDirectory(nodePath.dirname(target));
-      await renameFile(from, target);
-      folders.add(nodePath.dirname(target)).add(nodePath.dirname(from));
-    }
+    if (before?.isFile && isClean(move.entry, before.stat, writtenNs)) clean.add(move);
+    if (before !== null) renames.set(from, layout.workFile(move.to));
+  }
+  for (const [from, target] of (await wholeFolder(renames, context)) ?? renames) {
+    // A power cut may not keep the rename and lose the folder that it led into.
+    await makeDurableDirectory(nodePath.dirname(target));
+    await renameFile(from, target);
+    folders.add(nodePath.dirname(target)).add(nodePath.dirname(from));
+  }
+  const entries: StagedEntry[] = [];
+  for (const move of moves) {
     // Renaming changes one of its times: the file is as it was before.
-    const there = wasClean ? await statOrNull(target) : null;
+    const there = clean.has(move) ? await statOrNull(layout.workFile(move.to)) : null;
     const state = { stat: there?.stat ?? null, stagedAtNs: nowNs() };
-    entries.push({ ...entry, ...state, path: to });
+    entries.push({ ...move.entry, ...state, path: move.to });
   }
   for (const { entry } of moves) {
     let dir = nodePath.dirname(layout.workFile(entry.path));
@@ -222,4 +269,30 @@ async function moveFiles(
   }
   for (const folder of folders) await syncDirectory(folder);
   return entries;
+}
+
+/**
+ * The one rename that does all of them: that of a folder which holds no other files, to a name that is
+ * free. Nobody then finds a part of it under each name. Null if there is none.
+ * @param renames  paths of files, before and after.
+ */
+async function wholeFolder(
+  renames: ReadonlyMap<string, string>,
+  { cwd }: OpContext,
+): Promise<Map<string, string> | null> {
+  const [first] = renames;
+  if (first === undefined) return null;
+  let [from, to] = [nodePath.dirname(first[0]), nodePath.dirname(first[1])];
+  const isAll = ([before, after]: [string, string]): boolean =>
+    before.startsWith(from + nodePath.sep) && after === to + before.slice(from.length);
+  while (![...renames].every(isAll)) {
+    if (from === to || nodePath.basename(from) !== nodePath.basename(to)) return null;
+    [from, to] = [nodePath.dirname(from), nodePath.dirname(to)];
+  }
+  if (holdsFolder(from, cwd) || `${to}${nodePath.sep}`.startsWith(`${from}${nodePath.sep}`))
+    return null;
+  if ((await statOrNull(to)) !== null) return null;
+  const files = await filesBelow(from);
+  const isOnly = files?.every((name) => renames.has(nodePath.join(from, ...name.split('/'))));
+  return isOnly ? new Map([[from, to]]) : null;
 }
