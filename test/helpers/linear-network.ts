@@ -29,6 +29,8 @@ export interface LinearNetwork {
   example?: readonly number[];
   /** Name of the operator in the middle; default 'Gemm'. */
   op?: string;
+  /** Makes it one convolution over an example of one channel and this height and width. */
+  convolved?: readonly [height: number, width: number];
 }
 
 function floats(values: readonly number[]): Uint8Array {
@@ -39,13 +41,28 @@ function floats(values: readonly number[]): Uint8Array {
 export function linearNetwork(network: LinearNetwork): Buffer {
   const { weights, bias, batch = 'N', op = 'Gemm' } = network;
   const rows = weights.length;
+  const outputs = bias.length;
+  const { convolved } = network;
+  const node = (type: string, inputs: string[], output: string): Buffer =>
+    bytes(1, ...inputs.map((name) => bytes(1, name)), bytes(2, output), bytes(4, type));
+  const nodes =
+    convolved === undefined
+      ? [node('Flatten', ['x'], 'flat'), node(op, ['flat', 'w', 'b'], 'scores')]
+      : [node('Conv', ['x', 'w', 'b'], 'maps'), node('Flatten', ['maps'], 'scores')];
+  const turned = bias.flatMap((_, c) => weights.map((row) => row[c] as number));
+  const w =
+    convolved === undefined
+      ? { dims: [rows, outputs], raw: floats(weights.flat()) }
+      : { dims: [outputs, 1, ...convolved], raw: floats(turned) };
   const graph = [
-    bytes(1, bytes(1, 'x'), bytes(2, 'flat'), bytes(4, 'Flatten')),
-    bytes(1, ...['flat', 'w', 'b'].map((name) => bytes(1, name)), bytes(2, 'scores'), bytes(4, op)),
+    ...nodes,
     bytes(2, 'linear'),
-    bytes(5, tensorProto({ name: 'w', dims: [rows, bias.length], raw: floats(weights.flat()) })),
-    bytes(5, tensorProto({ name: 'b', dims: [bias.length], raw: floats(bias) })),
-    bytes(11, valueInfo('x', [batch, ...(network.example ?? [rows])])),
+    bytes(5, tensorProto({ name: 'w', ...w })),
+    bytes(5, tensorProto({ name: 'b', dims: [outputs], raw: floats(bias) })),
+    bytes(
+      11,
+      valueInfo('x', [batch, ...(convolved ? [1, ...convolved] : (network.example ?? [rows]))]),
+    ),
     bytes(12, valueInfo('scores', [batch, bias.length])),
   ];
   return Buffer.concat([int(1, 8), bytes(7, ...graph), bytes(8, int(2, 17))]);

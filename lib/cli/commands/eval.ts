@@ -161,6 +161,10 @@ export function register(program: Command, cli: Cli): void {
           'dlv eval --data iris.csv --labels iris.csv#species --classes setosa,versicolor,virginica',
           'a table whose labels are names',
         ],
+        [
+          'dlv eval run@3 run@4 --network export@1:net.onnx --data x.npy --labels y.npy',
+          'weights alone, through the network of another version',
+        ],
         ['dlv eval v1 HEAD --data d.npz#x --labels d.npz#y --no-record', 'keeps no outcomes'],
       ],
       json: EXAMPLE,
@@ -180,7 +184,10 @@ export function register(program: Command, cli: Cli): void {
     .option('--std <numbers>', 'what is divided by then')
     .addOption(new Option('--layout <name>', 'axes of an example').choices(['as-is', 'hwc']))
     .option('--preprocess <file>', 'JSON with scale, mean, std and layout')
-    .option('--network <path>', 'network of the versions, where they have several')
+    .option(
+      '--network <path>',
+      'network of the versions, where they have several; rev:path runs weights through that of another version',
+    )
     .option('--output <name>', 'output of the network (default: the first)')
     .addOption(
       new Option('--task <name>', 'what is predicted (default: by labels and outputs)').choices([

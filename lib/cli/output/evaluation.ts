@@ -3,8 +3,9 @@ import type { EvalComparison, EvalMetric, EvalResult } from '../../use/ops/eval.
 import { formatTable } from './table.js';
 import { formatCount, type Ui } from './ui.js';
 
-/** Four digits behind the point for shares, four in all for large numbers. */
+/** Four digits behind the point; five in all for large numbers, two for those that four do not show. */
 function decimal(value: number): string {
+  if (value !== 0 && Math.abs(value) < 5e-5) return value.toExponential(1);
   return Math.abs(value) < 10 ? value.toFixed(4) : value.toPrecision(5);
 }
 

@@ -10,18 +10,18 @@ import type { Outcomes, ScoreKind } from '../../pure/metrics/outcomes.js';
 import { notesOf } from '../../storage/objects/tiers.js';
 import { addNotes } from '../../storage/repo/refs/refs.js';
 import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
-import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { encodeNote, noteId } from '../../storage/repo/version/note.js';
 import type { OpContext } from '../context.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
+import { fitWeights } from './fit-weights.js';
 import {
   EVALUATION_NOTE,
   type Evaluation,
   packEvaluation,
   unpackEvaluation,
 } from './outcome-note.js';
-import { chooseNetwork, placeNetwork } from './place-network.js';
+import { chooseTarget, placeNetwork, type Target } from './place-network.js';
 
 /** What is run on each version. */
 export interface EvaluationPlan extends AcceptTier {
@@ -30,6 +30,7 @@ export interface EvaluationPlan extends AcceptTier {
   data: string;
   labels: string;
   preprocess: Partial<Preprocess>;
+  /** Path in the version, or `rev:path`: the network of another version, with this one's weights. */
   network?: string;
   output?: string;
   task?: Outcomes['task'];
@@ -57,16 +58,21 @@ export async function evaluateVersion(
   plan: EvaluationPlan,
   context: OpContext,
 ): Promise<EvaluatedVersion> {
-  const entry = await chooseNetwork(repo, version, plan.network, context);
-  checkTiers([entry], plan.acceptTier, context);
-  const key = evaluationKey(entry, plan);
+  const target = await chooseTarget(repo, version, plan.network, context);
+  const { entry, weights } = target;
+  checkTiers([entry, ...(weights?.files ?? [])], plan.acceptTier, context);
+  const key = evaluationKey(target, plan);
   if (!plan.rerun) {
     const known = await knownEvaluation(repo, version, key);
     if (known !== null) return known;
   }
   const { signal, progress } = context;
-  const placed = await placeNetwork(repo, version, entry, signal);
+  const placed = await placeNetwork(repo, target, signal);
   try {
+    if (weights !== null) {
+      const file = { path: placed.path, label: entry.path, view: weights.view };
+      await fitWeights(repo, file, weights, signal);
+    }
     progress.start(
       `running ${entry.path} of ${version.slice(0, 10)}`,
       plan.set.examples,
@@ -89,7 +95,7 @@ export async function evaluateVersion(
       key,
       data: plan.data,
       labels: plan.labels,
-      network: entry.path,
+      network: target.label,
       runtime: result.version,
       ...plan.options,
       batch: result.batch,
@@ -105,14 +111,14 @@ export async function evaluateVersion(
 }
 
 /** sha256 of what decides about outcomes; batch and threads change their last bits alone. */
-function evaluationKey({ path, recipe }: FileEntry, plan: EvaluationPlan): string {
+function evaluationKey({ entry, weights }: Target, plan: EvaluationPlan): string {
   const { scale, mean, std, layout } = checkPreprocess(plan.preprocess);
   return sha256Hex(
     JSON.stringify([
       plan.set.sha256,
       plan.set.examples,
       [scale, mean, std, layout],
-      [path, recipe.id],
+      [entry.path, entry.recipe.id, ...(weights?.files.map(({ recipe }) => recipe.id) ?? [])],
       plan.output ?? null,
       plan.task ?? null,
       plan.scores,

@@ -7,17 +7,22 @@ import { NotFoundError, UsageError } from '../../base/errors.js';
 import { makeDirectory, WriteFile } from '../../base/files/files.js';
 import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import { readOnnxModel } from '../../pure/formats/onnx/onnx-graph.js';
+import type { LayerView } from '../../pure/network/layers/layer-view.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { streamFile } from '../../storage/objects/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored-file.js';
 import { structureSource } from '../../storage/objects/stored-structure.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
+import { splitPlace } from '../history/diff/places.js';
 import { fileOf } from '../history/find-file.js';
+import { type NamedTensor, namedTensorsOf } from '../history/find-tensors.js';
+import { resolveId } from '../history/lines/resolve.js';
 import { networksOfVersion } from '../history/networks.js';
+import { chooseSnapshot } from '../history/pick-snapshot.js';
 
 /** The file of the network that is meant. @throws {NotFoundError} {UsageError} if it is not clear. */
-export async function chooseNetwork(
+async function chooseNetwork(
   repo: ReadAccess,
   version: Id,
   network: string | undefined,
@@ -42,6 +47,63 @@ export async function chooseNetwork(
   return fileOf(repo, version, first);
 }
 
+/** What is run for a version. */
+export interface Target {
+  /** The version whose file defines the network. */
+  owner: Id;
+  entry: FileEntry;
+  /** How it is called in results: its path, or `rev:path`. */
+  label: string;
+  /** What takes the place of the network's weights; null if they stay. */
+  weights: {
+    checkpoint: string;
+    files: readonly FileEntry[];
+    tensors: readonly NamedTensor[];
+    view: LayerView;
+  } | null;
+}
+
+/**
+ * What is run for a version.
+ * @param network  path of a file of it, or `rev:path`: the network of another version, with its own weights.
+ * @throws {NotFoundError} {UsageError} if it is not clear; {AmbiguousError}
+ */
+export async function chooseTarget(
+  repo: ReadAccess,
+  version: Id,
+  network: string | undefined,
+  context: OpContext,
+): Promise<Target> {
+  const place = network === undefined ? null : splitPlace(network);
+  if (place === null || network === undefined) {
+    const entry = await chooseNetwork(repo, version, network, context);
+    return { owner: version, entry, label: entry.path, weights: null };
+  }
+  const owner = await resolveId(repo, place.revision);
+  const entry = await fileOf(repo, owner, place.path);
+  const found = (await networksOfVersion(repo, owner, context)).find(
+    (one) => one.path === place.path,
+  );
+  if (found === undefined) {
+    throw new UsageError(`'${network}' defines no network`, { file: place.path });
+  }
+  const page = await repo.tree(version);
+  const label = `version ${version.slice(0, 10)}`;
+  const { snapshot } = chooseSnapshot(page, {}, label, context);
+  const members = new Set(snapshot.members);
+  return {
+    owner,
+    entry,
+    label: network,
+    weights: {
+      checkpoint: snapshot.key,
+      files: page.files.filter((file) => members.has(file.path)),
+      tensors: await namedTensorsOf(repo, page, snapshot),
+      view: found.view,
+    },
+  };
+}
+
 /** A placed network. */
 export interface PlacedNetwork {
   path: string;
@@ -51,14 +113,13 @@ export interface PlacedNetwork {
 /** Writes the file of a network to a temporary folder, verified. @throws as `streamFile`. */
 export async function placeNetwork(
   repo: ReadAccess,
-  version: Id,
-  entry: FileEntry,
+  { owner, entry }: Pick<Target, 'owner' | 'entry'>,
   signal?: AbortSignal,
 ): Promise<PlacedNetwork> {
   const folder = await makeTemporaryFolder(path.join(os.tmpdir(), 'dlv-eval-'));
   const remove = (): Promise<void> => removeFolder(folder);
   try {
-    for (const [place, file] of await filesOf(repo, version, entry, signal)) {
+    for (const [place, file] of await filesOf(repo, owner, entry, signal)) {
       const target = path.join(folder, ...place.split('/'));
       await makeDirectory(path.dirname(target));
       const out = await WriteFile.create(target);

@@ -42,7 +42,7 @@ export interface EvalOptions extends AcceptTier {
   preprocess?: Partial<Preprocess>;
   /** JSON with the same; default: the data's name and '.preprocess.json', if there is one. */
   preprocessFile?: string;
-  /** Path of the network in the versions; default: the only one. */
+  /** Path in the versions, or `rev:path` for the network of another one; default: the only one. */
   network?: string;
   output?: string;
   /** 'classes' or 'values'; default: by labels and outputs. */
