@@ -10,6 +10,7 @@ import path from 'node:path';
 import test from 'ava';
 import { COMMANDS } from '../../lib/cli/commands/index.js';
 import { findVerb, runCli } from '../../lib/cli/main.js';
+import { hasRuntime, linearNetwork } from '../helpers/linear-network.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
 
@@ -18,6 +19,8 @@ const HIDDEN = 'a\u202eb\u2066c\u200bd\u{e0041}e\u2028f\u00adg\u115fh\ufe0fi\u06
 /** What free texts can hold as well. */
 const STEERING = `${HIDDEN}\x1b]0;title\x07\x1b[35mpink\x9b2J\r\x08`;
 const FILE = `${HIDDEN}.safetensors`;
+const NETWORK = `n${HIDDEN}.onnx`;
+const TABLE = `t${HIDDEN}.csv`;
 const MODEL = `m${HIDDEN}`;
 const TENSOR = `w${STEERING}\nx`;
 
@@ -104,6 +107,8 @@ const MORE: Line[] = [
   [0, ['show']],
   [0, ['show', `HEAD:${FILE}`]],
   [0, ['desc']],
+  // Without the optional package that runs networks it ends with an error, which is shown too.
+  [hasRuntime() ? 0 : 1, ['eval', 'HEAD~1', 'HEAD', '--data', TABLE, '--labels', `${TABLE}#y`]],
   [0, ['diff', 'HEAD~1', 'HEAD', '--all']],
   [0, ['cat', `HEAD:${FILE}#${TENSOR}`, '--format', 'npy'], 'raw'],
   [0, ['branch', `other${HIDDEN}`]],
@@ -165,6 +170,7 @@ const MISTAKES: Line[] = [
   [1, ['log', `no${HIDDEN}`]],
   [1, ['show', STEERING]],
   [1, ['desc', STEERING]],
+  [1, ['eval', STEERING, '--data', STEERING, '--labels', `no${HIDDEN}`]],
   [1, ['diff', STEERING]],
   [1, ['cat', `HEAD:${STEERING}`]],
   [1, ['checkout', STEERING]],
@@ -217,6 +223,8 @@ for (const [mode, env] of [
     };
     await write(1);
     await fs.writeFile(file(`${HIDDEN}.log`), 'log');
+    await fs.writeFile(file(NETWORK), linearNetwork({ weights: [[1, 0]], bias: [0, 1] }));
+    await fs.writeFile(file(TABLE), 'x,y\n1,0\n2,1\n');
     await fs.symlink(HIDDEN, file(`link${HIDDEN}`));
     const texts: string[] = [];
     const check = async ([code, argv, raw]: Line): Promise<void> => {
