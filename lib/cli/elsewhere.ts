@@ -151,8 +151,6 @@ export const FLAGS_ELSEWHERE: Readonly<Record<string, Readonly<Record<string, st
     '--merged': "'dlv branch --contains <rev>' lists the branches that derive from a version",
   },
   tag: {
-    '-m': 'a tag has no message: that of the version is shown',
-    '-a': 'a tag has no message: that of the version is shown',
     '-s': 'dlv signs nothing yet',
     '--sort': "'dlv tag --json' has the time of every version",
     '--points-at': "'dlv show <rev>' names the tags of a version",

@@ -131,6 +131,12 @@ test('reset: moves a HEAD that is on no branch', async (t) => {
   await repo.json('reset', '--hard', 'net@1');
   t.is(await repo.text('note.txt'), 'version 1\n');
   const { head } = await repo.json<{ head: unknown }>('status');
-  t.deepEqual(head, { model: 'net', branch: null, name: 'net@1', version: versions[0]?.version });
+  t.deepEqual(head, {
+    model: 'net',
+    branch: null,
+    name: 'net@1',
+    version: versions[0]?.version,
+    upstream: null,
+  });
   t.is((await repo.json<unknown[]>('log', 'main')).length, 3);
 });
