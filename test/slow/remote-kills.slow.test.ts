@@ -14,7 +14,7 @@ import { seededRandom } from '../helpers/rng.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
 
-const KILLS = Number(process.env.DLV_REMOTE_KILLS ?? 100);
+const KILLS = Number(process.env.DLV_REMOTE_KILLS ?? 40);
 
 /** Runs a command and kills it after so many milliseconds. @returns true if it was killed before its end. */
 async function killed(args: readonly string[], cwd: string, afterMs: number): Promise<boolean> {

@@ -2,11 +2,11 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, NotFoundError } from '../../base/errors.js';
-import { leadsTo, listDirectory, makeDirectory } from '../../base/files/files.js';
+import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
 import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
 import { RemoteCache } from '../../storage/exchange/remote-cache.js';
-import { branchRefName, holdsRepository, Layout } from '../../storage/repo/layout.js';
+import { branchRefName, Layout, REPOSITORY_DIR } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead, writeHead } from '../../storage/repo/refs/head.js';
 import { listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
@@ -58,7 +58,7 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   const first = await openReader(url, context.cwd, null, signal);
   await first.close();
   await makeDirectory(dir);
-  if (!(await holdsRepository(dir))) {
+  if (!(await hasFormat(dir))) {
     await (await Repository.init(dir, first.state.head?.model)).close();
   }
   const repo = await Repository.open(dir, { ...signal, warn: (text) => context.warn(text) });
@@ -107,7 +107,10 @@ async function checkFree(dir: string, remote: string, url: string): Promise<void
   if (there === null) return;
   if (there === 'folder') {
     const names = await listDirectory(dir);
-    if (names.length === 0 || (await isInterrupted(dir, remote, url))) return;
+    const isBare = names.every((name) => name === REPOSITORY_DIR);
+    // An init that was killed, if anything: it is run again, and judges what is there.
+    if (isBare && !(await hasFormat(dir))) return;
+    if (await isInterrupted(dir, { remote, url, isBare })) return;
   }
   throw new ExistsError(`'${dir}' exists and is not empty`, {
     path: dir,
@@ -115,11 +118,23 @@ async function checkFree(dir: string, remote: string, url: string): Promise<void
   });
 }
 
-/** True if a folder holds a repository of this remote without a branch of its own. */
-async function isInterrupted(dir: string, remote: string, url: string): Promise<boolean> {
-  if (!(await holdsRepository(dir))) return false;
+/** True if there is a repository whose making has ended: its format is written last. */
+async function hasFormat(dir: string): Promise<boolean> {
+  return (await statOrNull(new Layout(dir).format)) !== null;
+}
+
+/**
+ * True if a folder holds a repository of this remote without a branch of its own, or, where nothing stands
+ * beside it, one that was just made: a clone is killed before it has noted the remote, too.
+ */
+async function isInterrupted(
+  dir: string,
+  { remote, url, isBare }: { remote: string; url: string; isBare: boolean },
+): Promise<boolean> {
+  if (!(await hasFormat(dir))) return false;
   const layout = new Layout(dir);
   const { urls } = await readRemotes(layout);
+  if (isBare && urls.size === 0) return (await listRefs(layout)).length === 0;
   return urls.get(remote) === url && (await listRefs(layout, 'refs/heads')).length === 0;
 }
 
