@@ -33,7 +33,7 @@ import { moveTogether, readLines } from '../history/lines/together.js';
 import { Describer, formatMoment } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { type Followed, followed, upstreamTitle } from '../tracking/ahead-behind.js';
-import { remoteNamed } from '../tracking/remotes.js';
+import { branchTitle, remoteNamed } from '../tracking/remotes.js';
 
 export interface BranchEntry {
   /** Remote at which it was seen; null for a branch of this repository. */
@@ -78,6 +78,8 @@ export async function listBranchEntries(
   const head = await readHead(repo.layout);
   const onlyModel = options.all ? undefined : (options.model ?? head.model);
   const describer = new Describer(repo);
+  // Most branches follow none; the list is read once for all.
+  const { upstreams } = await readRemotes(repo.layout);
   const entries: BranchEntry[] = [];
   const tips = options.remotes
     ? await listRemoteTips(repo)
@@ -103,7 +105,9 @@ export async function listBranchEntries(
       message,
       time: formatMoment(time, tzMinutes),
       upstream:
-        remote === null ? await followed(repo, { model, branch }, version, context.signal) : null,
+        remote === null && upstreams.has(branchTitle({ model, branch }))
+          ? await followed(repo, { model, branch }, version, context.signal)
+          : null,
     });
   }
   return entries;
