@@ -12,7 +12,10 @@ import { ConflictError, isUnreadable } from '../../base/errors.js';
 import { listDirectory, removeFile } from '../../base/files/files.js';
 import { isMissing } from '../../base/files/io.js';
 import type { PackAccess, ReadAccess, SettingAccess } from '../objects/access.js';
+import { countNumbers } from '../objects/count-numbers.js';
+import { NUMBERS_FLAG, requireWriteFlag } from '../repo/format.js';
 import { isTrashName } from '../repo/layout.js';
+import { readNumbers, writeNumbers } from '../repo/numbers.js';
 import { listOtherReaders } from '../repo/processes/readers.js';
 import { type GoneVersion, noteGone } from '../repo/refs/gone.js';
 import { readHead } from '../repo/refs/head.js';
@@ -297,7 +300,16 @@ async function notePruned(
     const when = { who: 'dlv gc', time: Date.now() };
     gone.push({ id, becomes: null, fate: 'pruned', name, reason, ...when });
   }
-  if (gone.length > 0) await repo.locked((lock) => noteGone(lock, gone));
+  if (gone.length === 0) return;
+  // A repository of an older dlv counts numbers from the versions that are there: what goes now has to count on.
+  const counted = (await readNumbers(repo.layout)) === null ? await countNumbers(repo) : null;
+  await repo.locked(async (lock) => {
+    if (counted !== null && (await readNumbers(repo.layout)) === null) {
+      await writeNumbers(lock, counted);
+      await requireWriteFlag(lock, NUMBERS_FLAG);
+    }
+    await noteGone(lock, gone);
+  });
 }
 
 /** As findPinnedSets. @throws {ConflictError} if another command took a set away meanwhile. */
