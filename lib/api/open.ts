@@ -39,7 +39,7 @@ export async function init(
 
 /**
  * Makes a repository of what a remote holds, checks its branch out, and opens it.
- * @param dir  folder of the new repository; one that an interrupted clone of the same address left is gone on with.
+ * @param dir  folder of the new repository; a clone of the same address that was interrupted there is continued.
  * @throws {ExistsError} if the folder holds something else; {RemoteError} {CorruptError}
  */
 export async function clone(

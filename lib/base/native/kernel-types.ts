@@ -74,7 +74,7 @@ export interface NativeKernel extends Kernel, KernelServices {
    */
   sha256State(): Uint8Array | null;
   sha256Update(state: Uint8Array, bytes: Uint8Array): void;
-  /** The digest of what the state holds; it can be gone on with. */
+  /** The digest of the bytes so far; more can be added afterwards. */
   sha256Digest(state: Uint8Array): Uint8Array;
   /**
    * Merges planes, adds the bytes to a running sha256 and appends up to `most` of them to a file, on the pool.

@@ -53,6 +53,7 @@ export function register(program: Command, cli: Cli): void {
         'where it was when the same command is run again.',
       examples: [
         ['dlv clone /mnt/team/mnist.dlv', 'makes the folder mnist'],
+        ['dlv clone https://models.example.org/mnist.dlv', 'from a server of static files'],
         ['dlv clone ../colleague/mnist copy', "a colleague's repository, into the folder copy"],
         ['dlv clone /mnt/team/models.dlv --branch bert/main', 'and checks out that branch'],
       ],

@@ -86,7 +86,7 @@ function parseShapes(texts: readonly string[]): Record<string, number[]> {
     const at = text.lastIndexOf('=');
     const sizes = text.slice(at + 1).split(/[,x×]/);
     if (at <= 0 || !sizes.every((size) => /^\d{1,12}$/.test(size))) {
-      throw new UsageError(`'${text}' is no shape of an input`, {
+      throw new UsageError(`'${text}' is not the shape of an input`, {
         hint: 'write it as --shape image=1,3,224,224',
       });
     }

@@ -248,8 +248,8 @@ export function classTruth(
   if (wrong < 0) return Uint32Array.from(truth);
   throw new UsageError(
     areClasses
-      ? `label ${truth[wrong]} of example ${wrong} is no class of '${label}', which has ${classes}`
-      : 'the labels are no classes: whole numbers from 0',
+      ? `label ${truth[wrong]} of example ${wrong} is not a class: the network has ${classes}, from 0`
+      : 'the labels are not classes, which are whole numbers from 0',
     { file: label },
   );
 }

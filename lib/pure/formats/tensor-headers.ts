@@ -17,7 +17,7 @@ const METADATA = '__metadata__';
  * Length and JSON header of a safetensors file whose data follow in the order given.
  *
  * A dtype that the format does not have, and packed elements that end inside a byte, are written as
- * raw bytes (U8); what they are is in `__metadata__` under `dlv:<name>` as JSON
+ * raw bytes (U8); `__metadata__` holds their dtype and shape under `dlv:<name>`, as JSON
  * `{"dtype", "shape"}`.
  */
 export function safetensorsHeader(tensors: readonly HeaderTensor[]): Uint8Array {

@@ -62,7 +62,7 @@ export interface Transport {
   ): Promise<void>;
   /**
    * Stores an object that never changes, whole or not at all. One that is there is not sent again, and one
-   * that arrived in part is gone on with. @throws {RemoteError}
+   * that arrived in part is continued. @throws {RemoteError}
    */
   store(name: string, source: UploadSource, options?: TransferOptions): Promise<void>;
   /**
