@@ -21,8 +21,12 @@ import { ChainReader } from '../storage/objects/planes/chain-reader.js';
 import type { PlaneReader } from '../storage/objects/planes/plane-reader.js';
 import { RunHashes } from '../storage/objects/planes/run-hashes.js';
 import { PackSession } from '../storage/objects/session.js';
-import { Sketches } from '../storage/objects/sketches.js';
-import { openStoredFile, type Readers, type StoredFile } from '../storage/objects/stored-file.js';
+import { Sketches } from '../storage/objects/sketches/sketches.js';
+import {
+  openStoredFile,
+  type Readers,
+  type StoredFile,
+} from '../storage/objects/stored/stored-file.js';
 import { readTier, type VersionTier } from '../storage/objects/tiers.js';
 import { checkTrusted, findRepository } from '../storage/repo/find-repository.js';
 import {

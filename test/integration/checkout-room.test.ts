@@ -4,9 +4,9 @@
  */
 import test, { type ExecutionContext } from 'ava';
 import { idBytes } from '../../lib/base/bytes/hash.js';
-import { encodeCanonical, type Packed } from '../../lib/base/bytes/msgpack.js';
+import { encodeCanonical, type Packed } from '../../lib/base/bytes/msgpack/msgpack.js';
 import { freeBytes } from '../../lib/base/files/files.js';
-import { openStoredFile } from '../../lib/storage/objects/stored-file.js';
+import { openStoredFile } from '../../lib/storage/objects/stored/stored-file.js';
 import { TestRepository } from '../helpers/repository.js';
 import { Forge } from '../trust/hostile/forge.js';
 

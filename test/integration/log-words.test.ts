@@ -1,6 +1,6 @@
 /** `dlv log` and `dlv diff`: the words and flags that git's users know. */
 import test from 'ava';
-import { formatAgo, VersionFormat } from '../../lib/cli/output/version-format.js';
+import { formatAgo, VersionFormat } from '../../lib/cli/output/versions/version-format.js';
 import type { LogEntry } from '../../lib/use/ops/log.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 import { runInside } from '../trust/cli.js';

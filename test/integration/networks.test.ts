@@ -10,7 +10,7 @@ import { readOnnxModel } from '../../lib/pure/formats/onnx/onnx-graph.js';
 import { networkOfOnnx } from '../../lib/pure/network/onnx-network.js';
 import { blobWriter } from '../../lib/storage/objects/stored-bytes.js';
 import { writeVersion } from '../../lib/storage/repo/version/version.js';
-import { networksOfVersion, readNetwork } from '../../lib/use/history/networks.js';
+import { networksOfVersion, readNetwork } from '../../lib/use/history/networks/networks.js';
 import type { DescResult } from '../../lib/use/ops/desc.js';
 import { fixture } from '../helpers/paths.js';
 import { TestRepository } from '../helpers/repository.js';

@@ -1,7 +1,7 @@
 /** Globs over the paths of versions, as ops take them. */
 import test from 'ava';
 import { Layout } from '../../lib/storage/repo/layout.js';
-import { selectPaths } from '../../lib/use/worktree/select-paths.js';
+import { selectPaths } from '../../lib/use/worktree/operands/select-paths.js';
 
 test('selection: files, folders and globs, relative to where the user stands', (t) => {
   const layout = new Layout('/repo');

@@ -8,7 +8,7 @@ import type { Id } from '../../lib/base/bytes/hash.js';
 import { sha256, sha256Hex } from '../../lib/base/bytes/hash.js';
 import { DlvError } from '../../lib/base/errors.js';
 import { checkRepository } from '../../lib/storage/fsck/fsck.js';
-import { streamFile } from '../../lib/storage/objects/rebuild.js';
+import { streamFile } from '../../lib/storage/objects/stored/rebuild.js';
 import { Layout } from '../../lib/storage/repo/layout.js';
 import { Repository } from '../../lib/use/repository.js';
 

@@ -11,7 +11,7 @@ import {
   briefTitle,
   machineLine,
   noiseLine,
-} from '../output/bench-tables.js';
+} from '../output/bench/bench-tables.js';
 import { exampleId } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import { formatDuration, type Ui } from '../output/ui.js';
@@ -204,7 +204,7 @@ async function action(run: Run, revisions: string[], flags: Flags): Promise<numb
   const result = await bench(readOptions(revisions, flags), run.context);
   const { html } = flags;
   if (html !== undefined) {
-    const { benchPage } = await import('../output/bench-html.js');
+    const { benchPage } = await import('../output/bench/bench-html.js');
     await writeReport(path.resolve(run.context.cwd, html), benchPage(result));
   }
   run.answer(result, (ui) => {

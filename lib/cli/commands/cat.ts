@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { CatFormat, CatResult } from '../../use/ops/cat.js';
-import { placePath } from '../../use/worktree/path-input.js';
+import { placePath } from '../../use/worktree/operands/path-input.js';
 import { splitPlace } from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import type { Cli } from '../run.js';

@@ -1,6 +1,6 @@
 /** `dlv du` on the command line. */
 import type { Command } from 'commander';
-import type { GroupBytes } from '../../use/history/sizes.js';
+import type { GroupBytes } from '../../use/history/sizes/sizes.js';
 import type { DuOptions, DuResult } from '../../use/ops/du.js';
 import { exampleId, shortId } from '../output/render.js';
 import { formatTable } from '../output/table.js';

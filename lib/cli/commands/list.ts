@@ -158,7 +158,7 @@ export function register(program: Command, cli: Cli): void {
       cli.action(async (run, revisions: string[], flags: Flags) => {
         if (asksForVersions(flags, revisions)) {
           const { versions } = await import('../../use/ops/versions.js');
-          const { printVersionTable } = await import('../output/version-table.js');
+          const { printVersionTable } = await import('../output/versions/version-table.js');
           const asked = versionsOptions(flags, revisions);
           const table = await run.repository((repo) => versions(repo, asked, run.context));
           const form = flags.md ? 'md' : flags.csv ? 'csv' : 'text';

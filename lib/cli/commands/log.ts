@@ -11,10 +11,10 @@ import {
   changeForm,
   changeLines,
 } from '../output/changes.js';
-import { besideGraph, drawGraph, type GraphRow } from '../output/graph.js';
 import { EXAMPLE_VERSION, subject, versionLines, versionTitle } from '../output/render.js';
 import type { Ui } from '../output/ui.js';
-import { FORMAT_HELP, VersionFormat } from '../output/version-format.js';
+import { besideGraph, drawGraph, type GraphRow } from '../output/versions/graph.js';
+import { FORMAT_HELP, VersionFormat } from '../output/versions/version-format.js';
 import { type Cli, collect } from '../run.js';
 
 interface Flags extends ChangeFlags {

@@ -7,7 +7,7 @@ import type {
   ShownCheckpoint,
   ShowResult,
 } from '../../use/ops/show.js';
-import { placePath } from '../../use/worktree/path-input.js';
+import { placePath } from '../../use/worktree/operands/path-input.js';
 import { splitPlace } from '../arguments.js';
 import {
   addChangeOptions,
@@ -26,7 +26,7 @@ import {
 } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
-import { VersionFormat } from '../output/version-format.js';
+import { VersionFormat } from '../output/versions/version-format.js';
 import type { Cli } from '../run.js';
 
 const EXAMPLE: ShowResult = {

@@ -5,7 +5,12 @@
  *
  * @see docs/format/network.md
  */
-import { decodeCanonical, encodeCanonical, Fields, type Packed } from '../../base/bytes/msgpack.js';
+import {
+  decodeCanonical,
+  encodeCanonical,
+  Fields,
+  type Packed,
+} from '../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../base/errors.js';
 import { NESTING_MAX, RANK_MAX } from '../../base/limits.js';
 import { dtypeNamed } from '../tensor/dtype.js';

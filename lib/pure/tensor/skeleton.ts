@@ -11,8 +11,8 @@ import {
   encodeLongArray,
   Fields,
   type Packed,
-} from '../../base/bytes/msgpack.js';
-import { CanonicalCursor } from '../../base/bytes/msgpack-cursor.js';
+} from '../../base/bytes/msgpack/msgpack.js';
+import { CanonicalCursor } from '../../base/bytes/msgpack/msgpack-cursor.js';
 import { CorruptError, LimitError } from '../../base/errors.js';
 import { BLOB_MEMORY_BYTES_MAX, RANK_MAX, TENSORS_PER_FILE_MAX } from '../../base/limits.js';
 import { dtypeNamed } from './dtype.js';

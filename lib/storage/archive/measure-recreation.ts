@@ -15,7 +15,7 @@ import { planChains, plannedBytes, type RetrievalScheme } from '../objects/plane
 import type { SegmentRecords, SegmentRequest } from '../objects/planes/plane-reader.js';
 import { type ReadBytes, type RetrievalStats, totalBytes } from '../objects/planes/read-counts.js';
 import { readSegments } from '../objects/planes/read-segments.js';
-import { openStoredFile } from '../objects/stored-file.js';
+import { openStoredFile } from '../objects/stored/stored-file.js';
 import { segmentCount } from '../store/types.js';
 
 /** An extent by what names it. */

@@ -14,7 +14,7 @@ import { BaseGraph } from '../ingest/bases/base-graph.js';
 import { tensorKey } from '../ingest/bases/named-bases.js';
 import type { ReadAccess } from '../objects/access.js';
 import { linksOf, missingExtent } from '../objects/chain.js';
-import { openStoredFile } from '../objects/stored-file.js';
+import { openStoredFile } from '../objects/stored/stored-file.js';
 import { readHead } from '../repo/refs/head.js';
 import { listRefs } from '../repo/refs/refs.js';
 import type { FileEntry, Snapshot } from '../repo/version/file-page.js';

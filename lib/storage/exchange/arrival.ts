@@ -13,7 +13,7 @@ import type { ReadAccess } from '../objects/access.js';
 import { Blobs } from '../objects/blobs.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import { RunHashes } from '../objects/planes/run-hashes.js';
-import { Sketches } from '../objects/sketches.js';
+import { Sketches } from '../objects/sketches/sketches.js';
 import type { Backend, BackendWriter } from '../store/backends/backend.js';
 import { encodeManifest } from '../store/manifest.js';
 import { MANIFEST_NAME, packName } from '../store/names.js';

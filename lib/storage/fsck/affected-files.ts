@@ -4,7 +4,7 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import type { ReadAccess } from '../objects/access.js';
-import { namedObjects, openStoredFile } from '../objects/stored-file.js';
+import { namedObjects, openStoredFile } from '../objects/stored/stored-file.js';
 import { readPages } from '../repo/version/file-tree.js';
 import type { NamedFile } from '../upkeep/reachable.js';
 import { AFFECTED_MAX, type Affected, type Finding, type NamedFiles } from './report.js';

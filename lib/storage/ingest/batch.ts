@@ -8,7 +8,7 @@ import type { CodecLevel } from '../../pure/codec/segment.js';
 import { cutFile, type FileParts } from '../../pure/tensor/file-parts.js';
 import type { FileLayout, Role } from '../../pure/tensor/layout.js';
 import type { PackSession } from '../objects/session.js';
-import { openStoredFile } from '../objects/stored-file.js';
+import { openStoredFile } from '../objects/stored/stored-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { resolveReferences } from '../repo/version/snapshots.js';
 import { type BaseFile, BaseFinder, orderBaseFiles } from './bases/named-bases.js';

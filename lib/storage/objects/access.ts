@@ -10,8 +10,8 @@ import type { FilePage } from '../repo/version/file-page.js';
 import type { Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { PackSession } from './session.js';
-import type { Sketches } from './sketches.js';
-import type { Readers } from './stored-file.js';
+import type { Sketches } from './sketches/sketches.js';
+import type { Readers } from './stored/stored-file.js';
 import type { NoteReader, VersionTier } from './tiers.js';
 
 /** Its objects: packs, and readers of what they hold. */

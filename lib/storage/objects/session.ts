@@ -31,8 +31,8 @@ import { ChainReader } from './planes/chain-reader.js';
 import type { PlaneReader, SegmentRecords } from './planes/plane-reader.js';
 import { RunHashes } from './planes/run-hashes.js';
 import { decodeSegmentHead } from './planes/segment-head.js';
-import { Sketches, sketchOfHead } from './sketches.js';
-import type { Readers } from './stored-file.js';
+import { Sketches, sketchOfHead } from './sketches/sketches.js';
+import type { Readers } from './stored/stored-file.js';
 
 /** How a session reaches the disk; the repository gives these. */
 export interface SessionHost {

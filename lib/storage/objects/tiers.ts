@@ -22,7 +22,7 @@ import {
 import type { Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Blobs } from './blobs.js';
-import { namedObjects, openStoredFile } from './stored-file.js';
+import { namedObjects, openStoredFile } from './stored/stored-file.js';
 
 /** A repository, as far as its notes go. */
 export interface NoteReader {

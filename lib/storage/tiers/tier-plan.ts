@@ -5,7 +5,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import type { Tier } from '../../pure/tensor/tier.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
-import { openStoredFile } from '../objects/stored-file.js';
+import { openStoredFile } from '../objects/stored/stored-file.js';
 import { readStaging } from '../repo/staging/staging-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { segmentCount, storedBytes } from '../store/types.js';

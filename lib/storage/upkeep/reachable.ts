@@ -19,7 +19,7 @@ import { isMissing, statOrNull } from '../../base/files/files.js';
 import { forEachInTurns } from '../../base/files/small-files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
-import { namedObjects, openStoredFile } from '../objects/stored-file.js';
+import { namedObjects, openStoredFile } from '../objects/stored/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
 import { branchRefName, type Layout, notesRefName } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';

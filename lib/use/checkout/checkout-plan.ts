@@ -26,7 +26,7 @@ import { sameFile } from '../history/commit/staged-version.js';
 import { checkTiers } from '../history/tier-gate.js';
 import { hashFile, modeOf } from '../worktree/changes.js';
 import { LostWork, linksInTheWay, nameSome } from '../worktree/lost-work.js';
-import { isDenied } from '../worktree/work-file.js';
+import { isDenied } from '../worktree/scan/work-file.js';
 
 /** A file to be written. */
 export interface PlannedWrite {

@@ -11,7 +11,7 @@ import type { ChangeAccess } from '../history/access.js';
 import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { checkHead, moveHead, moveReason } from '../history/lines/moves.js';
 import { takeIn } from '../history/lines/open-staging.js';
-import { selectPaths } from '../worktree/select-paths.js';
+import { selectPaths } from '../worktree/operands/select-paths.js';
 import { type CheckoutPlan, planCheckout } from './checkout-plan.js';
 import { type Applied, applyPlan, withStates } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';

@@ -23,8 +23,8 @@ import {
   type GroupMember,
   rebuildFiles,
   weightOf,
-} from '../../storage/objects/rebuild.js';
-import { openStoredFile, type StoredFile } from '../../storage/objects/stored-file.js';
+} from '../../storage/objects/stored/rebuild.js';
+import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';

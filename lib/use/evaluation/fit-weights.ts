@@ -11,7 +11,11 @@ import { pairTensors, type TensorPair } from '../../pure/network/weights/pair-te
 import { widen } from '../../pure/tensor/dtype.js';
 import type { TensorSpan } from '../../pure/tensor/layout.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { readTensor, type StoredTensor, tensorBytes } from '../../storage/objects/tensors.js';
+import {
+  readTensor,
+  type StoredTensor,
+  tensorBytes,
+} from '../../storage/objects/stored/tensors.js';
 import type { NamedTensor } from '../history/find-tensors.js';
 
 /** Largest tensor that is fitted; it is held as float64. */

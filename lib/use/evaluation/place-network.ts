@@ -9,17 +9,17 @@ import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js
 import { readOnnxModel } from '../../pure/formats/onnx/onnx-graph.js';
 import type { LayerView } from '../../pure/network/layers/layer-view.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { streamFile } from '../../storage/objects/rebuild.js';
-import { openStoredFile } from '../../storage/objects/stored-file.js';
-import { structureSource } from '../../storage/objects/stored-structure.js';
+import { streamFile } from '../../storage/objects/stored/rebuild.js';
+import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
+import { structureSource } from '../../storage/objects/stored/stored-structure.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { splitPlace } from '../history/diff/places.js';
 import { fileOf } from '../history/find-file.js';
 import { type NamedTensor, namedTensorsOf } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { networksOfVersion } from '../history/networks.js';
-import { chooseSnapshot } from '../history/pick-snapshot.js';
+import { networksOfVersion } from '../history/networks/networks.js';
+import { chooseSnapshot } from '../history/steps/pick-snapshot.js';
 
 /** The file of the network that is meant. @throws {NotFoundError} {UsageError} if it is not clear. */
 async function chooseNetwork(

@@ -6,14 +6,14 @@
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { DTYPES, isNumeric, widen } from '../../pure/tensor/dtype.js';
-import type { Readers } from '../../storage/objects/stored-file.js';
+import type { Readers } from '../../storage/objects/stored/stored-file.js';
 import {
   isContiguous,
   readTensor,
   type StoredTensor,
   sameBytes,
   tensorElements,
-} from '../../storage/objects/tensors.js';
+} from '../../storage/objects/stored/tensors.js';
 
 /** Statistics of one pair of tensors. Numbers are null where they have no meaning. */
 export interface TensorComparison {

@@ -5,7 +5,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { decodeCanonical } from '../../base/bytes/msgpack.js';
+import { decodeCanonical } from '../../base/bytes/msgpack/msgpack.js';
 import { PAGE_CACHE_ITEMS } from '../../base/limits.js';
 import { factsOf, type VersionFacts } from '../../knowledge/catalog/facts.js';
 import { VersionCatalog } from '../../knowledge/catalog/version-catalog.js';

@@ -12,7 +12,7 @@ import { currentLine } from '../history/lines/lines.js';
 import { openStaging, reopenStaging } from '../history/lines/open-staging.js';
 import type { Repository } from '../repository.js';
 import { warnOfMissing } from '../worktree/missing-references.js';
-import { selectPaths } from '../worktree/select-paths.js';
+import { selectPaths } from '../worktree/operands/select-paths.js';
 import {
   applyChanges,
   planStage,

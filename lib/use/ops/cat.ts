@@ -4,9 +4,9 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
-import { streamTensors } from '../../storage/objects/load-tensors.js';
-import { streamFile } from '../../storage/objects/rebuild.js';
-import { tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
+import { streamTensors } from '../../storage/objects/stored/load-tensors.js';
+import { streamFile } from '../../storage/objects/stored/rebuild.js';
+import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { SERIES_LOG } from '../../storage/repo/version/series.js';
@@ -21,7 +21,7 @@ import {
   uniqueNames,
 } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { chooseSnapshot, isBelow } from '../history/pick-snapshot.js';
+import { chooseSnapshot, isBelow } from '../history/steps/pick-snapshot.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
 

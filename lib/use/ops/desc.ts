@@ -15,9 +15,9 @@ import {
 import type { Architecture } from '../../pure/network/weights/architecture.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { networksOfVersion } from '../history/networks.js';
+import { networksOfVersion } from '../history/networks/networks.js';
+import { type DescribedWeights, describeWeights } from '../history/networks/weights.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
-import { type DescribedWeights, describeWeights } from '../history/weights.js';
 import type { Repository } from '../repository.js';
 
 export interface DescOptions {

@@ -7,7 +7,7 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { FILE_CLASSES, type FileClass } from '../../storage/store/types.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes.js';
+import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
 import {
   type ModelBytes,
   modelBytes,
@@ -17,7 +17,7 @@ import {
   pathBytes,
   type VersionBytes,
   versionBytes,
-} from '../history/usage.js';
+} from '../history/sizes/usage.js';
 import type { Repository } from '../repository.js';
 
 export interface DuOptions {

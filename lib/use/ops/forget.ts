@@ -16,7 +16,7 @@ import { rewriteHistory, versionsOfLines } from '../history/rewrite/rewrite-hist
 import type { RewrittenVersion, VersionChange } from '../history/rewrite/rewrite-versions.js';
 import { Describer, shortRef } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { PathInput } from '../worktree/path-input.js';
+import { PathInput } from '../worktree/operands/path-input.js';
 
 export interface ForgetOptions {
   /** Versions to forget; with `paths`, versions or ranges in which the files are left out (default: all). */

@@ -4,14 +4,14 @@ import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
 import type { OpContext } from '../context.js';
-import { fileRoles, groupSeries, readMetrics } from '../history/checkpoints.js';
 import { currentLine } from '../history/lines/lines.js';
-import { type KeptCheckpoint, type RetentionRule, retain } from '../history/retention.js';
+import { fileRoles, groupSeries, readMetrics } from '../history/steps/checkpoints.js';
+import { type KeptCheckpoint, type RetentionRule, retain } from '../history/steps/retention.js';
 import type { Repository } from '../repository.js';
-import { selectPaths } from '../worktree/select-paths.js';
+import { selectPaths } from '../worktree/operands/select-paths.js';
 import { untrackFiles } from '../worktree/untrack-files.js';
 
-export type { KeptCheckpoint } from '../history/retention.js';
+export type { KeptCheckpoint } from '../history/steps/retention.js';
 
 export interface KeepOptions extends RetentionRule {
   /** Only series with a checkpoint at, above or below these paths. */

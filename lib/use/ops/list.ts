@@ -7,8 +7,8 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
 import { branchTips } from '../history/lines/branches.js';
-import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes.js';
-import { modelBytes } from '../history/usage.js';
+import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
+import { modelBytes } from '../history/sizes/usage.js';
 import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 

@@ -7,15 +7,15 @@ import { LimitError } from '../../base/errors.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { type TypedValues, typedValues } from '../../pure/tensor/typed-values.js';
-import { eachTensor, loadTensors } from '../../storage/objects/load-tensors.js';
-import { tensorBytes } from '../../storage/objects/tensors.js';
+import { eachTensor, loadTensors } from '../../storage/objects/stored/load-tensors.js';
+import { tensorBytes } from '../../storage/objects/stored/tensors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { Snapshot } from '../../storage/repo/version/file-page.js';
 import { shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { type NamedTensor, namedTensorsOf, pickNames } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { chooseSnapshot } from '../history/pick-snapshot.js';
+import { chooseSnapshot } from '../history/steps/pick-snapshot.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
 

@@ -21,8 +21,8 @@ import {
 } from '../history/version-changes.js';
 import { Describer, openCatalog, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
-import { type PathTest, pathTest } from '../worktree/path-input.js';
-import { splitWords } from '../worktree/revisions-or-paths.js';
+import { type PathTest, pathTest } from '../worktree/operands/path-input.js';
+import { splitWords } from '../worktree/operands/revisions-or-paths.js';
 
 export interface LogOptions {
   /**

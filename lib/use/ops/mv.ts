@@ -22,7 +22,7 @@ import { checkUnchanged } from '../history/commit/staged-version.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
 import { hashFile } from '../worktree/changes.js';
-import { PathInput } from '../worktree/path-input.js';
+import { PathInput } from '../worktree/operands/path-input.js';
 
 export interface MvOptions {
   /** Tracked files, folders or globs. */

@@ -5,7 +5,7 @@ import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
-import { PathInput } from '../worktree/path-input.js';
+import { PathInput } from '../worktree/operands/path-input.js';
 import { untrackFiles } from '../worktree/untrack-files.js';
 
 export interface RmOptions {

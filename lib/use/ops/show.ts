@@ -5,7 +5,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import type { TierErrors } from '../../pure/tensor/tier-errors.js';
-import { tensorBytes, tensorsOf } from '../../storage/objects/tensors.js';
+import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
 import type { VersionTier } from '../../storage/objects/tiers.js';
 import { readNotes } from '../../storage/repo/refs/refs.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
@@ -13,11 +13,16 @@ import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/f
 import { type NamedText, readKnowledge } from '../../storage/repo/version/knowledge.js';
 import { type GitState, shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
-import { type FileRole, fileRoles, groupSeries, readMetrics } from '../history/checkpoints.js';
 import { type FileMode, modeText } from '../history/diff/files.js';
 import { fileOf } from '../history/find-file.js';
 import { type NamedTensor, uniqueNames } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
+import {
+  type FileRole,
+  fileRoles,
+  groupSeries,
+  readMetrics,
+} from '../history/steps/checkpoints.js';
 import {
   type ChangeDetail,
   type VersionChanges,

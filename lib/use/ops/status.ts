@@ -16,8 +16,8 @@ import type { Repository } from '../repository.js';
 import { type Followed, followed } from '../tracking/ahead-behind.js';
 import { absentFiles, type WorkChange, workChanges } from '../worktree/changes.js';
 import { modelsAmong } from '../worktree/left-out.js';
-import { pathTest } from '../worktree/path-input.js';
-import { walkFiles } from '../worktree/walk-files.js';
+import { pathTest } from '../worktree/operands/path-input.js';
+import { walkFiles } from '../worktree/scan/walk-files.js';
 
 export interface ModelStatus {
   model: string;

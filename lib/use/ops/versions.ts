@@ -13,7 +13,7 @@ import type { OpContext } from '../context.js';
 import { collectFacts } from '../history/lines/ancestry.js';
 import { resolveRanges } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { versionRoots } from '../history/sizes.js';
+import { versionRoots } from '../history/sizes/sizes.js';
 import { type Column, Columns, differs, type VersionRow } from '../history/table/columns.js';
 import { type GroupRow, groupRows } from '../history/table/groups.js';
 import { Describer, type MetricValue, metricValue, openCatalog } from '../history/versions.js';

@@ -7,7 +7,7 @@ import { isClean, type StagedEntry } from '../../storage/repo/staging/staging.js
 import { LinkGuard } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import { isDenied, lookAtWork, type Oddity, UNREADABLE } from './work-file.js';
+import { isDenied, lookAtWork, type Oddity, UNREADABLE } from './scan/work-file.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
 

@@ -8,7 +8,7 @@ import { ChangedError, UsageError } from '../../base/errors.js';
 import { type FileStat, isMissing, ReadFile, sameStat } from '../../base/files/files.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
 import { WorkLayouts } from '../../storage/ingest/work-layouts.js';
-import { tensorsOfFile } from '../../storage/objects/tensors.js';
+import { tensorsOfFile } from '../../storage/objects/stored/tensors.js';
 import type { StagedEntry } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import { makeSnapshots } from '../../storage/repo/version/snapshots.js';
@@ -26,12 +26,12 @@ import {
 import { currentLine } from '../history/lines/lines.js';
 import { parseRange, resolveEnds } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { isBelow } from '../history/pick-snapshot.js';
+import { isBelow } from '../history/steps/pick-snapshot.js';
 import { hashFile, modeOf, type WorkState, WorkStates } from './changes.js';
-import { PathInput, placePath } from './path-input.js';
-import { splitWords } from './revisions-or-paths.js';
-import { selectPaths } from './select-paths.js';
-import { isDenied, type Oddity, UNREADABLE } from './work-file.js';
+import { PathInput, placePath } from './operands/path-input.js';
+import { splitWords } from './operands/revisions-or-paths.js';
+import { selectPaths } from './operands/select-paths.js';
+import { isDenied, type Oddity, UNREADABLE } from './scan/work-file.js';
 
 export interface DiffOptions {
   /**

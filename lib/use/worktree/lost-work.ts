@@ -6,7 +6,7 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { FilePage } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
-import { versionRoots, versionsByModel } from '../history/sizes.js';
+import { versionRoots, versionsByModel } from '../history/sizes/sizes.js';
 import { Describer } from '../history/versions.js';
 import { hashFile } from './changes.js';
 

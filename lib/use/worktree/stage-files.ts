@@ -21,8 +21,8 @@ import { checkNewModel } from '../history/lines/branches.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
 import { modeOf, WorkStates, wasHere } from './changes.js';
 import { leftOutWarning, modelsAmong } from './left-out.js';
-import { lookAtWork } from './work-file.js';
-import { type Selection, selectFiles, selectTracked } from './work-tree.js';
+import { lookAtWork } from './scan/work-file.js';
+import { type Selection, selectFiles, selectTracked } from './scan/work-tree.js';
 
 /** Which files, and how they are stored. */
 export interface StageOptions {

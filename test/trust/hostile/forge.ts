@@ -5,7 +5,11 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type BlobKind, type Id, sha256 } from '../../../lib/base/bytes/hash.js';
-import { decodeCanonical, encodeCanonical, type Packed } from '../../../lib/base/bytes/msgpack.js';
+import {
+  decodeCanonical,
+  encodeCanonical,
+  type Packed,
+} from '../../../lib/base/bytes/msgpack/msgpack.js';
 import { seal, unseal } from '../../../lib/base/bytes/sealed.js';
 import { branchRefName, Layout } from '../../../lib/storage/repo/layout.js';
 import { formatRef, readRef } from '../../../lib/storage/repo/refs/refs.js';

@@ -1,7 +1,7 @@
 /** State files that lie: refs, HEAD, reflogs, format, config, staging, what archive and others keep. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { encodeCanonical } from '../../../lib/base/bytes/msgpack.js';
+import { encodeCanonical } from '../../../lib/base/bytes/msgpack/msgpack.js';
 import { lineSum } from '../../../lib/base/bytes/sealed.js';
 import {
   MANIFEST_BYTES_MAX,

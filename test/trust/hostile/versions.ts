@@ -1,7 +1,11 @@
 /** Versions and recipes that lie. */
 
 import { type Id, idBytes, sha256 } from '../../../lib/base/bytes/hash.js';
-import { decodeCanonical, encodeCanonical, type Packed } from '../../../lib/base/bytes/msgpack.js';
+import {
+  decodeCanonical,
+  encodeCanonical,
+  type Packed,
+} from '../../../lib/base/bytes/msgpack/msgpack.js';
 import type { Hostile } from '../hostile-repositories.js';
 import { FILE, type Fields, type Forge, VERSION, type VersionParts } from './forge.js';
 import { BAD_PATHS } from './state.js';

@@ -1,6 +1,10 @@
 /** Bytes of evaluation notes. */
 import test from 'ava';
-import { decodeCanonical, encodeCanonical, type Packed } from '../../../lib/base/bytes/msgpack.js';
+import {
+  decodeCanonical,
+  encodeCanonical,
+  type Packed,
+} from '../../../lib/base/bytes/msgpack/msgpack.js';
 import { emptyClassOutcomes, enterScores } from '../../../lib/pure/metrics/outcomes.js';
 import {
   type Evaluation,

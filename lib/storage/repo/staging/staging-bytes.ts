@@ -12,8 +12,8 @@ import {
   encodeLongArray,
   Fields,
   type Packed,
-} from '../../../base/bytes/msgpack.js';
-import { PackedReader } from '../../../base/bytes/packed-reader.js';
+} from '../../../base/bytes/msgpack/msgpack.js';
+import { PackedReader } from '../../../base/bytes/msgpack/packed-reader.js';
 import { CorruptError, DlvError, FormatVersionError } from '../../../base/errors.js';
 import type { FileStat } from '../../../base/files/files.js';
 import { PARENTS_MAX } from '../../../base/limits.js';

@@ -3,7 +3,7 @@
  *
  * `fsck --rebuild` starts here. Lines and files are taken one by one; what is left out is named.
  */
-import { decodeAnyForm, Fields, type Packed } from '../../../base/bytes/msgpack.js';
+import { decodeAnyForm, Fields, type Packed } from '../../../base/bytes/msgpack/msgpack.js';
 import { DlvError } from '../../../base/errors.js';
 import { pathProblem } from '../../../pure/paths/version-path.js';
 import type { Layout } from '../layout.js';

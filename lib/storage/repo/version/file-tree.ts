@@ -12,7 +12,7 @@ import {
   encodeCanonical,
   Fields,
   type Packed,
-} from '../../../base/bytes/msgpack.js';
+} from '../../../base/bytes/msgpack/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';
 import { UsageError } from '../../../base/errors.js';
 import { FILES_INLINE_MAX, FILES_PAGE_MAX, FILES_PER_VERSION_MAX } from '../../../base/limits.js';

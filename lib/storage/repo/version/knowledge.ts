@@ -9,7 +9,7 @@ import {
   encodeCanonical,
   Fields,
   type Packed,
-} from '../../../base/bytes/msgpack.js';
+} from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError, UsageError } from '../../../base/errors.js';
 import { NAME_BYTES_MAX } from '../../../base/limits.js';
 import { comparePaths, isWellFormed } from '../../../pure/paths/version-path.js';

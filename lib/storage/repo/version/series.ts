@@ -7,7 +7,7 @@ import {
   encodeCanonical,
   Fields,
   type Packed,
-} from '../../../base/bytes/msgpack.js';
+} from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
 import type { MetricSeries } from '../../../pure/logs/series.js';
 import { comparePaths } from '../../../pure/paths/version-path.js';

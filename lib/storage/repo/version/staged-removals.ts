@@ -2,7 +2,7 @@
  * Files whose removal was staged when work was put aside: an extension of the version of a stash, so that
  * they come back as staged. @see docs/format/version.md
  */
-import { decodeCanonical, encodeCanonical } from '../../../base/bytes/msgpack.js';
+import { decodeCanonical, encodeCanonical } from '../../../base/bytes/msgpack/msgpack.js';
 import { CorruptError } from '../../../base/errors.js';
 import type { Extension } from './version.js';
 

@@ -10,7 +10,7 @@ import {
   encodeCanonical,
   Fields,
   type Packed,
-} from '../../../base/bytes/msgpack.js';
+} from '../../../base/bytes/msgpack/msgpack.js';
 import { checkReadable } from '../../../base/bytes/sealed.js';
 import { CorruptError, FormatVersionError, UsageError } from '../../../base/errors.js';
 import {

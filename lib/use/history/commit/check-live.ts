@@ -1,7 +1,7 @@
 /** Checks that the repository still has the objects of stored files. */
 import { ConflictError } from '../../../base/errors.js';
 import type { PackSession } from '../../../storage/objects/session.js';
-import { namedObjects, openStoredFile } from '../../../storage/objects/stored-file.js';
+import { namedObjects, openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
 import { segmentCount } from '../../../storage/store/types.js';
 

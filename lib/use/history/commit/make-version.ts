@@ -9,8 +9,8 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { PackSession } from '../../../storage/objects/session.js';
+import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import { blobWriter, bytesOfSets, publishedSets } from '../../../storage/objects/stored-bytes.js';
-import { openStoredFile } from '../../../storage/objects/stored-file.js';
 import { branchRefName } from '../../../storage/repo/layout.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import { appendReflog } from '../../../storage/repo/refs/reflog.js';

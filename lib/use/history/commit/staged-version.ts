@@ -6,7 +6,7 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { openStoredFile } from '../../../storage/objects/stored-file.js';
+import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import type { StagedEntry, Staging } from '../../../storage/repo/staging/staging.js';
 import type { FileEntry, FilePage } from '../../../storage/repo/version/file-page.js';
 import type { SnapshotHint } from '../../../storage/repo/version/snapshots.js';

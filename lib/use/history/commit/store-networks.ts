@@ -5,7 +5,7 @@ import type { PackSession } from '../../../storage/objects/session.js';
 import type { StagedEntry } from '../../../storage/repo/staging/staging.js';
 import type { LineAccess } from '../access.js';
 import type { Line } from '../lines/lines.js';
-import { findNetworks, NETWORK_FORMAT, packNetworks } from '../networks.js';
+import { findNetworks, NETWORK_FORMAT, packNetworks } from '../networks/networks.js';
 import type { PathChange } from './staged-changes.js';
 
 /** What is asked of a version that is about to be made. */

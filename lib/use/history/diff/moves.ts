@@ -7,7 +7,11 @@ import { isUnreadable } from '../../../base/errors.js';
 import { seriesOf } from '../../../pure/paths/checkpoint-names.js';
 import { matchNames } from '../../../pure/tensor/canonical-name.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { type StoredTensor, sameBytes, tensorBytes } from '../../../storage/objects/tensors.js';
+import {
+  type StoredTensor,
+  sameBytes,
+  tensorBytes,
+} from '../../../storage/objects/stored/tensors.js';
 import type { DiffFile } from './sides.js';
 
 export interface Move {

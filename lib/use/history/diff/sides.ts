@@ -4,8 +4,8 @@
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { openStoredFile } from '../../../storage/objects/stored-file.js';
-import { type StoredTensor, tensorsOf } from '../../../storage/objects/tensors.js';
+import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
+import { type StoredTensor, tensorsOf } from '../../../storage/objects/stored/tensors.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
 
 export interface DiffFile {

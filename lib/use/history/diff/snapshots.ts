@@ -11,7 +11,7 @@ import {
   type StoredTensor,
   sameBytes,
   tensorBytes,
-} from '../../../storage/objects/tensors.js';
+} from '../../../storage/objects/stored/tensors.js';
 import type { Snapshot } from '../../../storage/repo/version/file-page.js';
 import type { OpContext } from '../../context.js';
 import { compareTensors, type TensorComparison } from '../compare.js';

@@ -9,7 +9,7 @@ import {
   decodeCanonical,
   encodeCanonical,
   type Packed,
-} from '../../../../lib/base/bytes/msgpack.js';
+} from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { decodeNetworks, encodeNetworks } from '../../../../lib/pure/network/encode.js';
 import { layerView } from '../../../../lib/pure/network/layers/layer-view.js';
 import type { Network } from '../../../../lib/pure/network/network.js';

@@ -2,7 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { type Id, objectId } from '../../../../lib/base/bytes/hash.js';
-import { encodeCanonical, type Packed } from '../../../../lib/base/bytes/msgpack.js';
+import { encodeCanonical, type Packed } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { FormatVersionError, isDamage } from '../../../../lib/base/errors.js';
 import { DTYPES, type DType } from '../../../../lib/pure/tensor/dtype.js';
 import { ROLES } from '../../../../lib/pure/tensor/layout.js';

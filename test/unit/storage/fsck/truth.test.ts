@@ -118,7 +118,7 @@ test('fsck: a version of a newer dlv is not damage, and no ref is moved away fro
     ).catch(async () => {
       // This dlv refuses to write it, so its bytes are put together by hand.
       const { encodeCanonical, decodeCanonical } = await import(
-        '../../../../lib/base/bytes/msgpack.js'
+        '../../../../lib/base/bytes/msgpack/msgpack.js'
       );
       const fields = decodeCanonical(await repo.readBlob(first, 'version'), 'version') as unknown[];
       return session.putBlob('version', encodeCanonical([2, ...fields.slice(1)] as never));

@@ -1,7 +1,7 @@
 /** A line of one file's versions, whose chains must stay short and cheap to read. */
 import type { ExecutionContext } from 'ava';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
-import { streamFile } from '../../../../lib/storage/objects/rebuild.js';
+import { streamFile } from '../../../../lib/storage/objects/stored/rebuild.js';
 import type { Repository } from '../../../../lib/use/repository.js';
 import { checkpoint } from '../../../trust/model-files.js';
 import { compareVersions, fsckProblems } from '../../../trust/record.js';

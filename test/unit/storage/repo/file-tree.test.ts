@@ -7,7 +7,7 @@ import {
   decodeCanonical,
   encodeCanonical,
   type Packed,
-} from '../../../../lib/base/bytes/msgpack.js';
+} from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { type DlvError, isDamage } from '../../../../lib/base/errors.js';
 import { comparePaths } from '../../../../lib/pure/paths/version-path.js';
 import type { FileEntry, Snapshot } from '../../../../lib/storage/repo/version/file-page.js';

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { decodeCanonical, encodeCanonical } from '../../../../lib/base/bytes/msgpack.js';
+import { decodeCanonical, encodeCanonical } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { seal } from '../../../../lib/base/bytes/sealed.js';
 import { PathOrder } from '../../../../lib/pure/paths/version-path.js';
 import { CURRENT_FORMAT, formatFormat } from '../../../../lib/storage/repo/format.js';

@@ -1,7 +1,7 @@
 /** What a version says of how it was made, and the series of its metrics: bytes and back. */
 import test from 'ava';
 import fc from 'fast-check';
-import { encodeCanonical } from '../../../../lib/base/bytes/msgpack.js';
+import { encodeCanonical } from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import {
   type Knowledge,
   knowledgeExtension,

@@ -11,7 +11,7 @@ import {
   decodeCanonical,
   encodeCanonical,
   type Packed,
-} from '../../../../lib/base/bytes/msgpack.js';
+} from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import {
   decodeNote,
   encodeNote,

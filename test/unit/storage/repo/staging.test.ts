@@ -8,7 +8,7 @@ import {
   decodeCanonical,
   encodeCanonical,
   type Packed,
-} from '../../../../lib/base/bytes/msgpack.js';
+} from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { ConflictError } from '../../../../lib/base/errors.js';
 import { type FileStat, statOrNull } from '../../../../lib/base/files/files.js';
 import {

@@ -7,7 +7,7 @@ import {
   decodeCanonical,
   encodeCanonical,
   type Packed,
-} from '../../../../lib/base/bytes/msgpack.js';
+} from '../../../../lib/base/bytes/msgpack/msgpack.js';
 import { DlvError, isDamage } from '../../../../lib/base/errors.js';
 import { buildTree } from '../../../../lib/storage/repo/version/file-tree.js';
 import {

@@ -3,12 +3,15 @@ import test from 'ava';
 import { CorruptError, isDamage, LimitError } from '../../../../lib/base/errors.js';
 import type { DType } from '../../../../lib/pure/tensor/dtype.js';
 import type { Skeleton, SkeletonTensor } from '../../../../lib/pure/tensor/recipe.js';
-import { openStoredFile, type StoredFile } from '../../../../lib/storage/objects/stored-file.js';
+import {
+  openStoredFile,
+  type StoredFile,
+} from '../../../../lib/storage/objects/stored/stored-file.js';
 import {
   readTensor,
   type StoredTensor,
   tensorsOf,
-} from '../../../../lib/storage/objects/tensors.js';
+} from '../../../../lib/storage/objects/stored/tensors.js';
 import { readStaging } from '../../../../lib/storage/repo/staging/staging-file.js';
 import { compareTensors } from '../../../../lib/use/history/compare.js';
 import type { Repository } from '../../../../lib/use/repository.js';

@@ -1,0 +1,340 @@
+/**
+ * Canonical msgpack: fixed-order arrays, shortest integers, no floats where an integer fits, no maps.
+ * Decoding re-encodes and compares, so one value has exactly one byte string.
+ */
+import { getHeapStatistics } from 'node:v8';
+import { decode, encode } from '@msgpack/msgpack';
+import { CorruptError, FormatVersionError, IoError, LimitError } from '../../errors.js';
+import { BLOB_MEMORY_BYTES_MAX, LIST_ITEMS_MAX, NESTING_MAX } from '../../limits.js';
+
+export type Packed = null | boolean | number | string | Uint8Array | Packed[];
+
+/** Canonical bytes of a value built of arrays, numbers, strings, bytes, booleans and null. */
+export function encodeCanonical(value: Packed): Uint8Array {
+  return encode(value, { ignoreUndefined: false, maxDepth: 100, initialBufferSize: 512 });
+}
+
+/** Items of a long array that are in memory at once while it is encoded. */
+const BATCH_ITEMS = 1024;
+
+/**
+ * Canonical bytes of an array of many items, in pieces: its items are made as they are encoded and
+ * never all there.
+ * @param count of `items`.
+ */
+export function* encodeLongArray(count: number, items: Iterable<Packed>): Generator<Uint8Array> {
+  yield arrayHeader(count);
+  let batch: Packed[] = [];
+  // A copy: the memory of an encoder is up to twice as long as what it holds.
+  const rest = (): Uint8Array => encodeCanonical(batch).slice(arrayHeader(batch.length).length);
+  for (const item of items) {
+    batch.push(item);
+    if (batch.length < BATCH_ITEMS) continue;
+    yield rest();
+    batch = [];
+  }
+  yield rest();
+}
+
+/** The bytes that open an array of `count` items. */
+export function arrayHeader(count: number): Uint8Array {
+  if (count < 16) return Uint8Array.of(0x90 + count);
+  const header = Buffer.alloc(count < 2 ** 16 ? 1 + 2 : 1 + 4);
+  header[0] = header.length === 3 ? 0xdc : 0xdd;
+  header.writeUIntBE(count, 1, header.length - 1);
+  return header;
+}
+
+/** Bytes after the first of a value: of itself, or of the length that is there. */
+const FIXED_BYTES: Record<number, number> = {
+  192: 0, // nil
+  194: 0, // false
+  195: 0, // true
+  203: 8, // float64
+  204: 1, // unsigned integers
+  205: 2,
+  206: 4,
+  207: 8,
+  208: 1, // signed integers
+  209: 2,
+  210: 4,
+  211: 8,
+};
+const LENGTH_BYTES: Record<number, number> = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 };
+
+/** The bytes that precede `length` bytes of a binary value. */
+export function binaryHeader(length: number): Uint8Array {
+  if (length < 2 ** 8) return Uint8Array.of(0xc4, length);
+  const header = Buffer.alloc(length < 2 ** 16 ? 1 + 2 : 1 + 4);
+  header[0] = header.length === 3 ? 0xc5 : 0xc6;
+  header.writeUIntBE(length, 1, header.length - 1);
+  return header;
+}
+
+/**
+ * Bytes of the encoded value at `start`, which may lie beyond the end.
+ * @throws {CorruptError} for a type that is not used, or nested too deeply.
+ */
+export function encodedLength(bytes: Uint8Array, start: number, file: string): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = start;
+  // Values that are still to come, of each array that is open.
+  const open = [1];
+  while (open.length > 0 && at < bytes.length) {
+    const left = open.pop() as number;
+    if (left > 1) open.push(left - 1);
+    const code = view.getUint8(at++);
+    const sizeBytes = LENGTH_BYTES[code] ?? (code === 0xdc ? 2 : code === 0xdd ? 4 : 0);
+    if (at + sizeBytes > bytes.length) return bytes.length + 1 - start;
+    const size = sizeBytes === 0 ? 0 : readSize(view, at, sizeBytes);
+    at += sizeBytes;
+    if (code < 0x80 || code >= 0xe0) continue;
+    if (code < 0xa0 || code === 0xdc || code === 0xdd) {
+      const count = code < 0xa0 ? code & 0x0f : size;
+      if (count > 0) open.push(count);
+      if (open.length > NESTING_MAX) {
+        throw new CorruptError(`'${file}' is nested too deeply`, { file, offset: at });
+      }
+    } else if (code < 0xc0) at += code & 0x1f;
+    else if (LENGTH_BYTES[code] !== undefined) at += size;
+    else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
+    else {
+      throw new CorruptError(`'${file}' has the msgpack type 0x${code.toString(16)}`, { file });
+    }
+  }
+  return open.length > 0 ? bytes.length + 1 - start : at - start;
+}
+
+function readSize(view: DataView, at: number, bytes: number): number {
+  if (bytes === 1) return view.getUint8(at);
+  return bytes === 2 ? view.getUint16(at) : view.getUint32(at);
+}
+
+/** Bytes of memory charged for a value: its place in an array, and an array, text or bytes itself. */
+const VALUE_CHARGE = 8;
+const ARRAY_CHARGE = 32;
+const TEXT_CHARGE = 24;
+const BYTES_CHARGE = 96;
+
+/** What is made of the values takes up to twice what is charged for them, beside them. */
+const HEAP_SHARE = 1 / 6;
+
+/** Memory that the values of one blob may take in this process. */
+function heapShare(): number {
+  return getHeapStatistics().heap_size_limit * HEAP_SHARE;
+}
+
+/** An error of the blob, or, if only this process has too little memory, of the process. */
+function tooLarge(file: string, memory: number): LimitError | IoError {
+  if (memory <= BLOB_MEMORY_BYTES_MAX) {
+    return new IoError(`cannot read '${file}': it takes more memory than this process has`, {
+      file,
+      errno: 'ENOMEM',
+      hint: 'give Node more memory: NODE_OPTIONS=--max-old-space-size=8192',
+    });
+  }
+  return new LimitError(`'${file}' would take too much memory`, {
+    file,
+    limit: 'BLOB_MEMORY_BYTES_MAX',
+    value: memory,
+    max: BLOB_MEMORY_BYTES_MAX,
+  });
+}
+
+function tooLong(file: string, count: number): LimitError {
+  return new LimitError(`'${file}' holds a list of ${count} values`, {
+    file,
+    limit: 'LIST_ITEMS_MAX',
+    value: count,
+    max: LIST_ITEMS_MAX,
+  });
+}
+
+/**
+ * Walks the headers before anything is decoded: the decoder allocates what an array header claims,
+ * so all values still claimed must fit the bytes that remain, and nesting and memory are bounded: an
+ * empty array is one byte here and dozens in memory.
+ */
+export function checkClaims(bytes: Uint8Array, file: string): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const open = [1];
+  let claimed = 1;
+  let memory = 0;
+  let at = 0;
+  /** Bytes of byte strings, which lie outside of the heap of JavaScript. */
+  let outside = 0;
+  const heapMax = heapShare();
+  const fail = (what: string): CorruptError =>
+    new CorruptError(`'${file}' is not canonical msgpack: ${what} at byte ${at}`, { file });
+  const number = (length: number): number => {
+    if (at + length > bytes.length) throw fail('it ends early');
+    const value =
+      length === 1 ? view.getUint8(at) : length === 2 ? view.getUint16(at) : view.getUint32(at);
+    at += length;
+    return value;
+  };
+  while (open.length > 0) {
+    if (open.at(-1) === 0) {
+      open.pop();
+      continue;
+    }
+    (open[open.length - 1] as number)--;
+    claimed--;
+    memory += VALUE_CHARGE;
+    // Small numbers are charged too: a blob may hold nothing else.
+    if (memory > BLOB_MEMORY_BYTES_MAX || memory - outside > heapMax) throw tooLarge(file, memory);
+    const code = number(1);
+    const lengthBytes = LENGTH_BYTES[code];
+    if (code < 0x80 || code >= 0xe0) continue;
+    if ((code & 0xf0) === 0x90 || code === 0xdc || code === 0xdd) {
+      const count = code < 0xa0 ? code & 0x0f : number(code === 0xdc ? 2 : 4);
+      claimed += count;
+      if (count > LIST_ITEMS_MAX && claimed <= bytes.length - at) throw tooLong(file, count);
+      memory += ARRAY_CHARGE;
+      open.push(count);
+      if (open.length > NESTING_MAX) throw fail('it is nested too deeply');
+    } else if (code >= 0xa0 && code < 0xc0) {
+      memory += TEXT_CHARGE + (code & 0x1f);
+      at += code & 0x1f;
+    } else if (lengthBytes !== undefined) {
+      const length = number(lengthBytes); // moves `at` itself
+      memory += (code < 0xd9 ? BYTES_CHARGE : TEXT_CHARGE) + length;
+      if (code < 0xd9) outside += length;
+      at += length;
+    } else if (FIXED_BYTES[code] !== undefined) at += FIXED_BYTES[code] as number;
+    else throw fail(`it has the type 0x${code.toString(16)}`);
+    if (claimed > bytes.length - at) throw fail('it claims more values than it has bytes');
+  }
+}
+
+/** @throws {CorruptError} if the bytes are not msgpack or not the canonical form of their value. */
+export function decodeCanonical(bytes: Uint8Array, file: string): Packed {
+  const value = decodeAnyForm(bytes, file);
+  if (Buffer.compare(encodeCanonical(value), bytes) !== 0) {
+    throw new CorruptError(`'${file}' is not in canonical form`, { file });
+  }
+  return value;
+}
+
+/** The value of bytes in canonical or any other form, to save what can be. @throws {CorruptError} */
+export function decodeAnyForm(bytes: Uint8Array, file: string): Packed {
+  checkClaims(bytes, file);
+  return decodeChecked(bytes, file);
+}
+
+/** The value of bytes that `checkClaims` has passed, or of a value in such bytes. @throws {CorruptError} */
+export function decodeChecked(bytes: Uint8Array, file: string): Packed {
+  try {
+    return decode(bytes, {
+      maxStrLength: bytes.length,
+      maxBinLength: bytes.length,
+      maxArrayLength: bytes.length,
+      maxMapLength: 0,
+      maxExtLength: 0,
+    }) as Packed;
+  } catch (error) {
+    throw new CorruptError(`'${file}' is not canonical msgpack: ${(error as Error).message}`, {
+      file,
+    });
+  }
+}
+
+/** Typed access to a decoded array; every mismatch is one CorruptError that names the field. */
+export class Fields {
+  readonly items: Packed[];
+  readonly file: string;
+  #next = 0;
+
+  constructor(value: Packed, file: string, length?: number) {
+    if (!Array.isArray(value) || (length !== undefined && value.length !== length)) {
+      throw new CorruptError(`'${file}' does not hold the expected array`, { file });
+    }
+    this.items = value;
+    this.file = file;
+  }
+
+  #fail(field: string, expected: string): never {
+    throw new CorruptError(`'${this.file}': ${field} is not ${expected}`, {
+      file: this.file,
+      field,
+    });
+  }
+
+  /** The next raw value. */
+  any(field: string): Packed {
+    if (this.#next >= this.items.length) this.#fail(field, 'present');
+    return this.items[this.#next++] as Packed;
+  }
+
+  /**
+   * The number of the form that the other values have, the first of all.
+   * @throws {FormatVersionError} DLV_FORMAT_VERSION if it is a later one than `known`.
+   */
+  form(field: string, known: number): void {
+    const form = this.count(field);
+    if (form === known) return;
+    if (form < known) this.#fail(field, String(known));
+    throw new FormatVersionError(`'${this.file}' has ${field} ${form}, this dlv reads ${known}`, {
+      file: this.file,
+      found: form,
+      readable: [known],
+      hint: 'a newer dlv wrote it: upgrade dlv',
+    });
+  }
+
+  string(field: string): string {
+    const value = this.any(field);
+    return typeof value === 'string' ? value : this.#fail(field, 'a string');
+  }
+
+  optionalString(field: string): string | null {
+    const value = this.any(field);
+    return value === null || typeof value === 'string'
+      ? value
+      : this.#fail(field, 'a string or null');
+  }
+
+  /** A non-negative safe integer, at most `max`. */
+  count(field: string, max = Number.MAX_SAFE_INTEGER): number {
+    const value = this.any(field);
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max) {
+      this.#fail(field, `an integer of 0…${max}`);
+    }
+    return value;
+  }
+
+  integer(field: string): number {
+    const value = this.any(field);
+    return typeof value === 'number' && Number.isSafeInteger(value)
+      ? value
+      : this.#fail(field, 'an integer');
+  }
+
+  number(field: string): number {
+    const value = this.any(field);
+    return typeof value === 'number' ? value : this.#fail(field, 'a number');
+  }
+
+  boolean(field: string): boolean {
+    const value = this.any(field);
+    return typeof value === 'boolean' ? value : this.#fail(field, 'a boolean');
+  }
+
+  bytes(field: string, length?: number): Uint8Array {
+    const value = this.any(field);
+    if (!(value instanceof Uint8Array) || (length !== undefined && value.length !== length)) {
+      this.#fail(field, length === undefined ? 'bytes' : `${length} bytes`);
+    }
+    return value;
+  }
+
+  array(field: string): Packed[] {
+    const value = this.any(field);
+    return Array.isArray(value) ? value : this.#fail(field, 'an array');
+  }
+
+  /** @throws {CorruptError} if values are left over. */
+  end(): void {
+    if (this.#next !== this.items.length) this.#fail('the array', `of ${this.#next} values`);
+  }
+}

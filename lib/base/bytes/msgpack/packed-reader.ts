@@ -1,0 +1,63 @@
+/** Msgpack value by value: long lists are never in memory as a whole. */
+import { CorruptError } from '../../errors.js';
+import { checkClaims, decodeChecked, encodedLength, type Packed } from './msgpack.js';
+
+/**
+ * Reads one value, array by array. What is read may be in another form than the canonical one: whoever
+ * minds encodes it again and compares.
+ */
+export class PackedReader {
+  readonly #bytes: Uint8Array;
+  readonly #file: string;
+  #at = 0;
+
+  /**
+   * Checks that the counts of all arrays fit the bytes, and the memory that all values would take.
+   * @param file  what errors name.
+   * @throws {CorruptError} DLV_CORRUPT; {LimitError} {IoError} for more than fits in memory.
+   */
+  constructor(bytes: Uint8Array, file: string) {
+    checkClaims(bytes, file);
+    this.#bytes = bytes;
+    this.#file = file;
+  }
+
+  /**
+   * Enters the array that comes next. @returns how many values it has, which are to be read then.
+   * @param count  that it has to have.
+   * @throws {CorruptError} DLV_CORRUPT
+   */
+  array(field: string, count?: number): number {
+    const { length } = this.#bytes;
+    const code = this.#bytes[this.#at++];
+    const sizeBytes = code === 0xdc ? 2 : code === 0xdd ? 4 : 0;
+    const isArray = code !== undefined && (sizeBytes > 0 || (code & 0xf0) === 0x90);
+    if (!isArray || this.#at + sizeBytes > length) this.#fail(`${field} is not an array`);
+    let found = sizeBytes === 0 ? (code as number) & 0x0f : 0;
+    for (const end = this.#at + sizeBytes; this.#at < end; this.#at++) {
+      found = found * 256 + (this.#bytes[this.#at] as number);
+    }
+    if (count !== undefined && found !== count) this.#fail(`${field} has ${found} values`);
+    return found;
+  }
+
+  /** The value that comes next, whole. @throws {CorruptError} DLV_CORRUPT */
+  value(): Packed {
+    const length = encodedLength(this.#bytes, this.#at, this.#file);
+    const end = this.#at + length;
+    if (length === 0 || end > this.#bytes.length) this.#fail('it ends early');
+    const value = decodeChecked(this.#bytes.subarray(this.#at, end), this.#file);
+    this.#at = end;
+    return value;
+  }
+
+  /** @throws {CorruptError} DLV_CORRUPT if bytes are left over. */
+  end(): void {
+    if (this.#at !== this.#bytes.length) this.#fail('bytes are left over');
+  }
+
+  #fail(what: string): never {
+    const message = `'${this.#file}' is damaged: ${what} at byte ${this.#at}`;
+    throw new CorruptError(message, { file: this.#file, offset: this.#at });
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The networks of a version: read from the files that define them, stored with the version, and read
+ * back. A version of an older dlv has none stored; its networks are then found when they are asked for.
+ */
+import { MemorySource } from '../../../base/bytes/byte-source.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { isDamage, isUnreadable } from '../../../base/errors.js';
+import { readOnnxModel } from '../../../pure/formats/onnx/onnx-graph.js';
+import {
+  type DescribedNetwork,
+  decodeNetworks,
+  encodeNetworks,
+  type StoredNetwork,
+} from '../../../pure/network/encode.js';
+import { layerView } from '../../../pure/network/layers/layer-view.js';
+import { networkOfOnnx } from '../../../pure/network/onnx-network.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import {
+  type FileRef,
+  openStoredFile,
+  type Readers,
+  type StoredFile,
+} from '../../../storage/objects/stored/stored-file.js';
+import { structureSource } from '../../../storage/objects/stored/stored-structure.js';
+import type { FileEntry, FilePage } from '../../../storage/repo/version/file-page.js';
+import type { OpContext } from '../../context.js';
+
+/** The format whose files define networks. */
+export const NETWORK_FORMAT = 'onnx';
+const NETWORK_SUFFIX = '.onnx';
+
+type BlobReaders = Pick<Readers, 'blobs'>;
+
+/** True for a file that defines a network. One without tensors is a blob, and told by its name. */
+function definesNetwork({ skeleton, recipe, ref }: StoredFile): boolean {
+  if (recipe === null) return ref.path.endsWith(NETWORK_SUFFIX);
+  return skeleton?.format === NETWORK_FORMAT;
+}
+
+/** What is told of a file whose network cannot be read. */
+export type OnNetworkProblem = (path: string, why: string) => void;
+
+/** The network that a stored file defines; null if it defines none. @throws as `networkOfOnnx`. */
+export async function readNetwork(
+  readers: BlobReaders,
+  ref: FileRef,
+  signal?: AbortSignal,
+): Promise<DescribedNetwork | null> {
+  const file = await openStoredFile(readers, ref);
+  if (!definesNetwork(file)) return null;
+  const source =
+    structureSource(readers, file) ??
+    new MemorySource(await readers.blobs.readBlob(ref.recipe.id, 'blob'), ref.path);
+  const network = networkOfOnnx(await readOnnxModel(source, signal), ref.path);
+  return { network, view: layerView(network) };
+}
+
+/** The networks that files define, in the order of their paths. Files that cannot be read are told of. */
+export async function findNetworks(
+  readers: BlobReaders,
+  files: readonly FileRef[],
+  { signal, onProblem }: { signal?: AbortSignal | undefined; onProblem?: OnNetworkProblem },
+): Promise<(StoredNetwork & { path: string })[]> {
+  const found: (StoredNetwork & { path: string })[] = [];
+  for (const ref of files) {
+    try {
+      const described = await readNetwork(readers, ref, signal);
+      if (described !== null) found.push({ ...described, path: ref.path });
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      onProblem?.(ref.path, error.message);
+    }
+  }
+  return found;
+}
+
+/**
+ * The bytes that a version keeps of its networks; null if it has none. The path of a lone network is left
+ * out: files of one network, named after their steps, have equal bytes here.
+ */
+export function packNetworks(
+  networks: readonly (StoredNetwork & { path: string })[],
+): Uint8Array | null {
+  if (networks.length === 0) return null;
+  const isLone = networks.length === 1;
+  return encodeNetworks(networks.map((one) => (isLone ? { ...one, path: null } : one)));
+}
+
+/** The networks that a version keeps. @param id of its blob. @throws {CorruptError} */
+export async function keptNetworks(readers: BlobReaders, id: Id): Promise<StoredNetwork[]> {
+  return decodeNetworks(await readers.blobs.readBlob(id, 'blob'), `network ${id.slice(0, 10)}`);
+}
+
+/** A network of a version, and whether its layers and names are those that the version keeps. */
+export interface VersionNetwork extends StoredNetwork {
+  path: string;
+  stored: boolean;
+}
+
+/**
+ * The networks of a version: those that it keeps, else those that its files define. A kept one that is
+ * damaged, or of a newer dlv, is found again with a warning: the files hold all of it but the names.
+ */
+export async function networksOfVersion(
+  repo: ReadAccess,
+  id: Id,
+  { signal, warn }: OpContext,
+): Promise<VersionNetwork[]> {
+  const version = await repo.version(id);
+  const candidates = definingCandidates(await repo.tree(id));
+  if (version.network !== null) {
+    try {
+      const kept = await keptNetworks(repo, version.network);
+      const [only] = kept;
+      if (kept.length === 1 && only?.path === null) {
+        const path = await definingPath(repo, candidates);
+        if (path !== null) return [{ ...only, path, stored: true }];
+      }
+      return kept.flatMap((one) =>
+        one.path === null ? [] : [{ ...one, path: one.path, stored: true }],
+      );
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      warn(`the network stored with this version cannot be read, its files are: ${error.message}`);
+    }
+  }
+  const found = await findNetworks(repo, candidates, {
+    signal,
+    onProblem: (path, why) => warn(`'${path}' is described by its tensors alone: ${why}`),
+  });
+  return found.map((one) => ({ ...one, stored: false }));
+}
+
+/** Files that may define a network, by their names and places alone. */
+export function definingCandidates({ files, snapshots }: FilePage): FileEntry[] {
+  const keys = new Set(snapshots.filter(({ role }) => role === 'weights').map(({ key }) => key));
+  return files.filter(({ path }) => keys.has(path) || path.endsWith(NETWORK_SUFFIX));
+}
+
+/** The first file that defines a network. */
+async function definingPath(
+  readers: BlobReaders,
+  files: readonly FileRef[],
+): Promise<string | null> {
+  for (const ref of files) {
+    if (definesNetwork(await openStoredFile(readers, ref))) return ref.path;
+  }
+  return null;
+}

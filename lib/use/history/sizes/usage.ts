@@ -1,0 +1,185 @@
+/** How many stored bytes models, versions and paths need, and how many only they need. */
+import type { Id } from '../../../base/bytes/hash.js';
+import { comparePaths } from '../../../pure/paths/version-path.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { readStaging } from '../../../storage/repo/staging/staging-file.js';
+import { type CalledVersion, Describer } from '../versions.js';
+import { type GroupBytes, type StoredSizes, Tally } from './sizes.js';
+
+export interface ModelBytes extends GroupBytes {
+  model: string;
+  versions: number;
+  /** Sum of the sizes of the files of its versions. */
+  logicalBytes: number;
+}
+
+export interface VersionBytes extends GroupBytes, CalledVersion {
+  logicalBytes: number;
+}
+
+export interface PathBytes extends GroupBytes {
+  path: string;
+  versions: number;
+  logicalBytes: number;
+}
+
+/** Adds all that a version needs. */
+async function addVersion(tally: Tally, sizes: StoredSizes, id: Id): Promise<void> {
+  tally.add(await sizes.record(id));
+  for (const file of await sizes.files(id)) tally.add(await sizes.file(file));
+}
+
+/** What is needed beside the versions that a list shows: what deleting one of those does not free. */
+export interface OtherNeeds {
+  /** Objects of all other versions. */
+  versions: readonly number[];
+  /** By model, objects of files that are staged and in no version. */
+  staged: ReadonlyMap<string, readonly number[]>;
+}
+
+const NO_OTHERS: OtherNeeds = { versions: [], staged: new Map() };
+
+/** @param all every version that is kept; `chosen` those of the list. */
+export async function otherNeeds(
+  repo: ReadAccess,
+  sizes: StoredSizes,
+  all: ReadonlyMap<string, Id[]>,
+  chosen: ReadonlyMap<string, Id[]>,
+): Promise<OtherNeeds> {
+  const shown = new Set([...chosen.values()].flat());
+  const versions = new Set<number>();
+  const committed = new Set<Id>();
+  for (const id of [...all.values()].flat()) {
+    const files = await sizes.files(id);
+    for (const file of files) committed.add(file.recipe.id);
+    if (shown.has(id)) continue;
+    for (const object of await sizes.record(id)) versions.add(object);
+    for (const file of files) for (const object of await sizes.file(file)) versions.add(object);
+  }
+  const staged = new Map<string, number[]>();
+  const { staging } = await readStaging(repo.layout);
+  for (const { model } of staging.models()) {
+    const objects = new Set<number>();
+    for (const entry of staging.entries(model)) {
+      if (committed.has(entry.recipe.id)) continue;
+      for (const object of await sizes.file(entry)) objects.add(object);
+    }
+    staged.set(model, [...objects]);
+  }
+  return { versions: [...versions], staged };
+}
+
+/** Ends a tally with a last group, of what the list does not show. @returns the groups of the list. */
+function finishWith(
+  tally: Tally,
+  { versions, staged }: OtherNeeds,
+  isCounted: (model: string) => boolean,
+): GroupBytes[] {
+  tally.next();
+  tally.add(versions);
+  for (const [model, objects] of staged) if (!isCounted(model)) tally.add(objects);
+  return tally.finish().slice(0, -1);
+}
+
+/** The rows with their bytes, those that need most first. */
+function withBytes<T>(rows: readonly T[], bytes: readonly GroupBytes[]): (T & GroupBytes)[] {
+  return rows
+    .map((row, i) => ({ ...row, ...(bytes[i] as GroupBytes) }))
+    .sort((a, b) => b.storedBytes - a.storedBytes);
+}
+
+/** By model, those that need most first; what is staged for a model belongs to it. */
+export async function modelBytes(
+  repo: ReadAccess,
+  sizes: StoredSizes,
+  chosen: ReadonlyMap<string, Id[]>,
+  others = NO_OTHERS,
+): Promise<ModelBytes[]> {
+  const tally = new Tally(sizes);
+  const rows: Omit<ModelBytes, keyof GroupBytes>[] = [];
+  for (const [model, ids] of chosen) {
+    tally.next();
+    let logicalBytes = 0;
+    for (const id of ids) {
+      await addVersion(tally, sizes, id);
+      logicalBytes += (await repo.version(id)).tree.bytes;
+    }
+    tally.add(others.staged.get(model) ?? []);
+    rows.push({ model, versions: ids.length, logicalBytes });
+  }
+  return withBytes(
+    rows,
+    finishWith(tally, others, (model) => chosen.has(model)),
+  );
+}
+
+/** By version, those that need most first. */
+export async function versionBytes(
+  repo: ReadAccess,
+  sizes: StoredSizes,
+  chosen: ReadonlyMap<string, Id[]>,
+  others: OtherNeeds,
+): Promise<VersionBytes[]> {
+  const tally = new Tally(sizes);
+  const describer = new Describer(repo);
+  const rows: Omit<VersionBytes, keyof GroupBytes>[] = [];
+  for (const ids of chosen.values()) {
+    for (const id of ids) {
+      tally.next();
+      await addVersion(tally, sizes, id);
+      const called = await describer.called(id);
+      rows.push({ ...called, logicalBytes: (await repo.version(id)).tree.bytes });
+    }
+  }
+  return withBytes(
+    rows,
+    finishWith(tally, others, () => false),
+  );
+}
+
+/** By path, those that need most first; of equals, in order. */
+export async function pathBytes(
+  sizes: StoredSizes,
+  chosen: ReadonlyMap<string, Id[]>,
+  others: OtherNeeds,
+): Promise<PathBytes[]> {
+  const contents = new Map<
+    string,
+    { versions: number; logicalBytes: number; objects: Set<number> }
+  >();
+  for (const id of [...chosen.values()].flat()) {
+    for (const file of await sizes.files(id)) {
+      const row = contents.get(file.path) ?? { versions: 0, logicalBytes: 0, objects: new Set() };
+      row.versions++;
+      row.logicalBytes += file.size;
+      for (const object of await sizes.file(file)) row.objects.add(object);
+      contents.set(file.path, row);
+    }
+  }
+  const tally = new Tally(sizes);
+  const rows = [...contents].sort(([a], [b]) => comparePaths(a, b));
+  for (const [, { objects }] of rows) {
+    tally.next();
+    tally.add([...objects]);
+  }
+  return withBytes(
+    rows.map(([path, { versions, logicalBytes }]) => ({ path, versions, logicalBytes })),
+    finishWith(tally, others, () => false),
+  );
+}
+
+/** Bytes of all that refs and staging need, deltas' bases included. */
+export async function neededBytes(
+  repo: ReadAccess,
+  sizes: StoredSizes,
+  all: ReadonlyMap<string, Id[]>,
+): Promise<number> {
+  const tally = new Tally(sizes);
+  tally.next();
+  for (const id of [...all.values()].flat()) await addVersion(tally, sizes, id);
+  const { staging } = await readStaging(repo.layout);
+  for (const { model } of staging.models()) {
+    for (const entry of staging.entries(model)) tally.add(await sizes.file(entry));
+  }
+  return tally.totalBytes;
+}
