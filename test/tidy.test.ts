@@ -30,7 +30,13 @@ import { checkPaths } from './helpers/tidy/paths.js';
 import { checkHops, checkPicture, parseHops, parsePictures } from './helpers/tidy/pictures.js';
 import { checkRecords } from './helpers/tidy/records.js';
 import { checkNamedFiles, checkRoom, roomFolders } from './helpers/tidy/rooms.js';
-import { checkFolders, checkLockfile, checkText, FILE_BYTES_MAX } from './helpers/tidy/text.js';
+import {
+  checkFolders,
+  checkLockfile,
+  checkText,
+  checkWidth,
+  FILE_BYTES_MAX,
+} from './helpers/tidy/text.js';
 
 const TEXT = /\.(ts|mjs|js|json|md|c|h|cc|py|sh|yml|yaml)$|^\.ci\/|^(LICENSE|\.gitignore)$/;
 
@@ -172,6 +178,7 @@ test('text: no file is too long and none holds a banned word', (t) => {
     [],
   );
   t.deepEqual(checkFolders(files), []);
+  t.deepEqual(checkWidth(files), []);
 });
 
 test('size: no file of the project is over 2 MB', (t) => {
@@ -368,6 +375,9 @@ test('text: planted marks, paths, hosts, lengths and folders are found', (t) => 
       .length,
     2,
   );
+  const many = (folder: string) => Array.from({ length: 17 }, (_, i) => `${folder}/${i}.ts`);
+  t.is(checkWidth([...many('lib/base/bytes'), ...many('lib/use/ops')]).length, 1);
+  t.deepEqual(checkWidth(many('lib/base/bytes').slice(1)), []);
   t.is(checkLockfile('{"resolved": "https://example.org/a.tgz"}').length, 1);
 });
 

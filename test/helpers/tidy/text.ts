@@ -4,7 +4,10 @@
  * The banned words are spelled in pieces so that this file does not find itself.
  */
 
+import path from 'node:path';
+
 export const LINES_MAX = 500;
+export const FOLDER_FILES_MAX = 16;
 export const FILE_BYTES_MAX = 2_000_000;
 
 const CODE = /^(lib|bin|native|benchmarks|test)\/.*\.(ts|c|h|cc|mjs|js|py)$/;
@@ -53,6 +56,22 @@ export function checkFolders(files: readonly string[]): string[] {
   return files
     .filter((file) => /^lib\/(.*\/)?(utils?|common|helpers?|managers?|misc)(\/|\.ts$)/.test(file))
     .map((file) => `${file}: a helper lives in the room that owns its noun`);
+}
+
+/** Folders whose files are one verb each. */
+const WIDE = /^lib\/(use\/ops|cli\/commands)$/;
+
+/** Problems of the folders of lib/: so many files in one that it is probably two. */
+export function checkWidth(files: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const file of files) {
+    const folder = path.posix.dirname(file);
+    if (!file.startsWith('lib/') || WIDE.test(folder)) continue;
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts].flatMap(([folder, count]) =>
+    count > FOLDER_FILES_MAX ? [`${folder}: ${count} files, at most ${FOLDER_FILES_MAX}`] : [],
+  );
 }
 
 /** Problems of package-lock.json: addresses of downloads. */
