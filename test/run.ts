@@ -28,18 +28,19 @@ const PROGRESS_EVERY_MS = 5000;
 const DETAIL_LINES_MAX = 200;
 const LEFT_NAMES_MAX = 20;
 
-/** `dist/test/a.test.js`, `test/a.test.ts` and globs of either → a glob over the sources. */
-function sourceGlob(pattern: string): string {
+/** `dist/test/a.test.js`, `test/a.test.ts`, `test/a` and globs of them → globs over the sources. */
+function sourceGlobs(pattern: string): string[] {
   const relative = path.isAbsolute(pattern) ? path.relative(PROJECT_ROOT, pattern) : pattern;
   const source = relative
     .replace(/^\.\//, '')
     .replace(/^dist\//, '')
     .replace(/\.js$/, '.ts');
-  return source.endsWith('.ts') || source.endsWith('*') ? source : `${source}/**`;
+  if (source.endsWith('.ts') || source.endsWith('*')) return [source];
+  return [`${source}/**`, `${source}.test.ts`];
 }
 
 async function selectFiles(slow: boolean, patterns: string[]): Promise<string[]> {
-  const globs = patterns.length > 0 ? patterns.map(sourceGlob) : ['test/**'];
+  const globs = patterns.length > 0 ? patterns.flatMap(sourceGlobs) : ['test/**'];
   const found = await glob(globs, { cwd: PROJECT_ROOT });
   const tests = found.filter((file) => file.endsWith('.test.ts'));
   const wanted = tests.filter((file) =>
