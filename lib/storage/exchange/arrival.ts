@@ -18,7 +18,7 @@ import type { Backend, BackendWriter } from '../store/backends/backend.js';
 import { encodeManifest } from '../store/manifest.js';
 import { MANIFEST_NAME, packName } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
-import { FILE_CLASSES, type SealedSet } from '../store/types.js';
+import { FILE_CLASSES, type SealedSet, type SetId } from '../store/types.js';
 import { verifySet } from '../store/verify.js';
 import type { Reachable } from '../upkeep/reachable.js';
 import { damagedRemote } from './fetch-plan.js';
@@ -65,7 +65,12 @@ export async function checkArrived(
     sketches: new Sketches(store),
   };
   const findings = new Findings();
-  const how = { onBytes: options.onBytes ?? (() => {}), ...(signal ? { signal } : {}) };
+  // Bases that were here before are decoded, too, and are no part of what arrived.
+  const arrived = new Set(sealed.map(({ info }) => info.id));
+  const onBytes = (count: number, set: SetId): void => {
+    if (arrived.has(set)) options.onBytes?.(count);
+  };
+  const how = { onBytes, ...(signal ? { signal } : {}) };
   await checkBlobs(access, needed.blobs, findings, how);
   await checkExtents(access, needed.extents, findings, how);
   const [first] = findings.problems;

@@ -41,7 +41,7 @@ import {
 } from './fetch-plan.js';
 import { Incoming } from './incoming.js';
 import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
-import { joinRanges } from './ranges.js';
+import { joinRanges, rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';
 import { RemoteCache } from './remote-cache.js';
 import { addRemoteFlags } from './remote-flags.js';
@@ -188,13 +188,13 @@ class Fetch {
     };
     if (dryRun) return fetched;
     await this.#checkRoom(plan);
-    incoming.resumedBytes = 0;
-    onStart?.('fetch', plan.bytes);
     const sealed = await this.#download(parts, plan);
     fetched.resumedBytes = incoming.resumedBytes;
     try {
-      const checked = whole.reduce((sum, set) => sum + bytesOf(set), 0);
-      onStart?.('check', Math.max(checked, plan.bytes));
+      onStart?.(
+        'check',
+        plan.sets.reduce((sum, { wantedBytes }) => sum + wantedBytes, 0),
+      );
       const how = { ...this.#options, shown: this.#source.shown };
       const kept = sealed.slice(0, whole.length);
       await checkArrived(this.#repo, { sealed, whole: kept, needed: plan.needed }, how);
@@ -270,8 +270,10 @@ class Fetch {
       const ranges = isWholly(set) ? wholeFiles(set.info) : await partsOf(parts, plan, set.info);
       for (const [fileClass, wanted] of ranges) jobs.push({ set, fileClass, ranges: wanted });
     }
+    const { onStart, onBytes } = this.#options;
+    onStart?.('fetch', rangeBytes(jobs.flatMap(({ ranges }) => ranges)));
     await forEachLimit(jobs, FILES_AT_ONCE, ({ set, fileClass, ranges }) =>
-      parts.incoming.need(remoteFile(set.info, fileClass), ranges),
+      parts.incoming.need(remoteFile(set.info, fileClass), ranges, onBytes),
     );
     const whole: SealedSet[] = [];
     for (const { info } of sets.filter(isWholly)) {

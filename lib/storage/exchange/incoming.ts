@@ -25,7 +25,7 @@ import { parseOwnName } from '../../base/files/process.js';
 import { STATE_FILE_BYTES_MAX, TRANSFER_PIECE_BYTES } from '../../base/limits.js';
 import { incomingName, isIncomingName, type Layout } from '../repo/layout.js';
 import { isAbandoned, ownerState } from '../repo/processes/process-identity.js';
-import { cutRanges, RangeSet } from './ranges.js';
+import { cutRanges, RangeSet, rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';
 import type { ByteRange, TransferOptions } from './transports/transport.js';
 
@@ -37,6 +37,8 @@ const REQUEST_BYTES = 8 * TRANSFER_PIECE_BYTES;
 interface Arriving {
   file: PatchFile;
   have: RangeSet;
+  /** What an earlier run brought and nobody has asked for yet. */
+  earlier: RangeSet;
   /** Opened for reading once something is read of it. */
   reader: Promise<ReadFile> | null;
   /** Turn of those that write its list. */
@@ -56,7 +58,7 @@ export class Incoming {
   readonly #source: RemoteReader;
   readonly #options: TransferOptions;
   readonly #files = new Map<string, Promise<Arriving>>();
-  /** Bytes that were here when they were asked for, from a run before. */
+  /** Bytes that were wanted and that an earlier run had brought; each counts once. */
   resumedBytes = 0;
 
   private constructor(layout: Layout, source: RemoteReader, options: TransferOptions) {
@@ -78,20 +80,31 @@ export class Incoming {
     return new Incoming(layout, source, options);
   }
 
-  /** Sees to it that parts of a file are here. */
-  async need(file: RemoteFile, ranges: readonly ByteRange[]): Promise<void> {
+  /**
+   * Sees to it that parts of a file are here.
+   * @param onHere  called with the bytes of them that were here already.
+   */
+  async need(
+    file: RemoteFile,
+    ranges: readonly ByteRange[],
+    onHere?: (bytes: number) => void,
+  ): Promise<void> {
     const arriving = await this.#arriving(file);
-    const run = arriving.asking.then(() => this.#ask(file, arriving, ranges));
+    const run = arriving.asking.then(() => this.#ask(file, arriving, ranges, onHere));
     arriving.asking = run.catch(() => {});
     return run;
   }
 
-  async #ask(file: RemoteFile, arriving: Arriving, ranges: readonly ByteRange[]): Promise<void> {
+  async #ask(
+    file: RemoteFile,
+    arriving: Arriving,
+    ranges: readonly ByteRange[],
+    onHere: ((bytes: number) => void) | undefined,
+  ): Promise<void> {
     const missing = ranges.flatMap((range) => arriving.have.missing(range));
-    const wanted = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-    const here = wanted - missing.reduce((sum, { start, end }) => sum + end - start, 0);
-    if (here > 0) this.#options.onBytes?.(here);
-    this.resumedBytes += here;
+    const here = rangeBytes(ranges) - rangeBytes(missing);
+    if (here > 0) onHere?.(here);
+    for (const range of ranges) this.resumedBytes += arriving.earlier.take(range);
     const pieces = cutRanges(missing, REQUEST_BYTES);
     await forEachLimit(pieces, this.#source.concurrency, (range) =>
       this.#fetch(file, arriving, range),
@@ -185,8 +198,16 @@ export class Incoming {
     const target = this.#pathOf(name);
     const there = await statOrNull(target);
     const have = there === null ? new RangeSet() : await readHave(target, size, there.stat.size);
+    const earlier = new RangeSet(have.list);
     const file = await PatchFile.open(target);
-    return { file, have, reader: null, turn: Promise.resolve(), asking: Promise.resolve() };
+    return {
+      file,
+      have,
+      earlier,
+      reader: null,
+      turn: Promise.resolve(),
+      asking: Promise.resolve(),
+    };
   }
 
   /** Closes everything; what has arrived stays for the next run. */

@@ -3,14 +3,19 @@ import type { ByteRange } from './transports/transport.js';
 
 /** Disjoint ranges in order; those that touch are one. */
 export class RangeSet {
-  #ranges: ByteRange[] = [];
+  #ranges: ByteRange[];
+
+  /** @param ranges  disjoint and in order, as `list` gives them. */
+  constructor(ranges: readonly ByteRange[] = []) {
+    this.#ranges = [...ranges];
+  }
 
   get list(): readonly ByteRange[] {
     return this.#ranges;
   }
 
   get bytes(): number {
-    return this.#ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+    return rangeBytes(this.#ranges);
   }
 
   add({ start, end }: ByteRange): void {
@@ -33,6 +38,21 @@ export class RangeSet {
     if (start >= end) return true;
     const range = this.#ranges[this.#firstEndingAt(end)];
     return range !== undefined && range.start <= start && range.end >= end;
+  }
+
+  /** Takes a range out of the set. @returns how many of its bytes were in it. */
+  take({ start, end }: ByteRange): number {
+    let taken = 0;
+    this.#ranges = this.#ranges.flatMap((range) => {
+      const cut = { start: Math.max(start, range.start), end: Math.min(end, range.end) };
+      if (cut.start >= cut.end) return [range];
+      taken += cut.end - cut.start;
+      return [
+        { start: range.start, end: cut.start },
+        { start: cut.end, end: range.end },
+      ].filter((rest) => rest.start < rest.end);
+    });
+    return taken;
   }
 
   /** The parts of a range that are not in the set. */
@@ -60,6 +80,11 @@ export class RangeSet {
     }
     return low;
   }
+}
+
+/** The bytes of all ranges together. */
+export function rangeBytes(ranges: readonly ByteRange[]): number {
+  return ranges.reduce((sum, { start, end }) => sum + end - start, 0);
 }
 
 /** Ranges in order, those less than `gap` apart as one. */

@@ -15,13 +15,13 @@ import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
-import { storedBytes } from '../store/types.js';
+import { type SetId, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
 
 export interface ObjectCheckOptions {
-  /** Called with stored bytes that were checked. */
-  onBytes(count: number): void;
+  /** Called with the stored bytes of a record that was checked, and the set that it is in. */
+  onBytes(count: number, set: SetId): void;
   /** Called for each object that is here and does not give what its id says. */
   onSuspect?(suspect: Suspect): void;
   signal?: AbortSignal;
@@ -48,7 +48,7 @@ export async function checkBlobs(
     throwIfAborted(options.signal);
     try {
       const entry = await repo.store.findBlob(id);
-      if (entry !== null) options.onBytes(entry.recordBytes);
+      if (entry !== null) options.onBytes(storedBytes(entry), entry.set);
       await repo.blobs.readBlob(id, kind);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
@@ -222,7 +222,7 @@ class ExtentCheck {
 
   async #decodeOne(id: Id, segment: number): Promise<void> {
     const entry = await this.#repo.store.findSegment(id, segment);
-    if (entry !== null) this.#options.onBytes(storedBytes(entry));
+    if (entry !== null) this.#options.onBytes(storedBytes(entry), entry.set);
     const lease = await this.#planes.lend({ id, segment });
     await this.#repo.hashes.check(id, segment, lease.planes);
     lease.release();

@@ -14,6 +14,23 @@ function marks(ranges: readonly { start: number; end: number }[]): boolean[] {
   return found;
 }
 
+test('ranges: what is taken out of a set counts once', (t) => {
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 12 }), range, range, (added, first, second) => {
+      const set = new RangeSet();
+      for (const one of added) set.add(one);
+      const known = marks(added);
+      const [a, b] = [marks([first]), marks([second])];
+      t.is(set.take(first), known.filter((is, i) => is && a[i]).length);
+      t.is(set.take(second), known.filter((is, i) => is && b[i] && !a[i]).length);
+      t.deepEqual(
+        marks(set.list),
+        known.map((is, i) => is && !a[i] && !b[i]),
+      );
+    }),
+  );
+});
+
 test('ranges: a set holds what was added, in order, disjoint, and knows what is missing', (t) => {
   fc.assert(
     fc.property(fc.array(range, { maxLength: 12 }), range, (added, asked) => {
