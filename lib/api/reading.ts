@@ -1,4 +1,6 @@
 /** The methods of an open repository that only read. */
+import type { DType } from '../pure/tensor/dtype.js';
+import { boundsOf, type ValueBounds } from '../pure/tensor/prefix.js';
 import type { Warned } from '../use/context.js';
 import type { Id, VersionSummary } from '../use/history/versions.js';
 import type { BranchEntry, BranchListOptions } from '../use/ops/branch.js';
@@ -26,6 +28,8 @@ export interface TensorValue {
   shape: number[];
   /** Elements, row-major and little-endian. The buffer is the caller's own and begins at offset 0. */
   data: Uint8Array;
+  /** With `planes`, the interval of each value: `least` and `greatest`, as typed arrays. Else null. */
+  bounds: ValueBounds | null;
 }
 
 export abstract class ReadingRepository extends Handle {
@@ -142,11 +146,14 @@ export abstract class ReadingRepository extends Handle {
     return this.ask(options, (repo, context) => listTensors(repo, own, context));
   }
 
-  /** One tensor with its elements, verified. Its file is named by `path` if several have the name. */
+  /**
+   * One tensor with its elements, verified. With `planes`, only so many leading planes of floats are read,
+   * each value is the middle of its bounds. Its file is named by `path` if several have the name.
+   */
   async readTensor(
     revision: string,
     name: string,
-    options: { path?: string; acceptTier?: boolean } & CallOptions = {},
+    options: { path?: string; acceptTier?: boolean; planes?: number } & CallOptions = {},
   ): Promise<TensorValue> {
     const { cat } = await import('../use/ops/cat.js');
     const own = { ...withoutCall(options), revision, tensor: name };
@@ -160,7 +167,10 @@ export abstract class ReadingRepository extends Handle {
         data.set(piece, at);
         at += piece.length;
       }
-      return { ...(tensor as NonNullable<typeof tensor>), data };
+      const { dtype } = tensor as NonNullable<typeof tensor>;
+      const { planes } = options;
+      const bounds = planes === undefined ? null : boundsOf(dtype as DType, data, planes);
+      return { ...(tensor as NonNullable<typeof tensor>), data, bounds };
     });
   }
 

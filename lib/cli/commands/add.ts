@@ -12,6 +12,7 @@ interface Flags {
   force?: boolean;
   rehash?: boolean;
   follow?: boolean;
+  approximate?: boolean;
   all?: boolean;
   update?: boolean;
   dryRun?: boolean;
@@ -65,7 +66,8 @@ export function register(program: Command, cli: Cli): void {
         'same. A checkout that would have to write through a link fails. checkout --force, reset ' +
         '--hard, and restore of a named file replace the link by a regular file, whatever it ' +
         'points to; restore and reset --hard fail if one of the folders above the file is a ' +
-        'link. Cycles and links into .dlv are skipped.',
+        'link. Cycles and links into .dlv are skipped.\n\nA file that checkout --planes wrote is ' +
+        'refused, so that it does not replace the exact one, unless --approximate is given.',
       examples: [
         ['dlv add model.safetensors config.json', 'stages two files for the model that HEAD names'],
         ['dlv add .', 'stages everything that is not ignored'],
@@ -90,6 +92,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--step <n>', 'training step of these files')
     .option('-f, --force', 'add ignored files that are named')
     .option('--follow', 'read through symbolic links')
+    .option('--approximate', 'also approximate copies, which checkout --planes wrote')
     .option('--rehash', 'read every file, even if its size and times are unchanged')
     .addOption(levelOption('effort of the encoder (default: the setting codec.level)'))
     .action(

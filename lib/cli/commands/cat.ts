@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { CatFormat, CatResult } from '../../use/ops/cat.js';
 import { placePath } from '../../use/worktree/operands/path-input.js';
-import { splitPlace } from '../arguments.js';
+import { parseCount, splitPlace } from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import type { Cli } from '../run.js';
 
@@ -16,11 +16,13 @@ const EXAMPLE: CatResult = {
   others: [],
   tensors: 1,
   bytes: 5120,
+  planes: null,
 };
 
 interface Flags {
   format?: CatFormat;
   acceptTier?: boolean;
+  planes?: string;
   log?: string;
 }
 
@@ -35,11 +37,14 @@ export function register(program: Command, cli: Cli): void {
         'shards, a folder or a version, the weights of one checkpoint: one without a step in its ' +
         'path if there is one, else the one with the last step (a warning names the others). ' +
         'Checksums are verified at the end: if the exit code is not 0, do not trust the output. ' +
-        'With --json, no data is written, only a description of it.',
+        'With --json, no data is written, only a description of it.\n\nWith --planes <k>, only the ' +
+        'k most significant bytes of each float are read from the disk; each value is the middle ' +
+        'of what it can be, and safetensors output says in its metadata that it is approximate.',
       examples: [
         ['dlv cat HEAD~1:model.safetensors > old.safetensors', 'a file of the previous version'],
         ['dlv cat HEAD:model.pt#fc.weight --format npy > fc.npy', 'one tensor, for NumPy'],
         ['dlv cat bert --format safetensors > bert.safetensors', 'the weights of a version'],
+        ['dlv cat HEAD --format safetensors --planes 2 > rough.safetensors', 'half the bytes'],
         ['dlv cat bert@3 --log train.log', 'a log of a version'],
         [
           'dlv cat HEAD:checkpoint-500 --format safetensors > old.safetensors',
@@ -57,12 +62,16 @@ export function register(program: Command, cli: Cli): void {
         'safetensors',
       ]),
     )
+    .option('--planes <k>', 'only the k leading bytes of each float, 1 to 8')
     .option('--log <name>', 'a log of the version, as dlv show lists it')
     .option('--accept-tier', 'accept a file whose exact bytes a tier has replaced')
     .action(
       cli.action(async (run, place: string, flags: Flags) => {
         const { cat } = await import('../../use/ops/cat.js');
         const { ui } = run;
+        const { planes, ...others } = flags;
+        const own =
+          planes === undefined ? others : { ...others, planes: parseCount(planes, '--planes') };
         const sink = async (bytes: Uint8Array): Promise<boolean> => {
           await ui.bytes(bytes);
           return !run.outputClosed();
@@ -71,7 +80,7 @@ export function register(program: Command, cli: Cli): void {
           const { revision, path } = splitPlace(place);
           const from = (text: string) => placePath(repo.layout, run.context.cwd, text);
           const where = path === undefined ? { revision } : { revision, path: from(path) };
-          return cat(repo, { ...where, ...flags }, ui.json ? null : sink, run.context);
+          return cat(repo, { ...where, ...own }, ui.json ? null : sink, run.context);
         });
         run.answer(result, () => {});
         return 0;

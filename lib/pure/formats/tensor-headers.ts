@@ -2,6 +2,7 @@
 import { UsageError } from '../../base/errors.js';
 import { DTYPES, type DType, SAFETENSORS_DTYPES } from '../tensor/dtype.js';
 import { elementCount } from '../tensor/layout.js';
+import { APPROXIMATE_KEY } from './approximate-mark.js';
 
 /** A tensor of the file, in the order of its data. */
 export interface HeaderTensor {
@@ -19,9 +20,13 @@ const METADATA = '__metadata__';
  * A dtype that the format does not have, and packed elements that end inside a byte, are written as
  * raw bytes (U8); `__metadata__` holds their dtype and shape under `dlv:<name>`, as JSON
  * `{"dtype", "shape"}`.
+ * @param mark  what is said of values that are not exact.
  */
-export function safetensorsHeader(tensors: readonly HeaderTensor[]): Uint8Array {
-  const metadata: Record<string, string> = {};
+export function safetensorsHeader(
+  tensors: readonly HeaderTensor[],
+  mark: string | null = null,
+): Uint8Array {
+  const metadata: Record<string, string> = mark === null ? {} : { [APPROXIMATE_KEY]: mark };
   const entries: [string, unknown][] = [];
   let at = 0;
   for (const { name, dtype, shape, bytes } of tensors) {

@@ -158,6 +158,10 @@ export class Layout {
   get reads(): string {
     return path.join(this.catalog, 'reads');
   }
+  /** Checksums of approximate copies that were written. */
+  get approximations(): string {
+    return path.join(this.catalog, 'approximate');
+  }
   get calibration(): string {
     return path.join(this.catalog, 'calibration');
   }

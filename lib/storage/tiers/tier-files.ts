@@ -11,16 +11,9 @@ import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { assert } from '../../base/errors.js';
-import {
-  makeDirectory,
-  patchFile,
-  ReadFile,
-  removeFile,
-  WriteFile,
-} from '../../base/files/files.js';
+import { makeDirectory, ReadFile, removeFile, WriteFile } from '../../base/files/files.js';
 import { TIERED_EXTENT_BYTES } from '../../base/limits.js';
 import { encodeSegment } from '../../pure/codec/segment.js';
-import { findChecksumPatches } from '../../pure/formats/zip/zip-checksums.js';
 import { DTYPES } from '../../pure/tensor/dtype.js';
 import { cutFile } from '../../pure/tensor/file-parts.js';
 import { blobLayout, type FileLayout } from '../../pure/tensor/layout.js';
@@ -36,6 +29,7 @@ import { streamUnchecked } from '../objects/stored/rebuild.js';
 import type { StoredFile } from '../objects/stored/stored-file.js';
 import type { Layout } from '../repo/layout.js';
 import { segmentCount } from '../store/types.js';
+import { hasChecksums, mendChecksums } from './mend-checksums.js';
 import { type TierExtent, TieredPlanes } from './tiered-planes.js';
 
 /** Bytes read or made at once while nothing else of the extent is held. */
@@ -123,9 +117,6 @@ export function layoutOf(file: StoredFile): FileLayout {
 
 /** Encoder effort, the highest: this is written once, to take few bytes. */
 const LEVEL = 2;
-/** Formats whose files carry checksums of their data. */
-const ZIP_FORMATS = new Set(['torch', 'npz']);
-
 /** What making tiers is handed of a repository. */
 export interface TieredRepository extends ObjectAccess, SettingAccess {
   readonly layout: Layout;
@@ -195,7 +186,7 @@ export class TierWork {
     try {
       await this.#write(temporary, file);
       const layout = layoutOf(file);
-      if (ZIP_FORMATS.has(layout.format)) await mendChecksums(temporary, file.ref.path, signal);
+      if (hasChecksums(layout.format)) await mendChecksums(temporary, file.ref.path, signal);
       const source = await ReadFile.open(temporary, file.ref.path);
       try {
         return await ingestFile(session, source, cutFile(layout, source.size), {
@@ -229,15 +220,4 @@ export class TierWork {
     }
     assert(target.offset === file.ref.size, 'a tier keeps the size of a file');
   }
-}
-
-async function mendChecksums(file: string, name: string, signal?: AbortSignal): Promise<void> {
-  const source = await ReadFile.open(file, name);
-  let patches: Awaited<ReturnType<typeof findChecksumPatches>>;
-  try {
-    patches = await findChecksumPatches(source, signal);
-  } finally {
-    await source.close();
-  }
-  await patchFile(file, patches);
 }

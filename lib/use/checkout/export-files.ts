@@ -13,6 +13,7 @@ import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import { type CheckedOut, pickFiles } from './checkout-version.js';
+import { writeApproximateFiles } from './export-approximate.js';
 import { writeFiles } from './place-files.js';
 import { checkPlaceable } from './portable-places.js';
 import { type WantedFile, WorkFolder } from './work-folder.js';
@@ -24,6 +25,14 @@ export interface ExportOptions extends AcceptTier {
   paths?: readonly string[];
   /** Writes over files of the same names. */
   force?: boolean;
+  /** Reads only so many leading planes of floats: the files are approximate copies. */
+  planes?: number;
+}
+
+/** What an export wrote. */
+export interface Exported extends CheckedOut {
+  /** Files whose floats have leading planes only. */
+  approximate: string[];
 }
 
 /** @throws {NotFoundError} {ExistsError} {TierError} {CorruptError} {IoError} */
@@ -32,7 +41,7 @@ export async function exportFiles(
   id: Id,
   options: ExportOptions,
   context: OpContext,
-): Promise<CheckedOut> {
+): Promise<Exported> {
   const root = nodePath.resolve(context.cwd, options.out);
   const { model } = await repo.version(id);
   const { files } = await repo.tree(id);
@@ -52,13 +61,19 @@ export async function exportFiles(
   const reader = await registerReader(repo.layout, repo.store.generation);
   const folder = new WorkFolder(repo.layout, root, context.cwd);
   context.progress.start('checking out', bytes);
+  const approximate: string[] = [];
   try {
     const wanted: WantedFile[] = [];
     for (const entry of target) {
       const there = await statOrNull(nodePath.join(root, ...entry.path.split('/')));
       wanted.push({ entry, seen: there?.stat ?? null });
     }
-    await writeFiles(repo, folder, wanted, context);
+    const { planes } = options;
+    if (planes === undefined) await writeFiles(repo, folder, wanted, context);
+    else {
+      const place = { folder, root, version: id, planes };
+      approximate.push(...(await writeApproximateFiles(repo, place, wanted, context)));
+    }
     await folder.sync();
   } finally {
     context.progress.finish();
@@ -77,6 +92,7 @@ export async function exportFiles(
     carried: [],
     unchanged: 0,
     bytes,
+    approximate,
   };
 }
 

@@ -4,6 +4,8 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
+import { DTYPES } from '../../pure/tensor/dtype.js';
+import { checkPlanes, leadingOf } from '../../pure/tensor/prefix.js';
 import { streamTensors } from '../../storage/objects/stored/load-tensors.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
@@ -11,6 +13,12 @@ import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { SERIES_LOG } from '../../storage/repo/version/series.js';
 import { shortId } from '../../storage/repo/version/version.js';
+import {
+  approximateBytes,
+  approximateSize,
+  isShortened,
+} from '../../storage/tiers/approximate-file.js';
+import { hasChecksums } from '../../storage/tiers/mend-checksums.js';
 import type { OpContext } from '../context.js';
 import { findPlace } from '../history/find-file.js';
 import {
@@ -40,6 +48,8 @@ export interface CatOptions extends AcceptTier {
   log?: string;
   /** raw: the file as it is, or the tensor's elements, little-endian and row-major. */
   format?: CatFormat;
+  /** Reads only so many leading planes of floats, 1 to 8: each value is the middle of what it can be. */
+  planes?: number;
 }
 
 export interface CatResult {
@@ -55,6 +65,8 @@ export interface CatResult {
   /** Tensors in the output; 0 for a file as it is. */
   tensors: number;
   bytes: number;
+  /** Leading planes that were read of floats; null: all, the values are exact. */
+  planes: number | null;
 }
 
 /** Where the bytes go. Resolves when more may come; false ends the work. */
@@ -110,6 +122,7 @@ interface Job {
 
 async function plan(repo: Repository, options: CatOptions, context: OpContext): Promise<Job> {
   const { revision, path, format = 'raw' } = options;
+  if (options.planes !== undefined) checkPlanes(options.planes);
   const version = await resolveId(repo, revision).catch(async (error) => {
     throw path === undefined ? await withFileHint(repo, revision, error) : error;
   });
@@ -136,7 +149,9 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
         };
   checkTiers([entry], options.acceptTier, context);
   const where = { version, path: entry.path, tensor: null, snapshot: null, others: [] };
-  if (name === null && format === 'raw') return fileJob(repo, where, entry, context);
+  if (name === null && format === 'raw') {
+    return fileJob(repo, where, { entry, planes: options.planes }, context);
+  }
   const tensors = tensorsOf(await repo.openFile(entry));
   if (name === null) {
     if (format === 'npy') {
@@ -145,18 +160,18 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
         hint: `name it: '${place}#<tensor>'; 'dlv show ${place}' lists the tensors`,
       });
     }
-    return tensorsJob(repo, where, 'safetensors', uniqueNames(tensors));
+    return tensorsJob(repo, where, { ...options, format: 'safetensors' }, uniqueNames(tensors));
   }
   const tensor = pickTensor(tensors, name, entry.path);
   const { dtype, shape } = tensor;
   const one = { ...where, tensor: { name, dtype, shape } };
-  return tensorsJob(repo, one, format, [{ name, tensor }]);
+  return tensorsJob(repo, one, { ...options, format }, [{ name, tensor }]);
 }
 
 /** A log of the version, checked against its id. */
 async function logJob(repo: Repository, id: Id, name: string, options: CatOptions): Promise<Job> {
-  const { path, tensor, format = 'raw', revision } = options;
-  if (path !== undefined || tensor !== undefined || format !== 'raw') {
+  const { path, tensor, format = 'raw', revision, planes } = options;
+  if ([path, tensor, planes].some((one) => one !== undefined) || format !== 'raw') {
     throw new UsageError('a log is of a version: name no file, no tensor and no format', {
       hint: `'dlv cat ${revision} --log <name>' writes it`,
     });
@@ -182,6 +197,7 @@ async function logJob(repo: Repository, id: Id, name: string, options: CatOption
       others: [],
       tensors: 0,
       bytes: found.bytes,
+      planes: null,
     },
     stream: async function* () {
       yield await repo.readBlob(found.id, 'blob');
@@ -237,7 +253,8 @@ async function snapshotJob(
     snapshot: snapshot.key,
     others: others.map(({ key }) => key),
   };
-  return tensorsJob(repo, where, 'safetensors', await namedTensorsOf(repo, page, snapshot));
+  const all = await namedTensorsOf(repo, page, snapshot);
+  return tensorsJob(repo, where, { ...options, format: 'safetensors' }, all);
 }
 
 /** The same error; its hint says so if the text is a file of the current version. */
@@ -254,42 +271,72 @@ async function withFileHint(repo: Repository, text: string, error: unknown): Pro
 
 type Where = Pick<CatResult, 'version' | 'path' | 'tensor' | 'snapshot' | 'others'>;
 
-function fileJob(repo: Repository, where: Where, entry: FileEntry, context: OpContext): Job {
-  const { signal } = context;
+async function fileJob(
+  repo: Repository,
+  where: Where,
+  { entry, planes }: { entry: FileEntry; planes: number | undefined },
+  context: OpContext,
+): Promise<Job> {
+  const signal = context.signal ? { signal: context.signal } : {};
+  const whole = { ...where, format: 'raw' as const, tensors: 0, planes: null };
+  const stored = await repo.openFile(entry);
+  if (planes === undefined || !isShortened(stored, planes)) {
+    const stream = () => streamFile(repo, stored, signal);
+    return { result: { ...whole, bytes: entry.size }, stream };
+  }
+  if (hasChecksums(stored.skeleton?.format ?? '')) {
+    throw new UsageError(
+      `'${entry.path}' has checksums of its data at its end and in front of it`,
+      {
+        option: '--planes',
+        hint: `add --format safetensors, or write it with 'dlv checkout --planes ${planes} --out <dir>'`,
+      },
+    );
+  }
+  const how = { planes, version: where.version, ...signal };
+  const bytes = await approximateSize(repo, stored, how);
   return {
-    result: { ...where, format: 'raw', tensors: 0, bytes: entry.size },
-    stream: async function* () {
-      const stored = await repo.openFile(entry);
-      yield* streamFile(repo, stored, signal ? { signal } : {});
-    },
+    result: { ...whole, planes, bytes },
+    stream: () => approximateBytes(repo, stored, how),
   };
 }
 
 function tensorsJob(
   repo: Repository,
   where: Where,
-  format: CatFormat,
+  { format = 'raw', planes }: CatOptions,
   tensors: readonly NamedTensor[],
 ): Job {
-  const header = headerOf(format, tensors);
+  const isShort = tensors.some(
+    ({ tensor: { dtype } }) =>
+      planes !== undefined && leadingOf(dtype, planes) < DTYPES[dtype].width,
+  );
+  const mark = isShort ? `${planes} leading planes of version ${where.version.slice(0, 10)}` : null;
+  const header = headerOf(format, tensors, mark);
   const bytes = tensors.reduce((sum, { tensor }) => sum + tensorBytes(tensor), header.length);
+  const short = isShort ? (planes as number) : null;
   return {
-    result: { ...where, format, tensors: tensors.length, bytes },
+    result: { ...where, format, tensors: tensors.length, bytes, planes: short },
     stream: async function* () {
       if (header.length > 0) yield header;
       const stored = tensors.map(({ tensor }) => tensor);
-      for await (const { bytes } of streamTensors(repo, stored)) yield bytes;
+      const how = planes === undefined ? {} : { planes };
+      for await (const { bytes } of streamTensors(repo, stored, how)) yield bytes;
     },
   };
 }
 
-function headerOf(format: CatFormat, tensors: readonly NamedTensor[]): Uint8Array {
+function headerOf(
+  format: CatFormat,
+  tensors: readonly NamedTensor[],
+  mark: string | null,
+): Uint8Array {
   const rows = tensors.map(({ name, tensor }) => ({
     name,
     dtype: tensor.dtype,
     shape: tensor.shape,
     bytes: tensorBytes(tensor),
   }));
-  if (format === 'safetensors') return safetensorsHeader(rows);
+  if (format === 'safetensors') return safetensorsHeader(rows, mark);
   return format === 'npy' ? npyHeader(rows[0] as (typeof rows)[0]) : new Uint8Array(0);
 }

@@ -1,5 +1,7 @@
 /** `dlv checkout`: writes the files of a version into the work tree or into a separate folder. */
 import type { Id } from '../../base/bytes/hash.js';
+import { UsageError } from '../../base/errors.js';
+import { checkPlanes } from '../../pure/tensor/prefix.js';
 import { noteRead } from '../../storage/repo/reads.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
@@ -18,9 +20,13 @@ export interface CheckoutOptions extends AcceptTier {
   out?: string;
   /** Overwrites changes that are in no version. */
   force?: boolean;
+  /** With `out`: reads only so many leading planes of floats, 1 to 8. The files are approximate copies. */
+  planes?: number;
 }
 
 export interface CheckoutResult extends CheckedOut {
+  /** Files whose floats have leading planes only. */
+  approximate: string[];
   seconds: number;
 }
 
@@ -33,18 +39,27 @@ export async function checkout(
   const started = performance.now();
   const result = await run(repo, options, context);
   await noteRead(repo.layout, result.version);
-  return { ...result, seconds: (performance.now() - started) / 1000 };
+  return { approximate: [], ...result, seconds: (performance.now() - started) / 1000 };
 }
 
 async function run(
   repo: Repository,
   options: CheckoutOptions,
   context: OpContext,
-): Promise<CheckedOut> {
-  const { revision, paths = [], out, force = false, acceptTier = false } = options;
+): Promise<CheckedOut & { approximate?: string[] }> {
+  const { revision, paths = [], out, force = false, acceptTier = false, planes } = options;
+  if (planes !== undefined && out === undefined) {
+    throw new UsageError('approximate copies go into a folder of their own', {
+      option: '--planes',
+      hint: 'add --out <dir>',
+    });
+  }
   const { id, ref } = await resolve(repo, revision);
   const how = { paths, force, acceptTier };
-  if (out !== undefined) return exportFiles(repo, id, { ...how, out }, context);
+  if (out !== undefined) {
+    const leading = planes === undefined ? {} : { planes: checkPlanes(planes) };
+    return exportFiles(repo, id, { ...how, out, ...leading }, context);
+  }
   if (paths.length > 0) return checkoutPaths(repo, id, how, context);
   const head = headFor(ref, (await repo.version(id)).model, id);
   const reason = `checkout: moving to ${revision}`;

@@ -19,6 +19,7 @@ import type { LineAccess } from '../history/access.js';
 import { checkLive } from '../history/commit/check-live.js';
 import { checkNewModel } from '../history/lines/branches.js';
 import { baseCandidates, currentLine, type Line } from '../history/lines/lines.js';
+import { leaveOutCopies } from './approximate-copies.js';
 import { modeOf, WorkStates, wasHere } from './changes.js';
 import { leftOutWarning, modelsAmong } from './left-out.js';
 import { lookAtWork } from './scan/work-file.js';
@@ -40,6 +41,8 @@ export interface StageOptions {
   update?: boolean;
   /** Reads every file, whatever its size and times say. */
   rehash?: boolean;
+  /** Also files that say, or are known, to be approximate copies of others. */
+  approximate?: boolean;
   /** Encoder effort; default: the setting codec.level. */
   level?: Level;
 }
@@ -59,6 +62,7 @@ export async function storeChanges(
 ): Promise<StoredChanges> {
   const level = parseLevel(options.level ?? repo.config.get('codec.level'));
   const plan = await planStage(repo, onDisk, options, context);
+  if (options.approximate !== true) await leaveOutCopies(repo.layout, plan, context);
   const how = { plan, level, follow: options.follow === true };
   return { plan, results: await storeFiles({ repo, session }, how, context) };
 }

@@ -6,16 +6,9 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { LruCache } from '../../../base/bytes/lru-cache.js';
 import { CorruptError } from '../../../base/errors.js';
 import { HASH_CACHE_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../../base/limits.js';
-import { mergeFast } from '../../../pure/codec/planes.js';
 import { idOfHashes, runCount, runHashes } from '../../../pure/tensor/extent-id.js';
 import { missingExtent } from '../chain.js';
-import {
-  lendWhole,
-  type NamedExtent,
-  otherSize,
-  type PlaneReader,
-  type SegmentRecords,
-} from './plane-reader.js';
+import type { PlaneReader, SegmentRecords } from './plane-reader.js';
 import { decodeSegmentHead } from './segment-head.js';
 
 export class RunHashes {
@@ -79,24 +72,4 @@ export class RunHashes {
 export interface VerifiedReaders {
   readonly planes: PlaneReader;
   readonly hashes: RunHashes;
-}
-
-/**
- * Little-endian bytes of one segment, checked against the extent's id.
- * @param extent  with the size that is said of it.
- * @throws {CorruptError} also if the extent has another size; as PlaneReader.lend.
- */
-export async function verifiedBytes(
-  { planes, hashes }: VerifiedReaders,
-  extent: NamedExtent,
-  segment: number,
-): Promise<Uint8Array> {
-  // Widths are told apart by the number of hash planes: fewer planes would pass as other numbers.
-  if ((await hashes.of(extent.id)).length !== extent.width) throw otherSize(extent.id);
-  const lease = await lendWhole(planes, extent, segment);
-  await hashes.check(extent.id, segment, lease.planes);
-  const bytes = new Uint8Array(extent.width * (lease.planes[0] as Uint8Array).length);
-  mergeFast(lease.planes, bytes);
-  lease.release();
-  return bytes;
 }

@@ -7,7 +7,9 @@ import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError, LimitError } from '../../../base/errors.js';
 import { LOADED_AHEAD_BYTES, SEGMENT_ELEMENTS } from '../../../base/limits.js';
 import { mergeFast } from '../../../pure/codec/planes.js';
+import type { DType } from '../../../pure/tensor/dtype.js';
 import type { ObjectAccess } from '../access.js';
+import { completed, knownOf } from '../planes/leading.js';
 import { otherSize } from '../planes/plane-reader.js';
 import { readSegments } from '../planes/read-segments.js';
 import { segmentElements } from '../planes/segment-head.js';
@@ -17,6 +19,8 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
   /** Is told of bytes as they are there. */
   readonly onBytes?: (bytes: number) => void;
+  /** Of floats, only so many leading planes are read: each value is the middle of what it can be. */
+  readonly planes?: number;
 }
 
 /** Bytes of a segment that belong to a tensor. */
@@ -33,6 +37,9 @@ interface SegmentWork {
   readonly segment: number;
   readonly width: number;
   readonly count: number;
+  readonly dtype: DType;
+  /** Leading planes that are read. */
+  readonly planes: number;
   readonly pieces: Piece[];
 }
 
@@ -49,22 +56,36 @@ export async function loadTensors(
   const arrays = tensors.map(newArray);
   const work = new Map<string, SegmentWork>();
   for (const [i, tensor] of tensors.entries()) {
-    if (isDirect(tensor)) addSegments(work, tensor, arrays[i] as Uint8Array);
+    if (isDirect(tensor)) addSegments(work, tensor, arrays[i] as Uint8Array, options.planes);
   }
   const segments = [...work.values()];
   await readSegments(repo.store, segments, {
     ...(signal ? { signal } : {}),
     onSegment: async (planes, at) => {
-      const { id, segment, width, count, pieces } = segments[at] as SegmentWork;
+      const {
+        id,
+        segment,
+        width,
+        count,
+        dtype,
+        pieces,
+        planes: known,
+      } = segments[at] as SegmentWork;
       const elements = segmentElements(count, segment);
-      if (planes.length !== width || planes[0]?.length !== elements) throw otherSize(id);
+      if (planes.length !== known || planes[0]?.length !== elements) throw otherSize(id);
       if ((await repo.hashes.of(id)).length !== width) throw otherSize(id);
       await repo.hashes.check(id, segment, planes);
-      onBytes(place(planes, pieces));
+      if (known === width) onBytes(place(planes, pieces));
+      else {
+        const whole = completed({ planes, release: () => {} }, width, dtype);
+        onBytes(place(whole.planes, pieces));
+        whole.release();
+      }
     },
   });
   for (const [i, tensor] of tensors.entries()) {
-    if (!isDirect(tensor)) onBytes(await fill(repo, tensor, arrays[i] as Uint8Array));
+    if (!isDirect(tensor))
+      onBytes(await fill(repo, tensor, arrays[i] as Uint8Array, options.planes));
   }
   return arrays;
 }
@@ -80,7 +101,8 @@ export async function* streamTensors(
 ): AsyncGenerator<{ tensor: number; bytes: Uint8Array }> {
   for (const { first, end, bytes } of windows(tensors)) {
     if (bytes > LOADED_AHEAD_BYTES) {
-      for await (const piece of readTensor(repo, tensors[first] as StoredTensor)) {
+      const tensor = tensors[first] as StoredTensor;
+      for await (const piece of readTensor(repo, tensor, options.planes)) {
         options.onBytes?.(piece.length);
         yield { tensor: first, bytes: piece };
       }
@@ -136,11 +158,13 @@ function isDirect(tensor: StoredTensor): boolean {
 
 function addSegments(
   work: Map<string, SegmentWork>,
-  { home, byteOffset }: StoredTensor,
+  { home, byteOffset, dtype }: StoredTensor,
   array: Uint8Array,
+  leading: number | undefined,
 ): void {
   if (home.kind !== 'extent') return;
   const { id, width, count } = home;
+  const planes = leading === undefined ? width : knownOf({ dtype, planes: leading }, width);
   const segmentBytes = SEGMENT_ELEMENTS * width;
   const end = byteOffset + array.length;
   for (let segment = Math.floor(byteOffset / segmentBytes); ; segment++) {
@@ -149,8 +173,8 @@ function addSegments(
     const from = Math.max(0, byteOffset - start);
     const at = start + from - byteOffset;
     const length = Math.min(segmentBytes - from, array.length - at);
-    const key = `${id} ${segment} ${width} ${count}`;
-    const known = work.get(key) ?? { id, segment, width, count, pieces: [] };
+    const key = `${id} ${segment} ${width} ${count} ${planes < width ? dtype : ''}`;
+    const known = work.get(key) ?? { id, segment, width, count, dtype, planes, pieces: [] };
     known.pieces.push({ array, at, from, length });
     work.set(key, known);
   }
@@ -177,9 +201,14 @@ function place(planes: readonly Uint8Array[], pieces: readonly Piece[]): number 
   return bytes;
 }
 
-async function fill(repo: ObjectAccess, tensor: StoredTensor, array: Uint8Array): Promise<number> {
+async function fill(
+  repo: ObjectAccess,
+  tensor: StoredTensor,
+  array: Uint8Array,
+  planes: number | undefined,
+): Promise<number> {
   let at = 0;
-  for await (const bytes of readTensor(repo, tensor)) {
+  for await (const bytes of readTensor(repo, tensor, planes)) {
     if (at + bytes.length > array.length) break;
     array.set(bytes, at);
     at += bytes.length;

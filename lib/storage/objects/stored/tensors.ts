@@ -7,7 +7,12 @@
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError, LimitError } from '../../../base/errors.js';
-import { LITERAL_BLOB_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../../base/limits.js';
+import {
+  LITERAL_BLOB_BYTES,
+  RUN_ELEMENTS,
+  SEGMENT_ELEMENTS,
+  WIDTH_MAX,
+} from '../../../base/limits.js';
 import { DTYPES, type DType, dtypeBytes } from '../../../pure/tensor/dtype.js';
 import {
   contiguousStrides,
@@ -19,8 +24,8 @@ import {
 import { swapBytes } from '../../../pure/tensor/planes.js';
 import { dataBlobLengths, type SkeletonTensor } from '../../../pure/tensor/recipe.js';
 import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
+import { verifiedBytes } from '../planes/leading.js';
 import type { SegmentRequest } from '../planes/plane-reader.js';
-import { verifiedBytes } from '../planes/run-hashes.js';
 import { inTurn } from './rebuild.js';
 import type { Readers, StoredFile } from './stored-file.js';
 
@@ -148,19 +153,21 @@ export function isContiguous(tensor: StoredTensor): boolean {
 
 /**
  * Elements of a tensor in row-major order, little-endian, verified against the extent id.
+ * @param planes  of floats, only so many leading planes are read: each value is the middle of what it can be.
  * @returns  pieces of RUN_ELEMENTS elements (the last may be shorter); packed types in bytes.
  * @throws {LimitError} for a view that is not contiguous and spans over 512 MiB or gives over 64 GiB.
  */
 export async function* readTensor(
   readers: Readers,
   tensor: StoredTensor,
+  planes = WIDTH_MAX,
 ): AsyncGenerator<Uint8Array> {
   const total = tensorBytes(tensor);
   if (total === 0) return;
   const { bits } = DTYPES[tensor.dtype];
   const pieceBytes = RUN_ELEMENTS * Math.max(1, bits / 8);
   if (isContiguous(tensor)) {
-    yield* pieces(rangeOf(readers, tensor, tensor.byteOffset, total), pieceBytes);
+    yield* pieces(rangeOf(readers, tensor, tensor.byteOffset, total, planes), pieceBytes);
     return;
   }
   const span = footprint(tensor);
@@ -180,7 +187,7 @@ export async function* readTensor(
   }
   const source = new Uint8Array(span);
   let at = 0;
-  for await (const bytes of rangeOf(readers, tensor, tensor.byteOffset, span)) {
+  for await (const bytes of rangeOf(readers, tensor, tensor.byteOffset, span, planes)) {
     source.set(bytes, at);
     at += bytes.length;
   }
@@ -208,8 +215,9 @@ async function* rangeOf(
   tensor: StoredTensor,
   offset: number,
   length: number,
+  planes: number,
 ): AsyncGenerator<Uint8Array> {
-  const { home } = tensor;
+  const { home, dtype } = tensor;
   if (home.kind === 'literal') {
     const blob = await readers.blobs.readBlob(home.id, 'blob');
     const start = home.offset + offset;
@@ -236,7 +244,7 @@ async function* rangeOf(
   const segmentBytes = SEGMENT_ELEMENTS * width;
   const end = offset + length;
   for (let segment = Math.floor(offset / segmentBytes); segment * segmentBytes < end; segment++) {
-    const bytes = await verifiedBytes(readers, { id, width, count }, segment);
+    const bytes = await verifiedBytes(readers, { id, width, count }, segment, { dtype, planes });
     const start = segment * segmentBytes;
     yield bytes.subarray(Math.max(0, offset - start), Math.min(bytes.length, end - start));
   }
