@@ -21,7 +21,7 @@ function errorProblems({ stdout }: Answer): string[] {
   // fsck that found damage.
   if (error === undefined) return [];
   // A pack that cannot be read back after it was written counts as damaged: it is not used.
-  const isUnread = error.code === 'DLV_CORRUPT' && error.message.endsWith('EIO');
+  const isUnread = error.code === 'DLV_CORRUPT' && error.message.endsWith('(EIO)');
   if (error.code !== 'DLV_IO' && !isUnread) return [`${error.code}: ${error.message}`];
   const wrong: string[] = [];
   if (typeof error.data.file !== 'string') wrong.push(`names no file: ${error.message}`);
