@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import type { AddOptions } from '../use/ops/add.js';
 import type { CommitOptions } from '../use/ops/commit.js';
+import type { LineSettings } from '../use/tracking/line.js';
 
 /** Effort of the encoder. */
 export type Level = NonNullable<AddOptions['level']>;
@@ -94,6 +95,31 @@ export function parseCount(text: string, flag: string): number {
     throw new UsageError(`${flag} is '${text}', not a whole number`, { option: flag });
   }
   return value;
+}
+
+/** Flags of commands that speak to a remote. */
+export interface LineFlags {
+  limitRate?: string;
+  jobs?: string;
+}
+
+export function limitRateOption(): Option {
+  return new Option(
+    '--limit-rate <rate>',
+    'bytes per second at most, as 500K or 10M (default: transfer.limitRate)',
+  );
+}
+
+export function jobsOption(): Option {
+  return new Option('-j, --jobs <n>', 'requests at once (default: transfer.jobs, 4)');
+}
+
+/** What these flags say. @throws {UsageError} */
+export function lineSettings({ limitRate, jobs }: LineFlags): LineSettings {
+  return {
+    ...(limitRate === undefined ? {} : { limitRate }),
+    ...(jobs === undefined ? {} : { jobs: parseCount(jobs, '--jobs') }),
+  };
 }
 
 /** `<rev>` or `<rev>:<path>`; without a revision before the colon, HEAD is meant. */

@@ -1,7 +1,7 @@
 /** A web server over a folder, for tests: serves ranges, counts bytes, and can be told to misbehave. */
 import fs from 'node:fs/promises';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 
@@ -19,6 +19,8 @@ export interface WebServer {
   bytes: number;
   /** Connections that were opened. */
   connections: number;
+  /** Bytes of all connections, headers included. */
+  wire(): { received: number; sent: number };
   /** Headers of the requests. */
   seen: http.IncomingHttpHeaders[];
   /** True if a request was dealt with. */
@@ -30,16 +32,24 @@ export interface WebServer {
 /** Serves a folder until the test ends. */
 export async function serveFolder(t: ExecutionContext, root: string): Promise<WebServer> {
   const server = http.createServer();
+  const sockets: Socket[] = [];
   const state: WebServer = {
     url: '',
     requests: 0,
     bytes: 0,
     connections: 0,
+    wire: () => ({
+      received: sockets.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
+      sent: sockets.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+    }),
     seen: [],
     misbehave: null,
     noRanges: false,
   };
-  server.on('connection', () => state.connections++);
+  server.on('connection', (socket) => {
+    state.connections++;
+    sockets.push(socket);
+  });
   server.on('request', (request, response) => void answer(request, response));
   async function answer(
     request: http.IncomingMessage,

@@ -10,6 +10,7 @@ import { gc } from '../../lib/use/ops/gc.js';
 import { log } from '../../lib/use/ops/log.js';
 import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { Repository } from '../../lib/use/repository.js';
+import { lineOf } from '../../lib/use/tracking/line.js';
 import { SHAPES, TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
@@ -174,6 +175,27 @@ const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
       sizes.push(...(await train(await withOwn(t, `[codec]\nlevel = ${level}\n`), 2)).slice(1));
     }
     t.true((sizes[1] as number) < (sizes[0] as number), sizes.join(' '));
+  },
+  'transfer.limitRate': async (t) => {
+    const repo = await TestRepository.create(t);
+    const rate = await asUser(t, '[transfer]\n  limitRate = 2M\n', () =>
+      repo.with(async (open) => lineOf(open, {}, repo.context).rate),
+    );
+    const started = performance.now();
+    await rate?.pass(1 << 20);
+    await rate?.pass(1);
+    t.true(performance.now() - started > 200);
+    const free = await TestRepository.create(t);
+    t.is(await free.with(async (open) => lineOf(open, {}, free.context).rate), undefined);
+  },
+  'transfer.jobs': async (t) => {
+    const repo = await withOwn(t, '[transfer]\n  jobs = 7\n');
+    await repo.with(async (open) => {
+      t.is(lineOf(open, {}, repo.context).connections, 7);
+      t.is(lineOf(open, { jobs: 2 }, repo.context).connections, 2);
+      t.throws(() => lineOf(open, { jobs: 0 }, repo.context), { code: 'DLV_USAGE' });
+      t.throws(() => lineOf(open, { limitRate: 'fast' }, repo.context), { code: 'DLV_USAGE' });
+    });
   },
   'gc.graceDays': async (t) => {
     const own = '[gc]\nautoSets = 2\ngraceDays = ';

@@ -1,12 +1,13 @@
 /** `dlv clone` on the command line. */
 import type { Command } from 'commander';
 import type { CloneOptions, CloneResult } from '../../use/ops/clone.js';
+import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
 import { exampleId, shortId } from '../output/render.js';
 import { printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
-interface Flags {
+interface Flags extends LineFlags {
   branch?: string;
   origin?: string;
   checkout?: boolean;
@@ -48,12 +49,13 @@ export function register(program: Command, cli: Cli): void {
       about:
         'Makes a folder with a repository of all versions of a remote, and checks its branch out. The remote ' +
         "is named origin there. HEAD's branch, and one of each other model, are made and follow those of the " +
-        "remote; 'dlv branch -r' lists all. <url> is a folder with a remote, or another repository. What " +
+        "remote; 'dlv branch -r' lists all. <url> is a folder with a remote, another repository, a bucket (s3://…) or a web server. What " +
         'arrives is decoded and compared with its ids before anything can see it. An interrupted clone goes on ' +
         'where it was when the same command is run again.',
       examples: [
         ['dlv clone /mnt/team/mnist.dlv', 'makes the folder mnist'],
         ['dlv clone https://models.example.org/mnist.dlv', 'from a server of static files'],
+        ['dlv clone s3://team-models/mnist', 'from a bucket'],
         ['dlv clone ../colleague/mnist copy', "a colleague's repository, into the folder copy"],
         ['dlv clone /mnt/team/models.dlv --branch bert/main', 'and checks out that branch'],
       ],
@@ -66,6 +68,8 @@ export function register(program: Command, cli: Cli): void {
     .option('-o, --origin <name>', 'name of the remote (default: origin)')
     .option('--no-checkout', 'write no work files')
     .option('-v, --verbose', 'show what crossed the line')
+    .addOption(limitRateOption())
+    .addOption(jobsOption())
     .action(
       cli.action(async (run, url: string, dir: string | undefined, flags: Flags) => {
         const { clone } = await import('../../use/ops/clone.js');
@@ -75,6 +79,7 @@ export function register(program: Command, cli: Cli): void {
           ...(flags.branch === undefined ? {} : { branch: flags.branch }),
           ...(flags.origin === undefined ? {} : { origin: flags.origin }),
           noCheckout: flags.checkout === false,
+          ...lineSettings(flags),
         };
         const result = await clone(run.context, options);
         run.answer(result, (ui) => print(ui, result, flags.verbose === true));

@@ -1,12 +1,13 @@
 /** `dlv fetch` on the command line. */
 import type { Command } from 'commander';
 import type { FetchOptions, FetchResult } from '../../use/ops/fetch.js';
+import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
-interface Flags {
+interface Flags extends LineFlags {
   all?: boolean;
   tags?: boolean;
   prune?: boolean;
@@ -81,6 +82,8 @@ export function register(program: Command, cli: Cli): void {
     .option('--forgotten', 'also bring back what was forgotten here')
     .option('-n, --dry-run', 'only say what would come')
     .option('-v, --verbose', 'show branches that did not move, and what crossed the line')
+    .addOption(limitRateOption())
+    .addOption(jobsOption())
     .action(
       cli.action(async (run, remote: string | undefined, branches: string[], flags: Flags) => {
         const { fetch } = await import('../../use/ops/fetch.js');
@@ -95,6 +98,7 @@ export function register(program: Command, cli: Cli): void {
           force: force === true,
           forgotten: forgotten === true,
           dryRun: dryRun === true,
+          ...lineSettings(flags),
         };
         const results = await run.repository((repo) => fetch(repo, options, run.context));
         run.answer(results, (ui) => {

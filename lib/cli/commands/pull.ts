@@ -1,12 +1,13 @@
 /** `dlv pull` on the command line. */
 import type { Command } from 'commander';
 import type { PullOptions, PullResult } from '../../use/ops/pull.js';
+import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
 import { exampleId, shortId } from '../output/render.js';
 import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
-interface Flags {
+interface Flags extends LineFlags {
   prune?: boolean;
   forgotten?: boolean;
   verbose?: boolean;
@@ -72,6 +73,8 @@ export function register(program: Command, cli: Cli): void {
     .option('--forgotten', 'also bring back what was forgotten here')
     .option('--ff-only', 'move on or refuse (the default, and all that there is)')
     .option('-v, --verbose', 'show branches that did not move, and what crossed the line')
+    .addOption(limitRateOption())
+    .addOption(jobsOption())
     .action(
       cli.action(
         async (run, remote: string | undefined, branch: string | undefined, flags: Flags) => {
@@ -81,6 +84,7 @@ export function register(program: Command, cli: Cli): void {
             ...(branch === undefined ? {} : { branch }),
             prune: flags.prune === true,
             forgotten: flags.forgotten === true,
+            ...lineSettings(flags),
           };
           const result = await run.repository((repo) => pull(repo, options, run.context));
           run.answer(result, (ui) => print(ui, result, flags.verbose === true));

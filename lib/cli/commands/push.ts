@@ -1,12 +1,13 @@
 /** `dlv push` on the command line. */
 import type { Command } from 'commander';
 import type { PushOptions, PushResult } from '../../use/ops/push.js';
+import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
-interface Flags {
+interface Flags extends LineFlags {
   all?: boolean;
   tags?: boolean;
   delete?: boolean;
@@ -74,6 +75,7 @@ export function register(program: Command, cli: Cli): void {
           'dlv push --force-with-lease',
           'replaces the branch there, unless somebody moved it meanwhile',
         ],
+        ['dlv push --limit-rate 5M', 'takes no more than 5 MiB a second of the line'],
         ['dlv push origin --delete wider', 'deletes a branch of the remote'],
       ],
       json: EXAMPLE,
@@ -93,12 +95,15 @@ export function register(program: Command, cli: Cli): void {
     .option('-u, --set-upstream', 'make the branches pushed follow those of the remote')
     .option('-n, --dry-run', 'only say what would be pushed')
     .option('-v, --verbose', 'show refs that did not move, and what crossed the line')
+    .addOption(limitRateOption())
+    .addOption(jobsOption())
     .action(
       cli.action(async (run, remote: string | undefined, refs: string[], flags: Flags) => {
         const { push } = await import('../../use/ops/push.js');
-        const { verbose: isVerbose = false, ...rest } = flags;
+        const { verbose: isVerbose = false, limitRate: _rate, jobs: _jobs, ...rest } = flags;
         const options: PushOptions = {
           ...rest,
+          ...lineSettings(flags),
           ...(remote === undefined ? {} : { remote }),
           ...(refs.length === 0 ? {} : { refs }),
         };

@@ -9,10 +9,15 @@ import { Remote, type RemoteReader } from './remote.js';
 import type { RemoteCache } from './remote-cache.js';
 import { RepositoryReader } from './repository-reader.js';
 import { FolderTransport } from './transports/folder-transport.js';
+import type { LineOptions } from './transports/http-client.js';
+import { parseS3Address } from './transports/s3/s3-address.js';
 import { readOnlyError, type TransferOptions, type Transport } from './transports/transport.js';
 
 /** What an address is. */
-export type Address = { kind: 'folder'; folder: string } | { kind: 'web'; url: string };
+export type Address =
+  | { kind: 'folder'; folder: string }
+  | { kind: 'web'; url: string }
+  | { kind: 'bucket'; url: string };
 
 const SCHEME = /^([a-z][a-z0-9+.-]+):\/\//i;
 /** `user@host:path`, as ssh and git write it. */
@@ -33,9 +38,13 @@ export function parseAddress(url: string, cwd: string): Address {
     if (!URL.canParse(url)) throw new UsageError(`'${shownUrl(url)}' is no address`, { url });
     return { kind: 'web', url };
   }
+  if (scheme === 's3') {
+    parseS3Address(url);
+    return { kind: 'bucket', url };
+  }
   throw new UsageError(`there is no transport for '${shownUrl(url)}'`, {
     url: shownUrl(url),
-    hint: 'use a folder (also one that is mounted, for example with sshfs), http:// or https://',
+    hint: 'use a folder (also one that is mounted, for example with sshfs), s3://, http:// or https://',
   });
 }
 
@@ -60,24 +69,33 @@ export function shownUrl(url: string): string {
     .replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@]*):[^/@]*@/i, '$1:…@');
 }
 
+/** How a remote is opened. */
+export interface OpenOptions extends TransferOptions, Pick<LineOptions, 'rate' | 'connections'> {
+  /** Folder that relative addresses are taken from. */
+  readonly cwd: string;
+  /** Keeps what never changes at the remote; null while there is no repository. */
+  readonly cache: RemoteCache | null;
+}
+
 /** What reaches a folder is at hand; what speaks to servers is loaded when it is used. */
-async function openTransport(address: Address): Promise<Transport> {
-  if (address.kind === 'folder') return new FolderTransport(address.folder);
+async function openTransport(address: Address, how: OpenOptions): Promise<Transport> {
+  const { rate, connections, cache } = how;
+  const line = { ...(rate ? { rate } : {}), ...(connections ? { connections } : {}) };
+  if (address.kind === 'folder') return new FolderTransport(address.folder, line);
+  if (address.kind === 'bucket') {
+    const { S3Transport } = await import('./transports/s3/s3-transport.js');
+    return S3Transport.open(address.url, { ...line, memory: cache });
+  }
   const { HttpTransport } = await import('./transports/http-transport.js');
-  return new HttpTransport(address.url);
+  return new HttpTransport(address.url, line);
 }
 
 /** Opens a remote to read from it; a repository with a work tree serves as one. @throws {RemoteError} */
-export async function openReader(
-  url: string,
-  cwd: string,
-  cache: RemoteCache | null,
-  options: TransferOptions = {},
-): Promise<RemoteReader> {
-  const address = parseAddress(url, cwd);
+export async function openReader(url: string, options: OpenOptions): Promise<RemoteReader> {
+  const address = parseAddress(url, options.cwd);
   if (address.kind === 'folder') {
     const { folder } = address;
-    if (await holdsRepository(folder)) return RepositoryReader.open(folder);
+    if (await holdsRepository(folder)) return RepositoryReader.open(folder, options);
     if ((await leadsTo(folder)) !== 'folder') {
       throw new RemoteError(`there is no folder '${folder}'`, {
         url: folder,
@@ -85,19 +103,14 @@ export async function openReader(
       });
     }
   }
-  const remote = await Remote.open(await openTransport(address), cache, options);
+  const remote = await Remote.open(await openTransport(address, options), options.cache, options);
   remote.checkThere();
   return remote;
 }
 
 /** Opens a remote to push to it, which may not be there yet. @throws {RemoteError} {UsageError} */
-export async function openWritable(
-  url: string,
-  cwd: string,
-  cache: RemoteCache | null,
-  options: TransferOptions = {},
-): Promise<Remote> {
-  const address = parseAddress(url, cwd);
+export async function openWritable(url: string, options: OpenOptions): Promise<Remote> {
+  const address = parseAddress(url, options.cwd);
   if (address.kind === 'folder' && (await holdsRepository(address.folder))) {
     throw new UsageError(
       `cannot push to '${address.folder}': it is a repository with a work tree`,
@@ -107,7 +120,7 @@ export async function openWritable(
       },
     );
   }
-  const transport = await openTransport(address);
+  const transport = await openTransport(address, options);
   if (!transport.isWritable) throw readOnlyError(transport.shown, 'a web server only gives');
-  return Remote.open(transport, cache, options);
+  return Remote.open(transport, options.cache, options);
 }

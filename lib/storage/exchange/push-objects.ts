@@ -106,6 +106,7 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   if (options.dryRun || (plan.sets.length === 0 && plan.notes.size === 0 && refs.isNothing())) {
     return pushed;
   }
+  await remote.prepare(signal ? { signal } : {});
   onStart?.('push', plan.bytes);
   const upload = new Upload(ends, options);
   await upload.run(plan);

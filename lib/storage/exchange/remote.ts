@@ -217,6 +217,21 @@ export class Remote implements RemoteReader {
   }
 
   /**
+   * Makes sure, before anything is sent, that several may push here at once.
+   * @throws {RemoteError} if the store does not keep them apart.
+   */
+  async prepare(options: TransferOptions = {}): Promise<void> {
+    const { transport } = this;
+    if (transport.proveSwaps === undefined) return;
+    const fact = sha256Hex(Buffer.from(`swaps ${transport.shown}`));
+    if (await this.#cache?.knows(fact)) return;
+    // Without `remote` a lone `format` is no remote yet.
+    if (this.#format.tag === null) await this.#addFlags(this.format, options);
+    await transport.proveSwaps(FORMAT, encodeFormat(this.format, FORMAT), options);
+    await this.#cache?.keepFact(fact);
+  }
+
+  /**
    * Puts a state in the place of what is there. All that it names is stored already.
    * @param change  makes the next state of the one that is there, which another push may have changed since it
    *   was read; may be called more than once.

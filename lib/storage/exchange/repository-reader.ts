@@ -12,7 +12,7 @@ import { FolderBackend } from '../store/backends/folder-backend.js';
 import { ObjectStore } from '../store/object-store.js';
 import type { Holdings, RemoteReader } from './remote.js';
 import type { RemoteState } from './remote-file.js';
-import { FolderTransport } from './transports/folder-transport.js';
+import { type FolderOptions, FolderTransport } from './transports/folder-transport.js';
 import type { ByteRange, TransferOptions } from './transports/transport.js';
 
 export class RepositoryReader implements RemoteReader {
@@ -27,15 +27,15 @@ export class RepositoryReader implements RemoteReader {
     refs: new Map(),
   };
 
-  private constructor(layout: Layout) {
+  private constructor(layout: Layout, line: FolderOptions) {
     this.#layout = layout;
     this.shown = layout.workTree;
-    this.#files = new FolderTransport(layout.dir);
+    this.#files = new FolderTransport(layout.dir, line);
   }
 
   /** @param folder  the work tree. @throws {CorruptError} {FormatVersionError} */
-  static async open(folder: string): Promise<RepositoryReader> {
-    const reader = new RepositoryReader(new Layout(folder));
+  static async open(folder: string, line: FolderOptions = {}): Promise<RepositoryReader> {
+    const reader = new RepositoryReader(new Layout(folder), line);
     await reader.#read();
     return reader;
   }

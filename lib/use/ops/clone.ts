@@ -5,7 +5,6 @@ import { ExistsError, NotFoundError } from '../../base/errors.js';
 import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
 import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
-import { RemoteCache } from '../../storage/exchange/remote-cache.js';
 import { branchRefName, Layout, REPOSITORY_DIR } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead, writeHead } from '../../storage/repo/refs/head.js';
@@ -19,9 +18,10 @@ import type { BranchName } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { Repository } from '../repository.js';
 import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
+import { type LineSettings, lineOf } from '../tracking/line.js';
 import { checkRemoteName, DEFAULT_REMOTE } from '../tracking/remotes.js';
 
-export interface CloneOptions {
+export interface CloneOptions extends LineSettings {
   /** Address of the remote. */
   url: string;
   /** Folder of the new repository; default: the last part of the address. */
@@ -55,7 +55,7 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   await checkFree(dir, remote, url);
   const signal = context.signal ? { signal: context.signal } : {};
   // Asked before anything is made: a wrong address leaves nothing behind.
-  const first = await openReader(url, context.cwd, null, signal);
+  const first = await openReader(url, { cwd: context.cwd, cache: null, ...signal });
   await first.close();
   await makeDirectory(dir);
   if (!(await hasFormat(dir))) {
@@ -64,7 +64,7 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   const repo = await Repository.open(dir, { ...signal, warn: (text) => context.warn(text) });
   try {
     await repo.locked((lock) => changeRemotes(lock, ({ urls }) => void urls.set(remote, url)));
-    const source = await openReader(url, context.cwd, new RemoteCache(repo.layout), signal);
+    const source = await openReader(url, lineOf(repo, options, context));
     try {
       return await fill(repo, source, { remote, url, options, context: { ...context, cwd: dir } });
     } finally {

@@ -1,14 +1,14 @@
 /** `dlv fetch`: brings versions of a remote here; work files and own branches stay. */
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
-import { RemoteCache } from '../../storage/exchange/remote-cache.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { readRemotes } from '../../storage/repo/remotes.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
 import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
+import { type LineSettings, lineOf } from '../tracking/line.js';
 import { findRemote, type NamedRemote, remoteNamed } from '../tracking/remotes.js';
 
-export interface FetchOptions {
+export interface FetchOptions extends LineSettings {
   /** Name of a remote, or an address; default: that of the current branch, else origin. */
   remote?: string;
   /** Branches (`model/branch`) or models; default: all branches. */
@@ -60,8 +60,7 @@ async function fetchOne(
   options: FetchOptions,
   context: OpContext,
 ): Promise<FetchResult> {
-  const signal = context.signal ? { signal: context.signal } : {};
-  const source = await openReader(url, context.cwd, new RemoteCache(repo.layout), signal);
+  const source = await openReader(url, lineOf(repo, options, context));
   try {
     const { branches, tags = 'auto', dryRun = false } = options;
     const how = {

@@ -3,7 +3,6 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
-import { RemoteCache } from '../../storage/exchange/remote-cache.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { readHead } from '../../storage/repo/refs/head.js';
@@ -17,9 +16,10 @@ import { moveReason } from '../history/lines/moves.js';
 import type { Repository } from '../repository.js';
 import { countApart } from '../tracking/ahead-behind.js';
 import { type FetchReport, type FetchSource, fetchRefs } from '../tracking/fetch-refs.js';
+import { type LineSettings, lineOf } from '../tracking/line.js';
 import { branchTitle, findRemote, upstreamOf } from '../tracking/remotes.js';
 
-export interface PullOptions {
+export interface PullOptions extends LineSettings {
   /** Name of a remote, or an address; default: that which the current branch follows, else origin. */
   remote?: string;
   /** Branch of the remote; default: the one that is followed, else that of the same name. */
@@ -60,8 +60,7 @@ export async function pull(
   }
   const line: BranchName = { model: head.model, branch: head.branch };
   const { name, url } = await findRemote(repo, options.remote, line);
-  const signal = context.signal ? { signal: context.signal } : {};
-  const source = await openReader(url, context.cwd, new RemoteCache(repo.layout), signal);
+  const source = await openReader(url, lineOf(repo, options, context));
   try {
     const from = await branchOf(repo, { source, remote: name }, options.branch, line);
     const how = {

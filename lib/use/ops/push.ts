@@ -23,6 +23,7 @@ import {
 import { moveReason } from '../history/lines/moves.js';
 import type { Repository } from '../repository.js';
 import type { TrafficReport } from '../tracking/fetch-refs.js';
+import { type LineSettings, lineOf } from '../tracking/line.js';
 import {
   judgePush,
   movedRefs,
@@ -32,7 +33,7 @@ import {
 } from '../tracking/push-refs.js';
 import { branchTitle, findRemote, upstreamOf } from '../tracking/remotes.js';
 
-export interface PushOptions {
+export interface PushOptions extends LineSettings {
   /** Name of a remote, or an address; default: that of the current branch, else origin. */
   remote?: string;
   /** Branches and tags, `<here>` or `<here>:<there>`; `:<there>` deletes. Default: the current branch. */
@@ -77,8 +78,7 @@ export async function push(
   const { name, url } = await findRemote(repo, options.remote, line);
   const targets = await targetsOf(repo, options, line, name);
   const cache = new RemoteCache(repo.layout);
-  const signal = context.signal ? { signal: context.signal } : {};
-  const remote = await openWritable(url, context.cwd, cache, signal);
+  const remote = await openWritable(url, { ...lineOf(repo, options, context), cache });
   try {
     const created = remote.isNew;
     if (options.prune) targets.push(...(await pruned(repo, remote, options, targets)));

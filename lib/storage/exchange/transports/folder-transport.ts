@@ -25,22 +25,31 @@ import { guardBelow } from '../../../base/files/gate.js';
 import { PatchFile } from '../../../base/files/patch-file.js';
 import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
 import { withLockFile } from '../../repo/processes/lock.js';
+import type { LineOptions } from './http-client.js';
+import { RateLimit } from './rate-limit.js';
 import type { ByteRange, Loaded, TransferOptions, Transport, UploadSource } from './transport.js';
 
 /** Largest object that is swapped. */
 const SWAPPED_BYTES_MAX = 1 << 24;
 const INCOMING = 'incoming';
 
+export type FolderOptions = Pick<LineOptions, 'rate' | 'connections'>;
+
 export class FolderTransport implements Transport {
   readonly shown: string;
   readonly traffic = { requests: 0, receivedBytes: 0, sentBytes: 0 };
   readonly isWritable = true;
-  readonly concurrency = 2;
+  readonly concurrency: number;
   readonly #root: string;
+  readonly #rate: RateLimit;
+  readonly #pieceBytes: number;
 
   /** @param root  absolute. It may not be there yet: the first thing stored makes it. */
-  constructor(root: string) {
+  constructor(root: string, { rate, connections = 2 }: FolderOptions = {}) {
     this.#root = root;
+    this.#rate = rate ?? new RateLimit(Number.POSITIVE_INFINITY);
+    this.#pieceBytes = Math.min(TRANSFER_PIECE_BYTES, this.#rate.pieceBytes);
+    this.concurrency = Math.min(2, connections);
     this.shown = root;
     guardBelow(root);
   }
@@ -69,9 +78,10 @@ export class FolderTransport implements Transport {
     });
     try {
       if (file.size < end) throw shortObject(this.shown, name, end, file.size);
-      for (let at = start; at < end; at += TRANSFER_PIECE_BYTES) {
+      for (let at = start; at < end; at += this.#pieceBytes) {
         throwIfAborted(signal);
-        const bytes = await file.read(at, Math.min(TRANSFER_PIECE_BYTES, end - at));
+        const bytes = await file.read(at, Math.min(this.#pieceBytes, end - at));
+        await this.#rate.pass(bytes.length, signal);
         this.traffic.receivedBytes += bytes.length;
         await take(bytes);
         onBytes?.(bytes.length);
@@ -109,9 +119,10 @@ export class FolderTransport implements Transport {
     onBytes?.(from);
     const file = await PatchFile.open(partial);
     try {
-      for (let at = from; at < source.size; at += TRANSFER_PIECE_BYTES) {
+      for (let at = from; at < source.size; at += this.#pieceBytes) {
         throwIfAborted(signal);
-        const bytes = await source.read(at, Math.min(TRANSFER_PIECE_BYTES, source.size - at));
+        const bytes = await source.read(at, Math.min(this.#pieceBytes, source.size - at));
+        await this.#rate.pass(bytes.length, signal);
         await file.write(bytes, at);
         this.traffic.sentBytes += bytes.length;
         onBytes?.(bytes.length);

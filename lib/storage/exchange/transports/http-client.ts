@@ -1,16 +1,20 @@
 /**
- * HTTP and HTTPS of Node itself, as transports need it: connections that are kept, time limits, redirects that
- * are followed a few times, and attempts that are repeated when the line or the server fails.
+ * HTTP and HTTPS of Node itself, as transports need it: connections that are kept, time limits, proxies, a bound
+ * on bytes per second, redirects that are followed a few times, and attempts that are repeated when the line or the
+ * server fails.
  *
- * A server may be hostile: redirects lead nowhere but to web addresses, never from https to http, never from a public
- * host to this machine or its network, and headers that say who is asking go to no other host.
+ * A server may be hostile: see redirects.ts; headers that say who is asking go to no other host.
  */
 import http from 'node:http';
 import https from 'node:https';
-import { isIP } from 'node:net';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { AbortedError, DlvError, RemoteError } from '../../../base/errors.js';
+import { type HttpAnswer, PassingError, readAnswer } from './http-answer.js';
+import { type HttpProxy, proxyFor, TunnelAgent } from './proxy.js';
+import { pause, RateLimit } from './rate-limit.js';
+import { printable, redirectTarget } from './redirects.js';
 import type { Traffic } from './transport.js';
+import { WireCount } from './wire-count.js';
 
 const REDIRECTS_MAX = 5;
 const ATTEMPTS_MAX = 6;
@@ -18,6 +22,10 @@ const FIRST_PAUSE_MS = 200;
 const PAUSE_MS_MAX = 10_000;
 /** Without a byte for so long, a request has failed. */
 const IDLE_MS = 60_000;
+/** A body is handed to the connection in pieces of this size. */
+const BODY_PIECE_BYTES = 256 * 1024;
+/** Connections to one host where nobody says how many. */
+const CONNECTIONS = 8;
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -26,50 +34,49 @@ export interface HttpRequest {
   body?: Uint8Array;
 }
 
-/** An answer; its body is read once, or thrown away with `drop`. */
-export interface HttpAnswer {
-  status: number;
-  headers: http.IncomingHttpHeaders;
-  /** Gives the body piece by piece. @throws {RemoteError} if it ends early. */
-  each(take: (bytes: Uint8Array) => Promise<void>): Promise<void>;
-  /** The body, at most so many bytes. @throws {RemoteError} if it is longer. */
-  all(maxBytes: number): Promise<Uint8Array>;
-  drop(): void;
-}
-
 /** How one answer is dealt with: done, or to be tried again. */
 export type Handle<T> = (answer: HttpAnswer) => Promise<T>;
 
-/** A failure that another attempt may not meet. */
-class Passing extends Error {
-  readonly waitMs: number | null;
-
-  constructor(error: Error, waitMs: number | null = null) {
-    super(error.message, { cause: error });
-    this.waitMs = waitMs;
-  }
+/** How a line is used. */
+export interface LineOptions {
+  /** Bounds what is sent and received. */
+  rate?: RateLimit;
+  /** Connections to one host at most. */
+  connections?: number;
+  /** Environment that proxies are taken from. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds before the second attempt, and without a byte; tests take fewer. */
+  firstPauseMs?: number;
+  idleMs?: number;
 }
 
-export interface HttpClientOptions {
+export interface HttpClientOptions extends LineOptions {
   /** The address without passwords, for messages. */
   shown: string;
   traffic: Traffic;
-  /** Milliseconds before the second attempt; tests take fewer. */
-  firstPauseMs?: number;
-  idleMs?: number;
+  /** False: an answer that redirects is given to `handle`. */
+  redirects?: boolean;
   /** Signs or marks a request of a host, right before it is sent. */
   sign?(request: HttpRequest): Promise<Record<string, string>> | Record<string, string>;
 }
 
+interface Route {
+  readonly agent: http.Agent | https.Agent;
+  /** The proxy that is asked in place of an http server. */
+  readonly proxy: HttpProxy | null;
+}
+
 export class HttpClient {
   readonly #options: HttpClientOptions;
-  readonly #agents = {
-    'http:': new http.Agent({ keepAlive: true, maxSockets: 8 }),
-    'https:': new https.Agent({ keepAlive: true, maxSockets: 8 }),
-  };
+  readonly #rate: RateLimit;
+  readonly #wire: WireCount;
+  /** By protocol, and by the tunnel that leads there. */
+  readonly #agents = new Map<string, http.Agent | https.Agent>();
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
+    this.#rate = options.rate ?? new RateLimit(Number.POSITIVE_INFINITY);
+    this.#wire = new WireCount(options.traffic);
   }
 
   /**
@@ -84,9 +91,11 @@ export class HttpClient {
         return await this.#follow(request, handle, signal);
       } catch (error) {
         if (signal?.aborted) throw new AbortedError();
-        if (!(error instanceof Passing)) throw error;
+        if (!(error instanceof PassingError)) throw error;
         if (attempt === ATTEMPTS_MAX) throw this.#failed(error);
         await pause(this.#pauseMs(attempt, error.waitMs), signal);
+      } finally {
+        this.#wire.count();
       }
     }
   }
@@ -99,12 +108,12 @@ export class HttpClient {
     return asked === null ? wait : Math.max(wait, Math.min(asked, PAUSE_MS_MAX));
   }
 
-  #failed({ cause, message }: Passing): RemoteError {
+  #failed({ cause, message }: PassingError): RemoteError {
     if (cause instanceof DlvError) {
       const { data } = cause;
       return new RemoteError(cause.message, { ...data, hint: LATER }, cause);
     }
-    return new RemoteError(`cannot reach '${this.#options.shown}': ${clean(message)}`, {
+    return new RemoteError(`cannot reach '${this.#options.shown}': ${printable(message)}`, {
       url: this.#options.shown,
       hint: LATER,
     });
@@ -117,38 +126,18 @@ export class HttpClient {
       const answer = await this.#once({ ...request, url }, isOwn, signal);
       const { location } = answer.headers;
       const isRedirect = [301, 302, 303, 307, 308].includes(answer.status);
-      if (!isRedirect || location === undefined) return this.#judge(answer, handle);
+      if (!isRedirect || location === undefined || this.#options.redirects === false) {
+        return this.#judge(answer, handle);
+      }
       answer.drop();
       if (hop === REDIRECTS_MAX) throw this.#refuse('it redirects in a circle');
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         throw this.#refuse('it redirects what is sent to it');
       }
-      url = this.#redirected(url, location);
+      const to = redirectTarget(url, location);
+      if (typeof to === 'string') throw this.#refuse(to);
+      url = to;
     }
-  }
-
-  /** @throws {RemoteError} for an address that a redirect must not lead to. */
-  #redirected(from: URL, location: string): URL {
-    let to: URL;
-    try {
-      to = new URL(location, from);
-    } catch {
-      throw this.#refuse('it redirects to what is no address');
-    }
-    if (to.protocol !== 'http:' && to.protocol !== 'https:') {
-      throw this.#refuse(`it redirects to another kind of address, '${clean(to.protocol)}'`);
-    }
-    if (from.protocol === 'https:' && to.protocol === 'http:') {
-      throw this.#refuse('it redirects from https to http');
-    }
-    if (isNear(to.hostname) && !isNear(from.hostname)) {
-      throw this.#refuse(
-        `it redirects into the network of this machine, to '${clean(to.hostname)}'`,
-      );
-    }
-    to.username = '';
-    to.password = '';
-    return to;
   }
 
   #refuse(what: string): RemoteError {
@@ -160,88 +149,102 @@ export class HttpClient {
 
   async #judge<T>(answer: HttpAnswer, handle: Handle<T>): Promise<T> {
     const { status, headers } = answer;
-    if (status === 408 || status === 425 || status === 429 || status >= 500) {
+    // What a server does not do at all, it does not do later.
+    const isLasting = status === 501 || status === 505;
+    if (status === 408 || status === 425 || status === 429 || (status >= 500 && !isLasting)) {
       answer.drop();
       const error = statusError(this.#options.shown, status);
-      throw new Passing(error, retryAfterMs(headers['retry-after']));
+      throw new PassingError(error, retryAfterMs(headers['retry-after']));
     }
     return handle(answer);
   }
 
   async #once(request: HttpRequest, isOwn: boolean, signal?: AbortSignal): Promise<HttpAnswer> {
     const { url, method, body } = request;
-    const { traffic } = this.#options;
     const own = isOwn ? { ...request.headers, ...(await this.#options.sign?.(request)) } : {};
     const range = request.headers?.range;
+    const { agent, proxy } = this.#routeTo(url);
     const headers: Record<string, string> = {
       'user-agent': 'dlv',
       'accept-encoding': 'identity',
       ...(range === undefined ? {} : { range }),
       ...own,
       ...(body === undefined ? {} : { 'content-length': String(body.length) }),
+      ...(proxy === null ? {} : { host: url.host, ...proxy.headers }),
     };
-    traffic.requests++;
-    const isSecure = url.protocol === 'https:';
-    const agent = isSecure ? this.#agents['https:'] : this.#agents['http:'];
+    this.#options.traffic.requests++;
     const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
       const options = { method, headers, agent, ...(signal ? { signal } : {}) };
-      const sent = (isSecure ? https : http).request(url, options, resolve);
-      sent.setTimeout(this.#options.idleMs ?? IDLE_MS, () =>
+      const sent =
+        proxy === null
+          ? (url.protocol === 'https:' ? https : http).request(url, options, resolve)
+          : (proxy.url.protocol === 'https:' ? https : http).request(
+              proxy.url,
+              { ...options, path: url.href },
+              resolve,
+            );
+      sent.setTimeout((this.#options.idleMs ?? IDLE_MS) + this.#rate.pieceMs, () =>
         sent.destroy(new Error('it did not answer in time')),
       );
-      sent.on('error', (error) => reject(new Passing(error)));
-      sent.end(body);
+      sent.on('socket', (socket) => this.#wire.watch(socket));
+      sent.on('error', (error) => reject(new PassingError(error)));
+      this.#write(sent, body ?? new Uint8Array(0), signal).catch(reject);
     });
-    if (body !== undefined) traffic.sentBytes += body.length;
-    return this.#answer(answer, method === 'HEAD');
+    const { shown } = this.#options;
+    const onPiece = async (bytes: number): Promise<void> => {
+      this.#wire.count();
+      await this.#rate.pass(bytes, signal);
+    };
+    return readAnswer(answer, { shown, isEmpty: method === 'HEAD', onPiece });
   }
 
-  #answer(message: http.IncomingMessage, isEmpty: boolean): HttpAnswer {
-    const { traffic } = this.#options;
-    const declared = Number(message.headers['content-length'] ?? Number.NaN);
-    const each = async (take: (bytes: Uint8Array) => Promise<void>): Promise<void> => {
-      let got = 0;
-      try {
-        for await (const piece of message as AsyncIterable<Buffer>) {
-          got += piece.length;
-          traffic.receivedBytes += piece.length;
-          await take(piece);
-        }
-      } catch (error) {
-        if (error instanceof DlvError) throw error;
-        throw new Passing(error as Error);
-      }
-      if (!isEmpty && Number.isFinite(declared) && got !== declared) {
-        throw new Passing(new Error(`the answer ended after ${got} of ${declared} bytes`));
-      }
-    };
-    return {
-      status: message.statusCode ?? 0,
-      headers: message.headers,
-      each,
-      all: async (maxBytes) => {
-        const pieces: Uint8Array[] = [];
-        let got = 0;
-        await each(async (bytes) => {
-          got += bytes.length;
-          if (got > maxBytes) {
-            message.destroy();
-            throw new RemoteError(`'${this.#options.shown}' sent more than ${maxBytes} bytes`, {
-              url: this.#options.shown,
-              tooLong: true,
-            });
-          }
-          pieces.push(bytes);
-        });
-        return Buffer.concat(pieces);
-      },
-      drop: () => void message.resume(),
-    };
+  /** Hands a body to the connection no faster than the line and the limit allow. */
+  async #write(sent: http.ClientRequest, body: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const step = Math.min(BODY_PIECE_BYTES, this.#rate.pieceBytes);
+    for (let at = 0; at < body.length && !sent.destroyed; at += step) {
+      const piece = body.subarray(at, at + step);
+      await this.#rate.pass(piece.length, signal);
+      if (sent.destroyed || sent.writableEnded) return;
+      if (!sent.write(piece)) await drained(sent);
+    }
+    sent.end();
+  }
+
+  #routeTo(url: URL): Route {
+    const isSecure = url.protocol === 'https:';
+    const proxy = proxyFor(url, this.#options.env);
+    const options = { keepAlive: true, maxSockets: this.#options.connections ?? CONNECTIONS };
+    const key = `${url.protocol}${proxy?.url.href ?? ''}`;
+    const agent = this.#agents.get(key) ?? newAgent(proxy, isSecure, options);
+    this.#agents.set(key, agent);
+    return { agent, proxy: isSecure ? null : proxy };
   }
 
   close(): void {
-    for (const agent of Object.values(this.#agents)) agent.destroy();
+    this.#wire.count();
+    for (const agent of this.#agents.values()) agent.destroy();
   }
+}
+
+function newAgent(
+  proxy: HttpProxy | null,
+  isSecure: boolean,
+  options: http.AgentOptions,
+): http.Agent | https.Agent {
+  if (proxy !== null && isSecure) return new TunnelAgent(proxy, options);
+  const isTls = proxy === null ? isSecure : proxy.url.protocol === 'https:';
+  return isTls ? new https.Agent(options) : new http.Agent(options);
+}
+
+/** Fulfilled once a request takes more, or has ended in whatever way. */
+function drained(sent: http.ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ['drain', 'close', 'error']) sent.removeListener(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'close', 'error']) sent.on(event, done);
+  });
 }
 
 const LATER = 'check the line, then run the command again: it goes on where it was';
@@ -258,8 +261,10 @@ const STATUS: Readonly<Record<number, string>> = {
   403: 'this is not allowed',
   404: 'nothing is there',
   405: 'it only gives',
+  407: 'the proxy wants to know who is asking',
   429: 'too many requests',
   500: 'it failed',
+  501: 'it cannot do this',
   502: 'what stands behind it failed',
   503: 'it is not available now',
   504: 'what stands behind it did not answer in time',
@@ -267,33 +272,4 @@ const STATUS: Readonly<Record<number, string>> = {
 
 function retryAfterMs(text: string | undefined): number | null {
   return /^\d{1,4}$/.test(text ?? '') ? Number(text) * 1000 : null;
-}
-
-/** True for names and numbers of this machine and of networks that are not public. */
-export function isNear(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
-  if (host === 'localhost' || host.endsWith('.localhost') || host.endsWith('.internal'))
-    return true;
-  if (isIP(host) === 4) {
-    return /^(0|10|127)\.|^192\.168\.|^169\.254\.|^172\.(1[6-9]|2\d|3[01])\.|^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(
-      host,
-    );
-  }
-  return isIP(host) === 6 && /^(::1?$|f[cd]|fe[89ab]|::ffff:)/.test(host);
-}
-
-function clean(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?').slice(0, 200);
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    }
-    signal?.addEventListener('abort', done);
-  });
 }

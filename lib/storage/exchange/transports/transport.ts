@@ -75,6 +75,11 @@ export interface Transport {
     tag: string | null,
     options?: TransferOptions,
   ): Promise<string | null>;
+  /**
+   * Makes sure that `swap` is safe where a store might not keep its promise.
+   * @param bytes  what `name` holds now. @throws {RemoteError}
+   */
+  proveSwaps?(name: string, bytes: Uint8Array, options?: TransferOptions): Promise<void>;
   close(): Promise<void>;
 }
 

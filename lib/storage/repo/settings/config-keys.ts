@@ -4,6 +4,7 @@ import { ConfigError } from '../../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../../base/limits.js';
 import { suggestNames } from '../refs/closest.js';
 import { refNameProblem } from '../refs/ref-name.js';
+import { parseRate, RATE_FORM } from './rate.js';
 import { folderListProblem } from './safe.js';
 
 /** Who may set a key: the file of a repository may be a stranger's. */
@@ -99,6 +100,21 @@ export const CONFIG_KEYS = {
     default: 'default',
     about: 'effort of the encoder: fast, default or max',
     problem: (value) => (/^(fast|default|max)$/.test(value) ? null : 'is not fast, default or max'),
+  },
+  'transfer.limitRate': {
+    type: 'text',
+    repository: 'trusted',
+    default: null,
+    about: 'most bytes per second to and from remotes together, as 500K or 10M; else no limit',
+    problem: (value) => (parseRate(value) === null ? `is not ${RATE_FORM}` : null),
+  },
+  'transfer.jobs': {
+    type: 'integer',
+    repository: 'yes',
+    default: 4,
+    min: 1,
+    max: 64,
+    about: 'requests to a remote at once',
   },
   'gc.graceDays': {
     type: 'number',

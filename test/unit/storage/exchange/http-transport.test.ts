@@ -2,8 +2,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { isNear } from '../../../../lib/storage/exchange/transports/http-client.js';
 import { HttpTransport } from '../../../../lib/storage/exchange/transports/http-transport.js';
+import { isNear } from '../../../../lib/storage/exchange/transports/redirects.js';
 import { bytesSource } from '../../../../lib/storage/exchange/transports/transport.js';
 import {
   type MakeTransport,
@@ -12,8 +12,9 @@ import {
   type TestedTransport,
   transportSuite,
 } from '../../../conformance/transport.js';
+import { faulty } from '../../../helpers/faulty.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
-import { type Misbehave, serveFolder, type WebServer } from '../../../helpers/web-server.js';
+import { serveFolder, type WebServer } from '../../../helpers/web-server.js';
 
 const QUICK = { firstPauseMs: 1, idleMs: 2000 };
 
@@ -35,41 +36,9 @@ transportSuite('http', served);
 
 const PACK = `packs/${'a'.repeat(32)}.hi`;
 
-/** Every other request meets the next of many faults. */
-const faulty: Misbehave = async (request, response, count) => {
-  if (count % 2 === 0) return false;
-  switch ((count >> 1) % 6) {
-    case 0:
-      response.writeHead(500).end('oh');
-      return true;
-    case 1:
-      response.writeHead(429, { 'retry-after': '0' }).end();
-      return true;
-    case 2:
-      request.socket.destroy();
-      return true;
-    case 3:
-      if (request.headers.range !== undefined) {
-        request.socket.destroy();
-        return true;
-      }
-      // Promises more than it sends.
-      response.writeHead(200, { 'content-length': 1000 });
-      response.write('x'.repeat(10));
-      setTimeout(() => request.socket.destroy(), 5);
-      return true;
-    case 4:
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      return false;
-    default:
-      response.writeHead(503).end();
-      return true;
-  }
-};
-
 const onBadLine: MakeTransport = async (t) => {
   const tested = await served(t);
-  tested.server.misbehave = faulty;
+  tested.server.misbehave = faulty();
   return tested;
 };
 transportSuite('http on a bad line', onBadLine);
@@ -110,7 +79,9 @@ test('http: connections are kept, and the report is what the server counted', as
   await put(PACK, pattern(100_000));
   for (let i = 0; i < 20; i++) await readPart(transport, PACK, i * 1000, i * 1000 + 500);
   t.is(server.connections, 1);
-  t.deepEqual(transport.traffic, { requests: 20, receivedBytes: server.bytes, sentBytes: 0 });
+  const { received, sent } = server.wire();
+  t.deepEqual(transport.traffic, { requests: 20, receivedBytes: sent, sentBytes: received });
+  t.true(sent > server.bytes);
 });
 
 test('http: a server that keeps failing is an error that says so', async (t) => {

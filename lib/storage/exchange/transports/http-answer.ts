@@ -1,0 +1,92 @@
+/** The answer of a server, whose body is read once, piece by piece or whole, or thrown away. */
+import type http from 'node:http';
+import { DlvError, LimitError, RemoteError } from '../../../base/errors.js';
+
+/** A failure that another attempt may not meet. */
+export class PassingError extends Error {
+  readonly waitMs: number | null;
+
+  constructor(error: Error, waitMs: number | null = null) {
+    super(error.message, { cause: error });
+    this.waitMs = waitMs;
+  }
+}
+
+/** An answer; its body is read once, or thrown away with `drop`. */
+export interface HttpAnswer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  /** Gives the body piece by piece. @throws {RemoteError} if it ends early. */
+  each(take: (bytes: Uint8Array) => Promise<void>): Promise<void>;
+  /** The body, at most so many bytes. @throws {RemoteError} with `data.tooLong` if it is longer. */
+  all(maxBytes: number): Promise<Uint8Array>;
+  drop(): void;
+}
+
+export interface AnswerOptions {
+  /** The address, for messages. */
+  readonly shown: string;
+  /** True for an answer whose length says nothing of its body. */
+  readonly isEmpty: boolean;
+  /** Called for each piece that came; the next is asked for when it is fulfilled. */
+  onPiece(bytes: number): Promise<void>;
+}
+
+export function readAnswer(
+  message: http.IncomingMessage,
+  { shown, isEmpty, onPiece }: AnswerOptions,
+): HttpAnswer {
+  const declared = Number(message.headers['content-length'] ?? Number.NaN);
+  const each = async (take: (bytes: Uint8Array) => Promise<void>): Promise<void> => {
+    let got = 0;
+    try {
+      for await (const piece of message as AsyncIterable<Buffer>) {
+        got += piece.length;
+        await onPiece(piece.length);
+        await take(piece);
+      }
+    } catch (error) {
+      if (error instanceof DlvError) throw error;
+      throw new PassingError(error as Error);
+    }
+    if (!isEmpty && Number.isFinite(declared) && got !== declared) {
+      throw new PassingError(new Error(`the answer ended after ${got} of ${declared} bytes`));
+    }
+  };
+  return {
+    status: message.statusCode ?? 0,
+    headers: message.headers,
+    each,
+    all: async (maxBytes) => {
+      const pieces: Uint8Array[] = [];
+      let got = 0;
+      await each(async (bytes) => {
+        got += bytes.length;
+        if (got > maxBytes) {
+          message.destroy();
+          throw new RemoteError(`'${shown}' sent more than ${maxBytes} bytes`, {
+            url: shown,
+            tooLong: true,
+          });
+        }
+        pieces.push(bytes);
+      });
+      return Buffer.concat(pieces);
+    },
+    drop: () => void message.resume(),
+  };
+}
+
+/** The body of a small object. @throws {LimitError} above its bound. */
+export async function smallBody(
+  answer: HttpAnswer,
+  { name, shown, maxBytes }: { name: string; shown: string; maxBytes: number },
+): Promise<Uint8Array> {
+  return answer.all(maxBytes).catch((error: unknown) => {
+    if ((error as RemoteError).data?.tooLong !== true) throw error;
+    throw new LimitError(`'${name}' at '${shown}' has more than ${maxBytes} bytes`, {
+      file: name,
+      url: shown,
+    });
+  });
+}

@@ -1,0 +1,44 @@
+/** How remotes are spoken to: limits that the user gave for one command or set for all. */
+import { UsageError } from '../../base/errors.js';
+import type { OpenOptions } from '../../storage/exchange/open-remote.js';
+import { RemoteCache } from '../../storage/exchange/remote-cache.js';
+import { RateLimit } from '../../storage/exchange/transports/rate-limit.js';
+import type { ReadAccess, SettingAccess } from '../../storage/objects/access.js';
+import { parseRate, RATE_FORM } from '../../storage/repo/settings/rate.js';
+import type { OpContext } from '../context.js';
+
+/** Options of every command that speaks to a remote. */
+export interface LineSettings {
+  /** Bytes per second, in both directions together, as text: `10M`. Default: transfer.limitRate. */
+  limitRate?: string;
+  /** Requests at once. Default: transfer.jobs. */
+  jobs?: number;
+}
+
+const JOBS_MAX = 64;
+
+/** Settings of a line to a remote. @throws {UsageError} for a limit that is none. */
+export function lineOf(
+  repo: Pick<ReadAccess, 'layout'> & SettingAccess,
+  { limitRate, jobs }: LineSettings,
+  context: OpContext,
+): OpenOptions {
+  const text = limitRate ?? repo.config.get('transfer.limitRate');
+  const rate = text === null ? Number.POSITIVE_INFINITY : parseRate(text);
+  if (rate === null) {
+    throw new UsageError(`'${text}' is no rate`, { hint: `write ${RATE_FORM}` });
+  }
+  const connections = jobs ?? repo.config.get('transfer.jobs');
+  if (!Number.isInteger(connections) || connections < 1 || connections > JOBS_MAX) {
+    throw new UsageError(`cannot make ${connections} requests at once`, {
+      hint: `choose a number from 1 to ${JOBS_MAX}`,
+    });
+  }
+  return {
+    cwd: context.cwd,
+    cache: new RemoteCache(repo.layout),
+    connections,
+    ...(rate === Number.POSITIVE_INFINITY ? {} : { rate: new RateLimit(rate) }),
+    ...(context.signal ? { signal: context.signal } : {}),
+  };
+}

@@ -1,0 +1,136 @@
+/** Proxies: which address goes through which, and that requests and tunnels work. */
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { HttpTransport } from '../../../../lib/storage/exchange/transports/http-transport.js';
+import { proxyFor } from '../../../../lib/storage/exchange/transports/proxy.js';
+import { tempDir } from '../../../helpers/temp-dir.js';
+import { serveFolder } from '../../../helpers/web-server.js';
+
+function hostFor(target: string, env: Record<string, string>): string | null {
+  return proxyFor(new URL(target), env)?.url.host ?? null;
+}
+
+test('proxy: the variables are read as other programs read them', (t) => {
+  const env = {
+    HTTP_PROXY: 'http://a:1',
+    HTTPS_PROXY: 'b:2',
+    NO_PROXY: 'x.org, .y.org,z.org:8080 [::1]',
+  };
+  t.is(hostFor('http://h/', env), 'a:1');
+  t.is(hostFor('https://h/', env), 'b:2');
+  t.is(hostFor('https://h/', { ALL_PROXY: 'http://c:3' }), 'c:3');
+  t.is(hostFor('http://h/', { ...env, http_proxy: 'http://small:4' }), 'small:4');
+  t.is(hostFor('http://h/', {}), null);
+  for (const out of [
+    'http://x.org',
+    'http://a.x.org',
+    'http://y.org',
+    'http://a.y.org',
+    'http://z.org:8080',
+    'http://[::1]/',
+  ]) {
+    t.is(hostFor(out, env), null, out);
+  }
+  for (const through of ['http://ax.org', 'http://z.org', 'http://x.org.evil']) {
+    t.is(hostFor(through, env), 'a:1', through);
+  }
+  t.is(hostFor('http://h/', { HTTP_PROXY: 'http://a:1', NO_PROXY: '*' }), null);
+  t.throws(() => hostFor('http://h/', { HTTP_PROXY: 'socks5://a:1' }), { code: 'DLV_USAGE' });
+});
+
+interface TestProxy {
+  url: string;
+  asked: string[];
+  secrets: (string | undefined)[];
+  /** Bytes that came from clients and went to them. */
+  wire(): { received: number; sent: number };
+}
+
+async function runProxy(t: ExecutionContext): Promise<TestProxy> {
+  const state: TestProxy = {
+    url: '',
+    asked: [],
+    secrets: [],
+    wire: () => ({
+      received: sockets.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
+      sent: sockets.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+    }),
+  };
+  const sockets: net.Socket[] = [];
+  const server = http.createServer((request, response) => {
+    state.asked.push(`${request.method} ${request.url}`);
+    state.secrets.push(request.headers['proxy-authorization']);
+    const { 'proxy-authorization': _, ...headers } = request.headers;
+    const onward = http.request(
+      request.url ?? '',
+      { method: request.method ?? 'GET', headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 500, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    request.pipe(onward);
+  });
+  server.on('connection', (socket) => void sockets.push(socket));
+  server.on('connect', (request, socket: net.Socket) => {
+    state.asked.push(`CONNECT ${request.url}`);
+    state.secrets.push(request.headers['proxy-authorization']);
+    if (request.url?.startsWith('forbidden')) {
+      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+      return;
+    }
+    const { hostname, port } = new URL(`http://${request.url}`);
+    const onward = net.connect(Number(port), hostname, () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      onward.pipe(socket).pipe(onward);
+    });
+    for (const end of [onward, socket]) end.on('error', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  state.url = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return state;
+}
+
+const QUICK = { firstPauseMs: 1, idleMs: 1000 };
+
+test('proxy: a web server is asked through it, the password only by the proxy, and its count is the report', async (t) => {
+  const root = await tempDir(t);
+  const server = await serveFolder(t, root);
+  const proxy = await runProxy(t);
+  const env = { HTTP_PROXY: `http://ada:p%40ss@${proxy.url}` };
+  const transport = new HttpTransport(`${server.url}/net.dlv`, { ...QUICK, env });
+  t.teardown(() => transport.close());
+  t.is(await transport.load('remote', 10), null);
+  t.is(await transport.load('format', 10), null);
+  t.deepEqual(proxy.asked, [
+    `GET ${server.url}/net.dlv/remote`,
+    `GET ${server.url}/net.dlv/format`,
+  ]);
+  t.is(
+    Buffer.from((proxy.secrets[0] ?? '').replace('Basic ', ''), 'base64').toString(),
+    'ada:p@ss',
+  );
+  t.is(server.seen[0]?.['proxy-authorization'], undefined);
+  const { received, sent } = proxy.wire();
+  t.deepEqual(transport.traffic, { requests: 2, receivedBytes: sent, sentBytes: received });
+});
+
+test('proxy: https goes through a tunnel; a proxy that forbids it is named', async (t) => {
+  const proxy = await runProxy(t);
+  const env = { HTTPS_PROXY: proxy.url };
+  // Nobody speaks TLS there: what is looked at is that the tunnel was asked for, and the error.
+  const plain = await serveFolder(t, await tempDir(t));
+  const { port } = new URL(plain.url);
+  const transport = new HttpTransport(`https://127.0.0.1:${port}/net.dlv`, { ...QUICK, env });
+  t.teardown(() => transport.close());
+  await t.throwsAsync(transport.load('remote', 10), { code: 'DLV_REMOTE' });
+  t.is(proxy.asked[0], `CONNECT 127.0.0.1:${port}`);
+  const forbidden = new HttpTransport('https://forbidden.example/net.dlv', { ...QUICK, env });
+  t.teardown(() => forbidden.close());
+  await t.throwsAsync(forbidden.load('remote', 10), { message: /the proxy answers 403/ });
+});
