@@ -36,6 +36,7 @@ export const CORE = [
   'sha256_x86.c',
   'chunk.c',
   'sketch.c',
+  'drift.c',
 ];
 export const ADDON = [
   'module.c',
@@ -88,6 +89,8 @@ export function buildAddon(output = ADDON_FILE, faults = false) {
   const flags = [
     '-std=gnu11',
     '-O3',
+    // A product and a sum stay two roundings, as they are in every other build.
+    '-ffp-contract=off',
     '-fPIC',
     '-fvisibility=hidden',
     '-Wall',
@@ -169,11 +172,14 @@ function compileWasm(target) {
     'wasm_answer',
     'wasm_cut_chunk',
     'wasm_distances',
+    'wasm_drift',
+    'wasm_weigh',
   ];
   const flags = [
     '--target=wasm32',
     '-std=gnu11',
     '-O3',
+    '-ffp-contract=off',
     '-msimd128',
     '-nostdlib',
     '-Iwasm-include',

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "chunk.h"
+#include "drift.h"
 #include "kernel.h"
 #include "sketch.h"
 
@@ -127,4 +128,20 @@ size_t wasm_cut_chunk(const uint8_t *bytes, size_t length) { return dlv_cut_chun
 void wasm_distances(const uint8_t *sketch, uint32_t length, uint32_t width, const uint8_t *rows,
                     size_t count, uint32_t stride, uint32_t *sums) {
   dlv_sketch_distances(sketch, length, width, rows, count, stride, sums);
+}
+
+/* `state` begins 8-aligned; planes are one block on either side. */
+void wasm_drift(const uint8_t *a, uint32_t a_planes, uint32_t a_kind, const uint8_t *b,
+                uint32_t b_planes, uint32_t b_kind, uint32_t count, double *state) {
+  const uint8_t *left[DLV_WIDTH_MAX], *right[DLV_WIDTH_MAX];
+  point(a, count, a_planes, left);
+  point(b, count, b_planes, right);
+  dlv_drift(left, a_planes, a_kind, right, b_planes, b_kind, count, state);
+}
+
+void wasm_weigh(const uint8_t *block, uint32_t known, uint32_t kind, uint32_t count, double *state,
+                uint32_t *bins) {
+  const uint8_t *planes[DLV_WIDTH_MAX];
+  point(block, count, known, planes);
+  dlv_weigh(planes, known, kind, count, state, bins);
 }

@@ -9,6 +9,7 @@
  * What is refused is an Error whose `kernel` is a number of kernel.h: thrown here, a rejection there.
  */
 #include <node_api.h>
+#include <string.h>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -18,6 +19,7 @@
 #include "blocks.h"
 #include "buffer.h"
 #include "chunk.h"
+#include "drift.h"
 #include "guard.h"
 #include "jobs.h"
 #include "kernel.h"
@@ -25,7 +27,7 @@
 #include "streams.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 4
+#define INTERFACE_VERSION 5
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */
@@ -146,6 +148,75 @@ static napi_value sketch_distances(napi_env env, napi_callback_info info) {
   return answer;
 }
 
+/* Planes of elements of a kind: at most as many as its width. */
+static uint32_t kind_planes(call *c, const char *of, view *planes, uint32_t count, uint32_t kind,
+                            uint32_t least, uint32_t most) {
+  if (!c->refused && count > dlv_kind_width(kind)) {
+    refuse(c, NAME(of), "has %u planes, and elements of %u bytes", count, dlv_kind_width(kind));
+  }
+  return planes_of(c, of, planes, count, least, most);
+}
+
+static void check_length(call *c, const char *of, const view *v, size_t length) {
+  if (!c->refused && v->length != length) {
+    refuse(c, NAME(of), "has %zu bytes, not %zu", v->length, length);
+  }
+}
+
+/* drift(a, aKind, b, bKind, state): planes of as many elements, numbers as bytes */
+static napi_value drift(napi_env env, napi_callback_info info) {
+  napi_value args[5];
+  view a[DLV_WIDTH_MAX], b[DLV_WIDTH_MAX], state;
+  uint8_t *a_places[DLV_WIDTH_MAX], *b_places[DLV_WIDTH_MAX];
+  uint32_t a_planes = 0, b_planes = 0;
+  double numbers[DRIFT_FIELDS];
+  call c = begin(env, info, 5, args);
+  list_of(&c, "a", args[0], 1, DLV_WIDTH_MAX, a, &a_planes);
+  const uint32_t a_kind = number_of(&c, "aKind", args[1], 0, DRIFT_KINDS - 1);
+  list_of(&c, "b", args[2], 1, DLV_WIDTH_MAX, b, &b_planes);
+  const uint32_t b_kind = number_of(&c, "bKind", args[3], 0, DRIFT_KINDS - 1);
+  state.value = args[4];
+  const uint32_t count = kind_planes(&c, "a", a, a_planes, a_kind, 0, UINT32_MAX);
+  kind_planes(&c, "b", b, b_planes, b_kind, count, count);
+  look(&c, NAME("state"), &state);
+  check_length(&c, "state", &state, sizeof numbers);
+  if (c.refused) return fail(&c);
+  plane_places(a, a_planes, a_places);
+  plane_places(b, b_planes, b_places);
+  memcpy(numbers, state.bytes, sizeof numbers);
+  dlv_drift((const uint8_t *const *)a_places, a_planes, a_kind, (const uint8_t *const *)b_places,
+            b_planes, b_kind, count, numbers);
+  memcpy(state.bytes, numbers, sizeof numbers);
+  return NULL;
+}
+
+/* weigh(planes, kind, state, bins): numbers and bins as bytes */
+static napi_value weigh(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  view planes[DLV_WIDTH_MAX], state, bins;
+  uint8_t *places[DLV_WIDTH_MAX];
+  uint32_t known = 0, counts[WEIGH_BINS];
+  double numbers[WEIGH_FIELDS];
+  call c = begin(env, info, 4, args);
+  list_of(&c, "planes", args[0], 1, DLV_WIDTH_MAX, planes, &known);
+  const uint32_t kind = number_of(&c, "kind", args[1], 0, DRIFT_KINDS - 1);
+  state.value = args[2];
+  bins.value = args[3];
+  const uint32_t count = kind_planes(&c, "planes", planes, known, kind, 0, UINT32_MAX);
+  look(&c, NAME("state"), &state);
+  look(&c, NAME("bins"), &bins);
+  check_length(&c, "state", &state, sizeof numbers);
+  check_length(&c, "bins", &bins, sizeof counts);
+  if (c.refused) return fail(&c);
+  plane_places(planes, known, places);
+  memcpy(numbers, state.bytes, sizeof numbers);
+  memcpy(counts, bins.bytes, sizeof counts);
+  dlv_weigh((const uint8_t *const *)places, known, kind, count, numbers, counts);
+  memcpy(state.bytes, numbers, sizeof numbers);
+  memcpy(bins.bytes, counts, sizeof counts);
+  return NULL;
+}
+
 static napi_value isa(napi_env env, napi_callback_info info) {
   (void)info;
   call c = {env, 0, "", NULL};
@@ -195,6 +266,8 @@ NAPI_MODULE_INIT() {
       {"merge", merge},
       {"cutChunk", cut_chunk},
       {"sketchDistances", sketch_distances},
+      {"drift", drift},
+      {"weigh", weigh},
       {"isa", isa},
       {"forcePortable", force_portable},
       {"guardSignals", guard_signals},

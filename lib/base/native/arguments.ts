@@ -177,3 +177,59 @@ export function checkSketches(
   }
   if (rows.length % stride !== 0) refuse('rows', `has ${rows.length} bytes, in rows of ${stride}`);
 }
+
+/** Bytes of an element of each kind of native/drift.h. */
+const KIND_WIDTHS = [4, 2, 2, 8, 1, 1, 2, 2, 4, 4];
+const DRIFT_BYTES = 8 * 14;
+const WEIGH_BYTES = 8 * 13;
+const BINS_BYTES = 4 * 16384;
+
+function checkKind(name: string, planes: readonly Uint8Array[], kind: number): void {
+  const width = KIND_WIDTHS[kind] as number;
+  if (planes.length > width) {
+    refuse(name, `has ${planes.length} planes, and elements of ${width} bytes`);
+  }
+}
+
+function checkLength(name: string, bytes: Uint8Array, length: number): void {
+  checkBytes(name, bytes);
+  if (bytes.length !== length) refuse(name, `has ${bytes.length} bytes, not ${length}`);
+}
+
+/** Reads the arguments of `drift`. @throws an Error with the number ERROR_ARGUMENT. */
+export function readDrift(
+  a: unknown,
+  aKind: unknown,
+  b: unknown,
+  bKind: unknown,
+  state: Uint8Array,
+): { a: Uint8Array[]; b: Uint8Array[]; count: number } {
+  const left = listOf('a', a, 1, WIDTH_MAX);
+  checkNumber('aKind', aKind, 0, KIND_WIDTHS.length - 1);
+  const right = listOf('b', b, 1, WIDTH_MAX);
+  checkNumber('bKind', bKind, 0, KIND_WIDTHS.length - 1);
+  checkKind('a', left, aKind as number);
+  const count = checkPlanes('a', left, 0, UINT32_MAX);
+  checkKind('b', right, bKind as number);
+  checkPlanes('b', right, count, count);
+  checkLength('state', state, DRIFT_BYTES);
+  return { a: left, b: right, count };
+}
+
+/** Reads the arguments of `weigh`. @throws an Error with the number ERROR_ARGUMENT. */
+export function readWeigh(
+  planes: unknown,
+  kind: unknown,
+  state: Uint8Array,
+  bins: Uint8Array,
+): { planes: Uint8Array[]; count: number } {
+  const own = listOf('planes', planes, 1, WIDTH_MAX);
+  checkNumber('kind', kind, 0, KIND_WIDTHS.length - 1);
+  checkKind('planes', own, kind as number);
+  const count = checkPlanes('planes', own, 0, UINT32_MAX);
+  checkBytes('state', state);
+  checkBytes('bins', bins);
+  checkLength('state', state, WEIGH_BYTES);
+  checkLength('bins', bins, BINS_BYTES);
+  return { planes: own, count };
+}

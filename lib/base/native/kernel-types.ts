@@ -55,6 +55,21 @@ export interface KernelServices {
   cutChunk(bytes: Uint8Array): number;
   /** codec/sketch.ts: sums of bit lengths of differences, one for each row of `stride` bytes. */
   sketchDistances(sketch: Uint8Array, width: number, rows: Uint8Array, stride: number): Uint32Array;
+  /**
+   * Adds pairs of elements to the numbers of codec/drift.ts.
+   * @param a      leading planes of the elements of one side, `b` of as many of the other.
+   * @param aKind  what its elements are, as native/drift.h counts them.
+   * @param state  bytes of DRIFT_FIELDS doubles, changed.
+   */
+  drift(
+    a: readonly Uint8Array[],
+    aKind: number,
+    b: readonly Uint8Array[],
+    bKind: number,
+    state: Uint8Array,
+  ): void;
+  /** The same for one tensor. @param bins  bytes of WEIGH_BINS 32-bit counts, changed. */
+  weigh(planes: readonly Uint8Array[], kind: number, state: Uint8Array, bins: Uint8Array): void;
 }
 
 /** The faster paths that only the addon has. */

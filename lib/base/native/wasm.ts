@@ -3,7 +3,14 @@
  *
  * Planes are copied in and results out. One instance; calls run one after another.
  */
-import { checkChunk, checkSketches, readDecode, readEncode } from './arguments.js';
+import {
+  checkChunk,
+  checkSketches,
+  readDecode,
+  readDrift,
+  readEncode,
+  readWeigh,
+} from './arguments.js';
 import { ERROR_ABORTED, ERROR_MEMORY, failure } from './failure.js';
 import type { Kernel, KernelSegment, KernelServices } from './kernel-types.js';
 
@@ -51,6 +58,24 @@ interface Exports {
     count: number,
     stride: number,
     sums: number,
+  ): void;
+  wasm_drift(
+    a: number,
+    aPlanes: number,
+    aKind: number,
+    b: number,
+    bPlanes: number,
+    bKind: number,
+    count: number,
+    state: number,
+  ): void;
+  wasm_weigh(
+    planes: number,
+    known: number,
+    kind: number,
+    count: number,
+    state: number,
+    bins: number,
   ): void;
 }
 
@@ -176,6 +201,22 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
         sums.set(new Uint32Array(exports.memory.buffer, out, count), from);
       }
       return sums;
+    },
+    drift(a, aKind, b, bKind, state): void {
+      const given = readDrift(a, aKind, b, bKind, state);
+      exports.wasm_reset();
+      const [left, right, at] = [copyIn(given.a), copyIn(given.b), copyIn([state])];
+      const [x, y] = [given.a.length, given.b.length];
+      exports.wasm_drift(left, x, aKind, right, y, bKind, given.count, at);
+      state.set(new Uint8Array(exports.memory.buffer, at, state.length));
+    },
+    weigh(planes, kind, state, bins): void {
+      const given = readWeigh(planes, kind, state, bins);
+      exports.wasm_reset();
+      const [block, at, binsAt] = [copyIn(given.planes), copyIn([state]), copyIn([bins])];
+      exports.wasm_weigh(block, given.planes.length, kind, given.count, at, binsAt);
+      state.set(new Uint8Array(exports.memory.buffer, at, state.length));
+      bins.set(new Uint8Array(exports.memory.buffer, binsAt, bins.length));
     },
   };
 }
