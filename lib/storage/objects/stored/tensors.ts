@@ -320,11 +320,15 @@ function* gather(
   }
 }
 
-/** Segments that two tensors are read from when they are read side by side; none unless both are stored. */
-export function pairSegments(a: StoredTensor, b: StoredTensor): SegmentRequest[] {
+/**
+ * Segments that two tensors are read from when they are read side by side; none unless both are stored.
+ * @param planes  leading planes of them; default: all.
+ */
+export function pairSegments(a: StoredTensor, b: StoredTensor, planes?: number): SegmentRequest[] {
   const [left, right] = [segmentsOfTensor(a), segmentsOfTensor(b)];
   if (left.length === 0 || right.length === 0) return [];
-  return inTurn([left, right]);
+  const requests = inTurn([left, right]);
+  return planes === undefined ? requests : requests.map((request) => ({ ...request, planes }));
 }
 
 /** Segments that a tensor's view lies in. */
