@@ -57,9 +57,16 @@ export type {
 } from './use/ops/desc.js';
 export type {
   CheckpointDiff,
+  ComparedMetric,
+  ComparedNetwork,
+  ComparedValue,
+  Comparison,
   DiffOptions,
   DiffResult,
   FileDiff,
+  LayerDrift,
+  ManyDiffResult,
+  PairDiff,
   SnapshotDiff,
   TensorDiff,
 } from './use/ops/diff.js';

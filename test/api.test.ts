@@ -22,15 +22,16 @@ const VALUES =
 const TYPES =
   'About AddOptions AddResult AddedFile ArchiveOptions ArchiveResult ArchivedSnapshot ' +
   'BranchChange BranchDeletion BranchEntry Budget CallOptions CellValue CheckoutOptions ' +
-  'CheckoutResult CheckpointDiff CloneOptions CommitOptions CommitResult ConfigEntry ' +
+  'CheckoutResult CheckpointDiff CloneOptions CommitOptions CommitResult ComparedMetric ComparedNetwork ' +
+  'ComparedValue Comparison ConfigEntry ' +
   'CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
   'DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcResult GroupCell ' +
   'GroupRow Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
-  'ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
-  'LogOptions MetricPoint MetricValues ModelDeletion ModelRenaming ModelStatus MvOptions ' +
-  'MvResult OtherSnapshot ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
+  'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
+  'LogOptions ManyDiffResult MetricPoint MetricValues ModelDeletion ModelRenaming ModelStatus MvOptions ' +
+  'MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
   'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
   'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
   'ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +

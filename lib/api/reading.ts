@@ -6,7 +6,7 @@ import type { Id, VersionSummary } from '../use/history/versions.js';
 import type { BranchEntry, BranchListOptions } from '../use/ops/branch.js';
 import type { ConfigEntry } from '../use/ops/config.js';
 import type { DescOptions, DescResult } from '../use/ops/desc.js';
-import type { DiffOptions, DiffResult } from '../use/ops/diff.js';
+import type { DiffOptions, DiffResult, ManyDiffResult } from '../use/ops/diff.js';
 import type { DuOptions, DuResult } from '../use/ops/du.js';
 import type { ListedModel, ListOptions } from '../use/ops/list.js';
 import type { LoadedTensor, LoadOptions, LoadResult } from '../use/ops/load.js';
@@ -99,6 +99,13 @@ export abstract class ReadingRepository extends Handle {
     const { diff } = await import('../use/ops/diff.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => diff(repo, own, context));
+  }
+
+  /** How two to eight versions differ, each from a baseline. */
+  async compare(options: Options<DiffOptions> = {}): Promise<Warned<ManyDiffResult>> {
+    const { diffMany } = await import('../use/ops/diff.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => diffMany(repo, own, context));
   }
 
   /** Models, by name. */

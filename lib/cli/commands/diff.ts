@@ -1,14 +1,15 @@
 /** `dlv diff` on the command line. */
-import type { Command } from 'commander';
-import type { DiffResult } from '../../use/ops/diff.js';
+import { type Command, Option } from 'commander';
+import { UsageError } from '../../base/errors.js';
+import type { DiffOptions, DiffResult } from '../../use/ops/diff.js';
+import { parseCount } from '../arguments.js';
+import { type DiffForm, printDiff } from '../comparison/print.js';
 import {
   addChangeOptions,
   type ChangeFlags,
   type ChangeForm,
   changeForm,
-  changeLines,
 } from '../output/changes.js';
-import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
 interface Flags extends ChangeFlags {
@@ -18,6 +19,16 @@ interface Flags extends ChangeFlags {
   model?: string;
   files?: boolean;
   all?: boolean;
+  baseline?: string;
+  sort?: 'name' | 'drift';
+  top?: string;
+  onlyChanged?: boolean;
+  graph?: boolean;
+  layers?: boolean;
+  exact?: boolean;
+  rank?: boolean;
+  md?: boolean;
+  csv?: boolean;
   exitCode?: boolean;
 }
 
@@ -56,10 +67,118 @@ const EXAMPLE: DiffResult = {
             maxAbs: 0.0021,
             relativeL2: 0.0013,
             cosine: 0.9999991,
+            signFlips: 0.0004,
             nonFinite: 0,
+            norms: { before: 5.1, after: 5.11, change: 0.0066, dot: 26.06 },
+            rank: { rows: 10, columns: 256, effective: 7.2, energy99: 9, sampledRows: null },
+            bound: null,
             reshaped: false,
             dtypeChanged: false,
           },
+        },
+      ],
+    },
+  ],
+  texts: [
+    {
+      path: 'config.json',
+      added: 1,
+      removed: 1,
+      hunks: [{ before: 1, after: 1, lines: ['-{"lr": 0.1}', '+{"lr": 0.01}'] }],
+      omitted: 0,
+      reformatted: false,
+    },
+  ],
+  ends: [
+    { label: 'mnist@1', version: null, tier: null },
+    { label: 'mnist@2', version: null, tier: null },
+  ],
+  baseline: 0,
+  params: [
+    {
+      name: 'lr',
+      cells: [
+        { value: 0.1, delta: null },
+        { value: 0.01, delta: -0.09 },
+      ],
+      equal: false,
+    },
+  ],
+  metrics: [
+    {
+      name: 'accuracy',
+      direction: 'max',
+      cells: [
+        {
+          last: { step: 2750, value: 0.91 },
+          best: { step: 2500, value: 0.912 },
+          delta: null,
+          count: 11,
+          parting: null,
+        },
+        {
+          last: { step: 3000, value: 0.921 },
+          best: { step: 3000, value: 0.921 },
+          delta: 0.009,
+          count: 12,
+          parting: { common: 11, differs: 250, step: 1500, delta: 0.004, noise: 0.001 },
+        },
+      ],
+      equal: false,
+      leaders: [1],
+    },
+  ],
+  operation: [],
+  environment: [],
+  data: [],
+  networks: [
+    {
+      paths: ['model.onnx', 'model.onnx'],
+      isGraph: true,
+      layers: [
+        {
+          name: 'fc',
+          alias: 'fc1',
+          kind: 'full',
+          type: 'FULL',
+          cells: [
+            {
+              name: 'fc',
+              alias: 'fc1',
+              kind: 'full',
+              type: 'FULL',
+              shape: [1, 10],
+              parameters: 2570,
+              macs: 2560,
+              changes: [],
+              match: null,
+              drift: null,
+            },
+            null,
+          ],
+        },
+      ],
+      edges: [{ from: 0, to: 1, ends: [true, false] }],
+      kinds: [{ kind: 'full', cells: [null, { added: 0, removed: 1, changed: 0, equal: 0 }] }],
+      totals: [{ layers: 1, parameters: 2570, macs: 2560 }, null],
+    },
+  ],
+  layers: [
+    {
+      key: 'weights model.safetensors',
+      name: 'fc',
+      kind: 'full',
+      tensors: ['fc.weight', 'fc.bias'],
+      elements: 2570,
+      cells: [
+        null,
+        {
+          relativeL2: 0.0013,
+          cosine: 0.9999991,
+          maxAbs: 0.0021,
+          changed: 0.998,
+          signFlips: 0.0004,
+          bound: 0,
         },
       ],
     },
@@ -81,10 +200,21 @@ export function register(program: Command, cli: Cli): void {
         'checkpoints), and a new checkpoint is compared with the last one before it. If the ' +
         'executable bit changed, both modes are shown after the size (in JSON, modeBefore and ' +
         'modeAfter).\n\nFor each changed tensor, dlv shows the share of elements whose bits ' +
-        'differ, and over pairs of finite values the largest |b − a|, ‖b − a‖ / ‖a‖ and the ' +
-        'cosine. Tensors whose names differ only by a prefix that frameworks add, such as ' +
+        'differ, and over pairs of finite values the largest |b − a|, ‖b − a‖ / ‖a‖, the ' +
+        'cosine, the share of signs that turned, and the effective rank of the change where that is little ' +
+        'work to find out (--rank: always; of at most 256 rows of a matrix). Of more than 256 MiB, leading bytes ' +
+        'are read where they tell enough: such a number is followed by ± and what it is right to, and a ' +
+        'share of changed elements with ≥ before it is a lower bound. --exact reads everything. Tensors whose names differ only by a prefix that frameworks add, such as ' +
         "'module.' or '_orig_mod.', are compared too. Paths come last, after -- if a revision " +
-        'has the same name. --stat, --name-only and --name-status read no tensors. -q after the ' +
+        'has the same name.\n\nBelow the tensors follow hyperparameters, metrics, environment and data ids that ' +
+        'differ. A metric is shown at its best value and its step, with the difference in parentheses and * at ' +
+        'the best version; where curves have common steps, dlv says from which on they differ, and from which ' +
+        'on by more than three times their noise, the standard deviation of the difference from step to step. ' +
+        'Networks are compared layer by layer, matched by name, by alias (conv1, fc2) with equal weights, then ' +
+        'by kind and order, and drawn as one graph if a layer was added, removed or changed (--graph: always). ' +
+        'Text files are compared line by line.\n\nWith three to eight versions, each is compared with the first ' +
+        'or with --baseline, and --sort drift lists first the layers that moved most. --md writes tables for ' +
+        'a pull request, --csv a table of section, name, version, field and value.\n\n--stat, --name-only and --name-status read no tensors. -q after the ' +
         'command prints nothing: the exit code is the answer.',
       examples: [
         ['dlv diff HEAD~1 HEAD', 'the last version against the one before'],
@@ -94,45 +224,75 @@ export function register(program: Command, cli: Cli): void {
         ['dlv diff mnist@1 mnist@4 -- model.safetensors', 'only one file'],
         ['dlv diff HEAD:checkpoint-500 HEAD:checkpoint-1000', 'two checkpoints of one version'],
         ['dlv diff base@1:model.pt HEAD:model.safetensors', 'two files of any versions'],
+        ['dlv diff base tuned --sort drift --top 10', 'the tensors and layers that moved most'],
+        ['dlv diff mnist@1 mnist@4 mnist@7 --graph', 'three versions, their networks as one graph'],
+        ['dlv diff a b c --baseline b --md', 'tables for a pull request, compared with b'],
         ['dlv diff --quiet HEAD', 'exit code 1 if the work tree differs from the last version'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'with --exit-code or --quiet: something differs' },
     })
-    .argument('[revisions...]', 'none, one or two revisions or <rev>:<path>, then paths')
+    .argument('[revisions...]', 'none to eight revisions or <rev>:<path>, then paths')
     .option('--staged', 'compare what is staged instead of the work tree')
     .option('--cached', 'the same as --staged')
     .option('--model <name>', "model line of the work tree (default: HEAD's)");
   addChangeOptions(command)
     .option('--files', 'list files only')
-    .option('--all', 'list equal tensors as well')
+    .option('--all', 'list what is equal as well')
+    .option('--baseline <rev>', 'version that the others are compared with (default: the first)')
+    .addOption(
+      new Option(
+        '--sort <order>',
+        'order of tensors and layers, by how far they moved or as in the file',
+      )
+        .choices(['name', 'drift'])
+        .default('name'),
+    )
+    .option('--top <n>', 'at most so many tensors and layers')
+    .option('--only-changed', 'leave out of the JSON values that are equal in all versions')
+    .option('--graph', 'draw the networks, also where no layer differs')
+    .option('--layers', 'how far the weights of each layer moved')
+    .option('--exact', 'read all bytes of large checkpoints')
+    .option('--rank', 'effective rank of each change, whatever work it is')
+    .option('--md', 'print Markdown tables')
+    .option('--csv', 'print CSV')
     .option('--exit-code', 'exit with 1 if something differs')
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
-        const { diff } = await import('../../use/ops/diff.js');
+        const { diffAny } = await import('../../use/ops/diff.js');
         const { before, after } = run.split(operands);
         const isQuiet = flags.quiet === true && !run.ui.json;
         const form = changeForm(flags) ?? 'patch';
-        const options = {
+        const options: DiffOptions = {
           revisions: before,
           paths: after ?? [],
           staged: flags.staged === true || flags.cached === true,
           filesOnly: flags.files === true || form !== 'patch' || flags.quiet === true,
           all: flags.all === true,
+          exact: flags.exact === true,
+          onlyChanged: flags.onlyChanged === true,
+          sort: flags.sort ?? 'name',
+          ...(flags.rank ? { rank: true } : {}),
+          ...(flags.baseline === undefined ? {} : { baseline: flags.baseline }),
           ...(flags.model === undefined ? {} : { model: flags.model }),
         };
-        const result = await run.repository((repo) => diff(repo, options, run.context));
-        run.answer(result, (ui) => isQuiet || print(ui, result, form));
+        const how = diffForm(flags, form);
+        const result = await run.repository((repo) => diffAny(repo, options, run.context));
+        run.answer(result, (ui) => isQuiet || printDiff(ui, result, how));
         return (flags.exitCode || flags.quiet) && !result.same ? 1 : 0;
       }),
     );
 }
 
-function print(ui: Ui, result: DiffResult, form: ChangeForm): void {
-  for (const { label, tier } of [result.before, result.after]) {
-    if (tier === null) continue;
-    ui.line(ui.style.red(`${label} is kept as ${tier}: its exact values were given up`));
-  }
-  for (const line of changeLines(ui, form, result)) ui.line(line);
-  if (result.same) ui.note('no differences');
+/** @throws {UsageError} for forms that exclude each other. */
+function diffForm(flags: Flags, form: ChangeForm): DiffForm {
+  if (flags.md && flags.csv) throw new UsageError('--md and --csv cannot be used together');
+  return {
+    form,
+    as: flags.md ? 'md' : flags.csv ? 'csv' : 'text',
+    all: flags.all === true,
+    graph: flags.graph === true,
+    layers: flags.layers === true || flags.sort === 'drift',
+    top: flags.top === undefined ? null : parseCount(flags.top, '--top'),
+  };
 }

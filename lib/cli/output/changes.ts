@@ -3,7 +3,8 @@ import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { CheckpointDiff, FileDiff, SnapshotDiff, TensorDiff } from '../../use/ops/diff.js';
 import { type Cell, formatTable } from './table.js';
-import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
+import { changedText, percent, rankText, within } from './tensor-numbers.js';
+import { formatBytes, formatCount, type Ui } from './ui.js';
 
 /** What is shown of changes: every tensor in numbers, or a list of files. */
 export type ChangeForm = 'patch' | 'stat' | 'name-only' | 'name-status';
@@ -202,6 +203,10 @@ function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
       { title: 'max |Δ|', align: 'right' as const },
       { title: 'rel. L2', align: 'right' as const },
       { title: 'cosine', align: 'right' as const },
+      { title: 'flips', align: 'right' as const },
+      ...(diff.tensors.some(({ numbers }) => numbers?.rank)
+        ? [{ title: 'rank of Δ', align: 'right' as const }]
+        : []),
     ];
     const rows = diff.tensors.map((tensor) => tensorRow(ui, tensor));
     lines.push(...formatTable(columns, rows, { header: ui.style.dim, indent: '  ' }));
@@ -235,25 +240,15 @@ function tensorRow(ui: Ui, tensor: TensorDiff): Cell[] {
     pair(shape(before) ?? undefined, shape(after) ?? undefined),
   ];
   if (numbers === null) return [...cells, status, '', '', ''];
+  const { bound } = numbers;
   const extra = numbers.nonFinite > 0 ? ` (${numbers.nonFinite} not finite)` : '';
   return [
     ...cells,
-    numbers.changed === null ? '–' : percent(numbers.changed),
-    numbers.maxAbs === null ? '–' : `${significant(numbers.maxAbs)}${extra}`,
-    numbers.relativeL2 === null ? '–' : significant(numbers.relativeL2),
+    changedText(numbers),
+    numbers.maxAbs === null ? '–' : `${within(numbers.maxAbs, bound?.maxAbs ?? 0)}${extra}`,
+    numbers.relativeL2 === null ? '–' : within(numbers.relativeL2, bound?.relativeL2 ?? 0),
     numbers.cosine === null ? '–' : numbers.cosine.toFixed(6),
+    numbers.signFlips === null ? '–' : percent(numbers.signFlips),
+    rankText(numbers),
   ];
-}
-
-/** A share as a percentage that is 0 % or 100 % only if it is exactly so. */
-function percent(share: number): string {
-  if (share === 0 || share === 1) return `${share * 100} %`;
-  const shown = (share * 100).toFixed(share > 0.999 || share < 0.001 ? 4 : 1);
-  return `${shown} %`;
-}
-
-function significant(value: number | string): string {
-  if (typeof value === 'string') return value;
-  if (Number.isInteger(value)) return formatNumber(value);
-  return value >= 0.001 && value < 1e6 ? value.toPrecision(4) : value.toExponential(3);
 }

@@ -8,14 +8,14 @@ import { splitFast } from '../../pure/codec/planes.js';
 import { DTYPES } from '../../pure/tensor/dtype.js';
 import { otherSize } from './planes/plane-reader.js';
 import { segmentElements } from './planes/segment-head.js';
-import type { Readers } from './stored-file.js';
+import type { Readers } from './stored/stored-file.js';
 import {
   isContiguous,
   readTensor,
   type StoredTensor,
   type TensorHome,
   tensorElements,
-} from './tensors.js';
+} from './stored/tensors.js';
 
 /** Planes of some elements, until they are given back. */
 interface Piece {

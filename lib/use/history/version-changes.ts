@@ -32,7 +32,8 @@ export async function versionChanges(
   if (options.isWanted) for (const side of [before, after]) narrowSide(side, options.isWanted);
   try {
     const files = await diffFiles(repo, before, after, context.signal);
-    const request = { files, context };
+    // Many versions in a row: the rank of each change is asked of diff.
+    const request = { files, context, rank: false };
     return {
       files,
       checkpoints: diffCheckpoints(before, after, files),

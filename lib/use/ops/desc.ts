@@ -6,7 +6,8 @@ import { receptiveFields } from '../../pure/network/cost/receptive-field.js';
 import type { StoredNetwork } from '../../pure/network/encode.js';
 import type { LayerKind } from '../../pure/network/layers/kinds.js';
 import { type LayerGraph, linkLayers } from '../../pure/network/layers/layer-view.js';
-import type { Dim, GraphValue, Shape } from '../../pure/network/network.js';
+import type { Dim, Shape } from '../../pure/network/network.js';
+import { batchSizes } from '../../pure/network/shapes/batch.js';
 import {
   inferShapes,
   type NetworkShapes,
@@ -144,23 +145,12 @@ function checkInputs(
   });
 }
 
-/** The first dimension of an input, where it is open: what people call the batch. */
-function batchSymbols(inputs: readonly GraphValue[]): Set<string> {
-  const found = new Set<string>();
-  for (const { name, shape } of inputs) {
-    const first = shape?.[0];
-    if (first === null || first === '') found.add(`${name}.0`);
-    else if (typeof first === 'string') found.add(first);
-  }
-  return found;
-}
-
 function describe(
   { path, stored, network, view }: StoredNetwork & { path: string; stored: boolean },
   options: DescOptions,
 ): DescribedNetworkFile {
   const { graph } = network;
-  const sizes = new Map([...batchSymbols(graph.inputs)].map((name) => [name, options.batch ?? 1]));
+  const sizes = batchSizes(graph, options.batch ?? 1);
   const inputs = new Map(Object.entries(options.shapes ?? {}));
   const shapes = inferShapes(network, { sizes, inputs });
   const cost = networkCost(network, view, shapes);

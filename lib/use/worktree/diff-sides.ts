@@ -52,6 +52,16 @@ export interface DiffOptions {
   filesOnly?: boolean;
   /** Lists tensors that are equal as well. */
   all?: boolean;
+  /** The revision that others are compared with; default: the first. */
+  baseline?: string;
+  /** Reads all bytes of large checkpoints, not the leading planes that say enough. */
+  exact?: boolean;
+  /** Works out the rank of each change, also where that is much work; false: of none. */
+  rank?: boolean;
+  /** Leaves out hyperparameters, metrics and other values that are equal in all versions. */
+  onlyChanged?: boolean;
+  /** Order of tensors and layers: as they stand in the file, or by how far they moved. */
+  sort?: 'name' | 'drift';
 }
 
 /** Opens the two sides that the options name. No file stays open. */
@@ -117,6 +127,56 @@ async function narrowToPlaces(
 
 function holds({ files }: DiffSide, path: string): boolean {
   return [...files.keys()].some((file) => isBelow(file, path.replace(/\/+$/, '')));
+}
+
+/** Fewest and most versions that are compared at once. */
+export const [SIDES_MIN, SIDES_MAX] = [2, 8];
+
+/**
+ * Opens the sides that the options name: two, or for three to eight revisions as many. `<rev>:<path>` is one
+ * folder or file of a version.
+ * @throws {UsageError}
+ */
+export async function openManySides(
+  repo: LineAccess,
+  options: DiffOptions,
+  context: OpContext,
+): Promise<DiffSide[]> {
+  const { revisions, paths } = await splitDiffWords(repo, options, context);
+  if (revisions.length <= SIDES_MIN) {
+    const { before, after } = await openSides(repo, options, context);
+    return [before, after];
+  }
+  const ranged = revisions.find((word) => parseRange(word) !== null);
+  if (revisions.length > SIDES_MAX || options.staged || ranged !== undefined) {
+    const most = `at most ${SIDES_MAX} versions are compared at once, and neither ranges nor --staged`;
+    throw new UsageError('too many revisions', { hint: most });
+  }
+  const cwd = { layout: repo.layout, cwd: context.cwd };
+  const sides: DiffSide[] = [];
+  for (const word of revisions) {
+    const place = splitPlace(word);
+    const revision = place?.revision ?? word;
+    const side = await versionSide(repo, await resolveId(repo, revision), word);
+    if (place !== null) {
+      const file = await narrowToPlace(side, placePath(repo.layout, context.cwd, place.path));
+      // Files that are compared need one name.
+      if (file !== null && sides[0] !== undefined) renameLone(side, file, sides[0]);
+    }
+    sides.push(side);
+  }
+  if (paths.length > 0) {
+    const known = new Set(sides.flatMap((side) => [...side.files.keys()]));
+    const wanted = selectPaths(cwd, paths, [...known], 'these versions');
+    for (const side of sides) narrowSide(side, (path) => wanted.has(path));
+  }
+  return sides;
+}
+
+/** Gives the only file of a side the name that the only file of the first side has. */
+function renameLone(side: DiffSide, file: string, first: DiffSide): void {
+  const [name, ...others] = first.files.keys();
+  if (name !== undefined && others.length === 0) renameFile(side, file, name);
 }
 
 async function splitDiffWords(
@@ -246,7 +306,15 @@ async function openChanged(
 
 /** What stands for a file that is not a plain one: it equals no other, and has no tensors. */
 function oddFile(path: string, became: Oddity): DiffFile {
-  return { path, size: null, sha256: became, mode: 0, became, tensors: async () => [] };
+  return {
+    path,
+    size: null,
+    sha256: became,
+    mode: 0,
+    became,
+    tensors: async () => [],
+    content: async () => new Uint8Array(0),
+  };
 }
 
 /** Tracked files as they are in the work tree; unchanged ones are taken from the packs. */
@@ -285,6 +353,7 @@ async function workSide(
       mode: modeOf(source.stat),
       became: null,
       tensors: async () => tensorsOfFile(source, layout),
+      content: () => source.read(0, source.size),
     });
     hints.push({
       ...entry,

@@ -146,7 +146,7 @@ function markdownCell(text: string): string {
     .trim();
 }
 
-function markdownLines({ titles, isNumeric, rows }: Grid): string[] {
+export function markdownLines({ titles, isNumeric, rows }: Grid): string[] {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [
     line(titles.map(markdownCell)),

@@ -4,6 +4,7 @@
  */
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
+import { streamFile } from '../../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import { type StoredTensor, tensorsOf } from '../../../storage/objects/stored/tensors.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
@@ -19,6 +20,8 @@ export interface DiffFile {
   became: string | null;
   /** Tensors of the file, opened at the first call. */
   tensors(): Promise<StoredTensor[]>;
+  /** All of its bytes: for small files. */
+  content(): Promise<Uint8Array>;
 }
 
 export interface DiffSide {
@@ -57,6 +60,13 @@ export function storedFile(repo: ReadAccess, entry: FileEntry): DiffFile {
     tensors() {
       tensors ??= openStoredFile(repo, entry).then(tensorsOf);
       return tensors;
+    },
+    async content() {
+      const pieces: Uint8Array[] = [];
+      for await (const bytes of streamFile(repo, await openStoredFile(repo, entry))) {
+        pieces.push(Uint8Array.from(bytes));
+      }
+      return Buffer.concat(pieces);
     },
   };
 }

@@ -1,7 +1,9 @@
 /** Checkpoints that differ between two sides, every tensor in numbers. */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
-import { type NamedRole, roleOfName, seriesOf } from '../../../pure/paths/checkpoint-names.js';
+import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
+import { BugError } from '../../../base/errors.js';
+import { type NamedRole, roleOfName } from '../../../pure/paths/checkpoint-names.js';
 import { matchNames } from '../../../pure/tensor/canonical-name.js';
 import type { Role } from '../../../pure/tensor/layout.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
@@ -14,9 +16,12 @@ import {
 } from '../../../storage/objects/stored/tensors.js';
 import type { Snapshot } from '../../../storage/repo/version/file-page.js';
 import type { OpContext } from '../../context.js';
-import { compareTensors, type TensorComparison } from '../compare.js';
 import { uniqueNames } from '../find-tensors.js';
+import { rankWork } from './change-rank.js';
+import { enoughPlanes, isEnough, maskedChanges } from './cheapest.js';
+import { compareTensors, type TensorComparison } from './compare.js';
 import type { FileDiff } from './files.js';
+import { pairSnapshots, type SnapshotPair } from './pair-snapshots.js';
 import type { DiffFile, DiffSide } from './sides.js';
 
 export interface TensorSide {
@@ -54,66 +59,6 @@ export interface SnapshotDiff {
   tensors: TensorDiff[];
 }
 
-interface SnapshotPair {
-  role: Role;
-  before: Snapshot | null;
-  after: Snapshot | null;
-}
-
-/**
- * Pairs snapshots by key and role, then with what a moved file was. A checkpoint of a series that is
- * new is compared with the last one before it; of those left over, the last ones of each role, so that
- * a checkpoint that was saved in other shards is compared with what it came from.
- */
-function pairSnapshots(
-  before: readonly Snapshot[],
-  after: readonly Snapshot[],
-  nameBefore: (key: string) => string,
-): SnapshotPair[] {
-  const left = [...before];
-  const take = (isWanted: (old: Snapshot) => boolean): Snapshot | null => {
-    const at = left.findLastIndex(isWanted);
-    return at < 0 ? null : (left.splice(at, 1)[0] as Snapshot);
-  };
-  const pairs: SnapshotPair[] = [];
-  const unpaired: Snapshot[] = [];
-  for (const snapshot of after) {
-    const { key, role } = snapshot;
-    const old = take((other) => other.key === nameBefore(key) && other.role === role);
-    if (old === null) unpaired.push(snapshot);
-    else pairs.push({ role, before: old, after: snapshot });
-  }
-  for (const snapshot of unpaired.reverse()) {
-    const { role } = snapshot;
-    const earlier = stepBefore(before, snapshot);
-    const old = earlier ?? take((other) => other.role === role && seriesOf(other.key) === null);
-    pairs.push({ role, before: old, after: snapshot });
-  }
-  const used = new Set(pairs.map((pair) => pair.before));
-  for (const old of left) {
-    if (!used.has(old)) pairs.push({ role: old.role, before: old, after: null });
-  }
-  const order = new Map(after.map((snapshot, i) => [snapshot, i]));
-  const rank = (pair: SnapshotPair): number =>
-    pair.after === null ? after.length : (order.get(pair.after) as number);
-  return pairs.sort((a, b) => rank(a) - rank(b));
-}
-
-/** The checkpoint of the same series with the greatest step before that of `snapshot`. */
-function stepBefore(before: readonly Snapshot[], { key, role }: Snapshot): Snapshot | null {
-  const place = seriesOf(key);
-  if (place === null) return null;
-  const below = key.slice(place.checkpoint.length);
-  let best: { snapshot: Snapshot; step: number } | null = null;
-  for (const snapshot of before) {
-    const other = seriesOf(snapshot.key);
-    if (other?.series !== place.series || snapshot.role !== role) continue;
-    if (snapshot.key.slice(other.checkpoint.length) !== below || other.step >= place.step) continue;
-    if (best === null || other.step > best.step) best = { snapshot, step: other.step };
-  }
-  return best?.snapshot ?? null;
-}
-
 /** Tensors of a pair of snapshots by name, and the name before of each that has one. */
 interface SnapshotWork {
   pair: SnapshotPair;
@@ -128,8 +73,26 @@ export interface DiffRequest {
   readonly files: readonly FileDiff[];
   /** Lists equal tensors too. */
   readonly all?: boolean;
+  /** Reads all bytes, also of large checkpoints. */
+  readonly exact?: boolean;
+  /** Works out the rank of every change; undefined: where that is little work. */
+  readonly rank?: boolean;
   readonly context: OpContext;
 }
+
+/** How the tensors of a comparison are read. */
+interface Reading {
+  /** Leading planes are enough where they say enough. */
+  isLeading: boolean;
+  hasRanks: boolean;
+}
+
+/** Checkpoints of no more bytes are compared by all of them: that takes no time worth a bound. */
+const EXACT_BYTES_MAX = 256 * 1024 * 1024;
+/** Multiplications that ranks of changes may take where nobody asked for them. */
+const RANK_WORK_MAX = 1_000_000_000;
+/** Tensors compared at once: each holds two segments of either side. */
+const LANES = 2;
 
 /** Snapshots whose files differ, with the tensors that do; `all` lists equal ones as well. */
 export async function diffSnapshots(
@@ -141,6 +104,7 @@ export async function diffSnapshots(
   const { context } = request;
   const work: SnapshotWork[] = [];
   let totalBytes = 0;
+  let rankTotal = 0;
   // A snapshot with a file that became something else has nothing to be compared with.
   const isOdd = ({ members }: Snapshot): boolean =>
     members.some((path) => (after.files.get(path)?.became ?? null) !== null);
@@ -154,17 +118,23 @@ export async function diffSnapshots(
     work.push({ pair, a, b, names });
     for (const [name, tensor] of b) {
       const old = a.get(names.get(name) ?? '');
-      if (old && !sameBytes(old, tensor)) totalBytes += tensorBytes(tensor);
+      if (!old || sameBytes(old, tensor)) continue;
+      totalBytes += tensorBytes(tensor);
+      rankTotal += rankWork(tensor);
     }
   }
   context.progress.start('comparing', totalBytes);
   const diffs: SnapshotDiff[] = [];
+  const reading = {
+    isLeading: !request.exact && totalBytes > EXACT_BYTES_MAX,
+    hasRanks: request.rank ?? rankTotal <= RANK_WORK_MAX,
+  };
   for (const pair of work) {
     const keys = {
       before: pathOf(before, pair.pair.before),
       after: pathOf(after, pair.pair.after),
     };
-    diffs.push(await diffTensors(repo, pair, keys, request));
+    diffs.push(await diffTensors(repo, pair, keys, { ...request, ...reading }));
   }
   return diffs;
 }
@@ -216,8 +186,9 @@ async function diffTensors(
   repo: ReadAccess,
   { pair, a, b, names }: SnapshotWork,
   keys: { before: string | null; after: string | null },
-  { all, context }: DiffRequest,
+  request: DiffRequest & Reading,
 ): Promise<SnapshotDiff> {
+  const { all, context } = request;
   const result: SnapshotDiff = {
     role: roleOfName(keys.after ?? keys.before ?? '') ?? pair.role,
     keyBefore: keys.before,
@@ -236,6 +207,12 @@ async function diffTensors(
     result[tensor.status]++;
     if (tensor.status !== 'equal' || all) result.tensors.push(tensor);
   };
+  const numbersOf = new Map<string, TensorComparison>();
+  await forEachLimit([...names], LANES, async ([name, nameBefore]) => {
+    const [old, tensor] = [a.get(nameBefore) as StoredTensor, b.get(name) as StoredTensor];
+    numbersOf.set(name, await comparePair(repo, old, tensor, request));
+    if (!sameBytes(old, tensor)) context.progress.advance(tensorBytes(tensor));
+  });
   for (const [name, tensor] of b) {
     throwIfAborted(context.signal);
     const after = sideOf(tensor);
@@ -245,8 +222,7 @@ async function diffTensors(
       continue;
     }
     const old = a.get(nameBefore) as StoredTensor;
-    const numbers = await comparePair(repo, old, tensor, context);
-    if (!sameBytes(old, tensor)) context.progress.advance(tensorBytes(tensor));
+    const numbers = numbersOf.get(name) as TensorComparison;
     if (nameBefore !== name) {
       result.renamed++;
       result.renamedAs ??= { before: nameBefore, after: name };
@@ -273,15 +249,26 @@ async function comparePair(
   repo: ReadAccess,
   before: StoredTensor,
   after: StoredTensor,
-  context: OpContext,
+  { context, isLeading, hasRanks }: DiffRequest & Reading,
 ): Promise<TensorComparison> {
   const { signal } = context;
-  const requests = sameBytes(before, after) ? [] : pairSegments(before, after);
-  const planes = await openPlanes(repo.store, requests, signal ? { signal } : {});
-  try {
-    const readers = { blobs: repo.blobs, planes: planes.reader, hashes: repo.hashes };
-    return await compareTensors(readers, before, after, signal);
-  } finally {
-    planes.close();
+  throwIfAborted(signal);
+  const isSame = sameBytes(before, after);
+  const leading = isLeading && !isSame ? await enoughPlanes(repo.store, before, after) : undefined;
+  const changedElements =
+    leading === undefined ? null : await maskedChanges(repo.store, before, after);
+  for (const wanted of leading === undefined ? [undefined] : new Set([leading, 3, undefined])) {
+    const requests = isSame ? [] : pairSegments(before, after, wanted);
+    const planes = await openPlanes(repo.store, requests, signal ? { signal } : {});
+    try {
+      const readers = { blobs: repo.blobs, planes: planes.reader, hashes: repo.hashes };
+      const leadingOnly = wanted === undefined ? {} : { planes: wanted };
+      const options = { signal, changedElements, rank: hasRanks, ...leadingOnly };
+      const numbers = await compareTensors(readers, before, after, options);
+      if (isEnough(numbers)) return numbers;
+    } finally {
+      planes.close();
+    }
   }
+  throw new BugError('a comparison by all planes says too little');
 }

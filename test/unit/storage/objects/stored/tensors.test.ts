@@ -14,7 +14,7 @@ import {
   type StoredTensor,
   tensorsOf,
 } from '../../../../../lib/storage/objects/stored/tensors.js';
-import { compareTensors } from '../../../../../lib/use/history/compare.js';
+import { compareTensors } from '../../../../../lib/use/history/diff/compare.js';
 import { layoutOf, tensorBytes } from '../../../../helpers/layouts.js';
 import { PROJECT_ROOT } from '../../../../helpers/paths.js';
 import { seededRandom } from '../../../../helpers/rng.js';

@@ -1,22 +1,22 @@
 /** Comparison of tensors: views of one extent, numbers without meaning, hostile sizes. */
 import test from 'ava';
-import { CorruptError, isDamage, LimitError } from '../../../../lib/base/errors.js';
-import type { DType } from '../../../../lib/pure/tensor/dtype.js';
-import type { Skeleton, SkeletonTensor } from '../../../../lib/pure/tensor/recipe.js';
+import { CorruptError, isDamage, LimitError } from '../../../../../lib/base/errors.js';
+import type { DType } from '../../../../../lib/pure/tensor/dtype.js';
+import type { Skeleton, SkeletonTensor } from '../../../../../lib/pure/tensor/recipe.js';
 import {
   openStoredFile,
   type StoredFile,
-} from '../../../../lib/storage/objects/stored/stored-file.js';
+} from '../../../../../lib/storage/objects/stored/stored-file.js';
 import {
   readTensor,
   type StoredTensor,
   tensorsOf,
-} from '../../../../lib/storage/objects/stored/tensors.js';
-import { readStaging } from '../../../../lib/storage/repo/staging/staging-file.js';
-import { compareTensors } from '../../../../lib/use/history/compare.js';
-import type { Repository } from '../../../../lib/use/repository.js';
-import { safetensors } from '../../../trust/model-files.js';
-import { WorkRepository } from '../../storage/objects/work-repository.js';
+} from '../../../../../lib/storage/objects/stored/tensors.js';
+import { readStaging } from '../../../../../lib/storage/repo/staging/staging-file.js';
+import { compareTensors } from '../../../../../lib/use/history/diff/compare.js';
+import type { Repository } from '../../../../../lib/use/repository.js';
+import { safetensors } from '../../../../trust/model-files.js';
+import { WorkRepository } from '../../../storage/objects/work-repository.js';
 
 const COUNT = 6000;
 

@@ -1,0 +1,61 @@
+/** Numbers of comparisons as people read them: no more digits than are known, and what they are right to. */
+import type { DriftCell, MetricCell, TensorDiff } from '../../use/ops/diff.js';
+import { formatMetric } from './render.js';
+import { formatNumber } from './ui.js';
+
+type Numbers = NonNullable<TensorDiff['numbers']>;
+
+/** A share as a percentage that is 0 % or 100 % only if it is exactly so. */
+export function percent(share: number): string {
+  if (share === 0 || share === 1) return `${share * 100} %`;
+  const shown = (share * 100).toFixed(share > 0.999 || share < 0.001 ? 4 : 1);
+  return `${shown} %`;
+}
+
+/** Four digits. */
+export function significant(value: number | string): string {
+  if (typeof value === 'string') return value;
+  if (Number.isInteger(value)) return formatNumber(value);
+  return value >= 0.001 && value < 1e6 ? value.toPrecision(4) : value.toExponential(3);
+}
+
+/** `0.0843 ±0.0007`: three digits and the bound, for a number that leading planes gave. */
+export function within(value: number | string, bound: number): string {
+  if (bound === 0 || typeof value === 'string') return significant(value);
+  const text = value >= 0.001 && value < 1e6 ? value.toPrecision(3) : value.toExponential(2);
+  return `${text} ±${bound >= 0.001 ? bound.toPrecision(1) : bound.toExponential(0)}`;
+}
+
+/** The share of changed elements; a lower bound says so. */
+export function changedText({ changed, bound }: Numbers): string {
+  if (changed === null) return '–';
+  return `${bound === null || bound.changedIsExact ? '' : '≥ '}${percent(changed)}`;
+}
+
+/** `64 (99 % in 12)`: the effective rank of a change. */
+export function rankText({ rank }: Numbers): string {
+  if (rank === null) return '';
+  const least = rank.sampledRows === null ? '' : '≥ ';
+  return `${least}${rank.effective.toPrecision(3)} of ${Math.min(rank.rows, rank.columns)}`;
+}
+
+/** `0.08427 ±7e-4`, or nothing where a layer was not compared. */
+export function driftText(cell: DriftCell | null): string {
+  if (cell === null) return '';
+  return cell.relativeL2 === null ? '–' : within(cell.relativeL2, cell.bound);
+}
+
+/** `+0.012`: a difference with its sign. */
+export function signed(delta: number): string {
+  const text = formatMetric(delta);
+  return delta > 0 ? `+${text}` : text;
+}
+
+/** `0.921 @3000 (+0.008)`: the best value with its step, and how far it is from the baseline's. */
+export function metricText(cell: MetricCell | null): string {
+  if (cell === null) return '';
+  const { best, last, delta } = cell;
+  const { value, step } = best ?? last;
+  const at = step === null ? '' : ` @${step}`;
+  return `${formatMetric(value)}${at}${delta === null || delta === 0 ? '' : ` (${signed(delta)})`}`;
+}

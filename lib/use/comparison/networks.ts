@@ -1,0 +1,324 @@
+/**
+ * The networks of several versions as one graph. A version without a network takes part with the layers that
+ * the names of its tensors tell, which have no edges.
+ */
+import { networkCost } from '../../pure/network/cost/network-cost.js';
+import type { CountedTensor } from '../../pure/network/cost/parameter-counts.js';
+import { LAYER_KINDS, type LayerKind } from '../../pure/network/layers/kinds.js';
+import {
+  type LayerGraph,
+  type LayerView,
+  linkLayers,
+} from '../../pure/network/layers/layer-view.js';
+import { type Merged, mergeLayers } from '../../pure/network/match/merge-layers.js';
+import type { Attribute, Dim, GraphNode, Shape } from '../../pure/network/network.js';
+import { batchSizes } from '../../pure/network/shapes/batch.js';
+import { inferShapes } from '../../pure/network/shapes/infer-shapes.js';
+import { groupParameters, type ParameterGroup } from '../../pure/network/weights/groups.js';
+import { pairTensors } from '../../pure/network/weights/pair-tensors.js';
+import type { VersionNetwork } from '../history/networks/networks.js';
+import type {
+  ComparedNetwork,
+  KindCounts,
+  KindSummary,
+  MergedEdge,
+  MergedLayer,
+  NetworkCell,
+} from './result.js';
+
+/** A layer as it is compared. */
+export interface SideLayer extends Omit<NetworkCell, 'changes' | 'match' | 'drift'> {
+  weights: string;
+  /** Attributes of its operators, and what they are. */
+  settings: ReadonlyMap<string, string>;
+  /** Names of its parameters in the network. */
+  values: string[];
+  /** Its tensors, in the file of the network and in checkpoints that go with it. */
+  tensors: { path: string; name: string }[];
+}
+
+/** A network, or the layers of a checkpoint without one. */
+export interface NetworkSide {
+  path: string;
+  isGraph: boolean;
+  layers: SideLayer[];
+  edges: [number, number][];
+  totals: { layers: number; parameters: number; macs: Dim };
+}
+
+/** A network as it is compared, at a batch of 1. */
+export function networkSide({
+  path,
+  network,
+  view,
+}: Pick<VersionNetwork, 'path' | 'network' | 'view'>): NetworkSide {
+  const shapes = inferShapes(network, { sizes: batchSizes(network.graph, 1) });
+  const cost = networkCost(network, view, shapes);
+  const layers: SideLayer[] = [];
+  const edges: [number, number][] = [];
+  for (const [i, part] of view.entries()) {
+    const from = layers.length;
+    for (const [at, next] of linkLayers(part).succ.entries()) {
+      for (const to of next) edges.push([from + at, from + to]);
+    }
+    for (const [at, layer] of part.layers.entries()) {
+      const own = cost.layers[i]?.[at];
+      const last = part.graph.nodes[layer.nodes.at(-1) ?? 0];
+      const { name, alias, kind, type } = layer;
+      layers.push({
+        name,
+        alias,
+        kind,
+        type,
+        shape: shapes.of(part.graph, last?.outputs[0] ?? '').shape,
+        parameters: own?.parameters ?? 0,
+        macs: own?.macs ?? 0,
+        ...parametersOf(part, layer.nodes, path),
+        settings: settingsOf(layer.nodes.flatMap((node) => part.graph.nodes[node] ?? [])),
+      });
+    }
+  }
+  const { parameters, macs } = cost;
+  return {
+    path,
+    isGraph: true,
+    layers,
+    edges,
+    totals: { layers: layers.length, parameters, macs },
+  };
+}
+
+/** The parameters that the nodes of a layer use: their shapes, and their names in the file. */
+function parametersOf(
+  { graph }: LayerGraph,
+  nodes: readonly number[],
+  path: string,
+): Pick<SideLayer, 'weights' | 'values' | 'tensors'> {
+  const names = nodes.flatMap((node) => graph.nodes[node]?.inputs ?? []);
+  const own = new Set(names);
+  const used = graph.parameters.filter(({ name, values }) => values === null && own.has(name));
+  used.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+  return {
+    weights: used.map(({ dtype, shape }) => `${dtype}${shape.join('×')}`).join(' '),
+    values: used.map(({ name }) => name),
+    tensors: used.map(({ tensor }) => ({ path, name: tensor })),
+  };
+}
+
+function settingsOf(nodes: readonly GraphNode[]): Map<string, string> {
+  const settings = new Map<string, string>();
+  if (nodes.length > 1) settings.set('operators', nodes.map(({ op }) => op).join(' '));
+  for (const { op, attributes } of nodes) {
+    for (const attribute of attributes) {
+      const text = textOf(attribute);
+      const name = nodes.length > 1 ? `${op}.${attribute.name}` : attribute.name;
+      if (text !== null && !settings.has(name)) settings.set(name, text);
+    }
+  }
+  return settings;
+}
+
+/** Longer values of attributes are compared and not shown whole. */
+const VALUE_CHARS_MAX = 200;
+
+function textOf({ kind, value }: Attribute): string | null {
+  if (kind === 'other') return null;
+  const text = kind === 'tensor' ? JSON.stringify(value.values) : JSON.stringify(value);
+  return text.length > VALUE_CHARS_MAX ? `${text.slice(0, VALUE_CHARS_MAX)}…` : text;
+}
+
+/** The layers of a checkpoint as the names of its tensors tell. */
+export function weightsSide(path: string, tensors: readonly CountedTensor[]): NetworkSide {
+  const groups = groupParameters(tensors);
+  const counts = new Map<string, number>();
+  const layers = groups.map((group): SideLayer => {
+    const { name, kind, type, parameters } = group;
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return {
+      name,
+      alias: `${kind}${count}`,
+      kind,
+      type,
+      shape: null,
+      parameters,
+      macs: 0,
+      weights: shapesOf(group),
+      settings: new Map([['parameters', shapesOf(group)]]),
+      values: [],
+      tensors: group.tensors.map((tensor) => ({ path, name: tensor.name })),
+    };
+  });
+  const parameters = groups.reduce((sum, group) => sum + group.parameters, 0);
+  const totals = { layers: layers.length, parameters, macs: 0 };
+  return { path, isGraph: false, layers, edges: [], totals };
+}
+
+function shapesOf({ tensors }: ParameterGroup): string {
+  return tensors.map(({ dtype, shape }) => `${dtype}[${shape.join(', ')}]`).join(' ');
+}
+
+/** Which networks of several versions are one: by path, else the only one of each. */
+export function pairNetworks(
+  ends: readonly (readonly NetworkSide[])[],
+  baseline: number,
+): (NetworkSide | null)[][] {
+  const left = ends.map((sides) => [...sides]);
+  const take = (at: number, is: (side: NetworkSide) => boolean): NetworkSide | null => {
+    const place = (left[at] as NetworkSide[]).findIndex(is);
+    return place < 0 ? null : ((left[at] as NetworkSide[]).splice(place, 1)[0] as NetworkSide);
+  };
+  const rows: (NetworkSide | null)[][] = [];
+  const order = [baseline, ...ends.keys()];
+  for (const from of order) {
+    for (const { path, isGraph } of [...(left[from] as NetworkSide[])]) {
+      const isLone = (ends[from] as readonly NetworkSide[]).length === 1;
+      rows.push(
+        ends.map((sides, at) => {
+          const same = take(at, (side) => side.path === path && side.isGraph === isGraph);
+          if (same !== null) return same;
+          return isLone && sides.length === 1 ? take(at, (side) => side.isGraph === isGraph) : null;
+        }),
+      );
+    }
+  }
+  return rows;
+}
+
+/**
+ * Adds to the layers of a network the tensors of a checkpoint that go with it, those of norms that are folded
+ * into them included. @returns false if less than half of the parameters find a tensor.
+ */
+export function joinCheckpoint(
+  side: NetworkSide,
+  view: LayerView,
+  path: string,
+  tensors: readonly CountedTensor[],
+): boolean {
+  const { pairs, unpaired } = pairTensors(view, tensors);
+  if (pairs.length <= unpaired.length) return false;
+  const byParameter = new Map(pairs.map((pair) => [pair.parameter, pair]));
+  for (const layer of side.layers) {
+    const found = layer.values.flatMap((name) => byParameter.get(name) ?? []);
+    const norms = new Set(found.flatMap(({ foldedNorm }) => foldedNorm ?? []));
+    const names = new Set([
+      ...found.map(({ tensor }) => tensor),
+      ...tensors
+        .map(({ name }) => name)
+        .filter((name) => norms.has(name.slice(0, name.lastIndexOf('.')))),
+    ]);
+    for (const name of names) layer.tensors.push({ path, name });
+  }
+  return true;
+}
+
+/** How far the weights of a layer of the baseline are from it in version `at`. */
+export type DriftOf = (at: number, layer: SideLayer) => number | null;
+
+/** One network of several versions as one graph. */
+export function mergeNetworks(
+  sides: readonly (NetworkSide | null)[],
+  baseline: number,
+  driftOf: DriftOf,
+): ComparedNetwork {
+  // The baseline's layers come first, so that others are matched with them.
+  const order = [baseline, ...[...sides.keys()].filter((at) => at !== baseline)];
+  const graph = mergeLayers(order.map((at) => sides[at] ?? null));
+  const back = sides.map((_, at) => order.indexOf(at));
+  const layers = graph.layers.map((merged) =>
+    mergedLayer(merged, { sides, back, baseline, driftOf }),
+  );
+  const edges = graph.edges.map(({ from, to, sides: has }): MergedEdge => {
+    return { from, to, ends: back.map((place) => has[place] ?? false) };
+  });
+  return {
+    paths: sides.map((side) => side?.path ?? null),
+    isGraph: sides.some((side) => side?.isGraph),
+    layers,
+    edges,
+    kinds: countKinds(layers, sides, baseline),
+    totals: sides.map((side) => side?.totals ?? null),
+  };
+}
+
+function mergedLayer(
+  merged: Merged,
+  {
+    sides,
+    back,
+    baseline,
+    driftOf,
+  }: {
+    sides: readonly (NetworkSide | null)[];
+    back: readonly number[];
+    baseline: number;
+    driftOf: DriftOf;
+  },
+): MergedLayer {
+  const own = sides.map((side, at): SideLayer | null => {
+    return side?.layers[merged.places[back[at] as number] ?? -1] ?? null;
+  });
+  const base = own[baseline] ?? null;
+  const first = base ?? (own.find((layer) => layer !== null) as SideLayer);
+  const cells = own.map((layer, at): NetworkCell | null => {
+    if (layer === null) return null;
+    const { name, alias, kind, type, shape, parameters, macs } = layer;
+    const isPair = base !== null && at !== baseline;
+    return {
+      name,
+      alias,
+      kind,
+      type,
+      shape,
+      parameters,
+      macs,
+      changes: isPair ? changesOf(base, layer) : [],
+      match: isPair ? (merged.matches[back[at] as number] ?? null) : null,
+      drift: isPair ? driftOf(at, base) : null,
+    };
+  });
+  const { name, alias, kind, type } = first;
+  return { name, alias, kind, type, cells };
+}
+
+function changesOf(a: SideLayer, b: SideLayer): NetworkCell['changes'] {
+  const changes: NetworkCell['changes'] = [];
+  const add = (what: string, before: string, after: string): void => {
+    if (before !== after) changes.push({ what, before, after });
+  };
+  add('type', `${a.kind} ${a.type}`, `${b.kind} ${b.type}`);
+  add('shape', shapeText(a.shape), shapeText(b.shape));
+  if (!a.settings.has('parameters')) add('weights', a.weights, b.weights);
+  for (const name of new Set([...a.settings.keys(), ...b.settings.keys()])) {
+    add(name, a.settings.get(name) ?? '', b.settings.get(name) ?? '');
+  }
+  return changes;
+}
+
+function shapeText(shape: Shape | null): string {
+  return shape === null ? '?' : `[${shape.join(', ')}]`;
+}
+
+function countKinds(
+  layers: readonly MergedLayer[],
+  sides: readonly (NetworkSide | null)[],
+  baseline: number,
+): KindSummary[] {
+  const kinds = LAYER_KINDS.filter((kind) => layers.some((layer) => layer.kind === kind));
+  return kinds.map((kind: LayerKind): KindSummary => {
+    const own = layers.filter((layer) => layer.kind === kind);
+    const cells = sides.map((side, at): KindCounts | null => {
+      if (at === baseline || side === null) return null;
+      const counts = { added: 0, removed: 0, changed: 0, equal: 0 };
+      for (const { cells: row } of own) {
+        const [base, cell] = [row[baseline] ?? null, row[at] ?? null];
+        if (cell === null) counts.removed += base === null ? 0 : 1;
+        else if (base === null) counts.added++;
+        else if (cell.changes.length > 0) counts.changed++;
+        else counts.equal++;
+      }
+      return counts;
+    });
+    return { kind, cells };
+  });
+}
