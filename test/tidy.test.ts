@@ -284,7 +284,7 @@ export type { C } from "./c.js";
 /**
  * import x from './comment.js';
  */
-// import y from '../lib/use/tracking/line.js';
+// import y from './line.js';
 const later = await import('./later.js');
 export const text = 'from nowhere';
 `;
@@ -310,7 +310,7 @@ const TABLE = parseImportTable(`
 
 test('imports: a planted import against the direction is found', (t) => {
   const good =
-    "import { a } from '../../base/bytes/a.js';\nimport { E } from '../lib/base/errors.js';\n";
+    "import { a } from '../../base/bytes/a.js';\nimport { E } from '../../base/errors.js';\n";
   const bad = "import { s } from '../../storage/store/s.js';\n";
   t.deepEqual(checkImports('lib/storage/store/s.ts', good, TABLE, []), []);
   t.deepEqual(checkImports('lib/base/bytes/a.ts', bad, TABLE, []), [
@@ -328,8 +328,7 @@ test('imports: a planted import against the direction is found', (t) => {
 });
 
 test('ops: a planted import of another op is found', (t) => {
-  const source =
-    "import { add } from '../lib/cli/commands/add.js';\nimport { w } from '../lib/use/ops/with-repository.js';\n";
+  const source = "import { add } from './add.js';\nimport { w } from './with-repository.js';\n";
   t.deepEqual(checkOp('lib/use/ops/commit.ts', source), [
     "lib/use/ops/commit.ts: an op imports the op './add.js'",
   ]);
@@ -424,7 +423,7 @@ test('pictures: too many boxes, a wrong call and a broken hop are found', (t) =>
 
 test('records: a read from another room is found', (t) => {
   const source =
-    "import { readBlobAt } from '../lib/storage/store/packs/read-records.js';\nrepo.store.readBlob(id);";
+    "import { readBlobAt } from '../store/packs/read-records.js';\nrepo.store.readBlob(id);";
   t.is(checkRecords('lib/storage/upkeep/gc.ts', source).length, 2);
   t.deepEqual(checkRecords('lib/storage/objects/session.ts', source), []);
 });
