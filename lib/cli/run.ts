@@ -60,6 +60,10 @@ export interface Run {
   context: OpContext;
   /** The environment of the process. */
   readonly env: NodeJS.ProcessEnv;
+  /** The command line behind the program, as it was given. */
+  readonly argv: readonly string[];
+  /** Name of the folder of the repository that was opened; null if none was. */
+  repositoryName(): string | null;
   /** Opens the repository around the context's folder for as long as `action` runs. */
   repository<T>(action: (repo: OpenRepository) => Promise<T>): Promise<T>;
   ui: Ui;
@@ -194,13 +198,19 @@ export class Cli {
       },
       signal,
     };
+    let repositoryName: string | null = null;
     return {
       ui,
       context,
       env,
+      argv,
+      repositoryName: () => repositoryName,
       repository: async (action) => {
         const { withRepository } = await import('../use/ops/with-repository.js');
-        return withRepository(context, action);
+        return withRepository(context, (repo) => {
+          repositoryName = path.basename(repo.layout.workTree);
+          return action(repo);
+        });
       },
       outputClosed: () => stdout.closed,
       answer: (result, human) => {

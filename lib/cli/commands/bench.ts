@@ -1,5 +1,4 @@
 /** `dlv bench` on the command line. */
-import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { ERROR_TABLE, UsageError } from '../../base/errors.js';
 import type { BriefResult } from '../../use/measure/brief.js';
@@ -11,10 +10,11 @@ import {
   briefTitle,
   machineLine,
   noiseLine,
-} from '../output/bench/bench-tables.js';
+} from '../output/bench-tables.js';
 import { exampleId } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import { formatDuration, type Ui } from '../output/ui.js';
+import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import type { Cli, Run } from '../run.js';
 
 const SPREAD = { median: 10.2, min: 9.8, max: 11.5, n: 10 };
@@ -133,7 +133,7 @@ interface Flags {
   unit?: BenchOptions['unit'];
   most?: string;
   timeLimit?: string;
-  html?: string;
+  html?: HtmlFlag;
 }
 
 const PARTS: readonly BenchPart[] = ['storage', 'recovery', 'plans'];
@@ -200,17 +200,17 @@ function printBrief(ui: Ui, result: BenchResult, brief: BriefResult): void {
 }
 
 async function action(run: Run, revisions: string[], flags: Flags): Promise<number> {
-  const { bench, writeReport } = await import('../../use/ops/bench.js');
-  const result = await bench(readOptions(revisions, flags), run.context);
   const { html } = flags;
+  if (html !== undefined) pageFile(html, 'bench');
+  const { bench } = await import('../../use/ops/bench.js');
+  const result = await bench(readOptions(revisions, flags), run.context);
   if (html !== undefined) {
-    const { benchPage } = await import('../output/bench/bench-html.js');
-    await writeReport(path.resolve(run.context.cwd, html), benchPage(result));
+    const { benchPage } = await import('../pages/bench-page.js');
+    await writePage(run, { verb: 'bench', flag: html }, (origin) => benchPage(result, origin));
   }
   run.answer(result, (ui) => {
     if (result.brief === null) print(ui, result);
     else printBrief(ui, result, result.brief);
-    if (html !== undefined) ui.note(`plots are in '${html}'`);
   });
   return run.context.signal?.aborted ? ERROR_TABLE.DLV_ABORTED : 0;
 }
@@ -274,6 +274,6 @@ export function register(program: Command, cli: Cli): void {
       '--time-limit <seconds>',
       'time limit for everything (12); full: for one planner and one budget (5)',
     )
-    .option('--html <file>', '(full) also write an HTML page with tables and plots')
+    .addOption(htmlOption('bench'))
     .action(cli.action(action));
 }

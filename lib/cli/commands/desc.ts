@@ -5,6 +5,7 @@ import type { DescOptions, DescResult } from '../../use/ops/desc.js';
 import { parseCount } from '../arguments.js';
 import { printDesc } from '../output/networks.js';
 import { EXAMPLE_VERSION } from '../output/render.js';
+import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import { type Cli, collect } from '../run.js';
 
 const EXAMPLE: DescResult = {
@@ -43,6 +44,10 @@ const EXAMPLE: DescResult = {
           flops: 587520,
           receptiveField: [5, 5],
           next: ['pool1'],
+          succ: ['pool1'],
+          graph: '',
+          inputs: ['image'],
+          outputs: [],
         },
       ],
       problems: [],
@@ -70,6 +75,7 @@ const EXAMPLE: DescResult = {
       pairing: null,
     },
   ],
+  curves: [{ name: 'loss', direction: 'min', count: 2, steps: [250, 500], values: [0.19, 0.061] }],
 };
 
 interface Flags {
@@ -77,6 +83,7 @@ interface Flags {
   shape?: string[];
   nodes?: boolean;
   all?: boolean;
+  html?: HtmlFlag;
 }
 
 /** `--shape image=1,3,224,224`, or with × between sizes. @throws {UsageError} */
@@ -118,6 +125,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv desc --batch 8', 'what a batch of 8 costs'],
         ['dlv desc --shape x=1,3,48,320', 'open dimensions of an input, filled in'],
         ['dlv desc --nodes --all', 'every layer with its operators'],
+        ['dlv desc lenet@3 --html lenet.html', 'a page with the network as a picture'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such revision' },
@@ -127,6 +135,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--shape <input=sizes>', 'shape of an input; may be given several times', collect)
     .option('--nodes', 'the operators of each layer')
     .option('--all', 'all layers, however many there are')
+    .addOption(htmlOption('desc'))
     .action(
       cli.action(async (run, revision: string, flags: Flags) => {
         const { desc } = await import('../../use/ops/desc.js');
@@ -135,9 +144,19 @@ export function register(program: Command, cli: Cli): void {
           batch: parseCount(flags.batch ?? '1', '--batch'),
           nodes: flags.nodes === true,
         };
-        await run.repository(async (repo) => {
-          const described = await desc(repo, revision, options, run.context);
-          run.answer(described, (ui) => printDesc(ui, described, flags.all === true));
+        const { html } = flags;
+        if (html !== undefined) pageFile(html, 'desc');
+        const described = await run.repository((repo) =>
+          desc(repo, revision, options, run.context),
+        );
+        if (html !== undefined) {
+          const { descPage } = await import('../pages/desc-page.js');
+          await writePage(run, { verb: 'desc', flag: html }, (origin) =>
+            descPage(described, origin),
+          );
+        }
+        run.answer(described, (ui) => {
+          if (html === undefined) printDesc(ui, described, flags.all === true);
         });
         return 0;
       }),

@@ -6,6 +6,7 @@ import type { VersionsOptions } from '../../use/ops/versions.js';
 import { parseCount, splitNames } from '../arguments.js';
 import { bytesOf, EXAMPLE_VERSION, exampleId, subject, versionTitle } from '../output/render.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
+import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import type { Cli } from '../run.js';
 
 interface Flags {
@@ -21,16 +22,18 @@ interface Flags {
   onlyChanged?: boolean;
   md?: boolean;
   csv?: boolean;
+  curves?: boolean;
+  html?: HtmlFlag;
 }
 
 const ORDERS: readonly string[] = ['name', 'stored', 'logical', 'versions', 'time'];
 
 /** True if versions are asked for, a row each, and not models. */
 function asksForVersions(flags: Flags, revisions: readonly string[]): boolean {
-  const { versions, where, columns, group, baseline, onlyChanged, md, csv, sort } = flags;
+  const { versions, where, columns, group, baseline, onlyChanged, md, csv, curves, sort } = flags;
   return (
     revisions.length > 0 ||
-    [versions, onlyChanged, md, csv].includes(true) ||
+    [versions, onlyChanged, md, csv, curves].includes(true) ||
     [where, columns, group, baseline].some((flag) => flag !== undefined) ||
     (sort !== undefined && !ORDERS.includes(sort))
   );
@@ -49,6 +52,7 @@ function versionsOptions(flags: Flags, revisions: string[]): VersionsOptions {
   return {
     revisions,
     onlyChanged: flags.onlyChanged === true,
+    curves: flags.curves === true || flags.html !== undefined,
     ...(model === undefined ? {} : { model }),
     ...(where === undefined ? {} : { where }),
     ...(baseline === undefined ? {} : { baseline }),
@@ -133,6 +137,7 @@ export function register(program: Command, cli: Cli): void {
           'means and extremes for each optimizer',
         ],
         ['dlv list v1..HEAD --csv', 'the versions since v1, for a spreadsheet'],
+        ['dlv list --versions --html runs.html', 'a page with a table that sorts, and curves'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such model, revision or column' },
@@ -154,15 +159,27 @@ export function register(program: Command, cli: Cli): void {
     .option('--only-changed', 'leave out columns in which all rows are equal')
     .option('--md', 'as a table in Markdown')
     .option('--csv', 'as CSV, with all digits')
+    .option('--curves', 'show metrics over steps as small curves')
+    .addOption(htmlOption('list'))
     .action(
       cli.action(async (run, revisions: string[], flags: Flags) => {
+        const { html } = flags;
+        if (html !== undefined) pageFile(html, 'list');
         if (asksForVersions(flags, revisions)) {
           const { versions } = await import('../../use/ops/versions.js');
           const { printVersionTable } = await import('../output/versions/version-table.js');
           const asked = versionsOptions(flags, revisions);
           const table = await run.repository((repo) => versions(repo, asked, run.context));
           const form = flags.md ? 'md' : flags.csv ? 'csv' : 'text';
-          run.answer(table, (ui) => printVersionTable(ui, table, form));
+          if (html !== undefined) {
+            const { versionsPage } = await import('../pages/list-page.js');
+            await writePage(run, { verb: 'list', flag: html }, (origin) =>
+              versionsPage(table, origin),
+            );
+          }
+          run.answer(table, (ui) => {
+            if (html === undefined) printVersionTable(ui, table, form);
+          });
           return 0;
         }
         const { list } = await import('../../use/ops/list.js');
@@ -174,7 +191,15 @@ export function register(program: Command, cli: Cli): void {
           ...(last === undefined ? {} : { last: parseCount(last, '--last') }),
         };
         const models = await run.repository((repo) => list(repo, options, run.context));
-        run.answer(models, (ui) => print(ui, models));
+        if (html !== undefined) {
+          const { modelsPage } = await import('../pages/list-page.js');
+          await writePage(run, { verb: 'list', flag: html }, (origin) =>
+            modelsPage(models, origin),
+          );
+        }
+        run.answer(models, (ui) => {
+          if (html === undefined) print(ui, models);
+        });
         return 0;
       }),
     );

@@ -11,10 +11,12 @@ import {
   changeForm,
   changeLines,
 } from '../output/changes.js';
+import { curveLines } from '../output/curves.js';
 import { EXAMPLE_VERSION, subject, versionLines, versionTitle } from '../output/render.js';
 import type { Ui } from '../output/ui.js';
 import { besideGraph, drawGraph, type GraphRow } from '../output/versions/graph.js';
 import { FORMAT_HELP, VersionFormat } from '../output/versions/version-format.js';
+import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import { type Cli, collect } from '../run.js';
 
 interface Flags extends ChangeFlags {
@@ -37,6 +39,8 @@ interface Flags extends ChangeFlags {
   before?: string;
   format?: string;
   pretty?: string;
+  html?: HtmlFlag;
+  curves?: boolean;
 }
 
 /** How versions read: whole, in a line, or after a format. */
@@ -60,7 +64,9 @@ async function optionsOf(flags: Flags, form: ChangeForm | null): Promise<LogOpti
   const since = flags.since ?? flags.after;
   const until = flags.until ?? flags.before;
   return {
-    topological: flags.graph === true,
+    // Pages draw the graph.
+    topological: flags.graph === true || flags.html !== undefined,
+    curves: flags.curves === true || flags.html !== undefined,
     all: flags.all === true,
     reverse: flags.reverse === true,
     firstParent: flags.firstParent === true,
@@ -112,6 +118,7 @@ class Printer {
       if (this.#look === 'oneline') lines.push(`${title} ${subject(entry.message)}`);
       else lines.push(title, ...versionLines(shown), '');
     }
+    if (entry.curves !== undefined) lines.push(...curveLines(entry.curves));
     if (this.#form === null) return lines;
     const { files = [], checkpoints = [], snapshots = [] } = entry;
     const changes = changeLines(this.#ui, this.#form, { files, checkpoints, snapshots });
@@ -146,6 +153,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv log -p -1 model.safetensors', 'how the last change affected every tensor of a file'],
         ["dlv log --since '2 weeks ago' --author ada", 'what Ada committed in the last two weeks'],
         ["dlv log --format '%h %{loss} %s'", 'ids with a metric and the first line of the message'],
+        ['dlv log --all --html history.html', 'a page with the graph and the metrics of all lines'],
       ],
       json: [EXAMPLE_VERSION],
       exitCodes: { 1: 'no such revision, or no version yet' },
@@ -177,6 +185,8 @@ export function register(program: Command, cli: Cli): void {
     .option('--pretty <format>', 'the same as --format')
     .option('--decorate', 'show the names of branches and tags (the default)')
     .option('--no-decorate', 'show no names of branches and tags')
+    .option('--curves', 'show metrics over steps as small curves')
+    .addOption(htmlOption('log'))
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
         const { walkLog } = await import('../../use/ops/log.js');
@@ -188,14 +198,24 @@ export function register(program: Command, cli: Cli): void {
           revisions: before,
           paths: after ?? [],
         };
+        const { html } = flags;
+        if (html !== undefined) pageFile(html, 'log');
         const entries: LogEntry[] = [];
+        let ancestors: History['ancestors'] = new Map();
         await run.repository((repo) =>
           walkLog(repo, options, run.context, async (entry, history) => {
-            if (run.ui.json) entries.push(entry);
+            ancestors = history.ancestors;
+            if (run.ui.json || html !== undefined) entries.push(entry);
             else printer.print(entry, history);
             return !run.outputClosed();
           }),
         );
+        if (html !== undefined) {
+          const { logPage } = await import('../pages/log-page.js');
+          await writePage(run, { verb: 'log', flag: html }, (origin) =>
+            logPage({ entries, ancestors }, origin),
+          );
+        }
         run.answer(entries, () => {});
         return 0;
       }),

@@ -5,6 +5,7 @@ import type {
   DescribedNetworkFile,
   DescribedValue,
 } from '../../use/ops/desc.js';
+import { printCurves } from './curves.js';
 import { versionLines, versionTitle } from './render.js';
 import { formatTable } from './table.js';
 import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
@@ -13,12 +14,12 @@ import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
 const LAYERS_SHOWN = 60;
 
 /** A number with commas, or an expression. */
-function count(value: number | string | null): string {
+export function count(value: number | string | null): string {
   return typeof value === 'number' ? formatNumber(value) : (value ?? 'unknown');
 }
 
 /** `4.09 G`: three digits of a large number. */
-function short(value: number | string | null): string {
+export function short(value: number | string | null): string {
   if (typeof value !== 'number') return value ?? 'unknown';
   if (value < 10_000) return formatNumber(value);
   const unit = value < 1e6 ? 'k' : value < 1e9 ? 'M' : value < 1e12 ? 'G' : 'T';
@@ -26,11 +27,13 @@ function short(value: number | string | null): string {
   return `${scaled.toPrecision(scaled < 1000 ? 3 : 4)} ${unit}`;
 }
 
-function shapeText(shape: readonly (number | string)[] | null): string {
+/** `[1, 3, 28, 28]`. */
+export function shapeText(shape: readonly (number | string)[] | null): string {
   return shape === null ? '?' : `[${shape.join(', ')}]`;
 }
 
-function valueText({ name, dtype, shape }: DescribedValue): string {
+/** `image F32 [1, 3, 28, 28]`. */
+export function valueText({ name, dtype, shape }: DescribedValue): string {
   return `${name} ${dtype ?? '?'} ${shapeText(shape)}`;
 }
 
@@ -110,7 +113,8 @@ function printLayers(ui: Ui, layers: readonly DescribedLayer[], all: boolean): v
   for (const layer of shown) printNodes(ui, layer);
 }
 
-function fieldText(field: DescribedLayer['receptiveField']): string {
+/** `5×5`: what one output depends on. */
+export function fieldText(field: DescribedLayer['receptiveField']): string {
   return field === null ? '' : field === 'all' ? 'all' : field.join('×');
 }
 
@@ -160,7 +164,9 @@ function printWeights(ui: Ui, { weights }: DescResult, all: boolean): void {
 }
 
 /** `10 of 12 parameters of net.onnx: 4 by name, 6 by layer; 4 norms folded in, checked on 4 to 3e-7`. */
-function pairingText(pairing: NonNullable<DescResult['weights'][number]['pairing']>): string {
+export function pairingText(
+  pairing: NonNullable<DescResult['weights'][number]['pairing']>,
+): string {
   const { network, pairs, unpaired, foldsChecked, foldError } = pairing;
   const by = (['name', 'layer', 'shape'] as const).flatMap((evidence) => {
     const found = pairs.filter((pair) => pair.evidence === evidence).length;
@@ -194,4 +200,5 @@ export function printDesc(ui: Ui, result: DescResult, all: boolean): void {
   }
   for (const network of result.networks) printNetwork(ui, network, all);
   printWeights(ui, result, all);
+  printCurves(ui, result.curves);
 }

@@ -6,6 +6,9 @@
  * so that no command can forget it; attributes reach them as marks that no stranger can write.
  */
 import { randomBytes } from 'node:crypto';
+import { PLAIN, printable, UNSAFE } from '../../base/bytes/printable.js';
+
+export { printable } from '../../base/bytes/printable.js';
 
 /** The part of a stream that matters here: process.stdout, process.stderr, or a test's own. */
 export interface Output {
@@ -41,13 +44,6 @@ const ATTRIBUTES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 }
 const MARK = `\0${randomBytes(8).toString('hex')}:`;
 const MARKS = new RegExp(`${MARK}(\\d+);`);
 
-/**
- * Controls, format characters (which reverse or join text, and tags), separators of lines, halves of
- * surrogate pairs, and what shows as nothing.
- */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/gu;
-const PLAIN = /^[\x20-\x7e]*$/;
-
 /** True if colour may be written to `stream`: NO_COLOR wins, then FORCE_COLOR, then "is a terminal". */
 export function wantsColor(stream: Output, env: NodeJS.ProcessEnv): boolean {
   if (env.NO_COLOR) return false;
@@ -64,15 +60,6 @@ export function createStyle(color: boolean): Style {
       color && text !== '' ? `${MARK}${code};${text}${MARK}${close};` : text;
   }
   return style;
-}
-
-/** Replaces what must not reach a terminal, a line break too, by `\xNN` or `\u{NNNN}`. */
-export function printable(text: string): string {
-  if (PLAIN.test(text)) return text;
-  return text.replace(UNSAFE, (char) => {
-    const code = char.codePointAt(0) as number;
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
-  });
 }
 
 /** One line as the terminal gets it: attributes as escape sequences, all else printable. */

@@ -23,6 +23,7 @@ import type { Metric, Version } from '../../storage/repo/version/version.js';
 import { VersionNames } from './lines/version-names.js';
 
 export type { Id } from '../../base/bytes/hash.js';
+export { type Direction, directionOf } from '../../pure/logs/direction.js';
 export type { ParamValue } from '../../pure/logs/param-value.js';
 
 /** A number as JSON can hold it: what is not finite is 'NaN', 'Infinity' or '-Infinity'. */

@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
-import { statOrNull, writeFileAtomic } from '../../base/files/files.js';
+import { statOrNull } from '../../base/files/files.js';
 import { copyTo, makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
 import type { Scheme } from '../../pure/plan/graph.js';
 import { calibrate } from '../../storage/archive/calibrate.js';
@@ -223,9 +223,4 @@ async function withFiles<T>(
   } finally {
     await removeFolder(folder);
   }
-}
-
-/** Writes a report in the place of what was there. @throws {IoError} */
-export function writeReport(file: string, text: string): Promise<void> {
-  return writeFileAtomic(file, Buffer.from(text));
 }

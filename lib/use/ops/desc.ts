@@ -14,7 +14,10 @@ import {
   type ShapeProblem,
 } from '../../pure/network/shapes/infer-shapes.js';
 import type { Architecture } from '../../pure/network/weights/architecture.js';
+import { readKnowledge } from '../../storage/repo/version/knowledge.js';
+import { shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
+import { type Curve, readCurves } from '../history/curves.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { networksOfVersion } from '../history/networks/networks.js';
 import { type DescribedWeights, describeWeights } from '../history/networks/weights.js';
@@ -62,6 +65,13 @@ export interface DescribedLayer {
   receptiveField: readonly number[] | 'all' | null;
   /** Aliases of the structural layers behind it: activations, norms, dropout and reshaping are passed over. */
   next: string[];
+  /** Aliases of the layers right behind it. */
+  succ: string[];
+  /** Where its graph is: '' in the main one, 'if1.then/' in a branch. */
+  graph: string;
+  /** Inputs of its graph that it reads, and outputs that it gives. */
+  inputs: string[];
+  outputs: string[];
   nodes?: DescribedNode[];
 }
 
@@ -102,6 +112,8 @@ export interface DescResult extends VersionSummary {
   networks: DescribedNetworkFile[];
   /** Checkpoints without a network: layers as their names and shapes tell. */
   weights: DescribedWeights[];
+  /** Metrics over steps, in few points. */
+  curves: Curve[];
 }
 
 /** Describes a version. @throws {NotFoundError} {AmbiguousError} {UsageError} for shapes of inputs that are not there. */
@@ -116,8 +128,11 @@ export async function desc(
   const found = await networksOfVersion(repo, id, context);
   checkInputs(found, options);
   const { weights, architecture } = await describeWeights(repo, id, found, context.signal);
+  const describer = new Describer(repo);
+  const knowledge = readKnowledge(version.extensions, `version ${shortId(id)}`);
+  const { metrics } = version;
   return {
-    ...(await new Describer(repo).describe(id)),
+    ...(await describer.describe(id)),
     files: version.tree.count,
     logicalBytes: version.tree.bytes,
     architecture,
@@ -126,6 +141,7 @@ export async function desc(
       return describe(one, options);
     }),
     weights,
+    curves: await readCurves(repo, id, { metrics, knowledge }, context.warn),
   };
 }
 
@@ -188,6 +204,12 @@ function describe(
   };
 }
 
+/** Those of the values of a graph that are among some names, in their order. */
+function given(names: readonly string[], values: readonly GraphValue[]): string[] {
+  const used = new Set(names);
+  return values.flatMap(({ name }) => (used.has(name) ? [name] : []));
+}
+
 function describeLayers(
   part: LayerGraph,
   {
@@ -196,8 +218,8 @@ function describeLayers(
     withNodes,
   }: { costs: NetworkCost['layers'][number]; shapes: NetworkShapes; withNodes: boolean },
 ): DescribedLayer[] {
-  const { graph, layers } = part;
-  const { next } = linkLayers(part);
+  const { graph, layers, path } = part;
+  const { next, succ } = linkLayers(part);
   const fields = receptiveFields(graph, shapes);
   const { dims } = shapes;
   return layers.map(({ name, alias, kind, type, nodes }, i): DescribedLayer => {
@@ -218,6 +240,16 @@ function describeLayers(
       flops: dims.add(dims.mul(cost?.macs ?? 0, 2), cost?.other ?? 0),
       receptiveField: field === null || field === 'all' ? field : field.map(({ size }) => size),
       next: (next[i] ?? []).map((to) => layers[to]?.alias ?? ''),
+      succ: (succ[i] ?? []).map((to) => layers[to]?.alias ?? ''),
+      graph: path,
+      inputs: given(
+        operators.flatMap((node) => node.inputs),
+        graph.inputs,
+      ),
+      outputs: given(
+        operators.flatMap((node) => node.outputs),
+        graph.outputs,
+      ),
       ...(withNodes
         ? {
             nodes: operators.map((node) => ({

@@ -9,8 +9,10 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { resolveHead } from '../../storage/repo/refs/revision.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
-import type { Version } from '../../storage/repo/version/version.js';
+import { readKnowledge } from '../../storage/repo/version/knowledge.js';
+import { shortId, type Version } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
+import { type Curve, readCurves } from '../history/curves.js';
 import { collectFacts, orderVersions, ShownAncestors } from '../history/lines/ancestry.js';
 import { resolveRanges, type VersionRange } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -56,10 +58,14 @@ export interface LogOptions {
   topological?: boolean;
   /** Says what each version changed against its first parent. */
   changes?: ChangeDetail;
+  /** Adds curves of metrics. */
+  curves?: boolean;
 }
 
-/** A version, and what it changed if that was asked for. */
-export interface LogEntry extends VersionSummary, Partial<VersionChanges> {}
+/** A version, what it changed and its curves, if they were asked for. */
+export interface LogEntry extends VersionSummary, Partial<VersionChanges> {
+  curves?: Curve[];
+}
 
 /** A history and what a drawing of it needs. */
 export interface History {
@@ -109,9 +115,16 @@ export async function walkLog(
       ...version,
       ...(files === undefined ? {} : { files, checkpoints }),
       ...(detail === 'tensors' && snapshots !== undefined ? { snapshots } : {}),
+      ...(options.curves ? { curves: await curvesOf(repo, version.version, context) } : {}),
     };
     if (!(await visit(entry, history))) return;
   }
+}
+
+async function curvesOf(repo: Repository, id: Id, { warn }: OpContext): Promise<Curve[]> {
+  const { metrics, extensions } = await repo.version(id);
+  const knowledge = readKnowledge(extensions, `version ${shortId(id)}`);
+  return readCurves(repo, id, { metrics, knowledge }, warn);
 }
 
 async function splitLogWords(

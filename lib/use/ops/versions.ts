@@ -10,6 +10,7 @@ import {
 import { compareValues, compileCondition } from '../../pure/where/evaluate.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
+import { type Curve, readCurves } from '../history/curves.js';
 import { collectFacts } from '../history/lines/ancestry.js';
 import { resolveRanges } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -40,6 +41,8 @@ export interface VersionsOptions {
   baseline?: string;
   /** At most so many rows. */
   last?: number;
+  /** Adds the curves of the metrics that are shown. */
+  curves?: boolean;
 }
 
 /** A value of a table, as JSON can hold it. */
@@ -57,6 +60,8 @@ export interface ListedVersion {
   steps: Record<string, number>;
   /** Column → value less that of the baseline, of columns of numbers; only with a baseline. */
   deltas?: Record<string, number>;
+  /** Of metrics that are columns, by their names; only if they were asked for. */
+  curves?: Curve[];
 }
 
 export interface VersionTable {
@@ -112,9 +117,33 @@ export async function versions(
     columns: [...groupBy, ...shown].map(({ name }) => name),
     hidden: hidden.map(({ name }) => name),
     baseline: baseRow === null ? null : of(baseRow),
-    rows: isGrouped ? [] : rows.map(of),
+    rows: isGrouped ? [] : await withCurves(repo, { rows, shown, of }, options, context),
     groups: isGrouped ? groupRows(fitting, groupBy, shown).slice(0, options.last) : [],
   };
+}
+
+/** Rows as they are listed, with the curves of the metrics that are columns if they were asked for. */
+async function withCurves(
+  repo: Repository,
+  {
+    rows,
+    shown,
+    of,
+  }: { rows: VersionRow[]; shown: readonly Column[]; of: (row: VersionRow) => ListedVersion },
+  { curves }: VersionsOptions,
+  { signal, warn }: OpContext,
+): Promise<ListedVersion[]> {
+  if (curves !== true) return rows.map(of);
+  const names = shown.flatMap(({ kind, name }) =>
+    kind === 'metric' ? [name.replace(/^\w+\((.*)\)$/s, '$1').replace(/^metrics\./, '')] : [],
+  );
+  const listed: ListedVersion[] = [];
+  for (const row of rows) {
+    throwIfAborted(signal);
+    const found = await readCurves(repo, row.id, row.facts, warn);
+    listed.push({ ...of(row), curves: found.filter(({ name }) => names.includes(name)) });
+  }
+  return listed;
 }
 
 function parseSort(text: string): { ref: ColumnRef; sign: 1 | -1 } {

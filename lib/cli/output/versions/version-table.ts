@@ -5,6 +5,7 @@ import type {
   ListedVersion,
   VersionTable,
 } from '../../../use/ops/versions.js';
+import { sparkOf } from '../curves.js';
 import { formatMetric, shortId } from '../render.js';
 import { type Column, formatTable } from '../table.js';
 import { terminalColumns } from '../terminal.js';
@@ -15,6 +16,7 @@ export type TableForm = 'text' | 'md' | 'csv';
 /** Longest cell of a table for people. */
 const CELL_MAX = 48;
 const MISSING = '';
+const SPARK_WIDTH = 16;
 
 interface Grid {
   titles: string[];
@@ -36,7 +38,7 @@ function shownValue(column: string, value: CellValue): string {
 }
 
 /** `+0.012`: a difference with its sign. */
-function shownDelta(delta: number): string {
+export function shownDelta(delta: number): string {
   const text = formatMetric(delta);
   return delta > 0 ? `+${text}` : text;
 }
@@ -90,12 +92,24 @@ function gridOf(table: VersionTable): Grid {
   );
   const isNumber = (column: string): boolean =>
     column !== 'time' && all.some(({ values }) => typeof values[column] === 'number');
+  const curves = [
+    ...new Set(rows.flatMap((row) => (row.curves ?? []).map(({ name }) => name))),
+  ].sort();
+  const sparks = (row: ListedVersion): string[] =>
+    curves.map((name) => {
+      const curve = row.curves?.find((one) => one.name === name);
+      return curve === undefined ? MISSING : sparkOf(curve, SPARK_WIDTH);
+    });
   return {
-    titles: columns.flatMap((column) => (hasDelta.has(column) ? [column, 'Δ'] : [column])),
-    isNumeric: columns.flatMap((column) =>
-      hasDelta.has(column) ? [true, true] : [isNumber(column)],
-    ),
-    rows: rows.map((row) => versionCells(row, columns, hasDelta)),
+    titles: [
+      ...columns.flatMap((column) => (hasDelta.has(column) ? [column, 'Δ'] : [column])),
+      ...curves.map((name) => `curve of ${name}`),
+    ],
+    isNumeric: [
+      ...columns.flatMap((column) => (hasDelta.has(column) ? [true, true] : [isNumber(column)])),
+      ...curves.map(() => false),
+    ],
+    rows: rows.map((row) => [...versionCells(row, columns, hasDelta), ...sparks(row)]),
   };
 }
 

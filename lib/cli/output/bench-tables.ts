@@ -1,7 +1,7 @@
 /** The tables of `dlv bench`, as rows: for the terminal and for its HTML page. */
-import type { BriefResult } from '../../../use/measure/brief.js';
-import type { BenchResult, BenchSnapshot } from '../../../use/ops/bench.js';
-import { formatBytes, formatCount, formatDuration, formatNumber } from '../ui.js';
+import type { BriefResult } from '../../use/measure/brief.js';
+import type { BenchResult, BenchSnapshot } from '../../use/ops/bench.js';
+import { formatBytes, formatCount, formatDuration, formatNumber } from './ui.js';
 
 /** A table; all columns but the first are numbers. */
 export interface BenchTable {

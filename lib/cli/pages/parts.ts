@@ -1,0 +1,155 @@
+/** What pages are made of: the frame of a page, facts, tables, figures. */
+import { createHash } from 'node:crypto';
+import { type Content, html, lines, type Markup, page } from '../../pure/picture/markup.js';
+import { PAGE_SCRIPT } from './script.js';
+import { PAGE_STYLE } from './style.js';
+
+/** Where a page comes from, as its end says. */
+export interface PageOrigin {
+  /** Version of dlv. */
+  dlv: string;
+  /** Name of the folder of the repository; null if there is none. */
+  repository: string | null;
+  /** The command that made it: what follows `dlv`. */
+  command: readonly string[];
+}
+
+export interface Section {
+  id: string;
+  title: string;
+  body: Content;
+}
+
+export interface PageParts {
+  title: string;
+  /** Below the title. */
+  lead?: Content;
+  sections: readonly (Section | null)[];
+  /** What else has to be known, at the end: full ids, how numbers were got. */
+  notes?: readonly string[];
+  origin: PageOrigin;
+}
+
+/** A whole page. Equal parts give equal bytes. */
+export function pageOf({ title, lead, sections, notes = [], origin }: PageParts): string {
+  const shown = sections.filter((section) => section !== null);
+  const links = shown.map(({ id, title: name }) => html`<a href="#${id}">${name}</a>`);
+  const nav = shown.length > 1 ? html`<nav aria-label="sections">${links}</nav>` : null;
+  const body = lines([
+    html`<header><div><h1>${title}</h1>${lead}</div></header>`,
+    html`<main>${nav}${shown.map(sectionOf)}</main>`,
+    footerOf(origin, notes),
+  ]);
+  return page({
+    title: `${title} · dlv`,
+    style: PAGE_STYLE,
+    script: PAGE_SCRIPT,
+    body,
+    hash: (text) => createHash('sha256').update(text).digest('base64'),
+  });
+}
+
+function sectionOf({ id, title, body }: Section): Markup {
+  return html`
+<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>
+${body}
+</section>`;
+}
+
+function footerOf({ dlv, repository, command }: PageOrigin, notes: readonly string[]): Markup {
+  const words = command.map((word) =>
+    /^[\w./:=@,^~%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
+  );
+  const where = repository === null ? null : html` in the repository <b>${repository}</b>`;
+  return html`<footer>${notes.map((note) => html`<p>${note}</p>`)}<p>Made by dlv ${dlv}${where}: <code>dlv ${words.join(' ')}</code></p></footer>`;
+}
+
+/** One fact: what it is, its value, and more about it. */
+export type Fact = readonly [name: string, value: Content, more?: Content];
+
+/** Facts side by side; those without a value are left out. */
+export function factList(facts: readonly (Fact | null)[]): Markup {
+  const shown = facts.filter((fact) => fact !== null);
+  return html`<dl class="facts">${shown.map(
+    ([name, value, more]) =>
+      html`<div><dt>${name}</dt><dd>${value}${more ? html` <small>${more}</small>` : null}</dd></div>`,
+  )}</dl>`;
+}
+
+/** A column; `kind`: text, numbers (right), or a bar of the cell's share. */
+export interface TableColumn {
+  title: string;
+  kind?: 'text' | 'number' | 'plain';
+}
+
+/** A cell: what is shown, what it is sorted by, and a class for what is special about it. */
+export type TableCell =
+  | Content
+  | {
+      shown: Content;
+      sort?: number | null;
+      look?: 'best' | 'added' | 'removed' | 'changed' | 'barcell';
+    };
+
+export interface TableOptions {
+  caption: string;
+  columns: readonly TableColumn[];
+  rows: readonly (readonly TableCell[])[];
+  /** Class of each row. */
+  rowClass?: (i: number) => string;
+}
+
+/** A table, in a box of its own that scrolls. */
+export function tableOf({ caption, columns, rows, rowClass }: TableOptions): Markup {
+  const heads = columns.map(
+    ({ title, kind }) =>
+      html`<th scope="col" class="${kind === 'number' ? 'n' : ''}">${title}</th>`,
+  );
+  const body = rows.map((row, i) => {
+    const cells = columns.map((column, at) => cellOf(row[at], column));
+    return html`
+<tr class="${rowClass?.(i) ?? ''}">${cells}</tr>`;
+  });
+  return html`<div class="wide" tabindex="0" role="region" aria-label="${caption}"><table data-sorts="1"><caption>${caption}</caption><thead><tr>${heads}</tr></thead><tbody>${body}
+</tbody></table></div>`;
+}
+
+function cellOf(cell: TableCell, { kind = 'text' }: TableColumn): Markup {
+  const base = kind === 'number' ? 'n' : kind === 'text' ? 't' : 'nowrap';
+  if (isRich(cell)) {
+    const classes = `${base} ${cell.look ?? ''}`.trim();
+    const { sort } = cell;
+    if (sort === undefined) return html`<td class="${classes}">${cell.shown}</td>`;
+    const value = sort === null || !Number.isFinite(sort) ? '' : sort;
+    return html`<td class="${classes}" data-v="${value}">${cell.shown}</td>`;
+  }
+  if (typeof cell === 'number') return html`<td class="${base}" data-v="${cell}">${cell}</td>`;
+  return html`<td class="${base}">${cell}</td>`;
+}
+
+function isRich(cell: TableCell): cell is Exclude<TableCell, Content> {
+  return typeof cell === 'object' && cell !== null && 'shown' in cell;
+}
+
+/** A bar whose length is a share of the longest. */
+export function barCell(value: number, most: number, title: string): TableCell {
+  const width = most > 0 ? Math.max(0, Math.min(100, (100 * value) / most)) : 0;
+  const shown = html`<svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="${title}"><rect class="bar" x="0" y="0" width="${Number(width.toFixed(2))}" height="10"/></svg>`;
+  return { shown, sort: value, look: 'barcell' };
+}
+
+/** A picture with its name. */
+export function figureOf(name: Content, picture: Content, more: Content = null): Markup {
+  return html`<figure><figcaption>${name}</figcaption>${picture}${more}</figure>`;
+}
+
+/** Figures side by side where there is room. */
+export function figures(list: readonly Content[], isOne = list.length === 1): Markup {
+  return html`<div class="plots${isOne ? ' one' : ''}">${list}</div>`;
+}
+
+/** A text of several lines, as it is. */
+export function textBlock(text: string): Markup {
+  const rows = text.trimEnd().split('\n');
+  return html`<pre>${rows.map((row) => html`${row}\n`)}</pre>`;
+}

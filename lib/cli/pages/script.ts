@@ -1,0 +1,157 @@
+/**
+ * The one script of all pages. Pages say everything without it; it sorts and filters tables, finds layers
+ * in networks, and switches between dark and light. It makes elements and sets text, never markup.
+ */
+export const PAGE_SCRIPT = `
+'use strict';
+(() => {
+  const make = (tag, text, className) => {
+    const element = document.createElement(tag);
+    if (text) element.textContent = text;
+    if (className) element.className = className;
+    return element;
+  };
+  const theme = make('button', 'Dark / light', 'theme');
+  theme.type = 'button';
+  theme.addEventListener('click', () => {
+    const root = document.documentElement;
+    const isDark = root.dataset.theme
+      ? root.dataset.theme === 'dark'
+      : matchMedia('(prefers-color-scheme: dark)').matches;
+    root.dataset.theme = isDark ? 'light' : 'dark';
+  });
+  document.querySelector('header').append(theme);
+
+  const valueOf = (row, column) => {
+    const cell = row.cells[column];
+    if (!cell) return null;
+    const value = cell.dataset.v;
+    if (value === undefined) return cell.textContent.trim();
+    return value === '' ? null : Number(value);
+  };
+  const compare = (a, b, sign) => {
+    // What has no value comes last, whichever way.
+    if (a === null || b === null || a === '' || b === '') {
+      return (a === null || a === '') - (b === null || b === '');
+    }
+    if (typeof a === 'number' && typeof b === 'number') return sign * (a - b);
+    return sign * String(a).localeCompare(String(b), 'en', { numeric: true });
+  };
+  for (const table of document.querySelectorAll('table[data-sorts]')) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      if (!head.textContent.trim()) return;
+      const button = make('button', head.textContent.trim());
+      button.type = 'button';
+      head.replaceChildren(button);
+      button.addEventListener('click', () => {
+        const isNumeric = head.classList.contains('n');
+        const was = head.getAttribute('aria-sort');
+        const isUp = was ? was === 'descending' : !isNumeric;
+        for (const other of heads) other.removeAttribute('aria-sort');
+        head.setAttribute('aria-sort', isUp ? 'ascending' : 'descending');
+        const body = table.tBodies[0];
+        const rows = [...body.rows];
+        rows.sort((a, b) => compare(valueOf(a, column), valueOf(b, column), isUp ? 1 : -1));
+        body.append(...rows);
+      });
+    });
+    const rows = [...table.tBodies[0].rows];
+    if (rows.length < 12) continue;
+    const tools = make('div', '', 'tools');
+    const input = make('input');
+    input.type = 'search';
+    input.placeholder = 'filter rows';
+    input.setAttribute('aria-label', 'filter rows');
+    const said = make('span', '', 'dim');
+    said.setAttribute('aria-live', 'polite');
+    input.addEventListener('input', () => {
+      const wanted = input.value.toLowerCase();
+      let shown = 0;
+      for (const row of rows) {
+        row.hidden = !row.textContent.toLowerCase().includes(wanted);
+        if (!row.hidden) shown += 1;
+      }
+      said.textContent = wanted ? shown + ' of ' + rows.length : '';
+    });
+    tools.append(input, said);
+    (table.closest('.wide') || table).before(tools);
+  }
+
+  for (const net of document.querySelectorAll('.net')) {
+    const svg = net.querySelector('svg');
+    const boxes = [...svg.querySelectorAll('g[data-n]')];
+    const edges = [...svg.querySelectorAll('.edge')];
+    const mark = (box) => {
+      const own = box && box.dataset.n;
+      for (const edge of edges) {
+        edge.classList.toggle('on', Boolean(own) && (edge.dataset.a === own || edge.dataset.b === own));
+      }
+    };
+    for (const box of boxes) {
+      box.addEventListener('mouseenter', () => mark(box));
+      box.addEventListener('mouseleave', () => mark(null));
+      box.addEventListener('focus', () => mark(box));
+    }
+    const tools = make('div', '', 'tools');
+    const input = make('input');
+    input.type = 'search';
+    input.placeholder = 'find a layer';
+    input.setAttribute('aria-label', 'find a layer');
+    const said = make('span', '', 'dim');
+    said.setAttribute('aria-live', 'polite');
+    const find = (goes) => {
+      const wanted = input.value.toLowerCase();
+      let first = null;
+      let count = 0;
+      for (const box of boxes) {
+        const isHit = wanted !== '' && box.textContent.toLowerCase().includes(wanted);
+        box.classList.toggle('hit', isHit);
+        box.classList.toggle('off', wanted !== '' && !isHit);
+        if (!isHit) continue;
+        count += 1;
+        first = first || box;
+      }
+      said.textContent = wanted ? count + ' of ' + boxes.length : '';
+      if (first && goes) {
+        const from = net.getBoundingClientRect();
+        const to = first.getBoundingClientRect();
+        net.scrollBy(to.left - from.left - from.width / 2 + to.width / 2, to.top - from.top - from.height / 3);
+      }
+    };
+    input.addEventListener('input', () => find(true));
+    const width = svg.width.baseVal.value;
+    const height = svg.height.baseVal.value;
+    let zoom = 1;
+    const size = (next) => {
+      zoom = Math.min(4, Math.max(0.1, next));
+      svg.setAttribute('width', width * zoom);
+      svg.setAttribute('height', height * zoom);
+    };
+    const button = (text, label, act) => {
+      const made = make('button', text);
+      made.type = 'button';
+      made.setAttribute('aria-label', label);
+      made.addEventListener('click', act);
+      return made;
+    };
+    tools.append(
+      input,
+      button('−', 'smaller', () => size(zoom / 1.25)),
+      button('+', 'larger', () => size(zoom * 1.25)),
+      button('Fit', 'fit the width', () => size(Math.min(1, (net.clientWidth - 28) / width))),
+      button('1:1', 'full size', () => size(1)),
+      said,
+    );
+    net.before(tools);
+    // A little too wide is made to fit; what is far too wide begins at its first layer.
+    const room = net.clientWidth - 28;
+    if (width > room && width < 1.6 * room) size(room / width);
+    const start = boxes.find((box) => box.querySelector(':scope > rect.box'));
+    if (start) {
+      const [from, to] = [net.getBoundingClientRect(), start.getBoundingClientRect()];
+      net.scrollLeft = to.left - from.left - from.width / 2 + to.width / 2;
+    }
+  }
+})();
+`;
