@@ -107,6 +107,9 @@ const MORE: Line[] = [
   [0, ['show']],
   [0, ['show', `HEAD:${FILE}`]],
   [0, ['desc']],
+  [0, ['desc', '--html', '-']],
+  [0, ['list', '--versions', '--curves']],
+  [0, ['log', '--curves', '--html', '-']],
   // Without the optional package that runs networks it ends with an error, which is shown too.
   [hasRuntime() ? 0 : 1, ['eval', 'HEAD~1', 'HEAD', '--data', TABLE, '--labels', `${TABLE}#y`]],
   [0, ['diff', 'HEAD~1', 'HEAD', '--all']],

@@ -5,12 +5,19 @@ import type { EvalOptions, EvalResult } from '../../use/ops/eval.js';
 import { parseCount } from '../arguments.js';
 import { printEval } from '../output/evaluation.js';
 import { EXAMPLE_VERSION, exampleId } from '../output/render.js';
+import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import type { Cli } from '../run.js';
 
 const { version, model, number, name } = EXAMPLE_VERSION;
 const RUN = {
   network: 'lenet.onnx',
   latency: { milliseconds: 9.4, batch: 64 },
+  timings: [{ batch: 1, milliseconds: 0.31, slowest: 0.52, passes: 30, memoryBytes: 31457280 }],
+  calibration: [{ examples: 133, confidence: 0.41, accuracy: 0.39 }],
+  confusion: [
+    [190, 10],
+    [3, 197],
+  ],
   runtime: { name: 'onnxruntime-node', version: '1.30.0', threads: 1, optimization: 'all' },
   ties: 0,
   notFinite: 0,
@@ -24,6 +31,7 @@ const EXAMPLE: EvalResult = {
     preprocess: { scale: 0.00392156862745098, mean: [0], std: [1], layout: 'as-is' },
   },
   task: 'classes',
+  classes: ['shirt', 'shoe'],
   versions: [
     {
       version: exampleId('4be2a97d10'),
@@ -87,6 +95,8 @@ interface Flags {
   seed: string;
   record: boolean;
   rerun?: boolean;
+  time?: string;
+  html?: HtmlFlag;
   acceptTier?: boolean;
 }
 
@@ -128,6 +138,8 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
     seed: parseCount(flags.seed, '--seed'),
     record: flags.record,
     rerun: flags.rerun === true,
+    timed:
+      flags.time === undefined ? [] : list(flags.time).map((size) => parseCount(size, '--time')),
     acceptTier: flags.acceptTier === true,
   };
 }
@@ -166,6 +178,10 @@ export function register(program: Command, cli: Cli): void {
           'weights alone, through the network of another version',
         ],
         ['dlv eval v1 HEAD --data d.npz#x --labels d.npz#y --no-record', 'keeps no outcomes'],
+        [
+          'dlv eval v1 HEAD --data x.npy --labels y.npy --time 1,8,64 --html eval.html',
+          'time and memory by size of the batch, as a page with calibration and confusion',
+        ],
       ],
       json: EXAMPLE,
       exitCodes: {
@@ -207,13 +223,23 @@ export function register(program: Command, cli: Cli): void {
     .option('--seed <n>', 'seed of the bootstrap', '0')
     .option('--no-record', 'keep no outcomes')
     .option('--rerun', 'run again what notes already say')
+    .option('--time <sizes>', 'measure time and memory of batches of these sizes, as 1,8,64')
+    .addOption(htmlOption('eval'))
     .option('--accept-tier', 'take files whose exact bytes were given up')
     .action(
       cli.action(async (run, revisions: string[], flags: Flags) => {
         const { evaluate } = await import('../../use/ops/eval.js');
         const options = parseOptions(revisions, flags);
+        const { html } = flags;
+        if (html !== undefined) pageFile(html, 'eval');
         const result = await run.repository((repo) => evaluate(repo, options, run.context));
-        run.answer(result, (ui) => printEval(ui, result));
+        if (html !== undefined) {
+          const { evalPage } = await import('../pages/eval-page.js');
+          await writePage(run, { verb: 'eval', flag: html }, (origin) => evalPage(result, origin));
+        }
+        run.answer(result, (ui) => {
+          if (html === undefined) printEval(ui, result);
+        });
         return 0;
       }),
     );

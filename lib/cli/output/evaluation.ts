@@ -1,23 +1,32 @@
 /** Evaluations as `dlv eval` prints them. */
+import { sparkline } from '../../pure/picture/text-plot.js';
 import type { EvalComparison, EvalMetric, EvalResult } from '../../use/ops/eval.js';
 import { formatTable } from './table.js';
-import { formatCount, type Ui } from './ui.js';
+import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
+
+/** Three digits of a time. */
+export function milliseconds(value: number): string {
+  return value >= 1000 ? String(Math.round(value)) : value.toPrecision(3);
+}
 
 /** Four digits behind the point; five in all for large numbers, two for those that four do not show. */
-function decimal(value: number): string {
+export function decimal(value: number): string {
   if (value !== 0 && Math.abs(value) < 5e-5) return value.toExponential(1);
   return Math.abs(value) < 10 ? value.toFixed(4) : value.toPrecision(5);
 }
 
-function between(interval: readonly [number, number] | null): string {
+/** ` [0.85, 0.88]`. */
+export function between(interval: readonly [number, number] | null): string {
   return interval === null ? '' : ` [${decimal(interval[0])}, ${decimal(interval[1])}]`;
 }
 
-function metricText({ value, interval }: EvalMetric): string {
+/** A metric with its interval. */
+export function metricText({ value, interval }: EvalMetric): string {
   return value === null ? 'not defined' : `${decimal(value)}${between(interval)}`;
 }
 
-function pText(p: number | null): string {
+/** A p value. */
+export function pText(p: number | null): string {
   if (p === null) return 'not defined';
   return p < 1e-4 ? p.toExponential(1) : p.toFixed(4);
 }
@@ -37,7 +46,7 @@ export function printEval(ui: Ui, result: EvalResult): void {
     one.name,
     one.network,
     ...one.metrics.map(metricText),
-    `${one.latency.milliseconds.toPrecision(3)} (${one.latency.batch})`,
+    `${milliseconds(one.latency.milliseconds)} (${one.latency.batch})`,
   ]);
   for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
   for (const { name, notFinite, ties } of versions) {
@@ -48,6 +57,60 @@ export function printEval(ui: Ui, result: EvalResult): void {
     }
   }
   if (comparisons.length > 0) printComparisons(ui, result);
+  printCalibration(ui, result);
+  printTimings(ui, result);
+}
+
+/** Bars of accuracy by confidence, one for each version: a column is a bin. */
+function printCalibration(ui: Ui, { versions }: EvalResult): void {
+  const rows = versions.flatMap(({ name, calibration }) => {
+    if (calibration === null || calibration.length < 2) return [];
+    const [first, last] = [calibration[0], calibration.at(-1)];
+    const from = `${decimal(first?.confidence ?? 0)} … ${decimal(last?.confidence ?? 0)}`;
+    const bars = calibration.map(({ accuracy }) => accuracy);
+    return [
+      [
+        name,
+        from,
+        sparkline(bars, bars.length),
+        `${decimal(bars[0] ?? 0)} … ${decimal(bars.at(-1) ?? 0)}`,
+      ],
+    ];
+  });
+  if (rows.length === 0) return;
+  ui.line('');
+  const columns = [
+    { title: 'version', limit: 40 },
+    { title: 'confidence of bins' },
+    { title: 'accuracy' },
+    { title: '' },
+  ];
+  for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
+}
+
+function printTimings(ui: Ui, { versions }: EvalResult): void {
+  const rows = versions.flatMap(({ name, timings }) =>
+    timings.map(({ batch, milliseconds: ms, slowest, memoryBytes }) => [
+      name,
+      batch,
+      milliseconds(ms),
+      milliseconds(slowest),
+      formatNumber(Math.round((1000 * batch) / ms)),
+      formatBytes(memoryBytes),
+    ]),
+  );
+  if (rows.length === 0) return;
+  ui.line('');
+  const right = { align: 'right' as const };
+  const columns = [
+    { title: 'version', limit: 40 },
+    { title: 'batch', ...right },
+    { title: 'ms', ...right },
+    { title: 'slowest', ...right },
+    { title: 'a second', ...right },
+    { title: 'memory', ...right },
+  ];
+  for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
 }
 
 function printComparisons(ui: Ui, { versions, comparisons }: EvalResult): void {

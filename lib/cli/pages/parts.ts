@@ -144,8 +144,13 @@ export function figureOf(name: Content, picture: Content, more: Content = null):
 }
 
 /** Figures side by side where there is room. */
-export function figures(list: readonly Content[], isOne = list.length === 1): Markup {
-  return html`<div class="plots${isOne ? ' one' : ''}">${list}</div>`;
+export function figures(list: readonly Content[]): Markup {
+  return html`<div class="plots${list.length === 1 ? ' one' : ''}">${list}</div>`;
+}
+
+/** Tables side by side where there is much room. */
+export function largeFigures(list: readonly Content[]): Markup {
+  return html`<div class="plots large">${list}</div>`;
 }
 
 /** A text of several lines, as it is. */

@@ -38,6 +38,7 @@ export const PAGE_SCRIPT = `
     return sign * String(a).localeCompare(String(b), 'en', { numeric: true });
   };
   for (const table of document.querySelectorAll('table[data-sorts]')) {
+    if (table.tBodies[0].rows.length < 4) continue;
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
       if (!head.textContent.trim()) return;

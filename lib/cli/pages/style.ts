@@ -54,6 +54,7 @@ td small { color: var(--dim); } .up { color: var(--add); } .down { color: var(--
 td.barcell { min-width: 7rem; } td.barcell svg { display: block; height: .85rem; width: 100%; min-width: 6rem; }
 .bar { fill: var(--bar); }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: 1.2rem 1.6rem; margin: .8rem 0; }
+.plots.large { grid-template-columns: repeat(auto-fill, minmax(min(100%, 38rem), 1fr)); } .plots.large h3 { margin-top: 0; }
 .plots.one { grid-template-columns: minmax(0, 40rem); }
 figure { margin: 0; min-width: 0; break-inside: avoid; } figcaption { font-weight: 600; overflow-wrap: anywhere; } figcaption small { font-weight: 400; color: var(--dim); }
 svg.plot { width: 100%; height: auto; display: block; }

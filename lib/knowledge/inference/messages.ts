@@ -9,16 +9,18 @@ export interface RunOptions {
   optimization: 'disabled' | 'basic' | 'extended' | 'all';
 }
 
+/** One input of a pass. */
+export interface Fed {
+  name: string;
+  type: FedType;
+  dims: number[];
+  bytes: Uint8Array;
+}
+
 export type Request =
   | { kind: 'load'; path: string; options: RunOptions }
-  | {
-      kind: 'run';
-      input: string;
-      output: string;
-      type: FedType;
-      dims: number[];
-      bytes: Uint8Array;
-    };
+  | { kind: 'run'; inputs: Fed[]; output: string }
+  | { kind: 'memory' };
 
 /** An input or output as the runtime tells of it; open dimensions are names. */
 export interface RuntimeValue {
@@ -31,5 +33,7 @@ export type Reply =
   | { kind: 'loaded'; version: string; inputs: RuntimeValue[]; outputs: RuntimeValue[] }
   /** `values` are float64 of any number type; `milliseconds` are of the pass alone. */
   | { kind: 'result'; dims: number[]; values: Float64Array; milliseconds: number }
+  /** Bytes of the process before it loaded the network, and the most that it took since. */
+  | { kind: 'memory'; before: number; peak: number }
   | { kind: 'missing'; message: string }
   | { kind: 'refused'; message: string };

@@ -1,7 +1,6 @@
 /** A network on a data set, batch by batch: what every example came to. */
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import { InferenceError, LimitError, UsageError } from '../../base/errors.js';
-import { BATCH_BYTES_MAX } from '../../base/limits.js';
+import { InferenceError, UsageError } from '../../base/errors.js';
 import {
   emptyClassOutcomes,
   enterScores,
@@ -10,8 +9,9 @@ import {
   type ScoreKind,
 } from '../../pure/metrics/outcomes.js';
 import type { DataSet } from './data/data-set.js';
-import { fedShape, type Preprocess, preprocess } from './data/preprocess.js';
-import type { FedType, RunOptions, RuntimeValue } from './messages.js';
+import type { Preprocess } from './data/preprocess.js';
+import { Feeder } from './feeds.js';
+import type { RunOptions, RuntimeValue } from './messages.js';
 import { Runtime } from './runtime.js';
 
 /** What is run, and how. */
@@ -44,10 +44,6 @@ export interface RunResult {
   latency: number;
 }
 
-const FED_TYPES = new Map<string, FedType>(
-  (['float32', 'float64', 'int32', 'int64', 'uint8'] as const).map((type) => [type, type]),
-);
-
 /**
  * Runs all examples.
  * @throws {InferenceError} {UsageError} if inputs or labels do not fit the network; {AbortedError}
@@ -63,37 +59,17 @@ export async function runNetwork(run: NetworkRun): Promise<RunResult> {
 
 async function passes(runtime: Runtime, run: NetworkRun): Promise<RunResult> {
   const { set } = run;
-  const [input, more] = runtime.inputs;
-  if (input === undefined || more !== undefined) {
-    throw new UsageError(`'${run.label}' has ${runtime.inputs.length} inputs, not one`, {
-      file: run.label,
-      hint: `they are ${runtime.inputs.map(({ name }) => name).join(', ')}`,
-    });
-  }
+  const feeder = new Feeder(runtime.inputs, run);
   const output = outputOf(runtime, run);
-  const type = FED_TYPES.get(input.type);
-  if (type === undefined) {
-    throw new UsageError(`input '${input.name}' of '${run.label}' takes ${input.type}`, {
-      file: run.label,
-      hint: `inputs of ${[...FED_TYPES.keys()].join(', ')} can be fed`,
-    });
-  }
-  const dims = inputShape(input, run);
-  const [fixed] = input.shape;
-  const batch = typeof fixed === 'number' && fixed > 0 ? fixed : Math.min(run.batch, set.examples);
-  const bytes = dims.reduce((product, one) => product * one, 8 * batch);
-  if (bytes > BATCH_BYTES_MAX) throw tooLargeBatch(bytes);
+  const batch = feeder.batch(Math.min(run.batch, set.examples));
   const times: number[] = [];
   let entry: Entry | null = null;
   for (let first = 0; first < set.examples; first += batch) {
     throwIfAborted(run.signal);
     const count = Math.min(batch, set.examples - first);
-    const read = await set.data.rows(first, count);
-    const fed = encode(preprocess(read, set.data.shape.slice(1), run.preprocess), type);
-    const full = typeof fixed === 'number' && fixed > 0 ? padded(fed, batch / count) : fed;
-    const rows = full.length === fed.length ? count : batch;
-    const request = { input: input.name, output: output.name, type, dims: [rows, ...dims] };
-    const result = await runtime.run({ ...request, bytes: full });
+    const rows = feeder.fixed ?? count;
+    const inputs = await feeder.read(first, count, rows);
+    const result = await runtime.run({ inputs, output: output.name });
     entry ??= entryFor(result, rows, run);
     if (result.dims[0] !== rows || result.values.length !== rows * entry.width) {
       throw misshapen(run, output.name, result.dims);
@@ -108,71 +84,77 @@ async function passes(runtime: Runtime, run: NetworkRun): Promise<RunResult> {
   return { outcomes: entry.outcomes, version: runtime.version, batch, latency };
 }
 
-/** Repeats what is there, so that a network of a fixed batch gets a full one. */
-function padded(bytes: Uint8Array, times: number): Uint8Array {
-  if (times === 1) return bytes;
-  const full = new Uint8Array(bytes.length * times);
-  full.set(bytes);
-  return full;
+/** Passes of one size. */
+export interface BatchTiming {
+  batch: number;
+  /** Median of the passes after the first one, and the slowest. */
+  milliseconds: number;
+  slowest: number;
+  passes: number;
+  /** What the process took for runtime, network and passes, at its most. */
+  memoryBytes: number;
 }
 
-function tooLargeBatch(bytes: number): LimitError {
-  return new LimitError(`a batch of ${bytes} bytes`, {
-    limit: 'BATCH_BYTES_MAX',
-    value: bytes,
-    max: BATCH_BYTES_MAX,
-    hint: 'take a smaller --batch',
-  });
+const TIMED_PASSES_MAX = 30;
+const TIMED_MS_MAX = 3000;
+
+/**
+ * Times passes of some sizes, each in a process of its own, so that its memory is that of its size.
+ * @throws as `runNetwork`
+ */
+export async function timeNetwork(
+  run: Omit<NetworkRun, 'batch' | 'onExamples'>,
+  sizes: readonly number[],
+): Promise<BatchTiming[]> {
+  const found: BatchTiming[] = [];
+  for (const size of sizes) {
+    const runtime = await Runtime.open(run.path, run.label, run.options, run.signal);
+    try {
+      found.push(await timeBatch(runtime, run, size));
+    } finally {
+      await runtime.close();
+    }
+  }
+  return found;
 }
 
-function outputOf({ outputs }: Runtime, { output, label }: NetworkRun): RuntimeValue {
+async function timeBatch(
+  runtime: Runtime,
+  run: Omit<NetworkRun, 'batch' | 'onExamples'>,
+  size: number,
+): Promise<BatchTiming> {
+  const feeder = new Feeder(runtime.inputs, run);
+  const batch = feeder.batch(size);
+  const { name: output } = outputOf(runtime, run);
+  const inputs = await feeder.read(0, Math.min(batch, run.set.examples), batch);
+  const times: number[] = [];
+  let total = 0;
+  for (let pass = 0; pass <= TIMED_PASSES_MAX && total < TIMED_MS_MAX; pass += 1) {
+    throwIfAborted(run.signal);
+    const { milliseconds } = await runtime.run({ inputs, output });
+    times.push(milliseconds);
+    total += milliseconds;
+  }
+  const steady = (times.length > 1 ? times.slice(1) : times).sort((a, b) => a - b);
+  return {
+    batch,
+    milliseconds: steady[Math.floor(steady.length / 2)] as number,
+    slowest: steady.at(-1) as number,
+    passes: steady.length,
+    memoryBytes: await runtime.memoryBytes(),
+  };
+}
+
+function outputOf(
+  { outputs }: Runtime,
+  { output, label }: Pick<NetworkRun, 'output' | 'label'>,
+): RuntimeValue {
   const found = output === undefined ? outputs[0] : outputs.find(({ name }) => name === output);
   if (found !== undefined) return found;
   throw new UsageError(`'${label}' has no output '${output ?? ''}'`, {
     file: label,
     hint: `its outputs are ${outputs.map(({ name }) => name).join(', ')}`,
   });
-}
-
-/** Shape of one example as the network takes it. Axes of 1 may be missing in the data, or too many. */
-function inputShape({ name, shape }: RuntimeValue, run: NetworkRun): number[] {
-  const given = fedShape(run.set.data.shape.slice(1), run.preprocess);
-  const wanted = shape.slice(1);
-  const isOpen = (size: number | string): boolean => typeof size === 'string' || size <= 0;
-  const sizes = wanted.filter((size) => size !== 1);
-  const rest = given.filter((size) => size !== 1);
-  if (
-    wanted.length === given.length &&
-    wanted.every((size, i) => isOpen(size) || size === given[i])
-  ) {
-    return given;
-  }
-  if (sizes.length === rest.length && sizes.every((size, i) => isOpen(size) || size === rest[i])) {
-    let at = 0;
-    return wanted.map((size) => (size === 1 ? 1 : (rest[at++] as number)));
-  }
-  // Rows of pixels, as tables hold images; or images for a network that takes rows.
-  const total = given.reduce((product, one) => product * one, 1);
-  const isKnown = wanted.every((size) => !isOpen(size));
-  const needed = wanted.reduce<number>((product, one) => product * Number(one), 1);
-  const isRow = given.length === 1 || wanted.length === 1;
-  if (isKnown && isRow && needed === total) return wanted.map(Number);
-  throw new UsageError(
-    `examples of shape [${given.join(', ')}] do not fit the input '${name}' of '${run.label}', ` +
-      `[${shape.join(', ')}]`,
-    { file: run.label, hint: 'images whose channels come last need --layout hwc' },
-  );
-}
-
-function encode(values: Float64Array, type: FedType): Uint8Array {
-  const typed = {
-    float32: () => Float32Array.from(values),
-    float64: () => values,
-    int32: () => Int32Array.from(values),
-    int64: () => BigInt64Array.from(values, (value) => BigInt(Math.trunc(value))),
-    uint8: () => Uint8Array.from(values),
-  }[type]();
-  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);
 }
 
 /** Where the outputs of batches go. */

@@ -46,6 +46,8 @@ const VIEWS: Record<FedType, new (buffer: ArrayBuffer) => unknown> = {
 
 let runtime: Runtime;
 let session: Session;
+/** Bytes of this process before the runtime was loaded into it. */
+let before = 0;
 
 async function load({ path, options }: Extract<Request, { kind: 'load' }>): Promise<Reply> {
   let file: string;
@@ -54,6 +56,7 @@ async function load({ path, options }: Extract<Request, { kind: 'load' }>): Prom
   } catch (error) {
     return { kind: 'missing', message: messageOf(error) };
   }
+  before = process.memoryUsage.rss();
   const loaded = (await import(pathToFileURL(file).href)) as Runtime & { default?: Runtime };
   runtime = loaded.default ?? loaded;
   session = await runtime.InferenceSession.create(path, {
@@ -77,13 +80,14 @@ function described({ name, type, shape }: ValueMetadata): RuntimeValue {
   return { name, type: type ?? 'unknown', shape: [...(shape ?? [])] };
 }
 
-async function run(request: Extract<Request, { kind: 'run' }>): Promise<Reply> {
-  const { input, output, type, dims, bytes } = request;
-  // A copy, because what came through the channel may begin at any offset.
-  const data = new VIEWS[type](Uint8Array.from(bytes).buffer);
-  const fed = new runtime.Tensor(type, data, dims);
+async function run({ inputs, output }: Extract<Request, { kind: 'run' }>): Promise<Reply> {
+  const feeds = inputs.map(({ name, type, dims, bytes }): [string, Tensor] => {
+    // A copy, because what came through the channel may begin at any offset.
+    const data = new VIEWS[type](Uint8Array.from(bytes).buffer);
+    return [name, new runtime.Tensor(type, data, dims)];
+  });
   const started = performance.now();
-  const results = await session.run({ [input]: fed }, [output]);
+  const results = await session.run(Object.fromEntries(feeds), [output]);
   const milliseconds = performance.now() - started;
   const result = results[output] as Tensor;
   return {
@@ -98,8 +102,18 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The runtime counts, too: whoever runs the network needs it. */
+async function memory(): Promise<Reply> {
+  return { kind: 'memory', before, peak: 1024 * process.resourceUsage().maxRSS };
+}
+
+function answerTo(request: Request): Promise<Reply> {
+  if (request.kind === 'load') return load(request);
+  return request.kind === 'run' ? run(request) : memory();
+}
+
 process.on('message', (request: Request) => {
-  const answer = request.kind === 'load' ? load(request) : run(request);
+  const answer = answerTo(request);
   answer
     .catch((error: unknown): Reply => ({ kind: 'refused', message: messageOf(error) }))
     .then((reply) => process.send?.(reply))

@@ -60,6 +60,13 @@ export class Runtime {
     throw new InferenceError('the runtime gave no result');
   }
 
+  /** Bytes that the process took for the runtime and the network, at its most. @throws {InferenceError} */
+  async memoryBytes(): Promise<number> {
+    const reply = await this.#channel.ask({ kind: 'memory' });
+    if (reply.kind === 'memory') return Math.max(0, reply.peak - reply.before);
+    throw new InferenceError('the runtime gave no answer');
+  }
+
   close(): Promise<void> {
     return this.#channel.close();
   }

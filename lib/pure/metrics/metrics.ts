@@ -1,12 +1,13 @@
 /** Metrics over outcomes: their names, what each is on all examples or on a resample of them. */
 import { UsageError } from '../../base/errors.js';
 import { type ClassOutcomes, NONE, type Outcomes } from './outcomes.js';
+import { CALIBRATION_BINS } from './reliability.js';
 import { Draws, type Interval, resample, summarizeBootstrap, wilson, Z95 } from './statistics.js';
 
 /** Draws of the bootstrap. */
 const RESAMPLES = 2000;
 /** Bins of the calibration error, each with as many examples as the others. */
-const BINS = 15;
+const BINS = CALIBRATION_BINS;
 
 /** The value of a metric over examples that count as often as `weights` says; NaN where undefined. */
 export type Weighted = (weights: Uint32Array) => number;

@@ -5,7 +5,11 @@ import { ConflictError, isUnreadable } from '../../base/errors.js';
 import type { DataSet } from '../../knowledge/inference/data/data-set.js';
 import { checkPreprocess, type Preprocess } from '../../knowledge/inference/data/preprocess.js';
 import type { RunOptions } from '../../knowledge/inference/messages.js';
-import { runNetwork } from '../../knowledge/inference/run-network.js';
+import {
+  type BatchTiming,
+  runNetwork,
+  timeNetwork,
+} from '../../knowledge/inference/run-network.js';
 import type { Outcomes, ScoreKind } from '../../pure/metrics/outcomes.js';
 import { notesOf } from '../../storage/objects/tiers.js';
 import { addNotes } from '../../storage/repo/refs/refs.js';
@@ -41,6 +45,8 @@ export interface EvaluationPlan extends AcceptTier {
   record: boolean;
   /** Runs even where a note has the outcomes. */
   rerun: boolean;
+  /** Sizes of batches that are timed by themselves. */
+  timed: readonly number[];
 }
 
 /** What came of a version. */
@@ -49,6 +55,7 @@ export interface EvaluatedVersion extends Evaluation {
   isKnown: boolean;
   /** Id of the note that holds it; null if it was not kept. */
   note: Id | null;
+  timings: BatchTiming[];
 }
 
 /** @throws as `runNetwork` and `placeNetwork`; {TierError} for files of a tier that were not asked for. */
@@ -62,10 +69,8 @@ export async function evaluateVersion(
   const { entry, weights } = target;
   checkTiers([entry, ...(weights?.files ?? [])], plan.acceptTier, context);
   const key = evaluationKey(target, plan);
-  if (!plan.rerun) {
-    const known = await knownEvaluation(repo, version, key);
-    if (known !== null) return known;
-  }
+  const known = plan.rerun ? null : await knownEvaluation(repo, version, key);
+  if (known !== null && plan.timed.length === 0) return { ...known, timings: [] };
   const { signal, progress } = context;
   const placed = await placeNetwork(repo, target, signal);
   try {
@@ -73,22 +78,26 @@ export async function evaluateVersion(
       const file = { path: placed.path, label: entry.path, view: weights.view };
       await fitWeights(repo, file, weights, signal);
     }
+    const run = {
+      path: placed.path,
+      label: entry.path,
+      set: plan.set,
+      preprocess: checkPreprocess(plan.preprocess),
+      options: plan.options,
+      scores: plan.scores,
+      ...(plan.task === undefined ? {} : { task: plan.task }),
+      ...(plan.output === undefined ? {} : { output: plan.output }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    if (known !== null) return { ...known, timings: await timeNetwork(run, plan.timed) };
     progress.start(
       `running ${entry.path} of ${version.slice(0, 10)}`,
       plan.set.examples,
       'examples',
     );
     const result = await runNetwork({
-      path: placed.path,
-      label: entry.path,
-      set: plan.set,
-      preprocess: checkPreprocess(plan.preprocess),
+      ...run,
       batch: plan.batch,
-      options: plan.options,
-      scores: plan.scores,
-      ...(plan.task === undefined ? {} : { task: plan.task }),
-      ...(plan.output === undefined ? {} : { output: plan.output }),
-      ...(signal === undefined ? {} : { signal }),
       onExamples: (count) => progress.advance(count),
     });
     const evaluation: Evaluation = {
@@ -103,7 +112,8 @@ export async function evaluateVersion(
       outcomes: result.outcomes,
     };
     const note = plan.record ? await keep(repo, version, evaluation) : null;
-    return { ...evaluation, isKnown: false, note };
+    const timings = await timeNetwork(run, plan.timed);
+    return { ...evaluation, isKnown: false, note, timings };
   } finally {
     progress.finish();
     await placed.remove();
@@ -131,8 +141,8 @@ async function knownEvaluation(
   repo: Repository,
   version: Id,
   key: string,
-): Promise<EvaluatedVersion | null> {
-  let latest: { time: number; found: EvaluatedVersion } | null = null;
+): Promise<Omit<EvaluatedVersion, 'timings'> | null> {
+  let latest: { time: number; found: Omit<EvaluatedVersion, 'timings'> } | null = null;
   for (const { kind, body, file, id, time } of await notesOf(repo, version)) {
     if (kind !== EVALUATION_NOTE || (latest !== null && latest.time > time)) continue;
     try {

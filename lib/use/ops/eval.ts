@@ -11,9 +11,11 @@ import {
   parsePreprocess,
 } from '../../knowledge/inference/data/preprocess.js';
 import type { RunOptions } from '../../knowledge/inference/messages.js';
+import type { BatchTiming } from '../../knowledge/inference/run-network.js';
 import { type Comparison, compareOutcomes } from '../../pure/metrics/compare.js';
 import { measure, metricsNamed } from '../../pure/metrics/metrics.js';
 import { NONE, type Outcomes, type ScoreKind } from '../../pure/metrics/outcomes.js';
+import { type CalibrationBin, calibrationBins, confusion } from '../../pure/metrics/reliability.js';
 import { holm, type Interval } from '../../pure/metrics/statistics.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
@@ -60,6 +62,8 @@ export interface EvalOptions extends AcceptTier {
   record?: boolean;
   /** Runs again what notes already say. */
   rerun?: boolean;
+  /** Sizes of batches whose time and memory are measured by themselves. */
+  timed?: readonly number[];
 }
 
 /** A metric of a version; null where it is not defined. */
@@ -78,6 +82,12 @@ export interface EvalVersion extends CalledVersion {
   metrics: EvalMetric[];
   /** Milliseconds of one batch (median), and examples of it. */
   latency: { milliseconds: number; batch: number };
+  /** Of batches that were timed by themselves: median, slowest, passes, and bytes that the process took. */
+  timings: BatchTiming[];
+  /** Confidence and accuracy of 15 bins of equal numbers of examples; null for numbers. */
+  calibration: CalibrationBin[] | null;
+  /** Examples by true class (rows) and predicted class; null for numbers and for more than 40 classes. */
+  confusion: number[][] | null;
   runtime: { name: string; version: string; threads: number; optimization: string };
   /** Examples in which another class has the score of the truth; null for numbers. */
   ties: number | null;
@@ -102,6 +112,8 @@ export interface EvalComparison extends Comparison {
 export interface EvalResult {
   data: { path: string; labels: string; examples: number; sha256: string; preprocess: Preprocess };
   task: Outcomes['task'];
+  /** Names of the classes in order, where they are known. */
+  classes: string[] | null;
   versions: EvalVersion[];
   comparisons: EvalComparison[];
   seed: number;
@@ -119,7 +131,9 @@ export async function evaluate(
 ): Promise<EvalResult> {
   const started = performance.now();
   const { seed = 0, batch = DEFAULT_BATCH, threads = 1, scores = 'logits' } = options;
-  for (const [name, value] of Object.entries({ batch, threads, limit: options.limit ?? 1 })) {
+  const counts = { batch, threads, limit: options.limit ?? 1 };
+  const timed = (options.timed ?? []).map((size): [string, number] => ['batch to time', size]);
+  for (const [name, value] of [...Object.entries(counts), ...timed]) {
     if (Number.isSafeInteger(value) && value > 0) continue;
     throw new UsageError(`the ${name} is ${value}, not a whole number above 0`);
   }
@@ -145,6 +159,7 @@ export async function evaluate(
       options: { threads, optimization: options.optimization ?? 'all' },
       record: options.record !== false,
       rerun: options.rerun === true,
+      timed: options.timed ?? [],
     };
     const found: EvaluatedVersion[] = [];
     for (const id of ids) found.push(await evaluateVersion(repo, id, plan, context));
@@ -157,7 +172,7 @@ export async function evaluate(
     for (const [i, one] of found.entries()) {
       versions.push({
         ...(await describer.called(ids[i] as Id)),
-        ...described(one),
+        ...described(one, truth),
         metrics: metrics.map((metric) => ({
           name: metric.name,
           direction: metric.direction,
@@ -189,6 +204,7 @@ export async function evaluate(
         preprocess,
       },
       task,
+      classes: set.classes === null ? null : [...set.classes],
       versions,
       comparisons,
       seed,
@@ -228,7 +244,10 @@ function oneTask(found: readonly EvaluatedVersion[]): Outcomes['task'] {
   });
 }
 
-function described(one: EvaluatedVersion): Omit<EvalVersion, keyof CalledVersion | 'metrics'> {
+function described(
+  one: EvaluatedVersion,
+  truth: Uint32Array | null,
+): Omit<EvalVersion, keyof CalledVersion | 'metrics'> {
   const { outcomes, latency, batch, threads, optimization } = one;
   const isClasses = outcomes.task === 'classes';
   const wrong = isClasses
@@ -237,6 +256,9 @@ function described(one: EvaluatedVersion): Omit<EvalVersion, keyof CalledVersion
   return {
     network: one.network,
     latency: { milliseconds: latency, batch },
+    timings: one.timings,
+    calibration: calibrationBins(outcomes, truth),
+    confusion: confusion(outcomes, truth),
     runtime: { name: 'onnxruntime-node', version: one.runtime, threads, optimization },
     ties: isClasses ? outcomes.ties : null,
     notFinite: wrong.length,

@@ -21,6 +21,10 @@ export interface DataSetOptions {
 /** An open data set. Close it. */
 export interface DataSet {
   data: DataArray;
+  /** Arrays by the input that they go into, where there are several or they go in as they are; else null. */
+  named: ReadonlyMap<string, DataArray> | null;
+  /** Names of classes in order, where they are known. */
+  classes: readonly string[] | null;
   /** Numbers of the truth, row-major: classes if `isWhole`. */
   truth: Float64Array;
   /** Numbers that the truth of one example has. */
@@ -96,6 +100,8 @@ async function join({
   hash.update((options.classes ?? []).join('\0'));
   return {
     data,
+    named: null,
+    classes: options.classes ?? null,
     truth,
     truthWidth,
     areClasses: labels.isWhole && truthWidth === 1 && truth.every((one) => one >= 0),
