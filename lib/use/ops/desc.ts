@@ -6,7 +6,7 @@ import { receptiveFields } from '../../pure/network/cost/receptive-field.js';
 import type { StoredNetwork } from '../../pure/network/encode.js';
 import type { LayerKind } from '../../pure/network/layers/kinds.js';
 import { type LayerGraph, linkLayers } from '../../pure/network/layers/layer-view.js';
-import type { Dim, Shape } from '../../pure/network/network.js';
+import type { Dim, GraphValue, Shape } from '../../pure/network/network.js';
 import { batchSizes } from '../../pure/network/shapes/batch.js';
 import {
   inferShapes,
