@@ -243,12 +243,16 @@ export function isUnreadable(error: unknown): error is DlvError {
   );
 }
 
-/** What is wrong with one stored object or file: it is nowhere, damaged, or of a newer format. */
-export type ObjectFault = 'missing' | 'damaged' | 'newer';
+/**
+ * What is wrong with one stored object or file: it is nowhere, damaged, or of a newer format. Promised is no
+ * fault: a remote has it.
+ */
+export type ObjectFault = 'missing' | 'damaged' | 'newer' | 'promised';
 
 /** What an error of the kind of `isUnreadable` says; null for others. */
 export function objectFault(error: unknown): ObjectFault | null {
   if (!isUnreadable(error)) return null;
   if (error instanceof FormatVersionError) return 'newer';
+  if (error instanceof NotFoundError && error.data.kind === 'promised') return 'promised';
   return isDamage(error) ? 'damaged' : 'missing';
 }

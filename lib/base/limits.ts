@@ -160,6 +160,8 @@ export const PLAN_EDGES_MAX = 20_000_000;
 export const URL_BYTES_MAX = 4096;
 /** The file `remote`: some 100,000 refs. */
 export const REMOTE_BYTES_MAX = 1 << 24;
+/** What a remote promised: as many sets as a manifest may list. */
+export const PROMISED_BYTES_MAX = 1 << 26;
 /** An older part of a remote's list of sets, and the lines after which a new one is begun: 12 KB. */
 export const REMOTE_LIST_BYTES_MAX = 1 << 20;
 export const REMOTE_LIST_LINES = 128;

@@ -1,6 +1,7 @@
 /** Text of the command line → values: flags and operands that several commands take. */
 import { Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import { checkPlanes } from '../pure/tensor/prefix.js';
 import type { AddOptions } from '../use/ops/add.js';
 import type { CommitOptions } from '../use/ops/commit.js';
 import type { LineSettings } from '../use/tracking/line.js';
@@ -120,6 +121,23 @@ export function lineSettings({ limitRate, jobs }: LineFlags): LineSettings {
     ...(limitRate === undefined ? {} : { limitRate }),
     ...(jobs === undefined ? {} : { jobs: parseCount(jobs, '--jobs') }),
   };
+}
+
+/** A whole number of 1 or more. @throws {UsageError} that names the flag. */
+export function parsePositive(text: string, flag: string): number {
+  const value = parseCount(text, flag);
+  if (value > 0) return value;
+  throw new UsageError(`${flag} is '${text}', not a number of 1 or more`, { option: flag });
+}
+
+/** A number of planes. @throws {UsageError} */
+export function parsePlanes(text: string): number {
+  return checkPlanes(parseCount(text, '--planes'));
+}
+
+/** The same, or `all`. @throws {UsageError} */
+export function parsePlanesOrAll(text: string): number | 'all' {
+  return text === 'all' ? 'all' : parsePlanes(text);
 }
 
 /** `<rev>` or `<rev>:<path>`; without a revision before the colon, HEAD is meant. */

@@ -22,6 +22,8 @@ export interface Globals {
   quiet: boolean;
   progress: boolean;
   verbose: boolean;
+  /** False: nothing that a remote promised is fetched. */
+  fetch: boolean;
 }
 
 /** What is said about a command in `--help` and in the documentation. */
@@ -93,6 +95,7 @@ export function addGlobalOptions(command: Command): void {
     new Option('--json', 'print one JSON document on stdout and nothing else'),
     new Option('-q, --quiet', 'print no notes on stderr'),
     new Option('--no-progress', 'no progress bar'),
+    new Option('--no-fetch', 'in a partial clone: fail rather than fetch what is missing'),
     new Option('--verbose', 'also print details of packs, extents and planes'),
   ];
   const own = new Set(command.options.map(({ long }) => long));
@@ -112,14 +115,16 @@ export function readGlobals(command: Command): Globals {
     quiet: false,
     progress: true,
     verbose: false,
+    fetch: true,
   };
   for (let at: Command | null = command; at !== null; at = at.parent) {
-    const { C, json, quiet, progress, verbose } = at.opts<Record<string, unknown>>();
+    const { C, json, quiet, progress, verbose, fetch } = at.opts<Record<string, unknown>>();
     globals.folders.unshift(...((C as string[] | undefined) ?? []));
     globals.json ||= json === true;
     globals.quiet ||= quiet === true;
     globals.progress &&= progress !== false;
     globals.verbose ||= verbose === true;
+    globals.fetch &&= fetch !== false;
   }
   return globals;
 }
@@ -197,6 +202,7 @@ export class Cli {
         else ui.warn(message);
       },
       signal,
+      fetches: globals.fetch && env.DLV_NO_FETCH !== '1',
     };
     let repositoryName: string | null = null;
     return {

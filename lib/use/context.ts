@@ -14,6 +14,8 @@ export interface OpContext {
   /** Receives one sentence each, for stderr; 'last': to be said below the answer, where it is seen. */
   warn(message: string, when?: 'last'): void;
   signal?: AbortSignal;
+  /** False: nothing that remotes promised is fetched; what needs it fails. */
+  fetches?: boolean;
 }
 
 /** What a use case answers, with the warnings that it gave on the way. */

@@ -16,6 +16,7 @@ import {
 } from '../base/errors.js';
 import { io, listDirectory } from '../base/files/files.js';
 import { VERSION_CACHE_BYTES } from '../base/limits.js';
+import type { FetchMode, Promises } from '../storage/exchange/partial/promises.js';
 import { Blobs } from '../storage/objects/blobs.js';
 import { ChainReader } from '../storage/objects/planes/chain-reader.js';
 import type { PlaneReader } from '../storage/objects/planes/plane-reader.js';
@@ -33,6 +34,7 @@ import {
   CURRENT_FORMAT,
   checkWritable,
   type Format,
+  PROMISED_FLAG,
   readFormat,
   requireReadFlag,
 } from '../storage/repo/format.js';
@@ -56,6 +58,12 @@ export interface RepositoryOptions {
   lockTimeoutMs?: number;
   /** Takes one sentence each that the user should see. */
   warn?: (message: string) => void;
+  /** What is done about objects that a remote promised; default: they are fetched when they are read. */
+  promised?: FetchMode;
+  /** Folder that relative addresses of remotes start from. */
+  cwd?: string;
+  /** Is told when something is fetched that a command needs. */
+  onFetch?(remote: string, bytes: number): void;
 }
 
 /** What a decoded version takes in memory, by the bytes that it is stored as. */
@@ -82,6 +90,7 @@ export class Repository implements Readers {
   readonly sketches: Sketches;
   readonly options: RepositoryOptions;
   #config: Config;
+  #promises: Promises | null = null;
   readonly #versions = new LruCache<Id, Version>(VERSION_CACHE_BYTES);
 
   private constructor({ layout, format, store, config, options }: OpenedParts) {
@@ -132,6 +141,7 @@ export class Repository implements Readers {
     const config = await readConfig(layout);
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
     const repo = new Repository({ layout, format, store, config, options });
+    await repo.#openPromises();
     if (await hasMoves(layout)) await repo.#finishMoves();
     return repo;
   }
@@ -150,7 +160,39 @@ export class Repository implements Readers {
       throw error;
     });
     const store = await ObjectStore.open(new FolderBackend(layout.dir));
-    return new Repository({ layout, format, store, config, options });
+    const repo = new Repository({ layout, format, store, config, options });
+    await repo.#openPromises().catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
+    });
+    return repo;
+  }
+
+  /** What remotes promised; null in a repository that is whole. */
+  get promises(): Promises | null {
+    return this.#promises;
+  }
+
+  async #openPromises(): Promise<void> {
+    if (this.format.readRequired.includes(PROMISED_FLAG)) await this.readPromises();
+  }
+
+  /** Finds out what remotes promised, again after it changed. @throws {CorruptError} */
+  async readPromises(): Promise<void> {
+    if (this.#promises !== null) {
+      await this.#promises.reload();
+      return;
+    }
+    const { Promises: Opened } = await import('../storage/exchange/partial/promises.js');
+    const { promised: mode = 'fetch', cwd = this.layout.workTree, signal, onFetch } = this.options;
+    this.#promises = await Opened.open(this, {
+      mode,
+      cwd,
+      limitRate: this.config.get('transfer.limitRate'),
+      jobs: this.config.get('transfer.jobs'),
+      ...(signal ? { signal } : {}),
+      ...(onFetch ? { onFetch } : {}),
+    });
+    this.store.promised = this.#promises;
   }
 
   /** The settings, as they were read last. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { CatFormat, CatResult } from '../../use/ops/cat.js';
 import { placePath } from '../../use/worktree/operands/path-input.js';
-import { parseCount, splitPlace } from '../arguments.js';
+import { parsePlanes, splitPlace } from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import type { Cli } from '../run.js';
 
@@ -70,8 +70,7 @@ export function register(program: Command, cli: Cli): void {
         const { cat } = await import('../../use/ops/cat.js');
         const { ui } = run;
         const { planes, ...others } = flags;
-        const own =
-          planes === undefined ? others : { ...others, planes: parseCount(planes, '--planes') };
+        const own = planes === undefined ? others : { ...others, planes: parsePlanes(planes) };
         const sink = async (bytes: Uint8Array): Promise<boolean> => {
           await ui.bytes(bytes);
           return !run.outputClosed();

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { CheckoutOptions, CheckoutResult } from '../../use/ops/checkout.js';
-import { parseCount } from '../arguments.js';
+import { parsePlanes } from '../arguments.js';
 import { exampleId, noteFiles, shortId } from '../output/render.js';
 import { formatBytes, formatCount, formatDuration, type Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
@@ -48,7 +48,7 @@ function print(ui: Ui, result: CheckoutResult, flags: Flags): void {
 
 /** What the op takes of the flags. */
 function ownFlags({ branch: _, planes, ...flags }: Flags): Partial<CheckoutOptions> {
-  return { ...flags, ...(planes === undefined ? {} : { planes: parseCount(planes, '--planes') }) };
+  return { ...flags, ...(planes === undefined ? {} : { planes: parsePlanes(planes) }) };
 }
 
 async function checkoutFiles(run: Run, operands: string[], flags: Flags): Promise<number> {

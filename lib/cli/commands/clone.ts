@@ -1,16 +1,28 @@
 /** `dlv clone` on the command line. */
 import type { Command } from 'commander';
 import type { CloneOptions, CloneResult } from '../../use/ops/clone.js';
-import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
+import {
+  jobsOption,
+  type LineFlags,
+  limitRateOption,
+  lineSettings,
+  parsePlanes,
+  parsePositive,
+} from '../arguments.js';
 import { exampleId, shortId } from '../output/render.js';
 import { printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatCount, type Ui } from '../output/ui.js';
-import type { Cli } from '../run.js';
+import { type Cli, collect } from '../run.js';
 
 interface Flags extends LineFlags {
   branch?: string;
   origin?: string;
   checkout?: boolean;
+  model?: string;
+  singleBranch?: boolean;
+  depth?: string;
+  only?: string[];
+  planes?: string;
   verbose?: boolean;
 }
 
@@ -51,13 +63,26 @@ export function register(program: Command, cli: Cli): void {
         "is named origin there. HEAD's branch, and one of each other model, are made and follow those of the " +
         "remote; 'dlv branch -r' lists all. <url> is a folder with a remote, another repository, a bucket (s3://…) or a web server. What " +
         'arrives is decoded and compared with its ids before anything can see it. An interrupted clone goes on ' +
-        'where it was when the same command is run again.',
+        'where it was when the same command is run again.\n\nA clone may be partial. --depth, --only and --planes ' +
+        'take part of the content: the history, its notes and logs are whole, and what is left out is promised by ' +
+        'the remote, which is asked when checkout, cat, diff or eval need it; with --no-fetch they fail instead. ' +
+        "'dlv fetch --planes all' and 'dlv fetch --depth all' bring the rest. With --planes no work files are " +
+        'written: dlv checkout --planes <k> --out <dir> writes approximate copies without fetching anything.',
       examples: [
         ['dlv clone /mnt/team/mnist.dlv', 'makes the folder mnist'],
         ['dlv clone https://models.example.org/mnist.dlv', 'from a server of static files'],
         ['dlv clone s3://team-models/mnist', 'from a bucket'],
         ['dlv clone ../colleague/mnist copy', "a colleague's repository, into the folder copy"],
         ['dlv clone /mnt/team/models.dlv --branch bert/main', 'and checks out that branch'],
+        [
+          'dlv clone /mnt/team/mnist.dlv --depth 1',
+          'with the files of the last version of each branch',
+        ],
+        [
+          'dlv clone /mnt/team/mnist.dlv --planes 2',
+          'about half of the bytes: fp32 to about 3 digits',
+        ],
+        ["dlv clone /mnt/team/llm.dlv --only '*.safetensors'", 'without optimiser states'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'the folder is not empty, or the remote cannot be reached' },
@@ -66,6 +91,11 @@ export function register(program: Command, cli: Cli): void {
     .argument('[dir]', 'folder of the new repository (default: the last part of the address)')
     .option('-b, --branch <name>', 'branch to check out: <branch>, or <model>/<branch>')
     .option('-o, --origin <name>', 'name of the remote (default: origin)')
+    .option('--model <name>', 'only the branches of this model')
+    .option('--single-branch', 'only the branch that is checked out')
+    .option('--depth <n>', 'files of the n newest versions of each branch; older ones when needed')
+    .option('--only <glob>', 'only files that match (may be repeated); others when needed', collect)
+    .option('--planes <k>', 'only the k leading bytes of each float; the others when needed')
     .option('--no-checkout', 'write no work files')
     .option('-v, --verbose', 'show what crossed the line')
     .addOption(limitRateOption())
@@ -80,6 +110,11 @@ export function register(program: Command, cli: Cli): void {
           ...(flags.origin === undefined ? {} : { origin: flags.origin }),
           noCheckout: flags.checkout === false,
           ...lineSettings(flags),
+          ...(flags.model === undefined ? {} : { model: flags.model }),
+          singleBranch: flags.singleBranch === true,
+          ...(flags.depth === undefined ? {} : { depth: parsePositive(flags.depth, '--depth') }),
+          ...(flags.only === undefined ? {} : { only: flags.only }),
+          ...(flags.planes === undefined ? {} : { planes: parsePlanes(flags.planes) }),
         };
         const result = await clone(run.context, options);
         run.answer(result, (ui) => print(ui, result, flags.verbose === true));

@@ -1,7 +1,14 @@
 /** `dlv fetch` on the command line. */
 import type { Command } from 'commander';
 import type { FetchOptions, FetchResult } from '../../use/ops/fetch.js';
-import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
+import {
+  jobsOption,
+  type LineFlags,
+  limitRateOption,
+  lineSettings,
+  parsePlanesOrAll,
+  parsePositive,
+} from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import type { Ui } from '../output/ui.js';
@@ -15,6 +22,8 @@ interface Flags extends LineFlags {
   forgotten?: boolean;
   dryRun?: boolean;
   verbose?: boolean;
+  planes?: string;
+  depth?: string;
 }
 
 const EXAMPLE: FetchResult[] = [
@@ -51,6 +60,10 @@ function print(ui: Ui, result: FetchResult, isVerbose: boolean): void {
   if (isVerbose) printTraffic(ui, result);
 }
 
+function parseDepth(text: string): number | 'all' {
+  return text === 'all' ? 'all' : parsePositive(text, '--depth');
+}
+
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'fetch', {
@@ -67,6 +80,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv fetch', 'from the remote that the current branch follows, else origin'],
         ['dlv fetch --dry-run', 'says which branches moved and how much would come'],
         ['dlv fetch origin bert mnist/wider', 'all branches of one model, and one of another'],
+        ['dlv fetch --planes all', 'makes a clone of leading planes exact'],
         ['dlv fetch --all --prune', 'from all remotes, and forgets branches that are gone there'],
       ],
       json: EXAMPLE,
@@ -80,6 +94,8 @@ export function register(program: Command, cli: Cli): void {
     .option('-p, --prune', 'forget branches that the remote has no more')
     .option('-f, --force', 'move tags that name another version here')
     .option('--forgotten', 'also bring back what was forgotten here')
+    .option('--planes <k>', "in a partial clone: bring more planes, or 'all'")
+    .option('--depth <n>', "in a partial clone: bring files of more versions, or 'all'")
     .option('-n, --dry-run', 'only say what would come')
     .option('-v, --verbose', 'show branches that did not move, and what crossed the line')
     .addOption(limitRateOption())
@@ -99,6 +115,8 @@ export function register(program: Command, cli: Cli): void {
           forgotten: forgotten === true,
           dryRun: dryRun === true,
           ...lineSettings(flags),
+          ...(flags.planes === undefined ? {} : { planes: parsePlanesOrAll(flags.planes) }),
+          ...(flags.depth === undefined ? {} : { depth: parseDepth(flags.depth) }),
         };
         const results = await run.repository((repo) => fetch(repo, options, run.context));
         run.answer(results, (ui) => {

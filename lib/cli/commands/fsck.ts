@@ -38,6 +38,7 @@ const EXAMPLE: FsckOpResult = {
     },
   ],
   information: [],
+  promised: [],
   details: [],
   checked: {
     stateFiles: 9,

@@ -322,7 +322,7 @@ class Surveyor {
     this.#open.add(vertex);
     const entries: SegmentEntry[] = [];
     for (let segment = 0; segment < segments; segment++) {
-      const entry = await this.#repo.store.findSegment(id, segment);
+      const entry = await this.#repo.store.here.findSegment(id, segment);
       if (entry === null) throw missingExtent(id);
       entries.push(entry);
     }
@@ -354,7 +354,7 @@ class Surveyor {
   async #baseVertex(id: Id): Promise<number> {
     const known = this.#vertices.get(id);
     if (known !== undefined) return known;
-    const first = await this.#repo.store.findSegment(id, 0);
+    const first = await this.#repo.store.here.findSegment(id, 0);
     if (first === null) throw missingExtent(id);
     return this.#vertex(id, first.width, first.count, false);
   }
@@ -363,7 +363,7 @@ class Surveyor {
   async #checkChains(id: Id, segments: number): Promise<void> {
     const { store } = this.#repo;
     for (let segment = 0; segment < segments; segment++) {
-      for await (const _ of linksOf(id, (next) => store.findSegment(next, segment)));
+      for await (const _ of linksOf(id, (next) => store.here.findSegment(next, segment)));
     }
   }
 }

@@ -18,7 +18,8 @@ import type { Backend, BackendWriter } from '../store/backends/backend.js';
 import { encodeManifest } from '../store/manifest.js';
 import { MANIFEST_NAME, packName } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
-import { FILE_CLASSES, type SealedSet, type SetId } from '../store/types.js';
+import { type Need, type Promised, type PromisedBy, PromisedError } from '../store/promised.js';
+import { FILE_CLASSES, type PlaneClass, type SealedSet, type SetId } from '../store/types.js';
 import { verifySet } from '../store/verify.js';
 import type { Reachable } from '../upkeep/reachable.js';
 import { damagedRemote } from './fetch-plan.js';
@@ -36,12 +37,14 @@ export interface Arrived {
   readonly whole: readonly SealedSet[];
   /** What they hold. */
   readonly needed: Pick<Reachable, 'blobs' | 'extents'>;
+  /** Classes of planes that some of them are without; then they are listed in front of all others. */
+  readonly thin?: ReadonlyMap<SetId, readonly PlaneClass[]>;
 }
 
 /** @throws {CorruptError} if a byte is not what it should be. */
 export async function checkArrived(
   repo: ReadAccess,
-  { sealed, whole, needed }: Arrived,
+  { sealed, whole, needed, thin }: Arrived,
   options: ArrivalOptions,
 ): Promise<void> {
   const { shown, signal } = options;
@@ -55,8 +58,14 @@ export async function checkArrived(
   const listed = repo.store.sets();
   const here = new Set(listed.map(({ id }) => id));
   const fresh = sealed.map(({ info }) => info).filter(({ id }) => !here.has(id));
-  backend.useManifest(encodeManifest({ generation: 0, sets: [...listed, ...fresh] }));
+  // As they will be listed.
+  const sets = thin === undefined ? [...listed, ...fresh] : [...fresh, ...listed];
+  backend.useManifest(encodeManifest({ generation: 0, sets }));
   const store = await ObjectStore.open(backend);
+  const known = repo.store.promised;
+  if (known !== null || thin !== undefined) {
+    store.promised = new ArrivedPromises(known, thin ?? new Map(), shown);
+  }
   const access = {
     store,
     blobs: new Blobs(store),
@@ -75,6 +84,34 @@ export async function checkArrived(
   await checkExtents(access, needed.extents, findings, how);
   const [first] = findings.problems;
   if (first !== undefined) throw damagedRemote(shown, first.message);
+}
+
+/** Planes that stay at the remote: they need not have arrived. */
+class ArrivedPromises implements Promised {
+  readonly #known: Promised | null;
+  readonly #thin: ReadonlyMap<SetId, readonly PlaneClass[]>;
+  readonly #shown: string;
+
+  constructor(
+    known: Promised | null,
+    thin: ReadonlyMap<SetId, readonly PlaneClass[]>,
+    shown: string,
+  ) {
+    this.#known = known;
+    this.#thin = thin;
+    this.#shown = shown;
+  }
+
+  async of(need: Need): Promise<PromisedBy | null> {
+    const isThin = need.kind === 'extent' && need.whole;
+    return isThin ? { remote: this.#shown, bytes: 0 } : null;
+  }
+  absent(set: SetId): readonly PlaneClass[] {
+    return this.#thin.get(set) ?? this.#known?.absent(set) ?? [];
+  }
+  async bring(): Promise<void> {
+    throw new PromisedError('a plane', { remote: this.#shown, bytes: 0 }, '');
+  }
 }
 
 /** Files of sets that are not listed yet, under the names that they will have. */

@@ -11,9 +11,9 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, LimitError } from '../../base/errors.js';
 import { freeBytes, isMissing } from '../../base/files/files.js';
 import { TRANSFER_GAP_BYTES } from '../../base/limits.js';
-import type { LockAccess, ReadAccess } from '../objects/access.js';
 import { newWorkName } from '../repo/layout.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
+import { leavesOut, type PartialFilter } from '../repo/promised.js';
 import { readNotes } from '../repo/refs/refs.js';
 import { namedVersions } from '../repo/refs/version-numbers.js';
 import { copyRecords } from '../store/merge.js';
@@ -33,6 +33,7 @@ import {
 import { checkArrived } from './arrival.js';
 import {
   bytesOf,
+  type FetchingRepository,
   type FetchParts,
   type FetchPlan,
   isWholly,
@@ -41,6 +42,8 @@ import {
 } from './fetch-plan.js';
 import { Incoming } from './incoming.js';
 import { type FetchedNumbers, joinNumbers, raiseNumbers } from './numbers.js';
+import { checkUndisturbed, listPartly } from './partial/bring.js';
+import { downloadPartly } from './partial/partial-download.js';
 import { joinRanges, rangeBytes } from './ranges.js';
 import type { RemoteReader } from './remote.js';
 import { RemoteCache } from './remote-cache.js';
@@ -48,14 +51,13 @@ import { addRemoteFlags } from './remote-flags.js';
 import { RemoteBackend, remoteFile } from './remote-store.js';
 import type { ByteRange, TransferOptions } from './transports/transport.js';
 
-/** A repository that takes in versions. */
-export interface FetchingRepository extends ReadAccess, LockAccess {}
-
 export interface FetchOptions extends TransferOptions {
   /** Begins a piece of work of so many bytes. */
   onStart?(what: 'plan' | 'fetch' | 'check', bytes: number): void;
   /** Only says what would be fetched. */
   dryRun?: boolean;
+  /** What of the versions is taken, and the remote that promises the rest. */
+  partial?: { readonly remote: string; readonly filter: PartialFilter };
   /** Asked once the versions that will come are known; throws to refuse them. */
   checkVersions?(
     versions: ReadonlySet<Id>,
@@ -126,6 +128,15 @@ function isGone(error: unknown): boolean {
   return isMissing(error) || data?.missing === true;
 }
 
+/** What follows once what is taken is here. */
+interface PartlyFetched {
+  readonly tips: readonly Id[];
+  /** Sets that were here when it was planned. */
+  readonly seen: ReadonlySet<SetId>;
+  readonly notes: NewNotes[];
+  readonly moveRefs: MoveRefs;
+}
+
 class Fetch {
   readonly #repo: FetchingRepository;
   readonly #source: RemoteReader;
@@ -174,9 +185,16 @@ class Fetch {
     const noted = await this.#newNotes(parts, known);
     const isKnown = (id: Id): boolean => known.has(id) && !noted.has(id);
     const roots = [...tips, ...noted.keys()];
-    const plan = await planFetch(parts, roots, isKnown, signal ? { signal } : {});
+    const { partial: choice } = this.#options;
+    const isPartial = choice !== undefined && leavesOut(choice.filter);
+    const plan = await planFetch(parts, roots, isKnown, {
+      ...(signal ? { signal } : {}),
+      ...(isPartial ? { partial: choice.filter } : {}),
+    });
     const parentsOf = async (id: Id) => (await plan.readVersion(id)).parents;
     await checkVersions?.(plan.needed.versions, parentsOf);
+    const rest = { tips, seen, notes: notesAbout(parts, plan, noted), moveRefs };
+    if (isPartial) return this.#fetchPartly(parts, plan, rest);
     const whole = plan.sets.filter((set) => set.wanted > 0 && isWholly(set));
     const partial = plan.sets.filter((set) => set.wanted > 0 && !isWholly(set));
     const fetched: Fetched = {
@@ -209,6 +227,56 @@ class Fetch {
       whole.map(({ info }) => info),
     );
     return fetched;
+  }
+
+  /** As `#fetch`, where only some of what the versions need is taken. */
+  async #fetchPartly(
+    parts: FetchParts,
+    plan: FetchPlan,
+    { tips, seen, notes, moveRefs }: PartlyFetched,
+  ): Promise<Fetched> {
+    const { dryRun, onStart, partial } = this.#options;
+    const { store } = this.#repo;
+    const { incoming } = parts;
+    const fetched = { versions: plan.needed.versions.size, bytes: 0, resumedBytes: 0 };
+    const sets = { wholeSets: 0, partialSets: parts.sets.length };
+    const extents = new Map<Id, { planes: number; segments: number }>();
+    for (const [id, segments] of plan.needed.extents) {
+      extents.set(id, { planes: plan.planesOf(id), segments });
+    }
+    const wants = { blobs: plan.needed.blobs.keys(), extents };
+    incoming.resumedBytes = 0;
+    const options = {
+      ...this.#options,
+      isDryRun: dryRun === true,
+      onPlan: (bytes: number) => {
+        fetched.bytes = bytes;
+        onStart?.('fetch', bytes);
+      },
+    };
+    const done = await downloadPartly(parts, wants, options);
+    fetched.resumedBytes = incoming.resumedBytes;
+    if (dryRun) return { ...fetched, ...sets };
+    try {
+      onStart?.('check', fetched.bytes);
+      const needed = { blobs: done.blobs, extents: done.extents };
+      const arrived = { sealed: done.sealed, whole: [], needed, thin: done.thin };
+      await checkArrived(this.#repo, arrived, { ...this.#options, shown: this.#source.shown });
+      const numbers = await joinNumbers(this.#repo, plan.readVersion, tips);
+      await this.#repo.locked(async (lock) => {
+        await checkUndisturbed(store, seen);
+        await addRemoteFlags(lock, this.#source.format);
+        const { remote, filter } = partial as NonNullable<typeof partial>;
+        await listPartly(lock, store, done, { remote, filter, sets: parts.sets });
+        await raiseNumbers(lock, numbers, this.#source.state.numbers);
+        await moveRefs(lock, notes);
+      });
+    } finally {
+      await removeSealed(store.backend, done.sealed);
+    }
+    await this.#keepIndexes(parts, []);
+    await this.#repo.readPromises?.();
+    return { ...fetched, ...sets };
   }
 
   async #parts(incoming: Incoming): Promise<FetchParts> {

@@ -7,10 +7,11 @@ import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, FormatVersionError } from '../../base/errors.js';
-import { TRANSFER_WHOLE_BYTES } from '../../base/limits.js';
-import type { ReadAccess } from '../objects/access.js';
+import { TRANSFER_WHOLE_BYTES, WIDTH_MAX } from '../../base/limits.js';
+import type { LockAccess, ReadAccess } from '../objects/access.js';
 import { Blobs } from '../objects/blobs.js';
 import { readRecord } from '../objects/records.js';
+import type { PartialFilter } from '../repo/promised.js';
 import { readNotes } from '../repo/refs/refs.js';
 import { decodeVersion, shortId, type Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
@@ -31,8 +32,15 @@ import {
   reachFrom,
 } from '../upkeep/reachable.js';
 import type { Incoming } from './incoming.js';
+import { PartialTaking } from './partial/taking.js';
 import { remoteFile } from './remote-store.js';
 import type { ByteRange, TransferOptions } from './transports/transport.js';
+
+/** A repository that takes in versions. */
+export interface FetchingRepository extends ReadAccess, LockAccess {
+  /** Reads again what remotes promised, after that changed. */
+  readPromises?(): Promise<void>;
+}
 
 /** What a fetch works with. */
 export interface FetchParts {
@@ -68,6 +76,13 @@ export interface FetchPlan {
   isWanted(entry: BlobEntry | SegmentEntry): boolean;
   /** Reads versions, here or there. */
   readVersion(id: Id): Promise<Version>;
+  /** Leading planes that are taken of an extent. */
+  planesOf(extent: Id): number;
+}
+
+export interface PlanOptions extends TransferOptions {
+  /** Leaves something out. */
+  partial?: PartialFilter;
 }
 
 /** Indexes and small blob files that are asked for at once. */
@@ -91,7 +106,7 @@ export async function planFetch(
   parts: FetchParts,
   tips: readonly Id[],
   isKnown: (version: Id) => boolean,
-  options: TransferOptions = {},
+  options: PlanOptions = {},
 ): Promise<FetchPlan> {
   const fresh = newSets(parts);
   if (!tips.every(isKnown)) {
@@ -108,19 +123,34 @@ export async function planFetch(
       return [...new Set([...here, ...(parts.notes.get(version) ?? [])])].sort();
     },
   };
-  const { signal } = options;
+  const { signal, partial } = options;
+  const readVersion = async (id: Id): Promise<Version> =>
+    decodeVersion(await blobs.readBlob(id, 'version'), `version ${shortId(id)}`);
+  const taking = partial === undefined ? null : new PartialTaking(partial);
+  if (taking !== null) await taking.findNear(tips, isKnown, readVersion);
   const needed = await reachFrom(source, tips, {
     isKnown,
     onBroken: (link) => refuse(parts.shown, link),
+    ...(taking === null ? {} : taking.walking),
     ...(signal ? { signal } : {}),
   });
   await dropPresent(parts, needed, signal);
+  if (taking !== null) {
+    const isWanted = (): boolean => false;
+    return { needed, sets: [], bytes: 0, isWanted, readVersion, planesOf: taking.planesOf };
+  }
   const places = new Places(parts, needed);
   const sets = await places.find(fresh, signal);
-  const readVersion = async (id: Id): Promise<Version> =>
-    decodeVersion(await blobs.readBlob(id, 'version'), `version ${shortId(id)}`);
   const bytes = sets.reduce((sum, set) => sum + bytesOf(set), 0);
-  return { needed, sets, bytes, isWanted: (entry) => places.isWanted(entry), readVersion };
+  const planesOf = (): number => WIDTH_MAX;
+  return {
+    needed,
+    sets,
+    bytes,
+    isWanted: (entry) => places.isWanted(entry),
+    readVersion,
+    planesOf,
+  };
 }
 
 /** Bytes that a planned set costs. */

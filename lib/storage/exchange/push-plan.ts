@@ -93,7 +93,7 @@ class Planning {
 
   get #walking() {
     const { signal } = this.#options;
-    const onBroken = (link: Parameters<typeof refuseBroken>[1]): never =>
+    const onBroken = (link: Parameters<typeof refuseBroken>[1]): void =>
       refuseBroken('cannot push', link);
     return { onBroken, ...(signal ? { signal } : {}) };
   }
@@ -157,7 +157,7 @@ class Planning {
   async #storedBytes(needed: Reachable): Promise<number> {
     let bytes = 0;
     for (const id of needed.extents.keys()) {
-      const entry = await this.#repo.store.findSegment(id, 0);
+      const entry = await this.#repo.store.here.findSegment(id, 0);
       if (entry !== null) bytes += storedBytes(entry) * entry.segments;
     }
     return bytes;
@@ -244,7 +244,7 @@ class Planning {
     for (const [id, segments] of needed.extents) {
       for (let segment = 0; segment < segments; segment++) {
         throwIfAborted(this.#options.signal);
-        entries.push((await store.findSegment(id, segment)) ?? missing(id));
+        entries.push((await store.here.findSegment(id, segment)) ?? missing(id));
       }
     }
     return entries;

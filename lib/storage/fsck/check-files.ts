@@ -7,6 +7,7 @@ import type { ReadAccess } from '../objects/access.js';
 import { streamFile } from '../objects/stored/rebuild.js';
 import { openStoredFile } from '../objects/stored/stored-file.js';
 import { readPages } from '../repo/version/file-tree.js';
+import { isPromised } from '../store/promised.js';
 import type { NamedFile } from '../upkeep/reachable.js';
 import { type Findings, type FsckOptions, type NamedFiles, problemOf, remedyOf } from './report.js';
 
@@ -29,6 +30,7 @@ export async function checkFiles(
       const stored = await openStoredFile(repo, file);
       for await (const _ of streamFile(repo, stored, { onBytes, ...(signal ? { signal } : {}) }));
     } catch (error) {
+      if (isPromised(error)) return;
       if (!isUnreadable(error)) throw error;
       const fault = objectFault(error) ?? 'damaged';
       const isKnown = findings.list.some(({ problem }) =>

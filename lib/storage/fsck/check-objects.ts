@@ -15,6 +15,7 @@ import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
+import { isPromised, type PromisedBy, planesHere } from '../store/promised.js';
 import { type SetId, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
@@ -51,6 +52,10 @@ export async function checkBlobs(
       if (entry !== null) options.onBytes(storedBytes(entry), entry.set);
       await repo.blobs.readBlob(id, kind);
     } catch (error) {
+      if (isPromised(error)) {
+        findings.addPromised(error.by);
+        continue;
+      }
       if (!isUnreadable(error)) throw error;
       const found = await addBlobFailure(repo, findings, { id, kind }, error);
       if (found !== null) options.onSuspect?.({ id: found, segment: null });
@@ -105,6 +110,8 @@ function keyOf(id: Id, segment: number): string {
   return `${id}/${segment}`;
 }
 
+/** Leading planes that a chain may stop at while others are elsewhere. */
+const FEWER_PLANES = [4, 3, 2];
 /** Missing segments of one extent that are reported: as many of them say no more. */
 const MISSING_MAX = 64;
 
@@ -155,7 +162,8 @@ class ExtentCheck {
   async walk(id: Id, segment: number): Promise<boolean> {
     throwIfAborted(this.#options.signal);
     const chain: Id[] = [];
-    const find = (next: Id) => this.#repo.store.findSegment(next, segment);
+    const { store } = this.#repo;
+    const find = (next: Id) => store.here.findSegment(next, segment);
     for await (const { id: current, entry } of linksOf(id, find)) {
       const key = keyOf(current, segment);
       if (this.#met.has(key)) {
@@ -163,6 +171,11 @@ class ExtentCheck {
         return true;
       }
       this.#met.add(key);
+      const by = entry === null ? await this.#promisedBy(current, segment, false) : null;
+      if (by !== null) {
+        this.#findings.addPromised(by);
+        return true;
+      }
       if (entry === null) {
         const message = `segment ${segment} of extent ${current} is missing`;
         this.#findings.add(
@@ -210,7 +223,7 @@ class ExtentCheck {
     // Deltas of a broken record are affected by it.
     for (const finding of this.#findings.list) {
       for (const id of finding.objects) {
-        const record = await this.#repo.store.findSegment(id, 0).catch(() => null);
+        const record = await this.#repo.store.here.findSegment(id, 0).catch(() => null);
         for (let segment = 0; segment < (record?.segments ?? 1); segment++) {
           for (const child of this.#children.get(keyOf(id, segment)) ?? []) {
             finding.objects.add(child);
@@ -220,12 +233,33 @@ class ExtentCheck {
     }
   }
 
+  #promisedBy(id: Id, segment: number, whole: boolean): Promise<PromisedBy | null> {
+    const { promised } = this.#repo.store;
+    return promised?.of({ kind: 'extent', id, segment, whole }) ?? Promise.resolve(null);
+  }
+
   async #decodeOne(id: Id, segment: number): Promise<void> {
-    const entry = await this.#repo.store.findSegment(id, segment);
-    if (entry !== null) this.#options.onBytes(storedBytes(entry), entry.set);
-    const lease = await this.#planes.lend({ id, segment });
-    await this.#repo.hashes.check(id, segment, lease.planes);
-    lease.release();
+    const { store } = this.#repo;
+    const entry = await store.here.findSegment(id, segment);
+    if (entry === null) return;
+    this.#options.onBytes(storedBytes(entry), entry.set);
+    // Fewer planes of it may be here, or of a base under it.
+    const most = planesHere(entry, store.promised?.absent(entry.set) ?? []);
+    for (const planes of [most, ...FEWER_PLANES.filter((few) => few < most)]) {
+      try {
+        const lease = await this.#planes.lend({ id, segment, planes });
+        await this.#repo.hashes.check(id, segment, lease.planes);
+        lease.release();
+        if (planes < entry.width) {
+          const by = await this.#promisedBy(id, segment, true);
+          if (by !== null) this.#findings.addPromised(by);
+        }
+        return;
+      } catch (error) {
+        if (!isPromised(error)) throw error;
+        if (planes <= 2) this.#findings.addPromised(error.by);
+      }
+    }
   }
 
   async #addFailure(id: Id, segment: number, error: DlvError): Promise<void> {
@@ -238,7 +272,7 @@ class ExtentCheck {
       known.objects.add(id);
       return;
     }
-    const entry = await this.#repo.store.findSegment(broken, segment);
+    const entry = await this.#repo.store.here.findSegment(broken, segment);
     const file = entry === null ? null : packName(entry.set, 'hi');
     const problem = problemOf({
       kind: fault,

@@ -15,6 +15,7 @@ import { markerState } from '../repo/git-markers.js';
 import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { readMoves } from '../repo/moves/journal.js';
 import { readNumbers } from '../repo/numbers.js';
+import { readPromisedOf } from '../repo/promised.js';
 import { type Head, readHead } from '../repo/refs/head.js';
 import { isListLog, listReflogs, NOT_A_VERSION, readReflog } from '../repo/refs/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
@@ -48,6 +49,7 @@ export async function checkState(layout: Layout, findings: Findings): Promise<Ch
   await check.numbers(format);
   await check.moves();
   await check.remotes();
+  await check.promised();
   await check.strangers();
   return { files: check.files, head, refs, staging };
 }
@@ -227,6 +229,14 @@ class StateCheck {
     if (await this.#isGone('remotes')) return;
     const remedy = "remove it, then name the remotes again with 'dlv remote add <name> <url>'";
     await this.read('state', 'remotes', () => readRemotes(this.#layout), remedy);
+  }
+
+  async promised(): Promise<void> {
+    for (const name of await listDirectory(this.#layout.promised)) {
+      const remedy = "remove it and run 'dlv fetch --planes all', or clone again";
+      const read = () => readPromisedOf(this.#layout, name);
+      await this.read('state', this.#layout.nameOf(this.#layout.promisedOf(name)), read, remedy);
+    }
   }
 
   /** Moves of a command that was killed: whoever opens the repository carries them out. */

@@ -13,7 +13,13 @@ import { readNumbers } from '../repo/numbers.js';
 import { listNotedVersions } from '../repo/refs/refs.js';
 import type { Backend } from '../store/backends/backend.js';
 import { packName } from '../store/names.js';
-import { type Problem, type SetId, type SetInfo, setBytes } from '../store/types.js';
+import {
+  type PlaneClass,
+  type Problem,
+  type SetId,
+  type SetInfo,
+  setBytes,
+} from '../store/types.js';
 import { verifySet } from '../store/verify.js';
 import { unlistedSets } from '../upkeep/leftovers.js';
 import { type BrokenLink, findReachable, type Reachable } from '../upkeep/reachable.js';
@@ -114,7 +120,8 @@ export class Check {
     if (this.#sound.has(info.id)) return true;
     const { store } = this.#repo;
     for (;;) {
-      const problems = await problemsOf(store.backend, info);
+      const absent = store.promised?.absent(info.id) ?? [];
+      const problems = await problemsOf(store.backend, info, absent);
       if (problems?.length === 0) {
         this.#sound.add(info.id);
         return true;
@@ -192,7 +199,8 @@ export class Check {
       if (set === undefined) continue;
       for (const { object, segment } of problem.places) {
         if (object === null) continue;
-        const find = segment === null ? store.findBlob(object) : store.findSegment(object, segment);
+        const find =
+          segment === null ? store.findBlob(object) : store.here.findSegment(object, segment);
         if ((await find)?.set !== set) objects.delete(object);
       }
     }
@@ -263,6 +271,8 @@ export class Check {
   /** Damage that the checks of single objects cannot see: bytes that are whole and mean nothing. */
   #addBroken(link: BrokenLink): void {
     const findings = this.#findings;
+    // Counted with the objects.
+    if (link.what === 'promised') return;
     if (link.kind === 'ref' || link.kind === 'staging') {
       const isKnown = findings.list.some(({ problem }) => problem.file?.endsWith(link.name));
       if (!isKnown) {
@@ -345,10 +355,14 @@ export class Check {
 }
 
 /** What is wrong with a set; null if a file vanished while it was opened. */
-async function problemsOf(backend: Backend, info: SetInfo): Promise<Problem[] | null> {
+async function problemsOf(
+  backend: Backend,
+  info: SetInfo,
+  absent: readonly PlaneClass[],
+): Promise<Problem[] | null> {
   const problems: Problem[] = [];
   try {
-    for await (const problem of verifySet(backend, info)) problems.push(problem);
+    for await (const problem of verifySet(backend, info, absent)) problems.push(problem);
     return problems;
   } catch (error) {
     if (isMissing(error)) return null;

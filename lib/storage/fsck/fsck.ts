@@ -19,6 +19,7 @@ import {
   type FsckChecked,
   type FsckOptions,
   type FsckProblem,
+  type PromisedCount,
   problemOf,
   REMEDY,
 } from './report.js';
@@ -41,6 +42,8 @@ export interface FsckResult {
   /** Sentences about garbage, leftovers and copies: what 'dlv gc' sees to by itself. */
   details: string[];
   checked: FsckChecked;
+  /** What is not here and was promised by a remote, which is no problem. */
+  promised: PromisedCount[];
 }
 
 /** Checks of a repository that changes all the time before only what all of them found is reported. */
@@ -115,7 +118,13 @@ async function checkOnce(
   }
   await addLeftovers(layout, findings);
   const { problems, information, details } = findings;
-  return { ok: isOk(problems), problems, information, details, checked };
+  const promised = [...findings.promised.values()];
+  for (const { remote, objects, bytes } of promised) {
+    information.push(
+      `${objects} objects of ${bytes} bytes are at the remote '${remote}' alone, as promised`,
+    );
+  }
+  return { ok: isOk(problems), problems, information, details, checked, promised };
 }
 
 /** Opens what opens; a manifest that cannot be read leaves only the packs to be looked at. */

@@ -14,6 +14,7 @@ import { isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';
 import { type Layout, newWorkName } from '../repo/layout.js';
+import { readPromised, thinSets } from '../repo/promised.js';
 import type { Backend } from '../store/backends/backend.js';
 import { FolderBackend } from '../store/backends/folder-backend.js';
 import { findUnresolved, planPromotion } from '../store/forest.js';
@@ -23,7 +24,14 @@ import { MANIFEST_NAME, PACKS_DIR, packName, stemOf } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
 import { RollingWriter, removeSealed } from '../store/packs/rolling-writer.js';
 import { decodeRow, SetRows } from '../store/set-rows.js';
-import { FILE_CLASSES, isSetId, type SealedSet, type SetId, type SetInfo } from '../store/types.js';
+import {
+  FILE_CLASSES,
+  isSetId,
+  type PlaneClass,
+  type SealedSet,
+  type SetId,
+  type SetInfo,
+} from '../store/types.js';
 import { salvageSet, scanPacks, scanSet } from '../store/verify.js';
 import { copyToTrash } from './copy-to-trash.js';
 import { SalvageSink } from './salvage-sink.js';
@@ -64,6 +72,7 @@ class PackRebuild {
   readonly #wrong: WrongRecords;
   /** Sets whose records or sizes are not as they should be. */
   readonly #damaged = new Set<SetId>();
+  #thin: ReadonlyMap<SetId, readonly PlaneClass[]> = new Map();
   readonly #writers: RollingWriter[] = [];
   /** Sets that were finished and may still be in tmp/. */
   readonly #sealed: SealedSet[] = [];
@@ -82,6 +91,7 @@ class PackRebuild {
   }
 
   async run(): Promise<void> {
+    this.#thin = thinSets(await this.#readPromised());
     const manifest = await this.#readManifest();
     const ids = manifest?.sets.map((info) => info.id) ?? (await this.#setsOnDisk());
     for (const id of ids) {
@@ -102,6 +112,16 @@ class PackRebuild {
     }
     const store = await ObjectStore.open(this.#backend);
     await store.retire([...this.#damaged]);
+  }
+
+  /** Nothing if it cannot be read: then planes that are elsewhere count as lost. */
+  async #readPromised(): ReturnType<typeof readPromised> {
+    try {
+      return await readPromised(this.#layout);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return new Map();
+    }
   }
 
   /** null if it is damaged or missing. */
@@ -130,19 +150,24 @@ class PackRebuild {
     await this.#backend.writeAtomic(MANIFEST_NAME, encode(generation + 1));
   }
 
+  /** Classes of planes that a remote has in place of this repository. */
+  #absent(id: SetId): readonly PlaneClass[] {
+    return this.#thin.get(id) ?? [];
+  }
+
   async #setsOnDisk(): Promise<SetId[]> {
     const stems = (await this.#backend.list(PACKS_DIR)).map(stemOf);
     return [...new Set(stems.filter(isSetId))].sort();
   }
 
   async #soundSets(): Promise<SetInfo[]> {
-    const { sets } = await scanPacks(this.#backend);
+    const { sets } = await scanPacks(this.#backend, (id) => this.#absent(id));
     return sets.filter((info) => !this.#damaged.has(info.id));
   }
 
   /** Writes the idx of a sound set if it is not there as it should be. @returns false for a damaged set. */
   async #mendIndex(id: SetId): Promise<boolean> {
-    const scan = await scanSet(this.#backend, id);
+    const scan = await scanSet(this.#backend, id, this.#absent(id));
     if (scan.index === null || scan.info?.id !== id || scan.problems.length > 0) return false;
     const name = packName(id, 'idx');
     const found = await this.#backend.readAll(name, INDEX_BYTES_MAX).catch((error: unknown) => {
@@ -161,7 +186,9 @@ class PackRebuild {
     for (const info of listed) {
       for (const fileClass of FILE_CLASSES) {
         const name = packName(info.id, fileClass);
-        const size = (await this.#backend.exists(name)) ? await this.#backend.size(name) : 0;
+        const there = await this.#backend.exists(name);
+        if (!there && this.#absent(info.id).some((plane) => plane === fileClass)) continue;
+        const size = there ? await this.#backend.size(name) : 0;
         if (size !== info.bytes[fileClass]) this.#damaged.add(info.id);
       }
     }

@@ -9,6 +9,7 @@
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import type { ObjectFault } from '../../base/errors.js';
 import type { Staging } from '../repo/staging/staging.js';
+import type { PromisedBy } from '../store/promised.js';
 import type { Suspect } from './wrong-records.js';
 
 /** What names files: versions, and staging. */
@@ -28,8 +29,8 @@ export interface FsckOptions {
   signal?: AbortSignal;
 }
 
-/** What is wrong with a thing. `promised` is no fault; it is reserved for partial clones. */
-export type ProblemKind = ObjectFault | 'promised';
+/** What is wrong with a thing. `promised` is no fault, and no problem of that kind is reported. */
+export type ProblemKind = ObjectFault;
 
 /** Where a problem was found. */
 export type ProblemArea =
@@ -77,6 +78,13 @@ export interface FsckProblem {
   affectedFiles: number;
   /** What to do. */
   remedy: string;
+}
+
+/** What a remote promised and is not here: objects, an extent once for each segment, and their bytes there. */
+export interface PromisedCount {
+  remote: string;
+  objects: number;
+  bytes: number;
 }
 
 /** Things that were looked at. */
@@ -135,6 +143,8 @@ export class Findings {
   readonly information: string[] = [];
   /** Sentences about garbage and leftovers. */
   readonly details: string[] = [];
+  /** What is not here and was promised, by remote. */
+  readonly promised = new Map<string, PromisedCount>();
   readonly #byFile = new Map<string, Finding>();
 
   add(problem: FsckProblem, objects: Iterable<Id> = []): Finding {
@@ -156,6 +166,12 @@ export class Findings {
     if (!known && places.length < PLACES_MAX) places.push(place);
     if (place.object !== null) finding.objects.add(place.object);
     return finding;
+  }
+
+  /** Counts something that a remote has and that is not here. */
+  addPromised({ remote, bytes }: PromisedBy): void {
+    const { objects = 0, bytes: before = 0 } = this.promised.get(remote) ?? {};
+    this.promised.set(remote, { remote, objects: objects + 1, bytes: before + bytes });
   }
 
   /** The finding that already names an object, or undefined. */

@@ -99,12 +99,12 @@ async function wrongSegment(
   suspect: Id,
   segment: number,
 ): Promise<Found | null> {
-  const find = (next: Id) => store.findSegment(next, segment);
+  const find = (next: Id) => store.here.findSegment(next, segment);
   for (const { id, entry } of await chainOf(suspect, find)) {
     if (await findsDamage(() => readRecord({ store }, { id, segment }))) return null;
     // The first segment holds the hashes of all.
     if (await findsDamage(() => hashes.of(id))) {
-      const first = await store.findSegment(id, 0);
+      const first = await store.here.findSegment(id, 0);
       return first && { set: first.set, key: recordKey({ id, segment: 0 }) };
     }
     const isWrong = await findsDamage(async () => {

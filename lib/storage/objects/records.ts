@@ -1,6 +1,26 @@
-/** Whether a record can be read at all: for checks that ask what in a chain is damaged. */
+/**
+ * Records as they lie in packs: for checks that ask what in a chain is damaged, and for what copies them from
+ * elsewhere.
+ */
 import type { Id } from '../../base/bytes/hash.js';
-import { type BlobRecord, PLANE_CLASSES, type SegmentRecord } from '../store/types.js';
+import type { Backend } from '../store/backends/backend.js';
+import { packName } from '../store/names.js';
+import {
+  readBlobAt,
+  readPlanesAt,
+  readSegmentHeadAt,
+  type SegmentHeadAt,
+} from '../store/packs/read-records.js';
+import {
+  type BlobEntry,
+  type BlobRecord,
+  type FileClass,
+  PLANE_CLASSES,
+  type PlaneClass,
+  type SegmentEntry,
+  type SegmentRecord,
+  type SetId,
+} from '../store/types.js';
 import type { ObjectAccess } from './access.js';
 
 /** A record as it lies in its pack, compared with its checksums. */
@@ -15,4 +35,30 @@ export function readRecord(
   { id, segment }: { readonly id: Id; readonly segment: number | null },
 ): Promise<StoredRecord> {
   return segment === null ? store.readBlob(id) : store.readSegment(id, segment, PLANE_CLASSES);
+}
+
+/** Header and head of a segment, without planes. */
+export type OpenedSegment = SegmentHeadAt;
+
+/** A blob where an entry says, live or not. @throws {CorruptError} */
+export function readBlobOf(backend: Backend, entry: BlobEntry): Promise<BlobRecord> {
+  return readBlobAt(backend, namesOf(entry), entry);
+}
+
+/** Header and head of a segment where an entry says, live or not. @throws {CorruptError} */
+export function openSegmentOf(backend: Backend, entry: SegmentEntry): Promise<SegmentHeadAt> {
+  return readSegmentHeadAt(backend, namesOf(entry), entry);
+}
+
+/** Classes of planes of a segment that was opened so. @throws {CorruptError} */
+export function readPlanesOf(
+  backend: Backend,
+  head: SegmentHeadAt,
+  classes: readonly PlaneClass[],
+): Promise<SegmentRecord> {
+  return readPlanesAt(backend, namesOf(head.entry), head, classes);
+}
+
+function namesOf({ set }: { set: SetId }): (fileClass: FileClass) => string {
+  return (fileClass) => packName(set, fileClass);
 }

@@ -14,6 +14,7 @@ import type { ObjectStore } from '../store/object-store.js';
 import { UNNAMED_SET } from '../store/packs/pack-writer.js';
 import type { SegmentHeadAt } from '../store/packs/read-records.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
+import { planesHere } from '../store/promised.js';
 import type {
   BlobEntry,
   BlobRecord,
@@ -89,13 +90,13 @@ export class PackSession implements Readers, SegmentRecords {
 
   async readBlob(id: Id): Promise<BlobRecord | null> {
     this.#see();
-    return (await this.#writer.open?.readBlob(id)) ?? this.#host.store.readBlob(id);
+    return (await this.#writer.open?.readBlob(id)) ?? this.#host.store.here.readBlob(id);
   }
 
   async readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null> {
     return (
       (await this.#writer.open?.readSegment(id, segment, classes)) ??
-      this.#host.store.readSegment(id, segment, classes)
+      this.#host.store.here.readSegment(id, segment, classes)
     );
   }
 
@@ -115,20 +116,20 @@ export class PackSession implements Readers, SegmentRecords {
   async findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
     this.#see();
     const own = this.#writer.open?.findSegment(id, segment);
-    return own ?? this.#host.store.findSegment(id, segment);
+    return own ?? this.#host.store.here.findSegment(id, segment);
   }
 
   async openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
     return (
       (await this.#writer.open?.openSegment(id, segment)) ??
-      this.#host.store.openSegment(id, segment)
+      this.#host.store.here.openSegment(id, segment)
     );
   }
 
   async readPlanes(head: SegmentHeadAt, classes: PlaneClass[]): Promise<SegmentRecord | null> {
     const { id, segment, set } = head.entry;
     if (set === UNNAMED_SET) return this.readSegment(id, segment, classes);
-    return this.#host.store.readPlanes(head, classes);
+    return this.#host.store.here.readPlanes(head, classes);
   }
 
   async hasBlob(id: Id): Promise<boolean> {
@@ -148,7 +149,8 @@ export class PackSession implements Readers, SegmentRecords {
       // An extent whose segments are spread over the roll-over of a set.
       if (inOwn > 0 || own.hasSegment(id, segments - 1)) {
         for (let s = 0; s < segments; s++) {
-          if (!own.hasSegment(id, s) && !(await this.#host.store.findSegment(id, s))) return false;
+          if (!own.hasSegment(id, s) && !(await this.#host.store.here.findSegment(id, s)))
+            return false;
         }
         return true;
       }
@@ -166,11 +168,15 @@ export class PackSession implements Readers, SegmentRecords {
     if (this.#whole.has(`${id}/${segment}`)) return true;
     const { store } = this.#host;
     const find = (next: Id): Promise<BlobEntry | SegmentEntry | null> =>
-      segment === null ? store.findBlob(next) : store.findSegment(next, segment);
+      segment === null ? store.findBlob(next) : store.here.findSegment(next, segment);
     const chain: string[] = [];
     try {
       for await (const { id: at, entry } of linksOf(id, find)) {
         if (entry === null) {
+          this.#restores = true;
+          return false;
+        }
+        if ('segment' in entry && this.#isThin(entry)) {
           this.#restores = true;
           return false;
         }
@@ -185,6 +191,12 @@ export class PackSession implements Readers, SegmentRecords {
     }
     for (const key of chain) this.#whole.add(key);
     return true;
+  }
+
+  /** True if some planes of a record are at a remote alone: it is stored once more then, whole. */
+  #isThin(entry: SegmentEntry): boolean {
+    const absent = this.#host.store.promised?.absent(entry.set) ?? [];
+    return planesHere(entry, absent) < entry.width;
   }
 
   /**
@@ -306,7 +318,7 @@ export class PackSession implements Readers, SegmentRecords {
       });
     }
     for (const { id, segment } of this.#bases.values()) {
-      const found = segment === null ? store.findBlob(id) : store.findSegment(id, segment);
+      const found = segment === null ? store.findBlob(id) : store.here.findSegment(id, segment);
       if ((await found) !== null) continue;
       throw new ConflictError(
         'an object that new ones build on was collected as garbage meanwhile',

@@ -184,7 +184,7 @@ async function isExact(repo: NoteStore, version: Id, tier: TierBody): Promise<bo
         const found =
           object.kind === 'blob'
             ? await repo.store.findBlob(object.id)
-            : await repo.store.findSegment(object.id, 0);
+            : await repo.store.here.findSegment(object.id, 0);
         if (found === null) return false;
       }
     }

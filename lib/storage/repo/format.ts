@@ -33,11 +33,14 @@ export const CURRENT_FORMAT: Format = {
 export const OBJECTS_FLAG = 'objects-2';
 /** Read-required once a base is quantised, or cast to or from float64: later operations. */
 export const QUANTISED_FLAG = 'objects-3';
+/** Read-required once something is promised by a remote: an older dlv would call it missing. */
+export const PROMISED_FLAG = 'promised-1';
 /** The read-required flags that this dlv knows. */
 const READ_FLAGS: readonly string[] = [
   ...CURRENT_FORMAT.readRequired,
   OBJECTS_FLAG,
   QUANTISED_FLAG,
+  PROMISED_FLAG,
 ].sort();
 
 /** Read-required of a remote, which has no HEAD, staging and manifest: it is no repository to work in. */

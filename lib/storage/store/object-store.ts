@@ -29,6 +29,7 @@ import {
   readSegmentHeadAt,
   type SegmentHeadAt,
 } from './packs/read-records.js';
+import { checkHere, type Need, orPromised, type Promised, type RecordsHere } from './promised.js';
 import {
   publishSets,
   type ReadManifest,
@@ -69,6 +70,10 @@ export interface FoundRecord {
 
 export class ObjectStore {
   readonly backend: Backend;
+  /** What is promised by remotes; null: whatever is not here is missing. */
+  promised: Promised | null = null;
+  /** The same records without what is promised: reads fail, or find nothing, where that is wanted. */
+  readonly here: RecordsHere;
   readonly #cacheBytes: number;
   readonly #indexes: LruCache<SetId, IndexReader>;
   readonly #opening = new Map<SetId, Promise<IndexReader>>();
@@ -79,6 +84,13 @@ export class ObjectStore {
     this.#manifest = manifest;
     this.#cacheBytes = cacheBytes;
     this.#indexes = new LruCache(cacheBytes);
+    this.here = {
+      findSegment: (id, segment) => this.#findSegment(id, segment),
+      openSegment: (id, segment) => this.#openSegment(id, segment),
+      readSegment: (id, segment, classes) => this.#readSegment(id, segment, classes),
+      readPlanes: (head, classes) => this.#readPlanes(head, classes),
+      readBlob: (id) => this.#readBlob(id),
+    };
   }
 
   /** Writes the manifest of a new repository, generation 0, no sets. @throws {ExistsError} */
@@ -203,14 +215,37 @@ export class ObjectStore {
     return this.#retrying(isNull, () => this.#blobEntry(id));
   }
 
-  findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
+  #findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
     return this.#retrying(isNull, () => this.#segmentEntry(id, segment));
   }
 
-  readBlob(id: Id): Promise<BlobRecord | null> {
+  /** The live entry, which is fetched if it is promised. To look without, see `here`. */
+  findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
+    const need = { kind: 'extent', id, segment, whole: false } as const;
+    return this.#orPromised(need, () => this.#findSegment(id, segment));
+  }
+
+  #readBlob(id: Id): Promise<BlobRecord | null> {
     return this.#retrying(isNull, async () => {
       const entry = await this.#blobEntry(id);
       return entry && readBlobAt(this.backend, (c) => packName(entry.set, c), entry);
+    });
+  }
+
+  readBlob(id: Id): Promise<BlobRecord | null> {
+    return this.#orPromised({ kind: 'blob', id }, () => this.#readBlob(id));
+  }
+
+  #readSegment(
+    id: Id,
+    segment: number,
+    classes: readonly PlaneClass[] = PLANE_CLASSES,
+  ): Promise<SegmentRecord | null> {
+    return this.#retrying(isNull, async () => {
+      const entry = await this.#segmentEntry(id, segment);
+      if (entry === null) return null;
+      checkHere(this.promised, entry, classes);
+      return readSegmentAt(this.backend, (c) => packName(entry.set, c), entry, classes);
     });
   }
 
@@ -220,18 +255,34 @@ export class ObjectStore {
     segment: number,
     classes: readonly PlaneClass[] = PLANE_CLASSES,
   ): Promise<SegmentRecord | null> {
+    const need = { kind: 'extent', id, segment, whole: true } as const;
+    return this.#orPromised(need, () => this.#readSegment(id, segment, classes));
+  }
+
+  #openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
     return this.#retrying(isNull, async () => {
       const entry = await this.#segmentEntry(id, segment);
-      return entry && readSegmentAt(this.backend, (c) => packName(entry.set, c), entry, classes);
+      return entry && readSegmentHeadAt(this.backend, (c) => packName(entry.set, c), entry);
     });
   }
 
   /** Header and head, verified, and what `readPlanes` needs to go on from there. */
   openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
-    return this.#retrying(isNull, async () => {
-      const entry = await this.#segmentEntry(id, segment);
-      return entry && readSegmentHeadAt(this.backend, (c) => packName(entry.set, c), entry);
-    });
+    const need = { kind: 'extent', id, segment, whole: false } as const;
+    return this.#orPromised(need, () => this.#openSegment(id, segment));
+  }
+
+  async #readPlanes(
+    head: SegmentHeadAt,
+    classes: readonly PlaneClass[],
+  ): Promise<SegmentRecord | null> {
+    try {
+      checkHere(this.promised, head.entry, classes);
+      return await readPlanesAt(this.backend, (c) => packName(head.entry.set, c), head, classes);
+    } catch (error) {
+      if (!isMissing(error) && !isDamage(error)) throw error;
+      return this.#readSegment(head.entry.id, head.entry.segment, classes);
+    }
   }
 
   /**
@@ -242,12 +293,21 @@ export class ObjectStore {
     head: SegmentHeadAt,
     classes: readonly PlaneClass[],
   ): Promise<SegmentRecord | null> {
-    try {
-      return await readPlanesAt(this.backend, (c) => packName(head.entry.set, c), head, classes);
-    } catch (error) {
-      if (!isMissing(error) && !isDamage(error)) throw error;
-      return this.readSegment(head.entry.id, head.entry.segment, classes);
-    }
+    const { id, segment } = head.entry;
+    const need = { kind: 'extent', id, segment, whole: true } as const;
+    // Once fetched, it is the record that is live then.
+    let isFirst = true;
+    return this.#orPromised(need, () => {
+      const read = isFirst
+        ? this.#readPlanes(head, classes)
+        : this.#readSegment(id, segment, classes);
+      isFirst = false;
+      return read;
+    });
+  }
+
+  #orPromised<T>(need: Need, lookUp: () => Promise<T | null>): Promise<T | null> {
+    return orPromised(this.promised, need, lookUp);
   }
 
   readSegmentHead(id: Id, segment: number): Promise<SegmentRecord | null> {

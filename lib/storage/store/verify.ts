@@ -14,11 +14,12 @@ import {
   INDEX_SUM_BYTES,
   type IndexBuilder,
 } from './packs/index-rows.js';
-import { isUnreadable, SetScanner } from './packs/scan.js';
+import { isUnreadable, type ScanOptions, SetScanner } from './packs/scan.js';
 import {
   type BlobRecord,
   FILE_CLASSES,
   isSetId,
+  type PlaneClass,
   type Problem,
   type RecordSink,
   type SegmentRecord,
@@ -41,10 +42,16 @@ export interface SetScan {
 /**
  * Every problem of one set: sizes, headers, every checksum, unused bytes, idx against rebuilt idx. The
  * records that cannot be read are named by the idx where that one is sound.
+ * @param absent  classes of planes that are promised by a remote: their files need not be here.
  */
-export async function* verifySet(backend: Backend, info: SetInfo): AsyncGenerator<Problem> {
-  const problems = await findSizeProblems(backend, info);
-  const scanner = new SetScanner(backend, info.id, (problem) => problems.push(problem));
+export async function* verifySet(
+  backend: Backend,
+  info: SetInfo,
+  absent: readonly PlaneClass[] = [],
+): AsyncGenerator<Problem> {
+  const problems = await findSizeProblems(backend, info, absent);
+  const report = (problem: Problem): unknown => problems.push(problem);
+  const scanner = new SetScanner(backend, info.id, report, { absent });
   await scanner.run();
   yield* problems;
   const ofIndex = problems.filter((problem) => problem.file.endsWith('.idx')).length;
@@ -64,13 +71,18 @@ export async function* verifySet(backend: Backend, info: SetInfo): AsyncGenerato
   }
 }
 
-async function findSizeProblems(backend: Backend, info: SetInfo): Promise<Problem[]> {
+async function findSizeProblems(
+  backend: Backend,
+  info: SetInfo,
+  absent: readonly PlaneClass[],
+): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const fileClass of FILE_CLASSES) {
     const file = packName(info.id, fileClass);
     const there = await backend.exists(file);
     const size = there ? await backend.size(file) : 0;
     const listed = info.bytes[fileClass];
+    if (!there && absent.some((plane) => plane === fileClass)) continue;
     if (there === listed > 0 && size === listed) continue;
     const what = there ? 'size' : 'missing-file';
     const message = there
@@ -127,9 +139,13 @@ async function* findLost(index: IndexReader, found: IndexBuilder): AsyncGenerato
 }
 
 /** Reads `.blob` and `.hi` of a set and builds its idx from them. Writes nothing. */
-export async function scanSet(backend: Backend, id: SetId): Promise<SetScan> {
+export async function scanSet(
+  backend: Backend,
+  id: SetId,
+  absent: readonly PlaneClass[] = [],
+): Promise<SetScan> {
   const problems: Problem[] = [];
-  const scanner = new SetScanner(backend, id, (problem) => problems.push(problem));
+  const scanner = new SetScanner(backend, id, (problem) => problems.push(problem), { absent });
   await scanner.run();
   if (scanner.builder.count === 0) return { info: null, index: null, problems };
   const { bytes, id: found } = scanner.builder.finish(scanner.sizes);
@@ -141,8 +157,12 @@ export async function scanSet(backend: Backend, id: SetId): Promise<SetScan> {
 }
 
 /** Writes the idx of a set again if the rebuilt one has the set's own id; else returns the problems. */
-export async function rebuildIndex(backend: Backend, id: SetId): Promise<SetScan> {
-  const scan = await scanSet(backend, id);
+export async function rebuildIndex(
+  backend: Backend,
+  id: SetId,
+  absent: readonly PlaneClass[] = [],
+): Promise<SetScan> {
+  const scan = await scanSet(backend, id, absent);
   if (scan.index !== null && scan.info?.id === id) {
     await backend.writeAtomic(packName(id, 'idx'), scan.index);
   } else if (scan.problems.length === 0) {
@@ -158,7 +178,7 @@ export async function salvageSet(
   sink: RecordSink,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
-  await new SetScanner(backend, id, (problem) => problems.push(problem), sink).run();
+  await new SetScanner(backend, id, (problem) => problems.push(problem), { sink }).run();
   return problems;
 }
 
@@ -173,6 +193,11 @@ class KeyCollector implements RecordSink {
   }
 
   async addSegment(record: SegmentRecord): Promise<void> {
+    this.add(record);
+  }
+
+  /** A record of an extent, whether all its planes are here or not. */
+  add(record: Pick<SegmentRecord, 'id' | 'segment' | 'base'>): void {
     this.keys.add(`${record.id}:${record.segment}`);
     if (record.base !== null) this.bases.add(`${record.base}:${record.segment}`);
   }
@@ -199,6 +224,7 @@ class KeyCollector implements RecordSink {
  */
 export async function scanPacks(
   backend: Backend,
+  absentOf: (id: SetId) => readonly PlaneClass[] = () => [],
 ): Promise<{ sets: SetInfo[]; problems: Problem[] }> {
   const ids = new Set<SetId>();
   for (const name of await backend.list(PACKS_DIR)) {
@@ -210,7 +236,12 @@ export async function scanPacks(
   for (const id of [...ids].sort()) {
     const keys = new KeyCollector();
     const found: Problem[] = [];
-    const scanner = new SetScanner(backend, id, (problem) => found.push(problem), keys);
+    const how: ScanOptions = {
+      sink: keys,
+      absent: absentOf(id),
+      onThin: (place) => keys.add(place),
+    };
+    const scanner = new SetScanner(backend, id, (problem) => found.push(problem), how);
     await scanner.run();
     problems.push(...found);
     const rebuilt = scanner.builder.finish(scanner.sizes);

@@ -100,7 +100,7 @@ export async function extentBytes(
   for (const id of ids) {
     const { count } = extents.get(id) as TierExtent;
     for (let segment = 0; segment < segmentCount(count); segment++) {
-      const entry = await repo.store.findSegment(id, segment);
+      const entry = await repo.store.here.findSegment(id, segment);
       if (entry !== null) bytes += storedBytes(entry);
     }
   }

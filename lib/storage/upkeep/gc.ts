@@ -328,6 +328,11 @@ async function pinnedSets(
   }
 }
 
+/** True if planes of a set are at a remote alone. */
+function isThin({ store }: Pick<CollectedRepository, 'store'>, id: SetId): boolean {
+  return (store.promised?.absent(id) ?? []).length > 0;
+}
+
 /** The sets that are worth writing again. */
 async function chooseSets(
   repo: CollectedRepository,
@@ -336,19 +341,27 @@ async function chooseSets(
   options: GcOptions,
 ): Promise<SetInfo[]> {
   const dead = new Map<SetId, number>();
+  const alive = new Set<SetId>();
   const pinned = await pinnedSets(repo, options.signal);
   for await (const { entry, live } of repo.store.records()) {
     throwIfAborted(options.signal);
     // A record that another one hides is never read, however young it is.
-    if (live && (young.has(entry.set) || isIn(needed, entry))) continue;
+    if (live && (young.has(entry.set) || isIn(needed, entry))) {
+      alive.add(entry.set);
+      continue;
+    }
     dead.set(entry.set, (dead.get(entry.set) ?? 0) + storedBytes(entry));
   }
-  const sets = repo.store.sets().filter((info) => !pinned.has(info.id));
+  // A set of which planes are elsewhere cannot be copied; it goes once nothing of it is needed.
+  const sets = repo.store
+    .sets()
+    .filter(({ id }) => (isThin(repo, id) ? !alive.has(id) : !pinned.has(id)));
   const small = sets.filter((info) => setBytes(info) < SMALL_SET_MAX_BYTES);
   const autoSets = repo.config.get('gc.autoSets');
   const mergeSmall = small.length > Math.max(1, autoSets);
   return sets.filter((info) => {
     const garbage = dead.get(info.id) ?? 0;
+    if (isThin(repo, info.id)) return garbage > 0;
     if (garbage > 0 && options.pruneNow) return true;
     if (garbage > GARBAGE_SHARE * recordBytesOf(info)) return true;
     return mergeSmall && small.includes(info);
@@ -404,7 +417,9 @@ export async function mergeSmallSets(
   const isSmall = (info: SetInfo): boolean => setBytes(info) < SMALL_SET_MAX_BYTES;
   if (limit === 0 || repo.store.sets().filter(isSmall).length <= limit) return false;
   const pinned = await pinnedSets(repo, signal);
-  const small = repo.store.sets().filter((info) => isSmall(info) && !pinned.has(info.id));
+  const small = repo.store
+    .sets()
+    .filter((info) => isSmall(info) && !pinned.has(info.id) && !isThin(repo, info.id));
   if (small.length <= 1) return false;
   await replaceSets(repo, {
     seen: small,

@@ -19,7 +19,7 @@ import { isMissing, statOrNull } from '../../base/files/files.js';
 import { forEachInTurns } from '../../base/files/small-files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
-import { namedObjects, openStoredFile } from '../objects/stored/stored-file.js';
+import { namedObjects, openStoredFile, type StoredFile } from '../objects/stored/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
 import { branchRefName, type Layout, notesRefName } from '../repo/layout.js';
 import { readHead } from '../repo/refs/head.js';
@@ -53,7 +53,9 @@ export interface BrokenLink {
 }
 
 /** Ends a command that must not guess what a damaged repository needs. @throws {CorruptError} {FormatVersionError} */
-export function refuseBroken(what: string, { name, what: fault, message }: BrokenLink): never {
+export function refuseBroken(what: string, { name, what: fault, message }: BrokenLink): void {
+  // A remote has it: it is safe there, and what it needs is.
+  if (fault === 'promised') return;
   if (fault === 'newer') {
     throw new FormatVersionError(`${what}: ${message}`, { name, hint: 'upgrade dlv' });
   }
@@ -126,6 +128,10 @@ export interface ReachFromOptions {
   isKnown(version: Id): Promise<boolean> | boolean;
   /** Only the versions given, not what they derive from. */
   shallow?: boolean;
+  /** False for files whose content is not walked. */
+  takesFile?(version: Id, file: NamedFile): Promise<boolean> | boolean;
+  /** Is told of each file that is walked, once it is opened. */
+  onFile?(file: StoredFile): void;
   onBroken(link: BrokenLink): void;
   signal?: AbortSignal;
 }
@@ -275,7 +281,7 @@ async function readRoots(
 }
 
 type WalkOptions = Pick<ReachableOptions, 'onBroken' | 'onMissingMember' | 'without' | 'signal'> &
-  Partial<Pick<ReachFromOptions, 'isKnown' | 'shallow'>>;
+  Partial<Pick<ReachFromOptions, 'isKnown' | 'shallow' | 'takesFile' | 'onFile'>>;
 
 class Walk {
   readonly found = new Reachable();
@@ -398,11 +404,14 @@ class Walk {
   /** Adds what a file is rebuilt from. */
   async file(file: NamedFile, version: Id | null): Promise<void> {
     const { id, kind } = file.recipe;
+    const { takesFile, onFile } = this.#options;
+    if (version !== null && takesFile && !(await takesFile(version, file))) return;
     if (!this.#add(id, kind === 'blob' ? 'blob' : 'recipe', version, file.path)) return;
     const stored = await this.#guard({ id, version, path: file.path }, () =>
       openStoredFile(this.#repo, file),
     );
     if (stored === null) return;
+    onFile?.(stored);
     for (const page of stored.pages) this.#add(page, 'ids', version, file.path);
     for (const object of namedObjects(stored)) {
       if (object.kind === 'blob') {
@@ -442,7 +451,7 @@ export async function withBases(
   const rows = store.sets().reduce((sum, { bytes }) => sum + bytes.idx / ID_BYTES, 0);
   for (const [id, segments] of reachable.extents) {
     for (let segment = 0; segment < Math.min(segments, rows); segment++) {
-      for await (const link of linksOf(id, (next) => store.findSegment(next, segment))) {
+      for await (const link of linksOf(id, (next) => store.here.findSegment(next, segment))) {
         const key = segment === 0 ? link.id : `${link.id}:${segment}`;
         if (walked.has(key)) break;
         await pace.step();

@@ -9,6 +9,7 @@ import {
   statOrNull,
 } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
+import { bringFiles, type SuppliedReader } from '../../storage/objects/stored/bring.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
@@ -37,7 +38,7 @@ export interface Exported extends CheckedOut {
 
 /** @throws {NotFoundError} {ExistsError} {TierError} {CorruptError} {IoError} */
 export async function exportFiles(
-  repo: ReadAccess,
+  repo: SuppliedReader,
   id: Id,
   options: ExportOptions,
   context: OpContext,
@@ -57,6 +58,7 @@ export async function exportFiles(
     root,
     target.map((file) => file.path),
   );
+  await bringFiles(repo, target, options.planes);
   const bytes = target.reduce((sum, file) => sum + file.size, 0);
   const reader = await registerReader(repo.layout, repo.store.generation);
   const folder = new WorkFolder(repo.layout, root, context.cwd);

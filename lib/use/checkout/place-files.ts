@@ -18,6 +18,7 @@ import {
   type WriteFile,
 } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
+import { bringFiles, type SuppliedReader } from '../../storage/objects/stored/bring.js';
 import {
   fitsGroup,
   type GroupMember,
@@ -49,12 +50,16 @@ export interface Applied {
 
 /** Writes and removes what the plan says. @throws {CorruptError} {ConflictError} {IoError} */
 export async function applyPlan(
-  repo: ReadAccess,
+  repo: SuppliedReader,
   plan: CheckoutPlan,
   context: OpContext,
 ): Promise<Applied> {
   const applied: Applied = { states: new Map(plan.kept), written: [], removed: [] };
   if (plan.writes.length === 0 && plan.removes.length === 0) return applied;
+  await bringFiles(
+    repo,
+    plan.writes.map(({ entry }) => entry),
+  );
   const reader = await registerReader(repo.layout, repo.store.generation);
   const folder = new WorkFolder(repo.layout, repo.layout.workTree, context.cwd);
   const written = new Map<string, FileStat>();

@@ -9,6 +9,7 @@ import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js
 import { readOnnxModel } from '../../pure/formats/onnx/onnx-graph.js';
 import type { LayerView } from '../../pure/network/layers/layer-view.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
+import { bringFiles } from '../../storage/objects/stored/bring.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
 import { structureSource } from '../../storage/objects/stored/stored-structure.js';
@@ -119,7 +120,9 @@ export async function placeNetwork(
   const folder = await makeTemporaryFolder(path.join(os.tmpdir(), 'dlv-eval-'));
   const remove = (): Promise<void> => removeFolder(folder);
   try {
-    for (const [place, file] of await filesOf(repo, owner, entry, signal)) {
+    const files = await filesOf(repo, owner, entry, signal);
+    await bringFiles(repo, [...files.values()]);
+    for (const [place, file] of files) {
       const target = path.join(folder, ...place.split('/'));
       await makeDirectory(path.dirname(target));
       const out = await WriteFile.create(target);

@@ -6,6 +6,7 @@ import { NotFoundError, UsageError } from '../../base/errors.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { DTYPES } from '../../pure/tensor/dtype.js';
 import { checkPlanes, leadingOf } from '../../pure/tensor/prefix.js';
+import { bringFiles, bringTensors } from '../../storage/objects/stored/bring.js';
 import { streamTensors } from '../../storage/objects/stored/load-tensors.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
@@ -279,6 +280,7 @@ async function fileJob(
 ): Promise<Job> {
   const signal = context.signal ? { signal: context.signal } : {};
   const whole = { ...where, format: 'raw' as const, tensors: 0, planes: null };
+  await bringFiles(repo, [entry], planes);
   const stored = await repo.openFile(entry);
   if (planes === undefined || !isShortened(stored, planes)) {
     const stream = () => streamFile(repo, stored, signal);
@@ -321,6 +323,7 @@ function tensorsJob(
       if (header.length > 0) yield header;
       const stored = tensors.map(({ tensor }) => tensor);
       const how = planes === undefined ? {} : { planes };
+      await bringTensors(repo, stored, planes);
       for await (const { bytes } of streamTensors(repo, stored, how)) yield bytes;
     },
   };

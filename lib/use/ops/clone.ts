@@ -4,14 +4,17 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, NotFoundError } from '../../base/errors.js';
 import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
 import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
+import { notePromised } from '../../storage/exchange/partial/bring.js';
+import { PartialTaking } from '../../storage/exchange/partial/taking.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
 import { branchRefName, Layout, REPOSITORY_DIR } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { leavesOut, type PartialFilter, wholeFilter } from '../../storage/repo/promised.js';
 import { type Head, readHead, writeHead } from '../../storage/repo/refs/head.js';
 import { listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import { changeRemotes, readRemotes } from '../../storage/repo/remotes.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
-import { checkoutVersion } from '../checkout/checkout-version.js';
+import { checkoutPaths, checkoutVersion } from '../checkout/checkout-version.js';
 import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import type { BranchName } from '../history/lines/branches.js';
@@ -32,6 +35,15 @@ export interface CloneOptions extends LineSettings {
   origin?: string;
   /** Writes no work files. */
   noCheckout?: boolean;
+  /** Only this model, or only the branch that is checked out. */
+  model?: string;
+  singleBranch?: boolean;
+  /** Files of so many versions of each branch, from its tip; older ones are fetched when they are needed. */
+  depth?: number;
+  /** Globs: only files that match, and others when they are needed. */
+  only?: string[];
+  /** Only so many leading planes of floats, and others when they are needed. No work files are written. */
+  planes?: number;
 }
 
 export interface CloneResult extends FetchReport {
@@ -152,9 +164,16 @@ async function fill(
   source: RemoteReader,
   { remote, url, options, context }: Filling,
 ): Promise<CloneResult> {
-  const how = { tags: 'all', prune: false, force: false, forgotten: false, dryRun: false } as const;
+  const head = await headOf(repo, source, options);
+  const filter = filterOf(options, head);
+  const isWhole = !leavesOut(filter) && filter.lines.length === 0;
+  const how = {
+    tags: isWhole ? ('all' as const) : ('auto' as const),
+    ...(isWhole ? {} : { filter, only: filter.lines }),
+    ...{ prune: false, force: false, forgotten: false, dryRun: false },
+  };
   const report = await fetchRefs(repo, { source, remote }, how, context);
-  const head = await headOf(repo, source, options.branch);
+  if (!isWhole) await notePartial(repo, source, { remote, filter });
   const place = { path: repo.layout.workTree, remote, url: shownUrl(url), ...head, ...report };
   const version = source.state.refs.get(branchRefName(head.model, head.branch)) ?? null;
   if (version === null) {
@@ -165,7 +184,7 @@ async function fill(
   const reason = `clone: from ${shownUrl(url)}`;
   const why = await moveReason(repo, reason);
   const make = async (lock: RepositoryLock): Promise<void> => {
-    for (const branch of ownBranches(source, head)) {
+    for (const branch of ownBranches(source, head, filter.lines)) {
       const name = branchRefName(branch.model, branch.branch);
       const after = source.state.refs.get(name) as Id;
       if ((await readRef(repo.layout, name)) === null) {
@@ -177,7 +196,8 @@ async function fill(
     }
   };
   const to: Head = { kind: 'branch', ...head };
-  if (options.noCheckout) {
+  const { only = [], planes } = options;
+  if (options.noCheckout || only.length > 0 || planes !== undefined) {
     const { staging } = await readStaging(repo.layout);
     const entries = await stagedEntriesOf(repo, await repo.tree(version), staging);
     await repo.locked(async (lock) => {
@@ -186,7 +206,14 @@ async function fill(
       await writeStaging(lock, staging);
       await writeHead(lock, to);
     });
-    return { ...place, version, written: [] };
+    if (options.noCheckout || planes !== undefined) return { ...place, version, written: [] };
+    const taking = new PartialTaking({ ...wholeFilter(), only });
+    const { files } = await repo.tree(version);
+    const paths = files.map(({ path: file }) => file).filter((file) => taking.takes(version, file));
+    if (paths.length === 0) return { ...place, version, written: [] };
+    const how = { paths, force: false, acceptTier: false };
+    const some = await checkoutPaths(repo, version, how, context);
+    return { ...place, version, written: some.written };
   }
   const done = await checkoutVersion(repo, version, to, {
     force: false,
@@ -197,13 +224,45 @@ async function fill(
   return { ...place, version, written: done.written };
 }
 
+/** What is taken of the remote, now and by later fetches. */
+function filterOf(
+  { depth, planes, only = [], model, singleBranch }: CloneOptions,
+  head: BranchName,
+): PartialFilter {
+  const lines = singleBranch
+    ? [`${head.model}/${head.branch}`]
+    : model === undefined
+      ? []
+      : [model];
+  return { depth: depth ?? null, planes: planes ?? null, only, lines };
+}
+
+/** Writes down what later fetches take, where the first has left out nothing. */
+async function notePartial(
+  repo: Repository,
+  source: RemoteReader,
+  { remote, filter }: { remote: string; filter: PartialFilter },
+): Promise<void> {
+  if (leavesOut(filter)) return;
+  const { sets } = await source.holdings();
+  await repo.locked((lock) => notePromised(lock, repo.store, new Map(), { remote, sets, filter }));
+}
+
 /** The branch that HEAD will name. @throws {NotFoundError} */
 async function headOf(
   repo: Repository,
   source: RemoteReader,
-  given: string | undefined,
+  { branch: given, model: only }: CloneOptions,
 ): Promise<BranchName> {
   const { head, refs } = source.state;
+  if (only !== undefined && only !== head?.model) {
+    const names = [...refs.keys()].filter((ref) => ref.startsWith(`${HEADS}${only}/`));
+    const branches = names.map((ref) => ref.slice(`${HEADS}${only}/`.length));
+    const branch = [given, 'main'].find((name) => name && branches.includes(name)) ?? branches[0];
+    if (branch !== undefined && (given === undefined || given === branch)) {
+      return { model: only, branch };
+    }
+  }
   if (given === undefined) {
     if (head !== null) return head;
     const now = await readHead(repo.layout);
@@ -228,11 +287,17 @@ async function headOf(
 }
 
 /** Branches that the clone has of its own: HEAD's, and one of each other model. */
-function ownBranches({ state }: RemoteReader, head: BranchName): BranchName[] {
+function ownBranches(
+  { state }: RemoteReader,
+  head: BranchName,
+  lines: readonly string[],
+): BranchName[] {
   const byModel = new Map<string, string[]>();
   for (const ref of state.refs.keys()) {
     if (!ref.startsWith(HEADS)) continue;
     const [, , model = '', ...rest] = ref.split('/');
+    const title = ref.slice(HEADS.length);
+    if (lines.length > 0 && !lines.some((line) => title === line || model === line)) continue;
     byModel.set(model, [...(byModel.get(model) ?? []), rest.join('/')]);
   }
   const branches: BranchName[] = [head];

@@ -1,11 +1,20 @@
 /** `dlv fetch`: brings versions of a remote here; work files and own branches stay. */
+import { UsageError } from '../../base/errors.js';
+import { WIDTH_MAX } from '../../base/limits.js';
+import { checkPlanes } from '../../pure/tensor/prefix.js';
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
+import {
+  type PartialFilter,
+  type PromisedOfRemote,
+  readPromisedOf,
+} from '../../storage/repo/promised.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { readRemotes } from '../../storage/repo/remotes.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
-import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
+import { type FetchReport, fetchRefs, trafficOf } from '../tracking/fetch-refs.js';
 import { type LineSettings, lineOf } from '../tracking/line.js';
+import { refine } from '../tracking/refine.js';
 import { findRemote, type NamedRemote, remoteNamed } from '../tracking/remotes.js';
 
 export interface FetchOptions extends LineSettings {
@@ -25,6 +34,10 @@ export interface FetchOptions extends LineSettings {
   forgotten?: boolean;
   /** Only says what would come. */
   dryRun?: boolean;
+  /** In a partial clone: leading planes of floats from now on, of what is here too; 'all' makes them exact. */
+  planes?: number | 'all';
+  /** The same for the versions of each branch whose files are here. */
+  depth?: number | 'all';
 }
 
 export interface FetchResult extends FetchReport {
@@ -54,6 +67,26 @@ async function remotesOf(repo: Repository, options: FetchOptions): Promise<Named
   return [await findRemote(repo, options.remote, head.kind === 'branch' ? head : null)];
 }
 
+/** What is taken from now on. @throws {UsageError} if that would be less than what is here. */
+function fetchFilter(known: PartialFilter, { planes, depth }: FetchOptions): PartialFilter {
+  const filter = { ...known };
+  if (planes !== undefined) filter.planes = planes === 'all' ? null : checkPlanes(planes);
+  if (depth !== undefined) filter.depth = depth === 'all' ? null : depth;
+  const isLess =
+    (filter.planes ?? WIDTH_MAX) < (known.planes ?? WIDTH_MAX) ||
+    (filter.depth ?? Number.POSITIVE_INFINITY) < (known.depth ?? Number.POSITIVE_INFINITY);
+  if (!isLess) return filter;
+  throw new UsageError('a fetch brings more and frees nothing', {
+    option: '--planes',
+    hint: "'dlv detach --planes <k> --to <remote>' frees low planes here",
+  });
+}
+
+/** True if more is wanted than what is here was taken with. */
+function isWider(known: PromisedOfRemote | null, { planes, depth }: PartialFilter): boolean {
+  return planes !== (known?.filter.planes ?? null) || depth !== (known?.filter.depth ?? null);
+}
+
 async function fetchOne(
   repo: Repository,
   { name, url }: NamedRemote,
@@ -63,8 +96,12 @@ async function fetchOne(
   const source = await openReader(url, lineOf(repo, options, context));
   try {
     const { branches, tags = 'auto', dryRun = false } = options;
+    const known = name === null ? null : await readPromisedOf(repo.layout, name);
+    const filter = known === null ? null : fetchFilter(known.filter, options);
+    const lines = branches ?? (filter?.lines.length ? filter.lines : undefined);
     const how = {
-      ...(branches === undefined ? {} : { only: branches }),
+      ...(lines === undefined ? {} : { only: lines }),
+      ...(filter === null ? {} : { filter }),
       tags,
       dryRun,
       prune: options.prune === true,
@@ -72,6 +109,10 @@ async function fetchOne(
       forgotten: options.forgotten === true,
     };
     const report = await fetchRefs(repo, { source, remote: name }, how, context);
+    if (name !== null && filter !== null && !dryRun && isWider(known, filter)) {
+      const added = await refine(repo, { source, remote: name }, filter, context);
+      Object.assign(report, trafficOf(source), { bytes: report.bytes + added });
+    }
     return { remote: name, url: shownUrl(url), dryRun, ...report };
   } finally {
     await source.close();

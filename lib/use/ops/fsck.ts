@@ -78,7 +78,8 @@ async function check(
     onStart: (label, total) => progress.start(label, total),
     onBytes: (count) => progress.advance(count),
     onSuspect: (suspect) => suspects.set(recordKey(suspect), suspect),
-    open: (found) => Repository.openForRepair(found, signal ? { signal } : {}),
+    open: (found) =>
+      Repository.openForRepair(found, { promised: 'left', ...(signal ? { signal } : {}) }),
     ...(signal ? { signal } : {}),
   });
   progress.finish();

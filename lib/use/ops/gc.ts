@@ -32,11 +32,14 @@ export async function gc(
 ): Promise<GcOpResult> {
   const started = performance.now();
   const dryRun = options.dryRun === true;
-  const result = await collectGarbage(repo, {
-    pruneNow: options.pruneNow === true,
-    dryRun,
-    ...(context.signal ? { signal: context.signal } : {}),
-  });
+  const collect = (): ReturnType<typeof collectGarbage> =>
+    collectGarbage(repo, {
+      pruneNow: options.pruneNow === true,
+      dryRun,
+      ...(context.signal ? { signal: context.signal } : {}),
+    });
+  // What is promised is not fetched to find out what is needed.
+  const result = await (repo.promises?.leaving(collect) ?? collect());
   // Versions may be gone: the catalog is made again of those that are there.
   if (!dryRun) await dropRows(repo.layout.versionRows);
   const kept = result.kept.map(({ untilMs, ...row }): KeptRow => {

@@ -7,6 +7,7 @@ import { LimitError } from '../../base/errors.js';
 import type { DType } from '../../pure/tensor/dtype.js';
 import type { Role } from '../../pure/tensor/layout.js';
 import { type TypedValues, typedValues } from '../../pure/tensor/typed-values.js';
+import { bringTensors } from '../../storage/objects/stored/bring.js';
 import { eachTensor, loadTensors } from '../../storage/objects/stored/load-tensors.js';
 import { tensorBytes } from '../../storage/objects/stored/tensors.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
@@ -83,6 +84,10 @@ export async function load(
   const reader = await registerReader(repo.layout, repo.store.generation);
   try {
     const { version, snapshot, others, tensors } = await plan(repo, options, context);
+    await bringTensors(
+      repo,
+      tensors.map(({ tensor }) => tensor),
+    );
     const bytes = tensors.reduce((sum, { tensor }) => sum + tensorBytes(tensor), 0);
     checkMemory(snapshot, bytes);
     context.progress.start('loading', bytes);
@@ -118,6 +123,7 @@ export async function* loadEach(
   try {
     const { tensors } = await plan(repo, options, context);
     const stored = tensors.map(({ tensor }) => tensor);
+    await bringTensors(repo, stored);
     for await (const { tensor, bytes } of eachTensor(repo, stored, signalOf(context))) {
       throwIfAborted(context.signal);
       yield loadedTensor(tensors[tensor] as NamedTensor, bytes, options);

@@ -11,6 +11,9 @@ import { Repository } from '../repository.js';
 export async function openRepository(context: OpContext): Promise<Repository> {
   const repo = await Repository.open(context.cwd, {
     warn: (message) => context.warn(message),
+    promised: context.fetches === false ? 'forbidden' : 'fetch',
+    cwd: context.cwd,
+    onFetch: (remote, bytes) => context.progress.start(`fetching from ${remote}`, bytes),
     ...(context.signal ? { signal: context.signal } : {}),
   });
   for (const setting of repo.config.ignored) {

@@ -6,16 +6,17 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import {
   type Fetched,
-  type FetchingRepository,
   fetchVersions,
   type NewNotes,
 } from '../../storage/exchange/fetch-objects.js';
+import type { FetchingRepository } from '../../storage/exchange/fetch-plan.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
 import type { SettingAccess } from '../../storage/objects/access.js';
 import { remoteRefName } from '../../storage/repo/layout.js';
 import { makeMoves } from '../../storage/repo/moves/carry-out.js';
 import type { RefMove } from '../../storage/repo/moves/journal.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import type { PartialFilter } from '../../storage/repo/promised.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { readGone } from '../../storage/repo/refs/gone.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
@@ -52,6 +53,8 @@ export interface FetchRefsOptions {
   /** Also versions that were forgotten here. */
   forgotten: boolean;
   dryRun: boolean;
+  /** What is taken of the versions; the remote has to have a name then. Default: all. */
+  filter?: PartialFilter;
 }
 
 /** What crossed the line. */
@@ -207,6 +210,9 @@ class RefFetch {
       {
         ...(context.signal ? { signal: context.signal } : {}),
         dryRun: options.dryRun,
+        ...(options.filter && remote !== null
+          ? { partial: { remote, filter: options.filter } }
+          : {}),
         ...progressOf(context, this.#source.shown),
         checkVersions: (versions, parentsOf) => this.#checkForgotten(versions, parentsOf, tips),
       },
@@ -336,8 +342,13 @@ function rejection(
 
 function report(source: RemoteReader, fetched: Fetched, refs: FetchedRef[]): FetchReport {
   const { versions, bytes, resumedBytes } = fetched;
-  const { requests, receivedBytes, sentBytes } = source.traffic;
-  return { refs, versions, bytes, resumedBytes, requests, receivedBytes, sentBytes };
+  return { refs, versions, bytes, resumedBytes, ...trafficOf(source) };
+}
+
+/** What crossed the line to a remote so far. */
+export function trafficOf({ traffic }: RemoteReader): TrafficReport {
+  const { requests, receivedBytes, sentBytes } = traffic;
+  return { requests, receivedBytes, sentBytes };
 }
 
 const LABELS = { plan: 'looking at', fetch: 'fetching from', check: 'checking what came from' };

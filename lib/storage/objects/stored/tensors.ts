@@ -167,7 +167,7 @@ export async function* readTensor(
   const { bits } = DTYPES[tensor.dtype];
   const pieceBytes = RUN_ELEMENTS * Math.max(1, bits / 8);
   if (isContiguous(tensor)) {
-    yield* pieces(rangeOf(readers, tensor, tensor.byteOffset, total, planes), pieceBytes);
+    yield* pieces(rangeOf(readers, tensor, { length: total, planes }), pieceBytes);
     return;
   }
   const span = footprint(tensor);
@@ -187,7 +187,7 @@ export async function* readTensor(
   }
   const source = new Uint8Array(span);
   let at = 0;
-  for await (const bytes of rangeOf(readers, tensor, tensor.byteOffset, span, planes)) {
+  for await (const bytes of rangeOf(readers, tensor, { length: span, planes })) {
     source.set(bytes, at);
     at += bytes.length;
   }
@@ -213,11 +213,9 @@ async function* pieces(
 async function* rangeOf(
   readers: Readers,
   tensor: StoredTensor,
-  offset: number,
-  length: number,
-  planes: number,
+  { length, planes }: { length: number; planes: number },
 ): AsyncGenerator<Uint8Array> {
-  const { home, dtype } = tensor;
+  const { home, dtype, byteOffset: offset } = tensor;
   if (home.kind === 'literal') {
     const blob = await readers.blobs.readBlob(home.id, 'blob');
     const start = home.offset + offset;

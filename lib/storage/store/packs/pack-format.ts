@@ -170,13 +170,18 @@ export interface SegmentHeader extends SegmentPlace {
   crc: number;
 }
 
+/** Planes of a record that are not here: their length and checksum. */
+export type AbsentPlanes = Partial<Record<'mid' | 'low', { bytes: number; crc: number }>>;
+
 /**
  * Encodes a segment record up to the end of its head.
  * @param places offsets of mid and low in their files, or null if they follow hi in `.hi`.
+ * @param absent planes of which only length and checksum are known.
  */
 export function encodeSegmentHeader(
   record: SegmentRecord,
   places: { mid: number; low: number } | null,
+  absent: AbsentPlanes = {},
 ): EncodedHeader {
   checkLinks(record.base, record.depth);
   assert(record.width >= 1 && record.width <= WIDTH_MAX, `width ${record.width}`);
@@ -193,13 +198,16 @@ export function encodeSegmentHeader(
     .u16(record.depth)
     .u32(record.head.length)
     .u32(record.hi.length)
-    .u32(record.mid.length)
-    .u32(record.low.length)
+    .u32(absent.mid?.bytes ?? record.mid.length)
+    .u32(absent.low?.bytes ?? record.low.length)
     .id(record.id)
     .u32(record.segment)
     .u64(record.count);
   if (record.base !== null) writer.id(record.base);
-  writer.u32(crc32(record.hi)).u32(crc32(record.mid)).u32(crc32(record.low));
+  writer
+    .u32(crc32(record.hi))
+    .u32(absent.mid?.crc ?? crc32(record.mid))
+    .u32(absent.low?.crc ?? crc32(record.low));
   if (places !== null) writer.u64(places.mid).u64(places.low);
   const crc = crc32(record.head, crc32(writer.finish()));
   const bytes = writer.u32(crc).raw(record.head).finish();

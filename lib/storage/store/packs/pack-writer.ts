@@ -22,7 +22,13 @@ import {
   segmentHeaderBytes,
 } from '../types.js';
 import { type DataSizes, decodeBlobRow, decodeSegmentRow, IndexBuilder } from './index-rows.js';
-import { encodeBlobHeader, encodeFileHeader, encodeSegmentHeader } from './pack-format.js';
+import {
+  type AbsentPlanes,
+  encodeBlobHeader,
+  encodeFileHeader,
+  encodeSegmentHeader,
+  FILE_HEADER_BYTES,
+} from './pack-format.js';
 import {
   readBlobAt,
   readSegmentAt,
@@ -45,6 +51,8 @@ export interface PackSetWriterOptions {
   smallSetBytes?: number;
   /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
   fullBytes?: number;
+  /** Classes that get no file: records name their length and checksum. */
+  absent?: readonly PlaneClass[];
 }
 
 export class PackSetWriter implements RecordSink {
@@ -60,6 +68,9 @@ export class PackSetWriter implements RecordSink {
   #pendingBytes = 0;
   #pendingPlanes = 0;
   #queue: Promise<unknown> = Promise.resolve();
+  readonly #absent: readonly PlaneClass[];
+  /** Sizes that the files of absent classes have where they are. */
+  readonly #elsewhere = { mid: 0, low: 0 };
   #state: 'open' | 'broken' | 'finished' | 'aborted' = 'open';
   #failure: unknown = null;
 
@@ -68,6 +79,8 @@ export class PackSetWriter implements RecordSink {
     this.#dir = dir;
     this.#smallSetBytes = options.smallSetBytes ?? SMALL_SET_BYTES;
     this.#fullBytes = options.fullBytes ?? PACK_BYTES_TARGET;
+    this.#absent = options.absent ?? [];
+    if (this.#absent.length > 0) this.#pending = null;
   }
 
   /** @param tmpDir folder of its own for the files, relative to the backend; made at the first record. */
@@ -103,11 +116,11 @@ export class PackSetWriter implements RecordSink {
 
   /** Adds a segment; one that this set already holds is ignored. Its buffers
    *  may be written over afterwards. */
-  addSegment(record: SegmentRecord): Promise<void> {
+  addSegment(record: SegmentRecord, absent: AbsentPlanes = {}): Promise<void> {
     return this.#enqueue(async () => {
       if (this.hasSegment(record.id, record.segment)) return;
       if (this.#pending === null) {
-        await this.#writeSegment(record, false);
+        await this.#writeSegment(record, false, absent);
         return;
       }
       this.#pendingBytes += recordBytes(record);
@@ -133,18 +146,29 @@ export class PackSetWriter implements RecordSink {
     this.#pendingBytes = 0;
   }
 
-  async #writeSegment(record: SegmentRecord, inline: boolean): Promise<void> {
+  async #writeSegment(
+    record: SegmentRecord,
+    inline: boolean,
+    absent: AbsentPlanes = {},
+  ): Promise<void> {
     const hi = await this.#file('hi');
     const places = { mid: 0, low: 0 };
     if (!inline) {
       for (const plane of ['mid', 'low'] as const) {
+        const elsewhere = absent[plane]?.bytes ?? 0;
+        assert(elsewhere === 0 || this.#absent.includes(plane), 'an absent class');
+        if (elsewhere > 0) {
+          this.#elsewhere[plane] ||= FILE_HEADER_BYTES;
+          places[plane] = this.#elsewhere[plane];
+          this.#elsewhere[plane] += elsewhere;
+        }
         if (record[plane].length === 0) continue;
         const file = await this.#file(plane);
         places[plane] = file.offset;
         await file.write(record[plane]);
       }
     }
-    const header = encodeSegmentHeader(record, inline ? null : places);
+    const header = encodeSegmentHeader(record, inline ? null : places, absent);
     const offset = hi.offset;
     const tail = inline ? [record.hi, record.mid, record.low] : [record.hi];
     if (inline || record.hi.length < JOINED_BYTES_MAX) {
@@ -162,8 +186,8 @@ export class PackSetWriter implements RecordSink {
       depth: record.depth,
       headBytes: record.head.length,
       hiBytes: record.hi.length,
-      midBytes: record.mid.length,
-      lowBytes: record.low.length,
+      midBytes: absent.mid?.bytes ?? record.mid.length,
+      lowBytes: absent.low?.bytes ?? record.low.length,
       set: UNNAMED_SET,
       offset,
       inline,
@@ -282,8 +306,8 @@ export class PackSetWriter implements RecordSink {
       const sizes: DataSizes = {
         blob: size('blob'),
         hi: size('hi'),
-        mid: size('mid'),
-        low: size('low'),
+        mid: this.#elsewhere.mid || size('mid'),
+        low: this.#elsewhere.low || size('low'),
       };
       const index = this.#index.finish(sizes);
       for (const file of this.#files.values()) await file.syncAndClose();

@@ -6,7 +6,8 @@
  * handed on.
  */
 import type { Backend } from '../backends/backend.js';
-import type { BlobRecord, RecordSink, SealedSet, SegmentRecord } from '../types.js';
+import type { BlobRecord, PlaneClass, RecordSink, SealedSet, SegmentRecord } from '../types.js';
+import type { AbsentPlanes } from './pack-format.js';
 import { PackSetWriter } from './pack-writer.js';
 
 export interface RollingWriterOptions {
@@ -17,6 +18,8 @@ export interface RollingWriterOptions {
   onSealed(sealed: SealedSet): Promise<void> | void;
   /** Bytes of its largest file from which a set is full; default PACK_BYTES_TARGET. */
   readonly fullBytes?: number;
+  /** Classes of planes that get no file. */
+  readonly absent?: readonly PlaneClass[];
 }
 
 export class RollingWriter implements RecordSink {
@@ -37,15 +40,15 @@ export class RollingWriter implements RecordSink {
     return this.write((set) => set.addBlob(record));
   }
 
-  addSegment(record: SegmentRecord): Promise<void> {
-    return this.write((set) => set.addSegment(record));
+  addSegment(record: SegmentRecord, absent?: AbsentPlanes): Promise<void> {
+    return this.write((set) => set.addSegment(record, absent));
   }
 
   /** Runs `add` on the open set, in its turn, and hands the set on if it is full then. */
   write(add: (set: PackSetWriter) => Promise<void>): Promise<void> {
     return this.#inTurn(async () => {
-      const { backend, tmpName, fullBytes } = this.#options;
-      const how = fullBytes === undefined ? {} : { fullBytes };
+      const { backend, tmpName, fullBytes, absent = [] } = this.#options;
+      const how = { absent, ...(fullBytes === undefined ? {} : { fullBytes }) };
       this.#open ??= await PackSetWriter.create(backend, tmpName(), how);
       await add(this.#open);
       if (this.#open.isFull) await this.#finish(this.#open);

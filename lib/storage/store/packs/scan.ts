@@ -17,6 +17,7 @@ import {
   type PlaneClass,
   type Problem,
   type RecordSink,
+  type SegmentRecord,
   type SetId,
 } from '../types.js';
 import { type DataSizes, IndexBuilder } from './index-rows.js';
@@ -51,6 +52,15 @@ export function isUnreadable(error: unknown): error is Error {
   return isDamage(error) || isMissing(error) || errno === 'EIO';
 }
 
+export interface ScanOptions {
+  /** Gets every undamaged record that is here with all its planes. Its errors end the scan. */
+  sink?: RecordSink | null;
+  /** Classes of which there need be no file: nothing is said of their planes then. */
+  absent?: readonly PlaneClass[];
+  /** Is told of records of which such planes are elsewhere. */
+  onThin?(place: Pick<SegmentRecord, 'id' | 'segment' | 'base'>): void;
+}
+
 /** Scans the data files of one set. */
 export class SetScanner {
   /** Rows of all records whose header is sound, also if a payload is not. */
@@ -64,17 +74,21 @@ export class SetScanner {
   /** Where the next payload of .mid and .low must start: nothing lies between them. */
   readonly #next = { mid: FILE_HEADER_BYTES, low: FILE_HEADER_BYTES };
 
-  /** @param sink gets every undamaged record, or null. Its errors end the scan. */
+  readonly #absent: readonly PlaneClass[];
+  readonly #onThin: ScanOptions['onThin'];
+
   constructor(
     backend: Backend,
     id: SetId,
     report: (problem: Problem) => void,
-    sink: RecordSink | null = null,
+    { sink = null, absent = [], onThin }: ScanOptions = {},
   ) {
     this.#backend = backend;
     this.#id = id;
     this.#report = report;
     this.#sink = sink;
+    this.#absent = absent;
+    this.#onThin = onThin;
     const window = (name: DataClass) => new FileWindow(backend, packName(id, name), 0);
     this.#windows = {
       blob: window('blob'),
@@ -90,11 +104,22 @@ export class SetScanner {
     await this.#walk('blob', BLOB_MAGIC, (offset) => this.#blob(offset));
     await this.#walk('hi', SEGMENT_MAGIC, (offset) => this.#segment(offset));
     for (const plane of ['mid', 'low'] as const) {
-      if (this.sizes[plane] > 0 && this.#next[plane] !== this.sizes[plane]) {
+      // Payloads follow each other, so the records say what size a file has that is elsewhere.
+      if (this.#isElsewhere(plane)) this.sizes[plane] = this.#sizeElsewhere(plane);
+      else if (this.sizes[plane] > 0 && this.#next[plane] !== this.sizes[plane]) {
         const message = `'${packName(this.#id, plane)}' has bytes that no record names`;
         this.#problem('unused-bytes', plane, message, { offset: this.#next[plane] });
       }
     }
+  }
+
+  #isElsewhere(plane: PlaneClass): boolean {
+    return this.#absent.includes(plane) && this.sizes[plane] === 0;
+  }
+
+  #sizeElsewhere(plane: 'mid' | 'low'): number {
+    const end = this.#next[plane];
+    return end === FILE_HEADER_BYTES ? 0 : end;
   }
 
   #problem(
@@ -227,7 +252,12 @@ export class SetScanner {
     const { bytes, crcs, crc, ...fields } = header;
     const { id, segment } = fields;
     const payloads = await this.#payloads(offset + headEnd, header);
+    let isThin = false;
     const damaged = PLANE_CLASSES.filter((plane) => {
+      if (!header.inline && bytes[plane] > 0 && this.#isElsewhere(plane)) {
+        isThin = true;
+        return false;
+      }
       const payload = payloads[plane];
       return payload === null || crc32(payload) !== crcs[plane];
     });
@@ -251,7 +281,8 @@ export class SetScanner {
       offset,
       crc,
     });
-    if (damaged.length === 0 && this.#sink) {
+    if (isThin) this.#onThin?.({ id, segment, base: header.base });
+    if (damaged.length === 0 && !isThin && this.#sink) {
       const { hi, mid, low } = payloads as Record<PlaneClass, Uint8Array>;
       const { segments, width, count, base, depth } = header;
       const record = { id, segment, segments, width, count, base, depth, head, hi, mid, low };

@@ -63,7 +63,7 @@ export class StoredSizes {
     const bases = new Set<Id>();
     let missing = 0;
     for (let segment = 0; segment < segments; segment++) {
-      const entry = await this.#repo.store.findSegment(id, segment);
+      const entry = await this.#repo.store.here.findSegment(id, segment);
       // Missing: fsck's business. A recipe may claim more segments than any disk holds.
       if (entry === null && ++missing > MISSING_MAX) break;
       if (entry === null) continue;

@@ -1,0 +1,174 @@
+/**
+ * Brings single objects of a remote here, with as many planes as are wanted, and lists them in front of what is
+ * here: a record of more planes hides the one of fewer.
+ */
+import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
+import { ConflictError, isDamage } from '../../../base/errors.js';
+import type { SupplyWants } from '../../objects/stored/bring.js';
+import { PROMISED_FLAG, requireReadFlag } from '../../repo/format.js';
+import type { RepositoryLock } from '../../repo/processes/lock.js';
+import {
+  leavesOut,
+  type PartialFilter,
+  readPromisedOf,
+  wholeFilter,
+  writePromised,
+} from '../../repo/promised.js';
+import { ObjectStore } from '../../store/object-store.js';
+import { removeSealed } from '../../store/packs/rolling-writer.js';
+import type { PlaneClass, SealedSet, SetId, SetInfo } from '../../store/types.js';
+import { checkArrived } from '../arrival.js';
+import type { FetchingRepository, FetchParts } from '../fetch-plan.js';
+import { Incoming } from '../incoming.js';
+import type { RemoteReader } from '../remote.js';
+import { RemoteCache } from '../remote-cache.js';
+import { RemoteBackend, remoteFile } from '../remote-store.js';
+import type { TransferOptions } from '../transports/transport.js';
+import { downloadPartly, type PartialOptions, type PartlyDownloaded } from './partial-download.js';
+
+/** Indexes that are asked for at once. */
+const AHEAD = 8;
+
+/** An open remote by its name. */
+export interface NamedSource {
+  readonly source: RemoteReader;
+  readonly remote: string;
+}
+
+/** @throws {CorruptError} if the remote is damaged; {RemoteError} {ConflictError} */
+export async function bringObjects(
+  repo: FetchingRepository,
+  from: NamedSource,
+  wants: SupplyWants,
+  options: PartialOptions = {},
+): Promise<PartlyDownloaded> {
+  const incoming = await Incoming.open(repo.layout, from.source, options);
+  try {
+    const done = await bring(repo, from, wants, { ...options, incoming });
+    await incoming.remove();
+    return done;
+  } catch (error) {
+    // What an earlier run left may have been torn by a power cut: the next one begins anew.
+    if (isDamage(error) && incoming.resumedBytes > 0) await incoming.remove();
+    throw error;
+  } finally {
+    await incoming.close();
+  }
+}
+
+async function bring(
+  repo: FetchingRepository,
+  from: NamedSource,
+  wants: SupplyWants,
+  { incoming, ...options }: PartialOptions & { incoming: Incoming },
+): Promise<PartlyDownloaded> {
+  const { store } = repo;
+  const { source } = from;
+  const seen = store.sets().map(({ id }) => id);
+  const parts = await openParts(repo, source, incoming, options);
+  const done = await downloadPartly(parts, wants, options);
+  try {
+    const { sealed, thin, blobs, extents } = done;
+    const arrived = { sealed, whole: [], needed: { blobs, extents }, thin };
+    await checkArrived(repo, arrived, { ...options, shown: source.shown });
+    await repo.locked(async (lock) => {
+      await checkUndisturbed(store, seen);
+      await listPartly(lock, store, done, { ...from, sets: parts.sets, filter: null });
+    });
+    await keepIndexes(repo, parts);
+    await repo.readPromises?.();
+    return done;
+  } finally {
+    await removeSealed(store.backend, done.sealed);
+  }
+}
+
+/** The sets of a remote as a store, the indexes that are not known here fetched at once. */
+export async function openParts(
+  repo: FetchingRepository,
+  source: RemoteReader,
+  incoming: Incoming,
+  options: TransferOptions,
+): Promise<FetchParts> {
+  const { store } = repo;
+  const cache = new RemoteCache(repo.layout);
+  const { sets, notes } = await source.holdings(options);
+  const listed = new Set(store.sets().map(({ id }) => id));
+  const isSeen = async (info: SetInfo): Promise<boolean> => (await cache.index(info)) !== null;
+  await forEachLimit(sets, AHEAD, async (info) => {
+    if (listed.has(info.id) || (await isSeen(info)) || info.bytes.idx === 0) return;
+    await incoming.need(remoteFile(info, 'idx'), [{ start: 0, end: info.bytes.idx }]);
+  });
+  const places = { local: store.backend, listed: store.sets(), cache, incoming };
+  const remote = await ObjectStore.open(new RemoteBackend(sets, places));
+  return { repo, remote, sets, notes, incoming, shown: source.shown, isSeen };
+}
+
+/** @throws {ConflictError} if sets went away that were counted on. */
+export async function checkUndisturbed(store: ObjectStore, seen: Iterable<SetId>): Promise<void> {
+  await store.reload();
+  const listed = new Set(store.sets().map(({ id }) => id));
+  if ([...seen].every((id) => listed.has(id))) return;
+  throw new ConflictError('another command collected or merged packs while objects were fetched', {
+    hint: 'run the command again: what has arrived is not fetched again',
+  });
+}
+
+/** What a remote promised from now on. */
+interface Promising {
+  readonly remote: string;
+  /** Sets of the remote. */
+  readonly sets: readonly SetInfo[];
+  /** What is taken of it from now on; null: as before. */
+  readonly filter: PartialFilter | null;
+}
+
+/** Lists sets of which planes may be missing, in front, once it is written down who has these. */
+export async function listPartly(
+  lock: RepositoryLock,
+  store: ObjectStore,
+  { sealed, thin }: { sealed: readonly SealedSet[]; thin: ReadonlyMap<SetId, PlaneClass[]> },
+  promising: Promising,
+): Promise<void> {
+  await notePromised(lock, store, thin, promising);
+  const fresh = new Set(sealed.map(({ info }) => info.id));
+  await store.publish(sealed, (sets) => [
+    ...sets.filter(({ id }) => fresh.has(id)),
+    ...sets.filter(({ id }) => !fresh.has(id)),
+  ]);
+}
+
+/** Writes down what a remote has, before it is missing here. */
+export async function notePromised(
+  lock: RepositoryLock,
+  store: ObjectStore,
+  thin: ReadonlyMap<SetId, PlaneClass[]>,
+  { remote, sets, filter }: Promising,
+): Promise<void> {
+  const before = await readPromisedOf(lock.layout, remote);
+  const listed = new Set(store.sets().map(({ id }) => id));
+  const kept = [...(before?.thin ?? [])].filter(([id]) => listed.has(id));
+  const now = {
+    filter: filter ?? before?.filter ?? wholeFilter(),
+    sets: [...sets],
+    thin: new Map([...kept, ...thin]),
+  };
+  const isPlain = !leavesOut(now.filter) && now.filter.lines.length === 0 && now.thin.size === 0;
+  if (isPlain && before === null) return;
+  await requireReadFlag(lock, PROMISED_FLAG);
+  await writePromised(lock, remote, now);
+}
+
+/** Keeps the indexes that arrived: they tell what the remote has. */
+async function keepIndexes(
+  { layout, store }: FetchingRepository,
+  { sets, incoming }: FetchParts,
+): Promise<void> {
+  const cache = new RemoteCache(layout);
+  const listed = new Set(store.sets().map(({ id }) => id));
+  for (const info of sets) {
+    const file = remoteFile(info, 'idx');
+    if (listed.has(info.id) || !incoming.has(file) || !(await incoming.isWhole(file))) continue;
+    await cache.keepIndex(info.id, await incoming.read(file, 0, file.size));
+  }
+}

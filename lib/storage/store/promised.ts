@@ -1,0 +1,116 @@
+/**
+ * Records that are not here, and files of sets that are not here, because a remote has them and said so.
+ *
+ * The store asks whoever knows before it calls something missing. @see docs/format/promised.md
+ */
+import type { Id } from '../../base/bytes/hash.js';
+import { NotFoundError } from '../../base/errors.js';
+import { isMissing } from '../../base/files/files.js';
+import type { SegmentHeadAt } from './packs/read-records.js';
+import type { BlobRecord, PlaneClass, SegmentEntry, SegmentRecord, SetId } from './types.js';
+
+/** Something that a reader found to be not here. */
+export type Need =
+  | { readonly kind: 'blob'; readonly id: Id }
+  /** `whole`: the record is here, and not all of its planes. */
+  | { readonly kind: 'extent'; readonly id: Id; readonly segment: number; readonly whole: boolean };
+
+/** Who promised it. */
+export interface PromisedBy {
+  readonly remote: string;
+  /** Bytes of its records there, of that object alone. */
+  readonly bytes: number;
+}
+
+/** What is promised, and how it comes here. */
+export interface Promised {
+  /** Who promised it; null: nobody, it is missing. */
+  of(need: Need): Promise<PromisedBy | null>;
+  /** Classes of planes of a set that are at a remote and need not be here. */
+  absent(set: SetId): readonly PlaneClass[];
+  /** Brings something promised here. @throws {PromisedError} if that is not wanted now; {RemoteError} */
+  bring(need: Need): Promise<void>;
+}
+
+/** Leading planes of a record that are here. @param absent  classes of its set that are not. */
+export function planesHere(entry: SegmentEntry, absent: readonly PlaneClass[]): number {
+  const { width, inline, midBytes, lowBytes } = entry;
+  if (inline || width <= 2) return width;
+  if (absent.includes('mid') && midBytes > 0) return 2;
+  if (absent.includes('low') && lowBytes > 0) return width === 4 ? 3 : 4;
+  return width;
+}
+
+/** That something is at a remote alone, and was not fetched. */
+export class PromisedError extends NotFoundError {
+  readonly by: PromisedBy;
+
+  constructor(what: string, by: PromisedBy, why: string) {
+    const { remote, bytes } = by;
+    super(`${what} is at the remote '${remote}' alone${why}`, {
+      kind: 'promised',
+      remote,
+      bytes,
+      hint: `'dlv fetch --planes all ${remote}' brings everything, a command without --no-fetch what it needs`,
+    });
+    this.by = by;
+  }
+}
+
+/** True if an error says that something is promised and was not fetched. */
+export function isPromised(error: unknown): error is PromisedError {
+  return error instanceof PromisedError;
+}
+
+/** Records that are here. */
+export interface RecordsHere {
+  findSegment(id: Id, segment: number): Promise<SegmentEntry | null>;
+  openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null>;
+  readSegment(
+    id: Id,
+    segment: number,
+    classes?: readonly PlaneClass[],
+  ): Promise<SegmentRecord | null>;
+  readPlanes(head: SegmentHeadAt, classes: readonly PlaneClass[]): Promise<SegmentRecord | null>;
+  readBlob(id: Id): Promise<BlobRecord | null>;
+}
+
+/** @throws {NotFoundError} for planes that are promised. */
+export function checkHere(
+  promised: Promised | null,
+  entry: SegmentEntry,
+  classes: readonly PlaneClass[],
+): void {
+  const absent = promised?.absent(entry.set) ?? [];
+  if (absent.length === 0 || entry.inline) return;
+  const sizes = { hi: entry.hiBytes, mid: entry.midBytes, low: entry.lowBytes };
+  if (!classes.some((plane) => absent.includes(plane) && sizes[plane] > 0)) return;
+  throw new NotFoundError(`low planes of extent '${entry.id}' are not here`, {
+    kind: 'planes',
+    name: entry.id,
+  });
+}
+
+/** Looks something up; if it is not here and promised, it is fetched. @throws {PromisedError} {RemoteError} */
+export async function orPromised<T>(
+  promised: Promised | null,
+  need: Need,
+  lookUp: () => Promise<T | null>,
+): Promise<T | null> {
+  if (promised === null) return lookUp();
+  let missing: unknown;
+  try {
+    const found = await lookUp();
+    if (found !== null) return found;
+  } catch (error) {
+    const isAbsent = error instanceof NotFoundError && error.data.kind === 'planes';
+    if (!isAbsent && !isMissing(error)) throw error;
+    missing = error;
+  }
+  if ((await promised.of(need)) !== null) {
+    await promised.bring(need);
+    return lookUp();
+  }
+  if (missing !== undefined) throw missing;
+  return null;
+}

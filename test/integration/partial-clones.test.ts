@@ -1,0 +1,242 @@
+/** Partial clones: what is left out is promised, and comes when it is needed, and not before. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import type { CloneResult } from '../../lib/use/ops/clone.js';
+import type { FetchResult } from '../../lib/use/ops/fetch.js';
+import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
+import { cloned, pushed, step } from '../helpers/remotes.js';
+import { TestRepository } from '../helpers/repository.js';
+import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+
+type Test = Parameters<typeof TestRepository.create>[0];
+
+/** A remote of three versions of a model of 1.5 MiB beside a state of the optimiser. */
+async function largeRemote(t: Test) {
+  const repo = await TestRepository.create(t);
+  let tensors = randomTensors(
+    { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] },
+    1,
+  );
+  const state = randomTensors({ 'a.exp_avg': [256, 256] }, 9);
+  const files: Buffer[] = [];
+  for (let n = 1; n <= 3; n++) {
+    files.push(safetensors(tensors));
+    await repo.write('model.safetensors', files.at(-1) as Buffer);
+    await repo.write('state.opt', safetensors(nudge(state, 1e-2, n)));
+    await repo.commit(`version ${n}`);
+    tensors = nudge(tensors, 1e-3, n);
+  }
+  const top = path.dirname(repo.dir);
+  const url = path.join(top, 'team.dlv');
+  await repo.json('remote', 'add', 'origin', url);
+  await repo.json('push', '-u', 'origin');
+  return { repo, top, url, files };
+}
+
+/** Runs something while the remote is away. */
+async function without<T>(url: string, action: () => Promise<T>): Promise<T> {
+  await fs.rename(url, `${url}.away`);
+  try {
+    return await action();
+  } finally {
+    await fs.rename(`${url}.away`, url);
+  }
+}
+
+async function checkedOut(repo: TestRepository, revision: string, out: string): Promise<Buffer> {
+  await repo.json('checkout', revision, '--out', `../${out}`);
+  return fs.readFile(path.join(repo.dir, '..', out, 'model.safetensors'));
+}
+
+async function isSound(t: Test, repo: TestRepository): Promise<FsckOpResult> {
+  const found = await repo.json<FsckOpResult>('fsck');
+  t.deepEqual(found.problems, []);
+  return found;
+}
+
+test('clone --planes: under half of the bytes, history and approximate copies without the remote', async (t) => {
+  const { top, url, files } = await largeRemote(t);
+  const whole = await cloned(top, url, 'whole');
+  const { repo, result } = await cloned(top, url, 'half', '--planes', '2');
+  t.true(result.receivedBytes < 0.5 * whole.result.receivedBytes, `${result.receivedBytes}`);
+  t.deepEqual(result.written, []);
+  await without(url, async () => {
+    t.is((await repo.json<unknown[]>('log')).length, 3);
+    for (const n of [1, 2, 3]) {
+      await repo.json('checkout', `net@${n}`, '--planes', '2', '--out', `../rough${n}`);
+      const rough = await fs.readFile(path.join(top, `rough${n}`, 'model.safetensors'));
+      t.false(rough.equals(files[n - 1] as Buffer));
+    }
+    const found = await isSound(t, repo);
+    t.is(found.promised[0]?.remote, 'origin');
+    t.true((found.promised[0]?.bytes ?? 0) > 1_000_000);
+    const refused = await repo.fails(1, 'checkout', 'HEAD', '--out', '../none');
+    t.is(refused.code, 'DLV_REMOTE');
+    t.regex(refused.message, /\d+ bytes that are needed are at the remote 'origin' alone/);
+  });
+  const forbidden = await repo.fails(1, '--no-fetch', 'checkout', 'HEAD', '--out', '../none');
+  t.regex(forbidden.message, /at the remote 'origin' alone, and --no-fetch forbids/);
+});
+
+test('clone --planes: exact files come when they are asked for, all of it with fetch --planes all', async (t) => {
+  const { top, url, files } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  t.true((await checkedOut(repo, 'net@2', 'two')).equals(files[1] as Buffer));
+  await isSound(t, repo);
+  await without(url, async () => {
+    t.true((await checkedOut(repo, 'net@2', 'again')).equals(files[1] as Buffer));
+  });
+  const [fetched] = await repo.json<FetchResult[]>('fetch', '--planes', 'all');
+  t.true((fetched?.receivedBytes ?? 0) > 0);
+  await without(url, async () => {
+    for (const n of [1, 2, 3]) {
+      t.true((await checkedOut(repo, `net@${n}`, `all${n}`)).equals(files[n - 1] as Buffer));
+    }
+    t.deepEqual((await isSound(t, repo)).promised, []);
+    await repo.json('gc', '--prune=now');
+    t.true((await checkedOut(repo, 'net@1', 'last')).equals(files[0] as Buffer));
+  });
+  t.deepEqual(await fs.readdir(path.join(repo.dir, '.dlv', 'promised')), []);
+});
+
+test('clone --planes: refining does not fetch leading planes again', async (t) => {
+  const { top, url } = await largeRemote(t);
+  const whole = await cloned(top, url, 'whole');
+  const { repo, result } = await cloned(top, url, 'half', '--planes', '2');
+  const [fetched] = await repo.json<FetchResult[]>('fetch', '--planes', 'all');
+  const sum = result.receivedBytes + (fetched?.receivedBytes ?? 0);
+  t.true(sum < 1.05 * whole.result.receivedBytes, `${sum} of ${whole.result.receivedBytes}`);
+});
+
+test('a planes clone: commits, pushes, fetches and collects like any other', async (t) => {
+  const { repo: other, top, url, files } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  const tensors = randomTensors(
+    { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] },
+    1,
+  );
+  await without(url, async () => {
+    await step(repo, tensors, 41);
+    await isSound(t, repo);
+    await repo.json('gc', '--prune=now');
+    await isSound(t, repo);
+  });
+  const mine = await repo.read('model.safetensors');
+  await repo.json('push');
+  await other.json('pull');
+  t.true((await other.read('model.safetensors')).equals(mine));
+  await step(other, tensors, 42);
+  await other.json('push');
+  const theirs = await other.read('model.safetensors');
+  await repo.json('fetch');
+  await isSound(t, repo);
+  t.true((await checkedOut(repo, 'origin/net/main', 'theirs')).equals(theirs));
+  t.true((await checkedOut(repo, 'net@1', 'first')).equals(files[0] as Buffer));
+  await isSound(t, repo);
+});
+
+test('adding the exact file to a planes clone makes its tensors whole here', async (t) => {
+  const { top, url, files } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  await without(url, async () => {
+    await repo.write('copy.safetensors', files[1] as Buffer);
+    await repo.json('add', 'copy.safetensors');
+    await repo.json('commit', '-m', 'the exact file');
+    t.true((await checkedOut(repo, 'HEAD', 'none').catch(() => Buffer.alloc(0))).length === 0);
+    const copy = await repo.dlv('cat', 'HEAD:copy.safetensors');
+    t.true(copy.stdoutBytes.equals(files[1] as Buffer));
+    await isSound(t, repo);
+  });
+});
+
+test('clone --depth: the history is whole, files of older versions come when they are needed', async (t) => {
+  const { top, url, files } = await largeRemote(t);
+  const whole = await cloned(top, url, 'whole');
+  const { repo, result } = await cloned(top, url, 'shallow', '--depth', '1');
+  t.true(result.receivedBytes <= whole.result.receivedBytes);
+  await without(url, async () => {
+    t.is((await repo.json<unknown[]>('log')).length, 3);
+    t.true((await checkedOut(repo, 'HEAD', 'head')).equals(files[2] as Buffer));
+    await isSound(t, repo);
+    await repo.json('gc', '--prune=now');
+    await isSound(t, repo);
+    t.is((await repo.fails(1, 'checkout', 'net@1', '--out', '../old')).code, 'DLV_REMOTE');
+  });
+  t.true((await checkedOut(repo, 'net@1', 'old')).equals(files[0] as Buffer));
+  await repo.json('fetch', '--depth', 'all');
+  await without(url, async () => {
+    t.true((await checkedOut(repo, 'net@2', 'middle')).equals(files[1] as Buffer));
+    t.deepEqual((await isSound(t, repo)).promised, []);
+  });
+});
+
+test('clone --only: files that match; the others come when they are named', async (t) => {
+  const { top, url } = await largeRemote(t);
+  const { repo, result } = await cloned(top, url, 'weights', '--only', '*.safetensors');
+  t.deepEqual(result.written, ['model.safetensors']);
+  t.false(await repo.exists('state.opt'));
+  await isSound(t, repo);
+  await without(url, async () => {
+    t.is((await repo.fails(1, 'cat', 'HEAD:state.opt')).code, 'DLV_REMOTE');
+  });
+  const state = await repo.dlv('cat', 'HEAD:state.opt');
+  t.is(state.code, 0);
+  t.true(state.stdoutBytes.length > 200_000);
+  await isSound(t, repo);
+});
+
+test('clone --model and --single-branch take these lines, and so do later fetches', async (t) => {
+  const { repo: source, top, url } = await pushed(t);
+  await source.json('branch', 'wider');
+  await source.json('copy', 'HEAD', 'other');
+  await source.json('push', '--all', 'origin');
+  const { repo, result } = await cloned(top, url, 'one', '--single-branch');
+  const names = (refs: CloneResult['refs']): string[] =>
+    refs.filter(({ kind }) => kind === 'branch').map(({ name }) => name);
+  t.deepEqual(names(result.refs), ['net/main']);
+  const [fetched] = await repo.json<FetchResult[]>('fetch');
+  t.deepEqual(names(fetched?.refs ?? []), ['net/main']);
+  const model = await cloned(top, url, 'model', '--model', 'other');
+  t.true(names(model.result.refs).every((name) => name.startsWith('other/')));
+  t.is(model.result.model, 'other');
+  await isSound(t, model.repo);
+});
+
+test('a damaged record of promises, and what asks for nonsense', async (t) => {
+  const { top, url } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  for (const args of [
+    ['--planes', '9'],
+    ['--depth', '0'],
+    ['--planes', 'x'],
+  ]) {
+    const failed = await repo.dlv('clone', url, '../bad', ...args);
+    t.is(failed.code, 2, args.join(' '));
+  }
+  t.is((await repo.fails(2, 'fetch', '--planes', '1')).code, 'DLV_USAGE');
+  const file = path.join(repo.dir, '.dlv', 'promised', 'origin');
+  const text = await fs.readFile(file, 'utf8');
+  await fs.writeFile(file, text.replace('planes 2', 'planes 3'));
+  const found = await repo.dlv('--json', 'fsck');
+  t.is(found.code, 12);
+  t.regex(found.stdout, /promised\/origin/);
+});
+
+test('tensors of a planes clone: readTensor, load', async (t) => {
+  const { top, url } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  const exact: Tensors = randomTensors(
+    { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] },
+    1,
+  );
+  await repo.with(async (opened) => {
+    t.not(opened.promises, null);
+    t.is(opened.promises?.planes, 2);
+  });
+  const one = await repo.dlv('cat', 'net@1:model.safetensors#a.weight');
+  t.deepEqual(
+    new Float32Array(new Uint8Array(one.stdoutBytes).buffer),
+    exact['a.weight']?.values as Float32Array,
+  );
+});
