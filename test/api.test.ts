@@ -27,7 +27,8 @@ const TYPES =
   'CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
   'DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion FetchOptions FetchResult ' +
-  'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcResult GroupCell ' +
+  'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +
+  'GcRemoteResult GcResult GroupCell ' +
   'GroupRow Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
   'LogOptions ManyDiffResult MetricPoint MetricValues ModelDeletion ModelRenaming ModelStatus MvOptions ' +

@@ -19,6 +19,7 @@ import type { FetchOptions, FetchResult } from '../use/ops/fetch.js';
 import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
+import type { GcRemoteOptions, GcRemoteResult } from '../use/ops/gc-remote.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
 import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
 import type { MvOptions, MvResult } from '../use/ops/mv.js';
@@ -311,6 +312,16 @@ export class Repository extends ReadingRepository {
     const { gc } = await import('../use/ops/gc.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => gc(repo, own, context));
+  }
+
+  /** Takes out of a remote what nothing there needs, and joins its small packs. */
+  async gcRemote(
+    remote: string,
+    options: Options<GcRemoteOptions, 'remote'> = {},
+  ): Promise<Warned<GcRemoteResult>> {
+    const { gcRemote } = await import('../use/ops/gc-remote.js');
+    const own = { ...withoutCall(options), remote };
+    return this.call(options, (repo, context) => gcRemote(repo, own, context));
   }
 
   /** Verifies the repository. For one that cannot be opened there is the function `fsck`. */

@@ -2,8 +2,10 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { GcOpResult, KeptRow } from '../../use/ops/gc.js';
+import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
+import { printTraffic } from '../output/transfer.js';
 import { formatBytes, formatCount, formatDuration } from '../output/ui.js';
-import type { Cli } from '../run.js';
+import type { Cli, Run } from '../run.js';
 
 const EXAMPLE: GcOpResult = {
   setsBefore: 70,
@@ -49,6 +51,44 @@ function keptLine({ why, bytes, versions, until, command }: KeptRow): string {
   return `kept: ${formatBytes(bytes)}${of} ${REASONS[why]}${end}${free}`;
 }
 
+interface Flags extends LineFlags {
+  prune?: string;
+  dryRun?: boolean;
+  remote?: string;
+}
+
+async function collectRemote(run: Run, remote: string, flags: Flags): Promise<number> {
+  const { gcRemote } = await import('../../use/ops/gc-remote.js');
+  const options = {
+    remote,
+    pruneNow: flags.prune === 'now',
+    dryRun: flags.dryRun === true,
+    ...lineSettings(flags),
+  };
+  const result = await run.repository((repo) => gcRemote(repo, options, run.context));
+  run.answer(result, (ui) => {
+    const { setsBefore, setsAfter, bytesBefore, bytesAfter, waitingBytes, until, dryRun } = result;
+    const would = dryRun ? 'would be ' : '';
+    ui.line(
+      setsBefore === setsAfter && bytesBefore === bytesAfter
+        ? `nothing to take out of ${result.url}`
+        : `packs: ${formatBytes(bytesBefore)} in ${formatCount(setsBefore, 'set')}, ` +
+            `${would}now ${formatBytes(bytesAfter)} in ${formatCount(setsAfter, 'set')}`,
+    );
+    const removed = result.removedBytes + result.unfinishedBytes;
+    if (removed > 0) ui.line(`${formatBytes(removed)} ${would}removed from ${result.url}`);
+    if (waitingBytes > 0) {
+      const when = until === null ? '' : `, the first of it from ${until.slice(0, 16)}Z on`;
+      ui.line(
+        `kept: ${formatBytes(waitingBytes)} that somebody may still be reading; another ` +
+          `'dlv gc --remote ${remote}' removes it${when}`,
+      );
+    }
+    if (ui.verbose) printTraffic(ui, { ...result, resumedBytes: 0 });
+  });
+  return 0;
+}
+
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'gc', {
@@ -57,11 +97,18 @@ export function register(program: Command, cli: Cli): void {
         'Keeps everything that branches, tags, notes, staged files and recent reflog lines need. ' +
         'Replaced packs go to .dlv/trash and are deleted after gc.graceDays (14) days. The ' +
         'output lists what else is kept and why, when it expires, and the command that frees it ' +
-        "now. 'dlv commit' merges small packs automatically.",
+        "now. 'dlv commit' merges small packs automatically. --remote <name> collects a remote instead: what no branch " +
+        'and tag there needs is listed no more, packs of which a quarter is garbage are written again, and many ' +
+        'small ones are joined. Files are only removed by a later run, gc.graceDays after they were taken from the ' +
+        'list (with --prune=now a quarter of an hour), so that whoever is reading finds them. Others may push and ' +
+        'fetch meanwhile. It can be interrupted at any time, and answers with an object of its own: remote, url, ' +
+        'setsBefore, setsAfter, bytesBefore, bytesAfter, removedBytes, waitingBytes, unfinishedBytes, until and what ' +
+        'crossed the line.',
       examples: [
         ['dlv gc', 'deletes garbage that is older than the grace period'],
         ['dlv gc --dry-run', 'prints what would be deleted'],
         ['dlv gc --prune=now', 'deletes garbage of any age; no other dlv may be running here'],
+        ['dlv gc --remote origin', 'collects a remote'],
       ],
       json: EXAMPLE,
       exitCodes: {
@@ -71,14 +118,18 @@ export function register(program: Command, cli: Cli): void {
     })
     .option('--prune <when>', "'now': delete garbage of any age and empty the trash")
     .option('--dry-run', 'only print what would be done')
+    .option('--remote <name>', 'collect a remote instead, and leave what is here alone')
+    .addOption(limitRateOption())
+    .addOption(jobsOption())
     .action(
-      cli.action(async (run, flags: { prune?: string; dryRun?: boolean }) => {
+      cli.action(async (run, flags: Flags) => {
         const { gc } = await import('../../use/ops/gc.js');
         if (flags.prune !== undefined && flags.prune !== 'now') {
           throw new UsageError(`--prune takes 'now', not '${flags.prune}'`, {
             hint: 'the setting gc.graceDays says how long garbage is kept',
           });
         }
+        if (flags.remote !== undefined) return collectRemote(run, flags.remote, flags);
         const options = { pruneNow: flags.prune === 'now', dryRun: flags.dryRun === true };
         const result = await run.repository((repo) => gc(repo, options, run.context));
         run.answer(result, (ui) => {

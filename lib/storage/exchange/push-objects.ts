@@ -28,6 +28,7 @@ import {
   type SegmentEntry,
   type SegmentRecord,
 } from '../store/types.js';
+import { setName } from './collect/garbage-file.js';
 import { mergeMarks } from './numbers.js';
 import {
   changedMeanwhile,
@@ -101,6 +102,7 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   const { repo, remote } = ends;
   const { signal, onStart } = options;
   onStart?.('plan', 0);
+  const { collection } = remote.state;
   const plan = await planPush(ends, refs.tips, signal ? { signal } : {});
   const pushed = { versions: plan.versions.size, bytes: plan.bytes, recoded: plan.alone.size };
   if (options.dryRun || (plan.sets.length === 0 && plan.notes.size === 0 && refs.isNothing())) {
@@ -112,6 +114,7 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   await upload.run(plan);
   await remote.publish(
     async (state) => {
+      checkCollected(remote, collection, state);
       await checkRelied(remote, plan);
       return nextState({ remote, plan, sent: upload.sent }, state, refs);
     },
@@ -121,16 +124,43 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   return pushed;
 }
 
+/**
+ * What was found to be there may have been removed since, by a collection that began after that.
+ * @throws {ConflictError}
+ */
+function checkCollected(
+  remote: Remote,
+  before: RemoteState['collection'],
+  { collection }: RemoteState,
+): void {
+  if ((before?.collected ?? 0) !== (collection?.collected ?? 0)) throw collectedMeanwhile(remote);
+}
+
+function collectedMeanwhile({ shown }: Remote): ConflictError {
+  return new ConflictError('the remote was collected while versions were pushed', {
+    url: shown,
+    gone: true,
+    hint: 'run the command again',
+  });
+}
+
+/** Brings a set to the remote, and keeps its index here. */
+export async function sendSet(
+  ends: PushEnds,
+  sealed: SealedSet,
+  options: TransferOptions,
+): Promise<void> {
+  const upload = new Upload(ends, options);
+  await upload.send(sealed);
+  await upload.keepIndex(sealed);
+}
+
 /** @throws {ConflictError} if a collection of the remote took a set away that the plan counts on. */
 async function checkRelied(remote: Remote, plan: PushPlan): Promise<void> {
   const { sets } = await remote.holdings();
   const there = new Set(sets.map(({ id }) => id));
   if ([...plan.relied].every((id) => there.has(id))) return;
-  throw new ConflictError('the remote was collected while versions were pushed', {
-    url: remote.shown,
-    gone: true,
-    hint: 'run the command again',
-  });
+  throw collectedMeanwhile(remote);
 }
 
 async function nextState(
@@ -174,7 +204,7 @@ class Upload {
       for (const fileClass of FILE_CLASSES) {
         if (info.bytes[fileClass] > 0) files[fileClass] = packName(info.id, fileClass);
       }
-      await this.#send({ info, files });
+      await this.send({ info, files });
     }
     await this.#copy(plan);
   }
@@ -187,8 +217,8 @@ class Upload {
       tmpName: () => newWorkName('push'),
       onSealed: async (sealed) => {
         try {
-          await this.#send(sealed);
-          await this.#keepIndex(sealed);
+          await this.send(sealed);
+          await this.keepIndex(sealed);
         } finally {
           await removeSealed(backend, [sealed]);
         }
@@ -249,8 +279,9 @@ class Upload {
   }
 
   /** The index last: without it a set is none. */
-  async #send(sealed: SealedSet): Promise<void> {
+  async send(sealed: SealedSet): Promise<void> {
     const { info, files } = sealed;
+    await this.#remote.checkStays(setName(info.id));
     const data = FILE_CLASSES.filter((name) => name !== 'idx' && info.bytes[name] > 0);
     await forEachLimit(data, FILES_AT_ONCE, (name) => this.#sendFile(sealed, name));
     if (files.idx !== undefined) await this.#sendFile(sealed, 'idx');
@@ -267,7 +298,7 @@ class Upload {
     return this.#remote.transport.store(packName(info.id, fileClass), source, this.#options);
   }
 
-  async #keepIndex({ info, files }: SealedSet): Promise<void> {
+  async keepIndex({ info, files }: SealedSet): Promise<void> {
     if (files.idx === undefined) return;
     const bytes = await this.#repo.store.backend.read(files.idx, 0, info.bytes.idx);
     await this.#cache.keepIndex(info.id, bytes);

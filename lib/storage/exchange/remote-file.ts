@@ -24,6 +24,16 @@ export interface ListPart {
   bytes: number;
 }
 
+/** What collections of a remote have left to do. */
+export interface Collection {
+  /** Generation in which files were last chosen to be removed; 0: never. */
+  collected: number;
+  /** Parts of the list of files that nothing names any more. */
+  garbage: ListPart[];
+  /** Parts of the list of files that are being removed. */
+  removing: ListPart[];
+}
+
 /** What the file `remote` says. */
 export interface RemoteState {
   generation: number;
@@ -35,10 +45,14 @@ export interface RemoteState {
   /** Branches and tags: full name → version. */
   refs: Map<string, Id>;
   lists: ListPart[];
+  /** Null if the remote was never collected. */
+  collection: Collection | null;
   lines: ListLine[];
 }
 
 const FORM = 'dlv remote 1';
+/** Who pushes must know what a collection is. */
+const COLLECTED_FORM = 'dlv remote 2';
 const LIST_FORM = 'dlv list 1';
 /** The shortest line: `generation 1`. */
 const LEAST_CHARS = 12;
@@ -93,19 +107,26 @@ export function decodeList(bytes: Uint8Array, part: ListPart, file: string): Lis
 
 /** Bytes of the file `remote`. */
 export function encodeRemote(state: RemoteState): Uint8Array {
-  const { head } = state;
+  const { head, collection } = state;
   const refs = [...state.refs].sort(([a], [b]) => (a < b ? -1 : 1));
   const lines = [
-    FORM,
+    collection === null ? FORM : COLLECTED_FORM,
     `generation ${state.generation}`,
     `writer ${state.writer}`,
     ...(head === null ? [] : [`head ${head.model}/${head.branch}`]),
     ...numberLines(state.numbers),
     ...refs.map(([name, id]) => `ref ${id} ${name}`),
-    ...state.lists.map((part) => `list ${part.sha256} ${part.lines} ${part.bytes}`),
+    ...state.lists.map((part) => partLine('list', part)),
+    ...(collection === null ? [] : [`collected ${collection.collected}`]),
+    ...(collection?.garbage ?? []).map((part) => partLine('garbage', part)),
+    ...(collection?.removing ?? []).map((part) => partLine('removing', part)),
     ...state.lines.map(formatLine),
   ];
   return seal(`${lines.join('\n')}\n`);
+}
+
+function partLine(word: string, { sha256, lines, bytes }: ListPart): string {
+  return `${word} ${sha256} ${lines} ${bytes}`;
 }
 
 function numberLines(numbers: NumberMarks): string[] {
@@ -117,8 +138,9 @@ function numberLines(numbers: NumberMarks): string[] {
 export function decodeRemote(bytes: Uint8Array, file: string): RemoteState {
   const [first = '', generation = '', writer = '', ...rest] =
     linesOf(text(bytes, file), LEAST_CHARS) ?? [];
-  if (first !== FORM && /^dlv remote \d+$/.test(first)) {
-    throw new FormatVersionError(`'${file}' has the form '${first}', this dlv reads '${FORM}'`, {
+  const isKnown = first === FORM || first === COLLECTED_FORM;
+  if (!isKnown && /^dlv remote \d+$/.test(first)) {
+    throw new FormatVersionError(`'${file}' has the form '${first}', which this dlv cannot read`, {
       file,
       hint: 'a newer dlv wrote it: upgrade dlv',
     });
@@ -130,6 +152,7 @@ export function decodeRemote(bytes: Uint8Array, file: string): RemoteState {
     numbers: new Map(),
     refs: new Map(),
     lists: [],
+    collection: first === FORM ? null : { collected: Number.NaN, garbage: [], removing: [] },
     lines: [],
   };
   const numbers: string[] = [];
@@ -152,12 +175,13 @@ function addLine(state: RemoteState, numbers: string[], line: string): void {
     const [id = '', name = ''] = [tail.slice(0, 64), tail.slice(65)];
     const kind = parseRefName(name)?.kind;
     if (isId(id) && (kind === 'head' || kind === 'tag')) state.refs.set(name, id);
-  } else if (word === 'list') {
+  } else if (word === 'collected') {
+    if (state.collection !== null) state.collection.collected = whole(tail);
+  } else if (word === 'list' || word === 'garbage' || word === 'removing') {
     const [sha256 = '', lines, bytes] = tail.split(' ');
     const part = { sha256, lines: whole(lines), bytes: whole(bytes, REMOTE_LIST_BYTES_MAX) };
-    if (/^[0-9a-f]{64}$/.test(sha256) && state.lists.length < REMOTE_LISTS_MAX) {
-      state.lists.push(part);
-    }
+    const parts = word === 'list' ? state.lists : state.collection?.[word];
+    if (/^[0-9a-f]{64}$/.test(sha256) && parts && parts.length < REMOTE_LISTS_MAX) parts.push(part);
   } else {
     const entry = parseLine(line);
     if (entry !== null) state.lines.push(entry);

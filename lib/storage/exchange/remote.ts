@@ -23,6 +23,7 @@ import {
   REMOTE_FLAG,
 } from '../repo/format.js';
 import type { SetId, SetInfo } from '../store/types.js';
+import { decodeGarbage } from './collect/garbage-file.js';
 import type { RemoteCache } from './remote-cache.js';
 import {
   decodeList,
@@ -199,6 +200,26 @@ export class Remote implements RemoteReader {
     });
   }
 
+  /** @throws {ConflictError} if a collection is removing the files of that name at this moment. */
+  async checkStays(name: string): Promise<void> {
+    for (const part of this.#state.collection?.removing ?? []) {
+      const entries = decodeGarbage(await this.part(part), part, listName(part.sha256));
+      if (!entries.some((entry) => entry.name === name)) continue;
+      throw new ConflictError(`'${this.shown}' is being collected`, {
+        url: this.shown,
+        hint: "run the command again in ten minutes; if the collection was interrupted, 'dlv gc --remote' ends it",
+      });
+    }
+  }
+
+  /** Bytes of a part of a list, whatever it lists. @throws {CorruptError} if it is missing. */
+  async part(part: ListPart, options: TransferOptions = {}): Promise<Uint8Array> {
+    const name = listName(part.sha256);
+    const loaded = await this.transport.load(name, REMOTE_LIST_BYTES_MAX, options);
+    if (loaded === null) throw this.#damaged(name, 'it is missing');
+    return loaded.bytes;
+  }
+
   read(
     name: string,
     range: ByteRange,
@@ -287,6 +308,7 @@ export class Remote implements RemoteReader {
       const part = lines.splice(0, REMOTE_LIST_LINES);
       const bytes = encodeList(part);
       const sha256 = sha256Hex(bytes);
+      await this.checkStays(listName(sha256));
       await this.transport.store(listName(sha256), bytesSource(bytes), options);
       await this.#cache?.keepList(sha256, bytes);
       lists.push({ sha256, lines: part.length, bytes: bytes.length });
@@ -358,6 +380,7 @@ function emptyState(): RemoteState {
     numbers: new Map(),
     refs: new Map(),
     lists: [],
+    collection: null,
     lines: [],
   };
 }

@@ -12,6 +12,7 @@ import { assert, DlvError, LimitError, RemoteError } from '../../../base/errors.
 import {
   isMissing,
   leadsTo,
+  listDirectory,
   makeDurableDirectory,
   ReadFile,
   readSmallFile,
@@ -27,11 +28,20 @@ import { TRANSFER_PIECE_BYTES } from '../../../base/limits.js';
 import { withLockFile } from '../../repo/processes/lock.js';
 import type { LineOptions } from './http-client.js';
 import { RateLimit } from './rate-limit.js';
-import type { ByteRange, Loaded, TransferOptions, Transport, UploadSource } from './transport.js';
+import type {
+  ByteRange,
+  Loaded,
+  RemoteObject,
+  TransferOptions,
+  Transport,
+  TransportUpkeep,
+  UploadSource,
+} from './transport.js';
 
 /** Largest object that is swapped. */
 const SWAPPED_BYTES_MAX = 1 << 24;
 const INCOMING = 'incoming';
+const NAME = /^[0-9A-Za-z][0-9A-Za-z._-]*$/;
 
 export type FolderOptions = Pick<LineOptions, 'rate' | 'connections'>;
 
@@ -162,6 +172,46 @@ export class FolderTransport implements Transport {
     });
   }
 
+  readonly upkeep: TransportUpkeep = {
+    now: async () => {
+      // The clock of the file system, which may be another machine's.
+      const file = this.#path(`${INCOMING}/clock`);
+      await makeDurableDirectory(path.dirname(file));
+      await writeFileAtomic(file, new Uint8Array(0));
+      const there = await statOrNull(file);
+      await removeFile(file);
+      return there === null ? Date.now() : modifiedMs(there);
+    },
+    list: (folder) => this.#filesIn(folder),
+    remove: async (name) => {
+      this.traffic.requests++;
+      const file = this.#path(name);
+      if ((await statOrNull(file)) !== null) await removeFile(file);
+    },
+    removeUnfinished: async (beforeMs, { dryRun = false } = {}) => {
+      let bytes = 0;
+      for (const one of await this.#filesIn(INCOMING)) {
+        if (one.modifiedMs >= beforeMs) continue;
+        bytes += one.bytes;
+        if (!dryRun) await removeFile(this.#path(one.name));
+      }
+      return bytes;
+    },
+  };
+
+  async #filesIn(folder: string): Promise<RemoteObject[]> {
+    this.traffic.requests++;
+    const found: RemoteObject[] = [];
+    for (const file of await listDirectory(this.#path(folder))) {
+      if (!NAME.test(file)) continue;
+      const name = `${folder}/${file}`;
+      const there = await statOrNull(this.#path(name));
+      if (!there?.isFile) continue;
+      found.push({ name, bytes: there.stat.size, modifiedMs: modifiedMs(there) });
+    }
+    return found;
+  }
+
   async close(): Promise<void> {}
 
   /** Makes the folder, if the one that it is in is there. */
@@ -193,11 +243,16 @@ export class FolderTransport implements Transport {
   #path(name: string): string {
     const parts = name.split('/');
     assert(
-      parts.every((part) => /^[0-9A-Za-z][0-9A-Za-z._-]*$/.test(part)),
+      parts.every((part) => NAME.test(part)),
       `'${name}' is no name of a remote`,
     );
     return path.join(this.#root, ...parts);
   }
+}
+
+/** Milliseconds since 1970. */
+function modifiedMs({ stat }: { stat: { mtimeNs: string } }): number {
+  return Number(BigInt(stat.mtimeNs) / 1_000_000n);
 }
 
 /** How much of a source stands in a file already, from its start. */

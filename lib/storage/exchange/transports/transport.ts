@@ -40,6 +40,30 @@ export interface TransferOptions {
   onBytes?(bytes: number): void;
 }
 
+/** An object at a remote. */
+export interface RemoteObject {
+  /** Such as `packs/….hi`. */
+  readonly name: string;
+  readonly bytes: number;
+  /** When it was written, by the clock of the remote; milliseconds since 1970. */
+  readonly modifiedMs: number;
+}
+
+/** What a collection of a remote needs of a transport, and nothing else does. */
+export interface TransportUpkeep {
+  /** The clock by which objects get their times; milliseconds since 1970. */
+  now(options?: TransferOptions): Promise<number>;
+  /** All objects of a folder whose names can be those of a remote. */
+  list(folder: 'packs' | 'lists', options?: TransferOptions): Promise<RemoteObject[]>;
+  /** Removes an object, if it is there. */
+  remove(name: string, options?: TransferOptions): Promise<void>;
+  /** Removes what uploads left that were begun before a time. @returns their bytes, as far as they are known. */
+  removeUnfinished(
+    beforeMs: number,
+    options?: TransferOptions & { dryRun?: boolean },
+  ): Promise<number>;
+}
+
 export interface Transport {
   /** The address without passwords, for messages. */
   readonly shown: string;
@@ -80,6 +104,8 @@ export interface Transport {
    * @param bytes  what `name` holds now. @throws {RemoteError}
    */
   proveSwaps?(name: string, bytes: Uint8Array, options?: TransferOptions): Promise<void>;
+  /** Absent: a remote of this kind cannot be collected. */
+  readonly upkeep?: TransportUpkeep;
   close(): Promise<void>;
 }
 

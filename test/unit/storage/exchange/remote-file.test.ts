@@ -36,6 +36,7 @@ const STATE: RemoteState = {
     ['refs/tags/paper', A],
   ]),
   lists: [],
+  collection: null,
   lines: LINES,
 };
 
@@ -50,6 +51,14 @@ test('remote: a state is read back as it was written, with lists and without a h
     lines: [],
   };
   t.deepEqual(decodeRemote(encodeRemote(other), 'remote'), other);
+  const part = { sha256: 'cd'.repeat(32), lines: 2, bytes: 200 };
+  for (const collection of [
+    { collected: 7, garbage: [part], removing: [part, part] },
+    { collected: 0, garbage: [], removing: [] },
+  ]) {
+    const collected = { ...other, collection, lines: LINES };
+    t.deepEqual(decodeRemote(encodeRemote(collected), 'remote'), collected);
+  }
 });
 
 test('remote: every flipped byte is found', (t) => {
@@ -88,7 +97,7 @@ test('remote: sealed text of another form is refused', (t) => {
     t.not(changed, text, what);
     t.throws(() => decodeRemote(seal(changed), 'remote'), { code: 'DLV_CORRUPT' }, what);
   }
-  const newer = text.replace('dlv remote 1', 'dlv remote 2');
+  const newer = text.replace('dlv remote 1', 'dlv remote 3');
   t.throws(() => decodeRemote(seal(newer), 'remote'), { code: 'DLV_FORMAT_VERSION' });
 });
 

@@ -15,12 +15,14 @@ import type {
   Traffic,
   TransferOptions,
   Transport,
+  TransportUpkeep,
   UploadSource,
 } from '../transport.js';
 import { readAwsSettings } from './aws-profile.js';
 import { parseS3Address } from './s3-address.js';
 import { S3Client } from './s3-client.js';
 import { noConditionsError, readRefusal, s3Error } from './s3-errors.js';
+import { S3Upkeep } from './s3-upkeep.js';
 import { PART_BYTES, PartUpload, type UploadMemory } from './s3-upload.js';
 import { turns } from './turns.js';
 
@@ -233,6 +235,10 @@ export class S3Transport implements Transport {
       },
       signal,
     );
+  }
+
+  get upkeep(): TransportUpkeep {
+    return new S3Upkeep(this.#client);
   }
 
   async close(): Promise<void> {
