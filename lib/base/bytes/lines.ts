@@ -27,3 +27,22 @@ export function* eachLine(bytes: Uint8Array): Generator<string> {
     at = end + 1;
   }
 }
+
+/** A line and its number in the text, from 1. */
+interface NumberedLine {
+  number: number;
+  line: string;
+}
+
+/** As `eachLine`; of empty lines that follow one another, the first stands for all. */
+export function* filledLines(bytes: Uint8Array): Generator<NumberedLine> {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0, number = 1; at < text.length; number++) {
+    const found = text.indexOf(LINE_FEED, at);
+    const end = found < 0 ? text.length : found;
+    yield { number, line: text.toString('utf8', at, end) };
+    const isEmpty = end === at;
+    at = end + 1;
+    for (; isEmpty && text[at] === LINE_FEED; at++) number++;
+  }
+}

@@ -35,7 +35,11 @@ export function formatParam(value: ParamValue): string {
     const read = parseParam(value);
     return read === value ? value : JSON.stringify(value);
   }
-  if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : `${value}`;
+  if (typeof value === 'number') {
+    // 268470519814059030000 without an exponent would be read as an integer that a number rounds.
+    const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value);
+    return isRounded ? value.toExponential() : `${value}`;
+  }
   return JSON.stringify(value);
 }
 

@@ -9,7 +9,7 @@
  */
 import path from 'node:path';
 import { type Id, isId } from '../../../base/bytes/hash.js';
-import { eachLine } from '../../../base/bytes/lines.js';
+import { filledLines } from '../../../base/bytes/lines.js';
 import { checkReadable, lineSum } from '../../../base/bytes/sealed.js';
 import { appendLines, makeDurableDirectory } from '../../../base/files/files.js';
 import { listTree, readTail } from '../../../base/files/small-files.js';
@@ -135,7 +135,7 @@ export const DELETED_LOG = 'deleted';
 export async function keepReflog(lock: RepositoryLock, name: string): Promise<void> {
   lock.assertHeld();
   const lines: string[] = [];
-  for (const line of readLines(lock.layout.log(name))) {
+  for (const { line } of readLines(lock.layout.log(name))) {
     // Damaged lines are dropped with their ref.
     if (parseReflogLine(line) !== null) lines.push(`${line}\n`);
   }
@@ -160,7 +160,7 @@ export async function readListLog(layout: Layout, name: string): Promise<ReflogE
 export async function readListGroups(layout: Layout, name: string): Promise<ReflogEntry[][]> {
   const groups: ReflogEntry[][] = [];
   let group: ReflogEntry[] = [];
-  for (const line of readLines(layout.log(name))) {
+  for (const { line } of readLines(layout.log(name))) {
     // A file may be of nothing but empty lines: a group is made when it has an entry.
     if (line === '') {
       group = [];
@@ -174,14 +174,13 @@ export async function readListGroups(layout: Layout, name: string): Promise<Refl
   return groups;
 }
 
-/** Lines of the last REFLOG_BYTES_MAX bytes of the file, one after another. */
-function* readLines(file: string): Generator<string> {
+/** Lines of the last REFLOG_BYTES_MAX bytes of the file, numbered from the first that is whole. */
+function* readLines(file: string): ReturnType<typeof filledLines> {
   const tail = readTail(file, REFLOG_BYTES_MAX);
   if (tail === null) return;
-  let isCut = tail.start > 0;
-  for (const line of eachLine(tail.bytes)) {
-    if (!isCut) yield line;
-    isCut = false;
+  const cut = tail.start > 0 ? 1 : 0;
+  for (const { number, line } of filledLines(tail.bytes)) {
+    if (number > cut) yield { number: number - cut, line };
   }
 }
 
@@ -196,9 +195,7 @@ export async function readReflog(
 ): Promise<Reflog> {
   const damaged: number[] = [];
   const all: ReflogEntry[] = [];
-  let number = 0;
-  for (const line of readLines(layout.log(name))) {
-    number++;
+  for (const { number, line } of readLines(layout.log(name))) {
     if (line === '' && isListLog(name)) continue; // it stands between two refs
     const entry = parseReflogLine(line);
     if (entry) all.push(entry);

@@ -40,6 +40,14 @@ test('parseParam: deep nesting and long texts stay texts', (t) => {
   t.is(parseParam(long), long);
 });
 
+test('formatParam: numbers beyond 2^53 stay numbers', (t) => {
+  for (const value of [2 ** 53, 268470519814059030000, -1e20, 1e21, 1.5e300]) {
+    t.is(parseParam(formatParam(value)), value);
+  }
+  t.is(formatParam(268470519814059030000), '2.6847051981405903e+20');
+  t.is(formatParam(2 ** 53 - 1), '9007199254740991');
+});
+
 test('formatParam: is read back as the value that it was', (t) => {
   const { value } = fc.letrec<{ value: ParamValue }>((of) => ({
     value: fc.oneof(
