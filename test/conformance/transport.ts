@@ -16,7 +16,7 @@ export type MakeTransport = (t: ExecutionContext) => Promise<TestedTransport>;
 
 /** Bytes that tell their places: `i mod 251`. */
 export function pattern(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => i % 251);
+  return new Uint8Array(length).map((_, i) => i % 251);
 }
 
 /** Reads a part of an object. */

@@ -259,7 +259,7 @@ test('eval: norms of a checkpoint are folded into the convolutions of a network'
   await repo.json('rm', 'net.onnx');
   const of = (value: (c: number) => number) => ({
     shape: [10],
-    values: Float32Array.from({ length: 10 }, (_, c) => value(c)),
+    values: new Float32Array(10).map((_, c) => value(c)),
   });
   const [gamma, variance, mean] = [of((c) => 1 + c / 10), of((c) => 0.5 + c), of((c) => c / 3 - 1)];
   const factor = (c: number) => gamma.values[c]! / Math.sqrt(variance.values[c]! + 1e-5);

@@ -115,7 +115,7 @@ function paletteSegments(): GoldenSegment[] {
     for (const level of [0, 1, 2] as const) {
       const random = seededRandom(10 * width + level);
       const levels = Array.from({ length: 9 }, () =>
-        Uint8Array.from({ length: width }, () => Math.floor(random() * 256)),
+        new Uint8Array(width).map(() => Math.floor(random() * 256)),
       );
       const pick = (): Uint8Array => levels[Math.floor(9 * random() ** 3)] as Uint8Array;
       const child = splitPlanes(Buffer.concat(Array.from({ length: 600 }, pick)), width);
@@ -136,7 +136,7 @@ function sameSegments(): GoldenSegment[] {
 function plainSegments(): GoldenSegment[] {
   const random = seededRandom(77);
   const noise = (count: number): Uint8Array =>
-    Uint8Array.from({ length: count }, () => Math.floor(random() * 256));
+    new Uint8Array(count).map(() => Math.floor(random() * 256));
   return [
     chosenSegment(
       'constant planes',
@@ -155,7 +155,7 @@ function contextSegments(): GoldenSegment[] {
   const random = seededRandom(13);
   const below = (bound: number): number => Math.floor(bound * random());
   const fill = (count: number, make: (i: number) => number): Uint8Array =>
-    Uint8Array.from({ length: count }, (_, i) => make(i));
+    new Uint8Array(count).map((_, i) => make(i));
   const all: GoldenSegment[] = [];
   for (const width of [1, 2, 4, 8]) {
     const count = 1500;
@@ -201,7 +201,7 @@ function contextSegments(): GoldenSegment[] {
 function laneSegments(): GoldenSegment[] {
   const random = seededRandom(5);
   const plane = (count: number): Uint8Array =>
-    Uint8Array.from({ length: count }, () => Math.floor(3 * random() ** 8));
+    new Uint8Array(count).map(() => Math.floor(3 * random() ** 8));
   return [32_767, 32_833].map((count) =>
     chosenSegment(`${count} symbols`, 1, [plane(count)], null),
   );
@@ -217,7 +217,7 @@ function ownSegments(): GoldenSegment[] {
           const random = seededRandom(1000 * width + 100 * transform + 10 * level + last.length);
           const below = (bound: number): number => Math.floor(bound * random());
           const plane = (make: (i: number) => number): Uint8Array =>
-            Uint8Array.from({ length: 300 }, (_, i) => make(i));
+            new Uint8Array(300).map((_, i) => make(i));
           const base = Array.from({ length: width }, (_, k) =>
             plane(() => (k === 0 ? 56 + below(6) : below(256))),
           );

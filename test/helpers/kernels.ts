@@ -39,7 +39,7 @@ export interface Pair {
 type Random = () => number;
 
 function words(random: Random, count: number, width: number): Uint8Array {
-  return Uint8Array.from({ length: count * width }, () => Math.floor(random() * 256));
+  return new Uint8Array(count * width).map(() => Math.floor(random() * 256));
 }
 
 /** Bit patterns at the edges of the float types of a width, as big-endian hex. */
@@ -81,7 +81,7 @@ const CONTENTS: Readonly<Record<string, (r: Random, count: number, width: number
       return Buffer.concat(Array.from({ length: count }, pick));
     },
     floats: (random, count, width) => {
-      const values = Float64Array.from({ length: count }, () => (random() + random() - 1) / 8);
+      const values = new Float64Array(count).map(() => (random() + random() - 1) / 8);
       if (width === 8) return new Uint8Array(values.buffer);
       const single = new Uint8Array(Float32Array.from(values).buffer);
       if (width === 4) return single;

@@ -10,7 +10,7 @@ export function randomTensors(shapes: Record<string, number[]>, seed: number): T
   const tensors: Tensors = {};
   for (const [name, shape] of Object.entries(shapes)) {
     const count = shape.reduce((product, length) => product * length, 1);
-    const values = Float32Array.from({ length: count }, () => random() - 0.5);
+    const values = new Float32Array(count).map(() => random() - 0.5);
     tensors[name] = { shape, values };
   }
   return tensors;

@@ -18,7 +18,7 @@ const COLUMNS = 96;
 /** Weights of about a normal distribution; each row is wider than the one before. */
 function weights(count: number, seed: number): Float32Array {
   const random = seededRandom(seed);
-  return Float32Array.from({ length: count }, (_, i) => {
+  return new Float32Array(count).map((_, i) => {
     const sum = random() + random() + random() + random() - 2;
     return (sum / 20) * (1 + Math.floor(i / COLUMNS) / ROWS);
   });

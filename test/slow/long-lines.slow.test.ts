@@ -54,7 +54,7 @@ for (const step of [0.0005, 0.02]) {
       const context = contextOf(dir);
       const repo = await Repository.init(dir);
       const random = seededRandom(17);
-      const values = Float32Array.from({ length: 64 * 1024 }, () => 0.05 * normal(random));
+      const values = new Float32Array(64 * 1024).map(() => 0.05 * normal(random));
       const ids: string[] = [];
       const stored: number[] = [];
       for (let version = 1; version <= 500; version++) {

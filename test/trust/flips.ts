@@ -20,10 +20,8 @@ import { type Acknowledged, fsckProblems, hashFiles, isOurs, rebuildVersion } fr
 
 /** A file of little entropy, so that the repository has few bytes: two extents, one small tensor. */
 function smallModel(step: number): Buffer {
-  const f32 = Float32Array.from({ length: 4200 }, (_, i) =>
-    i % 97 === step ? step : (i >> 9) / 8,
-  );
-  const f64 = Float64Array.from({ length: 2100 }, (_, i) => (i % 89 === 2 * step ? 0.5 : i >> 8));
+  const f32 = new Float32Array(4200).map((_, i) => (i % 97 === step ? step : (i >> 9) / 8));
+  const f64 = new Float64Array(2100).map((_, i) => (i % 89 === 2 * step ? 0.5 : i >> 8));
   const view = (array: Float32Array | Float64Array) => new Uint8Array(array.buffer);
   return safetensors(
     [

@@ -30,7 +30,7 @@ export function safetensors(
 /** `count` float32 values near those of step 0, as after `step` steps of training. */
 function weights(count: number, seed: number, step: number): Uint8Array {
   const start = seededRandom(seed);
-  const values = Float32Array.from({ length: count }, () => start() - 0.5);
+  const values = new Float32Array(count).map(() => start() - 0.5);
   const drift = seededRandom(seed + 7919 * step);
   if (step > 0) for (let i = 0; i < count; i++) values[i]! += 1e-3 * (drift() - 0.5);
   return new Uint8Array(values.buffer);

@@ -170,7 +170,7 @@ function readCoding(input: ByteInput, kinds: readonly number[]): Coding {
 
 /** Table of each class and digit above. */
 function readTableNumbers(input: ByteInput, kind: number, classes: number): Uint8Array {
-  const numbers = Uint8Array.from({ length: ABOVE_DIGITS * classes }, (_, i) =>
+  const numbers = new Uint8Array(ABOVE_DIGITS * classes).map((_, i) =>
     Math.floor(i / ABOVE_DIGITS),
   );
   if (kind === KIND_ABOVE) {

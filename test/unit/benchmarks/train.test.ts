@@ -27,7 +27,7 @@ function tensor(bytes: Uint8Array, name: string): Float32Array {
 test('train: gradients equal differences of the loss', (t) => {
   const layers = makeLayers([6, 5, 4, 3], 3);
   const random = seededRandom(5);
-  const images = Float32Array.from({ length: 4 * 6 }, random);
+  const images = new Float32Array(4 * 6).map(random);
   const labels = Uint8Array.of(0, 1, 2, 1);
   const { gradients } = lossAndGradients(layers, images, labels);
   for (const [l, layer] of layers.entries()) {

@@ -222,7 +222,7 @@ test('arguments: what a getter throws is what the promise is rejected with', asy
 });
 
 test('arguments: memory of every kind is taken, wherever it begins', async (t) => {
-  const content = Uint8Array.from({ length: COUNT }, (_, i) => (i * i) % 251);
+  const content = new Uint8Array(COUNT).map((_, i) => (i * i) % 251);
   const kinds: Record<string, Uint8Array> = {
     Buffer: Buffer.from(content),
     shared: shared(COUNT),

@@ -34,7 +34,7 @@ function reuseMemory(): void {
 function content(): { child: Uint8Array[]; base: Uint8Array[] } {
   const random = seededRandom(21);
   const noise = (spread: number): Uint8Array =>
-    Uint8Array.from({ length: COUNT }, () => Math.floor(random() * random() * spread));
+    new Uint8Array(COUNT).map(() => Math.floor(random() * random() * spread));
   const base = [noise(9), noise(200), noise(256), noise(256)];
   const child = base.map((plane, k) =>
     plane.map((byte) => (random() < 0.1 * (k + 1) ? byte + 1 : byte)),

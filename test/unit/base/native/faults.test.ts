@@ -86,7 +86,7 @@ if (native === null || !('failAt' in native)) {
   const { allocate } = load('native');
   const random = seededRandom(2);
   const noise = (length: number): Uint8Array =>
-    Uint8Array.from({ length }, () => Math.floor(random() * random() * 256));
+    new Uint8Array(length).map(() => Math.floor(random() * random() * 256));
   const kept = (plane: Uint8Array): Uint8Array => {
     const memory = native.allocate(plane.length);
     memory.set(plane);

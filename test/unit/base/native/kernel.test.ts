@@ -42,7 +42,7 @@ type Make = (
 ) => { child: Uint8Array[]; base: Uint8Array[] };
 
 const noise = (random: () => number, count: number): Uint8Array =>
-  Uint8Array.from({ length: count }, () => Math.floor(random() * 256));
+  new Uint8Array(count).map(() => Math.floor(random() * 256));
 
 /** Pairs of the shapes that checkpoints have: equal, few changes, near, unrelated, constant. */
 const SHAPES: Record<string, Make> = {
@@ -60,7 +60,7 @@ const SHAPES: Record<string, Make> = {
     };
   },
   near: (random, width, count) => {
-    const top = Uint8Array.from({ length: count }, () => 58 + Math.floor(random() * 5));
+    const top = new Uint8Array(count).map(() => 58 + Math.floor(random() * 5));
     const base = [top, ...Array.from({ length: width - 1 }, () => noise(random, count))];
     return {
       base,

@@ -89,7 +89,7 @@ test('codec: level fast around the size of its sample, and where the sample is n
   // What the encoder looks at is nearly constant, all else is noise: coding would take more than storing.
   const count = 400_000;
   const random = seededRandom(4);
-  const plane = Uint8Array.from({ length: count }, () => Math.floor(random() * 256));
+  const plane = new Uint8Array(count).map(() => Math.floor(random() * 256));
   for (let block = 0; block < 32; block++) {
     const from = Math.floor(((count - 1024) * block) / 31);
     plane.fill(7, from, from + 1024);
@@ -168,7 +168,7 @@ const DAMAGES: ((random: () => number, bytes: Uint8Array) => Uint8Array)[] = [
   },
   (random, bytes) => bytes.slice(0, Math.floor(random() * bytes.length)),
   (random, bytes) =>
-    Buffer.concat([bytes, Uint8Array.from({ length: 1 + random() * 9 }, () => random() * 256)]),
+    Buffer.concat([bytes, new Uint8Array(1 + random() * 9).map(() => random() * 256)]),
   (random, bytes) => {
     const at = Math.floor(random() * bytes.length);
     return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1)]);

@@ -12,8 +12,8 @@ function samples(length: number): Uint8Array[] {
   return [
     new Uint8Array(length),
     randomBytes(length, length),
-    Uint8Array.from({ length }, (_, i) => i % 251),
-    Uint8Array.from({ length }, () => Math.floor(4 * random() ** 4)),
+    new Uint8Array(length).map((_, i) => i % 251),
+    new Uint8Array(length).map(() => Math.floor(4 * random() ** 4)),
     Uint8Array.from(Buffer.from('layers.0.attention.weight '.repeat(length)).subarray(0, length)),
   ];
 }
@@ -38,7 +38,7 @@ test('blob: a near base makes it small, a shuffle of equal elements too', async 
   const bytes = randomBytes(40_000, 1);
   const near = bytes.map((byte, i) => byte + (i % 100 === 0 ? 1 : 0));
   t.true((await encodeBlob(bytes, 1, near)).payload.length < 3000);
-  const floats = new Uint8Array(Float32Array.from({ length: 9000 }, (_, i) => 1 + i / 1e5).buffer);
+  const floats = new Uint8Array(new Float32Array(9000).map((_, i) => 1 + i / 1e5).buffer);
   const plain = await encodeBlob(floats, 1);
   t.true((await encodeBlob(floats, 4)).payload.length < plain.payload.length);
 });

@@ -7,7 +7,7 @@ import { seededRandom } from '../../../helpers/rng.js';
 
 test('blob: a segment of no or too many elements is damage', async (t) => {
   const random = seededRandom(3);
-  const values = new Uint8Array(Float32Array.from({ length: 1024 }, () => random() - 0.5).buffer);
+  const values = new Uint8Array(new Float32Array(1024).map(() => random() - 0.5).buffer);
   const { codec, payload } = await encodeBlob(values, 4);
   t.is(codec & 0x0f, 3, 'coded as a segment');
   for (const elements of [0, 1, 1023, 1025, SEGMENT_ELEMENTS, SEGMENT_ELEMENTS + 1]) {

@@ -38,7 +38,7 @@ function single(bits: number): number {
 /** Bits of an element of at most four bytes after a cast to as many. */
 function castBits(cast: Cast, bits: number): number {
   const { from } = CASTS[cast];
-  const element = Uint8Array.from({ length: from }, (_, k) => bits >>> (8 * (from - 1 - k)));
+  const element = new Uint8Array(from).map((_, k) => bits >>> (8 * (from - 1 - k)));
   return castElement(cast, element).reduce((all, byte) => all * 256 + byte, 0);
 }
 

@@ -14,7 +14,7 @@ import { seededRandom } from '../../../helpers/rng.js';
 
 function planesOf(random: () => number, width: number, count: number): Uint8Array[] {
   return Array.from({ length: width }, (_, k) =>
-    Uint8Array.from({ length: count }, () =>
+    new Uint8Array(count).map(() =>
       k === 0 ? 60 + Math.floor(random() * 4) : Math.floor(random() * 256),
     ),
   );
@@ -26,7 +26,7 @@ test('segment: the worked examples of docs/format/codec.md', async (t) => {
   t.is(Buffer.from(coded.head).toString('hex'), '020000003f008000000000');
   t.is(coded.hi.length + coded.mid.length + coded.low.length, 0);
 
-  const bits = Uint8Array.from({ length: 64 }, (_, i) => (i % 4 === 3 ? 1 : 0));
+  const bits = new Uint8Array(64).map((_, i) => (i % 4 === 3 ? 1 : 0));
   const stream = await encodeSegment([bits], null);
   t.is(Buffer.from(stream.head).toString('hex'), '0200000200ffff3f1b');
   const page = await fs.readFile(path.join(PROJECT_ROOT, 'docs/format/codec.md'), 'utf8');

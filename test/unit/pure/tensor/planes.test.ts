@@ -15,7 +15,7 @@ const WIDTHS = [1, 2, 4, 8];
 
 function byDefinition(bytes: Uint8Array, width: number): Uint8Array[] {
   return Array.from({ length: width }, (_, k) =>
-    Uint8Array.from({ length: bytes.length / width }, (_, i) => bytes[i * width + width - 1 - k]!),
+    new Uint8Array(bytes.length / width).map((_, i) => bytes[i * width + width - 1 - k]!),
   );
 }
 
@@ -78,7 +78,7 @@ test('planes: planes of unequal length are refused', (t) => {
 
 test('planes: swapping the bytes of elements reverses each of them', (t) => {
   for (const width of WIDTHS) {
-    const bytes = Uint8Array.from({ length: 4 * width }, (_, i) => i);
+    const bytes = new Uint8Array(4 * width).map((_, i) => i);
     const expected = bytes.map((_, i) => i - (i % width) + (width - 1 - (i % width)));
     swapBytes(bytes, width);
     t.deepEqual(bytes, expected);

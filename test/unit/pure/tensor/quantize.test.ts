@@ -112,7 +112,7 @@ test('quantize: float64 is rounded once, to half and to float32, as NumPy rounds
 });
 
 test('quantize: every half and every bfloat16 is its own nearest', (t) => {
-  const all = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+  const all = new Uint16Array(65536).map((_, bits) => bits);
   for (const dtype of ['F16', 'BF16'] as const) {
     const values = widen(dtype, new Uint8Array(all.slice().buffer)) as Float64Array;
     const nan = dtype === 'F16' ? 0x7e00 : 0x7fc0;
@@ -198,7 +198,7 @@ test('quantize: a codebook gives at most 2^k values, each the nearest of them', 
 });
 
 test('quantize: a random codebook is the same for a seed and another for another', (t) => {
-  const values = Float64Array.from({ length: 5000 }, (_, i) => Math.sin(i) * 3);
+  const values = new Float64Array(5000).map((_, i) => Math.sin(i) * 3);
   const tier = (seed: number): Tier => ({ scheme: 'quant', bits: 4, codebook: 'random', seed });
   t.deepEqual(through(tier(7), 'F32', values), through(tier(7), 'F32', values));
   t.notDeepEqual(through(tier(7), 'F32', values), through(tier(8), 'F32', values));
@@ -207,7 +207,7 @@ test('quantize: a random codebook is the same for a seed and another for another
 });
 
 test('quantize: cut into runs anywhere, an extent gives the same values', (t) => {
-  const values = Float64Array.from({ length: 3000 }, (_, i) => Math.cos(i * 1.7) * 2 ** (i % 9));
+  const values = new Float64Array(3000).map((_, i) => Math.cos(i * 1.7) * 2 ** (i % 9));
   for (const text of ['fixed9', 'quant5:uniform', 'quant5:random:3', 'bf16']) {
     const tier = tierOfText(text) as Tier;
     const whole = through(tier, 'F32', values);

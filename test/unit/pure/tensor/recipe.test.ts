@@ -52,7 +52,7 @@ const skeleton: fc.Arbitrary<Skeleton> = fc
   .tuple(fc.array(part, { maxLength: 12 }), fc.string(), fc.infiniteStream(fc.nat(255)))
   .chain(([parts, format, stream]) => {
     const length = parts.reduce((sum, p) => sum + (p.kind === 'fixed' ? p.length : 0), 0);
-    const fixed = Uint8Array.from({ length }, () => stream.next().value as number);
+    const fixed = new Uint8Array(length).map(() => stream.next().value as number);
     const tensor = fc.record({
       name: fc.string(),
       dtype: fc.constantFrom(...(Object.keys(DTYPES) as DType[])),

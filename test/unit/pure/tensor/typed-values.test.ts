@@ -22,7 +22,7 @@ test('values: of every bit pattern of 16 bits those of widen, for every dtype', 
 
 test('values: int64 beyond 2^53 stay exact, and bits are the bits', (t) => {
   const random = seededRandom(3);
-  const bytes = Uint8Array.from({ length: 64 }, () => 256 * random());
+  const bytes = new Uint8Array(64).map(() => 256 * random());
   const data = new DataView(bytes.buffer);
   t.is(typedValues('I64', bytes.slice())[1], data.getBigInt64(8, true));
   t.is(typedValues('U64', bytes.slice())[7], data.getBigUint64(56, true));

@@ -182,7 +182,7 @@ test('fsck: config that cannot be read is a problem that names the line', async 
 test('fsck: an object of a newer format is named, with no advice that would lose it', async (t) => {
   const work = await WorkRepository.make(t);
   const model = (last: number): Buffer => {
-    const bytes = Float32Array.from({ length: 20_000 }, (_, i) => (i < 19_999 ? i : last));
+    const bytes = new Float32Array(20_000).map((_, i) => (i < 19_999 ? i : last));
     const tensor = { name: 'w', dtype: 'F32', shape: [20_000], bytes: Buffer.from(bytes.buffer) };
     return safetensors([tensor]);
   };

@@ -18,7 +18,7 @@ import { tempDir } from '../../../helpers/temp-dir.js';
 const BYTES = 9 * 1024 * 1024 + 5;
 
 function content(): Buffer {
-  return Buffer.from(Uint32Array.from({ length: BYTES / 4 + 1 }, (_, i) => i).buffer, 0, BYTES);
+  return Buffer.from(new Uint32Array(BYTES / 4 + 1).map((_, i) => i).buffer, 0, BYTES);
 }
 
 test('feed: pieces of any size are the file in order', async (t) => {

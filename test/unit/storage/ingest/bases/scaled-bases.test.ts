@@ -9,7 +9,7 @@ const LENGTH = 50;
 
 function weights(seed: number): Float32Array {
   const random = seededRandom(seed);
-  return Float32Array.from({ length: ROWS * LENGTH }, () => random() - 0.5);
+  return new Float32Array(ROWS * LENGTH).map(() => random() - 0.5);
 }
 
 function scaled(base: Float32Array, factors: Float32Array): Float32Array {
@@ -19,7 +19,7 @@ function scaled(base: Float32Array, factors: Float32Array): Float32Array {
 test('scaled: every factor is found to its last bit', (t) => {
   for (let seed = 1; seed < 40; seed++) {
     const random = seededRandom(seed);
-    const factors = Float32Array.from({ length: ROWS }, () => 10 ** (4 * random() - 2));
+    const factors = new Float32Array(ROWS).map(() => 10 ** (4 * random() - 2));
     const base = weights(100 + seed);
     t.deepEqual(factorsOf(scaled(base, factors), base, ROWS), factors);
   }
@@ -34,7 +34,7 @@ test('scaled: one factor for all is one', (t) => {
 
 test('scaled: a few values that were changed do not hide the factors, training does', (t) => {
   const base = weights(8);
-  const factors = Float32Array.from({ length: ROWS }, (_, i) => 0.5 + i / 9);
+  const factors = new Float32Array(ROWS).map((_, i) => 0.5 + i / 9);
   const values = scaled(base, factors);
   for (let i = 0; i < values.length; i += 25) values[i] = Number.NaN;
   t.deepEqual(factorsOf(values, base, ROWS), factors);

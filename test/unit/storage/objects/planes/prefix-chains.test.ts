@@ -108,7 +108,7 @@ function addLink(
 /** Random walks of values, a share of which rest in each step. */
 function walk(width: number, links: number, seed: number): Uint8Array[][] {
   const random = seededRandom(seed);
-  const bytes = Uint8Array.from({ length: 600 * width }, () => Math.floor(random() * 256));
+  const bytes = new Uint8Array(600 * width).map(() => Math.floor(random() * 256));
   const steps = [splitPlanes(bytes, width)];
   for (let link = 1; link < links; link++) {
     const rests = Array.from({ length: 600 }, () => random() < 0.3);

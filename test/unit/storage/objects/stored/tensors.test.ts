@@ -91,7 +91,7 @@ const view = (array: Float32Array | BigInt64Array | Uint8Array): Uint8Array =>
 test('load: a view of a part of an extent, and two of the whole, in one pass', async (t) => {
   const work = await WorkRepository.make(t);
   const random = seededRandom(5);
-  const values = Float32Array.from({ length: 5000 }, () => random() - 0.5);
+  const values = new Float32Array(5000).map(() => random() - 0.5);
   const stored = await storedTensors(
     work,
     safetensors([{ name: 'w', dtype: 'F32', shape: [50, 100], bytes: view(values) }]),
@@ -119,7 +119,7 @@ test('compare: numbers are those of a plain loop over all pairs', async (t) => {
   const work = await WorkRepository.make(t);
   const random = seededRandom(4);
   const count = 9000;
-  const a = Float32Array.from({ length: count }, () => random() - 0.5);
+  const a = new Float32Array(count).map(() => random() - 0.5);
   const b = a.map((value, i) => (i % 3 === 0 ? value + 1e-3 * random() : value));
   [a[5], b[5], b[9], a[12]] = [Number.NaN, Number.NaN, Infinity, -0];
   b[12] = 0;

@@ -46,7 +46,7 @@ function view(of: StoredTensor, shape: number[], strides: number[] | null): Stor
 
 test('compare: views of one extent are equal only if they read the same elements', async (t) => {
   const work = await WorkRepository.make(t);
-  const values = Float32Array.from({ length: COUNT }, (_, i) => i);
+  const values = new Float32Array(COUNT).map((_, i) => i);
   const tensor = await stored(work, values);
   await work.open(async (repo) => {
     const compare = (a: StoredTensor, b: StoredTensor) => compareTensors(repo, a, b);
