@@ -38,6 +38,7 @@ export type { Level } from './pure/codec/segment.js';
 export type { Budget, Limit } from './pure/plan/budget-text.js';
 export type { Tier } from './pure/tensor/tier.js';
 export type { Warned } from './use/context.js';
+export type { ShownCheckpoint, ShownFile, ShownSeries } from './use/history/shown-files.js';
 export type { MetricPoint, MetricValues, ParamValues } from './use/history/version-content.js';
 export type { Lineage, VersionSummary } from './use/history/versions.js';
 export { type About, about } from './use/ops/about.js';
@@ -104,14 +105,7 @@ export type { ResetOptions, ResetResult } from './use/ops/reset.js';
 export type { RestoreOptions, RestoreResult } from './use/ops/restore.js';
 export type { RevertOptions, RevertResult } from './use/ops/revert.js';
 export type { RmOptions, RmResult } from './use/ops/rm.js';
-export type {
-  ListedTensor,
-  ShowFileResult,
-  ShownCheckpoint,
-  ShownFile,
-  ShownSeries,
-  ShowResult,
-} from './use/ops/show.js';
+export type { ListedTensor, ShowFileResult, ShowResult } from './use/ops/show.js';
 export type { StashEntry, StashPushOptions, StashResult } from './use/ops/stash.js';
 export type { ModelStatus, StatusResult } from './use/ops/status.js';
 export type { SwitchOptions, SwitchResult } from './use/ops/switch.js';

@@ -20,7 +20,8 @@ import {
   type SetId,
   type SetInfo,
 } from '../../lib/storage/store/types.js';
-import { collectGarbage, mergeSmallSets } from '../../lib/storage/upkeep/gc.js';
+import { collectGarbage } from '../../lib/storage/upkeep/gc.js';
+import { mergeSmallSets } from '../../lib/storage/upkeep/merge-small-sets.js';
 import { archive } from '../../lib/use/ops/archive.js';
 import { du } from '../../lib/use/ops/du.js';
 import { fsck } from '../../lib/use/ops/fsck.js';

@@ -1,12 +1,8 @@
 /** `dlv show` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type {
-  ShowFileResult,
-  ShowFolderResult,
-  ShownCheckpoint,
-  ShowResult,
-} from '../../use/ops/show.js';
+import type { ShownCheckpoint } from '../../use/history/shown-files.js';
+import type { ShowFileResult, ShowFolderResult, ShowResult } from '../../use/ops/show.js';
 import { placePath } from '../../use/worktree/operands/path-input.js';
 import { splitPlace } from '../arguments.js';
 import {

@@ -13,6 +13,7 @@ import { readBudgets, writeBudgets } from '../repo/budgets.js';
 import { countReads } from '../repo/reads.js';
 import { BudgetTable } from './budget-table.js';
 import { calibrate } from './calibrate.js';
+import { joinBySketch } from './join-by-sketch.js';
 import { measureRecreation, recreationBytes } from './measure-recreation.js';
 import {
   type AskedRun,
@@ -29,7 +30,6 @@ import { reencode } from './reencode.js';
 import { type ArchivePlan, type PlannedGroup, type PlannerName, planRepository } from './replan.js';
 import type { CostUnit } from './storage-graph.js';
 import {
-  joinBySketch,
   type Survey,
   type SurveyedExtent,
   type SurveyedSnapshot,

@@ -22,7 +22,8 @@ import {
 } from '../store/types.js';
 import { verifySet } from '../store/verify.js';
 import { unlistedSets } from '../upkeep/leftovers.js';
-import { type BrokenLink, findReachable, type Reachable } from '../upkeep/reachable.js';
+import { findReachable } from '../upkeep/needed.js';
+import type { BrokenLink, Reachable } from '../upkeep/reachable.js';
 import { addAffected } from './affected-files.js';
 import { checkFiles } from './check-files.js';
 import { checkBlobs, checkExtents } from './check-objects.js';

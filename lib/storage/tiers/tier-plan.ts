@@ -9,7 +9,8 @@ import { openStoredFile } from '../objects/stored/stored-file.js';
 import { readStaging } from '../repo/staging/staging-file.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { segmentCount, storedBytes } from '../store/types.js';
-import { findReachable, refuseBroken, withBases } from '../upkeep/reachable.js';
+import { findReachable, withBases } from '../upkeep/needed.js';
+import { refuseBroken } from '../upkeep/reachable.js';
 import { tierExtents } from './tier-files.js';
 import type { TierExtent } from './tiered-planes.js';
 

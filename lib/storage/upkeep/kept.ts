@@ -16,7 +16,8 @@ import {
 } from '../repo/refs/reflog.js';
 import { type BlobEntry, type SegmentEntry, type SetId, storedBytes } from '../store/types.js';
 import type { LeftoverBytes } from './leftovers.js';
-import { type Reachable, withBases } from './reachable.js';
+import { withBases } from './needed.js';
+import type { Reachable } from './reachable.js';
 
 /**
  * reflog: versions that only reflogs name. base: what other versions are stored as differences from.

@@ -19,12 +19,8 @@ import {
 } from '../../base/files/files.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { bringFiles, type SuppliedReader } from '../../storage/objects/stored/bring.js';
-import {
-  fitsGroup,
-  type GroupMember,
-  rebuildFiles,
-  weightOf,
-} from '../../storage/objects/stored/rebuild.js';
+import { fitsGroup, type GroupMember, weightOf } from '../../storage/objects/stored/file-groups.js';
+import { rebuildFiles } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';

@@ -2,7 +2,8 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { Role } from '../../pure/tensor/layout.js';
-import { joinBySketch, type Survey, surveyRepository } from '../../storage/archive/survey.js';
+import { joinBySketch } from '../../storage/archive/join-by-sketch.js';
+import { type Survey, surveyRepository } from '../../storage/archive/survey.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { OpContext } from '../context.js';
 import { resolveId } from '../history/lines/resolve.js';

@@ -12,7 +12,7 @@ import {
   type OperationKind,
 } from '../../storage/repo/version/knowledge.js';
 import type { Param } from '../../storage/repo/version/version.js';
-import { mergeSmallSets } from '../../storage/upkeep/gc.js';
+import { mergeSmallSets } from '../../storage/upkeep/merge-small-sets.js';
 import type { OpContext } from '../context.js';
 import type { GivenKnowledge } from '../history/commit/tell.js';
 import { resolveId } from '../history/lines/resolve.js';

@@ -6,7 +6,7 @@ import { dropRows } from '../../knowledge/catalog/rows.js';
 import type { RefMove } from '../../storage/repo/moves/journal.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import type { Version } from '../../storage/repo/version/version.js';
-import { freedBytes } from '../../storage/upkeep/gc.js';
+import { freedBytes } from '../../storage/upkeep/drop-plan.js';
 import type { OpContext } from '../context.js';
 import { collectVersions } from '../history/lines/ancestry.js';
 import { resolveRanges } from '../history/lines/ranges.js';

@@ -6,32 +6,15 @@
  * the version says: write to a temporary place.
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
-import { type Id, RunningSha256 } from '../../../base/bytes/hash.js';
+import { RunningSha256 } from '../../../base/bytes/hash.js';
 import { CorruptError } from '../../../base/errors.js';
 import type { WriteFile } from '../../../base/files/files.js';
-import { REBUILT_AHEAD_BYTES } from '../../../base/limits.js';
-import { mergeFast, writeMerged } from '../../../pure/codec/planes.js';
-import { swapBytes } from '../../../pure/tensor/planes.js';
-import type { Part } from '../../../pure/tensor/recipe.js';
-import { extentsOf, type PlacedExtent } from '../../../pure/tensor/recipe-extents.js';
-import { segmentCount } from '../../store/types.js';
-import type { PlaneLease } from '../planes/plane-pool.js';
-import {
-  lendWhole,
-  type PlaneReader,
-  type SegmentRecords,
-  type SegmentRequest,
-} from '../planes/plane-reader.js';
-import { openPlanes, SEGMENTS_MAX } from '../planes/read-segments.js';
-import { segmentElements } from '../planes/segment-head.js';
-import { LiteralStreams } from './literal-streams.js';
-import { type FileRef, namedObjects, type Readers, type StoredFile } from './stored-file.js';
-
-/** What bytes are rebuilt with. */
-export type FileReaders = Pick<Readers, 'blobs' | 'planes'>;
-
-/** Pieces of one file that are rebuilt before they are asked for, however small. */
-const PIECES_AHEAD_MAX = 32;
+import { writeMerged } from '../../../pure/codec/planes.js';
+import type { SegmentRecords } from '../planes/plane-reader.js';
+import { openPlanes } from '../planes/read-segments.js';
+import { inTurn, segmentsOfFile } from './file-groups.js';
+import { bytesOf, type FileReaders, filePieces, type Rebuilt, sizeOf } from './file-pieces.js';
+import type { StoredFile } from './stored-file.js';
 
 export interface StreamOptions {
   signal?: AbortSignal;
@@ -143,138 +126,9 @@ export async function* streamUnchecked(
   for await (const rebuilt of filePieces(readers, file)) yield bytesOf(rebuilt);
 }
 
-/** A piece of a file: its bytes, or planes that have still to be merged. */
-type Rebuilt = Uint8Array | { lease: PlaneLease; byteSwap: boolean };
-
 /** Shorter pieces are merged and hashed at once: handing them over would take longer. */
 const WRITTEN_APART_BYTES = 128 * 1024;
 
-function sizeOf(rebuilt: Rebuilt): number {
-  if (!('lease' in rebuilt)) return rebuilt.length;
-  const { planes } = rebuilt.lease;
-  return planes.length * (planes[0]?.length ?? 0);
-}
-
-/** The bytes of a piece; ends the loan of its planes. */
-function bytesOf(rebuilt: Rebuilt): Uint8Array {
-  if (!('lease' in rebuilt)) return rebuilt;
-  const { lease, byteSwap } = rebuilt;
-  const bytes = new Uint8Array(sizeOf(rebuilt));
-  mergeFast(lease.planes, bytes);
-  if (byteSwap) swapBytes(bytes, lease.planes.length);
-  lease.release();
-  return bytes;
-}
-
-/** A piece of a file that is to be rebuilt. */
-interface Piece {
-  bytes: number;
-  /** Rebuilds it. Literals are consumed in order, so theirs runs only when it is the next. */
-  run: () => Promise<Rebuilt>;
-  ahead: boolean;
-}
-
-/** Pieces in file order; those ahead of the one asked for are rebuilt meanwhile, within `aheadBytes`. */
-async function* filePieces(
-  readers: FileReaders,
-  file: StoredFile,
-  aheadBytes = REBUILT_AHEAD_BYTES,
-): AsyncGenerator<Rebuilt> {
-  const queue: { piece: Piece; started: Promise<Rebuilt> | null }[] = [];
-  let bytes = 0;
-  const pieces = piecesOf(readers, file);
-  let next = pieces.next();
-  try {
-    while (!next.done || queue.length > 0) {
-      while (
-        !next.done &&
-        (queue.length === 0 ||
-          (bytes + next.value.bytes <= aheadBytes && queue.length < PIECES_AHEAD_MAX))
-      ) {
-        const piece = next.value;
-        const started = piece.ahead ? piece.run() : null;
-        started?.catch(() => {});
-        queue.push({ piece, started });
-        bytes += piece.bytes;
-        next = pieces.next();
-      }
-      const { piece, started } = queue[0] as (typeof queue)[0];
-      const rebuilt = await (started ?? piece.run());
-      queue.shift();
-      bytes -= piece.bytes;
-      if (sizeOf(rebuilt) > 0) yield rebuilt;
-    }
-  } finally {
-    await Promise.allSettled(queue.flatMap(({ started }) => started ?? []));
-  }
-}
-
-function* piecesOf(readers: FileReaders, file: StoredFile): Generator<Piece> {
-  const { recipe, skeleton, ref } = file;
-  if (recipe === null) {
-    const run = () => readers.blobs.readBlob(ref.recipe.id, 'blob');
-    yield { bytes: ref.size, run, ahead: false };
-    return;
-  }
-  const streams = new LiteralStreams(readers.blobs, recipe, skeleton);
-  const parts: readonly Part[] = skeleton?.parts ?? [{ kind: 'chunks' }];
-  const literal = (run: () => Uint8Array | Promise<Uint8Array>): Piece => ({
-    bytes: 0,
-    run: async () => run(),
-    ahead: false,
-  });
-  const extents = extentsOf(file);
-  let chunkRun = 0;
-  for (const part of parts) {
-    switch (part.kind) {
-      case 'fixed':
-        yield literal(() => streams.fixed(part.length));
-        break;
-      case 'variable':
-        yield literal(() => streams.variable(part.length));
-        break;
-      case 'data':
-        yield literal(() => streams.data(part.width, part.length));
-        break;
-      case 'chunks':
-        for (const { id, length } of recipe.chunks[chunkRun++] ?? []) {
-          yield { bytes: length, run: () => chunkBytes(readers, ref, id, length), ahead: true };
-        }
-        break;
-      case 'extent':
-        yield* extentPieces(readers.planes, extents.next().value as PlacedExtent);
-        break;
-    }
-  }
-  yield literal(() => streams.end());
-}
-
-async function chunkBytes(
-  readers: FileReaders,
-  ref: FileRef,
-  id: Id,
-  length: number,
-): Promise<Uint8Array> {
-  const bytes = await readers.blobs.readBlob(id, 'blob');
-  if (bytes.length !== length)
-    throw new CorruptError(`chunk of '${ref.path}' has another length`, { file: ref.path });
-  return bytes;
-}
-
-function* extentPieces(reader: PlaneReader, extent: PlacedExtent): Generator<Piece> {
-  const { width, count, byteSwap } = extent;
-  for (let segment = 0; segment < segmentCount(count); segment++) {
-    const size = segmentElements(count, segment) * width;
-    yield {
-      bytes: size,
-      ahead: true,
-      run: async () => ({ lease: await lendWhole(reader, extent, segment), byteSwap }),
-    };
-  }
-}
-
-/** Files rebuilt side by side: each has an unfinished file open. */
-const FILES_AT_ONCE = 16;
 /** Pieces asked for at once, of different files. */
 const PIECES_AHEAD = 2;
 
@@ -284,41 +138,6 @@ export interface GroupPiece {
   readonly file: number;
   /** How many bytes were written. null: the file is whole and has its sha256. */
   readonly bytes: number | null;
-}
-
-/** A file that may be rebuilt together with others. */
-export interface GroupMember {
-  readonly stored: StoredFile;
-  /** By `weightOf`. */
-  readonly weight: number;
-}
-
-/** What a file takes of the room of a group: its segments, and a little for each tensor and part. */
-export function weightOf(file: StoredFile): number {
-  let weight = 0;
-  for (const { count } of extentsOf(file)) weight += segmentCount(count);
-  const { recipe, skeleton } = file;
-  const chunks = recipe?.chunks.reduce((sum, run) => sum + run.length, 0) ?? 0;
-  // A file has a few parts for each tensor; one of nothing but parts takes as much memory.
-  const values = Math.max(skeleton?.tensors.length ?? 0, (skeleton?.parts.length ?? 0) >> 2);
-  return weight + ((values + (chunks >> 2)) >> 2);
-}
-
-/** True if a group has room for one more file. */
-export function fitsGroup(group: readonly GroupMember[], file: StoredFile): boolean {
-  if (group.length === 0) return true;
-  const before = group.reduce((sum, member) => sum + member.weight, 0);
-  return group.length < FILES_AT_ONCE && before + weightOf(file) <= SEGMENTS_MAX;
-}
-
-/** Segments of the extents of a file, in its order. */
-function segmentsOfFile(file: StoredFile): SegmentRequest[] {
-  const requests: SegmentRequest[] = [];
-  for (const { kind, id, count = 0 } of namedObjects(file)) {
-    if (kind !== 'extent') continue;
-    for (let segment = 0; segment < segmentCount(count); segment++) requests.push({ id, segment });
-  }
-  return requests;
 }
 
 /** What several files are rebuilt with. */
@@ -363,16 +182,6 @@ async function* oneByOne(streams: readonly AsyncGenerator<number>[]): AsyncGener
     for await (const bytes of stream) yield { file, bytes };
     yield { file, bytes: null };
   }
-}
-
-/** An element of each list in turn. */
-export function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
-  const longest = lists.reduce((most, list) => Math.max(most, list.length), 0);
-  const all: T[] = [];
-  for (let at = 0; at < longest; at++) {
-    for (const list of lists) if (at < list.length) all.push(list[at] as T);
-  }
-  return all;
 }
 
 /** A piece of each stream in turn, the next few being made meanwhile. */

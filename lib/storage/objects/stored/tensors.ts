@@ -26,7 +26,7 @@ import { dataBlobLengths, type SkeletonTensor } from '../../../pure/tensor/recip
 import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
 import { verifiedBytes } from '../planes/leading.js';
 import type { SegmentRequest } from '../planes/plane-reader.js';
-import { inTurn } from './rebuild.js';
+import { inTurn } from './file-groups.js';
 import type { Readers, StoredFile } from './stored-file.js';
 
 /** Bytes that a view which is not contiguous may span: it is gathered in memory. */

@@ -8,11 +8,8 @@ import test from 'ava';
 import type { Id } from '../../../../../lib/base/bytes/hash.js';
 import { AbortedError, CorruptError } from '../../../../../lib/base/errors.js';
 import { WriteFile } from '../../../../../lib/base/files/files.js';
-import {
-  fitsGroup,
-  rebuildFiles,
-  weightOf,
-} from '../../../../../lib/storage/objects/stored/rebuild.js';
+import { fitsGroup, weightOf } from '../../../../../lib/storage/objects/stored/file-groups.js';
+import { rebuildFiles } from '../../../../../lib/storage/objects/stored/rebuild.js';
 import { storedBytes } from '../../../../../lib/storage/store/types.js';
 import { checkout } from '../../../../../lib/use/ops/checkout.js';
 import { diff } from '../../../../../lib/use/ops/diff.js';

@@ -1,0 +1,180 @@
+/**
+ * What garbage collection would drop: what is needed, which sets are worth writing again, and what goes
+ * with them.
+ */
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import type { Id } from '../../base/bytes/hash.js';
+import type { Staging } from '../repo/staging/staging.js';
+import { readStaging } from '../repo/staging/staging-file.js';
+import {
+  type BlobEntry,
+  recordBytesOf,
+  type SegmentEntry,
+  type SetId,
+  type SetInfo,
+  storedBytes,
+} from '../store/types.js';
+import { type FoundObjects, isIn, type KeptBytes, type Needed, youngSets } from './kept.js';
+import { type CollectedRepository, isSmall, isThin, pinnedSets } from './merge-small-sets.js';
+import { findReachable, type NeededOptions, type PlannedHistory, withBases } from './needed.js';
+import { refuseBroken } from './reachable.js';
+import { readRoots } from './roots.js';
+
+/** Share of garbage from which a large set is worth writing again. */
+const GARBAGE_SHARE = 0.2;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+export interface DropOptions {
+  /** Drops garbage of any age. */
+  pruneNow?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface Dropped {
+  blobs: number;
+  segments: number;
+  bytes: number;
+  versions: Id[];
+  kept: KeptBytes[];
+  /** Sets that are (or would be) replaced. */
+  chosen: number;
+}
+
+/** How old garbage has to be. */
+export function graceOf(repo: CollectedRepository, options: DropOptions): number {
+  return options.pruneNow ? 0 : repo.config.get('gc.graceDays') * DAY_MS;
+}
+
+/** What roots reach. @throws {CorruptError} if something of it is damaged: gc must not guess then. */
+export async function findNeeded(
+  repo: CollectedRepository,
+  options: DropOptions,
+): Promise<FoundObjects> {
+  const { staging } = await readStaging(repo.layout);
+  const since = options.pruneNow ? Number.POSITIVE_INFINITY : Date.now() - graceOf(repo, options);
+  const how: NeededOptions = {
+    staging,
+    reflogSince: since,
+    onBroken: (link) => refuseBroken('cannot collect garbage', link),
+    ...(options.signal ? { signal: options.signal } : {}),
+  };
+  how.roots = await readRoots(repo, how);
+  const reachable = await findReachable(repo, how);
+  const found = { reachable, needed: await withBases(repo, reachable, options.signal) };
+  if (options.pruneNow) return { ...found, now: reachable };
+  const refsAlone: NeededOptions = { ...how, reflogSince: Number.POSITIVE_INFINITY };
+  // Versions alone cost little to find; files are walked again only where reflogs name others.
+  const { versions } = await findReachable(repo, { ...refsAlone, without: reachable.versions });
+  const isSame = versions.size === reachable.versions.size;
+  return { ...found, now: isSame ? reachable : await findReachable(repo, refsAlone) };
+}
+
+/** Which sets are replaced, and what is dropped with them. Adds to `needed` what stays in any case. */
+export async function planDrop(
+  repo: CollectedRepository,
+  needed: Needed,
+  options: DropOptions,
+): Promise<{ chosen: SetInfo[]; dropped: Dropped }> {
+  const young = await youngSets(repo, graceOf(repo, options));
+  const chosen = await chooseSets(repo, needed, young, options);
+  const chosenIds = new Set(chosen.map((info) => info.id));
+  const stays = (entry: BlobEntry | SegmentEntry): boolean =>
+    !chosenIds.has(entry.set) || young.has(entry.set);
+  await keepWithBases(repo, needed, stays, options.signal);
+  const dropped: Dropped = {
+    blobs: 0,
+    segments: 0,
+    bytes: 0,
+    versions: [],
+    kept: [],
+    chosen: chosen.length,
+  };
+  for await (const { entry, live } of repo.store.records()) {
+    throwIfAborted(options.signal);
+    if (!chosenIds.has(entry.set) || (live && isIn(needed, entry))) continue;
+    dropped.bytes += storedBytes(entry);
+    if (live) dropped['kind' in entry ? 'blobs' : 'segments']++;
+    if (live && 'kind' in entry && entry.kind === 'version') dropped.versions.push(entry.id);
+  }
+  return { chosen, dropped };
+}
+
+/**
+ * Bytes of records that `gc --prune=now` drops once history is as planned, over those that it drops now.
+ * @throws {CorruptError} if something that is needed is damaged.
+ */
+export async function freedBytes(
+  repo: CollectedRepository,
+  planned: PlannedHistory,
+  staging: Staging,
+  signal?: AbortSignal,
+): Promise<number> {
+  const options: DropOptions = { pruneNow: true, ...(signal ? { signal } : {}) };
+  const { needed } = await findNeeded(repo, options);
+  const now = await planDrop(repo, needed, options);
+  const found = await findReachable(repo, {
+    staging,
+    history: planned,
+    onBroken: (link) => refuseBroken('cannot say what is freed', link),
+    ...(signal ? { signal } : {}),
+  });
+  const then = await planDrop(repo, await withBases(repo, found, signal), options);
+  return then.dropped.bytes - now.dropped.bytes;
+}
+
+/** The sets that are worth writing again. */
+async function chooseSets(
+  repo: CollectedRepository,
+  needed: Needed,
+  young: { has(id: SetId): boolean },
+  options: DropOptions,
+): Promise<SetInfo[]> {
+  const dead = new Map<SetId, number>();
+  const alive = new Set<SetId>();
+  const pinned = await pinnedSets(repo, options.signal);
+  for await (const { entry, live } of repo.store.records()) {
+    throwIfAborted(options.signal);
+    // A record that another one hides is never read, however young it is.
+    if (live && (young.has(entry.set) || isIn(needed, entry))) {
+      alive.add(entry.set);
+      continue;
+    }
+    dead.set(entry.set, (dead.get(entry.set) ?? 0) + storedBytes(entry));
+  }
+  // A set of which planes are elsewhere cannot be copied; it goes once nothing of it is needed.
+  const sets = repo.store
+    .sets()
+    .filter(({ id }) => (isThin(repo, id) ? !alive.has(id) : !pinned.has(id)));
+  const small = sets.filter(isSmall);
+  const autoSets = repo.config.get('gc.autoSets');
+  const mergeSmall = small.length > Math.max(1, autoSets);
+  return sets.filter((info) => {
+    const garbage = dead.get(info.id) ?? 0;
+    if (isThin(repo, info.id)) return garbage > 0;
+    if (garbage > 0 && options.pruneNow) return true;
+    if (garbage > GARBAGE_SHARE * recordBytesOf(info)) return true;
+    return mergeSmall && small.includes(info);
+  });
+}
+
+/** Adds to `needed` every record that stays in any case, and then the bases of all of it. */
+async function keepWithBases(
+  repo: CollectedRepository,
+  needed: Needed,
+  stays: (entry: BlobEntry | SegmentEntry) => boolean,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let changed = true; changed; ) {
+    changed = false;
+    for await (const { entry, live } of repo.store.records()) {
+      throwIfAborted(signal);
+      const ids = 'kind' in entry ? needed.blobs : needed.extents;
+      // A hidden record comes to light when the one that hides it is dropped.
+      if (stays(entry) && !ids.has(entry.id)) ids.add(entry.id);
+      const isKept = stays(entry) || (live && ids.has(entry.id));
+      if (!isKept || entry.base === null || ids.has(entry.base)) continue;
+      ids.add(entry.base);
+      changed = true;
+    }
+  }
+}
