@@ -72,14 +72,14 @@ test('races: commits of two processes on one line all land, one after the other'
   t.timeout(600_000);
   const dir = await makeRepository(t, '[gc]\nautoSets = 3\n');
   const workers = ['a.safetensors', 'b.safetensors'].map((name) =>
-    startWorker('commit', dir, name, '6'),
+    startWorker('commit', dir, name, '4'),
   );
   const acks = new Map<Id, FileHashes>();
   for (const worker of workers) {
     t.like(await worker.ended, { code: 0, stderr: '' });
     for (const [id, files] of acksOf(t, worker)) acks.set(id, files);
   }
-  t.true(acks.size >= 6, 'most commits were acknowledged');
+  t.true(acks.size >= 4, 'most commits were acknowledged');
   await withRepo(dir, async (repo, context) => {
     const history = await log(repo, {}, context);
     const ids = new Set(history.map(({ version }) => version));
@@ -104,7 +104,7 @@ test('races: readers never fail while others commit, merge packs and prune', asy
     for (const reader of readers) reader.kill();
   });
   for (const reader of readers) await reader.printed(1);
-  const writer = startWorker('commit', dir, 'a.safetensors', '12');
+  const writer = startWorker('commit', dir, 'a.safetensors', '6');
   let over = false;
   void writer.ended.then(() => (over = true));
   while (!over) {
@@ -116,7 +116,7 @@ test('races: readers never fail while others commit, merge packs and prune', asy
     });
   }
   t.like(await writer.ended, { code: 0, stderr: '' });
-  t.is(acksOf(t, writer).size, 12);
+  t.is(acksOf(t, writer).size, 6);
   for (const reader of readers) {
     reader.release();
     t.like(await reader.ended, { code: 0, stderr: '' });

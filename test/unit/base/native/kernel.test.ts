@@ -138,13 +138,13 @@ test('kernel: all builds write the same bytes and give every value back', async 
         }
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 
 test('kernel: payloads are put into memory of the caller, and nothing outside of it', async (t) => {
   const random = seededRandom(12);
-  const count = 36_000;
+  const count = 33_000;
   for (const shape of Object.keys(SHAPES)) {
     const { child, base } = (SHAPES[shape] as Make)(random, 4, count);
     for (const kind of kinds().filter((k) => k !== 'reference')) {

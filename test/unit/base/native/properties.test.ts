@@ -72,7 +72,7 @@ test('codec: every kernel writes the same bytes and gives every element back at 
       const pair = makePair(plan);
       await decodeAll(pair, await encodeAll(pair, level, noPrefix));
     }),
-    { numRuns: runsOf(250), includeErrorInReport: true },
+    { numRuns: runsOf(150), includeErrorInReport: true },
   );
   t.pass();
 });
@@ -213,7 +213,7 @@ test('codec: damaged heads and payloads are refused by all, or give all the same
         else accepted++;
       }
     }),
-    { numRuns: runsOf(120), includeErrorInReport: true },
+    { numRuns: runsOf(80), includeErrorInReport: true },
   );
   t.true(refused > accepted && accepted > 0, `${refused} refused, ${accepted} accepted`);
 });

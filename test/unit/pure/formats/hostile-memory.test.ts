@@ -17,15 +17,10 @@ const MIB = 1024 * 1024;
 /** One for each way of making memory of little; the others are in the slow tests. */
 const EVERY_DAY = [
   'safetensors: tiny tensors',
-  'index: shards of one tensor each',
   'npz: tiny arrays',
   'pickle: marks',
-  'pickle: lists of two',
-  'pickle: a tuple in a tuple',
   'pickle: one storage seen by many names',
-  'pickle: long names that share a prefix',
   'onnx: empty attributes',
-  'onnx: empty initializers',
   'onnx: graphs nested 99 deep, many times',
 ];
 

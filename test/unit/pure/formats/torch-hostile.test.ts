@@ -329,7 +329,7 @@ test.serial('torch: mutations of real files are read or refused, within bounds',
   const files = ['checkpoint-1', 'views', 'dtypes', 'extras', 'special', 'later', 'big-endian'];
   const corpus = files.map((file) => fs.readFileSync(fixture('torch', `${file}.pt`)));
   const dictionary = ['\x80\x02', 'h\0', 'q\0', 'R', 'b', 'Q', 'ctorch\nFloatStorage\n', 'u', 't'];
-  const tally = await fuzzReader(torchReader, { corpus, count: 3000, seed: 11, dictionary });
+  const tally = await fuzzReader(torchReader, { corpus, count: 1500, seed: 11, dictionary });
   t.true(tally.accepted > 100 && tally.refused > 100, JSON.stringify(tally));
 });
 
@@ -355,6 +355,6 @@ test.serial('torch: mutations of the program alone are read or refused', async (
     },
   };
   const dictionary = ['h\0', 'R', '\x85', '\x93', 'b', 'K\xff', '\x88', '}', 'N'];
-  const tally = await fuzzReader(reader, { corpus: [program], count: 3000, seed: 12, dictionary });
+  const tally = await fuzzReader(reader, { corpus: [program], count: 1500, seed: 12, dictionary });
   t.true(tally.accepted > 100 && tally.refused > 100, JSON.stringify(tally));
 });

@@ -58,6 +58,10 @@ async function wrongAnswers(backend: MemoryBackend): Promise<string[]> {
   return wrong;
 }
 
+function isNearEnd(length: number, bytes: Uint8Array): boolean {
+  return length < 64 || length > bytes.length - 64;
+}
+
 /** True if opening the store or verifying its sets tells of the damage. */
 async function isFound(backend: MemoryBackend): Promise<boolean> {
   try {
@@ -92,7 +96,8 @@ test('damage: a file cut at any length is found and gives no wrong answer', asyn
   const files = await sampleFiles();
   const backend = MemoryBackend.from(files);
   for (const [name, bytes] of files) {
-    for (let length = 0; length < bytes.length; length++) {
+    // Each length near the ends, where headers and checksums are, and every third between.
+    for (let length = 0; length < bytes.length; length += isNearEnd(length, bytes) ? 1 : 3) {
       await backend.writeAtomic(name, bytes.subarray(0, length));
       const wrong = await wrongAnswers(backend);
       if (wrong.length > 0) t.fail(`${name} cut to ${length}: ${wrong.join('; ')}`);

@@ -100,8 +100,9 @@ for (const split of [false, true]) {
     const { info, records } = sample;
     for (const fileClass of FILE_CLASSES) {
       const name = packName(info.id, fileClass);
-      for (let at = 0; at < info.bytes[fileClass]; at++) {
-        const backend = changed(sample, name, flip(at, 1 << (at % 8)));
+      // Every second byte, of each file other ones; damage.test.ts flips all.
+      for (let at = FILE_CLASSES.indexOf(fileClass) & 1; at < info.bytes[fileClass]; at += 2) {
+        const backend = changed(sample, name, flip(at, 1 << ((at >> 1) % 8)));
         const problems = await problemsOf(backend, [info]);
         t.true(problems.length > 0, `byte ${at} of .${fileClass}`);
         for (const problem of problems) t.is(problem.set, info.id);
