@@ -7,6 +7,7 @@ import type { FetchResult } from '../../lib/use/ops/fetch.js';
 import type { PullResult } from '../../lib/use/ops/pull.js';
 import type { PushResult } from '../../lib/use/ops/push.js';
 import type { StatusResult } from '../../lib/use/ops/status.js';
+import type { SwitchResult } from '../../lib/use/ops/switch.js';
 import {
   cloned,
   failingClone,
@@ -394,4 +395,55 @@ test('branch: follows what it is told to, also under another name', async (t) =>
   await repo.json('branch', '--unset-upstream');
   t.is((await repo.json<StatusResult>('status')).head.upstream, null);
   t.is((await repo.fails(1, 'branch', '-u', 'origin/none')).code, 'DLV_NOT_FOUND');
+});
+
+test('switch: the name of a branch that only the remote has makes one that follows it', async (t) => {
+  const { repo, tensors, top, url } = await pushed(t);
+  await repo.json('switch', '-c', 'low-rate');
+  const low = await step(repo, tensors[2] as Tensors, 4);
+  await repo.json('push', 'origin', 'low-rate');
+  const { repo: copy } = await cloned(top, url, 'copy');
+  const done = await copy.json<SwitchResult>('switch', 'low-rate');
+  t.like(done, { branch: 'low-rate', created: true, upstream: 'origin/net/low-rate' });
+  t.is(Buffer.compare(await copy.read('model.safetensors'), safetensors(low)), 0);
+  t.like((await copy.json<StatusResult>('status')).head.upstream, { ahead: 0, behind: 0 });
+  // Work goes back there without another word.
+  await step(copy, low, 5);
+  t.is((await copy.json<PushResult>('push')).refs[0]?.name, 'net/low-rate');
+  await copy.json('switch', 'main');
+  t.like(await copy.json('switch', '-c', 'mine', 'origin/net/low-rate'), {
+    upstream: 'origin/net/low-rate',
+  });
+  t.like(await copy.json('switch', '-c', 'plain'), { upstream: null });
+  // A second remote that has it, too: which one is meant has to be said.
+  await copy.json('remote', 'add', 'team', url);
+  await copy.json('fetch', 'team');
+  await copy.json('branch', '-D', 'low-rate');
+  const twice = await copy.dlv('switch', 'low-rate');
+  t.is(twice.code, 1);
+  t.regex(twice.stderr, /several remotes[\s\S]*switch -c low-rate origin/);
+});
+
+test('switch: a model that only the remote has is begun at its branch', async (t) => {
+  const { repo, top, url } = await pushed(t);
+  const { repo: copy } = await cloned(top, url, 'copy');
+  await repo.json('copy', 'net', 'wide');
+  await repo.json('push', '--all');
+  await copy.json('fetch');
+  const done = await copy.json<SwitchResult>('switch', 'wide');
+  t.like(done, { model: 'wide', branch: 'main', upstream: 'origin/wide/main' });
+  t.deepEqual(await sound(copy), []);
+});
+
+test('model: branches follow those of its new name, and none once it is deleted', async (t) => {
+  const { repo } = await pushed(t);
+  await repo.json('model', 'rename', 'net', 'wide');
+  const [renamed] = await repo.json<BranchEntry[]>('branch');
+  t.is(renamed?.upstream?.name, 'origin/wide/main');
+  t.is(renamed?.upstream?.version ?? null, null);
+  const done = await repo.json<PushResult>('push');
+  t.like(done.refs[0], { name: 'wide/main', status: 'new' });
+  t.like((await repo.json<StatusResult>('status')).head.upstream, { ahead: 0, behind: 0 });
+  await repo.json('model', 'delete', '--force', 'wide');
+  t.notRegex((await repo.text('.dlv/remotes')) ?? '', /upstream/);
 });

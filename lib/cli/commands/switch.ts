@@ -9,6 +9,7 @@ const EXAMPLE: SwitchResult = {
   branch: 'wider',
   version: exampleId('9c1f0e6f0b'),
   created: true,
+  upstream: null,
   before: { model: 'mnist', branch: 'main' },
   written: [],
   removed: [],
@@ -21,11 +22,12 @@ export async function goTo(run: Run, options: SwitchOptions): Promise<number> {
   const result = await run.repository((repo) => switchTo(repo, options, run.context));
   run.answer(result, (ui) => {
     noteFiles(ui, result);
-    const { model, branch, version, created } = result;
+    const { model, branch, version, created, upstream } = result;
     if (branch !== null) ui.note(`${created ? 'new branch' : 'on branch'} '${model}/${branch}'`);
     else if (version !== null) {
       ui.note(`HEAD is at ${shortId(version)} of '${model}', on no branch`);
     }
+    if (upstream !== null) ui.note(`'${model}/${branch}' follows '${upstream}'`);
   });
   return 0;
 }
@@ -38,12 +40,17 @@ export function register(program: Command, cli: Cli): void {
         "If <name> is a model, HEAD moves to that model's current branch, and no file changes. " +
         'If it is a branch, the tracked files of its model become those of the branch; the ' +
         'command fails if that would overwrite changes that are in no version. -c creates the ' +
-        'branch first, at <start> or at the current version.',
+        'branch first, at <start> or at the current version. A name that only a remote has makes a branch ' +
+        'that starts at the one there and follows it, as does -c with a branch of a remote as <start>.',
       examples: [
         ['dlv switch bert', 'switches to the model bert; no file changes'],
         ['dlv switch bert/wider', 'switches to the branch wider of bert'],
         ['dlv switch -', 'goes back to the previous branch'],
         ['dlv switch -c wider', 'creates a branch here and switches to it; changes are kept'],
+        [
+          'dlv switch low-rate',
+          'the first time for a branch of a remote: makes one that follows it',
+        ],
         ['dlv switch -c retry mnist@3', 'creates a branch at the third version'],
       ],
       json: EXAMPLE,

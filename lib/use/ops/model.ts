@@ -6,6 +6,7 @@ import { suggestNames } from '../../storage/repo/refs/closest.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { parseRefName, shownRef } from '../../storage/repo/refs/ref-name.js';
 import type { Ref } from '../../storage/repo/refs/refs.js';
+import { changeRemotes, parseBranchTitle } from '../../storage/repo/remotes.js';
 import type { OpContext } from '../context.js';
 import { stagedChanges } from '../history/commit/staged-changes.js';
 import { checkNewModel, knownModels } from '../history/lines/branches.js';
@@ -103,6 +104,7 @@ export async function renameModel(
     },
     context,
   );
+  if (!dryRun) await moveUpstreams(repo, from, to);
   return {
     action: 'renamed',
     dryRun,
@@ -113,6 +115,23 @@ export async function renameModel(
     derived: rewritten.size - own,
     refs: refs.map(({ name, before, after }) => ({ name: shownRef(name), before, after })),
   };
+}
+
+/** Branches of a model follow those of its new name; with no new name, they follow none. */
+async function moveUpstreams(repo: Repository, from: string, to: string | null): Promise<void> {
+  await repo.locked((lock) =>
+    changeRemotes(lock, ({ upstreams }) => {
+      for (const [title, upstream] of [...upstreams]) {
+        const place = parseBranchTitle(title);
+        if (place?.model !== from) continue;
+        upstreams.delete(title);
+        if (to === null) continue;
+        // Versions of a model can only stand in branches of its name.
+        const model = upstream.model === from ? to : upstream.model;
+        upstreams.set(`${to}/${place.branch}`, { ...upstream, model });
+      }
+    }),
+  );
 }
 
 export interface ModelDeletion {
@@ -183,6 +202,7 @@ export async function deleteModel(
     ...(to === null ? {} : { head: to }),
     reason: `model: deleted ${model}`,
   });
+  await moveUpstreams(repo, model, null);
   return result;
 }
 

@@ -5,6 +5,7 @@ import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../ba
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
 import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
+import { changeRemotes } from '../../storage/repo/remotes.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import { checkoutVersion } from '../checkout/checkout-version.js';
@@ -28,6 +29,8 @@ import { checkHead, moveHead, moveReason, previousPlace } from '../history/lines
 import { takeIn } from '../history/lines/open-staging.js';
 import { resolve, resolveId } from '../history/lines/resolve.js';
 import type { Repository } from '../repository.js';
+import { upstreamTitle } from '../tracking/ahead-behind.js';
+import { branchTitle, branchToFollow, upstreamNamed } from '../tracking/remotes.js';
 
 export interface SwitchOptions {
   /** A model, a branch of HEAD's model, or `<model>/<branch>`; null: where HEAD was before. */
@@ -46,6 +49,8 @@ export interface SwitchResult {
   version: Id | null;
   /** True if the branch was made. */
   created: boolean;
+  /** `remote/model/branch` that a new branch follows; null if it follows none. */
+  upstream: string | null;
   /** Where HEAD was before. */
   before: { model: string; branch: string | null };
   written: string[];
@@ -65,7 +70,10 @@ export async function switchTo(
   const job: Job = { repo, head, staging, context };
   const { name } = options;
   if (name === null) return goBack(job, options);
-  if (options.create) return createBranch(job, name, options.start);
+  if (options.create) {
+    const to = newBranchName(name, head.model, await knownModels(repo, staging));
+    return createBranch(job, name, { to, from: options.start });
+  }
   if (options.start !== undefined) {
     throw new UsageError('a starting point is given, but no new branch', { hint: 'use -c' });
   }
@@ -82,6 +90,11 @@ export async function switchTo(
   if (branch !== null) return goToBranch(job, branch, (await readBranch(repo, branch)) as Id);
   if (models.has(name)) return goToModel(job, name);
   if (head.kind === 'branch' && head.branch === name) return report(job, head, null, {});
+  const followed = await branchToFollow(repo, name, head.model);
+  if (followed !== null) {
+    const { model, branch } = followed;
+    return createBranch(job, name, { to: { model, branch }, from: upstreamTitle(followed) });
+  }
   throw await unknownName(job, name, models);
 }
 
@@ -106,7 +119,7 @@ function report(
   job: Job,
   head: Head,
   version: Id | null,
-  done: Partial<Pick<SwitchResult, 'created' | 'written' | 'removed' | 'carried'>>,
+  done: Partial<Pick<SwitchResult, 'created' | 'upstream' | 'written' | 'removed' | 'carried'>>,
 ): SwitchResult {
   const { head: before } = job;
   return {
@@ -114,6 +127,7 @@ function report(
     branch: head.kind === 'branch' ? head.branch : null,
     version,
     created: false,
+    upstream: null,
     before: { model: before.model, branch: before.kind === 'branch' ? before.branch : null },
     written: [],
     removed: [],
@@ -234,18 +248,20 @@ async function goBack(job: Job, options: SwitchOptions): Promise<SwitchResult> {
   return report(job, to, place, { written, removed, carried });
 }
 
+/** Makes a branch and goes there; one that starts at a branch of a remote follows that. */
 async function createBranch(
   job: Job,
   given: string,
-  from: string | undefined,
+  { to, from }: { to: BranchName; from: string | undefined },
 ): Promise<SwitchResult> {
   const { repo, staging, context } = job;
-  const models = await knownModels(repo, staging);
-  const to = newBranchName(given, job.head.model, models);
   const why = await moveReason(repo, `switch: created from ${from ?? 'HEAD'}`);
   const there = await readBranch(repo, to);
-  const line = await currentLine(repo, staging, to.model);
-  const start = from === undefined ? line.tip : await resolveId(repo, from, { old: true });
+  const start =
+    from === undefined
+      ? (await currentLine(repo, staging, to.model)).tip
+      : await resolveId(repo, from, { old: true });
+  const upstream = await upstreamNamed(repo, from, to.model);
   const { head: now } = job;
   const isOnIt = now.kind === 'branch' && now.model === to.model && now.branch === to.branch;
   // A run that was interrupted before HEAD moved may have made the branch.
@@ -267,14 +283,19 @@ async function createBranch(
     return report(job, head, null, { created: true });
   }
   await checkModel(repo, start, to, from ?? to.model);
-  const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, to, start, why);
+  const create = async (lock: RepositoryLock): Promise<void> => {
+    await makeBranch(lock, to, start, why);
+    if (upstream === null) return;
+    await changeRemotes(lock, ({ upstreams }) => void upstreams.set(branchTitle(to), upstream));
+  };
+  const made = { created: true, upstream: upstream === null ? null : upstreamTitle(upstream) };
   if (staging.get(to.model)?.base === start) {
     await moveOnly(job, { head, version: start }, reason, create);
-    return report(job, head, start, { created: true });
+    return report(job, head, start, made);
   }
   const how = { force: false, context, reason, first: create };
   const { written, removed, carried } = await checkoutVersion(repo, start, head, how);
-  return report(job, head, start, { created: true, written, removed, carried });
+  return report(job, head, start, { ...made, written, removed, carried });
 }
 
 function noStart(model: string): NotFoundError {

@@ -1,10 +1,17 @@
 /** Which remote a command means, and which branch of it a branch here follows. */
 
-import { NotFoundError, UsageError } from '../../base/errors.js';
+import { AmbiguousError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
+import { remoteRefName } from '../../storage/repo/layout.js';
 import { closestNames } from '../../storage/repo/refs/closest.js';
 import { modelNameProblem } from '../../storage/repo/refs/ref-name.js';
-import { type Remotes, readRemotes, type Upstream } from '../../storage/repo/remotes.js';
+import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
+import {
+  parseBranchTitle,
+  type Remotes,
+  readRemotes,
+  type Upstream,
+} from '../../storage/repo/remotes.js';
 import type { BranchName } from '../history/lines/branches.js';
 
 /** A remote that a command works with. */
@@ -92,4 +99,52 @@ export async function upstreamOf(
   line: BranchName,
 ): Promise<Upstream | null> {
   return (await readRemotes(repo.layout)).upstreams.get(branchTitle(line)) ?? null;
+}
+
+/** The branch of a remote that a revision names, `<remote>/<model>/<branch>`; null if it names none of `model`. */
+export async function upstreamNamed(
+  repo: Pick<ReadAccess, 'layout'>,
+  revision: string | undefined,
+  model: string,
+): Promise<Upstream | null> {
+  const [remote = '', ...rest] = (revision ?? '').replace(/^(refs\/)?remotes\//, '').split('/');
+  const { urls } = await readRemotes(repo.layout);
+  const place = urls.has(remote) ? parseBranchTitle(rest.join('/')) : null;
+  if (place === null || place.model !== model) return null;
+  const ref = remoteRefName(remote, place.model, place.branch);
+  return (await readRef(repo.layout, ref)) === null ? null : { remote, ...place };
+}
+
+/**
+ * The branch of a remote that a new branch shall follow because it is named like it: a branch of `model`,
+ * `<model>/<branch>`, or a model that only remotes have.
+ * @throws {AmbiguousError} if several remotes have it.
+ */
+export async function branchToFollow(
+  repo: Pick<ReadAccess, 'layout'>,
+  name: string,
+  model: string,
+): Promise<Upstream | null> {
+  const { urls } = await readRemotes(repo.layout);
+  const found: Upstream[] = [];
+  for (const remote of urls.keys()) {
+    const seen = (await listRefs(repo.layout, `refs/remotes/${remote}`)).flatMap((ref) => {
+      const place = parseBranchTitle(ref.name.split('/').slice(3).join('/'));
+      return place === null ? [] : [{ remote, ...place }];
+    });
+    const ofModel = seen.filter((one) => one.model === name);
+    const main = ofModel.find(({ branch }) => branch === 'main') ?? ofModel[0];
+    const exact = seen.find((one) => one.model === model && one.branch === name);
+    const titled = seen.find((one) => branchTitle(one) === name);
+    const one = exact ?? titled ?? main;
+    if (one !== undefined) found.push(one);
+  }
+  if (found.length < 2) return found[0] ?? null;
+  const candidates = found.map((one) => `${one.remote}/${branchTitle(one)}`);
+  throw new AmbiguousError(`several remotes have a branch '${name}'`, {
+    kind: 'branch',
+    name,
+    candidates,
+    hint: `choose one: 'dlv switch -c ${name} ${candidates[0]}'`,
+  });
 }
