@@ -30,6 +30,7 @@ export const CORE = [
   'table.c',
   'encode.c',
   'encode_plane.c',
+  'reader.c',
   'decode.c',
   'dispatch.c',
   'sha256.c',
@@ -46,6 +47,8 @@ export const ADDON = [
   'answers.c',
   'jobs.c',
   'streams.c',
+  'chain.c',
+  'crc32.c',
   'guard.c',
 ].map((name) => `addon/${name}`);
 

@@ -29,6 +29,7 @@
 #define DLV_ERR_BASE (-4)    /* the head needs a base and none was given */
 #define DLV_ERR_ABORTED (-5)
 #define DLV_ERR_CHANGED (-6) /* planes were changed while they were encoded */
+#define DLV_ERR_DIFFERS (-7) /* a segment decodes to other planes than those it was made of */
 
 /* How a segment is written. */
 enum { DLV_LEVEL_FAST = 0, DLV_LEVEL_DEFAULT = 1, DLV_LEVEL_MAX = 2 };
@@ -81,6 +82,21 @@ int dlv_segment_decode(const uint8_t *head, size_t head_length, const uint8_t *c
                        const size_t *class_lengths, const uint8_t *const *base,
                        uint32_t base_planes, uint32_t count, uint32_t width, uint32_t wanted,
                        uint8_t *const *planes);
+
+/* Head and payloads (hi, mid, low) of a segment, to be read. */
+typedef struct {
+  const uint8_t *head;
+  size_t head_length;
+  const uint8_t *const *classes;
+  const size_t *class_lengths;
+} dlv_coded;
+
+/*
+ * Decodes a segment and compares it with all `width` planes that it was made of, in blocks where it can:
+ * DLV_OK, or DLV_ERR_DIFFERS. base: as many planes, or NULL.
+ */
+int dlv_segment_verify(const dlv_coded *coded, const uint8_t *const *base, uint32_t count,
+                       uint32_t width, const uint8_t *const *planes);
 
 /* Splits little-endian elements into planes, and back. */
 void dlv_split(const uint8_t *bytes, uint32_t count, uint32_t width, uint8_t *const *planes);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "chain.h"
 #include "job.h"
 #include "streams.h"
 
@@ -128,7 +129,9 @@ static napi_value written_answer(napi_env env, const job *j) {
 napi_value answer_of(napi_env env, job *j) {
   switch (j->task) {
     case ENCODE: return encoded_answer(env, j);
-    case DECODE: return decoded_answer(env, j);
+    case DECODE:
+    case CHAIN: return decoded_answer(env, j);
+    case VERIFY: return verify_answer(env, j);
     case WRITE: return written_answer(env, j);
     case READ: return read_answer(env, j);
     default: return copy_of(env, j->digests, (size_t)j->width * SHA256_BYTES);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "chain.h"
 #include "streams.h"
 
 /* A shorter plane is copied in the end: a finalizer costs more. */
@@ -61,6 +62,11 @@ int job_keep(napi_env env, napi_value value, napi_ref *reference) {
   return napi_create_reference(env, value, 1, reference) == napi_ok ? DLV_OK : DLV_ERR_MEMORY;
 }
 
+void job_keeps_abort(call *c, job *j, napi_value value) {
+  j->aborted = abort_of(c, value);
+  if (j->aborted) j->result = job_keep(c->env, value, &j->abort_ref);
+}
+
 int job_writes(napi_env env, job *j, uint32_t k, const view *v) {
   if (v) {
     j->out[k] = v->bytes;
@@ -109,6 +115,10 @@ static void execute(napi_env env, void *data) {
     stream_read(j);
   } else if (j->aborted && *j->aborted) {
     j->result = DLV_ERR_ABORTED;
+  } else if (j->task == CHAIN) {
+    j->result = chain_decode(j);
+  } else if (j->task == VERIFY) {
+    j->result = chain_verify(j);
   } else if (j->task == ENCODE) {
     j->result = dlv_segment_encode(j->planes, base, j->count, j->width, j->level, j->no_prefix,
                                    j->aborted, &j->encoded);
@@ -127,6 +137,7 @@ static const char *text_of(int result) {
     case DLV_ERR_BASE: return "the base is missing";
     case DLV_ERR_ABORTED: return "aborted";
     case DLV_ERR_CHANGED: return "the planes were changed while they were encoded";
+    case DLV_ERR_DIFFERS: return "the segment decodes to other planes";
     default: return "the kernel failed";
   }
 }

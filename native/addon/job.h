@@ -17,7 +17,7 @@
 /* Child and base, three classes, planes that are written. */
 #define JOB_VIEWS_MAX (3 * DLV_WIDTH_MAX + 4)
 
-typedef enum { ENCODE, DECODE, HASH, WRITE, READ } task;
+typedef enum { ENCODE, DECODE, HASH, WRITE, READ, CHAIN, VERIFY } task;
 
 /* Where a job finds bytes that it copies, or copies back. */
 typedef struct {
@@ -32,7 +32,7 @@ typedef struct {
   const char *why; /* NULL: what the result says */
   uint32_t count, width, wanted;
   int level, no_prefix, has_base;
-  uint32_t base_width; /* DECODE: planes of the base that were given */
+  uint32_t base_width; /* DECODE, CHAIN: planes of the base that were given */
   const uint8_t *planes[DLV_WIDTH_MAX];
   const uint8_t *base[DLV_WIDTH_MAX];
   const uint8_t *head;
@@ -43,6 +43,7 @@ typedef struct {
   const uint8_t *prefix;
   size_t prefix_length;
   uint8_t digests[DLV_WIDTH_MAX * SHA256_BYTES];
+  uint32_t crcs[3]; /* VERIFY */
   /* WRITE, READ: a file, where in it, the state of its sha256, and how many bytes it came to. */
   int fd, big_endian;
   int64_t offset;
@@ -79,6 +80,8 @@ void job_copies(job *j, const view *v, const uint8_t **place);
 int job_holds(job *j, const view *v);
 /* Memory for plane k of `out`: the caller's, which v says, or with NULL fresh memory. */
 int job_writes(napi_env env, job *j, uint32_t k, const view *v);
+/* Takes an Int32Array, or undefined, that JavaScript sets to stop the job. */
+void job_keeps_abort(call *c, job *j, napi_value value);
 /* Keeps a value from being collected. */
 int job_keep(napi_env env, napi_value value, napi_ref *reference);
 /* Queues the job, which it takes over, and returns its promise. `c` may be refused: so is the promise. */

@@ -2,11 +2,6 @@
 
 #include "job.h"
 
-static void keep_abort(call *c, job *j, napi_value value) {
-  j->aborted = abort_of(c, value);
-  if (j->aborted) j->result = job_keep(c->env, value, &j->abort_ref);
-}
-
 static void keep_room(call *c, job *j, const view *room) {
   if (room->length < (size_t)j->count * j->width || !job_holds(j, room)) return;
   j->room = room->bytes;
@@ -29,7 +24,7 @@ napi_value encode(napi_env env, napi_callback_info info) {
   j->width = width;
   j->count = planes_of(&c, "planes", planes, width, 1, DLV_SEGMENT_ELEMENTS);
   planes_of(&c, "base", base, base_width, j->count, j->count);
-  keep_abort(&c, j, args[4]);
+  job_keeps_abort(&c, j, args[4]);
   const int has_room = !is_undefined(env, args[5]);
   if (has_room) {
     room.value = args[5];
@@ -69,7 +64,7 @@ napi_value decode(napi_env env, napi_callback_info info) {
   apart(&c, "out", out, out_width, "head", &head, 1);
   apart(&c, "out", out, out_width, "classes", classes, class_count);
   apart(&c, "out", out, out_width, "base", base, base_width);
-  keep_abort(&c, j, args[7]);
+  job_keeps_abort(&c, j, args[7]);
   if (c.refused) return job_start(&c, j);
   job_copies(j, &head, &j->head);
   j->head_length = head.length;

@@ -18,6 +18,7 @@
 #include "arguments.h"
 #include "blocks.h"
 #include "buffer.h"
+#include "chain.h"
 #include "chunk.h"
 #include "drift.h"
 #include "guard.h"
@@ -256,6 +257,8 @@ NAPI_MODULE_INIT() {
       {"allocate", allocate},
       {"encode", encode},
       {"decode", decode},
+      {"decodeChain", decode_chain},
+      {"verify", verify},
       {"sha256Many", sha256_many},
       {"sha256State", sha256_state_new},
       {"sha256Update", sha256_state_update},

@@ -115,6 +115,11 @@ export class ReadFile implements ByteSource {
     }
   }
 
+  /** The number of the open file: for the kernel, while somebody keeps it open. */
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
   /** Lets the kernel read from the file, by its number. */
   readBy<T>(read: (fd: number) => Promise<T>): Promise<T> {
     return read(this.#handle.fd);

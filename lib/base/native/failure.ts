@@ -8,6 +8,8 @@ export const ERROR_CORRUPT = -3;
 /** The head needs a base and none was given. */
 export const ERROR_BASE = -4;
 export const ERROR_ABORTED = -5;
+/** A segment decodes to other planes than those it was made of. */
+export const ERROR_DIFFERS = -7;
 
 /** An Error with the number of its cause. */
 export function failure(kernel: number, what: string): Error {

@@ -118,6 +118,30 @@ export interface NativeKernel extends Kernel, KernelServices {
     state: Uint8Array,
     prefix: Uint8Array,
   ): Promise<{ bytes: number; digests: Uint8Array }>;
+  /**
+   * Decodes the leading `wanted` planes of a segment from open files, through all links of a plan
+   * (pure/codec/chain-plan.ts), checksums compared. Rejects on whatever keeps it from that.
+   * @param base  planes under the first link, or null.
+   */
+  decodeChain(
+    plan: Uint8Array,
+    base: readonly Uint8Array[] | null,
+    count: number,
+    wanted: number,
+    out?: readonly Uint8Array[],
+    abort?: Int32Array,
+  ): Promise<Uint8Array[]>;
+  /**
+   * Decodes a segment and compares it with the planes it was made of; rejects with ERROR_DIFFERS.
+   * @returns CRC-32 of hi, mid and low.
+   */
+  verify(
+    head: Uint8Array,
+    classes: readonly [hi: Uint8Array, mid: Uint8Array, low: Uint8Array],
+    base: readonly Uint8Array[] | null,
+    planes: readonly Uint8Array[],
+    abort?: Int32Array,
+  ): Promise<Uint32Array>;
   /** See LoadedKernel. */
   allocate(bytes: number): Uint8Array;
   isa(): string;

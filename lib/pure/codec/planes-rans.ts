@@ -24,7 +24,9 @@ export const CODEC_PLANES_RANS_OWN = 3;
 const TRANSFORM_SUB16_FULL = 3;
 /** fp32 as one 32-bit number: exact only when read whole. */
 const TRANSFORM_SUB32 = 4;
-const TRANSFORM_MAX = 6;
+/** Few distinct values, and an index for each element. */
+const TRANSFORM_PALETTE = 6;
+const TRANSFORM_MAX = TRANSFORM_PALETTE;
 
 /**
  * Encodes one segment.
@@ -41,6 +43,19 @@ export async function encodeRans(
   } catch (error) {
     throw kernelError(error, 'a segment to encode');
   }
+}
+
+/** How a head starts. */
+export interface SegmentStart {
+  readonly isMasked: boolean;
+  readonly isPalette: boolean;
+}
+
+/** What the first bytes of a head say; null if it is too short. */
+export function ransStart(head: Uint8Array): SegmentStart | null {
+  const [, transform, flags] = head;
+  if (transform === undefined || flags === undefined) return null;
+  return { isMasked: flags !== 0, isPalette: transform === TRANSFORM_PALETTE };
 }
 
 /** The least stop of at least `wanted` planes. @throws {CorruptError} */

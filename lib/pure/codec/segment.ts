@@ -5,6 +5,8 @@
  * @see docs/format/codec.md
  */
 import { BugError, CorruptError, FormatVersionError, UsageError } from '../../base/errors.js';
+import { ERROR_DIFFERS } from '../../base/native/failure.js';
+import { kernelError, loadKernel } from '../../base/native/kernel.js';
 import {
   CODEC_PLANES_RANS,
   CODEC_PLANES_RANS_OWN,
@@ -22,6 +24,12 @@ import type {
 } from './segment-types.js';
 
 export type * from './segment-types.js';
+
+/** Lends planes to decode into. */
+export type ScratchPlanes = (
+  width: number,
+  count: number,
+) => { readonly planes: readonly Uint8Array[]; release(): void };
 
 const LEVELS = ['fast', 'default', 'max'] as const;
 
@@ -99,24 +107,58 @@ export async function decodeSegment(
   return decodeRans(segment, options, target?.slice(0, options.wanted));
 }
 
+/** CRC-32 of payloads. */
+export interface PayloadChecksums {
+  readonly hi: number;
+  readonly mid: number;
+  readonly low: number;
+}
+
+/** As verifySegment, by the kernel: block by block, in no memory to speak of. Null: it has no such call. */
+async function verifyByKernel(
+  { head, hi, mid, low }: EncodedSegment,
+  planes: readonly Uint8Array[],
+  base: readonly Uint8Array[] | null,
+  file: string,
+): Promise<PayloadChecksums | null> {
+  const { native } = loadKernel();
+  if (native === null) return null;
+  try {
+    const crcs = await native.verify(head, [hi, mid, low], base, planes);
+    return { hi: crcs[0] as number, mid: crcs[1] as number, low: crcs[2] as number };
+  } catch (error) {
+    if ((error as { kernel?: unknown }).kernel === ERROR_DIFFERS) {
+      throw new BugError(`'${file}' does not survive encoding`);
+    }
+    throw kernelError(error, file);
+  }
+}
+
 /**
  * Decodes an encoded segment and compares it with the planes it was made of (invariant 9).
- * @param scratch  planes of the same size to decode into. Default: fresh memory.
+ * @param scratch  lends planes to decode into, if they are needed. Default: fresh memory.
+ * @returns checksums of its payloads, where they came with it.
  * @throws {BugError} at the first difference.
  */
 export async function verifySegment(
   coded: EncodedSegment,
   planes: readonly Uint8Array[],
   basePlanes: readonly Uint8Array[] | null,
-  { file, scratch }: { file: string; scratch?: readonly Uint8Array[] },
-): Promise<void> {
+  { file, scratch }: { file: string; scratch?: ScratchPlanes },
+): Promise<PayloadChecksums | null> {
   const width = planes.length;
   const count = (planes[0] as Uint8Array).length;
   const base = coded.usesBase ? basePlanes : null;
-  const found = await decodeSegment(coded, { width, count, wanted: width, base, file }, scratch);
+  const crcs = await verifyByKernel(coded, planes, base, file);
+  if (crcs !== null) return crcs;
+  const lent = scratch?.(width, count);
+  const options = { width, count, wanted: width, base, file };
+  const found = await decodeSegment(coded, options, lent?.planes);
   for (const [k, plane] of found.entries()) {
     if (Buffer.compare(plane, planes[k] as Uint8Array) !== 0) {
       throw new BugError(`plane ${k} of '${file}' does not survive encoding`);
     }
   }
+  lent?.release();
+  return null;
 }

@@ -180,9 +180,8 @@ class Reencoder {
     const room = planePool.lendRoom(width, elements);
     const encoding = { level, noPrefix, room: room?.planes[0] };
     const coded = await encodeRans(planes, basePlanes, encoding);
-    const scratch = planePool.lend(width, elements);
-    await verifySegment(coded, planes, basePlanes, { file: name, scratch: scratch.planes });
-    scratch.release();
+    const scratch = planePool.lend.bind(planePool);
+    await verifySegment(coded, planes, basePlanes, { file: name, scratch });
     lease.release();
     under?.release();
     const record = recodedRecord(stored, coded, on, this.#depth(vertex));

@@ -184,9 +184,8 @@ async function encodeJob(
   const { planes } = lease;
   const under = baseLease?.planes ?? null;
   const coded = await encodeSegment(planes, under, { level, signal, room: room?.planes[0] });
-  const scratch = planePool.lend(width, elements);
-  await verifySegment(coded, planes, under, { file: source.name, scratch: scratch.planes });
-  scratch.release();
+  const scratch = planePool.lend.bind(planePool);
+  const crcs = await verifySegment(coded, planes, under, { file: source.name, scratch });
   lease.release();
   baseLease?.release();
   const head = encodeSegmentHead({
@@ -210,6 +209,7 @@ async function encodeJob(
       hi: coded.hi,
       mid: coded.mid,
       low: coded.low,
+      ...(crcs ? { crcs } : {}),
     });
     room?.release();
   };

@@ -18,6 +18,7 @@ import { planesHere } from '../store/promised.js';
 import type {
   BlobEntry,
   BlobRecord,
+  LentPayloads,
   PlaneClass,
   SealedSet,
   SegmentEntry,
@@ -130,6 +131,12 @@ export class PackSession implements Readers, SegmentRecords {
     const { id, segment, set } = head.entry;
     if (set === UNNAMED_SET) return this.readSegment(id, segment, classes);
     return this.#host.store.here.readPlanes(head, classes);
+  }
+
+  async lendPayloads(head: SegmentHeadAt, classes: PlaneClass[]): Promise<LentPayloads | null> {
+    // What is not listed yet may still wait in memory.
+    if (head.entry.set === UNNAMED_SET) return null;
+    return this.#host.store.lendPayloads(head, classes);
   }
 
   async hasBlob(id: Id): Promise<boolean> {

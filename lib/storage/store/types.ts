@@ -77,6 +77,8 @@ export interface SegmentRecord extends SegmentPlace {
   hi: Uint8Array;
   mid: Uint8Array;
   low: Uint8Array;
+  /** CRC-32 of the classes, where whoever made them has computed it; never of a record that was read. */
+  crcs?: Record<PlaneClass, number>;
 }
 
 /** What the index says about a blob. */
@@ -111,6 +113,21 @@ export interface SegmentEntry extends SegmentPlace {
   lowOffset: number;
   /** CRC-32 of record header and head. */
   crc: number;
+}
+
+/** Payloads of a segment in open files, until they are released. */
+export interface LentPayloads {
+  /** null for a class that is empty or was not asked for. */
+  readonly payloads: Record<PlaneClass, FilePayload | null>;
+  release(): void;
+}
+
+/** A payload in an open file: where, how long, and its CRC-32. */
+export interface FilePayload {
+  readonly fd: number;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly crc: number;
 }
 
 /** A finished set in tmp/: fsynced, not yet renamed into packs/. */

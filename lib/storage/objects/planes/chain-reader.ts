@@ -16,6 +16,7 @@ import { PlaneCache } from './plane-cache.js';
 import { leadingPlanes, type PlaneLease } from './plane-pool.js';
 import type { PlaneReader, SegmentRecords, SegmentRequest } from './plane-reader.js';
 import { headBytesOf, newStats, type RetrievalStats } from './read-counts.js';
+import { decodeStraight } from './straight.js';
 
 export interface ChainReaderOptions {
   /** Once it is aborted, what was not begun is not decoded: AbortedError. */
@@ -100,8 +101,28 @@ export class ChainReader implements PlaneReader {
     return head;
   }
 
+  /** Decodes all links at once, by the kernel; null if it cannot, or some of them are to be kept. */
+  async #decodeStraight({ links, under, underEntry }: LaidOut): Promise<PlaneLease | null> {
+    const [wanted] = links as [ChainLink, ...ChainLink[]];
+    if (links.slice(1).some((link) => this.#isKept(link.entry, link.planes))) return null;
+    const base =
+      under === null || underEntry === null ? null : { ...underEntry, planes: under.planes };
+    const reversed = links.slice().reverse();
+    const decode = () => decodeStraight(this.#records, reversed, base, this.#how);
+    const { entry, planes } = wanted;
+    if (!this.#isKept(entry, planes)) return decode();
+    const lease = await decode();
+    return lease === null ? null : this.#keep(entry, planes, async () => lease);
+  }
+
   /** Decodes links from the last one on; the record of the next is read meanwhile. */
-  async #decode({ links, under: kept, underEntry }: LaidOut): Promise<PlaneLease> {
+  async #decode(laidOut: LaidOut): Promise<PlaneLease> {
+    const straight = await this.#decodeStraight(laidOut);
+    const { links, under: kept, underEntry } = laidOut;
+    if (straight !== null) {
+      kept?.release();
+      return straight;
+    }
     const read = (at: number): Promise<SegmentRecord> | null => {
       const link = links[at];
       return link === undefined ? null : readLink(this.#records, link, this.#how.stats);
@@ -133,14 +154,19 @@ export class ChainReader implements PlaneReader {
     return (id !== null && this.#cache?.lendKept(keyOf(id, segment))) || null;
   }
 
+  /** True if planes of a link are worth keeping. */
+  #isKept({ id, segment, width }: SegmentEntry, planes: number): boolean {
+    return this.#cache !== null && planes >= width && this.#keeps(id, segment);
+  }
+
   /** Decodes planes of a link, and keeps them where that is worth it. */
   #keep(
-    { id, segment, width }: SegmentEntry,
+    entry: SegmentEntry,
     planes: number,
     decode: () => Promise<PlaneLease>,
   ): Promise<PlaneLease> {
-    if (this.#cache === null || planes < width || !this.#keeps(id, segment)) return decode();
-    return this.#cache.lend(keyOf(id, segment), decode);
+    if (this.#cache === null || !this.#isKept(entry, planes)) return decode();
+    return this.#cache.lend(keyOf(entry.id, entry.segment), decode);
   }
 }
 

@@ -8,7 +8,7 @@
  * as in every test, lent and released memory is overwritten: a reader that holds on to planes, or
  * trusts fresh ones to be zero, then gets wrong bytes at once.
  */
-import { kernelMemory } from '../../../base/bytes/memory.js';
+import { bytesOfSlab, SLAB_BYTES_MAX, SlabMemory } from '../../../base/bytes/slabs.js';
 import { BugError } from '../../../base/errors.js';
 import { SEGMENT_ELEMENTS } from '../../../base/limits.js';
 
@@ -20,16 +20,6 @@ export interface PlaneLease {
   release(): void;
 }
 
-/** Sizes of slabs, and how many of each are kept for later use. */
-const SLABS: readonly { bytes: number; kept: number }[] = [
-  { bytes: SEGMENT_ELEMENTS >> 10, kept: 256 },
-  { bytes: SEGMENT_ELEMENTS >> 8, kept: 256 },
-  { bytes: SEGMENT_ELEMENTS >> 6, kept: 128 },
-  { bytes: SEGMENT_ELEMENTS >> 4, kept: 32 },
-  { bytes: SEGMENT_ELEMENTS >> 2, kept: 16 },
-  { bytes: SEGMENT_ELEMENTS, kept: 32 },
-  { bytes: 4 * SEGMENT_ELEMENTS, kept: 4 },
-];
 /** Shorter planes are cheap to make. */
 const POOLED_BYTES_MIN = SEGMENT_ELEMENTS >> 12;
 /** What released memory holds where that is checked. */
@@ -56,7 +46,7 @@ export function leadingPlanes(lease: PlaneLease, count: number): PlaneLease {
 
 export class PlanePool {
   readonly #poisons: boolean;
-  readonly #free = new Map<number, ArrayBufferLike[]>(SLABS.map(({ bytes }) => [bytes, []]));
+  readonly #memory = new SlabMemory();
 
   /** @param poisons  overwrites memory that is lent and released: for tests. */
   constructor(poisons = false) {
@@ -65,31 +55,24 @@ export class PlanePool {
 
   /** Lends `width` planes of `count` bytes each. */
   lend(width: number, count: number): PlaneLease {
-    const slab = count < POOLED_BYTES_MIN ? undefined : SLABS.find(({ bytes }) => bytes >= count);
-    const planes = Array.from({ length: width }, () =>
-      slab === undefined ? new Uint8Array(count) : this.#plane(slab.bytes, count),
-    );
+    const slabs =
+      count < POOLED_BYTES_MIN || count > SLAB_BYTES_MAX
+        ? null
+        : Array.from({ length: width }, () => this.#memory.take(count));
+    const planes =
+      slabs?.map((slab) => bytesOfSlab(slab, count)) ??
+      Array.from({ length: width }, () => new Uint8Array(count));
     this.#poison(planes);
     return leaseOf(planes, () => {
       this.#poison(planes);
-      if (slab !== undefined) for (const { buffer } of planes) this.#keep(buffer, slab);
+      for (const slab of slabs ?? []) this.#memory.give(slab);
     });
   }
 
   /** Lends room for the payloads of a segment as one plane; null for the rare larger ones. */
   lendRoom(width: number, count: number): PlaneLease | null {
     const bytes = width * count;
-    return bytes <= 4 * SEGMENT_ELEMENTS ? this.lend(1, bytes) : null;
-  }
-
-  #plane(slabBytes: number, count: number): Uint8Array {
-    const free = this.#free.get(slabBytes) as ArrayBufferLike[];
-    return new Uint8Array(free.pop() ?? kernelMemory(slabBytes).buffer, 0, count);
-  }
-
-  #keep(buffer: ArrayBufferLike, { bytes, kept }: (typeof SLABS)[number]): void {
-    const free = this.#free.get(bytes) as ArrayBufferLike[];
-    if (free.length < kept) free.push(buffer);
+    return bytes <= SLAB_BYTES_MAX ? this.lend(1, bytes) : null;
   }
 
   #poison(planes: readonly Uint8Array[]): void {

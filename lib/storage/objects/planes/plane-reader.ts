@@ -9,7 +9,7 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { CorruptError } from '../../../base/errors.js';
 import type { SegmentHeadAt } from '../../store/packs/read-records.js';
-import type { PlaneClass, SegmentEntry, SegmentRecord } from '../../store/types.js';
+import type { LentPayloads, PlaneClass, SegmentEntry, SegmentRecord } from '../../store/types.js';
 import type { PlaneLease } from './plane-pool.js';
 import { segmentElements } from './segment-head.js';
 
@@ -40,6 +40,8 @@ export interface SegmentRecords {
   readSegment(id: Id, segment: number, classes: PlaneClass[]): Promise<SegmentRecord | null>;
   /** Classes of an opened segment, or of its live record if that one is gone. */
   readPlanes(head: SegmentHeadAt, classes: PlaneClass[]): Promise<SegmentRecord | null>;
+  /** Payloads of an opened segment for the kernel to read; null, or absent, if they are not in files. */
+  lendPayloads?(head: SegmentHeadAt, classes: PlaneClass[]): Promise<LentPayloads | null>;
 }
 
 /** An extent by what names it. */

@@ -18,10 +18,21 @@ export interface BackendWriter {
   close(): Promise<void>;
 }
 
+/** An open file that the kernel reads, until it is released. */
+export interface LentFile {
+  readonly fd: number;
+  release(): void;
+}
+
 /** Files by name. A missing file is an IoError for which `isMissing` (bytes/files.ts) is true. */
 export interface Backend {
   /** Exactly `length` bytes at `offset`, owned by the caller. @throws {TruncatedError} beyond the end. */
   read(name: string, offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Opens a file that has at least `end` bytes for the kernel; null if it is shorter. Absent where there are
+   * no files of the system.
+   */
+  lendFile?(name: string, end: number): Promise<LentFile | null>;
   /** Bytes of the file. @throws {IoError} if it is missing. */
   size(name: string): Promise<number>;
   exists(name: string): Promise<boolean>;

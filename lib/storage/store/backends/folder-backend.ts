@@ -26,7 +26,7 @@ import {
 import { guardBelow } from '../../../base/files/gate.js';
 import { BLOCK_CACHE_BYTES, OPEN_FILES_MAX } from '../../../base/limits.js';
 import { PACKS_DIR, TMP_DIR } from '../names.js';
-import type { Backend, BackendWriter } from './backend.js';
+import type { Backend, BackendWriter, LentFile } from './backend.js';
 
 /** One cached handle; closed when it was dropped from the cache and nobody reads from it. */
 interface OpenFile {
@@ -78,6 +78,13 @@ export class FolderBackend implements Backend {
     } finally {
       this.#release(again.open);
     }
+  }
+
+  async lendFile(name: string, end: number): Promise<LentFile | null> {
+    const { open, file } = await this.#acquire(name);
+    if (end <= file.size) return { fd: file.fd, release: () => this.#release(open) };
+    this.#release(open);
+    return null;
   }
 
   /** Reads through the block that holds the range, or past all blocks if two hold it. */

@@ -21,6 +21,7 @@ import {
 import {
   type BlobRecord,
   type FileClass,
+  PLANE_CLASSES,
   type SegmentPlace,
   type SegmentRecord,
   segmentCount,
@@ -204,10 +205,13 @@ export function encodeSegmentHeader(
     .u32(record.segment)
     .u64(record.count);
   if (record.base !== null) writer.id(record.base);
-  writer
-    .u32(crc32(record.hi))
-    .u32(absent.mid?.crc ?? crc32(record.mid))
-    .u32(absent.low?.crc ?? crc32(record.low));
+  const { mid, low } = absent;
+  const known = {
+    hi: record.crcs?.hi,
+    mid: mid?.crc ?? record.crcs?.mid,
+    low: low?.crc ?? record.crcs?.low,
+  };
+  for (const plane of PLANE_CLASSES) writer.u32(known[plane] ?? crc32(record[plane]));
   if (places !== null) writer.u64(places.mid).u64(places.low);
   const crc = crc32(record.head, crc32(writer.finish()));
   const bytes = writer.u32(crc).raw(record.head).finish();

@@ -89,6 +89,24 @@ export async function readPlanesAt(
   return readPlanes({ backend, names }, head, classes, { bytes, start });
 }
 
+/** Where a payload stands in the files of its set. */
+export interface PayloadPlace {
+  readonly fileClass: 'hi' | 'mid' | 'low';
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Where the payload of a class stands. */
+export function placeOf(entry: SegmentEntry, plane: PlaneClass): PayloadPlace {
+  const { hiBytes, midBytes, lowBytes, inline } = entry;
+  const bytes = { hi: hiBytes, mid: midBytes, low: lowBytes }[plane];
+  if (!inline && plane === 'mid') return { fileClass: 'mid', offset: entry.midOffset, bytes };
+  if (!inline && plane === 'low') return { fileClass: 'low', offset: entry.lowOffset, bytes };
+  const headerBytes = segmentHeaderBytes(entry.depth > 0, entry.inline) + entry.headBytes;
+  const before = { hi: 0, mid: hiBytes, low: hiBytes + midBytes }[plane];
+  return { fileClass: 'hi', offset: entry.offset + headerBytes + before, bytes };
+}
+
 /** The payload bytes of `.hi`, counted from behind the head, that hold the wanted classes. */
 function rangeInHi(
   entry: SegmentEntry,

@@ -7,6 +7,14 @@ import { BugError } from '../../../../../lib/base/errors.js';
 import { SEGMENT_ELEMENTS } from '../../../../../lib/base/limits.js';
 import { PlanePool, planePool } from '../../../../../lib/storage/objects/planes/plane-pool.js';
 
+/** Where a plane is: planes share buffers. */
+function placeOf(plane: Uint8Array | undefined): unknown {
+  const numbers = places.get(plane!.buffer) ?? `${places.size}`;
+  places.set(plane!.buffer, numbers);
+  return `${numbers}:${plane!.byteOffset}`;
+}
+const places = new Map<ArrayBufferLike, string>();
+
 const COUNTS = [1, 1000, 4096, 5000, 70_000, 1 << 20, SEGMENT_ELEMENTS, 3 * SEGMENT_ELEMENTS];
 
 test('lend: planes have the size asked for, and memory of their own while they are lent', (t) => {
@@ -29,11 +37,11 @@ test('lend: planes have the size asked for, and memory of their own while they a
 test('lend: released memory is lent again, that of a dropped lease never', (t) => {
   const pool = new PlanePool();
   const first = pool.lend(1, 5000);
-  const memory = first.planes[0]!.buffer;
-  t.not(pool.lend(1, 5000).planes[0]!.buffer, memory);
+  const memory = placeOf(first.planes[0]);
+  t.not(placeOf(pool.lend(1, 5000).planes[0]), memory);
   first.release();
-  t.is(pool.lend(1, 6000).planes[0]!.buffer, memory);
-  t.not(pool.lend(1, 6000).planes[0]!.buffer, memory);
+  t.is(placeOf(pool.lend(1, 6000).planes[0]), memory);
+  t.not(placeOf(pool.lend(1, 6000).planes[0]), memory);
 });
 
 test('release: the second time is a bug, for planes of the pool, short ones and rooms', (t) => {
@@ -44,7 +52,7 @@ test('release: the second time is a bug, for planes of the pool, short ones and 
   }
   // Nothing was put into the pool twice.
   const [a, b] = [pool.lend(3, 5000), pool.lend(3, 5000)];
-  t.is(new Set([...a.planes, ...b.planes].map((plane) => plane.buffer)).size, 6);
+  t.is(new Set([...a.planes, ...b.planes].map(placeOf)).size, 6);
 });
 
 test('lendRoom: as long as the planes together, none beyond the largest', (t) => {

@@ -1,0 +1,106 @@
+/**
+ * Memory of the kernel in slabs of powers of two, cut from chunks and used again.
+ *
+ * V8 counts memory outside of its heap: with each buffer of megabytes that comes and goes it looks sooner
+ * for garbage, through the whole heap. So memory is allocated in large pieces, and kept: it is as much as
+ * was lent at one time.
+ */
+import { kernelMemory } from './memory.js';
+
+/** What slabs are cut from: the largest slab is a chunk. */
+export const SLAB_BYTES_MAX = 16 * 1024 * 1024;
+/** Chunks of smaller slabs are smaller: a command that needs a few must not touch much memory. */
+const SMALL_CHUNK_BYTES = 1024 * 1024;
+/** Large chunks that are allocated at once: memory that nothing has touched yet takes none. */
+const CHUNKS_AT_ONCE = 4;
+/** Slabs of this size or more are cut from chunks of SLAB_BYTES_MAX. */
+const LARGE_SLAB_BYTES = 1024 * 1024;
+
+interface Chunk {
+  readonly buffer: ArrayBufferLike;
+  /** Where it begins in the buffer. */
+  readonly start: number;
+  readonly bytes: number;
+  /** Slabs that are lent. */
+  lent: number;
+}
+
+/** Memory of a chunk. */
+export interface Slab {
+  readonly chunk: Chunk;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** The first `count` bytes of a slab. */
+export function bytesOfSlab({ chunk, offset }: Slab, count: number): Uint8Array {
+  return new Uint8Array(chunk.buffer, chunk.start + offset, count);
+}
+
+export class SlabMemory {
+  /** Slabs that nobody has, by their size. */
+  readonly #free = new Map<number, Slab[]>();
+  /** Large chunks of which nothing is lent: slabs of any size can be cut from them. */
+  readonly #empty: Chunk[] = [];
+  #nextChunks = 1;
+
+  /** A slab of at least `bytes`, SLAB_BYTES_MAX at most, with any content. */
+  take(bytes: number): Slab {
+    const size = 2 ** Math.ceil(Math.log2(bytes));
+    const slab = this.#free.get(size)?.pop() ?? this.#cut(size);
+    slab.chunk.lent++;
+    return slab;
+  }
+
+  /** Takes a slab back: nothing may look at its bytes any more. */
+  give(slab: Slab): void {
+    const { chunk, bytes } = slab;
+    chunk.lent--;
+    const free = this.#freeOf(bytes);
+    free.push(slab);
+    if (chunk.lent > 0 || chunk.bytes < SLAB_BYTES_MAX) return;
+    this.#free.set(
+      bytes,
+      free.filter((other) => other.chunk !== chunk),
+    );
+    this.#empty.push(chunk);
+  }
+
+  #freeOf(size: number): Slab[] {
+    const known = this.#free.get(size);
+    if (known !== undefined) return known;
+    const free: Slab[] = [];
+    this.#free.set(size, free);
+    return free;
+  }
+
+  /** Cuts a chunk into slabs. @returns the first one. */
+  #cut(size: number): Slab {
+    const chunk = this.#chunkFor(size);
+    const free = this.#freeOf(size);
+    // The first ones are lent first: a chunk is touched no further than it is used.
+    for (let offset = chunk.bytes - size; offset > 0; offset -= size) {
+      free.push({ chunk, offset, bytes: size });
+    }
+    return { chunk, offset: 0, bytes: size };
+  }
+
+  #chunkFor(size: number): Chunk {
+    if (size < LARGE_SLAB_BYTES) return newChunk(kernelMemory(SMALL_CHUNK_BYTES).buffer, 0);
+    if (this.#empty.length === 0) this.#allocate();
+    return this.#empty.pop() as Chunk;
+  }
+
+  /** One chunk the first time, then several at once. */
+  #allocate(): void {
+    const { buffer } = kernelMemory(this.#nextChunks * SLAB_BYTES_MAX);
+    for (let at = buffer.byteLength - SLAB_BYTES_MAX; at >= 0; at -= SLAB_BYTES_MAX) {
+      this.#empty.push(newChunk(buffer, at, SLAB_BYTES_MAX));
+    }
+    this.#nextChunks = CHUNKS_AT_ONCE;
+  }
+}
+
+function newChunk(buffer: ArrayBufferLike, start: number, bytes = buffer.byteLength): Chunk {
+  return { buffer, start, bytes, lent: 0 };
+}

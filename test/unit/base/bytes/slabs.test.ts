@@ -1,0 +1,43 @@
+/**
+ * Goal: slabs that are lent never share memory, whatever sizes come and go; memory is used again, also for
+ * slabs of another size.
+ * Method: random loans, each filled with a number of its own.
+ */
+import test from 'ava';
+import {
+  bytesOfSlab,
+  SLAB_BYTES_MAX,
+  type Slab,
+  SlabMemory,
+} from '../../../../lib/base/bytes/slabs.js';
+import { seededRandom } from '../../../helpers/rng.js';
+
+test('slabs: what is lent at one time does not overlap', (t) => {
+  const memory = new SlabMemory();
+  const random = seededRandom(5);
+  const lent: { slab: Slab; bytes: Uint8Array; mark: number }[] = [];
+  for (let step = 0; step < 400; step++) {
+    if (lent.length > 12 || (lent.length > 0 && random() < 0.4)) {
+      const [gone] = lent.splice(Math.floor(random() * lent.length), 1);
+      t.true(gone!.bytes[0] === gone!.mark && gone!.bytes.at(-1) === gone!.mark);
+      memory.give(gone!.slab);
+      continue;
+    }
+    const count = Math.ceil(4096 * 2 ** (random() * 10));
+    const slab = memory.take(count);
+    const bytes = bytesOfSlab(slab, count);
+    bytes.fill(step & 255);
+    lent.push({ slab, bytes, mark: step & 255 });
+  }
+});
+
+test('slabs: a chunk that came back is cut for other sizes', (t) => {
+  const memory = new SlabMemory();
+  const whole = memory.take(SLAB_BYTES_MAX);
+  const { buffer } = bytesOfSlab(whole, 1);
+  memory.give(whole);
+  const parts = Array.from({ length: 16 }, () => memory.take(1024 * 1024));
+  t.true(parts.every((slab) => bytesOfSlab(slab, 1).buffer === buffer));
+  for (const slab of parts) memory.give(slab);
+  t.is(bytesOfSlab(memory.take(SLAB_BYTES_MAX), 1).buffer, buffer);
+});

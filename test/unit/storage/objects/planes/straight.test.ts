@@ -1,0 +1,171 @@
+/**
+ * Goal: what the kernel decodes straight from pack files, through whole chains, is what is stored, for every
+ * width and number of planes; a wrong byte anywhere is found and named; what the kernel does not
+ * take is decoded link by link.
+ * Method: chains in a folder, read by a reader that may lend files and by one that may not; every payload
+ * byte is covered by a checksum, so bytes all over the files are flipped.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { AbortedError, CorruptError } from '../../../../../lib/base/errors.js';
+import { loadKernel } from '../../../../../lib/base/native/kernel.js';
+import { ChainReader } from '../../../../../lib/storage/objects/planes/chain-reader.js';
+import type { ChainLink } from '../../../../../lib/storage/objects/planes/link.js';
+import { newStats } from '../../../../../lib/storage/objects/planes/read-counts.js';
+import { decodeStraight } from '../../../../../lib/storage/objects/planes/straight.js';
+import { FolderBackend } from '../../../../../lib/storage/store/backends/folder-backend.js';
+import { ObjectStore } from '../../../../../lib/storage/store/object-store.js';
+import { type MadeChains, makeChains, planesOf } from '../../../../helpers/chain-store.js';
+import { tempDir } from '../../../../helpers/temp-dir.js';
+
+/** More than one block and no whole number of them. */
+const COUNT = 70_001;
+const PARENTS = [null, 0, 1, 2, 0];
+
+interface Made extends MadeChains {
+  dir: string;
+}
+
+async function chainsIn(
+  t: ExecutionContext,
+  width: 1 | 2 | 4 | 8,
+  smallSetBytes: number,
+): Promise<Made> {
+  const dir = await tempDir(t);
+  const backend = new FolderBackend(dir);
+  const isWhole = (i: number): boolean => i === 2;
+  const made = await makeChains(PARENTS, {
+    seed: 7,
+    count: COUNT,
+    width,
+    smallSetBytes,
+    isWhole,
+    backend,
+  });
+  t.teardown(() => made.store.close());
+  return { ...made, dir };
+}
+
+/** Links of an extent from its root on, all planes wanted. */
+async function linksOf({ store, ids, width }: Made, extent: number): Promise<ChainLink[]> {
+  const links: ChainLink[] = [];
+  for (let id = ids[extent] ?? null; id !== null; ) {
+    const entry = (await store.findSegment(id, 0))!;
+    links.unshift({ entry, head: null, planes: width });
+    id = entry.base;
+  }
+  return links;
+}
+
+const how = () => ({ stats: newStats(), signal: undefined });
+const native = loadKernel().native !== null;
+
+function areEqual(planes: readonly Uint8Array[], expected: readonly Uint8Array[]): boolean {
+  return expected.every((plane, k) => Buffer.compare(plane, planes[k]!) === 0);
+}
+
+test('straight: planes of every extent, alone and on planes of its base', async (t) => {
+  if (!native) return t.pass('no addon');
+  for (const width of [1, 2, 4, 8] as const) {
+    let decoded = 0;
+    for (const smallSetBytes of [0, 1e9]) {
+      const made = await chainsIn(t, width, smallSetBytes);
+      for (const [extent, bytes] of made.contents.entries()) {
+        const links = await linksOf(made, extent);
+        const expected = planesOf(bytes, width);
+        const lease = await decodeStraight(made.store, links, null, how());
+        // Values of other widths hardly change: their deltas have masks, which are for the other reader.
+        t.true(lease !== null || (width !== 4 && links.length > 1));
+        if (lease === null) continue;
+        decoded++;
+        t.true(areEqual(lease.planes, expected));
+        lease.release();
+        const last = links.at(-1)!;
+        if (last.entry.base === null) continue;
+        const under = made.contents[made.ids.indexOf(last.entry.base)]!;
+        const base = { ...links.at(-2)!.entry, planes: planesOf(under, width) };
+        const on = (await decodeStraight(made.store, [last], base, how()))!;
+        t.true(areEqual(on.planes, expected));
+        on.release();
+        t.is(await decodeStraight(made.store, [last], null, how()), null);
+      }
+    }
+    t.true(decoded >= 2, `width ${width}`);
+  }
+});
+
+test('straight: a chain reader gives the same planes, and counts the same, without files', async (t) => {
+  for (const width of [2, 4, 8] as const) {
+    const made = await chainsIn(t, width, 0);
+    const { store } = made;
+    const linkByLink = {
+      findSegment: store.findSegment.bind(store),
+      openSegment: store.openSegment.bind(store),
+      readSegment: store.readSegment.bind(store),
+      readPlanes: store.readPlanes.bind(store),
+    };
+    for (const planes of [1, 2, 3, 4, 8]) {
+      for (const id of made.ids) {
+        const [one, other] = [newStats(), newStats()];
+        const a = await new ChainReader(store, { stats: one }).lend({ id, segment: 0, planes });
+        const b = await new ChainReader(linkByLink, { stats: other }).lend({
+          id,
+          segment: 0,
+          planes,
+        });
+        t.is(a.planes.length, Math.min(planes, width));
+        t.true(a.planes.every((plane, k) => Buffer.compare(plane, b.planes[k]!) === 0));
+        t.deepEqual(one, other);
+      }
+    }
+  }
+});
+
+test('straight: a wrong byte anywhere, and a file that ends early, are refused and named', async (t) => {
+  const made = await chainsIn(t, 4, 0);
+  const id = made.ids[3]!;
+  const expected = planesOf(made.contents[3]!, 4);
+  for (const fileClass of ['hi', 'mid', 'low']) {
+    const names = (await fs.readdir(path.join(made.dir, 'packs'))).filter((n) =>
+      n.endsWith(`.${fileClass}`),
+    );
+    for (const name of names) {
+      const file = path.join(made.dir, 'packs', name);
+      const whole = await fs.readFile(file);
+      for (let at = 16; at < whole.length; at += Math.ceil(whole.length / 40)) {
+        const wrong = Buffer.from(whole);
+        wrong[at]! ^= 0x10;
+        for (const bytes of [wrong, whole.subarray(0, at)]) {
+          await fs.writeFile(file, bytes);
+          const store = await ObjectStore.open(new FolderBackend(made.dir));
+          try {
+            const lease = await new ChainReader(store).lend({ id, segment: 0 });
+            t.true(
+              lease.planes.every((p, k) => Buffer.compare(p, expected[k]!) === 0),
+              `${name} ${at}`,
+            );
+          } catch (error) {
+            t.true(
+              error instanceof CorruptError ||
+                (error as { code?: string }).code === 'DLV_TRUNCATED',
+            );
+          } finally {
+            await store.close();
+          }
+        }
+      }
+      await fs.writeFile(file, whole);
+    }
+  }
+});
+
+test('straight: an abort ends it', async (t) => {
+  if (!native) return t.pass('no addon');
+  const made = await chainsIn(t, 4, 0);
+  const signal = AbortSignal.abort();
+  const links = await linksOf(made, 3);
+  await t.throwsAsync(decodeStraight(made.store, links, null, { stats: newStats(), signal }), {
+    instanceOf: AbortedError,
+  });
+});
