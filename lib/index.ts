@@ -99,6 +99,7 @@ export type { ModelDeletion, ModelRenaming } from './use/ops/model.js';
 export type { MvOptions, MvResult } from './use/ops/mv.js';
 export type { PullOptions, PullResult } from './use/ops/pull.js';
 export type { PushOptions, PushResult } from './use/ops/push.js';
+export type { QueryResult, QueryResultRow, QueryVersion } from './use/ops/query.js';
 export type { ReflogLine, ReflogOptions } from './use/ops/reflog.js';
 export type { RemoteChange, RemoteEntry } from './use/ops/remote.js';
 export type { ResetOptions, ResetResult } from './use/ops/reset.js';

@@ -35,7 +35,7 @@ const TYPES =
   'MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
   'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
   'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
-  'ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
+  'QueryResult QueryResultRow QueryVersion ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
   'StashPushOptions StashResult StatusResult SwitchOptions SwitchResult TagChange TagEntry TagMessage ' +
   'TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary VersionTable ' +
   'VersionsOptions Warned';

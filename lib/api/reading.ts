@@ -11,6 +11,7 @@ import type { DuOptions, DuResult } from '../use/ops/du.js';
 import type { ListedModel, ListOptions } from '../use/ops/list.js';
 import type { LoadedTensor, LoadOptions, LoadResult } from '../use/ops/load.js';
 import type { LogOptions } from '../use/ops/log.js';
+import type { QueryResult } from '../use/ops/query.js';
 import type { ReflogLine, ReflogOptions } from '../use/ops/reflog.js';
 import type { RemoteEntry } from '../use/ops/remote.js';
 import type { ListedTensor, ShowFileResult, ShowResult } from '../use/ops/show.js';
@@ -120,6 +121,12 @@ export abstract class ReadingRepository extends Handle {
     const { versions } = await import('../use/ops/versions.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => versions(repo, own, context));
+  }
+
+  /** What a DQL query gives (docs/dql.md). Values stand in the text as DQL writes them. */
+  async query(text: string, options: Options<object> = {}): Promise<Warned<QueryResult>> {
+    const { query } = await import('../use/ops/query.js');
+    return this.call(options, (repo, context) => query(repo, text, context));
   }
 
   /** Where the bytes are. */

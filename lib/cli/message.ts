@@ -1,4 +1,4 @@
-/** The message of a version: from `-m`, from a file, or from stdin. */
+/** Texts that a person gives: the message of a version, from `-m`, from a file or from stdin. */
 import path from 'node:path';
 import { UsageError } from '../base/errors.js';
 import { MESSAGE_BYTES_MAX } from '../base/limits.js';
@@ -17,21 +17,26 @@ export async function readMessage(
   if (texts !== undefined) {
     throw new UsageError('-m and -F are given', { hint: 'give the message once' });
   }
-  const bytes = file === '-' ? await readStdin() : await readFile(path.resolve(cwd, file));
+  return (await readText(file, cwd, 'message')).replace(/^\s*\n/, '').trimEnd();
+}
+
+/** Text of a file, or of stdin where it is '-'. @param what  what it is, for errors. @throws {UsageError} {NotFoundError} */
+export async function readText(file: string, cwd: string, what: string): Promise<string> {
+  const bytes = file === '-' ? await readStdin(what) : await readFile(path.resolve(cwd, file));
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return text.replace(/^\s*\n/, '').trimEnd();
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new UsageError(`the message in '${file}' is not valid UTF-8`);
+    throw new UsageError(`the ${what} in '${file}' is not valid UTF-8`);
   }
 }
 
-async function readStdin(): Promise<Buffer> {
+async function readStdin(what: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MESSAGE_BYTES_MAX) throw tooLong();
+    if (bytes > MESSAGE_BYTES_MAX)
+      throw new UsageError(`the ${what} is over ${MESSAGE_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -40,8 +45,4 @@ async function readStdin(): Promise<Buffer> {
 async function readFile(file: string): Promise<Uint8Array> {
   const { readMessageFile } = await import('../use/worktree/message-file.js');
   return readMessageFile(file);
-}
-
-function tooLong(): UsageError {
-  return new UsageError(`the message is over ${MESSAGE_BYTES_MAX} bytes`);
 }

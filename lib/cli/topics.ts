@@ -85,8 +85,45 @@ ambiguous, and the error lists the names to choose from. log, show and list prin
 the name to use in a paper or a configuration; with --json it is the member 'name'.
 `;
 
+const DQL = `DQL in a page: how to ask for models
+
+  select m where m.metrics.acc > 0.9 and m.params.lr < 1e-3 order by m.metrics.acc desc limit 5
+  select m.name, best(m["loss"]) as loss from m where m.model like "bert%" order by loss
+  select m where m derived from "base@1" and m["conv[1,3,5]"].next has POOL("MAX")
+  select a, b where a child of b and a.metrics.acc < b.metrics.acc
+  select m.params.opt, count(*), max(m.metrics.acc) from m group by m.params.opt having count(*) > 2
+
+A variable stands for every version; two variables for every pair. What follows it:
+
+  m.name  m.model  m.number  m.time  m.message  m.author  m.step  m.files  m.bytes  m.refs  m.operation
+  m.params.lr          a hyperparameter; numbers are numbers
+  m.metrics.acc        the last value of a metric, also m["acc"]; best(), lowest(), highest(), at(m["acc"], 100)
+  m.env.python  m.data.train
+  m["conv*"]           layers whose name or alias fits: * ? [1,3,5] [1-4]; ($1) behind one captures what it took
+  .next .prev          the layers behind and before, passing over activations, norms, dropout and reshaping
+  .succ .pred          the layers right behind and right before
+  .next{1,3} .next+    in one to three steps; in any number
+  .path("fc7")         layers on the ways there
+  .act .norm           what next passes over
+  .kernel .stride .units .channels .groups .params .kind .type .op     of layers, compared one by one
+
+Conditions: = != < <= > >=, like and ilike with % and _, ~ and ~* with a regular expression, in ("a", "b"),
+in (select …), between 1 and 2, is null, and, or, not, parentheses;
+
+  m["pool1"].prev has CONV(kernel = 3)     one of the layers is of a kind: CONV FULL POOL NORM ACT RELU LSTM …
+  all m["conv*"].succ has RELU             each of the layers named leads to one
+  exists m["fc8"]    count(m["conv*"]) > 5
+  m derived from "base@1"    m child of n    m ancestor of n    m parent of n
+
+A query that is kept (dlv query --save good) can be a source: select m from m in "good" where …
+A comparison with a value that is missing is neither true nor false, as in SQL: ask 'is null' for it.
+
+docs/dql.md has the whole language.
+`;
+
 /** By name. */
 export const TOPICS: Readonly<Record<string, Topic>> = {
+  dql: { summary: 'how to ask for models: the language of dlv query', text: DQL },
   formats: { summary: 'which model files are understood', text: FORMATS },
   ignore: { summary: 'which files are ignored: .dlvignore and .gitignore', text: IGNORE },
   revisions: { summary: 'how versions are named: model@7, HEAD~1 and others', text: REVISIONS },

@@ -13,7 +13,7 @@ import { type TestRepository, threeVersions } from '../helpers/repository.js';
 
 /** Members whose keys are data: only the types of their values are compared. */
 const MAPS = new Set(
-  'metrics metricSteps params environment data opsets uncounted sizes'.split(' '),
+  'metrics metricSteps params environment data opsets uncounted sizes values'.split(' '),
 );
 
 /**
@@ -98,6 +98,7 @@ const LINES: Record<string, Line> = {
     prepare: async (repo) => void (await repo.json('copy', 'net', 'x')),
   },
   show: { args: ['show'] },
+  query: { args: ['query', 'select m where m.files > 0'] },
   desc: {
     args: ['desc'],
     prepare: async (repo) => {

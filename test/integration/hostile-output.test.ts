@@ -109,6 +109,8 @@ const MORE: Line[] = [
   [0, ['desc']],
   [0, ['desc', '--html', '-']],
   [0, ['list', '--versions', '--curves']],
+  [0, ['query', 'select m, m.message, m.name from m', '--explain']],
+  [0, ['query', 'select m, m["**"].name as layers from m', '--csv']],
   [0, ['log', '--curves', '--html', '-']],
   // Without the optional package that runs networks it ends with an error, which is shown too.
   [hasRuntime() ? 0 : 1, ['eval', 'HEAD~1', 'HEAD', '--data', TABLE, '--labels', `${TABLE}#y`]],
@@ -174,6 +176,9 @@ const MISTAKES: Line[] = [
   [1, ['show', STEERING]],
   [1, ['desc', STEERING]],
   [1, ['eval', STEERING, '--data', STEERING, '--labels', `no${HIDDEN}`]],
+  [2, ['query', STEERING]],
+  [1, ['query', `select m where m derived from "${STEERING}"`]],
+  [1, ['query', '--named', STEERING]],
   [1, ['diff', STEERING]],
   [1, ['cat', `HEAD:${STEERING}`]],
   [1, ['checkout', STEERING]],

@@ -138,8 +138,8 @@ function isEqual(a: Value, b: Value): boolean {
   return a === b;
 }
 
-/** Of values of different kinds none is the less: they are only unequal. */
-function compareBy(comparison: Comparison, a: Value, b: Value): Truth {
+/** How two values compare; null if one is missing. Of different kinds none is the less: they are only unequal. */
+export function compareBy(comparison: Comparison, a: Value, b: Value): Truth {
   if (a === null || b === null) return null;
   if (comparison === '=') return isEqual(a, b);
   if (comparison === '!=') return !isEqual(a, b);

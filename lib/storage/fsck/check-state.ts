@@ -16,6 +16,7 @@ import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { readMoves } from '../repo/moves/journal.js';
 import { readNumbers } from '../repo/numbers.js';
 import { readPromisedOf } from '../repo/promised.js';
+import { readQueries } from '../repo/queries.js';
 import { type Head, readHead } from '../repo/refs/head.js';
 import { isListLog, listReflogs, NOT_A_VERSION, readReflog } from '../repo/refs/reflog.js';
 import { listRefNames, readNotes, readRef } from '../repo/refs/refs.js';
@@ -50,6 +51,7 @@ export async function checkState(layout: Layout, findings: Findings): Promise<Ch
   await check.moves();
   await check.remotes();
   await check.promised();
+  await check.queries();
   await check.strangers();
   return { files: check.files, head, refs, staging };
 }
@@ -239,6 +241,12 @@ class StateCheck {
     }
   }
 
+  async queries(): Promise<void> {
+    if (await this.#isGone('queries')) return;
+    const remedy = "remove it, then keep the queries again with 'dlv query --save <name>'";
+    await this.read('state', 'queries', () => readQueries(this.#layout), remedy);
+  }
+
   /** Moves of a command that was killed: whoever opens the repository carries them out. */
   async moves(): Promise<void> {
     if (await this.#isGone('moves')) return;
@@ -249,7 +257,7 @@ class StateCheck {
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs staging moves moves-staging manifest packs trash budgets numbers lines catalog promised remotes incoming lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs staging moves moves-staging manifest packs trash budgets numbers lines catalog promised remotes queries incoming lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

@@ -185,6 +185,10 @@ export class Layout {
   get remotes(): string {
     return this.#in('remotes');
   }
+  /** Queries that are kept under names. */
+  get queries(): string {
+    return this.#in('queries');
+  }
   /** Folder of what is arriving from remotes. */
   get incoming(): string {
     return this.#in(INCOMING_DIR);

@@ -28,6 +28,8 @@ export interface Remotes {
 }
 
 const FIRST_LINE = 'remotes 1';
+/** What helps where the file is damaged: nothing else holds what was in it. */
+const REMEDY = "remove it, then name the remotes again with 'dlv remote add <name> <url>'";
 const LEAST_CHARS = 'remote a b'.length;
 
 function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
@@ -73,7 +75,7 @@ export function parseRemotes(text: string, file: string): Remotes {
   if (formatRemotes(remotes) === text) return remotes;
   throw new CorruptError(`'${file}' is damaged: the addresses of remotes cannot be read from it`, {
     file,
-    hint: "remove it, then name the remotes again with 'dlv remote add <name> <url>'",
+    hint: REMEDY,
   });
 }
 
@@ -83,6 +85,7 @@ export async function readRemotes(layout: Layout): Promise<Remotes> {
   try {
     return parseRemotes(unseal(await readSmallFile(file, STATE_FILE_BYTES_MAX), file), file);
   } catch (error) {
+    if (error instanceof CorruptError) error.data.hint = REMEDY;
     if (!isMissing(error)) throw error;
     return { urls: new Map(), upstreams: new Map() };
   }

@@ -1,8 +1,9 @@
 /** Files of a version by their paths. */
+
+import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { suggestNames } from '../../storage/repo/refs/closest.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { findFile, readFiles } from '../../storage/repo/version/file-tree.js';
 

@@ -1,10 +1,11 @@
 /** Tensors of files and versions by their names. */
+
+import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { AmbiguousError, NotFoundError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
 import { type StoredTensor, tensorsOf } from '../../storage/objects/stored/tensors.js';
-import { suggestNames } from '../../storage/repo/refs/closest.js';
 import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/file-page.js';
 import { fileOf } from './find-file.js';
 

@@ -1,8 +1,8 @@
 /** `dlv list`: the models of a repository, or their versions that fit. */
 
+import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
-import { suggestNames } from '../../storage/repo/refs/closest.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';

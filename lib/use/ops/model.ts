@@ -1,8 +1,8 @@
 /** `dlv model`: lists, renames and deletes models. */
 
+import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, ExistsError, NotFoundError } from '../../base/errors.js';
-import { suggestNames } from '../../storage/repo/refs/closest.js';
 import type { Head } from '../../storage/repo/refs/head.js';
 import { parseRefName, shownRef } from '../../storage/repo/refs/ref-name.js';
 import type { Ref } from '../../storage/repo/refs/refs.js';

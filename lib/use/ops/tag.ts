@@ -1,5 +1,6 @@
 /** `dlv tag`: permanent names for versions. */
 
+import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import {
   ConflictError,
@@ -12,7 +13,6 @@ import { tagNotes } from '../../storage/objects/tag-notes.js';
 import { exactTags } from '../../storage/objects/tiers.js';
 import { tagRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import { suggestNames } from '../../storage/repo/refs/closest.js';
 import { checkNewTagName, checkTagName } from '../../storage/repo/refs/ref-name.js';
 import { addNotes, listRefs, readRef, updateRef } from '../../storage/repo/refs/refs.js';
 import { currentAuthor, currentMoment, formatAuthor } from '../../storage/repo/settings/author.js';

@@ -8,16 +8,13 @@ import {
   type Value,
 } from '../../pure/where/condition.js';
 import { compareValues, compileCondition } from '../../pure/where/evaluate.js';
-import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
 import { type Curve, readCurves } from '../history/curves.js';
-import { collectFacts } from '../history/lines/ancestry.js';
-import { resolveRanges } from '../history/lines/ranges.js';
 import { resolveId } from '../history/lines/resolve.js';
-import { versionRoots } from '../history/sizes/sizes.js';
 import { type Column, Columns, differs, type VersionRow } from '../history/table/columns.js';
 import { type GroupRow, groupRows } from '../history/table/groups.js';
-import { Describer, type MetricValue, metricValue, openCatalog } from '../history/versions.js';
+import { readRows } from '../history/table/version-rows.js';
+import { type MetricValue, metricValue } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 export type { GroupCell, GroupRow } from '../history/table/groups.js';
@@ -89,7 +86,7 @@ export async function versions(
   const sort = (options.sort ?? []).map(parseSort);
   const wanted = options.columns?.map(parseColumnOrGlob);
   const grouped = (options.group ?? []).map(parseColumn);
-  const all = await readRows(repo, options, context);
+  const all = await readRows(repo, options, context.signal);
   const base = options.baseline === undefined ? null : await resolveId(repo, options.baseline);
   const baseRow =
     base === null ? null : (all.rows.find(({ id }) => id === base) ?? (await all.read(base)));
@@ -155,40 +152,6 @@ function parseSort(text: string): { ref: ColumnRef; sign: 1 | -1 } {
 function parseColumnOrGlob(text: string): ColumnRef {
   if (!text.includes('*')) return parseColumn(text);
   return { kind: 'column', name: text.trim(), function: null, at: 0 };
-}
-
-/** All rows that are asked for, the newest first, and a way to read one more. */
-async function readRows(
-  repo: Repository,
-  { revisions = [], model }: VersionsOptions,
-  { signal }: OpContext,
-): Promise<{ rows: VersionRow[]; read: (id: Id) => Promise<VersionRow> }> {
-  const catalog = openCatalog(repo);
-  const factsOf = (id: Id) => catalog.facts(id);
-  const refs = await listRefs(repo.layout);
-  const describer = new Describer(repo, refs, factsOf);
-  const { include, exclude } = await resolveRanges(repo, revisions, signal);
-  const starts = revisions.length === 0 ? await versionRoots(repo, refs) : include;
-  const found = await collectFacts(factsOf, starts, { signal });
-  if (exclude.length > 0) {
-    for (const id of (await collectFacts(factsOf, exclude, { signal })).keys()) found.delete(id);
-  }
-  await catalog.save();
-  const read = async (id: Id): Promise<VersionRow> => {
-    const facts = await factsOf(id);
-    const [number, name] = [await describer.number(id), await describer.name(id)];
-    return { id, facts, number, name, refs: await describer.shortRefs(id) };
-  };
-  const ids = [...found]
-    .filter(([, facts]) => model === undefined || facts.model === model)
-    .sort(([a, one], [b, other]) => other.time - one.time || (a < b ? -1 : 1));
-  const rows: VersionRow[] = [];
-  for (const [id] of ids) {
-    throwIfAborted(signal);
-    rows.push(await read(id));
-  }
-  if (model !== undefined && rows.length === 0) await resolveId(repo, model);
-  return { rows, read };
 }
 
 function sortRows(rows: VersionRow[], by: readonly { column: Column; sign: 1 | -1 }[]): void {

@@ -2,6 +2,8 @@
  * What clone, fetch and pull share: which refs of a remote are wanted, bringing what they need here, and
  * remembering where its branches stand.
  */
+
+import { closestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import {
@@ -17,7 +19,6 @@ import { makeMoves } from '../../storage/repo/moves/carry-out.js';
 import type { RefMove } from '../../storage/repo/moves/journal.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { PartialFilter } from '../../storage/repo/promised.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
 import { readGone } from '../../storage/repo/refs/gone.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import type { MoveReason } from '../../storage/repo/refs/reflog.js';

@@ -1,9 +1,9 @@
 /** Which remote a command means, and which branch of it a branch here follows. */
 
+import { closestNames } from '../../base/bytes/closest.js';
 import { AmbiguousError, NotFoundError, UsageError } from '../../base/errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { remoteRefName } from '../../storage/repo/layout.js';
-import { closestNames } from '../../storage/repo/refs/closest.js';
 import { modelNameProblem } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import {

@@ -18,7 +18,8 @@ const CELL_MAX = 48;
 const MISSING = '';
 const SPARK_WIDTH = 16;
 
-interface Grid {
+/** Cells as people read them. */
+export interface Grid {
   titles: string[];
   /** True for columns of numbers. */
   isNumeric: boolean[];
@@ -26,7 +27,7 @@ interface Grid {
 }
 
 /** A value as people read it. */
-function shownValue(column: string, value: CellValue): string {
+export function shownValue(column: string, value: CellValue): string {
   if (value === null) return MISSING;
   if (column === 'time' && typeof value === 'number') {
     return formatTime(new Date(value)).slice(0, 16);
@@ -127,8 +128,12 @@ export function printVersionTable(ui: Ui, table: VersionTable, form: TableForm):
   if (hidden.length > 0) ui.note(`the same in all: ${hidden.join(', ')}`);
 }
 
-/** On a terminal columns that have no room are left out, the last first; a pipe gets all. */
-function printText(ui: Ui, { titles, isNumeric, rows }: Grid): void {
+/** On a terminal columns that have no room are left out, the last first; a pipe gets all. @param remedy  how to choose them. */
+export function printText(
+  ui: Ui,
+  { titles, isNumeric, rows }: Grid,
+  remedy = 'use --columns',
+): void {
   const columns = titles.map((title, i): Column => {
     return { title, limit: CELL_MAX, align: isNumeric[i] ? 'right' : 'left' };
   });
@@ -147,7 +152,7 @@ function printText(ui: Ui, { titles, isNumeric, rows }: Grid): void {
       `no room for ${titles
         .slice(count)
         .filter((title) => title !== 'Δ')
-        .join(', ')}: use --columns`,
+        .join(', ')}: ${remedy}`,
     );
   }
 }

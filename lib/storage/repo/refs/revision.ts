@@ -10,11 +10,12 @@
  * Two names of different versions are ambiguous, and so is a name that reads as the id or number of
  * another version: only older repositories have such names. A number never depends on HEAD.
  */
+
+import { suggestNames } from '../../../base/bytes/closest.js';
 import { type Id, isId } from '../../../base/bytes/hash.js';
 import { AmbiguousError, isDamage, NotFoundError, UsageError } from '../../../base/errors.js';
 import { branchRefName, type Layout } from '../layout.js';
 import { shortId } from '../version/version.js';
-import { suggestNames } from './closest.js';
 import { readHead } from './head.js';
 import {
   mayBeRevision,

@@ -1,8 +1,8 @@
 /** The settings: every key with its type, default and meaning, and how values are read from text. @see docs/format/config.md */
 
+import { suggestNames } from '../../../base/bytes/closest.js';
 import { ConfigError } from '../../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../../base/limits.js';
-import { suggestNames } from '../refs/closest.js';
 import { refNameProblem } from '../refs/ref-name.js';
 import { parseRate, RATE_FORM } from './rate.js';
 import { folderListProblem } from './safe.js';

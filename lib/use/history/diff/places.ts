@@ -1,9 +1,10 @@
 /**
  * One folder or file of a side, so that any two of any versions can be compared: `HEAD:a HEAD:b`.
  */
+
+import { suggestNames } from '../../../base/bytes/closest.js';
 import { NotFoundError } from '../../../base/errors.js';
 import { ROLES } from '../../../pure/tensor/layout.js';
-import { suggestNames } from '../../../storage/repo/refs/closest.js';
 import type { DiffSide } from './sides.js';
 
 /** Takes `<rev>:<path>` apart; null for a revision alone and for a range. */

@@ -1,11 +1,11 @@
 /** Branches of model lines, by the names that people type: `<branch>`, `<model>/<branch>`. */
 
+import { suggestNames } from '../../../base/bytes/closest.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../../base/errors.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { branchRefName, tagRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
-import { suggestNames } from '../../../storage/repo/refs/closest.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import {
   checkModelName,

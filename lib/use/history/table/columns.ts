@@ -4,6 +4,7 @@
  * thing alone has it; `best(acc)`, `best_step(acc)`, `min`, `max`, `last`, `last_step`, `count` are asked of metrics.
  */
 
+import { closestNames } from '../../../base/bytes/closest.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../../base/errors.js';
 import type { VersionFacts } from '../../../knowledge/catalog/facts.js';
@@ -11,7 +12,6 @@ import { type Direction, directionOf } from '../../../pure/logs/direction.js';
 import { parseParam } from '../../../pure/logs/param-value.js';
 import type { ColumnRef, Value } from '../../../pure/where/condition.js';
 import type { Binding } from '../../../pure/where/evaluate.js';
-import { closestNames } from '../../../storage/repo/refs/closest.js';
 import type { Metric } from '../../../storage/repo/version/version.js';
 import { parseDate } from '../dates.js';
 
@@ -57,6 +57,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   id: 'version',
   date: 'time',
   created: 'time',
+  creation_time: 'time',
   size: 'bytes',
   tags: 'refs',
   branches: 'refs',

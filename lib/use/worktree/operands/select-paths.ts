@@ -2,9 +2,10 @@
  * Paths and globs of the user against the paths of a version or of the staging area: for commands
  * whose files need not exist in the work tree.
  */
+
+import { suggestNames } from '../../../base/bytes/closest.js';
 import { NotFoundError } from '../../../base/errors.js';
 import type { Layout } from '../../../storage/repo/layout.js';
-import { suggestNames } from '../../../storage/repo/refs/closest.js';
 import { PathInput } from './path-input.js';
 
 /**

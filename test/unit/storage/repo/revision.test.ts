@@ -3,11 +3,11 @@
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
+import { closestNames, editDistance } from '../../../../lib/base/bytes/closest.js';
 import type { Id } from '../../../../lib/base/bytes/hash.js';
 import { NotFoundError } from '../../../../lib/base/errors.js';
 import type { Layout } from '../../../../lib/storage/repo/layout.js';
 import { writeNumbers } from '../../../../lib/storage/repo/numbers.js';
-import { closestNames, editDistance } from '../../../../lib/storage/repo/refs/closest.js';
 import { type Head, writeHead } from '../../../../lib/storage/repo/refs/head.js';
 import { appendReflog } from '../../../../lib/storage/repo/refs/reflog.js';
 import { listRefs, readRef, updateRef } from '../../../../lib/storage/repo/refs/refs.js';

@@ -1,0 +1,156 @@
+/** `dlv query` on the command line. */
+import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
+import type { NamedQuery, QueryResult } from '../../use/ops/query.js';
+import { readText } from '../message.js';
+import { EXAMPLE_VERSION } from '../output/render.js';
+import { formatTable } from '../output/table.js';
+import type { Ui } from '../output/ui.js';
+import type { Cli, Run } from '../run.js';
+
+interface Flags {
+  file?: string;
+  named?: string;
+  save?: string;
+  list?: boolean;
+  delete?: string;
+  explain?: boolean;
+  md?: boolean;
+  csv?: boolean;
+}
+
+const EXAMPLE: QueryResult = {
+  columns: [
+    { name: 'm', kind: 'version' },
+    { name: 'm.metrics.acc', kind: 'value' },
+  ],
+  rows: [
+    {
+      values: ['mnist@3', 0.9183],
+      versions: [{ variable: 'm', version: EXAMPLE_VERSION.version, name: 'mnist@3' }],
+    },
+  ],
+  looked: 12,
+  fit: 1,
+  conditions: [
+    {
+      condition: 'm.metrics.acc > 0.9',
+      variables: ['m'],
+      reads: 'catalog',
+      asked: 12,
+      fitted: 1,
+      failed: ['mnist@2', 'mnist@1'],
+      unknown: [],
+    },
+  ],
+  hints: [],
+};
+
+/** The text of the query that operands and flags give. @throws {UsageError} */
+async function textOf(run: Run, words: readonly string[], { file, named }: Flags): Promise<string> {
+  const given = [words.length > 0, file !== undefined, named !== undefined].filter(Boolean).length;
+  if (given > 1)
+    throw new UsageError('the query is given twice', {
+      hint: 'give it as an operand, with --file or with --named',
+    });
+  if (file !== undefined) return readText(file, run.context.cwd, 'query');
+  if (named !== undefined) {
+    const { namedQuery } = await import('../../use/ops/query.js');
+    return (await run.repository((repo) => namedQuery(repo, named))).query;
+  }
+  if (words.length === 1 && words[0] === '-') return readText('-', run.context.cwd, 'query');
+  if (words.length > 0) return words.join(' ');
+  throw new UsageError('there is no query', {
+    hint: "write one in quotes: dlv query 'select m where m.metrics.acc > 0.9', or read it with --file; dlv help dql has the language",
+  });
+}
+
+function printNamed(ui: Ui, queries: readonly NamedQuery[]): void {
+  const rows = queries.map(({ name, query }) => [
+    { text: name, style: ui.style.bold },
+    query.replace(/\s+/g, ' '),
+  ]);
+  for (const line of formatTable([{}, { limit: 200 }], rows)) ui.line(line);
+}
+
+export function register(program: Command, cli: Cli): void {
+  cli
+    .command(program, 'query', {
+      summary: 'ask for models by what they are, in DQL',
+      about:
+        'A query names what to show, and conditions that the versions have to meet: on attributes, ' +
+        "hyperparameters, metrics, lineage and the layers of networks. 'dlv help dql' has the language in a " +
+        'page, and docs/dql.md all of it. Words are read whatever their case; texts stand in quotes.\n\n' +
+        'A query can be kept under a name (--save) and run again (--named), or stand in another as a source. ' +
+        '--explain says what each condition was asked of and how many versions it let through. Errors name line ' +
+        'and column.\n\n' +
+        'With --json the document has columns (name, kind: version, time or value), rows (values, one for each ' +
+        'column, and versions), looked, fit, conditions and hints. --csv puts an apostrophe before texts that a ' +
+        'spreadsheet would run.',
+      examples: [
+        [
+          "dlv query 'select m where m.metrics.acc > 0.9 order by m.metrics.acc desc'",
+          'versions by a metric, the best first',
+        ],
+        [
+          `dlv query 'select m where m.name like "alexnet%" and m["conv[1,3,5]"].next has POOL("MAX")'`,
+          'versions whose conv1, conv3 or conv5 is followed by max pooling',
+        ],
+        [
+          `dlv query 'select m.name, best(m["loss"]) as loss, m.params.lr from m where m derived from "base@1"'`,
+          'columns of the versions that derive from one',
+        ],
+        [
+          'dlv query "select m.params.opt, count(*), max(m.metrics.acc) from m group by m.params.opt"',
+          'one row for each optimizer',
+        ],
+        ["dlv query --save good 'select m where m.metrics.acc > 0.9'", 'keep a query'],
+        [
+          `dlv query 'select m from m in "good" where exists m["lstm*"]' --explain`,
+          'ask of what another query gives',
+        ],
+        ['dlv query --file best.dql --csv', 'from a file, for a spreadsheet'],
+      ],
+      json: EXAMPLE,
+      exitCodes: { 1: 'no such column, revision or query', 2: 'the query cannot be read' },
+    })
+    .argument('[query...]', 'the query; - reads it from stdin')
+    .option('-F, --file <file>', 'read the query from a file, or from stdin with -')
+    .option('--named <name>', 'run a query that is kept')
+    .option('--save <name>', 'keep the query under a name, and do not run it')
+    .option('--list', 'list the queries that are kept')
+    .option('--delete <name>', 'forget a query that is kept')
+    .option('--explain', 'say what each condition did')
+    .option('--md', 'as a table in Markdown')
+    .option('--csv', 'as CSV, with all digits')
+    .action(
+      cli.action(async (run, words: string[], flags: Flags) => {
+        if (flags.md && flags.csv) throw new UsageError('--md and --csv exclude each other');
+        const { query, saveQuery, listQueries, deleteQuery } = await import(
+          '../../use/ops/query.js'
+        );
+        const { list, save, delete: gone, explain } = flags;
+        if (list) {
+          const queries = await run.repository((repo) => listQueries(repo));
+          run.answer(queries, (ui) => printNamed(ui, queries));
+          return 0;
+        }
+        if (gone !== undefined) {
+          const deleted = await run.repository((repo) => deleteQuery(repo, gone));
+          run.answer(deleted, (ui) => ui.note(`forgot the query '${deleted.name}'`));
+          return 0;
+        }
+        const text = await textOf(run, words, flags);
+        if (save !== undefined) {
+          const saved = await run.repository((repo) => saveQuery(repo, save, text));
+          run.answer(saved, (ui) => ui.note(`kept the query '${saved.name}'`));
+          return 0;
+        }
+        const result = await run.repository((repo) => query(repo, text, run.context));
+        const { printQuery } = await import('../output/versions/query-table.js');
+        const form = flags.md ? 'md' : flags.csv ? 'csv' : 'text';
+        run.answer(result, (ui) => printQuery(ui, result, form, explain === true));
+        return 0;
+      }),
+    );
+}

@@ -1,0 +1,317 @@
+/**
+ * Conditions of queries. As in SQL a comparison with a value that is missing is neither true nor false.
+ * A set of layers fits if one of them does; captures make a condition true if one binding does.
+ */
+
+import type { Value as CellValue } from '../where/condition.js';
+import { compareBy } from '../where/evaluate.js';
+import { likeTest, matchTest } from '../where/pattern.js';
+import type { Condition, Selector } from './ast.js';
+import type { Captures } from './layer-pattern.js';
+import {
+  capturesOf,
+  compileSelector,
+  type LayerFinder,
+  NO_CAPTURES,
+  type Tuple,
+} from './layer-sets.js';
+import { queryError } from './parse.js';
+import { conditionsIn, selectorsIn } from './scope.js';
+import { compileTemplate, fitsTemplate, isPassedOver, patternOf } from './templates.js';
+import { type CompiledValue, compileValue, type ValueContext } from './values.js';
+
+export type Truth = boolean | null;
+export type Test<R> = (tuple: Tuple<R>, captures: Captures) => Truth;
+
+export interface ConditionContext<R> extends ValueContext<R> {
+  /** Ids that revisions of lineage tests name, by their text. */
+  revisions: ReadonlyMap<string, string>;
+  /** Told of what is no error and surely not meant. */
+  hint: (text: string) => void;
+}
+
+/** Most bindings of captures that one version is tried with. */
+const BINDINGS_MAX = 10_000;
+
+/** Prepares a condition. @throws {UsageError} {NotFoundError} */
+export function compileCondition<R>(condition: Condition, context: ConditionContext<R>): Test<R> {
+  const { host, scope, subresults } = context;
+  switch (condition.kind) {
+    case 'and':
+    case 'or': {
+      const tests = condition.items.map((item) => compileCondition(item, context));
+      const decisive = condition.kind === 'or';
+      return (tuple, captures) => {
+        let truth: Truth = !decisive;
+        for (const test of tests) {
+          const found = test(tuple, captures);
+          if (found === decisive) return decisive;
+          if (found === null) truth = null;
+        }
+        return truth;
+      };
+    }
+    case 'not': {
+      const test = compileCondition(condition.item, context);
+      return (tuple, captures) => {
+        const truth = test(tuple, captures);
+        return truth === null ? null : !truth;
+      };
+    }
+    case 'compare': {
+      const { comparison } = condition;
+      const [left, right] = pair(
+        compileValue(condition.left, context),
+        compileValue(condition.right, context),
+      );
+      return (tuple, captures) => {
+        const rights = right(tuple, captures);
+        return anyOf(left(tuple, captures), (a) =>
+          anyOf(rights, (b) => compareBy(comparison, a, b)),
+        );
+      };
+    }
+    case 'between': {
+      const value = compileValue(condition.value, context);
+      const [of, low] = pair(value, compileValue(condition.low, context));
+      const [, high] = pair(value, compileValue(condition.high, context));
+      return (tuple, captures) => {
+        const [least = null] = low(tuple, captures);
+        const [most = null] = high(tuple, captures);
+        return anyOf(of(tuple, captures), (one) => {
+          const [above, below] = [compareBy('>=', one, least), compareBy('<=', one, most)];
+          if (above === false || below === false) return false;
+          return above === null || below === null ? null : true;
+        });
+      };
+    }
+    case 'in': {
+      const value = compileValue(condition.value, context);
+      const items = condition.items.map((item) => pair(value, compileValue(item, context))[1]);
+      return (tuple, captures) =>
+        anyOf(value.of(tuple, captures), (one) => {
+          if (one === null) return null;
+          return items.some((item) =>
+            item(tuple, captures).some((other) => compareBy('=', one, other) === true),
+          );
+        });
+    }
+    case 'in-query':
+    case 'in-named': {
+      const found =
+        subresults.get(condition.kind === 'in-query' ? condition.query : condition) ?? [];
+      const known = new Set(found.map(keyOf));
+      const { of } = compileValue(condition.value, context);
+      return (tuple, captures) =>
+        anyOf(of(tuple, captures), (one) => (one === null ? null : known.has(keyOf(one))));
+    }
+    case 'null': {
+      const { of } = compileValue(condition.value, context);
+      return (tuple, captures) => of(tuple, captures).every((one) => one === null);
+    }
+    case 'truth': {
+      const { of } = compileValue(condition.value, context);
+      return (tuple, captures) =>
+        anyOf(of(tuple, captures), (one) => (one === null ? null : one === true));
+    }
+    case 'like':
+    case 'match': {
+      const { of } = compileValue(condition.value, context);
+      const fits = (condition.kind === 'like' ? likeTest : matchTest)(
+        condition.pattern,
+        condition.ignoreCase,
+      );
+      return (tuple, captures) =>
+        anyOf(of(tuple, captures), (one) =>
+          one === null ? null : fits(typeof one === 'string' ? one : JSON.stringify(one)),
+        );
+    }
+    case 'exists': {
+      const { find } = compileSelector(host, scope, condition.selector);
+      return (tuple, captures) => find(tuple, captures).some(({ places }) => places.size > 0);
+    }
+    case 'has':
+      return compileHas(condition, context);
+    case 'lineage':
+      return compileLineage(condition, context);
+  }
+}
+
+function keyOf(value: CellValue): string {
+  return JSON.stringify(value);
+}
+
+/** True if one is, else null if one cannot be said, else false: also of nothing. */
+function anyOf<T>(values: readonly T[], test: (value: T) => Truth): Truth {
+  let truth: Truth = false;
+  for (const value of values) {
+    const found = test(value);
+    if (found === true) return true;
+    if (found === null) truth = null;
+  }
+  return truth;
+}
+
+/** Both sides of a comparison; a text beside a column is read as the column wants it. */
+function pair<R>(
+  left: CompiledValue<R>,
+  right: CompiledValue<R>,
+): [CompiledValue<R>['of'], CompiledValue<R>['of']] {
+  return [readAs(left, right.literal), readAs(right, left.literal)];
+}
+
+function readAs<R>(
+  { of, literal }: CompiledValue<R>,
+  read: CompiledValue<R>['literal'],
+): CompiledValue<R>['of'] {
+  if (read === null || literal !== null) return of;
+  return (tuple, captures) =>
+    of(tuple, captures).map((one) => (typeof one === 'string' ? read(one) : one));
+}
+
+function compileHas<R>(
+  condition: Condition & { kind: 'has' },
+  context: ConditionContext<R>,
+): Test<R> {
+  const { host, scope, hint } = context;
+  const { selector, quantifier } = condition;
+  const finder = compileSelector(host, scope, selector);
+  const test = compileTemplate(scope.text, condition.template);
+  const last = selector.steps.at(-1);
+  if (
+    last?.kind === 'walk' &&
+    (last.relation === 'next' || last.relation === 'prev') &&
+    isPassedOver(test)
+  ) {
+    const other = last.relation === 'next' ? 'succ' : 'pred';
+    hint(
+      `${last.relation} passes over activations, norms, dropout and reshaping, so that nothing there is a ${condition.template.name}: write .${other} for the layer right beside it`,
+    );
+  }
+  if (quantifier === 'any') {
+    return (tuple, captures) =>
+      finder
+        .find(tuple, captures)
+        .some(({ set, places }) =>
+          [...places].some((place) => fitsTemplate(set, place, test, captures)),
+        );
+  }
+  return (tuple, captures) => {
+    const named = finder.named(tuple, captures).filter(({ places }) => places.size > 0);
+    return (
+      named.length > 0 &&
+      named.every(({ set, places }) =>
+        [...places].every((from) =>
+          [...finder.follow(set, new Set([from]), captures)].some((place) =>
+            fitsTemplate(set, place, test, captures),
+          ),
+        ),
+      )
+    );
+  };
+}
+
+function compileLineage<R>(
+  condition: Condition & { kind: 'lineage' },
+  context: ConditionContext<R>,
+): Test<R> {
+  const { host, scope, revisions } = context;
+  const { relation, other } = condition;
+  const place = scope.place(condition.variable, condition.span);
+  const partner = other.kind === 'variable' ? scope.place(other.name, other.span) : null;
+  const id = other.kind === 'revision' ? (revisions.get(other.text) as string) : null;
+  const idOf = (tuple: Tuple<R>): string =>
+    partner === null ? (id as string) : host.id(tuple[partner] as R);
+  switch (relation) {
+    case 'derived from':
+      return (tuple) => host.derives(tuple[place] as R, idOf(tuple));
+    case 'child of':
+      return (tuple) => host.isChild(tuple[place] as R, idOf(tuple));
+    case 'ancestor of':
+    case 'parent of': {
+      const turned = relation === 'ancestor of' ? host.derives.bind(host) : host.isChild.bind(host);
+      if (partner !== null)
+        return (tuple) => turned(tuple[partner] as R, host.id(tuple[place] as R));
+      const from = host.rows.find((row) => host.id(row) === id);
+      return (tuple) => from !== undefined && turned(from, host.id(tuple[place] as R));
+    }
+  }
+}
+
+/** The numbers that the patterns of a condition capture or name. */
+export function captureNumbers(text: string, condition: Condition): Set<number> {
+  const numbers = new Set<number>();
+  for (const { pattern, patternSpan, steps } of selectorsIn(condition)) {
+    for (const one of [
+      patternOf(text, patternSpan, pattern),
+      ...steps.flatMap((step) =>
+        step.kind === 'path' ? [patternOf(text, step.span, step.pattern)] : [],
+      ),
+    ]) {
+      for (const number of [...one.captures, ...one.names]) numbers.add(number);
+    }
+  }
+  for (const one of conditionsIn(condition)) {
+    if (one.kind !== 'has') continue;
+    const { name } = compileTemplate(text, one.template);
+    for (const number of [...(name?.captures ?? []), ...(name?.names ?? [])]) numbers.add(number);
+  }
+  return numbers;
+}
+
+/**
+ * A condition whose patterns capture: true if it is with one of the bindings that the layers offer.
+ * `bindings` gives those for which it is.
+ */
+export interface CapturingTest<R> {
+  test: (tuple: Tuple<R>) => Truth;
+  bindings: (tuple: Tuple<R>) => Captures[];
+}
+
+/** @throws {UsageError} for a number that nothing captures. */
+export function compileCapturing<R>(
+  condition: Condition,
+  context: ConditionContext<R>,
+): CapturingTest<R> {
+  const { host, scope } = context;
+  const inner = compileCondition(condition, context);
+  const finders: LayerFinder<R>[] = selectorsIn(condition)
+    .map((selector: Selector) => compileSelector(host, scope, selector))
+    .filter(({ pattern }) => pattern.captures.length > 0);
+  const captured = new Set(finders.flatMap(({ pattern }) => pattern.captures));
+  for (const number of captureNumbers(scope.text, condition)) {
+    if (captured.has(number)) continue;
+    throw queryError(
+      scope.text,
+      condition.span,
+      `nothing captures $${number}`,
+      `capture it in a pattern: m["conv*($${number})"]`,
+    );
+  }
+  const offers = (tuple: Tuple<R>): Captures[] => {
+    let found: Captures[] = [NO_CAPTURES];
+    for (const finder of finders) {
+      const own = capturesOf(finder, host, tuple);
+      found = found.flatMap((one) => own.flatMap((other) => merged(one, other)));
+      if (found.length > BINDINGS_MAX) {
+        throw queryError(
+          scope.text,
+          condition.span,
+          `its captures can be bound in more than ${BINDINGS_MAX} ways in one version`,
+          'write patterns that fit fewer layers',
+        );
+      }
+    }
+    return found;
+  };
+  return {
+    test: (tuple) => anyOf(offers(tuple), (captures) => inner(tuple, captures)),
+    bindings: (tuple) => offers(tuple).filter((captures) => inner(tuple, captures) === true),
+  };
+}
+
+/** Two bindings together, unless they differ in a number that both have. */
+function merged(a: Captures, b: Captures): Captures[] {
+  for (const [number, text] of b) if ((a.get(number) ?? text) !== text) return [];
+  return [new Map([...a, ...b])];
+}

@@ -1,0 +1,178 @@
+/**
+ * Reads a DQL statement. The grammar is grammar.peggy; this file bounds what it is given, and makes of
+ * what a parser says (a position and the rules that would fit there) an error that helps.
+ */
+import { closestNames } from '../../base/bytes/closest.js';
+import { UsageError } from '../../base/errors.js';
+import { NESTING_MAX } from '../../base/limits.js';
+import type { Construct, Evaluate, Selector, Slice, Source, Span, Statement } from './ast.js';
+import * as grammar from './grammar.js';
+
+/** A longer query is none that anybody wrote. */
+const TEXT_MAX = 64 * 1024;
+/** What a message lists of all that would fit. */
+const EXPECTED_MAX = 12;
+
+/** An error about a place of a query. */
+export function queryError(
+  text: string,
+  { from }: Pick<Span, 'from'>,
+  what: string,
+  hint?: string,
+): UsageError {
+  const before = text.slice(0, from).split('\n');
+  const line = before.length;
+  const column = [...(before.at(-1) as string)].length + 1;
+  const around =
+    [...text.slice(from, from + 80)].slice(0, 20).join('').split('\n', 1)[0]?.trim() ?? '';
+  const place =
+    line === 1 && !text.includes('\n') ? `column ${column}` : `line ${line}, column ${column}`;
+  return new UsageError(
+    `the query is wrong at ${place}${around === '' ? ', at its end' : `, at '${around}'`}: ${what}`,
+    { query: text, line, column, ...(hint === undefined ? {} : { hint }) },
+  );
+}
+
+/** Reads a statement. @throws {UsageError} with line, column, what was expected, and near words. */
+export function parseStatement(text: string): Statement {
+  if (text.length > TEXT_MAX) {
+    throw new UsageError(`the query has ${text.length} characters, and ${TEXT_MAX} is the most`);
+  }
+  checkNesting(text);
+  let found: Statement | RawSlice;
+  try {
+    found = grammar.parse(text) as Statement | RawSlice;
+  } catch (error) {
+    if (error instanceof grammar.SyntaxError) throw syntaxError(text, error);
+    if (error instanceof RangeError) throw queryError(text, { from: 0 }, 'it is nested too deeply');
+    throw error;
+  }
+  return finish(text, found);
+}
+
+/** Parentheses and brackets are counted before the parser goes down into them. */
+function checkNesting(text: string): void {
+  let depth = 0;
+  let quote: string | null = null;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at] as string;
+    if (quote !== null) quote = char === quote ? null : quote;
+    else if (char === '"' || char === "'" || char === '`') quote = char;
+    else if (char === '(' || char === '[') {
+      if (++depth > NESTING_MAX) throw queryError(text, { from: at }, 'it is nested too deeply');
+    } else if (char === ')' || char === ']') depth--;
+  }
+}
+
+const WORD = /^[\p{L}\p{M}\p{N}_]+/u;
+
+function syntaxError(text: string, { expected, location }: grammar.SyntaxError): UsageError {
+  const { offset: from } = location.start;
+  const words = new Set<string>();
+  const others = new Set<string>();
+  for (const one of expected ?? []) {
+    if (one.type === 'literal') {
+      // Space and comments may stand anywhere.
+      if (/^(--|\/\*)$/.test(one.text)) continue;
+      others.add(`'${one.text}'`);
+    } else if (one.type === 'other' && one.description !== 'space') {
+      const [, word] = /^'(\w+)'$/.exec(one.description) ?? [];
+      if (word === undefined) others.add(one.description);
+      else words.add(word);
+    } else if (one.type === 'end') others.add('the end');
+  }
+  const fits = [...others, ...[...words].map((word) => `'${word}'`)];
+  const listed = fits.slice(0, EXPECTED_MAX).join(', ');
+  const what =
+    fits.length === 0
+      ? 'this does not fit here'
+      : `expected ${listed}${fits.length > EXPECTED_MAX ? ', …' : ''}`;
+  const word = WORD.exec(text.slice(from))?.[0];
+  return queryError(text, { from }, what, hintFor(text, from, word, words));
+}
+
+/** What people write who know SQL or another language, and what DQL has for it. */
+const FOREIGN: readonly [RegExp, string][] = [
+  [/^(&&|\|\|)/, "write 'and' and 'or'"],
+  [/^!(?!=|~)/, "write 'not' before a condition"],
+  [
+    /^\*/,
+    "name what is to be shown: 'select m from m', or its columns: 'select m.name, m.metrics.acc from m'",
+  ],
+  [
+    /^(join|inner|left)\b/i,
+    "name two variables and join them in 'where': select a, b where a derived from b",
+  ],
+  [
+    /^(insert|update|drop|alter)\b/i,
+    'queries change no version: construct makes new ones, and dlv forget removes',
+  ],
+];
+
+function hintFor(
+  text: string,
+  from: number,
+  word: string | undefined,
+  words: ReadonlySet<string>,
+): string | undefined {
+  const near = word === undefined || words.size === 0 ? [] : closestNames(word, words);
+  if (near.length > 0 && near[0] !== word?.toLowerCase())
+    return `did you mean '${near.join("' or '")}'?`;
+  const foreign = FOREIGN.find(([pattern]) => pattern.test(text.slice(from)));
+  if (foreign !== undefined) return foreign[1];
+  if (from === 0)
+    return 'a query begins with select, slice, construct or evaluate: select m where m.metrics.acc > 0.9';
+  const quotes = text.slice(0, from).match(/["'`]/g)?.length ?? 0;
+  return quotes % 2 === 1 || /^["'`]/.test(text.slice(from))
+    ? 'is a quote not closed?'
+    : "'dlv help dql' shows what can be asked";
+}
+
+/** What the grammar gives of a slice: its two ends may stand in any order. */
+interface RawSlice extends Omit<Slice, 'input' | 'output'> {
+  ends: { variable: string; end: 'input' | 'output'; selector: Selector; span: Span }[];
+}
+
+function finish(text: string, found: Statement | RawSlice): Statement {
+  if (found.kind === 'select') return found;
+  const named = withVariable(text, found);
+  if (!('ends' in named)) return named;
+  const { ends, ...slice } = named;
+  const selectorOf = (which: 'input' | 'output'): Selector => {
+    const [first, second] = ends.filter(({ end }) => end === which);
+    if (first === undefined || second !== undefined) {
+      throw queryError(
+        text,
+        slice.span,
+        `a slice has one ${slice.variable}.input and one ${slice.variable}.output`,
+      );
+    }
+    return first.selector;
+  };
+  for (const { variable, span } of ends) {
+    if (variable !== slice.variable) {
+      throw queryError(text, span, `the slice is called '${slice.variable}', not '${variable}'`);
+    }
+  }
+  return { ...slice, input: selectorOf('input'), output: selectorOf('output') };
+}
+
+/** A source without a variable is called as what is made of it. */
+function withVariable<S extends RawSlice | Slice | Construct | Evaluate>(
+  text: string,
+  statement: S,
+): S {
+  const { source, variable } = statement as {
+    source: Source & { variable: string | null };
+    variable: string;
+  };
+  if (source.variable === null) return { ...statement, source: { ...source, variable } };
+  if (source.variable === variable && statement.kind !== 'evaluate') {
+    throw queryError(
+      text,
+      source.span,
+      `'${variable}' is what is made: the source needs another name`,
+    );
+  }
+  return statement;
+}

@@ -1,0 +1,407 @@
+/**
+ * Runs a select: conditions on one variable first, those that need no network before those that do, then
+ * the joins, then groups, order and limit. Networks and curves are loaded for the versions alone that are left by then.
+ */
+import type { Value as CellValue } from '../where/condition.js';
+import type { Condition, Select, Source, Statement, Value } from './ast.js';
+import {
+  type ConditionContext,
+  captureNumbers,
+  compileCapturing,
+  compileCondition,
+  type Truth,
+} from './conditions.js';
+import type { Host } from './host.js';
+import { NO_CAPTURES, type Tuple } from './layer-sets.js';
+import { Output, type QueryColumn, type QueryRow, type Reads } from './output.js';
+import { parseStatement, queryError } from './parse.js';
+import { conditionsIn, operandsOf, Scope, selectorsIn, sourcesOf, valuesIn } from './scope.js';
+import type { Subresults, ValueContext } from './values.js';
+
+/** What one condition did: how many it was asked of, and how many fitted. */
+export interface ConditionReport {
+  /** As it is written. */
+  condition: string;
+  /** Variables that it speaks of. */
+  variables: string[];
+  /** What had to be read for it. */
+  reads: Reads;
+  asked: number;
+  fitted: number;
+  /** Names of some that did not fit, and of some of which it could not be said. */
+  failed: string[];
+  unknown: string[];
+}
+
+export type { QueryColumn, QueryRow } from './output.js';
+
+export interface QueryAnswer<R> {
+  /** Variables, by their places in the versions of a row. */
+  variables: string[];
+  columns: QueryColumn[];
+  rows: QueryRow<R>[];
+  /** Versions that were looked at, and rows that fitted before the limit. */
+  looked: number;
+  fit: number;
+  conditions: ConditionReport[];
+  hints: string[];
+}
+
+export interface QueryOptions {
+  signal?: AbortSignal | undefined;
+  /** Told how far loading of networks has come. */
+  onLoaded?: (done: number, all: number) => void;
+}
+
+/** Rows of versions that a join may look at. */
+const TUPLES_MAX = 20_000_000;
+/** Queries inside queries. */
+const DEPTH_MAX = 16;
+/** Examples in a report. */
+const EXAMPLES_MAX = 5;
+/** Rows after which a loop looks for an abort. */
+const ABORT_EVERY = 4096;
+
+/** Runs selects against one host. */
+export class QueryRunner<R> {
+  readonly #host: Host<R>;
+  readonly #options: QueryOptions;
+  /** Names of queries that are being run: one that names itself would never end. */
+  readonly #names: string[] = [];
+  #depth = 0;
+
+  constructor(host: Host<R>, options: QueryOptions = {}) {
+    this.#host = host;
+    this.#options = options;
+  }
+
+  /** @throws {UsageError} {NotFoundError} that say where. */
+  async select(text: string, query: Select): Promise<QueryAnswer<R>> {
+    if (++this.#depth > DEPTH_MAX)
+      throw queryError(text, query.span, `more than ${DEPTH_MAX} queries stand in one another`);
+    try {
+      return await this.#select(text, query);
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  async #select(text: string, query: Select): Promise<QueryAnswer<R>> {
+    const host = this.#host;
+    const scope = new Scope(text, sourcesOf(text, query));
+    const hints = new Set<string>();
+    const context: ConditionContext<R> = {
+      host,
+      scope,
+      subresults: await this.#subresults(text, query),
+      revisions: await this.#revisions(query),
+      hint: (hint) => hints.add(hint),
+    };
+    // Everything is bound before anything is read, so that a mistake in the last line costs nothing.
+    const shown = new Output(query, context);
+    const steps = (query.where === null ? [] : conjunctsOf(query.where)).map((one) =>
+      this.#step(one, context),
+    );
+    // What is read anyway is asked first, so that networks are read of few.
+    const costs: readonly Reads[] = ['catalog', 'curves', 'networks'];
+    steps.sort((a, b) => costs.indexOf(a.reads) - costs.indexOf(b.reads));
+    const starts: R[][] = [];
+    for (const source of scope.sources) starts.push(await this.#sourceRows(text, source));
+    const looked = new Set(starts.flat()).size;
+    for (const step of steps) {
+      const [only, ...others] = step.places;
+      if (only === undefined || others.length > 0) continue;
+      starts[only] = await this.#filter(starts[only] as R[], only, scope.sources.length, step);
+    }
+    const tuples = await this.#join(
+      text,
+      query,
+      starts,
+      steps.filter(({ places }) => places.length !== 1),
+    );
+    await this.#load(tuples, shown.reads);
+    const rows = shown.rows(tuples);
+    const { offset, limit } = query;
+    return {
+      variables: scope.variables,
+      columns: shown.columns,
+      rows: rows.slice(offset, limit === null ? undefined : offset + limit),
+      looked,
+      fit: rows.length,
+      conditions: steps.map(({ report }) => report),
+      hints: [...hints],
+    };
+  }
+
+  /** Results of the queries inside one, by the parts that hold them. */
+  async #subresults(text: string, query: Select): Promise<Subresults> {
+    const found = new Map<object, readonly CellValue[]>();
+    const run = async (key: object, inner: Statement, innerText: string): Promise<void> => {
+      if (inner.kind !== 'select')
+        throw queryError(
+          innerText,
+          inner.span,
+          `a ${inner.kind} gives no values`,
+          'ask a select here',
+        );
+      const { columns, rows } = await this.select(innerText, inner);
+      if (columns.length !== 1 && !isWholeVersion(inner)) {
+        throw queryError(
+          innerText,
+          inner.span,
+          `it gives ${columns.length} columns where one is wanted`,
+        );
+      }
+      found.set(
+        key,
+        rows.map(({ cells }) => cells[0] as CellValue),
+      );
+    };
+    const values = [
+      ...query.items.map(({ value }) => value),
+      ...query.order.map(({ value }) => value),
+      ...query.group,
+    ];
+    for (const condition of [query.where, query.having]) {
+      if (condition === null) continue;
+      for (const one of conditionsIn(condition)) {
+        values.push(...operandsOf(one));
+        if (one.kind === 'in-query') await run(one.query, one.query, text);
+        if (one.kind === 'in-named') {
+          await this.#withNamed(text, one.name, one.span, (inner, innerText) =>
+            run(one, inner, innerText),
+          );
+        }
+      }
+    }
+    for (const value of values.flatMap((one) => [...valuesIn(one)])) {
+      if (value.kind === 'subquery') await run(value.query, value.query, text);
+    }
+    return found;
+  }
+
+  async #withNamed<T>(
+    text: string,
+    name: string,
+    span: { from: number },
+    use: (query: Statement, text: string) => Promise<T>,
+  ): Promise<T> {
+    if (this.#names.includes(name)) {
+      throw queryError(
+        text,
+        span,
+        `the query '${name}' asks itself: ${[...this.#names, name].join(' → ')}`,
+      );
+    }
+    const inner = await this.#host.namedQuery(name);
+    this.#names.push(name);
+    try {
+      return await use(parseStatement(inner), inner);
+    } finally {
+      this.#names.pop();
+    }
+  }
+
+  async #revisions(query: Select): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    for (const condition of [query.where, query.having]) {
+      for (const one of condition === null ? [] : conditionsIn(condition)) {
+        if (one.kind !== 'lineage' || one.other.kind !== 'revision') continue;
+        found.set(one.other.text, await this.#host.resolve(one.other.text));
+      }
+    }
+    return found;
+  }
+
+  /** The versions that a variable may stand for. */
+  async #sourceRows(text: string, { from, span }: Source): Promise<R[]> {
+    if (from.kind === 'all') return [...this.#host.rows];
+    const versions = async (inner: Statement, innerText: string): Promise<R[]> => {
+      if (inner.kind !== 'select') {
+        throw queryError(
+          innerText,
+          inner.span,
+          `a ${inner.kind} makes new models, and a select asks of those that are there`,
+          'make them first, then ask',
+        );
+      }
+      if (!isWholeVersion(inner)) {
+        throw queryError(
+          innerText,
+          inner.span,
+          'a source has to give versions',
+          'select a variable first: select m from m where …',
+        );
+      }
+      const { rows, columns } = await this.select(innerText, inner);
+      const place = columns.findIndex(({ isVersion }) => isVersion);
+      const wanted = new Set(rows.map(({ cells }) => cells[place]));
+      return this.#host.rows.filter((row) => wanted.has(this.#host.id(row)));
+    };
+    return from.kind === 'query'
+      ? versions(from.query, text)
+      : this.#withNamed(text, from.name, span, versions);
+  }
+
+  #step(condition: Condition, context: ConditionContext<R>): StepPlan<R> {
+    const { text } = context.scope;
+    const capturing = captureNumbers(text, condition).size > 0;
+    const test = capturing
+      ? compileCapturing(condition, context).test
+      : withoutCaptures(compileCondition(condition, context));
+    const { places, reads } = needsOf(condition, context);
+    return {
+      places,
+      reads,
+      test,
+      report: {
+        condition: text.slice(condition.span.from, condition.span.to).trim(),
+        variables: places.map((place) => context.scope.variables[place] as string),
+        reads,
+        asked: 0,
+        fitted: 0,
+        failed: [],
+        unknown: [],
+      },
+    };
+  }
+
+  async #filter(rows: readonly R[], place: number, width: number, step: StepPlan<R>): Promise<R[]> {
+    const tuple: R[] = new Array(width);
+    const kept: R[] = [];
+    await this.#load(
+      rows.map((row) => [row]),
+      step.reads,
+    );
+    for (const [i, row] of rows.entries()) {
+      if (i % ABORT_EVERY === 0) this.#options.signal?.throwIfAborted();
+      tuple[place] = row;
+      if (this.#ask(step, tuple, () => this.#host.name(row))) kept.push(row);
+    }
+    return kept;
+  }
+
+  #ask({ test, report }: StepPlan<R>, tuple: Tuple<R>, name: () => string): boolean {
+    const truth = test(tuple);
+    report.asked++;
+    if (truth === true) report.fitted++;
+    const examples = truth === false ? report.failed : report.unknown;
+    if (truth !== true && examples.length < EXAMPLES_MAX) examples.push(name());
+    return truth === true;
+  }
+
+  async #load(tuples: readonly Tuple<R>[], reads: Reads): Promise<void> {
+    if (reads === 'catalog') return;
+    const rows = new Set(tuples.flat());
+    let done = 0;
+    for (const row of rows) {
+      this.#options.signal?.throwIfAborted();
+      if (reads === 'networks') await this.#host.loadNetworks(row);
+      else await this.#host.loadSeries(row);
+      this.#options.onLoaded?.(++done, rows.size);
+    }
+  }
+
+  /** All rows of versions that fit: variables are taken one after the other, conditions as soon as they can be asked. */
+  async #join(
+    text: string,
+    query: Select,
+    starts: readonly R[][],
+    steps: readonly StepPlan<R>[],
+  ): Promise<Tuple<R>[]> {
+    let tuples: R[][] = [[]];
+    let looked = 0;
+    for (const [place, rows] of starts.entries()) {
+      // What can be asked only now; conditions of no variable are asked at the first.
+      const due = steps.filter(({ places }) => Math.max(0, ...places) === place);
+      for (const step of due)
+        await this.#load(
+          [...starts.slice(0, place + 1)].flat().map((row) => [row]),
+          step.reads,
+        );
+      const next: R[][] = [];
+      for (const before of tuples) {
+        for (const row of rows) {
+          if (++looked > TUPLES_MAX) {
+            throw queryError(
+              text,
+              query.span,
+              `it looks at more than ${TUPLES_MAX} combinations of versions`,
+              'narrow each variable by a condition of its own',
+            );
+          }
+          if (looked % ABORT_EVERY === 0) this.#options.signal?.throwIfAborted();
+          const tuple = [...before, row];
+          const names = (): string => tuple.map((one) => this.#host.name(one)).join(', ');
+          if (due.every((step) => this.#ask(step, tuple, names))) next.push(tuple);
+        }
+      }
+      tuples = next;
+    }
+    return tuples;
+  }
+}
+
+interface StepPlan<R> {
+  /** Places of the variables that it speaks of, ascending. */
+  places: number[];
+  reads: Reads;
+  test: (tuple: Tuple<R>) => Truth;
+  report: ConditionReport;
+}
+
+function withoutCaptures<R>(
+  test: (tuple: Tuple<R>, captures: typeof NO_CAPTURES) => Truth,
+): (tuple: Tuple<R>) => Truth {
+  return (tuple) => test(tuple, NO_CAPTURES);
+}
+
+/** The conditions that all have to hold; those that share a capture stay together. */
+function conjunctsOf(where: Condition): Condition[] {
+  const items = where.kind === 'and' ? where.items : [where];
+  const isCapturing = (one: Condition): boolean =>
+    selectorsIn(one).some(({ pattern }) => pattern.includes('$')) ||
+    [...conditionsIn(one)].some(
+      (inner) => inner.kind === 'has' && JSON.stringify(inner.template).includes('$'),
+    );
+  const together = items.filter(isCapturing);
+  const alone = items.filter((one) => !isCapturing(one));
+  if (together.length === 0) return alone;
+  const [first, last] = [together[0] as Condition, together.at(-1) as Condition];
+  const span = { from: first.span.from, to: last.span.to };
+  return [...alone, together.length === 1 ? first : { kind: 'and', items: together, span }];
+}
+
+function needsOf<R>(
+  condition: Condition,
+  { scope }: ValueContext<R>,
+): Pick<StepPlan<R>, 'places' | 'reads'> {
+  const places = new Set<number>();
+  let reads: Reads = selectorsIn(condition).length > 0 ? 'networks' : 'catalog';
+  for (const { variable, span } of selectorsIn(condition)) places.add(scope.place(variable, span));
+  for (const one of conditionsIn(condition)) {
+    if (one.kind === 'lineage') {
+      places.add(scope.place(one.variable, one.span));
+      if (one.other.kind === 'variable') places.add(scope.place(one.other.name, one.other.span));
+    }
+    for (const value of operandsOf(one).flatMap((outer) => [...valuesIn(outer)])) {
+      for (const place of placesOf(value, scope)) places.add(place);
+      if (value.kind === 'call' && value.name === 'at' && reads === 'catalog') reads = 'curves';
+    }
+  }
+  return { places: [...places].sort((a, b) => a - b), reads };
+}
+
+function placesOf(value: Value, scope: Scope): number[] {
+  if (value.kind === 'selector' || value.kind === 'layer-attribute') {
+    return [scope.place(value.selector.variable, value.selector.span)];
+  }
+  if (value.kind !== 'attribute' && value.kind !== 'variable') return [];
+  const found = scope.attribute(value);
+  return [found?.place ?? scope.place(value.variable as string, value.span)];
+}
+
+/** True if what it shows first is a variable: versions, which another query can go on with. */
+function isWholeVersion({ items, group }: Select): boolean {
+  return items[0]?.value.kind === 'variable' && group.length === 0;
+}

@@ -1,0 +1,52 @@
+/** The versions that a table or a query looks at, as rows. */
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import type { ReadAccess } from '../../../storage/objects/access.js';
+import { listRefs } from '../../../storage/repo/refs/refs.js';
+import { collectFacts } from '../lines/ancestry.js';
+import { resolveRanges } from '../lines/ranges.js';
+import { resolveId } from '../lines/resolve.js';
+import { versionRoots } from '../sizes/sizes.js';
+import { Describer, openCatalog } from '../versions.js';
+import type { VersionRow } from './columns.js';
+
+export interface RowsWanted {
+  /** Where to start, as in `log`; default: every branch and tag. */
+  revisions?: readonly string[];
+  /** Only versions of this model. */
+  model?: string;
+}
+
+/** All rows that are asked for, the newest first, and a way to read one more. */
+export async function readRows(
+  repo: ReadAccess,
+  { revisions = [], model }: RowsWanted,
+  signal?: AbortSignal,
+): Promise<{ rows: VersionRow[]; read: (id: Id) => Promise<VersionRow> }> {
+  const catalog = openCatalog(repo);
+  const factsOf = (id: Id) => catalog.facts(id);
+  const refs = await listRefs(repo.layout);
+  const describer = new Describer(repo, refs, factsOf);
+  const { include, exclude } = await resolveRanges(repo, revisions, signal);
+  const starts = revisions.length === 0 ? await versionRoots(repo, refs) : include;
+  const found = await collectFacts(factsOf, starts, { signal });
+  if (exclude.length > 0) {
+    for (const id of (await collectFacts(factsOf, exclude, { signal })).keys()) found.delete(id);
+  }
+  await catalog.save();
+  const read = async (id: Id): Promise<VersionRow> => {
+    const facts = await factsOf(id);
+    const [number, name] = [await describer.number(id), await describer.name(id)];
+    return { id, facts, number, name, refs: await describer.shortRefs(id) };
+  };
+  const ids = [...found]
+    .filter(([, facts]) => model === undefined || facts.model === model)
+    .sort(([a, one], [b, other]) => other.time - one.time || (a < b ? -1 : 1));
+  const rows: VersionRow[] = [];
+  for (const [id] of ids) {
+    throwIfAborted(signal);
+    rows.push(await read(id));
+  }
+  if (model !== undefined && rows.length === 0) await resolveId(repo, model);
+  return { rows, read };
+}

@@ -1,0 +1,131 @@
+/** `dlv query`: asks for models in DQL. @see docs/dql.md */
+
+import { suggestNames } from '../../base/bytes/closest.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { NotFoundError, UsageError } from '../../base/errors.js';
+import { parseStatement } from '../../pure/dql/parse.js';
+import { type ConditionReport, QueryRunner } from '../../pure/dql/select.js';
+import type { Value } from '../../pure/where/condition.js';
+import { changeQueries, readQueries } from '../../storage/repo/queries.js';
+import { checkModelName } from '../../storage/repo/refs/ref-name.js';
+import type { OpContext } from '../context.js';
+import { readRows } from '../history/table/version-rows.js';
+import { type MetricValue, metricValue } from '../history/versions.js';
+import { RepositoryHost } from '../query/repository-host.js';
+import type { Repository } from '../repository.js';
+
+/** A version that a row is made of. */
+export interface QueryVersion {
+  variable: string;
+  version: Id;
+  name: string;
+}
+
+export interface QueryResultRow {
+  /** A value for each column; a version is its name. */
+  values: (Value | MetricValue)[];
+  /** None of a row that stands for a group. */
+  versions: QueryVersion[];
+}
+
+export interface QueryResult {
+  columns: { name: string; kind: 'version' | 'time' | 'value' }[];
+  rows: QueryResultRow[];
+  /** Versions that were looked at, and rows that fitted before the limit. */
+  looked: number;
+  fit: number;
+  /** What each condition did, in the order in which they were asked. */
+  conditions: ConditionReport[];
+  /** What the query says and surely does not mean. */
+  hints: string[];
+}
+
+/** Runs a query. @throws {UsageError} {NotFoundError} with line and column */
+export async function query(
+  repo: Repository,
+  text: string,
+  context: OpContext,
+): Promise<QueryResult> {
+  const statement = parseStatement(text);
+  if (statement.kind !== 'select') {
+    throw new UsageError(`${statement.kind} cannot be run yet`, {
+      hint: 'ask with select: select m where m.metrics.acc > 0.9',
+    });
+  }
+  const { rows } = await readRows(repo, {}, context.signal);
+  const host = new RepositoryHost(repo, rows, context);
+  const runner = new QueryRunner(host, { signal: context.signal });
+  const {
+    columns,
+    rows: found,
+    variables,
+    looked,
+    fit,
+    conditions,
+    hints,
+  } = await runner.select(text, statement);
+  const names = new Map(rows.map(({ id, name }) => [id as string, name]));
+  return {
+    columns: columns.map(({ name, isVersion, isTime }) => ({
+      name,
+      kind: isVersion ? ('version' as const) : isTime ? ('time' as const) : ('value' as const),
+    })),
+    rows: found.map(({ cells, versions }) => ({
+      values: cells.map((cell, i) => {
+        if (columns[i]?.isVersion) return names.get(cell as string) ?? cell;
+        return typeof cell === 'number' ? metricValue(cell) : cell;
+      }),
+      versions: versions.map(({ id, name }, i) => ({
+        variable: variables[i] as string,
+        version: id,
+        name,
+      })),
+    })),
+    looked,
+    fit,
+    conditions,
+    hints,
+  };
+}
+
+/** A query that the repository keeps. */
+export interface NamedQuery {
+  name: string;
+  query: string;
+}
+
+/** The queries that are kept, by name. */
+export async function listQueries(repo: Repository): Promise<NamedQuery[]> {
+  return [...(await readQueries(repo.layout))].map(([name, text]) => ({ name, query: text }));
+}
+
+/** Keeps a query, in place of one that has the name. @throws {UsageError} for one that cannot be read */
+export async function saveQuery(repo: Repository, name: string, text: string): Promise<NamedQuery> {
+  checkModelName(name);
+  parseStatement(text);
+  await repo.locked((lock) => changeQueries(lock, (queries) => queries.set(name, text)));
+  return { name, query: text };
+}
+
+/** The text of a query that is kept. @throws {NotFoundError} */
+export async function namedQuery(repo: Repository, name: string): Promise<NamedQuery> {
+  const queries = await readQueries(repo.layout);
+  const text = queries.get(name);
+  if (text === undefined) throw noQuery(name, queries.keys());
+  return { name, query: text };
+}
+
+/** Forgets a query that is kept. @throws {NotFoundError} */
+export async function deleteQuery(repo: Repository, name: string): Promise<NamedQuery> {
+  const found = await namedQuery(repo, name);
+  await repo.locked((lock) => changeQueries(lock, (queries) => queries.delete(name)));
+  return found;
+}
+
+function noQuery(name: string, names: Iterable<string>): NotFoundError {
+  return new NotFoundError(`there is no query '${name}'`, {
+    kind: 'query',
+    name,
+    ...suggestNames(name, names, "'dlv query --list' shows the queries that are kept"),
+  });
+}
