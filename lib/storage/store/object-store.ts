@@ -8,10 +8,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { CorruptError, ExistsError, IoError, isDamage } from '../../base/errors.js';
+import { CorruptError, ExistsError, isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { INDEX_CACHE_BYTES } from '../../base/limits.js';
-import type { Backend, LentFile } from './backends/backend.js';
+import type { Backend } from './backends/backend.js';
+import { lendPayloads } from './lend-payloads.js';
 import { decodeManifest, encodeManifest } from './manifest.js';
 import { MANIFEST_NAME, packName } from './names.js';
 import { IndexReader } from './packs/index-reader.js';
@@ -23,7 +24,6 @@ import {
   rowKey,
 } from './packs/index-rows.js';
 import {
-  placeOf,
   readBlobAt,
   readPlanesAt,
   readSegmentAt,
@@ -312,39 +312,9 @@ export class ObjectStore {
     return orPromised(this.promised, need, lookUp);
   }
 
-  /**
-   * Opens the payloads of an opened segment for the kernel; null where it cannot read them from a file.
-   * Release them in any case.
-   */
-  async lendPayloads(
-    { entry, crcs }: SegmentHeadAt,
-    classes: readonly PlaneClass[],
-  ): Promise<LentPayloads | null> {
-    if (this.backend.lendFile === undefined) return null;
-    const files: LentFile[] = [];
-    const release = (): void => {
-      for (const file of files) file.release();
-    };
-    const payloads: LentPayloads['payloads'] = { hi: null, mid: null, low: null };
-    try {
-      for (const plane of classes) {
-        const { fileClass, offset, bytes } = placeOf(entry, plane);
-        if (bytes === 0) continue;
-        const file = await this.backend.lendFile(packName(entry.set, fileClass), offset + bytes);
-        if (file !== null) files.push(file);
-        else {
-          release();
-          return null;
-        }
-        payloads[plane] = { fd: file.fd, offset, bytes, crc: crcs[plane] };
-      }
-    } catch (error) {
-      release();
-      // Whoever reads it by other means meets the error again, and looks whether its set was replaced.
-      if (error instanceof IoError) return null;
-      throw error;
-    }
-    return { payloads, release };
+  /** See lend-payloads.ts. */
+  lendPayloads(head: SegmentHeadAt, classes: readonly PlaneClass[]): Promise<LentPayloads | null> {
+    return lendPayloads(this.backend, head, classes);
   }
 
   readSegmentHead(id: Id, segment: number): Promise<SegmentRecord | null> {
