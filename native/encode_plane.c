@@ -15,9 +15,13 @@
 static const uint32_t SAMPLE_BLOCKS[2] = {32, 64};
 /* A plane is stored from so many 1/1000 of 8 bits on. */
 static const uint32_t STORE_FROM[3] = {950, 990, 999};
-/* Level default: small extents are read fast enough; wide raw ones are read faster stored. */
+/*
+ * Level default: small extents are read fast enough; wide raw ones are read faster stored. A deep plane of a
+ * difference costs time at every link of its chain: stored, it is the child's own and costs none.
+ */
 #define STORE_FROM_SMALL 995u
 #define STORE_FROM_RAW 960u
+#define STORE_FROM_DEEP 950u
 #define LARGE_FROM (1u << 18)
 /* Classes of a context, and groups of contexts to find them in. */
 static const uint32_t CLASSES[3] = {1, 8, RANS_CLASSES_MAX};
@@ -289,11 +293,12 @@ static uint64_t tables_cost(const uint32_t *counts, uint32_t tables, uint32_t sa
   return cost;
 }
 
-static uint32_t store_from(const encoder *e, int kind, uint32_t n) {
+static uint32_t store_from(const encoder *e, const contexts *may, uint32_t n) {
   if (e->level != DLV_LEVEL_DEFAULT) return STORE_FROM[e->level];
   if (n < LARGE_FROM) return STORE_FROM_SMALL;
-  const int wide = kind == CONTEXT_OWN && e->width >= 4;
-  return wide ? STORE_FROM_RAW : STORE_FROM[DLV_LEVEL_DEFAULT];
+  if (e->width < 4) return STORE_FROM[DLV_LEVEL_DEFAULT];
+  if (may->kind == CONTEXT_BASE && may->deep) return STORE_FROM_DEEP;
+  return may->kind == CONTEXT_OWN ? STORE_FROM_RAW : STORE_FROM[DLV_LEVEL_DEFAULT];
 }
 
 /*
@@ -360,7 +365,7 @@ int put_plane(encoder *e, const uint8_t *plane, uint32_t n, const contexts *may,
   int counted;
   const uint64_t best = choose_contexts(e, plane, n, whole, may, above, &chosen, &counted);
   const sampling by = sampling_of(e, n);
-  const uint32_t from = store_from(e, may->kind, whole);
+  const uint32_t from = store_from(e, may, whole);
   const uint64_t stored = (uint64_t)by.blocks * by.block * 8 * COST_ONE;
   if (e->whole) {
     e->cost += best < stored / 1000 * from ? best : stored;

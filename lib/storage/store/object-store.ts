@@ -8,10 +8,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
 import { LruCache } from '../../base/bytes/lru-cache.js';
-import { CorruptError, ExistsError, isDamage } from '../../base/errors.js';
+import { ExistsError, isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { INDEX_CACHE_BYTES } from '../../base/limits.js';
 import type { Backend } from './backends/backend.js';
+import { goneError } from './gone-error.js';
 import { lendPayloads } from './lend-payloads.js';
 import { decodeManifest, encodeManifest } from './manifest.js';
 import { MANIFEST_NAME, packName } from './names.js';
@@ -472,16 +473,6 @@ export class ObjectStore {
     this.#indexes.clear();
     await this.backend.close();
   }
-}
-
-/** A file of a listed set that is not there: damage, unlike a set that gc has retired. */
-function goneError(error: unknown): CorruptError {
-  const file = String((error as { data?: { file?: unknown } }).data?.file ?? 'a pack file');
-  const isIndex = file.endsWith('.idx');
-  return new CorruptError(`'${file}' is missing, but the manifest lists its set`, {
-    file,
-    hint: isIndex ? "run 'dlv fsck --rebuild' to rebuild it" : "run 'dlv fsck'",
-  });
 }
 
 function isNull(found: unknown): boolean {

@@ -5,7 +5,7 @@
 
 import { joinCells } from './cells.js';
 import { contextsOf, digitsAbove, type Surroundings } from './decode.js';
-import { ABOVE_DIGITS, CLASSES_MAX, KIND_ABOVE, KIND_NONE, KIND_OWN } from './head.js';
+import { ABOVE_DIGITS, CLASSES_MAX, KIND_ABOVE, KIND_BASE, KIND_NONE, KIND_OWN } from './head.js';
 import { BitOutput, type ByteOutput } from './output.js';
 import { encodeStream, makeTable, type Table } from './rans.js';
 import {
@@ -27,6 +27,7 @@ const STORE_FROM = [950, 990, 999] as const;
 /** Level default: small extents are read fast enough; wide raw ones are read faster stored. */
 const STORE_FROM_SMALL = 995;
 const STORE_FROM_RAW = 960;
+const STORE_FROM_DEEP = 950;
 const LARGE_FROM = 2 ** 18;
 /** Classes of a context, and groups of contexts to find them in. */
 const CLASSES = [1, 8, CLASSES_MAX] as const;
@@ -153,7 +154,9 @@ function extremes(bytes: Uint8Array): { low: number; high: number } {
 function storeFrom({ level, kind, around }: PlaneToWrite, n: number): number {
   if (level !== DEFAULT) return STORE_FROM[level];
   if (n < LARGE_FROM) return STORE_FROM_SMALL;
-  return kind === KIND_OWN && around.width >= 4 ? STORE_FROM_RAW : STORE_FROM[DEFAULT];
+  if (around.width < 4) return STORE_FROM[DEFAULT];
+  if (kind === KIND_BASE && around.k > 1) return STORE_FROM_DEEP;
+  return kind === KIND_OWN ? STORE_FROM_RAW : STORE_FROM[DEFAULT];
 }
 
 function samplingOf({ bytes, level }: PlaneToWrite): { blocks: number; block: number } {
