@@ -100,6 +100,35 @@ test('clone --planes: exact files come when they are asked for, all of it with f
   t.deepEqual(await fs.readdir(path.join(repo.dir, '.dlv', 'promised')), []);
 });
 
+test('diff in a planes clone: numbers with bounds and no bytes; --exact fetches', async (t) => {
+  const { repo: source, top, url } = await largeRemote(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  interface Numbers {
+    relativeL2: number;
+    bound: { relativeL2: number; planes: number } | null;
+  }
+  interface Diffed {
+    snapshots: { tensors: { name: string; numbers: Numbers }[] }[];
+  }
+  const args = ['diff', 'net@1', 'net@3', '--exact'];
+  const numbersOf = ({ snapshots }: Diffed): Map<string, Numbers> =>
+    new Map(
+      snapshots.flatMap(({ tensors }) => tensors.map(({ name, numbers }) => [name, numbers])),
+    );
+  const exact = numbersOf(await source.json<Diffed>(...args));
+  await without(url, async () => {
+    const rough = numbersOf(await repo.json<Diffed>('diff', 'net@1', 'net@3'));
+    for (const [name, { relativeL2, bound }] of rough) {
+      const right = exact.get(name)?.relativeL2 as number;
+      if (name === 'a.weight') t.is(bound?.planes, 2);
+      t.true(Math.abs(relativeL2 - right) <= (bound?.relativeL2 ?? 0) + 1e-12, name);
+    }
+    t.is((await repo.fails(1, ...args)).code, 'DLV_REMOTE');
+  });
+  const fetched = numbersOf(await repo.json<Diffed>(...args));
+  t.is(fetched.get('a.weight')?.relativeL2, exact.get('a.weight')?.relativeL2);
+});
+
 test('clone --planes: refining does not fetch leading planes again', async (t) => {
   const { top, url } = await largeRemote(t);
   const whole = await cloned(top, url, 'whole');

@@ -5,6 +5,7 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import type { FileEntry } from '../../repo/version/file-page.js';
+import { planesHere } from '../../store/promised.js';
 import { segmentCount } from '../../store/types.js';
 import type { ReadAccess } from '../access.js';
 import { floatExtents, knownOf } from '../planes/leading.js';
@@ -55,6 +56,21 @@ export async function bringFiles(
     }
   }
   await supply.bringAll({ blobs, extents }, what);
+}
+
+/** Leading planes of a tensor that are here; null if all are, or if it is no extent. */
+export async function leadingHere(
+  { store }: Pick<ReadAccess, 'store'>,
+  { home }: StoredTensor,
+): Promise<number | null> {
+  const { promised } = store;
+  if (promised === null || home.kind !== 'extent') return null;
+  let planes = home.width;
+  for (let segment = 0; segment < segmentCount(home.count); segment++) {
+    const entry = await store.here.findSegment(home.id, segment);
+    if (entry !== null) planes = Math.min(planes, planesHere(entry, promised.absent(entry.set)));
+  }
+  return planes < home.width ? planes : null;
 }
 
 /** Brings what tensors are read from. @param planes  of floats; default: all. */

@@ -3,11 +3,17 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
 import { BugError } from '../../../base/errors.js';
+import { WIDTH_MAX } from '../../../base/limits.js';
 import { type NamedRole, roleOfName } from '../../../pure/paths/checkpoint-names.js';
 import { matchNames } from '../../../pure/tensor/canonical-name.js';
 import type { Role } from '../../../pure/tensor/layout.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { openPlanes } from '../../../storage/objects/planes/read-segments.js';
+import {
+  bringTensors,
+  leadingHere,
+  type SuppliedReader,
+} from '../../../storage/objects/stored/bring.js';
 import {
   pairSegments,
   type StoredTensor,
@@ -19,7 +25,7 @@ import type { OpContext } from '../../context.js';
 import { uniqueNames } from '../find-tensors.js';
 import { rankWork } from './change-rank.js';
 import { enoughPlanes, isEnough, maskedChanges } from './cheapest.js';
-import { compareTensors, type TensorComparison } from './compare.js';
+import { canLead, compareTensors, type TensorComparison } from './compare.js';
 import type { FileDiff } from './files.js';
 import { pairSnapshots, type SnapshotPair } from './pair-snapshots.js';
 import type { DiffFile, DiffSide } from './sides.js';
@@ -96,13 +102,14 @@ const LANES = 2;
 
 /** Snapshots whose files differ, with the tensors that do; `all` lists equal ones as well. */
 export async function diffSnapshots(
-  repo: ReadAccess,
+  repo: SuppliedReader,
   before: DiffSide,
   after: DiffSide,
   request: DiffRequest,
 ): Promise<SnapshotDiff[]> {
   const { context } = request;
   const work: SnapshotWork[] = [];
+  const wanted: StoredTensor[] = [];
   let totalBytes = 0;
   let rankTotal = 0;
   // A snapshot with a file that became something else has nothing to be compared with.
@@ -119,10 +126,16 @@ export async function diffSnapshots(
     for (const [name, tensor] of b) {
       const old = a.get(names.get(name) ?? '');
       if (!old || sameBytes(old, tensor)) continue;
+      wanted.push(old, tensor);
       totalBytes += tensorBytes(tensor);
       rankTotal += rankWork(tensor);
     }
   }
+  await bringTensors(
+    repo,
+    wanted,
+    request.exact ? WIDTH_MAX : (repo.promises?.planes ?? WIDTH_MAX),
+  );
   context.progress.start('comparing', totalBytes);
   const diffs: SnapshotDiff[] = [];
   const reading = {
@@ -244,16 +257,33 @@ function sideOf(tensor: StoredTensor): TensorSide {
   return { dtype: tensor.dtype, shape: tensor.shape };
 }
 
+/** Leading planes that are here of both of two tensors, where others are at a remote; else null. */
+async function fewPlanes(
+  repo: ReadAccess,
+  a: StoredTensor,
+  b: StoredTensor,
+): Promise<number | null> {
+  if (!canLead(a, b)) return null;
+  const [x, y] = [await leadingHere(repo, a), await leadingHere(repo, b)];
+  return x === null && y === null ? null : Math.min(x ?? WIDTH_MAX, y ?? WIDTH_MAX);
+}
+
 /** Compares two tensors; where one is stored as a delta of the other, that is decoded once. */
 async function comparePair(
   repo: ReadAccess,
   before: StoredTensor,
   after: StoredTensor,
-  { context, isLeading, hasRanks }: DiffRequest & Reading,
+  { context, isLeading, hasRanks, exact }: DiffRequest & Reading,
 ): Promise<TensorComparison> {
   const { signal } = context;
   throwIfAborted(signal);
   const isSame = sameBytes(before, after);
+  const few = isSame || exact === true ? null : await fewPlanes(repo, before, after);
+  if (few !== null) {
+    // A clone without low planes says what it knows, and how far off that may be.
+    const options = { signal, planes: few, rank: false };
+    return compareTensors(repo, before, after, options);
+  }
   const leading = isLeading && !isSame ? await enoughPlanes(repo.store, before, after) : undefined;
   const changedElements =
     leading === undefined ? null : await maskedChanges(repo.store, before, after);
