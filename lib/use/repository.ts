@@ -8,6 +8,7 @@ import type { BlobKind, Id } from '../base/bytes/hash.js';
 import { LruCache } from '../base/bytes/lru-cache.js';
 import {
   ConfigError,
+  ConflictError,
   ExistsError,
   FormatVersionError,
   IoError,
@@ -42,6 +43,7 @@ import { initRepository } from '../storage/repo/init.js';
 import { Layout, newWorkName } from '../storage/repo/layout.js';
 import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
+import { leavesOut } from '../storage/repo/promised.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';
 import { Config, readConfig } from '../storage/repo/settings/config.js';
@@ -165,6 +167,19 @@ export class Repository implements Readers {
       if (!isDamage(error)) throw error;
     });
     return repo;
+  }
+
+  /** @throws {ConflictError} if some of the content is at a remote alone. @param what  needs all of it. */
+  requireWhole(what: string): void {
+    const promises = this.#promises;
+    if (promises === null) return;
+    for (const [remote, { filter, thin }] of promises.byRemote) {
+      if (!leavesOut(filter) && thin.size === 0) continue;
+      throw new ConflictError(`${what} needs all content, and some of it is at the remote '${remote}' alone`, {
+        remote,
+        hint: `bring it here first: 'dlv fetch ${remote} --planes all --depth all', or work in a whole clone`,
+      });
+    }
   }
 
   /** What remotes promised; null in a repository that is whole. */

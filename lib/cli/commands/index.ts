@@ -65,6 +65,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('push', SHARE, () => import('./push.js')),
   entry('fetch', SHARE, () => import('./fetch.js')),
   entry('pull', SHARE, () => import('./pull.js')),
+  entry('detach', SHARE, () => import('./detach.js')),
   entry('du', KEEP, () => import('./du.js')),
   entry('archive', KEEP, () => import('./archive.js')),
   entry('forget', KEEP, () => import('./forget.js')),

@@ -137,6 +137,7 @@ export async function archive(
   options: ArchiveOptions,
   context: OpContext,
 ): Promise<ArchiveResult> {
+  repo.requireWhole('an archive run');
   const started = performance.now();
   const reader = await registerReader(repo.layout, repo.store.generation);
   try {

@@ -92,7 +92,10 @@ export async function bench(options: BenchOptions, context: OpContext): Promise<
   const { files } = options;
   const parts =
     files === undefined
-      ? await withRepository(context, (repo) => measure(repo, options, context))
+      ? await withRepository(context, (repo) => {
+          repo.requireWhole('a benchmark');
+          return measure(repo, options, context);
+        })
       : await withFiles(files, context, (repo, within) => {
           return measure(repo, { last: files.length, ...options }, within);
         });

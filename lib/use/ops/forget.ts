@@ -88,7 +88,10 @@ export async function forget(
       dryRun,
       reason: reasonOf(paths, plan.size),
       before: async (found) => {
-        freed = await freedBy(job, found);
+        const count = async (): Promise<void> => {
+          freed = await freedBy(job, found);
+        };
+        await (repo.promises?.leaving(count) ?? count());
       },
     },
     context,

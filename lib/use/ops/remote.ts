@@ -1,7 +1,8 @@
 /** `dlv remote`: addresses of remotes. */
-import { ExistsError } from '../../base/errors.js';
+import { ConflictError, ExistsError } from '../../base/errors.js';
 import { keptUrl, shownUrl } from '../../storage/exchange/open-remote.js';
 import { makeMoves } from '../../storage/repo/moves/carry-out.js';
+import { leavesOut, readPromisedOf, writePromised } from '../../storage/repo/promised.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { changeRemotes, readRemotes } from '../../storage/repo/remotes.js';
 import type { OpContext } from '../context.js';
@@ -63,6 +64,14 @@ export async function removeRemote(
   const { url } = remoteNamed(await readRemotes(repo.layout), name);
   const why = await moveReason(repo, `remote: removed ${name}`);
   await repo.locked(async (lock) => {
+    const promised = await readPromisedOf(repo.layout, name);
+    if (promised !== null && (leavesOut(promised.filter) || promised.thin.size > 0)) {
+      throw new ConflictError(`'${name}' has content that is not here`, {
+        name,
+        hint: `bring it here first: 'dlv fetch ${name} --planes all --depth all'`,
+      });
+    }
+    await writePromised(lock, name, null);
     await changeRemotes(lock, ({ urls, upstreams }) => {
       urls.delete(name);
       for (const [branch, { remote }] of upstreams) if (remote === name) upstreams.delete(branch);
@@ -86,14 +95,18 @@ export async function renameRemote(
   const { url } = remoteNamed(await readRemotes(repo.layout), from);
   const why = await moveReason(repo, `remote: renamed ${from} to ${to}`);
   await repo.locked(async (lock) => {
+    if ((await readRemotes(repo.layout)).urls.has(to)) throw exists(to);
+    const promised = await readPromisedOf(repo.layout, from);
+    // Under both names for a moment: either has what is not here.
+    if (promised !== null) await writePromised(lock, to, promised);
     await changeRemotes(lock, ({ urls, upstreams }) => {
-      if (urls.has(to)) throw exists(to);
       urls.delete(from);
       urls.set(to, url);
       for (const upstream of upstreams.values()) {
         if (upstream.remote === from) upstream.remote = to;
       }
     });
+    await writePromised(lock, from, null);
     const seen = await listRefs(repo.layout, `refs/remotes/${from}`);
     const refs = seen.flatMap(({ name, id }) => [
       {

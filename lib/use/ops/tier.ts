@@ -69,6 +69,7 @@ export async function tierVersions(
 ): Promise<TierResult> {
   const started = performance.now();
   const { tier } = options;
+  repo.requireWhole('a tier');
   if (options.revisions.length === 0) {
     throw new UsageError('no version given', {
       hint: 'name each version',

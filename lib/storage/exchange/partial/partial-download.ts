@@ -359,7 +359,8 @@ function* wantsOf(extents: SupplyWants['extents']): Generator<Want> {
   }
 }
 
-function keyOf(id: Id, segment: number): string {
+/** Names a record. */
+export function keyOf(id: Id, segment: number): string {
   return `${id}:${segment}`;
 }
 
@@ -369,7 +370,7 @@ function byPlace(a: BlobEntry | SegmentEntry, b: BlobEntry | SegmentEntry): numb
 }
 
 /** True if two records of a segment are coded alike, as far as indexes tell. */
-function isSameCoding(a: SegmentEntry, b: SegmentEntry): boolean {
+export function isSameCoding(a: SegmentEntry, b: SegmentEntry): boolean {
   const of = ({ base, width, count, headBytes, hiBytes, midBytes, lowBytes }: SegmentEntry) =>
     JSON.stringify([base, width, count, headBytes, hiBytes, midBytes, lowBytes]);
   return of(a) === of(b);

@@ -82,7 +82,9 @@ export class Promises implements Promised, Supply {
   /** Leading planes that are taken where nobody asks for more; null: all. */
   get planes(): number | null {
     const taken = [...this.#promised.values()].map(({ filter }) => filter.planes);
-    return taken.find((planes) => planes !== null) ?? null;
+    const classes = new Set([...this.#thin.values()].flat());
+    const left = classes.has('mid') ? 2 : classes.has('low') ? 3 : null;
+    return taken.find((planes) => planes !== null) ?? left;
   }
 
   /** Runs something that must not fetch: what is promised counts as not here. */
