@@ -56,6 +56,7 @@ export type {
   DescribedLayer,
   DescribedNetworkFile,
 } from './use/ops/desc.js';
+export type { DetachOptions, DetachResult } from './use/ops/detach.js';
 export type {
   CheckpointDiff,
   ComparedMetric,

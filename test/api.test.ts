@@ -25,7 +25,7 @@ const TYPES =
   'CheckoutResult CheckpointDiff CloneOptions CommitOptions CommitResult ComparedMetric ComparedNetwork ' +
   'ComparedValue Comparison ConfigEntry ' +
   'CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
-  'DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
+  'DetachOptions DetachResult DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +
   'GcRemoteResult GcResult GroupCell ' +

@@ -14,6 +14,7 @@ import type { CheckoutOptions, CheckoutResult } from '../use/ops/checkout.js';
 import type { CommitOptions, CommitResult } from '../use/ops/commit.js';
 import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
+import type { DetachOptions, DetachResult } from '../use/ops/detach.js';
 import type { EvalOptions, EvalResult } from '../use/ops/eval.js';
 import type { FetchOptions, FetchResult } from '../use/ops/fetch.js';
 import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
@@ -180,6 +181,13 @@ export class Repository extends ReadingRepository {
     const ops = await import('../use/ops/model.js');
     const own = { ...withoutCall(options), name };
     return this.call(options, (repo, context) => ops.deleteModel(repo, own, context));
+  }
+
+  /** Frees low planes here that a remote has, once it has shown that it has them. */
+  async detach(options: Options<DetachOptions>): Promise<Warned<DetachResult>> {
+    const { detach } = await import('../use/ops/detach.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => detach(repo, own, context));
   }
 
   /** Brings versions to a remote and moves its branches and tags; refused ones have status `rejected`. */

@@ -175,10 +175,13 @@ export class Repository implements Readers {
     if (promises === null) return;
     for (const [remote, { filter, thin }] of promises.byRemote) {
       if (!leavesOut(filter) && thin.size === 0) continue;
-      throw new ConflictError(`${what} needs all content, and some of it is at the remote '${remote}' alone`, {
-        remote,
-        hint: `bring it here first: 'dlv fetch ${remote} --planes all --depth all', or work in a whole clone`,
-      });
+      throw new ConflictError(
+        `${what} needs all content, and some of it is at the remote '${remote}' alone`,
+        {
+          remote,
+          hint: `bring it here first: 'dlv fetch ${remote} --planes all --depth all', or work in a whole clone`,
+        },
+      );
     }
   }
 

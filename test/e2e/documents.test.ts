@@ -162,6 +162,7 @@ const LINES: Record<string, Line> = {
   fetch: { args: ['fetch'], prepare: push },
   pull: { args: ['pull'], prepare: push },
   clone: { args: ['clone', 'team.dlv', 'copy'], prepare: push },
+  detach: { args: ['detach', '--planes', '2'], prepare: push },
   fsck: { args: ['fsck'] },
 };
 

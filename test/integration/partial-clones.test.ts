@@ -3,21 +3,21 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type { CloneResult } from '../../lib/use/ops/clone.js';
+import type { DetachResult } from '../../lib/use/ops/detach.js';
 import type { FetchResult } from '../../lib/use/ops/fetch.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
 import { cloned, pushed, step } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
 
+const SHAPES = { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] };
+
 type Test = Parameters<typeof TestRepository.create>[0];
 
 /** A remote of three versions of a model of 1.5 MiB beside a state of the optimiser. */
 async function largeRemote(t: Test) {
   const repo = await TestRepository.create(t);
-  let tensors = randomTensors(
-    { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] },
-    1,
-  );
+  let tensors = randomTensors(SHAPES, 1);
   const state = randomTensors({ 'a.exp_avg': [256, 256] }, 9);
   const files: Buffer[] = [];
   for (let n = 1; n <= 3; n++) {
@@ -47,6 +47,18 @@ async function without<T>(url: string, action: () => Promise<T>): Promise<T> {
 async function checkedOut(repo: TestRepository, revision: string, out: string): Promise<Buffer> {
   await repo.json('checkout', revision, '--out', `../${out}`);
   return fs.readFile(path.join(repo.dir, '..', out, 'model.safetensors'));
+}
+
+/** Bytes of all packs, trash included. */
+async function packBytes(repo: TestRepository): Promise<number> {
+  let bytes = 0;
+  for (const folder of ['packs', 'trash']) {
+    const dir = path.join(repo.dir, '.dlv', folder);
+    for (const entry of await fs.readdir(dir, { withFileTypes: true })) {
+      if (entry.isFile()) bytes += (await fs.stat(path.join(dir, entry.name))).size;
+    }
+  }
+  return bytes;
 }
 
 async function isSound(t: Test, repo: TestRepository): Promise<FsckOpResult> {
@@ -141,10 +153,7 @@ test('clone --planes: refining does not fetch leading planes again', async (t) =
 test('a planes clone: commits, pushes, fetches and collects like any other', async (t) => {
   const { repo: other, top, url, files } = await largeRemote(t);
   const { repo } = await cloned(top, url, 'half', '--planes', '2');
-  const tensors = randomTensors(
-    { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] },
-    1,
-  );
+  const tensors = randomTensors(SHAPES, 1);
   await without(url, async () => {
     await step(repo, tensors, 41);
     await isSound(t, repo);
@@ -255,10 +264,7 @@ test('a damaged record of promises, and what asks for nonsense', async (t) => {
 test('tensors of a planes clone: readTensor, load', async (t) => {
   const { top, url } = await largeRemote(t);
   const { repo } = await cloned(top, url, 'half', '--planes', '2');
-  const exact: Tensors = randomTensors(
-    { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] },
-    1,
-  );
+  const exact: Tensors = randomTensors(SHAPES, 1);
   await repo.with(async (opened) => {
     t.not(opened.promises, null);
     t.is(opened.promises?.planes, 2);
@@ -268,4 +274,91 @@ test('tensors of a planes clone: readTensor, load', async (t) => {
     new Float32Array(new Uint8Array(one.stdoutBytes).buffer),
     exact['a.weight']?.values as Float32Array,
   );
+});
+
+test('detach: frees low planes that the remote has; what it does not have stays', async (t) => {
+  const { repo, url, files } = await largeRemote(t);
+  const tensors = randomTensors(SHAPES, 5);
+  await repo.write('model.safetensors', safetensors(tensors));
+  await repo.commit('not pushed');
+  const before = await packBytes(repo);
+  const preview = await repo.json<DetachResult>('detach', '--planes', '2', '--dry-run');
+  t.is(await packBytes(repo), before);
+  const done = await repo.json<DetachResult>('detach', '--planes', '2', '--to', 'origin');
+  t.is(done.bytes, preview.bytes);
+  t.true(done.keptBytes > 500_000, `${done.keptBytes}`);
+  t.true(before - (await packBytes(repo)) > 0.95 * done.bytes, `${before} ${done.bytes}`);
+  await without(url, async () => {
+    const found = await isSound(t, repo);
+    t.true((found.promised[0]?.bytes ?? 0) > 0);
+    const mine = await repo.dlv('cat', 'HEAD:model.safetensors');
+    t.true(mine.stdoutBytes.equals(safetensors(tensors)));
+    t.is((await repo.fails(1, 'checkout', 'net@1', '--out', '../one')).code, 'DLV_REMOTE');
+    await repo.json('checkout', 'net@1', '--planes', '2', '--out', '../rough');
+    t.is((await repo.fails(1, 'archive')).code, 'DLV_CONFLICT');
+    t.is((await repo.fails(1, 'remote', 'remove', 'origin')).code, 'DLV_CONFLICT');
+  });
+  t.like(await repo.json<DetachResult>('detach', '--planes', '2'), { segments: 0, bytes: 0 });
+  t.true((await checkedOut(repo, 'net@1', 'one')).equals(files[0] as Buffer));
+  await repo.json('remote', 'rename', 'origin', 'team');
+  t.true((await checkedOut(repo, 'net@2', 'two')).equals(files[1] as Buffer));
+  await repo.json('fetch', 'team', '--planes', 'all');
+  await repo.json('gc', '--prune=now');
+  await without(url, async () => {
+    t.deepEqual((await isSound(t, repo)).promised, []);
+    t.true((await checkedOut(repo, 'net@3', 'three')).equals(files[2] as Buffer));
+  });
+});
+
+test('detach: a remote with other bytes is refused, and nothing is given up', async (t) => {
+  const { repo, url, files } = await largeRemote(t);
+  const packs = path.join(url, 'packs');
+  for (const name of await fs.readdir(packs)) {
+    if (!name.endsWith('.hi')) continue;
+    const file = path.join(packs, name);
+    const bytes = await fs.readFile(file);
+    // Low planes of inline records stand behind the others: most of the file.
+    for (let at = 1000; at < bytes.length; at += 5000) bytes[at] = 255 - (bytes[at] as number);
+    await fs.chmod(file, 0o644);
+    await fs.writeFile(file, bytes);
+  }
+  const refused = await repo.fails(12, 'detach', '--planes', '2');
+  t.is(refused.code, 'DLV_CORRUPT');
+  await without(url, async () => {
+    t.deepEqual((await isSound(t, repo)).promised, []);
+    t.true((await checkedOut(repo, 'net@2', 'two')).equals(files[1] as Buffer));
+  });
+});
+
+test('fsck --repair: damaged and lost packs are mended from a remote', async (t) => {
+  const { top, url, files } = await largeRemote(t);
+  for (const [how, flags] of [
+    ['flip', []],
+    ['remove', []],
+    ['flip', ['--planes', '2']],
+  ] as const) {
+    const { repo } = await cloned(top, url, `${how}-${flags.length}`, ...flags);
+    const packs = path.join(repo.dir, '.dlv', 'packs');
+    for (const name of await fs.readdir(packs)) {
+      const file = path.join(packs, name);
+      if (!name.endsWith('.hi') && !(name.endsWith('.blob') && how === 'remove')) continue;
+      await fs.chmod(file, 0o644);
+      if (how === 'remove') {
+        if (name.endsWith('.hi')) await fs.rm(file);
+        continue;
+      }
+      const bytes = await fs.readFile(file);
+      for (let at = 2000; at < bytes.length; at += 20_000) bytes[at] = 255 - (bytes[at] as number);
+      await fs.writeFile(file, bytes);
+    }
+    t.is((await repo.dlv('fsck')).code, 12, how);
+    const mended = await repo.json<FsckOpResult>('fsck', '--repair', 'origin');
+    t.deepEqual(mended.problems, [], `${how} ${flags.join(' ')}`);
+    t.true((mended.repaired?.objects ?? 0) > 0);
+    await isSound(t, repo);
+    for (const n of [1, 2, 3]) {
+      const out = `${how}-${flags.length}-${n}`;
+      t.true((await checkedOut(repo, `net@${n}`, out)).equals(files[n - 1] as Buffer), out);
+    }
+  }
 });

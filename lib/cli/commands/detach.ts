@@ -41,7 +41,9 @@ function print(ui: Ui, result: DetachResult, isVerbose: boolean): void {
       : `${formatBytes(bytes)} of ${formatCount(segments, 'segment')} ${verb}: '${remote}' has them`,
   );
   if (keptBytes > 0) {
-    ui.note(`${formatBytes(keptBytes)} stay: '${remote}' does not have them as they are here ('dlv push')`);
+    ui.note(
+      `${formatBytes(keptBytes)} stay: '${remote}' does not have them as they are here ('dlv push')`,
+    );
   }
   if (isVerbose) printTraffic(ui, { ...result, resumedBytes: 0 });
 }
@@ -65,7 +67,10 @@ export function register(program: Command, cli: Cli): void {
       exitCodes: { 1: 'no such remote, or it cannot be reached', 12: 'the remote has other bytes' },
     })
     .requiredOption('--planes <k>', 'leading bytes of each float that stay, from 2')
-    .option('--to <remote>', "remote that keeps the rest (default: the current branch's, else origin)")
+    .option(
+      '--to <remote>',
+      "remote that keeps the rest (default: the current branch's, else origin)",
+    )
     .option('-n, --dry-run', 'only say what would be freed')
     .option('-v, --verbose', 'show what crossed the line')
     .addOption(limitRateOption())

@@ -1,7 +1,7 @@
 /** `dlv fsck` on the command line. */
 import type { Command } from 'commander';
 import type { Id } from '../../use/history/versions.js';
-import type { FsckOpResult } from '../../use/ops/fsck.js';
+import type { FsckOpOptions, FsckOpResult } from '../../use/ops/fsck.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
@@ -50,12 +50,13 @@ const EXAMPLE: FsckOpResult = {
     files: 0,
   },
   rebuilt: null,
+  repaired: null,
 };
 
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'fsck', {
-      summary: 'verify the repository; with --rebuild, repair it',
+      summary: 'verify the repository; with --rebuild or --repair, mend it',
       about:
         'Checks every state file, every byte of every pack, and that each version can be ' +
         'rebuilt: all planes of all tensors against their ids. Each problem is listed with the ' +
@@ -63,8 +64,11 @@ export function register(program: Command, cli: Cli): void {
         'change is checked again before it is reported. --rebuild recreates indexes, manifest, ' +
         'HEAD, refs and staging from other data, salvages the undamaged records of a damaged ' +
         'pack, and moves a branch whose version cannot be read to the last readable one in its ' +
-        'reflog. It deletes nothing: what it replaces is kept in .dlv/trash.',
+        'reflog. It deletes nothing: what it replaces is kept in .dlv/trash. --repair first brings ' +
+        'what is damaged or missing from a remote, and then does the same. What a partial clone has ' +
+        'left at a remote is promised, not missing: it is counted apart.',
       examples: [
+        ['dlv fsck --repair origin', 'mends damage with what the remote has'],
         ['dlv fsck', 'verifies everything except that each rebuilt file has its sha256'],
         ['dlv fsck --files', 'also rebuilds every file and compares its sha256'],
         ['dlv fsck --rebuild', 'repairs, then verifies'],
@@ -78,8 +82,12 @@ export function register(program: Command, cli: Cli): void {
     })
     .option('--files', 'also rebuild every distinct file and compare its sha256')
     .option('--rebuild', 'rebuild derived files and salvage undamaged data')
+    .option(
+      '--repair [remote]',
+      'bring what is damaged or missing from a remote, then do what --rebuild does',
+    )
     .action(
-      cli.action(async (run, flags: { files?: boolean; rebuild?: boolean }) => {
+      cli.action(async (run, flags: FsckOpOptions) => {
         const { fsck } = await import('../../use/ops/fsck.js');
         const result = await fsck(run.context, flags);
         run.answer(result, (ui) => show(ui, result));
@@ -92,6 +100,15 @@ export function register(program: Command, cli: Cli): void {
 }
 
 function show(ui: Ui, result: FsckOpResult): void {
+  const { repaired } = result;
+  if (repaired !== null && repaired.objects > 0) {
+    ui.line(`mended: ${formatCount(repaired.objects, 'object')} came from '${repaired.remote}'`);
+  }
+  if (repaired !== null && repaired.lacking > 0) {
+    ui.line(
+      `not mended: '${repaired.remote}' does not have ${formatCount(repaired.lacking, 'object')} either`,
+    );
+  }
   for (const line of result.rebuilt?.done ?? []) ui.line(`mended: ${line}`);
   for (const line of result.rebuilt?.failed ?? []) ui.line(`not mended: ${line}`);
   for (const problem of result.problems) showProblem(ui, problem);

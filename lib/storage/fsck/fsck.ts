@@ -118,6 +118,12 @@ async function checkOnce(
   }
   await addLeftovers(layout, findings);
   const { problems, information, details } = findings;
+  for (const { problem, objects } of findings.list) {
+    if (problem.kind !== 'missing' && problem.kind !== 'damaged') continue;
+    const named = problem.places.flatMap(({ object }) => object ?? []);
+    // What stands on a lost object is among the objects, and is not lost.
+    for (const id of named.length > 0 ? named : objects) options.onLost?.(id);
+  }
   const promised = [...findings.promised.values()];
   for (const { remote, objects, bytes } of promised) {
     information.push(

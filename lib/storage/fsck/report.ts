@@ -24,6 +24,8 @@ export interface FsckOptions {
   files?: boolean;
   onStart?(label: string, totalBytes: number): void;
   onBytes?(count: number): void;
+  /** Called for each object that is missing or cannot be read, if a check ends with it. */
+  onLost?(object: Id): void;
   /** Called for each object that is here and does not give what its id says. */
   onSuspect?(suspect: Suspect): void;
   signal?: AbortSignal;

@@ -1,9 +1,10 @@
 /** `dlv detach`: frees low planes here that a remote has, once it has shown that it has them. */
+
+import { UsageError } from '../../base/errors.js';
+import { checkPlanes } from '../../pure/tensor/prefix.js';
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import { type Detached, detachPlanes } from '../../storage/exchange/partial/detach.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
-import { UsageError } from '../../base/errors.js';
-import { checkPlanes } from '../../pure/tensor/prefix.js';
 import { wholeFilter } from '../../storage/repo/promised.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { namedVersions } from '../../storage/repo/refs/version-numbers.js';
@@ -38,16 +39,15 @@ export async function detach(
 ): Promise<DetachResult> {
   const planes = checkPlanes(options.planes);
   const head = await readHead(repo.layout);
-  const { name, url } = await findRemote(
-    repo,
-    options.to,
-    head.kind === 'branch' ? head : null,
-  );
+  const { name, url } = await findRemote(repo, options.to, head.kind === 'branch' ? head : null);
   if (name === null) {
-    throw new UsageError(`'${shownUrl(url)}' has no name here, so nothing can be fetched from it later`, {
-      option: '--to',
-      hint: "name it first: 'dlv remote add <name> <url>'",
-    });
+    throw new UsageError(
+      `'${shownUrl(url)}' has no name here, so nothing can be fetched from it later`,
+      {
+        option: '--to',
+        hint: "name it first: 'dlv remote add <name> <url>'",
+      },
+    );
   }
   const { progress, signal } = context;
   const taking = new PartialTaking({ ...wholeFilter(), planes: Math.max(2, planes) });
@@ -65,13 +65,17 @@ export async function detach(
   const source = await openReader(url, lineOf(repo, options, context));
   try {
     const dryRun = options.dryRun === true;
-    const done = await detachPlanes(repo, { source, remote: name }, {
-      planesOf: taking.planesOf,
-      dryRun,
-      onStart: (bytes) => progress.start(`comparing with ${source.shown}`, bytes),
-      onBytes: (bytes) => progress.advance(bytes),
-      ...(signal ? { signal } : {}),
-    });
+    const done = await detachPlanes(
+      repo,
+      { source, remote: name },
+      {
+        planesOf: taking.planesOf,
+        dryRun,
+        onStart: (bytes) => progress.start(`comparing with ${source.shown}`, bytes),
+        onBytes: (bytes) => progress.advance(bytes),
+        ...(signal ? { signal } : {}),
+      },
+    );
     return { remote: name, url: shownUrl(url), planes, dryRun, ...done, ...trafficOf(source) };
   } finally {
     progress.finish();

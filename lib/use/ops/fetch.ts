@@ -85,7 +85,9 @@ function fetchFilter(known: PartialFilter, { planes, depth }: FetchOptions): Par
 /** True if more is wanted than what is here was taken with. */
 function isWider(known: PromisedOfRemote | null, { planes, depth }: PartialFilter): boolean {
   const isThin = planes === null && (known?.thin.size ?? 0) > 0;
-  return isThin || planes !== (known?.filter.planes ?? null) || depth !== (known?.filter.depth ?? null);
+  return (
+    isThin || planes !== (known?.filter.planes ?? null) || depth !== (known?.filter.depth ?? null)
+  );
 }
 
 async function fetchOne(

@@ -3,6 +3,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, isDamage, isUnreadable } from '../../base/errors.js';
 import { isMissing, statOrNull } from '../../base/files/files.js';
+import { openReader } from '../../storage/exchange/open-remote.js';
 import { copyToTrash } from '../../storage/fsck/copy-to-trash.js';
 import { checkRepository, type FsckResult } from '../../storage/fsck/fsck.js';
 import { type RebuildReport, rebuildPacks } from '../../storage/fsck/rebuild.js';
@@ -35,23 +36,106 @@ import {
 import type { OpContext } from '../context.js';
 import { moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
 import { Repository } from '../repository.js';
+import { lineOf } from '../tracking/line.js';
+import { mendFrom } from '../tracking/mend.js';
+import { findRemote } from '../tracking/remotes.js';
 
 export interface FsckOpOptions {
   /** Also rebuilds every distinct file and compares its sha256. */
   files?: boolean;
   /** Mends what can be mended first. */
   rebuild?: boolean;
+  /** Brings what is lost from a remote, by its name; true: that of the current branch, else origin. */
+  repair?: string | true;
+}
+
+/** What came from a remote. */
+export interface RepairReport {
+  remote: string;
+  /** Objects that were brought, and those that the remote does not have either. */
+  objects: number;
+  lacking: number;
 }
 
 export interface FsckOpResult extends FsckResult {
   /** What `rebuild` did and could not do; null without it. */
   rebuilt: RebuildReport | null;
+  /** What `repair` brought; null without it. */
+  repaired: RepairReport | null;
 }
 
 /** Verifies the repository around `context.cwd`, also one that cannot be opened. */
 export async function fsck(context: OpContext, options: FsckOpOptions = {}): Promise<FsckOpResult> {
   const layout = await findRepository(context.cwd);
-  if (!options.rebuild) return { ...(await check(layout, options, context)).result, rebuilt: null };
+  if (options.repair !== undefined) return repair(layout, options, context);
+  if (!options.rebuild) {
+    return { ...(await check(layout, options, context)).result, rebuilt: null, repaired: null };
+  }
+  return { ...(await rebuildAll(layout, options, context)), repaired: null };
+}
+
+/**
+ * Brings what is lost from a remote and then rebuilds, again as long as that brings anything: of one pack file
+ * not all places are reported at once.
+ */
+async function repair(
+  layout: Layout,
+  options: FsckOpOptions,
+  context: OpContext,
+): Promise<FsckOpResult> {
+  let repaired: RepairReport | null = null;
+  const met = new Set<Id>();
+  for (;;) {
+    const { result, lost } = await check(layout, options, context);
+    const fresh = lost.filter((id) => !met.has(id));
+    for (const id of fresh) met.add(id);
+    repaired = await bringLost(layout, fresh, repaired, { options, context });
+    if (result.problems.length === 0) return { ...result, rebuilt: null, repaired };
+    const done = await rebuildAll(layout, options, context);
+    if (done.problems.length === 0 || fresh.length === 0) return { ...done, repaired };
+  }
+}
+
+async function bringLost(
+  layout: Layout,
+  lost: readonly Id[],
+  before: RepairReport | null,
+  { options, context }: { options: FsckOpOptions; context: OpContext },
+): Promise<RepairReport> {
+  const signal = context.signal ? { signal: context.signal } : {};
+  const repo = await Repository.openForRepair(layout, { promised: 'left', ...signal });
+  try {
+    const head = await readHead(layout).catch((error: unknown) => {
+      if (isDamage(error) || isMissing(error)) return null;
+      throw error;
+    });
+    const given = options.repair === true ? undefined : options.repair;
+    const { name, url } = await findRemote(repo, given, head?.kind === 'branch' ? head : null);
+    const report = before ?? { remote: name ?? url, objects: 0, lacking: 0 };
+    if (lost.length === 0) return report;
+    const source = await openReader(url, lineOf(repo, {}, context));
+    try {
+      const from = { source, remote: name ?? '' };
+      const planes = repo.promises?.planes ?? null;
+      const mended = await mendFrom(repo, from, lost, { planes, ...signal });
+      return {
+        ...report,
+        objects: report.objects + mended.objects,
+        lacking: report.lacking + mended.lacking,
+      };
+    } finally {
+      await source.close();
+    }
+  } finally {
+    await repo.close();
+  }
+}
+
+async function rebuildAll(
+  layout: Layout,
+  options: FsckOpOptions,
+  context: OpContext,
+): Promise<FsckResult & { rebuilt: RebuildReport }> {
   const rebuilt: RebuildReport = { done: [], failed: [] };
   let wrong: WrongRecords = new Map();
   // Each round takes wrong records away, and looks at what stood on them; so there is a last one.
@@ -71,19 +155,21 @@ async function check(
   layout: Layout,
   options: FsckOpOptions,
   { progress, signal }: OpContext,
-): Promise<{ result: FsckResult; suspects: Suspect[] }> {
+): Promise<{ result: FsckResult; suspects: Suspect[]; lost: Id[] }> {
+  const lost = new Set<Id>();
   const suspects = new Map<string, Suspect>();
   const result = await checkRepository(layout, {
     files: options.files === true,
     onStart: (label, total) => progress.start(label, total),
     onBytes: (count) => progress.advance(count),
     onSuspect: (suspect) => suspects.set(recordKey(suspect), suspect),
+    onLost: (id) => lost.add(id),
     open: (found) =>
       Repository.openForRepair(found, { promised: 'left', ...(signal ? { signal } : {}) }),
     ...(signal ? { signal } : {}),
   });
   progress.finish();
-  return { result, suspects: [...suspects.values()] };
+  return { result, suspects: [...suspects.values()], lost: [...lost] };
 }
 
 async function findWrong(

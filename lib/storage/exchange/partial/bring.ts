@@ -32,6 +32,7 @@ const AHEAD = 8;
 /** An open remote by its name. */
 export interface NamedSource {
   readonly source: RemoteReader;
+  /** Empty for an address that has none. */
   readonly remote: string;
 }
 
@@ -88,18 +89,20 @@ export async function openParts(
   repo: FetchingRepository,
   source: RemoteReader,
   incoming: Incoming,
-  options: TransferOptions,
+  options: TransferOptions & Pick<PartialOptions, 'replaces'>,
 ): Promise<FetchParts> {
   const { store } = repo;
   const cache = new RemoteCache(repo.layout);
   const { sets, notes } = await source.holdings(options);
-  const listed = new Set(store.sets().map(({ id }) => id));
+  const listed = new Set(options.replaces ? [] : store.sets().map(({ id }) => id));
   const isSeen = async (info: SetInfo): Promise<boolean> => (await cache.index(info)) !== null;
   await forEachLimit(sets, AHEAD, async (info) => {
     if (listed.has(info.id) || (await isSeen(info)) || info.bytes.idx === 0) return;
     await incoming.need(remoteFile(info, 'idx'), [{ start: 0, end: info.bytes.idx }]);
   });
-  const places = { local: store.backend, listed: store.sets(), cache, incoming };
+  // Files of the same name here are damaged where that is why they are asked for.
+  const trusted = options.replaces ? [] : store.sets();
+  const places = { local: store.backend, listed: trusted, cache, incoming };
   const remote = await ObjectStore.open(new RemoteBackend(sets, places));
   return { repo, remote, sets, notes, incoming, shown: source.shown, isSeen };
 }
@@ -145,6 +148,8 @@ export async function notePromised(
   thin: ReadonlyMap<SetId, PlaneClass[]>,
   { remote, sets, filter }: Promising,
 ): Promise<void> {
+  // An address without a name promises nothing.
+  if (remote === '') return;
   const before = await readPromisedOf(lock.layout, remote);
   const listed = new Set(store.sets().map(({ id }) => id));
   const kept = [...(before?.thin ?? [])].filter(([id]) => listed.has(id));

@@ -238,7 +238,9 @@ async function listThin(
         writer = new RollingWriter({ backend: store.backend, tmpName, onSealed, absent: gone });
         writers.set(gone.join(' '), writer);
       }
-      const kept = (['hi', 'mid', 'low'] as const).filter((plane) => !gone.some((one) => one === plane));
+      const kept = (['hi', 'mid', 'low'] as const).filter(
+        (plane) => !gone.some((one) => one === plane),
+      );
       const head = await store.here.openSegment(entry.id, entry.segment);
       const record = head === null ? null : await store.here.readPlanes(head, kept);
       if (head === null || record === null || record.base !== entry.base) continue;
