@@ -24,14 +24,8 @@ import {
   type IndexTable,
   rowKey,
 } from './packs/index-rows.js';
-import {
-  readBlobAt,
-  readPlanesAt,
-  readSegmentAt,
-  readSegmentHeadAt,
-  type SegmentHeadAt,
-} from './packs/read-records.js';
-import { checkHere, type Need, orPromised, type Promised, type RecordsHere } from './promised.js';
+import type { SegmentHeadAt } from './packs/read-records.js';
+import { isHere, type Need, orPromised, type Promised, type RecordsHere } from './promised.js';
 import {
   publishSets,
   type ReadManifest,
@@ -39,6 +33,7 @@ import {
   readManifestBytes,
   retireSets,
 } from './publish.js';
+import { recordsHere } from './records-here.js';
 import {
   type BlobEntry,
   type BlobRecord,
@@ -87,13 +82,12 @@ export class ObjectStore {
     this.#manifest = manifest;
     this.#cacheBytes = cacheBytes;
     this.#indexes = new LruCache(cacheBytes);
-    this.here = {
-      findSegment: (id, segment) => this.#findSegment(id, segment),
-      openSegment: (id, segment) => this.#openSegment(id, segment),
-      readSegment: (id, segment, classes) => this.#readSegment(id, segment, classes),
-      readPlanes: (head, classes) => this.#readPlanes(head, classes),
-      readBlob: (id) => this.#readBlob(id),
+    const live = {
+      segment: (id: Id, segment: number) => this.#segmentEntry(id, segment),
+      blob: (id: Id) => this.#blobEntry(id),
+      retrying: <T>(lookUp: () => Promise<T | null>) => this.#retrying(isNull, lookUp),
     };
+    this.here = recordsHere(backend, live, () => this.promised);
   }
 
   /** Writes the manifest of a new repository, generation 0, no sets. @throws {ExistsError} */
@@ -218,38 +212,14 @@ export class ObjectStore {
     return this.#retrying(isNull, () => this.#blobEntry(id));
   }
 
-  #findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
-    return this.#retrying(isNull, () => this.#segmentEntry(id, segment));
-  }
-
   /** The live entry, which is fetched if it is promised. To look without, see `here`. */
   findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
     const need = { kind: 'extent', id, segment, whole: false } as const;
-    return this.#orPromised(need, () => this.#findSegment(id, segment));
-  }
-
-  #readBlob(id: Id): Promise<BlobRecord | null> {
-    return this.#retrying(isNull, async () => {
-      const entry = await this.#blobEntry(id);
-      return entry && readBlobAt(this.backend, (c) => packName(entry.set, c), entry);
-    });
+    return this.#orPromised(need, () => this.here.findSegment(id, segment));
   }
 
   readBlob(id: Id): Promise<BlobRecord | null> {
-    return this.#orPromised({ kind: 'blob', id }, () => this.#readBlob(id));
-  }
-
-  #readSegment(
-    id: Id,
-    segment: number,
-    classes: readonly PlaneClass[] = PLANE_CLASSES,
-  ): Promise<SegmentRecord | null> {
-    return this.#retrying(isNull, async () => {
-      const entry = await this.#segmentEntry(id, segment);
-      if (entry === null) return null;
-      checkHere(this.promised, entry, classes);
-      return readSegmentAt(this.backend, (c) => packName(entry.set, c), entry, classes);
-    });
+    return this.#orPromised({ kind: 'blob', id }, () => this.here.readBlob(id));
   }
 
   /** Header, head and the classes asked for, verified; other classes are empty. */
@@ -259,33 +229,13 @@ export class ObjectStore {
     classes: readonly PlaneClass[] = PLANE_CLASSES,
   ): Promise<SegmentRecord | null> {
     const need = { kind: 'extent', id, segment, whole: true } as const;
-    return this.#orPromised(need, () => this.#readSegment(id, segment, classes));
-  }
-
-  #openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
-    return this.#retrying(isNull, async () => {
-      const entry = await this.#segmentEntry(id, segment);
-      return entry && readSegmentHeadAt(this.backend, (c) => packName(entry.set, c), entry);
-    });
+    return this.#orPromised(need, () => this.here.readSegment(id, segment, classes));
   }
 
   /** Header and head, verified, and what `readPlanes` needs to go on from there. */
   openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
     const need = { kind: 'extent', id, segment, whole: false } as const;
-    return this.#orPromised(need, () => this.#openSegment(id, segment));
-  }
-
-  async #readPlanes(
-    head: SegmentHeadAt,
-    classes: readonly PlaneClass[],
-  ): Promise<SegmentRecord | null> {
-    try {
-      checkHere(this.promised, head.entry, classes);
-      return await readPlanesAt(this.backend, (c) => packName(head.entry.set, c), head, classes);
-    } catch (error) {
-      if (!isMissing(error) && !isDamage(error)) throw error;
-      return this.#readSegment(head.entry.id, head.entry.segment, classes);
-    }
+    return this.#orPromised(need, () => this.here.openSegment(id, segment));
   }
 
   /**
@@ -302,8 +252,8 @@ export class ObjectStore {
     let isFirst = true;
     return this.#orPromised(need, () => {
       const read = isFirst
-        ? this.#readPlanes(head, classes)
-        : this.#readSegment(id, segment, classes);
+        ? this.here.readPlanes(head, classes)
+        : this.here.readSegment(id, segment, classes);
       isFirst = false;
       return read;
     });
@@ -315,6 +265,7 @@ export class ObjectStore {
 
   /** See lend-payloads.ts. */
   lendPayloads(head: SegmentHeadAt, classes: readonly PlaneClass[]): Promise<LentPayloads | null> {
+    if (!isHere(this.promised, head.entry, classes)) return Promise.resolve(null);
     return lendPayloads(this.backend, head, classes);
   }
 

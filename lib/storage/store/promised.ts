@@ -75,16 +75,25 @@ export interface RecordsHere {
   readBlob(id: Id): Promise<BlobRecord | null>;
 }
 
+/** False if some of the classes asked for of a record are at a remote alone. */
+export function isHere(
+  promised: Promised | null,
+  entry: SegmentEntry,
+  classes: readonly PlaneClass[],
+): boolean {
+  const absent = promised?.absent(entry.set) ?? [];
+  if (absent.length === 0 || entry.inline) return true;
+  const sizes = { hi: entry.hiBytes, mid: entry.midBytes, low: entry.lowBytes };
+  return !classes.some((plane) => absent.includes(plane) && sizes[plane] > 0);
+}
+
 /** @throws {NotFoundError} for planes that are promised. */
 export function checkHere(
   promised: Promised | null,
   entry: SegmentEntry,
   classes: readonly PlaneClass[],
 ): void {
-  const absent = promised?.absent(entry.set) ?? [];
-  if (absent.length === 0 || entry.inline) return;
-  const sizes = { hi: entry.hiBytes, mid: entry.midBytes, low: entry.lowBytes };
-  if (!classes.some((plane) => absent.includes(plane) && sizes[plane] > 0)) return;
+  if (isHere(promised, entry, classes)) return;
   throw new NotFoundError(`low planes of extent '${entry.id}' are not here`, {
     kind: 'planes',
     name: entry.id,
