@@ -205,7 +205,7 @@ test('versions: many are read from the catalog, and are the same', async (t) => 
   // The command is one file, which loads the database in a way of its own.
   await repo.json('gc');
   await dlv(['log'], { cwd: repo.dir, process: true });
-  t.true((await fs.readdir(repo.file('.dlv/catalog/versions-1'))).includes('CURRENT'));
+  t.true((await fs.readdir(repo.file('.dlv/catalog/versions-2'))).includes('CURRENT'));
   const after = await repo.json<{ name: string }[]>('log');
   t.deepEqual(
     after.slice(1).map(({ name }) => name),

@@ -1,7 +1,7 @@
 /** Versions that queries of tests are asked of: plain values, networks, who derives from whom. */
 import { NotFoundError } from '../../lib/base/errors.js';
 import type { Host, HostColumn } from '../../lib/pure/dql/host.js';
-import { LayerSet } from '../../lib/pure/dql/layer-set.js';
+import { LayerSet } from '../../lib/pure/dql/layers/layer-set.js';
 import { parseStatement } from '../../lib/pure/dql/parse.js';
 import { type QueryAnswer, QueryRunner } from '../../lib/pure/dql/select.js';
 import { layerView } from '../../lib/pure/network/layers/layer-view.js';
@@ -16,9 +16,11 @@ export interface DqlVersion {
   network?: Network;
 }
 
+const NO_NETWORKS: LayerSet[] = [];
+
 /** A host of some versions; ids are names. */
 export function dqlHost(rows: readonly DqlVersion[], named: Record<string, string> = {}) {
-  const sets = new Map<Network, LayerSet>();
+  const sets = new Map<Network, LayerSet[]>();
   const loaded = new Set<DqlVersion>();
   const known = new Set([
     'name',
@@ -43,7 +45,8 @@ export function dqlHost(rows: readonly DqlVersion[], named: Record<string, strin
     },
     points: ({ points = [] }) => points,
     loadSeries: async () => {},
-    networks: (row) => (loaded.has(row) && row.network !== undefined ? [setOf(row.network)] : []),
+    networks: (row) =>
+      loaded.has(row) && row.network !== undefined ? setsOf(row.network) : NO_NETWORKS,
     loadNetworks: async (row) => void loaded.add(row),
     derives: (row, from) => derives(row.name, from),
     isChild: (row, of) => row.parents?.includes(of) === true,
@@ -54,10 +57,10 @@ export function dqlHost(rows: readonly DqlVersion[], named: Record<string, strin
       return text;
     },
   };
-  const setOf = (network: Network): LayerSet => {
-    const set = sets.get(network) ?? new LayerSet(layerView(network));
-    sets.set(network, set);
-    return set;
+  const setsOf = (network: Network): LayerSet[] => {
+    const known = sets.get(network) ?? [new LayerSet(layerView(network))];
+    sets.set(network, known);
+    return known;
   };
   return host;
 }

@@ -32,15 +32,24 @@ export interface VersionFacts
   /** Count of its files, and their bytes. */
   files: number;
   bytes: number;
+  /** Id of the networks that it keeps; null if it keeps none. */
+  network: Id | null;
+  /** It keeps no networks, and a file of it may define one: an older dlv made it. */
+  mayDefine: boolean;
 }
 
-/** The facts of a version. @param step  as in VersionFacts. @throws {CorruptError} */
-export function factsOf(id: Id, version: Version, step: number | null): VersionFacts {
+/** What only the files of a version say. */
+export type VersionContent = Pick<VersionFacts, 'step' | 'mayDefine'>;
+
+/** The facts of a version. @throws {CorruptError} */
+export function factsOf(id: Id, version: Version, content: VersionContent): VersionFacts {
   const { model, number, parents, author, time, tzMinutes, message, params, metrics } = version;
   const knowledge = readKnowledge(version.extensions, `version ${shortId(id)}`);
   const { count: files, bytes } = version.tree;
   const said = { model, number, parents, author, time, tzMinutes, message, params, metrics };
-  return { ...said, knowledge, step, files, bytes };
+  const { network } = version;
+  const mayDefine = network === null && content.mayDefine;
+  return { ...said, knowledge, step: content.step, files, bytes, network, mayDefine };
 }
 
 const CRC_BYTES = 4;
@@ -57,6 +66,7 @@ type Row = [
   Knowledge | 0,
   number | null,
   [number, number],
+  Id | 0 | 1,
 ];
 
 /** The row of a version. */
@@ -79,6 +89,7 @@ export function encodeFacts(id: Id, facts: VersionFacts): Uint8Array {
     isKnown ? facts.knowledge : 0,
     facts.step,
     [facts.files, facts.bytes],
+    facts.network ?? (facts.mayDefine ? 1 : 0),
   ];
   const text = Buffer.from(JSON.stringify(row));
   const bytes = Buffer.alloc(CRC_BYTES + text.length);
@@ -107,8 +118,9 @@ export function decodeFacts(id: Id, bytes: Uint8Array): VersionFacts | null {
 
 function unpack(row: Row): VersionFacts | null {
   const [model, number, parents, [name, email], [time, tzMinutes], message, ...rest] = row;
-  const [params, metrics, knowledge, step, [files, bytes]] = rest;
-  if (!parents.every(isId)) return null;
+  const [params, metrics, knowledge, step, [files, bytes], network] = rest;
+  const isKept = typeof network === 'string';
+  if (!parents.every(isId) || (isKept && !isId(network))) return null;
   return {
     model,
     number,
@@ -125,6 +137,8 @@ function unpack(row: Row): VersionFacts | null {
     step,
     files,
     bytes,
+    network: isKept ? network : null,
+    mayDefine: network === 1,
   };
 }
 

@@ -2,7 +2,13 @@
 import type { Id } from '../../base/bytes/hash.js';
 import type { Layout } from '../../storage/repo/layout.js';
 import type { Version } from '../../storage/repo/version/version.js';
-import { decodeFacts, encodeFacts, factsOf, type VersionFacts } from './facts.js';
+import {
+  decodeFacts,
+  encodeFacts,
+  factsOf,
+  type VersionContent,
+  type VersionFacts,
+} from './facts.js';
 import { readRows, writeRows } from './rows.js';
 
 /** What the catalog is made of. */
@@ -10,8 +16,8 @@ export interface CatalogSource {
   readonly layout: Layout;
   /** @throws {NotFoundError} {CorruptError} */
   version(id: Id): Promise<Version>;
-  /** Last step of the weights of a version. */
-  stepOf(version: Version): Promise<number | null>;
+  /** What only its files say. */
+  contentOf(version: Version): Promise<VersionContent>;
 }
 
 /** Rows that must be missing before the catalog is written: opening it costs what reading some costs. */
@@ -40,7 +46,7 @@ export class VersionCatalog {
 
   async #read(id: Id): Promise<VersionFacts> {
     const version = await this.#source.version(id);
-    const facts = factsOf(id, version, await this.#source.stepOf(version));
+    const facts = factsOf(id, version, await this.#source.contentOf(version));
     this.#missing.set(id, encodeFacts(id, facts));
     return facts;
   }

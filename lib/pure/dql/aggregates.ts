@@ -2,7 +2,7 @@
 import type { Value as CellValue } from '../where/condition.js';
 import { compareValues } from '../where/evaluate.js';
 import type { Value } from './ast.js';
-import { NO_CAPTURES, type Tuple } from './layer-sets.js';
+import { NO_CAPTURES, type Tuple } from './layers/layer-sets.js';
 import { queryError } from './parse.js';
 import { AGGREGATES, calculate, compileValue, type ValueContext } from './values.js';
 

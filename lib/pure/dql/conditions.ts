@@ -7,17 +7,17 @@ import type { Value as CellValue } from '../where/condition.js';
 import { compareBy } from '../where/evaluate.js';
 import { likeTest, matchTest } from '../where/pattern.js';
 import type { Condition, Selector } from './ast.js';
-import type { Captures } from './layer-pattern.js';
+import type { Captures } from './layers/layer-pattern.js';
 import {
   capturesOf,
   compileSelector,
   type LayerFinder,
   NO_CAPTURES,
   type Tuple,
-} from './layer-sets.js';
+} from './layers/layer-sets.js';
+import { compileTemplate, fitsTemplate, isPassedOver, patternOf } from './layers/templates.js';
 import { queryError } from './parse.js';
 import { conditionsIn, selectorsIn } from './scope.js';
-import { compileTemplate, fitsTemplate, isPassedOver, patternOf } from './templates.js';
 import { type CompiledValue, compileValue, type ValueContext } from './values.js';
 
 export type Truth = boolean | null;

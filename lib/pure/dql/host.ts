@@ -1,6 +1,6 @@
 /** What queries ask of whoever knows the versions: rows, their columns, their networks, how they derive. */
 import type { Binding } from '../where/evaluate.js';
-import type { LayerSet } from './layer-set.js';
+import type { LayerSet } from './layers/layer-set.js';
 
 /** A column of versions. */
 export interface HostColumn<R> extends Binding<R> {
@@ -20,7 +20,7 @@ export interface Host<R> {
   /** Values of a metric by step, ascending; ready once `loadSeries` was awaited for the row. */
   points(row: R, metric: string): readonly { step: number | null; value: number }[];
   loadSeries(row: R): Promise<void>;
-  /** Networks of a version, ready once `loadNetworks` was awaited; versions of one network share the object. */
+  /** Networks of a version, ready once `loadNetworks` was awaited; versions that keep the same networks share the list. */
   networks(row: R): readonly LayerSet[];
   loadNetworks(row: R): Promise<void>;
   /** True if `row` derives from the version `from`, over any number of steps. */

@@ -4,7 +4,7 @@ import { compareValues } from '../where/evaluate.js';
 import { AGGREGATES, compileAggregate } from './aggregates.js';
 import type { Condition, Select, SelectItem, Value } from './ast.js';
 import { type ConditionContext, compileCondition, type Truth } from './conditions.js';
-import { NO_CAPTURES, type Tuple } from './layer-sets.js';
+import { NO_CAPTURES, type Tuple } from './layers/layer-sets.js';
 import { conditionsIn, operandsOf, valuesIn } from './scope.js';
 import { compileValue } from './values.js';
 

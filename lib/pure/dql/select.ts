@@ -3,37 +3,18 @@
  * the joins, then groups, order and limit. Networks and curves are loaded for the versions alone that are left by then.
  */
 import type { Value as CellValue } from '../where/condition.js';
-import type { Condition, Select, Source, Statement, Value } from './ast.js';
-import {
-  type ConditionContext,
-  captureNumbers,
-  compileCapturing,
-  compileCondition,
-  type Truth,
-} from './conditions.js';
+import type { Select, Source, Statement } from './ast.js';
+import type { ConditionContext } from './conditions.js';
 import type { Host } from './host.js';
-import { NO_CAPTURES, type Tuple } from './layer-sets.js';
+import type { Tuple } from './layers/layer-sets.js';
 import { Output, type QueryColumn, type QueryRow, type Reads } from './output.js';
 import { parseStatement, queryError } from './parse.js';
-import { conditionsIn, operandsOf, Scope, selectorsIn, sourcesOf, valuesIn } from './scope.js';
-import type { Subresults, ValueContext } from './values.js';
-
-/** What one condition did: how many it was asked of, and how many fitted. */
-export interface ConditionReport {
-  /** As it is written. */
-  condition: string;
-  /** Variables that it speaks of. */
-  variables: string[];
-  /** What had to be read for it. */
-  reads: Reads;
-  asked: number;
-  fitted: number;
-  /** Names of some that did not fit, and of some of which it could not be said. */
-  failed: string[];
-  unknown: string[];
-}
+import { conditionsIn, operandsOf, Scope, sourcesOf, valuesIn } from './scope.js';
+import { type ConditionReport, conjunctsOf, planStep, type StepPlan } from './steps.js';
+import type { Subresults } from './values.js';
 
 export type { QueryColumn, QueryRow } from './output.js';
+export type { ConditionReport } from './steps.js';
 
 export interface QueryAnswer<R> {
   /** Variables, by their places in the versions of a row. */
@@ -100,7 +81,7 @@ export class QueryRunner<R> {
     // Everything is bound before anything is read, so that a mistake in the last line costs nothing.
     const shown = new Output(query, context);
     const steps = (query.where === null ? [] : conjunctsOf(query.where)).map((one) =>
-      this.#step(one, context),
+      planStep(one, context),
     );
     // What is read anyway is asked first, so that networks are read of few.
     const costs: readonly Reads[] = ['catalog', 'curves', 'networks'];
@@ -243,29 +224,6 @@ export class QueryRunner<R> {
       : this.#withNamed(text, from.name, span, versions);
   }
 
-  #step(condition: Condition, context: ConditionContext<R>): StepPlan<R> {
-    const { text } = context.scope;
-    const capturing = captureNumbers(text, condition).size > 0;
-    const test = capturing
-      ? compileCapturing(condition, context).test
-      : withoutCaptures(compileCondition(condition, context));
-    const { places, reads } = needsOf(condition, context);
-    return {
-      places,
-      reads,
-      test,
-      report: {
-        condition: text.slice(condition.span.from, condition.span.to).trim(),
-        variables: places.map((place) => context.scope.variables[place] as string),
-        reads,
-        asked: 0,
-        fitted: 0,
-        failed: [],
-        unknown: [],
-      },
-    };
-  }
-
   async #filter(rows: readonly R[], place: number, width: number, step: StepPlan<R>): Promise<R[]> {
     const tuple: R[] = new Array(width);
     const kept: R[] = [];
@@ -340,65 +298,6 @@ export class QueryRunner<R> {
     }
     return tuples;
   }
-}
-
-interface StepPlan<R> {
-  /** Places of the variables that it speaks of, ascending. */
-  places: number[];
-  reads: Reads;
-  test: (tuple: Tuple<R>) => Truth;
-  report: ConditionReport;
-}
-
-function withoutCaptures<R>(
-  test: (tuple: Tuple<R>, captures: typeof NO_CAPTURES) => Truth,
-): (tuple: Tuple<R>) => Truth {
-  return (tuple) => test(tuple, NO_CAPTURES);
-}
-
-/** The conditions that all have to hold; those that share a capture stay together. */
-function conjunctsOf(where: Condition): Condition[] {
-  const items = where.kind === 'and' ? where.items : [where];
-  const isCapturing = (one: Condition): boolean =>
-    selectorsIn(one).some(({ pattern }) => pattern.includes('$')) ||
-    [...conditionsIn(one)].some(
-      (inner) => inner.kind === 'has' && JSON.stringify(inner.template).includes('$'),
-    );
-  const together = items.filter(isCapturing);
-  const alone = items.filter((one) => !isCapturing(one));
-  if (together.length === 0) return alone;
-  const [first, last] = [together[0] as Condition, together.at(-1) as Condition];
-  const span = { from: first.span.from, to: last.span.to };
-  return [...alone, together.length === 1 ? first : { kind: 'and', items: together, span }];
-}
-
-function needsOf<R>(
-  condition: Condition,
-  { scope }: ValueContext<R>,
-): Pick<StepPlan<R>, 'places' | 'reads'> {
-  const places = new Set<number>();
-  let reads: Reads = selectorsIn(condition).length > 0 ? 'networks' : 'catalog';
-  for (const { variable, span } of selectorsIn(condition)) places.add(scope.place(variable, span));
-  for (const one of conditionsIn(condition)) {
-    if (one.kind === 'lineage') {
-      places.add(scope.place(one.variable, one.span));
-      if (one.other.kind === 'variable') places.add(scope.place(one.other.name, one.other.span));
-    }
-    for (const value of operandsOf(one).flatMap((outer) => [...valuesIn(outer)])) {
-      for (const place of placesOf(value, scope)) places.add(place);
-      if (value.kind === 'call' && value.name === 'at' && reads === 'catalog') reads = 'curves';
-    }
-  }
-  return { places: [...places].sort((a, b) => a - b), reads };
-}
-
-function placesOf(value: Value, scope: Scope): number[] {
-  if (value.kind === 'selector' || value.kind === 'layer-attribute') {
-    return [scope.place(value.selector.variable, value.selector.span)];
-  }
-  if (value.kind !== 'attribute' && value.kind !== 'variable') return [];
-  const found = scope.attribute(value);
-  return [found?.place ?? scope.place(value.variable as string, value.span)];
 }
 
 /** True if what it shows first is a variable: versions, which another query can go on with. */

@@ -4,9 +4,9 @@ import { closestNames } from '../../base/bytes/closest.js';
 import type { Value as CellValue } from '../where/condition.js';
 import type { Value } from './ast.js';
 import type { Host } from './host.js';
-import type { Captures } from './layer-pattern.js';
-import { LAYER_ATTRIBUTES, type LayerAttribute, type LayerSet } from './layer-set.js';
-import { compileSelector, type Tuple } from './layer-sets.js';
+import type { Captures } from './layers/layer-pattern.js';
+import { LAYER_ATTRIBUTES, type LayerAttribute, type LayerSet } from './layers/layer-set.js';
+import { compileSelector, type Tuple } from './layers/layer-sets.js';
 import { queryError } from './parse.js';
 import type { Scope } from './scope.js';
 

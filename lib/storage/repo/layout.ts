@@ -171,7 +171,11 @@ export class Layout {
   }
   /** Database of what lists need of versions; its form is in its name. */
   get versionRows(): string {
-    return this.#in('catalog', 'versions-1');
+    return this.#in('catalog', 'versions-2');
+  }
+  /** Databases of earlier forms. */
+  get olderVersionRows(): string[] {
+    return [this.#in('catalog', 'versions-1')];
   }
   /** Indexes of pack sets of remotes, and older parts of their lists; derived. */
   get remoteIndexes(): string {

@@ -21,6 +21,7 @@ import type { FileTree } from '../../storage/repo/version/file-tree.js';
 import type { MetricFacts, Operation } from '../../storage/repo/version/knowledge.js';
 import type { Metric, Version } from '../../storage/repo/version/version.js';
 import { VersionNames } from './lines/version-names.js';
+import { definingCandidates, mayDefineNetwork } from './networks/networks.js';
 
 export type { Id } from '../../base/bytes/hash.js';
 export { type Direction, directionOf } from '../../pure/logs/direction.js';
@@ -187,6 +188,20 @@ function lastStep(snapshots: readonly Pick<Snapshot, 'role' | 'step'>[]): number
   return last;
 }
 
+/** What lists need of one page of files. */
+interface PageContent {
+  steps: Pick<Snapshot, 'role' | 'step'>[];
+  /** A file of it may define a network, by its name alone. */
+  mayDefine: boolean;
+}
+
+function contentOfPage(page: FilePage): PageContent {
+  return {
+    steps: page.snapshots.map(({ role, step }) => ({ role, step })),
+    mayDefine: definingCandidates(page).some(({ path }) => mayDefineNetwork(path)),
+  };
+}
+
 /** Gives what lists say of a version. @throws {NotFoundError} {CorruptError} */
 type ReadFacts = (id: Id) => Promise<VersionFacts>;
 
@@ -196,7 +211,7 @@ export function openCatalog(repo: ReadAccess): VersionCatalog {
   return new VersionCatalog({
     layout: repo.layout,
     version: (id) => repo.version(id),
-    stepOf: ({ tree }) => steps.step(tree),
+    contentOf: (version) => steps.content(version.tree),
   });
 }
 
@@ -207,7 +222,7 @@ export class Describer {
   readonly #facts: ReadFacts | null;
   readonly #names: VersionNames;
   readonly #pages = new LruCache<Id, FilePage>(PAGE_CACHE_ITEMS);
-  readonly #steps = new Map<Id, Pick<Snapshot, 'role' | 'step'>[]>();
+  readonly #contents = new Map<Id, PageContent>();
   readonly #shortRefs = new Map<Id, string[]>();
   #refs: Promise<Map<Id, string[]>> | null = null;
   #noted: Promise<Set<Id>> | null = null;
@@ -226,7 +241,7 @@ export class Describer {
   async #factsOf(id: Id): Promise<VersionFacts> {
     if (this.#facts !== null) return this.#facts(id);
     const version = await this.#repo.version(id);
-    return factsOf(id, version, await this.step(version.tree));
+    return factsOf(id, version, await this.content(version.tree));
   }
 
   /** Full names of the refs that name each version, 'HEAD' among them. */
@@ -280,20 +295,28 @@ export class Describer {
 
   /** Last step of the weights of a version; reads the pages of its files that are new to it. */
   async step(tree: FileTree): Promise<number | null> {
-    if (tree.inline !== null) return lastStep(tree.inline.snapshots);
-    const found: Pick<Snapshot, 'role' | 'step'>[] = [];
-    for (const ref of tree.pages) {
-      let steps = this.#steps.get(ref.id);
-      if (steps === undefined) {
-        steps = [];
-        for await (const page of this.pages({ ...tree, pages: [ref] })) {
-          for (const { role, step } of page.snapshots) steps.push({ role, step });
+    return (await this.content(tree)).step;
+  }
+
+  /** What lists need to know of the files of a version; reads the pages that are new to it. */
+  async content(tree: FileTree): Promise<{ step: number | null; mayDefine: boolean }> {
+    const found: PageContent[] = [];
+    if (tree.inline !== null) found.push(contentOfPage(tree.inline));
+    else {
+      for (const ref of tree.pages) {
+        let content = this.#contents.get(ref.id);
+        if (content === undefined) {
+          for await (const page of this.pages({ ...tree, pages: [ref] }))
+            content = contentOfPage(page);
+          this.#contents.set(ref.id, content ?? { steps: [], mayDefine: false });
         }
-        this.#steps.set(ref.id, steps);
+        if (content !== undefined) found.push(content);
       }
-      found.push(...steps);
     }
-    return lastStep(found);
+    return {
+      step: lastStep(found.flatMap(({ steps }) => steps)),
+      mayDefine: found.some(({ mayDefine }) => mayDefine),
+    };
   }
 
   async describe(id: Id): Promise<VersionSummary> {

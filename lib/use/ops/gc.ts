@@ -41,7 +41,10 @@ export async function gc(
   // What is promised is not fetched to find out what is needed.
   const result = await (repo.promises?.leaving(collect) ?? collect());
   // Versions may be gone: the catalog is made again of those that are there.
-  if (!dryRun) await dropRows(repo.layout.versionRows);
+  if (!dryRun) {
+    const { versionRows, olderVersionRows } = repo.layout;
+    for (const dir of [versionRows, ...olderVersionRows]) await dropRows(dir);
+  }
   const kept = result.kept.map(({ untilMs, ...row }): KeptRow => {
     return { ...row, until: untilMs === null ? null : new Date(untilMs).toISOString() };
   });

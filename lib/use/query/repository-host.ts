@@ -4,7 +4,7 @@ import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import type { Host, HostColumn } from '../../pure/dql/host.js';
-import { LayerSet } from '../../pure/dql/layer-set.js';
+import { LayerSet } from '../../pure/dql/layers/layer-set.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { readQueries } from '../../storage/repo/queries.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
@@ -16,6 +16,8 @@ import { networksOfVersion } from '../history/networks/networks.js';
 import { Columns, type VersionRow } from '../history/table/columns.js';
 
 type Points = readonly { step: number | null; value: number }[];
+
+const NONE: readonly LayerSet[] = [];
 
 export class RepositoryHost implements Host<VersionRow> {
   readonly rows: readonly VersionRow[];
@@ -75,7 +77,11 @@ export class RepositoryHost implements Host<VersionRow> {
 
   async loadNetworks(row: VersionRow): Promise<void> {
     if (this.#setsOf.has(row)) return;
-    const { network } = await this.#repo.version(row.id);
+    const { network, mayDefine } = row.facts;
+    if (network === null && !mayDefine) {
+      this.#setsOf.set(row, NONE);
+      return;
+    }
     const key = network ?? row.id;
     const known = this.#sets.get(key);
     const sets =

@@ -137,6 +137,14 @@ export function definingCandidates({ files, snapshots }: FilePage): FileEntry[] 
   return files.filter(({ path }) => keys.has(path) || path.endsWith(NETWORK_SUFFIX));
 }
 
+/** Endings of weights in formats that define no network. */
+const WEIGHTS_ALONE = /\.(safetensors|pt|pth|bin|ckpt|npz|npy|distcp|json|msgpack|h5)$/i;
+
+/** True unless the name of a file of weights says that it defines no network: lists do not open files. */
+export function mayDefineNetwork(path: string): boolean {
+  return !WEIGHTS_ALONE.test(path);
+}
+
 /** The first file that defines a network. */
 async function definingPath(
   readers: BlobReaders,

@@ -33,12 +33,16 @@ const FACTS: VersionFacts = {
   step: null,
   files: 2,
   bytes: 17,
+  network: null,
+  mayDefine: true,
 };
 
 test('facts: come back; with a flipped bit, cut off, or of another version they are no row', (t) => {
   const id = idOf('a');
   const row = encodeFacts(id, FACTS);
   t.deepEqual(decodeFacts(id, row), FACTS);
+  const kept = { ...FACTS, network: idOf('network'), mayDefine: false };
+  t.deepEqual(decodeFacts(id, encodeFacts(id, kept)), kept);
   t.is(decodeFacts(idOf('b'), row), null);
   for (let at = 0; at < row.length; at++) {
     const flipped = Buffer.from(row);
@@ -60,7 +64,7 @@ async function catalogOf(layout: Layout, count: number) {
       reads.push(id);
       return versions.get(id) as never;
     },
-    stepOf: async () => 7,
+    contentOf: async () => ({ step: 7, mayDefine: false }),
   });
   const all = async (): Promise<string[]> => {
     const messages: string[] = [];

@@ -1,7 +1,7 @@
 /** Sets of layers: patterns, walks, templates and attributes on networks that are known. */
 import test from 'ava';
-import { matchLayer, parseLayerPattern } from '../../../../lib/pure/dql/layer-pattern.js';
-import { LayerSet } from '../../../../lib/pure/dql/layer-set.js';
+import { matchLayer, parseLayerPattern } from '../../../../lib/pure/dql/layers/layer-pattern.js';
+import { LayerSet } from '../../../../lib/pure/dql/layers/layer-set.js';
 import { layerView } from '../../../../lib/pure/network/layers/layer-view.js';
 import { ask, dqlHost, firstColumn } from '../../../helpers/dql-host.js';
 import { alexnet, caffeAlexnet, lenet5, vgg } from '../../../helpers/known-networks.js';

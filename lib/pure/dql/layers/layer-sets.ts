@@ -1,10 +1,10 @@
 /** Sets of layers that selectors find in the networks of a version. */
-import type { Selector, Step } from './ast.js';
-import type { Host } from './host.js';
+import type { Selector, Step } from '../ast.js';
+import type { Host } from '../host.js';
+import { queryError } from '../parse.js';
+import type { Scope } from '../scope.js';
 import { type Captures, instantiate, type LayerPattern, matchLayer } from './layer-pattern.js';
 import { type LayerSet, type Places, spellings } from './layer-set.js';
-import { queryError } from './parse.js';
-import type { Scope } from './scope.js';
 import { patternOf } from './templates.js';
 
 /** One version for each variable, by the place of the variable. */

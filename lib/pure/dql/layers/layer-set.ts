@@ -1,14 +1,14 @@
 /** The layers of one network as queries see them: by place, with the walks between them and their attributes. */
 
-import { PASSED_KINDS } from '../network/layers/kinds.js';
+import { PASSED_KINDS } from '../../network/layers/kinds.js';
 import {
   type Layer,
   type LayerGraph,
   type LayerView,
   linkLayers,
-} from '../network/layers/layer-view.js';
-import { type Attribute, type GraphNode, numberOf, numbersOf } from '../network/network.js';
-import type { Value } from '../where/condition.js';
+} from '../../network/layers/layer-view.js';
+import { type Attribute, type GraphNode, numberOf, numbersOf } from '../../network/network.js';
+import type { Value } from '../../where/condition.js';
 
 export type WalkRelation = 'next' | 'prev' | 'succ' | 'pred';
 

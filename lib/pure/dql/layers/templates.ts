@@ -2,10 +2,11 @@
  * Templates of layers: what POOL("MAX"), RELU, CONV(kernel = 3) or OP("TopK") says of a layer. A word
  * stands for a kind, or for one type of a kind; docs/dql.md lists them.
  */
-import { closestNames } from '../../base/bytes/closest.js';
-import { LAYER_KINDS, type LayerKind, PASSED_KINDS } from '../network/layers/kinds.js';
-import type { Value } from '../where/condition.js';
-import type { Scalar, Span, Template } from './ast.js';
+import { closestNames } from '../../../base/bytes/closest.js';
+import { LAYER_KINDS, type LayerKind, PASSED_KINDS } from '../../network/layers/kinds.js';
+import type { Value } from '../../where/condition.js';
+import type { Scalar, Span, Template } from '../ast.js';
+import { queryError } from '../parse.js';
 import {
   type Captures,
   instantiate,
@@ -21,7 +22,6 @@ import {
   spellings,
   uniform,
 } from './layer-set.js';
-import { queryError } from './parse.js';
 
 /** A kind of layer, one type of it, or (null) any layer that runs some ONNX operator. */
 interface Meaning {
