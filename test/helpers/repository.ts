@@ -12,6 +12,7 @@ import { type CommitOptions, type CommitResult, commit } from '../../lib/use/ops
 import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { noProgress } from '../../lib/use/progress.js';
 import { Repository } from '../../lib/use/repository.js';
+import { keepCalibration } from './calibration.js';
 import { type DlvResult, dlv, dlvJson } from './dlv.js';
 import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
 import { tempDir } from './temp-dir.js';
@@ -40,6 +41,7 @@ export class TestRepository {
     const dir = path.join(parent ?? (await tempDir(t)), 'net');
     await fs.mkdir(dir);
     await (await Repository.init(dir, 'net')).close();
+    await keepCalibration(dir);
     return new TestRepository(dir);
   }
 

@@ -1,6 +1,8 @@
 /** Formats of files, and layouts by what lies beside them: ONNX data and distributed checkpoints. */
 import fs from 'node:fs/promises';
 import test from 'ava';
+import { ReadFile } from '../../lib/base/files/files.js';
+import { WorkLayouts } from '../../lib/storage/ingest/work-layouts.js';
 import { add } from '../../lib/use/ops/add.js';
 import { cat } from '../../lib/use/ops/cat.js';
 import { diff } from '../../lib/use/ops/diff.js';
@@ -55,6 +57,36 @@ test('add: external data in a folder below its models is theirs, and stored once
     snapshots.map(({ tensors }) => tensors.map(({ name, status }) => [name, status])),
     [[['p2', 'changed']]],
   );
+});
+
+test('add: models that name no file are not parsed for what lies beside them', async (t) => {
+  const repo = await TestRepository.create(t);
+  const nodes = Buffer.concat(Array.from({ length: 20 }, () => Buffer.alloc(1000)));
+  await repo.write(
+    'plain.onnx',
+    onnxModel(bytes(5, tensorProto({ name: 'w', dims: [5000], raw: nodes }))),
+  );
+  await repo.write('data.bin', values(1));
+  const parsed: string[] = [];
+  const layouts = new WorkLayouts();
+  const layoutOf = async () => {
+    const source = await ReadFile.open(repo.file('data.bin'), 'data.bin');
+    // The reader of a model asks for parts of it; a search reads it once, from its beginning.
+    const { read } = ReadFile.prototype;
+    ReadFile.prototype.read = function (offset, length) {
+      if (this.name.endsWith('.onnx')) parsed.push(`${this.name} ${offset} ${length}`);
+      return read.call(this, offset, length);
+    };
+    try {
+      return (await layouts.of(source, 'data.bin', repo.file('data.bin'))).format;
+    } finally {
+      ReadFile.prototype.read = read;
+      await source.close();
+    }
+  };
+  t.is(await layoutOf(), 'blob');
+  const { size } = await fs.stat(repo.file('plain.onnx'));
+  t.deepEqual(parsed, [`plain.onnx 0 ${size}`]);
 });
 
 test('add: archives of a distributed checkpoint have the names of its metadata', async (t) => {

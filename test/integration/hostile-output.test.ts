@@ -10,6 +10,7 @@ import path from 'node:path';
 import test from 'ava';
 import { COMMANDS } from '../../lib/cli/commands/index.js';
 import { findVerb, runCli } from '../../lib/cli/main.js';
+import { keepCalibration } from '../helpers/calibration.js';
 import { hasRuntime, linearNetwork } from '../helpers/linear-network.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
@@ -252,6 +253,7 @@ for (const [mode, env] of [
       if (isJson) texts.push(JSON.stringify(JSON.parse(ran.out)));
     };
     for (const line of WORK) await check(line);
+    await keepCalibration(cwd);
     await write(2);
     // A stack belongs to an error, so there is more to see of mistakes alone.
     for (const line of env.DLV_DEBUG === undefined ? MORE : []) await check(line);

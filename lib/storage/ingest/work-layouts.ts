@@ -11,7 +11,7 @@ import { BugError, DlvError, isDamage } from '../../base/errors.js';
 import { listDirectory, ReadFile, statOrNull, statThrough } from '../../base/files/files.js';
 import { readLayout } from '../../pure/formats/detect.js';
 import type { Neighbours } from '../../pure/formats/format.js';
-import { layoutOfData, type SaidOfData } from '../../pure/formats/onnx/onnx-data.js';
+import { layoutOfData, mayNameData, type SaidOfData } from '../../pure/formats/onnx/onnx-data.js';
 import { validateLayout } from '../../pure/formats/validate.js';
 import type { FileLayout } from '../../pure/tensor/layout.js';
 
@@ -132,7 +132,8 @@ class Folder implements Neighbours {
     }
     const models = names.filter((name) => /\.onnx$/i.test(name)).sort();
     for (const model of models.slice(0, MODELS_PER_FOLDER_MAX)) {
-      const read = (source: ByteSource) => readLayout(source, this.#how.signal);
+      const read = async (source: ByteSource): Promise<FileLayout | null> =>
+        (await mayNameData(source)) ? readLayout(source, this.#how.signal) : null;
       for (const { path: target, layout } of (await this.#open(model, read))?.external ?? []) {
         const list = said.get(target) ?? [];
         said.set(target, list);

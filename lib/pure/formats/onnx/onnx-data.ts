@@ -1,4 +1,5 @@
 /** Layout of a file of external data, from what one or several ONNX models say is in it. */
+import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { DTYPES, dtypeBytes } from '../../tensor/dtype.js';
 import { blobLayout, elementCount, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import { quoteSome } from '../format.js';
@@ -11,6 +12,18 @@ export interface SaidOfData {
   /** The model's name, for warnings. */
   model: string;
   layout: FileLayout;
+}
+
+/** The key under which a tensor of a model says in which file its elements are. */
+export const LOCATION_KEY = 'location';
+/** A larger model is mostly elements, which its reader passes over. */
+const SEARCHED_BYTES_MAX = 16 * 1024 * 1024;
+
+/** False if a model cannot name a file of external data: to find that out, nothing of it is parsed. */
+export async function mayNameData(model: ByteSource): Promise<boolean> {
+  if (model.size > SEARCHED_BYTES_MAX) return true;
+  const { buffer, byteOffset, length } = await model.read(0, model.size);
+  return Buffer.from(buffer, byteOffset, length).includes(LOCATION_KEY);
 }
 
 /**

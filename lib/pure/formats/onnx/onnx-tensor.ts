@@ -7,6 +7,7 @@
 import { RANK_MAX } from '../../../base/limits.js';
 import { DTYPES, type DType, dtypeBytes } from '../../tensor/dtype.js';
 import { elementCount } from '../../tensor/layout.js';
+import { LOCATION_KEY } from './onnx-data.js';
 import type { OnnxScanner } from './onnx-scanner.js';
 import { type ProtoField, WIRE } from './protobuf.js';
 
@@ -273,7 +274,7 @@ function externalData(scan: OnnxScanner, draft: Draft, field: ProtoField): RawTe
     }
     return value;
   };
-  const location = draft.location.get('location');
+  const location = draft.location.get(LOCATION_KEY);
   if (location === undefined) {
     throw scan.corrupt(field.start, `tensor '${draft.name}' is external but names no file`);
   }
