@@ -1,13 +1,11 @@
 /**
  * All pack sets of a repository behind one look-up.
  *
- * The manifest says which sets are live and in which order: the first that holds a key has its live
- * record. Indexes are opened when first needed and kept within a bound. Readers take no lock: one
- * that misses a key or a file reads the manifest again once.
+ * The manifest says which sets are live and in which order (set-indexes.ts looks through them). Readers
+ * take no lock: one that misses a key or a file reads the manifest again once.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlobKind, type Id, isId } from '../../base/bytes/hash.js';
-import { LruCache } from '../../base/bytes/lru-cache.js';
 import { ExistsError, isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { INDEX_CACHE_BYTES } from '../../base/limits.js';
@@ -15,15 +13,8 @@ import type { Backend } from './backends/backend.js';
 import { goneError } from './gone-error.js';
 import { lendPayloads } from './lend-payloads.js';
 import { decodeManifest, encodeManifest } from './manifest.js';
-import { MANIFEST_NAME, packName } from './names.js';
-import { IndexReader } from './packs/index-reader.js';
-import {
-  decodeBlobRow,
-  decodeSegmentRow,
-  INDEX_TABLES,
-  type IndexTable,
-  rowKey,
-} from './packs/index-rows.js';
+import { MANIFEST_NAME } from './names.js';
+import { INDEX_TABLES, type IndexTable } from './packs/index-rows.js';
 import type { SegmentHeadAt } from './packs/read-records.js';
 import { isHere, type Need, orPromised, type Promised, type RecordsHere } from './promised.js';
 import {
@@ -34,6 +25,7 @@ import {
   retireSets,
 } from './publish.js';
 import { recordsHere } from './records-here.js';
+import { type FoundRecord, SetIndexes } from './set-indexes.js';
 import {
   type BlobEntry,
   type BlobRecord,
@@ -59,32 +51,22 @@ const LEADS_A_TURN = 64;
 /** Look-ups of one key; each after the first because the manifest changed under the one before. */
 const LOOK_UPS_MAX = 4;
 
-/** A record of a listed set. */
-export interface FoundRecord {
-  entry: BlobEntry | SegmentEntry;
-  /** False if a set listed before holds the same key. */
-  live: boolean;
-}
-
 export class ObjectStore {
   readonly backend: Backend;
   /** What is promised by remotes; null: whatever is not here is missing. */
   promised: Promised | null = null;
   /** The same records without what is promised: reads fail, or find nothing, where that is wanted. */
   readonly here: RecordsHere;
-  readonly #cacheBytes: number;
-  readonly #indexes: LruCache<SetId, IndexReader>;
-  readonly #opening = new Map<SetId, Promise<IndexReader>>();
+  readonly #indexes: SetIndexes;
   #manifest: ReadManifest;
 
   private constructor(backend: Backend, manifest: ReadManifest, cacheBytes: number) {
     this.backend = backend;
     this.#manifest = manifest;
-    this.#cacheBytes = cacheBytes;
-    this.#indexes = new LruCache(cacheBytes);
+    this.#indexes = new SetIndexes(backend, cacheBytes);
     const live = {
-      segment: (id: Id, segment: number) => this.#segmentEntry(id, segment),
-      blob: (id: Id) => this.#blobEntry(id),
+      segment: (id: Id, segment: number) => this.#find('segment', id, segment),
+      blob: (id: Id) => this.#find('blob', id),
       retrying: <T>(lookUp: () => Promise<T | null>) => this.#retrying(isNull, lookUp),
     };
     this.here = recordsHere(backend, live, () => this.promised);
@@ -122,27 +104,8 @@ export class ObjectStore {
 
   #use(manifest: ReadManifest): void {
     const live = new Set(manifest.sets.map((info) => info.id));
-    for (const info of this.#manifest.sets) if (!live.has(info.id)) this.#indexes.delete(info.id);
+    for (const info of this.#manifest.sets) if (!live.has(info.id)) this.#indexes.drop(info.id);
     this.#manifest = manifest;
-  }
-
-  /** The index of a listed set; concurrent callers share one opening. */
-  async #index(info: SetInfo): Promise<IndexReader> {
-    const known = this.#indexes.get(info.id);
-    if (known !== undefined) return known;
-    let opening = this.#opening.get(info.id);
-    if (opening === undefined) {
-      // Half of the memory is for whole indexes, the rest for heads of those that do not fit. Were
-      // all held whole, one look-up through more than fit would read each of them again.
-      const room = this.#cacheBytes / 2 - this.#indexes.weight;
-      opening = IndexReader.open(this.backend, info, room).finally(() =>
-        this.#opening.delete(info.id),
-      );
-      this.#opening.set(info.id, opening);
-    }
-    const index = await opening;
-    this.#indexes.set(info.id, index, index.memoryBytes);
-    return index;
   }
 
   /**
@@ -177,39 +140,17 @@ export class ObjectStore {
     }
   }
 
-  async #row(
-    table: IndexTable,
-    id: Id,
-    segment = 0,
-  ): Promise<{ row: Uint8Array; index: IndexReader } | null> {
-    const key = rowKey(table, id, segment);
-    for (const info of this.#manifest.sets) {
-      const index = await this.#index(info);
-      const row = await index.find(table, key);
-      if (row !== null) return { row, index };
-    }
-    return null;
+  #find<Table extends IndexTable>(table: Table, id: Id, segment = 0) {
+    return this.#indexes.find(this.sets(), table, id, segment);
   }
 
-  async #blobEntry(id: Id): Promise<BlobEntry | null> {
-    const found = await this.#row('blob', id);
-    return (
-      found &&
-      decodeBlobRow(found.row, found.index.info.id, found.index.sizes, idxName(found.index))
-    );
-  }
-
-  async #segmentEntry(id: Id, segment: number): Promise<SegmentEntry | null> {
-    const found = await this.#row('segment', id, segment);
-    return (
-      found &&
-      decodeSegmentRow(found.row, found.index.info.id, found.index.sizes, idxName(found.index))
-    );
+  #live<Table extends IndexTable>(table: Table, lead: number) {
+    return this.#indexes.live(this.sets(), table, lead);
   }
 
   /** The live entry; on a miss the manifest is read again once. */
   findBlob(id: Id): Promise<BlobEntry | null> {
-    return this.#retrying(isNull, () => this.#blobEntry(id));
+    return this.#retrying(isNull, () => this.#find('blob', id));
   }
 
   /** The live entry, which is fetched if it is promised. To look without, see `here`. */
@@ -275,16 +216,16 @@ export class ObjectStore {
 
   /** True if listed in the manifest as last read (no reload: cheap for ingest). */
   hasBlob(id: Id): Promise<boolean> {
-    return this.#retrying(isNever, async () => (await this.#row('blob', id)) !== null);
+    return this.#retrying(isNever, async () => (await this.#find('blob', id)) !== null);
   }
 
   /** True if all segments are live in the manifest as last read. */
   hasExtent(id: Id): Promise<boolean> {
     return this.#retrying(isNever, async () => {
-      const first = await this.#segmentEntry(id, 0);
+      const first = await this.#find('segment', id);
       if (first === null) return false;
       for (let segment = 1; segment < segmentCount(first.count); segment++) {
-        if ((await this.#row('segment', id, segment)) === null) return false;
+        if ((await this.#find('segment', id, segment)) === null) return false;
       }
       return true;
     });
@@ -305,37 +246,9 @@ export class ObjectStore {
       entry.kind === kind && entry.id.startsWith(hexPrefix);
     const found = await this.#retrying(
       (entries) => entries.length === 0,
-      async () => ((await this.#entriesOf('blob', lead)) as BlobEntry[]).filter(isMatch),
+      async () => (await this.#live('blob', lead)).filter(isMatch),
     );
     return found.slice(0, max).map((entry) => entry.id);
-  }
-
-  /** All entries whose id begins with one byte, set by set: the first that holds a key is live. */
-  async #recordsOf(table: IndexTable, lead: number): Promise<FoundRecord[]> {
-    const seen = new Set<string>();
-    const found: FoundRecord[] = [];
-    for (const info of this.#manifest.sets) {
-      const index = await this.#index(info);
-      for (const row of await index.rowsOf(table, lead)) {
-        const entry = decodeRow(table, row, index);
-        const key = 'segment' in entry ? `${entry.id}:${entry.segment}` : entry.id;
-        found.push({ entry, live: !seen.has(key) });
-        seen.add(key);
-      }
-    }
-    return found;
-  }
-
-  /** Live entries whose id begins with one byte, in order of their keys. */
-  async #entriesOf(table: IndexTable, lead: number): Promise<(BlobEntry | SegmentEntry)[]> {
-    const entries = (await this.#recordsOf(table, lead))
-      .filter(({ live }) => live)
-      .map(({ entry }) => entry);
-    const number = (entry: BlobEntry | SegmentEntry) => ('segment' in entry ? entry.segment : 0);
-    return entries.sort((a, b) => {
-      if (a.id === b.id) return number(a) - number(b);
-      return a.id < b.id ? -1 : 1;
-    });
   }
 
   // The walks below give up their turn 256 times: all they read may be in memory, and signals are
@@ -345,8 +258,7 @@ export class ObjectStore {
   async *blobs(kind?: BlobKind): AsyncGenerator<BlobEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
       await nextTurn();
-      const entries = await this.#retrying(isNever, () => this.#entriesOf('blob', lead));
-      for (const entry of entries as BlobEntry[]) {
+      for (const entry of await this.#retrying(isNever, () => this.#live('blob', lead))) {
         if (kind === undefined || entry.kind === kind) yield entry;
       }
     }
@@ -356,19 +268,15 @@ export class ObjectStore {
   async *segments(): AsyncGenerator<SegmentEntry> {
     for (let lead = 0; lead < LEADS; lead++) {
       await nextTurn();
-      const entries = await this.#retrying(isNever, () => this.#entriesOf('segment', lead));
-      yield* entries as SegmentEntry[];
+      yield* await this.#retrying(isNever, () => this.#live('segment', lead));
     }
   }
 
   /** Segments that one listed set holds, live or not, by the first byte of their id. @throws {CorruptError} */
   async *segmentsOf(info: SetInfo): AsyncGenerator<SegmentEntry> {
-    const index = await this.#index(info);
     for (let lead = 0; lead < LEADS; lead++) {
       await nextTurn();
-      for (const row of await index.rowsOf('segment', lead)) {
-        yield decodeSegmentRow(row, info.id, index.sizes, idxName(index));
-      }
+      yield* await this.#indexes.entriesIn(info, 'segment', lead);
     }
   }
 
@@ -377,11 +285,10 @@ export class ObjectStore {
    * @throws {CorruptError} {IoError} if its index is gone.
    */
   async *recordsIn(info: SetInfo): AsyncGenerator<BlobEntry | SegmentEntry> {
-    const index = await this.#index(info);
     for (const table of INDEX_TABLES) {
       for (let lead = 0; lead < LEADS; lead++) {
         if (lead % LEADS_A_TURN === 0) await nextTurn();
-        for (const row of await index.rowsOf(table, lead)) yield decodeRow(table, row, index);
+        yield* await this.#indexes.entriesIn(info, table, lead);
       }
     }
   }
@@ -394,7 +301,7 @@ export class ObjectStore {
     for (const table of INDEX_TABLES) {
       for (let lead = 0; lead < LEADS; lead++) {
         await nextTurn();
-        yield* await this.#retrying(isNever, () => this.#recordsOf(table, lead));
+        yield* await this.#retrying(isNever, () => this.#indexes.records(this.sets(), table, lead));
       }
     }
   }
@@ -411,7 +318,7 @@ export class ObjectStore {
   ): Promise<void> {
     const manifest = await publishSets(this.backend, sealed, edit);
     // A set that was damaged and is written again has the same name: its old index must go.
-    for (const { info } of sealed) this.#indexes.delete(info.id);
+    for (const { info } of sealed) this.#indexes.drop(info.id);
     this.#use(manifest);
   }
 
@@ -433,17 +340,4 @@ function isNull(found: unknown): boolean {
 /** For look-ups whose answer stands, whatever it is. */
 function isNever(): boolean {
   return false;
-}
-
-function decodeRow(
-  table: IndexTable,
-  row: Uint8Array,
-  index: IndexReader,
-): BlobEntry | SegmentEntry {
-  const decode = table === 'blob' ? decodeBlobRow : decodeSegmentRow;
-  return decode(row, index.info.id, index.sizes, idxName(index));
-}
-
-function idxName(index: IndexReader): string {
-  return packName(index.info.id, 'idx');
 }
