@@ -61,6 +61,21 @@ function sink() {
   return stream;
 }
 
+/** A file with one tensor, of values that change a little from round to round. */
+function tensorFile(round) {
+  const values = Float32Array.from(
+    { length: 1 << 17 },
+    (_, i) => Math.sin(i) + round * 1e-6 * Math.cos(3 * i),
+  );
+  const size = values.byteLength;
+  const header = JSON.stringify({
+    w: { dtype: 'F32', shape: [values.length], data_offsets: [0, size] },
+  });
+  const length = Buffer.alloc(8);
+  length.writeUInt32LE(header.length);
+  return Buffer.concat([length, Buffer.from(header), Buffer.from(values.buffer)]);
+}
+
 /** Runs what people run most, so that the cache holds the functions that this took. */
 async function warm(runCli, folder) {
   const run = (...argv) =>
@@ -75,6 +90,7 @@ async function warm(runCli, folder) {
   await run('init', '--model', 'net');
   for (const round of [1, 2]) {
     await writeFile(path.join(folder, 'weights.bin'), Buffer.alloc(1 << 16, round));
+    await writeFile(path.join(folder, 'model.safetensors'), tensorFile(round));
     await run('add', '.');
     await run('status');
     await run('commit', '-m', `${round}`);
@@ -84,6 +100,8 @@ async function warm(runCli, folder) {
   await run('show');
   await run('diff', 'HEAD~1', 'HEAD');
   await run('checkout', 'HEAD~1', 'weights.bin');
+  await rm(path.join(folder, 'model.safetensors'));
+  await run('restore', '.');
   await run('--help');
   await run('commit', '--help');
 }

@@ -21,7 +21,14 @@ export interface Place {
   env: Record<string, string>;
 }
 
+/** Makes every Node process read hundreds of certificates, which no tool here needs: 40 ms of 100. */
+const UNSET = ['NODE_EXTRA_CA_CERTS'];
+
 const TIMED = 'TIMEFORMAT="%3R %3U %3S"; { time "$@" >/dev/null 2>"$DLV_ERRORS"; } 2>"$DLV_TIMES"';
+
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !UNSET.includes(name)));
+}
 
 /** Runs a command and says what it took. @throws with what it wrote to stderr if it fails. */
 export async function timed(argv: readonly string[], { cwd, env }: Place): Promise<Taken> {
@@ -32,7 +39,7 @@ export async function timed(argv: readonly string[], { cwd, env }: Place): Promi
     const code = await new Promise<number | null>((resolve, reject) => {
       const child = spawn('bash', ['-c', TIMED, 'bash', ...argv], {
         cwd,
-        env: { ...process.env, ...env, DLV_TIMES: times, DLV_ERRORS: errors, LC_ALL: 'C' },
+        env: { ...ownEnvironment(), ...env, DLV_TIMES: times, DLV_ERRORS: errors, LC_ALL: 'C' },
         stdio: 'ignore',
       });
       child.once('error', reject);

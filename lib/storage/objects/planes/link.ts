@@ -1,7 +1,7 @@
 /** One link of a chain of segments: looked up, opened, read, decoded over its base. */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
-import { recyclePayload } from '../../../base/bytes/memory.js';
+import { recyclePayload } from '../../../base/bytes/memory/memory.js';
 import { WIDTH_MAX } from '../../../base/limits.js';
 import { keepsPlanes } from '../../../pure/codec/operation.js';
 import { decodeSegment, segmentBasePlanes, segmentStop } from '../../../pure/codec/segment.js';

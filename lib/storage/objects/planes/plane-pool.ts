@@ -8,7 +8,7 @@
  * as in every test, lent and released memory is overwritten: a reader that holds on to planes, or
  * trusts fresh ones to be zero, then gets wrong bytes at once.
  */
-import { bytesOfSlab, SLAB_BYTES_MAX, SlabMemory } from '../../../base/bytes/slabs.js';
+import { bytesOfSlab, SLAB_BYTES_MAX, SlabMemory } from '../../../base/bytes/memory/slabs.js';
 import { BugError } from '../../../base/errors.js';
 import { SEGMENT_ELEMENTS } from '../../../base/limits.js';
 

@@ -8,7 +8,7 @@
 
 import path from 'node:path';
 import { LruCache } from '../../../base/bytes/lru-cache.js';
-import { payloadMemory } from '../../../base/bytes/memory.js';
+import { payloadMemory } from '../../../base/bytes/memory/memory.js';
 import { assert } from '../../../base/errors.js';
 import {
   ioError,

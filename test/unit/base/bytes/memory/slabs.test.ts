@@ -9,8 +9,8 @@ import {
   SLAB_BYTES_MAX,
   type Slab,
   SlabMemory,
-} from '../../../../lib/base/bytes/slabs.js';
-import { seededRandom } from '../../../helpers/rng.js';
+} from '../../../../../lib/base/bytes/memory/slabs.js';
+import { seededRandom } from '../../../../helpers/rng.js';
 
 test('slabs: what is lent at one time does not overlap', (t) => {
   const memory = new SlabMemory();

@@ -6,8 +6,8 @@
  * (native/addon/blocks.h). So planes and long payloads should be allocated here; otherwise calls
  * are only slower.
  */
-import { PAYLOAD_POOL_BYTES } from '../limits.js';
-import { kernelIfLoaded, loadKernel } from '../native/kernel.js';
+import { PAYLOAD_POOL_BYTES } from '../../limits.js';
+import { kernelIfLoaded, loadKernel } from '../../native/kernel.js';
 
 /** Memory with any content; loads the kernel. */
 export function kernelMemory(bytes: number): Uint8Array {
