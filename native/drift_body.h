@@ -18,6 +18,7 @@
 #define DRIFT_VECTORS (DRIFT_LANES / DRIFT_WIDE)
 
 typedef double DRIFT(vector) __attribute__((vector_size(8 * DRIFT_WIDE), aligned(8), may_alias));
+typedef float DRIFT(single) __attribute__((may_alias));
 typedef int64_t DRIFT(mask) __attribute__((vector_size(8 * DRIFT_WIDE), aligned(8), may_alias));
 
 /* The bits of an element whose unknown bytes are the middle of what they can be. */
@@ -60,14 +61,13 @@ DRIFT_BODY void DRIFT(bits)(const uint8_t *const *planes, uint32_t known, uint32
   }
 }
 
-DRIFT_BODY void DRIFT(float)(const uint32_t *bits, uint32_t n, int partial, double *out) {
-  for (uint32_t i = 0; i < n; i++) {
-    /* What is known of a float of exponent 0 is that it is next to nothing. */
-    const uint32_t own = partial && (bits[i] & 0x7f800000u) == 0 ? 0 : bits[i];
-    float value;
-    memcpy(&value, &own, 4);
-    out[i] = (double)value;
+DRIFT_BODY void DRIFT(float)(uint32_t *bits, uint32_t n, int partial, double *out) {
+  /* What is known of a float of exponent 0 is that it is next to nothing. */
+  for (uint32_t i = 0; partial && i < n; i++) {
+    bits[i] &= (bits[i] & 0x7f800000u) == 0 ? 0 : 0xffffffffu;
   }
+  const DRIFT(single) *values = (const DRIFT(single) *)bits;
+  for (uint32_t i = 0; i < n; i++) out[i] = (double)values[i];
 }
 
 /* fp16 as fp32: the exponent is moved by a multiplication, which is exact, also for denormals. */
@@ -97,10 +97,9 @@ DRIFT_BODY void DRIFT(double)(const uint8_t *const *planes, uint32_t known, uint
   }
 }
 
-/* Values of n ≤ DRIFT_BLOCK elements from `from` on. */
+/* Values of n ≤ DRIFT_BLOCK elements from `from` on. bits: what they are made of, up to four bytes each. */
 DRIFT_BODY void DRIFT(widen)(const uint8_t *const *planes, uint32_t known, uint32_t kind,
-                             uint32_t from, uint32_t n, double *out) {
-  uint32_t bits[DRIFT_BLOCK];
+                             uint32_t from, uint32_t n, uint32_t *bits, double *out) {
   const uint32_t width = dlv_kind_width(kind);
   if (kind == DRIFT_F64) {
     DRIFT(double)(planes, known, from, n, out);
@@ -126,6 +125,18 @@ DRIFT_BODY void DRIFT(widen)(const uint8_t *const *planes, uint32_t known, uint3
     default:
       for (uint32_t i = 0; i < n; i++) out[i] = bits[i];
   }
+}
+
+/* Elements whose known bits differ, of two sides of one kind. */
+DRIFT_BODY uint32_t DRIFT(differing)(uint32_t kind, uint32_t n, const uint32_t *x_bits,
+                                     const uint32_t *y_bits, const double *x, const double *y) {
+  uint32_t count = 0;
+  if (kind != DRIFT_F64) {
+    for (uint32_t i = 0; i < n; i++) count += x_bits[i] != y_bits[i];
+    return count;
+  }
+  for (uint32_t i = 0; i < n; i++) count += memcmp(&x[i], &y[i], 8) != 0;
+  return count;
 }
 
 /* Adds to a sum and to what is lost of it (Neumaier). */
@@ -201,23 +212,6 @@ DRIFT_BODY double DRIFT(most)(const double *x) {
   return all;
 }
 
-/* Pairs of opposite signs, neither of them 0. */
-DRIFT_BODY int64_t DRIFT(flips)(const double *x, const double *y) {
-  DRIFT(mask) counts[DRIFT_VECTORS] = {0};
-  for (uint32_t i = 0; i < DRIFT_BLOCK; i += DRIFT_LANES) {
-    for (uint32_t v = 0; v < DRIFT_VECTORS; v++) {
-      const uint32_t at = i + v * DRIFT_WIDE;
-      const DRIFT(vector) p = *(const DRIFT(vector) *)(x + at),
-                          q = *(const DRIFT(vector) *)(y + at);
-      counts[v] -= ((p < 0) & (q > 0)) | ((p > 0) & (q < 0));
-    }
-  }
-  int64_t lanes[DRIFT_LANES], all = 0;
-  memcpy(lanes, counts, sizeof lanes);
-  for (uint32_t l = 0; l < DRIFT_LANES; l++) all += lanes[l];
-  return all;
-}
-
 /* The sizes of DRIFT_BLOCK values. */
 DRIFT_BODY void DRIFT(sizes)(const double *x, double *out) {
   for (uint32_t i = 0; i < DRIFT_BLOCK; i += DRIFT_WIDE) {
@@ -235,17 +229,66 @@ DRIFT_BODY double DRIFT(error_of)(uint32_t kind, uint32_t known) {
   return error;
 }
 
+/*
+ * Adds DRIFT_BLOCK pairs of finite values to the sums of `state`, in one pass that keeps all of them in
+ * registers. d: their |y − x|; returns the most of these.
+ */
+DRIFT_BODY double DRIFT(pairs)(const double *x, const double *y, double *d, double *state) {
+  DRIFT(vector) change[DRIFT_VECTORS] = {0}, before[DRIFT_VECTORS] = {0};
+  DRIFT(vector) after[DRIFT_VECTORS] = {0}, dot[DRIFT_VECTORS] = {0};
+  DRIFT(vector) most[DRIFT_VECTORS] = {0};
+  DRIFT(mask) flips[DRIFT_VECTORS] = {0};
+  for (uint32_t i = 0; i < DRIFT_BLOCK; i += DRIFT_LANES) {
+    for (uint32_t v = 0; v < DRIFT_VECTORS; v++) {
+      const uint32_t at = i + v * DRIFT_WIDE;
+      const DRIFT(vector) p = *(const DRIFT(vector) *)(x + at),
+                          q = *(const DRIFT(vector) *)(y + at);
+      const DRIFT(vector) r = q - p, s = p * q;
+      const DRIFT(vector) size = (DRIFT(vector))((DRIFT(mask))r & INT64_MAX);
+      const DRIFT(mask) more = size > most[v];
+      change[v] += r * r;
+      before[v] += p * p;
+      after[v] += q * q;
+      dot[v] += s;
+      most[v] = (DRIFT(vector))(((DRIFT(mask))size & more) | ((DRIFT(mask))most[v] & ~more));
+      /* Of opposite signs, and neither of them 0: their product may be too small to be told from 0. */
+      flips[v] -= (((DRIFT(mask))p ^ (DRIFT(mask))q) < 0) & (p != 0) & (q != 0);
+      *(DRIFT(vector) *)(d + at) = size;
+    }
+  }
+  double lanes[DRIFT_LANES], all = 0;
+  int64_t counts[DRIFT_LANES], turned = 0;
+  memcpy(lanes, change, sizeof lanes);
+  DRIFT(add)(state + DRIFT_CHANGE, DRIFT(total)(lanes));
+  memcpy(lanes, before, sizeof lanes);
+  DRIFT(add)(state + DRIFT_BEFORE, DRIFT(total)(lanes));
+  memcpy(lanes, after, sizeof lanes);
+  DRIFT(add)(state + DRIFT_AFTER, DRIFT(total)(lanes));
+  memcpy(lanes, dot, sizeof lanes);
+  DRIFT(add)(state + DRIFT_DOT, DRIFT(total)(lanes));
+  memcpy(lanes, most, sizeof lanes);
+  memcpy(counts, flips, sizeof counts);
+  for (uint32_t l = 0; l < DRIFT_LANES; l++) {
+    all = lanes[l] > all ? lanes[l] : all;
+    turned += counts[l];
+  }
+  state[DRIFT_FLIPS] += (double)turned;
+  return all;
+}
+
 DRIFT_BODY void DRIFT(drift)(const uint8_t *const *a, uint32_t a_planes, uint32_t a_kind,
                              const uint8_t *const *b, uint32_t b_planes, uint32_t b_kind,
                              uint32_t count, double *state) {
   double x[DRIFT_BLOCK], y[DRIFT_BLOCK], d[DRIFT_BLOCK];
+  uint32_t x_bits[DRIFT_BLOCK], y_bits[DRIFT_BLOCK];
   const double x_error = DRIFT(error_of)(a_kind, a_planes),
                y_error = DRIFT(error_of)(b_kind, b_planes);
-  const uint32_t shared = a_kind == b_kind ? (a_planes < b_planes ? a_planes : b_planes) : 0;
+  const int is_alike = a_kind == b_kind && a_planes == b_planes;
   for (uint32_t from = 0; from < count; from += DRIFT_BLOCK) {
     const uint32_t n = count - from < DRIFT_BLOCK ? count - from : DRIFT_BLOCK;
-    DRIFT(widen)(a, a_planes, a_kind, from, n, x);
-    DRIFT(widen)(b, b_planes, b_kind, from, n, y);
+    DRIFT(widen)(a, a_planes, a_kind, from, n, x_bits, x);
+    DRIFT(widen)(b, b_planes, b_kind, from, n, y_bits, y);
+    if (is_alike) state[DRIFT_DIFFER] += DRIFT(differing)(a_kind, n, x_bits, y_bits, x, y);
     for (uint32_t i = n; i < DRIFT_BLOCK; i++) x[i] = y[i] = 0;
     uint32_t odd = 0;
     if (DRIFT(has_odd)(x) | DRIFT(has_odd)(y)) {
@@ -255,16 +298,7 @@ DRIFT_BODY void DRIFT(drift)(const uint8_t *const *a, uint32_t a_planes, uint32_
         x[i] = y[i] = 0;
       }
     }
-    for (uint32_t i = 0; i < DRIFT_BLOCK; i += DRIFT_WIDE) {
-      *(DRIFT(vector) *)(d + i) = *(DRIFT(vector) *)(y + i) - *(DRIFT(vector) *)(x + i);
-    }
-    DRIFT(add)(state + DRIFT_CHANGE, DRIFT(dot)(d, d));
-    DRIFT(add)(state + DRIFT_BEFORE, DRIFT(dot)(x, x));
-    DRIFT(add)(state + DRIFT_AFTER, DRIFT(dot)(y, y));
-    DRIFT(add)(state + DRIFT_DOT, DRIFT(dot)(x, y));
-    state[DRIFT_FLIPS] += (double)DRIFT(flips)(x, y);
-    DRIFT(sizes)(d, d);
-    double most = DRIFT(most)(d);
+    double most = DRIFT(pairs)(x, y, d, state);
     if (most > state[DRIFT_MAX]) state[DRIFT_MAX] = most;
     if (x_error + y_error > 0) {
       DRIFT(sizes)(x, x);
@@ -281,21 +315,6 @@ DRIFT_BODY void DRIFT(drift)(const uint8_t *const *a, uint32_t a_planes, uint32_
       most = DRIFT(most)(d);
       if (most > state[DRIFT_MAX_LEAST]) state[DRIFT_MAX_LEAST] = most;
     }
-    if (shared > 0) {
-      uint8_t differs[DRIFT_BLOCK];
-      memset(differs, 0, sizeof differs);
-      for (uint32_t k = 0; k < shared; k++) {
-        const uint8_t *p = a[k] + from, *q = b[k] + from;
-        for (uint32_t i = 0; i < n; i++) differs[i] |= p[i] ^ q[i];
-      }
-      uint32_t changed = 0;
-      for (uint32_t i = 0; i < DRIFT_BLOCK; i += 64) {
-        uint8_t some = 0;
-        for (uint32_t l = 0; l < 64; l++) some += differs[i + l] != 0;
-        changed += some;
-      }
-      state[DRIFT_DIFFER] += changed;
-    }
     state[DRIFT_ODD] += odd;
   }
 }
@@ -303,9 +322,10 @@ DRIFT_BODY void DRIFT(drift)(const uint8_t *const *a, uint32_t a_planes, uint32_
 DRIFT_BODY void DRIFT(weigh)(const uint8_t *const *planes, uint32_t known, uint32_t kind,
                              uint32_t count, double *state, uint32_t *bins) {
   double x[DRIFT_BLOCK], y[DRIFT_BLOCK];
+  uint32_t own[DRIFT_BLOCK];
   for (uint32_t from = 0; from < count; from += DRIFT_BLOCK) {
     const uint32_t n = count - from < DRIFT_BLOCK ? count - from : DRIFT_BLOCK;
-    DRIFT(widen)(planes, known, kind, from, n, x);
+    DRIFT(widen)(planes, known, kind, from, n, own, x);
     for (uint32_t i = n; i < DRIFT_BLOCK; i++) x[i] = 0;
     for (uint32_t i = 0; bins && i < n; i++) {
       uint64_t bits;

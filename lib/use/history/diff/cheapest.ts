@@ -8,10 +8,8 @@ import { type StoredTensor, tensorElements } from '../../../storage/objects/stor
 import type { ObjectStore } from '../../../storage/store/object-store.js';
 import { canLead } from './compare.js';
 
-/** A bound of more than this share of the number is not enough. */
+/** A bound of this share of what sketches say is asked for; one of twice as much of the number is enough. */
 const BOUND_SHARE = 0.05;
-/** Sketches are few samples: what they say may be so many times too large. */
-const SKETCH_MARGIN = 2;
 
 /** Leading planes that are about enough; undefined: all have to be read. */
 export async function enoughPlanes(
@@ -31,7 +29,7 @@ export async function enoughPlanes(
     before += u * u;
   }
   if (before === 0) return undefined;
-  const about = Math.sqrt(change / before) / SKETCH_MARGIN;
+  const about = Math.sqrt(change / before);
   return [2, 3].find((planes) => 2 * valueError(b.dtype, planes) <= BOUND_SHARE * about);
 }
 
