@@ -1,12 +1,32 @@
 /** `dlv desc` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { DescOptions, DescResult } from '../../use/ops/desc.js';
+import type { DescOptions, DescResult, WeightStatistics } from '../../use/ops/desc.js';
 import { parseCount } from '../arguments.js';
 import { printDesc } from '../output/networks.js';
 import { EXAMPLE_VERSION } from '../output/render.js';
 import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import { type Cli, collect } from '../run.js';
+
+const EXAMPLE_STATISTICS: WeightStatistics = {
+  elements: 520,
+  least: -0.31,
+  most: 0.29,
+  mean: 0.0012,
+  deviation: 0.11,
+  absoluteMean: 0.09,
+  l1: 46.8,
+  l2: 2.5,
+  kurtosis: 2.9,
+  zeros: 0,
+  nans: 0,
+  infinities: 0,
+  histogram: [
+    { exponent: -4, negative: 130, positive: 127 },
+    { exponent: -3, negative: 118, positive: 145 },
+  ],
+  bound: 0,
+};
 
 const EXAMPLE: DescResult = {
   ...EXAMPLE_VERSION,
@@ -76,12 +96,32 @@ const EXAMPLE: DescResult = {
     },
   ],
   curves: [{ name: 'loss', direction: 'min', count: 2, steps: [250, 500], values: [0.19, 0.061] }],
+  statistics: [
+    {
+      key: 'model.safetensors',
+      role: 'weights',
+      step: 500,
+      layers: [
+        {
+          name: 'fc',
+          kind: 'full',
+          tensors: ['fc.weight', 'fc.bias'],
+          statistics: EXAMPLE_STATISTICS,
+        },
+      ],
+      tensors: [
+        { name: 'fc.weight', dtype: 'F32', shape: [10, 52], statistics: EXAMPLE_STATISTICS },
+      ],
+    },
+  ],
 };
 
 interface Flags {
   batch?: string;
   shape?: string[];
   nodes?: boolean;
+  weights?: boolean;
+  exact?: boolean;
   all?: boolean;
   html?: HtmlFlag;
 }
@@ -118,22 +158,29 @@ export function register(program: Command, cli: Cli): void {
         'shapes of tensors tell, and the architecture that config.json or a model card beside it names, or its ' +
         'metadata, or that the names of the tensors look like; and how its tensors pair with the weights of a ' +
         'network in the version, with the evidence: equal names, the name of the layer, shape and order, and ' +
-        'whether norms that were folded into convolutions give the weights of the network.',
+        'whether norms that were folded into convolutions give the weights of the network.\n\n--weights reads the ' +
+        'weights and shows mean, standard deviation, least and largest value, norm, zeros and what is not ' +
+        'finite, and how many weights there are in each power of two, the largest on the right (logarithms ' +
+        'of counts, exact in JSON). Of more than 256 MiB, two leading bytes of each float are read: such a ' +
+        'number is followed by ± and what it is right to; counts by powers of two are exact all the same.',
       examples: [
         ['dlv desc', 'the network of the version that HEAD names'],
         ['dlv desc lenet@3 --json', 'the same of another version, for programs'],
         ['dlv desc --batch 8', 'what a batch of 8 costs'],
         ['dlv desc --shape x=1,3,48,320', 'open dimensions of an input, filled in'],
+        ['dlv desc HEAD:checkpoint-500 --weights', 'the weights of one checkpoint in numbers'],
         ['dlv desc --nodes --all', 'every layer with its operators'],
         ['dlv desc lenet@3 --html lenet.html', 'a page with the network as a picture'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'no such revision' },
     })
-    .argument('[revision]', 'version', 'HEAD')
+    .argument('[revision]', 'version, or <rev>:<path> for one file or folder of it', 'HEAD')
     .option('--batch <n>', 'size of the batch, where the network leaves it open', '1')
     .option('--shape <input=sizes>', 'shape of an input; may be given several times', collect)
     .option('--nodes', 'the operators of each layer')
+    .option('--weights', 'numbers and histograms of the weights, by layer and with --all by tensor')
+    .option('--exact', 'read all bytes for them, also of large checkpoints')
     .option('--all', 'all layers, however many there are')
     .addOption(htmlOption('desc'))
     .action(
@@ -143,6 +190,8 @@ export function register(program: Command, cli: Cli): void {
           shapes: parseShapes(flags.shape ?? []),
           batch: parseCount(flags.batch ?? '1', '--batch'),
           nodes: flags.nodes === true,
+          statistics: flags.weights === true,
+          exact: flags.exact === true,
         };
         const { html } = flags;
         if (html !== undefined) pageFile(html, 'desc');

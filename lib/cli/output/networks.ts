@@ -9,6 +9,7 @@ import { printCurves } from './curves.js';
 import { versionLines, versionTitle } from './render.js';
 import { formatTable } from './table.js';
 import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
+import { printStatistics } from './weight-table.js';
 
 /** Layers that do not carry weights are left out of long lists unless all are asked for. */
 const LAYERS_SHOWN = 60;
@@ -200,5 +201,6 @@ export function printDesc(ui: Ui, result: DescResult, all: boolean): void {
   }
   for (const network of result.networks) printNetwork(ui, network, all);
   printWeights(ui, result, all);
+  printStatistics(ui, result.statistics, all);
   printCurves(ui, result.curves);
 }

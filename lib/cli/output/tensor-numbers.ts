@@ -16,13 +16,19 @@ export function percent(share: number): string {
 export function significant(value: number | string): string {
   if (typeof value === 'string') return value;
   if (Number.isInteger(value)) return formatNumber(value);
-  return value >= 0.001 && value < 1e6 ? value.toPrecision(4) : value.toExponential(3);
+  return isPlain(value) ? value.toPrecision(4) : value.toExponential(3);
+}
+
+/** True for numbers that are read without an exponent. */
+function isPlain(value: number): boolean {
+  const size = Math.abs(value);
+  return size >= 0.001 && size < 1e6;
 }
 
 /** `0.0843 ±0.0007`: three digits and the bound, for a number that leading planes gave. */
 export function within(value: number | string, bound: number): string {
   if (bound === 0 || typeof value === 'string') return significant(value);
-  const text = value >= 0.001 && value < 1e6 ? value.toPrecision(3) : value.toExponential(2);
+  const text = isPlain(value) ? value.toPrecision(3) : value.toExponential(2);
   return `${text} ±${bound >= 0.001 ? bound.toPrecision(1) : bound.toExponential(0)}`;
 }
 

@@ -5,6 +5,7 @@
  * kept all the same; it says nothing.
  */
 import { readCsvLog } from './csv-log.js';
+import { isHparamsFile, readHparams } from './hparams-log.js';
 import { readJsonLog } from './json-log.js';
 import { readKeyValueLog } from './key-value-log.js';
 import type { LogContent, LogFile } from './log-content.js';
@@ -22,6 +23,11 @@ export interface ReadLog {
 /** Bytes at the beginning of a text that are looked at: none holds a NUL. */
 const TEXT_HEAD_BYTES = 8 * 1024;
 
+/** What a file of a name says, as `readLog`. */
+export function readNamedLog(name: string, bytes: Uint8Array, prefix = ''): LogContent | null {
+  return isHparamsFile(name) ? readHparams(bytes) : readLog(bytes, prefix);
+}
+
 /** What a file says; null if it is in no known format. @param prefix  of metrics, for event files. */
 export function readLog(bytes: Uint8Array, prefix = ''): LogContent | null {
   if (isWandbLog(bytes)) return readWandbLog(bytes);
@@ -37,7 +43,7 @@ export function readLog(bytes: Uint8Array, prefix = ''): LogContent | null {
 export function isFileOfLog(name: string, isRun: boolean): boolean {
   if (isRun) return isMlflowFile(name);
   const last = name.split('/').at(-1) as string;
-  return /tfevents|\.wandb$|\.(csv|tsv|jsonl|ndjson|log)$|^(trainer_state|metrics)\.json$/.test(
+  return /tfevents|\.wandb$|\.(csv|tsv|jsonl|ndjson|log)$|^(trainer_state|metrics)\.json$|^hparams\.ya?ml$/.test(
     last,
   );
 }
@@ -47,6 +53,6 @@ export function readLogFolder(files: readonly LogFile[]): ReadLog[] {
   if (isMlflowRun(files)) return [{ name: '', content: readMlflowRun(files) }];
   return files.map(({ name, bytes }) => {
     const folder = name.split('/').slice(0, -1).join('/');
-    return { name, content: readLog(bytes, folder === '' ? '' : `${folder}/`) };
+    return { name, content: readNamedLog(name, bytes, folder === '' ? '' : `${folder}/`) };
   });
 }

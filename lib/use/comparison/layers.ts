@@ -8,7 +8,7 @@ import type { NetworkSide } from './networks.js';
 import type { DriftCell, LayerDrift } from './result.js';
 
 /** A layer that tensors of a file belong to. */
-interface Owner {
+export interface Owner {
   name: string;
   kind: LayerKind;
 }
@@ -77,8 +77,8 @@ function withoutTwins(rows: readonly Row[], networks: readonly NetworkSide[]): R
   return rows.filter((row) => left.has(row));
 }
 
-/** By the path of a file, then the name of a tensor. */
-function ownersIn(networks: readonly NetworkSide[]): Map<string, Map<string, Owner>> {
+/** Layers of networks by the path of a file, then the name of a tensor. */
+export function ownersIn(networks: readonly NetworkSide[]): Map<string, Map<string, Owner>> {
   const owners = new Map<string, Map<string, Owner>>();
   for (const { isGraph, layers } of networks) {
     for (const { name, kind, tensors } of isGraph ? layers : []) {

@@ -10,7 +10,7 @@ import { BLOB_BYTES_MAX, LOG_BYTES_MAX, LOG_FILES_MAX, NESTING_MAX } from '../..
 import type { Direction } from '../../../pure/logs/direction.js';
 import type { LogFile } from '../../../pure/logs/log-content.js';
 import { formatParam } from '../../../pure/logs/param-value.js';
-import { isFileOfLog, type ReadLog, readLog, readLogFolder } from '../../../pure/logs/read-logs.js';
+import { isFileOfLog, type ReadLog, readLogFolder, readNamedLog } from '../../../pure/logs/read-logs.js';
 import { type MetricSeries, telling } from '../../../pure/logs/series.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import type { NamedText } from '../../../storage/repo/version/knowledge.js';
@@ -146,14 +146,14 @@ async function readPlace(
   const name = place.split(/[\\/]/).at(-1) as string;
   if (kind === 'file') {
     const bytes = await readLogFile(place, room);
-    return { files: [{ name, bytes }], read: [{ name, content: readLog(bytes) }] };
+    return { files: [{ name, bytes }], read: [{ name, content: readNamedLog(name, bytes) }] };
   }
   const inside = await filesOf(place);
   const isRun = inside.includes('meta.yaml');
   const wanted = inside.filter((file) => isFileOfLog(file, isRun));
   if (wanted.length === 0) {
     throw new UsageError(`the folder '${place}' has no log that is known`, {
-      hint: 'event files, .wandb, runs of MLflow, .csv, .jsonl and .log are; or name a file',
+      hint: 'event files, .wandb, runs of MLflow, .csv, .jsonl, .log and hparams.yaml are; or name a file',
     });
   }
   const files: LogFile[] = [];

@@ -55,9 +55,14 @@ export async function describeWeights(
   repo: ReadAccess,
   id: Id,
   networks: readonly { path: string; view: LayerView }[],
-  signal?: AbortSignal,
+  {
+    signal,
+    isWanted = () => true,
+  }: { signal?: AbortSignal | undefined; isWanted?: (path: string) => boolean } = {},
 ): Promise<{ weights: DescribedWeights[]; architecture: Architecture | null }> {
-  const { files, snapshots } = await repo.tree(id);
+  const tree = await repo.tree(id);
+  const files = tree.files.filter(({ path }) => isWanted(path));
+  const snapshots = tree.snapshots.filter(({ key }) => isWanted(key));
   const byPath = new Map(files.map((file) => [file.path, file]));
   const described = new Set(networks.map(({ path }) => path));
   const weights: DescribedWeights[] = [];
