@@ -22,7 +22,8 @@ export function readHparams(bytes: Uint8Array): LogContent {
   const lines: Line[] = [];
   for (const raw of text.split(/\r?\n/)) {
     const trimmed = raw.trim();
-    if (trimmed === '' || trimmed.startsWith('#') || trimmed === '---' || trimmed === '{}') continue;
+    if (trimmed === '' || trimmed.startsWith('#') || trimmed === '---' || trimmed === '{}')
+      continue;
     lines.push({ indent: raw.length - raw.trimStart().length, text: trimmed });
   }
   let unread = 0;

@@ -99,7 +99,7 @@ function parametersOf(
   const used = graph.parameters.filter(({ name, values }) => values === null && own.has(name));
   used.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   return {
-    weights: used.map(({ dtype, shape }) => `${dtype}${shape.join('×')}`).join(' '),
+    weights: used.map(({ dtype, shape }) => `${dtype}[${shape.join(', ')}]`).join(' '),
     values: used.map(({ name }) => name),
     tensors: used.map(({ tensor }) => ({ path, name: tensor })),
   };

@@ -153,9 +153,12 @@ export interface ComparedNetwork {
   totals: ({ layers: number; parameters: number; macs: Dim } | null)[];
 }
 
-/** How far the weights of a layer moved from those of the baseline. */
+/**
+ * How far the weights of a layer moved from those of the baseline: of its tensors that differ, without
+ * statistics and counters where it has others.
+ */
 export interface DriftCell {
-  /** ‖b − a‖ / ‖a‖ over all of its tensors. */
+  /** ‖b − a‖ / ‖a‖. */
   relativeL2: number | null;
   cosine: number | null;
   maxAbs: number | null;

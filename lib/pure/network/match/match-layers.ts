@@ -1,6 +1,6 @@
 /**
- * Which layers of two networks are the same: by name, by alias, then by their places among layers of their
- * kind. Each match says which of these found it.
+ * Which layers of two networks are the same: by name, by alias where they have equal weights, then by their
+ * places among layers of their kind. Each match says which of these found it.
  */
 import type { LayerType } from '../layers/kinds.js';
 
@@ -41,7 +41,7 @@ export function matchLayers(
     partners.set(pair.b, pair);
     taken.add(pair.a);
   };
-  const byKey = (keyOf: (layer: MatchableLayer) => string, match: LayerMatch): void => {
+  const byKey = (keyOf: (layer: MatchableLayer) => string | null, match: LayerMatch): void => {
     const places = uniquePlaces(a, taken, keyOf);
     const own = uniquePlaces(b, partners, keyOf);
     for (const [key, at] of own) {
@@ -49,9 +49,11 @@ export function matchLayers(
       if (other !== undefined) take({ a: other, b: at, match });
     }
   };
-  byKey(({ name, kind }) => JSON.stringify([kind, name]), 'name');
+  byKey(({ name, alias, kind }) => (name === alias ? null : JSON.stringify([kind, name])), 'name');
   // An alias counts layers: behind one that was put in, it names the neighbour. Weights tell.
-  byKey(({ alias, kind, type, weights }) => JSON.stringify([kind, alias, type, weights]), 'alias');
+  byKey(({ alias, kind, type, weights }) => {
+    return weights === '' ? null : JSON.stringify([kind, alias, type, weights]);
+  }, 'alias');
   for (const gap of gapsOf(a.length, b.length, [...partners.values()])) {
     const left = range(gap.a).filter((at) => !taken.has(at));
     const right = range(gap.b).filter((at) => !partners.has(at));
@@ -73,13 +75,14 @@ function range([from, to]: readonly [number, number]): number[] {
 function uniquePlaces(
   layers: readonly MatchableLayer[],
   used: { has(place: number): boolean },
-  keyOf: (layer: MatchableLayer) => string,
+  keyOf: (layer: MatchableLayer) => string | null,
 ): Map<string, number> {
   const places = new Map<string, number>();
   const twice = new Set<string>();
   for (const [at, layer] of layers.entries()) {
     if (used.has(at)) continue;
     const key = keyOf(layer);
+    if (key === null) continue;
     if (places.has(key)) twice.add(key);
     else places.set(key, at);
   }

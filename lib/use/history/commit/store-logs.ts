@@ -10,7 +10,12 @@ import { BLOB_BYTES_MAX, LOG_BYTES_MAX, LOG_FILES_MAX, NESTING_MAX } from '../..
 import type { Direction } from '../../../pure/logs/direction.js';
 import type { LogFile } from '../../../pure/logs/log-content.js';
 import { formatParam } from '../../../pure/logs/param-value.js';
-import { isFileOfLog, type ReadLog, readLogFolder, readNamedLog } from '../../../pure/logs/read-logs.js';
+import {
+  isFileOfLog,
+  type ReadLog,
+  readLogFolder,
+  readNamedLog,
+} from '../../../pure/logs/read-logs.js';
 import { type MetricSeries, telling } from '../../../pure/logs/series.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import type { NamedText } from '../../../storage/repo/version/knowledge.js';

@@ -1,0 +1,219 @@
+/**
+ * Two to eight versions side by side: values, curves, networks as one graph, layers that moved, texts; as
+ * text, Markdown, CSV and JSON. Numbers against loops in the test.
+ */
+import fs from 'node:fs/promises';
+import test from 'ava';
+import type { Id } from '../../lib/base/bytes/hash.js';
+import type { DescResult } from '../../lib/use/ops/desc.js';
+import type { DiffResult, ManyDiffResult } from '../../lib/use/ops/diff.js';
+import { fixture } from '../helpers/paths.js';
+import { TestRepository } from '../helpers/repository.js';
+import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+
+const SHAPES = {
+  'body.0.weight': [32, 40],
+  'body.0.bias': [32],
+  'head.weight': [10, 32],
+  'head.bias': [10],
+};
+
+/** The tensors of a checkpoint with one of them scaled. */
+function scaled(tensors: Tensors, name: string, factor: number): Tensors {
+  const { shape, values } = tensors[name]!;
+  return { ...tensors, [name]: { shape, values: values.map((value) => value * factor) } };
+}
+
+function curve(steps: number, last: (step: number) => number): string {
+  const rows = Array.from({ length: steps }, (_, i) => `${i * 10},${last(i * 10)}`);
+  return `step,loss\n${rows.join('\n')}\n`;
+}
+
+/** base, a fine-tune of its head, one of everything. */
+async function threeVersions(
+  t: Parameters<typeof TestRepository.create>[0],
+): Promise<TestRepository> {
+  const repo = await TestRepository.create(t);
+  const base = randomTensors(SHAPES, 1);
+  const make = async (
+    tag: string,
+    tensors: Tensors,
+    { lr, loss }: { lr: number; loss: (step: number) => number },
+  ): Promise<void> => {
+    await repo.write('model.safetensors', safetensors(tensors));
+    await repo.write('config.json', `{\n  "lr": ${lr},\n  "layers": 2\n}\n`);
+    await repo.write('loss.csv', curve(20, loss));
+    await repo.dlv('add', 'model.safetensors', 'config.json');
+    const flags = ['--param', `lr=${lr}`, '--param', 'opt=adam', '--log', 'loss.csv'];
+    const { code, stderr } = await repo.dlv('commit', '-m', tag, ...flags);
+    if (code !== 0) throw new Error(stderr);
+    await repo.dlv('tag', tag);
+  };
+  const decay = (step: number): number => Math.round(1e6 / (1 + step)) / 1e6;
+  await make('base', base, { lr: 0.1, loss: decay });
+  await make('head', scaled(base, 'head.weight', 1.5), { lr: 0.01, loss: decay });
+  const all = nudge(scaled(base, 'head.weight', 1.1), 1, 3);
+  await make('all', all, { lr: 0.1, loss: (step) => decay(step) - (step < 100 ? 0 : 0.5) });
+  return repo;
+}
+
+test('diff of three versions: what differs from the baseline, value by value and layer by layer', async (t) => {
+  const repo = await threeVersions(t);
+  const found = await repo.json<ManyDiffResult>('diff', 'base', 'head', 'all', '--sort', 'drift');
+  t.deepEqual(
+    found.ends.map(({ label }) => label),
+    ['base', 'head', 'all'],
+  );
+  t.false(found.same);
+  const lr = found.params.find(({ name }) => name === 'lr')!;
+  t.deepEqual(
+    lr.cells.map((cell) => cell?.value),
+    [0.1, 0.01, 0.1],
+  );
+  t.true(Math.abs(lr.cells[1]!.delta! + 0.09) < 1e-12);
+  t.true(found.params.find(({ name }) => name === 'opt')!.equal);
+  const loss = found.metrics.find(({ name }) => name === 'loss')!;
+  t.is(loss.direction, 'min');
+  t.deepEqual(loss.cells[1]!.parting?.differs, null);
+  t.like(loss.cells[2]!.parting, { differs: 100, step: 100, common: 20 });
+  t.deepEqual(loss.leaders, [2]);
+  const head = found.layers.find(({ name }) => name === 'head')!;
+  const body = found.layers.find(({ name }) => name === 'body.0')!;
+  t.is(found.layers[0], head);
+  t.deepEqual([head.cells[0], body.cells[0], body.cells[1]], [null, null, null]);
+  // The bias of the head stays, and is left out.
+  t.deepEqual(head.tensors, ['head.weight', 'head.bias']);
+  t.true(Math.abs(head.cells[1]!.relativeL2! - 0.5) < 1e-6, `${head.cells[1]!.relativeL2}`);
+  t.true(Math.abs(head.cells[1]!.cosine! - 1) < 1e-9);
+  t.deepEqual(
+    found.pairs.map(({ texts }) => texts.map(({ path, added, removed }) => [path, added, removed])),
+    [[['config.json', 1, 1]], []],
+  );
+});
+
+test('diff: the baseline is any of the versions, and two with one are compared with it', async (t) => {
+  const repo = await threeVersions(t);
+  const found = await repo.json<ManyDiffResult>('diff', 'base', 'head', '--baseline', 'head');
+  t.is(found.baseline, 1);
+  t.deepEqual(
+    found.pairs.map(({ before, after }) => [before.label, after.label]),
+    [['head', 'base']],
+  );
+  const error = await repo.fails(2, 'diff', 'base', 'head', '--baseline', 'all');
+  t.regex(error.message, /'all' is not one of the versions/);
+  const many = ['base', 'head', 'all', 'base', 'head', 'all', 'base', 'head', 'all'];
+  t.regex((await repo.fails(2, 'diff', ...many)).data.hint!, /at most 8/);
+});
+
+test('diff: as Markdown and CSV, in which names cannot be formulas or markup', async (t) => {
+  const repo = await threeVersions(t);
+  await repo.write('config.json', '{}\n');
+  await repo.dlv('add', 'config.json');
+  await repo.dlv('commit', '-m', 'x', '--param', '@cmd()|x=<b>1</b>');
+  const md = (await repo.dlv('diff', 'base', 'head', 'HEAD', '--md')).stdout;
+  t.regex(md, /^### Hyperparameters$/m);
+  t.regex(md, /^\| lr \| 0\.1 \| 0\.01 \(-0\.09\) \|/m);
+  t.true(md.includes('\\<b\\>1\\</b\\>') && md.includes('@cmd()\\|x'));
+  const csv = (await repo.dlv('diff', 'base', 'head', 'HEAD', '--csv')).stdout;
+  const rows = csv.trim().split('\n');
+  t.is(rows[0], 'section,name,version,field,value');
+  t.true(rows.includes('params,lr,head,value,0.01'));
+  t.true(rows.some((row) => row.startsWith("params,'@cmd()|x,HEAD,value,")));
+  t.true(rows.some((row) => /^layers,head,head,relative_l2,0\.(4999|5)\d*$/.test(row)));
+  t.true(rows.includes('files,config.json,head,status,modified'));
+  for (const flags of [[], ['--all']]) {
+    const { stdout } = await repo.dlv('diff', 'base', 'head', '--csv', ...flags);
+    t.is(stdout.includes('params,opt'), flags.length > 0);
+  }
+  t.is((await repo.fails(2, 'diff', 'base', 'head', '--csv', '--md')).code, 'DLV_USAGE');
+  const json = await repo.json<DiffResult>('diff', 'base', 'head', '--only-changed');
+  t.deepEqual(
+    json.params.map(({ name }) => name),
+    ['lr'],
+  );
+});
+
+test('diff: as text the rows that differ, how many do not, and the layers that moved most', async (t) => {
+  const repo = await threeVersions(t);
+  const text = (await repo.dlv('diff', 'base', 'all', '--sort', 'drift', '--top', '1')).stdout;
+  t.is((text.match(/ F32 /g) ?? []).length, 1);
+  t.regex(text, /4 tensors changed/);
+  t.regex(text, /^Layers, all from base$/m);
+  t.regex(text, /beyond noise from step 100 on/);
+  const three = (await repo.dlv('diff', 'base', 'head', 'all')).stdout;
+  t.regex(three, /1 the same \(--all lists them\)/);
+  t.regex(three, /^ {2}-\s+"lr": 0\.1,$/m);
+  const same = await repo.dlv('diff', 'base', 'base');
+  t.is(same.stdout.trim(), '');
+  t.regex(same.stderr, /no differences/);
+});
+
+test('diff: networks are one graph, whose layers are found by name, alias and structure', async (t) => {
+  const repo = await TestRepository.create(t);
+  const commits: Id[] = [];
+  for (const name of ['fashion-cnn', 'fashion-lenet']) {
+    await repo.write('net.onnx', await fs.readFile(fixture('networks', `${name}.onnx`)));
+    commits.push((await repo.commit(name)).version);
+  }
+  const [cnn, lenet] = commits as [Id, Id];
+  const { networks } = await repo.json<DiffResult>('diff', cnn, lenet);
+  t.is(networks.length, 1);
+  const { layers, kinds, edges, totals, isGraph } = networks[0]!;
+  t.true(isGraph);
+  t.deepEqual(
+    totals.map((total) => total?.layers),
+    [14, 8],
+  );
+  for (const side of [0, 1]) {
+    const count = layers.filter(({ cells }) => cells[side] !== null).length;
+    t.is(count, totals[side]!.layers);
+    t.true(edges.filter(({ ends }) => ends[side]).length >= count - 1);
+  }
+  for (const { from, to } of edges) t.true(from < to);
+  const conv = kinds.find(({ kind }) => kind === 'conv')!.cells[1]!;
+  t.deepEqual(conv, { added: 0, removed: 2, changed: 2, equal: 0 });
+  const changes = layers.flatMap(({ cells }) => cells[1]?.changes ?? []);
+  t.true(changes.some(({ what, after }) => what === 'kernel_shape' && after === '[5,5]'));
+  const text = (await repo.dlv('diff', cnn, lenet)).stdout;
+  t.regex(text, /^Network of net\.onnx/m);
+  t.regex(text, /- relu1 .*RELU/);
+  t.regex(text, /kernel_shape \[3,3\] → \[5,5\]/);
+  t.notRegex((await repo.dlv('diff', lenet, lenet)).stdout, /Network/);
+  t.regex((await repo.dlv('diff', lenet, lenet, '--graph')).stdout, /Network of net\.onnx/);
+});
+
+test('desc: weights in numbers by layer, and one file of a version alone', async (t) => {
+  const repo = await threeVersions(t);
+  await repo.write('other.safetensors', safetensors(randomTensors({ x: [300] }, 9)));
+  await repo.commit('two files');
+  const found = await repo.json<DescResult>('desc', 'HEAD:model.safetensors', '--weights');
+  t.is(found.files, 1);
+  t.deepEqual(
+    found.statistics.map(({ key }) => key),
+    ['model.safetensors'],
+  );
+  const [{ layers, tensors } = { layers: [], tensors: [] }] = found.statistics;
+  t.deepEqual(
+    layers.map(({ name, tensors: own }) => [name, own.length]),
+    [
+      ['body.0', 2],
+      ['head', 2],
+    ],
+  );
+  const all = nudge(scaled(randomTensors(SHAPES, 1), 'head.weight', 1.1), 1, 3);
+  for (const { name, statistics } of tensors) {
+    const values = [...all[name]!.values];
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    t.true(Math.abs(statistics!.mean! - mean) < 1e-9);
+    t.is(statistics!.most, Math.max(...values));
+    const counted = statistics!.histogram.reduce(
+      (sum, one) => sum + one.negative + one.positive,
+      0,
+    );
+    t.is(counted + statistics!.zeros, values.length);
+  }
+  t.is((await repo.json<DescResult>('desc')).statistics.length, 0);
+  t.is((await repo.json<DescResult>('desc', '--weights')).statistics.length, 2);
+  t.regex((await repo.dlv('desc', 'HEAD:model.safetensors', '--weights')).stdout, /by layer/);
+  t.is((await repo.fails(1, 'desc', 'HEAD:nothing')).code, 'DLV_NOT_FOUND');
+});
