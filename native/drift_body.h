@@ -196,20 +196,10 @@ DRIFT_BODY int DRIFT(has_odd)(const double *x) {
   return any != 0;
 }
 
-/* The most of DRIFT_BLOCK values that are numbers, at least 0. */
-DRIFT_BODY double DRIFT(most)(const double *x) {
-  DRIFT(vector) most[DRIFT_VECTORS] = {0};
-  for (uint32_t i = 0; i < DRIFT_BLOCK; i += DRIFT_LANES) {
-    for (uint32_t v = 0; v < DRIFT_VECTORS; v++) {
-      const DRIFT(vector) own = *(const DRIFT(vector) *)(x + i + v * DRIFT_WIDE);
-      const DRIFT(mask) more = own > most[v];
-      most[v] = (DRIFT(vector))(((DRIFT(mask))own & more) | ((DRIFT(mask))most[v] & ~more));
-    }
-  }
-  double lanes[DRIFT_LANES], all = 0;
-  memcpy(lanes, most, sizeof lanes);
-  for (uint32_t l = 0; l < DRIFT_LANES; l++) all = lanes[l] > all ? lanes[l] : all;
-  return all;
+/* Replaces values by larger ones; those that are no numbers are none. */
+DRIFT_BODY void DRIFT(raise)(DRIFT(vector) * most, DRIFT(vector) own) {
+  const DRIFT(mask) more = own > *most;
+  *most = (DRIFT(vector))(((DRIFT(mask))own & more) | ((DRIFT(mask)) * most & ~more));
 }
 
 /* The sizes of DRIFT_BLOCK values. */
@@ -230,33 +220,40 @@ DRIFT_BODY double DRIFT(error_of)(uint32_t kind, uint32_t known) {
 }
 
 /*
- * Adds DRIFT_BLOCK pairs of finite values to the sums of `state`, in one pass that keeps all of them in
- * registers. d: their |y − x|; returns the most of these.
+ * Adds DRIFT_BLOCK pairs of finite values to the sums and maxima of `state`, in one pass that keeps all of
+ * them in registers. x_error, y_error: relative errors of the values, read only if is_partial.
  */
-DRIFT_BODY double DRIFT(pairs)(const double *x, const double *y, double *d, double *state) {
+DRIFT_BODY void DRIFT(pairs)(const double *x, const double *y, int is_partial, double x_error,
+                             double y_error, double *state) {
   DRIFT(vector) change[DRIFT_VECTORS] = {0}, before[DRIFT_VECTORS] = {0};
   DRIFT(vector) after[DRIFT_VECTORS] = {0}, dot[DRIFT_VECTORS] = {0};
-  DRIFT(vector) most[DRIFT_VECTORS] = {0};
+  DRIFT(vector) most[3][DRIFT_VECTORS];
+  memset(most, 0, sizeof most);
   DRIFT(mask) flips[DRIFT_VECTORS] = {0};
   for (uint32_t i = 0; i < DRIFT_BLOCK; i += DRIFT_LANES) {
     for (uint32_t v = 0; v < DRIFT_VECTORS; v++) {
       const uint32_t at = i + v * DRIFT_WIDE;
       const DRIFT(vector) p = *(const DRIFT(vector) *)(x + at),
                           q = *(const DRIFT(vector) *)(y + at);
-      const DRIFT(vector) r = q - p, s = p * q;
+      const DRIFT(vector) r = q - p;
       const DRIFT(vector) size = (DRIFT(vector))((DRIFT(mask))r & INT64_MAX);
-      const DRIFT(mask) more = size > most[v];
       change[v] += r * r;
       before[v] += p * p;
       after[v] += q * q;
-      dot[v] += s;
-      most[v] = (DRIFT(vector))(((DRIFT(mask))size & more) | ((DRIFT(mask))most[v] & ~more));
+      dot[v] += p * q;
+      DRIFT(raise)(&most[0][v], size);
       /* Of opposite signs, and neither of them 0: their product may be too small to be told from 0. */
       flips[v] -= (((DRIFT(mask))p ^ (DRIFT(mask))q) < 0) & (p != 0) & (q != 0);
-      *(DRIFT(vector) *)(d + at) = size;
+      if (is_partial) {
+        const DRIFT(vector) left = (DRIFT(vector))((DRIFT(mask))p & INT64_MAX);
+        const DRIFT(vector) right = (DRIFT(vector))((DRIFT(mask))q & INT64_MAX);
+        const DRIFT(vector) error = left * x_error + right * y_error;
+        DRIFT(raise)(&most[1][v], size - error);
+        DRIFT(raise)(&most[2][v], size + error);
+      }
     }
   }
-  double lanes[DRIFT_LANES], all = 0;
+  double lanes[DRIFT_LANES];
   int64_t counts[DRIFT_LANES], turned = 0;
   memcpy(lanes, change, sizeof lanes);
   DRIFT(add)(state + DRIFT_CHANGE, DRIFT(total)(lanes));
@@ -266,20 +263,21 @@ DRIFT_BODY double DRIFT(pairs)(const double *x, const double *y, double *d, doub
   DRIFT(add)(state + DRIFT_AFTER, DRIFT(total)(lanes));
   memcpy(lanes, dot, sizeof lanes);
   DRIFT(add)(state + DRIFT_DOT, DRIFT(total)(lanes));
-  memcpy(lanes, most, sizeof lanes);
-  memcpy(counts, flips, sizeof counts);
-  for (uint32_t l = 0; l < DRIFT_LANES; l++) {
-    all = lanes[l] > all ? lanes[l] : all;
-    turned += counts[l];
+  /* DRIFT_MAX, DRIFT_MAX_LEAST, DRIFT_MAX_MOST follow each other. */
+  for (uint32_t k = 0; k < 3; k++) {
+    double *all = state + DRIFT_MAX + k;
+    memcpy(lanes, most[k], sizeof lanes);
+    for (uint32_t l = 0; l < DRIFT_LANES; l++) *all = lanes[l] > *all ? lanes[l] : *all;
   }
+  memcpy(counts, flips, sizeof counts);
+  for (uint32_t l = 0; l < DRIFT_LANES; l++) turned += counts[l];
   state[DRIFT_FLIPS] += (double)turned;
-  return all;
 }
 
 DRIFT_BODY void DRIFT(drift)(const uint8_t *const *a, uint32_t a_planes, uint32_t a_kind,
                              const uint8_t *const *b, uint32_t b_planes, uint32_t b_kind,
                              uint32_t count, double *state) {
-  double x[DRIFT_BLOCK], y[DRIFT_BLOCK], d[DRIFT_BLOCK];
+  double x[DRIFT_BLOCK], y[DRIFT_BLOCK];
   uint32_t x_bits[DRIFT_BLOCK], y_bits[DRIFT_BLOCK];
   const double x_error = DRIFT(error_of)(a_kind, a_planes),
                y_error = DRIFT(error_of)(b_kind, b_planes);
@@ -298,22 +296,10 @@ DRIFT_BODY void DRIFT(drift)(const uint8_t *const *a, uint32_t a_planes, uint32_
         x[i] = y[i] = 0;
       }
     }
-    double most = DRIFT(pairs)(x, y, d, state);
-    if (most > state[DRIFT_MAX]) state[DRIFT_MAX] = most;
     if (x_error + y_error > 0) {
-      DRIFT(sizes)(x, x);
-      DRIFT(sizes)(y, y);
-      for (uint32_t i = 0; i < DRIFT_BLOCK; i += DRIFT_WIDE) {
-        DRIFT(vector) *p = (DRIFT(vector) *)(x + i), *q = (DRIFT(vector) *)(y + i);
-        DRIFT(vector) *r = (DRIFT(vector) *)(d + i);
-        *p = *p * x_error + *q * y_error;
-        *q = *r + *p;
-        *r = *r - *p;
-      }
-      most = DRIFT(most)(y);
-      if (most > state[DRIFT_MAX_MOST]) state[DRIFT_MAX_MOST] = most;
-      most = DRIFT(most)(d);
-      if (most > state[DRIFT_MAX_LEAST]) state[DRIFT_MAX_LEAST] = most;
+      DRIFT(pairs)(x, y, 1, x_error, y_error, state);
+    } else {
+      DRIFT(pairs)(x, y, 0, 0, 0, state);
     }
     state[DRIFT_ODD] += odd;
   }

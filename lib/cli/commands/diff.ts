@@ -204,7 +204,8 @@ export function register(program: Command, cli: Cli): void {
         'cosine, the share of signs that turned, and the effective rank of the change where that is little ' +
         'work to find out (--rank: always; of at most 256 rows of a matrix). Of more than 256 MiB, leading bytes ' +
         'are read where they tell enough: such a number is followed by ± and what it is right to, and a ' +
-        'share of changed elements with ≥ before it is a lower bound. --exact reads everything. Tensors whose names differ only by a prefix that frameworks add, such as ' +
+        'share of changed elements with ≥ before it is a lower bound. --exact reads everything, and compares it ' +
+        'with the ids of its content. Tensors whose names differ only by a prefix that frameworks add, such as ' +
         "'module.' or '_orig_mod.', are compared too. Paths come last, after -- if a revision " +
         'has the same name.\n\nBelow the tensors follow hyperparameters, metrics, environment and data ids that ' +
         'differ. A metric is shown at its best value and its step, with the difference in parentheses and * at ' +

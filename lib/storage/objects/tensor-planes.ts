@@ -38,13 +38,27 @@ export function hasLeadingPlanes(tensor: StoredTensor): boolean {
   return directExtent(tensor) !== null;
 }
 
-/** Leading planes of one segment of a tensor, checked against the extent's id. */
+/** How planes are read. */
+export interface PieceOptions {
+  /** Leading planes that are read where a tensor has such. */
+  known: number;
+  /** False: bytes have the checksums of packs, and are not compared with the extent's id; default: they are. */
+  isVerified?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** Leading planes of one segment of a tensor. */
 async function lendPiece(
   { planes, hashes }: Readers,
   { id, width, count }: ExtentHome,
-  { segment, elements, known }: { segment: number; elements: number; known: number },
+  {
+    segment,
+    elements,
+    known,
+    isVerified,
+  }: Required<Omit<PieceOptions, 'signal'>> & { segment: number; elements: number },
 ): Promise<Piece> {
-  if ((await hashes.of(id)).length !== width) throw otherSize(id);
+  if (isVerified && (await hashes.of(id)).length !== width) throw otherSize(id);
   const wanted = Math.min(known, width);
   const lease = await planes.lend({ id, segment, planes: wanted });
   if (
@@ -54,7 +68,7 @@ async function lendPiece(
     lease.release();
     throw otherSize(id);
   }
-  await hashes.check(id, segment, lease.planes);
+  if (isVerified) await hashes.check(id, segment, lease.planes);
   const own = lease.planes.map((plane) => plane.subarray(0, elements));
   return { planes: own, release: () => lease.release() };
 }
@@ -64,13 +78,13 @@ async function* directPieces(
   readers: Readers,
   home: ExtentHome,
   elements: number,
-  known: number,
+  { known, isVerified = true }: PieceOptions,
 ): AsyncGenerator<Piece> {
   const segments = Math.ceil(elements / SEGMENT_ELEMENTS);
   const read = (segment: number): Promise<Piece> | null => {
     if (segment >= segments) return null;
     const left = Math.min(SEGMENT_ELEMENTS, elements - segment * SEGMENT_ELEMENTS);
-    const piece = lendPiece(readers, home, { segment, elements: left, known });
+    const piece = lendPiece(readers, home, { segment, elements: left, known, isVerified });
     // Whoever takes it is told of a failure.
     piece.catch(() => {});
     return piece;
@@ -106,36 +120,33 @@ async function* splitPieces(readers: Readers, tensor: StoredTensor): AsyncGenera
 export async function forEachPiece(
   readers: Readers,
   tensor: StoredTensor,
-  { known, signal }: { known: number; signal?: AbortSignal | undefined },
+  options: PieceOptions,
   use: (planes: readonly Uint8Array[]) => void,
 ): Promise<void> {
   const home = directExtent(tensor);
   const pieces =
     home === null
       ? splitPieces(readers, tensor)
-      : directPieces(readers, home, tensorElements(tensor), known);
+      : directPieces(readers, home, tensorElements(tensor), options);
   for await (const piece of pieces) {
-    throwIfAborted(signal);
+    throwIfAborted(options.signal);
     use(piece.planes);
     piece.release();
   }
 }
 
-/**
- * The same for two tensors of as many elements, side by side.
- * @param known  leading planes that are read where both tensors have such; else all are.
- */
+/** The same for two tensors of as many elements, side by side; all planes unless both have leading ones. */
 export async function forEachPair(
   readers: Readers,
   [a, b]: readonly [StoredTensor, StoredTensor],
-  { known, signal }: { known: number; signal?: AbortSignal | undefined },
+  options: PieceOptions,
   use: (a: readonly Uint8Array[], b: readonly Uint8Array[]) => void,
 ): Promise<void> {
   const [x, y] = [directExtent(a), directExtent(b)];
   const elements = tensorElements(b);
   const isDirect = x !== null && y !== null;
-  const left = isDirect ? directPieces(readers, x, elements, known) : splitPieces(readers, a);
-  const right = isDirect ? directPieces(readers, y, elements, known) : splitPieces(readers, b);
+  const left = isDirect ? directPieces(readers, x, elements, options) : splitPieces(readers, a);
+  const right = isDirect ? directPieces(readers, y, elements, options) : splitPieces(readers, b);
   try {
     for (;;) {
       const [p, q] = await Promise.allSettled([left.next(), right.next()]);
@@ -145,7 +156,7 @@ export async function forEachPair(
       );
       const [from, to] = pair as [IteratorResult<Piece>, IteratorResult<Piece>];
       try {
-        throwIfAborted(signal);
+        throwIfAborted(options.signal);
         if (from.done || to.done) return;
         use(from.value.planes, to.value.planes);
       } finally {

@@ -201,7 +201,10 @@ async function sumsOf(
     const leads = hasPrefix(tensor.dtype) && hasLeadingPlanes(tensor);
     const planes = leads ? Math.min(known, DTYPES[tensor.dtype].width) : DTYPES[tensor.dtype].width;
     const weights = new TensorWeights(kind);
-    await forEachPiece(readers, tensor, { known: planes, signal }, (own) => weights.add(own));
+    const isVerified = planes >= DTYPES[tensor.dtype].width;
+    await forEachPiece(readers, tensor, { known: planes, isVerified, signal }, (own) => {
+      weights.add(own);
+    });
     return folded(weights.finish(), valueError(tensor.dtype, planes));
   }
   const weights = new TensorWeights(driftKind('F64') as number);

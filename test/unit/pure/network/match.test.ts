@@ -31,11 +31,7 @@ function found(a: MatchableLayer[], b: MatchableLayer[]): string[] {
 test('match: names first, whatever their order', (t) => {
   const a = net('conv stem 3', 'act', 'conv body 5', 'full head 7');
   const b = net('conv body 5', 'act', 'conv stem 3', 'full head 9');
-  t.deepEqual(found(a, b), [
-    'body=body name',
-    'stem=stem name',
-    'head=head name',
-  ]);
+  t.deepEqual(found(a, b), ['body=body name', 'stem=stem name', 'head=head name']);
 });
 
 test('match: an alias counts where weights are equal, so that a layer put in does not shift it', (t) => {
