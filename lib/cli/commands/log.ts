@@ -82,6 +82,9 @@ async function optionsOf(flags: Flags, form: ChangeForm | null): Promise<LogOpti
   };
 }
 
+/** Lines that are written together: a write for each takes longer than all that they say. */
+const LINES_AT_ONCE = 500;
+
 /** Prints versions one after another. */
 class Printer {
   readonly #ui: Ui;
@@ -89,6 +92,7 @@ class Printer {
   readonly #form: ChangeForm | null;
   readonly #flags: Flags;
   #drawing: Map<string, GraphRow> | null = null;
+  #pending: string[] = [];
 
   constructor(ui: Ui, flags: Flags, form: ChangeForm | null) {
     this.#ui = ui;
@@ -129,7 +133,15 @@ class Printer {
   print(entry: LogEntry, history: History): void {
     const lines = this.#lines(entry);
     const shown = this.#flags.graph ? besideGraph(this.#row(entry.version, history), lines) : lines;
-    for (const line of shown) this.#ui.line(line);
+    this.#pending.push(...shown);
+    // What takes long to find is shown at once.
+    if (this.#form !== null || this.#pending.length >= LINES_AT_ONCE) this.end();
+  }
+
+  /** Writes what was printed so far. */
+  end(): void {
+    this.#ui.lines(this.#pending);
+    this.#pending = [];
   }
 }
 
@@ -210,6 +222,7 @@ export function register(program: Command, cli: Cli): void {
             return !run.outputClosed();
           }),
         );
+        printer.end();
         if (html !== undefined) {
           const { logPage } = await import('../pages/log-page.js');
           await writePage(run, { verb: 'log', flag: html }, (origin) =>

@@ -64,6 +64,8 @@ export function createStyle(color: boolean): Style {
 
 /** One line as the terminal gets it: attributes as escape sequences, all else printable. */
 export function toTerminal(line: string): string {
+  // Most lines are plain: marks begin with a control character.
+  if (PLAIN.test(line)) return line;
   return line
     .split(MARKS)
     .map((part, i) => (i % 2 === 1 ? `\x1b[${part}m` : printable(part)))

@@ -39,6 +39,8 @@ export interface Ui {
   readonly chatterStyle: Style;
   /** Writes a line of the answer to stdout; nothing with `--json`, where `document` is the answer. */
   line(text?: string): void;
+  /** Writes lines of the answer at once: many small writes take longer than all that they say. */
+  lines(texts: readonly string[]): void;
   /** Writes the JSON document of the answer; nothing without `--json`. At most once per run. */
   document(value: unknown): void;
   /** Writes raw bytes to stdout and waits while the reader is slow. */
@@ -65,6 +67,10 @@ export function createUi(options: UiOptions = {}): Ui {
     style: createStyle(!json && wantsColor(stdout, env)),
     chatterStyle,
     line: (text = '') => void (json || stdout.write(`${toTerminal(text)}\n`)),
+    lines(texts) {
+      if (json || texts.length === 0) return;
+      stdout.write(`${texts.map(toTerminal).join('\n')}\n`);
+    },
     document(value) {
       if (!json) return;
       assert(documents++ === 0, 'a command answers with one JSON document');

@@ -16,8 +16,20 @@ const MAX_WORDS = new Set(
   ).split(' '),
 );
 
+/** Names that were asked for: lists of versions ask for the same few thousands of times. */
+const known = new Map<string, Direction | null>();
+const KNOWN_MAX = 1000;
+
 /** The direction that a name tells, or null: `val_loss` min, `eval/f1` max, `lr` null. */
 export function directionOf(name: string): Direction | null {
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  const found = wordsTell(name);
+  if (known.size < KNOWN_MAX) known.set(name, found);
+  return found;
+}
+
+function wordsTell(name: string): Direction | null {
   const words = name
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .toLowerCase()

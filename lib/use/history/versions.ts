@@ -125,41 +125,59 @@ export function metricSteps(
   metrics: readonly Metric[],
   facts: readonly MetricFacts[] = [],
 ): Record<string, MetricSteps> {
-  const known = new Map(facts.map((fact) => [fact.name, fact]));
-  const extremes = new Map<string, { count: number; least: Metric; most: Metric; last: Metric }>();
-  for (const metric of metrics) {
-    if (metric.step === null) continue;
-    const found = extremes.get(metric.name) ?? {
-      count: 0,
-      least: metric,
-      most: metric,
-      last: metric,
-    };
-    found.count++;
-    found.last = metric;
-    // What is not a number is neither: it gives way to any number.
-    if (!(metric.value >= found.least.value)) found.least = numberOf(metric, found.least);
-    if (!(metric.value <= found.most.value)) found.most = numberOf(metric, found.most);
-    extremes.set(metric.name, found);
+  const steps: Record<string, MetricSteps> = {};
+  for (let from = 0; from < metrics.length; ) {
+    const { name } = metrics[from] as Metric;
+    let end = from;
+    while (end < metrics.length && metrics[end]?.name === name) end++;
+    const own = metrics.slice(from, end).filter(({ step }) => step !== null);
+    if (own.length > 0) define(steps, name, stepsOf(name, own, facts));
+    from = end;
   }
-  const place = ({ step, value }: Metric): MetricPlace => {
-    return { step: step as number, value: metricValue(value) };
+  return steps;
+}
+
+/** Sets a member whatever it is called. */
+function define<T>(record: Record<string, T>, name: string, value: T): void {
+  if (name === '__proto__') {
+    Object.defineProperty(record, name, {
+      value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  } else record[name] = value;
+}
+
+function stepsOf(
+  name: string,
+  points: readonly Metric[],
+  facts: readonly MetricFacts[],
+): MetricSteps {
+  const [first] = points as [Metric];
+  let least = first;
+  let most = first;
+  for (const point of points) {
+    // What is not a number is neither: it gives way to any number.
+    if (!(point.value >= least.value)) least = numberOf(point, least);
+    if (!(point.value <= most.value)) most = numberOf(point, most);
+  }
+  const known = facts.find((fact) => fact.name === name);
+  const last = points.at(-1) as Metric;
+  const direction = known?.direction ?? directionOf(name);
+  const best = direction === null ? null : placeOf(direction === 'min' ? least : most);
+  return {
+    step: last.step as number,
+    count: known?.count ?? points.length,
+    least: placeOf(least),
+    most: placeOf(most),
+    direction,
+    best,
   };
-  return Object.fromEntries(
-    [...extremes].map(([name, { count, least, most, last }]) => {
-      const direction = known.get(name)?.direction ?? directionOf(name);
-      const best = direction === null ? null : place(direction === 'min' ? least : most);
-      const steps: MetricSteps = {
-        step: last.step as number,
-        count: known.get(name)?.count ?? count,
-        least: place(least),
-        most: place(most),
-        direction,
-        best,
-      };
-      return [name, steps];
-    }),
-  );
+}
+
+function placeOf({ step, value }: Metric): MetricPlace {
+  return { step: step as number, value: metricValue(value) };
 }
 
 /** The metric whose value is a number; the first if both are or none is. */

@@ -117,8 +117,8 @@ function gridOf(table: VersionTable): Grid {
 /** Prints a table, and below it on stderr how many versions there are and what is not shown. */
 export function printVersionTable(ui: Ui, table: VersionTable, form: TableForm): void {
   const grid = gridOf(table);
-  if (form === 'csv') for (const line of csvLines(table)) ui.line(line);
-  else if (form === 'md') for (const line of markdownLines(grid)) ui.line(line);
+  if (form === 'csv') ui.lines([...csvLines(table)]);
+  else if (form === 'md') ui.lines(markdownLines(grid));
   else if (grid.rows.length > 0) printText(ui, grid);
   const { versions, fit, baseline, hidden, rows, groups } = table;
   const shown =
@@ -145,8 +145,7 @@ export function printText(
     if (count <= 1 || Math.max(...lines.map((line) => [...line].length)) <= width) break;
   }
   const [head = '', ...body] = lines;
-  ui.line(ui.style.bold(head));
-  for (const line of body) ui.line(line);
+  ui.lines([ui.style.bold(head), ...body]);
   if (count < titles.length) {
     ui.note(
       `no room for ${titles

@@ -8,7 +8,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
-import { listRefs, type Ref } from '../../../storage/repo/refs/refs.js';
+import { listNotedVersions, listRefs, type Ref } from '../../../storage/repo/refs/refs.js';
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
 import { type BlobEntry, segmentCount, storedBytes } from '../../../storage/store/types.js';
 import { Describer } from '../versions.js';
@@ -30,6 +30,7 @@ export class StoredSizes {
   readonly #bases: number[][] = [];
   readonly #files = new Map<Id, number[]>();
   readonly #signal: AbortSignal | undefined;
+  #noted: Promise<Set<Id>> | null = null;
 
   constructor(repo: ReadAccess, signal?: AbortSignal) {
     this.#repo = repo;
@@ -105,7 +106,9 @@ export class StoredSizes {
   async files(id: Id): Promise<FileEntry[]> {
     const files: FileEntry[] = [];
     const { tree } = await this.#repo.version(id);
-    const tier = await this.#repo.tier(id);
+    // Few versions have notes: those are listed once, and the others are not asked.
+    this.#noted ??= listNotedVersions(this.#repo.layout).then((ids) => new Set(ids));
+    const tier = (await this.#noted).has(id) ? await this.#repo.tier(id) : null;
     for await (const page of this.#describer.pages(tree)) {
       for (const file of page.files) files.push(tier?.entryOf(file) ?? file);
     }
