@@ -13,6 +13,7 @@ const ATTACK = `</script></title></style><img src=x onerror=alert(1)>"'\u202e&lt
 const FILE = `<b onload=1>"'&amp;=1.safetensors`;
 const NETWORK = `<svg onload=alert(1)>.onnx`;
 const METRIC = `"><script>alert(1)</script>loss`;
+const TEXT = `"><i>.txt`;
 const PARAM = `' onmouseover='x`;
 
 async function hostile(t: import('ava').ExecutionContext): Promise<TestRepository> {
@@ -23,15 +24,17 @@ async function hostile(t: import('ava').ExecutionContext): Promise<TestRepositor
   for (const step of [1, 2, 3]) {
     tensors = nudge(tensors, 1e-3, step);
     await repo.write(FILE, safetensors(tensors));
-    await repo.write(NETWORK, linearNetwork({ weights: [[step, 0]], bias: [0, 1] }));
+    const bias = step < 3 ? [0, 1] : [0, 1, 2];
+    await repo.write(NETWORK, linearNetwork({ weights: [bias.map(() => step)], bias }));
     // A run that diverged in the end: its log has a NaN, which a flag may not have.
     const rows = [1, 2, 3].map((at) => {
       const value = at === 2 && step === 3 ? 'NaN' : at * step;
       return `{"step": ${10 * step + at}, ${JSON.stringify(METRIC)}: ${value}}`;
     });
     await repo.write('run.jsonl', rows.join('\n'));
+    await repo.write(TEXT, `${ATTACK}\n<script>alert(${step})</script>\n`);
     await repo.commit(`${ATTACK} ${step}`, {
-      paths: [FILE, NETWORK],
+      paths: [FILE, NETWORK, TEXT],
       params: { [PARAM]: `${ATTACK}${step}`, rate: step / 10 },
       logs: ['run.jsonl'],
     });
@@ -46,6 +49,8 @@ const PAGES: readonly (readonly string[])[] = [
   ['list', '--versions', '--baseline', 'HEAD~1'],
   ['list', '--group', `params.\`${PARAM}\``],
   ['desc'],
+  ['diff', 'HEAD~1', 'HEAD'],
+  ['diff', 'HEAD~2', 'HEAD~1', 'HEAD'],
 ];
 
 async function pageOf(repo: TestRepository, args: readonly string[]): Promise<string> {
@@ -77,7 +82,7 @@ test('pages: of desc and log show what is known', async (t) => {
 test('pages: of an evaluation, and of bench', async (t) => {
   const repo = await hostile(t);
   if (hasRuntime()) {
-    const args = ['eval', 'HEAD~1', 'HEAD', '--data', 't.csv', '--labels', 't.csv#y'];
+    const args = ['eval', 'HEAD~2', 'HEAD~1', '--data', 't.csv', '--labels', 't.csv#y'];
     // The first run measures how long it takes, and keeps it.
     await pageOf(repo, args);
     const page = await pageOf(repo, args);

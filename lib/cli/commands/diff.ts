@@ -1,6 +1,7 @@
 /** `dlv diff` on the command line. */
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
+import type { Curve } from '../../use/history/curves.js';
 import type { DiffOptions, DiffResult } from '../../use/ops/diff.js';
 import { parseCount } from '../arguments.js';
 import { type DiffForm, printDiff } from '../comparison/print.js';
@@ -10,7 +11,8 @@ import {
   type ChangeForm,
   changeForm,
 } from '../output/changes.js';
-import type { Cli } from '../run.js';
+import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
+import type { Cli, OpenRepository, Run } from '../run.js';
 
 interface Flags extends ChangeFlags {
   staged?: boolean;
@@ -30,6 +32,7 @@ interface Flags extends ChangeFlags {
   md?: boolean;
   csv?: boolean;
   exitCode?: boolean;
+  html?: HtmlFlag;
 }
 
 const EXAMPLE: DiffResult = {
@@ -228,6 +231,7 @@ export function register(program: Command, cli: Cli): void {
         ['dlv diff base tuned --sort drift --top 10', 'the tensors and layers that moved most'],
         ['dlv diff mnist@1 mnist@4 mnist@7 --graph', 'three versions, their networks as one graph'],
         ['dlv diff a b c --baseline b --md', 'tables for a pull request, compared with b'],
+        ['dlv diff mnist@1 mnist@4 mnist@7 --html', 'the same as a page, with pictures'],
         ['dlv diff --quiet HEAD', 'exit code 1 if the work tree differs from the last version'],
       ],
       json: EXAMPLE,
@@ -258,6 +262,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--md', 'print Markdown tables')
     .option('--csv', 'print CSV')
     .option('--exit-code', 'exit with 1 if something differs')
+    .addOption(htmlOption('diff'))
     .action(
       cli.action(async (run, operands: string[], flags: Flags) => {
         const { diffAny } = await import('../../use/ops/diff.js');
@@ -268,7 +273,10 @@ export function register(program: Command, cli: Cli): void {
           revisions: before,
           paths: after ?? [],
           staged: flags.staged === true || flags.cached === true,
-          filesOnly: flags.files === true || form !== 'patch' || flags.quiet === true,
+          filesOnly:
+            flags.files === true ||
+            form !== 'patch' ||
+            (flags.quiet === true && flags.html === undefined),
           all: flags.all === true,
           exact: flags.exact === true,
           onlyChanged: flags.onlyChanged === true,
@@ -278,11 +286,44 @@ export function register(program: Command, cli: Cli): void {
           ...(flags.model === undefined ? {} : { model: flags.model }),
         };
         const how = diffForm(flags, form);
-        const result = await run.repository((repo) => diffAny(repo, options, run.context));
-        run.answer(result, (ui) => isQuiet || printDiff(ui, result, how));
-        return (flags.exitCode || flags.quiet) && !result.same ? 1 : 0;
+        const { html } = flags;
+        if (html !== undefined) pageFile(html, 'diff');
+        const { result, curves } = await run.repository(async (repo) => {
+          const found = await diffAny(repo, options, run.context);
+          return {
+            result: found,
+            curves: html === undefined ? [] : await curvesOf(run, repo, found),
+          };
+        });
+        if (html !== undefined) {
+          const { diffPage } = await import('../pages/diff-page.js');
+          await writePage(run, { verb: 'diff', flag: html }, (origin) =>
+            diffPage({ result, curves }, origin),
+          );
+        }
+        run.answer(result, (ui) => isQuiet || html !== undefined || printDiff(ui, result, how));
+        return (flags.exitCode || (flags.quiet && html === undefined)) && !result.same ? 1 : 0;
       }),
     );
+}
+
+/** The curves of the versions that are compared, for a page. */
+async function curvesOf(
+  run: Run,
+  repo: OpenRepository,
+  { ends }: Pick<DiffResult, 'ends'>,
+): Promise<Curve[][]> {
+  const { log } = await import('../../use/ops/log.js');
+  const found: Curve[][] = [];
+  for (const { version } of ends) {
+    if (version === null) found.push([]);
+    else {
+      const options = { revisions: [version], maxCount: 1, curves: true };
+      const [entry] = await log(repo, options, run.context);
+      found.push(entry?.curves ?? []);
+    }
+  }
+  return found;
 }
 
 /** @throws {UsageError} for forms that exclude each other. */

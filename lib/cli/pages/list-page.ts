@@ -293,7 +293,7 @@ function groupCell(column: string, cell: GroupCell | undefined): TableCell {
   }
   if (mean === null || min === null || max === null) return formatCount(count, 'value');
   const [low, middle, high] = [min, mean, max].map((one) => valueText(column, one));
-  return { shown: html`${middle} <small>${low} … ${high}</small>`, sort: Number(mean) };
+  return { shown: html`${middle} <small>${low} \u2026 ${high}</small>`, sort: Number(mean) };
 }
 
 /** Metrics against hyperparameters that are numbers: one picture a pair. */

@@ -43,6 +43,12 @@ export function html(parts: TemplateStringsArray, ...values: readonly Content[])
     if (!Object.isFrozen(parts) || !Object.isFrozen(parts.raw)) {
       throw new BugError('markup is made by templates alone');
     }
+    // The command in one file is read as Latin-1, and raw text of a template cannot be escaped for that.
+    if (parts.raw.some((part) => /[^\0-\x7f]/.test(part))) {
+      throw new BugError(
+        'a template of markup is wrong: it is not ASCII; write \\u2026 for \u2026',
+      );
+    }
     places = new TemplateReader(parts).places();
     known.set(parts, places);
   }

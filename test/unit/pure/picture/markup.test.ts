@@ -88,6 +88,7 @@ test('markup: templates that are not well-formed are refused', (t) => {
     () => html`a < b`,
     () => html`a & b`,
     () => html`a > b`,
+    () => html`<p>…</p>`,
     () => html`<p class="a"b></p>`,
   ];
   for (const make of wrong) t.throws(make, { code: 'DLV_BUG' }, String(make));
