@@ -84,6 +84,16 @@ export const LOG_FILES_MAX = 2_000;
 /** Bytes of all logs of one version: what several days of training write, without pictures. */
 export const LOG_BYTES_MAX = 256 * 1024 * 1024;
 
+/** Pixels of one picture of a data set: 400 MB when it is decoded. */
+export const PICTURE_PIXELS_MAX = 100_000_000;
+/** Height and width that a picture can be resized to. */
+export const PICTURE_SIDE_MAX = 10_000;
+/** Bytes of the file of one picture. */
+export const PICTURE_BYTES_MAX = 128 * 1024 * 1024;
+/** Bytes of a file of texts, and of a tokenizer: those of large vocabularies have some 20 MB. */
+export const TEXTS_BYTES_MAX = 256 * 1024 * 1024;
+/** Tokens of one text. */
+export const TEXT_TOKENS_MAX = 1 << 17;
 /** Content of a data set that is compressed or text, which is held in memory. */
 export const DATA_BYTES_MAX = 1 << 30;
 /** Columns of a data set that is text. */

@@ -5,7 +5,7 @@
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { EvalResult } from '../../lib/use/ops/eval.js';
-import { hasRuntime, linearNetwork } from '../helpers/linear-network.js';
+import { hasRuntime, linearNetwork, sumNetwork } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
 import { TestRepository } from '../helpers/repository.js';
 import { safetensors } from '../helpers/safetensors.js';
@@ -310,4 +310,68 @@ test('eval: a version without a network says so', async (t) => {
   const { code, stderr } = await repo.dlv('eval', ...SET);
   t.is(code, 1);
   t.regex(stderr, /defines no network/);
+});
+
+test('eval: a module of the user is run when it is named, and several inputs find theirs', async (t) => {
+  if (skipped(t)) return;
+  const repo = await TestRepository.create(t);
+  await repo.write('sum.onnx', sumNetwork());
+  await repo.commit('sum', { paths: ['sum.onnx'] });
+  await repo.write(
+    'data.mjs',
+    `export function load({ limit }) {
+       const values = Array.from({ length: limit ?? 4 }, (_, i) => i);
+       const shape = [values.length, 1];
+       return {
+         inputs: { b: { values: values.map((x) => 10 * x), shape }, a: { values, shape } },
+         labels: { values: values.map((x) => 11 * x + (x === 2 ? 1.5 : 0.5)) },
+       };
+     }`,
+  );
+  const result = await repo.json<EvalResult>('eval', '--module', 'data.mjs', '--time', '1,3');
+  const [version] = result.versions;
+  t.deepEqual([result.task, result.data.path, result.data.examples], ['values', 'data.mjs', 4]);
+  t.is(version!.metrics[0]!.value, (0.5 * 3 + 1.5) / 4);
+  t.is(version!.calibration, null);
+  t.deepEqual(
+    version!.timings.map(({ batch }) => batch),
+    [1, 3],
+  );
+  for (const { milliseconds, slowest, memoryBytes, passes } of version!.timings) {
+    t.true(milliseconds > 0 && slowest >= milliseconds && memoryBytes > 1e6 && passes > 0);
+  }
+  const fewer = await repo.json<EvalResult>('eval', '--module', 'data.mjs', '--limit', '2');
+  t.is(fewer.data.examples, 2);
+  // What a data file lacks is said with the names that there are.
+  await repo.write('wrong.mjs', (await repo.text('data.mjs'))!.replace('b: {', 'c: {'));
+  const error = await repo.fails(2, 'eval', '--module', 'wrong.mjs');
+  t.regex(error.message, /input 'b'/);
+  t.is(error.data.hint, 'there are c, a');
+});
+
+test('eval: calibration and confusion are those of the outcomes', async (t) => {
+  if (skipped(t)) return;
+  const { repo, right } = await twoVersions(t);
+  const result = await repo.json<EvalResult>('eval', 'net@2', ...SET, '--scale', '1/16');
+  const [version] = result.versions;
+  const hits = right[1]!.filter(Boolean).length;
+  const bins = version!.calibration!;
+  t.is(bins.length, 15);
+  t.is(
+    bins.reduce((sum, { examples }) => sum + examples, 0),
+    1797,
+  );
+  const inBins = bins.reduce((sum, { examples, accuracy }) => sum + examples * accuracy, 0);
+  t.is(Math.round(inBins), hits);
+  t.true(bins.every(({ confidence }, i) => i === 0 || confidence >= bins[i - 1]!.confidence));
+  const table = version!.confusion!;
+  t.is(
+    table.reduce((sum, row, i) => sum + row[i]!, 0),
+    hits,
+  );
+  const { labels } = await digits();
+  t.deepEqual(
+    table.map((row) => row.reduce((sum, count) => sum + count, 0)),
+    Array.from({ length: 10 }, (_, digit) => labels.filter((one) => one === digit).length),
+  );
 });

@@ -37,6 +37,14 @@ function floats(values: readonly number[]): Uint8Array {
   return new Uint8Array(Float32Array.from(values).buffer);
 }
 
+/** A network of two inputs: scores = a + b, one number an example. */
+export function sumNetwork(): Buffer {
+  const node = bytes(1, bytes(1, 'a'), bytes(1, 'b'), bytes(2, 'scores'), bytes(4, 'Add'));
+  const inputs = ['a', 'b'].map((name) => bytes(11, valueInfo(name, ['N', 1])));
+  const graph = [node, bytes(2, 'sum'), ...inputs, bytes(12, valueInfo('scores', ['N', 1]))];
+  return Buffer.concat([int(1, 8), bytes(7, ...graph), bytes(8, int(2, 17))]);
+}
+
 /** The bytes of the file. Its input is `x`, its output `scores`. */
 export function linearNetwork(network: LinearNetwork): Buffer {
   const { weights, bias, batch = 'N', op = 'Gemm' } = network;

@@ -28,7 +28,15 @@ const EXAMPLE: EvalResult = {
     labels: 'labels.npy',
     examples: 2000,
     sha256: '5c2e0d27c6f1f1c1a1fbd6fb8d3a7b9f9bfa5c3a0e4d2f6b7a8c9d0e1f2a3b4c',
-    preprocess: { scale: 0.00392156862745098, mean: [0], std: [1], layout: 'as-is' },
+    preprocess: {
+      scale: 0.00392156862745098,
+      mean: [0],
+      std: [1],
+      layout: 'as-is',
+      resize: null,
+      crop: null,
+      channels: null,
+    },
   },
   task: 'classes',
   classes: ['shirt', 'shoe'],
@@ -76,8 +84,14 @@ const EXAMPLE: EvalResult = {
 };
 
 interface Flags {
-  data: string;
-  labels: string;
+  data?: string;
+  labels?: string;
+  module?: string;
+  tokenizer?: string;
+  maxTokens?: string;
+  resize?: string;
+  crop?: string;
+  channels?: '1' | '3';
   metric?: string;
   classes?: string;
   scale?: string;
@@ -110,6 +124,12 @@ function parseNumbers(text: string, flag: string): number[] {
   });
 }
 
+/** `224`, or `224x320` for height and width. @throws {UsageError} */
+function parseSize(text: string, flag: string): number | [number, number] {
+  const [height = 0, width] = text.split(/[x×,]/).map((size) => parseCount(size.trim(), flag));
+  return width === undefined ? height : [height, width];
+}
+
 function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
   const { scale, mean, std, layout } = flags;
   const list = (text: string): string[] => text.split(',').map((one) => one.trim());
@@ -117,13 +137,21 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
   if (more !== undefined) throw new UsageError('--scale is one number', { option: '--scale' });
   return {
     revisions: revisions.length === 0 ? ['HEAD'] : revisions,
-    data: flags.data,
-    labels: flags.labels,
+    ...(flags.data === undefined ? {} : { data: flags.data }),
+    ...(flags.labels === undefined ? {} : { labels: flags.labels }),
+    ...(flags.module === undefined ? {} : { module: flags.module }),
+    ...(flags.tokenizer === undefined ? {} : { tokenizer: flags.tokenizer }),
+    ...(flags.maxTokens === undefined
+      ? {}
+      : { maxTokens: parseCount(flags.maxTokens, '--max-tokens') }),
     preprocess: {
       ...(factor === undefined ? {} : { scale: factor }),
       ...(mean === undefined ? {} : { mean: parseNumbers(mean, '--mean') }),
       ...(std === undefined ? {} : { std: parseNumbers(std, '--std') }),
       ...(layout === undefined ? {} : { layout }),
+      ...(flags.resize === undefined ? {} : { resize: parseSize(flags.resize, '--resize') }),
+      ...(flags.crop === undefined ? {} : { crop: parseSize(flags.crop, '--crop') }),
+      ...(flags.channels === undefined ? {} : { channels: flags.channels === '1' ? 1 : 3 }),
     },
     ...(flags.metric === undefined ? {} : { metrics: list(flags.metric) }),
     ...(flags.classes === undefined ? {} : { classes: list(flags.classes) }),
@@ -156,7 +184,9 @@ export function register(program: Command, cli: Cli): void {
         'would show. Outcomes are kept as a note on the version, so that a later comparison need not run it ' +
         'again.\n\n' +
         'Data and labels are .npy, .npz, IDX (gzip or not) or CSV files; file#name is an array of a .npz or ' +
-        'columns of a CSV. What has to be done to numbers before a network sees them is declared: (x · scale − ' +
+        'columns of a CSV. Data are also a folder of PNG and JPEG files, in a folder for each class or with ' +
+        '--labels, and with --tokenizer texts, one a line or a column of a CSV. --module runs a module that ' +
+        'you name: its function load gives inputs and labels. What has to be done to numbers before a network sees them is declared: (x · scale − ' +
         'mean) / std, by flags or in a JSON file called as the data with .preprocess.json behind it; nothing is ' +
         'guessed. Metrics of classes are accuracy, top5 (any k), macro-f1, micro-f1, auc, loss, perplexity and ' +
         'ece; of numbers mae and rmse. Networks are run by onnxruntime-node, which is installed apart.',
@@ -177,6 +207,15 @@ export function register(program: Command, cli: Cli): void {
           'dlv eval run@3 run@4 --network export@1:net.onnx --data x.npy --labels y.npy',
           'weights alone, through the network of another version',
         ],
+        [
+          'dlv eval --data photos --resize 256 --crop 224 --scale 1/255 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
+          'pictures, a folder for each class',
+        ],
+        [
+          'dlv eval --data reviews.csv#text --labels reviews.csv#label --tokenizer tokenizer.json',
+          'texts of a table',
+        ],
+        ['dlv eval --module load-data.mjs', 'data that a module of yours makes'],
         ['dlv eval v1 HEAD --data d.npz#x --labels d.npz#y --no-record', 'keeps no outcomes'],
         [
           'dlv eval v1 HEAD --data x.npy --labels y.npy --time 1,8,64 --html eval.html',
@@ -191,8 +230,17 @@ export function register(program: Command, cli: Cli): void {
       },
     })
     .argument('[revisions...]', 'versions; the first is the baseline (default: HEAD)')
-    .requiredOption('--data <file>', 'examples')
-    .requiredOption('--labels <file>', 'what is true of them')
+    .option('--data <file>', 'examples: a file, or a folder of pictures')
+    .option(
+      '--labels <file>',
+      'what is true of them; of pictures by default the folders they lie in',
+    )
+    .option('--module <file>', 'a module of yours that gives data and labels; it is run')
+    .option('--tokenizer <file>', 'tokenizer.json for data that are texts, one a line or a column')
+    .option('--max-tokens <n>', 'tokens of a text (default: as the tokenizer says, else 512)')
+    .option('--resize <size>', 'of pictures: the shorter side, or height x width')
+    .option('--crop <size>', 'of pictures: the middle part')
+    .addOption(new Option('--channels <n>', 'of pictures: 1 is grey').choices(['1', '3']))
     .option('--metric <names>', 'metrics, with commas (default: accuracy,loss or mae,rmse)')
     .option('--classes <names>', 'names of classes in order, where labels are names')
     .option('--scale <number>', 'factor of every number, as 1/255')

@@ -33,9 +33,18 @@ const LEVEL = 0.05;
 export interface EvalOptions extends AcceptTier {
   /** Versions; the first is the baseline of comparisons. */
   revisions: readonly string[];
-  /** .npy, .npz, IDX or CSV file; `file#part` names an array or columns of it. */
-  data: string;
-  labels: string;
+  /**
+   * .npy, .npz, IDX or CSV file, where `file#part` names an array or columns; a folder of pictures; with
+   * `tokenizer` a file of texts.
+   */
+  data?: string;
+  /** Default: the names of the folders that pictures lie in. */
+  labels?: string;
+  /** A module that gives data and labels in their place. It is run. */
+  module?: string;
+  /** A tokenizer.json, and how many tokens a text has at most. */
+  tokenizer?: string;
+  maxTokens?: number;
   /** Names of classes in order, where labels are names. */
   classes?: readonly string[];
   /** accuracy, top5, macro-f1, micro-f1, auc, loss, perplexity, ece; mae, rmse. */
@@ -144,14 +153,30 @@ export async function evaluate(
     if (!ids.includes(id)) ids.push(id);
   }
   const preprocess = await declaredPreprocess(options, context);
-  const [data, labels] = [options.data, options.labels].map((file) =>
-    path.resolve(context.cwd, file),
-  ) as [string, string];
-  const set = await openDataSet({ ...options, data, labels }, context.signal);
+  const placeOf = (file: string | undefined): string | null =>
+    file === undefined ? null : path.resolve(context.cwd, file);
+  const set = await openDataSet(
+    {
+      data: placeOf(options.data),
+      labels: placeOf(options.labels),
+      module: placeOf(options.module) ?? undefined,
+      tokenizer: placeOf(options.tokenizer) ?? undefined,
+      maxTokens: options.maxTokens,
+      classes: options.classes,
+      limit: options.limit,
+      pictures: preprocess,
+    },
+    context.signal,
+  );
+  const names = {
+    data: options.data ?? options.module ?? '',
+    labels: options.labels ?? options.module ?? `folders of ${options.data ?? ''}`,
+  };
   const reader = await registerReader(repo.layout, repo.store.generation);
   try {
     const plan = {
       ...options,
+      ...names,
       set,
       preprocess,
       scores,
@@ -197,8 +222,8 @@ export async function evaluate(
     });
     return {
       data: {
-        path: options.data,
-        labels: options.labels,
+        path: names.data,
+        labels: names.labels,
         examples: set.examples,
         sha256: set.sha256,
         preprocess,
@@ -220,14 +245,17 @@ async function declaredPreprocess(
   { data, preprocessFile, preprocess = {} }: EvalOptions,
   { cwd }: OpContext,
 ): Promise<Preprocess> {
-  const beside = path.resolve(cwd, preprocessFile ?? `${data}.preprocess.json`);
-  const isThere = preprocessFile !== undefined || (await statOrNull(beside)) !== null;
-  const said = isThere
-    ? parsePreprocess(
-        Buffer.from(await readSmallFile(beside, USER_TEXT_BYTES_MAX)).toString('utf8'),
-        beside,
-      )
-    : {};
+  const given = preprocessFile ?? (data === undefined ? null : `${data}.preprocess.json`);
+  const beside = given === null ? null : path.resolve(cwd, given);
+  const isThere =
+    preprocessFile !== undefined || (beside !== null && (await statOrNull(beside)) !== null);
+  const said =
+    beside !== null && isThere
+      ? parsePreprocess(
+          Buffer.from(await readSmallFile(beside, USER_TEXT_BYTES_MAX)).toString('utf8'),
+          beside,
+        )
+      : {};
   return checkPreprocess({ ...said, ...preprocess });
 }
 

@@ -1,21 +1,38 @@
 /** A data set: examples and what is true of them, from files. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import path from 'node:path';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { LimitError, UsageError } from '../../../base/errors.js';
-import { ReadFile, statOrNull } from '../../../base/files/files.js';
+import { leadsTo, ReadFile, statOrNull } from '../../../base/files/files.js';
 import { EXAMPLES_MAX } from '../../../base/limits.js';
 import { type DataArray, openArray } from './array.js';
+import { openImageFolder } from './images/image-folder.js';
+import type { PictureOptions } from './images/pictures.js';
+import { loadModuleData } from './module-data.js';
+import { AS_IS } from './preprocess.js';
 import { Table } from './table.js';
+import { arrayOf, readLines, tokenizeTexts } from './texts.js';
 
 /** What a data set is made of. */
 export interface DataSetOptions {
-  /** A file, or `file#array` of a .npz, `file#column,column` of a table. */
-  data: string;
-  labels: string;
+  /**
+   * A file, or `file#array` of a .npz, `file#column,column` of a table; a folder of pictures; with a
+   * tokenizer a file of texts, one a line, or a column of a table. Null: `module` gives all.
+   */
+  data: string | null;
+  /** Null: pictures lie in folders of their classes, or `module` gives labels. */
+  labels: string | null;
+  /** A module of the user, which is run. */
+  module?: string | undefined;
+  /** A tokenizer.json, for texts. */
+  tokenizer?: string | undefined;
+  maxTokens?: number | undefined;
   /** Names of classes in order, for labels that are names. */
-  classes?: readonly string[];
+  classes?: readonly string[] | undefined;
+  /** What is done to pictures. */
+  pictures?: PictureOptions | undefined;
   /** Takes the first examples only. */
-  limit?: number;
+  limit?: number | undefined;
 }
 
 /** An open data set. Close it. */
@@ -42,49 +59,146 @@ interface Place {
   part: string | null;
 }
 
+/** Examples, and where they are from. */
+interface Examples {
+  data: DataArray;
+  named: ReadonlyMap<string, DataArray> | null;
+  /** Those of folders of classes, or of a module. */
+  labels: DataArray | null;
+  classes: readonly string[] | null;
+  hash: Hash;
+}
+
 /** @throws {IoError} {UsageError} if labels and examples are not as many; as `openArray`. */
 export async function openDataSet(options: DataSetOptions, signal?: AbortSignal): Promise<DataSet> {
-  const [place, truths] = [await placeOf(options.data), await placeOf(options.labels)];
-  const data = await open(place, { classes: [], not: truths });
+  const examples = await openExamples(options, signal);
   try {
-    const labels = await open(truths, { classes: options.classes ?? [], not: null });
+    const labels = examples.labels ?? (await openLabels(options, examples, signal));
     try {
-      return await join({ data, labels, place, truths, options, signal });
+      return await join({ examples, labels, options });
     } finally {
       await labels.close();
     }
   } catch (error) {
-    await data.close();
+    await examples.data.close();
     throw error;
   }
 }
 
+async function openExamples(options: DataSetOptions, signal?: AbortSignal): Promise<Examples> {
+  const { data, tokenizer, module, limit } = options;
+  const hash = createHash('sha256');
+  if (module !== undefined) {
+    if (data !== null || options.labels !== null) {
+      throw new UsageError('--module gives data and labels: --data and --labels are not needed');
+    }
+    const given = await loadModuleData(module, limit ?? null);
+    hash.update(given.sha256);
+    const { named, labels, classes } = given;
+    return { data: given.data, named, labels, classes, hash };
+  }
+  if (data === null) {
+    throw new UsageError('no data are given', {
+      hint: 'name a file or a folder: --data; or a module: --module',
+    });
+  }
+  if ((await leadsTo(data)) === 'folder') return imageExamples(data, options, hash, signal);
+  const place = await placeOf(data);
+  hash.update(`${await sha256OfFile(place.file, signal)}\0${place.part ?? ''}\0`);
+  const classes = options.classes ?? null;
+  if (tokenizer !== undefined) {
+    hash.update(`${await sha256OfFile(tokenizer, signal)}\0${options.maxTokens ?? ''}\0`);
+    const texts = await textsOf(place);
+    const named = await tokenizeTexts(limit === undefined ? texts : texts.slice(0, limit), {
+      tokenizer,
+      most: options.maxTokens ?? null,
+    });
+    return { data: named.get('input_ids') as DataArray, named, labels: null, classes, hash };
+  }
+  const truths = options.labels === null ? null : await placeOf(options.labels);
+  const array = await open(place, { classes: [], not: truths });
+  return { data: array, named: null, labels: null, classes, hash };
+}
+
+async function imageExamples(
+  folder: string,
+  { labels, pictures = AS_IS, classes }: DataSetOptions,
+  hash: Hash,
+  signal?: AbortSignal,
+): Promise<Examples> {
+  const found = await openImageFolder({
+    folder,
+    pictures,
+    classes: classes ?? null,
+    hasClasses: labels === null,
+    signal,
+  });
+  const { resize, crop, channels } = pictures;
+  hash.update(JSON.stringify([resize, crop, channels]));
+  for (const file of found.files) {
+    hash.update(`${file}\0${await sha256OfFile(path.join(folder, file), signal)}\0`);
+  }
+  const { data, truth } = found;
+  const own = truth === null ? null : arrayOf(truth, [truth.length], folder);
+  return { data, named: null, labels: own, classes: found.classes ?? classes ?? null, hash };
+}
+
+async function openLabels(
+  { labels, classes, tokenizer, limit }: DataSetOptions,
+  { hash }: Examples,
+  signal?: AbortSignal,
+): Promise<DataArray> {
+  if (labels === null) {
+    throw new UsageError('no labels are given', {
+      hint: '--labels <file>; only folders of pictures may do without',
+    });
+  }
+  const place = await placeOf(labels);
+  hash.update(`${await sha256OfFile(place.file, signal)}\0${place.part ?? ''}\0`);
+  const array = await open(place, { classes: classes ?? [], not: null });
+  // Of texts the first ones alone were read.
+  if (tokenizer === undefined || limit === undefined) return array;
+  const [count = 0, ...rest] = array.shape;
+  return {
+    ...array,
+    rows: (first, many) => array.rows(first, many),
+    close: () => array.close(),
+    shape: [Math.min(count, limit), ...rest],
+  };
+}
+
+async function textsOf({ file, part }: Place): Promise<string[]> {
+  if (part === null) return readLines(file);
+  const table = await Table.read(file);
+  const [place, more] = table.places(part.split(','));
+  if (place === undefined || more !== undefined) {
+    throw new UsageError(`texts are one column, not '${part}'`, { file });
+  }
+  return table.texts(place);
+}
+
 async function join({
-  data,
+  examples: { data, named, classes, hash },
   labels,
-  place,
-  truths,
   options,
-  signal,
 }: {
-  data: DataArray;
+  examples: Examples;
   labels: DataArray;
-  place: Place;
-  truths: Place;
   options: DataSetOptions;
-  signal: AbortSignal | undefined;
 }): Promise<DataSet> {
+  const what = options.data ?? options.module ?? '';
   const [count = 0] = data.shape;
   const [others = 0] = labels.shape;
-  if (count !== others) {
+  const odd = [...(named?.values() ?? [])].find(({ shape }) => shape[0] !== count);
+  if (count !== others || odd !== undefined) {
     throw new UsageError(
-      `'${options.data}' has ${count} examples, '${options.labels}' labels of ${others}`,
+      `'${what}' has ${count} examples, '${odd?.name ?? options.labels ?? what}' ${odd === undefined ? `labels of ${others}` : odd.shape[0]}`,
     );
   }
   const examples = Math.min(count, options.limit ?? count);
-  if (examples === 0) throw new UsageError(`'${options.data}' has no examples`);
+  if (examples === 0) throw new UsageError(`'${what}' has no examples`);
   if (examples > EXAMPLES_MAX) {
-    throw new LimitError(`'${options.data}' has ${examples} examples`, {
+    throw new LimitError(`'${what}' has ${examples} examples`, {
       limit: 'EXAMPLES_MAX',
       value: examples,
       max: EXAMPLES_MAX,
@@ -93,15 +207,11 @@ async function join({
   }
   const truthWidth = labels.shape.slice(1).reduce((product, one) => product * one, 1);
   const truth = await labels.rows(0, examples);
-  const hash = createHash('sha256');
-  for (const { file, part } of [place, truths]) {
-    hash.update(`${await sha256OfFile(file, signal)}\0${part ?? ''}\0`);
-  }
   hash.update((options.classes ?? []).join('\0'));
   return {
     data,
-    named: null,
-    classes: options.classes ?? null,
+    named,
+    classes,
     truth,
     truthWidth,
     areClasses: labels.isWhole && truthWidth === 1 && truth.every((one) => one >= 0),
@@ -132,8 +242,8 @@ async function open(
   return table.array(places, classes);
 }
 
-async function sha256OfFile(path: string, signal: AbortSignal | undefined): Promise<string> {
-  const file = await ReadFile.open(path);
+async function sha256OfFile(place: string, signal: AbortSignal | undefined): Promise<string> {
+  const file = await ReadFile.open(place);
   try {
     const hash = createHash('sha256');
     const step = 1 << 22;

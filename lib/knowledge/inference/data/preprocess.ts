@@ -3,6 +3,7 @@
  * it is declared, by flags or in a JSON file beside the data; nothing is guessed from the values.
  */
 import { UsageError } from '../../../base/errors.js';
+import { PICTURE_SIDE_MAX } from '../../../base/limits.js';
 
 /** What is declared. */
 export interface Preprocess {
@@ -13,9 +14,21 @@ export interface Preprocess {
   std: readonly number[];
   /** How an example of the data lies; 'hwc' becomes 'chw', which networks of ONNX take. */
   layout: 'as-is' | 'hwc';
+  /** Of pictures: shorter side, or height and width; middle part; 1 grey, 3 colours. Null: as they are. */
+  resize: number | readonly [height: number, width: number] | null;
+  crop: number | readonly [height: number, width: number] | null;
+  channels: 1 | 3 | null;
 }
 
-export const AS_IS: Preprocess = { scale: 1, mean: [0], std: [1], layout: 'as-is' };
+export const AS_IS: Preprocess = {
+  scale: 1,
+  mean: [0],
+  std: [1],
+  layout: 'as-is',
+  resize: null,
+  crop: null,
+  channels: null,
+};
 
 /** Reads a declaration. @param name  how errors call it. @throws {UsageError} */
 export function parsePreprocess(text: string, name: string): Partial<Preprocess> {
@@ -26,7 +39,10 @@ export function parsePreprocess(text: string, name: string): Partial<Preprocess>
     throw new UsageError(`'${name}' is not JSON: ${(error as Error).message}`, { file: name });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UsageError(`'${name}' is no object with scale, mean, std, layout`, { file: name });
+    throw new UsageError(
+      `'${name}' is no object with scale, mean, std, layout, resize, crop, channels`,
+      { file: name },
+    );
   }
   const found: Partial<Preprocess> = {};
   for (const [key, given] of Object.entries(value)) {
@@ -36,6 +52,10 @@ export function parsePreprocess(text: string, name: string): Partial<Preprocess>
     const isNumbers = numbers.every((one) => typeof one === 'number' && Number.isFinite(one));
     if (key === 'scale' && isNumbers && numbers.length === 1) found.scale = numbers[0];
     else if ((key === 'mean' || key === 'std') && isNumbers) found[key] = numbers;
+    else if ((key === 'resize' || key === 'crop') && isNumbers && numbers.length <= 2) {
+      const [first, second] = numbers as [number, number?];
+      found[key] = second === undefined ? first : [first, second];
+    } else if (key === 'channels' && (given === 1 || given === 3)) found.channels = given;
     else if (key === 'layout' && (given === 'as-is' || given === 'hwc')) found.layout = given;
     else
       throw new UsageError(`'${name}' says nothing that is understood of '${key}'`, { file: name });
@@ -57,6 +77,18 @@ export function checkPreprocess(given: Partial<Preprocess>): Preprocess {
   const numbers = [...whole.mean, ...whole.std];
   if (whole.mean.length === 0 || whole.std.length === 0 || !numbers.every(Number.isFinite)) {
     throw new UsageError('mean and std are numbers, one or one a channel');
+  }
+  for (const key of ['resize', 'crop'] as const) {
+    const sizes = [whole[key] ?? 1].flat();
+    if (sizes.every((size) => Number.isSafeInteger(size) && size > 0 && size <= PICTURE_SIDE_MAX)) {
+      continue;
+    }
+    throw new UsageError(`${key} is ${sizes.join(' × ')}, not one size or two in pixels`, {
+      hint: `write --${key} 224, or --${key} 224x224 for height and width`,
+    });
+  }
+  if (whole.channels !== null && whole.channels !== 1 && whole.channels !== 3) {
+    throw new UsageError('pictures have 1 channel or 3');
   }
   if (whole.std.includes(0)) throw new UsageError('a std of 0 divides by nothing');
   return whole;

@@ -61,6 +61,11 @@ export class Table {
     });
   }
 
+  /** The texts of a column. */
+  texts(place: number): string[] {
+    return this.#cells.map((row) => row[place] ?? '');
+  }
+
   /** Columns as an array: one row an example. @param classes  names that stand for 0, 1, …. */
   array(places: readonly number[], classes: readonly string[] = []): DataArray {
     const index = new Map(classes.map((name, i) => [name, i]));

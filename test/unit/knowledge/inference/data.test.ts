@@ -122,7 +122,7 @@ test('preprocessing: scale, then mean and std of each channel, and channels come
 test('preprocessing: a declaration in JSON may hold fractions, and nothing that is not understood', (t) => {
   const text = '{"scale": "1/4", "mean": [0.5], "std": 2, "layout": "hwc"}';
   t.deepEqual(parsePreprocess(text, 'x'), { scale: 0.25, mean: [0.5], std: [2], layout: 'hwc' });
-  for (const bad of ['', '[]', '{"resize": 3}', '{"scale": "1/0"}', '{"mean": ["a"]}', 'null']) {
+  for (const bad of ['', '[]', '{"rotate": 3}', '{"scale": "1/0"}', '{"mean": ["a"]}', 'null']) {
     t.throws(() => parsePreprocess(bad, 'x'), { code: 'DLV_USAGE' }, bad);
   }
 });
