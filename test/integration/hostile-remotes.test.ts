@@ -20,6 +20,7 @@ import {
   type SegmentRecord,
   type SetInfo,
 } from '../../lib/storage/store/types.js';
+import { dlv } from '../helpers/dlv.js';
 import { cloned, failingClone, filesBelow, pushed } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
 
@@ -245,6 +246,68 @@ for (const [what, attack] of Object.entries(ATTACKS)) {
     );
   });
 }
+
+for (const [what, attack] of Object.entries(ATTACKS)) {
+  test(`hostile remote, cloned in part: ${what}`, async (t) => {
+    const { top, url } = await spoiled(t, attack);
+    for (const [name, flags] of [
+      ['half', ['--planes', '2']],
+      ['shallow', ['--depth', '1', '--only', '*.safetensors']],
+    ] as const) {
+      const made = await dlv(['--json', 'clone', url, name, ...flags], { cwd: top });
+      t.true([0, 1, 12, 13].includes(made.code), `${made.code} ${made.stdout}${made.stderr}`);
+      t.notRegex(made.stdout, /DLV_BUG/);
+      if (made.code !== 0) continue;
+      // What is wrong stands in what was left out: it is met when it is asked for, and not taken.
+      const repo = new TestRepository(path.join(top, name));
+      t.deepEqual((await repo.json<{ problems: unknown[] }>('fsck')).problems, []);
+      for (const args of [
+        ['fetch', '--planes', 'all', '--depth', 'all'],
+        ['checkout', 'net@1', '--out', '../half-out'],
+      ]) {
+        const asked = await repo.dlv('--json', ...args);
+        t.true([0, 1, 12, 13].includes(asked.code), `${asked.code} ${asked.stdout}`);
+        t.notRegex(asked.stdout, /DLV_BUG/);
+      }
+      t.deepEqual((await repo.json<{ problems: unknown[] }>('fsck')).problems, []);
+    }
+  });
+}
+
+test('hostile remote: low planes that are not those of the extent are not taken', async (t) => {
+  const { top, url } = await pushed(t);
+  // Sound checksums over other bytes: only the id tells.
+  await rewrite(url, ({ segments }) => {
+    for (const segment of segments) {
+      if (segment.low.length === 0) continue;
+      segment.low = new Uint8Array(segment.low).map((byte) => byte ^ 1);
+    }
+  });
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  for (const args of [
+    ['fetch', '--planes', 'all'],
+    ['checkout', 'net@1', '--out', '../out'],
+    ['cat', 'HEAD:model.safetensors'],
+  ]) {
+    t.is((await repo.fails(12, ...args)).code, 'DLV_CORRUPT', args.join(' '));
+  }
+  t.deepEqual((await repo.json<{ problems: unknown[] }>('fsck')).problems, []);
+  await repo.json('checkout', 'net@1', '--planes', '2', '--out', '../rough');
+});
+
+test('hostile remote: low planes that change after the clone are refused', async (t) => {
+  const { top, url } = await pushed(t);
+  const { repo } = await cloned(top, url, 'half', '--planes', '2');
+  await rewrite(url, ({ segments }) => {
+    for (const segment of segments) {
+      segment.low = new Uint8Array(segment.low).map((byte) => byte ^ 255);
+      segment.mid = new Uint8Array(segment.mid).map((byte) => byte ^ 255);
+    }
+  });
+  t.is((await repo.fails(12, 'fetch', '--planes', 'all')).code, 'DLV_CORRUPT');
+  t.deepEqual((await repo.json<{ problems: unknown[] }>('fsck')).problems, []);
+  await repo.json('checkout', 'net@1', '--planes', '2', '--out', '../rough');
+});
 
 const KNOWN = /^(net|own|copy|team\.dlv|[0-9a-f]{32}\.elsewhere)$/;
 
