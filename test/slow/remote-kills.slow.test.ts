@@ -2,31 +2,18 @@
  * Push, fetch and clone are killed at random moments; each goes on when it is run again, nothing is lost, nothing
  * half visible, and what had arrived is not sent again.
  */
-import { spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type { CloneResult } from '../../lib/use/ops/clone.js';
-import { DLV_BIN, dlv, dlvJson } from '../helpers/dlv.js';
-import { NO_SETTINGS } from '../helpers/paths.js';
+import { dlv, dlvJson } from '../helpers/dlv.js';
+import { killed } from '../helpers/kill.js';
 import { TestRepository } from '../helpers/repository.js';
 import { seededRandom } from '../helpers/rng.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
 
 const KILLS = Number(process.env.DLV_REMOTE_KILLS ?? 40);
-
-/** Runs a command and kills it after so many milliseconds. @returns true if it was killed before its end. */
-async function killed(args: readonly string[], cwd: string, afterMs: number): Promise<boolean> {
-  const env = { ...process.env, DLV_CONFIG: NO_SETTINGS };
-  const child = spawn(process.execPath, [DLV_BIN, ...args], { cwd, env, stdio: 'ignore' });
-  const timer = setTimeout(() => child.kill('SIGKILL'), afterMs);
-  const signal = await new Promise((resolve) => {
-    child.once('close', (_code, by) => resolve(by));
-  });
-  clearTimeout(timer);
-  return signal === 'SIGKILL';
-}
 
 test('remotes: killed again and again, every command goes on', async (t) => {
   t.timeout(900_000);

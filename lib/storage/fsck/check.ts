@@ -13,6 +13,7 @@ import { readNumbers } from '../repo/numbers.js';
 import { listNotedVersions } from '../repo/refs/refs.js';
 import type { Backend } from '../store/backends/backend.js';
 import { packName } from '../store/names.js';
+import { absentBytes } from '../store/promised.js';
 import {
   type PlaneClass,
   type Problem,
@@ -109,7 +110,7 @@ export class Check {
         met.add(info.id);
         if (!(await this.#set(info))) continue;
         this.#checked.sets++;
-        this.#checked.packBytes += setBytes(info);
+        this.#checked.packBytes += setBytes(info) - absentBytes(store.promised, info);
         this.#options.onBytes?.(setBytes(info));
       }
       await store.reload();

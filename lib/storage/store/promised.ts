@@ -7,7 +7,15 @@ import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { SegmentHeadAt } from './packs/read-records.js';
-import type { BlobRecord, PlaneClass, SegmentEntry, SegmentRecord, SetId } from './types.js';
+import {
+  type BlobRecord,
+  type PlaneClass,
+  type SegmentEntry,
+  type SegmentRecord,
+  type SetId,
+  type SetInfo,
+  storedBytes,
+} from './types.js';
 
 /** Something that a reader found to be not here. */
 export type Need =
@@ -39,6 +47,18 @@ export function planesHere(entry: SegmentEntry, absent: readonly PlaneClass[]): 
   if (absent.includes('mid') && midBytes > 0) return 2;
   if (absent.includes('low') && lowBytes > 0) return width === 4 ? 3 : 4;
   return width;
+}
+
+/** Bytes of files of a set that are not here. */
+export function absentBytes(promised: Promised | null, { id, bytes }: SetInfo): number {
+  return (promised?.absent(id) ?? []).reduce((sum, plane) => sum + bytes[plane], 0);
+}
+
+/** Bytes of a record that are here. */
+export function bytesHere(promised: Promised | null, entry: SegmentEntry): number {
+  const absent = entry.inline ? [] : (promised?.absent(entry.set) ?? []);
+  const sizes = { hi: entry.hiBytes, mid: entry.midBytes, low: entry.lowBytes };
+  return absent.reduce((sum, plane) => sum - sizes[plane], storedBytes(entry));
 }
 
 /** That something is at a remote alone, and was not fetched. */

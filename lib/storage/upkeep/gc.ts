@@ -12,6 +12,7 @@ import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import { encodeStaging } from '../repo/staging/staging-bytes.js';
 import { readLineStagings, readStaging } from '../repo/staging/staging-file.js';
+import { absentBytes } from '../store/promised.js';
 import { type SetInfo, setBytes } from '../store/types.js';
 import { type Dropped, findNeeded, graceOf, planDrop } from './drop-plan.js';
 import { isIn, type KeptBytes, KeptObjects, keptLeftovers } from './kept.js';
@@ -54,8 +55,8 @@ export interface GcResult {
   kept: KeptBytes[];
 }
 
-function totalBytes(sets: readonly SetInfo[]): number {
-  return sets.reduce((sum, info) => sum + setBytes(info), 0);
+function totalBytes({ store }: CollectedRepository, sets: readonly SetInfo[]): number {
+  return sets.reduce((sum, info) => sum + setBytes(info) - absentBytes(store.promised, info), 0);
 }
 
 /** Collects garbage. @throws {ConflictError} if other processes are at work (pruneNow) or keep committing. */
@@ -78,8 +79,8 @@ export async function collectGarbage(
     droppedBlobs: blobs,
     droppedExtentSegments: segments,
     droppedBytes: bytes,
-    packBytesBefore: totalBytes(before),
-    packBytesAfter: options.dryRun ? totalBytes(after) - bytes : totalBytes(after),
+    packBytesBefore: totalBytes(repo, before),
+    packBytesAfter: options.dryRun ? totalBytes(repo, after) - bytes : totalBytes(repo, after),
     leftoverSets,
     deletedBytes: left.deletedBytes,
     trashBytes: left.trashBytes,

@@ -109,9 +109,11 @@ async function choose(
 
 function packBytes(repo: Repository): DuResult['packs'] {
   const packs = { blob: 0, hi: 0, mid: 0, low: 0, idx: 0, sets: 0 };
-  for (const { bytes } of repo.store.sets()) {
+  const { promised } = repo.store;
+  for (const { id, bytes } of repo.store.sets()) {
     packs.sets++;
-    for (const kind of FILE_CLASSES) packs[kind] += bytes[kind];
+    const absent: readonly FileClass[] = promised?.absent(id) ?? [];
+    for (const kind of FILE_CLASSES) if (!absent.includes(kind)) packs[kind] += bytes[kind];
   }
   return packs;
 }

@@ -10,6 +10,7 @@ import { namedObjects, openStoredFile } from '../../../storage/objects/stored/st
 import { readHead } from '../../../storage/repo/refs/head.js';
 import { listNotedVersions, listRefs, type Ref } from '../../../storage/repo/refs/refs.js';
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
+import { bytesHere } from '../../../storage/store/promised.js';
 import { type BlobEntry, segmentCount, storedBytes } from '../../../storage/store/types.js';
 import { Describer } from '../versions.js';
 
@@ -68,7 +69,8 @@ export class StoredSizes {
       // Missing: fsck's business. A recipe may claim more segments than any disk holds.
       if (entry === null && ++missing > MISSING_MAX) break;
       if (entry === null) continue;
-      this.bytes[number] = (this.bytes[number] as number) + storedBytes(entry);
+      const here = bytesHere(this.#repo.store.promised, entry);
+      this.bytes[number] = (this.bytes[number] as number) + here;
       if (entry.base !== null) bases.add(entry.base);
     }
     for (const base of bases) this.#bases[number]?.push(await this.#extent(base, segments));
@@ -81,6 +83,9 @@ export class StoredSizes {
     if (known !== undefined) return known;
     throwIfAborted(this.#signal);
     const objects: number[] = [];
+    // What is at a remote alone takes nothing here, and is not fetched to be counted.
+    const { store } = this.#repo;
+    if (store.promised !== null && !(await store.hasBlob(file.recipe.id))) return objects;
     for (const object of namedObjects(await openStoredFile(this.#repo, file))) {
       objects.push(
         object.kind === 'blob'
