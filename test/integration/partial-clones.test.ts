@@ -276,6 +276,31 @@ test('tensors of a planes clone: readTensor, load', async (t) => {
   );
 });
 
+test('push from a partial clone to another remote brings what is needed; none serves as a remote', async (t) => {
+  const { top, url, files } = await largeRemote(t);
+  const flags = {
+    half: ['--planes', '2'],
+    shallow: ['--depth', '1'],
+    some: ['--only', '*.safetensors'],
+  };
+  for (const [name, how] of Object.entries(flags)) {
+    const { repo } = await cloned(top, url, name, ...how);
+    const other = path.join(top, `${name}.dlv`);
+    await repo.json('push', other, 'net/main');
+    const { repo: copy } = await cloned(top, other, `${name}-copy`);
+    await isSound(t, copy);
+    for (const [n, file] of files.entries()) {
+      const found = await copy.dlv('cat', `net@${n + 1}:model.safetensors`);
+      t.true(found.stdoutBytes.equals(file), `${name} ${n + 1}`);
+    }
+    t.is((await repo.dlv('--no-fetch', 'push', other, 'net/main')).code, 0);
+  }
+  const { repo: half } = await cloned(top, url, 'half2', '--planes', '2');
+  const refused = await half.dlv('clone', half.dir, '../from-half');
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /is a partial clone/);
+});
+
 test('detach: frees low planes that the remote has; what it does not have stays', async (t) => {
   const { repo, url, files } = await largeRemote(t);
   const tensors = randomTensors(SHAPES, 5);

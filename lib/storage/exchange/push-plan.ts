@@ -7,7 +7,8 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { CorruptError, NotFoundError } from '../../base/errors.js';
-import type { ReadAccess } from '../objects/access.js';
+import { WIDTH_MAX } from '../../base/limits.js';
+import type { SuppliedReader } from '../objects/stored/bring.js';
 import { readNotes } from '../repo/refs/refs.js';
 import { ObjectStore } from '../store/object-store.js';
 import {
@@ -26,7 +27,7 @@ import type { TransferOptions } from './transports/transport.js';
 
 /** From where, to where, and what is known of there. */
 export interface PushEnds {
-  readonly repo: ReadAccess;
+  readonly repo: SuppliedReader;
   readonly remote: Remote;
   readonly cache: RemoteCache;
 }
@@ -75,7 +76,7 @@ export async function planPush(
 }
 
 class Planning {
-  readonly #repo: ReadAccess;
+  readonly #repo: SuppliedReader;
   readonly #remote: Remote;
   readonly #cache: RemoteCache;
   readonly #options: TransferOptions;
@@ -109,6 +110,7 @@ class Planning {
     const unknown = await this.#learnIndexes(sets, bytes);
     if (unknown > 0) await this.#learnShared(needed.versions, there);
     await this.#dropPresent(needed);
+    await this.#bringMissing(needed);
     const entries = await this.#entries(needed);
     const alone = await this.#withoutBase(needed, entries);
     return {
@@ -235,6 +237,15 @@ class Planning {
     }
   }
 
+  /** In a partial clone, what travels may be at another remote alone. @throws {PromisedError} {RemoteError} */
+  async #bringMissing({ blobs, extents }: Reachable): Promise<void> {
+    const wants = new Map(
+      [...extents].map(([id, segments]) => [id, { planes: WIDTH_MAX, segments }]),
+    );
+    const supply = this.#repo.promises;
+    await supply?.bringAll({ blobs: blobs.keys(), extents: wants }, 'content to be pushed');
+  }
+
   async #entries(needed: Reachable): Promise<(BlobEntry | SegmentEntry)[]> {
     const { store } = this.#repo;
     const entries: (BlobEntry | SegmentEntry)[] = [];
@@ -283,7 +294,8 @@ class Planning {
       if (group === undefined) continue;
       groups.delete(info.id);
       const isPlain = group.every((entry) => !alone.has(keyOf(entry)));
-      const whole = isPlain && (await this.#recordsOf(info)) === group.length;
+      const isThin = (this.#repo.store.promised?.absent(info.id) ?? []).length > 0;
+      const whole = isPlain && !isThin && (await this.#recordsOf(info)) === group.length;
       sets.push({ info, entries: group.sort(byPlace), whole });
     }
     if (groups.size > 0) throw changedMeanwhile();

@@ -6,6 +6,7 @@ import { isDamage, RemoteError } from '../../base/errors.js';
 import { CURRENT_FORMAT, type Format, readFormat } from '../repo/format.js';
 import { Layout } from '../repo/layout.js';
 import { readNumbers } from '../repo/numbers.js';
+import { leavesOut, readPromised } from '../repo/promised.js';
 import { readHead } from '../repo/refs/head.js';
 import { listNotedVersions, listRefs, readNotes } from '../repo/refs/refs.js';
 import { FolderBackend } from '../store/backends/folder-backend.js';
@@ -47,6 +48,16 @@ export class RepositoryReader implements RemoteReader {
   async #read(): Promise<void> {
     const layout = this.#layout;
     this.format = await readFormat(layout);
+    for (const [remote, { filter, thin }] of await readPromised(layout)) {
+      if (!leavesOut(filter) && thin.size === 0) continue;
+      throw new RemoteError(
+        `'${this.shown}' is a partial clone: some of its content is at '${remote}'`,
+        {
+          url: this.shown,
+          hint: `use the address of '${remote}', which 'dlv remote -v' shows there`,
+        },
+      );
+    }
     const refs: RemoteState['refs'] = new Map();
     for (const prefix of ['refs/heads', 'refs/tags']) {
       for (const { name, id } of await listRefs(layout, prefix)) refs.set(name, id);

@@ -71,7 +71,7 @@ export class PromisedError extends NotFoundError {
       kind: 'promised',
       remote,
       bytes,
-      hint: `'dlv fetch --planes all ${remote}' brings everything, a command without --no-fetch what it needs`,
+      hint: `'dlv fetch --planes all --depth all ${remote}' brings everything, a command without --no-fetch what it needs`,
     });
     this.by = by;
   }
