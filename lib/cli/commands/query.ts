@@ -43,6 +43,7 @@ const EXAMPLE: QueryResult = {
       unknown: [],
     },
   ],
+  explain: false,
   hints: [],
 };
 
@@ -85,7 +86,7 @@ export function register(program: Command, cli: Cli): void {
         '--explain says what each condition was asked of and how many versions it let through. Errors name line ' +
         'and column.\n\n' +
         'With --json the document has columns (name, kind: version, time or value), rows (values, one for each ' +
-        'column, and versions), looked, fit, conditions and hints. --csv puts an apostrophe before texts that a ' +
+        'column, and versions), looked, fit, conditions, explain and hints. --csv puts an apostrophe before texts that a ' +
         'spreadsheet would run.',
       examples: [
         [
@@ -149,7 +150,9 @@ export function register(program: Command, cli: Cli): void {
         const result = await run.repository((repo) => query(repo, text, run.context));
         const { printQuery } = await import('../output/versions/query-table.js');
         const form = flags.md ? 'md' : flags.csv ? 'csv' : 'text';
-        run.answer(result, (ui) => printQuery(ui, result, form, explain === true));
+        run.answer(result, (ui) =>
+          printQuery(ui, result, form, explain === true || result.explain),
+        );
         return 0;
       }),
     );

@@ -13,7 +13,10 @@ interface Placed {
   span: Span;
 }
 
-export type Statement = Select | Slice | Construct | Evaluate;
+export type Statement = (Select | Slice | Construct | Evaluate) & {
+  /** Asks also how it is carried out. */
+  explain?: boolean;
+};
 
 /** A variable that stands for versions, and which versions those are. */
 export interface Source extends Placed {

@@ -5,7 +5,7 @@ import { AGGREGATES, compileAggregate } from './aggregates.js';
 import type { Condition, Select, SelectItem, Value } from './ast.js';
 import { type ConditionContext, compileCondition, type Truth } from './conditions.js';
 import { NO_CAPTURES, type Tuple } from './layers/layer-sets.js';
-import { conditionsIn, operandsOf, valuesIn } from './scope.js';
+import { conditionsIn, operandsOf, type Scope, valuesIn } from './scope.js';
 import { compileValue } from './values.js';
 
 /** What has to be read before something can be asked. */
@@ -42,30 +42,25 @@ export class Output<R> {
     this.#query = query;
     const { scope, host } = context;
     const items = [...query.items, ...mentioned(query, context)];
-    const all = [...items.map(({ value }) => value), ...query.order.map(({ value }) => value)];
-    const isGrouped = query.group.length > 0 || all.some(isAggregate) || query.having !== null;
+    const { group, order, having } = withAliases(query, scope);
+    const all = [...items.map(({ value }) => value), ...order.map(({ value }) => value)];
+    const isGrouped = group.length > 0 || all.some(isAggregate) || having !== null;
     const one = (value: Value): ((tuple: Tuple<R>) => CellValue) => {
       const { of } = compileValue(value, context);
       return (tuple) => single(of(tuple, NO_CAPTURES));
     };
-    this.#group = isGrouped ? query.group.map(one) : null;
+    this.#group = isGrouped ? group.map(one) : null;
     const cell = (value: Value): Cell<R> => {
-      if (isGrouped) return compileAggregate(value, query.group, context);
+      if (isGrouped) return compileAggregate(value, group, context);
       const of = one(value);
       return (tuples) => of(tuples[0] as Tuple<R>);
     };
     this.#cells = items.map(({ value }) => cell(value));
-    this.#keys = query.order.map(({ value, descending }) => {
-      const named =
-        value.kind === 'variable' && !scope.has(value.variable)
-          ? items.findIndex(({ name }) => name === value.variable)
-          : -1;
-      return {
-        of: named < 0 ? cell(value) : (this.#cells[named] as Cell<R>),
-        sign: descending ? -1 : 1,
-      };
-    });
-    this.#having = query.having === null ? null : compileHaving(query.having, cell, context);
+    this.#keys = order.map(({ value, descending }) => ({
+      of: cell(value),
+      sign: descending ? -1 : 1,
+    }));
+    this.#having = having === null ? null : compileHaving(having, cell, context);
     const needs = all.flatMap((value) => [...valuesIn(value)]);
     const speaksOfLayers = needs.some(
       (value) =>
@@ -194,6 +189,22 @@ function replaceOperands(condition: Condition, change: (value: Value) => Value):
     default:
       return condition;
   }
+}
+
+/** Groups, order and having, with what stands behind `as` in place of the names it gives. */
+function withAliases(
+  { items, group, order, having }: Select,
+  scope: Scope,
+): Pick<Select, 'group' | 'order' | 'having'> {
+  const meant = (value: Value): Value => {
+    if (value.kind !== 'variable' || scope.has(value.variable)) return value;
+    return items.find(({ name }) => name === value.variable)?.value ?? value;
+  };
+  return {
+    group: group.map(meant),
+    order: order.map((key) => ({ ...key, value: meant(key.value) })),
+    having: having === null ? null : replaceOperands(having, meant),
+  };
 }
 
 /** Where versions alone are shown: the columns that conditions and order speak of, so that one sees why. */

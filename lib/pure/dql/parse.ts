@@ -120,8 +120,7 @@ function hintFor(
     return `did you mean '${near.join("' or '")}'?`;
   const foreign = FOREIGN.find(([pattern]) => pattern.test(text.slice(from)));
   if (foreign !== undefined) return foreign[1];
-  if (from === 0)
-    return 'a query begins with select, slice, construct or evaluate: select m where m.metrics.acc > 0.9';
+  if (from === 0) return 'a query begins so: select m where m.metrics.acc > 0.9';
   const quotes = text.slice(0, from).match(/["'`]/g)?.length ?? 0;
   return quotes % 2 === 1 || /^["'`]/.test(text.slice(from))
     ? 'is a quote not closed?'

@@ -36,6 +36,8 @@ export interface QueryResult {
   fit: number;
   /** What each condition did, in the order in which they were asked. */
   conditions: ConditionReport[];
+  /** True if the query begins with 'explain'. */
+  explain: boolean;
   /** What the query says and surely does not mean. */
   hints: string[];
 }
@@ -48,7 +50,7 @@ export async function query(
 ): Promise<QueryResult> {
   const statement = parseStatement(text);
   if (statement.kind !== 'select') {
-    throw new UsageError(`${statement.kind} cannot be run yet`, {
+    throw new UsageError(`dlv query asks, and '${statement.kind}' makes new models`, {
       hint: 'ask with select: select m where m.metrics.acc > 0.9',
     });
   }
@@ -84,6 +86,7 @@ export async function query(
     looked,
     fit,
     conditions,
+    explain: statement.explain === true,
     hints,
   };
 }

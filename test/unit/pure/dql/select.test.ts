@@ -83,6 +83,9 @@ test('groups, aggregates, having, order, limit, distinct', async (t) => {
     ['a@2'],
     ['a@3'],
   ]);
+  t.deepEqual(await cells('select m.opt o, count(*) n from m group by o having n > 2 order by n'), [
+    ['adam', 3],
+  ]);
   await t.throwsAsync(cells('select m.name, count(*) from m group by m.opt'), {
     message: /'m.name' may differ within a group/,
   });
