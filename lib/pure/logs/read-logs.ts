@@ -4,14 +4,15 @@
  * Start here: `readLog` takes one file, `readLogFolder` the files of a folder. What no reader knows is
  * kept all the same; it says nothing.
  */
-import { readCsvLog } from './csv-log.js';
-import { isHparamsFile, readHparams } from './hparams-log.js';
-import { readJsonLog } from './json-log.js';
-import { readKeyValueLog } from './key-value-log.js';
+
 import type { LogContent, LogFile } from './log-content.js';
-import { isMlflowFile, isMlflowRun, readMlflowRun } from './mlflow-log.js';
-import { isTensorBoardLog, readTensorBoardLog } from './tensorboard-log.js';
-import { isWandbLog, readWandbLog } from './wandb-log.js';
+import { readCsvLog } from './readers/csv-log.js';
+import { isHparamsFile, readHparams } from './readers/hparams-log.js';
+import { readJsonLog } from './readers/json-log.js';
+import { readKeyValueLog } from './readers/key-value-log.js';
+import { isMlflowFile, isMlflowRun, readMlflowRun } from './readers/mlflow-log.js';
+import { isTensorBoardLog, readTensorBoardLog } from './readers/tensorboard-log.js';
+import { isWandbLog, readWandbLog } from './readers/wandb-log.js';
 
 /** One log that was looked at. */
 export interface ReadLog {

@@ -2,7 +2,7 @@
 import { NotFoundError, UsageError } from '../../../base/errors.js';
 import { ReadFile } from '../../../base/files/files.js';
 import { DATA_BYTES_MAX, DATA_COLUMNS_MAX } from '../../../base/limits.js';
-import { csvRows } from '../../../pure/logs/csv-log.js';
+import { csvRows } from '../../../pure/logs/readers/csv-log.js';
 import { type DataArray, tooLarge } from './array.js';
 
 /** A text table, as read. */

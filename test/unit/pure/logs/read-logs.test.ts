@@ -8,10 +8,10 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { crc32 } from '../../../../lib/base/bytes/checksum.js';
 import { LOG_NAMES_MAX } from '../../../../lib/base/limits.js';
-import { crc32c, maskedCrc32c } from '../../../../lib/pure/logs/crc32c.js';
-import { csvRows } from '../../../../lib/pure/logs/csv-log.js';
 import type { LogContent, LogFile } from '../../../../lib/pure/logs/log-content.js';
 import { isFileOfLog, readLog, readLogFolder } from '../../../../lib/pure/logs/read-logs.js';
+import { crc32c, maskedCrc32c } from '../../../../lib/pure/logs/readers/crc32c.js';
+import { csvRows } from '../../../../lib/pure/logs/readers/csv-log.js';
 import { fixture } from '../../../helpers/paths.js';
 
 const LOSS = (i: number): number => 2 * Math.exp(-i / 4);

@@ -2,8 +2,8 @@
  * CSV with a header, RFC 4180: of Keras (`epoch,accuracy,loss`), of Lightning (`epoch,step,…`, where
  * most cells of a row are empty), or of anybody; between columns a comma, a semicolon or a tab.
  */
-import { LogCollector, type LogContent } from './log-content.js';
-import { addRow, numberOf } from './rows.js';
+import { LogCollector, type LogContent } from '../log-content.js';
+import { addRow, numberOf } from '../rows.js';
 
 /** More columns than any log has metrics. */
 const COLUMNS_MAX = 10_000;

@@ -3,8 +3,9 @@
  * messages. Scalars of both kinds of writers are read (`simple_value`, and tensors of one element)
  * and the hyperparameters of a session; histograms, pictures and graphs are passed over.
  */
+
+import { LogCollector, type LogContent } from '../log-content.js';
 import { maskedCrc32c } from './crc32c.js';
-import { LogCollector, type LogContent } from './log-content.js';
 import { type WireField, wireFields, wireFloat, wireText } from './wire.js';
 
 const LENGTH_BYTES = 8;

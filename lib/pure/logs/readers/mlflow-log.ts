@@ -2,10 +2,10 @@
  * Run folders of MLflow: `meta.yaml`, and a file for each metric (lines of `<ms> <value> <step>`), each
  * hyperparameter and each tag. Of tags only versions of programs are read.
  */
-import { eachLine } from '../../base/bytes/lines.js';
-import { LogCollector, type LogContent, type LogFile } from './log-content.js';
-import { type ParamValue, parseParam } from './param-value.js';
-import { numberOf, timeOf } from './rows.js';
+import { eachLine } from '../../../base/bytes/lines.js';
+import { LogCollector, type LogContent, type LogFile } from '../log-content.js';
+import { type ParamValue, parseParam } from '../param-value.js';
+import { numberOf, timeOf } from '../rows.js';
 
 const PARTS = ['metrics/', 'params/', 'tags/'] as const;
 

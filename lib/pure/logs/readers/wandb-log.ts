@@ -3,10 +3,10 @@
  * of 32 KiB; checksum, length, type) around protobuf `Record` messages. History, configuration, goals
  * of metrics and versions of programs are read; users, hosts and command lines are not.
  */
-import { crc32 } from '../../base/bytes/checksum.js';
+import { crc32 } from '../../../base/bytes/checksum.js';
+import { LogCollector, type LogContent } from '../log-content.js';
+import { numberOf, timeOf } from '../rows.js';
 import { parseLoosely } from './json-log.js';
-import { LogCollector, type LogContent } from './log-content.js';
-import { numberOf, timeOf } from './rows.js';
 import { type WireField, wireFields, wireFloat, wireText } from './wire.js';
 
 /** ':W&B', the magic number 0xbee1, version 0. */

@@ -2,8 +2,8 @@
  * `hparams.yaml` as Lightning writes it: settings in the subset of YAML that PyYAML dumps. Nested settings,
  * lists and quoted texts are read; objects of Python, anchors and texts over several lines are left out.
  */
-import { LogCollector, type LogContent } from './log-content.js';
-import type { ParamValue } from './param-value.js';
+import { LogCollector, type LogContent } from '../log-content.js';
+import type { ParamValue } from '../param-value.js';
 
 /** True for a file of this name. */
 export function isHparamsFile(name: string): boolean {

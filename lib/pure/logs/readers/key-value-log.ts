@@ -2,9 +2,9 @@
  * Lines with `name=value` in them, as people print while they train:
  * `2026-01-31 12:00:01 INFO step=100 loss=0.31 acc=0.9`. Also `name: value`.
  */
-import { eachLine } from '../../base/bytes/lines.js';
-import { LogCollector, type LogContent } from './log-content.js';
-import { addRow, timeOf } from './rows.js';
+import { eachLine } from '../../../base/bytes/lines.js';
+import { LogCollector, type LogContent } from '../log-content.js';
+import { addRow, timeOf } from '../rows.js';
 
 /** A longer line is no line of a log that a person reads; of these its beginning is read. */
 const LINE_MAX = 16_384;

@@ -1,7 +1,7 @@
 /** JSON: one object or list of rows, JSON lines, and trainer_state.json of Hugging Face. */
-import { eachLine } from '../../base/bytes/lines.js';
-import { LogCollector, type LogContent } from './log-content.js';
-import { addRow, numbersOf } from './rows.js';
+import { eachLine } from '../../../base/bytes/lines.js';
+import { LogCollector, type LogContent } from '../log-content.js';
+import { addRow, numbersOf } from '../rows.js';
 
 /** Python writes NaN and Infinity, which JSON does not have: they become texts that rows understand. */
 const PYTHON_NUMBERS = /([:[,]\s*)(NaN|-?Infinity)(?=\s*[,\]}])/g;
