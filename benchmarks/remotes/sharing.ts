@@ -177,7 +177,7 @@ const DVC_TOOL: SharingTool = {
       from,
       to,
       remote: store,
-      store: path.join(to, '.dvc'),
+      store: path.join(to, '.dvc', 'cache'),
       async init() {
         env = await gitEnv(dir);
         await fs.mkdir(from);

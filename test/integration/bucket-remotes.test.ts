@@ -47,7 +47,8 @@ test('bucket: versions go there and come back byte for byte, and each costs litt
     t.is(done.sentBytes + dry.sentBytes, server.wire().received - before.received);
     t.is(done.receivedBytes + dry.receivedBytes, server.wire().sent - before.sent);
     t.true(done.sentBytes <= done.bytes + 64 * 1024, `${done.sentBytes} for ${done.bytes}`);
-    t.true(done.requests <= 12, `${done.requests}`);
+    // The first of a clone also asks whether the store checks conditions.
+    t.true(done.requests <= (seed === 1 ? 10 : 8), `${done.requests}`);
   }
   await repo.json('pull');
   t.is(Buffer.compare(await repo.read('model.safetensors'), safetensors(values)), 0);

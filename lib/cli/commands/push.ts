@@ -4,7 +4,7 @@ import type { PushOptions, PushResult } from '../../use/ops/push.js';
 import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
 import { exampleId } from '../output/render.js';
 import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
-import type { Ui } from '../output/ui.js';
+import { formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
 interface Flags extends LineFlags {
@@ -36,6 +36,7 @@ const EXAMPLE: PushResult = {
   upstream: [],
   dryRun: false,
   versions: 1,
+  notes: 0,
   bytes: 48_213,
   recoded: 0,
   requests: 6,
@@ -44,13 +45,15 @@ const EXAMPLE: PushResult = {
 };
 
 function print(ui: Ui, result: PushResult, isVerbose: boolean): void {
-  const { url, created, dryRun, refs, versions, upstream } = result;
+  const { url, created, dryRun, refs, versions, notes, upstream } = result;
   const moved = refs.some(({ status }) => status !== 'same');
   if (created && moved) ui.note(`${dryRun ? 'would make' : 'made'} a remote at ${url}`);
   else if (moved) ui.note(`${dryRun ? 'would push to' : 'to'} ${url}`);
   printRefs(ui, refs, isVerbose);
-  if (versions > 0) ui.note(`${versionsAndBytes(result)}${dryRun ? ' to push' : ''}`);
-  if (!moved) ui.note(`everything is at ${url} already`);
+  const to = dryRun ? ' to push' : '';
+  if (versions > 0) ui.note(`${versionsAndBytes(result)}${to}`);
+  if (notes > 0) ui.note(`${formatCount(notes, 'note')} about versions${to}`);
+  if (!moved && notes === 0) ui.note(`everything is at ${url} already`);
   for (const branch of upstream) ui.note(`'${branch}' follows '${result.remote}/${branch}'`);
   if (isVerbose) printTraffic(ui, { ...result, resumedBytes: 0 });
 }

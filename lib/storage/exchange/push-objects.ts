@@ -6,7 +6,7 @@
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
@@ -69,6 +69,8 @@ export interface PushedRefs {
 /** What a push sent, or would send. */
 export interface Pushed {
   versions: number;
+  /** Notes that the remote lacked, about whatever versions. */
+  notes: number;
   /** Bytes of records that the remote lacked. */
   bytes: number;
   /** Records that were encoded once more, without their base. */
@@ -104,7 +106,13 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   onStart?.('plan', 0);
   const { collection } = remote.state;
   const plan = await planPush(ends, refs.tips, signal ? { signal } : {});
-  const pushed = { versions: plan.versions.size, bytes: plan.bytes, recoded: plan.alone.size };
+  const notes = [...plan.notes.values()].reduce((sum, ids) => sum + ids.length, 0);
+  const pushed = {
+    versions: plan.versions.size,
+    notes,
+    bytes: plan.bytes,
+    recoded: plan.alone.size,
+  };
   if (options.dryRun || (plan.sets.length === 0 && plan.notes.size === 0 && refs.isNothing())) {
     return pushed;
   }
@@ -121,6 +129,7 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
     await flagsToPush(repo.layout),
     options,
   );
+  await upload.forgetBegun();
   return pushed;
 }
 
@@ -282,20 +291,44 @@ class Upload {
   async send(sealed: SealedSet): Promise<void> {
     const { info, files } = sealed;
     await this.#remote.checkStays(setName(info.id));
+    const isNew = await this.#begin(info.id);
     const data = FILE_CLASSES.filter((name) => name !== 'idx' && info.bytes[name] > 0);
-    await forEachLimit(data, FILES_AT_ONCE, (name) => this.#sendFile(sealed, name));
-    if (files.idx !== undefined) await this.#sendFile(sealed, 'idx');
+    await forEachLimit(data, FILES_AT_ONCE, (name) => this.#sendFile(sealed, name, isNew));
+    if (files.idx !== undefined) await this.#sendFile(sealed, 'idx', isNew);
     this.sent.push(info);
   }
 
-  #sendFile({ info, files }: SealedSet, fileClass: FileClass): Promise<void> {
+  /**
+   * Notes that a set is being sent, where a look at what is there costs a request.
+   * @returns true if it cannot be there: as what an interrupted run left, or as garbage that is not removed yet.
+   */
+  async #begin(id: string): Promise<boolean> {
+    if (this.#remote.transport.proveSwaps === undefined) return false;
+    const fact = this.#begunFact(id);
+    if (await this.#cache.knows(fact)) return false;
+    await this.#cache.keepFact(fact);
+    return (this.#remote.state.collection?.garbage.length ?? 0) === 0;
+  }
+
+  #begunFact(id: string): string {
+    return sha256Hex(Buffer.from(`begun ${id} ${this.#remote.shown}`));
+  }
+
+  /** The sets that were sent are listed: nothing of them is left half done. */
+  async forgetBegun(): Promise<void> {
+    if (this.#remote.transport.proveSwaps === undefined) return;
+    for (const { id } of this.sent) await this.#cache.forgetFact(this.#begunFact(id));
+  }
+
+  #sendFile({ info, files }: SealedSet, fileClass: FileClass, isNew: boolean): Promise<void> {
     const { backend } = this.#repo.store;
     const name = files[fileClass] as string;
     const source: UploadSource = {
       size: info.bytes[fileClass],
       read: (offset, length) => backend.read(name, offset, length),
     };
-    return this.#remote.transport.store(packName(info.id, fileClass), source, this.#options);
+    const how = { ...this.#options, isNew };
+    return this.#remote.transport.store(packName(info.id, fileClass), source, how);
   }
 
   async keepIndex({ info, files }: SealedSet): Promise<void> {

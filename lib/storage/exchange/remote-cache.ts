@@ -61,6 +61,12 @@ export class RemoteCache implements UploadMemory {
     return this.#keep(`${fact}.fact`, new Uint8Array(0));
   }
 
+  async forgetFact(fact: string): Promise<void> {
+    await removeFile(this.#layout.remoteIndex(`${fact}.fact`)).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+    });
+  }
+
   /** An upload in parts that has begun, and was not ended yet. @param key  the URL of the object. */
   async begun(key: string): Promise<BegunUpload | null> {
     try {

@@ -120,7 +120,7 @@ interface PushJob {
   readonly context: OpContext;
 }
 
-const NOTHING: Pushed = { versions: 0, bytes: 0, recoded: 0 };
+const NOTHING: Pushed = { versions: 0, notes: 0, bytes: 0, recoded: 0 };
 
 async function send(
   { repo, remote, cache, targets, rules, line, context }: PushJob,

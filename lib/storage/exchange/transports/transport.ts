@@ -49,6 +49,12 @@ export interface RemoteObject {
   readonly modifiedMs: number;
 }
 
+/** How an object is stored. */
+export interface StoreOptions extends TransferOptions {
+  /** True if no earlier run of ours can have begun to store it: it is sent without a look whether it is there. */
+  isNew?: boolean;
+}
+
 /** What a collection of a remote needs of a transport, and nothing else does. */
 export interface TransportUpkeep {
   /** The clock by which objects get their times; milliseconds since 1970. */
@@ -88,7 +94,7 @@ export interface Transport {
    * Stores an object that never changes, whole or not at all. One that is there is not sent again, and one
    * that arrived in part is continued. @throws {RemoteError}
    */
-  store(name: string, source: UploadSource, options?: TransferOptions): Promise<void>;
+  store(name: string, source: UploadSource, options?: StoreOptions): Promise<void>;
   /**
    * Puts `bytes` in the place of what has `tag`; null: of nothing.
    * @returns the tag of what is there now; null if something else was there.

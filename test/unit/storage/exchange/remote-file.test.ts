@@ -7,6 +7,10 @@ import { sha256Hex } from '../../../../lib/base/bytes/hash.js';
 import { seal, unseal } from '../../../../lib/base/bytes/sealed.js';
 import { isDamage } from '../../../../lib/base/errors.js';
 import {
+  decodeGarbage,
+  encodeGarbage,
+} from '../../../../lib/storage/exchange/collect/garbage-file.js';
+import {
   decodeList,
   decodeRemote,
   encodeList,
@@ -115,4 +119,28 @@ test('remote: the example of its page is the state of these tests', async (t) =>
   const page = await fs.readFile(path.join(PROJECT_ROOT, 'docs/format/remote.md'), 'utf8');
   const example = /```text\n(dlv remote 1\n[\s\S]*?)```/.exec(page)?.[1];
   t.is(Buffer.from(encodeRemote(STATE)).toString(), example as string);
+});
+
+test('garbage: names are those of packs and lists alone, under the name of their bytes', (t) => {
+  const entries = [
+    { name: `lists/${'ab'.repeat(32)}`, since: 1_700_000_000 },
+    { name: `packs/${SET}`, since: 0 },
+  ];
+  const bytes = encodeGarbage(entries);
+  const part = { sha256: sha256Hex(bytes), lines: 2, bytes: bytes.length };
+  t.deepEqual(decodeGarbage(bytes, part, 'g'), entries);
+  t.true(isDamage(t.throws(() => decodeGarbage(bytes, { ...part, lines: 3 }, 'g'))));
+  t.true(isDamage(t.throws(() => decodeGarbage(bytes, { ...part, sha256: NOTE }, 'g'))));
+  for (const name of [
+    'remote',
+    'packs/../remote',
+    '../x',
+    'packs/',
+    `packs/${SET}/x`,
+    `lists/${SET}`,
+  ]) {
+    const bad = encodeGarbage([{ name, since: 1 }]);
+    const known = { sha256: sha256Hex(bad), lines: 1, bytes: bad.length };
+    t.true(isDamage(t.throws(() => decodeGarbage(bad, known, 'g'))), name);
+  }
 });

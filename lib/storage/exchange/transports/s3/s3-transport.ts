@@ -12,6 +12,7 @@ import { readRange } from '../ranged-read.js';
 import type {
   ByteRange,
   Loaded,
+  StoreOptions,
   Traffic,
   TransferOptions,
   Transport,
@@ -123,9 +124,10 @@ export class S3Transport implements Transport {
     return readRange(object, range, take, options);
   }
 
-  async store(name: string, source: UploadSource, options: TransferOptions = {}): Promise<void> {
-    const { signal, onBytes } = options;
-    if (source.size > LOOK_BYTES && (await this.#isThere(name, source.size, signal))) {
+  async store(name: string, source: UploadSource, options: StoreOptions = {}): Promise<void> {
+    const { signal, onBytes, isNew = false } = options;
+    const isLooked = !isNew && source.size > LOOK_BYTES;
+    if (isLooked && (await this.#isThere(name, source.size, signal))) {
       onBytes?.(source.size);
       if (source.size > PART_BYTES) await this.#upload(name, source, options).abandon();
       return;
