@@ -48,7 +48,7 @@ const PAGES: readonly (readonly string[])[] = [
   ['list'],
   ['list', '--versions', '--baseline', 'HEAD~1'],
   ['list', '--group', `params.\`${PARAM}\``],
-  ['desc'],
+  ['desc', '--weights'],
   ['diff', 'HEAD~1', 'HEAD'],
   ['diff', 'HEAD~2', 'HEAD~1', 'HEAD'],
 ];

@@ -24,6 +24,7 @@ import {
   textBlock,
 } from './parts.js';
 import { curveFigure, refMarks, versionFacts } from './versions.js';
+import { statisticsSections } from './weights-section.js';
 
 /** Curves on a page; those beyond are told by number. */
 const CURVES_MAX = 100;
@@ -39,6 +40,7 @@ export function descPage(result: DescResult, origin: PageOrigin): string {
       about(result),
       ...networks.map((network, i) => networkSection(network, i)),
       ...weights.map((one, i) => weightsSection(one, i)),
+      ...statisticsSections(result.statistics),
       curvesSection(result),
     ],
     notes: [
