@@ -7,6 +7,7 @@ import test from 'ava';
 import type { Id } from '../../lib/base/bytes/hash.js';
 import type { DescResult } from '../../lib/use/ops/desc.js';
 import type { DiffResult, ManyDiffResult } from '../../lib/use/ops/diff.js';
+import type { VersionTable } from '../../lib/use/ops/versions.js';
 import { fixture } from '../helpers/paths.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
@@ -216,4 +217,31 @@ test('desc: weights in numbers by layer, and one file of a version alone', async
   t.is((await repo.json<DescResult>('desc', '--weights')).statistics.length, 2);
   t.regex((await repo.dlv('desc', 'HEAD:model.safetensors', '--weights')).stdout, /by layer/);
   t.is((await repo.fails(1, 'desc', 'HEAD:nothing')).code, 'DLV_NOT_FOUND');
+});
+
+test('list: sizes of networks are columns, unless a hyperparameter is called so', async (t) => {
+  const repo = await TestRepository.create(t);
+  for (const name of ['fashion-cnn', 'fashion-lenet']) {
+    await repo.write('net.onnx', await fs.readFile(fixture('networks', `${name}.onnx`)));
+    await repo.commit(name);
+  }
+  const list = (...args: string[]) => repo.json<VersionTable>('list', ...args);
+  const { rows } = await list(
+    '--columns',
+    'message,parameters,macs,layers',
+    '--sort',
+    'parameters',
+  );
+  t.deepEqual(
+    rows.map(({ values }) => Object.values(values)),
+    [
+      ['fashion-lenet', 431080, 2293000, 8],
+      ['fashion-cnn', 1431690, 9899136, 14],
+    ],
+  );
+  t.is((await list('--where', 'macs < 5e6 and layers > 3')).fit, 1);
+  await repo.write('other.txt', 'x');
+  await repo.dlv('add', 'other.txt');
+  await repo.dlv('commit', '-m', 'x', '--param', 'layers=77');
+  t.is((await list('--where', 'layers = 77')).fit, 1);
 });

@@ -111,7 +111,8 @@ export function register(program: Command, cli: Cli): void {
         '--csv or --sort by a column, shows versions instead, a row each: of the revisions and all that they ' +
         'derive from, else of all branches and tags, the newest first. Columns are metrics.NAME, params.NAME, ' +
         'env.NAME, data.NAME, or version, name, model, number, message, author, email, time, step, files, bytes, ' +
-        'parents, refs, operation; a bare NAME where one thing alone has it; other characters in backticks. ' +
+        'parents, refs, operation, parameters, macs and layers (of the networks of a version, for a batch of ' +
+        '1); a bare NAME where one thing alone has it; other characters in backticks. ' +
         'A metric is its last value; best(NAME), best_step, min, max, last_step and count ask for others.\n\n' +
         "Conditions have =, !=, <, <=, >, >=, and, or, not, parentheses, in ('a', 'b'), between 1 and 2, is null, " +
         'like and ilike with % and _, ~ and ~* with a regular expression (!~ for what does not fit). A version ' +

@@ -9,6 +9,7 @@ import type { Value } from '../../pure/where/condition.js';
 import { changeQueries, readQueries } from '../../storage/repo/queries.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
+import { mentionsNetworks } from '../history/table/network-sizes.js';
 import { readRows } from '../history/table/version-rows.js';
 import { type MetricValue, metricValue } from '../history/versions.js';
 import { RepositoryHost } from '../query/repository-host.js';
@@ -54,7 +55,7 @@ export async function query(
       hint: 'ask with select: select m where m.metrics.acc > 0.9',
     });
   }
-  const { rows } = await readRows(repo, {}, context.signal);
+  const { rows } = await readRows(repo, { networks: mentionsNetworks([text]) }, context.signal);
   const host = new RepositoryHost(repo, rows, context);
   const runner = new QueryRunner(host, { signal: context.signal });
   const {

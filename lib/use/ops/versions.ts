@@ -13,6 +13,7 @@ import { type Curve, readCurves } from '../history/curves.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { type Column, Columns, differs, type VersionRow } from '../history/table/columns.js';
 import { type GroupRow, groupRows } from '../history/table/groups.js';
+import { mentionsNetworks } from '../history/table/network-sizes.js';
 import { readRows } from '../history/table/version-rows.js';
 import { type MetricValue, metricValue } from '../history/versions.js';
 import type { Repository } from '../repository.js';
@@ -86,7 +87,9 @@ export async function versions(
   const sort = (options.sort ?? []).map(parseSort);
   const wanted = options.columns?.map(parseColumnOrGlob);
   const grouped = (options.group ?? []).map(parseColumn);
-  const all = await readRows(repo, options, context.signal);
+  const { where = '', sort: order = [], columns: names = [], group = [] } = options;
+  const networks = mentionsNetworks([where, ...order, ...names, ...group]);
+  const all = await readRows(repo, { ...options, networks }, context.signal);
   const base = options.baseline === undefined ? null : await resolveId(repo, options.baseline);
   const baseRow =
     base === null ? null : (all.rows.find(({ id }) => id === base) ?? (await all.read(base)));

@@ -14,6 +14,7 @@ import type { ColumnRef, Value } from '../../../pure/where/condition.js';
 import type { Binding } from '../../../pure/where/evaluate.js';
 import type { Metric } from '../../../storage/repo/version/version.js';
 import { parseDate } from '../dates.js';
+import type { NetworkSize } from './network-sizes.js';
 
 /** A version as a row. */
 export interface VersionRow {
@@ -24,6 +25,8 @@ export interface VersionRow {
   name: string;
   /** HEAD, branches and tags that name it. */
   refs: string[];
+  /** Size of the networks that it keeps; null if it keeps none, or nobody asks. */
+  network: NetworkSize | null;
 }
 
 /** A column of a table. */
@@ -52,7 +55,11 @@ const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   parents: ({ facts }) => facts.parents.length,
   refs: ({ refs }) => (refs.length === 0 ? null : refs.join(', ')),
   operation: ({ facts }) => facts.knowledge.operation?.kind ?? null,
+  parameters: ({ network }) => network?.parameters ?? null,
+  macs: ({ network }) => network?.macs ?? null,
+  layers: ({ network }) => network?.layers ?? null,
 };
+const NETWORK_COLUMNS = new Set(['parameters', 'macs', 'layers']);
 const ALIASES: Readonly<Record<string, string>> = {
   id: 'version',
   date: 'time',
@@ -163,10 +170,12 @@ export class Columns {
     }
     const lower = name.toLowerCase();
     const attribute = Object.hasOwn(ALIASES, lower) ? (ALIASES[lower] as string) : lower;
-    if (Object.hasOwn(ATTRIBUTES, attribute)) return [null, attribute];
     const spaces = (['metrics', 'params', 'env', 'data'] as const).filter((space) =>
       this.#names[space].has(name),
     );
+    // What people call a number of layers themselves comes before that of the network.
+    const isTheirs = NETWORK_COLUMNS.has(attribute) && spaces.length > 0;
+    if (Object.hasOwn(ATTRIBUTES, attribute) && !isTheirs) return [null, attribute];
     const [only, ...others] = spaces;
     if (only === undefined) throw this.#unknown(name, name);
     if (others.length === 0) return [only, name];

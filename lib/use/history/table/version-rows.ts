@@ -9,18 +9,21 @@ import { resolveId } from '../lines/resolve.js';
 import { versionRoots } from '../sizes/sizes.js';
 import { Describer, openCatalog } from '../versions.js';
 import type { VersionRow } from './columns.js';
+import { networkSizes } from './network-sizes.js';
 
 export interface RowsWanted {
   /** Where to start, as in `log`; default: every branch and tag. */
   revisions?: readonly string[];
   /** Only versions of this model. */
   model?: string;
+  /** Reads the sizes of networks, too. */
+  networks?: boolean;
 }
 
 /** All rows that are asked for, the newest first, and a way to read one more. */
 export async function readRows(
   repo: ReadAccess,
-  { revisions = [], model }: RowsWanted,
+  { revisions = [], model, networks = false }: RowsWanted,
   signal?: AbortSignal,
 ): Promise<{ rows: VersionRow[]; read: (id: Id) => Promise<VersionRow> }> {
   const catalog = openCatalog(repo);
@@ -34,10 +37,13 @@ export async function readRows(
     for (const id of (await collectFacts(factsOf, exclude, { signal })).keys()) found.delete(id);
   }
   await catalog.save();
+  const kept = networks ? [...found.values()].map(({ network }) => network) : [];
+  const sizes = await networkSizes(repo, kept, signal);
   const read = async (id: Id): Promise<VersionRow> => {
     const facts = await factsOf(id);
     const [number, name] = [await describer.number(id), await describer.name(id)];
-    return { id, facts, number, name, refs: await describer.shortRefs(id) };
+    const network = facts.network === null ? null : (sizes.get(facts.network) ?? null);
+    return { id, facts, number, name, refs: await describer.shortRefs(id), network };
   };
   const ids = [...found]
     .filter(([, facts]) => model === undefined || facts.model === model)
