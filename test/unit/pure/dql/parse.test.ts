@@ -78,7 +78,7 @@ test('words are names where no keyword is meant; backticks make a name of anythi
 
 /** A query, where it is wrong, and what is said. */
 const WRONG: [string, number, number, RegExp][] = [
-  ['', 1, 1, /expected 'select'/],
+  ['', 1, 1, /expected 'explain', 'select'/],
   ['selec m', 1, 1, /did you mean 'select'\?/],
   ['select m wher m.a = 1', 1, 10, /did you mean 'where'\?/],
   ['select m\nwhere m.a =', 2, 12, /expected .*a number/],
