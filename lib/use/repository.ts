@@ -66,6 +66,8 @@ export interface RepositoryOptions {
   cwd?: string;
   /** Is told when something is fetched that a command needs. */
   onFetch?(remote: string, bytes: number): void;
+  /** Is told of bytes of it that arrived. */
+  onFetched?(bytes: number): void;
 }
 
 /** What a decoded version takes in memory, by the bytes that it is stored as. */
@@ -201,7 +203,13 @@ export class Repository implements Readers {
       return;
     }
     const { Promises: Opened } = await import('../storage/exchange/partial/promises.js');
-    const { promised: mode = 'fetch', cwd = this.layout.workTree, signal, onFetch } = this.options;
+    const {
+      promised: mode = 'fetch',
+      cwd = this.layout.workTree,
+      signal,
+      onFetch,
+      onFetched,
+    } = this.options;
     this.#promises = await Opened.open(this, {
       mode,
       cwd,
@@ -209,6 +217,7 @@ export class Repository implements Readers {
       jobs: this.config.get('transfer.jobs'),
       ...(signal ? { signal } : {}),
       ...(onFetch ? { onFetch } : {}),
+      ...(onFetched ? { onBytes: onFetched } : {}),
     });
     this.store.promised = this.#promises;
   }

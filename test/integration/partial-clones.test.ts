@@ -61,6 +61,14 @@ async function packBytes(repo: TestRepository): Promise<number> {
   return bytes;
 }
 
+/** Every version comes back byte for byte. */
+async function isWhole(t: Test, repo: TestRepository, files: readonly Buffer[]): Promise<void> {
+  for (const [n, file] of files.entries()) {
+    const found = await repo.dlv('cat', `net@${n + 1}:model.safetensors`);
+    t.true(found.stdoutBytes.equals(file), `version ${n + 1} ${found.stderr}`);
+  }
+}
+
 async function isSound(t: Test, repo: TestRepository): Promise<FsckOpResult> {
   const found = await repo.json<FsckOpResult>('fsck');
   t.deepEqual(found.problems, []);
@@ -142,12 +150,22 @@ test('diff in a planes clone: numbers with bounds and no bytes; --exact fetches'
 });
 
 test('clone --planes: refining does not fetch leading planes again', async (t) => {
-  const { top, url } = await largeRemote(t);
+  const { top, url, files } = await largeRemote(t);
   const whole = await cloned(top, url, 'whole');
   const { repo, result } = await cloned(top, url, 'half', '--planes', '2');
   const [fetched] = await repo.json<FetchResult[]>('fetch', '--planes', 'all');
   const sum = result.receivedBytes + (fetched?.receivedBytes ?? 0);
   t.true(sum < 1.05 * whole.result.receivedBytes, `${sum} of ${whole.result.receivedBytes}`);
+  // All records of the thin set are whole now: a set of the same name.
+  t.deepEqual((await isSound(t, repo)).promised, []);
+  await without(url, () => isWhole(t, repo, files));
+  // And the other way round, also from sets with a file for each class.
+  const size = await packBytes(repo);
+  const { bytes } = await repo.json<DetachResult>('detach', '--planes', '2');
+  t.true(bytes > 1_000_000 && size - (await packBytes(repo)) > 0.95 * bytes, `${bytes}`);
+  t.true(((await isSound(t, repo)).promised[0]?.objects ?? 0) > 0);
+  await isWhole(t, repo, files);
+  await isSound(t, repo);
 });
 
 test('a planes clone: commits, pushes, fetches and collects like any other', async (t) => {
@@ -170,6 +188,8 @@ test('a planes clone: commits, pushes, fetches and collects like any other', asy
   await repo.json('fetch');
   await isSound(t, repo);
   t.true((await checkedOut(repo, 'origin/net/main', 'theirs')).equals(theirs));
+  await repo.json('pull');
+  t.true((await repo.read('model.safetensors')).equals(theirs));
   t.true((await checkedOut(repo, 'net@1', 'first')).equals(files[0] as Buffer));
   await isSound(t, repo);
 });

@@ -5,6 +5,7 @@ import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
 import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { readPromisedOf } from '../../storage/repo/promised.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { appendReflog } from '../../storage/repo/refs/reflog.js';
 import { readRef, updateRef } from '../../storage/repo/refs/refs.js';
@@ -63,8 +64,15 @@ export async function pull(
   const source = await openReader(url, lineOf(repo, options, context));
   try {
     const from = await branchOf(repo, { source, remote: name }, options.branch, line);
+    const filter =
+      name === null ? null : ((await readPromisedOf(repo.layout, name))?.filter ?? null);
+    const lines = filter?.lines ?? [];
+    const title = branchTitle(from);
+    const isOfLines = lines.some((one) => one === title || one === from.model);
     const how = {
       tags: 'auto' as const,
+      ...(filter === null ? {} : { filter }),
+      ...(lines.length === 0 ? {} : { only: isOfLines ? lines : [...lines, title] }),
       // Of an address that has no name here, only what is pulled is fetched.
       ...(name === null ? { only: [branchTitle(from)] } : {}),
       prune: options.prune === true,

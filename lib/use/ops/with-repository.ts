@@ -14,6 +14,7 @@ export async function openRepository(context: OpContext): Promise<Repository> {
     promised: context.fetches === false ? 'forbidden' : 'fetch',
     cwd: context.cwd,
     onFetch: (remote, bytes) => context.progress.start(`fetching from ${remote}`, bytes),
+    onFetched: (bytes) => context.progress.advance(bytes),
     ...(context.signal ? { signal: context.signal } : {}),
   });
   for (const setting of repo.config.ignored) {

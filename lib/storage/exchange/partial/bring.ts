@@ -71,7 +71,9 @@ async function bring(
   try {
     const { sealed, thin, blobs, extents } = done;
     const arrived = { sealed, whole: [], needed: { blobs, extents }, thin };
-    await checkArrived(repo, arrived, { ...options, shown: source.shown });
+    // Its bytes were counted as they arrived.
+    const { signal } = options;
+    await checkArrived(repo, arrived, { shown: source.shown, ...(signal ? { signal } : {}) });
     await repo.locked(async (lock) => {
       await checkUndisturbed(store, seen);
       await listPartly(lock, store, done, { ...from, sets: parts.sets, filter: null });
@@ -124,6 +126,8 @@ interface Promising {
   readonly sets: readonly SetInfo[];
   /** What is taken of it from now on; null: as before. */
   readonly filter: PartialFilter | null;
+  /** True if planes that are here are given up. */
+  readonly gives?: boolean;
 }
 
 /** Lists sets of which planes may be missing, in front, once it is written down who has these. */
@@ -133,12 +137,30 @@ export async function listPartly(
   { sealed, thin }: { sealed: readonly SealedSet[]; thin: ReadonlyMap<SetId, PlaneClass[]> },
   promising: Promising,
 ): Promise<void> {
-  await notePromised(lock, store, thin, promising);
+  const { remote } = promising;
+  const before =
+    (await readPromisedOf(lock.layout, remote))?.thin ?? new Map<SetId, PlaneClass[]>();
+  const listed = new Set(store.sets().map(({ id }) => id));
+  // A set of the same records has the same name: one that is whole here stays whole.
+  const isNew = ([id]: [SetId, PlaneClass[]]): boolean => !listed.has(id) || before.has(id);
+  const added = promising.gives ? thin : new Map([...thin].filter(isNew));
+  const kept = new Map([...added].filter(([id]) => promising.gives || !before.has(id)));
+  await notePromised(lock, store, kept, promising);
   const fresh = new Set(sealed.map(({ info }) => info.id));
   await store.publish(sealed, (sets) => [
     ...sets.filter(({ id }) => fresh.has(id)),
     ...sets.filter(({ id }) => !fresh.has(id)),
   ]);
+  // Sets that have more of their planes now: said once these are here.
+  const fuller = [...fresh].filter((id) => before.has(id) && !kept.has(id));
+  const now = fuller.length > 0 ? await readPromisedOf(lock.layout, remote) : null;
+  if (now === null) return;
+  for (const id of fuller) {
+    const left = added.get(id);
+    if (left === undefined) now.thin.delete(id);
+    else now.thin.set(id, left);
+  }
+  await writePromised(lock, remote, now);
 }
 
 /** Writes down what a remote has, before it is missing here. */

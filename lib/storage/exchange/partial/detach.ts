@@ -254,7 +254,8 @@ async function listThin(
     for (const writer of writers.values()) await writer.flush();
     await repo.locked(async (lock) => {
       await checkUndisturbed(store, seen);
-      await listPartly(lock, store, { sealed, thin }, { remote, sets, filter: null });
+      const promising = { remote, sets, filter: null, gives: true };
+      await listPartly(lock, store, { sealed, thin }, promising);
     });
     await repo.readPromises?.();
   } finally {
@@ -267,6 +268,13 @@ async function listThin(
 async function freeHidden(repo: FetchingRepository, { signal }: DetachOptions): Promise<void> {
   const { store } = repo;
   const chosen: SetInfo[] = [];
+  // Where a set gave up planes of all its records, the thin one has its name, and its files are too many.
+  for (const { id } of store.sets()) {
+    for (const plane of store.promised?.absent(id) ?? []) {
+      const name = packName(id, plane);
+      if (await store.backend.exists(name)) await store.backend.remove(name);
+    }
+  }
   for (const info of store.sets()) {
     if ((store.promised?.absent(info.id) ?? []).length > 0) continue;
     for await (const { id, segment } of store.segmentsOf(info)) {
