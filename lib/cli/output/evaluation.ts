@@ -1,5 +1,5 @@
 /** Evaluations as `dlv eval` prints them. */
-import { sparkline } from '../../pure/picture/text-plot.js';
+import { sparkline, textInterval } from '../../pure/picture/text-plot.js';
 import type { EvalComparison, EvalMetric, EvalResult } from '../../use/ops/eval.js';
 import { formatTable } from './table.js';
 import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
@@ -113,6 +113,9 @@ function printTimings(ui: Ui, { versions }: EvalResult): void {
   for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
 }
 
+/** Characters of a drawn interval. */
+const INTERVAL_WIDTH = 17;
+
 function printComparisons(ui: Ui, { versions, comparisons }: EvalResult): void {
   const nameOf = (id: string): string => versions.find((one) => one.version === id)?.name ?? id;
   ui.line('');
@@ -121,6 +124,7 @@ function printComparisons(ui: Ui, { versions, comparisons }: EvalResult): void {
     { title: 'version', limit: 40 },
     { title: 'metric' },
     { title: 'difference' },
+    { title: '' },
     { title: 'p' },
     { title: 'adjusted' },
     { title: 'alone right' },
@@ -129,12 +133,20 @@ function printComparisons(ui: Ui, { versions, comparisons }: EvalResult): void {
   ];
   const alone = ({ onlyFirst, onlySecond }: EvalComparison): string =>
     onlyFirst === null ? '' : `${onlyFirst} : ${onlySecond}`;
+  /** Differences of one metric on one axis, which has 0 on it. */
+  const drawn = ({ metric, difference, interval }: EvalComparison): string => {
+    if (difference === null || interval === null) return '';
+    const ends = comparisons.flatMap((one) => (one.metric === metric ? (one.interval ?? []) : []));
+    const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+    return textInterval(difference, interval, { low, high, width: INTERVAL_WIDTH });
+  };
   const rows = comparisons.map((one) => [
     nameOf(one.version),
     one.metric,
     one.difference === null
       ? 'not defined'
       : `${one.difference < 0 ? '' : '+'}${decimal(one.difference)}${between(one.interval)}`,
+    drawn(one),
     pText(one.p),
     pText(one.adjustedP),
     alone(one),

@@ -46,21 +46,3 @@ export function thin(points: readonly Point[], buckets: number): readonly Point[
 function bucketOf({ x }: Point, low: number, width: number, buckets: number): number {
   return width > 0 ? Math.min(buckets - 1, Math.floor(((x - low) / width) * buckets)) : 0;
 }
-
-/**
- * An exponential moving average without the bias of its beginning, as TensorBoard draws it. What is not
- * finite passes through and does not count; a constant curve stays as it is.
- * @param weight  of what came before, 0 ≤ weight < 1.
- */
-export function smooth(values: readonly number[], weight: number): number[] {
-  const finite = values.filter(Number.isFinite);
-  if (finite.every((value) => value === finite[0])) return [...values];
-  let last = 0;
-  let count = 0;
-  return values.map((value) => {
-    if (!Number.isFinite(value)) return value;
-    last = last * weight + (1 - weight) * value;
-    count += 1;
-    return weight === 0 ? last : last / (1 - weight ** count);
-  });
-}

@@ -2,7 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { axisOf, byteTicks, logTicks, niceTicks } from '../../../../lib/pure/picture/axis.js';
-import { smooth, thin } from '../../../../lib/pure/picture/curve.js';
+import { thin } from '../../../../lib/pure/picture/curve.js';
 import { barPlot, intervalPlots, linePlot, sparkPlot } from '../../../../lib/pure/picture/plot.js';
 
 const numbers = fc.double({ min: -1e12, max: 1e12, noNaN: true });
@@ -120,15 +120,6 @@ test('thin: keeps the ends, every extreme and the order', (t) => {
   );
   const spiky = Array.from({ length: 5000 }, (_, x) => ({ x, y: x === 3333 ? NaN : 0 }));
   t.true(thin(spiky, 10).some(({ y }) => Number.isNaN(y)));
-});
-
-test('smooth: the formula of TensorBoard', (t) => {
-  t.deepEqual(smooth([2, 2, 2], 0.6), [2, 2, 2]);
-  const [a, b, c] = smooth([0, 1, 3], 0.5) as [number, number, number];
-  t.is(a, 0);
-  t.true(Math.abs(b - 0.5 / 0.75) < 1e-12);
-  t.true(Math.abs(c - (0.25 + 1.5) / 0.875) < 1e-12);
-  t.deepEqual(smooth([1, NaN, 2], 0), [1, NaN, 2]);
 });
 
 test('sparks and intervals: nothing where there is nothing to draw', (t) => {
