@@ -165,6 +165,10 @@ static int verify_blocks(decoder *d, const uint8_t *const *base, const uint8_t *
     for (uint32_t k = 0; k < width; k++) {
       base_at[k] = base && k < r.differences ? base[k] + from : NULL;
       out[k] = memory + (size_t)k * BLOCK_ELEMENTS;
+      const plane_reader *p = &r.planes[k];
+      const int is_own = r.transform == DLV_RAW || k >= r.differences;
+      /* Compared where it is. */
+      if (p->mode == MODE_STORE && is_own) out[k] = (uint8_t *)(uintptr_t)p->bytes + from;
     }
     failed = reader_block(&r, from, n, base ? base_at : NULL, out);
     for (uint32_t k = 0; k < width && !failed; k++) {

@@ -16,11 +16,10 @@ static const uint32_t SAMPLE_BLOCKS[2] = {32, 64};
 /* A plane is stored from so many 1/1000 of 8 bits on. */
 static const uint32_t STORE_FROM[3] = {950, 990, 999};
 /*
- * Level default: small extents are read fast enough; wide raw ones are read faster stored. A deep plane of a
- * difference costs time at every link of its chain: stored, it is the child's own and costs none.
+ * Level default: small extents are read fast enough. A deep plane of a difference costs time at every link of
+ * its chain: stored, it is the child's own and costs none.
  */
 #define STORE_FROM_SMALL 995u
-#define STORE_FROM_RAW 960u
 #define STORE_FROM_DEEP 950u
 #define LARGE_FROM (1u << 18)
 /* Classes of a context, and groups of contexts to find them in. */
@@ -296,9 +295,8 @@ static uint64_t tables_cost(const uint32_t *counts, uint32_t tables, uint32_t sa
 static uint32_t store_from(const encoder *e, const contexts *may, uint32_t n) {
   if (e->level != DLV_LEVEL_DEFAULT) return STORE_FROM[e->level];
   if (n < LARGE_FROM) return STORE_FROM_SMALL;
-  if (e->width < 4) return STORE_FROM[DLV_LEVEL_DEFAULT];
-  if (may->kind == CONTEXT_BASE && may->deep) return STORE_FROM_DEEP;
-  return may->kind == CONTEXT_OWN ? STORE_FROM_RAW : STORE_FROM[DLV_LEVEL_DEFAULT];
+  const int deep = e->width >= 4 && may->kind == CONTEXT_BASE && may->deep;
+  return deep ? STORE_FROM_DEEP : STORE_FROM[DLV_LEVEL_DEFAULT];
 }
 
 /*

@@ -179,7 +179,8 @@ static int plane_block(segment_reader *r, uint32_t k, uint32_t from, uint32_t n,
   }
   if (p->mode == MODE_STORE) {
     if (p->bytes == NULL) return r->fill(r->file, k, p->start + from, out, n);
-    memcpy(out, p->bytes + from, n);
+    /* Whoever compares gives the bytes themselves. */
+    if (out != p->bytes + from) memcpy(out, p->bytes + from, n);
     return DLV_OK;
   }
   if (p->window) {

@@ -26,7 +26,6 @@ const SAMPLE_BLOCKS = [32, 64] as const;
 const STORE_FROM = [950, 990, 999] as const;
 /** Level default: small extents are read fast enough; wide raw ones are read faster stored. */
 const STORE_FROM_SMALL = 995;
-const STORE_FROM_RAW = 960;
 const STORE_FROM_DEEP = 950;
 const LARGE_FROM = 2 ** 18;
 /** Classes of a context, and groups of contexts to find them in. */
@@ -154,9 +153,8 @@ function extremes(bytes: Uint8Array): { low: number; high: number } {
 function storeFrom({ level, kind, around }: PlaneToWrite, n: number): number {
   if (level !== DEFAULT) return STORE_FROM[level];
   if (n < LARGE_FROM) return STORE_FROM_SMALL;
-  if (around.width < 4) return STORE_FROM[DEFAULT];
-  if (kind === KIND_BASE && around.k > 1) return STORE_FROM_DEEP;
-  return kind === KIND_OWN ? STORE_FROM_RAW : STORE_FROM[DEFAULT];
+  const isDeep = around.width >= 4 && kind === KIND_BASE && around.k > 1;
+  return isDeep ? STORE_FROM_DEEP : STORE_FROM[DEFAULT];
 }
 
 function samplingOf({ bytes, level }: PlaneToWrite): { blocks: number; block: number } {
