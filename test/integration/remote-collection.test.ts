@@ -170,6 +170,8 @@ test('collection: a pack with much garbage is written again, many small ones are
     await repo.json('push');
   }
   const { repo: old } = await cloned(top, url, 'old');
+  const { repo: part } = await cloned(top, url, 'part', '--planes', '2', '--no-checkout');
+  const { repo: refined } = await cloned(top, url, 'refined', '--planes', '2', '--no-checkout');
   const joined = await repo.json<GcRemoteResult>('gc', '--remote', 'origin', '--prune=now');
   t.true(joined.setsBefore > 66);
   t.true(joined.setsAfter <= 3, `${joined.setsAfter}`);
@@ -179,6 +181,19 @@ test('collection: a pack with much garbage is written again, many small ones are
   t.true(result.requests < 20, `${result.requests}`);
   t.is(result.versions, 69);
   t.deepEqual(await sound(copy), []);
+  // What partial clones left at the remote stands in other packs now: they find it there.
+  await part.json('checkout', 'net@40', '--out', 'out');
+  await old.json('checkout', 'net@40', '--out', 'out');
+  t.is(
+    Buffer.compare(
+      await part.read('out/model.safetensors'),
+      await old.read('out/model.safetensors'),
+    ),
+    0,
+  );
+  await refined.json('fetch', '--planes', 'all');
+  t.deepEqual(await sound(refined), []);
+  await refined.json('checkout', 'net@40', '--out', 'out');
   // Those who cloned before push and pull as ever.
   values = await step(old, values, 100);
   const pushed = await old.json<PushResult>('push');
@@ -211,4 +226,19 @@ test('collection: a folder is collected too; a web server and an address without
   t.is((await repo.dlv('gc', '--remote', url)).code, 1);
   await repo.json('remote', 'set-url', 'origin', 'http://127.0.0.1:9/net.dlv');
   t.is((await repo.dlv('gc', '--remote', 'origin')).code, 2);
+});
+
+test('collection: what a partial clone counts on is not taken from under it', async (t) => {
+  const { repo, top, url } = await withGarbage(t);
+  await repo.json('push', 'origin', 'wide');
+  const { repo: part } = await cloned(top, url, 'part', '--planes', '2', '--no-checkout');
+  await part.json('switch', '-c', 'kept', 'origin/net/wide');
+  await repo.json('push', 'origin', '--delete', 'wide');
+  const refused = await part.dlv('gc', '--remote', 'origin');
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /'net\/kept' is here in part[\s\S]*push it first/);
+  await part.json('push', 'origin', 'kept');
+  await part.json('gc', '--remote', 'origin');
+  await part.json('fetch', '--planes', 'all');
+  t.deepEqual(await sound(part), []);
 });

@@ -1,8 +1,12 @@
 /** `dlv gc --remote`: deletes data of a remote that nothing there needs, and joins its small packs. */
+import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
 import { type Collected, collectRemote } from '../../storage/exchange/collect/collect-remote.js';
 import { openWritable, shownUrl } from '../../storage/exchange/open-remote.js';
 import { RemoteCache } from '../../storage/exchange/remote-cache.js';
+import { readPromised } from '../../storage/repo/promised.js';
+import { shownRef } from '../../storage/repo/refs/ref-name.js';
+import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
 import type { TrafficReport } from '../tracking/fetch-refs.js';
@@ -57,6 +61,7 @@ export async function gcRemote(
       { repo, remote, cache },
       {
         graceMs: days * DAY_MS,
+        counted: await countedVersions(repo, name),
         dryRun,
         ...(context.signal ? { signal: context.signal } : {}),
         onStart: (what, bytes) => context.progress.start(`${LABELS[what]} ${remote.shown}`, bytes),
@@ -70,4 +75,14 @@ export async function gcRemote(
   } finally {
     await remote.close();
   }
+}
+
+/** What branches and tags name here, where part of it was left at the remote. */
+async function countedVersions(repo: Repository, remote: string): Promise<Map<string, Id>> {
+  const counted = new Map<string, Id>();
+  if ((await readPromised(repo.layout)).get(remote) === undefined) return counted;
+  for (const prefix of ['refs/heads', 'refs/tags']) {
+    for (const { name, id } of await listRefs(repo.layout, prefix)) counted.set(shownRef(name), id);
+  }
+  return counted;
 }

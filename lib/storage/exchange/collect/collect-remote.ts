@@ -7,7 +7,7 @@
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
-import { sha256Hex } from '../../../base/bytes/hash.js';
+import { type Id, sha256Hex } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
 import { packName } from '../../store/names.js';
 import { FILE_CLASSES, isSetId, type SetInfo, setBytes } from '../../store/types.js';
@@ -36,6 +36,8 @@ import type { SurveyedSet } from './survey-remote.js';
 export interface CollectOptions extends TransferOptions {
   /** How long garbage is kept once nothing names it; at least GRACE_MS_MIN. */
   graceMs: number;
+  /** Versions by name that this repository has in part: what it left at the remote must stay there. */
+  counted?: ReadonlyMap<string, Id>;
   dryRun?: boolean;
   onStart?(what: 'survey' | 'rewrite' | 'remove', bytes: number): void;
 }
@@ -106,6 +108,10 @@ class RemoteCollection {
     const survey = await openSurvey(this.#ends, state, this.#options);
     try {
       const { sets } = survey;
+      for (const [name, id] of this.#options.counted ?? []) {
+        if (!survey.versions.has(id) && (await survey.remote.hasBlob(id)))
+          throw this.#counted(name);
+      }
       const dropped = sets.filter(({ live }) => live.length === 0);
       const rewritten = chooseRewritten(sets);
       const objects = [
@@ -340,6 +346,15 @@ class RemoteCollection {
     } catch (error) {
       if (error !== nothing) throw error;
     }
+  }
+
+  #counted(name: string): ConflictError {
+    const { shown } = this.#remote;
+    return new ConflictError(`'${name}' is here in part, and no branch of '${shown}' has it`, {
+      url: shown,
+      name,
+      hint: `push it first, so that what it left there stays, or fetch all of it: 'dlv fetch --planes all --depth all'`,
+    });
   }
 
   #moved(): ConflictError {
