@@ -30,7 +30,6 @@ import { placePath } from '../worktree/operands/path-input.js';
 export type {
   DescribedLayer,
   DescribedNetworkFile,
-  DescribedNode,
   DescribedValue,
 } from '../history/networks/describe-network.js';
 export type {
