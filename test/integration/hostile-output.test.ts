@@ -116,6 +116,10 @@ const MORE: Line[] = [
   // Without the optional package that runs networks it ends with an error, which is shown too.
   [hasRuntime() ? 0 : 1, ['eval', 'HEAD~1', 'HEAD', '--data', TABLE, '--labels', `${TABLE}#y`]],
   [0, ['diff', 'HEAD~1', 'HEAD', '--all']],
+  [0, ['diff', 'HEAD~1', 'HEAD', `t${HIDDEN}`, '--graph', '--all']],
+  [0, ['diff', 'HEAD~1', 'HEAD', `t${HIDDEN}`, '--md']],
+  [0, ['diff', 'HEAD~1', 'HEAD', '--csv', '--all']],
+  [0, ['desc', '--weights', '--all']],
   [0, ['cat', `HEAD:${FILE}#${TENSOR}`, '--format', 'npy'], 'raw'],
   [0, ['branch', `other${HIDDEN}`]],
   [0, ['branch']],
