@@ -19,6 +19,8 @@ export async function checkFiles(
   options: FsckOptions,
 ): Promise<number> {
   const seen = new Set<string>();
+  // Of which content is at a remote alone.
+  let promised = 0;
   const { signal } = options;
   const check = async (file: NamedFile, version: Id | null): Promise<void> => {
     const key = `${file.recipe.id} ${file.sha256} ${file.size}`;
@@ -30,7 +32,10 @@ export async function checkFiles(
       const stored = await openStoredFile(repo, file);
       for await (const _ of streamFile(repo, stored, { onBytes, ...(signal ? { signal } : {}) }));
     } catch (error) {
-      if (isPromised(error)) return;
+      if (isPromised(error)) {
+        promised++;
+        return;
+      }
       if (!isUnreadable(error)) throw error;
       const fault = objectFault(error) ?? 'damaged';
       const isKnown = findings.list.some(({ problem }) =>
@@ -66,5 +71,5 @@ export async function checkFiles(
   for (const line of staging.models()) {
     for (const file of staging.entries(line.model)) await check(file, null);
   }
-  return seen.size;
+  return seen.size - promised;
 }
