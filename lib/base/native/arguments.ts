@@ -91,6 +91,9 @@ function checkAbort(value: unknown): void {
   if (!isFlag) refuse('abort', 'is not an Int32Array of one number in a SharedArrayBuffer');
 }
 
+/** Arguments by name, before anything is known of them. */
+type Unchecked<Names extends string> = Readonly<Record<Names, unknown>>;
+
 /** What `encode` was given. */
 export interface EncodeArguments {
   planes: Uint8Array[];
@@ -99,13 +102,9 @@ export interface EncodeArguments {
 
 /** Reads the arguments of `encode`. @throws an Error with the number ERROR_ARGUMENT. */
 export function readEncode(
-  planes: unknown,
-  base: unknown,
-  level: unknown,
-  noPrefix: unknown,
-  abort: unknown,
-  room: unknown,
+  given: Unchecked<'planes' | 'base' | 'level' | 'noPrefix' | 'abort' | 'room'>,
 ): EncodeArguments {
+  const { planes, base, level, noPrefix, abort, room } = given;
   const child = listOf('planes', planes, 1, WIDTH_MAX);
   const under = base === null ? null : listOf('base', base, child.length, child.length);
   checkNumber('level', level, 0, LEVEL_MAX);
@@ -130,15 +129,9 @@ export interface DecodeArguments {
 
 /** Reads the arguments of `decode`. @throws an Error with the number ERROR_ARGUMENT. */
 export function readDecode(
-  head: unknown,
-  classes: unknown,
-  base: unknown,
-  count: unknown,
-  width: unknown,
-  wanted: unknown,
-  out: unknown,
-  abort: unknown,
+  given: Unchecked<'head' | 'classes' | 'base' | 'count' | 'width' | 'wanted' | 'out' | 'abort'>,
 ): DecodeArguments {
+  const { head, classes, base, count, width, wanted, out, abort } = given;
   checkNumber('count', count, 1, SEGMENT_ELEMENTS);
   checkNumber('width', width, 1, WIDTH_MAX);
   checkNumber('wanted', wanted, 1, width as number);

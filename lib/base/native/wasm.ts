@@ -117,7 +117,7 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
     async encode(planes, base, level, noPrefix, abort, room): Promise<KernelSegment> {
       await nextTurn();
       // Only now: planes may have been detached or resized since the call.
-      const given = readEncode(planes, base, level, noPrefix, abort, room);
+      const given = readEncode({ planes, base, level, noPrefix, abort, room });
       if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
       exports.wasm_reset();
       const count = (given.planes[0] as Uint8Array).length;
@@ -145,7 +145,7 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
     async decode(head, classes, base, count, width, wanted, out, abort): Promise<Uint8Array[]> {
       await nextTurn();
       // Only now: buffers may have been detached or resized since the call.
-      const given = readDecode(head, classes, base, count, width, wanted, out, abort);
+      const given = readDecode({ head, classes, base, count, width, wanted, out, abort });
       if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
       const [hi, mid, low] = given.classes;
       exports.wasm_reset();

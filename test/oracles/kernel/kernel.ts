@@ -13,12 +13,12 @@ import { encodeReference } from './encode.js';
 /** The reference as a kernel: work is done at once, on the main thread. */
 export const referenceKernel: Kernel = {
   async encode(planes, base, level, noPrefix, abort, room) {
-    const given = readEncode(planes, base, level, noPrefix, abort, room);
+    const given = readEncode({ planes, base, level, noPrefix, abort, room });
     if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
     return encodeReference(given.planes, given.base, level, noPrefix);
   },
   async decode(head, classes, base, count, width, wanted, out, abort) {
-    const given = readDecode(head, classes, base, count, width, wanted, out, abort);
+    const given = readDecode({ head, classes, base, count, width, wanted, out, abort });
     if (abort?.[0]) throw failure(ERROR_ABORTED, 'aborted');
     const planes = decodeReference(head, given.classes, given.base, { count, width, wanted });
     for (const [k, plane] of planes.entries()) given.out?.[k]?.set(plane);
