@@ -104,6 +104,25 @@ export interface LineFlags {
   jobs?: string;
 }
 
+/** Flags of the commands that fetch. */
+export interface FetchFlags extends LineFlags {
+  prune?: boolean;
+  forgotten?: boolean;
+  verbose?: boolean;
+}
+
+export function pruneOption(): Option {
+  return new Option('-p, --prune', 'forget branches that the remote has no more');
+}
+
+export function forgottenOption(): Option {
+  return new Option('--forgotten', 'also bring back what was forgotten here');
+}
+
+export function movesOption(): Option {
+  return new Option('-v, --verbose', 'show branches that did not move, and what crossed the line');
+}
+
 export function limitRateOption(): Option {
   return new Option(
     '--limit-rate <rate>',

@@ -2,26 +2,25 @@
 import type { Command } from 'commander';
 import type { FetchOptions, FetchResult } from '../../use/ops/fetch.js';
 import {
+  type FetchFlags,
+  forgottenOption,
   jobsOption,
-  type LineFlags,
   limitRateOption,
   lineSettings,
+  movesOption,
   parsePlanesOrAll,
   parsePositive,
+  pruneOption,
 } from '../arguments.js';
-import { exampleId } from '../output/render.js';
-import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
+import { EXAMPLE_MOVE, printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import type { Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
-interface Flags extends LineFlags {
+interface Flags extends FetchFlags {
   all?: boolean;
   tags?: boolean;
-  prune?: boolean;
   force?: boolean;
-  forgotten?: boolean;
   dryRun?: boolean;
-  verbose?: boolean;
   planes?: string;
   depth?: string;
 }
@@ -31,16 +30,7 @@ const EXAMPLE: FetchResult[] = [
     remote: 'origin',
     url: '/mnt/team/mnist.dlv',
     dryRun: false,
-    refs: [
-      {
-        kind: 'branch',
-        name: 'mnist/main',
-        before: exampleId('7d1b64f0aa'),
-        after: exampleId('9c1f0e6f0b'),
-        status: 'updated',
-        reason: null,
-      },
-    ],
+    refs: [EXAMPLE_MOVE],
     versions: 1,
     bytes: 48_213,
     resumedBytes: 0,
@@ -91,13 +81,13 @@ export function register(program: Command, cli: Cli): void {
     .option('-a, --all', 'fetch from all remotes')
     .option('-t, --tags', 'fetch all tags, with their versions')
     .option('--no-tags', 'fetch no tags')
-    .option('-p, --prune', 'forget branches that the remote has no more')
+    .addOption(pruneOption())
     .option('-f, --force', 'move tags that name another version here')
-    .option('--forgotten', 'also bring back what was forgotten here')
+    .addOption(forgottenOption())
     .option('--planes <k>', "in a partial clone: bring more planes, or 'all'")
     .option('--depth <n>', "in a partial clone: bring files of more versions, or 'all'")
     .option('-n, --dry-run', 'only say what would come')
-    .option('-v, --verbose', 'show branches that did not move, and what crossed the line')
+    .addOption(movesOption())
     .addOption(limitRateOption())
     .addOption(jobsOption())
     .action(

@@ -1,17 +1,19 @@
 /** `dlv pull` on the command line. */
 import type { Command } from 'commander';
 import type { PullOptions, PullResult } from '../../use/ops/pull.js';
-import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
+import {
+  type FetchFlags,
+  forgottenOption,
+  jobsOption,
+  limitRateOption,
+  lineSettings,
+  movesOption,
+  pruneOption,
+} from '../arguments.js';
 import { exampleId, shortId } from '../output/render.js';
 import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
-
-interface Flags extends LineFlags {
-  prune?: boolean;
-  forgotten?: boolean;
-  verbose?: boolean;
-}
 
 const EXAMPLE: PullResult = {
   remote: 'origin',
@@ -69,15 +71,15 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[remote]', 'name of a remote, or an address')
     .argument('[branch]', 'branch of the remote, <branch> or <model>/<branch>')
-    .option('-p, --prune', 'forget branches that the remote has no more')
-    .option('--forgotten', 'also bring back what was forgotten here')
+    .addOption(pruneOption())
+    .addOption(forgottenOption())
     .option('--ff-only', 'move on or refuse (the default, and all that there is)')
-    .option('-v, --verbose', 'show branches that did not move, and what crossed the line')
+    .addOption(movesOption())
     .addOption(limitRateOption())
     .addOption(jobsOption())
     .action(
       cli.action(
-        async (run, remote: string | undefined, branch: string | undefined, flags: Flags) => {
+        async (run, remote: string | undefined, branch: string | undefined, flags: FetchFlags) => {
           const { pull } = await import('../../use/ops/pull.js');
           const options: PullOptions = {
             ...(remote === undefined ? {} : { remote }),

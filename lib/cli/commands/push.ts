@@ -2,8 +2,7 @@
 import type { Command } from 'commander';
 import type { PushOptions, PushResult } from '../../use/ops/push.js';
 import { jobsOption, type LineFlags, limitRateOption, lineSettings } from '../arguments.js';
-import { exampleId } from '../output/render.js';
-import { printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
+import { EXAMPLE_MOVE, printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
 import { formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
@@ -23,16 +22,7 @@ const EXAMPLE: PushResult = {
   remote: 'origin',
   url: '/mnt/team/mnist.dlv',
   created: false,
-  refs: [
-    {
-      kind: 'branch',
-      name: 'mnist/main',
-      before: exampleId('7d1b64f0aa'),
-      after: exampleId('9c1f0e6f0b'),
-      status: 'updated',
-      reason: null,
-    },
-  ],
+  refs: [EXAMPLE_MOVE],
   upstream: [],
   dryRun: false,
   versions: 1,

@@ -1,6 +1,6 @@
 /** What fetch, pull, push and clone did, in lines. */
 import type { FetchReport } from '../../use/tracking/fetch-refs.js';
-import { shortId } from './render.js';
+import { exampleId, shortId } from './render.js';
 import { formatTable } from './table.js';
 import { formatBytes, formatCount, type Ui } from './ui.js';
 
@@ -13,6 +13,16 @@ export interface MovedRef {
   status: string;
   reason: string | null;
 }
+
+/** In the examples of the documentation. */
+export const EXAMPLE_MOVE = {
+  kind: 'branch',
+  name: 'mnist/main',
+  before: exampleId('7d1b64f0aa'),
+  after: exampleId('9c1f0e6f0b'),
+  status: 'updated',
+  reason: null,
+} as const;
 
 const MARKS: Readonly<Record<string, string>> = {
   new: '*',

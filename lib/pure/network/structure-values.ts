@@ -3,36 +3,18 @@
  * the constant of an activation does; a bias of three numbers is learned, and a network that kept it would
  * differ from the next checkpoint of itself.
  */
+import { SETTINGS } from './layers/kinds.js';
 import { nameOfWeight } from './layers/names.js';
 import type { Graph, GraphNode, Parameter } from './network.js';
 
-/** Inputs that say how an operator works; those of others are data or weights. `-1`: all of them. */
+/** Inputs whose elements say how an operator works, and those that only compute such; `-1`: all of them. */
 const SAYS_HOW: Record<string, readonly number[]> = {
-  Reshape: [1],
-  Expand: [1],
-  Tile: [1, 2],
-  Slice: [1, 2, 3, 4],
-  Split: [1],
-  Squeeze: [1],
-  Unsqueeze: [1],
-  Pad: [1, 2, 3],
-  Resize: [1, 2, 3],
-  Upsample: [1],
-  TopK: [1],
-  ConstantOfShape: [0],
-  Range: [-1],
-  OneHot: [1, 2],
-  CumSum: [1],
+  ...SETTINGS,
   Gather: [1],
   GatherND: [1],
   GatherElements: [1],
   ScatterND: [1],
   ScatterElements: [1],
-  Trilu: [1],
-  Clip: [1, 2],
-  Dropout: [1, 2],
-  If: [0],
-  Loop: [0, 1],
   NonMaxSuppression: [2, 3, 4],
   MaxUnpool: [2],
   CenterCropPad: [1],

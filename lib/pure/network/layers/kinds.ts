@@ -150,10 +150,10 @@ function isSpatial(axes: readonly number[] | null | undefined): boolean {
 }
 
 /** Inputs that tell an operator how to work; they are no data that flows through the network. */
-const SETTINGS: Record<string, readonly number[]> = {
+export const SETTINGS: Readonly<Record<string, readonly number[]>> = {
   Reshape: [1],
   Expand: [1],
-  Tile: [1],
+  Tile: [1, 2],
   Slice: [1, 2, 3, 4],
   Split: [1],
   Squeeze: [1],
