@@ -8,6 +8,7 @@ import type { PullResult } from '../../lib/use/ops/pull.js';
 import type { PushResult } from '../../lib/use/ops/push.js';
 import type { StatusResult } from '../../lib/use/ops/status.js';
 import type { SwitchResult } from '../../lib/use/ops/switch.js';
+import { dlv } from '../helpers/dlv.js';
 import {
   cloned,
   failingClone,
@@ -446,4 +447,19 @@ test('model: branches follow those of its new name, and none once it is deleted'
   t.like((await repo.json<StatusResult>('status')).head.upstream, { ahead: 0, behind: 0 });
   await repo.json('model', 'delete', '--force', 'wide');
   t.notRegex((await repo.text('.dlv/remotes')) ?? '', /upstream/);
+});
+
+test('clone: limits that are none are refused before anything is made', async (t) => {
+  const { top, url } = await pushed(t);
+  for (const flags of [
+    ['--limit-rate', 'fast'],
+    ['--jobs', '0'],
+    ['--jobs', 'x'],
+  ]) {
+    const refused = await dlv(['clone', url, 'copy', ...flags], { cwd: top });
+    t.is(refused.code, 2, flags.join(' '));
+    await t.throwsAsync(fs.stat(path.join(top, 'copy')));
+  }
+  const { result } = await cloned(top, url, 'copy', '--limit-rate', '50M', '--jobs', '1');
+  t.is(result.versions, 3);
 });

@@ -21,7 +21,7 @@ import type { BranchName } from '../history/lines/branches.js';
 import { moveReason } from '../history/lines/moves.js';
 import { Repository } from '../repository.js';
 import { type FetchReport, fetchRefs } from '../tracking/fetch-refs.js';
-import { type LineSettings, lineOf } from '../tracking/line.js';
+import { checkLine, type LineSettings, lineOf } from '../tracking/line.js';
 import { checkRemoteName, DEFAULT_REMOTE } from '../tracking/remotes.js';
 
 export interface CloneOptions extends LineSettings {
@@ -63,6 +63,7 @@ export interface CloneResult extends FetchReport {
 export async function clone(context: OpContext, options: CloneOptions): Promise<CloneResult> {
   const remote = checkRemoteName(options.origin ?? DEFAULT_REMOTE);
   const url = keptUrl(options.url, context.cwd);
+  checkLine(options);
   const dir = path.resolve(context.cwd, options.dir ?? folderOf(url));
   await checkFree(dir, remote, url);
   const signal = context.signal ? { signal: context.signal } : {};

@@ -17,27 +17,33 @@ export interface LineSettings {
 
 const JOBS_MAX = 64;
 
-/** Settings of a line to a remote. @throws {UsageError} for a limit that is none. */
-export function lineOf(
-  repo: Pick<ReadAccess, 'layout'> & SettingAccess,
-  { limitRate, jobs }: LineSettings,
-  context: OpContext,
-): OpenOptions {
-  const text = limitRate ?? repo.config.get('transfer.limitRate');
-  const rate = text === null ? Number.POSITIVE_INFINITY : parseRate(text);
+/** What limits mean. @throws {UsageError} for one that is none. */
+export function checkLine({ limitRate, jobs }: LineSettings): { rate: number } {
+  const rate = limitRate === undefined ? Number.POSITIVE_INFINITY : parseRate(limitRate);
   if (rate === null) {
-    throw new UsageError(`'${text}' is no rate`, { hint: `write ${RATE_FORM}` });
+    throw new UsageError(`'${limitRate}' is no rate`, { hint: `write ${RATE_FORM}` });
   }
-  const connections = jobs ?? repo.config.get('transfer.jobs');
-  if (!Number.isInteger(connections) || connections < 1 || connections > JOBS_MAX) {
-    throw new UsageError(`cannot make ${connections} requests at once`, {
+  if (jobs !== undefined && (!Number.isInteger(jobs) || jobs < 1 || jobs > JOBS_MAX)) {
+    throw new UsageError(`cannot make ${jobs} requests at once`, {
       hint: `choose a number from 1 to ${JOBS_MAX}`,
     });
   }
+  return { rate };
+}
+
+/** Settings of a line to a remote. @throws {UsageError} for a limit that is none. */
+export function lineOf(
+  repo: Pick<ReadAccess, 'layout'> & SettingAccess,
+  given: LineSettings,
+  context: OpContext,
+): OpenOptions {
+  const limitRate = given.limitRate ?? repo.config.get('transfer.limitRate');
+  const jobs = given.jobs ?? repo.config.get('transfer.jobs');
+  const { rate } = checkLine({ ...(limitRate === null ? {} : { limitRate }), jobs });
   return {
     cwd: context.cwd,
     cache: new RemoteCache(repo.layout),
-    connections,
+    connections: jobs,
     ...(rate === Number.POSITIVE_INFINITY ? {} : { rate: new RateLimit(rate) }),
     ...(context.signal ? { signal: context.signal } : {}),
   };
