@@ -9,13 +9,15 @@ import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
 import { cloned, pushed, step } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+import { tempDir } from '../helpers/temp-dir.js';
+import { readTree, type Tree, writeTree } from '../trust/tree.js';
 
 const SHAPES = { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] };
 
 type Test = Parameters<typeof TestRepository.create>[0];
 
-/** A remote of three versions of a model of 1.5 MiB beside a state of the optimiser. */
-async function largeRemote(t: Test) {
+/** Three versions of a model of 1.5 MiB beside a state of the optimiser: made once, and copied for each test. */
+async function makeVersions(t: Test): Promise<{ tree: Tree; files: Buffer[] }> {
   const repo = await TestRepository.create(t);
   let tensors = randomTensors(SHAPES, 1);
   const state = randomTensors({ 'a.exp_avg': [256, 256] }, 9);
@@ -27,7 +29,18 @@ async function largeRemote(t: Test) {
     await repo.commit(`version ${n}`);
     tensors = nudge(tensors, 1e-3, n);
   }
-  const top = path.dirname(repo.dir);
+  return { tree: await readTree(repo.dir), files };
+}
+
+let made: ReturnType<typeof makeVersions> | undefined;
+
+/** Those versions and a remote that has them. */
+async function largeRemote(t: Test) {
+  made ??= makeVersions(t);
+  const { tree, files } = await made;
+  const top = await tempDir(t);
+  const repo = new TestRepository(path.join(top, 'net'));
+  await writeTree(repo.dir, tree, null);
   const url = path.join(top, 'team.dlv');
   await repo.json('remote', 'add', 'origin', url);
   await repo.json('push', '-u', 'origin');
