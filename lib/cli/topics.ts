@@ -97,7 +97,7 @@ A variable stands for every version; two variables for every pair. What follows 
 
   m.name  m.model  m.number  m.time  m.message  m.author  m.step  m.files  m.bytes  m.refs  m.operation
   m.params.lr          a hyperparameter; numbers are numbers
-  m.metrics.acc        the last value of a metric, also m["acc"]; best(), lowest(), highest(), at(m["acc"], 100)
+  m.metrics.acc        value of a metric, the last if it has steps, also m["acc"]; best(), lowest(), highest(), at(m["acc"], 100)
   m.env.python  m.data.train
   m["conv*"]           layers whose name or alias fits: * ? [1,3,5] [1-4]; ($1) behind one captures what it took
   .next .prev          the layers behind and before, passing over activations, norms, dropout and reshaping

@@ -24,7 +24,7 @@ async function writeCheckpoint(
   const folder = `checkpoint-${step}`;
   const history = Object.entries(LOSSES)
     .filter(([at]) => Number(at) <= step)
-    .map(([at, loss]) => ({ step: Number(at), epoch: 1, eval_loss: loss }));
+    .map(([at, loss]) => ({ step: Number(at), epoch: 1, grad_norm: 1, eval_loss: loss }));
   await repo.write(`${folder}/model.safetensors`, safetensors(weights));
   await repo.write(`${folder}/optimizer.safetensors`, safetensors(randomTensors(OPTIMIZER, step)));
   await repo.write(`${folder}/rng_state.npz`, `no archive ${step}`);
@@ -59,7 +59,7 @@ test('show: checkpoints by step, with what was measured, and roles that names gi
       path: `checkpoint-${step}`,
       step,
       files: 6,
-      metrics: { epoch: 1, eval_loss: LOSSES[step] as number },
+      metrics: { eval_loss: LOSSES[step] as number, grad_norm: 1 },
     })),
   );
   const roles = Object.fromEntries(shown.files.map(({ path, role }) => [path, role]));
@@ -275,7 +275,7 @@ test('keep: refuses what it cannot decide, and what would lose content', async (
     [],
     ['--best', '1'],
     ['--last', '0'],
-    ['--best', '1', '--by', 'epoch'],
+    ['--best', '1', '--by', 'grad_norm'],
     ['--last', 'x'],
   ]) {
     t.is((await repo.fails(2, 'keep', ...args)).code, 'DLV_USAGE', args.join(' '));
@@ -354,4 +354,33 @@ test('diff: a checkpoint with another step that is the same in whole was renamed
   await repo.json('add', 'checkpoint-40');
   const [folders] = await rowsOf(repo, '--staged');
   t.deepEqual(folders.slice(0, 2), ['removed checkpoint-30', 'added checkpoint-40']);
+});
+
+test('keep: NaN in trainer_state.json hides no metric, and a damaged one is told of', async (t) => {
+  const repo = await TestRepository.create(t);
+  const rows =
+    '{"step": 10, "eval_loss": 0.5}, {"step": 20, "eval_loss": 0.25}, {"step": 20, "grad_norm": NaN}';
+  for (const step of [10, 20, 30]) {
+    await repo.write(`checkpoint-${step}/model.bin`, `weights ${step}`);
+    const state = `{"global_step": ${step}, "log_history": [${rows}, {"step": 30, "eval_loss": 0.3}]}`;
+    await repo.write(`checkpoint-${step}/trainer_state.json`, step === 10 ? '{"log' : state);
+  }
+  await repo.commit('one');
+  const shown = await repo.dlv('show');
+  t.regex(shown.stdout, /checkpoint-20 .*eval_loss 0\.25, grad_norm NaN/);
+  t.regex(
+    shown.stderr,
+    /the metrics in 'checkpoint-10\/trainer_state\.json' are left out: it is no JSON/,
+  );
+  const kept = await repo.json<KeepResult>(
+    ...['keep', '--best', '1', '--by', 'eval_loss', '--dry-run'],
+  );
+  t.deepEqual(
+    kept.checkpoints.map(({ step, value, status }) => [step, value, status]),
+    [
+      [10, 0.5, 'removed'],
+      [20, 0.25, 'kept'],
+      [30, 0.3, 'removed'],
+    ],
+  );
 });

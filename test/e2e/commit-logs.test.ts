@@ -126,3 +126,34 @@ test('commit: the operation, the environment and data by id or by file', async (
   t.regex(wrong.data.hint ?? '', /train, fine-tune, merge, convert, quantize/);
   await repo.fails(2, 'commit', '--allow-empty', '-m', 'x', '--metric', 'acc:max');
 });
+
+test('commit: a metric without a step is the value of a version whose log has the curve', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.json('add', 'a.txt');
+  await repo.write('l.csv', 'step,loss\n1,0.8\n2,0.6\n3,0.4\n4,0.2\n');
+  await repo.json('commit', '-m', 'plain', '--allow-empty', '--log', 'l.csv');
+  await repo.json(
+    ...['commit', '-m', 'given', '--allow-empty', '--log', 'l.csv', '--metric', 'loss=5'],
+  );
+  const shown = await repo.json<ShowResult>('show');
+  t.is(shown.metrics.loss, 5);
+  t.like(shown.metricSteps.loss, { step: null, count: 4, best: { step: 4, value: 0.2 } } as never);
+  t.regex((await repo.dlv('show')).stdout, /loss 5 \(as given; 4 steps: least 0\.2 at step 4/);
+  t.regex((await repo.dlv('list', '--columns', 'name,loss', '--csv')).stdout, /@2,5$/m);
+  t.regex((await repo.dlv('list', 'HEAD')).stdout, /@2 .* 5 /);
+  t.regex((await repo.dlv('query', 'select m.loss from m order by m.time')).stdout, /0\.2\s+5/);
+  // The curve stays, and functions of its points ask for it.
+  const asked = await repo.dlv('query', 'select at(m["loss"], 2), lowest(m["loss"]) from m');
+  t.regex(asked.stdout, /0\.6 +0\.2/);
+  t.regex((await repo.dlv('diff', 'HEAD~1', 'HEAD')).stdout, /loss +min +0\.2.* 5 \(\+4\.8\)/);
+  await repo.json('commit', '--amend', '--metric', 'loss=6', '--metric', 'loss@2=9');
+  const amended = await repo.json<ShowResult>('show');
+  t.is(amended.metrics.loss, 6);
+  t.like(amended.metricSteps.loss, { count: 4, most: { step: 2, value: 9 } } as never);
+  // A point that is given is one of the curve.
+  t.regex(
+    (await repo.dlv('query', 'select at(m["loss"], 3), at(m["loss"], 2) from m')).stdout,
+    /0\.4 +9/,
+  );
+});

@@ -171,7 +171,7 @@ export function register(program: Command, cli: Cli): void {
         'file, or the logs of a folder, and reads metrics and hyperparameters from JSON lines, CSV ' +
         '(also of Keras and Lightning), name=value lines, trainer_state.json, TensorBoard event files, ' +
         'MLflow run folders and offline runs of W&B; the format is detected from the content. --param ' +
-        'and --metric override logs.',
+        'and --metric override logs; the curve of a metric that is given without a step is kept.',
       examples: [
         ["dlv commit -m 'first run'", 'makes a version from the staged files'],
         [

@@ -113,7 +113,7 @@ export function register(program: Command, cli: Cli): void {
         'env.NAME, data.NAME, or version, name, model, number, message, author, email, time, step, files, bytes, ' +
         'parents, refs, operation, parameters, macs and layers (of the networks of a version, for a batch of ' +
         '1); a bare NAME where one thing alone has it; other characters in backticks. ' +
-        'A metric is its last value; best(NAME), best_step, min, max, last_step and count ask for others.\n\n' +
+        'A metric is its value without a step, else its last; best(NAME), best_step, min, max, last_step and count ask for others.\n\n' +
         "Conditions have =, !=, <, <=, >, >=, and, or, not, parentheses, in ('a', 'b'), between 1 and 2, is null, " +
         'like and ilike with % and _, ~ and ~* with a regular expression (!~ for what does not fit). A version ' +
         'without a value fits no comparison, also not with not before it. --csv puts an apostrophe before texts ' +

@@ -10,7 +10,7 @@ import type {
   VersionSummary,
 } from '../../use/history/versions.js';
 import type { TierErrors } from '../../use/ops/tier.js';
-import { formatBytes, formatShare, formatTime, type Ui } from './ui.js';
+import { formatBytes, formatCount, formatShare, formatTime, type Ui } from './ui.js';
 
 /** An id for the examples of `--help`. */
 export function exampleId(digits: string): Id {
@@ -54,13 +54,13 @@ export function formatMetric(value: MetricValue): string {
 
 /** `loss 0.31 at step 300 (of 12 steps: least 0.29 at step 200, most 2.3 at step 0)`. */
 function formatSteps(value: MetricValue, { step, count, least, most }: MetricSteps): string {
-  const at = `${formatMetric(value)} at step ${step}`;
-  if (count === 1) return at;
+  const at = `${formatMetric(value)}${step === null ? '' : ` at step ${step}`}`;
+  if (count === 1 && step !== null) return at;
   const extremes = [
     ...(least.step === step ? [] : [`least ${formatMetric(least.value)} at step ${least.step}`]),
     ...(most.step === step ? [] : [`most ${formatMetric(most.value)} at step ${most.step}`]),
   ];
-  return `${at} (of ${count} steps${extremes.length > 0 ? `: ${extremes.join(', ')}` : ''})`;
+  return `${at} (${step === null ? 'as given; ' : 'of '}${formatCount(count, 'step')}${extremes.length > 0 ? `: ${extremes.join(', ')}` : ''})`;
 }
 
 /** Metrics on one line; those with several steps on a line of their own. */

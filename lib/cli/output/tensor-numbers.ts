@@ -61,7 +61,8 @@ export function signed(delta: number): string {
 export function metricText(cell: MetricCell | null): string {
   if (cell === null) return '';
   const { best, last, delta } = cell;
-  const { value, step } = best ?? last;
+  // A value without a step was given for the run as a whole.
+  const { value, step } = last.step === null ? last : (best ?? last);
   const at = step === null ? '' : ` @${step}`;
   return `${formatMetric(value)}${at}${delta === null || delta === 0 ? '' : ` (${signed(delta)})`}`;
 }

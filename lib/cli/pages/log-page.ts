@@ -63,21 +63,23 @@ function nameOf(author: string): string {
 
 /** Of metrics whose direction is known, the best value and who has it. */
 function bestFacts(entries: readonly LogEntry[]): [string, string, string][] {
-  const best = new Map<string, { value: number; name: string; less: boolean }>();
+  const leaders = new Map<string, { value: number; name: string; less: boolean }>();
   for (const { metrics, metricSteps, name } of entries) {
-    for (const [metric, last] of Object.entries(metrics)) {
+    for (const [metric, whole] of Object.entries(metrics)) {
       const steps = Object.hasOwn(metricSteps, metric) ? metricSteps[metric] : undefined;
       const direction = steps?.direction ?? directionOf(metric);
-      const value = Number(steps?.best?.value ?? last);
+      // A value without a step was given for the run as a whole.
+      const best = steps?.step === null ? undefined : steps?.best?.value;
+      const value = Number(best ?? whole);
       if (direction === null || !Number.isFinite(value)) continue;
       const less = direction === 'min';
-      const found = best.get(metric);
+      const found = leaders.get(metric);
       if (found === undefined || (less ? value < found.value : value > found.value)) {
-        best.set(metric, { value, name, less });
+        leaders.set(metric, { value, name, less });
       }
     }
   }
-  return [...best]
+  return [...leaders]
     .slice(0, COLUMNS_MAX)
     .map(([metric, { value, name, less }]) => [
       `${less ? 'Least' : 'Most'} ${metric}`,

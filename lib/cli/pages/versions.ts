@@ -92,6 +92,10 @@ function metricFact(name: string, value: MetricValue, { metricSteps }: VersionSu
   const steps = Object.hasOwn(metricSteps, name) ? metricSteps[name] : undefined;
   if (steps === undefined) return [name, formatMetric(value)];
   const { best, step, count } = steps;
+  if (step === null) {
+    const most = best === null ? '' : `; best ${formatMetric(best.value)} at step ${best.step}`;
+    return [name, formatMetric(value), `as given${most}`];
+  }
   const more =
     best !== null && best.step !== step
       ? `at step ${step}; best ${formatMetric(best.value)} at step ${best.step}`

@@ -78,3 +78,12 @@ export function telling({ values }: Pick<MetricSeries, 'values'>): number[] {
   }
   return [...new Set([least, most, values.length - 1])].filter((i) => i >= 0).sort((a, b) => a - b);
 }
+
+/**
+ * The point whose value a metric has as a whole: the one without a step, which somebody gave for all of the
+ * run, else the last. @param points  in order of step, the one without a step first.
+ */
+export function wholePoint<P extends { step: number | null }>(points: readonly P[]): P | undefined {
+  const [first] = points;
+  return first?.step === null ? first : points.at(-1);
+}

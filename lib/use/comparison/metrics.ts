@@ -35,7 +35,10 @@ export function compareMetrics(
       const curve = side?.get(name);
       if (curve === undefined) return null;
       const { steps, values, single } = curve;
-      const last = { step: steps.at(-1) ?? null, value: metricValue(values.at(-1) ?? single ?? 0) };
+      const last =
+        single === null
+          ? { step: steps.at(-1) ?? null, value: metricValue(values.at(-1) ?? 0) }
+          : { step: null, value: metricValue(single) };
       const own = numberOf(curve, direction);
       const delta = told === null || own === null || at === baseline ? Number.NaN : own - told;
       return {
@@ -91,11 +94,12 @@ function bestOf({ steps, values }: Curve, direction: Direction | null): MetricPl
   return { step: steps[best] as number, value: metricValue(values[best] as number) };
 }
 
-/** What a curve is compared by: its best value, else its last, else the one without a step. */
+/** What a curve is compared by: the value without a step, which was given for all of it, else its best, else its last. */
 function numberOf(curve: Curve, direction: Direction | null): number | null {
+  if (curve.single !== null) return curve.single;
   const best = bestOf(curve, direction);
   if (best !== null) return Number(best.value);
-  return curve.values.at(-1) ?? curve.single;
+  return curve.values.at(-1) ?? null;
 }
 
 function leadersOf(

@@ -69,11 +69,11 @@ export interface ComparedValue {
 
 /** A metric in one version. */
 export interface MetricCell {
-  /** The last value; its step is null if it was given without one. */
+  /** The value without a step, which then is null; else the last one. */
   last: { step: number | null; value: MetricValue };
   /** The best one; null if whether less or more is better is not known. */
   best: MetricPlace | null;
-  /** The best one (the last, where there is no best) less that of the baseline. */
+  /** The value without a step, else the best one, else the last, less that of the baseline. */
   delta: number | null;
   /** Steps with a value. */
   count: number;

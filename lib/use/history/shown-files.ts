@@ -96,10 +96,10 @@ export async function shownSeries(
   repo: ReadAccess,
   version: Id,
   { files, snapshots }: FilePage,
-  { signal }: OpContext,
+  context: OpContext,
 ): Promise<ShownSeries[]> {
   const series = groupSeries(files);
-  await readMetrics(repo, series, (await repo.version(version)).metrics, signal);
+  await readMetrics(repo, series, (await repo.version(version)).metrics, context);
   const roles = fileRoles(files, snapshots);
   return series.map(({ name, checkpoints }) => ({
     name,

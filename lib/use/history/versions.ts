@@ -11,6 +11,7 @@ import { factsOf, type VersionFacts } from '../../knowledge/catalog/facts.js';
 import { VersionCatalog } from '../../knowledge/catalog/version-catalog.js';
 import { type Direction, directionOf } from '../../pure/logs/direction.js';
 import { type ParamValue, parseParam } from '../../pure/logs/param-value.js';
+import { wholePoint } from '../../pure/logs/series.js';
 import { PathOrder } from '../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { listNotedVersions, listRefs, type Ref } from '../../storage/repo/refs/refs.js';
@@ -62,7 +63,7 @@ export interface VersionSummary {
   parents: Id[];
   /** Those of the parents that are versions of other models. */
   lineage: Lineage[];
-  /** Name → value; of a metric with steps, the one at the last step. */
+  /** Name → value: the one that was given without a step, else the one at the last step. */
   metrics: Record<string, MetricValue>;
   /** Metrics that were given with steps: where the value in `metrics` is from, and the extremes. */
   metricSteps: Record<string, MetricSteps>;
@@ -92,9 +93,13 @@ export function metricValue(value: number): MetricValue {
   return Number.isFinite(value) ? value : String(value);
 }
 
-/** Name → last value. Metrics of a version are in order of name, then step. */
-export function lastMetrics(metrics: readonly Metric[]): Record<string, MetricValue> {
-  return Object.fromEntries(metrics.map(({ name, value }) => [name, metricValue(value)]));
+/** Name → value: the one without a step, else the last. Metrics of a version are in order of name, then step. */
+export function wholeMetrics(metrics: readonly Metric[]): Record<string, MetricValue> {
+  const values = new Map<string, Metric>();
+  for (const metric of metrics) {
+    if (values.get(metric.name)?.step !== null) values.set(metric.name, metric);
+  }
+  return Object.fromEntries([...values].map(([name, { value }]) => [name, metricValue(value)]));
 }
 
 /** A value and where it was measured. */
@@ -105,8 +110,8 @@ export interface MetricPlace {
 
 /** A metric over the steps of a version. */
 export interface MetricSteps {
-  /** The last one, whose value `metrics` has. */
-  step: number;
+  /** Of the value in `metrics`: the last one, or null if a value was given without a step. */
+  step: number | null;
   /** Steps that have a value. */
   count: number;
   least: MetricPlace;
@@ -130,8 +135,10 @@ export function metricSteps(
     const { name } = metrics[from] as Metric;
     let end = from;
     while (end < metrics.length && metrics[end]?.name === name) end++;
-    const own = metrics.slice(from, end).filter(({ step }) => step !== null);
-    if (own.length > 0) define(steps, name, stepsOf(name, own, facts));
+    const points = metrics.slice(from, end);
+    const own = points.filter(({ step }) => step !== null);
+    const step = wholePoint(points)?.step ?? null;
+    if (own.length > 0) define(steps, name, { ...stepsOf(name, own, facts), step });
     from = end;
   }
   return steps;
@@ -153,7 +160,7 @@ function stepsOf(
   name: string,
   points: readonly Metric[],
   facts: readonly MetricFacts[],
-): MetricSteps {
+): Omit<MetricSteps, 'step'> {
   const [first] = points as [Metric];
   let least = first;
   let most = first;
@@ -163,11 +170,9 @@ function stepsOf(
     if (!(point.value <= most.value)) most = numberOf(point, most);
   }
   const known = facts.find((fact) => fact.name === name);
-  const last = points.at(-1) as Metric;
   const direction = known?.direction ?? directionOf(name);
   const best = direction === null ? null : placeOf(direction === 'min' ? least : most);
   return {
-    step: last.step as number,
     count: known?.count ?? points.length,
     least: placeOf(least),
     most: placeOf(most),
@@ -350,7 +355,7 @@ export class Describer {
       time: formatMoment(version.time, version.tzMinutes),
       parents: version.parents,
       lineage: await this.lineage(version),
-      metrics: lastMetrics(version.metrics),
+      metrics: wholeMetrics(version.metrics),
       metricSteps: metricSteps(version.metrics, knowledge.metrics),
       params: typedParams(version),
       operation: knowledge.operation,

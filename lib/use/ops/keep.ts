@@ -71,7 +71,7 @@ export async function keep(
     });
   }
   const metrics = line.tip === null ? [] : (await repo.version(line.tip)).metrics;
-  await readMetrics(repo, series, metrics, context.signal);
+  await readMetrics(repo, series, metrics, context);
   const roles = fileRoles(entries, makeSnapshots(entries));
   const verdicts = series.flatMap((one) => retain(one, options, roles));
   const drop = verdicts.flatMap((verdict) => verdict.drop);

@@ -43,8 +43,8 @@ export interface StoredLogs {
   logs: LogRef[];
   kept: KeptLog[];
   series: MetricSeries[];
-  /** The telling points of each series, and numbers without a step. */
-  metrics: Metric[];
+  /** Numbers without a step. */
+  finals: Metric[];
   params: Param[];
   environment: NamedText[];
   directions: Map<string, Direction>;
@@ -87,10 +87,7 @@ export async function storeLogs(
     logs: [...logs.values()],
     kept,
     series: [...series.values()],
-    metrics: [
-      ...[...finals].map(([name, value]): Metric => ({ name, value, step: null })),
-      ...[...series.values()].flatMap(pointsOf),
-    ],
+    finals: [...finals].map(([name, value]): Metric => ({ name, value, step: null })),
     params: [...params.values()],
     environment: [...environment.values()],
     directions,
@@ -115,7 +112,7 @@ function takenName(name: string, place: string): UsageError {
 }
 
 /** The points of a series that a version lists itself. */
-function pointsOf(series: MetricSeries): Metric[] {
+export function pointsOf(series: MetricSeries): Metric[] {
   return telling(series).map((i) => ({
     name: series.name,
     value: series.values[i] as number,

@@ -5,7 +5,7 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { UsageError } from '../../../base/errors.js';
 import type { Direction } from '../../../pure/logs/direction.js';
-import type { MetricSeries } from '../../../pure/logs/series.js';
+import { type MetricSeries, SeriesBuilder } from '../../../pure/logs/series.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import {
@@ -25,7 +25,7 @@ import type {
   Param,
   Version,
 } from '../../../storage/repo/version/version.js';
-import { type KeptLog, storeLogs, storeSeries } from './store-logs.js';
+import { type KeptLog, pointsOf, storeLogs, storeSeries } from './store-logs.js';
 
 /** What the user says of how a version was made. */
 export interface GivenKnowledge {
@@ -65,11 +65,14 @@ export async function tellOf(
   const { knowledge: given = {} } = content;
   const stored = await storeLogs(session, content.logs ?? [], signal);
   const had = amended === null ? noKnowledge() : readKnowledge(amended.extensions, 'version');
-  const series =
+  const read =
     stored.series.length === 0 && had.series === null
       ? []
       : merge(await seriesOf(repo, amended, had), stored.series, ({ name }) => name);
-  const log = stored.series.length === 0 ? null : await storeSeries(session, series);
+  const series = read.map((one) => withPoints(one, content.metrics ?? []));
+  const isNew = stored.series.length > 0 || series.some((one, i) => one !== read[i]);
+  const log = isNew ? await storeSeries(session, series) : null;
+  const replaced = series.filter((one) => stored.series.some(({ name }) => name === one.name));
   const counts = new Map(series.map(({ name, steps }) => [name, steps.length]));
   const directions = new Map([
     ...had.metrics.flatMap(({ name, direction }) =>
@@ -80,7 +83,7 @@ export async function tellOf(
   ]);
   const metrics = merge(
     // A new series takes the place of all points of the old one.
-    merge(amended?.metrics, stored.metrics, byName),
+    merge(amended?.metrics, [...stored.finals, ...replaced.flatMap(pointsOf)], byName),
     content.metrics,
     ({ name, step }) => `${step}/${name}`,
   );
@@ -112,6 +115,22 @@ export async function tellOf(
     extensions: knowledgeExtension(knowledge),
     kept: stored.kept,
   };
+}
+
+/** A series with the points that are given besides, each over the one of its step. */
+function withPoints(series: MetricSeries, metrics: readonly Metric[]): MetricSeries {
+  const given = metrics.filter(({ name, step }) => name === series.name && step !== null);
+  if (given.length === 0) return series;
+  const builder = new SeriesBuilder(Number.POSITIVE_INFINITY);
+  for (const [i, step] of series.steps.entries()) {
+    const time = series.times?.[i] ?? Number.NaN;
+    const value = series.values[i] as number;
+    builder.add(series.name, { step, value, time: Number.isNaN(time) ? null : time });
+  }
+  for (const { name, step, value } of given) {
+    builder.add(name, { step: step as number, value, time: null });
+  }
+  return builder.finish()[0] as MetricSeries;
 }
 
 const byName = ({ name }: { name: string }): string => name;

@@ -5,6 +5,8 @@
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { isUnreadable } from '../../../base/errors.js';
 import { TRAINER_STATE_BYTES_MAX } from '../../../base/limits.js';
+import { parseLoosely, readJsonLog } from '../../../pure/logs/readers/json-log.js';
+import type { MetricSeries } from '../../../pure/logs/series.js';
 import {
   metricsOfName,
   type NamedRole,
@@ -18,6 +20,7 @@ import { streamFile } from '../../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
 import type { Metric } from '../../../storage/repo/version/version.js';
+import type { OpContext } from '../../context.js';
 
 /** What a file of a checkpoint is for: as its name says, else its tensors; 'other' if neither does. */
 export type FileRole = Role | NamedRole | 'other';
@@ -91,14 +94,14 @@ export async function readMetrics(
   repo: ReadAccess,
   series: readonly Series[],
   metrics: readonly Metric[],
-  signal?: AbortSignal,
+  context: Pick<OpContext, 'signal' | 'warn'>,
 ): Promise<void> {
   for (const { checkpoints } of series) {
     const bySteps = new Map<number, Map<string, number>>();
     for (const { files } of checkpoints) {
-      throwIfAborted(signal);
+      throwIfAborted(context.signal);
       const state = files.find(({ path }) => path.endsWith('/trainer_state.json'));
-      if (state !== undefined) addHistory(bySteps, await readJson(repo, state));
+      if (state !== undefined) addHistory(bySteps, await readState(repo, state, context));
     }
     for (const checkpoint of checkpoints) {
       for (const [name, value] of bySteps.get(checkpoint.step) ?? []) {
@@ -111,32 +114,42 @@ export async function readMetrics(
   }
 }
 
-/** The document of a JSON file; null if it is none, or longer than a trainer writes. */
-async function readJson(repo: ReadAccess, file: FileEntry): Promise<unknown> {
-  if (file.size > TRAINER_STATE_BYTES_MAX) return null;
+/** The curves of a trainer's state, as the logs of versions are read; none, with a warning, if it is damaged. */
+async function readState(
+  repo: ReadAccess,
+  file: FileEntry,
+  { warn }: Pick<OpContext, 'warn'>,
+): Promise<readonly MetricSeries[]> {
+  const unread = (why: string): readonly [] => {
+    warn(`the metrics in '${file.path}' are left out: ${why}`);
+    return [];
+  };
+  if (file.size > TRAINER_STATE_BYTES_MAX) {
+    return unread(`it is larger than ${TRAINER_STATE_BYTES_MAX} bytes`);
+  }
   const pieces: Uint8Array[] = [];
   try {
     const stored = await openStoredFile(repo, file);
     for await (const bytes of streamFile(repo, stored, {})) pieces.push(Buffer.from(bytes));
-    return JSON.parse(Buffer.concat(pieces).toString('utf8'));
   } catch (error) {
-    if (error instanceof SyntaxError || isUnreadable(error)) return null;
+    if (isUnreadable(error)) return unread(error.message);
     throw error;
   }
+  const bytes = Buffer.concat(pieces);
+  const content = readJsonLog(bytes);
+  if (content !== null) return content.series;
+  return parseLoosely(bytes.toString('utf8')) === undefined ? unread('it is no JSON') : [];
 }
 
-/** Adds the numbers of `log_history`, whose rows name their step. */
-function addHistory(bySteps: Map<number, Map<string, number>>, state: unknown): void {
-  const history = (state as { log_history?: unknown } | null)?.log_history;
-  if (!Array.isArray(history)) return;
-  for (const row of history as unknown[]) {
-    if (typeof row !== 'object' || row === null) continue;
-    const { step, ...numbers } = row as Record<string, unknown>;
-    if (typeof step !== 'number') continue;
-    const known = bySteps.get(step) ?? new Map<string, number>();
-    for (const [name, value] of Object.entries(numbers)) {
-      if (typeof value === 'number') known.set(name, value);
+function addHistory(
+  bySteps: Map<number, Map<string, number>>,
+  series: readonly MetricSeries[],
+): void {
+  for (const { name, steps, values } of series) {
+    for (const [i, step] of steps.entries()) {
+      const known = bySteps.get(step) ?? new Map<string, number>();
+      known.set(name, values[i] as number);
+      bySteps.set(step, known);
     }
-    bySteps.set(step, known);
   }
 }

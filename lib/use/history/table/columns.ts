@@ -10,6 +10,7 @@ import { NotFoundError, UsageError } from '../../../base/errors.js';
 import type { VersionFacts } from '../../../knowledge/catalog/facts.js';
 import { type Direction, directionOf } from '../../../pure/logs/direction.js';
 import { parseParam } from '../../../pure/logs/param-value.js';
+import { wholePoint } from '../../../pure/logs/series.js';
 import type { ColumnRef, Value } from '../../../pure/where/condition.js';
 import type { Binding } from '../../../pure/where/evaluate.js';
 import type { Metric } from '../../../storage/repo/version/version.js';
@@ -137,12 +138,12 @@ export class Columns {
     if (space === null) return attributeColumn(own);
     const full = `${space}.${own}`;
     if (space === 'metrics') {
-      const last = (row: VersionRow): Metric | undefined => pointsOf(row, own).at(-1);
+      const whole = (row: VersionRow): Metric | undefined => wholePoint(pointsOf(row, own));
       return {
         name: full,
         kind: 'metric',
-        get: (row) => last(row)?.value ?? null,
-        step: (row) => last(row)?.step ?? null,
+        get: (row) => whole(row)?.value ?? null,
+        step: (row) => whole(row)?.step ?? null,
       };
     }
     if (space === 'params') {
@@ -252,7 +253,12 @@ export class Columns {
     const metrics = this.names('metrics').map((name) => {
       const isCurve = rows.some((row) => (countOf(row, name) ?? 0) > 1);
       const isDirected = rows.some((row) => directionIn(row, name) !== null);
-      return ref(`metrics.${name}`, isCurve && isDirected ? 'best' : null);
+      // What somebody gave for a run as a whole is what the run counts by.
+      const isGiven = rows.some((row) => {
+        const points = pointsOf(row, name);
+        return points.length > 1 && points[0]?.step === null;
+      });
+      return ref(`metrics.${name}`, isCurve && isDirected && !isGiven ? 'best' : null);
     });
     const params = this.names('params')
       .map((name) => ref(`params.${name}`))
