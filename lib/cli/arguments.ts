@@ -2,6 +2,7 @@
 import { Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import { checkPlanes } from '../pure/tensor/prefix.js';
+import { numberOf } from '../use/history/version-content.js';
 import type { AddOptions } from '../use/ops/add.js';
 import type { CommitOptions } from '../use/ops/commit.js';
 import type { LineSettings } from '../use/tracking/line.js';
@@ -26,29 +27,65 @@ export function parseParams(texts: readonly string[]): Params {
   });
 }
 
+/** Where a name ends and whether less or more is better begins: 'acc:max'. */
+const DIRECTED = /^(.+):(min|max)$/s;
+
 /**
- * Metrics of `--metric name=number` or `name@step=number`; `:min` or `:max` behind the number, or the
- * name alone, says which is better. @throws {UsageError}
+ * Metrics of `--metric name=number` or `name@step=number`; `:min` or `:max` after the number or the name,
+ * or a name with it alone, says which is better. @throws {UsageError}
  */
-export function parseMetrics(texts: readonly string[]): Metrics {
-  return texts.map((whole) => {
-    const [, text = whole, ending] = /^(.+):(min|max)$/.exec(whole) ?? [];
-    const direction = ending === undefined ? {} : { direction: ending as 'min' | 'max' };
-    if (ending !== undefined && !text.includes('=')) return { name: text, ...direction };
-    return { ...parseMetric(text), ...direction };
+export function parseMetrics(texts: readonly string[], warn: (message: string) => void): Metrics {
+  return texts.map((text) => {
+    const [, alone, declared] = text.includes('=') ? [] : (DIRECTED.exec(text) ?? []);
+    if (alone !== undefined) return { name: alone, direction: declared as 'min' | 'max' };
+    const [left, right] = parsePair(text, 'metric', '--metric accuracy=0.91');
+    const [, place = left, before] = DIRECTED.exec(left) ?? [];
+    const [, number = right, after] = DIRECTED.exec(right) ?? [];
+    if (before !== undefined && after !== undefined && before !== after) {
+      throw new UsageError(`metric '${place}' is given as ${before} and as ${after}`, {
+        name: place,
+        hint: `write it once, as in --metric '${place}=${number}:${after}'`,
+      });
+    }
+    const direction = before ?? after;
+    return {
+      ...placeOfMetric(place, warn),
+      value: metricNumber(place, number),
+      ...(direction === undefined ? {} : { direction: direction as 'min' | 'max' }),
+    };
   });
 }
 
-function parseMetric(text: string): Metrics[number] {
-  const [name, number] = parsePair(text, 'metric', '--metric accuracy=0.91');
-  const value = Number(number);
-  if (number.trim() === '' || Number.isNaN(value)) {
-    throw new UsageError(`metric '${name}' has the value '${number}', which is not a number`);
+function placeOfMetric(
+  place: string,
+  warn: (message: string) => void,
+): { name: string; step: number | null } {
+  const [, name, step] = /^(.+)@(\d{1,15})$/s.exec(place) ?? [];
+  if (name !== undefined) return { name, step: Number(step) };
+  const [, before] = /^(.+)@[^@]*$/s.exec(place) ?? [];
+  if (before !== undefined) {
+    warn(
+      `'${place}' is the name of the metric: a step is a whole number, as in '${before}@2000=0.3'`,
+    );
   }
-  const stepped = /^(.+)@(\d{1,15})$/.exec(name);
-  return stepped
-    ? { name: stepped[1] as string, step: Number(stepped[2]), value }
-    : { name, step: null, value };
+  return { name: place, step: null };
+}
+
+function metricNumber(name: string, text: string): number {
+  const value = numberOf(text);
+  const refuse = (why: string, hint: string): never => {
+    throw new UsageError(`metric '${name}' has the value '${text}', which is ${why}`, {
+      name,
+      hint,
+    });
+  };
+  if (value === null) {
+    return refuse('not a number', "write a number, 'nan', 'inf' or '-inf': --metric loss=nan");
+  }
+  if (!Number.isFinite(value) && /\d/.test(text)) {
+    return refuse('beyond what a number can hold', "'inf' and '-inf' say that it is infinite");
+  }
+  return value;
 }
 
 /** Name → text of `name=text` flags. @throws {UsageError} also if a name is given twice. */

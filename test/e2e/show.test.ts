@@ -47,7 +47,11 @@ test('show: a number that is not finite stays what it is', async (t) => {
       [2, 3],
     ],
   );
-  t.deepEqual(shown.metrics, { loss: 3 });
+  t.deepEqual(shown.metrics, { loss: 'Infinity' });
+  await repo.json('commit', '--amend', '--metric', 'loss=nan', '--metric', 'acc@2:max=-inf');
+  const amended = await repo.json<ShowResult>('show');
+  t.deepEqual(amended.metrics, { acc: '-Infinity', loss: 'NaN' });
+  t.is(amended.metricSteps.acc?.direction, 'max');
 });
 
 test('show, diff: a change of the executable bit, alone or with other bytes', async (t) => {

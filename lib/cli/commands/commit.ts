@@ -79,7 +79,7 @@ async function options(run: Run, flags: Flags): Promise<CommitOptions> {
     allowEmpty: flags.allowEmpty === true,
     allowRemovals: flags.allowRemovals === true,
     params: parseParams(flags.param ?? []),
-    metrics: parseMetrics(flags.metric ?? []),
+    metrics: parseMetrics(flags.metric ?? [], run.context.warn),
     logs: flags.log ?? [],
     parents: flags.parent ?? [],
     environment: parseNamed(flags.env ?? [], 'environment', '--env python=3.12'),
@@ -154,7 +154,7 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'commit', {
       summary: 'make a version from the staged files',
       about:
-        'A metric may have a step: --metric loss@2000=0.31. With --amend, the new version ' +
+        'A metric may have a step: --metric loss@2000=0.31. A number may be nan, inf or -inf. With --amend, the new version ' +
         'replaces the last one on the branch: it keeps the message, author, hyperparameters, ' +
         'metrics and logs that are not given again, and gets a number of its own. In the JSON ' +
         'document, storedBytes counts all pack files written for this version since its parent, ' +

@@ -61,7 +61,7 @@ export class LogCollector {
 
   /** A number without a step. */
   final(name: string, value: number): void {
-    if (!Number.isNaN(value) && this.#takes(name, this.#finals)) this.#finals.set(name, value);
+    if (this.#takes(name, this.#finals)) this.#finals.set(name, value);
   }
 
   /** A hyperparameter; of nested objects each leaf, under a dotted name. */

@@ -4,6 +4,8 @@ import type { Direction } from '../../pure/logs/direction.js';
 import { formatParam, isParamValue, type ParamValue } from '../../pure/logs/param-value.js';
 import type { Metric, Param } from '../../storage/repo/version/version.js';
 
+export { numberOf } from '../../pure/logs/rows.js';
+
 /** Name → value: each is read back as it was given. */
 export type ParamValues = Readonly<Record<string, ParamValue>>;
 
@@ -34,17 +36,16 @@ export function toParams(values: ParamValues | readonly Param[] = []): Param[] {
   });
 }
 
-/** Metrics of a version. @throws {UsageError} for a value that is not a number. */
+/** Metrics of a version; NaN and infinities are numbers: runs diverge. @throws {UsageError} for another type. */
 export function toMetrics(values: MetricValues = []): Metric[] {
   const points = isList(values)
     ? values
     : Object.entries(values).map(([name, value]): MetricPoint => ({ name, value }));
   const measured = points.filter(({ value }) => value !== undefined);
   const metrics = measured.map(({ name, value, step = null }): Metric => {
-    if (typeof value !== 'number' || Number.isNaN(value)) {
+    if (typeof value !== 'number') {
       throw new UsageError(`metric '${name}' has the value '${value}', which is not a number`, {
         name,
-        hint: 'leave it out, or keep it in a log',
       });
     }
     return { name, value, step };
