@@ -242,7 +242,11 @@ export function withWarnings(document: object, warnings: readonly string[]): obj
 function workingFolder(cwd: string, folders: readonly string[]): string {
   const folder = path.resolve(cwd, ...folders);
   if (folders.length > 0 && !fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new NotFoundError(`there is no folder '${folder}'`, { kind: 'folder', name: folder });
+    throw new NotFoundError(`there is no folder '${folder}'`, {
+      kind: 'folder',
+      name: folder,
+      hint: 'correct what stands behind -C',
+    });
   }
   return folder;
 }

@@ -43,8 +43,10 @@ export function closestNames(name: string, names: Iterable<string>): string[] {
   const scored: { name: string; score: number }[] = [];
   for (const candidate of new Set(names)) {
     const plain = candidate.toLowerCase().slice(0, 200);
-    const near = plain.includes(wanted) || wanted.includes(plain);
-    const score = near && plain !== '' ? 1 : editDistance(wanted, plain);
+    // One or two letters are in most names.
+    const least = Math.min(plain.length, wanted.length);
+    const near = least > 2 && (plain.includes(wanted) || wanted.includes(plain));
+    const score = near ? 1 : editDistance(wanted, plain);
     if (score <= Math.max(1, Math.floor(wanted.length / 3)))
       scored.push({ name: candidate, score });
   }

@@ -103,12 +103,22 @@ const REMEDY: Record<string, string> = {
   EIO: 'the device reported an error; check it, then run dlv fsck',
 };
 
-/** What the codes mean that a person meets without having done anything wrong. */
+/** What the codes mean that a person meets. */
 const MEANING: Record<string, string> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the disk quota is used up',
   EIO: 'the device failed',
   EROFS: 'the file system is read-only',
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'permission is denied',
+  EPERM: 'it is not permitted',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is no folder',
+  EEXIST: 'something is there already',
+  ENOTEMPTY: 'the folder is not empty',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'its links lead in a circle',
+  EMFILE: 'too many files are open',
 };
 
 /** A path without the names that only dlv knows, those of temporary files: the folder that they are in. */

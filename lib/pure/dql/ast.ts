@@ -33,6 +33,8 @@ export interface SelectItem extends Placed {
   value: Value;
   /** What the column is called; null: as it is written. */
   name: string | null;
+  /** The name stands without 'as'. */
+  isBare: boolean;
 }
 
 export interface SortKey extends Placed {

@@ -64,11 +64,19 @@ export function compileCondition<R>(condition: Condition, context: ConditionCont
         compileValue(condition.left, context),
         compileValue(condition.right, context),
       );
+      const isFixed = [condition.left, condition.right].some(({ kind }) => kind === 'literal');
+      const compare = (a: CellValue, b: CellValue): Truth => {
+        if (isFixed && a !== null && b !== null && typeof a !== typeof b) {
+          const { from, to } = condition.span;
+          context.hint(
+            `${scope.text.slice(from, to).trim()} compares a ${kindOf(a)} with a ${kindOf(b)}, and these never fit`,
+          );
+        }
+        return compareBy(comparison, a, b);
+      };
       return (tuple, captures) => {
         const rights = right(tuple, captures);
-        return anyOf(left(tuple, captures), (a) =>
-          anyOf(rights, (b) => compareBy(comparison, a, b)),
-        );
+        return anyOf(left(tuple, captures), (a) => anyOf(rights, (b) => compare(a, b)));
       };
     }
     case 'between': {
@@ -128,13 +136,23 @@ export function compileCondition<R>(condition: Condition, context: ConditionCont
     }
     case 'exists': {
       const { find } = compileSelector(host, scope, condition.selector);
-      return (tuple, captures) => find(tuple, captures).some(({ places }) => places.size > 0);
+      return (tuple, captures) => {
+        const found = find(tuple, captures);
+        // Of a version without a network nothing can be said.
+        return found.length === 0 ? null : found.some(({ places }) => places.size > 0);
+      };
     }
     case 'has':
       return compileHas(condition, context);
     case 'lineage':
       return compileLineage(condition, context);
   }
+}
+
+/** What people call the type of a value. */
+function kindOf(value: CellValue): string {
+  if (typeof value === 'string') return 'text';
+  return typeof value === 'object' ? 'list' : typeof value;
 }
 
 function keyOf(value: CellValue): string {
@@ -189,15 +207,18 @@ function compileHas<R>(
     );
   }
   if (quantifier === 'any') {
-    return (tuple, captures) =>
-      finder
-        .find(tuple, captures)
-        .some(({ set, places }) =>
-          [...places].some((place) => fitsTemplate(set, place, test, captures)),
-        );
+    return (tuple, captures) => {
+      const found = finder.find(tuple, captures);
+      if (found.length === 0) return null;
+      return found.some(({ set, places }) =>
+        [...places].some((place) => fitsTemplate(set, place, test, captures)),
+      );
+    };
   }
   return (tuple, captures) => {
-    const named = finder.named(tuple, captures).filter(({ places }) => places.size > 0);
+    const all = finder.named(tuple, captures);
+    if (all.length === 0) return null;
+    const named = all.filter(({ places }) => places.size > 0);
     return (
       named.length > 0 &&
       named.every(({ set, places }) =>

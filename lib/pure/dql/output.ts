@@ -240,7 +240,7 @@ function mentioned<R>(
           ? value.selector.variable
           : '';
     const key = `${of}:${compileValue(value, context).name ?? nameOf(value)}`;
-    if (!found.has(key)) found.set(key, { value, name: null, span: value.span });
+    if (!found.has(key)) found.set(key, { value, name: null, isBare: false, span: value.span });
   }
   return [...found.values()];
 }

@@ -2,10 +2,19 @@
  * Reads a DQL statement. The grammar is grammar.peggy; this file bounds what it is given, and makes of
  * what a parser says (a position and the rules that would fit there) an error that helps.
  */
-import { closestNames } from '../../base/bytes/closest.js';
+import { closestNames, editDistance } from '../../base/bytes/closest.js';
 import { UsageError } from '../../base/errors.js';
 import { NESTING_MAX } from '../../base/limits.js';
-import type { Construct, Evaluate, Selector, Slice, Source, Span, Statement } from './ast.js';
+import type {
+  Construct,
+  Evaluate,
+  SelectItem,
+  Selector,
+  Slice,
+  Source,
+  Span,
+  Statement,
+} from './ast.js';
 import * as grammar from './grammar.js';
 
 /** A longer query is none that anybody wrote. */
@@ -93,6 +102,7 @@ function syntaxError(text: string, { expected, location }: grammar.SyntaxError):
 
 /** What people write who know SQL or another language, and what DQL has for it. */
 const FOREIGN: readonly [RegExp, string][] = [
+  [/^in\b/i, 'sources stand behind from: select m from m in "good"'],
   [/^(&&|\|\|)/, "write 'and' and 'or'"],
   [/^!(?!=|~)/, "write 'not' before a condition"],
   [
@@ -115,11 +125,11 @@ function hintFor(
   word: string | undefined,
   words: ReadonlySet<string>,
 ): string | undefined {
+  const exact = FOREIGN.find(([pattern]) => pattern.test(text.slice(from)));
+  if (exact !== undefined) return exact[1];
   const near = word === undefined || words.size === 0 ? [] : closestNames(word, words);
   if (near.length > 0 && near[0] !== word?.toLowerCase())
     return `did you mean '${near.join("' or '")}'?`;
-  const foreign = FOREIGN.find(([pattern]) => pattern.test(text.slice(from)));
-  if (foreign !== undefined) return foreign[1];
   if (from === 0) return 'a query begins so: select m where m.metrics.acc > 0.9';
   const quotes = text.slice(0, from).match(/["'`]/g)?.length ?? 0;
   return quotes % 2 === 1 || /^["'`]/.test(text.slice(from))
@@ -133,7 +143,10 @@ interface RawSlice extends Omit<Slice, 'input' | 'output'> {
 }
 
 function finish(text: string, found: Statement | RawSlice): Statement {
-  if (found.kind === 'select') return found;
+  if (found.kind === 'select') {
+    checkNames(text, found.items);
+    return found;
+  }
   const named = withVariable(text, found);
   if (!('ends' in named)) return named;
   const { ends, ...slice } = named;
@@ -155,6 +168,20 @@ function finish(text: string, found: Statement | RawSlice): Statement {
   }
   return { ...slice, input: selectorOf('input'), output: selectorOf('output') };
 }
+
+/** A name without 'as' that is nearly a keyword is a misspelt one: select m whre. */
+function checkNames(text: string, items: readonly SelectItem[]): void {
+  for (const { name, isBare, span } of items) {
+    if (name === null || !isBare) continue;
+    const meant = CLAUSES.find((word) => editDistance(name.toLowerCase(), word) === 1);
+    if (meant === undefined) continue;
+    const from = text.lastIndexOf(name, span.to);
+    const hint = `did you mean '${meant}'? A name of a column stands behind 'as'`;
+    throw queryError(text, { from }, `expected '${meant}'`, hint);
+  }
+}
+
+const CLAUSES = ['from', 'where', 'group', 'having', 'order', 'limit', 'offset'];
 
 /** A source without a variable is called as what is made of it. */
 function withVariable<S extends RawSlice | Slice | Construct | Evaluate>(

@@ -49,6 +49,8 @@ export class QueryRunner<R> {
   readonly #options: QueryOptions;
   /** Names of queries that are being run: one that names itself would never end. */
   readonly #names: string[] = [];
+  /** What all queries in one another give to think. */
+  readonly #hints = new Set<string>();
   #depth = 0;
 
   constructor(host: Host<R>, options: QueryOptions = {}) {
@@ -70,7 +72,7 @@ export class QueryRunner<R> {
   async #select(text: string, query: Select): Promise<QueryAnswer<R>> {
     const host = this.#host;
     const scope = new Scope(text, sourcesOf(text, query));
-    const hints = new Set<string>();
+    const hints = this.#hints;
     const context: ConditionContext<R> = {
       host,
       scope,
@@ -231,6 +233,11 @@ export class QueryRunner<R> {
       rows.map((row) => [row]),
       step.reads,
     );
+    if (step.reads === 'networks') {
+      const bare = rows.filter((row) => this.#host.networks(row).length === 0).length;
+      const have = bare === 1 ? '1 version has' : `${bare} versions have`;
+      if (bare > 0) this.#hints.add(`${have} no network that could be asked for layers`);
+    }
     for (const [i, row] of rows.entries()) {
       if (i % ABORT_EVERY === 0) this.#options.signal?.throwIfAborted();
       tuple[place] = row;

@@ -185,9 +185,10 @@ function call<R>(value: Value & { kind: 'call' }, context: ValueContext<R>): Com
   const [first, second] = given;
   if (name === 'count' && given.length === 1 && first?.kind === 'selector') {
     const { find } = compileSelector(host, scope, first.selector);
-    const of: ValueOf<R> = (tuple, captures) => [
-      find(tuple, captures).reduce((sum, { places }) => sum + places.size, 0),
-    ];
+    const of: ValueOf<R> = (tuple, captures) => {
+      const found = find(tuple, captures);
+      return [found.length === 0 ? null : found.reduce((sum, { places }) => sum + places.size, 0)];
+    };
     return { of, name: null, literal: null };
   }
   if (name === 'abs' && given.length === 1 && first !== undefined) {

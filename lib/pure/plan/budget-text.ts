@@ -40,7 +40,7 @@ export function parseBudget(text: string): Budget {
   if (limit === null || target === '') {
     throw new UsageError(`--budget '${text}' is not a budget`, {
       option: '--budget',
-      hint: "write a factor (1.5), bytes (300MB), a time (400ms) or 'none', after '<revision>=' or '<model>=' for some only",
+      hint: "write a factor of at least 1 (1.5), bytes (300MB), a time (400ms) or 'none', after '<revision>=' or '<model>=' for some only",
     });
   }
   return { target, limit };

@@ -99,7 +99,7 @@ export async function openReader(url: string, options: OpenOptions): Promise<Rem
     if ((await leadsTo(folder)) !== 'folder') {
       throw new RemoteError(`there is no folder '${folder}'`, {
         url: folder,
-        hint: 'mount it, or correct the address with dlv remote set-url',
+        hint: "mount it, or correct the address, that of a remote with 'dlv remote set-url'",
       });
     }
   }

@@ -136,7 +136,9 @@ export async function pushStash(
         `nothing to stash: '${model}' has not changed since its last version`,
         {
           model,
-          hint: options.untracked ? '' : "'-u' includes untracked files",
+          hint: options.untracked
+            ? 'ignored files are never stashed'
+            : "'-u' includes untracked files",
         },
       );
     }

@@ -177,6 +177,8 @@ export class LayerSet {
 
   /** Outputs (units) or inputs (channels) of the weights of a convolution or a full layer. */
   #width(place: number, { op, ...main }: GraphNode, side: 'units' | 'channels'): Value {
+    const hidden = numberOf({ op, ...main }, 'hidden_size');
+    if (hidden !== undefined && side === 'units') return hidden;
     const weight = this.#weights(place).find((shape) => shape.length >= 2);
     if (weight === undefined) return null;
     const [a, b] = weight as [number, number];

@@ -223,7 +223,7 @@ export class FolderTransport implements Transport {
         `cannot make the remote '${this.shown}': there is no folder '${above}'`,
         {
           url: this.shown,
-          hint: 'mount or make that folder, or correct the address with dlv remote set-url',
+          hint: "mount or make that folder, or correct the address, that of a remote with 'dlv remote set-url'",
         },
       );
     }

@@ -76,6 +76,10 @@ function notFound(path: string, known: readonly string[], label: string): NotFou
   return new NotFoundError(`there is no file or folder '${path}' in ${label}`, {
     kind: 'path',
     name: path,
-    ...suggestNames(path, known.slice(0, 10_000)),
+    ...suggestNames(
+      path,
+      known.slice(0, 10_000),
+      "'dlv show <revision>' lists the files of a version",
+    ),
   });
 }

@@ -82,6 +82,14 @@ const SPACES: Readonly<Record<string, Space>> = {
 type Space = 'metrics' | 'params' | 'env' | 'data';
 const FUNCTIONS = ['best', 'best_step', 'last', 'last_step', 'min', 'max', 'count'] as const;
 type Fn = (typeof FUNCTIONS)[number];
+/** Other words for them, which DQL has. */
+const FUNCTION_ALIASES: Readonly<Record<string, Fn>> = {
+  lowest: 'min',
+  highest: 'max',
+  points: 'count',
+};
+/** Columns that an error names. */
+const NAMED_MAX = 40;
 
 /** The points of one metric that a version lists: in order of step, the one without a step first. */
 function pointsOf({ facts }: VersionRow, name: string): Metric[] {
@@ -191,13 +199,13 @@ export class Columns {
 
   #unknown(name: string, full: string): NotFoundError {
     const all = [
-      ...Object.keys(ATTRIBUTES),
       ...(['metrics', 'params', 'env', 'data'] as const).flatMap((space) =>
         this.names(space).flatMap((own) => [
           `${space}.${own}`,
           ...(full.includes('.') ? [] : [own]),
         ]),
       ),
+      ...Object.keys(ATTRIBUTES),
     ];
     const near = closestNames(full, all);
     return new NotFoundError(`no version has the column '${name}'`, {
@@ -207,11 +215,12 @@ export class Columns {
       hint:
         near.length > 0
           ? `did you mean ${near.join(' or ')}?`
-          : `there are ${all.slice(0, 20).join(', ')}`,
+          : `there are ${all.slice(0, NAMED_MAX).join(', ')}${all.length > NAMED_MAX ? ` and ${all.length - NAMED_MAX} more` : ''}`,
     });
   }
 
-  #asked(fn: string, space: Space | null, own: string, name: string): Column {
+  #asked(called: string, space: Space | null, own: string, name: string): Column {
+    const fn = Object.hasOwn(FUNCTION_ALIASES, called) ? (FUNCTION_ALIASES[called] as Fn) : called;
     if (!FUNCTIONS.includes(fn as Fn)) {
       throw new UsageError(`there is no function '${fn}' of a column`, {
         column: name,

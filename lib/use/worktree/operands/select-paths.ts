@@ -33,6 +33,6 @@ function notFound(text: string, known: readonly string[], where: string): NotFou
   return new NotFoundError(`'${text}' matches no file of ${where}`, {
     kind: 'path',
     name: text,
-    ...suggestNames(text, known.slice(0, 10_000)),
+    ...suggestNames(text, known.slice(0, 10_000), "'dlv status' and 'dlv show' list files"),
   });
 }

@@ -208,3 +208,19 @@ test('a select gives what plain filters and loops give', async (t) => {
     t.deepEqual(found, expected, text);
   }
 });
+
+test('what a query surely does not mean is said beside its rows', async (t) => {
+  const { rows, hints } = await ask(host, 'select m where m.acc > "abc"');
+  t.is(rows.length, 0);
+  t.regex(hints.join(), /m\.acc > "abc" compares a number with a text/);
+  const two = dqlHost([{ name: 'net', network: lenet5() }, { name: 'weights' }]);
+  const found = await ask(two, 'select m where not exists m["lstm*"]');
+  t.deepEqual(
+    found.rows.map(({ cells }) => cells[0]),
+    ['net'],
+  );
+  t.deepEqual(found.hints, ['1 version has no network that could be asked for layers']);
+  t.deepEqual(found.conditions[0]?.unknown, ['weights']);
+  await t.throwsAsync(ask(host, 'select m whre'), { message: /expected 'where'/ });
+  await t.throwsAsync(ask(host, 'select m in "good"'), { message: /expected/ });
+});
