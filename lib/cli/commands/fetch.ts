@@ -13,7 +13,7 @@ import {
   pruneOption,
 } from '../arguments.js';
 import { EXAMPLE_MOVE, printRefs, printTraffic, versionsAndBytes } from '../output/transfer.js';
-import type { Ui } from '../output/ui.js';
+import { formatBytes, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
 interface Flags extends FetchFlags {
@@ -41,11 +41,12 @@ const EXAMPLE: FetchResult[] = [
 ];
 
 function print(ui: Ui, result: FetchResult, isVerbose: boolean): void {
-  const { url, dryRun, refs, versions } = result;
+  const { url, dryRun, refs, versions, bytes } = result;
   const moved = refs.some(({ status }) => status !== 'same');
-  if (moved || versions > 0) ui.note(`${dryRun ? 'would fetch from' : 'from'} ${url}`);
+  if (moved || bytes > 0 || versions > 0) ui.note(`${dryRun ? 'would fetch from' : 'from'} ${url}`);
   printRefs(ui, refs, isVerbose);
   if (versions > 0) ui.note(`${versionsAndBytes(result)}${dryRun ? ' to fetch' : ''}`);
+  else if (bytes > 0) ui.note(`${formatBytes(bytes)} of versions that are here already`);
   else if (!moved) ui.note(`nothing new at ${url}`);
   if (isVerbose) printTraffic(ui, result);
 }

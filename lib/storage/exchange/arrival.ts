@@ -57,14 +57,20 @@ export async function checkArrived(
   }
   const listed = repo.store.sets();
   const here = new Set(listed.map(({ id }) => id));
-  const fresh = sealed.map(({ info }) => info).filter(({ id }) => !here.has(id));
+  const arrived = new Set(sealed.map(({ info }) => info.id));
+  const fresh = sealed.map(({ info }) => info);
   // As they will be listed.
-  const sets = thin === undefined ? [...listed, ...fresh] : [...fresh, ...listed];
+  const sets =
+    thin === undefined
+      ? [...listed, ...fresh.filter(({ id }) => !here.has(id))]
+      : [...fresh, ...listed.filter(({ id }) => !arrived.has(id))];
   backend.useManifest(encodeManifest({ generation: 0, sets }));
   const store = await ObjectStore.open(backend);
   const known = repo.store.promised;
   if (known !== null || thin !== undefined) {
-    store.promised = new ArrivedPromises(known, thin ?? new Map(), shown);
+    // A set that arrived whole may have the name of one here that is not.
+    const whole = sealed.map(({ info }): [SetId, PlaneClass[]] => [info.id, []]);
+    store.promised = new ArrivedPromises(known, new Map([...whole, ...(thin ?? [])]), shown);
   }
   const access = {
     store,
@@ -75,7 +81,6 @@ export async function checkArrived(
   };
   const findings = new Findings();
   // Bases that were here before are decoded, too, and are no part of what arrived.
-  const arrived = new Set(sealed.map(({ info }) => info.id));
   const onBytes = (count: number, set: SetId): void => {
     if (arrived.has(set)) options.onBytes?.(count);
   };

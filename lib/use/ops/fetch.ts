@@ -82,6 +82,19 @@ function fetchFilter(known: PartialFilter, { planes, depth }: FetchOptions): Par
   });
 }
 
+/** @throws {UsageError} if more is asked of a remote that promised nothing, in a repository that is not whole. */
+function refuseUnpromised(repo: Repository, shown: string, options: FetchOptions): void {
+  const { planes, depth, all } = options;
+  const [other] = repo.promises?.byRemote.keys() ?? [];
+  if (other === undefined || all || (planes === undefined && depth === undefined)) return;
+  const option = planes === undefined ? '--depth' : '--planes';
+  const value = planes ?? depth;
+  throw new UsageError(`what is not here was left at '${other}', not at '${shown}'`, {
+    option,
+    hint: `'dlv fetch ${other} ${option} ${value}' brings it`,
+  });
+}
+
 /** True if more is wanted than what is here was taken with. */
 function isWider(known: PromisedOfRemote | null, { planes, depth }: PartialFilter): boolean {
   const isThin = planes === null && (known?.thin.size ?? 0) > 0;
@@ -100,6 +113,7 @@ async function fetchOne(
   try {
     const { branches, tags = 'auto', dryRun = false } = options;
     const known = name === null ? null : await readPromisedOf(repo.layout, name);
+    if (known === null) refuseUnpromised(repo, name ?? shownUrl(url), options);
     const filter = known === null ? null : fetchFilter(known.filter, options);
     const lines = branches ?? (filter?.lines.length ? filter.lines : undefined);
     const how = {

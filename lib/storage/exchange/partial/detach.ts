@@ -71,9 +71,10 @@ export async function detachPlanes(
     if (options.dryRun) return detached;
     options.onStart?.(bytes);
     await compareAll(parts, from, leaving, options);
-    if (leaving.length > 0) await listThin(repo, parts, { ...from, seen }, leaving);
+    const thin =
+      leaving.length > 0 ? await listThin(repo, parts, { ...from, seen }, leaving) : new Map();
     await incoming.remove();
-    await freeHidden(repo, options);
+    await freeHidden(repo, thin, options);
     return detached;
   } finally {
     await incoming.close();
@@ -217,7 +218,7 @@ async function listThin(
   { sets }: FetchParts,
   { seen, remote }: NamedSource & { seen: readonly SetId[] },
   leaving: readonly Leaving[],
-): Promise<void> {
+): Promise<Map<SetId, PlaneClass[]>> {
   const { store } = repo;
   const sealed: SealedSet[] = [];
   const thin = new Map<SetId, PlaneClass[]>();
@@ -257,7 +258,7 @@ async function listThin(
       const promising = { remote, sets, filter: null, gives: true };
       await listPartly(lock, store, { sealed, thin }, promising);
     });
-    await repo.readPromises?.();
+    return thin;
   } finally {
     for (const writer of writers.values()) await writer.abort();
     await removeSealed(store.backend, sealed);
@@ -265,16 +266,18 @@ async function listThin(
 }
 
 /** Writes sets again that hold records which thin ones hide, without these. */
-async function freeHidden(repo: FetchingRepository, { signal }: DetachOptions): Promise<void> {
+async function freeHidden(
+  repo: FetchingRepository,
+  thin: ReadonlyMap<SetId, PlaneClass[]>,
+  { signal }: DetachOptions,
+): Promise<void> {
   const { store } = repo;
   const chosen: SetInfo[] = [];
   // Where a set gave up planes of all its records, the thin one has its name, and its files are too many.
-  for (const { id } of store.sets()) {
-    for (const plane of store.promised?.absent(id) ?? []) {
-      const name = packName(id, plane);
-      if (await store.backend.exists(name)) await store.backend.remove(name);
-    }
+  for (const [id, classes] of thin) {
+    for (const plane of classes) await store.backend.remove(packName(id, plane));
   }
+  await repo.readPromises?.();
   for (const info of store.sets()) {
     if ((store.promised?.absent(info.id) ?? []).length > 0) continue;
     for await (const { id, segment } of store.segmentsOf(info)) {

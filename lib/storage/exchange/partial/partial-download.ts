@@ -206,6 +206,12 @@ class PartialDownload {
     }
   }
 
+  /** True if planes of the record are here already. */
+  #isLocal({ twin }: Taken, plane: PlaneClass): boolean {
+    if (twin === null) return false;
+    return !(this.#parts.repo.store.promised?.absent(twin.set) ?? []).includes(plane);
+  }
+
   #classes({ entry, planes }: Taken): PlaneClass[] {
     return classesFor(entry.width, planes);
   }
@@ -224,11 +230,10 @@ class PartialDownload {
       found.set(file.name, known);
     };
     for (const taken of among) {
-      const { entry, twin } = taken;
       for (const plane of classesOf(taken)) {
-        if (plane === 'hi' && twin !== null) continue;
-        const { fileClass, range } = placeOf(entry, plane);
-        add(entry.set, fileClass, range);
+        if (this.#isLocal(taken, plane)) continue;
+        const { fileClass, range } = placeOf(taken.entry, plane);
+        add(taken.entry.set, fileClass, range);
       }
     }
     return found;
@@ -246,7 +251,7 @@ class PartialDownload {
     let bytes = 0;
     for (const taken of this.#taken.values()) {
       for (const plane of this.#classes(taken)) {
-        if (plane === 'hi' && taken.twin !== null) continue;
+        if (this.#isLocal(taken, plane)) continue;
         const { range } = placeOf(taken.entry, plane);
         bytes += range.end - range.start;
       }
@@ -309,8 +314,7 @@ class PartialDownload {
     const head = taken.head as OpenedSegment;
     const classes = this.#classes(taken);
     const sizes = { hi: entry.hiBytes, mid: entry.midBytes, low: entry.lowBytes };
-    const absentOf = twin === null ? [] : (repo.store.promised?.absent(twin.set) ?? []);
-    const isLocal = (plane: PlaneClass): boolean => twin !== null && !absentOf.includes(plane);
+    const isLocal = (plane: PlaneClass): boolean => this.#isLocal(taken, plane);
     const record =
       twin === null
         ? await readPlanesOf(remote.backend, head, classes)

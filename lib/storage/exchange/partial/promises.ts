@@ -12,6 +12,7 @@ import type { Supply, SupplyWants } from '../../objects/stored/bring.js';
 import { type PromisedOfRemote, readPromised, thinSets } from '../../repo/promised.js';
 import { readRemotes } from '../../repo/remotes.js';
 import { parseRate } from '../../repo/settings/rate.js';
+import { PACKS_DIR } from '../../store/names.js';
 import { ObjectStore } from '../../store/object-store.js';
 import {
   type Need,
@@ -64,19 +65,21 @@ export class Promises implements Promised, Supply {
   private constructor(
     repo: FetchingRepository,
     promised: ReadonlyMap<string, PromisedOfRemote>,
+    thin: ReadonlyMap<SetId, readonly PlaneClass[]>,
     options: PromisesOptions,
   ) {
     this.#repo = repo;
     this.#options = options;
     this.#mode = options.mode;
     this.#promised = promised;
-    this.#thin = thinSets(promised);
+    this.#thin = thin;
   }
 
   /** What is promised to a repository; null if nothing is. @throws {CorruptError} */
   static async open(repo: FetchingRepository, options: PromisesOptions): Promise<Promises | null> {
     const promised = await readPromised(repo.layout);
-    return promised.size === 0 ? null : new Promises(repo, promised, options);
+    if (promised.size === 0) return null;
+    return new Promises(repo, promised, await thinHere(repo, promised), options);
   }
 
   /** Leading planes that are taken where nobody asks for more; null: all. */
@@ -106,7 +109,7 @@ export class Promises implements Promised, Supply {
   /** Reads again what is promised, after it changed. */
   async reload(): Promise<void> {
     this.#promised = await readPromised(this.#repo.layout);
-    this.#thin = thinSets(this.#promised);
+    this.#thin = await thinHere(this.#repo, this.#promised);
     this.#known = null;
   }
 
@@ -305,6 +308,24 @@ type PartialExtents = Map<Id, { planes: number; segments: number }>;
 
 /** All planes of any extent. */
 export const WHOLE = WIDTH_MAX;
+
+/**
+ * Classes of the files of each set that are not here. A `thin` line allows files to be missing: whatever stored
+ * the same records whole, under the same name, has put them here.
+ */
+async function thinHere(
+  { store }: FetchingRepository,
+  promised: ReadonlyMap<string, PromisedOfRemote>,
+): Promise<Map<SetId, readonly PlaneClass[]>> {
+  const thin = thinSets(promised);
+  const files = new Set(thin.size === 0 ? [] : await store.backend.list(PACKS_DIR));
+  for (const [id, classes] of thin) {
+    const absent = classes.filter((plane) => !files.has(`${id}.${plane}`));
+    if (absent.length === 0) thin.delete(id);
+    else thin.set(id, absent);
+  }
+  return thin;
+}
 
 function nameOf(need: Need): string {
   if (need.kind === 'blob') return `object '${need.id.slice(0, 16)}…'`;
