@@ -27,19 +27,41 @@ export function nudge(tensors: Tensors, step: number, seed: number): Tensors {
   );
 }
 
+/** A tensor of any type, as its bytes. */
+export interface RawTensor {
+  dtype: string;
+  shape: number[];
+  bytes: Uint8Array | readonly number[];
+}
+
 /** The bytes of a safetensors file. */
 export function safetensors(tensors: Tensors, metadata: Record<string, string> = {}): Buffer {
+  const raw = Object.entries(tensors).map(([name, { shape, values }]): [string, RawTensor] => {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return [name, { dtype: 'F32', shape, bytes }];
+  });
+  return rawSafetensors(Object.fromEntries(raw), metadata);
+}
+
+/** The same of tensors of any types. */
+export function rawSafetensors(
+  tensors: Record<string, RawTensor>,
+  metadata: Record<string, string> = {},
+): Buffer {
   const header: Record<string, unknown> = {};
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   let at = 0;
-  for (const [name, { shape, values }] of Object.entries(tensors)) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [at, at + values.byteLength] };
-    at += values.byteLength;
+  for (const [name, { dtype, shape, bytes }] of Object.entries(tensors)) {
+    header[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
+    at += bytes.length;
   }
   const text = JSON.stringify(header);
   const json = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
-  const data = Object.values(tensors).map(({ values }) => Buffer.from(values.buffer));
-  return Buffer.concat([length, json, ...data]);
+  return Buffer.concat([
+    length,
+    json,
+    ...Object.values(tensors).map(({ bytes }) => Buffer.from(bytes)),
+  ]);
 }

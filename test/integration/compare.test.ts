@@ -9,8 +9,15 @@ import type { DescResult } from '../../lib/use/ops/desc.js';
 import type { DiffResult, ManyDiffResult } from '../../lib/use/ops/diff.js';
 import type { VersionTable } from '../../lib/use/ops/versions.js';
 import { fixture } from '../helpers/paths.js';
+import { bytes, onnxModel, tensorProto } from '../helpers/protobuf.js';
 import { TestRepository } from '../helpers/repository.js';
-import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
+import {
+  nudge,
+  randomTensors,
+  rawSafetensors,
+  safetensors,
+  type Tensors,
+} from '../helpers/safetensors.js';
 
 const SHAPES = {
   'body.0.weight': [32, 40],
@@ -217,6 +224,81 @@ test('desc: weights in numbers by layer, and one file of a version alone', async
   t.is((await repo.json<DescResult>('desc', '--weights')).statistics.length, 2);
   t.regex((await repo.dlv('desc', 'HEAD:model.safetensors', '--weights')).stdout, /by layer/);
   t.is((await repo.fails(1, 'desc', 'HEAD:nothing')).code, 'DLV_NOT_FOUND');
+});
+
+test('desc --weights: layers count what is trained; whole numbers have a row of their own', async (t) => {
+  const repo = await TestRepository.create(t);
+  const tensors = randomTensors({ 'bn.weight': [4], 'bn.bias': [4], 'bn.running_mean': [4] }, 5);
+  await repo.write('model.safetensors', safetensors(tensors));
+  const file = (dtype: string, shape: number[], bytes: number[]) => ({ dtype, shape, bytes });
+  await repo.write(
+    'odd.safetensors',
+    rawSafetensors({
+      'bn.weight': file('F32', [1], [0, 0, 128, 63]),
+      'bn.num_batches_tracked': file('I64', [], [232, 3, 0, 0, 0, 0, 0, 0]),
+      'q.weight': file('I8', [2], [128, 2]),
+      'q.scale': file('F32', [1], [0, 0, 0, 63]),
+      'm.mask': file('BOOL', [1], [1]),
+    }),
+  );
+  await repo.commit('norms');
+  const found = await repo.json<DescResult>('desc', '--weights');
+  const rows = found.statistics.map(({ layers, buffers }) => [
+    layers.map(({ name, dtypes, statistics }) => [
+      name,
+      dtypes.join(),
+      statistics.elements,
+      statistics.mean,
+    ]),
+    buffers,
+  ]);
+  const values = ['bn.weight', 'bn.bias'].flatMap((name) => [...tensors[name]!.values]);
+  const mean = values.reduce((sum, value) => sum + value, 0) / 8;
+  t.deepEqual(rows, [
+    [[['bn', 'F32', 8, mean]], { tensors: 1, elements: 4 }],
+    [
+      [
+        ['bn', 'F32', 1, 1],
+        ['q', 'I8', 2, -63],
+        ['q', 'F32', 1, 0.5],
+      ],
+      { tensors: 2, elements: 2 },
+    ],
+  ]);
+  const { stdout } = await repo.dlv('desc', '--weights');
+  t.regex(stdout, /not counted: 2 elements of 2 buffers/);
+});
+
+test('desc --weights: layers stand in the order of the network, without statistics of norms', async (t) => {
+  const repo = await TestRepository.create(t);
+  const node = (op: string, inputs: string[], output: string) =>
+    bytes(1, ...inputs.map((name) => bytes(1, name)), bytes(2, output), bytes(4, op));
+  const weight = (name: string, dims: number[]) => {
+    const raw = new Float32Array(dims.reduce((product, size) => product * size, 1)).fill(0.5);
+    return bytes(5, tensorProto({ name, dims, raw: new Uint8Array(raw.buffer) }));
+  };
+  // Weights stand in the file in another order than the operators that use them.
+  const network = onnxModel(
+    node('Gemm', ['x', 'p3', 'p4'], 'h'),
+    node('BatchNormalization', ['h', 'p5', 'p6', 'p7', 'p8'], 'n'),
+    node('Relu', ['n'], 'r'),
+    node('MatMul', ['r', 'p1'], 'y'),
+    weight('p1', [3, 2]),
+    ...['p5', 'p6', 'p7', 'p8'].map((name) => weight(name, [3])),
+    weight('p3', [4, 3]),
+    weight('p4', [3]),
+    bytes(11, bytes(1, 'x')),
+    bytes(12, bytes(1, 'y')),
+  );
+  await repo.write('net.onnx', network);
+  await repo.commit('net');
+  const { networks, statistics } = await repo.json<DescResult>('desc', '--weights');
+  const weighted = networks[0]!.layers.filter(({ parameters }) => parameters > 0);
+  t.deepEqual(
+    statistics[0]!.layers.map(({ name, statistics: { elements } }) => [name, elements]),
+    weighted.map(({ name, parameters }) => [name, parameters]),
+  );
+  t.deepEqual(statistics[0]!.buffers, { tensors: 2, elements: 6 });
 });
 
 test('list: sizes of networks are columns, unless a hyperparameter is called so', async (t) => {

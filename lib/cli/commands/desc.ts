@@ -106,9 +106,11 @@ const EXAMPLE: DescResult = {
           name: 'fc',
           kind: 'full',
           tensors: ['fc.weight', 'fc.bias'],
+          dtypes: ['F32'],
           statistics: EXAMPLE_STATISTICS,
         },
       ],
+      buffers: { tensors: 0, elements: 0 },
       tensors: [
         { name: 'fc.weight', dtype: 'F32', shape: [10, 52], statistics: EXAMPLE_STATISTICS },
       ],
@@ -161,7 +163,8 @@ export function register(program: Command, cli: Cli): void {
         'whether norms that were folded into convolutions give the weights of the network.\n\n--weights reads the ' +
         'weights and shows mean, standard deviation, least and largest value, norm, zeros and what is not ' +
         'finite, and how many weights there are in each power of two, the largest on the right (logarithms ' +
-        'of counts, exact in JSON). Of more than 256 MiB, two leading bytes of each float are read: such a ' +
+        'of counts, exact in JSON). Layers count what is trained: running statistics, counters and masks are shown by ' +
+        'tensor with --all, and whole numbers that stand for weights have a row beside the floats. Of more than 256 MiB, two leading bytes of each float are read: such a ' +
         'number is followed by ± and what it is right to; counts by powers of two are exact all the same.',
       examples: [
         ['dlv desc', 'the network of the version that HEAD names'],

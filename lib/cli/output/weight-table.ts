@@ -57,22 +57,26 @@ export function printStatistics(
   checkpoints: readonly CheckpointStatistics[],
   all: boolean,
 ): void {
-  for (const { key, role, layers, tensors } of checkpoints) {
-    if (layers.length === 0) continue;
+  for (const { key, role, layers, buffers, tensors } of checkpoints) {
+    if (layers.length === 0 && buffers.tensors === 0) continue;
     ui.line('');
     ui.line(ui.style.bold(`Weights of ${key} (${role}) by layer`));
     const head = [
       { title: 'layer', limit: 48 },
       { title: 'kind' },
+      { title: 'dtype' },
       { title: 'elements', align: 'right' as const },
     ];
-    const rows = layers.map(({ name, kind, statistics }) => [
+    const rows = layers.map(({ name, kind, dtypes, statistics }) => [
       name,
       kind,
+      dtypes.join(', '),
       formatNumber(statistics.elements),
       ...cells(statistics),
     ]);
     printRows(ui, [...head, ...COLUMNS], rows, { all, what: 'layer' });
+    if (buffers.tensors > 0)
+      ui.line(`  ${buffersText(buffers)}${all ? '' : ' (--all shows them)'}`);
     if (!all) continue;
     ui.line('');
     ui.line(ui.style.bold(`Weights of ${key} (${role}) by tensor`));
@@ -85,6 +89,11 @@ export function printStatistics(
     ]);
     printRows(ui, [...named, ...COLUMNS], own, { all, what: 'tensor' });
   }
+}
+
+/** `not counted: 714 elements of 12 buffers, which are not trained`. */
+export function buffersText({ tensors, elements }: CheckpointStatistics['buffers']): string {
+  return `not counted: ${formatCount(elements, 'element')} of ${formatCount(tensors, 'buffer')}, which are not trained`;
 }
 
 function printRows(

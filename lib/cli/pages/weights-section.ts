@@ -3,6 +3,7 @@ import { html, type Markup } from '../../pure/picture/markup.js';
 import type { CheckpointStatistics, WeightStatistics } from '../../use/ops/desc.js';
 import { within } from '../output/tensor-numbers.js';
 import { formatCount, formatNumber } from '../output/ui.js';
+import { buffersText } from '../output/weight-table.js';
 import { type Section, type TableCell, type TableColumn, tableOf } from './parts.js';
 
 const ROWS_MAX = 600;
@@ -20,15 +21,16 @@ export function statisticsSections(checkpoints: readonly CheckpointStatistics[])
   }));
 }
 
-function statisticsTable({ layers }: CheckpointStatistics): Markup {
+function statisticsTable({ layers, buffers }: CheckpointStatistics): Markup {
   const shown = layers.slice(0, ROWS_MAX);
   const tops = shown.flatMap(({ statistics }) => statistics.histogram.at(-1)?.exponent ?? []);
   const bottoms = shown.flatMap(({ statistics }) => statistics.histogram[0]?.exponent ?? []);
   const top = Math.max(...tops, 0);
   const low = Math.max(Math.min(...bottoms, top), top - OCTAVES_MAX + 1);
-  const rows = shown.map(({ name, kind, statistics }): TableCell[] => [
+  const rows = shown.map(({ name, kind, dtypes, statistics }): TableCell[] => [
     name,
     kind,
+    dtypes.join(', '),
     { shown: formatNumber(statistics.elements), sort: statistics.elements },
     ...numberCells(statistics),
     oddText(statistics),
@@ -37,6 +39,7 @@ function statisticsTable({ layers }: CheckpointStatistics): Markup {
   const columns: TableColumn[] = [
     { title: 'layer', kind: 'plain' },
     { title: 'kind', kind: 'plain' },
+    { title: 'dtype', kind: 'plain' },
     ...['values', 'mean', 'std', 'min', 'max', 'L2'].map((title) => ({
       title,
       kind: 'number' as const,
@@ -51,7 +54,9 @@ function statisticsTable({ layers }: CheckpointStatistics): Markup {
     columns,
     rows,
   });
-  return html`${table}${left > 0 ? html`<p class="note">${formatCount(left, 'more layer')} are left out.</p>` : null}`;
+  return html`${table}${left > 0 ? html`<p class="note">${formatCount(left, 'more layer')} are left out.</p>` : null}${
+    buffers.tensors > 0 ? html`<p class="note">${buffersText(buffers)}.</p>` : null
+  }`;
 }
 
 function numberCells(statistics: WeightStatistics): TableCell[] {

@@ -11,6 +11,8 @@ import type { DriftCell, LayerDrift } from './result.js';
 export interface Owner {
   name: string;
   kind: LayerKind;
+  /** True for statistics and counters, which are kept there and not trained. */
+  isBuffer: boolean;
 }
 
 /** Rows by key and layer, as they are collected. */
@@ -35,7 +37,9 @@ export function compareLayers(
       const ownerOf = owners.get(key) ?? ownersOfNames(snapshot.tensors);
       for (const [name, { kind, tensors }] of byLayer(snapshot.tensors, ownerOf)) {
         // Statistics and counters are no weights; of a layer that has nothing else they tell.
-        const learned = tensors.filter((tensor) => !isBuffer(countedOf(tensor)));
+        const learned = tensors.filter((tensor) => {
+          return !isBuffer(countedOf(tensor)) && ownerOf.get(nameOf(tensor))?.isBuffer !== true;
+        });
         const own = learned.length > 0 ? learned : tensors;
         const cell = driftOf(own);
         if (cell === null) continue;
@@ -84,7 +88,7 @@ export function ownersIn(networks: readonly NetworkSide[]): Map<string, Map<stri
     for (const { name, kind, tensors } of isGraph ? layers : []) {
       for (const tensor of tensors) {
         const own = owners.get(tensor.path) ?? new Map<string, Owner>();
-        if (!own.has(tensor.name)) own.set(tensor.name, { name, kind });
+        if (!own.has(tensor.name)) own.set(tensor.name, { name, kind, isBuffer: tensor.isBuffer });
         owners.set(tensor.path, own);
       }
     }
@@ -95,7 +99,9 @@ export function ownersIn(networks: readonly NetworkSide[]): Map<string, Map<stri
 function ownersOfNames(tensors: readonly TensorDiff[]): Map<string, Owner> {
   const groups = groupParameters(tensors.map(countedOf));
   return new Map(
-    groups.flatMap(({ name, kind, tensors: own }) => own.map((one) => [one.name, { name, kind }])),
+    groups.flatMap(({ name, kind, tensors: own }) =>
+      own.map((one) => [one.name, { name, kind, isBuffer: isBuffer(one) }]),
+    ),
   );
 }
 

@@ -2,8 +2,8 @@
  * The networks of several versions as one graph. A version without a network takes part with the layers that
  * the names of its tensors tell, which have no edges.
  */
-import { networkCost } from '../../pure/network/cost/network-cost.js';
-import type { CountedTensor } from '../../pure/network/cost/parameter-counts.js';
+import { networkCost, statisticsOf } from '../../pure/network/cost/network-cost.js';
+import { type CountedTensor, isBuffer } from '../../pure/network/cost/parameter-counts.js';
 import { LAYER_KINDS, type LayerKind } from '../../pure/network/layers/kinds.js';
 import {
   type LayerGraph,
@@ -34,7 +34,7 @@ export interface SideLayer extends Omit<NetworkCell, 'changes' | 'match' | 'drif
   /** Names of its parameters in the network. */
   values: string[];
   /** Its tensors, in the file of the network and in checkpoints that go with it. */
-  tensors: { path: string; name: string }[];
+  tensors: { path: string; name: string; isBuffer: boolean }[];
 }
 
 /** A network, or the layers of a checkpoint without one. */
@@ -94,14 +94,20 @@ function parametersOf(
   nodes: readonly number[],
   path: string,
 ): Pick<SideLayer, 'weights' | 'values' | 'tensors'> {
-  const names = nodes.flatMap((node) => graph.nodes[node]?.inputs ?? []);
+  const operators = nodes.flatMap((node) => graph.nodes[node] ?? []);
+  const names = operators.flatMap((node) => node.inputs);
+  const statistics = new Set(operators.flatMap(statisticsOf));
   const own = new Set(names);
   const used = graph.parameters.filter(({ name, values }) => values === null && own.has(name));
   used.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   return {
     weights: used.map(({ dtype, shape }) => `${dtype}[${shape.join(', ')}]`).join(' '),
     values: used.map(({ name }) => name),
-    tensors: used.map(({ tensor }) => ({ path, name: tensor })),
+    tensors: used.map((parameter) => ({
+      path,
+      name: parameter.tensor,
+      isBuffer: statistics.has(parameter.name) || isBuffer(parameter),
+    })),
   };
 }
 
@@ -146,7 +152,9 @@ export function weightsSide(path: string, tensors: readonly CountedTensor[]): Ne
       weights: shapesOf(group),
       settings: new Map([['parameters', shapesOf(group)]]),
       values: [],
-      tensors: group.tensors.map((tensor) => ({ path, name: tensor.name })),
+      tensors: group.tensors.map((tensor) => {
+        return { path, name: tensor.name, isBuffer: isBuffer(tensor) };
+      }),
     };
   });
   const parameters = groups.reduce((sum, group) => sum + group.parameters, 0);
@@ -207,7 +215,16 @@ export function joinCheckpoint(
         .map(({ name }) => name)
         .filter((name) => norms.has(name.slice(0, name.lastIndexOf('.')))),
     ]);
-    for (const name of names) layer.tensors.push({ path, name });
+    const kept = new Set(
+      found
+        .filter(({ parameter }) => layer.tensors[layer.values.indexOf(parameter)]?.isBuffer)
+        .map(({ tensor }) => tensor),
+    );
+    for (const tensor of tensors) {
+      const { name } = tensor;
+      if (!names.has(name)) continue;
+      layer.tensors.push({ path, name, isBuffer: kept.has(name) || isBuffer(tensor) });
+    }
   }
   return true;
 }

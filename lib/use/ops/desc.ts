@@ -32,10 +32,8 @@ export type {
   DescribedNetworkFile,
   DescribedValue,
 } from '../history/networks/describe-network.js';
-export type {
-  CheckpointStatistics,
-  WeightStatistics,
-} from '../history/networks/weight-statistics.js';
+export type { CheckpointStatistics } from '../history/networks/weight-statistics.js';
+export type { WeightStatistics } from '../history/networks/weight-sums.js';
 
 export interface DescOptions extends NetworkOptions {
   /** Adds numbers and histograms of the weights, which are read for that. */

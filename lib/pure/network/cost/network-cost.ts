@@ -58,6 +58,11 @@ export function networkCost(network: Network, view: LayerView, shapes: NetworkSh
   };
 }
 
+/** Names of the mean and the variance of a batch norm; none of other operators. */
+export function statisticsOf({ op, inputs }: Pick<GraphNode, 'op' | 'inputs'>): string[] {
+  return op === 'BatchNormalization' ? inputs.slice(3, 5) : [];
+}
+
 class Counter {
   readonly uncounted = new Map<string, number>();
   /** Names of means and variances of batch norms. */
@@ -74,10 +79,7 @@ class Counter {
     this.#shapes = shapes;
     for (const { graph, hidden } of view) this.#hidden.set(graph, new Set(hidden));
     for (const { graph } of view) {
-      for (const { op, inputs } of graph.nodes) {
-        if (op !== 'BatchNormalization') continue;
-        for (const name of inputs.slice(3, 5)) this.statistics.add(name);
-      }
+      for (const name of graph.nodes.flatMap(statisticsOf)) this.statistics.add(name);
     }
   }
 

@@ -4,64 +4,21 @@
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
-import {
-  binRange,
-  driftKind,
-  hasPrefix,
-  TensorWeights,
-  valueError,
-  type WeightSums,
-} from '../../../pure/codec/drift.js';
-import { splitFast } from '../../../pure/codec/planes.js';
-import type { CountedTensor } from '../../../pure/network/cost/parameter-counts.js';
+import { type CountedTensor, isBuffer } from '../../../pure/network/cost/parameter-counts.js';
 import type { LayerKind } from '../../../pure/network/layers/kinds.js';
 import { groupParameters } from '../../../pure/network/weights/groups.js';
-import { DTYPES, isNumeric, widen } from '../../../pure/tensor/dtype.js';
+import { DTYPES, type DType } from '../../../pure/tensor/dtype.js';
 import type { Role } from '../../../pure/tensor/layout.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import type { Readers } from '../../../storage/objects/stored/stored-file.js';
 import {
-  readTensor,
   type StoredTensor,
   tensorBytes,
   tensorElements,
 } from '../../../storage/objects/stored/tensors.js';
-import { forEachPiece, hasLeadingPlanes } from '../../../storage/objects/tensor-planes.js';
 import type { OpContext } from '../../context.js';
 import type { DiffSide } from '../diff/sides.js';
 import { uniqueNames } from '../find-tensors.js';
-
-/** Values of one octave: 2^exponent ≤ |w| < 2^(exponent + 1). */
-export interface Octave {
-  exponent: number;
-  negative: number;
-  positive: number;
-}
-
-/** Numbers of weights. Those over values are over finite ones, and null without any. */
-export interface WeightStatistics {
-  elements: number;
-  least: number | null;
-  most: number | null;
-  mean: number | null;
-  /** Standard deviation. */
-  deviation: number | null;
-  absoluteMean: number | null;
-  l1: number;
-  l2: number;
-  /** Fourth moment about 0 over the square of the second: 3 for normal values around 0. */
-  kurtosis: number | null;
-  zeros: number;
-  nans: number;
-  infinities: number;
-  /** By exponent, ascending; zeros are in none. */
-  histogram: Octave[];
-  /**
-   * Where leading planes were read, the relative error at most of least, most and norms, and of the mean in
-   * relation to the mean of sizes; 0: all bytes were read.
-   */
-  bound: number;
-}
+import { type Sums, statisticsOf, sumsOf, together, type WeightStatistics } from './weight-sums.js';
 
 export interface TensorStatistics {
   name: string;
@@ -71,10 +28,13 @@ export interface TensorStatistics {
   statistics: WeightStatistics | null;
 }
 
+/** What a layer learned. Whole numbers, which stand for weights by a scale, have a row of their own. */
 export interface LayerStatistics {
   name: string;
   kind: LayerKind;
   tensors: string[];
+  /** Their types, in the order in which they first appear. */
+  dtypes: string[];
   statistics: WeightStatistics;
 }
 
@@ -84,14 +44,23 @@ export interface CheckpointStatistics {
   role: Role;
   step: number | null;
   layers: LayerStatistics[];
+  /** Running statistics, counters and masks: they are in no layer, only in `tensors`. */
+  buffers: { tensors: number; elements: number };
   tensors: TensorStatistics[];
+}
+
+/** The layer that a tensor belongs to, and whether it is kept there and not trained. */
+export interface TensorOwner {
+  name: string;
+  kind: LayerKind;
+  isBuffer: boolean;
 }
 
 export interface StatisticsOptions {
   /** Reads all bytes, also of large checkpoints. */
   exact: boolean;
   /** Layers that tensors of a file belong to, where a network says so: name of the tensor → layer. */
-  owners: ReadonlyMap<string, ReadonlyMap<string, { name: string; kind: LayerKind }>>;
+  owners: ReadonlyMap<string, ReadonlyMap<string, TensorOwner>>;
 }
 
 /** Checkpoints of no more bytes are read whole. */
@@ -118,11 +87,17 @@ export async function weightStatistics(
       work.push(row);
       return row;
     });
+    const kept = new Set(rows.filter((row) => isKept(row, owners.get(key)?.get(row.name))));
+    const learned = rows.filter((row) => !kept.has(row));
     checkpoints.push(() => ({
       key,
       role,
       step,
-      layers: layersOf(rows, owners.get(key)),
+      layers: layersOf(learned, owners.get(key)),
+      buffers: {
+        tensors: kept.size,
+        elements: [...kept].reduce((sum, { tensor }) => sum + tensorElements(tensor), 0),
+      },
       tensors: rows.map(({ name, tensor, sums }) => ({
         name,
         dtype: tensor.dtype,
@@ -146,147 +121,61 @@ export async function weightStatistics(
   return checkpoints.map((checkpoint) => checkpoint());
 }
 
-/** Sums of a tensor or of several; the bins of the kernel would take 64 KiB of each. */
-interface Sums extends Omit<WeightSums, 'bins'> {
-  octaves: Map<number, Octave>;
-  /** Relative error of each value at most. */
-  bound: number;
-}
-
 interface Row {
   name: string;
   tensor: StoredTensor;
   sums: Sums | null;
 }
 
+/** True for what is kept with the weights and not trained. */
+function isKept({ name, tensor }: Row, owner: TensorOwner | undefined): boolean {
+  return owner?.isBuffer === true || isBuffer(countedOf({ name, tensor }));
+}
+
+function countedOf({ name, tensor }: Pick<Row, 'name' | 'tensor'>): CountedTensor {
+  return { name, dtype: tensor.dtype, shape: tensor.shape };
+}
+
+/** Layers in the order of the network where there is one, others behind it as they first appear. */
 function layersOf(
   rows: readonly Row[],
-  owners: ReadonlyMap<string, { name: string; kind: LayerKind }> | undefined,
+  owners: ReadonlyMap<string, TensorOwner> | undefined,
 ): LayerStatistics[] {
   const byName = new Map(rows.map((row) => [row.name, row]));
-  const counted = rows.map(({ name, tensor }): CountedTensor => {
-    return { name, dtype: tensor.dtype, shape: tensor.shape };
-  });
-  const groups = new Map<string, { kind: LayerKind; rows: Row[] }>();
-  for (const { name, kind, tensors } of groupParameters(counted)) {
-    for (const tensor of tensors) {
-      const owner = owners?.get(tensor.name) ?? { name, kind };
-      const group = groups.get(owner.name) ?? { kind: owner.kind, rows: [] };
-      group.rows.push(byName.get(tensor.name) as Row);
-      groups.set(owner.name, group);
+  const groups = new Map<string, { name: string; kind: LayerKind; rows: Row[] }>();
+  const order = new Map([...(owners?.values() ?? [])].map(({ name }) => [name, [] as string[]]));
+  for (const group of groupParameters(rows.map(countedOf))) {
+    for (const tensor of group.tensors) {
+      const { name, kind } = owners?.get(tensor.name) ?? group;
+      const row = byName.get(tensor.name) as Row;
+      const isWhole = !isFloat(row.tensor.dtype);
+      const key = JSON.stringify([name, isWhole]);
+      const own = groups.get(key) ?? { name, kind, rows: [] };
+      own.rows.push(row);
+      groups.set(key, own);
+      const keys = order.get(name) ?? [];
+      if (own.rows.length === 1) keys.push(key);
+      order.set(name, keys);
     }
   }
-  return [...groups].flatMap(([name, { kind, rows: own }]): LayerStatistics[] => {
-    const told = own.flatMap(({ sums }) => sums ?? []);
-    const elements = own.reduce((sum, row) => {
-      return sum + (row.sums === null ? 0 : tensorElements(row.tensor));
-    }, 0);
+  return [...order.values()].flat().flatMap((key): LayerStatistics[] => {
+    const {
+      name,
+      kind,
+      rows: own,
+    } = groups.get(key) as { name: string; kind: LayerKind; rows: Row[] };
+    const told = own.filter(({ sums }) => sums !== null);
+    const elements = told.reduce((sum, { tensor }) => sum + tensorElements(tensor), 0);
     if (elements === 0) return [];
-    const all = told.slice(1).reduce(together, told[0] as Sums);
+    const all = told
+      .slice(1)
+      .reduce((sum, { sums }) => together(sum, sums as Sums), told[0]?.sums as Sums);
     const tensors = own.map((row) => row.name);
-    return [{ name, kind, tensors, statistics: statisticsOf(all, elements) }];
+    const dtypes = [...new Set(own.map(({ tensor }) => tensor.dtype))];
+    return [{ name, kind, tensors, dtypes, statistics: statisticsOf(all, elements) }];
   });
 }
 
-/** The sums of one tensor; null if its values are no numbers. */
-async function sumsOf(
-  readers: Readers,
-  tensor: StoredTensor,
-  known: number,
-  signal: AbortSignal | undefined,
-): Promise<Sums | null> {
-  if (!isNumeric(tensor.dtype)) return null;
-  const kind = driftKind(tensor.dtype);
-  if (kind !== undefined) {
-    const leads = hasPrefix(tensor.dtype) && hasLeadingPlanes(tensor);
-    const planes = leads ? Math.min(known, DTYPES[tensor.dtype].width) : DTYPES[tensor.dtype].width;
-    const weights = new TensorWeights(kind);
-    const isVerified = planes >= DTYPES[tensor.dtype].width;
-    await forEachPiece(readers, tensor, { known: planes, isVerified, signal }, (own) => {
-      weights.add(own);
-    });
-    return folded(weights.finish(), valueError(tensor.dtype, planes));
-  }
-  const weights = new TensorWeights(driftKind('F64') as number);
-  for await (const bytes of readTensor(readers, tensor)) {
-    throwIfAborted(signal);
-    const values = widen(tensor.dtype, bytes) as Float64Array;
-    const planes = Array.from({ length: 8 }, () => new Uint8Array(values.length));
-    splitFast(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), planes);
-    weights.add(planes);
-  }
-  return folded(weights.finish(), 0);
-}
-
-function statisticsOf(sums: Sums, elements: number): WeightStatistics {
-  const { sum, absolute, square, fourth, zeros, nans, infinities } = sums;
-  const count = elements - nans - infinities;
-  const mean = count > 0 ? sum / count : null;
-  const second = count > 0 ? square / count : null;
-  const told = (value: number): number | null => (Number.isFinite(value) ? value : null);
-  return {
-    elements,
-    least: told(sums.least),
-    most: told(sums.most),
-    mean,
-    deviation:
-      mean === null || second === null ? null : Math.sqrt(Math.max(0, second - mean * mean)),
-    absoluteMean: count > 0 ? absolute / count : null,
-    l1: absolute,
-    l2: Math.sqrt(square),
-    kurtosis: second === null || second === 0 ? null : told(fourth / count / (second * second)),
-    zeros,
-    nans,
-    infinities,
-    histogram: [...sums.octaves.values()].sort((a, b) => a.exponent - b.exponent),
-    bound: sums.bound,
-  };
-}
-
-function folded({ bins, ...sums }: WeightSums, bound: number): Sums {
-  return { ...sums, octaves: octavesOf(bins), bound };
-}
-
-/** Sums of two as if they were one. */
-function together(a: Sums, b: Sums): Sums {
-  const octaves = new Map(a.octaves);
-  for (const [exponent, { negative, positive }] of b.octaves) {
-    const own = octaves.get(exponent) ?? { exponent, negative: 0, positive: 0 };
-    octaves.set(exponent, {
-      exponent,
-      negative: own.negative + negative,
-      positive: own.positive + positive,
-    });
-  }
-  return {
-    sum: a.sum + b.sum,
-    absolute: a.absolute + b.absolute,
-    square: a.square + b.square,
-    fourth: a.fourth + b.fourth,
-    least: Math.min(a.least, b.least),
-    most: Math.max(a.most, b.most),
-    zeros: a.zeros + b.zeros,
-    nans: a.nans + b.nans,
-    infinities: a.infinities + b.infinities,
-    octaves,
-    bound: Math.max(a.bound, b.bound),
-  };
-}
-
-/** Bins of an octave taken together: there are four of each sign. */
-function octavesOf(bins: Uint32Array): Map<number, Octave> {
-  const octaves = new Map<number, Octave>();
-  for (let bin = 0; bin < bins.length; bin++) {
-    const count = bins[bin] as number;
-    if (count === 0) continue;
-    const { sign, from, to } = binRange(bin);
-    // Zeros are counted apart, and what is not finite.
-    if (from === 0 || !Number.isFinite(to)) continue;
-    const exponent = Math.floor(Math.log2(from));
-    const octave = octaves.get(exponent) ?? { exponent, negative: 0, positive: 0 };
-    if (sign < 0) octave.negative += count;
-    else octave.positive += count;
-    octaves.set(exponent, octave);
-  }
-  return octaves;
+function isFloat(dtype: DType): boolean {
+  return DTYPES[dtype].kind === 'float';
 }
