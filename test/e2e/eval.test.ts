@@ -187,6 +187,7 @@ test('eval: numbers of a table, and errors that name what does not fit', async (
     [[...table, '--output', 'y'], 2, /no output 'y'/],
     [[...table, '--batch', '0'], 2, /batch is 0/],
     [[...table, '--scale', 'x'], 2, /--scale is 'x'/],
+    [[...table, '--scale', '0'], 2, /scale of 0/],
     [['--data', 't.csv'], 2, /--labels/],
   ] as const) {
     const { code: got, stderr } = await repo.dlv('eval', ...args);
@@ -239,6 +240,7 @@ test('eval: weights alone run through the network of another version, matrices t
   t.true((await run('net@2', '--network', 'net@1:net.onnx')).versions[0]!.known);
   const own = await repo.dlv('eval', 'net@2', ...SET);
   t.regex(own.stderr, /defines no network/);
+  t.regex(own.stderr, /--network <rev>:<path>/);
   await repo.json('rm', 'net.onnx');
   await save(9);
   await repo.commit('nine classes');

@@ -269,6 +269,36 @@ test('desc --weights: layers count what is trained; whole numbers have a row of 
   t.regex(stdout, /not counted: 2 elements of 2 buffers/);
 });
 
+test('desc --weights: numbers of float64 hold where squares do not fit, and beyond 2^53', async (t) => {
+  const repo = await TestRepository.create(t);
+  const wide = (values: number[]) => new Uint8Array(Float64Array.from(values).buffer);
+  await repo.write(
+    'model.safetensors',
+    rawSafetensors({
+      'a.weight': { dtype: 'F64', shape: [2], bytes: wide([3e300, -1e300]) },
+      'a.bias': { dtype: 'F64', shape: [2], bytes: wide([0, 0]) },
+      'b.weight': { dtype: 'F64', shape: [4], bytes: wide([3e-300, -1e-300, 3e-300, -1e-300]) },
+      'c.weight': { dtype: 'U64', shape: [1], bytes: Array(8).fill(255) },
+    }),
+  );
+  await repo.commit('large');
+  const [{ layers, tensors } = t.fail() as never] = (
+    await repo.json<DescResult>('desc', '--weights')
+  ).statistics;
+  const near = (given: number | null, wanted: number): boolean =>
+    Math.abs((given ?? Number.NaN) / wanted - 1) < 1e-12;
+  const large = tensors[0]!.statistics!;
+  t.true(near(large.mean, 1e300) && near(large.deviation, 2e300));
+  t.true(near(large.l2, Math.sqrt(10) * 1e300) && near(large.l1, 4e300));
+  t.true(near(large.kurtosis, 82 / 2 / 25));
+  const [whole, small] = layers.map(({ statistics }) => statistics);
+  t.true(near(whole!.mean, 5e299) && near(whole!.l2, Math.sqrt(10) * 1e300));
+  t.true(near(small!.deviation, 2e-300) && near(small!.l2, Math.sqrt(20) * 1e-300));
+  const { stdout } = await repo.dlv('desc', '--weights', '--all');
+  t.regex(stdout, /1\.845e\+19/);
+  t.notRegex(stdout, /NaN/);
+});
+
 test('desc --weights: layers stand in the order of the network, without statistics of norms', async (t) => {
   const repo = await TestRepository.create(t);
   const node = (op: string, inputs: string[], output: string) =>

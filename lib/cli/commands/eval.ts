@@ -47,7 +47,15 @@ const EXAMPLE: EvalResult = {
       number: 1,
       name: 'mnist@1',
       ...RUN,
-      metrics: [{ name: 'accuracy', direction: 'max', value: 0.8585, interval: [0.8425, 0.8731] }],
+      metrics: [
+        {
+          name: 'accuracy',
+          direction: 'max',
+          value: 0.8585,
+          interval: [0.8425, 0.8731],
+          why: null,
+        },
+      ],
       known: true,
       note: exampleId('71d2c0a9be'),
     },
@@ -57,7 +65,15 @@ const EXAMPLE: EvalResult = {
       number,
       name,
       ...RUN,
-      metrics: [{ name: 'accuracy', direction: 'max', value: 0.8665, interval: [0.8509, 0.8807] }],
+      metrics: [
+        {
+          name: 'accuracy',
+          direction: 'max',
+          value: 0.8665,
+          interval: [0.8509, 0.8807],
+          why: null,
+        },
+      ],
       known: false,
       note: exampleId('20f3a1b8cd'),
     },

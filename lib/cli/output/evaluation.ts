@@ -49,6 +49,11 @@ export function printEval(ui: Ui, result: EvalResult): void {
     `${milliseconds(one.latency.milliseconds)} (${one.latency.batch})`,
   ]);
   for (const line of formatTable(columns, rows, { header: ui.style.bold })) ui.line(line);
+  for (const { name, metrics } of versions) {
+    for (const metric of metrics) {
+      if (metric.why !== null) ui.line(`${name}: ${metric.name} is not defined: ${metric.why}`);
+    }
+  }
   for (const { name, notFinite, ties } of versions) {
     if (notFinite > 0)
       ui.line(`${name}: ${formatCount(notFinite, 'example')} without finite scores`);

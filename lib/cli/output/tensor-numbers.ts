@@ -15,7 +15,8 @@ export function percent(share: number): string {
 /** Four digits. */
 export function significant(value: number | string): string {
   if (typeof value === 'string') return value;
-  if (Number.isInteger(value)) return formatNumber(value);
+  // Beyond 2^53 most digits of a whole number would be made up.
+  if (Number.isSafeInteger(value)) return formatNumber(value);
   return isPlain(value) ? value.toPrecision(4) : value.toExponential(3);
 }
 

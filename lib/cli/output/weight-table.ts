@@ -39,7 +39,7 @@ function cells(statistics: WeightStatistics | null): string[] {
     number(deviation, 2 * (deviation ?? 0)),
     number(least, least ?? 0),
     number(most, most ?? 0),
-    number(l2, l2),
+    number(l2, l2 ?? 0),
     odd.join(', '),
     histogramText(statistics),
   ];

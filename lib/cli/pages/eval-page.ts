@@ -109,7 +109,7 @@ function metricTables({ versions }: EvalResult): Markup {
         html`<b>${version.name}</b>`,
         version.network,
         {
-          shown: value === null ? 'not defined' : decimal(value),
+          shown: value === null ? `not defined: ${metric?.why ?? ''}` : decimal(value),
           sort: value,
           ...(value !== null && value === best && versions.length > 1
             ? { look: 'best' as const }

@@ -3,7 +3,7 @@ import { LimitError, UsageError } from '../../base/errors.js';
 import { BATCH_BYTES_MAX } from '../../base/limits.js';
 import type { DataArray } from './data/array.js';
 import type { DataSet } from './data/data-set.js';
-import { fedShape, type Preprocess, preprocess } from './data/preprocess.js';
+import { channelsOf, fedShape, type Preprocess, preprocess } from './data/preprocess.js';
 import type { Fed, FedType, RuntimeValue } from './messages.js';
 
 const FED_TYPES = new Map<string, FedType>(
@@ -24,8 +24,8 @@ interface Input {
   array: DataArray;
   /** Shape of one example as the network takes it. */
   dims: number[];
-  /** False for arrays that go in as they are: ids of tokens. */
-  isPreprocessed: boolean;
+  /** Channels that means and deviations are of; null for arrays that go in as they are: ids of tokens. */
+  channels: number | null;
 }
 
 /** Reads batches of a data set as a network takes them. */
@@ -62,11 +62,11 @@ export class Feeder {
   /** `count` examples from `first`, repeated until there are `rows`. */
   async read(first: number, count: number, rows: number): Promise<Fed[]> {
     const fed: Fed[] = [];
-    for (const { value, type, array, dims, isPreprocessed } of this.#inputs) {
+    for (const { value, type, array, dims, channels } of this.#inputs) {
       const values = await array.rows(first, count);
-      const ready = isPreprocessed
-        ? preprocess(values, array.shape.slice(1), this.#run.preprocess)
-        : values;
+      const data = array.shape.slice(1);
+      const ready =
+        channels === null ? values : preprocess(values, { data, channels }, this.#run.preprocess);
       const bytes = repeated(encode(ready, type), rows, count);
       fed.push({ name: value.name, type, dims: [rows, ...dims], bytes });
     }
@@ -86,14 +86,10 @@ function inputOf(value: RuntimeValue, all: readonly RuntimeValue[], run: FedRun)
   const { named, data } = run.set;
   if (named === null) {
     if (all.length === 1) {
-      const shape = fedShape(data.shape.slice(1), run.preprocess);
-      return {
-        value,
-        type,
-        array: data,
-        dims: inputShape(value, shape, run),
-        isPreprocessed: true,
-      };
+      const read = data.shape.slice(1);
+      const dims = inputShape(value, fedShape(read, run.preprocess), run);
+      const channels = channelsOf({ data: read, taken: dims, input: name }, run.preprocess);
+      return { value, type, array: data, dims, channels };
     }
     throw new UsageError(`'${run.label}' has ${all.length} inputs, not one`, {
       file: run.label,
@@ -108,7 +104,7 @@ function inputOf(value: RuntimeValue, all: readonly RuntimeValue[], run: FedRun)
     });
   }
   const dims = inputShape(value, array.shape.slice(1), run);
-  return { value, type, array, dims, isPreprocessed: false };
+  return { value, type, array, dims, channels: null };
 }
 
 /** Shape of one example as the network takes it. Axes of 1 may be missing in the data, or too many. */

@@ -3,6 +3,7 @@ import { UsageError } from '../../base/errors.js';
 import { type ClassOutcomes, NONE, type Outcomes } from './outcomes.js';
 import { CALIBRATION_BINS } from './reliability.js';
 import { Draws, type Interval, resample, summarizeBootstrap, wilson, Z95 } from './statistics.js';
+import { whyUndefined } from './why-undefined.js';
 
 /** Draws of the bootstrap. */
 const RESAMPLES = 2000;
@@ -242,6 +243,8 @@ export interface Measured {
   value: number | null;
   /** 95 %: Wilson for shares, normal for means, percentiles of the bootstrap for the others. */
   interval: Interval | null;
+  /** Why it is not defined; null where it is. */
+  why: string | null;
 }
 
 /** Examples, what is true of them, and the seed of the bootstrap. */
@@ -259,16 +262,18 @@ export function measure(
   const weights = new Uint32Array(examples).fill(1);
   const over = metric.over(outcomes, truth);
   const value = over(weights);
-  if (!Number.isFinite(value)) return { value: null, interval: null };
+  if (!Number.isFinite(value)) {
+    return { value: null, interval: null, why: whyUndefined(metric.name, outcomes, truth) };
+  }
   if (metric.form === 'hits') {
-    return { value, interval: wilson(Math.round(value * examples), examples) };
+    return { value, interval: wilson(Math.round(value * examples), examples), why: null };
   }
   if (metric.each !== null) {
     const error = standardError(examples, metric.each(outcomes, truth));
-    return { value, interval: [value - Z95 * error, value + Z95 * error] };
+    return { value, interval: [value - Z95 * error, value + Z95 * error], why: null };
   }
   const values = resampled(seed, weights, over);
-  return { value, interval: summarizeBootstrap(values)?.interval ?? null };
+  return { value, interval: summarizeBootstrap(values)?.interval ?? null, why: null };
 }
 
 /** A number on each resample. @param weights  one an example; changed. */

@@ -37,7 +37,9 @@ async function chooseNetwork(
     throw new NotFoundError(`version ${short} defines no network that can be run`, {
       kind: 'network',
       name: short,
-      hint: 'networks are ONNX files; export the model and commit the file with its weights',
+      hint:
+        'networks are ONNX files: run these weights through that of another version with ' +
+        '--network <rev>:<path>, or export the model and commit the file',
     });
   }
   if (more !== undefined) {

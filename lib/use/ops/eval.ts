@@ -82,6 +82,8 @@ export interface EvalMetric {
   value: number | null;
   /** 95 %. */
   interval: Interval | null;
+  /** Why it is not defined; null where it is. */
+  why: string | null;
 }
 
 /** How well a version did. */

@@ -9,7 +9,7 @@ import { PICTURE_SIDE_MAX } from '../../../base/limits.js';
 export interface Preprocess {
   /** Factor of every number: 1/255 for bytes. */
   scale: number;
-  /** One number, or one a channel. */
+  /** One number, or one a channel: `channelsOf` says what those are. */
   mean: readonly number[];
   std: readonly number[];
   /** How an example of the data lies; 'hwc' becomes 'chw', which networks of ONNX take. */
@@ -90,6 +90,7 @@ export function checkPreprocess(given: Partial<Preprocess>): Preprocess {
   if (whole.channels !== null && whole.channels !== 1 && whole.channels !== 3) {
     throw new UsageError('pictures have 1 channel or 3');
   }
+  if (whole.scale === 0) throw new UsageError('a scale of 0 makes every number the same');
   if (whole.std.includes(0)) throw new UsageError('a std of 0 divides by nothing');
   return whole;
 }
@@ -107,35 +108,57 @@ export function fedShape(data: readonly number[], { layout }: Preprocess): numbe
 }
 
 /**
- * Examples as they are fed. Means and deviations are per channel: the first axis of what is fed, or of
- * tables the only one.
- * @param values  row-major, as read; changed. @throws {UsageError} if there are not as many as channels.
+ * How many channels an example has: the first axis of what the network takes. Where it takes rows, the
+ * axis of the data that is first as it is fed; of pictures of one colour, which have none, that is 1. Tables
+ * have one for each column as well.
+ * @param data  shape of an example as it is read.
+ * @param taken  as the network takes it.
+ * @throws {UsageError} if there are neither one mean and std nor as many as channels.
+ */
+export function channelsOf(
+  { data, taken, input }: { data: readonly number[]; taken: readonly number[]; input: string },
+  declared: Preprocess,
+): number {
+  const fed = fedShape(data, declared);
+  const flat = fed.length === 2 ? 1 : (fed[0] ?? 1);
+  const channels = taken.length > 1 ? (taken[0] ?? 1) : flat;
+  const columns = fed.length === 1 ? (fed[0] ?? 1) : channels;
+  const { mean, std } = declared;
+  const counts = new Set([mean.length, std.length].filter((count) => count !== 1));
+  const [count = channels, ...others] = counts;
+  if (others.length === 0 && (count === channels || count === columns)) return count;
+  const given = mean.length === count ? 'mean' : 'std';
+  throw new UsageError(
+    others.length > 0
+      ? `mean has ${mean.length} numbers and std ${std.length}`
+      : `${given} has ${count} numbers, and '${input}' takes [${taken.join(', ')}], which has ` +
+          `${channels === 1 ? '1 channel' : `${channels} channels`}`,
+    { hint: 'give one number, or one for each channel' },
+  );
+}
+
+/**
+ * Examples as they are fed. Means and deviations are per channel, of which each has the same share of the
+ * numbers.
+ * @param values  row-major, as read; changed.
  */
 export function preprocess(
   values: Float64Array,
-  data: readonly number[],
-  declared: Preprocess,
+  { data, channels }: { data: readonly number[]; channels: number },
+  { scale, mean, std, layout }: Preprocess,
 ): Float64Array {
-  const { scale, mean, std, layout } = declared;
   const size = data.reduce((product, one) => product * one, 1);
-  const [channels = 1, ...rest] = fedShape(data, declared);
-  const inner = rest.reduce((product, one) => product * one, 1);
-  for (const list of [mean, std]) {
-    if (list.length !== 1 && list.length !== channels) {
-      throw new UsageError(
-        `${list.length} numbers of mean or std are given for ${channels} channels`,
-      );
-    }
-  }
+  const inner = size / channels;
   const out = layout === 'hwc' ? new Float64Array(values.length) : values;
+  const depth = layout === 'hwc' ? (data[2] ?? 1) : 1;
+  const plane = size / depth;
   for (let start = 0; start < values.length; start += size) {
     for (let channel = 0; channel < channels; channel += 1) {
       const shift = mean[mean.length === 1 ? 0 : channel] as number;
       const spread = std[std.length === 1 ? 0 : channel] as number;
-      for (let i = 0; i < inner; i += 1) {
-        const to = start + channel * inner + i;
-        const from = layout === 'hwc' ? start + i * channels + channel : to;
-        out[to] = ((values[from] as number) * scale - shift) / spread;
+      for (let i = channel * inner; i < (channel + 1) * inner; i += 1) {
+        const from = layout === 'hwc' ? (i % plane) * depth + Math.floor(i / plane) : i;
+        out[start + i] = ((values[start + from] as number) * scale - shift) / spread;
       }
     }
   }

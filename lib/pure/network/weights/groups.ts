@@ -94,6 +94,8 @@ function kindOf(
     return EMBEDDING.test(name) ? { kind: 'embed', type: 'EMBED' } : { kind: 'full', type: 'FULL' };
   }
   if (rank === 1 && (NORM.test(name) || parts.has('gamma'))) {
+    // Of a norm that is folded into one vector, its name says the kind.
+    if (/batch_?norm|(^|[._/])bn\d*$/i.test(name)) return { kind: 'norm', type: 'BATCH' };
     const isRms = tensors.length === 1 || /rms/i.test(name);
     return { kind: 'norm', type: isRms ? 'RMS' : 'LAYER' };
   }

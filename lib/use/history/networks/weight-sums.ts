@@ -30,8 +30,9 @@ export interface WeightStatistics {
   /** Standard deviation. */
   deviation: number | null;
   absoluteMean: number | null;
-  l1: number;
-  l2: number;
+  /** null where they are beyond the largest float64. */
+  l1: number | null;
+  l2: number | null;
   /** Fourth moment about 0 over the square of the second: 3 for normal values around 0. */
   kurtosis: number | null;
   zeros: number;
@@ -48,6 +49,8 @@ export interface WeightStatistics {
 
 /** Sums of a tensor or of several; the bins of the kernel would take 64 KiB of each. */
 export interface Sums extends Omit<WeightSums, 'bins'> {
+  /** Sums are of values / 2^scale, but for least and most; 0 unless their squares are out of range. */
+  scale: number;
   octaves: Map<number, Octave>;
   /** Relative error of each value at most. */
   bound: number;
@@ -70,35 +73,71 @@ export async function sumsOf(
     await forEachPiece(readers, tensor, { known: planes, isVerified, signal }, (own) => {
       weights.add(own);
     });
-    return folded(weights.finish(), valueError(tensor.dtype, planes));
+    const sums = weights.finish();
+    const bound = valueError(tensor.dtype, planes);
+    const scale = scaleOf(sums);
+    if (scale === 0) return { ...folded(sums, bound), scale };
+    const { least, most, zeros } = sums;
+    const scaled = (await widenedSums(readers, tensor, scale, signal)).finish();
+    return { ...scaled, least, most, zeros, octaves: octavesOf(sums.bins), bound, scale };
   }
+  return { ...folded((await widenedSums(readers, tensor, 0, signal)).finish(), 0), scale: 0 };
+}
+
+/** Values beyond 2^±230 have fourth powers that float64 cannot add up. */
+const PLAIN_EXPONENT_MAX = 230;
+/** 2^±1000 and its reciprocal are float64 numbers both. */
+const SCALE_MAX = 1000;
+
+/** The power of two by which values are divided before their squares are taken. */
+function scaleOf({ least, most }: Pick<WeightSums, 'least' | 'most'>): number {
+  const exponent = Math.floor(Math.log2(Math.max(Math.abs(least), Math.abs(most))));
+  if (!Number.isFinite(exponent) || Math.abs(exponent) <= PLAIN_EXPONENT_MAX) return 0;
+  return Math.max(-SCALE_MAX, Math.min(SCALE_MAX, exponent));
+}
+
+/** Reads all values as float64, divided by 2^scale. */
+async function widenedSums(
+  readers: Readers,
+  tensor: StoredTensor,
+  scale: number,
+  signal: AbortSignal | undefined,
+): Promise<TensorWeights> {
   const weights = new TensorWeights(driftKind('F64') as number);
+  const factor = 2 ** -scale;
   for await (const bytes of readTensor(readers, tensor)) {
     throwIfAborted(signal);
     const values = widen(tensor.dtype, bytes) as Float64Array;
+    if (scale !== 0)
+      for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) * factor;
     const planes = Array.from({ length: 8 }, () => new Uint8Array(values.length));
     splitFast(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), planes);
     weights.add(planes);
   }
-  return folded(weights.finish(), 0);
+  return weights;
 }
 
 export function statisticsOf(sums: Sums, elements: number): WeightStatistics {
   const { sum, absolute, square, fourth, zeros, nans, infinities } = sums;
   const count = elements - nans - infinities;
-  const mean = count > 0 ? sum / count : null;
+  // Of values / 2^scale.
+  const center = count > 0 ? sum / count : null;
   const second = count > 0 ? square / count : null;
   const told = (value: number): number | null => (Number.isFinite(value) ? value : null);
+  const whole = (value: number | null): number | null =>
+    value === null ? null : told(value * 2 ** sums.scale);
   return {
     elements,
     least: told(sums.least),
     most: told(sums.most),
-    mean,
+    mean: whole(center),
     deviation:
-      mean === null || second === null ? null : Math.sqrt(Math.max(0, second - mean * mean)),
-    absoluteMean: count > 0 ? absolute / count : null,
-    l1: absolute,
-    l2: Math.sqrt(square),
+      center === null || second === null
+        ? null
+        : whole(Math.sqrt(Math.max(0, second - center * center))),
+    absoluteMean: whole(count > 0 ? absolute / count : null),
+    l1: whole(absolute),
+    l2: whole(Math.sqrt(square)),
     kurtosis: second === null || second === 0 ? null : told(fourth / count / (second * second)),
     zeros,
     nans,
@@ -108,7 +147,7 @@ export function statisticsOf(sums: Sums, elements: number): WeightStatistics {
   };
 }
 
-function folded({ bins, ...sums }: WeightSums, bound: number): Sums {
+function folded({ bins, ...sums }: WeightSums, bound: number): Omit<Sums, 'scale'> {
   return { ...sums, octaves: octavesOf(bins), bound };
 }
 
@@ -123,11 +162,18 @@ export function together(a: Sums, b: Sums): Sums {
       positive: own.positive + positive,
     });
   }
+  const scales = [a, b].flatMap((one) => (one.absolute === 0 ? [] : one.scale));
+  const scale = scales.length === 0 ? 0 : Math.max(...scales);
+  const power = (of: (one: Sums) => number, degree: number): number =>
+    [a, b].reduce((sum, one) => {
+      return of(one) === 0 ? sum : sum + of(one) * 2 ** (degree * (one.scale - scale));
+    }, 0);
   return {
-    sum: a.sum + b.sum,
-    absolute: a.absolute + b.absolute,
-    square: a.square + b.square,
-    fourth: a.fourth + b.fourth,
+    scale,
+    sum: power((one) => one.sum, 1),
+    absolute: power((one) => one.absolute, 1),
+    square: power((one) => one.square, 2),
+    fourth: power((one) => one.fourth, 4),
     least: Math.min(a.least, b.least),
     most: Math.max(a.most, b.most),
     zeros: a.zeros + b.zeros,

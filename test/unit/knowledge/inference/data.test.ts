@@ -7,6 +7,7 @@ import type { DlvError } from '../../../../lib/base/errors.js';
 import { openArray } from '../../../../lib/knowledge/inference/data/array.js';
 import { openDataSet } from '../../../../lib/knowledge/inference/data/data-set.js';
 import {
+  channelsOf,
   checkPreprocess,
   fedShape,
   parsePreprocess,
@@ -110,13 +111,38 @@ test('preprocessing: scale, then mean and std of each channel, and channels come
   const declared = checkPreprocess({ scale: 0.5, mean: [1, 2], std: [1, 4], layout: 'hwc' });
   t.deepEqual(fedShape([1, 2, 2], declared), [2, 1, 2]);
   // Pixels (4, 8) and (12, 16): channel 0 is 4, 12; channel 1 is 8, 16.
-  const fed = preprocess(Float64Array.of(4, 8, 12, 16), [1, 2, 2], declared);
+  const fed = preprocess(Float64Array.of(4, 8, 12, 16), { data: [1, 2, 2], channels: 2 }, declared);
   t.deepEqual([...fed], [1, 5, 0.5, 1.5]);
   const flat = checkPreprocess({ mean: [1, 2] });
-  t.deepEqual([...preprocess(Float64Array.of(1, 2, 3, 4), [2], flat)], [0, 0, 2, 2]);
-  t.throws(() => preprocess(Float64Array.of(1, 2, 3), [3], flat), { code: 'DLV_USAGE' });
+  const table = { data: [2], channels: 2 };
+  t.deepEqual([...preprocess(Float64Array.of(1, 2, 3, 4), table, flat)], [0, 0, 2, 2]);
   t.throws(() => fedShape([2, 2], declared), { code: 'DLV_USAGE' });
   t.throws(() => checkPreprocess({ std: [0] }), { code: 'DLV_USAGE' });
+  t.throws(() => checkPreprocess({ scale: 0 }), { message: /scale of 0/ });
+});
+
+test('preprocessing: channels are those of the network, also of pictures without an axis for them', (t) => {
+  const of = (data: number[], taken: number[], count: number, layout?: 'hwc') => {
+    const declared = checkPreprocess({ mean: Array(count).fill(1), ...(layout ? { layout } : {}) });
+    return channelsOf({ data, taken, input: 'image' }, declared);
+  };
+  t.is(of([28, 28], [1, 28, 28], 1), 1);
+  t.is(of([28, 28], [784], 1), 1);
+  t.is(of([3, 8, 8], [3, 8, 8], 3), 3);
+  t.is(of([8, 8, 3], [3, 8, 8], 3, 'hwc'), 3);
+  t.is(of([3, 8, 8], [192], 3), 3);
+  t.is(of([784], [1, 28, 28], 1), 1);
+  t.is(of([784], [1, 28, 28], 784), 784);
+  t.is(of([192], [3, 8, 8], 3), 3);
+  for (const [data, taken, count] of [
+    [[28, 28], [1, 28, 28], 28],
+    [[28, 28], [784], 28],
+    [[28, 28], [1, 28, 28], 3],
+    [[3, 8, 8], [3, 8, 8], 8],
+  ] as [number[], number[], number][]) {
+    const text = `mean has ${count} numbers, and 'image' takes [${taken.join(', ')}], which has`;
+    t.true(t.throws(() => of(data, taken, count)).message.startsWith(text));
+  }
 });
 
 test('preprocessing: a declaration in JSON may hold fractions, and nothing that is not understood', (t) => {
