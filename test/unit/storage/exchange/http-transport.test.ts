@@ -16,7 +16,7 @@ import { faulty } from '../../../helpers/faulty.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { serveFolder, type WebServer } from '../../../helpers/web-server.js';
 
-const QUICK = { firstPauseMs: 1, idleMs: 2000 };
+const QUICK = { firstPauseMs: 1, idleMs: 60_000 };
 
 async function served(
   t: ExecutionContext,

@@ -24,7 +24,7 @@ import {
 } from '../../../helpers/s3-server.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 
-const QUICK = { firstPauseMs: 1, idleMs: 2000 };
+const QUICK = { firstPauseMs: 1, idleMs: 60_000 };
 const PACK = `packs/${'a'.repeat(32)}.hi`;
 
 interface Bucket {
