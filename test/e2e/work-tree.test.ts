@@ -54,6 +54,15 @@ test('commit: names the files that a checkpoint needs and the version has not', 
   const second = await repo.dlv('commit', '-m', 'all there');
   t.is(second.code, 0);
   t.notRegex(second.stderr, /needs/);
+  t.notRegex((await repo.dlv('desc')).stderr, /whole/);
+  // A shard that goes is told of where it goes, and wherever what is left is read.
+  const needs = new RegExp(`index\\.json' needs '${other}', which is not`);
+  t.regex((await repo.dlv('rm', other)).stderr, needs);
+  t.regex((await repo.dlv('commit', '-m', 'broken')).stderr, needs);
+  const lacks = new RegExp(`index\\.json' is not whole: the version lacks '${other}'`);
+  t.regex((await repo.dlv('desc')).stderr, lacks);
+  t.regex((await repo.dlv('cat', 'HEAD', '--format', 'safetensors')).stderr, lacks);
+  t.notRegex((await repo.dlv('desc', 'HEAD~1')).stderr, /whole/);
 });
 
 test('switch, rm: the folder that the user stands in stays', async (t) => {

@@ -20,6 +20,7 @@ import { fileOf } from '../history/find-file.js';
 import { type NamedTensor, namedTensorsOf } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { networksOfVersion } from '../history/networks/networks.js';
+import { warnOfMissingParts } from '../history/steps/missing-parts.js';
 import { chooseSnapshot } from '../history/steps/pick-snapshot.js';
 
 /** The file of the network that is meant. @throws {NotFoundError} {UsageError} if it is not clear. */
@@ -93,6 +94,7 @@ export async function chooseTarget(
   const page = await repo.tree(version);
   const label = `version ${version.slice(0, 10)}`;
   const { snapshot } = chooseSnapshot(page, {}, label, context);
+  await warnOfMissingParts(repo, page, snapshot, context);
   const members = new Set(snapshot.members);
   return {
     owner,

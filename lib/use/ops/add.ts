@@ -80,7 +80,7 @@ export async function add(
         entries = now.entries(changes.plan.line.model);
       });
     }
-    const changed = new Set(changes.results.map(({ path }) => path));
+    const changed = new Set([...changes.results.map(({ path }) => path), ...changes.plan.missing]);
     await warnOfMissing(repo.layout, { entries, changed, where: 'staged' }, context);
     throwFailures(changes);
     return report(changes, session, started);

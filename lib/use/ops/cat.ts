@@ -30,6 +30,7 @@ import {
   uniqueNames,
 } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
+import { warnOfMissingParts } from '../history/steps/missing-parts.js';
 import { chooseSnapshot, isBelow } from '../history/steps/pick-snapshot.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
@@ -254,6 +255,7 @@ async function snapshotJob(
     snapshot: snapshot.key,
     others: others.map(({ key }) => key),
   };
+  await warnOfMissingParts(repo, page, snapshot, context);
   const all = await namedTensorsOf(repo, page, snapshot);
   return tensorsJob(repo, where, { ...options, format: 'safetensors' }, all);
 }

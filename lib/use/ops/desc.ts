@@ -23,6 +23,7 @@ import {
   weightStatistics,
 } from '../history/networks/weight-statistics.js';
 import { type DescribedWeights, describeWeights } from '../history/networks/weights.js';
+import { warnOfMissingParts } from '../history/steps/missing-parts.js';
 import { Describer, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 import { placePath } from '../worktree/operands/path-input.js';
@@ -76,6 +77,11 @@ export async function desc(
   checkInputs(found, options);
   const how = { signal: context.signal, isWanted };
   const { weights, architecture } = await describeWeights(repo, id, found, how);
+  const page = await repo.tree(id);
+  for (const snapshot of page.snapshots) {
+    if (snapshot.role !== 'weights' || !isWanted(snapshot.key)) continue;
+    await warnOfMissingParts(repo, page, snapshot, context);
+  }
   const describer = new Describer(repo);
   const knowledge = readKnowledge(version.extensions, `version ${shortId(id)}`);
   const { metrics } = version;

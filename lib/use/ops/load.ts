@@ -16,6 +16,7 @@ import { shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import { type NamedTensor, namedTensorsOf, pickNames } from '../history/find-tensors.js';
 import { resolveId } from '../history/lines/resolve.js';
+import { warnOfMissingParts } from '../history/steps/missing-parts.js';
 import { chooseSnapshot } from '../history/steps/pick-snapshot.js';
 import { type AcceptTier, checkTiers } from '../history/tier-gate.js';
 import type { Repository } from '../repository.js';
@@ -145,6 +146,7 @@ async function plan(repo: Repository, options: LoadOptions, context: OpContext):
     acceptTier,
     context,
   );
+  await warnOfMissingParts(repo, page, snapshot, context);
   const all = await namedTensorsOf(repo, page, snapshot);
   const tensors = names === undefined ? all : pickNames(all, names, snapshot.key);
   return { version, snapshot, others, tensors };

@@ -12,7 +12,7 @@ import { nameSome } from './lost-work.js';
 export interface Referring {
   /** All files of a version, made or to be made. */
   entries: readonly Pick<StagedEntry, 'path' | 'hint'>[];
-  /** Those that are told of. */
+  /** Files that came, changed or went: what needs others is told of if it or one of these is among them. */
   changed: ReadonlySet<string>;
   /** 'staged' or 'in this version'. */
   where: string;
@@ -26,9 +26,9 @@ export async function warnOfMissing(
 ): Promise<void> {
   const paths = new Set(entries.map((entry) => entry.path));
   for (const { path, hint } of entries) {
-    if (!changed.has(path)) continue;
     const missing = hint.references.filter((reference) => !paths.has(reference));
     if (missing.length === 0) continue;
+    if (![path, ...missing].some((one) => changed.has(one))) continue;
     const there = await Promise.all(missing.map((file) => look(layout, file)));
     const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them'];
     const add = there.includes('link') ? 'dlv add --follow' : 'dlv add';

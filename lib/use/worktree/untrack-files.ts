@@ -17,6 +17,7 @@ import type { ChangeAccess, LineAccess } from '../history/access.js';
 import { stagedChanges } from '../history/commit/staged-changes.js';
 import type { currentLine } from '../history/lines/lines.js';
 import { WorkStates } from './changes.js';
+import { warnOfMissing } from './missing-references.js';
 
 export interface UntrackOptions {
   /** Keeps the work files. */
@@ -48,11 +49,14 @@ export async function untrackFiles(
   const removed = entries.map(({ path }) => path).sort(comparePaths);
   // Files go first: a removal that was interrupted finds them tracked still, and is run again.
   if (!cached) await removeWorkFiles(repo, removed, context);
-  await repo.locked(async (lock) => {
+  const left = await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     for (const path of removed) if (now.staging.ownerOf(path) === model) now.staging.remove(path);
     await writeStaging(lock, now.staging);
+    return now.staging.entries(model);
   });
+  const changed = new Set(removed);
+  await warnOfMissing(repo.layout, { entries: left, changed, where: 'staged' }, context);
   return removed;
 }
 
