@@ -1,8 +1,10 @@
 /** `dlv commit`: messages, amending, authors and dates, dry runs, and what is left by a failure. */
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { io } from '../../lib/base/files/files.js';
+import type { AddResult } from '../../lib/use/ops/add.js';
 import type { CommitPreview, CommitResult } from '../../lib/use/ops/commit.js';
 import { commit } from '../../lib/use/ops/commit.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
@@ -146,4 +148,26 @@ test('commit -v: lists what changed', async (t) => {
   const { stderr, stdout } = await repo.dlv('commit', '-avm', 'more');
   t.regex(stdout, /^\[net\/main [0-9a-f]{10}\] more\n$/);
   t.regex(stderr, /modified\s+note\.txt/);
+});
+
+test('commit: what was staged and dropped again is not counted for the version', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.commit('one');
+  await repo.write('big.bin', randomBytes(200_000));
+  await repo.write('config.json', '{"a": 1}');
+  const added = await repo.json<AddResult>('add', '.');
+  t.true(added.storedBytes > 200_000);
+  await repo.json('restore', '--staged', 'big.bin');
+  const dropped = await repo.json<CommitResult>('commit', '-m', 'two');
+  t.deepEqual(
+    dropped.changes.map(({ path }) => path),
+    ['config.json'],
+  );
+  t.true(dropped.storedBytes < 10_000, `${dropped.storedBytes}`);
+  // With nothing dropped all that add wrote counts.
+  await repo.write('other.bin', randomBytes(150_000));
+  const { storedBytes } = await repo.json<AddResult>('add', 'other.bin');
+  const whole = await repo.json<CommitResult>('commit', '-m', 'three');
+  t.true(whole.storedBytes >= storedBytes && whole.storedBytes < storedBytes + 10_000);
 });

@@ -157,8 +157,8 @@ export function register(program: Command, cli: Cli): void {
         'A metric may have a step: --metric loss@2000=0.31. A number may be nan, inf or -inf. With --amend, the new version ' +
         'replaces the last one on the branch: it keeps the message, author, hyperparameters, ' +
         'metrics and logs that are not given again, and gets a number of its own. In the JSON ' +
-        'document, storedBytes counts all pack files written for this version since its parent, ' +
-        "including those of 'dlv add'.\n\nWith --branch, or DLV_BRANCH in the environment, the " +
+        'document, storedBytes counts what was stored for this version since its parent, also by ' +
+        "'dlv add', and not what was staged and dropped again.\n\nWith --branch, or DLV_BRANCH in the environment, the " +
         'version goes to that branch, and HEAD, the work files and what is staged for them do ' +
         "not change. The version is the tip of that branch with what was staged by 'dlv add " +
         "--branch'; -a takes only files that were added in this way. If HEAD is on that branch, " +

@@ -38,6 +38,7 @@ import {
 import type { ChangeAccess, LineAccess } from '../access.js';
 import { checkBase, currentLine, type Line } from '../lines/lines.js';
 import { reopenStaging } from '../lines/open-staging.js';
+import { neededOfSets } from '../sizes/staged-bytes.js';
 import { checkLive } from './check-live.js';
 import { giveNumber } from './give-number.js';
 import { type PathChange, stagedChanges } from './staged-changes.js';
@@ -256,7 +257,8 @@ function withStep({ content, entries, changes }: Draft): StagedEntry[] {
 
 /**
  * Moves the branch to the new version and brings staging up to it, under the lock.
- * @returns bytes of pack files written for the version since its parent, whichever command wrote them.
+ * @returns bytes of pack files written for the version since its parent, whichever command wrote them, without what
+ *   was staged and is not in the version.
  * @throws {ConflictError} if the branch or staging changed since the draft.
  */
 export async function publishVersion(
@@ -265,7 +267,10 @@ export async function publishVersion(
   draft: Draft,
   { id, version }: { id: Id; version: Version },
 ): Promise<{ storedBytes: number; metadataBytes: number }> {
-  const { line, staging, content } = draft;
+  const { line, staging, content, entries, changes } = draft;
+  const changed = new Set(changes.map(({ path }) => path));
+  const files = entries.filter(({ path }) => changed.has(path));
+  const sets = await neededOfSets(repo, staging.get(line.model)?.sets ?? [], files);
   return repo.locked(async (lock) => {
     const now = encodeStaging((await reopenStaging(repo, staging)).staging);
     const tip = (await currentLine(repo, staging, line.model)).tip;
@@ -281,7 +286,7 @@ export async function publishVersion(
       reason: `commit${draft.amended ? ' (amend)' : ''}: ${version.message.split('\n', 1)[0]}`,
     };
     const model = staging.open(line.model, line.branch);
-    const stored = bytesOfSets([...model.sets, ...publishedSets(session)]);
+    const stored = bytesOfSets([...publishedSets(session), ...sets]);
     model.base = id;
     model.branch = line.branch;
     model.sets = [];
