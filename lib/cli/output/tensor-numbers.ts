@@ -26,11 +26,35 @@ function isPlain(value: number): boolean {
   return size >= 0.001 && size < 1e6;
 }
 
-/** `0.0843 ±0.0007`: three digits and the bound, for a number that leading planes gave. */
+/** Digits that a number of 64 bits has. */
+const DIGITS_MAX = 15;
+
+/**
+ * `0.0843 ±7e-4`: as many digits as the bound allows, for a number that leading planes gave. The bound is rounded
+ * up, and holds for the digits as they are shown.
+ */
 export function within(value: number | string, bound: number): string {
   if (bound === 0 || typeof value === 'string') return significant(value);
-  const text = isPlain(value) ? value.toPrecision(3) : value.toExponential(2);
-  return `${text} ±${bound >= 0.001 ? bound.toPrecision(1) : bound.toExponential(0)}`;
+  if (!(Number.isFinite(value) && Number.isFinite(bound))) return `${significant(value)} ±${bound}`;
+  const last = placeOf(bound);
+  const digits = (count: number): number => Math.min(Math.max(count, 0), DIGITS_MAX);
+  let text = '0';
+  if (isPlain(value)) text = value.toFixed(digits(-last));
+  else if (value !== 0) text = value.toExponential(digits(placeOf(value) - last));
+  return `${text} ±${boundText(bound + Math.abs(Number(text) - value))}`;
+}
+
+/** The power of ten of the first digit. */
+function placeOf(value: number): number {
+  return Math.floor(Math.log10(Math.abs(value)));
+}
+
+/** One digit, rounded up. */
+function boundText(bound: number): string {
+  const unit = 10 ** placeOf(bound);
+  // What is a whole number of units but for the last bits is that number.
+  const up = Math.ceil(bound / unit - 1e-6) * unit;
+  return isPlain(up) ? String(Number(up.toPrecision(1))) : up.toExponential(0);
 }
 
 /** The share of changed elements; a lower bound says so. */

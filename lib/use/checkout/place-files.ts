@@ -23,6 +23,7 @@ import { fitsGroup, type GroupMember, weightOf } from '../../storage/objects/sto
 import { rebuildFiles } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
+import { readRemotes } from '../../storage/repo/remotes.js';
 import { nowNs, type StagedEntry } from '../../storage/repo/staging/staging.js';
 import type { OpContext } from '../context.js';
 import { nameSome } from '../worktree/lost-work.js';
@@ -144,7 +145,7 @@ export async function writeFiles(
         stored = await openStoredFile(repo, entry);
       } catch (error) {
         await flush();
-        throw cannotRebuild([entry.path], error);
+        throw await cannotRebuild(repo, [entry.path], error);
       }
       if (!fitsGroup(group, stored)) await flush();
       group.push({ entry, seen, stored, weight: weightOf(stored) });
@@ -157,14 +158,30 @@ export async function writeFiles(
 }
 
 /** Damage of stored data names the files that need it. Other errors pass through. */
-function cannotRebuild(paths: readonly string[], error: unknown): unknown {
+async function cannotRebuild(
+  repo: ReadAccess,
+  paths: readonly string[],
+  error: unknown,
+): Promise<unknown> {
   const isGone = error instanceof NotFoundError && STORED_KINDS.has(error.data.kind);
   if (!isGone && !isDamage(error)) return error;
   return new CorruptError(`cannot rebuild ${nameSome(paths)}: ${error.message}`, {
     ...error.data,
     paths: [...paths],
-    hint: "run 'dlv fsck' to see what is damaged; to mend it, 'dlv add' the original file again",
+    hint: `run 'dlv fsck' to see what is damaged; to mend it, ${await waysToMend(repo)}`,
   });
+}
+
+async function waysToMend({ layout }: ReadAccess): Promise<string> {
+  const add = "'dlv add' the original file again";
+  const remotes = await readRemotes(layout).catch((error: unknown) => {
+    if (!isDamage(error)) throw error;
+    return null;
+  });
+  const names = [...(remotes?.urls.keys() ?? [])];
+  const followed = [...(remotes?.upstreams.values() ?? [])].map(({ remote }) => remote);
+  const name = followed[0] ?? names.find((one) => one === 'origin') ?? names[0];
+  return name === undefined ? add : `'dlv fsck --repair ${name}' if it is there, or ${add}`;
 }
 
 /** Rebuilds some files side by side and hands each on as soon as it is whole. */
@@ -198,7 +215,7 @@ async function writeGroup(
     }
   } catch (error) {
     const paths = group.map(({ entry }) => entry.path).filter((path) => !whole.has(path));
-    throw cannotRebuild(paths, error);
+    throw await cannotRebuild(repo, paths, error);
   } finally {
     for (const { file, temporary } of unfinished.values()) {
       await file.close().catch(() => {});

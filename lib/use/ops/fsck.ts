@@ -39,6 +39,7 @@ import { Repository } from '../repository.js';
 import { lineOf } from '../tracking/line.js';
 import { mendFrom } from '../tracking/mend.js';
 import { findRemote } from '../tracking/remotes.js';
+import { nameRepairs } from '../tracking/repair-remedy.js';
 
 export interface FsckOpOptions {
   /** Also rebuilds every distinct file and compares its sha256. */
@@ -68,10 +69,30 @@ export interface FsckOpResult extends FsckResult {
 export async function fsck(context: OpContext, options: FsckOpOptions = {}): Promise<FsckOpResult> {
   const layout = await findRepository(context.cwd);
   if (options.repair !== undefined) return repair(layout, options, context);
-  if (!options.rebuild) {
-    return { ...(await check(layout, options, context)).result, rebuilt: null, repaired: null };
+  const found: FsckOpResult = options.rebuild
+    ? { ...(await rebuildAll(layout, options, context)), repaired: null }
+    : { ...(await check(layout, options, context)).result, rebuilt: null, repaired: null };
+  if (!found.ok) await nameRemotes(layout, found, context);
+  return found;
+}
+
+/** Says where what is lost can be had. */
+async function nameRemotes(
+  layout: Layout,
+  { problems }: FsckOpResult,
+  { signal }: OpContext,
+): Promise<void> {
+  const how = { promised: 'left', ...(signal ? { signal } : {}) } as const;
+  const repo = await Repository.openForRepair(layout, how).catch((error: unknown) => {
+    if (!isUnreadable(error)) throw error;
+    return null;
+  });
+  if (repo === null) return;
+  try {
+    await nameRepairs(repo, problems);
+  } finally {
+    await repo.close();
   }
-  return { ...(await rebuildAll(layout, options, context)), repaired: null };
 }
 
 /**

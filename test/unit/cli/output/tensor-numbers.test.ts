@@ -1,0 +1,29 @@
+/** Numbers with a bound show what is known, and the bound holds for what is shown. */
+import test from 'ava';
+import { within } from '../../../../lib/cli/output/tensor-numbers.js';
+import { seededRandom } from '../../../helpers/rng.js';
+
+test('within: as many digits as the bound allows', (t) => {
+  t.is(within(0.244607, 3e-5), '0.24461 ±4e-5');
+  t.is(within(0.0435201, 7e-7), '0.0435201 ±7e-7');
+  t.is(within(0.08432, 0.0006), '0.0843 ±7e-4');
+  t.is(within(234.5, 20), '235 ±30');
+  t.is(within(3.14159e-5, 2e-9), '3.1416e-5 ±3e-9');
+  t.is(within(0, 1e-6), '0 ±1e-6');
+  t.is(within(Number.NaN, Number.NaN), 'NaN ±NaN');
+});
+
+test('within: the value lies within what is shown, and no digit of it is of no use', (t) => {
+  const random = seededRandom(5);
+  for (let n = 0; n < 2000; n++) {
+    const value = (random() - 0.5) * 10 ** (random() * 16 - 8);
+    const bound = Math.abs(value) * 10 ** (-random() * 9 - 0.3);
+    const [shown = '', limit = ''] = within(value, bound).split(' ±');
+    const off = Math.abs(Number(shown) - value);
+    t.true(
+      off <= 0.5001 * bound * 10 && off + bound <= Number(limit) * 1.000001,
+      `${value} ${bound}: ${shown} ${limit}`,
+    );
+    t.true(Number(limit) <= 3 * bound, `${bound} ${limit}`);
+  }
+});
