@@ -1,14 +1,21 @@
 /** Which remote has what is lost here, as far as is known without asking it. */
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
-import type { FsckProblem } from '../../storage/fsck/report.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import { readRemotes } from '../../storage/repo/remotes.js';
 import { collectFacts } from '../history/lines/ancestry.js';
 
+/** A problem that fsck found. */
+interface Found {
+  readonly kind: string;
+  readonly area: string;
+  readonly affects: readonly { readonly version: Id | null }[];
+  remedy: string;
+}
+
 /** Names, in the remedies of problems, the remote that was seen to have most of the versions that they affect. */
-export async function nameRepairs(repo: ReadAccess, problems: FsckProblem[]): Promise<void> {
+export async function nameRepairs(repo: ReadAccess, problems: readonly Found[]): Promise<void> {
   const open = problems.filter(isOfObjects);
   if (open.length === 0) return;
   try {
@@ -40,7 +47,7 @@ async function versionsOfRemotes(repo: ReadAccess): Promise<Map<string, Readonly
   return had;
 }
 
-function isOfObjects({ kind, area }: FsckProblem): boolean {
+function isOfObjects({ kind, area }: Found): boolean {
   const isLost = kind === 'missing' || kind === 'damaged';
   return isLost && ['pack', 'object', 'version', 'graph'].includes(area);
 }
