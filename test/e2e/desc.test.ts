@@ -50,6 +50,16 @@ test('desc: a network of 765 nodes, with layers in branches too, and a shape for
   await repo.commit('one');
   const open = await repo.json<DescResult>('desc');
   t.regex(String(open.networks[0]!.macs), /p2o\.DynamicDimension\.1/);
+  const { stdout } = await repo.dlv('desc');
+  t.regex(
+    stdout,
+    /^ {2}Open sizes +fill them in with --shape 'x=1,3,48,<p2o\.DynamicDimension\.1>'$/m,
+  );
+  const [, letter] = /^ +([a-z]) = p2o\.DynamicDimension\.1$/m.exec(stdout) ?? [];
+  t.is(letter, 'a');
+  t.regex(stdout, /^ {2}MACs +open \(/m);
+  t.true(stdout.split('\n').every((line) => (line.match(/floor/g) ?? []).length <= 2));
+  t.notRegex((await repo.dlv('desc', '--shape', 'x=1,3,48,320')).stdout, /Open sizes/);
   const fixed = await repo.json<DescResult>('desc', '--shape', 'x=1,3,48,320');
   t.is(fixed.networks[0]!.macs, 702_469_440);
   t.deepEqual(fixed.networks[0]!.outputs[0]!.shape, [1, 40, 6625]);

@@ -93,6 +93,8 @@ test('list: the best value with its step, columns that differ, differences to a 
   const chosen = await repo.json<VersionTable>(
     ...['list', '--columns', 'name,params.*,acc,last_step(acc),count(acc)', '--only-changed'],
   );
+  const once = await repo.json<VersionTable>('list', '--columns', 'name,acc,metrics.*,name');
+  t.deepEqual(once.columns, ['name', 'metrics.acc', 'metrics.eval/loss']);
   t.deepEqual(chosen.hidden, ['params.seed']);
   t.deepEqual(chosen.rows[1]?.values, {
     name: 'net@2',

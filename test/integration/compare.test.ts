@@ -148,12 +148,26 @@ test('diff: as text the rows that differ, how many do not, and the layers that m
   t.regex(text, /4 tensors changed/);
   t.regex(text, /^Layers, all from base$/m);
   t.regex(text, /beyond noise from step 100 on/);
+  t.regex(text, /^ {2}… and 3 more tensors$/m);
   const three = (await repo.dlv('diff', 'base', 'head', 'all')).stdout;
   t.regex(three, /1 the same \(--all lists them\)/);
   t.regex(three, /^ {2}-\s+"lr": 0\.1,$/m);
   const same = await repo.dlv('diff', 'base', 'base');
   t.is(same.stdout.trim(), '');
   t.regex(same.stderr, /no differences/);
+});
+
+test('diff: a metric or hyperparameter that a version has not is a dash', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('a.txt', 'a');
+  await repo.dlv('add', 'a.txt');
+  await repo.dlv('commit', '-m', 'a', '--param', 'lr=1', '--metric', 'loss=0.5');
+  await repo.write('a.txt', 'b');
+  await repo.dlv('add', 'a.txt');
+  await repo.dlv('commit', '-m', 'b');
+  const { stdout } = await repo.dlv('diff', 'net@1', 'net@2');
+  t.regex(stdout, /^ {2}lr +1 +–$/m);
+  t.regex(stdout, /^ {2}loss +min +0\.5 +–$/m);
 });
 
 test('diff: networks are one graph, whose layers are found by name, alias and structure', async (t) => {
@@ -186,6 +200,16 @@ test('diff: networks are one graph, whose layers are found by name, alias and st
   t.regex(text, /^Network of net\.onnx/m);
   t.regex(text, /- relu1 .*RELU/);
   t.regex(text, /kernel_shape \[3,3\] → \[5,5\]/);
+  const short = (await repo.dlv('diff', cnn, lenet, '--top', '2')).stdout;
+  const drawn = text.split('\n').filter((line) => /^ {2}[*|/ ]*[-+~] \w+\d /.test(line)).length;
+  t.is(short.split('\n').filter((line) => /^ {2}[*|/ ]*[-+~] \w+\d /.test(line)).length, 2);
+  const left = [
+    ...short.matchAll(/… (\d+) more layers?(?: that differ|, (\d+) of which differ)$/gm),
+  ];
+  t.is(
+    left.reduce((sum, [, all, odd]) => sum + Number(odd ?? all), 0),
+    drawn - 2,
+  );
   t.notRegex((await repo.dlv('diff', lenet, lenet)).stdout, /Network/);
   t.regex((await repo.dlv('diff', lenet, lenet, '--graph')).stdout, /Network of net\.onnx/);
 });

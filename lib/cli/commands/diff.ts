@@ -253,7 +253,7 @@ export function register(program: Command, cli: Cli): void {
         .choices(['name', 'drift'])
         .default('name'),
     )
-    .option('--top <n>', 'at most so many tensors and layers')
+    .option('--top <n>', 'at most so many tensors and layers, in tables and drawings')
     .option('--only-changed', 'leave out of the JSON values that are equal in all versions')
     .option('--graph', 'draw the networks, also where no layer differs')
     .option('--layers', 'how far the weights of each layer moved')

@@ -4,6 +4,7 @@ import { significant } from '../output/tensor-numbers.js';
 import { formatCount, formatNumber, type Ui } from '../output/ui.js';
 import { besideGraph, drawGraph } from '../output/versions/graph.js';
 import type { Section } from './sections.js';
+import type { Shown } from './values.js';
 
 /** What a layer of a version is against the baseline's. */
 export type Mark = '+' | '-' | '~' | '·' | '=' | ' ';
@@ -35,13 +36,17 @@ interface Box {
   layers: number[];
 }
 
-/** Boxes of one layer each, but for runs that do not differ in a long network. */
-function boxesOf(layers: readonly MergedLayer[], isKept: (at: number) => boolean): Box[] {
+/** Boxes of one layer each, but for runs of at least `least` that are not kept. */
+function boxesOf(
+  layers: readonly MergedLayer[],
+  isKept: (at: number) => boolean,
+  least: number,
+): Box[] {
   const boxes: Box[] = [];
   for (let at = 0; at < layers.length; ) {
     let to = at;
     while (to < layers.length && !isKept(to)) to++;
-    if (to - at >= FOLDED_MIN) boxes.push({ layers: range(at, to) });
+    if (to - at >= least) boxes.push({ layers: range(at, to) });
     else for (let one = at; one < to; one++) boxes.push({ layers: [one] });
     if (to < layers.length) boxes.push({ layers: [to] });
     at = to + 1;
@@ -53,21 +58,26 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-/** The lines of one network. @param all  draws every layer. */
+/** The lines of one network. `all` draws every layer; `top` so many of those that differ, and says what is left. */
 export function graphLines(
   ui: Ui,
   network: ComparedNetwork,
   { ends, baseline }: Comparison,
-  all: boolean,
+  { all, top }: Shown,
 ): string[] {
   const { layers, edges } = network;
   const others = [...ends.keys()].filter((at) => at !== baseline && network.paths[at] !== null);
   const marks = layers.map((layer) => others.map((at) => markOf(layer, at, baseline)));
   const differs = marks.map((own) => own.some(isStructural));
   const isShort = all || layers.length <= LAYERS_MAX;
-  const boxes = boxesOf(layers, (at) => {
-    return isShort || range(at - AROUND, at + AROUND + 1).some((near) => differs[near]);
-  });
+  const boxes =
+    top === null
+      ? boxesOf(
+          layers,
+          (at) => isShort || range(at - AROUND, at + AROUND + 1).some((near) => differs[near]),
+          FOLDED_MIN,
+        )
+      : boxesOf(layers, keptOf(differs, top), 1);
   const boxOf = new Map(boxes.flatMap(({ layers: own }, i) => own.map((at) => [at, i])));
   const next: Set<number>[] = boxes.map(() => new Set());
   for (const { from, to } of edges) {
@@ -82,18 +92,40 @@ export function graphLines(
   );
   const isWide = rows.some((row) => row.rest.length > COLUMNS_MAX);
   const texts = boxes.map(({ layers: own }) =>
-    own.length === 1
+    own.length === 1 && (top === null || keptOf(differs, top)(own[0] as number))
       ? layerText(ui, layers[own[0] as number] as MergedLayer, marks[own[0] as number] ?? [], {
           others,
           baseline,
         })
-      : [`${' '.repeat(others.length)} … ${formatNumber(own.length)} layers that are the same`],
+      : [`${' '.repeat(others.length)} … ${foldedText(own, differs)}`],
   );
   const lines =
     network.isGraph && !isWide
       ? rows.flatMap((row, i) => besideGraph(row, texts[i] ?? []))
       : texts.flat();
   return lines.map((line) => `  ${line}`);
+}
+
+/** The first `top` layers that differ, or where none does the first ones. */
+function keptOf(differs: readonly boolean[], top: number): (at: number) => boolean {
+  const places = [...differs.keys()];
+  const wanted = differs.includes(true) ? places.filter((at) => differs[at]) : places;
+  const kept = new Set(wanted.slice(0, top));
+  return (at) => kept.has(at);
+}
+
+/** `12 layers that are the same`, `12 more layers, 3 of which differ`. */
+function foldedText(layers: readonly number[], differs: readonly boolean[]): string {
+  const odd = layers.filter((at) => differs[at]).length;
+  if (odd > 0) {
+    const more = formatCount(layers.length, 'more layer');
+    return odd === layers.length
+      ? `${more} that differ`
+      : `${more}, ${formatNumber(odd)} of which differ`;
+  }
+  return layers.length === 1
+    ? '1 layer that is the same'
+    : `${formatNumber(layers.length)} layers that are the same`;
 }
 
 function layerText(

@@ -51,7 +51,7 @@ export function printDiff(ui: Ui, result: DiffResult | ManyDiffResult, how: Diff
 
 function textOf(ui: Ui, result: DiffResult | ManyDiffResult, how: DiffForm): string[] {
   const lines: string[] = [];
-  if (!isMany(result)) lines.push(...changeLines(ui, how.form, shortened(result, how)));
+  if (!isMany(result)) lines.push(...changeLines(ui, how.form, result, how.top));
   else {
     const files = fileSection(result);
     if (files !== null) lines.push(...sectionLines(ui, files));
@@ -67,13 +67,6 @@ function textOf(ui: Ui, result: DiffResult | ManyDiffResult, how: DiffForm): str
   }
   while (lines[0] === '') lines.shift();
   return lines;
-}
-
-/** The tensors that are asked for alone. */
-function shortened(result: DiffResult, { top }: DiffForm): DiffResult {
-  if (top === null) return result;
-  const snapshots = result.snapshots.map((one) => ({ ...one, tensors: one.tensors.slice(0, top) }));
-  return { ...result, snapshots };
 }
 
 function sectionsOf(result: DiffResult | ManyDiffResult, how: DiffForm): Section[] {
@@ -103,7 +96,7 @@ function networkLines(ui: Ui, result: DiffResult | ManyDiffResult, how: DiffForm
     return [
       '',
       ui.style.bold(networkTitle(network, result)),
-      ...graphLines(ui, network, result, how.all),
+      ...graphLines(ui, network, result, how),
       `  ${ui.style.dim(LEGEND)}`,
       ...(kinds === null ? [] : sectionLines(ui, kinds)),
     ];

@@ -46,7 +46,10 @@ export function changeForm(flags: ChangeFlags): ChangeForm | null {
 
 const LETTERS = { added: 'A', removed: 'D', modified: 'M', renamed: 'R' } as const;
 
-/** The lines of changes in a form. `--stat` reads no tensor, so `snapshots` may be empty. */
+/**
+ * The lines of changes in a form. `--stat` reads no tensor, so `snapshots` may be empty.
+ * @param top  tensors of a checkpoint that are listed; null: all.
+ */
 export function changeLines(
   ui: Ui,
   form: ChangeForm,
@@ -55,6 +58,7 @@ export function changeLines(
     checkpoints: readonly CheckpointDiff[];
     snapshots: readonly SnapshotDiff[];
   },
+  top: number | null = null,
 ): string[] {
   const { files, checkpoints, snapshots } = changes;
   const rows = files.filter((file) => !checkpoints.some((folder) => belongs(file, folder)));
@@ -69,7 +73,7 @@ export function changeLines(
       return [
         ...checkpoints.map((folder) => describeCheckpoint(ui, folder)),
         ...rows.map((file) => describeFile(ui, file)),
-        ...snapshots.flatMap((snapshot) => snapshotLines(ui, snapshot)),
+        ...snapshots.flatMap((snapshot) => snapshotLines(ui, snapshot, top)),
       ];
   }
 }
@@ -183,7 +187,7 @@ function describeFile(ui: Ui, file: FileDiff): string {
   return `${styles[file.status](file.status.padEnd(8))}  ${pathText(file)}  (${facts.join(', ')})`;
 }
 
-function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
+function snapshotLines(ui: Ui, diff: SnapshotDiff, top: number | null): string[] {
   const lines: string[] = [];
   const key =
     diff.keyBefore === diff.keyAfter || diff.keyBefore === null || diff.keyAfter === null
@@ -194,7 +198,8 @@ function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
   lines.push('', ui.style.bold(`${key as string} (${diff.role}${step})`));
   // One that came or went has nothing to be told but how many tensors it has.
   const isPair = diff.keyBefore !== null && diff.keyAfter !== null;
-  if (isPair && diff.tensors.length > 0) {
+  const shown = top === null ? diff.tensors : diff.tensors.slice(0, top);
+  if (isPair && shown.length > 0) {
     const columns = [
       { title: 'tensor', limit: 48 },
       { title: 'dtype' },
@@ -204,12 +209,14 @@ function snapshotLines(ui: Ui, diff: SnapshotDiff): string[] {
       { title: 'rel. L2', align: 'right' as const },
       { title: 'cosine', align: 'right' as const },
       { title: 'flips', align: 'right' as const },
-      ...(diff.tensors.some(({ numbers }) => numbers?.rank)
+      ...(shown.some(({ numbers }) => numbers?.rank)
         ? [{ title: 'rank of Δ', align: 'right' as const }]
         : []),
     ];
-    const rows = diff.tensors.map((tensor) => tensorRow(ui, tensor));
+    const rows = shown.map((tensor) => tensorRow(ui, tensor));
     lines.push(...formatTable(columns, rows, { header: ui.style.dim, indent: '  ' }));
+    const left = diff.tensors.length - shown.length;
+    if (left > 0) lines.push(`  … and ${formatCount(left, 'more tensor')}`);
   }
   lines.push(
     `  ${formatCount(diff.changed, 'tensor')} changed, ${diff.equal} equal, ${diff.added} added, ${diff.removed} removed`,

@@ -5,6 +5,7 @@ import type {
   DescribedNetworkFile,
   DescribedValue,
 } from '../../use/ops/desc.js';
+import { OpenSizes } from '../pages/open-sizes.js';
 import { printCurves } from './curves.js';
 import { versionLines, versionTitle } from './render.js';
 import { formatTable } from './table.js';
@@ -17,6 +18,14 @@ const LAYERS_SHOWN = 60;
 /** A number with commas, or an expression. */
 export function count(value: number | string | null): string {
   return typeof value === 'number' ? formatNumber(value) : (value ?? 'unknown');
+}
+
+/** Sizes that are explained unless all are asked for. */
+const SIZES_SHOWN = 26;
+
+/** True for an expression with a part that has no text, being too long or decided by values: it is called ?8 or so. */
+function hasUnnamed(expression: string): boolean {
+  return /\?\d/.test(expression);
 }
 
 /** `4.09 G`: three digits of a large number. */
@@ -47,8 +56,20 @@ function printNetwork(ui: Ui, network: DescribedNetworkFile, all: boolean): void
     style.bold(`Network of ${network.path}`) + (made.length > 0 ? `  ${made.join(', ')}` : ''),
   );
   const line = (title: string, text: string): void => ui.line(`  ${title.padEnd(13)}${text}`);
+  const shapes = [...network.inputs, ...network.outputs, ...network.layers];
+  const sizes = new OpenSizes(shapes.map(({ shape }) => shape));
+  /** Numbers of operations, in the letters of sizes where they depend on them. */
+  const operations = (value: number | string): string => {
+    if (typeof value === 'number') return count(value);
+    return hasUnnamed(value) ? 'open' : sizes.expression(value);
+  };
   line('Inputs', network.inputs.map(valueText).join(', '));
-  line('Outputs', network.outputs.map(valueText).join(', '));
+  line(
+    'Outputs',
+    network.outputs
+      .map(({ name, dtype, shape }) => `${name} ${dtype ?? '?'} ${sizes.shape(shape)}`)
+      .join(', '),
+  );
   const layers = formatCount(network.layers.length, 'layer');
   line('Size', `${layers}, ${formatCount(network.nodes, 'operator')}`);
   const kept = network.storedElements - network.parameters - network.buffers;
@@ -57,13 +78,19 @@ function printNetwork(ui: Ui, network: DescribedNetworkFile, all: boolean): void
     kept > 0 ? `${formatNumber(kept)} constants` : '',
   ].filter(Boolean);
   line('Parameters', [formatNumber(network.parameters), ...beside].join(', '));
-  line('MACs', `${count(network.macs)} (convolutions and products)`);
+  line('MACs', `${operations(network.macs)} (convolutions and products)`);
   line(
     'FLOPs',
-    `${count(network.flops)} (2·MACs + the rest), and ${count(network.special)} special functions`,
+    `${operations(network.flops)} (2·MACs + the rest), and ${operations(network.special)} special functions`,
   );
   const bytes = (value: number | string | null): string =>
-    typeof value === 'number' ? formatBytes(value) : value === null ? 'unknown' : `${value} bytes`;
+    typeof value === 'number'
+      ? formatBytes(value)
+      : value === null
+        ? 'unknown'
+        : hasUnnamed(value)
+          ? 'open'
+          : `${operations(value)} bytes`;
   const peak = network.peakActivationBytes;
   line(
     'Activations',
@@ -71,7 +98,8 @@ function printNetwork(ui: Ui, network: DescribedNetworkFile, all: boolean): void
   );
   const uncounted = Object.entries(network.uncounted).map(([op, times]) => `${op} ×${times}`);
   if (uncounted.length > 0) line('Not counted', uncounted.join(', '));
-  printLayers(ui, network.layers, all);
+  printOpenSizes(ui, network, { sizes, all });
+  printLayers(ui, network.layers, { sizes, all });
   for (const { node, op, what } of network.problems.slice(0, 5)) {
     ui.line(`  ${style.yellow('unknown shape:')} ${op} '${node}': ${what}`);
   }
@@ -79,7 +107,33 @@ function printNetwork(ui: Ui, network: DescribedNetworkFile, all: boolean): void
   if (more > 0) ui.line(`  and ${formatCount(more, 'more node')} of unknown shape`);
 }
 
-function printLayers(ui: Ui, layers: readonly DescribedLayer[], all: boolean): void {
+/** What each letter of open sizes means, and how to fill them in. */
+function printOpenSizes(
+  ui: Ui,
+  { inputs }: DescribedNetworkFile,
+  { sizes, all }: { sizes: OpenSizes; all: boolean },
+): void {
+  const open = inputs.filter(({ shape }) => shape?.some((dim) => typeof dim === 'string'));
+  if (open.length === 0) return;
+  const flags = open.map(({ name, shape }) => {
+    const given = (shape ?? []).map((dim) => (typeof dim === 'number' ? dim : `<${dim}>`));
+    return `--shape '${`${name}=${given.join(',')}`.replaceAll("'", String.raw`'\''`)}'`;
+  });
+  ui.line(`  ${'Open sizes'.padEnd(13)}fill them in with ${flags.join(' ')}`);
+  const key = sizes.key();
+  const shown = all ? key : key.slice(0, SIZES_SHOWN);
+  for (const { letter, meaning } of shown) ui.line(`${' '.repeat(15)}${letter} = ${meaning}`);
+  const hidden = key.length - shown.length;
+  if (hidden > 0) {
+    ui.line(`${' '.repeat(15)}… and ${formatCount(hidden, 'more size')} (--all shows them)`);
+  }
+}
+
+function printLayers(
+  ui: Ui,
+  layers: readonly DescribedLayer[],
+  { sizes, all }: { sizes: OpenSizes; all: boolean },
+): void {
   const structural = layers.filter(
     ({ kind, parameters }) =>
       parameters > 0 || !['act', 'norm', 'dropout', 'reshape'].includes(kind),
@@ -100,9 +154,15 @@ function printLayers(ui: Ui, layers: readonly DescribedLayer[], all: boolean): v
     layer.alias,
     layer.name === layer.alias ? '' : layer.name,
     layer.kind === layer.type.toLowerCase() ? layer.kind : `${layer.kind} ${layer.type}`,
-    shapeText(layer.shape),
+    sizes.shape(layer.shape),
     layer.parameters === 0 ? '' : formatNumber(layer.parameters),
-    layer.macs === 0 ? '' : short(layer.macs),
+    layer.macs === 0
+      ? ''
+      : typeof layer.macs === 'number'
+        ? short(layer.macs)
+        : hasUnnamed(layer.macs)
+          ? 'open'
+          : sizes.expression(layer.macs),
     fieldText(layer.receptiveField),
     layer.next.join(', '),
   ]);

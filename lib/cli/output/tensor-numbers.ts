@@ -82,9 +82,9 @@ export function signed(delta: number): string {
   return delta > 0 ? `+${text}` : text;
 }
 
-/** `0.921 @3000 (+0.008)`: the best value with its step, and how far it is from the baseline's. */
+/** `0.921 @3000 (+0.008)`: the best value with its step, and how far it is from the baseline's; `–` for none. */
 export function metricText(cell: MetricCell | null): string {
-  if (cell === null) return '';
+  if (cell === null) return '–';
   const { best, last, delta } = cell;
   // A value without a step was given for the run as a whole.
   const { value, step } = last.step === null ? last : (best ?? last);

@@ -275,9 +275,9 @@ export class Columns {
     return [ref('name'), ref('time'), ...metrics, ...params, ref('message')];
   }
 
-  /** Columns of `--columns`: names, with * for any of a space. @throws as `find` */
+  /** Columns of `--columns`, each once: names, with * for any of a space. @throws as `find` */
   listed(refs: readonly ColumnRef[]): Column[] {
-    return refs.flatMap((ref) => {
+    const listed = refs.flatMap((ref) => {
       const [, prefix, tail] = /^(\w+)\.(.*\*.*)$/.exec(ref.name) ?? [];
       const space =
         prefix !== undefined && Object.hasOwn(SPACES, prefix) ? SPACES[prefix] : undefined;
@@ -292,6 +292,8 @@ export class Columns {
         .filter((name) => pattern.test(name))
         .map((name) => this.find({ ...ref, name: `${space}.${name}` }));
     });
+    const names = listed.map(({ name }) => name);
+    return listed.filter(({ name }, at) => names.indexOf(name) === at);
   }
 }
 
