@@ -200,3 +200,17 @@ test('--path with a range leaves other versions alone', async (t) => {
 
 test('a random history: kept versions are byte-equal, gc frees what was said', (t) =>
   forgetAtRandom(t, 1));
+
+test('a remote branch that still has what is forgotten is named: it keeps the bytes', async (t) => {
+  const { repo } = await threeVersions(t);
+  const alone = await repo.json<ForgetResult>('forget', 'HEAD~1', '--dry-run');
+  t.deepEqual(alone.heldBy, []);
+  await repo.json('push', repo.file('../team.dlv'));
+  await repo.json('remote', 'add', 'origin', repo.file('../team.dlv'));
+  await repo.json('fetch');
+  const held = await repo.json<ForgetResult>('forget', 'HEAD~1', '--dry-run');
+  t.deepEqual(held.heldBy, ['origin/net/main']);
+  t.true(held.freedBytes < alone.freedBytes);
+  const text = await repo.dlv('forget', 'HEAD~1', '--dry-run');
+  t.regex(text.stdout, /^origin\/net\/main still has what is forgotten, and keeps it here too/m);
+});

@@ -28,8 +28,12 @@ const EXAMPLE: ForgetResult = {
   refs: [{ name: 'mnist/main', before: exampleId('4be2a97d10'), after: exampleId('77d0a1e95c') }],
   headMoved: true,
   freedBytes: 94371840,
+  heldBy: [],
   freedFrom: '2026-02-14T10:00:00.000Z',
 };
+
+/** Remote branches that one line names. */
+const HOLDERS_SHOWN = 3;
 
 function print(ui: Ui, result: ForgetResult): void {
   const { versions, paths, moved, refs, dryRun } = result;
@@ -56,6 +60,15 @@ function print(ui: Ui, result: ForgetResult): void {
     `frees ${formatBytes(result.freedBytes)}: 'dlv gc --prune=now' at once, with all that only reflogs ` +
       `keep; 'dlv gc' from ${result.freedFrom.slice(0, 10)} on`,
   );
+  const { heldBy } = result;
+  if (heldBy.length > 0) {
+    const names = heldBy.slice(0, HOLDERS_SHOWN).join(', ');
+    const more = heldBy.length > HOLDERS_SHOWN ? ` and ${heldBy.length - HOLDERS_SHOWN} more` : '';
+    ui.line(
+      `${names}${more} still ${heldBy.length === 1 ? 'has' : 'have'} what is forgotten, and keep${heldBy.length === 1 ? 's' : ''} ` +
+        "it here too: 'dlv push --force' moves a branch at its remote, 'dlv remote remove' forgets a remote",
+    );
+  }
   if (!dryRun) {
     ui.note(
       result.headMoved

@@ -79,7 +79,9 @@ export async function desc(
   const { weights, architecture } = await describeWeights(repo, id, found, how);
   const page = await repo.tree(id);
   for (const snapshot of page.snapshots) {
-    if (snapshot.role !== 'weights' || !isWanted(snapshot.key)) continue;
+    // A network is described without the numbers of its weights.
+    const isNetwork = found.some(({ path }) => path === snapshot.key);
+    if (snapshot.role !== 'weights' || isNetwork || !isWanted(snapshot.key)) continue;
     await warnOfMissingParts(repo, page, snapshot, context);
   }
   const describer = new Describer(repo);

@@ -53,6 +53,8 @@ export interface ForgetResult {
   headMoved: boolean;
   /** Bytes that `gc --prune=now` will drop, over those that it drops now. */
   freedBytes: number;
+  /** Remote branches, as they were seen last, that still have versions which were named: those keep their bytes. */
+  heldBy: string[];
   /** When a plain gc begins to drop them; ISO 8601, UTC. */
   freedFrom: string;
 }
@@ -77,6 +79,8 @@ export async function forget(
   const plan =
     paths.length > 0 ? await planPaths(job, paths, revisions) : await planVersions(job, revisions);
   if (!force) checkTags(lines, plan);
+  // Before anything moves: what is fetched meanwhile is none of this.
+  const held = await remotesThatHold(job, plan);
   let freed = 0;
   const { rewritten, refs } = await rewriteHistory(
     repo,
@@ -106,6 +110,7 @@ export async function forget(
     refs: refs.map(shownMove),
     headMoved: lines.headId !== null && rewritten.has(lines.headId),
     freedBytes: freed,
+    heldBy: held,
     freedFrom: new Date(Date.now() + repo.config.get('gc.graceDays') * DAY_MS).toISOString(),
   };
 }
@@ -209,6 +214,17 @@ function checkTags({ refs }: Lines, plan: Plan): void {
       hint: `delete it first with 'dlv tag -d ${place.tag}'; --force deletes it and forgets the version`,
     });
   }
+}
+
+/** Remote branches whose history has a version of the plan. */
+async function remotesThatHold({ repo, lines, context }: Job, plan: Plan): Promise<string[]> {
+  const held: string[] = [];
+  for (const { name, id } of lines.refs) {
+    if (!name.startsWith('refs/remotes/')) continue;
+    const found = await collectVersions(repo, [id], { signal: context.signal });
+    if ([...plan.keys()].some((version) => found.has(version))) held.push(shortRef(name));
+  }
+  return held.sort();
 }
 
 async function freedBy(
