@@ -3,9 +3,11 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type { CloneResult } from '../../lib/use/ops/clone.js';
+import type { DescResult } from '../../lib/use/ops/desc.js';
 import type { DetachResult } from '../../lib/use/ops/detach.js';
 import type { FetchResult } from '../../lib/use/ops/fetch.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
+import { dlv } from '../helpers/dlv.js';
 import { cloned, pushed, step } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
@@ -160,6 +162,38 @@ test('diff in a planes clone: numbers with bounds and no bytes; --exact fetches'
   });
   const fetched = numbersOf(await repo.json<Diffed>(...args));
   t.is(fetched.get('a.weight')?.relativeL2, exact.get('a.weight')?.relativeL2);
+});
+
+test('desc --weights in a planes clone: numbers with bounds and no bytes; --exact fetches', async (t) => {
+  const { repo: source, top, url } = await largeRemote(t);
+  const made = await dlv(['clone', url, 'half', '--planes', '2'], { cwd: top });
+  t.regex(made.stderr, /'dlv checkout --planes 2 --out <dir>'/);
+  const repo = new TestRepository(path.join(top, 'half'));
+  const args = ['desc', 'net@3', '--weights', '--all'];
+  const normsOf = ({ statistics }: DescResult) =>
+    new Map(
+      statistics.flatMap(({ tensors }) =>
+        tensors.flatMap(({ name, statistics: one }) =>
+          one === null ? [] : [[name, one] as const],
+        ),
+      ),
+    );
+  const exact = normsOf(await source.json<DescResult>(...args));
+  await without(url, async () => {
+    const rough = normsOf(await repo.json<DescResult>(...args));
+    t.deepEqual([...rough.keys()], [...exact.keys()]);
+    t.true((rough.get('a.weight')?.bound ?? 0) > 0);
+    for (const [name, { l2, bound }] of rough) {
+      const right = exact.get(name)?.l2 as number;
+      t.true(
+        Math.abs((l2 ?? Number.NaN) - right) <= bound * right * 1.001,
+        `${name} ${l2} ${right} ${bound}`,
+      );
+    }
+    t.is((await repo.fails(1, ...args, '--exact')).code, 'DLV_REMOTE');
+  });
+  const fetched = normsOf(await repo.json<DescResult>(...args, '--exact'));
+  t.is(fetched.get('a.weight')?.l2, exact.get('a.weight')?.l2);
 });
 
 test('clone --planes: refining does not fetch leading planes again', async (t) => {

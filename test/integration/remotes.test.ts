@@ -139,6 +139,7 @@ test('pull: work goes back and forth, and status knows how far', async (t) => {
 test('push: two lines that parted: the slower is refused, and told what to do', async (t) => {
   const { repo, tensors, top, url } = await pushed(t);
   const { repo: copy } = await cloned(top, url, 'copy');
+  await repo.write('theirs.txt', 'theirs');
   await step(repo, tensors[2] as Tensors, 11);
   await step(copy, tensors[2] as Tensors, 12);
   await repo.json('push');
@@ -152,7 +153,7 @@ test('push: two lines that parted: the slower is refused, and told what to do', 
 
   const parted = await copy.fails(1, 'pull');
   t.is(parted.code, 'DLV_CONFLICT');
-  t.regex(parted.data.hint ?? '', /commit --parent/);
+  t.regex(parted.data.hint ?? '', /'dlv checkout \w{10} -- <paths>' brings .*commit --parent/);
   // Both gave 4: neither is taken for the other.
   t.is((await copy.fails(1, 'show', 'net@4')).code, 'DLV_AMBIGUOUS');
   t.is(
@@ -162,7 +163,9 @@ test('push: two lines that parted: the slower is refused, and told what to do', 
 
   const theirs = (await history(repo))[0] as string;
   await copy.write('model.safetensors', safetensors(nudge(tensors[2] as Tensors, 1e-3, 13)));
+  await copy.json('checkout', theirs, '--', 'theirs.txt');
   await copy.json('commit', '-a', '-m', 'joined', '--parent', theirs);
+  t.is((await copy.dlv('cat', 'HEAD:theirs.txt')).stdout, 'theirs');
   await copy.json('push');
   await repo.json('pull');
   t.deepEqual(await history(repo), await history(copy));
@@ -462,4 +465,14 @@ test('clone: limits that are none are refused before anything is made', async (t
   }
   const { result } = await cloned(top, url, 'copy', '--limit-rate', '50M', '--jobs', '1');
   t.is(result.versions, 3);
+});
+
+test('push: a dry run to a folder in none fails as the push would', async (t) => {
+  const { repo, top } = await pushed(t);
+  await repo.json('remote', 'set-url', 'origin', path.join(top, 'none', 'team.dlv'));
+  for (const flags of [['--all', '--tags', '--dry-run'], []]) {
+    const { code, message } = await repo.fails(1, 'push', ...flags);
+    t.is(code, 'DLV_REMOTE');
+    t.regex(message, /^cannot make the remote '.*': there is no folder '.*none'$/);
+  }
 });

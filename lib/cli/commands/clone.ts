@@ -43,7 +43,7 @@ const EXAMPLE: CloneResult = {
   sentBytes: 0,
 };
 
-function print(ui: Ui, result: CloneResult, isVerbose: boolean): void {
+function print(ui: Ui, result: CloneResult, { verbose = false, planes }: Flags): void {
   const { path, model, branch, version, written } = result;
   ui.note(`made a repository in '${path}': ${versionsAndBytes(result)}`);
   if (version !== null) {
@@ -51,7 +51,13 @@ function print(ui: Ui, result: CloneResult, isVerbose: boolean): void {
       `on '${model}/${branch}' at ${shortId(version)}, ${formatCount(written.length, 'file')} written`,
     );
   }
-  if (isVerbose) printTraffic(ui, result);
+  if (version !== null && planes !== undefined) {
+    ui.note(
+      `no work files are written: 'dlv checkout --planes ${planes} --out <dir>' writes approximate ones, ` +
+        "'dlv checkout HEAD' fetches what is missing and writes exact ones",
+    );
+  }
+  if (verbose) printTraffic(ui, result);
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -117,7 +123,7 @@ export function register(program: Command, cli: Cli): void {
           ...(flags.planes === undefined ? {} : { planes: parsePlanes(flags.planes) }),
         };
         const result = await clone(run.context, options);
-        run.answer(result, (ui) => print(ui, result, flags.verbose === true));
+        run.answer(result, (ui) => print(ui, result, flags));
         return 0;
       }),
     );

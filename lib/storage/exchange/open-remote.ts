@@ -8,7 +8,7 @@ import { isPlainUrl } from '../repo/remotes.js';
 import { Remote, type RemoteReader } from './remote.js';
 import type { RemoteCache } from './remote-cache.js';
 import { RepositoryReader } from './repository-reader.js';
-import { FolderTransport } from './transports/folder-transport.js';
+import { canBeMade, FolderTransport } from './transports/folder-transport.js';
 import type { LineOptions } from './transports/http-client.js';
 import { parseS3Address } from './transports/s3/s3-address.js';
 import { readOnlyError, type TransferOptions, type Transport } from './transports/transport.js';
@@ -120,6 +120,8 @@ export async function openWritable(url: string, options: OpenOptions): Promise<R
       },
     );
   }
+  // Also where nothing is sent in the end: a dry run says what a push would say.
+  if (address.kind === 'folder') await canBeMade(address.folder);
   const transport = await openTransport(address, options);
   if (!transport.isWritable) throw readOnlyError(transport.shown, 'a web server only gives');
   return Remote.open(transport, options.cache, options);

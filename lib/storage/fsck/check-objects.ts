@@ -15,7 +15,7 @@ import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
-import { isPromised, type PromisedBy, planesHere } from '../store/promised.js';
+import { bytesHere, isPromised, type PromisedBy, planesHere } from '../store/promised.js';
 import { type SetId, storedBytes } from '../store/types.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
@@ -242,7 +242,7 @@ class ExtentCheck {
     const { store } = this.#repo;
     const entry = await store.here.findSegment(id, segment);
     if (entry === null) return;
-    this.#options.onBytes(storedBytes(entry), entry.set);
+    this.#options.onBytes(bytesHere(store.promised, entry), entry.set);
     // Fewer planes of it may be here, or of a base under it.
     const most = planesHere(entry, store.promised?.absent(entry.set) ?? []);
     for (const planes of [most, ...FEWER_PLANES.filter((few) => few < most)]) {

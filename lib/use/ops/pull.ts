@@ -183,8 +183,9 @@ function diverged(
       behind,
       theirs: tip,
       hint:
-        `keep both: 'dlv commit --parent ${short}' joins them in your next version; take theirs: ` +
-        `'dlv branch mine' keeps yours, then 'dlv reset --hard ${short}'`,
+        `keep both: 'dlv checkout ${short} -- <paths>' brings files of theirs, 'dlv commit --parent ${short}' then ` +
+        "joins the lines in a version of the files that you have; take theirs: 'dlv branch mine' keeps yours, then " +
+        `'dlv reset --hard ${short}'`,
     },
   );
 }

@@ -216,17 +216,7 @@ export class FolderTransport implements Transport {
 
   /** Makes the folder, if the one that it is in is there. */
   async #makeRoot(): Promise<void> {
-    if ((await leadsTo(this.#root)) === 'folder') return;
-    const above = path.dirname(this.#root);
-    if ((await leadsTo(above)) !== 'folder') {
-      throw new RemoteError(
-        `cannot make the remote '${this.shown}': there is no folder '${above}'`,
-        {
-          url: this.shown,
-          hint: "mount or make that folder, or correct the address, that of a remote with 'dlv remote set-url'",
-        },
-      );
-    }
+    if (!(await canBeMade(this.#root))) return;
     await makeDurableDirectory(this.#root);
   }
 
@@ -307,4 +297,15 @@ export function shortObject(
       hint: 'the remote is damaged: push again from a repository that is whole',
     },
   );
+}
+
+/** False if a folder is there. @throws {RemoteError} if it is not, and the one that it would be in is not either. */
+export async function canBeMade(folder: string): Promise<boolean> {
+  if ((await leadsTo(folder)) === 'folder') return false;
+  const above = path.dirname(folder);
+  if ((await leadsTo(above)) === 'folder') return true;
+  throw new RemoteError(`cannot make the remote '${folder}': there is no folder '${above}'`, {
+    url: folder,
+    hint: "mount or make that folder, or correct the address, that of a remote with 'dlv remote set-url'",
+  });
 }

@@ -4,12 +4,17 @@
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { forEachLimit } from '../../../base/bytes/for-each-limit.js';
+import { WIDTH_MAX } from '../../../base/limits.js';
 import { type CountedTensor, isBuffer } from '../../../pure/network/cost/parameter-counts.js';
 import type { LayerKind } from '../../../pure/network/layers/kinds.js';
 import { groupParameters } from '../../../pure/network/weights/groups.js';
 import { DTYPES, type DType } from '../../../pure/tensor/dtype.js';
 import type { Role } from '../../../pure/tensor/layout.js';
-import type { ReadAccess } from '../../../storage/objects/access.js';
+import {
+  bringTensors,
+  leadingHere,
+  type SuppliedReader,
+} from '../../../storage/objects/stored/bring.js';
 import {
   type StoredTensor,
   tensorBytes,
@@ -72,7 +77,7 @@ const LANES = 2;
 
 /** Reads the statistics of the checkpoints of a side. @throws as `readTensor`. */
 export async function weightStatistics(
-  repo: ReadAccess,
+  repo: SuppliedReader,
   side: DiffSide,
   { exact, owners }: StatisticsOptions,
   context: OpContext,
@@ -108,11 +113,15 @@ export async function weightStatistics(
   }
   const bytes = work.reduce((sum, { tensor }) => sum + tensorBytes(tensor), 0);
   const known = exact || bytes <= EXACT_BYTES_MAX ? Number.POSITIVE_INFINITY : LEADING_PLANES;
+  const wanted = work.map(({ tensor }) => tensor);
+  await bringTensors(repo, wanted, exact ? WIDTH_MAX : (repo.promises?.planes ?? WIDTH_MAX));
   context.progress.start('reading weights', bytes);
   try {
     await forEachLimit(work, LANES, async (row) => {
       throwIfAborted(context.signal);
-      row.sums = await sumsOf(repo, row.tensor, known, context.signal);
+      // A clone without low planes says what it knows, and how far off that may be.
+      const few = exact ? null : await leadingHere(repo, row.tensor);
+      row.sums = await sumsOf(repo, row.tensor, few ?? known, context.signal);
       context.progress.advance(tensorBytes(row.tensor));
     });
   } finally {
