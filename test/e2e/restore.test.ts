@@ -140,3 +140,26 @@ test('reset: moves a HEAD that is on no branch', async (t) => {
   });
   t.is((await repo.json<unknown[]>('log', 'main')).length, 3);
 });
+
+test('restore --staged: what mv, rm or a change took away from here is deleted, not never written', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('a/x.txt', 'x');
+  await repo.write('y.txt', 'y');
+  await repo.write('z.txt', 'z');
+  await repo.commit('files');
+  await repo.json('mv', 'a', 'b');
+  await repo.json('rm', 'y.txt');
+  await repo.write('z.txt', 'changed');
+  await repo.json('add', 'z.txt');
+  await repo.remove('z.txt');
+  await repo.json('restore', '--staged', '.');
+  const short = await repo.dlv('status', '-s');
+  t.is(short.stdout, ' D a/x.txt\n D y.txt\n D z.txt\n?? b/x.txt\n');
+  t.notRegex((await repo.dlv('status')).stdout, /Never written/);
+  // A work file of the same size is read, whatever its times are.
+  await repo.write('z.txt', 'Z');
+  t.regex((await repo.dlv('status', '-s')).stdout, /^ M z\.txt$/m);
+  await repo.json('restore', '.');
+  t.is(await repo.text('a/x.txt'), 'x');
+  t.is((await repo.dlv('status', '-s')).stdout, '?? b/x.txt\n');
+});

@@ -2,6 +2,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
+import type { FileStat } from '../../base/files/files.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
@@ -183,6 +184,19 @@ async function restoreWork(
   });
 }
 
+/** The state of a file that was here with other content: no work file has it, so each is read. */
+const SEEN: FileStat = { size: 0, mtimeNs: '0', ctimeNs: '0', inode: '0', mode: 0 };
+
+/**
+ * An entry that takes the place of one whose work file was here, or that somebody took out: if its work file is
+ * gone, it was deleted, as rm and mv do, and is not one that was never written here.
+ */
+function asSeen(entry: StagedEntry, before: Staging): StagedEntry {
+  const known = before.entry(entry.path);
+  const wasSeen = known === null || known.stat !== null;
+  return entry.stat === null && wasSeen ? { ...entry, stat: SEEN } : entry;
+}
+
 async function restoreStaged(job: Job, tree: FilePage, chosen: ReadonlySet<string>): Promise<void> {
   const { repo, line, result } = job;
   const { staging: planned } = await reopenStaging(repo, job.staging);
@@ -190,7 +204,9 @@ async function restoreStaged(job: Job, tree: FilePage, chosen: ReadonlySet<strin
     files: tree.files.filter((file) => chosen.has(file.path)),
     snapshots: tree.snapshots,
   };
-  const entries = await stagedEntriesOf(repo, part, planned);
+  const ofVersion = await stagedEntriesOf(repo, part, planned);
+  const isHere = job.staging.only === null && job.options.source === undefined;
+  const entries = isHere ? ofVersion.map((entry) => asSeen(entry, planned)) : ofVersion;
   const wanted = new Map<string, StagedEntry>(entries.map((entry) => [entry.path, entry]));
   const changed = (path: string, staging: Staging): boolean => {
     const before = staging.entry(path);
