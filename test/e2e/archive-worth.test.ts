@@ -1,5 +1,6 @@
 /** `dlv archive`: whether a plan is worth it, and what it asks before the repository grows. */
 import test from 'ava';
+import { worthLine } from '../../lib/cli/output/archive-report.js';
 import type { ArchiveResult } from '../../lib/use/ops/archive.js';
 import { threeVersions } from '../helpers/repository.js';
 
@@ -34,6 +35,21 @@ test('archive: without a budget only what is worth it is done; one line for each
   const isGood = result.verdict === 'worth' || result.verdict === 'nothing';
   t.is(result.done, isGood, result.verdict);
   t.true(result.isDefaultBudget);
+});
+
+test('archive: says what replaced files take in trash, and that little was saved because it was asked for', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('config', 'gc.graceDays', '3');
+  await repo.json('archive', '--budget', 'none', '--all', '--yes');
+  const { stdout, stderr } = await repo.dlv('archive', '--budget', '1', '--yes');
+  const [, said] =
+    /replaced files take (.+) in trash: 'dlv gc' deletes them after 3 days/.exec(stderr) ?? [];
+  t.truthy(said, stderr);
+  t.notRegex(stdout, /hardly/);
+  const plan = { savedBytes: 1, savedShare: 0.001, slowestBefore: 9, slowestPlanned: 9 };
+  const hardly = { ...plan, verdict: 'hardly' as const };
+  t.regex(worthLine(hardly, { done: true }), /hardly worth it, done because it was asked for$/);
+  t.regex(worthLine(hardly, { done: false }), /hardly worth it$/);
 });
 
 test('archive: versions with the same files are one row', async (t) => {

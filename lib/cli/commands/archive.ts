@@ -58,6 +58,8 @@ const EXAMPLE: ArchiveResult = {
   encodedExtents: 32,
   newSets: 1,
   retiredSets: 9,
+  retiredBytes: 24117248,
+  trashDays: 14,
   models: [
     {
       model: 'cnn',
@@ -158,7 +160,8 @@ export function register(program: Command, cli: Cli): void {
         'it is 2, and a plan that saves little is only shown. A plan that makes the repository ' +
         'larger asks first, or needs --yes. Snapshots planned in an earlier run are not planned ' +
         'again unless the budgets change or --all is given. Every version stays byte-exact. ' +
-        'Replaced packs stay in .dlv/trash until gc deletes them. If a run is interrupted, the ' +
+        'Replaced packs stay in .dlv/trash, where they take space, until gc deletes them: after 14 days, or at ' +
+        "once with 'dlv gc --prune=now'. If a run is interrupted, the " +
         'next one resumes it.\n\n' +
         TIER_ABOUT,
       examples: [

@@ -111,6 +111,9 @@ function show(ui: Ui, result: FsckOpResult): void {
   }
   for (const line of result.rebuilt?.done ?? []) ui.line(`mended: ${line}`);
   for (const line of result.rebuilt?.failed ?? []) ui.line(`not mended: ${line}`);
+  if ((result.rebuilt?.done.length ?? 0) > 0) {
+    ui.note("what was replaced is in trash until 'dlv gc' deletes it (at once with --prune=now)");
+  }
   for (const problem of result.problems) showProblem(ui, problem);
   for (const line of result.information) ui.note(line);
   for (const line of ui.verbose ? result.details : []) ui.note(line);

@@ -25,7 +25,11 @@ export function printArchive(ui: Ui, result: ArchiveResult): void {
     ui.line(`nothing was changed${asked}`);
   }
   if (result.retiredSets > 0) {
-    ui.note("replaced files are in trash until 'dlv gc' (at once with --prune=now)");
+    const { retiredBytes, trashDays } = result;
+    ui.note(
+      `replaced files take ${formatBytes(retiredBytes)} in trash: 'dlv gc' deletes them after ` +
+        `${formatCount(trashDays, 'day')}, 'dlv gc --prune=now' at once`,
+    );
   }
   ui.note(formatDuration(result.seconds));
 }
@@ -47,7 +51,8 @@ export function worthLine(plan: PlanWorth, { done }: Pick<ArchiveResult, 'done'>
   const [saves, grows] = done
     ? [`saved ${bytes} and made`, `made the repository grow by ${bytes} and`]
     : [`would save ${bytes} and make`, `would make the repository grow by ${bytes} and`];
-  const worth = { worth: ': worth it', hardly: ': hardly worth it', grows: '' }[verdict];
+  const hardly = `: hardly worth it${done ? ', done because it was asked for' : ''}`;
+  const worth = { worth: ': worth it', hardly, grows: '' }[verdict];
   return `${savedBytes < 0 ? grows : saves} the slowest version ${speed(plan)}${worth}`;
 }
 

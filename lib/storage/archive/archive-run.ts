@@ -82,6 +82,7 @@ export interface RunResult {
   readonly done: boolean;
   readonly newSets: number;
   readonly retiredSets: number;
+  readonly retiredBytes: number;
   /** Empty if nothing was carried out. */
   readonly measured: ReadonlyMap<PlannedGroup, MeasuredCost>;
 }
@@ -117,10 +118,12 @@ export async function runArchive(
   const isAgreed =
     plan.isWithin && !request.dryRun && ((await host.agrees?.(plan, settings)) ?? true);
   if (!isAgreed) {
-    return { settings, plan, done: false, newSets: 0, retiredSets: 0, measured: new Map() };
+    const nothing = { newSets: 0, retiredSets: 0, retiredBytes: 0, measured: new Map() };
+    return { settings, plan, done: false, ...nothing };
   }
-  const { newSets, retiredSets } = await carryOut(job, plan, rule);
-  return { settings, plan, done: true, newSets, retiredSets, measured: await measure(job, plan) };
+  const { newSets, retiredSets, retiredBytes } = await carryOut(job, plan, rule);
+  const sets = { newSets, retiredSets, retiredBytes };
+  return { settings, plan, done: true, ...sets, measured: await measure(job, plan) };
 }
 
 /** What the caller asks for, completed by what the last run was asked for. */
@@ -209,7 +212,7 @@ async function carryOut(
   { repo, host, settings }: ArchiveJob,
   plan: ArchivePlan,
   { promised, isAsked }: BudgetRule,
-): Promise<{ newSets: number; retiredSets: number }> {
+): Promise<Pick<RunResult, 'newSets' | 'retiredSets' | 'retiredBytes'>> {
   const done = await reencode(repo, plan, {
     ...signalOf(host),
     onStart: (what, bytes) => host.start(LABELS[what], bytes),

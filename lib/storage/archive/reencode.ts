@@ -46,6 +46,8 @@ export interface Reencoded {
   /** Sets written, and sets that went to trash. */
   readonly newSets: number;
   readonly retiredSets: number;
+  /** Bytes of their files, which stay in trash for a time. */
+  readonly retiredBytes: number;
 }
 
 /** Jobs at once: each holds two or three segments and what they are coded to. */
@@ -66,7 +68,7 @@ export async function reencode(
   const encoder = new Reencoder(repo, plan, options);
   const done = await encoder.run();
   // Also if all was encoded before: a run that was killed may have left what its encodings hide.
-  return { ...done, retiredSets: await retireHidden(repo, encoder.rebuilt, options) };
+  return { ...done, ...(await retireHidden(repo, encoder.rebuilt, options)) };
 }
 
 class Reencoder {
@@ -94,7 +96,7 @@ class Reencoder {
     });
   }
 
-  async run(): Promise<Omit<Reencoded, 'retiredSets'>> {
+  async run(): Promise<Omit<Reencoded, 'retiredSets' | 'retiredBytes'>> {
     const { chosen } = this.#plan;
     const changed = chosen.filter((edge) => edge.how !== 'live');
     const bytes = changed.reduce((sum, edge) => sum + tensorBytes(this.#extent(edge.vertex)), 0);
@@ -261,13 +263,12 @@ async function rebuildAll(
 /**
  * Writes sets again without the records that new encodings hide.
  * @param rebuilt  segments whose live encodings were checked; those that others hid are checked first.
- * @returns sets that were retired.
  */
 async function retireHidden(
   repo: PackAccess,
   rebuilt: ReadonlySet<string>,
   options: ReencodeOptions,
-): Promise<number> {
+): Promise<Pick<Reencoded, 'retiredSets' | 'retiredBytes'>> {
   await repo.store.reload();
   const seen = [...repo.store.sets()];
   const hidden = new Map<string, number>();
@@ -285,7 +286,7 @@ async function retireHidden(
     (info) =>
       !pinned.has(info.id) && (hidden.get(info.id) ?? 0) > HIDDEN_SHARE * recordBytesOf(info),
   );
-  if (chosen.length === 0) return 0;
+  if (chosen.length === 0) return { retiredSets: 0, retiredBytes: 0 };
   const names = new Set<string>(chosen.map((info) => info.id));
   const requests = unchecked.filter((entry) => names.has(entry.set));
   if (requests.length > 0) {
@@ -301,7 +302,6 @@ async function retireHidden(
     'retire',
     chosen.reduce((sum, info) => sum + setBytes(info), 0),
   );
-  const before = new Set(seen.map((info) => info.id));
   await replaceSets(repo, {
     seen,
     chosen,
@@ -310,5 +310,7 @@ async function retireHidden(
     ...(signal ? { signal } : {}),
   });
   const after = new Set(repo.store.sets().map((info) => info.id));
-  return [...before].filter((id) => !after.has(id)).length;
+  const retired = seen.filter(({ id }) => !after.has(id));
+  const retiredBytes = retired.reduce((sum, info) => sum + setBytes(info), 0);
+  return { retiredSets: retired.length, retiredBytes };
 }

@@ -125,6 +125,9 @@ export interface ArchiveResult extends PlanWorth {
   encodedExtents: number;
   newSets: number;
   retiredSets: number;
+  /** Bytes that replaced files take in trash, and for how many days before gc deletes them. */
+  retiredBytes: number;
+  trashDays: number;
   /** By model, what reads most. */
   models: ArchivedModel[];
   snapshots: ArchivedSnapshot[];
@@ -208,7 +211,7 @@ function asksForSomething({
 
 async function describe(
   repo: Repository,
-  { settings, plan, done, measured, newSets, retiredSets }: RunResult,
+  { settings, plan, done, measured, newSets, retiredSets, retiredBytes }: RunResult,
   dryRun: boolean,
 ): Promise<Omit<ArchiveResult, 'seconds'>> {
   const { storage, lowerBound } = plan;
@@ -235,6 +238,8 @@ async function describe(
     encodedExtents: plan.chosen.filter(({ how }) => how !== 'live').length,
     newSets,
     retiredSets,
+    retiredBytes,
+    trashDays: repo.config.get('gc.graceDays'),
     models: describeModels(snapshots),
     snapshots,
   };
