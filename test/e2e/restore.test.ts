@@ -162,4 +162,7 @@ test('restore --staged: what mv, rm or a change took away from here is deleted, 
   await repo.json('restore', '.');
   t.is(await repo.text('a/x.txt'), 'x');
   t.is((await repo.dlv('status', '-s')).stdout, '?? b/x.txt\n');
+  await repo.json('rm', 'y.txt');
+  await repo.json('reset');
+  t.is((await repo.dlv('status', '-s')).stdout, ' D y.txt\n?? b/x.txt\n');
 });

@@ -2,13 +2,17 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
-import type { FileStat } from '../../base/files/files.js';
 import type { StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
-import { checkUnchanged, sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
+import {
+  asSeen,
+  checkUnchanged,
+  sameFile,
+  stagedEntriesOf,
+} from '../history/commit/staged-version.js';
 import { currentLine, type Line } from '../history/lines/lines.js';
 import { openStaging, reopenStaging } from '../history/lines/open-staging.js';
 import { PathInput } from '../worktree/operands/path-input.js';
@@ -182,19 +186,6 @@ async function restoreWork(
     for (const entry of withStates(same, applied)) now.staging.put(line.model, entry);
     await writeStaging(lock, now.staging);
   });
-}
-
-/** The state of a file that was here with other content: no work file has it, so each is read. */
-const SEEN: FileStat = { size: 0, mtimeNs: '0', ctimeNs: '0', inode: '0', mode: 0 };
-
-/**
- * An entry that takes the place of one whose work file was here, or that somebody took out: if its work file is
- * gone, it was deleted, as rm and mv do, and is not one that was never written here.
- */
-function asSeen(entry: StagedEntry, before: Staging): StagedEntry {
-  const known = before.entry(entry.path);
-  const wasSeen = known === null || known.stat !== null;
-  return entry.stat === null && wasSeen ? { ...entry, stat: SEEN } : entry;
 }
 
 async function restoreStaged(job: Job, tree: FilePage, chosen: ReadonlySet<string>): Promise<void> {

@@ -13,7 +13,12 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import { checkoutVersion } from '../checkout/checkout-version.js';
 import { restoreFiles } from '../checkout/restore-files.js';
 import type { OpContext } from '../context.js';
-import { checkUnchanged, moveLine, stagedEntriesOf } from '../history/commit/staged-version.js';
+import {
+  asSeen,
+  checkUnchanged,
+  moveLine,
+  stagedEntriesOf,
+} from '../history/commit/staged-version.js';
 import { currentLine, type Line, needTip } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -94,8 +99,11 @@ export async function reset(
   const keep = mode === 'soft' && staging.get(model) !== undefined;
   // A line that was never staged here stands as its tip is; soft leaves it so.
   const shown = mode === 'soft' ? before : id;
-  const entries: StagedEntry[] =
+  const ofVersion: StagedEntry[] =
     keep || shown === null ? [] : await stagedEntriesOf(repo, await repo.tree(shown), staging);
+  // Where the line stays, what somebody took out was here; of another version nobody knows.
+  const isTakenBack = shown === before && staging.get(model) !== undefined;
+  const entries = isTakenBack ? ofVersion.map((entry) => asSeen(entry, staging)) : ofVersion;
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     checkUnchanged(staging, now.staging, model);

@@ -5,6 +5,7 @@
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
+import type { FileStat } from '../../../base/files/files.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { openStoredFile } from '../../../storage/objects/stored/stored-file.js';
 import type { StagedEntry, Staging } from '../../../storage/repo/staging/staging.js';
@@ -49,6 +50,19 @@ export async function stagedEntriesOf(
     entries.push({ ...file, stat: null, stagedAtNs: '0', format, step, hint });
   }
   return entries;
+}
+
+/** The state of a file that was here with other content: no work file has it, so each is read. */
+const SEEN: FileStat = { size: 0, mtimeNs: '0', ctimeNs: '0', inode: '0', mode: 0 };
+
+/**
+ * An entry that takes the place of one whose work file was here, or that somebody took out: if its work file is
+ * gone, it was deleted, as rm and mv do, and is not one that was never written here.
+ */
+export function asSeen(entry: StagedEntry, before: Staging): StagedEntry {
+  const known = before.entry(entry.path);
+  const wasSeen = known === null || known.stat !== null;
+  return entry.stat === null && wasSeen ? { ...entry, stat: SEEN } : entry;
 }
 
 async function describeFile(
