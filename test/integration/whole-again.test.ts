@@ -4,6 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import type { FetchResult } from '../../lib/use/ops/fetch.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
+import { packFiles } from '../helpers/pack-files.js';
 import { cloned } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
 import { randomTensors, safetensors } from '../helpers/safetensors.js';
@@ -41,8 +42,12 @@ test('planes that came are used: of a fetch, of a killed one, of a file that is 
   const { repo } = await cloned(top, url, 'fetched', '--planes', '2');
   const promised = path.join(repo.dir, '.dlv', 'promised', 'origin');
   const before = await fs.readFile(promised);
+  const files = await packFiles(path.join(repo.dir, '.dlv', 'packs'));
+  const [planned] = await repo.json<FetchResult[]>('fetch', '--planes', 'all', '--dry-run');
+  t.deepEqual(await packFiles(path.join(repo.dir, '.dlv', 'packs')), files);
   const [middle, low] = [await fetched(repo, '3'), await fetched(repo, 'all')];
   t.true(middle > 1_000_000 && low < 1.1 * middle, `middle planes came again: ${middle} ${low}`);
+  t.true(Math.abs((planned?.bytes ?? 0) - middle - low) < 10_000, `planned ${planned?.bytes}`);
   await isWhole(repo, 'fetch');
 
   // A run that was killed before it could say that the planes are here.

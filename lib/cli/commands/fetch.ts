@@ -45,8 +45,9 @@ function print(ui: Ui, result: FetchResult, isVerbose: boolean): void {
   const moved = refs.some(({ status }) => status !== 'same');
   if (moved || bytes > 0 || versions > 0) ui.note(`${dryRun ? 'would fetch from' : 'from'} ${url}`);
   printRefs(ui, refs, isVerbose);
-  if (versions > 0) ui.note(`${versionsAndBytes(result)}${dryRun ? ' to fetch' : ''}`);
-  else if (bytes > 0) ui.note(`${formatBytes(bytes)} of versions that are here already`);
+  const open = dryRun ? ' to fetch' : '';
+  if (versions > 0) ui.note(`${versionsAndBytes(result)}${open}`);
+  else if (bytes > 0) ui.note(`${formatBytes(bytes)}${open} of versions that are here already`);
   else if (!moved) ui.note(`nothing new at ${url}`);
   if (isVerbose) printTraffic(ui, result);
 }

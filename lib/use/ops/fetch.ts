@@ -126,8 +126,8 @@ async function fetchOne(
       forgotten: options.forgotten === true,
     };
     const report = await fetchRefs(repo, { source, remote: name }, how, context);
-    if (name !== null && filter !== null && !dryRun && isWider(known, filter)) {
-      const added = await refine(repo, { source, remote: name }, filter, context);
+    if (name !== null && filter !== null && isWider(known, filter)) {
+      const added = await refine(repo, { source, remote: name }, { filter, dryRun }, context);
       Object.assign(report, trafficOf(source), { bytes: report.bytes + added });
     }
     return { remote: name, url: shownUrl(url), dryRun, ...report };

@@ -3,6 +3,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { WIDTH_MAX } from '../../base/limits.js';
 import {
   bringObjects,
+  bytesToBring,
   type NamedSource,
   notePromised,
 } from '../../storage/exchange/partial/bring.js';
@@ -14,17 +15,18 @@ import { reachFrom, refuseBroken } from '../../storage/upkeep/reachable.js';
 import type { OpContext } from '../context.js';
 import type { TrackingRepository } from './fetch-refs.js';
 
-/** @returns bytes of records that arrived. */
+/** @returns bytes of records that arrived, or would. */
 export async function refine(
   repo: TrackingRepository,
   from: NamedSource,
-  filter: PartialFilter,
+  { filter, dryRun }: { filter: PartialFilter; dryRun: boolean },
   context: OpContext,
 ): Promise<number> {
   const { store } = repo;
   const { remote, source } = from;
   const wanted = await wantsOf(repo, filter, context);
   const { signal, progress } = context;
+  if (dryRun) return bytesToBring(repo, from, wanted, signal ? { signal } : {});
   let bytes = 0;
   const done: PartlyDownloaded = await bringObjects(repo, from, wanted, {
     ...(signal ? { signal } : {}),

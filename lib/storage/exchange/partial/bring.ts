@@ -57,6 +57,27 @@ export async function bringObjects(
   }
 }
 
+/** Bytes of records that `bringObjects` would bring; heads arrive all the same, and stay for it. */
+export async function bytesToBring(
+  repo: FetchingRepository,
+  { source }: NamedSource,
+  wants: SupplyWants,
+  options: TransferOptions = {},
+): Promise<number> {
+  const incoming = await Incoming.open(repo.layout, source, options);
+  try {
+    const parts = await openParts(repo, source, incoming, options);
+    let bytes = 0;
+    const onPlan = (planned: number): void => {
+      bytes = planned;
+    };
+    await downloadPartly(parts, wants, { ...options, isDryRun: true, onPlan });
+    return bytes;
+  } finally {
+    await incoming.close();
+  }
+}
+
 async function bring(
   repo: FetchingRepository,
   from: NamedSource,
