@@ -2,6 +2,9 @@
 import { canDraw } from './curve.js';
 
 const TICKS = 6;
+/** The powers of ten that are numbers above 0 and below infinity. */
+const LEAST_POWER = -323;
+const MOST_POWER = 308;
 
 /** About `count` round numbers that cover a range, ascending; the first and last enclose it. */
 export function niceTicks(low: number, high: number, count = TICKS): number[] {
@@ -25,11 +28,13 @@ export function byteTicks(low: number, high: number, count = TICKS): number[] {
 
 /** Powers of ten that cover a range above 0, ascending; at least two. */
 export function logTicks(low: number, high: number): number[] {
-  const first = Math.floor(Math.log10(low) + 1e-9);
-  const last = Math.max(first + 1, Math.ceil(Math.log10(high) - 1e-9));
+  // Powers beyond these are 0 or infinite as numbers.
+  const first = Math.min(Math.max(LEAST_POWER, Math.floor(Math.log10(low) + 1e-9)), MOST_POWER - 1);
+  const last = Math.min(Math.max(first + 1, Math.ceil(Math.log10(high) - 1e-9)), MOST_POWER);
   const step = Math.max(1, Math.ceil((last - first) / TICKS));
   const count = Math.ceil((last - first) / step);
-  return Array.from({ length: count + 1 }, (_, i) => 10 ** (first + i * step));
+  const powers = Array.from({ length: count + 1 }, (_, i) => first + i * step);
+  return powers.map((power) => 10 ** Math.min(power, MOST_POWER));
 }
 
 /** How the numbers of an axis are laid out. */
@@ -64,7 +69,8 @@ export function axisOf(
       number,
       number,
     ];
-    return { ticks, share: (value) => (Math.log(value) - first) / (last - first) };
+    const share = (value: number): number => (Math.log(value) - first) / (last - first);
+    return { ticks, share: (value) => Math.min(1, Math.max(0, share(value))) };
   }
   if (fromZero) low = Math.min(0, low);
   const ticks = (scale === 'bytes' ? byteTicks : niceTicks)(low, high, count);

@@ -73,6 +73,20 @@ test('line plots: every point lies in the frame', (t) => {
       });
       return coordinates(String(svg)).every((value) => value >= -0.5 && value <= 520.5);
     }),
+    {
+      numRuns: 300,
+      // The least and the largest number on a logarithmic axis.
+      examples: [
+        [[{ x: 5e-324, y: NaN }], true],
+        [
+          [
+            { x: 5e-324, y: 1 },
+            { x: 1.79e308, y: 2 },
+          ],
+          true,
+        ],
+      ],
+    },
   );
   t.pass();
 });
