@@ -83,7 +83,7 @@ export function boundsOf(dtype: DType, bytes: Uint8Array, known: number): ValueB
 /** Gives a number of planes that a user named back. @throws {UsageError} */
 export function checkPlanes(planes: number): number {
   if (Number.isInteger(planes) && planes >= 1 && planes <= WIDTH_MAX) return planes;
-  throw new UsageError(`'${planes}' is no number of planes`, {
+  throw new UsageError(`'${planes}' is not a number of planes`, {
     option: '--planes',
     hint: 'from 1 to 8: an fp32 has 4, an fp64 8, an fp16 or bf16 2',
   });

@@ -3,9 +3,10 @@
  *
  * Commands write it, under the lock; people read it with `dlv query --list`. @see docs/format/layout.md
  */
+import { suggestNames } from '../../base/bytes/closest.js';
 import { linesOf } from '../../base/bytes/lines.js';
 import { sealReadable, unseal } from '../../base/bytes/sealed.js';
-import { CorruptError } from '../../base/errors.js';
+import { CorruptError, NotFoundError } from '../../base/errors.js';
 import { isMissing, readSmallFile, writeFileAtomic } from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import type { Layout } from './layout.js';
@@ -60,6 +61,18 @@ export async function readQueries({ queries: file }: Layout): Promise<NamedQueri
     if (!isMissing(error)) throw error;
     return new Map();
   }
+}
+
+/** The text of one query. @throws {NotFoundError} that names near ones */
+export async function readQuery(layout: Layout, name: string): Promise<string> {
+  const queries = await readQueries(layout);
+  const found = queries.get(name);
+  if (found !== undefined) return found;
+  throw new NotFoundError(`there is no query '${name}'`, {
+    kind: 'query',
+    name,
+    ...suggestNames(name, queries.keys(), "'dlv query --list' shows the queries that are kept"),
+  });
 }
 
 /** Changes the file under the lock; it is on the disk when this returns. */

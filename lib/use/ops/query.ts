@@ -1,12 +1,11 @@
 /** `dlv query`: asks for models in DQL. @see docs/dql.md */
 
-import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { NotFoundError, UsageError } from '../../base/errors.js';
+import { UsageError } from '../../base/errors.js';
 import { parseStatement } from '../../pure/dql/parse.js';
 import { type ConditionReport, QueryRunner } from '../../pure/dql/select.js';
 import type { Value } from '../../pure/where/condition.js';
-import { changeQueries, readQueries } from '../../storage/repo/queries.js';
+import { changeQueries, readQueries, readQuery } from '../../storage/repo/queries.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import type { OpContext } from '../context.js';
 import { mentionsNetworks } from '../history/table/network-sizes.js';
@@ -113,10 +112,7 @@ export async function saveQuery(repo: Repository, name: string, text: string): P
 
 /** The text of a query that is kept. @throws {NotFoundError} */
 export async function namedQuery(repo: Repository, name: string): Promise<NamedQuery> {
-  const queries = await readQueries(repo.layout);
-  const text = queries.get(name);
-  if (text === undefined) throw noQuery(name, queries.keys());
-  return { name, query: text };
+  return { name, query: await readQuery(repo.layout, name) };
 }
 
 /** Forgets a query that is kept. @throws {NotFoundError} */
@@ -124,12 +120,4 @@ export async function deleteQuery(repo: Repository, name: string): Promise<Named
   const found = await namedQuery(repo, name);
   await repo.locked((lock) => changeQueries(lock, (queries) => queries.delete(name)));
   return found;
-}
-
-function noQuery(name: string, names: Iterable<string>): NotFoundError {
-  return new NotFoundError(`there is no query '${name}'`, {
-    kind: 'query',
-    name,
-    ...suggestNames(name, names, "'dlv query --list' shows the queries that are kept"),
-  });
 }

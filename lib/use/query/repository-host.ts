@@ -1,12 +1,10 @@
 /** The versions of a repository as queries see them: rows of the catalog, networks and curves read when asked for. */
 
-import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { NotFoundError } from '../../base/errors.js';
 import type { Host, HostColumn } from '../../pure/dql/host.js';
 import { LayerSet } from '../../pure/dql/layers/layer-set.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
-import { readQueries } from '../../storage/repo/queries.js';
+import { readQuery } from '../../storage/repo/queries.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
 import { shortId } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
@@ -105,15 +103,8 @@ export class RepositoryHost implements Host<VersionRow> {
     return resolveId(this.#repo, revision);
   }
 
-  async namedQuery(name: string): Promise<string> {
-    const queries = await readQueries(this.#repo.layout);
-    const found = queries.get(name);
-    if (found !== undefined) return found;
-    throw new NotFoundError(`there is no query '${name}'`, {
-      kind: 'query',
-      name,
-      ...suggestNames(name, queries.keys(), "'dlv query --list' shows the queries that are kept"),
-    });
+  namedQuery(name: string): Promise<string> {
+    return readQuery(this.#repo.layout, name);
   }
 }
 

@@ -122,7 +122,7 @@ export function compileTemplate(
       near.length > 0
         ? `did you mean ${near.join(' or ')}?`
         : 'kinds are CONV, FULL, POOL, NORM, ACT and others: dlv help dql. OP("Name") is any ONNX operator';
-    throw queryError(text, span, `there is no kind of layer '${word}'`, hint);
+    throw queryError(text, span, `'${word}' is not a kind of layer`, hint);
   }
   const test: LayerTest = { meaning, type: meaning.type, name: null, op: null, attributes: [] };
   const attributes: { name: LayerAttribute; value: Value }[] = [];

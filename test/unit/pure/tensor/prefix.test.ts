@@ -79,6 +79,6 @@ test('integers are never shortened, and a number of planes is 1 to 8', (t) => {
   t.is(leadingOf('U8', 1), 1);
   t.is(leadingOf('BF16', 1), 1);
   for (const planes of [0, 9, 1.5, Number.NaN]) {
-    t.throws(() => checkPlanes(planes), { message: /no number of planes/ });
+    t.throws(() => checkPlanes(planes), { message: /not a number of planes/ });
   }
 });

@@ -41,7 +41,7 @@ export function parseS3Address(text: string): S3Address {
   const fail = (what: string, hint = FORM): never => {
     throw new UsageError(`'${shown}' ${what}`, { url: shown, hint });
   };
-  if (url === null || text.includes('#')) return fail('is no address of a bucket');
+  if (url === null || text.includes('#')) return fail('is not the address of a bucket');
   if (/@/.test(/^s3:\/\/([^/?]*)/i.exec(text)?.[1] ?? '')) {
     fail(
       'holds credentials',
