@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { type Checkpoint, DEMO_CHAIN, trainChain } from './train/chain.js';
 
-const DLV = path.join(path.dirname(fileURLToPath(import.meta.url)), '../bin/dlv.js');
+const DLV = path.join(path.dirname(fileURLToPath(import.meta.url)), '../bin/dlv.cjs');
 const FILE = 'model.safetensors';
 
 /** A checkpoint and the branch that it goes to. */

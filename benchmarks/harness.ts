@@ -14,7 +14,7 @@ export { type Spread, spreadOf } from '../lib/use/measure/bench-machine.js';
 
 export const PROJECT_ROOT = path.resolve(fileURLToPath(import.meta.url), '../../..');
 const ACCOUNTING = path.join(PROJECT_ROOT, 'dist/benchmarks/accounting.js');
-const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
+const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs');
 
 /** One finished process. */
 export interface Measured extends Accounting {

@@ -102,7 +102,7 @@ async function main(): Promise<void> {
         loads.push(seconds);
         const target = path.join(dir, 'cat');
         const shell = `"$0" "$1" cat "$2:model.safetensors" > "$3"`;
-        const bin = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
+        const bin = path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs');
         const cat = await runProcess('sh', ['-c', shell, process.execPath, bin, revision, target], {
           cwd: dir,
         });

@@ -15,7 +15,7 @@ import { describeSetting, markdownTable, PROJECT_ROOT, runProcess, settingOf } f
 import { makeSeries, placeVersion } from './peers/inputs.js';
 import { firstLine } from './peers/process.js';
 
-const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
+const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs');
 const FREQUENCY = 1999;
 const VERSIONS = 3;
 

@@ -1,7 +1,7 @@
 /**
  * Makes the command one file, and compiles that file ahead of time.
  *
- *   node bin/bundle.mjs              after tsc: dist/lib/** → dist/bin/command.cjs and its code cache
+ *   node bin/bundle.mjs              after tsc: dist/lib/** → dist/bin/command.cjs and its code cache, dlv.cjs
  *   node bin/bundle.mjs --compile    the code cache alone, for the Node that installs the package
  *
  * Some 130 modules take about 100 ms to find, read and compile; one file with its code cache takes 15.
@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -17,6 +17,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const BUNDLE = path.join(DIST, 'bin', 'command.cjs');
 const LOADER = path.join(DIST, 'bin', 'load.js');
+const ENTRY = path.join(DIST, 'bin', 'dlv.cjs');
 
 /** `import.meta.url` of a module keeps its meaning: paths are relative to where the module stood. */
 const keepModuleUrls = {
@@ -32,27 +33,59 @@ const keepModuleUrls = {
   },
 };
 
+/** commander loads what starts processes, and needs it only for commands that are other programs. */
+const lateChildProcess = {
+  name: 'late-child-process',
+  setup(build) {
+    build.onLoad({ filter: /commander[\\/]lib[\\/]command\.js$/ }, async ({ path: file }) => {
+      const source = await readFile(file, 'utf8');
+      const early = "const childProcess = require('node:child_process');";
+      if (!source.includes(early))
+        throw new Error(`${file} loads no child_process: not what this is for`);
+      const late =
+        "const childProcess = { spawn: (...given) => require('node:child_process').spawn(...given) };";
+      return { contents: source.replace(early, late) };
+    });
+  },
+};
+
+/** What the command and its entry file have in common. */
+const OPTIONS = {
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  plugins: [keepModuleUrls, lateChildProcess],
+  banner: {
+    js: "const moduleUrl = (place) => require('node:url').pathToFileURL(require('node:path').join(__dirname, '..', place)).href;",
+  },
+  charset: 'ascii',
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+
 async function bundle() {
   const { build } = await import('esbuild');
   await build({
+    ...OPTIONS,
     entryPoints: [path.join(DIST, 'lib/cli/main.js')],
     outfile: BUNDLE,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
     // Packages with machine code find it beside their own files.
     external: ['level', 'lz4-napi'],
-    plugins: [keepModuleUrls],
-    banner: {
-      js: "const moduleUrl = (place) => require('node:url').pathToFileURL(require('node:path').join(__dirname, '..', place)).href;",
-    },
-    charset: 'ascii',
-    logLevel: 'warning',
+    minifyWhitespace: true,
+    minifySyntax: true,
   });
-  const source = await readFile(BUNDLE, 'latin1');
+  const body = await readFile(BUNDLE, 'latin1');
+  const source = `(function (exports, require, module, __filename, __dirname) {${body}\n})`;
   const hash = createHash('sha256').update(source, 'latin1').digest('hex');
   await writeFile(BUNDLE, `// ${hash}\n${source}`, 'latin1');
+  await build({
+    ...OPTIONS,
+    entryPoints: [path.join(DIST, 'bin/dlv.js')],
+    outfile: ENTRY,
+    external: ['../lib/cli/main.js'],
+  });
+  await chmod(ENTRY, 0o755);
 }
 
 /** A stream that forgets what it is given: the commands below run for their compiled functions. */

@@ -24,7 +24,6 @@ type Main = typeof import('../lib/cli/main.js');
 v8.setFlagsFromString('--interrupt-budget=600000');
 
 const DIGEST_BYTES = 32;
-const PARAMETERS = 'exports, require, module, __filename, __dirname';
 
 /** The command in one file, or null if nobody made it: then its modules are loaded one by one. */
 export function findBundle(): string | null {
@@ -74,10 +73,10 @@ export interface LoadedBundle {
   source: string;
 }
 
-/** Runs the top level of a bundle. @throws what reading throws, if there is no bundle. */
+/** Runs the top level of a bundle: a function of what a CommonJS module knows. @throws what reading throws, if there is no bundle. */
 export function loadBundle(bundle: string, useCache = true): LoadedBundle {
   const source = readFileSync(bundle, 'latin1'); // the bundler writes ASCII
-  const script = new Script(`(function (${PARAMETERS}) {${source}\n})`, {
+  const script = new Script(source, {
     filename: bundle,
     cachedData: useCache ? readCache(bundle, source) : undefined,
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,

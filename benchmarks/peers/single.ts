@@ -12,7 +12,7 @@ export interface StatusSample {
   status: Taken;
 }
 
-const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
+const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs');
 
 export async function measureStatus(dir: string, runs: number): Promise<StatusSample[]> {
   const tree = await fs.mkdtemp(path.join(dir, 'status-'));

@@ -31,7 +31,7 @@ export interface Tool {
   open(dir: string): ToolRepository;
 }
 
-const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
+const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs');
 const PYTHON = process.env.DLV_PEER_PYTHON ?? 'python3';
 const DVC = process.env.DLV_PEER_DVC ?? 'dvc';
 const HERE = path.dirname(fileURLToPath(import.meta.url)).replace('/dist/', '/');

@@ -56,7 +56,7 @@ export function dlvOver(
   return {
     name,
     version: () =>
-      firstLine([process.execPath, path.join(PROJECT_ROOT, 'dist/bin/dlv.js'), '--version']),
+      firstLine([process.execPath, path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs'), '--version']),
     hint: '',
     knowsVersions: true,
     open(dir) {

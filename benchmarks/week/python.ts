@@ -26,7 +26,7 @@ export async function pythonDay({ report, dir, env }: Machine): Promise<void> {
   }
   const work = path.join(dir, 'trainer');
   await fs.mkdir(work);
-  const dlv = `"${process.execPath}" "${path.join(PROJECT_ROOT, 'dist/bin/dlv.js')}"`;
+  const dlv = `"${process.execPath}" "${path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs')}"`;
   const shell = new Shell(work, report, { ...env, DLV: dlv, HF_HUB_OFFLINE: '1' });
   const train = (line: string, more: readonly string[]) =>
     shell.program(`python train.py ${line}`, [python, TRAIN, work, DIGITS, `dlv=${dlv}`, ...more]);

@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { PROJECT_ROOT } from '../harness.js';
 
-const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.js');
+const DLV = path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs');
 /** What a command may have written before it is interrupted. */
 const WRITING_MS = 150;
 /** Lines of one answer that the report keeps. */

@@ -2,7 +2,7 @@
 
 One file, standard library and NumPy only: copy it beside your script. It asks the `dlv` command for
 safetensors bytes, so it needs `dlv` on the PATH (or the environment variable DLV, for example
-"node /opt/dlv/dist/bin/dlv.js").
+"node /opt/dlv/dist/bin/dlv.cjs").
 
     import dlv
     weights = dlv.load("HEAD")                    # {name: array} of the weights of a version

@@ -42,7 +42,7 @@ test('kernel: where the addon was not built, one line says that WebAssembly runs
   env.XDG_CACHE_HOME = path.join(dir, 'cache');
   delete env.DLV_KERNEL;
   const run = (...args: string[]) =>
-    spawnSync(process.execPath, [path.join(copy, 'dist/bin/dlv.js'), '-C', dir, ...args], {
+    spawnSync(process.execPath, [path.join(copy, 'dist/bin/dlv.cjs'), '-C', dir, ...args], {
       encoding: 'utf8',
       env,
     });

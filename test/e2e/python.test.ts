@@ -14,7 +14,7 @@ const CANDIDATES = [process.env.DLV_TEST_PYTHON, 'python3', 'python'].filter(
   (name) => name !== undefined,
 );
 const python = CANDIDATES.find((name) => spawnSync(name, ['-c', 'import numpy']).status === 0);
-const DLV = `"${process.execPath}" "${path.join(PROJECT_ROOT, 'dist/bin/dlv.js')}"`;
+const DLV = `"${process.execPath}" "${path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs')}"`;
 
 const SCRIPT = `
 import hashlib, json, sys
@@ -66,7 +66,7 @@ test('python: load gives the arrays of a version, by name, bit for bit', async (
     return result.stdout;
   };
   const dlv = (...args: string[]) =>
-    run(process.execPath, [path.join(PROJECT_ROOT, 'dist/bin/dlv.js'), '-C', dir, '-q', ...args]);
+    run(process.execPath, [path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs'), '-C', dir, '-q', ...args]);
   dlv('init', '--model', 'digits');
   const checkpoints = await trainChain(TINY_CHAIN);
   for (const checkpoint of checkpoints) {

@@ -11,7 +11,7 @@ import type { Stdio } from '../../lib/cli/output/stdio.js';
 import { NO_SETTINGS, PROJECT_ROOT, TESTER } from './paths.js';
 
 /** The compiled command. */
-export const DLV_BIN = path.join(PROJECT_ROOT, 'dist', 'bin', 'dlv.js');
+export const DLV_BIN = path.join(PROJECT_ROOT, 'dist', 'bin', 'dlv.cjs');
 
 /** What one run of the command left behind. */
 export interface DlvResult {

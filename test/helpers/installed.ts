@@ -46,7 +46,7 @@ export async function installCopy(dir: string): Promise<string> {
     if (there !== null) await fs.cp(from, path.join(dir, part), { recursive: true });
   }
   await makeReadable(dir);
-  return path.join(dir, 'dist', 'bin', 'dlv.js');
+  return path.join(dir, 'dist', 'bin', 'dlv.cjs');
 }
 
 /** Whatever the umask was and the modes in the clone are. */

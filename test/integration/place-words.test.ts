@@ -54,7 +54,7 @@ test('read-only: the error names the repository', async (t) => {
     const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
     // The other user must get here at all.
     await fs.chmod(path.dirname(dir), 0o755);
-    const bin = path.resolve('dist/bin/dlv.js');
+    const bin = path.resolve('dist/bin/dlv.cjs');
     for (const args of [
       ['tag', 'v'],
       ['model', 'rename', 'net', 'web'],

@@ -6,7 +6,7 @@
  * so that no command can forget it; attributes reach them as marks that no stranger can write.
  */
 import { randomBytes } from 'node:crypto';
-import { PLAIN, printable, UNSAFE } from '../../base/bytes/printable.js';
+import { PLAIN, printable, unsafe } from '../../base/bytes/printable.js';
 
 export { printable } from '../../base/bytes/printable.js';
 
@@ -74,7 +74,7 @@ export function toTerminal(line: string): string {
 
 /** JSON text with what must not reach a terminal written as `\uNNNN`: it means the same. */
 export function escapeJson(json: string): string {
-  return json.replace(UNSAFE, (char) => {
+  return json.replace(unsafe(), (char) => {
     if (char === '\n') return char; // in strings it is escaped already
     return Array.from({ length: char.length }, (_, i) => {
       return `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`;

@@ -2,7 +2,6 @@
  * The git repository around a work tree, if there is one: asked through the `git` command, which
  * never prompts, never takes git's locks and never runs for long.
  */
-import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { realPath, statOrNull } from '../../../base/files/files.js';
 import type { GitState } from '../version/version.js';
@@ -24,6 +23,8 @@ const SAFE = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
 
 /** Runs git in `dir`; never throws. */
 function git(dir: string, args: string[], signal?: AbortSignal): Promise<GitAnswer> {
+  // Loading it takes as long as a tenth of `dlv status`, which mostly asks git nothing.
+  const { execFile } = process.getBuiltinModule('node:child_process');
   const env = {
     ...process.env,
     GIT_OPTIONAL_LOCKS: '0',
