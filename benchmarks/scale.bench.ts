@@ -203,12 +203,12 @@ async function tableRows(dir: string, runs: number, counts: readonly number[]): 
   const rows: Row[] = [];
   const context = { cwd: dir, progress: noProgress, warn() {} };
   const repo = await Repository.init(dir, 'm');
-  await fs.writeFile(path.join(dir, 'config.txt'), 'one');
-  await add(repo, { paths: ['config.txt'] }, context);
   let made = 0;
   for (const count of counts) {
     await unsynced(async () => {
       for (; made < count; made++) {
+        await fs.writeFile(path.join(dir, 'config.txt'), `version ${made}`);
+        await add(repo, { paths: ['config.txt'] }, context);
         const at = (i: number): number => ((made * 7919 + i * 104729) % 10007) / 10007;
         const params = {
           lr: 10 ** (-5 * at(0)),
@@ -219,7 +219,7 @@ async function tableRows(dir: string, runs: number, counts: readonly number[]): 
           { name: 'acc', step, value: at(step) },
           { name: 'loss', step, value: 3 * at(step + 1) },
         ]);
-        await commit(repo, { message: `run ${made}`, params, metrics, allowEmpty: true }, context);
+        await commit(repo, { message: `run ${made}`, params, metrics }, context);
       }
     });
     const notes = `${count} versions`;
@@ -234,13 +234,19 @@ async function tableRows(dir: string, runs: number, counts: readonly number[]): 
     const what = 'dlv list --where … --sort';
     rows.push(await repeat(what, runs, notes, () => measureDlv(ask, dir)));
     rows.push(await repeat('dlv log', runs, notes, () => measureDlv(['log'], dir)));
-    const catalog = path.join(dir, '.dlv/catalog/versions-1');
-    rows.push(
-      await repeat(`${what}, without its catalog`, runs, notes, async () => {
-        await fs.rm(catalog, { recursive: true, force: true });
-        return measureDlv(ask, dir);
-      }),
-    );
+    rows.push(await repeat('dlv list', runs, notes, () => measureDlv(['list'], dir)));
+    const catalog = repo.layout.versionRows;
+    for (const [name, args] of [
+      [what, ask],
+      ['dlv list', ['list']],
+    ] as const) {
+      rows.push(
+        await repeat(`${name}, without its catalog`, runs, notes, async () => {
+          await fs.rm(catalog, { recursive: true, force: true });
+          return measureDlv(args, dir);
+        }),
+      );
+    }
   }
   await repo.close();
   return rows;

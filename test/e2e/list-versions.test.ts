@@ -1,12 +1,15 @@
 /** `dlv list` with rows: conditions, order, columns, groups, baselines, and names from strangers. */
 import fs from 'node:fs/promises';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { type CommitOptions, commit } from '../../lib/use/ops/commit.js';
+import type { DuResult } from '../../lib/use/ops/du.js';
+import type { ListedModel } from '../../lib/use/ops/list.js';
 import type { VersionTable } from '../../lib/use/ops/versions.js';
 import { versions } from '../../lib/use/ops/versions.js';
 import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { dlv } from '../helpers/dlv.js';
 import { TestRepository } from '../helpers/repository.js';
+import { randomTensors, safetensors } from '../helpers/safetensors.js';
 
 const RUNS: CommitOptions[] = [
   {
@@ -202,7 +205,8 @@ test('versions: many are read from the catalog, and are the same', async (t) => 
   t.deepEqual(names(tables[0] as VersionTable), ['net@40', 'net@39', 'net@38']);
   const log = await repo.json<{ name: string }[]>('log');
   t.is(log.length, 40);
-  await repo.json('commit', '--allow-empty', '-m', 'newest');
+  await repo.write('a.txt', 'changed');
+  await repo.json('commit', '-a', '-m', 'newest');
   t.is((await repo.json<{ name: string }[]>('log'))[0]?.name, 'net@41');
   // The command is one file, which loads the database in a way of its own.
   await repo.json('gc');
@@ -213,4 +217,30 @@ test('versions: many are read from the catalog, and are the same', async (t) => 
     after.slice(1).map(({ name }) => name),
     log.map(({ name }) => name),
   );
+  await bytesAreThoseOfObjects(t, repo);
 });
+
+/** `list` knows objects from the catalog, `du` reads each version for what all need together. */
+async function bytesAreThoseOfObjects(t: ExecutionContext, repo: TestRepository): Promise<void> {
+  await repo.write('w.safetensors', safetensors(randomTensors({ w: [60, 60] }, 7)));
+  await repo.json('add', 'w.safetensors');
+  await repo.json('commit', '-m', 'weights');
+  await repo.json('copy', 'net@40', 'fine');
+  await repo.write('b.txt', 'of the copy alone');
+  await repo.json('add', 'b.txt');
+  await repo.json('commit', '-m', 'more');
+  const read = async () => {
+    const models = await repo.json<ListedModel[]>('list');
+    const [fine, net] = models as [ListedModel, ListedModel];
+    const { liveBytes } = await repo.json<DuResult>('du');
+    t.is(fine.uniqueBytes + net.storedBytes, liveBytes);
+    t.is(net.uniqueBytes + fine.storedBytes, liveBytes);
+    t.true(net.uniqueBytes > 60 * 60 * 2 && fine.uniqueBytes > 0);
+    return models;
+  };
+  const models = await read();
+  t.deepEqual(await read(), models);
+  await repo.json('gc');
+  const [packed] = await read();
+  t.is(packed?.storedBytes, models[0]?.storedBytes);
+}

@@ -1,5 +1,5 @@
 /**
- * The database of the catalog: id → row. It is opened for one reading or one writing and closed again,
+ * The database of the catalog: id → what is said of a version, `+` and id → objects that it names. It is opened for one reading or one writing and closed again,
  * since one process alone can have it open. Whatever goes wrong, callers do without it.
  */
 import { createRequire } from 'node:module';
@@ -21,23 +21,41 @@ type Database = import('level').Level<string, Uint8Array>;
 /** Bytes of rows that one write carries. */
 const BATCH_BYTES = 1 << 20;
 
-/** All rows; none if there is no database, or another process has it open, or it is damaged. */
-export async function readRows(dir: string): Promise<Map<Id, Uint8Array>> {
-  const rows = new Map<Id, Uint8Array>();
+/** Rows by the id of their version. */
+export type Rows = Map<Id, Uint8Array>;
+
+/** The two rows of versions. */
+export interface CatalogRows {
+  facts: Rows;
+  needs: Rows;
+}
+
+/** What keys of rows of objects begin with: it sorts before all digits. */
+const NEEDS_MARK = '+';
+
+/**
+ * All rows of the kinds that are asked for; none if there is no database, or another process has it open, or it is
+ * damaged.
+ */
+export async function readRows(dir: string, { needs }: { needs: boolean }): Promise<CatalogRows> {
+  const rows: CatalogRows = { facts: new Map(), needs: new Map() };
   await withDatabase(dir, false, async (database) => {
-    for (const [id, row] of await database.iterator({ fillCache: false }).all()) {
-      rows.set(id as Id, row);
+    const range = needs ? {} : { gte: '0' };
+    for (const [key, row] of await database.iterator({ ...range, fillCache: false }).all()) {
+      if (key.startsWith(NEEDS_MARK)) rows.needs.set(key.slice(NEEDS_MARK.length) as Id, row);
+      else rows.facts.set(key as Id, row);
     }
   });
   return rows;
 }
 
 /** Adds rows, if that can be done now. */
-export async function writeRows(dir: string, rows: ReadonlyMap<Id, Uint8Array>): Promise<void> {
+export async function writeRows(dir: string, { facts, needs }: CatalogRows): Promise<void> {
+  const marked = [...needs].map(([id, row]) => [NEEDS_MARK + id, row] as const);
   await withDatabase(dir, true, async (database) => {
     let batch: { type: 'put'; key: string; value: Uint8Array }[] = [];
     let bytes = 0;
-    for (const [key, value] of rows) {
+    for (const [key, value] of [...facts, ...marked]) {
       batch.push({ type: 'put', key, value });
       bytes += value.length;
       if (bytes < BATCH_BYTES) continue;

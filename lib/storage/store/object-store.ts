@@ -24,6 +24,7 @@ import {
   readManifestBytes,
   retireSets,
 } from './publish.js';
+import { type ObjectSize, readSizes, type SizedObject } from './read-sizes.js';
 import { recordsHere } from './records-here.js';
 import { type FoundRecord, SetIndexes } from './set-indexes.js';
 import {
@@ -157,6 +158,16 @@ export class ObjectStore {
   findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
     const need = { kind: 'extent', id, segment, whole: false } as const;
     return this.#orPromised(need, () => this.here.findSegment(id, segment));
+  }
+
+  /**
+   * What live records of many objects take here, in their order; nothing is fetched. undefined for an object
+   * that is not here.
+   */
+  sizesOf(objects: readonly SizedObject[]): Promise<(ObjectSize | undefined)[]> {
+    return this.#retrying(isNever, () => {
+      return readSizes(this.#indexes, this.sets(), objects, this.promised);
+    });
   }
 
   readBlob(id: Id): Promise<BlobRecord | null> {

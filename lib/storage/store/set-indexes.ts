@@ -89,6 +89,11 @@ export class SetIndexes {
     return (await index.rowsOf(table, lead)).map((row) => decodeRow(table, row, index));
   }
 
+  /** Rows of one set, of ids that begin with the bytes `lead` to `end` − 1, live or not. */
+  async rowsIn(info: SetInfo, table: IndexTable, lead: number, end: number): Promise<Uint8Array[]> {
+    return (await this.#index(info)).rowsOf(table, lead, end);
+  }
+
   /** All records whose id begins with one byte, set by set. */
   async records(sets: readonly SetInfo[], table: IndexTable, lead: number): Promise<FoundRecord[]> {
     const seen = new Set<string>();

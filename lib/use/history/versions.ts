@@ -228,14 +228,18 @@ function contentOfPage(page: FilePage): PageContent {
 /** Gives what lists say of a version. @throws {NotFoundError} {CorruptError} */
 type ReadFacts = (id: Id) => Promise<VersionFacts>;
 
-/** The catalog of a repository, for lists of many versions; call its `save` when all are read. */
-export function openCatalog(repo: ReadAccess): VersionCatalog {
+/**
+ * The catalog of a repository, for lists of many versions; call its `save` when all are read.
+ * @param options  see VersionCatalog.
+ */
+export function openCatalog(repo: ReadAccess, options: { needs?: boolean } = {}): VersionCatalog {
   const steps = new Describer(repo);
-  return new VersionCatalog({
+  const source = {
     layout: repo.layout,
-    version: (id) => repo.version(id),
-    contentOf: (version) => steps.content(version.tree),
-  });
+    version: (id: Id) => repo.version(id),
+    contentOf: (version: Version) => steps.content(version.tree),
+  };
+  return new VersionCatalog(source, options);
 }
 
 /** Describes versions of one repository. */

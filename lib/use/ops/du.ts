@@ -18,6 +18,7 @@ import {
   type VersionBytes,
   versionBytes,
 } from '../history/sizes/usage.js';
+import { openCatalog } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 export interface DuOptions {
@@ -55,10 +56,12 @@ export async function du(
   context: OpContext,
 ): Promise<DuResult> {
   const sizes = new StoredSizes(repo, context.signal);
-  const all = await versionsByModel(repo, await versionRoots(repo));
+  const all = await versionsByModel((id) => repo.version(id), await versionRoots(repo));
   const chosen = await choose(repo, all, options);
   const others = await otherNeeds(repo, sizes, all, chosen);
-  const models = await modelBytes(repo, sizes, chosen, others);
+  const catalog = openCatalog(repo, { needs: true });
+  const models = await modelBytes(catalog, sizes, chosen, others);
+  await catalog.save();
   const versions = options.versions ? await versionBytes(repo, sizes, chosen, others) : null;
   const paths = options.paths ? await pathBytes(sizes, chosen, others) : null;
   const liveBytes = await neededBytes(repo, sizes, all);

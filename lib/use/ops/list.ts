@@ -3,13 +3,14 @@
 import { suggestNames } from '../../base/bytes/closest.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError } from '../../base/errors.js';
+import type { VersionFacts } from '../../knowledge/catalog/facts.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
 import { branchTips } from '../history/lines/branches.js';
 import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes/sizes.js';
 import { modelBytes } from '../history/sizes/usage.js';
-import { Describer, type Lineage, type VersionSummary } from '../history/versions.js';
+import { Describer, type Lineage, openCatalog, type VersionSummary } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 /** What models are listed by: bytes in packs, bytes of files, count of versions, time of the last. */
@@ -61,11 +62,14 @@ export async function list(
   }
   if (options.model !== undefined) checkExists(options.model, [...tips.keys()]);
   const starts = [...tips.values()].flat().map((row) => row.version);
-  const lines = await versionsByModel(repo, starts);
+  const catalog = openCatalog(repo, { needs: true });
+  const factsOf = (id: Id): Promise<VersionFacts> => catalog.facts(id);
+  const lines = await versionsByModel(factsOf, starts);
   const sizes = new StoredSizes(repo, context.signal);
-  const all = await versionsByModel(repo, await versionRoots(repo, refs));
-  const bytes = new Map((await modelBytes(repo, sizes, all)).map((row) => [row.model, row]));
-  const describer = new Describer(repo, refs);
+  const all = await versionsByModel(factsOf, await versionRoots(repo, refs));
+  const bytes = new Map((await modelBytes(catalog, sizes, all)).map((row) => [row.model, row]));
+  await catalog.save();
+  const describer = new Describer(repo, refs, factsOf);
   const models: ListedModel[] = [];
   const times = new Map<string, number>();
   for (const [model, ids] of lines) {
@@ -74,7 +78,7 @@ export async function list(
     const latest: VersionSummary[] = [];
     let fits = 0;
     for (const id of ids) {
-      const version = await repo.version(id);
+      const version = await factsOf(id);
       times.set(model, Math.max(times.get(model) ?? 0, version.time));
       const isWanted =
         message === undefined || version.message.toLowerCase().includes(message.toLowerCase());

@@ -65,7 +65,10 @@ export class LostWork {
   /** Looks for the contents in all versions and takes from the lost what is found. */
   async #forgetKept(): Promise<void> {
     const describer = new Describer(this.#repo);
-    const models = await versionsByModel(this.#repo, await versionRoots(this.#repo));
+    const models = await versionsByModel(
+      (id) => this.#repo.version(id),
+      await versionRoots(this.#repo),
+    );
     const seen = new WeakSet<FilePage>();
     for (const id of models.get(this.#model) ?? []) {
       throwIfAborted(this.#context.signal);

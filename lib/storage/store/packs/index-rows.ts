@@ -20,6 +20,8 @@ import {
 import {
   type BlobEntry,
   type FileClass,
+  PLANE_CLASSES,
+  type PlaneClass,
   type SegmentEntry,
   type SetId,
   segmentCount,
@@ -50,6 +52,36 @@ export function baseOfRow(table: IndexTable, row: Uint8Array): Uint8Array | null
   const { depth, base } = LINK_OFFSETS[table];
   if (row[depth] === 0 && row[depth + 1] === 0) return null;
   return row.subarray(base, base + ID_BYTES);
+}
+
+/** The number of the segment that a row is of. */
+export function segmentOfRow(row: Uint8Array): number {
+  return new DataView(row.buffer, row.byteOffset, row.length).getUint32(ID_BYTES, true);
+}
+
+/** Where the lengths of a record stand in its row: of a blob one, of a segment four. */
+const LENGTH_OFFSETS = { blob: 33 + 1 + 2 + 8, segment: 33 + 4 + 1 + 1 + 2 + 8 + 8 } as const;
+const FLAGS_OFFSET = 33 + 4 + 1;
+
+/**
+ * As `storedBytes` of its entry, without decoding the rest; the row is one that an index has checked.
+ * @param absent  classes of planes of its set that are not counted.
+ */
+export function bytesOfRow(
+  table: IndexTable,
+  row: Uint8Array,
+  absent: readonly PlaneClass[] = [],
+): number {
+  const view = new DataView(row.buffer, row.byteOffset, row.length);
+  const at = LENGTH_OFFSETS[table];
+  if (table === 'blob') return view.getUint32(at, true);
+  const isInline = view.getUint8(FLAGS_OFFSET) === 1;
+  const hasBase = view.getUint16(LINK_OFFSETS.segment.depth, true) > 0;
+  let bytes = segmentHeaderBytes(hasBase, isInline) + view.getUint32(at, true);
+  for (const [i, plane] of PLANE_CLASSES.entries()) {
+    if (isInline || !absent.includes(plane)) bytes += view.getUint32(at + 4 * (i + 1), true);
+  }
+  return bytes;
 }
 
 /** File header, two row counts, four file sizes. */

@@ -1,36 +1,38 @@
 /**
  * The storage cost of versions: which stored objects each needs, including bases of deltas, and
- * their bytes. Objects are numbered once; a recipe that many versions share is opened once.
+ * their bytes. Objects are numbered once; a recipe that many versions share is opened once. Bytes and
+ * bases are looked up of all numbered objects together.
  */
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import type { ObjectNeed } from '../../../knowledge/catalog/needs.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { namedObjects, openStoredFile } from '../../../storage/objects/stored/stored-file.js';
+import type { VersionTier } from '../../../storage/objects/tiers.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import { listNotedVersions, listRefs, type Ref } from '../../../storage/repo/refs/refs.js';
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
-import { bytesHere } from '../../../storage/store/promised.js';
-import { type BlobEntry, segmentCount, storedBytes } from '../../../storage/store/types.js';
+import type { Version } from '../../../storage/repo/version/version.js';
+import { segmentCount } from '../../../storage/store/types.js';
 import { Describer } from '../versions.js';
 
 /** A stored file, as versions and staging name it. */
 export type SizedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
 
-/** Missing segments of one extent after which no more of it are looked for. */
-const MISSING_MAX = 64;
-
 /** Numbers and sizes of stored objects. */
 export class StoredSizes {
-  /** Bytes in pack files of each object; extents with all their segments. */
+  /** Bytes in pack files of each object, extents with all their segments; 0 until `measure`. */
   readonly bytes: number[] = [];
   readonly #repo: ReadAccess;
   readonly #describer: Describer;
   readonly #numbers = new Map<Id, number>();
+  readonly #needs: ObjectNeed[] = [];
   /** Objects that an object is a delta against. */
   readonly #bases: number[][] = [];
   readonly #files = new Map<Id, number[]>();
   readonly #signal: AbortSignal | undefined;
+  #measured = 0;
   #noted: Promise<Set<Id>> | null = null;
 
   constructor(repo: ReadAccess, signal?: AbortSignal) {
@@ -39,59 +41,57 @@ export class StoredSizes {
     this.#signal = signal;
   }
 
-  #number(id: Id): number {
+  /** The number of an object. */
+  number(need: ObjectNeed): number {
+    const known = this.#numbers.get(need.id);
+    if (known !== undefined) return known;
     const number = this.bytes.length;
-    this.#numbers.set(id, number);
+    this.#numbers.set(need.id, number);
+    this.#needs.push(need);
     this.bytes.push(0);
     this.#bases.push([]);
     return number;
   }
 
-  async #blob(id: Id): Promise<number> {
-    const known = this.#numbers.get(id);
-    if (known !== undefined) return known;
-    const number = this.#number(id);
-    const entry: BlobEntry | null = await this.#repo.store.findBlob(id);
-    if (entry === null) return number; // missing: fsck's business
-    this.bytes[number] = storedBytes(entry);
-    if (entry.base !== null) this.#bases[number]?.push(await this.#blob(entry.base));
-    return number;
+  /** What a number stands for. */
+  need(object: number): ObjectNeed {
+    return this.#needs[object] as ObjectNeed;
   }
 
-  async #extent(id: Id, segments: number): Promise<number> {
-    const known = this.#numbers.get(id);
-    if (known !== undefined) return known;
-    const number = this.#number(id);
-    const bases = new Set<Id>();
-    let missing = 0;
-    for (let segment = 0; segment < segments; segment++) {
-      const entry = await this.#repo.store.here.findSegment(id, segment);
-      // Missing: fsck's business. A recipe may claim more segments than any disk holds.
-      if (entry === null && ++missing > MISSING_MAX) break;
-      if (entry === null) continue;
-      const here = bytesHere(this.#repo.store.promised, entry);
-      this.bytes[number] = (this.bytes[number] as number) + here;
-      if (entry.base !== null) bases.add(entry.base);
+  /** Looks up bytes and bases of all objects that are numbered, and of what they are deltas against. */
+  async measure(): Promise<void> {
+    while (this.#measured < this.#needs.length) {
+      throwIfAborted(this.#signal);
+      const from = this.#measured;
+      const needs = this.#needs.slice(from);
+      this.#measured = this.#needs.length;
+      // What is not found is missing: fsck's business.
+      const found = await this.#repo.store.sizesOf(needs);
+      for (const [i, { segments }] of needs.entries()) {
+        const size = found[i];
+        if (size === undefined) continue;
+        this.bytes[from + i] = size.bytes;
+        this.#bases[from + i] = size.bases.map((id) => this.number({ id, segments }));
+      }
     }
-    for (const base of bases) this.#bases[number]?.push(await this.#extent(base, segments));
-    return number;
   }
 
   /** Objects that a file is rebuilt from, without what they are deltas against. */
   async file(file: SizedFile): Promise<readonly number[]> {
+    return (await this.#objectsOf(file)) ?? [];
+  }
+
+  /** The same; null for a file that is at a remote alone: it takes nothing here, and is not fetched to be counted. */
+  async #objectsOf(file: SizedFile): Promise<readonly number[] | null> {
     const known = this.#files.get(file.recipe.id);
     if (known !== undefined) return known;
     throwIfAborted(this.#signal);
-    const objects: number[] = [];
-    // What is at a remote alone takes nothing here, and is not fetched to be counted.
     const { store } = this.#repo;
-    if (store.promised !== null && !(await store.hasBlob(file.recipe.id))) return objects;
-    for (const object of namedObjects(await openStoredFile(this.#repo, file))) {
-      objects.push(
-        object.kind === 'blob'
-          ? await this.#blob(object.id)
-          : await this.#extent(object.id, segmentCount(object.count as number)),
-      );
+    if (store.promised !== null && !(await store.hasBlob(file.recipe.id))) return null;
+    const objects: number[] = [];
+    for (const { kind, id, count } of namedObjects(await openStoredFile(this.#repo, file))) {
+      const segments = kind === 'blob' ? 0 : segmentCount(count as number);
+      objects.push(this.number({ id, segments }));
     }
     this.#files.set(file.recipe.id, objects);
     return objects;
@@ -102,18 +102,56 @@ export class StoredSizes {
     const { tree, logs, network } = await this.#repo.version(id);
     const ids = [id, ...tree.pages.map((page) => page.id), ...logs.map((log) => log.id)];
     if (network !== null) ids.push(network);
-    const objects: number[] = [];
-    for (const blob of ids) objects.push(await this.#blob(blob));
-    return objects;
+    return ids.map((blob) => this.number({ id: blob, segments: 0 }));
+  }
+
+  /** All objects of a version. */
+  async version(id: Id): Promise<number[]> {
+    const objects = new Set(await this.record(id));
+    for (const file of await this.files(id)) {
+      for (const object of await this.file(file)) objects.add(object);
+    }
+    return [...objects];
+  }
+
+  /**
+   * Objects of a version that its parent has not, some of which it may have all the same: together with those
+   * of the parent they are all. null where that may change: a file is at a remote alone.
+   */
+  async added(id: Id, parent: Id | null): Promise<number[] | null> {
+    const before = new Map(
+      (parent === null ? [] : await this.files(parent)).map((file) => [file.path, file]),
+    );
+    const recipes = new Set([...before.values()].map(({ recipe }) => recipe.id));
+    const had = new Set(parent === null ? [] : await this.record(parent));
+    const objects = new Set(await this.record(id));
+    for (const file of await this.files(id)) {
+      if (recipes.has(file.recipe.id)) continue;
+      const own = await this.#objectsOf(file);
+      if (own === null) return null;
+      for (const object of own) objects.add(object);
+      const old = before.get(file.path);
+      for (const object of old === undefined ? [] : await this.file(old)) had.add(object);
+    }
+    return [...objects].filter((object) => !had.has(object));
+  }
+
+  /** True if files of a version are replaced by others: what it needs is not what it names. */
+  async hasTier(id: Id): Promise<boolean> {
+    return (await this.#tier(id)) !== null;
+  }
+
+  async #tier(id: Id): Promise<VersionTier | null> {
+    // Few versions have notes: those are listed once, and the others are not asked.
+    this.#noted ??= listNotedVersions(this.#repo.layout).then((ids) => new Set(ids));
+    return (await this.#noted).has(id) ? this.#repo.tier(id) : null;
   }
 
   /** Files of a version. */
   async files(id: Id): Promise<FileEntry[]> {
     const files: FileEntry[] = [];
     const { tree } = await this.#repo.version(id);
-    // Few versions have notes: those are listed once, and the others are not asked.
-    this.#noted ??= listNotedVersions(this.#repo.layout).then((ids) => new Set(ids));
-    const tier = (await this.#noted).has(id) ? await this.#repo.tier(id) : null;
+    const tier = await this.#tier(id);
     for await (const page of this.#describer.pages(tree)) {
       for (const file of page.files) files.push(tier?.entryOf(file) ?? file);
     }
@@ -137,14 +175,10 @@ export interface GroupBytes {
 const NOBODY = -1;
 const SHARED = -2;
 
-/** Adds up what groups need and what only one of them needs. Groups come one after another. */
+/** Adds up what groups need and what only one of them needs. */
 export class Tally {
   readonly #sizes: StoredSizes;
-  readonly #stored: number[] = [];
-  /** For each object the group that needs it, and the last group that counted it. */
-  readonly #owner: number[] = [];
-  readonly #last: number[] = [];
-  #group = -1;
+  readonly #groups: (readonly number[])[][] = [];
 
   constructor(sizes: StoredSizes) {
     this.#sizes = sizes;
@@ -152,40 +186,45 @@ export class Tally {
 
   /** Begins the next group. */
   next(): void {
-    this.#group++;
-    this.#stored.push(0);
+    this.#groups.push([]);
   }
 
   /** Counts objects, and what they are deltas against, for the group that was begun last. */
   add(objects: readonly number[]): void {
-    const stack = [...objects];
-    for (let object = stack.pop(); object !== undefined; object = stack.pop()) {
-      if (this.#last[object] === this.#group) continue;
-      this.#last[object] = this.#group;
-      this.#stored[this.#group] =
-        (this.#stored[this.#group] as number) + (this.#sizes.bytes[object] as number);
-      this.#owner[object] = (this.#owner[object] ?? NOBODY) === NOBODY ? this.#group : SHARED;
-      stack.push(...this.#sizes.basesOf(object));
-    }
+    this.#groups.at(-1)?.push(objects);
   }
 
-  /** Bytes of each group, in the order in which they were begun. */
-  finish(): GroupBytes[] {
-    const groups = this.#stored.map((bytes) => ({ storedBytes: bytes, uniqueBytes: 0 }));
-    this.#owner.forEach((owner, object) => {
-      const group = groups[owner];
-      if (group) group.uniqueBytes += this.#sizes.bytes[object] as number;
+  /** Bytes of each group, in the order in which they were begun, and of all together. */
+  async finish(): Promise<{ groups: GroupBytes[]; totalBytes: number }> {
+    await this.#sizes.measure();
+    const { bytes } = this.#sizes;
+    /** For each object the group that needs it, and the last group that counted it. */
+    const owner = new Int32Array(bytes.length).fill(NOBODY);
+    const last = new Int32Array(bytes.length).fill(NOBODY);
+    const groups = this.#groups.map((lists, group): GroupBytes => {
+      let storedBytes = 0;
+      const stack: number[] = [];
+      const count = (object: number): void => {
+        if (last[object] === group) return;
+        last[object] = group;
+        storedBytes += bytes[object] as number;
+        owner[object] = owner[object] === NOBODY ? group : SHARED;
+        stack.push(object);
+      };
+      for (const list of lists) for (const object of list) count(object);
+      for (let object = stack.pop(); object !== undefined; object = stack.pop()) {
+        for (const base of this.#sizes.basesOf(object)) count(base);
+      }
+      return { storedBytes, uniqueBytes: 0 };
     });
-    return groups;
-  }
-
-  /** Bytes of all objects that any group needs. */
-  get totalBytes(): number {
-    let total = 0;
-    this.#owner.forEach((owner, object) => {
-      if (owner !== undefined) total += this.#sizes.bytes[object] as number;
+    let totalBytes = 0;
+    owner.forEach((by, object) => {
+      if (by === NOBODY) return;
+      totalBytes += bytes[object] as number;
+      const group = groups[by];
+      if (group) group.uniqueBytes += bytes[object] as number;
     });
-    return total;
+    return { groups, totalBytes };
   }
 }
 
@@ -196,25 +235,29 @@ export async function versionRoots(repo: ReadAccess, refs?: readonly Ref[]): Pro
   return head.kind === 'detached' ? [...ids, head.id] : ids;
 }
 
-/** Versions reachable from some, by model, each newest first; every version once. */
+/** What ordering versions by model needs of each. */
+type Placed = Pick<Version, 'model' | 'parents' | 'time'>;
+
+/**
+ * Versions reachable from some, by model, each newest first; every version once.
+ * @param read  gives what is needed of a version.
+ */
 export async function versionsByModel(
-  repo: ReadAccess,
+  read: (id: Id) => Promise<Placed>,
   starts: Iterable<Id>,
 ): Promise<Map<string, Id[]>> {
   const models = new Map<string, Id[]>();
-  const seen = new Set<Id>();
+  const times = new Map<Id, number>();
   const queue = [...starts];
   for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-    if (seen.has(id)) continue;
-    seen.add(id);
-    const { model, parents } = await repo.version(id);
+    if (times.has(id)) continue;
+    const { model, parents, time } = await read(id);
+    times.set(id, time);
     const line = models.get(model);
     if (line) line.push(id);
     else models.set(model, [id]);
     queue.push(...parents);
   }
-  const times = new Map<Id, number>();
-  for (const id of seen) times.set(id, (await repo.version(id)).time);
   const newest = (a: Id, b: Id): number => (times.get(b) as number) - (times.get(a) as number);
   return new Map(
     [...models].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, ids]) => [name, ids.sort(newest)]),

@@ -1,5 +1,6 @@
 /** How many stored bytes models, versions and paths need, and how many only they need. */
 import type { Id } from '../../../base/bytes/hash.js';
+import type { VersionCatalog } from '../../../knowledge/catalog/version-catalog.js';
 import { comparePaths } from '../../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { readStaging } from '../../../storage/repo/staging/staging-file.js';
@@ -27,6 +28,36 @@ export interface PathBytes extends GroupBytes {
 async function addVersion(tally: Tally, sizes: StoredSizes, id: Id): Promise<void> {
   tally.add(await sizes.record(id));
   for (const file of await sizes.files(id)) tally.add(await sizes.file(file));
+}
+
+/** What is known of versions, and which objects they need, without reading all of them. */
+export type KnownVersions = Pick<VersionCatalog, 'facts' | 'needs'>;
+
+/**
+ * Adds all that versions need that are together: what a version has of its parent is counted with the parent.
+ * A version one of whose files is replaced needs others than it names, so it is read as it is, and so are its children.
+ */
+async function addTogether(
+  tally: Tally,
+  sizes: StoredSizes,
+  known: KnownVersions,
+  ids: readonly Id[],
+): Promise<void> {
+  const together = new Set(ids);
+  for (const id of ids) {
+    const [parent = null] = (await known.facts(id)).parents;
+    const isByParent =
+      (parent === null || (together.has(parent) && !(await sizes.hasTier(parent)))) &&
+      !(await sizes.hasTier(id));
+    const needs = isByParent
+      ? await known.needs(id, async () => {
+          const added = await sizes.added(id, parent);
+          return added?.map((object) => sizes.need(object)) ?? null;
+        })
+      : null;
+    if (needs === null) await addVersion(tally, sizes, id);
+    else tally.add(needs.map((need) => sizes.number(need)));
+  }
 }
 
 /** What is needed beside the versions that a list shows: what deleting one of those does not free. */
@@ -70,15 +101,15 @@ export async function otherNeeds(
 }
 
 /** Ends a tally with a last group, of what the list does not show. @returns the groups of the list. */
-function finishWith(
+async function finishWith(
   tally: Tally,
   { versions, staged }: OtherNeeds,
   isCounted: (model: string) => boolean,
-): GroupBytes[] {
+): Promise<GroupBytes[]> {
   tally.next();
   tally.add(versions);
   for (const [model, objects] of staged) if (!isCounted(model)) tally.add(objects);
-  return tally.finish().slice(0, -1);
+  return (await tally.finish()).groups.slice(0, -1);
 }
 
 /** The rows with their bytes, those that need most first. */
@@ -90,7 +121,7 @@ function withBytes<T>(rows: readonly T[], bytes: readonly GroupBytes[]): (T & Gr
 
 /** By model, those that need most first; what is staged for a model belongs to it. */
 export async function modelBytes(
-  repo: ReadAccess,
+  known: KnownVersions,
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
   others = NO_OTHERS,
@@ -100,17 +131,12 @@ export async function modelBytes(
   for (const [model, ids] of chosen) {
     tally.next();
     let logicalBytes = 0;
-    for (const id of ids) {
-      await addVersion(tally, sizes, id);
-      logicalBytes += (await repo.version(id)).tree.bytes;
-    }
+    for (const id of ids) logicalBytes += (await known.facts(id)).bytes;
+    await addTogether(tally, sizes, known, ids);
     tally.add(others.staged.get(model) ?? []);
     rows.push({ model, versions: ids.length, logicalBytes });
   }
-  return withBytes(
-    rows,
-    finishWith(tally, others, (model) => chosen.has(model)),
-  );
+  return withBytes(rows, await finishWith(tally, others, (model) => chosen.has(model)));
 }
 
 /** By version, those that need most first. */
@@ -131,10 +157,7 @@ export async function versionBytes(
       rows.push({ ...called, logicalBytes: (await repo.version(id)).tree.bytes });
     }
   }
-  return withBytes(
-    rows,
-    finishWith(tally, others, () => false),
-  );
+  return withBytes(rows, await finishWith(tally, others, () => false));
 }
 
 /** By path, those that need most first; of equals, in order. */
@@ -164,7 +187,7 @@ export async function pathBytes(
   }
   return withBytes(
     rows.map(([path, { versions, logicalBytes }]) => ({ path, versions, logicalBytes })),
-    finishWith(tally, others, () => false),
+    await finishWith(tally, others, () => false),
   );
 }
 
@@ -181,5 +204,5 @@ export async function neededBytes(
   for (const { model } of staging.models()) {
     for (const entry of staging.entries(model)) tally.add(await sizes.file(entry));
   }
-  return tally.totalBytes;
+  return (await tally.finish()).totalBytes;
 }

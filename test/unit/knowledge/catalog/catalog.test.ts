@@ -9,6 +9,11 @@ import {
   encodeFacts,
   type VersionFacts,
 } from '../../../../lib/knowledge/catalog/facts.js';
+import {
+  decodeNeeds,
+  encodeNeeds,
+  type ObjectNeed,
+} from '../../../../lib/knowledge/catalog/needs.js';
 import { dropRows, readRows, writeRows } from '../../../../lib/knowledge/catalog/rows.js';
 import { VersionCatalog } from '../../../../lib/knowledge/catalog/version-catalog.js';
 import { Layout } from '../../../../lib/storage/repo/layout.js';
@@ -50,6 +55,27 @@ test('facts: come back; with a flipped bit, cut off, or of another version they 
     t.is(decodeFacts(id, flipped), null);
     t.is(decodeFacts(id, row.subarray(0, at)), null);
   }
+});
+
+const NEEDS: ObjectNeed[] = [
+  { id: idOf('blob'), segments: 0 },
+  { id: idOf('extent'), segments: 3 },
+];
+
+test('needs: come back; with a flipped bit, cut off, or of another version they are no row', (t) => {
+  const id = idOf('a');
+  const row = encodeNeeds(id, NEEDS) as Uint8Array;
+  t.deepEqual(decodeNeeds(id, row), NEEDS);
+  t.deepEqual(decodeNeeds(id, encodeNeeds(id, []) as Uint8Array), []);
+  t.is(decodeNeeds(idOf('b'), row), null);
+  for (let at = 0; at < row.length; at++) {
+    const flipped = Buffer.from(row);
+    flipped[at] = (flipped[at] as number) ^ 1;
+    t.is(decodeNeeds(id, flipped), null);
+    t.is(decodeNeeds(id, row.subarray(0, at)), null);
+  }
+  const many = Array.from({ length: 30_000 }, () => NEEDS[0] as ObjectNeed);
+  t.is(encodeNeeds(id, many), null);
 });
 
 /** A catalog over made versions, and how often one was read. */
@@ -135,12 +161,20 @@ test('catalog: whatever became of its files, all versions are read', async (t) =
 test('rows: a strange row is no row, and the others stay', async (t) => {
   const dir = path.join(await tempDir(t), 'rows');
   const good = encodeFacts(idOf('a'), FACTS);
-  await writeRows(dir, new Map([[idOf('a'), good]]));
+  const needs = encodeNeeds(idOf('a'), NEEDS) as Uint8Array;
+  await writeRows(dir, {
+    facts: new Map([[idOf('a'), good]]),
+    needs: new Map([[idOf('a'), needs]]),
+  });
   const other = new Level<string, Uint8Array>(dir, { valueEncoding: 'view' });
   await other.put('not an id', Buffer.from('x'));
   await other.put(idOf('b'), Buffer.from('{}'));
   await other.close();
-  const rows = await readRows(dir);
-  t.deepEqual(decodeFacts(idOf('a'), rows.get(idOf('a')) as Uint8Array), FACTS);
-  t.is(decodeFacts(idOf('b'), rows.get(idOf('b')) as Uint8Array), null);
+  const { facts, needs: objects } = await readRows(dir, { needs: true });
+  t.deepEqual(decodeFacts(idOf('a'), facts.get(idOf('a')) as Uint8Array), FACTS);
+  t.is(decodeFacts(idOf('b'), facts.get(idOf('b')) as Uint8Array), null);
+  t.deepEqual(decodeNeeds(idOf('a'), objects.get(idOf('a')) as Uint8Array), NEEDS);
+  const alone = await readRows(dir, { needs: false });
+  t.is(alone.needs.size, 0);
+  t.deepEqual([...alone.facts.keys()].sort(), [...facts.keys()].sort());
 });

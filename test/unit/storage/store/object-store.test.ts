@@ -10,7 +10,13 @@ import { mergeSets } from '../../../../lib/storage/store/merge.js';
 import { packName } from '../../../../lib/storage/store/names.js';
 import { ObjectStore } from '../../../../lib/storage/store/object-store.js';
 import { PackSetWriter } from '../../../../lib/storage/store/packs/pack-writer.js';
-import { FILE_CLASSES, type SetInfo } from '../../../../lib/storage/store/types.js';
+import {
+  type BlobEntry,
+  FILE_CLASSES,
+  type SegmentEntry,
+  type SetInfo,
+  storedBytes,
+} from '../../../../lib/storage/store/types.js';
 import { seededRandom } from '../../../helpers/rng.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
 import { type AnyRecord, addSet, blob, extentId, isBlob, plain, segment } from './records.js';
@@ -117,6 +123,41 @@ test('store: goes through every live record once, in order', async (t) => {
   }
   t.is(liveCount, live.size);
   t.is(new Set(all).size, sets.flat().length, 'hidden records as well');
+});
+
+test('store: sizes of many objects are those of the live records of each', async (t) => {
+  const store = await newStore();
+  const sets = overlapping();
+  const base = blob('a base');
+  sets[1]?.push(base, blob('of it', { base: base.id, depth: 1, codec: 3 }));
+  sets[2]?.push(segment('d', { base: extentId('s1'), depth: 1 }, 5));
+  for (const records of sets) await addSet(store, records);
+  for (const order of [sets, [...sets].reverse()]) {
+    if (order !== sets) await store.publish([], (listed) => [...listed].reverse());
+    const segmentsOf = new Map<Id, number>();
+    for (const record of order.flat()) {
+      segmentsOf.set(record.id, isBlob(record) ? 0 : record.segments);
+    }
+    const objects = [...segmentsOf].map(([id, segments]) => ({ id, segments }));
+    const wanted: unknown[] = [];
+    for (const { id, segments } of objects) {
+      const entries: (BlobEntry | SegmentEntry | null)[] = [];
+      if (segments === 0) entries.push(await store.findBlob(id));
+      for (let n = 0; n < segments; n++) entries.push(await store.findSegment(id, n));
+      const live = entries.filter((entry) => entry !== null);
+      wanted.push({
+        bytes: live.reduce((sum, entry) => sum + storedBytes(entry), 0),
+        bases: [...new Set(live.flatMap(({ base }) => base ?? []))],
+      });
+    }
+    // All together indexes are read through, some they are looked up in.
+    t.deepEqual(await store.sizesOf(objects), wanted);
+    for (const at of [0, 7, objects.length - 3]) {
+      t.deepEqual(await store.sizesOf(objects.slice(at, at + 3)), wanted.slice(at, at + 3));
+    }
+  }
+  t.deepEqual(await store.sizesOf([{ id: extentId('none'), segments: 2 }]), [undefined]);
+  t.deepEqual(await store.sizesOf([]), []);
 });
 
 test('store: an extent is there when all its segments are', async (t) => {
