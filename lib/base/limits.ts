@@ -100,6 +100,8 @@ export const DATA_BYTES_MAX = 1 << 30;
 export const DATA_COLUMNS_MAX = 100_000;
 /** Bytes of one batch as float64: its inputs, and its outputs. */
 export const BATCH_BYTES_MAX = 1 << 30;
+/** Bytes of scores over a vocabulary that one pass of a language model gives, about; at least one text is run. */
+export const LOGITS_BYTES = 1 << 28;
 /** Examples of one evaluation: their outcomes are one note. */
 export const EXAMPLES_MAX = 3_000_000;
 /** Size of one file: that of the largest file of ext4. */

@@ -27,6 +27,7 @@ const EXAMPLE: EvalResult = {
     path: 'images.npy',
     labels: 'labels.npy',
     examples: 2000,
+    tokens: null,
     sha256: '5c2e0d27c6f1f1c1a1fbd6fb8d3a7b9f9bfa5c3a0e4d2f6b7a8c9d0e1f2a3b4c',
     preprocess: {
       scale: 0.00392156862745098,
@@ -105,6 +106,9 @@ interface Flags {
   module?: string;
   tokenizer?: string;
   maxTokens?: string;
+  stride?: string;
+  startToken?: string;
+  oneText?: boolean;
   resize?: string;
   crop?: string;
   channels?: '1' | '3';
@@ -117,7 +121,7 @@ interface Flags {
   preprocess?: string;
   network?: string;
   output?: string;
-  task?: 'classes' | 'values';
+  task?: 'classes' | 'values' | 'tokens';
   scores?: 'logits' | 'probabilities';
   batch: string;
   limit?: string;
@@ -160,6 +164,9 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
     ...(flags.maxTokens === undefined
       ? {}
       : { maxTokens: parseCount(flags.maxTokens, '--max-tokens') }),
+    ...(flags.stride === undefined ? {} : { stride: parseCount(flags.stride, '--stride') }),
+    ...(flags.startToken === undefined ? {} : { startToken: flags.startToken }),
+    ...(flags.oneText === undefined ? {} : { oneText: flags.oneText }),
     preprocess: {
       ...(factor === undefined ? {} : { scale: factor }),
       ...(mean === undefined ? {} : { mean: parseNumbers(mean, '--mean') }),
@@ -205,7 +212,9 @@ export function register(program: Command, cli: Cli): void {
         'you name: its function load gives inputs and labels. What has to be done to numbers before a network sees them is declared: (x · scale − ' +
         'mean) / std, by flags or in a JSON file called as the data with .preprocess.json behind it; nothing is ' +
         'guessed. Metrics of classes are accuracy, top5 (any k), macro-f1, micro-f1, auc, loss, perplexity and ' +
-        'ece; of numbers mae and rmse. Networks are run by onnxruntime-node, which is installed apart.',
+        'ece; of numbers mae and rmse. Texts without labels are for language models: how well each token is predicted ' +
+        'from those before it, with the metrics perplexity, loss, accuracy, word-perplexity, byte-perplexity and ' +
+        'bits-per-byte over all tokens. Networks are run by onnxruntime-node, which is installed apart.',
       examples: [
         [
           'dlv eval mnist@1 mnist@2 --data t10k-images.gz --labels t10k-labels.gz --scale 1/255',
@@ -231,6 +240,10 @@ export function register(program: Command, cli: Cli): void {
           'dlv eval --data reviews.csv#text --labels reviews.csv#label --tokenizer tokenizer.json',
           'texts of a table',
         ],
+        [
+          'dlv eval lm@1 lm@2 --data wiki.txt --one-text --tokenizer tokenizer.json --max-tokens 1024 --stride 512',
+          'perplexity of two language models on one long text',
+        ],
         ['dlv eval --module load-data.mjs', 'data that a module of yours makes'],
         ['dlv eval v1 HEAD --data d.npz#x --labels d.npz#y --no-record', 'keeps no outcomes'],
         [
@@ -254,10 +267,19 @@ export function register(program: Command, cli: Cli): void {
     .option('--module <file>', 'a module of yours that gives data and labels; it is run')
     .option('--tokenizer <file>', 'tokenizer.json for data that are texts, one a line or a column')
     .option('--max-tokens <n>', 'tokens of a text (default: as the tokenizer says, else 512)')
+    .option(
+      '--stride <n>',
+      'of language models: tokens that a window predicts after the first one (default: half of --max-tokens)',
+    )
+    .option('--start-token <token>', 'of language models: put before each text')
+    .option('--one-text', 'of language models: the file is one text, not one a line')
     .option('--resize <size>', 'of pictures: the shorter side, or height x width')
     .option('--crop <size>', 'of pictures: the middle part')
     .addOption(new Option('--channels <n>', 'of pictures: 1 is grey').choices(['1', '3']))
-    .option('--metric <names>', 'metrics, with commas (default: accuracy,loss or mae,rmse)')
+    .option(
+      '--metric <names>',
+      'metrics, with commas (default: accuracy,loss or mae,rmse or perplexity,accuracy)',
+    )
     .option('--classes <names>', 'names of classes in order, where labels are names')
     .option('--scale <number>', 'factor of every number, as 1/255')
     .option('--mean <numbers>', 'what is subtracted then: one number, or one a channel')
@@ -273,6 +295,7 @@ export function register(program: Command, cli: Cli): void {
       new Option('--task <name>', 'what is predicted (default: by labels and outputs)').choices([
         'classes',
         'values',
+        'tokens',
       ]),
     )
     .addOption(

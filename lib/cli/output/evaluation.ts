@@ -33,7 +33,11 @@ export function pText(p: number | null): string {
 
 export function printEval(ui: Ui, result: EvalResult): void {
   const { data, versions, comparisons } = result;
-  ui.line(`${formatCount(data.examples, 'example')} of ${data.path}, labels of ${data.labels}`);
+  ui.line(
+    data.tokens === null
+      ? `${formatCount(data.examples, 'example')} of ${data.path}, labels of ${data.labels}`
+      : `${formatCount(data.tokens, 'token')} of ${data.path}, predicted in ${formatCount(data.examples, 'window')}`,
+  );
   ui.line('');
   const names = versions[0]?.metrics.map((one) => one.name) ?? [];
   const columns = [
@@ -56,7 +60,9 @@ export function printEval(ui: Ui, result: EvalResult): void {
   }
   for (const { name, notFinite, ties } of versions) {
     if (notFinite > 0)
-      ui.line(`${name}: ${formatCount(notFinite, 'example')} without finite scores`);
+      ui.line(
+        `${name}: ${formatCount(notFinite, data.tokens === null ? 'example' : 'window')} without finite scores`,
+      );
     if (ties !== null && ties > 0) {
       ui.line(`${name}: ${formatCount(ties, 'example')} with a score equal to that of the truth`);
     }

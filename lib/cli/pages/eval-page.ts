@@ -74,8 +74,10 @@ function dataFacts({ data, task, classes, seed }: EvalResult): Markup {
   const { scale, mean, std, layout } = data.preprocess;
   const one = (list: readonly number[]): string => list.map(plainNumber).join(', ');
   return factList([
-    ['Examples', formatNumber(data.examples), data.path],
-    ['Labels', data.labels, task === 'classes' ? 'classes' : 'numbers'],
+    [data.tokens === null ? 'Examples' : 'Windows', formatNumber(data.examples), data.path],
+    data.tokens === null
+      ? ['Labels', data.labels, task === 'classes' ? 'classes' : 'numbers']
+      : ['Tokens', formatNumber(data.tokens), 'predicted from those before them'],
     classes === null ? null : ['Classes', String(classes.length), classes.slice(0, 12).join(', ')],
     [
       'Preprocessing',

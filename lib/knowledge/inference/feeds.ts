@@ -6,7 +6,10 @@ import type { DataSet } from './data/data-set.js';
 import { channelsOf, fedShape, type Preprocess, preprocess } from './data/preprocess.js';
 import type { Fed, FedType, RuntimeValue } from './messages.js';
 
-const FED_TYPES = new Map<string, FedType>(
+/** Types that numbers of a data set become. */
+type NumberType = Exclude<FedType, 'float16' | 'bool'>;
+
+const FED_TYPES = new Map<string, NumberType>(
   (['float32', 'float64', 'int32', 'int64', 'uint8'] as const).map((type) => [type, type]),
 );
 
@@ -20,7 +23,7 @@ export interface FedRun {
 
 interface Input {
   value: RuntimeValue;
-  type: FedType;
+  type: NumberType;
   array: DataArray;
   /** Shape of one example as the network takes it. */
   dims: number[];
@@ -143,7 +146,7 @@ function inputShape(
   );
 }
 
-function encode(values: Float64Array, type: FedType): Uint8Array {
+function encode(values: Float64Array, type: NumberType): Uint8Array {
   const typed = {
     float32: () => Float32Array.from(values),
     float64: () => values,

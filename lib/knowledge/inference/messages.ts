@@ -1,7 +1,9 @@
 /** What goes between dlv and the process that runs a network. */
 
+import type { TokenScores } from '../../pure/metrics/token-scores.js';
+
 /** Types of inputs that can be fed. */
-export type FedType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8';
+export type FedType = 'float32' | 'float64' | 'float16' | 'int32' | 'int64' | 'uint8' | 'bool';
 
 /** Pinned for one run, and recorded with its outcomes. */
 export interface RunOptions {
@@ -20,6 +22,8 @@ export interface Fed {
 export type Request =
   | { kind: 'load'; path: string; options: RunOptions }
   | { kind: 'run'; inputs: Fed[]; output: string }
+  /** `targets` are of all rows: the output is of shape [rows, places, vocabulary]. */
+  | { kind: 'score'; inputs: Fed[]; output: string; targets: Int32Array }
   | { kind: 'memory' };
 
 /** An input or output as the runtime tells of it; open dimensions are names. */
@@ -33,6 +37,8 @@ export type Reply =
   | { kind: 'loaded'; version: string; inputs: RuntimeValue[]; outputs: RuntimeValue[] }
   /** `values` are float64 of any number type; `milliseconds` are of the pass alone. */
   | { kind: 'result'; dims: number[]; values: Float64Array; milliseconds: number }
+  /** `dims` are those of the output, of which only this comes back: the scores of a vocabulary are many. */
+  | { kind: 'scored'; dims: number[]; scores: TokenScores; milliseconds: number }
   /** Bytes of the process before it loaded the network, and the most that it took since. */
   | { kind: 'memory'; before: number; peak: number }
   | { kind: 'missing'; message: string }

@@ -12,6 +12,7 @@ import type { DataSet } from './data/data-set.js';
 import type { Preprocess } from './data/preprocess.js';
 import { Feeder } from './feeds.js';
 import type { RunOptions, RuntimeValue } from './messages.js';
+import { languageOutput, languagePasses, TokenFeeder } from './run-language.js';
 import { Runtime } from './runtime.js';
 
 /** What is run, and how. */
@@ -59,6 +60,11 @@ export async function runNetwork(run: NetworkRun): Promise<RunResult> {
 
 async function passes(runtime: Runtime, run: NetworkRun): Promise<RunResult> {
   const { set } = run;
+  if (set.windows !== null) {
+    const language = { ...run, windows: set.windows };
+    const found = await languagePasses(runtime, language, languageOutput(runtime, run));
+    return { ...found, version: runtime.version };
+  }
   const feeder = new Feeder(runtime.inputs, run);
   const output = outputOf(runtime, run);
   const batch = feeder.batch(Math.min(run.batch, set.examples));
@@ -123,15 +129,12 @@ async function timeBatch(
   run: Omit<NetworkRun, 'batch' | 'onExamples'>,
   size: number,
 ): Promise<BatchTiming> {
-  const feeder = new Feeder(runtime.inputs, run);
-  const batch = feeder.batch(size);
-  const { name: output } = outputOf(runtime, run);
-  const inputs = await feeder.read(0, Math.min(batch, run.set.examples), batch);
+  const { batch, pass: onePass } = await timedPass(runtime, run, size);
   const times: number[] = [];
   let total = 0;
   for (let pass = 0; pass <= TIMED_PASSES_MAX && total < TIMED_MS_MAX; pass += 1) {
     throwIfAborted(run.signal);
-    const { milliseconds } = await runtime.run({ inputs, output });
+    const { milliseconds } = await onePass();
     times.push(milliseconds);
     total += milliseconds;
   }
@@ -143,6 +146,27 @@ async function timeBatch(
     passes: steady.length,
     memoryBytes: await runtime.memoryBytes(),
   };
+}
+
+/** A pass of some size, to be repeated. */
+async function timedPass(
+  runtime: Runtime,
+  run: Omit<NetworkRun, 'batch' | 'onExamples'>,
+  size: number,
+): Promise<{ batch: number; pass: () => Promise<{ milliseconds: number }> }> {
+  const { windows, examples } = run.set;
+  if (windows !== null) {
+    const feeder = new TokenFeeder(runtime.inputs, { label: run.label, windows });
+    const batch = feeder.fixed ?? size;
+    const { name: output } = languageOutput(runtime, run);
+    const { inputs, targets } = feeder.read(0, Math.min(batch, examples), batch);
+    return { batch, pass: () => runtime.score({ inputs, output, targets }) };
+  }
+  const feeder = new Feeder(runtime.inputs, run);
+  const batch = feeder.batch(size);
+  const { name: output } = outputOf(runtime, run);
+  const inputs = await feeder.read(0, Math.min(batch, examples), batch);
+  return { batch, pass: () => runtime.run({ inputs, output }) };
 }
 
 function outputOf(
@@ -182,6 +206,9 @@ function entryFor(
   const width = values.length / rows;
   if (dims[0] !== rows || !Number.isInteger(width) || width === 0) {
     throw misshapen(run, run.output ?? 'the first', dims);
+  }
+  if (run.task === 'tokens') {
+    throw new UsageError('the next tokens are predicted of texts: --tokenizer tokenizer.json');
   }
   const task = run.task ?? (set.areClasses && width > 1 ? 'classes' : 'values');
   if (task === 'values') {

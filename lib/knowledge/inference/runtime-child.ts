@@ -4,7 +4,9 @@
  */
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import type { FedType, Reply, Request, RuntimeValue } from './messages.js';
+import { scoreTokens } from '../../pure/metrics/token-scores.js';
+import { halfToNumber } from '../../pure/tensor/dtype.js';
+import type { Fed, FedType, Reply, Request, RuntimeValue } from './messages.js';
 
 /** An optional package: whoever evaluates networks installs it. */
 const PACKAGE = 'onnxruntime-node';
@@ -12,6 +14,7 @@ const PACKAGE = 'onnxruntime-node';
 /** The part of onnxruntime's interface that is used here. */
 interface Tensor {
   readonly dims: readonly number[];
+  readonly type?: string;
   readonly data: ArrayLike<number | bigint>;
 }
 
@@ -39,9 +42,11 @@ interface Runtime {
 const VIEWS: Record<FedType, new (buffer: ArrayBuffer) => unknown> = {
   float32: Float32Array,
   float64: Float64Array,
+  float16: Uint16Array,
   int32: Int32Array,
   int64: BigInt64Array,
   uint8: Uint8Array,
+  bool: Uint8Array,
 };
 
 let runtime: Runtime;
@@ -80,7 +85,10 @@ function described({ name, type, shape }: ValueMetadata): RuntimeValue {
   return { name, type: type ?? 'unknown', shape: [...(shape ?? [])] };
 }
 
-async function run({ inputs, output }: Extract<Request, { kind: 'run' }>): Promise<Reply> {
+async function pass(
+  inputs: readonly Fed[],
+  output: string,
+): Promise<{ result: Tensor; dims: number[]; milliseconds: number }> {
   const feeds = inputs.map(({ name, type, dims, bytes }): [string, Tensor] => {
     // A copy, because what came through the channel may begin at any offset.
     const data = new VIEWS[type](Uint8Array.from(bytes).buffer);
@@ -90,12 +98,33 @@ async function run({ inputs, output }: Extract<Request, { kind: 'run' }>): Promi
   const results = await session.run(Object.fromEntries(feeds), [output]);
   const milliseconds = performance.now() - started;
   const result = results[output] as Tensor;
-  return {
-    kind: 'result',
-    dims: [...result.dims],
-    values: Float64Array.from(result.data, Number),
-    milliseconds,
-  };
+  return { result, dims: [...result.dims], milliseconds };
+}
+
+/** Numbers of a tensor; those of 16 bits come as their bits. */
+function numbersOf({ type, data }: Tensor): ArrayLike<number> {
+  if (type === 'float16' && data instanceof Uint16Array)
+    return Float64Array.from(data, halfToNumber);
+  if (data instanceof Float32Array || data instanceof Float64Array) return data;
+  return Float64Array.from(data, Number);
+}
+
+async function run({ inputs, output }: Extract<Request, { kind: 'run' }>): Promise<Reply> {
+  const { result, dims, milliseconds } = await pass(inputs, output);
+  return { kind: 'result', dims, values: Float64Array.from(numbersOf(result)), milliseconds };
+}
+
+/** An output of another shape comes back with no scores. */
+async function score(request: Extract<Request, { kind: 'score' }>): Promise<Reply> {
+  const { inputs, output, targets } = request;
+  const { result, dims, milliseconds } = await pass(inputs, output);
+  const [rows = 0, places = 0, vocabulary = 0] = dims;
+  const fits = dims.length === 3 && rows * places === targets.length;
+  const isKnown = fits && targets.every((token) => token < vocabulary);
+  const scores = isKnown
+    ? scoreTokens(numbersOf(result), vocabulary, targets)
+    : { loss: new Float64Array(0), hits: new Uint8Array(0) };
+  return { kind: 'scored', dims, scores, milliseconds };
 }
 
 function messageOf(error: unknown): string {
@@ -109,6 +138,7 @@ async function memory(): Promise<Reply> {
 
 function answerTo(request: Request): Promise<Reply> {
   if (request.kind === 'load') return load(request);
+  if (request.kind === 'score') return score(request);
   return request.kind === 'run' ? run(request) : memory();
 }
 

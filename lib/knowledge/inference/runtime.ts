@@ -60,6 +60,15 @@ export class Runtime {
     throw new InferenceError('the runtime gave no result');
   }
 
+  /** One pass of a language model. @throws {InferenceError} {AbortedError} */
+  async score(
+    request: Omit<Extract<Request, { kind: 'score' }>, 'kind'>,
+  ): Promise<Omit<Extract<Reply, { kind: 'scored' }>, 'kind'>> {
+    const reply = await this.#channel.ask({ kind: 'score', ...request });
+    if (reply.kind === 'scored') return reply;
+    throw new InferenceError('the runtime gave no result');
+  }
+
   /** Bytes that the process took for the runtime and the network, at its most. @throws {InferenceError} */
   async memoryBytes(): Promise<number> {
     const reply = await this.#channel.ask({ kind: 'memory' });

@@ -1,6 +1,12 @@
 /** Metrics over outcomes: their names, what each is on all examples or on a resample of them. */
 import { UsageError } from '../../base/errors.js';
-import { type ClassOutcomes, NONE, type Outcomes } from './outcomes.js';
+import {
+  type ClassOutcomes,
+  exampleCount,
+  NONE,
+  type Outcomes,
+  type TokenOutcomes,
+} from './outcomes.js';
 import { CALIBRATION_BINS } from './reliability.js';
 import { Draws, type Interval, resample, summarizeBootstrap, wilson, Z95 } from './statistics.js';
 import { whyUndefined } from './why-undefined.js';
@@ -43,7 +49,7 @@ function mean(
     form,
     each: form === 'set' ? null : (outcomes, truth) => (i) => each(outcomes, truth, i),
     over: (outcomes, truth) => {
-      const values = Float64Array.from({ length: lengthOf(outcomes) }, (_, i) =>
+      const values = Float64Array.from({ length: exampleCount(outcomes) }, (_, i) =>
         each(outcomes, truth, i),
       );
       return (weights) => {
@@ -58,13 +64,70 @@ function mean(
   };
 }
 
-function lengthOf(outcomes: Outcomes): number {
-  return outcomes.task === 'classes' ? outcomes.predicted.length : outcomes.absolute.length;
+/** Over a whole set: a sum over examples, divided by another. */
+function ratio(
+  name: string,
+  direction: Metric['direction'],
+  [above, below]: readonly [TokenColumn, TokenColumn],
+  finish: (value: number) => number = (value) => value,
+): Metric {
+  return {
+    name,
+    direction,
+    form: 'set',
+    each: null,
+    over: (outcomes) => (weights) => {
+      if (outcomes.task !== 'tokens') return Number.NaN;
+      let [sum, count] = [0, 0];
+      for (let i = 0; i < weights.length; i += 1) {
+        const weight = weights[i] as number;
+        if (weight === 0) continue;
+        sum += weight * (outcomes[above][i] as number);
+        count += weight * (outcomes[below][i] as number);
+      }
+      return finish(sum / count);
+    },
+  };
 }
+
+type TokenColumn = Exclude<keyof TokenOutcomes, 'task'>;
 
 const HITS = { direction: 'max', form: 'hits' } as const;
 const CLASS_METRICS = ['accuracy', 'macro-f1', 'micro-f1', 'auc', 'loss', 'perplexity', 'ece'];
 const VALUE_METRICS = ['mae', 'rmse'];
+const TOKEN_METRICS = [
+  'perplexity',
+  'loss',
+  'accuracy',
+  'word-perplexity',
+  'byte-perplexity',
+  'bits-per-byte',
+];
+const KNOWN: Record<Outcomes['task'], readonly string[]> = {
+  classes: [...CLASS_METRICS, 'top5'],
+  values: VALUE_METRICS,
+  tokens: TOKEN_METRICS,
+};
+
+/** Metrics of a language model, over the tokens of the whole set. */
+function ofTokens(name: string): Metric | null {
+  switch (name) {
+    case 'perplexity':
+      return ratio(name, 'min', ['loss', 'tokens'], Math.exp);
+    case 'loss':
+      return ratio(name, 'min', ['loss', 'tokens']);
+    case 'accuracy':
+      return ratio(name, 'max', ['hits', 'tokens']);
+    case 'word-perplexity':
+      return ratio(name, 'min', ['loss', 'words'], Math.exp);
+    case 'byte-perplexity':
+      return ratio(name, 'min', ['loss', 'bytes'], Math.exp);
+    case 'bits-per-byte':
+      return ratio(name, 'min', ['loss', 'bytes'], (value) => value / Math.LN2);
+    default:
+      return null;
+  }
+}
 
 function named(name: string): Metric | null {
   const top = /^top-?([1-9]\d{0,5})$/.exec(name);
@@ -120,16 +183,16 @@ function onSet(
 
 /** The metrics of these names. @throws {UsageError} for unknown ones and those of another task. */
 export function metricsNamed(names: readonly string[], task: Outcomes['task']): Metric[] {
+  const what = { classes: 'classes', values: 'numbers', tokens: 'language models' }[task];
   return names.map((name) => {
-    const metric = named(name.toLowerCase());
+    const own = name.toLowerCase();
+    const metric = task === 'tokens' ? ofTokens(own) : named(own);
     const isOfValues = VALUE_METRICS.includes(metric?.name ?? '');
     if (metric !== null && isOfValues === (task === 'values')) return metric;
-    const known = task === 'values' ? VALUE_METRICS : [...CLASS_METRICS, 'top5'];
+    const isKnown = (metric ?? named(own) ?? ofTokens(own)) !== null;
     throw new UsageError(
-      metric === null
-        ? `there is no metric '${name}'`
-        : `'${name}' is no metric of ${task === 'values' ? 'numbers' : 'classes'}`,
-      { hint: `metrics of ${task === 'values' ? 'numbers' : 'classes'}: ${known.join(', ')}` },
+      isKnown ? `'${name}' is no metric of ${what}` : `there is no metric '${name}'`,
+      { hint: `metrics of ${what}: ${KNOWN[task].join(', ')}` },
     );
   });
 }

@@ -3,6 +3,7 @@
  * float32, so that metrics from kept outcomes are those of a fresh run.
  */
 import { UsageError } from '../../base/errors.js';
+import { NO_TARGET, type TokenScores } from './token-scores.js';
 
 /** Rank and class of an example whose scores hold a NaN or an infinity: it counts as wrong. */
 export const NONE = 0xffffffff;
@@ -35,7 +36,67 @@ export interface ValueOutcomes {
   squared: Float32Array;
 }
 
-export type Outcomes = ClassOutcomes | ValueOutcomes;
+/** Outcomes of a language model, one row a window of a text; all columns are of one length. */
+export interface TokenOutcomes {
+  task: 'tokens';
+  /** Tokens that were predicted, and those of them that had the largest score. */
+  tokens: Uint32Array;
+  hits: Uint32Array;
+  /** Sum of −ln of the probabilities of the tokens, in nats; NaN if a score is not finite. */
+  loss: Float32Array;
+  /** Words and bytes of the text: its shares where it was cut into several windows. */
+  words: Float32Array;
+  bytes: Float32Array;
+}
+
+export type Outcomes = ClassOutcomes | ValueOutcomes | TokenOutcomes;
+
+/** How many examples there are. */
+export function exampleCount(outcomes: Outcomes): number {
+  if (outcomes.task === 'classes') return outcomes.predicted.length;
+  return outcomes.task === 'tokens' ? outcomes.tokens.length : outcomes.absolute.length;
+}
+
+export function emptyTokenOutcomes({
+  words,
+  bytes,
+}: Pick<TokenOutcomes, 'words' | 'bytes'>): TokenOutcomes {
+  const examples = words.length;
+  return {
+    task: 'tokens',
+    tokens: new Uint32Array(examples),
+    hits: new Uint32Array(examples),
+    loss: new Float32Array(examples),
+    words,
+    bytes,
+  };
+}
+
+/** Enters windows of one pass. @param batch  `length` places a window; `targets` and scores of each place. */
+export function enterTokens(
+  outcomes: TokenOutcomes,
+  batch: {
+    first: number;
+    count: number;
+    length: number;
+    targets: Int32Array;
+    scores: TokenScores;
+  },
+): void {
+  const { first, count, length, targets, scores } = batch;
+  for (let i = 0; i < count; i++) {
+    let [tokens, hits, loss] = [0, 0, 0];
+    for (let place = i * length; place < (i + 1) * length; place++) {
+      if (targets[place] === NO_TARGET) continue;
+      tokens += 1;
+      hits += scores.hits[place] as number;
+      loss += scores.loss[place] as number;
+    }
+    outcomes.tokens[first + i] = tokens;
+    outcomes.hits[first + i] = hits;
+    outcomes.loss[first + i] = loss;
+  }
+}
 
 export function emptyClassOutcomes(examples: number, classes: number): ClassOutcomes {
   return {

@@ -12,5 +12,6 @@ export function whyUndefined(name: string, outcomes: Outcomes, truth: Uint32Arra
       return `all labels are of class ${truth[0]}`;
     }
   }
+  if (outcomes.task === 'tokens') return 'some scores are not finite';
   return 'some numbers are not finite';
 }

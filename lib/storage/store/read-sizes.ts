@@ -42,8 +42,8 @@ export async function readSizes(
   const indexBytes = sets.reduce((sum, { bytes }) => sum + bytes.idx, 0);
   const sizes = new Sizes(objects);
   if (objects.length * BYTES_A_LOOK_UP < indexBytes) {
-    for (const object of objects) await lookUp(indexes, sets, promised, object, sizes);
-  } else await walk(indexes, sets, promised, sizes);
+    for (const object of objects) await lookUp({ indexes, sets, promised }, object, sizes);
+  } else await walk({ indexes, sets, promised }, sizes);
   return sizes.found;
 }
 
@@ -82,10 +82,15 @@ class Sizes {
   }
 }
 
+/** Where records are looked for. */
+interface Places {
+  indexes: SetIndexes;
+  sets: readonly SetInfo[];
+  promised: Promised | null;
+}
+
 async function lookUp(
-  indexes: SetIndexes,
-  sets: readonly SetInfo[],
-  promised: Promised | null,
+  { indexes, sets, promised }: Places,
   { id, segments }: SizedObject,
   sizes: Sizes,
 ): Promise<void> {
@@ -106,12 +111,7 @@ async function lookUp(
 }
 
 /** Through all rows: the first set that holds a key has its live record. */
-async function walk(
-  indexes: SetIndexes,
-  sets: readonly SetInfo[],
-  promised: Promised | null,
-  sizes: Sizes,
-): Promise<void> {
+async function walk({ indexes, sets, promised }: Places, sizes: Sizes): Promise<void> {
   for (const info of sets) {
     const absent = promised?.absent(info.id) ?? [];
     const steps = Math.ceil(info.bytes.idx / STEP_BYTES);

@@ -51,6 +51,10 @@ function packOutcomes(outcomes: Outcomes): Packed {
   if (outcomes.task === 'values') {
     return ['values', bytesOf(outcomes.absolute), bytesOf(outcomes.squared)];
   }
+  if (outcomes.task === 'tokens') {
+    const { tokens, hits, loss, words, bytes } = outcomes;
+    return ['tokens', ...[tokens, hits, loss, words, bytes].map(bytesOf)];
+  }
   const { classes, ties, predicted, rank, loss, confidence, margin } = outcomes;
   return [
     'classes',
@@ -88,8 +92,8 @@ export function unpackEvaluation(body: Packed, file: string): Evaluation {
 }
 
 function unpackOutcomes(packed: Packed, file: string): Outcomes {
-  const isClasses = Array.isArray(packed) && packed[0] === 'classes';
-  const f = new Fields(packed, file, isClasses ? 8 : 3);
+  const kind = Array.isArray(packed) ? packed[0] : null;
+  const f = new Fields(packed, file, kind === 'classes' ? 8 : kind === 'tokens' ? 6 : 3);
   const task = f.string('task');
   const columns: Column[] = [];
   const next = (name: string): Column => {
@@ -102,10 +106,15 @@ function unpackOutcomes(packed: Packed, file: string): Outcomes {
   };
   const floats = (name: string): Float32Array<ArrayBuffer> => new Float32Array(next(name).buffer);
   if (task === 'values') return { task, absolute: floats('absolute'), squared: floats('squared') };
+  const whole = (name: string): Uint32Array<ArrayBuffer> => new Uint32Array(next(name).buffer);
+  if (task === 'tokens') {
+    const [tokens, hits] = [whole('tokens'), whole('hits')];
+    const [loss, words, bytes] = [floats('loss'), floats('words'), floats('bytes')];
+    return { task, tokens, hits, loss, words, bytes };
+  }
   if (task !== 'classes') throw damaged(file, `the task '${task.slice(0, 40)}'`);
   const classes = f.count('classes');
   const ties = f.count('ties');
-  const whole = (name: string): Uint32Array<ArrayBuffer> => new Uint32Array(next(name).buffer);
   const [predicted, rank] = [whole('predicted'), whole('rank')];
   const [loss, confidence] = [floats('loss'), floats('confidence')];
   const margin = classes === 2 ? floats('margin') : null;

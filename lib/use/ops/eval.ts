@@ -4,7 +4,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
 import { readSmallFile, statOrNull } from '../../base/files/files.js';
 import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
-import { openDataSet } from '../../knowledge/inference/data/data-set.js';
+import { type LanguageOptions, openDataSet } from '../../knowledge/inference/data/data-set.js';
 import {
   checkPreprocess,
   type Preprocess,
@@ -26,7 +26,11 @@ import { type CalledVersion, Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
 const DEFAULT_BATCH = 64;
-const DEFAULT_METRICS = { classes: ['accuracy', 'loss'], values: ['mae', 'rmse'] } as const;
+const DEFAULT_METRICS = {
+  classes: ['accuracy', 'loss'],
+  values: ['mae', 'rmse'],
+  tokens: ['perplexity', 'accuracy'],
+} as const;
 /** Below this adjusted p, two versions are said to differ. */
 const LEVEL = 0.05;
 
@@ -45,6 +49,12 @@ export interface EvalOptions extends AcceptTier {
   /** A tokenizer.json, and how many tokens a text has at most. */
   tokenizer?: string;
   maxTokens?: number;
+  /** Of a language model: tokens that each window after the first predicts; default half of `maxTokens`. */
+  stride?: number;
+  /** A token that every text begins with. */
+  startToken?: string;
+  /** The file of texts is one text, and not one a line. */
+  oneText?: boolean;
   /** Names of classes in order, where labels are names. */
   classes?: readonly string[];
   /** accuracy, top5, macro-f1, micro-f1, auc, loss, perplexity, ece; mae, rmse. */
@@ -56,7 +66,10 @@ export interface EvalOptions extends AcceptTier {
   /** Path in the versions, or `rev:path` for the network of another one; default: the only one. */
   network?: string;
   output?: string;
-  /** 'classes' or 'values'; default: by labels and outputs. */
+  /**
+   * 'classes', 'values', or 'tokens' for a language model; default: by labels and outputs, and 'tokens' for texts
+   * without labels.
+   */
   task?: Outcomes['task'];
   /** What outputs are: 'logits' (default) or 'probabilities'. */
   scores?: ScoreKind;
@@ -121,7 +134,15 @@ export interface EvalComparison extends Comparison {
 }
 
 export interface EvalResult {
-  data: { path: string; labels: string; examples: number; sha256: string; preprocess: Preprocess };
+  data: {
+    path: string;
+    labels: string;
+    /** Of a language model windows of texts, with the tokens that are predicted in all. */
+    examples: number;
+    tokens: number | null;
+    sha256: string;
+    preprocess: Preprocess;
+  };
   task: Outcomes['task'];
   /** Names of the classes in order, where they are known. */
   classes: string[] | null;
@@ -167,12 +188,16 @@ export async function evaluate(
       classes: options.classes,
       limit: options.limit,
       pictures: preprocess,
+      language: languageOptions(options),
     },
     context.signal,
   );
   const names = {
     data: options.data ?? options.module ?? '',
-    labels: options.labels ?? options.module ?? `folders of ${options.data ?? ''}`,
+    labels:
+      options.labels ??
+      options.module ??
+      (set.windows === null ? `folders of ${options.data ?? ''}` : NEXT_TOKENS),
   };
   const reader = await registerReader(repo.layout, repo.store.generation);
   try {
@@ -227,6 +252,7 @@ export async function evaluate(
         path: names.data,
         labels: names.labels,
         examples: set.examples,
+        tokens: set.windows?.predicted ?? null,
         sha256: set.sha256,
         preprocess,
       },
@@ -241,6 +267,29 @@ export async function evaluate(
     await set.close();
     await reader.close();
   }
+}
+
+/** What stands for labels of a language model. */
+const NEXT_TOKENS = 'the next tokens';
+
+/** How texts are cut if their next tokens are predicted; undefined if that is not asked for. */
+function languageOptions(options: EvalOptions): LanguageOptions | undefined {
+  const { task, tokenizer, labels, stride, startToken, oneText } = options;
+  const isAsked = task === 'tokens' || (task === undefined && tokenizer !== undefined && !labels);
+  if (isAsked) return { stride, startToken, oneText };
+  const given = {
+    '--stride': stride,
+    '--start-token': startToken,
+    '--one-text': oneText || undefined,
+  };
+  for (const [option, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    throw new UsageError(`${option} is for texts whose next tokens are predicted`, {
+      option,
+      hint: 'those have a --tokenizer and no --labels',
+    });
+  }
+  return undefined;
 }
 
 async function declaredPreprocess(
@@ -280,9 +329,10 @@ function described(
 ): Omit<EvalVersion, keyof CalledVersion | 'metrics'> {
   const { outcomes, latency, batch, threads, optimization } = one;
   const isClasses = outcomes.task === 'classes';
+  const isOdd = (value: number): boolean => !Number.isFinite(value);
   const wrong = isClasses
     ? outcomes.predicted.filter((guess) => guess === NONE)
-    : outcomes.absolute.filter((error) => !Number.isFinite(error));
+    : (outcomes.task === 'tokens' ? outcomes.loss : outcomes.absolute).filter(isOdd);
   return {
     network: one.network,
     latency: { milliseconds: latency, batch },

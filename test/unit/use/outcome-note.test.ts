@@ -26,7 +26,18 @@ test('evaluation notes: come back as they were', (t) => {
     ...evaluation(2),
     outcomes: { task: 'values', absolute: Float32Array.of(1, 2), squared: Float32Array.of(1, 4) },
   };
-  for (const one of [evaluation(2), evaluation(3), values]) {
+  const tokens: Evaluation = {
+    ...evaluation(2),
+    outcomes: {
+      task: 'tokens',
+      tokens: Uint32Array.of(3, 4),
+      hits: Uint32Array.of(1, 0),
+      loss: Float32Array.of(1.5, 2.5),
+      words: Float32Array.of(2, 0.5),
+      bytes: Float32Array.of(9, 3),
+    },
+  };
+  for (const one of [evaluation(2), evaluation(3), values, tokens]) {
     const bytes = encodeCanonical(packEvaluation(one));
     t.deepEqual(unpackEvaluation(decodeCanonical(bytes, 'note'), 'note'), one);
   }

@@ -12,6 +12,7 @@ import { loadModuleData } from './module-data.js';
 import { AS_IS } from './preprocess.js';
 import { Table } from './table.js';
 import { arrayOf, readLines, tokenizeTexts } from './texts.js';
+import { type TokenWindows, tokenWindows } from './token-windows.js';
 
 /** What a data set is made of. */
 export interface DataSetOptions {
@@ -27,12 +28,22 @@ export interface DataSetOptions {
   /** A tokenizer.json, for texts. */
   tokenizer?: string | undefined;
   maxTokens?: number | undefined;
+  /** For texts whose next tokens are predicted, which need no labels: see token-windows.ts. */
+  language?: LanguageOptions | undefined;
   /** Names of classes in order, for labels that are names. */
   classes?: readonly string[] | undefined;
   /** What is done to pictures. */
   pictures?: PictureOptions | undefined;
   /** Takes the first examples only. */
   limit?: number | undefined;
+}
+
+/** How texts are cut for a language model. */
+export interface LanguageOptions {
+  stride?: number | undefined;
+  startToken?: string | undefined;
+  /** The file is one text, and not one a line. */
+  oneText?: boolean | undefined;
 }
 
 /** An open data set. Close it. */
@@ -49,6 +60,8 @@ export interface DataSet {
   /** True if every truth is a whole number from 0. */
   areClasses: boolean;
   examples: number;
+  /** Windows of texts whose next tokens are predicted; then there are no labels. */
+  windows: TokenWindows | null;
   /** sha256 of the files and of which parts of them are meant. */
   sha256: string;
   close(): Promise<void>;
@@ -71,6 +84,7 @@ interface Examples {
 
 /** @throws {IoError} {UsageError} if labels and examples are not as many; as `openArray`. */
 export async function openDataSet(options: DataSetOptions, signal?: AbortSignal): Promise<DataSet> {
+  if (options.language !== undefined) return openLanguageSet(options, options.language, signal);
   const examples = await openExamples(options, signal);
   try {
     const labels = examples.labels ?? (await openLabels(options, examples, signal));
@@ -118,6 +132,52 @@ async function openExamples(options: DataSetOptions, signal?: AbortSignal): Prom
   const truths = options.labels === null ? null : await placeOf(options.labels);
   const array = await open(place, { classes: [], not: truths });
   return { data: array, named: null, labels: null, classes, hash };
+}
+
+async function openLanguageSet(
+  { data, labels, tokenizer, maxTokens, limit }: DataSetOptions,
+  { stride, startToken, oneText = false }: LanguageOptions,
+  signal?: AbortSignal,
+): Promise<DataSet> {
+  if (data === null || tokenizer === undefined) {
+    throw new UsageError('the next tokens are predicted of texts', {
+      hint: 'name a file of texts and its tokenizer: --data texts.txt --tokenizer tokenizer.json',
+    });
+  }
+  if (labels !== null) {
+    throw new UsageError('where the next tokens are predicted there are no labels', {
+      hint: "leave out --labels, or '--task tokens'",
+    });
+  }
+  const place = await placeOf(data);
+  if (oneText && place.part !== null) {
+    throw new UsageError('a column of a table is not one text', { option: '--one-text' });
+  }
+  const found = oneText ? [(await readLines(place.file)).join('\n')] : await textsOf(place);
+  const texts = limit === undefined ? found : found.slice(0, limit);
+  const options = { tokenizer, most: maxTokens ?? null };
+  const windows = await tokenWindows(texts, {
+    ...options,
+    stride: stride ?? null,
+    start: startToken ?? null,
+  });
+  const hash = createHash('sha256');
+  hash.update(`${await sha256OfFile(place.file, signal)}\0${place.part ?? ''}\0`);
+  hash.update(`${await sha256OfFile(tokenizer, signal)}\0`);
+  const cuts = [maxTokens ?? null, stride ?? null, startToken ?? null, oneText, limit ?? null];
+  hash.update(JSON.stringify(['tokens', ...cuts]));
+  return {
+    data: arrayOf(windows.ids, [windows.examples, windows.length], data),
+    named: null,
+    classes: null,
+    truth: new Float64Array(0),
+    truthWidth: 0,
+    areClasses: false,
+    examples: windows.examples,
+    windows,
+    sha256: hash.digest('hex'),
+    close: async () => {},
+  };
 }
 
 async function imageExamples(
@@ -213,6 +273,7 @@ async function join({
     named,
     classes,
     truth,
+    windows: null,
     truthWidth,
     areClasses: labels.isWhole && truthWidth === 1 && truth.every((one) => one >= 0),
     examples,

@@ -22,11 +22,13 @@ interface TokenizerFile {
   truncation?: { max_length?: number } | null;
   padding?: { pad_id?: number } | null;
   added_tokens?: { id: number; content: string; special?: boolean }[];
+  /** Of some kinds of models the tokens are no object by text. */
+  model?: { vocab?: Record<string, unknown> };
 }
 
 const TOKENS_DEFAULT = 512;
 /** Names that exporters give to inputs of tokens. */
-const INPUTS = {
+export const TOKEN_INPUTS = {
   ids: ['input_ids', 'ids', 'tokens', 'input'],
   mask: ['attention_mask', 'input_mask', 'mask'],
   segments: ['token_type_ids', 'segment_ids'],
@@ -50,17 +52,9 @@ export async function tokenizeTexts(
   texts: readonly string[],
   { tokenizer, most }: { tokenizer: string; most: number | null },
 ): Promise<Map<string, DataArray>> {
-  const file = parseTokenizer(await readSmallFile(tokenizer, TEXTS_BYTES_MAX), tokenizer);
-  const limit = most ?? Math.min(file.truncation?.max_length ?? TOKENS_DEFAULT, TEXT_TOKENS_MAX);
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > TEXT_TOKENS_MAX) {
-    throw new UsageError(`at most ${limit} tokens cannot be`, { option: '--max-tokens' });
-  }
-  const encoder = await openTokenizer(file, tokenizer);
-  const special = new Set(
-    (file.added_tokens ?? []).flatMap((one) => (one.special ? [one.id] : [])),
-  );
+  const { limit, special, pad, encode } = await loadTokenizer(tokenizer, most);
   const encoded = texts.map((text) => {
-    const { ids, token_type_ids: segments } = encoder.encode(text, { return_token_type_ids: true });
+    const { ids, segments } = encode(text);
     if (ids.length <= limit) return { ids, segments };
     const last = ids.at(-1) as number;
     const cut = ids.slice(0, limit);
@@ -68,7 +62,6 @@ export async function tokenizeTexts(
     return { ids: cut, segments: segments?.slice(0, limit) };
   });
   const length = encoded.reduce((longest, { ids }) => Math.max(longest, ids.length), 1);
-  const pad = padOf(file);
   const arrays = {
     ids: new Int32Array(texts.length * length).fill(pad),
     mask: new Int32Array(texts.length * length),
@@ -82,11 +75,54 @@ export async function tokenizeTexts(
     for (let k = 0; k < length; k++) arrays.positions[i * length + k] = k;
   }
   const named = new Map<string, DataArray>();
-  for (const key of Object.keys(INPUTS) as (keyof typeof INPUTS)[]) {
+  for (const key of Object.keys(TOKEN_INPUTS) as (keyof typeof TOKEN_INPUTS)[]) {
     const array = arrayOf(arrays[key], [texts.length, length], key);
-    for (const name of INPUTS[key]) named.set(name, array);
+    for (const name of TOKEN_INPUTS[key]) named.set(name, array);
   }
   return named;
+}
+
+/** A tokenizer that is ready, and what its file says besides. */
+export interface LoadedTokenizer {
+  /** Tokens that a network sees at once. */
+  limit: number;
+  /** Tokens that stand for no text. */
+  special: ReadonlySet<number>;
+  /** What shorter texts are filled up with. */
+  pad: number;
+  encode(text: string): { ids: number[]; segments: number[] | undefined };
+  /** The number of a token. @throws {UsageError} if there is none. */
+  idOf(token: string): number;
+}
+
+/**
+ * @param most  tokens that a network sees at once; null: as the tokenizer says, else 512.
+ * @throws {UsageError} for a tokenizer that cannot be read; {InferenceError} without the package
+ */
+export async function loadTokenizer(name: string, most: number | null): Promise<LoadedTokenizer> {
+  const file = parseTokenizer(await readSmallFile(name, TEXTS_BYTES_MAX), name);
+  const limit = most ?? Math.min(file.truncation?.max_length ?? TOKENS_DEFAULT, TEXT_TOKENS_MAX);
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > TEXT_TOKENS_MAX) {
+    throw new UsageError(`at most ${limit} tokens cannot be`, { option: '--max-tokens' });
+  }
+  const encoder = await openTokenizer(file, name);
+  const added = file.added_tokens ?? [];
+  return {
+    limit,
+    special: new Set(added.flatMap((one) => (one.special ? [one.id] : []))),
+    pad: padOf(file),
+    encode: (text) => {
+      const { ids, token_type_ids } = encoder.encode(text, { return_token_type_ids: true });
+      return { ids, segments: token_type_ids };
+    },
+    idOf: (token) => {
+      const vocabulary = file.model?.vocab ?? {};
+      const known = Object.hasOwn(vocabulary, token) ? vocabulary[token] : undefined;
+      const id = added.find(({ content }) => content === token)?.id ?? known;
+      if (typeof id === 'number') return id;
+      throw new UsageError(`the tokenizer '${name}' has no token '${token}'`, { file: name });
+    },
+  };
 }
 
 function parseTokenizer(bytes: Uint8Array, name: string): TokenizerFile {

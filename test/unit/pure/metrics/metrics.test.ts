@@ -7,6 +7,7 @@ import {
   emptyClassOutcomes,
   enterScores,
   enterValues,
+  exampleCount,
   NONE,
   type Outcomes,
   type ScoreKind,
@@ -24,9 +25,7 @@ function value(
   { outcomes, truth }: { outcomes: Outcomes; truth: Uint32Array | null },
 ) {
   const [metric] = metricsNamed([name], outcomes.task);
-  const examples =
-    outcomes.task === 'classes' ? outcomes.predicted.length : outcomes.absolute.length;
-  return measure(metric!, outcomes, { truth, examples, seed: 0 });
+  return measure(metric!, outcomes, { truth, examples: exampleCount(outcomes), seed: 0 });
 }
 
 /** A classifier that is certain: `guesses` are its classes. */
