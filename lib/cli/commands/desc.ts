@@ -75,6 +75,7 @@ const EXAMPLE: DescResult = {
   ],
   weights: [
     {
+      kept: true,
       key: 'model.safetensors',
       step: 500,
       parameters: 530,

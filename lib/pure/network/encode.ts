@@ -27,8 +27,11 @@ import type {
   Parameter,
   ValueType,
 } from './network.js';
+import { packWeights, type StoredWeights, unpackWeights } from './weights/stored-weights.js';
 
-const FORMAT_VERSION = 1;
+/** With networks alone, and with views of weights behind them. */
+const NETWORKS_FORMAT = 1;
+const WEIGHTS_FORMAT = 2;
 
 /** A network with its layers. */
 export interface DescribedNetwork {
@@ -40,6 +43,13 @@ export interface DescribedNetwork {
 export interface StoredNetwork extends DescribedNetwork {
   /** Path in the version; null if this is the only network. */
   path: string | null;
+}
+
+/** What a version keeps of how its models are made. */
+export interface StoredStructure {
+  networks: StoredNetwork[];
+  /** Of checkpoints that no network of the version is of. */
+  weights: StoredWeights[];
 }
 
 const ATTRIBUTE_KINDS = [
@@ -73,8 +83,11 @@ class TextWriter {
   }
 }
 
-/** Canonical bytes of the networks of a version. */
-export function encodeNetworks(networks: readonly StoredNetwork[]): Uint8Array {
+/** Canonical bytes of the networks of a version, and of the views of its weights. */
+export function encodeNetworks(
+  networks: readonly StoredNetwork[],
+  weights: readonly StoredWeights[] = [],
+): Uint8Array {
   const rows = networks.map(({ path, network, view }): Packed[] => {
     const texts = new TextWriter();
     const places = new Map(view.map(({ graph }, i) => [graph, i]));
@@ -88,7 +101,8 @@ export function encodeNetworks(networks: readonly StoredNetwork[]): Uint8Array {
       graphs,
     ];
   });
-  return encodeCanonical([FORMAT_VERSION, rows]);
+  if (weights.length === 0) return encodeCanonical([NETWORKS_FORMAT, rows]);
+  return encodeCanonical([WEIGHTS_FORMAT, rows, weights.map(packWeights)]);
 }
 
 function packGraph(
@@ -136,13 +150,18 @@ function packAttribute({ name, kind, value }: Attribute, texts: TextWriter): Pac
   return [texts.add(name), code, packed];
 }
 
-/** The networks in some bytes. @throws {CorruptError} {FormatVersionError} {LimitError} */
-export function decodeNetworks(bytes: Uint8Array, file: string): StoredNetwork[] {
-  const fields = new Fields(decodeCanonical(bytes, file), file, 2);
-  fields.form('network form', FORMAT_VERSION);
+/** The mirror of encodeNetworks. @throws {CorruptError} {FormatVersionError} {LimitError} */
+export function decodeNetworks(bytes: Uint8Array, file: string): StoredStructure {
+  const packed = decodeCanonical(bytes, file);
+  const isNetworksAlone = Array.isArray(packed) && packed[0] === NETWORKS_FORMAT;
+  const fields = new Fields(packed, file);
+  fields.form('network form', isNetworksAlone ? NETWORKS_FORMAT : WEIGHTS_FORMAT);
   const networks = fields.array('networks').map((row) => new NetworkReader(row, file).read());
+  const weights = isNetworksAlone
+    ? []
+    : fields.array('weights').map((row) => unpackWeights(row, file));
   fields.end();
-  return networks;
+  return { networks, weights };
 }
 
 class NetworkReader {

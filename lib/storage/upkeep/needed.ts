@@ -9,7 +9,7 @@ import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
 import type { NoteReader } from '../objects/tiers.js';
 import type { Staging } from '../repo/staging/staging.js';
-import { type Reachable, Walk, type WalkOptions } from './reachable.js';
+import { type LeftOut, type Reachable, Walk, type WalkOptions } from './reachable.js';
 import { type Roots, readRoots, stagedApart } from './roots.js';
 
 export interface NeededOptions
@@ -29,7 +29,7 @@ export interface PlannedHistory {
   /** Versions that stay, with all that they derive from. */
   roots: ReadonlySet<Id>;
   /** Versions that get another id: files that they leave out. Else they need what they need now. */
-  rewritten: ReadonlyMap<Id, ReadonlySet<string>>;
+  rewritten: ReadonlyMap<Id, LeftOut>;
 }
 
 /** Finds what is needed. Bases are not in it: see `withBases`. */
@@ -51,7 +51,7 @@ export async function findReachable(
     for (const id of [line.base, ...line.otherParents]) if (id !== null) roots.add(id);
   }
   for (const id of roots) await walk.version(id, null);
-  for (const [id, leftOut] of options.history?.rewritten ?? []) await walk.rewritten(id, leftOut);
+  for (const [id, without] of options.history?.rewritten ?? []) await walk.rewritten(id, without);
   for (const staging of stagings) {
     for (const line of staging.models()) {
       for (const file of staging.entries(line.model)) await walk.file(file, null);

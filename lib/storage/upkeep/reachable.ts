@@ -63,6 +63,13 @@ export class Reachable {
   readonly users = new Map<Id, { version: Id | null; path: string | null }>();
 }
 
+/** What a version that is rewritten has no more. */
+export interface LeftOut {
+  /** Paths of files. */
+  readonly leftOut: ReadonlySet<string>;
+  readonly keepsNetwork: boolean;
+}
+
 /** A file that something other than a version names: an entry of the staging area. */
 export type NamedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
 
@@ -174,27 +181,26 @@ export class Walk {
   }
 
   /** Adds what a version needs that gets another id: all but its own bytes and the files it leaves out. */
-  async rewritten(id: Id, leftOut: ReadonlySet<string>): Promise<void> {
+  async rewritten(id: Id, without: LeftOut): Promise<void> {
     throwIfAborted(this.#options.signal);
     const version = await this.#guard({ id, version: id }, () => readVersion(id, this.#repo));
     if (version === null) return;
-    if (leftOut.size === 0) {
+    if (without.leftOut.size === 0) {
       for (const page of version.tree.pages) this.#add(page.id, 'files', id, null);
     }
-    await this.#content(id, version, leftOut);
+    await this.#content(id, version, without);
   }
 
-  /** @param leftOut  files of a version that is rewritten; null: it stays, and so do its notes. */
-  async #content(
-    current: Id,
-    version: Version,
-    leftOut: ReadonlySet<string> | null,
-  ): Promise<void> {
+  /** @param without  of a version that is rewritten; null: it stays, and so do its notes. */
+  async #content(current: Id, version: Version, without: LeftOut | null): Promise<void> {
     const place: LinkPlace = { id: current, version: current };
     for (const log of version.logs) this.#add(log.id, 'blob', current, log.name);
-    if (version.network !== null) this.#add(version.network, 'blob', current, null);
+    const keepsNetwork = without === null || without.keepsNetwork;
+    if (version.network !== null && keepsNetwork) {
+      this.#add(version.network, 'blob', current, null);
+    }
     const notes = await this.#guard({ ...place, kind: 'ref' }, () => this.#notes(current));
-    for (const note of leftOut === null ? (notes ?? []) : [])
+    for (const note of without === null ? (notes ?? []) : [])
       this.#add(note, 'note', current, null);
     if (this.#options.without?.has(current)) return;
     const noted = (notes ?? []).length > 0;
@@ -203,7 +209,8 @@ export class Walk {
       const members = new Map<string, string>();
       for await (const page of readPages(version.tree, this.#repo)) {
         for (const file of page.files) {
-          if (!leftOut?.has(file.path)) await this.file(tier?.entryOf(file) ?? file, current);
+          if (!without?.leftOut.has(file.path))
+            await this.file(tier?.entryOf(file) ?? file, current);
         }
         for (const { key, members: named } of page.snapshots) {
           for (const path of named) if (path !== key) members.set(path, key);

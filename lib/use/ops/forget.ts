@@ -235,8 +235,8 @@ async function freedBy(
   for (const id of versions.keys()) if (!rewritten.has(id)) roots.add(id);
   for (const { name, id } of lines.refs) if (name.startsWith('refs/remotes/')) roots.add(id);
   const kept = [...rewritten.values()].filter(({ becomes }) => becomes !== null);
-  const leftOut = new Map(kept.map((version) => [version.id, version.leftOut]));
-  return freedBytes(repo, { roots, rewritten: leftOut }, lines.staging, context.signal);
+  const planned = new Map(kept.map((version) => [version.id, version]));
+  return freedBytes(repo, { roots, rewritten: planned }, lines.staging, context.signal);
 }
 
 async function describe(

@@ -212,6 +212,9 @@ const FAMILIES: readonly Family[] = [
   },
 ];
 
+/** Where an architecture comes from that nothing but tensors says. */
+export const INFERRED_SOURCE = 'names and shapes of tensors';
+
 /** The family that names and shapes look like; null if none fits. */
 export function inferArchitecture(tensors: readonly CountedTensor[]): Architecture | null {
   const family = FAMILIES.find(({ names }) =>
@@ -236,7 +239,7 @@ export function inferArchitecture(tensors: readonly CountedTensor[]): Architectu
     sizes.hidden = embedding.shape[1] as number;
   }
   const name = family.name === 'ResNet' ? resnetName(tensors) : family.name;
-  return { name, source: 'names and shapes of tensors', isInferred: true, sizes };
+  return { name, source: INFERRED_SOURCE, isInferred: true, sizes };
 }
 
 /** Blocks of the four stages, and convolutions in a block → depth. */

@@ -37,12 +37,15 @@ export function groupParameters(tensors: readonly CountedTensor[]): ParameterGro
     if (known === undefined) modules.set(name, [tensor]);
     else known.push(tensor);
   }
-  return [...modules].map(([name, own]) => ({
-    name,
-    ...kindOf(name, own),
-    ...count(own),
-    tensors: own,
-  }));
+  return [...modules].map(([name, own]) => parameterGroup({ name, ...kindOf(name, own) }, own));
+}
+
+/** A group of tensors, counted. */
+export function parameterGroup(
+  layer: Pick<ParameterGroup, 'name' | 'kind' | 'type'>,
+  tensors: readonly CountedTensor[],
+): ParameterGroup {
+  return { ...layer, ...count(tensors), tensors };
 }
 
 function count(tensors: readonly CountedTensor[]): ParameterCounts {

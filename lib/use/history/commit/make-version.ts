@@ -235,7 +235,7 @@ export async function storeVersion(
     params: told.params,
     metrics: told.metrics,
     logs: told.logs,
-    network: await storeNetworks(repo, session, draft, signal),
+    network: await storeNetworks(repo, session, { ...draft, snapshots }, signal),
     git: await readGitState(repo.layout.workTree, signal),
     extensions: [...(content.extensions ?? []), ...told.extensions],
   };

@@ -11,9 +11,11 @@ import {
   decodeNetworks,
   encodeNetworks,
   type StoredNetwork,
+  type StoredStructure,
 } from '../../../pure/network/encode.js';
 import { layerView } from '../../../pure/network/layers/layer-view.js';
 import { networkOfOnnx } from '../../../pure/network/onnx-network.js';
+import type { StoredWeights } from '../../../pure/network/weights/stored-weights.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import {
   type FileRef,
@@ -75,19 +77,24 @@ export async function findNetworks(
 }
 
 /**
- * The bytes that a version keeps of its networks; null if it has none. The path of a lone network is left
- * out: files of one network, named after their steps, have equal bytes here.
+ * The bytes that a version keeps of its networks, and of its checkpoints that have none; null if it has neither.
+ * The path of a lone one is left out: files of one network, named after their steps, have equal bytes here.
  */
 export function packNetworks(
-  networks: readonly (StoredNetwork & { path: string })[],
+  networks: readonly StoredNetwork[],
+  weights: readonly StoredWeights[] = [],
 ): Uint8Array | null {
-  if (networks.length === 0) return null;
+  if (networks.length + weights.length === 0) return null;
   const isLone = networks.length === 1;
-  return encodeNetworks(networks.map((one) => (isLone ? { ...one, path: null } : one)));
+  const isOnly = weights.length === 1;
+  return encodeNetworks(
+    networks.map((one) => (isLone ? { ...one, path: null } : one)),
+    weights.map((one) => (isOnly ? { ...one, key: null } : one)),
+  );
 }
 
-/** The networks that a version keeps. @param id of its blob. @throws {CorruptError} */
-export async function keptNetworks(readers: BlobReaders, id: Id): Promise<StoredNetwork[]> {
+/** The networks that a version keeps, and its views of weights. @param id of its blob. @throws {CorruptError} */
+export async function keptNetworks(readers: BlobReaders, id: Id): Promise<StoredStructure> {
   return decodeNetworks(await readers.blobs.readBlob(id, 'blob'), `network ${id.slice(0, 10)}`);
 }
 
@@ -110,15 +117,18 @@ export async function networksOfVersion(
   const candidates = definingCandidates(await repo.tree(id));
   if (version.network !== null) {
     try {
-      const kept = await keptNetworks(repo, version.network);
+      const { networks: kept } = await keptNetworks(repo, version.network);
       const [only] = kept;
       if (kept.length === 1 && only?.path === null) {
         const path = await definingPath(repo, candidates);
         if (path !== null) return [{ ...only, path, stored: true }];
       }
-      return kept.flatMap((one) =>
-        one.path === null ? [] : [{ ...one, path: one.path, stored: true }],
-      );
+      // Where views of weights alone are kept, a file may define what could not be read.
+      if (kept.length > 0) {
+        return kept.flatMap((one) =>
+          one.path === null ? [] : [{ ...one, path: one.path, stored: true }],
+        );
+      }
     } catch (error) {
       if (!isUnreadable(error)) throw error;
       warn(`the network stored with this version cannot be read, its files are: ${error.message}`);

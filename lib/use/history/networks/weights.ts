@@ -13,14 +13,25 @@ import {
   architectureOfCard,
   architectureOfConfig,
   architectureOfMetadata,
-  inferArchitecture,
 } from '../../../pure/network/weights/architecture.js';
-import { groupParameters, totalOf } from '../../../pure/network/weights/groups.js';
+import { totalOf } from '../../../pure/network/weights/groups.js';
+import {
+  groupsOf,
+  isViewOf,
+  type StoredWeights,
+  viewOfWeights,
+} from '../../../pure/network/weights/stored-weights.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { streamFile } from '../../../storage/objects/stored/rebuild.js';
-import { openStoredFile, type StoredFile } from '../../../storage/objects/stored/stored-file.js';
+import {
+  type FileRef,
+  openStoredFile,
+  type Readers,
+  type StoredFile,
+} from '../../../storage/objects/stored/stored-file.js';
 import { structureSource } from '../../../storage/objects/stored/stored-structure.js';
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
+import { keptNetworks } from './networks.js';
 import { type DescribedPairing, pairCheckpoint } from './pairings.js';
 
 /** Files that say what an architecture is; no longer than this. */
@@ -40,6 +51,8 @@ export interface WeightLayer extends ParameterCounts {
 export interface DescribedWeights extends ParameterCounts {
   /** Path of its file, or of the index of its shards. */
   key: string;
+  /** True if layers and names are those stored with the version, false if they were inferred now. */
+  kept: boolean;
   step: number | null;
   tensors: number;
   layers: WeightLayer[];
@@ -68,28 +81,63 @@ export async function describeWeights(
   const weights: DescribedWeights[] = [];
   let said: Architecture | null = null;
   let inferred: Architecture | null = null;
+  const kept = await keptWeights(repo, id);
   for (const { key, role, step, members } of snapshots) {
     if (role !== 'weights' || described.has(key)) continue;
-    const tensors: CountedTensor[] = [];
-    for (const path of members) {
-      throwIfAborted(signal);
-      const file = byPath.get(path);
-      if (file === undefined) continue;
-      const stored = await openStoredFile(repo, file);
-      said ??= await readMetadata(repo, stored);
-      for (const { name, dtype, shape, role: own } of stored.skeleton?.tensors ?? []) {
-        if (own === 'weights') tensors.push({ name, dtype, shape });
-      }
-    }
-    const groups = groupParameters(tensors);
-    inferred ??= inferArchitecture(tensors);
+    const own = members.flatMap((path) => byPath.get(path) ?? []);
+    const { tensors, files: opened } = await tensorsOf(repo, own, signal);
+    for (const stored of opened) said ??= await readMetadata(repo, stored);
+    const known = kept.find((view) => (view.key ?? key) === key && isViewOf(view, tensors));
+    const view = known ?? viewOfWeights(key, tensors);
+    const groups = groupsOf(view);
+    inferred ??= view.inferred;
     const layers = groups.map((group) => ({ ...group, tensors: [...group.tensors] }));
     const checkpoint = { key, paths: members, tensors };
     let pairing: DescribedPairing | null = null;
     for (const network of networks) pairing ??= await pairCheckpoint(repo, id, network, checkpoint);
-    weights.push({ key, step, tensors: tensors.length, ...totalOf(groups), layers, pairing });
+    weights.push({
+      key,
+      kept: known !== undefined,
+      step,
+      tensors: tensors.length,
+      ...totalOf(groups),
+      layers,
+      pairing,
+    });
   }
   return { weights, architecture: (await readConfig(repo, files)) ?? said ?? inferred };
+}
+
+/** The views of weights that a version keeps; none if it keeps none, or they cannot be read. */
+async function keptWeights(repo: ReadAccess, id: Id): Promise<StoredWeights[]> {
+  const { network } = await repo.version(id);
+  if (network === null) return [];
+  try {
+    return (await keptNetworks(repo, network)).weights;
+  } catch (error) {
+    // Whoever asked for the networks was told.
+    if (!isUnreadable(error)) throw error;
+    return [];
+  }
+}
+
+/** The tensors of the weights of a checkpoint, over all of its files, and these files. */
+export async function tensorsOf(
+  readers: Pick<Readers, 'blobs'>,
+  members: readonly FileRef[],
+  signal?: AbortSignal,
+): Promise<{ tensors: CountedTensor[]; files: StoredFile[] }> {
+  const tensors: CountedTensor[] = [];
+  const files: StoredFile[] = [];
+  for (const member of members) {
+    throwIfAborted(signal);
+    const stored = await openStoredFile(readers, member);
+    files.push(stored);
+    for (const { name, dtype, shape, role } of stored.skeleton?.tensors ?? []) {
+      if (role === 'weights') tensors.push({ name, dtype, shape });
+    }
+  }
+  return { tensors, files };
 }
 
 /** What the config.json that stands highest says, else a model card. */

@@ -35,6 +35,8 @@ export interface RewrittenVersion {
   /** Parents that it has, or those that took its place. */
   parents: Id[];
   leftOut: ReadonlySet<string>;
+  /** The new version keeps the networks of the old one. */
+  keepsNetwork: boolean;
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
@@ -86,7 +88,7 @@ export async function rewriteVersions(
     const parents = placesOf(version.parents, rewritten);
     const leftOut = change?.leaveOut ?? NOTHING;
     if (change?.forget) {
-      rewritten.set(id, { id, becomes: null, parents, leftOut });
+      rewritten.set(id, { id, becomes: null, parents, leftOut, keepsNetwork: false });
       continue;
     }
     const model = change?.model ?? version.model;
@@ -105,7 +107,8 @@ export async function rewriteVersions(
       writer,
     );
     trees.set(becomes, tree);
-    rewritten.set(id, { id, becomes, parents, leftOut });
+    const keepsNetwork = network === version.network;
+    rewritten.set(id, { id, becomes, parents, leftOut, keepsNetwork });
   }
   return rewritten;
 }
@@ -146,7 +149,10 @@ async function versionWithout(
   // As the version names them: exact files, also where a tier stands for them now.
   const page = await readTree(version.tree, repo);
   const { files, snapshots } = pageWithout(page, leftOut);
-  const isKept = definingCandidates(page).every(({ path }) => !leftOut.has(path));
+  const shards = page.snapshots.filter(({ role }) => role === 'weights');
+  const isKept =
+    definingCandidates(page).every(({ path }) => !leftOut.has(path)) &&
+    shards.every(({ members }) => !members.some((path) => leftOut.has(path)));
   return {
     tree: await buildTree(files, snapshots, writer, before),
     network: isKept ? version.network : null,

@@ -3,9 +3,11 @@ import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import { isUnreadable } from '../../../base/errors.js';
 import { networkCost } from '../../../pure/network/cost/network-cost.js';
-import type { StoredNetwork } from '../../../pure/network/encode.js';
+import type { StoredStructure } from '../../../pure/network/encode.js';
 import { batchSizes } from '../../../pure/network/shapes/batch.js';
 import { inferShapes } from '../../../pure/network/shapes/infer-shapes.js';
+import { totalOf } from '../../../pure/network/weights/groups.js';
+import { groupsOf } from '../../../pure/network/weights/stored-weights.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { keptNetworks } from '../networks/networks.js';
 
@@ -41,7 +43,12 @@ export async function networkSizes(
   return sizes;
 }
 
-function sizeOf(networks: readonly StoredNetwork[]): NetworkSize {
+/** Of a version without networks, of its checkpoints: what a pass costs is not known then. */
+function sizeOf({ networks, weights }: StoredStructure): NetworkSize {
+  if (networks.length === 0) {
+    const groups = weights.flatMap(groupsOf);
+    return { parameters: totalOf(groups).parameters, macs: null, layers: groups.length };
+  }
   const size: NetworkSize = { parameters: 0, macs: 0, layers: 0 };
   for (const { network, view } of networks) {
     const shapes = inferShapes(network, { sizes: batchSizes(network.graph, 1) });
