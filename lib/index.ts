@@ -49,6 +49,11 @@ export type { CheckoutOptions, CheckoutResult } from './use/ops/checkout.js';
 export type { CloneOptions } from './use/ops/clone.js';
 export type { CommitOptions, CommitResult } from './use/ops/commit.js';
 export type { ConfigEntry } from './use/ops/config.js';
+export type {
+  ConstructedVersion,
+  ConstructionOptions,
+  ConstructionResult,
+} from './use/ops/construct.js';
 export type { CopyOptions, CopyResult } from './use/ops/copy.js';
 export type {
   DescOptions,

@@ -24,7 +24,7 @@ const TYPES =
   'BranchChange BranchDeletion BranchEntry Budget CallOptions CellValue CheckoutOptions ' +
   'CheckoutResult CheckpointDiff CloneOptions CommitOptions CommitResult ComparedMetric ComparedNetwork ' +
   'ComparedValue Comparison ConfigEntry ' +
-  'CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
+  'ConstructedVersion ConstructionOptions ConstructionResult CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
   'DetachOptions DetachResult DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +

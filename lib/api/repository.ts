@@ -13,6 +13,7 @@ import type { BranchChange, BranchDeletion } from '../use/ops/branch.js';
 import type { CheckoutOptions, CheckoutResult } from '../use/ops/checkout.js';
 import type { CommitOptions, CommitResult } from '../use/ops/commit.js';
 import type { ConfigChange, ConfigEntry } from '../use/ops/config.js';
+import type { ConstructionOptions, ConstructionResult } from '../use/ops/construct.js';
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
 import type { DetachOptions, DetachResult } from '../use/ops/detach.js';
 import type { EvalOptions, EvalResult } from '../use/ops/eval.js';
@@ -118,6 +119,16 @@ export class Repository extends ReadingRepository {
     const { reset } = await import('../use/ops/reset.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => reset(repo, own, context));
+  }
+
+  /** Makes the versions that a slice or a construct of DQL asks for (docs/dql.md). */
+  async construct(
+    text: string,
+    options: Options<ConstructionOptions> = {},
+  ): Promise<Warned<ConstructionResult>> {
+    const { construct } = await import('../use/ops/construct.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => construct(repo, text, own, context));
   }
 
   /** Begins a new model from a version; no data is copied. */

@@ -118,6 +118,15 @@ in (select …), between 1 and 2, is null, and, or, not, parentheses;
 A query that is kept (dlv query --save good) can be a source: select m from m in "good" where …
 A comparison with a value that is missing is neither true nor false, as in SQL: ask 'is null' for it.
 
+slice and construct make new versions; --dry-run says which:
+
+  slice head from m where m.name = "alexnet@3" mutate head.input = m["conv1"] and head.output = m["fc7"]
+  construct m2 from m where m["conv*($1)"].next has POOL("AVG") mutate m["conv*($1)"].insert = RELU("relu$1")
+  construct wide from m where m.model = "vgg" mutate m["conv1"].replace = CONV(units = 96), m["conv2"].replace = CONV
+  construct thin from m where m.model = "vgg" mutate m["*.dropout"].delete
+  construct lenet as INPUT(1, 28, 28) -> CONV(units = 6, kernel = 5, pad = 2) -> RELU -> POOL("MAX") -> FULL(units = 10)
+  construct vgg as INPUT(3, 32, 32) -> (CONV(units = 64, kernel = 3, pad = "same") -> RELU){2} -> FULL(units = 10) seed 1
+
 docs/dql.md has the whole language.
 `;
 

@@ -185,6 +185,8 @@ const MISTAKES: Line[] = [
   [2, ['query', STEERING]],
   [1, ['query', `select m where m derived from "${STEERING}"`]],
   [1, ['query', '--named', STEERING]],
+  [2, ['query', `construct a as INPUT(3) -> RELU("${STEERING}") -> RELU("${STEERING}")`]],
+  [2, ['query', 'construct a as INPUT(3) -> RELU', '--model', STEERING]],
   [1, ['diff', STEERING]],
   [1, ['cat', `HEAD:${STEERING}`]],
   [1, ['checkout', STEERING]],

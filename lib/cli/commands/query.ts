@@ -17,6 +17,9 @@ interface Flags {
   explain?: boolean;
   md?: boolean;
   csv?: boolean;
+  dryRun?: boolean;
+  model?: string;
+  branch?: string;
 }
 
 const EXAMPLE: QueryResult = {
@@ -66,6 +69,28 @@ async function textOf(run: Run, words: readonly string[], { file, named }: Flags
   });
 }
 
+/** Carries out a slice or a construct. */
+async function makeVersions(
+  run: Run,
+  text: string,
+  kind: 'slice' | 'construct',
+  { explain, md, csv, dryRun, model, branch }: Flags,
+): Promise<number> {
+  for (const [flag, given] of Object.entries({ explain, md, csv })) {
+    if (given) throw new UsageError(`--${flag} is for select: a ${kind} makes versions`);
+  }
+  const { construct } = await import('../../use/ops/construct.js');
+  const options = {
+    ...(model === undefined ? {} : { model }),
+    ...(branch === undefined ? {} : { branch }),
+    dryRun: dryRun === true,
+  };
+  const result = await run.repository((repo) => construct(repo, text, options, run.context));
+  const { printConstruction } = await import('../output/versions/construction-report.js');
+  run.answer(result, (ui) => printConstruction(ui, result));
+  return result.versions.length === 0 ? 1 : 0;
+}
+
 function printNamed(ui: Ui, queries: readonly NamedQuery[]): void {
   const rows = queries.map(({ name, query }) => [
     { text: name, style: ui.style.bold },
@@ -77,7 +102,7 @@ function printNamed(ui: Ui, queries: readonly NamedQuery[]): void {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'query', {
-      summary: 'ask for models by what they are, in DQL',
+      summary: 'ask for models by what they are, and make new ones of them, in DQL',
       about:
         'A query names what to show, and conditions that the versions have to meet: on attributes, ' +
         "hyperparameters, metrics, lineage and the layers of networks. 'dlv help dql' has the language in a " +
@@ -85,6 +110,11 @@ export function register(program: Command, cli: Cli): void {
         'A query can be kept under a name (--save) and run again (--named), or stand in another as a source. ' +
         '--explain says what each condition was asked of and how many versions it let through. Errors name line ' +
         'and column.\n\n' +
+        'slice and construct make new versions of parts of networks, of changed ones, or of a chain of layers: of the ' +
+        'model that the statement names, on a branch for each source. The same statement makes nothing twice. With ' +
+        '--json the document then has statement, dryRun, looked, fit, versions and hints; a version has source, version, ' +
+        'name, model, branch, isKnown, networks (path, inputs, outputs, layers, changes, initialised, sideInputs), ' +
+        'logicalBytes, storedBytes and metadataBytes.\n\n' +
         'With --json the document has columns (name, kind: version, time or value), rows (values, one for each ' +
         'column, and versions), looked, fit, conditions, explain and hints. --csv puts an apostrophe before texts that a ' +
         'spreadsheet would run.',
@@ -111,9 +141,24 @@ export function register(program: Command, cli: Cli): void {
           'ask of what another query gives',
         ],
         ['dlv query --file best.dql --csv', 'from a file, for a spreadsheet'],
+        [
+          `dlv query 'slice head from m where m.name = "alexnet@3" mutate head.input = m["conv1"] and head.output = m["fc7"]'`,
+          'a version with the part of a network between two layers',
+        ],
+        [
+          `dlv query 'construct m2 from m where m.model = "vgg" mutate m["conv1"].insert = BN' --dry-run`,
+          'say which versions with a changed network would be made',
+        ],
+        [
+          "dlv query 'construct lenet as INPUT(1, 28, 28) -> CONV(units = 6, kernel = 5) -> RELU -> FULL(units = 10)'",
+          'a new network, with initial weights',
+        ],
       ],
       json: EXAMPLE,
-      exitCodes: { 1: 'no such column, revision or query', 2: 'the query cannot be read' },
+      exitCodes: {
+        1: 'no such column, revision or query; nothing that a slice or construct could be made of',
+        2: 'the query cannot be read, or layers would not fit',
+      },
     })
     .argument('[query...]', 'the query; - reads it from stdin')
     .option('-F, --file <file>', 'read the query from a file, or from stdin with -')
@@ -124,13 +169,19 @@ export function register(program: Command, cli: Cli): void {
     .option('--explain', 'say what each condition did')
     .option('--md', 'as a table in Markdown')
     .option('--csv', 'as CSV, with all digits')
+    .option('-n, --dry-run', 'of slice and construct: say what would be made')
+    .option(
+      '--model <name>',
+      'model of the new versions; default: the name that the statement gives',
+    )
+    .option('--branch <name>', 'branch of the new version; default: named after its source')
     .action(
       cli.action(async (run, words: string[], flags: Flags) => {
         if (flags.md && flags.csv) throw new UsageError('--md and --csv exclude each other');
-        const { query, saveQuery, listQueries, deleteQuery } = await import(
+        const { query, saveQuery, listQueries, deleteQuery, statementKind } = await import(
           '../../use/ops/query.js'
         );
-        const { list, save, delete: gone, explain } = flags;
+        const { list, save, delete: gone, explain, dryRun, model, branch } = flags;
         if (list) {
           const queries = await run.repository((repo) => listQueries(repo));
           run.answer(queries, (ui) => printNamed(ui, queries));
@@ -146,6 +197,13 @@ export function register(program: Command, cli: Cli): void {
           const saved = await run.repository((repo) => saveQuery(repo, save, text));
           run.answer(saved, (ui) => ui.note(`kept the query '${saved.name}'`));
           return 0;
+        }
+        const kind = statementKind(text);
+        if (kind === 'slice' || kind === 'construct') return makeVersions(run, text, kind, flags);
+        for (const [name, value] of Object.entries({ dryRun, model, branch })) {
+          if (value === undefined) continue;
+          const flag = name === 'dryRun' ? '--dry-run' : `--${name}`;
+          throw new UsageError(`${flag} is for slice and construct, which make versions`);
         }
         const result = await run.repository((repo) => query(repo, text, run.context));
         const { printQuery } = await import('../output/versions/query-table.js');

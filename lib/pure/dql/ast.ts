@@ -68,15 +68,23 @@ export interface Slice extends Placed {
 export interface Construct extends Placed {
   kind: 'construct';
   variable: string;
-  source: Source;
+  /** null: the network is made of `chain` alone. */
+  source: Source | null;
   where: Condition | null;
   mutations: Mutation[];
+  /** Layers of a network that comes from no other, the input first. */
+  chain: Template[];
+  /** Of the initial values of new weights; null: 0. */
+  seed: number | null;
 }
 
-/** A change of a network; `template` is null where nothing is put in, or whatever stands there goes. */
+/** A change of a network. */
 export interface Mutation extends Placed {
   kind: 'insert' | 'delete' | 'replace';
   at: Selector;
+  /** What is put in, one layer behind the other; empty for delete. */
+  chain: Template[];
+  /** Which of the layers right behind are deleted; null: those of `at` themselves. */
   template: Template | null;
 }
 

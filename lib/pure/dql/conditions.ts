@@ -12,6 +12,7 @@ import {
   capturesOf,
   compileSelector,
   type LayerFinder,
+  mergeCaptures,
   NO_CAPTURES,
   type Tuple,
 } from './layers/layer-sets.js';
@@ -313,7 +314,7 @@ export function compileCapturing<R>(
     let found: Captures[] = [NO_CAPTURES];
     for (const finder of finders) {
       const own = capturesOf(finder, host, tuple);
-      found = found.flatMap((one) => own.flatMap((other) => merged(one, other)));
+      found = found.flatMap((one) => own.flatMap((other) => mergeCaptures(one, other)));
       if (found.length > BINDINGS_MAX) {
         throw queryError(
           scope.text,
@@ -329,10 +330,4 @@ export function compileCapturing<R>(
     test: (tuple) => anyOf(offers(tuple), (captures) => inner(tuple, captures)),
     bindings: (tuple) => offers(tuple).filter((captures) => inner(tuple, captures) === true),
   };
-}
-
-/** Two bindings together, unless they differ in a number that both have. */
-function merged(a: Captures, b: Captures): Captures[] {
-  for (const [number, text] of b) if ((a.get(number) ?? text) !== text) return [];
-  return [new Map([...a, ...b])];
 }

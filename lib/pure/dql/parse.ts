@@ -14,6 +14,7 @@ import type {
   Source,
   Span,
   Statement,
+  Template,
 } from './ast.js';
 import * as grammar from './grammar.js';
 
@@ -137,6 +138,39 @@ function hintFor(
     : "'dlv help dql' shows what can be asked";
 }
 
+/** Layers as the grammar gives them: repetitions are not written out. */
+type Link =
+  | { kind: 'layer'; template: Template }
+  | { kind: 'repeat'; chain: Link[]; times: number; span: Span };
+
+/** Most layers that one chain stands for. */
+const CHAIN_MAX = 4096;
+
+/** Layers one by one, repetitions written out. @throws {UsageError} for more than a network has. */
+function writeOut(text: string, links: readonly Link[]): Template[] {
+  return links.flatMap((link) => {
+    if (link.kind === 'layer') return [link.template];
+    const { times, span } = link;
+    const once = writeOut(text, link.chain);
+    if (times < 1) throw queryError(text, span, 'layers are repeated at least once');
+    if (times * once.length > CHAIN_MAX) {
+      throw queryError(text, span, `it stands for more than ${CHAIN_MAX} layers`);
+    }
+    return Array.from({ length: times }, () => once).flat();
+  });
+}
+
+/** A construct with its chains written out. */
+function withChains(text: string, found: Construct): Construct {
+  const chainOf = (links: readonly Template[]): Template[] =>
+    writeOut(text, links as unknown as Link[]);
+  return {
+    ...found,
+    chain: chainOf(found.chain),
+    mutations: found.mutations.map((one) => ({ ...one, chain: chainOf(one.chain) })),
+  };
+}
+
 /** What the grammar gives of a slice: its two ends may stand in any order. */
 interface RawSlice extends Omit<Slice, 'input' | 'output'> {
   ends: { variable: string; end: 'input' | 'output'; selector: Selector; span: Span }[];
@@ -147,7 +181,9 @@ function finish(text: string, found: Statement | RawSlice): Statement {
     checkNames(text, found.items);
     return found;
   }
+  if (found.kind === 'construct' && found.source === null) return withChains(text, found);
   const named = withVariable(text, found);
+  if (named.kind === 'construct') return withChains(text, named);
   if (!('ends' in named)) return named;
   const { ends, ...slice } = named;
   const selectorOf = (which: 'input' | 'output'): Selector => {

@@ -3,10 +3,11 @@
  * the joins, then groups, order and limit. Networks and curves are loaded for the versions alone that are left by then.
  */
 import type { Value as CellValue } from '../where/condition.js';
-import type { Select, Source, Statement } from './ast.js';
-import type { ConditionContext } from './conditions.js';
+import type { Condition, Select, Source, Span, Statement, Value } from './ast.js';
+import { type ConditionContext, captureNumbers, compileCapturing } from './conditions.js';
 import type { Host } from './host.js';
-import type { Tuple } from './layers/layer-sets.js';
+import type { Captures } from './layers/layer-pattern.js';
+import { NO_CAPTURES, type Tuple } from './layers/layer-sets.js';
 import { Output, type QueryColumn, type QueryRow, type Reads } from './output.js';
 import { parseStatement, queryError } from './parse.js';
 import { conditionsIn, operandsOf, Scope, sourcesOf, valuesIn } from './scope.js';
@@ -25,6 +26,14 @@ export interface QueryAnswer<R> {
   looked: number;
   fit: number;
   conditions: ConditionReport[];
+  hints: string[];
+}
+
+/** Versions that a condition lets through, and the bindings with which it does. */
+export interface BoundVersions<R> {
+  scope: Scope;
+  versions: { row: R; bindings: Captures[] }[];
+  looked: number;
   hints: string[];
 }
 
@@ -70,16 +79,9 @@ export class QueryRunner<R> {
   }
 
   async #select(text: string, query: Select): Promise<QueryAnswer<R>> {
-    const host = this.#host;
-    const scope = new Scope(text, sourcesOf(text, query));
     const hints = this.#hints;
-    const context: ConditionContext<R> = {
-      host,
-      scope,
-      subresults: await this.#subresults(text, query),
-      revisions: await this.#revisions(query),
-      hint: (hint) => hints.add(hint),
-    };
+    const context = await this.#context(text, query);
+    const { scope } = context;
     // Everything is bound before anything is read, so that a mistake in the last line costs nothing.
     const shown = new Output(query, context);
     const steps = (query.where === null ? [] : conjunctsOf(query.where)).map((one) =>
@@ -114,6 +116,45 @@ export class QueryRunner<R> {
       conditions: steps.map(({ report }) => report),
       hints: [...hints],
     };
+  }
+
+  async #context(text: string, query: Select): Promise<ConditionContext<R>> {
+    return {
+      host: this.#host,
+      scope: new Scope(text, sourcesOf(text, query)),
+      subresults: await this.#subresults(text, query),
+      revisions: await this.#revisions(query),
+      hint: (hint) => this.#hints.add(hint),
+    };
+  }
+
+  /**
+   * The versions of one source that a condition lets through, each with the bindings of captures for which
+   * it holds: one without any where the condition captures nothing. @throws as `select`.
+   */
+  async bound(
+    text: string,
+    { source, where, span }: { source: Source; where: Condition | null; span: Span },
+  ): Promise<BoundVersions<R>> {
+    const value: Value = { kind: 'variable', variable: source.variable, span: source.span };
+    const query: Select = {
+      ...{ kind: 'select', distinct: false, sources: [source], where, group: [], having: null },
+      ...{ items: [{ value, name: null, isBare: false, span }] },
+      ...{ order: [], limit: null, offset: 0, span },
+    };
+    const answer = await this.select(text, query);
+    const context = await this.#context(text, query);
+    const capturing = (where === null ? [] : conjunctsOf(where)).find(
+      (one) => captureNumbers(text, one).size > 0,
+    );
+    const bindings = capturing === undefined ? null : compileCapturing(capturing, context).bindings;
+    const versions: BoundVersions<R>['versions'] = [];
+    for (const { versions: tuple } of answer.rows) {
+      const [row] = tuple as [R];
+      await this.#host.loadNetworks(row);
+      versions.push({ row, bindings: bindings?.(tuple) ?? [NO_CAPTURES] });
+    }
+    return { scope: context.scope, versions, looked: answer.looked, hints: answer.hints };
   }
 
   /** Results of the queries inside one, by the parts that hold them. */

@@ -42,6 +42,11 @@ export interface QueryResult {
   hints: string[];
 }
 
+/** What a statement is. @throws {UsageError} for one that cannot be read */
+export function statementKind(text: string): 'select' | 'slice' | 'construct' | 'evaluate' {
+  return parseStatement(text).kind;
+}
+
 /** Runs a query. @throws {UsageError} {NotFoundError} with line and column */
 export async function query(
   repo: Repository,
@@ -50,8 +55,11 @@ export async function query(
 ): Promise<QueryResult> {
   const statement = parseStatement(text);
   if (statement.kind !== 'select') {
-    throw new UsageError(`dlv query asks, and '${statement.kind}' makes new models`, {
-      hint: 'ask with select: select m where m.metrics.acc > 0.9',
+    throw new UsageError(`a select is asked, and '${statement.kind}' makes new models`, {
+      hint:
+        statement.kind === 'evaluate'
+          ? 'dlv does not carry out evaluate yet'
+          : 'carry it out with construct',
     });
   }
   const { rows } = await readRows(repo, { networks: mentionsNetworks([text]) }, context.signal);

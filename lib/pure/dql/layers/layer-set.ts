@@ -1,5 +1,6 @@
 /** The layers of one network as queries see them: by place, with the walks between them and their attributes. */
 
+import type { LayerPart } from '../../network/edit/change-layers.js';
 import { PASSED_KINDS } from '../../network/layers/kinds.js';
 import {
   type Layer,
@@ -111,6 +112,11 @@ export class LayerSet {
     while (g > 0 && (this.#firsts[g] as number) > place) g--;
     const { graph } = this.#graphs[g] as LayerGraph;
     return (this.layers[place] as Layer).nodes.flatMap((node) => graph.nodes[node] ?? []);
+  }
+
+  /** True for a layer of the main graph, false for one in a body. */
+  isMain(place: number): boolean {
+    return place < (this.#firsts[1] ?? this.layers.length);
   }
 
   /** Shapes of the weights that a layer holds, as its nodes name them. */
@@ -235,4 +241,10 @@ function attributeValue(attributes: readonly Attribute[], name: string): number 
 export function uniform(values: readonly number[] | undefined): Value {
   if (values === undefined || values.length === 0) return null;
   return values.every((value) => value === values[0]) ? (values[0] as number) : [...values];
+}
+
+/** A layer as what changes networks takes it. */
+export function layerPart(set: LayerSet, place: number): LayerPart {
+  const { name, kind, type } = set.layers[place] as Layer;
+  return { name, kind, type, nodes: set.nodes(place), isMain: set.isMain(place) };
 }

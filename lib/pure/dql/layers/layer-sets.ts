@@ -69,7 +69,8 @@ function compileStep(text: string, step: Step): Walk {
   return (set, from) => set.walk(from, relation, least, most);
 }
 
-function matching(set: LayerSet, pattern: LayerPattern): Places {
+/** The layers of a network that a pattern means: by their names, or where none fits, by their aliases. */
+export function matching(set: LayerSet, pattern: LayerPattern): Places {
   for (const which of [0, 1] as const) {
     const found = new Set<number>();
     set.layers.forEach((layer, place) => {
@@ -98,4 +99,10 @@ export function capturesOf<R>(
     }
   }
   return [...found.values()];
+}
+
+/** Two bindings together, unless they differ in a number that both have. */
+export function mergeCaptures(a: Captures, b: Captures): Captures[] {
+  for (const [number, text] of b) if ((a.get(number) ?? text) !== text) return [];
+  return [new Map([...a, ...b])];
 }

@@ -24,7 +24,7 @@ import {
 } from './layer-set.js';
 
 /** A kind of layer, one type of it, or (null) any layer that runs some ONNX operator. */
-interface Meaning {
+export interface Meaning {
   kind: LayerKind | null;
   type: string | null;
 }
@@ -110,20 +110,24 @@ export interface LayerTest {
   attributes: readonly { name: LayerAttribute; value: Value }[];
 }
 
+/** What the word of a template stands for. @throws {UsageError} with near words */
+export function meaningIn(text: string, word: string, span: Span): Meaning {
+  const meaning = meaningOf(word);
+  if (meaning !== null) return meaning;
+  const near = closestNames(word.toUpperCase(), templateWords());
+  const hint =
+    near.length > 0
+      ? `did you mean ${near.join(' or ')}?`
+      : 'kinds are CONV, FULL, POOL, NORM, ACT and others: dlv help dql. OP("Name") is any ONNX operator';
+  throw queryError(text, span, `'${word}' is not a kind of layer`, hint);
+}
+
 /** Reads a template. @throws {UsageError} for a word or an argument that there is not. */
 export function compileTemplate(
   text: string,
   { name: word, arguments: given, span }: Template,
 ): LayerTest {
-  const meaning = meaningOf(word);
-  if (meaning === null) {
-    const near = closestNames(word.toUpperCase(), templateWords());
-    const hint =
-      near.length > 0
-        ? `did you mean ${near.join(' or ')}?`
-        : 'kinds are CONV, FULL, POOL, NORM, ACT and others: dlv help dql. OP("Name") is any ONNX operator';
-    throw queryError(text, span, `'${word}' is not a kind of layer`, hint);
-  }
+  const meaning = meaningIn(text, word, span);
   const test: LayerTest = { meaning, type: meaning.type, name: null, op: null, attributes: [] };
   const attributes: { name: LayerAttribute; value: Value }[] = [];
   for (const [i, argument] of given.entries()) {
@@ -160,13 +164,15 @@ export function compileTemplate(
   return { ...test, attributes };
 }
 
-function positional({ kind, type }: Meaning, place: number): string | null {
+/** What an argument without a name is: the type of kinds that have several, else the name. */
+export function positional({ kind, type }: Meaning, place: number): string | null {
   if (place > 0) return null;
   if (kind === null) return 'op';
   return type === null && TYPED.has(kind) ? 'type' : 'name';
 }
 
-function textOf(text: string, span: Span, value: Scalar | Scalar[]): string {
+/** An argument that is a text. @throws {UsageError} */
+export function textOf(text: string, span: Span, value: Scalar | Scalar[]): string {
   if (typeof value === 'string') return value;
   throw queryError(text, span, 'this has to be a text in quotes');
 }

@@ -9,6 +9,7 @@ import {
   fixedCount,
   type NodeShapes,
   type Rule,
+  ShapeConflict,
   type Shaped,
   shaped,
 } from './node-shapes.js';
@@ -30,15 +31,7 @@ const SAME = [
     'Erf',
     'Exp',
   ],
-  ...[
-    'Gelu',
-    'GroupNormalization',
-    'HardSigmoid',
-    'HardSwish',
-    'Hardmax',
-    'InstanceNormalization',
-    'LRN',
-  ],
+  ...['Gelu', 'GroupNormalization', 'HardSigmoid', 'HardSwish', 'Hardmax', 'LRN'],
   ...[
     'LeakyRelu',
     'Log',
@@ -101,10 +94,17 @@ export const ELEMENTWISE: Record<string, Rule> = {
   CastLike: (at) => [cast(at, at.dtype(1))],
   Clip: (at) => [{ ...at.input(0), elements: clipped(at) }],
   Dropout: (at) => [at.input(0), { ...at.input(0), dtype: 'BOOL', elements: null }],
-  BatchNormalization: (at) => [
-    { ...at.input(0), elements: null },
-    ...[1, 2, 3, 4].map((i) => ({ ...at.input(i), elements: null })),
-  ],
+  BatchNormalization: (at) => {
+    checkWidth(at, 1);
+    return [
+      { ...at.input(0), elements: null },
+      ...[1, 2, 3, 4].map((i) => ({ ...at.input(i), elements: null })),
+    ];
+  },
+  InstanceNormalization: (at) => {
+    checkWidth(at, 1);
+    return [shaped(at.dtype(), at.shape(0))];
+  },
   LayerNormalization: layerNorm,
   Where: (at) => [where(at)],
   IsNaN: (at) => [shaped('BOOL', at.shape(0))],
@@ -186,6 +186,14 @@ function clipped(at: NodeShapes): Dim[] | null {
   return elements.map((one) =>
     typeof one === 'number' ? Math.min(Math.max(one, low), high) : one,
   );
+}
+
+/** @throws {ShapeConflict} unless a norm has one weight for each place on an axis. */
+function checkWidth(at: NodeShapes, axis: number): void {
+  const size = at.input(0).shape?.at(axis);
+  const [width] = at.optional(1)?.shape ?? [];
+  if (typeof size !== 'number' || typeof width !== 'number' || size === width) return;
+  throw new ShapeConflict(`gets ${size} channels and has weights for ${width}`);
 }
 
 function layerNorm(at: NodeShapes): Shaped[] {

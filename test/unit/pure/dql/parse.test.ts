@@ -29,7 +29,7 @@ test('the four published queries are read as printed', (t) => {
   );
   const q3 = parseStatement(Q3) as Construct;
   t.deepEqual(
-    q3.mutations.map(({ kind, at, template }) => [
+    q3.mutations.map(({ kind, at, chain: [template] }) => [
       kind,
       at.pattern,
       template?.name,

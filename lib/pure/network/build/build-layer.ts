@@ -1,0 +1,469 @@
+/**
+ * Makes the operators and tensors of one layer from what is said of it and from what comes in. What is left open
+ * follows from that: channels always, units and padding by rules that docs/dql.md states.
+ */
+import type { RawAttribute, RawNode } from '../../formats/onnx/onnx-model.js';
+import type { Dim, Shape } from '../network.js';
+import type { Shaped } from '../shapes/node-shapes.js';
+import { type InitialValues, WEIGHT_TYPES, type WeightType } from './initial-values.js';
+import type { LayerSpec, OptionValue } from './layer-spec.js';
+
+/** A layer that cannot be made; the message says why, without naming the layer. */
+export class LayerProblem extends Error {
+  readonly hint: string | undefined;
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** A value that a layer takes. */
+export interface LayerInput extends Shaped {
+  name: string;
+}
+
+/** A tensor of a new layer. */
+export interface MadeTensor {
+  name: string;
+  /** The name that it gets if nothing has it in the end; what is drawn depends on this one. */
+  wanted: string;
+  dtype: WeightType;
+  shape: readonly number[];
+  /** null: He if a ReLU or one of its kind follows, else Glorot. */
+  values: InitialValues | null;
+  /** Of drawn weights: inputs and outputs of one unit. */
+  fan: readonly [number, number];
+}
+
+/** What the layer has whose place it takes, if it is of the same kind. */
+export interface FormerLayer {
+  options: ReadonlyMap<string, OptionValue>;
+  /** Its weights by what they are for, with their names and shapes. */
+  tensors: ReadonlyMap<TensorRole, { name: string; shape: readonly number[] }>;
+  /** Weights of a full layer have one row an output. */
+  isTransposed: boolean;
+}
+export type TensorRole = 'weight' | 'bias' | 'running_mean' | 'running_var' | 'slope';
+
+export interface LayerContext {
+  /** Version of the standard operators. */
+  opset: number;
+  /** A name that no value of the network has: this one, or with a number behind it. */
+  fresh(name: string): string;
+  /** The same for nodes. */
+  freshNode(name: string): string;
+  /** The layer is put into a network: what is left open keeps the shape of what comes in. */
+  isInserted: boolean;
+  former: FormerLayer | null;
+}
+
+export interface BuiltLayer {
+  nodes: RawNode[];
+  tensors: MadeTensor[];
+  /** Names of weights of the former layer that it goes on using. */
+  carried: string[];
+  /** What it gives. */
+  output: string;
+}
+
+/** Inputs: the first is what flows in; a join has more. @throws {LayerProblem} */
+export function buildLayer(
+  spec: LayerSpec & { name: string },
+  inputs: readonly LayerInput[],
+  context: LayerContext,
+): BuiltLayer {
+  return new LayerBuilder(spec, inputs, context).build();
+}
+
+type Scalar = number | string | readonly number[];
+
+const ACTIVATIONS: Readonly<Record<string, { op: string; since: number; alpha?: number }>> = {
+  RELU: { op: 'Relu', since: 6 },
+  LEAKYRELU: { op: 'LeakyRelu', since: 6, alpha: 0.01 },
+  ELU: { op: 'Elu', since: 6, alpha: 1 },
+  SELU: { op: 'Selu', since: 6 },
+  CELU: { op: 'Celu', since: 12, alpha: 1 },
+  THRESHOLDEDRELU: { op: 'ThresholdedRelu', since: 10, alpha: 1 },
+  SIGMOID: { op: 'Sigmoid', since: 6 },
+  TANH: { op: 'Tanh', since: 6 },
+  HARDSIGMOID: { op: 'HardSigmoid', since: 6 },
+  HARDSWISH: { op: 'HardSwish', since: 14 },
+  SOFTPLUS: { op: 'Softplus', since: 6 },
+  SOFTSIGN: { op: 'Softsign', since: 6 },
+  MISH: { op: 'Mish', since: 18 },
+  GELU: { op: 'Gelu', since: 20 },
+};
+
+class LayerBuilder {
+  readonly #spec: LayerSpec & { name: string };
+  readonly #inputs: readonly LayerInput[];
+  readonly #context: LayerContext;
+  readonly #made: BuiltLayer = { nodes: [], tensors: [], carried: [], output: '' };
+
+  constructor(
+    spec: LayerSpec & { name: string },
+    inputs: readonly LayerInput[],
+    context: LayerContext,
+  ) {
+    this.#spec = spec;
+    this.#inputs = inputs;
+    this.#context = context;
+  }
+
+  build(): BuiltLayer {
+    const { kind, type } = this.#spec;
+    const [input] = this.#inputs as [LayerInput];
+    switch (kind) {
+      case 'conv':
+      case 'deconv':
+        this.#convolution(input);
+        break;
+      case 'full':
+        this.#full(input);
+        break;
+      case 'pool':
+        this.#pool(input);
+        break;
+      case 'norm':
+        this.#norm(input);
+        break;
+      case 'act':
+        this.#activation(input);
+        break;
+      case 'dropout':
+        this.#dropout(input);
+        break;
+      case 'softmax':
+        this.#softmax(input);
+        break;
+      case 'reshape':
+        if (type === 'FLATTEN') this.#node('Flatten', [input.name], { axis: 1 });
+        else this.#node('Identity', [input.name]);
+        break;
+      case 'add':
+      case 'mul':
+      case 'concat':
+        this.#join();
+        break;
+      default:
+        throw new LayerProblem(`a ${type} cannot be made`);
+    }
+    return this.#made;
+  }
+
+  /** An option: as it is said, else as the former layer had it. */
+  #option(name: string): OptionValue | undefined {
+    return this.#spec.options.get(name) ?? this.#context.former?.options.get(name);
+  }
+
+  #number(name: string, otherwise: number): number {
+    const value = this.#option(name);
+    return typeof value === 'number' ? value : otherwise;
+  }
+
+  #node(
+    op: string,
+    inputs: string[],
+    attributes: Readonly<Record<string, Scalar | undefined>> = {},
+    floats: readonly string[] = [],
+  ): string {
+    const { name } = this.#spec;
+    const output = this.#context.fresh(`/${name}/${op}_output_0`);
+    const given = Object.entries(attributes).flatMap(([key, value]): RawAttribute[] => {
+      if (value === undefined) return [];
+      if (typeof value === 'string') return [{ name: key, kind: 'string', value }];
+      if (typeof value !== 'number') return [{ name: key, kind: 'ints', value: [...value] }];
+      return [{ name: key, kind: floats.includes(key) ? 'float' : 'int', value }];
+    });
+    this.#made.nodes.push({
+      // As PyTorch writes it, so that the layer gets this name.
+      name: this.#context.freshNode(`/${name}/${op}`),
+      opType: op,
+      domain: '',
+      overload: '',
+      modules: [],
+      inputs,
+      outputs: [output],
+      attributes: given,
+    });
+    this.#made.output = output;
+    return output;
+  }
+
+  /** The name of a weight: that of the former layer where its shape is the same, else of a new tensor. */
+  #tensor(
+    role: TensorRole,
+    input: LayerInput,
+    { shape, values, fan }: Pick<MadeTensor, 'shape' | 'values' | 'fan'>,
+  ): string {
+    const former = this.#context.former?.tensors.get(role);
+    if (former !== undefined && String(former.shape) === String(shape)) {
+      this.#made.carried.push(former.name);
+      return former.name;
+    }
+    const dtype = input.dtype ?? 'F32';
+    if (!(dtype in WEIGHT_TYPES)) {
+      throw new LayerProblem(`has weights, and cannot have them as ${dtype}, which flows in`);
+    }
+    return this.#add(role, { dtype: dtype as WeightType, shape, values, fan });
+  }
+
+  #weight(input: LayerInput, shape: readonly number[], fan: readonly [number, number]): string {
+    return this.#tensor('weight', input, { shape, values: this.#drawn(fan), fan });
+  }
+
+  #filled(role: TensorRole, input: LayerInput, shape: readonly number[], value: number): string {
+    return this.#tensor(role, input, { shape, values: { rule: 'constant', value }, fan: [1, 1] });
+  }
+
+  #add(role: string, tensor: Omit<MadeTensor, 'name' | 'wanted'>): string {
+    const wanted = `${this.#spec.name}.${role}`;
+    const name = this.#context.fresh(wanted);
+    this.#made.tensors.push({ name, wanted, ...tensor });
+    return name;
+  }
+
+  #scalar(role: string, dtype: WeightType, value: number): string {
+    return this.#add(role, { dtype, shape: [], values: { rule: 'constant', value }, fan: [1, 1] });
+  }
+
+  /** How weights are drawn, if it is said. */
+  #drawn([fanIn, fanOut]: readonly [number, number]): InitialValues | null {
+    const rule = this.#option('init');
+    if (rule === 'zero') return { rule: 'constant', value: 0 };
+    return rule === 'he' || rule === 'glorot' ? { rule, fanIn, fanOut } : null;
+  }
+
+  #shape({ shape }: LayerInput, least: number): Shape {
+    if (shape === null) throw new LayerProblem('gets a value whose shape is not known');
+    if (shape.length < least) {
+      throw new LayerProblem(`wants at least ${least} dimensions and gets [${shape.join(', ')}]`);
+    }
+    return shape;
+  }
+
+  #size(dim: Dim | undefined, what: string, shape: Shape): number {
+    if (typeof dim === 'number') return dim;
+    throw new LayerProblem(`wants to know the ${what} and gets [${shape.join(', ')}]`);
+  }
+
+  /** One number for each spatial dimension. */
+  #sizes(name: string, rank: number, otherwise: number): number[] {
+    const value = this.#option(name);
+    if (value === undefined) return new Array<number>(rank).fill(otherwise);
+    if (typeof value === 'number') return new Array<number>(rank).fill(value);
+    const list = value as readonly number[];
+    if (list.length === rank) return [...list];
+    // One number of equal ones stands for any rank.
+    if (list.length > 0 && list.every((one) => one === list[0]))
+      return new Array<number>(rank).fill(list[0] as number);
+    throw new LayerProblem(`has ${list.length} numbers of ${name} for ${rank} dimensions`);
+  }
+
+  /** Padding at the beginnings, then at the ends. */
+  #pads(window: { kernel: number[]; dilation: number[] }, otherwise: 'same' | 0): number[] {
+    const rank = window.kernel.length;
+    const value = this.#option('pad') ?? otherwise;
+    if (value === 'same') {
+      const whole = window.kernel.map((size, i) => (size - 1) * (window.dilation[i] as number));
+      return [
+        ...whole.map((one) => Math.floor(one / 2)),
+        ...whole.map((one) => one - Math.floor(one / 2)),
+      ];
+    }
+    if (Array.isArray(value) && value.length === 2 * rank) return [...(value as number[])];
+    const sides = this.#sizes('pad', rank, 0);
+    return [...sides, ...sides];
+  }
+
+  #convolution(input: LayerInput): void {
+    const shape = this.#shape(input, 3);
+    const channels = this.#size(shape[1], 'channels', shape);
+    const rank = shape.length - 2;
+    const isTurned = this.#spec.kind === 'deconv';
+    const { isInserted } = this.#context;
+    const kernel = this.#sizes('kernel', rank, 3);
+    const dilation = this.#sizes('dilation', rank, 1);
+    const strides = this.#sizes('stride', rank, 1);
+    const pads = this.#pads({ kernel, dilation }, isInserted ? 'same' : 0);
+    const group = this.#number('groups', 1);
+    const units = this.#number('units', isInserted ? channels : 0);
+    if (units === 0) throw new LayerProblem('wants units: how many channels it gives');
+    if (channels % group !== 0 || units % group !== 0) {
+      throw new LayerProblem(
+        `has ${group} groups, which ${channels} channels or ${units} units do not fill`,
+      );
+    }
+    const area = kernel.reduce((a, b) => a * b, 1);
+    const [rows, columns] = isTurned ? [channels, units / group] : [units, channels / group];
+    const fan = [(channels / group) * area, (units / group) * area] as const;
+    const weight = this.#weight(input, [rows, columns, ...kernel], fan);
+    const inputs = [input.name, weight, ...this.#bias(input, units)];
+    this.#node(isTurned ? 'ConvTranspose' : 'Conv', inputs, {
+      dilations: dilation,
+      group,
+      kernel_shape: kernel,
+      pads,
+      strides,
+    });
+  }
+
+  #bias(input: LayerInput, units: number): string[] {
+    if (this.#option('bias') === false) return [];
+    return [this.#filled('bias', input, [units], 0)];
+  }
+
+  #full(input: LayerInput): void {
+    const shape = this.#shape(input, 2);
+    const { former, isInserted } = this.#context;
+    const onLast = shape.length === 3;
+    const features = onLast ? [shape[2] as Dim] : shape.slice(1);
+    const count = features
+      .map((dim) => this.#size(dim, 'size of what comes in', shape))
+      .reduce((a, b) => a * b, 1);
+    const units = this.#number('units', isInserted ? count : 0);
+    if (units === 0) throw new LayerProblem('wants units: how many numbers it gives');
+    const fan = [count, units] as const;
+    if (onLast) {
+      const weight = this.#weight(input, [count, units], fan);
+      const product = this.#node('MatMul', [input.name, weight]);
+      const bias = this.#bias(input, units);
+      if (bias.length > 0) this.#node('Add', [product, ...bias]);
+      return;
+    }
+    const flat = shape.length > 2 ? this.#node('Flatten', [input.name], { axis: 1 }) : input.name;
+    const isTransposed = former?.isTransposed ?? true;
+    const sides = isTransposed ? [units, count] : [count, units];
+    const weight = this.#weight(input, sides, fan);
+    this.#node('Gemm', [flat, weight, ...this.#bias(input, units)], {
+      transB: isTransposed ? 1 : undefined,
+    });
+  }
+
+  #pool(input: LayerInput): void {
+    const { type } = this.#spec;
+    const shape = this.#shape(input, 3);
+    if (type.startsWith('GLOBAL')) {
+      this.#node(type === 'GLOBAL_MAX' ? 'GlobalMaxPool' : 'GlobalAveragePool', [input.name]);
+      return;
+    }
+    const rank = shape.length - 2;
+    const kernel = this.#sizes('kernel', rank, 2);
+    const isSaid = this.#option('stride') !== undefined;
+    const strides = isSaid ? this.#sizes('stride', rank, 1) : kernel;
+    const dilation = new Array<number>(rank).fill(1);
+    const pads = this.#pads({ kernel, dilation }, 0);
+    this.#node(type === 'MAX' ? 'MaxPool' : 'AveragePool', [input.name], {
+      ceil_mode: this.#option('ceil') === true ? this.#since('ceil', 10, 1) : undefined,
+      kernel_shape: kernel,
+      pads,
+      strides,
+    });
+  }
+
+  /** `value`, where the network's operators have it. @throws {LayerProblem} */
+  #since<T>(what: string, opset: number, value: T): T {
+    if (this.#context.opset >= opset) return value;
+    throw new LayerProblem(
+      `wants ${what}, which comes with opset ${opset}: the network is of opset ${this.#context.opset}`,
+    );
+  }
+
+  #norm(input: LayerInput): void {
+    const { type } = this.#spec;
+    const epsilon = this.#number('epsilon', 1e-5);
+    if (type === 'LRN') {
+      this.#shape(input, 3);
+      const attributes = {
+        alpha: this.#number('alpha', 1e-4),
+        beta: this.#number('beta', 0.75),
+        bias: this.#number('k', 1),
+        size: this.#number('size', 5),
+      };
+      this.#node('LRN', [input.name], attributes, ['alpha', 'beta', 'bias']);
+      return;
+    }
+    const shape = this.#shape(input, 2);
+    const width = this.#size(type === 'LAYER' ? shape.at(-1) : shape[1], 'channels', shape);
+    const all = (role: TensorRole, value: number): string =>
+      this.#filled(role, input, [width], value);
+    const inputs = [input.name, all('weight', 1), all('bias', 0)];
+    if (type === 'BATCH') {
+      inputs.push(all('running_mean', 0), all('running_var', 1));
+      this.#node('BatchNormalization', inputs, { epsilon }, ['epsilon']);
+    } else if (type === 'LAYER') {
+      const op = this.#since('LayerNormalization', 17, 'LayerNormalization');
+      this.#node(op, inputs, { axis: -1, epsilon }, ['epsilon']);
+    } else this.#node('InstanceNormalization', inputs, { epsilon }, ['epsilon']);
+  }
+
+  #activation(input: LayerInput): void {
+    const { type } = this.#spec;
+    if (type === 'RELU6') {
+      if (this.#context.opset < 11) {
+        this.#node('Clip', [input.name], { min: 0, max: 6 }, ['min', 'max']);
+        return;
+      }
+      const dtype = (input.dtype ?? 'F32') as WeightType;
+      if (!(dtype in WEIGHT_TYPES)) throw new LayerProblem(`cannot clip ${dtype}`);
+      const bounds = [this.#scalar('min', dtype, 0), this.#scalar('max', dtype, 6)];
+      this.#node('Clip', [input.name, ...bounds]);
+    } else if (type === 'SILU') {
+      const gate = this.#node('Sigmoid', [input.name]);
+      this.#node('Mul', [input.name, gate]);
+    } else if (type === 'PRELU') {
+      const shape = this.#shape(input, 2);
+      const width = this.#size(shape[1], 'channels', shape);
+      const sides = [width, ...new Array<number>(shape.length - 2).fill(1)];
+      const slope = this.#filled('slope', input, sides, 0.25);
+      this.#node('PRelu', [input.name, slope]);
+    } else {
+      const known = ACTIVATIONS[type];
+      if (known === undefined) throw new LayerProblem(`a ${type} cannot be made`);
+      const { op, since, alpha } = known;
+      this.#since(op, since, op);
+      const given = alpha === undefined ? undefined : this.#number('alpha', alpha);
+      this.#node(op, [input.name], { alpha: given }, ['alpha']);
+    }
+  }
+
+  #dropout(input: LayerInput): void {
+    const ratio = this.#number('ratio', 0.5);
+    if (ratio < 0 || ratio >= 1)
+      throw new LayerProblem(`has a ratio of ${ratio}: from 0 to below 1`);
+    if (this.#context.opset < 12) {
+      this.#node('Dropout', [input.name], { ratio }, ['ratio']);
+      return;
+    }
+    this.#node('Dropout', [input.name, this.#scalar('ratio', 'F32', ratio)]);
+  }
+
+  #softmax(input: LayerInput): void {
+    const shape = this.#shape(input, 1);
+    const axis = this.#number('axis', -1);
+    const place = axis < 0 ? axis + shape.length : axis;
+    if (place < 0 || place >= shape.length) {
+      throw new LayerProblem(`has axis ${axis} and gets [${shape.join(', ')}]`);
+    }
+    // Before opset 13 all axes from this one on are normalized together.
+    if (place !== shape.length - 1) this.#since('softmax over an inner axis', 13, 0);
+    this.#node(this.#spec.type === 'SOFTMAX' ? 'Softmax' : 'LogSoftmax', [input.name], {
+      axis: place,
+    });
+  }
+
+  #join(): void {
+    const { kind } = this.#spec;
+    const names = this.#inputs.map(({ name }) => name);
+    if (names.length < 2) {
+      throw new LayerProblem('joins what comes in with other layers: name them with from = "…"');
+    }
+    if (kind === 'concat') {
+      this.#node('Concat', names, { axis: this.#number('axis', 1) });
+      return;
+    }
+    const op = kind === 'add' ? 'Add' : 'Mul';
+    let sum = names[0] as string;
+    for (const other of names.slice(1)) sum = this.#node(op, [sum, other]);
+  }
+}

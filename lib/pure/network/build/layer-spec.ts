@@ -1,0 +1,163 @@
+/**
+ * What is said of a layer that is to be made: its kind and type, its name, and options such as units and kernel.
+ * One table says which options each kind has; docs/dql.md explains them.
+ */
+import type { LayerKind } from '../layers/kinds.js';
+
+/** A number, a list of one number a dimension, a flag or a word. */
+export type OptionValue = number | boolean | string | readonly number[];
+
+/** What the value of an option has to be. */
+export type OptionForm =
+  /** A whole number from 1. */
+  | 'count'
+  /** A whole number from 1, or one for each spatial dimension. */
+  | 'sizes'
+  /** A whole number from 0, or one for each spatial dimension, or one for each side, or "same". */
+  | 'pads'
+  | 'number'
+  /** A whole number, counted from behind below 0. */
+  | 'axis'
+  | 'flag'
+  | 'init'
+  /** A pattern that names other layers. */
+  | 'layers';
+
+export interface LayerSpec {
+  kind: LayerKind;
+  /** 'CONV', 'MAX', 'RELU', …, as layers of networks have it. */
+  type: string;
+  /** null: it is named after its place. */
+  name: string | null;
+  options: ReadonlyMap<string, OptionValue>;
+}
+
+const WINDOW = { kernel: 'sizes', stride: 'sizes', pad: 'pads' } as const;
+const WEIGHTS = { bias: 'flag', init: 'init' } as const;
+const EPSILON = { epsilon: 'number' } as const;
+const NONE = {} as const;
+
+type Options = Readonly<Record<string, OptionForm>>;
+
+const CONVOLUTION: Options = {
+  units: 'count',
+  ...WINDOW,
+  dilation: 'sizes',
+  groups: 'count',
+  ...WEIGHTS,
+};
+
+/** Options of every type of layer that can be made, by kind and type. */
+const LAYERS: Partial<Record<LayerKind, Readonly<Record<string, Options>>>> = {
+  conv: { CONV: CONVOLUTION },
+  deconv: { DECONV: CONVOLUTION },
+  full: { FULL: { units: 'count', ...WEIGHTS } },
+  pool: {
+    MAX: { ...WINDOW, ceil: 'flag' },
+    AVG: { ...WINDOW, ceil: 'flag' },
+    GLOBAL_AVG: NONE,
+    GLOBAL_MAX: NONE,
+  },
+  norm: {
+    BATCH: EPSILON,
+    LAYER: EPSILON,
+    INSTANCE: EPSILON,
+    LRN: { size: 'count', alpha: 'number', beta: 'number', k: 'number' },
+  },
+  act: {
+    ...Object.fromEntries(
+      'RELU RELU6 PRELU SELU SIGMOID TANH GELU MISH HARDSIGMOID HARDSWISH SOFTPLUS SOFTSIGN SILU'
+        .split(' ')
+        .map((type) => [type, NONE]),
+    ),
+    LEAKYRELU: { alpha: 'number' },
+    ELU: { alpha: 'number' },
+    CELU: { alpha: 'number' },
+    THRESHOLDEDRELU: { alpha: 'number' },
+  },
+  dropout: { DROPOUT: { ratio: 'number' } },
+  softmax: { SOFTMAX: { axis: 'axis' }, LOG_SOFTMAX: { axis: 'axis' } },
+  reshape: { FLATTEN: NONE, IDENTITY: NONE },
+  add: { ADD: { from: 'layers' } },
+  mul: { MUL: { from: 'layers' } },
+  concat: { CONCAT: { from: 'layers', axis: 'axis' } },
+};
+
+/** What the type of a kind is where nothing is said. */
+const DEFAULT_TYPES: Partial<Record<LayerKind, string>> = {
+  conv: 'CONV',
+  deconv: 'DECONV',
+  full: 'FULL',
+  dropout: 'DROPOUT',
+  softmax: 'SOFTMAX',
+  add: 'ADD',
+  mul: 'MUL',
+  concat: 'CONCAT',
+};
+
+/** The type meant by a kind alone; null if it has to be said. */
+export function defaultType(kind: LayerKind): string | null {
+  return DEFAULT_TYPES[kind] ?? null;
+}
+
+/** Types of a kind that can be made. */
+export function typesOfKind(kind: LayerKind): string[] {
+  return Object.keys(LAYERS[kind] ?? {});
+}
+
+/** Kinds that can be made. */
+export function madeKinds(): LayerKind[] {
+  return Object.keys(LAYERS) as LayerKind[];
+}
+
+/** The options of a type of layer; null if it cannot be made. */
+export function optionsOf(kind: LayerKind, type: string): Options | null {
+  return LAYERS[kind]?.[type] ?? null;
+}
+
+/** The one option that may be given without its name: DROPOUT(0.5). */
+export function firstOption(kind: LayerKind): string | null {
+  return kind === 'dropout' ? 'ratio' : null;
+}
+
+/** What a value has to be, said to people. */
+export const OPTION_FORMS: Readonly<Record<OptionForm, string>> = {
+  count: 'a whole number from 1',
+  sizes: 'a whole number from 1, or a list of them',
+  pads: 'a whole number from 0, a list of them, or "same"',
+  number: 'a number',
+  axis: 'a whole number',
+  flag: 'true or false',
+  init: '"he", "glorot" or "zero"',
+  layers: 'a text that names layers',
+};
+
+const SIZE_MAX = 2 ** 31;
+const isWhole = (value: unknown, least: number): boolean =>
+  Number.isInteger(value) && (value as number) >= least && (value as number) < SIZE_MAX;
+
+/** True if a value is of a form. */
+export function isOfForm(value: OptionValue, form: OptionForm): boolean {
+  const each = (least: number): boolean =>
+    Array.isArray(value)
+      ? value.length > 0 && value.every((one) => isWhole(one, least))
+      : isWhole(value, least);
+  switch (form) {
+    case 'count':
+      return isWhole(value, 1);
+    case 'sizes':
+      return each(1);
+    case 'pads':
+      return value === 'same' || each(0);
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'axis':
+      return Number.isInteger(value);
+    case 'flag':
+      return typeof value === 'boolean';
+    case 'init':
+      return value === 'he' || value === 'glorot' || value === 'zero';
+    case 'layers':
+      return typeof value === 'string';
+  }
+}

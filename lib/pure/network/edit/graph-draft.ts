@@ -1,0 +1,345 @@
+/**
+ * A main graph while it is changed: nodes of its file and new ones, by the names of values. It gives what the
+ * writer needs (GraphEdit), and at any time the network that it would be, for shapes and checks.
+ */
+import { UsageError } from '../../../base/errors.js';
+import type { RawGraph, RawModel, RawNode, RawValueInfo } from '../../formats/onnx/onnx-model.js';
+import type { RawTensor } from '../../formats/onnx/onnx-tensor.js';
+import type { EditedNode, GraphEdit, NewTensor } from '../../formats/onnx/write/edited-model.js';
+import type { MadeTensor } from '../build/build-layer.js';
+import {
+  type InitialValues,
+  initialElements,
+  tensorByteCount,
+  WEIGHT_TYPES,
+} from '../build/initial-values.js';
+import type { GraphNode, Network } from '../network.js';
+import { networkOfOnnx } from '../onnx-network.js';
+import { inferShapes, type NetworkShapes } from '../shapes/infer-shapes.js';
+import type { Shaped } from '../shapes/node-shapes.js';
+import { orderNodes } from '../topology.js';
+
+/** A node of the draft; changed in place. */
+export interface DraftNode {
+  readonly source: number | null;
+  node: RawNode;
+}
+
+/** A tensor whose elements are known: a shape, an axis. */
+export interface ConstantTensor {
+  name: string;
+  shape: readonly number[];
+  values: readonly number[];
+}
+
+/** TensorProto.DataType of 64-bit integers. */
+const CODE_I64 = 7;
+/** Files of an older form list the default of an input as an initializer: every initializer is an input. */
+const IR_OWN_INITIALIZERS = 4;
+
+export class GraphDraft {
+  readonly raw: RawModel;
+  readonly file: string;
+  nodes: DraftNode[];
+  inputs: RawValueInfo[];
+  outputs: RawValueInfo[];
+  readonly tensors = new Map<string, MadeTensor>();
+  readonly constants = new Map<string, ConstantTensor>();
+  readonly #names = new Set<string>();
+  /** Initializers of the source whose names new tensors have taken. */
+  readonly #dropped = new Set<string>();
+  #state: { network: Network; shapes: NetworkShapes } | null = null;
+
+  constructor(raw: RawModel, file: string) {
+    this.raw = raw;
+    this.file = file;
+    const { graph } = raw;
+    this.nodes = graph.nodes.map((node, source) => ({ source, node }));
+    this.inputs = [...graph.inputs];
+    this.outputs = [...graph.outputs];
+    addNames(graph, this.#names);
+  }
+
+  /** Says that nodes, inputs or outputs were changed. */
+  touch(): void {
+    this.#state = null;
+  }
+
+  /** A name that nothing in the graph has, nor in its bodies. */
+  fresh(name: string): string {
+    let found = name;
+    for (let i = 2; this.#names.has(found); i++) found = `${name}_${i}`;
+    this.#names.add(found);
+    return found;
+  }
+
+  /** A name that no node of the graph has: this one, or with a number behind it. */
+  freshNode(name: string): string {
+    const taken = new Set(this.nodes.map(({ node }) => node.name));
+    let found = name;
+    for (let i = 2; taken.has(found); i++) found = `${name}_${i}`;
+    return found;
+  }
+
+  #now(): { network: Network; shapes: NetworkShapes } {
+    if (this.#state === null) {
+      const network = networkOfOnnx(this.#model(), this.file);
+      this.#state = { network, shapes: inferShapes(network) };
+    }
+    return this.#state;
+  }
+
+  /** The network that the draft is now. @throws {CorruptError} if its values do not fit together. */
+  get network(): Network {
+    return this.#now().network;
+  }
+
+  get shapes(): NetworkShapes {
+    return this.#now().shapes;
+  }
+
+  /** What is known of a value now. */
+  shape(name: string): Shaped {
+    return this.shapes.of(this.network.graph, name);
+  }
+
+  /** The node that makes a value; undefined for inputs and initializers. */
+  maker(name: string): DraftNode | undefined {
+    return this.nodes.find(({ node }) => node.outputs.includes(name));
+  }
+
+  /** Puts new nodes right behind one, or at the end. */
+  insertBehind(before: DraftNode | undefined, made: readonly RawNode[]): DraftNode[] {
+    const at = before === undefined ? this.nodes.length : this.nodes.indexOf(before) + 1;
+    const added = made.map((node): DraftNode => ({ source: null, node }));
+    this.nodes.splice(at, 0, ...added);
+    this.touch();
+    return added;
+  }
+
+  /** Calls an output of a node otherwise. */
+  renameOutput(of: DraftNode, from: string, to: string): void {
+    of.node = { ...of.node, outputs: of.node.outputs.map((name) => (name === from ? to : name)) };
+    this.touch();
+  }
+
+  /** Lets all nodes use another value; what bodies use stays. */
+  renameUses(from: string, to: string): void {
+    for (const one of this.nodes) {
+      if (!one.node.inputs.includes(from)) continue;
+      one.node = {
+        ...one.node,
+        inputs: one.node.inputs.map((name) => (name === from ? to : name)),
+      };
+    }
+    this.touch();
+  }
+
+  /** True if a body uses a value: it is written there, and stays. */
+  isUsedInBody(name: string): boolean {
+    return this.nodes.some(({ node }) => bodyNames(node).has(name));
+  }
+
+  isOutput(name: string): boolean {
+    return this.outputs.some((output) => output.name === name);
+  }
+
+  remove(nodes: ReadonlySet<DraftNode>): void {
+    this.nodes = this.nodes.filter((one) => !nodes.has(one));
+    this.touch();
+  }
+
+  /** Nodes whose results the outputs need. */
+  needed(): Set<DraftNode> {
+    const makers = new Map<string, DraftNode>();
+    for (const one of this.nodes) for (const name of one.node.outputs) makers.set(name, one);
+    const found = new Set<DraftNode>();
+    const queue = this.outputs.map(({ name }) => name);
+    for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+      const maker = makers.get(name);
+      if (maker === undefined || found.has(maker)) continue;
+      found.add(maker);
+      queue.push(...usedNames(maker.node));
+    }
+    return found;
+  }
+
+  /** Puts nodes in an order in which they can run. @throws {UsageError} if there is none. */
+  sort(): void {
+    const byNode = new Map<GraphNode, DraftNode>();
+    for (const one of this.nodes) {
+      const { name, opType, outputs } = one.node;
+      const inputs = [...usedNames(one.node)];
+      const bare = { domain: '', attributes: [], bodies: [], scopes: [] };
+      byNode.set({ ...bare, name, op: opType, inputs, outputs }, one);
+    }
+    const { nodes, circle } = orderNodes([...byNode.keys()]);
+    if (circle !== null) {
+      throw new UsageError(`the layers would form a circle through '${circle.name || circle.op}'`);
+    }
+    this.nodes = nodes.map((key) => byNode.get(key) as DraftNode);
+    this.touch();
+  }
+
+  /** Lets new tensors have the names that they want, where what had them is gone. */
+  nameTensors(): void {
+    const taken = this.#used();
+    for (const { node } of this.nodes) for (const name of node.outputs) taken.add(name);
+    for (const { name } of this.inputs) taken.add(name);
+    for (const tensor of [...this.tensors.values()]) {
+      const { name, wanted } = tensor;
+      if (name === wanted || !taken.has(name) || taken.has(wanted)) continue;
+      taken.add(wanted);
+      this.#dropped.add(wanted);
+      this.tensors.delete(name);
+      this.tensors.set(wanted, { ...tensor, name: wanted });
+      this.renameUses(name, wanted);
+    }
+    this.touch();
+  }
+
+  /** Names of initializers and nodes' inputs in use. */
+  #used(): Set<string> {
+    const used = new Set(this.outputs.map(({ name }) => name));
+    for (const { node } of this.nodes) for (const name of usedNames(node)) used.add(name);
+    return used;
+  }
+
+  /** True for an initializer of the source that stays. */
+  #keeps(name: string, used: ReadonlySet<string>): boolean {
+    return used.has(name) && !this.#dropped.has(name);
+  }
+
+  /** Inputs without those whose initializer is gone, and with new initializers where the form wants that. */
+  #ends(used: ReadonlySet<string>): RawValueInfo[] {
+    const { graph, irVersion } = this.raw;
+    const initial = new Set(graph.initializers.map(({ name }) => name));
+    const kept = this.inputs.filter(({ name }) => !initial.has(name) || used.has(name));
+    if (irVersion >= IR_OWN_INITIALIZERS) return kept;
+    return [
+      ...kept,
+      ...this.#newTensors(used, 0).map(({ name, dataType, shape }): RawValueInfo => {
+        return { name, kind: 'tensor', dataType, shape: [...shape] };
+      }),
+    ];
+  }
+
+  #newTensors(used: ReadonlySet<string>, seed: number): NewTensor[] {
+    const drawn = [...this.tensors.values()]
+      .filter(({ name }) => used.has(name))
+      .map(({ name, wanted, dtype, shape, values }): NewTensor => {
+        const count = shape.reduce((a, b) => a * b, 1);
+        const from: InitialValues = values ?? { rule: 'constant', value: 0 };
+        return {
+          ...{ name, dataType: WEIGHT_TYPES[dtype], shape, bytes: tensorByteCount(dtype, shape) },
+          elements: () => initialElements(dtype, count, from, { seed, name: wanted }),
+        };
+      });
+    const known = [...this.constants.values()]
+      .filter(({ name }) => used.has(name))
+      .map(({ name, shape, values }): NewTensor => {
+        const bytes = new Uint8Array(BigInt64Array.from(values, (one) => BigInt(one)).buffer);
+        return { name, dataType: CODE_I64, shape, bytes: bytes.length, elements: () => [bytes] };
+      });
+    return [...drawn, ...known];
+  }
+
+  /** The model as it is now, for what reads networks. */
+  #model(): RawModel {
+    const used = this.#used();
+    const { graph } = this.raw;
+    const made = this.#newTensors(used, 0).map((tensor): RawTensor => {
+      const dtype = this.tensors.get(tensor.name)?.dtype ?? 'I64';
+      const isSmall = tensor.bytes <= SMALL_BYTES;
+      return {
+        ...{ name: tensor.name, dataType: tensor.dataType, dtype, shape: [...tensor.shape] },
+        data: { kind: 'inline', offset: 0, length: tensor.bytes },
+        value: isSmall
+          ? Uint8Array.from([...tensor.elements()].flatMap((part) => [...part]))
+          : null,
+      };
+    });
+    return {
+      ...this.raw,
+      graph: {
+        ...graph,
+        nodes: this.nodes.map(({ node }) => node),
+        inputs: this.#ends(used),
+        outputs: this.outputs,
+        initializers: [
+          ...graph.initializers.filter(({ name }) => this.#keeps(name, used)),
+          ...made,
+        ],
+        sparseInitializers: graph.sparseInitializers.filter(({ values }) =>
+          this.#keeps(values?.name ?? '', used),
+        ),
+      },
+    };
+  }
+
+  /** What the writer needs. @param before the shapes of the graph that it comes from. */
+  edit(seed: number, same: { ends: ReadonlySet<string>; values: ReadonlySet<string> }): GraphEdit {
+    const used = this.#used();
+    const { graph } = this.raw;
+    const kept = [
+      ...graph.initializers.map(({ name }) => name),
+      ...graph.sparseInitializers.map(({ values }) => values?.name ?? ''),
+    ];
+    return {
+      nodes: this.nodes.map(({ source, node }): EditedNode => ({ source, node })),
+      keptTensors: new Set(kept.filter((name) => this.#keeps(name, used))),
+      newTensors: this.#newTensors(used, seed),
+      inputs: this.#ends(used),
+      outputs: this.outputs,
+      sameEnds: same.ends,
+      keptValues: same.values,
+    };
+  }
+}
+
+/** Larger tensors say nothing of what a network does. */
+const SMALL_BYTES = 64;
+
+function addNames(graph: RawGraph, names: Set<string>): void {
+  for (const list of [graph.inputs, graph.outputs, graph.values, graph.initializers]) {
+    for (const { name } of list) names.add(name);
+  }
+  for (const node of graph.nodes) {
+    for (const name of [...node.inputs, ...node.outputs]) names.add(name);
+    for (const body of bodiesOf(node)) addNames(body, names);
+  }
+}
+
+/** The graphs that a node runs. */
+function bodiesOf({ attributes }: RawNode): RawGraph[] {
+  return attributes.flatMap(({ kind, value }) => {
+    if (kind === 'graph') return [value];
+    return kind === 'graphs' ? value : [];
+  });
+}
+
+const BODY_NAMES = new WeakMap<readonly unknown[], Set<string>>();
+
+/** Names that the bodies of a node take from the graph around. */
+export function bodyNames(node: RawNode): Set<string> {
+  const known = BODY_NAMES.get(node.attributes);
+  if (known !== undefined) return known;
+  const found = new Set<string>();
+  for (const graph of bodiesOf(node)) {
+    const own = new Set([...graph.inputs, ...graph.initializers].map(({ name }) => name));
+    for (const inner of graph.nodes) for (const name of inner.outputs) own.add(name);
+    const used = [...graph.nodes.flatMap((inner) => [...usedNames(inner)])];
+    for (const name of [...used, ...graph.outputs.map((output) => output.name)]) {
+      if (name !== '' && !own.has(name)) found.add(name);
+    }
+  }
+  BODY_NAMES.set(node.attributes, found);
+  return found;
+}
+
+/** Names that a node uses, its bodies among them. */
+export function usedNames(node: RawNode): Set<string> {
+  const used = new Set([...node.inputs, ...bodyNames(node)]);
+  used.delete('');
+  return used;
+}
