@@ -101,6 +101,7 @@ export type {
   TypedValues,
 } from './use/ops/load.js';
 export type { LogOptions } from './use/ops/log.js';
+export type { MergeOptions, MergeResult } from './use/ops/merge.js';
 export type { ModelDeletion, ModelRenaming } from './use/ops/model.js';
 export type { MvOptions, MvResult } from './use/ops/mv.js';
 export type { PullOptions, PullResult } from './use/ops/pull.js';

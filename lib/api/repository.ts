@@ -23,6 +23,7 @@ import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
 import type { GcRemoteOptions, GcRemoteResult } from '../use/ops/gc-remote.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
+import type { MergeOptions, MergeResult } from '../use/ops/merge.js';
 import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
 import type { MvOptions, MvResult } from '../use/ops/mv.js';
 import type { PullOptions, PullResult } from '../use/ops/pull.js';
@@ -269,6 +270,17 @@ export class Repository extends ReadingRepository {
     const { revert } = await import('../use/ops/revert.js');
     const own = { ...withoutCall(options), revision };
     return this.call(options, (repo, context) => revert(repo, own, context));
+  }
+
+  /** Joins another version into the current branch, or combines weights of several. */
+  async merge(
+    revisions: string | readonly string[],
+    options: Options<MergeOptions, 'revisions'> = {},
+  ): Promise<Warned<MergeResult>> {
+    const { merge } = await import('../use/ops/merge.js');
+    const named = typeof revisions === 'string' ? [revisions] : revisions;
+    const own = { ...withoutCall(options), revisions: named };
+    return this.call(options, (repo, context) => merge(repo, own, context));
   }
 
   /** Takes versions, or files, out of history. */

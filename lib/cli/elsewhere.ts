@@ -33,7 +33,6 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   ls: "'dlv show' lists the files of a version, 'dlv status' those of the work tree that changed",
   'ls-files': "'dlv show' lists the files of a version",
   'ls-tree': "'dlv show <rev>' lists the files of a version",
-  merge: "weights are not merged: record where files come from with 'dlv commit --parent <rev>'",
   metrics: "'dlv log' and 'dlv show' print metrics; 'dlv commit --metric loss=0.3' records them",
   params:
     "'dlv log' and 'dlv show' print hyperparameters; 'dlv commit --param lr=0.1' records them",

@@ -156,6 +156,17 @@ const LINES: Record<string, Line> = {
   mv: { args: ['mv', 'model.safetensors', 'base.safetensors'] },
   forget: { args: ['forget', 'net@2'] },
   revert: { args: ['revert', 'HEAD'] },
+  merge: {
+    args: ['merge', 'side', '--theirs', '**'],
+    prepare: async (repo) => {
+      await repo.json('switch', '-c', 'side', 'net@1');
+      const file = await repo.read('model.safetensors');
+      file[file.length - 1]! ^= 1;
+      await repo.write('model.safetensors', file);
+      await repo.commit('side');
+      await repo.json('switch', 'main');
+    },
+  },
   model: { args: ['model'] },
   remote: { args: ['remote'], prepare: addRemote },
   push: { args: ['push', '-u'], prepare: addRemote },

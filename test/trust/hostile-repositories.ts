@@ -59,6 +59,7 @@ const LOOKS: readonly (readonly string[])[] = [
   ['keep', '--last', '1', '--dry-run'],
   ['forget', '--dry-run', 'm@1'],
   ['revert', '--dry-run', 'HEAD'],
+  ['merge', '--dry-run', '-X', 'theirs', 'HEAD~1'],
   ['config', '--list'],
   ['fsck'],
   ['fsck', '--files'],

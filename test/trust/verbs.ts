@@ -111,6 +111,17 @@ export const VERBS: readonly Verb[] = [
     landed: ['DLV_CONFLICT'],
   },
   {
+    name: 'merge',
+    argv: ['merge', 'topic', '-X', 'theirs', '-m', 'joined'],
+    prepare: async (dir) => {
+      await must(['reset', '--hard'], dir);
+      await must(['switch', 'topic'], dir);
+      await fs.writeFile(path.join(dir, 'notes.txt'), 'of the topic\n');
+      await must(['commit', '-a', '-m', 'topic'], dir);
+      await must(['switch', 'main'], dir);
+    },
+  },
+  {
     name: 'forget of the last version',
     argv: ['forget', '--force', 'm@3'],
     landed: ['DLV_CONFLICT', 'DLV_NOT_FOUND'],

@@ -59,6 +59,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('tag', MOVE, () => import('./tag.js')),
   entry('reset', MOVE, () => import('./reset.js')),
   entry('revert', MOVE, () => import('./revert.js')),
+  entry('merge', MOVE, () => import('./merge.js')),
   entry('copy', MOVE, () => import('./copy.js')),
   entry('clone', SHARE, () => import('./clone.js')),
   entry('remote', SHARE, () => import('./remote.js')),

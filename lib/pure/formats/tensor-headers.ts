@@ -20,13 +20,17 @@ const METADATA = '__metadata__';
  * A dtype that the format does not have, and packed elements that end inside a byte, are written as
  * raw bytes (U8); `__metadata__` holds their dtype and shape under `dlv:<name>`, as JSON
  * `{"dtype", "shape"}`.
- * @param mark  what is said of values that are not exact.
+ * @param about  what is said of values that are not exact, and other metadata.
  */
 export function safetensorsHeader(
   tensors: readonly HeaderTensor[],
-  mark: string | null = null,
+  about: { mark?: string | null; metadata?: Readonly<Record<string, string>> } = {},
 ): Uint8Array {
-  const metadata: Record<string, string> = mark === null ? {} : { [APPROXIMATE_KEY]: mark };
+  const { mark = null } = about;
+  const metadata: Record<string, string> = {
+    ...(mark === null ? {} : { [APPROXIMATE_KEY]: mark }),
+    ...about.metadata,
+  };
   const entries: [string, unknown][] = [];
   let at = 0;
   for (const { name, dtype, shape, bytes } of tensors) {

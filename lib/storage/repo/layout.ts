@@ -32,6 +32,7 @@ const WORK_KINDS = [
   'tier',
   'fetch',
   'push',
+  'merge',
 ] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 

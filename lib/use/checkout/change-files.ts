@@ -1,4 +1,4 @@
-/** Changes some files of a line, in the work tree and in staging: shared by revert and stash. */
+/** Changes some files of a line, in the work tree and in staging: shared by revert, stash and merge. */
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
@@ -135,4 +135,22 @@ export function stageFiles(
 ): void {
   for (const path of removes) staging.remove(path);
   for (const entry of entries) staging.put(model, entry);
+}
+
+/** True if what is staged is the tip with the changes made. */
+export function isStaged(
+  entries: readonly FileEntry[],
+  tip: readonly FileEntry[],
+  { target, removes }: FileChanges,
+): boolean {
+  const wanted = new Map(tip.map((file) => [file.path, file]));
+  for (const path of removes) wanted.delete(path);
+  for (const file of target.files) wanted.set(file.path, file);
+  return (
+    entries.length === wanted.size &&
+    entries.every((entry) => {
+      const file = wanted.get(entry.path);
+      return file !== undefined && sameFile(file, entry);
+    })
+  );
 }

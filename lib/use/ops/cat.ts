@@ -342,6 +342,6 @@ function headerOf(
     shape: tensor.shape,
     bytes: tensorBytes(tensor),
   }));
-  if (format === 'safetensors') return safetensorsHeader(rows, mark);
+  if (format === 'safetensors') return safetensorsHeader(rows, { mark });
   return format === 'npy' ? npyHeader(rows[0] as (typeof rows)[0]) : new Uint8Array(0);
 }

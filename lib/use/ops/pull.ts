@@ -4,16 +4,13 @@ import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
 import { branchRefName } from '../../storage/repo/layout.js';
-import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { readPromisedOf } from '../../storage/repo/promised.js';
 import { readHead } from '../../storage/repo/refs/head.js';
-import { appendReflog } from '../../storage/repo/refs/reflog.js';
-import { readRef, updateRef } from '../../storage/repo/refs/refs.js';
+import { readRef } from '../../storage/repo/refs/refs.js';
 import { changeRemotes, parseBranchTitle } from '../../storage/repo/remotes.js';
-import { checkoutVersion } from '../checkout/checkout-version.js';
+import { moveBranchOn } from '../checkout/move-branch-on.js';
 import type { OpContext } from '../context.js';
 import type { BranchName } from '../history/lines/branches.js';
-import { moveReason } from '../history/lines/moves.js';
 import type { Repository } from '../repository.js';
 import { countApart } from '../tracking/ahead-behind.js';
 import { type FetchReport, type FetchSource, fetchRefs } from '../tracking/fetch-refs.js';
@@ -154,19 +151,8 @@ async function moveOn(
     if (behind === 0) return stays;
     if (ahead > 0) throw diverged(line, { ahead, behind, tip });
   }
-  const why = await moveReason(repo, `pull: from ${from}`);
-  const move = async (lock: RepositoryLock): Promise<void> => {
-    await updateRef(lock, { name, before, after: tip, why });
-    await appendReflog(lock, 'HEAD', { before, after: tip, ...why });
-  };
-  const done = await checkoutVersion(
-    repo,
-    tip,
-    { kind: 'branch', ...line },
-    { force: false, context, reason: why.reason, first: move },
-  );
-  const { written, removed, carried } = done;
-  return { before, after: tip, written, removed, carried };
+  const place = { line, before, after: tip, reason: `pull: from ${from}` };
+  return { before, after: tip, ...(await moveBranchOn(repo, place, context)) };
 }
 
 function diverged(
@@ -183,8 +169,7 @@ function diverged(
       behind,
       theirs: tip,
       hint:
-        `keep both: 'dlv checkout ${short} -- <paths>' brings files of theirs, 'dlv commit --parent ${short}' then ` +
-        "joins the lines in a version of the files that you have; take theirs: 'dlv branch mine' keeps yours, then " +
+        `keep both: 'dlv merge ${short}' joins the lines; take theirs: 'dlv branch mine' keeps yours, then ` +
         `'dlv reset --hard ${short}'`,
     },
   );

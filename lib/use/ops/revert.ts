@@ -5,12 +5,12 @@ import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
 import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
-import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import {
   changesOnto,
   changeWorkFiles,
   checkNothingStaged,
   type FileChanges,
+  isStaged,
   stageFiles,
 } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
@@ -21,7 +21,7 @@ import {
   storeVersion,
 } from '../history/commit/make-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import { checkUnchanged, sameFile } from '../history/commit/staged-version.js';
+import { checkUnchanged } from '../history/commit/staged-version.js';
 import { needTip } from '../history/lines/lines.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { checkTiers } from '../history/tier-gate.js';
@@ -128,24 +128,6 @@ export async function revert(
     result.number = await new Describer(repo).number(made.id);
     return result;
   });
-}
-
-/** True if what is staged is the tip with the changes made. */
-function isStaged(
-  entries: readonly FileEntry[],
-  tip: readonly FileEntry[],
-  { target, removes }: FileChanges,
-): boolean {
-  const wanted = new Map(tip.map((file) => [file.path, file]));
-  for (const path of removes) wanted.delete(path);
-  for (const file of target.files) wanted.set(file.path, file);
-  return (
-    entries.length === wanted.size &&
-    entries.every((entry) => {
-      const file = wanted.get(entry.path);
-      return file !== undefined && sameFile(file, entry);
-    })
-  );
 }
 
 /** What takes the changes of a version back, on the files of the tip. */

@@ -1,0 +1,199 @@
+/** Combines the weights of several versions tensor by tensor, into the files of the first. */
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import { ConflictError } from '../../base/errors.js';
+import { type Combination, combineTensor } from '../../pure/merge/combine.js';
+import type { Source } from '../../pure/merge/trim.js';
+import { matchNames } from '../../pure/tensor/canonical-name.js';
+import { type DType, widen } from '../../pure/tensor/dtype.js';
+import { narrow } from '../../pure/tensor/quantize.js';
+import type { FloatDType } from '../../pure/tensor/tier.js';
+import type { PackSession } from '../../storage/objects/session.js';
+import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
+import {
+  readTensor,
+  type StoredTensor,
+  tensorBytes,
+  tensorsOf,
+} from '../../storage/objects/stored/tensors.js';
+import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/file-page.js';
+import type { FileChanges } from '../checkout/change-files.js';
+import type { OpContext } from '../context.js';
+import type { LineAccess } from '../history/access.js';
+import { uniqueNames } from '../history/find-tensors.js';
+import { storeMerged, type TensorStream } from './write-merged.js';
+
+/** A tensor of a checkpoint, and where its file has it. */
+export interface PlacedTensor {
+  tensor: StoredTensor;
+  entry: FileEntry;
+  file: StoredFile;
+  /** Index among the tensors of the file. */
+  index: number;
+}
+
+/** The weights of a checkpoint by their names, over all its files. */
+export async function weightsOf(
+  repo: LineAccess,
+  { files }: Pick<FilePage, 'files'>,
+  { members, role }: Pick<Snapshot, 'members' | 'role'>,
+): Promise<Map<string, PlacedTensor>> {
+  const entries = new Map(files.map((entry) => [entry.path, entry]));
+  const placed = new Map<StoredTensor, PlacedTensor>();
+  for (const path of members) {
+    const entry = entries.get(path);
+    if (entry === undefined) continue;
+    const file = await openStoredFile(repo, entry);
+    for (const [index, tensor] of tensorsOf(file).entries()) {
+      if (tensor.role === role) placed.set(tensor, { tensor, entry, file, index });
+    }
+  }
+  const named = uniqueNames([...placed.keys()]);
+  return new Map(named.map(({ name, tensor }) => [name, placed.get(tensor) as PlacedTensor]));
+}
+
+/** New bytes of tensors, by the file that they are in. */
+export class ChangedTensors {
+  readonly #files = new Map<
+    string,
+    { entry: FileEntry; file: StoredFile; changed: Map<number, TensorStream> }
+  >();
+  bytes = 0;
+  count = 0;
+
+  set({ entry, file, index, tensor }: PlacedTensor, stream: TensorStream): void {
+    const known = this.#files.get(entry.path) ?? { entry, file, changed: new Map() };
+    known.changed.set(index, stream);
+    this.#files.set(entry.path, known);
+    this.bytes += tensorBytes(tensor);
+    this.count++;
+  }
+
+  /** Stores the files; without a session it only names them. */
+  async store(
+    repo: LineAccess,
+    session: PackSession | null,
+    context: OpContext,
+  ): Promise<FileEntry[]> {
+    const files: FileEntry[] = [];
+    if (session !== null) context.progress.start('merging', this.bytes);
+    for (const merged of this.#files.values()) {
+      throwIfAborted(context.signal);
+      files.push(
+        session === null ? merged.entry : await storeMerged(repo, session, merged, context),
+      );
+    }
+    if (session !== null) context.progress.finish();
+    return files;
+  }
+}
+
+/** Values of a stored tensor, float64, in memory of their own. */
+export function valuesOf(repo: LineAccess, tensor: StoredTensor): Source {
+  return async function* () {
+    for await (const bytes of readTensor(repo, tensor)) {
+      const values = widen(tensor.dtype, bytes) as Float64Array;
+      // Bytes of a float64 tensor are its values: others may read them, too.
+      yield values.buffer === bytes.buffer ? Float64Array.from(values) : values;
+    }
+  };
+}
+
+const WRITABLE: ReadonlySet<DType> = new Set<FloatDType>(['F64', 'F32', 'F16', 'BF16']);
+
+/** True for floats whose values can be written again. */
+export function isWritable({ dtype }: StoredTensor): boolean {
+  return WRITABLE.has(dtype);
+}
+
+/** Bytes of values in the dtype of a tensor, rounded to nearest. */
+export function bytesOfValues(
+  { dtype }: StoredTensor,
+  values: AsyncIterable<Float64Array>,
+  context: OpContext,
+): TensorStream {
+  return async function* () {
+    for await (const piece of values) {
+      throwIfAborted(context.signal);
+      const bytes = narrow(dtype as FloatDType, piece);
+      context.progress.advance(bytes.length);
+      yield bytes;
+    }
+  };
+}
+
+export interface Combined {
+  changes: FileChanges;
+  /** Tensors that were combined. */
+  tensors: number;
+  /** Names of float tensors that some version does not have in this shape: they stay. */
+  left: string[];
+}
+
+export interface CombineInputs {
+  /** The version whose files are written anew. */
+  ours: FilePage;
+  /** The versions that are combined, in the order of their weights. */
+  inputs: readonly FilePage[];
+  /** The common base; null if the combination needs none. */
+  base: FilePage | null;
+  combination: Combination;
+}
+
+/** The checkpoint of a version that is the same as one of another, or the only one of its role; null if neither. */
+function counterpart({ snapshots }: FilePage, { key, role }: Snapshot): Snapshot | null {
+  const ofRole = snapshots.filter((snapshot) => snapshot.role === role);
+  const same = ofRole.find((snapshot) => snapshot.key === key);
+  return same ?? (ofRole.length === 1 ? (ofRole[0] as Snapshot) : null);
+}
+
+/** @param session  where combined files are stored; null to say only what would be done. */
+export async function combineFiles(
+  repo: LineAccess,
+  { ours, inputs, base, combination }: CombineInputs,
+  session: PackSession | null,
+  context: OpContext,
+): Promise<Combined> {
+  const changed = new ChangedTensors();
+  const left: string[] = [];
+  const pages = base === null ? inputs : [base, ...inputs];
+  for (const snapshot of ours.snapshots.filter(({ role }) => role === 'weights')) {
+    const counterparts = pages.map((page) => counterpart(page, snapshot));
+    if (counterparts.includes(null)) continue;
+    const own = await weightsOf(repo, ours, snapshot);
+    const found: Map<string, PlacedTensor>[] = [];
+    for (const [i, page] of pages.entries()) {
+      const theirs = await weightsOf(repo, page, counterparts[i] as Snapshot);
+      const names = matchNames(theirs, own);
+      found.push(
+        new Map([...names].map(([name, other]) => [name, theirs.get(other) as PlacedTensor])),
+      );
+    }
+    for (const [name, placed] of own) {
+      const { tensor } = placed;
+      if (!isWritable(tensor)) continue;
+      const rest = found.map((weights) => weights.get(name)?.tensor);
+      const fits = rest.every(
+        (other) =>
+          other !== undefined &&
+          isWritable(other) &&
+          JSON.stringify(other.shape) === JSON.stringify(tensor.shape),
+      );
+      if (!fits) {
+        left.push(name);
+        continue;
+      }
+      const sources = rest.map((other) => valuesOf(repo, other as StoredTensor));
+      const first = base === null ? null : (sources.shift() as Source);
+      const values = combineTensor(combination, { name, base: first, inputs: sources });
+      changed.set(placed, bytesOfValues(tensor, values, context));
+    }
+  }
+  if (changed.count === 0) {
+    throw new ConflictError('these versions have no weights of the same names and shapes', {
+      hint: "'dlv diff' of two versions shows what they have in common",
+    });
+  }
+  const files = await changed.store(repo, session, context);
+  const target: FilePage = { files, snapshots: ours.snapshots };
+  return { changes: { target, removes: [] }, tensors: changed.count, left };
+}

@@ -1,0 +1,201 @@
+/** Folds a LoRA adapter, as PEFT saves it, into the weights that it was trained for. */
+
+import { suggestNames } from '../../base/bytes/closest.js';
+import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
+import {
+  type AdapterConfig,
+  type AdapterPair,
+  adapterScale,
+  addFactors,
+  type Factors,
+  factorsProblem,
+  planAdapter,
+  readAdapterConfig,
+} from '../../pure/merge/adapter.js';
+import { byCanonicalName, canonicalName } from '../../pure/tensor/canonical-name.js';
+import { widen } from '../../pure/tensor/dtype.js';
+import type { PackSession } from '../../storage/objects/session.js';
+import { loadTensors } from '../../storage/objects/stored/load-tensors.js';
+import { streamFile } from '../../storage/objects/stored/rebuild.js';
+import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
+import { readTensor, type StoredTensor } from '../../storage/objects/stored/tensors.js';
+import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
+import type { OpContext } from '../context.js';
+import type { LineAccess } from '../history/access.js';
+import { isBelow, pickSnapshot } from '../history/steps/pick-snapshot.js';
+import {
+  bytesOfValues,
+  ChangedTensors,
+  type Combined,
+  isWritable,
+  type PlacedTensor,
+  valuesOf,
+  weightsOf,
+} from './combine-files.js';
+
+const CONFIG_NAME = 'adapter_config.json';
+const CONFIG_BYTES_MAX = 1 << 20;
+
+/** Where an adapter is: a folder or file of a version; without a path the only one that it has. */
+export interface AdapterPlace {
+  page: FilePage;
+  path: string | undefined;
+  /** As the user wrote it. */
+  title: string;
+}
+
+function folderOf(path: string): string {
+  const at = path.lastIndexOf('/');
+  return at < 0 ? '' : path.slice(0, at);
+}
+
+/** The folder of the adapter that is meant. @throws {NotFoundError} {UsageError} */
+function findFolder({ page, path, title }: AdapterPlace): { folder: string; config: FileEntry } {
+  const wanted = path?.replace(/\/+$/, '');
+  const configs = page.files.filter((file) => {
+    if (file.path !== CONFIG_NAME && !file.path.endsWith(`/${CONFIG_NAME}`)) return false;
+    const folder = folderOf(file.path);
+    return wanted === undefined || isBelow(file.path, wanted) || folderOf(wanted) === folder;
+  });
+  const [config, other] = configs;
+  if (config === undefined) {
+    throw new NotFoundError(`'${title}' has no ${CONFIG_NAME}`, {
+      kind: 'path',
+      name: CONFIG_NAME,
+      hint: 'name a folder or version with adapter_model.safetensors and adapter_config.json of PEFT',
+    });
+  }
+  if (other !== undefined) {
+    throw new UsageError(`'${title}' has several adapters`, {
+      candidates: configs.map((file) => folderOf(file.path)),
+      hint: `name one: ${configs.map((file) => `'${folderOf(file.path)}'`).join(', ')}`,
+    });
+  }
+  return { folder: folderOf(config.path), config };
+}
+
+async function readConfig(repo: LineAccess, entry: FileEntry): Promise<AdapterConfig> {
+  if (entry.size > CONFIG_BYTES_MAX) {
+    throw new UsageError(`'${entry.path}' has ${entry.size} bytes: it is no configuration`);
+  }
+  const pieces: Uint8Array[] = [];
+  for await (const bytes of streamFile(repo, await openStoredFile(repo, entry))) pieces.push(bytes);
+  return readAdapterConfig(Buffer.concat(pieces).toString('utf8'), entry.path);
+}
+
+/** Finds weights by the names that an adapter gives them. */
+class Targets {
+  readonly #weights: ReadonlyMap<string, PlacedTensor>;
+  readonly #canonical: ReadonlyMap<string, string>;
+
+  constructor(weights: ReadonlyMap<string, PlacedTensor>) {
+    this.#weights = weights;
+    this.#canonical = byCanonicalName(weights.keys());
+  }
+
+  /** By its name, by that without what frameworks add, or by the only one that ends like it. */
+  find(name: string): PlacedTensor | undefined {
+    const known = this.#weights.get(name);
+    if (known !== undefined) return known;
+    const canonical = this.#canonical.get(canonicalName(name));
+    if (canonical !== undefined) return this.#weights.get(canonical);
+    const alike = [...this.#weights.keys()].filter(
+      (own) => own.endsWith(`.${name}`) || name.endsWith(`.${own}`),
+    );
+    return alike.length === 1 ? this.#weights.get(alike[0] as string) : undefined;
+  }
+
+  missing(name: string, place: string): NotFoundError {
+    return new NotFoundError(`'${place}' changes '${name}', which these weights do not have`, {
+      kind: 'tensor',
+      name,
+      ...suggestNames(name, [...this.#weights.keys()], 'is it an adapter of another model?'),
+    });
+  }
+}
+
+/** @param session  where the folded files are stored; null to say only what would be done. */
+export async function foldAdapter(
+  repo: LineAccess,
+  { ours, adapter }: { ours: FilePage; adapter: AdapterPlace },
+  session: PackSession | null,
+  context: OpContext,
+): Promise<Combined> {
+  const { folder, config: configEntry } = findFolder(adapter);
+  const config = await readConfig(repo, configEntry);
+  const ofAdapter = pickSnapshot(adapter.page, { path: folder === '' ? undefined : folder });
+  const isOwn = (key: string): boolean =>
+    adapter.page === ours && folder !== '' && isBelow(key, folder);
+  const base = pickSnapshot({ snapshots: ours.snapshots.filter(({ key }) => !isOwn(key)) }, {});
+  if (ofAdapter === null || base === null) {
+    const what = ofAdapter === null ? `'${adapter.title}' has no tensors` : 'there are no weights';
+    throw new ConflictError(`${what}${ofAdapter === null ? '' : ' to fold the adapter into'}`, {
+      hint: 'an adapter is a folder with adapter_model.safetensors and adapter_config.json of PEFT',
+    });
+  }
+  const factors = await weightsOf(repo, adapter.page, ofAdapter.snapshot);
+  const plan = planAdapter([...factors.keys()], adapter.title);
+  const targets = new Targets(await weightsOf(repo, ours, base.snapshot));
+  const changed = new ChangedTensors();
+  for (const [name, pair] of plan.pairs) {
+    const placed = targets.find(name);
+    if (placed === undefined) throw targets.missing(name, adapter.title);
+    const given = {
+      down: (factors.get(pair.down) as PlacedTensor).tensor,
+      up: (factors.get(pair.up) as PlacedTensor).tensor,
+    };
+    const isTransposed = config.isTransposed || pair.isEmbedding;
+    const shapes = { down: given.down.shape, up: given.up.shape };
+    const problem = factorsProblem(placed.tensor.shape, shapes, isTransposed);
+    if (problem !== null || !isWritable(placed.tensor)) {
+      const what = problem ?? `it is ${placed.tensor.dtype}`;
+      throw new ConflictError(`'${adapter.title}' does not fit '${name}': ${what}`, {
+        tensor: name,
+        hint: 'fold it into the version that it was trained on',
+      });
+    }
+    const values = folded(repo, placed.tensor, given, {
+      scale: adapterScale(config, name),
+      isTransposed,
+    });
+    changed.set(placed, bytesOfValues(placed.tensor, values, context));
+  }
+  const left: string[] = [];
+  for (const [name, own] of plan.replaced) {
+    const placed = targets.find(name);
+    const { tensor } = factors.get(own) as PlacedTensor;
+    const fits =
+      placed !== undefined &&
+      placed.tensor.dtype === tensor.dtype &&
+      JSON.stringify(placed.tensor.shape) === JSON.stringify(tensor.shape);
+    if (fits) changed.set(placed, () => readTensor(repo, tensor));
+    else left.push(name);
+  }
+  const files = await changed.store(repo, session, context);
+  const target: FilePage = { files, snapshots: ours.snapshots };
+  return { changes: { target, removes: [] }, tensors: changed.count, left };
+}
+
+async function* folded(
+  repo: LineAccess,
+  weight: StoredTensor,
+  { down, up }: Record<keyof Pick<AdapterPair, 'down' | 'up'>, StoredTensor>,
+  how: Pick<Factors, 'scale' | 'isTransposed'>,
+): AsyncGenerator<Float64Array> {
+  const [a, b] = await loadTensors(repo, [down, up]);
+  const rank = down.shape[0] as number;
+  const factors: Factors = {
+    ...how,
+    down: widen(down.dtype, a as Uint8Array) as Float64Array,
+    up: widen(up.dtype, b as Uint8Array) as Float64Array,
+    rank,
+    rows: up.shape[0] as number,
+    columns: down.shape.slice(1).reduce((all, one) => all * one, 1),
+  };
+  let start = 0;
+  for await (const piece of valuesOf(repo, weight)()) {
+    addFactors(piece, start, factors);
+    start += piece.length;
+    yield piece;
+  }
+}

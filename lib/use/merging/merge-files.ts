@@ -1,0 +1,224 @@
+/**
+ * Three-way merge of two versions: a file that one side alone changed is taken from that side; where both changed a
+ * file of tensors, each tensor that one side alone changed is. What both changed is a conflict, unless the user chose.
+ */
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import { safetensorsHeader } from '../../pure/formats/tensor-headers.js';
+import { alignSides, originOf, type Sides } from '../../pure/merge/three-way.js';
+import { elementCount } from '../../pure/tensor/layout.js';
+import type { PackSession } from '../../storage/objects/session.js';
+import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
+import {
+  readTensor,
+  type StoredTensor,
+  sameBytes,
+  tensorBytes,
+  tensorsOf,
+} from '../../storage/objects/stored/tensors.js';
+import type { FileEntry, FilePage } from '../../storage/repo/version/file-page.js';
+import type { FileChanges } from '../checkout/change-files.js';
+import { isSame } from '../checkout/change-files.js';
+import type { OpContext } from '../context.js';
+import type { LineAccess } from '../history/access.js';
+import type { Choices, Side } from './choices.js';
+import { storeMerged, storeStream, type TensorStream } from './write-merged.js';
+
+/** What a side did to a file or tensor that is in conflict. */
+export type SideChange = 'added' | 'modified' | 'deleted';
+
+export interface Conflict {
+  path: string;
+  /** null if the file as a whole is in conflict. */
+  tensor: string | null;
+  ours: SideChange;
+  theirs: SideChange;
+}
+
+/** A file that was put together of tensors of both sides. */
+export interface MergedTensors {
+  path: string;
+  /** How many were taken from the other version; the rest is of this one. */
+  theirs: number;
+  tensors: number;
+}
+
+export interface FileMerge {
+  changes: FileChanges;
+  conflicts: Conflict[];
+  merged: MergedTensors[];
+}
+
+interface Trees {
+  base: readonly FileEntry[];
+  ours: readonly FileEntry[];
+  theirs: FilePage;
+}
+
+/** @param session  where merged files are stored; null to say only what would be done. */
+export async function mergeFiles(
+  repo: LineAccess,
+  { trees, choices }: { trees: Trees; choices: Choices },
+  session: PackSession | null,
+  context: OpContext,
+): Promise<FileMerge> {
+  const byPath = (files: readonly FileEntry[]): Map<string, FileEntry> =>
+    new Map(files.map((file) => [file.path, file]));
+  const { theirs } = trees;
+  const target: FilePage = { files: [], snapshots: [...theirs.snapshots] };
+  const result: FileMerge = { changes: { target, removes: [] }, conflicts: [], merged: [] };
+  const aligned = alignSides(byPath(trees.base), byPath(trees.ours), byPath(theirs.files));
+  const take = (path: string, file: FileEntry | undefined): void => {
+    if (file === undefined) result.changes.removes.push(path);
+    else target.files.push(file);
+  };
+  for (const [path, sides] of aligned) {
+    throwIfAborted(context.signal);
+    const origin = await originOf(sides, async (a, b) => isSame(a, b));
+    if (origin === 'theirs') take(path, sides.theirs);
+    if (origin !== 'conflict') continue;
+    const tensors = await mergeTensors(repo, { path, sides, choices }, session, context);
+    if (tensors !== null) {
+      result.conflicts.push(...tensors.conflicts);
+      if (tensors.file !== null) target.files.push(tensors.file);
+      if (tensors.merged !== null) result.merged.push(tensors.merged);
+      continue;
+    }
+    const side = choices.ofFile(path);
+    if (side === 'theirs') take(path, sides.theirs);
+    if (side !== null) continue;
+    const [ours, other] = [sides.ours, sides.theirs].map((file) => changeOf(sides.base, file));
+    result.conflicts.push({ path, tensor: null, ours, theirs: other } as Conflict);
+  }
+  return result;
+}
+
+interface TensorMerge {
+  /** null without a session, or if there are conflicts. */
+  file: FileEntry | null;
+  merged: MergedTensors | null;
+  conflicts: Conflict[];
+}
+
+/** What a side of a conflict did. */
+function changeOf<T>(before: T | undefined, after: T | undefined): SideChange {
+  if (before === undefined) return 'added';
+  return after === undefined ? 'deleted' : 'modified';
+}
+
+/** Merges a file that all three sides have, tensor by tensor; null if it cannot be: it is merged as a whole then. */
+async function mergeTensors(
+  repo: LineAccess,
+  { path, sides, choices }: { path: string; sides: Sides<FileEntry>; choices: Choices },
+  session: PackSession | null,
+  context: OpContext,
+): Promise<TensorMerge | null> {
+  if (sides.base === undefined || sides.ours === undefined || sides.theirs === undefined) {
+    return null;
+  }
+  const files = {
+    base: await openStoredFile(repo, sides.base),
+    ours: await openStoredFile(repo, sides.ours),
+    theirs: await openStoredFile(repo, sides.theirs),
+  };
+  const format = files.ours.skeleton?.format;
+  if (format === undefined || files.theirs.skeleton?.format !== format) return null;
+  const named = (file: StoredFile): Map<string, StoredTensor> | null => {
+    const tensors = tensorsOf(file);
+    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    return tensors.length > 0 && byName.size === tensors.length ? byName : null;
+  };
+  const [base, ours, theirs] = [named(files.base), named(files.ours), named(files.theirs)];
+  if (base === null || ours === null || theirs === null) return null;
+  const same = (a: StoredTensor, b: StoredTensor) => sameContent(repo, a, b);
+  const picked = new Map<string, Side>();
+  const conflicts: Conflict[] = [];
+  for (const [name, tensor] of alignSides(base, ours, theirs)) {
+    throwIfAborted(context.signal);
+    const origin = await originOf(tensor, same);
+    const side = origin === 'conflict' ? choices.ofTensor(path, name) : origin;
+    if (side !== null) picked.set(name, side);
+    else {
+      conflicts.push({
+        path,
+        tensor: name,
+        ours: changeOf(tensor.base, tensor.ours),
+        theirs: changeOf(tensor.base, tensor.theirs),
+      });
+    }
+  }
+  if (conflicts.length > 0) return { file: null, merged: null, conflicts };
+  const result = [...picked].flatMap(([name, side]) => {
+    const tensor = (side === 'ours' ? ours : theirs).get(name);
+    return tensor === undefined ? [] : [{ side, tensor }];
+  });
+  const merged: MergedTensors = {
+    path,
+    theirs: result.filter(({ side }) => side === 'theirs').length,
+    tensors: result.length,
+  };
+  const fits =
+    result.length === ours.size &&
+    result.every(({ tensor }) => isSameShape(tensor, ours.get(tensor.name)));
+  if (fits && merged.theirs === 0) return { file: null, merged: null, conflicts: [] };
+  if (!fits && format !== 'safetensors') return null;
+  if (session === null) return { file: null, merged, conflicts: [] };
+  const entry = sides.ours;
+  if (fits) {
+    const order = [...ours.keys()];
+    const changed = new Map<number, TensorStream>(
+      result
+        .filter(({ side }) => side === 'theirs')
+        .map(({ tensor }) => [order.indexOf(tensor.name), () => readTensor(repo, tensor)]),
+    );
+    const file = await storeMerged(repo, session, { entry, file: files.ours, changed }, context);
+    return { file, merged, conflicts: [] };
+  }
+  const stream = newSafetensors(
+    repo,
+    result.map(({ tensor }) => tensor),
+  );
+  const file = await storeStream(repo, session, { entry, stream, mends: false }, context);
+  return { file, merged, conflicts: [] };
+}
+
+function isSameShape(a: StoredTensor, b: StoredTensor | undefined): boolean {
+  return (
+    b !== undefined && a.dtype === b.dtype && JSON.stringify(a.shape) === JSON.stringify(b.shape)
+  );
+}
+
+/** A safetensors file of tensors that were in no one file. */
+async function* newSafetensors(
+  repo: LineAccess,
+  tensors: readonly StoredTensor[],
+): AsyncGenerator<Uint8Array> {
+  yield safetensorsHeader(
+    tensors.map((tensor) => ({ ...tensor, bytes: tensorBytes(tensor) })),
+    { metadata: { format: 'pt' } },
+  );
+  for (const tensor of tensors) yield* readTensor(repo, tensor);
+}
+
+/** True if two tensors have the same elements, dtype and shape. */
+async function sameContent(repo: LineAccess, a: StoredTensor, b: StoredTensor): Promise<boolean> {
+  if (!isSameShape(a, b)) return false;
+  if (sameBytes(a, b)) return true;
+  const isWhole = ({ home, byteOffset, dtype, shape }: StoredTensor): boolean =>
+    home.kind === 'extent' &&
+    byteOffset === 0 &&
+    home.count === elementCount(shape) &&
+    dtype !== null;
+  // The id of an extent is that of its content.
+  if (isWhole(a) && isWhole(b) && a.strides === null && b.strides === null) return false;
+  const [left, right] = [readTensor(repo, a), readTensor(repo, b)];
+  try {
+    for (;;) {
+      const [x, y] = await Promise.all([left.next(), right.next()]);
+      if (x.done || y.done) return x.done === y.done;
+      if (Buffer.compare(x.value, y.value) !== 0) return false;
+    }
+  } finally {
+    await left.return(undefined);
+    await right.return(undefined);
+  }
+}

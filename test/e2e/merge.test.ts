@@ -1,0 +1,311 @@
+/** `dlv merge`: three ways by file and tensor, conflicts, moving on, weights combined, adapters folded. */
+import test from 'ava';
+import type { LogEntry } from '../../lib/use/ops/log.js';
+import type { MergeResult } from '../../lib/use/ops/merge.js';
+import { TestRepository } from '../helpers/repository.js';
+import {
+  nudge,
+  randomTensors,
+  rawSafetensors,
+  safetensors,
+  type Tensors,
+} from '../helpers/safetensors.js';
+import { buildZip } from '../helpers/zip.js';
+
+const SHAPES = { 'a.weight': [64, 64], 'b.weight': [64, 64], 'b.bias': [64] };
+const BASE = randomTensors(SHAPES, 1);
+
+/** `tensors` with some of another. */
+function withOf(tensors: Tensors, other: Tensors, ...names: string[]): Tensors {
+  return { ...tensors, ...Object.fromEntries(names.map((name) => [name, other[name]!])) };
+}
+
+const LEFT = nudge(BASE, 0.1, 2);
+const RIGHT = nudge(BASE, 0.1, 3);
+
+/** A version with three files, and two branches that each change some of them. */
+async function twoBranches(
+  t: Parameters<typeof TestRepository.create>[0],
+  left: (repo: TestRepository) => Promise<void>,
+  right: (repo: TestRepository) => Promise<void>,
+): Promise<TestRepository> {
+  const repo = await TestRepository.create(t);
+  await repo.write('model.safetensors', safetensors(BASE));
+  await repo.write('note.txt', 'base');
+  await repo.write('old.txt', 'old');
+  await repo.commit('base');
+  await repo.json('switch', '-c', 'side');
+  await right(repo);
+  await repo.commit('right');
+  await repo.json('switch', 'main');
+  await left(repo);
+  await repo.commit('left');
+  return repo;
+}
+
+test('merge: files and tensors that one side alone changed are taken from it', async (t) => {
+  const repo = await twoBranches(
+    t,
+    async (one) => {
+      await one.write('model.safetensors', safetensors(withOf(BASE, LEFT, 'a.weight')));
+      await one.write('mine.txt', 'mine');
+    },
+    async (one) => {
+      await one.write('model.safetensors', safetensors(withOf(BASE, RIGHT, 'b.weight', 'b.bias')));
+      await one.write('note.txt', 'theirs');
+      await one.remove('old.txt');
+    },
+  );
+  const dry = await repo.json<MergeResult>('merge', 'side', '--dry-run');
+  t.deepEqual(dry.tensors, [{ path: 'model.safetensors', theirs: 2, tensors: 3 }]);
+  t.deepEqual(await repo.changes(), []);
+  const done = await repo.json<MergeResult>('merge', 'side');
+  t.is(done.outcome, 'merged');
+  t.is(done.base?.name, 'net@1');
+  const wanted = withOf(withOf(BASE, LEFT, 'a.weight'), RIGHT, 'b.weight', 'b.bias');
+  t.deepEqual(await repo.read('model.safetensors'), safetensors(wanted));
+  t.is(await repo.text('note.txt'), 'theirs');
+  t.is(await repo.text('mine.txt'), 'mine');
+  t.false(await repo.exists('old.txt'));
+  t.deepEqual(await repo.changes(), []);
+  const [last] = await repo.json<LogEntry[]>('log');
+  t.deepEqual(last?.parents, [
+    (await repo.json<LogEntry[]>('log', 'net@3'))[0]?.version,
+    (await repo.json<LogEntry[]>('log', 'side'))[0]?.version,
+  ]);
+  t.is((await repo.json<MergeResult>('merge', 'side')).outcome, 'up to date');
+  t.is((await repo.dlv('fsck')).code, 0);
+});
+
+test('merge: what both sides changed is named, changes nothing, and is decided by pattern', async (t) => {
+  const repo = await twoBranches(
+    t,
+    async (one) => {
+      await one.write('model.safetensors', safetensors(LEFT));
+      await one.write('note.txt', 'mine');
+    },
+    async (one) => {
+      await one.write('model.safetensors', safetensors(RIGHT));
+      await one.write('note.txt', 'theirs');
+    },
+  );
+  const { data } = await repo.fails(1, 'merge', 'side');
+  t.deepEqual(data.conflicts, [
+    { path: 'model.safetensors', tensor: 'a.weight', ours: 'modified', theirs: 'modified' },
+    { path: 'model.safetensors', tensor: 'b.weight', ours: 'modified', theirs: 'modified' },
+    { path: 'model.safetensors', tensor: 'b.bias', ours: 'modified', theirs: 'modified' },
+    { path: 'note.txt', tensor: null, ours: 'modified', theirs: 'modified' },
+  ]);
+  t.deepEqual(await repo.changes(), []);
+  t.is((await repo.json<LogEntry[]>('log')).length, 2);
+  t.regex((await repo.fails(1, 'merge', 'side', '--theirs', '*.txt')).message, /a\.weight/);
+  // The last pattern that matches holds.
+  await repo.json('merge', 'side', '--theirs', '*', '--ours', '#b.*', '--ours', 'note.txt');
+  t.deepEqual(await repo.read('model.safetensors'), safetensors(withOf(LEFT, RIGHT, 'a.weight')));
+  t.is(await repo.text('note.txt'), 'mine');
+  await repo.json('reset', '--hard', 'net@3');
+  await repo.json('merge', 'side', '-X', 'theirs');
+  t.deepEqual(await repo.read('model.safetensors'), safetensors(RIGHT));
+});
+
+test('merge: a branch with nothing of its own moves on, unless told not to', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('note.txt', '1');
+  await repo.commit('one');
+  await repo.json('switch', '-c', 'side');
+  await repo.write('note.txt', '2');
+  await repo.commit('two');
+  await repo.json('switch', 'main');
+  await repo.write('note.txt', 'unsaved');
+  t.regex((await repo.fails(1, 'merge', 'side')).message, /changes that are in no version/);
+  t.is(await repo.text('note.txt'), 'unsaved');
+  await repo.json('restore', 'note.txt');
+  t.is((await repo.json<MergeResult>('merge', '--dry-run', 'side')).outcome, 'fast-forward');
+  const moved = await repo.json<MergeResult>('merge', '--ff-only', 'side');
+  t.deepEqual([moved.outcome, moved.number, await repo.text('note.txt')], ['fast-forward', 2, '2']);
+  t.deepEqual(await repo.changes(), []);
+  await repo.json('reset', '--hard', 'net@1');
+  const made = await repo.json<MergeResult>('merge', '--no-ff', 'side');
+  t.deepEqual([made.outcome, made.number], ['merged', 3]);
+  await repo.write('note.txt', '4');
+  await repo.commit('four');
+  await repo.json('switch', '-c', 'other', 'net@1');
+  await repo.write('other.txt', 'x');
+  await repo.commit('other');
+  t.regex((await repo.fails(1, 'merge', '--ff-only', 'main')).message, /cannot simply move on/);
+});
+
+test('merge: staged changes are in the way', async (t) => {
+  const repo = await twoBranches(
+    t,
+    (one) => one.write('mine.txt', 'mine'),
+    (one) => one.write('theirs.txt', 'theirs'),
+  );
+  await repo.write('note.txt', 'staged');
+  await repo.json('add', 'note.txt');
+  t.regex((await repo.fails(1, 'merge', 'side')).message, /changes are staged/);
+});
+
+test('merge: staged without a version, the next commit has both parents', async (t) => {
+  const repo = await twoBranches(
+    t,
+    (one) => one.write('mine.txt', 'mine'),
+    (one) => one.write('theirs.txt', 'theirs'),
+  );
+  const staged = await repo.json<MergeResult>('merge', 'side', '--no-commit');
+  t.is(staged.outcome, 'staged');
+  t.deepEqual(await repo.changes(), ['staged added theirs.txt']);
+  await repo.commit('joined', { paths: [] });
+  const [last] = await repo.json<LogEntry[]>('log');
+  t.is(last?.parents.length, 2);
+});
+
+test('merge: tensors of other shapes and new ones make a new safetensors file', async (t) => {
+  const wide = randomTensors({ 'b.weight': [70, 64], 'b.bias': [70], 'c.weight': [4, 64] }, 9);
+  const repo = await twoBranches(
+    t,
+    (one) => one.write('model.safetensors', safetensors(withOf(BASE, LEFT, 'a.weight'))),
+    (one) =>
+      one.write('model.safetensors', safetensors({ 'a.weight': BASE['a.weight']!, ...wide })),
+  );
+  await repo.json('merge', 'side');
+  const wanted = { 'a.weight': LEFT['a.weight']!, ...wide };
+  t.deepEqual(await repo.read('model.safetensors'), safetensors(wanted, { format: 'pt' }));
+});
+
+test('merge: values are averaged in files of other containers, whose checksums are right', async (t) => {
+  const npz = (tensors: Tensors): Buffer =>
+    buildZip(
+      Object.entries(tensors).map(([name, { shape, values }]) => ({
+        name: `${name}.npy`,
+        data: npy(shape, values),
+      })),
+    );
+  const repo = await TestRepository.create(t);
+  await repo.write('w.npz', npz(BASE));
+  await repo.commit('base');
+  await repo.json('switch', '-c', 'side');
+  await repo.write('w.npz', npz(RIGHT));
+  await repo.commit('right');
+  await repo.json('switch', 'main');
+  const done = await repo.json<MergeResult>('merge', 'side', '--average', '--weights', '1,3');
+  t.is(done.combined, 3);
+  const mean = Object.fromEntries(
+    Object.entries(BASE).map(([name, { shape, values }]) => [
+      name,
+      { shape, values: values.map((x, i) => 0.25 * x + 0.75 * RIGHT[name]!.values[i]!) },
+    ]),
+  );
+  t.deepEqual(await repo.read('w.npz'), npz(mean));
+  const [last] = await repo.json<(LogEntry & { operation: unknown })[]>('log');
+  t.deepEqual(last?.operation, { kind: 'merge', detail: 'average/1 weights=1,3 of net@1, net@2' });
+});
+
+test('merge: fine-tunes of HEAD are added to it; a method takes its own numbers alone', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('model.safetensors', safetensors(BASE));
+  await repo.commit('base');
+  for (const [name, tensors] of [
+    ['left', LEFT],
+    ['right', RIGHT],
+  ] as const) {
+    await repo.json('switch', '-c', name, 'net@1');
+    await repo.write('model.safetensors', safetensors(tensors));
+    await repo.commit(name);
+  }
+  await repo.json('switch', 'main');
+  const done = await repo.json<MergeResult>('merge', 'left', 'right', '--task', '--lambda', '0.5');
+  t.is(done.operation, 'task/1 weights=1,1 lambda=0.5 base=net@1 of net@2, net@3');
+  const wanted = Object.fromEntries(
+    Object.entries(BASE).map(([name, { shape, values }]) => [
+      name,
+      {
+        shape,
+        values: values.map((x, i) => {
+          return x + 0.5 * (LEFT[name]!.values[i]! - x + (RIGHT[name]!.values[i]! - x));
+        }),
+      },
+    ]),
+  );
+  t.deepEqual(await repo.read('model.safetensors'), safetensors(wanted));
+  const usage = async (...args: string[]): Promise<string> =>
+    (await repo.fails(2, 'merge', ...args)).message;
+  t.regex(await usage('left', '--average', '--density', '0.1'), /means nothing to 'average'/);
+  t.regex(await usage('left', '--weights', '1,2'), /number of a method/);
+  t.regex(await usage('left', '--ties', '--density', '2'), /density is 2/);
+  t.regex(await usage('left', '--average', '--weights', '1,-1'), /add up to 0/);
+  t.regex(await usage('left', '--average', '--weights', '1,2,3'), /3 weights are given for 2/);
+  t.regex(await usage('left', 'right', '--slerp'), /slerp is of two/);
+  t.regex(await usage('left', 'right'), /cannot be joined at once/);
+  t.regex(await usage(), /no version is named/);
+});
+
+test('merge: a LoRA adapter is folded, what it saved whole is replaced', async (t) => {
+  const repo = await TestRepository.create(t);
+  const rank = 2;
+  const factors = randomTensors(
+    {
+      'base_model.model.b.lora_A.weight': [rank, 64],
+      'base_model.model.b.lora_B.weight': [64, rank],
+      'base_model.model.b.bias': [64],
+    },
+    5,
+  );
+  await repo.write('model.safetensors', safetensors(BASE));
+  await repo.write('runs/adapter/adapter_model.safetensors', safetensors(factors));
+  await repo.write('runs/adapter/adapter_config.json', JSON.stringify({ r: rank, lora_alpha: 4 }));
+  await repo.commit('both');
+  const done = await repo.json<MergeResult>('merge', '--lora', ':runs/adapter');
+  t.is(done.combined, 2);
+  t.deepEqual(done.changes, [{ path: 'model.safetensors', status: 'modified' }]);
+  const up = factors['base_model.model.b.lora_B.weight']!.values;
+  const down = factors['base_model.model.b.lora_A.weight']!.values;
+  const folded = BASE['b.weight']!.values.map((x, at) => {
+    const [i, j] = [Math.floor(at / 64), at % 64];
+    return x + 2 * (up[2 * i]! * down[j]! + up[2 * i + 1]! * down[64 + j]!);
+  });
+  const wanted: Tensors = {
+    ...BASE,
+    'b.weight': { shape: [64, 64], values: folded },
+    'b.bias': factors['base_model.model.b.bias']!,
+  };
+  t.deepEqual(await repo.read('model.safetensors'), safetensors(wanted));
+  t.regex((await repo.fails(1, 'merge', '--lora', ':runs/none')).message, /no adapter_config/);
+});
+
+test('merge: bf16 is rounded once, integers stay', async (t) => {
+  const bf16 = (values: readonly number[]): Uint8Array => {
+    const words = new Uint32Array(Float32Array.from(values).buffer);
+    return new Uint8Array(Uint16Array.from(words, (word) => word >>> 16).buffer);
+  };
+  const file = (values: number[], count: number): Buffer =>
+    rawSafetensors({
+      w: { dtype: 'BF16', shape: [values.length], bytes: bf16(values) },
+      n: {
+        dtype: 'I64',
+        shape: [1],
+        bytes: new Uint8Array(BigInt64Array.of(BigInt(count)).buffer),
+      },
+    });
+  const repo = await TestRepository.create(t);
+  await repo.write('w.safetensors', file([1, 2, -1, 0.5], 1));
+  await repo.commit('one');
+  await repo.json('switch', '-c', 'side');
+  // The mean of 1 and 1.0078125, the next bf16, is between the two: it goes to the even one.
+  await repo.write('w.safetensors', file([1.0078125, 4, -1, 1], 2));
+  await repo.commit('two');
+  await repo.json('switch', 'main');
+  await repo.json('merge', 'side', '--average');
+  t.deepEqual(await repo.read('w.safetensors'), file([1, 3, -1, 0.75], 1));
+});
+
+/** An npy file of float32 values. */
+function npy(shape: readonly number[], values: Float32Array): Buffer {
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`;
+  const head = Buffer.alloc(Math.ceil((10 + text.length + 1) / 64) * 64, 0x20);
+  head.write('\x93NUMPY\x01\x00', 'latin1');
+  head.writeUInt16LE(head.length - 10, 8);
+  head.write(text, 10, 'latin1');
+  head[head.length - 1] = 0x0a;
+  return Buffer.concat([head, Buffer.from(values.buffer, values.byteOffset, values.byteLength)]);
+}
