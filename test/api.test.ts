@@ -31,8 +31,8 @@ const TYPES =
   'GcRemoteResult GcResult GroupCell ' +
   'GroupRow Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
-  'LogOptions ManyDiffResult MetricPoint MetricValues ModelDeletion ModelRenaming ModelStatus MvOptions ' +
-  'MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
+  'LogOptions ManyDiffResult MergeOptions MergeResult MetricPoint MetricValues ModelDeletion ' +
+  'ModelRenaming ModelStatus MvOptions MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
   'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
   'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
   'QueryResult QueryResultRow QueryVersion ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
