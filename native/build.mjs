@@ -38,6 +38,9 @@ export const CORE = [
   'chunk.c',
   'sketch.c',
   'drift.c',
+  'compute.c',
+  'compute_loops.c',
+  'compute_x86.c',
 ];
 export const ADDON = [
   'module.c',
@@ -50,6 +53,7 @@ export const ADDON = [
   'chain.c',
   'crc32.c',
   'guard.c',
+  'team.c',
 ].map((name) => `addon/${name}`);
 
 /** sha256 over names and contents of everything that goes into the .wasm, or with 'addon' into the addon. */
@@ -95,6 +99,7 @@ export function buildAddon(output = ADDON_FILE, faults = false) {
     // A product and a sum stay two roundings, as they are in every other build.
     '-ffp-contract=off',
     '-fPIC',
+    '-pthread',
     '-fvisibility=hidden',
     '-Wall',
     '-Wextra',
@@ -177,6 +182,8 @@ function compileWasm(target) {
     'wasm_distances',
     'wasm_drift',
     'wasm_weigh',
+    'wasm_compute',
+    'wasm_scratch',
   ];
   const flags = [
     '--target=wasm32',

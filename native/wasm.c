@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "chunk.h"
+#include "compute.h"
 #include "drift.h"
 #include "kernel.h"
 #include "sketch.h"
@@ -145,3 +146,16 @@ void wasm_weigh(const uint8_t *block, uint32_t known, uint32_t kind, uint32_t co
   point(block, count, known, planes);
   dlv_weigh(planes, known, kind, count, state, bins);
 }
+
+static void alone(void *state, uint32_t count, compute_task *task, const void *work) {
+  for (uint32_t index = 0; index < count; index++) task(work, index, state);
+}
+
+/* `scratch`: COMPUTE_SCRATCH_FLOATS; the caller keeps it, like the arena, from one program to the next. */
+int wasm_compute(float *arena, size_t floats, const int32_t *program, size_t words,
+                 float *scratch) {
+  const compute_team one = {alone, scratch};
+  return dlv_compute(arena, floats, program, words, &one);
+}
+
+size_t wasm_scratch(void) { return COMPUTE_SCRATCH_FLOATS * sizeof(float); }

@@ -102,6 +102,12 @@ export const DATA_COLUMNS_MAX = 100_000;
 export const BATCH_BYTES_MAX = 1 << 30;
 /** Bytes of scores over a vocabulary that one pass of a language model gives, about; at least one text is run. */
 export const LOGITS_BYTES = 1 << 28;
+/** Memory of the built-in trainer: values and gradients of a batch, weights, what the optimizer keeps. */
+export const TRAINED_BYTES_MAX = 1 << 30;
+/** Examples that a trainer holds in memory, as float32. */
+export const TRAINED_DATA_BYTES_MAX = 1 << 30;
+/** The job of a trainer, and one line of what it says. */
+export const JOB_BYTES_MAX = 1 << 24;
 /** Examples of one evaluation: their outcomes are one note. */
 export const EXAMPLES_MAX = 3_000_000;
 /** Size of one file: that of the largest file of ext4. */

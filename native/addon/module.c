@@ -26,9 +26,10 @@
 #include "kernel.h"
 #include "sketch.h"
 #include "streams.h"
+#include "team.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 5
+#define INTERFACE_VERSION 6
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */
@@ -241,7 +242,9 @@ static uint32_t environments;
 /* The last one takes the memory that calls keep for each other with it: the addon may be unloaded. */
 static void leave(void *data) {
   (void)data;
-  if (__atomic_sub_fetch(&environments, 1, __ATOMIC_ACQ_REL) == 0) scratch_drain();
+  if (__atomic_sub_fetch(&environments, 1, __ATOMIC_ACQ_REL) > 0) return;
+  team_end();
+  scratch_drain();
 }
 
 NAPI_MODULE_INIT() {
@@ -271,6 +274,7 @@ NAPI_MODULE_INIT() {
       {"sketchDistances", sketch_distances},
       {"drift", drift},
       {"weigh", weigh},
+      {"compute", compute},
       {"isa", isa},
       {"forcePortable", force_portable},
       {"guardSignals", guard_signals},

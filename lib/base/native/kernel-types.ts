@@ -144,6 +144,8 @@ export interface NativeKernel extends Kernel, KernelServices {
   ): Promise<Uint32Array>;
   /** See LoadedKernel. */
   allocate(bytes: number): Uint8Array;
+  /** Carries out a program of compute.ts, at once; arena and program are lists of 32-bit words. */
+  compute(arena: Uint8Array, program: Uint8Array, threads: number): void;
   isa(): string;
   forcePortable(on: boolean): void;
   /** See guard.ts; absent in an addon that was built before there was one. */

@@ -10,9 +10,10 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { AbortedError, BugError, CorruptError, UsageError } from '../errors.js';
+import type { Arena } from './compute.js';
 import { ERROR_ABORTED, ERROR_BASE, ERROR_CORRUPT } from './failure.js';
 import type { Kernel, KernelServices, NativeKernel } from './kernel-types.js';
-import { loadWasm } from './wasm.js';
+import { loadWasm, openWasmArena } from './wasm.js';
 
 export interface KernelInfo {
   /** Which build runs. */
@@ -34,13 +35,15 @@ export interface LoadedKernel {
    */
   allocate(bytes: number): Uint8Array;
   services: KernelServices;
+  /** Memory of `floats` zeros, for programs of compute.ts. @param threads  1 … COMPUTE_THREADS_MAX. */
+  openArena(floats: number, threads: number): Arena;
 }
 
 const FOLDER = new URL('../../../../native/', import.meta.url);
 const KINDS = ['native', 'portable', 'wasm'] as const;
 
 /** INTERFACE_VERSION of native/addon/module.c: an addon built of other sources is not used. */
-const INTERFACE_VERSION = 5;
+const INTERFACE_VERSION = 6;
 /** Shorter memory is copied as fast as memory of the addon is made. */
 const ALLOCATED_BYTES_MIN = 64 * 1024;
 
@@ -112,7 +115,17 @@ export function load(forced: string | undefined): LoadedKernel {
       const info = { kind: kind ?? 'native', isa: native.isa() };
       const allocate = (bytes: number): Uint8Array =>
         bytes < ALLOCATED_BYTES_MIN ? plainMemory(bytes) : native.allocate(bytes);
-      return { info, kernel: native, native, services: native, fallback: false, allocate };
+      const openArena = (floats: number, threads: number): Arena =>
+        nativeArena(native, floats, threads);
+      return {
+        info,
+        kernel: native,
+        native,
+        services: native,
+        fallback: false,
+        allocate,
+        openArena,
+      };
     }
     if (kind !== undefined) {
       throw new UsageError(`DLV_KERNEL is '${kind}', but the native kernel was not built`, {
@@ -125,7 +138,28 @@ export function load(forced: string | undefined): LoadedKernel {
   const info = { kind: 'wasm', isa: 'simd128' } as const;
   const wasm = loadWasm(bytes);
   const fallback = kind === undefined;
-  return { info, kernel: wasm, native: null, services: wasm, fallback, allocate: plainMemory };
+  return {
+    info,
+    kernel: wasm,
+    native: null,
+    services: wasm,
+    fallback,
+    allocate: plainMemory,
+    openArena: (floats) => openWasmArena(bytes, floats),
+  };
+}
+
+function nativeArena(native: NativeKernel, count: number, threads: number): Arena {
+  const memory = new ArrayBuffer(4 * count);
+  const bytes = new Uint8Array(memory);
+  return {
+    floats: new Float32Array(memory),
+    words: new Int32Array(memory),
+    run: (program) => {
+      const { buffer, byteOffset, byteLength } = program;
+      native.compute(bytes, new Uint8Array(buffer, byteOffset, byteLength), threads);
+    },
+  };
 }
 
 function plainMemory(bytes: number): Uint8Array {

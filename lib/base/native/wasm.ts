@@ -11,6 +11,7 @@ import {
   readEncode,
   readWeigh,
 } from './arguments.js';
+import type { Arena } from './compute.js';
 import { ERROR_ABORTED, ERROR_MEMORY, failure } from './failure.js';
 import type { Kernel, KernelSegment, KernelServices } from './kernel-types.js';
 
@@ -77,6 +78,14 @@ interface Exports {
     state: number,
     bins: number,
   ): void;
+  wasm_compute(
+    arena: number,
+    floats: number,
+    program: number,
+    words: number,
+    scratch: number,
+  ): number;
+  wasm_scratch(): number;
 }
 
 /** Rows of sketches that are copied in at once. */
@@ -217,6 +226,33 @@ export function loadWasm(bytes: Uint8Array): Kernel & KernelServices {
       exports.wasm_weigh(block, given.planes.length, kind, given.count, at, binsAt);
       state.set(new Uint8Array(exports.memory.buffer, at, state.length));
       bins.set(new Uint8Array(exports.memory.buffer, binsAt, bins.length));
+    },
+  };
+}
+
+/** Programs of an arena take no more room at once. */
+const PROGRAM_BYTES = 1 << 20;
+
+/** Memory for programs of compute.ts in an instance of its own, which never grows. */
+export function openWasmArena(bytes: Uint8Array, count: number): Arena {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  const exports = instance.exports as unknown as Exports;
+  exports.wasm_reset();
+  const [arena, scratch, room] = [4 * count, exports.wasm_scratch(), PROGRAM_BYTES].map((size) =>
+    exports.wasm_alloc(size),
+  ) as [number, number, number];
+  if (arena === 0 || scratch === 0 || room === 0) throw failure(ERROR_MEMORY, 'memory is short');
+  const { buffer } = exports.memory;
+  const floats = new Float32Array(buffer, arena, count).fill(0);
+  return {
+    floats,
+    words: new Int32Array(buffer, arena, count),
+    run: (program) => {
+      if (program.byteLength > PROGRAM_BYTES) throw failure(ERROR_MEMORY, 'memory is short');
+      new Int32Array(buffer, room, program.length).set(program);
+      const code = exports.wasm_compute(arena, count, room, program.length, scratch);
+      if (code === 0) return;
+      throw failure(code, "'program' has an operation that does not fit the arena");
     },
   };
 }
