@@ -1,7 +1,7 @@
 /** A network as programs of the kernel: built once for a batch, then run step by step. */
 import { LimitError, UsageError } from '../../base/errors.js';
 import { TRAINED_BYTES_MAX } from '../../base/limits.js';
-import type { Arena } from '../../base/native/compute.js';
+import { type Arena, COMPUTE_THREADS_MAX } from '../../base/native/compute.js';
 import { loadKernel } from '../../base/native/kernel.js';
 import { inferShapes } from '../../pure/network/shapes/infer-shapes.js';
 import { Builder } from './builder.js';
@@ -94,7 +94,8 @@ export class NetworkProgram {
     this.#training = piecesOf(build.training);
     this.#running = piecesOf(build.running);
     this.#back = piecesOf(build.back);
-    this.arena = loadKernel().openArena(build.size, options.threads);
+    const threads = Math.min(options.threads, COMPUTE_THREADS_MAX);
+    this.arena = loadKernel().openArena(build.size, threads);
   }
 
   /** Weights that are trained. */
