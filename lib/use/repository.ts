@@ -43,7 +43,7 @@ import { initRepository } from '../storage/repo/init.js';
 import { Layout, newWorkName } from '../storage/repo/layout.js';
 import { finishMoves, hasMoves } from '../storage/repo/moves/carry-out.js';
 import { type LockOptions, type RepositoryLock, withLock } from '../storage/repo/processes/lock.js';
-import { leavesOut } from '../storage/repo/promised.js';
+import { forgetWholeSets, leavesOut } from '../storage/repo/promised.js';
 import { type Head, readHead } from '../storage/repo/refs/head.js';
 import { modelNameProblem, takenByRevision } from '../storage/repo/refs/ref-name.js';
 import { Config, readConfig } from '../storage/repo/settings/config.js';
@@ -52,6 +52,7 @@ import { readTree } from '../storage/repo/version/file-tree.js';
 import { isOfRole } from '../storage/repo/version/snapshots.js';
 import { decodeVersion, shortId, type Version } from '../storage/repo/version/version.js';
 import { FolderBackend } from '../storage/store/backends/folder-backend.js';
+import { PACKS_DIR } from '../storage/store/names.js';
 import { ObjectStore } from '../storage/store/object-store.js';
 
 export interface RepositoryOptions {
@@ -317,10 +318,21 @@ export class Repository implements Readers {
       chainDepth: this.config.get('chain.depth'),
       ...(this.options.signal ? { signal: this.options.signal } : {}),
       locked: (action) => {
-        return this.locked((lock) => action((flag) => requireReadFlag(lock, flag)));
+        return this.locked(async (lock) => {
+          const result = await action((flag) => requireReadFlag(lock, flag));
+          await this.#forgetWholeSets(lock);
+          return result;
+        });
       },
       tmpName: () => newWorkName('add'),
     });
+  }
+
+  /** What was stored may be a set that was here without some of its files: nothing of it is missing now. */
+  async #forgetWholeSets(lock: RepositoryLock): Promise<void> {
+    if (this.#promises === null) return;
+    const files = new Set(await this.store.backend.list(PACKS_DIR));
+    if (await forgetWholeSets(lock, files)) await this.readPromises();
   }
 
   async close(): Promise<void> {

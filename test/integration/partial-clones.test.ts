@@ -252,6 +252,12 @@ test('adding the exact file to a planes clone makes its tensors whole here', asy
     const copy = await repo.dlv('cat', 'HEAD:copy.safetensors');
     t.true(copy.stdoutBytes.equals(files[1] as Buffer));
     await isSound(t, repo);
+    // Of a set that is whole now, nothing is said to be missing.
+    const said = await fs.readFile(path.join(repo.dir, '.dlv', 'promised', 'origin'), 'utf8');
+    const packs = new Set(await fs.readdir(path.join(repo.dir, '.dlv', 'packs')));
+    for (const [, id, classes] of said.matchAll(/^thin (\S+) (.+)$/gm)) {
+      t.false(classes?.split(' ').every((plane) => packs.has(`${id}.${plane}`)));
+    }
   });
 });
 

@@ -108,11 +108,19 @@ async function digestsApart(prefix: Uint8Array, parts: readonly Uint8Array[]): P
   return digests;
 }
 
+/** Values of hex digits by their character codes. */
+const HEX_VALUES = Uint8Array.from({ length: 128 }, (_, code) => {
+  const value = '0123456789abcdef'.indexOf(String.fromCharCode(code));
+  return Math.max(0, value);
+});
+
 /** Writes algorithm byte and digest of `id` at `offset`; returns the offset after them. */
 export function writeId(target: Uint8Array, offset: number, id: Id): number {
   target[offset] = ALGORITHM_SHA256;
+  // Thousands of rows of indexes are looked up by it: neither text nor buffers are made on the way.
   for (let i = 0; i < 32; i++) {
-    target[offset + 1 + i] = Number.parseInt(id.slice(2 * i, 2 * i + 2), 16);
+    const [high, low] = [id.charCodeAt(2 * i), id.charCodeAt(2 * i + 1)];
+    target[offset + 1 + i] = ((HEX_VALUES[high] as number) << 4) | (HEX_VALUES[low] as number);
   }
   return offset + ID_BYTES;
 }

@@ -60,16 +60,19 @@ export class ByteReader {
   /** An unsigned 64-bit number that must be exact in a double. */
   u64(field: string): number {
     this.need(8, field);
-    const value = this.#view.getBigUint64(this.offset, true);
-    this.offset += 8;
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
+    const low = this.#view.getUint32(this.offset, true);
+    const high = this.#view.getUint32(this.offset + 4, true);
+    if (high >= 2 ** 21) {
+      const value = String(this.#view.getBigUint64(this.offset, true));
+      this.offset += 8;
       throw new LimitError(`'${this.file}': ${field} is ${value}, above 2^53`, {
         file: this.file,
         field,
-        value: String(value),
+        value,
       });
     }
-    return Number(value);
+    this.offset += 8;
+    return high * 2 ** 32 + low;
   }
 
   /** LEB128, at most 8 bytes, canonical (no trailing zero groups), below 2^53. */

@@ -4,6 +4,7 @@
  * The primitives are in one mutable table (`io`) so that the fault harness can make the n-th of
  * them fail. Errors of the operating system become `IoError`s that name the file and the remedy.
  */
+import { readSync } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { IoError } from '../errors.js';
@@ -68,6 +69,9 @@ export const io = {
   ): Promise<number> => write(handle.fd, most),
   writeAt: async (handle: FileHandle, bytes: Uint8Array, offset: number): Promise<number> =>
     (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten,
+  /** Reads at once, and blocks: see ReadFile.readNow. */
+  readNow: (handle: FileHandle, target: Uint8Array, offset: number): number =>
+    readSync(handle.fd, target, 0, target.length, offset),
   fsync: (handle: FileHandle): Promise<void> => handle.sync(),
   rename: async (from: string, to: string): Promise<void> => {
     checkPlace(from);

@@ -30,6 +30,9 @@ export interface ArrivalOptions extends TransferOptions {
   readonly shown: string;
 }
 
+/** Chains that are decoded at once, so that cores do not wait for each other's reads. */
+const CHAINS_AT_ONCE = 4;
+
 /** Sets that are finished and not listed. */
 export interface Arrived {
   readonly sealed: readonly SealedSet[];
@@ -84,7 +87,7 @@ export async function checkArrived(
   const onBytes = (count: number, set: SetId): void => {
     if (arrived.has(set)) options.onBytes?.(count);
   };
-  const how = { onBytes, ...(signal ? { signal } : {}) };
+  const how = { onBytes, chainsAtOnce: CHAINS_AT_ONCE, ...(signal ? { signal } : {}) };
   await checkBlobs(access, needed.blobs, findings, how);
   await checkExtents(access, needed.extents, findings, how);
   const [first] = findings.problems;
@@ -149,7 +152,10 @@ class ArrivedBackend implements Backend {
   }
 
   read(name: string, offset: number, length: number): Promise<Uint8Array> {
-    return this.#local.read(this.#name(name), offset, length);
+    const arrived = this.#names.get(name);
+    return arrived === undefined || this.#local.readWritten === undefined
+      ? this.#local.read(arrived ?? name, offset, length)
+      : this.#local.readWritten(arrived, offset, length);
   }
   size(name: string): Promise<number> {
     return this.#local.size(this.#name(name));

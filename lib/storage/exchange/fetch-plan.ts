@@ -12,7 +12,7 @@ import type { LockAccess, ReadAccess } from '../objects/access.js';
 import { Blobs } from '../objects/blobs.js';
 import { readRecord } from '../objects/records.js';
 import type { PartialFilter } from '../repo/promised.js';
-import { readNotes } from '../repo/refs/refs.js';
+import { notesReader } from '../repo/refs/refs.js';
 import { decodeVersion, shortId, type Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
 import {
@@ -114,12 +114,13 @@ export async function planFetch(
   }
   const blobs = layeredBlobs(parts);
   const { layout } = parts.repo;
+  const notesHere = notesReader(layout);
   const source: ReachSource = {
     blobs,
     layout,
     readBlob: (id, kind) => blobs.readBlob(id, kind),
     noteIds: async (version) => {
-      const here = await readNotes(layout, version);
+      const here = await notesHere(version);
       return [...new Set([...here, ...(parts.notes.get(version) ?? [])])].sort();
     },
   };

@@ -7,6 +7,7 @@
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { type DlvError, isUnreadable, objectFault } from '../../base/errors.js';
 import { FSCK_PLANES_BYTES } from '../../base/limits.js';
@@ -25,6 +26,8 @@ export interface ObjectCheckOptions {
   onBytes(count: number, set: SetId): void;
   /** Called for each object that is here and does not give what its id says. */
   onSuspect?(suspect: Suspect): void;
+  /** Chains that are decoded at once; default 1. With more, failures are found in any order. */
+  chainsAtOnce?: number;
   signal?: AbortSignal;
 }
 
@@ -206,7 +209,24 @@ class ExtentCheck {
 
   /** Decodes everything that has a root, bases before their deltas. */
   async decode(): Promise<void> {
-    const stack = this.#roots.splice(0).reverse();
+    const { chainsAtOnce = 1 } = this.#options;
+    await forEachLimit(this.#roots.splice(0), chainsAtOnce, (root) => this.#decodeAbove(root));
+    // Deltas of a broken record are affected by it.
+    for (const finding of this.#findings.list) {
+      for (const id of finding.objects) {
+        const record = await this.#repo.store.here.findSegment(id, 0).catch(() => null);
+        for (let segment = 0; segment < (record?.segments ?? 1); segment++) {
+          for (const child of this.#children.get(keyOf(id, segment)) ?? []) {
+            finding.objects.add(child);
+          }
+        }
+      }
+    }
+  }
+
+  /** Decodes a root and what stands on it. */
+  async #decodeAbove(root: [Id, number]): Promise<void> {
+    const stack = [root];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       throwIfAborted(this.#options.signal);
       const [id, segment] = next;
@@ -219,17 +239,6 @@ class ExtentCheck {
         continue;
       }
       for (const child of children) stack.push([child, segment]);
-    }
-    // Deltas of a broken record are affected by it.
-    for (const finding of this.#findings.list) {
-      for (const id of finding.objects) {
-        const record = await this.#repo.store.here.findSegment(id, 0).catch(() => null);
-        for (let segment = 0; segment < (record?.segments ?? 1); segment++) {
-          for (const child of this.#children.get(keyOf(id, segment)) ?? []) {
-            finding.objects.add(child);
-          }
-        }
-      }
     }
   }
 

@@ -151,6 +151,28 @@ export async function writePromised(
   await writeFileAtomic(file, sealReadable(formatPromised(promised), file, parsePromised));
 }
 
+/**
+ * Takes out lines about sets of which all files are here.
+ * @param files  names in packs/.
+ * @returns true if there were any.
+ */
+export async function forgetWholeSets(
+  lock: RepositoryLock,
+  files: ReadonlySet<string>,
+): Promise<boolean> {
+  let found = false;
+  for (const [remote, promised] of await readPromised(lock.layout)) {
+    const whole = [...promised.thin].filter(([id, classes]) =>
+      classes.every((plane) => files.has(`${id}.${plane}`)),
+    );
+    if (whole.length === 0) continue;
+    for (const [id] of whole) promised.thin.delete(id);
+    await writePromised(lock, remote, promised);
+    found = true;
+  }
+  return found;
+}
+
 /** Classes of the files of each set here that some remote promised. */
 export function thinSets(
   promised: ReadonlyMap<string, PromisedOfRemote>,

@@ -16,7 +16,7 @@ import type { ObjectAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile, type StoredFile } from '../objects/stored/stored-file.js';
 import { type NoteReader, readTier } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
-import { listNotedVersions, readNotes } from '../repo/refs/refs.js';
+import { notesReader } from '../repo/refs/refs.js';
 import type { FileEntry } from '../repo/version/file-page.js';
 import { type FileTree, readPages } from '../repo/version/file-tree.js';
 import { readVersion, type Version } from '../repo/version/version.js';
@@ -117,19 +117,16 @@ export class Walk {
   readonly found = new Reachable();
   readonly #repo: ReachSource;
   readonly #options: WalkOptions;
-  #noted: Promise<Set<Id>> | null = null;
+  readonly #readNotes: (version: Id) => Promise<Id[]>;
 
   constructor(repo: ReachSource, options: WalkOptions) {
     this.#repo = repo;
     this.#options = options;
+    this.#readNotes = notesReader(repo.layout);
   }
 
   async #notes(version: Id): Promise<Id[]> {
-    const { layout } = this.#repo;
-    const elsewhere = this.#repo.noteIds?.(version);
-    if (elsewhere !== undefined) return elsewhere;
-    this.#noted ??= listNotedVersions(layout).then((ids) => new Set(ids));
-    return (await this.#noted).has(version) ? readNotes(layout, version) : [];
+    return (await this.#repo.noteIds?.(version)) ?? this.#readNotes(version);
   }
 
   #add(id: Id, kind: BlobKind, version: Id | null, path: string | null): boolean {

@@ -15,6 +15,7 @@ import { basePlanesOf, stopOf, wantsHead } from '../../objects/planes/link.js';
 import { classesFor } from '../../objects/planes/read-counts.js';
 import { isTrashName, newWorkName } from '../../repo/layout.js';
 import { listOtherReaders } from '../../repo/processes/readers.js';
+import { readPromised, thinSets } from '../../repo/promised.js';
 import { packName, stemOf } from '../../store/names.js';
 import { RollingWriter, removeSealed } from '../../store/packs/rolling-writer.js';
 import { planesHere } from '../../store/promised.js';
@@ -273,10 +274,14 @@ async function freeHidden(
 ): Promise<void> {
   const { store } = repo;
   const chosen: SetInfo[] = [];
-  // Where a set gave up planes of all its records, the thin one has its name, and its files are too many.
-  for (const [id, classes] of thin) {
-    for (const plane of classes) await store.backend.remove(packName(id, plane));
-  }
+  // Where a set gave up planes of all its records, the thin one has its name, and its files are too many;
+  // but for a set that somebody stored whole meanwhile.
+  await repo.locked(async (lock) => {
+    const now = thinSets(await readPromised(lock.layout));
+    for (const id of thin.keys()) {
+      for (const plane of now.get(id) ?? []) await store.backend.remove(packName(id, plane));
+    }
+  });
   await repo.readPromises?.();
   for (const info of store.sets()) {
     if ((store.promised?.absent(info.id) ?? []).length > 0) continue;

@@ -265,6 +265,15 @@ export async function readNotes(layout: Layout, version: Id): Promise<Id[]> {
   return bytes === null ? [] : parseNotes(unseal(bytes, file), file);
 }
 
+/** Reads the notes of many versions: which of them have any is looked up once. */
+export function notesReader(layout: Layout): (version: Id) => Promise<Id[]> {
+  let noted: Promise<Set<Id>> | null = null;
+  return async (version) => {
+    noted ??= listNotedVersions(layout).then((ids) => new Set(ids));
+    return (await noted).has(version) ? readNotes(layout, version) : [];
+  };
+}
+
 /** Adds note ids to those of a version: union, so the order of merges does not matter. */
 export async function addNotes(
   lock: RepositoryLock,

@@ -29,6 +29,11 @@ export interface Backend {
   /** Exactly `length` bytes at `offset`, owned by the caller. @throws {TruncatedError} beyond the end. */
   read(name: string, offset: number, length: number): Promise<Uint8Array>;
   /**
+   * As `read`, for files that were written a moment ago: small parts of them are read without a thread. Absent
+   * where that makes no difference.
+   */
+  readWritten?(name: string, offset: number, length: number): Promise<Uint8Array>;
+  /**
    * Opens a file that has at least `end` bytes for the kernel; null if it is shorter. Absent where there are
    * no files of the system.
    */
