@@ -8,6 +8,7 @@
 import path from 'node:path';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import { sha256Hex } from '../../../base/bytes/hash.js';
+import { payloadMemory, recyclePayload } from '../../../base/bytes/memory/memory.js';
 import { assert, DlvError, LimitError, RemoteError } from '../../../base/errors.js';
 import {
   isMissing,
@@ -86,17 +87,21 @@ export class FolderTransport implements Transport {
     const file = await ReadFile.open(this.#path(name)).catch((error: unknown) => {
       throw isMissing(error) ? missingObject(this.shown, name) : error;
     });
+    let room: Uint8Array | null = null;
     try {
       if (file.size < end) throw shortObject(this.shown, name, end, file.size);
+      room = payloadMemory(Math.max(0, Math.min(this.#pieceBytes, end - start)));
       for (let at = start; at < end; at += this.#pieceBytes) {
         throwIfAborted(signal);
-        const bytes = await file.read(at, Math.min(this.#pieceBytes, end - at));
+        const bytes = room.subarray(0, end - at);
+        await file.readInto(bytes, at);
         await this.#rate.pass(bytes.length, signal);
         this.traffic.receivedBytes += bytes.length;
         await take(bytes);
         onBytes?.(bytes.length);
       }
     } finally {
+      if (room !== null) recyclePayload(room);
       await file.close();
     }
   }

@@ -89,13 +89,18 @@ export class SetScanner {
     this.#sink = sink;
     this.#absent = absent;
     this.#onThin = onThin;
-    const window = (name: DataClass) => new FileWindow(backend, packName(id, name), 0);
+    const window = (name: DataClass) => this.#window(packName(id, name), 0);
     this.#windows = {
       blob: window('blob'),
       hi: window('hi'),
       mid: window('mid'),
       low: window('low'),
     };
+  }
+
+  #window(name: string, size: number): FileWindow {
+    // A sink may keep what it gets.
+    return new FileWindow(this.#backend, name, size, this.#sink === null);
   }
 
   /** Reads the whole set once. Memory: one record and the rows of the index. */
@@ -136,7 +141,7 @@ export class SetScanner {
     if (!(await this.#backend.exists(name))) return;
     const size = await this.#backend.size(name);
     this.sizes[fileClass] = size;
-    this.#windows[fileClass] = new FileWindow(this.#backend, name, size);
+    this.#windows[fileClass] = this.#window(name, size);
     try {
       checkFileHeader(await this.#windows[fileClass].get(0, FILE_HEADER_BYTES), fileClass, name);
     } catch (error) {
@@ -155,6 +160,7 @@ export class SetScanner {
     const search = { left: 4 * size + SEARCH_SLACK_BYTES };
     let offset = FILE_HEADER_BYTES;
     while (offset < size) {
+      for (const plane of DATA_CLASSES) this.#windows[plane].release();
       try {
         offset = await take(offset);
       } catch (error) {
