@@ -7,11 +7,14 @@ import type { DescResult } from '../../lib/use/ops/desc.js';
 import type { DetachResult } from '../../lib/use/ops/detach.js';
 import type { FetchResult } from '../../lib/use/ops/fetch.js';
 import type { FsckOpResult } from '../../lib/use/ops/fsck.js';
+import { checkPartialRemote } from '../conformance/partial-remote.js';
 import { dlv } from '../helpers/dlv.js';
 import { cloned, pushed, step } from '../helpers/remotes.js';
 import { TestRepository } from '../helpers/repository.js';
+import { s3Env, serveBuckets } from '../helpers/s3-server.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
+import { serveFolder } from '../helpers/web-server.js';
 import { readTree, type Tree, writeTree } from '../trust/tree.js';
 
 const SHAPES = { 'a.weight': [512, 512], 'b.weight': [256, 512], 'b.bias': [64] };
@@ -133,6 +136,27 @@ test('clone --planes: exact files come when they are asked for, all of it with f
     t.true((await checkedOut(repo, 'net@1', 'last')).equals(files[0] as Buffer));
   });
   t.deepEqual(await fs.readdir(path.join(repo.dir, '.dlv', 'promised')), []);
+});
+
+test('a web server: clones in parts, and every byte of them is reported', async (t) => {
+  const { top, files } = await largeRemote(t);
+  const server = await serveFolder(t, top);
+  await checkPartialRemote(t, {
+    top,
+    files,
+    address: `${server.url}/team.dlv`,
+    wire: () => server.wire(),
+  });
+});
+
+test.serial('a bucket: clones in parts, and every byte of them is reported', async (t) => {
+  const { repo, top, files } = await largeRemote(t);
+  const server = await serveBuckets(t);
+  const { AWS_ENDPOINT_URL: endpoint, ...keys } = s3Env(server.url);
+  Object.assign(process.env, keys);
+  const address = `s3://models/net?endpoint=${endpoint}`;
+  await repo.json('push', address);
+  await checkPartialRemote(t, { top, files, address, wire: () => server.wire() });
 });
 
 test('diff in a planes clone: numbers with bounds and no bytes; --exact fetches', async (t) => {

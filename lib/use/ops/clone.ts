@@ -7,6 +7,7 @@ import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remot
 import { notePromised } from '../../storage/exchange/partial/bring.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
 import type { RemoteReader } from '../../storage/exchange/remote.js';
+import type { Traffic } from '../../storage/exchange/transports/transport.js';
 import { branchRefName, Layout, REPOSITORY_DIR } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { leavesOut, type PartialFilter, wholeFilter } from '../../storage/repo/promised.js';
@@ -78,6 +79,7 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   try {
     await repo.locked((lock) => changeRemotes(lock, ({ urls }) => void urls.set(remote, url)));
     const source = await openReader(url, lineOf(repo, options, context));
+    addTraffic(source.traffic, first.traffic);
     try {
       return await fill(repo, source, { remote, url, options, context: { ...context, cwd: dir } });
     } finally {
@@ -92,6 +94,13 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   } finally {
     await repo.close();
   }
+}
+
+/** Counts what an earlier connection carried with what this one does. */
+function addTraffic(traffic: Traffic, earlier: Traffic): void {
+  traffic.requests += earlier.requests;
+  traffic.receivedBytes += earlier.receivedBytes;
+  traffic.sentBytes += earlier.sentBytes;
 }
 
 /** The folder that a clone of an address makes. */
