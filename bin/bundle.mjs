@@ -49,13 +49,24 @@ const lateChildProcess = {
   },
 };
 
+/** Code out of a code cache cannot import: the loader of the file does it. */
+const importByLoader = {
+  name: 'import-by-loader',
+  setup(build) {
+    build.onLoad({ filter: /base[\\/]files[\\/]import-file\.js$/ }, () => ({
+      contents: `const { pathToFileURL } = require('node:url');
+        exports.importFile = (file) => importModule(pathToFileURL(file).href);`,
+    }));
+  },
+};
+
 /** What the command and its entry file have in common. */
 const OPTIONS = {
   bundle: true,
   platform: 'node',
   format: 'cjs',
   target: 'node20',
-  plugins: [keepModuleUrls, lateChildProcess],
+  plugins: [keepModuleUrls, lateChildProcess, importByLoader],
   banner: {
     js: "const moduleUrl = (place) => require('node:url').pathToFileURL(require('node:path').join(__dirname, '..', place)).href;",
   },
@@ -76,7 +87,8 @@ async function bundle() {
     minifySyntax: true,
   });
   const body = await readFile(BUNDLE, 'latin1');
-  const source = `(function (exports, require, module, __filename, __dirname) {${body}\n})`;
+  if (/\bimport\(/.test(body)) throw new Error('the command imports by itself: see importFile');
+  const source = `(function (exports, require, module, __filename, __dirname, importModule) {${body}\n})`;
   const hash = createHash('sha256').update(source, 'latin1').digest('hex');
   await writeFile(BUNDLE, `// ${hash}\n${source}`, 'latin1');
   await build({

@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 /** What the bundled lib/cli/main.ts exports. */
 type Main = typeof import('../lib/cli/main.js');
@@ -79,10 +79,10 @@ export function loadBundle(bundle: string, useCache = true): LoadedBundle {
   const script = new Script(source, {
     filename: bundle,
     cachedData: useCache ? readCache(bundle, source) : undefined,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const module = { exports: {} };
   const define = script.runInThisContext() as (...values: unknown[]) => void;
-  define(module.exports, createRequire(bundle), module, bundle, path.dirname(bundle));
+  const importModule = (url: string): Promise<unknown> => import(url);
+  define(module.exports, createRequire(bundle), module, bundle, path.dirname(bundle), importModule);
   return { main: module.exports as Main, script, source };
 }

@@ -7,6 +7,7 @@ import { Command, Option } from 'commander';
 import { assert, type DlvError, UsageError } from '../base/errors.js';
 import { listenToSignals } from '../base/native/guard.js';
 import { COMMANDS } from './commands/index.js';
+import { COMPLETE } from './completion/scripts.js';
 import { errorDocument, toDlvError, writeError } from './exit-codes.js';
 import { wrapStream } from './output/stdio.js';
 import { createStyle, printable, terminalColumns, wantsColor } from './output/terminal.js';
@@ -140,6 +141,7 @@ function withCounts(argv: readonly string[], command: Command | undefined): read
 /** Runs one command line. @returns the exit code. */
 export async function runCli(host: CliHost): Promise<number> {
   const cli = new Cli(host);
+  if (host.argv[0] === COMPLETE) return answerShell(host);
   try {
     const topic = topicOf(host.argv);
     if (topic !== null && Object.hasOwn(TOPICS, topic)) {
@@ -163,6 +165,21 @@ export async function runCli(host: CliHost): Promise<number> {
     report(cli, error);
     return error.exitCode;
   }
+}
+
+/** Tells a shell what the last word of a command line may be. Whatever goes wrong, it stays silent. */
+async function answerShell(host: CliHost): Promise<number> {
+  const { completeWords } = await import('./completion/candidates.js');
+  const source = {
+    commands: COMMANDS.map(({ name }) => name),
+    topics: Object.keys(TOPICS),
+    build: (verb: string) => buildProgram(new Cli(host), [verb]),
+  };
+  const found = await completeWords(host, host.argv.slice(1), source).catch(() => []);
+  for (const { word, about } of found) {
+    host.stdout.write(`${printable(word)}${about === '' ? '' : `\t${printable(about)}`}\n`);
+  }
+  return 0;
 }
 
 /** Help has no document of its own: what was asked to be JSON is text, and says so. */

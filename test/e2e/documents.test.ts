@@ -175,6 +175,7 @@ const LINES: Record<string, Line> = {
   clone: { args: ['clone', 'team.dlv', 'copy'], prepare: push },
   detach: { args: ['detach', '--planes', '2'], prepare: push },
   fsck: { args: ['fsck'] },
+  completion: { args: ['completion', 'bash'] },
 };
 
 test('documents: every command documents one and is tried', async (t) => {

@@ -155,6 +155,7 @@ const MORE: Line[] = [
   [0, ['revert', '--dry-run', 'HEAD']],
   [0, ['merge', '--dry-run', `other${HIDDEN}`]],
   [0, ['gc']],
+  [0, ['completion', 'bash']],
   [0, ['fsck']],
   [0, ['fsck', '--rebuild']],
   [0, ['rm', '--cached', `${HIDDEN}.txt`]],
@@ -218,6 +219,7 @@ const MISTAKES: Line[] = [
   [1, ['detach', '--planes', '2', '--to', `no${HIDDEN}`]],
   [2, ['fetch', '--planes', STEERING]],
   [2, ['gc', STEERING]],
+  [2, ['completion', STEERING]],
   [2, ['fsck', STEERING]],
   [1, ['config', STEERING]],
 ];

@@ -74,4 +74,5 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('fsck', KEEP, () => import('./fsck.js')),
   entry('bench', KEEP, () => import('./bench.js')),
   entry('config', KEEP, () => import('./config.js')),
+  entry('completion', KEEP, () => import('./completion.js')),
 ];

@@ -2,8 +2,9 @@
  * The process that runs a network: loads onnxruntime, takes requests one after another, ends with its
  * parent. A network that crashes the runtime or takes all memory ends this process alone.
  */
+
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { importFile } from '../../base/files/import-file.js';
 import { scoreTokens } from '../../pure/metrics/token-scores.js';
 import { halfToNumber } from '../../pure/tensor/dtype.js';
 import type { Fed, FedType, Reply, Request, RuntimeValue } from './messages.js';
@@ -62,7 +63,7 @@ async function load({ path, options }: Extract<Request, { kind: 'load' }>): Prom
     return { kind: 'missing', message: messageOf(error) };
   }
   before = process.memoryUsage.rss();
-  const loaded = (await import(pathToFileURL(file).href)) as Runtime & { default?: Runtime };
+  const loaded = (await importFile(file)) as unknown as Runtime & { default?: Runtime };
   runtime = loaded.default ?? loaded;
   session = await runtime.InferenceSession.create(path, {
     executionProviders: ['cpu'],

@@ -2,10 +2,11 @@
  * A data set that a module of the user makes. It is code: it is run because it was named on the command
  * line or by the program that calls, and never because a repository or a file of data names it.
  */
+
 import { createHash } from 'node:crypto';
-import { pathToFileURL } from 'node:url';
 import { NotFoundError, UsageError } from '../../../base/errors.js';
 import { leadsTo } from '../../../base/files/files.js';
+import { importFile } from '../../../base/files/import-file.js';
 import type { DataArray } from './array.js';
 import { arrayOf } from './texts.js';
 
@@ -91,7 +92,7 @@ function isList(value: unknown): value is ArrayLike<number> {
 async function run(file: string, limit: number | null): Promise<Given> {
   let loaded: Record<string, unknown>;
   try {
-    loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+    loaded = await importFile(file);
   } catch (error) {
     throw new UsageError(`the module '${file}' cannot be loaded: ${messageOf(error)}`, { file });
   }

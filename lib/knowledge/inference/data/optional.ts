@@ -1,7 +1,7 @@
 /** Packages that some data need, and that are installed apart: pictures of JPEG, tokenizers. */
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { InferenceError } from '../../../base/errors.js';
+import { importFile } from '../../../base/files/import-file.js';
 
 const OPTIONAL = {
   'jpeg-js': 'reads JPEG files',
@@ -19,6 +19,6 @@ export async function loadOptional(name: keyof typeof OPTIONAL): Promise<unknown
       hint: `install it beside dlv: 'npm install ${name}' (with -g if dlv was installed so); see docs/eval.md`,
     });
   }
-  const loaded = (await import(pathToFileURL(file).href)) as { default?: unknown };
+  const loaded = await importFile(file);
   return loaded.default ?? loaded;
 }
