@@ -11,8 +11,8 @@ import { TEMPORARY_PREFIX } from '../../base/files/temporary-name.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
 import { readBudgets } from '../repo/budgets.js';
 import { type Format, NUMBERS_FLAG, readFormat } from '../repo/format.js';
-import { markerState } from '../repo/git-markers.js';
-import { branchRefName, type Layout, SELF_IGNORE } from '../repo/layout.js';
+import { markerState, optionalMarkers } from '../repo/git-markers.js';
+import { branchRefName, GIT_MARKER, type Layout, SELF_IGNORE } from '../repo/layout.js';
 import { readMoves } from '../repo/moves/journal.js';
 import { readNumbers } from '../repo/numbers.js';
 import { readPromisedOf } from '../repo/promised.js';
@@ -130,15 +130,16 @@ class StateCheck {
     );
   }
 
-  /** What keeps `git clean` away from packs, refs and reflogs. */
+  /** What keeps `git clean` away from packs, refs, reflogs and state files. */
   async gitMarkers(): Promise<void> {
-    for (const marker of this.#layout.gitMarkers()) {
+    const markers = [...this.#layout.gitMarkers(), ...(await optionalMarkers(this.#layout))];
+    for (const marker of markers) {
       this.files++;
       const state = await markerState(marker);
       const file = this.#layout.nameOf(marker);
       if (state === 'none') {
         this.#findings.information.push(
-          `'${file}' is not there, which keeps 'git clean' away: the next commit makes it`,
+          `'${file}' is not there, which keeps 'git clean' away: the next command that writes makes it`,
         );
       }
       if (state !== 'missing' && state !== 'damaged') continue;
@@ -235,6 +236,7 @@ class StateCheck {
 
   async promised(): Promise<void> {
     for (const name of await listDirectory(this.#layout.promised)) {
+      if (name === GIT_MARKER) continue;
       const remedy = "remove it and run 'dlv fetch --planes all', or clone again";
       const read = () => readPromisedOf(this.#layout, name);
       await this.read('state', this.#layout.nameOf(this.#layout.promisedOf(name)), read, remedy);
@@ -257,7 +259,7 @@ class StateCheck {
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs staging moves moves-staging manifest packs trash budgets numbers lines catalog promised remotes queries incoming lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs kept staging moves moves-staging manifest packs trash budgets numbers lines catalog promised remotes queries incoming lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

@@ -127,7 +127,7 @@ async function checkOnce(
   const promised = [...findings.promised.values()];
   for (const { remote, objects, bytes } of promised) {
     information.push(
-      `${objects} objects of ${bytes} bytes are at the remote '${remote}' alone, as promised`,
+      `the remote '${remote}' alone holds ${objects} object${objects === 1 ? '' : 's'}${bytes > 0 ? ` (${bytes} bytes)` : ''}, as promised`,
     );
   }
   return { ok: isOk(problems), problems, information, details, checked, promised };

@@ -6,6 +6,7 @@ import type { ReadAccess } from '../objects/access.js';
 import { countNumbers } from '../objects/count-numbers.js';
 import { readBudgets } from '../repo/budgets.js';
 import { readFormat } from '../repo/format.js';
+import { dropKept } from '../repo/kept.js';
 import { branchRefName, type Layout } from '../repo/layout.js';
 import {
   formatNumbers,
@@ -134,6 +135,7 @@ export async function rebuildBudgets(layout: Layout, report: RebuildReport): Pro
   if (await isSound(() => readBudgets(layout))) return;
   await copyToTrash(layout, 'budgets');
   await removeFile(layout.budgets);
+  await dropKept(layout, 'budgets');
   await syncDirectory(layout.dir);
   report.done.push("moved the damaged 'budgets' to trash: the next archive run plans again");
 }

@@ -21,6 +21,7 @@ import type { ReadAccess, SettingAccess } from '../objects/access.js';
 import { findLostNotes } from '../objects/tiers.js';
 import { REBUILT_FORMAT, readFormat, writeFormat } from '../repo/format.js';
 import { mendGitMarkers } from '../repo/git-markers.js';
+import { restoreKept } from '../repo/kept.js';
 import { type Layout, notesRefName, SELF_IGNORE } from '../repo/layout.js';
 import { finishMoves, hasMoves } from '../repo/moves/carry-out.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
@@ -53,6 +54,8 @@ export async function rebuildFrame(layout: Layout, report: RebuildReport): Promi
   for (const marker of await mendGitMarkers(layout)) {
     report.done.push(`made '${marker}' again, which keeps 'git clean' away`);
   }
+  const restored = await restoreKept(layout);
+  if (restored.length > 0) report.done.push(`put back from 'kept': ${restored.join(', ')}`);
   if (!(await isSound(() => readFormat(layout)))) {
     await copyToTrash(layout, 'format');
     await writeFormat(layout, REBUILT_FORMAT);

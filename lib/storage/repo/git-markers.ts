@@ -1,5 +1,5 @@
 /**
- * Protects packs, refs and reflogs from `git clean -fdx`.
+ * Protects packs, refs, reflogs and what else cannot be made again from `git clean -fdx`.
  *
  * Git deletes what it ignores, but skips a folder that is a repository of its own. The mark of one
  * is `.git` with a HEAD and the folders objects and refs; nothing in it is ever used.
@@ -44,7 +44,7 @@ export async function markerState(marker: string): Promise<MarkerState> {
 /** Makes the markers again that git does not accept. @returns those that were there and are mended. */
 export async function mendGitMarkers(layout: Layout): Promise<string[]> {
   const mended: string[] = [];
-  for (const marker of layout.gitMarkers()) {
+  for (const marker of [...layout.gitMarkers(), ...(await optionalMarkers(layout))]) {
     const state = await markerState(marker);
     if (state === 'sound') continue;
     if (state !== 'none') mended.push(layout.nameOf(marker));
@@ -58,9 +58,18 @@ async function makeMarker(marker: string): Promise<void> {
   await writeFileAtomic(path.join(marker, 'HEAD'), Buffer.from(GIT_HEAD));
 }
 
+/** Markers of the folders that a repository need not have and this one has. */
+export async function optionalMarkers(layout: Layout): Promise<string[]> {
+  const found: string[] = [];
+  for (const marker of layout.optionalGitMarkers()) {
+    if ((await statOrNull(path.dirname(marker)))?.isDirectory) found.push(marker);
+  }
+  return found;
+}
+
 /** Marks the folders that cannot be made again from anything else. Those that are marked cost a stat each. */
 export async function markForGit(layout: Layout): Promise<void> {
-  for (const marker of layout.gitMarkers()) {
+  for (const marker of [...layout.gitMarkers(), ...(await optionalMarkers(layout))]) {
     if ((await statOrNull(path.join(marker, 'HEAD'))) === null) await makeMarker(marker);
   }
 }

@@ -12,7 +12,7 @@ import {
 } from '../../base/files/files.js';
 import { writeFormat } from './format.js';
 import { markForGit } from './git-markers.js';
-import { holdsPacks, type Layout, SELF_IGNORE } from './layout.js';
+import { holdsRemains, type Layout, SELF_IGNORE } from './layout.js';
 import { formatHead, parseHead } from './refs/head.js';
 import { checkBranchName, checkModelName } from './refs/ref-name.js';
 
@@ -43,8 +43,8 @@ export async function initRepository(layout: Layout, options: InitOptions): Prom
       hint: "use it as it is; 'dlv status' shows its state",
     });
   }
-  if (await holdsPacks(layout.dir)) {
-    throw new ExistsError(`'${layout.dir}' holds versions, but its 'format' is gone`, {
+  if (await holdsRemains(layout.dir)) {
+    throw new ExistsError(`'${layout.dir}' holds a repository, but its 'format' is gone`, {
       path: layout.dir,
       hint: "run 'dlv fsck --rebuild', which makes the missing files again",
     });

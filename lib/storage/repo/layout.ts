@@ -311,9 +311,22 @@ export class Layout {
     return path.join(this.workTree, ...file.split('/'));
   }
 
-  /** Folders that make others repositories to git: those of packs, of what names them, and of reflogs. */
+  /** Folder of second names of state files that nothing else could give back. */
+  get kept(): string {
+    return this.#in('kept');
+  }
+  /** The second name of a file of .dlv. @param name  of the file alone. */
+  keptFile(name: string): string {
+    return path.join(this.kept, name);
+  }
+
+  /** Folders that make others repositories to git: of packs, of what names them, of reflogs, of state files. */
   gitMarkers(): string[] {
-    return [this.packs, this.refs, this.logs].map((folder) => path.join(folder, GIT_MARKER));
+    return [this.packs, this.refs, this.logs, this.kept].map((dir) => path.join(dir, GIT_MARKER));
+  }
+  /** The same of folders that a repository need not have. */
+  optionalGitMarkers(): string[] {
+    return [this.promised, this.lines].map((folder) => path.join(folder, GIT_MARKER));
   }
 
   /** The folders that a new repository has. */
@@ -326,6 +339,7 @@ export class Layout {
       path.join(this.refs, 'remotes'),
       this.logs,
       this.packs,
+      this.kept,
       this.trash,
       this.tmp,
       this.readers,
@@ -371,11 +385,12 @@ export async function holdsRepository(folder: string): Promise<boolean> {
   for (const file of ['format', 'HEAD', 'manifest']) {
     if ((await statOrNull(path.join(dir, file))) !== null) return true;
   }
-  return holdsPacks(dir);
+  return holdsRemains(dir);
 }
 
-/** True if there are packs in .dlv. Where 'git clean' was at work, the state files beside them are gone. */
-export async function holdsPacks(dir: string): Promise<boolean> {
+/** True if there are packs or kept state files in .dlv. Where 'git clean' was at work, all other files are gone. */
+export async function holdsRemains(dir: string): Promise<boolean> {
+  if ((await statOrNull(path.join(dir, 'kept', 'HEAD'))) !== null) return true;
   const packs = path.join(dir, PACKS_DIR);
   if ((await statOrNull(packs))?.isDirectory !== true) return false;
   return (await listDirectory(packs)).some((name) => /^[0-9a-f]{32}\.blob$/.test(name));

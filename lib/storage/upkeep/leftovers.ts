@@ -135,7 +135,8 @@ export async function unfinished(layout: Layout): Promise<Unfinished[]> {
     if (owner === null && !/^\d+-\d+$/.test(name)) continue;
     await addUnfinished(found, layout.tmpFile(name), owner);
   }
-  for (const dir of [layout.refs, layout.logs, layout.readers, layout.packs, layout.catalog]) {
+  const { refs, logs, readers, packs, catalog, kept } = layout;
+  for (const dir of [refs, logs, readers, packs, catalog, kept]) {
     for (const name of await listTree(dir)) await addTemporary(found, path.join(dir, name));
   }
   for (const name of await listDirectory(layout.dir)) {

@@ -4,7 +4,6 @@ import { type Id, sha256 } from '../../base/bytes/hash.js';
 import { AbortedError, ConflictError, LockedError, UsageError } from '../../base/errors.js';
 import { ReadFile } from '../../base/files/read-file.js';
 import type { Level } from '../../pure/codec/segment.js';
-import { markForGit } from '../../storage/repo/git-markers.js';
 import { type Moment, momentOf } from '../../storage/repo/settings/author.js';
 import {
   type NamedText,
@@ -172,7 +171,6 @@ async function hashOfFile(file: string): Promise<string> {
 /** Keeps the number of packs small. The version has landed: nothing here makes the commit fail. */
 async function mergeQuietly(repo: Repository, context: OpContext): Promise<void> {
   try {
-    await markForGit(repo.layout);
     await mergeSmallSets(repo, context.signal);
   } catch (error) {
     if (error instanceof AbortedError) return;

@@ -1,6 +1,7 @@
 /** `dlv config`: reads and changes settings of the repository or of the user. */
 import { NotFoundError, UnsafeError } from '../../base/errors.js';
 import { checkTrusted, findRepository } from '../../storage/repo/find-repository.js';
+import { keepStateFiles } from '../../storage/repo/kept.js';
 import { findRepositoryOrNull, type Layout } from '../../storage/repo/layout.js';
 import {
   changeConfigFile,
@@ -71,6 +72,7 @@ export async function setConfig(
   const known = checkConfigKey(key);
   if (!options.user) await checkRepositoryKey(await findRepository(context.cwd), known);
   await changeConfigFile(await fileOf(context, options), known, value);
+  await keepChange(context, options);
   return getConfig(context, key);
 }
 
@@ -91,7 +93,13 @@ export async function unsetConfig(
       hint: "'dlv config --list' shows where its value comes from",
     });
   }
+  await keepChange(context, options);
   return getConfig(context, key);
+}
+
+/** Protects the settings of a repository from \`git clean\`. */
+async function keepChange(context: OpContext, { user }: ConfigChange): Promise<void> {
+  if (!user) await keepStateFiles(await findRepository(context.cwd));
 }
 
 async function fileOf(context: OpContext, options: ConfigChange): Promise<string> {

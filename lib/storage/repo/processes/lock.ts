@@ -15,6 +15,7 @@ import { seal, unseal } from '../../../base/bytes/sealed.js';
 import { assert, isDamage, LockedError } from '../../../base/errors.js';
 import { io, ioError, ReadFile, removeFile, WriteFile } from '../../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../../base/limits.js';
+import { keepStateFiles } from '../kept.js';
 import type { Layout } from '../layout.js';
 import {
   formatIdentity,
@@ -272,7 +273,15 @@ export function withLock<T>(
   options: LockOptions = {},
 ): Promise<T> {
   const place = { file: layout.lock, what: `repository '${layout.workTree}'` };
-  return withLockFile(place, (assertHeld) => fn({ layout, assertHeld }), options);
+  return withLockFile(
+    place,
+    async (assertHeld) => {
+      const result = await fn({ layout, assertHeld });
+      await keepStateFiles(layout);
+      return result;
+    },
+    options,
+  );
 }
 
 /**
