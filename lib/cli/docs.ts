@@ -24,7 +24,8 @@ written in full: 64 hex digits. Sizes are in bytes, times in ISO 8601, durations
 With \`--json\`, every command prints each warning as a line \`{"warning":"…"}\` on stderr; no other line there
 begins with \`{\`. Every document that is an object, errors included, also has \`warnings\`: the same sentences,
 or an empty list. Commands that print a list (\`log\`, \`list\`, \`branch\`, \`tag\`, \`config --list\`) print only the
-list ([why](decisions/0012-warnings-of-lists.md)).
+list ([why](decisions/0012-warnings-of-lists.md)). Help is a document, too: \`dlv help --json\` has all commands and
+topics, \`dlv commit --help --json\` what a command takes.
 
 A *revision* is a version id or at least four of its first digits, \`HEAD\`, a branch, \`model/branch\`, a
 tag, a model (its current branch), \`model@n\` (the version that was given the number n in its model),

@@ -9,6 +9,7 @@ import { listenToSignals } from '../base/native/guard.js';
 import { COMMANDS } from './commands/index.js';
 import { COMPLETE } from './completion/scripts.js';
 import { errorDocument, toDlvError, writeError } from './exit-codes.js';
+import { helpDocument, topicDocument } from './help-document.js';
 import { wrapStream } from './output/stdio.js';
 import { createStyle, printable, terminalColumns, wantsColor } from './output/terminal.js';
 import { formatJson } from './output/ui.js';
@@ -48,7 +49,10 @@ export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<C
     .usage('[global options] <command> [options]')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void cli.host.stdout.write(text),
+      // Help that is asked for as JSON is written by `runCli`, which knows of which command it is.
+      writeOut: (text) => {
+        if (!wantsJson(cli.host)) cli.host.stdout.write(text);
+      },
       // What commander would say of a mistake is said by `report`.
       writeErr: () => {},
       outputError: () => {},
@@ -141,15 +145,16 @@ function withCounts(argv: readonly string[], command: Command | undefined): read
 /** Runs one command line. @returns the exit code. */
 export async function runCli(host: CliHost): Promise<number> {
   const cli = new Cli(host);
+  let program: Command | null = null;
   if (host.argv[0] === COMPLETE) return answerShell(host);
   try {
     const topic = topicOf(host.argv);
     if (topic !== null && Object.hasOwn(TOPICS, topic)) {
-      host.stdout.write((TOPICS[topic] as Topic).text);
-      if (host.argv.includes('--json')) warnOfText(host);
+      const { text } = TOPICS[topic] as Topic;
+      host.stdout.write(wantsJson(host) ? formatJson(topicDocument(topic)) : text);
       return 0;
     }
-    const program = await buildProgram(cli, host.argv);
+    program = await buildProgram(cli, host.argv);
     const command = program.commands.find((one) => one.name() === findVerb(host.argv));
     const words = withCounts(withoutHelp(host.argv), command);
     await program.parseAsync(words, { from: 'user' });
@@ -158,7 +163,10 @@ export async function runCli(host: CliHost): Promise<number> {
     // Help and version are thrown too, by commander.
     const { code, exitCode } = thrown as { code?: unknown; exitCode?: unknown };
     if (typeof code === 'string' && code.startsWith('commander.') && exitCode === 0) {
-      if (host.argv.includes('--json')) warnOfText(host);
+      if (program !== null && wantsJson(host)) {
+        const verb = findVerb(withoutHelp(host.argv));
+        host.stdout.write(formatJson(helpDocument(program, verb, cli)));
+      }
       return 0;
     }
     const error = host.signal.aborted ? interrupted(thrown) : toDlvError(thrown);
@@ -182,10 +190,14 @@ async function answerShell(host: CliHost): Promise<number> {
   return 0;
 }
 
-/** Help has no document of its own: what was asked to be JSON is text, and says so. */
-function warnOfText({ stderr }: CliHost): void {
-  const warning = "help is text, with --json too; 'dlv --version --json' is a document";
-  stderr.write(`${JSON.stringify({ warning })}\n`);
+/** The words of a command line before `--`. */
+function flagsOf(argv: readonly string[]): readonly string[] {
+  const operandsAt = argv.indexOf('--');
+  return operandsAt < 0 ? argv : argv.slice(0, operandsAt);
+}
+
+function wantsJson({ argv }: CliHost): boolean {
+  return flagsOf(argv).includes('--json');
 }
 
 /** After Ctrl-C whatever failed, failed because of it, unless it is a mistake or damage. */
@@ -197,8 +209,7 @@ function interrupted(thrown: unknown): DlvError {
 
 function report(cli: Cli, error: DlvError): void {
   const { stdout, stderr, env, argv } = cli.host;
-  const operandsAt = argv.indexOf('--');
-  const flags = operandsAt < 0 ? argv : argv.slice(0, operandsAt);
+  const flags = flagsOf(argv);
   const names = COMMANDS.map(({ name }) => name);
   const verb = names.find((name) => name === findVerb(argv));
   if (error.code === 'DLV_USAGE') {
@@ -209,7 +220,7 @@ function report(cli: Cli, error: DlvError): void {
   const isOfFolder = error.code === 'DLV_USAGE' || error.data.kind === 'folder';
   const folderHint = isOfFolder && verb !== undefined ? folderFlagHint(verb, flags) : null;
   if (folderHint !== null) error.data.hint = folderHint;
-  if (flags.includes('--json')) stdout.write(formatJson(errorDocument(error, cli.warnings)));
+  if (wantsJson(cli.host)) stdout.write(formatJson(errorDocument(error, cli.warnings)));
   else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);
 }
 

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { TestRepository } from '../helpers/repository.js';
 
-test('help with --json is text that says so', async (t) => {
+test('help with --json is a document of the same command', async (t) => {
   const repo = await TestRepository.create(t);
   const plain = await repo.dlv('--help');
   const commit = await repo.dlv('commit', '--help');
@@ -17,10 +17,19 @@ test('help with --json is text that says so', async (t) => {
   ] as const) {
     const { code, stdout, stderr } = await repo.dlv(...words);
     t.is(code, 0, words.join(' '));
-    t.is(stdout, wanted.stdout, words.join(' '));
+    t.is(stderr, '');
     if ((words as readonly string[]).includes('--json')) {
-      t.regex(JSON.parse(stderr).warning, /^help is text/);
-    } else t.is(stderr, '');
+      t.is(JSON.parse(stdout).command, wanted === commit ? 'commit' : null, words.join(' '));
+    } else t.is(stdout, wanted.stdout, words.join(' '));
+  }
+  const all = await repo.json<{ commands: { name: string }[]; topics: { name: string }[] }>('help');
+  for (const { name } of all.commands) {
+    const help = await repo.json<{ command: string; options: object[] }>(name, '--help');
+    t.is(help.command, name);
+  }
+  for (const { name } of all.topics) {
+    const plainText = (await repo.dlv('help', name)).stdout;
+    t.is((await repo.json<{ text: string }>('help', name)).text, plainText, name);
   }
   t.is((await repo.fails(2, 'help', 'comit')).message, "unknown command 'comit'");
 });
