@@ -83,6 +83,7 @@ of a branch, model@7 names the same version as before, or none. If two clones us
 the same number, or an older dlv numbered each branch separately, model@7 is
 ambiguous, and the error lists the names to choose from. log, show and list print
 the name to use in a paper or a configuration; with --json it is the member 'name'.
+Numbers have gaps: a stash and an amend each use one, and so does another branch.
 `;
 
 const DQL = `DQL in a page: how to ask for models

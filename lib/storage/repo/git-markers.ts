@@ -11,7 +11,9 @@ import {
   isMissing,
   makeDirectory,
   readSmallFile,
+  renameFile,
   statOrNull,
+  syncDirectory,
   writeFileAtomic,
 } from '../../base/files/files.js';
 import { STATE_FILE_BYTES_MAX } from '../../base/limits.js';
@@ -48,14 +50,29 @@ export async function mendGitMarkers(layout: Layout): Promise<string[]> {
     const state = await markerState(marker);
     if (state === 'sound') continue;
     if (state !== 'none') mended.push(layout.nameOf(marker));
-    await makeMarker(marker);
+    await makeMarker(layout, marker);
   }
   return mended;
 }
 
-async function makeMarker(marker: string): Promise<void> {
-  for (const part of GIT_FOLDERS) await makeDirectory(path.join(marker, part));
-  await writeFileAtomic(path.join(marker, 'HEAD'), Buffer.from(GIT_HEAD));
+/** A new marker appears whole: one that lacks a part would be reported as a problem after a crash. */
+async function makeMarker(layout: Layout, marker: string): Promise<void> {
+  if ((await statOrNull(marker)) !== null) return fillMarker(marker);
+  const unfinished = layout.newWork('marker');
+  await fillMarker(unfinished);
+  await makeDirectory(path.dirname(marker));
+  try {
+    await renameFile(unfinished, marker);
+  } catch (error) {
+    // Another process made it meanwhile; gc removes this one.
+    if ((await markerState(marker)) !== 'sound') throw error;
+  }
+  await syncDirectory(path.dirname(marker));
+}
+
+async function fillMarker(folder: string): Promise<void> {
+  for (const part of GIT_FOLDERS) await makeDirectory(path.join(folder, part));
+  await writeFileAtomic(path.join(folder, 'HEAD'), Buffer.from(GIT_HEAD));
 }
 
 /** Markers of the folders that a repository need not have and this one has. */
@@ -70,6 +87,6 @@ export async function optionalMarkers(layout: Layout): Promise<string[]> {
 /** Marks the folders that cannot be made again from anything else. Those that are marked cost a stat each. */
 export async function markForGit(layout: Layout): Promise<void> {
   for (const marker of [...layout.gitMarkers(), ...(await optionalMarkers(layout))]) {
-    if ((await statOrNull(path.join(marker, 'HEAD'))) === null) await makeMarker(marker);
+    if ((await statOrNull(path.join(marker, 'HEAD'))) === null) await makeMarker(layout, marker);
   }
 }

@@ -33,6 +33,7 @@ const WORK_KINDS = [
   'fetch',
   'push',
   'merge',
+  'marker',
 ] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
@@ -68,7 +69,7 @@ export function isIncomingName(name: string): boolean {
 const WORK_NAME = new RegExp(
   `^(\\d+|(${[...WORK_KINDS, 'salvage', 'front'].join('|')})(-[0-9a-f]+)+)$`,
 );
-const WORK_FILE = /^(\d+|set\.(blob|hi|mid|low|idx))$/;
+const WORK_FILE = /^(\d+|set\.(blob|hi|mid|low|idx)|HEAD|objects|refs)$/;
 
 /** True if dlv makes such a name under tmp/<process>/: at depth 1 work, at depth 2 its files. */
 export function isWorkName(name: string, depth: number): boolean {
