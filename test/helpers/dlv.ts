@@ -28,6 +28,8 @@ export interface DlvOptions {
   input?: Uint8Array | string;
   /** Runs the compiled command in a process of its own. */
   process?: boolean;
+  /** Ctrl-C, for a command in this process. */
+  signal?: AbortSignal;
 }
 
 const ENVIRONMENT = {
@@ -55,7 +57,7 @@ function collect(chunks: Buffer[]): Stdio {
   };
 }
 
-async function dlvHere(argv: string[], cwd: string): Promise<DlvResult> {
+async function dlvHere(argv: string[], { cwd, signal }: DlvOptions): Promise<DlvResult> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   const code = await runCli({
@@ -64,7 +66,7 @@ async function dlvHere(argv: string[], cwd: string): Promise<DlvResult> {
     env: process.env,
     stdout: collect(out),
     stderr: collect(err),
-    signal: new AbortController().signal,
+    signal: signal ?? new AbortController().signal,
   });
   const stdoutBytes = Buffer.concat(out);
   const stderr = Buffer.concat(err).toString();
@@ -76,7 +78,7 @@ export async function dlv(args: string[], options: DlvOptions): Promise<DlvResul
   if (!options.process && options.env === undefined && options.input === undefined) {
     Object.assign(process.env, ENVIRONMENT);
     delete process.env.FORCE_COLOR;
-    return dlvHere(args, options.cwd);
+    return dlvHere(args, options);
   }
   const env: NodeJS.ProcessEnv = {
     ...process.env,

@@ -187,7 +187,7 @@ function print(ui: Ui, result: BenchResult): void {
   ui.line(noiseLine(result));
   for (const table of benchTables(result)) printTable(ui, table);
   const { leftOut } = result;
-  if (leftOut.length > 0) ui.line(`interrupted; not measured: ${leftOut.join(', ')}`);
+  if (leftOut.length > 0) ui.line(`interrupted; not measured to the end: ${leftOut.join(', ')}`);
   ui.note(formatDuration(result.seconds));
 }
 

@@ -32,7 +32,8 @@ export function benchPage(result: BenchResult, origin: PageOrigin): string {
         body: tableBody(table),
       })),
     ],
-    notes: leftOut.length > 0 ? [`Interrupted; not measured: ${leftOut.join(', ')}.`] : [],
+    notes:
+      leftOut.length > 0 ? [`Interrupted; not measured to the end: ${leftOut.join(', ')}.`] : [],
     origin,
   });
 }

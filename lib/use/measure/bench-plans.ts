@@ -112,17 +112,23 @@ export async function sweepPlans(
   const bounded = BASIC_PLANNERS.filter((planner) => !WITHOUT_BUDGET.includes(planner));
   const runs = WITHOUT_BUDGET.length + budgets.length * (bounded.length + 1);
   context.progress.start('planning', runs, 'plans');
+  // Of an interrupted run, the plans until then.
+  const isCut = (): boolean => points.length > 0 && context.signal?.aborted === true;
   for (const planner of WITHOUT_BUDGET) {
+    if (isCut()) break;
     await run(planner, null, free, () => runPlanner(free, planner, steps()));
   }
   for (const budget of [...budgets].sort((a, b) => a - b)) {
+    if (isCut()) break;
     // Least costs are whole numbers of bytes or of 1/1024 ms: rounding down keeps sums exact.
     const limits = least.map((cost) => Math.floor(cost * budget * 1024) / 1024);
     const bound = withBudgets(graph, limits);
     const input = preparePlanning(bound) as PlanInput;
     for (const planner of bounded) {
+      if (isCut()) break;
       await run(planner, budget, input, () => runPlanner(input, planner, steps()));
     }
+    if (isCut()) break;
     await run('auto', budget, input, () => {
       const until = performance.now() + 2 * timeLimitMs;
       const report = planStorage(bound, { shouldStop: () => performance.now() > until });

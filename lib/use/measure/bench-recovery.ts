@@ -106,19 +106,25 @@ class RecoveryBench {
     const total = plan.reduce((sum, { whole }) => sum + whole.bytes, 0) * repeat;
     this.#context.progress.start('rebuilding', total);
     // Rows take turns, so that what disturbs the machine for a while disturbs all of them.
-    for (let round = 0; round < repeat; round++) {
-      for (const row of plan) {
-        throwIfAborted(this.#context.signal);
-        if (row.cache === 'cold') await dropCache(packs);
-        const { segments } = row.whole;
-        const { ms, bytes } = await rebuild(this.#repo, segments, row, this.#context.signal);
-        row.ms.push(ms);
-        row.readBytes = bytes;
-        this.#context.progress.advance(row.whole.bytes);
+    const { signal, progress } = this.#context;
+    try {
+      for (let round = 0; round < repeat; round++) {
+        for (const row of plan) {
+          throwIfAborted(signal);
+          if (row.cache === 'cold') await dropCache(packs);
+          const { ms, bytes } = await rebuild(this.#repo, row.whole.segments, row, signal);
+          row.ms.push(ms);
+          row.readBytes = bytes;
+          progress.advance(row.whole.bytes);
+        }
       }
+    } catch (error) {
+      const isPartial = signal?.aborted === true && plan.some(({ ms }) => ms.length > 0);
+      if (!isPartial) throw error;
     }
-    this.#context.progress.finish();
-    const rows = plan.map(({ whole, ms, ...row }): RecoveryRow => {
+    progress.finish();
+    const measured = plan.filter(({ ms }) => ms.length > 0);
+    const rows = measured.map(({ whole, ms, ...row }): RecoveryRow => {
       return { snapshot: whole.snapshot, ...row, ms: spreadOf(ms) };
     });
     return { repeat, rows, notCold };

@@ -88,7 +88,11 @@ const ZLIB_LEVEL = 6;
 
 const deflate = promisify(zlib.deflate) as (bytes: Uint8Array, o: object) => Promise<Uint8Array>;
 
-/** @param mostBytes  bytes of tensors that are measured at most. */
+/**
+ * Of an interrupted run, what was measured until then.
+ * @param mostBytes  bytes of tensors that are measured at most.
+ * @throws {AbortedError} DLV_ABORTED if that is nothing.
+ */
 export async function benchStorage(
   repo: ReadAccess,
   subjects: Subjects,
@@ -99,14 +103,16 @@ export async function benchStorage(
   const sizeOf = ({ extent, count }: Job): number => extent.width * count;
   const tensorBytes = all.reduce((sum, job) => sum + sizeOf(job), 0);
   const jobs = spreadEvenly(all, tensorBytes, mostBytes);
-  const measuredBytes = jobs.reduce((sum, job) => sum + sizeOf(job), 0);
+  const wantedBytes = jobs.reduce((sum, job) => sum + sizeOf(job), 0);
+  let measuredBytes = 0;
   const tallies = new Map<string, Tally>();
   const missing: string[] = [];
   const zstd = await findZstd();
   if (zstd === null) missing.push(NO_ZSTD);
-  context.progress.start('measuring encodings', measuredBytes);
+  context.progress.start('measuring encodings', wantedBytes);
   let delta = 0;
   for (const job of jobs) {
+    if (measuredBytes > 0 && context.signal?.aborted) break;
     throwIfAborted(context.signal);
     const { id } = job.extent;
     const { segment, base } = job;
@@ -119,6 +125,7 @@ export async function benchStorage(
     await measureOwn(tallies, lease.planes, under?.planes ?? null);
     lease.release();
     under?.release();
+    measuredBytes += sizeOf(job);
     context.progress.advance(sizeOf(job));
   }
   context.progress.finish();

@@ -7,6 +7,7 @@
  * the parts for which there was no time, or which Ctrl-C stopped; what was measured until then is
  * kept.
  */
+import { throwIfAborted } from '../../base/bytes/abort.js';
 import { DlvError } from '../../base/errors.js';
 import { planStorage } from '../../pure/plan/auto.js';
 import { withBudgets } from '../../pure/plan/graph.js';
@@ -124,11 +125,11 @@ class Brief {
     ] as const;
     for (const [name, part] of parts) {
       try {
+        throwIfAborted(this.#context.signal);
         await part();
       } catch (error) {
         if (!this.#context.signal?.aborted && !isAbort(error)) throw error;
         this.#result.leftOut.push(`${name}: interrupted`);
-        break;
       } finally {
         this.#context.progress.finish();
       }
@@ -201,6 +202,7 @@ class Brief {
     const budgets = this.#options.budgets ?? BUDGETS;
     this.#context.progress.start('planning', budgets.length, 'plans');
     for (const budget of budgets) {
+      throwIfAborted(this.#context.signal);
       const bound = withBudgets(
         graph,
         least.map((cost) => Math.floor(cost * budget)),

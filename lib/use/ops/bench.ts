@@ -145,7 +145,9 @@ async function measure(
     if (options.only?.includes(name) === false) return null;
     try {
       throwIfAborted(context.signal);
-      return await run();
+      const found = await run();
+      if (context.signal?.aborted) leftOut.push(name);
+      return found;
     } catch (error) {
       if (!context.signal?.aborted) throw error;
       leftOut.push(name);
