@@ -2,7 +2,8 @@
 import fs from 'node:fs/promises';
 import test from 'ava';
 import type { MvResult } from '../../lib/use/ops/mv.js';
-import { threeVersions } from '../helpers/repository.js';
+import { TestRepository, threeVersions } from '../helpers/repository.js';
+import { randomTensors, safetensors } from '../helpers/safetensors.js';
 
 test('mv: a file, a folder, a glob', async (t) => {
   const { repo } = await threeVersions(t);
@@ -155,4 +156,39 @@ test('mv: a folder goes into one that is there, whatever is in it', async (t) =>
   t.deepEqual(await to('deep2'), [{ from: 'deep/a.txt', to: 'deep2/a.txt' }]);
   await repo.json('mv', 'deep/a.txt', 'deep/b.txt');
   t.is(await repo.text('deep/b.txt'), 'a');
+});
+
+test('mv: a shard without its index, or an index without its shards, is warned of until it is back', async (t) => {
+  const repo = await TestRepository.create(t);
+  const shards = ['model-1-of-2.safetensors', 'model-2-of-2.safetensors'] as const;
+  for (const [i, name] of shards.entries()) {
+    const tensors = randomTensors({ [`w${i}`]: [64, 32] }, i);
+    await repo.write(`ck/${name}`, safetensors(tensors));
+  }
+  const map = { weight_map: { w0: shards[0], w1: shards[1] } };
+  await repo.write('ck/model.safetensors.index.json', JSON.stringify(map));
+  await repo.commit('whole');
+  const snapshots = async () =>
+    (await repo.json<{ snapshots: { key: string }[] }>('show')).snapshots.map(({ key }) => key);
+  const whole = await snapshots();
+
+  const alone = await repo.dlv('mv', `ck/${shards[0]}`, 'ck/renamed.safetensors');
+  const needs = /'ck\/model\.safetensors\.index\.json' needs 'ck\/model-1-of-2\.safetensors'/;
+  t.regex(alone.stderr, needs);
+  t.regex((await repo.dlv('commit', '-m', 'a shard was moved')).stderr, needs);
+  t.is((await snapshots()).length, 2, 'the moved shard is no part of the checkpoint');
+  t.is(
+    (await repo.dlv('mv', 'ck/renamed.safetensors', `ck/${shards[0]}`)).stderr.match(/needs/),
+    null,
+  );
+
+  const index = await repo.dlv('mv', 'ck/model.safetensors.index.json', '.');
+  t.regex(index.stderr, /needs 'model-1-of-2\.safetensors', 'model-2-of-2\.safetensors'/);
+  t.notRegex((await repo.dlv('mv', 'model.safetensors.index.json', 'ck/')).stderr, /needs/);
+  t.notRegex((await repo.dlv('mv', 'ck', 'deep/place')).stderr, /needs/);
+  await repo.commit('all were moved', { paths: [] });
+  t.deepEqual(
+    await snapshots(),
+    whole.map((key) => key.replace(/^ck/, 'deep/place')),
+  );
 });

@@ -16,12 +16,14 @@ import {
   type StagingOnDisk,
   writeStaging,
 } from '../../storage/repo/staging/staging-file.js';
+import { resolveReference } from '../../storage/repo/version/snapshots.js';
 import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
 import { checkUnchanged } from '../history/commit/staged-version.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
 import { hashFile } from '../worktree/changes.js';
+import { warnOfMissing } from '../worktree/missing-references.js';
 import { PathInput } from '../worktree/operands/path-input.js';
 
 export interface MvOptions {
@@ -62,20 +64,25 @@ export async function mv(
   if (options.dryRun) return result;
   // Files go first: mv that was interrupted finds them under the new name, and is run again.
   const entries = await moveFiles(repo, onDisk, moves, context);
-  await repo.locked(async (lock) => {
+  const all = await repo.locked(async (lock) => {
     const { staging } = await readStaging(repo.layout);
     checkUnchanged(onDisk.staging, staging, model);
-    const names = new Map(moved.map(({ from, to }) => [from, to]));
-    const rename = (path: string): string => names.get(path) ?? path;
-    const others = staging.entries(model).filter((entry) => !names.has(entry.path));
     for (const { from } of moved) staging.remove(from);
-    for (const entry of [...others, ...entries]) {
-      const { hint } = entry;
-      staging.put(model, { ...entry, hint: { ...hint, references: hint.references.map(rename) } });
-    }
+    for (const entry of entries) staging.put(model, entry);
     await writeStaging(lock, staging);
+    return staging.entries(model);
   });
+  const changed = new Set(moved.flatMap(({ from, to }) => [from, to]));
+  await warnOfMissing(repo.layout, { entries: all, changed, where: 'staged' }, context);
   return result;
+}
+
+/** What a file names as parts of its checkpoint, after it was moved: it names them relative to its folder. */
+function referencesAt(to: string, { path, hint }: StagedEntry): string[] {
+  const folder = nodePath.posix.dirname(path);
+  return hint.references.flatMap((reference) => {
+    return resolveReference(to, nodePath.posix.relative(folder, reference)) ?? [];
+  });
 }
 
 /** What moves where. */
@@ -256,7 +263,8 @@ async function moveFiles(
     // Renaming changes one of its times: the file is as it was before.
     const there = clean.has(move) ? await statOrNull(layout.workFile(move.to)) : null;
     const state = { stat: there?.stat ?? null, stagedAtNs: nowNs() };
-    entries.push({ ...move.entry, ...state, path: move.to });
+    const hint = { ...move.entry.hint, references: referencesAt(move.to, move.entry) };
+    entries.push({ ...move.entry, ...state, hint, path: move.to });
   }
   for (const { entry } of moves) {
     let dir = nodePath.dirname(layout.workFile(entry.path));
