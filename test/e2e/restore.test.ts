@@ -2,6 +2,7 @@
 import test from 'ava';
 import type { ResetResult } from '../../lib/use/ops/reset.js';
 import type { RestoreResult } from '../../lib/use/ops/restore.js';
+import type { StatusResult } from '../../lib/use/ops/status.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 
 test('restore: work files become what is staged', async (t) => {
@@ -165,4 +166,30 @@ test('restore --staged: what mv, rm or a change took away from here is deleted, 
   await repo.json('rm', 'y.txt');
   await repo.json('reset');
   t.is((await repo.dlv('status', '-s')).stdout, ' D y.txt\n?? b/x.txt\n');
+});
+
+test('reset, restore --staged --source: what a later version removed here is deleted, not never written', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('rm', 'note.txt');
+  await repo.commit('without the note', { paths: [] });
+  const absent = async () => (await repo.json<StatusResult>('status')).models[0]?.absent;
+  await repo.json('reset', 'HEAD~1');
+  t.deepEqual([await repo.changes(), await absent()], [['deleted note.txt'], []]);
+  const again = await repo.json<{ changes: unknown[] }>('commit', '-a', '-m', 'without it again');
+  t.deepEqual(again.changes, [{ path: 'note.txt', status: 'deleted' }]);
+  await repo.json('restore', '--staged', '--source', 'HEAD~1', 'note.txt');
+  t.deepEqual(await repo.changes(), ['staged added note.txt', 'deleted note.txt']);
+  t.deepEqual(await absent(), []);
+
+  // Of a line that was never written here nobody knows, and nothing is lost.
+  await repo.json('restore', '--staged', 'note.txt');
+  await repo.json('copy', 'net@3', 'fine');
+  await repo.json('switch', 'fine');
+  await repo.json('rm', '--cached', 'fine/model.safetensors');
+  await repo.json('restore', '--staged', 'fine/model.safetensors');
+  await repo.json('reset', 'HEAD');
+  const fine = (await repo.json<StatusResult>('status')).models.find(
+    ({ model }) => model === 'fine',
+  );
+  t.deepEqual([fine?.unstaged, fine?.absent], [[], ['fine/model.safetensors', 'fine/note.txt']]);
 });

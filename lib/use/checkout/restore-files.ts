@@ -196,8 +196,8 @@ async function restoreStaged(job: Job, tree: FilePage, chosen: ReadonlySet<strin
     snapshots: tree.snapshots,
   };
   const ofVersion = await stagedEntriesOf(repo, part, planned);
-  const isHere = job.staging.only === null && job.options.source === undefined;
-  const entries = isHere ? ofVersion.map((entry) => asSeen(entry, planned)) : ofVersion;
+  const isApart = job.staging.only !== null;
+  const entries = isApart ? ofVersion : asSeen(ofVersion, planned, line.model);
   const wanted = new Map<string, StagedEntry>(entries.map((entry) => [entry.path, entry]));
   const changed = (path: string, staging: Staging): boolean => {
     const before = staging.entry(path);

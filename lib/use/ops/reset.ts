@@ -101,9 +101,7 @@ export async function reset(
   const shown = mode === 'soft' ? before : id;
   const ofVersion: StagedEntry[] =
     keep || shown === null ? [] : await stagedEntriesOf(repo, await repo.tree(shown), staging);
-  // Where the line stays, what somebody took out was here; of another version nobody knows.
-  const isTakenBack = shown === before && staging.get(model) !== undefined;
-  const entries = isTakenBack ? ofVersion.map((entry) => asSeen(entry, staging)) : ofVersion;
+  const entries = asSeen(ofVersion, staging, model);
   await repo.locked(async (lock) => {
     const now = await readStaging(repo.layout);
     checkUnchanged(staging, now.staging, model);

@@ -56,13 +56,22 @@ export async function stagedEntriesOf(
 const SEEN: FileStat = { size: 0, mtimeNs: '0', ctimeNs: '0', inode: '0', mode: 0 };
 
 /**
- * An entry that takes the place of one whose work file was here, or that somebody took out: if its work file is
- * gone, it was deleted, as rm and mv do, and is not one that was never written here.
+ * Entries that take the place of what is staged for a line, of any version. If the work file of one is gone, it was
+ * deleted, as rm and mv do, unless it was never written here: the line has it unwritten, or has it not and no
+ * file of the line was ever here.
  */
-export function asSeen(entry: StagedEntry, before: Staging): StagedEntry {
-  const known = before.entry(entry.path);
-  const wasSeen = known === null || known.stat !== null;
-  return entry.stat === null && wasSeen ? { ...entry, stat: SEEN } : entry;
+export function asSeen(
+  entries: readonly StagedEntry[],
+  before: Staging,
+  model: string,
+): StagedEntry[] {
+  const line = before.get(model) === undefined ? null : before.entries(model);
+  const isHere = line !== null && (line.length === 0 || line.some(({ stat }) => stat !== null));
+  return entries.map((entry) => {
+    const known = before.entry(entry.path);
+    const wasSeen = known === null ? isHere : known.stat !== null;
+    return entry.stat === null && wasSeen ? { ...entry, stat: SEEN } : entry;
+  });
 }
 
 async function describeFile(
