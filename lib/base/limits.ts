@@ -39,6 +39,9 @@ export const CHAIN_DEPTH_MAX = 4096;
  *  each byte of its structure (header, directory, program), and so many for a small one. */
 export const LAYOUT_MEMORY_FACTOR = 8;
 export const LAYOUT_MEMORY_BASE_BYTES = 64 * 1024 * 1024;
+/** The same for the values of the pickle of a distributed checkpoint: Python writes some 140 bytes for each
+ *  piece, which take 2 KiB as values. */
+export const METADATA_MEMORY_FACTOR = 18;
 /** The same in all: a file that would take more is stored as a blob. Some 600,000 tensors. */
 export const LAYOUT_MEMORY_BYTES_MAX = 512 * 1024 * 1024;
 /** A process with so much heap stores any single file, as a blob if it must. */

@@ -49,9 +49,18 @@ export class MemoryBudget {
     this.#file = file;
   }
 
-  /** Allows what `bytes` more of structure explain: a header, a directory, a program. */
-  grant(bytes: number): void {
-    this.#allowed = Math.min(this.#allowed + LAYOUT_MEMORY_FACTOR * bytes, LAYOUT_MEMORY_BYTES_MAX);
+  /**
+   * Allows what `bytes` more of structure explain: a header, a directory, a program.
+   * @param factor  bytes of memory for each of them.
+   */
+  grant(bytes: number, factor = LAYOUT_MEMORY_FACTOR): void {
+    this.#allowed = Math.min(this.#allowed + factor * bytes, LAYOUT_MEMORY_BYTES_MAX);
+  }
+
+  /** From here on allows no more than what `bytes` of structure explain in other files. */
+  restrict(bytes: number): void {
+    const more = LAYOUT_MEMORY_BASE_BYTES - PROCESS_BYTES + LAYOUT_MEMORY_FACTOR * bytes;
+    this.#allowed = Math.min(this.#allowed, this.#charged + more);
   }
 
   /** Counts `bytes` of memory. @throws {LimitError} DLV_LIMIT beyond what is allowed. */

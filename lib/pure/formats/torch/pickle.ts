@@ -98,6 +98,11 @@ function numberLine(m: PickleMachine, what: string): string {
   return line;
 }
 
+/** What most objects are made from: nothing. Nobody can add to a tuple, so one is enough. */
+const EMPTY_TUPLE = new PickleSequence('tuple', []);
+Object.freeze(EMPTY_TUPLE.items);
+Object.freeze(EMPTY_TUPLE);
+
 type Opcode = (m: PickleMachine) => void;
 const OPCODES: (Opcode | undefined)[] = new Array(256).fill(undefined);
 
@@ -255,7 +260,7 @@ define({
   '2': (m) => m.push(m.top()),
   ']': (m) => m.pushSequence('list', []),
   l: (m) => m.pushSequence('list', m.popMark()),
-  ')': (m) => m.pushSequence('tuple', []),
+  ')': (m) => m.push(EMPTY_TUPLE),
   t: (m) => m.pushSequence('tuple', m.popMark()),
   '0x85': (m) => m.pushSequence('tuple', m.popItems(1)),
   '0x86': (m) => m.pushSequence('tuple', m.popItems(2)),

@@ -7,7 +7,7 @@
  */
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
 import { LimitError } from '../../../base/errors.js';
-import { PICKLE_BYTES_MAX } from '../../../base/limits.js';
+import { METADATA_MEMORY_FACTOR, PICKLE_BYTES_MAX } from '../../../base/limits.js';
 import { blobLayout } from '../../tensor/layout.js';
 import { corrupt, type FormatReader } from '../format.js';
 import { CHARGES, MemoryBudget } from '../memory-budget.js';
@@ -87,8 +87,9 @@ export async function readMetadata(source: ByteSource): Promise<StoredItems> {
     });
   }
   const budget = new MemoryBudget(source.name);
-  budget.grant(source.size);
+  budget.grant(source.size, METADATA_MEMORY_FACTOR);
   const { value } = parsePickle(await source.read(0, source.size), source.name, budget);
+  budget.restrict(source.size);
   const steps = new PickleSteps(source.name, budget);
   const root = fieldsOf(value, ROOT, steps);
   const storage = root?.get('storage_data');

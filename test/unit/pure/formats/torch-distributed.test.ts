@@ -7,9 +7,11 @@ import fs from 'node:fs';
 import test from 'ava';
 import { type ByteSource, MemorySource } from '../../../../lib/base/bytes/byte-source.js';
 import { isDamage } from '../../../../lib/base/errors.js';
-import { RANK_MAX } from '../../../../lib/base/limits.js';
+import { METADATA_MEMORY_FACTOR, RANK_MAX } from '../../../../lib/base/limits.js';
 import { readLayout } from '../../../../lib/pure/formats/detect.js';
 import type { Neighbours } from '../../../../lib/pure/formats/format.js';
+import { MemoryBudget } from '../../../../lib/pure/formats/memory-budget.js';
+import { parsePickle } from '../../../../lib/pure/formats/torch/pickle.js';
 import { readMetadata } from '../../../../lib/pure/formats/torch/torch-distributed.js';
 import { findArchives } from '../../../../lib/pure/formats/torch/torch-joined.js';
 import type { FileLayout } from '../../../../lib/pure/tensor/layout.js';
@@ -310,9 +312,18 @@ test('distributed: the metadata of 2,000 tensors in 8 pieces each is read', asyn
     return `${saved.once('}')}(${each(tensors * pieces, entry)}u`;
   };
   const root = saved.made(OWN, 'Metadata', { state_dict_metadata: state, storage_data: storage });
-  const names = await namesOf(Buffer.from(`\x80\x04${root}.`, 'latin1'));
+  const bytes = Buffer.from(`\x80\x04${root}.`, 'latin1');
+  const names = await namesOf(bytes);
   t.is(names?.length, tensors * pieces);
   t.is(names?.[0], `${name(0)}[0:512,0:64]`);
+  // Whatever the number of pieces, what they take is in proportion to the bytes, with room for the names.
+  const budget = new MemoryBudget('x');
+  budget.grant(Number.MAX_SAFE_INTEGER);
+  parsePickle(bytes, 'x', budget);
+  t.true(
+    budget.charged < 0.8 * METADATA_MEMORY_FACTOR * bytes.length,
+    `${budget.charged / bytes.length}`,
+  );
   t.is(names?.at(-1), `${name(tensors - 1)}[3584:4096,0:64]`);
 });
 
