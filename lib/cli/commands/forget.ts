@@ -35,19 +35,26 @@ const EXAMPLE: ForgetResult = {
 /** Remote branches that one line names. */
 const HOLDERS_SHOWN = 3;
 
+function outcome(becomes: string | null, dryRun: boolean): string {
+  if (becomes === null) return dryRun ? 'would be forgotten' : 'forgotten';
+  return `${dryRun ? 'would become' : 'became'} ${shortId(becomes)}`;
+}
+
 function print(ui: Ui, result: ForgetResult): void {
   const { versions, paths, moved, refs, dryRun } = result;
   const rows = versions.map(({ version, model, number, message, becomes }) => [
     { text: shortId(version), style: ui.style.yellow },
     `${model}@${number}`,
-    becomes === null ? '(forgotten)' : `is ${shortId(becomes)}${dryRun ? ' then' : ' now'}`,
+    outcome(becomes, dryRun),
     subject(message),
   ]);
   for (const line of formatTable([{}, {}, {}, {}], rows)) ui.line(line);
   if (paths.length > 0) ui.line(`left out: ${paths.join(', ')}`);
   for (const { name, before, after } of refs) {
-    const where = after === null ? 'deleted' : `at ${shortId(after)}`;
-    ui.line(`${name}: ${where}${before === null ? '' : `, was ${shortId(before)}`}`);
+    const goes = after === null ? 'be deleted' : `move to ${shortId(after)}`;
+    const went = after === null ? 'deleted' : `moved to ${shortId(after)}`;
+    const from = before === null ? '' : ` from ${shortId(before)}`;
+    ui.line(`${name} ${dryRun ? `would ${goes}` : went}${from}`);
   }
   const would = dryRun ? 'would get' : 'got';
   if (moved > 0) {
@@ -57,7 +64,7 @@ function print(ui: Ui, result: ForgetResult): void {
     );
   }
   ui.line(
-    `frees ${formatBytes(result.freedBytes)}: 'dlv gc --prune=now' at once, with all that only reflogs ` +
+    `${dryRun ? 'would free' : 'frees'} ${formatBytes(result.freedBytes)}: 'dlv gc --prune=now' at once, with all that only reflogs ` +
       `keep; 'dlv gc' from ${result.freedFrom.slice(0, 10)} on`,
   );
   const { heldBy } = result;

@@ -88,10 +88,12 @@ function print(ui: Ui, models: readonly ListedModel[]): void {
       `${mark}${ui.style.bold(model.model)}  ${formatCount(model.versions, 'version')} on ${branches || 'no branch'}${from}`,
     );
     const needs = bytesOf(model.storedBytes, model.logicalBytes);
+    const isMore = model.storedBytes > model.logicalBytes;
+    const beside = isMore ? ', with what they are stored as differences from' : '';
     ui.line(
       model.logicalBytes === 0
         ? '    no files'
-        : `    ${formatBytes(model.logicalBytes)} of files, which need ${needs} in the repository`,
+        : `    ${formatBytes(model.logicalBytes)} of files, which need ${needs} in the repository${beside}`,
     );
     for (const version of model.latest) {
       ui.line(`    ${versionTitle(ui, version)} ${subject(version.message)}`);

@@ -37,10 +37,12 @@ function printRenaming(ui: Ui, { model, from, versions, derived, dryRun }: Model
   ui.note(`${dryRun ? 'would rename' : 'renamed'} '${from}' to '${model}'`);
   const others = derived > 0 ? `, and ${formatCount(derived, 'version')} of other models` : '';
   if (versions > 0) {
-    ui.note(
-      `${formatCount(versions, 'version')}${others} ${dryRun ? 'would have' : 'have'} new ids; ` +
-        'old ids and names lead to them',
-    );
+    const isOne = versions + derived === 1;
+    const has = dryRun ? 'would have' : isOne ? 'has' : 'have';
+    const them = isOne
+      ? 'a new id; its old id and name lead to it'
+      : 'new ids; old ids and names lead to them';
+    ui.note(`${formatCount(versions, 'version')}${others} ${has} ${them}`);
   }
 }
 

@@ -57,7 +57,7 @@ export function isWellFormed(text: string): boolean {
 }
 
 /** Names that one sentence lists, and characters of each. */
-const NAMES_SHOWN = 5;
+const NAMES_SHOWN = 2;
 const NAME_CHARACTERS_MAX = 200;
 
 /** The first names of a list in quotes, and how many more there are. */

@@ -1,6 +1,6 @@
 /**
  * Chooses a checkpoint if a version has several: one that the trainer saved outside its numbered
- * ones, else that of the last step.
+ * ones, else that of the last step; the network itself before copies of it in fewer bits.
  */
 import { NotFoundError } from '../../../base/errors.js';
 import { seriesOf } from '../../../pure/paths/checkpoint-names.js';
@@ -29,6 +29,10 @@ const FORMATS = [
 ];
 /** Names by which trainers call the network itself. */
 const NETWORK = /^(model|pytorch_model|weights)\b/;
+
+/** Words in paths of copies of the network in fewer bits. */
+const FEWER_BITS =
+  /(^|[-_./])(b?f(p|loat)?16|half|(u?int|i|q|w)[48]|[48]bit|gptq|awq|quanti[sz]ed|quant)(?=[-_./]|$)/i;
 
 /** True if `path` is `folder` or lies below it; an empty folder is the root. */
 export function isBelow(path: string, folder: string): boolean {
@@ -60,6 +64,7 @@ const RANKS: readonly ((snapshot: Snapshot) => number)[] = [
   ({ key }) => (seriesOf(key) === null ? 0 : 1),
   ({ step }) => -(step ?? -1),
   ({ key }) => (NETWORK.test(nameOf(key)) ? 0 : 1),
+  ({ key }) => (FEWER_BITS.test(key) ? 1 : 0),
   ({ key }) => key.split('/').length,
   ({ key }) => {
     const at = FORMATS.findIndex((pattern) => pattern.test(key));

@@ -21,6 +21,14 @@ const ORDERS: Record<string, Snapshot[]> = {
     snapshot('model.onnx'),
     snapshot('adapter_model.safetensors'),
   ],
+  'the network before copies of it in fewer bits': [
+    snapshot('final/model.safetensors'),
+    snapshot('merged/model.safetensors'),
+    snapshot('final-bf16/model.safetensors'),
+    snapshot('final_fp16/model.safetensors'),
+    snapshot('final/model-int8.pt'),
+    snapshot('half_life/weights_b.q4.npz'),
+  ],
   'a step that the file says': [snapshot('b.pt', 20), snapshot('a.pt', 10), snapshot('c.pt')],
 };
 
