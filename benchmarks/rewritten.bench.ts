@@ -1,6 +1,6 @@
 /**
  * Question: what does it cost to store weights again that are stored already, written otherwise: in another
- * order, container or dtype, with more rows, transposed, scaled?
+ * order, container or dtype, with more rows, transposed, scaled, quantised?
  *
  *     npm run bench:rewritten -- [--dir D] [--no-write]
  *

@@ -9,7 +9,7 @@ import { mergePlanes, splitPlanes } from '../../lib/pure/tensor/planes.js';
 /** A tensor of a file. */
 interface Tensor {
   name: string;
-  dtype: 'F32' | 'F16' | 'BF16';
+  dtype: 'F32' | 'F16' | 'BF16' | 'I8' | 'U8';
   shape: number[];
   data: Uint8Array;
 }
@@ -138,6 +138,43 @@ function scaled(tensor: Tensor, name: string): Tensor {
   return tensorOf(name, tensor.shape, values);
 }
 
+/** What a quantiser makes of a tensor: whole numbers, and the floats that they stand for. */
+interface Quantized {
+  integers: Tensor;
+  floats: Tensor;
+}
+
+/**
+ * Quantises as exporters do: the largest magnitude of a tensor, or of each of its rows, becomes 127 (I8), or
+ * the range from the least to the largest value becomes 0 … 255 with a zero point (U8).
+ */
+function quantized(tensor: Tensor, dtype: 'I8' | 'U8', byRow: boolean): Quantized {
+  const values = valuesOf(tensor);
+  const length = byRow ? values.length / (tensor.shape[0] as number) : values.length;
+  const codes = new Uint8Array(values.length);
+  const floats = new Float32Array(values.length);
+  for (let from = 0; from < values.length; from += length) {
+    const part = values.subarray(from, from + length);
+    const [low, high] = part.reduce(
+      ([least, most], value) => [Math.min(least, value), Math.max(most, value)],
+      [0, 0],
+    );
+    const isSigned = dtype === 'I8';
+    const scale = Math.fround(isSigned ? Math.max(-low, high) / 127 : (high - low) / 255);
+    const zero = isSigned ? 0 : Math.round(-low / scale);
+    const [least, most] = isSigned ? [-127, 127] : [0, 255];
+    for (const [i, value] of part.entries()) {
+      const code = Math.min(Math.max(Math.round(Math.fround(value / scale)) + zero, least), most);
+      codes[from + i] = code;
+      floats[from + i] = Math.fround(scale * (code - zero));
+    }
+  }
+  return {
+    integers: { ...tensor, dtype, data: codes },
+    floats: tensorOf(tensor.name, tensor.shape, floats),
+  };
+}
+
 const DIM = 384;
 const VOCABULARY = 30_522;
 /** Rows that are fine-tuned, and added. */
@@ -195,6 +232,18 @@ export function* rewrittenCases(): Generator<RewrittenCase> {
   for (const dtype of ['F16', 'BF16'] as const) {
     const copy = model.map((tensor) => cast(tensor, dtype));
     yield pair(`a ${dtype} copy`, model, copy, `model-${dtype.toLowerCase()}.safetensors`);
+  }
+  for (const [how, dtype, byRow] of [
+    ['an int8 copy, one scale a tensor', 'I8', false],
+    ['an int8 copy, a scale for each row', 'I8', true],
+    ['a uint8 copy with zero points', 'U8', false],
+  ] as const) {
+    const made = model.map((tensor) => quantized(tensor, dtype, byRow));
+    const integers = made.map((one) => one.integers);
+    yield pair(how, model, integers, 'model-8bit.safetensors');
+    if (byRow) continue;
+    const floats = made.map((one) => one.floats);
+    yield pair(`float32 values of ${how}`, integers, floats, 'dequantized.safetensors');
   }
   const exported = layers.map((tensor, i) => transposed(tensor, `onnx::MatMul_${100 + i}`));
   yield pair(

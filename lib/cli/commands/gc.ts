@@ -150,7 +150,9 @@ export function register(program: Command, cli: Cli): void {
             ui.line(`dropped: ${formatCount(droppedBlobs, 'blob')}, ${segments}`);
           }
           if (result.deletedBytes > 0) {
-            ui.line(`${formatBytes(result.deletedBytes)} of replaced and unfinished files ${would}deleted`);
+            ui.line(
+              `${formatBytes(result.deletedBytes)} of replaced and unfinished files ${would}deleted`,
+            );
           }
           for (const row of result.kept) ui.line(keptLine(row));
           ui.note(formatDuration(result.seconds));
