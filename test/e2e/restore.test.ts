@@ -61,6 +61,18 @@ test('restore: a path that is not tracked, or of another model, is an error', as
   t.is((await repo.fails(2, 'restore')).code, 'DLV_USAGE');
 });
 
+test('restore: of a file that rm staged as removed, the way back is named and works', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('rm', 'note.txt');
+  const { code, message, data } = await repo.fails(1, 'restore', 'note.txt');
+  t.deepEqual([code, message], ['DLV_NOT_FOUND', "'note.txt' is staged as removed"]);
+  const [, flags = ''] =
+    /^'dlv restore (.*) note\.txt' brings it back$/.exec(data.hint ?? '') ?? [];
+  await repo.json('restore', ...flags.split(' '), 'note.txt');
+  t.deepEqual(await repo.changes(), []);
+  t.regex((await repo.fails(1, 'restore', 'none.txt')).message, /matches no file/);
+});
+
 test('reset --soft: moves the line and keeps everything staged', async (t) => {
   const { repo, versions } = await threeVersions(t);
   const result = await repo.json<ResetResult>('reset', '--soft', 'HEAD~2');

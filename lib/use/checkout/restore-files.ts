@@ -92,7 +92,7 @@ export async function restoreFiles(
   const tree = from === null ? NO_FILES : await repo.tree(from);
   // Without a version, what is staged is the source of the work files.
   const files = from === null && !options.staged ? staging.entries(line.model) : tree.files;
-  const chosen = choose(job, files);
+  const chosen = await choose(job, files);
   if (worktree) await restoreWork(job, files, chosen);
   if (options.staged) await restoreStaged(job, tree, chosen);
   return result;
@@ -109,7 +109,7 @@ interface Job {
 }
 
 /** The paths that the user means, of those that the source has or that are tracked. */
-function choose(job: Job, files: readonly FileEntry[]): Set<string> {
+async function choose(job: Job, files: readonly FileEntry[]): Promise<Set<string>> {
   const { repo, line, staging, options, context } = job;
   const known = new Set(files.map((file) => file.path));
   for (const { path } of staging.entries(line.model)) known.add(path);
@@ -129,7 +129,9 @@ function choose(job: Job, files: readonly FileEntry[]): Set<string> {
     try {
       for (const path of pick(known)) chosen.add(path);
     } catch (error) {
-      if (!(error instanceof NotFoundError) || others.length === 0) throw error;
+      if (!(error instanceof NotFoundError)) throw error;
+      await refuseRemoved(job, input, pick);
+      if (others.length === 0) throw error;
       // A file of another model is told apart from one that is not tracked at all.
       const [path] = pick(others);
       throw new ConflictError(`'${path}' belongs to model '${staging.ownerOf(path as string)}'`, {
@@ -139,6 +141,27 @@ function choose(job: Job, files: readonly FileEntry[]): Set<string> {
     }
   }
   return chosen;
+}
+
+/** @throws {NotFoundError} that names the way back of files of the version that are staged as removed. */
+async function refuseRemoved(
+  { repo, line, options }: Job,
+  input: string,
+  pick: (paths: Iterable<string>) => Set<string>,
+): Promise<void> {
+  if (options.staged || options.source !== undefined || line.tip === null) return;
+  const { files } = await repo.tree(line.tip);
+  try {
+    pick(files.map(({ path }) => path));
+  } catch (error) {
+    if (error instanceof NotFoundError) return;
+    throw error;
+  }
+  throw new NotFoundError(`'${input}' is staged as removed`, {
+    kind: 'path',
+    name: input,
+    hint: `'dlv restore --staged --worktree ${input}' brings it back`,
+  });
 }
 
 async function restoreWork(

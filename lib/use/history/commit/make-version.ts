@@ -195,7 +195,7 @@ export function checkRemovals(model: string, left: number, before: number): void
       files: left,
       filesBefore: before,
       hint:
-        "'dlv status' lists what is gone and 'dlv restore <paths>' brings it back; " +
+        "'dlv status' lists what is gone, 'dlv restore --staged --worktree <paths>' brings it back; " +
         'if that is meant, commit with --allow-removals',
     },
   );

@@ -8,7 +8,7 @@ import { ConflictError, isUnreadable, UsageError } from '../../../base/errors.js
 import { branchRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
-import { readReflog } from '../../../storage/repo/refs/reflog.js';
+import { DELETED_LOG, readListLog, readReflog } from '../../../storage/repo/refs/reflog.js';
 import { readRef } from '../../../storage/repo/refs/refs.js';
 import { type StagedBranch, Staging } from '../../../storage/repo/staging/staging.js';
 import {
@@ -127,6 +127,9 @@ async function wasCutShort(repo: LineAccess, staging: Staging, tip: Id | null): 
   const name = branchRefName(model, branch);
   const { entries } = await readReflog(repo.layout, name, tip);
   if (base === null || entries.some(({ after }) => after === base)) return false;
+  // A branch that was deleted and made again had that version: its commit was not cut short.
+  const deleted = await readListLog(repo.layout, DELETED_LOG);
+  if (deleted.some(({ after }) => after === base)) return false;
   try {
     await checkBase(repo, staging, { model, branch, tip });
     return true;

@@ -9,14 +9,18 @@ import { withSession } from '../../../storage/objects/access.js';
 import { countNumbers } from '../../../storage/objects/count-numbers.js';
 import { blobWriter } from '../../../storage/objects/stored-bytes.js';
 import { NUMBERS_FLAG, requireWriteFlag } from '../../../storage/repo/format.js';
+import { branchRefName } from '../../../storage/repo/layout.js';
 import type { RefMove } from '../../../storage/repo/moves/journal.js';
 import { type NumberMarks, readNumbers, writeNumbers } from '../../../storage/repo/numbers.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
+import { readRef } from '../../../storage/repo/refs/refs.js';
+import type { StagedBranch } from '../../../storage/repo/staging/staging.js';
 import { readLineStagings } from '../../../storage/repo/staging/staging-file.js';
 import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
 import type { Version } from '../../../storage/repo/version/version.js';
 import type { OpContext } from '../../context.js';
 import type { StoreAccess } from '../access.js';
+import { stagedChanges } from '../commit/staged-changes.js';
 import { collectVersions } from '../lines/ancestry.js';
 import { moveReason } from '../lines/moves.js';
 import { type Lines, moveTogether } from '../lines/together.js';
@@ -89,18 +93,28 @@ export async function rewriteHistory(
   });
 }
 
-/** @throws {ConflictError} if files are staged for a branch apart, on a version that changes. */
+/**
+ * What is staged for a branch apart and is not committed yet must not end up on a version that is gone. Where
+ * nothing is, or the branch is gone, nothing can be lost.
+ * @throws {ConflictError}
+ */
 async function checkStagedApart(
-  { layout }: StoreAccess,
+  repo: StoreAccess,
   rewritten: ReadonlyMap<Id, RewrittenVersion>,
   rename: ModelRename | undefined,
 ): Promise<void> {
-  const stagings = await readLineStagings(layout, (_file, error) => {
+  const stagings = await readLineStagings(repo.layout, (_file, error) => {
     throw error;
   });
-  for (const { model, branch, base, otherParents } of stagings.flatMap((one) => one.models())) {
+  for (const staging of stagings) {
+    const { model, branch } = staging.only as StagedBranch;
+    const { base = null, otherParents = [] } = staging.get(model) ?? {};
     const isOld = [base, ...otherParents].some((id) => id !== null && rewritten.has(id));
     if (!isOld && model !== rename?.from) continue;
+    const tip = await readRef(repo.layout, branchRefName(model, branch));
+    if (base !== null && tip === null) continue;
+    const line = { model, branch, tip: base };
+    if ((await stagedChanges(repo, line, staging.entries(model))).length === 0) continue;
     const name = `${model}/${branch}`;
     throw new ConflictError(`files are staged for '${name}' apart, on a version that changes`, {
       name,
