@@ -54,8 +54,8 @@ const importByLoader = {
   name: 'import-by-loader',
   setup(build) {
     build.onLoad({ filter: /base[\\/]files[\\/]import-file\.js$/ }, () => ({
-      contents: `const { pathToFileURL } = require('node:url');
-        exports.importFile = (file) => importModule(pathToFileURL(file).href);`,
+      contents: `import { pathToFileURL } from 'node:url';
+        export const importFile = (file) => importModule(pathToFileURL(file).href);`,
     }));
   },
 };

@@ -2,9 +2,11 @@
  * `dlv eval` on the digits of test/fixtures. Needs onnxruntime-node, which npm ci installs; without it
  * the tests that run a network say so loudly and check nothing.
  */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { EvalResult } from '../../lib/use/ops/eval.js';
+import { DLV_BIN } from '../helpers/dlv.js';
 import { hasRuntime, linearNetwork, sumNetwork } from '../helpers/linear-network.js';
 import { fixture } from '../helpers/paths.js';
 import { TestRepository } from '../helpers/repository.js';
@@ -346,6 +348,16 @@ test('eval: a module of the user is run when it is named, and several inputs fin
   t.is(fewer.data.examples, 2);
   // What a data file lacks is said with the names that there are.
   await repo.write('wrong.mjs', (await repo.text('data.mjs'))!.replace('b: {', 'c: {'));
+  // The command in one file imports through its loader.
+  const installed = spawnSync(
+    process.execPath,
+    [DLV_BIN, 'eval', '--module', 'data.mjs', '--json'],
+    {
+      cwd: repo.dir,
+      encoding: 'utf8',
+    },
+  );
+  t.is(installed.status, 0, installed.stderr);
   const error = await repo.fails(2, 'eval', '--module', 'wrong.mjs');
   t.regex(error.message, /input 'b'/);
   t.is(error.data.hint, 'there are c, a');
