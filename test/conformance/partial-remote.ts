@@ -34,17 +34,22 @@ export async function checkPartialRemote(
   const { top, address, files, wire } = remote;
   const label = `part${remotes++}`;
   /** Runs something whose report has to say what crossed the line. @returns the bytes that came. */
-  const counted = async <T>(run: () => Promise<T>, reportOf: (done: T) => Counted): Promise<T> => {
+  const counted = async <T>(
+    what: string,
+    run: () => Promise<T>,
+    reportOf: (done: T) => Counted,
+  ): Promise<T> => {
     const before = wire();
     const done = await run();
     const after = wire();
     const { receivedBytes, sentBytes } = reportOf(done);
-    t.is(receivedBytes, after.sent - before.sent);
-    t.is(sentBytes, after.received - before.received);
+    t.is(receivedBytes, after.sent - before.sent, what);
+    t.is(sentBytes, after.received - before.received, what);
     return done;
   };
   const clone = (name: string, ...flags: string[]) =>
     counted(
+      `clone ${flags.join(' ')}`,
       () => cloned(top, address, `${label}-${name}`, ...flags),
       ({ result }) => result,
     );
@@ -78,6 +83,7 @@ export async function checkPartialRemote(
   await exact(half, 2);
   await silent(() => exact(half, 2, '--no-fetch'));
   await counted(
+    'fetch --planes all',
     () => half.json<FetchResult[]>('fetch', '--planes', 'all'),
     ([fetched]) => fetched as FetchResult,
   );
@@ -96,6 +102,7 @@ export async function checkPartialRemote(
   await silent(() => exact(depth.repo, files.length, '--no-fetch'));
   await exact(depth.repo, 1);
   t.deepEqual(only.result.written, ['model.safetensors']);
+  await silent(() => only.repo.json('--no-fetch', 'status'));
   t.true((await only.repo.dlv('cat', 'HEAD:state.opt')).stdoutBytes.length > 0);
   const none = await dlvJson<FetchResult[]>(['fetch', '--planes', 'all', '--depth', 'all'], {
     cwd: depth.repo.dir,

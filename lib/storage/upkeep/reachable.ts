@@ -84,6 +84,8 @@ export interface ReachFromOptions {
   shallow?: boolean;
   /** False for files whose content is not walked. */
   takesFile?(version: Id, file: NamedFile): Promise<boolean> | boolean;
+  /** True for versions of which the recipes and skeletons of such files are needed all the same. */
+  describesFile?(version: Id): boolean;
   /** Is told of each file that is walked, once it is opened. */
   onFile?(file: StoredFile): void;
   onBroken(link: BrokenLink): void;
@@ -98,12 +100,15 @@ export async function reachFrom(
 ): Promise<Reachable> {
   const walk = new Walk(source, options);
   for (const id of roots) await walk.version(id, null);
+  walk.addDescriptions();
   return walk.found;
 }
 
 /** How a walk goes on from what it is given. */
 export interface WalkOptions
-  extends Partial<Pick<ReachFromOptions, 'isKnown' | 'shallow' | 'takesFile' | 'onFile'>> {
+  extends Partial<
+    Pick<ReachFromOptions, 'isKnown' | 'shallow' | 'takesFile' | 'describesFile' | 'onFile'>
+  > {
   onBroken(link: BrokenLink): void;
   /** Called for a file that a snapshot of a version names and the version does not hold. */
   onMissingMember?(version: Id, snapshot: string, path: string): void;
@@ -118,6 +123,8 @@ export class Walk {
   readonly #repo: ReachSource;
   readonly #options: WalkOptions;
   readonly #readNotes: (version: Id) => Promise<Id[]>;
+  /** Recipes of files that are described and not walked. */
+  readonly #described = new Map<Id, { version: Id; path: string }>();
 
   constructor(repo: ReachSource, options: WalkOptions) {
     this.#repo = repo;
@@ -228,11 +235,33 @@ export class Walk {
     for (const [path, key] of members) report(version, key, path);
   }
 
+  /** Adds the recipes of described files, at the end: until then they may still be walked. */
+  addDescriptions(): void {
+    for (const [id, { version, path }] of this.#described) this.#add(id, 'recipe', version, path);
+  }
+
+  /** Adds what says of a file how it is rebuilt, and none of its content. */
+  async #description(file: NamedFile, version: Id): Promise<void> {
+    const { id } = file.recipe;
+    const stored = await this.#guard({ id, version, path: file.path }, () =>
+      openStoredFile(this.#repo, file),
+    );
+    if (stored === null) return;
+    // A file that is walked later must not be taken for one that was.
+    this.#described.set(id, { version, path: file.path });
+    for (const page of stored.pages) this.#add(page, 'ids', version, file.path);
+    const skeleton = stored.recipe?.skeleton ?? null;
+    if (skeleton !== null) this.#add(skeleton, 'skeleton', version, file.path);
+  }
+
   /** Adds what a file is rebuilt from. */
   async file(file: NamedFile, version: Id | null): Promise<void> {
     const { id, kind } = file.recipe;
-    const { takesFile, onFile } = this.#options;
-    if (version !== null && takesFile && !(await takesFile(version, file))) return;
+    const { takesFile, describesFile, onFile } = this.#options;
+    if (version !== null && takesFile && !(await takesFile(version, file))) {
+      if (kind !== 'blob' && describesFile?.(version)) await this.#description(file, version);
+      return;
+    }
     if (!this.#add(id, kind === 'blob' ? 'blob' : 'recipe', version, file.path)) return;
     const stored = await this.#guard({ id, version, path: file.path }, () =>
       openStoredFile(this.#repo, file),

@@ -12,6 +12,7 @@ import type { NamedFile } from '../../upkeep/reachable.js';
 export class PartialTaking {
   readonly #filter: PartialFilter;
   readonly #only: readonly Glob[];
+  readonly #tips = new Set<Id>();
   /** Versions whose files are taken; null: all. */
   #near: Set<Id> | null = null;
   /** Extents that hold floats alone, and those that hold something else. */
@@ -30,6 +31,7 @@ export class PartialTaking {
     readVersion: (id: Id) => Promise<Version>,
   ): Promise<void> {
     const { depth } = this.#filter;
+    for (const id of tips) this.#tips.add(id);
     if (depth === null) return;
     const near = new Set<Id>();
     let edge = tips.filter((id) => !isKnown(id));
@@ -50,6 +52,8 @@ export class PartialTaking {
   get walking() {
     return {
       takesFile: (version: Id, file: NamedFile): boolean => this.takes(version, file.path),
+      // What is staged says of each file of the version what kind it is.
+      describesFile: (version: Id): boolean => this.#tips.has(version),
       onFile: (file: StoredFile): void => this.#note(file),
     };
   }
