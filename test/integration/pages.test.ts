@@ -49,6 +49,7 @@ const PAGES: readonly (readonly string[])[] = [
   ['list', '--versions', '--baseline', 'HEAD~1'],
   ['list', '--group', `params.\`${PARAM}\``],
   ['desc', '--weights'],
+  ['query', `select m, m.message, m.params.\`${PARAM}\` from m where m.files > 0`],
   ['diff', 'HEAD~1', 'HEAD'],
   ['diff', 'HEAD~2', 'HEAD~1', 'HEAD'],
 ];

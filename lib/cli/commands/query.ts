@@ -1,12 +1,16 @@
 /** `dlv query` on the command line. */
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
+import type { ConstructionResult } from '../../use/ops/construct.js';
 import type { NamedQuery, QueryResult } from '../../use/ops/query.js';
+import { toDlvError, writeError } from '../exit-codes.js';
 import { readText } from '../message.js';
 import { EXAMPLE_VERSION } from '../output/render.js';
 import { formatTable } from '../output/table.js';
 import type { Ui } from '../output/ui.js';
+import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
 import type { Cli, Run } from '../run.js';
+import { canAsk } from '../tier.js';
 
 interface Flags {
   file?: string;
@@ -17,6 +21,7 @@ interface Flags {
   explain?: boolean;
   md?: boolean;
   csv?: boolean;
+  html?: HtmlFlag;
   dryRun?: boolean;
   model?: string;
   branch?: string;
@@ -74,9 +79,9 @@ async function makeVersions(
   run: Run,
   text: string,
   kind: 'slice' | 'construct',
-  { explain, md, csv, dryRun, model, branch }: Flags,
-): Promise<number> {
-  for (const [flag, given] of Object.entries({ explain, md, csv })) {
+  { explain, md, csv, html, dryRun, model, branch }: Flags,
+): Promise<ConstructionResult> {
+  for (const [flag, given] of Object.entries({ explain, md, csv, html })) {
     if (given) throw new UsageError(`--${flag} is for select: a ${kind} makes versions`);
   }
   const { construct } = await import('../../use/ops/construct.js');
@@ -85,10 +90,51 @@ async function makeVersions(
     ...(branch === undefined ? {} : { branch }),
     dryRun: dryRun === true,
   };
-  const result = await run.repository((repo) => construct(repo, text, options, run.context));
+  return run.repository((repo) => construct(repo, text, options, run.context));
+}
+
+/** True if somebody sits there: the prompt reads keys, and its answers are for people. */
+function canPrompt(run: Run): boolean {
+  return canAsk(run) && process.stdout.isTTY === true;
+}
+
+/** Asks for statements until the input ends. */
+async function askAtPrompt(run: Run): Promise<number> {
+  const { queryWords, promptHistory, keepAsked, isUnfinished } = await import(
+    '../../use/ops/query-prompt.js'
+  );
+  const { query, statementKind } = await import('../../use/ops/query.js');
+  const { printQuery } = await import('../output/versions/query-table.js');
   const { printConstruction } = await import('../output/versions/construction-report.js');
-  run.answer(result, (ui) => printConstruction(ui, result));
-  return result.versions.length === 0 ? 1 : 0;
+  const { runPrompt } = await import('../query-prompt.js');
+  const { TOPICS } = await import('../topics.js');
+  const { ui, context } = run;
+  let words = await run.repository((repo) => queryWords(repo, context.signal));
+  let keeps = true;
+  ui.note("DQL: a statement a line; Tab completes, 'help' shows the language, 'exit' ends");
+  await runPrompt({
+    ...{ input: process.stdin, output: process.stdout },
+    history: await promptHistory(run.env),
+    words: () => words,
+    isUnfinished,
+    help: () => ui.lines((TOPICS.dql?.text ?? '').split('\n')),
+    report: (error) => writeError(ui.stderr, ui.chatterStyle, toDlvError(error), run.env),
+    carryOut: async (text) => {
+      if (keeps && !(await keepAsked(run.env, text))) {
+        keeps = false;
+        ui.note('what is asked here cannot be kept: the folder of your settings cannot be written');
+      }
+      const kind = statementKind(text);
+      if (kind === 'slice' || kind === 'construct') {
+        printConstruction(ui, await makeVersions(run, text, kind, {}));
+        words = await run.repository((repo) => queryWords(repo, context.signal));
+        return;
+      }
+      const result = await run.repository((repo) => query(repo, text, context));
+      printQuery(ui, result, 'text', result.explain);
+    },
+  });
+  return 0;
 }
 
 function printNamed(ui: Ui, queries: readonly NamedQuery[]): void {
@@ -115,6 +161,8 @@ export function register(program: Command, cli: Cli): void {
         '--json the document then has statement, dryRun, looked, fit, versions and hints; a version has source, version, ' +
         'name, model, branch, isKnown, networks (path, inputs, outputs, layers, changes, initialised, sideInputs), ' +
         'logicalBytes, storedBytes and metadataBytes.\n\n' +
+        'In a terminal, without a query, there is a prompt: it keeps what was asked in query-history beside your settings, ' +
+        'completes words, columns, models and kept queries with Tab, and goes on with a statement that is not whole.\n\n' +
         'With --json the document has columns (name, kind: version, time or value), rows (values, one for each ' +
         'column, and versions), looked, fit, conditions, explain and hints. --csv puts an apostrophe before texts that a ' +
         'spreadsheet would run.',
@@ -141,6 +189,8 @@ export function register(program: Command, cli: Cli): void {
           'ask of what another query gives',
         ],
         ['dlv query --file best.dql --csv', 'from a file, for a spreadsheet'],
+        ['dlv query --named good --html good.html', 'a page with a table that sorts'],
+        ['dlv query', 'ask at a prompt'],
         [
           `dlv query 'slice head from m where m.name = "alexnet@3" mutate head.input = m["conv1"] and head.output = m["fc7"]'`,
           'a version with the part of a network between two layers',
@@ -169,6 +219,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--explain', 'say what each condition did')
     .option('--md', 'as a table in Markdown')
     .option('--csv', 'as CSV, with all digits')
+    .addOption(htmlOption('query'))
     .option('-n, --dry-run', 'of slice and construct: say what would be made')
     .option(
       '--model <name>',
@@ -181,7 +232,8 @@ export function register(program: Command, cli: Cli): void {
         const { query, saveQuery, listQueries, deleteQuery, statementKind } = await import(
           '../../use/ops/query.js'
         );
-        const { list, save, delete: gone, explain, dryRun, model, branch } = flags;
+        const { list, save, delete: gone, explain, dryRun, model, branch, html } = flags;
+        if (html !== undefined) pageFile(html, 'query');
         if (list) {
           const queries = await run.repository((repo) => listQueries(repo));
           run.answer(queries, (ui) => printNamed(ui, queries));
@@ -192,6 +244,8 @@ export function register(program: Command, cli: Cli): void {
           run.answer(deleted, (ui) => ui.note(`forgot the query '${deleted.name}'`));
           return 0;
         }
+        const isBare = words.length === 0 && flags.file === undefined && flags.named === undefined;
+        if (isBare && save === undefined && canPrompt(run)) return askAtPrompt(run);
         const text = await textOf(run, words, flags);
         if (save !== undefined) {
           const saved = await run.repository((repo) => saveQuery(repo, save, text));
@@ -199,7 +253,12 @@ export function register(program: Command, cli: Cli): void {
           return 0;
         }
         const kind = statementKind(text);
-        if (kind === 'slice' || kind === 'construct') return makeVersions(run, text, kind, flags);
+        if (kind === 'slice' || kind === 'construct') {
+          const result = await makeVersions(run, text, kind, flags);
+          const { printConstruction } = await import('../output/versions/construction-report.js');
+          run.answer(result, (ui) => printConstruction(ui, result));
+          return result.versions.length === 0 ? 1 : 0;
+        }
         for (const [name, value] of Object.entries({ dryRun, model, branch })) {
           if (value === undefined) continue;
           const flag = name === 'dryRun' ? '--dry-run' : `--${name}`;
@@ -208,9 +267,15 @@ export function register(program: Command, cli: Cli): void {
         const result = await run.repository((repo) => query(repo, text, run.context));
         const { printQuery } = await import('../output/versions/query-table.js');
         const form = flags.md ? 'md' : flags.csv ? 'csv' : 'text';
-        run.answer(result, (ui) =>
-          printQuery(ui, result, form, explain === true || result.explain),
-        );
+        if (html !== undefined) {
+          const { queryPage } = await import('../pages/query-page.js');
+          await writePage(run, { verb: 'query', flag: html }, (origin) =>
+            queryPage(text, result, origin),
+          );
+        }
+        run.answer(result, (ui) => {
+          if (html === undefined) printQuery(ui, result, form, explain === true || result.explain);
+        });
         return 0;
       }),
     );

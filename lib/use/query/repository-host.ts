@@ -99,7 +99,15 @@ export class RepositoryHost implements Host<VersionRow> {
     return row.facts.parents.includes(of as Id);
   }
 
-  resolve(revision: string): Promise<string> {
+  async resolve(revision: string): Promise<string> {
+    // The rows are read already; to look for a number in the line of a model reads its versions one by one.
+    const [, model, number] = /^(.+)@(\d+)$/.exec(revision) ?? [];
+    if (model !== undefined) {
+      const found = this.rows.filter(
+        (row) => row.facts.model === model && row.number === Number(number),
+      );
+      if (found.length === 1) return (found[0] as VersionRow).id;
+    }
     return resolveId(this.#repo, revision);
   }
 

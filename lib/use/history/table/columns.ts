@@ -139,6 +139,14 @@ export class Columns {
     return [...this.#names[space]].sort();
   }
 
+  /** Every name that a column goes by: attributes, then 'metrics.acc', 'params.lr' and others. */
+  allNames(): string[] {
+    const spaces = (Object.keys(this.#names) as Space[]).flatMap((space) =>
+      this.names(space).map((name) => `${space}.${name}`),
+    );
+    return [...Object.keys(ATTRIBUTES), ...spaces];
+  }
+
   /** The column that a name means. @throws {NotFoundError} {UsageError} */
   find({ name, function: fn }: ColumnRef): Column {
     const [space, own] = this.#place(name);

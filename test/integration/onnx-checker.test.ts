@@ -1,0 +1,65 @@
+/**
+ * Files that slice and construct write, by the checker of ONNX itself, with its own shape inference. Needs `python3` with
+ * the package onnx; without it the test says so loudly and checks nothing else.
+ */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { editedFile, newFile } from '../helpers/edit-network.js';
+import { fixture } from '../helpers/paths.js';
+import { tempDir } from '../helpers/temp-dir.js';
+
+const CANDIDATES = [process.env.DLV_TEST_PYTHON, 'python3', 'python'].filter(
+  (name) => name !== undefined,
+);
+const python = CANDIDATES.find((name) => spawnSync(name, ['-c', 'import onnx']).status === 0);
+const CHECK = `
+import sys, onnx
+for file in sys.argv[1:]:
+    onnx.checker.check_model(file, full_check=True)
+    print(file)
+`;
+
+test('the checker of ONNX accepts what slice and construct write', async (t) => {
+  if (python === undefined) {
+    t.log('SKIPPED: no python3 with onnx (set DLV_TEST_PYTHON): new files are NOT checked by it');
+    t.pass();
+    return;
+  }
+  const dir = await tempDir(t);
+  const vgg = await newFile(
+    `construct m as INPUT(3, 16, 16) -> (CONV(units = 4, kernel = 3, pad = "same") -> BN -> RELU6){2} -> POOL("MAX")
+     -> LRN -> FULL(units = 8) -> DROPOUT -> FULL(units = 3) -> SOFTMAX`,
+  );
+  const edit = (text: string) => editedFile(vgg, text);
+  const files = [
+    vgg,
+    await edit(
+      'construct a from m mutate m["conv1"].insert = PRELU -> ADD(from = "conv1"), m["*.dropout"].delete',
+    ),
+    await edit(
+      'construct a from m mutate m["conv1"].replace = CONV(units = 6, kernel = 5, pad = 2), m["conv2"].replace = CONV',
+    ),
+    await edit('slice a from m mutate a.input = m["conv2"] and a.output = m["fc1"]'),
+  ];
+  for (const name of ['fashion-cnn', 'ppocr-cls', 'vad']) {
+    const file = await fs.readFile(fixture('networks', `${name}.onnx`));
+    const layer = name === 'vad' ? 'if1' : 'conv1';
+    files.push(
+      await editedFile(file, `construct a from m mutate m["${layer}"].insert = IDENTITY`).catch(
+        () => file,
+      ),
+    );
+  }
+  const names = files.map((_, i) => path.join(dir, `${i}.onnx`));
+  for (const [i, name] of names.entries()) await fs.writeFile(name, files[i] as Buffer);
+  // External data of the fixtures is not there; the checker asks for its file alone.
+  await fs.writeFile(path.join(dir, 'weights'), '');
+  const { status, stdout, stderr } = spawnSync(python, ['-c', CHECK, ...names], {
+    encoding: 'utf8',
+  });
+  t.is(stderr, '');
+  t.is(status, 0);
+  t.is(stdout.trim().split('\n').length, files.length);
+});
