@@ -25,8 +25,22 @@ export function pageProblems(page: string): string[] {
     .slice(head.length)
     .replace(/<style>[\s\S]*?<\/style>/, '')
     .replace(/<script>[\s\S]*?<\/script>/, '');
-  problems.push(...markupProblems(rest));
+  problems.push(...markupProblems(rest), ...spokenProblems(rest));
   if (Buffer.byteLength(page) > 2_000_000) problems.push(`${Buffer.byteLength(page)} bytes`);
+  return problems;
+}
+
+/** What a reader of the screen could not say: a header without a word, a box to scroll without a name, two landmarks alike. */
+function spokenProblems(text: string): string[] {
+  const problems: string[] = [];
+  for (const [head] of text.matchAll(/<th\b[^>]*>\s*<\/th>/g)) problems.push(`no word: ${head}`);
+  for (const [box] of text.matchAll(/<[^>]*\stabindex="0"[^>]*>/g)) {
+    if (!/\saria-label="[^"]+"/.test(box)) problems.push(`no name: ${box}`);
+    if (/\srole="region"/.test(box)) problems.push(`a landmark in its section: ${box}`);
+  }
+  for (const [, id] of text.matchAll(/aria-labelledby="([^"]*)"/g)) {
+    if (!text.includes(` id="${id}"`)) problems.push(`nothing has the id ${id}`);
+  }
   return problems;
 }
 

@@ -277,7 +277,7 @@ function driftSection(result: DiffResult | ManyDiffResult): Section | null {
     return html`
 <tr><th scope="row">${layer.name}</th><td>${layer.kind}</td><td class="n">${formatNumber(layer.elements)}</td>${cells}</tr>`;
   });
-  const heat = html`<div class="wide" tabindex="0" role="region" aria-label="drift of layers"><table class="heat" data-sorts="1"><caption>\u2016b \u2212 a\u2016 / \u2016a\u2016 of the weights of each layer; darker is more, by magnitude</caption><thead><tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col" class="n">elements</th>${heads}</tr></thead><tbody>${rows}
+  const heat = html`<div class="wide" tabindex="0" role="group" aria-label="drift of layers"><table class="heat" data-sorts="1"><caption>\u2016b \u2212 a\u2016 / \u2016a\u2016 of the weights of each layer; darker is more, by magnitude</caption><thead><tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col" class="n">elements</th>${heads}</tr></thead><tbody>${rows}
 </tbody></table></div>`;
   return { id: 'drift', title: 'Which layers moved', body: heat };
 }
@@ -310,7 +310,7 @@ function filesOf([pair]: readonly PairDiff[]): Section | null {
     caption: 'Files that differ',
     columns: [
       { title: 'file' },
-      { title: '', kind: 'plain' },
+      { title: '', spoken: 'change', kind: 'plain' },
       { title: 'before', kind: 'number' },
       { title: 'after', kind: 'number' },
     ],
@@ -373,7 +373,7 @@ function tensorTable({ tensors, added, removed, changed, equal }: SnapshotDiff):
     caption: counts.join(', '),
     columns: [
       { title: 'tensor' },
-      { title: '', kind: 'plain' },
+      { title: '', spoken: 'change', kind: 'plain' },
       { title: 'dtype', kind: 'plain' },
       { title: 'shape', kind: 'plain' },
       ...['changed', 'max |Δ|', 'rel. L2', 'cosine', 'signs turned', 'rank of change'].map(number),

@@ -128,7 +128,7 @@ function metricTables({ versions }: EvalResult): Markup {
       { title: name, kind: 'number' },
       { title: 'interval', kind: 'plain' },
       { title: `${decimal(low)} … ${decimal(high)}`, kind: 'plain' },
-      { title: '' },
+      { title: '', spoken: 'notes' },
     ];
     const caption = `${name}: ${direction === 'max' ? 'more' : 'less'} is better`;
     return html`<div><h3>${name}</h3>${tableOf({ caption, columns, rows })}</div>`;
@@ -182,7 +182,7 @@ function comparisonTables({ versions, comparisons }: EvalResult): Markup {
       { title: 'adjusted', kind: 'number' },
       { title: 'alone right', kind: 'plain' },
       { title: 'would show', kind: 'number' },
-      { title: '' },
+      { title: '', spoken: 'whether they differ' },
     ];
     const caption = `Difference of ${metric}, with its interval; the dashed line is no difference`;
     return html`<h3>${metric}</h3>${tableOf({ caption, columns, rows: cells })}`;
@@ -244,7 +244,7 @@ function confusionSection({ versions, classes }: EvalResult): Section | null {
       { length: width },
       (_, i) => html`<th scope="col">${name(i, rows.length)}</th>`,
     );
-    return html`<figure><figcaption>${version}</figcaption><div class="wide" tabindex="0" role="region" aria-label="confusion of ${version}"><table class="heat"><caption>Rows are true classes, columns predicted ones</caption><thead><tr><th scope="col"></th>${heads}</tr></thead><tbody>${body}
+    return html`<figure><figcaption>${version}</figcaption><div class="wide" tabindex="0" role="group" aria-label="confusion of ${version}"><table class="heat"><caption>Rows are true classes, columns predicted ones</caption><thead><tr><td></td>${heads}</tr></thead><tbody>${body}
 </tbody></table></div></figure>`;
   });
   return {

@@ -118,7 +118,7 @@ function historyTable(entries: readonly LogEntry[], ancestors: LogHistory['ances
     return html`
 <tr><td class="lane">${lanes[i]}</td><td><code>${shortId(entry.version)}</code></td><td class="t"><b>${entry.name}</b>${refMarks(entry.refs)}${tier}</td><td class="t" title="${entry.message.slice(0, 400)}">${subject(entry.message)}</td>${cells}<td>${momentText(entry.time)}</td><td>${nameOf(entry.author)}</td></tr>`;
   });
-  return html`<div class="wide" tabindex="0" role="region" aria-label="versions"><table class="log"><caption>The newest first; lines lead to what a version derives from</caption><thead><tr><th scope="col"></th><th scope="col">id</th><th scope="col">version</th><th scope="col">message</th>${heads}<th scope="col">date</th><th scope="col">author</th></tr></thead><tbody>${body}
+  return html`<div class="wide" tabindex="0" role="group" aria-label="versions"><table class="log"><caption>The newest first; lines lead to what a version derives from</caption><thead><tr><th scope="col"><span class="spoken">descent</span></th><th scope="col">id</th><th scope="col">version</th><th scope="col">message</th>${heads}<th scope="col">date</th><th scope="col">author</th></tr></thead><tbody>${body}
 </tbody></table></div>`;
 }
 

@@ -72,7 +72,7 @@ export function networkFigure(
   const painter = new Painter();
   const body = painter.graph(main);
   const [w, h] = [width + 2 * PADDING, height + 2 * PADDING];
-  const picture = html`<div class="net" tabindex="0" role="region" aria-label="${title}"><svg viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${title}"><g transform="translate(${PADDING} ${PADDING})">${body}</g></svg></div>`;
+  const picture = html`<div class="net" tabindex="0" role="group" aria-label="${title}"><svg viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${title}"><g transform="translate(${PADDING} ${PADDING})">${body}</g></svg></div>`;
   return { picture, hidden: painter.hidden };
 }
 

@@ -79,6 +79,8 @@ export function factList(facts: readonly (Fact | null)[]): Markup {
 /** A column; `kind`: text, numbers (right), or a bar of the cell's share. */
 export interface TableColumn {
   title: string;
+  /** What a column without a title is called where it is read aloud. */
+  spoken?: string;
   kind?: 'text' | 'number' | 'plain';
 }
 
@@ -102,15 +104,15 @@ export interface TableOptions {
 /** A table, in a box of its own that scrolls. */
 export function tableOf({ caption, columns, rows, rowClass }: TableOptions): Markup {
   const heads = columns.map(
-    ({ title, kind }) =>
-      html`<th scope="col" class="${kind === 'number' ? 'n' : ''}">${title}</th>`,
+    ({ title, spoken, kind }) =>
+      html`<th scope="col" class="${kind === 'number' ? 'n' : ''}">${spoken === undefined ? title : html`<span class="spoken">${spoken}</span>`}</th>`,
   );
   const body = rows.map((row, i) => {
     const cells = columns.map((column, at) => cellOf(row[at], column));
     return html`
 <tr class="${rowClass?.(i) ?? ''}">${cells}</tr>`;
   });
-  return html`<div class="wide" tabindex="0" role="region" aria-label="${caption}"><table data-sorts="1"><caption>${caption}</caption><thead><tr>${heads}</tr></thead><tbody>${body}
+  return html`<div class="wide" tabindex="0" role="group" aria-label="${caption}"><table data-sorts="1"><caption>${caption}</caption><thead><tr>${heads}</tr></thead><tbody>${body}
 </tbody></table></div>`;
 }
 

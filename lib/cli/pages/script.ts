@@ -41,7 +41,7 @@ export const PAGE_SCRIPT = `
     if (table.tBodies[0].rows.length < 4) continue;
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
-      if (!head.textContent.trim()) return;
+      if (!head.textContent.trim() || head.querySelector('.spoken')) return;
       const button = make('button', head.textContent.trim());
       button.type = 'button';
       head.replaceChildren(button);
@@ -132,7 +132,7 @@ export const PAGE_SCRIPT = `
     const button = (text, label, act) => {
       const made = make('button', text);
       made.type = 'button';
-      made.setAttribute('aria-label', label);
+      made.setAttribute('aria-label', text + ' ' + label);
       made.addEventListener('click', act);
       return made;
     };
@@ -140,7 +140,7 @@ export const PAGE_SCRIPT = `
       input,
       button('−', 'smaller', () => size(zoom / 1.25)),
       button('+', 'larger', () => size(zoom * 1.25)),
-      button('Fit', 'fit the width', () => size(Math.min(1, (net.clientWidth - 28) / width))),
+      button('Fit', 'the width', () => size(Math.min(1, (net.clientWidth - 28) / width))),
       button('1:1', 'full size', () => size(1)),
       said,
     );

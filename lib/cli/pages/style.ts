@@ -40,7 +40,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--card); b
 .facts > div { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: .5rem .75rem; min-width: 0; }
 .facts dt { color: var(--dim); font-size: .82rem; } .facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .facts dd small { font-weight: 400; color: var(--dim); display: block; }
-.wide { overflow-x: auto; max-width: 100%; }
+.wide { position: relative; overflow-x: auto; max-width: 100%; }
 .wide:focus-visible, button:focus-visible, input:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; min-width: 24rem; }
 caption { text-align: left; color: var(--dim); padding: .2rem 0 .5rem; }
@@ -71,6 +71,7 @@ ${[0, 1, 2, 3].map((i) => `.line.s${i} { stroke: var(--s${i}); } .fill.s${i} { f
 table.log { min-width: 0; width: 100%; } table.log td { height: 36px; padding-top: 0; padding-bottom: 0; border-bottom: 0; white-space: nowrap; }
 table.log td.lane { padding-right: .5rem; line-height: 0; } .lanes { display: block; } .lanes .node { stroke: var(--page); stroke-width: 2; }
 ${[0, 1, 2, 3].map((i) => `.lanes .node.s${i} { fill: var(--s${i}); }`).join(' ')}
+.spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 table.log td.t { max-width: 25rem; min-width: 0; overflow: hidden; text-overflow: ellipsis; }
 .ref { display: inline-block; border: 1px solid var(--rule); border-radius: 999px; padding: 0 .5rem; font-size: .78rem; background: var(--card); color: var(--dim); margin-left: .3rem; max-width: 14rem; overflow: hidden; text-overflow: ellipsis; vertical-align: middle; white-space: nowrap; }
 .ref.head { border-color: var(--accent); color: var(--accent); }
@@ -87,7 +88,7 @@ td.added { color: var(--add); } td.removed { color: var(--gone); } td.changed { 
 .tools { display: flex; flex-wrap: wrap; gap: .4rem .6rem; align-items: center; margin: .3rem 0 .5rem; font-size: .88rem; }
 .tools input, .tools button, .theme { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: .2rem .6rem; min-height: 28px; } .tools button, .theme { cursor: pointer; }
 .heat td { text-align: center; padding: .2rem .4rem; border: 1px solid var(--page); min-width: 2.4rem; } .heat th { padding: .2rem .4rem; text-align: center; vertical-align: middle; } .heat tbody th { text-align: right; }
-${Array.from({ length: 11 }, (_, i) => `.h${i} { background: color-mix(in srgb, var(--s0) ${i * 7}%, transparent); }`).join(' ')}
+${Array.from({ length: 11 }, (_, i) => `.h${i} { background: color-mix(in srgb, var(--s0) ${i * 6}%, transparent); }`).join(' ')}
 details { margin: .6rem 0; } summary { cursor: pointer; color: var(--accent); min-height: 24px; }
 footer { border-top: 1px solid var(--rule); margin-top: 3rem; padding-top: .8rem; padding-bottom: 2.5rem; color: var(--dim); font-size: .86rem; }
 footer p { margin: .15rem 0; }

@@ -44,7 +44,7 @@ function statisticsTable({ layers, buffers }: CheckpointStatistics): Markup {
       title,
       kind: 'number' as const,
     })),
-    { title: '' },
+    { title: '', spoken: 'what is special' },
     { title: `-2^${top + 1} \u2026 0 \u2026 2^${top + 1}`, kind: 'plain' },
   ];
   const left = layers.length - shown.length;
