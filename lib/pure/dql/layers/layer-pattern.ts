@@ -138,12 +138,15 @@ export function instantiate(pattern: LayerPattern, captures: Captures): LayerPat
  * that is named but not captured, or captured twice, has to be the same text everywhere.
  */
 export function matchLayer({ parts }: LayerPattern, name: string): Captures | null {
+  if (name.length > NAME_MAX) return null;
   const width = name.length + 1;
   /** Whether the parts from one on fit the name from a place on: 0 unknown, 1 yes, 2 no. */
   const known = new Uint8Array((parts.length + 1) * width);
   const fits = (part: number, at: number): boolean => {
     const key = part * width + at;
     if (known[key] !== 0) return known[key] === 1;
+    const one = parts[part];
+    if (one?.kind === 'any') return starFits(part, at, lastOf(one, at));
     const yes =
       part === parts.length
         ? at === name.length
@@ -151,6 +154,29 @@ export function matchLayer({ parts }: LayerPattern, name: string): Captures | nu
     known[key] = yes ? 1 : 2;
     return yes;
   };
+  /**
+   * The same where the part is a star that may take all up to `last`. It fits from a place on if what follows
+   * it fits there, or if it fits from the next place on, so each place is looked at once.
+   */
+  const starFits = (part: number, at: number, last: number): boolean => {
+    const key = part * width;
+    let from = at;
+    while (from <= last && known[key + from] === 0) from++;
+    let yes = from <= last && known[key + from] === 1;
+    while (--from >= at) {
+      yes ||= fits(part + 1, from);
+      known[key + from] = yes ? 1 : 2;
+    }
+    return yes;
+  };
+  /** For each place, the next dot or slash, or the end of the name. */
+  const stops = new Uint16Array(width).fill(name.length);
+  for (let at = name.length - 1; at >= 0; at--) {
+    stops[at] = name[at] === '.' || name[at] === '/' ? at : (stops[at + 1] as number);
+  }
+  /** The last place where a star may end that begins at a place. */
+  const lastOf = ({ crosses }: { crosses: boolean }, at: number): number =>
+    crosses ? name.length : (stops[at] as number);
   /** Where a part may end that begins at a place, in the order in which they are tried. */
   const ends = (part: number, at: number): number[] => {
     const one = parts[part] as Part;
@@ -164,15 +190,14 @@ export function matchLayer({ parts }: LayerPattern, name: string): Captures | nu
           .filter((option) => name.startsWith(option, at))
           .map((option) => at + option.length);
       case 'any': {
-        const stop = one.crosses ? -1 : name.slice(at).search(/[./]/);
-        const last = stop < 0 ? name.length : at + stop;
+        const last = lastOf(one, at);
         return Array.from({ length: last - at + 1 }, (_, i) => last - i);
       }
       case 'captured':
         return [];
     }
   };
-  if (name.length > NAME_MAX || !fits(0, 0)) return null;
+  if (!fits(0, 0)) return null;
   const captures = new Map<number, string>();
   let at = 0;
   for (const [i, part] of parts.entries()) {

@@ -62,6 +62,8 @@ test('a pattern fits what the regular expression fits that is written for it', (
 
 test('a hostile pattern ends soon', (t) => {
   t.is(captured(`${'a**'.repeat(60)}b`, 'a'.repeat(4000)), null);
+  t.is(captured(`${'a*'.repeat(60)}b`, 'a'.repeat(4000)), null);
+  t.deepEqual(captured(`${'a*'.repeat(60)}*($1)b`, `${'a'.repeat(4000)}b`), { 1: '' });
   for (const wrong of ['conv[1', '($1)', 'a($1)', 'x[1-99999]', '?'.repeat(300)]) {
     t.throws(() => parseLayerPattern(wrong), { name: 'Error' });
   }
