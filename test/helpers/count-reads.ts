@@ -1,6 +1,6 @@
 /** Counts the bytes that are read through lib/base/files/files.ts, by file: no clock, no guess. */
-import type { FileHandle } from 'node:fs/promises';
 import { io } from '../../lib/base/files/files.js';
+import type { Handle } from '../../lib/base/files/handle.js';
 
 /** Bytes read of each file that was opened. */
 export interface Reads {
@@ -23,7 +23,7 @@ export function countReads(): Reads {
       bytes.set(file, (bytes.get(file) ?? 0) + result.bytesRead);
       return result;
     };
-    handle.read = counted as unknown as FileHandle['read'];
+    handle.read = counted as unknown as Handle['read'];
     return handle;
   };
   return {

@@ -1,7 +1,7 @@
 /** Comparing many changed work files keeps few of them open, and none behind. */
-import type { FileHandle } from 'node:fs/promises';
 import test from 'ava';
 import { io } from '../../lib/base/files/files.js';
+import type { Handle } from '../../lib/base/files/handle.js';
 import { diff } from '../../lib/use/ops/diff.js';
 import { checkpoint } from '../trust/model-files.js';
 import { WorkRepository } from '../unit/storage/objects/work-repository.js';
@@ -12,7 +12,7 @@ test.serial('diff: a hundred changed work files are opened one after another', a
   await work.add(Object.fromEntries(names.map((name, i) => [name, checkpoint(i, 0)])));
   for (const [i, name] of names.entries()) await work.write(name, checkpoint(i, 1));
   const real = io.open;
-  const open = new Set<FileHandle>();
+  const open = new Set<Handle>();
   let most = 0;
   io.open = async (file, flags, mode) => {
     const handle = await real(file, flags, mode);

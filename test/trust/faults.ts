@@ -1,6 +1,6 @@
 /** Makes the n-th primitive of lib/base/files/files.ts fail, as a full disk or a broken device would. */
-import type { FileHandle } from 'node:fs/promises';
 import { io } from '../../lib/base/files/files.js';
+import type { Handle } from '../../lib/base/files/handle.js';
 
 /** The primitives that fail. `open` counts opens to read too. */
 export const FAULTY = [
@@ -65,7 +65,7 @@ export function injectFault(
         const [handle, write, most] = args as Parameters<typeof io.writeBy>;
         return real.writeBy(handle, write, most >> 1);
       }
-      const [handle, bytes] = args as [FileHandle, Uint8Array];
+      const [handle, bytes] = args as [Handle, Uint8Array];
       return real.write(handle, bytes.subarray(0, Math.max(1, bytes.length >> 1)));
     };
   }

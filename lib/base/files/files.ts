@@ -4,11 +4,12 @@
  * The calls themselves are in io.ts, and what they refuse to touch is in gate.ts. No other file of lib
  * calls the file system (test/tidy.test.ts names the few that do and why).
  */
-import type { Dirent } from 'node:fs';
-import fs, { type FileHandle } from 'node:fs/promises';
+import plain, { type Dirent } from 'node:fs';
+import fs from 'node:fs/promises';
 import path from 'node:path';
 import { LimitError, UnsafeError } from '../errors.js';
 import { checkFolders, checkPlace } from './gate.js';
+import type { Handle } from './handle.js';
 import { io, ioError, isMissing } from './io.js';
 import { type FileStat, ReadFile, toFileStat } from './read-file.js';
 import { withTemporaryName } from './temporary-name.js';
@@ -23,8 +24,9 @@ export async function statOrNull(
   file: string,
 ): Promise<{ stat: FileStat; isFile: boolean; isDirectory: boolean; isSymlink: boolean } | null> {
   try {
-    checkFolders(file);
-    const stat = await fs.lstat(file, { bigint: true });
+    const stat = checkFolders(file)
+      ? plain.lstatSync(file, { bigint: true })
+      : await fs.lstat(file, { bigint: true });
     return {
       stat: toFileStat(stat),
       isFile: stat.isFile(),
@@ -39,7 +41,7 @@ export async function statOrNull(
 
 /** Makes a rename in `dir` durable. */
 export async function syncDirectory(dir: string): Promise<void> {
-  let handle: FileHandle;
+  let handle: Handle;
   try {
     handle = await io.open(dir, 'r');
   } catch (error) {
@@ -151,12 +153,12 @@ export async function appendLines(
   try {
     let handle = await io.open(file, 'a+');
     try {
-      if ((await handle.stat()).nlink > 1) {
+      if ((await handle.stat({ bigint: true })).nlink > 1n) {
         await handle.close();
         await detachFile(file);
         handle = await io.open(file, 'a+');
       }
-      const { size } = await handle.stat();
+      const size = Number((await handle.stat({ bigint: true })).size);
       const tail = Buffer.alloc(1, LINE_FEED);
       if (size > 0) await handle.read(tail, 0, 1, size - 1);
       let rest: Uint8Array = Buffer.from((tail[0] === LINE_FEED ? '' : '\n') + lines);
@@ -227,8 +229,8 @@ export async function readSmallFile(file: string, maxBytes: number): Promise<Uin
 /** Names in a folder, sorted; none if the folder does not exist. */
 export async function listDirectory(dir: string): Promise<string[]> {
   try {
-    checkPlace(dir);
-    return (await fs.readdir(dir)).sort();
+    const names = checkPlace(dir) ? plain.readdirSync(dir) : await fs.readdir(dir);
+    return names.sort();
   } catch (error) {
     if (isMissing(error)) return [];
     throw ioError('list', dir, error);
@@ -238,8 +240,9 @@ export async function listDirectory(dir: string): Promise<string[]> {
 /** What is in a folder, sorted by name. @throws {IoError} */
 export async function listEntries(dir: string): Promise<Dirent[]> {
   try {
-    checkPlace(dir);
-    const entries = await fs.readdir(dir, { withFileTypes: true });
+    const entries = checkPlace(dir)
+      ? plain.readdirSync(dir, { withFileTypes: true })
+      : await fs.readdir(dir, { withFileTypes: true });
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     throw ioError('list', dir, error);
@@ -303,8 +306,7 @@ export async function realPath(place: string): Promise<string> {
 /** Number of the user whom a file or folder belongs to, links not followed; null if none is there. */
 export async function ownerOf(place: string): Promise<number | null> {
   try {
-    checkFolders(place);
-    return (await fs.lstat(place)).uid;
+    return (checkFolders(place) ? plain.lstatSync(place) : await fs.lstat(place)).uid;
   } catch (error) {
     if (isMissing(error)) return null;
     throw ioError('stat', place, error);

@@ -4,11 +4,12 @@
  * The primitives are in one mutable table (`io`) so that the fault harness can make the n-th of
  * them fail. Errors of the operating system become `IoError`s that name the file and the remedy.
  */
-import { readSync } from 'node:fs';
-import fs, { type FileHandle } from 'node:fs/promises';
+import plain from 'node:fs';
+import fs from 'node:fs/promises';
 import path from 'node:path';
 import { IoError } from '../errors.js';
 import { checkFolders, checkPlace, openFlags } from './gate.js';
+import { BlockingHandle, type Handle } from './handle.js';
 import { parseOwnName } from './process.js';
 import { parseTemporaryName } from './temporary-name.js';
 
@@ -27,7 +28,7 @@ async function isFolder(dir: string): Promise<boolean> {
 async function makeFolders(dir: string): Promise<string | undefined> {
   const make = async (): Promise<string | undefined> => {
     try {
-      await fs.mkdir(dir);
+      plain.mkdirSync(dir);
       return dir;
     } catch (error) {
       if (await isFolder(dir)) return undefined;
@@ -53,30 +54,32 @@ const WRITE_BYTES_MAX = 256 * 1024;
 
 /** The primitives; tests replace members to inject faults. Nothing else in lib touches `fs` to write. */
 export const io = {
-  open: async (file: string, flags: string, mode?: number): Promise<FileHandle> =>
-    fs.open(file, checkPlace(file) ? openFlags(flags) : flags, mode),
+  open: async (file: string, flags: string, mode?: number): Promise<Handle> =>
+    checkPlace(file)
+      ? BlockingHandle.open(file, openFlags(flags), mode)
+      : fs.open(file, flags, mode),
   /** Returns the bytes written, which may be fewer than asked. */
-  write: async (handle: FileHandle, bytes: Uint8Array): Promise<number> =>
+  write: async (handle: Handle, bytes: Uint8Array): Promise<number> =>
     (await handle.write(bytes, 0, Math.min(bytes.length, WRITE_BYTES_MAX))).bytesWritten,
   /**
    * Lets somebody else append to a file, by its number; they are told how many bytes at most.
    * @returns what they say that they wrote: after an error fewer, or less than none.
    */
   writeBy: async (
-    handle: FileHandle,
+    handle: Handle,
     write: (fd: number, most: number) => Promise<number>,
     most: number,
   ): Promise<number> => write(handle.fd, most),
-  writeAt: async (handle: FileHandle, bytes: Uint8Array, offset: number): Promise<number> =>
+  writeAt: async (handle: Handle, bytes: Uint8Array, offset: number): Promise<number> =>
     (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten,
   /** Reads at once, and blocks: see ReadFile.readNow. */
-  readNow: (handle: FileHandle, target: Uint8Array, offset: number): number =>
-    readSync(handle.fd, target, 0, target.length, offset),
-  fsync: (handle: FileHandle): Promise<void> => handle.sync(),
+  readNow: (handle: Handle, target: Uint8Array, offset: number): number =>
+    plain.readSync(handle.fd, target, 0, target.length, offset),
+  fsync: (handle: Handle): Promise<void> => handle.sync(),
   rename: async (from: string, to: string): Promise<void> => {
-    checkPlace(from);
-    checkFolders(to);
-    await fs.rename(from, to);
+    const isOurs = checkPlace(from);
+    if (checkFolders(to) && isOurs) plain.renameSync(from, to);
+    else await fs.rename(from, to);
   },
   unlink: async (file: string): Promise<void> => {
     checkFolders(file);
@@ -88,8 +91,8 @@ export const io = {
     await fs.link(from, to);
   },
   rmdir: async (dir: string): Promise<void> => {
-    checkFolders(dir);
-    await fs.rmdir(dir);
+    if (checkFolders(dir)) plain.rmdirSync(dir);
+    else await fs.rmdir(dir);
   },
   mkdir: async (dir: string): Promise<unknown> => {
     checkPlace(dir);

@@ -1,13 +1,13 @@
 /** A file that is written at any place: what is arriving in parts. */
-import type { FileHandle } from 'node:fs/promises';
+import type { Handle } from './handle.js';
 import { io, ioError } from './io.js';
 
 /** An own unfinished file that is written at any place, made if it is not there. Close it. */
 export class PatchFile {
   readonly path: string;
-  readonly #handle: FileHandle;
+  readonly #handle: Handle;
 
-  private constructor(handle: FileHandle, file: string) {
+  private constructor(handle: Handle, file: string) {
     this.#handle = handle;
     this.path = file;
   }

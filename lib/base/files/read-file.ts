@@ -1,13 +1,13 @@
 /** An open file that is read at any offset and knows whether it changed since. */
-import type { FileHandle } from 'node:fs/promises';
 import { type ByteSource, checkRange } from '../bytes/byte-source.js';
 import { ChangedError } from '../errors.js';
+import type { Handle } from './handle.js';
 import { io, ioError, isMissing } from './io.js';
 
 /** Errors of files that have nothing to flush: pipes, read-only media, handles without the right. */
 const NOTHING_TO_FLUSH = new Set(['EINVAL', 'EROFS', 'EPERM', 'EBADF', 'ENOTSUP', 'ENOSYS']);
 
-async function flush(handle: FileHandle): Promise<void> {
+async function flush(handle: Handle): Promise<void> {
   try {
     await handle.datasync();
   } catch (error) {
@@ -20,9 +20,9 @@ export class ReadFile implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly stat: FileStat;
-  readonly #handle: FileHandle;
+  readonly #handle: Handle;
 
-  private constructor(handle: FileHandle, name: string, stat: FileStat) {
+  private constructor(handle: Handle, name: string, stat: FileStat) {
     this.#handle = handle;
     this.name = name;
     this.size = stat.size;
@@ -59,9 +59,9 @@ export class ReadFile implements ByteSource {
   static async #open(
     file: string,
     name: string,
-    prepare: ((handle: FileHandle) => Promise<void>) | null,
+    prepare: ((handle: Handle) => Promise<void>) | null,
   ): Promise<ReadFile> {
-    let handle: FileHandle;
+    let handle: Handle;
     try {
       handle = await io.open(file, 'r');
     } catch (error) {

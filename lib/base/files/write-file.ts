@@ -1,21 +1,20 @@
 /** A file that is written: a new one from start to end, or a few bytes of an unfinished one. */
 import path from 'node:path';
 import { IoError } from '../errors.js';
+import type { Handle } from './handle.js';
 import { io, ioError } from './io.js';
 import { withTemporaryName } from './temporary-name.js';
-
-type FileHandle = Awaited<ReturnType<typeof io.open>>;
 
 /** A new file that is written from start to end. After a failed write it refuses further use. */
 export class WriteFile {
   readonly path: string;
   /** The file that errors name. */
   readonly #name: string;
-  #handle: FileHandle | null;
+  #handle: Handle | null;
   #offset = 0;
   #broken = false;
 
-  private constructor(handle: FileHandle, file: string, name: string) {
+  private constructor(handle: Handle, file: string, name: string) {
     this.#handle = handle;
     this.path = file;
     this.#name = name;
@@ -83,7 +82,7 @@ export class WriteFile {
     }
   }
 
-  #open(): FileHandle {
+  #open(): Handle {
     if (this.#handle !== null && !this.#broken) return this.#handle;
     throw new IoError(`cannot write '${this.#name}': an earlier write failed`, {
       file: this.#name,
@@ -122,7 +121,7 @@ export async function patchFile(
   patches: readonly { offset: number; bytes: Uint8Array }[],
 ): Promise<void> {
   if (patches.length === 0) return;
-  let handle: FileHandle | null = null;
+  let handle: Handle | null = null;
   try {
     handle = await io.open(file, 'r+');
     for (const { offset, bytes } of patches) {
