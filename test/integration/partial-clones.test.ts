@@ -34,7 +34,7 @@ async function makeVersions(t: Test): Promise<{ tree: Tree; files: Buffer[] }> {
     await repo.commit(`version ${n}`);
     tensors = nudge(tensors, 1e-3, n);
   }
-  return { tree: await readTree(repo.dir), files };
+  return { tree: readTree(repo.dir), files };
 }
 
 let made: ReturnType<typeof makeVersions> | undefined;
@@ -45,7 +45,7 @@ async function largeRemote(t: Test) {
   const { tree, files } = await made;
   const top = await tempDir(t);
   const repo = new TestRepository(path.join(top, 'net'));
-  await writeTree(repo.dir, tree, null);
+  writeTree(repo.dir, tree, null);
   const url = path.join(top, 'team.dlv');
   await repo.json('remote', 'add', 'origin', url);
   await repo.json('push', '-u', 'origin');

@@ -132,7 +132,7 @@ export class HostileTests {
     const dir = path.join(await tempDir(t), 'work');
     await fs.mkdir(dir);
     await makeSound(dir);
-    const tests = new HostileTests(await readTree(dir), await fs.realpath(await tempDir(t)));
+    const tests = new HostileTests(readTree(dir), await fs.realpath(await tempDir(t)));
     t.teardown(() => tests.#served?.stop());
     return tests;
   }
@@ -140,9 +140,9 @@ export class HostileTests {
   /** Runs one command in one repository. @returns what is wrong, in sentences. */
   async run(row: Hostile, argv: readonly string[]): Promise<string[]> {
     const root = path.join(this.#root, String(this.#runs++));
-    await writeTree(root, CANARY, null);
+    writeTree(root, CANARY, null);
     const dir = path.join(root, 'work');
-    await writeTree(dir, this.#sound, null);
+    writeTree(dir, this.#sound, null);
     try {
       await row.make(new Forge(dir));
     } catch (error) {

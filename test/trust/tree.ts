@@ -1,5 +1,8 @@
-/** A folder in memory: read, written elsewhere, compared. */
-import fs from 'node:fs/promises';
+/**
+ * A folder in memory: read, written elsewhere, compared. Thousands of small files each time, so with blocking
+ * calls: a promise for each would take most of the time of the searches.
+ */
+import fs from 'node:fs';
 import path from 'node:path';
 import { sha256Hex } from '../../lib/base/bytes/hash.js';
 
@@ -7,25 +10,25 @@ import { sha256Hex } from '../../lib/base/bytes/hash.js';
 export type Tree = Map<string, Buffer | null>;
 
 /** The files of a folder as a tree. */
-export async function readTree(dir: string): Promise<Tree> {
+export function readTree(dir: string): Tree {
   const tree: Tree = new Map();
-  for (const entry of await fs.readdir(dir, { withFileTypes: true, recursive: true })) {
+  for (const entry of fs.readdirSync(dir, { withFileTypes: true, recursive: true })) {
     const full = path.join(entry.parentPath, entry.name);
     const isFolder = entry.isDirectory();
-    tree.set(path.relative(dir, full), isFolder ? null : await fs.readFile(full));
+    tree.set(path.relative(dir, full), isFolder ? null : fs.readFileSync(full));
   }
   return new Map([...tree].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Puts a tree into the new folder `dir`. @param time of its files, if not now. */
-export async function writeTree(dir: string, tree: Tree, time: Date | null): Promise<void> {
-  await fs.mkdir(dir);
+export function writeTree(dir: string, tree: Tree, time: Date | null): void {
+  fs.mkdirSync(dir);
   for (const [name, bytes] of tree) {
     const file = path.join(dir, name);
-    if (bytes === null) await fs.mkdir(file);
+    if (bytes === null) fs.mkdirSync(file);
     else {
-      await fs.writeFile(file, bytes);
-      if (time !== null) await fs.utimes(file, time, time);
+      fs.writeFileSync(file, bytes);
+      if (time !== null) fs.utimesSync(file, time, time);
     }
   }
 }

@@ -53,7 +53,7 @@ export async function makeTrial(
   await verb.prepare?.(dir);
   const before = verb.isFirst || verb.mends ? null : await describe(dir);
   const beforeByContent = before === null ? null : await byContent(dir, before);
-  const tree = await readTree(dir);
+  const tree = readTree(dir);
   const argv = [...verb.argv, '--json'];
   const { code, stdout } = await run(argv, dir);
   if (code !== 0) throw new Error(`${verb.name} ended with ${code}: ${stdout}`);

@@ -60,7 +60,7 @@ export async function rehearse(
   for (const call of calls) disk.apply(call);
   t.is(
     hashTree(disk.tree('all', 'live')),
-    hashTree(await readTree(trial.dir)),
+    hashTree(readTree(trial.dir)),
     `${verb.name}: the recording misses calls`,
   );
   return { ...trial, calls, ...crashStates(trial.tree, calls) };
@@ -135,7 +135,7 @@ async function examine(
   const isKill = state.model === 'kill';
   const harmless = isKill ? {} : { harmless: TORN_REFLOG };
   const wrong: string[] = [];
-  await writeTree(dir, state.tree, isKill ? null : BEFORE_BOOT);
+  writeTree(dir, state.tree, isKill ? null : BEFORE_BOOT);
   try {
     let isThere = false;
     if (!verb.mends || state.acknowledged) {

@@ -76,7 +76,7 @@ async function tryFault(
   trial: Trial,
   { kind, n, fault }: Place & { fault: Fault },
 ): Promise<Outcome> {
-  await writeTree(dir, trial.tree, null);
+  writeTree(dir, trial.tree, null);
   serving.plan.arm(kind, n, fault);
   let answer: Answer;
   try {
@@ -188,7 +188,7 @@ export async function breakProcesses(
     tried.calls = places.length;
     for (const { kind, n } of places.slice(0, count)) {
       const dir = path.join(under, String(tried.faults++));
-      await writeTree(dir, trial.tree, null);
+      writeTree(dir, trial.tree, null);
       serving.plan.arm(kind, n, 'EIO');
       const { code, stderr } = await runDlv(verb.argv, dir, serving.env);
       const { hit } = serving.plan.disarm();
@@ -205,7 +205,7 @@ export async function breakProcesses(
 /** Every call of a command. */
 async function countCalls(serving: Serving, { argv, tree }: Trial): Promise<Place[]> {
   const dir = path.join(serving.under, 'count');
-  await writeTree(dir, tree, null);
+  writeTree(dir, tree, null);
   serving.plan.arm('open', 2 ** 31, 'EIO');
   await serving.run(argv, dir);
   const { calls } = serving.plan.disarm();

@@ -50,7 +50,7 @@ async function makeSample(t: ExecutionContext, scale: number): Promise<Sample> {
   await fs.mkdir(path.join(inside, 'tmp', '4194000-1'), { recursive: true });
   await fs.writeFile(path.join(inside, 'tmp', '4194000-1', 'unfinished'), 'bytes');
   const state = (await describe(dir)) as State;
-  return { tree: await readTree(dir), acknowledged, state };
+  return { tree: readTree(dir), acknowledged, state };
 }
 
 interface FsckDocument {
@@ -112,7 +112,7 @@ async function examine(
   name: string,
   damage: Damage,
 ): Promise<string[]> {
-  await writeTree(dir, sample.tree, null);
+  writeTree(dir, sample.tree, null);
   const file = path.join(dir, '.dlv', name);
   if (damage.bytes === null) await fs.rm(file);
   else await fs.writeFile(file, damage.bytes);
