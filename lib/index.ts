@@ -85,6 +85,12 @@ export type {
   EvalResult,
   EvalVersion,
 } from './use/ops/eval.js';
+export type {
+  ProgressiveLayer,
+  ProgressiveOptions,
+  ProgressiveResult,
+  ProgressiveStage,
+} from './use/ops/eval-progressive.js';
 export type { FetchOptions, FetchResult } from './use/ops/fetch.js';
 export type { ForgetOptions, ForgetResult } from './use/ops/forget.js';
 export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';

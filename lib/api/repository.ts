@@ -17,6 +17,7 @@ import type { ConstructionOptions, ConstructionResult } from '../use/ops/constru
 import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
 import type { DetachOptions, DetachResult } from '../use/ops/detach.js';
 import type { EvalOptions, EvalResult } from '../use/ops/eval.js';
+import type { ProgressiveOptions, ProgressiveResult } from '../use/ops/eval-progressive.js';
 import type { FetchOptions, FetchResult } from '../use/ops/fetch.js';
 import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
@@ -319,6 +320,16 @@ export class Repository extends ReadingRepository {
     const { evaluate } = await import('../use/ops/eval.js');
     const own = { ...withoutCall(options), revisions: listOf(revisions) };
     return this.call(options, (repo, context) => evaluate(repo, own, context));
+  }
+
+  /** Answers of a version's network from as few leading planes of its weights as possible. */
+  async evaluateProgressively(
+    revision: string,
+    options: Options<ProgressiveOptions, 'revision'>,
+  ): Promise<Warned<ProgressiveResult>> {
+    const { evaluateProgressively } = await import('../use/ops/eval-progressive.js');
+    const own = { ...withoutCall(options), revision };
+    return this.call(options, (repo, context) => evaluateProgressively(repo, own, context));
   }
 
   /** Plans and re-encodes the repository within budgets of recreation. */

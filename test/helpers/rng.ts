@@ -11,8 +11,11 @@ function seededBits(seed: number): () => number {
   };
 }
 
+/** Gives floats in [0, 1). */
+export type Rng = () => number;
+
 /** A generator of floats in [0, 1). */
-export function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number): Rng {
   const bits = seededBits(seed);
   return () => bits() / 2 ** 32;
 }

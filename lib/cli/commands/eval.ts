@@ -1,12 +1,13 @@
 /** `dlv eval` on the command line. */
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
-import type { EvalOptions, EvalResult } from '../../use/ops/eval.js';
+import type { DataOptions, EvalOptions, EvalResult } from '../../use/ops/eval.js';
+import type { ProgressiveOptions } from '../../use/ops/eval-progressive.js';
 import { parseCount } from '../arguments.js';
-import { printEval } from '../output/evaluation.js';
+import { printEval } from '../output/evaluations/evaluation.js';
 import { EXAMPLE_VERSION, exampleId } from '../output/render.js';
 import { type HtmlFlag, htmlOption, pageFile, writePage } from '../pages/write-page.js';
-import type { Cli } from '../run.js';
+import type { Cli, Run } from '../run.js';
 
 const { version, model, number, name } = EXAMPLE_VERSION;
 const RUN = {
@@ -101,6 +102,12 @@ const EXAMPLE: EvalResult = {
 };
 
 interface Flags {
+  progressive?: boolean;
+  guarantee?: 'certified' | 'approximate';
+  margin?: string;
+  decide?: string;
+  effort?: string;
+  check?: boolean;
   data?: string;
   labels?: string;
   module?: string;
@@ -150,13 +157,15 @@ function parseSize(text: string, flag: string): number | [number, number] {
   return width === undefined ? height : [height, width];
 }
 
-function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
+function list(text: string): string[] {
+  return text.split(',').map((one) => one.trim());
+}
+
+function parseData(flags: Flags): DataOptions {
   const { scale, mean, std, layout } = flags;
-  const list = (text: string): string[] => text.split(',').map((one) => one.trim());
   const [factor, more] = scale === undefined ? [] : parseNumbers(scale, '--scale');
   if (more !== undefined) throw new UsageError('--scale is one number', { option: '--scale' });
   return {
-    revisions: revisions.length === 0 ? ['HEAD'] : revisions,
     ...(flags.data === undefined ? {} : { data: flags.data }),
     ...(flags.labels === undefined ? {} : { labels: flags.labels }),
     ...(flags.module === undefined ? {} : { module: flags.module }),
@@ -176,14 +185,25 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
       ...(flags.crop === undefined ? {} : { crop: parseSize(flags.crop, '--crop') }),
       ...(flags.channels === undefined ? {} : { channels: flags.channels === '1' ? 1 : 3 }),
     },
-    ...(flags.metric === undefined ? {} : { metrics: list(flags.metric) }),
     ...(flags.classes === undefined ? {} : { classes: list(flags.classes) }),
     ...(flags.preprocess === undefined ? {} : { preprocessFile: flags.preprocess }),
+    ...(flags.limit === undefined ? {} : { limit: parseCount(flags.limit, '--limit') }),
+  };
+}
+
+function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
+  const [stray] = PROGRESSIVE_ALONE.filter((name) => flags[name] !== undefined);
+  if (stray !== undefined) {
+    throw new UsageError(`--${stray} needs --progressive`, { option: `--${stray}` });
+  }
+  return {
+    ...parseData(flags),
+    revisions: revisions.length === 0 ? ['HEAD'] : revisions,
+    ...(flags.metric === undefined ? {} : { metrics: list(flags.metric) }),
     ...(flags.network === undefined ? {} : { network: flags.network }),
     ...(flags.output === undefined ? {} : { output: flags.output }),
     ...(flags.task === undefined ? {} : { task: flags.task }),
     ...(flags.scores === undefined ? {} : { scores: flags.scores }),
-    ...(flags.limit === undefined ? {} : { limit: parseCount(flags.limit, '--limit') }),
     batch: parseCount(flags.batch, '--batch'),
     threads: parseCount(flags.threads, '--threads'),
     seed: parseCount(flags.seed, '--seed'),
@@ -193,6 +213,63 @@ function parseOptions(revisions: readonly string[], flags: Flags): EvalOptions {
       flags.time === undefined ? [] : list(flags.time).map((size) => parseCount(size, '--time')),
     acceptTier: flags.acceptTier === true,
   };
+}
+
+/** Flags that only progressive evaluation has, and those that it has not. */
+const PROGRESSIVE_ALONE = ['guarantee', 'margin', 'decide', 'effort', 'check'] as const;
+const WHOLE_ALONE = ['metric', 'task', 'scores', 'time', 'rerun'] as const;
+
+function parseProgressive(revisions: readonly string[], flags: Flags): ProgressiveOptions {
+  const [revision = 'HEAD', more] = revisions;
+  if (more !== undefined) {
+    throw new UsageError('--progressive evaluates one version', { option: '--progressive' });
+  }
+  const [stray] = WHOLE_ALONE.filter((name) => flags[name] !== undefined);
+  if (stray !== undefined) {
+    throw new UsageError(`--${stray} does not go with --progressive`, { option: `--${stray}` });
+  }
+  const number = (name: 'margin' | 'effort'): Record<string, number> => {
+    const text = flags[name];
+    if (text === undefined) return {};
+    const value = Number(text);
+    if (text.trim() !== '' && value >= 0 && Number.isFinite(value)) return { [name]: value };
+    throw new UsageError(`--${name} is '${text}', not a number from 0`, { option: `--${name}` });
+  };
+  return {
+    ...parseData(flags),
+    revision,
+    ...(flags.network === undefined ? {} : { network: flags.network }),
+    ...(flags.output === undefined ? {} : { output: flags.output }),
+    ...(flags.decide === undefined ? {} : { decide: flags.decide }),
+    ...(flags.guarantee === undefined ? {} : { guarantee: flags.guarantee }),
+    ...number('margin'),
+    ...number('effort'),
+    batch: parseCount(flags.batch, '--batch'),
+    threads: parseCount(flags.threads, '--threads'),
+    check: flags.check === true,
+    acceptTier: flags.acceptTier === true,
+  };
+}
+
+async function answerProgressively(
+  run: Run,
+  revisions: readonly string[],
+  flags: Flags,
+): Promise<number> {
+  const { evaluateProgressively } = await import('../../use/ops/eval-progressive.js');
+  const options = parseProgressive(revisions, flags);
+  const { html } = flags;
+  if (html !== undefined) pageFile(html, 'eval');
+  const result = await run.repository((repo) => evaluateProgressively(repo, options, run.context));
+  if (html !== undefined) {
+    const { progressivePage } = await import('../pages/progressive-page.js');
+    await writePage(run, { verb: 'eval', flag: html }, (origin) => progressivePage(result, origin));
+  }
+  const { printProgressive } = await import('../output/evaluations/progressive.js');
+  run.answer(result, (ui) => {
+    if (html === undefined) printProgressive(ui, result);
+  });
+  return (result.differing ?? 0) === 0 ? 0 : 1;
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -214,7 +291,11 @@ export function register(program: Command, cli: Cli): void {
         'guessed. Metrics of classes are accuracy, top5 (any k), macro-f1, micro-f1, auc, loss, perplexity and ' +
         'ece; of numbers mae and rmse. Texts without labels are for language models: how well each token is predicted ' +
         'from those before it, with the metrics perplexity, loss, accuracy, word-perplexity, byte-perplexity and ' +
-        'bits-per-byte over all tokens. Networks are run by onnxruntime-node, which is installed apart.',
+        'bits-per-byte over all tokens. Networks are run by onnxruntime-node, which is installed apart.\n\n' +
+        '--progressive answers from the leading planes of the weights: bounds prove that the answer is the one ' +
+        'that all weights give, and examples for which they do not are answered from more planes, in the end from all. It reads ' +
+        'only the planes that are needed, from a remote too, and reports the share of answers and the bytes at each ' +
+        'depth. What is certified, and against which run, is in docs/progressive.md.',
       examples: [
         [
           'dlv eval mnist@1 mnist@2 --data t10k-images.gz --labels t10k-labels.gz --scale 1/255',
@@ -247,13 +328,17 @@ export function register(program: Command, cli: Cli): void {
         ['dlv eval --module load-data.mjs', 'data that a module of yours makes'],
         ['dlv eval v1 HEAD --data d.npz#x --labels d.npz#y --no-record', 'keeps no outcomes'],
         [
+          'dlv eval --progressive --data x.npy --labels y.npy --check',
+          'answers from leading planes, compared with those of all weights',
+        ],
+        [
           'dlv eval v1 HEAD --data x.npy --labels y.npy --time 1,8,64 --html eval.html',
           'time and memory by size of the batch, as a page with calibration and confusion',
         ],
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'no such version, or the network cannot be run',
+        1: 'no such version, the network cannot be run, or --check found another answer',
         2: 'data, labels and network do not fit together',
         12: 'a data file is damaged',
       },
@@ -311,10 +396,25 @@ export function register(program: Command, cli: Cli): void {
     .option('--no-record', 'keep no outcomes')
     .option('--rerun', 'run again what notes already say')
     .option('--time <sizes>', 'measure time and memory of batches of these sizes, as 1,8,64')
+    .option('--progressive', 'read as few planes of the weights as the answers need')
+    .addOption(
+      new Option(
+        '--guarantee <kind>',
+        'with --progressive: which answers count (default: certified)',
+      ).choices(['certified', 'approximate']),
+    )
+    .option('--decide <what>', 'with --progressive: top1, top5, order3, above:0.5 or within:0.01')
+    .option(
+      '--margin <number>',
+      'with --progressive: least distance of scores from another decision',
+    )
+    .option('--effort <n>', 'with --progressive: multiplications for tighter bounds of an example')
+    .option('--check', 'with --progressive: read all weights in the end and compare every answer')
     .addOption(htmlOption('eval'))
     .option('--accept-tier', 'take files whose exact bytes were given up')
     .action(
       cli.action(async (run, revisions: string[], flags: Flags) => {
+        if (flags.progressive === true) return answerProgressively(run, revisions, flags);
         const { evaluate } = await import('../../use/ops/eval.js');
         const options = parseOptions(revisions, flags);
         const { html } = flags;

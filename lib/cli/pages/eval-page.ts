@@ -3,7 +3,13 @@ import { plainNumber } from '../../pure/picture/axis.js';
 import { html, type Markup } from '../../pure/picture/markup.js';
 import { intervalPlots, legend, linePlot, type Series } from '../../pure/picture/plot.js';
 import type { EvalComparison, EvalResult, EvalVersion } from '../../use/ops/eval.js';
-import { between, decimal, metricText, milliseconds, pText } from '../output/evaluation.js';
+import {
+  between,
+  decimal,
+  metricText,
+  milliseconds,
+  pText,
+} from '../output/evaluations/evaluation.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
 import {
   factList,

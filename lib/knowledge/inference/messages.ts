@@ -24,6 +24,12 @@ export type Request =
   | { kind: 'run'; inputs: Fed[]; output: string }
   /** `targets` are of all rows: the output is of shape [rows, places, vocabulary]. */
   | { kind: 'score'; inputs: Fed[]; output: string; targets: Int32Array }
+  /** Loads a further network under a name: a file, or the bytes of a graph. */
+  | { kind: 'add'; name: string; model: string | Uint8Array; options: RunOptions }
+  /** Keeps tensors under their names; a name that is kept already gets the new one. */
+  | { kind: 'keep'; tensors: Fed[] }
+  /** A pass of an added network. `kept`: inputs that are fed with tensors that are kept under their names. */
+  | { kind: 'pass'; name: string; inputs: Fed[]; kept: string[]; outputs: string[] }
   | { kind: 'memory' };
 
 /** An input or output as the runtime tells of it; open dimensions are names. */
@@ -33,12 +39,20 @@ export interface RuntimeValue {
   shape: (number | string)[];
 }
 
+/** One output of a pass. */
+export interface Passed {
+  dims: number[];
+  values: Float64Array;
+}
+
 export type Reply =
   | { kind: 'loaded'; version: string; inputs: RuntimeValue[]; outputs: RuntimeValue[] }
   /** `values` are float64 of any number type; `milliseconds` are of the pass alone. */
   | { kind: 'result'; dims: number[]; values: Float64Array; milliseconds: number }
   /** `dims` are those of the output, of which only this comes back: the scores of a vocabulary are many. */
   | { kind: 'scored'; dims: number[]; scores: TokenScores; milliseconds: number }
+  | { kind: 'passed'; results: Passed[]; milliseconds: number }
+  | { kind: 'kept' }
   /** Bytes of the process before it loaded the network, and the most that it took since. */
   | { kind: 'memory'; before: number; peak: number }
   | { kind: 'missing'; message: string }

@@ -35,7 +35,7 @@ interface Session {
 interface Runtime {
   readonly env: { readonly versions: { readonly node?: string; readonly common?: string } };
   readonly InferenceSession: {
-    create(path: string, options: Record<string, unknown>): Promise<Session>;
+    create(model: string | Uint8Array, options: Record<string, unknown>): Promise<Session>;
   };
   readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => Tensor;
 }
@@ -52,10 +52,22 @@ const VIEWS: Record<FedType, new (buffer: ArrayBuffer) => unknown> = {
 
 let runtime: Runtime;
 let session: Session;
+/** Networks that were added, and tensors that are kept. */
+const added = new Map<string, Session>();
+const kept = new Map<string, Tensor>();
 /** Bytes of this process before the runtime was loaded into it. */
 let before = 0;
 
 async function load({ path, options }: Extract<Request, { kind: 'load' }>): Promise<Reply> {
+  const problem = await loadRuntime();
+  if (problem !== null) return problem;
+  session = await open(path, options);
+  return loaded(session);
+}
+
+/** Loads the package. @returns what is wrong. */
+async function loadRuntime(): Promise<Reply | null> {
+  if (runtime !== undefined) return null;
   let file: string;
   try {
     file = createRequire(import.meta.url).resolve(PACKAGE);
@@ -63,9 +75,16 @@ async function load({ path, options }: Extract<Request, { kind: 'load' }>): Prom
     return { kind: 'missing', message: messageOf(error) };
   }
   before = process.memoryUsage.rss();
-  const loaded = (await importFile(file)) as unknown as Runtime & { default?: Runtime };
-  runtime = loaded.default ?? loaded;
-  session = await runtime.InferenceSession.create(path, {
+  const found = (await importFile(file)) as unknown as Runtime & { default?: Runtime };
+  runtime = found.default ?? found;
+  return null;
+}
+
+function open(
+  model: string | Uint8Array,
+  options: Extract<Request, { kind: 'load' }>['options'],
+): Promise<Session> {
+  return runtime.InferenceSession.create(model, {
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
@@ -73,13 +92,55 @@ async function load({ path, options }: Extract<Request, { kind: 'load' }>): Prom
     graphOptimizationLevel: options.optimization,
     logSeverityLevel: 3,
   });
+}
+
+function loaded({ inputMetadata, outputMetadata }: Session): Reply {
   const { versions } = runtime.env;
   return {
     kind: 'loaded',
     version: versions.node ?? versions.common ?? 'unknown',
-    inputs: session.inputMetadata.map(described),
-    outputs: session.outputMetadata.map(described),
+    inputs: inputMetadata.map(described),
+    outputs: outputMetadata.map(described),
   };
+}
+
+async function add({ name, model, options }: Extract<Request, { kind: 'add' }>): Promise<Reply> {
+  const problem = await loadRuntime();
+  if (problem !== null) return problem;
+  // A copy, because what came through the channel may begin at any offset.
+  const made = await open(typeof model === 'string' ? model : Uint8Array.from(model), options);
+  added.set(name, made);
+  return loaded(made);
+}
+
+async function keep({ tensors }: Extract<Request, { kind: 'keep' }>): Promise<Reply> {
+  for (const fed of tensors) kept.set(fed.name, tensorOf(fed));
+  return { kind: 'kept' };
+}
+
+async function passAdded(request: Extract<Request, { kind: 'pass' }>): Promise<Reply> {
+  const { name, inputs, outputs } = request;
+  const found = added.get(name);
+  if (found === undefined) throw new Error(`no network '${name}' was added`);
+  const feeds: Record<string, Tensor> = {};
+  for (const fed of inputs) feeds[fed.name] = tensorOf(fed);
+  for (const one of request.kept) feeds[one] = kept.get(one) as Tensor;
+  const started = performance.now();
+  const results = await found.run(feeds, outputs);
+  const milliseconds = performance.now() - started;
+  return {
+    kind: 'passed',
+    results: outputs.map((output) => {
+      const { dims, data } = results[output] as Tensor;
+      return { dims: [...dims], values: Float64Array.from(data, Number) };
+    }),
+    milliseconds,
+  };
+}
+
+function tensorOf({ type, dims, bytes }: Fed): Tensor {
+  // A copy, because what came through the channel may begin at any offset.
+  return new runtime.Tensor(type, new VIEWS[type](Uint8Array.from(bytes).buffer), dims);
 }
 
 function described({ name, type, shape }: ValueMetadata): RuntimeValue {
@@ -90,11 +151,7 @@ async function pass(
   inputs: readonly Fed[],
   output: string,
 ): Promise<{ result: Tensor; dims: number[]; milliseconds: number }> {
-  const feeds = inputs.map(({ name, type, dims, bytes }): [string, Tensor] => {
-    // A copy, because what came through the channel may begin at any offset.
-    const data = new VIEWS[type](Uint8Array.from(bytes).buffer);
-    return [name, new runtime.Tensor(type, data, dims)];
-  });
+  const feeds = inputs.map((fed): [string, Tensor] => [fed.name, tensorOf(fed)]);
   const started = performance.now();
   const results = await session.run(Object.fromEntries(feeds), [output]);
   const milliseconds = performance.now() - started;
@@ -138,9 +195,22 @@ async function memory(): Promise<Reply> {
 }
 
 function answerTo(request: Request): Promise<Reply> {
-  if (request.kind === 'load') return load(request);
-  if (request.kind === 'score') return score(request);
-  return request.kind === 'run' ? run(request) : memory();
+  switch (request.kind) {
+    case 'load':
+      return load(request);
+    case 'run':
+      return run(request);
+    case 'score':
+      return score(request);
+    case 'add':
+      return add(request);
+    case 'keep':
+      return keep(request);
+    case 'pass':
+      return passAdded(request);
+    default:
+      return memory();
+  }
 }
 
 process.on('message', (request: Request) => {

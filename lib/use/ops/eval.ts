@@ -1,15 +1,7 @@
 /** `dlv eval`: how well versions do on a data set, and whether they differ. */
-import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import { readSmallFile, statOrNull } from '../../base/files/files.js';
-import { USER_TEXT_BYTES_MAX } from '../../base/limits.js';
-import { type LanguageOptions, openDataSet } from '../../knowledge/inference/data/data-set.js';
-import {
-  checkPreprocess,
-  type Preprocess,
-  parsePreprocess,
-} from '../../knowledge/inference/data/preprocess.js';
+import type { Preprocess } from '../../knowledge/inference/data/preprocess.js';
 import type { RunOptions } from '../../knowledge/inference/messages.js';
 import type { BatchTiming } from '../../knowledge/inference/run-network.js';
 import { type Comparison, compareOutcomes } from '../../pure/metrics/compare.js';
@@ -20,10 +12,13 @@ import { holm, type Interval } from '../../pure/metrics/statistics.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
 import { type EvaluatedVersion, evaluateVersion } from '../evaluation/evaluate-version.js';
+import { type DataOptions, openData } from '../evaluation/open-data.js';
 import { resolveId } from '../history/lines/resolve.js';
 import type { AcceptTier } from '../history/tier-gate.js';
 import { type CalledVersion, Describer } from '../history/versions.js';
 import type { Repository } from '../repository.js';
+
+export type { DataOptions };
 
 const DEFAULT_BATCH = 64;
 const DEFAULT_METRICS = {
@@ -34,35 +29,11 @@ const DEFAULT_METRICS = {
 /** Below this adjusted p, two versions are said to differ. */
 const LEVEL = 0.05;
 
-export interface EvalOptions extends AcceptTier {
+export interface EvalOptions extends AcceptTier, DataOptions {
   /** Versions; the first is the baseline of comparisons. */
   revisions: readonly string[];
-  /**
-   * .npy, .npz, IDX or CSV file, where `file#part` names an array or columns; a folder of pictures; with
-   * `tokenizer` a file of texts.
-   */
-  data?: string;
-  /** Default: the names of the folders that pictures lie in. */
-  labels?: string;
-  /** A module that gives data and labels in their place. It is run. */
-  module?: string;
-  /** A tokenizer.json, and how many tokens a text has at most. */
-  tokenizer?: string;
-  maxTokens?: number;
-  /** Of a language model: tokens that each window after the first predicts; default half of `maxTokens`. */
-  stride?: number;
-  /** A token that every text begins with. */
-  startToken?: string;
-  /** The file of texts is one text, and not one a line. */
-  oneText?: boolean;
-  /** Names of classes in order, where labels are names. */
-  classes?: readonly string[];
   /** accuracy, top5, macro-f1, micro-f1, auc, loss, perplexity, ece; mae, rmse. */
   metrics?: readonly string[];
-  /** Scale, mean, std and layout; they override those of `preprocessFile`. */
-  preprocess?: Partial<Preprocess>;
-  /** JSON with the same; default: the data's name and '.preprocess.json', if there is one. */
-  preprocessFile?: string;
   /** Path in the versions, or `rev:path` for the network of another one; default: the only one. */
   network?: string;
   output?: string;
@@ -74,8 +45,6 @@ export interface EvalOptions extends AcceptTier {
   /** What outputs are: 'logits' (default) or 'probabilities'. */
   scores?: ScoreKind;
   batch?: number;
-  /** Takes the first examples only. */
-  limit?: number;
   threads?: number;
   optimization?: RunOptions['optimization'];
   /** Of the bootstrap; default 0. */
@@ -175,23 +144,7 @@ export async function evaluate(
     const id = await resolveId(repo, revision);
     if (!ids.includes(id)) ids.push(id);
   }
-  const preprocess = await declaredPreprocess(options, context);
-  const placeOf = (file: string | undefined): string | null =>
-    file === undefined ? null : path.resolve(context.cwd, file);
-  const set = await openDataSet(
-    {
-      data: placeOf(options.data),
-      labels: placeOf(options.labels),
-      module: placeOf(options.module) ?? undefined,
-      tokenizer: placeOf(options.tokenizer) ?? undefined,
-      maxTokens: options.maxTokens,
-      classes: options.classes,
-      limit: options.limit,
-      pictures: preprocess,
-      language: languageOptions(options),
-    },
-    context.signal,
-  );
+  const { set, preprocess } = await openData(options, context);
   const names = {
     data: options.data ?? options.module ?? '',
     labels:
@@ -271,44 +224,6 @@ export async function evaluate(
 
 /** What stands for labels of a language model. */
 const NEXT_TOKENS = 'the next tokens';
-
-/** How texts are cut if their next tokens are predicted; undefined if that is not asked for. */
-function languageOptions(options: EvalOptions): LanguageOptions | undefined {
-  const { task, tokenizer, labels, stride, startToken, oneText } = options;
-  const isAsked = task === 'tokens' || (task === undefined && tokenizer !== undefined && !labels);
-  if (isAsked) return { stride, startToken, oneText };
-  const given = {
-    '--stride': stride,
-    '--start-token': startToken,
-    '--one-text': oneText || undefined,
-  };
-  for (const [option, value] of Object.entries(given)) {
-    if (value === undefined) continue;
-    throw new UsageError(`${option} is for texts whose next tokens are predicted`, {
-      option,
-      hint: 'those have a --tokenizer and no --labels',
-    });
-  }
-  return undefined;
-}
-
-async function declaredPreprocess(
-  { data, preprocessFile, preprocess = {} }: EvalOptions,
-  { cwd }: OpContext,
-): Promise<Preprocess> {
-  const given = preprocessFile ?? (data === undefined ? null : `${data}.preprocess.json`);
-  const beside = given === null ? null : path.resolve(cwd, given);
-  const isThere =
-    preprocessFile !== undefined || (beside !== null && (await statOrNull(beside)) !== null);
-  const said =
-    beside !== null && isThere
-      ? parsePreprocess(
-          Buffer.from(await readSmallFile(beside, USER_TEXT_BYTES_MAX)).toString('utf8'),
-          beside,
-        )
-      : {};
-  return checkPreprocess({ ...said, ...preprocess });
-}
 
 /** @throws {UsageError} if some versions give classes and others numbers. */
 function oneTask(found: readonly EvaluatedVersion[]): Outcomes['task'] {

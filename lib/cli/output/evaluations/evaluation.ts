@@ -1,8 +1,8 @@
 /** Evaluations as `dlv eval` prints them. */
-import { sparkline, textInterval } from '../../pure/picture/text-plot.js';
-import type { EvalComparison, EvalMetric, EvalResult } from '../../use/ops/eval.js';
-import { formatTable } from './table.js';
-import { formatBytes, formatCount, formatNumber, type Ui } from './ui.js';
+import { sparkline, textInterval } from '../../../pure/picture/text-plot.js';
+import type { EvalComparison, EvalMetric, EvalResult } from '../../../use/ops/eval.js';
+import { formatTable } from '../table.js';
+import { formatBytes, formatCount, formatNumber, type Ui } from '../ui.js';
 
 /** Three digits of a time. */
 export function milliseconds(value: number): string {

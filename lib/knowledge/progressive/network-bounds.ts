@@ -1,0 +1,320 @@
+/** Bounds of one network in a process: its graphs, loaded once, and the weights that are known so far. */
+
+import { type Analysis, NoBounds } from '../../pure/bounds/analysis.js';
+import { SLOPE_INPUTS } from '../../pure/bounds/backward-rules.js';
+import type { Claim } from '../../pure/bounds/decisions.js';
+import { refinedNames } from '../../pure/bounds/forward.js';
+import {
+  depthOf,
+  elementProgram,
+  intervalProgram,
+  type Program,
+  refinable,
+  rowProgram,
+  scanProgram,
+  workOf,
+} from '../../pure/bounds/programs.js';
+import type { BoundsOf, WeightInput } from '../../pure/bounds/weights.js';
+import type { Fed, RunOptions } from '../inference/messages.js';
+import type { Workbench } from '../inference/workbench.js';
+
+/** Shares of lower slopes that rows are tried with: side of the greater end, chord, one; the rest is 0. */
+const SLOPES: readonly (readonly [number, number, number])[] = [
+  [1, 0, 0],
+  [0, 1, 0],
+  [0, 0, 0],
+];
+/** Rows of one pass. */
+const ROWS_MAX = 256;
+/** Stands for an end that is not known better. */
+const WIDE = 3e38;
+
+/** Intervals of scores of a batch, row-major. */
+export interface Scan {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  /** How far the best class is above each; null where the last layer is not a matrix. */
+  readonly margin: Float64Array | null;
+  readonly isFinite: boolean;
+}
+
+/** Better ends of values of one example: inputs of its passes. */
+export type Refined = Fed[];
+
+export class NetworkBounds {
+  readonly analysis: Analysis;
+  readonly #bench: Workbench;
+  readonly #options: RunOptions;
+  readonly #programs = new Map<string, Program>();
+  readonly #kept = new Map<string, WeightInput>();
+  readonly #targets: readonly string[];
+  readonly #hasMargins: boolean;
+  #boundsOf: BoundsOf | null = null;
+
+  private constructor(
+    bench: Workbench,
+    analysis: Analysis,
+    { options, hasMargins }: { options: RunOptions; hasMargins: boolean },
+  ) {
+    this.#bench = bench;
+    this.analysis = analysis;
+    this.#options = options;
+    this.#hasMargins = hasMargins;
+    // The first layer's intervals are exact: its input is known.
+    this.#targets = refinable(analysis).filter((value) => depthOf(analysis, value) > 1);
+  }
+
+  /** Builds the graphs of a network. @throws {NoBounds} if an operator has no bounds. */
+  static async open(bench: Workbench, analysis: Analysis, threads: number): Promise<NetworkBounds> {
+    const program = scanProgram(analysis);
+    const made = new NetworkBounds(bench, analysis, {
+      options: { threads, optimization: 'basic' },
+      hasMargins: program.hasMargins,
+    });
+    await made.#load('scan', program);
+    try {
+      await made.#load('rows', rowProgram(analysis, []));
+    } catch (error) {
+      if (!(error instanceof NoBounds)) throw error;
+    }
+    return made;
+  }
+
+  async #load(name: string, program: Program): Promise<void> {
+    await this.#bench.add(name, program.bytes, this.#options);
+    this.#programs.set(name, program);
+    await this.#keep(program.weights);
+  }
+
+  async #keep(inputs: readonly WeightInput[]): Promise<void> {
+    for (const input of inputs) this.#kept.set(input.name, input);
+    const boundsOf = this.#boundsOf;
+    if (boundsOf === null) return;
+    // One message each: a message of all weights would hold them twice.
+    for (const input of inputs) await this.#bench.keep([fedWeight(input, input.make(boundsOf))]);
+  }
+
+  /** Takes what is known of parameters now. @param changed  those that it differs for; default all. */
+  async know(boundsOf: BoundsOf, changed?: ReadonlySet<string>): Promise<void> {
+    this.#boundsOf = boundsOf;
+    const inputs = [...this.#kept.values()];
+    await this.#keep(
+      changed === undefined
+        ? inputs
+        : inputs.filter(({ parameters }) => parameters.some((name) => changed.has(name))),
+    );
+  }
+
+  /** Runs an action as if the radii of some parameters were smaller by a factor. */
+  async supposing<T>(
+    parameters: ReadonlySet<string>,
+    factor: number,
+    action: () => Promise<T>,
+  ): Promise<T> {
+    const boundsOf = this.#boundsOf as BoundsOf;
+    const guessed: BoundsOf = (name) => {
+      const bounds = boundsOf(name);
+      if (!parameters.has(name)) return bounds;
+      const shrink = (end: number, i: number): number => {
+        const center = (bounds.low[i] as number) / 2 + (bounds.high[i] as number) / 2;
+        return center + (end - center) * factor;
+      };
+      return { low: bounds.low.map(shrink), high: bounds.high.map(shrink) };
+    };
+    await this.know(guessed, parameters);
+    try {
+      return await action();
+    } finally {
+      await this.know(boundsOf, parameters);
+    }
+  }
+
+  async #pass(name: string, make: () => Program, feeds: Fed[], outputs: string[]) {
+    if (!this.#programs.has(name)) await this.#load(name, make());
+    const program = this.#programs.get(name) as Program;
+    const wanted = new Set(program.inputs);
+    return this.#bench.pass({
+      name,
+      inputs: feeds.filter((fed) => wanted.has(fed.name)),
+      kept: program.weights.map((input) => input.name),
+      outputs,
+    });
+  }
+
+  /** The network's input, as graphs of bounds are fed with it. */
+  input(fed: Fed): Fed {
+    return { ...fed, name: `in:${this.analysis.input}` };
+  }
+
+  /** Intervals of a batch. @param best  the class of each example that margins are from. */
+  async scan(fed: Fed, best: readonly number[]): Promise<Scan> {
+    const outputs = ['low', 'high', 'guard', ...(this.#hasMargins ? ['margin'] : [])];
+    const feeds = [
+      this.input(fed),
+      fedInts('best', BigInt64Array.from(best, BigInt), [best.length, 1]),
+    ];
+    const results = await this.#pass('scan', () => scanProgram(this.analysis), feeds, outputs);
+    const [low, high, guard, margin] = results.map(({ values }) => values) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array | undefined,
+    ];
+    return { low, high, margin: margin ?? null, isFinite: Number.isFinite(guard[0]) };
+  }
+
+  /** Least values of claims for one example: the best of several slopes. */
+  async rows(fed: Fed, claims: readonly Claim[], refined: Refined | null): Promise<number[]> {
+    const classes = this.#scores;
+    const least = claims.map(() => Number.NEGATIVE_INFINITY);
+    if (!this.#programs.has('rows')) return least;
+    const each = Math.max(1, Math.floor(ROWS_MAX / SLOPES.length));
+    for (let from = 0; from < claims.length; from += each) {
+      const part = claims.slice(from, from + each);
+      const count = part.length * SLOPES.length;
+      const rows = new Float32Array(count * classes);
+      for (let s = 0; s < SLOPES.length; s++) {
+        for (const [i, { terms }] of part.entries()) {
+          for (const [score, weight] of terms) {
+            (rows[(s * part.length + i) * classes + score] as number) += weight;
+          }
+        }
+      }
+      const feeds = [
+        this.input(fed),
+        ...(refined ?? []),
+        fedFloats('rows', rows, [count, classes]),
+        ...slopeFeeds(part.length),
+      ];
+      const name = refined === null ? 'rows' : 'refined rows';
+      const targets = refined === null ? [] : this.#targets;
+      const [found] = await this.#pass(name, () => rowProgram(this.analysis, targets), feeds, [
+        'least',
+      ]);
+      for (const [i, { offset }] of part.entries()) {
+        for (let s = 0; s < SLOPES.length; s++) {
+          const value = found?.values[s * part.length + i] ?? Number.NaN;
+          // NaN is no bound; a comparison with it is false.
+          const sum = value + offset - 1e-9 * Math.abs(offset);
+          if (sum > (least[from + i] as number)) least[from + i] = sum;
+        }
+      }
+    }
+    return least;
+  }
+
+  get #scores(): number {
+    const shape = this.analysis.shapes.get(this.analysis.scores) as readonly number[];
+    return shape.slice(1).reduce((product, size) => product * size, 1);
+  }
+
+  /** True if there are values whose ends can be refined. */
+  get canRefine(): boolean {
+    return this.#targets.length > 0 && this.#programs.has('rows');
+  }
+
+  /**
+   * Better ends of the values that bend, layer by layer: by the way back for elements whose sign is open.
+   * @param work  multiplications that it may take; layers beyond it keep their intervals.
+   */
+  async refine(fed: Fed, work: number): Promise<Refined> {
+    const refined: Refined = [];
+    let left = work;
+    for (const [k, target] of this.#targets.entries()) {
+      const before = this.#targets.slice(0, k);
+      const feeds = [this.input(fed), ...refined];
+      const [low, high] = await this.#pass(
+        `interval ${k}`,
+        () => intervalProgram(this.analysis, target, before),
+        feeds,
+        ['low', 'high'],
+      );
+      const names = refinedNames(target);
+      const dims = low?.dims ?? [];
+      const ends = {
+        low: low?.values ?? new Float64Array(0),
+        high: high?.values ?? new Float64Array(0),
+      };
+      const open: number[] = [];
+      for (const [i, end] of ends.low.entries()) {
+        if (end < 0 && (ends.high[i] as number) > 0) open.push(i);
+      }
+      const cost = 2 * open.length * workOf(this.analysis, target);
+      if (open.length > 0 && cost <= left) {
+        left -= cost;
+        await this.#refineElements({ target, k, before, open }, feeds, ends);
+        refined.push(
+          fedFloats(names.low, Float32Array.from(ends.low, outward(-1)), dims),
+          fedFloats(names.high, Float32Array.from(ends.high, outward(1)), dims),
+        );
+      } else {
+        const ones = dims.map(() => 1);
+        refined.push(
+          fedFloats(names.low, Float32Array.of(-WIDE), ones),
+          fedFloats(names.high, Float32Array.of(WIDE), ones),
+        );
+      }
+    }
+    return refined;
+  }
+
+  async #refineElements(
+    at: { target: string; k: number; before: readonly string[]; open: readonly number[] },
+    feeds: Fed[],
+    ends: { low: Float64Array; high: Float64Array },
+  ): Promise<void> {
+    const each = ROWS_MAX / 2;
+    for (let from = 0; from < at.open.length; from += each) {
+      const part = at.open.slice(from, from + each);
+      const places = BigInt64Array.from([...part, ...part], BigInt);
+      const signs = Float32Array.from(places, (_, i) => (i < part.length ? 1 : -1));
+      const count = places.length;
+      const [found] = await this.#pass(
+        `elements ${at.k}`,
+        () => elementProgram(this.analysis, at.target, at.before),
+        [
+          ...feeds,
+          fedInts('places', places, [count]),
+          fedFloats('signs', signs, [count, 1]),
+          ...slopeFeeds(count, SLOPES.slice(0, 1)),
+        ],
+        ['least'],
+      );
+      for (const [i, place] of part.entries()) {
+        const low = found?.values[i] ?? Number.NaN;
+        const high = -(found?.values[part.length + i] ?? Number.NaN);
+        if (low > (ends.low[place] as number)) ends.low[place] = low;
+        if (high < (ends.high[place] as number)) ends.high[place] = high;
+      }
+    }
+  }
+}
+
+/** Rounds to float32, away from the interval. */
+function outward(direction: 1 | -1): (value: number) => number {
+  return (value) => {
+    const near = Math.fround(value);
+    return near === value ? near : near + direction * (Math.abs(near) * 2 ** -22 + 1e-40);
+  };
+}
+
+function slopeFeeds(rows: number, slopes = SLOPES): Fed[] {
+  return SLOPE_INPUTS.map((name, k) => {
+    const values = slopes.flatMap((shares) => new Array<number>(rows).fill(shares[k] as number));
+    return fedFloats(name, Float32Array.from(values), [values.length, 1]);
+  });
+}
+
+function fedFloats(name: string, values: Float32Array, dims: readonly number[]): Fed {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, type: 'float32', dims: [...dims], bytes };
+}
+
+function fedInts(name: string, values: BigInt64Array, dims: readonly number[]): Fed {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, type: 'int64', dims: [...dims], bytes };
+}
+
+function fedWeight({ name, dims }: WeightInput, values: Float32Array): Fed {
+  return fedFloats(name, values, dims);
+}

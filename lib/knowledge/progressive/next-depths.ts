@@ -1,0 +1,38 @@
+/** Which parameters are worth a plane more: as few bytes as certify almost as many examples as all would. */
+import type { Depths, PlaneSource } from './plane-source.js';
+
+/** Parameters that are left at their depth one by one, largest first; smaller ones all go deeper. */
+const TRIALS_MAX = 12;
+/** A plane more makes intervals this much narrower. */
+const NARROWER = 2 ** -8;
+/** Share of the examples that all parameters would certify. */
+const KEPT = 0.8;
+
+export interface NextDepths {
+  from: Depths;
+  /** One plane more of every parameter. */
+  to: Depths;
+  source: PlaneSource;
+  /** How many samples would be certain if the radii of these parameters were smaller by a factor. */
+  suppose(parameters: ReadonlySet<string>, factor: number): Promise<number>;
+}
+
+/**
+ * The next depths. Radii are made narrower without reading anything, so that a sample shows what would be
+ * certain then. A large parameter that changes little stays as it is.
+ */
+export async function nextDepths({ from, to, source, suppose }: NextDepths): Promise<Depths> {
+  const deeper = source.parameters.filter(({ name }) => to.get(name) !== from.get(name));
+  const chosen = new Set(deeper.map(({ name }) => name));
+  const most = await suppose(chosen, NARROWER);
+  if (most === 0) return to;
+  const bySize = [...deeper].sort((a, b) => b.elements - a.elements).slice(0, TRIALS_MAX);
+  for (const { name } of bySize) {
+    if (chosen.size === 1) break;
+    chosen.delete(name);
+    if ((await suppose(chosen, NARROWER)) < Math.max(1, Math.ceil(KEPT * most))) chosen.add(name);
+  }
+  return new Map(
+    [...from].map(([name, planes]) => [name, chosen.has(name) ? (to.get(name) as number) : planes]),
+  );
+}

@@ -1,0 +1,214 @@
+/**
+ * Intervals of all values of a network, as a graph: from an exact input, for every weight in its interval and
+ * every rounding of the reference run. Each rule of an operator takes the ends of its inputs and gives the
+ * ends of its output, widened by the rounding of the reference and of the graph itself.
+ */
+import type { GraphNode } from '../network/network.js';
+import { type Analysis, NoBounds } from './analysis.js';
+import { GraphMaker } from './graph-maker.js';
+import { FEW, HALF_TINY, HALF_UNIT, TINY } from './rounding.js';
+import { type WeightForm, type WeightInput, weightInput } from './weights.js';
+
+/** A value between two ends; names of values of the graph. */
+export interface Interval {
+  readonly low: string;
+  readonly high: string;
+  /** True if both ends are the exact input. */
+  readonly isExact?: boolean;
+}
+
+/** An interval as center and radius; `size` is at least the magnitude of all in it. */
+export interface Ball {
+  readonly center: string;
+  /** null: 0. */
+  readonly radius: string | null;
+  readonly size: string;
+}
+
+export type ForwardRule = (pass: ForwardPass, node: GraphNode) => Interval;
+
+/** Values whose intervals are met with better ones that are fed: names of the inputs for the ends. */
+export function refinedNames(value: string): { low: string; high: string } {
+  return { low: `low<${value}`, high: `high<${value}` };
+}
+
+/** Intervals that are being built. */
+export class ForwardPass {
+  readonly maker: GraphMaker;
+  readonly analysis: Analysis;
+  readonly #rules: ReadonlyMap<string, ForwardRule>;
+  readonly #intervals = new Map<string, Interval>();
+  readonly #balls = new Map<string, Ball>();
+  readonly #weights = new Map<string, WeightInput>();
+  /** Sums that are not finite if any bound is not. */
+  readonly #guards: string[] = [];
+
+  constructor(
+    analysis: Analysis,
+    rules: ReadonlyMap<string, ForwardRule>,
+    maker = new GraphMaker(),
+  ) {
+    this.analysis = analysis;
+    this.#rules = rules;
+    this.maker = maker;
+    const shape = this.shape(analysis.input);
+    const dims = analysis.isBatched ? ['N', ...shape.slice(1)] : shape;
+    const x = maker.input(`in:${analysis.input}`, dims);
+    this.#intervals.set(analysis.input, { low: x, high: x, isExact: true });
+  }
+
+  /** Inputs of the graph that are made of weights. */
+  get weights(): WeightInput[] {
+    return [...this.#weights.values()];
+  }
+
+  /** Builds intervals up to a value. @param refined  values that better ends are fed of. */
+  run(upTo: string, refined: readonly string[] = []): void {
+    const kept = needed(upTo, this.analysis.nodes);
+    for (const node of this.analysis.nodes) {
+      if (!kept.has(node)) continue;
+      const rule = node.domain === '' ? this.#rules.get(node.op) : undefined;
+      if (rule === undefined)
+        throw new NoBounds(`no bounds of the operator ${node.op} are known`, node.op);
+      const output = node.outputs[0] as string;
+      this.#intervals.set(
+        output,
+        this.#met(output, this.#rounded(output, rule(this, node)), refined),
+      );
+    }
+  }
+
+  /** Ends of float16 values are widened by its rounding. */
+  #rounded(output: string, interval: Interval): Interval {
+    if (!this.analysis.halves.has(output)) return interval;
+    return this.widen(interval, HALF_UNIT * 1.01, HALF_TINY);
+  }
+
+  #met(output: string, interval: Interval, refined: readonly string[]): Interval {
+    if (!refined.includes(output)) return interval;
+    const names = refinedNames(output);
+    const dims = this.shape(output).map((_, i) => `${output}.${i}`);
+    return {
+      low: this.maker.max(interval.low, this.maker.input(names.low, dims)),
+      high: this.maker.min(interval.high, this.maker.input(names.high, dims)),
+    };
+  }
+
+  /** Shape of a value for one example. */
+  shape(name: string): readonly number[] {
+    const found = this.analysis.shapes.get(name) ?? this.analysis.parameters.get(name)?.shape;
+    if (found === undefined) throw new NoBounds(`the shape of '${name}' is not known`);
+    return found;
+  }
+
+  /** Target of a Reshape to the shape of a value. */
+  batchShape(name: string): number[] {
+    const shape = this.shape(name);
+    return this.analysis.isBatched ? [-1, ...shape.slice(1)] : [...shape];
+  }
+
+  /** True if a value depends on the example. */
+  isData(name: string): boolean {
+    return this.#intervals.has(name);
+  }
+
+  isParameter(name: string): boolean {
+    return this.analysis.parameters.has(name);
+  }
+
+  /** Whole numbers that a network computes of shapes and constants. @throws {NoBounds} */
+  whole(name: string | undefined, op: string): readonly number[] {
+    const found =
+      name === undefined
+        ? undefined
+        : (this.analysis.elements.get(name) ?? this.analysis.parameters.get(name)?.values);
+    if (found) return found;
+    throw new NoBounds(`an input of ${op} is not a constant`, op);
+  }
+
+  /** The interval of a value, be it of the example or a parameter. */
+  interval(name: string): Interval {
+    const known = this.#intervals.get(name);
+    if (known !== undefined) return known;
+    if (!this.isParameter(name)) throw new NoBounds(`the value '${name}' is not known`);
+    const low = this.weight(name, 'low');
+    const high = this.weight(name, 'high');
+    return { low, high };
+  }
+
+  /** The input of a form of a parameter. */
+  weight(name: string, form: WeightForm): string {
+    const parameter = this.analysis.parameters.get(name);
+    if (parameter === undefined) throw new NoBounds(`'${name}' is not a parameter`);
+    return this.feed(weightInput(name, form, parameter.shape));
+  }
+
+  /** An input made of weights. */
+  feed(input: WeightInput): string {
+    this.#weights.set(input.name, input);
+    return this.maker.input(input.name, input.dims);
+  }
+
+  /** Center, radius and size of a value. */
+  ball(name: string): Ball {
+    const known = this.#balls.get(name);
+    if (known !== undefined) return known;
+    const interval = this.interval(name);
+    const ball = this.ballOf(interval);
+    this.#balls.set(name, ball);
+    return ball;
+  }
+
+  ballOf({ low, high, isExact }: Interval): Ball {
+    const { maker } = this;
+    if (isExact === true) return { center: low, radius: null, size: maker.abs(low) };
+    const center = maker.scale(maker.add(low, high), 0.5);
+    const widest = maker.max(maker.sub(high, center), maker.sub(center, low));
+    // Subtraction rounds, and a center beyond an end would give a negative distance.
+    const radius = maker.shift(maker.scale(maker.max(widest, maker.scalar(0)), 1 + FEW), TINY);
+    return { center, radius, size: this.sizeOf({ low, high }) };
+  }
+
+  /** The greatest magnitude in an interval. */
+  sizeOf({ low, high }: Interval): string {
+    return this.maker.max(this.maker.abs(low), this.maker.abs(high));
+  }
+
+  /** Moves both ends outward by a share of the greatest magnitude, and a constant. */
+  widen({ low, high }: Interval, share = FEW, more = TINY): Interval {
+    const { maker } = this;
+    const by = maker.shift(maker.scale(this.sizeOf({ low, high }), share), more);
+    return { low: maker.sub(low, by), high: maker.add(high, by) };
+  }
+
+  /** Remembers a value that is not finite if bounds are not. */
+  guard(value: string): void {
+    this.#guards.push(value);
+  }
+
+  /** One number that is finite if all bounds are. */
+  guardOutput(): string {
+    const { maker } = this;
+    const sums = this.#guards.map((value) =>
+      maker.node('ReduceSum', [maker.double(value)], { keepdims: { int: 0 } }),
+    );
+    return sums.length === 0
+      ? maker.double(maker.scalar(0))
+      : sums.reduce((total, sum) => maker.add(total, sum));
+  }
+}
+
+function needed(upTo: string, nodes: readonly GraphNode[]): Set<GraphNode> {
+  const makers = new Map(
+    nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
+  );
+  const found = new Set<GraphNode>();
+  const stack = [upTo];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    const node = makers.get(name);
+    if (node === undefined || found.has(node)) continue;
+    found.add(node);
+    stack.push(...node.inputs);
+  }
+  return found;
+}

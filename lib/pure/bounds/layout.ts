@@ -1,0 +1,200 @@
+/** Intervals through operators that move elements, or take sums, means and maxima of them. */
+import { attributeOf, type GraphNode, numberOf, numbersOf, textOf } from '../network/network.js';
+import { NoBounds } from './analysis.js';
+import type { ForwardPass, ForwardRule, Interval } from './forward.js';
+import type { Attributes } from './graph-maker.js';
+import { FEW, sumError, TINY } from './rounding.js';
+
+/** Both ends through the same node of the graph. */
+export function bothEnds(
+  { low, high, isExact }: Interval,
+  make: (end: string) => string,
+): Interval {
+  if (isExact === true && low === high) {
+    const value = make(low);
+    return { low: value, high: value, isExact };
+  }
+  return { low: make(low), high: make(high) };
+}
+
+const reshape: ForwardRule = (pass, node) => {
+  const target = pass.batchShape(node.outputs[0] as string);
+  return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
+    pass.maker.reshape(end, target),
+  );
+};
+
+const identity: ForwardRule = (pass, node) => pass.interval(node.inputs[0] as string);
+
+const transpose: ForwardRule = (pass, node) => {
+  const perm = numbersOf(node, 'perm');
+  const attributes: Attributes = perm === undefined ? {} : { perm: { ints: perm } };
+  return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
+    pass.maker.node('Transpose', [end], attributes),
+  );
+};
+
+const concat: ForwardRule = (pass, node) => {
+  const axis = { axis: { int: numberOf(node, 'axis') ?? 1 } };
+  const parts = node.inputs.map((name) => pass.interval(name));
+  const join = (ends: string[]): string => pass.maker.node('Concat', ends, axis);
+  return { low: join(parts.map(({ low }) => low)), high: join(parts.map(({ high }) => high)) };
+};
+
+/** Numbers of an input, or of the attribute that older operators had in its place. */
+function listOf(
+  pass: ForwardPass,
+  node: GraphNode,
+  index: number,
+  name: string,
+): readonly number[] | undefined {
+  const input = node.inputs[index];
+  if (input !== undefined && input !== '') return pass.whole(input, node.op);
+  return numbersOf(node, name);
+}
+
+const slice: ForwardRule = (pass, node) => {
+  const { maker } = pass;
+  const starts = listOf(pass, node, 1, 'starts') ?? [];
+  const ends = listOf(pass, node, 2, 'ends') ?? [];
+  const axes = listOf(pass, node, 3, 'axes') ?? starts.map((_, i) => i);
+  const steps = listOf(pass, node, 4, 'steps') ?? starts.map(() => 1);
+  const inputs = [starts, ends, axes, steps].map((list) => maker.whole(list));
+  return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
+    maker.node('Slice', [end, ...inputs]),
+  );
+};
+
+const gather: ForwardRule = (pass, node) => {
+  const [data = '', places = ''] = node.inputs;
+  const found = pass.whole(places, 'Gather');
+  const dims = pass.shape(places);
+  const inputs = pass.maker.whole(found, dims);
+  return bothEnds(pass.interval(data), (end) =>
+    pass.maker.node('Gather', [end, inputs], { axis: { int: numberOf(node, 'axis') ?? 0 } }),
+  );
+};
+
+const pad: ForwardRule = (pass, node) => {
+  const mode = textOf(node, 'mode') ?? 'constant';
+  const pads = listOf(pass, node, 1, 'pads') ?? [];
+  const fill = node.inputs[2] ? pass.whole(node.inputs[2], 'Pad')[0] : numberOf(node, 'value');
+  if (node.inputs[3]) throw new NoBounds('Pad of some axes alone', 'Pad');
+  const { maker } = pass;
+  return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
+    maker.node('Pad', [end, maker.whole(pads), maker.scalar(fill ?? 0)], { mode: { text: mode } }),
+  );
+};
+
+/** Attributes of a pool as they are. */
+export function poolAttributes(node: GraphNode): Attributes {
+  const found: Record<string, Attributes[string]> = {};
+  for (const { name, kind, value } of node.attributes) {
+    if (kind === 'int') found[name] = { int: value };
+    else if (kind === 'ints') found[name] = { ints: value };
+    else if (kind === 'string') found[name] = { text: value };
+  }
+  return found;
+}
+
+const maxPool: ForwardRule = (pass, node) =>
+  bothEnds(pass.interval(node.inputs[0] as string), (end) =>
+    pass.maker.node(node.op, [end], poolAttributes(node)),
+  );
+
+/** Elements that one mean is taken of. */
+export function meanTerms(pass: ForwardPass, node: GraphNode): number {
+  const kernel = numbersOf(node, 'kernel_shape');
+  const count = (list: readonly number[]): number =>
+    list.reduce((product, size) => product * size, 1);
+  if (kernel !== undefined) return count(kernel);
+  const before = count(pass.shape(node.inputs[0] as string));
+  return Math.max(1, before / count(pass.shape(node.outputs[0] as string)));
+}
+
+/** A mean of intervals. Its rounding is bounded by the mean of magnitudes. */
+function mean(pass: ForwardPass, node: GraphNode, make: (end: string) => string): Interval {
+  const { maker } = pass;
+  const interval = pass.interval(node.inputs[0] as string);
+  const error = maker.shift(
+    maker.scale(make(pass.sizeOf(interval)), 2.1 * sumError(meanTerms(pass, node)) + FEW),
+    TINY,
+  );
+  return { low: maker.sub(make(interval.low), error), high: maker.add(make(interval.high), error) };
+}
+
+const averagePool: ForwardRule = (pass, node) =>
+  mean(pass, node, (end) => pass.maker.node('AveragePool', [end], poolAttributes(node)));
+
+const globalAverage: ForwardRule = (pass, node) =>
+  mean(pass, node, (end) => pass.maker.node('GlobalAveragePool', [end]));
+
+/** Axes of a reduction, counted from the front. */
+export function reducedAxes(pass: ForwardPass, node: GraphNode): number[] {
+  const rank = pass.shape(node.inputs[0] as string).length;
+  const given = listOf(pass, node, 1, 'axes') ?? Array.from({ length: rank }, (_, i) => i);
+  return given.map((axis) => (axis < 0 ? axis + rank : axis));
+}
+
+const reduceMean: ForwardRule = (pass, node) => {
+  const axes = reducedAxes(pass, node);
+  if (axes.includes(0) && pass.analysis.isBatched)
+    throw new NoBounds('a mean over examples', node.op);
+  const keepdims = { int: numberOf(node, 'keepdims') ?? 1 };
+  return mean(pass, node, (end) =>
+    pass.maker.node('ReduceMean', [end], { axes: { ints: axes }, keepdims }),
+  );
+};
+
+/** Nearest neighbours are exact; others are not bounded. */
+const resize: ForwardRule = (pass, node) => {
+  if ((textOf(node, 'mode') ?? 'nearest') !== 'nearest') {
+    throw new NoBounds('Resize is bounded for nearest neighbours alone', 'Resize');
+  }
+  const { maker } = pass;
+  const shape = pass.shape(node.outputs[0] as string);
+  const before = pass.shape(node.inputs[0] as string);
+  const scales = shape.map((size, i) => (i === 0 ? 1 : size / (before[i] as number)));
+  if (!scales.every((one) => Number.isInteger(one))) {
+    throw new NoBounds('Resize is bounded for whole factors alone', 'Resize');
+  }
+  const attributes: Record<string, Attributes[string]> = {};
+  for (const name of ['coordinate_transformation_mode', 'nearest_mode']) {
+    const value = attributeOf(node, name);
+    if (value?.kind === 'string') attributes[name] = { text: value.value };
+  }
+  return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
+    maker.node('Resize', [end, '', maker.floats(scales, [scales.length])], {
+      ...attributes,
+      mode: { text: 'nearest' },
+    }),
+  );
+};
+
+const cast: ForwardRule = (pass, node) => {
+  // Between float32 and float16 alone: the rounding of float16 is added where a value is one.
+  const to = numberOf(node, 'to');
+  if (to === 1 || to === 10) return pass.interval(node.inputs[0] as string);
+  throw new NoBounds('Cast to another type than float', 'Cast');
+};
+
+export const LAYOUT: Readonly<Record<string, ForwardRule>> = {
+  Reshape: reshape,
+  Flatten: reshape,
+  Squeeze: reshape,
+  Unsqueeze: reshape,
+  Identity: identity,
+  Dropout: identity,
+  Transpose: transpose,
+  Concat: concat,
+  Slice: slice,
+  Gather: gather,
+  Pad: pad,
+  MaxPool: maxPool,
+  GlobalMaxPool: maxPool,
+  AveragePool: averagePool,
+  GlobalAveragePool: globalAverage,
+  ReduceMean: reduceMean,
+  Resize: resize,
+  Cast: cast,
+};

@@ -1,0 +1,24 @@
+/** The operators whose intervals are known. */
+
+import { NoBounds } from './analysis.js';
+import { ELEMENTWISE } from './elementwise.js';
+import type { ForwardRule } from './forward.js';
+import { LAYOUT } from './layout.js';
+import { linearInterval, linearOf } from './linear.js';
+
+const linear: ForwardRule = (pass, node) => {
+  const found = linearOf(pass, node);
+  if (found === null) throw new NoBounds(`${node.op} of two values is not bounded`, node.op);
+  return linearInterval(pass, node, found);
+};
+
+export const RULES: ReadonlyMap<string, ForwardRule> = new Map(
+  Object.entries({
+    ...ELEMENTWISE,
+    ...LAYOUT,
+    Conv: linear,
+    ConvTranspose: linear,
+    Gemm: linear,
+    MatMul: linear,
+  }),
+);

@@ -1,0 +1,132 @@
+/**
+ * `dlv eval --progressive` on the digits of test/fixtures: the answers of all weights, from fewer bytes. Needs
+ * onnxruntime-node, as eval.test.ts does.
+ */
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { ProgressiveResult } from '../../lib/use/ops/eval-progressive.js';
+import { type BoundedNetwork, modelOf, node } from '../helpers/bounded-networks.js';
+import { hasRuntime } from '../helpers/linear-network.js';
+import { fixture } from '../helpers/paths.js';
+import { cloned } from '../helpers/remotes.js';
+import { TestRepository } from '../helpers/repository.js';
+import { seededRandom } from '../helpers/rng.js';
+import { serveFolder } from '../helpers/web-server.js';
+
+const IMAGES = fixture('digits', 'images.npy');
+const LABELS = fixture('digits', 'labels.npy');
+const PIXELS = 64;
+const HIDDEN = 96;
+const SET = ['--data', IMAGES, '--labels', LABELS, '--scale', '1/16', '--limit', '40'];
+
+function skipped(t: ExecutionContext): boolean {
+  if (hasRuntime()) return false;
+  t.log('SKIPPED: onnxruntime-node is not installed; dlv eval --progressive is NOT tested');
+  t.pass();
+  return true;
+}
+
+/** Random features, and the nearest mean of them as a linear layer. */
+async function digitNetwork(act = 'Relu'): Promise<BoundedNetwork> {
+  const labels = [...(await fs.readFile(LABELS)).subarray(-1797)];
+  const bytes = (await fs.readFile(IMAGES)).subarray(-1797 * PIXELS);
+  const rng = seededRandom(7);
+  const w0 = Float32Array.from({ length: HIDDEN * PIXELS }, () => rng() - 0.5);
+  const means = new Float32Array(10 * HIDDEN);
+  const counts = new Array<number>(10).fill(0);
+  for (let i = 0; i < 900; i++) {
+    const label = labels[i] as number;
+    counts[label]!++;
+    for (let h = 0; h < HIDDEN; h++) {
+      let sum = 0;
+      for (let p = 0; p < PIXELS; p++) sum += (bytes[i * PIXELS + p]! / 16) * w0[h * PIXELS + p]!;
+      means[label * HIDDEN + h]! += Math.max(0, sum);
+    }
+  }
+  const w1 = means.map((sum, i) => sum / counts[Math.floor(i / HIDDEN)]!);
+  const b1 = Float32Array.from({ length: 10 }, (_, c) => {
+    const mean = w1.subarray(c * HIDDEN, (c + 1) * HIDDEN);
+    return -mean.reduce((sum, one) => sum + one * one, 0) / 2;
+  });
+  return {
+    title: 'digits',
+    example: [PIXELS],
+    weights: {
+      w0: { dims: [HIDDEN, PIXELS], values: w0 },
+      w1: { dims: [10, HIDDEN], values: w1 },
+      b1: { dims: [10], values: b1 },
+    },
+    nodes: [
+      node('Gemm', ['x', 'w0'], 'z', { transB: { int: 1 } }),
+      node(act, ['z'], 'a'),
+      node('Gemm', ['a', 'w1', 'b1'], 'y', { transB: { int: 1 } }),
+    ],
+  };
+}
+
+async function digitRepository(t: ExecutionContext, act?: string): Promise<TestRepository> {
+  const repo = await TestRepository.create(t);
+  await repo.write('digits.onnx', modelOf(await digitNetwork(act)));
+  await repo.commit('digits');
+  return repo;
+}
+
+test('eval --progressive: every answer is that of all weights, from fewer bytes', async (t) => {
+  if (skipped(t)) return;
+  const repo = await digitRepository(t);
+  const run = (...flags: string[]) =>
+    repo.json<ProgressiveResult>('eval', '--progressive', ...SET, '--check', ...flags);
+  const result = await run();
+  t.is(result.differing, 0);
+  t.is(result.unbounded, null);
+  t.is(result.answers.length, 40);
+  t.deepEqual(result.stages[0]?.planes, [2, 2]);
+  t.true((result.stages[0]?.settled as number) > 0.5, 'most are certain at two planes');
+  t.true(result.bytes.mean < result.bytes.all && result.bytes.union <= result.bytes.all);
+  t.is(result.stages.at(-1)?.settled, 1);
+  t.true((result.accuracy as number) > 0.7);
+  const whole = await repo.json<{ versions: { metrics: { value: number }[] }[] }>(
+    'eval',
+    ...SET,
+    '--no-record',
+  );
+  t.is(whole.versions[0]?.metrics[0]?.value, result.accuracy as number);
+  for (const decide of ['order2', 'above:1', 'within:0.3']) {
+    t.is((await run('--decide', decide)).differing, 0, decide);
+  }
+  const near = await run('--guarantee', 'approximate', '--margin', '0.01');
+  t.is(near.methods.approximate, 40);
+  t.is(near.stages.length, 1);
+  await repo.fails(2, 'eval', '--progressive', ...SET, '--decide', 'best');
+  await repo.fails(2, 'eval', ...SET, '--decide', 'top1');
+});
+
+test('eval --progressive: an operator without bounds is told of, and all weights answer', async (t) => {
+  if (skipped(t)) return;
+  const repo = await digitRepository(t, 'Softsign');
+  const result = await repo.json<ProgressiveResult>('eval', '--progressive', ...SET);
+  t.regex(result.unbounded ?? '', /Softsign/);
+  t.deepEqual(result.methods, { full: 40 });
+  t.is(result.bytes.mean, result.bytes.all);
+});
+
+test('eval --progressive: a partial clone fetches the planes that are needed, and no others', async (t) => {
+  if (skipped(t)) return;
+  const repo = await digitRepository(t);
+  const top = path.dirname(repo.dir);
+  const url = path.join(top, 'team.dlv');
+  await repo.json('remote', 'add', 'origin', url);
+  await repo.json('push', '-u', 'origin');
+  const web = await serveFolder(t, url);
+  const { repo: clone } = await cloned(top, web.url, 'part', '--planes', '2');
+  const start = web.bytes;
+  const near = ['--guarantee', 'approximate', '--margin', '0'];
+  const first = await clone.json<ProgressiveResult>('eval', '--progressive', ...SET, ...near);
+  t.deepEqual(first.stages[0]?.planes, [2, 2]);
+  t.is(web.bytes, start, 'two planes are here');
+  const all = await clone.json<ProgressiveResult>('eval', '--progressive', ...SET, '--check');
+  const rest = all.bytes.all - first.bytes.all * (first.stages[0]?.share as number);
+  t.true(web.bytes - start >= rest, `${web.bytes - start} of ${rest}`);
+  t.true(web.bytes - start < rest + 4096, `${web.bytes - start} of ${rest}`);
+});

@@ -1,0 +1,104 @@
+/** Compares bounds of a network with what the runtime gives for weights inside their intervals. */
+import type { ExecutionContext } from 'ava';
+import type { Workbench } from '../../lib/knowledge/inference/workbench.js';
+import { NetworkBounds } from '../../lib/knowledge/progressive/network-bounds.js';
+import { analyse } from '../../lib/pure/bounds/analysis.js';
+import { claimsOf } from '../../lib/pure/bounds/decisions.js';
+import {
+  type BoundedNetwork,
+  fed,
+  intervalsOf,
+  modelOf,
+  networkOf,
+  sampleWeights,
+} from './bounded-networks.js';
+import type { Rng } from './rng.js';
+
+export interface SoundnessOptions {
+  rng: Rng;
+  /** Relative half width of the intervals of weights. */
+  width: number;
+  examples: number;
+  samples: number;
+  /** Examples whose rows are carried back. */
+  rows: number;
+}
+
+/**
+ * Samples weights and checks that no score leaves its bounds.
+ * @returns  the least share of an interval's width that was left between a score and its end.
+ */
+export async function checkSoundness(
+  t: ExecutionContext,
+  bench: Workbench,
+  network: BoundedNetwork,
+  { rng, width, examples, samples, rows }: SoundnessOptions,
+): Promise<{ checked: number; left: number }> {
+  const analysis = analyse(await networkOf(network));
+  t.is(analysis.scores, 'y', network.title);
+  const boundsOf = intervalsOf(network, width);
+  const bounds = await NetworkBounds.open(bench, analysis, 1);
+  await bounds.know(boundsOf);
+  const size = network.example.reduce((product, one) => product * one, 1);
+  const x = Float32Array.from({ length: examples * size }, () => rng() * 2 - 0.5);
+  const input = fed('x', x, [examples, ...network.example]);
+  const options = { threads: 1, optimization: 'all' } as const;
+  await bench.add('reference', modelOf(network, true), options);
+  const outputs = ['y'];
+  const scan = await bounds.scan(input, new Array<number>(examples).fill(0));
+  t.true(scan.isFinite, network.title);
+  const classes = scan.low.length / examples;
+  const pairs = claimsOf({ kind: 'top', count: 1 }, [1, ...new Array<number>(classes - 1).fill(0)]);
+  const singles = Array.from({ length: classes }, (_, c) => [
+    { terms: [[c, 1]] as [number, number][], offset: 0 },
+    { terms: [[c, -1]] as [number, number][], offset: 0 },
+  ]).flat();
+  const claims = [...pairs, ...singles];
+  const found: number[][] = [];
+  for (let i = 0; i < rows; i++) {
+    const one = fed('x', x.slice(i * size, (i + 1) * size), [1, ...network.example]);
+    const plain = await bounds.rows(one, claims, null);
+    found.push(plain);
+    if (!bounds.canRefine) continue;
+    const refined = await bounds.rows(one, claims, await bounds.refine(one, 1e12));
+    // Refined intervals are inside of plain ones, so their rows are as good, up to rounding.
+    found[i] = plain.map((value, k) => Math.max(value, refined[k] as number));
+  }
+  let left = 1;
+  for (let s = 0; s < samples; s++) {
+    const [y] = await bench.pass({
+      name: 'reference',
+      inputs: [input, ...sampleWeights(network, boundsOf, rng)],
+      kept: [],
+      outputs,
+    });
+    const values = y?.values as Float64Array;
+    for (let k = 0; k < values.length; k++) {
+      const [low, high, value] = [scan.low[k], scan.high[k], values[k]] as [number, number, number];
+      if (!(low <= value && value <= high)) {
+        t.fail(`${network.title}: ${value} is not in [${low}, ${high}]`);
+        return { checked: s * examples, left: 0 };
+      }
+      const margin = scan.margin?.[k];
+      const first = values[Math.floor(k / classes) * classes] as number;
+      if (margin !== undefined && k % classes !== 0 && first - value < margin) {
+        t.fail(`${network.title}: the margin ${first - value} is below ${margin}`);
+      }
+    }
+    for (const [i, least] of found.entries()) {
+      for (const [k, { terms }] of claims.entries()) {
+        const value = terms.reduce(
+          (sum, [c, weight]) => sum + weight * (values[i * classes + c] as number),
+          0,
+        );
+        if (!(value >= (least[k] as number))) {
+          t.fail(`${network.title}: ${value} of example ${i} is below ${least[k]}, row ${k}`);
+          return { checked: s * examples, left: 0 };
+        }
+        const wide = (scan.high[0] as number) - (scan.low[0] as number);
+        left = Math.min(left, (value - (least[k] as number)) / wide);
+      }
+    }
+  }
+  return { checked: samples * examples, left };
+}
