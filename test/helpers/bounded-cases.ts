@@ -93,7 +93,9 @@ export function operatorNetworks(rng: Rng): BoundedNetwork[] {
     return { ...weight, values: weight.values.map((value) => Math.abs(value) + low) };
   };
   const w18 = randomWeight(rng, [4, 18], 0.3);
-  const acts = ['HardSigmoid'].map((op) => make(op, [node(op, ['z'], 'a'), ...tail('a')]));
+  const acts = ['Sigmoid', 'Tanh', 'HardSigmoid'].map((op) =>
+    make(op, [node(op, ['z'], 'a'), ...tail('a')]),
+  );
   return [
     ...acts,
     make('HardSwish', [node('HardSwish', ['z'], 'a'), ...tail('a')], { opset: 14 }),
@@ -141,7 +143,7 @@ export function operatorNetworks(rng: Rng): BoundedNetwork[] {
       },
     ),
     make('products and squares of values', [
-      node('HardSigmoid', ['z'], 'gate'),
+      node('Sigmoid', ['z'], 'gate'),
       node('Mul', ['z', 'gate'], 'a'),
       node('Mul', ['a', 'a'], 'sq'),
       ...tail('sq'),

@@ -262,7 +262,7 @@ async function answerProgressively(
   if (html !== undefined) pageFile(html, 'eval');
   const result = await run.repository((repo) => evaluateProgressively(repo, options, run.context));
   if (html !== undefined) {
-    const { progressivePage } = await import('../pages/progressive-page.js');
+    const { progressivePage } = await import('../pages/evaluations/progressive-page.js');
     await writePage(run, { verb: 'eval', flag: html }, (origin) => progressivePage(result, origin));
   }
   const { printProgressive } = await import('../output/evaluations/progressive.js');
@@ -421,7 +421,7 @@ export function register(program: Command, cli: Cli): void {
         if (html !== undefined) pageFile(html, 'eval');
         const result = await run.repository((repo) => evaluate(repo, options, run.context));
         if (html !== undefined) {
-          const { evalPage } = await import('../pages/eval-page.js');
+          const { evalPage } = await import('../pages/evaluations/eval-page.js');
           await writePage(run, { verb: 'eval', flag: html }, (origin) => evalPage(result, origin));
         }
         run.answer(result, (ui) => {

@@ -1,11 +1,11 @@
 /** The page of `dlv eval --progressive --html`: how many answers are settled by how many bytes. */
-import { html, type Markup } from '../../pure/picture/markup.js';
-import { legend, linePlot, type Series } from '../../pure/picture/plot.js';
-import type { ProgressiveResult } from '../../use/ops/eval-progressive.js';
-import { milliseconds } from '../output/evaluations/evaluation.js';
-import { finalText, percent, planesText } from '../output/evaluations/progressive.js';
-import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
-import { factList, figureOf, figures, type PageOrigin, pageOf, tableOf } from './parts.js';
+import { html, type Markup } from '../../../pure/picture/markup.js';
+import { legend, linePlot, type Series } from '../../../pure/picture/plot.js';
+import type { ProgressiveResult } from '../../../use/ops/eval-progressive.js';
+import { milliseconds } from '../../output/evaluations/evaluation.js';
+import { finalText, percent, planesText } from '../../output/evaluations/progressive.js';
+import { formatBytes, formatCount, formatNumber } from '../../output/ui.js';
+import { factList, figureOf, figures, type PageOrigin, pageOf, tableOf } from '../parts.js';
 
 /** Layers in the table; the rest is in the JSON. */
 const LAYERS_MAX = 200;

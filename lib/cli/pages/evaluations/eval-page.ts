@@ -1,16 +1,16 @@
 /** The page of `dlv eval --html`: how well versions do, whether they differ, and how sure they are. */
-import { plainNumber } from '../../pure/picture/axis.js';
-import { html, type Markup } from '../../pure/picture/markup.js';
-import { intervalPlots, legend, linePlot, type Series } from '../../pure/picture/plot.js';
-import type { EvalComparison, EvalResult, EvalVersion } from '../../use/ops/eval.js';
+import { plainNumber } from '../../../pure/picture/axis.js';
+import { html, type Markup } from '../../../pure/picture/markup.js';
+import { intervalPlots, legend, linePlot, type Series } from '../../../pure/picture/plot.js';
+import type { EvalComparison, EvalResult, EvalVersion } from '../../../use/ops/eval.js';
 import {
   between,
   decimal,
   metricText,
   milliseconds,
   pText,
-} from '../output/evaluations/evaluation.js';
-import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
+} from '../../output/evaluations/evaluation.js';
+import { formatBytes, formatCount, formatNumber } from '../../output/ui.js';
 import {
   factList,
   figureOf,
@@ -22,7 +22,7 @@ import {
   type TableCell,
   type TableColumn,
   tableOf,
-} from './parts.js';
+} from '../parts.js';
 
 /** Versions that have curves and matrices; tables have all. */
 const PICTURES_MAX = 12;
