@@ -101,6 +101,11 @@ export function register(program: Command, cli: Cli): void {
             hint: `use one of ${Object.keys(OPERANDS).join(', ')}`,
           });
         }
+        if (given === 'show' && names.length > 0) {
+          throw new UsageError('dlv remote shows all remotes, and none by its name', {
+            hint: "'dlv branch -r' lists branches of remotes, 'dlv branch -vv' which are followed, 'dlv remote get-url <name>' prints an address",
+          });
+        }
         if (names.length !== operands.length) {
           const usage = [`dlv remote ${action}`, ...operands.map((name) => `<${name}>`)].join(' ');
           throw new UsageError(`dlv remote ${action} takes ${operands.length} names`, {

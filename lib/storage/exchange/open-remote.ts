@@ -29,13 +29,15 @@ const SSH = /^[\w.-]+@[\w.-]+:/;
  */
 export function parseAddress(url: string, cwd: string): Address {
   const scheme = SCHEME.exec(url)?.[1]?.toLowerCase();
-  if (scheme === 'file') return { kind: 'folder', folder: fileURLToPath(url) };
+  if (scheme === 'file') return { kind: 'folder', folder: folderOfUrl(url) };
   if (scheme === undefined && !SSH.test(url)) {
     if (url === '') throw new UsageError('the address of the remote is empty');
     return { kind: 'folder', folder: path.resolve(cwd, url) };
   }
   if (scheme === 'http' || scheme === 'https') {
-    if (!URL.canParse(url)) throw new UsageError(`'${shownUrl(url)}' is no address`, { url });
+    if (!URL.canParse(url)) {
+      throw new UsageError(`'${shownUrl(url)}' is no address`, { url: shownUrl(url) });
+    }
     return { kind: 'web', url };
   }
   if (scheme === 's3') {
@@ -48,9 +50,28 @@ export function parseAddress(url: string, cwd: string): Address {
   });
 }
 
+/** @throws {UsageError} unless it is a file address of this machine. */
+function folderOfUrl(url: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    throw new UsageError(`'${shownUrl(url)}' is not the address of a folder on this machine`, {
+      url: shownUrl(url),
+      hint: 'write file:///path, or mount the folder of the other machine',
+    });
+  }
+}
+
 /** The address as it is kept: folders absolute, everything without spaces. @throws {UsageError} */
 export function keptUrl(url: string, cwd: string): string {
   const address = parseAddress(url, cwd);
+  // Of no use to a folder that a server gives; what stands there is often a key, which would be kept and shown.
+  if (address.kind === 'web' && /[?#]/.test(address.url)) {
+    throw new UsageError(`'${shownUrl(url)}' is not the address of a folder at a web server`, {
+      url: shownUrl(url),
+      hint: "leave out what follows '?' or '#'; a user and password are written https://user:password@host/…",
+    });
+  }
   const kept = address.kind === 'folder' ? address.folder : address.url;
   const plain = isPlainUrl(kept) ? kept : encodeSpaces(kept);
   if (isPlainUrl(plain)) return plain;
@@ -62,9 +83,10 @@ function encodeSpaces(folder: string): string {
   return `file://${folder.split(path.sep).map(encodeURIComponent).join('/')}`;
 }
 
-/** An address without its password and without control characters, for messages. */
+/** An address without its password, what follows a '?' of a web address, and control characters, for messages. */
 export function shownUrl(url: string): string {
   return url
+    .replace(/^(https?:\/\/[^?#]*)[?#].*$/is, '$1?…')
     .replace(/\p{Cc}|\p{Cs}/gu, '?')
     .replace(/^([a-z][a-z0-9+.-]*:\/\/[^/:@]*):[^/@]*@/i, '$1:…@');
 }

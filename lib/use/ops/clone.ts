@@ -71,6 +71,7 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   // Asked before anything is made: a wrong address leaves nothing behind.
   const first = await openReader(url, { cwd: context.cwd, cache: null, ...signal });
   await first.close();
+  branchOf(first, options, first.state.head);
   await makeDirectory(dir);
   if (!(await hasFormat(dir))) {
     await (await Repository.init(dir, first.state.head?.model)).close();
@@ -258,13 +259,28 @@ async function notePartial(
   await repo.locked((lock) => notePromised(lock, repo.store, new Map(), { remote, sets, filter }));
 }
 
-/** The branch that HEAD will name. @throws {NotFoundError} */
+/** The branch that HEAD will name. */
 async function headOf(
   repo: Repository,
   source: RemoteReader,
-  { branch: given, model: only }: CloneOptions,
+  options: CloneOptions,
 ): Promise<BranchName> {
-  const { head, refs } = source.state;
+  const found = branchOf(source, options, source.state.head);
+  if (found !== null) return found;
+  const now = await readHead(repo.layout);
+  return { model: now.model, branch: now.kind === 'branch' ? now.branch : 'main' };
+}
+
+/**
+ * The branch of the remote that HEAD will name; null if it has none yet and none is asked for.
+ * @throws {NotFoundError} if it has not the one that is asked for.
+ */
+function branchOf(
+  source: RemoteReader,
+  { branch: given, model: only }: CloneOptions,
+  head: BranchName | null,
+): BranchName | null {
+  const { refs } = source.state;
   if (only !== undefined && only !== head?.model) {
     const names = [...refs.keys()].filter((ref) => ref.startsWith(`${HEADS}${only}/`));
     const branches = names.map((ref) => ref.slice(`${HEADS}${only}/`.length));
@@ -273,11 +289,7 @@ async function headOf(
       return { model: only, branch };
     }
   }
-  if (given === undefined) {
-    if (head !== null) return head;
-    const now = await readHead(repo.layout);
-    return { model: now.model, branch: now.kind === 'branch' ? now.branch : 'main' };
-  }
+  if (given === undefined) return head;
   const model = head?.model ?? '';
   const at = given.indexOf('/');
   const candidates = [
@@ -286,13 +298,11 @@ async function headOf(
   ];
   for (const one of candidates) if (refs.has(branchRefName(one.model, one.branch))) return one;
   const names = [...refs.keys()].filter((ref) => ref.startsWith(HEADS));
+  const there = names.map((ref) => ref.slice(HEADS.length)).slice(0, 6);
   throw new NotFoundError(`'${source.shown}' has no branch '${given}'`, {
     kind: 'branch',
     name: given,
-    hint: `it has ${names
-      .map((ref) => ref.slice(HEADS.length))
-      .slice(0, 6)
-      .join(', ')}`,
+    hint: there.length === 0 ? 'it has no branches yet' : `it has ${there.join(', ')}`,
   });
 }
 

@@ -81,6 +81,8 @@ export async function push(
   const remote = await openWritable(url, { ...lineOf(repo, options, context), cache });
   try {
     const created = remote.isNew;
+    const wasSeen =
+      name !== null && (await listRefs(repo.layout, `refs/remotes/${name}`)).length > 0;
     if (options.prune) targets.push(...(await pruned(repo, remote, options, targets)));
     const rules: PushRules = {
       remote: name,
@@ -94,6 +96,7 @@ export async function push(
     const { requests, receivedBytes, sentBytes } = remote.traffic;
     const traffic = { requests, receivedBytes, sentBytes };
     const dryRun = options.dryRun === true;
+    if (created && !dryRun && name !== null && wasSeen) warnOfNew(name, remote.shown, context);
     return {
       remote: name,
       url: shownUrl(url),
@@ -107,6 +110,15 @@ export async function push(
   } finally {
     await remote.close();
   }
+}
+
+/** A remote whose branches were seen was made anew: a drive that is not mounted, mostly. */
+function warnOfNew(name: string, shown: string, context: OpContext): void {
+  context.warn(
+    `branches of '${name}' were seen before, and nothing was at '${shown}': a new remote was made there. If its ` +
+      'drive is not mounted, remove what was made, mount it, and push again',
+    'last',
+  );
 }
 
 interface PushJob {
