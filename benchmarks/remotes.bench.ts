@@ -3,11 +3,12 @@
  * plain copy of the same packs?
  *
  *     npm run bench:remotes -- [--versions N] [--bytes N] [--dir D] [--no-write] [--only NAMES]
+ *     npm run bench:remotes -- --history N [--size small|medium]
  *
  * A line of dense updates of one checkpoint. All but the last version are pushed to an empty remote and cloned, with all
  * versions; then the last one is pushed and pulled. Remotes are folders on one disk, and for dlv also a bucket of a
  * store in this process, which counts what crosses the line. Rivals: git-lfs with a folder remote, DVC
- * (DLV_PEER_DVC), rclone copy and cp of dlv's packs. Those that are not installed are skipped, with a line that says so.
+ * (DLV_PEER_DVC), rclone copy and cp of dlv's packs. Those that are not installed are skipped, with a line that says so. With --history, a clone of N versions beside cp of its packs (remotes/history.ts).
  */
 import fs from 'node:fs/promises';
 import os from 'node:os';
@@ -23,6 +24,7 @@ import {
   publish,
   settingOf,
 } from './harness.js';
+import { runHistory } from './remotes/history.js';
 import {
   bytesBelow,
   dlvOver,
@@ -93,6 +95,40 @@ async function runTool(
   return rows;
 }
 
+/** A clone of many versions. */
+async function mainHistory(
+  versions: number,
+  size: string,
+  dir: string,
+  isKept: boolean,
+): Promise<void> {
+  const setting = settingOf(`npm run bench:remotes -- --history ${versions} --size ${size}`);
+  const top = await fs.mkdtemp(path.join(dir, 'history-'));
+  try {
+    const run = await runHistory(top, versions, size);
+    const table = [
+      ['what', 'bytes', 'seconds', 'processor time'],
+      ...run.rows.map(({ what, bytes, seconds, cpuSeconds }) => [
+        what,
+        bytes === 0 ? '–' : formatBytes(bytes),
+        formatSeconds(seconds),
+        formatSeconds(cpuSeconds),
+      ]),
+    ];
+    const text = [
+      `${versions} versions of ${formatBytes(run.heldBytes / versions)}, every value changed a little each time. One run.`,
+      '',
+      markdownTable(table),
+      '',
+      describeSetting(setting),
+    ].join('\n');
+    process.stdout.write(`${text}\n`);
+    if (isKept) await publish('remotes-history', { setting, ...run }, text, 'remotes');
+  } finally {
+    await fs.rm(top, { recursive: true, force: true });
+  }
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -101,8 +137,14 @@ async function main(): Promise<void> {
       dir: { type: 'string', default: os.tmpdir() },
       only: { type: 'string' },
       'no-write': { type: 'boolean', default: false },
+      history: { type: 'string' },
+      size: { type: 'string', default: 'small' },
     },
   });
+  if (values.history !== undefined) {
+    await mainHistory(Number(values.history), values.size, values.dir, !values['no-write']);
+    return;
+  }
   const setting = settingOf('npm run bench:remotes');
   const top = await fs.mkdtemp(path.join(values.dir, 'remotes-'));
   const ended: (() => void)[] = [];
