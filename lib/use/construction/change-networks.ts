@@ -28,6 +28,7 @@ import { structureSource } from '../../storage/objects/stored/stored-structure.j
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
 import { fileOf } from '../history/find-file.js';
+import { checkTiers } from '../history/tier-gate.js';
 
 /** An input or output of a new network. */
 export interface ShownValue {
@@ -69,17 +70,19 @@ export interface NetworkFile {
   set: LayerSet;
 }
 
+/** @throws {TierError} for a file whose exact bytes were given up: what was not said to be approximate is not. */
 async function openNetwork(
   repo: ReadAccess,
   { version, path }: NetworkFile,
-  signal?: AbortSignal,
+  context: OpContext,
 ): Promise<{ entry: FileEntry; source: ByteSource; raw: RawModel }> {
   const entry = await fileOf(repo, version, path);
+  checkTiers([entry], false, context);
   const file = await openStoredFile(repo, entry);
   const source =
     structureSource(repo, file) ??
     new MemorySource(await repo.blobs.readBlob(entry.recipe.id, 'blob'), path);
-  return { entry, source, raw: await readOnnxModel(source, signal) };
+  return { entry, source, raw: await readOnnxModel(source, context.signal) };
 }
 
 /** Plans the changes of a network. @throws {UsageError} {ChangeProblem} if they cannot be made */
@@ -87,15 +90,15 @@ export async function planChanges(
   repo: ReadAccess,
   file: NetworkFile,
   { changes, seed, target }: NetworkChanges & { seed: number; target: string },
-  { signal }: OpContext,
+  context: OpContext,
 ): Promise<PlannedNetwork> {
-  const { entry, source, raw } = await openNetwork(repo, file, signal);
+  const { entry, source, raw } = await openNetwork(repo, file, context);
   const draft = new GraphDraft(raw, file.path);
   const before = beforeChange(draft);
   const names = new LayerNames([...layerNames(draft), ...file.set.layers.map(({ name }) => name)]);
   const changed = changeLayers(draft, changes, names);
   const finished = finishDraft(draft, before, seed);
-  const parts = await readModelParts(source, signal);
+  const parts = await readModelParts(source, context.signal);
   return {
     source: entry,
     ...editModel(parts, finished.edit, raw.graph.nodes),
@@ -110,12 +113,12 @@ export async function planSlice(
   repo: ReadAccess,
   file: NetworkFile,
   { ends, target }: { ends: SliceEnds; target: string },
-  { signal }: OpContext,
+  context: OpContext,
 ): Promise<PlannedNetwork> {
-  const { entry, source, raw } = await openNetwork(repo, file, signal);
+  const { entry, source, raw } = await openNetwork(repo, file, context);
   const draft = new GraphDraft(raw, file.path);
   const { sideInputs, ...finished } = sliceGraph(draft, beforeChange(draft), ends);
-  const parts = await readModelParts(source, signal);
+  const parts = await readModelParts(source, context.signal);
   return {
     source: entry,
     ...editModel(parts, finished.edit, raw.graph.nodes),

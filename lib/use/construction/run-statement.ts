@@ -243,6 +243,8 @@ class StatementTargets {
     const targets: Target[] = [];
     // The oldest first, so that numbers follow the sources.
     for (const { row, bindings } of versions.toReversed()) {
+      // What a statement made is no source of the next run of it.
+      if (row.facts.model === this.#model) continue;
       const planned = await plan(row, bindings);
       if (planned === null) continue;
       targets.push({

@@ -13,6 +13,7 @@ import { comparePaths } from '../../pure/paths/version-path.js';
 import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
+import { bringFiles } from '../../storage/objects/stored/bring.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
 import {
@@ -34,6 +35,7 @@ import { type BranchName, makeBranch } from '../history/lines/branches.js';
 import { filesWithSteps } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
 import { findNetworks, packNetworks } from '../history/networks/networks.js';
+import { checkTiers } from '../history/tier-gate.js';
 import type { PlannedNetwork } from './change-networks.js';
 
 /** A version that is to be made. */
@@ -79,7 +81,7 @@ export async function storePlanned(
         await batchOptions(repo, planned, context),
       ))
         results.push(result);
-      const files = await allFiles(repo, planned, results);
+      const files = await allFiles(repo, planned, results, context);
       const number = await giveNumber(repo, planned.line.model, []);
       const id = await storeVersion(repo, session, { ...planned, number, files }, context.signal);
       await session.flush();
@@ -142,6 +144,8 @@ async function placeSource(
   target: string,
   signal?: AbortSignal,
 ): Promise<ReadFile> {
+  // In a partial clone, what is not here comes in one go.
+  await bringFiles(repo, [entry]);
   const out = await WriteFile.create(target);
   try {
     const file = await openStoredFile(repo, entry);
@@ -160,6 +164,7 @@ async function allFiles(
   repo: StoreAccess,
   { source, moved }: PlannedVersion,
   results: readonly BatchResult[],
+  context: OpContext,
 ): Promise<VersionFile[]> {
   const files = new Map<string, VersionFile>();
   for (const { path: name, format, step, references, roles, ...rest } of results) {
@@ -174,6 +179,7 @@ async function allFiles(
   for (const reference of results.flatMap(({ references }) => references)) {
     const entry = known.get(reference);
     if (entry === undefined || files.has(reference)) continue;
+    checkTiers([entry], false, context);
     files.set(reference, {
       ...{ ...entry, path: reference, format: 'onnx-data', step: null },
       hint: { references: [], roles: ['weights'] },
