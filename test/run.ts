@@ -167,16 +167,20 @@ async function main(): Promise<number> {
   process.stdout.write(`${files.length} test ${files.length === 1 ? 'file' : 'files'}\n`);
   // Slow tests hold more than memory may have.
   const folder = await makeRunFolder(!values.slow);
+  const memory = values.slow ? await makeRunFolder(true) : folder;
   const costs = `${folder}.costs`;
   const env = {
     TMPDIR: folder,
     DLV_TEST_DISK: os.tmpdir(),
+    DLV_TEST_MEMORY: memory,
     ...(values.costs ? { DLV_TEST_COSTS: costs } : {}),
   };
   const others = values.busy ? occupyCores() : undefined;
   const result = await runFiles(files, values.apart, env);
   await others?.release();
-  const failed = countFailures(result, await removeRunFolder(folder));
+  const left = await removeRunFolder(folder);
+  if (memory !== folder) left.push(...(await removeRunFolder(memory)));
+  const failed = countFailures(result, left);
   if (values.costs) {
     if (!values.apart) process.stdout.write(`${costTable(costs)}\n`);
     process.stdout.write(`${childSeconds().toFixed(0)} s of processor time in all\n`);

@@ -14,6 +14,11 @@ export function diskDir(t: ExecutionContext): Promise<string> {
   return makeDir(t, process.env.DLV_TEST_DISK ?? os.tmpdir());
 }
 
+/** As tempDir, but in memory where there is room, in slow runs too: for thousands of small repositories. */
+export function memoryDir(t: ExecutionContext): Promise<string> {
+  return makeDir(t, process.env.DLV_TEST_MEMORY ?? os.tmpdir());
+}
+
 async function makeDir(t: ExecutionContext, parent: string): Promise<string> {
   const dir = await fs.mkdtemp(path.join(parent, 'dlv-test-'));
   t.teardown(() => fs.rm(dir, { recursive: true, force: true, maxRetries: 3 }));

@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { tempDir } from '../helpers/temp-dir.js';
+import { memoryDir } from '../helpers/temp-dir.js';
 import { type Answer, answerProblems, runInside } from './cli.js';
 import { type Fault, type Faulty, injectFault } from './faults.js';
 import { hashTree, readTree, writeTree } from './tree.js';
@@ -45,7 +45,7 @@ export async function breakEach(
   { fault, among, stride = 1 }: Faults,
 ): Promise<number> {
   const trial = await makeTrial(t, verb, runInside);
-  const under = await tempDir(t);
+  const under = await memoryDir(t);
   let failures = 0;
   const looked = new Set<string>();
   for (let n = 1; ; n += stride) {

@@ -1,4 +1,4 @@
-/** Two commands on a failing device, at some of their calls; faults.slow.test.ts has all. */
+/** Two commands on a failing device, at some of their calls; faults.slow.test.ts and full-disk.slow.test.ts have all. */
 import test from 'ava';
 import { breakEach } from './broken-primitives.js';
 import { FAULTY } from './faults.js';

@@ -14,7 +14,7 @@ import { init } from '../../lib/use/ops/init.js';
 import { createTag } from '../../lib/use/ops/tag.js';
 import { noProgress } from '../../lib/use/progress.js';
 import { Repository } from '../../lib/use/repository.js';
-import { tempDir } from '../helpers/temp-dir.js';
+import { memoryDir } from '../helpers/temp-dir.js';
 import { safetensors } from './model-files.js';
 import { type Acknowledged, fsckProblems, hashFiles, isOurs, rebuildVersion } from './record.js';
 
@@ -41,7 +41,7 @@ interface Sample {
 }
 
 async function makeSample(t: ExecutionContext): Promise<Sample> {
-  const dir = await tempDir(t);
+  const dir = await memoryDir(t);
   const context = { cwd: dir, progress: noProgress, warn: () => {} };
   await init(context, { model: 'm' });
   const acknowledged: Acknowledged = new Map();
