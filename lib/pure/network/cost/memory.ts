@@ -7,7 +7,7 @@ import { usedBy } from '../topology.js';
 
 /** Bytes of activations. A text is an expression of open dimensions, null is not known. */
 export interface ActivationMemory {
-  /** Of all outputs of all nodes; of the bodies of a node the larger counts. */
+  /** Of all outputs of all nodes; of the bodies of a node that inputs fit the larger counts. */
   total: Dim | null;
   /** Of those that are needed at once, at most: each is freed after its last use, nothing is written in place. */
   peak: number | null;
@@ -64,6 +64,7 @@ export function activationMemory(
     let inside: number | null = 0;
     let within: Dim | null = 0;
     for (const body of node.bodies) {
+      if (!shapes.isTaken(body.graph)) continue;
       const inner = activationMemory(body.graph, shapes, isHidden);
       inside = inside === null || inner.peak === null ? null : Math.max(inside, inner.peak);
       within = within === null || inner.total === null ? null : dims.max(within, inner.total);

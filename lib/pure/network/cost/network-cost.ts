@@ -2,12 +2,12 @@
  * What one pass through a network costs: by layer and in all, for the shapes it is given.
  *
  * MACs count convolutions and products alone; FLOPs are 2·MACs and all other operations; special
- * functions (exp, tanh, …) are counted apart. Of the branches of If the dearest counts; a loop counts its
+ * functions (exp, tanh, …) are counted apart. Of the branches of If that the inputs fit the dearest counts; a loop counts its
  * trips, or one where their number is open. Operators that are not counted are named.
  */
 
 import type { LayerView } from '../layers/layer-view.js';
-import type { Dim, Graph, GraphNode, Network, Parameter } from '../network.js';
+import type { Body, Dim, Graph, GraphNode, Network, Parameter } from '../network.js';
 import { graphsOf } from '../network.js';
 import type { NetworkShapes } from '../shapes/infer-shapes.js';
 import { activationMemory } from './memory.js';
@@ -96,19 +96,25 @@ class Counter {
     };
   }
 
-  /** Operations of a graph, those of bodies included. */
-  graph(graph: Graph): Operations {
+  /**
+   * Operations of a graph, those of bodies included.
+   * @param isTaken  false inside a branch that the inputs do not fit: what is not counted there is not missed.
+   */
+  graph(graph: Graph, isTaken = true): Operations {
     let sum = NO_OPERATIONS;
     graph.nodes.forEach((node, i) => {
       if (this.isHidden(graph, i)) return;
-      const own = node.bodies.length > 0 ? this.#bodies(graph, node) : this.#node(graph, node);
+      const own =
+        node.bodies.length > 0
+          ? this.#bodies(graph, node, isTaken)
+          : this.#node(graph, node, isTaken);
       this.#operations.set(node, own);
       sum = this.#add(sum, own);
     });
     return sum;
   }
 
-  #node(graph: Graph, node: GraphNode): Operations {
+  #node(graph: Graph, node: GraphNode, isTaken: boolean): Operations {
     const { dims } = this.#shapes;
     const value = (name: string) => this.#shapes.of(graph, name);
     const found = nodeOperations({
@@ -118,6 +124,7 @@ class Counter {
       dims,
     });
     if (!found) {
+      if (!isTaken) return NO_OPERATIONS;
       const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
       this.uncounted.set(name, (this.uncounted.get(name) ?? 0) + 1);
       return NO_OPERATIONS;
@@ -126,8 +133,10 @@ class Counter {
     return found;
   }
 
-  #bodies(graph: Graph, node: GraphNode): Operations {
-    const bodies = node.bodies.map((body) => this.graph(body.graph));
+  #bodies(graph: Graph, node: GraphNode, isTaken: boolean): Operations {
+    const fits = ({ graph: inner }: Body): boolean => this.#shapes.isTaken(inner);
+    const found = node.bodies.map((body) => this.graph(body.graph, isTaken && fits(body)));
+    const bodies = found.filter((_, i) => fits(node.bodies[i] as Body));
     if (node.op === 'If') return bodies.reduce((a, b) => (isDearer(b, a) ? b : a), NO_OPERATIONS);
     const trips = this.#trips(graph, node);
     if (trips === null) this.openLoops++;

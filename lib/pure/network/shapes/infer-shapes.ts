@@ -46,6 +46,8 @@ export interface ShapeProblem {
 export interface NetworkShapes {
   /** What is known of a value of a graph, or of one around it. */
   of(graph: Graph, name: string): Shaped;
+  /** False for a branch that the inputs do not fit: the other one is taken. */
+  isTaken(graph: Graph): boolean;
   problems: readonly ShapeProblem[];
   dims: Dims;
 }
@@ -60,12 +62,19 @@ const PROBLEMS_MAX = 1000;
 export function inferShapes(network: Network, options: ShapeOptions = {}): NetworkShapes {
   const pass = new Inference(network, options);
   pass.main();
-  return { of: (graph, name) => pass.find(graph, name), problems: pass.problems, dims: pass.dims };
+  return {
+    of: (graph, name) => pass.find(graph, name),
+    isTaken: (graph) => !pass.unfit.has(graph),
+    problems: pass.problems,
+    dims: pass.dims,
+  };
 }
 
 class Inference {
   readonly dims = new Dims();
   readonly problems: ShapeProblem[] = [];
+  /** Branches that inputs do not fit, where they fit the other one. */
+  readonly unfit = new Set<Graph>();
   readonly #network: Network;
   readonly #options: ShapeOptions;
   readonly #values = new Map<Graph, Map<string, Shaped>>();
@@ -189,6 +198,11 @@ class Inference {
       const before = this.#conflicts;
       results.set(name, this.#run(graph, []));
       if (this.#conflicts > before) cannot.add(name);
+    }
+    for (const { name, graph } of node.bodies) {
+      // A loop may come here again with other shapes.
+      if (cannot.size === 1 && cannot.has(name)) this.unfit.add(graph);
+      else this.unfit.delete(graph);
     }
     const [then, otherwise] = [results.get('then_branch'), results.get('else_branch')];
     const [sure] = condition?.elements ?? [];

@@ -120,6 +120,21 @@ test('activations: all of them, and those that are needed at once', async (t) =>
   t.is(peakBytes, 4 * (20 * 24 * 24 + 20 * 12 * 12));
 });
 
+test('of the branches of an If the one that the inputs fit is counted, and nothing of the other is missed', async (t) => {
+  const network = await fixtureNetwork('vad');
+  const inputs = new Map([
+    ['input', [1, 512]],
+    ['state', [2, 1, 128]],
+  ]);
+  const shapes = inferShapes(network, { inputs });
+  const cost = networkCost(network, layerView(network), shapes);
+  // 512 samples are of 16 kHz: the branch for 8 kHz ends with a convolution that they do not fit.
+  t.is(shapes.problems.length, 1);
+  t.deepEqual([...cost.uncounted], []);
+  t.is(cost.macs, 198_144 + 148_608 + 49_152 + 12_288 + 24_576 + 131_072 + 128);
+  t.not(cost.activationBytes, null);
+});
+
 test('receptive fields of VGG-16, AlexNet and ResNet-50; a mean over space sees all', (t) => {
   const last = (network: Network, op: string): unknown => {
     const { shapes } = costOf(network);
