@@ -122,6 +122,7 @@ export type { RmOptions, RmResult } from './use/ops/rm.js';
 export type { ListedTensor, ShowFileResult, ShowResult } from './use/ops/show.js';
 export type { StashEntry, StashPushOptions, StashResult } from './use/ops/stash.js';
 export type { ModelStatus, StatusResult } from './use/ops/status.js';
+export type { StudyOptions, StudyPlan, StudyResult, StudyTrial } from './use/ops/study.js';
 export type { SwitchOptions, SwitchResult } from './use/ops/switch.js';
 export type { TagChange, TagEntry, TagMessage } from './use/ops/tag.js';
 export type { TierOptions, TierResult } from './use/ops/tier.js';

@@ -36,7 +36,7 @@ const TYPES =
   'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
   'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
   'QueryResult QueryResultRow QueryVersion ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
-  'StashPushOptions StashResult StatusResult SwitchOptions SwitchResult TagChange TagEntry TagMessage ' +
+  'StashPushOptions StashResult StatusResult StudyOptions StudyPlan StudyResult StudyTrial SwitchOptions SwitchResult TagChange TagEntry TagMessage ' +
   'TensorDiff TensorValue Tier TierOptions TierResult TypedValues VersionSummary VersionTable ' +
   'VersionsOptions Warned';
 

@@ -35,6 +35,7 @@ import type { RestoreOptions, RestoreResult } from '../use/ops/restore.js';
 import type { RevertOptions, RevertResult } from '../use/ops/revert.js';
 import type { RmOptions, RmResult } from '../use/ops/rm.js';
 import type { StashPushOptions, StashResult } from '../use/ops/stash.js';
+import type { StudyOptions, StudyResult } from '../use/ops/study.js';
 import type { SwitchOptions, SwitchResult } from '../use/ops/switch.js';
 import type { TagChange } from '../use/ops/tag.js';
 import type { TierOptions, TierResult } from '../use/ops/tier.js';
@@ -131,6 +132,13 @@ export class Repository extends ReadingRepository {
     const { construct } = await import('../use/ops/construct.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => construct(repo, text, own, context));
+  }
+
+  /** Trains versions as an evaluate of DQL says, and keeps the best (docs/dql.md). */
+  async study(text: string, options: Options<StudyOptions> = {}): Promise<Warned<StudyResult>> {
+    const { study } = await import('../use/ops/study.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => study(repo, text, own, context));
   }
 
   /** Begins a new model from a version; no data is copied. */

@@ -128,6 +128,12 @@ slice and construct make new versions; --dry-run says which:
   construct lenet as INPUT(1, 28, 28) -> CONV(units = 6, kernel = 5, pad = 2) -> RELU -> POOL("MAX") -> FULL(units = 10)
   construct vgg as INPUT(3, 32, 32) -> (CONV(units = 64, kernel = 3, pad = "same") -> RELU){2} -> FULL(units = 10) seed 1
 
+evaluate trains versions with the settings of a JSON file, and keeps the best as versions of 't':
+
+  evaluate t from "lenet@1" with config = "train.json" vary config.base_lr in [0.1, 0.01] keep top(1, t["loss"], 100)
+  evaluate t from "lenet@1" with config = "train.json" vary config.base_lr auto and config.net["conv*"].lr auto
+    using tpe trials 30 keep top(8, t["test_loss"], 100) then top(1, t["test_loss"], 1000)
+
 docs/dql.md has the whole language.
 `;
 

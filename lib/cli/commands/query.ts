@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { ConstructionResult } from '../../use/ops/construct.js';
 import type { NamedQuery, QueryResult } from '../../use/ops/query.js';
+import type { StudyPlan, StudyTrial } from '../../use/ops/study.js';
+import { parseCount } from '../arguments.js';
 import { toDlvError, writeError } from '../exit-codes.js';
 import { readText } from '../message.js';
 import { EXAMPLE_VERSION } from '../output/render.js';
@@ -25,6 +27,7 @@ interface Flags {
   dryRun?: boolean;
   model?: string;
   branch?: string;
+  workers?: number;
 }
 
 const EXAMPLE: QueryResult = {
@@ -130,11 +133,39 @@ async function askAtPrompt(run: Run): Promise<number> {
         words = await run.repository((repo) => queryWords(repo, context.signal));
         return;
       }
+      if (kind === 'evaluate') {
+        await runStudy(run, text, {});
+        words = await run.repository((repo) => queryWords(repo, context.signal));
+        return;
+      }
       const result = await run.repository((repo) => query(repo, text, context));
       printQuery(ui, result, 'text', result.explain);
     },
   });
   return 0;
+}
+
+/** Carries out an evaluate. */
+async function runStudy(
+  run: Run,
+  text: string,
+  { explain, md, csv, html, branch, dryRun, model, workers }: Flags,
+): Promise<number> {
+  for (const [flag, given] of Object.entries({ explain, md, csv, html, branch })) {
+    if (given) throw new UsageError(`--${flag} is not for evaluate, which trains versions`);
+  }
+  const { study } = await import('../../use/ops/study.js');
+  const { notePlan, noteTrial, printStudy } = await import('../output/versions/study-report.js');
+  const options = {
+    ...(model === undefined ? {} : { model }),
+    ...(workers === undefined ? {} : { workers }),
+    dryRun: dryRun === true,
+    onPlan: (plan: StudyPlan) => notePlan(run.ui, plan),
+    onTrial: (trial: StudyTrial) => noteTrial(run.ui, trial),
+  };
+  const result = await run.repository((repo) => study(repo, text, options, run.context));
+  run.answer(result, (ui) => printStudy(ui, result));
+  return result.dryRun || result.kept.length > 0 ? 0 : 1;
 }
 
 function printNamed(ui: Ui, queries: readonly NamedQuery[]): void {
@@ -161,6 +192,12 @@ export function register(program: Command, cli: Cli): void {
         '--json the document then has statement, dryRun, looked, fit, versions and hints; a version has source, version, ' +
         'name, model, branch, isKnown, networks (path, inputs, outputs, layers, changes, initialised, sideInputs), ' +
         'logicalBytes, storedBytes and metadataBytes.\n\n' +
+        'evaluate trains versions: with the settings of a JSON file, each combination of what it varies, and rules that ' +
+        'keep the best. Each trial is a version of the model that the statement names. The plan stands on stderr before ' +
+        'anything runs, and then each trial as it ends; a trial that ended is never run again, and a run that was stopped ' +
+        'is continued by the same statement. With --json the document then has study, model, dryRun, plan, trials ' +
+        '(number, trial, state: complete, pruned, failed or nan, source, assignment, iterations, rungs, seconds, message, ' +
+        'version, name, isKnown), kept and duplicates.\n\n' +
         'In a terminal, without a query, there is a prompt: it keeps what was asked in query-history beside your settings, ' +
         'completes words, columns, models and kept queries with Tab, and goes on with a statement that is not whole.\n\n' +
         'With --json the document has columns (name, kind: version, time or value), rows (values, one for each ' +
@@ -203,10 +240,14 @@ export function register(program: Command, cli: Cli): void {
           "dlv query 'construct lenet as INPUT(1, 28, 28) -> CONV(units = 6, kernel = 5) -> RELU -> FULL(units = 10)'",
           'a new network, with initial weights',
         ],
+        [
+          `dlv query 'evaluate t from "lenet@1" with config = "train.json" vary config.base_lr in [0.1, 0.01] keep top(1, m["loss"], 100)'`,
+          'train with two rates, keep the better version',
+        ],
       ],
       json: EXAMPLE,
       exitCodes: {
-        1: 'no such column, revision or query; nothing that a slice or construct could be made of',
+        1: 'no such column, revision or query; nothing that a slice or construct could be made of, or that a study kept',
         2: 'the query cannot be read, or layers would not fit',
       },
     })
@@ -220,10 +261,15 @@ export function register(program: Command, cli: Cli): void {
     .option('--md', 'as a table in Markdown')
     .option('--csv', 'as CSV, with all digits')
     .addOption(htmlOption('query'))
-    .option('-n, --dry-run', 'of slice and construct: say what would be made')
+    .option('-n, --dry-run', 'of slice, construct and evaluate: say what would be made')
     .option(
       '--model <name>',
       'model of the new versions; default: the name that the statement gives',
+    )
+    .option(
+      '--workers <n>',
+      'of evaluate: trials that train at once; default: by cores and memory',
+      (text: string) => parseCount(text, '--workers'),
     )
     .option('--branch <name>', 'branch of the new version; default: named after its source')
     .action(
@@ -232,7 +278,7 @@ export function register(program: Command, cli: Cli): void {
         const { query, saveQuery, listQueries, deleteQuery, statementKind } = await import(
           '../../use/ops/query.js'
         );
-        const { list, save, delete: gone, explain, dryRun, model, branch, html } = flags;
+        const { list, save, delete: gone, explain, dryRun, model, branch, workers, html } = flags;
         if (html !== undefined) pageFile(html, 'query');
         if (list) {
           const queries = await run.repository((repo) => listQueries(repo));
@@ -253,16 +299,20 @@ export function register(program: Command, cli: Cli): void {
           return 0;
         }
         const kind = statementKind(text);
+        if (kind !== 'evaluate' && workers !== undefined) {
+          throw new UsageError('--workers is for evaluate');
+        }
         if (kind === 'slice' || kind === 'construct') {
           const result = await makeVersions(run, text, kind, flags);
           const { printConstruction } = await import('../output/versions/construction-report.js');
           run.answer(result, (ui) => printConstruction(ui, result));
           return result.versions.length === 0 ? 1 : 0;
         }
-        for (const [name, value] of Object.entries({ dryRun, model, branch })) {
+        if (kind === 'evaluate') return runStudy(run, text, flags);
+        for (const [name, value] of Object.entries({ dryRun, model, branch, workers })) {
           if (value === undefined) continue;
           const flag = name === 'dryRun' ? '--dry-run' : `--${name}`;
-          throw new UsageError(`${flag} is for slice and construct, which make versions`);
+          throw new UsageError(`${flag} is for slice, construct and evaluate, which make versions`);
         }
         const result = await run.repository((repo) => query(repo, text, run.context));
         const { printQuery } = await import('../output/versions/query-table.js');

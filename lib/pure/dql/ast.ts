@@ -123,6 +123,8 @@ export interface SearchOptions {
   method: 'grid' | 'random' | 'tpe' | 'halving' | null;
   seed: number | null;
   trials: number | null;
+  /** A trial goes on from a rule at once, by what it knows then, and waits for no other. */
+  isAsync: boolean;
 }
 
 export type Comparison = '=' | '!=' | '<' | '<=' | '>' | '>=';

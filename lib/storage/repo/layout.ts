@@ -195,6 +195,14 @@ export class Layout {
   get queries(): string {
     return this.#in('queries');
   }
+  /** Folder of studies that have not ended. */
+  get studies(): string {
+    return this.#in('studies');
+  }
+  /** Folder of one of them. @param id  of the study, hexadecimal. */
+  study(id: string): string {
+    return path.join(this.studies, id);
+  }
   /** Folder of what is arriving from remotes. */
   get incoming(): string {
     return this.#in(INCOMING_DIR);

@@ -57,9 +57,7 @@ export async function query(
   if (statement.kind !== 'select') {
     throw new UsageError(`a select is asked, and '${statement.kind}' makes new models`, {
       hint:
-        statement.kind === 'evaluate'
-          ? 'dlv does not carry out evaluate yet'
-          : 'carry it out with construct',
+        statement.kind === 'evaluate' ? 'carry it out with study' : 'carry it out with construct',
     });
   }
   const { rows } = await readRows(repo, { networks: mentionsNetworks([text]) }, context.signal);

@@ -1,0 +1,35 @@
+/** `dlv query` with evaluate: trains versions with many settings, and keeps the best. @see docs/dql.md */
+import { UsageError } from '../../base/errors.js';
+import { parseStatement } from '../../pure/dql/parse.js';
+import type { OpContext } from '../context.js';
+import type { Repository } from '../repository.js';
+import { runStudy } from '../study/run-study.js';
+import type { StudyOptions, StudyPlan, StudyResult, StudyTrial } from '../study/study-result.js';
+
+export type { StudyOptions, StudyPlan, StudyResult, StudyTrial };
+
+/**
+ * Carries out an evaluate statement. Trials that ended in an earlier run are not run again, and a run that was stopped
+ * is gone on with.
+ * @throws {UsageError} with line and column, or for a config or data that do not fit; {NotFoundError} {AbortedError}
+ */
+export async function study(
+  repo: Repository,
+  text: string,
+  options: StudyOptions,
+  context: OpContext,
+): Promise<StudyResult> {
+  const statement = parseStatement(text);
+  if (statement.kind !== 'evaluate') {
+    throw new UsageError(`${statement.kind} trains nothing: evaluate does`, {
+      hint: "'dlv help dql' shows it",
+    });
+  }
+  if (
+    options.workers !== undefined &&
+    !(Number.isSafeInteger(options.workers) && options.workers > 0)
+  ) {
+    throw new UsageError(`${options.workers} workers are not a whole number above 0`);
+  }
+  return runStudy(repo, { text, statement }, options, context);
+}

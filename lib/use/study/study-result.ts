@@ -1,0 +1,65 @@
+/** What a study is asked for, and what it answers. */
+import type { Id } from '../../base/bytes/hash.js';
+import type { Assignment } from '../../pure/search/space.js';
+import type { StudySource } from './study-sources.js';
+import type { TrialState } from './trial-record.js';
+import type { TrialFacts } from './trial-version.js';
+
+export interface StudyOptions {
+  /** Trials that train at once; default: by cores and memory. */
+  workers?: number;
+  /** Plans and runs nothing. */
+  dryRun?: boolean;
+  /** Model of the trials; default: the name that the statement gives. */
+  model?: string;
+  /** Told of the plan, before anything runs, and of each trial that ends. */
+  onPlan?(plan: StudyPlan): void;
+  onTrial?(trial: StudyTrial): void;
+}
+
+/** What a study will do at most. */
+export interface StudyPlan {
+  study: string;
+  sources: StudySource[];
+  cells: number;
+  /** Of each source and cell; found by `method`, null where all values are given. */
+  trialsOfCell: number;
+  method: 'random' | 'tpe' | null;
+  trials: number;
+  rungs: { after: number; rule: string }[];
+  iterations: number;
+  /** Steps of all trials, if every rule keeps as many as it may. */
+  steps: number;
+  seed: number;
+  workers: number;
+}
+
+/** A trial, as it is told of. */
+export interface StudyTrial {
+  number: number;
+  trial: string;
+  state: TrialState;
+  source: string;
+  assignment: Assignment;
+  iterations: number;
+  rungs: TrialFacts['rungs'];
+  seconds: number;
+  message: string | null;
+  version: Id | null;
+  /** `model@number` */
+  name: string | null;
+  /** True if an earlier run has trained it. */
+  isKnown: boolean;
+}
+
+export interface StudyResult {
+  study: string;
+  model: string;
+  dryRun: boolean;
+  plan: StudyPlan;
+  trials: StudyTrial[];
+  /** Names of the versions that every rule kept, the best first. */
+  kept: string[];
+  /** Trials that an earlier trial of the study had said already, and were not run. */
+  duplicates: number;
+}
