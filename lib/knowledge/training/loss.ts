@@ -10,18 +10,22 @@ export interface BatchLoss {
   right: number;
 }
 
-/**
- * Loss of the leading examples of a batch.
- * @param targets  of classes one number an example, else as many as outputs.
- * @param back  where the gradient of the mean loss goes, or −1.
- */
+/** What a loss is of. */
+export interface LossInput {
+  floats: Float32Array;
+  output: Value;
+  /** Of classes one number an example, else as many as outputs. */
+  targets: Float64Array;
+  /** Leading examples that count. */
+  count: number;
+  /** Where the gradient of the mean loss goes, or −1. */
+  back: number;
+}
+
+/** Loss of the leading examples of a batch. */
 export function lossOf(
   name: LossName,
-  floats: Float32Array,
-  output: Value,
-  targets: Float64Array,
-  count: number,
-  back: number,
+  { floats, output, targets, count, back }: LossInput,
 ): BatchLoss {
   const width = output.slot.size / (output.shape[0] as number);
   const { at } = output.slot;

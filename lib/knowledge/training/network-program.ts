@@ -138,6 +138,11 @@ export class NetworkProgram {
     }
   }
 
+  #lossOf(targets: Float64Array, count: number, back: number): BatchLoss {
+    const { floats } = this.arena;
+    return lossOf(this.#loss, { floats, output: this.#output, targets, count, back });
+  }
+
   /** Runs the batch in `input` as a network that is not trained. */
   run(): void {
     this.#run(this.#running);
@@ -146,14 +151,14 @@ export class NetworkProgram {
   /** The same, and its loss over the leading examples. */
   test(targets: Float64Array, count: number): BatchLoss {
     this.run();
-    return lossOf(this.#loss, this.arena.floats, this.#output, targets, count, -1);
+    return this.#lossOf(targets, count, -1);
   }
 
   /** One pass forward and back: gradients of the mean loss stand at the weights then. */
   step(targets: Float64Array): BatchLoss {
     this.#run(this.#training);
     const { back } = this.#output.slot;
-    const loss = lossOf(this.#loss, this.arena.floats, this.#output, targets, this.batch, back);
+    const loss = this.#lossOf(targets, this.batch, back);
     this.#run(this.#back);
     return loss;
   }

@@ -21,6 +21,7 @@ import type { StudyOptions, StudyPlan, StudyResult, StudyTrial } from './study-r
 import { findSources, placeSource, type SourceNetwork, type StudySource } from './study-sources.js';
 import { trainStretch } from './train-stretch.js';
 import {
+  type RungScore,
   readRecord,
   type TrialRecord,
   type TrialState,
@@ -207,7 +208,7 @@ class StudyRun {
           );
         const value = this.#valueAt(trial, rung);
         const isKept = trial.record.rungs[i]?.isKept ?? goesOn(rung, value, before, planned);
-        await this.#note(trial, i, rung, value, isKept);
+        await this.#note(trial, i, { ...scoreOf(rung), value, isKept });
         if (!isKept) {
           await this.#end(trial, 'pruned');
           return;
@@ -308,7 +309,7 @@ class StudyRun {
     this.#trials.push(trial);
     this.#trials.sort((a, b) => a.number - b.number);
     const stored = await storedTrial(this.#repo, this.#line(trial), id);
-    if (stored !== null) this.#take(trial, stored.facts, stored.version, stored.number, true);
+    if (stored !== null) this.#take(trial, { ...stored, isKnown: true });
     return trial;
   }
 
@@ -367,19 +368,14 @@ class StudyRun {
     for (const trial of reached) {
       if (trial.ended !== null) continue;
       const isKept = kept.has(trial.id);
-      await this.#note(trial, index, rung, this.#valueAt(trial, rung), isKept);
+      const value = this.#valueAt(trial, rung);
+      await this.#note(trial, index, { ...scoreOf(rung), value, isKept });
       if (!isKept) await this.#end(trial, 'pruned');
     }
   }
 
-  async #note(
-    trial: Trial,
-    index: number,
-    rung: Rung,
-    value: number | null,
-    isKept: boolean,
-  ): Promise<void> {
-    trial.record.rungs[index] = { iteration: rung.iterations, metric: rung.metric, value, isKept };
+  async #note(trial: Trial, index: number, score: RungScore): Promise<void> {
+    trial.record.rungs[index] = score;
     await writeRecord(trial.folder, trial.record);
   }
 
@@ -421,16 +417,14 @@ class StudyRun {
     this.#storing = storing.catch(() => {});
     const { version, number: versionNumber } = await storing;
     await removeFolder(trial.folder);
-    this.#take(trial, facts, version, versionNumber, false);
+    this.#take(trial, { facts, version, number: versionNumber, isKnown: false });
   }
 
   #take(
     trial: Trial,
-    facts: TrialFacts,
-    version: Id,
-    number: number | null,
-    isKnown: boolean,
+    stored: { facts: TrialFacts; version: Id; number: number | null; isKnown: boolean },
   ): void {
+    const { facts, version, number, isKnown } = stored;
     trial.record.rungs = facts.rungs;
     trial.ended = {
       ...{ number: trial.number, trial: trial.id, state: facts.state },
@@ -441,6 +435,10 @@ class StudyRun {
     };
     this.#options.onTrial?.(trial.ended);
   }
+}
+
+function scoreOf({ iterations, metric }: Rung): { iteration: number; metric: string } {
+  return { iteration: iterations, metric };
 }
 
 function isLessBetter(rung: Rung | undefined): boolean {

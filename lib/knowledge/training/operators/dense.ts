@@ -71,7 +71,7 @@ function product(
 }
 
 /** y += b of each column. */
-function addBias(build: Builder, y: Value, b: Weight, rows: number, columns: number): void {
+function addBias(build: Builder, y: Value, b: Weight, [rows, columns]: [number, number]): void {
   build.forward(operation('bias', [rows, columns, 1, y.slot.at, b.slot.at]));
   build.backward(y, () => {
     build.into(b.slot, (at) => operation('biasBack', [rows, columns, 1, build.gradient(y), at]));
@@ -101,7 +101,7 @@ export function gemm(build: Builder): void {
   const isTrained = [x.slot, w.slot, ...(b === null ? [] : [b.slot])].some((s) => s.needsBack);
   const y = build.output([rows, outputs], isTrained);
   product(build, x, w, { rows, inputs, outputs, isTurned, y });
-  if (b !== null) addBias(build, y, b, rows, outputs);
+  if (b !== null) addBias(build, y, b, [rows, outputs]);
 }
 
 export function matMul(build: Builder): void {

@@ -62,7 +62,12 @@ function spatial(build: Builder, { shape }: Value): [number, number, number, num
   return second === undefined ? [images, channels, 1, first] : [images, channels, first, second];
 }
 
-function windowWords(x: Value, y: Value, build: Builder, sides: Sides, groups: number): number[] {
+function windowWords(
+  build: Builder,
+  [x, y]: [Value, Value],
+  sides: Sides,
+  groups: number,
+): number[] {
   const { kernel, stride, pad, dilation } = sides;
   const [, outChannels, height, width] = spatial(build, y);
   return [
@@ -87,7 +92,7 @@ export function conv(build: Builder): void {
   const isTrained = x.slot.needsBack || w.slot.needsBack || (b?.slot.needsBack ?? false);
   const y = build.output(build.shape(), isTrained);
   const sides = sidesOf(build, x.shape, y.shape, kernel);
-  const window = windowWords(x, y, build, sides, groups);
+  const window = windowWords(build, [x, y], sides, groups);
   const bias = b?.slot.at ?? -1;
   const [images, outputs] = [x.shape[0] as number, y.shape[1] as number];
   build.forward(operation('conv', [...window, x.slot.at, w.slot.at, y.slot.at, bias, -1, 1]));
@@ -121,7 +126,7 @@ function pool(build: Builder, kind: 'maxPool' | 'meanPool', kernel: readonly num
   if (kind === 'meanPool' && sides.dilation.some((one) => one !== 1)) {
     throw build.refuse('has dilations, which averages are not trained with');
   }
-  const window = windowWords(x, y, build, sides, 1);
+  const window = windowWords(build, [x, y], sides, 1);
   const index = kind === 'maxPool' ? build.room(y.slot.size) : -1;
   const counts = numberOf(node, 'count_include_pad') ?? 0;
   build.forward(operation(kind, [...window, x.slot.at, y.slot.at, index, counts]));
