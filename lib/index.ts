@@ -96,6 +96,7 @@ export type { ForgetOptions, ForgetResult } from './use/ops/forget.js';
 export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';
 export type { GcOpOptions as GcOptions, GcOpResult as GcResult } from './use/ops/gc.js';
 export type { GcRemoteOptions, GcRemoteResult } from './use/ops/gc-remote.js';
+export type { ImportKind, ImportOptions, ImportResult } from './use/ops/import.js';
 export type { InitOptions } from './use/ops/init.js';
 export type { KeepOptions, KeepResult, KeptCheckpoint } from './use/ops/keep.js';
 export type { ListedModel, ListOptions } from './use/ops/list.js';

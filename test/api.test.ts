@@ -29,7 +29,7 @@ const TYPES =
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +
   'GcRemoteResult GcResult GroupCell ' +
-  'GroupRow Id InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
+  'GroupRow Id ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
   'LogOptions ManyDiffResult MergeOptions MergeResult MetricPoint MetricValues ModelDeletion ' +
   'ModelRenaming ModelStatus MvOptions MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +

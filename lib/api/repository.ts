@@ -23,6 +23,7 @@ import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
 import type { GcRemoteOptions, GcRemoteResult } from '../use/ops/gc-remote.js';
+import type { ImportOptions, ImportResult } from '../use/ops/import.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
 import type { MergeOptions, MergeResult } from '../use/ops/merge.js';
 import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
@@ -290,6 +291,16 @@ export class Repository extends ReadingRepository {
     const named = typeof revisions === 'string' ? [revisions] : revisions;
     const own = { ...withoutCall(options), revisions: named };
     return this.call(options, (repo, context) => merge(repo, own, context));
+  }
+
+  /** Takes the history that another tool keeps in a folder, as versions of a model. */
+  async importHistory(
+    dir: string,
+    options: Options<ImportOptions, 'dir'> = {},
+  ): Promise<Warned<ImportResult>> {
+    const { importHistory } = await import('../use/ops/import.js');
+    const own = { ...withoutCall(options), dir };
+    return this.call(options, (repo, context) => importHistory(repo, own, context));
   }
 
   /** Takes versions, or files, out of history. */

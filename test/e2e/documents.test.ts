@@ -175,6 +175,13 @@ const LINES: Record<string, Line> = {
   clone: { args: ['clone', 'team.dlv', 'copy'], prepare: push },
   detach: { args: ['detach', '--planes', '2'], prepare: push },
   fsck: { args: ['fsck'] },
+  import: {
+    args: ['import', 'run'],
+    prepare: async (repo) => {
+      await repo.write('run/step_1/a.txt', '1');
+      await repo.write('run/step_2/a.txt', '2');
+    },
+  },
   completion: { args: ['completion', 'bash'] },
 };
 

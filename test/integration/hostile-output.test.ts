@@ -156,6 +156,7 @@ const MORE: Line[] = [
   [0, ['merge', '--dry-run', `other${HIDDEN}`]],
   [0, ['gc']],
   [0, ['completion', 'bash']],
+  [1, ['import', '.', '--as', 'git', '--model', `git${HIDDEN}`]],
   [0, ['fsck']],
   [0, ['fsck', '--rebuild']],
   [0, ['rm', '--cached', `${HIDDEN}.txt`]],
@@ -225,6 +226,7 @@ const MISTAKES: Line[] = [
   [2, ['fetch', '--planes', STEERING]],
   [2, ['gc', STEERING]],
   [2, ['completion', STEERING]],
+  [1, ['import', STEERING]],
   [2, ['fsck', STEERING]],
   [1, ['config', STEERING]],
 ];

@@ -33,6 +33,7 @@ const WORK_KINDS = [
   'fetch',
   'push',
   'merge',
+  'import',
   'marker',
 ] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];

@@ -30,6 +30,7 @@ import { makeSnapshots } from '../../../storage/repo/version/snapshots.js';
 import {
   type Author,
   type Extension,
+  type GitState,
   type Metric,
   type Param,
   type Version,
@@ -69,6 +70,8 @@ export interface VersionContent {
   author?: Author;
   /** Default: now. */
   moment?: Moment;
+  /** Default: the state of the git repository around the work tree. */
+  git?: GitState | null;
 }
 
 /** A line and its staged files, from which a version is made. */
@@ -236,7 +239,7 @@ export async function storeVersion(
     metrics: told.metrics,
     logs: told.logs,
     network: await storeNetworks(repo, session, { ...draft, snapshots }, signal),
-    git: await readGitState(repo.layout.workTree, signal),
+    git: content.git === undefined ? await readGitState(repo.layout.workTree, signal) : content.git,
     extensions: [...(content.extensions ?? []), ...told.extensions],
   };
   return { id: await writeVersion(version, writer), version, kept: told.kept };

@@ -1,0 +1,126 @@
+/**
+ * A folder of checkpoints of one run (`checkpoint-500`, `epoch=3-step=1000.ckpt`, `step_20.npz`): a version for each
+ * step, its files at the paths that they all have in common, and what the trainer logged.
+ */
+import path from 'node:path';
+import { NotFoundError } from '../../base/errors.js';
+import { metricsOfName, seriesOf } from '../../pure/paths/checkpoint-names.js';
+import { checkedFiles, type FoundFile, findFiles, newestOf, sourceFile } from './folder-files.js';
+import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
+import { currentTimeZone } from './time-zone.js';
+
+/** What trainers write into a checkpoint that `commit --log` reads. */
+const LOGS = new Set(['trainer_state.json']);
+
+interface Checkpoint {
+  name: string;
+  step: number;
+  files: FoundFile[];
+}
+
+/** Opens a folder. @throws {NotFoundError} if no name in it numbers a checkpoint. */
+export async function openCheckpoints(dir: string): Promise<SourceHistory> {
+  const root = path.resolve(dir);
+  const series = new Map<string, Map<string, Checkpoint>>();
+  const beside: FoundFile[] = [];
+  for (const found of await findFiles(root)) {
+    const place = seriesOf(found.path);
+    if (place === null) {
+      beside.push(found);
+      continue;
+    }
+    const checkpoints = series.get(place.series) ?? new Map<string, Checkpoint>();
+    series.set(place.series, checkpoints);
+    const known = checkpoints.get(place.checkpoint);
+    if (known !== undefined) known.files.push(found);
+    else {
+      const { checkpoint: name, step } = place;
+      checkpoints.set(name, { name, step, files: [found] });
+    }
+  }
+  // The run is the series with the most checkpoints; what else is there lies beside it.
+  const ranked = [...series].sort(([, a], [, b]) => b.size - a.size);
+  const [main, ...others] = ranked;
+  if (main === undefined) {
+    throw new NotFoundError(`'${dir}' has no checkpoints: no name says a step`, {
+      kind: 'path',
+      name: dir,
+      hint: "they are folders or files like 'checkpoint-500', 'epoch=3-step=1000.ckpt' or 'step_20.npz'",
+    });
+  }
+  const problems = others.map(
+    ([name, { size }]) =>
+      `${size} of '${name}' ${size === 1 ? 'is' : 'are'} of another series: left out`,
+  );
+  const [name, checkpoints] = main;
+  const ordered = [...checkpoints.values()].sort(
+    (a, b) => a.step - b.step || newestOf(a.files) - newestOf(b.files),
+  );
+  const versions: SourceVersion[] = [];
+  for (const checkpoint of ordered) {
+    versions.push(versionOf(root, { name, checkpoint, beside }, versions.at(-1)?.key, problems));
+  }
+  return {
+    kind: 'checkpoints',
+    model: path.basename(root),
+    versions,
+    branches: new Map([['main', (versions.at(-1) as SourceVersion).key]]),
+    tags: new Map(),
+    problems,
+    close: async () => {},
+  };
+}
+
+/** Path of a file in its version: a folder's files without the folder, a single file under the name of its series. */
+function placeOf(
+  { path: found }: FoundFile,
+  { name, checkpoint }: { name: string; checkpoint: Checkpoint },
+): string {
+  const above = path.posix.dirname(checkpoint.name);
+  const folder = above === '.' ? '' : `${above}/`;
+  if (found !== checkpoint.name) return folder + found.slice(checkpoint.name.length + 1);
+  const file = path.posix.basename(found);
+  const plain = path.posix
+    .basename(name)
+    .replace(/([A-Za-z_]+[=_-]?)?\*/g, '')
+    .replace(/[-_=.]+(?=\.[A-Za-z0-9]+$)/, '')
+    .replace(/^[-_=.]+/, '');
+  const extension = path.posix.extname(file);
+  return folder + (plain === '' || plain === extension ? `model${extension}` : plain);
+}
+
+function versionOf(
+  root: string,
+  run: { name: string; checkpoint: Checkpoint; beside: readonly FoundFile[] },
+  parent: string | undefined,
+  problems: string[],
+): SourceVersion {
+  const { checkpoint, beside } = run;
+  const metrics = [...metricsOfName(checkpoint.name)].flatMap(([name, value]) =>
+    /^(epoch|step|global_step)$/i.test(name) ? [] : [{ name, value, step: null }],
+  );
+  const files = async (): Promise<SourceFile[]> => {
+    const own = new Map(beside.map((found) => [found.path, sourceFile(found, found.path)]));
+    for (const found of checkpoint.files) {
+      const place = placeOf(found, run);
+      own.set(place, sourceFile(found, place));
+    }
+    return checkedFiles([...own.values()], problems);
+  };
+  return {
+    key: `${checkpoint.step}/${checkpoint.name}`,
+    parents: parent === undefined ? [] : [parent],
+    message: checkpoint.name,
+    author: null,
+    time: newestOf(checkpoint.files),
+    tzMinutes: currentTimeZone(),
+    git: null,
+    step: checkpoint.step,
+    params: [],
+    metrics,
+    logs: checkpoint.files
+      .filter((found) => LOGS.has(path.posix.basename(found.path)))
+      .map((found) => path.join(root, found.path)),
+    files,
+  };
+}

@@ -1,0 +1,66 @@
+/** Files below a folder, as a source gives them. */
+import path from 'node:path';
+import { type FileStat, listEntries, statThrough } from '../../base/files/files.js';
+import { pathProblem } from '../../pure/paths/version-path.js';
+import type { SourceFile } from './source.js';
+
+/** Folders below which nothing is looked for. */
+const DEPTH_MAX = 64;
+
+/** A file below a folder. */
+export interface FoundFile {
+  /** Below the folder, with '/'. */
+  path: string;
+  file: string;
+  stat: FileStat;
+}
+
+/** All regular files, links to them included, in order of their names; folders that are links are not entered. */
+export async function findFiles(root: string): Promise<FoundFile[]> {
+  const found: FoundFile[] = [];
+  const walk = async (below: string, depth: number): Promise<void> => {
+    const entries = await listEntries(path.join(root, below));
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      if (entry.name === '.git' || entry.name === '.dlv') continue;
+      const name = below === '' ? entry.name : `${below}/${entry.name}`;
+      if (entry.isDirectory()) {
+        if (depth < DEPTH_MAX) await walk(name, depth + 1);
+        continue;
+      }
+      const file = path.join(root, name);
+      const there = await statThrough(file);
+      if (there.kind === 'file') found.push({ path: name, file, stat: there.stat });
+    }
+  };
+  await walk('', 0);
+  return found;
+}
+
+/** @param place  the path in the version. */
+export function sourceFile({ file, stat }: FoundFile, place: string): SourceFile {
+  return {
+    path: place,
+    mode: (stat.mode & 0o111) === 0 ? 0o644 : 0o755,
+    // The same file, unchanged: a checkpoint that is a hard link or a link to another is read once.
+    content: `${stat.inode}/${stat.size}/${stat.mtimeNs}`,
+    sha256: null,
+    bytes: { file, isInPlace: true },
+  };
+}
+
+/** Leaves out paths that no version can hold. @param problems  is told of them. */
+export function checkedFiles(files: readonly SourceFile[], problems: string[]): SourceFile[] {
+  return files.filter(({ path: name }) => {
+    const problem = pathProblem(name);
+    if (problem !== null) problems.push(`${JSON.stringify(name)} is left out: ${problem}`);
+    return problem === null;
+  });
+}
+
+/** Time of the newest file, in milliseconds; 0 without files. */
+export function newestOf(files: readonly FoundFile[]): number {
+  return files.reduce((newest, { stat }) => {
+    return Math.max(newest, Number(BigInt(stat.mtimeNs) / 1_000_000n));
+  }, 0);
+}

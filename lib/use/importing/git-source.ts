@@ -1,0 +1,279 @@
+/**
+ * The history of a git repository: its commits on branches and tags, with the files that git-lfs and DVC keep
+ * elsewhere, from their folders beside the repository.
+ */
+import path from 'node:path';
+import { NotFoundError } from '../../base/errors.js';
+import { readSmallFile, statOrNull } from '../../base/files/files.js';
+import { pathProblem } from '../../pure/paths/version-path.js';
+import type { Author } from '../../storage/repo/version/version.js';
+import { GitObjects, git } from './git-process.js';
+import {
+  DVC_BYTES_MAX,
+  isDvcFile,
+  POINTER_BYTES_MAX,
+  parseDvcFolder,
+  parseDvcOutputs,
+  parseLfsPointer,
+} from './pointers.js';
+import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
+
+/** Longest commit that is read. */
+const COMMIT_BYTES_MAX = 16 * 1024 * 1024;
+
+interface TreeRow {
+  mode: string;
+  type: string;
+  id: string;
+  size: number;
+  path: string;
+}
+
+/** Opens the repository in a folder, or that is the folder. @throws {NotFoundError} if it has no commit. */
+export async function openGitHistory(dir: string): Promise<SourceHistory> {
+  const common = (await git(dir, ['rev-parse', '--path-format=absolute', '--git-common-dir']))
+    .toString('utf8')
+    .trimEnd();
+  const source = new GitSource(dir, common);
+  try {
+    return await source.history();
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+class GitSource {
+  readonly #dir: string;
+  readonly #gitDir: string;
+  readonly #objects: GitObjects;
+  readonly #problems = new Set<string>();
+  /** What a small blob points to, by its id. */
+  readonly #pointers = new Map<string, ReturnType<typeof parseLfsPointer>>();
+
+  constructor(dir: string, gitDir: string) {
+    this.#dir = dir;
+    this.#gitDir = gitDir;
+    this.#objects = new GitObjects(dir);
+  }
+
+  close(): Promise<void> {
+    return this.#objects.close();
+  }
+
+  async history(): Promise<SourceHistory> {
+    const { branches, tags } = await this.#refs();
+    const tips = [...new Set([...branches.values(), ...tags.values()])];
+    if (tips.length === 0) {
+      throw new NotFoundError(`'${this.#dir}' has no commit on a branch`, {
+        kind: 'version',
+        name: this.#dir,
+        hint: 'make one with git first',
+      });
+    }
+    const lines = (
+      await git(this.#dir, ['rev-list', '--topo-order', '--reverse', '--parents', ...tips])
+    )
+      .toString('latin1')
+      .split('\n')
+      .filter((line) => line !== '');
+    const known = new Set(lines.map((line) => line.split(' ', 1)[0]));
+    const versions: SourceVersion[] = [];
+    for (const line of lines) {
+      const [key = '', ...parents] = line.split(' ');
+      // A shallow clone does not have all parents.
+      versions.push(
+        await this.#version(
+          key,
+          parents.filter((parent) => known.has(parent)),
+        ),
+      );
+    }
+    const name = path.basename(path.resolve(this.#dir)).replace(/\.git$/, '');
+    const problems: string[] = [];
+    return {
+      kind: 'git',
+      model: name,
+      versions,
+      branches,
+      tags,
+      get problems() {
+        return problems;
+      },
+      close: async () => {
+        await this.close();
+        problems.push(...this.#problems);
+      },
+    };
+  }
+
+  async #refs(): Promise<Pick<SourceHistory, 'branches' | 'tags'>> {
+    const format = '%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)';
+    const listed = (await git(this.#dir, ['for-each-ref', `--format=${format}`]))
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split('\0') as [string, string, string, string, string]);
+    const head = (await git(this.#dir, ['symbolic-ref', '-q', 'HEAD']).catch(() => Buffer.alloc(0)))
+      .toString('utf8')
+      .trim();
+    const branches = new Map<string, string>();
+    const tags = new Map<string, string>();
+    // The branch that is checked out goes first: commits of several branches belong to it.
+    listed.sort(([a], [b]) => Number(b === head) - Number(a === head));
+    for (const [name, id, type, peeled, peeledType] of listed) {
+      const commit = type === 'commit' ? id : peeledType === 'commit' ? peeled : null;
+      if (commit === null) continue;
+      if (name.startsWith('refs/heads/')) branches.set(name.slice('refs/heads/'.length), commit);
+      else if (name.startsWith('refs/tags/')) tags.set(name.slice('refs/tags/'.length), commit);
+    }
+    return { branches, tags };
+  }
+
+  async #version(key: string, parents: string[]): Promise<SourceVersion> {
+    const bytes = await this.#objects.read(key, 'commit', COMMIT_BYTES_MAX);
+    const text = bytes?.toString('utf8') ?? '';
+    const split = text.indexOf('\n\n');
+    const head = split < 0 ? text : text.slice(0, split);
+    const by = /^author (.*) <([^<>\n]*)> (\d+) ([+-])(\d\d)(\d\d)$/m.exec(head);
+    const minutes = by === null ? 0 : Number(by[5]) * 60 + Number(by[6]);
+    return {
+      key,
+      parents,
+      message: split < 0 ? '' : text.slice(split + 2),
+      author: by === null ? null : authorOf(by[1] as string, by[2] as string),
+      time: by === null ? 0 : Number(by[3]) * 1000,
+      tzMinutes: by?.[4] === '-' ? -minutes : minutes,
+      git: { commit: key, dirty: false },
+      step: null,
+      params: [],
+      metrics: [],
+      logs: [],
+      files: () => this.#files(key),
+    };
+  }
+
+  async #files(commit: string): Promise<SourceFile[]> {
+    const rows = parseTree(await git(this.#dir, ['ls-tree', '-r', '-z', '-l', commit]));
+    const files = new Map<string, SourceFile>();
+    for (const row of rows) {
+      const { path: name, mode } = row;
+      const problem = pathProblem(name);
+      if (mode === '120000') this.#problems.add(`'${name}' is a symbolic link: links are left out`);
+      else if (row.type !== 'blob') this.#problems.add(`'${name}' is a submodule: it is left out`);
+      else if (problem !== null) {
+        this.#problems.add(`${JSON.stringify(name)} is left out: ${problem}`);
+      } else {
+        files.set(name, await this.#file(row));
+        if (isDvcFile(name)) await this.#addOutputs(row, files);
+      }
+    }
+    return [...files.values()];
+  }
+
+  async #file(row: TreeRow): Promise<SourceFile> {
+    const { id, path: name } = row;
+    const mode = row.mode === '100755' ? 0o755 : 0o644;
+    const own: SourceFile = {
+      path: name,
+      mode,
+      content: id,
+      sha256: null,
+      bytes: { stream: () => this.#objects.stream(id, 'blob') },
+    };
+    if (row.size > POINTER_BYTES_MAX) return own;
+    if (!this.#pointers.has(id)) {
+      const text = (await this.#objects.read(id, 'blob', POINTER_BYTES_MAX))?.toString('latin1');
+      this.#pointers.set(id, parseLfsPointer(text ?? ''));
+    }
+    const pointer = this.#pointers.get(id);
+    if (!pointer) return own;
+    const { sha256, size } = pointer;
+    const file = path.join(
+      this.#gitDir,
+      ...['lfs', 'objects', sha256.slice(0, 2), sha256.slice(2, 4), sha256],
+    );
+    if ((await statOrNull(file))?.stat.size !== size) {
+      this.#problems.add(
+        `'${name}' is not in the objects of git-lfs: its pointer is kept ('git lfs fetch --all' brings it)`,
+      );
+      return own;
+    }
+    return {
+      path: name,
+      mode,
+      content: `lfs:${sha256}`,
+      sha256,
+      bytes: { file, isInPlace: false },
+    };
+  }
+
+  /** Adds the files that DVC tracks by one of its own. */
+  async #addOutputs(row: TreeRow, files: Map<string, SourceFile>): Promise<void> {
+    const text = (await this.#objects.read(row.id, 'blob', DVC_BYTES_MAX))?.toString('utf8') ?? '';
+    const folder = path.posix.dirname(row.path);
+    for (const { md5, path: name } of parseDvcOutputs(text)) {
+      const place = path.posix.normalize(path.posix.join(folder, name));
+      if (!md5.endsWith('.dir')) {
+        await this.#addCached(place, md5, files);
+        continue;
+      }
+      const list = await this.#cached(md5);
+      if (list === null) this.#problems.add(missingInCache(place));
+      else {
+        const rows = Buffer.from(await readSmallFile(list, DVC_BYTES_MAX)).toString('utf8');
+        for (const one of parseDvcFolder(rows)) {
+          await this.#addCached(path.posix.normalize(`${place}/${one.path}`), one.md5, files);
+        }
+      }
+    }
+  }
+
+  async #addCached(name: string, md5: string, files: Map<string, SourceFile>): Promise<void> {
+    const problem = pathProblem(name);
+    const file = problem === null ? await this.#cached(md5) : null;
+    if (problem !== null) this.#problems.add(`${JSON.stringify(name)} is left out: ${problem}`);
+    else if (file === null) this.#problems.add(missingInCache(name));
+    else {
+      const content = `md5:${md5}`;
+      const bytes = { file, isInPlace: false };
+      files.set(name, { path: name, mode: 0o644, content, sha256: null, bytes });
+    }
+  }
+
+  /** A file of DVC's cache, in the layout of version 3 or of those before. */
+  async #cached(md5: string): Promise<string | null> {
+    const cache = path.join(path.dirname(this.#gitDir), '.dvc', 'cache');
+    for (const above of [path.join(cache, 'files', 'md5'), cache]) {
+      const file = path.join(above, md5.slice(0, 2), md5.slice(2));
+      if ((await statOrNull(file)) !== null) return file;
+    }
+    return null;
+  }
+}
+
+function missingInCache(name: string): string {
+  return `'${name}' is not in the cache of DVC: it is left out ('dvc fetch --all-commits' brings it)`;
+}
+
+/** An author that a version can hold. */
+function authorOf(name: string, email: string): Author {
+  const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cs}<>]+/gu, ' ').trim();
+  return { name: plain(name) === '' ? 'unknown' : plain(name), email: plain(email) };
+}
+
+/** Rows of `git ls-tree -r -z -l`. */
+function parseTree(bytes: Buffer): TreeRow[] {
+  const rows: TreeRow[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(0, at);
+    if (end < 0) break;
+    const tab = bytes.indexOf(0x09, at);
+    const [mode = '', type = '', id = '', size = '-'] = bytes
+      .toString('latin1', at, tab)
+      .split(/ +/);
+    rows.push({ mode, type, id, size: Number(size), path: bytes.toString('utf8', tab + 1, end) });
+    at = end + 1;
+  }
+  return rows;
+}

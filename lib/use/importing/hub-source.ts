@@ -1,0 +1,112 @@
+/**
+ * A folder of the Hugging Face Hub's cache (`models--org--name`): a version for each commit that was
+ * downloaded, oldest first; a branch or tag for each ref.
+ */
+import path from 'node:path';
+import { NotFoundError } from '../../base/errors.js';
+import { leadsTo, listDirectory, readSmallFile } from '../../base/files/files.js';
+import { formatParam } from '../../pure/logs/param-value.js';
+import { checkedFiles, type FoundFile, findFiles, newestOf, sourceFile } from './folder-files.js';
+import type { SourceHistory, SourceVersion } from './source.js';
+import { currentTimeZone } from './time-zone.js';
+
+const FOLDER = /^(models|datasets|spaces)--(.+)$/;
+const COMMIT = /^[0-9a-f]{40}$/;
+const CARD_BYTES_MAX = 1 << 20;
+
+/** True for a folder of the cache. */
+export async function isHubCache(dir: string): Promise<boolean> {
+  return (
+    FOLDER.test(path.basename(path.resolve(dir))) &&
+    (await leadsTo(path.join(dir, 'snapshots'))) === 'folder'
+  );
+}
+
+/** The base model that the metadata of a model card names, or null. */
+export function baseModelOf(card: string): string | null {
+  const head = /^---\n([\s\S]*?)\n---/.exec(card.replaceAll('\r\n', '\n'))?.[1] ?? '';
+  const own =
+    /^base_model:[ \t]*(\S.*)$/m.exec(head)?.[1] ??
+    /^base_model:[ \t]*\n[ \t]*-[ \t]+(\S.*)$/m.exec(head)?.[1];
+  return own === undefined ? null : own.replace(/^(['"])(.*)\1$/, '$2').trim();
+}
+
+/** Opens a folder of the cache. @throws {NotFoundError} if nothing was downloaded into it. */
+export async function openHubCache(dir: string): Promise<SourceHistory> {
+  const root = path.resolve(dir);
+  const title = (FOLDER.exec(path.basename(root))?.[2] ?? path.basename(root)).replaceAll(
+    '--',
+    '/',
+  );
+  const problems: string[] = [];
+  const found: { commit: string; files: FoundFile[] }[] = [];
+  for (const commit of await listDirectory(path.join(root, 'snapshots'))) {
+    if (!COMMIT.test(commit)) continue;
+    found.push({ commit, files: await findFiles(path.join(root, 'snapshots', commit)) });
+  }
+  found.sort((a, b) => newestOf(a.files) - newestOf(b.files) || (a.commit < b.commit ? -1 : 1));
+  if (found.length === 0) {
+    throw new NotFoundError(`'${dir}' has no downloaded version`, {
+      kind: 'path',
+      name: dir,
+      hint: "a folder of the cache has 'snapshots/<commit>' with files",
+    });
+  }
+  const versions: SourceVersion[] = [];
+  for (const { commit, files } of found) {
+    versions.push({
+      key: commit,
+      parents: versions.slice(-1).map(({ key }) => key),
+      message: `${title} at ${commit}`,
+      author: null,
+      time: newestOf(files),
+      tzMinutes: currentTimeZone(),
+      git: { commit, dirty: false },
+      step: null,
+      params: await paramsOf(files),
+      metrics: [],
+      logs: [],
+      files: async () =>
+        checkedFiles(
+          files.map((file) => sourceFile(file, file.path)),
+          problems,
+        ),
+    });
+  }
+  const names = await refsOf(path.join(root, 'refs'), new Set(versions.map(({ key }) => key)));
+  const last = (versions.at(-1) as SourceVersion).key;
+  const { main = last, ...others } = Object.fromEntries(names);
+  return {
+    kind: 'hub cache',
+    model: title.replaceAll('/', '-'),
+    versions,
+    branches: new Map([['main', last]]),
+    // Other names of the Hub may be branches or tags there; here they name one version each.
+    tags: new Map([
+      ...(main === last ? [] : [['hub-main', main] as const]),
+      ...Object.entries(others),
+    ]),
+    problems,
+    close: async () => {},
+  };
+}
+
+async function refsOf(dir: string, known: ReadonlySet<string>): Promise<Map<string, string>> {
+  const names = new Map<string, string>();
+  if ((await leadsTo(dir)) !== 'folder') return names;
+  for (const { path: name, file } of await findFiles(dir)) {
+    const commit = Buffer.from(await readSmallFile(file, 256))
+      .toString('latin1')
+      .trim();
+    if (known.has(commit)) names.set(name, commit);
+  }
+  return names;
+}
+
+async function paramsOf(files: readonly FoundFile[]): Promise<{ name: string; text: string }[]> {
+  const card = files.find(({ path: name }) => name === 'README.md');
+  if (card === undefined || card.stat.size > CARD_BYTES_MAX) return [];
+  const text = Buffer.from(await readSmallFile(card.file, CARD_BYTES_MAX)).toString('utf8');
+  const base = baseModelOf(text);
+  return base === null ? [] : [{ name: 'base_model', text: formatParam(base) }];
+}

@@ -1,0 +1,378 @@
+/**
+ * Stores a history as versions of one model. A version records what it was made of (`import: git <commit>`), so that a
+ * run that was interrupted goes on, and a later one takes what is new. Branches move as their versions are made.
+ */
+import path from 'node:path';
+import { throwIfAborted } from '../../base/bytes/abort.js';
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError } from '../../base/errors.js';
+import { makeDirectory, removeFile, WriteFile } from '../../base/files/files.js';
+import { copyTo, removeFolder } from '../../base/files/temporary.js';
+import { parseLevel } from '../../pure/codec/segment.js';
+import { Glob } from '../../pure/paths/glob.js';
+import { comparePaths } from '../../pure/paths/version-path.js';
+import { ingestBatch } from '../../storage/ingest/batch.js';
+import { withSession } from '../../storage/objects/access.js';
+import type { PackSession } from '../../storage/objects/session.js';
+import { publishedBytes } from '../../storage/objects/stored-bytes.js';
+import { branchRefName } from '../../storage/repo/layout.js';
+import { readHead } from '../../storage/repo/refs/head.js';
+import { refNameProblem, takenByRevision } from '../../storage/repo/refs/ref-name.js';
+import { listRefs, updateRef } from '../../storage/repo/refs/refs.js';
+import { type StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
+import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
+import { readKnowledge } from '../../storage/repo/version/knowledge.js';
+import type { OpContext } from '../context.js';
+import type { StoreAccess } from '../history/access.js';
+import { type Draft, storeVersion } from '../history/commit/make-version.js';
+import { collectVersions } from '../history/lines/ancestry.js';
+import { filesWithSteps, type Line } from '../history/lines/lines.js';
+import { moveReason } from '../history/lines/moves.js';
+import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
+
+/** What an import did, or would do. */
+export interface ImportReport {
+  /** Versions that were made, and that were there from an earlier run. */
+  made: number;
+  known: number;
+  /** Files of the versions made, with those that a version shares with the one before, and their bytes. */
+  files: number;
+  logicalBytes: number;
+  /** Bytes that the repository grew by. */
+  storedBytes: number;
+  branches: { branch: string; version: Id | null }[];
+  tags: { tag: string; version: Id | null }[];
+  /** What could not be taken, a sentence each. */
+  problems: string[];
+}
+
+export interface HistoryTarget {
+  model: string;
+  /** Files that are taken; default: all. */
+  only: readonly string[];
+  dryRun: boolean;
+}
+
+/** Kind of the operation that a version records, before the kind of its source and its key. */
+const OPERATION = 'import';
+
+/** @throws {ConflictError} if a branch there has versions of its own; {UsageError} {IoError} */
+export async function storeHistory(
+  repo: StoreAccess,
+  source: SourceHistory,
+  target: HistoryTarget,
+  context: OpContext,
+): Promise<ImportReport> {
+  return new HistoryImport(repo, source, target, context).run();
+}
+
+class HistoryImport {
+  readonly #repo: StoreAccess;
+  readonly #source: SourceHistory;
+  readonly #target: HistoryTarget;
+  readonly #context: OpContext;
+  readonly #only: readonly Glob[];
+  /** Versions by the keys of the source. */
+  readonly #ids = new Map<string, Id>();
+  /** Stored files by path and content. */
+  readonly #stored = new Map<string, StagedEntry>();
+  /** Content of the files that lie in the folder of this run. */
+  readonly #placed = new Map<string, string>();
+  readonly #folder: string;
+  readonly #report: ImportReport;
+
+  constructor(repo: StoreAccess, source: SourceHistory, target: HistoryTarget, context: OpContext) {
+    this.#repo = repo;
+    this.#source = source;
+    this.#target = target;
+    this.#context = context;
+    this.#only = target.only.map((pattern) => new Glob(pattern, { braces: true }));
+    this.#folder = repo.layout.newWork('import');
+    this.#report = {
+      made: 0,
+      known: 0,
+      files: 0,
+      logicalBytes: 0,
+      storedBytes: 0,
+      branches: [],
+      tags: [],
+      problems: [],
+    };
+  }
+
+  async run(): Promise<ImportReport> {
+    const { versions, branches, tags } = this.#source;
+    const tips = await this.#findKnown();
+    await this.#checkBranches(tips);
+    const lines = lineOfEach(versions, branches);
+    this.#context.progress.start('importing', versions.length, 'versions');
+    try {
+      for (const version of versions) {
+        throwIfAborted(this.#context.signal);
+        if (this.#ids.has(version.key)) this.#report.known++;
+        else await this.#take(version, lines.get(version.key) ?? null, tips);
+        this.#context.progress.advance(1);
+      }
+    } finally {
+      this.#context.progress.finish();
+      await removeFolder(this.#folder);
+    }
+    for (const [branch, key] of branches) await this.#setBranch(branch, key, tips);
+    for (const [tag, key] of tags) await this.#setTag(tag, key);
+    return this.#report;
+  }
+
+  /** Looks for versions of an earlier run. @returns the tips of the model's branches by their names. */
+  async #findKnown(): Promise<Map<string, Id>> {
+    const { model } = this.#target;
+    const refs = await listRefs(this.#repo.layout);
+    const prefix = `refs/heads/${model}/`;
+    const heads = refs.filter(({ name }) => name.startsWith(prefix));
+    const starts = refs.filter(
+      ({ name }) => name.startsWith(prefix) || name.startsWith('refs/tags/'),
+    );
+    const found = await collectVersions(
+      this.#repo,
+      starts.map(({ id }) => id),
+      { signal: this.#context.signal },
+    );
+    const keys = new Set(this.#source.versions.map(({ key }) => key));
+    for (const [id, version] of found) {
+      if (version.model !== model) continue;
+      const { operation } = readKnowledge(version.extensions, id);
+      const detail = operation?.kind === OPERATION ? operation.detail : '';
+      const start = `${this.#source.kind} `;
+      const key = detail.startsWith(start) ? detail.slice(start.length) : '';
+      if (keys.has(key)) this.#ids.set(key, id);
+    }
+    return new Map(heads.map(({ name, id }) => [name.slice(prefix.length), id]));
+  }
+
+  /** @throws {ConflictError} if HEAD is on the model, or a branch of it is at a version that is not of the source. */
+  async #checkBranches(tips: ReadonlyMap<string, Id>): Promise<void> {
+    const { model } = this.#target;
+    const head = await readHead(this.#repo.layout);
+    if (head.model === model) {
+      throw new ConflictError(`HEAD is on the model '${model}'`, {
+        model,
+        hint: "name another one with --model: an import makes branches, and leaves HEAD's alone",
+      });
+    }
+    const known = new Set(this.#ids.values());
+    for (const branch of this.#source.branches.keys()) {
+      const tip = tips.get(branch);
+      if (tip === undefined || known.has(tip)) continue;
+      throw new ConflictError(`'${model}/${branch}' has versions of its own`, {
+        name: `${model}/${branch}`,
+        hint: 'import into another model with --model',
+      });
+    }
+  }
+
+  async #take(version: SourceVersion, branch: string | null, tips: Map<string, Id>): Promise<void> {
+    const { model, dryRun } = this.#target;
+    const all = await version.files();
+    const wanted = all.filter(({ path: name }) => this.#isWanted(name));
+    const parents = version.parents.flatMap((key) => this.#ids.get(key) ?? []);
+    if (dryRun) {
+      this.#report.made++;
+      this.#report.files += wanted.length;
+      return;
+    }
+    const [first = null] = parents;
+    const line = { model, branch, tip: first };
+    await withSession(this.#repo, async (session) => {
+      const entries = await this.#store(session, wanted, line);
+      const id = await this.#makeVersion(session, version, { entries, parents, line });
+      await session.flush();
+      const stored = publishedBytes(session);
+      this.#report.storedBytes += stored.storedBytes + stored.metadataBytes;
+      this.#ids.set(version.key, id);
+      if (branch !== null) await this.#move(branch, id, tips);
+      this.#report.made++;
+      this.#report.files += entries.length;
+      this.#report.logicalBytes += entries.reduce((sum, { size }) => sum + size, 0);
+    });
+  }
+
+  #isWanted(name: string): boolean {
+    return this.#only.length === 0 || this.#only.some((glob) => glob.matches(name));
+  }
+
+  /** Stores the files of a version that no version before has at these paths. */
+  async #store(
+    session: PackSession,
+    files: readonly SourceFile[],
+    line: Line,
+  ): Promise<StagedEntry[]> {
+    const keyOf = ({ path: name, content }: SourceFile): string => `${name}\0${content}`;
+    const fresh = files.filter((file) => !this.#stored.has(keyOf(file)));
+    await this.#removeOthers(new Set(files.map(({ path: name }) => name)));
+    const places = new Map<string, SourceFile>();
+    const batch: { path: string; file: string }[] = [];
+    for (const file of fresh) {
+      places.set(file.path, file);
+      batch.push({ path: file.path, file: await this.#place(file) });
+    }
+    const { config } = this.#repo;
+    const { signal, warn } = this.#context;
+    for await (const result of ingestBatch(session, batch, {
+      parentFiles: line.tip === null ? [] : await filesWithSteps(this.#repo, line.tip),
+      chainDepth: config.get('chain.depth'),
+      chainCost: config.get('chain.cost'),
+      level: parseLevel(config.get('codec.level')),
+      follow: true,
+      onSkip: (name, error) => {
+        this.#report.problems.push(`'${name}' is left out: ${(error as Error).message}`);
+      },
+      ...(signal ? { signal } : {}),
+    })) {
+      const file = places.get(result.path) as SourceFile;
+      if (file.sha256 !== null && file.sha256 !== result.sha256) {
+        this.#report.problems.push(
+          `'${file.path}' is left out: its object has another sha256 than its pointer says`,
+        );
+        continue;
+      }
+      for (const warning of result.warnings) warn(`'${result.path}' ${warning}`);
+      const { size, sha256, gitSha1, recipe, format, step, references, roles } = result;
+      this.#stored.set(keyOf(file), {
+        ...{ path: file.path, mode: file.mode, size, sha256, gitSha1, recipe },
+        ...{ stat: null, stagedAtNs: '0', format, step, hint: { references, roles } },
+      });
+    }
+    return files
+      .flatMap((file) => {
+        const entry = this.#stored.get(keyOf(file));
+        return entry === undefined ? [] : [{ ...entry, mode: file.mode }];
+      })
+      .sort((a, b) => comparePaths(a.path, b.path));
+  }
+
+  /** Takes files out of the folder that the version does not have. */
+  async #removeOthers(paths: ReadonlySet<string>): Promise<void> {
+    for (const name of [...this.#placed.keys()]) {
+      if (paths.has(name)) continue;
+      await removeFolder(path.join(this.#folder, name));
+      this.#placed.delete(name);
+    }
+  }
+
+  /** Where the bytes of a file can be read, with the files that belong to it beside it. */
+  async #place({ path: name, content, bytes }: SourceFile): Promise<string> {
+    if ('file' in bytes && bytes.isInPlace) return bytes.file;
+    const target = path.join(this.#folder, name);
+    if (this.#placed.get(name) === content) return target;
+    // What was a file may be a folder now, or the other way round.
+    await removeFolder(target);
+    await makeDirectory(path.dirname(target));
+    this.#placed.set(name, content);
+    if ('file' in bytes) {
+      await copyTo(bytes.file, target);
+      return target;
+    }
+    const out = await WriteFile.create(target, 0o600, name);
+    try {
+      for await (const piece of bytes.stream()) await out.write(piece);
+    } catch (error) {
+      await out.close();
+      await removeFile(target);
+      throw error;
+    }
+    await out.close();
+    return target;
+  }
+
+  async #makeVersion(
+    session: PackSession,
+    version: SourceVersion,
+    { entries, parents, line }: { entries: StagedEntry[]; parents: Id[]; line: Line },
+  ): Promise<Id> {
+    const { time, tzMinutes, author, git, params, metrics, logs, step, key } = version;
+    const staging = new Staging();
+    staging.open(line.model, line.branch);
+    for (const entry of entries) {
+      staging.put(line.model, step === null ? entry : { ...entry, step: entry.step ?? step });
+    }
+    const draft: Draft = {
+      line,
+      staging,
+      stagingBefore: encodeStaging(staging),
+      content: {
+        message: version.message.trim() === '' ? '(no message)' : version.message.trimEnd(),
+        ...{ params, metrics, logs, git, moment: { time, tzMinutes } },
+        ...(author === null ? {} : { author }),
+        knowledge: { operation: { kind: OPERATION, detail: `${this.#source.kind} ${key}` } },
+      },
+      entries: staging.entries(line.model),
+      changes: [],
+      parents,
+      previous: line.tip === null ? null : (await this.#repo.version(line.tip)).tree,
+      amended: null,
+    };
+    return (await storeVersion(this.#repo, session, draft, this.#context.signal)).id;
+  }
+
+  async #move(branch: string, id: Id, tips: Map<string, Id>): Promise<void> {
+    const { model } = this.#target;
+    if (nameProblem(branch) !== null) return;
+    const why = await moveReason(this.#repo, `import: from ${this.#source.kind}`);
+    const name = branchRefName(model, branch);
+    const before = tips.get(branch) ?? null;
+    await this.#repo.locked((lock) => updateRef(lock, { name, before, after: id, why }));
+    tips.set(branch, id);
+  }
+
+  async #setBranch(branch: string, key: string, tips: Map<string, Id>): Promise<void> {
+    const problem = nameProblem(branch);
+    if (problem !== null) {
+      this.#report.problems.push(`the branch ${JSON.stringify(branch)} is left out: it ${problem}`);
+      return;
+    }
+    const version = this.#ids.get(key) ?? null;
+    if (version !== null && tips.get(branch) !== version) await this.#move(branch, version, tips);
+    this.#report.branches.push({ branch, version });
+  }
+
+  async #setTag(tag: string, key: string): Promise<void> {
+    const problem = nameProblem(tag);
+    if (problem !== null) {
+      this.#report.problems.push(`the tag ${JSON.stringify(tag)} is left out: it ${problem}`);
+      return;
+    }
+    const version = this.#ids.get(key) ?? null;
+    this.#report.tags.push({ tag, version });
+    if (version === null) return;
+    const name = `refs/tags/${tag}`;
+    const there = (await listRefs(this.#repo.layout, 'refs/tags')).find((ref) => ref.name === name);
+    if (there?.id === version) return;
+    if (there !== undefined) {
+      this.#report.problems.push(`the tag '${tag}' is another version's here, and stays so`);
+      return;
+    }
+    const why = await moveReason(this.#repo, `import: from ${this.#source.kind}`);
+    await this.#repo.locked((lock) => updateRef(lock, { name, before: null, after: version, why }));
+  }
+}
+
+/** Why no new branch or tag may have a name, or null. */
+function nameProblem(name: string): string | null {
+  return refNameProblem(name) ?? takenByRevision(name);
+}
+
+/** The branch on whose first-parent line each version lies; of several, that which is named first. */
+function lineOfEach(
+  versions: readonly SourceVersion[],
+  branches: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const byKey = new Map(versions.map((version) => [version.key, version]));
+  const lines = new Map<string, string>();
+  for (const [branch, tip] of branches) {
+    let at: string | undefined = tip;
+    while (at !== undefined && !lines.has(at)) {
+      lines.set(at, branch);
+      at = byKey.get(at)?.parents[0];
+    }
+  }
+  return lines;
+}

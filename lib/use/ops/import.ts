@@ -1,0 +1,86 @@
+/** `dlv import`: takes the history that another tool keeps, as versions of a model. */
+import path from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
+import { NotFoundError } from '../../base/errors.js';
+import { leadsTo } from '../../base/files/files.js';
+import { checkModelName } from '../../storage/repo/refs/ref-name.js';
+import type { OpContext } from '../context.js';
+import { openCheckpoints } from '../importing/checkpoint-source.js';
+import { openGitHistory } from '../importing/git-source.js';
+import { isHubCache, openHubCache } from '../importing/hub-source.js';
+import type { SourceHistory } from '../importing/source.js';
+import { type ImportReport, storeHistory } from '../importing/store-history.js';
+import type { Repository } from '../repository.js';
+
+/** Kinds of histories. */
+export const IMPORT_KINDS = ['git', 'checkpoints', 'hub-cache'] as const;
+export type ImportKind = (typeof IMPORT_KINDS)[number];
+
+export interface ImportOptions {
+  /** Folder of the other tool. */
+  dir: string;
+  /** Default: told by what the folder holds. */
+  kind?: ImportKind;
+  /** Model that the versions belong to; default: the name of the folder. */
+  model?: string;
+  /** Globs of the files that are taken; default: all. */
+  only?: readonly string[];
+  /** Says what would be made. */
+  dryRun?: boolean;
+}
+
+export interface ImportResult extends ImportReport {
+  dryRun: boolean;
+  kind: ImportKind;
+  path: string;
+  model: string;
+  /** The version that `dlv switch <model>` goes to; null if none was made. */
+  tip: Id | null;
+}
+
+/** @throws {NotFoundError} {ConflictError} {UsageError} {IoError} */
+export async function importHistory(
+  repo: Repository,
+  options: ImportOptions,
+  context: OpContext,
+): Promise<ImportResult> {
+  const dir = path.resolve(context.cwd, options.dir);
+  if ((await leadsTo(dir)) !== 'folder') {
+    throw new NotFoundError(`there is no folder '${options.dir}'`, { kind: 'path', name: dir });
+  }
+  const kind = options.kind ?? (await kindOf(dir));
+  const source = await open(kind, dir);
+  let isClosed = false;
+  try {
+    const model = checkModelName(options.model ?? nameFor(source.model));
+    const { only = [], dryRun = false } = options;
+    const report = await storeHistory(repo, source, { model, only, dryRun }, context);
+    await source.close();
+    isClosed = true;
+    const problems = [...report.problems, ...source.problems];
+    const tip = report.branches[0]?.version ?? null;
+    return { ...report, problems, dryRun, kind, path: dir, model, tip };
+  } finally {
+    if (!isClosed) await source.close();
+  }
+}
+
+/** A folder's name as that of a model. */
+function nameFor(name: string): string {
+  const plain = name.replace(/[@/\s~^:?*[\]\\]+/g, '-').replace(/^[-.]+|[-.]+$/g, '');
+  return plain === '' ? 'imported' : plain;
+}
+
+async function kindOf(dir: string): Promise<ImportKind> {
+  if (await isHubCache(dir)) return 'hub-cache';
+  const isGit =
+    (await leadsTo(path.join(dir, '.git'))) !== null ||
+    ((await leadsTo(path.join(dir, 'HEAD'))) === 'file' &&
+      (await leadsTo(path.join(dir, 'objects'))) === 'folder');
+  return isGit ? 'git' : 'checkpoints';
+}
+
+function open(kind: ImportKind, dir: string): Promise<SourceHistory> {
+  if (kind === 'git') return openGitHistory(dir);
+  return kind === 'hub-cache' ? openHubCache(dir) : openCheckpoints(dir);
+}

@@ -1,0 +1,309 @@
+/** `dlv import`: histories of git with LFS and DVC, of checkpoint folders and of the Hub's cache. */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { ImportResult } from '../../lib/use/ops/import.js';
+import type { LogEntry } from '../../lib/use/ops/log.js';
+import { TestRepository } from '../helpers/repository.js';
+import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
+import { tempDir } from '../helpers/temp-dir.js';
+
+const SHAPES = { 'fc.weight': [64, 64], 'fc.bias': [64] };
+const BASE = randomTensors(SHAPES, 1);
+
+/** Weights of a step. */
+function weights(step: number): Buffer {
+  return safetensors(nudge(BASE, 0.01, step));
+}
+
+function run(dir: string, program: string, ...args: string[]): string {
+  const env = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_SYSTEM: '/dev/null' };
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd: dir,
+    env,
+    encoding: 'latin1',
+  });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+function isThere(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args).status === 0;
+}
+
+/** A git repository that commits at given times; false, said loudly, without git. */
+async function gitRepository(t: ExecutionContext): Promise<string | null> {
+  if (!isThere('git', '--version')) {
+    t.log('SKIPPED: there is no git: importing its histories is NOT tested');
+    t.pass();
+    return null;
+  }
+  const dir = path.join(await tempDir(t), 'source');
+  await fs.mkdir(dir);
+  run(dir, 'git', 'init', '-q', '-b', 'main');
+  for (const [name, value] of [
+    ['user.name', 'Ada L'],
+    ['user.email', 'ada@example.org'],
+  ] as const) {
+    run(dir, 'git', 'config', name, value);
+  }
+  return dir;
+}
+
+async function commit(dir: string, message: string, files: Record<string, Buffer | string>) {
+  for (const [name, content] of Object.entries(files)) {
+    await fs.mkdir(path.dirname(path.join(dir, name)), { recursive: true });
+    await fs.writeFile(path.join(dir, name), content);
+  }
+  run(dir, 'git', 'add', '-A');
+  run(dir, 'git', 'commit', '-q', '-m', message);
+  return run(dir, 'git', 'rev-parse', 'HEAD').trim();
+}
+
+/** Puts content among the objects of git-lfs. @returns its pointer. */
+async function pointer(dir: string, content: Buffer): Promise<string> {
+  const oid = createHash('sha256').update(content).digest('hex');
+  const folder = path.join(dir, '.git/lfs/objects', oid.slice(0, 2), oid.slice(2, 4));
+  await fs.mkdir(folder, { recursive: true });
+  await fs.writeFile(path.join(folder, oid), content);
+  return `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
+}
+
+/** Puts content into the cache of DVC. @returns its md5. */
+async function cached(dir: string, content: Buffer | string, suffix = ''): Promise<string> {
+  const md5 = createHash('md5').update(content).digest('hex') + suffix;
+  const folder = path.join(dir, '.dvc/cache/files/md5', md5.slice(0, 2));
+  await fs.mkdir(folder, { recursive: true });
+  await fs.writeFile(path.join(folder, md5.slice(2)), content);
+  return md5;
+}
+
+/** Content of all files of a version. */
+async function contents(repo: TestRepository, revision: string): Promise<Record<string, Buffer>> {
+  const out = path.join(repo.dir, '..', `out-${revision.replace(/\W/g, '-')}`);
+  await repo.json('checkout', revision, '--out', out);
+  const found: Record<string, Buffer> = {};
+  for (const name of (await fs.readdir(out, { recursive: true })).sort()) {
+    const file = path.join(out, name);
+    if ((await fs.stat(file)).isFile()) found[name] = await fs.readFile(file);
+  }
+  return found;
+}
+
+test('import: commits of git with their parents, branches, tags, authors, and files of git-lfs', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  const first = await commit(dir, 'first\n\nbody', {
+    'm.safetensors': await pointer(dir, weights(1)),
+    'sub dir/ä.txt': 'text',
+  });
+  await fs.symlink('m.safetensors', path.join(dir, 'latest'));
+  await commit(dir, 'second', { 'm.safetensors': await pointer(dir, weights(2)) });
+  run(dir, 'git', 'tag', '-a', 'v1', '-m', 'annotated');
+  run(dir, 'git', 'checkout', '-q', '-b', 'side', first);
+  await commit(dir, 'on the side', {
+    'run.sh': '#!/bin/sh\n',
+    'm.safetensors': await pointer(dir, weights(3)),
+  });
+  run(dir, 'git', 'checkout', '-q', 'main');
+  run(dir, 'git', 'merge', '-q', '-s', 'ours', '-m', 'joined', 'side');
+  const repo = await TestRepository.create(t);
+  const dry = await repo.json<ImportResult>('import', dir, '--dry-run');
+  t.is(dry.made, 4);
+  t.deepEqual((await repo.json<{ models: unknown[] }>('list')).models ?? [], []);
+  const done = await repo.json<ImportResult>('import', dir);
+  t.deepEqual([done.kind, done.model, done.made], ['git', 'source', 4]);
+  t.regex(done.problems.join(), /'latest' is a symbolic link/);
+  const log = await repo.json<(LogEntry & { git: { commit: string } })[]>('log', 'source/main');
+  t.deepEqual(log.map(({ message }) => message).sort(), [
+    'first\n\nbody',
+    'joined',
+    'on the side',
+    'second',
+  ]);
+  t.is(log[0]?.parents.length, 2);
+  const made = log.find(({ message }) => message.startsWith('first'));
+  t.is(made?.author, 'Ada L <ada@example.org>');
+  t.deepEqual(await contents(repo, 'source/side'), {
+    'm.safetensors': weights(3),
+    'run.sh': Buffer.from('#!/bin/sh\n'),
+    'sub dir/ä.txt': Buffer.from('text'),
+  });
+  t.deepEqual((await contents(repo, 'v1'))['m.safetensors'], weights(2));
+  // Weights are stored as what changed: no version takes as much as its file.
+  t.true(done.storedBytes < 3 * weights(1).length);
+  // A later run takes what is new.
+  await commit(dir, 'third', { 'm.safetensors': await pointer(dir, weights(4)) });
+  const again = await repo.json<ImportResult>('import', dir);
+  t.deepEqual([again.made, again.known], [1, 4]);
+  t.deepEqual((await contents(repo, 'source'))['m.safetensors'], weights(4));
+  t.is((await repo.dlv('fsck')).code, 0);
+});
+
+test('import: what git-lfs does not have is named, a damaged object is left out', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  const gone = await pointer(dir, weights(1));
+  await fs.rm(path.join(dir, '.git/lfs'), { recursive: true });
+  const bad = await pointer(dir, weights(2));
+  const oid = /sha256:(\w+)/.exec(bad)?.[1] as string;
+  const object = path.join(dir, '.git/lfs/objects', oid.slice(0, 2), oid.slice(2, 4), oid);
+  const bytes = await fs.readFile(object);
+  bytes[bytes.length - 1]! ^= 1;
+  await fs.writeFile(object, bytes);
+  await commit(dir, 'one', { 'gone.safetensors': gone, 'bad.safetensors': bad, 'a.txt': 'a' });
+  const repo = await TestRepository.create(t);
+  const { problems } = await repo.json<ImportResult>('import', dir);
+  t.regex(problems.join('\n'), /'bad\.safetensors' is left out: its object has another sha256/);
+  t.regex(problems.join('\n'), /'gone\.safetensors' is not in the objects of git-lfs/);
+  t.deepEqual(await contents(repo, 'source'), {
+    'a.txt': Buffer.from('a'),
+    'gone.safetensors': Buffer.from(gone),
+  });
+});
+
+test('import: files and folders that DVC tracks', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  const list = JSON.stringify([
+    { md5: await cached(dir, weights(1)), relpath: 'a.safetensors' },
+    { md5: await cached(dir, 'deep'), relpath: 'b/c.txt' },
+    { md5: await cached(dir, 'out'), relpath: '../../out.txt' },
+  ]);
+  const folder = await cached(dir, list, '.dir');
+  await commit(dir, 'one', {
+    'data.dvc': `outs:\n- md5: ${folder}\n  path: data\n`,
+    'sub/dvc.lock': `stages:\n  train:\n    outs:\n    - path: m.bin\n      md5: ${await cached(dir, 'model')}\n`,
+    '.gitignore': 'data\n.dvc\n',
+  });
+  const repo = await TestRepository.create(t);
+  const { problems } = await repo.json<ImportResult>('import', dir, '--model', 'dvc');
+  const files = await contents(repo, 'dvc');
+  t.deepEqual(
+    Object.keys(files),
+    [
+      '.gitignore',
+      'data.dvc',
+      'data/a.safetensors',
+      'data/b/c.txt',
+      'sub/dvc.lock',
+      'sub/m.bin',
+    ].sort(),
+  );
+  t.deepEqual(files['data/a.safetensors'], weights(1));
+  t.is(String(files['sub/m.bin']), 'model');
+  t.regex(problems.join(), /out\.txt" is left out: it has the part '\.\.'/);
+});
+
+test('import: checkpoints of a run are versions of the same paths, with steps and metrics', async (t) => {
+  const dir = path.join(await tempDir(t), 'bert');
+  for (const step of [1000, 200]) {
+    await fs.mkdir(path.join(dir, `checkpoint-${step}`), { recursive: true });
+    const at = (name: string): string => path.join(dir, `checkpoint-${step}`, name);
+    await fs.writeFile(at('model.safetensors'), weights(step));
+    const log_history = [{ step, loss: 1 / step }];
+    await fs.writeFile(
+      at('trainer_state.json'),
+      JSON.stringify({ global_step: step, log_history }),
+    );
+  }
+  await fs.writeFile(path.join(dir, 'README.md'), 'about');
+  const repo = await TestRepository.create(t);
+  const done = await repo.json<ImportResult>('import', dir);
+  t.deepEqual([done.kind, done.made], ['checkpoints', 2]);
+  const log = await repo.json<(LogEntry & { step: number })[]>('log', 'bert');
+  t.deepEqual(
+    log.map(({ message, step, metrics }) => [message, step, metrics.loss]),
+    [
+      ['checkpoint-1000', 1000, 0.001],
+      ['checkpoint-200', 200, 0.005],
+    ],
+  );
+  const files = await contents(repo, 'bert@1');
+  t.deepEqual(Object.keys(files), ['README.md', 'model.safetensors', 'trainer_state.json']);
+  t.deepEqual(files['model.safetensors'], weights(200));
+  t.deepEqual((await repo.json<ImportResult>('import', dir)).made, 0);
+});
+
+test('import: checkpoints that are files', async (t) => {
+  const dir = path.join(await tempDir(t), 'run');
+  await fs.mkdir(dir);
+  await fs.writeFile(path.join(dir, 'net-epoch=1-step=10-val_loss=0.5.ckpt'), weights(1));
+  await fs.writeFile(path.join(dir, 'net-epoch=2-step=20-val_loss=0.25.ckpt'), weights(2));
+  const repo = await TestRepository.create(t);
+  await repo.json('import', dir);
+  t.deepEqual(await contents(repo, 'run'), { 'net.ckpt': weights(2) });
+  const [last] = await repo.json<LogEntry[]>('log', 'run');
+  t.is(last?.metrics.val_loss, 0.25);
+});
+
+test('import: downloads in the cache of the Hub', async (t) => {
+  const dir = path.join(await tempDir(t), 'models--org--tiny');
+  const commits = ['1'.repeat(40), '2'.repeat(40)];
+  await fs.mkdir(path.join(dir, 'blobs'), { recursive: true });
+  for (const [i, id] of commits.entries()) {
+    await fs.mkdir(path.join(dir, 'snapshots', id), { recursive: true });
+    await fs.writeFile(path.join(dir, 'blobs', String(i)), weights(i));
+    await fs.utimes(path.join(dir, 'blobs', String(i)), 1000 + i, 1000 + i);
+    await fs.symlink(`../../blobs/${i}`, path.join(dir, 'snapshots', id, 'model.safetensors'));
+  }
+  await fs.writeFile(
+    path.join(dir, 'snapshots', commits[0]!, 'README.md'),
+    '---\nbase_model: a/b\n---\n',
+  );
+  await fs.utimes(path.join(dir, 'snapshots', commits[0]!, 'README.md'), 1000, 1000);
+  await fs.mkdir(path.join(dir, 'refs'));
+  await fs.writeFile(path.join(dir, 'refs/main'), commits[1]!);
+  await fs.writeFile(path.join(dir, 'refs/v1'), commits[0]!);
+  const repo = await TestRepository.create(t);
+  const done = await repo.json<ImportResult>('import', dir);
+  t.deepEqual([done.kind, done.model, done.made], ['hub-cache', 'org-tiny', 2]);
+  t.deepEqual((await contents(repo, 'org-tiny'))['model.safetensors'], weights(1));
+  const [old] = await repo.json<(LogEntry & { params: Record<string, unknown> })[]>('log', 'v1');
+  t.is(old?.params.base_model, 'a/b');
+});
+
+test('import: what is no history, and branches with versions of their own', async (t) => {
+  const empty = await tempDir(t);
+  const repo = await TestRepository.create(t);
+  t.regex((await repo.fails(1, 'import', path.join(empty, 'none'))).message, /there is no folder/);
+  t.regex((await repo.fails(1, 'import', empty)).message, /no checkpoints/);
+  await fs.mkdir(path.join(empty, 'step_1'));
+  await fs.writeFile(path.join(empty, 'step_1', 'a.txt'), 'a');
+  t.regex((await repo.fails(1, 'import', empty, '--model', 'net')).message, /HEAD is on the model/);
+  await repo.write('a.txt', 'a');
+  await repo.commit('own');
+  await repo.json('copy', 'net', 'other');
+  t.regex(
+    (await repo.fails(1, 'import', empty, '--model', 'other')).message,
+    /versions of its own/,
+  );
+});
+
+test('import: 20 commits of the real git-lfs come back byte for byte', async (t) => {
+  if (!isThere('git-lfs', 'version')) {
+    t.log('SKIPPED: there is no git-lfs: repositories that it made are NOT tested');
+    t.pass();
+    return;
+  }
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  run(dir, 'git', 'lfs', 'install', '--local');
+  run(dir, 'git', 'lfs', 'track', '*.safetensors');
+  for (let i = 0; i < 20; i++) {
+    await commit(dir, `commit ${i}`, { 'm.safetensors': weights(i), [`log-${i % 3}.txt`]: `${i}` });
+  }
+  const repo = await TestRepository.create(t);
+  t.is((await repo.json<ImportResult>('import', dir)).made, 20);
+  for (const [i, number] of [
+    [0, 1],
+    [7, 8],
+    [19, 20],
+  ] as const) {
+    const files = await contents(repo, `source@${number}`);
+    t.deepEqual(files['m.safetensors'], weights(i));
+    t.is(String(files[`log-${i % 3}.txt`]), `${i}`);
+  }
+});

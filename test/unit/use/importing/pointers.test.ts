@@ -1,0 +1,73 @@
+/** Pointers of git-lfs and the files of DVC, as these tools write them. */
+import test from 'ava';
+import { baseModelOf } from '../../../../lib/use/importing/hub-source.js';
+import {
+  isDvcFile,
+  parseDvcFolder,
+  parseDvcOutputs,
+  parseLfsPointer,
+} from '../../../../lib/use/importing/pointers.js';
+
+const OID = 'a'.repeat(64);
+const MD5 = '0123456789abcdef0123456789abcdef';
+
+test('pointers: git-lfs, with and without extensions, and what only looks like one', (t) => {
+  const head = 'version https://git-lfs.github.com/spec/v1\n';
+  t.deepEqual(parseLfsPointer(`${head}oid sha256:${OID}\nsize 12\n`), { sha256: OID, size: 12 });
+  const extended = `${head}ext-0-case md5:${MD5}\noid sha256:${OID}\nsize 12\n`;
+  t.deepEqual(parseLfsPointer(extended), { sha256: OID, size: 12 });
+  t.is(parseLfsPointer(`${head}oid sha256:${OID}\n`), null);
+  t.is(parseLfsPointer(`${head}oid sha256:../../etc\nsize 12\n`), null);
+  t.is(parseLfsPointer(`${head}oid sha256:${OID}\nsize 12\nmore`), null);
+});
+
+test('pointers: outputs of .dvc files and of stages', (t) => {
+  t.deepEqual(
+    parseDvcOutputs(
+      `outs:\n- md5: ${MD5}.dir\n  size: 3\n  nfiles: 2\n  hash: md5\n  path: data\n`,
+    ),
+    [{ md5: `${MD5}.dir`, path: 'data' }],
+  );
+  const lock = `schema: '2.0'
+stages:
+  train:
+    cmd: python train.py
+    deps:
+    - path: data
+      md5: ${'b'.repeat(32)}
+    outs:
+    - path: model.pt
+      hash: md5
+      md5: ${MD5}
+      size: 9
+    - path: 'it''s.bin'
+      md5: ${MD5}
+  eval:
+    cmd: x
+    outs:
+    - path: "sc\\u00e4le.json"
+      md5: ${MD5}
+meta: 1
+`;
+  t.deepEqual(
+    parseDvcOutputs(lock).map(({ path }) => path),
+    ['model.pt', "it's.bin", 'scäle.json'],
+  );
+  t.deepEqual(parseDvcOutputs('outs:\n- md5: ../../etc/passwd\n  path: x\n'), []);
+  t.deepEqual(parseDvcFolder(JSON.stringify([{ md5: MD5, relpath: 'a/b' }, { md5: 1 }, null])), [
+    { md5: MD5, path: 'a/b' },
+  ]);
+  t.deepEqual(parseDvcFolder('{'), []);
+  t.deepEqual(['a/dvc.lock', 'm.dvc', '.dvc', 'dvc.yaml'].map(isDvcFile), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+test('pointers: the base model of a card', (t) => {
+  t.is(baseModelOf('---\nlicense: mit\nbase_model: org/base\n---\ntext'), 'org/base');
+  t.is(baseModelOf('---\nbase_model:\n- org/base\n- org/other\n---\n'), 'org/base');
+  t.is(baseModelOf('base_model: org/base'), null);
+});
