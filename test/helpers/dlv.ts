@@ -70,7 +70,15 @@ async function dlvHere(argv: string[], { cwd, signal }: DlvOptions): Promise<Dlv
   });
   const stdoutBytes = Buffer.concat(out);
   const stderr = Buffer.concat(err).toString();
-  return { code, stdoutBytes, stdout: stdoutBytes.toString(), stderr };
+  // Files that `cat` writes are megabytes, and no text.
+  return {
+    code,
+    stdoutBytes,
+    stderr,
+    get stdout() {
+      return stdoutBytes.toString();
+    },
+  };
 }
 
 /** Runs `dlv <args>` in `options.cwd`; never throws for a non-zero exit code. */

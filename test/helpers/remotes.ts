@@ -2,7 +2,10 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { add } from '../../lib/use/ops/add.js';
 import type { CloneResult } from '../../lib/use/ops/clone.js';
+import { commit } from '../../lib/use/ops/commit.js';
+import { push } from '../../lib/use/ops/push.js';
 import { type DlvResult, dlv, dlvJson } from './dlv.js';
 import { TestRepository, threeVersions } from './repository.js';
 import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
@@ -39,6 +42,21 @@ export async function step(repo: TestRepository, from: Tensors, seed: number): P
   await repo.write('model.safetensors', safetensors(next));
   await repo.commit(`step ${seed}`);
   return next;
+}
+
+/** Makes and pushes as many versions of small changes, in one opening of the repository: one pack set each. */
+export function pushSteps(repo: TestRepository, from: Tensors, count: number): Promise<Tensors> {
+  return repo.with(async (open) => {
+    let values = from;
+    for (let seed = 0; seed < count; seed++) {
+      values = nudge(values, 1e-3, seed);
+      await repo.write('model.safetensors', safetensors(values));
+      await add(open, { paths: ['.'] }, repo.context);
+      await commit(open, { message: `step ${seed}` }, repo.context);
+      await push(open, {}, repo.context);
+    }
+    return values;
+  });
 }
 
 /** Tensors of some hundred KB: extents that are worth deltas. */

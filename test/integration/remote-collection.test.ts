@@ -5,7 +5,7 @@ import { openReader } from '../../lib/storage/exchange/open-remote.js';
 import type { GcRemoteResult } from '../../lib/use/ops/gc-remote.js';
 import type { PushResult } from '../../lib/use/ops/push.js';
 import { readPart } from '../conformance/transport.js';
-import { cloned, largeTensors, step } from '../helpers/remotes.js';
+import { cloned, largeTensors, pushSteps, step } from '../helpers/remotes.js';
 import { type TestRepository, threeVersions } from '../helpers/repository.js';
 import { type S3Server, s3Env, serveBuckets } from '../helpers/s3-server.js';
 import { safetensors, type Tensors } from '../helpers/safetensors.js';
@@ -164,11 +164,7 @@ test('collection: a push between its look and its swap is not lost', async (t) =
 
 test('collection: a pack with much garbage is written again, many small ones are joined', async (t) => {
   const { repo, top, url, later, tensors } = await withGarbage(t);
-  let values = tensors[2] as Tensors;
-  for (let seed = 0; seed < 66; seed++) {
-    values = await step(repo, values, seed);
-    await repo.json('push');
-  }
+  let values = await pushSteps(repo, tensors[2] as Tensors, 66);
   const { repo: old } = await cloned(top, url, 'old');
   const { repo: part } = await cloned(top, url, 'part', '--planes', '2', '--no-checkout');
   const { repo: refined } = await cloned(top, url, 'refined', '--planes', '2', '--no-checkout');
