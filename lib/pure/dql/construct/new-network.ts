@@ -11,9 +11,9 @@ import { textOf } from '../layers/templates.js';
 import { queryError } from '../parse.js';
 import { compileWanted, wantedLayer } from './wanted-layers.js';
 
-/** What new files are written as: onnxruntime 1.11 (2022) and later read it. */
-const IR_VERSION = 8;
-const OPSET = 17;
+/** What new files are written as: onnxruntime 1.17 (2024) and later read it. */
+const IR_VERSION = 9;
+const OPSET = 20;
 const FLOATS = 1;
 /** Most dimensions of an example. */
 const RANK_MAX = 8;
@@ -83,7 +83,12 @@ export function newNetwork(
     }
   }
   if (layers.length === 0) {
-    throw queryError(text, span, 'a network has at least one layer behind its input');
+    throw queryError(
+      text,
+      span,
+      'a network has at least one layer behind its input',
+      'write INPUT(1, 28, 28) -> FULL(units = 10)',
+    );
   }
   const output = draft.fresh('output');
   draft.renameOutput(draft.nodes.at(-1) as DraftNode, value, output);

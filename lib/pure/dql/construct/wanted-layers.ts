@@ -126,7 +126,9 @@ function optionOf(
       `${word} has no '${key}'`,
       near.length > 0
         ? `did you mean ${near.join(' or ')}?`
-        : `it has ${[...new Set(known)].join(', ')}`,
+        : known.length === 1
+          ? 'it takes a name and nothing else'
+          : `it has ${[...new Set(known)].join(', ')}`,
     );
   }
   const given = (value === null ? '' : value) as OptionValue;

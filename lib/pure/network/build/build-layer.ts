@@ -288,10 +288,14 @@ class LayerBuilder {
     const pads = this.#pads({ kernel, dilation }, isInserted ? 'same' : 0);
     const group = this.#number('groups', 1);
     const units = this.#number('units', isInserted ? channels : 0);
-    if (units === 0) throw new LayerProblem('wants units: how many channels it gives');
+    if (units === 0)
+      throw new LayerProblem(
+        'wants units: how many channels it gives',
+        'write CONV(units = 16, kernel = 3)',
+      );
     if (channels % group !== 0 || units % group !== 0) {
       throw new LayerProblem(
-        `has ${group} groups, which ${channels} channels or ${units} units do not fill`,
+        `has ${group} groups: its ${channels} channels and ${units} units have to be multiples of that`,
       );
     }
     const area = kernel.reduce((a, b) => a * b, 1);
@@ -322,7 +326,8 @@ class LayerBuilder {
       .map((dim) => this.#size(dim, 'size of what comes in', shape))
       .reduce((a, b) => a * b, 1);
     const units = this.#number('units', isInserted ? count : 0);
-    if (units === 0) throw new LayerProblem('wants units: how many numbers it gives');
+    if (units === 0)
+      throw new LayerProblem('wants units: how many numbers it gives', 'write FULL(units = 10)');
     const fan = [count, units] as const;
     if (onLast) {
       const weight = this.#weight(input, [count, units], fan);

@@ -90,7 +90,9 @@ function checkOverlaps(changes: readonly LayerChange[]): void {
     };
     throw new ChangeProblem(
       mutation,
-      `'${layer.name}' ${words[before]} and ${before === kind ? `${words[kind]} again` : words[kind]}`,
+      before === kind
+        ? `'${layer.name}' ${words[kind]} twice`
+        : `'${layer.name}' ${words[before]} and ${words[kind]}`,
       'name each layer in one mutation alone',
     );
   }

@@ -102,10 +102,15 @@ function checkFits(draft: GraphDraft, { shapes }: BeforeChange): void {
     `'${name}' would not fit: it ${problem.what}${told.length > 0 ? ` (${told.join(', ')})` : ''}`,
     {
       layer: name,
-      hint: `change '${name}' in the same statement: replaced by a template of its kind without sizes, such as CONV or FULL, it keeps its attributes and gets new weights that fit`,
+      hint: `replace it in the same statement: ["${name}"].replace = ${WORDS[layer?.kind ?? ''] ?? 'a template of its kind'}, without sizes, keeps its attributes and gets new weights that fit`,
     },
   );
 }
+
+/** Templates of layers that have weights. */
+const WORDS: Readonly<Record<string, string>> = {
+  ...{ conv: 'CONV', deconv: 'DECONV', full: 'FULL', norm: 'BN' },
+};
 
 function list(shape: readonly unknown[]): string {
   return `[${shape.join(', ')}]`;

@@ -19,7 +19,7 @@ const change = (mutations: string): string => `construct b from m mutate ${mutat
 
 test('every layer that can be made runs, and dlv infers the shape that onnxruntime gives', async (t) => {
   const layers = [
-    ...'RELU RELU6 PRELU ELU SELU CELU SIGMOID TANH HARDSIGMOID HARDSWISH SOFTPLUS SOFTSIGN SILU'.split(
+    ...'RELU RELU6 PRELU ELU SELU CELU SIGMOID TANH HARDSIGMOID HARDSWISH SOFTPLUS SOFTSIGN SILU MISH GELU'.split(
       ' ',
     ),
     ...['LEAKYRELU(alpha = 0.2)', 'THRESHOLDEDRELU(alpha = 0.1)', 'ACT("RELU")', 'IDENTITY'],
@@ -240,6 +240,17 @@ test('bodies of If and Loop stay, and what they use keeps its name', async (t) =
   });
 });
 
+test('refused: operators that the version of a file does not have', async (t) => {
+  const file = fs.readFileSync(fixture('networks', 'fashion-cnn.onnx'));
+  for (const [layer, says] of [
+    ['MISH', /wants Mish, which comes with opset 18: the network is of opset 13/],
+    ['GELU', /opset 20/],
+  ] as const)
+    await t.throwsAsync(editedFile(file, change(`m["conv1"].insert = ${layer}`)), {
+      message: says,
+    });
+});
+
 /** A mutation of SMALL that cannot be made, and what is said. */
 const REFUSED: [string, RegExp][] = [
   [
@@ -263,13 +274,11 @@ const REFUSED: [string, RegExp][] = [
   ['m["conv1"].insert = ADD(from = "nothing")', /no layer fits what ADD is to join/],
   ['m["conv1"].insert = ADD(from = "conv2")', /circle|do not fit/],
   ['m["conv1"].insert = DROPOUT(1.5)', /ratio of 1.5/],
-  ['m["conv1"].insert = CONV(groups = 3)', /3 groups/],
+  ['m["conv1"].insert = CONV(groups = 3)', /3 groups: its 4 channels and 4 units/],
   ['m["conv1"].insert = CONV(kernel = [3, 2, 3])', /3 numbers of kernel for 2 dimensions/],
   ['m["fc1"].insert = CONV', /at least 3 dimensions/],
-  ['m["conv1"].insert = MISH', /opset 18/],
-  ['m["conv1"].insert = GELU', /opset 20/],
   ['m["conv1"].delete and m["conv1"].insert = RELU', /'conv1' is deleted and gets a layer/],
-  ['m["conv1"].replace = CONV and m["conv*"].replace = CONV', /is replaced again/],
+  ['m["conv1"].replace = CONV and m["conv*"].replace = CONV', /'conv1' is replaced twice/],
 ];
 
 for (const [mutation, says] of REFUSED) {
