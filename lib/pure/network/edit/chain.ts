@@ -1,13 +1,19 @@
 /** Puts a chain of new layers into a draft, one after the other: the shape of each follows from the one before. */
+import type { RawTensor } from '../../formats/onnx/onnx-tensor.js';
 import {
+  type BuiltLayer,
   buildLayer,
   type FormerLayer,
   type LayerInput,
   LayerProblem,
 } from '../build/build-layer.js';
+import { WEIGHT_TYPES } from '../build/initial-values.js';
 import type { LayerSpec } from '../build/layer-spec.js';
 import { aliasWord } from '../layers/kinds.js';
+import { networkOfOnnx } from '../onnx-network.js';
+import { inferShapes } from '../shapes/infer-shapes.js';
 import type { DraftNode, GraphDraft } from './graph-draft.js';
+import { valueInfo } from './value-info.js';
 
 /** A layer of a chain. */
 export interface ChainLayer extends LayerSpec {
@@ -46,7 +52,7 @@ export function placeChain(
   { inputs, behind, isInserted, nameOf }: ChainPlace,
 ): PlacedChain {
   const placed: PlacedChain = { nodes: [], names: [], carried: [], output: inputs[0] as string };
-  const opset = draft.network.opsets.get('') ?? 0;
+  const { opset } = draft;
   if (opset < OPSET_MIN && chain.length > 0) {
     throw new LayerProblem(
       `the network is of opset ${opset}: layers are made from opset ${OPSET_MIN} on`,
@@ -66,26 +72,73 @@ export function placeChain(
         freshNode: (wanted) => draft.freshNode(wanted),
       });
       for (const tensor of built.tensors) draft.tensors.set(tensor.name, tensor);
+      const known = learnShapes(draft, built, values);
       const nodes = draft.insertBehind(last, built.nodes);
       last = nodes.at(-1);
       placed.nodes.push(...nodes);
       placed.names.push(name);
       placed.carried.push(...built.carried);
       placed.output = built.output;
+      if (!known) {
+        draft.reshaped();
+        checkNew(draft, nodes);
+      }
     } catch (error) {
       if (!(error instanceof LayerProblem)) throw error;
       throw new LayerProblem(`'${name}' ${error.message}`, error.hint);
     }
-    checkNew(draft, placed.nodes, name);
   }
   return placed;
 }
 
-/** @throws {LayerProblem} if what flows into a new layer does not fit it. */
-function checkNew(draft: GraphDraft, nodes: readonly DraftNode[], name: string): void {
+/**
+ * Infers the shapes of what a new layer makes, from what flows in alone: the rest of the network stays as it is.
+ * @throws {LayerProblem} if what flows in does not fit the layer.
+ */
+function learnShapes(
+  draft: GraphDraft,
+  { nodes, tensors, carried, output }: BuiltLayer,
+  values: readonly LayerInput[],
+): boolean {
+  const inputs = values.map((value) => valueInfo(value.name, value));
+  const kept = draft.raw.graph.initializers.filter(({ name }) => carried.includes(name));
+  const isPlain = inputs.every((input) => input?.shape?.every(isPlainDim));
+  if (!isPlain || kept.length < new Set(carried).size) return false;
+  const made = tensors.map(({ name, dtype, shape }): RawTensor => {
+    const data = { kind: 'inline', offset: 0, length: 0 } as const;
+    return { name, dataType: WEIGHT_TYPES[dtype], dtype, shape: [...shape], data, value: null };
+  });
+  const network = networkOfOnnx(
+    {
+      ...{ ...draft.raw, functions: [] },
+      graph: {
+        ...{ name: '', nodes, values: [], sparseInitializers: [] },
+        initializers: [...kept, ...made],
+        inputs: inputs.filter((input) => input !== null),
+        outputs: [{ name: output, kind: 'tensor', dataType: null, shape: null }],
+      },
+    },
+    draft.file,
+  );
+  const shapes = inferShapes(network);
+  const [problem] = shapes.problems;
+  if (problem !== undefined) throw new LayerProblem(problem.what);
+  for (const name of nodes.flatMap(({ outputs }) => outputs)) {
+    draft.learn(name, shapes.of(network.graph, name));
+  }
+  return true;
+}
+
+/** True for a size or a name; a computed size would be taken for the name of another. */
+function isPlainDim(dim: number | string | null): boolean {
+  return typeof dim === 'number' || (dim !== null && /^[\p{L}\p{N}_.]+$/u.test(dim));
+}
+
+/** The same, of the whole network. @throws {LayerProblem} */
+function checkNew(draft: GraphDraft, nodes: readonly DraftNode[]): void {
   const own = new Set(nodes.map(({ node }) => node.name));
   const problem = draft.shapes.problems.find(({ node }) => own.has(node));
-  if (problem !== undefined) throw new LayerProblem(`'${name}' ${problem.what}`);
+  if (problem !== undefined) throw new LayerProblem(problem.what);
 }
 
 /** Gives names of layers, each once. */

@@ -8,6 +8,7 @@ import type { LayerSpec } from '../build/layer-spec.js';
 import type { LayerKind } from '../layers/kinds.js';
 import { layerView } from '../layers/layer-view.js';
 import type { GraphNode } from '../network.js';
+import type { Shaped } from '../shapes/node-shapes.js';
 import { type ChainLayer, type LayerNames, placeChain } from './chain.js';
 import { bodyNames, type DraftNode, type GraphDraft } from './graph-draft.js';
 
@@ -195,6 +196,7 @@ class LayerChanger {
       nameOf: (one) =>
         one.name === null ? this.#names.behind(layer.name, one) : this.#names.take(one.name),
     });
+    const [was, is] = [draft.shape(output), draft.shape(placed.output)];
     // Who used the layer uses the last new one: its value takes the name, so that bodies and outputs stay.
     const inner = draft.fresh(`${output}_before_${placed.names[0]}`);
     draft.renameOutput(before, output, inner);
@@ -204,6 +206,8 @@ class LayerChanger {
       one.node = { ...one.node, inputs };
     }
     draft.renameOutput(placed.nodes.at(-1) as DraftNode, placed.output, output);
+    draft.learn(inner, was);
+    this.#stands(output, was, is);
     return { kind: 'insert', layer: layer.name, made: placed.names, carried: [] };
   }
 
@@ -233,8 +237,10 @@ class LayerChanger {
         return i === heir ? this.#names.take(layer.name) : this.#names.behind(layer.name, one);
       },
     });
+    const [was, is] = [draft.shape(output), draft.shape(placed.output)];
     draft.remove(new Set(nodes));
     draft.renameOutput(placed.nodes.at(-1) as DraftNode, placed.output, output);
+    this.#stands(output, was, is);
     const { names, carried } = placed;
     return { kind: 'replace', layer: layer.name, made: names, carried };
   }
@@ -273,6 +279,7 @@ class LayerChanger {
         `'${layer.name}' takes ${more === undefined ? 'nothing' : 'several values'}: what is behind it cannot use one in its place`,
       );
     }
+    const [was, is] = [draft.shape(output), draft.shape(input)];
     draft.remove(new Set(nodes));
     const before = draft.maker(input);
     const isFixed = draft.isOutput(output) || draft.isUsedInBody(output);
@@ -289,7 +296,15 @@ class LayerChanger {
         },
       ]);
     }
+    this.#stands(output, was, is);
     return { kind: 'delete', layer: layer.name, made: [], carried: [] };
+  }
+
+  /** Another value stands where one stood: of another type, it changes what is behind it. */
+  #stands(name: string, was: Shaped, is: Shaped): void {
+    const isSame = String(was.shape) === String(is.shape) && was.dtype === is.dtype;
+    if (isSame && was.shape !== null) this.#draft.learn(name, is);
+    else this.#draft.reshaped();
   }
 }
 

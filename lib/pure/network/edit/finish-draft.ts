@@ -6,12 +6,12 @@ import { UsageError } from '../../../base/errors.js';
 import type { RawValueInfo } from '../../formats/onnx/onnx-model.js';
 import type { GraphEdit } from '../../formats/onnx/write/edited-model.js';
 import type { InitialValues } from '../build/initial-values.js';
-import { WEIGHT_TYPES } from '../build/initial-values.js';
 import { layerView } from '../layers/layer-view.js';
 import type { Graph, Network } from '../network.js';
 import type { NetworkShapes, ShapeProblem } from '../shapes/infer-shapes.js';
 import type { Shaped } from '../shapes/node-shapes.js';
 import type { GraphDraft } from './graph-draft.js';
+import { valueInfo } from './value-info.js';
 
 /** A network before it was changed, with its shapes. */
 export interface BeforeChange {
@@ -45,6 +45,7 @@ export interface FinishedDraft {
 export function finishDraft(draft: GraphDraft, before: BeforeChange, seed: number): FinishedDraft {
   cleanUp(draft, before);
   draft.nameTensors();
+  draft.reshaped();
   draft.sort();
   checkFits(draft, before);
   chooseInitialValues(draft);
@@ -173,16 +174,3 @@ function sameTypes(
 function typed(draft: GraphDraft, value: RawValueInfo): RawValueInfo {
   return valueInfo(value.name, draft.shape(value.name)) ?? value;
 }
-
-/** What a file says of a value; null if type or rank is not known. */
-export function valueInfo(name: string, { dtype, shape }: Shaped): RawValueInfo | null {
-  const dataType = dtype === null ? undefined : DATA_TYPES[dtype];
-  if (dataType === undefined || shape === null) return null;
-  return { name, kind: 'tensor', dataType, shape: [...shape] };
-}
-
-/** TensorProto.DataType of types that flow through networks. */
-const DATA_TYPES: Readonly<Record<string, number>> = {
-  ...WEIGHT_TYPES,
-  ...{ U8: 2, I8: 3, U16: 4, I16: 5, I32: 6, I64: 7, STRING: 8, BOOL: 9, U32: 12, U64: 13 },
-};

@@ -49,6 +49,10 @@ export class GraphDraft {
   /** Initializers of the source whose names new tensors have taken. */
   readonly #dropped = new Set<string>();
   #state: { network: Network; shapes: NetworkShapes } | null = null;
+  /** The network whose shapes still hold: that of the last inference, or of one before changes that keep shapes. */
+  #seen: { network: Network; shapes: NetworkShapes } | null = null;
+  /** Shapes of values that came since. */
+  readonly #learned = new Map<string, Shaped>();
 
   constructor(raw: RawModel, file: string) {
     this.raw = raw;
@@ -60,9 +64,27 @@ export class GraphDraft {
     addNames(graph, this.#names);
   }
 
-  /** Says that nodes, inputs or outputs were changed. */
+  /** Says that nodes, inputs or outputs were changed; `reshaped` says that shapes of what was there were, too. */
   touch(): void {
     this.#state = null;
+  }
+
+  /** Says that shapes have to be inferred anew. */
+  reshaped(): void {
+    this.#state = null;
+    this.#seen = null;
+    this.#learned.clear();
+  }
+
+  /** Takes down the shape of a value that is new, or stands for another one now. */
+  learn(name: string, shaped: Shaped): void {
+    this.#learned.set(name, shaped);
+  }
+
+  /** Version of the standard operators; 0 if the file says none. */
+  get opset(): number {
+    const found = this.raw.opsets.find(({ domain }) => domain === '' || domain === 'ai.onnx');
+    return Number(found?.version ?? 0);
   }
 
   /** A name that nothing in the graph has, nor in its bodies. */
@@ -100,7 +122,10 @@ export class GraphDraft {
 
   /** What is known of a value now. */
   shape(name: string): Shaped {
-    return this.shapes.of(this.network.graph, name);
+    const learned = this.#learned.get(name);
+    if (learned !== undefined) return learned;
+    this.#seen ??= this.#now();
+    return this.#seen.shapes.of(this.#seen.network.graph, name);
   }
 
   /** The node that makes a value; undefined for inputs and initializers. */
