@@ -191,3 +191,24 @@ test('stash: a part of what the newest stash keeps is another stash', async (t) 
     [1, 2],
   );
 });
+
+test('stash: a change that looks like a part of the last stash is one of its own', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('mv', 'note.txt', 'moved.txt');
+  const first = await repo.json<StashResult>('stash');
+  await repo.remove('note.txt');
+  const second = await repo.json<StashResult>('stash');
+  t.not(second.stash.version, first.stash.version);
+  t.deepEqual(second.stash.changes, [{ path: 'note.txt', status: 'deleted' }]);
+  t.deepEqual(await repo.changes(), []);
+  // And one that no staging tells of.
+  await repo.remove('note.txt');
+  await repo.write('moved.txt', 'untracked');
+  await repo.json('stash', '-u');
+  await repo.remove('note.txt');
+  await repo.json('stash', '-u');
+  t.deepEqual(
+    (await repo.json<StashEntry[]>('stash', 'list')).map(({ changes }) => changes.length),
+    [1, 2, 1, 2],
+  );
+});

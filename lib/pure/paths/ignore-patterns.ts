@@ -38,8 +38,7 @@ export class IgnorePatterns {
 
   /** @param text of the file. */
   constructor(text: string) {
-    text
-      .replace(/^\ufeff/, '')
+    inBytes(text.replace(/^\ufeff/, ''))
       .split('\n')
       .forEach((line, index) => {
         this.#add(line.replace(/\r$/, ''), index);
@@ -79,10 +78,11 @@ export class IgnorePatterns {
 
   /**
    * What the patterns say of a path.
-   * @param path relative to the folder of the file, '/' between parts.
+   * @param pathOf relative to the folder of the file, '/' between parts.
    * @returns true: ignored; false: not ignored, whatever files above say; null: nothing.
    */
-  decide(path: string, isFolder: boolean): boolean | null {
+  decide(pathOf: string, isFolder: boolean): boolean | null {
+    const path = inBytes(pathOf);
     const name = path.slice(path.lastIndexOf('/') + 1);
     let last: Pattern | null = null;
     for (const found of [this.#names.get(name), this.#paths.get(path)]) {
@@ -101,6 +101,11 @@ export class IgnorePatterns {
     }
     return last?.ignores ?? null;
   }
+}
+
+/** A character for each byte of UTF-8: git compares bytes, so that '?' is no letter with an accent. */
+function inBytes(text: string): string {
+  return /^[\0-\x7f]*$/.test(text) ? text : Buffer.from(text).toString('latin1');
 }
 
 /** Spaces at the end mean nothing unless a backslash is before them. */

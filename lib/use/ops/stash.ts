@@ -15,7 +15,11 @@ import type { Staging } from '../../storage/repo/staging/staging.js';
 import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
-import { stagedRemovals, stashExtensions } from '../../storage/repo/version/staged-removals.js';
+import {
+  stagedRemovals,
+  stashExtensions,
+  wasStagedSince,
+} from '../../storage/repo/version/staged-removals.js';
 import { shortId } from '../../storage/repo/version/version.js';
 import { changesOnto, changeWorkFiles, isSame, stageFiles } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
@@ -144,13 +148,14 @@ export async function pushStash(
     }
     const tree = await repo.tree(tip);
     const gone = tree.files.filter(({ path }) => before.ownerOf(path) !== model);
-    const extensions = stashExtensions(gone.map(({ path }) => path));
+    const paths = gone.map(({ path }) => path);
+    const extensions = stashExtensions(paths, staged.stagingBefore);
     const content = {
       ...(options.message === undefined ? {} : { message: options.message }),
       extensions,
     };
     const ref =
-      (await unfinishedStash(repo, { model, tip }, { before, staging })) ??
+      (await unfinishedStash(repo, { model, tip }, { before, staging, stagingBefore })) ??
       (await keepStash({ repo, session, context }, staged, content));
     const back = changesOnto(staging.entries(model), tree, staging.entries(model)).changes;
     const work = { staging, writtenNs, model, tip };
@@ -201,18 +206,26 @@ function changed(model: string): ConflictError {
 }
 
 /**
- * The newest stash, if an interrupted run made it: each file is as the stash keeps it, or as in the
- * version because that run had written it already, which `before` does not know of.
- * @param before   staging on the disk.
- * @param staging  the same with all changes of the work tree.
+ * The newest stash, if an interrupted run made it: staging is as it was, and each file is as the stash keeps it, or
+ * as in the version because that run had written it already, which `before` does not know of.
+ * @param before         staging on the disk.
+ * @param staging        the same with all changes of the work tree.
+ * @param stagingBefore  the bytes of the first.
  */
 async function unfinishedStash(
   repo: Repository,
   { model, tip }: { model: string; tip: Id },
-  { before, staging }: { before: Staging; staging: Staging },
+  {
+    before,
+    staging,
+    stagingBefore,
+  }: { before: Staging; staging: Staging; stagingBefore: Uint8Array },
 ): Promise<Ref | null> {
   const [newest] = await stashRefs(repo, model);
   if (newest === undefined || (await repo.version(newest.id)).parents[0] !== tip) return null;
+  // A run that ended wrote staging: what is to be stashed now was changed since.
+  const { extensions } = await repo.version(newest.id);
+  if (wasStagedSince(extensions, stagingBefore, `version ${shortId(newest.id)}`)) return null;
   const [kept, old] = [await filesOf(repo, newest.id), await filesOf(repo, tip)];
   const entries = staging.entries(model);
   const now = new Map(entries.map((entry) => [entry.path, entry]));

@@ -16,7 +16,14 @@ import { lendWhole } from '../../objects/planes/plane-reader.js';
 import type { PackSession } from '../../objects/session.js';
 import { segmentCount } from '../../store/types.js';
 import type { DerivedExtent } from './derived-extent.js';
-import { channelPlans, fitDequantisation, fitQuantisation, type Pairs } from './quantised-fit.js';
+import {
+  type ChannelPlan,
+  channelPlans,
+  fitDequantisation,
+  fitQuantisation,
+  type PairSource,
+  type Pairs,
+} from './quantised-fit.js';
 import { valuesOf } from './scaled-bases.js';
 
 /** Correlation of samples from which a candidate is read. Scales by channel make it less than 1. */
@@ -136,7 +143,13 @@ export class QuantisedBases {
     type: QuantisedType,
   ): Promise<Operation | null> {
     const { permute } = candidate;
-    const fitted = extent.width === 1 ? fitQuantisation : fitDequantisation;
+    // Symmetric first; then zero points as they seem to be.
+    const ways: ((plan: ChannelPlan, read: PairSource) => Promise<Quantisation>)[] =
+      extent.width === 1
+        ? [true, false].map((symmetric) => (plan, read) => {
+            return fitQuantisation(type, plan, read, symmetric);
+          })
+        : [(plan, read) => fitDequantisation(type, plan, read)];
     const first = await this.#planesOf(extent, candidate, 0);
     const own = extent.kept[0] as readonly Uint8Array[];
     const share = (made: Quantisation, elements: number): number => {
@@ -157,11 +170,13 @@ export class QuantisedBases {
       first: 0,
     };
     for (const plan of channelPlans(extent.view?.shape ?? [])) {
-      const some = await fitted(type, plan, () => [tried]);
-      if (share(some, tried.values.length) < EXACT_SHARE) continue;
-      const made = await fitted(type, plan, () => this.#read(extent, candidate, start, type));
-      if (share(made, start.values.length) < EXACT_SHARE) continue;
-      return { permute, ...(extent.width === 1 ? { quantise: made } : { dequantise: made }) };
+      for (const fitted of ways) {
+        const some = await fitted(plan, () => [tried]);
+        if (share(some, tried.values.length) < EXACT_SHARE) continue;
+        const made = await fitted(plan, () => this.#read(extent, candidate, start, type));
+        if (share(made, start.values.length) < EXACT_SHARE) continue;
+        return { permute, ...(extent.width === 1 ? { quantise: made } : { dequantise: made }) };
+      }
     }
     return null;
   }

@@ -53,7 +53,7 @@ function rangeOf(type: QuantisedType): readonly [least: number, most: number] {
   return [least, most];
 }
 
-/** Symmetric quantisation is the rule: what seems to be off by one from the middle is the middle. */
+/** Symmetric quantisation is common: what seems to be off by one from the middle may be the middle. */
 function snapped(zero: number, type: QuantisedType): number {
   const middle = type === 'I8' ? 0 : 128;
   return Math.abs(zero - middle) <= 1 ? middle : zero;
@@ -146,19 +146,22 @@ async function extremesOf(
 /**
  * How integers follow from floats: each integer bounds the scale from both sides, and any scale within all
  * bounds gives them.
- * @param read  all elements, or some to try a plan on; read twice.
+ * @param read       all elements, or some to try a plan on; read twice.
+ * @param symmetric  takes zero points next to the middle for the middle: one changed value may have moved them.
  */
 export async function fitQuantisation(
   type: QuantisedType,
   plan: ChannelPlan,
   read: PairSource,
+  symmetric = true,
 ): Promise<Quantisation> {
   const { channels, inner } = plan;
   const range = rangeOf(type);
   const [least, most] = range;
   const extremes = await extremesOf(plan, read, range);
   const zeros = Int16Array.from({ length: channels }, (_, c) => {
-    return snapped(extremes.zeroOf(c), type);
+    const zero = extremes.zeroOf(c);
+    return symmetric ? snapped(zero, type) : zero;
   });
   const low = new Float64Array(channels);
   const high = new Float64Array(channels);
