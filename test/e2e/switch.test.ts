@@ -172,3 +172,12 @@ test('tag: makes, lists, refuses to move, moves, deletes', async (t) => {
   t.is((await repo.fails(2, 'tag', 'a b')).code, 'DLV_USAGE');
   t.is((await repo.fails(2, 'tag', '-d')).code, 'DLV_USAGE');
 });
+
+test('switch -c: a branch that was made and left is there already', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('switch', '-c', 'tried');
+  await repo.json('switch', 'main');
+  t.is((await repo.fails(1, 'switch', '-c', 'tried')).code, 'DLV_EXISTS');
+  await repo.json('branch', '-D', 'tried');
+  await repo.json('switch', '-c', 'tried');
+});

@@ -2,8 +2,10 @@
 
 import { type Id, isId } from '../../base/bytes/hash.js';
 import { AmbiguousError, ExistsError, NotFoundError, UsageError } from '../../base/errors.js';
+import { branchRefName } from '../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { type Head, readHead } from '../../storage/repo/refs/head.js';
+import { NOT_A_VERSION, readReflog } from '../../storage/repo/refs/reflog.js';
 import { currentBranch, resolveHead } from '../../storage/repo/refs/revision.js';
 import { changeRemotes } from '../../storage/repo/remotes.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
@@ -248,6 +250,20 @@ async function goBack(job: Job, options: SwitchOptions): Promise<SwitchResult> {
   return report(job, to, place, { written, removed, carried });
 }
 
+/** What the reflog of HEAD says of a run that made a branch. */
+function entering({ model, branch }: BranchName): string {
+  return `switch: moving to new branch ${model}/${branch}`;
+}
+
+/** True if HEAD went to a branch when it was made: then the run that made it was not interrupted. */
+async function wasEntered(repo: Repository, to: BranchName, tip: Id): Promise<boolean> {
+  const name = branchRefName(to.model, to.branch);
+  const [made] = (await readReflog(repo.layout, name, tip)).entries;
+  const { entries } = await readReflog(repo.layout, 'HEAD', NOT_A_VERSION);
+  const isEntry = (reason: string): boolean => `${reason},`.startsWith(`${entering(to)},`);
+  return entries.some(({ reason, time }) => isEntry(reason) && time >= (made?.time ?? 0));
+}
+
 /** Makes a branch and goes there; one that starts at a branch of a remote follows that. */
 async function createBranch(
   job: Job,
@@ -266,7 +282,11 @@ async function createBranch(
   const isOnIt = now.kind === 'branch' && now.model === to.model && now.branch === to.branch;
   // A run that was interrupted before HEAD moved may have made the branch.
   const isOurs =
-    !isOnIt && there === start && there !== null && (await wasMadeFor(repo, to, there, why.reason));
+    !isOnIt &&
+    there === start &&
+    there !== null &&
+    (await wasMadeFor(repo, to, there, why.reason)) &&
+    !(await wasEntered(repo, to, there));
   if (there !== null && !isOurs) {
     throw new ExistsError(`branch '${to.model}/${to.branch}' exists already`, {
       kind: 'branch',
@@ -275,7 +295,7 @@ async function createBranch(
     });
   }
   const head: Head = { kind: 'branch', ...to };
-  const reason = `switch: moving to new branch ${to.model}/${to.branch}`;
+  const reason = entering(to);
   if (start === null) {
     // A line before its first version has no branch to leave: only its name changes.
     if (to.model !== job.head.model) throw noStart(to.model);
