@@ -255,13 +255,18 @@ function entering({ model, branch }: BranchName): string {
   return `switch: moving to new branch ${model}/${branch}`;
 }
 
-/** True if HEAD went to a branch when it was made: then the run that made it was not interrupted. */
+/**
+ * True if HEAD went to a branch when it was made, and on from there. The last line of its reflog may be of a run
+ * that was interrupted before HEAD moved.
+ */
 async function wasEntered(repo: Repository, to: BranchName, tip: Id): Promise<boolean> {
   const name = branchRefName(to.model, to.branch);
   const [made] = (await readReflog(repo.layout, name, tip)).entries;
   const { entries } = await readReflog(repo.layout, 'HEAD', NOT_A_VERSION);
   const isEntry = (reason: string): boolean => `${reason},`.startsWith(`${entering(to)},`);
-  return entries.some(({ reason, time }) => isEntry(reason) && time >= (made?.time ?? 0));
+  return entries
+    .slice(0, -1)
+    .some(({ reason, time }) => isEntry(reason) && time >= (made?.time ?? 0));
 }
 
 /** Makes a branch and goes there; one that starts at a branch of a remote follows that. */
