@@ -36,13 +36,14 @@ const SHAPES: Readonly<Record<string, Record<string, number[]>>> = {
 
 export interface HistoryRow extends Taken {
   what: string;
+  /** That were copied, brought or hashed; 0 where nothing was. */
   bytes: number;
 }
 
 export interface HistoryRun {
   versions: number;
   size: string;
-  /** Bytes of all files of all versions. */
+  /** Bytes of all files of all versions, before anything is stored. */
   heldBytes: number;
   rows: HistoryRow[];
 }
