@@ -148,6 +148,11 @@ export function operatorNetworks(rng: Rng): BoundedNetwork[] {
       node('Mul', ['a', 'a'], 'sq'),
       ...tail('sq'),
     ]),
+    make('a product of two values', [
+      node('Transpose', ['z'], 't', { perm: ints(0, 1, 3, 2) }),
+      node('MatMul', ['z', 't'], 'a'),
+      ...tail('a'),
+    ]),
     make(
       'AveragePool, Pad, Slice, Concat',
       [

@@ -1,7 +1,7 @@
 /** Operators that are sums of products of weights and values: what they are, and how intervals pass them. */
 import { type GraphNode, numberOf, numbersOf, textOf } from '../network/network.js';
 import { NoBounds } from './analysis.js';
-import type { ForwardPass, Interval } from './forward.js';
+import type { Ball, ForwardPass, Interval } from './forward.js';
 import type { Attributes } from './graph-maker.js';
 import { FEW, sumError, TERMS_MAX, TINY } from './rounding.js';
 import type { WeightForm } from './weights.js';
@@ -157,6 +157,24 @@ export function linearInterval(pass: ForwardPass, node: GraphNode, linear: Linea
     around = maker.add(around, maker.add(least, maker.scale(maker.abs(bias), error)));
   }
   around = maker.scale(around, 1 + 3 * sumError(linear.terms, 32));
+  around = maker.shift(maker.add(around, maker.scale(maker.abs(middle), FEW)), TINY);
+  pass.guard(around);
+  return { low: maker.sub(middle, around), high: maker.add(middle, around) };
+}
+
+/** The interval of a matrix product of two values: (c ± r)(d ± s) is c·d ± (|c|·s + r·|d| + r·s). */
+export function productInterval(pass: ForwardPass, node: GraphNode): Interval {
+  const { maker } = pass;
+  const [a, b] = node.inputs.map((name) => pass.ball(name)) as [Ball, Ball];
+  const terms = pass.shape(node.inputs[0] as string).at(-1) as number;
+  if (terms > TERMS_MAX) throw new NoBounds(`'${node.op}' adds up more than ${TERMS_MAX} products`);
+  const multiply = (x: string, y: string): string => maker.node('MatMul', [x, y]);
+  const error = 2 * sumError(terms);
+  let around = maker.scale(multiply(a.size, b.size), error);
+  if (b.radius !== null) around = maker.add(around, multiply(a.size, b.radius));
+  if (a.radius !== null) around = maker.add(around, multiply(a.radius, b.size));
+  const middle = multiply(a.center, b.center);
+  around = maker.scale(around, 1 + 3 * sumError(terms, 32));
   around = maker.shift(maker.add(around, maker.scale(maker.abs(middle), FEW)), TINY);
   pass.guard(around);
   return { low: maker.sub(middle, around), high: maker.add(middle, around) };

@@ -4,10 +4,11 @@ import { NoBounds } from './analysis.js';
 import { ELEMENTWISE } from './elementwise.js';
 import type { ForwardRule } from './forward.js';
 import { LAYOUT } from './layout.js';
-import { linearInterval, linearOf } from './linear.js';
+import { linearInterval, linearOf, productInterval } from './linear.js';
 
 const linear: ForwardRule = (pass, node) => {
   const found = linearOf(pass, node);
+  if (found === null && node.op === 'MatMul') return productInterval(pass, node);
   if (found === null) throw new NoBounds(`${node.op} of two values is not bounded`, node.op);
   return linearInterval(pass, node, found);
 };

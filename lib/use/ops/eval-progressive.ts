@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import type { Preprocess } from '../../knowledge/inference/data/preprocess.js';
+import { fedShape, type Preprocess } from '../../knowledge/inference/data/preprocess.js';
 import {
   type CascadeResult,
   type Method,
@@ -129,7 +129,8 @@ export async function evaluateProgressively(
   const { set, preprocess } = await openData(options, context);
   const reader = await registerReader(repo.layout, repo.store.generation);
   try {
-    const found = await openWeights(repo, version, { options, decision }, context);
+    const example = set.named === null ? fedShape(set.data.shape.slice(1), preprocess) : null;
+    const found = await openWeights(repo, version, { options, decision, example }, context);
     try {
       const { source, analysis, unbounded, label } = found;
       context.progress.start(`answering with ${label}`, set.examples, 'examples');
@@ -191,6 +192,14 @@ export async function evaluateProgressively(
   }
 }
 
+/** What is asked of a network. */
+interface Asked {
+  options: ProgressiveOptions;
+  decision: Decision;
+  /** Shape of one example as it is fed; null where several inputs are. */
+  example: readonly number[] | null;
+}
+
 /** What is read from, and why bounds are missing. */
 interface OpenWeights {
   source: PlaneSource & { bytesOf?(name: string, planes: number): Promise<number> };
@@ -204,7 +213,7 @@ interface OpenWeights {
 async function openWeights(
   repo: Repository,
   version: Id,
-  { options, decision }: { options: ProgressiveOptions; decision: Decision },
+  { options, decision, example }: Asked,
   context: OpContext,
 ): Promise<OpenWeights> {
   const target = await chooseTarget(repo, version, options.network, context);
@@ -231,7 +240,7 @@ async function openWeights(
     const folder = path.dirname(placed.path);
     return { source, analysis: null, unbounded, label, folder, close: () => placed.remove() };
   }
-  const { analysis, unbounded } = bounded(network, options, decision);
+  const { analysis, unbounded } = bounded(network, { options, decision, example });
   return {
     source: planes,
     analysis,
@@ -247,12 +256,14 @@ const NONE = new Float32Array(0);
 /** The network as bounds see it, or why it has none. */
 function bounded(
   network: Network,
-  { output }: ProgressiveOptions,
-  decision: Decision,
+  { options: { output }, decision, example }: Asked,
 ): { analysis: Analysis | null; unbounded: string | null } {
   const isRanked = decision.kind === 'top' && decision.count === 1;
   try {
-    const analysis = analyse(network, { output, isRanked });
+    const [, ...sizes] = network.graph.inputs[0]?.shape ?? [];
+    const isOpen = sizes.some((size) => typeof size !== 'number');
+    const fits = isOpen && example !== null && example.length === sizes.length;
+    const analysis = analyse(network, { output, isRanked, ...(fits ? { example } : {}) });
     checkBounded(analysis);
     return { analysis, unbounded: null };
   } catch (error) {
