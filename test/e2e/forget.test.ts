@@ -214,3 +214,10 @@ test('a remote branch that still has what is forgotten is named: it keeps the by
   const text = await repo.dlv('forget', 'HEAD~1', '--dry-run');
   t.regex(text.stdout, /^origin\/net\/main still has what is forgotten, and keeps it here too/m);
 });
+
+test('forget --force of the last version: a file that is gone is deleted, not never written', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('forget', '--force', 'HEAD');
+  await repo.remove('note.txt');
+  t.deepEqual(await repo.changes(), ['modified model.safetensors', 'deleted note.txt']);
+});

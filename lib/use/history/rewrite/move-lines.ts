@@ -14,7 +14,7 @@ import type { StagedModel } from '../../../storage/repo/staging/staging.js';
 import type { FilePage } from '../../../storage/repo/version/file-page.js';
 import type { LineAccess } from '../access.js';
 import { stagedChanges } from '../commit/staged-changes.js';
-import { moveLine, sameFile, stagedEntriesOf } from '../commit/staged-version.js';
+import { asSeen, moveLine, sameFile, stagedEntriesOf } from '../commit/staged-version.js';
 import { deletionReason, renamingReason } from '../lines/moves.js';
 import type { LineMoves, Lines } from '../lines/together.js';
 import { Describer } from '../versions.js';
@@ -182,7 +182,7 @@ class Mover {
     }
     const place = await this.#placeOf(forgotten);
     const tree = place === null ? { files: [], snapshots: [] } : await this.#treeOf(place);
-    const kept = await stagedEntriesOf(this.#repo, tree, staging);
+    const kept = asSeen(await stagedEntriesOf(this.#repo, tree, staging), staging, model);
     moveLine(staging, model, { version: place, branch, entries: kept });
   }
 

@@ -232,18 +232,24 @@ test('fsck --rebuild: budgets that are damaged are set aside', async (t) => {
   t.true((await fs.readdir(work.file('.dlv/trash'))).some((name) => name.endsWith('budgets')));
 });
 
-test('fsck --rebuild: a repository without HEAD and format is found and mended', async (t) => {
-  const work = await WorkRepository.make(t);
-  await work.commit({ 'a.txt': 'a' });
-  for (const name of ['HEAD', 'format']) await fs.rm(work.file(`.dlv/${name}`));
-  const found = await dlv(['fsck'], { cwd: work.dir });
-  t.is(found.code, 12, found.stderr);
-  const mended = await rebuild(work);
-  t.deepEqual(mended.problems, []);
-  t.regex(mended.rebuilt!.done.join('\n'), /set HEAD to 'm\/main'/);
-  await work.commit({ 'a.txt': 'b' });
-  t.deepEqual(await compareVersions(work.dir, work.versions), []);
-});
+for (const [how, says] of [
+  ['', /put back from 'kept': HEAD/],
+  [', and without second names of them,', /set HEAD to 'm\/main'/],
+] as const) {
+  test(`fsck --rebuild: a repository without HEAD and format${how} is found and mended`, async (t) => {
+    const work = await WorkRepository.make(t);
+    await work.commit({ 'a.txt': 'a' });
+    for (const name of ['HEAD', 'format']) await fs.rm(work.file(`.dlv/${name}`));
+    if (how !== '') await fs.rm(work.file('.dlv/kept'), { recursive: true });
+    const found = await dlv(['fsck'], { cwd: work.dir });
+    t.is(found.code, 12, found.stderr);
+    const mended = await rebuild(work);
+    t.deepEqual(mended.problems, []);
+    t.regex(mended.rebuilt!.done.join('\n'), says);
+    await work.commit({ 'a.txt': 'b' });
+    t.deepEqual(await compareVersions(work.dir, work.versions), []);
+  });
+}
 
 test('fsck: sets that a merge retires, and versions that gc drops, while it looks are not damage', async (t) => {
   const work = await WorkRepository.make(t, '[gc]\nautoSets = 0\n');
