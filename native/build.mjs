@@ -98,6 +98,8 @@ export function buildAddon(output = ADDON_FILE, faults = false) {
     '-O3',
     // A product and a sum stay two roundings, as they are in every other build.
     '-ffp-contract=off',
+    // Roots are instructions, and no calls that set errno.
+    '-fno-math-errno',
     '-fPIC',
     '-pthread',
     '-fvisibility=hidden',

@@ -37,6 +37,7 @@ function build(flags) {
     '-Wall',
     '-Wextra',
     '-pthread',
+    '-fno-math-errno',
     ...flags,
     '-I.',
     ...CORE,
