@@ -156,6 +156,19 @@ test('a study that is killed twice goes on to the same trials as an unbroken one
   t.is((await dlv(['fsck'], { cwd: broken })).code, 0);
 });
 
+test('a study of several workers that ended is not searched anew', async (t) => {
+  const cwd = await repository(t, { limit: 100 });
+  const text =
+    'evaluate t from "net@1" with config = "train.json" vary config.base_lr auto using trials 13 keep top(1, t["loss"], 2)';
+  const first = await dlvJson<StudyResult>(['query', text, '--workers', '2'], { cwd });
+  const again = await dlvJson<StudyResult>(['query', text, '--workers', '1'], { cwd });
+  t.true(again.trials.every(({ isKnown }) => isKnown));
+  t.deepEqual([told(again), again.kept], [told(first), first.kept]);
+  const choices = text.replace('base_lr auto', 'batch auto').replace('t from', 's from');
+  const few = await dlvJson<StudyResult>(['query', choices, '--workers', '2'], { cwd });
+  t.deepEqual([few.trials.length, few.duplicates], [5, 8]);
+});
+
 test('failed and nan trials show, and are not run again; async keeps by what it knows', async (t) => {
   const cwd = await repository(t, { report: 2 });
   const nan =

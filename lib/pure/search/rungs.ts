@@ -51,3 +51,9 @@ export function goesOn(
   const count = Math.max(1, Math.floor((rung.count / planned) * all.length));
   return keptOf({ ...rung, count }, all).has('');
 }
+
+/** 'top 5 by loss', 'loss < 2.3'. */
+export function ruleText(rung: Rung): string {
+  if (rung.kind === 'top') return `top ${rung.count} by ${rung.metric}`;
+  return `${rung.metric} ${rung.comparison} ${rung.bound}`;
+}

@@ -26,9 +26,20 @@ const WIDTH = 0.2;
 const WIDTH_LEAST = 0.02;
 const DRAWN = 1 << 30;
 
+/** Which trial: of a cell, and how often its assignment turned out to be known already. */
+export interface Place {
+  seed: number;
+  cell: number;
+  index: number;
+  attempt?: number;
+}
+
 /** One draw's numbers: the same for one seed, cell and index, whatever was drawn before. */
-function drawsOf(seed: number, cell: number, index: number): Draws {
-  const mixed = Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(cell + 1, 0x85ebca6b);
+function drawsOf({ seed, cell, index, attempt = 0 }: Place): Draws {
+  const mixed =
+    Math.imul(seed + 1, 0x9e3779b1) ^
+    Math.imul(cell + 1, 0x85ebca6b) ^
+    Math.imul(attempt, 0xc2b2ae35);
   return new Draws((mixed >>> 0) * 0x10000 + (index & 0xffff));
 }
 
@@ -42,9 +53,9 @@ export function suggest(
   axes: readonly SampledAxis[],
   method: Method,
   tried: readonly Tried[],
-  place: { seed: number; cell: number; index: number },
+  place: Place,
 ): Assignment {
-  const draws = drawsOf(place.seed, place.cell, place.index);
+  const draws = drawsOf(place);
   const isEarly = method === 'random' || place.index < STARTS || tried.length < 2;
   const places = isEarly ? axes.map(() => uniform(draws)) : estimate(axes, tried, draws);
   return Object.fromEntries(axes.map((axis, i) => [axis.key, valueAt(axis, places[i] as number)]));

@@ -9,11 +9,12 @@ import type { Id } from '../../base/bytes/hash.js';
 import { makeDirectory } from '../../base/files/files.js';
 import { removeFolder } from '../../base/files/temporary.js';
 import type { Evaluate } from '../../pure/dql/ast.js';
-import { goesOn, keptOf, type Rung } from '../../pure/search/rungs.js';
+import { goesOn, keptOf, type Rung, ruleText } from '../../pure/search/rungs.js';
 import { type Assignment, canonicalAssignment } from '../../pure/search/space.js';
 import { suggest, type Tried } from '../../pure/search/suggest.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
+import { earlierTrials } from './earlier-trials.js';
 import { planSearch, type SearchPlan, studyId, trialId } from './plan-study.js';
 import { StudyConfig } from './study-config.js';
 import { StudyData } from './study-data.js';
@@ -21,6 +22,7 @@ import type { StudyOptions, StudyPlan, StudyResult, StudyTrial } from './study-r
 import { findSources, placeSource, type SourceNetwork, type StudySource } from './study-sources.js';
 import { trainStretch } from './train-stretch.js';
 import {
+  newRecord,
   type RungScore,
   readRecord,
   type TrialRecord,
@@ -32,6 +34,8 @@ import { storedTrial, storeTrial, type TrialFacts } from './trial-version.js';
 
 /** Memory that one worker is counted with. */
 const WORKER_BYTES = 512 * 1024 * 1024;
+/** How often an assignment is searched that no other trial has. */
+const ATTEMPTS = 20;
 /** Digits of the id of a trial that its branch has. */
 const BRANCH_DIGITS = 16;
 
@@ -105,7 +109,9 @@ class StudyRun {
   readonly #model: string;
   readonly #workers: number;
   readonly #trials: Trial[] = [];
-  readonly #known = new Map<string, Trial>();
+  /** Ids of trials that are known, and assignments that trials of earlier runs have, by number. */
+  readonly #known = new Set<string>();
+  readonly #assigned = new Map<number, Assignment>();
   #duplicates = 0;
   /** Versions are stored one after another. */
   #storing: Promise<unknown> = Promise.resolve();
@@ -144,6 +150,11 @@ class StudyRun {
     this.#options.onPlan?.(plan);
     if (!this.#options.dryRun && plan.trials > 0) {
       await makeDirectory(this.#folder);
+      const place = { model: this.#model, study: this.#of.study, folder: this.#folder };
+      for (const { trial, number, assignment } of await earlierTrials(this.#repo, place)) {
+        this.#assigned.set(number, assignment);
+        this.#known.add(trial);
+      }
       const { isAsync } = this.#of.search;
       this.#context.progress.start('trials', plan.trials, 'trials');
       if (isAsync) await this.#runAsync();
@@ -286,31 +297,60 @@ class StudyRun {
     fixed: Assignment,
     { number, cell, index }: { number: number; cell: number; index: number },
   ): Promise<Trial | null> {
-    const { search, study } = this.#of;
-    const tried = this.#trials.filter((one) => one.cell === cell).map((one) => this.#tried(one));
-    const found =
-      search.method === null
-        ? {}
-        : suggest(search.sampled, search.method, tried, { seed: search.seed, cell, index });
-    const assignment = { ...fixed, ...found };
-    const id = trialId(study, network.source.version, canonicalAssignment(assignment), search.seed);
-    if (this.#known.has(id)) {
+    const assignment = this.#assignment(network, fixed, { number, cell, index });
+    if (assignment === null) {
       this.#duplicates += 1;
       return null;
     }
+    const id = this.#id(network, assignment);
+    // Nothing waits between the search and this, so that no other worker makes the same one.
+    this.#known.add(id);
     const folder = path.join(this.#folder, id);
+    const record: TrialRecord = { ...newRecord(), number, assignment };
     const trial: Trial = {
-      ...{ number, id, cell, network, assignment, folder },
-      record: await readRecord(folder),
+      ...{ number, id, cell, network, assignment, folder, record },
       ended: null,
     };
-    // Nothing waits between the look and this, so that no other worker makes the same one.
-    this.#known.set(id, trial);
     this.#trials.push(trial);
     this.#trials.sort((a, b) => a.number - b.number);
     const stored = await storedTrial(this.#repo, this.#line(trial), id);
-    if (stored !== null) this.#take(trial, { ...stored, isKnown: true });
+    if (stored !== null) {
+      this.#take(trial, { ...stored, isKnown: true });
+      return trial;
+    }
+    const had = await readRecord(folder);
+    if (had.number === number) trial.record = had;
+    else {
+      await makeDirectory(folder);
+      await writeRecord(folder, record);
+    }
     return trial;
+  }
+
+  /** What a trial is assigned: as in an earlier run, else found now; null if all that is found is known. */
+  #assignment(
+    network: SourceNetwork,
+    fixed: Assignment,
+    { number, cell, index }: { number: number; cell: number; index: number },
+  ): Assignment | null {
+    const { search } = this.#of;
+    const earlier = this.#assigned.get(number);
+    if (earlier !== undefined) return earlier;
+    const tried = this.#trials.filter((one) => one.cell === cell).map((one) => this.#tried(one));
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const place = { seed: search.seed, cell, index, attempt };
+      const found =
+        search.method === null ? {} : suggest(search.sampled, search.method, tried, place);
+      const assignment = { ...fixed, ...found };
+      if (!this.#known.has(this.#id(network, assignment))) return assignment;
+      if (search.method === null) return null;
+    }
+    return null;
+  }
+
+  #id({ source }: SourceNetwork, assignment: Assignment): string {
+    const { study, search } = this.#of;
+    return trialId(study, source.version, canonicalAssignment(assignment), search.seed);
   }
 
   #line({ id }: Trial): { model: string; branch: string } {
@@ -444,12 +484,6 @@ function scoreOf({ iterations, metric }: Rung): { iteration: number; metric: str
 function isLessBetter(rung: Rung | undefined): boolean {
   if (rung?.kind === 'top') return rung.isLess;
   return rung === undefined || rung.comparison.startsWith('<');
-}
-
-/** 'top 5 by loss', 'loss < 2.3'. */
-function ruleText(rung: Rung): string {
-  if (rung.kind === 'top') return `top ${rung.count} by ${rung.metric}`;
-  return `${rung.metric} ${rung.comparison} ${rung.bound}`;
 }
 
 /** Settings that are hyperparameters: numbers, texts, true and false. */

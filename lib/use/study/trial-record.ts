@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { readSmallFile, statOrNull, writeFileAtomic } from '../../base/files/files.js';
 import { LOG_BYTES_MAX } from '../../base/limits.js';
+import type { Assignment } from '../../pure/search/space.js';
 
 /** States of a trial; the last four have ended. */
 export type TrialState = 'waiting' | 'running' | 'complete' | 'pruned' | 'failed' | 'nan';
@@ -24,6 +25,9 @@ export interface Point {
 
 /** A trial that has not ended. */
 export interface TrialRecord {
+  /** Of the study, and what it is assigned: written down before it trains, and not searched again. */
+  number: number;
+  assignment: Assignment;
   iteration: number;
   /** Name of its last checkpoint in its folder; null before the first. */
   checkpoint: string | null;
@@ -40,6 +44,8 @@ const FILE = 'record.json';
 
 export function newRecord(): TrialRecord {
   return {
+    number: 0,
+    assignment: {},
     iteration: 0,
     checkpoint: null,
     points: [],
