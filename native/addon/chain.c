@@ -232,10 +232,7 @@ napi_value decode_chain(napi_env env, napi_callback_info info) {
   job_copies(j, &plan, &j->head);
   j->head_length = plan.length;
   j->base_width = base_width;
-  for (uint32_t k = 0; k < base_width; k++) job_reads(j, &base[k], &j->base[k]);
-  for (uint32_t k = 0; k < j->wanted; k++) {
-    if (j->result == DLV_OK) j->result = job_writes(env, j, k, has_out ? &out[k] : NULL);
-  }
+  job_decodes(env, j, base, has_out ? out : NULL);
   return job_start(&c, j);
 }
 
@@ -257,12 +254,7 @@ napi_value verify(napi_env env, napi_callback_info info) {
   planes_of(&c, "base", base, base_width, j->count, j->count);
   job_keeps_abort(&c, j, args[4]);
   if (c.refused) return job_start(&c, j);
-  job_copies(j, &head, &j->head);
-  j->head_length = head.length;
-  for (uint32_t k = 0; k < 3; k++) {
-    job_reads(j, &classes[k], &j->classes[k]);
-    j->class_lengths[k] = classes[k].length;
-  }
+  job_reads_coded(j, &head, classes);
   for (uint32_t k = 0; k < j->width; k++) {
     job_reads(j, &planes[k], &j->planes[k]);
     if (j->has_base) job_reads(j, &base[k], &j->base[k]);

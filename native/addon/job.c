@@ -83,6 +83,22 @@ int job_writes(napi_env env, job *j, uint32_t k, const view *v) {
   return DLV_OK;
 }
 
+void job_reads_coded(job *j, const view *head, const view *classes) {
+  job_copies(j, head, &j->head);
+  j->head_length = head->length;
+  for (uint32_t k = 0; k < 3; k++) {
+    job_reads(j, &classes[k], &j->classes[k]);
+    j->class_lengths[k] = classes[k].length;
+  }
+}
+
+void job_decodes(napi_env env, job *j, const view *base, const view *out) {
+  for (uint32_t k = 0; k < j->base_width; k++) job_reads(j, &base[k], &j->base[k]);
+  for (uint32_t k = 0; k < j->wanted && j->result == DLV_OK; k++) {
+    j->result = job_writes(env, j, k, out ? &out[k] : NULL);
+  }
+}
+
 /* Makes the copies. */
 static int copy_now(job *j) {
   size_t total = 0;

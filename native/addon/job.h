@@ -80,6 +80,10 @@ void job_copies(job *j, const view *v, const uint8_t **place);
 int job_holds(job *j, const view *v);
 /* Memory for plane k of `out`: the caller's, which v says, or with NULL fresh memory. */
 int job_writes(napi_env env, job *j, uint32_t k, const view *v);
+/* Reads a coded segment: a copy of its head, and its three classes. */
+void job_reads_coded(job *j, const view *head, const view *classes);
+/* Reads base_width planes of the base, and has memory for the planes that are wanted: `out`, or fresh. */
+void job_decodes(napi_env env, job *j, const view *base, const view *out);
 /* Takes an Int32Array, or undefined, that JavaScript sets to stop the job. */
 void job_keeps_abort(call *c, job *j, napi_value value);
 /* Keeps a value from being collected. */

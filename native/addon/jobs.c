@@ -66,18 +66,10 @@ napi_value decode(napi_env env, napi_callback_info info) {
   apart(&c, "out", out, out_width, "base", base, base_width);
   job_keeps_abort(&c, j, args[7]);
   if (c.refused) return job_start(&c, j);
-  job_copies(j, &head, &j->head);
-  j->head_length = head.length;
-  for (uint32_t k = 0; k < 3; k++) {
-    job_reads(j, &classes[k], &j->classes[k]);
-    j->class_lengths[k] = classes[k].length;
-  }
+  job_reads_coded(j, &head, classes);
   /* More planes of a base than those that are wanted are not looked at. */
   j->base_width = base_width < j->wanted ? base_width : j->wanted;
-  for (uint32_t k = 0; k < j->wanted; k++) {
-    if (k < j->base_width) job_reads(j, &base[k], &j->base[k]);
-    if (j->result == DLV_OK) j->result = job_writes(env, j, k, has_out ? &out[k] : NULL);
-  }
+  job_decodes(env, j, base, has_out ? out : NULL);
   return job_start(&c, j);
 }
 
