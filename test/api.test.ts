@@ -33,6 +33,7 @@ const TYPES =
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
   'LogOptions ManyDiffResult MergeOptions MergeResult MetricPoint MetricValues ModelDeletion ' +
   'ModelRenaming ModelStatus MvOptions MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +
+  'ProgressiveLayer ProgressiveOptions ProgressiveResult ProgressiveStage ' +
   'PushResult ReflogLine ReflogOptions RemoteChange RemoteEntry Repository ResetOptions ' +
   'ResetResult RestoreOptions RestoreResult RevertOptions RevertResult RmOptions RmResult ' +
   'QueryResult QueryResultRow QueryVersion ShowFileResult ShowResult ShownCheckpoint ShownFile ShownSeries SnapshotDiff StashEntry ' +
