@@ -5,7 +5,8 @@
  *
  * Two networks for images of 28 × 28: LeNet (431,080 weights) and a CNN with batch norm (104,586). Baseline: PyTorch
  * on the CPU, the same networks, batches and threads, if `DLV_PYTHON` or python3 has it. Seconds of the processor are
- * beside those by the clock, because on a busy machine the clock says what others do.
+ * beside those by the clock, because on a busy machine the clock says what others do. Threads of PyTorch spin while they wait, so that with two of
+ * them a busy machine is unfair to it.
  */
 import fs from 'node:fs/promises';
 import os from 'node:os';
