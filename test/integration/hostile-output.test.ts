@@ -115,6 +115,7 @@ const MORE: Line[] = [
   [0, ['log', '--curves', '--html', '-']],
   // Without the optional package that runs networks it ends with an error, which is shown too.
   [hasRuntime() ? 0 : 1, ['eval', 'HEAD~1', 'HEAD', '--data', TABLE, '--labels', `${TABLE}#y`]],
+  [hasRuntime() ? 0 : 1, ['eval', '--progressive', '--data', TABLE, '--labels', `${TABLE}#y`]],
   [0, ['diff', 'HEAD~1', 'HEAD', '--all']],
   [0, ['diff', 'HEAD~1', 'HEAD', `t${HIDDEN}`, '--graph', '--all']],
   [0, ['diff', 'HEAD~1', 'HEAD', `t${HIDDEN}`, '--md']],
