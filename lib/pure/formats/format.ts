@@ -61,8 +61,8 @@ const NAMES_SHOWN = 2;
 const NAME_CHARACTERS_MAX = 200;
 
 /** The first names of a list in quotes, and how many more there are. */
-export function quoteSome(names: readonly string[]): string {
-  const shown = names.slice(0, NAMES_SHOWN);
+export function quoteSome(names: readonly string[], most = NAMES_SHOWN): string {
+  const shown = names.slice(0, most);
   const more = names.length - shown.length;
   const quoted = shown.map((name) => `'${name.slice(0, NAME_CHARACTERS_MAX)}'`).join(', ');
   return more > 0 ? `${quoted} and ${more} more` : quoted;

@@ -127,6 +127,9 @@ const DANGEROUS =
 /** Names of other calls that a warning shows. */
 const CALLS_SHOWN = 2;
 
+/** Calls that would do harm are all named, up to as many. */
+const DANGERS_SHOWN = 5;
+
 /**
  * Settings of a training script, which hold no tensor, call the classes of its libraries: that is nothing new.
  * Calls that would do harm if they were run are, and any beside tensors.
@@ -139,6 +142,6 @@ function contentWarnings({ tensors, foreign, notes }: TorchContent): string[] {
   const others = foreign.filter((name) => !DANGEROUS.test(name));
   const shown = dangerous.length > 0 ? [...dangerous, ...others] : others.slice(0, CALLS_SHOWN);
   const more = foreign.length - shown.length;
-  const names = quoteSome(shown) + (more > 0 ? ` and ${more} more` : '');
+  const names = quoteSome(shown, DANGERS_SHOWN) + (more > 0 ? ` and ${more} more` : '');
   return [`calls what dlv does not know and never runs: ${names}`, ...notes.warnings()];
 }
