@@ -82,7 +82,7 @@ test('construct: a branch a source, nothing twice, nothing by a dry run, nothing
   );
   t.regex(loose.hints.join(), /Capture in both/);
   const flags = await repo.fails(2, 'query', 'select m', '--dry-run');
-  t.regex(flags.message, /--dry-run is for slice and construct/);
+  t.regex(flags.message, /--dry-run is for slice, construct and evaluate/);
   t.like(await repo.json('fsck'), { problems: [] });
 });
 

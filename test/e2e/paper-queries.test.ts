@@ -56,7 +56,7 @@ async function fileOf(repo: TestRepository, revision: string): Promise<Buffer> {
 
 const names = ({ rows }: QueryResult): unknown[] => rows.map(({ values }) => values[0]);
 
-test('the published queries: Q1 and Q3 look past activations and norms, Q2 cuts, Q4 is refused', async (t) => {
+test('the published queries: Q1 and Q3 look past activations and norms, Q2 cuts, Q4 names the file that it lacks', async (t) => {
   const repo = await zoo(t);
   // conv1 is followed by ReLU and LRN before its pooling: next passes over both, succ does not.
   t.deepEqual(names(await repo.json('query', Q1)), ['alexnet-origin1@1']);
@@ -110,8 +110,8 @@ test('the published queries: Q1 and Q3 look past activations and norms, Q2 cuts,
     ),
     ['query3@1'],
   );
-  const refused = await repo.fails(2, 'query', Q4);
-  t.regex(refused.message, /evaluate/);
+  // Its paths are printed as placeholders; test/e2e/study.test.ts trains what it asks for.
+  t.regex((await repo.fails(1, 'query', Q4)).message, /path to config/);
   t.like(await repo.json('fsck'), { problems: [] });
 });
 
