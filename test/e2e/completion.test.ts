@@ -81,10 +81,10 @@ test('completion: bash puts words into the line quoted and runs nothing in them'
   await repo.write('a.txt', 'a');
   await repo.commit('one');
   await repo.json('branch', 'low-rate');
-  await repo.json('branch', 'x$(touch${IFS}run)');
+  await repo.json('branch', 'x$(touch$IFS"run")');
   t.deepEqual(await inBash(repo.dir, 'dlv swi'), ['switch']);
   t.deepEqual(await inBash(repo.dir, 'dlv merge low'), ['low-rate']);
-  t.deepEqual(await inBash(repo.dir, 'dlv merge x'), ['x\\$\\(touch\\$\\{IFS\\}run\\)']);
+  t.deepEqual(await inBash(repo.dir, 'dlv merge x'), ['x\\$\\(touch\\$IFS\\"run\\"\\)']);
   t.deepEqual(await inBash(repo.dir, 'dlv merge --base low'), ['low-rate']);
   t.deepEqual((await fs.readdir(repo.dir)).sort(), ['.dlv', 'a.txt']);
 });

@@ -193,7 +193,7 @@ const MISTAKES: Line[] = [
   [2, ['query', 'construct a as INPUT(3) -> RELU', '--model', STEERING]],
   [1, ['query', `evaluate t from "a@1" with config = "${STEERING}" keep top(1, t["loss"], 1)`]],
   [
-    2,
+    1,
     ['query', `evaluate t from "a@1" with config = "config.json" keep top(1, t["${STEERING}"], 1)`],
   ],
   [1, ['diff', STEERING]],

@@ -93,6 +93,12 @@ export async function runCascade(options: CascadeOptions): Promise<CascadeResult
   }
 }
 
+/** What is not proved yet of each example, and the scores of all by the weights as far as they are read. */
+interface Undecided {
+  left: Map<number, Claim[]>;
+  scores: readonly number[][];
+}
+
 class Cascade {
   readonly #bench: Workbench;
   readonly #o: CascadeOptions;
@@ -260,10 +266,10 @@ class Cascade {
     if (left.size === 0) return { open: [], depths: null };
     const samples = spread([...left.keys()], SAMPLES);
     // Where no sample becomes certain, the bounds of all others would be wasted.
-    const found = await this.#decide(bounds, stage, samples, left, scores);
+    const found = await this.#decide(bounds, stage, samples, { left, scores });
     if (found > 0) {
       const rest = [...left.keys()];
-      await this.#decide(bounds, stage, rest, left, scores);
+      await this.#decide(bounds, stage, rest, { left, scores });
     }
     const rest = [...left.keys()];
     if (rest.length === 0) return { open: [], depths: null };
@@ -338,8 +344,7 @@ class Cascade {
     bounds: NetworkBounds,
     stage: Stage,
     examples: readonly number[],
-    left: Map<number, Claim[]>,
-    scores: readonly number[][],
+    { left, scores }: Undecided,
   ): Promise<number> {
     let count = 0;
     for (const example of examples) {
