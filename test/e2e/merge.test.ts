@@ -309,3 +309,16 @@ function npy(shape: readonly number[], values: Float32Array): Buffer {
   head[head.length - 1] = 0x0a;
   return Buffer.concat([head, Buffer.from(values.buffer, values.byteOffset, values.byteLength)]);
 }
+
+test('merge: weights of a tier are not taken for exact ones', async (t) => {
+  const repo = await TestRepository.create(t);
+  await repo.write('model.safetensors', safetensors(BASE));
+  await repo.commit('base');
+  await repo.json('switch', '-c', 'side');
+  await repo.write('model.safetensors', safetensors(RIGHT));
+  await repo.commit('right');
+  await repo.json('switch', 'main');
+  await repo.json('archive', '--tier', 'bf16', '--yes', 'side');
+  t.regex((await repo.fails(1, 'merge', 'side', '--average')).message, /kept as bf16 only/);
+  t.deepEqual(await repo.changes(), []);
+});

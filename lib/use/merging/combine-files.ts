@@ -21,6 +21,7 @@ import type { FileChanges } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { uniqueNames } from '../history/find-tensors.js';
+import { checkTiers } from '../history/tier-gate.js';
 import { storeMerged, type TensorStream } from './write-merged.js';
 
 /** A tensor of a checkpoint, and where its file has it. */
@@ -32,17 +33,20 @@ export interface PlacedTensor {
   index: number;
 }
 
-/** The weights of a checkpoint by their names, over all its files. */
+/** The weights of a checkpoint by their names, over all its files. @throws {TierError} for files that are not exact. */
 export async function weightsOf(
   repo: LineAccess,
   { files }: Pick<FilePage, 'files'>,
   { members, role }: Pick<Snapshot, 'members' | 'role'>,
+  context: OpContext,
 ): Promise<Map<string, PlacedTensor>> {
   const entries = new Map(files.map((entry) => [entry.path, entry]));
   const placed = new Map<StoredTensor, PlacedTensor>();
   for (const path of members) {
     const entry = entries.get(path);
     if (entry === undefined) continue;
+    // Values of a tier would become those of a version that says nothing of it.
+    checkTiers([entry], false, context);
     const file = await openStoredFile(repo, entry);
     for (const [index, tensor] of tensorsOf(file).entries()) {
       if (tensor.role === role) placed.set(tensor, { tensor, entry, file, index });
@@ -161,10 +165,10 @@ export async function combineFiles(
   for (const snapshot of ours.snapshots.filter(({ role }) => role === 'weights')) {
     const counterparts = pages.map((page) => counterpart(page, snapshot));
     if (counterparts.includes(null)) continue;
-    const own = await weightsOf(repo, ours, snapshot);
+    const own = await weightsOf(repo, ours, snapshot, context);
     const found: Map<string, PlacedTensor>[] = [];
     for (const [i, page] of pages.entries()) {
-      const theirs = await weightsOf(repo, page, counterparts[i] as Snapshot);
+      const theirs = await weightsOf(repo, page, counterparts[i] as Snapshot, context);
       const names = matchNames(theirs, own);
       found.push(
         new Map([...names].map(([name, other]) => [name, theirs.get(other) as PlacedTensor])),

@@ -133,9 +133,9 @@ export async function foldAdapter(
       hint: 'an adapter is a folder with adapter_model.safetensors and adapter_config.json of PEFT',
     });
   }
-  const factors = await weightsOf(repo, adapter.page, ofAdapter.snapshot);
+  const factors = await weightsOf(repo, adapter.page, ofAdapter.snapshot, context);
   const plan = planAdapter([...factors.keys()], adapter.title);
-  const targets = new Targets(await weightsOf(repo, ours, base.snapshot));
+  const targets = new Targets(await weightsOf(repo, ours, base.snapshot, context));
   const changed = new ChangedTensors();
   for (const [name, pair] of plan.pairs) {
     const placed = targets.find(name);

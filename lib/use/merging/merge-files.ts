@@ -20,6 +20,7 @@ import type { FileChanges } from '../checkout/change-files.js';
 import { isSame } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
+import { checkTiers } from '../history/tier-gate.js';
 import type { Choices, Side } from './choices.js';
 import { storeMerged, storeStream, type TensorStream } from './write-merged.js';
 
@@ -115,6 +116,7 @@ async function mergeTensors(
   if (sides.base === undefined || sides.ours === undefined || sides.theirs === undefined) {
     return null;
   }
+  checkTiers([sides.base, sides.ours, sides.theirs], false, context);
   const files = {
     base: await openStoredFile(repo, sides.base),
     ours: await openStoredFile(repo, sides.ours),
