@@ -65,7 +65,12 @@ _dlv
 printf '%s\\n' "\${COMPREPLY[@]}"
 `,
   );
-  const { stdout, stderr } = spawnSync('bash', [script, line], { cwd: folder, encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync('bash', [script, line], {
+    cwd: folder,
+    encoding: 'utf8',
+    // A locale that is not installed is warned of.
+    env: { ...process.env, LC_ALL: 'C' },
+  });
   if (stderr !== '') throw new Error(stderr);
   return stdout.split('\n').filter((word) => word !== '');
 }
