@@ -192,3 +192,13 @@ test('mv: a shard without its index, or an index without its shards, is warned o
     whole.map((key) => key.replace(/^ck/, 'deep/place')),
   );
 });
+
+test('mv: a file that was changed, moved and then deleted is gone from the next version', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('note.txt', 'changed');
+  await repo.json('mv', 'note.txt', 'moved.txt');
+  await repo.remove('moved.txt');
+  t.true((await repo.changes()).includes('deleted moved.txt'));
+  await repo.json('add', '.');
+  t.deepEqual(await repo.changes(), ['staged deleted note.txt']);
+});

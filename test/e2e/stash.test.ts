@@ -212,3 +212,76 @@ test('stash: a change that looks like a part of the last stash is one of its own
     [1, 2, 1, 2],
   );
 });
+
+test('pop: a file that the stash removes and that was changed and staged is a conflict, also if the tip lacks it', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.remove('note.txt');
+  await repo.json('stash');
+  await repo.remove('note.txt');
+  await repo.commit('without', { paths: ['.'] });
+  await repo.write('note.txt', 'another');
+  await repo.json('add', 'note.txt');
+  const { message, data } = await repo.fails(1, 'stash', 'pop');
+  t.regex(message, /changed since the stash, too: 'note.txt'/);
+  t.regex(data.hint ?? '', /'dlv rm note.txt'/);
+  t.is(await repo.text('note.txt'), 'another');
+  t.deepEqual(await repo.changes(), ['staged added note.txt']);
+  t.is((await repo.json<StashEntry[]>('stash', 'list')).length, 1);
+  // Of a file that is not tracked, the removal is done already, as in git.
+  await repo.json('rm', '--cached', 'note.txt');
+  const popped = await repo.dlv('stash', 'pop');
+  t.is(popped.code, 0, popped.stderr);
+  t.regex(popped.stderr, /not tracked any more, so that the work file stays: 'note.txt'/);
+  t.is(await repo.text('note.txt'), 'another');
+  t.deepEqual(await repo.changes(), ['untracked note.txt']);
+});
+
+test('pop: what is staged counts, not the version below it', async (t) => {
+  const { repo } = await threeVersions(t);
+  const old = await repo.read('note.txt');
+  await repo.write('note.txt', 'other');
+  await repo.commit('other');
+  await repo.write('note.txt', 'aside');
+  await repo.json('stash');
+  // Of a file that was removed, and of one whose content some version has.
+  await repo.json('rm', 'note.txt');
+  t.regex((await repo.fails(1, 'stash', 'pop')).message, /since the stash, too: 'note.txt'/);
+  t.deepEqual(await repo.changes(), ['staged deleted note.txt']);
+  await repo.write('note.txt', old);
+  await repo.json('add', 'note.txt');
+  t.regex((await repo.fails(1, 'stash', 'pop')).message, /since the stash, too: 'note.txt'/);
+  t.deepEqual(await repo.read('note.txt'), old);
+  await repo.write('note.txt', 'aside');
+  await repo.json('add', 'note.txt');
+  await repo.json('stash', 'pop');
+  t.deepEqual(await repo.changes(), ['staged modified note.txt']);
+});
+
+test('pop, revert and merge: a file is not removed for a folder of its name', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.write('sub/a.txt', 'a');
+  await repo.commit('folder');
+  await repo.json('branch', 'theirs');
+  await repo.write('sub/b.txt', 'b');
+  await repo.json('stash', '-u');
+  await repo.remove('sub');
+  const { version } = await repo.commit('no folder', { paths: ['.'] });
+  await repo.write('sub', 'file');
+  await repo.commit('file');
+  const refused = async (...args: string[]) => {
+    const { message, data } = await repo.fails(1, ...args);
+    t.regex(message, /'sub' cannot be a file and the folder of 'sub\/[ab].txt' at once/);
+    t.regex(data.hint ?? '', /nothing was changed/);
+    t.is(await repo.text('sub'), 'file');
+    t.deepEqual(await repo.changes(), []);
+  };
+  await refused('stash', 'pop');
+  await refused('revert', '--dry-run', version);
+  await refused('revert', version);
+  await repo.json('switch', 'theirs');
+  await repo.json('stash', 'pop');
+  await repo.commit('more in the folder', { paths: ['.'] });
+  await repo.json('switch', 'main');
+  await refused('merge', '--dry-run', 'theirs');
+  await refused('merge', 'theirs');
+});

@@ -129,7 +129,9 @@ export function register(program: Command, cli: Cli): void {
       about:
         'push (the default) stores the changes of the current model and resets the work files to ' +
         'its version. pop applies a stash and deletes it; apply keeps it. If a file has changed ' +
-        'since the stash was made, the command names it as a conflict and changes nothing. ' +
+        'since the stash was made, in what is staged or in the work tree, the command names it ' +
+        'as a conflict and changes nothing. Where the stash removes a file that is not tracked ' +
+        'any more, an untracked file of that name stays, and a warning names it. ' +
         'Changed files come back as changes, and added files and staged removals come back ' +
         'staged. If a file was staged and then changed again, only the later content is kept. A ' +
         "stash is a version: 'dlv diff' and 'dlv checkout' accept its id. With --json, list " +

@@ -32,6 +32,7 @@ export interface ChangedFiles {
 /**
  * What turns `before` into `after`, done to `now`: a file that is neither as before nor as after is a
  * conflict.
+ * @param now  what is staged, where that may differ from the version of the line.
  */
 export function changesOnto(
   before: readonly FileEntry[],
@@ -53,6 +54,28 @@ export function changesOnto(
   }
   const target = { files, snapshots: after.snapshots };
   return { changes: { target, removes }, conflicts: conflicts.sort() };
+}
+
+/**
+ * @param present  files that the changes are made to.
+ * @throws {ConflictError} if a file and a folder of the same name would be left, which no work tree can hold.
+ */
+export function checkNoneInTheWay(
+  present: readonly FileEntry[],
+  { target, removes }: FileChanges,
+): void {
+  const wanted = new Set([...present, ...target.files].map(({ path }) => path));
+  for (const path of removes) wanted.delete(path);
+  for (const path of wanted) {
+    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
+      const file = path.slice(0, at);
+      if (!wanted.has(file)) continue;
+      throw new ConflictError(`'${file}' cannot be a file and the folder of '${path}' at once`, {
+        paths: [file, path],
+        hint: "nothing was changed; move one of them with 'dlv mv' and commit that first",
+      });
+    }
+  }
 }
 
 type Files = Map<string, FileEntry>;

@@ -8,6 +8,7 @@ import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
 import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import {
   changeWorkFiles,
+  checkNoneInTheWay,
   checkNothingStaged,
   type FileChanges,
   isStaged,
@@ -300,6 +301,7 @@ async function planMerge(
         context,
       );
       if (conflicts.length > 0) throw inConflict(conflicts, await describer.name(other));
+      checkNoneInTheWay(trees.ours, changes);
       return { changes, tensors: merged, combined: 0, left: [] };
     },
   };

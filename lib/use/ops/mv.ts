@@ -19,7 +19,7 @@ import {
 import { resolveReference } from '../../storage/repo/version/snapshots.js';
 import { holdsFolder, LinkGuard, toVersionPath } from '../../storage/repo/work-path.js';
 import type { OpContext } from '../context.js';
-import { checkUnchanged } from '../history/commit/staged-version.js';
+import { checkUnchanged, SEEN } from '../history/commit/staged-version.js';
 import { currentLine } from '../history/lines/lines.js';
 import type { Repository } from '../repository.js';
 import { hashFile } from '../worktree/changes.js';
@@ -262,7 +262,8 @@ async function moveFiles(
   for (const move of moves) {
     // Renaming changes one of its times: the file is as it was before.
     const there = clean.has(move) ? await statOrNull(layout.workFile(move.to)) : null;
-    const state = { stat: there?.stat ?? null, stagedAtNs: nowNs() };
+    const isHere = move.entry.stat !== null || renames.has(layout.workFile(move.entry.path));
+    const state = { stat: there?.stat ?? (isHere ? SEEN : null), stagedAtNs: nowNs() };
     const hint = { ...move.entry.hint, references: referencesAt(move.to, move.entry) };
     entries.push({ ...move.entry, ...state, hint, path: move.to });
   }

@@ -8,6 +8,7 @@ import { readStaging, writeStaging } from '../../storage/repo/staging/staging-fi
 import {
   changesOnto,
   changeWorkFiles,
+  checkNoneInTheWay,
   checkNothingStaged,
   type FileChanges,
   isStaged,
@@ -153,20 +154,20 @@ async function changesBack(
   }
   const before = parent === undefined ? { files: [], snapshots: [] } : await repo.tree(parent);
   const { files } = await repo.tree(reverted);
-  const { changes, conflicts } = changesOnto(files, before, (await repo.tree(tip)).files);
-  if (conflicts.length > 0) {
+  const { files: present } = await repo.tree(tip);
+  const { changes, conflicts } = changesOnto(files, before, present);
+  const [conflict] = conflicts;
+  if (conflict !== undefined) {
     const from = `${revision}${mainline > 1 ? `^${mainline}` : '~1'}`;
-    // Before a first version there was no file: to take one back is to remove it.
-    const [path] = conflicts;
-    const remedy =
-      parent === undefined
-        ? `such a file was not there before: 'dlv rm ${path}' removes it`
-        : `take such a file as it was with 'dlv checkout ${from} ${path}'`;
+    const remedy = before.files.some(({ path }) => path === conflict)
+      ? `take such a file as it was with 'dlv checkout ${from} ${conflict}'`
+      : `such a file was not there before: 'dlv rm ${conflict}' removes it`;
     throw new ConflictError(`changed again since '${revision}': ${nameSome(conflicts)}`, {
       paths: conflicts,
       hint: `nothing was changed; ${remedy}`,
     });
   }
+  checkNoneInTheWay(present, changes);
   if (changes.target.files.length + changes.removes.length > 0) return changes;
   throw new ConflictError(`nothing to revert: no file is as '${revision}' made it`, {
     version: reverted,

@@ -5,6 +5,7 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError } from '../../base/errors.js';
+import { statOrNull } from '../../base/files/files.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { requireWriteFlag, STASH_FLAG } from '../../storage/repo/format.js';
@@ -21,7 +22,13 @@ import {
   wasStagedSince,
 } from '../../storage/repo/version/staged-removals.js';
 import { shortId } from '../../storage/repo/version/version.js';
-import { changesOnto, changeWorkFiles, isSame, stageFiles } from '../checkout/change-files.js';
+import {
+  changesOnto,
+  changeWorkFiles,
+  checkNoneInTheWay,
+  isSame,
+  stageFiles,
+} from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
 import { draftVersion, storeVersion, type VersionContent } from '../history/commit/make-version.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
@@ -301,9 +308,10 @@ export function showStash(
 
 /**
  * Brings the changes of a stash back into the work tree; files that it added are staged, and so are
- * removals that were.
+ * removals that were. As in git, the changes are told against what is staged: a file that is neither
+ * there nor in the stash is left alone, and a warning names what the work tree holds under its name.
  * @param options.drop  deletes the stash then.
- * @throws {ConflictError} if a file changed since, in the line's version or in the work tree.
+ * @throws {ConflictError} if a file changed since, in what is staged or in the work tree.
  */
 export async function applyStash(
   repo: Repository,
@@ -315,16 +323,30 @@ export async function applyStash(
   const { staging } = onDisk;
   const { model, tip } = await currentLine(repo, staging);
   const base = (await repo.tree(stash.base)).files;
-  const present = tip === null ? [] : (await repo.tree(tip)).files;
-  const { changes, conflicts } = changesOnto(base, await repo.tree(stash.version), present);
-  if (conflicts.length > 0) {
+  const tree = await repo.tree(stash.version);
+  const ofTip = tip === null ? [] : (await repo.tree(tip)).files;
+  const present = staging.get(model) === undefined ? ofTip : staging.entries(model);
+  const { changes, conflicts } = changesOnto(base, tree, present);
+  const [conflict] = conflicts;
+  if (conflict !== undefined) {
+    const remedy = tree.files.some(({ path }) => path === conflict)
+      ? `take such a file with 'dlv checkout ${stash.ref} ${conflict}'`
+      : `the stash removes such a file, as 'dlv rm ${conflict}' does`;
     throw new ConflictError(`changed since the stash, too: ${nameSome(conflicts)}`, {
       paths: conflicts,
-      hint: `nothing was changed; take such a file with 'dlv checkout ${stash.ref} ${conflicts[0]}'`,
+      hint: `nothing was changed; ${remedy}`,
     });
   }
+  checkNoneInTheWay(present, changes);
   const done = await changeWorkFiles(repo, { ...onDisk, model, tip }, changes, context);
   const known = new Set(present.map(({ path }) => path));
+  const left = await untrackedFiles(repo, staging, stash, known);
+  if (left.length > 0) {
+    context.warn(
+      `removed in the stash and not tracked any more, so that the work file stays: ${nameSome(left)}`,
+      'last',
+    );
+  }
   const added = done.entries.filter(({ path }) => !known.has(path));
   const { extensions } = await repo.version(stash.version);
   const wereStaged = stagedRemovals(extensions, `version ${shortId(stash.version)}`);
@@ -338,6 +360,22 @@ export async function applyStash(
   if (drop) await deleteStash(repo, stash);
   const { written, removed } = done;
   return { action: drop ? 'popped' : 'applied', stash, written, removed };
+}
+
+/** Files that a stash removes, that are not tracked, and that the work tree holds all the same. */
+async function untrackedFiles(
+  { layout }: Repository,
+  staging: Staging,
+  { changes }: StashEntry,
+  tracked: ReadonlySet<string>,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const { path, status } of changes) {
+    if (status !== 'deleted' || tracked.has(path) || staging.ownerOf(path) !== null) continue;
+    const there = await statOrNull(layout.workFile(path));
+    if (there !== null && !there.isDirectory) found.push(path);
+  }
+  return found;
 }
 
 /** Deletes a stash; reflogs keep its version from gc for a while. @throws {NotFoundError} */

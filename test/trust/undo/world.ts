@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readStaging } from '../../../lib/storage/repo/staging/staging-file.js';
 import type { LogEntry } from '../../../lib/use/ops/log.js';
 import type { TestRepository } from '../../helpers/repository.js';
 import { seededRandom } from '../../helpers/rng.js';
@@ -28,12 +29,40 @@ function same(a: Files, b: Files): boolean {
   return a.size === b.size && [...a].every(([path, text]) => b.get(path) === text);
 }
 
-/** Files after the changes from `before` to `after` were made to them. */
-function changed(files: Files, before: Files, after: Files): Map<string, string> {
-  const made = new Map(files);
+function hashes(files: Files): Files {
+  const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+  return new Map([...files].map(([path, text]) => [path, hash(text)]));
+}
+
+/**
+ * What the changes from `before` to `after` do to tracked files: the paths whose files become those of
+ * `after`, or null if a file is neither as before nor as after. What is as after already is left alone,
+ * whatever the work tree holds there. All files are given as hashes.
+ */
+function touched(before: Files, after: Files, tracked: Files): string[] | null {
+  const paths: string[] = [];
   for (const path of new Set([...before.keys(), ...after.keys()])) {
+    const [from, to, is] = [before.get(path), after.get(path), tracked.get(path)];
+    if (from === to || is === to) continue;
+    if (is !== from) return null;
+    paths.push(path);
+  }
+  return paths;
+}
+
+/** True if taking over these paths of `after` would replace nothing that was changed in the work tree. */
+function isFree(paths: readonly string[], work: Files, tracked: Files, after: Files): boolean {
+  return paths.every((path) => {
+    const text = work.get(path);
+    return text === undefined || text === tracked.get(path) || text === after.get(path);
+  });
+}
+
+/** Files after these paths became those of `after`. */
+function taken(files: Files, paths: readonly string[], after: Files): Map<string, string> {
+  const made = new Map(files);
+  for (const path of paths) {
     const text = after.get(path);
-    if (text === before.get(path)) continue;
     if (text === undefined) made.delete(path);
     else made.set(path, text);
   }
@@ -139,22 +168,43 @@ export class UndoWorld {
 
   async #pop(): Promise<void> {
     const stash = this.#stashes.at(-1);
-    if (!(await this.#run('stash', 'pop'))) return;
-    assert.ok(stash, 'nothing was put aside, and something came back');
+    const tracked = await this.#staged();
+    const popped = await this.#run('stash', 'pop');
+    if (stash === undefined) {
+      assert.ok(!popped, 'nothing was put aside, and something came back');
+      return;
+    }
+    const after = hashes(stash.files);
+    const paths = touched(hashes(stash.base.files), after, tracked);
+    if (!popped) {
+      const isRefused = paths === null || !isFree(paths, hashes(this.#work), tracked, after);
+      assert.ok(isRefused, 'a stash that is in no conflict comes back');
+      return;
+    }
+    assert.ok(paths, 'a stash that is in conflict stays');
     this.#stashes.pop();
-    this.#work = changed(this.#work, stash.base.files, stash.files);
+    this.#work = taken(this.#work, paths, stash.files);
   }
 
   async #revert(): Promise<void> {
-    const version = this.#pick(this.#line());
-    if (version === undefined || version.parent === null) return;
+    const [tip, version] = [this.#tip, this.#pick(this.#line())];
+    if (tip === null || version === undefined || version.parent === null) return;
+    const after = version.parent.files;
+    const tracked = hashes(tip.files);
+    const paths = touched(hashes(version.files), hashes(after), tracked);
+    const isStaged = !same(await this.#staged(), tracked);
     const message = `r${this.#count++}`;
     const name = `HEAD~${this.#line().indexOf(version)}`;
-    if (!(await this.#run('revert', name, '-m', message))) return;
-    const back = (files: Files) => changed(files, version.files, (version.parent as Version).files);
-    const files = back((this.#tip as Version).files);
-    this.#work = back(this.#work);
-    this.#advance(message, files);
+    if (!(await this.#run('revert', name, '-m', message))) {
+      const isNothing = paths === null || paths.length === 0;
+      const isRefused =
+        isNothing || isStaged || !isFree(paths, hashes(this.#work), tracked, hashes(after));
+      assert.ok(isRefused, 'a version that is in no conflict is taken back');
+      return;
+    }
+    assert.ok(paths, 'a version that is in conflict is not taken back');
+    this.#work = taken(this.#work, paths, after);
+    this.#advance(message, taken(tip.files, paths, after));
   }
 
   async #reset(): Promise<void> {
@@ -233,6 +283,12 @@ export class UndoWorld {
     assert.ok(await this.#run('gc', '--prune=now'));
   }
 
+  /** Hashes of the files that are staged, whole trees as in git's index. */
+  async #staged(): Promise<Files> {
+    const { staging } = await this.#repo.with((repo) => readStaging(repo.layout));
+    return new Map(staging.entries('net').map(({ path, sha256 }) => [path, sha256]));
+  }
+
   /** Versions of HEAD's line, the newest first. */
   #line(): Version[] {
     const line: Version[] = [];
@@ -274,9 +330,7 @@ export class UndoWorld {
       for (const [id, expected] of seen) {
         const { files } = await repo.tree(id as Parameters<typeof repo.tree>[0]);
         const found = Object.fromEntries(files.map(({ path, sha256 }) => [path, sha256]));
-        const hash = (text: string) => createHash('sha256').update(text).digest('hex');
-        const wanted = Object.fromEntries([...expected].map(([path, text]) => [path, hash(text)]));
-        assert.deepEqual(found, wanted, `files of ${id}`);
+        assert.deepEqual(found, Object.fromEntries(hashes(expected)), `files of ${id}`);
       }
     });
     const { code, stdout, stderr } = await this.#repo.dlv('fsck', '--files');

@@ -53,7 +53,7 @@ export async function stagedEntriesOf(
 }
 
 /** The state of a file that was here with other content: no work file has it, so each is read. */
-const SEEN: FileStat = { size: 0, mtimeNs: '0', ctimeNs: '0', inode: '0', mode: 0 };
+export const SEEN: FileStat = { size: 0, mtimeNs: '0', ctimeNs: '0', inode: '0', mode: 0 };
 
 /**
  * Entries that take the place of what is staged for a line, of any version. If the work file of one is gone, it was
