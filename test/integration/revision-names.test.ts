@@ -9,7 +9,7 @@ import { init } from '../../lib/use/ops/init.js';
 import { reset } from '../../lib/use/ops/reset.js';
 import { switchTo } from '../../lib/use/ops/switch.js';
 import { createTag, deleteTag, listTags } from '../../lib/use/ops/tag.js';
-import { TestRepository } from '../helpers/repository.js';
+import { TestRepository, threeVersions } from '../helpers/repository.js';
 
 const WHY = { who: 'ada <ada@example.org>', time: 0, reason: 'test' };
 
@@ -124,4 +124,15 @@ test('names: those of an older repository are ambiguous, and can be deleted', as
   await repo.with((open) => deleteBranch(open, { name: 'net/net@1' }, context));
   t.deepEqual(await repo.with((open) => listTags(open, {}, context)), []);
   t.is((await repo.with((open) => checkout(open, { revision: 'net@1' }, context))).version, first);
+});
+
+test('revisions: a model with several branches and no main says which there are', async (t) => {
+  const { repo } = await threeVersions(t);
+  await repo.json('copy', 'net', 'other');
+  await repo.json('branch', '-m', 'other/main', 'a');
+  t.is((await repo.json<unknown[]>('log', 'other')).length, 4, 'its only branch');
+  await repo.json('branch', 'other/b', 'other/a');
+  const { message, data } = await repo.fails(1, 'log', 'other');
+  t.regex(message, /'other' has no branch 'main'/);
+  t.deepEqual(data.candidates, ['other/a', 'other/b']);
 });

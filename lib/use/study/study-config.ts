@@ -173,7 +173,9 @@ export class StudyConfig {
 
   #oneOf<T extends string>(settings: Settings, name: string, values: readonly T[]): T {
     const value = settings[name] ?? values[0];
-    const found = values.find((one) => one === value);
+    // PyTorch writes cross_entropy.
+    const plain = typeof value === 'string' ? value.toLowerCase().replaceAll('_', '-') : value;
+    const found = values.find((one) => one === plain);
     if (found === undefined) throw this.#wrong(name, value, `one of ${values.join(', ')}`);
     return found;
   }

@@ -180,16 +180,31 @@ async function resolveId(source: RevisionSource, text: string): Promise<Id | nul
   return ids[0] ?? null;
 }
 
+/** Branches that one hint names. */
+const BRANCHES_SHOWN = 4;
+
 async function notFound(source: RevisionSource, name: string): Promise<NotFoundError> {
   const names = new Set<string>(['HEAD']);
+  const branches: string[] = [];
   for (const ref of await listRefNames(source.layout)) {
     const place = parseRefName(ref);
     if (place?.kind === 'tag') names.add(place.tag);
     if (place?.kind === 'head') {
+      if (place.model === name) branches.push(`${name}/${place.branch}`);
       for (const known of [place.model, place.branch, `${place.model}/${place.branch}`]) {
         names.add(known);
       }
     }
+  }
+  if (branches.length > 0) {
+    const more = branches.length - BRANCHES_SHOWN;
+    const shown = branches.slice(0, BRANCHES_SHOWN).join(', ');
+    return new NotFoundError(`the model '${name}' has no branch 'main', and several others`, {
+      kind: 'revision',
+      name,
+      candidates: branches,
+      hint: `name one: ${shown}${more > 0 ? ` and ${more} more` : ''}; or a version, as ${name}@1`,
+    });
   }
   return new NotFoundError(`there is no version, branch, tag or model '${name}'`, {
     kind: 'revision',
