@@ -143,7 +143,7 @@ test('perplexity: what does not fit is told', async (t) => {
   const repo = await twoModels(t);
   const told = async (code: number, ...args: string[]) =>
     (await repo.fails(code, 'eval', ...args)).message;
-  t.regex(await told(2, ...SET, '--metric', 'auc'), /no metric of language models/);
+  t.regex(await told(2, ...SET, '--metric', 'auc'), /is not for language models/);
   t.regex(await told(2, ...SET, '--stride', '5', '--max-tokens', '4'), /stride of 5/);
   t.regex(await told(2, ...SET, '--start-token', 'none'), /no token 'none'/);
   t.regex(await told(2, ...SET, '--labels', 'texts.txt', '--stride', '4'), /--stride/);

@@ -178,7 +178,7 @@ test('eval: numbers of a table, and errors that name what does not fit', async (
   t.is(mae!.value, 2.5 / 3);
   t.true(Math.abs(rmse!.value! - Math.sqrt(4.25 / 3)) < 1e-7);
   for (const [args, code, what] of [
-    [[...table, '--metric', 'accuracy'], 2, /no metric of numbers/],
+    [[...table, '--metric', 'accuracy'], 2, /is not for numbers/],
     [
       [...table.slice(0, 4), '--network', 'broken.onnx'],
       1,

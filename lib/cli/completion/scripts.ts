@@ -8,7 +8,7 @@
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** First word of the command line that asks for candidates; it is no command of its own. */
+/** A script runs `dlv __complete <words>` to ask for candidates. `dlv --help` does not list it. */
 export const COMPLETE = '__complete';
 
 const BASH = `# Completion of dlv for bash. In ~/.bashrc:  source <(dlv completion bash)

@@ -92,7 +92,7 @@ export async function trainBuiltIn(job: TrainingJob, options: TrainOptions): Pro
   });
   const run: Run = { job, options, program, optimizer, train, test, started };
   const state = await steps(run, folder, (done) => {
-    // Each step has draws of its own, so that one that is gone on with draws the same.
+    // Random numbers are seeded for each step: a run that is resumed draws what an unbroken one would.
     dropped = drawsFor(job.seed, DRAWS.dropout, done);
   });
   options.say({ event: 'end', state, iteration: optimizer.done, time: secondsOf(run) });

@@ -191,7 +191,7 @@ export function metricsNamed(names: readonly string[], task: Outcomes['task']): 
     if (metric !== null && isOfValues === (task === 'values')) return metric;
     const isKnown = (metric ?? named(own) ?? ofTokens(own)) !== null;
     throw new UsageError(
-      isKnown ? `'${name}' is no metric of ${what}` : `there is no metric '${name}'`,
+      isKnown ? `the metric '${name}' is not for ${what}` : `there is no metric '${name}'`,
       { hint: `metrics of ${what}: ${KNOWN[task].join(', ')}` },
     );
   });

@@ -243,7 +243,7 @@ class StatementTargets {
     const targets: Target[] = [];
     // The oldest first, so that numbers follow the sources.
     for (const { row, bindings } of versions.toReversed()) {
-      // What a statement made is no source of the next run of it.
+      // Versions that this statement made before are not sources.
       if (row.facts.model === this.#model) continue;
       const planned = await plan(row, bindings);
       if (planned === null) continue;

@@ -81,7 +81,7 @@ export function packWeights({ key, tensors, layers, inferred }: StoredWeights): 
 /** The mirror of packWeights. @throws {CorruptError} */
 export function unpackWeights(packed: Packed, file: string): StoredWeights {
   const corrupt = (what: string): CorruptError =>
-    new CorruptError(`'${file}' is no view of weights: ${what}`, { file });
+    new CorruptError(`'${file}' does not describe weights: ${what}`, { file });
   const counts = (value: Packed, end: number): number[] => {
     const isList =
       Array.isArray(value) &&
