@@ -5,25 +5,18 @@ import { NAME_BYTES_MAX } from '../../base/limits.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
-import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import {
-  changeWorkFiles,
   checkNoneInTheWay,
   checkNothingStaged,
   type FileChanges,
   isStaged,
-  stageFiles,
 } from '../checkout/change-files.js';
+import { commitChanges } from '../checkout/commit-changes.js';
 import { moveBranchOn } from '../checkout/move-branch-on.js';
 import type { OpContext } from '../context.js';
-import {
-  branchLine,
-  draftVersion,
-  publishVersion,
-  storeVersion,
-} from '../history/commit/make-version.js';
+import { branchLine } from '../history/commit/make-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import { checkUnchanged } from '../history/commit/staged-version.js';
 import { commonAncestor } from '../history/lines/ancestry.js';
 import { type Line, needTip } from '../history/lines/lines.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -146,43 +139,19 @@ export async function merge(
       await checkNothingStaged(repo, line, staging, 'merge');
     }
     checkTiers(changes.target.files, false, context);
-    const where = { ...onDisk, model: line.model, tip };
-    const done = await changeWorkFiles(repo, where, changes, context);
-    result.written = done.written;
-    result.removed = done.removed;
-    const parents = others.filter((id) => id !== tip);
-    if (options.noCommit) {
-      await repo.locked(async (lock) => {
-        const now = await readStaging(repo.layout);
-        checkUnchanged(staging, now.staging, line.model);
-        stageFiles(now.staging, line.model, changes, done);
-        now.staging.open(line.model, line.branch).otherParents = parents;
-        await writeStaging(lock, now.staging);
-      });
-      result.outcome = 'staged';
-      return result;
-    }
-    stageFiles(staging, line.model, changes, done);
     const { operation } = plan;
-    const draft = await draftVersion(
-      repo,
-      { line, staging, stagingBefore },
-      {
-        message: result.message,
-        parents,
-        allowEmpty: true,
-        allowRemovals: true,
-        ...(operation === null
-          ? {}
-          : { knowledge: { operation: { kind: 'merge', detail: operation } } }),
-      },
-    );
-    const made = await storeVersion(repo, session, draft, context.signal);
-    await session.flush();
-    await publishVersion(repo, session, draft, made);
-    result.version = made.id;
-    result.number = await new Describer(repo).number(made.id);
-    return result;
+    const content = {
+      message: result.message,
+      parents: others.filter((id) => id !== tip),
+      allowEmpty: true,
+      ...(operation === null
+        ? {}
+        : { knowledge: { operation: { kind: 'merge', detail: operation } } }),
+    };
+    const noCommit = options.noCommit === true;
+    const change = { line, tip, onDisk, stagingBefore, changes, content, noCommit };
+    if (noCommit) result.outcome = 'staged';
+    return Object.assign(result, await commitChanges(repo, session, change, context));
   });
 }
 

@@ -4,25 +4,18 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
 import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
-import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { readStaging } from '../../storage/repo/staging/staging-file.js';
 import {
   changesOnto,
-  changeWorkFiles,
   checkNoneInTheWay,
   checkNothingStaged,
   type FileChanges,
   isStaged,
-  stageFiles,
 } from '../checkout/change-files.js';
+import { commitChanges } from '../checkout/commit-changes.js';
 import type { OpContext } from '../context.js';
-import {
-  branchLine,
-  draftVersion,
-  publishVersion,
-  storeVersion,
-} from '../history/commit/make-version.js';
+import { branchLine } from '../history/commit/make-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
-import { checkUnchanged } from '../history/commit/staged-version.js';
 import { needTip } from '../history/lines/lines.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { checkTiers } from '../history/tier-gate.js';
@@ -99,35 +92,9 @@ export async function revert(
   if (options.dryRun) return result;
   checkTiers(changes.target.files, false, context);
   return withSession(repo, async (session) => {
-    const done = await changeWorkFiles(
-      repo,
-      { ...onDisk, model: line.model, tip },
-      changes,
-      context,
-    );
-    result.written = done.written;
-    result.removed = done.removed;
-    if (options.noCommit) {
-      await repo.locked(async (lock) => {
-        const now = await readStaging(repo.layout);
-        checkUnchanged(staging, now.staging, line.model);
-        stageFiles(now.staging, line.model, changes, done);
-        await writeStaging(lock, now.staging);
-      });
-      return result;
-    }
-    stageFiles(staging, line.model, changes, done);
-    const draft = await draftVersion(
-      repo,
-      { line, staging, stagingBefore },
-      { message, allowRemovals: true },
-    );
-    const made = await storeVersion(repo, session, draft, context.signal);
-    await session.flush();
-    await publishVersion(repo, session, draft, made);
-    result.version = made.id;
-    result.number = await new Describer(repo).number(made.id);
-    return result;
+    const noCommit = options.noCommit === true;
+    const change = { line, tip, onDisk, stagingBefore, changes, content: { message }, noCommit };
+    return Object.assign(result, await commitChanges(repo, session, change, context));
   });
 }
 
