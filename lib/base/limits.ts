@@ -86,6 +86,8 @@ export const LOG_NAMES_MAX = 10_000;
 export const LOG_FILES_MAX = 2_000;
 /** Bytes of all logs of one version: what several days of training write, without pictures. */
 export const LOG_BYTES_MAX = 256 * 1024 * 1024;
+/** The record of a run: some 100,000 checkpoints. */
+export const RUN_RECORD_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Pixels of one picture of a data set: 400 MB when it is decoded. */
 export const PICTURE_PIXELS_MAX = 100_000_000;

@@ -259,7 +259,7 @@ class StateCheck {
   async strangers(): Promise<void> {
     const { dir } = this.#layout;
     const known = new Set(
-      'format config HEAD refs logs kept staging moves moves-staging manifest packs trash budgets numbers lines catalog promised remotes queries studies incoming lock tmp readers .gitignore'.split(
+      'format config HEAD refs logs kept staging moves moves-staging manifest packs trash budgets numbers lines catalog promised remotes queries studies runs incoming lock tmp readers .gitignore'.split(
         ' ',
       ),
     );

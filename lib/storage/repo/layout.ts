@@ -77,6 +77,20 @@ export function isWorkName(name: string, depth: number): boolean {
   return depth === 1 ? WORK_NAME.test(name) : depth === 2 && WORK_FILE.test(name);
 }
 
+/** Files of a run. */
+export type RunFile =
+  | 'run.json'
+  | 'metrics.jsonl'
+  | 'output.log'
+  | 'changes.diff'
+  | 'packages.txt'
+  | 'held';
+
+/** True for the id of a run, which is the name of its folder. */
+export function isRunId(text: string): boolean {
+  return /^[0-9a-f]{10}$/.test(text);
+}
+
 /** True if dlv makes such a name in trash/: a file of a pack set, or a copy kept aside. */
 export function isTrashName(name: string): boolean {
   return /^[0-9a-f]{32}\.(blob|hi|mid|low|idx)$|^\d{13}-(\d+-\d+|[0-9a-f]{16})-.+$/s.test(name);
@@ -203,6 +217,22 @@ export class Layout {
   /** Folder of one of them. @param id  of the study, hexadecimal. */
   study(id: string): string {
     return path.join(this.studies, id);
+  }
+  /** Folder of runs, those that go on and those that have ended. */
+  get runs(): string {
+    return this.#in('runs');
+  }
+  /** Folder of one of them. @param id  of the run. */
+  run(id: string): string {
+    return path.join(this.runs, id);
+  }
+  /** A file of a run. */
+  runFile(id: string, name: RunFile): string {
+    return path.join(this.run(id), name);
+  }
+  /** Files of a checkpoint that are held until they are stored. @param n  of the checkpoint. */
+  heldCheckpoint(id: string, n: number): string {
+    return path.join(this.run(id), 'held', String(n));
   }
   /** Folder of what is arriving from remotes. */
   get incoming(): string {
@@ -336,7 +366,7 @@ export class Layout {
   }
   /** The same of folders that a repository need not have. */
   optionalGitMarkers(): string[] {
-    return [this.promised, this.lines].map((folder) => path.join(folder, GIT_MARKER));
+    return [this.promised, this.lines, this.runs].map((folder) => path.join(folder, GIT_MARKER));
   }
 
   /** The folders that a new repository has. */

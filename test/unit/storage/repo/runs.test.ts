@@ -1,0 +1,168 @@
+/** Records of runs: what is written is read back, what is damaged is told, and who is gone is found out. */
+import fs from 'node:fs/promises';
+import test from 'ava';
+import { Layout } from '../../../../lib/storage/repo/layout.js';
+import { ownIdentity } from '../../../../lib/storage/repo/processes/process-identity.js';
+import {
+  appendRows,
+  FROM_OUTPUT,
+  readRunMetrics,
+} from '../../../../lib/storage/repo/runs/run-metrics.js';
+import {
+  formatRun,
+  listRuns,
+  newRunId,
+  parseRun,
+  placeOf,
+  type RunRecord,
+  readRun,
+  recordPlace,
+  writeRun,
+} from '../../../../lib/storage/repo/runs/run-record.js';
+import { tempDir } from '../../../helpers/temp-dir.js';
+
+/** A time that logs can have. */
+const START = 1_700_000_000_000;
+
+function record(change: Partial<RunRecord> = {}): RunRecord {
+  return {
+    id: newRunId(),
+    kind: 'command',
+    name: null,
+    command: ['python', 'train.py', '--lr', '1e-3'],
+    cwd: '.',
+    model: 'net',
+    branch: 'run-1',
+    base: null,
+    started: 1000,
+    ended: null,
+    updated: Date.now(),
+    state: 'running',
+    code: null,
+    signal: null,
+    seconds: 1.5,
+    cpuSeconds: 1.25,
+    peakBytes: 1 << 30,
+    process: ownIdentity(),
+    child: { pid: 1, start: '5' },
+    checkpointPattern: null,
+    environment: { cpu: 'x' },
+    params: { lr: '1e-3' },
+    git: null,
+    metrics: [{ name: 'loss', count: 2, step: 20, last: null }],
+    checkpoints: [
+      {
+        ...{ n: 1, place: 'out/checkpoint-10', step: 10, files: 2, bytes: 30, time: 5 },
+        ...{ state: 'held', version: null, number: null, problem: null },
+      },
+    ],
+    stretches: [],
+    problems: [],
+    ...change,
+  };
+}
+
+test('a record is read back as it was written', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const one = record();
+  await writeRun(layout, one, { durable: true });
+  t.deepEqual(await readRun(layout, one.id), one);
+  const later = { ...one, state: 'finished' as const, code: 0, ended: 2000 };
+  await writeRun(layout, later, { durable: false });
+  t.deepEqual(await readRun(layout, one.id), later);
+  t.deepEqual(await fs.readdir(layout.run(one.id)), ['run.json']);
+  t.is(await readRun(layout, newRunId()), null);
+});
+
+test('a run whose process is gone has crashed, and one that ended has not', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const gone = { ...ownIdentity(), start: '1' };
+  const crashed = record({ process: gone });
+  const ended = record({ process: gone, state: 'failed', code: 3, started: 500 });
+  const running = record({ started: 3000 });
+  for (const one of [crashed, ended, running]) await writeRun(layout, one, { durable: false });
+  const found = await listRuns(layout);
+  t.deepEqual(
+    found.map(({ id, state }) => [id, state]),
+    [
+      [running.id, 'running'],
+      [crashed.id, 'crashed'],
+      [ended.id, 'failed'],
+    ],
+  );
+});
+
+test('of another host, a run lives while its record is young', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const process = { ...ownIdentity(), boot: '0'.repeat(36), host: 'elsewhere' };
+  const young = record({ process });
+  const old = record({ process, updated: Date.now() - 3600_000 });
+  for (const one of [young, old]) await writeRun(layout, one, { durable: false });
+  t.is((await readRun(layout, young.id))?.state, 'running');
+  t.is((await readRun(layout, old.id))?.state, 'crashed');
+});
+
+test('a damaged record is told, and the others are listed', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const one = record();
+  await writeRun(layout, one, { durable: false });
+  const bad = newRunId();
+  await fs.mkdir(layout.run(bad));
+  const text = formatRun(one);
+  const parse = (changed: string): void => void parseRun(changed, 'run.json');
+  t.throws(() => parse(text.slice(0, -20)), { code: 'DLV_CORRUPT' });
+  t.throws(() => parse('[]'), { code: 'DLV_CORRUPT' });
+  t.throws(() => parse(text.replace('"running"', '"asleep"')), { code: 'DLV_CORRUPT' });
+  t.throws(() => parse(text.replace(/"place": "[^"]*"/, '"place": 3')), { code: 'DLV_CORRUPT' });
+  t.throws(() => parse(text.replace('"form": 1', '"form": 2')), { code: 'DLV_FORMAT_VERSION' });
+  t.notThrows(() => parse(text.replace('"form": 1', '"form": 1, "later": 7')));
+  await fs.writeFile(layout.runFile(bad, 'run.json'), 'x');
+  const told: unknown[] = [];
+  t.deepEqual(
+    (await listRuns(layout, (error) => told.push(error))).map(({ id }) => id),
+    [one.id],
+  );
+  t.is(told.length, 1);
+});
+
+test('metrics are appended and followed; a torn line is passed over', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const { id } = record();
+  t.deepEqual(await readRunMetrics(layout, id), { series: [], bytes: 0 });
+  await fs.mkdir(layout.run(id), { recursive: true });
+  const row = (step: number, source: string, values: [string, number][]) => ({
+    ...{ step, time: START + step * 1000, source, values: new Map(values) },
+  });
+  await appendRows(layout, id, [
+    row(1, FROM_OUTPUT, [
+      ['loss', 0.5],
+      ['acc', 0.1],
+    ]),
+    row(2, FROM_OUTPUT, [['acc', Number.NaN]]),
+  ]);
+  await fs.appendFile(layout.runFile(id, 'metrics.jsonl'), '{"step":3,"acc":');
+  const before = await readRunMetrics(layout, id);
+  t.deepEqual(
+    before.series.map(({ name, steps }) => [name, steps]),
+    [
+      ['acc', [1, 2]],
+      ['loss', [1]],
+    ],
+  );
+  await appendRows(layout, id, [row(4, 'log.csv', [['loss', Number.NEGATIVE_INFINITY]])]);
+  const { series } = await readRunMetrics(layout, id);
+  t.deepEqual(series, [
+    { name: 'acc', steps: [1, 2], values: [0.1, Number.NaN], times: [START + 1000, START + 2000] },
+    { name: 'loss', steps: [4], values: [Number.NEGATIVE_INFINITY], times: [START + 4000] },
+  ]);
+});
+
+test('places are relative to the work tree where they lie in it', async (t) => {
+  const layout = new Layout(await tempDir(t));
+  const inside = layout.workFile('out/a');
+  t.is(recordPlace(layout, inside), 'out/a');
+  t.is(recordPlace(layout, layout.workTree), '.');
+  t.is(placeOf(layout, 'out/a'), inside);
+  t.is(recordPlace(layout, '/elsewhere/b'), '/elsewhere/b');
+  t.is(placeOf(layout, '/elsewhere/b'), '/elsewhere/b');
+});
