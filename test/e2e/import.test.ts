@@ -4,8 +4,10 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { DescResult } from '../../lib/use/ops/desc.js';
 import type { ImportResult } from '../../lib/use/ops/import.js';
 import type { LogEntry } from '../../lib/use/ops/log.js';
+import { linearNetwork } from '../helpers/linear-network.js';
 import { TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
@@ -140,6 +142,18 @@ test('import: commits of git with their parents, branches, tags, authors, and fi
   t.deepEqual([again.made, again.known], [1, 4]);
   t.deepEqual((await contents(repo, 'source'))['m.safetensors'], weights(4));
   t.is((await repo.dlv('fsck')).code, 0);
+});
+
+test('import: each version describes the network of its own file', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  await commit(dir, 'one', { 'm.onnx': linearNetwork({ weights: [[1], [2]], bias: [1] }) });
+  await commit(dir, 'two', { 'm.onnx': linearNetwork({ weights: [[1, 2, 3]], bias: [1, 2, 3] }) });
+  const repo = await TestRepository.create(t);
+  await repo.json('import', dir);
+  const parameters = async (revision: string): Promise<number | undefined> =>
+    (await repo.json<DescResult>('desc', revision)).networks[0]?.parameters;
+  t.deepEqual([await parameters('source@1'), await parameters('source@2')], [3, 6]);
 });
 
 test('import: what git-lfs does not have is named, a damaged object is left out', async (t) => {

@@ -4,13 +4,14 @@
  */
 import { isUnreadable } from '../../base/errors.js';
 import type { FileStat } from '../../base/files/files.js';
-import type { CodecLevel } from '../../pure/codec/segment.js';
+import { type CodecLevel, parseLevel } from '../../pure/codec/segment.js';
 import { cutFile, type FileParts } from '../../pure/tensor/file-parts.js';
 import type { FileLayout, Role } from '../../pure/tensor/layout.js';
 import type { PackSession } from '../objects/session.js';
 import { openStoredFile } from '../objects/stored/stored-file.js';
-import type { FileEntry } from '../repo/version/file-page.js';
-import { resolveReferences } from '../repo/version/snapshots.js';
+import type { Config } from '../repo/settings/config.js';
+import type { FileEntry, FileMode } from '../repo/version/file-page.js';
+import { type HintedFile, resolveReferences } from '../repo/version/snapshots.js';
 import { type BaseFile, BaseFinder, orderBaseFiles } from './bases/named-bases.js';
 import { type IngestedFile, ingestFile } from './ingest.js';
 import { type BatchFile, OpenAhead, type OpenedWork, openWork } from './open-ahead.js';
@@ -43,6 +44,24 @@ export interface BatchOptions {
   /** Receives each file that is gone, cannot be read or keeps changing; without it, such a file is an error. */
   onSkip?: (path: string, error: unknown) => void;
   signal?: AbortSignal;
+}
+
+/** What the settings of a repository say of how files are stored. */
+export function ingestSettings(
+  config: Config,
+): Pick<BatchOptions, 'chainDepth' | 'chainCost' | 'level'> {
+  return {
+    chainDepth: config.get('chain.depth'),
+    chainCost: config.get('chain.cost'),
+    level: parseLevel(config.get('codec.level')),
+  };
+}
+
+/** A stored file as a version lists it, with what its format reader said of it. */
+export function fileOf(result: BatchResult, mode: FileMode): FileEntry & HintedFile {
+  const { path, size, sha256, gitSha1, recipe, format, step, references, roles } = result;
+  const hint = { references, roles };
+  return { path, mode, size, sha256, gitSha1, recipe, format, step, hint };
 }
 
 /** How often a file is read that changes meanwhile. */

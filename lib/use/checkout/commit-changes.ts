@@ -8,12 +8,8 @@ import {
 } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { ChangeAccess } from '../history/access.js';
-import {
-  draftVersion,
-  publishVersion,
-  storeVersion,
-  type VersionContent,
-} from '../history/commit/make-version.js';
+import { commitDraft } from '../history/commit/commit-draft.js';
+import { draftVersion, type VersionContent } from '../history/commit/draft-version.js';
 import { checkUnchanged } from '../history/commit/staged-version.js';
 import type { Line } from '../history/lines/lines.js';
 import { Describer } from '../history/versions.js';
@@ -66,8 +62,6 @@ export async function commitChanges(
   stageFiles(staging, model, changes, done);
   const source = { line, staging, stagingBefore };
   const draft = await draftVersion(repo, source, { ...content, allowRemovals: true });
-  const made = await storeVersion(repo, session, draft, context.signal);
-  await session.flush();
-  await publishVersion(repo, session, draft, made);
+  const { made } = await commitDraft(repo, session, draft, context.signal);
   return { version: made.id, number: await new Describer(repo).number(made.id), ...files };
 }

@@ -8,25 +8,28 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import { makeDirectory, removeFile, WriteFile } from '../../base/files/files.js';
 import { copyTo, removeFolder } from '../../base/files/temporary.js';
-import { parseLevel } from '../../pure/codec/segment.js';
 import { Glob } from '../../pure/paths/glob.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
-import { ingestBatch } from '../../storage/ingest/batch.js';
+import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
 import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import { branchRefName } from '../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { readHead } from '../../storage/repo/refs/head.js';
 import { refNameProblem, takenByRevision } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, updateRef } from '../../storage/repo/refs/refs.js';
-import { type StagedEntry, Staging } from '../../storage/repo/staging/staging.js';
-import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
 import { readKnowledge } from '../../storage/repo/version/knowledge.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
-import { type Draft, storeVersion } from '../history/commit/make-version.js';
+import {
+  makeVersion,
+  type NewFile,
+  type NewVersion,
+  versionFiles,
+} from '../history/commit/make-version.js';
 import { collectVersions } from '../history/lines/ancestry.js';
-import { filesWithSteps, type Line } from '../history/lines/lines.js';
+import { filesWithSteps } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
 import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
 
@@ -75,7 +78,7 @@ class HistoryImport {
   /** Versions by the keys of the source. */
   readonly #ids = new Map<string, Id>();
   /** Stored files by path and content. */
-  readonly #stored = new Map<string, StagedEntry>();
+  readonly #stored = new Map<string, NewFile>();
   /** Content of the files that lie in the folder of this run. */
   readonly #placed = new Map<string, string>();
   readonly #folder: string;
@@ -170,25 +173,27 @@ class HistoryImport {
   }
 
   async #take(version: SourceVersion, branch: string | null, tips: Map<string, Id>): Promise<void> {
-    const { model, dryRun } = this.#target;
+    const { dryRun } = this.#target;
     const all = await version.files();
-    const wanted = all.filter(({ path: name }) => this.#isWanted(name));
+    const taken = all.filter(({ path: name }) => this.#isWanted(name));
     const parents = version.parents.flatMap((key) => this.#ids.get(key) ?? []);
     if (dryRun) {
       this.#report.made++;
-      this.#report.files += wanted.length;
+      this.#report.files += taken.length;
       return;
     }
-    const [first = null] = parents;
-    const line = { model, branch, tip: first };
     await withSession(this.#repo, async (session) => {
-      const entries = await this.#store(session, wanted, line);
-      const id = await this.#makeVersion(session, version, { entries, parents, line });
-      await session.flush();
+      const entries = await this.#store(session, taken, parents[0] ?? null);
+      const wanted = this.#newVersion(version, entries, parents);
+      const { id } = await makeVersion(this.#repo, session, wanted, {
+        name: async (lock, made) => {
+          if (branch !== null) await this.#move(lock, branch, made.id, tips);
+        },
+        signal: this.#context.signal,
+      });
       const stored = publishedBytes(session);
       this.#report.storedBytes += stored.storedBytes + stored.metadataBytes;
       this.#ids.set(version.key, id);
-      if (branch !== null) await this.#move(branch, id, tips);
       this.#report.made++;
       this.#report.files += entries.length;
       this.#report.logicalBytes += entries.reduce((sum, { size }) => sum + size, 0);
@@ -203,8 +208,8 @@ class HistoryImport {
   async #store(
     session: PackSession,
     files: readonly SourceFile[],
-    line: Line,
-  ): Promise<StagedEntry[]> {
+    parent: Id | null,
+  ): Promise<NewFile[]> {
     const keyOf = ({ path: name, content }: SourceFile): string => `${name}\0${content}`;
     const fresh = files.filter((file) => !this.#stored.has(keyOf(file)));
     await this.#removeOthers(new Set(files.map(({ path: name }) => name)));
@@ -214,13 +219,10 @@ class HistoryImport {
       places.set(file.path, file);
       batch.push({ path: file.path, file: await this.#place(file) });
     }
-    const { config } = this.#repo;
     const { signal, warn } = this.#context;
     for await (const result of ingestBatch(session, batch, {
-      parentFiles: line.tip === null ? [] : await filesWithSteps(this.#repo, line.tip),
-      chainDepth: config.get('chain.depth'),
-      chainCost: config.get('chain.cost'),
-      level: parseLevel(config.get('codec.level')),
+      parentFiles: parent === null ? [] : await filesWithSteps(this.#repo, parent),
+      ...ingestSettings(this.#repo.config),
       follow: true,
       onSkip: (name, error) => {
         this.#report.problems.push(`'${name}' is left out: ${(error as Error).message}`);
@@ -235,11 +237,7 @@ class HistoryImport {
         continue;
       }
       for (const warning of result.warnings) warn(`'${result.path}' ${warning}`);
-      const { size, sha256, gitSha1, recipe, format, step, references, roles } = result;
-      this.#stored.set(keyOf(file), {
-        ...{ path: file.path, mode: file.mode, size, sha256, gitSha1, recipe },
-        ...{ stat: null, stagedAtNs: '0', format, step, hint: { references, roles } },
-      });
+      this.#stored.set(keyOf(file), fileOf(result, file.mode));
     }
     return files
       .flatMap((file) => {
@@ -283,43 +281,27 @@ class HistoryImport {
     return target;
   }
 
-  async #makeVersion(
-    session: PackSession,
-    version: SourceVersion,
-    { entries, parents, line }: { entries: StagedEntry[]; parents: Id[]; line: Line },
-  ): Promise<Id> {
+  #newVersion(version: SourceVersion, entries: readonly NewFile[], parents: Id[]): NewVersion {
     const { time, tzMinutes, author, git, params, metrics, logs, step, key } = version;
-    const staging = new Staging();
-    staging.open(line.model, line.branch);
-    for (const entry of entries) {
-      staging.put(line.model, step === null ? entry : { ...entry, step: entry.step ?? step });
-    }
-    const draft: Draft = {
-      line,
-      staging,
-      stagingBefore: encodeStaging(staging),
-      content: {
-        message: version.message.trim() === '' ? '(no message)' : version.message.trimEnd(),
-        ...{ params, metrics, logs, git, moment: { time, tzMinutes } },
-        ...(author === null ? {} : { author }),
-        knowledge: { operation: { kind: OPERATION, detail: `${this.#source.kind} ${key}` } },
-      },
-      entries: staging.entries(line.model),
-      changes: [],
-      parents,
-      previous: line.tip === null ? null : (await this.#repo.version(line.tip)).tree,
-      amended: null,
+    const files =
+      step === null ? entries : entries.map((entry) => ({ ...entry, step: entry.step ?? step }));
+    return {
+      ...versionFiles(files),
+      ...{ model: this.#target.model, parents, near: parents[0] ?? null },
+      message: version.message.trim() === '' ? '(no message)' : version.message.trimEnd(),
+      ...{ params, metrics, logs, git, moment: { time, tzMinutes } },
+      ...(author === null ? {} : { author }),
+      knowledge: { operation: { kind: OPERATION, detail: `${this.#source.kind} ${key}` } },
     };
-    return (await storeVersion(this.#repo, session, draft, this.#context.signal)).id;
   }
 
-  async #move(branch: string, id: Id, tips: Map<string, Id>): Promise<void> {
+  /** Moves a branch, if it is one that dlv can have. */
+  async #move(lock: RepositoryLock, branch: string, id: Id, tips: Map<string, Id>): Promise<void> {
     const { model } = this.#target;
     if (nameProblem(branch) !== null) return;
     const why = await moveReason(this.#repo, `import: from ${this.#source.kind}`);
-    const name = branchRefName(model, branch);
     const before = tips.get(branch) ?? null;
-    await this.#repo.locked((lock) => updateRef(lock, { name, before, after: id, why }));
+    await updateRef(lock, { name: branchRefName(model, branch), before, after: id, why });
     tips.set(branch, id);
   }
 
@@ -330,7 +312,8 @@ class HistoryImport {
       return;
     }
     const version = this.#ids.get(key) ?? null;
-    if (version !== null && tips.get(branch) !== version) await this.#move(branch, version, tips);
+    if (version !== null && tips.get(branch) !== version)
+      await this.#repo.locked((lock) => this.#move(lock, branch, version, tips));
     this.#report.branches.push({ branch, version });
   }
 

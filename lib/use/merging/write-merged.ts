@@ -6,9 +6,8 @@ import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { ConflictError } from '../../base/errors.js';
 import { makeDirectory, removeFile, WriteFile } from '../../base/files/files.js';
-import { parseLevel } from '../../pure/codec/segment.js';
 import { swapBytes } from '../../pure/tensor/planes.js';
-import { ingestBatch } from '../../storage/ingest/batch.js';
+import { ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import type { StoredFile } from '../../storage/objects/stored/stored-file.js';
@@ -149,7 +148,8 @@ export async function storeStream(
     mends,
   }: {
     entry: FileEntry;
-    stream: AsyncIterable<Uint8Array> /** It holds checksums. */;
+    stream: AsyncIterable<Uint8Array>;
+    /** It holds checksums, which are corrected. */
     mends: boolean;
   },
   { signal, warn }: OpContext,
@@ -171,9 +171,7 @@ export async function storeStream(
     if (mends) await mendChecksums(temporary, entry.path, signal);
     for await (const result of ingestBatch(session, [{ path: entry.path, file: temporary }], {
       parentFiles: [{ entry, step: null }],
-      chainDepth: repo.config.get('chain.depth'),
-      chainCost: repo.config.get('chain.cost'),
-      level: parseLevel(repo.config.get('codec.level')),
+      ...ingestSettings(repo.config),
       ...(signal ? { signal } : {}),
     })) {
       for (const warning of result.warnings) warn(`'${entry.path}' ${warning}`);

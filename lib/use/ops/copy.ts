@@ -3,22 +3,16 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
-import type { PackSession } from '../../storage/objects/session.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { checkModelName, checkNewBranchName } from '../../storage/repo/refs/ref-name.js';
-import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
-import { readGitState } from '../../storage/repo/settings/gitinfo.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
 import { readStaging } from '../../storage/repo/staging/staging-file.js';
-import type { BlobWriter } from '../../storage/repo/version/blobs.js';
 import type { FilePage } from '../../storage/repo/version/file-page.js';
-import { buildTree } from '../../storage/repo/version/file-tree.js';
-import { type Version, writeVersion } from '../../storage/repo/version/version.js';
 import { toVersionPath } from '../../storage/repo/work-path.js';
 import { checkoutVersion } from '../checkout/checkout-version.js';
 import type { OpContext } from '../context.js';
-import { giveNumber } from '../history/commit/give-number.js';
+import { checkPresent, type NewVersion, storeVersion } from '../history/commit/make-version.js';
 import {
   type BranchName,
   checkNewModel,
@@ -96,13 +90,21 @@ export async function copy(
   const why = await moveReason(repo, `copy: from ${options.revision}`);
   const line = { model, branch: repo.config.get('init.branch') };
   if (!isKnown) checkNewBranchName(line.branch);
-  const wanted: Wanted = { version: { ...from, parents: [source], model, message }, page };
+  // Network and hyperparameters of its source, no results.
+  const wanted: NewVersion = {
+    ...page,
+    networks: { known: from.network },
+    ...{ model, message, parents: [source], near: source, params: from.params },
+  };
   const made = isKnown ? await findMade(repo, line, wanted, why.reason) : null;
   if (isKnown && made === null) throw exists(model);
   return withSession(repo, async (session) => {
-    const id = made ?? (await storeVersion(repo, session, wanted, context));
-    await session.flush();
-    const create = (lock: RepositoryLock): Promise<void> => makeBranch(lock, line, id, why);
+    const fresh = made === null ? await storeVersion(repo, session, wanted, context.signal) : null;
+    const id = fresh?.id ?? (made as Id);
+    const create = async (lock: RepositoryLock): Promise<void> => {
+      if (fresh !== null) await checkPresent(session, wanted, fresh);
+      await makeBranch(lock, line, id, why);
+    };
     const written = options.checkout
       ? await placeFiles(repo, id, { line, options, reason: why.reason, create, context })
       : [];
@@ -128,27 +130,20 @@ function exists(model: string): ExistsError {
   });
 }
 
-/** The first version of the new model, without what only storing gives it, and its files. */
-interface Wanted {
-  version: Version;
-  page: FilePage;
-}
-
 /** The version of a model that an interrupted run of the same command made; null if it is another's. */
 async function findMade(
   repo: Repository,
   line: BranchName,
-  wanted: Wanted,
+  wanted: NewVersion,
   reason: string,
 ): Promise<Id | null> {
   const tip = await readBranch(repo, line);
   if (tip === null || !(await wasMadeFor(repo, line, tip, reason))) return null;
   const { parents, message } = await repo.version(tip);
   const { files } = await repo.tree(tip);
-  const told = (of: Pick<Version, 'parents' | 'message'>, listed: FilePage['files']): string =>
-    JSON.stringify([of.parents, of.message, listed.map(({ path, sha256 }) => [path, sha256])]);
-  const isSame = told({ parents, message }, files) === told(wanted.version, wanted.page.files);
-  return isSame ? tip : null;
+  const told = (of: Pick<NewVersion, 'parents' | 'message' | 'files'>): string =>
+    JSON.stringify([of.parents, of.message, of.files.map(({ path, sha256 }) => [path, sha256])]);
+  return told({ parents, message, files }) === told(wanted) ? tip : null;
 }
 
 /** Writes the files of the new model into the work tree; HEAD stays. @returns their paths. */
@@ -195,28 +190,4 @@ function moveInto(tree: FilePage, into: string): FilePage {
       members: snapshot.members.map(move),
     })),
   };
-}
-
-/** Stores the first version of the new model: network and hyperparameters of its source, no results. */
-async function storeVersion(
-  repo: Repository,
-  session: PackSession,
-  { version: wanted, page }: Wanted,
-  context: OpContext,
-): Promise<Id> {
-  const writer: BlobWriter = {
-    writeBlob: (kind, bytes, base) => session.putBlob(kind, bytes, 1, base ?? null),
-  };
-  const version: Version = {
-    ...wanted,
-    number: await giveNumber(repo, wanted.model, []),
-    author: await currentAuthor(repo.config, repo.layout.workTree),
-    ...currentMoment(),
-    tree: await buildTree(page.files, page.snapshots, writer, wanted.tree),
-    metrics: [],
-    logs: [],
-    git: await readGitState(repo.layout.workTree, context.signal),
-    extensions: [],
-  };
-  return writeVersion(version, writer);
 }

@@ -15,7 +15,7 @@ import {
 import { commitChanges } from '../checkout/commit-changes.js';
 import { moveBranchOn } from '../checkout/move-branch-on.js';
 import type { OpContext } from '../context.js';
-import { branchLine } from '../history/commit/make-version.js';
+import { branchLine } from '../history/commit/draft-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
 import { commonAncestor } from '../history/lines/ancestry.js';
 import { type Line, needTip } from '../history/lines/lines.js';

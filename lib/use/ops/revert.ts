@@ -14,7 +14,7 @@ import {
 } from '../checkout/change-files.js';
 import { commitChanges } from '../checkout/commit-changes.js';
 import type { OpContext } from '../context.js';
-import { branchLine } from '../history/commit/make-version.js';
+import { branchLine } from '../history/commit/draft-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
 import { needTip } from '../history/lines/lines.js';
 import { resolveId } from '../history/lines/resolve.js';

@@ -10,6 +10,7 @@ import { withSession } from '../../storage/objects/access.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { requireWriteFlag, STASH_FLAG } from '../../storage/repo/format.js';
 import { stashRefName } from '../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import { listRefs, type Ref, updateRef } from '../../storage/repo/refs/refs.js';
 import type { Staging } from '../../storage/repo/staging/staging.js';
@@ -30,7 +31,12 @@ import {
   stageFiles,
 } from '../checkout/change-files.js';
 import type { OpContext } from '../context.js';
-import { draftVersion, storeVersion, type VersionContent } from '../history/commit/make-version.js';
+import {
+  draftVersion,
+  newVersionOf,
+  type VersionContent,
+} from '../history/commit/draft-version.js';
+import { type MadeVersion, makeVersion } from '../history/commit/make-version.js';
 import { type PathChange, stagedChanges } from '../history/commit/staged-changes.js';
 import { checkUnchanged, sameFile } from '../history/commit/staged-version.js';
 import { currentLine, needTip } from '../history/lines/lines.js';
@@ -267,21 +273,20 @@ async function keepStash(
     extensions,
     allowRemovals: true,
   });
-  const made = await storeVersion(repo, session, draft, context.signal);
-  await session.flush();
   const why = await moveReason(repo, `stash: ${text.split('\n', 1)[0]}`);
-  return repo.locked(async (lock) => {
+  const name = async (lock: RepositoryLock, made: MadeVersion): Promise<Ref> => {
     const now = encodeStaging((await readStaging(repo.layout)).staging);
-    const isSame = Buffer.compare(now, stagingBefore) === 0 && (await session.isUndisturbed());
-    if (!isSame) throw changed(line.model);
+    if (Buffer.compare(now, stagingBefore) !== 0) throw changed(line.model);
     const [newest] = await stashRefs(repo, line.model);
     const place = newest === undefined ? null : parseRefName(newest.name);
     const number = place?.kind === 'stash' ? place.number + 1 : 1;
-    const name = stashRefName(line.model, number);
+    const ref = stashRefName(line.model, number);
     await requireWriteFlag(lock, STASH_FLAG);
-    await updateRef(lock, { name, before: null, after: made.id, why });
-    return { name, id: made.id };
-  });
+    await updateRef(lock, { name: ref, before: null, after: made.id, why });
+    return { name: ref, id: made.id };
+  };
+  const { signal } = context;
+  return (await makeVersion(repo, session, newVersionOf(draft), { name, signal })).named;
 }
 
 async function findStash(repo: Repository, index: number): Promise<StashEntry> {

@@ -3,30 +3,27 @@ import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { makeDirectory, writeFileAtomic } from '../../base/files/files.js';
 import { removeFolder } from '../../base/files/temporary.js';
-import { BLOB_BYTES_MAX } from '../../base/limits.js';
 import { OPTIMIZER_PREFIX, readCheckpoint } from '../../knowledge/training/checkpoint-file.js';
 import { openModelFile, writeWeights } from '../../knowledge/training/model-file.js';
-import { parseLevel } from '../../pure/codec/segment.js';
 import type { Assignment } from '../../pure/search/space.js';
-import { ingestBatch } from '../../storage/ingest/batch.js';
+import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
 import { withSession } from '../../storage/objects/access.js';
-import type { PackSession } from '../../storage/objects/session.js';
-import { blobWriter } from '../../storage/objects/stored-bytes.js';
-import { currentAuthor, currentMoment } from '../../storage/repo/settings/author.js';
-import { readGitState } from '../../storage/repo/settings/gitinfo.js';
-import type { FileEntry } from '../../storage/repo/version/file-page.js';
-import { buildTree } from '../../storage/repo/version/file-tree.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { NamedText } from '../../storage/repo/version/knowledge.js';
-import { type HintedFile, makeSnapshots } from '../../storage/repo/version/snapshots.js';
-import { type Version, writeVersion } from '../../storage/repo/version/version.js';
+import type { Version } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
-import { giveNumber } from '../history/commit/give-number.js';
-import { tellOf } from '../history/commit/tell.js';
+import {
+  type MadeVersion,
+  makeVersion,
+  type NewFile,
+  type NewVersion,
+  type VersionFiles,
+  versionFiles,
+} from '../history/commit/make-version.js';
 import { type BranchName, makeBranch, readBranch } from '../history/lines/branches.js';
 import { filesWithSteps } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
-import { findNetworks, packNetworks } from '../history/networks/networks.js';
 import type { RungScore, TrialRecord, TrialState } from './trial-record.js';
 
 /** Tag of the extension of a version that is a trial. */
@@ -107,29 +104,23 @@ export async function storeTrial(
       : [];
     await writeFileAtomic(log, Buffer.from(logOf(ended.record)));
     return await withSession(repo, async (session) => {
-      const entries: (FileEntry & HintedFile)[] = [];
+      const entries: NewFile[] = [];
       const { signal } = context;
       const options = {
         parentFiles: await filesWithSteps(repo, ended.source),
-        chainDepth: repo.config.get('chain.depth'),
-        chainCost: repo.config.get('chain.cost'),
-        level: parseLevel(repo.config.get('codec.level')),
+        ...ingestSettings(repo.config),
         ...(signal === undefined ? {} : { signal }),
       };
       for await (const result of ingestBatch(session, files, options)) {
-        const { path: name, size, sha256, gitSha1, recipe, format, references, roles } = result;
-        entries.push({
-          ...{ path: name, mode: 0o644, size, sha256, gitSha1, recipe, format },
-          ...{ step: ended.facts.iterations, hint: { references, roles } },
-        });
+        entries.push({ ...fileOf(result, 0o644), step: ended.facts.iterations });
       }
-      const number = await giveNumber(repo, ended.line.model, []);
       const logs = ended.record.points.length > 0 ? [log] : [];
-      const id = await writeTrial(repo, session, { ...ended, number, entries, logs }, signal);
-      await session.flush();
       const why = await moveReason(repo, `evaluate: trial ${ended.facts.number}`);
-      await repo.locked((lock) => makeBranch(lock, ended.line, id, why));
-      return { version: id, number };
+      const name = (lock: RepositoryLock, { id }: MadeVersion): Promise<void> =>
+        makeBranch(lock, ended.line, id, why);
+      const wanted = { ...newTrial(ended), ...versionFiles(entries), logs };
+      const { id, version } = await makeVersion(repo, session, wanted, { name, signal });
+      return { version: id, number: version.number as number };
     });
   } finally {
     await removeFolder(folder);
@@ -160,45 +151,17 @@ function logOf({ points }: TrialRecord): string {
   return `${lines.join('\n')}\n`;
 }
 
-async function writeTrial(
-  repo: StoreAccess,
-  session: PackSession,
-  trial: EndedTrial & { number: number; entries: (FileEntry & HintedFile)[]; logs: string[] },
-  signal?: AbortSignal,
-): Promise<Id> {
-  const { facts, line, source, params, data, statement, number, entries, logs } = trial;
-  const before = await repo.version(source);
-  const packed = packNetworks(
-    await findNetworks(session, entries, signal === undefined ? {} : { signal }),
-  );
-  const network =
-    packed === null || packed.length > BLOB_BYTES_MAX
-      ? null
-      : await session.putBlob('blob', packed, 1, before.network);
-  const knowledge = {
-    operation: { kind: 'train', detail: `study ${facts.study.slice(0, 10)}` },
-    data,
-  };
-  const told = await tellOf(
-    repo,
-    session,
-    { content: { params, logs, knowledge }, amended: null },
-    signal,
-  );
-  const version: Version = {
+/** The version of a trial, without its files and its curve. */
+function newTrial(trial: EndedTrial): Omit<NewVersion, keyof VersionFiles> {
+  const { facts, line, source, params, data, statement } = trial;
+  const operation = { kind: 'train', detail: `study ${facts.study.slice(0, 10)}` };
+  return {
     model: line.model,
-    number,
-    parents: [source],
-    author: await currentAuthor(repo.config, repo.layout.workTree),
-    ...currentMoment(),
     message: `trial ${facts.number}, ${facts.state} after ${facts.iterations} iterations\n\n${statement}`,
-    tree: await buildTree(entries, makeSnapshots(entries), blobWriter(session), before.tree),
-    params: told.params,
-    metrics: told.metrics,
-    logs: told.logs,
-    network,
-    git: await readGitState(repo.layout.workTree, signal),
-    extensions: [...told.extensions, { tag: TAG, value: Buffer.from(JSON.stringify(facts)) }],
+    parents: [source],
+    near: source,
+    params,
+    knowledge: { operation, data },
+    extensions: [{ tag: TAG, value: Buffer.from(JSON.stringify(facts)) }],
   };
-  return writeVersion(version, blobWriter(session));
 }

@@ -11,16 +11,15 @@ import { encodeStaging } from '../../storage/repo/staging/staging-bytes.js';
 import type { StagingOnDisk } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { LineAccess, StoreAccess } from '../history/access.js';
+import { commitDraft } from '../history/commit/commit-draft.js';
 import {
   branchLine,
   checkRemovals,
   countTensors,
   draftVersion,
-  publishVersion,
   type StagedLine,
-  storeVersion,
   type VersionContent,
-} from '../history/commit/make-version.js';
+} from '../history/commit/draft-version.js';
 import type { PathChange } from '../history/commit/staged-changes.js';
 import type { KeptLog } from '../history/commit/store-logs.js';
 import { openStaging } from '../history/lines/open-staging.js';
@@ -92,9 +91,7 @@ export async function commitFiles(
     context.signal?.throwIfAborted();
     const staged = await stageFirst(repo, session, request, context);
     const draft = await draftVersion(repo, staged, request);
-    const made = await storeVersion(repo, session, draft, context.signal);
-    await session.flush();
-    const stored = await publishVersion(repo, session, draft, made);
+    const { made, stored } = await commitDraft(repo, session, draft, context.signal);
     const changed = new Set(draft.changes.map(({ path }) => path));
     await warnOfMissing(
       repo.layout,

@@ -8,7 +8,12 @@
 import { ConflictError, DlvError, UsageError } from '../../base/errors.js';
 import { type CodecLevel, type Level, parseLevel } from '../../pure/codec/segment.js';
 import { portabilityWarnings } from '../../pure/paths/portable-names.js';
-import { type BatchResult, ingestBatch } from '../../storage/ingest/batch.js';
+import {
+  type BatchResult,
+  fileOf,
+  ingestBatch,
+  ingestSettings,
+} from '../../storage/ingest/batch.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { publishedSets } from '../../storage/objects/stored-bytes.js';
 import { isClean, type StagedEntry, type Staging } from '../../storage/repo/staging/staging.js';
@@ -219,8 +224,7 @@ async function storeFiles(
   const files = plan.changed.map((path) => ({ path, file: repo.layout.workFile(path) }));
   for await (const result of ingestBatch(session, files, {
     parentFiles,
-    chainDepth: repo.config.get('chain.depth'),
-    chainCost: repo.config.get('chain.cost'),
+    ...ingestSettings(repo.config),
     level,
     follow,
     onBytes: (count) => context.progress.advance(count),
@@ -271,17 +275,10 @@ export async function applyChanges(
 
 function entryOf(result: BatchResult, options: StageOptions): StagedEntry {
   return {
-    path: result.path,
-    mode: modeOf(result.stat),
-    size: result.size,
-    sha256: result.sha256,
-    gitSha1: result.gitSha1,
-    recipe: result.recipe,
+    ...fileOf(result, modeOf(result.stat)),
     stat: result.stat,
     stagedAtNs: result.openedAtNs,
-    format: result.format,
     step: options.step ?? result.step,
-    hint: { references: result.references, roles: result.roles },
   };
 }
 

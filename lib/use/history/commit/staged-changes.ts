@@ -2,7 +2,6 @@
 
 import { comparePaths } from '../../../pure/paths/version-path.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import type { StagedEntry } from '../../../storage/repo/staging/staging.js';
 import type { FileEntry } from '../../../storage/repo/version/file-page.js';
 import type { Line } from '../lines/lines.js';
 
@@ -14,10 +13,10 @@ export interface PathChange {
 /** Staged files of a line against the files of its tip. */
 export async function stagedChanges(
   repo: ReadAccess,
-  line: Line,
-  entries: readonly StagedEntry[],
+  { tip }: Pick<Line, 'tip'>,
+  entries: readonly Pick<FileEntry, 'path' | 'sha256' | 'mode'>[],
 ): Promise<PathChange[]> {
-  const files = line.tip === null ? [] : (await repo.tree(line.tip)).files;
+  const files = tip === null ? [] : (await repo.tree(tip)).files;
   const before = new Map<string, FileEntry>(files.map((file) => [file.path, file]));
   const changes: PathChange[] = [];
   for (const entry of entries) {

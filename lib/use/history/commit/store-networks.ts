@@ -12,21 +12,19 @@ import {
   viewOfWeights,
 } from '../../../pure/network/weights/stored-weights.js';
 import type { PackSession } from '../../../storage/objects/session.js';
-import type { StagedEntry } from '../../../storage/repo/staging/staging.js';
-import type { Snapshot } from '../../../storage/repo/version/file-page.js';
+import type { FileEntry, Snapshot } from '../../../storage/repo/version/file-page.js';
+import type { HintedFile } from '../../../storage/repo/version/snapshots.js';
 import type { LineAccess } from '../access.js';
-import type { Line } from '../lines/lines.js';
 import { findNetworks, keptNetworks, NETWORK_FORMAT, packNetworks } from '../networks/networks.js';
 import { tensorsOf } from '../networks/weights.js';
-import type { PathChange } from './staged-changes.js';
+import { stagedChanges } from './staged-changes.js';
 
-/** What is asked of a version that is about to be made. */
+/** Where the networks of a version that is about to be made come from. */
 interface NetworkSource {
-  line: Line;
-  entries: readonly StagedEntry[];
-  /** Against the version's first parent. */
-  changes: readonly PathChange[];
+  entries: readonly (FileEntry & HintedFile)[];
   snapshots: readonly Snapshot[];
+  /** The version from which networks whose files are the same are kept, or null. */
+  near: Id | null;
 }
 
 /**
@@ -38,14 +36,15 @@ interface NetworkSource {
 export async function storeNetworks(
   repo: LineAccess,
   session: PackSession,
-  { entries, changes, snapshots, line }: NetworkSource,
+  { entries, snapshots, near }: NetworkSource,
   signal?: AbortSignal,
 ): Promise<Id | null> {
   const defining = entries.filter(({ format }) => format === NETWORK_FORMAT);
   const defined = new Set(defining.map(({ path }) => path));
   const checkpoints = snapshots.filter(({ role, key }) => role === 'weights' && !defined.has(key));
   if (defining.length + checkpoints.length === 0) return null;
-  const before = line.tip === null ? null : (await repo.version(line.tip)).network;
+  const before = near === null ? null : (await repo.version(near)).network;
+  const changes = before === null ? [] : await stagedChanges(repo, { tip: near }, entries);
   const touched = new Set(changes.map(({ path }) => path));
   const noneIsGone = changes.every(({ status }) => status !== 'deleted');
   const isSame = noneIsGone && !defining.some(({ path }) => touched.has(path));

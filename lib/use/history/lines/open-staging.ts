@@ -149,12 +149,10 @@ async function carryOn(
   const { model, branch } = from.only as StagedBranch;
   const entries = from.entries(model);
   // A base that is gone was of a branch that is: what was staged on it means nothing any more.
-  const changes = await stagedChanges(repo, { model, branch, tip: base }, entries).catch(
-    (error: unknown) => {
-      if (!isUnreadable(error)) throw error;
-      return [];
-    },
-  );
+  const changes = await stagedChanges(repo, { tip: base }, entries).catch((error: unknown) => {
+    if (!isUnreadable(error)) throw error;
+    return [];
+  });
   const line = to.open(model, branch);
   line.sets = [...(from.get(model)?.sets ?? [])];
   for (const { path, status } of changes) {

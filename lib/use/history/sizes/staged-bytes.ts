@@ -1,7 +1,11 @@
 /** What pack sets that were written for the next version hold for its files; what was staged and dropped again is not of it. */
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
-import { namedObjects, openStoredFile } from '../../../storage/objects/stored/stored-file.js';
+import {
+  namedObjects,
+  openStoredFile,
+  type Readers,
+} from '../../../storage/objects/stored/stored-file.js';
 import type { StagedSet } from '../../../storage/repo/staging/staging.js';
 import {
   type BlobEntry,
@@ -14,16 +18,18 @@ import type { SizedFile } from './sizes.js';
 /**
  * The sets with the bytes that files need of them, and no set of which they need nothing. Sets that were
  * merged into others meanwhile stay as they were noted.
+ * @param readers  read the recipes of the files, which may be in a session that is not flushed.
  */
 export async function neededOfSets(
-  repo: ReadAccess,
+  repo: Pick<ReadAccess, 'store'>,
   sets: readonly StagedSet[],
   files: readonly SizedFile[],
+  readers: Readers,
 ): Promise<StagedSet[]> {
   if (sets.length === 0) return [];
   const needed = new NeededRecords(repo, sets);
   for (const file of files) {
-    for (const object of namedObjects(await openStoredFile(repo, file))) {
+    for (const object of namedObjects(await openStoredFile(readers, file))) {
       if (object.kind === 'blob') await needed.blob(object.id);
       else await needed.extent(object.id, segmentCount(object.count as number));
     }
@@ -39,11 +45,11 @@ export async function neededOfSets(
 class NeededRecords {
   /** Bytes by set. */
   readonly bytes = new Map<string, number>();
-  readonly #repo: ReadAccess;
+  readonly #repo: Pick<ReadAccess, 'store'>;
   readonly #wanted: ReadonlySet<string>;
   readonly #seen = new Set<Id>();
 
-  constructor(repo: ReadAccess, sets: readonly StagedSet[]) {
+  constructor(repo: Pick<ReadAccess, 'store'>, sets: readonly StagedSet[]) {
     this.#repo = repo;
     this.#wanted = new Set(sets.map(({ id }) => id));
   }
