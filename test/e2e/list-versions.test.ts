@@ -158,6 +158,23 @@ test('list: what is wrong is said with names that are near', async (t) => {
 
 const STRANGE = '=1+1|"x",<b>\u001b[31m';
 
+test('list --where: a number compared with a text is said to fit never', async (t) => {
+  const repo = await threeRuns(t);
+  const warnings = async (where: string): Promise<string[]> =>
+    (await repo.json<{ warnings: string[] }>('list', '--where', where)).warnings;
+  const number =
+    /'acc' is a number and is compared with the text 'x', which never fits: write numbers without quotes/;
+  t.regex((await warnings("acc > 'x'")).join('\n'), number);
+  t.regex((await warnings("'x' <= acc or lr = 1")).join('\n'), number);
+  t.regex((await warnings("acc between 0 and 'x'")).join('\n'), number);
+  t.regex(
+    (await warnings('opt = 1')).join('\n'),
+    /'opt' is a text .* the number 1, .*: write '1' in quotes/,
+  );
+  // A time is compared with a text that is one.
+  t.deepEqual(await warnings("acc > 0.1 and opt = 'adam' and time > '2020-01-01'"), []);
+});
+
 test('list: names and values of strangers run nowhere', async (t) => {
   const repo = await TestRepository.create(t);
   await repo.write('a.txt', 'a');

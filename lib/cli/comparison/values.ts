@@ -1,4 +1,5 @@
 /** Tables of what versions have: hyperparameters, metrics, environment, layers, files. */
+import { plainTensorName } from '../../pure/network/layers/names.js';
 import type {
   ComparedMetric,
   ComparedValue,
@@ -121,7 +122,7 @@ export function layerSection(
     const cells = others.map((at) => layer.cells[at] ?? null);
     return {
       cells: [
-        layer.name,
+        plainTensorName(layer.name),
         layer.kind,
         formatNumber(layer.elements),
         ...(isPair ? pairCells(cells[0] ?? null) : cells.map(driftText)),

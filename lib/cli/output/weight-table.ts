@@ -1,4 +1,5 @@
 /** Numbers and histograms of weights as `dlv desc --weights` prints them. */
+import { plainTensorName } from '../../pure/network/layers/names.js';
 import { sparkline } from '../../pure/picture/text-plot.js';
 import type { CheckpointStatistics, WeightStatistics } from '../../use/ops/desc.js';
 import { formatTable } from './table.js';
@@ -68,7 +69,7 @@ export function printStatistics(
       { title: 'elements', align: 'right' as const },
     ];
     const rows = layers.map(({ name, kind, dtypes, statistics }) => [
-      name,
+      plainTensorName(name),
       kind,
       dtypes.join(', '),
       formatNumber(statistics.elements),

@@ -1,4 +1,5 @@
 /** The page of `dlv diff --html`: how versions differ, their networks as one picture, how far layers moved. */
+import { plainTensorName } from '../../pure/network/layers/names.js';
 import { html, type Markup } from '../../pure/picture/markup.js';
 import type { Curve } from '../../use/history/curves.js';
 import type {
@@ -34,6 +35,7 @@ import { OpenSizes } from './open-sizes.js';
 import {
   factList,
   figures,
+  namedTensor,
   type PageOrigin,
   pageOf,
   type Section,
@@ -128,7 +130,9 @@ function summary(result: DiffResult | ManyDiffResult, pairs: readonly PairDiff[]
       (found, one) => (found === null || one.drift > found.drift ? one : found),
       null,
     );
-    return most === null ? '' : `${most.name} moved most: ${significant(most.drift)}`;
+    return most === null
+      ? ''
+      : `${plainTensorName(most.name)} moved most: ${significant(most.drift)}`;
   };
   let next = 0;
   return factList(
@@ -275,7 +279,7 @@ function driftSection(result: DiffResult | ManyDiffResult): Section | null {
       return html`<td class="h${shade(cell?.relativeL2 ?? null)}" title="${title}">${driftText(cell)}</td>`;
     });
     return html`
-<tr><th scope="row">${layer.name}</th><td>${layer.kind}</td><td class="n">${formatNumber(layer.elements)}</td>${cells}</tr>`;
+<tr><th scope="row">${namedTensor(layer.name)}</th><td>${layer.kind}</td><td class="n">${formatNumber(layer.elements)}</td>${cells}</tr>`;
   });
   const heat = html`<div class="wide" tabindex="0" role="group" aria-label="drift of layers"><table class="heat" data-sorts="1"><caption>\u2016b \u2212 a\u2016 / \u2016a\u2016 of the weights of each layer; darker is more, by magnitude</caption><thead><tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col" class="n">elements</th>${heads}</tr></thead><tbody>${rows}
 </tbody></table></div>`;
@@ -346,7 +350,7 @@ function tensorTable({ tensors, added, removed, changed, equal }: SnapshotDiff):
       sort: typeof value === 'number' ? value : null,
     });
     return [
-      { shown: name, ...look },
+      { shown: namedTensor(name), ...look },
       status,
       side?.dtype ?? '',
       side === null ? '' : `[${side.shape.join(', ')}]`,

@@ -1,5 +1,7 @@
 /** What pages are made of: the frame of a page, facts, tables, figures. */
+
 import { createHash } from 'node:crypto';
+import { plainTensorName } from '../../pure/network/layers/names.js';
 import { type Content, html, lines, type Markup, page } from '../../pure/picture/markup.js';
 import { PAGE_SCRIPT } from './script.js';
 import { PAGE_STYLE } from './style.js';
@@ -92,6 +94,12 @@ export type TableCell =
       sort?: number | null;
       look?: 'best' | 'added' | 'removed' | 'changed' | 'barcell';
     };
+
+/** A tensor or layer as people read its name; the whole name shows while the pointer rests on it. */
+export function namedTensor(name: string): Content {
+  const plain = plainTensorName(name);
+  return plain === name ? name : html`<span title="${name}">${plain}</span>`;
+}
 
 export interface TableOptions {
   caption: string;

@@ -4,7 +4,7 @@ import type { CheckpointStatistics, WeightStatistics } from '../../use/ops/desc.
 import { within } from '../output/tensor-numbers.js';
 import { formatCount, formatNumber } from '../output/ui.js';
 import { buffersText } from '../output/weight-table.js';
-import { type Section, type TableCell, type TableColumn, tableOf } from './parts.js';
+import { namedTensor, type Section, type TableCell, type TableColumn, tableOf } from './parts.js';
 
 const ROWS_MAX = 600;
 /** Octaves that are drawn: those of the largest values. */
@@ -28,7 +28,7 @@ function statisticsTable({ layers, buffers }: CheckpointStatistics): Markup {
   const top = Math.max(...tops, 0);
   const low = Math.max(Math.min(...bottoms, top), top - OCTAVES_MAX + 1);
   const rows = shown.map(({ name, kind, dtypes, statistics }): TableCell[] => [
-    name,
+    namedTensor(name),
     kind,
     dtypes.join(', '),
     { shown: formatNumber(statistics.elements), sort: statistics.elements },

@@ -67,9 +67,7 @@ export function analyse(
     throw new NoBounds(`the network has ${graph.inputs.length} inputs, not one`);
   }
   const target = output ?? graph.outputs[0]?.name ?? '';
-  const makers = new Map(
-    graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
-  );
+  const makers = makersOf(graph.nodes);
   const fixed = input.shape?.[0];
   const first = typeof fixed === 'number' ? fixed : 1;
   if (first !== 1) throw new NoBounds(`the network takes ${first} examples at a time`);
@@ -100,7 +98,7 @@ export function analyse(
     if (!fits) isBatched = false;
   };
   note(input.name);
-  const wanted = ancestors(target, makers);
+  const wanted = ancestorsOf(target, makers);
   const nodes: GraphNode[] = [];
   for (const node of graph.nodes) {
     for (const name of node.outputs) if (name !== '') note(name);
@@ -122,7 +120,7 @@ export function analyse(
     ? scoresOf(target, makers)
     : { scores: target, hasSoftmax: false };
   if (!depends.has(scores)) throw new NoBounds('the output does not depend on the input');
-  const kept = ancestors(scores, makers);
+  const kept = ancestorsOf(scores, makers);
   return {
     graph,
     opset: network.opsets.get('') ?? 13,
@@ -138,10 +136,17 @@ export function analyse(
   };
 }
 
-/** Nodes that a value is made by. */
-function ancestors(target: string, makers: ReadonlyMap<string, GraphNode>): Set<GraphNode> {
+/** The node that makes each value, by the value's name. */
+export type Makers = ReadonlyMap<string, GraphNode>;
+
+export function makersOf(nodes: readonly GraphNode[]): Makers {
+  return new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+}
+
+/** Every node on the way to a value. */
+export function ancestorsOf(value: string, makers: Makers): Set<GraphNode> {
   const found = new Set<GraphNode>();
-  const stack = [target];
+  const stack = [value];
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
     const node = makers.get(name);
     if (node === undefined || found.has(node)) continue;
@@ -152,10 +157,7 @@ function ancestors(target: string, makers: ReadonlyMap<string, GraphNode>): Set<
 }
 
 /** Passes over what does not change the order of scores. */
-function scoresOf(
-  target: string,
-  makers: ReadonlyMap<string, GraphNode>,
-): { scores: string; hasSoftmax: boolean } {
+function scoresOf(target: string, makers: Makers): { scores: string; hasSoftmax: boolean } {
   let hasSoftmax = false;
   let scores = target;
   for (let node = makers.get(scores); node !== undefined; node = makers.get(scores)) {

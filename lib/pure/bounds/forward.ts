@@ -4,7 +4,7 @@
  * ends of its output, widened by the rounding of the reference and of the graph itself.
  */
 import type { GraphNode } from '../network/network.js';
-import { type Analysis, NoBounds } from './analysis.js';
+import { type Analysis, ancestorsOf, makersOf, NoBounds } from './analysis.js';
 import { GraphMaker } from './graph-maker.js';
 import { FEW, HALF_TINY, HALF_UNIT, TINY } from './rounding.js';
 import { type WeightForm, type WeightInput, weightInput } from './weights.js';
@@ -64,7 +64,7 @@ export class ForwardPass {
 
   /** Builds intervals up to a value. @param refined  values that better ends are fed of. */
   run(upTo: string, refined: readonly string[] = []): void {
-    const kept = needed(upTo, this.analysis.nodes);
+    const kept = ancestorsOf(upTo, makersOf(this.analysis.nodes));
     for (const node of this.analysis.nodes) {
       if (!kept.has(node)) continue;
       const rule = node.domain === '' ? this.#rules.get(node.op) : undefined;
@@ -196,19 +196,4 @@ export class ForwardPass {
       ? maker.double(maker.scalar(0))
       : sums.reduce((total, sum) => maker.add(total, sum));
   }
-}
-
-function needed(upTo: string, nodes: readonly GraphNode[]): Set<GraphNode> {
-  const makers = new Map(
-    nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
-  );
-  const found = new Set<GraphNode>();
-  const stack = [upTo];
-  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
-    const node = makers.get(name);
-    if (node === undefined || found.has(node)) continue;
-    found.add(node);
-    stack.push(...node.inputs);
-  }
-  return found;
 }

@@ -1,6 +1,6 @@
 /** The graphs that bounds are computed by: made once for a network, whatever is known of its weights. */
 import type { GraphNode } from '../network/network.js';
-import type { Analysis } from './analysis.js';
+import { type Analysis, ancestorsOf, makersOf } from './analysis.js';
 import { BackwardPass } from './backward.js';
 import { BACKWARD } from './backward-rules.js';
 import { ForwardPass } from './forward.js';
@@ -110,7 +110,7 @@ function single(analysis: Analysis): Analysis {
 
 /** Values whose intervals decide how loose the way back is: what bends, and what maxima are taken of. */
 export function refinable(analysis: Analysis): string[] {
-  const makers = new Map(analysis.nodes.map((node) => [node.outputs[0] as string, node]));
+  const makers = makersOf(analysis.nodes);
   const found: string[] = [];
   for (const node of analysis.nodes) {
     const data = node.inputs[0] as string;
@@ -135,20 +135,14 @@ export function depthOf(analysis: Analysis, value: string): number {
 
 /** Multiplications of one row of the way back from a value. */
 export function workOf(analysis: Analysis, value: string): number {
-  const makers = new Map(analysis.nodes.map((node) => [node.outputs[0] as string, node]));
-  const seen = new Set<GraphNode>();
-  const stack = [value];
   let work = 0;
-  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
-    const node = makers.get(name);
-    if (node === undefined || seen.has(node)) continue;
-    seen.add(node);
-    stack.push(...node.inputs);
+  for (const node of ancestorsOf(value, makersOf(analysis.nodes))) {
     const count = (shape: readonly number[] = []): number =>
       shape.reduce((product, size) => product * size, 1);
     const weight = analysis.parameters.get(node.inputs[1] ?? '')?.shape;
     if (weight === undefined) continue;
-    const places = node.op === 'Conv' ? count(analysis.shapes.get(name)?.slice(2)) : 1;
+    const places =
+      node.op === 'Conv' ? count(analysis.shapes.get(node.outputs[0] as string)?.slice(2)) : 1;
     if (node.op !== 'BatchNormalization') work += count(weight) * places;
   }
   return work;

@@ -3,6 +3,7 @@
  * without the metric is left out by `acc > 0.9` and by `not acc > 0.9`, and found by `acc is null`.
  */
 import type { ColumnRef, Comparison, Condition, Operand, Value } from './condition.js';
+import { ComparedKinds } from './kinds.js';
 import { likeTest, matchTest } from './pattern.js';
 
 /** How a column is read from a row, and how a text is understood that it is compared with. */
@@ -19,20 +20,24 @@ export type Bind<Row> = (column: ColumnRef) => Binding<Row>;
 type Truth = boolean | null;
 type Test<Row> = (row: Row) => Truth;
 
-/** Makes a test of a condition; every column is bound once. */
+/**
+ * Makes a test of a condition; every column is bound once.
+ * @param kinds  is told which values are compared with which literals.
+ */
 export function compileCondition<Row>(
   condition: Condition,
   bind: Bind<Row>,
+  kinds = new ComparedKinds(),
 ): (row: Row) => boolean {
-  const test = compile(condition, bind);
+  const test = compile(condition, bind, kinds);
   return (row) => test(row) === true;
 }
 
-function compile<Row>(condition: Condition, bind: Bind<Row>): Test<Row> {
+function compile<Row>(condition: Condition, bind: Bind<Row>, kinds: ComparedKinds): Test<Row> {
   switch (condition.kind) {
     case 'and':
     case 'or': {
-      const tests = condition.items.map((item) => compile(item, bind));
+      const tests = condition.items.map((item) => compile(item, bind, kinds));
       // What decides alone: a false one of 'and', a true one of 'or'.
       const decisive = condition.kind === 'or';
       return (row) => {
@@ -46,7 +51,7 @@ function compile<Row>(condition: Condition, bind: Bind<Row>): Test<Row> {
       };
     }
     case 'not': {
-      const test = compile(condition.item, bind);
+      const test = compile(condition.item, bind, kinds);
       return (row) => {
         const truth = test(row);
         return truth === null ? null : !truth;
@@ -54,15 +59,18 @@ function compile<Row>(condition: Condition, bind: Bind<Row>): Test<Row> {
     }
     case 'compare': {
       const [left, right] = pair(condition.left, condition.right, bind);
-      return (row) => compareBy(condition.comparison, left(row), right(row));
+      const compare = comparer(condition.left, condition.right, kinds);
+      return (row) => compare(condition.comparison, left(row), right(row));
     }
     case 'between': {
       const [value, low] = pair(condition.operand, condition.low, bind);
       const [, high] = pair(condition.operand, condition.high, bind);
+      const aboveLow = comparer(condition.operand, condition.low, kinds);
+      const belowHigh = comparer(condition.operand, condition.high, kinds);
       return (row) => {
         const found = value(row);
-        const isAbove = compareBy('>=', found, low(row));
-        const isBelow = compareBy('<=', found, high(row));
+        const isAbove = aboveLow('>=', found, low(row));
+        const isBelow = belowHigh('<=', found, high(row));
         if (isAbove === false || isBelow === false) return false;
         return isAbove === null || isBelow === null ? null : true;
       };
@@ -125,6 +133,19 @@ function readAs<Row>(
   if (operand.kind !== 'literal' || typeof operand.value !== 'string' || !literal) return get;
   const value = literal(operand.value);
   return () => value;
+}
+
+/** As `compareBy`, and notes what a column is compared with. */
+function comparer(left: Operand, right: Operand, kinds: ComparedKinds): typeof compareBy {
+  const isTurned = left.kind === 'literal';
+  const [column, other] = isTurned ? [right, left] : [left, right];
+  if (column.kind !== 'column' || other.kind !== 'literal') return compareBy;
+  const pair = kinds.of(column);
+  return (comparison, a, b) => {
+    if (isTurned) pair.add(b, a);
+    else pair.add(a, b);
+    return compareBy(comparison, a, b);
+  };
 }
 
 function textOf(value: Value): string {

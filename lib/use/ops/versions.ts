@@ -8,6 +8,7 @@ import {
   type Value,
 } from '../../pure/where/condition.js';
 import { compareValues, compileCondition } from '../../pure/where/evaluate.js';
+import { ComparedKinds } from '../../pure/where/kinds.js';
 import type { OpContext } from '../context.js';
 import { type Curve, readCurves } from '../history/curves.js';
 import { resolveId } from '../history/lines/resolve.js';
@@ -94,8 +95,11 @@ export async function versions(
   const baseRow =
     base === null ? null : (all.rows.find(({ id }) => id === base) ?? (await all.read(base)));
   const columns = new Columns(all.rows);
-  const fits = condition && compileCondition<VersionRow>(condition, (ref) => columns.find(ref));
+  const kinds = new ComparedKinds();
+  const fits =
+    condition && compileCondition<VersionRow>(condition, (ref) => columns.find(ref), kinds);
   const fitting = fits === null ? [...all.rows] : all.rows.filter(fits);
+  for (const warning of kinds.warnings()) context.warn(warning, 'last');
   sortRows(
     fitting,
     sort.map(({ ref, sign }) => ({ column: columns.find(ref), sign })),

@@ -65,6 +65,15 @@ export function nameOfWeight(weight: string): string | null {
   return cut.replaceAll('/', '.').replace(/^StatefulPartitionedCall\./, '');
 }
 
+/**
+ * A tensor's name as a person reads it: without what inlining put in front of the author's name. It names the
+ * tensor no more, so it is only shown: `If_0/then_branch/If_0_then_branch__Inline_0__rnn.bias` →
+ * `If_0/then_branch/rnn.bias`.
+ */
+export function plainTensorName(name: string): string {
+  return name.replace(/(^|\/)[^/]*__Inline_\d+__\/?/g, '$1');
+}
+
 /** Gives each name once: the second `relu` is `relu#2`. */
 export class UniqueNames {
   readonly #counts = new Map<string, number>();

@@ -4,7 +4,11 @@
  */
 import test from 'ava';
 import { layerView, linkLayers } from '../../../../lib/pure/network/layers/layer-view.js';
-import { nameOfPath, nameOfWeight } from '../../../../lib/pure/network/layers/names.js';
+import {
+  nameOfPath,
+  nameOfWeight,
+  plainTensorName,
+} from '../../../../lib/pure/network/layers/names.js';
 import type { Network } from '../../../../lib/pure/network/network.js';
 import { networkOfOnnx } from '../../../../lib/pure/network/onnx-network.js';
 import { alexnet, caffeAlexnet, lenet5, resnet, vgg } from '../../../helpers/known-networks.js';
@@ -263,4 +267,18 @@ test('conv1, conv3 and conv5 are followed by the largest of a window, as their p
   t.deepEqual(after(vgg(16), 'conv2'), ['pool MAX']);
   t.deepEqual(after(lenet5(), 'conv1'), ['pool MAX']);
   t.deepEqual(after(resnet(18), 'conv20'), ['add ADD']);
+});
+
+test('names: a tensor is shown without what inlining put in front of its name', (t) => {
+  for (const [name, shown] of [
+    [
+      'If_0/else_branch/If_0_else_branch__Inline_0__decoder.rnn.bias',
+      'If_0/else_branch/decoder.rnn.bias',
+    ],
+    ['If_0/else_branch/If_0_else_branch__Inline_0__/stft/Sqrt', 'If_0/else_branch/stft/Sqrt'],
+    ['a__Inline_12__conv.weight', 'conv.weight'],
+    ['layer1.Inline_0.weight', 'layer1.Inline_0.weight'],
+  ] as const) {
+    t.is(plainTensorName(name), shown);
+  }
 });
