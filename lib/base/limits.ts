@@ -150,6 +150,11 @@ export const PATH_BYTES_MAX = 4096;
 /** git's blob sha1 is recorded for files up to this size. */
 export const GIT_SHA1_BYTES_MAX = 10 * 1000 * 1000;
 
+/** One request of `dlv batch`, the words of its command line, and how many may wait. */
+export const BATCH_LINE_BYTES_MAX = 1 << 20;
+export const BATCH_WORDS_MAX = 10_000;
+export const BATCH_WAITING_MAX = 256;
+
 /** Small sealed state files: refs, HEAD, format, lock. */
 export const STATE_FILE_BYTES_MAX = 1 << 20;
 /** Manifest: some 400,000 sets, of which all but a few are as large as a set may be. Also budgets. */

@@ -144,7 +144,7 @@ function withCounts(argv: readonly string[], command: Command | undefined): read
 
 /** Runs one command line. @returns the exit code. */
 export async function runCli(host: CliHost): Promise<number> {
-  const cli = new Cli(host);
+  const cli = new Cli(host, runCli);
   let program: Command | null = null;
   if (host.argv[0] === COMPLETE) return answerShell(host);
   try {
@@ -220,7 +220,8 @@ function report(cli: Cli, error: DlvError): void {
   const isOfFolder = error.code === 'DLV_USAGE' || error.data.kind === 'folder';
   const folderHint = isOfFolder && verb !== undefined ? folderFlagHint(verb, flags) : null;
   if (folderHint !== null) error.data.hint = folderHint;
-  if (wantsJson(cli.host)) stdout.write(formatJson(errorDocument(error, cli.warnings)));
+  if (cli.host.asker) cli.host.asker.error(error);
+  else if (wantsJson(cli.host)) stdout.write(formatJson(errorDocument(error, cli.warnings)));
   else writeError(stderr, createStyle(wantsColor(stderr, env)), error, env);
 }
 

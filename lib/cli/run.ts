@@ -7,8 +7,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { NotFoundError } from '../base/errors.js';
+import { type DlvError, NotFoundError, UsageError } from '../base/errors.js';
 import type { OpContext } from '../use/context.js';
+import type { ProgressSink } from '../use/progress.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { createProgress } from './output/progress.js';
 import type { Stdio } from './output/stdio.js';
@@ -49,7 +50,27 @@ export interface CliHost {
   argv: readonly string[];
   /** Raised by the first Ctrl-C. */
   signal: AbortSignal;
+  /** What a command may read; null: nothing. Default: that of the process. */
+  stdin?: AsyncIterable<Uint8Array> | null;
+  /** Takes the place of stdout and of the bar, for a program that asks one thing after another. */
+  asker?: Asker;
 }
+
+/** Who asked for a command in `dlv batch`. */
+export interface Asker {
+  /** The answer, as --json prints it, without the warnings. */
+  document(document: object): void;
+  /** What the command ended with instead of an answer. */
+  error(error: DlvError): void;
+  /** Is given each warning as it comes. */
+  warn(message: string): void;
+  /** Takes bytes of files and tensors; false: no more are wanted. Null: only their description is. */
+  data: ((bytes: Uint8Array) => Promise<boolean>) | null;
+  progress: ProgressSink;
+}
+
+/** Carries out one command line. @returns the exit code. */
+export type RunLine = (host: CliHost) => Promise<number>;
 
 /** An open repository, as ops take it. */
 export type OpenRepository = Parameters<
@@ -69,6 +90,12 @@ export interface Run {
   /** Opens the repository around the context's folder for as long as `action` runs. */
   repository<T>(action: (repo: OpenRepository) => Promise<T>): Promise<T>;
   ui: Ui;
+  /** What comes in on stdin. @throws {UsageError} where that is not the command's to read. */
+  input(): AsyncIterable<Uint8Array>;
+  /** Takes bytes of files and tensors beside a document; null where nobody asked for them. */
+  readonly data: Asker['data'];
+  /** Carries out other command lines, with streams of their own. */
+  line: RunLine;
   /** True once nobody reads stdout any more. */
   outputClosed(): boolean;
   /** Answers: with --json the document, printed when the action has ended; else what `human` prints. */
@@ -141,6 +168,10 @@ async function readDailyKernelNote(env: NodeJS.ProcessEnv): Promise<string | nul
   return dailyKernelNote(env);
 }
 
+const noLine: RunLine = () => {
+  throw new Error('no command lines are carried out here');
+};
+
 /** Declares commands and runs their actions. */
 export class Cli {
   readonly host: CliHost;
@@ -154,8 +185,12 @@ export class Cli {
   /** Warnings that are said when the command has answered. */
   readonly #late: string[] = [];
 
-  constructor(host: CliHost) {
+  readonly #runLine: RunLine;
+
+  /** @param runLine  carries out other command lines, for a command that takes them. */
+  constructor(host: CliHost, runLine: RunLine = noLine) {
     this.host = host;
+    this.#runLine = runLine;
   }
 
   /** Declares a command of `parent`; arguments and options are added to what it returns. */
@@ -178,7 +213,7 @@ export class Cli {
         this.exitCode = (await action(run, ...(args as A))) ?? 0;
         const note = globals.quiet ? null : await readDailyKernelNote(this.host.env);
         if (note !== null) run.context.warn(note, 'last');
-        if (this.#document !== null) run.ui.document(withWarnings(this.#document, this.warnings));
+        if (this.#document !== null) this.#answer(run.ui, this.#document);
       } finally {
         run.context.progress.finish();
         for (const message of this.#late) run.ui.warn(message);
@@ -186,19 +221,25 @@ export class Cli {
     };
   }
 
+  #answer(ui: Ui, document: object): void {
+    if (this.host.asker) this.host.asker.document(document);
+    else ui.document(withWarnings(document, this.warnings));
+  }
+
   #run(globals: Globals): Run {
-    const { stdout, stderr, env, cwd, argv, signal } = this.host;
+    const { stdout, stderr, env, cwd, argv, signal, asker } = this.host;
+    const { stdin = process.stdin } = this.host;
     const ui = createUi({ ...globals, stdout, stderr, env });
-    const progress = createProgress({
-      enabled: globals.progress && !globals.quiet,
-      stream: stderr,
-    });
+    const bar = () =>
+      createProgress({ enabled: globals.progress && !globals.quiet, stream: stderr });
+    const progress = asker?.progress ?? bar();
     const context: OpContext = {
       cwd: workingFolder(cwd, globals.folders),
       progress,
       warn: (message, when) => {
         this.warnings.push(message);
-        if (when === 'last') this.#late.push(message);
+        if (asker) asker.warn(message);
+        else if (when === 'last') this.#late.push(message);
         else ui.warn(message);
       },
       signal,
@@ -218,6 +259,14 @@ export class Cli {
           return action(repo);
         });
       },
+      input: () => {
+        if (stdin !== null) return stdin as AsyncIterable<Uint8Array>;
+        throw new UsageError("'-' is stdin, which is not to be read here", {
+          hint: 'name a file, or give the text itself',
+        });
+      },
+      data: asker?.data ?? null,
+      line: this.#runLine,
       outputClosed: () => stdout.closed,
       answer: (result, human) => {
         // What is left of a bar would be between the lines of the answer.

@@ -182,6 +182,7 @@ const LINES: Record<string, Line> = {
       await repo.write('run/step_2/a.txt', '2');
     },
   },
+  batch: { args: ['batch'] },
   completion: { args: ['completion', 'bash'] },
 };
 

@@ -63,6 +63,14 @@ interface Ran {
   err: string;
 }
 
+/** What `dlv batch` is asked for. */
+async function* requests(): AsyncGenerator<Uint8Array> {
+  for (const [id, args] of [['log'], ['show'], ['show', STEERING], [STEERING]].entries()) {
+    const [op, ...rest] = args;
+    yield Buffer.from(`${JSON.stringify({ id, op, args: rest })}\n`);
+  }
+}
+
 async function run(cwd: string, argv: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
   const texts = { out: '', err: '' };
   const stream = (name: 'out' | 'err') => ({
@@ -82,6 +90,7 @@ async function run(cwd: string, argv: readonly string[], env: NodeJS.ProcessEnv)
     cwd,
     argv,
     signal: new AbortController().signal,
+    stdin: requests(),
   });
   return { code, ...texts };
 }
@@ -156,6 +165,7 @@ const MORE: Line[] = [
   [0, ['revert', '--dry-run', 'HEAD']],
   [0, ['merge', '--dry-run', `other${HIDDEN}`]],
   [0, ['gc']],
+  [0, ['batch']],
   [0, ['completion', 'bash']],
   [1, ['import', '.', '--as', 'git', '--model', `git${HIDDEN}`]],
   [0, ['fsck']],
@@ -226,6 +236,7 @@ const MISTAKES: Line[] = [
   [1, ['detach', '--planes', '2', '--to', `no${HIDDEN}`]],
   [2, ['fetch', '--planes', STEERING]],
   [2, ['gc', STEERING]],
+  [2, ['batch', STEERING]],
   [2, ['completion', STEERING]],
   [1, ['import', STEERING]],
   [2, ['fsck', STEERING]],

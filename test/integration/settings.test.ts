@@ -176,6 +176,21 @@ const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
     }
     t.true((sizes[1] as number) < (sizes[0] as number), sizes.join(' '));
   },
+  'cache.bytes': async (t) => {
+    const repo = await withOwn(t, '[cache]\n  bytes = 100\n');
+    await repo.write('a', Buffer.alloc(60, 1));
+    await repo.write('b', Buffer.alloc(60, 2));
+    await repo.write('large', Buffer.alloc(101, 3));
+    await repo.commit('first');
+    const place = async (name: string): Promise<string> =>
+      (await repo.json<{ file: string }>('cat', `HEAD:${name}`, '--to-cache')).file;
+    const first = await place('a');
+    t.is(await place('a'), first);
+    const second = await place('b');
+    t.deepEqual(await fs.readFile(second), Buffer.alloc(60, 2));
+    await t.throwsAsync(fs.readFile(first), { code: 'ENOENT' });
+    t.is((await repo.fails(12, 'cat', 'HEAD:large', '--to-cache')).code, 'DLV_LIMIT');
+  },
   'transfer.limitRate': async (t) => {
     const repo = await TestRepository.create(t);
     const rate = await asUser(t, '[transfer]\n  limitRate = 2M\n', () =>

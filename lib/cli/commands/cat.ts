@@ -17,6 +17,7 @@ const EXAMPLE: CatResult = {
   tensors: 1,
   bytes: 5120,
   planes: null,
+  file: null,
 };
 
 interface Flags {
@@ -24,6 +25,7 @@ interface Flags {
   acceptTier?: boolean;
   planes?: string;
   log?: string;
+  toCache?: boolean;
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -39,12 +41,17 @@ export function register(program: Command, cli: Cli): void {
         'Checksums are verified at the end: if the exit code is not 0, do not trust the output. ' +
         'With --json, no data is written, only a description of it.\n\nWith --planes <k>, only the ' +
         'k most significant bytes of each float are read from the disk; each value is the middle ' +
-        'of what it can be, and safetensors output says in its metadata that it is approximate.',
+        'of what it can be, and safetensors output says in its metadata that it is approximate.' +
+        '\n\nWith --to-cache, the bytes go into a file below .dlv, and its path is written instead. The ' +
+        'next call finds that file, so that a program can map a version into memory at once. The file is ' +
+        'never written again; it is deleted by gc, by forget, and when all such files take more than the ' +
+        'setting cache.bytes.',
       examples: [
         ['dlv cat HEAD~1:model.safetensors > old.safetensors', 'a file of the previous version'],
         ['dlv cat HEAD:model.pt#fc.weight --format npy > fc.npy', 'one tensor, for NumPy'],
         ['dlv cat bert --format safetensors > bert.safetensors', 'the weights of a version'],
         ['dlv cat HEAD --format safetensors --planes 2 > rough.safetensors', 'half the bytes'],
+        ['dlv cat HEAD --format safetensors --to-cache', 'where a program can map the weights'],
         ['dlv cat bert@3 --log train.log', 'a log of a version'],
         [
           'dlv cat HEAD:checkpoint-500 --format safetensors > old.safetensors',
@@ -64,6 +71,7 @@ export function register(program: Command, cli: Cli): void {
     )
     .option('--planes <k>', 'only the k leading bytes of each float, 1 to 8')
     .option('--log <name>', 'a log of the version, as dlv show lists it')
+    .option('--to-cache', 'write into a file below .dlv and print its path')
     .option('--accept-tier', 'accept a file whose exact bytes a tier has replaced')
     .action(
       cli.action(async (run, place: string, flags: Flags) => {
@@ -79,9 +87,12 @@ export function register(program: Command, cli: Cli): void {
           const { revision, path } = splitPlace(place);
           const from = (text: string) => placePath(repo.layout, run.context.cwd, text);
           const where = path === undefined ? { revision } : { revision, path: from(path) };
-          return cat(repo, { ...where, ...own }, ui.json ? null : sink, run.context);
+          const taken = run.data ?? (ui.json ? null : sink);
+          return cat(repo, { ...where, ...own }, taken, run.context);
         });
-        run.answer(result, () => {});
+        run.answer(result, () => {
+          if (result.file !== null) ui.line(result.file);
+        });
         return 0;
       }),
     );

@@ -72,7 +72,7 @@ const EXAMPLE: CommitResult = {
 };
 
 async function options(run: Run, flags: Flags): Promise<CommitOptions> {
-  const message = await readMessage(flags.message, flags.file, run.context.cwd);
+  const message = await readMessage(flags.message, flags.file, run);
   return {
     all: flags.all === true,
     amend: flags.amend === true,

@@ -75,5 +75,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('fsck', KEEP, () => import('./fsck.js')),
   entry('bench', KEEP, () => import('./bench.js')),
   entry('config', KEEP, () => import('./config.js')),
+  entry('batch', KEEP, () => import('./batch.js')),
   entry('completion', KEEP, () => import('./completion.js')),
 ];

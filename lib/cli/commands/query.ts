@@ -65,12 +65,12 @@ async function textOf(run: Run, words: readonly string[], { file, named }: Flags
     throw new UsageError('the query is given twice', {
       hint: 'give it as an operand, with --file or with --named',
     });
-  if (file !== undefined) return readText(file, run.context.cwd, 'query');
+  if (file !== undefined) return readText(file, run, 'query');
   if (named !== undefined) {
     const { namedQuery } = await import('../../use/ops/query.js');
     return (await run.repository((repo) => namedQuery(repo, named))).query;
   }
-  if (words.length === 1 && words[0] === '-') return readText('-', run.context.cwd, 'query');
+  if (words.length === 1 && words[0] === '-') return readText('-', run, 'query');
   if (words.length > 0) return words.join(' ');
   throw new UsageError('there is no query', {
     hint: "write one in quotes: dlv query 'select m where m.metrics.acc > 0.9', or read it with --file; dlv help dql has the language",

@@ -35,6 +35,7 @@ const WORK_KINDS = [
   'merge',
   'import',
   'marker',
+  'loaded',
 ] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
@@ -193,6 +194,14 @@ export class Layout {
   /** Databases of earlier forms. */
   get olderVersionRows(): string[] {
     return [this.#in('catalog', 'versions-1')];
+  }
+  /** Folder of files and tensors of versions that programs read in place; derived. */
+  get loaded(): string {
+    return this.#in('catalog', 'loaded');
+  }
+  /** One of them. @param name  of the file alone. */
+  loadedFile(name: string): string {
+    return path.join(this.loaded, name);
   }
   /** Indexes of pack sets of remotes, and older parts of their lists; derived. */
   get remoteIndexes(): string {

@@ -1,7 +1,7 @@
 /** `dlv cat`: the bytes of a file, of a tensor, or of all tensors as one safetensors file. */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import type { Id } from '../../base/bytes/hash.js';
+import { type Id, sha256Hex } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
 import { npyHeader, safetensorsHeader } from '../../pure/formats/tensor-headers.js';
 import { DTYPES } from '../../pure/tensor/dtype.js';
@@ -10,6 +10,7 @@ import { bringFiles, bringTensors } from '../../storage/objects/stored/bring.js'
 import { streamTensors } from '../../storage/objects/stored/load-tensors.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
 import { tensorBytes, tensorsOf } from '../../storage/objects/stored/tensors.js';
+import { placeLoaded } from '../../storage/repo/loaded-files.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { FileEntry } from '../../storage/repo/version/file-page.js';
 import { SERIES_LOG } from '../../storage/repo/version/series.js';
@@ -52,6 +53,8 @@ export interface CatOptions extends AcceptTier {
   format?: CatFormat;
   /** Reads only so many leading planes of floats, 1 to 8: each value is the middle of what it can be. */
   planes?: number;
+  /** Writes a file below .dlv that a program may map, or finds the one of an earlier call. */
+  toCache?: boolean;
 }
 
 export interface CatResult {
@@ -69,6 +72,8 @@ export interface CatResult {
   bytes: number;
   /** Leading planes that were read of floats; null: all, the values are exact. */
   planes: number | null;
+  /** With `toCache`, the file that holds the bytes; it is never written again. Else null. */
+  file: string | null;
 }
 
 /** Where the bytes go. Resolves when more may come; false ends the work. */
@@ -88,6 +93,7 @@ export async function cat(
   const reader = await registerReader(repo.layout, repo.store.generation);
   try {
     const job = await plan(repo, options, context);
+    if (options.toCache) return { ...job.result, file: await place(repo, job, context) };
     if (sink !== null) {
       for await (const bytes of job.stream()) {
         throwIfAborted(context.signal);
@@ -117,8 +123,27 @@ export async function* streamBytes(
   }
 }
 
+/** Leaves the bytes in a file. */
+async function place(repo: Repository, job: Job, context: OpContext): Promise<string> {
+  const { bytes, format, planes } = job.result;
+  const key = sha256Hex(JSON.stringify([1, format, planes, bytes, ...job.content]));
+  const { signal, progress } = context;
+  progress.start('loading', bytes);
+  return placeLoaded(
+    repo.layout,
+    { key, bytes, stream: job.stream },
+    {
+      bytesMax: repo.config.get('cache.bytes'),
+      onBytes: (count) => progress.advance(count),
+      ...(signal ? { signal } : {}),
+    },
+  );
+}
+
 interface Job {
   result: CatResult;
+  /** What tells its bytes from those of all other jobs of the same format. */
+  content: readonly string[];
   stream(): AsyncIterable<Uint8Array>;
 }
 
@@ -155,6 +180,7 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
     return fileJob(repo, where, { entry, planes: options.planes }, context);
   }
   const tensors = tensorsOf(await repo.openFile(entry));
+  const source = { where, files: [entry] };
   if (name === null) {
     if (format === 'npy') {
       const place = `${revision}:${path}`;
@@ -162,11 +188,11 @@ async function plan(repo: Repository, options: CatOptions, context: OpContext): 
         hint: `name it: '${place}#<tensor>'; 'dlv show ${place}' lists the tensors`,
       });
     }
-    return tensorsJob(repo, where, { ...options, format: 'safetensors' }, uniqueNames(tensors));
+    return tensorsJob(repo, source, { ...options, format: 'safetensors' }, uniqueNames(tensors));
   }
   const tensor = pickTensor(tensors, name, entry.path);
   const { dtype, shape } = tensor;
-  const one = { ...where, tensor: { name, dtype, shape } };
+  const one = { ...source, where: { ...where, tensor: { name, dtype, shape } } };
   return tensorsJob(repo, one, { ...options, format }, [{ name, tensor }]);
 }
 
@@ -200,7 +226,9 @@ async function logJob(repo: Repository, id: Id, name: string, options: CatOption
       tensors: 0,
       bytes: found.bytes,
       planes: null,
+      file: null,
     },
+    content: [found.id],
     stream: async function* () {
       yield await repo.readBlob(found.id, 'blob');
     },
@@ -257,7 +285,7 @@ async function snapshotJob(
   };
   await warnOfMissingParts(repo, page, snapshot, context);
   const all = await namedTensorsOf(repo, page, snapshot);
-  return tensorsJob(repo, where, { ...options, format: 'safetensors' }, all);
+  return tensorsJob(repo, { where, files }, { ...options, format: 'safetensors' }, all);
 }
 
 /** The same error; its hint says so if the text is a file of the current version. */
@@ -281,12 +309,13 @@ async function fileJob(
   context: OpContext,
 ): Promise<Job> {
   const signal = context.signal ? { signal: context.signal } : {};
-  const whole = { ...where, format: 'raw' as const, tensors: 0, planes: null };
+  const whole = { ...where, format: 'raw' as const, tensors: 0, planes: null, file: null };
   await bringFiles(repo, [entry], planes);
   const stored = await repo.openFile(entry);
+  const content = contentOf([entry]);
   if (planes === undefined || !isShortened(stored, planes)) {
     const stream = () => streamFile(repo, stored, signal);
-    return { result: { ...whole, bytes: entry.size }, stream };
+    return { result: { ...whole, bytes: entry.size }, content, stream };
   }
   if (hasChecksums(stored.skeleton?.format ?? '')) {
     throw new UsageError(
@@ -301,13 +330,25 @@ async function fileJob(
   const bytes = await approximateSize(repo, stored, how);
   return {
     result: { ...whole, planes, bytes },
+    content: [...content, where.version],
     stream: () => approximateBytes(repo, stored, how),
   };
 }
 
+/** Files that tensors are taken from, and what is said of them. */
+interface Source {
+  where: Where;
+  files: readonly FileEntry[];
+}
+
+/** Content of files, exact or of a tier. */
+function contentOf(files: readonly FileEntry[]): string[] {
+  return files.map(({ path, sha256, recipe }) => JSON.stringify([path, sha256, recipe]));
+}
+
 function tensorsJob(
   repo: Repository,
-  where: Where,
+  { where, files }: Source,
   { format = 'raw', planes }: CatOptions,
   tensors: readonly NamedTensor[],
 ): Job {
@@ -320,7 +361,8 @@ function tensorsJob(
   const bytes = tensors.reduce((sum, { tensor }) => sum + tensorBytes(tensor), header.length);
   const short = isShort ? (planes as number) : null;
   return {
-    result: { ...where, format, tensors: tensors.length, bytes, planes: short },
+    result: { ...where, format, tensors: tensors.length, bytes, planes: short, file: null },
+    content: [...contentOf(files), where.tensor?.name ?? '', sha256Hex(header)],
     stream: async function* () {
       if (header.length > 0) yield header;
       const stored = tensors.map(({ tensor }) => tensor);

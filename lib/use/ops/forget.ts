@@ -3,6 +3,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { dropRows } from '../../knowledge/catalog/rows.js';
+import { dropLoaded } from '../../storage/repo/loaded-files.js';
 import type { RefMove } from '../../storage/repo/moves/journal.js';
 import { parseRefName } from '../../storage/repo/refs/ref-name.js';
 import type { Version } from '../../storage/repo/version/version.js';
@@ -101,7 +102,10 @@ export async function forget(
     context,
   );
   // It holds messages and names of versions that are to be forgotten.
-  if (!dryRun) await dropRows(repo.layout.versionRows);
+  if (!dryRun) {
+    await dropRows(repo.layout.versionRows);
+    await dropLoaded(repo.layout);
+  }
   return {
     dryRun,
     versions: await describe(job, plan, rewritten),

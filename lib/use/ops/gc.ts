@@ -1,6 +1,7 @@
 /** `dlv gc`: deletes data that nothing needs, and merges small packs. */
 
 import { dropRows } from '../../knowledge/catalog/rows.js';
+import { dropLoaded } from '../../storage/repo/loaded-files.js';
 import { collectGarbage, type GcResult } from '../../storage/upkeep/gc.js';
 import type { KeptBytes } from '../../storage/upkeep/kept.js';
 import type { OpContext } from '../context.js';
@@ -44,6 +45,7 @@ export async function gc(
   if (!dryRun) {
     const { versionRows, olderVersionRows } = repo.layout;
     for (const dir of [versionRows, ...olderVersionRows]) await dropRows(dir);
+    await dropLoaded(repo.layout);
   }
   const kept = result.kept.map(({ untilMs, ...row }): KeptRow => {
     return { ...row, until: untilMs === null ? null : new Date(untilMs).toISOString() };

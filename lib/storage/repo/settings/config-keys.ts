@@ -101,6 +101,14 @@ export const CONFIG_KEYS = {
     about: 'effort of the encoder: fast, default or max',
     problem: (value) => (/^(fast|default|max)$/.test(value) ? null : 'is not fast, default or max'),
   },
+  'cache.bytes': {
+    type: 'integer',
+    repository: 'yes',
+    default: 8 * 1024 ** 3,
+    min: 0,
+    max: 2 ** 53 - 1,
+    about: 'most bytes of copies that cat --to-cache keeps for programs that read them in place',
+  },
   'transfer.limitRate': {
     type: 'text',
     repository: 'trusted',
