@@ -3,7 +3,7 @@
  *
  * Usage: node dist/test/run.js [--slow] [--apart] [--busy] [--costs] [globs of sources or compiled files…].
  * Without globs it runs every test but `*.slow.test.ts`; with `--slow`, only those. Files share processes
- * (helpers/groups.ts) unless `--apart` is given. `--busy` keeps all cores busy with other work meanwhile;
+ * (helpers/groups.ts) unless `--apart` is given, which starts them in the order of the globs. `--busy` keeps all cores busy with other work meanwhile;
  * `--costs` prints what each file cost. The list is made from the sources, so a compiled file whose source
  * is gone never runs. Exit code 1 if a test failed or left something in the temporary folder, if ava
  * itself failed, or if nothing ran.
@@ -18,7 +18,7 @@ import { parseArgs } from 'node:util';
 import glob from 'fast-glob';
 import { occupyCores } from './helpers/busy-cores.js';
 import { childSeconds, costTable } from './helpers/costs.js';
-import { GROUP_IN_TITLE, nameOfTest, withGroups } from './helpers/groups.js';
+import { GROUP_IN_TITLE, withGroups } from './helpers/groups.js';
 import { NO_SETTINGS, PROJECT_ROOT, TESTER } from './helpers/paths.js';
 import { makeRunFolder, removeRunFolder } from './helpers/run-folder.js';
 import { TapReader, type TapResult } from './helpers/tap.js';
@@ -39,14 +39,18 @@ function sourceGlobs(pattern: string): string[] {
   return [`${source}/**`, `${source}.test.ts`];
 }
 
+/** In the order of the patterns, and by name. */
 async function selectFiles(slow: boolean, patterns: string[]): Promise<string[]> {
-  const globs = patterns.length > 0 ? patterns.flatMap(sourceGlobs) : ['test/**'];
-  const found = await glob(globs, { cwd: PROJECT_ROOT });
-  const tests = found.filter((file) => file.endsWith('.test.ts'));
+  const globs = patterns.length > 0 ? patterns.map(sourceGlobs) : [['test/**']];
+  const found = new Set<string>();
+  for (const some of globs) {
+    for (const file of (await glob(some, { cwd: PROJECT_ROOT })).sort()) found.add(file);
+  }
+  const tests = [...found].filter((file) => file.endsWith('.test.ts'));
   const wanted = tests.filter((file) =>
     patterns.length > 0 && !slow ? true : file.endsWith('.slow.test.ts') === slow,
   );
-  return wanted.sort().map((file) => `dist/${file.replace(/\.ts$/, '.js')}`);
+  return wanted.map((file) => `dist/${file.replace(/\.ts$/, '.js')}`);
 }
 
 function avaCommand(): string {
@@ -118,14 +122,10 @@ async function runAva(files: string[], { env, nameOf }: AvaOptions): Promise<Ava
 }
 
 function runFiles(files: string[], apart: boolean, env: Record<string, string>) {
-  if (!apart) {
-    return withGroups(files, (bundles) =>
-      runAva(bundles, { env, nameOf: (title) => title.replace(GROUP_IN_TITLE, '') }),
-    );
-  }
-  // ava names the file in a title where there are several; a group is no name that helps.
-  const only = files.length === 1 ? `${nameOfTest(files[0] as string)} › ` : '';
-  return runAva(files, { env, nameOf: (title) => only + title });
+  return withGroups(files, apart, (bundles) =>
+    // ava names the file in a title where there are several; a group is no name that helps.
+    runAva(bundles, { env, nameOf: (title) => title.replace(GROUP_IN_TITLE, '') }),
+  );
 }
 
 /** Says what ended other than it should. @returns how many failures there are in all. */
@@ -182,7 +182,7 @@ async function main(): Promise<number> {
   if (memory !== folder) left.push(...(await removeRunFolder(memory)));
   const failed = countFailures(result, left);
   if (values.costs) {
-    if (!values.apart) process.stdout.write(`${costTable(costs)}\n`);
+    process.stdout.write(`${costTable(costs)}\n`);
     process.stdout.write(`${childSeconds().toFixed(0)} s of processor time in all\n`);
     await fs.rm(costs, { force: true });
   }

@@ -34,8 +34,9 @@ function rankOf(group: readonly string[]): number {
   return rank === -1 ? LONGEST_FIRST.length : rank;
 }
 
-/** Groups of neighbours in one folder of test/, each of at most FILES_MAX. */
-function groupFiles(files: readonly string[]): string[][] {
+/** Groups of neighbours in one folder of test/, each of at most FILES_MAX; apart, each file is one, in their order. */
+function groupFiles(files: readonly string[], apart: boolean): string[][] {
+  if (apart) return files.map((file) => [file]);
   const groups: string[][] = [];
   let room: string | undefined;
   for (const file of files) {
@@ -83,22 +84,23 @@ const asIfAlone: Plugin = {
   },
 };
 
-/** Bundles `files` (compiled test files) and hands the bundles, for ava, to `use`. */
+/** Bundles `files` (compiled test files), each alone if they run apart, and hands the bundles, for ava, to `use`. */
 export async function withGroups<T>(
   files: readonly string[],
+  apart: boolean,
   use: (bundles: string[]) => Promise<T>,
 ): Promise<T> {
   await fs.mkdir(GROUPS_DIR, { recursive: true });
   const folder = await fs.mkdtemp(path.join(GROUPS_DIR, 'run-'));
   try {
-    return await use(await bundleGroups(files, folder));
+    return await use(await bundleGroups(groupFiles(files, apart), folder));
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
 }
 
-async function bundleGroups(files: readonly string[], outdir: string): Promise<string[]> {
-  const groups = groupFiles(files).map((group, i) => {
+async function bundleGroups(found: readonly string[][], outdir: string): Promise<string[]> {
+  const groups = found.map((group, i) => {
     const first = nameOfTest(group[0] as string).replaceAll('/', '-');
     return { name: `${String(i).padStart(2, '0')}-${first}.test`, group };
   });

@@ -46,6 +46,11 @@ export function inSeedOrder<T>(items: readonly T[]): T[] {
   return keyed.sort(([a], [b]) => a - b).map(([, item]) => item);
 }
 
+/** False when the time of the file is over: a loop of kills or samples ends early then. */
+export function hasTime(): boolean {
+  return performance.now() < END_MS;
+}
+
 let asked = 0;
 let isSaid = false;
 
