@@ -3,6 +3,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { io } from '../../lib/base/files/files.js';
+import type { Executor, ExecutorKind } from '../../lib/knowledge/training/executors/executor.js';
+import type { TrainingEnd } from '../../lib/knowledge/training/trainers/hearing.js';
 import { withLock } from '../../lib/storage/repo/processes/lock.js';
 import { CONFIG_KEYS, type ConfigKey } from '../../lib/storage/repo/settings/config-keys.js';
 import { add } from '../../lib/use/ops/add.js';
@@ -10,7 +12,9 @@ import { gc } from '../../lib/use/ops/gc.js';
 import { log } from '../../lib/use/ops/log.js';
 import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { Repository } from '../../lib/use/repository.js';
+import { studyExecutor } from '../../lib/use/study/study-executor.js';
 import { lineOf } from '../../lib/use/tracking/line.js';
+import { recordedSlurm } from '../helpers/recorded-slurm.js';
 import { SHAPES, TestRepository } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
 import { tempDir } from '../helpers/temp-dir.js';
@@ -89,6 +93,47 @@ async function garbageAfterGc(repo: TestRepository): Promise<number> {
     for await (const _ of open.store.segments()) segments++;
     return segments - 2;
   });
+}
+
+/** How a task of a cluster goes with some settings of the user: the calls of Slurm, and what came of it. */
+async function clusterTask(
+  t: ExecutionContext,
+  settings: string,
+  script: string,
+): Promise<{ calls: string[]; end: TrainingEnd; dir: string }> {
+  const slurm = await recordedSlurm(t);
+  const dir = await tempDir(t);
+  await fs.writeFile(path.join(dir, 'trainer.sh'), script);
+  const job = path.join(dir, 'job.json');
+  await fs.writeFile(job, '{}');
+  const repo = await TestRepository.create(t);
+  const before = process.env.PATH;
+  process.env.PATH = slurm.env.PATH;
+  try {
+    const end = await asUser(t, `[executor]\n  ${settings}\n`, () =>
+      repo.with(async (open) =>
+        studyExecutor(open, 'slurm', PACE).run(
+          { id: 'a-1', trainer: { command: ['sh', 'trainer.sh'] }, job },
+          { hear: () => {}, restart: () => {} },
+        ),
+      ),
+    );
+    return { calls: await slurm.calls(), end, dir };
+  } finally {
+    process.env.PATH = before;
+  }
+}
+
+const PACE = { lookMs: 10, askMs: 40, graceMs: 60 };
+
+/** An executor with some settings of the user. */
+async function executor(
+  t: ExecutionContext,
+  settings: string,
+  kind?: ExecutorKind,
+): Promise<Executor> {
+  const repo = await TestRepository.create(t);
+  return asUser(t, settings, () => repo.with(async (open) => studyExecutor(open, kind)));
 }
 
 const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
@@ -223,6 +268,55 @@ const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
     await train(few, 4);
     t.true((await setCount(many)) > 2);
     t.true((await setCount(few)) <= 2);
+  },
+  'executor.kind': async (t) => {
+    t.is((await executor(t, '')).kind, 'local');
+    t.is((await executor(t, '[executor]\n  kind = slurm\n')).kind, 'slurm');
+  },
+  'executor.workers': async (t) => {
+    t.is((await executor(t, '[executor]\n  workers = 7\n')).workers, 7);
+    t.is((await executor(t, '', 'ray')).workers, 16);
+  },
+  'executor.cpus': async (t) => {
+    t.is((await executor(t, '[executor]\n  cpus = 5\n')).threads(3), 5);
+    t.is((await executor(t, '', 'ray')).threads(3), 1);
+  },
+  'executor.gpus': async (t) => {
+    t.regex((await clusterTask(t, 'gpus = 2', 'exit 1')).calls[0] ?? '', / --gpus=2 /);
+  },
+  'executor.memoryMb': async (t) => {
+    t.regex((await clusterTask(t, 'memoryMb = 77', 'exit 1')).calls[0] ?? '', / --mem=77M /);
+  },
+  'executor.timeSeconds': async (t) => {
+    const { end } = await clusterTask(t, 'timeSeconds = 1', 'sleep 60');
+    t.regex(end.message ?? '', /longer than 1 seconds/);
+  },
+  'executor.retries': async (t) => {
+    const { end } = await clusterTask(t, 'retries = 0', 'kill -KILL $$');
+    t.regex(end.message ?? '', /lost the job once/);
+  },
+  'executor.patienceSeconds': async (t) => {
+    const none = 'patienceSeconds = 0\n[ray]\n  address = http://127.0.0.1:1';
+    const stop = new AbortController();
+    const task = { id: 'a-1', trainer: { command: ['true'] }, job: await tempDir(t) };
+    const running = (await executor(t, `[executor]\n  ${none}\n`, 'ray')).run(
+      { ...task, job: path.join(task.job, 'job.json') },
+      { hear: () => {}, restart: () => {} },
+      stop.signal,
+    );
+    await t.throwsAsync(running, { code: 'DLV_REMOTE', message: /cannot reach/ });
+  },
+  'executor.setup': async (t) => {
+    const { dir } = await clusterTask(t, 'setup = touch prepared', 'exit 1');
+    t.true((await fs.readdir(dir)).includes('prepared'));
+  },
+  'ray.address': async (t) => {
+    const { place } = await executor(t, '[ray]\n  address = http://head:1234\n', 'ray');
+    t.regex(place, /head:1234/);
+  },
+  'slurm.options': async (t) => {
+    const { calls } = await clusterTask(t, 'retries = 0\n[slurm]\n  options = --qos=low', 'exit 1');
+    t.regex(calls[0] ?? '', / --qos=low /);
   },
 };
 

@@ -1,5 +1,5 @@
 /** `dlv query` on the command line. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { ConstructionResult } from '../../use/ops/construct.js';
 import type { NamedQuery, QueryResult } from '../../use/ops/query.js';
@@ -28,6 +28,7 @@ interface Flags {
   model?: string;
   branch?: string;
   workers?: number;
+  executor?: string;
 }
 
 const EXAMPLE: QueryResult = {
@@ -149,7 +150,7 @@ async function askAtPrompt(run: Run): Promise<number> {
 async function runStudy(
   run: Run,
   text: string,
-  { explain, md, csv, html, branch, dryRun, model, workers }: Flags,
+  { explain, md, csv, html, branch, dryRun, model, workers, executor }: Flags,
 ): Promise<number> {
   for (const [flag, given] of Object.entries({ explain, md, csv, html, branch })) {
     if (given) throw new UsageError(`--${flag} is not for evaluate, which trains versions`);
@@ -159,6 +160,7 @@ async function runStudy(
   const options = {
     ...(model === undefined ? {} : { model }),
     ...(workers === undefined ? {} : { workers }),
+    ...(executor === undefined ? {} : { executor: executor as StudyPlan['executor'] }),
     dryRun: dryRun === true,
     onPlan: (plan: StudyPlan) => notePlan(run.ui, plan),
     onTrial: (trial: StudyTrial) => noteTrial(run.ui, trial),
@@ -271,6 +273,12 @@ export function register(program: Command, cli: Cli): void {
       'of evaluate: trials that train at once; default: by cores and memory',
       (text: string) => parseCount(text, '--workers'),
     )
+    .addOption(
+      new Option(
+        '--executor <kind>',
+        'of evaluate: where trials train; default: executor.kind of the settings',
+      ).choices(['local', 'ray', 'slurm']),
+    )
     .option('--branch <name>', 'branch of the new version; default: named after its source')
     .action(
       cli.action(async (run, words: string[], flags: Flags) => {
@@ -278,7 +286,18 @@ export function register(program: Command, cli: Cli): void {
         const { query, saveQuery, listQueries, deleteQuery, statementKind } = await import(
           '../../use/ops/query.js'
         );
-        const { list, save, delete: gone, explain, dryRun, model, branch, workers, html } = flags;
+        const {
+          list,
+          save,
+          delete: gone,
+          explain,
+          dryRun,
+          model,
+          branch,
+          workers,
+          executor,
+          html,
+        } = flags;
         if (html !== undefined) pageFile(html, 'query');
         if (list) {
           const queries = await run.repository((repo) => listQueries(repo));
@@ -299,8 +318,9 @@ export function register(program: Command, cli: Cli): void {
           return 0;
         }
         const kind = statementKind(text);
-        if (kind !== 'evaluate' && workers !== undefined) {
-          throw new UsageError('--workers is for evaluate');
+        for (const [flag, value] of Object.entries({ workers, executor })) {
+          if (kind === 'evaluate' || value === undefined) continue;
+          throw new UsageError(`--${flag} is for evaluate`);
         }
         if (kind === 'slice' || kind === 'construct') {
           const result = await makeVersions(run, text, kind, flags);
@@ -309,7 +329,7 @@ export function register(program: Command, cli: Cli): void {
           return result.versions.length === 0 ? 1 : 0;
         }
         if (kind === 'evaluate') return runStudy(run, text, flags);
-        for (const [name, value] of Object.entries({ dryRun, model, branch, workers })) {
+        for (const [name, value] of Object.entries({ dryRun, model, branch })) {
           if (value === undefined) continue;
           const flag = name === 'dryRun' ? '--dry-run' : `--${name}`;
           throw new UsageError(`${flag} is for slice, construct and evaluate, which make versions`);

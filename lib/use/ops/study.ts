@@ -4,9 +4,15 @@ import { parseStatement } from '../../pure/dql/parse.js';
 import type { OpContext } from '../context.js';
 import type { Repository } from '../repository.js';
 import { runStudy } from '../study/run-study.js';
-import type { StudyOptions, StudyPlan, StudyResult, StudyTrial } from '../study/study-result.js';
+import type {
+  StudyOptions,
+  StudyPlan,
+  StudyResult,
+  StudyTrial,
+  TrialProgress,
+} from '../study/study-result.js';
 
-export type { StudyOptions, StudyPlan, StudyResult, StudyTrial };
+export type { StudyOptions, StudyPlan, StudyResult, StudyTrial, TrialProgress };
 
 /**
  * Carries out an evaluate statement. Trials that ended in an earlier run are not run again, and a run that was stopped

@@ -3,23 +3,37 @@
  * when all that are left have come there, the rule keeps some of them and the others end. A trial that ends becomes a
  * version at once. What is not done when the process is killed is done by the next run.
  */
-import os from 'node:os';
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { makeDirectory } from '../../base/files/files.js';
 import { removeFolder } from '../../base/files/temporary.js';
 import type { Evaluate } from '../../pure/dql/ast.js';
-import { goesOn, keptOf, type Rung, ruleText } from '../../pure/search/rungs.js';
+import { goesOn, keptOf, type Rung } from '../../pure/search/rungs.js';
 import { type Assignment, canonicalAssignment } from '../../pure/search/space.js';
 import { suggest, type Tried } from '../../pure/search/suggest.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import { earlierTrials } from './earlier-trials.js';
-import { planSearch, type SearchPlan, studyId, trialId } from './plan-study.js';
+import { planSearch, studyId, trialId } from './plan-study.js';
 import { StudyConfig } from './study-config.js';
 import { StudyData } from './study-data.js';
-import type { StudyOptions, StudyPlan, StudyResult, StudyTrial } from './study-result.js';
-import { findSources, placeSource, type SourceNetwork, type StudySource } from './study-sources.js';
+import { studyExecutor } from './study-executor.js';
+import type {
+  StudyOptions,
+  StudyPlan,
+  StudyResult,
+  StudyTrial,
+  TrialProgress,
+} from './study-result.js';
+import { findSources, placeSource, type SourceNetwork } from './study-sources.js';
+import {
+  isLessBetter,
+  keptNames,
+  type Prepared,
+  plainSettings,
+  planOf,
+  scoreOf,
+} from './study-totals.js';
 import { trainStretch } from './train-stretch.js';
 import {
   newRecord,
@@ -32,8 +46,6 @@ import {
 } from './trial-record.js';
 import { storedTrial, storeTrial, type TrialFacts } from './trial-version.js';
 
-/** Memory that one worker is counted with. */
-const WORKER_BYTES = 512 * 1024 * 1024;
 /** How often an assignment is searched that no other trial has. */
 const ATTEMPTS = 20;
 /** Digits of the id of a trial that its branch has. */
@@ -61,6 +73,7 @@ export async function runStudy(
   const config = await StudyConfig.read(path.resolve(context.cwd, statement.config));
   const search = planSearch(text, statement, config);
   const data = new StudyData();
+  const executor = studyExecutor(repo, options.executor);
   try {
     const sources = await findSources(repo, text, statement, context);
     const cells = search.cells.length > 0 ? search.cells : [{}];
@@ -80,24 +93,15 @@ export async function runStudy(
     const study = studyId(statement, config, versions, [...new Set(ids)]);
     const run = new StudyRun(
       repo,
-      { study, text, statement, config, search, data, sources },
+      { study, text, statement, config, search, data, sources, executor },
       options,
       context,
     );
     return await run.carryOut();
   } finally {
+    executor.close();
     await data.close();
   }
-}
-
-interface Prepared {
-  study: string;
-  text: string;
-  statement: Evaluate;
-  config: StudyConfig;
-  search: SearchPlan;
-  data: StudyData;
-  sources: StudySource[];
 }
 
 class StudyRun {
@@ -123,26 +127,11 @@ class StudyRun {
     this.#context = context;
     this.#folder = repo.layout.study(of.study);
     this.#model = options.model ?? of.statement.variable;
-    const byMemory = Math.max(1, Math.floor(os.freemem() / WORKER_BYTES));
-    this.#workers = options.workers ?? Math.min(os.availableParallelism(), byMemory);
+    this.#workers = options.workers ?? of.executor.workers;
   }
 
   plan(): StudyPlan {
-    const { study, search, sources } = this.#of;
-    const { cells, trialsOfCell, rungs, iterations, seed, method } = search;
-    const trials = sources.length * cells.length * trialsOfCell;
-    let [left, before, steps] = [trials, 0, 0];
-    for (const rung of rungs) {
-      steps += left * (rung.iterations - before);
-      before = rung.iterations;
-      if (rung.kind === 'top') left = Math.min(left, rung.count);
-    }
-    steps += left * (iterations - before);
-    return {
-      ...{ study, sources, cells: cells.length, trialsOfCell, method, trials },
-      rungs: rungs.map((rung) => ({ after: rung.iterations, rule: ruleText(rung) })),
-      ...{ iterations, steps, seed, workers: this.#workers },
-    };
+    return planOf(this.#of, this.#workers);
   }
 
   async carryOut(): Promise<StudyResult> {
@@ -169,22 +158,9 @@ class StudyRun {
       dryRun: this.#options.dryRun === true,
       plan,
       trials,
-      kept: this.#kept(trials),
+      kept: keptNames(trials, this.#of.search.rungs),
       duplicates: this.#duplicates,
     };
-  }
-
-  /** Trials that every rule kept, by the metric of the last one. */
-  #kept(trials: readonly StudyTrial[]): string[] {
-    const last = this.#of.search.rungs.at(-1);
-    const value = ({ rungs }: StudyTrial): number => {
-      const found = rungs.at(-1)?.value ?? Number.NaN;
-      return last?.kind === 'top' && !last.isLess ? -found : found;
-    };
-    return trials
-      .filter(({ state }) => state === 'complete')
-      .sort((a, b) => value(a) - value(b) || a.number - b.number)
-      .map(({ name }) => name as string);
   }
 
   /** All trials train up to the first rule; those that it keeps up to the next; and so on. */
@@ -377,21 +353,32 @@ class StudyRun {
     const { record } = trial;
     if (trial.ended !== null || record.iteration >= iterations) return;
     if (record.state === null) {
-      const { config, search, data } = this.#of;
+      const { config, search, data, executor } = this.#of;
+      const tell = this.#teller(trial, iterations);
+      tell('running', record.iteration, {});
       await trainStretch(
         {
           ...trial,
-          config,
-          search,
-          data,
-          iterations,
-          workers: this.#workers,
+          ...{ config, search, data, iterations, executor, workers: this.#workers },
           dataFolder: path.join(this.#folder, 'data'),
+          onReport: (iteration, values) => tell('running', iteration, values),
         },
         this.#context,
       );
+      if (record.state === null) {
+        tell('waiting', record.iteration, record.points.at(-1)?.values ?? {});
+      }
     }
     if (record.state === 'failed' || record.state === 'nan') await this.#end(trial, record.state);
+  }
+
+  #teller({ number, id, network, assignment }: Trial, until: number) {
+    const of = { number, trial: id, source: network.source.name, assignment, until };
+    return (
+      state: TrialProgress['state'],
+      iteration: number,
+      values: Readonly<Record<string, number | null>>,
+    ): void => this.#options.onProgress?.({ ...of, state, iteration, values });
   }
 
   /** A rule looks at all trials that are left. */
@@ -475,23 +462,4 @@ class StudyRun {
     };
     this.#options.onTrial?.(trial.ended);
   }
-}
-
-function scoreOf({ iterations, metric }: Rung): { iteration: number; metric: string } {
-  return { iteration: iterations, metric };
-}
-
-function isLessBetter(rung: Rung | undefined): boolean {
-  if (rung?.kind === 'top') return rung.isLess;
-  return rung === undefined || rung.comparison.startsWith('<');
-}
-
-/** Settings that are hyperparameters: numbers, texts, true and false. */
-function plainSettings(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(settings).filter(
-      ([name, value]) =>
-        name !== 'trainer' && ['number', 'string', 'boolean'].includes(typeof value),
-    ),
-  );
 }

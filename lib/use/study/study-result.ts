@@ -1,5 +1,6 @@
 /** What a study is asked for, and what it answers. */
 import type { Id } from '../../base/bytes/hash.js';
+import type { ExecutorKind } from '../../knowledge/training/executors/executor.js';
 import type { Assignment } from '../../pure/search/space.js';
 import type { StudySource } from './study-sources.js';
 import type { TrialState } from './trial-record.js';
@@ -8,6 +9,8 @@ import type { TrialFacts } from './trial-version.js';
 export interface StudyOptions {
   /** Trials that train at once; default: by cores and memory. */
   workers?: number;
+  /** Where trials train; default: as the settings say, else on this machine. */
+  executor?: ExecutorKind;
   /** Plans and runs nothing. */
   dryRun?: boolean;
   /** Model of the trials; default: the name that the statement gives. */
@@ -15,6 +18,22 @@ export interface StudyOptions {
   /** Told of the plan, before anything runs, and of each trial that ends. */
   onPlan?(plan: StudyPlan): void;
   onTrial?(trial: StudyTrial): void;
+  /** Told of each trial that begins or goes on, and of what its trainer says. */
+  onProgress?(trial: TrialProgress): void;
+}
+
+/** How far a trial is that has not ended. */
+export interface TrialProgress {
+  number: number;
+  trial: string;
+  state: 'waiting' | 'running';
+  source: string;
+  assignment: Assignment;
+  /** Steps that it has made, and has to make until the next rule. */
+  iteration: number;
+  until: number;
+  /** What was reported last. */
+  values: Readonly<Record<string, number | null>>;
 }
 
 /** What a study will do at most. */
@@ -31,6 +50,9 @@ export interface StudyPlan {
   /** Steps of all trials, if every rule keeps as many as it may. */
   steps: number;
   seed: number;
+  /** Where trials train, and how many at once. */
+  executor: ExecutorKind;
+  place: string;
   workers: number;
 }
 

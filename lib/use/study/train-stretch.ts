@@ -1,9 +1,8 @@
 /** One stretch of a trial: a job up to some iteration, run by its trainer. */
-import os from 'node:os';
 import path from 'node:path';
 import { makeDirectory, removeFile, writeFileAtomic } from '../../base/files/files.js';
+import type { Executor } from '../../knowledge/training/executors/executor.js';
 import { PROTOCOL, type TrainingJob } from '../../knowledge/training/job.js';
-import { runTrainer } from '../../knowledge/training/trainers/run-trainer.js';
 import type { Assignment } from '../../pure/search/space.js';
 import type { OpContext } from '../context.js';
 import type { SearchPlan } from './plan-study.js';
@@ -14,6 +13,8 @@ import { type Point, type TrialRecord, writeRecord } from './trial-record.js';
 
 /** What a stretch needs. */
 export interface Stretch {
+  /** Of the trial. */
+  id: string;
   folder: string;
   record: TrialRecord;
   network: SourceNetwork;
@@ -24,12 +25,18 @@ export interface Stretch {
   dataFolder: string;
   /** Up to which it goes. */
   iterations: number;
+  executor: Executor;
   workers: number;
+  /** Told of what the trainer says. */
+  onReport(iteration: number, values: Record<string, number | null>): void;
 }
+
+/** Digits of the id of a trial that its jobs are named by. */
+const JOB_DIGITS = 24;
 
 /** Trains, and writes down what came of it. @throws {AbortedError} {UsageError} if the settings do not fit */
 export async function trainStretch(stretch: Stretch, context: OpContext): Promise<void> {
-  const { folder, record, iterations } = stretch;
+  const { id, folder, record, iterations, executor, onReport } = stretch;
   const { signal } = context;
   await makeDirectory(folder);
   const job = await jobOf(stretch, context);
@@ -38,12 +45,24 @@ export async function trainStretch(stretch: Stretch, context: OpContext): Promis
   const points: Point[] = [];
   let checkpoint: { iteration: number; file: string } | null = null;
   const began = performance.now();
-  const end = await runTrainer(
-    stretch.config.trainer,
-    file,
-    (message) => {
-      if (message.event === 'metrics') points.push(message);
-      if (message.event === 'checkpoint') checkpoint = message;
+  const end = await executor.run(
+    {
+      id: `${id.slice(0, JOB_DIGITS)}-${iterations}`,
+      trainer: stretch.config.trainer,
+      job: file,
+    },
+    {
+      hear: (message) => {
+        if (message.event === 'metrics') {
+          points.push(message);
+          onReport(message.iteration, message.values);
+        }
+        if (message.event === 'checkpoint') checkpoint = message;
+      },
+      restart: () => {
+        points.length = 0;
+        checkpoint = null;
+      },
     },
     signal,
   );
@@ -72,7 +91,7 @@ export async function trainStretch(stretch: Stretch, context: OpContext): Promis
 }
 
 async function jobOf(stretch: Stretch, { cwd, signal }: OpContext): Promise<TrainingJob> {
-  const { config, assignment, network, record, search, iterations, workers } = stretch;
+  const { config, assignment, network, record, search, iterations, executor, workers } = stretch;
   const settings = config.trial(assignment, cwd);
   const { train, test } = await stretch.data.prepare(
     settings.data,
@@ -100,7 +119,7 @@ async function jobOf(stretch: Stretch, { cwd, signal }: OpContext): Promise<Trai
     iterations,
     report: settings.report,
     seed: settings.seed,
-    threads: Math.max(1, Math.floor(os.availableParallelism() / workers)),
+    threads: executor.threads(workers),
     checkpoints: { folder: '.', every: 0 },
     resume: record.checkpoint,
     hyperparameters: { ...settings.others, ...assignment },

@@ -17,6 +17,7 @@ export function notePlan(ui: Ui, plan: StudyPlan): void {
     steps,
     seed,
     workers,
+    place,
   } = plan;
   const how =
     method === null
@@ -27,7 +28,7 @@ export function notePlan(ui: Ui, plan: StudyPlan): void {
   for (const { after, rule } of rungs)
     ui.note(`  after ${formatCount(after, 'iteration')}: ${rule}`);
   const at = `${formatCount(iterations, 'iteration')} each, at most ${formatCount(steps, 'step')} in all`;
-  ui.note(`  ${at}; ${formatCount(workers, 'trial')} at once`);
+  ui.note(`  ${at}; ${formatCount(workers, 'trial')} at once, on ${place}`);
 }
 
 function shown(value: unknown): string {

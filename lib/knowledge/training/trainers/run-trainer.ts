@@ -1,12 +1,11 @@
-/** A trainer as a process: starts it on a job, reads its lines, ends it when asked. */
+/** A trainer as a process of this machine: starts it on a job, reads its lines, ends it when asked. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { AbortedError } from '../../../base/errors.js';
-import { JOB_BYTES_MAX } from '../../../base/limits.js';
 import { BUILT_IN } from '../built-in.js';
-import type { EndState, Message } from '../messages.js';
+import { Hearing, type Listener, type TrainingEnd } from './hearing.js';
 
 /** Who trains: the built-in trainer, PyTorch by the script of this folder, or a program of the user. */
 export type TrainerChoice =
@@ -21,16 +20,9 @@ const SCRIPT = fileURLToPath(
   new URL('../../../../../lib/knowledge/training/trainers/torch_trainer.py', import.meta.url),
 );
 /** What is kept of what a trainer writes on stderr. */
-const SAID_CHARS_MAX = 2000;
+export const SAID_CHARS_MAX = 2000;
 /** How long a trainer may take to end by itself. */
 const PATIENCE_MS = 5000;
-
-/** How a trainer ended, and why if it failed. */
-export interface TrainingEnd {
-  state: EndState;
-  iteration: number;
-  message: string | null;
-}
 
 /** Program and arguments of a trainer, without the job. */
 export function trainerCommand(choice: TrainerChoice): [string, ...string[]] {
@@ -40,20 +32,25 @@ export function trainerCommand(choice: TrainerChoice): [string, ...string[]] {
   return [program as string, ...rest];
 }
 
+/** How a process ended, in words; null if well. */
+export function endedHow(code: number | null, signal: string | null): string | null {
+  if (code === 0) return null;
+  return signal === null ? `exit code ${code}` : `signal ${signal}`;
+}
+
 /**
  * Runs a trainer to its end.
  * @param job  path of the job; its folder is the trainer's.
- * @param hear  told of each line but the last.
+ * @param seconds  how long it may take; 0: as long as it wants.
  * @throws {AbortedError} if the signal ended it.
  */
 export async function runTrainer(
-  choice: TrainerChoice,
-  job: string,
-  hear: (message: Message) => void,
+  { trainer, job, seconds = 0 }: { trainer: TrainerChoice; job: string; seconds?: number },
+  listener: Listener,
   signal?: AbortSignal,
 ): Promise<TrainingEnd> {
   if (signal?.aborted) throw new AbortedError();
-  const [program, ...args] = trainerCommand(choice);
+  const [program, ...args] = trainerCommand(trainer);
   const child = spawn(program, [...args, job], {
     cwd: path.dirname(job),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -68,80 +65,30 @@ export async function runTrainer(
     timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
     timer.unref();
   };
+  let isLate = false;
+  const limit =
+    seconds === 0
+      ? null
+      : setTimeout(() => {
+          isLate = true;
+          stop();
+        }, seconds * 1000);
   signal?.addEventListener('abort', stop, { once: true });
   const closed = new Promise<string | null>((resolve) => {
     child.once('error', (error) => resolve(`'${program}' cannot be started: ${error.message}`));
-    child.once('close', (code, name) => {
-      resolve(code === 0 ? null : name === null ? `exit code ${code}` : `signal ${name}`);
-    });
+    child.once('close', (code, name) => resolve(endedHow(code, name)));
   });
-  let end: TrainingEnd | null = null;
-  let [iteration, odd] = [0, ''];
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line.trim() === '') continue;
-    const message = line.length > JOB_BYTES_MAX ? null : parseMessage(line);
-    if (message === null) odd ||= line.slice(0, 200);
-    else if (message.event === 'end') {
-      const { state, message: why = null } = message;
-      end = { state, iteration: message.iteration, message: why };
-    } else {
-      if (message.event !== 'start') iteration = message.iteration;
-      hear(message);
-    }
-  }
+  const hearing = new Hearing(listener);
+  for await (const line of createInterface({ input: child.stdout })) hearing.line(line);
   const problem = await closed;
-  if (timer !== null) clearTimeout(timer);
+  for (const each of [timer, limit]) if (each !== null) clearTimeout(each);
   signal?.removeEventListener('abort', stop);
   if (signal?.aborted) throw new AbortedError();
-  const last = said.trim().split('\n').at(-1) ?? '';
-  if (end !== null)
-    return end.state === 'failed' && end.message === null ? { ...end, message: last } : end;
-  const why = [
-    problem === null ? 'the trainer ended without saying how' : `the trainer ended with ${problem}`,
-    ...(last === '' ? [] : [last]),
-    ...(odd === '' ? [] : [`it said '${odd}', which is no message`]),
-  ];
-  return { state: 'failed', iteration, message: why.join(': ') };
+  if (isLate) return hearing.failed(lateText(seconds));
+  return hearing.end(problem, said);
 }
 
-const isCount = (value: unknown): value is number =>
-  Number.isSafeInteger(value) && (value as number) >= 0;
-
-const STATES: readonly string[] = ['done', 'failed', 'nan', 'stopped'] satisfies EndState[];
-
-/** A line as a message; null if it is none. Names that are not known are passed over. */
-function parseMessage(line: string): Message | null {
-  let value: Partial<Record<string, unknown>>;
-  try {
-    value = JSON.parse(line) as Partial<Record<string, unknown>>;
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
-  const { event, iteration, time = 0, state, message, file, values } = value;
-  if (event === 'start') {
-    const { trainer = '', parameters = 0, examples = 0 } = value;
-    return {
-      event,
-      trainer: String(trainer),
-      parameters: Number(parameters),
-      examples: Number(examples),
-    };
-  }
-  if (!isCount(iteration) || typeof time !== 'number') return null;
-  if (event === 'metrics' && typeof values === 'object' && values !== null) {
-    const entries = Object.entries(values).filter(
-      ([name, one]) => name !== '' && (one === null || typeof one === 'number'),
-    );
-    return { event, iteration, time, values: Object.fromEntries(entries) };
-  }
-  // A checkpoint is a file of the folder for checkpoints, and nothing outside.
-  if (event === 'checkpoint' && typeof file === 'string' && path.basename(file) === file) {
-    return { event, iteration, file };
-  }
-  if (event === 'end' && STATES.includes(String(state))) {
-    const told = typeof message === 'string' ? { message } : {};
-    return { event, state: state as EndState, iteration, time, ...told };
-  }
-  return null;
+/** Why a trial that took too long failed. */
+export function lateText(seconds: number): string {
+  return `it took longer than ${seconds} seconds, which executor.timeSeconds allows`;
 }

@@ -140,6 +140,91 @@ export const CONFIG_KEYS = {
     max: 1_000_000,
     about: 'a commit that leaves more small pack sets than this merges them; 0: never',
   },
+  'executor.kind': {
+    type: 'text',
+    repository: 'trusted',
+    default: 'local',
+    about: 'where evaluate trains: local, ray or slurm',
+    problem: (value) => (/^(local|ray|slurm)$/.test(value) ? null : 'is not local, ray or slurm'),
+  },
+  'executor.workers': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 0,
+    min: 0,
+    max: 10_000,
+    about: 'trials at once; 0: by cores and memory, 16 on a cluster',
+  },
+  'executor.cpus': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 0,
+    min: 0,
+    max: 1024,
+    about: 'cores of a trial; 0: trials share those of the machine, on a cluster each has one',
+  },
+  'executor.gpus': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 0,
+    min: 0,
+    max: 64,
+    about: 'GPUs of a trial, on a cluster',
+  },
+  'executor.memoryMb': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 512,
+    min: 1,
+    max: 16_777_216,
+    about: 'memory that a trial is counted with, in MiB',
+  },
+  'executor.timeSeconds': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 0,
+    min: 0,
+    max: 31_536_000,
+    about: 'how long a trainer may take from one rule to the next; 0: no limit',
+  },
+  'executor.retries': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 2,
+    min: 0,
+    max: 100,
+    about: 'how often a job that a cluster lost is submitted again',
+  },
+  'executor.patienceSeconds': {
+    type: 'integer',
+    repository: 'trusted',
+    default: 600,
+    min: 0,
+    max: 604_800,
+    about: 'how long a study waits for a cluster that does not answer',
+  },
+  'executor.setup': {
+    type: 'text',
+    repository: 'trusted',
+    default: null,
+    about: 'a line of shell that workers of a cluster run before the trainer',
+  },
+  'ray.address': {
+    type: 'text',
+    repository: 'trusted',
+    default: 'http://127.0.0.1:8265',
+    about: "address of the dashboard of a Ray cluster's head",
+    problem: (value) =>
+      /^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(value) && URL.canParse(value)
+        ? null
+        : 'is not an address such as http://127.0.0.1:8265',
+  },
+  'slurm.options': {
+    type: 'text',
+    repository: 'trusted',
+    default: null,
+    about: 'more arguments of sbatch, with spaces between them, such as --partition=gpu',
+  },
 } as const satisfies Record<string, TextKey | NumberKey>;
 
 /** Names of the settings. */

@@ -14,6 +14,7 @@ import {
   writeWeights,
 } from '../../../../lib/knowledge/training/model-file.js';
 import { prepareArrays } from '../../../../lib/knowledge/training/prepare-data.js';
+import type { Listener } from '../../../../lib/knowledge/training/trainers/hearing.js';
 import { runTrainer } from '../../../../lib/knowledge/training/trainers/run-trainer.js';
 import { PROJECT_ROOT } from '../../../helpers/paths.js';
 import { tempDir } from '../../../helpers/temp-dir.js';
@@ -182,19 +183,26 @@ test('jobs that are not understood are refused with the setting that is wrong', 
   t.throws(() => readJob([]), { message: /not a JSON object/ });
 });
 
+function listener(hear: (message: Message) => void = () => {}): Listener {
+  return { hear, restart: () => {} };
+}
+
 test('trainers as processes: the built-in one, ones that fail, lie or are ended', async (t) => {
   const { folder, job } = await jobFolder(t);
   const file = path.join(folder, 'job.json');
   const heard: Message[] = [];
   await fs.writeFile(file, JSON.stringify({ ...job, iterations: 5, report: 5 }));
-  const end = await runTrainer('built-in', file, (message) => heard.push(message));
+  const end = await runTrainer(
+    { trainer: 'built-in', job: file },
+    listener((message) => heard.push(message)),
+  );
   t.deepEqual(end, { state: 'done', iteration: 5, message: null });
   t.deepEqual(
     heard.map(({ event }) => event),
     ['start', 'metrics', 'checkpoint'],
   );
   await fs.writeFile(file, JSON.stringify({ ...job, network: 'none.onnx' }));
-  t.like(await runTrainer('built-in', file, () => {}), { state: 'failed' });
+  t.like(await runTrainer({ trainer: 'built-in', job: file }, listener()), { state: 'failed' });
   const told: Message[] = [];
   const program = `
     console.log('hello');
@@ -202,17 +210,28 @@ test('trainers as processes: the built-in one, ones that fail, lie or are ended'
     console.log(JSON.stringify({event: 'metrics', iteration: 3, time: 1, values: {loss: 2, bad: 'x', none: null}}));
     console.error('out of memory');
     process.exit(3);`;
-  const odd = await runTrainer({ command: [process.execPath, '-e', program, '--'] }, file, (one) =>
-    told.push(one),
+  const odd = await runTrainer(
+    { trainer: { command: [process.execPath, '-e', program, '--'] }, job: file },
+    listener((one) => told.push(one)),
   );
   t.is(odd.state, 'failed');
   t.regex(odd.message ?? '', /exit code 3: out of memory: it said 'hello'/);
   t.deepEqual(told, [{ event: 'metrics', iteration: 3, time: 1, values: { loss: 2, none: null } }]);
-  t.like(await runTrainer({ command: [path.join(folder, 'none')] }, file, () => {}), {
-    state: 'failed',
-  });
+  t.like(
+    await runTrainer({ trainer: { command: [path.join(folder, 'none')] }, job: file }, listener()),
+    {
+      state: 'failed',
+    },
+  );
   const stop = new AbortController();
   await fs.writeFile(file, JSON.stringify({ ...job, iterations: 1_000_000, report: 1 }));
-  const running = runTrainer('built-in', file, () => stop.abort(), stop.signal);
+  const running = runTrainer(
+    { trainer: 'built-in', job: file },
+    listener(() => stop.abort()),
+    stop.signal,
+  );
   await t.throwsAsync(running, { code: 'DLV_ABORTED' });
+  const late = await runTrainer({ trainer: 'built-in', job: file, seconds: 0.2 }, listener());
+  t.like(late, { state: 'failed' });
+  t.regex(late.message ?? '', /longer than 0.2 seconds/);
 });
