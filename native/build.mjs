@@ -51,6 +51,8 @@ export const ADDON = [
   'jobs.c',
   'streams.c',
   'chain.c',
+  'check.c',
+  'plan.c',
   'crc32.c',
   'guard.c',
   'team.c',

@@ -237,6 +237,8 @@ export const CHECKOUT_PLANES_BYTES = 48 * 1024 * 1024;
 export const SHARED_PLANES_BYTES = 64 * 1024 * 1024;
 /** Planes of the segments that archive used last: eight segments of fp32. */
 export const ARCHIVE_PLANES_BYTES = 128 * 1024 * 1024;
+/** Planes of one tree of deltas, of up to four at once, that are checked in the kernel: three segments of fp32. */
+export const CHECKED_PLANES_BYTES = 48 * 1024 * 1024;
 /** Planes of bases that fsck keeps for their deltas. */
 export const FSCK_PLANES_BYTES = 96 * 1024 * 1024;
 /** Tensors that are loaded at once while many are streamed; a larger one goes in pieces. */

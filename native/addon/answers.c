@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "chain.h"
+#include "check.h"
 #include "job.h"
 #include "streams.h"
 
@@ -132,6 +133,7 @@ napi_value answer_of(napi_env env, job *j) {
     case DECODE:
     case CHAIN: return decoded_answer(env, j);
     case VERIFY: return verify_answer(env, j);
+    case CHECK: return check_answer(env, j);
     case WRITE: return written_answer(env, j);
     case READ: return read_answer(env, j);
     default: return copy_of(env, j->digests, (size_t)j->width * SHA256_BYTES);

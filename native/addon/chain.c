@@ -7,17 +7,11 @@
 
 #include "buffer.h"
 #include "crc32.h"
+#include "plan.h"
 #include "reader.h"
 
 /* Most links of a plan: each takes half a megabyte. */
 #define LINKS_MAX 32u
-
-/* Where a payload stands in a file, and what its CRC has to be. */
-typedef struct {
-  int fd;
-  uint32_t crc;
-  uint64_t offset, length;
-} stored_class;
 
 typedef struct {
   uint32_t width, wanted;
@@ -45,23 +39,6 @@ static int fill(void *file, uint32_t plane, uint64_t offset, uint8_t *to, size_t
   return DLV_OK;
 }
 
-/* Numbers of a plan, little endian; 0 behind its end, which is_short says. */
-typedef struct {
-  dlv_input input;
-  int is_short;
-} plan_reader;
-
-static uint64_t number(plan_reader *p, size_t bytes) {
-  const uint8_t *at;
-  uint64_t value = 0;
-  if (input_take(&p->input, bytes, &at)) {
-    p->is_short = 1;
-    return 0;
-  }
-  for (size_t i = 0; i < bytes; i++) value |= (uint64_t)at[i] << 8 * i;
-  return value;
-}
-
 /* Every class of which a plane is wanted consists of wanted planes and of nothing else. */
 static int classes_fit(const chain_link *l) {
   const segment_reader *r = &l->reader;
@@ -82,17 +59,11 @@ static int classes_fit(const chain_link *l) {
 
 /* Reads a link of a plan and opens it. below: planes that the links before it give. */
 static int open_link(chain_link *l, plan_reader *p, uint32_t count, uint32_t below) {
-  l->width = (uint32_t)number(p, 1);
-  l->wanted = (uint32_t)number(p, 1);
-  const size_t head_length = (size_t)number(p, 4);
+  l->width = (uint32_t)plan_number(p, 1);
+  l->wanted = (uint32_t)plan_number(p, 1);
+  const size_t head_length = (size_t)plan_number(p, 4);
   for (int c = 0; c < 3; c++) {
-    stored_class *s = &l->classes[c];
-    s->fd = (int)(uint32_t)number(p, 4);
-    s->crc = (uint32_t)number(p, 4);
-    s->offset = number(p, 8);
-    s->length = number(p, 8);
-    /* Sums of both, and of places in them, stay numbers of a file. */
-    if (s->offset > (uint64_t)1 << 53 || s->length > (uint64_t)1 << 53) return DLV_ERR_ARGUMENT;
+    if (plan_class(p, &l->classes[c])) return DLV_ERR_ARGUMENT;
   }
   const uint8_t *bytes;
   if (p->is_short || input_take(&p->input, head_length, &bytes)) return DLV_ERR_ARGUMENT;
@@ -182,7 +153,7 @@ static int chain_block(const job *j, chain_link *links, uint32_t count, uint32_t
 
 int chain_decode(job *j) {
   plan_reader p = {{j->head, j->head + j->head_length}, 0};
-  const uint32_t count = (uint32_t)number(&p, 4);
+  const uint32_t count = (uint32_t)plan_number(&p, 4);
   if (count == 0 || count > LINKS_MAX) return DLV_ERR_ARGUMENT;
   chain_link *links = calloc(count, sizeof *links);
   uint8_t *memory = scratch_take((size_t)2 * DLV_WIDTH_MAX * BLOCK_ELEMENTS);

@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "chain.h"
+#include "check.h"
 #include "streams.h"
 
 /* A shorter plane is copied in the end: a finalizer costs more. */
@@ -133,6 +134,8 @@ static void execute(napi_env env, void *data) {
     j->result = DLV_ERR_ABORTED;
   } else if (j->task == CHAIN) {
     j->result = chain_decode(j);
+  } else if (j->task == CHECK) {
+    j->result = check_execute(j);
   } else if (j->task == VERIFY) {
     j->result = chain_verify(j);
   } else if (j->task == ENCODE) {

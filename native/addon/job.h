@@ -17,7 +17,10 @@
 /* Child and base, three classes, planes that are written. */
 #define JOB_VIEWS_MAX (3 * DLV_WIDTH_MAX + 4)
 
-typedef enum { ENCODE, DECODE, HASH, WRITE, READ, CHAIN, VERIFY } task;
+typedef enum { ENCODE, DECODE, HASH, WRITE, READ, CHAIN, VERIFY, CHECK } task;
+
+/* Places for planes that a check keeps between records. */
+#define JOB_SLOTS_MAX 16
 
 /* Where a job finds bytes that it copies, or copies back. */
 typedef struct {
@@ -44,6 +47,9 @@ typedef struct {
   size_t prefix_length;
   uint8_t digests[DLV_WIDTH_MAX * SHA256_BYTES];
   uint32_t crcs[3]; /* VERIFY */
+  /* CHECK: `width` of them; `done` records are right. */
+  const uint8_t *slots[JOB_SLOTS_MAX];
+  size_t slot_lengths[JOB_SLOTS_MAX];
   /* WRITE, READ: a file, where in it, the state of its sha256, and how many bytes it came to. */
   int fd, big_endian;
   int64_t offset;

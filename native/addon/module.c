@@ -19,6 +19,7 @@
 #include "blocks.h"
 #include "buffer.h"
 #include "chain.h"
+#include "check.h"
 #include "chunk.h"
 #include "drift.h"
 #include "guard.h"
@@ -29,7 +30,7 @@
 #include "team.h"
 
 /* Raised when what functions take or answer changes: lib/base/native/kernel.ts asks for its own. */
-#define INTERFACE_VERSION 6
+#define INTERFACE_VERSION 7
 #define ALLOCATE_MAX (1u << 30)
 
 /* Throws what the call is refused for, or that the answer cannot be made. */
@@ -262,6 +263,7 @@ NAPI_MODULE_INIT() {
       {"decode", decode},
       {"decodeChain", decode_chain},
       {"verify", verify},
+      {"checkRecords", check_records},
       {"sha256Many", sha256_many},
       {"sha256State", sha256_state_new},
       {"sha256Update", sha256_state_update},

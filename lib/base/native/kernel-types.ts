@@ -142,6 +142,13 @@ export interface NativeKernel extends Kernel, KernelServices {
     planes: readonly Uint8Array[],
     abort?: Int32Array,
   ): Promise<Uint32Array>;
+  /**
+   * Reads records from open files, decodes them over each other and compares them with their CRCs and with the
+   * hashes of their runs, in the order of a plan (pure/codec/check-plan.ts).
+   * @param slots  1 … 16, of `allocate`: planes of records, for those that are decoded over them.
+   * @returns how many were right before the first that was not.
+   */
+  checkRecords(plan: Uint8Array, slots: readonly Uint8Array[], abort?: Int32Array): Promise<number>;
   /** See LoadedKernel. */
   allocate(bytes: number): Uint8Array;
   /** Carries out a program of compute.ts, at once; arena and program are lists of 32-bit words. */

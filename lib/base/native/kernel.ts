@@ -43,7 +43,7 @@ const FOLDER = new URL('../../../../native/', import.meta.url);
 const KINDS = ['native', 'portable', 'wasm'] as const;
 
 /** INTERFACE_VERSION of native/addon/module.c: an addon built of other sources is not used. */
-const INTERFACE_VERSION = 6;
+const INTERFACE_VERSION = 7;
 /** Shorter memory is copied as fast as memory of the addon is made. */
 const ALLOCATED_BYTES_MIN = 64 * 1024;
 

@@ -14,7 +14,7 @@ import { Blobs } from '../objects/blobs.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
 import { RunHashes } from '../objects/planes/run-hashes.js';
 import { Sketches } from '../objects/sketches/sketches.js';
-import type { Backend, BackendWriter } from '../store/backends/backend.js';
+import type { Backend, BackendWriter, LentFile } from '../store/backends/backend.js';
 import { encodeManifest } from '../store/manifest.js';
 import { MANIFEST_NAME, packName } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
@@ -29,9 +29,6 @@ export interface ArrivalOptions extends TransferOptions {
   /** The address, for messages. */
   readonly shown: string;
 }
-
-/** Chains that are decoded at once, so that cores do not wait for each other's reads. */
-const CHAINS_AT_ONCE = 4;
 
 /** Sets that are finished and not listed. */
 export interface Arrived {
@@ -87,7 +84,7 @@ export async function checkArrived(
   const onBytes = (count: number, set: SetId): void => {
     if (arrived.has(set)) options.onBytes?.(count);
   };
-  const how = { onBytes, chainsAtOnce: CHAINS_AT_ONCE, ...(signal ? { signal } : {}) };
+  const how = { onBytes, ...(signal ? { signal } : {}) };
   await checkBlobs(access, needed.blobs, findings, how);
   await checkExtents(access, needed.extents, findings, how);
   const [first] = findings.problems;
@@ -156,6 +153,9 @@ class ArrivedBackend implements Backend {
     return arrived === undefined || this.#local.readWritten === undefined
       ? this.#local.read(arrived ?? name, offset, length)
       : this.#local.readWritten(arrived, offset, length);
+  }
+  async lendFile(name: string, end: number): Promise<LentFile | null> {
+    return (await this.#local.lendFile?.(this.#name(name), end)) ?? null;
   }
   size(name: string): Promise<number> {
     return this.#local.size(this.#name(name));

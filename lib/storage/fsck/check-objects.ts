@@ -7,7 +7,6 @@
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
-import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
 import { type DlvError, isUnreadable, objectFault } from '../../base/errors.js';
 import { FSCK_PLANES_BYTES } from '../../base/limits.js';
@@ -18,6 +17,7 @@ import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
 import { bytesHere, isPromised, type PromisedBy, planesHere } from '../store/promised.js';
 import { type SetId, storedBytes } from '../store/types.js';
+import { checkTrees, type Place } from './check-trees.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
 
@@ -26,8 +26,6 @@ export interface ObjectCheckOptions {
   onBytes(count: number, set: SetId): void;
   /** Called for each object that is here and does not give what its id says. */
   onSuspect?(suspect: Suspect): void;
-  /** Chains that are decoded at once; default 1. With more, failures are found in any order. */
-  chainsAtOnce?: number;
   signal?: AbortSignal;
 }
 
@@ -117,6 +115,7 @@ function keyOf(id: Id, segment: number): string {
 const FEWER_PLANES = [4, 3, 2];
 /** Missing segments of one extent that are reported: as many of them say no more. */
 const MISSING_MAX = 64;
+const NO_IDS: readonly Id[] = [];
 
 /** Checks extents, each given with its number of segments, and every base under them. */
 export async function checkExtents(
@@ -142,7 +141,7 @@ class ExtentCheck {
   readonly #options: ObjectCheckOptions;
   /** Keys met so far. */
   readonly #met = new Set<string>();
-  readonly #roots: [Id, number][] = [];
+  readonly #roots: Place[] = [];
   readonly #children = new Map<string, Id[]>();
   readonly #planes: PlaneReader;
 
@@ -209,8 +208,13 @@ class ExtentCheck {
 
   /** Decodes everything that has a root, bases before their deltas. */
   async decode(): Promise<void> {
-    const { chainsAtOnce = 1 } = this.#options;
-    await forEachLimit(this.#roots.splice(0), chainsAtOnce, (root) => this.#decodeAbove(root));
+    const { onBytes, signal } = this.#options;
+    const left = await checkTrees(this.#repo, this.#roots.splice(0), {
+      childrenOf: (id, segment) => this.#children.get(keyOf(id, segment)) ?? NO_IDS,
+      onBytes,
+      signal,
+    });
+    for (const root of left) await this.#decodeAbove(root);
     // Deltas of a broken record are affected by it.
     for (const finding of this.#findings.list) {
       for (const id of finding.objects) {
@@ -225,7 +229,7 @@ class ExtentCheck {
   }
 
   /** Decodes a root and what stands on it. */
-  async #decodeAbove(root: [Id, number]): Promise<void> {
+  async #decodeAbove(root: Place): Promise<void> {
     const stack = [root];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       throwIfAborted(this.#options.signal);
