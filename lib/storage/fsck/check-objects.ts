@@ -13,11 +13,11 @@ import { FSCK_PLANES_BYTES } from '../../base/limits.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { linksOf } from '../objects/chain.js';
 import { ChainReader } from '../objects/planes/chain-reader.js';
+import { checkTrees, type Place } from '../objects/planes/check-trees.js';
 import type { PlaneReader } from '../objects/planes/plane-reader.js';
 import { packName } from '../store/names.js';
 import { bytesHere, isPromised, type PromisedBy, planesHere } from '../store/promised.js';
 import { type SetId, storedBytes } from '../store/types.js';
-import { checkTrees, type Place } from './check-trees.js';
 import { type Findings, problemOf, REMEDY, remedyOf } from './report.js';
 import type { Suspect } from './wrong-records.js';
 

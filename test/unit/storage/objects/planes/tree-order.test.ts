@@ -1,8 +1,8 @@
 /** Trees of deltas are decoded bases first, and no slot is taken while its planes are still needed. */
 import test from 'ava';
 import fc from 'fast-check';
-import type { Id } from '../../../../lib/base/bytes/hash.js';
-import { layOutTree } from '../../../../lib/storage/fsck/tree-order.js';
+import type { Id } from '../../../../../lib/base/bytes/hash.js';
+import { layOutTree } from '../../../../../lib/storage/objects/planes/tree-order.js';
 
 /** @param parents  of the records after the root: each a number below its own. */
 function laidOut(parents: readonly number[]) {

@@ -4,22 +4,22 @@
  * goes record by record and names what is wrong.
  */
 import os from 'node:os';
-import { throwIfAborted } from '../../base/bytes/abort.js';
-import type { Id } from '../../base/bytes/hash.js';
-import { isUnreadable } from '../../base/errors.js';
-import { CHECKED_PLANES_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../base/limits.js';
+import { throwIfAborted } from '../../../base/bytes/abort.js';
+import type { Id } from '../../../base/bytes/hash.js';
+import { isUnreadable } from '../../../base/errors.js';
+import { CHECKED_PLANES_BYTES, RUN_ELEMENTS, SEGMENT_ELEMENTS } from '../../../base/limits.js';
 import {
   CHECK_SLOTS_MAX,
   type CheckedRecord,
   type ReadPayloads,
   RecordChecker,
-} from '../../pure/codec/check-plan.js';
-import { runCount } from '../../pure/tensor/extent-id.js';
-import type { ObjectAccess } from '../objects/access.js';
-import { missingExtent } from '../objects/chain.js';
-import { decodeSegmentHead, segmentElements } from '../objects/planes/segment-head.js';
-import type { SegmentHeadAt } from '../store/packs/read-records.js';
-import { PLANE_CLASSES, type SegmentEntry, type SetId, storedBytes } from '../store/types.js';
+} from '../../../pure/codec/check-plan.js';
+import { runCount } from '../../../pure/tensor/extent-id.js';
+import type { SegmentHeadAt } from '../../store/packs/read-records.js';
+import { PLANE_CLASSES, type SegmentEntry, type SetId, storedBytes } from '../../store/types.js';
+import type { ObjectAccess } from '../access.js';
+import { missingExtent } from '../chain.js';
+import { decodeSegmentHead, segmentElements } from './segment-head.js';
 import { layOutTree } from './tree-order.js';
 
 /** A segment, by the extent that it is of. */

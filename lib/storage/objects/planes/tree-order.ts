@@ -1,5 +1,5 @@
 /** In which order the records of a tree of deltas are decoded, and how few of their planes are kept meanwhile. */
-import type { Id } from '../../base/bytes/hash.js';
+import type { Id } from '../../../base/bytes/hash.js';
 
 /** A record of a tree. */
 export interface Placed {
