@@ -91,12 +91,14 @@ export type {
   ProgressiveResult,
   ProgressiveStage,
 } from './use/ops/eval-progressive.js';
+export type { BundledRef, ExportOptions, ExportResult } from './use/ops/export.js';
 export type { FetchOptions, FetchResult } from './use/ops/fetch.js';
 export type { ForgetOptions, ForgetResult } from './use/ops/forget.js';
 export type { FsckOpOptions as FsckOptions, FsckOpResult as FsckResult } from './use/ops/fsck.js';
 export type { GcOpOptions as GcOptions, GcOpResult as GcResult } from './use/ops/gc.js';
 export type { GcRemoteOptions, GcRemoteResult } from './use/ops/gc-remote.js';
 export type { ImportKind, ImportOptions, ImportResult } from './use/ops/import.js';
+export type { ImportBundleOptions, ImportBundleResult } from './use/ops/import-bundle.js';
 export type { InitOptions } from './use/ops/init.js';
 export type { KeepOptions, KeepResult, KeptCheckpoint } from './use/ops/keep.js';
 export type { ListedModel, ListOptions } from './use/ops/list.js';

@@ -26,10 +26,10 @@ const TYPES =
   'ComparedValue Comparison ConfigEntry ' +
   'ConstructedVersion ConstructionOptions ConstructionResult CopyOptions CopyResult DescOptions DescResult DescribedLayer DescribedNetworkFile ' +
   'DetachOptions DetachResult DiffOptions DiffResult DuOptions DuResult ErrorCode ErrorData ' +
-  'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion FetchOptions FetchResult ' +
+  'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion ExportOptions ExportResult BundledRef FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +
   'GcRemoteResult GcResult GroupCell ' +
-  'GroupRow Id ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
+  'GroupRow Id ImportBundleOptions ImportBundleResult ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
   'LogOptions ManyDiffResult MergeOptions MergeResult MetricPoint MetricValues ModelDeletion ' +
   'ModelRenaming ModelStatus MvOptions MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +

@@ -18,12 +18,14 @@ import type { CopyOptions, CopyResult } from '../use/ops/copy.js';
 import type { DetachOptions, DetachResult } from '../use/ops/detach.js';
 import type { EvalOptions, EvalResult } from '../use/ops/eval.js';
 import type { ProgressiveOptions, ProgressiveResult } from '../use/ops/eval-progressive.js';
+import type { ExportOptions, ExportResult } from '../use/ops/export.js';
 import type { FetchOptions, FetchResult } from '../use/ops/fetch.js';
 import type { ForgetOptions, ForgetResult } from '../use/ops/forget.js';
 import type { FsckOpOptions, FsckOpResult } from '../use/ops/fsck.js';
 import type { GcOpOptions, GcOpResult } from '../use/ops/gc.js';
 import type { GcRemoteOptions, GcRemoteResult } from '../use/ops/gc-remote.js';
 import type { ImportOptions, ImportResult } from '../use/ops/import.js';
+import type { ImportBundleOptions, ImportBundleResult } from '../use/ops/import-bundle.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
 import type { MergeOptions, MergeResult } from '../use/ops/merge.js';
 import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
@@ -291,6 +293,23 @@ export class Repository extends ReadingRepository {
     const named = typeof revisions === 'string' ? [revisions] : revisions;
     const own = { ...withoutCall(options), revisions: named };
     return this.call(options, (repo, context) => merge(repo, own, context));
+  }
+
+  /** Writes versions as one file. */
+  async exportVersions(options: Options<ExportOptions>): Promise<Warned<ExportResult>> {
+    const { exportVersions } = await import('../use/ops/export.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => exportVersions(repo, own, context));
+  }
+
+  /** Takes versions, branches and tags of a file that exportVersions wrote. */
+  async importBundle(
+    file: string,
+    options: Options<Omit<ImportBundleOptions, 'file'>> = {},
+  ): Promise<Warned<ImportBundleResult>> {
+    const { importBundle } = await import('../use/ops/import-bundle.js');
+    const own = { ...withoutCall(options), file };
+    return this.call(options, (repo, context) => importBundle(repo, own, context));
   }
 
   /** Takes the history that another tool keeps in a folder, as versions of a model. */

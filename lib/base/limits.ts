@@ -195,6 +195,10 @@ export const REMOTE_LIST_BYTES_MAX = 1 << 20;
 export const REMOTE_LIST_LINES = 128;
 /** Older parts that one remote may name: 13 million sets. */
 export const REMOTE_LISTS_MAX = 100_000;
+/** Entries of a bundle: five for each pack set. */
+export const BUNDLE_ENTRIES_MAX = 1 << 18;
+/** The first entry of a bundle: some 200,000 versions that it needs. */
+export const BUNDLE_HEAD_BYTES_MAX = 1 << 24;
 /** Bytes of one request, and of what is in flight of one file. */
 export const TRANSFER_PIECE_BYTES = 4 * 1024 * 1024;
 /** Parts of a file that stand this close are fetched in one request. */

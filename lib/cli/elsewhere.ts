@@ -26,7 +26,6 @@ export const VERBS_ELSEWHERE: Readonly<Record<string, string>> = {
   describe: "'dlv log -n 1' names a version as model@number, with its tags",
   doctor: "'dlv --version --json' says which dlv and kernel run, 'dlv fsck' checks the repository",
   exp: "each run is a version: 'dlv commit --param lr=0.1 --metric loss=0.3'",
-  export: "'dlv checkout <rev> --out <dir>' writes a version into a folder",
   get: "'dlv checkout <rev> <paths> --out <dir>' writes files of a version into a folder",
   lfs: 'dlv stores large files itself: add them with dlv add',
   ls: "'dlv show' lists the files of a version, 'dlv status' those of the work tree that changed",

@@ -183,6 +183,10 @@ const LINES: Record<string, Line> = {
     },
   },
   batch: { args: ['batch'] },
+  export: {
+    args: ['export', 'net@1..net', '-o', 'net.dlv'],
+    prepare: async (repo) => void (await repo.json('tag', 'v1')),
+  },
   completion: { args: ['completion', 'bash'] },
 };
 

@@ -168,6 +168,9 @@ const MORE: Line[] = [
   [0, ['batch']],
   [0, ['completion', 'bash']],
   [1, ['import', '.', '--as', 'git', '--model', `git${HIDDEN}`]],
+  [0, ['export', '--all', '-o', `../x${HIDDEN}.dlv`]],
+  [0, ['import', `../x${HIDDEN}.dlv`]],
+  [0, ['import', '--list', `../x${HIDDEN}.dlv`]],
   [0, ['fsck']],
   [0, ['fsck', '--rebuild']],
   [0, ['rm', '--cached', `${HIDDEN}.txt`]],
@@ -239,6 +242,8 @@ const MISTAKES: Line[] = [
   [2, ['batch', STEERING]],
   [2, ['completion', STEERING]],
   [1, ['import', STEERING]],
+  [1, ['export', STEERING, '-o', `x${HIDDEN}.dlv`]],
+  [0, ['export', '--all', '-o', STEERING]],
   [2, ['fsck', STEERING]],
   [1, ['config', STEERING]],
 ];

@@ -245,6 +245,21 @@ export const VERBS: readonly Verb[] = [
       await setting(dir, '1');
     },
   },
+  { name: 'export', argv: ['export', '--all', '-o', 'all.dlv'] },
+  {
+    name: 'import of a bundle',
+    argv: ['import', 'topic.dlv'],
+    prepare: async (dir) => {
+      await must(['reset', '--hard'], dir);
+      await must(['switch', 'topic'], dir);
+      await fs.writeFile(path.join(dir, 'model.safetensors'), checkpoint(5, 7));
+      await must(['commit', '-a', '-m', 'topic'], dir);
+      await must(['export', 'topic', '--since', 'm@2', '-o', 'topic.dlv'], dir);
+      await must(['switch', 'main'], dir);
+      await must(['branch', '-D', 'topic'], dir);
+      await must(['gc', '--prune=now'], dir);
+    },
+  },
   { name: 'fsck --rebuild', argv: ['fsck', '--rebuild'], prepare: damage, mends: true },
   { name: 'config', argv: ['config', 'gc.graceDays', '7'] },
   {

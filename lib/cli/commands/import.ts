@@ -1,16 +1,21 @@
 /** `dlv import` on the command line. */
 import { type Command, Option } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { ImportKind, ImportResult } from '../../use/ops/import.js';
-
-import { exampleId } from '../output/render.js';
+import type { BundleContent, ImportBundleResult } from '../../use/ops/import-bundle.js';
+import { forgottenOption } from '../arguments.js';
+import { exampleId, shortId } from '../output/render.js';
+import { printRefs, versionsAndBytes } from '../output/transfer.js';
 import { formatBytes, type Ui } from '../output/ui.js';
-import { type Cli, collect } from '../run.js';
+import { type Cli, collect, type Run } from '../run.js';
 
 interface Flags {
   as?: ImportKind;
   model?: string;
   only?: string[];
   dryRun?: boolean;
+  list?: boolean;
+  forgotten?: boolean;
 }
 
 const EXAMPLE: ImportResult = {
@@ -57,18 +62,65 @@ function print(ui: Ui, result: ImportResult): void {
   if (!dryRun && result.tip !== null) ui.note(`'dlv checkout ${result.model}' writes its files`);
 }
 
+function printBundle(ui: Ui, result: ImportBundleResult): void {
+  const { refs, versions, dryRun } = result;
+  printRefs(ui, refs, false);
+  if (versions > 0) ui.note(`${versionsAndBytes(result)}${dryRun ? ' to import' : ''}`);
+  else if (refs.every(({ status }) => status === 'same')) ui.note('everything is here already');
+}
+
+function printContent(ui: Ui, { refs, needs, bytes }: BundleContent): void {
+  for (const { kind, name, version } of refs) ui.line(`${kind} ${name} ${shortId(version)}`);
+  for (const id of needs) ui.line(`needs ${shortId(id)}`);
+  ui.note(formatBytes(bytes));
+}
+
+/** Flags that a bundle leaves no choice for. */
+function refuseHistoryFlags({ as, model, only }: Flags): void {
+  const [option] = Object.entries({ '--as': as, '--model': model, '--only': only })
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name);
+  if (option === undefined) return;
+  throw new UsageError(`${option} is for histories of other tools, not for a bundle`, {
+    option,
+    hint: "leave it out; 'dlv fetch <file> <branch>' takes single branches",
+  });
+}
+
+async function importFile(run: Run, file: string, flags: Flags): Promise<number> {
+  refuseHistoryFlags(flags);
+  const { importBundle, listBundle } = await import('../../use/ops/import-bundle.js');
+  if (flags.list) {
+    const content = await listBundle(run.context, { file });
+    run.answer(content, (ui) => printContent(ui, content));
+    return 0;
+  }
+  const { dryRun = false, forgotten = false } = flags;
+  const options = { file, dryRun, forgotten };
+  const result = await run.repository((repo) => importBundle(repo, options, run.context));
+  run.answer(result, (ui) => printBundle(ui, result));
+  return result.refs.some(({ status }) => status === 'rejected') ? 1 : 0;
+}
+
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'import', {
-      summary: 'take the history of git with LFS, DVC, a folder of checkpoints, or the Hub’s cache',
+      summary:
+        'take a bundle, or the history of git with LFS, DVC, a folder of checkpoints, or the Hub’s cache',
       about:
         'Makes a version of a new model for each commit, checkpoint or download, with its time, author, message ' +
         'and parents, and the branches and tags. Files of git-lfs and DVC come from their folders beside ' +
         'the git repository; one that is not there is named, and its pointer kept. In a folder of checkpoints ' +
         '(checkpoint-500, epoch=3-step=1000.ckpt) each step is a version whose files have the same paths, ' +
         'with the metrics of trainer_state.json and of the names. Nothing there is changed or run. The ' +
-        'command can be interrupted and repeated: it takes what it does not have yet.',
+        'command can be interrupted and repeated: it takes what it does not have yet.\n\nOf a file that dlv export ' +
+        'wrote, the versions, numbers, notes, branches and tags are taken as they are. Everything is compared with its ids before ' +
+        'anything can see it. Branches that are not here are made, others are moved on; one that HEAD is on, or that ' +
+        'has versions of its own here, is left, and the command says how to go on. --list says what such a file holds; it ' +
+        'needs no repository. With --json, refs are those of dlv fetch.',
       examples: [
+        ['dlv import backup.dlv', 'a file that dlv export wrote'],
+        ['dlv import --list backup.dlv', 'says what it holds'],
         ['dlv import ../mnist-git', 'all commits of a git repository, with LFS and DVC'],
         ['dlv import runs/bert --model bert', 'the checkpoints of a run'],
         ['dlv import ~/.cache/huggingface/hub/models--org--name', 'what was downloaded of a model'],
@@ -79,7 +131,7 @@ export function register(program: Command, cli: Cli): void {
         1: 'nothing to import there, or a branch has versions of its own',
       },
     })
-    .argument('<dir>', 'folder of the other tool')
+    .argument('<place>', 'a bundle, or the folder of the other tool')
     .addOption(
       new Option(
         '--as <kind>',
@@ -88,9 +140,13 @@ export function register(program: Command, cli: Cli): void {
     )
     .option('--model <name>', 'model that the versions belong to (default: the name of the folder)')
     .option('--only <glob>', 'take these files alone (repeatable)', collect)
-    .option('--dry-run', 'only print what would be made')
+    .option('-l, --list', 'only print what a bundle holds')
+    .addOption(forgottenOption())
+    .option('-n, --dry-run', 'only print what would be made')
     .action(
       cli.action(async (run, dir: string, flags: Flags) => {
+        const { isFilePlace } = await import('../../use/ops/import-bundle.js');
+        if (flags.list || (await isFilePlace(run.context, dir))) return importFile(run, dir, flags);
         const { importHistory } = await import('../../use/ops/import.js');
         const options = {
           dir,

@@ -62,6 +62,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('merge', MOVE, () => import('./merge.js')),
   entry('copy', MOVE, () => import('./copy.js')),
   entry('clone', SHARE, () => import('./clone.js')),
+  entry('export', SHARE, () => import('./export.js')),
   entry('import', SHARE, () => import('./import.js')),
   entry('remote', SHARE, () => import('./remote.js')),
   entry('push', SHARE, () => import('./push.js')),

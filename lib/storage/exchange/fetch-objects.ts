@@ -8,7 +8,7 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, isDamage, LimitError } from '../../base/errors.js';
+import { ConflictError, isDamage, LimitError, NotFoundError } from '../../base/errors.js';
 import { freeBytes, isMissing } from '../../base/files/files.js';
 import { TRANSFER_GAP_BYTES } from '../../base/limits.js';
 import { newWorkName } from '../repo/layout.js';
@@ -16,6 +16,7 @@ import type { RepositoryLock } from '../repo/processes/lock.js';
 import { leavesOut, type PartialFilter } from '../repo/promised.js';
 import { readNotes } from '../repo/refs/refs.js';
 import { namedVersions } from '../repo/refs/version-numbers.js';
+import { shortId } from '../repo/version/version.js';
 import { copyRecords } from '../store/merge.js';
 import { packName } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
@@ -182,6 +183,7 @@ class Fetch {
     const seen = new Set<SetId>(store.sets().map(({ id }) => id));
     const parts = await this.#parts(incoming);
     const known = await this.#knownVersions(tips);
+    if (tips.length > 0) this.#checkNeeds(known);
     const noted = await this.#newNotes(parts, known);
     const isKnown = (id: Id): boolean => known.has(id) && !noted.has(id);
     const roots = [...tips, ...noted.keys()];
@@ -303,6 +305,13 @@ class Fetch {
       queue.push(...(await this.#repo.version(id)).parents);
     }
     return known;
+  }
+
+  /** @throws {NotFoundError} if the source holds only what came after versions that are not here. */
+  #checkNeeds(known: ReadonlySet<Id>): void {
+    const { needs, shown } = this.#source;
+    const missing = needs.filter((id) => !known.has(id));
+    if (missing.length > 0) throw missingNeeds(shown, missing);
   }
 
   /** Notes of the remote about versions that are here, as far as they are new. */
@@ -430,6 +439,19 @@ class Fetch {
       await this.#cache.keepIndex(info.id, await parts.incoming.read(file, 0, file.size));
     }
   }
+}
+
+/** That a source continues what is not here. */
+export function missingNeeds(shown: string, missing: readonly Id[]): NotFoundError {
+  const few = missing.slice(0, 3).map(shortId).join(', ');
+  const more = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
+  return new NotFoundError(
+    `'${shown}' holds only what came after versions that are not here: ${few}${more}`,
+    {
+      ...{ kind: 'version', file: shown, missing: [...missing] },
+      hint: 'first import the bundle that was made before it, or ask for a whole one',
+    },
+  );
 }
 
 /** The notes that come with the versions of a plan. */

@@ -1,7 +1,7 @@
 /** From an address to what it leads to: a folder, a web server, a bucket. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RemoteError, UsageError } from '../../base/errors.js';
+import { isDamage, RemoteError, UsageError } from '../../base/errors.js';
 import { leadsTo } from '../../base/files/files.js';
 import { holdsRepository } from '../repo/layout.js';
 import { isPlainUrl } from '../repo/remotes.js';
@@ -118,7 +118,9 @@ export async function openReader(url: string, options: OpenOptions): Promise<Rem
   if (address.kind === 'folder') {
     const { folder } = address;
     if (await holdsRepository(folder)) return RepositoryReader.open(folder, options);
-    if ((await leadsTo(folder)) !== 'folder') {
+    const there = await leadsTo(folder);
+    if (there === 'file') return openBundle(folder, options);
+    if (there !== 'folder') {
       throw new RemoteError(`there is no folder '${folder}'`, {
         url: folder,
         hint: "mount it, or correct the address, that of a remote with 'dlv remote set-url'",
@@ -128,6 +130,19 @@ export async function openReader(url: string, options: OpenOptions): Promise<Rem
   const remote = await Remote.open(await openTransport(address, options), options.cache, options);
   remote.checkThere();
   return remote;
+}
+
+/** Opens a bundle, a remote in one file. @param file  absolute. @throws {RemoteError} {CorruptError} */
+export async function openBundle(file: string, options: OpenOptions): Promise<Remote> {
+  const { BundleTransport, damagedBundle } = await import('./bundles/bundle-transport.js');
+  const transport = await BundleTransport.open(file, options);
+  try {
+    return await Remote.open(transport, options.cache, options);
+  } catch (error) {
+    await transport.close();
+    const isNamed = (error as Error).message.includes(file);
+    throw isDamage(error) && !isNamed ? damagedBundle(file, (error as Error).message) : error;
+  }
 }
 
 /** Opens a remote to push to it, which may not be there yet. @throws {RemoteError} {UsageError} */
@@ -141,6 +156,12 @@ export async function openWritable(url: string, options: OpenOptions): Promise<R
         hint: "push to a folder of its own, such as '../models.dlv', and pull from that",
       },
     );
+  }
+  if (address.kind === 'folder' && (await leadsTo(address.folder)) === 'file') {
+    throw new UsageError(`cannot push to '${address.folder}': it is a file`, {
+      url: address.folder,
+      hint: "'dlv export' writes a bundle; a remote that takes pushes is a folder, a bucket or a new address",
+    });
   }
   // Also where nothing is sent in the end: a dry run says what a push would say.
   if (address.kind === 'folder') await canBeMade(address.folder);

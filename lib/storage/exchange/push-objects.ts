@@ -7,7 +7,7 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { ConflictError } from '../../base/errors.js';
+import { ConflictError, CorruptError } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import { encodeSegment } from '../../pure/codec/segment.js';
@@ -28,6 +28,7 @@ import {
   type SegmentEntry,
   type SegmentRecord,
 } from '../store/types.js';
+import { verifySet } from '../store/verify.js';
 import { setName } from './collect/garbage-file.js';
 import { mergeMarks } from './numbers.js';
 import {
@@ -47,8 +48,12 @@ import type { TransferOptions, UploadSource } from './transports/transport.js';
 export interface PushOptions extends TransferOptions {
   /** Begins a piece of work of so many bytes. */
   onStart?(what: 'plan' | 'push', bytes: number): void;
+  /** Asked before anything is sent, with the bytes of the records; throws to refuse. */
+  onPlan?(bytes: number): Promise<void>;
   /** Only says what would be pushed. */
   dryRun?: boolean;
+  /** Compares what travels as it is with its checksums first. */
+  verify?: boolean;
 }
 
 /** What refs and numbers of the remote become. */
@@ -116,6 +121,7 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   if (options.dryRun || (plan.sets.length === 0 && plan.notes.size === 0 && refs.isNothing())) {
     return pushed;
   }
+  await options.onPlan?.(plan.bytes);
   await remote.prepare(signal ? { signal } : {});
   onStart?.('push', plan.bytes);
   const upload = new Upload(ends, options);
@@ -194,12 +200,12 @@ async function nextState(
 class Upload {
   readonly #repo: ReadAccess;
   readonly #remote: Remote;
-  readonly #cache: RemoteCache;
-  readonly #options: TransferOptions;
+  readonly #cache: RemoteCache | null;
+  readonly #options: PushOptions;
   /** Sets that the remote has now. */
   readonly sent: SealedSet['info'][] = [];
 
-  constructor({ repo, remote, cache }: PushEnds, options: TransferOptions) {
+  constructor({ repo, remote, cache }: PushEnds, options: PushOptions) {
     this.#repo = repo;
     this.#remote = remote;
     this.#cache = cache;
@@ -209,6 +215,7 @@ class Upload {
   async run(plan: PushPlan): Promise<void> {
     for (const { info, whole } of plan.sets) {
       if (!whole) continue;
+      if (this.#options.verify) await this.#verify(info);
       const files: SealedSet['files'] = {};
       for (const fileClass of FILE_CLASSES) {
         if (info.bytes[fileClass] > 0) files[fileClass] = packName(info.id, fileClass);
@@ -216,6 +223,17 @@ class Upload {
       await this.send({ info, files });
     }
     await this.#copy(plan);
+  }
+
+  /** @throws {CorruptError} if a byte of a set is not what it should be. */
+  async #verify(info: SealedSet['info']): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    for await (const { message, file } of verifySet(this.#repo.store.backend, info)) {
+      throw new CorruptError(`cannot take from this repository: ${message}`, {
+        file,
+        hint: "run 'dlv fsck' and repair the repository first",
+      });
+    }
   }
 
   /** Copies the records of all other sets into new ones, each of which is sent once it is full. */
@@ -305,8 +323,8 @@ class Upload {
   async #begin(id: string): Promise<boolean> {
     if (this.#remote.transport.proveSwaps === undefined) return false;
     const fact = this.#begunFact(id);
-    if (await this.#cache.knows(fact)) return false;
-    await this.#cache.keepFact(fact);
+    if (await this.#cache?.knows(fact)) return false;
+    await this.#cache?.keepFact(fact);
     return (this.#remote.state.collection?.garbage.length ?? 0) === 0;
   }
 
@@ -317,7 +335,7 @@ class Upload {
   /** The sets that were sent are listed: nothing of them is left half done. */
   async forgetBegun(): Promise<void> {
     if (this.#remote.transport.proveSwaps === undefined) return;
-    for (const { id } of this.sent) await this.#cache.forgetFact(this.#begunFact(id));
+    for (const { id } of this.sent) await this.#cache?.forgetFact(this.#begunFact(id));
   }
 
   #sendFile({ info, files }: SealedSet, fileClass: FileClass, isNew: boolean): Promise<void> {
@@ -332,7 +350,7 @@ class Upload {
   }
 
   async keepIndex({ info, files }: SealedSet): Promise<void> {
-    if (files.idx === undefined) return;
+    if (files.idx === undefined || this.#cache === null) return;
     const bytes = await this.#repo.store.backend.read(files.idx, 0, info.bytes.idx);
     await this.#cache.keepIndex(info.id, bytes);
   }

@@ -29,7 +29,10 @@ import type { TransferOptions } from './transports/transport.js';
 export interface PushEnds {
   readonly repo: SuppliedReader;
   readonly remote: Remote;
-  readonly cache: RemoteCache;
+  /** Null for a remote that is new each time. */
+  readonly cache: RemoteCache | null;
+  /** Versions that whoever reads it has, with all that they need. Notes about them do not travel. */
+  readonly had?: readonly Id[];
 }
 
 /** A pack set here of which records are pushed. */
@@ -78,17 +81,19 @@ export async function planPush(
 class Planning {
   readonly #repo: SuppliedReader;
   readonly #remote: Remote;
-  readonly #cache: RemoteCache;
+  readonly #cache: RemoteCache | null;
+  readonly #had: readonly Id[];
   readonly #options: TransferOptions;
   /** Objects that versions which both sides have need. */
   #shared: Pick<Reachable, 'blobs' | 'extents'> = { blobs: new Map(), extents: new Map() };
   /** The sets of the remote whose indexes are here. */
   #known: ObjectStore | null = null;
 
-  constructor({ repo, remote, cache }: PushEnds, options: TransferOptions) {
+  constructor({ repo, remote, cache, had = [] }: PushEnds, options: TransferOptions) {
     this.#repo = repo;
     this.#remote = remote;
     this.#cache = cache;
+    this.#had = had;
     this.#options = options;
   }
 
@@ -102,13 +107,13 @@ class Planning {
   async run(tips: readonly Id[]): Promise<PushPlan> {
     const { sets, notes: theirs } = await this.#remote.holdings(this.#options);
     const there = await this.#versionsThere();
-    const notes = await this.#newNotes(tips, theirs);
+    const notes = await this.#newNotes(tips, theirs, there);
     const roots = [...tips, ...notes.keys()];
     const isKnown = (id: Id): boolean => there.has(id) && !notes.has(id);
     const needed = await reachFrom(this.#repo, roots, { isKnown, ...this.#walking });
     const bytes = await this.#storedBytes(needed);
     const unknown = await this.#learnIndexes(sets, bytes);
-    if (unknown > 0) await this.#learnShared(needed.versions, there);
+    if (unknown > 0 || this.#had.length > 0) await this.#learnShared(needed.versions, there);
     await this.#dropPresent(needed);
     await this.#bringMissing(needed);
     const entries = await this.#entries(needed);
@@ -123,10 +128,10 @@ class Planning {
     };
   }
 
-  /** Versions that refs of the remote name and that are here, with all that they derive from. */
+  /** Versions that refs of the remote name, or a reader has, and that are here, with all that they derive from. */
   async #versionsThere(): Promise<Set<Id>> {
     const there = new Set<Id>();
-    const queue = [...this.#remote.state.refs.values()];
+    const queue = [...this.#remote.state.refs.values(), ...this.#had];
     for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
       throwIfAborted(this.#options.signal);
       if (there.has(id) || !(await this.#repo.store.hasBlob(id))) continue;
@@ -140,12 +145,13 @@ class Planning {
   async #newNotes(
     tips: readonly Id[],
     theirs: ReadonlyMap<Id, readonly Id[]>,
+    there: ReadonlySet<Id>,
   ): Promise<Map<Id, Id[]>> {
     const found = new Map<Id, Id[]>();
     const met = new Set<Id>();
     const queue = [...tips];
     for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-      if (met.has(id)) continue;
+      if (met.has(id) || (this.#had.length > 0 && there.has(id))) continue;
       met.add(id);
       queue.push(...(await this.#repo.version(id)).parents);
       const here = await readNotes(this.#repo.layout, id);
@@ -172,7 +178,7 @@ class Planning {
     const known: SetInfo[] = [];
     const unknown: SetInfo[] = [];
     for (const info of sets) {
-      const isHere = listed.has(info.id) || (await this.#cache.index(info)) !== null;
+      const isHere = listed.has(info.id) || ((await this.#cache?.index(info)) ?? null) !== null;
       (isHere ? known : unknown).push(info);
     }
     const unknownBytes = unknown.reduce((sum, info) => sum + info.bytes.idx, 0);
@@ -201,7 +207,7 @@ class Planning {
     };
     const { signal } = this.#options;
     await this.#remote.read(name, { start: 0, end: size }, take, signal ? { signal } : {});
-    await this.#cache.keepIndex(info.id, Buffer.concat(pieces));
+    await this.#cache?.keepIndex(info.id, Buffer.concat(pieces));
   }
 
   /** What the nearest versions that both sides have need: it is there, whatever set it is in. */
@@ -213,9 +219,11 @@ class Planning {
       }
     }
     const isKnown = (): boolean => false;
+    // A reader who has a version has all that it derives from, and no index says what that is.
+    const shallow = this.#had.length === 0;
     this.#shared = await reachFrom(this.#repo, border, {
       isKnown,
-      shallow: true,
+      shallow,
       ...this.#walking,
     });
   }

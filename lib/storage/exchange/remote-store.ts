@@ -20,7 +20,8 @@ export interface RemoteStorePlaces {
   readonly local: Backend;
   /** Sets that its manifest lists: their files are the same here and there. */
   readonly listed: readonly SetInfo[];
-  readonly cache: RemoteCache;
+  /** Null: there are no copies. */
+  readonly cache: RemoteCache | null;
   /** Null: nothing is fetched, and only indexes can be read. */
   readonly incoming: Incoming | null;
 }
@@ -61,7 +62,7 @@ export class RemoteBackend implements Backend {
       }
     }
     if (fileClass === 'idx') {
-      const kept = await this.#places.cache.index(info);
+      const kept = (await this.#places.cache?.index(info)) ?? null;
       if (kept !== null) return local.read(kept, offset, length);
     }
     if (incoming === null) throw new BugError(`'${name}' is read of a remote that is not fetched`);

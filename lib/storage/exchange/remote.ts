@@ -59,6 +59,8 @@ export interface RemoteReader {
   readonly concurrency: number;
   readonly format: Format;
   readonly state: Pick<RemoteState, 'head' | 'numbers' | 'refs'>;
+  /** Versions that have to be here already, with all that they need: it holds only what came after them. */
+  readonly needs: readonly Id[];
   holdings(options?: TransferOptions): Promise<Holdings>;
   /** Part of a file of a pack set. @throws {RemoteError} */
   read(
@@ -72,6 +74,7 @@ export interface RemoteReader {
 
 const REMOTE = 'remote';
 const FORMAT = 'format';
+const NO_WRITER = '0'.repeat(32);
 /** Swaps that are tried while others win. */
 const SWAPS_MAX = 20;
 
@@ -122,6 +125,9 @@ export class Remote implements RemoteReader {
   }
   get concurrency(): number {
     return this.transport.concurrency;
+  }
+  get needs(): readonly Id[] {
+    return this.transport.needs ?? [];
   }
   get format(): Format {
     return this.#format.flags;
@@ -267,9 +273,10 @@ export class Remote implements RemoteReader {
     for (let attempt = 1; attempt <= SWAPS_MAX; attempt++) {
       throwIfAborted(options.signal);
       this.#checkWritable();
-      const writer = randomBytes(16).toString('hex');
       const { generation } = this.#state;
-      const next = { ...(await change(this.#state)), generation: generation + 1, writer };
+      const changed = { ...(await change(this.#state)), generation: generation + 1 };
+      const writer = this.#newWriter(changed);
+      const next = { ...changed, writer };
       await this.#addFlags(flags, options);
       const state = await this.#withFullLists(next, options);
       const bytes = encodeRemote(state);
@@ -289,6 +296,12 @@ export class Remote implements RemoteReader {
       url: this.shown,
       hint: 'run the command again',
     });
+  }
+
+  /** What tells this writer from others; from what it writes where there are none. */
+  #newWriter(state: RemoteState): string {
+    if (this.transport.hasOneWriter !== true) return randomBytes(16).toString('hex');
+    return sha256Hex(encodeRemote({ ...state, writer: NO_WRITER })).slice(0, NO_WRITER.length);
   }
 
   #checkWritable(): void {
@@ -375,7 +388,7 @@ async function readState(
 function emptyState(): RemoteState {
   return {
     generation: 0,
-    writer: '0'.repeat(32),
+    writer: NO_WRITER,
     head: null,
     numbers: new Map(),
     refs: new Map(),

@@ -2,6 +2,7 @@
  * A repository with a work tree, read as a remote: its refs are listed, its manifest is the list of sets.
  * It takes no push.
  */
+import type { Id } from '../../base/bytes/hash.js';
 import { isDamage, RemoteError } from '../../base/errors.js';
 import { CURRENT_FORMAT, type Format, readFormat } from '../repo/format.js';
 import { Layout } from '../repo/layout.js';
@@ -19,6 +20,7 @@ import type { ByteRange, TransferOptions } from './transports/transport.js';
 export class RepositoryReader implements RemoteReader {
   readonly shown: string;
   readonly concurrency = 2;
+  readonly needs: readonly Id[] = [];
   readonly #layout: Layout;
   readonly #files: FolderTransport;
   format: Format = CURRENT_FORMAT;

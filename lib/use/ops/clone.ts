@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { ExistsError, NotFoundError } from '../../base/errors.js';
 import { leadsTo, listDirectory, makeDirectory, statOrNull } from '../../base/files/files.js';
+import { missingNeeds } from '../../storage/exchange/fetch-objects.js';
 import { keptUrl, openReader, shownUrl } from '../../storage/exchange/open-remote.js';
 import { notePromised } from '../../storage/exchange/partial/bring.js';
 import { PartialTaking } from '../../storage/exchange/partial/taking.js';
@@ -71,6 +72,8 @@ export async function clone(context: OpContext, options: CloneOptions): Promise<
   // Asked before anything is made: a wrong address leaves nothing behind.
   const first = await openReader(url, { cwd: context.cwd, cache: null, ...signal });
   await first.close();
+  // A clone has nothing yet.
+  if (first.needs.length > 0) throw missingNeeds(first.shown, first.needs);
   branchOf(first, options, first.state.head);
   await makeDirectory(dir);
   if (!(await hasFormat(dir))) {

@@ -46,7 +46,10 @@ export async function importHistory(
 ): Promise<ImportResult> {
   const dir = path.resolve(context.cwd, options.dir);
   if ((await leadsTo(dir)) !== 'folder') {
-    throw new NotFoundError(`there is no folder '${options.dir}'`, { kind: 'path', name: dir });
+    throw new NotFoundError(`there is no file or folder '${options.dir}'`, {
+      kind: 'path',
+      name: dir,
+    });
   }
   const kind = options.kind ?? (await kindOf(dir));
   const source = await open(kind, dir);

@@ -26,6 +26,7 @@ import { listRefs, readRef } from '../../storage/repo/refs/refs.js';
 import type { OpContext } from '../context.js';
 import { moveReason } from '../history/lines/moves.js';
 import { derivesFrom } from './ahead-behind.js';
+import { judgeImport } from './import-branch.js';
 
 /** What became of one ref. `gone` of the remote, and taken away here with --prune. */
 export type RefStatus = 'new' | 'updated' | 'forced' | 'same' | 'rejected' | 'pruned';
@@ -89,14 +90,15 @@ interface Wanted {
 /** Branches of a remote whose model or name is given. @throws {NotFoundError} for one that is not there. */
 function chooseBranches(
   { state, shown }: RemoteReader,
-  remote: string | null,
+  { remote, isImport }: Omit<FetchSource, 'source'>,
   only: readonly string[] | undefined,
 ): Wanted[] {
   const all: Wanted[] = [];
   for (const [name, id] of state.refs) {
     const place = parseRefName(name);
     if (place?.kind !== 'head') continue;
-    const here = remote === null ? null : remoteRefName(remote, place.model, place.branch);
+    const seen = remote === null ? null : remoteRefName(remote, place.model, place.branch);
+    const here = isImport ? name : seen;
     all.push({ kind: 'branch', name: `${place.model}/${place.branch}`, here, id });
   }
   if (only === undefined || only.length === 0) return all;
@@ -145,20 +147,25 @@ export interface FetchSource {
   readonly source: RemoteReader;
   /** Its name here; null: nothing is noted of its branches. */
   readonly remote: string | null;
+  /** True: its branches become branches here, where those can be moved on. */
+  readonly isImport?: boolean;
 }
 
 /** Fetches what refs of a remote need, and notes where its branches stand. */
 export async function fetchRefs(
   repo: TrackingRepository,
-  { source, remote }: FetchSource,
+  { source, remote, isImport = false }: FetchSource,
   options: FetchRefsOptions,
   context: OpContext,
 ): Promise<FetchReport> {
-  const branches = chooseBranches(source, remote, options.only);
+  const branches = chooseBranches(source, { remote, isImport }, options.only);
   const rejected = new Map<Id, string>();
-  const why = await moveReason(repo, `fetch: from ${remote ?? source.shown}`);
+  const why = await moveReason(
+    repo,
+    `${isImport ? 'import' : 'fetch'}: from ${remote ?? source.shown}`,
+  );
   for (;;) {
-    const fetch = new RefFetch(repo, source, { options, rejected, why, context });
+    const fetch = new RefFetch(repo, source, { options, rejected, why, isImport, context });
     try {
       return await fetch.run(branches, remote);
     } catch (error) {
@@ -173,6 +180,7 @@ interface RefFetchParts {
   /** Tips that are not fetched, and why. */
   readonly rejected: ReadonlyMap<Id, string>;
   readonly why: MoveReason;
+  readonly isImport: boolean;
   readonly context: OpContext;
 }
 
@@ -237,8 +245,13 @@ class RefFetch {
     const refs: FetchedRef[] = [];
     for (const one of wanted) {
       const before = one.here === null ? null : await readRef(this.#repo.layout, one.here);
-      const status = before === null ? 'new' : before === one.id ? 'same' : 'updated';
-      refs.push({ kind: one.kind, name: one.name, before, after: one.id, status, reason: null });
+      // Which of two comes first can be told only once both are here.
+      const isHere = await this.#repo.store.hasBlob(one.id);
+      if (this.#parts.isImport && isHere) refs.push(await this.#outcome(one, before));
+      else {
+        const status = before === null ? 'new' : before === one.id ? 'same' : 'updated';
+        refs.push({ kind: one.kind, name: one.name, before, after: one.id, status, reason: null });
+      }
     }
     return refs;
   }
@@ -284,8 +297,14 @@ class RefFetch {
   async #outcome(one: Wanted, before: Id | null): Promise<FetchedRef> {
     const { options, context } = this.#parts;
     const ref = { kind: one.kind, name: one.name, before, after: one.id, reason: null };
-    if (before === null) return { ...ref, status: 'new' };
     if (before === one.id) return { ...ref, status: 'same' };
+    if (this.#parts.isImport && one.kind === 'branch') {
+      const verdict = await judgeImport(this.#repo, one, before, this.#source.shown);
+      return typeof verdict === 'string'
+        ? { ...ref, status: verdict }
+        : rejection(one, verdict.reason, before);
+    }
+    if (before === null) return { ...ref, status: 'new' };
     if (one.kind === 'tag') {
       if (options.force) return { ...ref, status: 'forced' };
       return rejection(one, 'there is a tag of that name here, for another version', before);

@@ -152,7 +152,7 @@ function checkRoom(refs: ReadonlyMap<string, Id>): void {
 }
 
 /** The branch that a clone checks out: the one it was, else HEAD's here, else the first. */
-function defaultBranch(
+export function defaultBranch(
   refs: ReadonlyMap<string, Id>,
   before: RemoteState['head'],
   preferred: RemoteState['head'],

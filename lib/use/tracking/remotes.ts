@@ -57,7 +57,7 @@ export function remoteNamed({ urls }: Remotes, name: string): NamedRemote {
 
 /** True if a text is an address rather than the name of a remote. */
 function isAddress(text: string): boolean {
-  return /[/\\:]/.test(text) || text === '.' || text === '..';
+  return /[/\\:]|\.dlv$/.test(text) || text === '.' || text === '..';
 }
 
 /**

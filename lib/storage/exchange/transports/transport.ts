@@ -4,6 +4,7 @@
  * Names are those of docs/format/remote.md, with '/' between parts. Every transport passes the one suite in
  * test/conformance/transport.ts.
  */
+import type { Id } from '../../../base/bytes/hash.js';
 import { UsageError } from '../../../base/errors.js';
 
 /** What crossed the line so far. Requests of a folder are its opened files. */
@@ -76,6 +77,10 @@ export interface Transport {
   readonly traffic: Traffic;
   /** False if `store` and `swap` always fail. */
   readonly isWritable: boolean;
+  /** Versions that whoever reads what is there has to have already, with all that they need. Absent: none. */
+  readonly needs?: readonly Id[];
+  /** True if nobody else can write there: what is written depends on what is pushed alone. */
+  readonly hasOneWriter?: boolean;
   /** Parts that are worth being fetched at once. */
   readonly concurrency: number;
   /** A small object; null if there is none. @throws {RemoteError} {LimitError} above `maxBytes`. */
