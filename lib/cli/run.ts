@@ -81,6 +81,8 @@ export type OpenRepository = Parameters<
 export interface Run {
   /** For the op. */
   context: OpContext;
+  /** False with --no-progress and -q. */
+  readonly showsProgress: boolean;
   /** The environment of the process. */
   readonly env: NodeJS.ProcessEnv;
   /** The command line behind the program, as it was given. */
@@ -249,6 +251,7 @@ export class Cli {
     return {
       ui,
       context,
+      showsProgress: globals.progress && !globals.quiet,
       env,
       argv,
       repositoryName: () => repositoryName,

@@ -206,6 +206,35 @@ test('failed and nan trials show, and are not run again; async keeps by what it 
   const { trials, kept } = JSON.parse(failed.stdout) as StudyResult;
   t.deepEqual([trials.map(({ state }) => state), kept], [['failed', 'failed'], []]);
   t.regex(trials[0]?.message ?? '', /exit code 4: no memory/);
+  t.regex(failed.stderr, /^\{"event":"plan".*\n(.*\n)*\{"event":"trial",/);
+  const page = await dlv(['query', nan, '--html', 'page.html'], { cwd });
+  t.is(page.code, 1);
+  const html = await fs.readFile(path.join(cwd, 'page.html'), 'utf8');
+  t.regex(html, /<h2 id="failed">.*no memory.*<h2 id="trials">/s);
+  t.regex(html, /With fewer than 20 trials/);
+});
+
+test('a construct as the source is carried out once, and not where only the plan is asked for', async (t) => {
+  const cwd = await repository(t);
+  const inner = '(construct w from m where m.name = "net@1" mutate m["conv1"].insert = BN)';
+  const text = `evaluate t from ${inner} with config = "train.json" vary config.base_lr in [0.1, 0.01] keep top(1, t["loss"], 2)`;
+  const plan = await dlvJson<StudyResult>(['query', `explain ${text}`], { cwd });
+  t.like(plan, { dryRun: true, plan: { trials: 2 } });
+  t.is((await dlvJson<unknown[]>(['log', '--all'], { cwd })).length, 1);
+  const first = await dlvJson<StudyResult>(['query', text], { cwd });
+  t.deepEqual(
+    first.trials.map(({ source }) => source),
+    ['w@1', 'w@1'],
+  );
+  t.true((await dlvJson<StudyResult>(['query', text], { cwd })).trials.every((one) => one.isKnown));
+  // Another statement with the same construct in it asks of the version that is there.
+  const select = `select m, m.operation from m in ${inner}`;
+  const { rows } = await dlvJson<{ rows: { values: unknown[] }[] }>(['query', select], { cwd });
+  t.deepEqual(
+    rows.map(({ values }) => values),
+    [['w@1', 'construct']],
+  );
+  t.regex((await dlv(['query', `explain ${select}`], { cwd })).stderr, /explain.*makes nothing/);
 });
 
 test('mistakes are told before anything runs', async (t) => {

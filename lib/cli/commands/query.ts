@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { ConstructionResult } from '../../use/ops/construct.js';
 import type { NamedQuery, QueryResult } from '../../use/ops/query.js';
-import type { StudyPlan, StudyTrial } from '../../use/ops/study.js';
+import type { StudyPlan } from '../../use/ops/study.js';
 import { parseCount } from '../arguments.js';
 import { toDlvError, writeError } from '../exit-codes.js';
 import { readText } from '../message.js';
@@ -152,20 +152,29 @@ async function runStudy(
   text: string,
   { explain, md, csv, html, branch, dryRun, model, workers, executor }: Flags,
 ): Promise<number> {
-  for (const [flag, given] of Object.entries({ explain, md, csv, html, branch })) {
+  for (const [flag, given] of Object.entries({ md, csv, branch })) {
     if (given) throw new UsageError(`--${flag} is not for evaluate, which trains versions`);
   }
-  const { study } = await import('../../use/ops/study.js');
-  const { notePlan, noteTrial, printStudy } = await import('../output/versions/study-report.js');
+  const { study, studyCurves } = await import('../../use/ops/study.js');
+  const { printStudy } = await import('../output/versions/study-report.js');
+  const { watchStudy } = await import('../output/versions/study-live.js');
+  const { end, ...watch } = watchStudy(run.ui, run.showsProgress);
   const options = {
+    ...watch,
     ...(model === undefined ? {} : { model }),
     ...(workers === undefined ? {} : { workers }),
     ...(executor === undefined ? {} : { executor: executor as StudyPlan['executor'] }),
-    dryRun: dryRun === true,
-    onPlan: (plan: StudyPlan) => notePlan(run.ui, plan),
-    onTrial: (trial: StudyTrial) => noteTrial(run.ui, trial),
+    dryRun: dryRun === true || explain === true,
   };
-  const result = await run.repository((repo) => study(repo, text, options, run.context));
+  const result = await run
+    .repository((repo) => study(repo, text, options, run.context))
+    .finally(end);
+  if (html !== undefined && !result.dryRun) {
+    const curves = await run.repository((repo) => studyCurves(repo, result, run.context));
+    const { studyPage } = await import('../pages/study-page.js');
+    const reported = { statement: text, result, curves };
+    await writePage(run, { verb: 'query', flag: html }, (origin) => studyPage(reported, origin));
+  }
   run.answer(result, (ui) => printStudy(ui, result));
   return result.dryRun || result.kept.length > 0 ? 0 : 1;
 }
@@ -196,10 +205,12 @@ export function register(program: Command, cli: Cli): void {
         'logicalBytes, storedBytes and metadataBytes.\n\n' +
         'evaluate trains versions: with the settings of a JSON file, each combination of what it varies, and rules that ' +
         'keep the best. Each trial is a version of the model that the statement names. The plan stands on stderr before ' +
-        'anything runs, and then each trial as it ends; a trial that ended is never run again, and a run that was stopped ' +
-        'is continued by the same statement. With --json the document then has study, model, dryRun, plan, trials ' +
+        'anything runs (explain and --dry-run stop there); then a terminal shows the trials at work, and another stderr each trial as ' +
+        'it ends. A trial that ended is never run again, and a run that was stopped is continued by the same statement. Trials ' +
+        'train on this machine, on Ray or on Slurm (--executor). --html writes a report. With --json stderr has each event as a ' +
+        'line (plan, progress, trial), and the document has study, model, dryRun, plan, trials ' +
         '(number, trial, state: complete, pruned, failed or nan, source, assignment, iterations, rungs, seconds, message, ' +
-        'version, name, isKnown), kept and duplicates.\n\n' +
+        'version, name, isKnown), kept, duplicates, metric, isLess and importance.\n\n' +
         'In a terminal, without a query, there is a prompt: it keeps what was asked in query-history beside your settings, ' +
         'completes words, columns, models and kept queries with Tab, and goes on with a statement that is not whole.\n\n' +
         'With --json the document has columns (name, kind: version, time or value), rows (values, one for each ' +
@@ -245,6 +256,10 @@ export function register(program: Command, cli: Cli): void {
         [
           `dlv query 'evaluate t from "lenet@1" with config = "train.json" vary config.base_lr in [0.1, 0.01] keep top(1, m["loss"], 100)'`,
           'train with two rates, keep the better version',
+        ],
+        [
+          'dlv query --file study.dql --executor slurm --workers 32 --html study.html',
+          'train on a cluster, and write a report',
         ],
       ],
       json: EXAMPLE,

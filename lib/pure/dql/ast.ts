@@ -125,6 +125,8 @@ export interface SearchOptions {
   trials: number | null;
   /** A trial goes on from a rule at once, by what it knows then, and waits for no other. */
   isAsync: boolean;
+  /** What was said twice, which is an error; null: nothing. */
+  twice: 'method' | 'seed' | 'trials' | 'isAsync' | null;
 }
 
 export type Comparison = '=' | '!=' | '<' | '<=' | '>' | '>=';

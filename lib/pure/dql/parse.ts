@@ -176,14 +176,26 @@ interface RawSlice extends Omit<Slice, 'input' | 'output'> {
   ends: { variable: string; end: 'input' | 'output'; selector: Selector; span: Span }[];
 }
 
-function finish(text: string, found: Statement | RawSlice): Statement {
-  if (found.kind === 'select') {
-    checkNames(text, found.items);
-    return found;
+/** A source whose query is finished as well. */
+function withInner<S extends Pick<Source, 'from'>>(text: string, source: S): S {
+  const { from } = source;
+  if (from.kind !== 'query') return source;
+  return { ...source, from: { ...from, query: finish(text, from.query) } };
+}
+
+function finish(text: string, raw: Statement | RawSlice): Statement {
+  if (raw.kind === 'select') {
+    checkNames(text, raw.items);
+    return { ...raw, sources: raw.sources.map((source) => withInner(text, source)) };
   }
+  const found = raw.source === null ? raw : { ...raw, source: withInner(text, raw.source) };
   if (found.kind === 'construct' && found.source === null) return withChains(text, found);
   const named = withVariable(text, found);
   if (named.kind === 'construct') return withChains(text, named);
+  if (named.kind === 'evaluate' && named.using.twice !== null) {
+    const part = named.using.twice === 'isAsync' ? 'async' : `the ${named.using.twice}`;
+    throw queryError(text, named.span, `'using' says ${part} twice`);
+  }
   if (!('ends' in named)) return named;
   const { ends, ...slice } = named;
   const selectorOf = (which: 'input' | 'output'): Selector => {

@@ -41,6 +41,8 @@ export interface QueryOptions {
   signal?: AbortSignal | undefined;
   /** Told how far loading of networks has come. */
   onLoaded?: (done: number, all: number) => void;
+  /** Ids of the versions that slices and constructs among the sources have made. */
+  made?: ReadonlyMap<Statement, ReadonlySet<string>>;
 }
 
 /** Rows of versions that a join may look at. */
@@ -242,6 +244,9 @@ export class QueryRunner<R> {
     if (from.kind === 'all') return [...this.#host.rows];
     const versions = async (inner: Statement, innerText: string): Promise<R[]> => {
       if (inner.kind !== 'select') {
+        const made = this.#options.made?.get(inner);
+        if (made !== undefined)
+          return this.#host.rows.filter((row) => made.has(this.#host.id(row)));
         throw queryError(
           innerText,
           inner.span,

@@ -10,7 +10,7 @@ export interface Series {
   name: string;
   points: readonly Point[];
   /** Default 'line': points joined in order. */
-  kind?: 'line' | 'points' | 'dashed' | 'faint';
+  kind?: 'line' | 'points' | 'hollow' | 'dashed' | 'faint';
   /** Its colour and dashes; default: its place. */
   look?: number;
 }
@@ -152,13 +152,13 @@ function drawSeries(
     );
   }
   const style = kind === 'dashed' ? ' dashed' : kind === 'faint' ? ' faint' : '';
-  const lines =
-    kind === 'points'
-      ? []
-      : runs
-          .filter((run) => run.length > 1)
-          .map((run) => html`<polyline class="line ${look}${style}" points="${run.join(' ')}"/>`);
-  const isDotted = kind !== 'faint' && (kind === 'points' || points.length <= DOTS_MAX);
+  const isPoints = kind === 'points' || kind === 'hollow';
+  const lines = isPoints
+    ? []
+    : runs
+        .filter((run) => run.length > 1)
+        .map((run) => html`<polyline class="line ${look}${style}" points="${run.join(' ')}"/>`);
+  const isDotted = kind !== 'faint' && (isPoints || points.length <= DOTS_MAX);
   // A bound of one point has no line; without its dot it would not be seen.
   const hidesDots = kind === 'dashed' && points.length > 1;
   const dots =
@@ -168,7 +168,7 @@ function drawSeries(
           .map((point) => {
             const [x, y] = frame.at(point);
             const title = point.title ?? `${name}: ${yFormat(point.y)} at ${xFormat(point.x)}`;
-            return html`<circle class="fill ${look}" cx="${x}" cy="${y}" r="3.5"><title>${title}</title></circle>`;
+            return html`<circle class="${kind === 'hollow' ? 'line' : 'fill'} ${look}" cx="${x}" cy="${y}" r="3.5"><title>${title}</title></circle>`;
           })
       : [];
   return html`<g>${lines}${dots}${odd}</g>`;
@@ -178,8 +178,8 @@ function drawSeries(
 export function legend(series: readonly Pick<Series, 'name' | 'kind' | 'look'>[]): Markup {
   const items = series.map(({ name, kind = 'line', look }, i) => {
     const mark =
-      kind === 'points'
-        ? html`<circle class="fill ${lookOf(look ?? i)}" cx="11" cy="6" r="4"/>`
+      kind === 'points' || kind === 'hollow'
+        ? html`<circle class="${kind === 'hollow' ? 'line' : 'fill'} ${lookOf(look ?? i)}" cx="11" cy="6" r="4"/>`
         : html`<line class="line ${lookOf(look ?? i)}${kind === 'dashed' ? ' dashed' : ''}" x1="0" x2="22" y1="6" y2="6"/>`;
     return html`<li><svg viewBox="0 0 22 12" width="22" height="12" aria-hidden="true">${mark}</svg> ${name}</li>`;
   });

@@ -81,6 +81,18 @@ export interface AskedStatement {
   host: RepositoryHost;
   text: string;
   statement: Slice | Construct;
+  /** The statement as it stands in the text, if that holds more; it tells what was made before. */
+  said?: string;
+}
+
+/** A slice or construct that is a source in another statement. */
+export function innerStatement(
+  host: RepositoryHost,
+  text: string,
+  statement: Slice | Construct,
+): AskedStatement {
+  const { from, to } = statement.span;
+  return { host, text, statement, said: text.slice(from, to) };
 }
 
 /** What one version is made of. */
@@ -106,7 +118,8 @@ export async function runStatement(
       { hint: 'leave it out: each version gets a branch named after its source' },
     );
   }
-  const written = text.trim().replace(/\s+/g, ' ');
+  const said = (asked.said ?? text).trim();
+  const written = said.replace(/\s+/g, ' ');
   const versions: ConstructedVersion[] = [];
   const { staging } = await readStaging(repo.layout);
   // Everything is planned before the first version is made: a mistake then leaves nothing behind.
@@ -116,7 +129,7 @@ export async function runStatement(
     const { row, line } = target;
     await checkNewModel(repo, staging, line.model);
     const subject = row === null ? `${kind} ${line.model}` : `${kind} from ${row.name}`;
-    const message = `${subject}\n\n${text.trim()}`;
+    const message = `${subject}\n\n${said}`;
     const known = await findMade(repo, target, message);
     if (known !== null) {
       planned.push({ target, of: null, known });

@@ -33,5 +33,7 @@ export async function construct(
   }
   const { rows } = await readRows(repo, {}, context.signal);
   const host = new RepositoryHost(repo, rows, context);
-  return runStatement(repo, { host, text, statement }, options, context);
+  const isAsked = statement.explain === true;
+  const asked = isAsked ? { ...options, dryRun: true } : options;
+  return runStatement(repo, { host, text, statement }, asked, context);
 }

@@ -2,11 +2,13 @@
 
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
-import { parseStatement } from '../../pure/dql/parse.js';
+import type { Select, Statement } from '../../pure/dql/ast.js';
+import { parseStatement, queryError } from '../../pure/dql/parse.js';
 import { type ConditionReport, QueryRunner } from '../../pure/dql/select.js';
 import type { Value } from '../../pure/where/condition.js';
 import { changeQueries, readQueries, readQuery } from '../../storage/repo/queries.js';
 import { checkModelName } from '../../storage/repo/refs/ref-name.js';
+import { innerStatement, runStatement } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
 import { mentionsNetworks } from '../history/table/network-sizes.js';
 import { readRows } from '../history/table/version-rows.js';
@@ -60,9 +62,10 @@ export async function query(
         statement.kind === 'evaluate' ? 'carry it out with study' : 'carry it out with construct',
     });
   }
+  const made = await makeSources(repo, text, statement, context);
   const { rows } = await readRows(repo, { networks: mentionsNetworks([text]) }, context.signal);
   const host = new RepositoryHost(repo, rows, context);
-  const runner = new QueryRunner(host, { signal: context.signal });
+  const runner = new QueryRunner(host, { signal: context.signal, made });
   const {
     columns,
     rows: found,
@@ -95,6 +98,39 @@ export async function query(
     explain: statement.explain === true,
     hints,
   };
+}
+
+/** Carries out the slices and constructs that are sources of a select. @returns the versions of each */
+async function makeSources(
+  repo: Repository,
+  text: string,
+  statement: Select & Statement,
+  context: OpContext,
+): Promise<Map<Statement, ReadonlySet<string>>> {
+  const made = new Map<Statement, ReadonlySet<string>>();
+  const make = async (select: Select): Promise<void> => {
+    for (const { from } of select.sources) {
+      if (from.kind !== 'query') continue;
+      const inner = from.query;
+      if (inner.kind === 'select') await make(inner);
+      if (inner.kind !== 'slice' && inner.kind !== 'construct') continue;
+      if (statement.explain) {
+        throw queryError(
+          text,
+          inner.span,
+          `'explain' makes nothing, and this ${inner.kind} would have to be carried out`,
+          `ask it alone: explain ${inner.kind} …`,
+        );
+      }
+      const { rows } = await readRows(repo, {}, context.signal);
+      const host = new RepositoryHost(repo, rows, context);
+      const asked = innerStatement(host, text, inner);
+      const { versions } = await runStatement(repo, asked, {}, context);
+      made.set(inner, new Set(versions.flatMap(({ version }) => version ?? [])));
+    }
+  };
+  await make(statement);
+  return made;
 }
 
 /** A query that the repository keeps. */

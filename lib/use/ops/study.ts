@@ -9,10 +9,12 @@ import type {
   StudyPlan,
   StudyResult,
   StudyTrial,
+  TrialCurve,
   TrialProgress,
 } from '../study/study-result.js';
 
-export type { StudyOptions, StudyPlan, StudyResult, StudyTrial, TrialProgress };
+export { studyCurves } from '../study/study-curves.js';
+export type { StudyOptions, StudyPlan, StudyResult, StudyTrial, TrialCurve, TrialProgress };
 
 /**
  * Carries out an evaluate statement. Trials that ended in an earlier run are not run again, and a run that was stopped
@@ -37,5 +39,8 @@ export async function study(
   ) {
     throw new UsageError(`${options.workers} workers are not a whole number above 0`);
   }
-  return runStudy(repo, { text, statement }, options, context);
+  // 'explain' before a statement asks what it would do.
+  const isAsked = statement.explain === true;
+  const asked = isAsked ? { ...options, dryRun: true } : options;
+  return runStudy(repo, { text, statement }, asked, context);
 }

@@ -8,6 +8,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { makeDirectory } from '../../base/files/files.js';
 import { removeFolder } from '../../base/files/temporary.js';
 import type { Evaluate } from '../../pure/dql/ast.js';
+import { importance } from '../../pure/search/importance.js';
 import { goesOn, keptOf, type Rung } from '../../pure/search/rungs.js';
 import { type Assignment, canonicalAssignment } from '../../pure/search/space.js';
 import { suggest, type Tried } from '../../pure/search/suggest.js';
@@ -75,7 +76,7 @@ export async function runStudy(
   const data = new StudyData();
   const executor = studyExecutor(repo, options.executor);
   try {
-    const sources = await findSources(repo, text, statement, context);
+    const sources = await findSources(repo, text, statement, options, context);
     const cells = search.cells.length > 0 ? search.cells : [{}];
     const inputs = new Set<unknown>([config.settings.input_data]);
     for (const cell of cells) if ('input_data' in cell) inputs.add(cell.input_data);
@@ -145,14 +146,24 @@ class StudyRun {
         this.#known.add(trial);
       }
       const { isAsync } = this.#of.search;
-      this.#context.progress.start('trials', plan.trials, 'trials');
+      // Whoever is told of each step shows how far it is.
+      const bar = this.#options.onProgress === undefined;
+      if (bar) this.#context.progress.start('trials', plan.trials, 'trials');
       if (isAsync) await this.#runAsync();
       else await this.#runRounds();
       this.#context.progress.finish();
       await removeFolder(this.#folder);
     }
     const trials = this.#trials.map(({ ended }) => ended as StudyTrial);
+    const [first] = this.#of.search.rungs;
+    const outcomes = trials.flatMap(({ assignment, rungs }) => {
+      const value = rungs[0]?.value ?? null;
+      return value === null ? [] : [{ assignment, value }];
+    });
     return {
+      metric: first?.metric ?? null,
+      isLess: isLessBetter(first),
+      importance: importance(outcomes),
       study: this.#of.study,
       model: this.#model,
       dryRun: this.#options.dryRun === true,

@@ -1,6 +1,7 @@
 /** What a study is asked for, and what it answers. */
 import type { Id } from '../../base/bytes/hash.js';
 import type { ExecutorKind } from '../../knowledge/training/executors/executor.js';
+import type { Importance } from '../../pure/search/importance.js';
 import type { Assignment } from '../../pure/search/space.js';
 import type { StudySource } from './study-sources.js';
 import type { TrialState } from './trial-record.js';
@@ -53,6 +54,8 @@ export interface StudyPlan {
   /** Where trials train, and how many at once. */
   executor: ExecutorKind;
   place: string;
+  /** Whether less of what the last rule looks at is better. */
+  isLess: boolean;
   workers: number;
 }
 
@@ -84,4 +87,16 @@ export interface StudyResult {
   kept: string[];
   /** Trials that an earlier trial of the study had said already, and were not run. */
   duplicates: number;
+  /** What the first rule looks at, and whether less of it is better; null without a rule. */
+  metric: string | null;
+  isLess: boolean;
+  /** What each setting matters by itself; null for fewer than 20 trials that reached the first rule. */
+  importance: Importance[] | null;
+}
+
+/** The metric of a study over the steps of one trial. */
+export interface TrialCurve {
+  trial: string;
+  steps: number[];
+  values: number[];
 }

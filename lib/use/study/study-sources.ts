@@ -13,7 +13,7 @@ import { QueryRunner } from '../../pure/dql/select.js';
 import type { Layer, LayerView } from '../../pure/network/layers/layer-view.js';
 import { layerView } from '../../pure/network/layers/layer-view.js';
 import { readQueries } from '../../storage/repo/queries.js';
-import { runStatement } from '../construction/run-statement.js';
+import { innerStatement, runStatement } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
 import { chooseTarget, placeNetwork } from '../evaluation/place-network.js';
 import type { StoreAccess } from '../history/access.js';
@@ -49,6 +49,7 @@ export async function findSources(
   repo: StoreAccess,
   text: string,
   { source }: Evaluate,
+  { dryRun = false }: { dryRun?: boolean },
   context: OpContext,
 ): Promise<StudySource[]> {
   const { from } = source;
@@ -88,11 +89,13 @@ export async function findSources(
     }
     return [...sources.values()];
   }
-  const asked = { host, text: inner ?? text, statement };
-  const { versions } = await runStatement(repo, asked, {}, context);
-  return versions.flatMap(({ version, name }) =>
-    version === null || name === null ? [] : [{ version, name }],
-  );
+  const asked = innerStatement(host, inner ?? text, statement);
+  const { versions } = await runStatement(repo, asked, { dryRun }, context);
+  return versions.flatMap(({ version, name, source: from, model, branch }) => {
+    if (version !== null && name !== null) return [{ version, name }];
+    // What a dry run would make stands for its source: only their number matters.
+    return dryRun ? [{ version: from?.version ?? ('' as Id), name: `${model}/${branch}` }] : [];
+  });
 }
 
 /** Places the network of a source in a folder, unless it is there. @throws {NotFoundError} {UsageError} */

@@ -35,8 +35,8 @@ export function planOf(prepared: Prepared, workers: number): StudyPlan {
   return {
     ...{ study, sources, cells: cells.length, trialsOfCell, method, trials },
     rungs: rungs.map((rung) => ({ after: rung.iterations, rule: ruleText(rung) })),
-    ...{ iterations, steps, seed, workers: workers },
-    ...{ executor: executor.kind, place: executor.place },
+    ...{ iterations, steps, seed, workers },
+    ...{ executor: executor.kind, place: executor.place, isLess: isLessBetter(rungs.at(-1)) },
   };
 }
 

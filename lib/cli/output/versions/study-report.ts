@@ -31,7 +31,7 @@ export function notePlan(ui: Ui, plan: StudyPlan): void {
   ui.note(`  ${at}; ${formatCount(workers, 'trial')} at once, on ${place}`);
 }
 
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
