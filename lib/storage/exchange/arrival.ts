@@ -19,8 +19,15 @@ import { encodeManifest } from '../store/manifest.js';
 import { MANIFEST_NAME, packName } from '../store/names.js';
 import { ObjectStore } from '../store/object-store.js';
 import { type Need, type Promised, type PromisedBy, PromisedError } from '../store/promised.js';
-import { FILE_CLASSES, type PlaneClass, type SealedSet, type SetId } from '../store/types.js';
-import { verifySet } from '../store/verify.js';
+import {
+  type BlobEntry,
+  FILE_CLASSES,
+  type PlaneClass,
+  type SealedSet,
+  type SetId,
+  type SetInfo,
+} from '../store/types.js';
+import { type VerifyOptions, verifySet } from '../store/verify.js';
 import type { Reachable } from '../upkeep/reachable.js';
 import { damagedRemote } from './fetch-plan.js';
 import type { TransferOptions } from './transports/transport.js';
@@ -37,6 +44,8 @@ export interface Arrived {
   readonly whole: readonly SealedSet[];
   /** What they hold. */
   readonly needed: Pick<Reachable, 'blobs' | 'extents'>;
+  /** True for blobs of `whole` that were decoded and compared with their ids since they are here. */
+  wasRead?(entry: BlobEntry): boolean;
   /** Classes of planes that some of them are without; then they are listed in front of all others. */
   readonly thin?: ReadonlyMap<SetId, readonly PlaneClass[]>;
 }
@@ -44,16 +53,22 @@ export interface Arrived {
 /** @throws {CorruptError} if a byte is not what it should be. */
 export async function checkArrived(
   repo: ReadAccess,
-  { sealed, whole, needed, thin }: Arrived,
+  { sealed, whole, needed, wasRead, thin }: Arrived,
   options: ArrivalOptions,
 ): Promise<void> {
   const { shown, signal } = options;
   const backend = new ArrivedBackend(repo.store.backend, sealed);
-  for (const set of whole) {
+  const verify = async (info: SetInfo, how?: VerifyOptions): Promise<void> => {
     throwIfAborted(signal);
-    for await (const problem of verifySet(backend, set.info)) {
+    for await (const problem of verifySet(backend, info, [], how)) {
       throw damagedRemote(shown, problem.message, problem.blob ?? problem.extent);
     }
+  };
+  // Bytes of records of each set that were read, with their checksums compared, further below.
+  const read = new Map<SetId, number>();
+  const scanned = new Map<SetId, number>();
+  for (const { info } of whole) {
+    await verify(info, { onUnread: (bytes) => scanned.set(info.id, bytes) });
   }
   const listed = repo.store.sets();
   const here = new Set(listed.map(({ id }) => id));
@@ -84,11 +99,21 @@ export async function checkArrived(
   const onBytes = (count: number, set: SetId): void => {
     if (arrived.has(set)) options.onBytes?.(count);
   };
-  const how = { onBytes, ...(signal ? { signal } : {}) };
+  const onRecord = (count: number, set: SetId): void => {
+    read.set(set, (read.get(set) ?? 0) + count);
+    onBytes(count, set);
+  };
+  const kept = new Set(whole.map(({ info }) => info.id));
+  const isChecked = (entry: BlobEntry): boolean => kept.has(entry.set) && wasRead?.(entry) === true;
+  const how = { onBytes, isChecked, ...(signal ? { signal } : {}) };
   await checkBlobs(access, needed.blobs, findings, how);
-  await checkExtents(access, needed.extents, findings, how);
+  await checkExtents(access, needed.extents, findings, { ...how, onBytes: onRecord });
   const [first] = findings.problems;
   if (first !== undefined) throw damagedRemote(shown, first.message);
+  // A record that nothing needed was not read.
+  for (const { info } of whole) {
+    if ((read.get(info.id) ?? 0) !== scanned.get(info.id)) await verify(info);
+  }
 }
 
 /** Planes that stay at the remote: they need not have arrived. */

@@ -217,7 +217,8 @@ class Fetch {
       );
       const how = { ...this.#options, shown: this.#source.shown };
       const kept = sealed.slice(0, whole.length);
-      await checkArrived(this.#repo, { sealed, whole: kept, needed: plan.needed }, how);
+      const { needed, wasRead } = plan;
+      await checkArrived(this.#repo, { sealed, whole: kept, needed, wasRead }, how);
       const numbers = await joinNumbers(this.#repo, plan.readVersion, tips);
       const notes = notesAbout(parts, plan, noted);
       await this.#publish(sealed, { seen, numbers }, (lock) => moveRefs(lock, notes));

@@ -6,8 +6,9 @@
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { forEachLimit } from '../../base/bytes/for-each-limit.js';
 import type { Id } from '../../base/bytes/hash.js';
+import { LruCache } from '../../base/bytes/lru-cache.js';
 import { CorruptError, FormatVersionError } from '../../base/errors.js';
-import { TRANSFER_WHOLE_BYTES, WIDTH_MAX } from '../../base/limits.js';
+import { TRANSFER_WHOLE_BYTES, VERSION_CACHE_BYTES, WIDTH_MAX } from '../../base/limits.js';
 import type { LockAccess, ReadAccess } from '../objects/access.js';
 import { Blobs } from '../objects/blobs.js';
 import { readRecord } from '../objects/records.js';
@@ -74,6 +75,8 @@ export interface FetchPlan {
   /** Bytes that will have arrived, without versions and recipes that are not whole files. */
   readonly bytes: number;
   isWanted(entry: BlobEntry | SegmentEntry): boolean;
+  /** True for a blob whose record has arrived, and was decoded and compared with its id, while this was planned. */
+  wasRead(entry: BlobEntry): boolean;
   /** Reads versions, here or there. */
   readVersion(id: Id): Promise<Version>;
   /** Leading planes that are taken of an extent. */
@@ -88,13 +91,26 @@ export interface PlanOptions extends TransferOptions {
 /** Indexes and small blob files that are asked for at once. */
 const AHEAD = 8;
 
-/** Reads blobs that are here, else those of the remote. */
-export function layeredBlobs({ repo, remote }: Pick<FetchParts, 'repo' | 'remote'>): Blobs {
+/** Bytes of a decoded version for each byte that it is stored in, about. */
+const VERSION_WEIGHT = 16;
+
+/**
+ * Reads blobs that are here, else those of the remote.
+ * @param onRead  is told of each of those, before it is decoded.
+ */
+export function layeredBlobs(
+  { repo, remote }: Pick<FetchParts, 'repo' | 'remote'>,
+  onRead?: (id: Id) => void,
+): Blobs {
   return new Blobs({
-    readBlob: async (id) =>
-      (await repo.store.hasBlob(id))
-        ? ((await readRecord(repo, { id, segment: null })) as BlobRecord | null)
-        : remote.readBlob(id),
+    readBlob: async (id) => {
+      if (await repo.store.hasBlob(id)) {
+        return (await readRecord(repo, { id, segment: null })) as BlobRecord | null;
+      }
+      const record = await remote.readBlob(id);
+      onRead?.(id);
+      return record;
+    },
   });
 }
 
@@ -112,11 +128,22 @@ export async function planFetch(
   if (!tips.every(isKnown)) {
     await forEachLimit(fresh, AHEAD, (info) => fetchAhead(parts, info, options));
   }
-  const blobs = layeredBlobs(parts);
+  const read = new Set<Id>();
+  const blobs = layeredBlobs(parts, (id) => read.add(id));
   const { layout } = parts.repo;
   const notesHere = notesReader(layout);
+  const versions = new LruCache<Id, Version>(VERSION_CACHE_BYTES);
+  const readVersion = async (id: Id): Promise<Version> => {
+    const known = versions.get(id);
+    if (known !== undefined) return known;
+    const bytes = await blobs.readBlob(id, 'version');
+    const version = decodeVersion(bytes, `version ${shortId(id)}`);
+    versions.set(id, version, VERSION_WEIGHT * bytes.length);
+    return version;
+  };
   const source: ReachSource = {
     blobs,
+    version: readVersion,
     layout,
     readBlob: (id, kind) => blobs.readBlob(id, kind),
     noteIds: async (version) => {
@@ -125,8 +152,6 @@ export async function planFetch(
     },
   };
   const { signal, partial } = options;
-  const readVersion = async (id: Id): Promise<Version> =>
-    decodeVersion(await blobs.readBlob(id, 'version'), `version ${shortId(id)}`);
   const taking = partial === undefined ? null : new PartialTaking(partial);
   if (taking !== null) await taking.findNear(tips, isKnown, readVersion);
   const needed = await reachFrom(source, tips, {
@@ -137,8 +162,16 @@ export async function planFetch(
   });
   await dropPresent(parts, needed, signal);
   if (taking !== null) {
-    const isWanted = (): boolean => false;
-    return { needed, sets: [], bytes: 0, isWanted, readVersion, planesOf: taking.planesOf };
+    const no = (): boolean => false;
+    return {
+      needed,
+      sets: [],
+      bytes: 0,
+      isWanted: no,
+      wasRead: no,
+      readVersion,
+      planesOf: taking.planesOf,
+    };
   }
   const places = new Places(parts, needed);
   const sets = await places.find(fresh, signal);
@@ -149,6 +182,7 @@ export async function planFetch(
     sets,
     bytes,
     isWanted: (entry) => places.isWanted(entry),
+    wasRead: (entry) => read.has(entry.id) && places.isWanted(entry),
     readVersion,
     planesOf,
   };

@@ -4,9 +4,14 @@
  * Indexes are taken from packs/ here, from copies that earlier transfers left, or from the remote; parts of
  * packs from what has arrived, which grows as needed.
  */
+import { LruCache } from '../../base/bytes/lru-cache.js';
 import { BugError } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
-import { TRANSFER_BLOCK_BYTES, TRANSFER_WHOLE_BYTES } from '../../base/limits.js';
+import {
+  BLOCK_CACHE_BYTES,
+  TRANSFER_BLOCK_BYTES,
+  TRANSFER_WHOLE_BYTES,
+} from '../../base/limits.js';
 import type { Backend, BackendWriter } from '../store/backends/backend.js';
 import { encodeManifest } from '../store/manifest.js';
 import { MANIFEST_NAME, packName } from '../store/names.js';
@@ -26,6 +31,9 @@ export interface RemoteStorePlaces {
   readonly incoming: Incoming | null;
 }
 
+/** TRANSFER_BLOCK_BYTES is so many of them, so whatever part of one arrives, all of it does. */
+const BLOCK_BYTES = 64 * 1024;
+
 /** A file of a set at a remote. */
 export function remoteFile(info: SetInfo, fileClass: FileClass): RemoteFile {
   return { name: packName(info.id, fileClass), size: info.bytes[fileClass] };
@@ -37,6 +45,8 @@ export class RemoteBackend implements Backend {
   readonly #files = new Map<string, { info: SetInfo; file: RemoteFile; fileClass: FileClass }>();
   readonly #places: RemoteStorePlaces;
   readonly #listed: ReadonlySet<string>;
+  /** Parts of blob files that have arrived, by file and place. */
+  readonly #blocks = new LruCache<string, Uint8Array>(BLOCK_CACHE_BYTES);
 
   constructor(sets: readonly SetInfo[], places: RemoteStorePlaces) {
     this.#sets = sets;
@@ -66,8 +76,22 @@ export class RemoteBackend implements Backend {
       if (kept !== null) return local.read(kept, offset, length);
     }
     if (incoming === null) throw new BugError(`'${name}' is read of a remote that is not fetched`);
-    await incoming.need(file, [rounded(fileClass, file.size, offset, length)]);
-    return incoming.read(file, offset, length);
+    const wanted = rounded(fileClass, file.size, offset, length);
+    const block = offset - (offset % BLOCK_BYTES);
+    const end = Math.min(block + BLOCK_BYTES, file.size);
+    if (fileClass !== 'blob' || offset + length > end) {
+      await incoming.need(file, [wanted]);
+      return incoming.read(file, offset, length);
+    }
+    // Versions and recipes are small and stand close together.
+    const key = `${name} ${block}`;
+    let bytes = this.#blocks.get(key);
+    if (bytes === undefined) {
+      await incoming.need(file, [wanted]);
+      bytes = await incoming.read(file, block, end - block);
+      this.#blocks.set(key, bytes, bytes.length);
+    }
+    return Uint8Array.prototype.slice.call(bytes, offset - block, offset - block + length);
   }
 
   async size(name: string): Promise<number> {

@@ -39,6 +39,14 @@ export interface SetScan {
   problems: Problem[];
 }
 
+export interface VerifyOptions {
+  /**
+   * Leaves the payloads of segments to whoever decodes them: told of the bytes of all records of segments, whose
+   * heads alone were read.
+   */
+  onUnread?(bytes: number): void;
+}
+
 /**
  * Every problem of one set: sizes, headers, every checksum, unused bytes, idx against rebuilt idx. The
  * records that cannot be read are named by the idx where that one is sound.
@@ -48,11 +56,16 @@ export async function* verifySet(
   backend: Backend,
   info: SetInfo,
   absent: readonly PlaneClass[] = [],
+  { onUnread }: VerifyOptions = {},
 ): AsyncGenerator<Problem> {
   const problems = await findSizeProblems(backend, info, absent);
   const report = (problem: Problem): unknown => problems.push(problem);
-  const scanner = new SetScanner(backend, info.id, report, { absent });
+  const scanner = new SetScanner(backend, info.id, report, {
+    absent,
+    skipsPayloads: onUnread !== undefined,
+  });
   await scanner.run();
+  onUnread?.(scanner.segmentBytes);
   yield* problems;
   const ofIndex = problems.filter((problem) => problem.file.endsWith('.idx')).length;
   const sound = ofIndex === problems.length;

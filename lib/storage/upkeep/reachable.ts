@@ -74,7 +74,11 @@ export interface LeftOut {
 export type NamedFile = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'recipe'>;
 
 /** Where a walk reads: versions and recipes, and notes. */
-export type ReachSource = Pick<ObjectAccess, 'blobs'> & NoteReader;
+export type ReachSource = Pick<ObjectAccess, 'blobs'> &
+  NoteReader & {
+    /** Reads a version, where it is read several times. */
+    version?(id: Id): Promise<Version>;
+  };
 
 /** How some versions are walked, apart from what refs name. */
 export interface ReachFromOptions {
@@ -132,6 +136,10 @@ export class Walk {
     this.#readNotes = notesReader(repo.layout);
   }
 
+  #readVersion(id: Id): Promise<Version> {
+    return this.#repo.version?.(id) ?? readVersion(id, this.#repo);
+  }
+
   async #notes(version: Id): Promise<Id[]> {
     return (await this.#repo.noteIds?.(version)) ?? this.#readNotes(version);
   }
@@ -176,7 +184,7 @@ export class Walk {
       this.#add(id, 'version', id, path);
       const current = id;
       const place: LinkPlace = { id, version: id };
-      const version = await this.#guard(place, () => readVersion(current, this.#repo));
+      const version = await this.#guard(place, () => this.#readVersion(current));
       if (version === null) continue;
       if (!this.#options.shallow) queue.push(...version.parents);
       for (const page of version.tree.pages) this.#add(page.id, 'files', current, null);

@@ -5,6 +5,7 @@
  *
  * A server may be hostile: see redirects.ts; headers that say who is asking go to no other host.
  */
+import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import { throwIfAborted } from '../../../base/bytes/abort.js';
@@ -85,6 +86,8 @@ export class HttpClient {
    * @throws {RemoteError} after the last attempt; {AbortedError}
    */
   async send<T>(request: HttpRequest, handle: Handle<T>, signal?: AbortSignal): Promise<T> {
+    // Each request that is under way listens to it; Node would warn of a leak from the eleventh on.
+    if (signal !== undefined) setMaxListeners(0, signal);
     for (let attempt = 1; ; attempt++) {
       throwIfAborted(signal);
       try {

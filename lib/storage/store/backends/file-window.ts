@@ -12,15 +12,24 @@ export class FileWindow {
   #start = 0;
   #bytes: Uint8Array = new Uint8Array(0);
 
+  readonly #ahead: number;
   /** Memory that views may still look at; null: it is not used again. */
   readonly #left: Uint8Array[] | null;
 
   /**
    * @param size of the file; nothing is read beyond it.
    * @param recycles  memory is used again after `release`.
+   * @param ahead  bytes that are read at once at least.
    */
-  constructor(backend: Backend, name: string, size: number, recycles = false) {
+  constructor(
+    backend: Backend,
+    name: string,
+    size: number,
+    recycles = false,
+    ahead = WINDOW_BYTES,
+  ) {
     this.#backend = backend;
+    this.#ahead = ahead;
     this.name = name;
     this.size = size;
     this.#left = recycles ? [] : null;
@@ -36,7 +45,7 @@ export class FileWindow {
     checkRange(this, offset, length);
     const inside = offset >= this.#start && offset + length <= this.#start + this.#bytes.length;
     if (!inside) {
-      const wanted = Math.min(this.size - offset, Math.max(length, WINDOW_BYTES));
+      const wanted = Math.min(this.size - offset, Math.max(length, this.#ahead));
       this.#left?.push(this.#bytes);
       this.#bytes = await this.#backend.read(this.name, offset, wanted);
       this.#start = offset;

@@ -5,6 +5,7 @@
  * place where an undamaged one begins, so that one flipped bit costs one record.
  */
 
+import { checkRange } from '../../../base/bytes/byte-source.js';
 import { crc32 } from '../../../base/bytes/checksum.js';
 import { isDamage } from '../../../base/errors.js';
 import { isMissing } from '../../../base/files/files.js';
@@ -40,6 +41,9 @@ const SEARCH_BYTES = 1 << 20;
 /** Bytes that a search may read in vain, beyond a few times the file: a hostile file may consist of magics. */
 const SEARCH_SLACK_BYTES = 64 * 1024 * 1024;
 
+/** Bytes that are read for a head, where the payloads behind it are not. */
+const HEAD_READ_BYTES = 4096;
+
 /** What one candidate costs at least, in bytes read. */
 const CANDIDATE_BYTES = 64;
 
@@ -57,6 +61,8 @@ export interface ScanOptions {
   sink?: RecordSink | null;
   /** Classes of which there need be no file: nothing is said of their planes then. */
   absent?: readonly PlaneClass[];
+  /** Reads no payloads of segments. */
+  skipsPayloads?: boolean;
   /** Is told of records of which such planes are elsewhere. */
   onThin?(place: Pick<SegmentRecord, 'id' | 'segment' | 'base'>): void;
 }
@@ -66,6 +72,8 @@ export class SetScanner {
   /** Rows of all records whose header is sound, also if a payload is not. */
   readonly builder = new IndexBuilder();
   readonly sizes: DataSizes = { blob: 0, hi: 0, mid: 0, low: 0 };
+  /** Bytes of all records of segments, wherever they stand. */
+  segmentBytes = 0;
   readonly #backend: Backend;
   readonly #id: SetId;
   readonly #sink: RecordSink | null;
@@ -75,19 +83,21 @@ export class SetScanner {
   readonly #next = { mid: FILE_HEADER_BYTES, low: FILE_HEADER_BYTES };
 
   readonly #absent: readonly PlaneClass[];
+  readonly #skipsPayloads: boolean;
   readonly #onThin: ScanOptions['onThin'];
 
   constructor(
     backend: Backend,
     id: SetId,
     report: (problem: Problem) => void,
-    { sink = null, absent = [], onThin }: ScanOptions = {},
+    { sink = null, absent = [], skipsPayloads = false, onThin }: ScanOptions = {},
   ) {
     this.#backend = backend;
     this.#id = id;
     this.#report = report;
     this.#sink = sink;
     this.#absent = absent;
+    this.#skipsPayloads = skipsPayloads;
     this.#onThin = onThin;
     const window = (name: DataClass) => this.#window(packName(id, name), 0);
     this.#windows = {
@@ -100,7 +110,8 @@ export class SetScanner {
 
   #window(name: string, size: number): FileWindow {
     // A sink may keep what it gets.
-    return new FileWindow(this.#backend, name, size, this.#sink === null);
+    const ahead = this.#skipsPayloads && name.endsWith('.hi') ? HEAD_READ_BYTES : undefined;
+    return new FileWindow(this.#backend, name, size, this.#sink === null, ahead);
   }
 
   /** Reads the whole set once. Memory: one record and the rows of the index. */
@@ -250,6 +261,7 @@ export class SetScanner {
     // The header is checked before its word on the length of the planes is believed.
     const bytes = await window.get(offset, headEnd);
     const decoded = decodeSegmentHeader(bytes, window.name, offset);
+    if (this.#skipsPayloads) checkRange(window, offset, lengths.inHi);
     return { ...decoded, headEnd, length: lengths.inHi };
   }
 
@@ -259,7 +271,9 @@ export class SetScanner {
     const { id, segment } = fields;
     const payloads = await this.#payloads(offset + headEnd, header);
     let isThin = false;
+    this.segmentBytes += headEnd + bytes.hi + bytes.mid + bytes.low;
     const damaged = PLANE_CLASSES.filter((plane) => {
+      if (this.#skipsPayloads) return false;
       if (!header.inline && bytes[plane] > 0 && this.#isElsewhere(plane)) {
         isThin = true;
         return false;
@@ -314,6 +328,7 @@ export class SetScanner {
         }
         this.#next[plane] = offset + length;
       }
+      if (this.#skipsPayloads) continue;
       try {
         found[plane] =
           length === 0 ? new Uint8Array(0) : await this.#windows[fileClass].get(offset, length);
