@@ -20,6 +20,8 @@ export type Address =
   | { kind: 'bucket'; url: string };
 
 const SCHEME = /^([a-z][a-z0-9+.-]+):\/\//i;
+/** A path with a drive or of a share, as Windows writes it. */
+const WINDOWS = /^(?:[a-z]:[\\/]|\\\\)/i;
 /** `user@host:path`, as ssh and git write it. */
 const SSH = /^[\w.-]+@[\w.-]+:/;
 
@@ -32,11 +34,15 @@ export function parseAddress(url: string, cwd: string): Address {
   if (scheme === 'file') return { kind: 'folder', folder: folderOfUrl(url) };
   if (scheme === undefined && !SSH.test(url)) {
     if (url === '') throw new UsageError('the address of the remote is empty');
+    if (WINDOWS.test(url) && path.sep === '/') throw windowsPath(url);
     return { kind: 'folder', folder: path.resolve(cwd, url) };
   }
   if (scheme === 'http' || scheme === 'https') {
     if (!URL.canParse(url)) {
-      throw new UsageError(`'${shownUrl(url)}' is no address`, { url: shownUrl(url) });
+      throw new UsageError(`'${shownUrl(url)}' is not a web address`, {
+        url: shownUrl(url),
+        hint: 'write http://host/path or https://host/path',
+      });
     }
     return { kind: 'web', url };
   }
@@ -47,6 +53,14 @@ export function parseAddress(url: string, cwd: string): Address {
   throw new UsageError(`there is no transport for '${shownUrl(url)}'`, {
     url: shownUrl(url),
     hint: 'use a folder (also one that is mounted, for example with sshfs), s3://, http:// or https://',
+  });
+}
+
+/** Here it would be the name of a folder in the current one. */
+function windowsPath(url: string): UsageError {
+  return new UsageError(`'${shownUrl(url)}' is a path of Windows, and this machine is none`, {
+    url: shownUrl(url),
+    hint: `mount the share or drive and give the folder's path here; a folder of that name is './${shownUrl(url)}'`,
   });
 }
 

@@ -6,7 +6,13 @@
 import { randomBytes } from 'node:crypto';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, sha256Hex } from '../../base/bytes/hash.js';
-import { ConflictError, CorruptError, FormatVersionError, RemoteError } from '../../base/errors.js';
+import {
+  ConflictError,
+  CorruptError,
+  FormatVersionError,
+  isDamage,
+  RemoteError,
+} from '../../base/errors.js';
 import {
   REMOTE_BYTES_MAX,
   REMOTE_LIST_BYTES_MAX,
@@ -364,7 +370,10 @@ async function readState(
     transport.load(REMOTE, REMOTE_BYTES_MAX, options),
     transport.load(FORMAT, STATE_FILE_BYTES_MAX, options),
   ]);
-  const flags = format === null ? NEW_FORMAT : parseRemoteFormat(format.bytes, FORMAT);
+  const { shown } = transport;
+  const read = <T>(name: string, parse: () => T): T => parseAt(shown, name, parse);
+  const flags =
+    format === null ? NEW_FORMAT : read(FORMAT, () => parseRemoteFormat(format.bytes, FORMAT));
   if (remote !== null && format === null) {
     throw new CorruptError(`'${FORMAT}' is missing at '${transport.shown}'`, {
       file: FORMAT,
@@ -380,9 +389,30 @@ async function readState(
   }
   return {
     format: { flags, tag: format?.tag ?? null },
-    state: remote === null ? emptyState() : decodeRemote(remote.bytes, REMOTE),
+    state: remote === null ? emptyState() : read(REMOTE, () => decodeRemote(remote.bytes, REMOTE)),
     tag: remote?.tag ?? null,
   };
+}
+
+/** @throws {CorruptError} {FormatVersionError} that names the remote: nothing here is damaged. */
+function parseAt<T>(shown: string, name: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof FormatVersionError) {
+      const message = error.message.replace('this repository', `the remote '${shown}'`);
+      throw new FormatVersionError(message, { ...error.data, url: shown });
+    }
+    if (!isDamage(error)) throw error;
+    const what = error.message.replace(/^.*?is damaged: /, '');
+    const isWeb = /^https?:/.test(shown);
+    const page = 'look at the address with a browser: a page to log in may stand there; else ';
+    throw new CorruptError(`'${name}' at '${shown}' is not what a remote holds there: ${what}`, {
+      file: name,
+      url: shown,
+      hint: `${isWeb ? page : ''}push again from a repository that is whole, to a new address`,
+    });
+  }
 }
 
 function emptyState(): RemoteState {

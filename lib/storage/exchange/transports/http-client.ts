@@ -190,10 +190,11 @@ export class HttpClient {
         sent.destroy(new Error('it did not answer in time')),
       );
       sent.on('socket', (socket) => this.#wire.watch(socket));
-      sent.on('error', (error) => reject(new PassingError(error)));
+      sent.on('error', (error) => reject(new PassingError(throughProxy(error, proxy?.url))));
       this.#write(sent, body ?? new Uint8Array(0), signal).catch(reject);
     });
     const { shown } = this.#options;
+    checkPlain(answer, shown);
     const onPiece = async (bytes: number): Promise<void> => {
       this.#wire.count();
       await this.#rate.pass(bytes, signal);
@@ -275,4 +276,24 @@ const STATUS: Readonly<Record<number, string>> = {
 
 function retryAfterMs(text: string | undefined): number | null {
   return /^\d{1,4}$/.test(text ?? '') ? Number(text) * 1000 : null;
+}
+
+/** @throws {RemoteError} for a body in another form than that of the file: ranges of it would mean something else. */
+function checkPlain(answer: http.IncomingMessage, shown: string): void {
+  const encoding = answer.headers['content-encoding'] ?? '';
+  if (!/gzip|deflate|compress|\bbr\b|zstd/i.test(encoding)) return;
+  answer.destroy();
+  throw new RemoteError(
+    `'${shown}' compresses what it sends, though it was asked for plain bytes`,
+    {
+      url: shown,
+      hint: 'switch compression off for this folder, at the server or at the proxy before it',
+    },
+  );
+}
+
+/** An error of a line that begins at a proxy: the address alone would not tell which of the two does not answer. */
+function throughProxy(error: Error, proxy: URL | undefined): Error {
+  if (proxy === undefined) return error;
+  return new Error(`${error.message} (through the proxy '${proxy.host}')`, { cause: error });
 }

@@ -62,13 +62,24 @@ export async function openStoredFile(
   const skeleton =
     recipe.skeleton === null
       ? null
-      : decodeSkeleton(
+      : skeletonOf(
           await readers.blobs.readBlob(recipe.skeleton, 'skeleton'),
           `skeleton of ${ref.path}`,
         );
   checkFit(recipe, skeleton, name);
   checkSize(recipe, skeleton, ref);
   return { ref, recipe, skeleton, pages };
+}
+
+/** Skeletons by their bytes, as long as a cache of blobs holds these: all versions of a file share one. */
+const skeletons = new WeakMap<Uint8Array, Skeleton>();
+
+function skeletonOf(bytes: Uint8Array, file: string): Skeleton {
+  const known = skeletons.get(bytes);
+  if (known !== undefined) return known;
+  const skeleton = decodeSkeleton(bytes, file);
+  skeletons.set(bytes, skeleton);
+  return skeleton;
 }
 
 /** @throws {CorruptError} unless the recipe gives each stream of the skeleton exactly what it takes. */

@@ -134,3 +134,15 @@ test('proxy: https goes through a tunnel; a proxy that forbids it is named', asy
   t.teardown(() => forbidden.close());
   await t.throwsAsync(forbidden.load('remote', 10), { message: /the proxy answers 403/ });
 });
+
+test('proxy: one that does not answer is named', async (t) => {
+  const server = http.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  const env = { HTTP_PROXY: `http://127.0.0.1:${port}` };
+  const transport = new HttpTransport('http://models.example/net', { env, firstPauseMs: 1 });
+  t.teardown(() => transport.close());
+  const expected = new RegExp(`ECONNREFUSED.*through the proxy '127.0.0.1:${port}'`);
+  await t.throwsAsync(transport.load('remote', 10), { message: expected });
+});
