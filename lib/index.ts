@@ -22,6 +22,7 @@ export {
   type ErrorData,
   ExistsError,
   FormatVersionError,
+  GivenUpError,
   InferenceError,
   IoError,
   LimitError,
@@ -101,6 +102,12 @@ export type { ImportKind, ImportOptions, ImportResult } from './use/ops/import.j
 export type { ImportBundleOptions, ImportBundleResult } from './use/ops/import-bundle.js';
 export type { InitOptions } from './use/ops/init.js';
 export type { KeepOptions, KeepResult, KeptCheckpoint } from './use/ops/keep.js';
+export type {
+  KeepVersionsOptions,
+  KeepVersionsResult,
+  KeptVersion,
+  RecallResult,
+} from './use/ops/keep-versions.js';
 export type { ListedModel, ListOptions } from './use/ops/list.js';
 export type {
   LoadedTensor,

@@ -15,7 +15,7 @@ import { tempDir } from './helpers/temp-dir.js';
 
 const VALUES =
   'AbortedError AmbiguousError BugError ChangedError ConfigError ConflictError CorruptError ' +
-  'DlvError ExistsError FormatVersionError InferenceError IoError LimitError LockedError ' +
+  'DlvError ExistsError FormatVersionError GivenUpError InferenceError IoError LimitError LockedError ' +
   'NoRepositoryError NotFoundError RemoteError TierError TruncatedError UnsafeError UsageError about clone fsck ' +
   'init open';
 
@@ -29,7 +29,7 @@ const TYPES =
   'EvalComparison EvalMetric EvalOptions EvalResult EvalVersion ExportOptions ExportResult BundledRef FetchOptions FetchResult ' +
   'FileDiff ForgetOptions ForgetResult FsckOptions FsckResult GcOptions GcRemoteOptions ' +
   'GcRemoteResult GcResult GroupCell ' +
-  'GroupRow Id ImportBundleOptions ImportBundleResult ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepResult KeptCheckpoint Level Limit Lineage ' +
+  'GroupRow Id ImportBundleOptions ImportBundleResult ImportKind ImportOptions ImportResult InitOptions KeepOptions KeepResult KeepVersionsOptions KeepVersionsResult KeptVersion RecallResult KeptCheckpoint Level Limit Lineage ' +
   'LayerDrift ListOptions ListedModel ListedTensor ListedVersion LoadOptions LoadResult LoadedTensor ' +
   'LogOptions ManyDiffResult MergeOptions MergeResult MetricPoint MetricValues ModelDeletion ' +
   'ModelRenaming ModelStatus MvOptions MvResult OtherSnapshot PairDiff ParamValues Paths ProgressSink PullOptions PullResult PushOptions ' +

@@ -27,6 +27,11 @@ import type { GcRemoteOptions, GcRemoteResult } from '../use/ops/gc-remote.js';
 import type { ImportOptions, ImportResult } from '../use/ops/import.js';
 import type { ImportBundleOptions, ImportBundleResult } from '../use/ops/import-bundle.js';
 import type { KeepOptions, KeepResult } from '../use/ops/keep.js';
+import type {
+  KeepVersionsOptions,
+  KeepVersionsResult,
+  RecallResult,
+} from '../use/ops/keep-versions.js';
 import type { MergeOptions, MergeResult } from '../use/ops/merge.js';
 import type { ModelDeletion, ModelRenaming } from '../use/ops/model.js';
 import type { MvOptions, MvResult } from '../use/ops/mv.js';
@@ -70,6 +75,24 @@ export class Repository extends ReadingRepository {
     const { keep } = await import('../use/ops/keep.js');
     const own = withoutCall(options);
     return this.call(options, (repo, context) => keep(repo, own, context));
+  }
+
+  /** Gives up files of versions that no rule keeps (docs/keep.md). */
+  async keepVersions(
+    options: Options<KeepVersionsOptions> = {},
+  ): Promise<Warned<KeepVersionsResult>> {
+    const { keepVersions } = await import('../use/ops/keep-versions.js');
+    const own = withoutCall(options);
+    return this.call(options, (repo, context) => keepVersions(repo, own, context));
+  }
+
+  /** Takes back that files of versions were given up, until gc has deleted them. */
+  async recallVersions(
+    revisions: readonly string[],
+    options: Options<object> = {},
+  ): Promise<Warned<RecallResult>> {
+    const { recallVersions } = await import('../use/ops/keep-versions.js');
+    return this.call(options, (repo, context) => recallVersions(repo, revisions, context));
   }
 
   /** Moves or renames tracked files; a destination that is a folder takes them in. */

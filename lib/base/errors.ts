@@ -21,6 +21,7 @@ export const ERROR_TABLE = {
   DLV_CONFLICT: 1,
   DLV_CHANGED: 1,
   DLV_TIER: 1,
+  DLV_GIVEN_UP: 1,
   DLV_CONFIG: 1,
   DLV_IO: 1,
   DLV_UNSAFE: 1,
@@ -108,6 +109,13 @@ export class ChangedError extends DlvError {
 export class TierError extends DlvError {
   constructor(message: string, data: ErrorData = {}) {
     super('DLV_TIER', message, data);
+  }
+}
+
+/** A file of which nothing is kept, as a tombstone of its version says. */
+export class GivenUpError extends DlvError {
+  constructor(message: string, data: ErrorData = {}) {
+    super('DLV_GIVEN_UP', message, data);
   }
 }
 
@@ -232,12 +240,13 @@ const GONE = new Set<unknown>(['ENOENT', 'ENOTDIR']);
 
 /**
  * True for errors that tell of one stored object that cannot be read, which others survive: it is
- * damaged, missing, of a newer format, or in a file that another process has just merged away.
+ * damaged, missing, given up, of a newer format, or in a file that another process has just merged away.
  */
 export function isUnreadable(error: unknown): error is DlvError {
   return (
     isDamage(error) ||
     error instanceof NotFoundError ||
+    error instanceof GivenUpError ||
     error instanceof FormatVersionError ||
     (error instanceof IoError && GONE.has(error.data.errno))
   );

@@ -157,6 +157,8 @@ const MORE: Line[] = [
   [0, ['archive', '--tier', 'bf16', '--dry-run', 'HEAD~1']],
   [0, ['bench', '--time-limit', '1']],
   [1, ['keep', '--last', '1']],
+  [0, ['keep', '--versions', 'last 1', '--dry-run']],
+  [2, ['keep', '--versions', `last ${HIDDEN}`]],
   [0, ['reflog']],
   [0, ['mv', '-n', `${HIDDEN}.txt`, `moved${HIDDEN}.txt`]],
   [0, ['model', 'rename', `copy${HIDDEN}`, `renamed${HIDDEN}`]],

@@ -9,6 +9,7 @@ import { withLock } from '../../lib/storage/repo/processes/lock.js';
 import { CONFIG_KEYS, type ConfigKey } from '../../lib/storage/repo/settings/config-keys.js';
 import { add } from '../../lib/use/ops/add.js';
 import { gc } from '../../lib/use/ops/gc.js';
+import { keepVersions } from '../../lib/use/ops/keep-versions.js';
 import { log } from '../../lib/use/ops/log.js';
 import { withRepository } from '../../lib/use/ops/with-repository.js';
 import { Repository } from '../../lib/use/repository.js';
@@ -317,6 +318,16 @@ const OBEYED: Record<ConfigKey, (t: ExecutionContext) => Promise<void>> = {
   'slurm.options': async (t) => {
     const { calls } = await clusterTask(t, 'retries = 0\n[slurm]\n  options = --qos=low', 'exit 1');
     t.regex(calls[0] ?? '', / --qos=low /);
+  },
+  'keep.versions': async (t) => {
+    const repo = await withOwn(t, '[keep]\nversions = "net: last 2, optimizer 1; *: last 1"\n');
+    await train(repo, 4);
+    const { rules, versions } = await repo.with((open) => keepVersions(open, {}, repo.context));
+    t.deepEqual(rules, [{ model: 'net', rules: 'last 2, optimizer 1' }]);
+    t.deepEqual(
+      versions.map(({ status }) => status),
+      ['kept', 'kept', 'given up', 'given up'],
+    );
   },
 };
 

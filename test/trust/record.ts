@@ -70,10 +70,11 @@ export async function readVersions(
   return found;
 }
 
-/** Hashes of the files of a version, rebuilt. */
+/** Hashes of the files of a version that are kept, rebuilt. */
 export async function rebuildVersion(repo: Repository, id: Id): Promise<FileHashes> {
   const hashes: FileHashes = {};
   for (const entry of (await repo.tree(id)).files) {
+    if (entry.tombstone !== undefined) continue;
     const hash = sha256();
     for await (const piece of streamFile(repo, await repo.openFile(entry))) hash.update(piece);
     hashes[entry.path] = hash.digest('hex');

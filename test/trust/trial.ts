@@ -13,7 +13,13 @@ import { hasMoves } from '../../lib/storage/repo/moves/carry-out.js';
 import { Repository } from '../../lib/use/repository.js';
 import { tempDir } from '../helpers/temp-dir.js';
 import { errorOf, runInside } from './cli.js';
-import { type Acknowledged, compareVersions, fsckProblems, rebuildVersion } from './record.js';
+import {
+  type Acknowledged,
+  compareVersions,
+  type FileHashes,
+  fsckProblems,
+  rebuildVersion,
+} from './record.js';
 import { byContent, describe, differences, makeSpecimen, type State } from './specimen.js';
 import { readTree, type Tree } from './tree.js';
 import type { Verb } from './verbs.js';
@@ -29,7 +35,7 @@ export interface Trial {
   /** The work tree and the repository before it. */
   tree: Tree;
   acknowledged: Acknowledged;
-  /** Files of the version whose exact bytes the command gives up, as they are then. */
+  /** Files of the version whose exact bytes the command gives up, or brings back, as they are without those. */
   given: Acknowledged;
   /** null if it starts without a repository, or with a damaged one. */
   before: State | null;
@@ -51,6 +57,8 @@ export async function makeTrial(
     ? new Map()
     : (await makeSpecimen(dir)).acknowledged;
   await verb.prepare?.(dir);
+  const given: Acknowledged = new Map();
+  if (verb.gives !== undefined) await addGiven(dir, [...acknowledged][verb.gives], given);
   const before = verb.isFirst || verb.mends ? null : await describe(dir);
   const beforeByContent = before === null ? null : await byContent(dir, before);
   const tree = readTree(dir);
@@ -59,15 +67,23 @@ export async function makeTrial(
   if (code !== 0) throw new Error(`${verb.name} ended with ${code}: ${stdout}`);
   const after = (await describe(dir)) as State;
   const afterByContent = await byContent(dir, after);
-  const given: Acknowledged = new Map();
-  if (verb.gives !== undefined) {
-    const id = [...acknowledged.keys()][verb.gives] as Id;
-    const repo = await Repository.open(dir);
-    given.set(id, await rebuildVersion(repo, id));
-    await repo.close();
-  }
+  if (verb.gives !== undefined) await addGiven(dir, [...acknowledged][verb.gives], given);
   const states = { before, after, beforeByContent, afterByContent };
   return { verb, argv, dir, tree, acknowledged, given, ...states };
+}
+
+/** Adds what is left of a version of which something was given up, if something was. */
+async function addGiven(
+  dir: string,
+  whole: [Id, FileHashes] | undefined,
+  given: Acknowledged,
+): Promise<void> {
+  const [id, files] = whole as [Id, FileHashes];
+  const repo = await Repository.open(dir);
+  const left = await rebuildVersion(repo, id);
+  await repo.close();
+  const isWhole = Object.entries(files).every(([name, hash]) => left[name] === hash);
+  if (!isWhole) given.set(id, left);
 }
 
 /** Acknowledged versions that are not there, in sentences. */

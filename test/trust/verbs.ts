@@ -201,6 +201,22 @@ export const VERBS: readonly Verb[] = [
     },
   },
   {
+    name: 'keep --versions',
+    argv: ['keep', '--versions', 'last 1'],
+    gives: 0,
+    prepare: (dir) => must(['tag', '-d', 'first'], dir),
+  },
+  {
+    name: 'keep --recall',
+    argv: ['keep', '--recall', 'm@1'],
+    gives: 0,
+    prepare: async (dir) => {
+      await must(['tag', '-d', 'first'], dir);
+      await must(['keep', '--versions', 'last 1'], dir);
+    },
+    landed: ['DLV_CONFLICT'],
+  },
+  {
     name: 'mv',
     argv: ['mv', 'model.safetensors', 'sub/base.safetensors'],
     landed: ['DLV_NOT_FOUND'],

@@ -21,6 +21,7 @@ interface Flags extends FetchFlags {
   tags?: boolean;
   force?: boolean;
   dryRun?: boolean;
+  tombstones?: boolean;
   planes?: string;
   depth?: string;
 }
@@ -67,7 +68,8 @@ export function register(program: Command, cli: Cli): void {
         'its branches. Tags of versions that are here then come too. Everything that arrives is decoded and ' +
         'compared with its ids before anything can see it. An interrupted fetch goes on where it was when ' +
         'the command is run again. A branch that would bring back a version which was forgotten here is refused ' +
-        'unless --forgotten is given.',
+        'unless --forgotten is given. Files that were given up here (dlv keep --versions) do not come back; those ' +
+        'that were given up there stay here, unless --tombstones is given.',
       examples: [
         ['dlv fetch', 'from the remote that the current branch follows, else origin'],
         ['dlv fetch --dry-run', 'says which branches moved and how much would come'],
@@ -86,6 +88,7 @@ export function register(program: Command, cli: Cli): void {
     .addOption(pruneOption())
     .option('-f, --force', 'move tags that name another version here')
     .addOption(forgottenOption())
+    .option('--tombstones', 'give up here what was given up there')
     .option('--planes <k>', "in a partial clone: bring more planes, or 'all'")
     .option('--depth <n>', "in a partial clone: bring files of more versions, or 'all'")
     .option('-n, --dry-run', 'only say what would come')
@@ -106,6 +109,7 @@ export function register(program: Command, cli: Cli): void {
           force: force === true,
           forgotten: forgotten === true,
           dryRun: dryRun === true,
+          tombstones: flags.tombstones === true,
           ...lineSettings(flags),
           ...(flags.planes === undefined ? {} : { planes: parsePlanesOrAll(flags.planes) }),
           ...(flags.depth === undefined ? {} : { depth: parseDepth(flags.depth) }),

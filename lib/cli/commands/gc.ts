@@ -34,6 +34,7 @@ const EXAMPLE: GcOpResult = {
 
 const REASONS: Readonly<Record<KeptRow['why'], string>> = {
   reflog: 'that only reflogs name',
+  'given-up': "of files that 'dlv keep' gave up",
   base: 'that other versions are stored as differences from',
   young: 'that nothing names, written within gc.graceDays',
   share: 'of garbage, too small a part of its packs to write them again',

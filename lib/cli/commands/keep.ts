@@ -1,10 +1,12 @@
 /** `dlv keep` on the command line. */
 import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { KeepResult } from '../../use/ops/keep.js';
+import type { KeepVersionsResult } from '../../use/ops/keep-versions.js';
 import { parseCount } from '../arguments.js';
 import { type Cell, formatTable } from '../output/table.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
-import type { Cli } from '../run.js';
+import type { Cli, Run } from '../run.js';
 
 interface Flags {
   best?: number;
@@ -17,6 +19,8 @@ interface Flags {
   cached?: boolean;
   force?: boolean;
   dryRun?: boolean;
+  versions?: string | true;
+  recall?: boolean;
 }
 
 const EXAMPLE: KeepResult = {
@@ -59,7 +63,15 @@ export function register(program: Command, cli: Cli): void {
         "next version, as 'dlv rm' does; committed versions keep them. The value of a metric is " +
         "taken from the last version (--metric eval_loss@500=0.25), else from the checkpoint's " +
         'trainer_state.json, else from its name. --optimizer keeps the training state ' +
-        '(optimizer, scheduler, scaler, random generators) of the last checkpoints only.',
+        '(optimizer, scheduler, scaler, random generators) of the last checkpoints only. ' +
+        'With --versions, the rules are about versions that are committed: files of those that no rule ' +
+        'keeps are given up. Such a version stays in history with its id, message, metrics and logs; its ' +
+        'files cannot be checked out, and gc frees their space after gc.graceDays (14) days. ' +
+        'Until then --recall brings them back. What a tag, the tip of a branch, HEAD, a stash or a merge ' +
+        'names is kept in any case, and so is a file that a kept version has as well. Rules are words: ' +
+        "'last 5', 'best 3 by eval_loss', 'every 1000' (steps), 'within 30 days', 'daily 7', 'weekly 4', " +
+        "'monthly 12', 'branches release/*', 'optimizer 2'; what any of them selects is kept. Without rules, " +
+        "the setting keep.versions says them. 'dlv help retention' has more.",
       examples: [
         ['dlv keep --best 1 --by eval_loss --last 2 --dry-run', 'prints what would be removed'],
         [
@@ -71,11 +83,20 @@ export function register(program: Command, cli: Cli): void {
           'keeps all weights, and the training state of the last checkpoint only',
         ],
         ['dlv keep --last 3 runs/low-rate', 'only the series in a folder'],
+        [
+          "dlv keep --versions 'last 5, best 3 by eval_loss, optimizer 1' --dry-run",
+          'says which versions would keep their files, and how much gc would free',
+        ],
+        [
+          "dlv config keep.versions 'bert: last 5, every 1000; *: last 20'",
+          "sets the rules that 'dlv keep --versions' carries out",
+        ],
+        ['dlv keep --recall bert@3', 'takes back that files of a version were given up'],
       ],
       json: EXAMPLE,
       exitCodes: { 1: 'there is no series or no such metric, or content would be lost' },
     })
-    .argument('[folders...]', 'folders of series (default: all)')
+    .argument('[folders...]', 'folders of series (default: all); with --recall, versions')
     .option('--best <n>', 'keep the <n> best checkpoints', (text) => parseCount(text, '--best'))
     .option('--by <metric>', 'the metric that decides: eval_loss, eval_accuracy, …')
     .option('--lower', 'lower values are better (the default for losses and errors)')
@@ -87,11 +108,15 @@ export function register(program: Command, cli: Cli): void {
     .option('--model <name>', "model that the files belong to (default: HEAD's)")
     .option('--cached', 'keep the files in the work tree')
     .option('-f, --force', 'remove files whose content is in no version')
+    .option('--versions [rules]', 'give up files of versions that no rule keeps')
+    .option('--recall', 'take back that files of the versions named were given up')
     .option('-n, --dry-run', 'only print what would be removed')
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
+        if (flags.recall) return recall(run, paths, flags);
+        if (flags.versions !== undefined) return keepVersions(run, paths, flags);
         const { keep } = await import('../../use/ops/keep.js');
-        const { optimizer: state, lower, higher, ...rest } = flags;
+        const { optimizer: state, lower, higher, versions: _, recall: __, ...rest } = flags;
         const better = lower ? ('lower' as const) : higher ? ('higher' as const) : undefined;
         const options = { ...rest, paths, state, better };
         const result = await run.repository((repo) => keep(repo, options, run.context));
@@ -99,6 +124,94 @@ export function register(program: Command, cli: Cli): void {
         return 0;
       }),
     );
+}
+
+/** Flags that are about the files of the next version alone. */
+const OF_FILES = ['cached', 'force', 'best', 'by', 'lower', 'higher', 'last', 'optimizer'] as const;
+
+/** @throws {UsageError} for flags that mean nothing beside `flag`. */
+function refuseFlags(flags: Flags, flag: string, refused: readonly (keyof Flags)[]): void {
+  const first = refused.find((name) => flags[name] !== undefined);
+  if (first === undefined) return;
+  throw new UsageError(
+    `--${first} is about checkpoints in the work tree: it means nothing with ${flag}`,
+    {
+      option: first,
+      hint: "rules for versions are words: --versions 'last 5, best 3 by eval_loss, optimizer 1'",
+    },
+  );
+}
+
+async function keepVersions(run: Run, paths: readonly string[], flags: Flags): Promise<number> {
+  const { keepVersions: give } = await import('../../use/ops/keep-versions.js');
+  refuseFlags(flags, '--versions', OF_FILES);
+  const [first] = paths;
+  if (first !== undefined) {
+    throw new UsageError(`'${first}' is one operand too many: rules are one word of the shell`, {
+      hint: "put them in quotes: --versions 'last 5, best 3 by eval_loss'",
+    });
+  }
+  const { versions: rules, model, dryRun = false } = flags;
+  const options = {
+    dryRun,
+    ...(typeof rules === 'string' ? { rules } : {}),
+    ...(model === undefined ? {} : { model }),
+  };
+  const result = await run.repository((repo) => give(repo, options, run.context));
+  run.answer(result, (ui) => printVersions(ui, result));
+  return 0;
+}
+
+function printVersions(ui: Ui, result: KeepVersionsResult): void {
+  const { versions, rules, freedBytes, baseBytes, freedFrom, dryRun } = result;
+  const { green, yellow, red, dim } = ui.style;
+  const styles = { kept: green, 'state given up': yellow, 'given up': red, gone: dim };
+  const rows = versions.map((row): Cell[] => [
+    { text: row.status, style: styles[row.status] },
+    `${row.model}@${row.number}`,
+    row.step === null ? '' : `step ${row.step}`,
+    row.reasons.join(', '),
+    row.files === 0
+      ? ''
+      : `${formatCount(row.files, 'file')}, ${formatBytes(row.bytes)}, frees ${formatBytes(row.freedBytes)}`,
+  ]);
+  for (const line of formatTable([{}, {}, {}, {}, {}], rows)) ui.line(line);
+  for (const { model, rules: text } of rules) ui.line(`${model}: ${text}`);
+  const going = versions.filter(({ files }) => files > 0).length;
+  const would = dryRun ? 'would be' : going === 1 ? 'was' : 'were';
+  if (going === 0) {
+    ui.note('nothing to give up');
+    return;
+  }
+  ui.line(
+    `files of ${formatCount(going, 'version')} ${would} given up: ${dryRun ? 'would free' : 'frees'} ` +
+      `${formatBytes(freedBytes)}, 'dlv gc --prune=now' at once, 'dlv gc' from ${freedFrom.slice(0, 10)} on`,
+  );
+  if (baseBytes > 0) {
+    ui.line(
+      `${formatBytes(baseBytes)} stay: versions that are kept are stored as differences from them; ` +
+        "'dlv archive' stores those in another way",
+    );
+  }
+  ui.note(
+    dryRun
+      ? 'nothing was changed'
+      : "until gc has deleted them, 'dlv keep --recall <version>' brings them back",
+  );
+}
+
+async function recall(run: Run, revisions: readonly string[], flags: Flags): Promise<number> {
+  const { recallVersions } = await import('../../use/ops/keep-versions.js');
+  refuseFlags(flags, '--recall', [...OF_FILES, 'versions', 'model', 'dryRun']);
+  const result = await run.repository((repo) => recallVersions(repo, revisions, run.context));
+  run.answer(result, (ui) => {
+    for (const { model, number, files } of result.versions) {
+      ui.line(
+        `${formatCount(files, 'file')} of ${model}@${number} ${files === 1 ? 'is' : 'are'} kept again`,
+      );
+    }
+  });
+  return 0;
 }
 
 function print(ui: Ui, result: KeepResult, by = ''): void {

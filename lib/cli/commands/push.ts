@@ -14,6 +14,7 @@ interface Flags extends LineFlags {
   forceWithLease?: boolean;
   prune?: boolean;
   setUpstream?: boolean;
+  tombstones?: boolean;
   dryRun?: boolean;
   verbose?: boolean;
 }
@@ -59,7 +60,8 @@ export function register(program: Command, cli: Cli): void {
         "refused: 'dlv pull' first. --force-with-lease replaces it if it is where it was seen last, --force in " +
         'any case. Several pushes may run at once: the slower one of the same branch is refused. An interrupted ' +
         'push sends nothing twice when it is run again. Of packs only records that the pushed versions need ' +
-        'travel. The first push to an empty address makes the remote.',
+        'travel. The first push to an empty address makes the remote. Files that were given up here ' +
+        'stay at a remote that has them, unless --tombstones is given.',
       examples: [
         ['dlv push -u origin', 'pushes the current branch, which follows it from now on'],
         ['dlv push --dry-run', 'says what would be pushed, with its bytes'],
@@ -86,6 +88,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--force-with-lease', 'the same, if the branch there is where it was seen last')
     .option('--prune', 'delete branches of the remote that are not here')
     .option('-u, --set-upstream', 'make the branches pushed follow those of the remote')
+    .option('--tombstones', "give up there what 'dlv keep --versions' gave up here")
     .option('-n, --dry-run', 'only say what would be pushed')
     .option('-v, --verbose', 'show refs that did not move, and what crossed the line')
     .addOption(limitRateOption())

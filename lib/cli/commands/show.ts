@@ -35,6 +35,7 @@ const EXAMPLE: ShowResult = {
       sha256: exampleId('8d2f6c1a97'),
       role: 'weights',
       tier: null,
+      givenUp: null,
     },
   ],
   logicalBytes: 5733472,
@@ -83,10 +84,12 @@ function printContent(shown: ShowResult | ShowFolderResult, print: Print): void 
   const beside = grouped.length > 0 ? `; ${files.length} beside checkpoints` : '';
   print(
     `${count}, ${formatBytes(shown.logicalBytes)}${beside}`,
-    files.map(({ path, mode, size, sha256, role, tier }) => [
+    files.map(({ path, mode, size, sha256, role, tier, givenUp }) => [
       formatBytes(size),
       path,
-      tier === null ? sha256.slice(0, 10) : `${sha256.slice(0, 10)}, kept as ${tier}`,
+      sha256.slice(0, 10) +
+        (tier === null ? '' : `, kept as ${tier}`) +
+        (givenUp === null ? '' : ', given up'),
       [...(role === 'other' ? [] : [role]), ...(mode === '755' ? ['executable'] : [])].join(', '),
     ]),
   );
@@ -169,6 +172,8 @@ function printVersion(ui: Ui, shown: ShowResult): void {
     'Logs',
     shown.logs.map(({ name, bytes }) => [formatBytes(bytes), name]),
   );
+  const whys = new Set(shown.files.map(({ givenUp }) => givenUp).filter((why) => why !== null));
+  for (const why of whys) ui.line(`Files were given up on ${why}`);
   for (const { tier, author, time, files } of shown.tiers) {
     if (files.length === 0) continue;
     print(

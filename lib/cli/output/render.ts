@@ -27,6 +27,16 @@ export function subject(message: string): string {
   return message.split('\n', 1)[0] as string;
 }
 
+/** What a label of tiers means: 'bf16, not exact', 'files given up'. */
+export function tierText(label: string): string {
+  const names = label.split('+');
+  const tiers = names.filter((name) => name !== 'given-up');
+  return [
+    ...(tiers.length === 0 ? [] : [`${tiers.join('+')}, not exact`]),
+    ...(tiers.length < names.length ? ['files given up'] : []),
+  ].join('; ');
+}
+
 /** `9c1f0e6f0b mnist@3 (HEAD, mnist/main)`. */
 export function versionTitle(ui: Ui, version: VersionSummary): string {
   const { style } = ui;
@@ -35,7 +45,7 @@ export function versionTitle(ui: Ui, version: VersionSummary): string {
     style.yellow(shortId(version.version)),
     style.cyan(version.name),
     ...(refs === '' ? [] : [style.green(`(${refs})`)]),
-    ...(version.tier === null ? [] : [style.red(`[${version.tier}, not exact]`)]),
+    ...(version.tier === null ? [] : [style.red(`[${tierText(version.tier)}]`)]),
   ].join(' ');
 }
 

@@ -21,6 +21,7 @@ import {
   metricSection,
   valueSection,
 } from '../comparison/values.js';
+import { tierText } from '../output/render.js';
 import {
   changedText,
   driftText,
@@ -85,9 +86,7 @@ export function diffPage({ result, curves }: ShownComparison, origin: PageOrigin
     sections,
     notes: [
       'Drift is ‖b − a‖ / ‖a‖ over the weights of a layer; a number followed by ± comes from leading bytes and is right to that.',
-      ...tiers.map(
-        ({ label, tier }) => `${label} is kept as ${tier}: its exact values were given up.`,
-      ),
+      ...tiers.map(({ label, tier }) => `${label}: ${tierText(tier as string)}.`),
       ...ends.flatMap(({ label, version }) =>
         version === null ? [] : [`${label} is version ${version}.`],
       ),

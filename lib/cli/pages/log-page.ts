@@ -5,7 +5,7 @@ import { html, type Markup } from '../../pure/picture/markup.js';
 import { legend, linePlot, type Series } from '../../pure/picture/plot.js';
 import { directionOf, type VersionSummary } from '../../use/history/versions.js';
 import type { LogEntry } from '../../use/ops/log.js';
-import { formatMetric, shortId, subject } from '../output/render.js';
+import { formatMetric, shortId, subject, tierText } from '../output/render.js';
 import { formatCount } from '../output/ui.js';
 import { factList, figureOf, figures, type PageOrigin, pageOf, type Section } from './parts.js';
 import { curveFigure, momentText, refMarks, versionLabel } from './versions.js';
@@ -114,7 +114,7 @@ function historyTable(entries: readonly LogEntry[], ancestors: LogHistory['ances
       return html`<td class="n">${value === undefined ? null : formatMetric(value)}</td>`;
     });
     const tier =
-      entry.tier === null ? null : html`<span class="ref">${entry.tier}, not exact</span>`;
+      entry.tier === null ? null : html`<span class="ref">${tierText(entry.tier)}</span>`;
     return html`
 <tr><td class="lane">${lanes[i]}</td><td><code>${shortId(entry.version)}</code></td><td class="t"><b>${entry.name}</b>${refMarks(entry.refs)}${tier}</td><td class="t" title="${entry.message.slice(0, 400)}">${subject(entry.message)}</td>${cells}<td>${momentText(entry.time)}</td><td>${nameOf(entry.author)}</td></tr>`;
   });

@@ -5,7 +5,7 @@ import { html, type Markup } from '../../pure/picture/markup.js';
 import { legend, linePlot, type Series } from '../../pure/picture/plot.js';
 import type { Curve } from '../../use/history/curves.js';
 import type { MetricValue, ParamValue, VersionSummary } from '../../use/history/versions.js';
-import { formatMetric, shortId, subject } from '../output/render.js';
+import { formatMetric, shortId, subject, tierText } from '../output/render.js';
 import { type Fact, figureOf } from './parts.js';
 
 /** A moment as its author saw it: `2026-01-31 12:00 +02:00`. */
@@ -75,7 +75,9 @@ export function versionFacts(version: VersionSummary): (Fact | null)[] {
     version.step === null ? null : ['Step', String(version.step)],
     lineage === '' ? null : ['Derived from', lineage],
     operation === null ? null : ['Made by', operation.kind, operation.detail],
-    version.tier === null ? null : ['Kept as', version.tier, 'its exact values were given up'],
+    version.tier === null
+      ? null
+      : ['Kept as', tierText(version.tier), 'its exact bytes were given up'],
     ...Object.entries(version.params).map(([name, value]): Fact => [name, paramText(value)]),
     ...Object.entries(version.metrics).map(
       ([name, value]): Fact => metricFact(name, value, version),

@@ -187,7 +187,9 @@ class Surveyor {
   async addVersion(id: Id): Promise<void> {
     throwIfAborted(this.#signal);
     const version = await this.#repo.version(id);
-    const { files, snapshots } = await this.#repo.tree(id);
+    const { files: all, snapshots } = await this.#repo.tree(id);
+    // What was given up needs no place in a plan.
+    const files = all.filter(({ tombstone }) => tombstone === undefined);
     const byPath = new Map(files.map((file) => [file.path, file]));
     const own: NamedTensors = { byPath: new Map(), byName: new Map() };
     const parents = version.parents.map((parent) => this.#names.get(parent)).filter(isThere);

@@ -79,6 +79,8 @@ export interface Fetched {
 
 /** Notes about a version that the remote has and that are not listed here. */
 export interface NewNotes {
+  /** True if the version was here before. */
+  isKnown: boolean;
   version: Id;
   ids: Id[];
 }
@@ -460,7 +462,7 @@ function notesAbout(parts: FetchParts, plan: FetchPlan, noted: ReadonlyMap<Id, I
   const found: NewNotes[] = [];
   for (const version of plan.needed.versions) {
     const ids = noted.get(version) ?? [...(parts.notes.get(version) ?? [])];
-    if (ids.length > 0) found.push({ version, ids });
+    if (ids.length > 0) found.push({ isKnown: noted.has(version), version, ids });
   }
   return found;
 }

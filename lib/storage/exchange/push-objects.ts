@@ -37,6 +37,7 @@ import {
   type PushEnds,
   type PushedSet,
   type PushPlan,
+  type PushPlanOptions,
   planPush,
 } from './push-plan.js';
 import type { Remote } from './remote.js';
@@ -45,7 +46,7 @@ import type { RemoteState } from './remote-file.js';
 import { flagsToPush } from './remote-flags.js';
 import type { TransferOptions, UploadSource } from './transports/transport.js';
 
-export interface PushOptions extends TransferOptions {
+export interface PushOptions extends PushPlanOptions {
   /** Begins a piece of work of so many bytes. */
   onStart?(what: 'plan' | 'push', bytes: number): void;
   /** Asked before anything is sent, with the bytes of the records; throws to refuse. */
@@ -110,7 +111,12 @@ async function pushOnce(ends: PushEnds, refs: PushedRefs, options: PushOptions):
   const { signal, onStart } = options;
   onStart?.('plan', 0);
   const { collection } = remote.state;
-  const plan = await planPush(ends, refs.tips, signal ? { signal } : {});
+  const { tombstones, notes: only } = options;
+  const plan = await planPush(ends, refs.tips, {
+    ...(signal ? { signal } : {}),
+    ...(tombstones === undefined ? {} : { tombstones }),
+    ...(only === undefined ? {} : { notes: only }),
+  });
   const notes = [...plan.notes.values()].reduce((sum, ids) => sum + ids.length, 0);
   const pushed = {
     versions: plan.versions.size,

@@ -10,6 +10,8 @@ import { CorruptError, NotFoundError } from '../../base/errors.js';
 import { WIDTH_MAX } from '../../base/limits.js';
 import type { SuppliedReader } from '../objects/stored/bring.js';
 import { readNotes } from '../repo/refs/refs.js';
+import { decodeNote } from '../repo/version/note.js';
+import { RECALL_NOTE, TOMBSTONE_NOTE } from '../repo/version/tombstone.js';
 import { ObjectStore } from '../store/object-store.js';
 import {
   type BlobEntry,
@@ -19,7 +21,7 @@ import {
   setBytes,
   storedBytes,
 } from '../store/types.js';
-import { type Reachable, reachFrom, refuseBroken } from '../upkeep/reachable.js';
+import { Reachable, reachFrom, refuseBroken } from '../upkeep/reachable.js';
 import type { Remote } from './remote.js';
 import type { RemoteCache } from './remote-cache.js';
 import { RemoteBackend, remoteFile } from './remote-store.js';
@@ -69,13 +71,29 @@ export function keyOf(entry: BlobEntry | SegmentEntry): string {
   return 'kind' in entry ? entry.id : `${entry.id}:${entry.segment}`;
 }
 
+export interface PushPlanOptions extends TransferOptions {
+  /** Also tombstones of versions that the remote has: it forgets their files then. */
+  tombstones?: boolean;
+  /** Brings these notes there, by version, and nothing else. */
+  notes?: ReadonlyMap<Id, readonly Id[]>;
+}
+
 /** @throws {CorruptError} {NotFoundError} if something is damaged or missing here. */
 export async function planPush(
   ends: PushEnds,
   tips: readonly Id[],
-  options: TransferOptions = {},
+  options: PushPlanOptions = {},
 ): Promise<PushPlan> {
-  return new Planning(ends, options).run(tips);
+  const planning = new Planning(ends, options);
+  return options.notes === undefined ? planning.run(tips) : planning.notes(options.notes);
+}
+
+/** What is known of the other side. */
+interface NotesThere {
+  /** Its notes, by version. */
+  readonly theirs: ReadonlyMap<Id, readonly Id[]>;
+  /** Versions that both sides have. */
+  readonly there: ReadonlySet<Id>;
 }
 
 class Planning {
@@ -83,13 +101,13 @@ class Planning {
   readonly #remote: Remote;
   readonly #cache: RemoteCache | null;
   readonly #had: readonly Id[];
-  readonly #options: TransferOptions;
+  readonly #options: PushPlanOptions;
   /** Objects that versions which both sides have need. */
   #shared: Pick<Reachable, 'blobs' | 'extents'> = { blobs: new Map(), extents: new Map() };
   /** The sets of the remote whose indexes are here. */
   #known: ObjectStore | null = null;
 
-  constructor({ repo, remote, cache, had = [] }: PushEnds, options: TransferOptions) {
+  constructor({ repo, remote, cache, had = [] }: PushEnds, options: PushPlanOptions) {
     this.#repo = repo;
     this.#remote = remote;
     this.#cache = cache;
@@ -107,13 +125,15 @@ class Planning {
   async run(tips: readonly Id[]): Promise<PushPlan> {
     const { sets, notes: theirs } = await this.#remote.holdings(this.#options);
     const there = await this.#versionsThere();
-    const notes = await this.#newNotes(tips, theirs, there);
+    const notes = await this.#newNotes(tips, { theirs, there });
     const roots = [...tips, ...notes.keys()];
     const isKnown = (id: Id): boolean => there.has(id) && !notes.has(id);
     const needed = await reachFrom(this.#repo, roots, { isKnown, ...this.#walking });
     const bytes = await this.#storedBytes(needed);
     const unknown = await this.#learnIndexes(sets, bytes);
-    if (unknown > 0 || this.#had.length > 0) await this.#learnShared(needed.versions, there);
+    if (unknown > 0 || this.#had.length > 0) {
+      await this.#learnShared(needed.versions, { theirs, there });
+    }
     await this.#dropPresent(needed);
     await this.#bringMissing(needed);
     const entries = await this.#entries(needed);
@@ -124,6 +144,24 @@ class Planning {
       alone,
       notes,
       relied: new Set(sets.map(({ id }) => id)),
+      bytes: entries.reduce((sum, entry) => sum + storedBytes(entry), 0),
+    };
+  }
+
+  /** A plan of notes alone. */
+  async notes(wanted: ReadonlyMap<Id, readonly Id[]>): Promise<PushPlan> {
+    const { sets } = await this.#remote.holdings(this.#options);
+    const blobs = [...wanted.values()].flat().map((id) => [id, 'note'] as const);
+    const needed: Reachable = Object.assign(new Reachable(), { blobs: new Map(blobs) });
+    const entries = await this.#entries(needed);
+    await this.#learnIndexes(sets, 0);
+    const alone = await this.#withoutBase(needed, entries);
+    return {
+      versions: new Set(),
+      sets: await this.#group(entries, alone),
+      alone,
+      notes: new Map([...wanted].map(([version, ids]) => [version, [...ids]])),
+      relied: new Set(),
       bytes: entries.reduce((sum, entry) => sum + storedBytes(entry), 0),
     };
   }
@@ -142,11 +180,7 @@ class Planning {
   }
 
   /** Notes here about the versions that are pushed, or were, as far as the remote lacks them. */
-  async #newNotes(
-    tips: readonly Id[],
-    theirs: ReadonlyMap<Id, readonly Id[]>,
-    there: ReadonlySet<Id>,
-  ): Promise<Map<Id, Id[]>> {
+  async #newNotes(tips: readonly Id[], { theirs, there }: NotesThere): Promise<Map<Id, Id[]>> {
     const found = new Map<Id, Id[]>();
     const met = new Set<Id>();
     const queue = [...tips];
@@ -155,10 +189,21 @@ class Planning {
       met.add(id);
       queue.push(...(await this.#repo.version(id)).parents);
       const here = await readNotes(this.#repo.layout, id);
-      const fresh = here.filter((note) => !theirs.get(id)?.includes(note));
+      let fresh = here.filter((note) => !theirs.get(id)?.includes(note));
+      if (there.has(id) && !this.#options.tombstones) fresh = await this.#withoutTombstones(fresh);
       if (fresh.length > 0) found.set(id, fresh);
     }
     return found;
+  }
+
+  /** What was given up here may stay where it is already. */
+  async #withoutTombstones(notes: readonly Id[]): Promise<Id[]> {
+    const kept: Id[] = [];
+    for (const id of notes) {
+      const { kind } = decodeNote(await this.#repo.blobs.readBlob(id, 'note'), `note ${id}`);
+      if (kind !== TOMBSTONE_NOTE && kind !== RECALL_NOTE) kept.push(id);
+    }
+    return kept;
   }
 
   /** About what the records take that may have to travel. */
@@ -211,11 +256,14 @@ class Planning {
   }
 
   /** What the nearest versions that both sides have need: it is there, whatever set it is in. */
-  async #learnShared(fresh: ReadonlySet<Id>, there: ReadonlySet<Id>): Promise<void> {
+  async #learnShared(fresh: ReadonlySet<Id>, { theirs, there }: NotesThere): Promise<void> {
     const border = new Set<Id>();
     for (const id of fresh) {
       for (const parent of (await this.#repo.version(id)).parents) {
-        if (there.has(parent)) border.add(parent);
+        if (!there.has(parent)) continue;
+        // A note that is not here may say that the remote gave up what the version needs.
+        const here = await readNotes(this.#repo.layout, parent);
+        if ((theirs.get(parent) ?? []).every((note) => here.includes(note))) border.add(parent);
       }
     }
     const isKnown = (): boolean => false;

@@ -7,12 +7,13 @@ import {
   requireReadFlag,
   requireWriteFlag,
   TIERS_FLAG,
+  TOMBSTONES_FLAG,
 } from '../repo/format.js';
 import type { Layout } from '../repo/layout.js';
 import type { RepositoryLock } from '../repo/processes/lock.js';
 
 /** Write-required flags that concern versions, and not only the repository that they are in. */
-const TRAVELLING: readonly string[] = [TIERS_FLAG];
+const TRAVELLING: readonly string[] = [TIERS_FLAG, TOMBSTONES_FLAG];
 
 /** Read-required flags that concern the place where versions are, and not the versions. */
 const OF_ONE_PLACE: readonly string[] = [REMOTE_FLAG, PROMISED_FLAG];

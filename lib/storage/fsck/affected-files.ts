@@ -70,7 +70,10 @@ class Search {
       for (const finding of this.#meet(parts)) this.#add(finding, whole);
       const tier = await this.#repo.tier(id);
       for await (const page of readPages(version.tree, this.#repo)) {
-        for (const file of page.files) await this.file(tier?.entryOf(file) ?? file, id);
+        for (const file of page.files) {
+          const entry = tier?.entryOf(file) ?? file;
+          if (entry.tombstone === undefined) await this.file(entry, id);
+        }
       }
     } catch (error) {
       // What keeps it from being read is one of the findings.

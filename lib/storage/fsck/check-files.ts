@@ -61,7 +61,10 @@ export async function checkFiles(
       const version = await repo.version(id);
       const tier = await repo.tier(id);
       for await (const page of readPages(version.tree, repo)) {
-        for (const file of page.files) await check(tier?.entryOf(file) ?? file, id);
+        for (const file of page.files) {
+          const entry = tier?.entryOf(file) ?? file;
+          if (entry.tombstone === undefined) await check(entry, id);
+        }
       }
     } catch (error) {
       // A version that cannot be read is a finding already.

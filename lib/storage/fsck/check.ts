@@ -7,7 +7,7 @@ import { type Id, isId } from '../../base/bytes/hash.js';
 import { isUnreadable } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
-import { findLostNotes } from '../objects/tiers.js';
+import { findLostNotes, GIVEN_UP } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
 import { readNumbers } from '../repo/numbers.js';
 import { listNotedVersions } from '../repo/refs/refs.js';
@@ -252,7 +252,11 @@ export class Check {
     }
     for (const [label, count] of labels) {
       const versions = count === 1 ? '1 version is' : `${count} versions are`;
-      this.#findings.information.push(`${versions} kept as ${label}: exact bytes were given up`);
+      this.#findings.information.push(
+        label === GIVEN_UP
+          ? `files of ${count === 1 ? '1 version' : `${count} versions`} were given up`
+          : `${versions} kept as ${label}: exact bytes were given up`,
+      );
     }
     if (!this.#findings.problems.some(({ kind }) => kind === 'missing')) return;
     for (const [version, notes] of await findLostNotes(this.#repo)) {

@@ -6,6 +6,7 @@
  * @see docs/format/tier.md
  */
 import type { BlobKind, Id } from '../../base/bytes/hash.js';
+import type { Packed } from '../../base/bytes/msgpack/msgpack.js';
 import { CorruptError, isDamage, isUnreadable } from '../../base/errors.js';
 import type { Layout } from '../repo/layout.js';
 import { readNotes } from '../repo/refs/refs.js';
@@ -19,10 +20,12 @@ import {
   unpackExactBody,
   unpackTierBody,
 } from '../repo/version/note.js';
+import { TOMBSTONE_NOTE, unpackTombstoneBody } from '../repo/version/tombstone.js';
 import type { Version } from '../repo/version/version.js';
 import type { ObjectStore } from '../store/object-store.js';
 import type { Blobs } from './blobs.js';
 import { namedObjects, openStoredFile } from './stored/stored-file.js';
+import { Tombstones } from './tombstones.js';
 
 /** A repository, as far as its notes go. */
 export interface NoteReader {
@@ -37,6 +40,9 @@ export interface TierNote extends Note {
   id: Id;
   tier: TierBody;
 }
+
+/** How lists of versions mark one of which files were given up. */
+export const GIVEN_UP = 'given-up';
 
 /** Notes about a version, in the order of their ids. @throws {CorruptError} {NotFoundError} */
 export async function notesOf(
@@ -69,15 +75,16 @@ export async function exactTags(reader: NoteReader, version: Id): Promise<Set<st
   return tags;
 }
 
-/** What the tier notes of one version say together. */
+/** What the notes of one version say of files that are not as they were added. */
 export class VersionTier {
   /** All of its tier notes, in the order of their ids. */
   readonly notes: readonly TierNote[];
+  readonly tombstones: Tombstones;
   readonly #files = new Map<Id, { file: TierFile; note: TierNote }>();
 
-  /** @param notes  one or more. */
-  constructor(notes: readonly TierNote[]) {
+  constructor(notes: readonly TierNote[], tombstones: Tombstones) {
     this.notes = notes;
+    this.tombstones = tombstones;
     for (const note of notes) {
       for (const file of note.tier.files) {
         const known = this.#files.get(file.recipe);
@@ -88,11 +95,11 @@ export class VersionTier {
     }
   }
 
-  /** Names of the tiers in use, as lists of versions show them: 'bf16', 'bf16+fixed8'. */
+  /** Names of the tiers in use, as lists of versions show them: 'bf16', 'bf16+fixed8'; of tombstones GIVEN_UP. */
   get label(): string {
-    return [...new Set([...this.#files.values()].map(({ note }) => note.tier.tier))]
-      .sort()
-      .join('+');
+    const names = [...this.#files.values()].map(({ note }) => note.tier.tier);
+    if (!this.tombstones.isEmpty) names.push(GIVEN_UP);
+    return [...new Set(names)].sort().join('+');
   }
 
   /** The file that replaces the one of a recipe, and the note that says so. */
@@ -100,8 +107,15 @@ export class VersionTier {
     return this.#files.get(recipe) ?? null;
   }
 
-  /** The entry as it can be read now: of another recipe and sha256, and marked, if it was replaced. */
-  entryOf<T extends Pick<FileEntry, 'sha256' | 'recipe' | 'gitSha1' | 'tier'>>(entry: T): T {
+  /**
+   * The entry as it can be read now: of another recipe and sha256, and marked, if it was replaced; marked if it was
+   * given up.
+   */
+  entryOf<T extends Pick<FileEntry, 'sha256' | 'recipe' | 'gitSha1' | 'tier' | 'tombstone'>>(
+    entry: T,
+  ): T {
+    const tombstone = this.tombstones.of(entry.recipe.id);
+    if (tombstone !== null) return { ...entry, tombstone };
     const found = this.fileOf(entry.recipe.id);
     if (found === null) return entry;
     const { tierRecipe, sha256 } = found.file;
@@ -125,10 +139,12 @@ function supersedes(a: TierNote, b: TierNote): boolean {
 /** The tier of a version, or null if all its files are exact. @throws {CorruptError} {NotFoundError} */
 export async function readTier(reader: NoteReader, version: Id): Promise<VersionTier | null> {
   const notes: TierNote[] = [];
-  for (const { file, ...note } of await notesOf(reader, version)) {
+  const all = await notesOf(reader, version);
+  for (const { file, ...note } of all) {
     if (note.kind === 'tier') notes.push({ ...note, tier: unpackTierBody(note.body, file) });
   }
-  return notes.length === 0 ? null : new VersionTier(notes);
+  const tombstones = new Tombstones(all);
+  return notes.length === 0 && tombstones.isEmpty ? null : new VersionTier(notes, tombstones);
 }
 
 /** What is needed to find notes that no ref lists. */
@@ -139,7 +155,7 @@ interface NoteStore extends NoteReader {
 }
 
 /**
- * Tier notes in packs that the ref of their version does not list although the exact bytes are gone:
+ * Tier notes and tombstones in packs that the ref of their version does not list although the exact bytes are gone:
  * the ref lost them. A note that never took effect, since its command was killed, is not among them.
  */
 export async function findLostNotes(repo: NoteStore): Promise<Map<Id, Id[]>> {
@@ -150,9 +166,10 @@ export async function findLostNotes(repo: NoteStore): Promise<Map<Id, Id[]>> {
       const file = `note ${entry.id}`;
       const { version, kind, body } = decodeNote(await repo.readBlob(entry.id, 'note'), file);
       const known = lost.get(version) ?? [];
-      if (kind !== 'tier' || known.includes(entry.id)) continue;
-      if ((await readNotesOrNone(repo, version)).includes(entry.id)) continue;
-      if (await isExact(repo, version, unpackTierBody(body, file))) continue;
+      if (known.includes(entry.id)) continue;
+      const recipes = recipesOf(kind, body, file);
+      if (recipes === null || (await readNotesOrNone(repo, version)).includes(entry.id)) continue;
+      if (await isExact(repo, version, recipes)) continue;
       lost.set(version, [...known, entry.id]);
     } catch (error) {
       // What cannot be read is a problem of its own; nothing can be said of it here.
@@ -172,9 +189,15 @@ async function readNotesOrNone(repo: NoteReader, version: Id): Promise<Id[]> {
   }
 }
 
+/** Recipes of the exact files that a note takes away; null for notes that take none. */
+function recipesOf(kind: string, body: Packed, file: string): ReadonlySet<Id> | null {
+  if (kind === TOMBSTONE_NOTE) return new Set(unpackTombstoneBody(body, file).recipes);
+  if (kind !== 'tier') return null;
+  return new Set(unpackTierBody(body, file).files.map(({ recipe }) => recipe));
+}
+
 /** True if every exact file that a note speaks of can be rebuilt. */
-async function isExact(repo: NoteStore, version: Id, tier: TierBody): Promise<boolean> {
-  const recipes = new Set(tier.files.map(({ recipe }) => recipe));
+async function isExact(repo: NoteStore, version: Id, recipes: ReadonlySet<Id>): Promise<boolean> {
   const { tree } = await repo.version(version);
   for await (const page of readPages(tree, repo)) {
     for (const entry of page.files) {

@@ -57,6 +57,8 @@ export const NUMBERS_FLAG = 'numbers-1';
 export const MOVES_FLAG = 'moves-1';
 /** Write-required once work was stashed: an older dlv would collect it as garbage. */
 export const STASH_FLAG = 'stash-1';
+/** Write-required once files of a version were given up: an older dlv would call them missing. */
+export const TOMBSTONES_FLAG = 'tombstones-1';
 /** The write-required flags that this dlv knows. */
 const WRITE_FLAGS: readonly string[] = [
   ...CURRENT_FORMAT.writeRequired,
@@ -64,6 +66,7 @@ const WRITE_FLAGS: readonly string[] = [
   NUMBERS_FLAG,
   STASH_FLAG,
   TIERS_FLAG,
+  TOMBSTONES_FLAG,
 ];
 
 const FIRST_LINE = 'dlv repository';

@@ -67,7 +67,7 @@ export async function planTier(
   for (const version of versions) {
     const files: TierCandidate[] = [];
     for (const entry of (await repo.tree(version)).files) {
-      if (entry.recipe.kind === 'blob') continue;
+      if (entry.recipe.kind === 'blob' || entry.tombstone !== undefined) continue;
       const extents: Id[] = [];
       for (const [id, extent] of tierExtents(await openStoredFile(repo, entry), tier)) {
         const known = plan.extents.get(id);

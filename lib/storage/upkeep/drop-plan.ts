@@ -16,7 +16,7 @@ import {
 } from '../store/types.js';
 import { type FoundObjects, isIn, type KeptBytes, type Needed, youngSets } from './kept.js';
 import { type CollectedRepository, isSmall, isThin, pinnedSets } from './merge-small-sets.js';
-import { findReachable, type NeededOptions, type PlannedHistory, withBases } from './needed.js';
+import { findReachable, type NeededOptions, withBases } from './needed.js';
 import { refuseBroken } from './reachable.js';
 import { readRoots } from './roots.js';
 
@@ -27,6 +27,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export interface DropOptions {
   /** Drops garbage of any age. */
   pruneNow?: boolean;
+  /** Is told of each record that is dropped. */
+  onDropped?(entry: BlobEntry | SegmentEntry): void;
   signal?: AbortSignal;
 }
 
@@ -56,16 +58,18 @@ export async function findNeeded(
     staging,
     reflogSince: since,
     onBroken: (link) => refuseBroken('cannot collect garbage', link),
+    ...(options.pruneNow ? {} : { givenUpSince: since }),
     ...(options.signal ? { signal: options.signal } : {}),
   };
   how.roots = await readRoots(repo, how);
   const reachable = await findReachable(repo, how);
   const found = { reachable, needed: await withBases(repo, reachable, options.signal) };
   if (options.pruneNow) return { ...found, now: reachable };
-  const refsAlone: NeededOptions = { ...how, reflogSince: Number.POSITIVE_INFINITY };
+  const { givenUpSince: _, ...atOnce } = how;
+  const refsAlone: NeededOptions = { ...atOnce, reflogSince: Number.POSITIVE_INFINITY };
   // Versions alone cost little to find; files are walked again only where reflogs name others.
   const { versions } = await findReachable(repo, { ...refsAlone, without: reachable.versions });
-  const isSame = versions.size === reachable.versions.size;
+  const isSame = versions.size === reachable.versions.size && reachable.waiting.size === 0;
   return { ...found, now: isSame ? reachable : await findReachable(repo, refsAlone) };
 }
 
@@ -93,33 +97,81 @@ export async function planDrop(
     throwIfAborted(options.signal);
     if (!chosenIds.has(entry.set) || (live && isIn(needed, entry))) continue;
     dropped.bytes += storedBytes(entry);
+    options.onDropped?.(entry);
     if (live) dropped['kind' in entry ? 'blobs' : 'segments']++;
     if (live && 'kind' in entry && entry.kind === 'version') dropped.versions.push(entry.id);
   }
   return { chosen, dropped };
 }
 
-/**
- * Bytes of records that `gc --prune=now` drops once history is as planned, over those that it drops now.
- * @throws {CorruptError} if something that is needed is damaged.
- */
+/** What shall be, in place of what is: history as it will be rewritten, or files that will be given up. */
+export type PlannedChange = Pick<NeededOptions, 'history' | 'givenUp'>;
+
+/** What a planned change frees. */
+export interface PlannedDrop {
+  /** Bytes of records that `gc --prune=now` drops then, over those that it drops now. */
+  freedBytes: number;
+  /** Of them, by version: each record counts where it is needed first. */
+  freedOf: ReadonlyMap<Id, number>;
+  /** Bytes that nothing but bases needs then: they stay as what other versions are differences from. */
+  baseBytes: number;
+}
+
+/** Bytes that a planned change frees. @throws {CorruptError} if something that is needed is damaged. */
 export async function freedBytes(
   repo: CollectedRepository,
-  planned: PlannedHistory,
+  planned: PlannedChange,
   staging: Staging,
   signal?: AbortSignal,
 ): Promise<number> {
-  const options: DropOptions = { pruneNow: true, ...(signal ? { signal } : {}) };
-  const { needed } = await findNeeded(repo, options);
+  return (await plannedDrop(repo, planned, staging, signal)).freedBytes;
+}
+
+/** What a planned change frees. @throws {CorruptError} if something that is needed is damaged. */
+export async function plannedDrop(
+  repo: CollectedRepository,
+  planned: PlannedChange,
+  staging: Staging,
+  signal?: AbortSignal,
+): Promise<PlannedDrop> {
+  const dropped = new Set<string>();
+  const options: DropOptions = {
+    pruneNow: true,
+    onDropped: (entry) => dropped.add(placeOf(entry)),
+    ...(signal ? { signal } : {}),
+  };
+  const { needed, reachable } = await findNeeded(repo, options);
   const now = await planDrop(repo, needed, options);
   const found = await findReachable(repo, {
     staging,
-    history: planned,
+    ...planned,
     onBroken: (link) => refuseBroken('cannot say what is freed', link),
     ...(signal ? { signal } : {}),
+    ...(planned.history === undefined ? { reflogSince: Number.POSITIVE_INFINITY } : {}),
   });
-  const then = await planDrop(repo, await withBases(repo, found, signal), options);
-  return then.dropped.bytes - now.dropped.bytes;
+  const freedOf = new Map<Id, number>();
+  const onDropped = (entry: BlobEntry | SegmentEntry): void => {
+    const version = reachable.users.get(entry.id)?.version ?? null;
+    if (version === null || dropped.has(placeOf(entry))) return;
+    freedOf.set(version, (freedOf.get(version) ?? 0) + storedBytes(entry));
+  };
+  const neededThen = await withBases(repo, found, signal);
+  const before = { blobs: new Set(neededThen.blobs), extents: new Set(neededThen.extents) };
+  const then = await planDrop(repo, neededThen, { ...options, onDropped });
+  let baseBytes = 0;
+  for await (const { entry, live } of repo.store.records()) {
+    throwIfAborted(signal);
+    const isWanted = 'kind' in entry ? found.blobs.has(entry.id) : found.extents.has(entry.id);
+    const was = 'kind' in entry ? reachable.blobs.has(entry.id) : reachable.extents.has(entry.id);
+    if (live && was && !isWanted && isIn(before, entry)) baseBytes += storedBytes(entry);
+  }
+  return { freedBytes: then.dropped.bytes - now.dropped.bytes, freedOf, baseBytes };
+}
+
+/** Names one record: others may be of the same object. */
+function placeOf(entry: BlobEntry | SegmentEntry): string {
+  const segment = 'segment' in entry ? entry.segment : '';
+  return `${entry.set} ${entry.id} ${segment} ${entry.offset}`;
 }
 
 /** The sets that are worth writing again. */

@@ -20,11 +20,18 @@ import { withBases } from './needed.js';
 import type { Reachable } from './reachable.js';
 
 /**
- * reflog: versions that only reflogs name. base: what other versions are stored as differences from.
+ * reflog: versions that only reflogs name. given-up: files that a tombstone gave up within the grace period. base: what other versions are stored as differences from.
  * young: written within the grace period and named by nothing yet. share: garbage in packs of which it is
  * too small a part to write them again. trash: replaced packs. unfinished: files of processes elsewhere.
  */
-export type KeptReason = 'reflog' | 'base' | 'young' | 'share' | 'trash' | 'unfinished';
+export type KeptReason =
+  | 'reflog'
+  | 'given-up'
+  | 'base'
+  | 'young'
+  | 'share'
+  | 'trash'
+  | 'unfinished';
 
 /** Bytes that stay for one reason. */
 export interface KeptBytes {
@@ -99,14 +106,14 @@ export class KeptObjects {
     const young = await youngSets(this.#repo, this.#graceMs);
     const refsAlone =
       now === reachable ? this.#withBases : await withBases(this.#repo, now, signal);
-    const bytes = { reflog: 0, base: 0, young: 0, share: 0 };
+    const bytes = { reflog: 0, 'given-up': 0, base: 0, young: 0, share: 0 };
     let written = 0;
     for await (const { entry, live } of this.#repo.store.records()) {
       throwIfAborted(signal);
       const size = storedBytes(entry);
       if (live && has(now, entry)) continue;
       if (live && isIn(refsAlone, entry)) bytes.base += size;
-      else if (live && isIn(this.#withBases, entry)) bytes.reflog += size;
+      else if (live && isIn(this.#withBases, entry)) bytes[this.#reasonOf(entry)] += size;
       else if (live && (young.has(entry.set) || (chosen.has(entry.set) && isIn(needed, entry)))) {
         bytes.young += size;
         written = Math.max(written, young.get(entry.set) ?? 0);
@@ -122,6 +129,13 @@ export class KeptObjects {
         untilMs: old.length === 0 ? null : await this.#lastNamed(new Set(old)),
         command: PRUNE,
       },
+      {
+        why: 'given-up',
+        bytes: bytes['given-up'],
+        versions: reachable.waiting.size,
+        untilMs: Math.max(0, ...reachable.waiting.values()) + this.#graceMs,
+        command: PRUNE,
+      },
       { why: 'base', bytes: bytes.base, versions: null, untilMs: null, command: null },
       {
         why: 'young',
@@ -133,6 +147,15 @@ export class KeptObjects {
       { why: 'share', bytes: bytes.share, versions: null, untilMs: null, command: PRUNE },
     ];
     return kept.filter((row) => row.bytes > 0);
+  }
+
+  /** Why something is needed that refs do not need at once: only a reflog reaches it, or it was given up lately. */
+  #reasonOf({ id }: BlobEntry | SegmentEntry): 'reflog' | 'given-up' {
+    const { reachable, now } = this.#found;
+    if (reachable.waiting.size === 0) return 'reflog';
+    const version = reachable.users.get(id)?.version ?? null;
+    if (version !== null) return now.versions.has(version) ? 'given-up' : 'reflog';
+    return reachable.versions.size > now.versions.size ? 'reflog' : 'given-up';
   }
 
   /** When the last reflog line that names one of the versions is past the grace period. */

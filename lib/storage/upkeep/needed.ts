@@ -13,7 +13,10 @@ import { type LeftOut, type Reachable, Walk, type WalkOptions } from './reachabl
 import { type Roots, readRoots, stagedApart } from './roots.js';
 
 export interface NeededOptions
-  extends Pick<WalkOptions, 'onBroken' | 'onMissingMember' | 'without' | 'signal'> {
+  extends Pick<
+    WalkOptions,
+    'onBroken' | 'onMissingMember' | 'without' | 'givenUpSince' | 'givenUp' | 'signal'
+  > {
   /** Reflog lines from this time on keep their versions; milliseconds since 1970. Default: all. */
   reflogSince?: number;
   /** The staging area: its files, and the versions that its lines are based on or will derive from. */

@@ -12,9 +12,10 @@ import {
   type ObjectFault,
   objectFault,
 } from '../../base/errors.js';
+import { statOrNull } from '../../base/files/files.js';
 import type { ObjectAccess } from '../objects/access.js';
 import { namedObjects, openStoredFile, type StoredFile } from '../objects/stored/stored-file.js';
-import { type NoteReader, readTier } from '../objects/tiers.js';
+import { type NoteReader, readTier, type VersionTier } from '../objects/tiers.js';
 import { notesRefName } from '../repo/layout.js';
 import { notesReader } from '../repo/refs/refs.js';
 import type { FileEntry } from '../repo/version/file-page.js';
@@ -51,6 +52,8 @@ export function refuseBroken(what: string, { name, what: fault, message }: Broke
 interface LinkPlace extends Partial<Pick<BrokenLink, 'path' | 'kind'>> {
   readonly id: Id;
   readonly version: Id | null;
+  /** True if it may be gone: it was given up. */
+  readonly mayLack?: boolean;
 }
 
 /** Objects that are needed, by id. */
@@ -61,6 +64,8 @@ export class Reachable {
   readonly extents = new Map<Id, number>();
   /** First version and path seen that need an object. */
   readonly users = new Map<Id, { version: Id | null; path: string | null }>();
+  /** Versions of which files were given up that are needed for some time yet, and when the last of them was. */
+  readonly waiting = new Map<Id, number>();
 }
 
 /** What a version that is rewritten has no more. */
@@ -118,6 +123,10 @@ export interface WalkOptions
   onMissingMember?(version: Id, snapshot: string, path: string): void;
   /** Versions whose files are left out: what others need is found then. */
   without?: ReadonlySet<Id>;
+  /** Files that were given up from this time on are walked all the same; milliseconds since 1970. Default: none. */
+  givenUpSince?: number;
+  /** Recipes of files that shall be given up, by version. */
+  givenUp?: ReadonlyMap<Id, ReadonlySet<Id>>;
   signal?: AbortSignal;
 }
 
@@ -153,13 +162,14 @@ export class Walk {
 
   /** Reports an object that cannot be read instead of failing. @returns null then. */
   async #guard<T>(
-    { id, version, path = null, kind = 'blob' }: LinkPlace,
+    { id, version, path = null, kind = 'blob', mayLack = false }: LinkPlace,
     action: () => Promise<T>,
   ): Promise<T | null> {
     try {
       return await action();
     } catch (error) {
       if (!isUnreadable(error)) throw error;
+      if (mayLack && objectFault(error) === 'missing') return null;
       const { data, message } = error;
       const broken = (data.id ?? data.name ?? id) as string;
       this.#options.onBroken({
@@ -221,8 +231,11 @@ export class Walk {
       const members = new Map<string, string>();
       for await (const page of readPages(version.tree, this.#repo)) {
         for (const file of page.files) {
-          if (!without?.leftOut.has(file.path))
-            await this.file(tier?.entryOf(file) ?? file, current);
+          if (without?.leftOut.has(file.path)) continue;
+          const entry = await this.#asNeeded(current, file, tier);
+          if (entry === null) continue;
+          const mayLack = (tier?.tombstones.of(file.recipe.id) ?? null) !== null;
+          await this.file(entry, current, mayLack);
         }
         for (const { key, members: named } of page.snapshots) {
           for (const path of named) if (path !== key) members.set(path, key);
@@ -230,6 +243,27 @@ export class Walk {
       }
       await this.#members(current, version.tree, members);
     });
+  }
+
+  /** The file that a version needs now; null: none, since it was given up. */
+  async #asNeeded(
+    version: Id,
+    file: FileEntry,
+    tier: VersionTier | null,
+  ): Promise<FileEntry | null> {
+    const { givenUp, givenUpSince } = this.#options;
+    if (givenUp?.get(version)?.has(file.recipe.id)) return null;
+    const entry = tier?.entryOf(file) ?? file;
+    if (entry.tombstone === undefined) return entry;
+    if (givenUpSince === undefined) return null;
+    // A tombstone that was fetched counts from when it came.
+    const came = (await statOrNull(this.#repo.layout.ref(notesRefName(version))))?.stat.mtimeNs;
+    const arrived = came === undefined ? 0 : Number(BigInt(came) / 1_000_000n);
+    const since = Math.max(entry.tombstone.time, arrived);
+    if (since < givenUpSince) return null;
+    const { waiting } = this.found;
+    waiting.set(version, Math.max(since, waiting.get(version) ?? 0));
+    return file;
   }
 
   /** @param members  files that snapshots name, and the key of one that does. */
@@ -262,8 +296,8 @@ export class Walk {
     if (skeleton !== null) this.#add(skeleton, 'skeleton', version, file.path);
   }
 
-  /** Adds what a file is rebuilt from. */
-  async file(file: NamedFile, version: Id | null): Promise<void> {
+  /** Adds what a file is rebuilt from. @param mayLack  it was given up, and gc may have deleted it already. */
+  async file(file: NamedFile, version: Id | null, mayLack = false): Promise<void> {
     const { id, kind } = file.recipe;
     const { takesFile, describesFile, onFile } = this.#options;
     if (version !== null && takesFile && !(await takesFile(version, file))) {
@@ -271,7 +305,7 @@ export class Walk {
       return;
     }
     if (!this.#add(id, kind === 'blob' ? 'blob' : 'recipe', version, file.path)) return;
-    const stored = await this.#guard({ id, version, path: file.path }, () =>
+    const stored = await this.#guard({ id, version, path: file.path, mayLack }, () =>
       openStoredFile(this.#repo, file),
     );
     if (stored === null) return;

@@ -4,6 +4,7 @@ import type { Role } from '../../pure/tensor/layout.js';
 import type { TierErrors } from '../../pure/tensor/tier-errors.js';
 import type { ReadAccess } from '../../storage/objects/access.js';
 import type { VersionTier } from '../../storage/objects/tiers.js';
+import { dayOf } from '../../storage/objects/tombstones.js';
 import { formatAuthor } from '../../storage/repo/settings/author.js';
 import type { FileEntry, FilePage, Snapshot } from '../../storage/repo/version/file-page.js';
 import type { OpContext } from '../context.js';
@@ -22,6 +23,8 @@ export interface ShownFile {
   role: FileRole;
   /** Tier that the file is kept as; null if its exact bytes are kept. */
   tier: string | null;
+  /** When and why its content was given up: '2026-01-31 (keep: last 5)'; null: it was not. */
+  givenUp: string | null;
 }
 
 /** A checkpoint of a series: a folder, or a file, with a step in its name. */
@@ -79,13 +82,14 @@ export function shownFiles(
   const roles = fileRoles(files, snapshots);
   const sizes = new Map(files.map((file) => [file.path, file.size]));
   return {
-    files: files.map(({ path, mode, size, sha256, tier }) => ({
+    files: files.map(({ path, mode, size, sha256, tier, tombstone }) => ({
       path,
       mode: modeText(mode),
       size,
       sha256: tier?.exactSha256 ?? sha256,
       role: roles.get(path) ?? 'other',
       tier: tier?.name ?? null,
+      givenUp: tombstone === undefined ? null : `${dayOf(tombstone)} (${tombstone.why})`,
     })),
     snapshots: snapshots.map((snapshot) => shownSnapshot(snapshot, sizes)),
   };

@@ -32,6 +32,8 @@ export interface FetchOptions extends LineSettings {
   force?: boolean;
   /** Also versions that were forgotten here. */
   forgotten?: boolean;
+  /** Gives up here what the remote gave up. */
+  tombstones?: boolean;
   /** Only says what would come. */
   dryRun?: boolean;
   /** In a partial clone: leading planes of floats from now on, of what is here too; 'all' makes them exact. */
@@ -124,6 +126,7 @@ async function fetchOne(
       prune: options.prune === true,
       force: options.force === true,
       forgotten: options.forgotten === true,
+      tombstones: options.tombstones === true,
     };
     const report = await fetchRefs(repo, { source, remote: name }, how, context);
     if (name !== null && filter !== null && isWider(known, filter)) {

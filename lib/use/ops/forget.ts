@@ -240,7 +240,8 @@ async function freedBy(
   for (const { name, id } of lines.refs) if (name.startsWith('refs/remotes/')) roots.add(id);
   const kept = [...rewritten.values()].filter(({ becomes }) => becomes !== null);
   const planned = new Map(kept.map((version) => [version.id, version]));
-  return freedBytes(repo, { roots, rewritten: planned }, lines.staging, context.signal);
+  const history = { roots, rewritten: planned };
+  return freedBytes(repo, { history }, lines.staging, context.signal);
 }
 
 async function describe(

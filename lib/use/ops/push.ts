@@ -51,6 +51,8 @@ export interface PushOptions extends LineSettings {
   prune?: boolean;
   /** Makes the branches pushed follow those there. */
   setUpstream?: boolean;
+  /** Also gives up there what was given up here. */
+  tombstones?: boolean;
   /** Only says what would be pushed. */
   dryRun?: boolean;
 }
@@ -91,7 +93,7 @@ export async function push(
       signal: context.signal,
     };
     const job: PushJob = { repo, remote, cache, targets, rules, line, context };
-    const { pushed, refs } = await send(job, options.dryRun === true);
+    const { pushed, refs } = await send(job, options);
     const upstream = options.dryRun ? [] : await remember(job, refs, options.setUpstream === true);
     const { requests, receivedBytes, sentBytes } = remote.traffic;
     const traffic = { requests, receivedBytes, sentBytes };
@@ -136,7 +138,7 @@ const NOTHING: Pushed = { versions: 0, notes: 0, bytes: 0, recoded: 0 };
 
 async function send(
   { repo, remote, cache, targets, rules, line, context }: PushJob,
-  dryRun: boolean,
+  { dryRun = false, tombstones = false }: Pick<PushOptions, 'dryRun' | 'tombstones'>,
 ): Promise<{ pushed: Pushed; refs: PushedRef[] }> {
   let refs = await judgePush(repo, remote.state, targets, rules);
   const isMove = ({ status }: PushedRef): boolean => status !== 'same' && status !== 'rejected';
@@ -158,6 +160,7 @@ async function send(
     {
       ...(context.signal ? { signal: context.signal } : {}),
       dryRun,
+      tombstones,
       onStart: (what, bytes) =>
         context.progress.start(
           what === 'plan' ? 'looking for what the remote lacks' : `pushing to ${remote.shown}`,

@@ -16,7 +16,7 @@ import type { RemoteReader } from '../../storage/exchange/remote.js';
 import type { SettingAccess } from '../../storage/objects/access.js';
 import { remoteRefName } from '../../storage/repo/layout.js';
 import { makeMoves } from '../../storage/repo/moves/carry-out.js';
-import type { RefMove } from '../../storage/repo/moves/journal.js';
+import type { Moves, RefMove } from '../../storage/repo/moves/journal.js';
 import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
 import type { PartialFilter } from '../../storage/repo/promised.js';
 import { readGone } from '../../storage/repo/refs/gone.js';
@@ -27,6 +27,7 @@ import type { OpContext } from '../context.js';
 import { moveReason } from '../history/lines/moves.js';
 import { derivesFrom } from './ahead-behind.js';
 import { judgeImport } from './import-branch.js';
+import { withoutTombstones } from './tombstones.js';
 
 /** What became of one ref. `gone` of the remote, and taken away here with --prune. */
 export type RefStatus = 'new' | 'updated' | 'forced' | 'same' | 'rejected' | 'pruned';
@@ -54,6 +55,8 @@ export interface FetchRefsOptions {
   force: boolean;
   /** Also versions that were forgotten here. */
   forgotten: boolean;
+  /** Gives up here what the remote gave up. */
+  tombstones?: boolean;
   dryRun: boolean;
   /** What is taken of the versions; the remote has to have a name then. Default: all. */
   filter?: PartialFilter;
@@ -285,13 +288,31 @@ class RefFetch {
         moves.push({ name: one.here, before, after: one.id });
       }
     }
+    const noted = await this.#notes(notes);
     const whole = { ...why, head: null, gone: [] };
     // A name that goes may be the folder of one that comes.
     if (stale.length > 0) await makeMoves(lock, { ...whole, refs: [...stale], notes: [] }, null);
-    if (moves.length + notes.length > 0) {
-      await makeMoves(lock, { ...whole, refs: moves, notes }, null);
+    if (moves.length + noted.length > 0) {
+      await makeMoves(lock, { ...whole, refs: moves, notes: noted }, null);
     }
     return refs;
+  }
+
+  /** The notes that are taken, as moves list them. */
+  async #notes(notes: readonly NewNotes[]): Promise<Moves['notes']> {
+    const { options, context } = this.#parts;
+    const { notes: taken, left } = options.tombstones
+      ? { notes, left: 0 }
+      : await withoutTombstones(this.#repo, notes);
+    if (left > 0) {
+      const what = left === 1 ? 'a version that is' : `${left} versions that are`;
+      context.warn(
+        `'${this.#source.shown}' gave up files of ${what} whole here: they stay here; ` +
+          "'dlv fetch --tombstones' gives them up here as well",
+        'last',
+      );
+    }
+    return taken.map(({ version, ids }) => ({ version, ids }));
   }
 
   async #outcome(one: Wanted, before: Id | null): Promise<FetchedRef> {

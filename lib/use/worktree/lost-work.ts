@@ -78,8 +78,9 @@ export class LostWork {
         if (tier === null && seen.has(page)) continue;
         if (tier === null) seen.add(page);
         for (const file of page.files) {
-          // What was given up for a tier is in no version any more.
-          const { path, sha256 } = tier?.entryOf(file) ?? file;
+          // What was given up, for a tier or wholly, is in no version any more.
+          const { path, sha256, tombstone } = tier?.entryOf(file) ?? file;
+          if (tombstone !== undefined) continue;
           const contents = this.#lost.get(path);
           if (contents === undefined) continue;
           const left = contents.filter((content) => content !== sha256);

@@ -15,9 +15,11 @@ import {
 } from '../../../pure/tensor/recipe.js';
 import { extentsOf } from '../../../pure/tensor/recipe-extents.js';
 import { decodeSkeleton } from '../../../pure/tensor/skeleton.js';
+import type { FileTombstone } from '../../repo/version/file-page.js';
 import type { Blobs } from '../blobs.js';
 import type { PlaneReader } from '../planes/plane-reader.js';
 import type { RunHashes } from '../planes/run-hashes.js';
+import { checkKept } from '../tombstones.js';
 
 /** What is needed to rebuild: a repository's readers, or those of a session. */
 export interface Readers {
@@ -32,6 +34,8 @@ export interface FileRef {
   size: number;
   sha256: string;
   recipe: { kind: 'blob' | 'recipe'; id: Id };
+  /** Set if nothing can be read of it. */
+  tombstone?: FileTombstone;
 }
 
 export interface StoredFile {
@@ -43,11 +47,12 @@ export interface StoredFile {
   pages: Id[];
 }
 
-/** Reads recipe and skeleton of a file. @throws {CorruptError}, {NotFoundError} */
+/** Reads recipe and skeleton of a file. @throws {CorruptError} {NotFoundError}; {GivenUpError} if a tombstone has it. */
 export async function openStoredFile(
   readers: Pick<Readers, 'blobs'>,
   ref: FileRef,
 ): Promise<StoredFile> {
+  checkKept(ref);
   if (ref.recipe.kind === 'blob') return { ref, recipe: null, skeleton: null, pages: [] };
   const pages: Id[] = [];
   const name = `recipe of ${ref.path}`;

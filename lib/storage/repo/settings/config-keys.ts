@@ -4,6 +4,7 @@ import { suggestNames } from '../../../base/bytes/closest.js';
 import { ConfigError } from '../../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../../base/limits.js';
 import { refNameProblem } from '../refs/ref-name.js';
+import { KEEP_RULES_FORM, parseModelRules } from './keep-rules.js';
 import { parseRate, RATE_FORM } from './rate.js';
 import { folderListProblem } from './safe.js';
 
@@ -224,6 +225,14 @@ export const CONFIG_KEYS = {
     repository: 'trusted',
     default: null,
     about: 'more arguments of sbatch, with spaces between them, such as --partition=gpu',
+  },
+  'keep.versions': {
+    type: 'text',
+    repository: 'yes',
+    default: null,
+    about:
+      "what 'dlv keep --versions' keeps: 'last 5, best 3 by loss', or for models: 'bert: last 5; *: last 20'",
+    problem: (value) => (parseModelRules(value) === null ? `is not ${KEEP_RULES_FORM}` : null),
   },
 } as const satisfies Record<string, TextKey | NumberKey>;
 

@@ -35,6 +35,17 @@ export interface FileEntry {
    * those of their replacements. Never written: versions name their exact files.
    */
   tier?: FileTier;
+  /** Set on the files of a version whose content was given up: nothing can be read of it. Never written. */
+  tombstone?: FileTombstone;
+}
+
+/** That the content of a file was given up. */
+export interface FileTombstone {
+  /** The note that says so. */
+  note: Id;
+  /** Milliseconds since 1970-01-01 UTC. */
+  time: number;
+  why: string;
 }
 
 /** What a file stands for. */

@@ -14,6 +14,7 @@ import {
 import { checkReadable } from '../../../base/bytes/sealed.js';
 import { CorruptError, UsageError } from '../../../base/errors.js';
 import { BLOB_BYTES_MAX } from '../../../base/limits.js';
+import { RECALL_NOTE, TOMBSTONE_NOTE, unpackRecallBody, unpackTombstoneBody } from './tombstone.js';
 import type { Author } from './version.js';
 
 const NOTE_FORMAT = 1;
@@ -76,6 +77,8 @@ export function encodeNote(note: Note): Uint8Array {
   checkReadable('note', () => {
     const { kind, body } = decodeNote(bytes, 'note');
     if (kind === 'tier') unpackTierBody(body, 'note');
+    if (kind === TOMBSTONE_NOTE) unpackTombstoneBody(body, 'note');
+    if (kind === RECALL_NOTE) unpackRecallBody(body, 'note');
   });
   return bytes;
 }

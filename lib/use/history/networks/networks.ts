@@ -65,6 +65,7 @@ export async function findNetworks(
 ): Promise<(StoredNetwork & { path: string })[]> {
   const found: (StoredNetwork & { path: string })[] = [];
   for (const ref of files) {
+    if (ref.tombstone !== undefined) continue;
     try {
       const described = await readNetwork(readers, ref, signal);
       if (described !== null) found.push({ ...described, path: ref.path });
@@ -161,7 +162,9 @@ async function definingPath(
   files: readonly FileRef[],
 ): Promise<string | null> {
   for (const ref of files) {
-    if (definesNetwork(await openStoredFile(readers, ref))) return ref.path;
+    // Of one that was given up, the kept network says that it defined it.
+    const isGone = ref.tombstone !== undefined;
+    if (isGone || definesNetwork(await openStoredFile(readers, ref))) return ref.path;
   }
   return null;
 }

@@ -11,6 +11,11 @@ import {
   packTierBody,
   unpackTierBody,
 } from '../../../storage/repo/version/note.js';
+import {
+  packRecallBody,
+  RECALL_NOTE,
+  unpackRecallBody,
+} from '../../../storage/repo/version/tombstone.js';
 import type { RewrittenVersion } from './rewrite-versions.js';
 
 /** Stores the notes and says which versions get which. @throws {CorruptError} for one that is damaged. */
@@ -56,6 +61,11 @@ async function rewriteNote(
     const replaces: Id[] = [];
     for (const id of tier.replaces) replaces.push(await rewrite(id));
     body = packTierBody({ ...tier, replaces });
+  }
+  if (kind === RECALL_NOTE) {
+    const tombstones: Id[] = [];
+    for (const id of unpackRecallBody(body, file)) tombstones.push(await rewrite(id));
+    body = packRecallBody(tombstones);
   }
   return { version, kind, author, time, tzMinutes, body };
 }

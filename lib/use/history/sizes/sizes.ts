@@ -147,13 +147,16 @@ export class StoredSizes {
     return (await this.#noted).has(id) ? this.#repo.tier(id) : null;
   }
 
-  /** Files of a version. */
+  /** Files of a version, but for those that were given up: they take nothing. */
   async files(id: Id): Promise<FileEntry[]> {
     const files: FileEntry[] = [];
     const { tree } = await this.#repo.version(id);
     const tier = await this.#tier(id);
     for await (const page of this.#describer.pages(tree)) {
-      for (const file of page.files) files.push(tier?.entryOf(file) ?? file);
+      for (const file of page.files) {
+        const entry = tier?.entryOf(file) ?? file;
+        if (entry.tombstone === undefined) files.push(entry);
+      }
     }
     return files;
   }

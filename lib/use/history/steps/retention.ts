@@ -41,7 +41,12 @@ export interface Verdict {
 }
 
 /** What training goes on from, and nothing else needs. */
-const STATE: ReadonlySet<FileRole> = new Set<FileRole>(['optimizer', 'scheduler', 'rng', 'scaler']);
+export const STATE_ROLES: ReadonlySet<FileRole> = new Set<FileRole>([
+  'optimizer',
+  'scheduler',
+  'rng',
+  'scaler',
+]);
 
 const LOWER = /loss|error|perplexity|ppl|(^|_)(mae|mse|rmse|wer|cer|fid|nll|bpc)(_|$)/i;
 const HIGHER =
@@ -72,7 +77,9 @@ export function retain(
   );
   const isKept = new Set(kept);
   return checkpoints.map((checkpoint): Verdict => {
-    const state = checkpoint.files.filter(({ path }) => STATE.has(roles.get(path) ?? 'other'));
+    const state = checkpoint.files.filter(({ path }) =>
+      STATE_ROLES.has(roles.get(path) ?? 'other'),
+    );
     const isWhole = withState.has(checkpoint) || state.length === checkpoint.files.length;
     const drop = !isKept.has(checkpoint) ? checkpoint.files : isWhole ? [] : state;
     const status = !isKept.has(checkpoint) ? 'removed' : drop.length > 0 ? 'state removed' : 'kept';
