@@ -282,7 +282,10 @@ test('import: downloads in the cache of the Hub', async (t) => {
 test('import: what is no history, and branches with versions of their own', async (t) => {
   const empty = await tempDir(t);
   const repo = await TestRepository.create(t);
-  t.regex((await repo.fails(1, 'import', path.join(empty, 'none'))).message, /there is no folder/);
+  t.regex(
+    (await repo.fails(1, 'import', path.join(empty, 'none'))).message,
+    /there is no file or folder/,
+  );
   t.regex((await repo.fails(1, 'import', empty)).message, /no checkpoints/);
   await fs.mkdir(path.join(empty, 'step_1'));
   await fs.writeFile(path.join(empty, 'step_1', 'a.txt'), 'a');
@@ -320,4 +323,67 @@ test('import: 20 commits of the real git-lfs come back byte for byte', async (t)
     t.deepEqual(files['m.safetensors'], weights(i));
     t.is(String(files[`log-${i % 3}.txt`]), `${i}`);
   }
+});
+
+test('import: odd names, messages and encodings of git are told and stop nothing', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  await commit(dir, 'plain', { 'a.txt': 'a', 'ünï.txt': 'u' });
+  for (const byte of [0xe9, 0xea]) {
+    const name = Buffer.concat([Buffer.from(`${dir}/caf`), Buffer.from([byte])]);
+    await fs.writeFile(name, `${byte}`);
+  }
+  run(dir, 'git', 'add', '-A');
+  run(dir, 'git', 'commit', '-qm', 'names of Latin-1');
+  await fs.writeFile(path.join(dir, 'long'), `subject\n\n${'é'.repeat(600_000)}\n`);
+  run(dir, 'git', 'commit', '-q', '--allow-empty', '-F', 'long');
+  await fs.writeFile(path.join(dir, 'latin'), Buffer.from('gr\xfc\xdfe', 'latin1'));
+  run(
+    dir,
+    'git',
+    '-c',
+    'i18n.commitEncoding=ISO-8859-1',
+    'commit',
+    '-q',
+    '--allow-empty',
+    '-F',
+    'latin',
+  );
+  await fs.rm(path.join(dir, 'long'));
+
+  const repo = await TestRepository.create(t);
+  const result = await repo.json<ImportResult>('import', dir, '--model', 'odd');
+  t.is(result.made, 4);
+  t.is(result.problems.filter((text) => text.endsWith('its name is not UTF-8')).length, 1);
+  t.is(
+    result.problems.filter((text) => /^the message of [0-9a-f]{40} .*cut$/.test(text)).length,
+    1,
+  );
+  const log = await repo.json<LogEntry[]>('log', 'odd');
+  t.is(log[0]?.message, 'grüße');
+  const long = log[1]?.message ?? '';
+  t.true(Buffer.byteLength(long) > 2 ** 20 - 2 && Buffer.byteLength(long) <= 2 ** 20);
+  t.true(long.endsWith('é'));
+  await repo.json('checkout', 'odd', '--out', 'out');
+  t.deepEqual((await fs.readdir(repo.file('out'))).sort(), ['a.txt', 'ünï.txt']);
+});
+
+test('import: objects of git-lfs in a repository that is borrowed from', async (t) => {
+  const dir = await gitRepository(t);
+  if (dir === null) return;
+  const bytes = weights(1);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const place = path.join(dir, '.git', 'lfs', 'objects', sha256.slice(0, 2), sha256.slice(2, 4));
+  await fs.mkdir(place, { recursive: true });
+  await fs.writeFile(path.join(place, sha256), bytes);
+  await commit(dir, 'one', {
+    'w.safetensors': `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize ${bytes.length}\n`,
+  });
+  const shared = path.join(path.dirname(dir), 'shared');
+  run(dir, 'git', 'clone', '-q', '--shared', dir, shared);
+  const repo = await TestRepository.create(t);
+  const { problems } = await repo.json<ImportResult>('import', shared, '--model', 'lfs');
+  t.deepEqual(problems, []);
+  await repo.json('checkout', 'lfs', '--out', 'out');
+  t.deepEqual(await repo.read('out/w.safetensors'), bytes);
 });

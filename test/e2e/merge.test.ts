@@ -2,6 +2,7 @@
 import test from 'ava';
 import type { LogEntry } from '../../lib/use/ops/log.js';
 import type { MergeResult } from '../../lib/use/ops/merge.js';
+import type { StatusResult } from '../../lib/use/ops/status.js';
 import { TestRepository } from '../helpers/repository.js';
 import {
   nudge,
@@ -155,7 +156,16 @@ test('merge: staged without a version, the next commit has both parents', async 
   const staged = await repo.json<MergeResult>('merge', 'side', '--no-commit');
   t.is(staged.outcome, 'staged');
   t.deepEqual(await repo.changes(), ['staged added theirs.txt']);
+  const [side] = await repo.json<LogEntry[]>('log', 'side');
+  const merging = async () => (await repo.json<StatusResult>('status')).models[0]?.merging;
+  t.deepEqual(await merging(), [{ version: side?.version as string, name: 'net@2' }]);
+  t.regex((await repo.dlv('status')).stdout, /Merging net@2 .*'dlv commit'/);
+  await repo.json('reset', '--hard');
+  t.deepEqual(await merging(), []);
+  t.true((await repo.json<StatusResult>('status')).clean);
+  await repo.json('merge', 'side', '--no-commit');
   await repo.commit('joined', { paths: [] });
+  t.deepEqual(await merging(), []);
   const [last] = await repo.json<LogEntry[]>('log');
   t.is(last?.parents.length, 2);
 });
@@ -297,6 +307,46 @@ test('merge: bf16 is rounded once, integers stay', async (t) => {
   await repo.json('switch', 'main');
   await repo.json('merge', 'side', '--average');
   t.deepEqual(await repo.read('w.safetensors'), file([1, 3, -1, 0.75], 1));
+});
+
+/** A file with a weight as GPTQ stores it: codes, and the scales that belong to them. */
+function gptq(codes: number, scales: number, bias = 0): Buffer {
+  const floats = (count: number, value: number): Uint8Array =>
+    new Uint8Array(new Float32Array(count).fill(value).buffer);
+  return rawSafetensors({
+    'l.qweight': { dtype: 'I32', shape: [4, 4], bytes: new Uint8Array(64).fill(codes) },
+    'l.scales': { dtype: 'F32', shape: [4], bytes: floats(4, scales) },
+    'l.bias': { dtype: 'F32', shape: [4], bytes: floats(4, bias) },
+  });
+}
+
+test('merge: codes and scales of quantised weights are not mixed', async (t) => {
+  const repo = await TestRepository.create(t);
+  const put = async (branch: string, file: Buffer): Promise<void> => {
+    await repo.json('switch', '-c', branch, 'net@1');
+    await repo.write('w.safetensors', file);
+    await repo.commit(branch);
+  };
+  await repo.write('w.safetensors', gptq(1, 1));
+  await repo.commit('base');
+  await put('codes', gptq(2, 1));
+  await put('scales', gptq(1, 2));
+  await put('bias', gptq(1, 1, 1));
+  await put('both', gptq(3, 3));
+
+  t.is((await repo.fails(1, 'merge', 'codes', '--average')).code, 'DLV_CONFLICT');
+  await repo.json('switch', 'scales');
+  const { data } = await repo.fails(1, 'merge', 'codes');
+  const names = (data.conflicts as { tensor: string }[]).map(({ tensor }) => tensor);
+  t.deepEqual(names.sort(), ['l.qweight', 'l.scales']);
+  await repo.json('merge', 'codes', '--theirs', '**#l.*');
+  // What is beside the weight is merged as ever.
+  await repo.json('switch', 'bias');
+  await repo.json('merge', 'both');
+  t.deepEqual(await repo.read('w.safetensors'), gptq(3, 3, 1));
+  // Scales over equal codes are values.
+  await repo.json('switch', '-c', 'mean', 'net@1');
+  await repo.json('merge', 'scales~1', '--average');
 });
 
 /** An npy file of float32 values. */

@@ -8,6 +8,7 @@ import os
 import sys
 
 import torch
+from transformers.pytorch_utils import Conv1D
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 
@@ -60,21 +61,38 @@ class Net(torch.nn.Module):
         self.fc2 = torch.nn.Linear(48, 10, bias=False)
         self.conv = torch.nn.Conv2d(4, 6, 3)
         self.emb = torch.nn.Embedding(20, 12)
+        self.wide = Conv1D(24, 16)
+        self.head = torch.nn.Linear(10, 3)
 
     def forward(self, x):
         return self.fc2(torch.relu(self.fc1(x)))
 
 
-for name, more in (("lora", {}), ("rslora", {"use_rslora": True, "rank_pattern": {"fc2": 2}})):
+ALL = ["fc1", "fc2", "conv", "emb"]
+kinds = {
+    "lora": {},
+    "rslora": {"use_rslora": True, "rank_pattern": {"fc2": 2}},
+    "patterns": {"target_modules": ["fc1", "fc2"], "rank_pattern": {r"fc[2-9]": 2}, "alpha_pattern": {r".*c\d": 11}},
+    "fan": {"target_modules": ["wide"], "fan_in_fan_out": True},
+    "saved": {"modules_to_save": ["head"]},
+    "bias": {"target_modules": ["fc1"], "bias": "lora_only"},
+    "dora": {"use_dora": True},
+    "dorafan": {"target_modules": ["wide"], "use_dora": True, "use_rslora": True, "fan_in_fan_out": True},
+}
+for name, more in kinds.items():
     net = Net()
     save(f"{name}-base", net.state_dict())
     adapted = get_peft_model(
         net,
-        LoraConfig(r=4, lora_alpha=6, target_modules=["fc1", "fc2", "conv", "emb"], **more),
+        LoraConfig(r=4, lora_alpha=6, **{"target_modules": ALL, **more}),
     )
     for key, value in adapted.named_parameters():
-        if "lora_" in key:
+        if "magnitude" in key:
+            value.data.mul_(1 + 0.3 * torch.rand_like(value))
+        elif "lora_" in key:
             torch.nn.init.normal_(value)
+        elif value.requires_grad:
+            value.data.add_(torch.randn_like(value))
     adapted.save_pretrained(f"{folder}/{name}-adapter")
     save(f"{name}-folded", adapted.merge_and_unload().state_dict())
     made.append(name)

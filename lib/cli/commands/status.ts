@@ -23,6 +23,7 @@ const EXAMPLE: StatusResult = {
       branch: 'main',
       version: null,
       name: null,
+      merging: [],
       current: true,
       staged: [{ path: 'model.safetensors', status: 'added' }],
       unstaged: [],
@@ -125,8 +126,9 @@ function print(ui: Ui, result: StatusResult): void {
   if (head.upstream !== null) ui.line(distanceSentence(head.upstream));
   // What is below the first line is HEAD's model; the others follow under lines of their own.
   for (const model of [...models].sort((a, b) => Number(b.current) - Number(a.current))) {
-    const { current, staged, unstaged, absent } = model;
-    if (!current && staged.length + unstaged.length + absent.length === 0) continue;
+    const { current, staged, unstaged, absent, merging } = model;
+    const count = staged.length + unstaged.length + absent.length + merging.length;
+    if (!current && count === 0) continue;
     printModel(ui, model);
   }
   for (const { model, branch, staged } of result.apart) {
@@ -153,6 +155,13 @@ function printModel(ui: Ui, model: ModelStatus): void {
   if (!model.current) {
     ui.line('');
     ui.line(`Model ${model.model}${model.branch === null ? '' : `, branch ${model.branch}`}`);
+  }
+  if (model.merging.length > 0) {
+    const names = model.merging.map(({ name, version }) => `${name} (${version.slice(0, 10)})`);
+    ui.line('');
+    ui.line(
+      `Merging ${names.join(', ')}: 'dlv commit' makes the version that joins them, 'dlv reset --hard' gives it up`,
+    );
   }
   printChanges(ui, 'Staged for the next version:', model.staged, ui.style.green);
   printChanges(ui, "Changed but not staged (use 'dlv add <path>'):", model.unstaged, ui.style.red);

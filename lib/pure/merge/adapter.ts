@@ -1,8 +1,9 @@
 /**
- * Low-rank adapters (LoRA, Hu et al., ICLR 2022) in the form that Hugging Face PEFT saves: which tensors of an adapter
- * change which weight, by what factor, and the weight that comes out.
+ * Low-rank adapters (LoRA, Hu et al., ICLR 2022; DoRA, Liu et al., ICML 2024) in the form that Hugging Face PEFT saves:
+ * which tensors of an adapter change which weight, by what factor, and the weight that comes out.
  */
 import { UsageError } from '../../base/errors.js';
+import { matchTest } from '../where/pattern.js';
 
 /** What `adapter_config.json` says that matters here. */
 export interface AdapterConfig {
@@ -23,6 +24,8 @@ export interface AdapterPair {
   down: string;
   /** outputs × rank (× 1 × 1). */
   up: string;
+  /** DoRA: the length of each row of the result. */
+  magnitude: string | null;
   isEmbedding: boolean;
 }
 
@@ -34,11 +37,12 @@ export interface AdapterPlan {
 }
 
 const UNSUPPORTED: readonly [RegExp, string][] = [
-  [/lora_magnitude_vector/, 'a weight-decomposed adapter (DoRA)'],
-  [/\.lora_B(\.[^.]+)?\.bias$/, 'an adapter with biases'],
+  [/\.lora_B(\.[^.]+)?\.bias$/, 'an adapter with biases of its own (lora_bias)'],
+  [/\.trainable_tokens_/, 'an adapter that trains single tokens'],
   [/\.(hada|lokr|oft|vera|ia3|boft)_/, 'an adapter of another kind than LoRA'],
 ];
 
+const MAGNITUDE = /^(.*)\.lora_magnitude_vector(?:\.(?!weight$)[^.]+)?(?:\.weight)?$/;
 const FACTOR = /^(.*)\.lora_(embedding_)?([AB])(?:\.(?!weight$)[^.]+)?(?:\.weight)?$/;
 
 /** Names of weights in the base as adapters give them: `base_model.model.` is the wrapper of PEFT. */
@@ -57,6 +61,12 @@ export function planAdapter(names: readonly string[], place: string): AdapterPla
         hint: 'merge it with PEFT (merge_and_unload), then commit the result',
       });
     }
+    const [, ofModule] = MAGNITUDE.exec(name) ?? [];
+    if (ofModule !== undefined) {
+      const target = `${targetName(ofModule)}.weight`;
+      found.set(target, { ...found.get(target), magnitude: name });
+      continue;
+    }
     const match = FACTOR.exec(name);
     if (match === null) {
       const own = targetName(name).replace(/\.modules_to_save(\.[^.]+)?(?=\.)/, '');
@@ -65,19 +75,19 @@ export function planAdapter(names: readonly string[], place: string): AdapterPla
     }
     const [, module, embedding, side] = match;
     const target = `${targetName(module as string)}.weight`;
-    const pair = found.get(target) ?? { isEmbedding: embedding !== undefined };
+    const pair = { ...found.get(target), isEmbedding: embedding !== undefined };
     if (side === 'A') pair.down = name;
     else pair.up = name;
     found.set(target, pair);
   }
   const pairs = new Map<string, AdapterPair>();
-  for (const [target, { down, up, isEmbedding = false }] of found) {
+  for (const [target, { down, up, magnitude = null, isEmbedding = false }] of found) {
     if (down === undefined || up === undefined) {
       throw new UsageError(`'${place}' has one half of the adapter of '${target}' alone`, {
         hint: 'commit the whole adapter',
       });
     }
-    pairs.set(target, { down, up, isEmbedding });
+    pairs.set(target, { down, up, magnitude, isEmbedding });
   }
   if (pairs.size > 0) return { pairs, replaced };
   throw new UsageError(`'${place}' is no LoRA adapter: no tensor is called lora_A or lora_B`, {
@@ -112,6 +122,7 @@ export function readAdapterConfig(text: string, place: string): AdapterConfig {
       hint: 'it must be the adapter_config.json that PEFT saved',
     });
   }
+  refuseOthers(given, place);
   return {
     rank,
     alpha,
@@ -122,21 +133,72 @@ export function readAdapterConfig(text: string, place: string): AdapterConfig {
   };
 }
 
-/** A number that a pattern gives for a module: its key is the module's name, or how that ends. */
+/** Ways to begin an adapter that leave the weights below it as they are. */
+const PLAIN_BEGINNINGS: readonly unknown[] = [
+  true,
+  false,
+  null,
+  undefined,
+  'gaussian',
+  'eva',
+  'orthogonal',
+];
+
+/** Settings that make another weight than W + scale · BA of it, or a DoRA of that. */
+const OTHER_ARITHMETIC: readonly [key: string, what: string][] = [
+  ['layer_replication', 'repeats layers'],
+  ['alora_invocation_tokens', 'acts after some tokens alone'],
+  ['use_qalora', 'is one for quantised groups (QALoRA)'],
+  ['use_bdlora', 'has blocks (BD-LoRA)'],
+  ['arrow_config', 'routes between adapters (Arrow)'],
+  ['monteclora_config', 'is drawn at random (MonteCLoRA)'],
+  ['kasa_config', 'changes the weights below it (KaSA)'],
+  ['velora_config', 'is one of VeLoRA'],
+];
+
+/** @throws {UsageError} for an adapter of which PEFT makes something else than what is computed here. */
+function refuseOthers(given: Record<string, unknown>, place: string): void {
+  const refuse = (what: string): never => {
+    throw new UsageError(`the adapter of '${place}' ${what}`, {
+      hint: 'merge it with PEFT (merge_and_unload), then commit the result',
+    });
+  };
+  const { peft_type: type, init_lora_weights: beginning } = given;
+  if (typeof type === 'string' && type !== 'LORA') refuse(`is of the kind ${type}, not LORA`);
+  if (!PLAIN_BEGINNINGS.includes(beginning)) {
+    refuse(
+      `began with changing the weights below it (init_lora_weights: ${JSON.stringify(beginning)})`,
+    );
+  }
+  for (const [key, what] of OTHER_ARITHMETIC) {
+    const value = given[key];
+    const isSet = Array.isArray(value) ? value.length > 0 : Boolean(value);
+    if (isSet) refuse(`${what} (${key})`);
+  }
+}
+
+/** A number that a pattern gives for a module, as PEFT finds it: the first that fits the end of its name. */
 function ofModule(patterns: readonly [string, number][], module: string): number | null {
-  const found = patterns.find(([key]) => {
-    const plain = key.replace(/^\^/, '');
-    return key.startsWith('^')
-      ? module === plain
-      : module === plain || module.endsWith(`.${plain}`);
-  });
+  const found = patterns.find(([key]) => matchTest(`^(.*\\.)?(${key})$`, false)(module));
   return found === undefined ? null : found[1];
 }
 
-/** The factor of up × down for one weight. */
-export function adapterScale(config: AdapterConfig, target: string): number {
+/**
+ * The factor of up × down for one weight.
+ * @param rank  of the factors. @throws {UsageError} if the configuration says another.
+ */
+export function adapterScale(config: AdapterConfig, target: string, rank: number): number {
   const module = target.replace(/\.weight$/, '');
-  const rank = ofModule(config.ranks, module) ?? config.rank;
+  const said = ofModule(config.ranks, module) ?? config.rank;
+  if (said !== rank) {
+    throw new UsageError(
+      `the adapter of '${target}' has rank ${rank}, its configuration says ${said}`,
+      {
+        tensor: target,
+        hint: 'commit adapter_config.json and the tensors that PEFT saved together',
+      },
+    );
+  }
   const alpha = ofModule(config.alphas, module) ?? config.alpha;
   return alpha / (config.usesRootOfRank ? Math.sqrt(rank) : rank);
 }
@@ -172,6 +234,34 @@ export function factorsProblem(
     size(weight) === rows * columns && (isTransposed ? weight[weight.length - 1] : first) === rows;
   if (fits) return null;
   return `the weight is ${weight.join('×')}, the adapter changes ${rows}×${columns}`;
+}
+
+/** Adds up the squares of each row of a piece. @param sums  of each row. @param start  index of its first element. */
+export function addSquares(
+  sums: Float64Array,
+  piece: Float64Array,
+  start: number,
+  shape: Pick<Factors, 'rows' | 'columns' | 'isTransposed'>,
+): void {
+  for (const [i, value] of piece.entries()) sums[rowOf(start + i, shape)]! += value * value;
+}
+
+/** Multiplies each row of a piece, in place. */
+export function scaleRows(
+  piece: Float64Array,
+  start: number,
+  factors: Float64Array,
+  shape: Pick<Factors, 'rows' | 'columns' | 'isTransposed'>,
+): void {
+  for (let i = 0; i < piece.length; i++) piece[i]! *= factors[rowOf(start + i, shape)] as number;
+}
+
+/** The row of an element of the weight: the output that it belongs to. */
+function rowOf(
+  index: number,
+  { rows, columns, isTransposed }: Pick<Factors, 'rows' | 'columns' | 'isTransposed'>,
+): number {
+  return isTransposed ? index % rows : Math.floor(index / columns);
 }
 
 /** Adds the change to a piece of the weight, in place. @param start  index of its first element in the weight. */

@@ -2,6 +2,7 @@
  * The history of a git repository: its commits on branches and tags, with the files that git-lfs and DVC keep
  * elsewhere, from their folders beside the repository.
  */
+import { isUtf8 } from 'node:buffer';
 import path from 'node:path';
 import { NotFoundError } from '../../base/errors.js';
 import { readSmallFile, statOrNull } from '../../base/files/files.js';
@@ -21,12 +22,17 @@ import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
 /** Longest commit that is read. */
 const COMMIT_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Time zones beyond a day are mistakes of some program. */
+const DAY_MINUTES = 24 * 60;
+
 interface TreeRow {
   mode: string;
   type: string;
   id: string;
   size: number;
   path: string;
+  /** False if the bytes of the name are no UTF-8: `path` shows what can be shown. */
+  isText: boolean;
 }
 
 /** Opens the repository in a folder, or that is the folder. @throws {NotFoundError} if it has no commit. */
@@ -48,6 +54,10 @@ class GitSource {
   readonly #gitDir: string;
   readonly #objects: GitObjects;
   readonly #problems = new Set<string>();
+  /** Folders of git whose lfs/objects are looked in. */
+  #lfsFolders: string[] | null = null;
+  /** The cache of DVC. */
+  #dvcCache: string | null = null;
   /** What a small blob points to, by its id. */
   readonly #pointers = new Map<string, ReturnType<typeof parseLfsPointer>>();
 
@@ -63,8 +73,7 @@ class GitSource {
 
   async history(): Promise<SourceHistory> {
     const { branches, tags } = await this.#refs();
-    const tips = [...new Set([...branches.values(), ...tags.values()])];
-    if (tips.length === 0) {
+    if (branches.size + tags.size === 0) {
       throw new NotFoundError(`'${this.#dir}' has no commit on a branch`, {
         kind: 'version',
         name: this.#dir,
@@ -72,7 +81,10 @@ class GitSource {
       });
     }
     const lines = (
-      await git(this.#dir, ['rev-list', '--topo-order', '--reverse', '--parents', ...tips])
+      await git(this.#dir, [
+        ...['rev-list', '--topo-order', '--reverse', '--parents'],
+        ...['--branches', '--tags'],
+      ])
     )
       .toString('latin1')
       .split('\n')
@@ -122,17 +134,33 @@ class GitSource {
     // The branch that is checked out goes first: commits of several branches belong to it.
     listed.sort(([a], [b]) => Number(b === head) - Number(a === head));
     for (const [name, id, type, peeled, peeledType] of listed) {
-      const commit = type === 'commit' ? id : peeledType === 'commit' ? peeled : null;
-      if (commit === null) continue;
+      const isShown = name.startsWith('refs/heads/') || name.startsWith('refs/tags/');
+      if (!isShown) continue;
+      const direct = type === 'commit' ? id : peeledType === 'commit' ? peeled : null;
+      const commit = direct ?? (await this.#commitOf(id));
+      if (commit === null) {
+        this.#problems.add(
+          `the tag '${name.slice('refs/tags/'.length)}' is left out: it names no commit`,
+        );
+        continue;
+      }
       if (name.startsWith('refs/heads/')) branches.set(name.slice('refs/heads/'.length), commit);
       else if (name.startsWith('refs/tags/')) tags.set(name.slice('refs/tags/'.length), commit);
     }
     return { branches, tags };
   }
 
+  /** The commit that a tag of a tag leads to; null for one of something else. */
+  async #commitOf(id: string): Promise<string | null> {
+    const found = await git(this.#dir, ['rev-parse', '-q', '--verify', `${id}^{commit}`]).catch(
+      () => null,
+    );
+    return found === null ? null : found.toString('latin1').trim();
+  }
+
   async #version(key: string, parents: string[]): Promise<SourceVersion> {
     const bytes = await this.#objects.read(key, 'commit', COMMIT_BYTES_MAX);
-    const text = bytes?.toString('utf8') ?? '';
+    const text = bytes === null ? '' : textOf(bytes);
     const split = text.indexOf('\n\n');
     const head = split < 0 ? text : text.slice(0, split);
     const by = /^author (.*) <([^<>\n]*)> (\d+) ([+-])(\d\d)(\d\d)$/m.exec(head);
@@ -143,7 +171,7 @@ class GitSource {
       message: split < 0 ? '' : text.slice(split + 2),
       author: by === null ? null : authorOf(by[1] as string, by[2] as string),
       time: by === null ? 0 : Number(by[3]) * 1000,
-      tzMinutes: by?.[4] === '-' ? -minutes : minutes,
+      tzMinutes: minutes > DAY_MINUTES ? 0 : by?.[4] === '-' ? -minutes : minutes,
       git: { commit: key, dirty: false },
       step: null,
       params: [],
@@ -158,7 +186,7 @@ class GitSource {
     const files = new Map<string, SourceFile>();
     for (const row of rows) {
       const { path: name, mode } = row;
-      const problem = pathProblem(name);
+      const problem = row.isText ? pathProblem(name) : 'its name is not UTF-8';
       if (mode === '120000') this.#problems.add(`'${name}' is a symbolic link: links are left out`);
       else if (row.type !== 'blob') this.#problems.add(`'${name}' is a submodule: it is left out`);
       else if (problem !== null) {
@@ -189,11 +217,8 @@ class GitSource {
     const pointer = this.#pointers.get(id);
     if (!pointer) return own;
     const { sha256, size } = pointer;
-    const file = path.join(
-      this.#gitDir,
-      ...['lfs', 'objects', sha256.slice(0, 2), sha256.slice(2, 4), sha256],
-    );
-    if ((await statOrNull(file))?.stat.size !== size) {
+    const file = await this.#lfsObject(sha256, size);
+    if (file === null) {
       this.#problems.add(
         `'${name}' is not in the objects of git-lfs: its pointer is kept ('git lfs fetch --all' brings it)`,
       );
@@ -206,6 +231,18 @@ class GitSource {
       sha256,
       bytes: { file, isInPlace: false },
     };
+  }
+
+  /** Where an object of git-lfs is, here or in a repository that this one borrows from; null if nowhere. */
+  async #lfsObject(sha256: string, size: number): Promise<string | null> {
+    this.#lfsFolders ??= [this.#gitDir, ...(await borrowedFrom(this.#gitDir))];
+    for (const folder of this.#lfsFolders) {
+      const place = ['lfs', 'objects', sha256.slice(0, 2), sha256.slice(2, 4), sha256];
+      const file = path.join(folder, ...place);
+      const there = await statOrNull(file);
+      if (there?.isFile && there.stat.size === size) return file;
+    }
+    return null;
   }
 
   /** Adds the files that DVC tracks by one of its own. */
@@ -243,22 +280,73 @@ class GitSource {
 
   /** A file of DVC's cache, in the layout of version 3 or of those before. */
   async #cached(md5: string): Promise<string | null> {
-    const cache = path.join(path.dirname(this.#gitDir), '.dvc', 'cache');
+    this.#dvcCache ??= await cacheOf(path.join(path.dirname(this.#gitDir), '.dvc'));
+    const cache = this.#dvcCache;
     for (const above of [path.join(cache, 'files', 'md5'), cache]) {
       const file = path.join(above, md5.slice(0, 2), md5.slice(2));
-      if ((await statOrNull(file)) !== null) return file;
+      if ((await statOrNull(file))?.isFile) return file;
     }
     return null;
   }
+}
+
+/** Longest list of borrowed folders, or settings, that is read. */
+const LIST_BYTES_MAX = 1 << 20;
+
+async function linesIn(file: string): Promise<string[]> {
+  if (!(await statOrNull(file))?.isFile) return [];
+  return Buffer.from(await readSmallFile(file, LIST_BYTES_MAX))
+    .toString('utf8')
+    .split(/\r?\n/);
+}
+
+/** Folders of git whose objects a repository borrows, as `git clone --shared` sets up. */
+async function borrowedFrom(gitDir: string): Promise<string[]> {
+  const objects = path.join(gitDir, 'objects');
+  const lines = await linesIn(path.join(objects, 'info', 'alternates'));
+  return lines
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => path.dirname(path.resolve(objects, line)));
+}
+
+/** The cache of DVC: beside its settings, or where these say that it is. */
+async function cacheOf(dvc: string): Promise<string> {
+  let cache = path.join(dvc, 'cache');
+  for (const name of ['config', 'config.local']) {
+    let section = '';
+    for (const line of await linesIn(path.join(dvc, name))) {
+      section = /^\s*\[(.*)\]\s*$/.exec(line)?.[1]?.trim() ?? section;
+      const dir = /^\s*dir\s*=\s*(.+?)\s*$/.exec(line)?.[1];
+      if (section === 'cache' && dir !== undefined) cache = path.resolve(dvc, dir);
+    }
+  }
+  return cache;
 }
 
 function missingInCache(name: string): string {
   return `'${name}' is not in the cache of DVC: it is left out ('dvc fetch --all-commits' brings it)`;
 }
 
+/** Text of a commit in the encoding that it names; UTF-8 if it names none, or one that is not known. */
+function textOf(bytes: Buffer): string {
+  const end = bytes.indexOf('\n\n');
+  const head = bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
+  const encoding = /^encoding (\S+)$/m.exec(head)?.[1];
+  if (encoding === undefined) return bytes.toString('utf8');
+  try {
+    return new TextDecoder(encoding).decode(bytes);
+  } catch {
+    return bytes.toString('utf8');
+  }
+}
+
+/** Longest name that is taken of an author: at most four times as many bytes. */
+const NAME_CHARS_MAX = 1000;
+
 /** An author that a version can hold. */
 function authorOf(name: string, email: string): Author {
-  const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cs}<>]+/gu, ' ').trim();
+  const plain = (text: string): string =>
+    [...text.replace(/[\p{Cc}\p{Cs}<>]+/gu, ' ').trim()].slice(0, NAME_CHARS_MAX).join('');
   return { name: plain(name) === '' ? 'unknown' : plain(name), email: plain(email) };
 }
 
@@ -272,7 +360,11 @@ function parseTree(bytes: Buffer): TreeRow[] {
     const [mode = '', type = '', id = '', size = '-'] = bytes
       .toString('latin1', at, tab)
       .split(/ +/);
-    rows.push({ mode, type, id, size: Number(size), path: bytes.toString('utf8', tab + 1, end) });
+    const name = bytes.subarray(tab + 1, end);
+    rows.push({
+      ...{ mode, type, id, size: Number(size) },
+      ...{ path: name.toString('utf8'), isText: isUtf8(name) },
+    });
     at = end + 1;
   }
   return rows;

@@ -45,23 +45,39 @@ function scalar(text: string): string {
   }
 }
 
+/** What is read of an item of a list, and where its dash stands. */
+interface Item {
+  indent: number;
+  fields: Record<string, string>;
+  /** The `files:` of a folder in storage that keeps versions itself. */
+  files: DvcOutput[];
+}
+
 /** Outputs in a `.dvc` file or a dvc.lock, as DVC itself writes them: lists below `outs:`. */
 export function parseDvcOutputs(text: string): DvcOutput[] {
   const outputs: DvcOutput[] = [];
   /** Indent of the `outs:` that the lines below belong to. */
   let within: number | null = null;
-  let item: Record<string, string> = {};
-  const finish = (): void => {
-    const { md5 = '', path = '' } = item;
-    if (MD5.test(md5) && path !== '') outputs.push({ md5, path });
-    item = {};
+  const items: Item[] = [];
+  const finish = (least: number): void => {
+    for (let item = items.at(-1); item && item.indent >= least; item = items.at(-1)) {
+      items.pop();
+      const { md5 = '', path = '', relpath = '' } = item.fields;
+      const above = items.at(-1);
+      if (above !== undefined) {
+        if (MD5.test(md5) && relpath !== '') above.files.push({ md5, path: relpath });
+      } else if (path !== '') {
+        if (MD5.test(md5)) outputs.push({ md5, path });
+        else outputs.push(...item.files.map((file) => ({ ...file, path: `${path}/${file.path}` })));
+      }
+    }
   };
   for (const line of text.split(/\r?\n/)) {
     if (line.trim() === '' || line.trimStart().startsWith('#')) continue;
     const indent = line.length - line.trimStart().length;
     const isItem = line.trimStart().startsWith('- ');
     if (within !== null && (indent < within || (indent === within && !isItem))) {
-      finish();
+      finish(0);
       within = null;
     }
     if (/^\s*outs:\s*$/.test(line)) {
@@ -69,11 +85,15 @@ export function parseDvcOutputs(text: string): DvcOutput[] {
       continue;
     }
     if (within === null) continue;
-    if (isItem) finish();
+    // A key stands right of the dash of its item.
+    finish(indent);
+    if (isItem) items.push({ indent, fields: {}, files: [] });
     const pair = /^\s*(?:- )?\s*([A-Za-z_]\w*):\s*(.*)$/.exec(line);
-    if (pair !== null) item[pair[1] as string] = scalar(pair[2] as string);
+    const item = items.at(-1);
+    if (pair !== null && item !== undefined)
+      item.fields[pair[1] as string] = scalar(pair[2] as string);
   }
-  finish();
+  finish(0);
   return outputs;
 }
 

@@ -8,6 +8,7 @@ import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError } from '../../base/errors.js';
 import { makeDirectory, removeFile, WriteFile } from '../../base/files/files.js';
 import { copyTo, removeFolder } from '../../base/files/temporary.js';
+import { MESSAGE_BYTES_MAX } from '../../base/limits.js';
 import { Glob } from '../../pure/paths/glob.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
@@ -288,11 +289,22 @@ class HistoryImport {
     return {
       ...versionFiles(files),
       ...{ model: this.#target.model, parents, near: parents[0] ?? null },
-      message: version.message.trim() === '' ? '(no message)' : version.message.trimEnd(),
+      message: this.#messageOf(version),
       ...{ params, metrics, logs, git, moment: { time, tzMinutes } },
       ...(author === null ? {} : { author }),
       knowledge: { operation: { kind: OPERATION, detail: `${this.#source.kind} ${key}` } },
     };
+  }
+
+  /** A message that a version can hold. */
+  #messageOf({ message, key }: SourceVersion): string {
+    const text = message.trim() === '' ? '(no message)' : message.trimEnd().replaceAll('\0', '');
+    const bytes = Buffer.from(text);
+    if (bytes.length <= MESSAGE_BYTES_MAX) return bytes.toString('utf8');
+    const what = `the message of ${key} is over ${MESSAGE_BYTES_MAX} bytes: it is cut`;
+    this.#report.problems.push(what);
+    // A character that is cut in two is left out.
+    return new TextDecoder().decode(bytes.subarray(0, MESSAGE_BYTES_MAX), { stream: true });
   }
 
   /** Moves a branch, if it is one that dlv can have. */

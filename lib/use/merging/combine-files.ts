@@ -5,6 +5,7 @@ import { type Combination, combineTensor } from '../../pure/merge/combine.js';
 import type { Source } from '../../pure/merge/trim.js';
 import { matchNames } from '../../pure/tensor/canonical-name.js';
 import { type DType, widen } from '../../pure/tensor/dtype.js';
+import { elementCount } from '../../pure/tensor/layout.js';
 import { narrow } from '../../pure/tensor/quantize.js';
 import type { FloatDType } from '../../pure/tensor/tier.js';
 import type { PackSession } from '../../storage/objects/session.js';
@@ -22,6 +23,7 @@ import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { uniqueNames } from '../history/find-tensors.js';
 import { checkTiers } from '../history/tier-gate.js';
+import { sameContent } from './same-content.js';
 import { storeMerged, type TensorStream } from './write-merged.js';
 
 /** A tensor of a checkpoint, and where its file has it. */
@@ -134,6 +136,28 @@ export interface Combined {
   left: string[];
 }
 
+/** Types of which elements are counts, indices or masks and not codes of quantised values. */
+const NO_CODES: ReadonlySet<DType | null> = new Set<DType | null>(['BOOL', 'I64', 'U64']);
+
+/** @throws {ConflictError} if codes of quantised weights differ: those of one version fit no mixture of scales. */
+async function refuseQuantised(
+  repo: LineAccess,
+  name: string,
+  [tensor, ...others]: readonly StoredTensor[],
+): Promise<void> {
+  if (tensor === undefined || NO_CODES.has(tensor.dtype) || elementCount(tensor.shape) < 2) return;
+  for (const other of others) {
+    if (await sameContent(repo, tensor, other)) continue;
+    throw new ConflictError(
+      `cannot combine quantised weights: '${name}' is ${tensor.dtype} and differs between the versions`,
+      {
+        tensor: name,
+        hint: 'combine the float weights that these were quantised from, then quantise',
+      },
+    );
+  }
+}
+
 export interface CombineInputs {
   /** The version whose files are written anew. */
   ours: FilePage;
@@ -176,7 +200,13 @@ export async function combineFiles(
     }
     for (const [name, placed] of own) {
       const { tensor } = placed;
-      if (!isWritable(tensor)) continue;
+      if (!isWritable(tensor)) {
+        await refuseQuantised(repo, name, [
+          tensor,
+          ...found.flatMap((weights) => weights.get(name)?.tensor ?? []),
+        ]);
+        continue;
+      }
       const rest = found.map((weights) => weights.get(name)?.tensor);
       const fits = rest.every(
         (other) =>

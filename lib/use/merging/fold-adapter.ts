@@ -4,16 +4,18 @@ import { suggestNames } from '../../base/bytes/closest.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import {
   type AdapterConfig,
-  type AdapterPair,
   adapterScale,
   addFactors,
+  addSquares,
   type Factors,
   factorsProblem,
   planAdapter,
   readAdapterConfig,
+  scaleRows,
 } from '../../pure/merge/adapter.js';
 import { byCanonicalName, canonicalName } from '../../pure/tensor/canonical-name.js';
 import { widen } from '../../pure/tensor/dtype.js';
+import { elementCount } from '../../pure/tensor/layout.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { loadTensors } from '../../storage/objects/stored/load-tensors.js';
 import { streamFile } from '../../storage/objects/stored/rebuild.js';
@@ -35,6 +37,9 @@ import {
 
 const CONFIG_NAME = 'adapter_config.json';
 const CONFIG_BYTES_MAX = 1 << 20;
+
+const FLOATS_HINT =
+  'fold it into the float weights that these were quantised from, then quantise; or merge with PEFT and commit the result';
 
 /** Where an adapter is: a folder or file of a version; without a path the only one that it has. */
 export interface AdapterPlace {
@@ -105,7 +110,19 @@ class Targets {
     return alike.length === 1 ? this.#weights.get(alike[0] as string) : undefined;
   }
 
-  missing(name: string, place: string): NotFoundError {
+  missing(name: string, place: string): NotFoundError | ConflictError {
+    const module = name.replace(/\.weight$/, '');
+    const packed = ['qweight', 'weight_packed', 'W_q'].find((part) =>
+      [...this.#weights.keys()].some(
+        (own) => own === `${module}.${part}` || own.endsWith(`.${module}.${part}`),
+      ),
+    );
+    if (packed !== undefined) {
+      return new ConflictError(`'${place}' does not fit '${name}': it is quantised ('${packed}')`, {
+        tensor: name,
+        hint: FLOATS_HINT,
+      });
+    }
     return new NotFoundError(`'${place}' changes '${name}', which these weights do not have`, {
       kind: 'tensor',
       name,
@@ -143,19 +160,24 @@ export async function foldAdapter(
     const given = {
       down: (factors.get(pair.down) as PlacedTensor).tensor,
       up: (factors.get(pair.up) as PlacedTensor).tensor,
+      magnitude:
+        pair.magnitude === null ? null : (factors.get(pair.magnitude) as PlacedTensor).tensor,
     };
     const isTransposed = config.isTransposed || pair.isEmbedding;
     const shapes = { down: given.down.shape, up: given.up.shape };
-    const problem = factorsProblem(placed.tensor.shape, shapes, isTransposed);
+    const problem =
+      factorsProblem(placed.tensor.shape, shapes, isTransposed) ?? magnitudeProblem(given);
     if (problem !== null || !isWritable(placed.tensor)) {
       const what = problem ?? `it is ${placed.tensor.dtype}`;
       throw new ConflictError(`'${adapter.title}' does not fit '${name}': ${what}`, {
         tensor: name,
-        hint: 'fold it into the version that it was trained on',
+        hint: isWritable(placed.tensor)
+          ? 'fold it into the version that it was trained on'
+          : FLOATS_HINT,
       });
     }
     const values = folded(repo, placed.tensor, given, {
-      scale: adapterScale(config, name),
+      scale: adapterScale(config, name, given.down.shape[0] as number),
       isTransposed,
     });
     changed.set(placed, bytesOfValues(placed.tensor, values, context));
@@ -165,21 +187,31 @@ export async function foldAdapter(
     const placed = targets.find(name);
     const { tensor } = factors.get(own) as PlacedTensor;
     const fits =
-      placed !== undefined &&
-      placed.tensor.dtype === tensor.dtype &&
-      JSON.stringify(placed.tensor.shape) === JSON.stringify(tensor.shape);
-    if (fits) changed.set(placed, () => readTensor(repo, tensor));
-    else left.push(name);
+      placed !== undefined && JSON.stringify(placed.tensor.shape) === JSON.stringify(tensor.shape);
+    if (fits && placed.tensor.dtype === tensor.dtype) {
+      changed.set(placed, () => readTensor(repo, tensor));
+    } else if (fits && isWritable(placed.tensor) && isWritable(tensor)) {
+      changed.set(placed, bytesOfValues(placed.tensor, valuesOf(repo, tensor)(), context));
+    } else left.push(name);
   }
   const files = await changed.store(repo, session, context);
   const target: FilePage = { files, snapshots: ours.snapshots };
   return { changes: { target, removes: [] }, tensors: changed.count, left };
 }
 
+/** The tensors of an adapter for one weight. */
+type GivenFactors = Record<'down' | 'up', StoredTensor> & { magnitude: StoredTensor | null };
+
+/** What is wrong with the lengths of rows; null if nothing is. */
+function magnitudeProblem({ up, magnitude }: GivenFactors): string | null {
+  if (magnitude === null || elementCount(magnitude.shape) === up.shape[0]) return null;
+  return `its magnitudes are ${magnitude.shape.join('×')} for ${up.shape[0]} rows`;
+}
+
 async function* folded(
   repo: LineAccess,
   weight: StoredTensor,
-  { down, up }: Record<keyof Pick<AdapterPair, 'down' | 'up'>, StoredTensor>,
+  { down, up, magnitude }: GivenFactors,
   how: Pick<Factors, 'scale' | 'isTransposed'>,
 ): AsyncGenerator<Float64Array> {
   const [a, b] = await loadTensors(repo, [down, up]);
@@ -192,10 +224,24 @@ async function* folded(
     rows: up.shape[0] as number,
     columns: down.shape.slice(1).reduce((all, one) => all * one, 1),
   };
-  let start = 0;
-  for await (const piece of valuesOf(repo, weight)()) {
-    addFactors(piece, start, factors);
-    start += piece.length;
+  const changed = async function* (): AsyncGenerator<{ piece: Float64Array; start: number }> {
+    let start = 0;
+    for await (const piece of valuesOf(repo, weight)()) {
+      addFactors(piece, start, factors);
+      yield { piece, start };
+      start += piece.length;
+    }
+  };
+  let lengths: Float64Array | null = null;
+  if (magnitude !== null) {
+    const [m] = await loadTensors(repo, [magnitude]);
+    const wanted = widen(magnitude.dtype, m as Uint8Array) as Float64Array;
+    const squares = new Float64Array(factors.rows);
+    for await (const { piece, start } of changed()) addSquares(squares, piece, start, factors);
+    lengths = squares.map((sum, row) => (wanted[row] as number) / Math.sqrt(sum));
+  }
+  for await (const { piece, start } of changed()) {
+    if (lengths !== null) scaleRows(piece, start, lengths, factors);
     yield piece;
   }
 }

@@ -4,14 +4,13 @@
  */
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { safetensorsHeader } from '../../pure/formats/tensor-headers.js';
-import { alignSides, originOf, type Sides } from '../../pure/merge/three-way.js';
-import { elementCount } from '../../pure/tensor/layout.js';
+import { quantisedParts } from '../../pure/merge/quantised.js';
+import { alignSides, type Origin, originOf, type Sides } from '../../pure/merge/three-way.js';
 import type { PackSession } from '../../storage/objects/session.js';
 import { openStoredFile, type StoredFile } from '../../storage/objects/stored/stored-file.js';
 import {
   readTensor,
   type StoredTensor,
-  sameBytes,
   tensorBytes,
   tensorsOf,
 } from '../../storage/objects/stored/tensors.js';
@@ -22,6 +21,7 @@ import type { OpContext } from '../context.js';
 import type { LineAccess } from '../history/access.js';
 import { checkTiers } from '../history/tier-gate.js';
 import type { Choices, Side } from './choices.js';
+import { isSameShape, sameContent } from './same-content.js';
 import { storeMerged, storeStream, type TensorStream } from './write-merged.js';
 
 /** What a side did to a file or tensor that is in conflict. */
@@ -134,9 +134,15 @@ async function mergeTensors(
   const same = (a: StoredTensor, b: StoredTensor) => sameContent(repo, a, b);
   const picked = new Map<string, Side>();
   const conflicts: Conflict[] = [];
-  for (const [name, tensor] of alignSides(base, ours, theirs)) {
+  const aligned = alignSides(base, ours, theirs);
+  const origins = new Map<string, Origin>();
+  for (const [name, tensor] of aligned) {
     throwIfAborted(context.signal);
-    const origin = await originOf(tensor, same);
+    origins.set(name, await originOf(tensor, same));
+  }
+  await refuseMixtures(aligned, origins, same);
+  for (const [name, tensor] of aligned) {
+    const origin = origins.get(name) as Origin;
     const side = origin === 'conflict' ? choices.ofTensor(path, name) : origin;
     if (side !== null) picked.set(name, side);
     else {
@@ -183,10 +189,26 @@ async function mergeTensors(
   return { file, merged, conflicts: [] };
 }
 
-function isSameShape(a: StoredTensor, b: StoredTensor | undefined): boolean {
-  return (
-    b !== undefined && a.dtype === b.dtype && JSON.stringify(a.shape) === JSON.stringify(b.shape)
-  );
+/** Parts of one quantised weight that the sides changed apart become conflicts: codes of one fit no scales of another. */
+async function refuseMixtures(
+  aligned: ReadonlyMap<string, Sides<StoredTensor>>,
+  origins: Map<string, Origin>,
+  same: (a: StoredTensor, b: StoredTensor) => Promise<boolean>,
+): Promise<void> {
+  const modules = new Map<string, { ours: string[]; theirs: string[] }>();
+  for (const [name, module] of quantisedParts(aligned.keys())) {
+    const { base, ours, theirs } = aligned.get(name) as Sides<StoredTensor>;
+    const sides = modules.get(module) ?? { ours: [], theirs: [] };
+    modules.set(module, sides);
+    const equal = async (a: StoredTensor | undefined, b: StoredTensor | undefined) =>
+      a === undefined || b === undefined ? a === b : same(a, b);
+    if (origins.get(name) === 'theirs') sides.theirs.push(name);
+    else if ((await equal(base, theirs)) && !(await equal(base, ours))) sides.ours.push(name);
+  }
+  for (const { ours, theirs } of modules.values()) {
+    if (ours.length === 0 || theirs.length === 0) continue;
+    for (const name of [...ours, ...theirs]) origins.set(name, 'conflict');
+  }
 }
 
 /** A safetensors file of tensors that were in no one file. */
@@ -199,28 +221,4 @@ async function* newSafetensors(
     { metadata: { format: 'pt' } },
   );
   for (const tensor of tensors) yield* readTensor(repo, tensor);
-}
-
-/** True if two tensors have the same elements, dtype and shape. */
-async function sameContent(repo: LineAccess, a: StoredTensor, b: StoredTensor): Promise<boolean> {
-  if (!isSameShape(a, b)) return false;
-  if (sameBytes(a, b)) return true;
-  const isWhole = ({ home, byteOffset, dtype, shape }: StoredTensor): boolean =>
-    home.kind === 'extent' &&
-    byteOffset === 0 &&
-    home.count === elementCount(shape) &&
-    dtype !== null;
-  // The id of an extent is that of its content.
-  if (isWhole(a) && isWhole(b) && a.strides === null && b.strides === null) return false;
-  const [left, right] = [readTensor(repo, a), readTensor(repo, b)];
-  try {
-    for (;;) {
-      const [x, y] = await Promise.all([left.next(), right.next()]);
-      if (x.done || y.done) return x.done === y.done;
-      if (Buffer.compare(x.value, y.value) !== 0) return false;
-    }
-  } finally {
-    await left.return(undefined);
-    await right.return(undefined);
-  }
 }

@@ -3,6 +3,7 @@
  * asked to.
  */
 
+import type { Id } from '../../base/bytes/hash.js';
 import { isDamage } from '../../base/errors.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import { readLineStagings, readStaging } from '../../storage/repo/staging/staging-file.js';
@@ -25,6 +26,8 @@ export interface ModelStatus {
   /** Version that the line is at, and what it is called. */
   version: string | null;
   name: string | null;
+  /** Other versions that the next version will have as parents, as after `merge --no-commit`. */
+  merging: { version: Id; name: string }[];
   /** True for HEAD's model. */
   current: boolean;
   /** Staged files against the version. */
@@ -58,7 +61,7 @@ export interface StatusResult {
   untracked: string[];
   /** Model files that are not tracked because git ignores them, and folders (with '/') that hold one. */
   gitIgnored: string[];
-  /** True if nothing is staged, changed or untracked. */
+  /** True if nothing is staged, changed, untracked or being merged. */
   clean: boolean;
 }
 
@@ -69,6 +72,15 @@ export interface StatusOptions {
   paths?: string[];
   /** False leaves out what is not tracked: the work tree is not walked. */
   untracked?: boolean;
+}
+
+async function called(
+  describer: Describer,
+  versions: readonly Id[],
+): Promise<{ version: Id; name: string }[]> {
+  const found: { version: Id; name: string }[] = [];
+  for (const version of versions) found.push({ version, name: await describer.name(version) });
+  return found;
 }
 
 /** No file is older than this: as the time of staging it makes every file worth reading. */
@@ -100,6 +112,7 @@ export async function status(
       branch: line.branch,
       version: line.tip,
       name: await nameOf(line),
+      merging: await called(describer, staging.get(model)?.otherParents ?? []),
       current: model === head.model,
       staged: only(await stagedChanges(repo, line, entries)),
       unstaged: await workChanges(repo, wanted, trustedNs, context),
@@ -112,7 +125,7 @@ export async function status(
     options.untracked === false
       ? { untracked: [], gitIgnored: [] }
       : await listUntracked(repo, tracked, isWanted, context);
-  const busy = models.some((m) => m.staged.length + m.unstaged.length > 0);
+  const busy = models.some((m) => m.staged.length + m.unstaged.length + m.merging.length > 0);
   return {
     head: {
       model: head.model,

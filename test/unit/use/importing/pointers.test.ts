@@ -71,3 +71,29 @@ test('pointers: the base model of a card', (t) => {
   t.is(baseModelOf('---\nbase_model:\n- org/base\n- org/other\n---\n'), 'org/base');
   t.is(baseModelOf('base_model: org/base'), null);
 });
+
+test('dvc: files of a folder that the storage keeps versions of', (t) => {
+  const text = [
+    'outs:',
+    '- hash: md5',
+    '  files:',
+    '  - relpath: a.txt',
+    `    md5: ${'1'.repeat(32)}`,
+    '    size: 3',
+    '  - size: 4',
+    '    relpath: deep/b.txt',
+    `    md5: ${'2'.repeat(32)}`,
+    '  path: data',
+    '- path: plain.bin',
+    `  md5: ${'3'.repeat(32)}`,
+    '  cloud:',
+    '    s3:',
+    `      etag: ${'4'.repeat(32)}`,
+    '',
+  ].join('\n');
+  t.deepEqual(parseDvcOutputs(text), [
+    { md5: '1'.repeat(32), path: 'data/a.txt' },
+    { md5: '2'.repeat(32), path: 'data/deep/b.txt' },
+    { md5: '3'.repeat(32), path: 'plain.bin' },
+  ]);
+});
