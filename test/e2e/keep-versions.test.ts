@@ -1,31 +1,15 @@
 /** `dlv keep --versions`: what is given up, what gc frees then, and how it comes back. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { KeepVersionsResult, RecallResult } from '../../lib/use/ops/keep-versions.js';
 import type { LogEntry } from '../../lib/use/ops/log.js';
 import type { ShowResult } from '../../lib/use/ops/show.js';
+import { trained } from '../helpers/kept-run.js';
 import { cloned } from '../helpers/remotes.js';
-import { SHAPES, TestRepository } from '../helpers/repository.js';
-import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
+import { SHAPES, type TestRepository } from '../helpers/repository.js';
+import { randomTensors, safetensors } from '../helpers/safetensors.js';
 import { filesOf, prune } from './random-forget.js';
-
-/** Versions of a run: weights, optimizer state of its own and one file that all share. */
-async function trained(t: ExecutionContext, count: number): Promise<TestRepository> {
-  const repo = await TestRepository.create(t);
-  await repo.write('config.json', '{"hidden": 16}\n');
-  let weights = randomTensors(SHAPES, 1);
-  let state = randomTensors(SHAPES, 2);
-  for (let i = 1; i <= count; i++) {
-    weights = nudge(weights, 1e-3, i);
-    state = nudge(state, 1e-1, 100 + i);
-    await repo.write('model.safetensors', safetensors(weights));
-    await repo.write('optimizer.safetensors', safetensors(state));
-    const metrics = [{ name: 'eval_loss', step: null, value: Math.abs(i - 4) / 10 }];
-    await repo.commit(`step ${i * 100}`, { step: i * 100, metrics });
-  }
-  return repo;
-}
 
 const keep = (
   repo: TestRepository,

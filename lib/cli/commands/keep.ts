@@ -2,13 +2,19 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { KeepResult } from '../../use/ops/keep.js';
-import type { KeepVersionsResult } from '../../use/ops/keep-versions.js';
-import { parseCount } from '../arguments.js';
+import type { KeepVersionsResult, RecallResult } from '../../use/ops/keep-versions.js';
+import {
+  jobsOption,
+  type LineFlags,
+  limitRateOption,
+  lineSettings,
+  parseCount,
+} from '../arguments.js';
 import { type Cell, formatTable } from '../output/table.js';
 import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import type { Cli, Run } from '../run.js';
 
-interface Flags {
+interface Flags extends LineFlags {
   best?: number;
   by?: string;
   lower?: boolean;
@@ -21,6 +27,7 @@ interface Flags {
   dryRun?: boolean;
   versions?: string | true;
   recall?: boolean;
+  remote?: string;
 }
 
 const EXAMPLE: KeepResult = {
@@ -88,6 +95,10 @@ export function register(program: Command, cli: Cli): void {
           'says which versions would keep their files, and how much gc would free',
         ],
         [
+          "dlv keep --versions 'last 20' --remote origin",
+          'gives up files at a remote, and leaves those here alone',
+        ],
+        [
           "dlv config keep.versions 'bert: last 5, every 1000; *: last 20'",
           "sets the rules that 'dlv keep --versions' carries out",
         ],
@@ -110,15 +121,25 @@ export function register(program: Command, cli: Cli): void {
     .option('-f, --force', 'remove files whose content is in no version')
     .option('--versions [rules]', 'give up files of versions that no rule keeps')
     .option('--recall', 'take back that files of the versions named were given up')
+    .option('--remote <name>', 'with --versions or --recall: at a remote, not here')
     .option('-n, --dry-run', 'only print what would be removed')
+    .addOption(limitRateOption())
+    .addOption(jobsOption())
     .action(
       cli.action(async (run, paths: string[], flags: Flags) => {
         if (flags.recall) return recall(run, paths, flags);
         if (flags.versions !== undefined) return keepVersions(run, paths, flags);
+        if (flags.remote !== undefined) {
+          throw new UsageError('--remote is about versions', {
+            option: 'remote',
+            hint: "give rules for them: --versions 'last 5'; or --recall",
+          });
+        }
         const { keep } = await import('../../use/ops/keep.js');
-        const { optimizer: state, lower, higher, versions: _, recall: __, ...rest } = flags;
+        const { best, by, last, optimizer: state, lower, higher, model, cached, force } = flags;
         const better = lower ? ('lower' as const) : higher ? ('higher' as const) : undefined;
-        const options = { ...rest, paths, state, better };
+        const { dryRun } = flags;
+        const options = { best, by, last, state, better, model, cached, force, dryRun, paths };
         const result = await run.repository((repo) => keep(repo, options, run.context));
         run.answer(result, (ui) => print(ui, result, flags.by));
         return 0;
@@ -157,13 +178,26 @@ async function keepVersions(run: Run, paths: readonly string[], flags: Flags): P
     ...(typeof rules === 'string' ? { rules } : {}),
     ...(model === undefined ? {} : { model }),
   };
+  if (flags.remote !== undefined) {
+    const { keepRemote } = await import('../../use/ops/keep-remote.js');
+    const there = { ...options, ...lineSettings(flags), remote: flags.remote };
+    const result = await run.repository((repo) => keepRemote(repo, there, run.context));
+    run.answer(result, (ui) => {
+      const command = `dlv gc --remote ${result.remote ?? result.url}`;
+      printVersions(ui, result, `'${command}' takes them out of '${result.url}' in two steps`);
+    });
+    return 0;
+  }
   const result = await run.repository((repo) => give(repo, options, run.context));
-  run.answer(result, (ui) => printVersions(ui, result));
+  const from = result.freedFrom.slice(0, 10);
+  run.answer(result, (ui) =>
+    printVersions(ui, result, `'dlv gc --prune=now' at once, 'dlv gc' from ${from} on`),
+  );
   return 0;
 }
 
-function printVersions(ui: Ui, result: KeepVersionsResult): void {
-  const { versions, rules, freedBytes, baseBytes, freedFrom, dryRun } = result;
+function printVersions(ui: Ui, result: Omit<KeepVersionsResult, 'freedFrom'>, how: string): void {
+  const { versions, rules, freedBytes, baseBytes, dryRun } = result;
   const { green, yellow, red, dim } = ui.style;
   const styles = { kept: green, 'state given up': yellow, 'given up': red, gone: dim };
   const rows = versions.map((row): Cell[] => [
@@ -185,7 +219,7 @@ function printVersions(ui: Ui, result: KeepVersionsResult): void {
   }
   ui.line(
     `files of ${formatCount(going, 'version')} ${would} given up: ${dryRun ? 'would free' : 'frees'} ` +
-      `${formatBytes(freedBytes)}, 'dlv gc --prune=now' at once, 'dlv gc' from ${freedFrom.slice(0, 10)} on`,
+      `${formatBytes(freedBytes)}, ${how}`,
   );
   if (baseBytes > 0) {
     ui.line(
@@ -203,15 +237,26 @@ function printVersions(ui: Ui, result: KeepVersionsResult): void {
 async function recall(run: Run, revisions: readonly string[], flags: Flags): Promise<number> {
   const { recallVersions } = await import('../../use/ops/keep-versions.js');
   refuseFlags(flags, '--recall', [...OF_FILES, 'versions', 'model', 'dryRun']);
+  const { remote } = flags;
+  if (remote !== undefined) {
+    const { recallRemote } = await import('../../use/ops/keep-remote.js');
+    const there = { ...lineSettings(flags), remote };
+    const recalled = await run.repository((repo) =>
+      recallRemote(repo, there, revisions, run.context),
+    );
+    run.answer(recalled, (ui) => printRecalled(ui, recalled.versions));
+    return 0;
+  }
   const result = await run.repository((repo) => recallVersions(repo, revisions, run.context));
-  run.answer(result, (ui) => {
-    for (const { model, number, files } of result.versions) {
-      ui.line(
-        `${formatCount(files, 'file')} of ${model}@${number} ${files === 1 ? 'is' : 'are'} kept again`,
-      );
-    }
-  });
+  run.answer(result, (ui) => printRecalled(ui, result.versions));
   return 0;
+}
+
+function printRecalled(ui: Ui, versions: RecallResult['versions']): void {
+  for (const { model, number, files } of versions) {
+    const are = files === 1 ? 'is' : 'are';
+    ui.line(`${formatCount(files, 'file')} of ${model}@${number} ${are} kept again`);
+  }
 }
 
 function print(ui: Ui, result: KeepResult, by = ''): void {

@@ -72,8 +72,8 @@ export function keyOf(entry: BlobEntry | SegmentEntry): string {
 }
 
 export interface PushPlanOptions extends TransferOptions {
-  /** Also tombstones of versions that the remote has: it forgets their files then. */
-  tombstones?: boolean;
+  /** Of versions that the remote has: all tombstones and recalls, or recalls alone, which bring content there. */
+  tombstones?: 'all' | 'recalls';
   /** Brings these notes there, by version, and nothing else. */
   notes?: ReadonlyMap<Id, readonly Id[]>;
 }
@@ -190,7 +190,9 @@ class Planning {
       queue.push(...(await this.#repo.version(id)).parents);
       const here = await readNotes(this.#repo.layout, id);
       let fresh = here.filter((note) => !theirs.get(id)?.includes(note));
-      if (there.has(id) && !this.#options.tombstones) fresh = await this.#withoutTombstones(fresh);
+      if (there.has(id) && this.#options.tombstones !== 'all') {
+        fresh = await this.#withoutTombstones(fresh);
+      }
       if (fresh.length > 0) found.set(id, fresh);
     }
     return found;
@@ -201,7 +203,9 @@ class Planning {
     const kept: Id[] = [];
     for (const id of notes) {
       const { kind } = decodeNote(await this.#repo.blobs.readBlob(id, 'note'), `note ${id}`);
-      if (kind !== TOMBSTONE_NOTE && kind !== RECALL_NOTE) kept.push(id);
+      const stays = kind === TOMBSTONE_NOTE || kind === RECALL_NOTE;
+      const isRecall = kind === RECALL_NOTE && this.#options.tombstones === 'recalls';
+      if (!stays || isRecall) kept.push(id);
     }
     return kept;
   }

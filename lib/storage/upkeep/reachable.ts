@@ -97,6 +97,8 @@ export interface ReachFromOptions {
   describesFile?(version: Id): boolean;
   /** Is told of each file that is walked, once it is opened. */
   onFile?(file: StoredFile): void;
+  /** Recipes of files that shall be given up, by version. */
+  givenUp?: ReadonlyMap<Id, ReadonlySet<Id>>;
   onBroken(link: BrokenLink): void;
   signal?: AbortSignal;
 }
@@ -116,7 +118,10 @@ export async function reachFrom(
 /** How a walk goes on from what it is given. */
 export interface WalkOptions
   extends Partial<
-    Pick<ReachFromOptions, 'isKnown' | 'shallow' | 'takesFile' | 'describesFile' | 'onFile'>
+    Pick<
+      ReachFromOptions,
+      'isKnown' | 'shallow' | 'takesFile' | 'describesFile' | 'onFile' | 'givenUp'
+    >
   > {
   onBroken(link: BrokenLink): void;
   /** Called for a file that a snapshot of a version names and the version does not hold. */
@@ -125,8 +130,6 @@ export interface WalkOptions
   without?: ReadonlySet<Id>;
   /** Files that were given up from this time on are walked all the same; milliseconds since 1970. Default: none. */
   givenUpSince?: number;
-  /** Recipes of files that shall be given up, by version. */
-  givenUp?: ReadonlyMap<Id, ReadonlySet<Id>>;
   signal?: AbortSignal;
 }
 

@@ -1,24 +1,17 @@
 /** `dlv keep --versions`: gives up files of versions that no rule keeps, and takes that back. */
 
 import type { Id } from '../../base/bytes/hash.js';
-import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
+import { ConflictError, UsageError } from '../../base/errors.js';
 import { withSession } from '../../storage/objects/access.js';
 import { blobWriter } from '../../storage/objects/stored-bytes.js';
-import { readHead } from '../../storage/repo/refs/head.js';
-import {
-  formatKeepRules,
-  KEEP_RULES_FORM,
-  type ModelRules,
-  parseKeepRules,
-  parseModelRules,
-} from '../../storage/repo/settings/keep-rules.js';
+import { formatKeepRules } from '../../storage/repo/settings/keep-rules.js';
 import { contentIsHere } from '../../storage/upkeep/content-here.js';
 import { plannedDrop } from '../../storage/upkeep/drop-plan.js';
 import type { OpContext } from '../context.js';
+import { askedRules } from '../history/keep/asked-rules.js';
 import { placeHere } from '../history/keep/place-here.js';
 import { type KeepStatus, planKeep, rulesByModel } from '../history/keep/plan-keep.js';
 import { publishNotes, storeRecalls, storeTombstones } from '../history/keep/write-tombstones.js';
-import { nameTest } from '../history/lines/name-filters.js';
 import { resolveId } from '../history/lines/resolve.js';
 import { readLines } from '../history/lines/together.js';
 import { Describer } from '../history/versions.js';
@@ -80,14 +73,7 @@ export async function keepVersions(
   const { dryRun = false } = options;
   const lines = await readLines(repo);
   const place = await placeHere(repo, lines, context.signal);
-  const rules = rulesByModel(place, await rulesOf(repo, options));
-  if (rules.size === 0) {
-    throw new NotFoundError('no model that has versions has rules', {
-      kind: 'model',
-      ...(options.model === undefined ? {} : { name: options.model }),
-      hint: "'dlv model' lists the models; 'dlv config keep.versions' shows the setting",
-    });
-  }
+  const rules = rulesByModel(place, await askedRules(repo, options));
   const planned = await planKeep(place, rules, Date.now(), context.signal);
   const giving = planned.filter(({ recipes }) => recipes.size > 0);
   const givenUp = new Map(giving.map(({ id, recipes }) => [id, recipes]));
@@ -119,30 +105,6 @@ export async function keepVersions(
     freedFrom: new Date(Date.now() + repo.config.get('gc.graceDays') * DAY_MS).toISOString(),
     dryRun,
   };
-}
-
-/** @throws {UsageError} if neither the caller nor the setting has rules, or they keep nothing. */
-async function rulesOf(repo: Repository, options: KeepVersionsOptions): Promise<ModelRules[]> {
-  const { model, rules: text } = options;
-  if (text !== undefined) {
-    const rules = parseKeepRules(text);
-    if (rules === null) {
-      throw new UsageError(`'${text}' are no rules`, { hint: `write ${KEEP_RULES_FORM}` });
-    }
-    return [{ model: model ?? (await readHead(repo.layout)).model, rules }];
-  }
-  const setting = repo.config.get('keep.versions');
-  const found = setting === null ? null : parseModelRules(setting);
-  if (found === null) {
-    throw new UsageError('what is to be kept is not said', {
-      hint:
-        "give rules, as in --versions 'last 5, best 3 by eval_loss', or set them once: " +
-        "dlv config keep.versions 'last 5, best 3 by eval_loss'",
-    });
-  }
-  if (model === undefined) return found;
-  const own = found.find((one) => nameTest([one.model])(model));
-  return own === undefined ? [] : [{ model, rules: own.rules }];
 }
 
 export interface RecallResult {

@@ -160,7 +160,7 @@ async function send(
     {
       ...(context.signal ? { signal: context.signal } : {}),
       dryRun,
-      tombstones,
+      ...(tombstones ? { tombstones: 'all' as const } : {}),
       onStart: (what, bytes) =>
         context.progress.start(
           what === 'plan' ? 'looking for what the remote lacks' : `pushing to ${remote.shown}`,

@@ -8,7 +8,7 @@ import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../objects/access.js';
 import type { ObjectStore } from '../../store/object-store.js';
 import { type BlobEntry, type SegmentEntry, type SetInfo, storedBytes } from '../../store/types.js';
-import { reachFrom } from '../../upkeep/reachable.js';
+import { type Reachable, reachFrom } from '../../upkeep/reachable.js';
 import { damagedRemote, layeredBlobs } from '../fetch-plan.js';
 import type { Holdings } from '../remote.js';
 import type { TransferOptions } from '../transports/transport.js';
@@ -34,6 +34,13 @@ export interface SurveyParts {
 export interface RemoteSurvey {
   readonly sets: SurveyedSet[];
   readonly versions: ReadonlySet<Id>;
+  /** First version seen that needs an object. */
+  readonly users: Reachable['users'];
+}
+
+export interface SurveyOptions extends TransferOptions {
+  /** Recipes of files that shall be given up, by version. */
+  givenUp?: ReadonlyMap<Id, ReadonlySet<Id>>;
 }
 
 type Entry = BlobEntry | SegmentEntry;
@@ -46,7 +53,7 @@ function keyOf(entry: Entry): string {
 export async function surveyRemote(
   parts: SurveyParts,
   tips: readonly Id[],
-  { signal }: TransferOptions = {},
+  { signal, givenUp }: SurveyOptions = {},
 ): Promise<RemoteSurvey> {
   const { remote, holdings, shown } = parts;
   // Every record of the remote: the first set that holds it has the live one.
@@ -76,6 +83,7 @@ export async function surveyRemote(
       onBroken: ({ message, name }) => {
         throw damagedRemote(shown, message, name);
       },
+      ...(givenUp === undefined ? {} : { givenUp }),
       ...(signal ? { signal } : {}),
     },
   );
@@ -110,5 +118,5 @@ export async function surveyRemote(
       liveBytes: found.reduce((sum, entry) => sum + storedBytes(entry), 0),
     };
   });
-  return { sets, versions: needed.versions };
+  return { sets, versions: needed.versions, users: needed.users };
 }

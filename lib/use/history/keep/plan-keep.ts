@@ -4,6 +4,7 @@
  */
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
+import { NotFoundError } from '../../../base/errors.js';
 import { factsOf } from '../../../knowledge/catalog/facts.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import type { Tombstones } from '../../../storage/objects/tombstones.js';
@@ -47,7 +48,7 @@ export interface PlannedVersion extends Pick<KeepCandidate, 'id' | 'number' | 's
   recipes: Set<Id>;
 }
 
-/** The rules of each model that has some, by the first that name it. */
+/** The rules of each model that has some, by the first that name it. @throws {NotFoundError} if none has. */
 export function rulesByModel(
   place: KeepPlace,
   rules: readonly ModelRules[],
@@ -57,7 +58,12 @@ export function rulesByModel(
     const own = found.has(model) ? undefined : rules.find((one) => nameTest([one.model])(model));
     if (own !== undefined) found.set(model, own.rules);
   }
-  return found;
+  if (found.size > 0) return found;
+  throw new NotFoundError('no model that has versions has rules', {
+    kind: 'model',
+    name: rules.map(({ model }) => model).join(', '),
+    hint: "'dlv model' lists the models; 'dlv config keep.versions' shows the setting",
+  });
 }
 
 /** @throws {NotFoundError} {UsageError} if a rule asks for what no version has. */

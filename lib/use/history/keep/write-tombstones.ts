@@ -2,7 +2,7 @@
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
 import type { PackSession } from '../../../storage/objects/session.js';
-import { notesOf } from '../../../storage/objects/tiers.js';
+import { type NoteReader, notesOf } from '../../../storage/objects/tiers.js';
 import { requireWriteFlag, TOMBSTONES_FLAG } from '../../../storage/repo/format.js';
 import { currentAuthor, currentMoment } from '../../../storage/repo/settings/author.js';
 import type { BlobWriter } from '../../../storage/repo/version/blobs.js';
@@ -19,12 +19,13 @@ import { type Lines, moveTogether } from '../lines/together.js';
 /** Files of versions that are given up, by recipe. */
 export type GivenUp = ReadonlyMap<Id, ReadonlySet<Id>>;
 
-/** Stores tombstones. @returns the id of each version's. */
+/** Stores tombstones. @param reader  of the notes that they are added to. @returns the id of each version's. */
 export async function storeTombstones(
   repo: StoreAccess,
   files: GivenUp,
   why: string,
   writer: BlobWriter,
+  reader: NoteReader = repo,
 ): Promise<Map<Id, Id>> {
   const author = await currentAuthor(repo.config, repo.layout.workTree);
   const moment = currentMoment();
@@ -32,7 +33,7 @@ export async function storeTombstones(
   for (const [version, recipes] of files) {
     const body = packTombstoneBody({ why, recipes: [...recipes] });
     // One that was recalled must not be made again.
-    const time = Math.max(moment.time, (await lastChange(repo, version)) + 1);
+    const time = Math.max(moment.time, (await lastChange(reader, version)) + 1);
     const note = encodeNote({ version, kind: TOMBSTONE_NOTE, author, ...moment, time, body });
     ids.set(version, await writer.writeBlob('note', note));
   }
@@ -40,8 +41,8 @@ export async function storeTombstones(
 }
 
 /** When files of a version were given up or recalled last; milliseconds since 1970. */
-async function lastChange(repo: StoreAccess, version: Id): Promise<number> {
-  const notes = await notesOf(repo, version);
+async function lastChange(reader: NoteReader, version: Id): Promise<number> {
+  const notes = await notesOf(reader, version);
   const own = notes.filter(({ kind }) => kind === TOMBSTONE_NOTE || kind === RECALL_NOTE);
   return Math.max(-1, ...own.map(({ time }) => time));
 }
@@ -70,10 +71,10 @@ export async function storeRecalls(
 export async function publishNotes(
   repo: StoreAccess,
   session: PackSession,
-  { lines, ids, reason }: { lines: Lines; ids: ReadonlyMap<Id, Id>; reason: string },
+  { lines, ids, reason }: { lines: Lines; ids: ReadonlyMap<Id, Id | Id[]>; reason: string },
 ): Promise<void> {
   await session.flush();
-  const notes = [...ids].map(([version, id]) => ({ version, ids: [id] }));
+  const notes = [...ids].map(([version, own]) => ({ version, ids: [own].flat() }));
   await moveTogether(repo, lines, { refs: [], notes, reason }, async (lock) => {
     if (!(await session.isUndisturbed())) {
       throw new ConflictError('garbage was collected while notes were written', {
