@@ -78,7 +78,7 @@ export function register(program: Command, cli: Cli): void {
         'names is kept in any case, and so is a file that a kept version has as well. Rules are words: ' +
         "'last 5', 'best 3 by eval_loss', 'every 1000' (steps), 'within 30 days', 'daily 7', 'weekly 4', " +
         "'monthly 12', 'branches release/*', 'optimizer 2'; what any of them selects is kept. Without rules, " +
-        "the setting keep.versions says them. 'dlv help retention' has more.",
+        'the setting keep.versions says them.',
       examples: [
         ['dlv keep --best 1 --by eval_loss --last 2 --dry-run', 'prints what would be removed'],
         [
