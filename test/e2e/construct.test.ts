@@ -129,3 +129,44 @@ test('construct: data files that a network names come along, where it names them
   );
   t.like(await repo.json('fsck'), { problems: [] });
 });
+
+test('sequences: what templates of several operators make is what conditions see', async (t) => {
+  const repo = await TestRepository.create(t);
+  const chain =
+    'INPUT(9) -> EMBED(size = 20, units = 8) -> ATTN(heads = 2) -> RMSNORM -> LSTM(units = 4) -> GRU(units = 6, last = true) -> FULL(units = 2)';
+  await repo.json('query', `construct text as ${chain}`);
+  await repo.json(
+    'query',
+    'construct image as INPUT(4, 3, 3) -> GROUPNORM(groups = 2) -> CONV(units = 2, kernel = 1)',
+  );
+  for (const [template, name] of [
+    ['EMBED', 'text'],
+    ['ATTN', 'text'],
+    ['RMSNORM', 'text'],
+    ['LSTM', 'text'],
+    ['GRU', 'text'],
+    ['GROUPNORM', 'image'],
+  ]) {
+    const { rows } = await repo.json<{ rows: { values: unknown[] }[] }>(
+      'query',
+      `select m from m where m has ${template}`,
+    );
+    t.deepEqual(
+      rows.map(({ values }) => values),
+      [[`${name}@1`]],
+      template,
+    );
+  }
+  for (const [wrong, message] of [
+    [
+      'INPUT(4, 3, 3) -> LSTM(units = 2)',
+      /'rnn1' wants a sequence \[N, steps, features\] and gets \[N, 4, 3, 3\]/,
+    ],
+    ['INPUT(9, 6) -> ATTN(heads = 4)', /has 4 heads: its 6 units/],
+    ['INPUT(9) -> EMBED(units = 3)', /wants size and units/],
+    ['INPUT(3, 4, 4) -> GROUPNORM(groups = 2)', /has 2 groups: its 3 channels/],
+    ['INPUT(9, 6) -> LSTM(heads = 4)', /LSTM has no 'heads'/],
+  ] as const) {
+    t.regex((await repo.fails(2, 'query', `construct x as ${wrong}`)).message, message);
+  }
+});

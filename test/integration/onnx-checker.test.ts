@@ -21,6 +21,15 @@ for file in sys.argv[1:]:
     print(file)
 `;
 
+/** Layers of several operators, of each kind that `vgg` below has not. */
+const SEQUENCES = [
+  `INPUT(12, 6) -> LSTM(units = 8, bidirectional = true) -> GRU(units = 5, bias = false) -> RNN("RNN", units = 4, last = true)
+   -> FULL(units = 3)`,
+  'INPUT(12) -> EMBED(size = 50, units = 16) -> ATTN(heads = 4) -> LAYERNORM -> RMSNORM -> FULL(units = 4)',
+  `INPUT(8, 6, 6) -> GROUPNORM(groups = 4) -> DECONV(units = 4, kernel = 2, stride = 2) -> INSTANCENORM -> GLOBALMAXPOOL
+   -> FULL(units = 2) -> LOGSOFTMAX`,
+];
+
 test('the checker of ONNX accepts what slice and construct write', async (t) => {
   if (python === undefined) {
     t.log('SKIPPED: no python3 with onnx (set DLV_TEST_PYTHON): new files are NOT checked by it');
@@ -43,6 +52,7 @@ test('the checker of ONNX accepts what slice and construct write', async (t) => 
     ),
     await edit('slice a from m mutate a.input = m["conv2"] and a.output = m["fc1"]'),
   ];
+  for (const chain of SEQUENCES) files.push(await newFile(`construct m as ${chain}`));
   for (const name of ['fashion-cnn', 'ppocr-cls', 'vad']) {
     const file = await fs.readFile(fixture('networks', `${name}.onnx`));
     const layer = name === 'vad' ? 'if1' : 'conv1';

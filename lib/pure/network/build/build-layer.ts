@@ -5,6 +5,8 @@
 import type { RawAttribute, RawNode } from '../../formats/onnx/onnx-model.js';
 import type { Dim, Shape } from '../network.js';
 import type { Shaped } from '../shapes/node-shapes.js';
+import { buildGroupNorm, buildRmsNorm } from './build-norms.js';
+import { buildAttention, buildEmbedding, buildRecurrent } from './build-sequence.js';
 import { type InitialValues, WEIGHT_TYPES, type WeightType } from './initial-values.js';
 import type { LayerSpec, OptionValue } from './layer-spec.js';
 
@@ -43,7 +45,10 @@ export interface FormerLayer {
   /** Weights of a full layer have one row an output. */
   isTransposed: boolean;
 }
-export type TensorRole = 'weight' | 'bias' | 'running_mean' | 'running_var' | 'slope';
+export type TensorRole =
+  | ('weight' | 'bias' | 'running_mean' | 'running_var' | 'slope')
+  /** Of recurrent layers: for what was given before. */
+  | 'recurrent';
 
 export interface LayerContext {
   /** Version of the standard operators. */
@@ -76,6 +81,38 @@ export function buildLayer(
 }
 
 type Scalar = number | string | readonly number[];
+
+/** Where a node of a layer stands. */
+interface NodePlace {
+  part?: string;
+  before?: number;
+}
+
+/** What makes the parts of a layer, for layers in files of their own. */
+export interface LayerTools {
+  readonly opset: number;
+  /** Adds an operator. @returns the name of its output */
+  node(
+    op: string,
+    inputs: string[],
+    attributes?: Readonly<Record<string, Scalar | undefined>>,
+    place?: NodePlace,
+  ): string;
+  /** A list of whole numbers as a value. */
+  constant(values: readonly number[]): string;
+  number(name: string, otherwise: number): number;
+  flag(name: string, otherwise: boolean): boolean;
+  /** A weight that is drawn; by Glorot's rule if `init` says nothing else. */
+  drawn(
+    name: string,
+    input: LayerInput,
+    shape: readonly number[],
+    fan: readonly [number, number],
+  ): string;
+  filled(name: string, input: LayerInput, shape: readonly number[], value: number): string;
+  shape(input: LayerInput, least: number): Shape;
+  size(dim: Dim | undefined, what: string, shape: Shape): number;
+}
 
 const ACTIVATIONS: Readonly<Record<string, { op: string; since: number; alpha?: number }>> = {
   RELU: { op: 'Relu', since: 6 },
@@ -145,10 +182,54 @@ class LayerBuilder {
       case 'concat':
         this.#join();
         break;
+      case 'rnn':
+        buildRecurrent(type, input, this.#tools());
+        break;
+      case 'attn':
+        buildAttention(input, this.#tools());
+        break;
+      case 'embed':
+        buildEmbedding(input, this.#tools());
+        break;
       default:
         throw new LayerProblem(`a ${type} cannot be made`);
     }
     return this.#made;
+  }
+
+  #tools(): LayerTools {
+    const isDrawn = (fan: readonly [number, number]): InitialValues =>
+      this.#drawn(fan) ?? { rule: 'glorot', fanIn: fan[0], fanOut: fan[1] };
+    const made = (
+      role: string,
+      { dtype: given }: LayerInput,
+      of: Pick<MadeTensor, 'shape' | 'values' | 'fan'>,
+    ): string => {
+      const dtype = given ?? 'F32';
+      if (!(dtype in WEIGHT_TYPES)) {
+        throw new LayerProblem(`has weights, and cannot have them as ${dtype}, which flows in`);
+      }
+      return this.#add(role, { dtype: dtype as WeightType, ...of });
+    };
+    return {
+      opset: this.#context.opset,
+      node: (op, inputs, attributes, place) =>
+        this.#node(op, inputs, attributes, ['epsilon'], place),
+      constant: (values) => {
+        this.#since('a list of sizes', 12, 0);
+        return this.#node('Constant', [], { value_ints: values });
+      },
+      number: (name, otherwise) => this.#number(name, otherwise),
+      flag: (name, otherwise) => {
+        const value = this.#option(name);
+        return typeof value === 'boolean' ? value : otherwise;
+      },
+      drawn: (role, input, shape, fan) => made(role, input, { shape, values: isDrawn(fan), fan }),
+      filled: (role, input, shape, value) =>
+        made(role, input, { shape, values: { rule: 'constant', value }, fan: [1, 1] }),
+      shape: (input, least) => this.#shape(input, least),
+      size: (dim, what, shape) => this.#size(dim, what, shape),
+    };
   }
 
   /** An option: as it is said, else as the former layer had it. */
@@ -161,14 +242,25 @@ class LayerBuilder {
     return typeof value === 'number' ? value : otherwise;
   }
 
+  /** A name that no node of the network or of this layer has. */
+  #nodeName(wanted: string): string {
+    const taken = new Set(this.#made.nodes.map(({ name }) => name));
+    for (let i = 0; ; i++) {
+      const name = this.#context.freshNode(i === 0 ? wanted : `${wanted}_${i}`);
+      if (!taken.has(name)) return name;
+    }
+  }
+
   #node(
     op: string,
     inputs: string[],
     attributes: Readonly<Record<string, Scalar | undefined>> = {},
     floats: readonly string[] = [],
+    /** Part of the layer that it belongs to, and how many outputs before its own are left out. */
+    { part, before = 0 }: NodePlace = {},
   ): string {
-    const { name } = this.#spec;
-    const output = this.#context.fresh(`/${name}/${op}_output_0`);
+    const name = part === undefined ? this.#spec.name : `${this.#spec.name}/${part}`;
+    const output = this.#context.fresh(`/${name}/${op}_output_${before}`);
     const given = Object.entries(attributes).flatMap(([key, value]): RawAttribute[] => {
       if (value === undefined) return [];
       if (typeof value === 'string') return [{ name: key, kind: 'string', value }];
@@ -177,13 +269,13 @@ class LayerBuilder {
     });
     this.#made.nodes.push({
       // As PyTorch writes it, so that the layer gets this name.
-      name: this.#context.freshNode(`/${name}/${op}`),
+      name: this.#nodeName(`/${name}/${op}`),
       opType: op,
       domain: '',
       overload: '',
       modules: [],
       inputs,
-      outputs: [output],
+      outputs: [...new Array<string>(before).fill(''), output],
       attributes: given,
     });
     this.#made.output = output;
@@ -388,8 +480,16 @@ class LayerBuilder {
       this.#node('LRN', [input.name], attributes, ['alpha', 'beta', 'bias']);
       return;
     }
+    if (type === 'RMS') {
+      buildRmsNorm(input, epsilon, this.#tools());
+      return;
+    }
     const shape = this.#shape(input, 2);
     const width = this.#size(type === 'LAYER' ? shape.at(-1) : shape[1], 'channels', shape);
+    if (type === 'GROUP') {
+      buildGroupNorm(input, { width, rank: shape.length, epsilon }, this.#tools());
+      return;
+    }
     const all = (role: TensorRole, value: number): string =>
       this.#filled(role, input, [width], value);
     const inputs = [input.name, all('weight', 1), all('bias', 0)];

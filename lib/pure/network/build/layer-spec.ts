@@ -47,6 +47,13 @@ const CONVOLUTION: Options = {
   ...WEIGHTS,
 };
 
+const RECURRENT: Options = {
+  units: 'count',
+  bidirectional: 'flag',
+  last: 'flag',
+  ...WEIGHTS,
+};
+
 /** Options of every type of layer that can be made, by kind and type. */
 const LAYERS: Partial<Record<LayerKind, Readonly<Record<string, Options>>>> = {
   conv: { CONV: CONVOLUTION },
@@ -62,6 +69,8 @@ const LAYERS: Partial<Record<LayerKind, Readonly<Record<string, Options>>>> = {
     BATCH: EPSILON,
     LAYER: EPSILON,
     INSTANCE: EPSILON,
+    GROUP: { groups: 'count', ...EPSILON },
+    RMS: EPSILON,
     LRN: { size: 'count', alpha: 'number', beta: 'number', k: 'number' },
   },
   act: {
@@ -78,6 +87,9 @@ const LAYERS: Partial<Record<LayerKind, Readonly<Record<string, Options>>>> = {
   dropout: { DROPOUT: { ratio: 'number' } },
   softmax: { SOFTMAX: { axis: 'axis' }, LOG_SOFTMAX: { axis: 'axis' } },
   reshape: { FLATTEN: NONE, IDENTITY: NONE },
+  rnn: { LSTM: RECURRENT, GRU: RECURRENT, RNN: RECURRENT },
+  attn: { ATTENTION: { heads: 'count', units: 'count', ...WEIGHTS } },
+  embed: { EMBED: { size: 'count', units: 'count', init: 'init' } },
   add: { ADD: { from: 'layers' } },
   mul: { MUL: { from: 'layers' } },
   concat: { CONCAT: { from: 'layers', axis: 'axis' } },
@@ -93,6 +105,8 @@ const DEFAULT_TYPES: Partial<Record<LayerKind, string>> = {
   add: 'ADD',
   mul: 'MUL',
   concat: 'CONCAT',
+  attn: 'ATTENTION',
+  embed: 'EMBED',
 };
 
 /** The type meant by a kind alone; null if it has to be said. */

@@ -86,3 +86,14 @@ export function matchRmsNorm(index: GraphIndex, last: number): Match | null {
   }
   return null;
 }
+
+/** Groups of channels as exporters spell them out; matched at its instance norm. γ and β of channels are taken in. */
+export function matchGroupNorm(index: GraphIndex, at: number): Match | null {
+  const node = index.node(at);
+  if (node.op !== 'InstanceNormalization') return null;
+  const split = madeFor(index, node.inputs[0], ['Reshape'], at);
+  const whole = index.onlyUser(node.outputs[0] ?? '');
+  if (split < 0 || whole < 0 || index.node(whole).op !== 'Reshape') return null;
+  const nodes = [at, split, whole, ...withAffine(index, whole, true)];
+  return { kind: 'norm', type: 'GROUP', nodes };
+}

@@ -8,7 +8,7 @@ import { numberOf } from '../network.js';
 import type { GraphIndex } from './graph-index.js';
 import type { LayerType } from './kinds.js';
 import { type Match, madeFor, near, otherInput, withScalar } from './matching.js';
-import { matchLayerNorm, matchRmsNorm } from './norm-patterns.js';
+import { matchGroupNorm, matchLayerNorm, matchRmsNorm } from './norm-patterns.js';
 
 /** A pattern, tried at each node as its last one. */
 type Pattern = (index: GraphIndex, last: number) => Match | null;
@@ -18,6 +18,7 @@ export const PATTERNS: readonly Pattern[] = [
   matchAttention,
   matchLayerNorm,
   matchRmsNorm,
+  matchGroupNorm,
   matchGeluErf,
   matchGeluTanh,
   matchHardSwish,

@@ -260,7 +260,7 @@ const REFUSED: [string, RegExp][] = [
   ['m["fc1"].replace = FULL(units = 9)', /'fc2' would not fit.*\[N, 9\].*\[5, 8\]/],
   ['m["pool1"].delete', /'fc1' would not fit/],
   ['m["conv1"].insert = BOGUS', /'BOGUS' is not a kind of layer/],
-  ['m["conv1"].insert = LSTM', /LSTM can be asked for, but no such layer can be made/],
+  ['m["conv1"].insert = SCALE', /SCALE can be asked for, but no such layer can be made/],
   ['m["conv1"].insert = RELU(units = 3)', /RELU has no 'units'/],
   ['m["conv1"].insert = CONV(kernl = 3)', /CONV has no 'kernl'/],
   ['m["conv1"].insert = CONV(kernel = 0)', /kernel has to be a whole number from 1/],
