@@ -2,7 +2,7 @@
  * Reads a DQL statement. The grammar is grammar.peggy; this file bounds what it is given, and makes of
  * what a parser says (a position and the rules that would fit there) an error that helps.
  */
-import { closestNames, editDistance } from '../../base/bytes/closest.js';
+import { editDistance } from '../../base/bytes/closest.js';
 import { UsageError } from '../../base/errors.js';
 import { NESTING_MAX } from '../../base/limits.js';
 import type {
@@ -17,6 +17,7 @@ import type {
   Template,
 } from './ast.js';
 import * as grammar from './grammar.js';
+import { hintFor, shortened } from './hints.js';
 
 /** A longer query is none that anybody wrote. */
 const TEXT_MAX = 64 * 1024;
@@ -74,8 +75,6 @@ function checkNesting(text: string): void {
   }
 }
 
-const WORD = /^[\p{L}\p{M}\p{N}_]+/u;
-
 function syntaxError(text: string, { expected, location }: grammar.SyntaxError): UsageError {
   const { offset: from } = location.start;
   const words = new Set<string>();
@@ -91,51 +90,13 @@ function syntaxError(text: string, { expected, location }: grammar.SyntaxError):
       else words.add(word);
     } else if (one.type === 'end') others.add('the end');
   }
-  const fits = [...others, ...[...words].map((word) => `'${word}'`)];
+  const fits = shortened([...others, ...[...words].map((word) => `'${word}'`)]);
   const listed = fits.slice(0, EXPECTED_MAX).join(', ');
   const what =
     fits.length === 0
       ? 'this does not fit here'
       : `expected ${listed}${fits.length > EXPECTED_MAX ? ', …' : ''}`;
-  const word = WORD.exec(text.slice(from))?.[0];
-  return queryError(text, { from }, what, hintFor(text, from, word, words));
-}
-
-/** What people write who know SQL or another language, and what DQL has for it. */
-const FOREIGN: readonly [RegExp, string][] = [
-  [/^in\b/i, 'sources stand behind from: select m from m in "good"'],
-  [/^(&&|\|\|)/, "write 'and' and 'or'"],
-  [/^!(?!=|~)/, "write 'not' before a condition"],
-  [
-    /^\*/,
-    "name what is to be shown: 'select m from m', or its columns: 'select m.name, m.metrics.acc from m'",
-  ],
-  [
-    /^(join|inner|left)\b/i,
-    "name two variables and join them in 'where': select a, b where a derived from b",
-  ],
-  [
-    /^(insert|update|drop|alter)\b/i,
-    'queries change no version: construct makes new ones, and dlv forget removes',
-  ],
-];
-
-function hintFor(
-  text: string,
-  from: number,
-  word: string | undefined,
-  words: ReadonlySet<string>,
-): string | undefined {
-  const exact = FOREIGN.find(([pattern]) => pattern.test(text.slice(from)));
-  if (exact !== undefined) return exact[1];
-  const near = word === undefined || words.size === 0 ? [] : closestNames(word, words);
-  if (near.length > 0 && near[0] !== word?.toLowerCase())
-    return `did you mean '${near.join("' or '")}'?`;
-  if (from === 0) return 'a query begins so: select m where m.metrics.acc > 0.9';
-  const quotes = text.slice(0, from).match(/["'`]/g)?.length ?? 0;
-  return quotes % 2 === 1 || /^["'`]/.test(text.slice(from))
-    ? 'is a quote not closed?'
-    : "'dlv help dql' shows what can be asked";
+  return queryError(text, { from }, what, hintFor(text, from, words));
 }
 
 /** Layers as the grammar gives them: repetitions are not written out. */
@@ -205,6 +166,7 @@ function finish(text: string, raw: Statement | RawSlice): Statement {
         text,
         slice.span,
         `a slice has one ${slice.variable}.input and one ${slice.variable}.output`,
+        `write: mutate ${slice.variable}.input = m["conv1"] and ${slice.variable}.output = m["fc7"]`,
       );
     }
     return first.selector;

@@ -2,9 +2,10 @@
 import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { NotFoundError, UsageError } from '../../base/errors.js';
-import { copyFile, makeDirectory, statOrNull } from '../../base/files/files.js';
+import { makeDirectory, removeFile, renameFile, statOrNull } from '../../base/files/files.js';
 import { type ModelFile, openModelFile } from '../../knowledge/training/model-file.js';
 import { exampleShape } from '../../knowledge/training/network-program.js';
+import { copyAsOneFile } from '../../knowledge/training/one-file.js';
 import type { Evaluate } from '../../pure/dql/ast.js';
 import { matchLayer, parseLayerPattern } from '../../pure/dql/layers/layer-pattern.js';
 import { spellings } from '../../pure/dql/layers/layer-set.js';
@@ -111,7 +112,11 @@ export async function placeSource(
     await makeDirectory(folder);
     const placed = await placeNetwork(repo, target, context.signal);
     try {
-      await copyFile(placed.path, file);
+      // A run that is killed here leaves no file that the next one would take for whole.
+      const part = `${file}.part`;
+      await removeFile(part);
+      await copyAsOneFile(placed.path, part, `${target.entry.path} of ${source.name}`);
+      await renameFile(part, file);
     } finally {
       await placed.remove();
     }

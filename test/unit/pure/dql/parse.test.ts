@@ -81,7 +81,7 @@ const WRONG: [string, number, number, RegExp][] = [
   ['', 1, 1, /expected 'explain', 'select'/],
   ['selec m', 1, 1, /did you mean 'select'\?/],
   ['select m wher m.a = 1', 1, 10, /did you mean 'where'\?/],
-  ['select m\nwhere m.a =', 2, 12, /expected .*a number/],
+  ['select m\nwhere m.a =', 2, 12, /expected .*a value/],
   ['select m where m.a > 1 && m.b > 2', 1, 24, /write 'and' and 'or'/],
   ['select * from m', 1, 8, /name what is to be shown/],
   ['select m where m.name = "x', 1, 25, /quote not closed/],
