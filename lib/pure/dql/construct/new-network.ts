@@ -1,5 +1,5 @@
 /** A network that comes from no other: construct lenet as INPUT(1, 28, 28) -> CONV(…) -> … */
-import { LayerProblem } from '../../network/build/build-layer.js';
+import { LayerProblem } from '../../network/build/layer-parts.js';
 import { LayerNames, placeChain } from '../../network/edit/chain.js';
 import { beforeChange, type FinishedDraft, finishDraft } from '../../network/edit/finish-draft.js';
 import { type DraftNode, GraphDraft } from '../../network/edit/graph-draft.js';

@@ -1,5 +1,5 @@
 /** Norms that ONNX has no operator for in every opset, spelled out as exporters do. */
-import { type LayerInput, LayerProblem, type LayerTools } from './build-layer.js';
+import { type LayerInput, LayerProblem, type LayerTools } from './layer-parts.js';
 
 /**
  * Groups of channels: an instance norm over each, then a factor and a shift for each channel. The shape that comes back is

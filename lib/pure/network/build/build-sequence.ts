@@ -1,6 +1,6 @@
 /** Layers of sequences [N, steps, features]: recurrent ones, attention of a sequence to itself, embeddings. */
 import type { Shape } from '../network.js';
-import { type LayerInput, LayerProblem, type LayerTools } from './build-layer.js';
+import { type LayerInput, LayerProblem, type LayerTools } from './layer-parts.js';
 
 /** Gates of each type: the rows of its weights are as many times its units. */
 const GATES: Readonly<Record<string, number>> = { LSTM: 4, GRU: 3, RNN: 1 };

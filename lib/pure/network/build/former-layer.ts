@@ -1,7 +1,7 @@
 /** What a layer of a network has that one of its kind in its place takes over: options and weights. */
 import type { RawNode } from '../../formats/onnx/onnx-model.js';
 import type { LayerKind } from '../layers/kinds.js';
-import type { FormerLayer, TensorRole } from './build-layer.js';
+import type { FormerLayer, TensorRole } from './layer-parts.js';
 import type { OptionValue } from './layer-spec.js';
 
 /** Operators that a layer of a kind is mainly. */

@@ -1,13 +1,13 @@
 /** Puts a chain of new layers into a draft, one after the other: the shape of each follows from the one before. */
 import type { RawTensor } from '../../formats/onnx/onnx-tensor.js';
+import { buildLayer } from '../build/build-layer.js';
+import { WEIGHT_TYPES } from '../build/initial-values.js';
 import {
   type BuiltLayer,
-  buildLayer,
   type FormerLayer,
   type LayerInput,
   LayerProblem,
-} from '../build/build-layer.js';
-import { WEIGHT_TYPES } from '../build/initial-values.js';
+} from '../build/layer-parts.js';
 import type { LayerSpec } from '../build/layer-spec.js';
 import { aliasWord } from '../layers/kinds.js';
 import { networkOfOnnx } from '../onnx-network.js';

@@ -2,8 +2,9 @@
  * Changes layers of a network: puts layers behind some, puts others in their place, or takes them out. All
  * changes are of layers of the network as it was; what is put in is not looked at again.
  */
-import { type FormerLayer, LayerProblem } from '../build/build-layer.js';
+
 import { formerLayer } from '../build/former-layer.js';
+import { type FormerLayer, LayerProblem } from '../build/layer-parts.js';
 import type { LayerSpec } from '../build/layer-spec.js';
 import type { LayerKind } from '../layers/kinds.js';
 import { layerView } from '../layers/layer-view.js';

@@ -6,13 +6,13 @@ import { UsageError } from '../../../base/errors.js';
 import type { RawGraph, RawModel, RawNode, RawValueInfo } from '../../formats/onnx/onnx-model.js';
 import type { RawTensor } from '../../formats/onnx/onnx-tensor.js';
 import type { EditedNode, GraphEdit, NewTensor } from '../../formats/onnx/write/edited-model.js';
-import type { MadeTensor } from '../build/build-layer.js';
 import {
   type InitialValues,
   initialElements,
   tensorByteCount,
   WEIGHT_TYPES,
 } from '../build/initial-values.js';
+import type { MadeTensor } from '../build/layer-parts.js';
 import type { GraphNode, Network } from '../network.js';
 import { networkOfOnnx } from '../onnx-network.js';
 import { inferShapes, type NetworkShapes } from '../shapes/infer-shapes.js';
