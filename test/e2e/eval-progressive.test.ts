@@ -17,7 +17,7 @@ import { serveFolder } from '../helpers/web-server.js';
 const IMAGES = fixture('digits', 'images.npy');
 const LABELS = fixture('digits', 'labels.npy');
 const PIXELS = 64;
-const HIDDEN = 96;
+const HIDDEN = 128;
 const SET = ['--data', IMAGES, '--labels', LABELS, '--scale', '1/16', '--limit', '40'];
 
 function skipped(t: ExecutionContext): boolean {
@@ -102,9 +102,31 @@ test('eval --progressive: every answer is that of all weights, from fewer bytes'
   await repo.fails(2, 'eval', ...SET, '--decide', 'top1');
 });
 
-test('eval --progressive: an operator without bounds is told of, and all weights answer', async (t) => {
+test('eval --progressive: what an operator without bounds needs is read whole, and the rest by planes', async (t) => {
   if (skipped(t)) return;
   const repo = await digitRepository(t, 'Softsign');
+  const result = await repo.json<ProgressiveResult>('eval', '--progressive', ...SET, '--check');
+  t.regex(result.whole ?? '', /Softsign/);
+  t.is(result.unbounded, null);
+  t.is(result.differing, 0);
+  t.deepEqual(result.stages[0]?.depths, { w0: 4, w1: 2 });
+  t.true((result.stages[0]?.settled as number) > 0.5);
+  t.like(result.reference, { threads: 1, optimization: 'disabled', batch: 1 });
+  t.true(result.bytes.mean < result.bytes.all);
+});
+
+test('eval --progressive: where an operator without bounds makes the answer, all weights are read', async (t) => {
+  if (skipped(t)) return;
+  const repo = await TestRepository.create(t);
+  const network = await digitNetwork();
+  const nodes = network.nodes.map((one) =>
+    one.outputs[0] === 'y' ? { ...one, outputs: ['s'] } : one,
+  );
+  await repo.write(
+    'digits.onnx',
+    modelOf({ ...network, nodes: [...nodes, node('Softsign', ['s'], 'y')] }),
+  );
+  await repo.commit('digits');
   const result = await repo.json<ProgressiveResult>('eval', '--progressive', ...SET);
   t.regex(result.unbounded ?? '', /Softsign/);
   t.deepEqual(result.methods, { full: 40 });

@@ -45,10 +45,11 @@ export async function attackShares(
       [0, 1],
       [1, -1],
     ] as const;
+    const given = await bounds.given([input]);
     const [least = Number.NaN] = await bounds.rows(
-      input,
+      given,
       [{ terms, offset: 0 }],
-      await bounds.refine(input, 1e12),
+      await bounds.refine(given, 1e12),
     );
     const middle = await margin(attackDense(network, boundsOf, { x, up: 0, down: 1, rounds: 0 }));
     let worst = middle;

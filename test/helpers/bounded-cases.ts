@@ -211,3 +211,166 @@ export function operatorNetworks(rng: Rng): BoundedNetwork[] {
     ),
   ];
 }
+
+/** Networks over rows of features: norms, Softmax and what transformers are made of. */
+export function featureNetworks(rng: Rng): BoundedNetwork[] {
+  const [tokens, width, heads] = [5, 8, 2];
+  const weight = (...dims: number[]) =>
+    randomWeight(rng, dims, 1 / Math.sqrt(dims.at(-1) as number));
+  const make = (
+    title: string,
+    nodes: BoundedNetwork['nodes'],
+    more: Partial<BoundedNetwork> = {},
+  ): BoundedNetwork => ({
+    title,
+    example: [tokens, width],
+    nodes: [
+      node('MatMul', ['x', 'first'], 'z'),
+      ...nodes,
+      node('Flatten', ['a'], 'flat'),
+      node('MatMul', ['flat', 'head'], 'y'),
+    ],
+    opset: 17,
+    constants,
+    ...more,
+    weights: {
+      first: weight(width, width),
+      head: weight(tokens * width, 4),
+      ...more.weights,
+    },
+  });
+  const norm = { g: randomWeight(rng, [width], 0.5), h: randomWeight(rng, [width], 0.5) };
+  const chain = (x: string, out: string): BoundedNetwork['nodes'] => [
+    node('ReduceMean', [x], `${out}m`, { axes: ints(-1) }),
+    node('Sub', [x, `${out}m`], `${out}d`),
+    node('Pow', [`${out}d`, 'two'], `${out}p`),
+    node('ReduceMean', [`${out}p`], `${out}v`, { axes: ints(-1) }),
+    node('Add', [`${out}v`, 'epsilon'], `${out}e`),
+    node('Sqrt', [`${out}e`], `${out}s`),
+    node('Div', [`${out}d`, `${out}s`], `${out}q`),
+    node('Mul', [`${out}q`, 'g'], `${out}w`),
+    node('Add', [`${out}w`, 'h'], out),
+  ];
+  const constants = {
+    two: 2,
+    three: 3,
+    four: 4,
+    half: 0.5,
+    one: 1,
+    root: Math.SQRT2,
+    scale: Math.sqrt(width / heads),
+    epsilon: 1e-5,
+  };
+  const gelu = (x: string, out: string): BoundedNetwork['nodes'] => [
+    node('Div', [x, 'root'], `${out}r`),
+    node('Erf', [`${out}r`], `${out}e`),
+    node('Add', [`${out}e`, 'one'], `${out}o`),
+    node('Mul', [x, `${out}o`], `${out}p`),
+    node('Mul', [`${out}p`, 'half'], out),
+  ];
+  const split = (name: string, order: readonly number[]): BoundedNetwork['nodes'] => [
+    node('Reshape', [name, 'by heads'], `${name}r`),
+    node('Transpose', [`${name}r`], `${name}t`, { perm: ints(...order) }),
+  ];
+  return [
+    make(
+      'LayerNormalization',
+      [node('LayerNormalization', ['z', 'g', 'h'], 'a', { axis: { int: -1 } })],
+      { weights: norm },
+    ),
+    make('a norm as a chain', chain('z', 'a'), { weights: norm }),
+    make('Softmax', [node('Softmax', ['z'], 'a', { axis: { int: -1 } })]),
+    make('Softmax of another axis', [
+      node('Mul', ['z', 'four'], 'w'),
+      node('Softmax', ['w'], 'a', { axis: { int: 1 } }),
+    ]),
+    make('Gelu as a chain', gelu('z', 'a')),
+    make('Exp and Elu', [
+      node('Exp', ['z'], 'e'),
+      node('Sub', ['e', 'two'], 'f'),
+      node('Elu', ['f'], 'a'),
+    ]),
+    make('a cube and Tanh', [
+      node('Pow', ['z', 'three'], 'c'),
+      node('Tanh', ['c'], 't'),
+      node('Neg', ['t'], 'a'),
+    ]),
+    make(
+      'Split, Gather, Concat with a parameter',
+      [
+        node('Split', ['z', 'parts'], ['s1', 's2'], { axis: { int: 2 } }),
+        node('Concat', ['s2', 's1'], 'c', { axis: { int: 2 } }),
+        node('Gather', ['c', 'row'], 'g', { axis: { int: 1 } }),
+        node('Unsqueeze', ['g', 'axis'], 'u'),
+        node('Sub', ['c', 'u'], 'a'),
+      ],
+      { settings: { parts: [3, 5], axis: [1] }, scalars: { row: 1 } },
+    ),
+    make(
+      'a transposed weight',
+      [
+        node('Transpose', ['tw'], 'wt', { perm: ints(1, 0) }),
+        node('MatMul', ['z', 'wt'], 'm'),
+        node('Add', ['m', 'h'], 'n'),
+        node('Relu', ['n'], 'a'),
+      ],
+      { weights: { tw: weight(width, width), h: norm.h } },
+    ),
+    make(
+      'an attention block',
+      [
+        ...chain('z', 'n'),
+        ...['q', 'k', 'v'].flatMap((name) => [
+          node('MatMul', ['n', `w${name}`], `${name}0`),
+          node('Add', [`${name}0`, `b${name}`], name),
+        ]),
+        ...split('q', [0, 2, 1, 3]),
+        ...split('k', [0, 2, 3, 1]),
+        ...split('v', [0, 2, 1, 3]),
+        node('MatMul', ['qt', 'kt'], 'qk'),
+        node('Div', ['qk', 'scale'], 'scaled'),
+        node('Softmax', ['scaled'], 'shares', { axis: { int: -1 } }),
+        node('MatMul', ['shares', 'vt'], 'mixed'),
+        node('Transpose', ['mixed'], 'turned', { perm: ints(0, 2, 1, 3) }),
+        node('Reshape', ['turned', 'whole'], 'joined'),
+        node('MatMul', ['joined', 'wo'], 'o'),
+        node('Add', ['z', 'o'], 'r1'),
+        node('MatMul', ['r1', 'up'], 'u'),
+        ...gelu('u', 'ug'),
+        node('MatMul', ['ug', 'down'], 'd'),
+        node('Add', ['r1', 'd'], 'a'),
+      ],
+      {
+        settings: { 'by heads': [0, tokens, heads, width / heads], whole: [0, tokens, width] },
+        weights: {
+          ...norm,
+          wq: weight(width, width),
+          wk: weight(width, width),
+          wv: weight(width, width),
+          wo: weight(width, width),
+          bq: randomWeight(rng, [width], 0.2),
+          bk: randomWeight(rng, [width], 0.2),
+          bv: randomWeight(rng, [width], 0.2),
+          up: weight(width, 2 * width),
+          down: weight(2 * width, width),
+        },
+      },
+    ),
+  ];
+}
+
+/** LRN over a map, then a head. */
+export function responseNetwork(rng: Rng): BoundedNetwork {
+  return {
+    title: 'LRN',
+    example: [3, 4, 4],
+    nodes: [
+      node('Conv', ['x', 'c'], 'z'),
+      node('Relu', ['z'], 'r'),
+      node('LRN', ['r'], 'n', { size: { int: 3 }, alpha: { float: 0.5 }, beta: { float: 0.75 } }),
+      node('Flatten', ['n'], 'flat'),
+      node('MatMul', ['flat', 'w'], 'y'),
+    ],
+    weights: { c: randomWeight(rng, [5, 3, 2, 2], 0.5), w: randomWeight(rng, [45, 4], 0.3) },
+  };
+}

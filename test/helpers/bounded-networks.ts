@@ -21,16 +21,30 @@ export interface BoundedNetwork {
   weights: Record<string, Weight>;
   /** Whole numbers that say how operators work. */
   settings?: Record<string, number[]>;
+  /** The same, one number each without axes. */
+  scalars?: Record<string, number>;
+  /** Floats that are no weights: they are known. */
+  constants?: Record<string, number>;
   opset?: number;
 }
 
-function settingsOf({ settings = {} }: BoundedNetwork) {
-  return Object.entries(settings).map(([name, values]) => ({
+function settingsOf({ settings = {}, scalars = {}, constants = {} }: BoundedNetwork) {
+  const whole = (name: string, values: number[], dims: number[]) => ({
     name,
     type: 'int64' as const,
-    dims: [values.length],
+    dims,
     bytes: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
-  }));
+  });
+  return [
+    ...Object.entries(settings).map(([name, values]) => whole(name, values, [values.length])),
+    ...Object.entries(scalars).map(([name, value]) => whole(name, [value], [])),
+    ...Object.entries(constants).map(([name, value]) => ({
+      name,
+      type: 'float32' as const,
+      dims: [],
+      bytes: new Uint8Array(Float32Array.of(value).buffer),
+    })),
+  ];
 }
 
 /** The file; without `isOpen` its weights are in it, else they are inputs. */
@@ -66,8 +80,10 @@ export async function networkOf(network: BoundedNetwork): Promise<Network> {
 }
 
 /** Intervals around all weights, of a relative width. */
-export function intervalsOf({ weights }: BoundedNetwork, width: number): BoundsOf {
+export function intervalsOf({ weights, constants = {} }: BoundedNetwork, width: number): BoundsOf {
   return (name) => {
+    const known = constants[name];
+    if (known !== undefined) return { low: Float32Array.of(known), high: Float32Array.of(known) };
     const { values } = weights[name] as Weight;
     return {
       low: values.map((value) => value - Math.abs(value) * width),
@@ -104,14 +120,14 @@ export function randomWeight(rng: Rng, dims: number[], scale = 1): Weight {
   return { dims, values };
 }
 
-/** A node of one output. */
+/** A node. */
 export function node(
   op: string,
   inputs: string[],
-  output: string,
+  output: string | string[],
   attributes: WrittenNode['attributes'] = {},
 ): WrittenNode {
-  return { op, inputs, outputs: [output], attributes };
+  return { op, inputs, outputs: [output].flat(), attributes };
 }
 
 /**

@@ -45,7 +45,7 @@ export async function checkSoundness(
   const options = { threads: 1, optimization: 'all' } as const;
   await bench.add('reference', modelOf(network, true), options);
   const outputs = ['y'];
-  const scan = await bounds.scan(input, new Array<number>(examples).fill(0));
+  const scan = await bounds.scan(await bounds.given([input]), new Array<number>(examples).fill(0));
   t.true(scan.isFinite, network.title);
   const classes = scan.low.length / examples;
   const pairs = claimsOf({ kind: 'top', count: 1 }, [1, ...new Array<number>(classes - 1).fill(0)]);
@@ -56,7 +56,9 @@ export async function checkSoundness(
   const claims = [...pairs, ...singles];
   const found: number[][] = [];
   for (let i = 0; i < rows; i++) {
-    const one = fed('x', x.slice(i * size, (i + 1) * size), [1, ...network.example]);
+    const one = await bounds.given([
+      fed('x', x.slice(i * size, (i + 1) * size), [1, ...network.example]),
+    ]);
     const plain = await bounds.rows(one, claims, null);
     found.push(plain);
     if (!bounds.canRefine) continue;

@@ -6,7 +6,13 @@ import os from 'node:os';
 import test from 'ava';
 import { Workbench } from '../../lib/knowledge/inference/workbench.js';
 import { attackShares } from '../helpers/attack.js';
-import { convNetwork, denseNetwork, operatorNetworks } from '../helpers/bounded-cases.js';
+import {
+  convNetwork,
+  denseNetwork,
+  featureNetworks,
+  operatorNetworks,
+  responseNetwork,
+} from '../helpers/bounded-cases.js';
 import { hasRuntime } from '../helpers/linear-network.js';
 import { seededRandom } from '../helpers/rng.js';
 import { checkSoundness } from '../helpers/soundness.js';
@@ -35,6 +41,8 @@ test('bounds: a million samples stay inside', async (t) => {
         denseNetwork(rng, [16, 24, 24, 24, 5]),
         convNetwork(rng),
         ...operatorNetworks(rng),
+        ...featureNetworks(rng),
+        responseNetwork(rng),
       ];
       for (const network of networks) {
         const width = [2 ** -8, 2 ** -4, 2 ** -12, 0][round % 4] as number;

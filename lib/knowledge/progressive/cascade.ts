@@ -3,6 +3,7 @@
  * approximate answer, then bounds that may make it certain, cheap ones first; examples that stay open go on to
  * the next depth, and at the end to the network with all of its weights.
  */
+import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { UsageError } from '../../base/errors.js';
 import type { Analysis } from '../../pure/bounds/analysis.js';
@@ -23,6 +24,7 @@ import { Workbench } from '../inference/workbench.js';
 import { NetworkBounds } from './network-bounds.js';
 import { nextDepths } from './next-depths.js';
 import { type Depths, depthsOf, isWhole, type PlaneSource } from './plane-source.js';
+import { writePrefix } from './prefix-file.js';
 
 /** How an answer became final. */
 export type Method = 'intervals' | 'rows' | 'refined' | 'approximate' | 'full';
@@ -158,7 +160,7 @@ class Cascade {
     const { source, options, output } = this.#o;
     throwIfAborted(this.#o.signal);
     const started = performance.now();
-    const { boundsOf, path } = await source.load(depths);
+    const { boundsOf, path: file } = await source.load(depths);
     const stage: Stage = {
       depths,
       bytes: await source.bytesAt(depths),
@@ -169,7 +171,7 @@ class Cascade {
     };
     stage.milliseconds.read = performance.now() - started;
     this.#stages.push(stage);
-    const network = await this.#bench.add('network', path, options);
+    const network = await this.#bench.add('network', file, options);
     this.#runtime = network.version;
     this.#feeder ??= new Feeder(network.inputs, this.#o);
     const found =
@@ -184,12 +186,23 @@ class Cascade {
     }
     this.#output = found.name;
     if (this.#o.analysis !== null && this.#o.guarantee === 'certified' && this.#isMeasured) {
-      this.#bounds ??= await NetworkBounds.open(this.#bench, this.#o.analysis, options.threads);
+      this.#bounds ??= await this.#open(this.#o.analysis, file);
       const before = this.#stages.at(-2)?.depths;
       const changed = [...depths].filter(([name, planes]) => before?.get(name) !== planes);
       await this.#bounds.know(boundsOf, before && new Set(changed.map(([name]) => name)));
     }
     return stage;
+  }
+
+  async #open(analysis: Analysis, file: string): Promise<NetworkBounds> {
+    const { options, folder } = this.#o;
+    const bounds = await NetworkBounds.open(this.#bench, analysis, options.threads);
+    if (analysis.prefix !== null) {
+      const target = path.join(folder, 'prefix.onnx');
+      await writePrefix(file, target, analysis.prefix.outputs);
+      await bounds.loadPrefix(target, options);
+    }
+    return bounds;
   }
 
   /** Batches of examples as the network is fed. @param wanted  null: all. */
@@ -307,7 +320,7 @@ class Cascade {
         const row = scores[first + (i % count)] as number[];
         return row.reduce((most, score, c) => (score > (row[most] as number) ? c : most), 0);
       });
-      const scan = await bounds.scan(fed[0] as Fed, best);
+      const scan = await bounds.scan(await bounds.given(fed), best);
       const width = scan.low.length / rows;
       for (let i = 0; i < count; i++) {
         const example = first + i;
@@ -333,10 +346,9 @@ class Cascade {
   }
 
   /** One example as a batch. */
-  async #one(example: number): Promise<Fed> {
+  async #one(bounds: NetworkBounds, example: number): Promise<Fed[]> {
     const feeder = this.#feeder as Feeder;
-    const [fed] = await feeder.read(example, 1, feeder.fixed ?? 1);
-    return fed as Fed;
+    return bounds.given(await feeder.read(example, 1, feeder.fixed ?? 1));
   }
 
   /** Backward bounds of some open examples. @returns how many became final. */
@@ -367,7 +379,7 @@ class Cascade {
     claims: readonly Claim[],
   ): Promise<Method | null> {
     const { margin, effort } = this.#o;
-    const fed = await this.#one(example);
+    const fed = await this.#one(bounds, example);
     const least = await this.#timed(stage, 'rows', () => bounds.rows(fed, claims, null));
     const unsure = claims.filter((_, i) => !((least[i] as number) > margin));
     if (unsure.length === 0) return 'rows';

@@ -1,9 +1,9 @@
 /** Bounds of one network in a process: its graphs, loaded once, and the weights that are known so far. */
 
 import { type Analysis, NoBounds } from '../../pure/bounds/analysis.js';
-import { SLOPE_INPUTS } from '../../pure/bounds/backward-rules.js';
+import { SLOPE_INPUTS } from '../../pure/bounds/backward/bends.js';
 import type { Claim } from '../../pure/bounds/decisions.js';
-import { refinedNames } from '../../pure/bounds/forward.js';
+import { givenName, refinedNames } from '../../pure/bounds/forward/forward.js';
 import {
   depthOf,
   elementProgram,
@@ -26,6 +26,8 @@ const SLOPES: readonly (readonly [number, number, number])[] = [
 ];
 /** Rows of one pass. */
 const ROWS_MAX = 256;
+/** Name of the part that is run as it is, among the networks of a process. */
+const PREFIX = 'prefix';
 /** Stands for an end that is not known better. */
 const WIDE = 3e38;
 
@@ -141,18 +143,37 @@ export class NetworkBounds {
     });
   }
 
-  /** The network's input, as graphs of bounds are fed with it. */
-  input(fed: Fed): Fed {
-    return { ...fed, name: `in:${this.analysis.input}` };
+  /** Loads the part of the network that is run as it is. @param file  of its weights, whole. */
+  async loadPrefix(file: string, options: RunOptions): Promise<void> {
+    await this.#bench.add(PREFIX, file, options);
+  }
+
+  /** What graphs of bounds are fed with: the network's input, and what its first part makes of it. */
+  async given(inputs: Fed[]): Promise<Fed[]> {
+    const { prefix, given } = this.analysis;
+    const named = inputs
+      .filter(({ name }) => given.includes(name))
+      .map((fed) => ({ ...fed, name: givenName(fed.name) }));
+    if (prefix === null) return named;
+    const made = await this.#bench.pass({
+      name: PREFIX,
+      inputs,
+      kept: [],
+      outputs: [...prefix.outputs],
+    });
+    return [
+      ...named,
+      ...made.map(({ dims, values }, i) =>
+        // Values of float32 pass through float64 unchanged.
+        fedFloats(givenName(prefix.outputs[i] as string), Float32Array.from(values), dims),
+      ),
+    ];
   }
 
   /** Intervals of a batch. @param best  the class of each example that margins are from. */
-  async scan(fed: Fed, best: readonly number[]): Promise<Scan> {
+  async scan(given: Fed[], best: readonly number[]): Promise<Scan> {
     const outputs = ['low', 'high', 'guard', ...(this.#hasMargins ? ['margin'] : [])];
-    const feeds = [
-      this.input(fed),
-      fedInts('best', BigInt64Array.from(best, BigInt), [best.length, 1]),
-    ];
+    const feeds = [...given, fedInts('best', BigInt64Array.from(best, BigInt), [best.length, 1])];
     const results = await this.#pass('scan', () => scanProgram(this.analysis), feeds, outputs);
     const [low, high, guard, margin] = results.map(({ values }) => values) as [
       Float64Array,
@@ -164,7 +185,7 @@ export class NetworkBounds {
   }
 
   /** Least values of claims for one example: the best of several slopes. */
-  async rows(fed: Fed, claims: readonly Claim[], refined: Refined | null): Promise<number[]> {
+  async rows(given: Fed[], claims: readonly Claim[], refined: Refined | null): Promise<number[]> {
     const classes = this.#scores;
     const least = claims.map(() => Number.NEGATIVE_INFINITY);
     if (!this.#programs.has('rows')) return least;
@@ -181,7 +202,7 @@ export class NetworkBounds {
         }
       }
       const feeds = [
-        this.input(fed),
+        ...given,
         ...(refined ?? []),
         fedFloats('rows', rows, [count, classes]),
         ...slopeFeeds(part.length),
@@ -217,12 +238,12 @@ export class NetworkBounds {
    * Better ends of the values that bend, layer by layer: by the way back for elements whose sign is open.
    * @param work  multiplications that it may take; layers beyond it keep their intervals.
    */
-  async refine(fed: Fed, work: number): Promise<Refined> {
+  async refine(given: Fed[], work: number): Promise<Refined> {
     const refined: Refined = [];
     let left = work;
     for (const [k, target] of this.#targets.entries()) {
       const before = this.#targets.slice(0, k);
-      const feeds = [this.input(fed), ...refined];
+      const feeds = [...given, ...refined];
       const [low, high] = await this.#pass(
         `interval ${k}`,
         () => intervalProgram(this.analysis, target, before),

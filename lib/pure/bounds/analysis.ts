@@ -8,6 +8,7 @@ import {
 } from '../network/network.js';
 import { batchSizes } from '../network/shapes/batch.js';
 import { inferShapes } from '../network/shapes/infer-shapes.js';
+import { simplify } from './simplify.js';
 
 /** A network that is about to be bounded. */
 export interface Analysis {
@@ -16,8 +17,10 @@ export interface Analysis {
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** Nodes that depend on the input, in order, up to the output that decides. */
   readonly nodes: readonly GraphNode[];
-  /** Name of the network's input, and of its shape for one example. */
-  readonly input: string;
+  /** Values that are known exactly: the network's input, or what its first part gives. */
+  readonly given: readonly string[];
+  /** The part that is run as it is; null: none. */
+  readonly prefix: Prefix | null;
   /** The value whose order decides: the output, or what stands before a final softmax. */
   readonly scores: string;
   /** True if a softmax follows `scores`. */
@@ -26,10 +29,22 @@ export interface Analysis {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Elements of values that are computed of shapes and constants. */
   readonly elements: ReadonlyMap<string, readonly number[]>;
+  /** Values of float32. */
+  readonly floats: ReadonlySet<string>;
   /** Values of float16. */
   readonly halves: ReadonlySet<string>;
   /** True if the first axis of every value is the batch, so that several examples can be bounded at once. */
   readonly isBatched: boolean;
+}
+
+/** The first part of a network, which is run with whole weights. */
+export interface Prefix {
+  /** Values that it gives. */
+  readonly outputs: readonly string[];
+  /** Parameters that it does not need: their planes are read as bounds ask for them. */
+  readonly spared: ReadonlySet<string>;
+  /** Why it has no bounds. */
+  readonly why: string;
 }
 
 /** Why a network has no bounds. */
@@ -55,17 +70,15 @@ export interface AnalysisOptions {
 
 /**
  * Looks through a network.
- * @throws {NoBounds} if it has several inputs, graphs in nodes, or shapes that are not known.
+ * @throws {NoBounds} if it has no input, or takes several examples at a time.
  */
 export function analyse(
   network: Network,
   { output, example, isRanked = true }: AnalysisOptions = {},
 ): Analysis {
   const { graph } = network;
-  const [input, more] = graph.inputs;
-  if (input === undefined || more !== undefined) {
-    throw new NoBounds(`the network has ${graph.inputs.length} inputs, not one`);
-  }
+  const [input] = graph.inputs;
+  if (input === undefined) throw new NoBounds('the network has no input');
   const target = output ?? graph.outputs[0]?.name ?? '';
   const makers = makersOf(graph.nodes);
   const fixed = input.shape?.[0];
@@ -77,15 +90,17 @@ export function analyse(
       ...(example === undefined ? {} : { inputs: new Map([[input.name, [batch, ...example]]]) }),
     });
   const [one, some] = [of(first), of(SAMPLE)];
-  const depends = new Set([input.name]);
+  const depends = new Set(graph.inputs.map(({ name }) => name));
   const shapes = new Map<string, readonly number[]>();
   const elements = new Map<string, readonly number[]>();
   const halves = new Set<string>();
+  const floats = new Set<string>();
   let isBatched = typeof fixed !== 'number';
   const note = (name: string): void => {
     const { shape, dtype, elements: known } = one.of(graph, name);
     if (known?.every((value) => typeof value === 'number')) elements.set(name, known as number[]);
     if (dtype === 'F16') halves.add(name);
+    if (dtype === 'F32') floats.add(name);
     if (shape?.every((dim) => typeof dim === 'number')) shapes.set(name, shape as number[]);
     if (!depends.has(name)) return;
     const larger = some.of(graph, name).shape;
@@ -97,40 +112,53 @@ export function analyse(
       larger.slice(1).every((dim, i) => dim === shape[i + 1]);
     if (!fits) isBatched = false;
   };
-  note(input.name);
+  const isFixed = (name: string): boolean =>
+    one.of(graph, name).shape?.join() === some.of(graph, name).shape?.join();
+  for (const { name } of graph.inputs) note(name);
   const wanted = ancestorsOf(target, makers);
   const nodes: GraphNode[] = [];
   for (const node of graph.nodes) {
     for (const name of node.outputs) if (name !== '') note(name);
     if (!wanted.has(node)) continue;
-    if (node.bodies.length > 0) throw new NoBounds(`'${node.op}' runs graphs of its own`, node.op);
     // What follows from shapes alone does not depend on the numbers of an example.
-    const isShape = node.outputs.every((name) => elements.has(name));
-    if (isShape || !node.inputs.some((name) => depends.has(name))) continue;
+    if (node.outputs.every((name) => name === '' || elements.has(name))) continue;
+    nodes.push(node);
+    if (!node.inputs.some((name) => depends.has(name))) {
+      // Made of parameters: of one shape whatever the batch is, or the batch is not the first axis of all.
+      if (node.outputs.some((name) => name !== '' && !isFixed(name))) isBatched = false;
+      continue;
+    }
     for (const name of node.outputs) {
+      if (name === '') continue;
       depends.add(name);
       note(name);
     }
-    nodes.push(node);
-  }
-  for (const name of [input.name, ...nodes.flatMap((node) => node.outputs.slice(0, 1))]) {
-    if (!shapes.has(name)) throw new NoBounds(`the shape of '${name}' is not known`);
   }
   const { scores, hasSoftmax } = isRanked
     ? scoresOf(target, makers)
     : { scores: target, hasSoftmax: false };
   if (!depends.has(scores)) throw new NoBounds('the output does not depend on the input');
   const kept = ancestorsOf(scores, makers);
+  const parameters = new Map(graph.parameters.map((one) => [one.name, one]));
+  const simple = simplify(
+    nodes.filter((node) => kept.has(node)),
+    {
+      shapeOf: (name) => shapes.get(name) ?? parameters.get(name)?.shape,
+      elementsOf: (name) => elements.get(name) ?? parameters.get(name)?.values ?? undefined,
+    },
+  );
   return {
     graph,
     opset: network.opsets.get('') ?? 13,
-    parameters: new Map(graph.parameters.map((one) => [one.name, one])),
-    nodes: nodes.filter((node) => kept.has(node)),
-    input: input.name,
+    parameters,
+    nodes: simple.nodes,
+    given: graph.inputs.map(({ name }) => name),
+    prefix: null,
     scores,
     hasSoftmax,
-    shapes,
+    shapes: new Map([...shapes, ...simple.shapes]),
     elements,
+    floats,
     halves,
     isBatched,
   };

@@ -1,12 +1,12 @@
 /** The graphs that bounds are computed by: made once for a network, whatever is known of its weights. */
 import type { GraphNode } from '../network/network.js';
 import { type Analysis, ancestorsOf, makersOf } from './analysis.js';
-import { BackwardPass } from './backward.js';
-import { BACKWARD } from './backward-rules.js';
-import { ForwardPass } from './forward.js';
-import { applyLinear, biasOf, type Linear, linearOf } from './linear.js';
+import { BackwardPass } from './backward/backward.js';
+import { BACKWARD } from './backward/rules.js';
+import { ForwardPass } from './forward/forward.js';
+import { applyLinear, biasOf, type Linear, linearOf, linearParts } from './forward/linear.js';
+import { RULES } from './forward/rules.js';
 import { FEW, sumError, TINY } from './rounding.js';
-import { RULES } from './rules.js';
 import type { WeightInput } from './weights.js';
 
 /** A graph with what it is fed of weights. */
@@ -62,18 +62,19 @@ function marginOutput(pass: ForwardPass, linear: Linear): boolean {
   const given = pass.weight(linear.weight, 'center');
   const rows =
     linear.kind === 'rows' ? given : maker.node('Transpose', [given], { perm: { ints: [1, 0] } });
-  const { center, radius, size } = pass.ball(linear.data);
-  const error = 2 * sumError(linear.terms);
-  let middle = applyLinear(pass, linear, center, 'center');
+  const { radius } = pass.ball(linear.data);
+  const parts = linearParts(pass, linear, 2);
+  let { middle } = parts;
+  // Of weights alone: values that are not known count by differences of rows below.
+  const { size } = pass.ball(linear.data);
   let own = maker.add(
     applyLinear(pass, linear, size, 'radius'),
-    maker.scale(applyLinear(pass, linear, size, 'size'), error),
+    maker.add(parts.reference, parts.own),
   );
   const bias = biasOf(pass, linear, 'center', 2);
   if (bias !== null) {
     middle = maker.add(middle, bias);
     own = maker.add(own, biasOf(pass, linear, 'radius', 2) as string);
-    own = maker.add(own, maker.scale(maker.abs(bias), error));
   }
   own = maker.add(own, maker.scale(maker.abs(middle), FEW));
   const best = maker.input('best', ['N', 1], 'int64');
@@ -96,11 +97,6 @@ function marginOutput(pass: ForwardPass, linear: Linear): boolean {
   const margin = maker.sub(maker.sub(gap, maker.scale(maker.abs(gap), FEW)), around);
   maker.output('margin', margin);
   return true;
-}
-
-/** @throws {NoBounds} if intervals of the scores cannot be built. */
-export function checkBounded(analysis: Analysis): void {
-  new ForwardPass(analysis, RULES).run(analysis.scores);
 }
 
 /** For graphs of one example. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Id } from '../../base/bytes/hash.js';
 import { UsageError } from '../../base/errors.js';
 import { fedShape, type Preprocess } from '../../knowledge/inference/data/preprocess.js';
+import type { RunOptions } from '../../knowledge/inference/messages.js';
 import {
   type CascadeResult,
   type Method,
@@ -11,7 +12,7 @@ import {
 import { depthsOf, type PlaneSource } from '../../knowledge/progressive/plane-source.js';
 import { type Analysis, analyse, NoBounds } from '../../pure/bounds/analysis.js';
 import { type Decision, parseDecision, sameAnswer } from '../../pure/bounds/decisions.js';
-import { checkBounded } from '../../pure/bounds/programs.js';
+import { beyondUnknown } from '../../pure/bounds/prefix.js';
 import { graphsOf, type Network } from '../../pure/network/network.js';
 import { registerReader } from '../../storage/repo/processes/readers.js';
 import type { OpContext } from '../context.js';
@@ -96,6 +97,8 @@ export interface ProgressiveResult extends CalledVersion {
   };
   /** Why no answer was certified from a part of the weights; null where bounds were computed. */
   unbounded: string | null;
+  /** Why a first part of the network was read whole and run as it is; null: none was. */
+  whole: string | null;
   stages: ProgressiveStage[];
   layers: ProgressiveLayer[];
   /** Bytes of weights: the mean of queries that are answered alone by a cold reader, all of them together, all weights. */
@@ -134,6 +137,11 @@ export async function evaluateProgressively(
     try {
       const { source, analysis, unbounded, label } = found;
       context.progress.start(`answering with ${label}`, set.examples, 'examples');
+      // Where a part is run as it is, the reference is run in the same way, so that its values are the same.
+      const isPinned = analysis?.prefix != null;
+      const run: RunOptions = isPinned
+        ? { threads: 1, optimization: 'disabled' }
+        : { threads, optimization: 'all' };
       const result = await runCascade({
         label,
         folder: found.folder,
@@ -145,8 +153,8 @@ export async function evaluateProgressively(
         ...(options.output === undefined ? {} : { output: options.output }),
         guarantee,
         margin: analysis?.hasSoftmax ? Math.max(margin, SOFTMAX_MARGIN) : margin,
-        batch,
-        options: { threads, optimization: 'all' },
+        batch: isPinned ? 1 : batch,
+        options: run,
         effort,
         check: options.check === true,
         ...(context.signal ? { signal: context.signal } : {}),
@@ -173,11 +181,11 @@ export async function evaluateProgressively(
         reference: {
           name: 'onnxruntime-node',
           version: result.runtime,
-          threads,
-          optimization: 'all',
-          batch,
+          ...run,
+          batch: isPinned ? 1 : batch,
         },
         unbounded: why,
+        whole: analysis?.prefix?.why ?? null,
         ...(await reported(result, source, decision, set.areClasses ? set.truth : null)),
         answers: result.answers,
         seconds: (performance.now() - started) / 1000,
@@ -242,7 +250,7 @@ async function openWeights(
   }
   const { analysis, unbounded } = bounded(network, { options, decision, example });
   return {
-    source: planes,
+    source: analysis?.prefix == null ? planes : wholeBefore(planes, analysis.prefix.spared),
     analysis,
     unbounded,
     label,
@@ -252,6 +260,18 @@ async function openWeights(
 }
 
 const NONE = new Float32Array(0);
+
+/** Planes of which those of all parameters but some are read whole at once. */
+function wholeBefore(source: RepositoryPlanes, spared: ReadonlySet<string>): OpenWeights['source'] {
+  return {
+    parameters: source.parameters.map((one) =>
+      spared.has(one.name) ? one : { ...one, start: one.planes },
+    ),
+    bytesAt: (depths) => source.bytesAt(depths),
+    bytesOf: (name, planes) => source.bytesOf(name, planes),
+    load: (depths) => source.load(depths),
+  };
+}
 
 /** The network as bounds see it, or why it has none. */
 function bounded(
@@ -264,8 +284,7 @@ function bounded(
     const isOpen = sizes.some((size) => typeof size !== 'number');
     const fits = isOpen && example !== null && example.length === sizes.length;
     const analysis = analyse(network, { output, isRanked, ...(fits ? { example } : {}) });
-    checkBounded(analysis);
-    return { analysis, unbounded: null };
+    return { analysis: beyondUnknown(analysis), unbounded: null };
   } catch (error) {
     if (error instanceof NoBounds) return { analysis: null, unbounded: error.message };
     throw error;

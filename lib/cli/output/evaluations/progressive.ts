@@ -59,6 +59,7 @@ export function printProgressive(ui: Ui, result: ProgressiveResult): void {
       `${formatBytes(bytes.union)} for all ${answers.length}, ${formatBytes(bytes.all)} in all`,
   );
   if (result.accuracy !== null) ui.line(`accuracy: ${result.accuracy.toFixed(4)}`);
+  if (result.whole !== null) ui.line(`a first part was read whole: ${result.whole}`);
   if (result.unbounded !== null) ui.line(`no answer was certified early: ${result.unbounded}`);
   if (result.differing !== null) {
     ui.line(`${result.differing} of ${answers.length} answers differ from those of all weights`);

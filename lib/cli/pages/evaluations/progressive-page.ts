@@ -35,6 +35,7 @@ function summary({
   accuracy,
   differing,
   unbounded,
+  whole,
   stages,
 }: ProgressiveResult): Markup {
   const settled: Series = {
@@ -63,6 +64,7 @@ function summary({
     ['Bytes of all weights', formatBytes(bytes.all)],
     accuracy === null ? null : ['Accuracy', accuracy.toFixed(4)],
     differing === null ? null : ['Answers that differ', formatNumber(differing)],
+    whole === null ? null : ['Read whole at first', whole],
     unbounded === null ? null : ['Not certified early', unbounded],
   ])}${figures([figureOf('Answers settled', plot, legend(series))])}`;
 }

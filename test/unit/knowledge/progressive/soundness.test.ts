@@ -6,7 +6,13 @@ import os from 'node:os';
 import test from 'ava';
 import { Workbench } from '../../../../lib/knowledge/inference/workbench.js';
 import { attackShares } from '../../../helpers/attack.js';
-import { convNetwork, denseNetwork, operatorNetworks } from '../../../helpers/bounded-cases.js';
+import {
+  convNetwork,
+  denseNetwork,
+  featureNetworks,
+  operatorNetworks,
+  responseNetwork,
+} from '../../../helpers/bounded-cases.js';
 import { hasRuntime } from '../../../helpers/linear-network.js';
 import { seededRandom } from '../../../helpers/rng.js';
 import { checkSoundness } from '../../../helpers/soundness.js';
@@ -24,6 +30,8 @@ test('bounds: no score of sampled weights leaves them, operator by operator', as
       denseNetwork(rng, [12, 16, 4], 'LeakyRelu'),
       convNetwork(rng),
       ...operatorNetworks(rng),
+      ...featureNetworks(rng),
+      responseNetwork(rng),
     ];
     for (const network of networks) {
       for (const width of [2 ** -8, 0]) {

@@ -1,9 +1,9 @@
 /** Intervals through operators that move elements, or take sums, means and maxima of them. */
-import { attributeOf, type GraphNode, numberOf, numbersOf, textOf } from '../network/network.js';
-import { NoBounds } from './analysis.js';
+import { attributeOf, type GraphNode, numberOf, numbersOf, textOf } from '../../network/network.js';
+import { NoBounds } from '../analysis.js';
+import type { Attributes } from '../graph-maker.js';
+import { FEW, sumError, TINY } from '../rounding.js';
 import type { ForwardPass, ForwardRule, Interval } from './forward.js';
-import type { Attributes } from './graph-maker.js';
-import { FEW, sumError, TINY } from './rounding.js';
 
 /** Both ends through the same node of the graph. */
 export function bothEnds(
@@ -53,15 +53,56 @@ function listOf(
   return numbersOf(node, name);
 }
 
-const slice: ForwardRule = (pass, node) => {
-  const { maker } = pass;
+/** The axes that a Slice cuts, counted from the front, and the places that it takes of each. */
+export function slicedPlaces(
+  pass: ForwardPass,
+  node: GraphNode,
+): { axis: number; places: number[] }[] {
+  const shape = pass.shape(node.inputs[0] as string);
   const starts = listOf(pass, node, 1, 'starts') ?? [];
   const ends = listOf(pass, node, 2, 'ends') ?? [];
   const axes = listOf(pass, node, 3, 'axes') ?? starts.map((_, i) => i);
   const steps = listOf(pass, node, 4, 'steps') ?? starts.map(() => 1);
-  const inputs = [starts, ends, axes, steps].map((list) => maker.whole(list));
+  const taken = starts.map((start, i) => {
+    const given = axes[i] as number;
+    const axis = given < 0 ? given + shape.length : given;
+    const size = shape[axis] as number;
+    const step = steps[i] as number;
+    const end = ends[i] as number;
+    // As numpy: counted from the end where negative, then kept inside.
+    const within = (at: number, least: number, most: number): number =>
+      Math.min(Math.max(at < 0 ? at + size : at, least), most);
+    const [least, most] = step > 0 ? [0, size] : [-1, size - 1];
+    const places: number[] = [];
+    const last = within(end, least, most);
+    for (
+      let at = within(start, Math.max(least, 0), most);
+      step > 0 ? at < last : at > last;
+      at += step
+    ) {
+      places.push(at);
+    }
+    return { axis, places };
+  });
+  // A batch of any size is taken whole.
+  return taken.filter(
+    ({ axis, places }) =>
+      axis > 0 || places.some((place, i) => place !== i) || places.length !== shape[0],
+  );
+}
+
+const slice: ForwardRule = (pass, node) => {
+  const { maker } = pass;
+  const taken = slicedPlaces(pass, node);
+  if (pass.analysis.isBatched && taken.some(({ axis }) => axis === 0)) {
+    throw new NoBounds('a Slice of examples', 'Slice');
+  }
   return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
-    maker.node('Slice', [end, ...inputs]),
+    taken.reduce(
+      (value, { axis, places }) =>
+        maker.node('Gather', [value, maker.whole(places)], { axis: { int: axis } }),
+      end,
+    ),
   );
 };
 

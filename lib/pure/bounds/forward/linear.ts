@@ -1,15 +1,17 @@
 /** Operators that are sums of products of weights and values: what they are, and how intervals pass them. */
-import { type GraphNode, numberOf, numbersOf, textOf } from '../network/network.js';
-import { NoBounds } from './analysis.js';
+import { type GraphNode, numberOf, numbersOf, textOf } from '../../network/network.js';
+import { NoBounds } from '../analysis.js';
+import type { Attributes } from '../graph-maker.js';
+import { FEW, sumError, TERMS_MAX, TINY, UNIT } from '../rounding.js';
+import type { WeightForm } from '../weights.js';
 import type { Ball, ForwardPass, Interval } from './forward.js';
-import type { Attributes } from './graph-maker.js';
-import { FEW, sumError, TERMS_MAX, TINY } from './rounding.js';
-import type { WeightForm } from './weights.js';
+import { centerProduct, referenceError } from './sums.js';
 
 /** A linear operator of which one input is a value and the others are parameters. */
 export interface Linear {
   readonly kind: 'conv' | 'deconv' | 'rows' | 'columns';
   readonly data: string;
+  readonly output: string;
   readonly weight: string;
   /** null: none. */
   readonly bias: string | null;
@@ -40,6 +42,7 @@ export function linearOf(pass: ForwardPass, node: GraphNode): Linear | null {
       return checked({
         kind: transposed ? 'rows' : 'columns',
         data: a,
+        output: node.outputs[0] as string,
         weight: b,
         bias: c === '' ? null : c,
         terms: transposed ? columns : rows,
@@ -48,21 +51,34 @@ export function linearOf(pass: ForwardPass, node: GraphNode): Linear | null {
       });
     }
     case 'MatMul': {
-      if (!pass.isData(a) || !pass.isParameter(b) || pass.shape(b).length !== 2) return null;
-      const [rows = 0, columns = 0] = pass.shape(b);
+      const turned = turnedWeight(pass, b);
+      const weight = turned ?? b;
+      if (!pass.isData(a) || !pass.isParameter(weight) || pass.shape(weight).length !== 2) {
+        return null;
+      }
+      const [rows = 0, columns = 0] = pass.shape(weight);
       return checked({
-        kind: 'columns',
+        kind: turned === null ? 'columns' : 'rows',
         data: a,
-        weight: b,
+        output: node.outputs[0] as string,
+        weight,
         bias: null,
-        terms: rows,
-        backTerms: columns,
+        terms: turned === null ? rows : columns,
+        backTerms: turned === null ? columns : rows,
         attributes: {},
       });
     }
     default:
       return null;
   }
+}
+
+/** The parameter that a value is the transposed of; null: none. */
+function turnedWeight(pass: ForwardPass, name: string): string | null {
+  const maker = pass.analysis.nodes.find((node) => node.outputs[0] === name);
+  const weight = maker?.inputs[0] ?? '';
+  const isTurned = maker?.op === 'Transpose' && maker.domain === '' && pass.isParameter(weight);
+  return isTurned && pass.shape(weight).length === 2 ? weight : null;
 }
 
 function convolution(pass: ForwardPass, node: GraphNode): Linear | null {
@@ -90,6 +106,7 @@ function convolution(pass: ForwardPass, node: GraphNode): Linear | null {
   return checked({
     kind: isBack ? 'deconv' : 'conv',
     data,
+    output: node.outputs[0] as string,
     weight,
     bias: bias === '' ? null : bias,
     terms: places * (isBack ? first / group : second),
@@ -117,7 +134,13 @@ export function applyLinear(
     return maker.node('ConvTranspose', [value, weight], linear.attributes);
   }
   if (linear.kind === 'rows') {
-    return maker.node('Gemm', [value, weight], { transB: { int: 1 } });
+    if (pass.shape(linear.data).length === 2) {
+      return maker.node('Gemm', [value, weight], { transB: { int: 1 } });
+    }
+    return maker.node('MatMul', [
+      value,
+      maker.node('Transpose', [weight], { perm: { ints: [1, 0] } }),
+    ]);
   }
   return maker.node('MatMul', [value, weight]);
 }
@@ -136,28 +159,66 @@ export function biasOf(
   return pass.maker.reshape(value, [1, channels, ...new Array<number>(rank - 2).fill(1)]);
 }
 
+/** What bounds of a linear operator are made of, without its bias. */
+export interface LinearParts {
+  /** W·c, as it is computed here. */
+  readonly middle: string;
+  /** How far the reference may be from it for weights and values that are not known. */
+  readonly loose: string;
+  /** What the reference rounds, its bias included. */
+  readonly reference: string;
+  /** What is rounded here. */
+  readonly own: string;
+}
+
+export function linearParts(pass: ForwardPass, linear: Linear, rank: number): LinearParts {
+  return pass.once(`parts ${linear.output}`, () => makeParts(pass, linear, rank));
+}
+
+function makeParts(pass: ForwardPass, linear: Linear, rank: number): LinearParts {
+  const { maker } = pass;
+  const { center, radius, size } = pass.ball(linear.data);
+  const unknown = applyLinear(pass, linear, size, 'radius');
+  const rounded = 1 + 3 * sumError(linear.terms, 32);
+  const inner = radius === null ? null : applyLinear(pass, linear, radius, 'size');
+  const loose = maker.scale(inner === null ? unknown : maker.add(unknown, inner), rounded);
+  const total = maker.scale(maker.add(applyLinear(pass, linear, size, 'size'), unknown), rounded);
+  const { value: middle, units, isBlocked } = centerProduct(pass, linear, center);
+  // Without blocks partial sums here are bounded as those of the reference are; and each product is rounded.
+  const rough = maker.add(maker.abs(middle), maker.scale(total, units * UNIT));
+  const partial = isBlocked ? total : maker.scale(maker.add(total, rough), 0.5);
+  const own = maker.scale(
+    maker.add(maker.scale(partial, 1.02 * units), maker.scale(total, 2.1)),
+    UNIT,
+  );
+  const sum = maker.add(maker.abs(middle), maker.add(loose, own));
+  const bias = biasOf(pass, linear, 'center', rank);
+  const most =
+    bias === null
+      ? null
+      : maker.add(maker.abs(bias), biasOf(pass, linear, 'radius', rank) as string);
+  return {
+    middle,
+    loose,
+    reference: referenceError(pass, linear, size, { total, sum, bias: most }),
+    own: maker.shift(maker.add(own, maker.scale(maker.abs(middle), FEW)), TINY),
+  };
+}
+
 /** The interval of a linear operator. */
 export function linearInterval(pass: ForwardPass, node: GraphNode, linear: Linear): Interval {
   const { maker } = pass;
   const rank = pass.shape(node.outputs[0] as string).length;
-  const { center, radius, size } = pass.ball(linear.data);
-  // Once for the reference, once for the center that is computed here.
-  const error = 2 * sumError(linear.terms);
-  const spread = maker.scale(size, error);
-  const inner = radius === null ? spread : maker.add(radius, spread);
-  let middle = applyLinear(pass, linear, center, 'center');
-  let around = maker.add(
-    applyLinear(pass, linear, inner, 'size'),
-    applyLinear(pass, linear, size, 'radius'),
-  );
+  const parts = linearParts(pass, linear, rank);
+  let { middle } = parts;
+  let around = maker.add(parts.loose, maker.add(parts.reference, parts.own));
   const bias = biasOf(pass, linear, 'center', rank);
   if (bias !== null) {
     middle = maker.add(middle, bias);
-    const least = biasOf(pass, linear, 'radius', rank) as string;
-    around = maker.add(around, maker.add(least, maker.scale(maker.abs(bias), error)));
+    around = maker.add(around, biasOf(pass, linear, 'radius', rank) as string);
+    around = maker.add(around, maker.scale(maker.abs(middle), FEW));
   }
-  around = maker.scale(around, 1 + 3 * sumError(linear.terms, 32));
-  around = maker.shift(maker.add(around, maker.scale(maker.abs(middle), FEW)), TINY);
+  around = maker.scale(around, 1 + FEW);
   pass.guard(around);
   return { low: maker.sub(middle, around), high: maker.add(middle, around) };
 }
@@ -178,4 +239,22 @@ export function productInterval(pass: ForwardPass, node: GraphNode): Interval {
   around = maker.shift(maker.add(around, maker.scale(maker.abs(middle), FEW)), TINY);
   pass.guard(around);
   return { low: maker.sub(middle, around), high: maker.add(middle, around) };
+}
+
+/**
+ * Products that the runtime may add up in one sum with a parameter that is added to a value: where it folds a
+ * bias, a norm or a factor into the linear operator before. 0: there is none.
+ */
+export function foldedTerms(pass: ForwardPass, value: string): number {
+  const maker = pass.analysis.nodes.find((node) => node.outputs[0] === value);
+  if (maker === undefined || maker.domain !== '') return 0;
+  const linear = linearOf(pass, maker);
+  if (linear !== null) return linear.terms;
+  const isScaled = ['Add', 'Sub', 'Mul', 'Div', 'BatchNormalization', 'Identity'].includes(
+    maker.op,
+  );
+  if (!isScaled) return 0;
+  return Math.max(
+    ...maker.inputs.map((name) => (pass.isParameter(name) ? 0 : foldedTerms(pass, name))),
+  );
 }

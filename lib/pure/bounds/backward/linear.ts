@@ -1,7 +1,9 @@
 /** The way back through linear operators. */
+
+import { applyLinear, biasOf, type Linear, linearOf, linearParts } from '../forward/linear.js';
+import { BLOCK_TERMS, blockUnits, DOUBLE_MAX, doubleProduct, inBlocks } from '../forward/sums.js';
+import { sumError, UNIT } from '../rounding.js';
 import type { BackwardPass, BackwardRule } from './backward.js';
-import { applyLinear, biasOf, type Linear, linearOf } from './linear.js';
-import { sumError, UNIT } from './rounding.js';
 
 /** The way back through Conv, ConvTranspose, Gemm and MatMul with weights. */
 export const backLinear: BackwardRule = (back, node, coefficients) => {
@@ -12,15 +14,19 @@ export const backLinear: BackwardRule = (back, node, coefficients) => {
   const inputs = transposed(back, linear, output, coefficients);
   if (inputs === null) return false;
   const { radius, size } = pass.ball(linear.data);
-  const rank = pass.shape(output).length;
-  const error = sumError(linear.terms) + sumError(linear.backTerms);
-  let local = maker.scale(applyLinear(pass, linear, size, 'size'), error);
   const shape = pass.shape(output);
+  const rank = shape.length;
+  const total = maker.scale(
+    applyLinear(pass, linear, size, 'size'),
+    1 + 3 * sumError(linear.terms, 32),
+  );
+  const { reference } = linearParts(pass, linear, rank);
+  let local = maker.add(reference, maker.scale(total, 1.02 * inputs.units * UNIT));
   const places = linear.kind === 'rows' ? 1 : back.count(output) / (shape[1] ?? 1);
   const bias = biasOf(pass, linear, 'center', rank);
   if (bias !== null) {
     const loose = biasOf(pass, linear, 'radius', rank) as string;
-    const share = maker.scale(maker.abs(bias), error + 2 * (places + 16) * UNIT);
+    const share = maker.scale(maker.abs(bias), 2 * (places + 32) * UNIT);
     local = maker.add(local, maker.add(share, loose));
     addBias(back, linear, coefficients, output);
   }
@@ -38,29 +44,35 @@ export const backLinear: BackwardRule = (back, node, coefficients) => {
     places,
   });
   back.radius(shared === null ? alone : maker.min(alone, shared));
-  back.add(linear.data, inputs);
+  back.add(linear.data, inputs.value);
   return true;
 };
 
-/** A·W: coefficients of the input. */
+/** A·W: coefficients of the input, and how many roundings of |A|·|W| they may be off. */
 function transposed(
-  { pass, maker }: BackwardPass,
+  back: BackwardPass,
   linear: Linear,
   output: string,
   coefficients: string,
-): string | null {
-  const weight = pass.weight(linear.weight, 'center');
-  if (linear.kind === 'rows') return maker.node('MatMul', [coefficients, weight]);
-  if (linear.kind === 'columns') {
-    return maker.node('MatMul', [
-      coefficients,
-      maker.node('Transpose', [weight], { perm: { ints: [1, 0] } }),
-    ]);
+): { value: string; units: number } | null {
+  const { pass, maker } = back;
+  const units = linear.backTerms + 2;
+  if (linear.kind === 'rows' || linear.kind === 'columns') {
+    const weight = pass.weight(linear.weight, 'center');
+    const turned =
+      linear.kind === 'rows'
+        ? weight
+        : maker.node('Transpose', [weight], { perm: { ints: [1, 0] } });
+    const elements = pass.shape(linear.weight).reduce((product, size) => product * size, 1);
+    if (elements <= DOUBLE_MAX)
+      return { value: doubleProduct(pass, coefficients, turned), units: 4 };
+    return { value: maker.node('MatMul', [coefficients, turned]), units };
   }
   const { output_padding, output_shape, ...attributes } = linear.attributes;
   if (linear.kind === 'deconv') {
     if (output_padding !== undefined || output_shape !== undefined) return null;
-    return maker.node('Conv', [coefficients, weight], attributes);
+    const weight = pass.weight(linear.weight, 'center');
+    return { value: maker.node('Conv', [coefficients, weight], attributes), units };
   }
   const before = pass.shape(linear.data).slice(2);
   const after = pass.shape(output).slice(2);
@@ -85,10 +97,23 @@ function transposed(
   ) {
     return null;
   }
-  return maker.node('ConvTranspose', [coefficients, weight], {
-    ...attributes,
-    output_padding: { ints: rest },
-  });
+  const whole = { ...attributes, output_padding: { ints: rest } };
+  const [filters = 1] = pass.shape(linear.weight);
+  const taps = kernel.reduce((product, size) => product * size, 1);
+  const each = Math.max(1, Math.floor(BLOCK_TERMS / taps));
+  const { group } = attributes;
+  const isWhole = group === undefined || ('int' in group && group.int === 1);
+  if (!isWhole || filters <= each) {
+    const weight = pass.weight(linear.weight, 'center');
+    return { value: maker.node('ConvTranspose', [coefficients, weight], whole), units };
+  }
+  const value = inBlocks(
+    pass,
+    { x: coefficients, axis: 1 },
+    { weight: linear.weight, axis: 0, each },
+    (part, weight) => maker.node('ConvTranspose', [part, weight], whole),
+  );
+  return { value, units: blockUnits(each * taps, Math.ceil(filters / each)) };
 }
 
 /** A·b. */

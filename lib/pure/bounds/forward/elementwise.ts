@@ -1,10 +1,11 @@
 /** Intervals through operators that work element by element. */
-import { type GraphNode, numberOf } from '../network/network.js';
-import { NoBounds } from './analysis.js';
+import { type GraphNode, numberOf } from '../../network/network.js';
+import { NoBounds } from '../analysis.js';
+import { FEW, sumError, TINY } from '../rounding.js';
+import { unaryError } from '../unary-errors.js';
+import { formNamed, type NormParameters, normInputs, type WeightInput } from '../weights.js';
 import type { ForwardPass, ForwardRule, Interval } from './forward.js';
-import { FEW, TINY } from './rounding.js';
-import { unaryError } from './unary-errors.js';
-import { formNamed, type NormParameters, normInputs, type WeightInput } from './weights.js';
+import { foldedTerms } from './linear.js';
 
 /** Both ends through a monotone operator that rounds nothing. */
 function exactly(op: string): ForwardRule {
@@ -60,18 +61,38 @@ function floatAttributes(
   return found;
 }
 
-const add: ForwardRule = (pass, node) => {
-  const [a, b] = node.inputs.map((name) => pass.interval(name)) as [Interval, Interval];
+/**
+ * What a sum may round more where the runtime adds one side to the products of the operator that the other side
+ * comes from, as a bias or as what its sums begin with.
+ */
+export function foldedError(pass: ForwardPass, { inputs }: GraphNode): string | null {
   const { maker } = pass;
-  return pass.widen({ low: maker.add(a.low, b.low), high: maker.add(a.high, b.high) });
-};
+  const [a, b] = inputs as readonly [string, string];
+  const parts = [
+    [a, b],
+    [b, a],
+  ].flatMap(([value = '', other = '']) => {
+    const terms = pass.isParameter(value) ? 0 : foldedTerms(pass, value);
+    if (terms === 0) return [];
+    return [maker.scale(pass.sizeOf(pass.interval(other)), sumError(terms))];
+  });
+  return parts.length === 0 ? null : parts.reduce((sum, part) => maker.add(sum, part));
+}
 
-const sub: ForwardRule = (pass, node) => {
-  const [a, b] = node.inputs.map((name) => pass.interval(name)) as [Interval, Interval];
-  const { maker } = pass;
-  const wide = pass.widen({ low: maker.sub(a.low, b.high), high: maker.sub(a.high, b.low) });
-  return wide;
-};
+function sum(sign: 1 | -1): ForwardRule {
+  return (pass, node) => {
+    const [a, b] = node.inputs.map((name) => pass.interval(name)) as [Interval, Interval];
+    const { maker } = pass;
+    const ends =
+      sign === 1
+        ? { low: maker.add(a.low, b.low), high: maker.add(a.high, b.high) }
+        : { low: maker.sub(a.low, b.high), high: maker.sub(a.high, b.low) };
+    const wide = pass.widen(ends);
+    const more = foldedError(pass, node);
+    if (more === null) return wide;
+    return { low: maker.sub(wide.low, more), high: maker.add(wide.high, more) };
+  };
+}
 
 /** The least and greatest of the four products of ends. */
 export function product(pass: ForwardPass, a: Interval, b: Interval): Interval {
@@ -121,13 +142,27 @@ const div: ForwardRule = (pass, node) => {
   return pass.widen(product(pass, a, reciprocal(pass, b)));
 };
 
+/** Powers that are whole numbers up to 4, and roots. */
 const pow: ForwardRule = (pass, node) => {
   const [base = '', exponent = ''] = node.inputs;
-  const [power] = pass.isData(exponent) ? [] : pass.whole(exponent, 'Pow');
-  if (power === 2) return pass.widen(square(pass, pass.interval(base)));
-  if (power === 1) return pass.interval(base);
-  throw new NoBounds('Pow is bounded for squares alone', 'Pow');
+  const powers = pass.isData(exponent) ? [] : pass.whole(exponent, 'Pow');
+  const [power] = powers;
+  const x = pass.interval(base);
+  if (powers.length === 1 && power === 1) return x;
+  if (powers.length === 1 && power === 2) return pass.widen(square(pass, x));
+  if (powers.length === 1 && power === 3) return pass.widen(cube(pass, x), 4 * FEW);
+  if (powers.length === 1 && power === 4) {
+    return pass.widen(square(pass, square(pass, x)), 4 * FEW);
+  }
+  if (powers.length === 1 && power === 0.5) return rootOf(pass, x);
+  throw new NoBounds('Pow is bounded for powers of 1 to 4 and 0.5', 'Pow');
 };
+
+/** Grows everywhere. */
+function cube({ maker }: ForwardPass, { low, high }: Interval): Interval {
+  const of = (end: string): string => maker.mul(maker.mul(end, end), end);
+  return { low: of(low), high: of(high) };
+}
 
 const relu = exactly('Relu');
 
@@ -229,6 +264,12 @@ export function normOf(pass: ForwardPass, node: GraphNode): Record<string, Weigh
 /** Roundings of a norm that the runtime may fold into the weights before it. */
 export const NORM_ERROR = 4 * FEW;
 
+/** Share of a norm's shift that is rounded where the shift becomes the bias of the operator before. */
+export function normFolds(pass: ForwardPass, node: GraphNode): number {
+  const terms = foldedTerms(pass, node.inputs[0] as string);
+  return terms === 0 ? 0 : sumError(terms);
+}
+
 const batchNorm: ForwardRule = (pass, node) => {
   const { maker } = pass;
   const forms = normOf(pass, node);
@@ -240,21 +281,34 @@ const batchNorm: ForwardRule = (pass, node) => {
     high: maker.add(scaled.high, feed('shift.high')),
   };
   const size = maker.add(pass.sizeOf(scaled), feed('shift.size'));
-  const by = maker.shift(maker.scale(size, NORM_ERROR), TINY);
+  const by = maker.shift(
+    maker.add(
+      maker.scale(size, NORM_ERROR),
+      maker.scale(feed('shift.size'), normFolds(pass, node)),
+    ),
+    TINY,
+  );
   return { low: maker.sub(sum.low, by), high: maker.add(sum.high, by) };
 };
 
-const sqrt: ForwardRule = (pass, node) => {
+function rootOf(pass: ForwardPass, { low, high }: Interval): Interval {
   const { maker } = pass;
-  const { low, high } = pass.interval(node.inputs[0] as string);
   const ends = [low, high].map((end) => maker.node('Sqrt', [end])) as [string, string];
   const wide = pass.widen({ low: ends[0], high: ends[1] });
   return { low: maker.max(wide.low, maker.scalar(0)), high: wide.high };
+}
+
+const sqrt: ForwardRule = (pass, node) => rootOf(pass, pass.interval(node.inputs[0] as string));
+
+const neg: ForwardRule = (pass, node) => {
+  const { maker } = pass;
+  const { low, high } = pass.interval(node.inputs[0] as string);
+  return { low: maker.neg(high), high: maker.neg(low) };
 };
 
 export const ELEMENTWISE: Readonly<Record<string, ForwardRule>> = {
-  Add: add,
-  Sub: sub,
+  Add: sum(1),
+  Sub: sum(-1),
   Mul: mul,
   Div: div,
   Pow: pow,
@@ -265,6 +319,8 @@ export const ELEMENTWISE: Readonly<Record<string, ForwardRule>> = {
   HardSwish: hardSwish,
   BatchNormalization: batchNorm,
   Sqrt: sqrt,
+  Neg: neg,
+  Erf: growing('Erf', null, null),
   Elu: growing('Elu', null, null),
   Sigmoid: growing('Sigmoid', null, null),
   Tanh: growing('Tanh', null, null),

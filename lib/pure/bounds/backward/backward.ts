@@ -9,11 +9,11 @@
  *
  * @see H. Zhang et al., Efficient Neural Network Robustness Certification (CROWN), NeurIPS 2018, for slopes.
  */
-import type { GraphNode } from '../network/network.js';
-import { NoBounds } from './analysis.js';
-import type { ForwardPass, Interval } from './forward.js';
-import type { GraphMaker } from './graph-maker.js';
-import { FEW, TERMS_MAX, TINY, UNIT } from './rounding.js';
+import type { GraphNode } from '../../network/network.js';
+import { NoBounds } from '../analysis.js';
+import type { Ball, ForwardPass, Interval } from '../forward/forward.js';
+import type { GraphMaker } from '../graph-maker.js';
+import { FEW, TERMS_MAX, TINY, UNIT } from '../rounding.js';
 
 export type BackwardRule = (back: BackwardPass, node: GraphNode, coefficients: string) => boolean;
 
@@ -51,7 +51,7 @@ export class BackwardPass {
    */
   run(target: string, coefficients: string): string {
     this.add(target, coefficients);
-    const { nodes, input } = this.pass.analysis;
+    const { nodes, given } = this.pass.analysis;
     for (const node of [...nodes].reverse()) {
       const output = node.outputs[0] as string;
       const found = this.#coefficients.get(output);
@@ -62,8 +62,10 @@ export class BackwardPass {
         this.concretise(output, found);
       }
     }
-    const rest = this.#coefficients.get(input);
-    if (rest !== undefined) this.concretise(input, rest);
+    for (const name of given) {
+      const rest = this.#coefficients.get(name);
+      if (rest !== undefined) this.concretise(name, rest);
+    }
     const { maker } = this;
     const sum = (parts: readonly string[]): string => parts.reduce((a, b) => maker.add(a, b));
     const zero = maker.double(maker.floats([0], [1, 1]));
@@ -90,6 +92,12 @@ export class BackwardPass {
     const sum = this.maker.add(before, coefficients);
     this.charge(sum, value, this.roundOff(value));
     this.#coefficients.set(value, sum);
+  }
+
+  /** Carries rows on to a value, or ends them where it is a parameter. */
+  carry(value: string, coefficients: string): void {
+    if (this.pass.isData(value)) this.add(value, coefficients);
+    else this.concretise(value, coefficients);
   }
 
   /** Rows over all elements: [R, n]. */
@@ -143,10 +151,14 @@ export class BackwardPass {
 
   /** Ends the way back: A·v by the interval of v. */
   concretise(value: string, coefficients: string): void {
-    const { maker, pass } = this;
-    const { center, radius } = pass.ball(value);
+    this.concretiseAs(coefficients, value, this.pass.ball(value));
+  }
+
+  /** A·v by center and radius of v, where A and v stretch to the shape of a value. */
+  concretiseAs(coefficients: string, value: string, { center, radius, size }: Ball): void {
+    const { maker } = this;
     this.dot(coefficients, value, center);
-    const round = this.roundOff(value);
+    const round = maker.shift(maker.scale(size, 2 * FEW), TINY);
     this.charge(coefficients, value, radius === null ? round : maker.add(round, radius));
   }
 }

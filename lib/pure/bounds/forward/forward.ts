@@ -3,11 +3,11 @@
  * every rounding of the reference run. Each rule of an operator takes the ends of its inputs and gives the
  * ends of its output, widened by the rounding of the reference and of the graph itself.
  */
-import type { GraphNode } from '../network/network.js';
-import { type Analysis, ancestorsOf, makersOf, NoBounds } from './analysis.js';
-import { GraphMaker } from './graph-maker.js';
-import { FEW, HALF_TINY, HALF_UNIT, TINY } from './rounding.js';
-import { type WeightForm, type WeightInput, weightInput } from './weights.js';
+import type { GraphNode } from '../../network/network.js';
+import { type Analysis, ancestorsOf, makersOf, NoBounds } from '../analysis.js';
+import { GraphMaker } from '../graph-maker.js';
+import { FEW, HALF_TINY, HALF_UNIT, TINY } from '../rounding.js';
+import { type WeightForm, type WeightInput, weightInput } from '../weights.js';
 
 /** A value between two ends; names of values of the graph. */
 export interface Interval {
@@ -27,6 +27,11 @@ export interface Ball {
 
 export type ForwardRule = (pass: ForwardPass, node: GraphNode) => Interval;
 
+/** Name of the input of a graph that a value which is known is fed by. */
+export function givenName(value: string): string {
+  return `in:${value}`;
+}
+
 /** Values whose intervals are met with better ones that are fed: names of the inputs for the ends. */
 export function refinedNames(value: string): { low: string; high: string } {
   return { low: `low<${value}`, high: `high<${value}` };
@@ -40,6 +45,7 @@ export class ForwardPass {
   readonly #intervals = new Map<string, Interval>();
   readonly #balls = new Map<string, Ball>();
   readonly #weights = new Map<string, WeightInput>();
+  readonly #made = new Map<string, unknown>();
   /** Sums that are not finite if any bound is not. */
   readonly #guards: string[] = [];
 
@@ -51,10 +57,14 @@ export class ForwardPass {
     this.analysis = analysis;
     this.#rules = rules;
     this.maker = maker;
-    const shape = this.shape(analysis.input);
-    const dims = analysis.isBatched ? ['N', ...shape.slice(1)] : shape;
-    const x = maker.input(`in:${analysis.input}`, dims);
-    this.#intervals.set(analysis.input, { low: x, high: x, isExact: true });
+    // One whose shape is not known has no rule that could use it.
+    for (const name of analysis.given) if (analysis.shapes.has(name)) this.#give(name);
+  }
+
+  /** What several rules need, built once. @param key  what it is, and of which value. */
+  once<T>(key: string, make: () => T): T {
+    if (!this.#made.has(key)) this.#made.set(key, make());
+    return this.#made.get(key) as T;
   }
 
   /** Inputs of the graph that are made of weights. */
@@ -62,20 +72,59 @@ export class ForwardPass {
     return [...this.#weights.values()];
   }
 
+  /** A value that is fed. */
+  #give(name: string): void {
+    const shape = this.shape(name);
+    const dims = this.analysis.isBatched ? ['N', ...shape.slice(1)] : shape;
+    const x = this.maker.input(givenName(name), dims);
+    this.#intervals.set(name, { low: x, high: x, isExact: true });
+  }
+
+  /** Nodes up to a value that have no rule, as if the values that they give were known; each with the reason. */
+  unknown(upTo: string): { node: GraphNode; why: string }[] {
+    const kept = ancestorsOf(upTo, makersOf(this.analysis.nodes));
+    const found: { node: GraphNode; why: string }[] = [];
+    checkConstants(this.analysis);
+    for (const node of this.analysis.nodes) {
+      if (!kept.has(node)) continue;
+      try {
+        this.#apply(node, []);
+      } catch (error) {
+        if (!(error instanceof NoBounds)) throw error;
+        found.push({ node, why: error.message });
+        for (const name of node.outputs) {
+          if (name !== '' && this.analysis.shapes.has(name)) this.#give(name);
+        }
+      }
+    }
+    return found;
+  }
+
   /** Builds intervals up to a value. @param refined  values that better ends are fed of. */
   run(upTo: string, refined: readonly string[] = []): void {
     const kept = ancestorsOf(upTo, makersOf(this.analysis.nodes));
+    checkConstants(this.analysis);
     for (const node of this.analysis.nodes) {
-      if (!kept.has(node)) continue;
-      const rule = node.domain === '' ? this.#rules.get(node.op) : undefined;
-      if (rule === undefined)
-        throw new NoBounds(`no bounds of the operator ${node.op} are known`, node.op);
-      const output = node.outputs[0] as string;
-      this.#intervals.set(
-        output,
-        this.#met(output, this.#rounded(output, rule(this, node)), refined),
-      );
+      if (kept.has(node)) this.#apply(node, refined);
     }
+  }
+
+  #apply(node: GraphNode, refined: readonly string[]): void {
+    const isPlain = node.domain === '' && node.bodies.length === 0;
+    const rule = isPlain ? this.#rules.get(node.op) : undefined;
+    if (rule === undefined) {
+      throw new NoBounds(`no bounds of the operator ${node.op} are known`, node.op);
+    }
+    const { given, floats, halves } = this.analysis;
+    const odd = node.inputs.find(
+      (name) => given.includes(name) && !floats.has(name) && !halves.has(name),
+    );
+    if (odd !== undefined) throw new NoBounds(`'${odd}' is no value of floats`, node.op);
+    const output = node.outputs[0] as string;
+    this.#intervals.set(
+      output,
+      this.#met(output, this.#rounded(output, rule(this, node)), refined),
+    );
   }
 
   /** Ends of float16 values are widened by its rounding. */
@@ -195,5 +244,36 @@ export class ForwardPass {
     return sums.length === 0
       ? maker.double(maker.scalar(0))
       : sums.reduce((total, sum) => maker.add(total, sum));
+  }
+}
+
+/** Constants of functions that the runtime computes at once where it finds their parts. */
+const FUSED = [
+  0.5,
+  3,
+  Math.SQRT2,
+  Math.SQRT1_2,
+  0.7978845608028654,
+  0.044715,
+  0.035677408136300125,
+];
+
+/**
+ * The runtime takes a constant that is near one of these for it, where it puts an operator for several: then the
+ * reference computes with another number than the network says.
+ * @throws {NoBounds}
+ */
+function checkConstants({ nodes, parameters }: Analysis): void {
+  const fuses = nodes.filter(({ op }) => op === 'Erf' || op === 'Tanh' || op === 'Sigmoid');
+  if (fuses.length === 0) return;
+  for (const { inputs } of nodes) {
+    for (const name of inputs) {
+      const [value, more] = parameters.get(name)?.values ?? [];
+      if (value === undefined || more !== undefined) continue;
+      const near = FUSED.find((one) => Math.abs(value / one - 1) < 1e-4);
+      if (near !== undefined && Math.fround(near) !== Math.fround(value)) {
+        throw new NoBounds(`the constant ${value} may be taken for ${near}`);
+      }
+    }
   }
 }

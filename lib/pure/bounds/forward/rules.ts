@@ -1,10 +1,11 @@
 /** The operators whose intervals are known. */
 
-import { NoBounds } from './analysis.js';
+import { NoBounds } from '../analysis.js';
 import { ELEMENTWISE } from './elementwise.js';
 import type { ForwardRule } from './forward.js';
 import { LAYOUT } from './layout.js';
 import { linearInterval, linearOf, productInterval } from './linear.js';
+import { NORMALISING } from './normalising.js';
 
 const linear: ForwardRule = (pass, node) => {
   const found = linearOf(pass, node);
@@ -17,6 +18,7 @@ export const RULES: ReadonlyMap<string, ForwardRule> = new Map(
   Object.entries({
     ...ELEMENTWISE,
     ...LAYOUT,
+    ...NORMALISING,
     Conv: linear,
     ConvTranspose: linear,
     Gemm: linear,
