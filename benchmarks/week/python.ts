@@ -9,7 +9,7 @@ import { Shell, sizeOf } from './shell.js';
 const TRAIN = path.join(PROJECT_ROOT, 'benchmarks/week/train.py');
 const DIGITS = path.join(PROJECT_ROOT, 'test/fixtures/digits');
 const READ = `import sys; sys.path.insert(0, sys.argv[1]); import dlv
-weights = dlv.load("HEAD", ".")
+weights = dlv.load("HEAD")
 weights[next(iter(weights))] += 1
 print(len(weights), "arrays, the first changed in place")`;
 
@@ -27,7 +27,12 @@ export async function pythonDay({ report, dir, env }: Machine): Promise<void> {
   const work = path.join(dir, 'trainer');
   await fs.mkdir(work);
   const dlv = `"${process.execPath}" "${path.join(PROJECT_ROOT, 'dist/bin/dlv.cjs')}"`;
-  const shell = new Shell(work, report, { ...env, DLV: dlv, HF_HUB_OFFLINE: '1' });
+  const shell = new Shell(work, report, {
+    ...env,
+    DLV: dlv,
+    DLV_COMMAND: dlv,
+    HF_HUB_OFFLINE: '1',
+  });
   const train = (line: string, more: readonly string[]) =>
     shell.program(`python train.py ${line}`, [python, TRAIN, work, DIGITS, `dlv=${dlv}`, ...more]);
   await shell.dlv('init --model digits-bert');
@@ -55,7 +60,7 @@ export async function pythonDay({ report, dir, env }: Machine): Promise<void> {
     python,
     '-c',
     READ,
-    path.join(PROJECT_ROOT, 'docs/python'),
+    path.join(PROJECT_ROOT, 'lib/python'),
   ]);
   await shell.dlv('fsck');
   const [all, packs] = [await sizeOf(work), await sizeOf(path.join(work, '.dlv'))];

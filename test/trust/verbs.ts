@@ -62,6 +62,15 @@ export const VERBS: readonly Verb[] = [
     prepare: (dir) => must(['add', '--branch', 'm/topic', '.'], dir),
     landed: ['DLV_CONFLICT'],
   },
+  {
+    name: 'commit --from',
+    argv: ['commit', '--from', 'apart', '-m', 'of a folder'],
+    prepare: async (dir) => {
+      await fs.mkdir(`${dir}/apart`);
+      await fs.writeFile(`${dir}/apart/model.safetensors`, checkpoint(9, 9));
+    },
+    landed: ['DLV_CONFLICT'],
+  },
   { name: 'commit --amend', argv: ['commit', '--amend', '-a', '-m', 'other'] },
   {
     name: 'commit of a new model',

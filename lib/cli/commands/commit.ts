@@ -1,5 +1,6 @@
 /** `dlv commit` on the command line. */
 import type { Command } from 'commander';
+import { UsageError } from '../../base/errors.js';
 import type { PathChange } from '../../use/history/commit/staged-changes.js';
 import { parseDate } from '../../use/history/dates.js';
 import type { CommitOptions, CommitPreview, CommitResult, KeptLog } from '../../use/ops/commit.js';
@@ -24,6 +25,7 @@ interface Flags {
   message?: string[];
   file?: string;
   all?: boolean;
+  from?: string;
   amend?: boolean;
   model?: string;
   branch?: string;
@@ -76,6 +78,7 @@ async function options(run: Run, flags: Flags): Promise<CommitOptions> {
   return {
     all: flags.all === true,
     amend: flags.amend === true,
+    ...(flags.from === undefined ? {} : { from: flags.from }),
     allowEmpty: flags.allowEmpty === true,
     allowRemovals: flags.allowRemovals === true,
     params: parseParams(flags.param ?? []),
@@ -138,6 +141,12 @@ function printPreview(ui: Ui, preview: CommitPreview): void {
 async function action(run: Run, flags: Flags): Promise<number> {
   const { commit, dryCommit } = await import('../../use/ops/commit.js');
   const asked = await options(run, flags);
+  if (flags.dryRun && flags.from !== undefined) {
+    throw new UsageError('--from and --dry-run are given', {
+      option: '--from',
+      hint: 'leave one of them out',
+    });
+  }
   if (flags.dryRun) {
     const preview = await run.repository((repo) => dryCommit(repo, asked, run.context));
     run.answer(preview, (ui) => printPreview(ui, preview));
@@ -162,7 +171,9 @@ export function register(program: Command, cli: Cli): void {
         'version goes to that branch, and HEAD, the work files and what is staged for them do ' +
         "not change. The version is the tip of that branch with what was staged by 'dlv add " +
         "--branch'; -a takes only files that were added in this way. If HEAD is on that branch, " +
-        'the flag has no effect.\n\nTracked files that were never written to the work tree, as ' +
+        'the flag has no effect.\n\nWith --from, the version has the files of a folder, under their names below it, and no ' +
+        'others; or one file. Work files and what is staged do not count and stay as they are. So a checkpoint ' +
+        'that a training has just written becomes a version of its line, wherever you are.\n\nTracked files that were never written to the work tree, as ' +
         'after copy and switch, are not deletions. A version with fewer than half of the files ' +
         'of the previous one needs --allow-removals. With --dry-run, the JSON document has ' +
         'dryRun, model, branch, parents, changes, files and logicalBytes.\n\n' +
@@ -182,6 +193,10 @@ export function register(program: Command, cli: Cli): void {
           "dlv commit -a --branch bert/run-2 -m 'step 500' --step 500",
           'from a training script, while you work on another branch here',
         ],
+        [
+          'dlv commit --from out/checkpoint-500 --branch bert/run-2 -m "step 500" --step 500',
+          'a version of the files of a checkpoint, as they are there',
+        ],
         ['dlv commit --amend --metric accuracy=0.93', 'adds a result to the last version'],
         ['dlv commit -a -F notes.txt --dry-run', 'prints what would be committed'],
         [
@@ -198,6 +213,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-m, --message <text>', 'message of the version; repeat for more paragraphs', collect)
     .option('-F, --file <file>', 'take the message from a file, or from stdin with -')
     .option('-a, --all', 'first stage every tracked file that was changed or deleted')
+    .option('--from <path>', 'make the version of the files of a folder, or of one file, alone')
     .option('--amend', 'replace the last version on the branch')
     .option('--no-edit', 'with --amend: keep the message (the default)')
     .option('--model <name>', "model line to commit (default: HEAD's)")

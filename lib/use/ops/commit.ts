@@ -30,6 +30,7 @@ import {
   commitFiles,
   previewCommit,
 } from '../worktree/commit-files.js';
+import { commitFrom } from '../worktree/commit-from.js';
 
 export type { KeptLog } from '../history/commit/store-logs.js';
 export type { CommitPreview } from '../worktree/commit-files.js';
@@ -39,6 +40,11 @@ export interface CommitOptions {
   message?: string;
   /** Adds every tracked file that changed first. */
   all?: boolean;
+  /**
+   * A folder, whose files the version has, or one file. The work tree and what is staged do not count. Relative
+   * to the context's folder.
+   */
+  from?: string;
   model?: string;
   /** `model/branch` that the version goes to; where HEAD is and its files stay. */
   branch?: string;
@@ -86,9 +92,25 @@ export async function commit(
   context: OpContext,
 ): Promise<CommitResult> {
   const started = performance.now();
-  const landed = await commitFiles(repo, await requestOf(repo, options, context), context);
+  const request = await requestOf(repo, options, context);
+  const from = folderOf(options, context);
+  const landed =
+    from === null
+      ? await commitFiles(repo, request, context)
+      : await commitFrom(repo, { ...request, from }, context);
   await mergeQuietly(repo, context);
   return { ...landed, seconds: (performance.now() - started) / 1000 };
+}
+
+/** The folder that a version is made of, or null. @throws {UsageError} with options that are about the work tree. */
+function folderOf({ from, all, amend }: CommitOptions, { cwd }: OpContext): string | null {
+  if (from === undefined) return null;
+  const other = all ? '--all' : amend ? '--amend' : null;
+  if (other === null) return path.resolve(cwd, from);
+  throw new UsageError(`--from and ${other} are given`, {
+    option: '--from',
+    hint: '--from makes a version of the files of a folder alone',
+  });
 }
 
 /** Says what `commit` would make, and stores nothing. @throws as `commit`. */
@@ -105,7 +127,7 @@ async function requestOf(
   options: CommitOptions,
   context: OpContext,
 ): Promise<CommitRequest & { stage?: 'tracked' }> {
-  const { all, logs = [], parents = [], author, date, message, ...others } = options;
+  const { all, from: _, logs = [], parents = [], author, date, message, ...others } = options;
   const { operation, environment, data, ...rest } = others;
   if (message !== undefined && message.trim() === '') {
     throw new UsageError('the message is empty', {

@@ -9,7 +9,7 @@ import { branchRefName } from '../../../storage/repo/layout.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
 import { readHead } from '../../../storage/repo/refs/head.js';
 import { DELETED_LOG, readListLog, readReflog } from '../../../storage/repo/refs/reflog.js';
-import { readRef } from '../../../storage/repo/refs/refs.js';
+import { listRefs, readRef } from '../../../storage/repo/refs/refs.js';
 import { type StagedBranch, Staging } from '../../../storage/repo/staging/staging.js';
 import {
   readStaging,
@@ -80,7 +80,10 @@ async function chosenBranch(
   });
 }
 
-/** A branch that has no version yet: the one that HEAD or the work tree is on, or the first of a new model. */
+/**
+ * A branch that has no version yet: the one that HEAD or the work tree is on, or the first of a model that is new or has
+ * none.
+ */
 async function unborn(repo: LineAccess, shared: Staging, name: string): Promise<BranchName | null> {
   const head = await readHead(repo.layout);
   const known = await knownModels(repo, shared);
@@ -90,11 +93,15 @@ async function unborn(repo: LineAccess, shared: Staging, name: string): Promise<
       ? newBranchName(name, head.model, known)
       : newBranchName(name, model, new Set([model]));
   if (await isOfWorkTree(repo, shared, place)) return place;
-  return known.has(place.model) ? null : place;
+  return known.has(place.model) && (await hasBranches(repo, place.model)) ? null : place;
+}
+
+async function hasBranches({ layout }: LineAccess, model: string): Promise<boolean> {
+  return (await listRefs(layout, `refs/heads/${model}`)).length > 0;
 }
 
 /** True if files of the work tree belong to a branch: then it has no staged files apart. */
-async function isOfWorkTree(
+export async function isOfWorkTree(
   repo: LineAccess,
   shared: Staging,
   { model, branch }: BranchName,

@@ -1,0 +1,1 @@
+"""Callbacks for trainers: dlv.callbacks.huggingface, dlv.callbacks.lightning, dlv.callbacks.keras."""

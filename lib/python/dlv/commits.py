@@ -1,0 +1,215 @@
+"""What one commit does, now or in the background, and how values become words of a command line."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from . import tensors
+from .errors import DlvError
+from .hold import PREFIX, Held
+from .process import Process, ask
+
+PathLike = Union[str, "os.PathLike[str]"]
+Metrics = Union[Mapping[str, Any], Sequence["Point"]]
+
+# More points than this go through a file of JSON lines: a request has at most 1 MiB.
+_POINTS_IN_WORDS = 100
+
+
+class Point(NamedTuple):
+    """A metric at a step."""
+
+    name: str
+    value: float
+    step: Optional[int] = None
+
+
+class Committed(Dict[str, Any]):
+    """The document of a commit; `version`, `name` (as model@3) and `number` as attributes too."""
+
+    @property
+    def version(self) -> str:
+        return str(self["version"])
+
+    @property
+    def name(self) -> str:
+        return str(self["name"])
+
+    @property
+    def number(self) -> int:
+        return int(self["number"])
+
+
+def metric_text(value: Any) -> Optional[str]:
+    """A number as dlv reads it, or None for what is no number."""
+    if isinstance(value, bool):
+        return None
+    if not isinstance(value, (int, float)):
+        item = getattr(value, "item", None)
+        if item is None or getattr(value, "size", 1) not in (1,) and not callable(getattr(value, "size", None)):
+            return None
+        try:
+            value = item()
+        except (ValueError, TypeError, RuntimeError):
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+    number = float(value)
+    if math.isnan(number):
+        return "nan"
+    if math.isinf(number):
+        return "inf" if number > 0 else "-inf"
+    return repr(number)
+
+
+def points_of(metrics: Optional[Metrics], step: Optional[int]) -> List[Tuple[str, str, Optional[int]]]:
+    if metrics is None:
+        return []
+    given: Iterable[Point] = (
+        [Point(name, value, step) for name, value in metrics.items()]
+        if isinstance(metrics, Mapping)
+        else [Point(*point) for point in metrics]
+    )
+    rows = []
+    for name, value, at in given:
+        text = metric_text(value)
+        if text is None:
+            raise DlvError("DLV_USAGE", f"metric {name!r} is {value!r}, no number", hint="metrics are numbers; put texts into params")
+        rows.append((str(name), text, at))
+    return rows
+
+
+def param_text(value: Any) -> str:
+    """A hyperparameter as dlv reads it: JSON where that says its type."""
+    if isinstance(value, str):
+        return json.dumps(value) if _looks_typed(value) else value
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _looks_typed(text: str) -> bool:
+    try:
+        json.loads(text)
+        return True
+    except ValueError:
+        return False
+
+
+def inside(path: str) -> str:
+    """A path in a version, which leaves no folder."""
+    pure = os.path.normpath(path)
+    if os.path.isabs(pure) or pure.split(os.sep)[0] in ("..", "."):
+        raise DlvError("DLV_USAGE", f"path is {path!r}", hint="it is a path in the version, such as 'model.safetensors'")
+    return pure
+
+
+class Commit:
+    """What one commit does, now or in the background."""
+
+    def __init__(
+        self, cwd: str, words: List[str], points: List[Tuple[str, str, Optional[int]]], branch: Optional[str]
+    ) -> None:
+        self._cwd = cwd
+        self._branch = branch
+        self._words = words
+        self._points = points
+        self._stage: Optional[List[str]] = None
+        self._folder: Optional[str] = None
+        self._held: List[Held] = []
+
+    def tracked(self) -> None:
+        self._words.append("-a")
+
+    def state(
+        self,
+        content: Mapping[str, Any],
+        path: str,
+        metadata: Optional[Mapping[str, str]],
+        texts: Mapping[str, str],
+    ) -> None:
+        """The tensors are written now: the training changes them next."""
+        self._folder = tempfile.mkdtemp(prefix=PREFIX, dir=self._cwd)
+        try:
+            tensors.write_safetensors(content, os.path.join(self._folder, path), metadata)
+            for name, text in texts.items():
+                with open(os.path.join(self._folder, inside(name)), "w", encoding="utf-8") as file:
+                    file.write(text)
+        except BaseException:
+            self.release()
+            raise
+
+    def files(self, paths: List[str], path: Optional[str], skip: Sequence[str], *, now: bool) -> None:
+        """A folder, or one file that has a path of its own, is the whole version; else files are added."""
+        first = paths[0] if paths else ""
+        is_folder = len(paths) == 1 and os.path.isdir(first)
+        if is_folder and path is not None:
+            raise DlvError("DLV_USAGE", f"path is {path!r}, and a folder is given", hint="leave path away")
+        if is_folder or (len(paths) == 1 and path is not None):
+            if is_folder and now and not skip:
+                self._words += ["--from", first]
+                return
+            if not os.path.exists(first):
+                raise DlvError("DLV_NOT_FOUND", f"there is no file or folder {first!r}", hint="write it before it is committed")
+            # Files of a checkpoint's folder are new ones each time; a single file is often written over in place.
+            self._held.append(Held(first, links=is_folder, name=path, skip=skip))
+            self._words += ["--from", self._held[0].folder]
+        elif now:
+            self._stage = paths
+        else:
+            raise DlvError(
+                "DLV_USAGE",
+                "files are to be committed in the background without a path",
+                hint="name a folder, or one file with its path in the version: path='model.safetensors'",
+            )
+
+    def release(self) -> None:
+        for held in self._held:
+            held.release()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __call__(self, on: Optional[Process] = None) -> Committed:
+        words = list(self._words)
+        if self._folder is not None:
+            words += ["--from", self._folder]
+        log: Optional[str] = None
+        try:
+            if len(self._points) <= _POINTS_IN_WORDS:
+                for name, value, step in self._points:
+                    words += ["--metric", f"{name}={value}" if step is None else f"{name}@{int(step)}={value}"]
+            else:
+                log = _log_file(self._points)
+                words += ["--log", log]
+                for name, value, step in self._points:
+                    if step is None:
+                        words += ["--metric", f"{name}={value}"]
+            if self._stage is not None:
+                where = ["--branch", self._branch] if self._branch else []
+                ask("add", [*where, "--", *self._stage], cwd=self._cwd, on=on, repeat=True)
+            return Committed(ask("commit", words, cwd=self._cwd, on=on))
+        finally:
+            self.release()
+            if log is not None:
+                os.unlink(log)
+                os.rmdir(os.path.dirname(log))
+
+
+def _log_file(points: Sequence[Tuple[str, str, Optional[int]]]) -> str:
+    """Points as JSON lines, one for each step, in a file that dlv reads."""
+    by_step: Dict[int, Dict[str, Any]] = {}
+    for name, value, step in points:
+        if step is not None:
+            number: Any = value if value in ("nan", "inf", "-inf") else float(value)
+            by_step.setdefault(int(step), {})[name] = number
+    log = os.path.join(tempfile.mkdtemp(prefix="dlv-"), "metrics.jsonl")
+    with open(log, "w", encoding="utf-8") as file:
+        for step, row in sorted(by_step.items()):
+            file.write(json.dumps({"step": step, **row}) + "\n")
+    return log

@@ -1,0 +1,235 @@
+"""A training that tells dlv of itself: metrics while it goes on, versions of what it saves, on one line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+from types import TracebackType
+from typing import Any, Dict, List, Mapping, Optional, Type, Union
+
+from . import background
+from .commits import Committed, Metrics, PathLike, Point, metric_text
+from .errors import DlvError
+from .repository import Repo
+
+_PACKAGES = ("torch", "numpy", "transformers", "accelerate", "peft", "lightning", "pytorch_lightning", "keras", "tensorflow", "jax")
+
+_guard = threading.Lock()
+_active: List["Run"] = []
+_pending: List[Point] = []
+
+
+def environment() -> Dict[str, str]:
+    """Facts about machine and programs: versions of packages that are loaded, not of all that are there."""
+    facts = {
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpus": str(os.cpu_count() or 1),
+        "python": platform.python_version(),
+    }
+    for name in _PACKAGES:
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            facts[name] = version
+    torch = sys.modules.get("torch")
+    try:
+        if torch is not None and torch.cuda.is_available():
+            for i in range(torch.cuda.device_count()):
+                facts[f"gpu.{i}"] = str(torch.cuda.get_device_name(i))
+    except Exception:  # a driver that does not work is no reason to end a training
+        pass
+    return facts
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
+    """Settings as hyperparameters: mappings within become names with points, what is None is left out."""
+    found: Dict[str, Any] = {}
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            found.update(flat(value, f"{key}."))
+        elif value is None:
+            continue
+        elif isinstance(value, (bool, int, float, str)):
+            found[key] = value
+        elif isinstance(value, (list, tuple)) and all(isinstance(v, (bool, int, float, str)) for v in value):
+            found[key] = list(value)
+        else:
+            found[key] = str(value)
+    return found
+
+
+def choose_line(repo: Repo, model: Optional[str], branch: Optional[str]) -> str:
+    """`model/branch` that versions go to, made if it is not there. HEAD may go elsewhere afterwards."""
+    head = repo.status()["head"]
+    if branch is not None and "/" in branch:
+        first, _, branch = branch.partition("/")
+        if model is not None and model != first:
+            raise DlvError("DLV_USAGE", f"the branch is of {first!r}, the model is {model!r}", hint="leave model away")
+        model = first
+    lines = [row for row in repo.run("branch", "--all", repeat=True) if row["remote"] is None]
+    model = model or head["model"]
+    own = {row["branch"] for row in lines if row["model"] == model}
+    if branch is None:
+        if head["model"] == model and head["branch"] is not None:
+            branch = head["branch"]
+        elif not own or "main" in own:
+            branch = "main"
+        elif len(own) == 1:
+            branch = next(iter(own))
+        else:
+            raise DlvError("DLV_USAGE", f"model {model!r} has the branches {', '.join(sorted(own))}", hint="name one with branch=")
+    line = f"{model}/{branch}"
+    if own and branch not in own and not (head["model"] == model and head["branch"] == branch):
+        start = f"{model}/{head['branch']}" if head["model"] == model and head["branch"] in own else f"{model}/{'main' if 'main' in own else sorted(own)[0]}"
+        repo.branch(line, start)
+    return line
+
+
+class Run:
+    """What dlv.track gives: a context in which metrics are logged and files become versions of one line."""
+
+    def __init__(
+        self,
+        *,
+        model: Optional[str] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        branch: Optional[str] = None,
+        repo: Union[None, PathLike, Repo] = None,
+        operation: str = "train",
+    ) -> None:
+        self.repo = repo if isinstance(repo, Repo) else Repo("." if repo is None else repo)
+        self.line = choose_line(self.repo, model, branch)
+        self.params: Dict[str, Any] = flat(params or {})
+        self.versions: List[Any] = []
+        self._operation = operation
+        self._points: List[Point] = []
+        self._lock = threading.Lock()
+        self._background: List[Any] = []
+
+    def __enter__(self) -> "Run":
+        with _guard:
+            _active.append(self)
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        with _guard:
+            if self in _active:
+                _active.remove(self)
+        try:
+            self.wait()
+        except Exception:
+            # The training's own error says more; that of a commit is raised where there is none.
+            if error is None:
+                raise
+
+    def log(self, metrics: Optional[Mapping[str, Any]] = None, /, *, step: Optional[int] = None, **named: Any) -> None:
+        """Notes metrics. They are part of every version that is committed afterwards, as curves where they have steps."""
+        rows = []
+        for name, value in {**(metrics or {}), **named}.items():
+            if metric_text(value) is None:
+                raise DlvError("DLV_USAGE", f"metric {name!r} is {value!r}, no number", hint="put texts into params")
+            rows.append(Point(str(name), float(value), None if step is None else int(step)))
+        with self._lock:
+            self._points += rows
+
+    def commit(
+        self,
+        content: Union[PathLike, Mapping[str, Any]],
+        *,
+        message: Optional[str] = None,
+        step: Optional[int] = None,
+        metrics: Optional[Metrics] = None,
+        wait: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Makes a version of a file, a folder or a state dict; what was logged so far is part of it.
+
+        With wait=False the training goes on at once; what fails is raised at the end of the run.
+        """
+        with self._lock:
+            points = list(self._points)
+        given: List[Point] = []
+        if metrics is not None:
+            given = [Point(n, v) for n, v in metrics.items()] if isinstance(metrics, Mapping) else [Point(*p) for p in metrics]
+        if step is None:
+            steps = [point.step for point in points if point.step is not None]
+            step = max(steps) if steps else None
+        facts = {**environment(), **options.pop("environment", {})}
+        # A version of a run is what is given and nothing else, wherever it lies.
+        if isinstance(content, (str, os.PathLike)) and not os.path.isdir(content):
+            options.setdefault("path", os.path.basename(os.fspath(content)))
+        made = self.repo.commit(
+            content,
+            message=message,
+            branch=self.line,
+            step=step,
+            metrics=points + given,
+            params={**self.params, **options.pop("params", {})},
+            operation=options.pop("operation", self._operation),
+            environment=facts,
+            wait=wait,
+            **options,
+        )
+        if isinstance(made, Committed):
+            self.versions.append(made)
+        else:
+            self._background.append(made)
+        return made
+
+    def wait(self) -> List[Any]:
+        """Waits for commits of the background. Raises the first error among them. All versions of the run."""
+        failed: Optional[BaseException] = None
+        while self._background:
+            future = self._background.pop(0)
+            background.forget(future)
+            try:
+                self.versions.append(future.result())
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return self.versions
+
+
+def track(
+    model: Optional[str] = None,
+    params: Optional[Mapping[str, Any]] = None,
+    *,
+    branch: Optional[str] = None,
+    repo: Union[None, PathLike, Repo] = None,
+    operation: str = "train",
+) -> Run:
+    """A context for a training loop of your own; see Run. The line is chosen now, whatever HEAD does meanwhile."""
+    return Run(model=model, params=params, branch=branch, repo=repo, operation=operation)
+
+
+def log_metrics(metrics: Mapping[str, Any], step: Optional[int] = None) -> None:
+    """Notes metrics for the run of the `with dlv.track(...)` around, else for the next dlv.commit of this process."""
+    with _guard:
+        run = _active[-1] if _active else None
+    if run is not None:
+        run.log(metrics, step=step)
+        return
+    for name, value in metrics.items():
+        if metric_text(value) is None:
+            raise DlvError("DLV_USAGE", f"metric {name!r} is {value!r}, no number", hint="metrics are numbers")
+    with _guard:
+        _pending.extend(Point(str(name), float(value), step) for name, value in metrics.items())
+
+
+def take_pending() -> List[Point]:
+    """Metrics that no version has yet."""
+    with _guard:
+        taken = list(_pending)
+        _pending.clear()
+    return taken
+
+
+def give_back(points: List[Point]) -> None:
+    """The commit that took them failed."""
+    with _guard:
+        _pending[:0] = points

@@ -1,0 +1,203 @@
+/**
+ * Makes a version of files as they are in a folder, on any line: a checkpoint that a training has written. Work
+ * files and what is staged elsewhere do not change.
+ */
+import path from 'node:path';
+import type { Id } from '../../base/bytes/hash.js';
+import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
+import { statThrough } from '../../base/files/files.js';
+import { listTree } from '../../base/files/small-files.js';
+import { parseLevel } from '../../pure/codec/segment.js';
+import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
+import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
+import { withSession } from '../../storage/objects/access.js';
+import { publishedBytes } from '../../storage/objects/stored-bytes.js';
+import { branchRefName, isRepositoryData } from '../../storage/repo/layout.js';
+import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
+import { readHead } from '../../storage/repo/refs/head.js';
+import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
+import { updateRef } from '../../storage/repo/refs/refs.js';
+import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import type { OpContext } from '../context.js';
+import type { StoreAccess } from '../history/access.js';
+import { branchLine, countTensors } from '../history/commit/draft-version.js';
+import { makeVersion, type NewFile, versionFiles } from '../history/commit/make-version.js';
+import { stagedChanges } from '../history/commit/staged-changes.js';
+import { asSeen, moveLine, sameFile } from '../history/commit/staged-version.js';
+import { baseCandidates, type Line } from '../history/lines/lines.js';
+import { moveReason } from '../history/lines/moves.js';
+import { isOfWorkTree, openStaging } from '../history/lines/open-staging.js';
+import { Describer } from '../history/versions.js';
+import type { CommitRequest, CommittedVersion } from './commit-files.js';
+
+/** A version of what lies in a folder. */
+export interface CommitFromRequest extends Omit<CommitRequest, 'stage' | 'amend'> {
+  /** Folder whose files the version has, under their names below it; or one file. Absolute. */
+  from: string;
+}
+
+/** How often another command may move the branch first. */
+const ATTEMPTS = 8;
+
+/** @throws {NotFoundError} {ConflictError} if it is the same as the line's last version; {UsageError} */
+export async function commitFrom(
+  repo: StoreAccess,
+  request: CommitFromRequest,
+  context: OpContext,
+): Promise<CommittedVersion> {
+  const { message = '' } = request;
+  if (message.trim() === '') {
+    throw new UsageError('no message is given', {
+      hint: 'say what this version is with -m <text> or -F <file>',
+    });
+  }
+  const files = await filesOf(request.from, context);
+  for (let attempt = 1; ; attempt++) {
+    const { staging, model } = await openStaging(repo, request);
+    const line = await branchLine(repo, staging, model);
+    try {
+      return await store(repo, { ...request, message }, { files, line }, context);
+    } catch (error) {
+      const { tip } = await branchLine(repo, staging, model);
+      if (!(error instanceof ConflictError) || tip === line.tip || attempt === ATTEMPTS)
+        throw error;
+    }
+  }
+}
+
+interface Place {
+  path: string;
+  file: string;
+}
+
+async function filesOf(from: string, context: OpContext): Promise<Place[]> {
+  const there = await statThrough(from);
+  if (there.kind !== 'file' && there.kind !== 'folder') {
+    throw new NotFoundError(`there is no file or folder '${from}'`, {
+      kind: 'path',
+      name: from,
+      hint: 'correct what stands behind --from',
+    });
+  }
+  if (isRepositoryData(from)) {
+    throw new UsageError(`'${from}' is data of a repository`, { option: '--from' });
+  }
+  if (there.kind === 'file') return [{ path: path.basename(from), file: from }];
+  const skip = (name: string): boolean => name === '.git' || name === '.dlv';
+  const { signal } = context;
+  const found: Place[] = [];
+  for (const name of await listTree(from, { skip, ...(signal ? { signal } : {}) })) {
+    const problem = pathProblem(name);
+    if (problem === null) found.push({ path: name, file: path.join(from, ...name.split('/')) });
+    else context.warn(`'${name}' is left out: ${problem}`);
+  }
+  if (found.length > 0) return found.sort((a, b) => comparePaths(a.path, b.path));
+  throw new NotFoundError(`there is no file in '${from}'`, {
+    kind: 'path',
+    name: from,
+    hint: 'name the folder that the files are in',
+  });
+}
+
+async function store(
+  repo: StoreAccess,
+  request: CommitFromRequest & { message: string },
+  { files, line }: { files: readonly Place[]; line: Line & { branch: string } },
+  context: OpContext,
+): Promise<CommittedVersion> {
+  const { model, branch, tip } = line;
+  const { signal } = context;
+  const { step, parents: others = [], level, message } = request;
+  return withSession(repo, async (session) => {
+    const entries: NewFile[] = [];
+    for await (const result of ingestBatch(session, files, {
+      parentFiles: await baseCandidates(repo, line),
+      ...ingestSettings(repo.config),
+      ...(level === undefined ? {} : { level: parseLevel(level) }),
+      follow: true,
+      ...(signal ? { signal } : {}),
+    })) {
+      for (const warning of result.warnings) context.warn(`'${result.path}' ${warning}`);
+      const executable = (result.stat.mode & 0o111) !== 0;
+      const file = fileOf(result, executable ? 0o755 : 0o644);
+      entries.push({ ...file, step: step ?? file.step });
+    }
+    const changes = await stagedChanges(repo, { tip }, stagedOf(entries));
+    if (changes.length === 0 && !request.allowEmpty && others.length === 0) {
+      throw new ConflictError(
+        `nothing to commit: '${request.from}' is as the last version of '${model}'`,
+        {
+          model,
+          hint: 'use --allow-empty to make a version all the same',
+        },
+      );
+    }
+    const parents = [...new Set([...(tip === null ? [] : [tip]), ...others])];
+    const { params, metrics, logs, knowledge, author, moment } = request;
+    const wanted = {
+      ...{ params, metrics, logs, knowledge, author, moment },
+      ...versionFiles(entries),
+      ...{ model, message, parents, near: tip },
+    };
+    const why = await moveReason(repo, `commit: ${message.split('\n', 1)[0]}`);
+    const made = await makeVersion(repo, session, wanted, {
+      name: (lock, { id }) => nameVersion(repo, lock, { line, id, entries, why }),
+      signal,
+    });
+    return {
+      ...(await new Describer(repo).called(made.id)),
+      branch,
+      files: made.version.tree.count,
+      tensors: await countTensors(repo, stagedOf(entries)),
+      logicalBytes: made.version.tree.bytes,
+      changes,
+      amended: null,
+      logs: made.kept,
+      ...publishedBytes(session),
+    };
+  });
+}
+
+/** Files that were never seen in the work tree. */
+function stagedOf(entries: readonly NewFile[]) {
+  return entries.map((entry) => ({ ...entry, stat: null, stagedAtNs: '0' }));
+}
+
+interface Naming {
+  line: Line & { branch: string };
+  id: Id;
+  entries: readonly NewFile[];
+  why: MoveReason;
+}
+
+/** Moves the branch. If files of the work tree are on it, staging goes along; what is staged there stays. */
+async function nameVersion(
+  repo: StoreAccess,
+  lock: RepositoryLock,
+  { line, id, entries, why }: Naming,
+): Promise<void> {
+  const { model, branch, tip } = line;
+  const { staging } = await readStaging(repo.layout);
+  if (await isOfWorkTree(repo, staging, { model, branch })) {
+    const own = staging.get(model);
+    const isClean =
+      (own === undefined || own.base === tip) &&
+      (await stagedChanges(repo, { tip }, staging.entries(model))).length === 0;
+    if (isClean) {
+      const next = stagedOf(entries).map((entry) => {
+        const known = staging.entry(entry.path);
+        const isSame =
+          known !== null && sameFile(known, entry) && known.recipe.id === entry.recipe.id;
+        return isSame ? known : entry;
+      });
+      moveLine(staging, model, { version: id, branch, entries: asSeen(next, staging, model) });
+      // Staging goes first: a branch that has moved is an acknowledged version (see checkBase).
+      await writeStaging(lock, staging);
+    }
+  }
+  await updateRef(lock, { name: branchRefName(model, branch), before: tip, after: id, why });
+  const head = await readHead(repo.layout);
+  if (head.kind === 'branch' && head.model === model && head.branch === branch) {
+    await appendReflog(lock, 'HEAD', { before: tip, after: id, ...why });
+  }
+}
