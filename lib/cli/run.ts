@@ -54,7 +54,15 @@ export interface CliHost {
   stdin?: AsyncIterable<Uint8Array> | null;
   /** Takes the place of stdout and of the bar, for a program that asks one thing after another. */
   asker?: Asker;
+  /** Opens repositories for commands that only read; default: for each anew. */
+  reading?: ReadingFrom;
 }
+
+/** Runs something on the repository around a folder. */
+export type ReadingFrom = <T>(
+  context: OpContext,
+  action: (repo: OpenRepository) => Promise<T>,
+) => Promise<T>;
 
 /** Who asked for a command in `dlv batch`. */
 export interface Asker {
@@ -257,7 +265,8 @@ export class Cli {
       repositoryName: () => repositoryName,
       repository: async (action) => {
         const { withRepository } = await import('../use/ops/with-repository.js');
-        return withRepository(context, (repo) => {
+        const open = this.host.reading ?? withRepository;
+        return open(context, (repo) => {
           repositoryName = path.basename(repo.layout.workTree);
           return action(repo);
         });

@@ -136,6 +136,22 @@ test('batch: documents are those of the commands, one process for all', async (t
   t.deepEqual(await client.ended, [0, null]);
 });
 
+test('batch: a repository that changed its settings, or is another one, is opened again', async (t) => {
+  const { repo, client } = await start(t);
+  const warned = async () => (await client.ask({ id: 1, op: 'log' })).warnings.length;
+  t.is(await warned(), 0);
+  await fs.appendFile(repo.file('.dlv/config'), '\n[user]\nname = Stranger\n');
+  t.is(await warned(), 1);
+  t.is(await warned(), 1);
+  await fs.rm(repo.file('.dlv'), { recursive: true });
+  t.is((await client.ask({ id: 1, op: 'log' })).error?.code, 'DLV_NO_REPOSITORY');
+  await repo.json('init', '--model', 'other');
+  const status = await client.ask({ id: 1, op: 'status' });
+  t.is((status.result as { head: { model: string } }).head.model, 'other');
+  await repo.json('gc', '--prune=now');
+  t.true((await client.ask({ id: 1, op: 'status' })).ok);
+});
+
 test('batch: bytes come as frames, or in a file that is there again', async (t) => {
   const { repo, client } = await start(t);
   const file = await repo.read('m.safetensors');

@@ -10,7 +10,7 @@ import { BATCH_WAITING_MAX } from '../../base/limits.js';
 import type { ProgressSink } from '../../use/progress.js';
 import type { Stdio } from '../output/stdio.js';
 import { escapeJson } from '../output/terminal.js';
-import type { CliHost, RunLine } from '../run.js';
+import type { CliHost, ReadingFrom, RunLine } from '../run.js';
 import { type Line, type Request, readRequests } from './request.js';
 
 /** Number of the protocol: it changes when a program of before would misread an answer. */
@@ -18,6 +18,9 @@ export const PROTOCOL = 1;
 
 /** Commands that need the terminal or stdin for themselves. */
 const ALONE = new Set(['batch', 'completion', 'run', 'ui']);
+
+/** Commands that only read: they share an open repository. */
+const READING = new Set(['cat', 'desc', 'diff', 'list', 'log', 'reflog', 'show', 'status']);
 
 /** Events of progress of one request come at most this often. */
 const PROGRESS_EVERY_MS = 100;
@@ -28,6 +31,8 @@ export interface BatchOptions {
   /** Streams, environment and folder of the process. */
   host: Pick<CliHost, 'stdout' | 'env' | 'cwd' | 'signal'>;
   runLine: RunLine;
+  /** For commands that only read. */
+  reading: ReadingFrom;
   version: string;
 }
 
@@ -126,7 +131,7 @@ class Batch {
   }
 
   async #carryOut(request: Request): Promise<void> {
-    const { host, runLine } = this.#options;
+    const { host, runLine, reading } = this.#options;
     const { id, op, args, cwd } = request;
     if (ALONE.has(op) || !/^[a-z][a-z-]*$/.test(op)) {
       const what = ALONE.has(op) ? `'${op}' is not for dlv batch` : `'${op}' is no command`;
@@ -147,6 +152,7 @@ class Batch {
         stderr: silent(),
         signal: abort.signal,
         asker: answer,
+        ...(READING.has(op) ? { reading } : {}),
       });
       answer.end(exit);
     } finally {

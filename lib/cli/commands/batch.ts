@@ -48,12 +48,19 @@ export function register(program: Command, cli: Cli): void {
           return 0;
         }
         const { stdout, env, signal } = cli.host;
-        await serveBatch({
-          input: run.input(),
-          host: { stdout, env, signal, cwd: run.context.cwd },
-          runLine: run.line,
-          version,
-        });
+        const { KeptRepository } = await import('../../use/ops/with-repository.js');
+        const kept = new KeptRepository();
+        try {
+          await serveBatch({
+            input: run.input(),
+            host: { stdout, env, signal, cwd: run.context.cwd },
+            runLine: run.line,
+            reading: (context, action) => kept.use(context, action),
+            version,
+          });
+        } finally {
+          await kept.close();
+        }
         return 0;
       }),
     );
