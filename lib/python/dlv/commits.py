@@ -75,13 +75,14 @@ def points_of(metrics: Optional[Metrics], step: Optional[int]) -> List[Tuple[str
         if isinstance(metrics, Mapping)
         else [Point(*point) for point in metrics]
     )
-    rows = []
+    # Of several values at a step the last counts.
+    rows: Dict[Tuple[str, Optional[int]], Tuple[str, str, Optional[int]]] = {}
     for name, value, at in given:
         text = metric_text(value)
         if text is None:
             raise DlvError("DLV_USAGE", f"metric {name!r} is {value!r}, no number", hint="metrics are numbers; put texts into params")
-        rows.append((str(name), text, at))
-    return rows
+        rows[(str(name), at)] = (str(name), text, at)
+    return list(rows.values())
 
 
 def param_text(value: Any) -> str:

@@ -235,7 +235,8 @@ class Runs(RepositoryCase):
     def test_a_loop_tells_of_itself(self) -> None:
         with dlv.track(model="net", params={"lr": 1e-3, "net": {"depth": 2}, "tag": "7", "none": None}) as run:
             for step in range(300):
-                run.log(step=step, loss=1 / (step + 1), odd=math.nan)
+                run.log(step=step, loss=7.0)
+                run.log(step=step, loss=1 / (step + 1), odd=math.nan)  # the last one counts
             dlv.log_metrics({"accuracy": 0.9}, step=299)
             made = run.commit(self.weights(), message="first")
         shown = self.repo.show(made.name)

@@ -66,14 +66,16 @@ class DlvCallback(keras.callbacks.Callback):  # type: ignore[misc,unused-ignore]
 
 
 def weights_of(model: Any) -> Dict[str, Any]:
-    """The variables of a Keras model by their paths; those of one path get numbers."""
+    """The variables of a Keras model by their paths below it; those of one path get numbers."""
     found: Dict[str, Any] = {}
     for variable in model.variables:
-        name = variable.path
-        number = 1
+        # Whether the name of the model stands in front depends on how it was built.
+        path = str(variable.path)
+        path = path[len(model.name) + 1 :] if path.startswith(f"{model.name}/") else path
+        name, number = path, 1
         while name in found:
             number += 1
-            name = f"{variable.path}#{number}"
+            name = f"{path}#{number}"
         found[name] = keras.ops.convert_to_numpy(variable)
     return found
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 try:
     from lightning.pytorch.callbacks import Callback, Checkpoint
@@ -51,11 +51,12 @@ class DlvCallback(Callback):  # type: ignore[misc,unused-ignore]
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self._teller.begin(dict(getattr(pl_module, "hparams", {}) or {}), is_main=trainer.is_global_zero)
-        self._seen = {file: mark for file, mark in self._files(trainer).items()}
+        self._seen = {file: mark for file, (mark, _) in self._files(trainer).items()}
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._tell(trainer)
+        # Lightning calls checkpoint callbacks last: what is new was written after the step before.
         self._commit_new(trainer)
+        self._tell(trainer)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.sanity_checking:
@@ -85,29 +86,30 @@ class DlvCallback(Callback):  # type: ignore[misc,unused-ignore]
 
     def _files(self, trainer: Any) -> Dict[str, Any]:
         """Checkpoints that the callbacks of the trainer have written and still keep."""
-        found: List[str] = []
+        found: List[Tuple[str, Any]] = []
         for callback in trainer.callbacks:
             if not isinstance(callback, Checkpoint):
                 continue
-            found += [getattr(callback, "best_model_path", ""), getattr(callback, "last_model_path", "")]
-            found += list(getattr(callback, "best_k_models", {}) or {})
-            found.append(getattr(callback, "_last_checkpoint_saved", ""))
+            step = getattr(callback, "_last_global_step_saved", None)
+            files = [getattr(callback, "best_model_path", ""), getattr(callback, "last_model_path", "")]
+            files += list(getattr(callback, "best_k_models", {}) or {})
+            files.append(getattr(callback, "_last_checkpoint_saved", ""))
+            found += [(file, step) for file in files if file]
         marks = {}
-        for file in found:
+        for file, step in found:
             try:
                 stat = os.stat(file)
             except OSError:
                 continue
-            marks[os.path.realpath(file)] = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            marks[os.path.realpath(file)] = ((stat.st_ino, stat.st_mtime_ns, stat.st_size), step)
         return marks
 
     def _commit_new(self, trainer: Any) -> None:
         if self._teller.run is None:
             return
-        for file, mark in self._files(trainer).items():
+        for file, (mark, step) in self._files(trainer).items():
             if self._seen.get(file) == mark:
                 continue
             self._seen[file] = mark
-            self._teller.commit(
-                file, message=os.path.basename(file), step=int(trainer.global_step), path=self._path
-            )
+            step = int(trainer.global_step if step is None else step)
+            self._teller.commit(file, message=os.path.basename(file), step=step, path=self._path)
