@@ -22,6 +22,7 @@ import {
   readGlobals,
   readKernelNote,
 } from './run.js';
+import { SignalDesk } from './signals.js';
 import { TOPICS, type Topic, topicList } from './topics.js';
 import { folderFlagHint, usageHint } from './usage-hints.js';
 
@@ -248,7 +249,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   const abort = new AbortController();
   let stoppedAt = 0;
   let hasEnded = false;
-  const stop = (): void => {
+  const desk = new SignalDesk();
+  const stop = (signal: NodeJS.Signals): void => {
+    if (desk.hear(signal)) return;
     // The work is done and its exit code is known, unless somebody still waits to read the answer.
     if (hasEnded && process.stdout.writableLength === 0) return;
     const now = performance.now();
@@ -272,7 +275,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   };
   const stderr = wrapStream(process.stderr, () => {});
   const stdout = wrapStream(process.stdout, failed);
-  const host = { stdout, stderr, env: process.env, cwd: startFolder(), argv, signal: abort.signal };
+  const host: CliHost = {
+    ...{ stdout, stderr, env: process.env, cwd: startFolder(), argv, signal: abort.signal },
+    takeSignals: (handler) => desk.take(handler),
+    self: [process.execPath, ...process.execArgv, process.argv[1] as string],
+  };
   const code = await runCli(host);
   hasEnded = true;
   return outputLost ? 1 : code;

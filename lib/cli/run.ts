@@ -48,6 +48,10 @@ export interface CliHost {
   cwd: string;
   /** The command line without node and script. */
   argv: readonly string[];
+  /** From then on `handler` gets the signals of the process. @returns gives them back. */
+  takeSignals?(handler: (signal: NodeJS.Signals) => void): () => void;
+  /** Words that start this command again. */
+  self?: readonly string[];
   /** Raised by the first Ctrl-C. */
   signal: AbortSignal;
   /** What a command may read; null: nothing. Default: that of the process. */
@@ -95,6 +99,8 @@ export interface Run {
   readonly env: NodeJS.ProcessEnv;
   /** The command line behind the program, as it was given. */
   readonly argv: readonly string[];
+  /** The process that it runs in. */
+  readonly host: CliHost;
   /** Name of the folder of the repository that was opened; null if none was. */
   repositoryName(): string | null;
   /** Opens the repository around the context's folder for as long as `action` runs. */
@@ -257,6 +263,7 @@ export class Cli {
     };
     let repositoryName: string | null = null;
     return {
+      host: this.host,
       ui,
       context,
       showsProgress: globals.progress && !globals.quiet,

@@ -92,6 +92,12 @@ const LINES: Record<string, Line> = {
     args: ['commit', '--all', '-m', 'more', '--metric', 'loss=1'],
     prepare: (repo) => repo.write('note.txt', 'x'),
   },
+  run: {
+    args: [
+      ...['run', '--param', 'lr=1', '--', process.execPath, '-e'],
+      "require('fs').writeFileSync('step_1.npz', 'x'); console.log('step 1 loss=2')",
+    ],
+  },
   list: { args: ['list'] },
   log: {
     args: ['log', '--all'],

@@ -16,12 +16,15 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * @param seconds  1 to 3,600, whole.
  * @returns true if the addon guards the process.
  */
-export function listenToSignals(listener: () => void, seconds: number): boolean {
+export function listenToSignals(
+  listener: (signal: NodeJS.Signals) => void,
+  seconds: number,
+): boolean {
   const addon = loadAddon();
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       addon?.signalHeard?.();
-      listener();
+      listener(signal);
     });
   }
   addon?.guardSignals?.(seconds);

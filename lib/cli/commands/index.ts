@@ -43,6 +43,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('status', WORK, () => import('./status.js')),
   entry('restore', WORK, () => import('./restore.js')),
   entry('commit', WORK, () => import('./commit.js')),
+  entry('run', WORK, () => import('./run.js')),
   entry('list', LOOK, () => import('./list.js')),
   entry('log', LOOK, () => import('./log.js')),
   entry('show', LOOK, () => import('./show.js')),

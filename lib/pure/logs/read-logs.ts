@@ -29,15 +29,19 @@ export function readNamedLog(name: string, bytes: Uint8Array, prefix = ''): LogC
   return isHparamsFile(name) ? readHparams(bytes) : readLog(bytes, prefix);
 }
 
-/** What a file says; null if it is in no known format. @param prefix  of metrics, for event files. */
-export function readLog(bytes: Uint8Array, prefix = ''): LogContent | null {
+/**
+ * What a file says; null if it is in no known format.
+ * @param prefix  of metrics, for event files.
+ * @param first  step of the first row, where rows name none: of a piece of a file that grows.
+ */
+export function readLog(bytes: Uint8Array, prefix = '', first = 0): LogContent | null {
   if (isWandbLog(bytes)) return readWandbLog(bytes);
   if (isTensorBoardLog(bytes)) return readTensorBoardLog(bytes, prefix);
   if (bytes.subarray(0, TEXT_HEAD_BYTES).includes(0)) return null;
-  const json = readJsonLog(bytes);
+  const json = readJsonLog(bytes, first);
   if (json !== null) return json;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
-  return readCsvLog(text) ?? readKeyValueLog(bytes);
+  return readCsvLog(text, first) ?? readKeyValueLog(bytes);
 }
 
 /** True for a file of a folder that is worth keeping as a log, as far as its name tells. */

@@ -96,3 +96,16 @@ export function metricsOfName(checkpoint: string): Map<string, number> {
   }
   return found;
 }
+
+/** The name that the files of a series have in common: 'runs/a/step_*.npz' → 'model.npz', 'net-*.pt' → 'net.pt'. */
+export function commonName(series: string): string {
+  const name = series.slice(series.lastIndexOf('/') + 1);
+  const plain = name
+    .replace(/([A-Za-z_]+[=_-]?)?\*/g, '')
+    .replace(/[-_=.]+(?=\.[A-Za-z0-9]+$)/, '')
+    .replace(/^[-_=.]+/, '');
+  const extension = /\.[A-Za-z0-9]+$/.exec(name)?.[0] ?? '';
+  return plain === '' || plain === extension || `.${plain}` === extension
+    ? `model${extension}`
+    : plain;
+}

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { NotFoundError } from '../../base/errors.js';
-import { metricsOfName, seriesOf } from '../../pure/paths/checkpoint-names.js';
+import { commonName, metricsOfName, seriesOf } from '../../pure/paths/checkpoint-names.js';
 import { checkedFiles, type FoundFile, findFiles, newestOf, sourceFile } from './folder-files.js';
 import type { SourceFile, SourceHistory, SourceVersion } from './source.js';
 import { currentTimeZone } from './time-zone.js';
@@ -79,14 +79,7 @@ function placeOf(
   const above = path.posix.dirname(checkpoint.name);
   const folder = above === '.' ? '' : `${above}/`;
   if (found !== checkpoint.name) return folder + found.slice(checkpoint.name.length + 1);
-  const file = path.posix.basename(found);
-  const plain = path.posix
-    .basename(name)
-    .replace(/([A-Za-z_]+[=_-]?)?\*/g, '')
-    .replace(/[-_=.]+(?=\.[A-Za-z0-9]+$)/, '')
-    .replace(/^[-_=.]+/, '');
-  const extension = path.posix.extname(file);
-  return folder + (plain === '' || plain === extension ? `model${extension}` : plain);
+  return folder + commonName(name);
 }
 
 function versionOf(

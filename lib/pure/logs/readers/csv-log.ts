@@ -8,8 +8,11 @@ import { addRow, numberOf } from '../rows.js';
 /** More columns than any log has metrics. */
 const COLUMNS_MAX = 10_000;
 
-/** What a CSV file says; null if it is none: a header of names, and below it a row with a number. */
-export function readCsvLog(text: string): LogContent | null {
+/**
+ * What a CSV file says; null if it is none: a header of names, and below it a row with a number.
+ * @param firstIndex  step of the first row, where rows name none.
+ */
+export function readCsvLog(text: string, firstIndex = 0): LogContent | null {
   const end = text.search(/\r?\n/);
   const first = text.slice(0, end < 0 ? text.length : end).replace(/^\uFEFF/, '');
   const separator = [',', '\t', ';'].find((mark) => first.includes(mark));
@@ -31,7 +34,7 @@ export function readCsvLog(text: string): LogContent | null {
     }
     const row = Object.fromEntries(header.map((name, i) => [name, cells[i] ?? '']));
     if (index === 0 && !Object.values(row).some((cell) => numberOf(cell) !== null)) return null;
-    addRow(collector, row, index++);
+    addRow(collector, row, firstIndex + index++);
   }
   if (index === 0) return null;
   if (uneven > 0) collector.problem = `${uneven} rows have another number of cells than the header`;

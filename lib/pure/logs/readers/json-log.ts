@@ -20,13 +20,16 @@ export function parseLoosely(text: string): unknown {
   }
 }
 
-/** What a JSON file says; null if it is no JSON, or none with numbers. */
-export function readJsonLog(bytes: Uint8Array): LogContent | null {
+/**
+ * What a JSON file says; null if it is no JSON, or none with numbers.
+ * @param first  step of the first of JSON lines, where they name none.
+ */
+export function readJsonLog(bytes: Uint8Array, first = 0): LogContent | null {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
   if (!/^\uFEFF?\s*[[{]/.test(text)) return null;
   const document = parseLoosely(text.replace(/^\uFEFF/, ''));
   if (Array.isArray(document)) return readRows('json', document);
-  if (typeof document !== 'object' || document === null) return readLines(bytes);
+  if (typeof document !== 'object' || document === null) return readLines(bytes, first);
   if ('log_history' in document && Array.isArray(document.log_history)) {
     return readTrainerState(document, document.log_history);
   }
@@ -47,7 +50,7 @@ function readRows(format: string, rows: readonly unknown[]): LogContent | null {
 }
 
 /** JSON lines: lines that are no objects are passed over, but the first must be one. */
-function readLines(bytes: Uint8Array): LogContent | null {
+function readLines(bytes: Uint8Array, first: number): LogContent | null {
   const collector = new LogCollector('json lines');
   let index = 0;
   let passedOver = 0;
@@ -55,7 +58,7 @@ function readLines(bytes: Uint8Array): LogContent | null {
     const text = line.trim().replace(/^\uFEFF/, '');
     if (text === '') continue;
     const row = text.startsWith('{') ? parseLoosely(text) : undefined;
-    if (typeof row === 'object' && row !== null) addRow(collector, row, index++);
+    if (typeof row === 'object' && row !== null) addRow(collector, row, first + index++);
     else if (index === 0) return null;
     else passedOver++;
   }

@@ -58,6 +58,18 @@ export function readTensorBoardLog(bytes: Uint8Array, prefix = ''): LogContent {
   return collector.finish();
 }
 
+/** Bytes of the whole records at the beginning of a piece of an event file that still grows. */
+export function wholeRecords(bytes: Uint8Array): number {
+  const view = viewOf(bytes);
+  for (let at = 0; ; ) {
+    const start = at + LENGTH_BYTES + CRC_BYTES;
+    if (start > bytes.length) return at;
+    const length = view.getBigUint64(at, true);
+    if (length > BigInt(Math.max(0, bytes.length - start - CRC_BYTES))) return at;
+    at = start + Number(length) + CRC_BYTES;
+  }
+}
+
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -26,7 +26,7 @@ export interface MetricRow {
 }
 
 /** The line of a row, with its line feed. Numbers that JSON does not have are texts. */
-export function formatRow({ step, time, source, values }: MetricRow): string {
+function formatRow({ step, time, source, values }: MetricRow): string {
   const row: Record<string, unknown> = Object.create(null);
   row.step = step;
   if (time !== null) row.timestamp = time / 1000;
@@ -51,27 +51,35 @@ export async function appendRows(
 }
 
 /** What a follower has read so far. */
-export interface MetricsRead {
+interface MetricsRead {
   series: MetricSeries[];
   /** Bytes that were read; whole lines. */
   bytes: number;
 }
 
-/** The series of a run so far; none if it has told of none. @throws {IoError} */
-export async function readRunMetrics(layout: Layout, id: string): Promise<MetricsRead> {
+/**
+ * The series of a run so far; none if it has told of none.
+ * @param until  points that were measured later are left out; milliseconds since 1970.
+ * @throws {IoError}
+ */
+export async function readRunMetrics(
+  layout: Layout,
+  id: string,
+  until = Number.POSITIVE_INFINITY,
+): Promise<MetricsRead> {
   const file = await ReadFile.openIfThere(layout.runFile(id, 'metrics.jsonl'));
   if (file === null) return { series: [], bytes: 0 };
   try {
     const bytes = await file.read(0, Math.min(file.size, LOG_BYTES_MAX));
     const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1);
-    return { series: seriesOfRows(parseRows(whole)), bytes: whole.length };
+    return { series: seriesOfRows(parseRows(whole), until), bytes: whole.length };
   } finally {
     await file.close();
   }
 }
 
 /** Rows of whole lines; what is none is passed over. */
-export function* parseRows(bytes: Uint8Array): Generator<{ row: object; source: string }> {
+function* parseRows(bytes: Uint8Array): Generator<{ row: object; source: string }> {
   for (const line of eachLine(bytes)) {
     if (!line.startsWith('{')) continue;
     try {
@@ -84,11 +92,16 @@ export function* parseRows(bytes: Uint8Array): Generator<{ row: object; source: 
 }
 
 /** Series by name. A metric that a file or a program tells of is not taken from the output as well. */
-export function seriesOfRows(rows: Iterable<{ row: object; source: string }>): MetricSeries[] {
+function seriesOfRows(
+  rows: Iterable<{ row: object; source: string }>,
+  until = Number.POSITIVE_INFINITY,
+): MetricSeries[] {
   const fromOutput = new LogCollector('run');
   const told = new LogCollector('run');
   let index = 0;
   for (const { row, source } of rows) {
+    const { timestamp } = row as { timestamp?: unknown };
+    if (typeof timestamp === 'number' && timestamp * 1000 > until) continue;
     addRow(source === FROM_OUTPUT ? fromOutput : told, row, index++);
     if (index > LOG_POINTS_MAX) break;
   }

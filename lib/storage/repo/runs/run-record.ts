@@ -28,12 +28,14 @@ const FORM = 1;
 /**
  * How a run stands. 'finished': it ended by itself with exit code 0; 'failed': with another one, or by a signal of
  * its own making; 'killed': by a signal from outside, Ctrl-C among them; 'crashed': what carried it out is gone
- * without having written its end. A record never says 'crashed': its reader finds it out.
+ * without having written its end. Its reader finds that out, and whoever recovers it writes it down.
  */
 export type RunState = 'running' | 'finished' | 'failed' | 'killed' | 'crashed';
 
 /** How a checkpoint of a run stands. */
 export type CheckpointState =
+  /** Seen, and not complete yet. */
+  | 'writing'
   /** Complete, its files held, and not a version yet. */
   | 'held'
   | 'committed'
@@ -48,11 +50,17 @@ export interface RunCheckpoint {
   n: number;
   /** Its file or folder, relative to the work tree, with '/'; absolute if it is outside. */
   place: string;
+  /** True if the place is a folder. */
+  isFolder: boolean;
+  /** What the checkpoints of its series have in common: 'out/checkpoint-*'. */
+  series: string;
   step: number | null;
   files: number;
   bytes: number;
   /** When it was complete, milliseconds since 1970. */
   time: number;
+  /** The latest time of writing of its files then, milliseconds since 1970, by the clock of their disk. */
+  written: number;
   state: CheckpointState;
   version: Id | null;
   /** n of `model@n`. */
@@ -98,7 +106,7 @@ export interface RunRecord {
   ended: number | null;
   /** When this record was written, milliseconds since 1970. A running run writes it every few seconds. */
   updated: number;
-  state: Exclude<RunState, 'crashed'>;
+  state: RunState;
   code: number | null;
   signal: string | null;
   /** Wall and processor time of all stretches, and the most memory that its processes had at once. */
@@ -119,9 +127,6 @@ export interface RunRecord {
   /** Sentences about what went wrong on the way. */
   problems: string[];
 }
-
-/** A record as its reader sees it. */
-export type SeenRun = Omit<RunRecord, 'state'> & { state: RunState };
 
 /** Ten hexadecimal digits that no other run has. */
 export function newRunId(): string {
@@ -166,7 +171,7 @@ export function parseRun(text: string, file: string): RunRecord {
   }
   const record = rest as unknown as RunRecord;
   if (!isRunId(record.id)) throw damaged(file, 'it has no id');
-  if (!['running', 'finished', 'failed', 'killed'].includes(record.state)) {
+  if (!['running', 'finished', 'failed', 'killed', 'crashed'].includes(record.state)) {
     throw damaged(file, 'its state is none');
   }
   const areThere = record.checkpoints.every(
@@ -175,6 +180,7 @@ export function parseRun(text: string, file: string): RunRecord {
       one !== null &&
       Number.isSafeInteger(one.n) &&
       typeof one.place === 'string' &&
+      typeof one.series === 'string' &&
       typeof one.state === 'string',
   );
   if (!areThere) throw damaged(file, 'its checkpoints are not in order');
@@ -257,7 +263,7 @@ export async function isCarriedOut(layout: Layout, record: RunRecord): Promise<b
 }
 
 /** A run as it stands now; null if there is none. @throws {CorruptError} {FormatVersionError} */
-export async function readRun(layout: Layout, id: string): Promise<SeenRun | null> {
+export async function readRun(layout: Layout, id: string): Promise<RunRecord | null> {
   const record = await readRunRecord(layout, id);
   if (record === null || record.state !== 'running') return record;
   if (await isCarriedOut(layout, record)) return record;
@@ -268,8 +274,8 @@ export async function readRun(layout: Layout, id: string): Promise<SeenRun | nul
 export async function listRuns(
   layout: Layout,
   onDamage: (error: unknown) => void = () => {},
-): Promise<SeenRun[]> {
-  const runs: SeenRun[] = [];
+): Promise<RunRecord[]> {
+  const runs: RunRecord[] = [];
   for (const name of await listDirectory(layout.runs)) {
     if (!isRunId(name)) continue;
     try {
@@ -280,6 +286,11 @@ export async function listRuns(
     }
   }
   return runs.sort((a, b) => b.started - a.started || (a.id < b.id ? -1 : 1));
+}
+
+/** Milliseconds, rounded up, of a time of a file. */
+export function millisecondsOf(mtimeNs: string): number {
+  return Number((BigInt(mtimeNs) + 999_999n) / 1_000_000n);
 }
 
 /** A path as records have it: relative to the work tree, with '/'; absolute if it is outside. */

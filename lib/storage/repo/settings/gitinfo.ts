@@ -102,6 +102,27 @@ export async function readGitState(dir: string, signal?: AbortSignal): Promise<G
 }
 
 /**
+ * How tracked files differ from the last commit, as a patch without the bytes of binary files; null where git
+ * cannot tell without running a program that the repository names.
+ * @param most  bytes that are kept of a longer one.
+ */
+export async function readGitDiff(
+  dir: string,
+  most: number,
+  signal?: AbortSignal,
+): Promise<{ text: string; cut: boolean } | null> {
+  if (!(await mayHaveGit(await realPath(dir)))) return null;
+  const filters = await withoutFilters(dir, signal);
+  if (filters === null) return null;
+  const flags = ['--no-ext-diff', '--no-textconv', '--no-color', '--ignore-submodules=all'];
+  const { code, stdout } = await git(dir, [...filters, 'diff', ...flags, 'HEAD', '--'], signal);
+  if (code !== 0) return null;
+  const bytes = Buffer.from(stdout);
+  if (bytes.length <= most) return { text: stdout, cut: false };
+  return { text: bytes.subarray(0, most).toString('utf8'), cut: true };
+}
+
+/**
  * One setting of git ('user.name'), or null.
  * @param trusted  also takes what the git repository around `dir` sets; else the user's own alone.
  */

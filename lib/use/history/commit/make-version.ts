@@ -8,6 +8,7 @@
 
 import type { Id } from '../../../base/bytes/hash.js';
 import { ConflictError } from '../../../base/errors.js';
+import type { MetricSeries } from '../../../pure/logs/series.js';
 import type { PackSession } from '../../../storage/objects/session.js';
 import { blobWriter } from '../../../storage/objects/stored-bytes.js';
 import type { RepositoryLock } from '../../../storage/repo/processes/lock.js';
@@ -34,7 +35,7 @@ import { checkLive } from './check-live.js';
 import { giveNumber } from './give-number.js';
 import type { KeptLog } from './store-logs.js';
 import { storeNetworks } from './store-networks.js';
-import { type GivenKnowledge, tellOf } from './tell.js';
+import { type GivenKnowledge, type GivenText, tellOf } from './tell.js';
 
 /** What a version says besides its files. */
 export interface VersionFacts {
@@ -42,6 +43,10 @@ export interface VersionFacts {
   metrics?: readonly Metric[];
   /** Files and folders with training logs, read and stored with the version: absolute paths. */
   logs?: readonly string[];
+  /** Texts that are kept and not read. */
+  texts?: readonly GivenText[];
+  /** Curves; those of logs take the place of others of their names. */
+  series?: readonly MetricSeries[];
   /** What is said of how it was made. */
   knowledge?: GivenKnowledge;
   extensions?: readonly Extension[];

@@ -36,6 +36,12 @@ export interface GivenKnowledge {
   directions?: ReadonlyMap<string, Direction>;
 }
 
+/** A text that is kept with a version and says nothing of its metrics, such as the output of a run. */
+export interface GivenText {
+  name: string;
+  bytes: Uint8Array;
+}
+
 /** What a version says besides its files. */
 export interface Told {
   params: Param[];
@@ -50,6 +56,8 @@ interface Telling {
     params?: readonly Param[];
     metrics?: readonly Metric[];
     logs?: readonly string[];
+    texts?: readonly GivenText[];
+    series?: readonly MetricSeries[];
     knowledge?: GivenKnowledge;
   };
   amended: Version | null;
@@ -64,15 +72,20 @@ export async function tellOf(
 ): Promise<Told> {
   const { knowledge: given = {} } = content;
   const stored = await storeLogs(session, content.logs ?? [], signal);
+  const fresh = merge(content.series, stored.series, ({ name }) => name);
+  const texts: LogRef[] = [];
+  for (const { name, bytes } of content.texts ?? []) {
+    texts.push({ name, id: await session.putBlob('blob', bytes), bytes: bytes.length });
+  }
   const had = amended === null ? noKnowledge() : readKnowledge(amended.extensions, 'version');
   const read =
-    stored.series.length === 0 && had.series === null
+    fresh.length === 0 && had.series === null
       ? []
-      : merge(await seriesOf(repo, amended, had), stored.series, ({ name }) => name);
+      : merge(await seriesOf(repo, amended, had), fresh, ({ name }) => name);
   const series = read.map((one) => withPoints(one, content.metrics ?? []));
-  const isNew = stored.series.length > 0 || series.some((one, i) => one !== read[i]);
+  const isNew = fresh.length > 0 || series.some((one, i) => one !== read[i]);
   const log = isNew ? await storeSeries(session, series) : null;
-  const replaced = series.filter((one) => stored.series.some(({ name }) => name === one.name));
+  const replaced = series.filter((one) => fresh.some(({ name }) => name === one.name));
   const counts = new Map(series.map(({ name, steps }) => [name, steps.length]));
   const directions = new Map([
     ...had.metrics.flatMap(({ name, direction }) =>
@@ -111,7 +124,7 @@ export async function tellOf(
   return {
     params: merge(merge(amended?.params, stored.params, byName), content.params, byName),
     metrics,
-    logs: merge(amended?.logs, [...stored.logs, ...(log === null ? [] : [log])], byName),
+    logs: merge(amended?.logs, [...texts, ...stored.logs, ...(log === null ? [] : [log])], byName),
     extensions: knowledgeExtension(knowledge),
     kept: stored.kept,
   };

@@ -53,6 +53,7 @@ function record(change: Partial<RunRecord> = {}): RunRecord {
     checkpoints: [
       {
         ...{ n: 1, place: 'out/checkpoint-10', step: 10, files: 2, bytes: 30, time: 5 },
+        ...{ isFolder: true, written: 4, series: 'out/checkpoint-*' },
         ...{ state: 'held', version: null, number: null, problem: null },
       },
     ],

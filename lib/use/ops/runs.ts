@@ -1,0 +1,162 @@
+/** `dlv run list`, `show`, `log` and `--recover`: what is known of runs, and bringing to an end what was cut short. */
+import type { Id } from '../../base/bytes/hash.js';
+import { isUnreadable, NotFoundError } from '../../base/errors.js';
+import { isMissing, readSmallFile } from '../../base/files/files.js';
+import { yieldProcessor } from '../../base/files/process-tree.js';
+import { LOG_BYTES_MAX } from '../../base/limits.js';
+import { readRunMetrics } from '../../storage/repo/runs/run-metrics.js';
+import {
+  listRuns as listRecords,
+  type RunMetric,
+  type RunRecord,
+  type RunState,
+} from '../../storage/repo/runs/run-record.js';
+import type { OpContext } from '../context.js';
+import type { Repository } from '../repository.js';
+import type { HeldOutcome } from '../running/commit-held.js';
+import { type CommitRequest, commitRequest } from '../running/committer.js';
+import { findRun } from '../running/find-run.js';
+import { isCommandThere, type Recovered, recoverRun } from '../running/recover.js';
+import { type ShownCheckpoint, shownCheckpoint } from '../running/shown-checkpoint.js';
+
+export type { Recovered };
+
+/** A run in a list. */
+export interface RunEntry {
+  run: string;
+  name: string | null;
+  kind: RunRecord['kind'];
+  state: RunState;
+  /** True if its command still runs although what carried it out is gone. */
+  orphaned: boolean;
+  command: string[];
+  model: string;
+  branch: string;
+  started: number;
+  ended: number | null;
+  code: number | null;
+  signal: string | null;
+  seconds: number;
+  /** Checkpoints that are versions, and that are not yet. */
+  versions: number;
+  waiting: number;
+  /** The last version. */
+  version: Id | null;
+  number: number | null;
+  metrics: RunMetric[];
+}
+
+/** Everything about a run. */
+export interface RunDetails extends RunEntry {
+  cwd: string;
+  base: Id | null;
+  cpuSeconds: number;
+  peakBytes: number;
+  pid: number | null;
+  params: Record<string, string>;
+  environment: Record<string, string>;
+  git: { commit: string; dirty: boolean } | null;
+  checkpoints: ShownCheckpoint[];
+  stretches: RunRecord['stretches'];
+  /** Points of each metric. */
+  series: { name: string; steps: number[]; values: (number | null)[] }[];
+  problems: string[];
+}
+
+function entryOf(record: RunRecord): RunEntry {
+  const versions = record.checkpoints.filter(({ version }) => version !== null);
+  const last = versions.at(-1);
+  const { name, kind, state, command, model, branch, started, ended, code, signal } = record;
+  return {
+    run: record.id,
+    ...{ name, kind, state, orphaned: state === 'crashed' && isCommandThere(record) },
+    ...{ command, model, branch, started, ended, code, signal, seconds: record.seconds },
+    versions: versions.length,
+    waiting: record.checkpoints.filter((one) => one.state === 'held' || one.state === 'failed')
+      .length,
+    version: last?.version ?? null,
+    number: last?.number ?? null,
+    metrics: record.metrics,
+  };
+}
+
+/** Runs that are here, the newest first. */
+export async function listRuns(
+  { layout }: Repository,
+  { limit }: { limit?: number },
+  context: OpContext,
+): Promise<RunEntry[]> {
+  const runs = await listRecords(layout, (error) => {
+    if (!isUnreadable(error)) throw error;
+    context.warn(error.message);
+  });
+  return runs.slice(0, limit).map(entryOf);
+}
+
+/** @throws {NotFoundError} {AmbiguousError} */
+export async function showRun({ layout }: Repository, name: string): Promise<RunDetails> {
+  const record = await findRun(layout, name);
+  const { series } = await readRunMetrics(layout, record.id);
+  const { cwd, base, cpuSeconds, peakBytes, params, environment, git, stretches, problems } =
+    record;
+  return {
+    ...entryOf(record),
+    ...{ cwd, base, cpuSeconds, peakBytes, pid: record.child?.pid ?? null },
+    ...{ params, environment, git, stretches, problems },
+    checkpoints: record.checkpoints.map(shownCheckpoint),
+    series: series.map(({ name: metric, steps, values }) => ({
+      name: metric,
+      steps,
+      values: values.map((value) => (Number.isFinite(value) ? value : null)),
+    })),
+  };
+}
+
+/** What a run printed, of a long output its beginning and end. @throws {NotFoundError} */
+export async function readOutput({ layout }: Repository, name: string): Promise<Uint8Array> {
+  const { id } = await findRun(layout, name);
+  try {
+    return await readSmallFile(layout.runFile(id, 'output.log'), LOG_BYTES_MAX);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new NotFoundError(`run ${id} has no output yet`, {
+      kind: 'file',
+      name: 'output.log',
+      hint: 'it is written with each checkpoint and at the end',
+    });
+  }
+}
+
+/** Recovers one run, or all that crashed. @throws {ConflictError} if the run still goes on. */
+export async function recoverRuns(
+  repo: Repository,
+  name: string | null,
+  context: OpContext,
+): Promise<Recovered[]> {
+  const all = await listRecords(repo.layout);
+  const wanted =
+    name === null
+      ? all.filter(({ state, ended, checkpoints }) => {
+          const isLeft = checkpoints.some((one) => /held|failed|writing/.test(one.state));
+          return (state === 'crashed' && ended === null) || (state !== 'running' && isLeft);
+        })
+      : [await findRun(repo.layout, name)];
+  const recovered: Recovered[] = [];
+  for (const { id } of wanted) recovered.push(await recoverRun(repo, id, context));
+  return recovered;
+}
+
+/** From now on others get the processor before this process. */
+export function yieldToOthers(): void {
+  yieldProcessor();
+}
+
+/** Makes versions of what a run holds: for the process that does it while the run goes on. */
+export function commitHeldOf(
+  repo: Repository,
+  request: CommitRequest,
+  onOutcome: (outcome: HeldOutcome) => void,
+  context: OpContext,
+): Promise<void> {
+  return commitRequest(repo, request, onOutcome, context);
+}

@@ -1,0 +1,298 @@
+/**
+ * Looks for checkpoints and logs that a command writes: by a glob, or by the names that trainers give them. Nothing is
+ * opened; what is found says its size and times.
+ *
+ * Without a glob a folder may hold a million pictures, so such a walk is bounded, and what it costs decides when the
+ * next one comes; folders in which checkpoints were found are looked at each time.
+ */
+
+import path from 'node:path';
+import { type FileStat, listEntries, statThrough } from '../../../base/files/files.js';
+import { isFileOfLog } from '../../../pure/logs/read-logs.js';
+import { roleOfName, seriesOf } from '../../../pure/paths/checkpoint-names.js';
+import { Glob } from '../../../pure/paths/glob.js';
+
+/** A file of a checkpoint. */
+export interface SeenFile {
+  /** Path below the place, with '/'; empty if the place is the file. */
+  inside: string;
+  file: string;
+  stat: FileStat;
+}
+
+/** A file or folder that is a checkpoint, as it is now. */
+export interface SeenPlace {
+  /** Absolute. */
+  place: string;
+  /** What its checkpoints have in common. */
+  series: string;
+  step: number | null;
+  /** True if its name is used once: nobody writes another checkpoint there. */
+  isNumbered: boolean;
+  /** True for a folder that is a checkpoint as a whole: its files come one after another. */
+  isFolder: boolean;
+  files: SeenFile[];
+}
+
+export interface Scan {
+  places: SeenPlace[];
+  /** Files that training logs are written to. */
+  logs: { file: string; stat: FileStat }[];
+}
+
+/** Files with these endings hold weights, where a name numbers them. */
+const WEIGHTS =
+  /\.(safetensors|pt|pth|ptl|bin|ckpt|onnx|npz|npy|gguf|h5|hdf5|keras|pkl|pickle|msgpack|distcp|tflite|eqx|joblib|pdparams)$/i;
+/** The same where no name numbers them: data has many of the endings above. */
+const LOOSE_WEIGHTS =
+  /\.(safetensors|pt|pth|ptl|ckpt|onnx|gguf|h5|hdf5|keras|distcp|tflite|eqx|pdparams)$|model[\w.-]*\.(bin|npz|msgpack)$/i;
+/** Names that say that a file is being written, or is none of the trainer's. */
+const UNFINISHED =
+  /^(\.|tmp[-_.]|temp[-_.])|(\.(tmp|temp|part|partial|incomplete|lock|swp)|~)$|\.tmp[-_.]/i;
+/** Folders in which no checkpoint is looked for. */
+const PASSED_OVER =
+  /^(\.|node_modules$|__pycache__$|site-packages$|v?env$|wandb$|mlruns$|tmp[-_.])|\.(egg-info|tmp|incomplete)$/;
+/** A scan looks at so many entries at most, and at so many folders below one another. */
+const ENTRIES_MAX = 20_000;
+const DEPTH_MAX = 8;
+/** Files of one checkpoint. */
+const FILES_MAX = 100_000;
+/** What a look at one entry takes at most, in milliseconds: a walk comes when a hundred times its cost has passed. */
+const ENTRY_MS = 0.03;
+const WALK_SHARE = 0.01;
+
+export interface ScanOptions {
+  /** Where the command runs, absolute. */
+  cwd: string;
+  /** Globs of files and folders that are checkpoints, relative to `cwd`; none: names tell. */
+  patterns: readonly string[];
+  /** Logs by name: files and folders, absolute. */
+  logs: readonly string[];
+}
+
+export class Scanner {
+  readonly #options: ScanOptions;
+  readonly #globs: readonly { glob: Glob; root: string }[];
+  /** Folders in which something was found by a walk. */
+  readonly #known = new Set<string>();
+  #nextWalk = 0;
+  #walked: Scan = { places: [], logs: [] };
+
+  constructor(options: ScanOptions) {
+    this.#options = options;
+    this.#globs = options.patterns.map((pattern) => {
+      const plain = pattern.replace(/^\.\//, '').replace(/\/+$/, '');
+      const isAbsolute = path.isAbsolute(plain);
+      const whole = isAbsolute ? plain : path.posix.join('.', plain);
+      const fixed = whole.split('/');
+      const special = fixed.findIndex((part) => /[*?[{]/.test(part));
+      const root = fixed.slice(0, special < 0 ? -1 : special).join('/');
+      return {
+        glob: new Glob(whole, { braces: true }),
+        root: isAbsolute && root === '' ? '/' : root,
+      };
+    });
+  }
+
+  /** Folders in which changes are worth a look at once. */
+  folders(): string[] {
+    if (this.#globs.length > 0) {
+      return [...new Set(this.#globs.map(({ root }) => path.resolve(this.#options.cwd, root)))];
+    }
+    return [this.#options.cwd, ...this.#known];
+  }
+
+  /** @param whole  walks through all folders even if it is not yet time. */
+  async scan(whole = false): Promise<Scan> {
+    const found: Scan = { places: [], logs: [] };
+    const budget = { entries: ENTRIES_MAX };
+    if (this.#globs.length > 0) {
+      for (const one of this.#globs) await this.#byGlob(one, found, budget);
+      await this.#walkLogs(found, whole);
+    } else {
+      const isTime = whole || performance.now() >= this.#nextWalk;
+      if (isTime) await this.#walk(found);
+      else {
+        for (const folder of this.#known) {
+          await this.#look(folder, found, budget, 1);
+        }
+        found.logs.push(...(await again(this.#walked.logs)));
+      }
+    }
+    for (const log of this.#options.logs) await this.#namedLog(log, found);
+    return unique(found);
+  }
+
+  async #walk(found: Scan): Promise<void> {
+    const budget = { entries: ENTRIES_MAX };
+    await this.#look(this.#options.cwd, found, budget, DEPTH_MAX);
+    for (const { place } of found.places) this.#known.add(path.dirname(place));
+    for (const { place, isNumbered } of found.places) if (!isNumbered) this.#known.add(place);
+    this.#walked = found;
+    const cost = (ENTRIES_MAX - budget.entries) * ENTRY_MS;
+    this.#nextWalk = performance.now() + cost / WALK_SHARE;
+  }
+
+  async #walkLogs(found: Scan, whole: boolean): Promise<void> {
+    if (!whole && performance.now() < this.#nextWalk) {
+      found.logs.push(...(await again(this.#walked.logs)));
+      return;
+    }
+    const walked: Scan = { places: [], logs: [] };
+    await this.#walk(walked);
+    found.logs.push(...walked.logs);
+  }
+
+  async #byGlob(
+    { glob, root }: { glob: Glob; root: string },
+    found: Scan,
+    budget: { entries: number },
+  ): Promise<void> {
+    const visit = async (relative: string): Promise<void> => {
+      for (const entry of await entriesOf(path.resolve(this.#options.cwd, relative))) {
+        if (--budget.entries < 0) return;
+        const name = relative === '' ? entry.name : path.posix.join(relative, entry.name);
+        const isFolder = entry.isDirectory();
+        if (UNFINISHED.test(entry.name)) continue;
+        if (glob.matches(name)) await this.#take(name, isFolder, found);
+        else if (isFolder && glob.mayMatchBelow(name)) await visit(name);
+      }
+    };
+    await visit(root);
+  }
+
+  /** A file or folder that the user says is a checkpoint. */
+  async #take(name: string, isFolder: boolean, found: Scan): Promise<void> {
+    const place = path.resolve(this.#options.cwd, name);
+    const files = isFolder ? await filesBelow(place) : await fileAt(place, '');
+    if (files.length === 0) return;
+    const series = seriesOf(path.posix.basename(name));
+    found.places.push({
+      place,
+      series: series === null ? name : path.posix.join(path.posix.dirname(name), series.series),
+      step: series?.step ?? null,
+      isNumbered: series !== null,
+      isFolder,
+      files,
+    });
+  }
+
+  /** What the names in a folder tell. */
+  async #look(
+    folder: string,
+    found: Scan,
+    budget: { entries: number },
+    depth: number,
+  ): Promise<void> {
+    const loose: SeenFile[] = [];
+    for (const entry of await entriesOf(folder)) {
+      if (--budget.entries < 0) return;
+      const { name } = entry;
+      const file = path.join(folder, name);
+      if (entry.isDirectory()) {
+        if (PASSED_OVER.test(name)) continue;
+        if (seriesOf(name) === null || UNFINISHED.test(name)) {
+          if (depth > 1) await this.#look(file, found, budget, depth - 1);
+          continue;
+        }
+        const files = await filesBelow(file);
+        if (files.some(({ inside }) => WEIGHTS.test(inside))) this.#numbered(file, files, found);
+        else if (depth > 1) await this.#look(file, found, budget, depth - 1);
+        continue;
+      }
+      if (!entry.isFile() || UNFINISHED.test(name)) continue;
+      const isLog = isFileOfLog(name, false) && name !== 'trainer_state.json';
+      const isWeights = WEIGHTS.test(name);
+      if (!isLog && !isWeights && roleOfName(name) === null && !/\.index\.json$/.test(name))
+        continue;
+      const [seen] = await fileAt(file, name);
+      if (seen === undefined) continue;
+      if (isLog) found.logs.push({ file, stat: seen.stat });
+      else if (isWeights && roleOfName(name) === null && seriesOf(name) !== null) {
+        this.#numbered(file, [{ ...seen, inside: '' }], found);
+      } else if (!isWeights || LOOSE_WEIGHTS.test(name) || roleOfName(name) !== null) {
+        loose.push(seen);
+      }
+    }
+    if (loose.some(({ inside }) => WEIGHTS.test(inside) && roleOfName(inside) === null)) {
+      const series = this.#nameOf(folder);
+      found.places.push({ place: folder, series, step: null, ...LOOSE, files: loose });
+    }
+  }
+
+  #nameOf(file: string): string {
+    return path.relative(this.#options.cwd, file).split(path.sep).join('/') || '.';
+  }
+
+  #numbered(place: string, files: SeenFile[], found: Scan): void {
+    const series = seriesOf(path.basename(place));
+    if (series === null) return;
+    const above = this.#nameOf(path.dirname(place));
+    found.places.push({
+      place,
+      series: path.posix.join(above, series.series),
+      step: series.step,
+      isNumbered: true,
+      isFolder: files[0]?.inside !== '',
+      files,
+    });
+  }
+
+  async #namedLog(log: string, found: Scan): Promise<void> {
+    const { kind, stat } = await statThrough(log);
+    if (kind === 'file' && stat !== null) found.logs.push({ file: log, stat });
+    if (kind !== 'folder') return;
+    for (const { inside, file, stat: own } of await filesBelow(log)) {
+      if (isFileOfLog(inside, false)) found.logs.push({ file, stat: own });
+    }
+  }
+}
+
+const LOOSE = { isNumbered: false, isFolder: false };
+
+async function entriesOf(folder: string): Promise<Awaited<ReturnType<typeof listEntries>>> {
+  // Folders come and go while a trainer works.
+  return listEntries(folder).catch(() => []);
+}
+
+/** What is at a place now; a trainer moves and removes what it likes. */
+async function lookAt(file: string): Promise<{ kind: string; stat: FileStat | null }> {
+  return statThrough(file).catch(() => ({ kind: 'nothing', stat: null }));
+}
+
+async function fileAt(file: string, inside: string): Promise<SeenFile[]> {
+  const { kind, stat } = await lookAt(file);
+  return kind === 'file' && stat !== null ? [{ inside, file, stat }] : [];
+}
+
+async function filesBelow(
+  folder: string,
+  inside = '',
+  found: SeenFile[] = [],
+): Promise<SeenFile[]> {
+  for (const entry of await entriesOf(path.join(folder, inside))) {
+    if (found.length >= FILES_MAX) break;
+    if (entry.name.startsWith('.dlv') || /\.(tmp|part|partial|incomplete)$/.test(entry.name))
+      continue;
+    const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
+    if (entry.isDirectory()) await filesBelow(folder, name, found);
+    else found.push(...(await fileAt(path.join(folder, ...name.split('/')), name)));
+  }
+  return found;
+}
+
+async function again(logs: Scan['logs']): Promise<Scan['logs']> {
+  const now: Scan['logs'] = [];
+  for (const { file } of logs) {
+    const { kind, stat } = await lookAt(file);
+    if (kind === 'file' && stat !== null) now.push({ file, stat });
+  }
+  return now;
+}
+
+function unique({ places, logs }: Scan): Scan {
+  return {
+    places: [...new Map(places.map((one) => [one.place, one])).values()],
+    logs: [...new Map(logs.map((one) => [one.file, one])).values()],
+  };
+}

@@ -1,0 +1,133 @@
+/** Brings a run back to where its last complete checkpoint left it, so that its command can go on from there. */
+import path from 'node:path';
+import { type Id, sha256 } from '../../base/bytes/hash.js';
+import { ConflictError } from '../../base/errors.js';
+import {
+  makeDirectory,
+  ReadFile,
+  removeFile,
+  renameFile,
+  statThrough,
+  WriteFile,
+} from '../../base/files/files.js';
+import { streamFile } from '../../storage/objects/stored/rebuild.js';
+import { openStoredFile } from '../../storage/objects/stored/stored-file.js';
+import { branchRefName } from '../../storage/repo/layout.js';
+import { readRef } from '../../storage/repo/refs/refs.js';
+import { placeOf, type RunRecord, recordPlace } from '../../storage/repo/runs/run-record.js';
+import type { FileEntry } from '../../storage/repo/version/file-page.js';
+import type { OpContext } from '../context.js';
+import type { StoreAccess } from '../history/access.js';
+import { type RunFacts, versionsOfRun } from './run-facts.js';
+
+/** Where a run goes on from. */
+export interface ResumePoint {
+  /** The last complete checkpoint: its file or folder, absolute; null if there is none. */
+  checkpoint: string | null;
+  step: number | null;
+  /** Files that were written. */
+  restored: string[];
+  /** What was cut off, and where it is now. */
+  setAside: { from: string; to: string }[];
+}
+
+/** Restores the newest checkpoint of each series at its place, and takes what is cut off out of the way. */
+export async function restoreLast(
+  repo: StoreAccess,
+  record: RunRecord,
+  context: OpContext,
+): Promise<ResumePoint> {
+  const { layout } = repo;
+  const tip = await readRef(layout, branchRefName(record.model, record.branch));
+  const versions = await versionsOfRun(repo, tip, record);
+  const newest = new Map<string, number>();
+  for (const [n, { facts }] of versions) {
+    newest.set(facts.series, Math.max(newest.get(facts.series) ?? 0, n));
+  }
+  const point: ResumePoint = { checkpoint: null, step: null, restored: [], setAside: [] };
+  await setAside(repo, record, Math.max(0, ...newest.values()), point);
+  for (const n of [...newest.values()].sort((a, b) => a - b)) {
+    const { id, facts } = versions.get(n) as { id: Id; facts: RunFacts };
+    const place = placeOf(layout, facts.place);
+    const entries = new Map((await repo.tree(id)).files.map((entry) => [entry.path, entry]));
+    for (const [own, inside] of facts.files) {
+      const entry = entries.get(own);
+      if (entry === undefined) continue;
+      const target = inside === '' ? place : insideOf(place, inside);
+      if (await restore(repo, entry, target, context))
+        point.restored.push(recordPlace(layout, target));
+    }
+    point.checkpoint = place;
+    point.step = record.checkpoints.find((one) => one.n === n)?.step ?? null;
+  }
+  return point;
+}
+
+/** @throws {ConflictError} for a path that leads out of the checkpoint. */
+function insideOf(place: string, inside: string): string {
+  const target = path.resolve(place, inside);
+  if (target.startsWith(place + path.sep)) return target;
+  throw new ConflictError(`'${inside}' is not below its checkpoint '${place}'`, { path: inside });
+}
+
+/** Writes a file unless it is there as it was. @returns whether it was written. */
+async function restore(
+  repo: StoreAccess,
+  entry: FileEntry,
+  target: string,
+  { signal }: OpContext,
+): Promise<boolean> {
+  const { kind, stat } = await statThrough(target);
+  if (kind === 'file' && stat?.size === entry.size && (await hashOf(target)) === entry.sha256)
+    return false;
+  await makeDirectory(path.dirname(target));
+  const out = await WriteFile.createTemporary(target);
+  try {
+    const file = await openStoredFile(repo, entry);
+    for await (const bytes of streamFile(repo, file, signal ? { signal } : {}))
+      await out.write(bytes);
+    await out.syncAndClose();
+    await renameFile(out.path, target);
+  } catch (error) {
+    await out.close().catch(() => {});
+    await removeFile(out.path).catch(() => {});
+    throw error;
+  }
+  return true;
+}
+
+const HASHED_BYTES = 4 * 1024 * 1024;
+
+async function hashOf(file: string): Promise<string> {
+  const source = await ReadFile.open(file);
+  try {
+    const hash = sha256();
+    for (let at = 0; at < source.size; at += HASHED_BYTES) {
+      hash.update(await source.read(at, Math.min(HASHED_BYTES, source.size - at)));
+    }
+    return hash.digest('hex');
+  } finally {
+    await source.close();
+  }
+}
+
+/** A trainer that looks for its last checkpoint must not find one that is cut off. */
+async function setAside(
+  { layout }: StoreAccess,
+  { checkpoints }: RunRecord,
+  last: number,
+  point: ResumePoint,
+): Promise<void> {
+  const whole = new Set(
+    checkpoints.flatMap(({ state, place }) => (state === 'committed' ? [place] : [])),
+  );
+  for (const { n, state, place, series } of checkpoints) {
+    if (state !== 'incomplete' || n < last || whole.has(place) || !series.includes('*')) continue;
+    const from = placeOf(layout, place);
+    if ((await statThrough(from)).kind === 'nothing') continue;
+    let to = `${from}.incomplete`;
+    for (let i = 2; (await statThrough(to)).kind !== 'nothing'; i++) to = `${from}.incomplete-${i}`;
+    await renameFile(from, to);
+    point.setAside.push({ from: place, to: recordPlace(layout, to) });
+  }
+}
