@@ -1,7 +1,8 @@
 /**
  * Makes the command one file, and compiles that file ahead of time.
  *
- *   node bin/bundle.mjs              after tsc: dist/lib/** → dist/bin/command.cjs and its code cache, dlv.cjs
+ *   node bin/bundle.mjs              after tsc: dist/lib/** → dist/bin/command.cjs and its code cache, dlv.cjs,
+ *                                    and the page of dlv ui (page.mjs)
  *   node bin/bundle.mjs --compile    the code cache alone, for the Node that installs the package
  *
  * Some 130 modules take about 100 ms to find, read and compile; one file with its code cache takes 15.
@@ -9,7 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -174,6 +175,9 @@ if (process.argv[2] === '--compile') {
     });
   }
 } else {
+  const { makePage } = await import('./page.mjs');
   await bundle();
+  await mkdir(path.join(DIST, 'ui'), { recursive: true });
+  await makePage();
   await compile();
 }

@@ -139,6 +139,7 @@ const LINES: Record<string, Line> = {
       }
     },
   },
+  ui: { args: ['ui', '--idle-exit', '0.1'] },
   reflog: { args: ['reflog'] },
   diff: { args: ['diff', 'net@1', 'net@3'] },
   cat: { args: ['cat', 'HEAD:model.safetensors#fc.bias'] },

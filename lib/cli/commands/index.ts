@@ -52,6 +52,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('diff', LOOK, () => import('./diff.js')),
   entry('eval', LOOK, () => import('./eval.js')),
   entry('query', LOOK, () => import('./query.js')),
+  entry('ui', LOOK, () => import('./ui.js')),
   entry('cat', LOOK, () => import('./cat.js')),
   entry('checkout', MOVE, () => import('./checkout.js')),
   entry('switch', MOVE, () => import('./switch.js')),

@@ -12,7 +12,8 @@ import {
   snapshotName,
 } from '../output/bench-tables.js';
 import { formatBytes } from '../output/ui.js';
-import { figureOf, figures, type PageOrigin, pageOf, type Section, tableOf } from './parts.js';
+import { type PageOrigin, pageOf } from './frame.js';
+import { figureOf, figures, type Section, tableOf } from './parts.js';
 
 export function benchPage(result: BenchResult, origin: PageOrigin): string {
   const plots = [planPlot(result), planePlot(result), depthPlot(result)].filter(

@@ -9,6 +9,7 @@ import type {
 import { count, fieldText, pairingText, shapeText, short } from '../output/networks.js';
 import { subject } from '../output/render.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
+import { type PageOrigin, pageOf } from './frame.js';
 import { type DrawnLayer, networkFigure } from './network-figure.js';
 import { OpenSizes } from './open-sizes.js';
 import {
@@ -16,8 +17,6 @@ import {
   type Fact,
   factList,
   figures,
-  type PageOrigin,
-  pageOf,
   type Section,
   type TableCell,
   tableOf,
@@ -32,17 +31,11 @@ const CURVES_MAX = 100;
 const LAYERS_MAX = 1500;
 
 export function descPage(result: DescResult, origin: PageOrigin): string {
-  const { networks, weights, message, name, refs } = result;
+  const { networks, message, name, refs } = result;
   return pageOf({
     title: `${name}: ${subject(message)}`,
     lead: html`<p>${refMarks(refs)}</p>`,
-    sections: [
-      about(result),
-      ...networks.map((network, i) => networkSection(network, i)),
-      ...weights.map((one, i) => weightsSection(one, i)),
-      ...statisticsSections(result.statistics),
-      curvesSection(result),
-    ],
+    sections: descSections(result),
     notes: [
       `Version ${result.version}.`,
       networks.length > 0
@@ -51,6 +44,18 @@ export function descPage(result: DescResult, origin: PageOrigin): string {
     ].filter(Boolean),
     origin,
   });
+}
+
+/** A version, its networks, its weights, its curves. */
+export function descSections(result: DescResult): (Section | null)[] {
+  const { networks, weights, statistics } = result;
+  return [
+    about(result),
+    ...networks.map((network, i) => networkSection(network, i)),
+    ...weights.map((one, i) => weightsSection(one, i)),
+    ...statisticsSections(statistics),
+    curvesSection(result),
+  ];
 }
 
 function about(result: DescResult): Section {
@@ -156,12 +161,18 @@ function networkFacts(network: DescribedNetworkFile, sizes: OpenSizes): Fact[] {
   ];
 }
 
-function networkSection(network: DescribedNetworkFile, i: number): Section {
+/** @param boxesMax  boxes of a graph: above this, neighbours in one module become one. */
+export function networkSection(
+  network: DescribedNetworkFile,
+  i: number,
+  boxesMax?: number,
+): Section {
   const { layers, path } = network;
   const sizes = new OpenSizes([...network.inputs, ...layers].map(({ shape }) => shape));
   const { picture, hidden } = networkFigure(
     layers.map((layer) => drawnLayer(layer, sizes)),
     `network of ${path}: ${formatCount(layers.length, 'layer')}`,
+    boxesMax,
   );
   const uncounted = Object.entries(network.uncounted).map(([op, times]) => `${op} ×${times}`);
   const notes = [

@@ -31,18 +31,10 @@ import {
   within,
 } from '../output/tensor-numbers.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
+import { type PageOrigin, pageOf } from './frame.js';
 import { type DrawnLayer, networkFigure } from './network-figure.js';
 import { OpenSizes } from './open-sizes.js';
-import {
-  factList,
-  figures,
-  namedTensor,
-  type PageOrigin,
-  pageOf,
-  type Section,
-  type TableCell,
-  tableOf,
-} from './parts.js';
+import { factList, figures, namedTensor, type Section, type TableCell, tableOf } from './parts.js';
 import { curveFigure } from './versions.js';
 
 const TENSORS_MAX = 400;
@@ -56,10 +48,21 @@ export interface ShownComparison {
   curves: readonly (readonly Curve[])[];
 }
 
-export function diffPage({ result, curves }: ShownComparison, origin: PageOrigin): string {
-  const { ends, baseline } = result;
+export function diffPage(shown: ShownComparison, origin: PageOrigin): string {
+  const { ends, baseline, same } = shown.result;
   const base = ends[baseline]?.label ?? '';
   const others = ends.filter((_, at) => at !== baseline).map(({ label }) => label);
+  return pageOf({
+    title: `${others.join(', ')} against ${base}`,
+    lead: html`<p class="dim">${same ? 'Files and tensors do not differ.' : `${formatCount(ends.length, 'version')}, compared with ${base}`}</p>`,
+    sections: diffSections(shown),
+    notes: diffNotes(shown.result),
+    origin,
+  });
+}
+
+/** How versions differ: values, metrics, networks, layers, files, tensors, texts. */
+export function diffSections({ result, curves }: ShownComparison): (Section | null)[] {
   const shown = { all: false, top: null };
   const values: [string, TextSection | null][] = [
     ['metrics', metricSection(result, shown)],
@@ -69,7 +72,7 @@ export function diffPage({ result, curves }: ShownComparison, origin: PageOrigin
     ['environment', valueSection('Environment', result.environment, result, shown)],
   ];
   const pairs = isMany(result) ? result.pairs : [result];
-  const sections: (Section | null)[] = [
+  return [
     { id: 'summary', title: 'Summary', body: summary(result, pairs) },
     ...values.map(([id, section]) => sectionOf(id, section)),
     curveSection(result, curves),
@@ -79,20 +82,19 @@ export function diffPage({ result, curves }: ShownComparison, origin: PageOrigin
     ...pairs.flatMap((pair, i) => tensorSections(pair, i, pairs.length > 1)),
     ...pairs.flatMap((pair, i) => textSections(pair, i, pairs.length > 1)),
   ];
-  const tiers = ends.filter(({ tier }) => tier !== null);
-  return pageOf({
-    title: `${others.join(', ')} against ${base}`,
-    lead: html`<p class="dim">${result.same ? 'Files and tensors do not differ.' : `${formatCount(ends.length, 'version')}, compared with ${base}`}</p>`,
-    sections,
-    notes: [
-      'Drift is ‖b − a‖ / ‖a‖ over the weights of a layer; a number followed by ± comes from leading bytes and is right to that.',
-      ...tiers.map(({ label, tier }) => `${label}: ${tierText(tier as string)}.`),
-      ...ends.flatMap(({ label, version }) =>
-        version === null ? [] : [`${label} is version ${version}.`],
-      ),
-    ],
-    origin,
-  });
+}
+
+/** What else has to be known of a comparison. */
+export function diffNotes({ ends }: DiffResult | ManyDiffResult): string[] {
+  return [
+    'Drift is ‖b − a‖ / ‖a‖ over the weights of a layer; a number followed by ± comes from leading bytes and is right to that.',
+    ...ends
+      .filter(({ tier }) => tier !== null)
+      .map(({ label, tier }) => `${label}: ${tierText(tier as string)}.`),
+    ...ends.flatMap(({ label, version }) =>
+      version === null ? [] : [`${label} is version ${version}.`],
+    ),
+  ];
 }
 
 function sectionOf(id: string, section: TextSection | null): Section | null {

@@ -7,11 +7,10 @@ import type { CellValue, GroupCell, ListedVersion, VersionTable } from '../../us
 import { formatMetric, shortId, subject } from '../output/render.js';
 import { formatBytes, formatCount, formatNumber, formatShare } from '../output/ui.js';
 import { shownDelta } from '../output/versions/version-table.js';
+import { type PageOrigin, pageOf } from './frame.js';
 import {
   figureOf,
   figures,
-  type PageOrigin,
-  pageOf,
   type Section,
   type TableCell,
   type TableColumn,
@@ -83,7 +82,7 @@ function modelTable(models: readonly ListedModel[]): Markup {
   });
 }
 
-function storageSection(models: readonly ListedModel[]): Section | null {
+export function storageSection(models: readonly ListedModel[]): Section | null {
   const large = [...models].sort((a, b) => b.storedBytes - a.storedBytes).slice(0, BARS_MAX);
   if (large.length === 0 || (large[0]?.storedBytes ?? 0) === 0) return null;
   const bars = large.map(({ model, storedBytes, uniqueBytes }) => ({

@@ -7,7 +7,8 @@ import { directionOf, type VersionSummary } from '../../use/history/versions.js'
 import type { LogEntry } from '../../use/ops/log.js';
 import { formatMetric, shortId, subject, tierText } from '../output/render.js';
 import { formatCount } from '../output/ui.js';
-import { factList, figureOf, figures, type PageOrigin, pageOf, type Section } from './parts.js';
+import { type PageOrigin, pageOf } from './frame.js';
+import { factList, figureOf, figures, type Section } from './parts.js';
 import { curveFigure, momentText, refMarks, versionLabel } from './versions.js';
 
 /** Versions that are listed, newest first; a page has to stay small. */

@@ -60,6 +60,7 @@ interface DrawnGraph {
 export function networkFigure(
   layers: readonly DrawnLayer[],
   title: string,
+  boxesMax = BOXES_MAX,
 ): { picture: Markup; hidden: number } {
   const byGraph = new Map<string, DrawnLayer[]>();
   for (const layer of layers) {
@@ -67,7 +68,7 @@ export function networkFigure(
     if (own === undefined) byGraph.set(layer.graph, [layer]);
     else own.push(layer);
   }
-  const main = layOut('', byGraph, 0);
+  const main = layOut('', byGraph, { depth: 0, boxesMax });
   const { width, height } = main.layout;
   const painter = new Painter();
   const body = painter.graph(main);
@@ -79,18 +80,25 @@ export function networkFigure(
 /** Bodies of bodies that are drawn. */
 const DEPTH_MAX = 8;
 
+/** How deep a graph lies, and how many boxes each may have. */
+interface Detail {
+  depth: number;
+  boxesMax: number;
+}
+
 function layOut(
   path: string,
   graphs: ReadonlyMap<string, readonly DrawnLayer[]>,
-  depth: number,
+  { depth, boxesMax }: Detail,
 ): DrawnGraph {
   const own = graphs.get(path) ?? [];
   const groups = groupLayers(own);
   const boxes = foldBoxes(
     groups.map((group) => {
-      const bodies = depth < DEPTH_MAX ? bodiesOf(group, graphs, depth) : [];
+      const bodies = depth < DEPTH_MAX ? bodiesOf(group, graphs, { depth, boxesMax }) : [];
       return newBox(group, bodies, smallBodies(group[0] as DrawnLayer, graphs));
     }),
+    boxesMax,
   );
   const places = new Map<string, number>();
   boxes.forEach((box, i) => {
@@ -113,7 +121,7 @@ function layOut(
 function bodiesOf(
   [first]: readonly DrawnLayer[],
   graphs: ReadonlyMap<string, readonly DrawnLayer[]>,
-  depth: number,
+  { depth, boxesMax }: Detail,
 ): Box['bodies'] {
   const start = `${first?.alias ?? ''}.`;
   const found: Box['bodies'] = [];
@@ -126,7 +134,10 @@ function bodiesOf(
   // Branches of a layer or two are told in words: most choose how to squeeze a value.
   if (paths.every((path) => isSmall(path, graphs))) return [];
   for (const path of paths) {
-    found.push({ name: path.slice(start.length, -1), drawn: layOut(path, graphs, depth + 1) });
+    found.push({
+      name: path.slice(start.length, -1),
+      drawn: layOut(path, graphs, { depth: depth + 1, boxesMax }),
+    });
   }
   return found;
 }
@@ -286,13 +297,13 @@ function moduleOf({ name, graph }: DrawnLayer, depth: number): string {
 }
 
 /** Puts neighbours of one module together until few enough are left; then any neighbours. */
-function foldBoxes(boxes: Box[]): Box[] {
-  if (boxes.length <= BOXES_MAX) return boxes;
+function foldBoxes(boxes: Box[], boxesMax: number): Box[] {
+  if (boxes.length <= boxesMax) return boxes;
   for (let depth = 6; depth > 0; depth--) {
     const runs = runsOf(boxes, (box) => moduleOf(box.layers[0] as DrawnLayer, depth));
-    if (runs.length <= BOXES_MAX) return runs.map((run) => foldRun(run, depth));
+    if (runs.length <= boxesMax) return runs.map((run) => foldRun(run, depth));
   }
-  const step = Math.ceil(boxes.length / BOXES_MAX);
+  const step = Math.ceil(boxes.length / boxesMax);
   const runs = Array.from({ length: Math.ceil(boxes.length / step) }, (_, i) =>
     boxes.slice(i * step, (i + 1) * step),
   );

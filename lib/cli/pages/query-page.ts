@@ -3,14 +3,8 @@ import { html } from '../../pure/picture/markup.js';
 import type { QueryResult } from '../../use/ops/query.js';
 import { formatMetric } from '../output/render.js';
 import { formatCount } from '../output/ui.js';
-import {
-  type PageOrigin,
-  pageOf,
-  type Section,
-  type TableCell,
-  type TableColumn,
-  tableOf,
-} from './parts.js';
+import { type PageOrigin, pageOf } from './frame.js';
+import { type Section, type TableCell, type TableColumn, tableOf } from './parts.js';
 import { utcText } from './versions.js';
 
 /** Rows of a table; a page has to stay small. */

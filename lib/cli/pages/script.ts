@@ -1,27 +1,17 @@
 /**
- * The one script of all pages. Pages say everything without it; it sorts and filters tables, finds layers
- * in networks, and switches between dark and light. It makes elements and sets text, never markup.
+ * The script of pages. Pages say everything without it; it sorts and filters tables, finds layers in networks,
+ * and switches between dark and light. It makes elements and sets text, never markup.
  */
-export const PAGE_SCRIPT = `
-'use strict';
-(() => {
+
+/** A function `enhance(root)`: tables that sort and filter, networks that are searched and sized. */
+export const ENHANCE = `
+function enhance(root) {
   const make = (tag, text, className) => {
     const element = document.createElement(tag);
     if (text) element.textContent = text;
     if (className) element.className = className;
     return element;
   };
-  const theme = make('button', 'Dark / light', 'theme');
-  theme.type = 'button';
-  theme.addEventListener('click', () => {
-    const root = document.documentElement;
-    const isDark = root.dataset.theme
-      ? root.dataset.theme === 'dark'
-      : matchMedia('(prefers-color-scheme: dark)').matches;
-    root.dataset.theme = isDark ? 'light' : 'dark';
-  });
-  document.querySelector('header').append(theme);
-
   const valueOf = (row, column) => {
     const cell = row.cells[column];
     if (!cell) return null;
@@ -37,7 +27,7 @@ export const PAGE_SCRIPT = `
     if (typeof a === 'number' && typeof b === 'number') return sign * (a - b);
     return sign * String(a).localeCompare(String(b), 'en', { numeric: true });
   };
-  for (const table of document.querySelectorAll('table[data-sorts]')) {
+  for (const table of root.querySelectorAll('table[data-sorts]')) {
     if (table.tBodies[0].rows.length < 4) continue;
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
@@ -79,7 +69,7 @@ export const PAGE_SCRIPT = `
     (table.closest('.wide') || table).before(tools);
   }
 
-  for (const net of document.querySelectorAll('.net')) {
+  for (const net of root.querySelectorAll('.net')) {
     const svg = net.querySelector('svg');
     const boxes = [...svg.querySelectorAll('g[data-n]')];
     const edges = [...svg.querySelectorAll('.edge')];
@@ -154,5 +144,26 @@ export const PAGE_SCRIPT = `
       net.scrollLeft = to.left - from.left - from.width / 2 + to.width / 2;
     }
   }
+}
+`;
+
+/** The one script of all pages. */
+export const PAGE_SCRIPT = `
+'use strict';
+(() => {
+  ${ENHANCE}
+  const theme = document.createElement('button');
+  theme.textContent = 'Dark / light';
+  theme.className = 'theme';
+  theme.type = 'button';
+  theme.addEventListener('click', () => {
+    const page = document.documentElement;
+    const isDark = page.dataset.theme
+      ? page.dataset.theme === 'dark'
+      : matchMedia('(prefers-color-scheme: dark)').matches;
+    page.dataset.theme = isDark ? 'light' : 'dark';
+  });
+  document.querySelector('header').append(theme);
+  enhance(document);
 })();
 `;

@@ -65,13 +65,17 @@ const ROW = 36;
 /** Lanes that are drawn; those beyond are drawn in the last. */
 const LANES_MAX = 24;
 
-/** Draws rows: an SVG each, all of one width. */
-export function drawLanes(rows: readonly LaneRow[]): Markup[] {
+/** Width that rows take, in pixels. */
+export function lanesWidth(rows: readonly LaneRow[]): number {
   const used = rows.reduce((most, { lane, lines }) => {
     const lanes = lines.flatMap(({ from, to }) => [from, to].filter((at) => at !== 'node'));
     return Math.max(most, lane, ...(lanes as number[]));
   }, 0);
-  const width = (Math.min(used, LANES_MAX - 1) + 1) * LANE;
+  return (Math.min(used, LANES_MAX - 1) + 1) * LANE;
+}
+
+/** Draws rows: an SVG each, all of one width. */
+export function drawLanes(rows: readonly LaneRow[], width = lanesWidth(rows)): Markup[] {
   const x = (lane: number): number => Math.min(lane, LANES_MAX - 1) * LANE + LANE / 2;
   return rows.map(({ lane, lines }) => {
     const drawn = lines.map(({ from, to, lane: colour }) => {

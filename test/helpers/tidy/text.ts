@@ -10,7 +10,7 @@ export const LINES_MAX = 500;
 export const FOLDER_FILES_MAX = 16;
 export const FILE_BYTES_MAX = 2_000_000;
 
-const CODE = /^(lib|bin|native|benchmarks|test)\/.*\.(ts|c|h|cc|mjs|js|py)$/;
+const CODE = /^(lib|bin|native|benchmarks|test)\/.*\.(tsx?|c|h|cc|mjs|js|py)$/;
 const UNFINISHED = [`TO${''}DO`, `FIX${''}ME`, `X${''}XX`, `HA${''}CK`];
 const MARKS = new RegExp(`\\b(${UNFINISHED.join('|')})\\b|\\btest\\.(skip|failing|todo|only)\\b`);
 const MACHINE_PATHS = new RegExp(

@@ -11,13 +11,12 @@ import {
   pText,
 } from '../../output/evaluations/evaluation.js';
 import { formatBytes, formatCount, formatNumber } from '../../output/ui.js';
+import { type PageOrigin, pageOf } from '../frame.js';
 import {
   factList,
   figureOf,
   figures,
   largeFigures,
-  type PageOrigin,
-  pageOf,
   type Section,
   type TableCell,
   type TableColumn,
@@ -28,25 +27,11 @@ import {
 const PICTURES_MAX = 12;
 
 export function evalPage(result: EvalResult, origin: PageOrigin): string {
-  const { versions, data, comparisons } = result;
-  const [first] = versions;
+  const { versions, data } = result;
   return pageOf({
     title: `Evaluation on ${data.path.replace(/^.*[\\/](?=.)/, '')}`,
     lead: html`<p class="dim">${formatCount(versions.length, 'version')} on ${formatCount(data.examples, 'example')}</p>${verdict(result)}`,
-    sections: [
-      { id: 'data', title: 'Data', body: dataFacts(result) },
-      { id: 'metrics', title: 'Metrics', body: metricTables(result) },
-      comparisons.length === 0
-        ? null
-        : {
-            id: 'differences',
-            title: `Against ${first?.name ?? ''}, on the same examples`,
-            body: comparisonTables(result),
-          },
-      calibrationSection(versions),
-      confusionSection(result),
-      timingSection(versions),
-    ],
+    sections: evalSections(result),
     notes: [
       'Intervals are of 95 %. Differences are paired: mid-p McNemar for accuracy and top-k, a paired bootstrap for other metrics; p values are adjusted by Holm.',
       'No difference shown does not mean that there is none: a difference below “would show” is found in less than 80 % of cases.',
@@ -57,8 +42,25 @@ export function evalPage(result: EvalResult, origin: PageOrigin): string {
   });
 }
 
+/** Data, metrics, paired differences, calibration, confusion, time. */
+export function evalSections(result: EvalResult): (Section | null)[] {
+  const { versions, comparisons } = result;
+  const paired = {
+    id: 'differences',
+    title: `Against ${versions[0]?.name ?? ''}, on the same examples`,
+  };
+  return [
+    { id: 'data', title: 'Data', body: dataFacts(result) },
+    { id: 'metrics', title: 'Metrics', body: metricTables(result) },
+    comparisons.length === 0 ? null : { ...paired, body: comparisonTables(result) },
+    calibrationSection(versions),
+    confusionSection(result),
+    timingSection(versions),
+  ];
+}
+
 /** One sentence on what was found, if versions were compared. */
-function verdict({ versions, comparisons }: EvalResult): Markup | null {
+export function verdict({ versions, comparisons }: EvalResult): Markup | null {
   if (comparisons.length === 0) return null;
   const nameOf = (id: string): string => versions.find((one) => one.version === id)?.name ?? id;
   const found = comparisons.filter(({ differs }) => differs);

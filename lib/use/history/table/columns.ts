@@ -4,9 +4,8 @@
  * thing alone has it; `best(acc)`, `best_step(acc)`, `min`, `max`, `last`, `last_step`, `count` are asked of metrics.
  */
 
-import { closestNames } from '../../../base/bytes/closest.js';
 import type { Id } from '../../../base/bytes/hash.js';
-import { NotFoundError, UsageError } from '../../../base/errors.js';
+import { UsageError } from '../../../base/errors.js';
 import type { VersionFacts } from '../../../knowledge/catalog/facts.js';
 import { type Direction, directionOf } from '../../../pure/logs/direction.js';
 import { parseParam } from '../../../pure/logs/param-value.js';
@@ -15,6 +14,7 @@ import type { ColumnRef, Value } from '../../../pure/where/condition.js';
 import type { Binding } from '../../../pure/where/evaluate.js';
 import type { Metric } from '../../../storage/repo/version/version.js';
 import { parseDate } from '../dates.js';
+import { ColumnNames, columnFunction, type Space, spaceOf } from './column-names.js';
 import type { NetworkSize } from './network-sizes.js';
 
 /** A version as a row. */
@@ -60,37 +60,6 @@ const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   macs: ({ network }) => network?.macs ?? null,
   layers: ({ network }) => network?.layers ?? null,
 };
-const NETWORK_COLUMNS = new Set(['parameters', 'macs', 'layers']);
-const ALIASES: Readonly<Record<string, string>> = {
-  id: 'version',
-  date: 'time',
-  created: 'time',
-  creation_time: 'time',
-  size: 'bytes',
-  tags: 'refs',
-  branches: 'refs',
-};
-const SPACES: Readonly<Record<string, Space>> = {
-  metrics: 'metrics',
-  metric: 'metrics',
-  params: 'params',
-  param: 'params',
-  env: 'env',
-  environment: 'env',
-  data: 'data',
-};
-type Space = 'metrics' | 'params' | 'env' | 'data';
-const FUNCTIONS = ['best', 'best_step', 'last', 'last_step', 'min', 'max', 'count'] as const;
-type Fn = (typeof FUNCTIONS)[number];
-/** Other words for them, which DQL has. */
-const FUNCTION_ALIASES: Readonly<Record<string, Fn>> = {
-  lowest: 'min',
-  highest: 'max',
-  points: 'count',
-};
-/** Columns that an error names. */
-const NAMED_MAX = 40;
-
 /** The points of one metric that a version lists: in order of step, the one without a step first. */
 function pointsOf({ facts }: VersionRow, name: string): Metric[] {
   return facts.metrics.filter((metric) => metric.name === name);
@@ -115,41 +84,33 @@ function extreme(points: readonly Metric[], direction: Direction | null): Metric
 
 /** The columns that some versions have. */
 export class Columns {
-  readonly #names: Record<Space, Set<string>> = {
-    metrics: new Set(),
-    params: new Set(),
-    env: new Set(),
-    data: new Set(),
-  };
+  readonly #names = new ColumnNames();
   readonly #rows: readonly VersionRow[];
 
   /** @param rows  all versions of the table: what none of them has is no column. */
   constructor(rows: readonly VersionRow[]) {
     this.#rows = rows;
     for (const { facts } of rows) {
-      for (const { name } of facts.metrics) this.#names.metrics.add(name);
-      for (const { name } of facts.params) this.#names.params.add(name);
-      for (const { name } of facts.knowledge.environment) this.#names.env.add(name);
-      for (const { name } of facts.knowledge.data) this.#names.data.add(name);
+      for (const { name } of facts.metrics) this.#names.add('metrics', name);
+      for (const { name } of facts.params) this.#names.add('params', name);
+      for (const { name } of facts.knowledge.environment) this.#names.add('env', name);
+      for (const { name } of facts.knowledge.data) this.#names.add('data', name);
     }
   }
 
   /** Names of the metrics, or of the hyperparameters, sorted. */
   names(space: Space): string[] {
-    return [...this.#names[space]].sort();
+    return this.#names.of(space);
   }
 
   /** Every name that a column goes by: attributes, then 'metrics.acc', 'params.lr' and others. */
   allNames(): string[] {
-    const spaces = (Object.keys(this.#names) as Space[]).flatMap((space) =>
-      this.names(space).map((name) => `${space}.${name}`),
-    );
-    return [...Object.keys(ATTRIBUTES), ...spaces];
+    return this.#names.all();
   }
 
   /** The column that a name means. @throws {NotFoundError} {UsageError} */
   find({ name, function: fn }: ColumnRef): Column {
-    const [space, own] = this.#place(name);
+    const [space, own] = this.#names.place(name);
     if (fn !== null) return this.#asked(fn, space, own, name);
     if (space === null) return attributeColumn(own);
     const full = `${space}.${own}`;
@@ -175,67 +136,8 @@ export class Columns {
     return { name: full, kind: 'text', get, step: null };
   }
 
-  /** Which space a name is in, and its name there; null for an attribute. */
-  #place(name: string): [Space | null, string] {
-    const dot = name.indexOf('.');
-    const prefix = dot < 0 ? '' : name.slice(0, dot).toLowerCase();
-    if (Object.hasOwn(SPACES, prefix)) {
-      const space = SPACES[prefix] as Space;
-      const own = name.slice(dot + 1);
-      if (!this.#names[space].has(own)) throw this.#unknown(name, `${space}.${own}`);
-      return [space, own];
-    }
-    const lower = name.toLowerCase();
-    const attribute = Object.hasOwn(ALIASES, lower) ? (ALIASES[lower] as string) : lower;
-    const spaces = (['metrics', 'params', 'env', 'data'] as const).filter((space) =>
-      this.#names[space].has(name),
-    );
-    // What people call a number of layers themselves comes before that of the network.
-    const isTheirs = NETWORK_COLUMNS.has(attribute) && spaces.length > 0;
-    if (Object.hasOwn(ATTRIBUTES, attribute) && !isTheirs) return [null, attribute];
-    const [only, ...others] = spaces;
-    if (only === undefined) throw this.#unknown(name, name);
-    if (others.length === 0) return [only, name];
-    throw new UsageError(
-      `the column '${name}' may be ${spaces.map((s) => `${s}.${name}`).join(' or ')}`,
-      {
-        column: name,
-        hint: 'write which of them is meant',
-      },
-    );
-  }
-
-  #unknown(name: string, full: string): NotFoundError {
-    const all = [
-      ...(['metrics', 'params', 'env', 'data'] as const).flatMap((space) =>
-        this.names(space).flatMap((own) => [
-          `${space}.${own}`,
-          ...(full.includes('.') ? [] : [own]),
-        ]),
-      ),
-      ...Object.keys(ATTRIBUTES),
-    ];
-    const near = closestNames(full, all);
-    return new NotFoundError(`no version has the column '${name}'`, {
-      kind: 'column',
-      name,
-      candidates: near,
-      hint:
-        near.length > 0
-          ? `did you mean ${near.join(' or ')}?`
-          : `there are ${all.slice(0, NAMED_MAX).join(', ')}${all.length > NAMED_MAX ? ` and ${all.length - NAMED_MAX} more` : ''}`,
-    });
-  }
-
   #asked(called: string, space: Space | null, own: string, name: string): Column {
-    const fn = Object.hasOwn(FUNCTION_ALIASES, called) ? (FUNCTION_ALIASES[called] as Fn) : called;
-    if (!FUNCTIONS.includes(fn as Fn)) {
-      throw new UsageError(`there is no function '${fn}' of a column`, {
-        column: name,
-        hint: `there are ${FUNCTIONS.join(', ')}`,
-      });
-    }
-    const asked = fn as Fn;
+    const asked = columnFunction(called, name);
     if (space !== 'metrics') {
       throw new UsageError(`${asked}() is asked of a metric, and '${name}' is none`, {
         column: name,
@@ -287,8 +189,7 @@ export class Columns {
   listed(refs: readonly ColumnRef[]): Column[] {
     const listed = refs.flatMap((ref) => {
       const [, prefix, tail] = /^(\w+)\.(.*\*.*)$/.exec(ref.name) ?? [];
-      const space =
-        prefix !== undefined && Object.hasOwn(SPACES, prefix) ? SPACES[prefix] : undefined;
+      const space = prefix === undefined ? undefined : spaceOf(prefix);
       if (space === undefined || tail === undefined) return [this.find(ref)];
       const pattern = new RegExp(
         `^${tail

@@ -1,0 +1,4 @@
+/** The behaviour of the commands' pages (cli/pages/script.ts), as the bundle has it. */
+declare module '#enhance' {
+  export function enhance(root: ParentNode): void;
+}
