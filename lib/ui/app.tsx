@@ -1,6 +1,6 @@
 /** The frame of all views: where one is, what is selected, keys, what can be copied. */
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ErrorBox, Text } from './parts/basics.js';
 import { type ApiError, useLive } from './state/api.js';
 import { KEYS, useKeys } from './state/keys.js';
@@ -71,33 +71,32 @@ function useCopy(): [said: string, copy: (text: string, what: string) => void] {
 }
 
 function Help({ onClose }: { onClose: () => void }): JSX.Element {
-  useKeys({ Escape: onClose, '?': onClose });
+  const ref = useRef<HTMLDialogElement>(null);
+  useEffect(() => ref.current?.showModal(), []);
   return (
-    <div class="overlay" onClick={(event) => event.target === event.currentTarget && onClose()}>
-      <div class="sheet" role="dialog" aria-modal="true" aria-labelledby="keys">
-        <div class="bar">
-          <h2 id="keys">Keys</h2>
-          <button type="button" autofocus onClick={onClose}>
-            Close
-          </button>
-        </div>
-        <table class="keys">
-          <caption class="spoken">keys and what they do</caption>
-          <tbody>
-            {KEYS.map(([keys, does]) => (
-              <tr key={keys}>
-                <th scope="row">
-                  {keys.split(/ +/).map((key) => (
-                    <kbd key={key}>{key}</kbd>
-                  ))}
-                </th>
-                <td>{does}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+    <dialog ref={ref} class="sheet" aria-labelledby="keys" onClose={onClose}>
+      <div class="bar">
+        <h2 id="keys">Keys</h2>
+        <button type="button" onClick={() => ref.current?.close()}>
+          Close
+        </button>
       </div>
-    </div>
+      <table class="keys">
+        <caption class="spoken">keys and what they do</caption>
+        <tbody>
+          {KEYS.map(([keys, does]) => (
+            <tr key={keys}>
+              <th scope="row">
+                {keys.split(/ +/).map((key) => (
+                  <kbd key={key}>{key}</kbd>
+                ))}
+              </th>
+              <td>{does}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </dialog>
   );
 }
 

@@ -25,7 +25,7 @@ export function Window({
   children,
   ...rest
 }: WindowProps): JSX.Element {
-  const ref = useRef<HTMLDivElement>(null);
+  const ref = useRef<HTMLElement>(null);
   const [at, set] = useState({ top: 0, height: 800 });
   const measure = (): void => {
     const box = ref.current;
@@ -49,18 +49,17 @@ export function Window({
   const from = Math.max(0, Math.floor(at.top / rowHeight) - BEYOND);
   const to = Math.min(count, Math.ceil((at.top + at.height) / rowHeight) + BEYOND);
   return (
-    <div
+    <section
       {...rest}
       ref={ref}
       class={`window ${rest.class ?? ''}`}
-      role="region"
       aria-label={label}
       tabIndex={0}
       onScroll={measure}
     >
       {head}
       {children(from, to)}
-    </div>
+    </section>
   );
 }
 

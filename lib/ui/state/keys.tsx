@@ -26,6 +26,8 @@ function find(key: string): ((event: KeyboardEvent) => void) | undefined {
 function listen(event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const { key, target } = event;
+  // An open dialog has keys of its own.
+  if (target instanceof Element && target.closest('dialog') !== null) return;
   if (isWriting(target)) {
     if (key === 'Escape') (target as HTMLElement).blur();
     return;
