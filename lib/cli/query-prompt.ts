@@ -3,7 +3,7 @@
  * complete. A statement ends where it is whole; an empty line ends one that is not, and says what is missing.
  */
 import readline from 'node:readline';
-import type { QueryWords } from '../use/ops/query-prompt.js';
+import { complete, type QueryWords } from '../pure/dql/complete.js';
 
 export interface Prompt {
   input: NodeJS.ReadableStream;
@@ -67,31 +67,4 @@ export async function runPrompt(prompt: Prompt): Promise<void> {
     lines.prompt();
   }
   lines.close();
-}
-
-/** Most words that are offered. */
-const OFFERED_MAX = 60;
-
-/** Words that the end of a line may become, and the part of the line that they replace. */
-export function complete(line: string, { columns, texts, words }: QueryWords): [string[], string] {
-  const quoted = /["']([^"']*)$/.exec(line);
-  const quotes = line.match(/["']/g)?.length ?? 0;
-  if (quoted !== null && quotes % 2 === 1) {
-    const part = quoted[1] as string;
-    return [starting(texts, part), part];
-  }
-  const [, behind] = /[\p{L}\p{N}_\]]\.([\p{L}\p{N}_.]*)$/u.exec(line) ?? [];
-  if (behind !== undefined) {
-    // m["conv1"].next as well as m.metrics.acc
-    const [, path = behind] =
-      /[\p{L}_][\p{L}\p{N}_]*\.([\p{L}_][\p{L}\p{N}_.]*)$/u.exec(line) ?? [];
-    return [starting(columns, path), path];
-  }
-  const [part = ''] = /[\p{L}_][\p{L}\p{N}_]*$/u.exec(line) ?? [];
-  return [starting(words, part), part];
-}
-
-function starting(all: readonly string[], part: string): string[] {
-  const wanted = part.toLowerCase();
-  return all.filter((one) => one.toLowerCase().startsWith(wanted)).slice(0, OFFERED_MAX);
 }

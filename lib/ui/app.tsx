@@ -6,8 +6,13 @@ import { type ApiError, useLive } from './state/api.js';
 import { KEYS, useKeys } from './state/keys.js';
 import { commandOf, type View } from './state/route.js';
 import { go, Link, selectedOf, setParams, useRoute } from './state/router.js';
+import { CompareView } from './views/compare.js';
+import { CurvesView } from './views/curves.js';
+import { EvalView } from './views/evaluation.js';
 import { LineageView } from './views/lineage.js';
 import { ModelsView } from './views/models.js';
+import { QueryView } from './views/query.js';
+import { StorageView } from './views/storage.js';
 import { VersionView } from './views/version.js';
 import { VersionsView } from './views/versions.js';
 
@@ -15,13 +20,23 @@ const NAMES: readonly (readonly [View, string])[] = [
   ['models', 'Models'],
   ['versions', 'Versions'],
   ['lineage', 'Lineage'],
+  ['curves', 'Curves'],
+  ['compare', 'Compare'],
+  ['eval', 'Evaluate'],
+  ['query', 'Query'],
+  ['storage', 'Storage'],
 ];
 
-const SHOWN: Partial<Record<View, () => JSX.Element>> = {
+const SHOWN: Record<View, () => JSX.Element> = {
   models: ModelsView,
   versions: VersionsView,
   lineage: LineageView,
   version: VersionView,
+  curves: CurvesView,
+  compare: CompareView,
+  eval: EvalView,
+  query: QueryView,
+  storage: StorageView,
 };
 
 type Theme = 'light' | 'dark';
@@ -123,6 +138,22 @@ function Tray(): JSX.Element | null {
         ))}
       </ul>
       <div class="acts">
+        {selected.length > 1 && (
+          <Link
+            view="compare"
+            params={{ v: selected.join(',') }}
+            class="button primary"
+            title="compare (d)"
+          >
+            Compare
+          </Link>
+        )}
+        <Link view="curves" params={{ v: selected.join(',') }} class="button">
+          Curves
+        </Link>
+        <Link view="eval" params={{ v: selected.join(',') }} class="button">
+          Evaluate
+        </Link>
         <button type="button" onClick={() => setParams({ sel: undefined }, 'replace')}>
           Clear
         </button>
@@ -144,6 +175,10 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
     'g v': () => go('versions', params.m === undefined ? {} : { m: params.m }),
     'g l': () => go('lineage', params.m === undefined ? {} : { m: params.m }),
     'g n': () => view === 'version' && setParams({ tab: 'network' }),
+    'g c': () => go('curves', { v: selected.join(',') || params.v }),
+    'g q': () => go('query'),
+    'g s': () => go('storage'),
+    d: () => go('compare', { v: selected.join(',') }),
     y: () => copy(location.href, 'the address'),
     c: () => copy(command, 'the command'),
     Escape: () => history.back(),
@@ -153,7 +188,7 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
     const title = NAMES.find(([one]) => one === view)?.[1] ?? params.v ?? view;
     document.title = `${title} · dlv`;
   }, [view, params.v]);
-  const Shown = SHOWN[view] ?? ModelsView;
+  const Shown = SHOWN[view];
   return (
     <>
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>

@@ -25,7 +25,20 @@ function cellOf(
 
 /** @param text  the query as it was asked. */
 export function queryPage(text: string, result: QueryResult, origin: PageOrigin): string {
-  const { columns, rows, fit, looked, hints } = result;
+  const { rows, fit, looked, hints } = result;
+  const found = `${formatCount(rows.length, 'row')}${fit === rows.length ? '' : ` of ${fit}`}`;
+  return pageOf({
+    title: `A query of ${origin.repository ?? 'the repository'}`,
+    lead: html`<pre>${text.trim()}</pre><p class="dim">${found}; ${formatCount(looked, 'version')} looked at</p>`,
+    sections: querySections(result),
+    notes: [...hints],
+    origin,
+  });
+}
+
+/** The rows, and what each condition did. */
+export function querySections(result: QueryResult): (Section | null)[] {
+  const { columns, rows } = result;
   const heads = columns.map(({ name, kind }, i): TableColumn => {
     const isNumber = kind === 'value' && rows.some(({ values }) => typeof values[i] === 'number');
     return { title: name, kind: isNumber ? 'number' : kind === 'value' ? 'text' : 'plain' };
@@ -35,25 +48,12 @@ export function queryPage(text: string, result: QueryResult, origin: PageOrigin)
     values.map((value, i) => cellOf(columns[i]?.kind, value)),
   );
   const left = rows.length - shown.length;
-  const found = `${formatCount(rows.length, 'row')}${fit === rows.length ? '' : ` of ${fit}`}`;
-  return pageOf({
-    title: `A query of ${origin.repository ?? 'the repository'}`,
-    lead: html`<pre>${text.trim()}</pre><p class="dim">${found}; ${formatCount(looked, 'version')} looked at</p>`,
-    sections: [
-      {
-        id: 'rows',
-        title: 'Rows',
-        body: html`${tableOf({
-          caption: 'Click a heading to sort',
-          columns: heads,
-          rows: cells,
-        })}${left > 0 ? html`<p class="note">${formatCount(left, 'more row')} are left out: limit and where choose others.</p>` : null}`,
-      },
-      conditionSection(result),
-    ],
-    notes: [...hints],
-    origin,
-  });
+  const table = tableOf({ caption: 'Click a heading to sort', columns: heads, rows: cells });
+  const more = html`<p class="note">${formatCount(left, 'more row')} are left out: limit and where choose others.</p>`;
+  return [
+    { id: 'rows', title: 'Rows', body: html`${table}${left > 0 ? more : null}` },
+    conditionSection(result),
+  ];
 }
 
 const READS = {

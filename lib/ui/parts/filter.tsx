@@ -1,7 +1,7 @@
 /** Fields of the table of versions: the condition, with words that complete it, and the choice of columns. */
 import type { JSX, RefObject } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { QueryWords } from '../../use/ops/query-prompt.js';
+import type { QueryWords } from '../../pure/dql/complete.js';
 import { setParams, useRoute } from '../state/router.js';
 import { Text } from './basics.js';
 

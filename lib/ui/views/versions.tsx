@@ -3,12 +3,14 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { asDlvError } from '../../base/errors.js';
 import { formatCount, formatNumber } from '../../cli/output/ui.js';
-import type { QueryWords } from '../../use/ops/query-prompt.js';
+import type { QueryWords } from '../../pure/dql/complete.js';
 import type { ListedVersion, VersionTable } from '../../use/ops/versions.js';
 import { Document, Empty, Text } from '../parts/basics.js';
 import { ColumnChoice, WhereField } from '../parts/filter.js';
 import { Grid } from '../parts/grid.js';
+import { Parallel } from '../parts/parallel.js';
 import { type Asked, pathOf, useApi } from '../state/api.js';
+import { quotedColumn } from '../state/brush.js';
 import { useKeys } from '../state/keys.js';
 import { listOf } from '../state/route.js';
 import { setParams, useRoute } from '../state/router.js';
@@ -37,7 +39,7 @@ export function VersionsView(): JSX.Element {
       ? null
       : pathOf('list', {
           ...common,
-          columns: [...usual.data.columns, ...extra].map(quoted).join(','),
+          columns: [...usual.data.columns, ...extra].map(quotedColumn).join(','),
         }),
   );
   const full = extra === null ? null : extra.length === 0 ? usual.data : wider.data;
@@ -105,7 +107,16 @@ export function VersionsView(): JSX.Element {
                   </>
                 )}
               </p>
-              <Grid rows={rows} columns={shown} baseline={baseline} sort={sort} />
+              {params.as === 'parallel' ? (
+                <Parallel
+                  all={full?.rows ?? early.rows}
+                  rows={rows}
+                  columns={shown}
+                  where={where}
+                />
+              ) : (
+                <Grid rows={rows} columns={shown} baseline={baseline} sort={sort} />
+              )}
             </>
           );
         }}
@@ -122,15 +133,6 @@ function NoVersions(): JSX.Element {
       </p>
     </Empty>
   );
-}
-
-/** A column as `--columns` takes it: names with odd characters in backticks. */
-function quoted(column: string): string {
-  const [, before = '', name = column, after = ''] = /^(\w+\()(.*)(\))$/s.exec(column) ?? [];
-  const dot = name.indexOf('.');
-  const [space, own] = dot < 0 ? ['', name] : [name.slice(0, dot + 1), name.slice(dot + 1)];
-  const plain = /^[\p{L}_][\p{L}\p{N}_]*$/u.test(own);
-  return `${before}${plain ? `${space}${own}` : `\`${space}${own}\``}${after}`;
 }
 
 interface Wanted {
@@ -201,6 +203,13 @@ function Filter({
           onClick={() => setChoosing(!isChoosing)}
         >
           Columns
+        </button>
+        <button
+          type="button"
+          aria-pressed={params.as === 'parallel'}
+          onClick={() => setParams({ as: params.as === 'parallel' ? undefined : 'parallel' })}
+        >
+          Parallel coordinates
         </button>
         {params.cols !== undefined && (
           <button type="button" onClick={() => setParams({ cols: undefined })}>

@@ -1,5 +1,6 @@
 /** What the prompt of `dlv query` needs besides queries: its history, words that complete, unfinished statements. */
 import { IoError, isUnreadable, UsageError } from '../../base/errors.js';
+import type { QueryWords } from '../../pure/dql/complete.js';
 import { templateWords } from '../../pure/dql/layers/templates.js';
 import { parseStatement } from '../../pure/dql/parse.js';
 import { readQueries } from '../../storage/repo/queries.js';
@@ -7,16 +8,6 @@ import { addQueryHistory, readQueryHistory } from '../../storage/repo/settings/q
 import { Columns } from '../history/table/columns.js';
 import { readRows } from '../history/table/version-rows.js';
 import type { Repository } from '../repository.js';
-
-/** Words that may stand at some places of a query. */
-export interface QueryWords {
-  /** Behind a variable and a dot: 'metrics.acc', 'params.lr', 'name'. */
-  columns: string[];
-  /** In quotes: models, queries that are kept. */
-  texts: string[];
-  /** Elsewhere. */
-  words: string[];
-}
 
 const KEYWORDS =
   'select from where group by having order limit offset and or not in like between is null has exists as asc desc distinct explain slice construct mutate seed derived ancestor child parent of count min max avg sum best lowest highest last at';

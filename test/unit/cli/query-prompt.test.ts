@@ -4,7 +4,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import test from 'ava';
-import { complete, runPrompt } from '../../../lib/cli/query-prompt.js';
+import { runPrompt } from '../../../lib/cli/query-prompt.js';
+import { complete } from '../../../lib/pure/dql/complete.js';
 import {
   addQueryHistory,
   readQueryHistory,
