@@ -165,7 +165,7 @@ function Tray(): JSX.Element | null {
 export function App({ error }: { error: ApiError | null }): JSX.Element {
   const route = useRoute();
   const { view, params } = route;
-  const { isConnected, state } = useLive();
+  const { isConnected, wasHeard } = useLive();
   const [isHelp, setHelp] = useState(false);
   const [said, copy] = useCopy();
   const command = commandOf(route);
@@ -234,7 +234,7 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
       <p class="said" role="status" aria-live="polite">
         {said}
       </p>
-      {!isConnected && state !== '' && (
+      {!isConnected && wasHeard && (
         <div class="banner" role="status">
           The server does not answer: what is shown may be old. Is <code>dlv ui</code> still
           running?

@@ -7,7 +7,7 @@ body { min-height: 100vh; display: flex; flex-direction: column; }
 #app { flex: 1; display: flex; flex-direction: column; min-width: 0; }
 main { width: 100%; flex: 1; padding-top: 1rem; padding-bottom: 4.5rem; max-width: 110rem; }
 main:focus { outline: none; } h2:focus { outline: none; }
-main section:first-of-type > h2 { border-top: 0; margin-top: .8rem; } .select { display: block; }
+tr.base small, tr.base .delta { color: var(--ink); } main section:first-of-type > h2 { border-top: 0; margin-top: .8rem; } .select { display: block; }
 main h1 { margin: .2rem 0 .3rem; }
 .skip { position: absolute; left: -999rem; } .skip:focus { left: .5rem; top: .5rem; z-index: 9; background: var(--page); padding: .3rem .6rem; border: 1px solid var(--accent); border-radius: 6px; }
 header.top { position: sticky; top: 0; z-index: 5; width: 100%; max-width: none; padding-top: .45rem; padding-bottom: .45rem; background: var(--page); border-bottom: 1px solid var(--rule); display: flex; align-items: center; gap: .2rem 1.4rem; }

@@ -90,6 +90,8 @@ async function serve(run: Run, flags: Flags): Promise<number> {
         `${shown ? 'The browser shows' : 'Open this address to see'} '${layout.workTree}'. Ctrl-C ends it.`,
       );
     }
+    // What it cannot read is said to who asks.
+    void server.warm().catch(() => {});
     await ended(context.signal, () => server.idleMs > idleMs);
   } finally {
     await server.close();

@@ -17,7 +17,7 @@ function cellOf(
   value: QueryResult['rows'][number]['values'][number],
 ): TableCell {
   if (value === null) return '';
-  if (kind === 'version') return html`<b>${String(value)}</b>`;
+  if (kind === 'version') return html`<b data-version="${String(value)}">${String(value)}</b>`;
   if (kind === 'time' && typeof value === 'number') return { shown: utcText(value), sort: value };
   if (typeof value === 'number') return { shown: formatMetric(value), sort: value };
   return typeof value === 'string' ? value : JSON.stringify(value);

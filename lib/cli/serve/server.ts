@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { LruCache } from '../../base/bytes/lru-cache.js';
 import { asDlvError, IoError, LimitError, UsageError } from '../../base/errors.js';
 import { UI_ANSWERS_BYTES } from '../../base/limits.js';
-import { commandLine } from './asked.js';
+import { type AskedLine, commandLine } from './asked.js';
 import { JSON_TYPE, refuse, SHELL, send, sendError, statusOfDocument } from './responses.js';
 import { Session } from './session.js';
 import { Watch } from './watch.js';
@@ -30,6 +30,8 @@ interface Kept {
   state: string;
   text: string;
   warnings: string[];
+  /** True if it holds as long as the state is the same. */
+  isKept: boolean;
 }
 
 export class UiServer {
@@ -41,6 +43,7 @@ export class UiServer {
   #session = new Session(0);
   #askedAt = performance.now();
   #answering = 0;
+  readonly #closing = new AbortController();
 
   constructor(served: Served) {
     this.#served = served;
@@ -82,6 +85,16 @@ export class UiServer {
     this.#session = new Session(typeof address === 'object' ? (address?.port ?? 0) : 0);
   }
 
+  /** Reads what a page asks for first, so that it is there when the browser is. */
+  async warm(): Promise<void> {
+    const asked = ['list?last=3', 'list?versions=&last=100', 'words', 'list?versions='];
+    for (const one of asked) {
+      const { pathname, searchParams } = new URL(one, 'http://x');
+      const found = await this.#find(pathname.slice(1), searchParams, this.#closing.signal);
+      if (!found.isKept) return;
+    }
+  }
+
   get port(): number {
     return this.#session.port;
   }
@@ -97,6 +110,7 @@ export class UiServer {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     this.#watch.close();
     this.#server.closeAllConnections();
     await Promise.all([
@@ -175,28 +189,38 @@ export class UiServer {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const { argv, line, keeps } =
-      name === 'words'
-        ? { argv: ['words'], line: 'lists' as const, keeps: true }
-        : commandLine(name, asked);
-    const state = await this.#served.state();
-    const tag = `"${state}"`;
-    const key = JSON.stringify(argv);
-    const kept = keeps ? this.#kept.get(key) : undefined;
-    if (keeps && request.headers['if-none-match'] === tag && kept?.state === state) {
+    const abort = new AbortController();
+    response.on('close', () => abort.abort());
+    const tag = `"${await this.#served.state()}"`;
+    const { keeps } = lineOfRequest(name, asked);
+    if (keeps && request.headers['if-none-match'] === tag) {
       response.writeHead(304, { etag: tag }).end();
       return;
     }
-    if (kept?.state === state) return sendDocument(response, kept, tag);
-    const abort = new AbortController();
-    response.on('close', () => abort.abort());
-    const { code, text, warnings } = await this.#workers.ask(line, argv, abort.signal);
-    if (code === 130) throw new LimitError('the request was stopped');
-    const found = { state, text, warnings };
-    const isKept = keeps && statusOfDocument(text) === 200;
-    if (isKept) this.#kept.set(key, found, 2 * (key.length + text.length));
-    sendDocument(response, found, isKept ? tag : null);
+    const found = await this.#find(name, asked, abort.signal);
+    sendDocument(response, found, found.isKept ? `"${found.state}"` : null);
   }
+
+  /** What a command answers, or has answered in the state that the repository is in. */
+  async #find(name: string, asked: URLSearchParams, signal: AbortSignal): Promise<Kept> {
+    const { argv, line, keeps } = lineOfRequest(name, asked);
+    const state = await this.#served.state();
+    const key = JSON.stringify(argv);
+    const before = keeps ? this.#kept.get(key) : undefined;
+    if (before?.state === state) return before;
+    const { code, text, warnings } = await this.#workers.ask(line, argv, signal);
+    if (code === 130) throw new LimitError('the request was stopped');
+    const isKept = keeps && statusOfDocument(text) === 200;
+    const found = { state, text, warnings, isKept };
+    if (isKept) this.#kept.set(key, found, 2 * (key.length + text.length));
+    return found;
+  }
+}
+
+function lineOfRequest(name: string, asked: URLSearchParams): AskedLine {
+  return name === 'words'
+    ? { argv: ['words'], line: 'lists', keeps: true }
+    : commandLine(name, asked);
 }
 
 function tokenOf(text: string): string {

@@ -6,7 +6,7 @@ import { printable } from '../../base/bytes/printable.js';
 import type { Section } from '../../cli/pages/parts.js';
 import type { Markup } from '../../pure/picture/markup.js';
 import type { ApiError, Asked } from '../state/api.js';
-import { go, Link, selectedOf, toggleSelected, useRoute } from '../state/router.js';
+import { addressOf, go, Link, selectedOf, toggleSelected, useRoute } from '../state/router.js';
 
 interface Policy {
   createHTML(text: string): string;
@@ -32,12 +32,30 @@ export function Shown({
     if (ref.current === null) return;
     ref.current.innerHTML = policy.createHTML(text);
     enhance(ref.current);
+    linkVersions(ref.current);
   }, [text]);
   return tag === 'span' ? (
     <span ref={ref as never} class="shown" />
   ) : (
     <div ref={ref as never} class="shown" />
   );
+}
+
+/** Names of versions in markup of a page lead to them. */
+function linkVersions(root: ParentNode): void {
+  for (const place of root.querySelectorAll<HTMLElement>('[data-version]')) {
+    const v = place.dataset.version ?? '';
+    const link = document.createElement('a');
+    link.className = 'version';
+    link.textContent = place.textContent;
+    link.href = addressOf('version', { v });
+    link.addEventListener('click', (event) => {
+      if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      go('version', { v });
+    });
+    place.replaceChildren(link);
+  }
 }
 
 /** Text of strangers as all pages show it: what is invisible or turns lines is written out. */
@@ -224,5 +242,3 @@ export function VersionsField({
     </label>
   );
 }
-
-export { go };

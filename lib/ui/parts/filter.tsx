@@ -7,22 +7,32 @@ import { Text } from './basics.js';
 
 /** Words that a condition has besides columns. */
 const WORDS = 'and or not in like ilike between is null best last min max count'.split(' ');
-/** What is written is applied once nobody has written for so long. */
-const PAUSE_MS = 60;
+/** The address follows once nobody has written for so long: browsers count its changes. */
+const PAUSE_MS = 300;
 
 interface WhereProps {
   fieldRef: RefObject<HTMLInputElement | null>;
   words: QueryWords | null;
   problem: string | null;
+  where: string;
+  /** Is told of every letter. */
+  onWhere: (where: string) => void;
+  /** Is told once nobody has written for a moment. */
+  onPause: (where: string) => void;
 }
 
-export function WhereField({ fieldRef, words, problem }: WhereProps): JSX.Element {
+export function WhereField({
+  fieldRef,
+  words,
+  problem,
+  where: text,
+  onWhere,
+  onPause,
+}: WhereProps): JSX.Element {
   const { params } = useRoute();
-  const [text, setText] = useState(params.where ?? '');
-  useEffect(() => setText(params.where ?? ''), [params.where]);
   useEffect(() => {
     if (text === (params.where ?? '')) return;
-    const timer = setTimeout(() => setParams({ where: text }, 'replace'), PAUSE_MS);
+    const timer = setTimeout(() => onPause(text), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
   const [, part = ''] = /([\p{L}_][\p{L}\p{N}_.]*)$/u.exec(text) ?? [];
@@ -49,7 +59,7 @@ export function WhereField({ fieldRef, words, problem }: WhereProps): JSX.Elemen
         title="a condition as dlv list --where takes it (/)"
         aria-invalid={problem !== null}
         aria-describedby={problem === null ? undefined : 'where-problem'}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => onWhere(event.currentTarget.value)}
       />
       <datalist id="where-words">
         {offered.map((word) => (

@@ -9,7 +9,7 @@ import { directionOf } from '../../pure/logs/direction.js';
 import type { ListedVersion } from '../../use/ops/versions.js';
 import { useKeys } from '../state/keys.js';
 import { go, setParams, toggleSelected } from '../state/router.js';
-import { cellValue, clickedSort } from '../state/rows.js';
+import { clickedSort } from '../state/rows.js';
 import { SelectBox, Text, VersionLink } from './basics.js';
 import { Spacer, useMedia, Window } from './window.js';
 
@@ -19,6 +19,8 @@ const CARD = 112;
 const CARD_METRICS = 3;
 
 export interface GridProps {
+  /** All versions, whether they fit or not. */
+  all: readonly ListedVersion[];
   rows: readonly ListedVersion[];
   columns: readonly string[];
   /** The version that numbers are compared with. */
@@ -37,29 +39,32 @@ export function valueText(column: string, row: ListedVersion): string {
 }
 
 /** Columns of numbers, and the best value of those that are metrics. */
-function useKinds({ rows, columns }: Pick<GridProps, 'rows' | 'columns'>): {
+function useKinds({ all, rows, columns }: Pick<GridProps, 'all' | 'rows' | 'columns'>): {
   numeric: ReadonlySet<string>;
   best: ReadonlyMap<string, number>;
 } {
-  return useMemo(() => {
-    const numeric = new Set<string>();
-    const best = new Map<string, number>();
+  const numeric = useMemo(() => {
+    const isNumber = (column: string): boolean =>
+      column !== 'time' && all.some((row) => typeof row.values[column] === 'number');
+    return new Set(columns.filter(isNumber));
+  }, [all, columns]);
+  const best = useMemo(() => {
+    const found = new Map<string, number>();
     for (const column of columns) {
       const metric = column.replace(/^\w+\((.*)\)$/s, '$1').replace(/^metrics\./, '');
       const direction = column.includes('metrics.') ? directionOf(metric) : null;
-      for (const row of rows) {
-        const value = cellValue(row, column);
-        if (typeof value !== 'number') continue;
-        if (column !== 'time') numeric.add(column);
-        if (direction === null || !Number.isFinite(value)) continue;
-        const found = best.get(column);
-        const isBetter =
-          found === undefined || (direction === 'min' ? value < found : value > found);
-        if (isBetter) best.set(column, value);
+      if (direction === null) continue;
+      const sign = direction === 'min' ? 1 : -1;
+      let least = Number.POSITIVE_INFINITY;
+      for (const { values } of rows) {
+        const value = values[column];
+        if (typeof value === 'number' && sign * value < least) least = sign * value;
       }
+      if (Number.isFinite(least)) found.set(column, sign * least);
     }
-    return { numeric, best };
+    return found;
   }, [rows, columns]);
+  return { numeric, best };
 }
 
 export function Grid(props: GridProps): JSX.Element {
@@ -83,13 +88,14 @@ export function Grid(props: GridProps): JSX.Element {
 }
 
 function Table({
+  all,
   rows,
   columns,
   baseline,
   sort,
   active,
 }: GridProps & { active: number }): JSX.Element {
-  const { numeric, best } = useKinds({ rows, columns });
+  const { numeric, best } = useKinds({ all, rows, columns });
   const keys = sort.split(',').filter(Boolean);
   const sortOf = (column: string): 'ascending' | 'descending' | undefined => {
     const key = keys.find((one) => one.replace(/^-/, '') === column);
@@ -210,8 +216,14 @@ function deltaOf(
   return String(shownDelta(b - a));
 }
 
-function Cards({ rows, columns, baseline, active }: GridProps & { active: number }): JSX.Element {
-  const { best } = useKinds({ rows, columns });
+function Cards({
+  all,
+  rows,
+  columns,
+  baseline,
+  active,
+}: GridProps & { active: number }): JSX.Element {
+  const { best } = useKinds({ all, rows, columns });
   const metrics = columns.filter((column) => column.includes('metrics.')).slice(0, CARD_METRICS);
   return (
     <Window count={rows.length} rowHeight={CARD} label="versions" active={active} class="tall">

@@ -47,6 +47,8 @@ async function ask<T>(path: string, signal: AbortSignal): Promise<Found<T>> {
   if (!(response.headers.get('content-type') ?? '').startsWith('application/json')) {
     throw new ApiError('HTTP', (await response.text()).trim(), null);
   }
+  const tag = /"(\w+)"/.exec(response.headers.get('etag') ?? '')?.[1];
+  if (tag !== undefined && state === '') state = tag;
   const found = (await response.json()) as T & { warnings?: string[] } & Partial<ErrorDocument>;
   if (!response.ok && found.error !== undefined) {
     const { code, message, data } = found.error;
@@ -71,16 +73,20 @@ export function pathOf(
   return `${command}?${words}`;
 }
 
-/** Documents that were read, by path, with the state in which they were. */
-const kept = new Map<string, { state: string; found: Found<unknown> }>();
+/** Documents that were read, by path, and in which epoch of the repository: it ends with every change. */
+const kept = new Map<string, { epoch: number; found: Found<unknown> }>();
 const KEPT_MAX = 60;
 let state = '';
+let epoch = 0;
 const listeners = new Set<() => void>();
 export interface Live {
-  state: string;
+  epoch: number;
+  /** False until the server was heard, too. */
+  wasHeard: boolean;
   isConnected: boolean;
 }
 let isConnected = false;
+let wasConnected = false;
 
 function tell(): void {
   for (const listener of listeners) listener();
@@ -88,9 +94,9 @@ function tell(): void {
 
 /** The state of the repository, as the server last said. */
 export function useLive(): Live {
-  const [live, set] = useState<Live>({ state, isConnected });
+  const [live, set] = useState<Live>({ epoch, wasHeard: wasConnected, isConnected });
   useEffect(() => {
-    const listener = (): void => set({ state, isConnected });
+    const listener = (): void => set({ epoch, wasHeard: wasConnected, isConnected });
     listeners.add(listener);
     return () => void listeners.delete(listener);
   }, []);
@@ -105,6 +111,7 @@ export async function follow(): Promise<void> {
       if (response.ok && response.body !== null) {
         wait = 500;
         isConnected = true;
+        wasConnected = true;
         tell();
         await readEvents(response.body);
       }
@@ -115,6 +122,13 @@ export async function follow(): Promise<void> {
     tell();
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
+}
+
+/** The first state that is heard is that of what was just asked, if an answer did not say otherwise. */
+function hear(next: string): void {
+  if (state !== '' && next !== state) epoch += 1;
+  state = next;
+  tell();
 }
 
 async function readEvents(body: ReadableStream<Uint8Array>): Promise<void> {
@@ -129,8 +143,7 @@ async function readEvents(body: ReadableStream<Uint8Array>): Promise<void> {
     text = events.pop() ?? '';
     for (const event of events) {
       if (!event.startsWith('data: ')) continue;
-      state = event.slice(6);
-      tell();
+      hear(event.slice(6));
     }
   }
 }
@@ -147,7 +160,7 @@ const NOTHING = { data: null, warnings: [], error: null, isLoading: false };
 
 function remember(path: string, found: Found<unknown>): void {
   kept.delete(path);
-  kept.set(path, { state, found });
+  kept.set(path, { epoch, found });
   for (const oldest of kept.keys()) {
     if (kept.size <= KEPT_MAX) break;
     kept.delete(oldest);
@@ -168,7 +181,7 @@ export function useApi<T>(path: string | null): Asked<T> {
     const before = kept.get(path);
     if (before !== undefined) {
       set({ ...NOTHING, path, ...(before.found as Found<T>) });
-      if (before.state === live.state) return;
+      if (before.epoch === live.epoch) return;
     } else {
       // What is shown stays until the answer comes, if it is of the same command.
       const command = path.split('?')[0];
@@ -193,6 +206,6 @@ export function useApi<T>(path: string | null): Asked<T> {
       },
     );
     return () => abort.abort();
-  }, [path, live.state]);
+  }, [path, live.epoch]);
   return asked.path === path || path === null ? asked : { ...asked, isLoading: true };
 }

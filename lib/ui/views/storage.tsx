@@ -78,8 +78,10 @@ function usageSections(result: DuResult, isFull: boolean): Section[] {
         ...['files', 'needs', 'its own'].map((title) => ({ title, kind: 'number' as const })),
         { title: '', spoken: 'share of what is its own' },
       ],
-      rows: rows.map(({ title, logicalBytes: logical, storedBytes, uniqueBytes }) => [
-        html`<b>${title}</b>`,
+      rows: rows.map(({ title, version, logicalBytes: logical, storedBytes, uniqueBytes }) => [
+        version === undefined
+          ? html`<b>${title}</b>`
+          : html`<b data-version="${version}">${title}</b>`,
         { shown: formatBytes(logical), sort: logical },
         { shown: formatBytes(storedBytes), sort: storedBytes },
         { shown: formatBytes(uniqueBytes), sort: uniqueBytes },
@@ -106,7 +108,7 @@ function usageSections(result: DuResult, isFull: boolean): Section[] {
       id: 'versions',
       title: 'By version',
       body: needs(
-        versions.map((one) => ({ ...one, title: one.name })),
+        versions.map((one) => ({ ...one, title: one.name, version: one.name })),
         'version',
         'Each version by itself',
       ),
@@ -125,6 +127,8 @@ function usageSections(result: DuResult, isFull: boolean): Section[] {
 
 interface Sized {
   title: string;
+  /** Its name, if it is a version. */
+  version?: string;
   logicalBytes: number;
   storedBytes: number;
   uniqueBytes: number;

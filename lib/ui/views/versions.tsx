@@ -4,35 +4,53 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { asDlvError } from '../../base/errors.js';
 import { formatCount, formatNumber } from '../../cli/output/ui.js';
 import type { QueryWords } from '../../pure/dql/complete.js';
+import { parseColumn } from '../../pure/where/condition.js';
+import type { ColumnNames } from '../../use/history/table/column-names.js';
 import type { ListedVersion, VersionTable } from '../../use/ops/versions.js';
 import { Document, Empty, Text } from '../parts/basics.js';
 import { ColumnChoice, WhereField } from '../parts/filter.js';
 import { Grid } from '../parts/grid.js';
 import { Parallel } from '../parts/parallel.js';
-import { type Asked, pathOf, useApi } from '../state/api.js';
+import { pathOf, useApi } from '../state/api.js';
 import { quotedColumn } from '../state/brush.js';
 import { useKeys } from '../state/keys.js';
 import { listOf } from '../state/route.js';
 import { setParams, useRoute } from '../state/router.js';
-import { columnNames, filterRows, mentioned, sortKeys, sortRows } from '../state/rows.js';
+import { columnNames, filterRows, mentioned, sortKeys, sortRows, spelled } from '../state/rows.js';
 
 /** Rows of the first answer, which is shown while all are read. */
 const FIRST = '100';
 
 export function VersionsView(): JSX.Element {
   const { params } = useRoute();
-  const { m, where = '', sort = '', cols, base } = params;
+  const { m, sort = '', cols, base } = params;
+  const [draft, setDraft] = useState<string | null>(null);
+  const where = draft ?? params.where ?? '';
+  const own = useRef<string | null>(null);
+  useEffect(() => {
+    // What came from elsewhere (Back, a dragged range) takes the place of what was written.
+    if ((params.where ?? '') !== own.current) setDraft(null);
+    own.current = null;
+  }, [params.where]);
+  const follow = (text: string): void => {
+    own.current = text;
+    setParams({ where: text }, 'replace');
+  };
   const words = useApi<QueryWords>('words');
   const names = useMemo(() => columnNames(words.data?.columns ?? []), [words.data]);
   const common = { versions: true, ...(m === undefined ? {} : { model: m }) };
   // What the server filters is right at once; what is filtered here is right as one writes.
-  const first = useApi<VersionTable>(
+  const firstPath = useRef(
     pathOf('list', { ...common, where, sort, columns: cols, last: FIRST }),
+  ).current;
+  const first = useApi<VersionTable>(firstPath);
+  const usual = useApi<VersionTable>(
+    first.data === null && first.error === null ? null : pathOf('list', common),
   );
-  const usual = useApi<VersionTable>(first.data === null ? null : pathOf('list', common));
+  const chosen = useMemo(() => spelledColumns(cols, names), [cols, names]);
   const extra = useMemo(
-    () => extraColumns({ usual: usual.data, words: words.data, where, sort, cols, names }),
-    [usual.data, words.data, where, sort, cols, names],
+    () => extraColumns({ usual: usual.data, words: words.data, where, sort, chosen, names }),
+    [usual.data, words.data, where, sort, chosen, names],
   );
   const wider = useApi<VersionTable>(
     extra === null || extra.length === 0 || usual.data === null
@@ -47,12 +65,15 @@ export function VersionsView(): JSX.Element {
     () => (full === null ? null : findRows(full.rows, { where, sort, names })),
     [full, where, sort, names],
   );
-  const table: Asked<VersionTable> =
-    found?.problem === null || found === null ? first : { ...first, error: null };
-  const baseline =
-    base === undefined
-      ? null
-      : (full?.rows.find(({ name, version }) => name === base || version.startsWith(base)) ?? null);
+  // A condition that is wrong is told beside it; the rows stay.
+  const isMistake = ['DLV_USAGE', 'DLV_NOT_FOUND'].includes(first.error?.code ?? '');
+  const data = usual.data ?? first.data;
+  const error = usual.error ?? (isMistake ? null : first.error);
+  const table = { ...(usual.data === null ? first : usual), data, error };
+  const problem = found?.problem ?? (found === null && isMistake ? first.error?.message : null);
+  const isBase = ({ name, version }: ListedVersion): boolean =>
+    name === base || (base !== undefined && version.startsWith(base));
+  const baseline = base === undefined ? null : ((full ?? data)?.rows.find(isBase) ?? null);
   return (
     <>
       <h1>
@@ -66,47 +87,24 @@ export function VersionsView(): JSX.Element {
       </h1>
       <Filter
         words={words.data}
-        problem={found?.problem ?? first.error?.message ?? null}
+        problem={problem ?? null}
         names={usual.data?.columns ?? []}
+        where={where}
+        onWhere={setDraft}
+        onPause={follow}
       />
-      <Document
-        asked={{
-          ...table,
-          error:
-            first.error !== null &&
-            first.error.code !== 'DLV_USAGE' &&
-            first.error.code !== 'DLV_NOT_FOUND'
-              ? first.error
-              : null,
-        }}
-        what="versions"
-      >
+      <Document asked={table} what="versions">
         {(early) => {
-          const rows = found?.rows ?? early.rows;
-          const shown = cols === undefined ? (usual.data ?? early).columns : early.columns;
+          const rows = found?.rows ?? (isMistake ? [] : early.rows);
+          const shown = cols === undefined || chosen.length === 0 ? early.columns : chosen;
           if (early.versions === 0) return <NoVersions />;
           return (
             <>
-              <p class="dim count" role="status" aria-live="polite">
-                {found === null
-                  ? `${formatNumber(early.fit)} of ${formatCount(early.versions, 'version')}`
-                  : rows.length === early.versions
-                    ? formatCount(early.versions, 'version')
-                    : `${formatNumber(rows.length)} of ${formatCount(early.versions, 'version')}`}
-                {base !== undefined && (
-                  <>
-                    {' '}
-                    · Δ against <Text of={base} />{' '}
-                    <button
-                      type="button"
-                      class="small"
-                      onClick={() => setParams({ base: undefined })}
-                    >
-                      no baseline
-                    </button>
-                  </>
-                )}
-              </p>
+              <Count
+                shown={found === null ? early.fit : rows.length}
+                of={early.versions}
+                base={base}
+              />
               {params.as === 'parallel' ? (
                 <Parallel
                   all={full?.rows ?? early.rows}
@@ -115,7 +113,13 @@ export function VersionsView(): JSX.Element {
                   where={where}
                 />
               ) : (
-                <Grid rows={rows} columns={shown} baseline={baseline} sort={sort} />
+                <Grid
+                  all={full?.rows ?? early.rows}
+                  rows={rows}
+                  columns={shown}
+                  baseline={baseline}
+                  sort={sort}
+                />
               )}
             </>
           );
@@ -123,6 +127,44 @@ export function VersionsView(): JSX.Element {
       </Document>
     </>
   );
+}
+
+function Count({
+  shown,
+  of,
+  base,
+}: {
+  shown: number;
+  of: number;
+  base: string | undefined;
+}): JSX.Element {
+  return (
+    <p class="dim count" role="status" aria-live="polite">
+      {shown === of
+        ? formatCount(of, 'version')
+        : `${formatNumber(shown)} of ${formatCount(of, 'version')}`}
+      {base !== undefined && (
+        <>
+          {' '}
+          · Δ against <Text of={base} />{' '}
+          <button type="button" class="small" onClick={() => setParams({ base: undefined })}>
+            no baseline
+          </button>
+        </>
+      )}
+    </p>
+  );
+}
+
+/** Columns that are chosen, in the one spelling that tables have; those that are none are left out. */
+function spelledColumns(cols: string | undefined, names: ColumnNames): string[] {
+  return listOf(cols).flatMap((name) => {
+    try {
+      return [spelled(parseColumn(name), names)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function NoVersions(): JSX.Element {
@@ -140,12 +182,12 @@ interface Wanted {
   words: QueryWords | null;
   where: string;
   sort: string;
-  cols: string | undefined;
-  names: ReturnType<typeof columnNames>;
+  chosen: readonly string[];
+  names: ColumnNames;
 }
 
 /** Columns beyond the usual ones that are shown, filtered or sorted by; null while that cannot be known. */
-function extraColumns({ usual, words, where, sort, cols, names }: Wanted): string[] | null {
+function extraColumns({ usual, words, where, sort, chosen, names }: Wanted): string[] | null {
   if (usual === null || words === null) return null;
   const found = new Set<string>();
   const add = (make: () => readonly string[]): void => {
@@ -157,7 +199,7 @@ function extraColumns({ usual, words, where, sort, cols, names }: Wanted): strin
   };
   if (where.trim() !== '') add(() => mentioned(where, names));
   add(() => sortKeys(sort, names).map(({ column }) => column));
-  add(() => sortKeys(listOf(cols).join(','), names).map(({ column }) => column));
+  add(() => chosen);
   return [...found];
 }
 
@@ -179,10 +221,16 @@ function Filter({
   words,
   problem,
   names,
+  where,
+  onWhere,
+  onPause,
 }: {
   words: QueryWords | null;
   problem: string | null;
   names: readonly string[];
+  where: string;
+  onWhere: (where: string) => void;
+  onPause: (where: string) => void;
 }): JSX.Element {
   const { params } = useRoute();
   const [isChoosing, setChoosing] = useState(false);
@@ -195,7 +243,14 @@ function Filter({
   return (
     <>
       <div class="bar filter">
-        <WhereField fieldRef={field} words={words} problem={problem} />
+        <WhereField
+          fieldRef={field}
+          words={words}
+          problem={problem}
+          where={where}
+          onWhere={onWhere}
+          onPause={onPause}
+        />
         <button
           type="button"
           aria-expanded={isChoosing}
