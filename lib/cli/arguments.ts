@@ -149,7 +149,7 @@ export interface FetchFlags extends LineFlags {
 }
 
 export function pruneOption(): Option {
-  return new Option('-p, --prune', 'forget branches that the remote has no more');
+  return new Option('-p, --prune', 'forget branches that the remote no longer has');
 }
 
 export function forgottenOption(): Option {
@@ -157,7 +157,7 @@ export function forgottenOption(): Option {
 }
 
 export function movesOption(): Option {
-  return new Option('-v, --verbose', 'show branches that did not move, and what crossed the line');
+  return new Option('-v, --verbose', 'show branches that did not move, and the traffic');
 }
 
 export function limitRateOption(): Option {

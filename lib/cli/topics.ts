@@ -116,7 +116,7 @@ in (select …), between 1 and 2, is null, and, or, not, parentheses;
   exists m["fc8"]    count(m["conv*"]) > 5
   m derived from "base@1"    m child of n    m ancestor of n    m parent of n
 
-A query that is kept (dlv query --save good) can be a source: select m from m in "good" where …
+A saved query (dlv query --save good) can be a source: select m from m in "good" where …
 A comparison with a value that is missing is neither true nor false, as in SQL: ask 'is null' for it.
 
 slice and construct make new versions; --dry-run says which:

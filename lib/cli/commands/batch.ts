@@ -22,7 +22,7 @@ const EXAMPLE: BatchProtocol = {
 export function register(program: Command, cli: Cli): void {
   cli
     .command(program, 'batch', {
-      summary: 'carry out commands for a program, without a process for each',
+      summary: 'run many commands for a program in one process',
       about:
         'Reads requests from stdin, a JSON object in a line each, and answers on stdout. A request is the ' +
         'name of a command and the words of its command line; its result is the document that the command ' +

@@ -68,10 +68,10 @@ export function register(program: Command, cli: Cli): void {
         'Makes a folder with a repository of all versions of a remote, and checks its branch out. The remote ' +
         "is named origin there. HEAD's branch, and one of each other model, are made and follow those of the " +
         "remote; 'dlv branch -r' lists all. <url> is a folder with a remote, another repository, a bucket (s3://…) or a web server. What " +
-        'arrives is decoded and compared with its ids before anything can see it. An interrupted clone goes on ' +
-        'where it was when the same command is run again.\n\nA clone may be partial. --depth, --only and --planes ' +
-        'take part of the content: the history, its notes and logs are whole, and what is left out is promised by ' +
-        'the remote, which is asked when checkout, cat, diff or eval need it; with --no-fetch they fail instead. ' +
+        'arrives is decoded and compared with its ids before anything can see it. If a clone is interrupted, the same command resumes it.\n\nA clone may be partial. --depth, --only and --planes ' +
+        'take part of the content. The history, its notes and logs are complete; the remote ' +
+        'keeps what is left out, and checkout, cat, diff or eval fetch it when they need it ' +
+        '(with --no-fetch they fail instead). ' +
         "'dlv fetch --planes all' and 'dlv fetch --depth all' bring the rest. With --planes no work files are " +
         'written: dlv checkout --planes <k> --out <dir> writes approximate copies without fetching anything.',
       examples: [
@@ -103,7 +103,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--only <glob>', 'only files that match (may be repeated); others when needed', collect)
     .option('--planes <k>', 'only the k leading bytes of each float; the others when needed')
     .option('--no-checkout', 'write no work files')
-    .option('-v, --verbose', 'show what crossed the line')
+    .option('-v, --verbose', 'show the traffic')
     .addOption(limitRateOption())
     .addOption(jobsOption())
     .action(

@@ -156,17 +156,19 @@ export function register(program: Command, cli: Cli): void {
         'alias (conv1, fc2, relu3) by its kind and order, and next, the structural layers behind it: ' +
         'activations, norms, dropout and reshaping are passed over. Names are stored with the version and do ' +
         'not change. MACs count convolutions and products; FLOPs are 2·MACs and all other operations; special ' +
-        'functions such as exp count apart. Dimensions that are open stay names in shapes and numbers, but for ' +
-        'the batch, which is 1 or --batch. For a checkpoint without a network, shows its layers as names and ' +
-        'shapes of tensors tell, and the architecture that config.json or a model card beside it names, or its ' +
-        'metadata, or that the names of the tensors look like; and how its tensors pair with the weights of a ' +
-        'network in the version, with the evidence: equal names, the name of the layer, shape and order, and ' +
-        'whether norms that were folded into convolutions give the weights of the network.\n\n--weights reads the ' +
-        'weights and shows mean, standard deviation, least and largest value, norm, zeros and what is not ' +
-        'finite, and how many weights there are in each power of two, the largest on the right (logarithms ' +
-        'of counts, exact in JSON). Layers count what is trained: running statistics, counters and masks are shown by ' +
-        'tensor with --all, and whole numbers that stand for weights have a row beside the floats. Of more than 256 MiB, two leading bytes of each float are read: such a ' +
-        'number is followed by ± and what it is right to; counts by powers of two are exact all the same.',
+        'functions such as exp count apart. Open dimensions keep their names in shapes and numbers, except the batch, which is 1 or ' +
+        '--batch. For a checkpoint without a network, shows the layers that the names and shapes ' +
+        'of its tensors suggest, and the architecture: that of config.json or of a model card ' +
+        'beside it, of its metadata, or the one that the tensor names resemble. It also shows ' +
+        'how its tensors pair with the weights of a network in the version, and the evidence: ' +
+        'equal names, the name of the layer, shape and order, and whether norms that were folded ' +
+        'into convolutions give the weights of the network.\n\n--weights reads the weights and shows mean, standard deviation, least and largest ' +
+        'value, norm, zeros, NaN and infinite values, and how many weights there are in each ' +
+        'power of two, the largest on the right (logarithms of counts, exact in JSON). Layers ' +
+        'count what is trained: running statistics, counters and masks are shown by tensor with ' +
+        '--all, and integers that stand for weights have a row beside the floats. For tensors of ' +
+        'more than 256 MiB, dlv reads two leading bytes of each float: the number is then ' +
+        'followed by ± and its error bound. Counts by powers of two are exact in any case.',
       examples: [
         ['dlv desc', 'the network of the version that HEAD names'],
         ['dlv desc lenet@3 --json', 'the same of another version, for programs'],

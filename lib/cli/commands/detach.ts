@@ -72,7 +72,7 @@ export function register(program: Command, cli: Cli): void {
       "remote that keeps the rest (default: the current branch's, else origin)",
     )
     .option('-n, --dry-run', 'only say what would be freed')
-    .option('-v, --verbose', 'show what crossed the line')
+    .option('-v, --verbose', 'show the traffic')
     .addOption(limitRateOption())
     .addOption(jobsOption())
     .action(

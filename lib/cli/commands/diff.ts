@@ -204,16 +204,17 @@ export function register(program: Command, cli: Cli): void {
         'executable bit changed, both modes are shown after the size (in JSON, modeBefore and ' +
         'modeAfter).\n\nFor each changed tensor, dlv shows the share of elements whose bits ' +
         'differ, and over pairs of finite values the largest |b − a|, ‖b − a‖ / ‖a‖, the ' +
-        'cosine, the share of signs that turned, and the effective rank of the change where that is little ' +
-        'work to find out (--rank: always; of at most 256 rows of a matrix). Of more than 256 MiB, leading bytes ' +
-        'are read where they tell enough: such a number is followed by ± and what it is right to, and a ' +
-        'share of changed elements with ≥ before it is a lower bound. --exact reads everything, and compares it ' +
-        'with the ids of its content. Tensors whose names differ only by a prefix that frameworks add, such as ' +
+        'cosine, the share of signs that turned, and the effective rank of the change if it is quick to compute (--rank: always; of at most ' +
+        '256 rows of a matrix). For tensors of more than 256 MiB, dlv reads leading bytes where ' +
+        'these are enough: the number is then followed by ± and its error bound, and a share of ' +
+        'changed elements with ≥ before it is a lower bound. --exact reads everything, and ' +
+        'verifies it against the ids of its content. Tensors whose names differ only by a prefix that frameworks add, such as ' +
         "'module.' or '_orig_mod.', are compared too. Paths come last, after -- if a revision " +
-        'has the same name.\n\nBelow the tensors follow hyperparameters, metrics, environment and data ids that ' +
-        'differ. A metric is shown at its best value and its step, with the difference in parentheses and * at ' +
-        'the best version; where curves have common steps, dlv says from which on they differ, and from which ' +
-        'on by more than three times their noise, the standard deviation of the difference from step to step. ' +
+        'has the same name.\n\nHyperparameters, metrics, environment and data ids that differ follow below the ' +
+        'tensors. A metric is shown at its best value and its step, with the difference in ' +
+        'parentheses and * at the best version. Where curves have common steps, dlv names the ' +
+        'first step at which they differ, and the first from which they differ by more than ' +
+        'three times their noise, the standard deviation of the difference from step to step. ' +
         'Networks are compared layer by layer, matched by name, by alias (conv1, fc2) with equal weights, then ' +
         'by kind and order, and drawn as one graph if a layer was added, removed or changed (--graph: always). ' +
         'Text files are compared line by line.\n\nWith three to eight versions, each is compared with the first ' +

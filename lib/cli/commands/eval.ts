@@ -277,25 +277,26 @@ export function register(program: Command, cli: Cli): void {
     .command(program, 'eval', {
       summary: 'run versions on a data set and say whether they differ',
       about:
-        'Runs the ONNX network of each version on a data set, in a process of its own, and shows metrics with ' +
-        'intervals of 95 %, and how long a batch takes. Several versions are compared with the first one on the ' +
-        'same examples: accuracy and top-k by the mid-p McNemar test, other metrics by a paired bootstrap, with ' +
-        'p values adjusted for the number of versions (Holm) and the smallest difference that this many examples ' +
-        'would show. Outcomes are kept as a note on the version, so that a later comparison need not run it ' +
-        'again.\n\n' +
+        'Runs the ONNX network of each version on a data set, in a process of its own, and shows ' +
+        'metrics with 95 % intervals, and how long a batch takes. Several versions are compared ' +
+        'with the first one on the same examples: accuracy and top-k by the mid-p McNemar test, ' +
+        'other metrics by a paired bootstrap, with p values adjusted for the number of versions ' +
+        '(Holm) and the smallest difference that so many examples can show. Outcomes are stored ' +
+        'as a note on the version, so that a later comparison does not run it again.\n\n' +
         'Data and labels are .npy, .npz, IDX (gzip or not) or CSV files; file#name is an array of a .npz or ' +
-        'columns of a CSV. Data are also a folder of PNG and JPEG files, in a folder for each class or with ' +
-        '--labels, and with --tokenizer texts, one a line or a column of a CSV. --module runs a module that ' +
-        'you name: its function load gives inputs and labels. What has to be done to numbers before a network sees them is declared: (x · scale − ' +
-        'mean) / std, by flags or in a JSON file called as the data with .preprocess.json behind it; nothing is ' +
-        'guessed. Metrics of classes are accuracy, top5 (any k), macro-f1, micro-f1, auc, loss, perplexity and ' +
+        'columns of a CSV. Data can also be a folder of PNG and JPEG files, with a folder for each class or with ' +
+        '--labels, or, with --tokenizer, texts: one on each line, or a column of a CSV. --module ' +
+        'runs a module that you name: its function load returns inputs and labels. You declare ' +
+        'how numbers are prepared for the network, (x · scale − mean) / std, by flags or in a ' +
+        'JSON file that is named like the data with .preprocess.json behind it; dlv guesses ' +
+        'nothing. Metrics of classes are accuracy, top5 (any k), macro-f1, micro-f1, auc, loss, perplexity and ' +
         'ece; of numbers mae and rmse. Texts without labels are for language models: how well each token is predicted ' +
         'from those before it, with the metrics perplexity, loss, accuracy, word-perplexity, byte-perplexity and ' +
-        'bits-per-byte over all tokens. Networks are run by onnxruntime-node, which is installed apart.\n\n' +
-        '--progressive answers from the leading planes of the weights: bounds prove that the answer is the one ' +
-        'that all weights give, and examples for which they do not are answered from more planes, in the end from all. It reads ' +
-        'only the planes that are needed, from a remote too, and reports the share of answers and the bytes at each ' +
-        'depth. What is certified, and against which run, is in docs/progressive.md.',
+        'bits-per-byte over all tokens. onnxruntime-node runs the networks; install it separately.\n\n' +
+        '--progressive answers from the leading planes of the weights. Bounds prove that an ' +
+        'answer is the one that all weights give; an example whose bounds do not prove it is ' +
+        'answered from more planes, in the end from all. dlv reads only the planes that it ' +
+        'needs, also from a remote, and reports the share of answers and the bytes at each depth. What is certified, and against which run, is in docs/progressive.md.',
       examples: [
         [
           'dlv eval mnist@1 mnist@2 --data t10k-images.gz --labels t10k-labels.gz --scale 1/255',

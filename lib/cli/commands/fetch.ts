@@ -66,8 +66,8 @@ export function register(program: Command, cli: Cli): void {
         "'origin/mnist/main' names a version then, as 'dlv log origin/mnist/main' shows. Work files and own " +
         "branches stay: 'dlv pull' moves them. Without names, all branches are fetched; a model names all of " +
         'its branches. Tags of versions that are here then come too. Everything that arrives is decoded and ' +
-        'compared with its ids before anything can see it. An interrupted fetch goes on where it was when ' +
-        'the command is run again. A branch that would bring back a version which was forgotten here is refused ' +
+        'compared with its ids before anything can see it. If a fetch is interrupted, the ' +
+        'same command resumes it. A branch that would bring back a version which was forgotten here is refused ' +
         'unless --forgotten is given. Files that were given up here (dlv keep --versions) do not come back; those ' +
         'that were given up there stay here, unless --tombstones is given.',
       examples: [

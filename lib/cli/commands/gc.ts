@@ -98,13 +98,13 @@ export function register(program: Command, cli: Cli): void {
         'Keeps everything that branches, tags, notes, staged files and recent reflog lines need. ' +
         'Replaced packs go to .dlv/trash and are deleted after gc.graceDays (14) days. The ' +
         'output lists what else is kept and why, when it expires, and the command that frees it ' +
-        "now. 'dlv commit' merges small packs automatically. --remote <name> collects a remote instead: what no branch " +
-        'and tag there needs is listed no more, packs of which a quarter is garbage are written again, and many ' +
-        'small ones are joined. Files are only removed by a later run, gc.graceDays after they were taken from the ' +
-        'list (with --prune=now a quarter of an hour), so that whoever is reading finds them. Others may push and ' +
-        'fetch meanwhile. It can be interrupted at any time, and answers with an object of its own: remote, url, ' +
-        'setsBefore, setsAfter, bytesBefore, bytesAfter, removedBytes, waitingBytes, unfinishedBytes, until and what ' +
-        'crossed the line.',
+        "now. 'dlv commit' merges small packs automatically. --remote <name> collects a remote instead. It takes what no branch and tag there needs " +
+        "off the remote's list, writes packs again of which a quarter is garbage, and joins " +
+        'many small ones. Only a later run removes files, gc.graceDays after they left the list ' +
+        '(with --prune=now a quarter of an hour), so that a command that is reading them still ' +
+        'finds them. Others may push and fetch meanwhile, and you can interrupt it at any time. ' +
+        'Its document has remote, url, setsBefore, setsAfter, bytesBefore, bytesAfter, ' +
+        'removedBytes, waitingBytes, unfinishedBytes, until and the traffic.',
       examples: [
         ['dlv gc', 'deletes garbage that is older than the grace period'],
         ['dlv gc --dry-run', 'prints what would be deleted'],

@@ -6,7 +6,7 @@ import type { BundleContent, ImportBundleResult } from '../../use/ops/import-bun
 import { forgottenOption } from '../arguments.js';
 import { exampleId, shortId } from '../output/render.js';
 import { printRefs, versionsAndBytes } from '../output/transfer.js';
-import { formatBytes, type Ui } from '../output/ui.js';
+import { formatBytes, formatCount, type Ui } from '../output/ui.js';
 import { type Cli, collect, type Run } from '../run.js';
 
 interface Flags {
@@ -46,12 +46,14 @@ function print(ui: Ui, result: ImportResult): void {
   const more = problems.length - PROBLEMS_SHOWN;
   if (more > 0) ui.warn(`and ${more} more; --json lists all`);
   const there = known > 0 ? `, ${known} there already` : '';
-  const word = made === 1 ? 'version' : 'versions';
+  const versions = formatCount(made, 'version');
   if (dryRun)
-    ui.line(`${made} ${word} would be made of '${result.model}'${there}, with ${files} files`);
+    ui.line(
+      `${versions} would be made of '${result.model}'${there}, with ${formatCount(files, 'file')}`,
+    );
   else {
     ui.line(
-      `${made} ${word} of '${result.model}'${there}: ${files} files, ${formatBytes(logicalBytes)}; ` +
+      `${versions} of '${result.model}'${there}: ${formatCount(files, 'file')}, ${formatBytes(logicalBytes)}; ` +
         `the repository grew by ${formatBytes(storedBytes)}`,
     );
   }
@@ -132,14 +134,9 @@ export function register(program: Command, cli: Cli): void {
       },
     })
     .argument('<place>', 'a bundle, or the folder of the other tool')
-    .addOption(
-      new Option(
-        '--as <kind>',
-        'git, checkpoints or hub-cache; default: what it looks like',
-      ).choices(KINDS),
-    )
+    .addOption(new Option('--as <kind>', 'kind of history (default: detected)').choices(KINDS))
     .option('--model <name>', 'model that the versions belong to (default: the name of the folder)')
-    .option('--only <glob>', 'take these files alone (repeatable)', collect)
+    .option('--only <glob>', 'take only these files (repeatable)', collect)
     .option('-l, --list', 'only print what a bundle holds')
     .addOption(forgottenOption())
     .option('-n, --dry-run', 'only print what would be made')

@@ -109,16 +109,19 @@ export function register(program: Command, cli: Cli): void {
         'Shows the branches and versions of each model and its size. storedBytes counts all stored ' +
         'data that the model needs, including data shared with other models; uniqueBytes counts ' +
         'only data that no other model needs.\n\n' +
-        'With revisions or any of --versions, --where, --columns, --group, --baseline, --only-changed, --md, ' +
-        '--csv or --sort by a column, shows versions instead, a row each: of the revisions and all that they ' +
-        'derive from, else of all branches and tags, the newest first. Columns are metrics.NAME, params.NAME, ' +
-        'env.NAME, data.NAME, or version, name, model, number, message, author, email, time, step, files, bytes, ' +
-        'parents, refs, operation, parameters, macs and layers (of the networks of a version, for a batch of ' +
-        '1); a bare NAME where one thing alone has it; other characters in backticks. ' +
-        'A metric is its value without a step, else its last; best(NAME), best_step, min, max, last_step and count ask for others.\n\n' +
-        "Conditions have =, !=, <, <=, >, >=, and, or, not, parentheses, in ('a', 'b'), between 1 and 2, is null, " +
-        'like and ilike with % and _, ~ and ~* with a regular expression (!~ for what does not fit). A version ' +
-        'without a value fits no comparison, also not with not before it. --csv puts an apostrophe before texts ' +
+        'With revisions, or with any of --versions, --where, --columns, --group, --baseline, ' +
+        '--only-changed, --md, --csv or --sort by a column, shows versions instead, one in each ' +
+        'row, the newest first: the revisions and all that they derive from, or else those of ' +
+        'all branches and tags. Columns are metrics.NAME, params.NAME, env.NAME, data.NAME, or ' +
+        'version, name, model, number, message, author, email, time, step, files, bytes, ' +
+        'parents, refs, operation, parameters, macs and layers (of the networks of a version, ' +
+        'for a batch of 1). A NAME alone is enough if only one of these has it; put names with ' +
+        'other characters in backticks. A metric is shown at its value without a step, or else ' +
+        'at its last step; best(NAME), best_step, min, max, last_step and count show other ' +
+        'values.\n\nConditions have =, !=, <, <=, >, >=, and, or, not, parentheses, in ' +
+        "('a', 'b'), between 1 and 2, is null, like and ilike with % and _, ~ and ~* " +
+        'with a regular expression (!~ for what does not match). A version that has no value for ' +
+        'a column meets no comparison of it, and no negated one either. --csv puts an apostrophe before texts ' +
         'that a spreadsheet would run.\n\n' +
         'With --json the document of versions has versions, fit, columns, hidden, baseline, rows (version, name, ' +
         'model, number, values, steps, deltas) and groups (group, versions, cells with count, value, mean, min, max).',

@@ -4,7 +4,7 @@ import { UsageError } from '../../base/errors.js';
 import type { MergeOptions, MergeResult } from '../../use/ops/merge.js';
 import { splitPlace } from '../arguments.js';
 import { EXAMPLE_VERSION, exampleId, noteFiles, subject } from '../output/render.js';
-import type { Ui } from '../output/ui.js';
+import { formatCount, type Ui } from '../output/ui.js';
 import type { Cli } from '../run.js';
 
 interface Flags {
@@ -127,7 +127,7 @@ function print(ui: Ui, result: MergeResult): void {
       row === undefined ? '' : ` (${row.theirs} of ${row.tensors} tensors from the other version)`;
     ui.line(`${status}  ${path}${note}`);
   }
-  if (combined > 0) ui.line(`${combined} tensors computed`);
+  if (combined > 0) ui.line(`${formatCount(combined, 'tensor')} computed`);
   if (left.length > 0) {
     const shown = left.slice(0, NAMES_SHOWN).join(', ');
     const more = left.length > NAMES_SHOWN ? ` and ${left.length - NAMES_SHOWN} more` : '';

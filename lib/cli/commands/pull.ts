@@ -73,7 +73,7 @@ export function register(program: Command, cli: Cli): void {
     .argument('[branch]', 'branch of the remote, <branch> or <model>/<branch>')
     .addOption(pruneOption())
     .addOption(forgottenOption())
-    .option('--ff-only', 'move on or refuse (the default, and all that there is)')
+    .option('--ff-only', 'move the branch forward or fail (the default; there is no other way)')
     .addOption(movesOption())
     .addOption(limitRateOption())
     .addOption(jobsOption())

@@ -59,8 +59,8 @@ export function register(program: Command, cli: Cli): void {
         'and :tags/<tag> a tag. A branch whose versions at the remote are not all part of what is pushed is ' +
         "refused: 'dlv pull' first. --force-with-lease replaces it if it is where it was seen last, --force in " +
         'any case. Several pushes may run at once: the slower one of the same branch is refused. An interrupted ' +
-        'push sends nothing twice when it is run again. Of packs only records that the pushed versions need ' +
-        'travel. The first push to an empty address makes the remote. Files that were given up here ' +
+        'push sends nothing twice when it is run again. Only the records that the pushed versions need ' +
+        'are sent. The first push to an empty address makes the remote. Files that were given up here ' +
         'stay at a remote that has them, unless --tombstones is given.',
       examples: [
         ['dlv push -u origin', 'pushes the current branch, which follows it from now on'],
@@ -90,7 +90,7 @@ export function register(program: Command, cli: Cli): void {
     .option('-u, --set-upstream', 'make the branches pushed follow those of the remote')
     .option('--tombstones', "give up there what 'dlv keep --versions' gave up here")
     .option('-n, --dry-run', 'only say what would be pushed')
-    .option('-v, --verbose', 'show refs that did not move, and what crossed the line')
+    .option('-v, --verbose', 'show refs that did not move, and the traffic')
     .addOption(limitRateOption())
     .addOption(jobsOption())
     .action(

@@ -194,25 +194,27 @@ export function register(program: Command, cli: Cli): void {
       about:
         'A query names what to show, and conditions that the versions have to meet: on attributes, ' +
         "hyperparameters, metrics, lineage and the layers of networks. 'dlv help dql' has the language in a " +
-        'page, and docs/dql.md all of it. Words are read whatever their case; texts stand in quotes.\n\n' +
-        'A query can be kept under a name (--save) and run again (--named), or stand in another as a source. ' +
-        '--explain says what each condition was asked of and how many versions it let through. Errors name line ' +
-        'and column.\n\n' +
-        'slice and construct make new versions of parts of networks, of changed ones, or of a chain of layers: of the ' +
-        'model that the statement names, on a branch for each source. The same statement makes nothing twice. With ' +
+        'page, and docs/dql.md all of it. Keywords may be in upper or lower case; texts are in quotes.\n\n' +
+        '--save stores a query under a name; --named runs it, and another query can use it as a ' +
+        'source. --explain says what each condition was asked of and how many versions it let ' +
+        'through. Errors name line and column.\n\n' +
+        'slice and construct make new versions: of parts of networks, of changed networks, or of ' +
+        'a chain of layers. The versions belong to the model that the statement names, each on a ' +
+        'branch for its source. A statement that is run again makes nothing twice. With ' +
         '--json the document then has statement, dryRun, looked, fit, versions and hints; a version has source, version, ' +
         'name, model, branch, isKnown, networks (path, inputs, outputs, layers, changes, initialised, sideInputs), ' +
         'logicalBytes, storedBytes and metadataBytes.\n\n' +
-        'evaluate trains versions: with the settings of a JSON file, each combination of what it varies, and rules that ' +
-        'keep the best. Each trial is a version of the model that the statement names. The plan stands on stderr before ' +
-        'anything runs (explain and --dry-run stop there); then a terminal shows the trials at work, and another stderr each trial as ' +
-        'it ends. A trial that ended is never run again, and a run that was stopped is continued by the same statement. Trials ' +
-        'train on this machine, on Ray or on Slurm (--executor). --html writes a report. With --json stderr has each event as a ' +
-        'line (plan, progress, trial), and the document has study, model, dryRun, plan, trials ' +
-        '(number, trial, state: complete, pruned, failed or nan, source, assignment, iterations, rungs, seconds, message, ' +
-        'version, name, isKnown), kept, duplicates, metric, isLess and importance.\n\n' +
-        'In a terminal, without a query, there is a prompt: it keeps what was asked in query-history beside your settings, ' +
-        'completes words, columns, models and kept queries with Tab, and goes on with a statement that is not whole.\n\n' +
+        'evaluate trains versions: it takes the settings of a JSON file, tries each combination of the values that the ' +
+        'statement varies, and keeps the best by rules. Each trial is a version of the model that the statement names. ' +
+        'The plan is printed on stderr before anything runs (explain and --dry-run stop there); then a terminal shows the ' +
+        'trials at work, and any other stderr each trial when it ends. A trial that ended is never run again: if a run is ' +
+        'interrupted, the same statement resumes it. Trials train on this machine, on Ray or on Slurm (--executor). --html ' +
+        'writes a report. With --json, stderr has each event as a line (plan, progress, trial), and the document has study, ' +
+        'model, dryRun, plan, trials (number, trial, state: complete, pruned, failed or nan, source, assignment, iterations, ' +
+        'rungs, seconds, message, version, name, isKnown), kept, duplicates, metric, isLess and importance.\n\n' +
+        'In a terminal, without a query, there is a prompt. It stores what was asked in ' +
+        'query-history beside your settings, completes words, columns, models and stored queries ' +
+        'with the Tab key, and continues a statement on the next line until it is complete.\n\n' +
         'With --json the document has columns (name, kind: version, time or value), rows (values, one for each ' +
         'column, and versions), looked, fit, conditions, explain and hints. --csv puts an apostrophe before texts that a ' +
         'spreadsheet would run.',
@@ -233,7 +235,7 @@ export function register(program: Command, cli: Cli): void {
           'dlv query "select m.params.opt, count(*), max(m.metrics.acc) from m group by m.params.opt"',
           'one row for each optimizer',
         ],
-        ["dlv query --save good 'select m where m.metrics.acc > 0.9'", 'keep a query'],
+        ["dlv query --save good 'select m where m.metrics.acc > 0.9'", 'saves a query'],
         [
           `dlv query 'select m from m in "good" where exists m["lstm*"]' --explain`,
           'ask of what another query gives',
@@ -270,10 +272,10 @@ export function register(program: Command, cli: Cli): void {
     })
     .argument('[query...]', 'the query; - reads it from stdin')
     .option('-F, --file <file>', 'read the query from a file, or from stdin with -')
-    .option('--named <name>', 'run a query that is kept')
-    .option('--save <name>', 'keep the query under a name, and do not run it')
-    .option('--list', 'list the queries that are kept')
-    .option('--delete <name>', 'forget a query that is kept')
+    .option('--named <name>', 'run a saved query')
+    .option('--save <name>', 'save the query under a name, and do not run it')
+    .option('--list', 'list the saved queries')
+    .option('--delete <name>', 'delete a saved query')
     .option('--explain', 'say what each condition did')
     .option('--md', 'as a table in Markdown')
     .option('--csv', 'as CSV, with all digits')
@@ -329,7 +331,7 @@ export function register(program: Command, cli: Cli): void {
         const text = await textOf(run, words, flags);
         if (save !== undefined) {
           const saved = await run.repository((repo) => saveQuery(repo, save, text));
-          run.answer(saved, (ui) => ui.note(`kept the query '${saved.name}'`));
+          run.answer(saved, (ui) => ui.note(`saved the query '${saved.name}'`));
           return 0;
         }
         const kind = statementKind(text);

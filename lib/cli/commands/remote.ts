@@ -70,9 +70,9 @@ export function register(program: Command, cli: Cli): void {
         'that serves such a folder, or a bucket. It needs no server of its own: the first push to an empty ' +
         'address makes it. An address of a bucket is s3://bucket/prefix, with ?endpoint=https://host for a store that ' +
         "is not Amazon's; credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or from the profile " +
-        'AWS_PROFILE, and are never kept. Actions are add <name> <url>, remove <name>, rename <old> <new>, set-url <name> <url> ' +
-        'and get-url <name>. A folder is kept with its full path. With --json, a change answers with an ' +
-        'object of action, name, url and before.',
+        'AWS_PROFILE, and are never stored. Actions are add <name> <url>, remove <name>, rename <old> <new>, set-url <name> <url> ' +
+        'and get-url <name>. A folder is stored with its full path. With --json, a change prints an object with ' +
+        'action, name, url and before.',
       examples: [
         ['dlv remote add origin /mnt/team/mnist.dlv', 'names a folder; the first push makes it'],
         [

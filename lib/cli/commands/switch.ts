@@ -40,8 +40,8 @@ export function register(program: Command, cli: Cli): void {
         "If <name> is a model, HEAD moves to that model's current branch, and no file changes. " +
         'If it is a branch, the tracked files of its model become those of the branch; the ' +
         'command fails if that would overwrite changes that are in no version. -c creates the ' +
-        'branch first, at <start> or at the current version. A name that only a remote has makes a branch ' +
-        'that starts at the one there and follows it, as does -c with a branch of a remote as <start>.',
+        'branch first, at <start> or at the current version. If only a remote has a branch <name>, dlv makes a branch here that starts at the one ' +
+        'there and follows it; -c with a branch of a remote as <start> does the same.',
       examples: [
         ['dlv switch bert', 'switches to the model bert; no file changes'],
         ['dlv switch bert/wider', 'switches to the branch wider of bert'],

@@ -134,14 +134,13 @@ export function noteFiles(
   },
 ): void {
   const { written, removed, carried = [] } = done;
-  const many = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
   const parts = [];
-  if (written.length > 0) parts.push(`${many(written.length)} written`);
-  if (removed.length > 0) parts.push(`${many(removed.length)} removed`);
+  if (written.length > 0) parts.push(`${formatCount(written.length, 'file')} written`);
+  if (removed.length > 0) parts.push(`${formatCount(removed.length, 'file')} removed`);
   if (parts.length > 0) ui.note(parts.join(', '));
   for (const path of carried.slice(0, CARRIED_SHOWN)) ui.note(`kept your changes of '${path}'`);
   const more = carried.length - CARRIED_SHOWN;
-  if (more > 0) ui.note(`kept your changes of ${many(more)} more`);
+  if (more > 0) ui.note(`kept your changes of ${formatCount(more, 'file')} more`);
 }
 
 /** Changed files that are named one by one. */

@@ -4,6 +4,7 @@
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import { type Id, isId } from '../../base/bytes/hash.js';
+import { counted } from '../../base/bytes/printable.js';
 import { isUnreadable } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import type { ReadAccess, SettingAccess } from '../objects/access.js';
@@ -251,11 +252,10 @@ export class Check {
       if (label !== undefined) labels.set(label, (labels.get(label) ?? 0) + 1);
     }
     for (const [label, count] of labels) {
-      const versions = count === 1 ? '1 version is' : `${count} versions are`;
       this.#findings.information.push(
         label === GIVEN_UP
-          ? `files of ${count === 1 ? '1 version' : `${count} versions`} were given up`
-          : `${versions} kept as ${label}: exact bytes were given up`,
+          ? `files of ${counted(count, 'version', 'versions')} were given up`
+          : `${counted(count, 'version is', 'versions are')} kept as ${label}: exact bytes were given up`,
       );
     }
     if (!this.#findings.problems.some(({ kind }) => kind === 'missing')) return;
@@ -354,7 +354,8 @@ export class Check {
     }
     if (garbage + hidden > 0) {
       this.#findings.details.push(
-        `${garbage} objects are in no version (bases of others among them), ${hidden} are stored twice`,
+        `${counted(garbage, 'object is', 'objects are')} in no version (bases of others among them), ` +
+          `${counted(hidden, 'is', 'are')} stored twice`,
       );
     }
   }

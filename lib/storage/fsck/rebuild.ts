@@ -10,6 +10,7 @@
  */
 
 import { throwIfAborted } from '../../base/bytes/abort.js';
+import { counted } from '../../base/bytes/printable.js';
 import { isDamage } from '../../base/errors.js';
 import { isMissing } from '../../base/files/files.js';
 import { INDEX_BYTES_MAX, MANIFEST_BYTES_MAX } from '../../base/limits.js';
@@ -220,14 +221,18 @@ class PackRebuild {
     const counter = new SalvageSink(writer, this.#wrong.get(id));
     const problems = await salvageSet(this.#backend, id, counter);
     await writer.flush();
-    const damaged = problems.length === 0 ? '' : `; ${problems.length} places are damaged`;
-    const wrong = counter.left === 0 ? '' : `; ${counter.left} decode to other bytes`;
+    const damaged =
+      problems.length === 0
+        ? ''
+        : `; ${counted(problems.length, 'place is', 'places are')} damaged`;
+    const wrong =
+      counter.left === 0 ? '' : `; ${counted(counter.left, 'decodes', 'decode')} to other bytes`;
     const lost = damaged + wrong;
     const names = saved.map(({ info }) => info.id).join(', ');
     this.#report.done.push(
       saved.length === 0
         ? `set ${id} holds nothing readable: it is listed no more and kept in trash`
-        : `saved ${counter.records} records of set ${id} in set ${names}${lost}`,
+        : `saved ${counted(counter.records, 'record', 'records')} of set ${id} in set ${names}${lost}`,
     );
     for (const sealed of saved) {
       if (sealed.info.id === id) await this.#keepSet(id);
@@ -284,7 +289,7 @@ class PackRebuild {
     const list = [...fronts, ...sets.filter((info) => !known.has(info.id))];
     if (chosen.length > 0) {
       this.#report.done.push(
-        `put ${chosen.length} records in front: the ones that hid them stood on lost bases`,
+        `put ${counted(chosen.length, 'record', 'records')} in front: what hid them stood on lost bases`,
       );
     }
     await this.#sayWhatIsLost(list);
@@ -296,7 +301,7 @@ class PackRebuild {
     const lost = await findUnresolved(new SetRows(this.#backend, list, { signal: this.#signal }));
     if (lost.length === 0) return;
     this.#report.failed.push(
-      `${lost.length} records are deltas of something that is gone: they serve again ` +
+      `${counted(lost.length, 'record is a delta', 'records are deltas')} of something that is gone, and can be used again ` +
         'once the original files are added again',
     );
   }

@@ -8,6 +8,7 @@
 
 import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { ByteSource } from '../../../base/bytes/byte-source.js';
+import { counted } from '../../../base/bytes/printable.js';
 import { isDamage } from '../../../base/errors.js';
 import { blobLayout, type FileLayout, type TensorSpan } from '../../tensor/layout.js';
 import type { FormatReader } from '../format.js';
@@ -68,7 +69,7 @@ export const npzReader: FormatReader = {
     const hidden = entries.length - names.size;
     if (hidden > 0) {
       layout.warnings.push(
-        `${hidden} entries have a name that a later one has too and are kept as opaque bytes`,
+        `${counted(hidden, 'entry has', 'entries have')} a name that a later one has too: kept as opaque bytes`,
       );
     }
     return budget.layout(layout);
