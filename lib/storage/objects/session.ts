@@ -7,32 +7,29 @@
  */
 
 import { type BlobKind, type Id, objectId } from '../../base/bytes/hash.js';
-import { assert, ConflictError, CorruptError, isUnreadable } from '../../base/errors.js';
+import { assert, ConflictError, isUnreadable } from '../../base/errors.js';
 import { CHAIN_DEPTH_MAX } from '../../base/limits.js';
 import { encodeBlob } from '../../pure/codec/blob-coder.js';
 import type { ObjectStore } from '../store/object-store.js';
-import { UNNAMED_SET } from '../store/packs/pack-writer.js';
 import type { SegmentHeadAt } from '../store/packs/read-records.js';
 import { RollingWriter } from '../store/packs/rolling-writer.js';
-import { planesHere } from '../store/promised.js';
+import { UNNAMED_SET } from '../store/packs/waiting-segments.js';
 import type {
-  BlobEntry,
   BlobRecord,
   LentPayloads,
   PlaneClass,
   SealedSet,
   SegmentEntry,
   SegmentRecord,
-  SetId,
   SetInfo,
 } from '../store/types.js';
 
 import { Blobs } from './blobs.js';
-import { linksOf } from './chain.js';
 import { ChainReader } from './planes/chain-reader.js';
 import type { PlaneReader, SegmentRecords } from './planes/plane-reader.js';
 import { RunHashes } from './planes/run-hashes.js';
 import { decodeSegmentHead } from './planes/segment-head.js';
+import { SeenSets, WholeChains } from './session-checks.js';
 import { Sketches, sketchOfHead } from './sketches/sketches.js';
 import type { Readers } from './stored/stored-file.js';
 
@@ -65,18 +62,15 @@ export class PackSession implements Readers, SegmentRecords {
   readonly #writer: RollingWriter;
   /** Bases of the open set that are in listed sets. */
   readonly #bases = new Map<string, { id: Id; segment: number | null }>();
-  /** Sets that were listed at some time while this session looked things up. */
-  readonly #seen = new Set<SetId>();
-  #seenGeneration = -1;
-  /** Records whose chains were followed to the end. */
-  readonly #whole = new Set<string>();
+  readonly #seen: SeenSets;
+  readonly #chains: WholeChains;
   /** What readers of the open set must know. */
   readonly #flags = new Set<string>();
-  /** True if the open set holds records that are listed already, on chains that are broken. */
-  #restores = false;
 
   constructor(host: SessionHost) {
     this.#host = host;
+    this.#seen = new SeenSets(host.store);
+    this.#chains = new WholeChains(host.store);
     this.#writer = new RollingWriter({
       backend: host.store.backend,
       tmpName: host.tmpName,
@@ -90,7 +84,7 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   async readBlob(id: Id): Promise<BlobRecord | null> {
-    this.#see();
+    this.#seen.see();
     return (await this.#writer.open?.readBlob(id)) ?? this.#host.store.here.readBlob(id);
   }
 
@@ -115,7 +109,7 @@ export class PackSession implements Readers, SegmentRecords {
 
   /** The entry of a segment, live or of this session's open set; null if it is nowhere. */
   async findSegment(id: Id, segment: number): Promise<SegmentEntry | null> {
-    this.#see();
+    this.#seen.see();
     const own = this.#writer.open?.findSegment(id, segment);
     return own ?? this.#host.store.here.findSegment(id, segment);
   }
@@ -140,14 +134,14 @@ export class PackSession implements Readers, SegmentRecords {
   }
 
   async hasBlob(id: Id): Promise<boolean> {
-    this.#see();
+    this.#seen.see();
     if (this.#writer.open?.hasBlob(id)) return true;
-    return (await this.#host.store.hasBlob(id)) && (await this.#isWhole(id, null));
+    return (await this.#host.store.hasBlob(id)) && (await this.#chains.isWhole(id, null));
   }
 
   /** True if every segment is stored. */
   async hasExtent(id: Id, segments: number): Promise<boolean> {
-    this.#see();
+    this.#seen.see();
     const own = this.#writer.open;
     if (own !== null) {
       let inOwn = 0;
@@ -163,47 +157,8 @@ export class PackSession implements Readers, SegmentRecords {
       }
     }
     if (!(await this.#host.store.hasExtent(id))) return false;
-    for (let s = 0; s < segments; s++) if (!(await this.#isWhole(id, s))) return false;
+    for (let s = 0; s < segments; s++) if (!(await this.#chains.isWhole(id, s))) return false;
     return true;
-  }
-
-  /**
-   * True if the chain under a listed record is complete. After a repair a delta may have a base
-   * that was lost: it is stored once more then, in a set that comes first in the manifest.
-   */
-  async #isWhole(id: Id, segment: number | null): Promise<boolean> {
-    if (this.#whole.has(`${id}/${segment}`)) return true;
-    const { store } = this.#host;
-    const find = (next: Id): Promise<BlobEntry | SegmentEntry | null> =>
-      segment === null ? store.findBlob(next) : store.here.findSegment(next, segment);
-    const chain: string[] = [];
-    try {
-      for await (const { id: at, entry } of linksOf(id, find)) {
-        if (entry === null) {
-          this.#restores = true;
-          return false;
-        }
-        if ('segment' in entry && this.#isThin(entry)) {
-          this.#restores = true;
-          return false;
-        }
-        chain.push(`${at}/${segment}`);
-        if (this.#whole.has(`${entry.base}/${segment}`)) break;
-      }
-    } catch (error) {
-      // A chain that does not end is broken as well.
-      if (!(error instanceof CorruptError)) throw error;
-      this.#restores = true;
-      return false;
-    }
-    for (const key of chain) this.#whole.add(key);
-    return true;
-  }
-
-  /** True if some planes of a record are at a remote alone: it is stored once more then, whole. */
-  #isThin(entry: SegmentEntry): boolean {
-    const absent = this.#host.store.promised?.absent(entry.set) ?? [];
-    return planesHere(entry, absent) < entry.width;
   }
 
   /**
@@ -278,9 +233,9 @@ export class PackSession implements Readers, SegmentRecords {
       await this.#checkBases();
       for (const flag of this.#flags) await requireFlag(flag);
       const inFront = (sets: readonly SetInfo[]) => [info, ...sets.filter((s) => s.id !== info.id)];
-      await this.#host.store.publish([sealed], this.#restores ? inFront : undefined);
+      await this.#host.store.publish([sealed], this.#chains.foundBroken ? inFront : undefined);
     });
-    this.#restores = false;
+    this.#chains.foundBroken = false;
     this.published.push(info);
     this.#bases.clear();
   }
@@ -289,24 +244,12 @@ export class PackSession implements Readers, SegmentRecords {
     this.#bases.set(`${id}/${segment}`, { id, segment });
   }
 
-  /** Remembers the sets in which the session is about to find things. */
-  #see(): void {
-    const { store } = this.#host;
-    if (store.generation === this.#seenGeneration) return;
-    this.#seenGeneration = store.generation;
-    for (const info of store.sets()) this.#seen.add(info.id);
-  }
-
   /**
    * True if all that this session found stored still is: no set has gone from the manifest since.
    * Reads the manifest again; the caller holds the lock if the answer is to last.
    */
-  async isUndisturbed(): Promise<boolean> {
-    this.#see();
-    const { store } = this.#host;
-    await store.reload();
-    const listed = new Set(store.sets().map((info) => info.id));
-    return [...this.#seen].every((id) => listed.has(id));
+  isUndisturbed(): Promise<boolean> {
+    return this.#seen.areListed();
   }
 
   /**
@@ -318,8 +261,8 @@ export class PackSession implements Readers, SegmentRecords {
     const generation = store.generation;
     const undisturbed = await this.isUndisturbed();
     // In front of others even a set that another process added meanwhile could be hidden.
-    if (undisturbed && !(this.#restores && store.generation !== generation)) return;
-    if (this.#restores) {
+    if (undisturbed && !(this.#chains.foundBroken && store.generation !== generation)) return;
+    if (this.#chains.foundBroken) {
       throw new ConflictError('another command stored objects while lost ones were stored again', {
         hint: 'run the command again',
       });

@@ -5,7 +5,7 @@
  * classes into `.hi`. After a failed write the writer refuses further use; abort removes its files.
  */
 import type { Id } from '../../../base/bytes/hash.js';
-import { assert, BugError } from '../../../base/errors.js';
+import { assert } from '../../../base/errors.js';
 import { PACK_BYTES_TARGET, SET_RECORDS_TARGET, SMALL_SET_BYTES } from '../../../base/limits.js';
 import type { Backend, BackendWriter } from '../backends/backend.js';
 import {
@@ -18,8 +18,6 @@ import {
   type SealedSet,
   type SegmentEntry,
   type SegmentRecord,
-  type SetId,
-  segmentHeaderBytes,
 } from '../types.js';
 import { type DataSizes, decodeBlobRow, decodeSegmentRow, IndexBuilder } from './index-rows.js';
 import {
@@ -35,14 +33,12 @@ import {
   readSegmentHeadAt,
   type SegmentHeadAt,
 } from './read-records.js';
+import { UNNAMED_SET, WaitingSegments } from './waiting-segments.js';
+import { WriteQueue } from './write-queue.js';
 
-/** Set id of entries of a set that has no name yet. */
-export const UNNAMED_SET = '0'.repeat(32) as SetId;
 /** Places are not checked while files still grow. */
 const ANY_SIZE: DataSizes = { blob: 2 ** 52, hi: 2 ** 52, mid: 2 ** 52, low: 2 ** 52 };
 
-/** Waiting records, heads included, may take this many times what their planes may. */
-const WAITING_FACTOR = 4;
 /** A header is joined with leading planes of less than this, to be written at once. */
 const JOINED_BYTES_MAX = 64 * 1024;
 
@@ -58,29 +54,23 @@ export interface PackSetWriterOptions {
 export class PackSetWriter implements RecordSink {
   readonly #backend: Backend;
   readonly #dir: string;
-  readonly #smallSetBytes: number;
   readonly #fullBytes: number;
   readonly #files = new Map<FileClass, BackendWriter>();
   readonly #index = new IndexBuilder();
-  /** Segments of a set that is still small, by key; null once the classes are split. */
-  #pending: Map<string, SegmentRecord> | null = new Map();
-  /** Bytes that the waiting segments will take in `.hi`, and how many of these are planes. */
-  #pendingBytes = 0;
-  #pendingPlanes = 0;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue = new WriteQueue();
+  /** Segments of a set that is still small; null once the classes have files of their own. */
+  #waiting: WaitingSegments | null;
   readonly #absent: readonly PlaneClass[];
   /** Sizes that the files of absent classes have where they are. */
   readonly #elsewhere = { mid: 0, low: 0 };
-  #state: 'open' | 'broken' | 'finished' | 'aborted' = 'open';
-  #failure: unknown = null;
 
   private constructor(backend: Backend, dir: string, options: PackSetWriterOptions) {
     this.#backend = backend;
     this.#dir = dir;
-    this.#smallSetBytes = options.smallSetBytes ?? SMALL_SET_BYTES;
     this.#fullBytes = options.fullBytes ?? PACK_BYTES_TARGET;
     this.#absent = options.absent ?? [];
-    if (this.#absent.length > 0) this.#pending = null;
+    const smallSetBytes = options.smallSetBytes ?? SMALL_SET_BYTES;
+    this.#waiting = this.#absent.length > 0 ? null : new WaitingSegments(smallSetBytes);
   }
 
   /** @param tmpDir folder of its own for the files, relative to the backend; made at the first record. */
@@ -94,7 +84,7 @@ export class PackSetWriter implements RecordSink {
 
   /** Adds a blob; one that this set already holds is ignored. Calls may overlap: they queue. */
   addBlob(record: BlobRecord): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#queue.run(async () => {
       if (this.#index.hasBlob(record.id)) return;
       const header = encodeBlobHeader(record);
       const file = await this.#file('blob');
@@ -117,33 +107,23 @@ export class PackSetWriter implements RecordSink {
   /** Adds a segment; one that this set already holds is ignored. Its buffers
    *  may be written over afterwards. */
   addSegment(record: SegmentRecord, absent: AbsentPlanes = {}): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#queue.run(async () => {
       if (this.hasSegment(record.id, record.segment)) return;
-      if (this.#pending === null) {
+      if (this.#waiting === null) {
         await this.#writeSegment(record, false, absent);
         return;
       }
-      this.#pendingBytes += recordBytes(record);
-      this.#pendingPlanes += planeBytes(record);
-      // Heads are bounded as well: a palette or a mask may be all there is of a segment.
-      const isLarge =
-        this.#pendingPlanes >= this.#smallSetBytes ||
-        this.#pendingBytes >= WAITING_FACTOR * this.#smallSetBytes;
-      if (!isLarge) {
-        this.#pending.set(keyOf(record.id, record.segment), withOwnMemory(record));
-        return;
-      }
+      if (this.#waiting.add(record)) return;
       // Written now instead of queued: queued records can be read, and this one still points into the
       // caller's buffer.
-      await this.#writePending(false);
+      await this.#writeWaiting(false);
       await this.#writeSegment(record, false);
     });
   }
 
-  async #writePending(inline: boolean): Promise<void> {
-    for (const segment of this.#pending?.values() ?? []) await this.#writeSegment(segment, inline);
-    this.#pending = null;
-    this.#pendingBytes = 0;
+  async #writeWaiting(inline: boolean): Promise<void> {
+    for (const segment of this.#waiting?.all() ?? []) await this.#writeSegment(segment, inline);
+    this.#waiting = null;
   }
 
   async #writeSegment(
@@ -197,23 +177,6 @@ export class PackSetWriter implements RecordSink {
     });
   }
 
-  #enqueue(action: () => Promise<void>): Promise<void> {
-    const run = this.#queue.then(async () => {
-      // Later calls fail with the first failure, such as a full disk, and not as a mistake of dlv.
-      if (this.#state === 'broken') throw this.#failure;
-      if (this.#state !== 'open') throw new BugError(`the pack set writer is ${this.#state}`);
-      try {
-        await action();
-      } catch (error) {
-        this.#state = 'broken';
-        this.#failure = error;
-        throw error;
-      }
-    });
-    this.#queue = run.catch(() => {});
-    return run;
-  }
-
   async #file(fileClass: FileClass): Promise<BackendWriter> {
     let file = this.#files.get(fileClass);
     if (file === undefined) {
@@ -233,7 +196,7 @@ export class PackSetWriter implements RecordSink {
   }
 
   hasSegment(id: Id, segment: number): boolean {
-    return this.#pending?.has(keyOf(id, segment)) || this.#index.hasSegment(id, segment);
+    return this.#waiting?.has(id, segment) || this.#index.hasSegment(id, segment);
   }
 
   /** Reads back what was added, also between finish and publish. */
@@ -249,59 +212,59 @@ export class PackSetWriter implements RecordSink {
     segment: number,
     classes: readonly PlaneClass[] = PLANE_CLASSES,
   ): Promise<SegmentRecord | null> {
-    const waiting = this.#pending?.get(keyOf(id, segment));
-    if (waiting) return { ...waiting, ...unasked(classes) };
+    const waiting = this.#waiting?.read(id, segment, classes);
+    if (waiting) return waiting;
     const entry = this.findSegment(id, segment);
     return entry && readSegmentAt(this.#backend, (c) => this.#name(c), entry, classes);
   }
 
   /** The entry of a segment that was added; the places of one that still waits are not known. */
   findSegment(id: Id, segment: number): SegmentEntry | null {
-    const waiting = this.#pending?.get(keyOf(id, segment));
-    if (waiting) return waitingEntry(waiting);
+    const waiting = this.#waiting?.entry(id, segment);
+    if (waiting) return waiting;
     const row = this.#index.row('segment', id, segment);
     return row && decodeSegmentRow(row, UNNAMED_SET, ANY_SIZE, this.#name('idx'));
   }
 
   /** Header and head of a segment that was added; its planes are read with `readSegment`. */
   async openSegment(id: Id, segment: number): Promise<SegmentHeadAt | null> {
-    const waiting = this.#pending?.get(keyOf(id, segment));
-    if (waiting) {
-      const record = { ...waiting, ...unasked([]) };
-      return { entry: waitingEntry(waiting), record, crcs: { hi: 0, mid: 0, low: 0 } };
-    }
+    const waiting = this.#waiting?.open(id, segment);
+    if (waiting) return waiting;
     const entry = this.findSegment(id, segment);
     return entry && readSegmentHeadAt(this.#backend, (c) => this.#name(c), entry);
   }
 
   /** Bytes of the largest file so far. */
   get largestClassBytes(): number {
-    return Math.max(this.#pendingBytes, ...[...this.#files.values()].map((file) => file.offset));
+    return Math.max(
+      this.#waiting?.bytes ?? 0,
+      ...[...this.#files.values()].map((file) => file.offset),
+    );
   }
 
   /** Bytes of all files so far, without idx: what storedBytes counts. */
   get totalBytes(): number {
-    let bytes = this.#pendingBytes;
+    let bytes = this.#waiting?.bytes ?? 0;
     for (const [fileClass, file] of this.#files) if (fileClass !== 'idx') bytes += file.offset;
     return bytes;
   }
 
   /** True if the set should be finished: it has bytes or records (SET_RECORDS_TARGET) enough. */
   get isFull(): boolean {
-    const records = this.#index.count + (this.#pending?.size ?? 0);
+    const records = this.#index.count + (this.#waiting?.count ?? 0);
     return this.largestClassBytes >= this.#fullBytes || records >= SET_RECORDS_TARGET;
   }
 
   get isEmpty(): boolean {
-    return this.#index.count === 0 && (this.#pending?.size ?? 0) === 0;
+    return this.#index.count === 0 && (this.#waiting?.count ?? 0) === 0;
   }
 
   /** Completes and fsyncs the files, still in tmp/. Asserts that the set is not empty. */
   async finish(): Promise<SealedSet> {
     let sealed: SealedSet | undefined;
-    await this.#enqueue(async () => {
+    await this.#queue.run(async () => {
       assert(!this.isEmpty, 'a pack set holds records');
-      await this.#writePending(true);
+      await this.#writeWaiting(true);
       const size = (fileClass: FileClass): number => this.#files.get(fileClass)?.offset ?? 0;
       const sizes: DataSizes = {
         blob: size('blob'),
@@ -323,50 +286,18 @@ export class PackSetWriter implements RecordSink {
         info: { id: index.id, bytes: { ...sizes, idx: index.bytes.length } },
         files: names,
       };
-      this.#state = 'finished';
+      this.#queue.finish();
     });
     return sealed as SealedSet;
   }
 
   /** Removes what was written; what was published meanwhile has other names and stays. */
   async abort(): Promise<void> {
-    await this.#queue;
-    if (this.#state === 'aborted') return;
-    this.#state = 'aborted';
-    this.#pending = null;
+    if (!(await this.#queue.abort())) return;
+    this.#waiting = null;
     for (const [fileClass, file] of this.#files) {
       await file.close().catch(() => {});
       await this.#backend.remove(this.#name(fileClass)).catch(() => {});
     }
   }
-}
-
-function keyOf(id: Id, segment: number): string {
-  return `${id}:${segment}`;
-}
-
-function recordBytes(record: SegmentRecord): number {
-  return segmentHeaderBytes(record.base !== null, true) + record.head.length + planeBytes(record);
-}
-
-function waitingEntry({ head, hi, mid, low, ...place }: SegmentRecord): SegmentEntry {
-  const bytes = { hiBytes: hi.length, midBytes: mid.length, lowBytes: low.length };
-  const where = { set: UNNAMED_SET, offset: 0, inline: true, midOffset: 0, lowOffset: 0, crc: 0 };
-  return { ...place, headBytes: head.length, ...bytes, ...where };
-}
-
-function withOwnMemory(record: SegmentRecord): SegmentRecord {
-  const copy = { ...record, head: new Uint8Array(record.head) };
-  for (const plane of PLANE_CLASSES) copy[plane] = new Uint8Array(record[plane]);
-  return copy;
-}
-
-function planeBytes({ hi, mid, low }: SegmentRecord): number {
-  return hi.length + mid.length + low.length;
-}
-
-/** The classes that a reader did not ask for, empty. */
-function unasked(classes: readonly PlaneClass[]): Partial<Record<PlaneClass, Uint8Array>> {
-  const others = PLANE_CLASSES.filter((plane) => !classes.includes(plane));
-  return Object.fromEntries(others.map((plane) => [plane, new Uint8Array(0)]));
 }
