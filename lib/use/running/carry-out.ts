@@ -8,7 +8,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NotFoundError } from '../../base/errors.js';
 import { readSmallFile, writeFileAtomic } from '../../base/files/files.js';
 import { lookForProcess, ownIdentity } from '../../base/files/process.js';
 import { watchFolder } from '../../base/files/watch.js';
@@ -26,6 +25,7 @@ import {
 } from '../../storage/repo/runs/run-record.js';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.js';
 import { type Scan, Scanner } from './checkpoints/scan.js';
+import { endOf, notStarted } from './child-process.js';
 import { type Commit, Committer } from './committer.js';
 import { LogFollower } from './follow-logs.js';
 import { KeptOutput } from './keep-output.js';
@@ -481,28 +481,4 @@ function round(seconds: number): number {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function notStarted(word: string, error: NodeJS.ErrnoException): NotFoundError {
-  const why = error.code === 'ENOENT' ? 'there is no such program' : error.message;
-  return new NotFoundError(`cannot start '${word}': ${why}`, {
-    kind: 'program',
-    name: word,
-    hint: "write the command as you would in a shell, behind '--': dlv run -- python train.py",
-  });
-}
-
-/** How a child ends, and when its output is over. */
-function endOf(child: ChildProcess): {
-  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-  closed: Promise<void>;
-} {
-  return {
-    exited: new Promise((resolve) => {
-      child.once('exit', (code, signal) => resolve({ code, signal }));
-    }),
-    closed: new Promise((resolve) => {
-      child.once('close', () => resolve());
-    }),
-  };
 }
