@@ -187,6 +187,10 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
   useEffect(() => {
     const title = NAMES.find(([one]) => one === view)?.[1] ?? params.v ?? view;
     document.title = `${title} · dlv`;
+    // Where views do not fit side by side, the one that is shown is in sight.
+    document
+      .querySelector('header nav [aria-current]')
+      ?.scrollIntoView({ block: 'nearest', inline: 'center' });
   }, [view, params.v]);
   const Shown = SHOWN[view];
   return (

@@ -78,7 +78,7 @@ const VIEWS = [
 async function visit(page: Page, address: string): Promise<void> {
   await page.goto(address);
   await page.waitForSelector('main h1, main .banner');
-  await page.waitForFunction('document.querySelector("[aria-busy=true]") === null');
+  await page.waitForSelector('[aria-busy=true]', { state: 'detached' });
 }
 
 /** A page that was let in, and what went wrong in it. */
@@ -173,6 +173,7 @@ walk('ui: by keys alone, and back', async (t) => {
   await page.waitForSelector('text=1 of 3 versions');
   await press('Escape', 'j', 'Enter');
   await page.waitForURL('**/version?v=net@3**');
+  await page.waitForSelector('[aria-label^="previous version"]');
   await press('[');
   await page.waitForURL('**/version?v=net@2**');
   await press('?');

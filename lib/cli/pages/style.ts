@@ -27,7 +27,7 @@ main, header, footer { max-width: 92rem; margin: 0 auto; padding: 0 clamp(.9rem,
 header { padding-top: 1.6rem; display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: baseline; }
 header > div { flex: 1 1 20rem; min-width: 0; }
 h1 { font-size: clamp(1.3rem, 3.5vw, 1.8rem); line-height: 1.25; margin: 0; letter-spacing: -.01em; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; padding-top: .9rem; border-top: 1px solid var(--rule); }
+h2 { font-size: 1.15rem; overflow-wrap: anywhere; margin: 2.4rem 0 .6rem; padding-top: .9rem; border-top: 1px solid var(--rule); }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; overflow-wrap: anywhere; }
 p { margin: .4rem 0; overflow-wrap: anywhere; }
 .dim, .note { color: var(--dim); } .note { font-size: .9rem; }
@@ -38,7 +38,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--card); b
   padding: .7rem .9rem; margin: .6rem 0; font-size: .88rem; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 11.5rem), 1fr)); gap: .6rem; margin: .9rem 0; padding: 0; }
 .facts > div { background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: .5rem .75rem; min-width: 0; }
-.facts dt { color: var(--dim); font-size: .82rem; } .facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+.facts dt { color: var(--dim); font-size: .82rem; overflow-wrap: anywhere; } .facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .facts dd small { font-weight: 400; color: var(--dim); display: block; }
 .wide { position: relative; overflow-x: auto; max-width: 100%; }
 .wide:focus-visible, button:focus-visible, input:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
