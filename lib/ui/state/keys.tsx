@@ -1,5 +1,5 @@
 /** Keys: each does what a visible control does. Nothing is taken while somebody writes. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /** A key ('j', 'Enter', 'g m' for one after the other) and what it does. */
 export type KeyMap = Readonly<Record<string, (event: KeyboardEvent) => void>>;
@@ -48,7 +48,8 @@ function listen(event: KeyboardEvent): void {
 export function useKeys(map: KeyMap): void {
   const ref = useRef(map);
   ref.current = map;
-  useEffect(() => {
+  // Before anything is seen: who sees a control may press its key.
+  useLayoutEffect(() => {
     if (maps.length === 0) document.addEventListener('keydown', listen);
     maps.push(ref);
     return () => {

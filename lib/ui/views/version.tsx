@@ -27,9 +27,16 @@ export function VersionView(): JSX.Element {
   const tab = TABS.find(([name]) => name === params.tab)?.[0] ?? 'about';
   const shown = useApi<ShowResult>(pathOf('show', { rev }));
   return (
-    <Document asked={shown} what={rev}>
-      {(version) => <Version version={version} rev={rev} tab={tab} />}
-    </Document>
+    <>
+      {shown.data === null && (
+        <h1>
+          <Text of={rev} />
+        </h1>
+      )}
+      <Document asked={shown} what={rev}>
+        {(version) => <Version version={version} rev={rev} tab={tab} />}
+      </Document>
+    </>
   );
 }
 
