@@ -1,6 +1,7 @@
 /** The way back through linear operators. */
 
-import { applyLinear, biasOf, type Linear, linearOf, linearParts } from '../forward/linear.js';
+import { linearParts } from '../forward/linear.js';
+import { applyLinear, biasOf, type Linear, linearOf } from '../forward/linear-operator.js';
 import { BLOCK_TERMS, blockUnits, DOUBLE_MAX, doubleProduct, inBlocks } from '../forward/sums.js';
 import { sumError, UNIT } from '../rounding.js';
 import type { BackwardPass, BackwardRule } from './backward.js';

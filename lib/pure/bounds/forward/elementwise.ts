@@ -5,7 +5,7 @@ import { FEW, sumError, TINY } from '../rounding.js';
 import { unaryError } from '../unary-errors.js';
 import { formNamed, type NormParameters, normInputs, type WeightInput } from '../weights.js';
 import type { ForwardPass, ForwardRule, Interval } from './forward.js';
-import { foldedTerms } from './linear.js';
+import { foldedTerms } from './linear-operator.js';
 
 /** Both ends through a monotone operator that rounds nothing. */
 function exactly(op: string): ForwardRule {

@@ -4,7 +4,8 @@ import { NoBounds } from '../analysis.js';
 import { ELEMENTWISE } from './elementwise.js';
 import type { ForwardRule } from './forward.js';
 import { LAYOUT } from './layout.js';
-import { linearInterval, linearOf, productInterval } from './linear.js';
+import { linearInterval, productInterval } from './linear.js';
+import { linearOf } from './linear-operator.js';
 import { NORMALISING } from './normalising.js';
 
 const linear: ForwardRule = (pass, node) => {

@@ -7,7 +7,7 @@
  */
 import { sumError, TINY, UNIT } from '../rounding.js';
 import type { ForwardPass } from './forward.js';
-import { applyLinear, type Linear } from './linear.js';
+import { applyLinear, type Linear } from './linear-operator.js';
 
 /** Products of a block of a convolution that is computed here. */
 export const BLOCK_TERMS = 32;
