@@ -18,7 +18,7 @@ const pageBehaviour = {
   setup(build) {
     build.onResolve({ filter: /^#enhance$/ }, () => ({ path: 'enhance', namespace: 'page' }));
     build.onLoad({ filter: /.*/, namespace: 'page' }, async () => {
-      const file = path.join(DIST, 'lib/cli/pages/script.js');
+      const file = path.join(DIST, 'lib/cli/pages/frame/script.js');
       const { ENHANCE } = await import(pathToFileURL(file).href);
       return { contents: `${ENHANCE}\nexport { enhance };` };
     });

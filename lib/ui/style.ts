@@ -1,5 +1,5 @@
 /** The style of the page: that of the commands' pages, and what only a page that lives has. */
-import { PAGE_STYLE } from '../cli/pages/style.js';
+import { PAGE_STYLE } from '../cli/pages/frame/style.js';
 
 export const UI_STYLE = `${PAGE_STYLE}
 html { scroll-padding-top: 4rem; }

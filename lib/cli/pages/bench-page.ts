@@ -12,7 +12,7 @@ import {
   snapshotName,
 } from '../output/bench-tables.js';
 import { formatBytes } from '../output/ui.js';
-import { type PageOrigin, pageOf } from './frame.js';
+import { type PageOrigin, pageOf } from './frame/frame.js';
 import { figureOf, figures, type Section, tableOf } from './parts.js';
 
 export function benchPage(result: BenchResult, origin: PageOrigin): string {

@@ -9,7 +9,7 @@ import type {
 import { count, fieldText, pairingText, shapeText, short } from '../output/networks.js';
 import { subject } from '../output/render.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
-import { type PageOrigin, pageOf } from './frame.js';
+import { type PageOrigin, pageOf } from './frame/frame.js';
 import { type DrawnLayer, networkFigure } from './network-figure.js';
 import { OpenSizes } from './open-sizes.js';
 import {

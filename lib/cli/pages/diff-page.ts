@@ -31,7 +31,7 @@ import {
   within,
 } from '../output/tensor-numbers.js';
 import { formatBytes, formatCount, formatNumber } from '../output/ui.js';
-import { type PageOrigin, pageOf } from './frame.js';
+import { type PageOrigin, pageOf } from './frame/frame.js';
 import { type DrawnLayer, networkFigure } from './network-figure.js';
 import { OpenSizes } from './open-sizes.js';
 import { factList, figures, namedTensor, type Section, type TableCell, tableOf } from './parts.js';

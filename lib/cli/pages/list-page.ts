@@ -7,7 +7,7 @@ import type { CellValue, GroupCell, ListedVersion, VersionTable } from '../../us
 import { formatMetric, shortId, subject } from '../output/render.js';
 import { formatBytes, formatCount, formatNumber, formatShare } from '../output/ui.js';
 import { shownDelta } from '../output/versions/version-table.js';
-import { type PageOrigin, pageOf } from './frame.js';
+import { type PageOrigin, pageOf } from './frame/frame.js';
 import {
   figureOf,
   figures,

@@ -7,7 +7,7 @@ import { directionOf, type VersionSummary } from '../../use/history/versions.js'
 import type { LogEntry } from '../../use/ops/log.js';
 import { formatMetric, shortId, subject, tierText } from '../output/render.js';
 import { formatCount } from '../output/ui.js';
-import { type PageOrigin, pageOf } from './frame.js';
+import { type PageOrigin, pageOf } from './frame/frame.js';
 import { factList, figureOf, figures, type Section } from './parts.js';
 import { curveFigure, momentText, refMarks, versionLabel } from './versions.js';
 

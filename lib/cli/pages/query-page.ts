@@ -3,7 +3,7 @@ import { html } from '../../pure/picture/markup.js';
 import type { QueryResult } from '../../use/ops/query.js';
 import { formatMetric } from '../output/render.js';
 import { formatCount } from '../output/ui.js';
-import { type PageOrigin, pageOf } from './frame.js';
+import { type PageOrigin, pageOf } from './frame/frame.js';
 import { type Section, type TableCell, type TableColumn, tableOf } from './parts.js';
 import { utcText } from './versions.js';
 

@@ -5,7 +5,7 @@ import { barPlot, legend, linePlot, type Series } from '../../pure/picture/plot.
 import type { StudyResult, StudyTrial, TrialCurve } from '../../use/ops/study.js';
 import { formatMetric } from '../output/render.js';
 import { formatCount, formatDuration } from '../output/ui.js';
-import { type PageOrigin, pageOf } from './frame.js';
+import { type PageOrigin, pageOf } from './frame/frame.js';
 import {
   factList,
   figureOf,

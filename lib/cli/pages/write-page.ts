@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { Run } from '../run.js';
-import type { PageOrigin } from './frame.js';
+import type { PageOrigin } from './frame/frame.js';
 
 /** Value of the flag: a file, or true where none was named. */
 export type HtmlFlag = string | true;

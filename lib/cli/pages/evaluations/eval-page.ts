@@ -11,7 +11,7 @@ import {
   pText,
 } from '../../output/evaluations/evaluation.js';
 import { formatBytes, formatCount, formatNumber } from '../../output/ui.js';
-import { type PageOrigin, pageOf } from '../frame.js';
+import { type PageOrigin, pageOf } from '../frame/frame.js';
 import {
   factList,
   figureOf,

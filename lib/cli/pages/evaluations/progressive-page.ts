@@ -5,7 +5,7 @@ import type { ProgressiveResult } from '../../../use/ops/eval-progressive.js';
 import { milliseconds } from '../../output/evaluations/evaluation.js';
 import { finalText, percent, planesText } from '../../output/evaluations/progressive.js';
 import { formatBytes, formatCount, formatNumber } from '../../output/ui.js';
-import { type PageOrigin, pageOf } from '../frame.js';
+import { type PageOrigin, pageOf } from '../frame/frame.js';
 import { factList, figureOf, figures, tableOf } from '../parts.js';
 
 /** Layers in the table; the rest is in the JSON. */

@@ -1,7 +1,7 @@
 /** A whole page around its sections. */
 import { createHash } from 'node:crypto';
-import { type Content, html, lines, type Markup, page } from '../../pure/picture/markup.js';
-import type { Section } from './parts.js';
+import { type Content, html, lines, type Markup, page } from '../../../pure/picture/markup.js';
+import type { Section } from '../parts.js';
 import { PAGE_SCRIPT } from './script.js';
 import { PAGE_STYLE } from './style.js';
 
