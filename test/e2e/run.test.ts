@@ -4,6 +4,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import { io } from '../../lib/base/files/files.js';
 import type { RunResult } from '../../lib/use/ops/run.js';
 import type { RunDetails, RunEntry } from '../../lib/use/ops/runs.js';
 import { runFacts } from '../../lib/use/running/run-facts.js';
@@ -224,3 +225,20 @@ test('mistakes are told: no command, no program, no such run', async (t) => {
   );
   t.deepEqual(preview.command, ['x', '--token', '***']);
 });
+
+test.serial(
+  'a command that has ended before its record is on the disk is seen to end',
+  async (t) => {
+    const repo = await TestRepository.create(t);
+    const { fsync } = io;
+    t.teardown(() => Object.assign(io, { fsync }));
+    io.fsync = async (handle) => {
+      await sleep(150);
+      await fsync(handle);
+    };
+    const { code } = await repo.dlv('run', '--', 'false');
+    t.is(code, 1);
+    const [entry] = await repo.json<RunEntry[]>('run', 'list');
+    t.like(entry, { state: 'failed', code: 1, versions: 0 });
+  },
+);

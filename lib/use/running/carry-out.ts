@@ -25,7 +25,7 @@ import {
 } from '../../storage/repo/runs/run-record.js';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.js';
 import { type Scan, Scanner } from './checkpoints/scan.js';
-import { endOf, notStarted } from './child-process.js';
+import { type ChildEnd, endOf, notStarted } from './child-process.js';
 import { type Commit, Committer } from './committer.js';
 import { LogFollower } from './follow-logs.js';
 import { KeptOutput } from './keep-output.js';
@@ -137,14 +137,13 @@ class Carrying {
       ),
     );
     const childrenBefore = endedChildrenSeconds();
-    const child = await this.#start();
+    const { child, ended } = await this.#start();
     const facts = this.#stretch.facts(this.#record).then(
       () => {
         this.#hasRecordChanged = true;
       },
       (error: unknown) => this.#problem(`not all of the environment is known: ${messageOf(error)}`),
     );
-    const ended = endOf(child);
     const release = this.#host.signals((signal) => this.#pass(child, signal));
     try {
       let isOver = false;
@@ -169,7 +168,7 @@ class Carrying {
     }
   }
 
-  async #start(): Promise<ChildProcess> {
+  async #start(): Promise<{ child: ChildProcess; ended: ChildEnd }> {
     const { words, cwd } = this.#stretch;
     const record = this.#record;
     this.#startedAt = performance.now();
@@ -181,6 +180,8 @@ class Carrying {
       detached: process.platform !== 'win32',
       stdio: ['inherit', 'pipe', 'pipe'],
     });
+    // Heard from the first moment: it may have ended before the record is on the disk.
+    const ended = endOf(child);
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (error: NodeJS.ErrnoException) =>
@@ -199,7 +200,7 @@ class Carrying {
     this.#usage = new Usage(pid);
     for (const name of ['out', 'err'] as const) this.#listen(child, name);
     await this.#write(true).catch((error: unknown) => this.#problem(messageOf(error)));
-    return child;
+    return { child, ended };
   }
 
   #listen(child: ChildProcess, name: 'out' | 'err'): void {

@@ -13,10 +13,13 @@ export function notStarted(word: string, error: NodeJS.ErrnoException): NotFound
 }
 
 /** How a child ends, and when its output is over. */
-export function endOf(child: ChildProcess): {
+export interface ChildEnd {
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   closed: Promise<void>;
-} {
+}
+
+/** To be called before anything is awaited: a child may end at once. */
+export function endOf(child: ChildProcess): ChildEnd {
   return {
     exited: new Promise((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
