@@ -28,7 +28,7 @@ def need(*modules: str) -> Callable[[Any], Any]:
     for name in modules:
         try:
             __import__(name)
-        except ImportError:
+        except Exception:  # torch without its libraries raises others
             missing.append(name)
     if missing:
         print(f"SKIPPED: {', '.join(missing)} is not installed: what needs it is NOT tested", file=sys.stderr)
