@@ -131,7 +131,12 @@ export async function startRay(t: ExecutionContext): Promise<TestCluster | strin
   }
   // The paths of its sockets have at most 107 characters.
   const dir = await fs.mkdtemp('/tmp/ray-');
-  const [port, dashboard, client] = [await freePort(), await freePort(), await freePort()];
+  const [port, dashboard, client, agent] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
   const address = `http://127.0.0.1:${dashboard}`;
   let head: ChildProcess | null = null;
   const begin = async (): Promise<void> => {
@@ -139,6 +144,7 @@ export async function startRay(t: ExecutionContext): Promise<TestCluster | strin
       ...['start', '--head', '--block', '--disable-usage-stats', '--node-ip-address=127.0.0.1'],
       ...['--dashboard-host=127.0.0.1', `--dashboard-port=${dashboard}`, `--port=${port}`],
       ...['--min-worker-port=0', '--max-worker-port=0', `--ray-client-server-port=${client}`],
+      `--dashboard-agent-listen-port=${agent}`,
       ...['--num-cpus=2', '--object-store-memory=100000000', `--temp-dir=${dir}`],
     ];
     head = spawn(ray, args, {

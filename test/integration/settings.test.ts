@@ -113,7 +113,7 @@ async function clusterTask(
   try {
     const end = await asUser(t, `[executor]\n  ${settings}\n`, () =>
       repo.with(async (open) =>
-        studyExecutor(open, 'slurm', PACE).run(
+        studyExecutor(open, 'slurm', { pace: PACE }).run(
           { id: 'a-1', trainer: { command: ['sh', 'trainer.sh'] }, job },
           { hear: () => {}, restart: () => {} },
         ),

@@ -74,7 +74,9 @@ export async function runStudy(
   const config = await StudyConfig.read(path.resolve(context.cwd, statement.config));
   const search = planSearch(text, statement, config);
   const data = new StudyData();
-  const executor = studyExecutor(repo, options.executor);
+  const executor = studyExecutor(repo, options.executor, {
+    warn: (message) => context.warn(message),
+  });
   try {
     const sources = await findSources(repo, text, statement, options, context);
     const cells = search.cells.length > 0 ? search.cells : [{}];

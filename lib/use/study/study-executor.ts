@@ -4,7 +4,7 @@ import {
   EXECUTORS,
   type Executor,
   type ExecutorKind,
-  type Pace,
+  type ExecutorOptions,
 } from '../../knowledge/training/executors/executor.js';
 import { openExecutor } from '../../knowledge/training/executors/open-executor.js';
 import type { StoreAccess } from '../history/access.js';
@@ -13,7 +13,7 @@ import type { StoreAccess } from '../history/access.js';
 export function studyExecutor(
   { config }: StoreAccess,
   asked: ExecutorKind | undefined,
-  pace?: Pace,
+  { pace, warn }: Pick<ExecutorOptions, 'pace' | 'warn'> = {},
 ): Executor {
   const kind = asked ?? config.get('executor.kind');
   const known = EXECUTORS.find((one) => one === kind);
@@ -34,6 +34,7 @@ export function studyExecutor(
       patienceMs: config.get('executor.patienceSeconds') * 1000,
       setup: config.get('executor.setup'),
       ...(pace === undefined ? {} : { pace }),
+      ...(warn === undefined ? {} : { warn }),
     },
     { rayAddress: config.get('ray.address'), slurmOptions: config.get('slurm.options') },
   );

@@ -148,12 +148,11 @@ class ClusterJob {
             sight = seen;
             if (sight === null && !isSubmitted) {
               isSubmitted = await this.#submit(signal);
-              askedAt = isSubmitted ? now : askedAt;
-              continue;
+            } else {
+              isSubmitted = true;
+              const outcome = await this.#judge(sight);
+              if (outcome !== null) return outcome;
             }
-            isSubmitted = true;
-            const outcome = await this.#judge(sight);
-            if (outcome !== null) return outcome;
           }
         }
         await pause(lookMs, signal);
@@ -233,6 +232,11 @@ class ClusterJob {
     } catch (error) {
       if (!(error instanceof RemoteError) || error.data.isLasting === true) throw error;
       const now = performance.now();
+      if (this.#silentSince === null) {
+        const { patienceMs, warn } = this.#options;
+        const seconds = Math.round(patienceMs / 1000);
+        if (seconds > 0) warn?.(`${error.message}; it is asked again for ${seconds} seconds`);
+      }
       this.#silentSince ??= now;
       if (now - this.#silentSince < this.#options.patienceMs) return undefined;
       throw new RemoteError(error.message, {

@@ -47,6 +47,8 @@ export interface ExecutorOptions {
   patienceMs: number;
   /** A line of shell that is run before the trainer, on clusters. */
   setup: string | null;
+  /** Told when a cluster stops answering. */
+  warn?: (message: string) => void;
   /** How often clusters are looked at; tests look more often. */
   pace?: Pace;
 }
