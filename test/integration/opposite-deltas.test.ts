@@ -158,7 +158,7 @@ test('opposite deltas: fsck names the circle, gc and merges end and drop nothing
   const mended = await fsck(work.context, { rebuild: true, files: true });
   t.deepEqual(mended.problems, []);
   t.deepEqual(mended.rebuilt?.failed, []);
-  t.regex(mended.rebuilt?.done.join('\n') ?? '', /put 1 records in front/);
+  t.regex(mended.rebuilt?.done.join('\n') ?? '', /put 1 record in front/);
   t.deepEqual(await compareVersions(work.dir, work.versions), []);
   t.deepEqual((await fsck(work.context, { rebuild: true })).rebuilt, { done: [], failed: [] });
   await work.open((repo) => mergeSmallSets(repo));

@@ -62,12 +62,16 @@ async function serve(
   folder: string,
   change: (bytes: Buffer, answer: http.ServerResponse) => Buffer,
 ): Promise<string> {
-  const server = http.createServer(async (request, answer) => {
+  const reply = async (
+    request: http.IncomingMessage,
+    answer: http.ServerResponse,
+  ): Promise<void> => {
     const file = path.join(folder, request.url ?? '');
     const bytes = await fs.readFile(file).catch(() => null);
     if (bytes === null) answer.statusCode = 404;
     answer.end(bytes === null ? '' : change(bytes, answer));
-  });
+  };
+  const server = http.createServer((request, answer) => void reply(request, answer));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => void server.close());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

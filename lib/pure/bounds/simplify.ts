@@ -33,13 +33,14 @@ export function simplify(nodes: readonly GraphNode[], known: KnownValues): Simpl
   return { nodes: simple, shapes };
 }
 
+/** A node that stands where another one stood. */
 function made(
   like: GraphNode,
   op: string,
-  inputs: readonly string[],
-  output: string,
+  ends: { inputs: readonly string[]; output: string },
   attributes: readonly Attribute[] = [],
 ): GraphNode {
+  const { inputs, output } = ends;
   return { ...like, op, inputs, outputs: [output], attributes, bodies: [] };
 }
 
@@ -63,7 +64,7 @@ function slices(node: GraphNode, known: KnownValues): GraphNode[] | null {
     const size = found[i] ?? 0;
     const ends = [ints('starts', [from]), ints('ends', [from + size]), ints('axes', [axis])];
     from += size;
-    return output === '' ? [] : [made(node, 'Slice', [data], output, ends)];
+    return output === '' ? [] : [made(node, 'Slice', { inputs: [data], output }, ends)];
   });
 }
 
@@ -82,11 +83,19 @@ function normParts(
   if (bias !== '') steps.push(['Add', bias]);
   const names = steps.map((_, i) => `${output}#${i}`);
   for (const name of names) shapes.set(name, shape);
-  const first = made(node, 'Standardize', [data], names[0] ?? output, node.attributes);
+  const first = made(
+    node,
+    'Standardize',
+    { inputs: [data], output: names[0] ?? output },
+    node.attributes,
+  );
   return [
     first,
     ...steps.map(([op, factor], i) =>
-      made(node, op, [names[i] as string, factor], names[i + 1] ?? output),
+      made(node, op, {
+        inputs: [names[i] as string, factor],
+        output: names[i + 1] ?? output,
+      }),
     ),
   ];
 }
@@ -143,7 +152,12 @@ function normChains(nodes: readonly GraphNode[], known: KnownValues): Map<GraphN
     ];
     chains.set(
       last,
-      made(last, 'Standardize', [centered.data], last.outputs[0] as string, attributes),
+      made(
+        last,
+        'Standardize',
+        { inputs: [centered.data], output: last.outputs[0] as string },
+        attributes,
+      ),
     );
   }
   return chains;

@@ -93,7 +93,7 @@ export async function keepRemote(
             const ofModel = giving.filter((one) => one.model === model);
             const files = new Map(ofModel.map(({ id, recipes }) => [id, recipes]));
             const why = `keep: ${formatKeepRules(own)}`;
-            const made = await storeTombstones(repo, files, why, writer, survey.notes);
+            const made = await storeTombstones(repo, { files, why }, writer, survey.notes);
             for (const [id, note] of made) notes.set(id, [note]);
           }
           await session.flush();

@@ -90,7 +90,8 @@ export async function keepVersions(
           giving.filter((one) => one.model === model).map(({ id, recipes }) => [id, recipes]),
         );
         const why = `keep: ${formatKeepRules(own)}`;
-        for (const [id, note] of await storeTombstones(repo, files, why, writer)) ids.set(id, note);
+        for (const [id, note] of await storeTombstones(repo, { files, why }, writer))
+          ids.set(id, note);
       }
       await publishNotes(repo, session, { lines, ids, reason });
     });

@@ -68,7 +68,7 @@ export async function commitHeld(
     context.signal?.throwIfAborted();
     const { n } = checkpoint;
     try {
-      options.onOutcome(await commitOne(repo, record, checkpoint, options, context));
+      options.onOutcome(await commitOne(repo, { record, checkpoint, asIs: options.asIs }, context));
     } catch (error) {
       context.signal?.throwIfAborted();
       const problem = error instanceof Error ? error.message : String(error);
@@ -81,9 +81,11 @@ export async function commitHeld(
 
 async function commitOne(
   repo: StoreAccess,
-  record: RunRecord,
-  checkpoint: RunCheckpoint,
-  { asIs }: HeldOptions,
+  {
+    record,
+    checkpoint,
+    asIs,
+  }: { record: RunRecord; checkpoint: RunCheckpoint } & Pick<HeldOptions, 'asIs'>,
   context: OpContext,
 ): Promise<HeldOutcome> {
   const { n } = checkpoint;

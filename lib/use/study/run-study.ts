@@ -78,7 +78,12 @@ export async function runStudy(
     warn: (message) => context.warn(message),
   });
   try {
-    const sources = await findSources(repo, text, statement, options, context);
+    const sources = await findSources(
+      repo,
+      text,
+      { source: statement.source, dryRun: options.dryRun === true },
+      context,
+    );
     const cells = search.cells.length > 0 ? search.cells : [{}];
     const inputs = new Set<unknown>([config.settings.input_data]);
     for (const cell of cells) if ('input_data' in cell) inputs.add(cell.input_data);

@@ -49,8 +49,7 @@ export interface SourceNetwork {
 export async function findSources(
   repo: StoreAccess,
   text: string,
-  { source }: Evaluate,
-  { dryRun = false }: { dryRun?: boolean },
+  { source, dryRun }: Pick<Evaluate, 'source'> & { dryRun: boolean },
   context: OpContext,
 ): Promise<StudySource[]> {
   const { from } = source;

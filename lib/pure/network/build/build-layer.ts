@@ -129,7 +129,7 @@ class LayerBuilder {
     return {
       opset: this.#context.opset,
       node: (op, inputs, attributes, place) =>
-        this.#node(op, inputs, attributes, ['epsilon'], place),
+        this.#node(op, inputs, attributes, { floats: ['epsilon'], ...place }),
       constant: (values) => {
         this.#since('a list of sizes', 12, 0);
         return this.#node('Constant', [], { value_ints: values });
@@ -170,9 +170,8 @@ class LayerBuilder {
     op: string,
     inputs: string[],
     attributes: Readonly<Record<string, Scalar | undefined>> = {},
-    floats: readonly string[] = [],
-    /** Part of the layer that it belongs to, and how many outputs before its own are left out. */
-    { part, before = 0 }: NodePlace = {},
+    /** `floats`: attributes that are floats. */
+    { floats = [], part, before = 0 }: NodePlace & { floats?: readonly string[] } = {},
   ): string {
     const name = part === undefined ? this.#spec.name : `${this.#spec.name}/${part}`;
     const output = this.#context.fresh(`/${name}/${op}_output_${before}`);
@@ -392,7 +391,7 @@ class LayerBuilder {
         bias: this.#number('k', 1),
         size: this.#number('size', 5),
       };
-      this.#node('LRN', [input.name], attributes, ['alpha', 'beta', 'bias']);
+      this.#node('LRN', [input.name], attributes, { floats: ['alpha', 'beta', 'bias'] });
       return;
     }
     if (type === 'RMS') {
@@ -410,18 +409,18 @@ class LayerBuilder {
     const inputs = [input.name, all('weight', 1), all('bias', 0)];
     if (type === 'BATCH') {
       inputs.push(all('running_mean', 0), all('running_var', 1));
-      this.#node('BatchNormalization', inputs, { epsilon }, ['epsilon']);
+      this.#node('BatchNormalization', inputs, { epsilon }, { floats: ['epsilon'] });
     } else if (type === 'LAYER') {
       const op = this.#since('LayerNormalization', 17, 'LayerNormalization');
-      this.#node(op, inputs, { axis: -1, epsilon }, ['epsilon']);
-    } else this.#node('InstanceNormalization', inputs, { epsilon }, ['epsilon']);
+      this.#node(op, inputs, { axis: -1, epsilon }, { floats: ['epsilon'] });
+    } else this.#node('InstanceNormalization', inputs, { epsilon }, { floats: ['epsilon'] });
   }
 
   #activation(input: LayerInput): void {
     const { type } = this.#spec;
     if (type === 'RELU6') {
       if (this.#context.opset < 11) {
-        this.#node('Clip', [input.name], { min: 0, max: 6 }, ['min', 'max']);
+        this.#node('Clip', [input.name], { min: 0, max: 6 }, { floats: ['min', 'max'] });
         return;
       }
       const dtype = (input.dtype ?? 'F32') as WeightType;
@@ -443,7 +442,7 @@ class LayerBuilder {
       const { op, since, alpha } = known;
       this.#since(op, since, op);
       const given = alpha === undefined ? undefined : this.#number('alpha', alpha);
-      this.#node(op, [input.name], { alpha: given }, ['alpha']);
+      this.#node(op, [input.name], { alpha: given }, { floats: ['alpha'] });
     }
   }
 
@@ -452,7 +451,7 @@ class LayerBuilder {
     if (ratio < 0 || ratio >= 1)
       throw new LayerProblem(`has a ratio of ${ratio}: from 0 to below 1`);
     if (this.#context.opset < 12) {
-      this.#node('Dropout', [input.name], { ratio }, ['ratio']);
+      this.#node('Dropout', [input.name], { ratio }, { floats: ['ratio'] });
       return;
     }
     this.#node('Dropout', [input.name, this.#scalar('ratio', 'F32', ratio)]);

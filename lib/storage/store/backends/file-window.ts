@@ -25,8 +25,7 @@ export class FileWindow {
     backend: Backend,
     name: string,
     size: number,
-    recycles = false,
-    ahead = WINDOW_BYTES,
+    { recycles = false, ahead = WINDOW_BYTES }: { recycles?: boolean; ahead?: number } = {},
   ) {
     this.#backend = backend;
     this.#ahead = ahead;

@@ -111,7 +111,10 @@ export class SetScanner {
   #window(name: string, size: number): FileWindow {
     // A sink may keep what it gets.
     const ahead = this.#skipsPayloads && name.endsWith('.hi') ? HEAD_READ_BYTES : undefined;
-    return new FileWindow(this.#backend, name, size, this.#sink === null, ahead);
+    return new FileWindow(this.#backend, name, size, {
+      recycles: this.#sink === null,
+      ahead,
+    });
   }
 
   /** Reads the whole set once. Memory: one record and the rows of the index. */

@@ -22,8 +22,7 @@ export type GivenUp = ReadonlyMap<Id, ReadonlySet<Id>>;
 /** Stores tombstones. @param reader  of the notes that they are added to. @returns the id of each version's. */
 export async function storeTombstones(
   repo: StoreAccess,
-  files: GivenUp,
-  why: string,
+  { files, why }: { files: GivenUp; why: string },
   writer: BlobWriter,
   reader: NoteReader = repo,
 ): Promise<Map<Id, Id>> {
