@@ -142,8 +142,8 @@ test('ui server: an answer is kept until the repository changes, and then pages 
   await has(() => states.includes(now));
   const next = await running.api('list?versions', { 'if-none-match': tag });
   t.is(next.status, 200);
-  const fit = ({ text }: Got): number => (JSON.parse(text) as { fit: number }).fit;
-  t.is(fit(next), fit(first) + 1);
+  const fitting = ({ text }: Got): number => (JSON.parse(text) as { fit: number }).fit;
+  t.is(fitting(next), fitting(first) + 1);
 });
 
 test('ui server: nothing is answered without both halves of the key', async (t) => {
