@@ -261,6 +261,7 @@ const MISTAKES: Line[] = [
   [2, ['batch', STEERING]],
   [2, ['completion', STEERING]],
   [2, ['ui', '--port', STEERING]],
+  [1, ['run', 'show', STEERING]],
   [1, ['import', STEERING]],
   [1, ['export', STEERING, '-o', `x${HIDDEN}.dlv`]],
   [0, ['export', '--all', '-o', STEERING]],

@@ -233,7 +233,7 @@ test('npz: of entries with one key the last is shown, as NumPy does', async (t) 
   ]);
   const layout = await layoutOf(bytes);
   t.deepEqual(firstFloats(layout, bytes), { a: 3, b: 2 });
-  t.regex(layout.warnings.join(), /^1 entries have a name/);
+  t.regex(layout.warnings.join(), /^1 entry has a name/);
 });
 
 test('npz: of archives joined in one file the last is shown, as NumPy does', async (t) => {
