@@ -302,9 +302,10 @@ export function featureNetworks(rng: Rng): BoundedNetwork[] {
         node('Concat', ['s2', 's1'], 'c', { axis: { int: 2 } }),
         node('Gather', ['c', 'row'], 'g', { axis: { int: 1 } }),
         node('Unsqueeze', ['g', 'axis'], 'u'),
-        node('Sub', ['c', 'u'], 'a'),
+        node('Expand', ['u', 'five rows'], 'e'),
+        node('Sub', ['c', 'e'], 'a'),
       ],
-      { settings: { parts: [3, 5], axis: [1] }, scalars: { row: 1 } },
+      { settings: { parts: [3, 5], axis: [1], 'five rows': [1, tokens, 1] }, scalars: { row: 1 } },
     ),
     make(
       'a transposed weight',

@@ -212,6 +212,14 @@ const resize: ForwardRule = (pass, node) => {
   );
 };
 
+/** Axes of one place are repeated; that of the batch is kept, whatever it is. */
+const expand: ForwardRule = (pass, node) => {
+  const shape = pass.maker.whole(pass.shape(node.outputs[0] as string));
+  return bothEnds(pass.interval(node.inputs[0] as string), (end) =>
+    pass.maker.node('Expand', [end, shape]),
+  );
+};
+
 const cast: ForwardRule = (pass, node) => {
   // Between float32 and float16 alone: the rounding of float16 is added where a value is one.
   const to = numberOf(node, 'to');
@@ -238,4 +246,5 @@ export const LAYOUT: Readonly<Record<string, ForwardRule>> = {
   ReduceMean: reduceMean,
   Resize: resize,
   Cast: cast,
+  Expand: expand,
 };
