@@ -187,7 +187,7 @@ async function carryOut(run: Run, command: readonly string[], flags: Flags): Pro
       );
       for (const [name, text] of Object.entries(preview.params)) ui.line(`  ${name} = ${text}`);
       for (const place of preview.known)
-        ui.line(`  '${place}' is there already: it is no checkpoint of this run`);
+        ui.line(`  '${place}' was there before the run started and is left out`);
     });
     return 0;
   }
@@ -226,7 +226,7 @@ async function action(run: Run, words: string[], flags: Flags): Promise<number> 
   if (first !== undefined && after === null && ACTIONS.has(first))
     return look(run, first, rest, flags);
   if (first !== undefined) {
-    throw new UsageError(`'${first}' is no action of dlv run, and a command stands behind '--'`, {
+    throw new UsageError(`unknown action '${first}': the command to run comes after '--'`, {
       hint: `write: dlv run -- ${[...before, ...(after ?? [])].join(' ')}`,
     });
   }

@@ -9,7 +9,7 @@ import { directionOf } from './direction.js';
 import { parseLoosely } from './readers/json-log.js';
 import { numberOf, numbersOf } from './rows.js';
 
-/** A longer line is no line that a person reads; of these the beginning is read. */
+/** Longer lines are not meant for people: only their beginning is read. */
 const LINE_MAX = 8192;
 /** Names that are followed. */
 const NAMES_MAX = 10_000;

@@ -213,7 +213,7 @@ class Repo:
         try:
             names = set(json.loads(self.read(version, snapshot))["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DlvError("DLV_CORRUPT", f"{snapshot!r} is no index of shards: {error}") from error
+            raise DlvError("DLV_CORRUPT", f"{snapshot!r} cannot be read as an index of shards: {error}") from error
         return sorted(os.path.normpath(os.path.join(os.path.dirname(snapshot), str(name))) for name in names)
 
     def read(self, rev: str, path: str) -> bytes:

@@ -119,7 +119,7 @@ export class ForwardPass {
     const odd = node.inputs.find(
       (name) => given.includes(name) && !floats.has(name) && !halves.has(name),
     );
-    if (odd !== undefined) throw new NoBounds(`'${odd}' is no value of floats`, node.op);
+    if (odd !== undefined) throw new NoBounds(`'${odd}' does not hold floats`, node.op);
     const output = node.outputs[0] as string;
     this.#intervals.set(
       output,
