@@ -128,6 +128,11 @@ const MEANING: Record<string, string> = {
   EMFILE: 'too many files are open',
 };
 
+/** What a code of the system means, in words; null for codes that nobody has to know. */
+export function meaningOf(code: string): string | null {
+  return MEANING[code] === undefined ? null : `${MEANING[code]} (${code})`;
+}
+
 /** A path without the names that only dlv knows, those of temporary files: the folder that they are in. */
 function knownPlace(file: string): string {
   const parts = file.split(path.sep);
@@ -145,9 +150,8 @@ export function ioError(action: string, place: string, error: unknown): unknown 
   if (typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) return error;
   const hint = REMEDY[code];
   const file = knownPlace(place);
-  const why = MEANING[code] === undefined ? code : `${MEANING[code]} (${code})`;
   return new IoError(
-    `cannot ${action} '${file}': ${why}`,
+    `cannot ${action} '${file}': ${meaningOf(code) ?? code}`,
     { file, errno: code, ...(hint ? { hint } : {}) },
     error,
   );

@@ -2,9 +2,10 @@
  * Reads a git repository through git's plumbing, which runs no hook, filter or pager: lists of commits and
  * trees, and the bytes of objects from one `git cat-file` that answers one request after another.
  */
-import type { ChildProcessByStdio } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { CorruptError, IoError, NotFoundError } from '../../base/errors.js';
+import { NotStarted, startProgram } from '../../base/files/processes/program.js';
 
 /** Settings of a repository that name programs, switched off. */
 const SAFE = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null'];
@@ -31,17 +32,29 @@ function environment(): NodeJS.ProcessEnv {
   return env;
 }
 
+async function startGit(args: readonly string[]): Promise<ChildProcess> {
+  try {
+    return await startProgram('git', args, {
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  } catch (error) {
+    if (!(error instanceof NotStarted)) throw error;
+    const hint = 'a git repository is read through the git command: install it';
+    throw new NotFoundError(error.isAbsent ? 'git is not installed' : error.message, {
+      ...{ kind: 'program', name: 'git' },
+      hint: error.isAbsent ? hint : (error.hint ?? hint),
+    });
+  }
+}
+
 /** Runs git in a folder. @returns what it printed. @throws {IoError} {NotFoundError} */
 export async function git(dir: string, args: readonly string[]): Promise<Buffer> {
-  const { spawn } = process.getBuiltinModule('node:child_process');
-  const child = spawn('git', ['-C', dir, ...SAFE, ...args], {
-    env: environment(),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = await startGit(['-C', dir, ...SAFE, ...args]);
   const printed: Buffer[] = [];
   let bytes = 0;
   let said = '';
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     if (said.length < 2000) said += chunk.toString('utf8');
   });
   const ended = new Promise<number | null>((resolve, reject) => {
@@ -57,12 +70,7 @@ export async function git(dir: string, args: readonly string[]): Promise<Buffer>
     if ((await ended) === 0) return Buffer.concat(printed);
   } catch (error) {
     child.kill();
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new NotFoundError('git is not installed', {
-      kind: 'program',
-      name: 'git',
-      hint: 'a git repository is read through the git command: install it',
-    });
+    throw error;
   }
   throw new IoError(`git cannot read '${dir}': ${said.trim().split('\n')[0]}`, { file: dir });
 }

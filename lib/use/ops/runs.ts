@@ -2,7 +2,7 @@
 import type { Id } from '../../base/bytes/hash.js';
 import { isUnreadable, NotFoundError } from '../../base/errors.js';
 import { isMissing, readSmallFile } from '../../base/files/files.js';
-import { yieldProcessor } from '../../base/files/process-tree.js';
+import { yieldProcessor } from '../../base/files/processes/process-tree.js';
 import { LOG_BYTES_MAX } from '../../base/limits.js';
 import { readRunMetrics } from '../../storage/repo/runs/run-metrics.js';
 import {

@@ -6,7 +6,7 @@
  * and time, and versions are made by a process that lets others have the processor first. What fails on
  * the way is told, written down and tried again; the command goes on. Start at `carryOut`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readSmallFile, writeFileAtomic } from '../../base/files/files.js';
 import { lookForProcess, ownIdentity } from '../../base/files/process.js';
@@ -25,7 +25,7 @@ import {
 } from '../../storage/repo/runs/run-record.js';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.js';
 import { type Scan, Scanner } from './checkpoints/scan.js';
-import { type ChildEnd, endOf, notStarted } from './child-process.js';
+import { type ChildEnd, endOf, startCommand } from './child-process.js';
 import { type Commit, Committer } from './committer.js';
 import { LogFollower } from './follow-logs.js';
 import { KeptOutput } from './keep-output.js';
@@ -173,7 +173,7 @@ class Carrying {
     const record = this.#record;
     this.#startedAt = performance.now();
     this.#before = { seconds: record.seconds, cpuSeconds: record.cpuSeconds };
-    const child = spawn(words[0] as string, words.slice(1), {
+    const child = await startCommand(words, {
       cwd,
       env: this.#host.env,
       // A session of its own: signals come to it from here alone, each once.
@@ -182,12 +182,6 @@ class Carrying {
     });
     // Heard from the first moment: it may have ended before the record is on the disk.
     const ended = endOf(child);
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', (error: NodeJS.ErrnoException) =>
-        reject(notStarted(words[0] as string, error)),
-      );
-    });
     const pid = child.pid as number;
     const sight = lookForProcess(pid);
     record.child = { pid, start: sight.kind === 'running' ? sight.start : '0' };

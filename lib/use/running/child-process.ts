@@ -1,15 +1,26 @@
 /** The process of a command, as it starts and ends. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { NotFoundError } from '../../base/errors.js';
+import { NotStarted, startProgram } from '../../base/files/processes/program.js';
 
-/** Why a command did not start. */
-export function notStarted(word: string, error: NodeJS.ErrnoException): NotFoundError {
-  const why = error.code === 'ENOENT' ? 'there is no such program' : error.message;
-  return new NotFoundError(`cannot start '${word}': ${why}`, {
-    kind: 'program',
-    name: word,
-    hint: "write the command as you would in a shell, behind '--': dlv run -- python train.py",
-  });
+/** Starts a command. @throws {NotFoundError} if it does not start. */
+export async function startCommand(
+  words: readonly string[],
+  options: SpawnOptions,
+): Promise<ChildProcess> {
+  const [word = '', ...args] = words;
+  try {
+    return await startProgram(word, args, options);
+  } catch (error) {
+    if (!(error instanceof NotStarted)) throw error;
+    throw new NotFoundError(`cannot start '${word}': ${error.why}`, {
+      kind: 'program',
+      name: word,
+      hint:
+        error.hint ??
+        "write the command as you would in a shell, behind '--': dlv run -- python train.py",
+    });
+  }
 }
 
 /** How a child ends, and when its output is over. */

@@ -2,8 +2,8 @@
  * Whoever makes versions while a command goes on: a process of its own with a low priority, started for what is
  * held then; or, where dlv does not know how it was started, this process.
  */
-import { spawn } from 'node:child_process';
 import { NotFoundError } from '../../base/errors.js';
+import { startProgram } from '../../base/files/processes/program.js';
 import { readRunRecord } from '../../storage/repo/runs/run-record.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
@@ -33,24 +33,25 @@ export type Commit = (
 
 /** A process of its own. @param self  words that start dlv. */
 export function commitByProcess(self: readonly string[], cwd: string): Commit {
-  return ({ run, asIs, end, hurry }, onOutcome, signal) => {
+  return async ({ run, asIs, end, hurry }, onOutcome, signal) => {
     const words = [...self.slice(1), 'run', '--commit-held', run];
     if (asIs.size > 0) words.push('--as-is', [...asIs].join(','));
     if (end) words.push('--end');
     if (hurry) words.push('--hurry');
+    const child = await startProgram(self[0] as string, words, {
+      cwd,
+      // A session of its own: Ctrl-C is for the command alone, and what is held is stored even so.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1' },
+    });
     return new Promise((resolve, reject) => {
-      const child = spawn(self[0] as string, words, {
-        cwd,
-        // A session of its own: Ctrl-C is for the command alone, and what is held is stored even so.
-        detached: true,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, NO_COLOR: '1' },
-      });
       let rest = '';
       let said = '';
       const stop = (): void => void child.kill('SIGTERM');
       signal.addEventListener('abort', stop);
-      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (signal.aborted) stop();
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         const lines = (rest + text).split('\n');
         rest = lines.pop() ?? '';
         for (const line of lines) {
@@ -58,7 +59,7 @@ export function commitByProcess(self: readonly string[], cwd: string): Commit {
           if (outcome !== null) onOutcome(outcome);
         }
       });
-      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         said = (said + text).slice(-SAID_CHARS_MAX);
       });
       child.once('error', reject);
@@ -154,9 +155,10 @@ export class Committer {
 /** Has what crashed runs left stored, by a process that nobody waits for. */
 export function recoverBeside(self: readonly string[], cwd: string): void {
   const words = [...self.slice(1), '--quiet', 'run', '--recover'];
-  const child = spawn(self[0] as string, words, { cwd, detached: true, stdio: 'ignore' });
-  child.on('error', () => {});
-  child.unref();
+  void startProgram(self[0] as string, words, { cwd, detached: true, stdio: 'ignore' }).then(
+    (child) => child.unref(),
+    () => {},
+  );
 }
 
 /** This process. @param open  opens the repository for one piece of work. */

@@ -5,8 +5,9 @@
 import { execFile } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
-import { readSmallFile, statThrough } from '../../base/files/files.js';
+import { readSmallFile } from '../../base/files/files.js';
 import { readSystemText } from '../../base/files/process.js';
+import { findProgram } from '../../base/files/processes/program.js';
 import { isSecretName, maskText } from '../../pure/logs/command-words.js';
 
 const TIMEOUT_MS = 20_000;
@@ -71,21 +72,6 @@ export async function gpuFacts(cwd: string): Promise<Record<string, string>> {
     facts[`gpu.${i}`] = line.replace(/\p{Cc}/gu, ' ').slice(0, VALUE_CHARS_MAX);
   }
   return facts;
-}
-
-/** The program of a command as the system finds it; null if it does not. */
-export async function findProgram(
-  word: string,
-  { cwd, env }: { cwd: string; env: NodeJS.ProcessEnv },
-): Promise<string | null> {
-  if (word.includes('/')) return path.resolve(cwd, word);
-  for (const folder of (env.PATH ?? '').split(path.delimiter)) {
-    if (folder === '') continue;
-    const file = path.join(folder, word);
-    const { kind } = await statThrough(file).catch(() => ({ kind: 'nothing' }));
-    if (kind === 'file') return file;
-  }
-  return null;
 }
 
 const PYTHON = /^python[\d.]*$/;

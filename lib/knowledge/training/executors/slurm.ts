@@ -1,6 +1,6 @@
 /** Slurm, by its commands: sbatch, squeue and scancel. One squeue tells of all jobs. */
-import { spawn } from 'node:child_process';
 import { RemoteError } from '../../../base/errors.js';
+import { NotStarted, startProgram } from '../../../base/files/processes/program.js';
 import type { Cluster, JobRequest, JobSight } from './cluster.js';
 import { type ExecutorOptions, PACE } from './executor.js';
 import { type AttemptFiles, tailOf } from './job-folder.js';
@@ -125,35 +125,39 @@ export class SlurmCluster implements Cluster {
   close(): void {}
 
   /** @throws {RemoteError} if a command fails; `isLasting` where it would fail again. */
-  #run(program: string, args: readonly string[], signal?: AbortSignal): Promise<string> {
+  async #run(program: string, args: readonly string[], signal?: AbortSignal): Promise<string> {
+    const child = await startProgram(program, args, {
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(signal === undefined ? {} : { signal }),
+    }).catch((error: unknown) => {
+      throw notStarted(program, error);
+    });
     return new Promise((resolve, reject) => {
-      const child = spawn(program, args, {
-        env: this.#env,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        ...(signal === undefined ? {} : { signal }),
-      });
       let [said, wrong] = ['', ''];
-      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         said += text;
         if (said.length > ANSWER_CHARS_MAX) child.kill('SIGKILL');
       });
-      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         wrong = (wrong + text).slice(-2000);
       });
-      child.once('error', (error) =>
-        reject(
-          new RemoteError(`'${program}' cannot be started: ${error.message}`, {
-            isLasting: true,
-            hint: 'run dlv where the commands of Slurm are, on a login node',
-          }),
-        ),
-      );
+      child.once('error', (error) => reject(notStarted(program, error)));
       child.once('close', (code) => {
         if (code === 0) resolve(said);
         else reject(failedCommand(program, wrong.trim()));
       });
     });
   }
+}
+
+function notStarted(program: string, error: unknown): RemoteError {
+  const why = error instanceof Error ? error.message : String(error);
+  const message = error instanceof NotStarted ? why : `'${program}' was ended: ${why}`;
+  return new RemoteError(message, {
+    isLasting: true,
+    hint: 'run dlv where the commands of Slurm are, on a login node',
+  });
 }
 
 /** A controller that does not answer may answer later; a partition that is not there is not there later. */

@@ -1,9 +1,11 @@
 /** A trainer as a process of this machine: starts it on a job, reads its lines, ends it when asked. */
-import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AbortedError } from '../../../base/errors.js';
+import { NotStarted, startProgram } from '../../../base/files/processes/program.js';
 import { BUILT_IN } from '../built-in.js';
 import { Hearing, type Listener, type TrainingEnd } from './hearing.js';
 
@@ -51,12 +53,19 @@ export async function runTrainer(
 ): Promise<TrainingEnd> {
   if (signal?.aborted) throw new AbortedError();
   const [program, ...args] = trainerCommand(trainer);
-  const child = spawn(program, [...args, job], {
-    cwd: path.dirname(job),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const hearing = new Hearing(listener);
+  let child: ChildProcess;
+  try {
+    child = await startProgram(program, [...args, job], {
+      cwd: path.dirname(job),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  } catch (error) {
+    if (error instanceof NotStarted) return hearing.end(error.message, '');
+    throw error;
+  }
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-SAID_CHARS_MAX);
   });
   let timer: NodeJS.Timeout | null = null;
@@ -75,11 +84,10 @@ export async function runTrainer(
         }, seconds * 1000);
   signal?.addEventListener('abort', stop, { once: true });
   const closed = new Promise<string | null>((resolve) => {
-    child.once('error', (error) => resolve(`'${program}' cannot be started: ${error.message}`));
     child.once('close', (code, name) => resolve(endedHow(code, name)));
   });
-  const hearing = new Hearing(listener);
-  for await (const line of createInterface({ input: child.stdout })) hearing.line(line);
+  const lines = createInterface({ input: child.stdout as Readable });
+  for await (const line of lines) hearing.line(line);
   const problem = await closed;
   for (const each of [timer, limit]) if (each !== null) clearTimeout(each);
   signal?.removeEventListener('abort', stop);
