@@ -3,6 +3,16 @@
  * many numbers are kept in doubles, or in LAYER_LANES floats whatever the width of vectors is.
  */
 
+/* Taps of a window from `start` on that fall into a side of `size` places: *from … *to − 1, however long the window. */
+LOOPS_TARGET static void LOOPS(taps_inside)(int64_t start, int32_t dilation, int32_t kernel,
+                                            int32_t size, int32_t *from, int32_t *to) {
+  const int64_t step = dilation;
+  const int64_t first = start < 0 ? (-start + step - 1) / step : 0;
+  const int64_t last = size > start ? (size - start + step - 1) / step : 0;
+  *to = (int32_t)(last < kernel ? last : kernel);
+  *from = (int32_t)(first < *to ? first : *to);
+}
+
 LOOPS_TARGET static void LOOPS(max_pool)(const void *work, uint32_t index, float *scratch) {
   const pool_work *w = work;
   const window *of = &w->of;
@@ -14,15 +24,16 @@ LOOPS_TARGET static void LOOPS(max_pool)(const void *work, uint32_t index, float
   (void)scratch;
   for (int32_t row = 0; row < of->out_height; row++) {
     for (int32_t column = 0; column < of->out_width; column++) {
+      const int64_t top = (int64_t)row * of->stride_y - of->pad_y;
+      const int64_t left = (int64_t)column * of->stride_x - of->pad_x;
       float most = 0;
-      int32_t best = -1;
-      for (int32_t i = 0; i < of->kernel_height; i++) {
-        const int64_t at_y = (int64_t)row * of->stride_y - of->pad_y + (int64_t)i * of->dilation_y;
-        if (at_y < 0 || at_y >= of->height) continue;
-        for (int32_t j = 0; j < of->kernel_width; j++) {
-          const int64_t at_x =
-              (int64_t)column * of->stride_x - of->pad_x + (int64_t)j * of->dilation_x;
-          if (at_x < 0 || at_x >= of->width) continue;
+      int32_t best = -1, i, last_i, first_j, last_j;
+      LOOPS(taps_inside)(top, of->dilation_y, of->kernel_height, of->height, &i, &last_i);
+      LOOPS(taps_inside)(left, of->dilation_x, of->kernel_width, of->width, &first_j, &last_j);
+      for (; i < last_i; i++) {
+        const int64_t at_y = top + (int64_t)i * of->dilation_y;
+        for (int32_t j = first_j; j < last_j; j++) {
+          const int64_t at_x = left + (int64_t)j * of->dilation_x;
           const int32_t at = (int32_t)(at_y * of->width + at_x);
           /* A NaN is the maximum of whatever it is among. */
           if (best < 0 || x[at] > most || x[at] != x[at]) {

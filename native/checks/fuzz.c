@@ -1,6 +1,6 @@
 /*
- * Fuzzes the kernel under sanitizers: encodes random segments, damages head or payload, decodes; and
- * encodes and decodes planes that another thread changes meanwhile.
+ * Fuzzes the kernel under sanitizers: encodes random segments, damages head or payload, decodes;
+ * encodes and decodes planes that another thread changes meanwhile; and computes (fuzz_compute.c).
  *
  *     cc -g -O1 -fsanitize=address,undefined … the core and this file
  *     ./fuzz <inputs> [seed]
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_compute.h"
 #include "kernel.h"
 
 static uint64_t state;
@@ -187,6 +188,8 @@ static int change_meanwhile(void) {
 
 /* Every so many segments, planes that change. */
 #define CHANGING_EVERY 50u
+/* The same for the arithmetic of training. */
+#define COMPUTING_EVERY 2u
 
 int main(int argc, char **argv) {
   const uint64_t inputs = argc > 1 ? strtoull(argv[1], NULL, 10) : 20000;
@@ -200,6 +203,10 @@ int main(int argc, char **argv) {
     }
     if (round_trip(per_segment)) return 1;
     if (done / per_segment % CHANGING_EVERY == 0 && change_meanwhile()) return 1;
+    if (done / per_segment % COMPUTING_EVERY == 0 && fuzz_compute(below)) {
+      fprintf(stderr, "arithmetic of training is wrong\n");
+      return 1;
+    }
   }
   printf("%llu inputs\n", (unsigned long long)inputs);
   return 0;

@@ -1,5 +1,5 @@
 /**
- * Builds native/checks/fuzz.c with address and undefined-behaviour sanitizers and runs it:
+ * Builds native/checks/fuzz.c and fuzz_compute.c with address and undefined-behaviour sanitizers and runs it:
  *
  *     node native/checks/fuzz.mjs [inputs] [seed]
  *     node native/checks/fuzz.mjs --seconds 60      new seeds until the time is over, each one printed
@@ -42,8 +42,10 @@ function build(flags) {
     '-I.',
     ...CORE,
     'checks/fuzz.c',
+    'checks/fuzz_compute.c',
     '-o',
     PROGRAM,
+    '-lm',
   ];
   const built = spawnSync(COMPILER, args, { cwd: NATIVE, encoding: 'utf8' });
   if (built.status === 0) return true;
