@@ -40,6 +40,10 @@ async function damage(dir: string): Promise<void> {
   await fs.truncate(layout.head, 10);
 }
 
+/** A network whose weights are tensors with planes of their own, and literals. */
+const CHAIN =
+  'INPUT(1, 8, 8) -> CONV(units = 4) -> RELU -> FULL(units = 40) -> RELU -> FULL(units = 3)';
+
 export const VERBS: readonly Verb[] = [
   { name: 'init', argv: ['init', '--model', 'm'], isFirst: true, landed: ['DLV_EXISTS'] },
   { name: 'add', argv: ['add', '.'] },
@@ -284,6 +288,20 @@ export const VERBS: readonly Verb[] = [
       await must(['branch', '-D', 'topic'], dir);
       await must(['gc', '--prune=now'], dir);
     },
+  },
+  { name: 'construct', argv: ['query', `construct net as ${CHAIN}`] },
+  {
+    name: 'construct of another network',
+    argv: ['query', 'construct deeper from m where m.model = "net" mutate m["fc1"].insert = RELU'],
+    prepare: (dir) => must(['query', `construct net as ${CHAIN}`], dir),
+  },
+  {
+    name: 'slice',
+    argv: [
+      'query',
+      'slice part from m where m.model = "net" mutate part.input = m["conv1"] and part.output = m["fc1"]',
+    ],
+    prepare: (dir) => must(['query', `construct net as ${CHAIN}`], dir),
   },
   { name: 'fsck --rebuild', argv: ['fsck', '--rebuild'], prepare: damage, mends: true },
   { name: 'config', argv: ['config', 'gc.graceDays', '7'] },

@@ -23,6 +23,30 @@ const FOREIGN: readonly [RegExp, string][] = [
 /** How a clause is written; of the text before the mistake, the first that fits. */
 const CLAUSES: readonly [RegExp, string][] = [
   [/,\s*from\s*$/i, "is there a comma too many before 'from'?"],
+  [/,\s*$/, 'is there a comma too many?'],
+  [/\bfrom\s+(\w+\s*,\s*)*\w+\s+in\s*\(?\s*$/i, 'write: from m in "good", or from m in (select …)'],
+  [
+    /(?<!\bin\s*)\[\s*$/i,
+    'what stands in brackets is in quotes: m["conv*"], config.net["conv*"].lr',
+  ],
+  [/\.\s*path\s*\(?\s*$/i, 'write: m["conv1"].path("fc7")'],
+  [/\b(all|any)\s+\w+\s*$/i, 'write: all m["conv*"].succ has RELU'],
+  [/\border\s+by\s+(asc|desc)\s*$/i, 'write: order by m.acc desc'],
+  [/\.\s*(insert|replace)\s*(=\s*)?$/i, 'write: m["conv1"].insert = BN -> RELU'],
+  [/\.\s*delete\s*=\s*$/i, 'write: m["drop*"].delete, or m["conv*"].delete = RELU'],
+  [/\.\s*(input|output)\s*(=\s*)?$/i, 'write: s.input = m["conv1"]'],
+  [/\bwith\s+config\s*(=\s*)?$/i, 'write: with config = "train.json"'],
+  [/\bseed\s*$/i, 'write: seed 3'],
+  [/->\s*$/, 'write: BN -> RELU -> (CONV -> RELU){2}'],
+  [/\bauto\s+from\b[^,]*$/i, 'write: auto from 1e-4..1e-1 log'],
+  [/\b(derived|derives)\s+from\s*$/i, 'write: m derived from "base@1"'],
+  [/\b(child|parent|ancestor|descendant)\s+of\s*$/i, 'write: m child of "base@1"'],
+  [/\bkeep\b[^=]*[<>]=?\s*$/i, 'write: keep t["loss"] < 2.3 after 100'],
+  [/\bfrom\b[^(]*[")]\s*as\s*$/i, 'write: from "good" as m'],
+  [/\bselect\b[^(]*\bas\s*$/i, 'write: select m.metrics.acc as acc'],
+  [/\)\s*\{\s*\d*\s*$/, 'write: (CONV -> RELU){2}'],
+  [/\.\s*(next|prev|succ|pred)\s*\{[^}]*$/i, 'write: .next{2}, .next{1,3} or .next{2,}'],
+  [/^\s*explain\s*$/i, 'write: explain select m where m.metrics.acc > 0.9'],
   [/[=!<>~]\s*$/, 'comparisons are =, !=, <, <=, >, >=, like and ~'],
   [/;\s*$/, 'one statement at a time'],
   [/\b(where|and|or|not|having)\s*$/i, 'such as m.acc > 0.9, or m["conv1"].next has POOL("MAX")'],
@@ -41,7 +65,7 @@ const CLAUSES: readonly [RegExp, string][] = [
   [/\bexists(\s+\w+)?\s*$/i, 'write: exists m["lstm*"]'],
   [/\bhas\s*$/i, 'write: has POOL("MAX"), or has CONV(kernel = 3)'],
   [
-    /\bconfig(\.\w+|\[[^\]]*\])+\s+in\b[^[]*$/i,
+    /\bconfig(\.\w+|\[[^\]]*\])+\s+in\b[^\]]*$/i,
     'write: in [0.1, 0.01], in 8..128 step 8, or in 1e-4..1e-1 log',
   ],
   [
@@ -52,7 +76,7 @@ const CLAUSES: readonly [RegExp, string][] = [
   [/\busing\b[^"]*$/i, 'write: using tpe seed 3 trials 20'],
   [/\bkeep\b.*$/is, 'write: keep top(5, t["loss"], 100), or keep t["loss"] < 2.3 after 100'],
   [
-    /\bin\s*\(?[^)]*$/i,
+    /\bin\b\s*\(?[^)]*$/i,
     'write: in ("sgd", "adam"), in (select …), or the name of a kept query in quotes',
   ],
 ];
@@ -77,6 +101,7 @@ const STATEMENTS: readonly [RegExp, string][] = [
   ],
 ];
 
+const ORDER = ['from', 'where', 'group', 'having', 'order', 'limit', 'offset'];
 const STEPS = ['next', 'prev', 'succ', 'pred', 'path', 'act', 'norm'];
 const WORD = /^[\p{L}\p{M}\p{N}_]+/u;
 
@@ -91,14 +116,30 @@ export function hintFor(text: string, from: number, words: ReadonlySet<string>):
     return `did you mean '${near.join("' or '")}'?`;
   if (from === 0) return 'a query begins so: select m where m.metrics.acc > 0.9';
   if (hasOpenQuote(text)) return 'is a quote not closed?';
-  if (rest.trim() === '' && isOpen(before)) return 'is a parenthesis or bracket not closed?';
+  if (rest.trim() === '' && isOpen(before) && !/\{\s*$/.test(before))
+    return 'is a parenthesis or bracket not closed?';
   const [, step] = /\]\s*\.\s*(\w+)\s*$/.exec(before) ?? [];
   if (step !== undefined && /^has\b/i.test(rest)) {
     const steps = closestNames(step, STEPS);
     if (steps.length > 0) return `did you mean '.${steps.join("' or '.")}'?`;
   }
+  if (
+    word !== undefined &&
+    ORDER.includes(word.toLowerCase()) &&
+    /^\s*(explain\s+)?select\s/i.test(text)
+  ) {
+    const isComma = /,\s*(from\s*)?$/i.test(before);
+    if (!isComma) return `clauses stand in this order: select, ${ORDER.join(', ')}`;
+  }
+  if (/^(next|prev|succ|pred)\b/i.test(rest) && /\w\s*\.\s*$/.test(before)) {
+    return `a step goes from layers: m["conv1"].${word?.toLowerCase()}`;
+  }
+  if (words.has('like') && /\bnot\s*$/i.test(before)) {
+    return 'write: m.acc not between 0.8 and 0.9, or m.name not like "alexnet%"';
+  }
+  if (/^-\s+>/.test(rest)) return "'->' has no space in it";
   // What stands in the parentheses of a template is not as it should be.
-  if (/^\(/.test(rest) && /\b[A-Z][A-Z0-9]*\s*$/.test(before)) {
+  if (/\b[A-Z][A-Z0-9]*\s*\([^()]*$/.test(before)) {
     return 'texts stand in quotes, and options have an equals sign: POOL("MAX"), CONV("conv1", kernel = 3)';
   }
   const clause = CLAUSES.find(([pattern]) => pattern.test(before));

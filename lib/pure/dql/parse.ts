@@ -173,7 +173,12 @@ function finish(text: string, raw: Statement | RawSlice): Statement {
   };
   for (const { variable, span } of ends) {
     if (variable !== slice.variable) {
-      throw queryError(text, span, `the slice is called '${slice.variable}', not '${variable}'`);
+      throw queryError(
+        text,
+        span,
+        `the slice is called '${slice.variable}', not '${variable}'`,
+        `its ends are written ${slice.variable}.input and ${slice.variable}.output`,
+      );
     }
   }
   return { ...slice, input: selectorOf('input'), output: selectorOf('output') };

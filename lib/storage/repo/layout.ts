@@ -34,6 +34,7 @@ const WORK_KINDS = [
   'push',
   'merge',
   'import',
+  'construct',
   'marker',
   'loaded',
 ] as const;

@@ -1,11 +1,10 @@
 /** Stores new networks as versions: their files, with what these name beside them, and a branch for each. */
-import os from 'node:os';
 import path from 'node:path';
 import { throwIfAborted } from '../../base/bytes/abort.js';
 import type { Id } from '../../base/bytes/hash.js';
 import { BugError } from '../../base/errors.js';
 import { makeDirectory, ReadFile, WriteFile } from '../../base/files/files.js';
-import { makeTemporaryFolder, removeFolder } from '../../base/files/temporary.js';
+import { removeFolder } from '../../base/files/temporary.js';
 import { streamPieces } from '../../pure/formats/onnx/write/edited-model.js';
 import { comparePaths } from '../../pure/paths/version-path.js';
 import {
@@ -64,13 +63,16 @@ export async function storePlanned(
 ): Promise<StoredVersion> {
   const { line, source, message, operation } = planned;
   const { signal } = context;
-  const folder = await makeTemporaryFolder(path.join(os.tmpdir(), 'dlv-construct-'));
+  const folder = repo.layout.newWork('construct');
+  await makeDirectory(folder);
   try {
     const written: { path: string; file: string }[] = [];
     for (const [i, network] of planned.networks.entries()) {
-      const file = path.join(folder, String(i), path.posix.basename(network.shown.path));
-      await makeDirectory(path.dirname(file));
-      await writeNetwork(repo, network, file, signal);
+      const [file, from] = [2 * i, 2 * i + 1].map((n) => path.join(folder, String(n))) as [
+        string,
+        string,
+      ];
+      await writeNetwork(repo, network, { file, from }, signal);
       written.push({ path: network.shown.path, file });
     }
     return await withSession(repo, async (session) => {
@@ -110,11 +112,11 @@ export async function storePlanned(
 async function writeNetwork(
   repo: StoreAccess,
   { source, pieces, bytes }: PlannedNetwork,
-  target: string,
+  at: { file: string; from: string },
   signal?: AbortSignal,
 ): Promise<void> {
-  const from = source === null ? null : await placeSource(repo, source, `${target}.source`, signal);
-  const out = await WriteFile.create(target);
+  const from = source === null ? null : await placeSource(repo, source, at.from, signal);
+  const out = await WriteFile.create(at.file);
   try {
     for await (const part of streamPieces(pieces, from)) {
       throwIfAborted(signal);

@@ -1,7 +1,94 @@
 /** A malformed query for each rule of the grammar: each is told of with its place, what would fit, and how it is written. */
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import type { UsageError } from '../../../../lib/base/errors.js';
 import { parseStatement } from '../../../../lib/pure/dql/parse.js';
+import { PROJECT_ROOT } from '../../../helpers/paths.js';
+
+/** Rules of the grammar, but for its words and spaces, and a query that breaks each. */
+const BY_RULE: Readonly<Record<string, string>> = {
+  ...{ Start: 'select m; select n', Statement: 'show m', Select: 'select m limit 3 where m.x = 1' },
+  ...{
+    Items: 'select m,',
+    Item: 'select m as 3',
+    ItemEnd: 'select m n o',
+    Values: 'select m group by m.x,',
+  },
+  ...{
+    SortKeys: 'select m order by m.x,',
+    SortKey: 'select m order by desc',
+    Sources: 'select m from m,',
+  },
+  ...{
+    Source: 'select m from m in',
+    OneSource: 'slice s from 3',
+    Nested: 'select m from m in (m.x = 1)',
+  },
+  ...{
+    Slice: 'slice s from m mutate s.input = m["a"],',
+    End: 'slice s from m mutate s["input"] = m["a"]',
+  },
+  ...{
+    Construct: 'construct c where m.x = 1',
+    Mutation: 'construct c from m mutate m["a"].next = RELU',
+  },
+  ...{ Chain: 'construct c as INPUT(1, 2) -> ', Link: 'construct c as INPUT(1) -> (RELU){x}' },
+  ...{ Evaluate: 'evaluate t from "x" keep top(1, t["loss"], 3)' },
+  ...{ Axes: 'evaluate t from "x" with config = "c" vary config.lr auto, ' },
+  ...{ Axis: 'evaluate t from "x" with config = "c" vary config auto' },
+  ...{ ConfigPart: 'evaluate t from "x" with config = "c" vary config.net[conv1].lr auto' },
+  ...{ AxisValues: 'evaluate t from "x" with config = "c" vary config.lr in 1..2 step' },
+  ...{ List: 'evaluate t from "x" with config = "c" vary config.lr in []' },
+  ...{ Using: 'evaluate t from "x" with config = "c" using 3' },
+  ...{ UsingPart: 'evaluate t from "x" with config = "c" using trials many' },
+  ...{ Rules: 'evaluate t from "x" with config = "c" keep t["loss"] < 1 then' },
+  ...{ Rule: 'evaluate t from "x" with config = "c" keep top(t["loss"], 5)' },
+  ...{
+    Condition: 'select m where m.x = 1 or',
+    Conjunction: 'select m where m.x = 1 and',
+    Negation: 'select m where not',
+  },
+  ...{ Test: 'select m where all m.x', Relation: 'select m where m descendant n' },
+  ...{ LineageEnd: 'select m where m derived from 3', ValueTest: 'select m where 3' },
+  ...{
+    WordTest: 'select m where m.x not 3',
+    Comparison: 'select m where m.x <> ',
+    MatchSign: 'select m where m.x !~ 3',
+  },
+  ...{
+    Value: 'select m where m.x + = 3',
+    Term: 'select m where m.x * = 3',
+    Factor: 'select m where (m.x = 3',
+  },
+  ...{
+    Call: 'select max(m.x, )',
+    Attribute: 'select m where m..x = 1',
+    Selector: 'select m where exists m[]',
+  },
+  ...{ Pattern: 'select m where exists m[conv1]', WalkStep: 'select m where exists m["a"].path' },
+  ...{ Times: 'select m where exists m["a"].next{}', Template: 'select m where m has "POOL"' },
+  ...{
+    TemplateWord: 'select m where m has 3',
+    Arguments: 'select m where m has CONV(kernel = 3,)',
+  },
+  ...{
+    Argument: 'select m where m has CONV(kernel: 3)',
+    Scalar: 'select m where m has CONV(kernel = m.x)',
+  },
+  ...{
+    Number: 'select m where m.x > 1.2.3',
+    Count: 'select m limit 1e3',
+    Text: "select m where m.x like 'a",
+  },
+  ...{
+    Name: 'select select',
+    AnyName: 'select m where m.`x = 1',
+    Word: 'select m where m has (RELU)',
+  },
+  ...{ WalkWord: 'select m where m.next["a"] has RELU' },
+};
+const WORDS = ['Keyword', 'Stop', '_'];
 
 const MALFORMED = String.raw`
 selct m
@@ -107,7 +194,7 @@ update m set x = 1
 `;
 
 test('every malformed query has a place, what was expected, and a hint of its own', (t) => {
-  const queries = MALFORMED.trim().split('\n');
+  const queries = [...MALFORMED.trim().split('\n'), ...Object.values(BY_RULE)];
   t.true(queries.length > 80);
   for (const line of queries) {
     const text = line.replaceAll('\\n', '\n');
@@ -119,6 +206,16 @@ test('every malformed query has a place, what was expected, and a hint of its ow
     t.is(typeof error.data.hint, 'string', text);
     t.notRegex(error.message + error.data.hint, /\n +at |undefined|\[object/, text);
   }
+});
+
+test('every rule of the grammar has a malformed query', async (t) => {
+  const file = path.join(PROJECT_ROOT, 'lib/pure/dql/grammar.peggy');
+  const grammar = await fs.readFile(file, 'utf8');
+  const rules = [...grammar.matchAll(/^([A-Z]\w*|_)(?: "[^\n]*?")?\s*=/gm)].map(
+    ([, rule]) => rule as string,
+  );
+  const named = rules.filter((rule) => !/^[A-Z]+$/.test(rule) && !WORDS.includes(rule));
+  t.deepEqual(Object.keys(BY_RULE).sort(), named.sort());
 });
 
 test('hints say what was meant', (t) => {
@@ -140,6 +237,14 @@ test('hints say what was meant', (t) => {
     ['slice s from m', /mutate s\.input/],
     ['construct c from m mutate', /\.insert = RELU/],
     ['select m; select n', /one statement/],
+    ['construct c from m mutate m["a"].insert =', /insert = BN/],
+    ['construct c from m mutate m["a"].insert = RELU seed x', /seed 3/],
+    ['evaluate t from "x" with config = c.json', /with config = "train\.json"/],
+    ['evaluate t from "x" with config = "c" vary config.lr auto from', /auto from 1e-4/],
+    ['select m where m derived from', /derived from "base@1"/],
+    ['slice s from m mutate s.input = m["a"]', /s\.output/],
+    ['slice s from m mutate m.input = m["a"] and m.output = m["b"]', /s\.input and s\.output/],
+    ['select m where m["a"].next{1 has RELU', /next\{1,3\}/],
   ] as const) {
     const error = t.throws(() => parseStatement(text)) as UsageError;
     t.regex(error.data.hint ?? '', hint, text);
