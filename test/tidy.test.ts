@@ -30,6 +30,7 @@ import { checkPaths } from './helpers/tidy/paths.js';
 import { checkHops, checkPicture, parseHops, parsePictures } from './helpers/tidy/pictures.js';
 import { checkRecords } from './helpers/tidy/records.js';
 import { checkNamedFiles, checkRoom, roomFolders } from './helpers/tidy/rooms.js';
+import { checkSlowFiles } from './helpers/tidy/slow-files.js';
 import {
   checkFolders,
   checkLockfile,
@@ -182,6 +183,13 @@ test('text: no file is too long and none holds a banned word', (t) => {
   );
   t.deepEqual(checkFolders(files), []);
   t.deepEqual(checkWidth(files), []);
+});
+
+test('slow tests: .ci/run names every file of them', (t) => {
+  t.deepEqual(checkSlowFiles(listProject(), read('.ci/run')), []);
+  const script = 'run --slow test/a/{b,c}.slow.test.ts test/d \\';
+  t.deepEqual(checkSlowFiles(['test/a/c.slow.test.ts', 'test/d/e.slow.test.ts'], script), []);
+  t.is(checkSlowFiles(['test/a/d.slow.test.ts', 'test/b.test.ts'], script).length, 1);
 });
 
 test('size: no file of the project is over 2 MB', (t) => {

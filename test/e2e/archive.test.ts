@@ -1,5 +1,4 @@
 /** `dlv archive`: plans, budgets, promises, what it leaves on disk. */
-
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -13,50 +12,15 @@ import { surveyRepository } from '../../lib/storage/archive/survey.js';
 import { checkRepository } from '../../lib/storage/fsck/fsck.js';
 import { recodedRecord, storedSegment } from '../../lib/storage/objects/recode.js';
 import { type SegmentEntry, storedBytes } from '../../lib/storage/store/types.js';
-import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
+import { type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
 import { checkout } from '../../lib/use/ops/checkout.js';
 import { Repository } from '../../lib/use/repository.js';
+import { checkVersions, line, run, SHAPES } from '../helpers/archive-runs.js';
 import { packFiles } from '../helpers/pack-files.js';
 import { TestRepository } from '../helpers/repository.js';
 import { randomBytes } from '../helpers/rng.js';
 import { nudge, randomTensors, safetensors, type Tensors } from '../helpers/safetensors.js';
 import { safetensors as rawSafetensors } from '../trust/model-files.js';
-
-/** Three extents of 64, 32 and 16 KiB. */
-const SHAPES = { 'a.weight': [128, 128], 'b.weight': [64, 128], 'c.weight': [32, 128] };
-
-/** A line of versions, each a small change of the one before. @returns sha256 of the file of each. */
-async function line(t: ExecutionContext, count: number): Promise<[TestRepository, string[]]> {
-  const repo = await TestRepository.create(t);
-  const sums: string[] = [];
-  let tensors: Tensors = randomTensors(SHAPES, 1);
-  for (let i = 0; i < count; i++) {
-    const bytes = safetensors(tensors);
-    sums.push(sha256Hex(bytes));
-    await repo.write('model.safetensors', bytes);
-    await repo.commit(`version ${i + 1}`);
-    tensors = nudge(tensors, 1e-3, i + 2);
-  }
-  return [repo, sums];
-}
-
-/** Runs the command's use case in this process, which is faster. */
-function run(repo: TestRepository, options: ArchiveOptions): Promise<ArchiveResult> {
-  return repo.with((open) => archive(open, options, repo.context));
-}
-
-/** Every version rebuilt from the packs has the sum that its file had. */
-async function checkVersions(t: ExecutionContext, repo: TestRepository, sums: readonly string[]) {
-  for (const [index, sum] of sums.entries()) {
-    const revision = `net@${index + 1}`;
-    await repo.with((open) => checkout(open, { revision, force: true }, repo.context));
-    t.is(sha256Hex(await repo.read('model.safetensors')), sum, revision);
-  }
-  const { problems } = await repo.with((open) =>
-    checkRepository(open.layout, { open: Repository.openForRepair }),
-  );
-  t.deepEqual(problems, []);
-}
 
 /** Bytes read for a snapshot, from the records on disk: the sum over the chains of its extents. */
 async function bytesOnDisk(repo: TestRepository, version: string): Promise<number> {
@@ -79,6 +43,47 @@ async function bytesOnDisk(repo: TestRepository, version: string): Promise<numbe
     }
     return bytes;
   });
+}
+
+/** Lists new encodings of a segment in front, as an archive run does that is killed afterwards. */
+async function encodeInFront(
+  repo: TestRepository,
+  segment: number,
+  edges: readonly { id: Id; base: Id | null; valuesOf?: Id }[],
+): Promise<void> {
+  await repo.with(async (open) => {
+    const writer = new ReencodedWriter(open);
+    for (const { id, base, valuesOf = id } of edges) {
+      const stored = await storedSegment(open.store, id, segment);
+      const { planes } = await open.planes.lend({ id: valuesOf, segment });
+      const under = base === null ? null : await open.planes.lend({ id: base, segment });
+      const coded = await encodeRans(planes, under?.planes ?? null);
+      await writer.add(recodedRecord(stored, coded, base && { id: base }, 1));
+    }
+    await writer.flush();
+  });
+}
+
+/** The one extent of each version of a line of two, of `count` bytes. The second stands on the first. */
+async function pair(t: ExecutionContext, count: number) {
+  const repo = await TestRepository.create(t);
+  const values = randomBytes(count, 5);
+  const sums: string[] = [];
+  const ids: Id[] = [];
+  for (let number = 0; number < 2; number++) {
+    for (let i = number; i < count; i += 50) values[i] = (values[i] as number) ^ 1;
+    const bytes = rawSafetensors([{ name: 'w', dtype: 'U8', shape: [count], bytes: values }]);
+    sums.push(sha256Hex(bytes));
+    await repo.write('model.safetensors', bytes);
+    await repo.commit(`version ${number}`);
+    ids.push(
+      await repo.with(async (open) => {
+        const { extents } = await surveyRepository(open);
+        return (extents.find(({ id }) => !ids.includes(id)) as { id: Id }).id;
+      }),
+    );
+  }
+  return { repo, sums, first: ids[0] as Id, second: ids[1] as Id };
 }
 
 test('archive: keeps the budget to the byte and every version exact', async (t) => {
@@ -240,24 +245,6 @@ test('archive: budgets in time are planned with the times of this machine', asyn
   await checkVersions(t, repo, sums);
 });
 
-test('archive: the planners of the paper, and every scheme', async (t) => {
-  const [repo, sums] = await line(t, 5);
-  for (const planner of ['last', 'pas-mt', 'pas-pt', 'tree-dp', 'spt'] as const) {
-    const result = await run(repo, { all: true, budgets: [1.5], planner });
-    t.deepEqual(result.planners, [planner]);
-    t.true(result.within, planner);
-  }
-  for (const scheme of ['parallel', 'reusable', 'independent'] as const) {
-    const result = await run(repo, { budgets: [1.5], scheme });
-    t.is(result.scheme, scheme);
-    t.true(result.within, scheme);
-    for (const { planned, measured } of result.snapshots) {
-      t.true((measured?.bytes as number) <= planned && (measured?.bytes as number) > 0, scheme);
-    }
-  }
-  await checkVersions(t, repo, sums);
-});
-
 test('archive: --no-prefix is smaller and can still be read whole', async (t) => {
   const [repo, sums] = await line(t, 4);
   const prefix = await run(repo, { budgets: [parseBudget('none')] });
@@ -286,47 +273,6 @@ test('archive: renamed tensors find their base by sketch', async (t) => {
   const result = await run(repo, { budgets: [parseBudget('none')], all: true });
   t.is(result.deltas, 1);
 });
-
-/** Lists new encodings of a segment in front, as an archive run does that is killed afterwards. */
-async function encodeInFront(
-  repo: TestRepository,
-  segment: number,
-  edges: readonly { id: Id; base: Id | null; valuesOf?: Id }[],
-): Promise<void> {
-  await repo.with(async (open) => {
-    const writer = new ReencodedWriter(open);
-    for (const { id, base, valuesOf = id } of edges) {
-      const stored = await storedSegment(open.store, id, segment);
-      const { planes } = await open.planes.lend({ id: valuesOf, segment });
-      const under = base === null ? null : await open.planes.lend({ id: base, segment });
-      const coded = await encodeRans(planes, under?.planes ?? null);
-      await writer.add(recodedRecord(stored, coded, base && { id: base }, 1));
-    }
-    await writer.flush();
-  });
-}
-
-/** The one extent of each version of a line of two, of `count` bytes. The second stands on the first. */
-async function pair(t: ExecutionContext, count: number) {
-  const repo = await TestRepository.create(t);
-  const values = randomBytes(count, 5);
-  const sums: string[] = [];
-  const ids: Id[] = [];
-  for (let number = 0; number < 2; number++) {
-    for (let i = number; i < count; i += 50) values[i] = (values[i] as number) ^ 1;
-    const bytes = rawSafetensors([{ name: 'w', dtype: 'U8', shape: [count], bytes: values }]);
-    sums.push(sha256Hex(bytes));
-    await repo.write('model.safetensors', bytes);
-    await repo.commit(`version ${number}`);
-    ids.push(
-      await repo.with(async (open) => {
-        const { extents } = await surveyRepository(open);
-        return (extents.find(({ id }) => !ids.includes(id)) as { id: Id }).id;
-      }),
-    );
-  }
-  return { repo, sums, first: ids[0] as Id, second: ids[1] as Id };
-}
 
 test('archive: after a kill segments of two extents may stand on one another', async (t) => {
   const { repo, sums, first, second } = await pair(t, SEGMENT_ELEMENTS + 30_000);

@@ -5,12 +5,11 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import type { PlanPoint } from '../../lib/use/measure/bench-plans.js';
 import { sweepPlans } from '../../lib/use/measure/bench-plans.js';
 import type { BenchResult } from '../../lib/use/ops/bench.js';
 import { noProgress } from '../../lib/use/progress.js';
+import { checkPlans, packsOf } from '../helpers/bench-runs.js';
 import { dlv, dlvJson } from '../helpers/dlv.js';
-import { packFiles } from '../helpers/pack-files.js';
 import { pageProblems } from '../helpers/page.js';
 import { TestRepository, threeVersions } from '../helpers/repository.js';
 import { nudge, randomTensors, safetensors } from '../helpers/safetensors.js';
@@ -20,77 +19,19 @@ import { tempDir } from '../helpers/temp-dir.js';
 /** Nothing is left out for want of time on a busy machine. */
 const UNHURRIED = ['--time-limit', '600'];
 
-async function packsOf(repo: TestRepository): Promise<string[]> {
-  const names = await packFiles(repo.file('.dlv/packs'));
-  return names.sort();
+/** A signal that Ctrl-C raises when it is looked at for the n-th time; `looks` counts how often it was. */
+function raisedAtLook(n: number): { signal: AbortSignal; looks: () => number } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let looks = 0;
+  Object.defineProperty(signal, 'aborted', {
+    get(): boolean {
+      if (++looks === n) controller.abort();
+      return looks >= n;
+    },
+  });
+  return { signal, looks: () => looks };
 }
-
-function checkPlans(points: readonly PlanPoint[], bounds: readonly { budget: number }[]): string[] {
-  const wrong: string[] = [];
-  const mst = points.find(({ planner }) => planner === 'mst') as PlanPoint;
-  const spt = points.find(({ planner }) => planner === 'spt') as PlanPoint;
-  for (const point of points) {
-    const name = `${point.planner} × ${point.budget}`;
-    if (point.storage < mst.storage) wrong.push(`${name} stores less than the lightest tree`);
-    if (point.recreation < spt.recreation) wrong.push(`${name} is faster than shortest paths`);
-    if (point.budget === null) continue;
-    if (!point.within || point.stretch > point.budget + 1e-9) wrong.push(`${name} is over`);
-    const auto = points.find((p) => p.planner === 'auto' && p.budget === point.budget);
-    if (!auto || auto.storage > point.storage) wrong.push(`auto stores more than ${name}`);
-    const bound = bounds.find(({ budget }) => budget === point.budget) as { storage?: number };
-    if (!((bound.storage as number) <= point.storage)) wrong.push(`${name} is below the bound`);
-  }
-  return wrong;
-}
-
-test('bench: what it measures of a repository fits together, and nothing changes', async (t) => {
-  const { repo } = await threeVersions(t);
-  const before = await packsOf(repo);
-  const result = await repo.json<BenchResult>('bench', '--repeat', '2', '--budgets', '1,1.5,3');
-  t.deepEqual(await packsOf(repo), before);
-  t.deepEqual(await repo.changes(), []);
-
-  t.deepEqual(
-    result.snapshots.map(({ number, step }) => [number, step]),
-    [
-      [1, 100],
-      [2, 200],
-      [3, 300],
-    ],
-  );
-  const { storage, recovery, plans } = result;
-  const row = (codec: string) => storage?.rows.find((r) => r.codec === codec);
-  const raw = result.snapshots.reduce((sum, { tensorBytes }) => sum + tensorBytes, 0);
-  t.is(row('raw')?.bytes, raw);
-  t.is(storage?.measuredBytes, raw);
-  t.true((row('dlv delta default')?.bytes as number) < (row('dlv default')?.bytes as number));
-  t.true((row('dlv default')?.bytes as number) < raw);
-  for (const { bytes, classes, codec } of storage?.rows ?? []) {
-    if (classes === null) continue;
-    t.is(classes.hi + classes.mid + classes.low, bytes as number, codec);
-  }
-
-  for (const { ms, readBytes, planes, snapshot, scheme, cache } of recovery?.rows ?? []) {
-    t.true(ms.n === 2 && ms.min <= ms.median && ms.median <= ms.max);
-    const other = (p: number | null, s: string) =>
-      recovery?.rows.find(
-        (r) => r.snapshot === snapshot && r.planes === p && r.scheme === s && r.cache === cache,
-      )?.readBytes as number;
-    t.true(readBytes > 0 && readBytes <= other(null, scheme));
-    t.true(other(planes, 'reusable') <= other(planes, 'independent'));
-  }
-  const whole = (s: number | null, scheme: string) =>
-    recovery?.rows.find((r) => r.snapshot === s && r.planes === null && r.scheme === scheme);
-  const each = [0, 1, 2].reduce((sum, s) => sum + (whole(s, 'independent')?.readBytes ?? 0), 0);
-  t.is(whole(null, 'independent')?.readBytes, each);
-  const stored = result.snapshots.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
-  t.is(whole(null, 'reusable')?.readBytes, stored);
-  t.is(plans?.now?.storage, stored);
-  t.is(plans?.now?.recreation, each);
-
-  t.is(plans?.points.filter(({ planner }) => planner === 'auto').length, 3);
-  t.deepEqual(checkPlans(plans?.points ?? [], plans?.bounds ?? []), []);
-});
 
 test('bench: the short answer fits together and fits on a screen', async (t) => {
   const { repo } = await threeVersions(t);
@@ -188,20 +129,6 @@ test('bench: --files needs no repository and leaves nothing behind', async (t) =
   t.deepEqual(await fs.readdir(tmp), []);
   t.deepEqual((await fs.readdir(cwd)).sort(), ['a.safetensors', 'b.safetensors', 'tmp']);
 });
-
-/** A signal that Ctrl-C raises when it is looked at for the n-th time; `looks` counts how often it was. */
-function raisedAtLook(n: number): { signal: AbortSignal; looks: () => number } {
-  const controller = new AbortController();
-  const { signal } = controller;
-  let looks = 0;
-  Object.defineProperty(signal, 'aborted', {
-    get(): boolean {
-      if (++looks === n) controller.abort();
-      return looks >= n;
-    },
-  });
-  return { signal, looks: () => looks };
-}
 
 for (const { flags, measured } of [
   { flags: UNHURRIED, measured: ['reads', 'stores', 'plans'] },

@@ -1,60 +1,14 @@
 /** `gc --remote`: what nothing needs goes, readers and pushes of the same time come to no harm, and nothing needed is lost. */
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { openReader } from '../../lib/storage/exchange/open-remote.js';
 import type { GcRemoteResult } from '../../lib/use/ops/gc-remote.js';
 import type { PushResult } from '../../lib/use/ops/push.js';
 import { readPart } from '../conformance/transport.js';
-import { cloned, largeTensors, pushSteps, step } from '../helpers/remotes.js';
-import { type TestRepository, threeVersions } from '../helpers/repository.js';
-import { type S3Server, s3Env, serveBuckets } from '../helpers/s3-server.js';
-import { safetensors, type Tensors } from '../helpers/safetensors.js';
-
-const MINUTE = 60_000;
-
-async function sound(repo: TestRepository): Promise<unknown[]> {
-  return (await repo.json<{ problems: unknown[] }>('fsck')).problems;
-}
-
-interface Made {
-  repo: TestRepository;
-  top: string;
-  url: string;
-  server: S3Server;
-  tensors: Tensors[];
-  /** Sets the store's clock so many minutes on. */
-  later(minutes: number): void;
-  packs(): string[];
-}
-
-/** Three versions of one branch in a bucket, and a version of a branch that is gone again. */
-async function withGarbage(t: ExecutionContext): Promise<Made> {
-  const server = await serveBuckets(t);
-  const { AWS_ENDPOINT_URL: endpoint, ...credentials } = s3Env(server.url);
-  Object.assign(process.env, credentials);
-  const url = `s3://models/net?endpoint=${endpoint}`;
-  let minutes = 0;
-  server.now = () => Date.now() + minutes * MINUTE;
-  const { repo, tensors } = await threeVersions(t);
-  await repo.json('remote', 'add', 'origin', url);
-  await repo.json('push', '-u');
-  await repo.json('switch', '-c', 'wide');
-  await step(repo, largeTensors(5), 1);
-  await repo.json('push', 'origin', 'wide');
-  await repo.json('push', 'origin', '--delete', 'wide');
-  await repo.json('switch', 'main');
-  return {
-    repo,
-    top: path.dirname(repo.dir),
-    url,
-    server,
-    tensors,
-    later: (more) => {
-      minutes += more;
-    },
-    packs: () => [...server.objects.keys()].filter((key) => key.startsWith('models/net/packs/')),
-  };
-}
+import { MINUTE, sound, withGarbage } from '../helpers/collection.js';
+import { cloned, largeTensors, step } from '../helpers/remotes.js';
+import { threeVersions } from '../helpers/repository.js';
+import type { Tensors } from '../helpers/safetensors.js';
 
 test('collection: what no ref needs is taken out at once and removed later', async (t) => {
   const { repo, top, url, packs, later } = await withGarbage(t);
@@ -160,50 +114,6 @@ test('collection: a push between its look and its swap is not lost', async (t) =
   const { repo: copy } = await cloned(top, url, 'copy');
   t.is((await copy.json<unknown[]>('log')).length, 4);
   t.deepEqual(await sound(copy), []);
-});
-
-test('collection: a pack with much garbage is written again, many small ones are joined', async (t) => {
-  const { repo, top, url, later, tensors } = await withGarbage(t);
-  let values = await pushSteps(repo, tensors[2] as Tensors, 66);
-  const { repo: old } = await cloned(top, url, 'old');
-  const { repo: part } = await cloned(top, url, 'part', '--planes', '2', '--no-checkout');
-  const { repo: refined } = await cloned(top, url, 'refined', '--planes', '2', '--no-checkout');
-  const joined = await repo.json<GcRemoteResult>('gc', '--remote', 'origin', '--prune=now');
-  t.true(joined.setsBefore > 66);
-  t.true(joined.setsAfter <= 3, `${joined.setsAfter}`);
-  later(60);
-  await repo.json('gc', '--remote', 'origin', '--prune=now');
-  const { repo: copy, result } = await cloned(top, url, 'copy');
-  t.true(result.requests < 20, `${result.requests}`);
-  t.is(result.versions, 69);
-  t.deepEqual(await sound(copy), []);
-  // What partial clones left at the remote stands in other packs now: they find it there.
-  await part.json('checkout', 'net@40', '--out', 'out');
-  await old.json('checkout', 'net@40', '--out', 'out');
-  t.is(
-    Buffer.compare(
-      await part.read('out/model.safetensors'),
-      await old.read('out/model.safetensors'),
-    ),
-    0,
-  );
-  await refined.json('fetch', '--planes', 'all');
-  t.deepEqual(await sound(refined), []);
-  await refined.json('checkout', 'net@40', '--out', 'out');
-  // Those who cloned before push and pull as ever.
-  values = await step(old, values, 100);
-  const pushed = await old.json<PushResult>('push');
-  t.true(pushed.sentBytes <= pushed.bytes + 64 * 1024);
-  await repo.json('pull');
-  t.is(Buffer.compare(await repo.read('model.safetensors'), safetensors(values)), 0);
-  // The line is replaced by its first version: all else is garbage within the joined pack.
-  await repo.json('reset', '--hard', 'net@1');
-  await repo.json('push', '--force');
-  const rewritten = await repo.json<GcRemoteResult>('gc', '--remote', 'origin', '--prune=now');
-  t.true(rewritten.bytesAfter < rewritten.bytesBefore / 2);
-  const { repo: last } = await cloned(top, url, 'last');
-  t.is((await last.json<unknown[]>('log')).length, 1);
-  t.deepEqual(await sound(last), []);
 });
 
 test('collection: a folder is collected too; a web server and an address without a name are not', async (t) => {

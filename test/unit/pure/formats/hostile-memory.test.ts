@@ -10,24 +10,8 @@ import { readLayout } from '../../../../lib/pure/formats/detect.js';
 import { MemoryBudget } from '../../../../lib/pure/formats/memory-budget.js';
 import { MeteredSource } from '../../../helpers/fuzz.js';
 import { type HostileFile, hostileFiles } from '../../../helpers/hostile-files.js';
-import { checkMemory } from '../../../helpers/hostile-memory.js';
 
 const MIB = 1024 * 1024;
-
-/** One for each way of making memory of little; the others are in the slow tests. */
-const EVERY_DAY = [
-  'safetensors: tiny tensors',
-  'npz: tiny arrays',
-  'pickle: marks',
-  'pickle: one storage seen by many names',
-  'onnx: empty attributes',
-  'onnx: graphs nested 99 deep, many times',
-];
-
-for (const [what, make] of Object.entries(hostileFiles())) {
-  if (!EVERY_DAY.includes(what)) continue;
-  test(`memory: bounded for ${what}`, (t) => checkMemory(t, make()));
-}
 
 test('memory: twice the file takes twice the reads, not more', async (t) => {
   for (const what of ['npz: tiny arrays', 'zip: empty entries', 'onnx: empty nodes']) {

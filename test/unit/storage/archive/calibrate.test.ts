@@ -3,25 +3,15 @@
  * trusted otherwise; nothing about it depends on the clock that a test gives.
  */
 import fs from 'node:fs/promises';
-import path from 'node:path';
 import test from 'ava';
-import { seal, unseal } from '../../../../lib/base/bytes/sealed.js';
 import {
   Calibration,
   calibrate,
   DEFAULT_TABLE,
   fitRate,
-  machineName,
 } from '../../../../lib/storage/archive/calibrate.js';
+import { LIMIT, steadyClock } from '../../../helpers/steady-clock.js';
 import { WorkRepository } from '../objects/work-repository.js';
-
-/** A clock that moves by one millisecond at each look. */
-function steadyClock(): () => number {
-  let now = 0;
-  return () => now++;
-}
-
-const LIMIT = { limitMs: 0 };
 
 test('calibration: a prediction is the sum of records, bytes and elements', (t) => {
   const { table } = new Calibration(DEFAULT_TABLE, 'default');
@@ -51,42 +41,6 @@ test('calibration: a line through exact times is found, rates are never negative
   t.is(falling.byteNs, 0);
   t.true(falling.elementNs > 0);
   t.is(fitRate([sample(2e6, 1e6, 4), sample(4e6, 2e6, 8)]).byteNs, 0);
-});
-
-test('calibration: what was measured is kept, and measured anew if it is damaged or of another machine', async (t) => {
-  const work = await WorkRepository.make(t);
-  const file = work.file('.dlv/catalog/calibration');
-  await work.open(async (repo) => {
-    const first = await calibrate(repo, { ...LIMIT, clock: steadyClock() });
-    t.is(first.source, 'measured');
-    const again = await calibrate(repo, { ...LIMIT, clock: steadyClock() });
-    t.is(again.source, 'kept');
-    t.deepEqual(again.table, first.table);
-    t.is(
-      (await calibrate(repo, { ...LIMIT, clock: steadyClock(), anew: true })).source,
-      'measured',
-    );
-
-    const text = unseal(await fs.readFile(file), file);
-    t.true(text.includes(JSON.stringify(machineName())));
-    const spoiled: (string | Buffer)[] = [
-      text.replace('{', '['),
-      seal(text.replace(process.version, 'v0.0.0')) as Buffer,
-      seal(text.replace(/"readNs":[^,]*/, '"readNs":-1')) as Buffer,
-      seal(text.replace(/"readNs":[^,]*/, '"readNs":1e99')) as Buffer,
-      seal(text.replace('"format":1', '"format":2')) as Buffer,
-      seal('no json\n') as Buffer,
-      '',
-    ];
-    for (const content of spoiled) {
-      await fs.writeFile(file, content);
-      t.is((await calibrate(repo, { ...LIMIT, clock: steadyClock() })).source, 'measured');
-      t.is((await calibrate(repo, LIMIT)).source, 'kept');
-    }
-    await fs.rm(path.dirname(file), { recursive: true });
-    t.is((await calibrate(repo, { ...LIMIT, clock: steadyClock() })).source, 'measured');
-  });
-  t.deepEqual(await fs.readdir(work.file('.dlv/tmp')), [], 'no scratch file is left');
 });
 
 test('calibration: a repository that cannot be written to is measured all the same', async (t) => {

@@ -1,0 +1,52 @@
+/** `dlv archive`: what its quick and its slow tests share. */
+import type { ExecutionContext } from 'ava';
+import { sha256Hex } from '../../lib/base/bytes/hash.js';
+import { checkRepository } from '../../lib/storage/fsck/fsck.js';
+import { type ArchiveOptions, type ArchiveResult, archive } from '../../lib/use/ops/archive.js';
+import { checkout } from '../../lib/use/ops/checkout.js';
+import { Repository } from '../../lib/use/repository.js';
+import { TestRepository } from './repository.js';
+import { nudge, randomTensors, safetensors, type Tensors } from './safetensors.js';
+
+/** Three extents of 64, 32 and 16 KiB. */
+export const SHAPES = { 'a.weight': [128, 128], 'b.weight': [64, 128], 'c.weight': [32, 128] };
+
+/** A line of versions, each a small change of the one before. @returns sha256 of the file of each. */
+export async function line(
+  t: ExecutionContext,
+  count: number,
+): Promise<[TestRepository, string[]]> {
+  const repo = await TestRepository.create(t);
+  const sums: string[] = [];
+  let tensors: Tensors = randomTensors(SHAPES, 1);
+  for (let i = 0; i < count; i++) {
+    const bytes = safetensors(tensors);
+    sums.push(sha256Hex(bytes));
+    await repo.write('model.safetensors', bytes);
+    await repo.commit(`version ${i + 1}`);
+    tensors = nudge(tensors, 1e-3, i + 2);
+  }
+  return [repo, sums];
+}
+
+/** Runs the command's use case in this process, which is faster. */
+export function run(repo: TestRepository, options: ArchiveOptions): Promise<ArchiveResult> {
+  return repo.with((open) => archive(open, options, repo.context));
+}
+
+/** Every version rebuilt from the packs has the sum that its file had. */
+export async function checkVersions(
+  t: ExecutionContext,
+  repo: TestRepository,
+  sums: readonly string[],
+) {
+  for (const [index, sum] of sums.entries()) {
+    const revision = `net@${index + 1}`;
+    await repo.with((open) => checkout(open, { revision, force: true }, repo.context));
+    t.is(sha256Hex(await repo.read('model.safetensors')), sum, revision);
+  }
+  const { problems } = await repo.with((open) =>
+    checkRepository(open.layout, { open: Repository.openForRepair }),
+  );
+  t.deepEqual(problems, []);
+}
