@@ -89,6 +89,12 @@ export function ownIdentity(): ProcessIdentity {
   return own;
 }
 
+/** The identity of another process of this pid namespace; its start is '0' where that cannot be seen. */
+export function identityOf(pid: number): ProcessIdentity {
+  const sight = lookForProcess(pid);
+  return { ...ownIdentity(), pid, start: sight.kind === 'running' ? sight.start : '0' };
+}
+
 /** What the name of a temporary file tells of the process that made it. */
 export interface OwnerMark {
   pid: number;

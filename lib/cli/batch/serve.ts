@@ -17,7 +17,7 @@ import { type Line, type Request, readRequests } from './request.js';
 export const PROTOCOL = 1;
 
 /** Commands that need the terminal or stdin for themselves. */
-const ALONE = new Set(['batch', 'completion', 'run', 'ui']);
+const ALONE = new Set(['batch', 'completion', 'ui']);
 
 /** Commands that only read: they share an open repository. */
 const READING = new Set(['cat', 'desc', 'diff', 'list', 'log', 'reflog', 'show', 'status']);

@@ -1,5 +1,5 @@
 /** `dlv commit` on the command line. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { UsageError } from '../../base/errors.js';
 import type { PathChange } from '../../use/history/commit/staged-changes.js';
 import { parseDate } from '../../use/history/dates.js';
@@ -10,6 +10,7 @@ import {
   type Level,
   levelOption,
   parseAuthor,
+  parseCount,
   parseMetrics,
   parseNamed,
   parseOperation,
@@ -26,6 +27,7 @@ interface Flags {
   file?: string;
   all?: boolean;
   from?: string;
+  heldOf?: string;
   amend?: boolean;
   model?: string;
   branch?: string;
@@ -73,12 +75,19 @@ const EXAMPLE: CommitResult = {
   seconds: 0.42,
 };
 
+/** `<run>:<n>`, as programs that tell of themselves write it. */
+function parseHeld(text: string): { run: string; n: number } {
+  const [run = '', n = ''] = text.split(':');
+  return { run, n: parseCount(n, '--held-of') };
+}
+
 async function options(run: Run, flags: Flags): Promise<CommitOptions> {
   const message = await readMessage(flags.message, flags.file, run);
   return {
     all: flags.all === true,
     amend: flags.amend === true,
     ...(flags.from === undefined ? {} : { from: flags.from }),
+    ...(flags.heldOf === undefined ? {} : { heldOf: parseHeld(flags.heldOf) }),
     allowEmpty: flags.allowEmpty === true,
     allowRemovals: flags.allowRemovals === true,
     params: parseParams(flags.param ?? []),
@@ -245,5 +254,6 @@ export function register(program: Command, cli: Cli): void {
     .option('--dry-run', 'only print what would be committed')
     .option('-v, --verbose', 'list the files that changed')
     .addOption(levelOption('effort of the encoder for --all'))
+    .addOption(new Option('--held-of <held>').hideHelp())
     .action(cli.action(action));
 }

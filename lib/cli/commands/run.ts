@@ -23,6 +23,7 @@ interface Flags {
   asIs?: string;
   end?: boolean;
   hurry?: boolean;
+  track?: string;
 }
 
 const EXAMPLE: RunResult = {
@@ -111,8 +112,16 @@ async function recover(run: Run, name: string | true): Promise<number> {
     : 0;
 }
 
+function refuseInBatch({ host }: Run): void {
+  if (host.asker === undefined) return;
+  throw new UsageError('dlv batch answers requests, and runs no command', {
+    hint: "start 'dlv run' by itself",
+  });
+}
+
 /** Makes versions of what a run holds, and says of each what became of it: a line of JSON. */
 async function commitHeld(run: Run, flags: Flags): Promise<number> {
+  refuseInBatch(run);
   const { commitHeldOf, yieldToOthers } = await import('../../use/ops/runs.js');
   if (run.host.self !== undefined && !flags.hurry) yieldToOthers();
   const asIs = new Set((flags.asIs ?? '').split(',').filter(Boolean).map(Number));
@@ -171,11 +180,7 @@ function surroundingsOf(run: Run, live: LiveLine): RunSurroundings {
 }
 
 async function carryOut(run: Run, command: readonly string[], flags: Flags): Promise<number> {
-  if (run.host.asker !== undefined) {
-    throw new UsageError('dlv batch answers requests, and runs no command', {
-      hint: "start 'dlv run' by itself",
-    });
-  }
+  refuseInBatch(run);
   const ops = await import('../../use/ops/run.js');
   const options = optionsOf(command, flags);
   if (flags.dryRun) {
@@ -221,6 +226,13 @@ function signalNumber(name: string): number {
 async function action(run: Run, words: string[], flags: Flags): Promise<number> {
   const { before, after } = run.split(words);
   if (flags.commitHeld !== undefined) return commitHeld(run, flags);
+  if (flags.track !== undefined) {
+    const text = flags.track;
+    const { track } = await import('../../use/ops/track.js');
+    const answer = await run.repository((repo) => track(repo, text, run.context));
+    run.answer(answer, () => {});
+    return 0;
+  }
   if (flags.recover !== undefined) return recover(run, before[0] ?? flags.recover);
   const [first, ...rest] = before;
   if (first !== undefined && after === null && ACTIONS.has(first))
@@ -300,6 +312,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--dry-run', 'only print what would be run and recorded')
     .option('--last <n>', 'with list: the newest runs')
     .addOption(new Option('--commit-held <run>').hideHelp())
+    .addOption(new Option('--track <json>').hideHelp())
     .addOption(new Option('--as-is <numbers>').hideHelp())
     .addOption(new Option('--end').hideHelp())
     .addOption(new Option('--hurry').hideHelp())

@@ -8,7 +8,7 @@ import threading
 import warnings
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Set, Tuple
 
 from .errors import DlvWarning
 from .process import Process
@@ -65,6 +65,33 @@ def submit(work: Work) -> "Future[Any]":
         _worker.futures.append(future)
         _worker.queue.put((future, work))
     return future
+
+
+def quietly(work: Work) -> None:
+    """Has something done behind that nobody waits for. An error is told once for each kind, and ends nothing."""
+    future = submit(work)
+    forget(future)
+    future.add_done_callback(_tell_error)
+
+
+_told: Set[str] = set()
+
+
+def _tell_error(future: "Future[Any]") -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is None:
+        return
+    kind = getattr(error, "code", type(error).__name__)
+    if kind not in _told:
+        _told.add(kind)
+        warnings.warn(f"the record of a run could not be written: {error}", DlvWarning, stacklevel=2)
+
+
+def settle() -> None:
+    """Waits until what was submitted so far is done, whatever came of it."""
+    future = submit(lambda _: None)
+    forget(future)
+    future.result()
 
 
 def wait() -> None:

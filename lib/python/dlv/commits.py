@@ -7,11 +7,11 @@ import math
 import os
 import shutil
 import tempfile
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from . import tensors
 from .errors import DlvError
-from .hold import PREFIX, Held
+from .hold import Held, new_name, sweep
 from .process import Process, ask
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -111,12 +111,28 @@ def inside(path: str) -> str:
     return pure
 
 
+class Place(NamedTuple):
+    """Where a run holds a checkpoint until it is a version, and what tells dlv that it is there."""
+
+    run: str
+    n: int
+    folder: str
+    tell: Callable[[str], None]
+
+
 class Commit:
     """What one commit does, now or in the background."""
 
     def __init__(
-        self, cwd: str, words: List[str], points: List[Tuple[str, str, Optional[int]]], branch: Optional[str]
+        self,
+        cwd: str,
+        words: List[str],
+        points: List[Tuple[str, str, Optional[int]]],
+        branch: Optional[str],
+        place: Optional[Place] = None,
     ) -> None:
+        self._place = place
+        self._is_told = False
         self._cwd = cwd
         self._branch = branch
         self._words = words
@@ -136,12 +152,16 @@ class Commit:
         texts: Mapping[str, str],
     ) -> None:
         """The tensors are written now: the training changes them next."""
-        self._folder = tempfile.mkdtemp(prefix=PREFIX, dir=self._cwd)
+        self._folder = self._place.folder if self._place else os.path.join(self._cwd, new_name())
+        if self._place is None:
+            sweep(self._cwd)
+        os.makedirs(self._folder)
         try:
             tensors.write_safetensors(content, os.path.join(self._folder, path), metadata)
             for name, text in texts.items():
                 with open(os.path.join(self._folder, inside(name)), "w", encoding="utf-8") as file:
                     file.write(text)
+            self._tell(path)
         except BaseException:
             self.release()
             raise
@@ -153,14 +173,21 @@ class Commit:
         if is_folder and path is not None:
             raise DlvError("DLV_USAGE", f"path is {path!r}, and a folder is given", hint="leave path away")
         if is_folder or (len(paths) == 1 and path is not None):
-            if is_folder and now and not skip:
+            if is_folder and now and not skip and self._place is None:
                 self._words += ["--from", first]
                 return
             if not os.path.exists(first):
                 raise DlvError("DLV_NOT_FOUND", f"there is no file or folder {first!r}", hint="write it before it is committed")
             # Files of a checkpoint's folder are new ones each time; a single file is often written over in place.
-            self._held.append(Held(first, links=is_folder, name=path, skip=skip))
-            self._words += ["--from", self._held[0].folder]
+            into = self._place.folder if self._place else None
+            self._held.append(Held(first, links=is_folder, name=path, skip=skip, into=into))
+            try:
+                self._tell(first)
+            except BaseException:
+                self.release()
+                raise
+            if self._place is None:
+                self._words += ["--from", self._held[0].folder]
         elif now:
             self._stage = paths
         else:
@@ -170,7 +197,15 @@ class Commit:
                 hint="name a folder, or one file with its path in the version: path='model.safetensors'",
             )
 
+    def _tell(self, what: str) -> None:
+        if self._place is not None:
+            self._place.tell(what)
+            self._is_told = True
+            self._words += ["--held-of", f"{self._place.run}:{self._place.n}"]
+
     def release(self) -> None:
+        if self._is_told:
+            return  # dlv lets go of it when it is a version, and keeps it for `dlv run --recover` if it cannot be one yet
         for held in self._held:
             held.release()
         if self._folder is not None:
@@ -178,7 +213,7 @@ class Commit:
 
     def __call__(self, on: Optional[Process] = None) -> Committed:
         words = list(self._words)
-        if self._folder is not None:
+        if self._folder is not None and self._place is None:
             words += ["--from", self._folder]
         log: Optional[str] = None
         try:

@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import background, tensors
-from .commits import Commit, Committed, Metrics, PathLike, Point, inside, param_text, points_of
+from .commits import Commit, Committed, Metrics, PathLike, Place, Point, inside, param_text, points_of
 from .errors import DlvError
 from .process import Process, Progress, ask
 
@@ -315,6 +315,7 @@ class Repo:
         skip: Sequence[str] = (),
         allow_empty: bool = False,
         wait: bool = True,
+        _place: Optional[Place] = None,
     ) -> Any:
         """Makes a version. See dlv.commit."""
         if path is not None:
@@ -338,7 +339,7 @@ class Repo:
         for log in logs:
             words += ["--log", os.path.abspath(os.fspath(log))]
         points = points_of(metrics, None)
-        work = Commit(self._cwd, words, points, branch)
+        work = Commit(self._cwd, words, points, branch, _place)
         if isinstance(content, Mapping):
             work.state(content, path or "model.safetensors", metadata, texts or {})
         elif content is None:

@@ -209,6 +209,55 @@ class Runs(RepositoryCase):
         (log,) = [log for log in shown["logs"] if log["name"].endswith("metrics.jsonl")]
         self.assertGreater(log["bytes"], 300 * 10)
 
+    def test_a_loop_is_a_run(self) -> None:
+        with dlv.track(params={"lr": 1e-3}, name="first") as run:
+            run.log(step=1, loss=0.5)
+            run.log(step=2, loss=0.25, odd=math.inf)
+            run.log(note=3)
+            made = run.commit(self.weights(), step=2)
+            shown = self.repo.run("run", "show", run.id)
+            self.assertEqual((shown["state"], shown["pid"], shown["kind"]), ("running", os.getpid(), "track"))
+            (entry,) = shown["checkpoints"]
+            self.assertEqual((entry["state"], entry["version"], entry["step"]), ("committed", made.version, 2))
+        shown = self.repo.run("run", "show", "first")
+        self.assertEqual((shown["state"], shown["versions"], shown["params"]), ("finished", 1, {"lr": "0.001"}))
+        self.assertEqual([(s["name"], s["steps"], s["values"]) for s in shown["series"] if s["name"] == "loss"], [("loss", [1, 2], [0.5, 0.25])])
+        self.assertEqual({m["name"]: m["last"] for m in shown["metrics"]}, {"loss": 0.25, "odd": None, "note": 3})
+        self.assertGreater(shown["peakBytes"], 1 << 20)
+        self.assertTrue(shown["environment"]["python"])
+        with self.assertRaises(ZeroDivisionError):
+            with dlv.track():
+                raise ZeroDivisionError("no")
+        failed = self.repo.run("run", "list")[0]
+        self.assertEqual((failed["state"], failed["versions"]), ("failed", 0))
+        self.assertEqual(self.repo.run("run", "show", failed["run"])["problems"], ["ZeroDivisionError: no"])
+
+    def test_what_a_killed_program_held_becomes_a_version(self) -> None:
+        script = (
+            "import dlv, os, sys, numpy\n"
+            "run = dlv.track(name='killed')\n"
+            "run.log(step=5, loss=0.5)\n"
+            "import dlv.background as b\n"
+            "b.submit(lambda on: __import__('time').sleep(60))\n"  # the worker is busy when the next ones come
+            "run.commit({'w': numpy.ones(5000)}, step=5, wait=False)\n"
+            "dlv.commit({'w': numpy.zeros(5)}, wait=False)\n"
+            "os.kill(os.getpid(), 9)\n"
+        )
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run([sys.executable, "-c", script], env=env)
+        self.assertEqual(len(self.left_over()), 1)
+        (entry,) = self.repo.run("run", "list")
+        self.assertEqual((entry["state"], entry["waiting"], entry["versions"]), ("crashed", 1, 0))
+        # The next run sweeps up, and stores what was held.
+        with dlv.track() as run:
+            run.commit(self.weights(2), wait=False)
+        entry = self.repo.run("run", "list")[1]
+        self.assertEqual((entry["state"], entry["waiting"], entry["versions"]), ("crashed", 0, 1))
+        self.assertEqual([float(x) for x in dlv.load(entry["version"])["w"][:2]], [1, 1])
+        self.assertEqual(self.repo.show(entry["version"])["step"], 5)
+        dlv.commit(self.weights(3), wait=False).result()
+        self.assertEqual(self.left_over(), [])
+
     def test_the_line_stays_whatever_head_does(self) -> None:
         self.repo.commit(self.weights(), message="base")
         with dlv.track() as run:

@@ -240,9 +240,13 @@ export class Layout {
   runFile(id: string, name: RunFile): string {
     return path.join(this.run(id), name);
   }
+  /** What a run holds until it is stored: a folder for each checkpoint. */
+  heldCheckpoints(id: string): string {
+    return path.join(this.run(id), 'held');
+  }
   /** Files of a checkpoint that are held until they are stored. @param n  of the checkpoint. */
   heldCheckpoint(id: string, n: number): string {
-    return path.join(this.run(id), 'held', String(n));
+    return path.join(this.heldCheckpoints(id), String(n));
   }
   /** Folder of what is arriving from remotes. */
   get incoming(): string {

@@ -23,6 +23,7 @@ import {
   toParams,
 } from '../history/version-content.js';
 import type { Repository } from '../repository.js';
+import { settleTracked, type TrackedCheckpoint, trackedCheckpoint } from '../running/track.js';
 import {
   type CommitPreview,
   type CommitRequest,
@@ -45,6 +46,8 @@ export interface CommitOptions {
    * to the context's folder.
    */
   from?: string;
+  /** A checkpoint that a program holds which tells of itself (ops/track.ts). */
+  heldOf?: TrackedCheckpoint;
   model?: string;
   /** `model/branch` that the version goes to; where HEAD is and its files stay. */
   branch?: string;
@@ -95,11 +98,31 @@ export async function commit(
   const request = await requestOf(repo, options, context);
   const from = folderOf(options, context);
   const landed =
-    from === null
-      ? await commitFiles(repo, request, context)
-      : await commitFrom(repo, { ...request, from }, context);
+    options.heldOf !== undefined
+      ? await commitTracked(repo, request, options.heldOf, context)
+      : from === null
+        ? await commitFiles(repo, request, context)
+        : await commitFrom(repo, { ...request, from }, context);
   await mergeQuietly(repo, context);
   return { ...landed, seconds: (performance.now() - started) / 1000 };
+}
+
+/** A version of what a program holds that tells of itself; the record of its run says what became of it. */
+async function commitTracked(
+  repo: Repository,
+  request: CommitRequest,
+  held: TrackedCheckpoint,
+  context: OpContext,
+): Promise<CommittedVersion> {
+  const { from, tellPaths } = await trackedCheckpoint(repo, held);
+  try {
+    const made = await commitFrom(repo, { ...request, from, held: true, tellPaths }, context);
+    await settleTracked(repo, held, made);
+    return made;
+  } catch (error) {
+    await settleTracked(repo, held, { error }).catch(() => {});
+    throw error;
+  }
 }
 
 /** The folder that a version is made of, or null. @throws {UsageError} with options that are about the work tree. */
@@ -127,7 +150,17 @@ async function requestOf(
   options: CommitOptions,
   context: OpContext,
 ): Promise<CommitRequest & { stage?: 'tracked' }> {
-  const { all, from: _, logs = [], parents = [], author, date, message, ...others } = options;
+  const {
+    all,
+    from: _,
+    heldOf: __,
+    logs = [],
+    parents = [],
+    author,
+    date,
+    message,
+    ...others
+  } = options;
   const { operation, environment, data, ...rest } = others;
   if (message !== undefined && message.trim() === '') {
     throw new UsageError('the message is empty', {

@@ -242,6 +242,12 @@ async function goOn(
       hint: 'end it first',
     });
   }
+  if (before.kind === 'track') {
+    throw new UsageError(`run ${id} is of a program that tells of itself`, {
+      run: id,
+      hint: 'start the program again: it begins a run of its own',
+    });
+  }
   await recoverRun(repo, id, context);
   const record = await takeOver(repo, id);
   if (options.command.length === 0 && record.command.some((word) => word.includes(MASK))) {

@@ -80,6 +80,11 @@ function entryOf(record: RunRecord): RunEntry {
   };
 }
 
+/** The process that trains. */
+function pidOf({ kind, state, child, process }: RunRecord): number | null {
+  return kind === 'track' && state === 'running' ? (process?.pid ?? null) : (child?.pid ?? null);
+}
+
 /** Runs that are here, the newest first. */
 export async function listRuns(
   { layout }: Repository,
@@ -101,7 +106,7 @@ export async function showRun({ layout }: Repository, name: string): Promise<Run
     record;
   return {
     ...entryOf(record),
-    ...{ cwd, base, cpuSeconds, peakBytes, pid: record.child?.pid ?? null },
+    ...{ cwd, base, cpuSeconds, peakBytes, pid: pidOf(record) },
     ...{ params, environment, git, stretches, problems },
     checkpoints: record.checkpoints.map(shownCheckpoint),
     series: series.map(({ name: metric, steps, values }) => ({

@@ -15,10 +15,7 @@ import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
 import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
 import { withSession } from '../../storage/objects/access.js';
 import { branchRefName } from '../../storage/repo/layout.js';
-import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import { readHead } from '../../storage/repo/refs/head.js';
-import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
-import { readRef, updateRef } from '../../storage/repo/refs/refs.js';
+import { readRef } from '../../storage/repo/refs/refs.js';
 import { readRunMetrics } from '../../storage/repo/runs/run-metrics.js';
 import {
   millisecondsOf,
@@ -26,16 +23,14 @@ import {
   type RunRecord,
 } from '../../storage/repo/runs/run-record.js';
 import { Staging } from '../../storage/repo/staging/staging.js';
-import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import { makeVersion, type NewFile, versionFiles } from '../history/commit/make-version.js';
-import { stagedChanges } from '../history/commit/staged-changes.js';
-import { asSeen, moveLine, sameFile, stagedEntriesOf } from '../history/commit/staged-version.js';
+import { nameVersion } from '../history/commit/name-version.js';
+import { stagedEntriesOf } from '../history/commit/staged-version.js';
 import type { GivenText } from '../history/commit/tell.js';
 import { baseCandidates } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
-import { isOfWorkTree } from '../history/lines/open-staging.js';
 import { type HeldFile, wholenessProblem } from './checkpoints/whole.js';
 import { type RunFacts, runExtension, versionsOfRun } from './run-facts.js';
 
@@ -246,10 +241,8 @@ async function store(
       git: record.git,
     };
     const { id, version } = await makeVersion(repo, session, wanted, {
-      name: async (lock, { id: made }) => {
-        await updateRef(lock, { name, before: ref, after: made, why });
-        await bringAlong(repo, lock, { before: ref, after: made, entries, line: record, why });
-      },
+      name: (lock, { id: made }) =>
+        nameVersion(repo, lock, { model, branch, before: ref, id: made, entries, why }),
       signal,
     });
     return { id, number: version.number };
@@ -305,44 +298,4 @@ async function textsOf(repo: StoreAccess, { id }: RunRecord): Promise<GivenText[
     }
   }
   return texts;
-}
-
-/**
- * If files of the work tree are on the line, staging goes along, so that nothing looks changed but what is. What was
- * staged there stays, and the next command says what to do.
- */
-async function bringAlong(
-  repo: StoreAccess,
-  lock: RepositoryLock,
-  {
-    before,
-    after,
-    entries,
-    line: { model, branch },
-    why,
-  }: {
-    before: Id | null;
-    after: Id;
-    entries: readonly NewFile[];
-    line: { model: string; branch: string };
-    why: MoveReason;
-  },
-): Promise<void> {
-  const { staging } = await readStaging(repo.layout);
-  if (!(await isOfWorkTree(repo, staging, { model, branch }))) return;
-  const head = await readHead(repo.layout);
-  if (head.kind === 'branch' && head.model === model && head.branch === branch) {
-    await appendReflog(lock, 'HEAD', { before, after, ...why });
-  }
-  const line = staging.get(model);
-  const own = staging.entries(model);
-  if (line !== undefined && line.base !== before) return;
-  if ((await stagedChanges(repo, { tip: before }, own)).length > 0) return;
-  const next = entries.map((entry) => {
-    const known = staging.entry(entry.path);
-    const isSame = known !== null && sameFile(known, entry) && known.recipe.id === entry.recipe.id;
-    return isSame ? known : { ...entry, stat: null, stagedAtNs: '0' };
-  });
-  moveLine(staging, model, { version: after, branch, entries: asSeen(next, staging, model) });
-  await writeStaging(lock, staging);
 }

@@ -23,6 +23,7 @@ import { Scanner, type SeenPlace } from './checkpoints/scan.js';
 import type { HeldFile } from './checkpoints/whole.js';
 import { commitHeld, heldFiles } from './commit-held.js';
 import { noteEnd } from './note-end.js';
+import { dropUntold } from './track.js';
 
 /** What recovering a run did. */
 export interface Recovered {
@@ -73,11 +74,12 @@ export async function recoverRun(
     context.warn(
       `its command still runs as process ${record.child?.pid}: what it writes is left for later`,
     );
-  } else await lookAgain(layout, record, context);
+  } else if (record.kind === 'track') await dropUntold(layout, record);
+  else await lookAgain(layout, record, context);
   const outcomes: Parameters<CheckpointKeeper['settleOutcome']>[0][] = [];
   const keeper = new CheckpointKeeper(layout, record, (message) => context.warn(message));
   // The trainer was done with what another checkpoint followed: it is stored whatever a reader says.
-  const asIs = new Set(followed(record));
+  const asIs = new Set(record.kind === 'track' ? allOf(record) : followed(record));
   await commitHeld(repo, record, { asIs, onOutcome: (outcome) => outcomes.push(outcome) }, context);
   for (const outcome of outcomes) await keeper.settleOutcome(outcome, true);
   if (record.state === 'running' && !isThere) {
@@ -99,6 +101,11 @@ export async function recoverRun(
         : [];
     }),
   };
+}
+
+/** A program says itself what is complete. */
+function allOf({ checkpoints }: RunRecord): number[] {
+  return checkpoints.map(({ n }) => n);
 }
 
 /** Numbers of checkpoints that another one of their series followed. */

@@ -3,7 +3,6 @@
  * files and what is staged elsewhere do not change.
  */
 import path from 'node:path';
-import type { Id } from '../../base/bytes/hash.js';
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.js';
 import { statThrough } from '../../base/files/files.js';
 import { listTree } from '../../base/files/small-files.js';
@@ -12,21 +11,17 @@ import { comparePaths, pathProblem } from '../../pure/paths/version-path.js';
 import { fileOf, ingestBatch, ingestSettings } from '../../storage/ingest/batch.js';
 import { withSession } from '../../storage/objects/access.js';
 import { publishedBytes } from '../../storage/objects/stored-bytes.js';
-import { branchRefName, isRepositoryData } from '../../storage/repo/layout.js';
-import type { RepositoryLock } from '../../storage/repo/processes/lock.js';
-import { readHead } from '../../storage/repo/refs/head.js';
-import { appendReflog, type MoveReason } from '../../storage/repo/refs/reflog.js';
-import { updateRef } from '../../storage/repo/refs/refs.js';
-import { readStaging, writeStaging } from '../../storage/repo/staging/staging-file.js';
+import { isRepositoryData } from '../../storage/repo/layout.js';
+import type { Extension } from '../../storage/repo/version/version.js';
 import type { OpContext } from '../context.js';
 import type { StoreAccess } from '../history/access.js';
 import { branchLine, countTensors } from '../history/commit/draft-version.js';
 import { makeVersion, type NewFile, versionFiles } from '../history/commit/make-version.js';
+import { nameVersion, unseen } from '../history/commit/name-version.js';
 import { stagedChanges } from '../history/commit/staged-changes.js';
-import { asSeen, moveLine, sameFile } from '../history/commit/staged-version.js';
 import { baseCandidates, type Line } from '../history/lines/lines.js';
 import { moveReason } from '../history/lines/moves.js';
-import { isOfWorkTree, openStaging } from '../history/lines/open-staging.js';
+import { openStaging } from '../history/lines/open-staging.js';
 import { Describer } from '../history/versions.js';
 import type { CommitRequest, CommittedVersion } from './commit-files.js';
 
@@ -34,6 +29,10 @@ import type { CommitRequest, CommittedVersion } from './commit-files.js';
 export interface CommitFromRequest extends Omit<CommitRequest, 'stage' | 'amend'> {
   /** Folder whose files the version has, under their names below it; or one file. Absolute. */
   from: string;
+  /** What a run holds: it lies within the repository's data. */
+  held?: boolean;
+  /** What the version says besides, of its paths. */
+  tellPaths?: (paths: readonly string[]) => readonly Extension[];
 }
 
 /** How often another command may move the branch first. */
@@ -51,7 +50,7 @@ export async function commitFrom(
       hint: 'say what this version is with -m <text> or -F <file>',
     });
   }
-  const files = await filesOf(request.from, context);
+  const files = await filesOf(request, context);
   for (let attempt = 1; ; attempt++) {
     const { staging, model } = await openStaging(repo, request);
     const line = await branchLine(repo, staging, model);
@@ -70,7 +69,7 @@ interface Place {
   file: string;
 }
 
-async function filesOf(from: string, context: OpContext): Promise<Place[]> {
+async function filesOf({ from, held }: CommitFromRequest, context: OpContext): Promise<Place[]> {
   const there = await statThrough(from);
   if (there.kind !== 'file' && there.kind !== 'folder') {
     throw new NotFoundError(`there is no file or folder '${from}'`, {
@@ -79,7 +78,7 @@ async function filesOf(from: string, context: OpContext): Promise<Place[]> {
       hint: 'correct what stands behind --from',
     });
   }
-  if (isRepositoryData(from)) {
+  if (!held && isRepositoryData(from)) {
     throw new UsageError(`'${from}' is data of a repository`, { option: '--from' });
   }
   if (there.kind === 'file') return [{ path: path.basename(from), file: from }];
@@ -122,7 +121,7 @@ async function store(
       const file = fileOf(result, executable ? 0o755 : 0o644);
       entries.push({ ...file, step: step ?? file.step });
     }
-    const changes = await stagedChanges(repo, { tip }, stagedOf(entries));
+    const changes = await stagedChanges(repo, { tip }, unseen(entries));
     if (changes.length === 0 && !request.allowEmpty && others.length === 0) {
       throw new ConflictError(
         `nothing to commit: '${request.from}' is as the last version of '${model}'`,
@@ -138,17 +137,19 @@ async function store(
       ...{ params, metrics, logs, knowledge, author, moment },
       ...versionFiles(entries),
       ...{ model, message, parents, near: tip },
+      extensions: request.tellPaths?.(entries.map(({ path: own }) => own)) ?? [],
     };
     const why = await moveReason(repo, `commit: ${message.split('\n', 1)[0]}`);
     const made = await makeVersion(repo, session, wanted, {
-      name: (lock, { id }) => nameVersion(repo, lock, { line, id, entries, why }),
+      name: (lock, { id }) =>
+        nameVersion(repo, lock, { model, branch, before: tip, id, entries, why }),
       signal,
     });
     return {
       ...(await new Describer(repo).called(made.id)),
       branch,
       files: made.version.tree.count,
-      tensors: await countTensors(repo, stagedOf(entries)),
+      tensors: await countTensors(repo, unseen(entries)),
       logicalBytes: made.version.tree.bytes,
       changes,
       amended: null,
@@ -156,48 +157,4 @@ async function store(
       ...publishedBytes(session),
     };
   });
-}
-
-/** Files that were never seen in the work tree. */
-function stagedOf(entries: readonly NewFile[]) {
-  return entries.map((entry) => ({ ...entry, stat: null, stagedAtNs: '0' }));
-}
-
-interface Naming {
-  line: Line & { branch: string };
-  id: Id;
-  entries: readonly NewFile[];
-  why: MoveReason;
-}
-
-/** Moves the branch. If files of the work tree are on it, staging goes along; what is staged there stays. */
-async function nameVersion(
-  repo: StoreAccess,
-  lock: RepositoryLock,
-  { line, id, entries, why }: Naming,
-): Promise<void> {
-  const { model, branch, tip } = line;
-  const { staging } = await readStaging(repo.layout);
-  if (await isOfWorkTree(repo, staging, { model, branch })) {
-    const own = staging.get(model);
-    const isClean =
-      (own === undefined || own.base === tip) &&
-      (await stagedChanges(repo, { tip }, staging.entries(model))).length === 0;
-    if (isClean) {
-      const next = stagedOf(entries).map((entry) => {
-        const known = staging.entry(entry.path);
-        const isSame =
-          known !== null && sameFile(known, entry) && known.recipe.id === entry.recipe.id;
-        return isSame ? known : entry;
-      });
-      moveLine(staging, model, { version: id, branch, entries: asSeen(next, staging, model) });
-      // Staging goes first: a branch that has moved is an acknowledged version (see checkBase).
-      await writeStaging(lock, staging);
-    }
-  }
-  await updateRef(lock, { name: branchRefName(model, branch), before: tip, after: id, why });
-  const head = await readHead(repo.layout);
-  if (head.kind === 'branch' && head.model === model && head.branch === branch) {
-    await appendReflog(lock, 'HEAD', { before: tip, after: id, ...why });
-  }
 }

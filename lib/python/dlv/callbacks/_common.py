@@ -21,8 +21,12 @@ class Teller:
         self.run: Optional[Run] = None
 
     def begin(self, params: Mapping[str, Any], *, is_main: bool) -> None:
-        if not is_main or self.run is not None:
+        if not is_main:
             return
+        if self.run is not None:
+            # A training that an error ended says nothing of its end; in a notebook the next one begins in the same process.
+            before, self.run = self.run, None
+            before.finish(RuntimeError("the training did not come to its end"))
         if os.environ.get("DLV_RUN"):
             warnings.warn("dlv run commits the checkpoints of this training: DlvCallback does nothing", DlvWarning, stacklevel=3)
             return
@@ -48,7 +52,7 @@ class Teller:
         """What failed in the background is raised here, when nothing is lost by it."""
         if self.run is not None:
             run, self.run = self.run, None
-            run.wait()
+            run.finish()
 
 
 def options_of(
