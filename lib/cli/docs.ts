@@ -81,7 +81,9 @@ function section(name: string, command: Command, help: CommandHelp): string[] {
     const dots = argument.variadic ? '...' : '';
     return [`\`${brackets[0]}${argument.name()}${dots}${brackets[1]}\``, argument.description];
   });
-  const own = command.options.filter((option) => option.helpGroupHeading !== GLOBAL_OPTIONS);
+  const own = command.options.filter(
+    ({ helpGroupHeading, hidden }) => helpGroupHeading !== GLOBAL_OPTIONS && !hidden,
+  );
   const rows = [...operands, ...optionRows(own)];
   if (rows.length > 0) lines.push(...table(['operand or flag', 'what it does'], rows));
   lines.push('```sh');

@@ -14,7 +14,9 @@ function helpOfCommand(command: Command, help: CommandHelp): object {
     summary: help.summary,
     about: help.about ?? '',
     arguments: command.registeredArguments.map(packArgument),
-    options: command.options.filter((option) => !isGlobal(option)).map(packOption),
+    options: command.options
+      .filter((option) => !isGlobal(option) && !option.hidden)
+      .map(packOption),
     globalOptions: command.options.filter(isGlobal).map(packOption),
     examples: help.examples.map(([line, does]) => ({ line, does })),
     /** The document that the command prints with --json, as an example. */
