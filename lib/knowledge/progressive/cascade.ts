@@ -386,9 +386,9 @@ class Cascade {
     if (!bounds.canRefine || effort <= 0) return null;
     const sure = await this.#timed(stage, 'refined', async () => {
       const refined = await bounds.refine(fed, effort);
-      return bounds.rows(fed, unsure, refined);
+      return refined === null ? null : bounds.rows(fed, unsure, refined);
     });
-    return sure.every((value) => value > margin) ? 'refined' : null;
+    return sure?.every((value) => value > margin) ? 'refined' : null;
   }
 
   /** One plane more of each parameter. */
@@ -405,18 +405,20 @@ class Cascade {
   ): Promise<Depths | null> {
     const deeper = this.#deeper(stage.depths);
     if (deeper === null) return null;
-    const samples = spread([...left.keys()], SAMPLES);
     return nextDepths({
       from: stage.depths,
       to: deeper,
       source: this.#o.source,
-      suppose: (parameters, factor) =>
+      samples: spread([...left.keys()], SAMPLES),
+      suppose: (parameters, factor, { samples, missing }) =>
         bounds.supposing(parameters, factor, async () => {
-          let proven = 0;
-          for (const example of samples) {
+          const proven: number[] = [];
+          for (const [i, example] of samples.entries()) {
             const claims = left.get(example) as Claim[];
             const spare: Stage = { ...stage, milliseconds: { ...stage.milliseconds } };
-            if ((await this.#prove(bounds, spare, example, claims)) !== null) proven++;
+            const method = await this.#prove(bounds, spare, example, claims);
+            if (method !== null) proven.push(example);
+            if (i + 1 - proven.length > missing) break;
           }
           return proven;
         }),

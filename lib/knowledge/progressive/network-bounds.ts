@@ -7,6 +7,7 @@ import { givenName, refinedNames } from '../../pure/bounds/forward/forward.js';
 import {
   depthOf,
   elementProgram,
+  intervalOutputs,
   intervalProgram,
   type Program,
   refinable,
@@ -237,19 +238,29 @@ export class NetworkBounds {
   /**
    * Better ends of the values that bend, layer by layer: by the way back for elements whose sign is open.
    * @param work  multiplications that it may take; layers beyond it keep their intervals.
+   * @returns  null if no layer is within it.
    */
-  async refine(given: Fed[], work: number): Promise<Refined> {
+  async refine(given: Fed[], work: number): Promise<Refined | null> {
     const refined: Refined = [];
     let left = work;
+    let hasRefined = false;
+    const first = await this.#pass(
+      'intervals',
+      () => intervalProgram(this.analysis, this.#targets, []),
+      given,
+      intervalOutputs(this.#targets),
+    );
     for (const [k, target] of this.#targets.entries()) {
       const before = this.#targets.slice(0, k);
       const feeds = [...given, ...refined];
-      const [low, high] = await this.#pass(
-        `interval ${k}`,
-        () => intervalProgram(this.analysis, target, before),
-        feeds,
-        ['low', 'high'],
-      );
+      const [low, high] = hasRefined
+        ? await this.#pass(
+            `interval ${k}`,
+            () => intervalProgram(this.analysis, [target], before),
+            feeds,
+            intervalOutputs([target]),
+          )
+        : first.slice(2 * k, 2 * k + 2);
       const names = refinedNames(target);
       const dims = low?.dims ?? [];
       const ends = {
@@ -263,6 +274,7 @@ export class NetworkBounds {
       const cost = 2 * open.length * workOf(this.analysis, target);
       if (open.length > 0 && cost <= left) {
         left -= cost;
+        hasRefined = true;
         await this.#refineElements({ target, k, before, open }, feeds, ends);
         refined.push(
           fedFloats(names.low, Float32Array.from(ends.low, outward(-1)), dims),
@@ -276,7 +288,7 @@ export class NetworkBounds {
         );
       }
     }
-    return refined;
+    return hasRefined ? refined : null;
   }
 
   async #refineElements(

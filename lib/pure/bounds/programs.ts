@@ -145,17 +145,28 @@ export function workOf(analysis: Analysis, value: string): number {
   return work;
 }
 
-/** Intervals of a value for one example: outputs `low` and `high`. @param refined  values with better ends. */
+/** Names of the outputs of `intervalProgram`. */
+export function intervalOutputs(targets: readonly string[]): string[] {
+  return targets.flatMap((_, k) => [`low ${k}`, `high ${k}`]);
+}
+
+/**
+ * Intervals of values for one example: outputs `low 0`, `high 0`, `low 1`, … of the targets, in the order of the
+ * graph. @param refined  values with better ends.
+ */
 export function intervalProgram(
   analysis: Analysis,
-  target: string,
+  targets: readonly string[],
   refined: readonly string[],
 ): Program {
   const pass = new ForwardPass(single(analysis), RULES);
-  pass.run(target, refined);
-  const { low, high } = pass.interval(target);
-  pass.maker.output('low', low);
-  pass.maker.output('high', high);
+  // Not every target leads to the last one.
+  pass.run(targets.length === 1 ? (targets[0] as string) : analysis.scores, refined);
+  for (const [k, target] of targets.entries()) {
+    const { low, high } = pass.interval(target);
+    pass.maker.output(`low ${k}`, low);
+    pass.maker.output(`high ${k}`, high);
+  }
   return programOf(pass);
 }
 

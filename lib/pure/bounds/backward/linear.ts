@@ -3,7 +3,7 @@
 import { linearParts } from '../forward/linear.js';
 import { applyLinear, biasOf, type Linear, linearOf } from '../forward/linear-operator.js';
 import { BLOCK_TERMS, blockUnits, DOUBLE_MAX, doubleProduct, inBlocks } from '../forward/sums.js';
-import { sumError, UNIT } from '../rounding.js';
+import { FEW, sumError, UNIT } from '../rounding.js';
 import type { BackwardPass, BackwardRule } from './backward.js';
 
 /** The way back through Conv, ConvTranspose, Gemm and MatMul with weights. */
@@ -17,9 +17,10 @@ export const backLinear: BackwardRule = (back, node, coefficients) => {
   const { radius, size } = pass.ball(linear.data);
   const shape = pass.shape(output);
   const rank = shape.length;
-  const total = maker.scale(
-    applyLinear(pass, linear, size, 'size'),
-    1 + 3 * sumError(linear.terms, 32),
+  const unknown = maker.scale(applyLinear(pass, linear, size, 'radius'), 1.001);
+  const total = maker.add(
+    maker.scale(applyLinear(pass, linear, size, 'size'), 1 + 3 * sumError(linear.terms, 32)),
+    unknown,
   );
   const { reference } = linearParts(pass, linear, rank);
   let local = maker.add(reference, maker.scale(total, 1.02 * inputs.units * UNIT));
@@ -31,49 +32,88 @@ export const backLinear: BackwardRule = (back, node, coefficients) => {
     local = maker.add(local, maker.add(share, loose));
     addBias(back, linear, coefficients, output);
   }
-  const unknown = maker.scale(applyLinear(pass, linear, size, 'radius'), 1.001);
+  if (inputs.least !== null) {
+    // What the sums of |A|·R round, and weights of values that may be negative.
+    const lost = maker.scale(unknown, 1.02 * (linear.backTerms + 4) * UNIT);
+    const rest = maker.mul(size, maker.sub(maker.scalar(1), isPositive(back, linear.data)));
+    const other = maker.scale(applyLinear(pass, linear, rest, 'radius'), 1.001);
+    local = maker.add(local, maker.add(lost, other));
+  }
   local = maker.add(maker.scale(local, 1.01), back.roundOff(output));
   const rows = maker.abs(back.flat(coefficients, output));
   back.radius(back.weigh(rows, output, local));
-  const alone = back.weigh(rows, output, unknown);
-  const shared = sharedWeights(back, linear, {
-    output,
-    coefficients,
-    rows,
-    unknown,
-    radius,
-    places,
-  });
-  back.radius(shared === null ? alone : maker.min(alone, shared));
-  back.add(linear.data, inputs.value);
+  const at = { output, coefficients, rows, unknown, radius, places };
+  if (inputs.least === null) {
+    const alone = back.weigh(rows, output, unknown);
+    const shared = sharedWeights(back, linear, { ...at, middle: pass.ball(linear.data).center });
+    back.radius(shared === null ? alone : maker.min(alone, shared));
+    back.add(linear.data, inputs.value);
+    return true;
+  }
+  gainShared(back, linear, at);
+  back.add(linear.data, maker.sub(inputs.value, inputs.least));
   return true;
 };
 
-/** A·W: coefficients of the input, and how many roundings of |A|·|W| they may be off. */
+/**
+ * Beyond |A|·R·a: of a = l + (a − l), 0 ≤ l ≤ a, only the second part counts for each place alone. The first one is
+ * Σ R·|Σ A·l| over the places of a weight, instead of Σ |A|·R·l.
+ */
+function gainShared(back: BackwardPass, linear: Linear, at: Shared): void {
+  const { pass, maker } = back;
+  const least = maker.mul(pass.interval(linear.data).low, isPositive(back, linear.data));
+  const shared = sharedWeights(back, linear, { ...at, middle: least, radius: null });
+  if (shared === null) return;
+  const alone = maker.scale(
+    back.weigh(at.rows, at.output, applyLinear(pass, linear, least, 'radius')),
+    1 - 3 * sumError(linear.terms + back.count(at.output), 32),
+  );
+  back.center(maker.scale(maker.max(maker.sub(alone, shared), maker.scalar(0)), 1 - FEW));
+}
+
+/** 1 where a value is not negative for certain, else 0. */
+function isPositive({ pass, maker }: BackwardPass, value: string): string {
+  return pass.once(`positive ${value}`, () => {
+    const { low } = pass.interval(value);
+    return maker.node('Cast', [maker.node('GreaterOrEqual', [low, maker.scalar(0)])], {
+      to: { int: 1 },
+    });
+  });
+}
+
+/**
+ * A·W: coefficients of the input, and how many roundings of |A|·|W| they may be off. `least` is |A|·R where the input
+ * is not negative: A·W − |A|·R is the least of A·(W + Δ) there, whatever the input is.
+ */
 function transposed(
   back: BackwardPass,
   linear: Linear,
   output: string,
   coefficients: string,
-): { value: string; units: number } | null {
+): { value: string; least: string | null; units: number } | null {
   const { pass, maker } = back;
   const units = linear.backTerms + 2;
   if (linear.kind === 'rows' || linear.kind === 'columns') {
-    const weight = pass.weight(linear.weight, 'center');
-    const turned =
-      linear.kind === 'rows'
+    const turned = (form: 'center' | 'radius'): string => {
+      const weight = pass.weight(linear.weight, form);
+      return linear.kind === 'rows'
         ? weight
         : maker.node('Transpose', [weight], { perm: { ints: [1, 0] } });
+    };
     const elements = pass.shape(linear.weight).reduce((product, size) => product * size, 1);
-    if (elements <= DOUBLE_MAX)
-      return { value: doubleProduct(pass, coefficients, turned), units: 4 };
-    return { value: maker.node('MatMul', [coefficients, turned]), units };
+    if (elements > DOUBLE_MAX) {
+      return { value: maker.node('MatMul', [coefficients, turned('center')]), least: null, units };
+    }
+    const value = doubleProduct(pass, coefficients, turned('center'));
+    if (pass.interval(linear.data).isExact) return { value, least: null, units: 4 };
+    const most = doubleProduct(pass, maker.abs(coefficients), turned('radius'));
+    return { value, least: maker.mul(most, isPositive(back, linear.data)), units: 6 };
   }
   const { output_padding, output_shape, ...attributes } = linear.attributes;
   if (linear.kind === 'deconv') {
     if (output_padding !== undefined || output_shape !== undefined) return null;
     const weight = pass.weight(linear.weight, 'center');
-    return { value: maker.node('Conv', [coefficients, weight], attributes), units };
+    return { value: maker.node('Conv', [coefficients, weight], attributes), least: null, units };
   }
   const before = pass.shape(linear.data).slice(2);
   const after = pass.shape(output).slice(2);
@@ -104,17 +144,25 @@ function transposed(
   const each = Math.max(1, Math.floor(BLOCK_TERMS / taps));
   const { group } = attributes;
   const isWhole = group === undefined || ('int' in group && group.int === 1);
+  const apply = (rows: string, weight: string): string =>
+    maker.node('ConvTranspose', [rows, weight], whole);
+  const least = pass.interval(linear.data).isExact
+    ? null
+    : maker.mul(
+        apply(maker.abs(coefficients), pass.weight(linear.weight, 'radius')),
+        isPositive(back, linear.data),
+      );
   if (!isWhole || filters <= each) {
-    const weight = pass.weight(linear.weight, 'center');
-    return { value: maker.node('ConvTranspose', [coefficients, weight], whole), units };
+    const value = apply(coefficients, pass.weight(linear.weight, 'center'));
+    return { value, least, units: units + 2 };
   }
   const value = inBlocks(
     pass,
     { x: coefficients, axis: 1 },
     { weight: linear.weight, axis: 0, each },
-    (part, weight) => maker.node('ConvTranspose', [part, weight], whole),
+    apply,
   );
-  return { value, units: blockUnits(each * taps, Math.ceil(filters / each)) };
+  return { value, least, units: blockUnits(each * taps, Math.ceil(filters / each)) + 2 };
 }
 
 /** A·b. */
@@ -141,28 +189,34 @@ function addBias(back: BackwardPass, linear: Linear, coefficients: string, outpu
   back.center(product);
 }
 
+/** Rows over the output of an operator, and what is known of its input. */
+interface Shared {
+  readonly output: string;
+  readonly coefficients: string;
+  /** |coefficients|, flat. */
+  readonly rows: string;
+  /** R·m in the shape of the output, with the greatest magnitude m of the input. */
+  readonly unknown: string;
+  /** How far the input may be from where the sums are taken; null: that counts elsewhere. */
+  readonly radius: string | null;
+  readonly places: number;
+}
+
 /**
- * Weights that are used in many places: Σ_w R_w·|Σ_places A·a|, with the center of a, and the rest of a by its
- * radius. null where a convolution has groups or one place, or is too large to be written out.
+ * Weights that are used in many places: Σ_w R_w·|Σ_places A·a| at a value `middle` of the input, and the rest of it by
+ * its radius. null where a convolution has groups or one place, or is too large to be written out.
  */
 function sharedWeights(
   back: BackwardPass,
   linear: Linear,
-  at: {
-    output: string;
-    coefficients: string;
-    rows: string;
-    unknown: string;
-    radius: string | null;
-    places: number;
-  },
+  at: Shared & { middle: string },
 ): string | null {
   const { pass, maker } = back;
   const { attributes } = linear;
   const group = attributes.group;
   const isGrouped = group === undefined || !('int' in group) || group.int !== 1;
   if (!back.sharesWeights || linear.kind !== 'conv' || isGrouped || at.places < 2) return null;
-  const columns = unfolded(back, linear, at.output);
+  const columns = unfolded(back, linear, at.output, at.middle);
   if (columns === null) return null;
   const [filters = 0, channels = 0, ...kernel] = pass.shape(linear.weight);
   const taps = kernel.reduce((product, size) => product * size, channels);
@@ -182,10 +236,14 @@ function sharedWeights(
   return maker.add(first, back.weigh(at.rows, at.output, away));
 }
 
-/** What each place of the output sees of the input's center: [1, places, taps]. */
-function unfolded(back: BackwardPass, linear: Linear, output: string): string | null {
+/** What each place of the output sees of a value of the input: [1, places, taps]. */
+function unfolded(
+  back: BackwardPass,
+  linear: Linear,
+  output: string,
+  middle: string,
+): string | null {
   const { pass, maker } = back;
-  const { center } = pass.ball(linear.data);
   const [, channels = 0, ...sizes] = pass.shape(linear.data);
   const after = pass.shape(output).slice(2);
   const kernel = pass.shape(linear.weight).slice(2);
@@ -205,8 +263,8 @@ function unfolded(back: BackwardPass, linear: Linear, output: string): string | 
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
   const width = w + left + right;
   const padded = pads.some((one) => one > 0)
-    ? maker.node('Pad', [center, maker.whole([0, 0, top, left, 0, 0, bottom, right])])
-    : center;
+    ? maker.node('Pad', [middle, maker.whole([0, 0, top, left, 0, 0, bottom, right])])
+    : middle;
   const places: number[] = [];
   for (let y = 0; y < oh; y++) {
     for (let x = 0; x < ow; x++) {
