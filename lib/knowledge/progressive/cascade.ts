@@ -25,9 +25,9 @@ import { NetworkBounds } from './network-bounds.js';
 import { nextDepths } from './next-depths.js';
 import { type Depths, depthsOf, isWhole, type PlaneSource } from './plane-source.js';
 import { writePrefix } from './prefix-file.js';
+import { type Method, Prover } from './prover.js';
 
-/** How an answer became final. */
-export type Method = 'intervals' | 'rows' | 'refined' | 'approximate' | 'full';
+export type { Method } from './prover.js';
 
 export interface CascadeOptions {
   /** How errors call the network. */
@@ -84,13 +84,17 @@ export interface CascadeResult {
 
 /** Examples that show whether a depth is worth its bounds, and which weights are worth more planes. */
 const SAMPLES = 6;
+/** Where no bound of so many examples comes this near to proof, those of others are not tried: 1 is proof. */
+const NEAR = 4;
 
 /** @throws {InferenceError} {UsageError} {PromisedError} {RemoteError} {AbortedError} */
 export async function runCascade(options: CascadeOptions): Promise<CascadeResult> {
   const bench = new Workbench(options.label, options.folder, options.signal);
+  const cascade = new Cascade(bench, options);
   try {
-    return await new Cascade(bench, options).run();
+    return await cascade.run();
   } finally {
+    await cascade.settled;
     await bench.close();
   }
 }
@@ -110,10 +114,17 @@ class Cascade {
   #output = '';
   #runtime = '';
   #bounds: NetworkBounds | null = null;
+  /** Planes that are being read for the next depth. */
+  #ahead: Promise<void> | null = null;
 
   constructor(bench: Workbench, options: CascadeOptions) {
     this.#bench = bench;
     this.#o = options;
+  }
+
+  /** Ends when nothing is being read any more. */
+  get settled(): Promise<void> {
+    return this.#ahead ?? Promise.resolve();
   }
 
   async run(): Promise<CascadeResult> {
@@ -160,6 +171,8 @@ class Cascade {
     const { source, options, output } = this.#o;
     throwIfAborted(this.#o.signal);
     const started = performance.now();
+    await this.#ahead;
+    this.#ahead = null;
     const { boundsOf, path: file } = await source.load(depths);
     const stage: Stage = {
       depths,
@@ -277,17 +290,10 @@ class Cascade {
     if (bounds === null) return { open: [...open], depths: null };
     const left = await this.#timed(stage, 'intervals', () => this.#scan(bounds, open, scores));
     if (left.size === 0) return { open: [], depths: null };
-    const samples = spread([...left.keys()], SAMPLES);
-    // Where no sample becomes certain, the bounds of all others would be wasted.
-    const found = await this.#decide(bounds, stage, samples, { left, scores });
-    if (found > 0) {
-      const rest = [...left.keys()];
-      await this.#decide(bounds, stage, rest, { left, scores });
-    }
+    const next = await this.#decide(bounds, stage, { left, scores });
     const rest = [...left.keys()];
     if (rest.length === 0) return { open: [], depths: null };
-    const depths = await this.#timed(stage, 'plan', () => this.#plan(bounds, stage, left));
-    return { open: rest, depths };
+    return { open: rest, depths: next ?? (await this.#plan(bounds, stage, left)) };
   }
 
   async #timed<T>(
@@ -351,44 +357,71 @@ class Cascade {
     return bounds.given(await feeder.read(example, 1, feeder.fixed ?? 1));
   }
 
-  /** Backward bounds of some open examples. @returns how many became final. */
+  /**
+   * Backward bounds of open examples. Once enough of them stay open, the next depths are chosen by these and read
+   * while bounds of the others are computed.
+   * @returns  the next depths, if they were chosen; null: they were not, or are all of the weights.
+   */
   async #decide(
     bounds: NetworkBounds,
     stage: Stage,
-    examples: readonly number[],
     { left, scores }: Undecided,
-  ): Promise<number> {
-    let count = 0;
-    for (const example of examples) {
-      const claims = left.get(example);
-      if (claims === undefined) continue;
+  ): Promise<Depths | null> {
+    const prover = this.#prover(bounds, stage);
+    const samples = spread([...left.keys()], SAMPLES);
+    const order = new Set([...samples, ...left.keys()]);
+    let next: Depths | null = null;
+    let found = 0;
+    let tried = 0;
+    let nearest = Number.POSITIVE_INFINITY;
+    const failed = new Map<number, Claim[]>();
+    for (const example of order) {
       throwIfAborted(this.#o.signal);
-      const method = await this.#prove(bounds, stage, example, claims);
-      if (method === null) continue;
-      left.delete(example);
-      this.#settle(example, scores[example] as number[], method);
-      count++;
+      const claims = left.get(example) as Claim[];
+      const row = scores[example] as number[];
+      const { method, distance } = await prover.prove(
+        await this.#one(bounds, example),
+        claims,
+        row,
+      );
+      tried++;
+      nearest = Math.min(nearest, distance);
+      if (method === null) {
+        failed.set(example, claims);
+      } else {
+        left.delete(example);
+        this.#settle(example, row, method);
+        found++;
+      }
+      // Where nothing comes near, the bounds of all others would be wasted.
+      if (tried % SAMPLES === 0) {
+        if (found === 0 && nearest > NEAR) break;
+        nearest = Number.POSITIVE_INFINITY;
+      }
+      if (next === null && failed.size === SAMPLES && tried < order.size) {
+        next = await this.#plan(bounds, stage, failed);
+        if (next !== null) this.#ahead = this.#readAhead(next);
+      }
     }
-    return count;
+    return next;
   }
 
-  async #prove(
-    bounds: NetworkBounds,
-    stage: Stage,
-    example: number,
-    claims: readonly Claim[],
-  ): Promise<Method | null> {
+  /** @param stage  whose milliseconds are counted; null: nobody's. */
+  #prover(bounds: NetworkBounds, stage: Stage | null): Prover {
     const { margin, effort } = this.#o;
-    const fed = await this.#one(bounds, example);
-    const least = await this.#timed(stage, 'rows', () => bounds.rows(fed, claims, null));
-    const unsure = claims.filter((_, i) => !((least[i] as number) > margin));
-    if (unsure.length === 0) return 'rows';
-    if (!bounds.canRefine || effort <= 0) return null;
-    const sure = await this.#timed(stage, 'refined', async () => {
-      const refined = await bounds.refine(fed, effort);
-      return refined === null ? null : bounds.rows(fed, unsure, refined);
-    });
-    return sure?.every((value) => value > margin) ? 'refined' : null;
+    const spend = (what: 'rows' | 'refined', milliseconds: number): void => {
+      if (stage !== null) stage.milliseconds[what] += milliseconds;
+    };
+    return new Prover(bounds, { margin, effort, spend });
+  }
+
+  /** Reads planes while bounds are computed. */
+  async #readAhead(depths: Depths): Promise<void> {
+    try {
+      await this.#o.source.load(depths);
+    } catch {
+      // Reading them in their turn says what is wrong.
+    }
   }
 
   /** One plane more of each parameter. */
@@ -398,30 +431,33 @@ class Cascade {
     return isWhole(parameters, next) ? null : next;
   }
 
-  async #plan(
+  /** The next depths, by some of the examples that are open; null: all of the weights. */
+  #plan(
     bounds: NetworkBounds,
     stage: Stage,
-    left: ReadonlyMap<number, Claim[]>,
+    open: ReadonlyMap<number, Claim[]>,
   ): Promise<Depths | null> {
-    const deeper = this.#deeper(stage.depths);
-    if (deeper === null) return null;
-    return nextDepths({
-      from: stage.depths,
-      to: deeper,
-      source: this.#o.source,
-      samples: spread([...left.keys()], SAMPLES),
-      suppose: (parameters, factor, { samples, missing }) =>
-        bounds.supposing(parameters, factor, async () => {
-          const proven: number[] = [];
-          for (const [i, example] of samples.entries()) {
-            const claims = left.get(example) as Claim[];
-            const spare: Stage = { ...stage, milliseconds: { ...stage.milliseconds } };
-            const method = await this.#prove(bounds, spare, example, claims);
-            if (method !== null) proven.push(example);
-            if (i + 1 - proven.length > missing) break;
-          }
-          return proven;
-        }),
+    return this.#timed(stage, 'plan', async () => {
+      const deeper = this.#deeper(stage.depths);
+      if (deeper === null) return null;
+      const prover = this.#prover(bounds, null);
+      return nextDepths({
+        from: stage.depths,
+        to: deeper,
+        source: this.#o.source,
+        samples: spread([...open.keys()], SAMPLES),
+        suppose: (parameters, factor, { samples, missing }) =>
+          bounds.supposing(parameters, factor, async () => {
+            const proven: number[] = [];
+            for (const [i, example] of samples.entries()) {
+              const claims = open.get(example) as Claim[];
+              const { method } = await prover.prove(await this.#one(bounds, example), claims, []);
+              if (method !== null) proven.push(example);
+              if (i + 1 - proven.length > missing) break;
+            }
+            return proven;
+          }),
+      });
     });
   }
 }

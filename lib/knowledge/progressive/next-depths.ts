@@ -6,7 +6,7 @@ const TRIALS_MAX = 12;
 /** A plane more makes intervals this much narrower. */
 const NARROWER = 2 ** -8;
 /** Share of the examples that all parameters would certify. */
-const KEPT = 0.8;
+const KEPT = 0.5;
 
 export interface NextDepths {
   from: Depths;
