@@ -1,7 +1,9 @@
 /**
  * How far onnxruntime's float32 kernels of functions of one number are from the functions, over all finite
  * inputs: the table of lib/pure/bounds/unary-errors.ts. The functions are the runtime's own float64 kernels, and
- * for Erf, which has none, a series around points of a grid: their error is far below what is measured.
+ * for Erf, which has none, a series around points of a grid: their error is far below what is measured. Softmax
+ * has an exponential of its own, of numbers that are not above 0: it is measured as the quotient of two results of a
+ * row that begins with 0, so that two roundings of products are measured with it.
  *
  *   npm run bench:unary -- [operator …]
  */
@@ -50,6 +52,36 @@ function errorGraph(op: string): Uint8Array {
   const away = maker.where(fits, maker.abs(maker.sub(found, exact)), zero);
   const isNormal = maker.node('Greater', [size, maker.double(maker.scalar(NORMAL))]);
   const share = maker.where(isNormal, maker.node('Div', [away, size]), zero);
+  const most = (value: string): string =>
+    maker.node('ReduceMax', [value], { keepdims: { int: 0 } });
+  maker.output('absolute', most(away), 'float64');
+  maker.output('relative', most(share), 'float64');
+  return maker.encode();
+}
+
+/** Numbers in a row of a softmax beside its greatest, which is 0: for kernels of many numbers and of the rest. */
+const SOFTMAX_ROW = 31;
+
+/** Outputs as `errorGraph`, of rows of numbers that are not above 0. */
+function softmaxGraph(): Uint8Array {
+  const maker = new GraphMaker();
+  const x = maker.reshape(maker.input('x', ['N']), [-1, SOFTMAX_ROW]);
+  const zeros = maker.node('Slice', [
+    maker.node('Mul', [x, maker.scalar(0)]),
+    maker.whole([0]),
+    maker.whole([1]),
+    maker.whole([1]),
+  ]);
+  const row = maker.node('Concat', [zeros, x], { axis: { int: 1 } });
+  const shares = maker.double(maker.node('Softmax', [row], { axis: { int: 1 } }));
+  const [first = '', rest = ''] = maker.nodes('Split', [shares, maker.whole([1, SOFTMAX_ROW])], 2, {
+    axis: { int: 1 },
+  });
+  const exact = maker.node('Exp', [maker.double(x)]);
+  const away = maker.abs(maker.sub(maker.node('Div', [rest, first]), exact));
+  const zero = maker.double(maker.scalar(0));
+  const isNormal = maker.node('Greater', [exact, maker.double(maker.scalar(NORMAL))]);
+  const share = maker.where(isNormal, maker.node('Div', [away, exact]), zero);
   const most = (value: string): string =>
     maker.node('ReduceMax', [value], { keepdims: { int: 0 } });
   maker.output('absolute', most(away), 'float64');
@@ -117,9 +149,9 @@ const require = createRequire(import.meta.url);
 const runtime = require('onnxruntime-node') as Runtime;
 const wanted = process.argv.slice(2);
 console.log(`onnxruntime-node ${runtime.env.versions.node}, all finite float32, in units of 2^-24`);
-for (const op of wanted.length > 0 ? wanted : [...Object.keys(EXACT), 'Erf']) {
+for (const op of wanted.length > 0 ? wanted : [...Object.keys(EXACT), 'Erf', 'Softmax']) {
   const session = await runtime.InferenceSession.create(
-    op === 'Erf' ? erfGraph() : errorGraph(op),
+    op === 'Erf' ? erfGraph() : op === 'Softmax' ? softmaxGraph() : errorGraph(op),
     {
       intraOpNumThreads: 1,
       graphOptimizationLevel: 'disabled',
@@ -129,11 +161,15 @@ for (const op of wanted.length > 0 ? wanted : [...Object.keys(EXACT), 'Erf']) {
   const words = new Uint32Array(STEP);
   const values = new Float32Array(words.buffer);
   let count = 0;
-  for (const sign of [0, 0x80000000]) {
+  // A softmax subtracts the greatest first. Its last row is filled with the number below 0.
+  const isSoftmax = op === 'Softmax';
+  const step = isSoftmax ? STEP - (STEP % SOFTMAX_ROW) : STEP;
+  for (const sign of isSoftmax ? [0x80000000] : [0, 0x80000000]) {
     // All patterns below that of infinity.
-    for (let first = 0; first < 0x7f800000; first += STEP) {
-      for (let i = 0; i < STEP; i++) words[i] = (sign + first + i) >>> 0;
-      const length = Math.min(STEP, 0x7f800000 - first);
+    for (let first = 0; first < 0x7f800000; first += step) {
+      const left = Math.min(step, 0x7f800000 - first);
+      for (let i = 0; i < step; i++) words[i] = (sign + (i < left ? first + i : 1)) >>> 0;
+      const length = isSoftmax ? step : left;
       const x = new runtime.Tensor('float32', values.subarray(0, length), [length]);
       const found = await session.run({ x });
       const { absolute, relative } =
@@ -145,7 +181,7 @@ for (const op of wanted.length > 0 ? wanted : [...Object.keys(EXACT), 'Erf']) {
           : worstErf(values.subarray(0, length), found.y.data);
       worst.absolute = Math.max(worst.absolute, absolute);
       worst.relative = Math.max(worst.relative, relative);
-      count += length;
+      count += left;
     }
   }
   const units = (value: number): string => (value / UNIT).toFixed(3);

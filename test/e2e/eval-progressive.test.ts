@@ -5,6 +5,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { encodeOnnx } from '../../lib/pure/formats/onnx/onnx-writer.js';
 import type { ProgressiveResult } from '../../lib/use/ops/eval-progressive.js';
 import { type BoundedNetwork, modelOf, node } from '../helpers/bounded-networks.js';
 import { hasRuntime } from '../helpers/linear-network.js';
@@ -131,6 +132,68 @@ test('eval --progressive: where an operator without bounds makes the answer, all
   t.regex(result.unbounded ?? '', /Softsign/);
   t.deepEqual(result.methods, { full: 40 });
   t.is(result.bytes.mean, result.bytes.all);
+});
+
+/** The network of digits with weights of 16 bits, which are cast to float32, or with all values of float16. */
+async function narrowNetwork(type: 'float16' | 'bfloat16', isThroughout: boolean) {
+  const { nodes, weights } = await digitNetwork();
+  const short = (value: number): number => {
+    const word = new Uint32Array(Float32Array.of(value).buffer)[0] as number;
+    if (type === 'bfloat16') return word >>> 16;
+    // Cuts off bits, which is as good as rounding here; weights are between 2^-14 and 2^16, or 0.
+    const exponent = ((word >>> 23) & 255) - 112;
+    if (exponent <= 0) return 0;
+    return ((word >>> 16) & 0x8000) | (exponent << 10) | ((word >>> 13) & 1023);
+  };
+  const to = (code: number) => ({ to: { int: code } });
+  const cast = (name: string): string => (isThroughout ? name : `${name}.f`);
+  const inner = nodes.map((one) => ({
+    ...one,
+    inputs: one.inputs.map((name) => {
+      if (name === 'x') return isThroughout ? 'x.h' : name;
+      return name in weights ? cast(name) : name;
+    }),
+    outputs: one.outputs.map((name) => (isThroughout && name === 'y' ? 'y.h' : name)),
+  }));
+  const around = isThroughout
+    ? [node('Cast', ['x'], 'x.h', to(10)), ...inner, node('Cast', ['y.h'], 'y', to(1))]
+    : [...Object.keys(weights).map((name) => node('Cast', [name], cast(name), to(1))), ...inner];
+  return encodeOnnx(
+    {
+      nodes: around,
+      inputs: [{ name: 'x', type: 'float32', dims: ['N', PIXELS] }],
+      outputs: [{ name: 'y', type: 'float32', dims: null }],
+      initializers: Object.entries(weights).map(([name, { dims, values }]) => ({
+        name,
+        type,
+        dims,
+        bytes: new Uint8Array(Uint16Array.from(values, short).buffer),
+      })),
+    },
+    13,
+  );
+}
+
+test('eval --progressive: weights of 16 bits are read by one plane of two', async (t) => {
+  if (skipped(t)) return;
+  const repo = await TestRepository.create(t);
+  const kinds = [
+    ['half.onnx', await narrowNetwork('float16', true)],
+    ['cast-half.onnx', await narrowNetwork('float16', false)],
+    ['cast-brain.onnx', await narrowNetwork('bfloat16', false)],
+  ] as const;
+  for (const [name, bytes] of kinds) await repo.write(name, bytes);
+  await repo.commit('digits of 16 bits');
+  for (const [name] of kinds) {
+    const result = await repo.json<ProgressiveResult>(
+      ...['eval', '--progressive', ...SET, '--check', '--network', name],
+    );
+    t.is(result.differing, 0, name);
+    t.is(result.unbounded, null, name);
+    t.is(result.whole, null, name);
+    t.deepEqual(result.stages[0]?.planes, [1, 1], name);
+    if (name === 'cast-half.onnx') t.true((result.stages[0]?.settled as number) > 0);
+  }
 });
 
 test('eval --progressive: a partial clone fetches the planes that are needed, and no others', async (t) => {

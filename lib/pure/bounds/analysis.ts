@@ -59,6 +59,9 @@ export class NoBounds extends Error {
 }
 
 const SAMPLE = 5;
+/** Types of which float32 holds every value. */
+const NARROW: ReadonlySet<string> = new Set(['F16', 'BF16', 'F32']);
+
 export interface AnalysisOptions {
   /** Name of the output; default the first. */
   output?: string | undefined;
@@ -145,6 +148,7 @@ export function analyse(
     {
       shapeOf: (name) => shapes.get(name) ?? parameters.get(name)?.shape,
       elementsOf: (name) => elements.get(name) ?? parameters.get(name)?.values ?? undefined,
+      isNarrow: (name) => NARROW.has(parameters.get(name)?.dtype ?? ''),
     },
   );
   return {

@@ -1,7 +1,8 @@
 /**
  * A graph in fewer kinds of operators, so that bounds need fewer rules: Split becomes Slices, a norm over features
  * (as LayerNormalization, or as the chain of operators that older exporters write) becomes `Standardize`, which is
- * (x − mean) / √(variance + ε) over the axes from `axis` on, then a product and a sum.
+ * (x − mean) / √(variance + ε) over the axes from `axis` on, then a product and a sum. A parameter of a narrow type that
+ * is cast to float32 stands for its cast, which loses nothing.
  */
 import { type Attribute, type GraphNode, numberOf, numbersOf } from '../network/network.js';
 
@@ -9,6 +10,8 @@ import { type Attribute, type GraphNode, numberOf, numbersOf } from '../network/
 export interface KnownValues {
   /** Shape of a value or parameter for one example. */
   shapeOf(name: string): readonly number[] | undefined;
+  /** True for a parameter of floats that float32 holds exactly. */
+  isNarrow(name: string): boolean;
   /** Elements that do not depend on the example. */
   elementsOf(name: string): readonly number[] | undefined;
 }
@@ -19,11 +22,25 @@ export interface Simplified {
   shapes: Map<string, readonly number[]>;
 }
 
+/** ONNX's code of float32. */
+const FLOAT = 1;
+
 export function simplify(nodes: readonly GraphNode[], known: KnownValues): Simplified {
   const shapes = new Map<string, readonly number[]>();
   const chains = normChains(nodes, known);
-  const simple = nodes.flatMap((node): GraphNode[] => {
-    const chain = chains.get(node);
+  const casts = new Map<string, string>();
+  const named = (node: GraphNode): GraphNode =>
+    node.inputs.some((name) => casts.has(name))
+      ? { ...node, inputs: node.inputs.map((name) => casts.get(name) ?? name) }
+      : node;
+  const simple = nodes.flatMap((given): GraphNode[] => {
+    const node = named(given);
+    const [first = ''] = node.inputs;
+    if (node.op === 'Cast' && numberOf(node, 'to') === FLOAT && known.isNarrow(first)) {
+      casts.set(node.outputs[0] as string, first);
+      return [];
+    }
+    const chain = chains.get(given);
     if (chain !== undefined) return [chain];
     if (node.domain !== '') return [node];
     if (node.op === 'Split') return slices(node, known) ?? [node];

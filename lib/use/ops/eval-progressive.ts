@@ -284,6 +284,9 @@ function bounded(
     const isOpen = sizes.some((size) => typeof size !== 'number');
     const fits = isOpen && example !== null && example.length === sizes.length;
     const analysis = analyse(network, { output, isRanked, ...(fits ? { example } : {}) });
+    if (analysis.halves.size > 0 && process.arch !== 'x64') {
+      throw new NoBounds('sums of float16 are only known for x64, where they are of float32');
+    }
     return { analysis: beyondUnknown(analysis), unbounded: null };
   } catch (error) {
     if (error instanceof NoBounds) return { analysis: null, unbounded: error.message };

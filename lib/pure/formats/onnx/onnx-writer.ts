@@ -7,7 +7,9 @@ export const ELEMENT_CODES = {
   int32: 6,
   int64: 7,
   bool: 9,
+  float16: 10,
   float64: 11,
+  bfloat16: 16,
 } as const;
 export type ElementType = keyof typeof ELEMENT_CODES;
 
