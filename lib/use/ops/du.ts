@@ -11,7 +11,6 @@ import { StoredSizes, versionRoots, versionsByModel } from '../history/sizes/siz
 import {
   type ModelBytes,
   modelBytes,
-  neededBytes,
   otherNeeds,
   type PathBytes,
   pathBytes,
@@ -56,15 +55,14 @@ export async function du(
   context: OpContext,
 ): Promise<DuResult> {
   const sizes = new StoredSizes(repo, context.signal);
-  const all = await versionsByModel((id) => repo.version(id), await versionRoots(repo));
+  const catalog = openCatalog(repo, { needs: true });
+  const all = await versionsByModel((id) => catalog.facts(id), await versionRoots(repo));
   const chosen = await choose(repo, all, options);
   const others = await otherNeeds(repo, sizes, all, chosen);
-  const catalog = openCatalog(repo, { needs: true });
-  const models = await modelBytes(catalog, sizes, chosen, others);
+  const { models, totalBytes: liveBytes } = await modelBytes(catalog, sizes, chosen, others);
   await catalog.save();
-  const versions = options.versions ? await versionBytes(repo, sizes, chosen, others) : null;
+  const versions = options.versions ? await versionBytes({ repo, known: catalog }, sizes, chosen, others) : null;
   const paths = options.paths ? await pathBytes(sizes, chosen, others) : null;
-  const liveBytes = await neededBytes(repo, sizes, all);
   const packs = packBytes(repo);
   const trashBytes = await folderBytes(repo.layout.trash);
   const records = packs.blob + packs.hi + packs.mid + packs.low;

@@ -79,37 +79,49 @@ export async function otherNeeds(
 ): Promise<OtherNeeds> {
   const shown = new Set([...chosen.values()].flat());
   const versions = new Set<number>();
-  const committed = new Set<Id>();
   for (const id of [...all.values()].flat()) {
-    const files = await sizes.files(id);
-    for (const file of files) committed.add(file.recipe.id);
     if (shown.has(id)) continue;
-    for (const object of await sizes.record(id)) versions.add(object);
-    for (const file of files) for (const object of await sizes.file(file)) versions.add(object);
+    for (const object of await sizes.version(id)) versions.add(object);
   }
+  return { versions: [...versions], staged: await stagedNeeds(repo, sizes, all) };
+}
+
+/** By model, objects of files that are staged and in no version. */
+async function stagedNeeds(
+  repo: ReadAccess,
+  sizes: StoredSizes,
+  all: ReadonlyMap<string, Id[]>,
+): Promise<Map<string, number[]>> {
   const staged = new Map<string, number[]>();
   const { staging } = await readStaging(repo.layout);
   for (const { model } of staging.models()) {
+    const left = new Map(staging.entries(model).map((entry) => [entry.recipe.id, entry]));
+    // Most of what is staged is in the newest version of the model: others are looked at for the rest alone.
+    const lines = [all.get(model) ?? [], ...[...all].filter(([name]) => name !== model).map(([, ids]) => ids)];
+    for (const id of lines.flat()) {
+      if (left.size === 0) break;
+      for (const { recipe } of await sizes.files(id)) left.delete(recipe.id);
+    }
     const objects = new Set<number>();
-    for (const entry of staging.entries(model)) {
-      if (committed.has(entry.recipe.id)) continue;
+    for (const entry of left.values()) {
       for (const object of await sizes.file(entry)) objects.add(object);
     }
     staged.set(model, [...objects]);
   }
-  return { versions: [...versions], staged };
+  return staged;
 }
 
-/** Ends a tally with a last group, of what the list does not show. @returns the groups of the list. */
+/** Ends a tally with a last group, of what the list does not show. @returns the groups of the list, and all together. */
 async function finishWith(
   tally: Tally,
   { versions, staged }: OtherNeeds,
   isCounted: (model: string) => boolean,
-): Promise<GroupBytes[]> {
+): Promise<{ groups: GroupBytes[]; totalBytes: number }> {
   tally.next();
   tally.add(versions);
   for (const [model, objects] of staged) if (!isCounted(model)) tally.add(objects);
-  return (await tally.finish()).groups.slice(0, -1);
+  const { groups, totalBytes } = await tally.finish();
+  return { groups: groups.slice(0, -1), totalBytes };
 }
 
 /** The rows with their bytes, those that need most first. */
@@ -119,13 +131,16 @@ function withBytes<T>(rows: readonly T[], bytes: readonly GroupBytes[]): (T & Gr
     .sort((a, b) => b.storedBytes - a.storedBytes);
 }
 
-/** By model, those that need most first; what is staged for a model belongs to it. */
+/**
+ * By model, those that need most first; what is staged for a model belongs to it.
+ * @returns also the bytes of all that was counted, `others` included.
+ */
 export async function modelBytes(
   known: KnownVersions,
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
   others = NO_OTHERS,
-): Promise<ModelBytes[]> {
+): Promise<{ models: ModelBytes[]; totalBytes: number }> {
   const tally = new Tally(sizes);
   const rows: Omit<ModelBytes, keyof GroupBytes>[] = [];
   for (const [model, ids] of chosen) {
@@ -136,28 +151,29 @@ export async function modelBytes(
     tally.add(others.staged.get(model) ?? []);
     rows.push({ model, versions: ids.length, logicalBytes });
   }
-  return withBytes(rows, await finishWith(tally, others, (model) => chosen.has(model)));
+  const { groups, totalBytes } = await finishWith(tally, others, (model) => chosen.has(model));
+  return { models: withBytes(rows, groups), totalBytes };
 }
 
 /** By version, those that need most first. */
 export async function versionBytes(
-  repo: ReadAccess,
+  { repo, known }: { repo: ReadAccess; known: KnownVersions },
   sizes: StoredSizes,
   chosen: ReadonlyMap<string, Id[]>,
   others: OtherNeeds,
 ): Promise<VersionBytes[]> {
   const tally = new Tally(sizes);
-  const describer = new Describer(repo);
+  const describer = new Describer(repo, undefined, (id) => known.facts(id));
   const rows: Omit<VersionBytes, keyof GroupBytes>[] = [];
   for (const ids of chosen.values()) {
     for (const id of ids) {
       tally.next();
       await addVersion(tally, sizes, id);
       const called = await describer.called(id);
-      rows.push({ ...called, logicalBytes: (await repo.version(id)).tree.bytes });
+      rows.push({ ...called, logicalBytes: (await known.facts(id)).bytes });
     }
   }
-  return withBytes(rows, await finishWith(tally, others, () => false));
+  return withBytes(rows, (await finishWith(tally, others, () => false)).groups);
 }
 
 /** By path, those that need most first; of equals, in order. */
@@ -187,22 +203,6 @@ export async function pathBytes(
   }
   return withBytes(
     rows.map(([path, { versions, logicalBytes }]) => ({ path, versions, logicalBytes })),
-    await finishWith(tally, others, () => false),
+    (await finishWith(tally, others, () => false)).groups,
   );
-}
-
-/** Bytes of all that refs and staging need, deltas' bases included. */
-export async function neededBytes(
-  repo: ReadAccess,
-  sizes: StoredSizes,
-  all: ReadonlyMap<string, Id[]>,
-): Promise<number> {
-  const tally = new Tally(sizes);
-  tally.next();
-  for (const id of [...all.values()].flat()) await addVersion(tally, sizes, id);
-  const { staging } = await readStaging(repo.layout);
-  for (const { model } of staging.models()) {
-    for (const entry of staging.entries(model)) tally.add(await sizes.file(entry));
-  }
-  return (await tally.finish()).totalBytes;
 }
