@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ErrorBox, Text } from './parts/basics.js';
-import { type ApiError, useLive } from './state/api.js';
+import { type ApiError, useIsLost } from './state/api.js';
 import { KEYS, useKeys } from './state/keys.js';
 import { commandOf, type View } from './state/route.js';
 import { go, Link, selectedOf, setParams, useRoute } from './state/router.js';
@@ -12,6 +12,8 @@ import { EvalView } from './views/evaluation.js';
 import { LineageView } from './views/lineage.js';
 import { ModelsView } from './views/models.js';
 import { QueryView } from './views/query.js';
+import { RunView } from './views/run.js';
+import { RunsView } from './views/runs.js';
 import { StorageView } from './views/storage.js';
 import { VersionView } from './views/version.js';
 import { VersionsView } from './views/versions.js';
@@ -20,6 +22,7 @@ const NAMES: readonly (readonly [View, string])[] = [
   ['models', 'Models'],
   ['versions', 'Versions'],
   ['lineage', 'Lineage'],
+  ['runs', 'Runs'],
   ['curves', 'Curves'],
   ['compare', 'Compare'],
   ['eval', 'Evaluate'],
@@ -31,6 +34,8 @@ const SHOWN: Record<View, () => JSX.Element> = {
   models: ModelsView,
   versions: VersionsView,
   lineage: LineageView,
+  runs: RunsView,
+  run: RunView,
   version: VersionView,
   curves: CurvesView,
   compare: CompareView,
@@ -165,7 +170,7 @@ function Tray(): JSX.Element | null {
 export function App({ error }: { error: ApiError | null }): JSX.Element {
   const route = useRoute();
   const { view, params } = route;
-  const { isConnected, wasHeard } = useLive();
+  const isLost = useIsLost();
   const [isHelp, setHelp] = useState(false);
   const [said, copy] = useCopy();
   const command = commandOf(route);
@@ -174,6 +179,7 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
     'g m': () => go('models'),
     'g v': () => go('versions', params.m === undefined ? {} : { m: params.m }),
     'g l': () => go('lineage', params.m === undefined ? {} : { m: params.m }),
+    'g r': () => go('runs'),
     'g n': () => view === 'version' && setParams({ tab: 'network' }),
     'g c': () => go('curves', { v: selected.join(',') || params.v }),
     'g q': () => go('query'),
@@ -185,13 +191,13 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
     '?': () => setHelp(true),
   });
   useEffect(() => {
-    const title = NAMES.find(([one]) => one === view)?.[1] ?? params.v ?? view;
+    const title = NAMES.find(([one]) => one === view)?.[1] ?? params.v ?? params.r ?? view;
     document.title = `${title} · dlv`;
     // Where views do not fit side by side, the one that is shown is in sight.
     document
       .querySelector('header nav [aria-current]')
       ?.scrollIntoView({ block: 'nearest', inline: 'center' });
-  }, [view, params.v]);
+  }, [view, params.v, params.r]);
   const Shown = SHOWN[view];
   return (
     <>
@@ -208,7 +214,7 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
               key={name}
               view={name}
               params={name === 'versions' || name === 'lineage' ? { m: params.m } : {}}
-              aria-current={name === view ? 'page' : undefined}
+              aria-current={name === (view === 'run' ? 'runs' : view) ? 'page' : undefined}
             >
               {title}
             </Link>
@@ -238,7 +244,7 @@ export function App({ error }: { error: ApiError | null }): JSX.Element {
       <p class="said" role="status" aria-live="polite">
         {said}
       </p>
-      {!isConnected && wasHeard && (
+      {isLost && (
         <div class="banner" role="status">
           The server does not answer: what is shown may be old. Is <code>dlv ui</code> still
           running?

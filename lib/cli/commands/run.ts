@@ -19,6 +19,7 @@ interface Flags {
   recover?: string | true;
   dryRun?: boolean;
   last?: string;
+  thin?: boolean;
   commitHeld?: string;
   asIs?: string;
   end?: boolean;
@@ -85,7 +86,7 @@ async function look(
   }
   const ops = await import('../../use/ops/runs.js');
   if (action === 'show') {
-    const found = await run.repository((repo) => ops.showRun(repo, name));
+    const found = await run.repository((repo) => ops.showRun(repo, { name, isThin: flags.thin === true }));
     run.answer(found, (ui) => printRun(ui, found));
     return 0;
   }
@@ -311,6 +312,7 @@ export function register(program: Command, cli: Cli): void {
     )
     .option('--dry-run', 'only print what would be run and recorded')
     .option('--last <n>', 'with list: the newest runs')
+    .option('--thin', 'with show --json: few points of each metric')
     .addOption(new Option('--commit-held <run>').hideHelp())
     .addOption(new Option('--track <json>').hideHelp())
     .addOption(new Option('--as-is <numbers>').hideHelp())

@@ -71,12 +71,12 @@ async function serve(run: Run, flags: Flags): Promise<number> {
   const { context, ui, env } = run;
   const port = parsePort(flags.port);
   const idleMs = parseIdle(flags.idleExit);
-  const { readAsset, repositoryState, uiRepository } = await import('../../use/ops/ui.js');
+  const { readAsset, stateOf, uiRepository } = await import('../../use/ops/ui.js');
   const { UiServer } = await import('../serve/server.js');
   const layout = await uiRepository(context);
   const server = new UiServer({
     cwd: layout.workTree,
-    state: () => repositoryState(layout),
+    state: (of) => stateOf(layout, of),
     asset: readAsset,
   });
   await server.listen(port);

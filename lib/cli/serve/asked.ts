@@ -18,9 +18,14 @@ interface Readable {
   always?: readonly string[];
   /** True if the answer depends on more than the state of the repository. */
   changes?: boolean;
-  /** Lines of work: what is asked of one goes on beside the other. */
-  line: 'lists' | 'weights';
+  /** Lines of work: what is asked of one goes on beside the others. */
+  line: WorkLine;
+  /** What the answer holds as long as: nothing changes in the repository, or in its runs. */
+  of?: 'repository' | 'runs';
 }
+
+export const WORK_LINES = ['lists', 'weights', 'sizes', 'runs'] as const;
+export type WorkLine = (typeof WORK_LINES)[number];
 
 const READABLE: Readonly<Record<string, Readable>> = {
   list: {
@@ -48,7 +53,7 @@ const READABLE: Readonly<Record<string, Readable>> = {
     values: ['baseline', 'sort', 'top'],
     ...{ operand: 'rev', line: 'weights' },
   },
-  du: { flags: ['versions', 'paths'], values: ['model'], operand: 'rev', line: 'weights' },
+  du: { flags: ['versions', 'paths'], values: ['model'], operand: 'rev', line: 'sizes' },
   eval: {
     flags: ['one-text'],
     values:
@@ -60,8 +65,11 @@ const READABLE: Readonly<Record<string, Readable>> = {
   archive: {
     flags: ['all', 'weigh-reads', 'no-prefix'],
     values: ['budget', 'scheme', 'unit', 'planner', 'time-limit'],
-    ...{ operand: 'rev', always: ['--dry-run', '--measure=0'], line: 'weights' },
+    ...{ operand: 'rev', always: ['--dry-run', '--measure=0'], line: 'sizes' },
   },
+  'run/list': { flags: [], values: ['last'], operand: null, line: 'runs', of: 'runs' },
+  'run/show': { flags: ['thin'], values: [], operand: 'run', line: 'runs', of: 'runs' },
+  'run/log': { flags: [], values: [], operand: 'run', line: 'runs', of: 'runs' },
 };
 
 /** Most operands and flags of one request. */
@@ -70,9 +78,10 @@ const WORDS_MAX = 64;
 /** A request as a command line. */
 export interface AskedLine {
   argv: string[];
-  line: 'lists' | 'weights';
-  /** True if the answer holds as long as the repository does not change. */
+  line: WorkLine;
+  /** True if the answer holds as long as what it is of does not change. */
   keeps: boolean;
+  of: 'repository' | 'runs';
 }
 
 /** @throws {NotFoundError} for a command that is not answered here; {UsageError} for a flag that is not. */
@@ -86,8 +95,16 @@ export function commandLine(command: string, asked: URLSearchParams): AskedLine 
       hint: 'run it in a terminal',
     });
   }
-  const { flags, values, operand, always = [], changes = false, line } = readable;
-  const argv = [command, '--json', '--no-progress', '--no-fetch', ...always];
+  const {
+    flags,
+    values,
+    operand,
+    always = [],
+    changes = false,
+    line,
+    of = 'repository',
+  } = readable;
+  const argv = [...command.split('/'), '--json', '--no-progress', '--no-fetch', ...always];
   const operands: string[] = [];
   for (const [name, value] of asked) {
     if (name === operand) operands.push(operandOf(command, value));
@@ -103,12 +120,13 @@ export function commandLine(command: string, asked: URLSearchParams): AskedLine 
   if (argv.length + operands.length > WORDS_MAX) {
     throw new UsageError(`a request has at most ${WORDS_MAX} words`);
   }
-  return { argv: [...argv, ...operands], line, keeps: !changes };
+  return { argv: [...argv, ...operands], line, keeps: !changes, of };
 }
 
 /** What is no flag. A query may begin with spaces, and always begins with a word. */
 function operandOf(command: string, value: string): string {
   const text = command === 'query' ? value.trim() : value;
   if (text !== '' && !text.startsWith('-')) return text;
-  throw new UsageError(`'${text}' is no ${command === 'query' ? 'query' : 'revision'}`);
+  const what = command === 'query' ? 'query' : command.startsWith('run/') ? 'run' : 'revision';
+  throw new UsageError(`'${text}' is no ${what}`);
 }

@@ -21,8 +21,8 @@ const CONNECTIONS_MAX = 64;
 export interface Served {
   /** Folder in which commands run. */
   cwd: string;
-  /** The state of the repository: as long as it is the same, so are most answers. */
-  state(): Promise<string>;
+  /** The state of the repository, and of its runs: as long as it is the same, so are most answers. */
+  state(of: AskedLine['of']): Promise<string>;
   asset(name: 'app.js' | 'app.css'): Promise<Uint8Array>;
 }
 
@@ -48,7 +48,9 @@ export class UiServer {
   constructor(served: Served) {
     this.#served = served;
     this.#workers = new Workers(served.cwd);
-    this.#watch = new Watch(() => served.state());
+    this.#watch = new Watch(async () => {
+      return `${await served.state('repository')} ${await served.state('runs')}`;
+    });
     this.#server = createServer(
       { maxHeaderSize: 32_768, requestTimeout: 30_000, headersTimeout: 10_000 },
       (request, response) => {
@@ -191,8 +193,8 @@ export class UiServer {
   ): Promise<void> {
     const abort = new AbortController();
     response.on('close', () => abort.abort());
-    const tag = `"${await this.#served.state()}"`;
-    const { keeps } = lineOfRequest(name, asked);
+    const { keeps, of } = lineOfRequest(name, asked);
+    const tag = `"${await this.#served.state(of)}"`;
     if (keeps && request.headers['if-none-match'] === tag) {
       response.writeHead(304, { etag: tag }).end();
       return;
@@ -203,8 +205,8 @@ export class UiServer {
 
   /** What a command answers, or has answered in the state that the repository is in. */
   async #find(name: string, asked: URLSearchParams, signal: AbortSignal): Promise<Kept> {
-    const { argv, line, keeps } = lineOfRequest(name, asked);
-    const state = await this.#served.state();
+    const { argv, line, keeps, of } = lineOfRequest(name, asked);
+    const state = await this.#served.state(of);
     const key = JSON.stringify(argv);
     const before = keeps ? this.#kept.get(key) : undefined;
     if (before?.state === state) return before;
@@ -219,7 +221,7 @@ export class UiServer {
 
 function lineOfRequest(name: string, asked: URLSearchParams): AskedLine {
   return name === 'words'
-    ? { argv: ['words'], line: 'lists', keeps: true }
+    ? { argv: ['words'], line: 'lists', keeps: true, of: 'repository' }
     : commandLine(name, asked);
 }
 

@@ -16,7 +16,7 @@ export class Watch {
   #state = '';
   #saidAt = 0;
 
-  /** @param look  gives the state of the repository. */
+  /** @param look  gives the states of the repository and of its runs, with a space between. */
   constructor(look: () => Promise<string>) {
     this.#look = look;
   }

@@ -1,11 +1,11 @@
 /**
- * Two threads that run commands for pages: one for lists, one for what reads weights. The server itself never
+ * Threads that run commands for pages, one for each line of work, begun when it is first asked for. The server itself never
  * computes, so that a large comparison holds up no other page, and what nobody waits for any more is stopped.
  */
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { AbortedError, asDlvError, BugError, LimitError } from '../../base/errors.js';
-import type { AskedLine } from './asked.js';
+import { WORK_LINES, type WorkLine } from './asked.js';
 import type { Answer, Order, Report } from './messages.js';
 
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url));
@@ -107,14 +107,15 @@ class Lane {
 }
 
 export class Workers {
-  readonly #lanes: Record<AskedLine['line'], Lane>;
+  readonly #lanes: Record<WorkLine, Lane>;
 
   constructor(cwd: string) {
-    this.#lanes = { lists: new Lane(cwd), weights: new Lane(cwd) };
+    const lanes = WORK_LINES.map((line) => [line, new Lane(cwd)]);
+    this.#lanes = Object.fromEntries(lanes) as Record<WorkLine, Lane>;
   }
 
   /** Runs a command line. @throws {AbortedError} if `signal` is raised before it ends */
-  ask(line: AskedLine['line'], argv: readonly string[], signal: AbortSignal): Promise<Answer> {
+  ask(line: WorkLine, argv: readonly string[], signal: AbortSignal): Promise<Answer> {
     return this.#lanes[line].ask(argv, signal);
   }
 

@@ -48,7 +48,8 @@ async function ask<T>(path: string, signal: AbortSignal): Promise<Found<T>> {
     throw new ApiError('HTTP', (await response.text()).trim(), null);
   }
   const tag = /"(\w+)"/.exec(response.headers.get('etag') ?? '')?.[1];
-  if (tag !== undefined && state === '') state = tag;
+  const of = ofPath(path);
+  if (tag !== undefined && states[of] === '') states[of] = tag;
   const found = (await response.json()) as T & { warnings?: string[] } & Partial<ErrorDocument>;
   if (!response.ok && found.error !== undefined) {
     const { code, message, data } = found.error;
@@ -73,18 +74,19 @@ export function pathOf(
   return `${command}?${words}`;
 }
 
-/** Documents that were read, by path, and in which epoch of the repository: it ends with every change. */
+/** What an answer is of: it holds as long as nothing changes there. */
+type Of = 'repository' | 'runs';
+
+function ofPath(path: string): Of {
+  return path.startsWith('run/') ? 'runs' : 'repository';
+}
+
+/** Documents that were read, by path, and in which epoch of what they are of: it ends with every change. */
 const kept = new Map<string, { epoch: number; found: Found<unknown> }>();
 const KEPT_MAX = 60;
-let state = '';
-let epoch = 0;
+const states: Record<Of, string> = { repository: '', runs: '' };
+const epochs: Record<Of, number> = { repository: 0, runs: 0 };
 const listeners = new Set<() => void>();
-export interface Live {
-  epoch: number;
-  /** False until the server was heard, too. */
-  wasHeard: boolean;
-  isConnected: boolean;
-}
 let isConnected = false;
 let wasConnected = false;
 
@@ -92,15 +94,21 @@ function tell(): void {
   for (const listener of listeners) listener();
 }
 
-/** The state of the repository, as the server last said. */
-export function useLive(): Live {
-  const [live, set] = useState<Live>({ epoch, wasHeard: wasConnected, isConnected });
+/** A value that the server's news change; what is drawn changes only if the value does. */
+function useNews<T>(read: () => T): T {
+  const [value, set] = useState(read);
   useEffect(() => {
-    const listener = (): void => set({ epoch, wasHeard: wasConnected, isConnected });
+    const listener = (): void => set(read());
+    listener();
     listeners.add(listener);
     return () => void listeners.delete(listener);
   }, []);
-  return live;
+  return value;
+}
+
+/** False once the server was heard and is not heard any more. */
+export function useIsLost(): boolean {
+  return useNews(() => wasConnected && !isConnected);
 }
 
 /** Listens to the server for as long as the page is open. */
@@ -125,9 +133,15 @@ export async function follow(): Promise<void> {
 }
 
 /** The first state that is heard is that of what was just asked, if an answer did not say otherwise. */
-function hear(next: string): void {
-  if (state !== '' && next !== state) epoch += 1;
-  state = next;
+function hear(line: string): void {
+  const [repository = '', runs = ''] = line.split(' ');
+  for (const [of, next] of [
+    ['repository', repository],
+    ['runs', runs],
+  ] as const) {
+    if (states[of] !== '' && next !== states[of]) epochs[of] += 1;
+    states[of] = next;
+  }
   tell();
 }
 
@@ -158,7 +172,7 @@ export interface Asked<T> {
 
 const NOTHING = { data: null, warnings: [], error: null, isLoading: false };
 
-function remember(path: string, found: Found<unknown>): void {
+function remember(path: string, epoch: number, found: Found<unknown>): void {
   kept.delete(path);
   kept.set(path, { epoch, found });
   for (const oldest of kept.keys()) {
@@ -167,9 +181,15 @@ function remember(path: string, found: Found<unknown>): void {
   }
 }
 
-/** Asks for a document whenever its path or the repository changes; null asks for nothing. */
+/** An error as a view shows it. */
+function shownError(error: unknown): ApiError {
+  return error instanceof ApiError
+    ? error
+    : new ApiError('OFFLINE', 'the server does not answer', 'is dlv ui still running?');
+}
+
+/** Asks for a document whenever its path or what it is of changes; null asks for nothing. */
 export function useApi<T>(path: string | null): Asked<T> {
-  const live = useLive();
   const known = path === null ? undefined : kept.get(path);
   const [asked, set] = useState<Asked<T> & { path: string | null }>(() => ({
     ...NOTHING,
@@ -178,34 +198,47 @@ export function useApi<T>(path: string | null): Asked<T> {
   }));
   useEffect(() => {
     if (path === null) return set({ ...NOTHING, path });
+    const of = ofPath(path);
     const before = kept.get(path);
-    if (before !== undefined) {
-      set({ ...NOTHING, path, ...(before.found as Found<T>) });
-      if (before.epoch === live.epoch) return;
-    } else {
-      // What is shown stays until the answer comes, if it is of the same command.
-      const command = path.split('?')[0];
-      set((old) => {
-        const stays = old.path?.split('?')[0] === command;
-        return { ...NOTHING, data: stays ? old.data : null, path, isLoading: true };
-      });
-    }
+    // What is shown stays until the answer comes, if it is of the same command.
+    const command = path.split('?')[0];
+    set((old) => {
+      if (before !== undefined) return { ...NOTHING, path, ...(before.found as Found<T>) };
+      const stays = old.path?.split('?')[0] === command;
+      return { ...NOTHING, data: stays ? old.data : null, path, isLoading: true };
+    });
     const abort = new AbortController();
-    ask<T>(path, abort.signal).then(
-      (found) => {
-        remember(path, found);
-        set({ ...NOTHING, path, ...found });
-      },
-      (error: unknown) => {
-        if (abort.signal.aborted) return;
-        const shown =
-          error instanceof ApiError
-            ? error
-            : new ApiError('OFFLINE', 'the server does not answer', 'is dlv ui still running?');
-        set((old) => ({ ...old, error: shown, isLoading: false }));
-      },
-    );
-    return () => abort.abort();
-  }, [path, live.epoch]);
+    let seen = before?.epoch ?? -1;
+    let isAsking = false;
+    // One question at a time: changes that come meanwhile are asked for once it is answered, so that answers
+    // come however fast a run measures.
+    const look = async (): Promise<void> => {
+      if (isAsking) return;
+      isAsking = true;
+      while (!abort.signal.aborted && seen !== epochs[of]) {
+        const epoch = epochs[of];
+        try {
+          const found = await ask<T>(path, abort.signal);
+          remember(path, epoch, found);
+          if (!abort.signal.aborted) set({ ...NOTHING, path, ...found });
+        } catch (thrown) {
+          if (abort.signal.aborted) break;
+          const error = shownError(thrown);
+          set((old) => ({ ...old, error, isLoading: false }));
+          // It is asked again once the server is heard again.
+          if (error.code === 'OFFLINE') break;
+        }
+        seen = epoch;
+      }
+      isAsking = false;
+    };
+    const listener = (): void => void look();
+    listeners.add(listener);
+    listener();
+    return () => {
+      listeners.delete(listener);
+      abort.abort();
+    };
+  }, [path]);
   return asked.path === path || path === null ? asked : { ...asked, isLoading: true };
 }

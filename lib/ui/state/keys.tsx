@@ -64,6 +64,7 @@ export const KEYS: readonly (readonly [keys: string, does: string])[] = [
   ['g m', 'models'],
   ['g v', 'versions'],
   ['g l', 'lineage'],
+  ['g r', 'runs'],
   ['g c', 'curves of what is selected'],
   ['g n', 'network of the version'],
   ['g q', 'query'],

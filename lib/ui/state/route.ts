@@ -4,6 +4,8 @@ export const VIEWS = [
   'models',
   'versions',
   'lineage',
+  'runs',
+  'run',
   'version',
   'curves',
   'compare',
@@ -61,9 +63,16 @@ function flag(name: string, value: string | undefined): string[] {
   return value === undefined || value === '' ? [] : [`--${name}`, value];
 }
 
+/** Flags of dlv eval that the page's form has. */
+export const EVAL_FLAGS = [
+  ...['data', 'labels', 'scale', 'mean', 'std'],
+  ...['network', 'metric', 'limit'],
+] as const;
+
 function wordsOf(view: View, params: Route['params']): string[] {
-  const { v, m, where, sort, cols, base, group, q, budget, data, labels } = params;
+  const { v, m, where, sort, cols, base, group, q, r, budget } = params;
   const versions = listOf(v);
+  const runs = listOf(r).slice(0, 1);
   switch (view) {
     case 'models':
       return ['list'];
@@ -75,14 +84,23 @@ function wordsOf(view: View, params: Route['params']): string[] {
       ];
     case 'lineage':
       return ['log', '--graph', ...(m === undefined ? ['--all'] : ['--model', m])];
+    case 'runs':
+      return ['run', 'list'];
+    case 'run':
+      return ['run', params.tab === 'output' ? 'log' : 'show', ...runs];
     case 'version':
       return ['desc', ...versions.slice(0, 1), ...(params.tab === 'weights' ? ['--weights'] : [])];
     case 'curves':
-      return ['log', '--curves', '-n', '1', ...versions.slice(0, 1)];
+      if (runs.length > 0) return ['run', 'show', ...runs];
+      return [
+        'log',
+        '--curves',
+        ...(versions.length === 0 ? ['--all'] : ['-n', '1', ...versions.slice(0, 1)]),
+      ];
     case 'compare':
-      return ['diff', ...versions, ...flag('baseline', base)];
+      return ['diff', ...versions, ...flag('baseline', base), ...flag('sort', sort)];
     case 'eval':
-      return ['eval', ...versions, ...flag('data', data), ...flag('labels', labels)];
+      return ['eval', ...versions, ...EVAL_FLAGS.flatMap((name) => flag(name, params[name]))];
     case 'query':
       return ['query', q ?? ''];
     case 'storage':

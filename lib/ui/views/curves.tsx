@@ -1,246 +1,162 @@
-/** Metrics over steps of several versions, side by side. */
+/** Metrics over steps of several versions or runs, side by side. */
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { printable } from '../../base/bytes/printable.js';
-import { formatMetric } from '../../cli/output/render.js';
-import { tableOf } from '../../cli/pages/parts.js';
-import type { Curve } from '../../use/history/curves.js';
 import type { LogEntry } from '../../use/ops/log.js';
-import { Document, Empty, Shown, Text, VersionsField } from '../parts/basics.js';
-import { Chart, type ChartSeries } from '../parts/chart.js';
-import { type Asked, pathOf, useApi } from '../state/api.js';
-import { useKeys } from '../state/keys.js';
+import type { RunDetails } from '../../use/ops/runs.js';
+import { Document, Empty, Text, VersionsField } from '../parts/basics.js';
+import { ChartControls, Charts, type Plotted } from '../parts/charts.js';
+import { type ApiError, type Asked, pathOf, useApi } from '../state/api.js';
 import { listOf } from '../state/route.js';
-import { selectedOf, setParams, useRoute } from '../state/router.js';
+import { Link, selectedOf, setParams, toggleSelected, useRoute } from '../state/router.js';
+import { plottedRun } from '../state/runs.js';
 
-/** Versions of one picture; charts on a page. */
-const VERSIONS_MAX = 8;
-const CHARTS_MAX = 24;
+/** Versions or runs of one picture. */
+const LINES_MAX = 8;
 
 export function CurvesView(): JSX.Element {
   const route = useRoute();
   const { params } = route;
   const chosen = listOf(params.v);
+  const runs = listOf(params.r).slice(0, LINES_MAX);
   const names = chosen.length > 0 ? chosen : selectedOf(route);
-  // Without a choice: the newest versions that have some.
-  const asked = useApi<LogEntry[]>(
-    names.length > 0
-      ? null
-      : pathOf('log', { all: true, curves: true, 'max-count': String(VERSIONS_MAX) }),
-  );
+  const isOfRuns = runs.length > 0;
   return (
     <>
-      <h1>Curves</h1>
-      <Controls names={names} />
-      {names.length === 0 ? (
-        <Document asked={asked} what="curves">
-          {(entries) => <Charts versions={entries} />}
-        </Document>
+      <h1>Curves{isOfRuns && ' of runs'}</h1>
+      <div class="bar filter">
+        {isOfRuns ? (
+          <RunsChosen runs={runs} />
+        ) : (
+          <VersionsField names={names} onNames={(next) => setParams({ v: next.join(',') })} />
+        )}
+        <ChartControls />
+      </div>
+      {isOfRuns ? (
+        <OfRuns runs={runs} />
+      ) : names.length === 0 ? (
+        <Newest />
       ) : (
-        <Chosen names={names.slice(0, VERSIONS_MAX)} />
+        <OfVersions names={names.slice(0, LINES_MAX)} />
       )}
     </>
   );
 }
 
-/** The curves of versions that are named; each is asked for, and kept, by itself. */
-function Chosen({ names }: { names: readonly string[] }): JSX.Element {
-  const [found, set] = useState<ReadonlyMap<string, Asked<LogEntry[]>>>(new Map());
-  const entries = names.flatMap((name) => found.get(name)?.data?.[0] ?? []);
-  const first = names.map((name) => found.get(name)).find((one) => one?.error);
-  const isLoading = names.some(
-    (name) => (found.get(name)?.isLoading ?? true) && !found.get(name)?.data,
+function RunsChosen({ runs }: { runs: readonly string[] }): JSX.Element {
+  return (
+    <p>
+      {runs.map((run) => (
+        <Link key={run} view="run" params={{ r: run }} class="button">
+          <Text of={run} />
+        </Link>
+      ))}
+    </p>
   );
-  const stable = useMemo(() => entries, [entries.map(({ version }) => version).join()]);
+}
+
+/** Without a choice: the newest versions. */
+function Newest(): JSX.Element {
+  const asked = useApi<LogEntry[]>(
+    pathOf('log', { all: true, curves: true, 'max-count': String(LINES_MAX) }),
+  );
+  return (
+    <Document asked={asked} what="curves">
+      {(entries) => <VersionCharts entries={entries} />}
+    </Document>
+  );
+}
+
+function VersionCharts({ entries }: { entries: readonly LogEntry[] }): JSX.Element {
+  const plotted = useMemo(
+    () => entries.map(({ name, curves = [] }): Plotted => ({ name, curves })),
+    [entries],
+  );
+  return <Charts of={plotted} none={<NoCurves />} onPick={toggleSelected} />;
+}
+
+function NoCurves(): JSX.Element {
+  return (
+    <Empty title="These versions keep no curves.">
+      <p>
+        <code>dlv run</code> and <code>dlv commit --log runs/7</code> keep the metrics of a
+        training; one value alone makes no curve.
+      </p>
+    </Empty>
+  );
+}
+
+interface Answers<T> {
+  found: readonly T[];
+  error: ApiError | null;
+  isLoading: boolean;
+  asks: JSX.Element[];
+}
+
+/** Answers to several questions; each is asked for, and kept, by itself. */
+function useAnswers<T>(paths: readonly string[]): Answers<T> {
+  const [answers, set] = useState<ReadonlyMap<string, Asked<T>>>(new Map());
+  const asked = paths.map((path) => answers.get(path));
+  const data = asked.map((one) => one?.data ?? null);
+  const found = useMemo(() => data.filter((one): one is T & {} => one !== null), data);
+  return {
+    found,
+    error: asked.find((one) => one?.error)?.error ?? null,
+    isLoading: asked.some((one) => (one?.isLoading ?? true) && !one?.data),
+    asks: paths.map((path) => (
+      <Ask<T>
+        key={path}
+        path={path}
+        onAnswer={(answer) => set((old) => new Map(old).set(path, answer))}
+      />
+    )),
+  };
+}
+
+function Ask<T>({ path, onAnswer }: { path: string; onAnswer: (answer: Asked<T>) => void }): null {
+  const asked = useApi<T>(path);
+  useEffect(() => onAnswer(asked), [asked]);
+  return null;
+}
+
+function OfVersions({ names }: { names: readonly string[] }): JSX.Element {
+  const paths = names.map((rev) => pathOf('log', { rev, 'max-count': '1', curves: true }));
+  const { found, error, isLoading, asks } = useAnswers<LogEntry[]>(paths);
+  const entries = useMemo(() => found.flatMap((one) => one.slice(0, 1)), [found]);
   return (
     <>
-      {names.map((name) => (
-        <Ask
-          key={name}
-          name={name}
-          onAnswer={(answer) => set((old) => new Map(old).set(name, answer))}
-        />
-      ))}
+      {asks}
       <Document
-        asked={{ data: stable, error: first?.error ?? null, warnings: [], isLoading }}
+        asked={{ data: entries.length > 0 ? entries : null, error, warnings: [], isLoading }}
         what="curves"
       >
-        {() =>
-          isLoading && stable.length === 0 ? (
-            <p class="loading">Reading curves …</p>
-          ) : (
-            <Charts versions={stable} />
-          )
-        }
+        {(some) => <VersionCharts entries={some} />}
       </Document>
     </>
   );
 }
 
-function Ask({
-  name,
-  onAnswer,
-}: {
-  name: string;
-  onAnswer: (answer: Asked<LogEntry[]>) => void;
-}): null {
-  const asked = useApi<LogEntry[]>(pathOf('log', { rev: name, 'max-count': '1', curves: true }));
-  useEffect(() => onAnswer(asked), [asked]);
-  return null;
-}
-
-function Controls({ names }: { names: readonly string[] }): JSX.Element {
-  const { params } = useRoute();
-  const weight = weightOf(params.smooth);
-  const toggleLog = (): void => setParams({ log: params.log === '1' ? undefined : '1' }, 'replace');
-  useKeys({
-    l: toggleLog,
-    s: () => setParams({ smooth: weight > 0 ? '0' : undefined }, 'replace'),
-  });
-  return (
-    <div class="bar filter">
-      <VersionsField names={names} onNames={(next) => setParams({ v: next.join(',') })} />
-      <label class="field">
-        <span>metrics with</span>
-        <input
-          type="search"
-          value={params.metric ?? ''}
-          placeholder="loss"
-          onInput={({ currentTarget: { value } }) => setParams({ metric: value }, 'replace')}
-        />
-      </label>
-      <label class="field">
-        <span>smoothing {weight.toFixed(2)} (s)</span>
-        <input
-          type="range"
-          min="0"
-          max="0.99"
-          step="0.01"
-          value={weight}
-          onInput={({ currentTarget: { value } }) =>
-            setParams({ smooth: value === '0.6' ? undefined : value }, 'replace')
-          }
-        />
-      </label>
-      <label class="check">
-        <input type="checkbox" checked={params.log === '1'} onChange={toggleLog} /> log (l)
-      </label>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={params.x === 'relative'}
-          onChange={() =>
-            setParams({ x: params.x === 'relative' ? undefined : 'relative' }, 'replace')
-          }
-        />
-        from its start
-      </label>
-    </div>
-  );
-}
-
-/** TensorBoard's default where nothing is said. */
-function weightOf(text: string | undefined): number {
-  const weight = Number(text ?? '0.6');
-  return weight >= 0 && weight < 1 ? weight : 0.6;
-}
-
-function Charts({ versions }: { versions: readonly LogEntry[] }): JSX.Element {
-  const { params } = useRoute();
-  const wanted = (params.metric ?? '').toLowerCase();
-  const byMetric = useMemo(() => {
-    const found = new Map<string, ChartSeries[]>();
-    for (const { name, curves = [] } of versions) {
-      for (const curve of curves) {
-        const own = found.get(curve.name) ?? [];
-        own.push({ name: printable(name), curve });
-        found.set(curve.name, own);
-      }
-    }
-    return found;
-  }, [versions]);
-  const metrics = [...byMetric.keys()].filter((name) => name.toLowerCase().includes(wanted)).sort();
-  if (metrics.length === 0) {
-    return (
-      <Empty
-        title={
-          byMetric.size === 0 ? 'These versions keep no curves.' : 'No metric has such a name.'
-        }
-      >
-        <p>
-          <code>dlv commit --log runs/7</code> keeps the metrics of a log; one value alone makes no
-          curve.
-        </p>
-      </Empty>
-    );
-  }
+function OfRuns({ runs }: { runs: readonly string[] }): JSX.Element {
+  const paths = runs.map((run) => pathOf('run/show', { run, thin: true }));
+  const { found, error, isLoading, asks } = useAnswers<RunDetails>(paths);
+  const plotted = useMemo(() => found.map(plottedRun), [found]);
   return (
     <>
-      <p class="dim">Drag to zoom, click twice to see all again.</p>
-      <div class="plots charts">
-        {metrics.slice(0, CHARTS_MAX).map((metric) => (
-          <figure key={metric}>
-            <figcaption>
-              <Text of={metric} />
-            </figcaption>
-            <Chart
-              metric={printable(metric)}
-              series={byMetric.get(metric) ?? []}
-              weight={weightOf(params.smooth)}
-              isLog={params.log === '1'}
-              isRelative={params.x === 'relative'}
-            />
-            <AsTable metric={metric} series={byMetric.get(metric) ?? []} />
-          </figure>
-        ))}
-      </div>
-      {metrics.length > CHARTS_MAX && (
-        <p class="note">{metrics.length - CHARTS_MAX} more metrics are left out.</p>
-      )}
+      {asks}
+      <Document
+        asked={{ data: plotted.length > 0 ? plotted : null, error, warnings: [], isLoading }}
+        what="curves"
+      >
+        {(some) => (
+          <Charts
+            of={some}
+            none={
+              <Empty title="These runs have measured nothing yet.">
+                <p>Metrics show here as they are printed, or written to a log.</p>
+              </Empty>
+            }
+          />
+        )}
+      </Document>
     </>
   );
-}
-
-/** The same in numbers, for those who see no picture. */
-function AsTable({
-  metric,
-  series,
-}: {
-  metric: string;
-  series: readonly ChartSeries[];
-}): JSX.Element {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>as a table</summary>
-      {isOpen && (
-        <Shown
-          markup={tableOf({
-            caption: `${metric}, of each version`,
-            columns: [
-              { title: 'version', kind: 'plain' },
-              ...['points', 'least', 'most', 'last', 'at step'].map((title) => ({
-                title,
-                kind: 'number' as const,
-              })),
-            ],
-            rows: series.map(({ name, curve }) => [name, ...summaryOf(curve)]),
-          })}
-        />
-      )}
-    </details>
-  );
-}
-
-function summaryOf({ count, steps, values }: Curve): (string | number)[] {
-  const numbers = values.map(Number).filter(Number.isFinite);
-  const least = numbers.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-  const most = numbers.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  return [
-    count,
-    formatMetric(least),
-    formatMetric(most),
-    formatMetric(values.at(-1) ?? ''),
-    steps.at(-1) ?? '',
-  ];
 }

@@ -8,12 +8,14 @@ import type { ListedModel } from '../../use/ops/list.js';
 import { Document, Empty, Refs, Sections, SelectBox, Text, VersionLink } from '../parts/basics.js';
 import { pathOf, useApi } from '../state/api.js';
 import { Link } from '../state/router.js';
+import { GoingOn } from './runs.js';
 
 export function ModelsView(): JSX.Element {
   const asked = useApi<ListedModel[]>(pathOf('list', { last: '3' }));
   return (
     <>
       <h1>Models</h1>
+      <GoingOn />
       <Document asked={asked} what="models">
         {(models) => (models.length === 0 ? <NoModels /> : <Models models={models} />)}
       </Document>

@@ -21,6 +21,18 @@ export interface Curve {
   values: MetricValue[];
 }
 
+/** Points of which few are kept: of each stretch of steps the least and the most. */
+export function fewPoints(
+  { steps, values }: Pick<MetricSeries, 'steps' | 'values'>,
+  stretches: number,
+): { steps: number[]; values: number[] } {
+  const points = thin(
+    steps.map((x, i) => ({ x, y: values[i] as number })),
+    stretches,
+  );
+  return { steps: points.map(({ x }) => x), values: points.map(({ y }) => y) };
+}
+
 /** Stretches of steps of a curve. */
 const BUCKETS = 160;
 

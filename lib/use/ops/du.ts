@@ -61,7 +61,9 @@ export async function du(
   const others = await otherNeeds(repo, sizes, all, chosen);
   const { models, totalBytes: liveBytes } = await modelBytes(catalog, sizes, chosen, others);
   await catalog.save();
-  const versions = options.versions ? await versionBytes({ repo, known: catalog }, sizes, chosen, others) : null;
+  const versions = options.versions
+    ? await versionBytes({ repo, known: catalog }, sizes, chosen, others)
+    : null;
   const paths = options.paths ? await pathBytes(sizes, chosen, others) : null;
   const packs = packBytes(repo);
   const trashBytes = await folderBytes(repo.layout.trash);

@@ -67,7 +67,9 @@ export async function list(
   const lines = await versionsByModel(factsOf, starts);
   const sizes = new StoredSizes(repo, context.signal);
   const all = await versionsByModel(factsOf, await versionRoots(repo, refs));
-  const bytes = new Map((await modelBytes(catalog, sizes, all)).models.map((row) => [row.model, row]));
+  const bytes = new Map(
+    (await modelBytes(catalog, sizes, all)).models.map((row) => [row.model, row]),
+  );
   await catalog.save();
   const describer = new Describer(repo, refs, factsOf);
   const models: ListedModel[] = [];

@@ -12,6 +12,7 @@ import {
   type RunState,
 } from '../../storage/repo/runs/run-record.js';
 import type { OpContext } from '../context.js';
+import { fewPoints } from '../history/curves.js';
 import type { Repository } from '../repository.js';
 import type { HeldOutcome } from '../running/commit-held.js';
 import { type CommitRequest, commitRequest } from '../running/committer.js';
@@ -98,8 +99,17 @@ export async function listRuns(
   return runs.slice(0, limit).map(entryOf);
 }
 
-/** @throws {NotFoundError} {AmbiguousError} */
-export async function showRun({ layout }: Repository, name: string): Promise<RunDetails> {
+/** Stretches of steps of a metric that is told by few points. */
+const STRETCHES = 400;
+
+/**
+ * @param isThin  of each stretch of steps the least and the most, instead of all points.
+ * @throws {NotFoundError} {AmbiguousError}
+ */
+export async function showRun(
+  { layout }: Repository,
+  { name, isThin = false }: { name: string; isThin?: boolean },
+): Promise<RunDetails> {
   const record = await findRun(layout, name);
   const { series } = await readRunMetrics(layout, record.id);
   const { cwd, base, cpuSeconds, peakBytes, params, environment, git, stretches, problems } =
@@ -109,11 +119,14 @@ export async function showRun({ layout }: Repository, name: string): Promise<Run
     ...{ cwd, base, cpuSeconds, peakBytes, pid: pidOf(record) },
     ...{ params, environment, git, stretches, problems },
     checkpoints: record.checkpoints.map(shownCheckpoint),
-    series: series.map(({ name: metric, steps, values }) => ({
-      name: metric,
-      steps,
-      values: values.map((value) => (Number.isFinite(value) ? value : null)),
-    })),
+    series: series.map((one) => {
+      const { steps, values } = isThin ? fewPoints(one, STRETCHES) : one;
+      return {
+        name: one.name,
+        steps: [...steps],
+        values: [...values].map((value) => (Number.isFinite(value) ? value : null)),
+      };
+    }),
   };
 }
 

@@ -9,6 +9,8 @@ import type { OpContext } from '../context.js';
 
 /** Folders of refs that are looked at; a change in those beyond shows when something else changes. */
 const FOLDERS_MAX = 4000;
+/** A run goes on only if its record is not older than this: it is written every few seconds. */
+const QUIET_MS = 20_000;
 /** Largest file of the page. */
 const ASSET_BYTES_MAX = 4 * 2 ** 20;
 
@@ -42,6 +44,34 @@ export async function repositoryState(layout: Layout): Promise<string> {
     }
   }
   return hash.digest('hex').slice(0, 20);
+}
+
+/**
+ * A text that is another one once a run began, ended, or measured something. A record is replaced by a rename into
+ * the folder of its run, every few seconds while it goes on; metrics are appended.
+ */
+async function runsState(layout: Layout): Promise<string> {
+  const hash = createHash('sha256');
+  const entries = await listEntries(layout.runs).catch(ignoreMissing);
+  for (const entry of entries.slice(0, FOLDERS_MAX)) {
+    if (!entry.isDirectory()) continue;
+    const folder = path.join(layout.runs, entry.name);
+    const found = await statOrNull(folder);
+    if (found === null) continue;
+    const { mtimeNs } = found.stat;
+    // Its process may have been killed, which writes nothing: once it is quiet it is looked at again.
+    const isQuiet = Date.now() - Number(BigInt(mtimeNs) / 1_000_000n) > QUIET_MS;
+    hash.update(`${entry.name} ${mtimeNs} ${isQuiet}\n`);
+    if (isQuiet) continue;
+    const metrics = await statOrNull(path.join(folder, 'metrics.jsonl'));
+    hash.update(`${metrics?.stat.size ?? 0}\n`);
+  }
+  return hash.digest('hex').slice(0, 20);
+}
+
+/** The state of what an answer is of. */
+export function stateOf(layout: Layout, of: 'repository' | 'runs'): Promise<string> {
+  return of === 'runs' ? runsState(layout) : repositoryState(layout);
 }
 
 function ignoreMissing(error: unknown): never[] {

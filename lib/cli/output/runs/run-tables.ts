@@ -11,7 +11,8 @@ const COMMAND_COLUMNS = 40;
 
 type Metrics = RunEntry['metrics'];
 
-function metricText(metrics: Metrics, most = METRICS_SHOWN): string {
+/** The metrics that people look at first, and their last values. */
+export function metricText(metrics: Metrics, most = METRICS_SHOWN): string {
   // What a person looks at first: a loss or an accuracy rather than a rate.
   const ranked = [...metrics].sort((a, b) => rank(a.name) - rank(b.name));
   return ranked
@@ -42,7 +43,8 @@ export function statusLine({ record, rssBytes }: RunStatus): string {
   return parts.join(' · ');
 }
 
-function stateText({
+/** How a run stands, in words. */
+export function stateText({
   state,
   code,
   signal,

@@ -97,7 +97,10 @@ async function stagedNeeds(
   for (const { model } of staging.models()) {
     const left = new Map(staging.entries(model).map((entry) => [entry.recipe.id, entry]));
     // Most of what is staged is in the newest version of the model: others are looked at for the rest alone.
-    const lines = [all.get(model) ?? [], ...[...all].filter(([name]) => name !== model).map(([, ids]) => ids)];
+    const lines = [
+      all.get(model) ?? [],
+      ...[...all].filter(([name]) => name !== model).map(([, ids]) => ids),
+    ];
     for (const id of lines.flat()) {
       if (left.size === 0) break;
       for (const { recipe } of await sizes.files(id)) left.delete(recipe.id);
