@@ -114,7 +114,7 @@ export function register(program: Command, cli: Cli): void {
         'row, the newest first: the revisions and all that they derive from, or else those of ' +
         'all branches and tags. Columns are metrics.NAME, params.NAME, env.NAME, data.NAME, or ' +
         'version, name, model, number, message, author, email, time, step, files, bytes, ' +
-        'parents, refs, operation, parameters, macs and layers (of the networks of a version, ' +
+        'parents, refs, branch (on whose own line it is), operation, parameters, macs and layers (of the networks of a version, ' +
         'for a batch of 1). A NAME alone is enough if only one of these has it; put names with ' +
         'other characters in backticks. A metric is shown at its value without a step, or else ' +
         'at its last step; best(NAME), best_step, min, max, last_step and count show other ' +

@@ -86,7 +86,9 @@ async function look(
   }
   const ops = await import('../../use/ops/runs.js');
   if (action === 'show') {
-    const found = await run.repository((repo) => ops.showRun(repo, { name, isThin: flags.thin === true }));
+    const found = await run.repository((repo) =>
+      ops.showRun(repo, { name, isThin: flags.thin === true }),
+    );
     run.answer(found, (ui) => printRun(ui, found));
     return 0;
   }

@@ -52,6 +52,8 @@ export interface AxisOptions {
 export interface Axis {
   ticks: number[];
   share(value: number): number;
+  /** The number at a share. */
+  value(share: number): number;
 }
 
 /** An axis that covers numbers; those that cannot be drawn are left out. */
@@ -70,16 +72,27 @@ export function axisOf(
       number,
     ];
     const share = (value: number): number => (Math.log(value) - first) / (last - first);
-    return { ticks, share: (value) => Math.min(1, Math.max(0, share(value))) };
+    return {
+      ticks,
+      share: (value) => Math.min(1, Math.max(0, share(value))),
+      value: (at) => Math.exp(first + at * (last - first)),
+    };
   }
   if (fromZero) low = Math.min(0, low);
   const ticks = (scale === 'bytes' ? byteTicks : niceTicks)(low, high, count);
   const inside = ticks.filter((tick) => tick >= low && tick <= high);
   if (tight && inside.length > 1) {
-    return { ticks: inside, share: (value) => (value - low) / (high - low) };
+    return { ticks: inside, ...between(low, high) };
   }
   const [first, last] = [ticks[0] as number, ticks.at(-1) as number];
-  return { ticks, share: (value) => (value - first) / (last - first) };
+  return { ticks, ...between(first, last) };
+}
+
+function between(first: number, last: number): Omit<Axis, 'ticks'> {
+  return {
+    share: (value) => (value - first) / (last - first),
+    value: (share) => first + share * (last - first),
+  };
 }
 
 /** A number in at most four digits. */

@@ -25,31 +25,44 @@ const BOTTOM = 12;
 const SIDE = 70;
 const NAME_CHARS = 20;
 
-interface Placed {
-  at(value: number | string): number | null;
-  ticks: { at: number; text: string }[];
+/** Where values lie on an axis, from 0 to 1. */
+export interface PlacedAxis {
+  /** Null for what has no place on it. */
+  share(value: number | string | null): number | null;
+  /** The number at a share; null for an axis of texts. */
+  value: ((share: number) => number) | null;
+  ticks: { share: number; text: string }[];
 }
 
-function place(axis: ParallelAxis, values: readonly (number | string | null)[]): Placed {
-  const y = (share: number): number => HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP);
+/** An axis laid out over the values that it has to hold. */
+export function placeAxis(
+  axis: ParallelAxis,
+  values: readonly (number | string | null)[],
+): PlacedAxis {
   if (axis.kind === 'text') {
-    const share = (i: number): number =>
-      axis.values.length < 2 ? 0.5 : i / (axis.values.length - 1);
+    const places = new Map(axis.values.map((text, i) => [text, i]));
+    const share = (i: number): number => (places.size < 2 ? 0.5 : i / (places.size - 1));
     return {
-      at: (value) => {
-        const i = axis.values.indexOf(String(value));
-        return i < 0 ? null : y(share(i));
+      share: (value) => {
+        const i = value === null ? undefined : places.get(String(value));
+        return i === undefined ? null : share(i);
       },
-      ticks: axis.values.map((text, i) => ({ at: y(share(i)), text })),
+      value: null,
+      ticks: axis.values.map((text, i) => ({ share: share(i), text })),
     };
   }
   const numbers = values.filter((value): value is number => typeof value === 'number');
-  const { ticks, share } = axisOf(numbers, { scale: axis.scale, count: 5 });
+  const { ticks, share, value: valueAt } = axisOf(numbers, { scale: axis.scale, count: 5 });
   const format = axis.format ?? plainNumber;
   return {
-    at: (value) => (typeof value === 'number' && Number.isFinite(value) ? y(share(value)) : null),
-    ticks: ticks.map((tick) => ({ at: y(share(tick)), text: format(tick) })),
+    share: (value) => (typeof value === 'number' && Number.isFinite(value) ? share(value) : null),
+    value: valueAt,
+    ticks: ticks.map((tick) => ({ share: share(tick), text: format(tick) })),
   };
+}
+
+function y(share: number): number {
+  return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP);
 }
 
 function short(text: string): string {
@@ -63,7 +76,7 @@ export function parallelPlot(
   title: string,
 ): Markup {
   const placed = axes.map((axis, i) =>
-    place(
+    placeAxis(
       axis,
       lines.map(({ values }) => values[i] ?? null),
     ),
@@ -75,8 +88,8 @@ export function parallelPlot(
     .map((line) => lineOf(line, placed, x));
   const scales = axes.map((axis, i) => {
     const ticks = placed[i]?.ticks.map(
-      ({ at, text }) =>
-        html`<text class="tick small" x="${x(i) + 5}" y="${at}" dy="4">${short(text)}</text>`,
+      ({ share, text }) =>
+        html`<text class="tick small" x="${x(i) + 5}" y="${y(share)}" dy="4">${short(text)}</text>`,
     );
     return html`<line class="grid" x1="${x(i)}" x2="${x(i)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}"/>${ticks}<text class="label" text-anchor="middle" x="${x(i)}" y="14">${short(axis.name)}<title>${axis.name}</title></text>`;
   });
@@ -85,15 +98,14 @@ export function parallelPlot(
 
 function lineOf(
   { title, values, look, isFaint }: ParallelLine,
-  placed: readonly Placed[],
+  placed: readonly PlacedAxis[],
   x: (i: number) => number,
 ): Markup {
   const runs: string[][] = [[]];
-  for (const [i, { at }] of placed.entries()) {
-    const value = values[i] ?? null;
-    const y = value === null ? null : at(value);
-    if (y === null) runs.push([]);
-    else runs.at(-1)?.push(`${x(i)},${Number(y.toFixed(1))}`);
+  for (const [i, { share }] of placed.entries()) {
+    const at = share(values[i] ?? null);
+    if (at === null) runs.push([]);
+    else runs.at(-1)?.push(`${x(i)},${Number(y(at).toFixed(1))}`);
   }
   const style = `line ${lookOf(look)}${isFaint ? ' faint' : ''}`;
   return html`<g><title>${title}</title>${runs

@@ -2,80 +2,22 @@
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { printable } from '../../base/bytes/printable.js';
-import { formatMetric } from '../../cli/output/render.js';
 import { formatCount } from '../../cli/output/ui.js';
 import type { ListedVersion } from '../../use/ops/versions.js';
+import { axesOf, type DataAxis } from '../state/axes.js';
 import { rangeOf, withRange } from '../state/brush.js';
 import { go, setParams } from '../state/router.js';
-import { cellValue } from '../state/rows.js';
 import { titleOf } from './grid.js';
 
 const AXES_MAX = 12;
 const LINES_MAX = 2000;
-const HEIGHT = 360;
+const HEIGHT = 380;
 const TOP = 34;
-const BOTTOM = 26;
+const BOTTOM = 16;
 const SIDE = 70;
 /** Shades of lines, by the values of one axis. */
 const SHADES = 5;
 const STEP_MIN = 110;
-
-interface Axis {
-  column: string;
-  /** Share from the bottom; null where a version has no value. */
-  share(row: ListedVersion): number | null;
-  low: string;
-  high: string;
-  /** The value at a share; null for an axis of words. */
-  value: ((share: number) => number) | null;
-}
-
-/** Axes of numbers, and of words where they are few; those in which all are equal say nothing. */
-function axesOf(rows: readonly ListedVersion[], columns: readonly string[]): Axis[] {
-  const axes: Axis[] = [];
-  for (const column of columns) {
-    if (axes.length >= AXES_MAX || !/^(\w+\()?(metrics|params)\./.test(column)) continue;
-    const values = rows.map((row) => cellValue(row, column));
-    const numbers = values.filter(
-      (one): one is number => typeof one === 'number' && Number.isFinite(one),
-    );
-    if (numbers.length > 0 && numbers.length >= values.filter((one) => one !== null).length / 2) {
-      const low = numbers.reduce((a, b) => Math.min(a, b));
-      const high = numbers.reduce((a, b) => Math.max(a, b));
-      if (low === high) continue;
-      // Rates are compared by their magnitudes.
-      const isLog = low > 0 && high / low >= 50;
-      const to = (x: number): number => (isLog ? Math.log(x) : x);
-      const [from, span] = [to(low), to(high) - to(low)];
-      axes.push({
-        column,
-        share: (row) => {
-          const value = cellValue(row, column);
-          return typeof value === 'number' && Number.isFinite(value)
-            ? (to(value) - from) / span
-            : null;
-        },
-        low: formatMetric(low),
-        high: formatMetric(high),
-        value: (share) => (isLog ? Math.exp(from + share * span) : from + share * span),
-      });
-      continue;
-    }
-    const words = [...new Set(values.filter((one) => one !== null).map(String))].sort();
-    if (words.length < 2 || words.length > 20) continue;
-    axes.push({
-      column,
-      share: (row) => {
-        const value = cellValue(row, column);
-        return value === null ? null : words.indexOf(String(value)) / (words.length - 1);
-      },
-      low: words[0] as string,
-      high: words.at(-1) as string,
-      value: null,
-    });
-  }
-  return axes;
-}
 
 interface ParallelProps {
   /** All versions: they are drawn faint; those that fit are drawn over them. */
@@ -86,7 +28,7 @@ interface ParallelProps {
 }
 
 export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Element {
-  const axes = useMemo(() => axesOf(all, columns), [all, columns]);
+  const axes = useMemo(() => axesOf(all, columns, AXES_MAX), [all, columns]);
   const [drag, setDrag] = useState<{ axis: number; from: number; to: number } | null>(null);
   const [over, setOver] = useState<string | null>(null);
   const ref = useRef<SVGSVGElement>(null);
@@ -131,7 +73,7 @@ export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Elem
   const lines = useMemo(() => {
     const fit = new Set(rows.map(({ version }) => version));
     const shown = all.length > LINES_MAX ? rows.slice(0, LINES_MAX) : all;
-    const shade = axes.find(({ column }) => column.includes('metrics.')) ?? (axes[0] as Axis);
+    const shade = axes.find(({ column }) => column.includes('metrics.')) ?? (axes[0] as DataAxis);
     const faint = shown
       .filter(({ version }) => !fit.has(version))
       .map(pathOf)
@@ -184,19 +126,20 @@ export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Elem
                 ? [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)]
                 : range === null || axis.value === null
                   ? null
-                  : range.map((value) => shareOf(axis, value));
+                  : range.map((value) => axis.shareOf(value));
             return (
               <g key={axis.column} transform={`translate(${x(i)} 0)`}>
                 <line class="axis" y1={TOP} y2={HEIGHT - BOTTOM} />
                 <text class="strong" text-anchor="middle" y="14">
                   {shortened(titleOf(axis.column))}
+                  {axis.isLog && ' (log)'}
+                  <title>{printable(axis.column)}</title>
                 </text>
-                <text class="tick" text-anchor="middle" y={TOP - 6}>
-                  {shortened(axis.high)}
-                </text>
-                <text class="tick" text-anchor="middle" y={HEIGHT - 8}>
-                  {shortened(axis.low)}
-                </text>
+                {axis.ticks.map(({ share, text }) => (
+                  <text key={text} class="tick small" x="6" y={y(share) + 4}>
+                    {shortened(text)}
+                  </text>
+                ))}
                 {marked !== null && marked[0] !== undefined && marked[1] !== undefined && (
                   <rect
                     class="range"
@@ -228,18 +171,6 @@ export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Elem
       </p>
     </>
   );
-}
-
-/** Where a value lies on an axis: its scale goes up everywhere. */
-function shareOf({ value }: Axis, wanted: number): number {
-  if (value === null) return 0;
-  let [low, high] = [0, 1];
-  for (let i = 0; i < 30; i++) {
-    const middle = (low + high) / 2;
-    if (value(middle) < wanted) low = middle;
-    else high = middle;
-  }
-  return (low + high) / 2;
 }
 
 function shortened(text: string): string {

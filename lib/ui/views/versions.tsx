@@ -1,6 +1,7 @@
 /** Versions as a table that is filtered and sorted as one writes. */
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { printable } from '../../base/bytes/printable.js';
 import { asDlvError } from '../../base/errors.js';
 import { formatCount, formatNumber } from '../../cli/output/ui.js';
 import type { QueryWords } from '../../pure/dql/complete.js';
@@ -9,10 +10,14 @@ import type { ColumnNames } from '../../use/history/table/column-names.js';
 import type { ListedVersion, VersionTable } from '../../use/ops/versions.js';
 import { Document, Empty, Text } from '../parts/basics.js';
 import { ColumnChoice, WhereField } from '../parts/filter.js';
-import { Grid } from '../parts/grid.js';
+import { Grid, titleOf } from '../parts/grid.js';
+import { Groups } from '../parts/groups.js';
 import { Parallel } from '../parts/parallel.js';
+import { Scatter } from '../parts/scatter.js';
 import { pathOf, useApi } from '../state/api.js';
+import { isMeasured } from '../state/axes.js';
 import { quotedColumn } from '../state/brush.js';
+import { groupsOf, sortGroups } from '../state/groups.js';
 import { useKeys } from '../state/keys.js';
 import { listOf } from '../state/route.js';
 import { setParams, useRoute } from '../state/router.js';
@@ -48,9 +53,15 @@ export function VersionsView(): JSX.Element {
     first.data === null && first.error === null ? null : pathOf('list', common),
   );
   const chosen = useMemo(() => spelledColumns(cols, names), [cols, names]);
+  const by = useMemo(() => spelledColumns(params.group, names), [params.group, names]);
+  const axes = useMemo(
+    () => spelledColumns([params.x, params.y, params.colour].filter(Boolean).join(','), names),
+    [params.x, params.y, params.colour, names],
+  );
+  const also = useMemo(() => [...chosen, ...by, ...axes], [chosen, by, axes]);
   const extra = useMemo(
-    () => extraColumns({ usual: usual.data, words: words.data, where, sort, chosen, names }),
-    [usual.data, words.data, where, sort, chosen, names],
+    () => extraColumns({ usual: usual.data, words: words.data, where, sort, also, names }),
+    [usual.data, words.data, where, sort, also, names],
   );
   const wider = useApi<VersionTable>(
     extra === null || extra.length === 0 || usual.data === null
@@ -105,7 +116,17 @@ export function VersionsView(): JSX.Element {
                 of={early.versions}
                 base={base}
               />
-              {params.as === 'parallel' ? (
+              {by.length > 0 ? (
+                <Grouped rows={rows} by={by} columns={shown} where={where} sort={sort} />
+              ) : params.as === 'scatter' ? (
+                <Scatter
+                  all={full?.rows ?? early.rows}
+                  rows={rows}
+                  columns={shown}
+                  offered={[...new Set([...shown, ...names.all()])].filter(isMeasured)}
+                  where={where}
+                />
+              ) : params.as === 'parallel' ? (
                 <Parallel
                   all={full?.rows ?? early.rows}
                   rows={rows}
@@ -167,6 +188,74 @@ function spelledColumns(cols: string | undefined, names: ColumnNames): string[] 
   });
 }
 
+/** Ways to show what fits. */
+const FORMS = [
+  ['', 'Table'],
+  ['parallel', 'Parallel'],
+  ['scatter', 'Scatter'],
+] as const;
+
+/** What a group is called by how many versions it has. */
+const COUNT = 'versions';
+
+/** The order without that of groups by how many they are: rows have no such column. */
+function withoutCount(sort: string): string {
+  const keys = sort.split(',').filter((key) => key.replace(/^-/, '') !== COUNT);
+  return keys.join(',');
+}
+
+function Grouped({
+  rows,
+  by,
+  columns,
+  where,
+  sort,
+}: {
+  rows: readonly ListedVersion[];
+  by: readonly string[];
+  columns: readonly string[];
+  where: string;
+  sort: string;
+}): JSX.Element {
+  const groups = useMemo(() => groupsOf(rows, by, columns), [rows, by, columns]);
+  const sorted = useMemo(() => {
+    const keys = sort
+      .split(',')
+      .filter(Boolean)
+      .map((key) => ({ column: key.replace(/^-/, ''), isDown: key.startsWith('-') }));
+    return sortGroups(groups, keys);
+  }, [groups, sort]);
+  return <Groups groups={sorted} by={by} columns={columns} where={where} sort={sort} />;
+}
+
+/** Attributes that versions are often grouped by. */
+const GROUPABLE = ['model', 'branch', 'author', 'operation'];
+
+function GroupField({ columns }: { columns: readonly string[] }): JSX.Element {
+  const { params } = useRoute();
+  const { group = '' } = params;
+  const offered = [...GROUPABLE, ...columns.filter((name) => name.startsWith('params.'))];
+  const known = group === '' || offered.includes(group) ? offered : [group, ...offered];
+  return (
+    <label class="field group">
+      <span>group by</span>
+      <select
+        value={group}
+        onChange={({ currentTarget: { value } }) =>
+          setParams({ group: value, as: undefined, sort: undefined })
+        }
+      >
+        <option value="">nothing</option>
+        {known.map((name) => (
+          <option key={name} value={name}>
+            {printable(titleOf(name))}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 function NoVersions(): JSX.Element {
   return (
     <Empty title="There is no version yet.">
@@ -182,12 +271,13 @@ interface Wanted {
   words: QueryWords | null;
   where: string;
   sort: string;
-  chosen: readonly string[];
+  /** Columns that are shown, grouped by, or drawn. */
+  also: readonly string[];
   names: ColumnNames;
 }
 
 /** Columns beyond the usual ones that are shown, filtered or sorted by; null while that cannot be known. */
-function extraColumns({ usual, words, where, sort, chosen, names }: Wanted): string[] | null {
+function extraColumns({ usual, words, where, sort, also, names }: Wanted): string[] | null {
   if (usual === null || words === null) return null;
   const found = new Set<string>();
   const add = (make: () => readonly string[]): void => {
@@ -198,8 +288,8 @@ function extraColumns({ usual, words, where, sort, chosen, names }: Wanted): str
     }
   };
   if (where.trim() !== '') add(() => mentioned(where, names));
-  add(() => sortKeys(sort, names).map(({ column }) => column));
-  add(() => chosen);
+  add(() => sortKeys(withoutCount(sort), names).map(({ column }) => column));
+  add(() => also);
   return [...found];
 }
 
@@ -209,7 +299,7 @@ function findRows(
 ): { rows: readonly ListedVersion[]; problem: string | null } {
   try {
     const fitting = where.trim() === '' ? rows : filterRows(rows, where, names);
-    return { rows: sortRows(fitting, sortKeys(sort, names)), problem: null };
+    return { rows: sortRows(fitting, sortKeys(withoutCount(sort), names)), problem: null };
   } catch (thrown) {
     const error = asDlvError(thrown);
     const { hint } = error.data;
@@ -259,13 +349,20 @@ function Filter({
         >
           Columns
         </button>
-        <button
-          type="button"
-          aria-pressed={params.as === 'parallel'}
-          onClick={() => setParams({ as: params.as === 'parallel' ? undefined : 'parallel' })}
-        >
-          Parallel coordinates
-        </button>
+        <GroupField columns={words?.columns ?? []} />
+        <fieldset class="forms">
+          <legend class="spoken">shown as</legend>
+          {FORMS.map(([as, title]) => (
+            <button
+              key={as}
+              type="button"
+              aria-pressed={(params.as ?? '') === as && params.group === undefined}
+              onClick={() => setParams({ as, group: undefined })}
+            >
+              {title}
+            </button>
+          ))}
+        </fieldset>
         {params.cols !== undefined && (
           <button type="button" onClick={() => setParams({ cols: undefined })}>
             Usual columns

@@ -11,7 +11,7 @@ import { checkModelName } from '../../storage/repo/refs/ref-name.js';
 import { innerStatement, runStatement } from '../construction/run-statement.js';
 import type { OpContext } from '../context.js';
 import { mentionsNetworks } from '../history/table/network-sizes.js';
-import { readRows } from '../history/table/version-rows.js';
+import { mentionsBranches, readRows } from '../history/table/version-rows.js';
 import { type MetricValue, metricValue } from '../history/versions.js';
 import { RepositoryHost } from '../query/repository-host.js';
 import type { Repository } from '../repository.js';
@@ -63,7 +63,11 @@ export async function query(
     });
   }
   const made = await makeSources(repo, text, statement, context);
-  const { rows } = await readRows(repo, { networks: mentionsNetworks([text]) }, context.signal);
+  const { rows } = await readRows(
+    repo,
+    { networks: mentionsNetworks([text]), branches: mentionsBranches([text]) },
+    context.signal,
+  );
   const host = new RepositoryHost(repo, rows, context);
   const runner = new QueryRunner(host, { signal: context.signal, made });
   const {

@@ -15,7 +15,7 @@ import { resolveId } from '../history/lines/resolve.js';
 import { type Column, Columns, differs, type VersionRow } from '../history/table/columns.js';
 import { type GroupRow, groupRows } from '../history/table/groups.js';
 import { mentionsNetworks } from '../history/table/network-sizes.js';
-import { readRows } from '../history/table/version-rows.js';
+import { mentionsBranches, readRows } from '../history/table/version-rows.js';
 import { type MetricValue, metricValue } from '../history/versions.js';
 import type { Repository } from '../repository.js';
 
@@ -89,8 +89,9 @@ export async function versions(
   const wanted = options.columns?.map(parseColumnOrGlob);
   const grouped = (options.group ?? []).map(parseColumn);
   const { where = '', sort: order = [], columns: names = [], group = [] } = options;
-  const networks = mentionsNetworks([where, ...order, ...names, ...group]);
-  const all = await readRows(repo, { ...options, networks }, context.signal);
+  const texts = [where, ...order, ...names, ...group];
+  const [networks, branches] = [mentionsNetworks(texts), mentionsBranches(texts)];
+  const all = await readRows(repo, { ...options, networks, branches }, context.signal);
   const base = options.baseline === undefined ? null : await resolveId(repo, options.baseline);
   const baseRow =
     base === null ? null : (all.rows.find(({ id }) => id === base) ?? (await all.read(base)));

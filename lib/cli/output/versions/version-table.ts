@@ -61,7 +61,7 @@ function versionCells(
 }
 
 /** `0.91 (0.88…0.93)`, a value that all share, or how many values there are. */
-function groupCell(column: string, cell: GroupCell | undefined): string {
+export function groupCell(column: string, cell: GroupCell | undefined): string {
   if (cell === undefined || cell.count === 0) return MISSING;
   if (cell.value !== null) return shownValue(column, cell.value);
   const { mean, min, max } = cell;

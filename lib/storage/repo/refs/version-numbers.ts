@@ -291,21 +291,40 @@ export async function namesOnLines(
   ids: ReadonlySet<Id>,
 ): Promise<Map<Id, string>> {
   const names = new Map<Id, string>();
-  const seen = new Set<Id>();
   const numbers = new VersionNumbers((id) => source.readVersion(id));
-  for (const { name, tip } of await linesOf(source.layout, model)) {
+  for await (const { id, branch } of versionsOnLines(source, model)) {
+    if (ids.has(id)) names.set(id, `${branch}@${await numbers.of(id)}`);
     if (names.size === ids.size) break;
+  }
+  return names;
+}
+
+/** The versions on the own lines of the branches of a model, each once: on the line of HEAD's branch or `main` first. */
+async function* versionsOnLines(
+  source: NumberSource,
+  model: string,
+): AsyncGenerator<{ id: Id; branch: string }> {
+  const seen = new Set<Id>();
+  for (const { name, tip } of await linesOf(source.layout, model)) {
     const branch = shownRef(name).replace(/^refs\/remotes\//, '');
     try {
       for await (const id of firstParentLine(source, tip)) {
         // From here on the line is that of a branch before this one.
         if (seen.has(id)) break;
         seen.add(id);
-        if (ids.has(id)) names.set(id, `${branch}@${await numbers.of(id)}`);
+        yield { id, branch };
       }
     } catch (error) {
       if (!isUnreadable(error)) throw error;
     }
   }
-  return names;
+}
+
+/** The branch on whose own line each version of a model stands; those on no line are left out. */
+export async function branchesOf(source: NumberSource, model: string): Promise<Map<Id, string>> {
+  const branches = new Map<Id, string>();
+  for await (const { id, branch } of versionsOnLines(source, model)) {
+    branches.set(id, branch.startsWith(`${model}/`) ? branch.slice(model.length + 1) : branch);
+  }
+  return branches;
 }

@@ -6,12 +6,13 @@ import { closestNames } from '../../../base/bytes/closest.js';
 import { NotFoundError, UsageError } from '../../../base/errors.js';
 
 const ATTRIBUTE_NAMES: readonly string[] =
-  'version name model number message author email time step files bytes parents refs operation parameters macs layers'.split(
+  'version name model number message author email time step files bytes parents refs branch operation parameters macs layers'.split(
     ' ',
   );
 const SPACE_NAMES = ['metrics', 'params', 'env', 'data'] as const;
 export type Space = (typeof SPACE_NAMES)[number];
-const NETWORK_COLUMNS = new Set(['parameters', 'macs', 'layers']);
+/** Attributes that give way to what people call so themselves. */
+const YIELDING = new Set(['parameters', 'macs', 'layers', 'branch']);
 const ALIASES: Readonly<Record<string, string>> = {
   id: 'version',
   date: 'time',
@@ -94,7 +95,7 @@ export class ColumnNames {
     const attribute = Object.hasOwn(ALIASES, lower) ? (ALIASES[lower] as string) : lower;
     const spaces = SPACE_NAMES.filter((space) => this.#names[space].has(name));
     // What people call a number of layers themselves comes before that of the network.
-    const isTheirs = NETWORK_COLUMNS.has(attribute) && spaces.length > 0;
+    const isTheirs = YIELDING.has(attribute) && spaces.length > 0;
     if (ATTRIBUTE_NAMES.includes(attribute) && !isTheirs) return [null, attribute];
     const [only, ...others] = spaces;
     if (only === undefined) throw this.#unknown(name, name);

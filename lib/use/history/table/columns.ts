@@ -26,6 +26,8 @@ export interface VersionRow {
   name: string;
   /** HEAD, branches and tags that name it. */
   refs: string[];
+  /** The branch on whose own line it is; null if it is on none, or nobody asks. */
+  branch: string | null;
   /** Size of the networks that it keeps; null if it keeps none, or nobody asks. */
   network: NetworkSize | null;
 }
@@ -55,6 +57,7 @@ const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   bytes: ({ facts }) => facts.bytes,
   parents: ({ facts }) => facts.parents.length,
   refs: ({ refs }) => (refs.length === 0 ? null : refs.join(', ')),
+  branch: ({ branch }) => branch,
   operation: ({ facts }) => facts.knowledge.operation?.kind ?? null,
   parameters: ({ network }) => network?.parameters ?? null,
   macs: ({ network }) => network?.macs ?? null,

@@ -1,7 +1,6 @@
 /** Groups of versions that have the same values in some columns: how many, and what their numbers are. */
 import type { Value } from '../../../pure/where/condition.js';
 import { type MetricValue, metricValue } from '../versions.js';
-import type { Column, VersionRow } from './columns.js';
 
 /** What a group says of a column. Nothing is sampled: all its versions count. */
 export interface GroupCell {
@@ -24,13 +23,19 @@ export interface GroupRow {
   cells: Record<string, GroupCell>;
 }
 
+/** What groups need of a column. */
+interface GroupedColumn<R> {
+  name: string;
+  get(row: R): Value;
+}
+
 /** Groups in the order in which their first versions stand. */
-export function groupRows(
-  rows: readonly VersionRow[],
-  by: readonly Column[],
-  columns: readonly Column[],
+export function groupRows<R>(
+  rows: readonly R[],
+  by: readonly GroupedColumn<R>[],
+  columns: readonly GroupedColumn<R>[],
 ): GroupRow[] {
-  const groups = new Map<string, VersionRow[]>();
+  const groups = new Map<string, R[]>();
   for (const row of rows) {
     const key = JSON.stringify(by.map((column) => plain(column.get(row))));
     const known = groups.get(key);
@@ -39,7 +44,7 @@ export function groupRows(
   }
   return [...groups.values()].map((members) => ({
     group: Object.fromEntries(
-      by.map((column) => [column.name, plain(column.get(members[0] as VersionRow))]),
+      by.map((column) => [column.name, plain(column.get(members[0] as R))]),
     ),
     versions: members.length,
     cells: Object.fromEntries(columns.map((column) => [column.name, cellOf(column, members)])),
@@ -50,7 +55,7 @@ function plain(value: Value): Value | MetricValue {
   return typeof value === 'number' ? metricValue(value) : value;
 }
 
-function cellOf(column: Column, rows: readonly VersionRow[]): GroupCell {
+function cellOf<R>(column: GroupedColumn<R>, rows: readonly R[]): GroupCell {
   const values = rows.map((row) => column.get(row)).filter((value) => value !== null);
   const isSame = new Set(values.map((value) => JSON.stringify(plain(value)))).size === 1;
   const numbers = values.filter((value) => typeof value === 'number' && Number.isFinite(value));

@@ -3,6 +3,7 @@ import { throwIfAborted } from '../../../base/bytes/abort.js';
 import type { Id } from '../../../base/bytes/hash.js';
 import type { ReadAccess } from '../../../storage/objects/access.js';
 import { listRefs } from '../../../storage/repo/refs/refs.js';
+import { branchesOf } from '../../../storage/repo/refs/version-numbers.js';
 import { collectFacts } from '../lines/ancestry.js';
 import { resolveRanges } from '../lines/ranges.js';
 import { resolveId } from '../lines/resolve.js';
@@ -11,6 +12,11 @@ import { Describer, openCatalog } from '../versions.js';
 import type { VersionRow } from './columns.js';
 import { networkSizes } from './network-sizes.js';
 
+/** True if a text, such as a condition or a list of columns, may ask for the branches of versions. */
+export function mentionsBranches(texts: readonly string[]): boolean {
+  return texts.some((text) => /\bbranch\b/i.test(text));
+}
+
 export interface RowsWanted {
   /** Where to start, as in `log`; default: every branch and tag. */
   revisions?: readonly string[];
@@ -18,12 +24,14 @@ export interface RowsWanted {
   model?: string;
   /** Reads the sizes of networks, too. */
   networks?: boolean;
+  /** Tells on the line of which branch each is, too. */
+  branches?: boolean;
 }
 
 /** All rows that are asked for, the newest first, and a way to read one more. */
 export async function readRows(
   repo: ReadAccess,
-  { revisions = [], model, networks = false }: RowsWanted,
+  { revisions = [], model, networks = false, branches = false }: RowsWanted,
   signal?: AbortSignal,
 ): Promise<{ rows: VersionRow[]; read: (id: Id) => Promise<VersionRow> }> {
   const catalog = openCatalog(repo);
@@ -39,11 +47,18 @@ export async function readRows(
   await catalog.save();
   const kept = networks ? [...found.values()].map(({ network }) => network) : [];
   const sizes = await networkSizes(repo, kept, signal);
+  const lines = new Map<string, Promise<Map<Id, string>>>();
+  const branchOf = async (id: Id, of: string): Promise<string | null> => {
+    const line = lines.get(of) ?? branchesOf({ layout: repo.layout, readVersion: factsOf }, of);
+    lines.set(of, line);
+    return (await line).get(id) ?? null;
+  };
   const read = async (id: Id): Promise<VersionRow> => {
     const facts = await factsOf(id);
     const [number, name] = [await describer.number(id), await describer.name(id)];
     const network = facts.network === null ? null : (sizes.get(facts.network) ?? null);
-    return { id, facts, number, name, refs: await describer.shortRefs(id), network };
+    const branch = branches ? await branchOf(id, facts.model) : null;
+    return { id, facts, number, name, refs: await describer.shortRefs(id), branch, network };
   };
   const ids = [...found]
     .filter(([, facts]) => model === undefined || facts.model === model)

@@ -1,0 +1,106 @@
+/** Groups of versions as a table: how many there are in each, and what their numbers are on average, from least to most. */
+import type { JSX } from 'preact';
+import { formatCount, formatNumber } from '../../cli/output/ui.js';
+import { groupCell, shownValue } from '../../cli/output/versions/version-table.js';
+import type { GroupRow } from '../../use/ops/versions.js';
+import { whereOfGroup } from '../state/groups.js';
+import { Link, setParams, useRoute } from '../state/router.js';
+import { clickedSort } from '../state/rows.js';
+import { Text } from './basics.js';
+import { titleOf } from './grid.js';
+
+/** Rows that are shown. */
+const GROUPS_MAX = 500;
+
+interface GroupsProps {
+  groups: readonly GroupRow[];
+  by: readonly string[];
+  columns: readonly string[];
+  where: string;
+  sort: string;
+}
+
+export function Groups({ groups, by, columns, where, sort }: GroupsProps): JSX.Element {
+  const { params } = useRoute();
+  const others = columns.filter((name) => {
+    const isOne = by.includes(name) || ['name', 'message', 'time', 'version'].includes(name);
+    return !isOne && groups.some(({ cells }) => (cells[name]?.count ?? 0) > 0);
+  });
+  const isNumber = (name: string): boolean =>
+    name === 'versions' || groups.some(({ cells }) => (cells[name]?.mean ?? null) !== null);
+  const keys = sort.split(',').filter(Boolean);
+  const sortOf = (column: string): 'ascending' | 'descending' | undefined => {
+    const key = keys.find((one) => one.replace(/^-/, '') === column);
+    return key === undefined ? undefined : key.startsWith('-') ? 'descending' : 'ascending';
+  };
+  if (groups.length === 0) return <p class="empty">No version fits.</p>;
+  return (
+    <section class="wide window tall" tabIndex={0} aria-label="groups">
+      <table class="grid groups">
+        <caption class="spoken">
+          Groups of versions; of numbers the mean, and in parentheses the least and the most
+        </caption>
+        <thead>
+          <tr>
+            {[...by, 'versions', ...others].map((column) => (
+              <th
+                key={column}
+                scope="col"
+                class={isNumber(column) ? 'n' : ''}
+                aria-sort={sortOf(column)}
+              >
+                <button
+                  type="button"
+                  onClick={(event) =>
+                    setParams({
+                      sort: clickedSort(sort, column, isNumber(column), event.shiftKey),
+                    })
+                  }
+                >
+                  <Text of={titleOf(column)} />
+                </button>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {groups.slice(0, GROUPS_MAX).map((row) => {
+            const next = whereOfGroup(where, row.group);
+            return (
+              <tr key={JSON.stringify(row.group)}>
+                {by.map((column) => (
+                  <th scope="row" key={column} class="t">
+                    <Text of={shownValue(column, row.group[column] ?? null) || '(none)'} />
+                  </th>
+                ))}
+                <td class="n">
+                  {next === null ? (
+                    formatNumber(row.versions)
+                  ) : (
+                    <Link
+                      view="versions"
+                      params={{ ...params, group: undefined, sort: undefined, where: next }}
+                      aria-label={`show ${formatCount(row.versions, 'version')}`}
+                    >
+                      {formatNumber(row.versions)}
+                    </Link>
+                  )}
+                </td>
+                {others.map((column) => (
+                  <td key={column} class={isNumber(column) ? 'n' : 't'}>
+                    <Text of={groupCell(column, row.cells[column])} />
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {groups.length > GROUPS_MAX && (
+        <p class="note">
+          The first {formatNumber(GROUPS_MAX)} of {formatCount(groups.length, 'group')}.
+        </p>
+      )}
+    </section>
+  );
+}
