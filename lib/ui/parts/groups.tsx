@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { formatCount, formatNumber } from '../../cli/output/ui.js';
 import { groupCell, shownValue } from '../../cli/output/versions/version-table.js';
-import type { GroupRow } from '../../use/ops/versions.js';
+import type { GroupCell, GroupRow } from '../../use/ops/versions.js';
 import { whereOfGroup } from '../state/groups.js';
 import { Link, setParams, useRoute } from '../state/router.js';
 import { clickedSort } from '../state/rows.js';
@@ -11,6 +11,29 @@ import { titleOf } from './grid.js';
 
 /** Rows that are shown. */
 const GROUPS_MAX = 500;
+
+/** `0.9121` and, small, the least and the most. */
+function GroupNumbers({
+  column,
+  cell,
+}: {
+  column: string;
+  cell: GroupCell | undefined;
+}): JSX.Element {
+  if (cell === undefined || cell.value !== null || cell.mean === null) {
+    return <Text of={groupCell(column, cell)} />;
+  }
+  const short = (value: number | null): string =>
+    shownValue(column, value === null ? null : Number(value.toPrecision(4)));
+  return (
+    <>
+      {short(cell.mean)}{' '}
+      <small>
+        {short(cell.min)}…{short(cell.max)}
+      </small>
+    </>
+  );
+}
 
 interface GroupsProps {
   groups: readonly GroupRow[];
@@ -88,7 +111,7 @@ export function Groups({ groups, by, columns, where, sort }: GroupsProps): JSX.E
                 </td>
                 {others.map((column) => (
                   <td key={column} class={isNumber(column) ? 'n' : 't'}>
-                    <Text of={groupCell(column, row.cells[column])} />
+                    <GroupNumbers column={column} cell={row.cells[column]} />
                   </td>
                 ))}
               </tr>

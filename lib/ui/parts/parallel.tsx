@@ -18,6 +18,9 @@ const SIDE = 70;
 /** Shades of lines, by the values of one axis. */
 const SHADES = 5;
 const STEP_MIN = 110;
+const STEP_MAX = 200;
+/** Width that most windows have. */
+const WIDTH = 1150;
 
 interface ParallelProps {
   /** All versions: they are drawn faint; those that fit are drawn over them. */
@@ -37,8 +40,9 @@ export function Parallel({ all, rows, columns, where }: ParallelProps): JSX.Elem
       <p class="empty">Parallel coordinates need two metrics or hyperparameters that differ.</p>
     );
   }
-  const width = Math.max(720, 2 * SIDE + (axes.length - 1) * STEP_MIN);
-  const x = (i: number): number => SIDE + (i * (width - 2 * SIDE)) / (axes.length - 1);
+  const step = Math.min(STEP_MAX, Math.max(STEP_MIN, (WIDTH - 2 * SIDE) / (axes.length - 1)));
+  const width = 2 * SIDE + (axes.length - 1) * step;
+  const x = (i: number): number => SIDE + i * step;
   const y = (share: number): number => HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM);
   const shareAt = (event: PointerEvent): number => {
     const box = ref.current?.getBoundingClientRect();

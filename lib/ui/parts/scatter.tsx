@@ -38,11 +38,12 @@ interface Point {
 }
 
 /** The columns of the axes: those of the address, else a hyperparameter and the first metric. */
-export function scatterColumns(
+function scatterColumns(
   params: Readonly<Record<string, string>>,
+  all: readonly ListedVersion[],
   columns: readonly string[],
 ): { x: string | undefined; y: string | undefined; colour: string | undefined } {
-  const measured = columns.filter(isMeasured);
+  const measured = columns.filter((one) => isMeasured(one) && axisOfColumn(all, one) !== null);
   const first = measured.find((one) => one.includes('metrics.'));
   const y = params.y ?? first ?? measured[0];
   const x = params.x ?? measured.find((one) => one.includes('params.') && one !== y);
@@ -51,7 +52,10 @@ export function scatterColumns(
 
 export function Scatter({ all, rows, columns, offered, where }: ScatterProps): JSX.Element {
   const route = useRoute();
-  const chosen = scatterColumns(route.params, columns);
+  const chosen = useMemo(
+    () => scatterColumns(route.params, all, columns),
+    [route.params, all, columns],
+  );
   const axis = (column: string | undefined): DataAxis | null =>
     column === undefined ? null : axisOfColumn(all, column);
   const [x, y, colour] = useMemo(

@@ -7,7 +7,7 @@ import { cellValue } from './rows.js';
 /** Texts that an axis has room for. */
 const TEXTS_MAX = 20;
 /** Numbers above 0 that span as much are compared by their magnitudes. */
-const LOG_SPAN = 50;
+const LOG_SPAN = 20;
 
 export interface DataAxis extends Omit<PlacedAxis, 'share'> {
   column: string;

@@ -44,7 +44,7 @@ export function CurvesView(): JSX.Element {
 
 function RunsChosen({ runs }: { runs: readonly string[] }): JSX.Element {
   return (
-    <p>
+    <p class="acts">
       {runs.map((run) => (
         <Link key={run} view="run" params={{ r: run }} class="button">
           <Text of={run} />

@@ -49,6 +49,16 @@ function Models({ models }: { models: readonly ListedModel[] }): JSX.Element {
   );
 }
 
+/** Branches that a card names. */
+const BRANCHES_MAX = 4;
+
+function branchNames(branches: ListedModel['branches']): string {
+  const names = branches.map(({ branch }) => branch);
+  const left = names.length - BRANCHES_MAX;
+  if (left <= 1) return names.join(', ') || 'no branch';
+  return `${names.slice(0, BRANCHES_MAX).join(', ')} and ${left} more branches`;
+}
+
 function ModelCard({ model }: { model: ListedModel }): JSX.Element {
   const { model: name, branches, versions, lineage, latest, current } = model;
   return (
@@ -60,8 +70,7 @@ function ModelCard({ model }: { model: ListedModel }): JSX.Element {
         {current && <Refs of={['HEAD']} />}
       </h2>
       <p class="dim">
-        {formatCount(versions, 'version')} on{' '}
-        {branches.map(({ branch }) => branch).join(', ') || 'no branch'}
+        {formatCount(versions, 'version')} on <Text of={branchNames(branches)} />
         {lineage.length > 0 && <>, from {lineage.map((one) => one.name).join(', ')}</>}
       </p>
       <p class="dim">

@@ -3,13 +3,14 @@ import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { metricText } from '../../cli/output/runs/run-tables.js';
 import { formatBytes, formatCount, formatDuration, formatNumber } from '../../cli/output/ui.js';
-import { type Fact, factList, type Section, tableOf } from '../../cli/pages/parts.js';
+import { type Fact, factList, type Section, tableOf, textBlock } from '../../cli/pages/parts.js';
 import { utcText } from '../../cli/pages/versions.js';
 import { html } from '../../pure/picture/markup.js';
 import type { RunDetails } from '../../use/ops/runs.js';
 import { Document, Empty, Sections, Text } from '../parts/basics.js';
 import { ChartControls, Charts } from '../parts/charts.js';
 import { pathOf, useApi } from '../state/api.js';
+import { shellWord } from '../state/route.js';
 import { Link, useRoute } from '../state/router.js';
 import { plottedRun, runTitle } from '../state/runs.js';
 import { RunState } from './runs.js';
@@ -176,7 +177,6 @@ function About({ run }: { run: RunDetails }): JSX.Element {
     const pairs = (of: Record<string, string>): Fact[] => Object.entries(of);
     const { git, stretches } = run;
     const facts: (Fact | null)[] = [
-      ['Command', html`<code>${run.command.join(' ')}</code>`],
       ['In', run.cwd === '' ? '.' : run.cwd],
       [
         'Line',
@@ -193,7 +193,11 @@ function About({ run }: { run: RunDetails }): JSX.Element {
     const settings = pairs(run.params);
     const around = pairs(run.environment);
     return [
-      { id: 'run', title: 'The run', body: factList(facts) },
+      {
+        id: 'run',
+        title: 'The run',
+        body: html`${textBlock(run.command.map(shellWord).join(' '))}${factList(facts)}`,
+      },
       ...(settings.length === 0
         ? []
         : [{ id: 'settings', title: 'Settings', body: factList(settings) }]),

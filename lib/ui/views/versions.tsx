@@ -116,7 +116,9 @@ export function VersionsView(): JSX.Element {
                 of={early.versions}
                 base={base}
               />
-              {by.length > 0 ? (
+              {full === null && (params.group ?? params.as) !== undefined ? (
+                <p class="loading">Reading all versions …</p>
+              ) : by.length > 0 ? (
                 <Grouped rows={rows} by={by} columns={shown} where={where} sort={sort} />
               ) : params.as === 'scatter' ? (
                 <Scatter
